@@ -1,0 +1,110 @@
+# `make` alone says what there is. Everything needs Go 1.26; images, up and the live tests need Docker.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-print-directory
+
+# A checkout without git, or with no tag yet, builds as well.
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+# The date of the commit, so that building the same thing again gives the same image.
+CREATED := $(shell git log -1 --format=%cI 2>/dev/null || date -u +%Y-%m-%dT%H:%M:%SZ)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# The engine's socket on this host, and who may use it. Stoker runs as nobody in particular with the socket's group; where
+# that cannot be found out it runs as root without capabilities, which is what compose.yaml does by itself.
+STOKER_SOCKET ?= $(if $(filter unix://%,$(DOCKER_HOST)),$(patsubst unix://%,%,$(DOCKER_HOST)),/var/run/docker.sock)
+SOCKET_GROUP  := $(shell stat -L -c %g $(STOKER_SOCKET) 2>/dev/null)
+STOKER_UID    ?= $(if $(SOCKET_GROUP),65532,0)
+STOKER_GID    ?= $(or $(SOCKET_GROUP),0)
+STOKER_PORT   ?= 8080
+export STOKER_SOCKET STOKER_UID STOKER_GID STOKER_PORT
+
+# Docker Compose v2 if there is one, else docker-compose.
+COMPOSE = $$(.ci/compose) -p stoker-demo -f compose/compose.yaml
+WORKER ?= stoker-demo-a
+
+.PHONY: help build images up down logs crash hang test test-recreate sim bench lint clean FORCE
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: dist/stoker dist/worker ## both binaries into dist/, static
+	@for name in stoker worker; do install -d -m 1777 dist/root/$$name/var/lib/$$name; done
+
+dist/stoker: FORCE
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./sidecar
+
+dist/worker: FORCE
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./workerimage
+
+images: build ## stoker:dev and stoker-worker:dev, from dist/, with no registry
+	docker build -q -f Dockerfile.sidecar --target prebuilt $(STAMP) -t stoker:dev .
+	docker build -q -f Dockerfile.worker --target prebuilt $(STAMP) -t stoker-worker:dev .
+
+STAMP = --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) --build-arg CREATED=$(CREATED)
+
+up: images ## build all, start the demo: Stoker and three workers
+	@.ci/compose >/dev/null
+	$(COMPOSE) up -d
+	@echo
+	@echo 'Running. Now try:'
+	@echo '  make crash                      kill $(WORKER) from the host; it is back at once'
+	@echo '  make hang                       make it hang idle; Stoker restarts it once it is unhealthy'
+	@echo '  docker stop $(WORKER)       an operator'"'"'s word: it stays down until docker start'
+	@echo '  make logs                       what Stoker and the workers say'
+	@echo '  curl http://127.0.0.1:$(STOKER_PORT)/api/v1/workers'
+	@echo '  make down                       end of the demo'
+	@echo '(docker kill is an operator'"'"'s stop too. A crash from outside is: sudo kill -9 $$(docker inspect -f "{{.State.Pid}}" $(WORKER)))'
+
+down: ## end the demo, with its volumes
+	$(COMPOSE) down --volumes --remove-orphans
+
+logs: ## follow the demo
+	$(COMPOSE) logs --follow --tail 50
+
+# Killing needs root, and an engine whose processes this host can see (not Docker Desktop); otherwise the worker is asked
+# to crash by itself.
+crash: ## kill a worker from the host, as a crash does (WORKER=name)
+	@pid=$$(docker inspect -f '{{.State.Pid}}' $(WORKER)); \
+	if [ "$$pid" -gt 0 ] && kill -9 "$$pid" 2>/dev/null; then echo "killed process $$pid of $(WORKER)"; \
+	else docker exec $(WORKER) /worker fault crash; fi
+	@sleep 2; docker ps -a --filter name=$(WORKER) --format '{{.Names}}: {{.Status}}'
+
+hang: ## make a worker hang idle (WORKER=name)
+	@docker exec $(WORKER) /worker fault hang
+
+# The race detector needs a C compiler; CI has one.
+RACE = $(if $(filter true,$(CI)),$(shell command -v gcc >/dev/null && echo -race))
+
+test: ## all tests; the live ones if an engine answers (STOKER_TEST_ENGINE or DOCKER_HOST may name it)
+	@export DOCKER_HOST=$${STOKER_TEST_ENGINE:-$${DOCKER_HOST:-}}; [ -n "$$DOCKER_HOST" ] || unset DOCKER_HOST; \
+	if engine=$$(docker version --format '{{.Server.Version}}' 2>/dev/null); then echo "engine $$engine answers: live tests run"; \
+	else echo 'no Docker engine answers: the live tests are skipped'; fi; \
+	$(if $(RACE),CGO_ENABLED=1) go test $(RACE) -timeout 20m ./...
+
+# The groundwork of a recreate, which Stoker does not use yet, has tests of its own that take minutes.
+test-recreate: ## every crash point of a recreate, on the fake engine and on the real one
+	STOKER_TEST_RECREATE=1 go test -timeout 20m ./sidecar/internal/docker/...
+
+# Each seed is half an hour of a virtual host with all that can go wrong on it. What fails names its seed; see the package.
+SEEDS ?= 5000
+FIRST ?= 1000
+sim: ## a long simulation: SEEDS=5000 FIRST=1000, about 25 seeds a second
+	go test ./sidecar/internal/simulation -run 'TestSim$$' -timeout 0 -v -first=$(FIRST) -seeds=$(SEEDS)
+
+# Killing workers from the host needs root. BENCH=-only... picks cases, see the program.
+BENCH ?= -write docs/performance.md
+bench: images ## measure against a raw client, rewrite the table of docs/performance.md
+	go run ./sidecar/internal/bench $(BENCH)
+
+lint: ## golangci-lint; the first time it is built, which takes minutes
+	go run $(GOLANGCI) run ./...
+
+clean: ## remove what was built
+	rm -rf dist coverage.out
+
+FORCE:

@@ -1,0 +1,165 @@
+// Package app puts Stoker together and takes it apart again. It contains no logic of its own.
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"stoker/sidecar/internal/config"
+	"stoker/sidecar/internal/docker"
+	"stoker/sidecar/internal/fleet"
+	"stoker/sidecar/internal/journal"
+	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/status"
+	"stoker/sidecar/internal/supervisor"
+	"stoker/sidecar/internal/watch"
+)
+
+// closeWait bounds each part of the tidying up after the loop: the journal, and the log's queue. A log that nobody reads must
+// not keep Stoker from ending in time.
+const closeWait = 2 * time.Second
+
+// Options is what an App is made from.
+type Options struct {
+	Config  config.Config
+	Log     *logrus.Logger
+	Version string
+	Commit  string
+}
+
+// App is one running Stoker.
+type App struct {
+	opts    Options
+	engine  *docker.Client
+	journal *journal.Journal
+	teller  *teller
+	sup     *supervisor.Supervisor
+	watch   *watch.Watch
+	server  *status.Server
+}
+
+// New makes everything that can be made without an engine that answers, listener included, so that the address is known
+// before Run. Its errors are mistakes in the configuration.
+func New(opts Options) (*App, error) {
+	a := &App{opts: opts, teller: newTeller(opts.Log)}
+	var err error
+	if a.engine, err = docker.New(dockerOptions(opts)); err != nil {
+		return nil, fmt.Errorf("prepare the link to the engine: %w", err)
+	}
+	a.openJournal()
+	set := a.settings()
+	a.sup = supervisor.New(fleet.New(time.Now(), set), a.engine, a.journal, a.teller)
+	a.watch = watch.New(a.engine, watch.Options{
+		Resync: opts.Config.Resync, Bookmark: set.Bookmark, Keep: set.Keep, OnError: a.linkError,
+	})
+	a.server, err = status.Listen(status.Options{
+		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.sup.View, LoopBeat: a.sup.Beat,
+		Version: opts.Version, Commit: opts.Commit,
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("serve status: %w", err), a.closeJournal(context.Background()))
+	}
+	return a, nil
+}
+
+func dockerOptions(opts Options) docker.Options {
+	d := opts.Config.Docker
+	return docker.Options{
+		Host: d.Host, TLSVerify: d.TLSVerify, CertPath: d.CertPath, APIVersion: d.APIVersion,
+		UserAgent: "stoker/" + opts.Version,
+	}
+}
+
+func (a *App) openJournal() {
+	j, report := journal.Open(a.opts.Config.StateDir, journal.Options{
+		OnProblem:   func(problem string) { a.teller.say(logrus.WarnLevel, problem, "") },
+		OnRecovered: func() { a.teller.say(logrus.InfoLevel, "the state directory works again", "") },
+	})
+	if report.Problem != "" {
+		a.teller.say(logrus.WarnLevel, report.Problem, "")
+	}
+	a.journal = j
+}
+
+func (a *App) settings() fleet.Settings {
+	memories, mark := a.journal.Load()
+	c := a.opts.Config
+	set := fleet.Settings{
+		Rules: c.Rules, Parallel: c.Parallel, DryRun: c.DryRun, Self: docker.SelfID(), Bookmark: mark,
+	}
+	for _, mem := range memories {
+		set.Memories = append(set.Memories, mem)
+	}
+	slices.SortFunc(set.Memories, func(x, y lifecycle.Memory) int { return cmp.Compare(x.Key, y.Key) })
+	return set
+}
+
+// linkError is told the first error of a losing streak.
+func (a *App) linkError(err error) {
+	a.teller.say(logrus.ErrorLevel, "cannot follow the engine, trying again until it answers", docker.Explain(err))
+}
+
+// View is the last picture of the fleet.
+func (a *App) View() fleet.View { return a.sup.View() }
+
+// Addr is where the status is served; empty when it is not.
+func (a *App) Addr() string { return a.server.Addr() }
+
+// Run works until ctx ends, then takes everything apart: no new observations, the restarts under way finished, the journal
+// on disk, the server shut, the log written. The journal does not wait for those whom a stuck client or log could hold up.
+func (a *App) Run(ctx context.Context) error {
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopServing()
+	telling, stopTelling := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopTelling()
+	told := make(chan struct{})
+	go func() { defer close(told); a.teller.run(telling) }()
+	var served, watching sync.WaitGroup
+	served.Go(func() { a.serve(serving) })
+
+	seen := make(chan lifecycle.Observation)
+	watched, stopWatching := context.WithCancel(ctx)
+	defer stopWatching()
+	watching.Go(func() { a.follow(watched, seen) })
+
+	a.sup.Run(ctx, seen)
+	stopWatching()
+	watching.Wait()
+	err := a.closeJournal(context.WithoutCancel(ctx))
+	stopServing()
+	served.Wait()
+	stopTelling()
+	select {
+	case <-told:
+	case <-time.After(closeWait):
+	}
+	return err
+}
+
+func (a *App) follow(ctx context.Context, seen chan<- lifecycle.Observation) {
+	if err := a.watch.Run(ctx, seen); err != nil && ctx.Err() == nil {
+		a.teller.say(logrus.ErrorLevel, "the watch ended", err.Error())
+	}
+}
+
+func (a *App) serve(ctx context.Context) {
+	if err := a.server.Serve(ctx); err != nil {
+		a.teller.say(logrus.ErrorLevel, "the status server ended; healing goes on", err.Error())
+	}
+}
+
+func (a *App) closeJournal(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, closeWait)
+	defer cancel()
+	if err := a.journal.Close(ctx); err != nil {
+		return fmt.Errorf("close the journal: %w", err)
+	}
+	return nil
+}

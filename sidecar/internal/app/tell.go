@@ -1,0 +1,210 @@
+package app
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sirupsen/logrus"
+
+	"stoker/sidecar/internal/lifecycle"
+)
+
+// The names of log fields, spelled once.
+const (
+	fieldWorker   = "worker"
+	fieldID       = "id"
+	fieldFault    = "fault"
+	fieldIntent   = "intent"
+	fieldHeal     = "heal"
+	fieldReason   = "reason"
+	fieldAttempt  = "attempt"
+	fieldWait     = "wait"
+	fieldTook     = "took"
+	fieldExitCode = "exit_code"
+	fieldOutput   = "output"
+	fieldDetail   = "detail"
+	fieldDropped  = "dropped"
+)
+
+// tellQueue is how many notes may wait for a slow log. Docker's log driver blocks a container whose log is not read.
+const tellQueue = 1024
+
+// outputShown bounds how much of a health check's output stands in a log line.
+const outputShown = 300
+
+// teller writes to the log from a goroutine of its own, so that a log that blocks delays no heal. What does not fit into
+// its queue is dropped and counted.
+type teller struct {
+	log     *logrus.Logger
+	queue   chan saying
+	dropped atomic.Uint64
+}
+
+// saying is one line of the log: a note, or a sentence of Stoker's own.
+type saying struct {
+	note   lifecycle.Note
+	level  logrus.Level
+	text   string // empty for a note
+	detail string
+}
+
+func newTeller(log *logrus.Logger) *teller {
+	return &teller{log: log, queue: make(chan saying, tellQueue)}
+}
+
+// Tell queues the notes. It never blocks.
+func (t *teller) Tell(notes []lifecycle.Note) {
+	for _, n := range notes {
+		t.put(saying{note: n})
+	}
+}
+
+// say queues a line that is about no worker. It never blocks.
+func (t *teller) say(level logrus.Level, text, detail string) {
+	t.put(saying{note: lifecycle.Note{At: time.Now()}, level: level, text: text, detail: detail})
+}
+
+func (t *teller) put(s saying) {
+	select {
+	case t.queue <- s:
+	default:
+		t.dropped.Add(1)
+	}
+}
+
+// run writes until ctx ends, then what is still queued.
+func (t *teller) run(ctx context.Context) {
+	for {
+		select {
+		case s := <-t.queue:
+			t.write(s)
+		case <-ctx.Done():
+			t.drain()
+			return
+		}
+	}
+}
+
+func (t *teller) drain() {
+	for {
+		select {
+		case s := <-t.queue:
+			t.write(s)
+		default:
+			return
+		}
+	}
+}
+
+func (t *teller) write(s saying) {
+	all := fields(s.note)
+	level, text := s.level, s.text
+	if text == "" {
+		level, text = sentence(s.note.Kind)
+	}
+	if s.detail != "" {
+		all[fieldDetail] = printable(s.detail)
+	}
+	if lost := t.dropped.Swap(0); lost > 0 {
+		all[fieldDropped] = lost
+	}
+	t.log.WithTime(s.note.At).WithFields(all).Log(level, printable(text))
+}
+
+// sentence is a note's level and text.
+func sentence(kind lifecycle.NoteKind) (logrus.Level, string) {
+	switch kind {
+	case lifecycle.NoteTaken:
+		return logrus.InfoLevel, "looking after worker"
+	case lifecycle.NoteReleased:
+		return logrus.InfoLevel, "worker is gone"
+	case lifecycle.NoteProblem:
+		return logrus.ErrorLevel, "worker's labels are wrong, it is held until they are mended"
+	case lifecycle.NoteHeld:
+		return logrus.InfoLevel, "worker is left alone"
+	case lifecycle.NoteFault:
+		return logrus.WarnLevel, "worker needs healing"
+	case lifecycle.NoteHealFailed:
+		return logrus.WarnLevel, "heal did not help"
+	case lifecycle.NoteHealed:
+		return logrus.InfoLevel, "worker is back"
+	case lifecycle.NoteRecovered:
+		return logrus.InfoLevel, "worker is back without Stoker"
+	case lifecycle.NoteStable:
+		return logrus.InfoLevel, "worker is stable, attempts are counted from 0 again"
+	case lifecycle.NoteExhausted:
+		return logrus.ErrorLevel, "attempts are used up"
+	case lifecycle.NoteRungSkipped:
+		return logrus.WarnLevel, "a recreate would be due; this version cannot recreate and restarts instead"
+	case lifecycle.NoteLinkLost:
+		return logrus.WarnLevel, "lost the engine, waiting for it"
+	case lifecycle.NoteLinkUp:
+		return logrus.InfoLevel, "following the engine"
+	case lifecycle.NoteHostIll:
+		return logrus.ErrorLevel, "most workers time out together: the host is ill, restarts of running workers wait"
+	case lifecycle.NoteHostWell:
+		return logrus.InfoLevel, "the host is well again"
+	}
+	return logrus.InfoLevel, string(kind)
+}
+
+func fields(n lifecycle.Note) logrus.Fields {
+	f := logrus.Fields{}
+	put := func(name, value string) {
+		if value != "" {
+			f[name] = printable(value)
+		}
+	}
+	put(fieldWorker, string(n.Key))
+	put(fieldID, short(n.ID))
+	put(fieldFault, string(n.Fault))
+	put(fieldIntent, string(n.Intent))
+	put(fieldHeal, string(n.Heal))
+	put(fieldReason, string(n.Reason))
+	put(fieldDetail, clip(n.Detail))
+	put(fieldOutput, clip(n.Output))
+	if n.Attempt > 0 {
+		f[fieldAttempt] = n.Attempt
+	}
+	if n.Delay > 0 {
+		f[fieldWait] = n.Delay.Round(time.Millisecond).String()
+	}
+	if n.Duration > 0 {
+		f[fieldTook] = n.Duration.Round(time.Millisecond).String()
+	}
+	if n.Fault == lifecycle.FaultExited || n.Fault == lifecycle.FaultOOM {
+		f[fieldExitCode] = n.ExitCode
+	}
+	return f
+}
+
+func short(id string) string {
+	if len(id) > 12 {
+		return id[:12]
+	}
+	return id
+}
+
+// clip bounds what a container can put into a line.
+func clip(s string) string {
+	if len(s) > outputShown {
+		return s[:outputShown] + "…"
+	}
+	return s
+}
+
+// printable takes away what a terminal might act on or be fooled by. Control characters of ASCII are left: logrus quotes
+// them, in text and in JSON. It does not quote the rest in JSON: DEL, the second set of controls (U+009B begins an escape
+// sequence) and the marks that turn the direction of writing.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || strconv.IsPrint(r) {
+			return r
+		}
+		return utf8.RuneError
+	}, s)
+}

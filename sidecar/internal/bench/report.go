@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// row is one line of the table: a pair of times with an aim, or a fact with a bound.
+type row struct {
+	name        string
+	raw, stoker time.Duration
+	aim         float64
+	fact        string
+	bound       string
+}
+
+func (r row) String() string {
+	if r.fact != "" {
+		return fmt.Sprintf("| %s | – | %s | – | %s |", r.name, r.fact, r.bound)
+	}
+	return fmt.Sprintf("| %s | %s | %s | %.2fx | %.2fx |", r.name, round(r.raw), round(r.stoker), float64(r.stoker)/float64(r.raw), r.aim)
+}
+
+func round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
+
+func render(ctx context.Context, b *bench, rows []row) string {
+	var t strings.Builder
+	version := "unknown"
+	if v, err := b.api.ServerVersion(ctx); err == nil {
+		version = v.Version
+	}
+	fmt.Fprintf(&t, "Measured on %s with engine %s, %d CPUs.\n\n", time.Now().UTC().Format(time.DateOnly), version, runtime.NumCPU())
+	t.WriteString("| case | raw client | Stoker | ratio | aim |\n|---|---|---|---|---|\n")
+	for _, r := range rows {
+		t.WriteString(r.String() + "\n")
+	}
+	return t.String()
+}
+
+// The table stands between these two lines of the document.
+const (
+	tableBegin = "<!-- table: written by make bench -->\n"
+	tableEnd   = "<!-- /table -->\n"
+)
+
+func replaceTable(path, table string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, ok := strings.Cut(string(text), tableBegin)
+	_, after, closed := strings.Cut(rest, tableEnd)
+	if !ok || !closed {
+		return fmt.Errorf("%s has no place for the table", path)
+	}
+	return os.WriteFile(path, []byte(before+tableBegin+"\n"+table+"\n"+tableEnd+after), 0o600)
+}
+
+// usage is what a process has cost so far.
+type usage struct {
+	cpu      time.Duration
+	resident int64 // bytes
+}
+
+// clockTick is the unit of /proc's CPU times: 10 ms on every Linux that Go runs on.
+const clockTick = 10 * time.Millisecond
+
+func usageOf(pid int) (usage, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return usage{}, err
+	}
+	// The second field is the name in parentheses and may hold anything.
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	pages, err := strconv.ParseInt(fields[21], 10, 64)
+	return usage{cpu: time.Duration(user+system) * clockTick, resident: pages * int64(os.Getpagesize())}, err
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
+)
+
+// side is one of the two that are measured.
+type side struct {
+	name  string
+	scope string
+	proc  *exec.Cmd
+}
+
+// bench is the stage of one run.
+type bench struct {
+	api    *client.Client
+	host   string
+	binary string
+	image  string
+	tag    string
+	dir    string
+	proxy  *proxy
+	log    *eventLog
+	made   []string
+	procs  []*exec.Cmd
+}
+
+func newBench(ctx context.Context, binary, image string) (*bench, error) {
+	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
+		return nil, err
+	}
+	if _, err := api.Ping(ctx); err != nil {
+		return nil, fmt.Errorf("no engine at %s: %w", api.DaemonHost(), err)
+	}
+	if _, err := api.ImageInspect(ctx, image); err != nil {
+		return nil, fmt.Errorf("no image %s, run make images: %w", image, err)
+	}
+	dir, err := os.MkdirTemp("", "stoker-bench-")
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{api: api, host: api.DaemonHost(), binary: binary, image: image, dir: dir, tag: "stoker-bench-" + rand.Text()[:6]}
+	if b.proxy, err = newProxy(b.host, filepath.Join(dir, "engine.sock")); err != nil {
+		return nil, err
+	}
+	b.log = follow(ctx, api, b.tag)
+	return b, nil
+}
+
+// close leaves nothing behind.
+func (b *bench) close() {
+	for _, p := range b.procs {
+		stop(p)
+	}
+	b.remove()
+	b.proxy.close()
+	_ = os.RemoveAll(b.dir)
+}
+
+func (b *bench) remove() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	_ = inParallel(b.made, func(id string) error {
+		return b.api.ContainerRemove(ctx, id, container.RemoveOptions{Force: true})
+	})
+	b.made = nil
+}
+
+// raw starts the raw client, and stoker the Stoker under test.
+func (b *bench) raw() (*side, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	s := &side{name: "raw client", scope: b.tag + "-raw"}
+	s.proc = exec.Command(self)
+	s.proc.Env = append(os.Environ(), rawScope+"="+s.scope)
+	out, err := s.proc.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := b.launch(s); err != nil {
+		return nil, err
+	}
+	_, err = bufio.NewReader(out).ReadString('\n')
+	return s, err
+}
+
+func (b *bench) stoker(ctx context.Context, host string) (*side, error) {
+	address, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	s := &side{name: "Stoker", scope: b.tag + "-stoker"}
+	s.proc = exec.Command(b.binary, "run")
+	s.proc.Env = []string{
+		"DOCKER_HOST=" + host, "STOKER_SCOPE=" + s.scope, "STOKER_LISTEN=" + address, "STOKER_LOG_LEVEL=error",
+		"STOKER_STATE_DIR=" + filepath.Join(b.dir, rand.Text()[:6]), "PATH=" + os.Getenv("PATH"),
+	}
+	s.proc.Stderr = os.Stderr
+	if err := b.launch(s); err != nil {
+		return nil, err
+	}
+	return s, until(ctx, func() bool { return answersWell(ctx, "http://"+address+"/readyz") })
+}
+
+func (b *bench) launch(s *side) error {
+	s.proc.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := s.proc.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", s.name, err)
+	}
+	b.procs = append(b.procs, s.proc)
+	return nil
+}
+
+func stop(p *exec.Cmd) {
+	if p.ProcessState == nil {
+		_ = p.Process.Signal(syscall.SIGTERM)
+		_ = p.Wait()
+	}
+}
+
+// worker is what a case asks of its workers.
+type worker struct {
+	env    []string
+	health *container.HealthConfig
+	labels map[string]string
+}
+
+// workers makes and starts n of them for a side.
+func (b *bench) workers(ctx context.Context, s *side, n int, w worker) ([]string, error) {
+	labels := map[string]string{"stoker.enable": "true", labelScope: s.scope, labelBench: b.tag}
+	for k, v := range w.labels {
+		labels[k] = v
+	}
+	var ids []string
+	for i := range n {
+		c, err := b.api.ContainerCreate(ctx,
+			&container.Config{Image: b.image, Env: w.env, Labels: labels, Healthcheck: w.health},
+			&container.HostConfig{NetworkMode: "none", Resources: container.Resources{NanoCPUs: 2e8}}, nil, nil,
+			fmt.Sprintf("%s-%s-%d", s.scope, rand.Text()[:4], i))
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, c.ID)
+		b.made = append(b.made, c.ID)
+	}
+	err := inParallel(ids, func(id string) error { return b.api.ContainerStart(ctx, id, container.StartOptions{}) })
+	return ids, err
+}
+
+// kill ends a container's process from the host, as a crash does.
+func (b *bench) kill(ctx context.Context, id string) error {
+	c, err := b.api.ContainerInspect(ctx, id)
+	if err != nil {
+		return err
+	}
+	if c.State.Pid == 0 {
+		return fmt.Errorf("%s has no process to kill", id[:12])
+	}
+	return syscall.Kill(c.State.Pid, syscall.SIGKILL)
+}
+
+// inParallel does it to all, eight at a time.
+func inParallel(ids []string, do func(string) error) error {
+	var group sync.WaitGroup
+	slots := make(chan struct{}, 8)
+	errs := make([]error, len(ids))
+	for i, id := range ids {
+		group.Go(func() {
+			slots <- struct{}{}
+			errs[i] = do(id)
+			<-slots
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+// until waits for a condition of another process, for which there is no event.
+func until(ctx context.Context, ok func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	for !ok() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// proxy counts the requests that pass through it.
+type proxy struct {
+	server *http.Server
+	host   string
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+func newProxy(host, socket string) (*proxy, error) {
+	target, err := url.Parse(host)
+	if err != nil {
+		return nil, err
+	}
+	p := &proxy{host: "unix://" + socket, counts: map[string]int{}}
+	forward := &httputil.ReverseProxy{
+		Rewrite:       func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "engine" },
+		FlushInterval: -1,
+		Transport:     engineTransport(target),
+	}
+	p.server = &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.count(r)
+		forward.ServeHTTP(w, r)
+	})}
+	return p, serveUnix(p.server, socket)
+}
+
+func (p *proxy) count(r *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.counts[r.Method+" "+kindOf(r.URL.Path)]++
+}
+
+// reset returns the counts so far and begins anew.
+func (p *proxy) reset() map[string]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := p.counts
+	p.counts = map[string]int{}
+	return old
+}
+
+func (p *proxy) close() { _ = p.server.Close() }

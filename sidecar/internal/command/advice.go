@@ -1,0 +1,104 @@
+package command
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"stoker/sidecar/internal/config"
+	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/policy"
+)
+
+// tell is a label's problem in one line. Its nearest label is named even where the message does not.
+func tell(p policy.Problem) string {
+	text := p.Label + "=" + p.Value + ": " + p.Message
+	if p.Nearest != "" && !strings.Contains(p.Message, p.Nearest) {
+		text += "; did you mean " + p.Nearest + "?"
+	}
+	return text
+}
+
+// adviseOnLabels is what could be better about the choice of a container.
+func adviseOnLabels(c config.Config, f finding, labels map[string]string) []string {
+	var advice []string
+	say := func(when bool, text string, args ...any) {
+		if when {
+			advice = append(advice, fmt.Sprintf(text, args...))
+		}
+	}
+	say(f.Held == lifecycle.HeldSwarm, "a task of a Swarm service: Swarm replaces it, Stoker never touches it")
+	say(f.Held == lifecycle.HeldOneOff, "made by compose run, and so meant to end: Stoker never touches it")
+	say(f.Why == policy.WhyNotEnabled, "has stoker labels, but not stoker.enable=true")
+	say(f.Why == policy.WhyOtherScope, "belongs to the scope %q, and this is the Stoker of %q",
+		label(labels, policy.LabelScope), c.Rules.Scope)
+	for _, l := range policy.Labels() {
+		say(l.Later() && label(labels, l.Name) != "", "%s has no effect in this version", l.Name)
+	}
+	say(f.Why == policy.WhyNoLabels, "has labels of another healer: STOKER_COMPAT takes such containers in")
+	return advice
+}
+
+// label is the value of a label, whose key is matched without regard to case.
+func label(labels map[string]string, name string) string {
+	for key, value := range labels {
+		if strings.EqualFold(strings.TrimSpace(key), name) {
+			return value
+		}
+	}
+	return ""
+}
+
+// advise is what could be better about a worker.
+func advise(c config.Config, p policy.Policy, s lifecycle.Snapshot) []string {
+	var advice []string
+	say := func(when bool, text string, args ...any) {
+		if when {
+			advice = append(advice, fmt.Sprintf(text, args...))
+		}
+	}
+	say(s.HasHealthcheck && s.Status == lifecycle.StatusRunning && s.Health == lifecycle.HealthUnhealthy, "%s", unhealthy(s))
+	say(!s.HasHealthcheck, "no health check: a worker that hangs looks alive, and only its end is noticed")
+	say(s.CPUs == 0 && p.CPUs == 0 && c.RequireQuota != config.RequireQuotaOff, "no CPU quota (cpus: 0.5 in compose): it may take every CPU of the host")
+	say(s.AutoRemove, "--rm: Docker removes it when it ends, with nothing left to start")
+	say(s.StartError != "", "its last start failed: %s", s.StartError)
+	return append(advice, adviseOnRestart(p, s.RestartPolicy)...)
+}
+
+// adviseOnRestart is about Docker's own restart policy, which has the first word on exits (rule 10).
+func adviseOnRestart(p policy.Policy, r lifecycle.RestartPolicy) []string {
+	switch {
+	case r.Name != "always" && r.Name != "unless-stopped":
+		return nil
+	case p.OnExit != policy.OnExitAlways:
+		return []string{fmt.Sprintf("restart: %s fights stoker.on-exit=%s: Docker restarts it after every exit; take restart away", r.Name, p.OnExit)}
+	}
+	return []string{fmt.Sprintf("restart: %s doubles Stoker: Docker restarts it after an exit, and Stoker only when Docker gives up", r.Name)}
+}
+
+// unhealthy says since when a running worker has been so, as far as the engine's few kept probes tell, and what the last
+// probe said.
+func unhealthy(s lifecycle.Snapshot) string {
+	since := time.Time{}
+	for n := len(s.Probes) - 1; n >= 0 && s.Probes[n].ExitCode != 0; n-- {
+		since = s.Probes[n].At
+	}
+	text := "unhealthy"
+	if !since.IsZero() {
+		text += " since " + since.UTC().Format(time.RFC3339) + " or earlier"
+	}
+	if last, ok := s.LastProbe(); ok {
+		text += fmt.Sprintf(": exit code %d, %s", last.ExitCode, strings.Join(strings.Fields(last.Output), " "))
+	}
+	return text
+}
+
+func restart(r lifecycle.RestartPolicy) string {
+	if !r.Active() {
+		return "no"
+	}
+	if r.MaxRetries > 0 {
+		return fmt.Sprintf("%s:%d", r.Name, r.MaxRetries)
+	}
+	return r.Name
+}

@@ -1,0 +1,132 @@
+// Package command is what a person types: run, check, healthcheck, version. Everything that it needs of the world comes in
+// an Env, so that a test can run any command in-process.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+
+	"stoker/sidecar/internal/config"
+	"stoker/sidecar/internal/lifecycle"
+)
+
+// The exit codes.
+const (
+	exitFine   = 0
+	exitFailed = 1 // problems were found, or the command failed
+	exitUsage  = 2 // bad usage or bad configuration
+)
+
+// Env is what a command needs of the world.
+type Env struct {
+	Args    []string // without the program's name
+	Environ []string // as of os.Environ
+	Stdout  io.Writer
+	Stderr  io.Writer
+	Width   int // of the terminal behind Stdout, in characters; 0 when it is none
+	Build   Build
+
+	// Run is the sidecar. It works until ctx ends.
+	Run func(ctx context.Context, c config.Config, log *logrus.Logger, build Build) error
+	// Connect prepares a link to the engine for check; it need not reach it.
+	Connect func(c config.Config, build Build) (Engine, error)
+	// Explain says in one line what an error of the engine means and what to do.
+	Explain func(err error) string
+	// Self is the ID of the container that this process runs in, empty outside one.
+	Self func() string
+	// Hostname is the host's name, the same for the sidecar and for its healthcheck.
+	Hostname func() (string, error)
+}
+
+// Engine is what check asks.
+type Engine interface {
+	Engine(ctx context.Context) (lifecycle.Engine, error)
+	List(ctx context.Context) ([]lifecycle.Observation, error)
+	Do(ctx context.Context, a lifecycle.Action) lifecycle.Outcome
+}
+
+// BadConfiguration marks err as one that ends Stoker with exit code 2.
+func BadConfiguration(err error) error {
+	return &ending{code: exitUsage, err: err}
+}
+
+// ending is an error with an exit code. Without an error everything is said already.
+type ending struct {
+	code int
+	err  error
+}
+
+func (e *ending) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *ending) Unwrap() error { return e.err }
+
+// Execute runs the command that env.Args ask for and returns the exit code of the program.
+func Execute(ctx context.Context, env Env) int {
+	root := newRoot(env)                          //nolint:contextcheck // cobra hands the context to the commands
+	root.SetArgs(append([]string{}, env.Args...)) // nil would make cobra take the process's own
+	root.SetOut(env.Stdout)
+	root.SetErr(env.Stderr)
+	err := root.ExecuteContext(ctx)
+	var end *ending
+	switch {
+	case err == nil:
+		return exitFine
+	case !errors.As(err, &end): // cobra's own: an unknown command or flag
+		env.complain(err.Error() + "; see stoker help")
+		return exitUsage
+	case end.err != nil:
+		env.complain(err.Error())
+	}
+	return end.code
+}
+
+// complain writes one line to stderr.
+func (e Env) complain(line string) {
+	_, _ = fmt.Fprintln(e.Stderr, "stoker:", clean(line))
+}
+
+func newRoot(env Env) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "stoker",
+		Short: "Stoker watches labelled containers through the Docker API and heals those that fail",
+		Long: "Stoker watches labelled containers through the Docker API and heals those that fail.\n" +
+			"It is configured by its environment (STOKER_*, DOCKER_*) and by labels on the containers; without a command it runs.",
+		Args:              cobra.NoArgs,
+		Version:           env.Build.String(),
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	run := newRun(env)
+	root.RunE = run.RunE
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.AddCommand(run, newCheck(env), newHealthcheck(env), newVersion(env))
+	return root
+}
+
+// load reads the environment; each of its problems is a line on stderr.
+func (e Env) load() (config.Config, error) {
+	c, problems := config.Load(e.Environ)
+	for _, p := range problems {
+		e.complain(p.String())
+	}
+	if len(problems) > 0 {
+		return config.Config{}, &ending{code: exitUsage}
+	}
+	return c, nil
+}
+
+// failed is err as the end of a command.
+func failed(err error) error {
+	return &ending{code: exitFailed, err: err}
+}

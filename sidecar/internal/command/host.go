@@ -1,0 +1,62 @@
+package command
+
+import (
+	"context"
+	"os"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+
+	"stoker/sidecar/internal/app"
+	"stoker/sidecar/internal/config"
+	"stoker/sidecar/internal/docker"
+)
+
+// Host is the Env of this process: its arguments and streams, the real sidecar, the real engine.
+func Host(build Build) Env {
+	return Env{
+		Args:     os.Args[1:],
+		Environ:  os.Environ(),
+		Stdout:   os.Stdout,
+		Stderr:   os.Stderr,
+		Width:    terminalWidth(os.Stdout),
+		Build:    build,
+		Run:      runApp,
+		Connect:  connect,
+		Explain:  docker.Explain,
+		Self:     docker.SelfID,
+		Hostname: os.Hostname,
+	}
+}
+
+func runApp(ctx context.Context, c config.Config, log *logrus.Logger, build Build) error {
+	//nolint:contextcheck // New waits for nothing; what it closes after a failure must close whatever became of ctx
+	a, err := app.New(app.Options{Config: c, Log: log, Version: build.Version, Commit: build.Commit})
+	if err != nil {
+		return BadConfiguration(err)
+	}
+	return a.Run(ctx)
+}
+
+func connect(c config.Config, build Build) (Engine, error) {
+	client, err := docker.New(docker.Options{
+		Host:       c.Docker.Host,
+		TLSVerify:  c.Docker.TLSVerify,
+		CertPath:   c.Docker.CertPath,
+		APIVersion: c.Docker.APIVersion,
+		UserAgent:  "stoker/" + build.Version,
+	})
+	if err != nil {
+		return nil, err // not client: a nil pointer in an interface is not nil
+	}
+	return client, nil
+}
+
+// terminalWidth is in columns, 0 when file is no terminal.
+func terminalWidth(file *os.File) int {
+	size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	return int(size.Col)
+}

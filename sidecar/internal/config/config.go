@@ -1,0 +1,47 @@
+// Package config turns Stoker's environment into its configuration.
+//
+// What variables there are, and their defaults, is written in two places, each the only one for its part: policy.Labels
+// for the defaults of labels, environmentOnly for the rest. Variables puts them together.
+package config
+
+import (
+	"time"
+
+	"stoker/sidecar/internal/policy"
+)
+
+// RequireQuota says what to do about a worker without a CPU quota.
+type RequireQuota string
+
+// The values of STOKER_REQUIRE_QUOTA.
+const (
+	RequireQuotaWarn  RequireQuota = "warn"
+	RequireQuotaApply RequireQuota = "apply" // give it STOKER_CPUS, which is then set
+	RequireQuotaOff   RequireQuota = "off"
+)
+
+// Config is what the environment asks for. It is to be used only when Load found no problems.
+type Config struct {
+	Rules        policy.Rules
+	Docker       Docker
+	RequireQuota RequireQuota
+	Parallel     int           // heals under way at once, 1 and more
+	Resync       time.Duration // 5 s and more
+	DryRun       bool
+	StateDir     string   // absolute
+	Listen       string   // host:port; empty is off
+	Notify       []string // URLs; they hold secrets
+	NotifyOn     []string // names of events, lower case; nil is all
+	LogLevel     string   // trace, debug, info, warn, error
+	LogFormat    string   // text, json
+
+	given []string // defaults of labels that were set, for Summary
+}
+
+// Docker says which engine to talk to, with the meaning that the Docker CLI gives to the variables of these names.
+type Docker struct {
+	Host       string // empty is the client's default, the local socket
+	TLSVerify  bool
+	CertPath   string // folder of ca.pem, cert.pem and key.pem; empty is none
+	APIVersion string // such as 1.41; empty negotiates
+}

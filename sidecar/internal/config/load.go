@@ -1,0 +1,182 @@
+package config
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/caarlos0/env/v10"
+
+	"stoker/sidecar/internal/policy"
+)
+
+// Loader loads a configuration. Its reading of files is replaceable for tests.
+type Loader struct {
+	ReadFile func(path string) ([]byte, error)
+}
+
+// Load reads an environment in the form of os.Environ, and the files that its _FILE variables name. It tells all problems
+// at once, by variable. A variable that is set to nothing counts as absent, save STOKER_LISTEN. Variables other than
+// STOKER_* and the engine's DOCKER_* are not looked at.
+func Load(environ []string) (Config, []Problem) {
+	return Loader{ReadFile: os.ReadFile}.Load(environ)
+}
+
+// Load is the function Load with this loader's way to read files.
+func (l Loader) Load(environ []string) (Config, []Problem) {
+	values := trimmed(environ)
+	problems := unknown(values)
+	problems = append(problems, l.readSecrets(values)...)
+	defaults, bad := labelDefaults(values)
+	problems = append(problems, bad...)
+	fillIn(values)
+	parsed, bad := parse(values)
+	problems = append(problems, bad...)
+	config := parsed.config(defaults)
+	config.given = givenDefaults(values)
+	problems = append(problems, contradictions(config, problems)...)
+	return config, sorted(problems)
+}
+
+// trimmed is what concerns Stoker of the environment.
+func trimmed(environ []string) map[string]string {
+	values := env.ToMap(environ)
+	known := names()
+	maps.DeleteFunc(values, func(name, _ string) bool { return !ours(name) && !slices.Contains(known, name) })
+	for name, value := range values {
+		values[name] = strings.TrimSpace(value)
+	}
+	return values
+}
+
+func ours(name string) bool {
+	return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
+}
+
+const prefix = "STOKER_"
+
+func names() []string {
+	all := Variables()
+	names := make([]string, len(all))
+	for i, v := range all {
+		names[i] = v.Name
+	}
+	return names
+}
+
+// unknown never repeats a value: STOKER_NOTIFI may hold what STOKER_NOTIFY does.
+func unknown(values map[string]string) []Problem {
+	known := names()
+	var problems []Problem
+	for name := range values {
+		if slices.Contains(known, name) {
+			continue
+		}
+		p := Problem{Variable: name, Message: "not a variable that Stoker knows"}
+		if base, found := strings.CutSuffix(name, fileSuffix); found && slices.Contains(known, base) {
+			p.Nearest, p.Message = base, "only a secret can be given in a file; write "+base
+		} else if p.Nearest = nearest(name, known); p.Nearest != "" {
+			p.Message += "; did you mean " + p.Nearest + "?"
+		}
+		problems = append(problems, p)
+	}
+	return problems
+}
+
+func nearest(name string, known []string) string {
+	var bare []string
+	for _, k := range known {
+		if own, found := strings.CutPrefix(k, prefix); found {
+			bare = append(bare, own)
+		}
+	}
+	if near := policy.Nearest(name[len(prefix):], bare); near != "" {
+		return prefix + near
+	}
+	return ""
+}
+
+// labelDefaults reads the variables that stand for labels.
+func labelDefaults(values map[string]string) (policy.Defaults, []Problem) {
+	given, variable := map[string]string{}, map[string]string{}
+	for _, label := range policy.Labels() {
+		if value := values[label.Env]; label.Env != "" && value != "" {
+			given[label.Name], variable[label.Name] = value, label.Env
+		}
+	}
+	defaults, bad := policy.ParseDefaults(given)
+	var problems []Problem
+	for _, p := range bad {
+		problems = append(problems, Problem{Variable: variable[p.Label], Value: p.Value, Message: p.Message})
+	}
+	return defaults, problems
+}
+
+// givenDefaults is the defaults of labels that someone set, as written.
+func givenDefaults(values map[string]string) []string {
+	var given []string
+	for _, label := range policy.Labels() {
+		if value := values[label.Env]; label.Env != "" && value != "" {
+			given = append(given, label.Env+"="+value)
+		}
+	}
+	return given
+}
+
+func fillIn(values map[string]string) {
+	for _, v := range environmentOnly() {
+		if _, set := values[v.Name]; values[v.Name] == "" && v.value != "" && (!set || v.Name != variableListen) {
+			values[v.Name] = v.value
+		}
+	}
+}
+
+func parse(values map[string]string) (variables, []Problem) {
+	var parsed variables
+	err := env.ParseWithOptions(&parsed, env.Options{Environment: values, FuncMap: parsers()})
+	all := env.AggregateError{}
+	if err == nil || !errors.As(err, &all) {
+		return parsed, nil
+	}
+	var problems []Problem
+	for _, err := range all.Errors {
+		problems = append(problems, problemOf(err, values))
+	}
+	return parsed, problems
+}
+
+// problemOf finds the variable behind an error of the env package, which names the field.
+func problemOf(err error, values map[string]string) Problem {
+	parseError := env.ParseError{}
+	if !errors.As(err, &parseError) {
+		return Problem{Variable: "environment", Message: err.Error()}
+	}
+	field, _ := reflect.TypeFor[variables]().FieldByName(parseError.Name)
+	name := field.Tag.Get("env")
+	p := Problem{Variable: name, Value: values[name], Message: policy.Explain(values[name], parseError.Err)}
+	if hidden(name, p.Value) {
+		p.Value = ""
+	}
+	return p
+}
+
+// contradictions are between values that are fine alone. What is a problem already is not blamed twice.
+func contradictions(c Config, known []Problem) []Problem {
+	var problems []Problem
+	if c.RequireQuota == RequireQuotaApply && c.Rules.Policy.CPUs == 0 && !blamed(known, "STOKER_CPUS") {
+		problems = append(problems, Problem{Variable: "STOKER_REQUIRE_QUOTA", Value: string(c.RequireQuota),
+			Message: "STOKER_CPUS is not set; say which quota to apply"})
+	}
+	if c.Docker.TLSVerify && c.Docker.CertPath == "" {
+		problems = append(problems, Problem{Variable: "DOCKER_TLS_VERIFY",
+			Message: "DOCKER_CERT_PATH is not set; say where ca.pem, cert.pem and key.pem are"})
+	}
+	return problems
+}
+
+func blamed(problems []Problem, variable string) bool {
+	return slices.ContainsFunc(problems, func(p Problem) bool { return p.Variable == variable })
+}

@@ -1,0 +1,213 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v10"
+
+	"stoker/sidecar/internal/policy"
+)
+
+// Types that only say how a variable is read.
+type (
+	dockerHost string
+	apiVersion string
+	folder     string
+	address    string
+	urls       []string
+	words      []string
+	logLevel   string
+	logFormat  string
+)
+
+const (
+	leastResync  = 5 * time.Second
+	mostParallel = 1024
+)
+
+// parsers reads each type of the struct variables. None is asked about an empty value. No error repeats the value,
+// which may be a secret.
+func parsers() map[reflect.Type]env.ParserFunc {
+	parsers := map[reflect.Type]env.ParserFunc{}
+	read(parsers, parseHost)
+	read(parsers, parseAPIVersion)
+	read(parsers, parseFolder)
+	read(parsers, parseAddress)
+	read(parsers, parseURLs)
+	read(parsers, parseWords)
+	read(parsers, parseResync)
+	read(parsers, parseParallel)
+	read(parsers, parseCompat)
+	read(parsers, policy.ParseBool)
+	read(parsers, choose(policy.ModeLabel, policy.ModeQuota, policy.ModeAll))
+	read(parsers, choose(RequireQuotaWarn, RequireQuotaApply, RequireQuotaOff))
+	read(parsers, choose[logFormat]("text", "json"))
+	read(parsers, parseLogLevel)
+	return parsers
+}
+
+func read[T any](parsers map[reflect.Type]env.ParserFunc, parse func(string) (T, error)) {
+	parsers[reflect.TypeFor[T]()] = func(value string) (any, error) { return parse(value) }
+}
+
+func choose[T ~string](choices ...T) func(string) (T, error) {
+	return func(value string) (T, error) { return policy.ParseChoice(value, choices...) }
+}
+
+func parseLogLevel(value string) (logLevel, error) {
+	if strings.EqualFold(value, "warning") {
+		return "warn", nil
+	}
+	return policy.ParseChoice[logLevel](value, "trace", "debug", "info", "warn", "error")
+}
+
+func parseResync(value string) (time.Duration, error) {
+	d, err := policy.ParseDuration(value)
+	if err == nil && d < leastResync {
+		return 0, fmt.Errorf("too often; at least %s", leastResync)
+	}
+	return d, err
+}
+
+func parseParallel(value string) (int, error) {
+	n, err := policy.ParseCount(value)
+	if err != nil || n < 1 || n > mostParallel {
+		return 0, fmt.Errorf("not a whole number from 1 to %d", mostParallel)
+	}
+	return n, nil
+}
+
+func parseCompat(value string) ([]policy.Compat, error) {
+	var all []policy.Compat
+	for _, word := range list(value) {
+		c, err := policy.ParseChoice(word, policy.CompatAutoheal, policy.CompatDeunhealth)
+		if err != nil {
+			return nil, fmt.Errorf("%.40q is %w", word, err)
+		}
+		if !slices.Contains(all, c) {
+			all = append(all, c)
+		}
+	}
+	return all, nil
+}
+
+// parseWords reads names. Which names there are is for the one who uses them to say.
+func parseWords(value string) (words, error) {
+	name := regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+	var all words
+	for _, word := range list(strings.ToLower(value)) {
+		if !name.MatchString(word) {
+			return nil, fmt.Errorf("%.40q is not a name; write a comma list such as healed,exhausted", word)
+		}
+		if word == "all" {
+			return nil, nil
+		}
+		if !slices.Contains(all, word) {
+			all = append(all, word)
+		}
+	}
+	return all, nil
+}
+
+func list(value string) []string {
+	return strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' || r == '\r' })
+}
+
+// parseURLs splits at white space, and at a comma only where another URL begins: a comma may be part of a URL.
+func parseURLs(value string) (urls, error) {
+	scheme := regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*://.`)
+	var all urls
+	for _, field := range strings.Fields(value) {
+		begin := 0
+		for i := range field {
+			if field[i] == ',' && (i+1 == len(field) || scheme.MatchString(field[i+1:])) {
+				all, begin = append(all, field[begin:i]), i+1
+			}
+		}
+		all = append(all, field[begin:])
+	}
+	all = slices.DeleteFunc(all, func(u string) bool { return u == "" })
+	for i, u := range all {
+		if !scheme.MatchString(u) {
+			return nil, fmt.Errorf("entry %d of %d is not a URL; each begins with a service and ://", i+1, len(all))
+		}
+	}
+	return all, nil
+}
+
+// parseFolder wants an absolute path: the image has no working directory to speak of.
+func parseFolder(value string) (folder, error) {
+	if !path.IsAbs(value) || strings.ContainsRune(value, 0) {
+		return "", errors.New("not an absolute path; begin it with /")
+	}
+	return folder(path.Clean(value)), nil
+}
+
+// parseAddress takes a numeric port only: a scratch image has no list of service names.
+func parseAddress(value string) (address, error) {
+	if port(value) {
+		return "", fmt.Errorf("missing colon; write :%s", value)
+	}
+	host, number, err := net.SplitHostPort(value)
+	switch {
+	case err != nil || strings.ContainsAny(host, "/ \t\n\x00"):
+		return "", errors.New("not an address; write :8080 or 127.0.0.1:8080, or set it to nothing to turn it off")
+	case !port(number):
+		return "", errors.New("the port is not a number from 0 to 65535")
+	case strings.Contains(host, ":"):
+		if _, err := netip.ParseAddr(host); err != nil {
+			return "", errors.New("the host is not an address; write :8080 or 127.0.0.1:8080")
+		}
+	}
+	return address(value), nil
+}
+
+func port(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil
+}
+
+func parseHost(value string) (dockerHost, error) {
+	scheme, rest, found := strings.Cut(value, "://")
+	switch {
+	case strings.Contains(value, "@") && scheme != "unix":
+		return "", errors.New("a user has no meaning here; an engine is protected by TLS (DOCKER_CERT_PATH)")
+	case !found && strings.HasPrefix(value, "/"):
+		return "", errors.New("missing unix://; write unix:// and the path")
+	case !found:
+		return "", errors.New("missing tcp://; write unix:// and a path, or tcp:// and host:port")
+	case scheme == "ssh":
+		return "", errors.New("ssh is not supported; use a socket, or tcp with TLS")
+	case !slices.Contains([]string{"unix", "tcp", "http", "https", "npipe"}, scheme):
+		return "", errors.New("unknown scheme; write unix:// and a path, or tcp:// and host:port")
+	case rest == "":
+		return "", errors.New("nothing after ://; write unix:// and a path, or tcp:// and host:port")
+	}
+	return dockerHost(value), nil
+}
+
+// parseAPIVersion refuses what the client (v28.5.2) would: it speaks 1.24 and newer. The commonest way to get there is
+// an unquoted 1.40 in YAML, which is the number 1.4.
+func parseAPIVersion(value string) (apiVersion, error) {
+	const oldest = 24
+	version := strings.TrimPrefix(value, "v")
+	major, minor, _ := strings.Cut(version, ".")
+	n, err := strconv.ParseUint(minor, 10, 16)
+	switch {
+	case major != "1" || err != nil:
+		return "", errors.New("not an API version; write it such as 1.41")
+	case n < oldest:
+		return "", fmt.Errorf("older than 1.%d; in YAML a version has to be in quotes", oldest)
+	}
+	return apiVersion(version), nil
+}

@@ -1,0 +1,57 @@
+package config
+
+import (
+	"errors"
+	"slices"
+	"strings"
+)
+
+// readSecrets puts the contents of the files that _FILE variables name into the values.
+func (l Loader) readSecrets(values map[string]string) []Problem {
+	var problems []Problem
+	for _, v := range Variables() {
+		path := values[v.Name+fileSuffix]
+		if !v.Secret || path == "" {
+			continue
+		}
+		content, message := l.readSecret(path, values[v.Name] != "", v.Name)
+		if message != "" {
+			problems = append(problems, Problem{Variable: v.Name + fileSuffix, Value: path, Message: message})
+			continue
+		}
+		values[v.Name] = content
+	}
+	return problems
+}
+
+// readSecret is the secret in a file, or what is wrong.
+func (l Loader) readSecret(path string, alreadySet bool, name string) (secret, message string) {
+	if alreadySet {
+		return "", name + " is set too; keep one of them"
+	}
+	content, err := l.ReadFile(path)
+	if err != nil {
+		return "", "cannot be read: " + cause(err)
+	}
+	secret = strings.TrimSpace(string(content))
+	if secret == "" {
+		return "", "the file is empty"
+	}
+	return secret, ""
+}
+
+// cause leaves out the path that errors of the os package repeat.
+func cause(err error) string {
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner.Error()
+	}
+	return err.Error()
+}
+
+// hidden keeps back secrets, and a DOCKER_HOST that someone wrote a password into.
+func hidden(name, value string) bool {
+	if name == "DOCKER_HOST" {
+		return strings.Contains(value, "@")
+	}
+	return slices.ContainsFunc(Variables(), func(v Variable) bool { return v.Name == name && v.Secret })
+}

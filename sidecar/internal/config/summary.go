@@ -1,0 +1,84 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+
+	"stoker/sidecar/internal/policy"
+)
+
+// Summary is the configuration in lines of name=value for the start of the log. Of a secret it tells how many there
+// are and which service each is for, no more.
+func (c Config) Summary() []string {
+	lines := []string{
+		"engine=" + orElse(c.Docker.Host, "local socket") + tls(c.Docker),
+		"select=" + string(c.Rules.Mode) + listed(", scope ", c.Rules.Scope) + listed(", compat ", join(c.Rules.Compat)),
+		fmt.Sprintf("heals=%d at once, resync %s, dry run %t", c.Parallel, c.Resync, c.DryRun),
+		"require_quota=" + string(c.RequireQuota) + cpus(c.Rules.Policy),
+		"state=" + c.StateDir,
+		"listen=" + orElse(c.Listen, "off"),
+		"notify=" + services(c.Notify) + listed(", on ", strings.Join(c.NotifyOn, ",")),
+		"log=" + c.LogLevel + ", " + c.LogFormat,
+	}
+	if len(c.given) > 0 {
+		lines = append(lines, "defaults="+strings.Join(c.given, " "))
+	}
+	return lines
+}
+
+// String keeps secrets out of whatever prints a Config.
+func (c Config) String() string { return strings.Join(c.Summary(), "; ") }
+
+// GoString is String, for %#v.
+func (c Config) GoString() string { return c.String() }
+
+func services(urls []string) string {
+	var names []string
+	for _, u := range urls {
+		scheme, _, _ := strings.Cut(u, "://")
+		names = append(names, scheme)
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%d (%s)", len(names), strings.Join(names, ","))
+}
+
+func tls(d Docker) string {
+	switch {
+	case d.TLSVerify:
+		return ", TLS"
+	case d.CertPath != "":
+		return ", certificates from " + d.CertPath
+	}
+	return ""
+}
+
+func cpus(p policy.Policy) string {
+	if p.CPUs == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", cpus %g", p.CPUs)
+}
+
+func orElse(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
+
+func listed(name, text string) string {
+	if text == "" {
+		return ""
+	}
+	return name + text
+}
+
+func join[T ~string](all []T) string {
+	texts := make([]string, len(all))
+	for i, one := range all {
+		texts[i] = string(one)
+	}
+	return strings.Join(texts, ",")
+}

@@ -1,0 +1,179 @@
+package docker
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+
+	cerrdefs "github.com/containerd/errdefs"
+)
+
+// linkError is a call that the engine did not answer.
+type linkError struct {
+	doing string
+	host  string
+	cause error // the transport's
+}
+
+func (e *linkError) Error() string {
+	return fmt.Sprintf("%s: no answer from %s: %v", e.doing, e.host, e.cause)
+}
+
+func (e *linkError) Unwrap() error { return e.cause }
+
+// versionError is an engine that does not speak the API version that was used.
+type versionError struct {
+	host, used, newest string
+	pinned             bool
+	err                error
+}
+
+func (e *versionError) Error() string {
+	return fmt.Sprintf("API version %s at %s: %v", e.used, e.host, e.err)
+}
+
+func (e *versionError) Unwrap() error { return e.err }
+
+// fail wraps an error of the Docker client: as a linkError when nobody answered, with what was tried otherwise.
+func (c *Client) fail(doing string, s *said, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case s.status != 0:
+		return fmt.Errorf("%s: %w", doing, err)
+	case s.err != nil:
+		return &linkError{doing: doing, host: c.host, cause: s.err}
+	}
+	return &linkError{doing: doing, host: c.host, cause: err}
+}
+
+// Explain says in one line what went wrong with the link to the engine and what to do about it. Errors that it does not
+// know come back in their own words.
+func Explain(err error) string {
+	if err == nil {
+		return ""
+	}
+	text := explainVersion(err)
+	if link := (*linkError)(nil); text == "" && errors.As(err, &link) {
+		text = explainLink(link)
+	}
+	if text == "" && (cerrdefs.IsPermissionDenied(err) || cerrdefs.IsUnauthorized(err)) {
+		text = "the engine, or the socket proxy before it, forbids this: " + err.Error() +
+			"; allow Stoker ping, info, events, containers (list, inspect, start, stop) and, if you can, network inspect"
+	}
+	if text == "" {
+		text = err.Error()
+	}
+	return strings.Join(strings.Fields(text), " ")
+}
+
+func explainVersion(err error) string {
+	var v *versionError
+	switch {
+	case !errors.As(err, &v):
+		return ""
+	case v.pinned:
+		return fmt.Sprintf("the engine at %s does not speak API version %s, which DOCKER_API_VERSION asks for (its newest is %s): unset DOCKER_API_VERSION", v.host, v.used, v.newest)
+	}
+	return fmt.Sprintf("the engine at %s does not speak API version %s, the nearest that Stoker knows (its newest is %s): use a Stoker that fits this engine", v.host, v.used, v.newest)
+}
+
+func explainLink(e *linkError) string {
+	for _, explain := range []func(*linkError) string{explainTLS, explainSocket, explainNetwork} {
+		if text := explain(e); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+func explainTLS(e *linkError) string {
+	var (
+		record    tls.RecordHeaderError
+		authority x509.UnknownAuthorityError
+		name      x509.HostnameError
+		verify    *tls.CertificateVerificationError
+		op        *net.OpError
+	)
+	switch {
+	case errors.Is(e, errWantsTLS):
+		return e.host + " wants TLS: set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder of ca.pem, cert.pem and key.pem"
+	case errors.Is(e, http.ErrSchemeMismatch), errors.As(e, &record):
+		return e.host + " answers without TLS: unset DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or use the engine's TLS port (2376 as a rule)"
+	case errors.As(e, &authority):
+		return e.host + " shows a certificate of an unknown authority: put the ca.pem that signed it into DOCKER_CERT_PATH"
+	case errors.As(e, &name):
+		return fmt.Sprintf("%s shows a certificate for another name (%v): use a name that is in it", e.host, name)
+	case errors.As(e, &verify):
+		return fmt.Sprintf("%s shows a certificate that does not hold: %v", e.host, verify.Err)
+	case errors.As(e, &op) && op.Op == "remote error":
+		return fmt.Sprintf("%s refuses this client's certificate (%v): put a cert.pem and key.pem that its authority signed into DOCKER_CERT_PATH", e.host, op.Err)
+	}
+	return ""
+}
+
+func explainSocket(e *linkError) string {
+	path, isUnix := strings.CutPrefix(e.host, "unix://")
+	if !isUnix {
+		return ""
+	}
+	switch {
+	case errors.Is(e, fs.ErrPermission):
+		return explainPermission(path)
+	case errors.Is(e, fs.ErrNotExist):
+		return fmt.Sprintf("no engine socket at %s: is Docker running? In a container, mount it: -v %s:%s; elsewhere, set DOCKER_HOST", path, path, path)
+	case errors.Is(e, syscall.ECONNREFUSED) && isFolder(path):
+		return fmt.Sprintf("%s is a folder, which Docker makes when the socket to mount does not exist: remove it on the host, and mount the engine's real socket", path)
+	case errors.Is(e, syscall.ECONNREFUSED):
+		return fmt.Sprintf("nobody answers at %s: is Docker running? If the engine was restarted beneath a mounted socket, the mount is stale: restart this container", path)
+	}
+	return ""
+}
+
+func explainPermission(path string) string {
+	group, ok := socketGroup(path)
+	if !ok {
+		return fmt.Sprintf("may not open %s: run Stoker with the socket's group (--group-add, in compose group_add)", path)
+	}
+	return fmt.Sprintf("may not open %s, which belongs to group %d: run Stoker with that group (docker run --group-add %d, in compose group_add: [\"%d\"])", path, group, group, group)
+}
+
+func explainNetwork(e *linkError) string {
+	var dns *net.DNSError
+	var op net.Error
+	switch {
+	case errors.As(e, &dns):
+		return fmt.Sprintf("no address for the name in %s: check DOCKER_HOST", e.host)
+	case errors.Is(e, syscall.ECONNREFUSED):
+		return fmt.Sprintf("nobody listens at %s: check the port in DOCKER_HOST (2375 plain, 2376 TLS as a rule) and that the engine listens on it", e.host)
+	case errors.Is(e, context.DeadlineExceeded), errors.As(e, &op) && op.Timeout():
+		return fmt.Sprintf("%s does not answer in time (%s): the engine is overloaded or stuck, or a firewall is between", e.host, e.doing)
+	}
+	return ""
+}
+
+// socketGroup is the group that may open the socket.
+func socketGroup(path string) (uint32, bool) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return stat.Gid, true
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}

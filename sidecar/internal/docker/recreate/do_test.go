@@ -1,0 +1,47 @@
+package recreate
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+)
+
+func inBubble(t *testing.T, k kind, test func(t *testing.T, b *bench)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, k)
+		defer b.close()
+		test(t, b)
+	})
+}
+
+func TestDo(t *testing.T) {
+	for name, k := range kinds() {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, k, func(t *testing.T, b *bench) {
+				result := b.recreator(nil, "a").Do(t.Context(), b.request())
+				require.NoError(t, result.Err)
+				require.Equal(t, Done, result.Outcome)
+				require.Empty(t, result.Leftover)
+				id := b.running()
+				require.Equal(t, id, result.ID)
+				require.NotEqual(t, b.oldID, id)
+				require.NotEmpty(t, result.Inspect)
+				require.Equal(t, Nothing, b.recreator(nil, "a").Resume(t.Context(), b.request()).Outcome)
+			})
+		})
+	}
+}
+
+// A worker that was made anew can be made anew.
+func TestDoAgain(t *testing.T) {
+	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
+		r := b.recreator(nil, "a")
+		for range 3 {
+			result := r.Do(t.Context(), b.request())
+			require.Equal(t, Done, result.Outcome, "%v", result.Err)
+			b.oldID = b.running()
+		}
+	})
+}

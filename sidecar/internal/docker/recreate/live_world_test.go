@@ -1,0 +1,247 @@
+package recreate
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/volume"
+	"github.com/docker/docker/client"
+	"github.com/docker/go-connections/nat"
+	"github.com/docker/go-connections/sockets"
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/enginetest"
+)
+
+const liveImage = "stoker-worker:test"
+
+// liveWorld is a real engine with two networks. All that it makes begins with its prefix and goes with the test.
+type liveWorld struct {
+	api    *client.Client
+	host   string
+	prefix string
+	subnet int
+	count  atomic.Int32
+}
+
+// newLiveWorld skips the test, in one line, when no engine answers.
+func newLiveWorld(t *testing.T) *liveWorld {
+	t.Helper()
+	onRequest(t)
+	host := enginetest.RealHost(t).DockerHost()
+	var b [3]byte
+	_, _ = rand.Read(b[:]) // never fails
+	w := &liveWorld{host: host, prefix: "rc-" + hex.EncodeToString(b[:]), subnet: int(b[0])}
+	w.api = w.client(t, nil)
+	for i, name := range []string{w.net("a"), w.net("b")} {
+		subnet := fmt.Sprintf("10.%d.%d.0/24", 90+i, w.subnet)
+		made, err := w.api.NetworkCreate(t.Context(), name, network.CreateOptions{IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet}}}})
+		require.NoError(t, err)
+		w.cleanup(t, func(ctx context.Context) error { return w.api.NetworkRemove(ctx, made.ID) })
+	}
+	return w
+}
+
+func (w *liveWorld) net(name string) string { return w.prefix + "-" + name }
+
+// cleanup runs after the test, whose own context is over by then.
+func (w *liveWorld) cleanup(t *testing.T, undo func(context.Context) error) {
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := undo(ctx); err != nil && !cerrdefs.IsNotFound(err) {
+			t.Errorf("clean up: %v", err)
+		}
+	})
+}
+
+// client goes over the wire, if there is one.
+func (w *liveWorld) client(t *testing.T, over *wire) *client.Client {
+	t.Helper()
+	url, err := client.ParseHostURL(w.host)
+	require.NoError(t, err)
+	transport := &http.Transport{DisableKeepAlives: true}
+	require.NoError(t, sockets.ConfigureTransport(transport, url.Scheme, url.Host))
+	var next http.RoundTripper = transport
+	if over != nil {
+		over.next = transport
+		next = over
+	}
+	c, err := client.NewClientWithOpts(client.WithHost(w.host), client.WithHTTPClient(&http.Client{Transport: next}), client.WithAPIVersionNegotiation())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func (w *liveWorld) recreator(t *testing.T, over *wire) *Recreator {
+	return New(w.client(t, over), Options{Owner: w.prefix, Prove: 400 * time.Millisecond, Call: 20 * time.Second})
+}
+
+// liveWorker is a worker with static addresses in two networks, a fixed and a random port, and volumes with data in them:
+// one that is named, and two that are not.
+type liveWorker struct {
+	w       *liveWorld
+	name    string
+	id      string
+	number  int
+	raw     []byte
+	volumes []string
+}
+
+func (w *liveWorld) worker(t *testing.T, change func(*container.Config, *container.HostConfig)) *liveWorker {
+	t.Helper()
+	number := int(w.count.Add(1))
+	l := &liveWorker{w: w, name: fmt.Sprintf("%s-%d", w.prefix, number), number: number}
+	_, err := w.api.VolumeCreate(t.Context(), volume.CreateOptions{Name: l.name})
+	require.NoError(t, err)
+	l.volumes = []string{l.name}
+	conf, host := l.config(), l.host()
+	if change != nil {
+		change(conf, host)
+	}
+	made, err := w.api.ContainerCreate(t.Context(), conf, host,
+		&network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{w.net("a"): l.at(90, "one")}}, nil, l.name)
+	require.NoError(t, err)
+	l.id = made.ID
+	w.cleanup(t, l.remove)
+	require.NoError(t, w.api.NetworkConnect(t.Context(), w.net("b"), l.id, l.at(91, "two")))
+	for _, m := range l.inspect(t).Mounts {
+		if m.Type == mount.TypeVolume && m.Name != l.name {
+			l.volumes = append(l.volumes, m.Name)
+		}
+	}
+	require.Len(t, l.volumes, 3)
+	for _, folder := range []string{"/named", "/declared", "/bare"} {
+		l.write(t, folder+"/data", "kept in "+folder)
+	}
+	require.NoError(t, w.api.ContainerStart(t.Context(), l.id, container.StartOptions{}))
+	_, err = w.api.ContainerUpdate(t.Context(), l.id, container.UpdateConfig{Resources: container.Resources{NanoCPUs: 130_000_000}})
+	require.NoError(t, err)
+	_, l.raw, err = w.api.ContainerInspectWithRaw(t.Context(), l.id, false)
+	require.NoError(t, err)
+	return l
+}
+
+func (l *liveWorker) config() *container.Config {
+	return &container.Config{
+		Image: liveImage, Labels: map[string]string{"of": l.w.prefix}, Volumes: map[string]struct{}{"/declared": {}},
+		Env:          []string{"WORKER_STATE=off", "WORKER_THREADS=1"},
+		ExposedPorts: nat.PortSet{"80/tcp": {}, "81/tcp": {}},
+	}
+}
+
+func (l *liveWorker) port() int { return 20000 + l.w.subnet*100 + l.number }
+
+func (l *liveWorker) host() *container.HostConfig {
+	return &container.HostConfig{
+		NetworkMode: container.NetworkMode(l.w.net("a")), Binds: []string{l.name + ":/named", "/bare"},
+		PortBindings: nat.PortMap{
+			"80/tcp": {{HostIP: "127.0.0.1", HostPort: fmt.Sprint(l.port())}}, "81/tcp": {{HostIP: "127.0.0.1"}},
+		},
+		Resources: container.Resources{NanoCPUs: 150_000_000},
+	}
+}
+
+func (l *liveWorker) address(net int) string {
+	return fmt.Sprintf("10.%d.%d.%d", net, l.w.subnet, 10+l.number)
+}
+
+func (l *liveWorker) at(net int, alias string) *network.EndpointSettings {
+	return &network.EndpointSettings{Aliases: []string{alias}, IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: l.address(net)}}
+}
+
+// remove removes whatever of the worker is there, under each of the names, and its volumes.
+func (l *liveWorker) remove(ctx context.Context) error {
+	for _, name := range []string{l.name, l.name + NewSuffix, l.name + AsideSuffix} {
+		err := l.w.api.ContainerRemove(ctx, name, container.RemoveOptions{Force: true})
+		if err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) {
+			return err
+		}
+	}
+	for _, name := range l.volumes {
+		if err := l.w.api.VolumeRemove(ctx, name, false); err != nil && !cerrdefs.IsNotFound(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *liveWorker) request() Request {
+	return Request{Name: l.name, OldID: l.id, Definition: l.raw, Grace: 5 * time.Second}
+}
+
+func (l *liveWorker) inspect(t *testing.T) container.InspectResponse {
+	t.Helper()
+	in, err := l.w.api.ContainerInspect(t.Context(), l.name)
+	require.NoError(t, err)
+	return in
+}
+
+func (l *liveWorker) write(t *testing.T, file, text string) {
+	t.Helper()
+	var b bytes.Buffer
+	to := tar.NewWriter(&b)
+	require.NoError(t, to.WriteHeader(&tar.Header{Name: path.Base(file), Mode: 0o644, Size: int64(len(text))}))
+	_, err := to.Write([]byte(text))
+	require.NoError(t, err)
+	require.NoError(t, to.Close())
+	require.NoError(t, l.w.api.CopyToContainer(t.Context(), l.name, path.Dir(file), &b, container.CopyToContainerOptions{}))
+}
+
+func (l *liveWorker) read(t *testing.T, file string) string {
+	t.Helper()
+	body, _, err := l.w.api.CopyFromContainer(t.Context(), l.name, file)
+	require.NoError(t, err)
+	defer func() { _ = body.Close() }()
+	files := tar.NewReader(body)
+	_, err = files.Next()
+	require.NoError(t, err)
+	text, err := io.ReadAll(files)
+	require.NoError(t, err)
+	return string(text)
+}
+
+// requireWell: there is exactly one container of the worker, and it has all that the first one had.
+func (l *liveWorker) requireWell(t *testing.T) (id string) {
+	t.Helper()
+	for _, name := range []string{l.name + NewSuffix, l.name + AsideSuffix} {
+		_, err := l.w.api.ContainerInspect(t.Context(), name)
+		require.True(t, cerrdefs.IsNotFound(err), "%s is left over: %v", name, err)
+	}
+	in := l.inspect(t)
+	require.True(t, in.State.Running, "%s %s", in.State.Status, in.State.Error)
+	require.EqualValues(t, 130_000_000, in.HostConfig.NanoCPUs)
+	require.Equal(t, l.address(90), in.NetworkSettings.Networks[l.w.net("a")].IPAddress)
+	require.Equal(t, l.address(91), in.NetworkSettings.Networks[l.w.net("b")].IPAddress)
+	require.Equal(t, fmt.Sprint(l.port()), in.NetworkSettings.Ports["80/tcp"][0].HostPort)
+	names := []string{}
+	for _, m := range in.Mounts {
+		names = append(names, m.Name)
+		require.Equal(t, "kept in "+m.Destination, l.read(t, m.Destination+"/data"))
+	}
+	require.ElementsMatch(t, l.volumes, names)
+	return in.ID
+}
+
+// onRequest skips what takes minutes: Stoker does not recreate yet, so that a change of Stoker cannot break it.
+func onRequest(t *testing.T) {
+	t.Helper()
+	if os.Getenv("STOKER_TEST_RECREATE") == "" {
+		t.Skip("not run without STOKER_TEST_RECREATE=1 (make test-recreate): Stoker does not recreate yet, and this takes minutes")
+	}
+}

@@ -1,0 +1,91 @@
+package spec
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/stretchr/testify/require"
+)
+
+const composeFile = `version: "2.4"
+services:
+  burner:
+    image: ` + liveImage + `
+    cpus: 0.4
+    networks: {app: {ipv4_address: 10.77.5.10, aliases: [hot]}}
+    volumes: [/scratch, "data:/data"]
+    stop_grace_period: 2s
+    depends_on: [peer]
+  guest:
+    image: ` + liveImage + `
+    network_mode: service:burner
+  peer:
+    image: ` + liveImage + `
+    networks: [app]
+networks: {app: {ipam: {config: [{subnet: 10.77.5.0/24}]}}}
+volumes: {data: {}}
+`
+
+// A recreated worker is not drift to compose (R23): up -d leaves it as it is, and what depends on it too. In its network
+// lives a guest, which compose made by the parent's ID.
+func TestLiveComposeSeesNoDrift(t *testing.T) {
+	program := composeProgram(t)
+	w := newWorld(t)
+	file := filepath.Join(t.TempDir(), "compose.yml")
+	require.NoError(t, os.WriteFile(file, []byte(composeFile), 0o600))
+	compose := func(ctx context.Context, args ...string) (string, error) {
+		full := append(append(program[1:], "-p", "h7c", "-f", file), args...)
+		out, err := exec.CommandContext(ctx, program[0], full...).CombinedOutput()
+		return string(out), err
+	}
+	w.cleanup(func(ctx context.Context) error {
+		_, err := compose(ctx, "down", "-v", "-t", "1")
+		return err
+	})
+	out, err := compose(t.Context(), "up", "-d")
+	require.NoError(t, err, out)
+	name, guest := w.composed("burner"), w.composed("guest")
+
+	oldID, newID := w.recreate(name)
+	require.NoError(t, w.api.ContainerRemove(t.Context(), oldID, container.RemoveOptions{}))
+	_, newGuest := w.recreate(guest)
+	require.NoError(t, w.api.ContainerRemove(t.Context(), guest+"-old", container.RemoveOptions{}))
+	peer := w.inspect(w.composed("peer")).ID
+
+	out, err = compose(t.Context(), "up", "-d")
+	require.NoError(t, err, out)
+	require.Equal(t, newID, w.inspect(w.composed("burner")).ID, out)
+	require.Equal(t, newGuest, w.inspect(w.composed("guest")).ID, out)
+	require.Equal(t, peer, w.inspect(w.composed("peer")).ID, out)
+}
+
+// composeProgram is compose v2 if there is one, else v1.
+func composeProgram(t *testing.T) []string {
+	t.Helper()
+	if exec.CommandContext(t.Context(), "docker", "compose", "version").Run() == nil {
+		return []string{"docker", "compose"}
+	}
+	path, err := exec.LookPath("docker-compose")
+	if err != nil {
+		t.Skip("not run, there is no compose here")
+	}
+	return []string{path}
+}
+
+func (w *world) composed(service string) (name string) {
+	w.t.Helper()
+	all, err := w.api.ContainerList(w.t.Context(), container.ListOptions{All: true})
+	require.NoError(w.t, err)
+	for _, one := range all {
+		if one.Labels["com.docker.compose.project"] == "h7c" && one.Labels["com.docker.compose.service"] == service {
+			require.Empty(w.t, name, "two containers of one service")
+			name = one.Names[0][1:]
+		}
+	}
+	require.NotEmpty(w.t, name)
+	return name
+}

@@ -1,0 +1,75 @@
+package spec
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/docker/docker/api/types/image"
+)
+
+// image has the new container made from the very same image (R25). The name that the old one was made by is kept as long
+// as it means that image: compose and people read it. When it has come to mean another one, or nothing, the ID is used.
+func (b *builder) image() error {
+	img, err := decodeImage(b.in.Image)
+	if err != nil {
+		return err
+	}
+	id := b.old.Image
+	if img == nil || id == "" {
+		return Refusal{Hazard: "R25", Field: "Image", Why: "image " + id + " is gone"}
+	}
+	if bareID(img.ID) != bareID(id) {
+		return Refusal{Hazard: "R25", Field: "Image", Why: "it was made from " + id + ", and the image at hand is " + img.ID}
+	}
+	if d := b.old.ImageManifestDescriptor; d != nil && d.Platform != nil && b.speaks("1.41") {
+		b.spec.Platform = d.Platform // one ID may stand for several platforms in containerd's image store
+	}
+	if name := b.old.Config.Image; !means(name, img) {
+		b.note("R25", "Config.Image", "%s does not mean the image of this container any more: created by ID %s", name, id)
+		b.spec.Config.Image = id
+	}
+	return nil
+}
+
+// means tells whether a reference still leads to this image.
+func means(ref string, img *image.InspectResponse) bool {
+	if isIDOf(ref, img.ID) {
+		return true
+	}
+	for _, names := range [][]string{img.RepoTags, img.RepoDigests} {
+		for _, name := range names {
+			if ref != "" && familiar(name) == familiar(ref) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+var hexID = regexp.MustCompile(`^[0-9a-f]{12,64}$`)
+
+func bareID(id string) string { return strings.TrimPrefix(id, "sha256:") }
+
+func isIDOf(ref, id string) bool {
+	return hexID.MatchString(bareID(ref)) && strings.HasPrefix(bareID(id), bareID(ref))
+}
+
+// familiar brings the ways to write one reference together: docker.io/library/redis, redis and redis:latest are one, and
+// so are redis:7@sha256:… and redis@sha256:…, for an engine goes by the digest alone. Podman writes localhost/ before
+// what it built itself.
+func familiar(ref string) string {
+	for _, prefix := range []string{"docker.io/", "index.docker.io/", "localhost/"} {
+		ref = strings.TrimPrefix(ref, prefix)
+	}
+	ref = strings.TrimPrefix(ref, "library/")
+	name, digest, hasDigest := strings.Cut(ref, "@")
+	tag := strings.LastIndexByte(name, ':')
+	tagged := tag > strings.LastIndexByte(name, '/')
+	switch {
+	case hasDigest && tagged:
+		return name[:tag] + "@" + digest
+	case hasDigest || tagged:
+		return ref
+	}
+	return name + ":latest"
+}

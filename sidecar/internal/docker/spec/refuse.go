@@ -1,0 +1,122 @@
+package spec
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/docker/docker/api/types/container"
+)
+
+// owner is someone who makes containers anew himself, and the label by which his are known.
+type owner struct {
+	label, who string
+}
+
+func owners() []owner {
+	return []owner{
+		{"com.docker.swarm.task.id", "Swarm"},
+		{"com.docker.swarm.service.id", "Swarm"},
+		{"io.kubernetes.pod.uid", "Kubernetes"},
+		{"com.hashicorp.nomad.alloc_id", "Nomad"},
+		{"com.amazonaws.ecs.task-arn", "ECS"},
+		{"PODMAN_SYSTEMD_UNIT", "a systemd unit"},
+	}
+}
+
+// refuseForeign refuses what is not Stoker's to make: its own container (R36), one that the engine is still taking apart
+// (R34), and one that somebody else keeps alive (R38).
+func (b *builder) refuseForeign() error {
+	if b.in.Self != "" && b.in.Self == b.old.ID {
+		return Refusal{Hazard: "R36", Field: "Id", Why: "it is the container that Stoker itself runs in"}
+	}
+	if s := b.old.State; s != nil && (s.Dead || s.Status == container.StateDead || s.Status == container.StateRemoving) {
+		return Refusal{Hazard: "R34", Field: "State.Status", Why: "the engine is removing it, and holds its name until it is done"}
+	}
+	for _, o := range owners() {
+		if b.old.Config.Labels[o.label] != "" {
+			return Refusal{Hazard: "R38", Field: labelField(o.label), Why: o.who + " manages it and makes it anew itself"}
+		}
+	}
+	if strings.EqualFold(b.old.Config.Labels[composeOneOff], "true") {
+		return Refusal{Hazard: "R38", Field: labelField(composeOneOff), Why: "it is a one-off container of compose run"}
+	}
+	return nil
+}
+
+const composeOneOff = "com.docker.compose.oneoff"
+
+func labelField(label string) string { return "Config.Labels[" + label + "]" }
+
+// refuseMissing refuses while something is gone that the engine would make anew, empty, or would not miss before the
+// start: a created container may even be connected to a network that does not exist (seen on 20.10.24).
+func (b *builder) refuseMissing() error {
+	switch m := b.in.Missing; {
+	case m.Image != "":
+		return Refusal{Hazard: "R25", Field: "Image", Why: "image " + m.Image + " is gone"}
+	case len(m.Volumes) > 0:
+		return Refusal{Hazard: "R12", Field: "Mounts", Why: "gone: " + "volume " + strings.Join(m.Volumes, ", volume ")}
+	case len(m.Networks) > 0:
+		return Refusal{Hazard: "R8", Field: "NetworkSettings.Networks", Why: "gone: " + "network " + strings.Join(m.Networks, ", network ")}
+	case len(m.Containers) > 0:
+		return Refusal{Hazard: "R1", Field: "HostConfig", Why: "it refers to what is gone: container " + strings.Join(m.Containers, ", container ")}
+	}
+	return nil
+}
+
+// refuseDropped refuses fields that the engine, or the Docker client, would leave out or turn down at the API version in
+// use. It happens where DOCKER_API_VERSION pins an old one (moby, api/server/router/container/container_routes.go).
+func (b *builder) refuseDropped() error {
+	host, conf := b.old.HostConfig, b.old.Config
+	for _, field := range []struct {
+		hazard, name, since string
+		used                bool
+	}{
+		{"R15", "Config.Healthcheck.StartInterval", "1.44", conf.Healthcheck != nil && conf.Healthcheck.StartInterval != 0},
+		{"R37", "HostConfig.Annotations", "1.43", len(host.Annotations) > 0},
+		{"R30", "HostConfig.Mounts.BindOptions.CreateMountpoint", "1.42", createsMountpoint(host)},
+		{"R8", "NetworkSettings.Networks.GwPriority", "1.48", hasGatewayPriority(b.old)},
+	} {
+		if field.used && !b.speaks(field.since) && !b.in.Engine.Podman {
+			return Refusal{Hazard: field.hazard, Field: field.name, Why: fmt.Sprintf(
+				"needs API %s, and version %s is in use: unset DOCKER_API_VERSION", field.since, b.in.Engine.APIVersion)}
+		}
+	}
+	return b.refuseInterfaceSysctls()
+}
+
+// refuseInterfaceSysctls: from API 1.48 on, a setting of one interface is refused as a sysctl of the container, and
+// belongs to the network's driver options; which network eth1 was, nobody knows any more. Containers made by an older
+// engine may have them.
+func (b *builder) refuseInterfaceSysctls() error {
+	if !b.speaks("1.48") || !b.old.HostConfig.NetworkMode.IsPrivate() {
+		return nil
+	}
+	for key := range b.old.HostConfig.Sysctls {
+		parts := strings.SplitN(key, ".", 5)
+		if len(parts) == 5 && parts[0] == "net" && strings.HasPrefix(parts[3], "eth") {
+			return Refusal{Hazard: "R37", Field: "HostConfig.Sysctls[" + key + "]", Why: "this engine takes it only as a driver option of a network: say it there"}
+		}
+	}
+	return nil
+}
+
+func createsMountpoint(host *container.HostConfig) bool {
+	for _, m := range host.Mounts {
+		if m.BindOptions != nil && m.BindOptions.CreateMountpoint {
+			return true
+		}
+	}
+	return false
+}
+
+func hasGatewayPriority(c *container.InspectResponse) bool {
+	if c.NetworkSettings == nil {
+		return false
+	}
+	for _, ep := range c.NetworkSettings.Networks {
+		if ep != nil && ep.GwPriority != 0 {
+			return true
+		}
+	}
+	return false
+}

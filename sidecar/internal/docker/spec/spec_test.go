@@ -1,0 +1,130 @@
+package spec
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestNeeded(t *testing.T) {
+	raw := []byte(`{"Id":"a","Image":"sha256:1","Config":{},
+		"HostConfig":{"NetworkMode":"container:p1","PidMode":"container:p1","IpcMode":"host","VolumesFrom":["src:ro"],"Links":["/db:/a/db"]},
+		"Mounts":[{"Type":"volume","Name":"v2","Destination":"/b"},{"Type":"bind","Source":"/x","Destination":"/x"},{"Type":"volume","Name":"v1","Destination":"/a"}],
+		"NetworkSettings":{"Networks":{"app":{},"bridge":{}}}}`)
+	got, err := Needed(raw)
+	require.NoError(t, err)
+	require.Equal(t, Needs{Image: "sha256:1", Volumes: []string{"v1", "v2"}, Networks: []string{"app"}, Containers: []string{"db", "p1", "src"}}, got)
+}
+
+func TestNameBook(t *testing.T) {
+	one, two := strings.Repeat("1", 64), strings.Repeat("1", 20)+strings.Repeat("2", 44)
+	book := nameBook{one: "/first", two: "second"}
+	for ref, want := range map[string]string{
+		one: "first", two: "second", one[:30]: "first", "/web": "web", "web": "web",
+		"deadbeefcafe":          "deadbeefcafe", // an ID cut short that is nobody's may be a name
+		one[:12]:                "",             // two IDs begin so
+		strings.Repeat("3", 64): "",
+		"":                      "",
+	} {
+		name, known := book.name(ref)
+		require.Equal(t, want != "", known, ref)
+		if known {
+			require.Equal(t, want, name, ref)
+		}
+	}
+}
+
+func TestFamiliar(t *testing.T) {
+	digest := "@sha256:" + strings.Repeat("3", 64)
+	for ref, want := range map[string]string{
+		"redis": "redis:latest", "docker.io/library/redis": "redis:latest", "index.docker.io/library/redis:7": "redis:7",
+		"localhost/mine": "mine:latest", "host:5000/a/b": "host:5000/a/b:latest", "host:5000/a/b:1": "host:5000/a/b:1",
+		"redis:7" + digest: "redis" + digest, "host:5000/a" + digest: "host:5000/a" + digest,
+	} {
+		require.Equal(t, want, familiar(ref), ref)
+	}
+}
+
+func TestBuildSaysWhatIsNoInspect(t *testing.T) {
+	image := json.RawMessage(`{"Id":"sha256:1","RepoTags":["x:latest"]}`)
+	for name, in := range map[string]Input{
+		"nothing":           {},
+		"no JSON":           {Container: json.RawMessage(`{"Id":`)},
+		"no ID":             {Container: json.RawMessage(`{"Config":{},"HostConfig":{}}`)},
+		"no configuration":  {Container: json.RawMessage(`{"Id":"a","HostConfig":{}}`)},
+		"an image of text":  {Container: json.RawMessage(`{"Id":"a","Image":"sha256:1","Config":{},"HostConfig":{}}`), Image: json.RawMessage(`"x"`)},
+		"a mark of another": {Container: json.RawMessage(`{"Id":"a","Image":"sha256:1","Config":{"Image":"x"},"HostConfig":{}}`), Image: image, Marks: map[string]string{"a": "b"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Build(in)
+			require.Error(t, err)
+			refusal := Refusal{}
+			require.NotErrorAs(t, err, &refusal)
+		})
+	}
+	_, err := Diff([]byte(`{}`), []byte(`{"Id":"a","Config":{},"HostConfig":{}}`), nil)
+	require.ErrorContains(t, err, "the old container")
+}
+
+// FuzzBuild and FuzzDiff feed bytes that are no inspect, or one that no engine would send: an error is right, a panic is
+// not, and what a container is compared with itself never differs.
+func FuzzBuild(f *testing.F) {
+	for _, raw := range seeds(f) {
+		f.Add(raw, "1.41", false)
+		f.Add(raw, "1.51", true)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte, version string, podman bool) {
+		in := Input{}
+		if json.Unmarshal(raw, &in) != nil {
+			in.Container = raw
+		}
+		in.Engine.APIVersion, in.Engine.Podman = version, podman
+		if s, err := Build(in); err == nil {
+			_, err = json.Marshal(s)
+			require.NoError(t, err)
+		}
+		_, _ = Needed(in.Container)
+	})
+}
+
+func FuzzDiff(f *testing.F) {
+	all := seeds(f)
+	for i, raw := range all {
+		f.Add(raw, all[(i+1)%len(all)])
+	}
+	f.Fuzz(func(t *testing.T, old, recreated []byte) {
+		a, b := containerIn(old), containerIn(recreated)
+		_, _ = Diff(a, b, map[string]string{"a": "b"})
+		if found, err := Diff(a, a, nil); err == nil {
+			require.Empty(t, found)
+		}
+	})
+}
+
+func containerIn(raw []byte) []byte {
+	in := Input{}
+	if json.Unmarshal(raw, &in) == nil && len(in.Container) > 0 {
+		return in.Container
+	}
+	return raw
+}
+
+func seeds(f *testing.F) [][]byte {
+	f.Helper()
+	files, err := filepath.Glob("testdata/build/*.in.json")
+	require.NoError(f, err)
+	list := [][]byte{
+		[]byte(`{"Id":"a","Config":{"Env":[null]},"HostConfig":{"Ulimits":[null],"Mounts":[null],"Binds":["",":"],"Links":[":","x"],"VolumesFrom":[""]},"Mounts":[{"Type":"volume","Name":"v"}],"NetworkSettings":{"Networks":{"":null}}}`),
+		[]byte(`{"Id":"a","config":{},"HostConfig":{},"Config":{"Labels":7}}`),
+	}
+	for _, file := range append(files, richFile) {
+		raw, err := os.ReadFile(file)
+		require.NoError(f, err)
+		list = append(list, raw)
+	}
+	return list
+}

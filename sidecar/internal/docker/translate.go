@@ -1,0 +1,181 @@
+package docker
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"golang.org/x/sys/unix"
+
+	"stoker/sidecar/internal/lifecycle"
+)
+
+// translateInspect makes a Snapshot of an inspect. Raw is what the engine sent; the snapshot keeps a copy.
+func translateInspect(in container.InspectResponse, raw []byte) (lifecycle.Snapshot, error) {
+	if in.ContainerJSONBase == nil || in.State == nil || in.ID == "" {
+		return lifecycle.Snapshot{}, errors.New("the answer has no id or no state")
+	}
+	s := lifecycle.Snapshot{
+		Incarnation:  lifecycle.Incarnation{ID: in.ID, StartedAt: engineTime(in.State.StartedAt)},
+		Key:          lifecycle.Key(strings.TrimPrefix(in.Name, "/")),
+		ImageID:      in.Image,
+		Status:       status(in.State),
+		FinishedAt:   engineTime(in.State.FinishedAt),
+		ExitCode:     in.State.ExitCode,
+		OOMKilled:    in.State.OOMKilled,
+		StartError:   in.State.Error,
+		Health:       lifecycle.HealthNone,
+		RestartCount: in.RestartCount,
+		StopSignal:   syscall.SIGTERM,
+		Definition:   bytes.Clone(bytes.TrimSpace(raw)),
+	}
+	translateHealth(&s, in.State.Health)
+	translateConfig(&s, in.Config)
+	translateHost(&s, in.HostConfig)
+	return s, nil
+}
+
+func translateConfig(s *lifecycle.Snapshot, conf *container.Config) {
+	if conf == nil {
+		return
+	}
+	s.Image, s.Labels = conf.Image, conf.Labels
+	if check := conf.Healthcheck; check != nil && len(check.Test) > 0 {
+		s.HasHealthcheck = check.Test[0] != "NONE"
+	}
+	if sig := signalOf(conf.StopSignal); sig != 0 {
+		s.StopSignal = sig
+	}
+	if conf.StopTimeout != nil && *conf.StopTimeout > 0 {
+		s.StopTimeout = time.Duration(*conf.StopTimeout) * time.Second
+	}
+}
+
+func translateHost(s *lifecycle.Snapshot, host *container.HostConfig) {
+	if host == nil {
+		return
+	}
+	s.RestartPolicy = lifecycle.RestartPolicy{Name: string(host.RestartPolicy.Name), MaxRetries: host.RestartPolicy.MaximumRetryCount}
+	s.AutoRemove = host.AutoRemove
+	s.CPUs = quota(host.Resources)
+}
+
+// quota is the CPU quota in CPUs. --cpus sets NanoCpus; --cpu-quota and compose's cpu_quota set the pair, whose period
+// defaults to the kernel's 100 ms.
+func quota(r container.Resources) float64 {
+	const kernelPeriod = 100_000 // microseconds
+	if r.NanoCPUs > 0 {
+		return float64(r.NanoCPUs) / 1e9
+	}
+	if r.CPUQuota <= 0 {
+		return 0
+	}
+	period := r.CPUPeriod
+	if period <= 0 {
+		period = kernelPeriod
+	}
+	return float64(r.CPUQuota) / float64(period)
+}
+
+func translateHealth(s *lifecycle.Snapshot, h *container.Health) {
+	if h == nil {
+		return
+	}
+	s.Health = health(h.Status)
+	for _, probe := range h.Log {
+		if probe != nil {
+			s.Probes = append(s.Probes, lifecycle.Probe{At: probe.Start.UTC(), ExitCode: probe.ExitCode, Output: probe.Output})
+		}
+	}
+}
+
+func health(word string) lifecycle.Health {
+	switch h := lifecycle.Health(word); h {
+	case lifecycle.HealthStarting, lifecycle.HealthHealthy, lifecycle.HealthUnhealthy, lifecycle.HealthNone:
+		return h
+	}
+	return lifecycle.HealthNone
+}
+
+// status reads the flags before the word: a container in Docker's restart delay is both running and restarting (seen on
+// 20.10.24), and one that is paused is running too.
+func status(s *container.State) lifecycle.Status {
+	switch {
+	case statusWord(s.Status) == lifecycle.StatusRemoving:
+		return lifecycle.StatusRemoving
+	case s.Dead:
+		return lifecycle.StatusDead
+	case s.Restarting:
+		return lifecycle.StatusRestarting
+	case s.Paused:
+		return lifecycle.StatusPaused
+	case s.Running:
+		return lifecycle.StatusRunning
+	}
+	return statusWord(s.Status)
+}
+
+func statusWord(word string) lifecycle.Status {
+	switch s := lifecycle.Status(strings.ToLower(word)); s {
+	case lifecycle.StatusCreated, lifecycle.StatusRunning, lifecycle.StatusPaused, lifecycle.StatusRestarting,
+		lifecycle.StatusExited, lifecycle.StatusDead, lifecycle.StatusRemoving:
+		return s
+	case lifecycle.StatusUnknown, lifecycle.StatusGone:
+		// not words of the engine
+	}
+	return lifecycle.StatusUnknown
+}
+
+// engineTime reads the engine's time; Docker writes "never" as 0001-01-01T00:00:00Z.
+func engineTime(text string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil || t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// signalOf reads a signal as Docker does: 15, TERM, SIGTERM, RTMIN+3, in any case. 0 is none or unknown.
+func signalOf(text string) syscall.Signal {
+	text = strings.ToUpper(strings.TrimSpace(text))
+	if n, err := strconv.Atoi(text); err == nil {
+		return inRange(n)
+	}
+	name := "SIG" + strings.TrimPrefix(text, "SIG")
+	if sig := unix.SignalNum(name); sig != 0 {
+		return sig
+	}
+	return realTime(name)
+}
+
+// The real-time signals that Linux leaves to programs: 34 to 64, as moby counts them.
+const (
+	rtMin = 34
+	rtMax = 64
+)
+
+func realTime(name string) syscall.Signal {
+	for prefix, base := range map[string]int{"SIGRTMIN": rtMin, "SIGRTMAX": rtMax} {
+		offset, ok := strings.CutPrefix(name, prefix)
+		if !ok {
+			continue
+		}
+		n, err := strconv.Atoi(offset) // takes the sign too
+		if offset != "" && (err != nil || base+n < rtMin) {
+			return 0
+		}
+		return inRange(base + n)
+	}
+	return 0
+}
+
+func inRange(n int) syscall.Signal {
+	if n < 1 || n > rtMax {
+		return 0
+	}
+	return syscall.Signal(n)
+}

@@ -1,0 +1,90 @@
+package fleet
+
+import (
+	"time"
+
+	"stoker/sidecar/internal/lifecycle"
+)
+
+// The brake's bounds. Three, because two workers that time out together are no sign of anything on a small host; half,
+// because the contract says most.
+const (
+	brakeLeast  = 3
+	brakeMemory = time.Minute      // a worker stopped for a timed-out probe counts as ill for so long
+	brakeHold   = 5 * time.Minute  // after this long, restarts trickle: all workers may really hang
+	brakeDrip   = 30 * time.Second // one restart each
+)
+
+// brake holds restarts of running workers back while most workers on the host went unhealthy together by timed-out
+// probes: then the host is ill, and restarts make it worse. It never touches the start of a dead worker.
+type brake struct {
+	on      bool
+	since   time.Time
+	dripped time.Time
+}
+
+// judgeHost sets the brake or lets it go. A worker that was stopped a moment ago for a timed-out probe is as ill as it
+// was, whatever it is doing now.
+func (f *Fleet) judgeHost(now time.Time) {
+	watched, ill, still := 0, 0, 0
+	for _, m := range f.byID {
+		w, timedOut := m.machine.Watched()
+		recent := m.recentlyIll(now)
+		if w || recent {
+			watched++
+		}
+		if timedOut || recent {
+			ill++
+		}
+		if timedOut {
+			still++
+		}
+	}
+	on := still > 0 && ill >= brakeLeast && 2*ill >= watched
+	if on == f.brake.on {
+		return
+	}
+	kind := lifecycle.NoteHostWell
+	if on {
+		kind = lifecycle.NoteHostIll
+	}
+	f.brake = brake{on: on, since: now, dripped: now}
+	f.out.Notes = append(f.out.Notes, lifecycle.Note{At: now, Kind: kind, Reason: lifecycle.HeldHostIll})
+}
+
+func (m *member) recentlyIll(now time.Time) bool {
+	return !m.illStop.IsZero() && now.Before(m.illStop.Add(brakeMemory))
+}
+
+// allows tells whether a running worker may be stopped now. One whose probe really fails is not what the brake is for.
+func (b *brake) allows(now time.Time, m *member) bool {
+	_, timedOut := m.machine.Watched()
+	if !b.on || !timedOut {
+		return true
+	}
+	return now.Sub(b.since) >= brakeHold && now.Sub(b.dripped) >= brakeDrip
+}
+
+func (b *brake) stopped(now time.Time, m *member) {
+	if _, timedOut := m.machine.Watched(); timedOut {
+		m.illStop = now
+		b.dripped = now
+	}
+}
+
+// brakeWake is when the brake may allow something that it does not allow now.
+func (f *Fleet) brakeWake(now time.Time) time.Time {
+	if !f.brake.on {
+		return time.Time{}
+	}
+	next := latest(f.brake.since.Add(brakeHold), f.brake.dripped.Add(brakeDrip))
+	if !next.After(now) {
+		next = now.Add(brakeDrip)
+	}
+	for _, m := range f.byID {
+		if m.recentlyIll(now) && m.illStop.Add(brakeMemory).Before(next) {
+			next = m.illStop.Add(brakeMemory)
+		}
+	}
+	return next
+}

@@ -1,0 +1,109 @@
+package fleet_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"stoker/sidecar/internal/enginetest"
+	"stoker/sidecar/internal/fleet"
+	"stoker/sidecar/internal/lifecycle"
+)
+
+// probed is a house with so many workers that have a health check, all well.
+func probed(seed uint64, n int) *house {
+	h := newHouse(enginetest.Config{Seed: seed}, fleet.Settings{Parallel: 4})
+	for _, name := range names(n) {
+		s := worker(name)
+		s.Health = &enginetest.Healthcheck{Interval: 5 * time.Second, Timeout: 2 * time.Second, Retries: 1}
+		h.w.Operator().Run(s)
+	}
+	h.live(10 * time.Second)
+	h.hire()
+	h.live(10 * time.Second)
+	return h
+}
+
+// stops is how many requests for a stop there were.
+func (h *house) stops() int {
+	n := 0
+	for _, r := range h.w.Audit() {
+		if r.By == enginetest.ByStoker && r.Op == enginetest.OpStop {
+			n++
+		}
+	}
+	return n
+}
+
+func (h *house) sickenAll(s enginetest.Sickness) {
+	for _, truth := range h.w.Truths() {
+		h.w.Sicken(string(truth.Key), s)
+	}
+}
+
+func TestHostIsIll(t *testing.T) {
+	h := probed(1, 6)
+	h.sickenAll(enginetest.Hanging)
+	h.live(2 * time.Minute)
+	require.LessOrEqual(t, h.stops(), 2)
+	require.Equal(t, 1, h.told(lifecycle.NoteHostIll))
+	require.True(t, h.f.View(h.w.Now()).HostIll)
+	require.Equal(t, lifecycle.HeldHostIll, h.held("w05"))
+
+	h.w.Exit("w05", 1)
+	h.live(500 * time.Millisecond)
+	require.Equal(t, lifecycle.StatusRunning, h.status("w05"), "a dead worker is always worth starting")
+
+	h.sickenAll(enginetest.Well)
+	h.live(time.Minute)
+	require.Equal(t, 1, h.told(lifecycle.NoteHostWell))
+	require.LessOrEqual(t, h.stops(), 2)
+	require.Empty(t, h.held("w05"))
+}
+
+func TestHostIsIllForLong(t *testing.T) {
+	h := probed(1, 6)
+	h.sickenAll(enginetest.Hanging)
+	h.live(5 * time.Minute)
+	before := h.stops()
+	h.live(61 * time.Second)
+	require.Positive(t, h.stops()-before, "all may really hang")
+	require.LessOrEqual(t, h.stops()-before, 3, "but one at a time")
+}
+
+func TestRealFailuresAreNoSignOfAnIllHost(t *testing.T) {
+	h := probed(1, 6)
+	h.sickenAll(enginetest.Failing)
+	h.live(20 * time.Second)
+	require.Equal(t, 6, h.stops())
+	require.Zero(t, h.told(lifecycle.NoteHostIll))
+}
+
+func TestFewHangingWorkersAreHealed(t *testing.T) {
+	h := probed(1, 8)
+	for _, name := range names(2) {
+		h.w.Sicken(name, enginetest.Hanging)
+	}
+	h.live(30 * time.Second)
+	require.Equal(t, 2, h.stops())
+	require.Zero(t, h.told(lifecycle.NoteHostIll))
+}
+
+// TestSickHostIsNotMadeWorse is rule 15: when most workers are cut off within a few seconds, most are left alone, however
+// their probes fall.
+func TestSickHostIsNotMadeWorse(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(4, 12).Draw(t, "workers")
+		h := probed(rapid.Uint64().Draw(t, "seed"), n)
+		for _, name := range names(n) {
+			h.w.Sicken(name, enginetest.Hanging)
+			h.live(time.Duration(rapid.IntRange(0, 400).Draw(t, "later")) * time.Millisecond)
+		}
+		h.live(45 * time.Second)
+		if h.stops() > n/2 {
+			t.Fatalf("%d of %d workers were stopped", h.stops(), n)
+		}
+	})
+}

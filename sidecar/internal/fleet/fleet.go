@@ -1,0 +1,252 @@
+package fleet
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/policy"
+)
+
+// Bounds of the lanes. Stops are many, for each is only a wait: 20 workers that ignore SIGTERM are back in little more
+// than one stop timeout when all stops wait at once (33 s through 8 slots, engine 20.10).
+const (
+	maxLooks = 8
+	maxStops = 512
+)
+
+// Settings is what a Fleet is made from.
+type Settings struct {
+	Rules    policy.Rules
+	Parallel int    // starts at once
+	Self     string // Stoker's own container ID; empty outside a container
+	DryRun   bool
+	Memories []lifecycle.Memory
+	Bookmark lifecycle.Bookmark
+}
+
+// Fleet is all workers. It is not safe for concurrent use; one goroutine owns it.
+type Fleet struct {
+	set      Settings
+	members  map[lifecycle.Key]*member // by the name that is theirs now
+	byID     map[string]*member        // all, also those whose name someone else has taken
+	rejected map[string]uint64         // containers that a look showed to be no workers, with the last round that listed them
+
+	flying  map[uint64]flight
+	inLane  map[lifecycle.Lane]int
+	lastID  uint64
+	round   uint64 // of the list under way or last complete
+	session uint64 // counts the links to an engine
+	opening bool   // between LinkOpened and the first ListEnded: history and picture, no news
+	link    Link
+	brake   brake
+	mark    lifecycle.Bookmark
+	readTo  time.Time // mark.EventAt when the session began
+	closing bool      // Stoker is being stopped: heals under way are finished, none is begun
+	out     Turn
+}
+
+// member is a machine with what the fleet keeps about it.
+type member struct {
+	machine *lifecycle.Machine
+	id      string
+	lane    lifecycle.Lane
+	due     time.Time
+	round   uint64
+	heard   time.Time // of its newest event, the engine's clock
+	illStop time.Time // when it was last stopped for a timed-out probe
+	asks    bool      // tentative: the verdict waits for the quota
+}
+
+// ahead tells whether events of the container are newer than a list of that time. A list may be overtaken by events, but
+// not by many; more than that is a step of the clock.
+func (m *member) ahead(at time.Time) bool {
+	by := m.heard.Sub(at)
+	return by >= 0 && by < time.Minute
+}
+
+type flight struct {
+	id      string // container
+	lane    lifecycle.Lane
+	session uint64
+}
+
+// Turn is what the fleet wants done after one input.
+type Turn struct {
+	Do    []lifecycle.Action
+	Wake  time.Time // when to Tick at the latest; zero for never
+	Notes []lifecycle.Note
+	Save  []lifecycle.Memory
+	Drop  []lifecycle.Key
+}
+
+// New is a fleet that remembers what set says and has seen nothing yet.
+func New(now time.Time, set Settings) *Fleet {
+	f := &Fleet{
+		set: set, members: map[lifecycle.Key]*member{}, byID: map[string]*member{}, rejected: map[string]uint64{},
+		flying: map[uint64]flight{}, inLane: map[lifecycle.Lane]int{}, mark: set.Bookmark,
+	}
+	f.link = Link{Since: now}
+	f.link.Engine.BootedAt = set.Bookmark.BootedAt
+	for _, mem := range set.Memories {
+		f.recall(mem)
+	}
+	return f
+}
+
+// Observe takes in one observation.
+func (f *Fleet) Observe(now time.Time, o lifecycle.Observation) Turn {
+	switch o.Kind {
+	case lifecycle.LinkLost:
+		f.linkLost(now)
+	case lifecycle.LinkOpened:
+		f.linkOpened(now, o)
+	case lifecycle.ListBegan:
+		f.round++
+	case lifecycle.ListEnded:
+		f.listEnded(now, o)
+	default:
+		o.History = f.opening
+		f.route(now, o)
+	}
+	return f.settle(now)
+}
+
+// Finish takes in what became of an action.
+func (f *Fleet) Finish(now time.Time, o lifecycle.Outcome) Turn {
+	flight, ok := f.flying[o.Action.ID]
+	if !ok {
+		return f.settle(now)
+	}
+	delete(f.flying, o.Action.ID)
+	f.inLane[flight.lane]--
+	o.Broken = flight.session != f.session || !f.link.Up
+	if m := f.byID[flight.id]; m != nil && f.decided(m, o) {
+		f.step(now, m, o)
+	}
+	return f.settle(now)
+}
+
+// Tick lets time pass.
+func (f *Fleet) Tick(now time.Time) Turn { return f.settle(now) }
+
+// Bookmark is how far the event stream was read.
+func (f *Fleet) Bookmark() lifecycle.Bookmark { return f.mark }
+
+// Close lets only those heals go on whose worker Stoker itself has stopped.
+func (f *Fleet) Close(now time.Time) Turn {
+	f.closing = true
+	if f.link.Up {
+		f.mark.LostAt, f.mark.Closed = f.engineTime(now), true
+	}
+	return f.settle(now)
+}
+
+// Busy is how many heals a closing fleet still has to finish.
+func (f *Fleet) Busy() int {
+	n := 0
+	for _, m := range f.members { // whoever has lost its name is not waited for
+		if m.machine.Midway() {
+			n++
+		}
+	}
+	return n
+}
+
+// step tells one machine one thing and takes in what it wants.
+func (f *Fleet) step(now time.Time, m *member, in lifecycle.Input) *lifecycle.Action {
+	t := m.machine.Step(now, in)
+	m.lane, m.due = t.Lane, t.Due
+	f.out.Notes = append(f.out.Notes, t.Notes...)
+	switch {
+	case t.Over:
+		f.forget(m)
+	case t.Changed && !m.asks && f.seated(m):
+		f.out.Save = append(f.out.Save, m.machine.Memory())
+	}
+	return t.Do
+}
+
+// settle grants what is due and has room, until nothing more moves, and closes the turn.
+func (f *Fleet) settle(now time.Time) Turn {
+	f.judgeHost(now)
+	for f.grantDue(now) {
+		f.judgeHost(now)
+	}
+	t := f.out
+	t.Wake = f.wake(now)
+	f.out = Turn{}
+	return t
+}
+
+// grantDue makes one pass over what is due, in the order of (due, key), and tells whether anything was granted.
+func (f *Fleet) grantDue(now time.Time) bool {
+	var due []*member
+	for _, m := range f.byID {
+		if !m.due.IsZero() && !m.due.After(now) {
+			due = append(due, m)
+		}
+	}
+	slices.SortFunc(due, func(a, b *member) int { return cmp.Or(a.due.Compare(b.due), byKey(a, b)) })
+	granted := false
+	for _, m := range due {
+		if f.room(now, m) {
+			f.grant(now, m)
+			granted = true
+		}
+	}
+	return granted
+}
+
+// room tells whether a wish can be granted now.
+func (f *Fleet) room(now time.Time, m *member) bool {
+	if m.lane == lifecycle.LaneNone { // stable, it would be; of a worker that is not followed nobody knows
+		return f.link.Up
+	}
+	if !f.link.Up || !f.seated(m) || (f.closing && !m.machine.Midway()) {
+		return false
+	}
+	switch m.lane {
+	case lifecycle.LaneNone:
+		return true
+	case lifecycle.LaneLook:
+		return f.inLane[m.lane] < maxLooks
+	case lifecycle.LaneStart:
+		return f.inLane[m.lane] < f.set.Parallel
+	case lifecycle.LaneStop:
+		return f.inLane[m.lane] < maxStops && f.brake.allows(now, m)
+	}
+	return false
+}
+
+func (f *Fleet) grant(now time.Time, m *member) {
+	lane := m.lane
+	f.lastID++
+	do := f.step(now, m, lifecycle.Grant{ActionID: f.lastID})
+	if do == nil {
+		return
+	}
+	if f.set.DryRun && do.Verb != lifecycle.Look {
+		f.step(now, m, lifecycle.Outcome{Action: *do, Result: lifecycle.Skipped})
+		return
+	}
+	if lane == lifecycle.LaneStop {
+		f.brake.stopped(now, m)
+	}
+	f.flying[do.ID] = flight{id: m.id, lane: lane, session: f.session}
+	f.inLane[lane]++
+	f.out.Do = append(f.out.Do, *do)
+}
+
+// wake is the next time at which something may be due. What is due already waits for room, which an outcome makes,
+// for the link, or for the brake.
+func (f *Fleet) wake(now time.Time) time.Time {
+	wake := f.brakeWake(now)
+	for _, m := range f.byID {
+		if m.due.After(now) && (wake.IsZero() || m.due.Before(wake)) {
+			wake = m.due
+		}
+	}
+	return wake
+}

@@ -1,0 +1,43 @@
+package lifecycle
+
+import "time"
+
+// NoteKind says what a Note tells.
+type NoteKind string
+
+// The notes. Machines never log: one sink turns notes into log lines, journal records, metrics and messages.
+const (
+	NoteTaken       NoteKind = "taken"        // a worker is looked after from now on
+	NoteReleased    NoteKind = "released"     // a worker is gone or no longer selected
+	NoteProblem     NoteKind = "problem"      // its labels are wrong; it is held
+	NoteHeld        NoteKind = "held"         // left alone on purpose
+	NoteFault       NoteKind = "fault"        // something is wrong and a heal was decided on
+	NoteHealFailed  NoteKind = "heal-failed"  // one attempt did not cure it
+	NoteHealed      NoteKind = "healed"       // running, and healthy if it has a health check
+	NoteRecovered   NoteKind = "recovered"    // cured by itself or by someone else
+	NoteStable      NoteKind = "stable"       // the attempts went back to 0
+	NoteExhausted   NoteKind = "exhausted"    // the budget is used up
+	NoteRungSkipped NoteKind = "rung-skipped" // the ladder asks for a heal that cannot be done
+	NoteLinkLost    NoteKind = "link-lost"    // the engine does not answer
+	NoteLinkUp      NoteKind = "link-up"      // it does, and the picture is complete
+	NoteHostIll     NoteKind = "host-ill"     // restarts of running workers wait
+	NoteHostWell    NoteKind = "host-well"    // they do not any more
+)
+
+// Note is one fact for people. Strings that come from a container (Output, Detail) are as hostile as the container.
+type Note struct {
+	At       time.Time
+	Kind     NoteKind
+	Key      Key
+	ID       string // container ID
+	Fault    Fault
+	Intent   Intent
+	Heal     Heal
+	Reason   Reason
+	Attempt  int
+	Delay    time.Duration // NoteFault, NoteHealFailed: wait before the next attempt
+	Duration time.Duration // NoteHealed, NoteHealFailed: since the fault was seen
+	ExitCode int           // meaningful for FaultExited and FaultOOM
+	Output   string        // the last health output
+	Detail   string        // the engine's error, the label problem
+}

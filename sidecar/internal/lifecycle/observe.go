@@ -1,0 +1,235 @@
+package lifecycle
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// settle is how long a state that contradicts the events may wait for the event that explains it. A list or a look
+// travels on another connection than the events and may lead them.
+const settle = 2 * time.Second
+
+// dockerSettle is the same for a container with a Docker restart policy: a booting engine waits up to 5 s for a
+// parent before it starts such a container (moby daemon.go, restore).
+const dockerSettle = 10 * time.Second
+
+func (m *Machine) observe(now time.Time, o Observation) {
+	if o.History && m.outdated(o) {
+		if o.Kind == Started {
+			m.early = nil // what came before it in the stream was about the life before
+		}
+		if o.Kind == Started && !o.At.Before(m.mem.Incarnation.StartedAt) {
+			m.awaitStart = time.Time{} // it is the start of the life that is known
+		}
+		return
+	}
+	switch o.Kind {
+	case Listed:
+		m.listed(now, o)
+	case Created, Updated:
+		m.wishLook(now, ReasonChanged)
+	case Started:
+		m.started(now, o)
+	case Exited:
+		m.exited(now, o)
+	case Signalled:
+		m.signalled(now, o)
+	case Stopped:
+		m.stopped(now, o)
+	case OutOfMemory:
+		m.oomAt = o.At
+	case Unhealthy:
+		m.turnedUnhealthy(now)
+	case Healthy:
+		m.turnedHealthy(now)
+	case Paused:
+		m.status = StatusPaused
+		m.wellSince = time.Time{}
+		m.doubt(now)
+		m.note(Note{At: now, Kind: NoteHeld, Reason: HeldPaused})
+	case Resumed:
+		m.status = StatusRunning
+		m.resumedAt = o.At
+		m.wishLook(now, ReasonChanged)
+	case Renamed:
+		m.renamed(now, o)
+	case Gone:
+		m.gone(now)
+	case LinkLost, LinkOpened, ListBegan, ListEnded:
+		// the fleet's, not one worker's
+	}
+}
+
+// outdated tells whether a replayed event is about an earlier life than the one that is known. Only replayed events
+// are dropped by their time: the engine's clock may step back, and a live event is never about the past.
+func (m *Machine) outdated(o Observation) bool {
+	if o.Kind == Started {
+		return o.At.Before(m.endedAt) || m.startOf(m.mem.Incarnation.StartedAt, o)
+	}
+	ofALife := []Kind{Exited, Signalled, Stopped, OutOfMemory, Unhealthy, Healthy, Paused, Resumed}
+	if !slices.Contains(ofALife, o.Kind) {
+		return false
+	}
+	// With the heal that was given up for good went what told Stoker's own stop from an operator's.
+	judged := m.mem.Held == HeldExhausted && m.mem.Heal == nil && !o.At.After(m.mem.HeldAt)
+	return judged || o.At.Before(m.mem.Incarnation.StartedAt)
+}
+
+// awaiting tells whether what comes now is still about the life before Stoker's own start: the stream is in order, and
+// that start has not come by in it. The time bounds the damage of a start event that was lost.
+func (m *Machine) awaiting(now time.Time) bool {
+	return now.Before(m.awaitStart)
+}
+
+func (m *Machine) listed(now time.Time, o Observation) {
+	if o.History {
+		m.awaitStart = time.Time{}
+	}
+	if m.barred != HeldNot {
+		m.status, m.health = o.Status, o.Health
+		return
+	}
+	if !m.looked {
+		m.wishLook(now, ReasonNew)
+		return
+	}
+	differs := o.Status != m.status || (o.Status == StatusRunning && o.Health != m.health)
+	if i := m.mem.StopIntent; i != nil && i.Complete && o.Status == StatusRunning {
+		differs = true // stopped, and running all the same: it is another life
+	}
+	if differs && m.busy == nil {
+		m.wishLook(now.Add(settle), ReasonUncertain)
+	}
+}
+
+func (m *Machine) started(now time.Time, o Observation) {
+	if m.status == StatusRunning && m.startOf(m.startedAt, o) { // a look was quicker than the event
+		if !o.At.Before(m.startedAt) {
+			m.awaitStart = time.Time{}
+		}
+		m.mem.StopIntent, m.yieldUntil = nil, time.Time{} // what came before it in the stream was about the life before
+		return
+	}
+	again := m.byDocker && o.History && !m.looked && m.mem.StopIntent == nil // one of several that nobody followed
+	byDocker := m.mem.Held == HeldDocker || m.status == StatusRestarting || again
+	m.byDocker = byDocker
+	own := m.awaiting(now) || (m.mem.Heal != nil && m.mem.Heal.Step == StepStart && m.mem.Heal.StartSent)
+	m.startedAt = o.At
+	m.mem.Incarnation.StartedAt = o.At // nearly: a replay of this start is known by it, also when no look comes any more
+	m.awaitStart, m.overtaken = time.Time{}, m.busy != nil
+	m.status, m.health = StatusRunning, m.firstHealth()
+	m.mem.StopIntent = nil
+	m.mem.Expected = true
+	m.newLife()
+	if own {
+		m.verifyOwnStart(now)
+		return
+	}
+	m.startedByOther(now, byDocker)
+	m.wishLook(now, ReasonChanged)
+}
+
+// startOf tells whether a start event belongs to the life that began at that time: the engine notes the time of a start
+// a little before it tells of it.
+func (m *Machine) startOf(began time.Time, o Observation) bool {
+	return !began.IsZero() && !o.At.After(began.Add(settle)) && !m.endedAt.After(began)
+}
+
+// newLife forgets what was seen of the last one.
+func (m *Machine) newLife() {
+	m.unseenEnd, m.wellSince, m.unhealthyAt = time.Time{}, time.Time{}, time.Time{}
+	m.yieldUntil, m.resumedAt = time.Time{}, time.Time{}
+	m.delayed = false
+	m.engineTook, m.unjudged, m.unhealed = false, false, HeldNot
+	m.early = nil
+}
+
+// verifyOwnStart: the answer to the start is on its way, or was lost; then a look tells. Stop signals from here on are
+// somebody else's.
+func (m *Machine) verifyOwnStart(now time.Time) {
+	if heal := m.mem.Heal; heal != nil {
+		begun := *heal
+		begun.StopSentAt = time.Time{}
+		m.mem.Heal = &begun
+	}
+	if m.busy == nil {
+		m.wishLook(now, ReasonVerifying)
+	}
+}
+
+// startedByOther: an operator's start wipes the slate; Docker's own does not, for it is part of the same trouble.
+func (m *Machine) startedByOther(now time.Time, byDocker bool) {
+	reason := ReasonSuperseded
+	if byDocker {
+		reason = ReasonWaitsDocker
+	} else {
+		m.mem.Attempts, m.mem.RestartsInARow = 0, 0
+	}
+	if m.mem.Heal != nil || m.mem.Held != HeldNot {
+		m.note(Note{At: now, Kind: NoteRecovered, Reason: reason})
+	}
+	m.mem.Heal = nil
+	m.release()
+}
+
+func (m *Machine) firstHealth() Health {
+	if m.traits.healthcheck {
+		return HealthStarting
+	}
+	return HealthNone
+}
+
+func (m *Machine) turnedUnhealthy(now time.Time) {
+	m.health = HealthUnhealthy
+	m.wellSince = time.Time{}
+	if m.unhealthyAt.IsZero() {
+		m.unhealthyAt = now
+	}
+	if m.status == StatusRunning {
+		m.wishLook(now, ReasonProbeFailed)
+	}
+}
+
+func (m *Machine) turnedHealthy(now time.Time) {
+	m.health = HealthHealthy
+	m.unhealthyAt = time.Time{}
+	m.doubt(now)
+	m.unhealed = HeldNot
+	if m.status == StatusRunning {
+		m.well(now)
+	}
+}
+
+// renamed: docker-compose renames a container to <short id>_<name> when it is about to replace it. Such a container
+// is on its way out, and a start of it would make compose's removal fail.
+func (m *Machine) renamed(now time.Time, o Observation) {
+	short := m.mem.Incarnation.ID
+	if len(short) > 12 {
+		short = short[:12]
+	}
+	if o.OldKey != "" && string(o.Key) == short+"_"+strings.TrimPrefix(string(o.OldKey), "/") {
+		m.hold(now, HeldReplaced, o.At)
+	}
+}
+
+func (m *Machine) gone(now time.Time) {
+	m.status = StatusGone
+	m.over = true
+	m.mem.Heal = nil
+	m.note(Note{At: now, Kind: NoteReleased, Reason: m.mem.Held})
+}
+
+// doubt: an event came by while a look is under way, whose answer may be older than the event. It is looked once more, or a
+// worker that got well just then would count as starting until the next list.
+func (m *Machine) doubt(now time.Time) {
+	if m.busy != nil {
+		m.wishLook(now, ReasonVerifying)
+	}
+}
+
+func (m *Machine) wishLook(due time.Time, reason Reason) {
+	if m.look.due.IsZero() || due.Before(m.look.due) {
+		m.look = wish{due: due, reason: reason}
+	}
+}

@@ -1,0 +1,156 @@
+package lifecycle
+
+import "time"
+
+// stopMargin is how long past its grace a stop may take: the engine waits 10 s for a killed process (moby kill.go).
+const stopMargin = 30 * time.Second
+
+// Deadlines of the calls. A busy engine takes seconds for a start; a minute without an answer is none.
+const (
+	lookDeadline  = 20 * time.Second
+	startDeadline = time.Minute
+)
+
+// Looks that brought nothing are repeated after 1 s, 2 s, 4 s … 30 s.
+const (
+	firstLook = time.Second
+	lastLook  = 30 * time.Second
+)
+
+func (m *Machine) nextLook() time.Duration {
+	d := lastLook
+	if m.lookTries < 5 {
+		d = firstLook << m.lookTries
+	}
+	m.lookTries++
+	return d
+}
+
+// plan says what the machine wants next. It is worked out anew after each input, so that nothing that was wanted
+// before outlives its reason.
+func (m *Machine) plan(now time.Time) (Lane, time.Time) {
+	if m.over || m.busy != nil || (m.barred != HeldNot && !m.tentative) {
+		return LaneNone, time.Time{}
+	}
+	if !m.looked || m.unanswered {
+		return LaneLook, latest(m.look.due, now)
+	}
+	lane, due := m.planHeal()
+	if lane == LaneNone && m.mem.Attempts > 0 && !m.wellSince.IsZero() {
+		due = m.wellSince.Add(m.policy.StableAfter)
+	}
+	if m.look.due.IsZero() {
+		return lane, due
+	}
+	if lane == LaneStart && !due.After(now) {
+		return lane, due // a start that is due waits for nothing, and does no harm where a look would have found it running
+	}
+	sooner := due.IsZero() || m.look.due.Before(due) || (lane == LaneStop && !m.look.due.After(latest(due, now)))
+	if sooner {
+		return LaneLook, m.look.due
+	}
+	return lane, due
+}
+
+func (m *Machine) planHeal() (Lane, time.Time) {
+	heal := m.mem.Heal
+	switch {
+	case heal == nil, m.mem.Held == HeldDocker: // Docker's first
+	case heal.Step == StepStart && !heal.StartSent && m.status.Down():
+		return LaneStart, heal.Due
+	case heal.Fault == FaultUnhealthy && heal.Step == StepStop && m.health != HealthUnhealthy: // not known since a pause
+	case heal.Step == StepStop && heal.StopSentAt.IsZero() && m.status == StatusRunning:
+		due := latest(heal.Due, m.yieldUntil)
+		if heal.Reason == ReasonProbeTimedOut {
+			due = latest(due, m.gathered)
+		}
+		return LaneStop, due
+	}
+	return LaneNone, time.Time{}
+}
+
+// shorten ends what waits longer than any wait does: a wait that was remembered across a step of the clock would last as
+// long as the step.
+func (m *Machine) shorten(now time.Time) {
+	if m.mem.Heal == nil {
+		return
+	}
+	p, heal := m.policy, *m.mem.Heal
+	longest := max(p.BackoffMax, p.UnhealthyFor) + timeoutGather
+	if m.mem.Held == HeldExhausted {
+		longest = max(longest, p.RetryEvery)
+	}
+	if heal.Due.Sub(now) > longest {
+		heal.Due = now.Add(longest)
+	}
+	if heal.StopSentAt.After(now) {
+		heal.StopSentAt = now
+	}
+	if heal != *m.mem.Heal {
+		m.mem.Heal = &heal
+	}
+}
+
+// grant turns the wish that is due into an action.
+func (m *Machine) grant(now time.Time, id uint64) *Action {
+	lane, due := m.plan(now)
+	if due.IsZero() || due.After(now) {
+		return nil
+	}
+	a := Action{ID: id, Key: m.mem.Key, Incarnation: m.mem.Incarnation}
+	m.overtaken = false
+	switch lane {
+	case LaneNone:
+		m.stable(now)
+		return nil
+	case LaneLook:
+		a.Verb, a.Reason, a.Deadline = Look, m.look.reason, lookDeadline
+		m.look = wish{}
+		m.confirming = m.mem.Held == HeldOperator || m.mem.StopIntent != nil
+	case LaneStart:
+		m.fillStart(now, &a)
+	case LaneStop:
+		m.fillStop(now, &a)
+	}
+	m.busy = &a
+	return &a
+}
+
+func (m *Machine) fillStart(now time.Time, a *Action) {
+	heal := *m.mem.Heal
+	heal.StartSent = true
+	m.mem.Heal = &heal
+	m.mem.StopIntent = nil
+	m.awaitStart = now.Add(startDeadline)
+	m.count(heal)
+	a.Verb, a.Reason, a.Attempt, a.Deadline = Start, heal.Reason, heal.Attempt, startDeadline
+}
+
+func (m *Machine) fillStop(now time.Time, a *Action) {
+	heal := *m.mem.Heal
+	heal.StopSentAt, heal.Grace = now, m.policy.Grace(m.traits.stopTimeout)
+	m.mem.Heal = &heal
+	m.count(heal)
+	a.Verb, a.Reason, a.Attempt = Stop, heal.Reason, heal.Attempt
+	a.Grace = heal.Grace
+	a.OnlyIfUnhealthy = heal.Fault == FaultUnhealthy
+	a.Deadline = a.Grace + stopMargin
+}
+
+// count charges the heal to the budget when its first call goes out.
+func (m *Machine) count(heal OpenHeal) {
+	if heal.Attempt > m.mem.Attempts {
+		m.mem.Attempts = heal.Attempt
+		m.mem.RestartsInARow++
+	}
+}
+
+// refund takes the charge back: the engine was never asked.
+func (m *Machine) refund(heal OpenHeal) {
+	if heal.Attempt == m.mem.Attempts && m.mem.Attempts > 0 {
+		m.mem.Attempts--
+		if m.mem.RestartsInARow > 0 {
+			m.mem.RestartsInARow--
+		}
+	}
+}

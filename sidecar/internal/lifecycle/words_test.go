@@ -1,0 +1,256 @@
+package lifecycle_test
+
+import (
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/policy"
+)
+
+// given reads what the worker is like: labels by their names, and the container's own traits.
+func (s *script) given(at string, words []string) {
+	labels, remembered := map[string]string{}, false
+	for _, w := range words {
+		name, value, _ := strings.Cut(w, "=")
+		switch name {
+		case "health":
+			s.world.HasHealthcheck, s.world.Health = true, lifecycle.HealthHealthy
+		case "rm":
+			s.world.AutoRemove = true
+		case "grace":
+			s.world.StopTimeout = duration(s.t, at, value)
+		case "stop-signal":
+			s.world.StopSignal = signal(value)
+		case "docker":
+			policyName, retries, _ := strings.Cut(value, ":")
+			n, _ := strconv.Atoi(retries)
+			s.world.RestartPolicy = lifecycle.RestartPolicy{Name: policyName, MaxRetries: n}
+		case "barred":
+			s.id.Barred = lifecycle.Reason(value)
+		case "down":
+			s.describe([]string{"down", value})
+		case "never-started":
+			s.world.Status, s.world.StartedAt = lifecycle.StatusCreated, time.Time{}
+		case "remembered":
+			remembered = true
+		default:
+			labels["stoker."+name] = value
+		}
+	}
+	s.id.Policy = s.labelled(at, labels)
+	if remembered {
+		mem := lifecycle.Memory{Key: "w", Incarnation: s.world.Incarnation, Expected: true}
+		s.m, s.closed = lifecycle.Recall(s.id, mem), true
+	}
+}
+
+func (s *script) labelled(at string, labels map[string]string) policy.Policy {
+	p, problems := policy.Defaults{Policy: policy.Default()}.Parse(labels)
+	require.Empty(s.t, problems, at)
+	return p
+}
+
+var signals = map[string]syscall.Signal{
+	"TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL, "INT": syscall.SIGINT, "QUIT": syscall.SIGQUIT, "HUP": syscall.SIGHUP,
+	"USR1": syscall.SIGUSR1,
+}
+
+func signal(name string) syscall.Signal { return signals[name] }
+
+// describe makes a state of words: running [starting|healthy|unhealthy|timed-out], down CODE [port taken], restarting,
+// paused, removing; "new" makes it another life, "new:3s" one
+// that began 3 s ago.
+func (s *script) describe(words []string) {
+	w := &s.world
+	for i, word := range words {
+		word, ago, _ := strings.Cut(word, ":")
+		switch word {
+		case "new":
+			w.StartedAt = s.now
+			if ago != "" {
+				began, err := time.ParseDuration(ago)
+				require.NoError(s.t, err, word)
+				w.StartedAt = s.now.Add(-began)
+			}
+		case "down":
+			w.Status, w.FinishedAt = lifecycle.StatusExited, s.now
+			w.ExitCode, _ = strconv.Atoi(words[i+1])
+		case "running":
+			w.Status, w.ExitCode, w.StartError = lifecycle.StatusRunning, 0, ""
+		case "restarting", "paused", "removing", "dead", "created":
+			w.Status = lifecycle.Status(word)
+		case "starting", "healthy", "unhealthy":
+			w.Health = lifecycle.Health(word)
+			w.Probes = []lifecycle.Probe{{At: s.now, ExitCode: 1, Output: "bad"}}
+		case "timed-out":
+			w.Health = lifecycle.HealthUnhealthy
+			w.Probes = []lifecycle.Probe{{At: s.now, ExitCode: lifecycle.ProbeTimedOut}}
+		case "port-taken":
+			w.StartError = "port is already allocated"
+		case "oom":
+			w.OOMKilled = true
+		}
+	}
+}
+
+// answer ends the action in flight.
+func (s *script) answer(at string, w []string) {
+	s.t.Helper()
+	require.NotNil(s.t, s.flight, at+": nothing is in flight")
+	o := lifecycle.Outcome{Result: lifecycle.Done}
+	switch w[0] {
+	case "failed":
+		o.Result, o.Err = lifecycle.Failed, strings.Join(w[1:], " ")
+		o.Snapshot = s.snapshot()
+	case "refused":
+		s.describe(w[1:])
+		o.Result, o.Snapshot = lifecycle.Refused, s.snapshot()
+	case "unknown":
+		o.Result = lifecycle.Unknown
+	case "unreachable":
+		o.Result, o.Unreachable = lifecycle.Failed, true
+	case "missing":
+		o.Result, o.Missing = lifecycle.Failed, true
+	case "skipped":
+		o.Result = lifecycle.Skipped
+	case "stale": // a look that was taken before the last event
+		stale := s.world
+		s.describe(w[1:])
+		o.Snapshot = s.snapshot()
+		s.world = stale
+	default:
+		s.describe(w)
+		o.Snapshot = s.snapshot()
+	}
+	s.mute = false
+	s.finish(o)
+	s.grant()
+}
+
+var kinds = map[string]lifecycle.Kind{
+	"die": lifecycle.Exited, "kill": lifecycle.Signalled, "stop": lifecycle.Stopped, "start": lifecycle.Started,
+	"oom": lifecycle.OutOfMemory, "unhealthy": lifecycle.Unhealthy, "healthy": lifecycle.Healthy, "pause": lifecycle.Paused,
+	"unpause": lifecycle.Resumed, "update": lifecycle.Updated, "destroy": lifecycle.Gone, "rename": lifecycle.Renamed,
+	"list": lifecycle.Listed, "create": lifecycle.Created,
+}
+
+// event tells the machine of an event, and lets the world follow it unless it is late.
+func (s *script) event(at string, w []string) {
+	s.t.Helper()
+	o := lifecycle.Observation{At: s.now, ID: s.id.ID, Key: "w"}
+	news := true
+	for {
+		prefix, ago, _ := strings.Cut(w[0], ":")
+		if prefix != "old" && prefix != "late" && prefix != "mute" {
+			break
+		}
+		w = w[1:]
+		s.mute = s.mute || prefix == "mute"
+		o.History = o.History || prefix == "old"
+		if prefix != "mute" {
+			news, o.At = false, s.now.Add(-time.Second)
+		}
+		if ago != "" {
+			o.At = s.now.Add(-duration(s.t, at, ago))
+		}
+	}
+	o.Kind = kinds[w[0]]
+	require.NotZero(s.t, o.Kind, at+": no such word")
+	switch o.Kind {
+	case lifecycle.Started:
+		if !news {
+			o.At = s.world.StartedAt.Add(5 * time.Millisecond)
+		}
+	case lifecycle.Exited:
+		o.ExitCode, _ = strconv.Atoi(w[1])
+	case lifecycle.Signalled:
+		o.Signal = signal(w[1])
+		require.NotZero(s.t, o.Signal, at)
+	case lifecycle.Renamed:
+		o.OldKey, o.Key = "w", lifecycle.Key(w[1])
+	case lifecycle.Listed:
+		s.describe(w[1:])
+		o.Status, o.Health = s.world.Status, s.world.Health
+	}
+	if news {
+		s.follow(o, w)
+	}
+	s.step(o)
+}
+
+// follow keeps the world in step with an event.
+func (s *script) follow(o lifecycle.Observation, w []string) {
+	switch o.Kind {
+	case lifecycle.Exited:
+		s.describe([]string{"down", w[1]})
+		s.world.OOMKilled = len(w) > 2
+	case lifecycle.Started:
+		s.describe([]string{"running", "new"})
+		if s.world.HasHealthcheck {
+			s.world.Health = lifecycle.HealthStarting
+		}
+	case lifecycle.Unhealthy:
+		s.describe(append([]string{"unhealthy"}, w[1:]...))
+	case lifecycle.Healthy:
+		s.describe([]string{"healthy"})
+	case lifecycle.Paused:
+		s.describe([]string{"paused"})
+	case lifecycle.Resumed:
+		s.describe([]string{"running"})
+	}
+}
+
+// expectDone compares what was granted since the last such line. A look is only compared where one is named.
+func (s *script) expectDone(at, want string) {
+	s.t.Helper()
+	got := s.did
+	if want != "look" {
+		got = starts(got)
+	}
+	if want == "nothing" {
+		want = ""
+	}
+	require.Equal(s.t, want, strings.Join(got, ", "), at)
+	s.did = nil
+}
+
+func (s *script) expect(at string, w []string) {
+	s.t.Helper()
+	p := s.m.Picture()
+	switch w[0] {
+	case "held":
+		require.Equal(s.t, lifecycle.Reason(w[1]), p.Held, at)
+	case "free":
+		require.Equal(s.t, lifecycle.HeldNot, p.Held, at)
+		require.Nil(s.t, p.Heal, at)
+	case "attempts":
+		require.Equal(s.t, w[1], strconv.Itoa(p.Attempts), at)
+	case "step", "fault", "reason", "intent":
+		require.NotNil(s.t, p.Heal, at+": no heal is open")
+		got := map[string]string{
+			"step": string(p.Heal.Step), "fault": string(p.Heal.Fault), "reason": string(p.Heal.Reason), "intent": string(p.Heal.Intent),
+		}
+		require.Equal(s.t, w[1], got[w[0]], at)
+	case "due":
+		low, high, _ := strings.Cut(w[1], "..")
+		wait := s.turn.Due.Sub(s.now)
+		require.GreaterOrEqual(s.t, wait, duration(s.t, at, low), at)
+		require.LessOrEqual(s.t, wait, duration(s.t, at, high), at)
+	case "idle":
+		require.Zero(s.t, s.turn.Due, at)
+	case "over":
+		require.True(s.t, s.turn.Over, at)
+	case "told":
+		require.Contains(s.t, s.told, w[1], at)
+		s.told = nil
+	case "untold":
+		require.NotContains(s.t, s.told, w[1], at)
+	default:
+		require.Fail(s.t, "no such expectation", at)
+	}
+}

@@ -1,0 +1,66 @@
+package policy
+
+import (
+	"encoding/binary"
+	"hash/fnv"
+	"math/bits"
+	"time"
+)
+
+// DefaultGrace is Docker's grace between the stop signal and SIGKILL for a container that has none of its own.
+const DefaultGrace = 10 * time.Second
+
+// Delay is the wait before the n-th attempt of a heal, counted from 1. The first is at once, the second waits
+// BackoffInitial, and each further one twice as long, up to BackoffMax. The seed takes away up to a fifth, so that
+// workers that fell together do not get up together; the same seed always gives the same wait.
+func (p Policy) Delay(attempt int, seed uint64) time.Duration {
+	nominal := p.nominal(attempt)
+	if nominal <= 0 {
+		return 0
+	}
+	span := uint64(nominal/5) + 1
+	less, _ := bits.Mul64(mix(seed), span) // a share of the span: 0 up to span-1
+	return nominal - time.Duration(less)
+}
+
+// Seed is the seed of one attempt of one worker.
+func Seed(key string, attempt int) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(key))                                                   // a hash does not fail
+	_, _ = h.Write(binary.LittleEndian.AppendUint64(nil, uint64(int64(attempt)))) // nor here
+	return h.Sum64()
+}
+
+// Grace is the time between the stop signal and SIGKILL, for a container whose own stop timeout is the one given
+// (0 when it has none).
+func (p Policy) Grace(own time.Duration) time.Duration {
+	switch {
+	case p.StopTimeout >= 0:
+		return p.StopTimeout
+	case own > 0:
+		return own
+	}
+	return DefaultGrace
+}
+
+func (p Policy) nominal(attempt int) time.Duration {
+	if attempt <= 1 {
+		return 0
+	}
+	delay := min(p.BackoffInitial, p.BackoffMax)
+	for ; attempt > 2 && delay > 0 && delay < p.BackoffMax; attempt-- {
+		if delay > p.BackoffMax/2 {
+			return p.BackoffMax
+		}
+		delay *= 2
+	}
+	return delay
+}
+
+// mix spreads a seed over all 64 bits (the finalizer of splitmix64): FNV hardly moves its high bits for a change in
+// the last byte, and those are the ones that Delay uses.
+func mix(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}

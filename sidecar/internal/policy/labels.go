@@ -1,0 +1,111 @@
+package policy
+
+import (
+	"slices"
+	"time"
+)
+
+// NoDefault is the Default of a label or variable that is simply absent when nobody sets it.
+const NoDefault = "–"
+
+// The labels that say whether a container is looked after at all. Every other label says how.
+const (
+	LabelEnable = "stoker.enable"
+	LabelScope  = "stoker.scope"
+)
+
+const prefix = "stoker."
+
+// Label is one label that Stoker knows.
+type Label struct {
+	Name    string // as documented; matched without regard to case
+	Env     string // the variable that sets the default for all workers; empty when there is none
+	Default string // as documented
+	Meaning string // one line for people
+	set     setter
+}
+
+// setter reads one trimmed value into a policy, and leaves the policy alone when it returns an error.
+type setter func(p *Policy, value string) error
+
+// Labels is every label that Stoker knows, in the order in which they are documented. It is the only such list:
+// parsing, the environment's defaults and the README's table all come from it.
+func Labels() []Label {
+	labels := []Label{
+		{LabelEnable, "", NoDefault, "`true` takes the container in; `false` keeps it out whatever the selection mode", readBool},
+		{LabelScope, "", NoDefault, "the Stoker that this container belongs to: the one whose `STOKER_SCOPE` is equal", ignore},
+	}
+	labels = append(labels, faultLabels()...)
+	labels = append(labels, quotaLabels()...)
+	return append(labels, budgetLabels()...)
+}
+
+// Later tells whether the label is read and checked, and without effect in this version. It is said wherever labels are
+// shown: a knob that does nothing must not pass for one that works.
+func (l Label) Later() bool {
+	return slices.Contains([]string{
+		"stoker.on-missing", "stoker.on-starved", "stoker.starved-grace", "stoker.boost-cpus", "stoker.idle-after",
+		"stoker.idle-below", "stoker.cpus", "stoker.dependents",
+	}, l.Name)
+}
+
+func faultLabels() []Label {
+	return []Label{
+		{"stoker.on-exit", "STOKER_ON_EXIT", "always",
+			"which ends are faults: `always`, `failure` (exit code other than 0, or OOM), `never`", setOnExit},
+		{"stoker.on-unhealthy", "STOKER_ON_UNHEALTHY", "restart", "`restart`, `recreate`, `ignore`",
+			choice(func(p *Policy) *OnUnhealthy { return &p.OnUnhealthy },
+				OnUnhealthyRestart, OnUnhealthyRecreate, OnUnhealthyIgnore)},
+		{"stoker.on-missing", "STOKER_ON_MISSING", "ignore",
+			"`recreate` brings back a worker that someone removed without stopping it first; `ignore`. " +
+				"A `--rm` worker that crashed is always brought back",
+			choice(func(p *Policy) *OnMissing { return &p.OnMissing }, OnMissingIgnore, OnMissingRecreate)},
+		{"stoker.on-starved", "STOKER_ON_STARVED", "wait",
+			"what to do when unhealthy because the quota throttles the probe: `wait`, `boost`, `restart`",
+			choice(func(p *Policy) *OnStarved { return &p.OnStarved }, OnStarvedWait, OnStarvedBoost, OnStarvedRestart)},
+		{"stoker.starved-grace", "STOKER_STARVED_GRACE", "2m", "how long `wait` or `boost` may last before the normal heal",
+			duration(func(p *Policy) *time.Duration { return &p.StarvedGrace })},
+	}
+}
+
+func quotaLabels() []Label {
+	return []Label{
+		{"stoker.boost-cpus", "STOKER_BOOST_CPUS", "2x the quota", "quota during a boost, never above the host's CPUs",
+			cpus(func(p *Policy) *float64 { return &p.BoostCPUs })},
+		{"stoker.idle-after", "STOKER_IDLE_AFTER", "off",
+			"heal a running worker whose CPU use stayed below `stoker.idle-below` for this long", setIdleAfter},
+		{"stoker.idle-below", "STOKER_IDLE_BELOW", "1%", "share of the worker's own quota", setIdleBelow},
+		{"stoker.cpus", "STOKER_CPUS", NoDefault,
+			"the quota that this worker must have; applied to a worker that has none, restored if it drifted",
+			cpus(func(p *Policy) *float64 { return &p.CPUs })},
+	}
+}
+
+func budgetLabels() []Label {
+	return []Label{
+		{"stoker.unhealthy-for", "STOKER_UNHEALTHY_FOR", "0s", "act only when unhealthy for this long",
+			duration(func(p *Policy) *time.Duration { return &p.UnhealthyFor })},
+		{"stoker.stop-timeout", "STOKER_STOP_TIMEOUT", "the container's own, else 10s", "grace before SIGKILL",
+			duration(func(p *Policy) *time.Duration { return &p.StopTimeout })},
+		{"stoker.recreate-after", "STOKER_RECREATE_AFTER", "3",
+			"after so many failed restarts in a row the next heal is a recreate; `0` never",
+			count(func(p *Policy) *int { return &p.RecreateAfter })},
+		{"stoker.max-attempts", "STOKER_MAX_ATTEMPTS", "0", "attempts before the worker is exhausted; `0` is no limit",
+			count(func(p *Policy) *int { return &p.MaxAttempts })},
+		{"stoker.when-exhausted", "STOKER_WHEN_EXHAUSTED", "hold", "`hold`, or `retry` every `stoker.retry-every`",
+			choice(func(p *Policy) *WhenExhausted { return &p.WhenExhausted }, WhenExhaustedHold, WhenExhaustedRetry)},
+		{"stoker.retry-every", "STOKER_RETRY_EVERY", "10m", "wait between attempts once exhausted, with `retry`",
+			positive(func(p *Policy) *time.Duration { return &p.RetryEvery })},
+		{"stoker.backoff-initial", "STOKER_BACKOFF_INITIAL", "1s",
+			"wait before the second attempt; the first heal is at once. Doubles, jittered",
+			positive(func(p *Policy) *time.Duration { return &p.BackoffInitial })},
+		{"stoker.backoff-max", "STOKER_BACKOFF_MAX", "1m", "cap of that wait",
+			positive(func(p *Policy) *time.Duration { return &p.BackoffMax })},
+		{"stoker.stable-after", "STOKER_STABLE_AFTER", "1m", "stable for so long: attempts go back to 0",
+			positive(func(p *Policy) *time.Duration { return &p.StableAfter })},
+		{"stoker.dependents", "STOKER_DEPENDENTS", "auto",
+			"`auto`: after a heal also heal the containers that live in this one's network, pid or ipc namespace, " +
+				"and compose's `depends_on` with `restart: true`; `none`",
+			choice(func(p *Policy) *Dependents { return &p.Dependents }, DependentsAuto, DependentsNone)},
+	}
+}

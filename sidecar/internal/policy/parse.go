@@ -1,0 +1,93 @@
+package policy
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Defaults is the policy of a worker whose own labels say nothing.
+type Defaults struct {
+	Policy Policy
+}
+
+// ParseDefaults reads the environment's defaults, given by the name of the label that each stands for, on top of Default.
+// Its problems name labels; the caller knows which variable each came from (Label.Env).
+func ParseDefaults(values map[string]string) (Defaults, []Problem) {
+	policy, problems := Defaults{Policy: Default()}.Parse(values)
+	policy.OnExitExplicit = false
+	return Defaults{Policy: policy}, problems
+}
+
+// Parse says what the labels of one container ask for, and what is wrong with them, by label. A label with a problem
+// counts as not set, so that the policy is always a usable one. Labels that are not Stoker's are not looked at.
+func (d Defaults) Parse(labels map[string]string) (Policy, []Problem) {
+	policy := d.Policy
+	policy.OnExitExplicit = false
+	said := collect(labels)
+	if said.nothing() {
+		return policy, nil
+	}
+	problems := said.problems()
+	for _, label := range Labels() {
+		w, ok := said.once(label.Name)
+		if !ok {
+			continue
+		}
+		if err := apply(label, &policy, w.value); err != nil {
+			problems = append(problems, Problem{Label: w.key, Value: w.value, Message: Explain(w.value, err)})
+		}
+	}
+	problems = append(problems, d.reconcile(&policy, said)...)
+	slices.SortFunc(problems, byLabel)
+	return policy, problems
+}
+
+// String is the problem in one line of bounded length, whatever the container's labels hold.
+func (p Problem) String() string {
+	label := strings.Trim(fmt.Sprintf("%.80q", p.Label), `"`)
+	return fmt.Sprintf("%s=%.80q: %s", label, p.Value, p.Message)
+}
+
+func apply(label Label, policy *Policy, value string) error {
+	value = strings.TrimSpace(value)
+	if value == "" && label.Name != LabelScope {
+		return errors.New("no value; give it one or take the label away")
+	}
+	return label.set(policy, value)
+}
+
+// reconcile finds labels that are fine alone and contradict each other, or a default, and takes the defaults instead.
+func (d Defaults) reconcile(p *Policy, said sayings) []Problem {
+	var problems []Problem
+	if w, ok := said.either("stoker.backoff-initial", "stoker.backoff-max"); ok && p.BackoffInitial > p.BackoffMax {
+		problems = append(problems, w.problem(fmt.Sprintf("backoff-initial is %s and backoff-max is %s; "+
+			"the first wait cannot be longer than the longest", plain(p.BackoffInitial), plain(p.BackoffMax))))
+		p.BackoffInitial, p.BackoffMax = d.Policy.BackoffInitial, d.Policy.BackoffMax
+	}
+	if w, ok := said.either("stoker.boost-cpus", "stoker.cpus"); ok && p.BoostCPUs > 0 && p.BoostCPUs < p.CPUs {
+		problems = append(problems, w.problem(fmt.Sprintf("boost-cpus is %g and cpus is %g; "+
+			"a boost cannot be less than the quota", p.BoostCPUs, p.CPUs)))
+		p.BoostCPUs, p.CPUs = d.Policy.BoostCPUs, d.Policy.CPUs
+	}
+	return problems
+}
+
+// plain is a duration as people write it: 1m, not 1m0s.
+func plain(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+func byLabel(a, b Problem) int {
+	return cmp.Or(cmp.Compare(a.Label, b.Label), cmp.Compare(a.Message, b.Message))
+}

@@ -1,0 +1,120 @@
+// Package policy says what a worker's labels ask for, and what is wrong with them.
+//
+// Everything in it is a pure function of its arguments: no clock, no log, no environment.
+package policy
+
+import "time"
+
+// OnExit says which ends of a worker are faults.
+type OnExit string
+
+// The values of stoker.on-exit.
+const (
+	OnExitAlways  OnExit = "always"
+	OnExitFailure OnExit = "failure"
+	OnExitNever   OnExit = "never"
+)
+
+// OnUnhealthy says what to do with a worker whose health check fails.
+type OnUnhealthy string
+
+// The values of stoker.on-unhealthy.
+const (
+	OnUnhealthyRestart  OnUnhealthy = "restart"
+	OnUnhealthyRecreate OnUnhealthy = "recreate"
+	OnUnhealthyIgnore   OnUnhealthy = "ignore"
+)
+
+// OnMissing says what to do with a worker that was removed while it ran.
+type OnMissing string
+
+// The values of stoker.on-missing.
+const (
+	OnMissingIgnore   OnMissing = "ignore"
+	OnMissingRecreate OnMissing = "recreate"
+)
+
+// OnStarved says what to do with a worker whose probe is throttled by its own quota.
+type OnStarved string
+
+// The values of stoker.on-starved.
+const (
+	OnStarvedWait    OnStarved = "wait"
+	OnStarvedBoost   OnStarved = "boost"
+	OnStarvedRestart OnStarved = "restart"
+)
+
+// WhenExhausted says what happens when the budget of attempts is used up.
+type WhenExhausted string
+
+// The values of stoker.when-exhausted.
+const (
+	WhenExhaustedHold  WhenExhausted = "hold"
+	WhenExhaustedRetry WhenExhausted = "retry"
+)
+
+// Dependents says whether the containers in a worker's namespaces are healed with it.
+type Dependents string
+
+// The values of stoker.dependents.
+const (
+	DependentsAuto Dependents = "auto"
+	DependentsNone Dependents = "none"
+)
+
+// OwnStopTimeout as Policy.StopTimeout means the container's own stop timeout, else Docker's 10 s.
+const OwnStopTimeout time.Duration = -1
+
+// Policy is what one worker's labels ask for, defaults filled in.
+type Policy struct {
+	OnExit OnExit
+	// OnExitExplicit tells a label on the worker from a default: a Docker restart policy of
+	// on-failure calls exit 0 success, and only the worker's own label overrules that.
+	OnExitExplicit bool
+	OnUnhealthy    OnUnhealthy
+	OnMissing      OnMissing
+	OnStarved      OnStarved
+	StarvedGrace   time.Duration
+	BoostCPUs      float64       // CPUs; 0 is twice the quota
+	IdleAfter      time.Duration // 0 is off
+	IdleBelow      float64       // share of the worker's own quota, 0..1
+	CPUs           float64       // CPUs; 0 is none asked for
+	UnhealthyFor   time.Duration
+	StopTimeout    time.Duration // OwnStopTimeout, or a grace of 0 and more
+	RecreateAfter  int           // failed restarts in a row; 0 is never
+	MaxAttempts    int           // 0 is no limit
+	WhenExhausted  WhenExhausted
+	RetryEvery     time.Duration
+	BackoffInitial time.Duration
+	BackoffMax     time.Duration
+	StableAfter    time.Duration
+	Dependents     Dependents
+}
+
+// Default is the policy of a worker that says nothing but stoker.enable=true.
+func Default() Policy {
+	return Policy{
+		OnExit:         OnExitAlways,
+		OnUnhealthy:    OnUnhealthyRestart,
+		OnMissing:      OnMissingIgnore,
+		OnStarved:      OnStarvedWait,
+		StarvedGrace:   2 * time.Minute,
+		IdleBelow:      0.01,
+		StopTimeout:    OwnStopTimeout,
+		RecreateAfter:  3,
+		WhenExhausted:  WhenExhaustedHold,
+		RetryEvery:     10 * time.Minute,
+		BackoffInitial: time.Second,
+		BackoffMax:     time.Minute,
+		StableAfter:    time.Minute,
+		Dependents:     DependentsAuto,
+	}
+}
+
+// Problem is one thing wrong with a worker's labels. A worker with a problem is held.
+type Problem struct {
+	Label   string // as written on the container
+	Value   string // as written on the container
+	Message string // what is wrong, and what would be right
+	Nearest string // the known label that was probably meant; empty when none is near
+}

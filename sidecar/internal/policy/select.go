@@ -1,0 +1,190 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+)
+
+// Mode says which containers are taken in when their labels leave it open.
+type Mode string
+
+// The values of STOKER_SELECT.
+const (
+	ModeLabel Mode = "label" // only those with stoker.enable=true
+	ModeQuota Mode = "quota" // every one with a CPU quota
+	ModeAll   Mode = "all"
+)
+
+// Compat is another healer whose labels Stoker understands.
+type Compat string
+
+// The values of STOKER_COMPAT.
+const (
+	CompatAutoheal   Compat = "autoheal"
+	CompatDeunhealth Compat = "deunhealth"
+)
+
+// Why is the reason of a Verdict, in fixed words.
+type Why string
+
+// Why a container is taken in.
+const (
+	WhyEnabled          Why = "enabled"
+	WhyHasQuota         Why = "has-quota"
+	WhyAll              Why = "all"
+	WhyCompatAutoheal   Why = "compat-autoheal"
+	WhyCompatDeunhealth Why = "compat-deunhealth"
+	// WhyEnableUnclear: someone wrote stoker.enable and got it wrong. The container is taken in, so that it is held
+	// and shown with its problem; left out, the mistake would be found the day the worker stays dead.
+	WhyEnableUnclear Why = "enable-unclear"
+)
+
+// Why a container is left out.
+const (
+	WhyNoLabels     Why = "no-labels"   // nothing on it speaks to Stoker
+	WhyNotEnabled   Why = "not-enabled" // it has stoker labels, and no stoker.enable
+	WhyDisabled     Why = "disabled"
+	WhyOtherScope   Why = "other-scope"
+	WhyNoQuota      Why = "no-quota"
+	WhyQuotaUnknown Why = "quota-unknown" // undecided: the container has to be inspected first
+)
+
+// Selector decides which containers are workers.
+type Selector struct {
+	Mode   Mode // the zero value is ModeLabel
+	Scope  string
+	Compat []Compat
+}
+
+// Candidate is what is known of a container when it is selected.
+type Candidate struct {
+	Labels     map[string]string
+	CPUs       float64 // quota in CPUs; 0 is none
+	QuotaKnown bool    // false before the first inspect: lists and events do not tell the quota
+}
+
+// Verdict says whether a container is a worker.
+type Verdict struct {
+	Take      bool
+	Undecided bool // ask again when the quota is known
+	Why       Why
+	Problems  []Problem
+}
+
+// Select decides on one container. Its problems are those of stoker.enable and stoker.scope only; Rules.Read tells all.
+//
+// A container belongs to the Stoker whose scope equals its stoker.scope, where a missing or empty label equals
+// an empty scope. So two Stokers on one engine never both own a container, whichever of them is scoped, and a Stoker
+// without a scope leaves alone what is marked for another. Scope comes first: what belongs to another Stoker is not
+// judged. Then the container's own stoker.enable, then another healer's label, then the mode.
+func (s Selector) Select(c Candidate) Verdict {
+	verdict := s.decide(c)
+	_, problems := Defaults{Policy: Default()}.Parse(c.Labels)
+	verdict.Problems = verdict.relevant(slices.DeleteFunc(problems, func(p Problem) bool {
+		name := strings.ToLower(strings.TrimSpace(p.Label))
+		return name != LabelEnable && name != LabelScope && p.Nearest != LabelEnable && p.Nearest != LabelScope
+	}))
+	return verdict
+}
+
+func (s Selector) decide(c Candidate) Verdict {
+	said := collect(c.Labels)
+	other := s.otherHealer(c.Labels)
+	scoped := s.inScope(said)
+	switch {
+	case said.nothing() && other == "" && s.byLabel():
+		return Verdict{Why: WhyNoLabels}
+	case !scoped:
+		return Verdict{Why: WhyOtherScope}
+	}
+	switch said.enable() {
+	case enableYes:
+		return Verdict{Take: true, Why: WhyEnabled}
+	case enableNo:
+		return Verdict{Why: WhyDisabled}
+	case enableUnclear:
+		return Verdict{Take: true, Why: WhyEnableUnclear}
+	case enableUnsaid:
+	}
+	if other != "" {
+		return Verdict{Take: other != WhyDisabled, Why: other}
+	}
+	return s.byMode(c)
+}
+
+func (s Selector) byLabel() bool { return s.Mode != ModeQuota && s.Mode != ModeAll }
+
+func (s Selector) byMode(c Candidate) Verdict {
+	switch s.Mode {
+	case ModeAll:
+		return Verdict{Take: true, Why: WhyAll}
+	case ModeQuota:
+		switch {
+		case !c.QuotaKnown:
+			return Verdict{Undecided: true, Why: WhyQuotaUnknown}
+		case c.CPUs > 0:
+			return Verdict{Take: true, Why: WhyHasQuota}
+		}
+		return Verdict{Why: WhyNoQuota}
+	case ModeLabel:
+	}
+	return Verdict{Why: WhyNotEnabled}
+}
+
+// inScope holds when any of the spellings of stoker.scope does: said twice it is a problem to show, not a reason to
+// belong to nobody.
+func (s Selector) inScope(said sayings) bool {
+	all := said.known[LabelScope]
+	if len(all) == 0 {
+		return s.Scope == ""
+	}
+	return slices.ContainsFunc(all, func(w written) bool { return strings.TrimSpace(w.value) == s.Scope })
+}
+
+// relevant drops the problems of a container that its owner, or another Stoker, keeps out of our hands.
+func (v Verdict) relevant(problems []Problem) []Problem {
+	if v.Why == WhyDisabled || v.Why == WhyOtherScope || len(problems) == 0 {
+		return nil
+	}
+	return problems
+}
+
+type enable uint8
+
+const (
+	enableUnsaid enable = iota
+	enableYes
+	enableNo
+	enableUnclear
+)
+
+// enable is unclear when it was misspelt, in its value or in its key, or said twice.
+func (s sayings) enable() enable {
+	all := s.known[LabelEnable]
+	if len(all) == 0 {
+		if slices.ContainsFunc(s.unknown, func(w written) bool { return nearestLabel(w.key) == LabelEnable }) {
+			return enableUnclear
+		}
+		return enableUnsaid
+	}
+	on, err := ParseBool(all[0].value)
+	switch {
+	case len(all) > 1 || err != nil:
+		return enableUnclear
+	case on:
+		return enableYes
+	}
+	return enableNo
+}
+
+// SwarmTask tells whether a container is a task of a Swarm service, which Swarm itself replaces.
+func SwarmTask(labels map[string]string) bool {
+	_, ok := labels["com.docker.swarm.task.id"]
+	return ok
+}
+
+// OneOff tells whether a container was made by compose run, which is meant to end.
+func OneOff(labels map[string]string) bool {
+	once, err := ParseBool(labels["com.docker.compose.oneoff"])
+	return err == nil && once
+}

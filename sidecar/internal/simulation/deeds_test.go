@@ -1,0 +1,292 @@
+package simulation
+
+import (
+	"strings"
+	"syscall"
+
+	"stoker/sidecar/internal/enginetest"
+	"stoker/sidecar/internal/lifecycle"
+)
+
+// do carries one deed out.
+func (r *run) do(d deed) {
+	if r.doOperator(d) || r.doWorker(d) || r.doEngine(d) {
+		return
+	}
+	switch d.Do {
+	case stokerKilled:
+		r.fire()
+		r.hireAt = r.w.Now().Add(d.For)
+	case stokerAmnesia:
+		r.fire()
+		r.journal = newJournal()
+		r.amnesia = r.w.Now()
+		r.hireAt = r.w.Now().Add(d.For)
+	case stokerEnded:
+		r.end()
+		r.hireAt = r.w.Now().Add(closeWait + d.For)
+	case stokerFuse:
+		if r.stoker != nil {
+			r.stoker.fuse, r.stoker.away = d.N, d.For
+		}
+	}
+}
+
+func (r *run) doOperator(d deed) bool {
+	op, key := r.w.Operator(), d.Key
+	switch d.Do {
+	case opStop:
+		op.Stop(key, enginetest.OwnGrace)
+	case opStopNow:
+		op.Stop(key, 0)
+	case opKill:
+		op.Kill(key, syscall.SIGKILL)
+	case opTerm:
+		op.Kill(key, syscall.SIGTERM)
+	case opHup:
+		op.Kill(key, syscall.SIGHUP)
+	case opRestart:
+		op.Restart(key, enginetest.OwnGrace)
+	case opStart:
+		op.Start(key)
+	case opRemove:
+		op.Remove(key, true)
+	case opPause:
+		op.Pause(key)
+	case opUnpause:
+		op.Unpause(key)
+	case opRename:
+		op.Rename(key, key+"x")
+	case opNameBack:
+		op.Rename(key+"x", key)
+	case opUpdate:
+		op.Update(key, 0.5)
+	case opRun:
+		op.Run(r.specs[key])
+	case opReplace:
+		r.replace(key)
+	case opReplace2:
+		r.replace2(key)
+	case opRevive:
+		r.revive()
+	default:
+		return false
+	}
+	return true
+}
+
+// then is a row of an operator's requests, each sent when the one before was answered with yes.
+func (r *run) then(requests ...enginetest.Request) {
+	if len(requests) == 0 {
+		return
+	}
+	req := requests[0]
+	req.By = enginetest.ByOperator
+	r.w.Call(req, func(reply enginetest.Reply) {
+		if reply.Err == nil || reply.Err.Status == 304 {
+			r.then(requests[1:]...)
+		}
+	})
+}
+
+// replace is docker-compose 1.29: stop, rename aside, create, start, remove.
+func (r *run) replace(key string) {
+	old, ok := r.w.Truth(key)
+	if !ok || old.Gone {
+		return
+	}
+	r.then(
+		enginetest.Request{Op: enginetest.OpStop, Ref: old.ID, Grace: enginetest.OwnGrace},
+		enginetest.Request{Op: enginetest.OpRename, Ref: old.ID, NewName: old.ID[:12] + "_" + key},
+		enginetest.Request{Op: enginetest.OpCreate, Spec: r.specs[key]},
+		enginetest.Request{Op: enginetest.OpStart, Ref: key},
+		enginetest.Request{Op: enginetest.OpRemove, Ref: old.ID},
+	)
+}
+
+// replace2 is docker compose 2: create under a name of its own, stop and remove the old, rename, start.
+func (r *run) replace2(key string) {
+	old, ok := r.w.Truth(key)
+	if !ok || old.Gone {
+		return
+	}
+	spec := r.specs[key]
+	spec.Name = old.ID[:12] + "_" + key
+	r.then(
+		enginetest.Request{Op: enginetest.OpCreate, Spec: spec},
+		enginetest.Request{Op: enginetest.OpStop, Ref: old.ID, Grace: enginetest.OwnGrace},
+		enginetest.Request{Op: enginetest.OpRemove, Ref: old.ID},
+		enginetest.Request{Op: enginetest.OpRename, Ref: spec.Name, NewName: key},
+		enginetest.Request{Op: enginetest.OpStart, Ref: key},
+	)
+}
+
+// tidy removes what a compose that was cut short left behind.
+func (r *run) tidy() {
+	for _, t := range r.w.Truths() {
+		if !t.Gone && strings.Contains(string(t.Key), "_") {
+			r.w.Operator().Remove(t.ID, true)
+		}
+	}
+}
+
+// revive is an operator who wants everything to run again.
+func (r *run) revive() {
+	for _, s := range r.plan.Containers {
+		switch t, ok := r.w.Truth(s.Name); {
+		case !ok || t.Gone:
+			r.w.Operator().Run(s)
+		case t.Status.Down():
+			r.w.Operator().Start(s.Name)
+		}
+	}
+}
+
+func (r *run) doWorker(d deed) bool {
+	key := d.Key
+	switch d.Do {
+	case doCrash:
+		r.w.Crash(key, syscall.SIGSEGV)
+	case doKilled:
+		r.w.Crash(key, syscall.SIGKILL)
+	case doExit:
+		r.w.Exit(key, d.N)
+	case doOOM:
+		r.w.OOM(key)
+	case doSicken:
+		r.w.Sicken(key, enginetest.Failing)
+	case doHang:
+		r.w.Sicken(key, enginetest.Hanging)
+	case doHangAll:
+		for _, s := range r.plan.Containers {
+			r.w.Sicken(s.Name, enginetest.Hanging)
+		}
+	case doRecover:
+		r.w.Sicken(key, enginetest.Well)
+	case doLoop:
+		b := r.specs[key].Behaviour
+		b.RunFor, b.ExitCode = d.For, d.N
+		r.w.Behave(key, b)
+	case doBehave:
+		r.w.Behave(key, r.good(key))
+	case failNext:
+		for range d.N {
+			r.w.FailStarts(key, "no such device")
+		}
+	case breakIt:
+		r.w.BreakStarts(key, "bind source path does not exist")
+	case mendIt:
+		r.w.BreakStarts(key, "")
+	case takePort:
+		r.w.TakePort(r.specs[key].HostPort)
+	case freePort:
+		r.w.FreePort(r.specs[key].HostPort)
+	default:
+		return false
+	}
+	return true
+}
+
+// good is how a container behaves when nothing is wrong with it.
+func (r *run) good(key string) enginetest.Behaviour {
+	b := r.specs[key].Behaviour
+	b.RunFor = 0
+	return b
+}
+
+func (r *run) doEngine(d deed) bool {
+	f := enginetest.Fault{Key: d.Key, Count: d.N, Delay: d.For}
+	switch d.Do {
+	case engRefuse:
+		f.Kind, f.Text = enginetest.Refuse, "no"
+	case engDone:
+		f.Kind = enginetest.TimeOutDone
+	case engUndone:
+		f.Kind = enginetest.TimeOutUndone
+	case engSlow:
+		f.Kind = enginetest.Slow
+	case engSlowLook:
+		f.Kind, f.Op = enginetest.Slow, enginetest.OpInspect
+	case engSlowList:
+		f.Kind, f.Op, f.Key = enginetest.Slow, enginetest.OpList, ""
+	case engDrop:
+		r.drops = append(r.drops, r.w.Now())
+		f.Kind = enginetest.DropEvents
+	case engDuplicate:
+		f.Kind = enginetest.DuplicateEvents
+	case engDelay:
+		f.Kind, f.Key = enginetest.DelayEvents, ""
+	case engCut:
+		f.Kind = enginetest.CutStream
+	case clockStep:
+		r.w.StepClock(d.For)
+		r.steps = append(r.steps, r.w.Now())
+		return true
+	default:
+		return r.fall(d)
+	}
+	r.w.Plan(f)
+	return true
+}
+
+// fall takes the engine down, if it is up.
+func (r *run) fall(d deed) bool {
+	kind := enginetest.RestartEngine
+	switch d.Do {
+	case engRestart, hostReboot:
+	case engCrash:
+		kind = enginetest.CrashEngine
+	case hostCrash:
+		kind = enginetest.CrashHost
+	default:
+		return false
+	}
+	if !r.w.EngineUp() {
+		return true
+	}
+	r.falls = append(r.falls, r.w.Now())
+	r.w.Plan(enginetest.Fault{Kind: kind, Delay: d.For})
+	switch {
+	case d.Do == hostReboot:
+		r.rebooted = true
+		r.w.AdvanceTo(r.w.Now()) // the shutdown begins; the containers are told, and Stoker is one of them
+		r.end()
+	case d.Do == hostCrash && d.N == 0:
+		r.fire()
+		r.rebooted = true
+	}
+	return true
+}
+
+// calmDown ends all faults.
+func (r *run) calmDown() {
+	r.say("==== quiet")
+	r.w.Disarm()
+	if r.stoker != nil {
+		r.stoker.fuse = 0
+	}
+	if !r.rebooted && (r.stoker == nil || !r.stoker.ending.IsZero()) {
+		r.fire()
+		r.hire()
+	}
+	r.mend()
+}
+
+// mend makes everything well that no Stoker could make well.
+func (r *run) mend() {
+	r.tidy()
+	for _, s := range r.plan.Containers {
+		for _, name := range []string{s.Name, s.Name + "x"} {
+			r.w.LetStart(name)
+			r.w.Behave(name, r.good(s.Name))
+			r.w.Sicken(name, enginetest.Well)
+			if t, ok := r.w.Truth(name); ok && !t.Gone && t.Status == lifecycle.StatusPaused {
+				r.w.Operator().Unpause(name)
+			}
+		}
+		r.w.FreePort(s.HostPort)
+		if t, ok := r.w.Truth(s.Name); ok && !t.Gone && s.HostPort != 0 {
+			r.w.Operator().Remove(s.Name+"x", true) // two cannot have the port
+		}
+	}
+}

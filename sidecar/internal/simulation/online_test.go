@@ -1,0 +1,207 @@
+package simulation
+
+import (
+	"fmt"
+	"time"
+
+	"stoker/sidecar/internal/enginetest"
+	"stoker/sidecar/internal/fleet"
+	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/policy"
+)
+
+// What must hold at every step is checked as the run goes on.
+
+func (r *run) blame(format string, args ...any) {
+	line := fmt.Sprintf("at %.3f: ", r.w.Now().Sub(r.start).Seconds()) + fmt.Sprintf(format, args...)
+	r.wrong = append(r.wrong, line)
+	r.say("#### %s", line)
+}
+
+// checkAction holds one decision against I1, I3, the bounds and the brake, before it is carried out.
+func (r *run) checkAction(a lifecycle.Action) {
+	s := r.stoker
+	starts, looks := 0, 0
+	for _, other := range s.flying {
+		if other.Incarnation.ID == a.Incarnation.ID && (other.Verb != lifecycle.Look || a.Verb != lifecycle.Look) {
+			r.blame("I1: %s of %s while %s is under way", a.Verb, a.Key, other.Verb)
+		}
+		switch other.Verb {
+		case lifecycle.Start:
+			starts++
+		case lifecycle.Look:
+			looks++
+		}
+	}
+	if a.Verb == lifecycle.Look {
+		return
+	}
+	if r.plan.DryRun {
+		r.blame("dry run: %s of %s", a.Verb, a.Key)
+	}
+	if a.Verb == lifecycle.Start && starts >= r.plan.Parallel {
+		r.blame("rule 11: start of %s while %d others are under way, and %d are allowed", a.Key, starts, r.plan.Parallel)
+	}
+	if t, ok := r.w.TruthByID(a.Incarnation.ID); ok {
+		if !r.isWorker(t) {
+			r.blame("I3: %s of %s, which is no worker", a.Verb, a.Key)
+		}
+		if limit := r.policyOf(t).MaxAttempts; limit > 0 && a.Attempt > limit {
+			r.blame("I7: %s of %s calls itself attempt %d of %d", a.Verb, a.Key, a.Attempt, limit)
+		}
+	}
+	if a.Verb == lifecycle.Stop {
+		r.checkBrake(a)
+	}
+}
+
+// isWorker says for itself who is a worker; the drawn labels are few enough.
+func (r *run) isWorker(t enginetest.Truth) bool {
+	l := t.Labels
+	if t.ID == r.self || l["stoker.scope"] != "" || l["com.docker.swarm.task.id"] != "" || l["com.docker.compose.oneoff"] != "" {
+		return false
+	}
+	if l["stoker.on-exit"] == "sometimes" || l["stoker.max-atempts"] != "" {
+		return false
+	}
+	switch l["stoker.enable"] {
+	case "true":
+		return true
+	case "false":
+		return false
+	}
+	return r.plan.Mode == policy.ModeAll || r.plan.Mode == policy.ModeQuota && t.CPUs > 0
+}
+
+func (r *run) policyOf(t enginetest.Truth) policy.Policy {
+	p, _ := policy.Defaults{Policy: policy.Default()}.Parse(t.Labels)
+	return p
+}
+
+// hear keeps what Stoker was told and the checks need.
+func (r *run) hear(o lifecycle.Observation) {
+	s := r.stoker
+	switch o.Kind {
+	case lifecycle.Unhealthy:
+		t, _ := r.w.TruthByID(o.ID)
+		if p, ok := t.LastProbe(); ok && p.ExitCode == lifecycle.ProbeTimedOut {
+			s.unwell[o.ID] = r.w.Now()
+		}
+	case lifecycle.Healthy, lifecycle.Started, lifecycle.Exited, lifecycle.Paused, lifecycle.Resumed:
+		delete(s.unwell, o.ID)
+	case lifecycle.Signalled, lifecycle.Stopped:
+		r.pushed[o.ID] = true
+	}
+	if o.Kind == lifecycle.Started {
+		delete(r.pushed, o.ID)
+	}
+}
+
+func (r *run) note(n lifecycle.Note) {
+	switch n.Kind {
+	case lifecycle.NoteHostIll:
+		r.stoker.illSince, r.stoker.dripped = r.w.Now(), r.w.Now()
+	case lifecycle.NoteHostWell:
+		r.stoker.illSince = time.Time{}
+	}
+}
+
+// checkBrake is rule 15: no restart of a worker whose probe timed out while most have timed out for some seconds, apart
+// from the trickle after five minutes.
+func (r *run) checkBrake(a lifecycle.Action) {
+	s, now := r.stoker, r.w.Now()
+	if a.Reason != lifecycle.ReasonProbeTimedOut {
+		return
+	}
+	watched, ill := 0, 0
+	looks := map[string]bool{}
+	for _, f := range s.flying {
+		looks[f.Incarnation.ID] = f.Verb == lifecycle.Look
+	}
+	for _, t := range r.w.Truths() {
+		if t.Gone || t.Status != lifecycle.StatusRunning || !t.HasHealthcheck || !r.isWorker(t) {
+			continue
+		}
+		watched++
+		p, ok := t.LastProbe()
+		heard, told := s.unwell[t.ID]
+		known := told && now.Sub(heard) > 2*time.Second && !looks[t.ID]
+		if ok && p.ExitCode == lifecycle.ProbeTimedOut && t.Health == lifecycle.HealthUnhealthy && known {
+			ill++
+		}
+	}
+	trickle := !s.illSince.IsZero() && now.Sub(s.illSince) >= 5*time.Minute && now.Sub(s.dripped) >= 30*time.Second
+	if ill >= 3 && 2*ill >= watched && !trickle {
+		r.blame("rule 15: restart of %s while %d of %d have timed out", a.Key, ill, watched)
+	}
+	s.dripped = now
+}
+
+// promptStart tells whether the next turn must ask for a start: a worker that Stoker thinks well has just died of its own
+// accord, and Stoker was told live.
+func (r *run) promptStart(o lifecycle.Observation) *fleet.Worker {
+	s := r.stoker
+	if o.Kind != lifecycle.Exited || r.pushed[o.ID] || r.plan.DryRun {
+		return nil
+	}
+	t, ok := r.w.TruthByID(o.ID)
+	if !ok || t.RestartPolicy.Active() || t.AutoRemove || !r.isWorker(t) || !t.Status.Down() || !o.At.After(t.StartedAt) {
+		return nil
+	}
+	p := r.policyOf(t)
+	if p.OnExit == policy.OnExitNever || p.OnExit == policy.OnExitFailure && o.ExitCode == 0 {
+		return nil
+	}
+	v := r.view()
+	starts := 0
+	for _, a := range s.flying {
+		if a.Incarnation.ID == o.ID {
+			return nil
+		}
+		if a.Verb == lifecycle.Start {
+			starts++
+		}
+	}
+	if !v.Link.Up || starts >= r.plan.Parallel {
+		return nil
+	}
+	for _, w := range v.Workers {
+		if w.ID == o.ID && w.Status == lifecycle.StatusRunning && w.Heal == "" && w.Held == "" && w.Attempts == 0 && w.State != fleet.StateUnknown {
+			return &w
+		}
+	}
+	return nil
+}
+
+func (r *run) checkPrompt(expected *fleet.Worker, t fleet.Turn) {
+	if expected == nil {
+		return
+	}
+	for _, a := range t.Do {
+		if a.Verb == lifecycle.Start && a.Incarnation.ID == expected.ID {
+			return
+		}
+	}
+	r.blame("I9: %s died, and its start is not asked for at once", expected.Key)
+}
+
+// checkLeftBehind is for a Stoker that ended in good order: it leaves no worker stopped by itself that it had the time to
+// start again.
+func (r *run) checkLeftBehind() {
+	s := r.stoker
+	if s.f.Busy() == 0 || !r.w.EngineUp() {
+		return
+	}
+	if s.wake.After(s.ending) {
+		return // the next attempt waits for its back-off
+	}
+	if n := len(r.falls); n > 0 && r.w.Now().Sub(r.falls[n-1]) < closeWait+2*time.Second {
+		return // it was waiting for an engine
+	}
+	for _, a := range s.flying {
+		if a.Verb != lifecycle.Look {
+			return // it did what it could, and waits for an answer
+		}
+	}
+	r.blame("a Stoker that was told to end leaves %d restarts unfinished, and does nothing", s.f.Busy())
+}

@@ -1,0 +1,161 @@
+// Package supervisor runs the one loop that owns the fleet, and the actions that the fleet asks for. It knows no Docker
+// types and decides nothing.
+package supervisor
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"stoker/sidecar/internal/fleet"
+	"stoker/sidecar/internal/lifecycle"
+)
+
+// Engine carries out one action. It blocks until the action's end and never longer than the action's deadline.
+type Engine interface {
+	Do(ctx context.Context, a lifecycle.Action) lifecycle.Outcome
+}
+
+// Journal keeps what must survive. Only Sync waits: until all that was put before is safe, or cannot be made safe.
+type Journal interface {
+	Put(mem lifecycle.Memory)
+	Drop(key lifecycle.Key)
+	Mark(b lifecycle.Bookmark)
+	Sync(ctx context.Context) error
+}
+
+// Sink tells people. It never blocks.
+type Sink interface {
+	Tell(notes []lifecycle.Note)
+}
+
+// beatEvery bounds the time between two turns of the loop, so that a loop that hangs is told from one with nothing to do.
+const beatEvery = 5 * time.Second
+
+// syncWait bounds how long a stop waits for the journal. A broken disk must not keep workers ill.
+const syncWait = 2 * time.Second
+
+// closeWait bounds how long a stopping Stoker finishes restarts that it is in the middle of. Docker gives it 10 s.
+const closeWait = 8 * time.Second
+
+// Supervisor is the loop.
+type Supervisor struct {
+	fleet    *fleet.Fleet
+	engine   Engine
+	journal  Journal
+	sink     Sink
+	outcomes chan lifecycle.Outcome
+	actions  sync.WaitGroup
+	view     atomic.Pointer[fleet.View]
+	beat     atomic.Int64
+}
+
+// New is a supervisor of a fleet that it owns from now on.
+func New(f *fleet.Fleet, e Engine, j Journal, s Sink) *Supervisor {
+	sup := &Supervisor{fleet: f, engine: e, journal: j, sink: s, outcomes: make(chan lifecycle.Outcome)}
+	sup.publish()
+	return sup
+}
+
+// View is the last picture published. It never waits for the loop.
+func (s *Supervisor) View() fleet.View { return *s.view.Load() }
+
+// Beat is when the loop last turned.
+func (s *Supervisor) Beat() time.Time { return time.Unix(0, s.beat.Load()) }
+
+// Run turns the loop until ctx ends, then finishes the restarts that are under way. Actions run in goroutines of their
+// own, each ended by its deadline or by the end of Run, which waits for them: the answers of those that are left nobody
+// needs any more.
+func (s *Supervisor) Run(ctx context.Context, seen <-chan lifecycle.Observation) {
+	acting, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer s.actions.Wait()
+	defer stop()
+	s.apply(acting, s.fleet.Tick(time.Now()))
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case o, ok := <-seen:
+			if !ok {
+				seen = nil // nothing more will be seen; what is under way goes on
+				continue
+			}
+			timer.Reset(s.apply(acting, s.fleet.Observe(time.Now(), o)))
+		case out := <-s.outcomes:
+			timer.Reset(s.apply(acting, s.fleet.Finish(time.Now(), out)))
+		case <-timer.C:
+			timer.Reset(s.apply(acting, s.fleet.Tick(time.Now())))
+		}
+		if len(seen) == 0 {
+			s.publish()
+		}
+	}
+	s.close(acting)
+}
+
+// close finishes what would otherwise leave a worker stopped by Stoker and started by nobody.
+func (s *Supervisor) close(acting context.Context) {
+	end := time.NewTimer(closeWait)
+	defer end.Stop()
+	timer := time.NewTimer(s.apply(acting, s.fleet.Close(time.Now())))
+	defer timer.Stop()
+	for s.fleet.Busy() > 0 {
+		select {
+		case out := <-s.outcomes:
+			timer.Reset(s.apply(acting, s.fleet.Finish(time.Now(), out)))
+		case <-timer.C:
+			timer.Reset(s.apply(acting, s.fleet.Tick(time.Now())))
+		case <-end.C:
+			return
+		}
+	}
+}
+
+// apply does what a turn asks for and returns how long the loop may sleep. The journal comes first, so that an
+// action that syncs it finds its own decision in it.
+func (s *Supervisor) apply(ctx context.Context, t fleet.Turn) time.Duration {
+	for _, key := range t.Drop {
+		s.journal.Drop(key)
+	}
+	for _, mem := range t.Save {
+		s.journal.Put(mem)
+	}
+	for _, a := range t.Do {
+		s.actions.Go(func() { s.act(ctx, a) })
+	}
+	s.journal.Mark(s.fleet.Bookmark())
+	if len(t.Notes) > 0 {
+		s.sink.Tell(t.Notes)
+	}
+	now := time.Now()
+	s.beat.Store(now.UnixNano())
+	if t.Wake.IsZero() {
+		return beatEvery
+	}
+	return min(max(t.Wake.Sub(now), 0), beatEvery)
+}
+
+// act carries out one action. A stop waits for the journal first: if Stoker dies in the middle of it, the next Stoker
+// must know that the stop was not an operator's. A start waits for nothing; doing it twice does no harm.
+func (s *Supervisor) act(ctx context.Context, a lifecycle.Action) {
+	if a.Verb == lifecycle.Stop {
+		wait, cancel := context.WithTimeout(ctx, syncWait)
+		_ = s.journal.Sync(wait) // the journal itself tells what is wrong with it; the worker is healed all the same
+		cancel()
+	}
+	bounded, cancel := context.WithTimeout(ctx, a.Deadline)
+	defer cancel()
+	out := s.engine.Do(bounded, a)
+	out.Action = a
+	select {
+	case s.outcomes <- out:
+	case <-ctx.Done():
+	}
+}
+
+func (s *Supervisor) publish() {
+	v := s.fleet.View(time.Now())
+	s.view.Store(&v)
+}

@@ -1,0 +1,135 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"stoker/sidecar/internal/lifecycle"
+)
+
+var errDown = errors.New("nobody there")
+
+// script is an engine whose every move the test makes. It remembers events as an engine does, so that what a stream
+// begins with, and what History tells, follow from since.
+type script struct {
+	mu       sync.Mutex
+	memory   []lifecycle.Observation
+	streams  []*listener
+	list     []lifecycle.Observation
+	bootedAt time.Time
+	asked    []time.Time // since of each stream
+	lists    int
+	sessions int // that were tried
+
+	down      bool          // Engine fails
+	listErr   error         // List fails
+	listTakes time.Duration // List answers with the picture of when it was asked
+	replayLag time.Duration // a new stream's replay comes so late
+}
+
+type listener struct {
+	out chan lifecycle.Observation
+	end chan error
+}
+
+func (s *script) Engine(context.Context) (lifecycle.Engine, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions++
+	if s.down {
+		return lifecycle.Engine{}, errDown
+	}
+	return lifecycle.Engine{Now: time.Now(), BootedAt: s.bootedAt, Version: "test"}, nil
+}
+
+func (s *script) Events(_ context.Context, since time.Time) (<-chan lifecycle.Observation, <-chan error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := &listener{out: make(chan lifecycle.Observation, 4096), end: make(chan error, 1)}
+	s.asked = append(s.asked, since)
+	s.streams = append(s.streams, l)
+	replay := s.from(since)
+	if s.replayLag == 0 {
+		l.take(replay)
+	} else {
+		time.AfterFunc(s.replayLag, func() { l.take(replay) })
+	}
+	return l.out, l.end
+}
+
+func (l *listener) take(all []lifecycle.Observation) {
+	for _, o := range all {
+		l.out <- o
+	}
+}
+
+func (s *script) from(since time.Time) []lifecycle.Observation {
+	var found []lifecycle.Observation
+	for _, o := range s.memory {
+		if !o.At.Before(since) {
+			found = append(found, o)
+		}
+	}
+	return found
+}
+
+func (s *script) History(_ context.Context, since, until time.Time) ([]lifecycle.Observation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []lifecycle.Observation
+	for _, o := range s.from(since) {
+		if !o.At.After(until) {
+			found = append(found, o)
+		}
+	}
+	return found, nil
+}
+
+func (s *script) List(ctx context.Context) ([]lifecycle.Observation, error) {
+	s.mu.Lock()
+	picture, err, takes := append([]lifecycle.Observation(nil), s.list...), s.listErr, s.listTakes
+	s.lists++
+	s.mu.Unlock()
+	select {
+	case <-time.After(takes):
+		return picture, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// happen is an event now, remembered and sent to whoever listens.
+func (s *script) happen(kind lifecycle.Kind, id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := lifecycle.Observation{Kind: kind, ID: id, Key: lifecycle.Key(id), At: time.Now()}
+	s.memory = append(s.memory, o)
+	if n := len(s.streams); n > 0 && s.replayLag == 0 {
+		s.streams[n-1].out <- o
+	}
+}
+
+// missed is an event that happens while the stream is cut.
+func (s *script) missed(kind lifecycle.Kind, id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.memory = append(s.memory, lifecycle.Observation{Kind: kind, ID: id, Key: lifecycle.Key(id), At: time.Now()})
+}
+
+func (s *script) cut(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.streams[len(s.streams)-1]
+	l.end <- err
+	close(l.out)
+}
+
+func (s *script) set(change func(*script)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(s)
+}
+
+var _ Source = (*script)(nil)

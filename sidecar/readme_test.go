@@ -1,0 +1,76 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/config"
+	"stoker/sidecar/internal/policy"
+)
+
+const readme = "../README.md"
+
+// The README's tables are written from the code, so that they cannot tell another story: with -update the test
+// writes them, without it the test compares.
+func TestREADMETablesMatchTheCode(t *testing.T) {
+	text, err := os.ReadFile(readme)
+	require.NoError(t, err)
+	want := replace(t, string(text), "labels", labelTable())
+	want = replace(t, want, "variables", variableTable())
+	if flag.Lookup("update").Value.String() == "true" {
+		require.NoError(t, os.WriteFile(readme, []byte(want), 0o600))
+		return
+	}
+	require.Equal(t, want, string(text), "run: go test ./sidecar -update")
+}
+
+func replace(t *testing.T, text, name, table string) string {
+	t.Helper()
+	begin := "<!-- " + name + ": written by go test ./sidecar -update -->\n"
+	end := "<!-- /" + name + " -->\n"
+	before, rest, ok := strings.Cut(text, begin)
+	require.True(t, ok, "README has no place for %s", name)
+	_, after, ok := strings.Cut(rest, end)
+	require.True(t, ok, "README's %s have no end", name)
+	return before + begin + table + end + after
+}
+
+func labelTable() string {
+	var b strings.Builder
+	b.WriteString("| label | default | meaning |\n|---|---|---|\n")
+	for _, l := range policy.Labels() {
+		meaning := l.Meaning
+		if l.Later() {
+			meaning += ". *No effect yet*"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", l.Name, code(l.Default), meaning)
+	}
+	return b.String()
+}
+
+func variableTable() string {
+	var b strings.Builder
+	b.WriteString("| variable | default | meaning |\n|---|---|---|\n")
+	for _, v := range config.Variables() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.Name, code(v.Default), v.Meaning)
+	}
+	return b.String()
+}
+
+// code marks a value as such; words stay words.
+func code(value string) string {
+	if value == policy.NoDefault || strings.Contains(value, " ") {
+		return value
+	}
+	return "`" + value + "`"
+}
+
+func TestMain(m *testing.M) {
+	flag.Bool("update", false, "write the README's tables instead of comparing them")
+	os.Exit(m.Run())
+}

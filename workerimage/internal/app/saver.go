@@ -1,0 +1,62 @@
+package app
+
+import (
+	"context"
+	"log"
+	"time"
+
+	"stoker/workerimage/internal/checkpoint"
+	"stoker/workerimage/internal/crew"
+)
+
+// saver writes the checkpoint now and then. It has a goroutine of its own, so that a slow disk does not stop the work.
+type saver struct {
+	store   *checkpoint.Store // nil is nowhere
+	ledger  *crew.Ledger
+	log     *log.Logger
+	failing bool
+	round   uint64 // what the file says, as far as this process wrote it
+	done    uint64
+}
+
+func newSaver(store *checkpoint.Store, ledger *crew.Ledger, logger *log.Logger) *saver {
+	return &saver{store: store, ledger: ledger, log: logger}
+}
+
+// serve saves every so often until ctx ends, then once more, and returns the error of that last time.
+func (s *saver) serve(ctx context.Context, every time.Duration) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return s.save()
+		case <-tick.C:
+			_ = s.save() // told, and tried again at the next tick
+		}
+	}
+}
+
+// save tells of the first failure in a row and of its end.
+func (s *saver) save() error {
+	if s.store == nil {
+		return nil
+	}
+	state := s.ledger.State()
+	if state.Round == s.round && state.Done() == s.done {
+		return nil
+	}
+	err := s.store.Save(state)
+	if err != nil {
+		if !s.failing {
+			s.log.Printf("checkpoint cannot be written, still trying: %v", err)
+		}
+		s.failing = true
+		return err
+	}
+	if s.failing {
+		s.log.Printf("checkpoint written again")
+	}
+	s.failing, s.round, s.done = false, state.Round, state.Done()
+	return nil
+}

@@ -1,0 +1,49 @@
+package app
+
+import (
+	"context"
+	"os"
+	"syscall"
+
+	"stoker/workerimage/internal/fault"
+)
+
+// Signals is what a worker listens to: SIGTERM and SIGINT stop it, SIGUSR1 asks for the fault in WORKER_SIGNAL_FAULT, and
+// SIGUSR2 ends that.
+func Signals() []os.Signal {
+	return []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2}
+}
+
+func (w *Worker) obey(ctx context.Context, stop context.CancelFunc, signals <-chan os.Signal, orders chan<- []fault.Fault) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case signal := <-signals:
+			w.answer(ctx, stop, signal, orders)
+		}
+	}
+}
+
+func (w *Worker) answer(ctx context.Context, stop context.CancelFunc, signal os.Signal, orders chan<- []fault.Fault) {
+	switch signal {
+	case syscall.SIGUSR1:
+		order(ctx, orders, w.set.SignalFault)
+	case syscall.SIGUSR2:
+		order(ctx, orders, []fault.Fault{{Kind: fault.Recover}})
+	default:
+		if w.injector.IgnoresTerm() {
+			w.log.Printf("%s ignored, as the fault %s wants it", signal, fault.IgnoreTerm)
+			return
+		}
+		w.log.Printf("%s: stopping", signal)
+		stop()
+	}
+}
+
+func order(ctx context.Context, orders chan<- []fault.Fault, faults []fault.Fault) {
+	select {
+	case <-ctx.Done():
+	case orders <- faults:
+	}
+}

@@ -1,0 +1,57 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"stoker/workerimage/internal/cgroup"
+	"stoker/workerimage/internal/checkpoint"
+	"stoker/workerimage/internal/crew"
+	"stoker/workerimage/internal/task"
+)
+
+func (w *Worker) greet() {
+	quota := "no CPU quota"
+	if cpus, limited := cgroup.CPUs(os.DirFS("/")); limited {
+		quota = fmt.Sprintf("a quota of %.2f CPUs", cpus)
+	}
+	w.log.Printf("%s, %d threads, %s", w.set.Task.ID(), w.threads(), quota)
+	for _, f := range w.set.Faults {
+		w.log.Printf("fault to come: %s in %s, up to %s sooner or later", f, f.After, f.Spread)
+	}
+}
+
+// report prints how far the work is, now and then, until ctx ends.
+func (w *Worker) report(ctx context.Context) {
+	progress := crew.NewProgress(w.set.Task, time.Now(), w.ledger.State())
+	tick := time.NewTicker(w.set.Progress)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			w.log.Print(progress.Line(now, w.ledger.State()))
+		}
+	}
+}
+
+// tell prints a result. A worker that is killed right after this, before the checkpoint, finishes the round again and
+// prints the same result again; the result is the same and counts once.
+func (w *Worker) tell(round checkpoint.Round) {
+	w.log.Printf("round %d done: %s", round.Number, w.result(round))
+}
+
+func (w *Worker) result(round checkpoint.Round) string {
+	numbers := crew.Count(float64(round.Sum.Items))
+	if w.set.Task.Kind == task.Squares {
+		return fmt.Sprintf("the squares of %s numbers add up to %s", numbers, round.Sum.Sum)
+	}
+	found := fmt.Sprintf("%d of %s nonces have the prefix %s", round.Sum.Hits, numbers, w.set.Task.Prefix)
+	if lowest := round.Sum.Lowest; lowest != nil {
+		found += fmt.Sprintf(", the lowest is %d with %s", *lowest, w.set.Task.Digest(round.Number, *lowest))
+	}
+	return found
+}

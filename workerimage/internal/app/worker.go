@@ -1,0 +1,129 @@
+// Package app puts the worker together, runs it and takes it apart.
+package app
+
+import (
+	"context"
+	"log"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"stoker/workerimage/internal/cgroup"
+	"stoker/workerimage/internal/checkpoint"
+	"stoker/workerimage/internal/crew"
+	"stoker/workerimage/internal/fault"
+	"stoker/workerimage/internal/heartbeat"
+	"stoker/workerimage/internal/settings"
+)
+
+// Exit codes of a worker. Faults have their own.
+const (
+	ExitDone    = 0 // all rounds done, or stopped as asked and the checkpoint written
+	ExitUnsaved = 1 // stopped as asked, and the last checkpoint could not be written
+)
+
+// lastSave bounds the saving at the end: on a dead disk a worker must not outstay Docker's ten seconds.
+const lastSave = 7 * time.Second
+
+// Worker is one worker process.
+type Worker struct {
+	set      settings.Settings
+	log      *log.Logger
+	crew     *crew.Crew
+	ledger   *crew.Ledger
+	heart    *heartbeat.Heart
+	injector *fault.Injector
+}
+
+// New makes a worker that has not begun.
+func New(set settings.Settings, logger *log.Logger) *Worker {
+	w := &Worker{set: set, log: logger}
+	w.heart = heartbeat.New(set.Heartbeat.Path, func(err error) {
+		logger.Printf("heartbeat cannot be written, the health check will fail: %v", err)
+	})
+	gate := fault.NewGate()
+	w.injector = fault.NewInjector(fault.World{
+		Exit:   os.Exit,
+		Crash:  fault.CrashProcess,
+		Memory: func() (uint64, bool) { return cgroup.Memory(os.DirFS("/")) },
+		Say:    logger.Printf,
+		Heart:  w.heart,
+		Gate:   gate,
+	})
+	w.crew = &crew.Crew{Task: set.Task, Pulse: w.heart, Gate: gate}
+	return w
+}
+
+// Run works until all rounds are done or a signal asks for a stop, and returns the exit code.
+func (w *Worker) Run(signals <-chan os.Signal) int {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	w.greet()
+	store, ledger := w.restore()
+	w.ledger = ledger
+	w.heart.Start()
+
+	orders := make(chan []fault.Fault)
+	desk := fault.NewDesk(w.injector, w.set.FaultFile, orders)
+	var helpers sync.WaitGroup
+	helpers.Go(func() { desk.Serve(ctx, w.set.Faults) })
+	helpers.Go(func() { w.obey(ctx, stop, signals, orders) })
+	helpers.Go(func() { w.report(ctx) })
+	books := newSaver(store, ledger, w.log)
+	saved := make(chan error, 1)
+	go func() { saved <- books.serve(ctx, w.set.Checkpoint) }()
+
+	w.rounds(ctx)
+	stop()
+	helpers.Wait()
+	return w.finish(store, saved)
+}
+
+func (w *Worker) rounds(ctx context.Context) {
+	for ctx.Err() == nil && !w.allDone() {
+		w.crew.Round(ctx, w.ledger, w.threads())
+		if w.ledger.Complete() {
+			w.tell(w.ledger.CloseRound())
+		}
+	}
+	if w.allDone() {
+		w.log.Printf("all %d rounds are done; a worker with an empty state directory begins anew", w.set.Rounds)
+	}
+}
+
+func (w *Worker) allDone() bool {
+	return w.set.Rounds > 0 && w.ledger.State().Round > w.set.Rounds
+}
+
+// threads is asked anew for every round, because `docker update` may have changed the quota.
+func (w *Worker) threads() int {
+	if w.set.Threads > 0 {
+		return w.set.Threads
+	}
+	return cgroup.Threads(os.DirFS("/"), runtime.GOMAXPROCS(0))
+}
+
+// finish waits for the last save. The saver is left behind when the disk does not answer: the process ends anyway.
+func (w *Worker) finish(store *checkpoint.Store, saved <-chan error) int {
+	select {
+	case err := <-saved:
+		if err != nil {
+			return ExitUnsaved
+		}
+	case <-time.After(lastSave):
+		w.log.Printf("the checkpoint could not be written within %s: the work since the last one is lost", lastSave)
+		return ExitUnsaved
+	}
+	if store != nil {
+		if err := store.Close(); err != nil {
+			w.log.Printf("state directory: %v", err)
+		}
+	}
+	if w.allDone() {
+		return ExitDone
+	}
+	state := w.ledger.State()
+	w.log.Printf("stopped in round %d with %d of %d chunks done", state.Round, state.Done(), w.set.Task.Chunks())
+	return ExitDone
+}

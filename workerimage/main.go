@@ -1,0 +1,102 @@
+// Command worker is a CPU worker to try Stoker with: it computes, keeps a checkpoint, answers a health check, and fails on
+// request. It runs on Linux.
+package main
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/signal"
+
+	"stoker/workerimage/internal/app"
+	"stoker/workerimage/internal/fault"
+	"stoker/workerimage/internal/heartbeat"
+	"stoker/workerimage/internal/settings"
+)
+
+// Stamped in by the build.
+var (
+	version = "dev"
+	commit  = "unknown"
+)
+
+const usage = `usage: worker [COMMAND]
+
+  worker              work (the default)
+  worker healthcheck  exit 0 while the worker works, 1 if not
+  worker fault SPEC   make the running worker fail: crash, exit:N, hang, spin, leak, ignore-term, unhealthy;
+                      recover ends it. With a time: hang@30s, crash@60s~20s. Several: unhealthy,recover@1m
+  worker version
+`
+
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(args []string, out, errs io.Writer) int {
+	if len(args) == 0 {
+		return work(out, errs)
+	}
+	switch command, rest := args[0], args[1:]; {
+	case command == "worker" && len(rest) == 0:
+		return work(out, errs)
+	case command == "healthcheck" && len(rest) == 0:
+		return check(out, errs)
+	case command == "fault" && len(rest) == 1:
+		return send(rest[0], out, errs)
+	case command == "version" && len(rest) == 0:
+		fmt.Fprintf(out, "worker %s (%s)\n", version, commit)
+		return 0
+	case command == "help" || command == "--help" || command == "-h":
+		fmt.Fprint(out, usage)
+		return 0
+	default:
+		fmt.Fprint(errs, usage)
+		return exitUsage
+	}
+}
+
+func work(out, errs io.Writer) int {
+	set, err := settings.Read(os.LookupEnv)
+	if err != nil {
+		fmt.Fprintln(errs, err)
+		return exitUsage
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, app.Signals()...)
+	return app.New(set, log.New(out, "", log.LstdFlags|log.LUTC)).Run(signals)
+}
+
+// check prints one line: Docker keeps it with the result, and Stoker shows it.
+func check(out, errs io.Writer) int {
+	beat, err := settings.ReadHeartbeat(os.LookupEnv)
+	if err != nil {
+		fmt.Fprintln(errs, err)
+		return exitFailed // Docker reserves 2 for health checks
+	}
+	if err := heartbeat.Check(beat.Path, beat.MaxAge); err != nil {
+		fmt.Fprintln(errs, "unhealthy:", err)
+		return exitFailed
+	}
+	fmt.Fprintln(out, "healthy")
+	return 0
+}
+
+func send(list string, out, errs io.Writer) int {
+	if _, err := fault.Parse(list); err != nil {
+		fmt.Fprintln(errs, err)
+		return exitUsage
+	}
+	if err := fault.Send(settings.ReadFaultFile(os.LookupEnv), list); err != nil {
+		fmt.Fprintln(errs, "cannot reach the worker:", err)
+		return exitFailed
+	}
+	fmt.Fprintln(out, "sent:", list)
+	return 0
+}
