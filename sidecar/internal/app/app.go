@@ -135,6 +135,7 @@ func (a *App) Run(ctx context.Context) error {
 	err := a.closeJournal(context.WithoutCancel(ctx))
 	stopServing()
 	served.Wait()
+	a.teller.say(logrus.InfoLevel, "stoker ends", "")
 	stopTelling()
 	select {
 	case <-told:

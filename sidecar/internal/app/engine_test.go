@@ -45,7 +45,7 @@ func TestCheckWithoutAnEngine(t *testing.T) {
 		code, _, said := execute(t, h.environ("DOCKER_API_VERSION=1.99"), "check")
 		oneLine(t, code, said, "DOCKER_API_VERSION", "1.47")
 	})
-	t.Run("TLS to an engine without", func(t *testing.T) {
+	t.Run("nobody at the port", func(t *testing.T) {
 		code, _, said := execute(t, []string{"DOCKER_HOST=tcp://127.0.0.1:1"}, "check")
 		oneLine(t, code, said, "tcp://127.0.0.1:1", "DOCKER_HOST")
 	})

@@ -33,7 +33,6 @@ func (e Env) run(ctx context.Context) error {
 	var end *ending
 	switch {
 	case err == nil:
-		log.Info("stoker ends")
 		return nil
 	case errors.As(err, &end):
 		return err

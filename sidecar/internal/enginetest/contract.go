@@ -268,9 +268,24 @@ func (s *stage) told(w Worker, want ...string) {
 	s.wanted = ""
 }
 
-// onceOOM folds the reports of one end: the kernel may kill more than one task of it, and the engine tells of each.
+// onceOOM folds the reports of one end: the kernel may kill more than one task of it, and the engine tells of each, before
+// the end or a little after it.
 func onceOOM(story []string) []string {
-	return slices.CompactFunc(story, func(a, b string) bool { return a == "oom" && b == "oom" })
+	told := []string{}
+	for _, one := range story {
+		last := len(told) - 1
+		switch {
+		case one != "oom" || last < 0:
+			told = append(told, one)
+		case told[last] == "oom":
+		case strings.HasPrefix(told[last], "die ") && last > 0 && told[last-1] == "oom":
+		case strings.HasPrefix(told[last], "die "):
+			told = slices.Insert(told, last, one)
+		default:
+			told = append(told, one)
+		}
+	}
+	return told
 }
 
 // starts is how often a worker was started.

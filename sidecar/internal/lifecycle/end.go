@@ -19,7 +19,7 @@ const graceSlack = 50 * time.Millisecond
 // lateSettle is how long a heal waits for a stop event when an old signal might explain the end.
 const lateSettle = time.Second
 
-// oomWindow is how long before an end the kernel's kill may have been reported: the same moment, in practice.
+// oomWindow is how far from an end the kernel's kill may have been reported: the same moment, in practice.
 const oomWindow = 5 * time.Second
 
 // Exit codes that a deliberate stop leaves: clean, 128+SIGKILL, 128+SIGTERM. A hint, no proof.
@@ -256,6 +256,20 @@ func (m *Machine) seenEnd(o Observation) end {
 	}
 	e.oom = !m.oomAt.IsZero() && o.At.Sub(m.oomAt) < oomWindow && o.ExitCode != 0
 	return e
+}
+
+// outOfMemory: the kernel's kill is told before the end that it causes, or, on a busy host, up to half a second after it
+// (engine 20.10.24): the two take different ways to the engine. A heal that is open by then gets its right name.
+func (m *Machine) outOfMemory(o Observation) {
+	m.oomAt = o.At
+	h := m.mem.Heal
+	late := m.status == StatusExited && o.At.Sub(m.endedAt) < oomWindow
+	if h == nil || !late || h.Reason != ReasonCrashed {
+		return
+	}
+	heal := *h
+	heal.Fault, heal.Reason = FaultOOM, ReasonOutOfMemory
+	m.mem.Heal = &heal
 }
 
 // judgeEnd decides on an end that nobody is known to have meant.

@@ -38,7 +38,7 @@ func (m *Machine) observe(now time.Time, o Observation) {
 	case Stopped:
 		m.stopped(now, o)
 	case OutOfMemory:
-		m.oomAt = o.At
+		m.outOfMemory(o)
 	case Unhealthy:
 		m.turnedUnhealthy(now)
 	case Healthy:

@@ -34,6 +34,21 @@ func TestWhatAnEndMeans(t *testing.T) {
 			die 137 oom
 			> start 1
 			= fault oom`},
+		{"rule 11: out of memory, told after the end", `
+			up
+			die 137
+			> start 1
+			= fault exited
+			oom
+			= fault oom
+			= reason out-of-memory`},
+		{"rule 11: out of memory, told long after the end", `
+			up
+			die 137
+			> start 1
+			+6s
+			oom
+			= fault exited`},
 		{"rule 11: a start that is due does not wait for a look that is due", `
 			up
 			mute update
