@@ -11,6 +11,13 @@ const (
 	Look  Verb = iota + 1 // inspect
 	Start                 // start, then inspect
 	Stop                  // inspect, compare with what was decided on, stop, then inspect
+	// Recreate makes the container anew: inspect, compare with what was decided on, then the transaction (docs/recreate.md).
+	// What an earlier try left unfinished it finishes or undoes first.
+	Recreate
+	// Resume finishes or undoes a transaction that is found on the engine, and of which nobody remembers anything.
+	Resume
+	// Follow heals what lives in the namespaces of containers that began a new life.
+	Follow
 )
 
 func (v Verb) String() string {
@@ -21,6 +28,12 @@ func (v Verb) String() string {
 		return "start"
 	case Stop:
 		return "stop"
+	case Recreate:
+		return "recreate"
+	case Resume:
+		return "resume"
+	case Follow:
+		return "follow"
 	}
 	return "none"
 }
@@ -32,12 +45,37 @@ type Action struct {
 	Incarnation Incarnation
 	Verb        Verb
 	Reason      Reason
-	Attempt     int           // the heal's attempt, for Start and Stop
-	Grace       time.Duration // Stop: time before SIGKILL
-	// OnlyIfUnhealthy makes a Stop a refusal when the look before it finds the worker healthy again.
+	Attempt     int           // the heal's attempt, for Start, Stop and Recreate
+	Grace       time.Duration // Stop, Recreate: time before SIGKILL
+	// Definition is the last inspect of a container that is gone, for Recreate. Nil: it should be there.
+	Definition []byte
+	// Names are other containers by their IDs, also by those that they had before they were made anew, for Recreate and
+	// Follow.
+	Names   map[string]Key
+	Parents []Parent // Follow
+	// Spare are the IDs of workers: Follow names them as dependents, and leaves them to their own machines.
+	Spare map[string]bool
+	// OnlyIfUnhealthy makes a Stop or a Recreate a refusal when the look before it finds the worker healthy again.
 	OnlyIfUnhealthy bool
 	// Deadline bounds the whole action from its start. Past it the result is Unknown: what the client gave up, the engine may still do.
 	Deadline time.Duration
+}
+
+// Parent is a worker that began a new life, so that what shares its namespaces is stranded in those of the last one.
+type Parent struct {
+	Key Key
+	Incarnation
+	Former []string // IDs that it had before it was made anew
+}
+
+// Dependent is a container that was found stranded.
+type Dependent struct {
+	Key    Key
+	ID     string
+	Parent Key
+	Heal   Heal   // what it takes: HealRestart, or HealRecreate where it names an ID that is gone
+	Spared bool   // it is a worker
+	Err    string // why it could not be healed
 }
 
 // Result says how an action ended.
@@ -76,6 +114,11 @@ type Outcome struct {
 	// Unreachable: the engine could not be asked at all, so that nothing was done and the worker is not to blame.
 	Unreachable bool
 	Missing     bool // the container does not exist (any more)
+	// Unfit: it cannot be made anew faithfully, Err says why. It is as it was.
+	Unfit bool
+	// StoodDown: someone stopped the worker during the transaction, so that nothing was started again.
+	StoodDown  bool
+	Dependents []Dependent // Follow
 	// Broken: the link was lost while the action was under way, so that another engine may have answered.
 	Broken   bool
 	Snapshot *Snapshot // the last look that belongs to the action; nil when there was none

@@ -7,18 +7,19 @@ import (
 	"github.com/docker/docker/api/types/container"
 
 	"stoker/sidecar/internal/docker/spec"
+	"stoker/sidecar/internal/lifecycle"
 )
 
 // The names that a transaction gives besides the worker's own.
 const (
-	NewSuffix   = ".stoker-new" // of the new container until the old one has made room
-	AsideSuffix = ".stoker-old" // of the old one from then on
+	NewSuffix   = lifecycle.NewSuffix   // of the new container until the old one has made room
+	AsideSuffix = lifecycle.AsideSuffix // of the old one from then on
 )
 
 // The labels on the new container. They stay on it for good: labels cannot be changed.
 const (
-	markOf       = spec.MarkPrefix + "of"       // ID of the old one
-	markName     = spec.MarkPrefix + "name"     // the worker's
+	markOf       = lifecycle.MarkOf             // ID of the old one
+	markName     = lifecycle.MarkName           // the worker's
 	markBy       = spec.MarkPrefix + "by"       // Options.Owner
 	markAttempt  = spec.MarkPrefix + "attempt"  // different in each transaction
 	markMissing  = spec.MarkPrefix + "missing"  // the old one was gone before

@@ -20,11 +20,13 @@ import (
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/versions"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"stoker/sidecar/internal/lifecycle"
 )
 
 // MarkPrefix begins every label that a transaction puts on a container to know it again. Marks of an earlier recreate are
 // not carried over, and Diff does not see them.
-const MarkPrefix = "stoker-recreate."
+const MarkPrefix = lifecycle.MarkPrefix
 
 // Input is what Build must know. Only Name, Container, Image and Engine.APIVersion are always needed.
 type Input struct {
