@@ -138,8 +138,10 @@ func sentence(kind lifecycle.NoteKind) (logrus.Level, string) {
 		return logrus.InfoLevel, "worker is stable, attempts are counted from 0 again"
 	case lifecycle.NoteExhausted:
 		return logrus.ErrorLevel, "attempts are used up"
-	case lifecycle.NoteRungSkipped:
-		return logrus.WarnLevel, "a recreate would be due; this version cannot recreate and restarts instead"
+	case lifecycle.NoteRefused:
+		return logrus.WarnLevel, "worker cannot be made anew as it is, nothing was changed"
+	case lifecycle.NoteFollowed:
+		return logrus.InfoLevel, "healed what lives in the worker's namespaces"
 	case lifecycle.NoteLinkLost:
 		return logrus.WarnLevel, "lost the engine, waiting for it"
 	case lifecycle.NoteLinkUp:

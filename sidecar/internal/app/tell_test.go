@@ -135,7 +135,7 @@ func TestOutputIsBounded(t *testing.T) {
 func TestNotesAsLines(t *testing.T) {
 	kinds := []lifecycle.NoteKind{
 		lifecycle.NoteTaken, lifecycle.NoteReleased, lifecycle.NoteProblem, lifecycle.NoteHeld, lifecycle.NoteFault, lifecycle.NoteHealFailed,
-		lifecycle.NoteHealed, lifecycle.NoteRecovered, lifecycle.NoteStable, lifecycle.NoteExhausted, lifecycle.NoteRungSkipped,
+		lifecycle.NoteHealed, lifecycle.NoteRecovered, lifecycle.NoteStable, lifecycle.NoteExhausted, lifecycle.NoteRefused, lifecycle.NoteFollowed,
 		lifecycle.NoteLinkLost, lifecycle.NoteLinkUp, lifecycle.NoteHostIll, lifecycle.NoteHostWell,
 	}
 	said := map[string]bool{}

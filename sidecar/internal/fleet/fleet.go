@@ -14,6 +14,8 @@ import (
 const (
 	maxLooks = 8
 	maxStops = 512
+	// A transaction makes some fifteen calls and waits for a stop and for the proof in between.
+	maxRecreates = 16
 )
 
 // Settings is what a Fleet is made from.
@@ -33,30 +35,38 @@ type Fleet struct {
 	byID     map[string]*member        // all, also those whose name someone else has taken
 	rejected map[string]uint64         // containers that a look showed to be no workers, with the last round that listed them
 
-	flying  map[uint64]flight
-	inLane  map[lifecycle.Lane]int
-	lastID  uint64
-	round   uint64 // of the list under way or last complete
-	session uint64 // counts the links to an engine
-	opening bool   // between LinkOpened and the first ListEnded: history and picture, no news
-	link    Link
-	brake   brake
-	mark    lifecycle.Bookmark
-	readTo  time.Time // mark.EventAt when the session began
-	closing bool      // Stoker is being stopped: heals under way are finished, none is begun
-	out     Turn
+	pairs   map[string]*pair          // transactions under way, by the ID of the old container
+	orphans map[lifecycle.Key]*orphan // transactions that were left behind, by the worker's name
+	retired map[string]uint64         // containers that were replaced, with the round of that
+	heirs   map[lifecycle.Key]heir    // marked containers of the list under way or last complete
+	asides  map[string]lifecycle.Key  // old containers of that list, by ID
+
+	flying    map[uint64]flight
+	following int
+	inLane    map[lifecycle.Lane]int
+	lastID    uint64
+	round     uint64 // of the list under way or last complete
+	session   uint64 // counts the links to an engine
+	opening   bool   // between LinkOpened and the first ListEnded: history and picture, no news
+	link      Link
+	brake     brake
+	mark      lifecycle.Bookmark
+	readTo    time.Time // mark.EventAt when the session began
+	closing   bool      // Stoker is being stopped: heals under way are finished, none is begun
+	out       Turn
 }
 
 // member is a machine with what the fleet keeps about it.
 type member struct {
-	machine *lifecycle.Machine
-	id      string
-	lane    lifecycle.Lane
-	due     time.Time
-	round   uint64
-	heard   time.Time // of its newest event, the engine's clock
-	illStop time.Time // when it was last stopped for a timed-out probe
-	asks    bool      // tentative: the verdict waits for the quota
+	machine   *lifecycle.Machine
+	id        string
+	lane      lifecycle.Lane
+	due       time.Time
+	round     uint64
+	heard     time.Time // of its newest event, the engine's clock
+	illStop   time.Time // when it was last stopped for a timed-out probe
+	asks      bool      // tentative: the verdict waits for the quota
+	following bool      // its dependents are being healed
 }
 
 // ahead tells whether events of the container are newer than a list of that time. A list may be overtaken by events, but
@@ -70,6 +80,8 @@ type flight struct {
 	id      string // container
 	lane    lifecycle.Lane
 	session uint64
+	parents []lifecycle.Parent // Follow
+	orphan  lifecycle.Key      // Resume
 }
 
 // Turn is what the fleet wants done after one input.
@@ -79,14 +91,17 @@ type Turn struct {
 	Notes []lifecycle.Note
 	Save  []lifecycle.Memory
 	Drop  []lifecycle.Key
+	Words []Word // for transactions under way
 }
 
 // New is a fleet that remembers what set says and has seen nothing yet.
 func New(now time.Time, set Settings) *Fleet {
 	f := &Fleet{
 		set: set, members: map[lifecycle.Key]*member{}, byID: map[string]*member{}, rejected: map[string]uint64{},
+		pairs: map[string]*pair{}, orphans: map[lifecycle.Key]*orphan{}, retired: map[string]uint64{},
 		flying: map[uint64]flight{}, inLane: map[lifecycle.Lane]int{}, mark: set.Bookmark,
 	}
+	f.beginRound()
 	f.link = Link{Since: now}
 	f.link.Engine.BootedAt = set.Bookmark.BootedAt
 	for _, mem := range set.Memories {
@@ -103,7 +118,7 @@ func (f *Fleet) Observe(now time.Time, o lifecycle.Observation) Turn {
 	case lifecycle.LinkOpened:
 		f.linkOpened(now, o)
 	case lifecycle.ListBegan:
-		f.round++
+		f.beginRound()
 	case lifecycle.ListEnded:
 		f.listEnded(now, o)
 	default:
@@ -122,10 +137,30 @@ func (f *Fleet) Finish(now time.Time, o lifecycle.Outcome) Turn {
 	delete(f.flying, o.Action.ID)
 	f.inLane[flight.lane]--
 	o.Broken = flight.session != f.session || !f.link.Up
-	if m := f.byID[flight.id]; m != nil && f.decided(m, o) {
+	f.finish(now, flight, o)
+	return f.settle(now)
+}
+
+func (f *Fleet) finish(now time.Time, flight flight, o lifecycle.Outcome) {
+	switch o.Action.Verb { //nolint:exhaustive // the rest is one machine's own
+	case lifecycle.Follow:
+		f.followed(now, flight.parents, o)
+		return
+	case lifecycle.Resume:
+		f.resumed(now, flight.orphan, o)
+		return
+	}
+	m := f.byID[flight.id]
+	switch {
+	case m == nil || !f.decided(m, o):
+	case o.Action.Verb == lifecycle.Recreate:
+		f.replaced(now, m, o)
+	default:
 		f.step(now, m, o)
 	}
-	return f.settle(now)
+	if m != nil && m.machine.Missing() && !f.seated(m) {
+		f.forget(m) // somebody else has made the worker anew
+	}
 }
 
 // Tick lets time pass.
@@ -158,6 +193,7 @@ func (f *Fleet) Busy() int {
 func (f *Fleet) step(now time.Time, m *member, in lifecycle.Input) *lifecycle.Action {
 	t := m.machine.Step(now, in)
 	m.lane, m.due = t.Lane, t.Due
+	f.overhear(m)
 	f.out.Notes = append(f.out.Notes, t.Notes...)
 	switch {
 	case t.Over:
@@ -174,6 +210,8 @@ func (f *Fleet) settle(now time.Time) Turn {
 	for f.grantDue(now) {
 		f.judgeHost(now)
 	}
+	f.resumeDue(now)
+	f.followDue(now)
 	t := f.out
 	t.Wake = f.wake(now)
 	f.out = Turn{}
@@ -204,7 +242,7 @@ func (f *Fleet) room(now time.Time, m *member) bool {
 	if m.lane == lifecycle.LaneNone { // stable, it would be; of a worker that is not followed nobody knows
 		return f.link.Up
 	}
-	if !f.link.Up || !f.seated(m) || (f.closing && !m.machine.Midway()) {
+	if !f.link.Up || !f.seated(m) || f.orphans[m.key()] != nil || (f.closing && !m.machine.Midway()) {
 		return false
 	}
 	switch m.lane {
@@ -216,6 +254,8 @@ func (f *Fleet) room(now time.Time, m *member) bool {
 		return f.inLane[m.lane] < f.set.Parallel
 	case lifecycle.LaneStop:
 		return f.inLane[m.lane] < maxStops && f.brake.allows(now, m)
+	case lifecycle.LaneRecreate:
+		return f.inLane[m.lane] < maxRecreates && f.brake.allows(now, m)
 	}
 	return false
 }
@@ -231,18 +271,36 @@ func (f *Fleet) grant(now time.Time, m *member) {
 		f.step(now, m, lifecycle.Outcome{Action: *do, Result: lifecycle.Skipped})
 		return
 	}
-	if lane == lifecycle.LaneStop {
+	if lane == lifecycle.LaneStop || lane == lifecycle.LaneRecreate {
 		f.brake.stopped(now, m)
+	}
+	if do.Verb == lifecycle.Recreate {
+		do.Names = f.names()
+		f.pairs[m.id] = &pair{action: do.ID, told: map[string]bool{}}
 	}
 	f.flying[do.ID] = flight{id: m.id, lane: lane, session: f.session}
 	f.inLane[lane]++
 	f.out.Do = append(f.out.Do, *do)
 }
 
+// send asks for an action of the fleet's own.
+func (f *Fleet) send(fl flight, a lifecycle.Action) {
+	f.lastID++
+	a.ID = f.lastID
+	f.flying[a.ID] = fl
+	f.inLane[fl.lane]++
+	f.out.Do = append(f.out.Do, a)
+}
+
 // wake is the next time at which something may be due. What is due already waits for room, which an outcome makes,
 // for the link, or for the brake.
 func (f *Fleet) wake(now time.Time) time.Time {
-	wake := f.brakeWake(now)
+	wake := f.followWake(now, f.brakeWake(now))
+	for _, o := range f.orphans {
+		if !o.flying && o.due.After(now) && (wake.IsZero() || o.due.Before(wake)) {
+			wake = o.due
+		}
+	}
 	for _, m := range f.byID {
 		if m.due.After(now) && (wake.IsZero() || m.due.Before(wake)) {
 			wake = m.due

@@ -29,7 +29,7 @@ func (f *Fleet) route(now time.Time, o lifecycle.Observation) {
 		f.mark.EventAt = o.At
 	}
 	f.followClock(now, o)
-	if f.bootOwn(o) || f.rejects(o) {
+	if f.bootOwn(o) || f.ofPair(o) || f.rejects(o) {
 		return
 	}
 	m := f.byID[o.ID]
@@ -113,7 +113,18 @@ func (f *Fleet) adopt(o lifecycle.Observation) *member {
 	case o.Kind != lifecycle.Listed && o.History:
 		return f.shelter(newcomer(id, o), id) // it may have had another name then; the list will tell
 	}
-	return f.enlist(newcomer(id, o), id)
+	return f.enlist(f.heirOf(id, o), id)
+}
+
+// heirOf is a machine that goes on with the history of the container which this one replaced, if it did.
+func (f *Fleet) heirOf(id lifecycle.Identity, o lifecycle.Observation) *lifecycle.Machine {
+	key, of, ok := lifecycle.Heir(o.Labels)
+	if old := f.byID[of]; ok && old != nil && key == o.Key {
+		mem := old.machine.Memory()
+		mem.Labels, mem.Definition = o.Labels, nil
+		return lifecycle.Succeed(id, mem)
+	}
+	return newcomer(id, o)
 }
 
 // newcomer is a machine that remembers the labels from the beginning: whoever recalls it must see what bars it, also when
@@ -178,7 +189,7 @@ func (f *Fleet) shelter(machine *lifecycle.Machine, id lifecycle.Identity) *memb
 func (f *Fleet) rename(m *member, o lifecycle.Observation) {
 	old := o.Kind == lifecycle.Gone || (o.History && o.Kind != lifecycle.Listed) || (o.Kind == lifecycle.Listed && m.ahead(o.At))
 	same := o.Key == m.key() && (f.seated(m) || o.Kind != lifecycle.Listed) // who lost a name gets it back by a list only
-	if o.Key == "" || old || same {
+	if o.Key == "" || old || same || m.machine.Anew() || o.Key.Unfinished(o.Labels) {
 		return
 	}
 	f.unseat(m)
@@ -194,6 +205,9 @@ func (f *Fleet) rename(m *member, o lifecycle.Observation) {
 func (f *Fleet) seat(m *member) {
 	if holder := f.members[m.key()]; holder != nil && holder != m {
 		f.unseat(holder)
+		if holder.machine.Missing() && !f.flyingTo(holder.id) {
+			delete(f.byID, holder.id) // somebody else has made the worker anew
+		}
 	}
 	f.members[m.key()] = m
 }
@@ -244,6 +258,7 @@ func (f *Fleet) listEnded(now time.Time, o lifecycle.Observation) {
 			f.step(now, m, lifecycle.Observation{Kind: lifecycle.Gone, At: o.At, ID: m.id})
 		}
 	}
+	f.findOrphans(now)
 	f.link.Synced = now
 	if f.opening {
 		f.opening = false

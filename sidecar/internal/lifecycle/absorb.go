@@ -69,6 +69,7 @@ func (m *Machine) learn(s Snapshot) {
 		healthcheck: s.HasHealthcheck, cpus: s.CPUs,
 	}
 	m.mem.Labels = s.Labels
+	m.mem.AutoRemove = s.AutoRemove
 	if string(m.mem.Definition) != string(s.Definition) {
 		m.mem.Definition = s.Definition
 		m.changes++
@@ -101,6 +102,7 @@ func (m *Machine) foundRunning(now time.Time, s Snapshot, newLife bool) {
 	heal := m.mem.Heal
 	switch {
 	case heal != nil && heal.Step == StepStart && heal.StartSent:
+		m.ownLife = true
 		verify := *heal
 		verify.Step, verify.StopSentAt = StepVerify, time.Time{}
 		m.ownStopped = false
@@ -108,7 +110,7 @@ func (m *Machine) foundRunning(now time.Time, s Snapshot, newLife bool) {
 		if m.mem.Held == HeldDocker {
 			m.release()
 		}
-	case heal != nil && (heal.Step == StepStart || (newLife && heal.Step == StepStop)):
+	case heal != nil && (heal.Step == StepStart || (newLife && heal.Step != StepVerify)):
 		m.startedByOther(now, m.mem.Held == HeldDocker)
 	case heal != nil && heal.Step == StepStop:
 		m.stillStopping(now)
@@ -157,15 +159,14 @@ func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
 		m.unhealthyAt = now
 	}
 	heal := m.mem.Heal
-	if heal != nil && heal.Step == StepStop {
+	if heal != nil && (heal.Step == StepStop || heal.Step == StepRecreate) {
 		return
 	}
 	switch {
 	case m.policy.OnUnhealthy == policy.OnUnhealthyIgnore:
 		m.leaveUnhealthy(now, HeldIgnored)
 		return
-	case m.traits.autoRemove: // its stop would be its removal
-		m.leaveUnhealthy(now, HeldNeedsRecreate)
+	case m.traits.autoRemove && m.unhealed == HeldNeedsRecreate: // and its stop would be its removal
 		return
 	case m.mem.Held == HeldExhausted && heal == nil:
 		return
@@ -218,6 +219,10 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p picture) {
 		m.judgeExit(now, m.lateEnd(s))
 	case heal != nil && heal.Step == StepStop && !heal.StopSentAt.IsZero():
 		m.foundStopped(now, s)
+	case heal != nil && heal.Step == StepRecreate:
+		if m.mem.AutoRemove {
+			m.wishLook(now.Add(m.nextLook()), ReasonUncertain) // the removal is not through
+		}
 	case heal != nil && heal.Step == StepStart && heal.StartSent && p.newLife:
 		m.diedAtOnce(now, s)
 	case heal != nil && heal.Step == StepStart && heal.StartSent:

@@ -80,7 +80,7 @@ func TestBudget(t *testing.T) {
 			die 1
 			+1h
 			> nothing`},
-		{"rule 12: the rung that cannot be done yet is said once", `
+		{"rule 12: restart, then recreate, then restart again", `
 			given recreate-after=1
 			up
 			die 1
@@ -88,14 +88,32 @@ func TestBudget(t *testing.T) {
 			start
 			answer running
 			die 1
-			= told rung-skipped
 			+1s
-			> start 2
-			start
-			answer running
+			> recreate 2
+			answer made running
+			= told healed
 			die 1
-			= untold rung-skipped
 			+2s
 			> start 3`},
+		{"rule 12: recreate-after=0 is never", `
+			given recreate-after=0 backoff-max=1s
+			up
+			die 1
+			> start 1
+			answer down 1 new
+			late start
+			late die 1
+			+1s
+			> start 2
+			answer down 1 new
+			late start
+			late die 1
+			+1s
+			> start 3
+			answer down 1 new
+			late start
+			late die 1
+			+1s
+			> start 4`},
 	})
 }

@@ -48,7 +48,7 @@ func (m *Machine) signalled(now time.Time, o Observation) {
 // when it began; whose it is an answered look settles, so that one is asked for.
 func (m *Machine) intend(now time.Time, i StopIntent) {
 	if m.intended(now, i.At) {
-		i.At, i.Sure = m.mem.StopIntent.At, m.mem.StopIntent.Sure
+		i.At, i.Sure, i.Signal = m.mem.StopIntent.At, m.mem.StopIntent.Sure, m.mem.StopIntent.Signal
 	} else {
 		m.confirming = false
 	}
@@ -82,6 +82,9 @@ func (m *Machine) stopWindow() time.Duration {
 	}
 	return max(grace, m.policy.Grace(grace)) + intentSlack
 }
+
+// MeansStop tells whether a signal ends the worker, as far as is known.
+func (m *Machine) MeansStop(s syscall.Signal) bool { return m.meansStop(s) }
 
 func (m *Machine) meansStop(s syscall.Signal) bool {
 	switch s {
@@ -133,7 +136,7 @@ func (m *Machine) firstSignal(s syscall.Signal) bool {
 // still come by, the later ones also after the answer to it.
 func (m *Machine) stopSent() bool {
 	h := m.mem.Heal
-	return h != nil && !h.StopSentAt.IsZero() && (h.Step == StepStop || h.Step == StepStart)
+	return h != nil && !h.StopSentAt.IsZero() && h.Step != StepVerify
 }
 
 // stopped: the stop event comes before or after the end, and alone for a container in Docker's own restart delay.
@@ -149,6 +152,7 @@ func (m *Machine) stopped(now time.Time, o Observation) {
 		m.intend(now, StopIntent{ID: o.ID, At: o.At, Complete: true})
 		return
 	}
+	m.mem.Killed = false
 	again := o.History && o.At.Sub(m.mem.HeldAt) > m.stopWindow() // of a later life, which nobody saw begin
 	m.overtaken = m.busy != nil
 	if m.mem.Held != HeldOperator || again {
@@ -203,8 +207,9 @@ func (m *Machine) judgeExit(now time.Time, e end) {
 	switch {
 	case m.stopSent():
 		m.stoppedForHeal(now)
-	case m.traits.autoRemove:
-		m.hold(now, HeldRemoving, m.endedAt)
+	case m.traits.autoRemove: // made anew once the engine's removal is through
+		m.judgeEnd(now, e)
+		m.wishLook(now.Add(settle), ReasonUncertain)
 	case m.traits.restart.Active():
 		m.waitForDocker(now)
 	default:

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"syscall"
 	"time"
 
 	"stoker/sidecar/internal/policy"
@@ -40,12 +41,17 @@ func (m *Machine) openHeal(now time.Time, c cause) {
 // begin sets the heal up and tells of it.
 func (m *Machine) begin(now time.Time, c cause, due time.Time) {
 	heal := OpenHeal{
-		Fault: c.fault, Intent: c.intent, Reason: c.reason, Heal: m.rung(now, c), Output: c.output,
+		Fault: c.fault, Intent: c.intent, Reason: c.reason, Heal: m.rung(c), Output: c.output, Missing: m.status == StatusGone,
 		Attempt: m.mem.Attempts + 1, Step: StepStart, OpenedAt: now, Due: due, ExitCode: m.exitCode,
 		StopSentAt: c.before.StopSentAt, Grace: c.before.Grace,
 	}
+	if heal.Heal == HealRecreate {
+		heal.Step, heal.StopSentAt = StepRecreate, time.Time{}
+	}
 	if m.status == StatusRunning {
-		heal.Step, heal.StopSentAt = StepStop, time.Time{}
+		if heal.StopSentAt = (time.Time{}); heal.Step == StepStart {
+			heal.Step = StepStop
+		}
 		heal.Due = latest(due, m.unhealthyAt.Add(m.policy.UnhealthyFor))
 		if c.reason == ReasonProbeTimedOut {
 			heal.Due = latest(heal.Due, now.Add(timeoutGather))
@@ -69,13 +75,13 @@ func (m *Machine) begin(now time.Time, c cause, due time.Time) {
 // waits for nothing.
 const timeoutGather = 3 * time.Second
 
-// rung is the heal that the ladder asks for. A recreate cannot be done yet: the rung is passed over, and said so once.
-func (m *Machine) rung(now time.Time, c cause) Heal {
+// rung is the heal that the ladder asks for: a recreate where nothing less will do, after so many restarts in a row that
+// did not help, or because the label says so.
+func (m *Machine) rung(c cause) Heal {
 	asked := c.fault == FaultUnhealthy && m.policy.OnUnhealthy == policy.OnUnhealthyRecreate
 	due := m.policy.RecreateAfter > 0 && m.mem.RestartsInARow >= m.policy.RecreateAfter
-	if (asked || due) && !m.rungSaid {
-		m.rungSaid = true
-		m.note(Note{At: now, Kind: NoteRungSkipped, Fault: c.fault, Heal: HealRecreate, Reason: HeldNeedsRecreate, Attempt: m.mem.Attempts + 1})
+	if asked || due || m.mem.Stranded || m.mem.AutoRemove || m.status == StatusGone {
+		return HealRecreate
 	}
 	return c.heal
 }
@@ -101,6 +107,8 @@ func (m *Machine) hold(now time.Time, reason Reason, at time.Time) {
 	if m.mem.Held != reason {
 		m.note(Note{At: now, Kind: NoteHeld, Reason: reason, ExitCode: m.exitCode})
 	}
+	i := m.mem.StopIntent
+	m.mem.Killed = reason == HeldOperator && i != nil && i.Signal == int(syscall.SIGKILL) && !i.Complete
 	sure := reason == HeldOperator && m.mem.StopIntent != nil && m.mem.StopIntent.Sure
 	m.confirming = m.confirming && reason == HeldOperator && m.mem.StopIntent != nil
 	m.mem.Heal, m.mem.StopIntent = nil, nil
@@ -113,7 +121,7 @@ func (m *Machine) hold(now time.Time, reason Reason, at time.Time) {
 }
 
 func (m *Machine) release() {
-	m.mem.Held, m.mem.HeldAt, m.mem.HeldSure = HeldNot, time.Time{}, false
+	m.mem.Held, m.mem.HeldAt, m.mem.HeldSure, m.mem.Killed = HeldNot, time.Time{}, false, false
 }
 
 // well: running, and healthy if it has a health check.
@@ -130,7 +138,7 @@ func (m *Machine) well(now time.Time) {
 	case heal.Step == StepVerify:
 		m.note(m.healNote(now, NoteHealed, ""))
 		m.mem.Heal = nil
-	case heal.Step == StepStop && heal.StopSentAt.IsZero():
+	case heal.StopSentAt.IsZero() && heal.Step != StepStart && heal.Fault == FaultUnhealthy:
 		m.recovered(now, ReasonRecovered)
 	}
 }

@@ -87,7 +87,7 @@ func TestStarting(t *testing.T) {
 			+2399ms
 			> nothing
 			+601ms
-			> start 4`},
+			> recreate 4`},
 		{"rule 12: died at once, the events first", `
 			up
 			die 1

@@ -5,6 +5,7 @@
 package lifecycle
 
 import (
+	"slices"
 	"syscall"
 	"time"
 
@@ -38,6 +39,7 @@ const (
 	LaneLook
 	LaneStart
 	LaneStop
+	LaneRecreate
 )
 
 // Turn is the machine's answer to an input.
@@ -86,7 +88,11 @@ type Machine struct {
 	unseenEnd   time.Time // a look found it down with no event to explain it; Stoker's clock
 	engineTook  bool      // the engine's own shutdown stopped it
 	bootedAt    time.Time // of the engine process; zero when it cannot be told
-	rungSaid    bool
+	unfitSaid   string    // why it cannot be made anew
+	resent      bool      // the transaction under way goes on with an earlier one
+	ownLife     bool      // Stoker began the life that is
+	followAt    time.Time // when its dependents are to follow; zero when they need not; Stoker's clock
+	followTries int
 	unhealed    Reason    // why an unhealthy worker is left so, said once: HeldIgnored or HeldNeedsRecreate
 	early       *early    // a stop signal, perhaps
 	byDocker    bool      // the last start was that of Docker's policy
@@ -141,7 +147,28 @@ func Recall(id Identity, mem Memory) *Machine {
 	if mem.Held == HeldDryRun { // whoever runs dry now says so again; nobody else is bound by it
 		mem.Held, mem.HeldAt = HeldNot, time.Time{}
 	}
-	return &Machine{mem: mem, policy: id.Policy, problems: id.Problems, barred: id.Barred, tentative: id.Tentative}
+	m := &Machine{mem: mem, policy: id.Policy, problems: id.Problems, barred: id.Barred, tentative: id.Tentative}
+	if mem.Heal != nil && mem.Heal.Missing {
+		m.status = StatusGone
+	}
+	return m
+}
+
+// Succeed is a machine for the container that took the place of the one that left mem: the history of a worker hangs on its
+// name.
+func Succeed(id Identity, mem Memory) *Machine {
+	former, heal := mem.Incarnation.ID, mem.Heal
+	mem.Incarnation, mem.StopIntent, mem.Heal = Incarnation{ID: id.ID}, nil, nil
+	mem.Stranded, mem.Killed = false, false
+	mem.Former = append(slices.Clone(mem.Former), former)
+	mem.Held, mem.HeldAt, mem.HeldSure = HeldNot, time.Time{}, false
+	m := Recall(id, mem)
+	if heal != nil {
+		verify := *heal
+		verify.Step, verify.StartSent, verify.StopSentAt, verify.Missing = StepStart, true, time.Time{}, false
+		m.mem.Heal = &verify
+	}
+	return m
 }
 
 // Confirm makes a tentative machine one of a worker.
@@ -165,7 +192,12 @@ func (m *Machine) Step(now time.Time, in Input) Turn {
 		do = m.grant(now, in.ActionID)
 	case EngineRestarted:
 		m.engineRestarted(now, in)
+	case Stranded:
+		m.stranded(now, in)
+	case Followed:
+		m.followed(now, in)
 	}
+	m.lead(now)
 	lane, due := m.plan(now)
 	turn := Turn{Do: do, Lane: lane, Due: due, Notes: m.notes, Over: m.over}
 	turn.Changed = digest(m.mem) != before || m.changes != changes
@@ -196,12 +228,16 @@ type memoryDigest struct {
 	inARow      int
 	heal        OpenHeal
 	stop        StopIntent
+	killed      bool
+	autoRemove  bool
+	stranded    bool
+	led         Incarnation
 }
 
 func digest(mem Memory) memoryDigest {
 	d := memoryDigest{
 		key: mem.Key, incarnation: mem.Incarnation, expected: mem.Expected, held: mem.Held, heldAt: mem.HeldAt, heldSure: mem.HeldSure,
-		attempts: mem.Attempts, inARow: mem.RestartsInARow,
+		attempts: mem.Attempts, inARow: mem.RestartsInARow, killed: mem.Killed, autoRemove: mem.AutoRemove, stranded: mem.Stranded, led: mem.Led,
 	}
 	if mem.Heal != nil {
 		d.heal = *mem.Heal

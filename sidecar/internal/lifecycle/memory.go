@@ -20,6 +20,15 @@ type Memory struct {
 	// RestartsInARow since the last recreate, for the ladder.
 	RestartsInARow int       `json:"restarts_in_a_row,omitempty"`
 	Heal           *OpenHeal `json:"heal,omitempty"`
+	// Killed: what holds the worker is a SIGKILL alone, which docker kill and docker rm -f send alike.
+	Killed     bool `json:"killed,omitempty"`
+	AutoRemove bool `json:"auto_remove,omitempty"`
+	// Stranded: it holds the ID of a container that is gone, so that only a recreate helps.
+	Stranded bool `json:"stranded,omitempty"`
+	// Led is the last life of the worker into which its dependents have followed.
+	Led Incarnation `json:"led,omitzero"`
+	// Former are the IDs that it had since, oldest first.
+	Former []string `json:"former,omitempty"`
 	// StopIntent: someone else's stop was seen, and the end that it means was not yet.
 	StopIntent *StopIntent `json:"stop_intent,omitempty"`
 	// Definition is the last inspect as the engine sent it; it holds the container's environment.
@@ -43,6 +52,8 @@ const (
 	StepStop   Step = "stop"   // to be stopped, or being stopped
 	StepStart  Step = "start"  // to be started, or being started
 	StepVerify Step = "verify" // started; not yet seen running and healthy
+	// StepRecreate: to be made anew, or being made anew.
+	StepRecreate Step = "recreate"
 )
 
 // OpenHeal is a heal that is not over.
@@ -57,7 +68,9 @@ type OpenHeal struct {
 	Due      time.Time `json:"due"`
 	ExitCode int       `json:"exit_code,omitempty"`
 	Output   string    `json:"output,omitempty"`
-	// StopSentAt is when Stoker sent its own stop (Stoker's clock), so that signals replayed after a crash of Stoker
+	// Missing: there is no container to heal, only its definition.
+	Missing bool `json:"missing,omitempty"`
+	// StopSentAt is when Stoker sent its own stop, or the transaction that sends one (Stoker's clock), so that signals replayed after a crash of Stoker
 	// are known for its own.
 	StopSentAt time.Time     `json:"stop_sent_at,omitzero"`
 	Grace      time.Duration `json:"grace,omitempty"` // of that stop

@@ -7,21 +7,22 @@ type NoteKind string
 
 // The notes. Machines never log: one sink turns notes into log lines, journal records, metrics and messages.
 const (
-	NoteTaken       NoteKind = "taken"        // a worker is looked after from now on
-	NoteReleased    NoteKind = "released"     // a worker is gone or no longer selected
-	NoteProblem     NoteKind = "problem"      // its labels are wrong; it is held
-	NoteHeld        NoteKind = "held"         // left alone on purpose
-	NoteFault       NoteKind = "fault"        // something is wrong and a heal was decided on
-	NoteHealFailed  NoteKind = "heal-failed"  // one attempt did not cure it
-	NoteHealed      NoteKind = "healed"       // running, and healthy if it has a health check
-	NoteRecovered   NoteKind = "recovered"    // cured by itself or by someone else
-	NoteStable      NoteKind = "stable"       // the attempts went back to 0
-	NoteExhausted   NoteKind = "exhausted"    // the budget is used up
-	NoteRungSkipped NoteKind = "rung-skipped" // the ladder asks for a heal that cannot be done
-	NoteLinkLost    NoteKind = "link-lost"    // the engine does not answer
-	NoteLinkUp      NoteKind = "link-up"      // it does, and the picture is complete
-	NoteHostIll     NoteKind = "host-ill"     // restarts of running workers wait
-	NoteHostWell    NoteKind = "host-well"    // they do not any more
+	NoteTaken      NoteKind = "taken"       // a worker is looked after from now on
+	NoteReleased   NoteKind = "released"    // a worker is gone or no longer selected
+	NoteProblem    NoteKind = "problem"     // its labels are wrong; it is held
+	NoteHeld       NoteKind = "held"        // left alone on purpose
+	NoteFault      NoteKind = "fault"       // something is wrong and a heal was decided on
+	NoteHealFailed NoteKind = "heal-failed" // one attempt did not cure it
+	NoteHealed     NoteKind = "healed"      // running, and healthy if it has a health check
+	NoteRecovered  NoteKind = "recovered"   // cured by itself or by someone else
+	NoteStable     NoteKind = "stable"      // the attempts went back to 0
+	NoteExhausted  NoteKind = "exhausted"   // the budget is used up
+	NoteRefused    NoteKind = "refused"     // it cannot be made anew faithfully, and is restarted instead
+	NoteFollowed   NoteKind = "followed"    // what lives in its namespaces was healed with it, or could not be
+	NoteLinkLost   NoteKind = "link-lost"   // the engine does not answer
+	NoteLinkUp     NoteKind = "link-up"     // it does, and the picture is complete
+	NoteHostIll    NoteKind = "host-ill"    // restarts of running workers wait
+	NoteHostWell   NoteKind = "host-well"   // they do not any more
 )
 
 // Note is one fact for people. Strings that come from a container (Output, Detail) are as hostile as the container.

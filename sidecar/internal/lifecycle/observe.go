@@ -15,6 +15,13 @@ const settle = 2 * time.Second
 const dockerSettle = 10 * time.Second
 
 func (m *Machine) observe(now time.Time, o Observation) {
+	switch {
+	case m.Missing():
+		return // it was about the container that is gone
+	case m.Anew():
+		m.observeAnew(now, o)
+		return
+	}
 	if o.History && m.outdated(o) {
 		if o.Kind == Started {
 			m.early = nil // what came before it in the stream was about the life before
@@ -55,7 +62,7 @@ func (m *Machine) observe(now time.Time, o Observation) {
 	case Renamed:
 		m.renamed(now, o)
 	case Gone:
-		m.gone(now)
+		m.gone(now, o.At)
 	case LinkLost, LinkOpened, ListBegan, ListEnded:
 		// the fleet's, not one worker's
 	}
@@ -115,7 +122,7 @@ func (m *Machine) started(now time.Time, o Observation) {
 	byDocker := m.mem.Held == HeldDocker || m.status == StatusRestarting || again
 	m.byDocker = byDocker
 	own := m.awaiting(now) || (m.mem.Heal != nil && m.mem.Heal.Step == StepStart && m.mem.Heal.StartSent)
-	m.startedAt = o.At
+	m.startedAt, m.ownLife = o.At, own
 	m.mem.Incarnation.StartedAt = o.At // nearly: a replay of this start is known by it, also when no look comes any more
 	m.awaitStart, m.overtaken = time.Time{}, m.busy != nil
 	m.status, m.health = StatusRunning, m.firstHealth()
@@ -160,6 +167,7 @@ func (m *Machine) verifyOwnStart(now time.Time) {
 
 // startedByOther: an operator's start wipes the slate; Docker's own does not, for it is part of the same trouble.
 func (m *Machine) startedByOther(now time.Time, byDocker bool) {
+	m.ownLife = false
 	reason := ReasonSuperseded
 	if byDocker {
 		reason = ReasonWaitsDocker
@@ -201,23 +209,16 @@ func (m *Machine) turnedHealthy(now time.Time) {
 	}
 }
 
-// renamed: docker-compose renames a container to <short id>_<name> when it is about to replace it. Such a container
-// is on its way out, and a start of it would make compose's removal fail.
+// renamed: docker-compose renames a container to <short id>_<name> when it is about to replace it, and another Stoker to a
+// name of its own. Such a container is on its way out, and a start of it would make the removal fail.
 func (m *Machine) renamed(now time.Time, o Observation) {
 	short := m.mem.Incarnation.ID
 	if len(short) > 12 {
 		short = short[:12]
 	}
-	if o.OldKey != "" && string(o.Key) == short+"_"+strings.TrimPrefix(string(o.OldKey), "/") {
+	if o.OldKey != "" && (o.Key.Aside() || string(o.Key) == short+"_"+strings.TrimPrefix(string(o.OldKey), "/")) {
 		m.hold(now, HeldReplaced, o.At)
 	}
-}
-
-func (m *Machine) gone(now time.Time) {
-	m.status = StatusGone
-	m.over = true
-	m.mem.Heal = nil
-	m.note(Note{At: now, Kind: NoteReleased, Reason: m.mem.Held})
 }
 
 // doubt: an event came by while a look is under way, whose answer may be older than the event. It is looked once more, or a

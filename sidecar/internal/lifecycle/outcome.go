@@ -8,8 +8,12 @@ func (m *Machine) finish(now time.Time, o Outcome) {
 		return
 	}
 	m.busy = nil
+	if o.Action.Verb == Recreate {
+		m.finishRecreate(now, o)
+		return
+	}
 	if o.Missing {
-		m.gone(now)
+		m.gone(now, m.endedAt)
 		return
 	}
 	switch o.Action.Verb {
@@ -19,6 +23,7 @@ func (m *Machine) finish(now time.Time, o Outcome) {
 		m.finishStart(now, o)
 	case Stop:
 		m.finishStop(now, o)
+	case Recreate, Resume, Follow: // the first has gone its own way, the others are the fleet's
 	}
 }
 

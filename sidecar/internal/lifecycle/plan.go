@@ -32,6 +32,9 @@ func (m *Machine) plan(now time.Time) (Lane, time.Time) {
 	if m.over || m.busy != nil || (m.barred != HeldNot && !m.tentative) {
 		return LaneNone, time.Time{}
 	}
+	if m.Anew() || m.Missing() {
+		return m.planAnew()
+	}
 	if !m.looked || m.unanswered {
 		return LaneLook, latest(m.look.due, now)
 	}
@@ -52,21 +55,38 @@ func (m *Machine) plan(now time.Time) (Lane, time.Time) {
 	return lane, due
 }
 
+// planAnew: there is nothing to look at before the transaction, which looks itself.
+func (m *Machine) planAnew() (Lane, time.Time) {
+	if m.mem.Heal == nil {
+		return LaneNone, time.Time{}
+	}
+	return LaneRecreate, m.mem.Heal.Due
+}
+
 func (m *Machine) planHeal() (Lane, time.Time) {
 	heal := m.mem.Heal
 	switch {
 	case heal == nil, m.mem.Held == HeldDocker: // Docker's first
 	case heal.Step == StepStart && !heal.StartSent && m.status.Down():
 		return LaneStart, heal.Due
-	case heal.Fault == FaultUnhealthy && heal.Step == StepStop && m.health != HealthUnhealthy: // not known since a pause
+	case heal.Step == StepRecreate && m.status.Down() && !m.mem.AutoRemove:
+		return LaneRecreate, heal.Due
+	case heal.Fault == FaultUnhealthy && heal.Step != StepVerify && m.health != HealthUnhealthy: // not known since a pause
 	case heal.Step == StepStop && heal.StopSentAt.IsZero() && m.status == StatusRunning:
-		due := latest(heal.Due, m.yieldUntil)
-		if heal.Reason == ReasonProbeTimedOut {
-			due = latest(due, m.gathered)
-		}
-		return LaneStop, due
+		return LaneStop, m.yielding(*heal)
+	case heal.Step == StepRecreate && m.status == StatusRunning:
+		return LaneRecreate, m.yielding(*heal)
 	}
 	return LaneNone, time.Time{}
+}
+
+// yielding is when a running worker may be stopped: not while somebody else's stop of it is under way.
+func (m *Machine) yielding(heal OpenHeal) time.Time {
+	due := latest(heal.Due, m.yieldUntil)
+	if heal.Reason == ReasonProbeTimedOut {
+		due = latest(due, m.gathered)
+	}
+	return due
 }
 
 // shorten ends what waits longer than any wait does: a wait that was remembered across a step of the clock would last as
@@ -111,6 +131,8 @@ func (m *Machine) grant(now time.Time, id uint64) *Action {
 		m.fillStart(now, &a)
 	case LaneStop:
 		m.fillStop(now, &a)
+	case LaneRecreate:
+		m.fillRecreate(now, &a)
 	}
 	m.busy = &a
 	return &a

@@ -12,6 +12,7 @@ const (
 	FaultIdle        Fault = "idle"
 	FaultMissing     Fault = "missing"
 	FaultStartFailed Fault = "start-failed"
+	FaultStranded    Fault = "stranded" // alone in the namespaces of a container that began a new life
 )
 
 // Intent says whether an end was meant, and by whom.
@@ -52,6 +53,8 @@ const (
 	ReasonEngineRestarted Reason = "engine-restarted"
 	ReasonEndUnseen       Reason = "end-unseen"
 	ReasonHealInterrupted Reason = "heal-interrupted"
+	ReasonRemoved         Reason = "removed"
+	ReasonParentHealed    Reason = "parent-healed"
 )
 
 // Why a worker is left alone.

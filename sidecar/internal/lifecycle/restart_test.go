@@ -173,6 +173,18 @@ func TestRestarting(t *testing.T) {
 			given health rm
 			up
 			unhealthy
+			> recreate 1
+			answer made running starting
+			healthy
+			= told healed
+			= free`},
+		{"--rm: a stop would remove it, and it cannot be made anew", `
+			given health rm
+			up
+			unhealthy
+			> recreate 1
+			answer unfit HostConfig.Isolation
+			= told refused
 			+1h
 			> nothing
 			= held needs-recreate

@@ -164,14 +164,42 @@ func TestWhatAnEndMeans(t *testing.T) {
 			die 1
 			> nothing
 			= held finished`},
-		{"--rm: nothing to start", `
+		{"--rm: a crash's own removal", `
 			given rm
 			up
 			die 1
+			+1m
 			> nothing
-			= held being-removed
+			destroy
+			> recreate 1
+			= fault exited
+			answer made running
+			= told healed
+			= free`},
+		{"--rm: finished", `
+			given rm on-exit=failure
+			up
+			die 0
+			> nothing
 			destroy
 			= over`},
+		{"--rm: stopped", `
+			given rm
+			up
+			kill TERM
+			die 143
+			stop
+			destroy
+			= over
+			> nothing`},
+		{"--rm: killed by someone", `
+			given rm on-missing=recreate
+			up
+			kill KILL
+			die 137
+			destroy
+			= over
+			> nothing`},
 		{"rule 9: paused", `
 			given health
 			up

@@ -56,7 +56,7 @@ func play(t *testing.T, text string) *script {
 	s := &script{t: t, now: noon, id: lifecycle.Identity{Key: "w", ID: containerID, Policy: policy.Default()}}
 	s.world = lifecycle.Snapshot{
 		Incarnation: lifecycle.Incarnation{ID: containerID, StartedAt: noon.Add(-time.Hour)}, Key: "w",
-		Status: lifecycle.StatusRunning, Health: lifecycle.HealthNone, StopSignal: syscall.SIGTERM,
+		Status: lifecycle.StatusRunning, Health: lifecycle.HealthNone, StopSignal: syscall.SIGTERM, Definition: []byte("{}"),
 	}
 	for i, line := range strings.Split(strings.TrimSpace(text), "\n") {
 		line = strings.TrimSpace(strings.Split(line, "#")[0])
@@ -167,6 +167,9 @@ func (s *script) grant() {
 			s.did = append(s.did, "start "+strconv.Itoa(t.Do.Attempt))
 		case lifecycle.Stop:
 			s.did = append(s.did, "stop "+strconv.Itoa(t.Do.Attempt))
+		case lifecycle.Recreate:
+			s.did = append(s.did, "recreate "+strconv.Itoa(t.Do.Attempt))
+			require.Equal(s.t, s.m.Missing(), len(t.Do.Definition) > 0)
 		}
 	}
 }
@@ -191,6 +194,14 @@ func (s *script) finish(o lifecycle.Outcome) {
 func (s *script) snapshot() *lifecycle.Snapshot {
 	c := s.world
 	return &c
+}
+
+func short(ids []string) []string {
+	out := []string{}
+	for _, id := range ids {
+		out = append(out, id[:4])
+	}
+	return out
 }
 
 func starts(did []string) []string {

@@ -77,6 +77,8 @@ func (s *script) describe(words []string) {
 				require.NoError(s.t, err, word)
 				w.StartedAt = s.now.Add(-began)
 			}
+		case "made":
+			w.ID, w.StartedAt = "fedcba9876543210", s.now
 		case "down":
 			w.Status, w.FinishedAt = lifecycle.StatusExited, s.now
 			w.ExitCode, _ = strconv.Atoi(words[i+1])
@@ -118,6 +120,17 @@ func (s *script) answer(at string, w []string) {
 		o.Result, o.Missing = lifecycle.Failed, true
 	case "skipped":
 		o.Result = lifecycle.Skipped
+	case "unfit": // as it was
+		o.Result, o.Unfit, o.Err = lifecycle.Failed, true, strings.Join(w[1:], " ")
+		o.Snapshot = s.snapshot()
+	case "undone": // put back
+		o.Result, o.Err = lifecycle.Failed, "undone"
+		s.describe(append(w[1:], "new"))
+		o.Snapshot = s.snapshot()
+	case "stood-down":
+		o.Result, o.StoodDown = lifecycle.Failed, true
+		s.describe(w[1:])
+		o.Snapshot = s.snapshot()
 	case "stale": // a look that was taken before the last event
 		stale := s.world
 		s.describe(w[1:])
@@ -142,7 +155,7 @@ var kinds = map[string]lifecycle.Kind{
 // event tells the machine of an event, and lets the world follow it unless it is late.
 func (s *script) event(at string, w []string) {
 	s.t.Helper()
-	o := lifecycle.Observation{At: s.now, ID: s.id.ID, Key: "w"}
+	o := lifecycle.Observation{At: s.now, ID: s.world.ID, Key: "w"}
 	news := true
 	for {
 		prefix, ago, _ := strings.Cut(w[0], ":")
@@ -241,6 +254,13 @@ func (s *script) expect(at string, w []string) {
 		wait := s.turn.Due.Sub(s.now)
 		require.GreaterOrEqual(s.t, wait, duration(s.t, at, low), at)
 		require.LessOrEqual(s.t, wait, duration(s.t, at, high), at)
+	case "missing":
+		require.Equal(s.t, lifecycle.StatusGone, p.Status, at)
+	case "leads":
+		parent, due, ok := s.m.Leads()
+		require.True(s.t, ok, at)
+		require.Equal(s.t, w[1], due.Sub(s.now).String(), at)
+		require.Equal(s.t, w[2:], append([]string{}, short(parent.Former)...), at)
 	case "idle":
 		require.Zero(s.t, s.turn.Due, at)
 	case "over":

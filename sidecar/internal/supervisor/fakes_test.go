@@ -43,6 +43,8 @@ func (e *engine) Do(ctx context.Context, a lifecycle.Action) lifecycle.Outcome {
 	return e.answer(a)
 }
 
+func (e *engine) Stopped(uint64, string) {}
+
 func (e *engine) answer(a lifecycle.Action) lifecycle.Outcome {
 	e.mu.Lock()
 	defer e.mu.Unlock()

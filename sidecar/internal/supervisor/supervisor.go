@@ -12,9 +12,12 @@ import (
 	"stoker/sidecar/internal/lifecycle"
 )
 
-// Engine carries out one action. It blocks until the action's end and never longer than the action's deadline.
+// Engine carries out actions.
 type Engine interface {
+	// Do blocks until the action's end, and not much longer than its deadline.
 	Do(ctx context.Context, a lifecycle.Action) lifecycle.Outcome
+	// Stopped tells an action under way that somebody else has stopped a container that it deals with. It does not block.
+	Stopped(action uint64, container string)
 }
 
 // Journal keeps what must survive. Only Sync waits: until all that was put before is safe, or cannot be made safe.
@@ -122,6 +125,9 @@ func (s *Supervisor) apply(ctx context.Context, t fleet.Turn) time.Duration {
 	for _, mem := range t.Save {
 		s.journal.Put(mem)
 	}
+	for _, w := range t.Words {
+		s.engine.Stopped(w.Action, w.ID)
+	}
 	for _, a := range t.Do {
 		s.actions.Go(func() { s.act(ctx, a) })
 	}
@@ -137,10 +143,10 @@ func (s *Supervisor) apply(ctx context.Context, t fleet.Turn) time.Duration {
 	return min(max(t.Wake.Sub(now), 0), beatEvery)
 }
 
-// act carries out one action. A stop waits for the journal first: if Stoker dies in the middle of it, the next Stoker
-// must know that the stop was not an operator's. A start waits for nothing; doing it twice does no harm.
+// act carries out one action. A stop, or a recreate, waits for the journal first: if Stoker dies in the middle of it, the next Stoker
+// must know that the stop in it was not an operator's. A start waits for nothing; doing it twice does no harm.
 func (s *Supervisor) act(ctx context.Context, a lifecycle.Action) {
-	if a.Verb == lifecycle.Stop {
+	if a.Verb == lifecycle.Stop || a.Verb == lifecycle.Recreate {
 		wait, cancel := context.WithTimeout(ctx, syncWait)
 		_ = s.journal.Sync(wait) // the journal itself tells what is wrong with it; the worker is healed all the same
 		cancel()

@@ -1,0 +1,103 @@
+package fleet
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"stoker/sidecar/internal/lifecycle"
+)
+
+// maxFollows bounds how many groups of dependents are healed at once. Whoever is due at the same time goes in one action, so
+// that a storm costs few lists.
+const maxFollows = 4
+
+// followDeadline bounds one action: lists, looks, and slow stops one below the other.
+const followDeadline = 5 * time.Minute
+
+// followDue sends for the dependents of all workers that began a new life.
+func (f *Fleet) followDue(now time.Time) {
+	if !f.link.Up || f.closing || f.set.DryRun || f.following >= maxFollows {
+		return
+	}
+	var parents []lifecycle.Parent
+	for _, m := range f.sorted() {
+		if p, due, ok := m.machine.Leads(); ok && !due.After(now) && !m.following && f.seated(m) {
+			m.following = true
+			parents = append(parents, p)
+		}
+	}
+	if len(parents) == 0 {
+		return
+	}
+	f.following++
+	spare := map[string]bool{}
+	for id := range f.byID {
+		spare[id] = true
+	}
+	f.send(flight{parents: parents, session: f.session}, lifecycle.Action{
+		Key: parents[0].Key, Verb: lifecycle.Follow, Reason: lifecycle.ReasonParentHealed, Parents: parents, Spare: spare,
+		Names: f.names(), Deadline: followDeadline,
+	})
+}
+
+// followWake is when the next dependents are due.
+func (f *Fleet) followWake(now time.Time, wake time.Time) time.Time {
+	for _, m := range f.byID {
+		if _, due, ok := m.machine.Leads(); ok && !m.following && due.After(now) && (wake.IsZero() || due.Before(wake)) {
+			wake = due
+		}
+	}
+	return wake
+}
+
+// followed tells the parents what became of their dependents, and those of them that are workers that they are stranded.
+func (f *Fleet) followed(now time.Time, parents []lifecycle.Parent, o lifecycle.Outcome) {
+	f.following--
+	for _, p := range parents {
+		f.tellFollowed(now, p, o)
+		m := f.byID[p.ID]
+		if m == nil {
+			continue
+		}
+		m.following = false
+		f.step(now, m, lifecycle.Followed{Incarnation: p.Incarnation, Again: o.Result != lifecycle.Done})
+	}
+	for _, d := range o.Dependents {
+		if m := f.byID[d.ID]; d.Spared && m != nil {
+			f.step(now, m, lifecycle.Stranded{Parent: d.Parent, Heal: d.Heal, Since: sinceOf(parents, d.Parent)})
+		}
+	}
+}
+
+func sinceOf(parents []lifecycle.Parent, key lifecycle.Key) time.Time {
+	for _, p := range parents {
+		if p.Key == key {
+			return p.StartedAt
+		}
+	}
+	return time.Time{}
+}
+
+// tellFollowed makes one record of a group.
+func (f *Fleet) tellFollowed(now time.Time, p lifecycle.Parent, o lifecycle.Outcome) {
+	var words []string
+	for _, d := range o.Dependents {
+		switch {
+		case d.Parent != p.Key:
+		case d.Err != "":
+			words = append(words, fmt.Sprintf("%s: %s failed: %s", d.Key, d.Heal, d.Err))
+		default:
+			words = append(words, fmt.Sprintf("%s: %s", d.Key, d.Heal))
+		}
+	}
+	if len(words) == 0 && o.Err == "" {
+		return
+	}
+	if o.Err != "" {
+		words = append(words, o.Err)
+	}
+	f.out.Notes = append(f.out.Notes, lifecycle.Note{
+		At: now, Kind: lifecycle.NoteFollowed, Key: p.Key, ID: p.ID, Reason: lifecycle.ReasonParentHealed, Detail: strings.Join(words, "; "),
+	})
+}

@@ -1,0 +1,228 @@
+package fleet
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"stoker/sidecar/internal/lifecycle"
+)
+
+// mostBuffered bounds what is kept of an heir's events while the transaction lasts.
+const mostBuffered = 64
+
+// resumeDeadline bounds the finishing or undoing of a transaction that was left behind.
+const resumeDeadline = 5 * time.Minute
+
+// Word tells the transaction under way that someone else has stopped one of its containers.
+type Word struct {
+	Action uint64
+	ID     string
+}
+
+// pair is one worker in the middle of a transaction of this Stoker.
+type pair struct {
+	action uint64
+	heard  []lifecycle.Observation // of the heir, for when it is the worker
+	told   map[string]bool         // containers that were named in a Word
+}
+
+// orphan is a transaction that was found on the engine and that no machine remembers: Stoker was killed and its journal
+// lost, or another Stoker's that never came back.
+type orphan struct {
+	of     string // ID of the old container
+	due    time.Time
+	tries  int
+	flying bool
+}
+
+// heir is a marked container of the list under way.
+type heir struct {
+	of     string
+	key    lifecycle.Key // that it has
+	status lifecycle.Status
+}
+
+// ofPair takes in what concerns a container that is about to replace a worker. Until it has the name it is nobody's
+// worker, and while the transaction lasts its events are kept for later.
+func (f *Fleet) ofPair(o lifecycle.Observation) bool {
+	if _, old := f.retired[o.ID]; old {
+		return true
+	}
+	if o.Kind == lifecycle.Listed && o.Key.Aside() {
+		f.asides[o.ID] = o.Key
+	}
+	key, of, ok := lifecycle.Heir(o.Labels)
+	if !ok {
+		return o.Key.Aside() && f.byID[o.ID] == nil
+	}
+	if o.Kind == lifecycle.Listed {
+		f.heirs[key] = heir{of: of, key: o.Key, status: o.Status}
+	}
+	if m := f.byID[of]; m != nil && m.machine.Anew() {
+		f.hearHeir(m, o)
+		return true
+	}
+	return o.Key.Unfinished(o.Labels) && f.byID[o.ID] == nil
+}
+
+func (f *Fleet) hearHeir(m *member, o lifecycle.Observation) {
+	p := f.pairs[m.id]
+	if p == nil || o.Kind == lifecycle.Listed {
+		return
+	}
+	if len(p.heard) < mostBuffered {
+		p.heard = append(p.heard, o)
+	}
+	if o.Kind == lifecycle.Signalled && m.machine.MeansStop(o.Signal) {
+		f.pass(p, o.ID)
+	}
+}
+
+// pass tells the transaction that someone has stopped one of the two.
+func (f *Fleet) pass(p *pair, id string) {
+	if !p.told[id] {
+		p.told[id] = true
+		f.out.Words = append(f.out.Words, Word{Action: p.action, ID: id})
+	}
+}
+
+// overhear passes on what the machine has found out about the old container.
+func (f *Fleet) overhear(m *member) {
+	if p := f.pairs[m.id]; p != nil && m.machine.StoppedAnew() {
+		f.pass(p, m.id)
+	}
+}
+
+// names are the workers by all IDs that anything may still refer to them by.
+func (f *Fleet) names() map[string]lifecycle.Key {
+	names := map[string]lifecycle.Key{}
+	for _, m := range f.byID {
+		mem := m.machine.Memory()
+		names[m.id] = mem.Key
+		for _, id := range mem.Former {
+			names[id] = mem.Key
+		}
+	}
+	return names
+}
+
+// replaced gives the member the container that a transaction made, and tells it what was heard of that since.
+func (f *Fleet) replaced(now time.Time, m *member, o lifecycle.Outcome) {
+	p := f.pairs[m.id]
+	delete(f.pairs, m.id)
+	if o.Snapshot == nil || o.Snapshot.ID == m.id || o.Snapshot.ID == "" {
+		f.step(now, m, o)
+		return
+	}
+	f.retired[m.id] = f.round
+	delete(f.byID, m.id)
+	m.id = o.Snapshot.ID
+	if double := f.byID[m.id]; double != nil {
+		f.forget(double)
+	}
+	f.byID[m.id] = m
+	f.step(now, m, o)
+	if p == nil {
+		return
+	}
+	for _, heard := range p.heard {
+		if heard.ID == m.id && ofALife(heard.Kind) && f.byID[m.id] == m {
+			f.step(now, m, heard)
+		}
+	}
+}
+
+func ofALife(kind lifecycle.Kind) bool {
+	kinds := []lifecycle.Kind{
+		lifecycle.Started, lifecycle.Exited, lifecycle.Signalled, lifecycle.Stopped, lifecycle.OutOfMemory, lifecycle.Unhealthy,
+		lifecycle.Healthy, lifecycle.Paused, lifecycle.Resumed, lifecycle.Gone,
+	}
+	return slices.Contains(kinds, kind)
+}
+
+// beginRound forgets the marked containers of the list before.
+func (f *Fleet) beginRound() {
+	f.round++
+	f.heirs, f.asides = map[lifecycle.Key]heir{}, map[string]lifecycle.Key{}
+	maps.DeleteFunc(f.retired, func(_ string, round uint64) bool { return f.round > round+2 })
+}
+
+// findOrphans looks through the list for transactions that nobody is at.
+func (f *Fleet) findOrphans(now time.Time) {
+	for name, h := range f.heirs {
+		m := f.byID[h.of]
+		known := f.orphans[name] != nil || (m != nil && m.machine.Anew()) || f.inPair(name)
+		if known || !h.unfinished(name, f.asides) {
+			continue
+		}
+		f.orphans[name] = &orphan{of: h.of, due: now}
+	}
+	maps.DeleteFunc(f.orphans, func(name lifecycle.Key, o *orphan) bool {
+		h, listed := f.heirs[name]
+		return !o.flying && (!listed || !h.unfinished(name, f.asides))
+	})
+}
+
+// inPair tells whether a transaction of this Stoker's own is under way for the name.
+func (f *Fleet) inPair(name lifecycle.Key) bool {
+	m := f.members[name]
+	return m != nil && f.pairs[m.id] != nil
+}
+
+// unfinished: it has not its name yet, or has it and was never started, or the old one still stands aside.
+func (h heir) unfinished(name lifecycle.Key, asides map[string]lifecycle.Key) bool {
+	switch h.key {
+	case name + lifecycle.NewSuffix:
+		return true
+	case name:
+		return h.status == lifecycle.StatusCreated || asides[h.of] == name+lifecycle.AsideSuffix
+	}
+	return false
+}
+
+// resumeDue asks for the end of each transaction that was left behind.
+func (f *Fleet) resumeDue(now time.Time) {
+	if !f.link.Up || f.closing || f.set.DryRun {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.orphans)) {
+		o := f.orphans[name]
+		if o.flying || o.due.After(now) || f.inLane[lifecycle.LaneRecreate] >= maxRecreates {
+			continue
+		}
+		o.flying = true
+		f.send(flight{id: o.of, orphan: name, lane: lifecycle.LaneRecreate, session: f.session}, lifecycle.Action{
+			Key: name, Incarnation: lifecycle.Incarnation{ID: o.of}, Verb: lifecycle.Resume, Reason: lifecycle.ReasonUncertain,
+			Grace: -1, Deadline: resumeDeadline, Names: f.names(),
+		})
+	}
+}
+
+// resumed: whoever has the name now is looked at like a container of the list.
+func (f *Fleet) resumed(now time.Time, name lifecycle.Key, o lifecycle.Outcome) {
+	orphan := f.orphans[name]
+	if orphan == nil {
+		return
+	}
+	if o.Result == lifecycle.Unknown || o.Result == lifecycle.Refused || o.Unreachable {
+		orphan.flying, orphan.due = false, now.Add(min(time.Second<<orphan.tries, 30*time.Second))
+		orphan.tries = min(orphan.tries+1, 5)
+		return
+	}
+	delete(f.orphans, name)
+	s := o.Snapshot
+	if s == nil {
+		return
+	}
+	seen := lifecycle.Observation{
+		Kind: lifecycle.Listed, At: f.engineTime(now), ID: s.ID, Key: s.Key, Labels: s.Labels, Status: s.Status, Health: s.Health,
+	}
+	if s.ID != orphan.of {
+		f.retired[orphan.of] = f.round
+	}
+	f.route(now, seen)
+	if m := f.byID[s.ID]; m != nil {
+		f.step(now, m, lifecycle.Observation{Kind: lifecycle.Updated, At: seen.At, ID: s.ID, Key: s.Key})
+	}
+}

@@ -1,0 +1,253 @@
+package lifecycle
+
+import (
+	"slices"
+	"time"
+)
+
+// recreateMargin is how long a transaction may take besides its grace: some fifteen calls to an engine that may be busy, and
+// the proof. Past it the way back has a bound of its own (docs/recreate.md).
+const recreateMargin = 3 * time.Minute
+
+// mostFormer bounds the IDs that are remembered of a worker that is made anew again and again while its dependents cannot
+// follow.
+const mostFormer = 8
+
+// Anew tells whether a transaction was sent whose end is not known: under way, or cut off by the end of the engine or of
+// Stoker. Until it is known the worker is up to two containers, and only the transaction can tell what their events mean.
+func (m *Machine) Anew() bool {
+	h := m.mem.Heal
+	return h != nil && h.Step == StepRecreate && !h.StopSentAt.IsZero()
+}
+
+// observeAnew: of what happens to the old container only a stop by someone else counts. The transaction's own stop, its
+// renames and its removals tell nothing.
+func (m *Machine) observeAnew(now time.Time, o Observation) {
+	switch o.Kind { //nolint:exhaustive // see above
+	case Signalled:
+		if m.meansStop(o.Signal) && !m.ownSignal(now, o) {
+			m.intendAnew(o, false)
+		}
+	case Stopped:
+		if !m.ownStopped {
+			m.ownStopped = true
+			return
+		}
+		m.intendAnew(o, true)
+	}
+}
+
+func (m *Machine) intendAnew(o Observation, complete bool) {
+	if o.ID == m.mem.Incarnation.ID {
+		m.mem.StopIntent = &StopIntent{ID: o.ID, At: o.At, Signal: int(o.Signal), Complete: complete}
+	}
+}
+
+// StoppedAnew tells whether someone has stopped the worker since the transaction was sent.
+func (m *Machine) StoppedAnew() bool { return m.Anew() && m.mem.StopIntent != nil }
+
+func (m *Machine) fillRecreate(now time.Time, a *Action) {
+	heal := *m.mem.Heal
+	m.resent = !heal.StopSentAt.IsZero()
+	if m.looked {
+		heal.Grace = m.policy.Grace(m.traits.stopTimeout)
+	}
+	heal.StopSentAt = now
+	m.mem.Heal = &heal
+	m.mem.StopIntent = nil
+	m.ownSignals, m.ownStopped, m.ownTermAt = 0, false, time.Time{}
+	m.count(heal)
+	m.mem.RestartsInARow = 0
+	a.Verb, a.Reason, a.Attempt, a.Grace = Recreate, heal.Reason, heal.Attempt, heal.Grace
+	a.OnlyIfUnhealthy = heal.Fault == FaultUnhealthy && !heal.Missing && !m.resent
+	a.Deadline = a.Grace + recreateMargin
+	if heal.Missing {
+		a.Definition = m.mem.Definition
+	}
+}
+
+func (m *Machine) finishRecreate(now time.Time, o Outcome) {
+	if m.mem.Heal == nil {
+		m.lookAnew(now)
+		return
+	}
+	switch o.Result {
+	case Skipped:
+		m.unsend(now)
+		m.skip(now)
+	case Done:
+		m.reborn(now, o)
+	case Refused:
+		m.unsend(now)
+		m.refund(*m.mem.Heal)
+		m.disown(now)
+		if m.mem.Heal != nil && m.mem.Heal.Missing {
+			m.delayAnew(now)
+			return
+		}
+		m.absorbAnew(now, o)
+	case Unknown:
+		m.delayAnew(now)
+	case Failed:
+		m.failedAnew(now, o)
+	}
+}
+
+func (m *Machine) failedAnew(now time.Time, o Outcome) {
+	switch {
+	case o.StoodDown:
+		m.stoodDown(now, o)
+	case o.Unreachable && m.resent:
+		m.delayAnew(now)
+	case o.Unreachable:
+		m.unsend(now)
+		m.refund(*m.mem.Heal)
+	case o.Missing:
+		m.lost(now, o)
+	case o.Unfit && m.mem.Heal.Missing:
+		m.sayUnfit(now, o)
+		m.unsend(now)
+		m.refund(*m.mem.Heal)
+		m.delayAnew(now)
+	case o.Unfit && o.Snapshot != nil && o.Snapshot.StartedAt.Equal(m.mem.Incarnation.StartedAt):
+		m.unfit(now, o)
+	default:
+		m.undone(now, o)
+	}
+}
+
+// unsend: no transaction is under way any more.
+func (m *Machine) unsend(now time.Time) {
+	heal := *m.mem.Heal
+	heal.StopSentAt = time.Time{}
+	heal.Due = latest(heal.Due, now.Add(firstLook))
+	m.mem.Heal = &heal
+}
+
+func (m *Machine) delayAnew(now time.Time) {
+	heal := *m.mem.Heal
+	heal.Due = now.Add(m.nextLook())
+	m.mem.Heal = &heal
+}
+
+// lookAnew forgets what is known of the container: it has been through something whose events were not followed.
+func (m *Machine) lookAnew(now time.Time) {
+	m.looked = false
+	m.wishLook(now, ReasonUncertain)
+}
+
+func (m *Machine) absorbAnew(now time.Time, o Outcome) {
+	if o.Snapshot == nil {
+		m.lookAnew(now)
+		return
+	}
+	m.absorb(now, *o.Snapshot)
+}
+
+// reborn: the worker has a new container, which was seen to run.
+func (m *Machine) reborn(now time.Time, o Outcome) {
+	if o.Snapshot == nil {
+		m.lookAnew(now)
+		return
+	}
+	heal := *m.mem.Heal
+	heal.Step, heal.StartSent, heal.StopSentAt, heal.Missing = StepStart, true, time.Time{}, false
+	m.mem.Heal = &heal
+	m.mem.StopIntent = nil
+	m.mem.Stranded = false
+	m.become(*o.Snapshot)
+	m.absorb(now, *o.Snapshot)
+}
+
+// become begins with another container, or another life, that no event told of.
+func (m *Machine) become(s Snapshot) {
+	if id := m.mem.Incarnation.ID; s.ID != id {
+		m.mem.Former = append(slices.Clone(m.mem.Former), id)
+		m.mem.Former = m.mem.Former[max(0, len(m.mem.Former)-mostFormer):]
+		m.changes++
+	}
+	m.mem.Incarnation = Incarnation{ID: s.ID}
+	m.mem.Killed = false
+	m.newLife()
+	m.ownSignals, m.ownStopped, m.ownTermAt = 0, false, time.Time{}
+	m.startedAt, m.endedAt, m.oomAt, m.awaitStart = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	m.overtaken, m.byDocker, m.looked, m.lookTries = false, false, false, 0
+	m.status, m.probe = StatusUnknown, Probe{}
+}
+
+// stoodDown: someone stopped the worker meanwhile, and the transaction has left it so.
+func (m *Machine) stoodDown(now time.Time, o Outcome) {
+	at := now
+	if i := m.mem.StopIntent; i != nil {
+		at = i.At
+	}
+	if o.Snapshot != nil {
+		at = latest(at, o.Snapshot.FinishedAt)
+		m.mem.Heal = nil
+		m.become(*o.Snapshot)
+		m.learn(*o.Snapshot)
+		m.mem.Incarnation, m.status, m.looked = o.Snapshot.Incarnation, o.Snapshot.Status, true
+	}
+	m.hold(now, HeldOperator, at)
+	m.mem.HeldSure = true // the engine has answered since
+}
+
+// lost: no container of the worker exists any more. What is remembered of it is enough to make it again.
+func (m *Machine) lost(now time.Time, o Outcome) {
+	if len(m.mem.Definition) == 0 {
+		m.over, m.status, m.mem.Heal = true, StatusGone, nil
+		m.note(Note{At: now, Kind: NoteReleased, Reason: ReasonRemoved, Detail: o.Err})
+		return
+	}
+	prev := *m.mem.Heal
+	m.miss()
+	m.unsend(now)
+	m.openHeal(now, cause{fault: FaultMissing, intent: prev.Intent, reason: prev.Reason, heal: HealRecreate, detail: o.Err})
+}
+
+// unfit: the container cannot be made anew without losing something. It is restarted instead, at once.
+func (m *Machine) unfit(now time.Time, o Outcome) {
+	m.sayUnfit(now, o)
+	m.mem.Stranded = false
+	m.unsend(now)
+	heal := *m.mem.Heal
+	heal.Due = now
+	heal.Step, heal.Heal = StepStart, HealStart
+	if m.status == StatusRunning {
+		heal.Step, heal.Heal = StepStop, HealRestart
+	}
+	m.mem.Heal = &heal
+	if m.mem.AutoRemove { // its stop would be its removal
+		m.mem.Heal = nil
+		m.leaveUnhealthy(now, HeldNeedsRecreate)
+	}
+	m.absorbAnew(now, o)
+}
+
+func (m *Machine) sayUnfit(now time.Time, o Outcome) {
+	if m.unfitSaid == o.Err {
+		return
+	}
+	m.unfitSaid = o.Err
+	n := m.healNote(now, NoteRefused, o.Err)
+	n.Reason = HeldNeedsRecreate
+	m.note(n)
+}
+
+// undone: the transaction failed and the old container has been put back. Where it runs again it is as after a restart.
+func (m *Machine) undone(now time.Time, o Outcome) {
+	prev := *m.mem.Heal
+	if o.Snapshot == nil {
+		m.unsend(now)
+		m.openHeal(now, cause{fault: prev.Fault, intent: prev.Intent, reason: prev.Reason, heal: HealRecreate, detail: o.Err, output: prev.Output})
+		m.absorbAnew(now, o)
+		return
+	}
+	m.note(m.healNote(now, NoteHealFailed, o.Err))
+	m.mem.Heal = nil
+	m.become(*o.Snapshot)
+	m.absorb(now, *o.Snapshot)
+	if m.mem.Heal == nil && m.status.Down() {
+		m.openHeal(now, cause{fault: prev.Fault, intent: prev.Intent, reason: prev.Reason, heal: HealStart, detail: o.Err, output: prev.Output})
+	}
+}

@@ -1,0 +1,95 @@
+package lifecycle
+
+import (
+	"time"
+
+	"stoker/sidecar/internal/policy"
+)
+
+const policyRecreate = policy.OnMissingRecreate
+
+// followSettle is how long somebody else's restart of a worker may take to bring its dependents along: docker compose restart
+// and an engine that boots do it themselves.
+const followSettle = 5 * time.Second
+
+// Stranded tells a worker that it lives in the namespaces of a life of another that is over (rule 18).
+type Stranded struct {
+	Parent Key
+	Heal   Heal      // HealRestart, or HealRecreate where it holds the ID of a container that is gone
+	Since  time.Time // the parent's present life, the engine's clock
+}
+
+// Followed tells a worker what became of its dependents.
+type Followed struct {
+	Incarnation Incarnation // the life that they were to follow into
+	Again       bool        // not all of them could be healed, and may be later
+}
+
+func (Stranded) input() {}
+func (Followed) input() {}
+
+// lead notes that the worker has begun a life into which its dependents have to follow. A worker that is seen for the first
+// time has none to fetch: whatever hangs on it came later.
+func (m *Machine) lead(now time.Time) {
+	settled := m.busy == nil && m.look.due.IsZero()
+	if m.status != StatusRunning || !m.looked || !settled || m.barred != HeldNot || m.Anew() {
+		return
+	}
+	switch {
+	case m.mem.Led.ID == "", m.policy.Dependents == policy.DependentsNone:
+		m.led()
+	case m.mem.Led.ID == m.mem.Incarnation.ID && m.mem.Led.StartedAt.Equal(m.mem.Incarnation.StartedAt):
+		m.followAt = time.Time{}
+	case m.followAt.IsZero() && m.ownLife:
+		m.followAt = now
+	case m.followAt.IsZero():
+		m.followAt = now.Add(followSettle)
+	}
+}
+
+func (m *Machine) led() {
+	m.mem.Led, m.followAt, m.followTries = m.mem.Incarnation, time.Time{}, 0
+	if len(m.mem.Former) > 0 {
+		m.mem.Former = nil
+		m.changes++
+	}
+}
+
+// Leads is the worker as a parent whose dependents have to follow, and from when on; false when they need not.
+func (m *Machine) Leads() (Parent, time.Time, bool) {
+	if m.followAt.IsZero() || m.status != StatusRunning || !m.looked || m.tentative {
+		return Parent{}, time.Time{}, false
+	}
+	return Parent{Key: m.mem.Key, Incarnation: m.mem.Incarnation, Former: m.mem.Former}, m.followAt, true
+}
+
+// mostFollows is how often dependents that cannot be healed are tried again, at 1 s, 2 s, 4 s … 30 s.
+const mostFollows = 10
+
+func (m *Machine) followed(now time.Time, in Followed) {
+	current := in.Incarnation.ID == m.mem.Incarnation.ID && in.Incarnation.StartedAt.Equal(m.mem.Incarnation.StartedAt)
+	switch {
+	case !current:
+		m.followAt = now // into the life that has begun meanwhile
+	case in.Again && m.followTries < mostFollows:
+		m.followAt = now.Add(min(firstLook<<m.followTries, lastLook))
+		m.followTries++
+	default:
+		m.led()
+	}
+}
+
+// stranded: what runs in namespaces that nobody else is in any more reaches nobody.
+func (m *Machine) stranded(now time.Time, in Stranded) {
+	if m.Missing() || m.Anew() || m.barred != HeldNot {
+		return
+	}
+	if in.Heal == HealRecreate {
+		m.mem.Stranded = true // also when it is down now: the engine could not start it
+	}
+	late := in.Heal == HealRestart && m.mem.Incarnation.StartedAt.After(in.Since)
+	if late || m.status != StatusRunning || m.mem.Held != HeldNot || m.mem.Heal != nil {
+		return
+	}
+	m.openHeal(now, cause{fault: FaultStranded, intent: IntentNone, reason: ReasonParentHealed, heal: HealRestart, detail: string(in.Parent)})
+}
