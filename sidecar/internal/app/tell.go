@@ -28,6 +28,8 @@ const (
 	fieldOutput   = "output"
 	fieldDetail   = "detail"
 	fieldDropped  = "dropped"
+	fieldFrom     = "from_cpus"
+	fieldCPUs     = "cpus"
 )
 
 // tellQueue is how many notes may wait for a slow log. Docker's log driver blocks a container whose log is not read.
@@ -140,6 +142,14 @@ func sentence(kind lifecycle.NoteKind) (logrus.Level, string) {
 		return logrus.ErrorLevel, "attempts are used up"
 	case lifecycle.NoteRefused:
 		return logrus.WarnLevel, "worker cannot be made anew as it is, nothing was changed"
+	case lifecycle.NoteHung:
+		return logrus.WarnLevel, "the probe timed out and the CPU is idle: the worker hangs"
+	case lifecycle.NoteBlind:
+		return logrus.WarnLevel, "no CPU readings in time, deciding without"
+	case lifecycle.NoteQuota:
+		return logrus.InfoLevel, "set the worker's CPU quota"
+	case lifecycle.NoteQuotaFailed:
+		return logrus.WarnLevel, "cannot set the worker's CPU quota, trying again"
 	case lifecycle.NoteFollowed:
 		return logrus.InfoLevel, "healed what lives in the worker's namespaces"
 	case lifecycle.NoteLinkLost:
@@ -171,6 +181,9 @@ func fields(n lifecycle.Note) logrus.Fields {
 	put(fieldOutput, clip(n.Output))
 	if n.Attempt > 0 {
 		f[fieldAttempt] = n.Attempt
+	}
+	if n.CPUs > 0 || n.From > 0 {
+		f[fieldFrom], f[fieldCPUs] = n.From, n.CPUs
 	}
 	if n.Delay > 0 {
 		f[fieldWait] = n.Delay.Round(time.Millisecond).String()

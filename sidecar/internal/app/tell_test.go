@@ -135,7 +135,8 @@ func TestOutputIsBounded(t *testing.T) {
 func TestNotesAsLines(t *testing.T) {
 	kinds := []lifecycle.NoteKind{
 		lifecycle.NoteTaken, lifecycle.NoteReleased, lifecycle.NoteProblem, lifecycle.NoteHeld, lifecycle.NoteFault, lifecycle.NoteHealFailed,
-		lifecycle.NoteHealed, lifecycle.NoteRecovered, lifecycle.NoteStable, lifecycle.NoteExhausted, lifecycle.NoteRefused, lifecycle.NoteFollowed,
+		lifecycle.NoteHealed, lifecycle.NoteRecovered, lifecycle.NoteStable, lifecycle.NoteExhausted, lifecycle.NoteRefused, lifecycle.NoteFollowed, lifecycle.NoteHung, lifecycle.NoteBlind,
+		lifecycle.NoteQuota, lifecycle.NoteQuotaFailed,
 		lifecycle.NoteLinkLost, lifecycle.NoteLinkUp, lifecycle.NoteHostIll, lifecycle.NoteHostWell,
 	}
 	said := map[string]bool{}

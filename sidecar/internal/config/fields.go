@@ -28,6 +28,7 @@ type variables struct {
 }
 
 func (v variables) config(defaults policy.Defaults) Config {
+	defaults.Policy.CPUsWhereNone = v.RequireQuota == RequireQuotaApply
 	return Config{
 		Rules: policy.Rules{
 			Selector: policy.Selector{Mode: v.Select, Scope: v.Scope, Compat: v.Compat},

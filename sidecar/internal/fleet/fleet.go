@@ -16,6 +16,7 @@ const (
 	maxStops = 512
 	// A transaction makes some fifteen calls and waits for a stop and for the proof in between.
 	maxRecreates = 16
+	maxUpdates   = 8
 )
 
 // Settings is what a Fleet is made from.
@@ -43,6 +44,8 @@ type Fleet struct {
 
 	flying    map[uint64]flight
 	following int
+	sampling  int
+	sampled   map[string]*member // who wants readings, by ID
 	inLane    map[lifecycle.Lane]int
 	lastID    uint64
 	round     uint64 // of the list under way or last complete
@@ -67,6 +70,7 @@ type member struct {
 	illStop   time.Time // when it was last stopped for a timed-out probe
 	asks      bool      // tentative: the verdict waits for the quota
 	following bool      // its dependents are being healed
+	sampling  bool      // a reading of it is under way
 }
 
 // ahead tells whether events of the container are newer than a list of that time. A list may be overtaken by events, but
@@ -98,7 +102,7 @@ type Turn struct {
 func New(now time.Time, set Settings) *Fleet {
 	f := &Fleet{
 		set: set, members: map[lifecycle.Key]*member{}, byID: map[string]*member{}, rejected: map[string]uint64{},
-		pairs: map[string]*pair{}, orphans: map[lifecycle.Key]*orphan{}, retired: map[string]uint64{},
+		pairs: map[string]*pair{}, orphans: map[lifecycle.Key]*orphan{}, retired: map[string]uint64{}, sampled: map[string]*member{},
 		flying: map[uint64]flight{}, inLane: map[lifecycle.Lane]int{}, mark: set.Bookmark,
 	}
 	f.beginRound()
@@ -149,6 +153,9 @@ func (f *Fleet) finish(now time.Time, flight flight, o lifecycle.Outcome) {
 	case lifecycle.Resume:
 		f.resumed(now, flight.orphan, o)
 		return
+	case lifecycle.Sample:
+		f.read(now, o)
+		return
 	}
 	m := f.byID[flight.id]
 	switch {
@@ -194,6 +201,7 @@ func (f *Fleet) step(now time.Time, m *member, in lifecycle.Input) *lifecycle.Ac
 	t := m.machine.Step(now, in)
 	m.lane, m.due = t.Lane, t.Due
 	f.overhear(m)
+	f.noteSamples(m)
 	f.out.Notes = append(f.out.Notes, t.Notes...)
 	switch {
 	case t.Over:
@@ -212,6 +220,7 @@ func (f *Fleet) settle(now time.Time) Turn {
 	}
 	f.resumeDue(now)
 	f.followDue(now)
+	f.sampleDue(now)
 	t := f.out
 	t.Wake = f.wake(now)
 	f.out = Turn{}
@@ -256,6 +265,8 @@ func (f *Fleet) room(now time.Time, m *member) bool {
 		return f.inLane[m.lane] < maxStops && f.brake.allows(now, m)
 	case lifecycle.LaneRecreate:
 		return f.inLane[m.lane] < maxRecreates && f.brake.allows(now, m)
+	case lifecycle.LaneUpdate:
+		return f.inLane[m.lane] < maxUpdates
 	}
 	return false
 }
@@ -295,7 +306,7 @@ func (f *Fleet) send(fl flight, a lifecycle.Action) {
 // wake is the next time at which something may be due. What is due already waits for room, which an outcome makes,
 // for the link, or for the brake.
 func (f *Fleet) wake(now time.Time) time.Time {
-	wake := f.followWake(now, f.brakeWake(now))
+	wake := f.sampleWake(now, f.followWake(now, f.brakeWake(now)))
 	for _, o := range f.orphans {
 		if !o.flying && o.due.After(now) && (wake.IsZero() || o.due.Before(wake)) {
 			wake = o.due

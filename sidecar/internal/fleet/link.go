@@ -42,6 +42,9 @@ func (f *Fleet) linkOpened(now time.Time, o lifecycle.Observation) {
 	f.session++
 	before := f.link.Engine
 	f.link.Engine = o.Engine
+	for _, m := range f.byID {
+		m.machine.Host(o.Engine.CPUs)
+	}
 	f.link.Skew = o.Engine.Now.Sub(now)
 	f.mark.BootedAt, f.readTo = o.Engine.BootedAt, f.mark.EventAt
 	if f.restarted(before, o.Engine) {

@@ -117,6 +117,7 @@ func (f *Fleet) replaced(now time.Time, m *member, o lifecycle.Outcome) {
 	}
 	f.retired[m.id] = f.round
 	delete(f.byID, m.id)
+	delete(f.sampled, m.id)
 	m.id = o.Snapshot.ID
 	if double := f.byID[m.id]; double != nil {
 		f.forget(double)

@@ -182,6 +182,7 @@ func (f *Fleet) enlist(machine *lifecycle.Machine, id lifecycle.Identity) *membe
 func (f *Fleet) shelter(machine *lifecycle.Machine, id lifecycle.Identity) *member {
 	m := &member{machine: machine, id: id.ID, round: f.round, asks: id.Tentative}
 	f.byID[id.ID] = m
+	machine.Host(f.link.Engine.CPUs)
 	return m
 }
 
@@ -228,6 +229,7 @@ func (m *member) key() lifecycle.Key { return m.machine.Memory().Key }
 
 func (f *Fleet) forget(m *member) {
 	f.unseat(m)
+	delete(f.sampled, m.id)
 	if f.byID[m.id] == m {
 		delete(f.byID, m.id)
 	}

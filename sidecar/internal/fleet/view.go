@@ -55,8 +55,10 @@ type Worker struct {
 	Heal      lifecycle.Heal // under way or waiting
 	Fault     lifecycle.Fault
 	Reason    lifecycle.Reason
-	NextAt    time.Time // of the next attempt; zero when none waits
-	CPUs      float64   // quota; 0 is none
+	NextAt    time.Time       // of the next attempt; zero when none waits
+	CPUs      float64         // quota; 0 is none
+	Boosted   bool            // its quota is raised for a while
+	Share     lifecycle.Share // what it was last seen to use
 	Problems  []policy.Problem
 	Scope     string
 }
@@ -76,7 +78,7 @@ func (f *Fleet) picture(now time.Time, m *member) Worker {
 	p := m.machine.Picture()
 	w := Worker{
 		Key: p.Key, ID: p.Incarnation.ID, StartedAt: p.Incarnation.StartedAt, Status: p.Status, Health: p.Health,
-		Expected: p.Expected, Held: p.Held, Attempts: p.Attempts, CPUs: p.CPUs, Problems: p.Problems, Scope: f.set.Rules.Scope,
+		Expected: p.Expected, Held: p.Held, Attempts: p.Attempts, CPUs: p.CPUs, Boosted: p.Boosted, Share: p.Share, Problems: p.Problems, Scope: f.set.Rules.Scope,
 	}
 	if h := p.Heal; h != nil {
 		w.Heal, w.Fault, w.Reason = h.Heal, h.Fault, h.Reason

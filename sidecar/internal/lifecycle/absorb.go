@@ -66,11 +66,11 @@ func (m *Machine) outgrow(s Snapshot) {
 func (m *Machine) learn(s Snapshot) {
 	m.traits = traits{
 		restart: s.RestartPolicy, autoRemove: s.AutoRemove, stopTimeout: s.StopTimeout, stopSignal: s.StopSignal,
-		healthcheck: s.HasHealthcheck, cpus: s.CPUs,
+		healthcheck: s.HasHealthcheck, cpus: s.CPUs, cpuPeriod: s.CPUPeriod, probeEvery: s.ProbeEvery, devices: s.Devices,
 	}
 	m.mem.Labels = s.Labels
 	m.mem.AutoRemove = s.AutoRemove
-	if string(m.mem.Definition) != string(s.Definition) {
+	if m.mem.Boost == nil && string(m.mem.Definition) != string(s.Definition) { // what is remembered has the worker's own quota
 		m.mem.Definition = s.Definition
 		m.changes++
 	}

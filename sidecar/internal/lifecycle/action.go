@@ -18,6 +18,10 @@ const (
 	Resume
 	// Follow heals what lives in the namespaces of containers that began a new life.
 	Follow
+	// Sample reads the CPU accounting once. It changes nothing.
+	Sample
+	// Update sets the CPU quota, in the form in which the container has one: inspect, compare with From, update, inspect.
+	Update
 )
 
 func (v Verb) String() string {
@@ -34,6 +38,10 @@ func (v Verb) String() string {
 		return "resume"
 	case Follow:
 		return "follow"
+	case Sample:
+		return "sample"
+	case Update:
+		return "update"
 	}
 	return "none"
 }
@@ -55,6 +63,10 @@ type Action struct {
 	Parents []Parent // Follow
 	// Spare are the IDs of workers: Follow names them as dependents, and leaves them to their own machines.
 	Spare map[string]bool
+	Span  bool // Sample: two readings a second apart, for a share; else one, which is cheap
+	// From and CPUs are the quota that Update expects and the one that it sets, in CPUs; 0 is none. Refused when it finds
+	// another one.
+	From, CPUs float64
 	// OnlyIfUnhealthy makes a Stop or a Recreate a refusal when the look before it finds the worker healthy again.
 	OnlyIfUnhealthy bool
 	// Deadline bounds the whole action from its start. Past it the result is Unknown: what the client gave up, the engine may still do.
@@ -119,6 +131,7 @@ type Outcome struct {
 	// StoodDown: someone stopped the worker during the transaction, so that nothing was started again.
 	StoodDown  bool
 	Dependents []Dependent // Follow
+	Usage      *Usage      // Sample, when Done
 	// Broken: the link was lost while the action was under way, so that another engine may have answered.
 	Broken   bool
 	Snapshot *Snapshot // the last look that belongs to the action; nil when there was none

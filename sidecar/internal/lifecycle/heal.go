@@ -53,6 +53,7 @@ func (m *Machine) begin(now time.Time, c cause, due time.Time) {
 			heal.Step = StepStop
 		}
 		heal.Due = latest(due, m.unhealthyAt.Add(m.policy.UnhealthyFor))
+		m.alone = heal.Due
 		if c.reason == ReasonProbeTimedOut {
 			heal.Due = latest(heal.Due, now.Add(timeoutGather))
 		}
@@ -64,6 +65,7 @@ func (m *Machine) begin(now time.Time, c cause, due time.Time) {
 		m.ownSignals, m.ownStopped, m.ownTermAt = 0, false, time.Time{}
 	}
 	m.mem.Heal = &heal
+	m.answered, m.askAt, m.boostOver = false, time.Time{}, false
 	m.mem.Expected = true
 	n := m.healNote(now, NoteFault, c.detail)
 	n.Delay = heal.Due.Sub(now)

@@ -40,6 +40,7 @@ const (
 	LaneStart
 	LaneStop
 	LaneRecreate
+	LaneUpdate
 )
 
 // Turn is the machine's answer to an input.
@@ -93,6 +94,18 @@ type Machine struct {
 	ownLife     bool      // Stoker began the life that is
 	followAt    time.Time // when its dependents are to follow; zero when they need not; Stoker's clock
 	followTries int
+
+	askAt       time.Time // when readings are due that tell starved from hung; zero when they are not asked for
+	answered    bool      // that question about the open heal
+	alone       time.Time // when that heal would be due without waiting for company
+	sampleAt    time.Time // when the next reading for idle-after is due
+	meter       Meter     // the last one
+	idleSince   time.Time // nothing but idleness since; the engine's clock
+	shown       Share
+	updateAt    time.Time // when the quota is to be set; zero when it is as it should be
+	updateTries int
+	boostOver   bool // the grace of a starved worker is over
+	hostCPUs    float64
 	unhealed    Reason    // why an unhealthy worker is left so, said once: HeldIgnored or HeldNeedsRecreate
 	early       *early    // a stop signal, perhaps
 	byDocker    bool      // the last start was that of Docker's policy
@@ -115,6 +128,9 @@ type traits struct {
 	stopSignal  syscall.Signal
 	healthcheck bool
 	cpus        float64
+	cpuPeriod   time.Duration
+	probeEvery  time.Duration
+	devices     bool
 }
 
 // wish is a look wanted at some time; a zero due is no wish.
@@ -179,6 +195,7 @@ func (m *Machine) Confirm() { m.tentative = false }
 func (m *Machine) Step(now time.Time, in Input) Turn {
 	before, changes := digest(m.mem), m.changes
 	m.shorten(now)
+	m.keepQuota(now)
 	if !prelude(in) {
 		m.introduce(now)
 	}
@@ -196,8 +213,12 @@ func (m *Machine) Step(now time.Time, in Input) Turn {
 		m.stranded(now, in)
 	case Followed:
 		m.followed(now, in)
+	case Sampled:
+		m.sampled(now, in)
 	}
 	m.lead(now)
+	m.sense(now)
+	m.keepQuota(now)
 	lane, due := m.plan(now)
 	turn := Turn{Do: do, Lane: lane, Due: due, Notes: m.notes, Over: m.over}
 	turn.Changed = digest(m.mem) != before || m.changes != changes
@@ -232,6 +253,7 @@ type memoryDigest struct {
 	autoRemove  bool
 	stranded    bool
 	led         Incarnation
+	boost       Boost
 }
 
 func digest(mem Memory) memoryDigest {
@@ -241,6 +263,9 @@ func digest(mem Memory) memoryDigest {
 	}
 	if mem.Heal != nil {
 		d.heal = *mem.Heal
+	}
+	if mem.Boost != nil {
+		d.boost = *mem.Boost
 	}
 	if mem.StopIntent != nil {
 		d.stop = *mem.StopIntent

@@ -29,6 +29,8 @@ type Memory struct {
 	Led Incarnation `json:"led,omitzero"`
 	// Former are the IDs that it had since, oldest first.
 	Former []string `json:"former,omitempty"`
+	// Boost is a raised quota that has to be given back.
+	Boost *Boost `json:"boost,omitempty"`
 	// StopIntent: someone else's stop was seen, and the end that it means was not yet.
 	StopIntent *StopIntent `json:"stop_intent,omitempty"`
 	// Definition is the last inspect as the engine sent it; it holds the container's environment.

@@ -23,7 +23,9 @@ func (m *Machine) finish(now time.Time, o Outcome) {
 		m.finishStart(now, o)
 	case Stop:
 		m.finishStop(now, o)
-	case Recreate, Resume, Follow: // the first has gone its own way, the others are the fleet's
+	case Update:
+		m.finishUpdate(now, o)
+	case Recreate, Resume, Follow, Sample: // the first has gone its own way, the others are the fleet's
 	}
 }
 

@@ -17,7 +17,9 @@ type Picture struct {
 	Attempts    int
 	Heal        *OpenHeal
 	Acting      bool
-	CPUs        float64
+	CPUs        float64 // quota; 0 is none
+	Boosted     bool
+	Share       Share
 	Problems    []policy.Problem
 	Looked      bool
 }
@@ -26,7 +28,8 @@ type Picture struct {
 func (m *Machine) Picture() Picture {
 	p := Picture{
 		Key: m.mem.Key, Incarnation: m.mem.Incarnation, Status: m.status, Health: m.health, Expected: m.mem.Expected,
-		Held: m.held(), Attempts: m.mem.Attempts, Acting: m.busy != nil && m.busy.Verb != Look, CPUs: m.traits.cpus,
+		Held: m.held(), Attempts: m.mem.Attempts, Acting: m.busy != nil && m.busy.Verb != Look, CPUs: m.quota(),
+		Boosted: m.mem.Boost != nil, Share: m.shown,
 		Problems: m.problems, Looked: m.looked,
 	}
 	if m.mem.Heal != nil {
@@ -44,6 +47,8 @@ func (m *Machine) held() Reason {
 		return HeldPaused
 	case m.status == StatusRemoving, m.status == StatusDead:
 		return HeldRemoving
+	case m.starving() && m.mem.Held == HeldNot && m.mem.Heal.StopSentAt.IsZero():
+		return HeldStarved
 	case m.mem.Held == HeldNot:
 		return m.unhealed
 	}
@@ -81,6 +86,8 @@ func (m *Machine) Midway() bool { return m.stopSent() }
 // of a starved host rather than of a broken worker.
 func (m *Machine) Watched() (watched, timedOut bool) {
 	watched = m.status == StatusRunning && m.traits.healthcheck
-	timedOut = watched && m.health == HealthUnhealthy && m.probe.ExitCode == ProbeTimedOut
+	h := m.mem.Heal
+	own := h != nil && (h.Reason == ReasonStarved || h.Reason == ReasonHung) // it is known why, and not the host
+	timedOut = watched && m.health == HealthUnhealthy && m.probe.ExitCode == ProbeTimedOut && !own
 	return watched, timedOut
 }

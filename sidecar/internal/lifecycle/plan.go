@@ -39,6 +39,7 @@ func (m *Machine) plan(now time.Time) (Lane, time.Time) {
 		return LaneLook, latest(m.look.due, now)
 	}
 	lane, due := m.planHeal()
+	lane, due = m.planUpdate(now, lane, due)
 	if lane == LaneNone && m.mem.Attempts > 0 && !m.wellSince.IsZero() {
 		due = m.wellSince.Add(m.policy.StableAfter)
 	}
@@ -85,6 +86,9 @@ func (m *Machine) yielding(heal OpenHeal) time.Time {
 	due := latest(heal.Due, m.yieldUntil)
 	if heal.Reason == ReasonProbeTimedOut {
 		due = latest(due, m.gathered)
+		if !m.askAt.IsZero() {
+			due = latest(due, m.askAt.Add(senseWait))
+		}
 	}
 	return due
 }
@@ -99,6 +103,9 @@ func (m *Machine) shorten(now time.Time) {
 	longest := max(p.BackoffMax, p.UnhealthyFor) + timeoutGather
 	if m.mem.Held == HeldExhausted {
 		longest = max(longest, p.RetryEvery)
+	}
+	if heal.Reason == ReasonStarved {
+		longest = max(longest, p.StarvedGrace)
 	}
 	if heal.Due.Sub(now) > longest {
 		heal.Due = now.Add(longest)
@@ -133,6 +140,8 @@ func (m *Machine) grant(now time.Time, id uint64) *Action {
 		m.fillStop(now, &a)
 	case LaneRecreate:
 		m.fillRecreate(now, &a)
+	case LaneUpdate:
+		m.fillUpdate(&a)
 	}
 	m.busy = &a
 	return &a

@@ -55,6 +55,10 @@ const (
 	ReasonHealInterrupted Reason = "heal-interrupted"
 	ReasonRemoved         Reason = "removed"
 	ReasonParentHealed    Reason = "parent-healed"
+	ReasonStarved         Reason = "starved" // the probe timed out for want of CPU, and the grace for that is over
+	ReasonHung            Reason = "hung"    // the probe timed out, and the CPU was idle
+	ReasonIdle            Reason = "idle"
+	ReasonQuota           Reason = "quota-drifted"
 )
 
 // Why a worker is left alone.
@@ -76,6 +80,7 @@ const (
 	HeldReplaced      Reason = "being-replaced"
 	HeldDryRun        Reason = "dry-run"
 	HeldIgnored       Reason = "unhealthy-ignored"
+	HeldStarved       Reason = "starved"
 )
 
 // Why Stoker looks at a container or ends a heal without having cured anything.

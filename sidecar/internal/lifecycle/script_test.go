@@ -47,6 +47,12 @@ type script struct {
 	ids    uint64
 	closed bool // no session is open: nothing is granted
 	mute   bool // looks wait for an answer line
+
+	sampling  *lifecycle.Incarnation // readings are asked for, of that life
+	span      bool
+	host      int
+	whereNone float64
+	meter     lifecycle.Meter
 }
 
 var noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
@@ -74,6 +80,7 @@ func (s *script) line(at string, w []string) {
 	s.t.Helper()
 	if s.m == nil && w[0] != "given" {
 		s.m, s.closed = lifecycle.New(s.id), true
+		s.m.Host(s.host)
 	}
 	switch {
 	case w[0] == "given":
@@ -84,6 +91,8 @@ func (s *script) line(at string, w []string) {
 		s.expectDone(at, strings.Join(w[1:], " "))
 	case w[0] == "=":
 		s.expect(at, w[1:])
+	case w[0] == "reads":
+		s.reads(at, w[1:])
 	case w[0] == "answer":
 		s.answer(at, w[1:])
 	case w[0] == "reborn":
@@ -115,7 +124,7 @@ func (s *script) reborn(at string) {
 	var mem lifecycle.Memory
 	require.NoError(s.t, json.Unmarshal(raw, &mem), at)
 	s.m, s.flight, s.closed = lifecycle.Recall(s.id, mem), nil, true // it looks after the list, which is the next "up"
-	s.turn = lifecycle.Turn{}
+	s.turn, s.sampling, s.meter = lifecycle.Turn{}, nil, lifecycle.Meter{}
 	s.did, s.told = nil, nil
 }
 
@@ -149,6 +158,7 @@ func (s *script) take(t lifecycle.Turn) {
 }
 
 func (s *script) grant() {
+	defer func() { s.sample() }()
 	for s.flight == nil && !s.closed && !s.turn.Due.IsZero() && !s.turn.Due.After(s.now) {
 		s.ids++
 		t := s.m.Step(s.now, lifecycle.Grant{ActionID: s.ids})
@@ -167,6 +177,8 @@ func (s *script) grant() {
 			s.did = append(s.did, "start "+strconv.Itoa(t.Do.Attempt))
 		case lifecycle.Stop:
 			s.did = append(s.did, "stop "+strconv.Itoa(t.Do.Attempt))
+		case lifecycle.Update:
+			s.did = append(s.did, fmt.Sprintf("update %g %g", t.Do.From, t.Do.CPUs))
 		case lifecycle.Recreate:
 			s.did = append(s.did, "recreate "+strconv.Itoa(t.Do.Attempt))
 			require.Equal(s.t, s.m.Missing(), len(t.Do.Definition) > 0)
@@ -174,11 +186,35 @@ func (s *script) grant() {
 	}
 }
 
+// sample asks for the readings that are due.
+func (s *script) sample() {
+	span, due, ok := s.m.Samples()
+	if !ok || s.closed || s.sampling != nil || due.After(s.now) {
+		return
+	}
+	life := s.m.Memory().Incarnation
+	s.sampling, s.span = &life, span
+	s.did = append(s.did, map[bool]string{true: "sample", false: "read"}[span])
+}
+
+// next is when something is due, by the end at the latest.
+func (s *script) next(end time.Time) (time.Time, bool) {
+	due := s.turn.Due
+	if _, at, ok := s.m.Samples(); ok && s.sampling == nil && at.After(s.now) && (!due.After(s.now) || at.Before(due)) {
+		due = at
+	}
+	return due, due.After(s.now) && !due.After(end)
+}
+
 // pass lets time pass, from one due time to the next.
 func (s *script) pass(d time.Duration) {
 	end := s.now.Add(d)
-	for s.flight == nil && !s.closed && s.turn.Due.After(s.now) && !s.turn.Due.After(end) {
-		s.now = s.turn.Due
+	for s.flight == nil && !s.closed {
+		due, ok := s.next(end)
+		if !ok {
+			break
+		}
+		s.now = due
 		s.grant()
 	}
 	s.now = end

@@ -91,6 +91,9 @@ type Snapshot struct {
 	StopSignal     syscall.Signal
 	StopTimeout    time.Duration // the container's own; 0 when it has none
 	CPUs           float64       // quota in CPUs; 0 is none
+	CPUPeriod      time.Duration // of that quota
+	ProbeEvery     time.Duration // between two runs of the health check; 0 when there is none
+	Devices        bool          // it has devices of a driver, such as GPUs, which an update would drop
 	// Definition is the inspect as the engine sent it. It holds the container's environment, so that it goes
 	// nowhere but into the journal.
 	Definition []byte

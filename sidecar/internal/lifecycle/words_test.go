@@ -22,6 +22,24 @@ func (s *script) given(at string, words []string) {
 			s.world.HasHealthcheck, s.world.Health = true, lifecycle.HealthHealthy
 		case "rm":
 			s.world.AutoRemove = true
+		case "cpus", "host":
+			n, err := strconv.ParseFloat(value, 64)
+			require.NoError(s.t, err, at)
+			if name == "host" {
+				s.host = int(n)
+				continue
+			}
+			s.world.CPUs = n
+		case "devices":
+			s.world.Devices = true
+		case "probe-every":
+			s.world.ProbeEvery = duration(s.t, at, value)
+		case "quota":
+			labels["stoker.cpus"] = value
+		case "where-none":
+			n, err := strconv.ParseFloat(value, 64)
+			require.NoError(s.t, err, at)
+			s.whereNone = n
 		case "grace":
 			s.world.StopTimeout = duration(s.t, at, value)
 		case "stop-signal":
@@ -52,6 +70,9 @@ func (s *script) given(at string, words []string) {
 func (s *script) labelled(at string, labels map[string]string) policy.Policy {
 	p, problems := policy.Defaults{Policy: policy.Default()}.Parse(labels)
 	require.Empty(s.t, problems, at)
+	if s.whereNone > 0 {
+		p.CPUs, p.CPUsWhereNone = s.whereNone, true
+	}
 	return p
 }
 
@@ -92,6 +113,8 @@ func (s *script) describe(words []string) {
 		case "timed-out":
 			w.Health = lifecycle.HealthUnhealthy
 			w.Probes = []lifecycle.Probe{{At: s.now, ExitCode: lifecycle.ProbeTimedOut}}
+		case "cpus":
+			w.CPUs, _ = strconv.ParseFloat(words[i+1], 64)
 		case "port-taken":
 			w.StartError = "port is already allocated"
 		case "oom":
@@ -143,6 +166,43 @@ func (s *script) answer(at string, w []string) {
 	s.mute = false
 	s.finish(o)
 	s.grant()
+}
+
+// reads answers a sample: CPUs used, throttled share, share of the periods that were active; "none" is no answer in time. A
+// cheap one tells of what was used since the last.
+func (s *script) reads(at string, w []string) {
+	s.t.Helper()
+	require.NotNil(s.t, s.sampling, at+": no readings are asked for")
+	in := lifecycle.Sampled{Incarnation: *s.sampling}
+	s.sampling = nil
+	if w[0] == "none" {
+		in.Err = "no answer"
+		s.step(in)
+		return
+	}
+	before := s.meter
+	took := s.now.Sub(before.At)
+	if s.span || before.At.IsZero() {
+		before.At, took = s.now.Add(-time.Second), time.Second
+	}
+	var share [3]float64
+	for i, word := range w {
+		n, err := strconv.ParseFloat(word, 64)
+		require.NoError(s.t, err, at)
+		share[i] = n
+	}
+	periods := float64(took/(100*time.Millisecond)) * share[2]
+	now := lifecycle.Meter{
+		At: s.now, CPU: before.CPU + time.Duration(share[0]*float64(took)), Periods: before.Periods + uint64(periods),
+		Throttled: before.Throttled + uint64(periods*share[1]),
+	}
+	in.Usage = &lifecycle.Usage{Now: now}
+	if s.span {
+		in.Usage.Before = before
+	} else {
+		s.meter = now
+	}
+	s.step(in)
 }
 
 var kinds = map[string]lifecycle.Kind{
@@ -207,6 +267,8 @@ func (s *script) follow(o lifecycle.Observation, w []string) {
 		if s.world.HasHealthcheck {
 			s.world.Health = lifecycle.HealthStarting
 		}
+	case lifecycle.Updated:
+		s.describe(w[1:])
 	case lifecycle.Unhealthy:
 		s.describe(append([]string{"unhealthy"}, w[1:]...))
 	case lifecycle.Healthy:

@@ -44,8 +44,7 @@ func Labels() []Label {
 // shown: a knob that does nothing must not pass for one that works.
 func (l Label) Later() bool {
 	return slices.Contains([]string{
-		"stoker.on-missing", "stoker.on-starved", "stoker.starved-grace", "stoker.boost-cpus", "stoker.idle-after",
-		"stoker.idle-below", "stoker.cpus", "stoker.dependents",
+		"stoker.on-starved", "stoker.starved-grace", "stoker.boost-cpus", "stoker.idle-after", "stoker.idle-below", "stoker.cpus",
 	}, l.Name)
 }
 
@@ -77,7 +76,7 @@ func quotaLabels() []Label {
 		{"stoker.idle-below", "STOKER_IDLE_BELOW", "1%", "share of the worker's own quota", setIdleBelow},
 		{"stoker.cpus", "STOKER_CPUS", NoDefault,
 			"the quota that this worker must have; applied to a worker that has none, restored if it drifted",
-			cpus(func(p *Policy) *float64 { return &p.CPUs })},
+			setCPUs},
 	}
 }
 

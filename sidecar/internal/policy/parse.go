@@ -18,7 +18,7 @@ type Defaults struct {
 // Its problems name labels; the caller knows which variable each came from (Label.Env).
 func ParseDefaults(values map[string]string) (Defaults, []Problem) {
 	policy, problems := Defaults{Policy: Default()}.Parse(values)
-	policy.OnExitExplicit = false
+	policy.OnExitExplicit, policy.CPUsExplicit = false, false
 	return Defaults{Policy: policy}, problems
 }
 
@@ -26,7 +26,7 @@ func ParseDefaults(values map[string]string) (Defaults, []Problem) {
 // counts as not set, so that the policy is always a usable one. Labels that are not Stoker's are not looked at.
 func (d Defaults) Parse(labels map[string]string) (Policy, []Problem) {
 	policy := d.Policy
-	policy.OnExitExplicit = false
+	policy.OnExitExplicit, policy.CPUsExplicit = false, false
 	said := collect(labels)
 	if said.nothing() {
 		return policy, nil
@@ -71,7 +71,7 @@ func (d Defaults) reconcile(p *Policy, said sayings) []Problem {
 	if w, ok := said.either("stoker.boost-cpus", "stoker.cpus"); ok && p.BoostCPUs > 0 && p.BoostCPUs < p.CPUs {
 		problems = append(problems, w.problem(fmt.Sprintf("boost-cpus is %g and cpus is %g; "+
 			"a boost cannot be less than the quota", p.BoostCPUs, p.CPUs)))
-		p.BoostCPUs, p.CPUs = d.Policy.BoostCPUs, d.Policy.CPUs
+		p.BoostCPUs, p.CPUs, p.CPUsExplicit = d.Policy.BoostCPUs, d.Policy.CPUs, false
 	}
 	return problems
 }

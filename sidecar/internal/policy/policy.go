@@ -79,6 +79,8 @@ type Policy struct {
 	IdleAfter      time.Duration // 0 is off
 	IdleBelow      float64       // share of the worker's own quota, 0..1
 	CPUs           float64       // CPUs; 0 is none asked for
+	CPUsExplicit   bool          // by the worker's own label, which is kept to; a default is only for whoever has none
+	CPUsWhereNone  bool          // give CPUs to a worker without a quota
 	UnhealthyFor   time.Duration
 	StopTimeout    time.Duration // OwnStopTimeout, or a grace of 0 and more
 	RecreateAfter  int           // failed restarts in a row; 0 is never

@@ -143,10 +143,10 @@ func (s *Supervisor) apply(ctx context.Context, t fleet.Turn) time.Duration {
 	return min(max(t.Wake.Sub(now), 0), beatEvery)
 }
 
-// act carries out one action. A stop, or a recreate, waits for the journal first: if Stoker dies in the middle of it, the next Stoker
+// act carries out one action. A stop, a recreate or a quota that has to be given back waits for the journal first: if Stoker dies in the middle of it, the next Stoker
 // must know that the stop in it was not an operator's. A start waits for nothing; doing it twice does no harm.
 func (s *Supervisor) act(ctx context.Context, a lifecycle.Action) {
-	if a.Verb == lifecycle.Stop || a.Verb == lifecycle.Recreate {
+	if a.Verb == lifecycle.Stop || a.Verb == lifecycle.Recreate || a.Verb == lifecycle.Update {
 		wait, cancel := context.WithTimeout(ctx, syncWait)
 		_ = s.journal.Sync(wait) // the journal itself tells what is wrong with it; the worker is healed all the same
 		cancel()

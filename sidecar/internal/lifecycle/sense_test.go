@@ -1,0 +1,363 @@
+package lifecycle_test
+
+import "testing"
+
+func TestStarvedOrHung(t *testing.T) {
+	run(t, []scenario{
+		{"a failing probe: no question in the way", `
+			given health cpus=0.1
+			up
+			unhealthy
+			> stop 1`},
+		{"starved: waits for its grace, and gets well", `
+			given health cpus=0.1
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.1 1 1
+			= held starved
+			= told held
+			+1m
+			> nothing
+			healthy
+			= free
+			= attempts 0`},
+		{"starved: the grace is over", `
+			given health cpus=0.1 starved-grace=30s
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.1 1 1
+			+29s
+			> nothing
+			+1s
+			> stop 1
+			= reason starved`},
+		{"hung: at once, without the wait for company", `
+			given health cpus=0.1
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.001 0 0.1
+			> stop 1
+			= reason hung
+			= told hung`},
+		{"neither: the host is short of CPU", `
+			given health cpus=0.5
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.02 0 1
+			> nothing
+			+3s
+			> stop 1
+			= reason probe-timed-out`},
+		{"no answer: decided without, and said so", `
+			given health cpus=0.1
+			up
+			unhealthy timed-out
+			> sample
+			+2s
+			reads none
+			= told blind
+			+1s
+			> stop 1`},
+		{"an answer that never comes holds nothing up for long", `
+			given health cpus=0.1
+			up
+			unhealthy timed-out
+			> sample
+			+4s
+			> nothing
+			+1s
+			> stop 1`},
+		{"no quota: nothing throttles it", `
+			given health
+			up
+			unhealthy timed-out
+			+3s
+			> stop 1`},
+		{"on-starved=restart", `
+			given health cpus=0.1 on-starved=restart
+			up
+			unhealthy timed-out
+			+3s
+			> stop 1`},
+		{"it died meanwhile", `
+			given health cpus=0.1
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.1 1 1
+			die 1
+			> start 1`},
+		{"someone stopped it meanwhile", `
+			given health cpus=0.1
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.1 1 1
+			kill TERM
+			die 143
+			+1h
+			> nothing
+			= held stopped-by-operator`},
+	})
+}
+
+func TestBoost(t *testing.T) {
+	run(t, []scenario{
+		{"raised, and given back when healthy", `
+			given health cpus=0.1 on-starved=boost
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.1 1 1
+			> update 0.1 0.2
+			answer running timed-out cpus 0.2
+			= told quota
+			+10s
+			> nothing
+			healthy
+			> update 0.2 0.1
+			answer running healthy cpus 0.1
+			= free
+			+1h
+			> nothing`},
+		{"given back before the heal, when the grace is over", `
+			given health cpus=0.1 on-starved=boost starved-grace=30s
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.1 1 1
+			> update 0.1 0.2
+			answer running timed-out cpus 0.2
+			+30s
+			> update 0.2 0.1
+			answer running timed-out cpus 0.1
+			> stop 1`},
+		{"given back after Stoker was killed", `
+			given health cpus=0.1 on-starved=boost
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.1 1 1
+			> update 0.1 0.2
+			answer running timed-out cpus 0.2
+			reborn
+			up running healthy
+			> update 0.2 0.1
+			answer running healthy cpus 0.1
+			= free`},
+		{"Stoker was killed before it could raise it", `
+			given health cpus=0.1 on-starved=boost
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.1 1 1
+			> update 0.1 0.2
+			reborn
+			up running healthy
+			+1h
+			> nothing
+			= free`},
+		{"it died: started first, given back then", `
+			given health cpus=0.1 on-starved=boost
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.1 1 1
+			> update 0.1 0.2
+			answer running timed-out cpus 0.2
+			die 1
+			> start 1
+			answer running new starting
+			> update 0.2 0.1`},
+		{"someone else has set the quota meanwhile", `
+			given health cpus=0.1 on-starved=boost
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.1 1 1
+			> update 0.1 0.2
+			answer running timed-out cpus 0.2
+			update cpus 0.7
+			healthy
+			+1h
+			> nothing`},
+		{"never above the host", `
+			given health cpus=1.5 on-starved=boost boost-cpus=8 host=2
+			up
+			unhealthy timed-out
+			> sample
+			reads 1.5 1 1
+			> update 1.5 2`},
+		{"no room above the quota", `
+			given health cpus=2 on-starved=boost host=2
+			up
+			unhealthy timed-out
+			> sample
+			reads 2 1 1
+			+1m
+			> nothing`},
+		{"devices", `
+			given health cpus=0.1 on-starved=boost devices
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.1 1 1
+			+1m
+			> nothing`},
+		{"cannot be given back: tried again, said once", `
+			given health cpus=0.1 on-starved=boost
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.1 1 1
+			> update 0.1 0.2
+			answer running timed-out cpus 0.2
+			healthy
+			> update 0.2 0.1
+			answer failed no
+			= told quota-failed
+			+1s
+			> update 0.2 0.1
+			answer failed no
+			= untold quota-failed
+			+2s
+			> update 0.2 0.1`},
+		{"made anew with its own quota", `
+			given health cpus=0.1 on-starved=boost on-unhealthy=recreate starved-grace=30s
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.1 1 1
+			> update 0.1 0.2
+			answer running timed-out cpus 0.2
+			+30s
+			> update 0.2 0.1
+			answer running timed-out cpus 0.1
+			> recreate 1`},
+	})
+}
+
+func TestIdle(t *testing.T) {
+	run(t, []scenario{
+		{"healed once it was idle for so long", `
+			given cpus=0.5 idle-after=20s
+			up
+			+5s
+			> read
+			reads 0 0 0
+			+5s
+			reads 0 0 0
+			+5s
+			reads 0 0 0
+			+5s
+			reads 0 0 0
+			> read, read, read
+			+5s
+			reads 0 0 0
+			> read, stop 1
+			= fault idle`},
+		{"work in between", `
+			given cpus=0.5 idle-after=20s
+			up
+			+5s
+			reads 0 0 0
+			+5s
+			reads 0 0 0
+			+5s
+			reads 0.5 1 1
+			+5s
+			reads 0 0 0
+			+5s
+			reads 0 0 0
+			+5s
+			reads 0 0 0
+			> read, read, read, read, read, read
+			= free`},
+		{"its probes are no work", `
+			given health cpus=0.5 idle-after=20s probe-every=5s
+			up
+			+5s
+			reads 0.006 0 0.1
+			+5s
+			reads 0.006 0 0.1
+			+5s
+			reads 0.006 0 0.1
+			+5s
+			reads 0.006 0 0.1
+			+5s
+			reads 0.006 0 0.1
+			> read, read, read, read, read, stop 1`},
+		{"paused is not idle", `
+			given cpus=0.5 idle-after=20s
+			up
+			+5s
+			reads 0 0 0
+			+5s
+			reads 0 0 0
+			pause
+			+1h
+			unpause
+			> read, read
+			+5s
+			reads 0 0 0
+			+5s
+			reads 0 0 0
+			> read, read
+			= free`},
+		{"nobody asked", `
+			given cpus=0.5
+			up
+			+1h
+			> nothing`},
+	})
+}
+
+func TestQuotaKept(t *testing.T) {
+	run(t, []scenario{
+		{"given to one that has none", `
+			given quota=0.5
+			up
+			> update 0 0.5
+			answer running cpus 0.5
+			= told quota
+			+1h
+			> nothing`},
+		{"restored when it drifts", `
+			given quota=0.5 cpus=0.5
+			up
+			> nothing
+			update cpus 1
+			> update 1 0.5`},
+		{"a default is for those who have none", `
+			given where-none=0.25 cpus=0.5
+			up
+			+1h
+			> nothing`},
+		{"apply", `
+			given where-none=0.25
+			up
+			> update 0 0.25
+			answer running cpus 0.25
+			= free`},
+		{"a dead worker's start comes first", `
+			given quota=0.5 cpus=0.5
+			up
+			mute update
+			late die 1
+			answer down 1 cpus 1
+			> start 1
+			answer running new cpus 1
+			> update 1 0.5`},
+		{"not while someone holds it down", `
+			given quota=0.5 cpus=0.5
+			up
+			kill TERM
+			die 143
+			+1h
+			> nothing`},
+	})
+}
