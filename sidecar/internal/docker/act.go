@@ -14,12 +14,13 @@ import (
 	"stoker/sidecar/internal/lifecycle"
 )
 
-// Do runs one action and always comes back with an outcome, at the latest when the action's deadline or ctx is over.
+// Do runs one action and always comes back with an outcome, at the latest when the action's deadline or ctx is over; a
+// recreate takes its way back first, which has a bound of its own (package recreate).
 //
 // What it guarantees: Done only when the engine said so and the look afterwards succeeded. Refused only before anything
-// was sent. Unknown whenever a request that changes something may have reached the engine without an answer, also when
+// was sent, or when a recreate took back all that it did because the worker was not as decided any more. Unknown whenever a request that changes something may have reached the engine without an answer, also when
 // the change was confirmed and only the look after it failed. Failed when nothing was changed: the engine answered no,
-// or (Unreachable) nobody was there to be asked.
+// or (Unreachable) nobody was there to be asked; a recreate that Failed was taken back.
 func (c *Client) Do(ctx context.Context, a lifecycle.Action) lifecycle.Outcome {
 	if a.Deadline > 0 {
 		var cancel context.CancelFunc
@@ -34,6 +35,12 @@ func (c *Client) Do(ctx context.Context, a lifecycle.Action) lifecycle.Outcome {
 		c.start(ctx, &out)
 	case lifecycle.Stop:
 		c.stop(ctx, &out)
+	case lifecycle.Recreate:
+		c.recreate(ctx, &out)
+	case lifecycle.Resume:
+		c.resume(ctx, &out)
+	case lifecycle.Follow:
+		c.follow(ctx, &out)
 	default:
 		out.Result, out.Err = lifecycle.Failed, fmt.Sprintf("no such verb: %d", a.Verb)
 	}
@@ -42,8 +49,12 @@ func (c *Client) Do(ctx context.Context, a lifecycle.Action) lifecycle.Outcome {
 
 // look fills in Snapshot and Done, or Failed and why. It changes nothing, so that its result is never Unknown.
 func (c *Client) look(ctx context.Context, out *lifecycle.Outcome) {
+	c.lookAt(ctx, out, out.Action.Incarnation.ID)
+}
+
+func (c *Client) lookAt(ctx context.Context, out *lifecycle.Outcome, ref string) {
 	ctx, s := listen(ctx)
-	inspected, raw, err := c.api.Load().ContainerInspectWithRaw(ctx, out.Action.Incarnation.ID, false)
+	inspected, raw, err := c.api.Load().ContainerInspectWithRaw(ctx, ref, false)
 	if err != nil {
 		c.failed(out, s, c.fail("inspect the container", s, err))
 		out.Missing = s.status == http.StatusNotFound

@@ -17,6 +17,8 @@ import (
 	"github.com/docker/docker/client"
 	"github.com/docker/go-connections/sockets"
 	"github.com/docker/go-connections/tlsconfig"
+
+	"stoker/sidecar/internal/docker/recreate"
 )
 
 // Options say where the engine is, in the words of the Docker CLI's environment.
@@ -26,6 +28,8 @@ type Options struct {
 	CertPath   string // DOCKER_CERT_PATH: folder of ca.pem, cert.pem, key.pem; with TLSVerify and empty it is ~/.docker
 	APIVersion string // DOCKER_API_VERSION: pinned; empty negotiates with each new session
 	UserAgent  string
+	Owner      string            // tells this Stoker's unfinished recreates from another's, also after a restart; empty is "stoker"
+	Self       string            // ID of the container that Stoker runs in: it is never touched
 	Transport  http.RoundTripper // for tests; nil dials Host
 }
 
@@ -37,6 +41,9 @@ type Client struct {
 	scheme string
 	wire   http.RoundTripper
 	api    atomic.Pointer[client.Client]
+	anew   *recreate.Recreator
+	heard  hearsay
+	guests guestBook
 }
 
 // New prepares a client and sends nothing. Its errors are mistakes in the options.
@@ -61,6 +68,8 @@ func New(opts Options) (*Client, error) {
 		return nil, err
 	}
 	c.api.Store(api)
+	c.anew = recreate.New(c.toRecreate, recreate.Options{Owner: opts.Owner, Self: opts.Self})
+	c.guests.turn = make(chan struct{}, 1)
 	return c, nil
 }
 
@@ -83,6 +92,10 @@ func (c *Client) newAPI() (*client.Client, error) {
 	if c.opts.APIVersion != "" {
 		version = client.WithVersion(c.opts.APIVersion)
 	}
+	return c.apiWith(version)
+}
+
+func (c *Client) apiWith(version client.Opt) (*client.Client, error) {
 	agent := c.opts.UserAgent
 	if agent == "" {
 		agent = "stoker"

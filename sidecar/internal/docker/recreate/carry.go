@@ -24,7 +24,7 @@ func (t *transaction) carry(ctx context.Context, files []string) error {
 }
 
 func (t *transaction) carryOne(ctx context.Context, file string) error {
-	from, _, err := t.r.api.CopyFromContainer(ctx, t.oldID, file)
+	from, _, err := t.r.api().CopyFromContainer(ctx, t.oldID, file)
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (t *transaction) carryOne(ctx context.Context, file string) error {
 	read, write := io.Pipe()
 	defer func() { _ = read.Close() }()
 	go func() { _ = write.CloseWithError(rebase(write, from, file)) }() // ends with either side of the copy
-	return t.r.api.CopyToContainer(ctx, t.newID, "/", read, container.CopyToContainerOptions{})
+	return t.r.api().CopyToContainer(ctx, t.newID, "/", read, container.CopyToContainerOptions{})
 }
 
 // rebase writes an archive of one file anew with the whole path in it: the engine makes the folders above it, which the

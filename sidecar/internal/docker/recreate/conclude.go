@@ -30,7 +30,7 @@ func (t *transaction) conclude() {
 			t.why = errLeft
 		}
 	}
-	t.result.Err = t.why
+	t.result.Err, t.result.StoodDown = t.why, t.stood && t.result.Outcome != Done
 	if p.place(p.Old) == aside {
 		t.result.Leftover = p.Old.ID
 	}
@@ -46,7 +46,7 @@ func (t *transaction) outcome(p Picture) Outcome {
 	case p.place(p.New) == atTemp, t.unsure && t.passed: // what nobody answered may be done yet
 		return Unknown
 	case p.taken():
-		t.why = decline("container %s has the name %s now", p.Holder, p.Name)
+		t.why = declineChanged("container %s has the name %s now", p.Holder, p.Name)
 		return Refused
 	case untouched:
 		return Refused

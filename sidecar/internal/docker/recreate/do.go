@@ -28,11 +28,19 @@ func (d Differs) Error() string {
 }
 
 // Declined is a refusal for what was found on the engine.
-type Declined struct{ Why string }
+type Declined struct {
+	Why string
+	// Changed: it is not, or no longer, as it was decided on. Otherwise it will be refused again until somebody sees to it.
+	Changed bool
+}
 
 func (d Declined) Error() string { return d.Why }
 
-func decline(format string, args ...any) error { return Declined{fmt.Sprintf(format, args...)} }
+func decline(format string, args ...any) error { return Declined{Why: fmt.Sprintf(format, args...)} }
+
+func declineChanged(format string, args ...any) error {
+	return Declined{Why: fmt.Sprintf(format, args...), Changed: true}
+}
 
 // transaction is one way from the old container to the new one, or back.
 type transaction struct {
@@ -47,12 +55,17 @@ type transaction struct {
 	names        map[string]string
 
 	back, whole, passed, proven, resumed bool
-	why                                  error
-	unsure                               bool // a call was not answered, and what it did was not seen
-	givenUp                              map[Step]bool
-	tries                                map[Step]int
-	last                                 Picture
-	raws                                 map[string][]byte // by ID, of the last look
+
+	started    bool // the new one, with success
+	stoppedNew bool // so that a stop of it may be the transaction's own
+	stood      bool // someone has stopped the worker: for good
+	again      bool // the leftover of an earlier try was undone before this one
+	why        error
+	unsure     bool // a call was not answered, and what it did was not seen
+	givenUp    map[Step]bool
+	tries      map[Step]int
+	last       Picture
+	raws       map[string][]byte // by ID, of the last look
 }
 
 func (r *Recreator) begin(req Request) *transaction {
@@ -82,8 +95,12 @@ func (r *Recreator) Do(ctx context.Context, req Request) Result {
 		}
 	}
 	t := r.begin(req)
-	t.result.Untouched = left == nil
-	if err := t.make(ctx); err != nil {
+	t.result.Untouched, t.again = left == nil, left != nil
+	err = t.make(ctx)
+	if errors.Is(err, errSucceeded) {
+		return t.result
+	}
+	if err != nil {
 		t.turn(err)
 	}
 	t.whole = t.why == nil
@@ -153,23 +170,42 @@ func (t *transaction) lookAtOld(ctx context.Context) error {
 	if old == nil {
 		return t.lookForMissing(ctx)
 	}
+	t.before, t.oldRaw, t.born = old, raw, t.startedAt(raw)
 	switch {
 	case old.Name != t.req.Name:
-		return decline("container %s is called %s now, not %s", old.ID, old.Name, t.req.Name)
+		return declineChanged("container %s is called %s now, not %s", old.ID, old.Name, t.req.Name)
 	case old.Status == container.StatePaused:
-		return decline("it is paused")
+		return declineChanged("it is paused")
+	case t.stayDown():
+		return errStopped
+	case t.req.Accept != nil:
+		if err := t.req.Accept(raw); err != nil {
+			return declineChanged("%s", err)
+		}
 	}
-	t.before, t.oldRaw, t.born = old, raw, t.startedAt(raw)
 	return nil
 }
 
+// errSucceeded: an earlier transaction made this very container anew, and nobody got to know its end.
+var errSucceeded = errors.New("it was made anew already")
+
+// replaces tells whether a container is the one that a transaction put in the place of the old one.
+func replaces(raw []byte, oldID, name string) bool {
+	labels, _ := labelsOf(raw) // it was read before
+	return labels[markOf] == oldID && labels[markName] == name
+}
+
 func (t *transaction) lookForMissing(ctx context.Context) error {
-	holder, _, err := t.see(ctx, t.req.Name)
+	t.result.Gone = true
+	holder, raw, err := t.see(ctx, t.req.Name)
 	switch {
 	case err != nil:
 		return err
+	case holder != nil && replaces(raw, t.oldID, t.req.Name):
+		t.result.Outcome, t.result.ID, t.result.Inspect = Done, holder.ID, raw
+		return errSucceeded
 	case holder != nil:
-		return decline("container %s has the name %s now: somebody else made the worker anew", holder.ID, t.req.Name)
+		return declineChanged("container %s has the name %s now: somebody else made the worker anew", holder.ID, t.req.Name)
 	case len(t.req.Definition) == 0:
 		return decline("container %s is gone, and nobody remembers how it was made", t.oldID)
 	}
@@ -197,7 +233,7 @@ func (t *transaction) create(ctx context.Context, s spec.Spec) error {
 	t.result.Untouched = false
 	asked, cancel := context.WithTimeout(ctx, t.r.opts.Call)
 	defer cancel()
-	made, err := t.r.api.ContainerCreate(asked, s.Config, s.HostConfig, s.NetworkingConfig, s.Platform, s.Name)
+	made, err := t.r.api().ContainerCreate(asked, s.Config, s.HostConfig, s.NetworkingConfig, s.Platform, s.Name)
 	if err == nil {
 		t.newID = made.ID
 		return nil
@@ -230,7 +266,7 @@ func (t *transaction) create(ctx context.Context, s spec.Spec) error {
 func (t *transaction) connect(ctx context.Context, endpoints []spec.Endpoint) error {
 	for _, e := range endpoints {
 		err := t.bounded(ctx, 0, func(ctx context.Context) error {
-			return t.r.api.NetworkConnect(ctx, e.Network, t.newID, e.Settings)
+			return t.r.api().NetworkConnect(ctx, e.Network, t.newID, e.Settings)
 		})
 		if err == nil {
 			continue
@@ -271,10 +307,12 @@ func (t *transaction) like(raw []byte) error {
 
 // unmade is the result when there is no new container to take away again.
 func (t *transaction) unmade() Result {
-	t.result.Err = t.why
+	t.result.Err, t.result.StoodDown = t.why, t.stood
 	switch {
 	case errors.Is(t.why, errUnderWay):
 		t.result.Outcome = Busy
+	case t.again && isChanged(t.why): // by the undoing
+		t.result.Outcome = Undone
 	case isRefusal(t.why):
 		t.result.Outcome = Refused
 	case t.unsure, t.oldRaw == nil: // nobody knows whether there is an old one
@@ -297,6 +335,11 @@ func isRefusal(err error) bool {
 		declined Declined
 	)
 	return errors.As(err, &refusal) || errors.As(err, &differs) || errors.As(err, &declined)
+}
+
+func isChanged(err error) bool {
+	var declined Declined
+	return errors.As(err, &declined) && declined.Changed
 }
 
 // timed takes a step and notes how long it took.

@@ -50,9 +50,9 @@ func (t *transaction) walk(ctx context.Context) error {
 			continue // the engine may come back
 		}
 		t.last = p
-		step := Next(p)
-		if step == Finished {
-			return nil
+		step, err := t.next(p)
+		if err != nil || step == Finished {
+			return err
 		}
 		if step != Prove && ctx.Err() != nil {
 			return ctx.Err()
@@ -66,9 +66,21 @@ func (t *transaction) walk(ctx context.Context) error {
 	return errEndless
 }
 
+// next is the step that the picture asks for, or why the way must not be taken any further.
+func (t *transaction) next(p Picture) (Step, error) {
+	if err := t.overruled(p); err != nil {
+		return Finished, err
+	}
+	step := Next(p)
+	if step == Start && t.started { // it ended since: whether that may be is for the proof to say
+		step = Prove
+	}
+	return step, nil
+}
+
 // perform sends the one call of a step.
 func (t *transaction) perform(ctx context.Context, step Step, p Picture) error {
-	api := t.r.api
+	api := t.r.api()
 	rename := func(id, name string) error {
 		return t.bounded(ctx, 0, func(ctx context.Context) error { return api.ContainerRename(ctx, id, name) })
 	}
@@ -89,12 +101,15 @@ func (t *transaction) perform(ctx context.Context, step Step, p Picture) error {
 		t.passed = true
 		return rename(p.New.ID, p.Name)
 	case Start:
-		return start(p.New.ID)
+		err := start(p.New.ID)
+		t.started = t.started || err == nil
+		return err
 	case Prove:
 		return t.prove(ctx)
 	case Remove:
 		return remove(p.Old.ID)
 	case StopNew:
+		t.stoppedNew = true
 		return t.stop(ctx, p.New.ID)
 	case Demote:
 		return rename(p.New.ID, p.Name+NewSuffix)
@@ -117,7 +132,7 @@ func (t *transaction) stop(ctx context.Context, id string) error {
 		seconds := int((t.req.Grace + time.Second - 1) / time.Second)
 		options.Timeout = &seconds
 	}
-	return t.bounded(ctx, t.grace(id), func(ctx context.Context) error { return t.r.api.ContainerStop(ctx, id, options) })
+	return t.bounded(ctx, t.grace(id), func(ctx context.Context) error { return t.r.api().ContainerStop(ctx, id, options) })
 }
 
 // grace is how long a stop may take before the engine kills.
@@ -153,43 +168,6 @@ func (t *transaction) await(ctx context.Context) error {
 	}
 	return nil
 }
-
-// prove sees the new container stay up, and compares it with the old one once more. It fails as soon as it ends or is
-// restarted.
-func (t *transaction) prove(ctx context.Context) error {
-	const looks = 4
-	started := ""
-	for i := range looks + 1 {
-		in, raw, err := t.r.inspect(ctx, t.newID)
-		switch {
-		case err != nil:
-			return err
-		case raw == nil:
-			return Unstable{"the new container is gone again"}
-		case status(in.State) != container.StateRunning || in.RestartCount > 0:
-			return Unstable{fmt.Sprintf("the new container does not stay up: it is %s, exit code %d %s", in.State.Status, in.State.ExitCode, in.State.Error)}
-		case started != "" && started != in.State.StartedAt:
-			return Unstable{"the new container was restarted while it had to stay up"}
-		}
-		started = in.State.StartedAt
-		if i == looks {
-			if err := t.like(raw); err != nil {
-				return err
-			}
-			t.proven = true
-			return nil
-		}
-		if !sleep(ctx, t.r.opts.Prove/looks) {
-			return ctx.Err()
-		}
-	}
-	return nil
-}
-
-// Unstable is a new container that did not stay up.
-type Unstable struct{ Why string }
-
-func (u Unstable) Error() string { return u.Why }
 
 // manyTries is how often a step is tried that nothing can replace.
 const manyTries = 5

@@ -216,8 +216,11 @@ func (b *bench) client(w *wire) *client.Client {
 	return c
 }
 
+// on is always the same client.
+func on(c *client.Client) func() API { return func() API { return c } }
+
 func (b *bench) recreator(w *wire, owner string) *Recreator {
-	return New(b.client(w), Options{Owner: owner, Prove: time.Second, Call: 5 * time.Second})
+	return New(on(b.client(w)), Options{Owner: owner, Prove: time.Second, Call: 5 * time.Second})
 }
 
 func (b *bench) request() Request {

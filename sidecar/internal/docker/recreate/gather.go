@@ -45,7 +45,7 @@ func (t *transaction) gather(ctx context.Context) (spec.Input, error) {
 func (r *Recreator) list(ctx context.Context) (list []container.Summary, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.opts.Call)
 	defer cancel()
-	if list, err = r.api.ContainerList(ctx, container.ListOptions{All: true}); err != nil {
+	if list, err = r.api().ContainerList(ctx, container.ListOptions{All: true}); err != nil {
 		return nil, fmt.Errorf("list the containers: %w", err)
 	}
 	return list, nil
@@ -91,9 +91,9 @@ func absent(refs []string, list []container.Summary, names map[string]string) []
 // engine asks after the API version in use has been negotiated, which the first call did. A proxy may forbid the
 // questions; then the answers are unknown, and Build says what that means.
 func (t *transaction) engine(ctx context.Context) (spec.Engine, error) {
-	e := spec.Engine{APIVersion: t.r.api.ClientVersion()}
+	e := spec.Engine{APIVersion: t.r.api().ClientVersion()}
 	err := t.bounded(ctx, 0, func(ctx context.Context) error {
-		info, err := t.r.api.Info(ctx)
+		info, err := t.r.api().Info(ctx)
 		e.Hostname = info.Name
 		return err
 	})
@@ -101,7 +101,7 @@ func (t *transaction) engine(ctx context.Context) (spec.Engine, error) {
 		return e, fmt.Errorf("ask the engine what it is: %w", err)
 	}
 	err = t.bounded(ctx, 0, func(ctx context.Context) error {
-		version, err := t.r.api.ServerVersion(ctx)
+		version, err := t.r.api().ServerVersion(ctx)
 		for _, part := range version.Components {
 			e.Podman = e.Podman || strings.Contains(part.Name, "Podman")
 		}
@@ -119,7 +119,7 @@ func (t *transaction) image(ctx context.Context, id string) (raw json.RawMessage
 		return nil, nil
 	}
 	err = t.bounded(ctx, 0, func(ctx context.Context) error {
-		found, err := t.r.api.ImageInspect(ctx, id)
+		found, err := t.r.api().ImageInspect(ctx, id)
 		if err == nil {
 			raw, err = json.Marshal(found)
 		}
@@ -140,7 +140,7 @@ func (t *transaction) surroundings(ctx context.Context, needs spec.Needs, missin
 	}
 	for _, name := range kept {
 		err := t.bounded(ctx, 0, func(ctx context.Context) error {
-			_, err := t.r.api.VolumeInspect(ctx, name)
+			_, err := t.r.api().VolumeInspect(ctx, name)
 			return err
 		})
 		switch {
@@ -152,7 +152,7 @@ func (t *transaction) surroundings(ctx context.Context, needs spec.Needs, missin
 	}
 	for _, name := range needs.Networks {
 		err := t.bounded(ctx, 0, func(ctx context.Context) error {
-			_, err := t.r.api.NetworkInspect(ctx, name, network.InspectOptions{})
+			_, err := t.r.api().NetworkInspect(ctx, name, network.InspectOptions{})
 			return err
 		})
 		switch {
@@ -192,7 +192,7 @@ func (t *transaction) changes(ctx context.Context) (list []container.FilesystemC
 		return nil, err
 	}
 	err = t.bounded(ctx, 0, func(ctx context.Context) error {
-		list, err = t.r.api.ContainerDiff(ctx, t.oldID)
+		list, err = t.r.api().ContainerDiff(ctx, t.oldID)
 		return err
 	})
 	switch {

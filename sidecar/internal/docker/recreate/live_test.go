@@ -169,7 +169,7 @@ func TestLiveTwoRace(t *testing.T) {
 	var group sync.WaitGroup
 	results := make([]Result, 2)
 	for i := range results {
-		r := New(w.client(t, nil), Options{Owner: fmt.Sprint(i), Prove: 400 * time.Millisecond})
+		r := New(on(w.client(t, nil)), Options{Owner: fmt.Sprint(i), Prove: 400 * time.Millisecond})
 		group.Go(func() { results[i] = r.Do(t.Context(), l.request()) })
 	}
 	group.Wait()

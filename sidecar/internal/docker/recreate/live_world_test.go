@@ -89,7 +89,7 @@ func (w *liveWorld) client(t *testing.T, over *wire) *client.Client {
 }
 
 func (w *liveWorld) recreator(t *testing.T, over *wire) *Recreator {
-	return New(w.client(t, over), Options{Owner: w.prefix, Prove: 400 * time.Millisecond, Call: 20 * time.Second})
+	return New(on(w.client(t, over)), Options{Owner: w.prefix, Prove: 400 * time.Millisecond, Call: 20 * time.Second})
 }
 
 // liveWorker is a worker with static addresses in two networks, a fixed and a random port, and volumes with data in them:
@@ -238,10 +238,10 @@ func (l *liveWorker) requireWell(t *testing.T) (id string) {
 	return in.ID
 }
 
-// onRequest skips what takes minutes: Stoker does not recreate yet, so that a change of Stoker cannot break it.
+// onRequest skips what takes minutes: it is for changes of this package.
 func onRequest(t *testing.T) {
 	t.Helper()
 	if os.Getenv("STOKER_TEST_RECREATE") == "" {
-		t.Skip("not run without STOKER_TEST_RECREATE=1 (make test-recreate): Stoker does not recreate yet, and this takes minutes")
+		t.Skip("not run without STOKER_TEST_RECREATE=1 (make test-recreate): this takes minutes")
 	}
 }

@@ -28,7 +28,7 @@ func (t *transaction) see(ctx context.Context, ref string) (*Seen, []byte, error
 func (r *Recreator) inspect(ctx context.Context, ref string) (container.InspectResponse, []byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.opts.Call)
 	defer cancel()
-	in, raw, err := r.api.ContainerInspectWithRaw(ctx, ref, false)
+	in, raw, err := r.api().ContainerInspectWithRaw(ctx, ref, false)
 	switch {
 	case cerrdefs.IsNotFound(err):
 		return in, nil, nil
@@ -83,15 +83,15 @@ func clock(text string) time.Time {
 var errMeddled = errors.New("somebody else removed or renamed a container of the transaction")
 
 // errChanged is an old container that somebody else started, stopped or renamed before the transaction touched it.
-var errChanged = Declined{"somebody else stopped, started, renamed or removed the container meanwhile"}
+var errChanged = Declined{Why: "somebody else stopped, started, renamed or removed the container meanwhile", Changed: true}
 
-var errStopped = Declined{"somebody stopped the worker meanwhile"}
+var errStopped = Declined{Why: "somebody stopped the worker meanwhile", Changed: true}
 
 // look takes the picture. It asks for the containers by ID, for the names are what the transaction changes.
 func (t *transaction) look(ctx context.Context) (Picture, error) {
 	p := Picture{
 		Name: t.req.Name, Back: t.back, Whole: t.whole, Passed: t.passed, Proven: t.proven, GivenUp: t.givenUp,
-		StayDown: t.req.StayDown != nil && t.req.StayDown(),
+		StayDown: t.stayDown(),
 	}
 	t.raws = map[string][]byte{}
 	var err error
@@ -114,12 +114,6 @@ func (t *transaction) look(ctx context.Context) (Picture, error) {
 		if holder != nil {
 			p.Holder = holder.ID
 		}
-	}
-	if t.before != nil && !t.passed && !t.back && t.changed(p) {
-		return p, errChanged
-	}
-	if p.StayDown && !t.back && !t.proven && !t.resumed {
-		return p, errStopped
 	}
 	return p, nil
 }

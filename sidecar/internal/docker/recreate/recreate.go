@@ -101,8 +101,12 @@ type Request struct {
 	// names.
 	Names map[string]string
 	// StayDown is asked again and again: someone has stopped the worker since the transaction was decided on. Then it is
-	// taken back, and nothing is started. Nil is no.
-	StayDown func() bool
+	// taken back, and nothing is started. A stop of a container for which own holds may be the transaction's: it counts for
+	// nothing. Nil is no.
+	StayDown func(own func(id string) bool) bool
+	// Accept says what speaks against the old container as the first look finds it, or nothing. It is asked before
+	// anything is made; what it says is a refusal. Nil accepts every one.
+	Accept func(inspect []byte) error
 }
 
 // Outcome says how things stand after a transaction.
@@ -139,8 +143,12 @@ type Result struct {
 	Err     error  // why it is not Done, or why there is a Leftover; a spec.Refusal or Differs among others
 	Notes   []spec.Note
 	Steps   []Timed
+	// Gone: there was no old container at the first look.
+	Gone bool
 	// Untouched: nothing was sent that changes anything.
 	Untouched bool
+	// StoodDown: someone has stopped the worker meanwhile, so that it was taken back and left down.
+	StoodDown bool
 	// Leftover is the old container, under its aside name, where it could not be removed; Resume tries again.
 	Leftover string
 }
@@ -154,15 +162,16 @@ type Timed struct {
 
 // Recreator makes containers anew. It is safe for concurrent use, and does one transaction at a time for each name.
 type Recreator struct {
-	api  API
+	api  func() API
 	opts Options
 
 	mu   sync.Mutex
 	busy map[string]bool
 }
 
-// New prepares a Recreator and asks nothing. The API must speak a version below 1.52 (see package spec).
-func New(api API, opts Options) *Recreator {
+// New prepares a Recreator and asks nothing. Each call goes to the API of the moment, for an engine may come back from an
+// upgrade in the middle with another version; it must be below 1.52 (see package spec).
+func New(api func() API, opts Options) *Recreator {
 	fill(&opts.Prove, 2*time.Second)
 	fill(&opts.Call, 30*time.Second)
 	fill(&opts.Undo, time.Minute)

@@ -24,7 +24,7 @@ func (r *Recreator) Resume(ctx context.Context, req Request) Result {
 		t, err := r.leftover(ctx, req)
 		switch {
 		case err != nil:
-			return Result{Name: req.Name, OldID: req.OldID, Outcome: Unknown, Err: err}
+			return Result{Name: req.Name, OldID: req.OldID, Outcome: Unknown, Err: err, Untouched: result.Outcome == Nothing}
 		case t == nil:
 			return result
 		}
@@ -46,7 +46,7 @@ func (r *Recreator) Sweep(ctx context.Context, stayDown func(name string) bool) 
 	for _, name := range unfinished(list) {
 		req := Request{Name: name, Grace: -1}
 		if stayDown != nil {
-			req.StayDown = func() bool { return stayDown(name) }
+			req.StayDown = func(func(string) bool) bool { return stayDown(name) }
 		}
 		results = append(results, r.Resume(ctx, req))
 	}
@@ -136,6 +136,7 @@ func (r *Recreator) adopt(ctx context.Context, req Request, made container.Inspe
 
 // finish goes on or back with a transaction that was found.
 func (t *transaction) finish(ctx context.Context) Result {
+	t.result.Untouched = true
 	if t.why != nil {
 		t.result.Outcome, t.result.Err = Busy, t.why
 		return t.result
@@ -149,6 +150,7 @@ func (t *transaction) finish(ctx context.Context) Result {
 		t.result.Outcome, t.result.Err = Unknown, err
 		return t.result
 	}
+	t.result.Untouched = false
 	t.back = TurnsBack(p, t.r.opts.Prove)
 	t.drive(ctx)
 	return t.result

@@ -203,9 +203,10 @@ func TestStayDown(t *testing.T) {
 		stopped := false
 		w := &wire{spoil: at(http.MethodPost, "/start", func() { b.world(func(w *enginetest.World) { w.TakePort(4000) }); stopped = true })}
 		req := b.request()
-		req.StayDown = func() bool { return stopped }
+		req.StayDown = func(func(string) bool) bool { return stopped }
 		result := b.recreator(w, "a").Do(t.Context(), req)
 		require.Equal(t, Undone, result.Outcome)
+		require.True(t, result.StoodDown)
 		require.Len(t, b.lives(), 1)
 		require.Equal(t, lifecycle.StatusExited, b.status())
 	})

@@ -42,7 +42,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	if os.Getenv("STOKER_TEST_RECREATE") == "" {
-		t.Skip("not run without STOKER_TEST_RECREATE=1 (make test-recreate): Stoker does not recreate yet, and this takes half a minute")
+		t.Skip("not run without STOKER_TEST_RECREATE=1 (make test-recreate): this takes half a minute")
 	}
 	takeTurns(t)
 	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())

@@ -1,0 +1,59 @@
+// Command talk is the container of the live tests. "talk PORT DELAY" answers whoever connects to the port, none with 0, and
+// ends so long after SIGTERM. "talk dial ADDRESS" succeeds if somebody answers there.
+package main
+
+import (
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	if len(os.Args) != 3 {
+		os.Exit(2)
+	}
+	if os.Args[1] == "dial" {
+		dial(os.Args[2])
+		return
+	}
+	end := make(chan os.Signal, 1)
+	signal.Notify(end, syscall.SIGTERM)
+	delay, err := time.ParseDuration(os.Args[2])
+	if err != nil {
+		panic(err)
+	}
+	if port := os.Args[1]; port != "0" {
+		go answer(port)
+	}
+	<-end
+	time.Sleep(delay)
+}
+
+func answer(port string) {
+	listener, err := net.Listen("tcp", ":"+port)
+	if err != nil {
+		panic(err)
+	}
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			panic(err)
+		}
+		_, _ = conn.Write([]byte("here"))
+		_ = conn.Close()
+	}
+}
+
+func dial(address string) {
+	conn, err := net.DialTimeout("tcp", address, time.Second)
+	if err != nil {
+		os.Exit(1)
+	}
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	var said [4]byte
+	if n, err := conn.Read(said[:]); err != nil || string(said[:n]) != "here" {
+		os.Exit(1)
+	}
+}
