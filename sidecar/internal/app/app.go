@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -73,8 +74,17 @@ func dockerOptions(opts Options) docker.Options {
 	d := opts.Config.Docker
 	return docker.Options{
 		Host: d.Host, TLSVerify: d.TLSVerify, CertPath: d.CertPath, APIVersion: d.APIVersion,
-		UserAgent: "stoker/" + opts.Version,
+		UserAgent: "stoker/" + opts.Version, Self: docker.SelfID(), Owner: owner(opts.Config.Rules.Scope),
 	}
+}
+
+// owner tells this Stoker's transactions from another one's on the same engine, the same after a restart.
+func owner(scope string) string {
+	if id := docker.SelfID(); id != "" {
+		return id
+	}
+	host, _ := os.Hostname() // without one it is the scope that tells
+	return host + "/" + scope
 }
 
 func (a *App) openJournal() {

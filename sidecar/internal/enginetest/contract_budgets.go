@@ -48,7 +48,7 @@ func (s *stage) gaps(w Worker) []time.Duration {
 func crashLoop(s *stage) {
 	const first, most, starts = 300 * time.Millisecond, 1200 * time.Millisecond, 6
 	s.hire()
-	w := s.run(loop("backoff-initial", first.String(), "backoff-max", most.String()))
+	w := s.run(loop("backoff-initial", first.String(), "backoff-max", most.String(), "recreate-after", "0"))
 	s.await("six starts", func() bool { return s.starts(w) >= starts })
 	p := policy.Default()
 	p.BackoffInitial, p.BackoffMax = first, most

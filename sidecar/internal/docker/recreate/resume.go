@@ -3,6 +3,7 @@ package recreate
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -128,10 +129,22 @@ func (r *Recreator) adopt(ctx context.Context, req Request, made container.Inspe
 	if t.oldRaw = raw; raw == nil && len(req.Definition) > 0 {
 		t.oldRaw = req.Definition
 	}
-	if labels[markBy] != r.opts.Owner && time.Since(clock(made.Created)) < r.opts.Lease {
-		t.why = fmt.Errorf("by %s since %s: %w", labels[markBy], made.Created, errUnderWay)
+	if by := labels[markBy]; by != r.opts.Owner && time.Since(clock(made.Created)) < r.opts.Lease && !r.ended(ctx, by) {
+		t.why = fmt.Errorf("by %s since %s: %w", by, made.Created, errUnderWay)
 	}
 	return t, nil
+}
+
+var containerID = regexp.MustCompile("^[0-9a-f]{64}$")
+
+// ended tells whether the owner of a transaction was a container of this engine that does not run any more, so that nobody
+// will go on with it: a Stoker that docker compose has replaced since.
+func (r *Recreator) ended(ctx context.Context, owner string) bool {
+	if !containerID.MatchString(owner) {
+		return false
+	}
+	in, raw, err := r.inspect(ctx, owner)
+	return err == nil && (raw == nil || !in.State.Running)
 }
 
 // finish goes on or back with a transaction that was found.

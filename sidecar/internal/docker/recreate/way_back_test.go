@@ -329,6 +329,22 @@ func TestAnotherOwner(t *testing.T) {
 	})
 }
 
+// An owner that was a container and is gone will not come back: nobody waits ten minutes for it.
+func TestAnotherOwnerThatIsGone(t *testing.T) {
+	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
+		w := &wire{spoil: func(_ int, r *http.Request) fault {
+			if strings.HasSuffix(r.URL.Path, "/stop") {
+				return killAfter
+			}
+			return noFault
+		}}
+		gone := strings.Repeat("0123456789abcdef", 4)
+		b.attempt(b.recreator(w, gone), func(r *Recreator) Result { return r.Do(t.Context(), b.request()) })
+		require.Equal(t, Undone, b.recreator(nil, "b").Resume(t.Context(), b.request()).Outcome)
+		require.Equal(t, b.oldID, b.running())
+	})
+}
+
 // Names of what was made anew: the labels lead from the old ID to the name.
 func TestNamesOf(t *testing.T) {
 	list := []container.Summary{
