@@ -85,6 +85,9 @@ func accept(a lifecycle.Action, inspect []byte) error {
 	if s.Status.Down() {
 		s.Status, a.OnlyIfUnhealthy = lifecycle.StatusRunning, false // a down one may be made anew as well
 	}
+	if a.Incarnation.StartedAt.IsZero() { // decided by a Stoker of which nothing is remembered
+		a.Incarnation.StartedAt = s.StartedAt
+	}
 	if why := refusal(a, s); why != "" {
 		return errors.New(why)
 	}

@@ -39,6 +39,8 @@ type Record struct {
 type Truth struct {
 	lifecycle.Snapshot
 	Sickness Sickness // of its process now
+	Parents  []string // containers whose namespaces it lives in
+	Unfit    string   // why it cannot be made anew; empty when it can
 	Wanted   bool     // an operator started it last, and neither stopped nor removed it since
 	Gone     bool
 	Lives    []Life
@@ -94,7 +96,7 @@ func (w *World) TruthByID(id string) (Truth, bool) {
 }
 
 func (c *container) truth() Truth {
-	t := Truth{Snapshot: c.Snapshot(), Wanted: c.wanted, Gone: c.gone, Lives: append([]Life(nil), c.lives...)}
+	t := Truth{Snapshot: c.Snapshot(), Wanted: *c.wanted, Unfit: c.Spec.Unfit, Parents: c.Spec.parents(), Gone: c.gone, Lives: append([]Life(nil), c.lives...)}
 	if c.process != nil {
 		t.Sickness = c.process.sickness(c.w.now)
 	}

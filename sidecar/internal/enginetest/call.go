@@ -243,10 +243,10 @@ func (c *call) heed(target *container) {
 	}
 	switch c.req.Op {
 	case OpStop, OpRemove:
-		target.wanted = false
+		*target.wanted = false
 	case OpKill:
 		if target.Running && meansStop(c.req.signal(), target.stopSignal()) {
-			target.wanted = false
+			*target.wanted = false
 		}
 	}
 }

@@ -33,7 +33,7 @@ func CheckIncarnation(w *World) []string {
 	events := w.eventsByID()
 	for _, r := range w.byStoker() {
 		decided := r.Action.Incarnation
-		if decided.ID == "" || decided.ID == r.Incarnation.ID && decided.StartedAt.Equal(r.Incarnation.StartedAt) {
+		if !w.decidedOn(r) || decided.ID == "" || decided.ID == r.Incarnation.ID && decided.StartedAt.Equal(r.Incarnation.StartedAt) {
 			continue
 		}
 		if heard(events, r, func(e *Event) bool { return e.Action == "start" && !e.At.Before(r.Incarnation.StartedAt) }) {
@@ -43,11 +43,11 @@ func CheckIncarnation(w *World) []string {
 	return wrong
 }
 
-// CheckOnlyWorkers is I3: Stoker changes nothing but workers.
+// CheckOnlyWorkers is I3: Stoker changes nothing but workers, and what lives in their namespaces.
 func CheckOnlyWorkers(w *World, isWorker func(labels map[string]string) bool) []string {
 	var wrong []string
 	for _, r := range w.byStoker() {
-		if !isWorker(r.Labels) {
+		if !isWorker(r.Labels) && !w.dependent(r) {
 			wrong = append(wrong, fmt.Sprintf("I3: %s is on a container that is not a worker", r))
 		}
 	}
@@ -63,7 +63,7 @@ func CheckOperatorObeyed(w *World) []string {
 		if r.Op != OpStart && r.Op != OpRestart || !r.Effect {
 			continue
 		}
-		if stop := stopInForce(events, r); stop != nil {
+		if stop := stopInForce(w.history(events, r.Incarnation.ID), r); stop != nil {
 			wrong = append(wrong, fmt.Sprintf("I4: %s undoes the operator's %s of %s", r, stop.short(), stamp(stop.TrueAt)))
 		}
 	}
@@ -71,14 +71,14 @@ func CheckOperatorObeyed(w *World) []string {
 }
 
 // stopInForce is the operator's stop that held for a request's container, and that Stoker knew of.
-func stopInForce(events map[string][]*Event, r *Record) *Event {
+func stopInForce(events []*Event, r *Record) *Event {
 	var stop *Event
-	for _, e := range events[r.Incarnation.ID] {
+	for _, e := range events {
 		if e.TrueAt.After(r.Arrived) {
 			break
 		}
 		switch {
-		case e.Action == "start" && e.By != ByStoker:
+		case e.Action == "start" && e.By != ByStoker, e.Action == "destroy" && cameBack(events, e):
 			stop = nil
 		case e.By != ByOperator || !meansStopEvent(e):
 		case !e.SeenAt.IsZero() && !e.SeenAt.After(r.Sent) && stop == nil:
@@ -115,11 +115,12 @@ func CheckBudget(w *World, name string, limit int, stable time.Duration) []strin
 	var wrong []string
 	attempts := 0
 	var since time.Time
-	for _, r := range w.byStoker() {
-		if r.Key != name || r.Op != OpStart {
-			continue
+	for _, r := range w.attempts(name) {
+		id := r.Incarnation.ID
+		if id == "" { // it is the create of the next one
+			id = r.Action.Incarnation.ID
 		}
-		if w.settled(r.Incarnation.ID, since, r.Sent, stable) {
+		if w.settled(id, since, r.Sent, stable) {
 			attempts = 0
 		}
 		since = r.Sent
@@ -135,8 +136,9 @@ func CheckBudget(w *World, name string, limit int, stable time.Duration) []strin
 
 // settled tells whether a container had between two times a life long enough, or one that an operator started.
 func (w *World) settled(id string, from, to time.Time, stable time.Duration) bool {
+	ids := w.lineage(id)
 	for _, c := range slices.Concat(w.graves, w.containers) {
-		if c.ID != id {
+		if !slices.Contains(ids, c.ID) {
 			continue
 		}
 		for _, l := range c.lives {

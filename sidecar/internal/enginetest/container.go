@@ -40,7 +40,7 @@ type container struct {
 	w       *World
 	process *process // the last one; nil before the first start
 	lives   []Life
-	wanted  bool
+	wanted  *bool // shared with the container that it replaces
 	gone    bool
 
 	busy    bool // the engine holds the container's lock

@@ -41,7 +41,7 @@ type scenario struct {
 func Contract(t *testing.T, host func(testing.TB) Host, crew Crew) {
 	onReal := host(t).Real()
 	for _, c := range slices.Concat(
-		endings(), operators(), policies(), budgets(), selections(), deaths(), outages(),
+		endings(), operators(), policies(), budgets(), selections(), deaths(), outages(), anew(),
 	) {
 		if c.fake && onReal {
 			continue

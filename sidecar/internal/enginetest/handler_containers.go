@@ -129,6 +129,7 @@ func (b createBody) spec(name string) Spec {
 			Interval: check.Interval, Timeout: check.Timeout, Retries: check.Retries, StartPeriod: check.StartPeriod,
 		}
 	}
+	spec.shares(b.HostConfig)
 	spec.HostPort = firstPort(b.HostConfig.PortBindings)
 	spec.Behaviour, spec.Lives = behaviourOf(b.Env)
 	spec.Body = &Body{Config: &b.Config, Host: &b.HostConfig, Networks: b.NetworkingConfig.EndpointsConfig}

@@ -73,10 +73,11 @@ type WorkerSpec struct {
 	RestartPolicy lifecycle.RestartPolicy
 	AutoRemove    bool
 	StopTimeout   time.Duration
-	Health        bool  // probed every second, unhealthy after two failures
-	Memory        int64 // bytes; 0 is no limit
-	HostPort      int   // on 127.0.0.1
-	Breakable     bool  // BreakStarts works on it
+	Health        bool   // probed every second, unhealthy after two failures
+	Memory        int64  // bytes; 0 is no limit
+	HostPort      int    // on 127.0.0.1
+	Breakable     bool   // BreakStarts works on it
+	Inside        string // full name of the container whose network it lives in
 	RunFor        time.Duration
 	ExitCode      int // after RunFor
 	IgnoreTerm    bool

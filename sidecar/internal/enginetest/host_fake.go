@@ -57,6 +57,9 @@ func (f *fakeHost) spec(spec WorkerSpec, name string) Spec {
 		AutoRemove: spec.AutoRemove, StopTimeout: spec.StopTimeout, HostPort: spec.HostPort,
 		Behaviour: Behaviour{RunFor: spec.RunFor, ExitCode: spec.ExitCode, IgnoreTerm: spec.IgnoreTerm},
 	}
+	if spec.Inside != "" {
+		made.NetworkMode = "container:" + spec.Inside
+	}
 	if spec.Health {
 		// Twenty times as fast as a real one, for the order of things is what matters here.
 		made.Health = &Healthcheck{Interval: hostProbeInterval / 20, Timeout: hostProbeTimeout / 20, Retries: hostProbeRetries}

@@ -176,6 +176,9 @@ func (r *realHost) hostConfig(spec WorkerSpec, name string) *api.HostConfig {
 	if spec.HostPort != 0 {
 		config.PortBindings = nat.PortMap{"80/tcp": {{HostIP: "127.0.0.1", HostPort: decimal(spec.HostPort)}}}
 	}
+	if spec.Inside != "" {
+		config.NetworkMode = api.NetworkMode("container:" + spec.Inside)
+	}
 	if spec.Breakable {
 		r.binds[name] = r.t.TempDir()
 		config.Mounts = []mount.Mount{{Type: mount.TypeBind, Source: r.binds[name], Target: "/breakable"}}

@@ -25,7 +25,7 @@ func inspection(d Details) api.InspectResponse {
 		},
 		Mounts:          []api.MountPoint{},
 		Config:          config(d),
-		NetworkSettings: &api.NetworkSettings{Networks: bridged()},
+		NetworkSettings: &api.NetworkSettings{Networks: attached(d)},
 	}
 	if d.Spec.Body != nil {
 		d.Spec.Body.show(&in, d)
@@ -33,7 +33,11 @@ func inspection(d Details) api.InspectResponse {
 	return in
 }
 
-func bridged() map[string]*network.EndpointSettings {
+// attached is the default network, unless another container's is shared.
+func attached(d Details) map[string]*network.EndpointSettings {
+	if strings.HasPrefix(d.Spec.NetworkMode, containerMode) {
+		return map[string]*network.EndpointSettings{}
+	}
 	return map[string]*network.EndpointSettings{"bridge": {NetworkID: longID(1)}}
 }
 
@@ -66,6 +70,9 @@ func hostConfig(d Details) *api.HostConfig {
 		},
 		Resources: api.Resources{NanoCPUs: nanoCPUs(d.Spec.CPUs)},
 	}
+	overwrite(&h.NetworkMode, d.Spec.NetworkMode)
+	overwrite(&h.PidMode, d.Spec.PidMode)
+	overwrite(&h.IpcMode, d.Spec.IpcMode)
 	if d.Spec.HostPort != 0 {
 		h.PortBindings = nat.PortMap{"80/tcp": {{HostPort: decimal(d.Spec.HostPort)}}}
 	}
@@ -98,10 +105,21 @@ func summary(d Details, now time.Time) api.Summary {
 		ID: d.ID, Names: []string{"/" + d.Name}, Image: d.Spec.Image, ImageID: imageID(d.Spec.Image), Command: "/worker run",
 		Created: d.Created.Unix(), Ports: []api.Port{}, Labels: d.Spec.Labels, State: string(d.Status()),
 		Status: statusText(d, now), Mounts: []api.MountPoint{},
-		NetworkSettings: &api.NetworkSettingsSummary{Networks: bridged()},
+		NetworkSettings: &api.NetworkSettingsSummary{Networks: attached(d)},
 	}
-	s.HostConfig.NetworkMode = "default"
+	s.HostConfig.NetworkMode = networkMode(d)
 	return s
+}
+
+// networkMode as a list tells it.
+func networkMode(d Details) string {
+	switch b := d.Spec.Body; {
+	case d.Spec.NetworkMode != "":
+		return d.Spec.NetworkMode
+	case b != nil && b.Host.NetworkMode != "":
+		return string(b.Host.NetworkMode)
+	}
+	return "default"
 }
 
 // statusText is the status in words, as in docker ps. A client reads the health in it.

@@ -18,21 +18,37 @@ type job struct {
 	limit  *due
 }
 
-// Do begins an action. Its outcome comes out later, at its deadline at the latest.
+// Do begins an action. Its outcome comes out later, at its deadline or, for a transaction on its way back, soon after it.
 func (s *Sim) Do(a lifecycle.Action) {
-	j := &job{s: s, action: a}
 	s.jobs++
+	switch a.Verb {
+	case lifecycle.Look:
+		j := s.job(a)
+		j.look(j.finish)
+	case lifecycle.Start:
+		s.job(a).change(Request{Op: OpStart})
+	case lifecycle.Stop:
+		j := s.job(a)
+		j.look(j.judge)
+	case lifecycle.Recreate:
+		s.errand(a, (*errand).recreate)
+	case lifecycle.Resume:
+		s.errand(a, (*errand).resumePair)
+	case lifecycle.Follow:
+		s.errand(a, (*errand).follow)
+	case lifecycle.Sample:
+		s.errand(a, (*errand).sample)
+	case lifecycle.Update:
+		s.errand(a, (*errand).update)
+	}
+}
+
+func (s *Sim) job(a lifecycle.Action) *job {
+	j := &job{s: s, action: a}
 	if a.Deadline > 0 {
 		j.limit = s.w.after(a.Deadline, j.giveUp)
 	}
-	switch a.Verb {
-	case lifecycle.Look:
-		j.look(j.finish)
-	case lifecycle.Start:
-		j.change(Request{Op: OpStart})
-	case lifecycle.Stop:
-		j.look(j.judge)
-	}
+	return j
 }
 
 // Busy is how many actions have no outcome yet.

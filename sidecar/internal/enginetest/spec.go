@@ -31,6 +31,10 @@ type Spec struct {
 	StopSignal    syscall.Signal // 0 is the engine's TERM
 	StopTimeout   time.Duration  // whole seconds; 0 is the engine's 10 s
 	HostPort      int            // published; 0 is none
+	NetworkMode   string         // "container:" and a name or ID, else empty
+	PidMode       string         // the same
+	IpcMode       string         // the same
+	Unfit         string         // why it cannot be made anew faithfully; empty when it can
 	Health        *Healthcheck   // nil is none
 	Behaviour     Behaviour
 	Lives         []Behaviour // of the first lives, before Behaviour holds

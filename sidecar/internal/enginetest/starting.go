@@ -32,7 +32,7 @@ func (w *World) start(c *container, by Actor, done func(*Error)) {
 		}
 		w.bringUp(c, by, true, func(err *Error) {
 			if err == nil && by == ByOperator {
-				c.wanted = true
+				*c.wanted = true
 			}
 			c.release()
 			done(err)
@@ -98,6 +98,9 @@ func (w *World) startProblem(c *container) *Error {
 	if c.broken != "" {
 		return refuse(http.StatusInternalServerError, "%s", c.broken)
 	}
+	if err := w.namespaceProblem(c); err != nil {
+		return err
+	}
 	if err := w.networkProblem(c); err != nil {
 		return err
 	}
@@ -152,12 +155,35 @@ func (w *World) add(spec Spec) *container {
 	w.made++
 	spec = spec.filled()
 	spec.Body = spec.Body.clone()
-	c := &container{w: w}
+	c := &container{w: w, wanted: new(bool)}
+	w.inherit(c, spec.Labels)
 	c.Details = Details{ID: longID(w.config.Seed ^ scramble(w.made)), Name: spec.Name, Spec: spec, Created: w.EngineNow()}
+	w.bindNamespaces(c)
 	w.furnish(c)
 	c.Health = lifecycle.HealthNone // with a health check too: the engine has none to show before the first start
 	w.containers = append(w.containers, c)
 	return c
+}
+
+// inherit makes a container that replaces another one the same worker to the world: what operators want of the one they want
+// of the other, and what keeps the one from starting keeps the other. Of one that is gone somebody wants it back.
+func (w *World) inherit(c *container, labels map[string]string) {
+	of := labels[lifecycle.MarkOf]
+	if of == "" {
+		return
+	}
+	for _, old := range w.containers {
+		if old.ID == of {
+			c.wanted, c.broken = old.wanted, old.broken
+			return
+		}
+	}
+	for _, old := range w.graves {
+		if old.ID == of {
+			c.broken = old.broken
+			*c.wanted = true
+		}
+	}
 }
 
 func (w *World) named(name string) *container {

@@ -93,7 +93,7 @@ func (w *World) sendSignal(c *container, sig syscall.Signal, by Actor) {
 		c.cancelPolicy()
 		if waiting {
 			if by == ByOperator {
-				c.wanted = false // whatever the signal, that is what it does
+				*c.wanted = false // whatever the signal, that is what it does
 			}
 			return
 		}
@@ -117,7 +117,7 @@ func (w *World) kill(c *container, sig syscall.Signal, by Actor, done func(*Erro
 			return
 		}
 		if by == ByOperator && meansStop(sig, c.stopSignal()) {
-			c.wanted = false // also when it was not running yet when the request came
+			*c.wanted = false // also when it was not running yet when the request came
 		}
 		w.sendSignal(c, sig, by)
 		c.release()

@@ -26,6 +26,7 @@ type house struct {
 	flying   map[lifecycle.Verb]int
 	most     map[lifecycle.Verb]int    // at once, ever
 	acting   map[string]lifecycle.Verb // by container
+	forgot   bool                      // the journal was lost
 	stepped  bool                      // the engine's clock was
 	lagged   bool                      // its events did
 	wrong    []string
@@ -61,8 +62,12 @@ func (h *house) hire() {
 	if read.EventAt.IsZero() {
 		read.EventAt = h.w.EngineNow() // the watch without a bookmark asks for all there is
 	}
-	h.sim = enginetest.NewSim(h.w, enginetest.SimConfig{Bookmark: read, Select: isWorker})
+	h.sim = enginetest.NewSim(h.w, enginetest.SimConfig{Bookmark: read, Select: h.keep})
 	h.apply(h.f.Tick(h.w.Now()))
+}
+
+func (h *house) keep(labels map[string]string) bool {
+	return h.set.Keep(lifecycle.Observation{Labels: labels})
 }
 
 // fire kills the Stoker there is.
@@ -88,17 +93,29 @@ func (h *house) apply(t fleet.Turn) {
 	for _, n := range t.Notes {
 		h.log = append(h.log, fmt.Sprintf("%s note %s %s %s%s%s", h.stamp(), n.Key, n.Kind, n.Fault, n.Reason, n.Detail))
 	}
+	for _, word := range t.Words {
+		h.log = append(h.log, fmt.Sprintf("%s word %d %.8s", h.stamp(), word.Action, word.ID))
+		h.sim.Stopped(word.Action, word.ID)
+	}
 	for _, a := range t.Do {
-		if other, ok := h.acting[a.Incarnation.ID]; ok {
+		if other, ok := h.acting[a.Incarnation.ID]; ok && ofOne(a) {
 			h.wrong = append(h.wrong, fmt.Sprintf("I1: %s %s of %s during its %s", h.stamp(), a.Verb, a.Key, other))
 		}
-		h.acting[a.Incarnation.ID] = a.Verb
+		if ofOne(a) {
+			h.acting[a.Incarnation.ID] = a.Verb
+		}
 		h.flying[a.Verb]++
 		h.most[a.Verb] = max(h.most[a.Verb], h.flying[a.Verb])
 		h.log = append(h.log, fmt.Sprintf("%s do %s %s", h.stamp(), a.Verb, a.Key))
 		h.sim.Do(a)
 	}
 	h.wake = t.Wake
+}
+
+// ofOne tells whether an action is one on one incarnation. Of two Follows each has other parents, and what a Resume is about
+// no machine acts on.
+func ofOne(a lifecycle.Action) bool {
+	return a.Verb != lifecycle.Follow && a.Verb != lifecycle.Resume && a.Verb != lifecycle.Sample
 }
 
 // live lets time pass.
@@ -122,7 +139,9 @@ func (h *house) live(d time.Duration) {
 			h.apply(h.f.Observe(now, *out.Observation))
 		default:
 			h.flying[out.Outcome.Action.Verb]--
-			delete(h.acting, out.Outcome.Action.Incarnation.ID)
+			if ofOne(out.Outcome.Action) {
+				delete(h.acting, out.Outcome.Action.Incarnation.ID)
+			}
 			h.log = append(h.log, fmt.Sprintf("%s %s %s %s %s", h.stamp(), out.Outcome.Action.Verb, out.Outcome.Action.Key, out.Outcome.Result, found(out.Outcome)))
 			h.apply(h.f.Finish(now, *out.Outcome))
 		}

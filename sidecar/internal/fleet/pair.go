@@ -157,6 +157,10 @@ func (f *Fleet) findOrphans(now time.Time) {
 		if known || !h.unfinished(name, f.asides) {
 			continue
 		}
+		if m != nil && m.key() == name && !m.asks {
+			f.step(now, m, lifecycle.Interrupted{}) // it goes on with it
+			continue
+		}
 		f.orphans[name] = &orphan{of: h.of, due: now}
 	}
 	maps.DeleteFunc(f.orphans, func(name lifecycle.Key, o *orphan) bool {

@@ -25,6 +25,7 @@ func TestInvariants(t *testing.T) {
 		}
 		h.w.Operator().Run(enginetest.Spec{Name: "stranger"})
 		h.live(time.Second)
+		names = append(names, h.guests(t)...)
 		h.hire()
 		h.live(2 * time.Second)
 		for range rapid.IntRange(1, 12).Draw(t, "deeds") {
@@ -33,6 +34,7 @@ func TestInvariants(t *testing.T) {
 		}
 		h.settleDown()
 		wrong := append(h.check(), enginetest.CheckRunning(h.w, h.wanted)...)
+		wrong = append(wrong, h.checkWhole()...)
 		if len(wrong) > 0 {
 			t.Fatalf("%s\n%s", strings.Join(wrong, "\n"), strings.Join(h.log, "\n"))
 		}
@@ -48,7 +50,9 @@ func (h *house) check() []string {
 		})...)
 	}
 	wrong = append(wrong, enginetest.CheckOnlyWorkers(h.w, isWorker)...)
-	wrong = append(wrong, enginetest.CheckOperatorObeyed(h.w)...)
+	if !h.forgot {
+		wrong = append(wrong, enginetest.CheckOperatorObeyed(h.w)...)
+	}
 	if h.most[lifecycle.Start] > h.set.Parallel {
 		wrong = append(wrong, "more starts at once than allowed")
 	}
@@ -59,21 +63,23 @@ func (h *house) check() []string {
 // counts, not theirs.
 func (h *house) wanted(truth enginetest.Truth) bool {
 	wanted, signalled, finished := false, false, false
-	for _, e := range h.w.Events() {
-		if e.ID == truth.ID && e.Action == "die" {
+	for _, e := range h.w.History(truth.ID) {
+		if e.Action == "die" {
 			finished = e.ExitCode == 0 && e.By == enginetest.ByItself
 		}
-		operator := e.ID == truth.ID && e.By == enginetest.ByOperator
+		operator := e.By == enginetest.ByOperator
 		switch {
-		case e.ID == truth.ID && e.Action == "start":
+		case e.Action == "start":
 			wanted, signalled = true, false
 		case operator && e.Action == "kill":
 			signalled = signalled || e.Signal != int(syscall.SIGHUP)
-		case operator && e.Action == "stop", e.ID == truth.ID && e.Action == "die" && signalled:
+		case operator && e.Action == "stop", e.Action == "die" && signalled:
 			wanted = false
 		}
 	}
 	switch held := h.held(truth.Key); {
+	case h.homeless(truth):
+		return false
 	case held == lifecycle.HeldEndUnseen:
 		return false // rule 8: started, and ended as if stopped, all while no Stoker was there
 	case held == lifecycle.HeldFinished && finished:
@@ -111,6 +117,7 @@ func drawSpec(t *rapid.T, name string) enginetest.Spec {
 		}
 	}
 	s.StopTimeout = time.Duration(rapid.SampledFrom([]int{0, 1, 3}).Draw(t, "grace")) * time.Second
+	drawAnew(t, &s)
 	s.Behaviour.IgnoreTerm = rapid.Bool().Draw(t, "stubborn")
 	return s
 }
@@ -140,7 +147,7 @@ type deedKind struct {
 }
 
 func deeds() []deedKind {
-	return append(operatorDeeds(), append(workerDeeds(), worldDeeds()...)...)
+	return append(append(operatorDeeds(), append(workerDeeds(), worldDeeds()...)...), anewDeeds()...)
 }
 
 func operatorDeeds() []deedKind {

@@ -16,6 +16,9 @@ func (s Settings) Keep(o lifecycle.Observation) bool {
 	if o.ID == s.Self && s.Self != "" {
 		return false
 	}
+	if _, _, ok := lifecycle.Heir(o.Labels); ok {
+		return true // also one that lives in a worker's namespaces: it may be half of a transaction that was cut short
+	}
 	v := s.Rules.Read(policy.Candidate{Labels: o.Labels}).Verdict
 	return v.Take || v.Undecided
 }

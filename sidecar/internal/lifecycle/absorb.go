@@ -70,7 +70,8 @@ func (m *Machine) learn(s Snapshot) {
 	}
 	m.mem.Labels = s.Labels
 	m.mem.AutoRemove = s.AutoRemove
-	if m.mem.Boost == nil && string(m.mem.Definition) != string(s.Definition) { // what is remembered has the worker's own quota
+	leaving := s.Status == StatusRemoving || s.Status == StatusDead                         // nothing is made anew from what is being taken apart
+	if m.mem.Boost == nil && !leaving && string(m.mem.Definition) != string(s.Definition) { // what is remembered has the worker's own quota
 		m.mem.Definition = s.Definition
 		m.changes++
 	}

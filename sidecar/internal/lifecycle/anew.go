@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -9,8 +10,7 @@ import (
 // the proof. Past it the way back has a bound of its own (docs/recreate.md).
 const recreateMargin = 3 * time.Minute
 
-// mostFormer bounds the IDs that are remembered of a worker that is made anew again and again while its dependents cannot
-// follow.
+// mostFormer bounds the IDs that are remembered of a worker that is made anew again and again.
 const mostFormer = 8
 
 // Anew tells whether a transaction was sent whose end is not known: under way, or cut off by the end of the engine or of
@@ -25,21 +25,79 @@ func (m *Machine) Anew() bool {
 func (m *Machine) observeAnew(now time.Time, o Observation) {
 	switch o.Kind { //nolint:exhaustive // see above
 	case Signalled:
-		if m.meansStop(o.Signal) && !m.ownSignal(now, o) {
+		if m.meansStop(o.Signal) && !m.ownAnew(now, o) {
 			m.intendAnew(o, false)
 		}
 	case Stopped:
-		if !m.ownStopped {
-			m.ownStopped = true
-			return
+		if m.sent.stops++; m.sent.stops > m.sends() {
+			m.intendAnew(o, true)
 		}
-		m.intendAnew(o, true)
 	}
+}
+
+// sent counts what was seen of the transaction's own stops. A Stoker that goes on with what another one has begun may send a
+// second stop while the first one lasts.
+type sent struct {
+	times, terms, kills, stops int
+	termAt                     time.Time // of the first of terms, the engine's clock
+	termSeen                   time.Time // the same, Stoker's clock
+}
+
+// sends is how often the transaction was sent. One that was remembered was sent once before.
+func (m *Machine) sends() int { return max(m.sent.times, 1) }
+
+// ownAnew tells the signals of the transaction's own stops from an operator's, as ownSignal does for a restart.
+func (m *Machine) ownAnew(now time.Time, o Observation) bool {
+	switch s := &m.sent; {
+	case m.firstSignal(o.Signal) && s.terms < m.sends():
+		if s.terms++; s.terms == 1 {
+			s.termAt, s.termSeen = o.At, now
+		}
+		return true
+	case o.Signal == syscall.SIGKILL && s.kills < m.sends() && m.graceOverAnew(now, o.At):
+		s.kills++
+		return true
+	}
+	return false
+}
+
+func (m *Machine) graceOverAnew(now, at time.Time) bool {
+	grace, s := m.mem.Heal.Grace, m.sent
+	if s.terms == 0 { // the first one was lost with Stoker's last process; the clocks may differ
+		return !at.Before(m.mem.Heal.StopSentAt.Add(grace - settle))
+	}
+	return at.Sub(s.termAt) >= grace-graceSlack || now.Sub(s.termSeen) >= grace-graceSlack
 }
 
 func (m *Machine) intendAnew(o Observation, complete bool) {
 	if o.ID == m.mem.Incarnation.ID {
 		m.mem.StopIntent = &StopIntent{ID: o.ID, At: o.At, Signal: int(o.Signal), Complete: complete}
+	}
+}
+
+// Interrupted tells a worker that a transaction for it was found on the engine of which nothing is remembered: Stoker was killed
+// in the middle of it, and its journal is lost.
+type Interrupted struct{}
+
+func (Interrupted) input() {}
+
+// interrupted takes the transaction for the machine's own. A stop that was seen of the worker was then a part of it.
+func (m *Machine) interrupted(now time.Time) {
+	if m.Anew() || m.barred != HeldNot {
+		return
+	}
+	m.release()
+	m.mem.StopIntent, m.confirming, m.yieldUntil = nil, false, time.Time{}
+	c := cause{fault: FaultExited, intent: IntentSelf, reason: ReasonHealInterrupted, heal: HealRecreate}
+	m.mem.Heal = nil
+	m.begin(now, c, now)
+	heal := *m.mem.Heal
+	heal.Heal, heal.Step, heal.Due = HealRecreate, StepRecreate, now
+	heal.StopSentAt = now
+	m.mem.Heal = &heal
+	m.sent = sent{}
+	if !m.looked {
+		m.mem.Incarnation.StartedAt = time.Time{} // known by an event at most, which is a little later
 	}
 }
 
@@ -52,15 +110,21 @@ func (m *Machine) fillRecreate(now time.Time, a *Action) {
 	if m.looked {
 		heal.Grace = m.policy.Grace(m.traits.stopTimeout)
 	}
-	heal.StopSentAt = now
+	if m.resent {
+		m.sent.times = m.sends() + 1
+	} else {
+		heal.StopSentAt, m.sent = now, sent{times: 1}
+	}
 	m.mem.Heal = &heal
 	m.mem.StopIntent = nil
-	m.ownSignals, m.ownStopped, m.ownTermAt = 0, false, time.Time{}
 	m.count(heal)
 	m.mem.RestartsInARow = 0
 	a.Verb, a.Reason, a.Attempt, a.Grace = Recreate, heal.Reason, heal.Attempt, heal.Grace
+	if heal.Grace == 0 && !m.looked {
+		a.Grace = -1 // the container's own, which is not known here
+	}
 	a.OnlyIfUnhealthy = heal.Fault == FaultUnhealthy && !heal.Missing && !m.resent
-	a.Deadline = a.Grace + recreateMargin
+	a.Deadline = heal.Grace + recreateMargin
 	if heal.Missing {
 		a.Definition = m.mem.Definition
 	}
@@ -80,7 +144,7 @@ func (m *Machine) finishRecreate(now time.Time, o Outcome) {
 	case Refused:
 		m.unsend(now)
 		m.refund(*m.mem.Heal)
-		m.disown(now)
+		m.disownAnew(now)
 		if m.mem.Heal != nil && m.mem.Heal.Missing {
 			m.delayAnew(now)
 			return
@@ -109,10 +173,18 @@ func (m *Machine) failedAnew(now time.Time, o Outcome) {
 		m.unsend(now)
 		m.refund(*m.mem.Heal)
 		m.delayAnew(now)
-	case o.Unfit && o.Snapshot != nil && o.Snapshot.StartedAt.Equal(m.mem.Incarnation.StartedAt):
+	case o.Unfit && (o.Snapshot == nil || o.Snapshot.StartedAt.Equal(m.mem.Incarnation.StartedAt)):
 		m.unfit(now, o)
 	default:
 		m.undone(now, o)
+	}
+}
+
+// disownAnew: nothing was sent, so that what was seen was somebody else's stop.
+func (m *Machine) disownAnew(now time.Time) {
+	if m.sent.terms+m.sent.kills+m.sent.stops > 0 && !m.resent {
+		m.ownSignals, m.ownStopped, m.ownTermAt = 1, m.sent.stops > 0, m.sent.termAt
+		m.disown(now)
 	}
 }
 
@@ -162,8 +234,7 @@ func (m *Machine) reborn(now time.Time, o Outcome) {
 // become begins with another container, or another life, that no event told of.
 func (m *Machine) become(s Snapshot) {
 	if id := m.mem.Incarnation.ID; s.ID != id {
-		m.mem.Former = append(slices.Clone(m.mem.Former), id)
-		m.mem.Former = m.mem.Former[max(0, len(m.mem.Former)-mostFormer):]
+		m.mem.Former = formerly(m.mem.Former, id)
 		m.changes++
 	}
 	m.mem.Incarnation = Incarnation{ID: s.ID}
@@ -173,6 +244,12 @@ func (m *Machine) become(s Snapshot) {
 	m.startedAt, m.endedAt, m.oomAt, m.awaitStart = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	m.overtaken, m.byDocker, m.looked, m.lookTries = false, false, false, 0
 	m.status, m.probe = StatusUnknown, Probe{}
+}
+
+// formerly is one more ID that a worker had.
+func formerly(ids []string, id string) []string {
+	ids = append(slices.Clone(ids), id)
+	return ids[max(0, len(ids)-mostFormer):]
 }
 
 // stoodDown: someone stopped the worker meanwhile, and the transaction has left it so.
@@ -208,7 +285,6 @@ func (m *Machine) lost(now time.Time, o Outcome) {
 // unfit: the container cannot be made anew without losing something. It is restarted instead, at once.
 func (m *Machine) unfit(now time.Time, o Outcome) {
 	m.sayUnfit(now, o)
-	m.mem.Stranded = false
 	m.unsend(now)
 	heal := *m.mem.Heal
 	heal.Due = now
@@ -217,7 +293,7 @@ func (m *Machine) unfit(now time.Time, o Outcome) {
 		heal.Step, heal.Heal = StepStop, HealRestart
 	}
 	m.mem.Heal = &heal
-	if m.mem.AutoRemove { // its stop would be its removal
+	if m.status == StatusRunning && (m.mem.AutoRemove || m.mem.Stranded) { // its stop would be its removal, or it could not start again
 		m.mem.Heal = nil
 		m.leaveUnhealthy(now, HeldNeedsRecreate)
 	}

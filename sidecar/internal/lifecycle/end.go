@@ -199,7 +199,8 @@ func (m *Machine) heldUntilStarted() bool {
 // before the last event that it read, and may begin between the signal and the end.
 func (m *Machine) judgedBefore() bool {
 	heal := m.mem.Heal
-	return m.mem.Held != HeldNot || (heal != nil && heal.Step == StepStart && !heal.StartSent)
+	retold := m.startedAt.IsZero() // nothing says that the start which was sent has worked
+	return m.mem.Held != HeldNot || (heal != nil && heal.Step == StepStart && (!heal.StartSent || retold))
 }
 
 // judgeExit decides on an end that was seen, with the container's traits known.

@@ -47,12 +47,9 @@ func (m *Machine) lead(now time.Time) {
 	}
 }
 
+// led: Former is kept, for one that is down, or waits for its turn, may hold such an ID still.
 func (m *Machine) led() {
 	m.mem.Led, m.followAt, m.followTries = m.mem.Incarnation, time.Time{}, 0
-	if len(m.mem.Former) > 0 {
-		m.mem.Former = nil
-		m.changes++
-	}
 }
 
 // Leads is the worker as a parent whose dependents have to follow, and from when on; false when they need not.

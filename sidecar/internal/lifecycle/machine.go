@@ -5,7 +5,6 @@
 package lifecycle
 
 import (
-	"slices"
 	"syscall"
 	"time"
 
@@ -89,7 +88,9 @@ type Machine struct {
 	unseenEnd   time.Time // a look found it down with no event to explain it; Stoker's clock
 	engineTook  bool      // the engine's own shutdown stopped it
 	bootedAt    time.Time // of the engine process; zero when it cannot be told
+	setAside    *Memory   // before a transaction that is not known for Stoker's own gave it another name
 	unfitSaid   string    // why it cannot be made anew
+	sent        sent      // what was seen of the stops of the transaction under way
 	resent      bool      // the transaction under way goes on with an earlier one
 	ownLife     bool      // Stoker began the life that is
 	followAt    time.Time // when its dependents are to follow; zero when they need not; Stoker's clock
@@ -176,7 +177,7 @@ func Succeed(id Identity, mem Memory) *Machine {
 	former, heal := mem.Incarnation.ID, mem.Heal
 	mem.Incarnation, mem.StopIntent, mem.Heal = Incarnation{ID: id.ID}, nil, nil
 	mem.Stranded, mem.Killed = false, false
-	mem.Former = append(slices.Clone(mem.Former), former)
+	mem.Former = formerly(mem.Former, former)
 	mem.Held, mem.HeldAt, mem.HeldSure = HeldNot, time.Time{}, false
 	m := Recall(id, mem)
 	if heal != nil {
@@ -215,6 +216,8 @@ func (m *Machine) Step(now time.Time, in Input) Turn {
 		m.followed(now, in)
 	case Sampled:
 		m.sampled(now, in)
+	case Interrupted:
+		m.interrupted(now)
 	}
 	m.lead(now)
 	m.sense(now)

@@ -121,7 +121,7 @@ func (m *Machine) started(now time.Time, o Observation) {
 	again := m.byDocker && o.History && !m.looked && m.mem.StopIntent == nil // one of several that nobody followed
 	byDocker := m.mem.Held == HeldDocker || m.status == StatusRestarting || again
 	m.byDocker = byDocker
-	own := m.awaiting(now) || (m.mem.Heal != nil && m.mem.Heal.Step == StepStart && m.mem.Heal.StartSent)
+	own := m.awaiting(now) || m.beganByHeal(o)
 	m.startedAt, m.ownLife = o.At, own
 	m.mem.Incarnation.StartedAt = o.At // nearly: a replay of this start is known by it, also when no look comes any more
 	m.awaitStart, m.overtaken = time.Time{}, m.busy != nil
@@ -135,6 +135,16 @@ func (m *Machine) started(now time.Time, o Observation) {
 	}
 	m.startedByOther(now, byDocker)
 	m.wishLook(now, ReasonChanged)
+}
+
+// beganByHeal tells whether a start is that of the heal: one that was sent, or the one of a life of which a look has told that
+// it is over already.
+func (m *Machine) beganByHeal(o Observation) bool {
+	h := m.mem.Heal
+	if h == nil {
+		return false
+	}
+	return (h.Step == StepStart && h.StartSent) || (h.Step == StepVerify && m.unexplained() && m.startOf(m.startedAt, o))
 }
 
 // startOf tells whether a start event belongs to the life that began at that time: the engine notes the time of a start
@@ -216,9 +226,30 @@ func (m *Machine) renamed(now time.Time, o Observation) {
 	if len(short) > 12 {
 		short = short[:12]
 	}
+	if o.OldKey.Aside() && !o.Key.Aside() {
+		m.namedBack(now)
+		return
+	}
+	if o.OldKey != "" && o.Key.Aside() && m.mem.Held != HeldReplaced {
+		before := m.mem
+		m.setAside = &before
+	}
 	if o.OldKey != "" && (o.Key.Aside() || string(o.Key) == short+"_"+strings.TrimPrefix(string(o.OldKey), "/")) {
 		m.hold(now, HeldReplaced, o.At)
 	}
+}
+
+// namedBack: the transaction that had set it aside was undone. That may have been Stoker's own, of which the events came
+// behind the answer.
+func (m *Machine) namedBack(now time.Time) {
+	before := m.setAside
+	m.setAside = nil
+	if before == nil || m.mem.Held != HeldReplaced {
+		return
+	}
+	m.mem.Held, m.mem.HeldAt, m.mem.HeldSure, m.mem.Killed = before.Held, before.HeldAt, before.HeldSure, before.Killed
+	m.mem.Heal, m.mem.StopIntent, m.mem.Expected = before.Heal, before.StopIntent, before.Expected
+	m.wishLook(now, ReasonChanged)
 }
 
 // doubt: an event came by while a look is under way, whose answer may be older than the event. It is looked once more, or a

@@ -1,0 +1,90 @@
+package enginetest
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"stoker/sidecar/internal/lifecycle"
+)
+
+// sample is lifecycle.Sample.
+func (e *errand) sample() {
+	out := lifecycle.Outcome{Result: lifecycle.Failed}
+	first, err := e.meter()
+	if err == nil && e.action.Span {
+		e.sleep(time.Second)
+		var now lifecycle.Meter
+		if now, err = e.meter(); err == nil {
+			out.Usage = &lifecycle.Usage{Before: first, Now: now}
+		}
+	} else if err == nil {
+		out.Usage = &lifecycle.Usage{Now: first}
+	}
+	if out.Usage != nil {
+		out.Result = lifecycle.Done
+	} else {
+		out.Err, out.Unreachable = err.Error(), noAnswer(err)
+	}
+	e.finish(out)
+}
+
+// meter is what a worker has used that is busy for half of its quota: neither starved nor hung nor idle.
+func (e *errand) meter() (lifecycle.Meter, error) {
+	d, err := e.see(e.action.Incarnation.ID)
+	switch {
+	case err != nil:
+		return lifecycle.Meter{}, err
+	case d == nil || d.Status() != lifecycle.StatusRunning:
+		return lifecycle.Meter{}, refuse(http.StatusConflict, "it is not running")
+	}
+	now, quota := e.s.w.EngineNow(), d.Spec.CPUs
+	if quota == 0 {
+		quota = 1
+	}
+	age := max(now.Sub(d.StartedAt), 0)
+	periods := uint64(age / (100 * time.Millisecond))
+	return lifecycle.Meter{At: now, CPU: time.Duration(float64(age) * quota / 2), Periods: periods, Throttled: periods / 10}, nil
+}
+
+// update is lifecycle.Update.
+func (e *errand) update() {
+	a := e.action
+	before, err := e.see(a.Incarnation.ID)
+	out := lifecycle.Outcome{Result: lifecycle.Failed}
+	switch {
+	case err != nil:
+		out.Err, out.Unreachable = err.Error(), noAnswer(err)
+	case before == nil:
+		out.Missing = true
+	case nanoCPUs(before.Spec.CPUs) != nanoCPUs(a.From):
+		s := before.Snapshot()
+		out.Result, out.Err, out.Snapshot = lifecycle.Refused, fmt.Sprintf("its quota is %g", before.Spec.CPUs), &s
+	default:
+		out = e.setQuota()
+	}
+	e.finish(out)
+}
+
+func (e *errand) setQuota() lifecycle.Outcome {
+	out := lifecycle.Outcome{Result: lifecycle.Done}
+	r := e.ask(Request{Op: OpUpdate, Ref: e.action.Incarnation.ID, CPUs: e.action.CPUs}, anewCall)
+	switch {
+	case r.Err == nil:
+	case r.Err.Status == 0 && !r.Err.Unsent:
+		return lifecycle.Outcome{Result: lifecycle.Unknown, Err: r.Err.Message}
+	default:
+		out.Result, out.Err, out.Unreachable = lifecycle.Failed, r.Err.Message, r.Err.Status == 0
+	}
+	after, err := e.see(e.action.Incarnation.ID)
+	switch {
+	case err != nil && out.Result == lifecycle.Done:
+		return lifecycle.Outcome{Result: lifecycle.Unknown, Err: err.Error()}
+	case err == nil && after == nil:
+		out.Result, out.Missing = lifecycle.Failed, true
+	case err == nil:
+		s := after.Snapshot()
+		out.Snapshot = &s
+	}
+	return out
+}

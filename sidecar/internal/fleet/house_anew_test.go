@@ -1,0 +1,157 @@
+package fleet_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"stoker/sidecar/internal/enginetest"
+	"stoker/sidecar/internal/lifecycle"
+)
+
+// drawAnew gives a worker what leads to a recreate sooner or later.
+func drawAnew(t *rapid.T, s *enginetest.Spec) {
+	some := func(label string, values ...string) {
+		if v := rapid.SampledFrom(append([]string{""}, values...)).Draw(t, label); v != "" {
+			s.Labels["stoker."+label] = v
+		}
+	}
+	some("recreate-after", "0", "1", "1")
+	some("on-unhealthy", "recreate")
+	some("on-missing", "recreate")
+	some("dependents", "none")
+	s.AutoRemove = s.RestartPolicy.Name == "no" && rapid.IntRange(0, 5).Draw(t, "rm") == 0
+	if rapid.IntRange(0, 9).Draw(t, "unfit") == 0 {
+		s.Unfit = "it has a network that is gone"
+	}
+}
+
+// guests run in the first worker's network: perhaps a worker, perhaps a stranger. It names the worker.
+func (h *house) guests(t *rapid.T) []string {
+	var names []string
+	if rapid.Bool().Draw(t, "stranger in its network") {
+		h.w.Operator().Run(enginetest.Spec{Name: "tail", NetworkMode: "container:a", StopTimeout: time.Second})
+	}
+	if rapid.Bool().Draw(t, "worker in its network") {
+		s := drawSpec(t, "dep")
+		s.NetworkMode = "container:a"
+		h.w.Operator().Run(s)
+		names = append(names, "dep")
+	}
+	h.live(time.Second)
+	return names
+}
+
+func anewDeeds() []deedKind {
+	return []deedKind{
+		{"journal lost", func(_ *rapid.T, h *house, _ string) {
+			if h.linked() {
+				h.lose()
+			}
+		}},
+		{"Stoker killed in the midst of it", func(t *rapid.T, h *house, n string) {
+			if !h.linked() {
+				return
+			}
+			h.w.Sicken(n, enginetest.Failing)
+			h.crash(n, 11)
+			h.live(time.Duration(rapid.IntRange(0, 6000).Draw(t, "after")) * time.Millisecond)
+			if h.f != nil {
+				h.fire()
+			}
+		}},
+		{"docker stop, docker rm", func(t *rapid.T, h *house, n string) {
+			h.w.Operator().Stop(n, 0)
+			h.live(time.Duration(rapid.IntRange(100, 3000).Draw(t, "between")) * time.Millisecond)
+			h.w.Operator().Remove(n, false)
+		}},
+	}
+}
+
+// lose kills the Stoker there is and takes its journal away.
+func (h *house) lose() {
+	h.fire()
+	h.memories, h.mark, h.forgot = map[lifecycle.Key][]byte{}, lifecycle.Bookmark{}, true
+	h.hire()
+}
+
+// family is all containers that are one worker: each was made anew as the next.
+func (h *house) family(truth enginetest.Truth) string {
+	for {
+		_, of, ok := lifecycle.Heir(truth.Labels)
+		old, found := h.w.TruthByID(of)
+		if !ok || !found {
+			return truth.ID
+		}
+		truth = old
+	}
+}
+
+// checkWhole holds what must hold once all transactions are over: I6, and that nobody is stranded.
+func (h *house) checkWhole() []string {
+	for range 300 { // one that is under way, for who cannot start is tried again and again, is not over
+		if h.flying[lifecycle.Recreate]+h.flying[lifecycle.Resume]+h.flying[lifecycle.Follow] > 0 {
+			h.live(100 * time.Millisecond)
+		}
+	}
+	var wrong []string
+	alive, lost := map[string]int{}, map[string]bool{}
+	for _, truth := range h.w.Truths() {
+		root := h.family(truth)
+		name := string(truth.Key)
+		switch {
+		case truth.Gone:
+			events := h.w.History(truth.ID)
+			if last := events[len(events)-1]; last.By != enginetest.ByStoker {
+				lost[root] = false
+			} else if _, known := lost[root]; !known {
+				lost[root] = true
+			}
+			continue
+		case strings.HasSuffix(name, lifecycle.NewSuffix), strings.HasSuffix(name, lifecycle.AsideSuffix):
+			wrong = append(wrong, "I6: left behind: "+name)
+		}
+		if alive[root]++; alive[root] > 1 {
+			wrong = append(wrong, "I6: two containers of "+name)
+		}
+	}
+	for root, byStoker := range lost {
+		if truth, _ := h.w.TruthByID(root); byStoker && alive[root] == 0 {
+			wrong = append(wrong, fmt.Sprintf("I6: Stoker has lost %s", truth.Key))
+		}
+	}
+	slices.Sort(wrong)
+	return append(wrong, h.checkStranded()...)
+}
+
+// homeless tells whether a container cannot start: what it lives in does not run, or was made anew while it was down, and it
+// is never to be made anew itself.
+func (h *house) homeless(truth enginetest.Truth) bool {
+	for _, ref := range truth.Parents {
+		parent, _ := h.w.TruthByID(ref)
+		heir := slices.ContainsFunc(h.w.Truths(), func(other enginetest.Truth) bool {
+			return other.Status == lifecycle.StatusRunning && !other.Gone && h.family(other) == h.family(parent)
+		})
+		never := truth.Unfit != "" || truth.Labels["stoker.recreate-after"] == "0"
+		if !heir || (parent.Gone && never) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkStranded: whoever runs, runs in namespaces that somebody else is in. Without the journal nobody knows of the lives before.
+func (h *house) checkStranded() []string {
+	var wrong []string
+	for _, truth := range h.w.Stranded() {
+		parent, _ := h.w.Truth("a")
+		led := !parent.Gone && parent.Status == lifecycle.StatusRunning && parent.Labels["stoker.dependents"] != "none"
+		if led && !h.forgot && truth.Unfit == "" {
+			wrong = append(wrong, fmt.Sprintf("%s is stranded", truth.Key))
+		}
+	}
+	return wrong
+}
