@@ -18,8 +18,9 @@ import (
 // recreate takes its way back first, which has a bound of its own (package recreate).
 //
 // What it guarantees: Done only when the engine said so and the look afterwards succeeded. Refused only before anything
-// was sent, or when a recreate took back all that it did because the worker was not as decided any more. Unknown whenever a request that changes something may have reached the engine without an answer, also when
-// the change was confirmed and only the look after it failed. Failed when nothing was changed: the engine answered no,
+// was sent, or when a recreate took back all that it did because the worker was not as decided any more.
+// Unknown whenever a request that changes something may have reached the engine without an answer, also when the change
+// was confirmed and only the look after it failed. Failed when nothing was changed: the engine answered no,
 // or (Unreachable) nobody was there to be asked; a recreate that Failed was taken back.
 func (c *Client) Do(ctx context.Context, a lifecycle.Action) lifecycle.Outcome {
 	if a.Deadline > 0 {
@@ -41,6 +42,10 @@ func (c *Client) Do(ctx context.Context, a lifecycle.Action) lifecycle.Outcome {
 		c.resume(ctx, &out)
 	case lifecycle.Follow:
 		c.follow(ctx, &out)
+	case lifecycle.Sample:
+		c.sample(ctx, &out)
+	case lifecycle.Update:
+		c.update(ctx, &out)
 	default:
 		out.Result, out.Err = lifecycle.Failed, fmt.Sprintf("no such verb: %d", a.Verb)
 	}

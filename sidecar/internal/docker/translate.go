@@ -46,6 +46,9 @@ func translateConfig(s *lifecycle.Snapshot, conf *container.Config) {
 	s.Image, s.Labels = conf.Image, conf.Labels
 	if check := conf.Healthcheck; check != nil && len(check.Test) > 0 {
 		s.HasHealthcheck = check.Test[0] != "NONE"
+		if s.ProbeEvery = check.Interval; s.HasHealthcheck && s.ProbeEvery == 0 {
+			s.ProbeEvery = defaultInterval
+		}
 	}
 	if sig := signalOf(conf.StopSignal); sig != 0 {
 		s.StopSignal = sig
@@ -62,12 +65,18 @@ func translateHost(s *lifecycle.Snapshot, host *container.HostConfig) {
 	s.RestartPolicy = lifecycle.RestartPolicy{Name: string(host.RestartPolicy.Name), MaxRetries: host.RestartPolicy.MaximumRetryCount}
 	s.AutoRemove = host.AutoRemove
 	s.CPUs = quota(host.Resources)
+	s.CPUPeriod = time.Duration(host.CPUPeriod) * time.Microsecond
+	s.Devices = len(host.DeviceRequests) > 0
 }
+
+// defaultInterval is how often a health check runs that does not say (moby health.go).
+const defaultInterval = 30 * time.Second
+
+const kernelPeriod = 100_000 // microseconds
 
 // quota is the CPU quota in CPUs. --cpus sets NanoCpus; --cpu-quota and compose's cpu_quota set the pair, whose period
 // defaults to the kernel's 100 ms.
 func quota(r container.Resources) float64 {
-	const kernelPeriod = 100_000 // microseconds
 	if r.NanoCPUs > 0 {
 		return float64(r.NanoCPUs) / 1e9
 	}

@@ -44,7 +44,7 @@ func TestSnapshotOfInspect(t *testing.T) {
 		ExitCode:       137,
 		OOMKilled:      true,
 		StartError:     "bind: address already in use",
-		HasHealthcheck: true,
+		HasHealthcheck: true, ProbeEvery: 30 * time.Second,
 		Health:         lifecycle.HealthUnhealthy,
 		Probes: []lifecycle.Probe{
 			{At: at("2026-11-23T17:37:20.1Z"), ExitCode: 1, Output: "no"},

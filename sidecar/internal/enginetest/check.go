@@ -80,7 +80,7 @@ func stopInForce(events []*Event, r *Record) *Event {
 		switch {
 		case e.Action == "start" && e.By != ByStoker, e.Action == "destroy" && cameBack(events, e):
 			stop = nil
-		case e.By != ByOperator || !meansStopEvent(e):
+		case e.By != ByOperator || !meansStopEvent(e) || removedBefore(events, e):
 		case !e.SeenAt.IsZero() && !e.SeenAt.After(r.Sent) && stop == nil:
 			stop = e
 		}

@@ -33,6 +33,7 @@ type Crew struct {
 type scenario struct {
 	name string
 	fake bool // only on the fake engine: it needs one, or says nothing about real ones that others do not
+	real bool // only on a real engine: it is about CPUs
 	play func(s *stage)
 }
 
@@ -41,9 +42,9 @@ type scenario struct {
 func Contract(t *testing.T, host func(testing.TB) Host, crew Crew) {
 	onReal := host(t).Real()
 	for _, c := range slices.Concat(
-		endings(), operators(), policies(), budgets(), selections(), deaths(), outages(), anew(),
+		endings(), operators(), policies(), budgets(), selections(), deaths(), outages(), anew(), quotas(),
 	) {
-		if c.fake && onReal {
+		if (c.fake && onReal) || (c.real && !onReal) {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {

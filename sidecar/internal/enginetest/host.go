@@ -32,7 +32,8 @@ type Ground interface {
 
 // Hands are the operator's. The requests are over when the methods return.
 type Hands interface {
-	// Operate does one of OpStart, OpStop, OpKill (with SIGKILL), OpRestart, OpPause, OpUnpause and OpRemove (by force).
+	// Operate does one of OpStart, OpStop, OpKill (with SIGKILL), OpRestart, OpPause, OpUnpause, OpUpdate (to a quota of 0.1 CPUs)
+	// and OpRemove (by force).
 	Operate(op Op, name string)
 	Signal(name string, sig syscall.Signal) // through the API
 	Rename(name, to string)
@@ -73,11 +74,12 @@ type WorkerSpec struct {
 	RestartPolicy lifecycle.RestartPolicy
 	AutoRemove    bool
 	StopTimeout   time.Duration
-	Health        bool   // probed every second, unhealthy after two failures
-	Memory        int64  // bytes; 0 is no limit
-	HostPort      int    // on 127.0.0.1
-	Breakable     bool   // BreakStarts works on it
-	Inside        string // full name of the container whose network it lives in
+	Health        bool          // probed every second, unhealthy after two failures
+	ProbeTimeout  time.Duration // 0 is 3 s
+	Memory        int64         // bytes; 0 is no limit
+	HostPort      int           // on 127.0.0.1
+	Breakable     bool          // BreakStarts works on it
+	Inside        string        // full name of the container whose network it lives in
 	RunFor        time.Duration
 	ExitCode      int // after RunFor
 	IgnoreTerm    bool
@@ -116,6 +118,9 @@ type Happening struct {
 	At     time.Time // the engine's clock
 	Action string    // "kill 15", "die 137", else as in the API
 }
+
+// updatedCPUs is the quota that an operator sets.
+const updatedCPUs = 0.1
 
 // LabelEnable and LabelScope are the labels that every worker of a scenario carries unless it asks for none.
 const (

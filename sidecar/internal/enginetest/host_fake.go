@@ -87,7 +87,11 @@ func (f *fakeHost) must(req Request) Reply {
 
 func (f *fakeHost) Operate(op Op, name string) {
 	f.t.Helper()
-	f.must(Request{Op: op, Ref: name, Grace: OwnGrace, Force: true})
+	req := Request{Op: op, Ref: name, Grace: OwnGrace, Force: true}
+	if op == OpUpdate {
+		req.CPUs = updatedCPUs
+	}
+	f.must(req)
 }
 
 func (f *fakeHost) Signal(name string, sig syscall.Signal) {

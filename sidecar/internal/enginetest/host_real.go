@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -133,7 +134,7 @@ func (r *realHost) config(spec WorkerSpec) *api.Config {
 	}
 	if spec.Health {
 		config.Healthcheck = &api.HealthConfig{
-			Test: []string{"CMD", "/worker", "healthcheck"}, Interval: hostProbeInterval, Timeout: hostProbeTimeout,
+			Test: []string{"CMD", "/worker", "healthcheck"}, Interval: hostProbeInterval, Timeout: cmp.Or(spec.ProbeTimeout, hostProbeTimeout),
 			Retries: hostProbeRetries, StartPeriod: 2 * time.Second,
 		}
 	} else {
@@ -218,7 +219,9 @@ func (r *realHost) Operate(op Op, name string) {
 		err = r.api.ContainerUnpause(ctx, name)
 	case OpRemove:
 		err = r.api.ContainerRemove(ctx, name, api.RemoveOptions{Force: true, RemoveVolumes: true})
-	case OpCreate, OpRename, OpUpdate, OpInspect, OpList, OpInfo, OpConnect, OpCopy:
+	case OpUpdate:
+		_, err = r.api.ContainerUpdate(ctx, name, api.UpdateConfig{Resources: api.Resources{NanoCPUs: nanoCPUs(updatedCPUs)}})
+	case OpCreate, OpRename, OpInspect, OpList, OpInfo, OpConnect, OpCopy:
 		r.t.Fatalf("%s is not for Operate", op)
 	}
 	r.check(err, string(op)+" "+name)

@@ -63,7 +63,11 @@ func (r *realHost) Sicken(name string, s Sickness) {
 		r.ask(name, "recover")
 		return
 	}
-	r.ask(name, "unhealthy")
+	if s == Hung {
+		r.ask(name, "hang")
+	} else {
+		r.ask(name, "unhealthy")
+	}
 	if s == Failing {
 		return
 	}

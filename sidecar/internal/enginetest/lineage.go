@@ -90,6 +90,11 @@ func cameBack(events []*Event, destroy *Event) bool {
 	return killed && !stopped
 }
 
+// removedBefore tells whether an event is about a container that is gone already.
+func removedBefore(events []*Event, e *Event) bool {
+	return slices.ContainsFunc(events, func(o *Event) bool { return o.ID == e.ID && o.Action == "destroy" && o.Seq < e.Seq })
+}
+
 // decidedOn tells whether a request must meet the life that its action was decided on. A transaction looks at that before it
 // makes anything, and stops the old container with what it has made; whatever it does else is to a container of its own.
 func (w *World) decidedOn(r *Record) bool {

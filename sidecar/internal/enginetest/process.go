@@ -198,7 +198,7 @@ func (w *World) strike(name string, f func(*process)) bool {
 
 // Behave changes what the container's lives are like: the next ones, and whether this one minds its stop signal.
 func (w *World) Behave(name string, b Behaviour) bool {
-	c := w.find(name)
+	c := w.lastOf(name)
 	if c == nil {
 		return false
 	}
@@ -207,6 +207,19 @@ func (w *World) Behave(name string, b Behaviour) bool {
 		p.behaviour.IgnoreTerm, p.behaviour.TermDelay, p.behaviour.TermExit = b.IgnoreTerm, b.TermDelay, b.TermExit
 	}
 	return true
+}
+
+// lastOf is the container of that name, or the last one that had it: another one may be made like it.
+func (w *World) lastOf(name string) *container {
+	if c := w.find(name); c != nil {
+		return c
+	}
+	for i := len(w.graves) - 1; i >= 0; i-- {
+		if w.graves[i].Name == name {
+			return w.graves[i]
+		}
+	}
+	return nil
 }
 
 // FailStarts makes the next starts of a container fail, one after the other, with these errors.
@@ -238,7 +251,7 @@ func (w *World) FreePort(port int) { delete(w.ports, port) }
 
 // LetStart ends all that keeps a container from starting, apart from taken ports.
 func (w *World) LetStart(name string) {
-	if c := w.find(name); c != nil {
+	if c := w.lastOf(name); c != nil {
 		c.failStarts, c.broken = nil, ""
 	}
 }

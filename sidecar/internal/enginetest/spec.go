@@ -72,6 +72,8 @@ const (
 	Well    Sickness = ""
 	Failing Sickness = "failing" // the probe exits with 1
 	Hanging Sickness = "hanging" // the probe is cut off by the engine: exit code -1
+	// Hung is a real worker that does nothing any more, with a probe that hangs as well.
+	Hung Sickness = "hung"
 )
 
 func (s Spec) filled() Spec {

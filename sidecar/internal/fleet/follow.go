@@ -21,14 +21,20 @@ func (f *Fleet) followDue(now time.Time) {
 		return
 	}
 	var parents []lifecycle.Parent
+	var first time.Time
 	for _, m := range f.sorted() {
 		if p, due, ok := m.machine.Leads(); ok && !due.After(now) && !m.following && f.seated(m) {
-			m.following = true
+			if first.IsZero() || due.Before(first) {
+				first = due
+			}
 			parents = append(parents, p)
 		}
 	}
-	if len(parents) == 0 {
+	if len(parents) == 0 || f.gathers(now, first) {
 		return
+	}
+	for _, p := range parents {
+		f.byID[p.ID].following = true
 	}
 	f.following++
 	spare := map[string]bool{}
@@ -41,10 +47,23 @@ func (f *Fleet) followDue(now time.Time) {
 	})
 }
 
+// followGather is how long dependents wait for those of other workers whose starts are under way: a storm of starts ends one by
+// one, and each list costs the engine as much.
+const followGather = time.Second
+
+// gathers tells whether it is worth waiting for more, given since when the first one waits.
+func (f *Fleet) gathers(now, first time.Time) bool {
+	return f.inLane[lifecycle.LaneStart] > 0 && now.Sub(first) < followGather
+}
+
 // followWake is when the next dependents are due.
 func (f *Fleet) followWake(now time.Time, wake time.Time) time.Time {
 	for _, m := range f.byID {
-		if _, due, ok := m.machine.Leads(); ok && !m.following && due.After(now) && (wake.IsZero() || due.Before(wake)) {
+		_, due, ok := m.machine.Leads()
+		if ok && f.gathers(now, due) {
+			due = due.Add(followGather)
+		}
+		if ok && !m.following && due.After(now) && (wake.IsZero() || due.Before(wake)) {
 			wake = due
 		}
 	}

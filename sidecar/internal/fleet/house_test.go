@@ -26,9 +26,11 @@ type house struct {
 	flying   map[lifecycle.Verb]int
 	most     map[lifecycle.Verb]int    // at once, ever
 	acting   map[string]lifecycle.Verb // by container
-	forgot   bool                      // the journal was lost
-	stepped  bool                      // the engine's clock was
-	lagged   bool                      // its events did
+	sent     map[lifecycle.Verb]int    // ever
+	owner    string
+	forgot   bool // the journal was lost
+	stepped  bool // the engine's clock was
+	lagged   bool // its events did
 	wrong    []string
 	log      []string
 }
@@ -38,7 +40,7 @@ var workers = policy.Rules{Defaults: policy.Defaults{Policy: policy.Default()}}
 func isWorker(labels map[string]string) bool { return labels["stoker.enable"] == "true" }
 
 func newHouse(config enginetest.Config, set fleet.Settings) *house {
-	h := &house{w: enginetest.New(config), set: set, memories: map[lifecycle.Key][]byte{}, most: map[lifecycle.Verb]int{}}
+	h := &house{w: enginetest.New(config), set: set, memories: map[lifecycle.Key][]byte{}, most: map[lifecycle.Verb]int{}, sent: map[lifecycle.Verb]int{}}
 	if h.set.Parallel == 0 {
 		h.set.Parallel = 4
 	}
@@ -62,7 +64,7 @@ func (h *house) hire() {
 	if read.EventAt.IsZero() {
 		read.EventAt = h.w.EngineNow() // the watch without a bookmark asks for all there is
 	}
-	h.sim = enginetest.NewSim(h.w, enginetest.SimConfig{Bookmark: read, Select: h.keep})
+	h.sim = enginetest.NewSim(h.w, enginetest.SimConfig{Bookmark: read, Select: h.keep, Owner: h.owner})
 	h.apply(h.f.Tick(h.w.Now()))
 }
 
@@ -105,6 +107,7 @@ func (h *house) apply(t fleet.Turn) {
 			h.acting[a.Incarnation.ID] = a.Verb
 		}
 		h.flying[a.Verb]++
+		h.sent[a.Verb]++
 		h.most[a.Verb] = max(h.most[a.Verb], h.flying[a.Verb])
 		h.log = append(h.log, fmt.Sprintf("%s do %s %s", h.stamp(), a.Verb, a.Key))
 		h.sim.Do(a)

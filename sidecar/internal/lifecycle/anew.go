@@ -159,6 +159,8 @@ func (m *Machine) finishRecreate(now time.Time, o Outcome) {
 
 func (m *Machine) failedAnew(now time.Time, o Outcome) {
 	switch {
+	case o.StoodDown && (o.Missing || (o.Snapshot == nil && m.Missing())):
+		m.removedAnew(now, o)
 	case o.StoodDown:
 		m.stoodDown(now, o)
 	case o.Unreachable && m.resent:
@@ -269,11 +271,16 @@ func (m *Machine) stoodDown(now time.Time, o Outcome) {
 	m.mem.HeldSure = true // the engine has answered since
 }
 
+// removedAnew: no container of the worker exists any more, and none is to be made.
+func (m *Machine) removedAnew(now time.Time, o Outcome) {
+	m.over, m.status, m.mem.Heal = true, StatusGone, nil
+	m.note(Note{At: now, Kind: NoteReleased, Reason: ReasonRemoved, Detail: o.Err})
+}
+
 // lost: no container of the worker exists any more. What is remembered of it is enough to make it again.
 func (m *Machine) lost(now time.Time, o Outcome) {
 	if len(m.mem.Definition) == 0 {
-		m.over, m.status, m.mem.Heal = true, StatusGone, nil
-		m.note(Note{At: now, Kind: NoteReleased, Reason: ReasonRemoved, Detail: o.Err})
+		m.removedAnew(now, o)
 		return
 	}
 	prev := *m.mem.Heal
