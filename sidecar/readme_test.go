@@ -44,11 +44,7 @@ func labelTable() string {
 	var b strings.Builder
 	b.WriteString("| label | default | meaning |\n|---|---|---|\n")
 	for _, l := range policy.Labels() {
-		meaning := l.Meaning
-		if l.Later() {
-			meaning += ". *No effect yet*"
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", l.Name, code(l.Default), meaning)
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", l.Name, code(l.Default), l.Meaning)
 	}
 	return b.String()
 }

@@ -103,6 +103,7 @@ func (a *App) settings() fleet.Settings {
 	c := a.opts.Config
 	set := fleet.Settings{
 		Rules: c.Rules, Parallel: c.Parallel, DryRun: c.DryRun, Self: docker.SelfID(), Bookmark: mark,
+		IllShare: c.IllShare, IllHold: c.IllHold,
 	}
 	for _, mem := range memories {
 		set.Memories = append(set.Memories, mem)

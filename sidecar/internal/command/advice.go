@@ -32,9 +32,6 @@ func adviseOnLabels(c config.Config, f finding, labels map[string]string) []stri
 	say(f.Why == policy.WhyNotEnabled, "has stoker labels, but not stoker.enable=true")
 	say(f.Why == policy.WhyOtherScope, "belongs to the scope %q, and this is the Stoker of %q",
 		label(labels, policy.LabelScope), c.Rules.Scope)
-	for _, l := range policy.Labels() {
-		say(l.Later() && label(labels, l.Name) != "", "%s has no effect in this version", l.Name)
-	}
 	say(f.Why == policy.WhyNoLabels, "has labels of another healer: STOKER_COMPAT takes such containers in")
 	return advice
 }

@@ -41,6 +41,7 @@ type findings struct {
 	Workers  []finding `json:"workers"`
 	LeftOut  []finding `json:"left_out"` // with labels of Stoker or of a healer like it
 	Others   int       `json:"others"`   // containers that say nothing to Stoker
+	Plan     plan      `json:"plan"`
 	Problems int       `json:"problems"`
 }
 
@@ -70,12 +71,13 @@ func (e Env) check(ctx context.Context, asJSON bool) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	listed, err := listAll(ctx, engine)
+	about, listed, err := listAll(ctx, engine)
 	if err != nil {
 		e.complain(e.Explain(err))
 		return &ending{code: exitFailed}
 	}
 	all := inspector{engine: engine, config: c, self: e.Self()}.inspect(ctx, listed)
+	all.Plan = planOf(about.CPUs, all.Workers)
 	if asJSON {
 		err = e.printJSON(all)
 	} else {
@@ -89,11 +91,13 @@ func (e Env) check(ctx context.Context, asJSON bool) error {
 
 // listAll asks the engine what it is before it asks for anything else: that is where a wrong API version or a proxy that
 // is no engine shows itself in so many words.
-func listAll(ctx context.Context, engine Engine) ([]lifecycle.Observation, error) {
-	if _, err := engine.Engine(ctx); err != nil {
-		return nil, err
+func listAll(ctx context.Context, engine Engine) (lifecycle.Engine, []lifecycle.Observation, error) {
+	about, err := engine.Engine(ctx)
+	if err != nil {
+		return about, nil, err
 	}
-	return engine.List(ctx)
+	listed, err := engine.List(ctx)
+	return about, listed, err
 }
 
 // inspector turns containers into findings.

@@ -39,6 +39,11 @@ func report(w io.Writer, width int, all findings) error {
 	}
 	fmt.Fprintf(&b, "%s looked after, %d left out, %s without a word to Stoker; %s\n", count(len(all.Workers), "worker"),
 		len(all.LeftOut), count(all.Others, "other container"), count(all.Problems, "problem"))
+	for _, text := range all.Plan.words() {
+		for _, part := range wrap(text, width) {
+			b.WriteString(part + "\n")
+		}
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

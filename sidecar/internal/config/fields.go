@@ -17,6 +17,8 @@ type variables struct {
 	Compat           []policy.Compat `env:"STOKER_COMPAT"`
 	RequireQuota     RequireQuota    `env:"STOKER_REQUIRE_QUOTA"`
 	Parallel         int             `env:"STOKER_PARALLEL"`
+	IllShare         illShare        `env:"STOKER_ILL_SHARE"`
+	IllHold          illHold         `env:"STOKER_ILL_HOLD"`
 	Resync           time.Duration   `env:"STOKER_RESYNC"`
 	DryRun           bool            `env:"STOKER_DRY_RUN"`
 	StateDir         folder          `env:"STOKER_STATE_DIR"`
@@ -42,6 +44,8 @@ func (v variables) config(defaults policy.Defaults) Config {
 		},
 		RequireQuota: v.RequireQuota,
 		Parallel:     v.Parallel,
+		IllShare:     float64(v.IllShare),
+		IllHold:      time.Duration(v.IllHold),
 		Resync:       v.Resync,
 		DryRun:       v.DryRun,
 		StateDir:     string(v.StateDir),

@@ -23,6 +23,8 @@ type (
 	dockerHost string
 	apiVersion string
 	folder     string
+	illShare   float64
+	illHold    time.Duration
 	address    string
 	urls       []string
 	words      []string
@@ -47,6 +49,8 @@ func parsers() map[reflect.Type]env.ParserFunc {
 	read(parsers, parseWords)
 	read(parsers, parseResync)
 	read(parsers, parseParallel)
+	read(parsers, parseIllShare)
+	read(parsers, parseIllHold)
 	read(parsers, parseCompat)
 	read(parsers, policy.ParseBool)
 	read(parsers, choose(policy.ModeLabel, policy.ModeQuota, policy.ModeAll))
@@ -77,6 +81,23 @@ func parseResync(value string) (time.Duration, error) {
 		return 0, fmt.Errorf("too often; at least %s", leastResync)
 	}
 	return d, err
+}
+
+// parseIllShare: 0 is never, for no share of the workers is as large as what that becomes.
+func parseIllShare(value string) (illShare, error) {
+	share, err := policy.ParseShare(value)
+	if err == nil && share == 0 {
+		return never, nil
+	}
+	return illShare(share), err
+}
+
+// never is a share that is not reached.
+const never illShare = 2
+
+func parseIllHold(value string) (illHold, error) {
+	d, err := policy.ParseDuration(value)
+	return illHold(d), err
 }
 
 func parseParallel(value string) (int, error) {

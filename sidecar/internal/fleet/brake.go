@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"time"
 
 	"stoker/sidecar/internal/lifecycle"
@@ -10,6 +11,7 @@ import (
 // because the contract says most.
 const (
 	brakeLeast  = 3
+	brakeShare  = 0.5
 	brakeMemory = time.Minute      // a worker stopped for a timed-out probe counts as ill for so long
 	brakeHold   = 5 * time.Minute  // after this long, restarts trickle: all workers may really hang
 	brakeDrip   = 30 * time.Second // one restart each
@@ -19,6 +21,7 @@ const (
 // probes: then the host is ill, and restarts make it worse. It never touches the start of a dead worker.
 type brake struct {
 	on      bool
+	hold    time.Duration
 	since   time.Time
 	dripped time.Time
 }
@@ -40,7 +43,7 @@ func (f *Fleet) judgeHost(now time.Time) {
 			still++
 		}
 	}
-	on := still > 0 && ill >= brakeLeast && 2*ill >= watched
+	on := still > 0 && ill >= brakeLeast && float64(ill) >= cmp.Or(f.set.IllShare, brakeShare)*float64(watched)
 	if on == f.brake.on {
 		return
 	}
@@ -48,7 +51,7 @@ func (f *Fleet) judgeHost(now time.Time) {
 	if on {
 		kind = lifecycle.NoteHostIll
 	}
-	f.brake = brake{on: on, since: now, dripped: now}
+	f.brake = brake{on: on, since: now, dripped: now, hold: cmp.Or(f.set.IllHold, brakeHold)}
 	f.out.Notes = append(f.out.Notes, lifecycle.Note{At: now, Kind: kind, Reason: lifecycle.HeldHostIll})
 }
 
@@ -62,7 +65,7 @@ func (b *brake) allows(now time.Time, m *member) bool {
 	if !b.on || !timedOut {
 		return true
 	}
-	return now.Sub(b.since) >= brakeHold && now.Sub(b.dripped) >= brakeDrip
+	return now.Sub(b.since) >= b.hold && now.Sub(b.dripped) >= brakeDrip
 }
 
 func (b *brake) stopped(now time.Time, m *member) {
@@ -77,7 +80,7 @@ func (f *Fleet) brakeWake(now time.Time) time.Time {
 	if !f.brake.on {
 		return time.Time{}
 	}
-	next := latest(f.brake.since.Add(brakeHold), f.brake.dripped.Add(brakeDrip))
+	next := latest(f.brake.since.Add(f.brake.hold), f.brake.dripped.Add(brakeDrip))
 	if !next.After(now) {
 		next = now.Add(brakeDrip)
 	}

@@ -22,8 +22,10 @@ const (
 // Settings is what a Fleet is made from.
 type Settings struct {
 	Rules    policy.Rules
-	Parallel int    // starts at once
-	Self     string // Stoker's own container ID; empty outside a container
+	Parallel int           // starts at once
+	IllShare float64       // see config; 0 is the default
+	IllHold  time.Duration // see config; 0 is the default
+	Self     string        // Stoker's own container ID; empty outside a container
 	DryRun   bool
 	Memories []lifecycle.Memory
 	Bookmark lifecycle.Bookmark

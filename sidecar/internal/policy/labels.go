@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"slices"
 	"time"
 )
 
@@ -38,14 +37,6 @@ func Labels() []Label {
 	labels = append(labels, faultLabels()...)
 	labels = append(labels, quotaLabels()...)
 	return append(labels, budgetLabels()...)
-}
-
-// Later tells whether the label is read and checked, and without effect in this version. It is said wherever labels are
-// shown: a knob that does nothing must not pass for one that works.
-func (l Label) Later() bool {
-	return slices.Contains([]string{
-		"stoker.on-starved", "stoker.starved-grace", "stoker.boost-cpus", "stoker.idle-after", "stoker.idle-below", "stoker.cpus",
-	}, l.Name)
 }
 
 func faultLabels() []Label {

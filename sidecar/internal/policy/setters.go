@@ -36,7 +36,7 @@ func setIdleAfter(p *Policy, value string) error {
 }
 
 func setIdleBelow(p *Policy, value string) error {
-	share, err := parseShare(value)
+	share, err := ParseShare(value)
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,8 @@ func Explain(value string, err error) string {
 }
 
 // parseShare reads a percentage as a share of 1.
-func parseShare(value string) (float64, error) {
+// ParseShare reads a percentage as a share of 1.
+func ParseShare(value string) (float64, error) {
 	number, found := strings.CutSuffix(strings.TrimSpace(value), "%")
 	number = strings.TrimSpace(number)
 	if !decimal(number) {

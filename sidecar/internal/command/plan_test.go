@@ -1,0 +1,33 @@
+package command
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/lifecycle"
+)
+
+func TestPlan(t *testing.T) {
+	runs := func(cpus ...float64) []finding {
+		var all []finding
+		for _, n := range cpus {
+			all = append(all, finding{Status: lifecycle.StatusRunning, CPUs: n})
+		}
+		return append(all, finding{Status: lifecycle.StatusExited, CPUs: 64})
+	}
+	for name, c := range map[string]struct {
+		host    int
+		workers []finding
+		want    []string
+	}{
+		"fits":         {4, runs(1, 0.5), []string{"2 running workers are promised 1.5 CPUs of this host's 4."}},
+		"too much":     {2, runs(1.5, 1.5), []string{"2 running workers are promised 3 CPUs of this host's 2.", "That is 50% too much: when all are busy none gets its quota, and health checks time out."}},
+		"tight":        {2, runs(1, 0.9), []string{"2 running workers are promised 1.9 CPUs of this host's 2.", "That leaves less than a tenth for everything else, the engine and the health checks among it."}},
+		"unlimited":    {2, runs(1, 0), []string{"2 running workers are promised 1 CPUs of this host's 2.", "1 of them have no quota and may take all of it."}},
+		"nobody runs":  {2, runs(), nil},
+		"no such word": {0, runs(1), nil},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, planOf(c.host, c.workers).words()) })
+	}
+}
