@@ -57,7 +57,7 @@ func advise(c config.Config, p policy.Policy, s lifecycle.Snapshot) []string {
 	say(s.HasHealthcheck && s.Status == lifecycle.StatusRunning && s.Health == lifecycle.HealthUnhealthy, "%s", unhealthy(s))
 	say(!s.HasHealthcheck, "no health check: a worker that hangs looks alive, and only its end is noticed")
 	say(s.CPUs == 0 && p.CPUs == 0 && c.RequireQuota != config.RequireQuotaOff, "no CPU quota (cpus: 0.5 in compose): it may take every CPU of the host")
-	say(s.AutoRemove, "--rm: Docker removes it when it ends, with nothing left to start")
+	say(s.AutoRemove, "--rm: Docker removes it when it ends, its anonymous volumes too; Stoker makes a crashed one anew")
 	say(s.StartError != "", "its last start failed: %s", s.StartError)
 	return append(advice, adviseOnRestart(p, s.RestartPolicy)...)
 }

@@ -78,7 +78,7 @@ func TestFindings(t *testing.T) {
 			"enabled", "", nil, []string{"no health check"}},
 		"no quota":           {nil, container("w", func(s *lifecycle.Snapshot) { s.CPUs = 0 }), "enabled", "", nil, []string{"no CPU quota"}},
 		"no quota is fine":   {[]string{"STOKER_REQUIRE_QUOTA=off"}, container("w", func(s *lifecycle.Snapshot) { s.CPUs = 0 }), "enabled", "", nil, nil},
-		"quota by label":     {nil, container("w", with("stoker.cpus", "0.5"), func(s *lifecycle.Snapshot) { s.CPUs = 0 }), "enabled", "", nil, []string{"stoker.cpus has no effect"}},
+		"quota by label":     {nil, container("w", with("stoker.cpus", "0.5"), func(s *lifecycle.Snapshot) { s.CPUs = 0 }), "enabled", "", nil, nil},
 		"quota mode":         {[]string{"STOKER_SELECT=quota"}, container("w", labels()), "has-quota", "", nil, nil},
 		"mode all":           {[]string{"STOKER_SELECT=all"}, container("w", labels()), "all", "", nil, nil},
 		"compat":             {[]string{"STOKER_COMPAT=autoheal"}, container("w", labels("autoheal", "true")), "compat-autoheal", "", nil, nil},
