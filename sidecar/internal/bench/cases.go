@@ -19,7 +19,7 @@ type benchCase struct {
 
 func cases() []benchCase {
 	return []benchCase{
-		{"single", single}, {"storm", storm}, {"stubborn", stubborn}, {"idle", idle},
+		{"single", single}, {"storm", storm}, {"stubborn", stubborn}, {"idle", idle}, {"sampled", sampled},
 	}
 }
 
@@ -159,13 +159,25 @@ func stubborn(ctx context.Context, b *bench) ([]row, error) {
 
 // idle: what Stoker costs while nothing happens.
 func idle(ctx context.Context, b *bench) ([]row, error) {
+	return rest(ctx, b, "idle workers", quiet())
+}
+
+// sampled: the same with idle-after, at one reading a minute for each worker.
+func sampled(ctx context.Context, b *bench) ([]row, error) {
+	w := quiet()
+	w.labels["stoker.idle-after"] = "1h"
+	return rest(ctx, b, "workers with idle-after", w)
+}
+
+// rest measures Stoker over a minute in which nothing happens.
+func rest(ctx context.Context, b *bench, what string, w worker) ([]row, error) {
 	defer b.remove()
 	s, err := b.stoker(ctx, b.proxy.host)
 	if err != nil {
 		return nil, err
 	}
 	defer stop(s.proc)
-	if _, err := b.workers(ctx, s, idlers, quiet()); err != nil {
+	if _, err := b.workers(ctx, s, idlers, w); err != nil {
 		return nil, err
 	}
 	pause(ctx, 5*time.Second) // the looks at the new workers
@@ -179,10 +191,11 @@ func idle(ctx context.Context, b *bench) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := fmt.Sprintf("%d idle workers for %s: ", idlers, idleTime)
+	name := fmt.Sprintf("%d %s for %s: ", idlers, what, idleTime)
 	return []row{
 		{name: name + "CPU time", fact: (after.cpu - before.cpu).String()},
 		{name: name + "resident memory", fact: fmt.Sprintf("%.1f MiB", float64(after.resident)/(1<<20)), bound: "16 MiB"},
+		{name: name + "of it its own, not pages of the program's file", fact: fmt.Sprintf("%.1f MiB", float64(after.own)/(1<<20))},
 		{name: name + "requests", fact: requests(b.proxy.reset()), bound: "the resync's"},
 	}, nil
 }

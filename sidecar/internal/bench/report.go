@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -65,6 +66,7 @@ func replaceTable(path, table string) error {
 type usage struct {
 	cpu      time.Duration
 	resident int64 // bytes
+	own      int64 // of it, without pages of files
 }
 
 // clockTick is the unit of /proc's CPU times: 10 ms on every Linux that Go runs on.
@@ -80,5 +82,24 @@ func usageOf(pid int) (usage, error) {
 	user, _ := strconv.Atoi(fields[11])
 	system, _ := strconv.Atoi(fields[12])
 	pages, err := strconv.ParseInt(fields[21], 10, 64)
-	return usage{cpu: time.Duration(user+system) * clockTick, resident: pages * int64(os.Getpagesize())}, err
+	if err != nil {
+		return usage{}, err
+	}
+	own, err := ownMemory(pid)
+	return usage{cpu: time.Duration(user+system) * clockTick, resident: pages * int64(os.Getpagesize()), own: own}, err
+}
+
+// ownMemory is what is resident and not backed by a file: the kernel can drop the rest when memory is short.
+func ownMemory(pid int) (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(status), "RssAnon:")
+	fields := strings.Fields(rest)
+	if len(fields) == 0 {
+		return 0, errors.New("the kernel does not tell RssAnon")
+	}
+	kilobytes, err := strconv.ParseInt(fields[0], 10, 64)
+	return kilobytes << 10, err
 }
