@@ -86,7 +86,7 @@ test: ## all tests; the live ones if an engine answers (STOKER_TEST_ENGINE or DO
 	else echo 'no Docker engine answers: the live tests are skipped'; fi; \
 	$(if $(RACE),CGO_ENABLED=1) go test $(RACE) -timeout 20m ./...
 
-# The groundwork of a recreate, which Stoker does not use yet, has tests of its own that take minutes.
+# Every call of a recreate meets every fault: minutes, and a part of CI.
 test-recreate: ## every crash point of a recreate, on the fake engine and on the real one
 	STOKER_TEST_RECREATE=1 go test -timeout 20m ./sidecar/internal/docker/...
 
