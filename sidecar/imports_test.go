@@ -24,9 +24,15 @@ func allowed() map[string][]string {
 		"docker/spec":     {"lifecycle"},
 		"journal":         {"lifecycle"},
 		"config":          {"policy"},
-		"status":          {"fleet", "lifecycle", "policy"},
-		"app":             {"config", "docker", "fleet", "journal", "lifecycle", "policy", "status", "supervisor", "watch"},
-		"command":         {"app", "config", "docker", "lifecycle", "policy", "status"},
+		"history":         {"lifecycle"},
+		"metrics":         {"fleet", "lifecycle"},
+		"notify":          {"lifecycle"},
+		"page":            {"fleet", "lifecycle", "policy"},
+		"status":          {"fleet", "history", "lifecycle", "policy"},
+		"app": {
+			"config", "docker", "fleet", "history", "journal", "lifecycle", "metrics", "notify", "page", "policy", "status", "supervisor", "watch",
+		},
+		"command": {"app", "config", "docker", "history", "lifecycle", "notify", "policy", "status"},
 	}
 }
 

@@ -16,8 +16,11 @@ import (
 	"stoker/sidecar/internal/config"
 	"stoker/sidecar/internal/docker"
 	"stoker/sidecar/internal/fleet"
+	"stoker/sidecar/internal/history"
 	"stoker/sidecar/internal/journal"
 	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/metrics"
+	"stoker/sidecar/internal/notify"
 	"stoker/sidecar/internal/status"
 	"stoker/sidecar/internal/supervisor"
 	"stoker/sidecar/internal/watch"
@@ -41,6 +44,9 @@ type App struct {
 	engine  *docker.Client
 	journal *journal.Journal
 	teller  *teller
+	metrics *metrics.Metrics
+	history *history.Log
+	notify  *notify.Notifier
 	sup     *supervisor.Supervisor
 	watch   *watch.Watch
 	server  *status.Server
@@ -49,20 +55,27 @@ type App struct {
 // New makes everything that can be made without an engine that answers, listener included, so that the address is known
 // before Run. Its errors are mistakes in the configuration.
 func New(opts Options) (*App, error) {
-	a := &App{opts: opts, teller: newTeller(opts.Log)}
+	a := &App{opts: opts}
+	a.metrics = metrics.New(metrics.Options{View: a.View, Version: opts.Version, Commit: opts.Commit})
+	a.teller = newTeller(opts.Log, func() { a.metrics.Dropped("log", 1) })
 	var err error
+	if a.notify, err = NewNotifier(opts, a.metrics); err != nil {
+		return nil, err
+	}
 	if a.engine, err = docker.New(dockerOptions(opts)); err != nil {
 		return nil, fmt.Errorf("prepare the link to the engine: %w", err)
 	}
 	a.openJournal()
+	a.history = history.New(history.Options{Store: a.journal})
 	set := a.settings()
-	a.sup = supervisor.New(fleet.New(time.Now(), set), a.engine, a.journal, a.teller)
+	tell := sinks{a.teller, a.metrics, a.history, a.notify}
+	a.sup = supervisor.New(fleet.New(time.Now(), set), metered{a.engine, a.metrics}, a.journal, tell)
 	a.watch = watch.New(a.engine, watch.Options{
 		Resync: opts.Config.Resync, Bookmark: set.Bookmark, Keep: set.Keep, OnError: a.linkError,
 	})
 	a.server, err = status.Listen(status.Options{
 		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.sup.View, LoopBeat: a.sup.Beat,
-		Version: opts.Version, Commit: opts.Commit,
+		Version: opts.Version, Commit: opts.Commit, History: a.history, Metrics: a.metrics.Handler(),
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("serve status: %w", err), a.closeJournal(context.Background()))
@@ -134,6 +147,7 @@ func (a *App) Run(ctx context.Context) error {
 	go func() { defer close(told); a.teller.run(telling) }()
 	var served, watching sync.WaitGroup
 	served.Go(func() { a.serve(serving) })
+	served.Go(func() { a.notify.Run(serving) })
 
 	seen := make(chan lifecycle.Observation)
 	watched, stopWatching := context.WithCancel(ctx)
@@ -156,7 +170,12 @@ func (a *App) Run(ctx context.Context) error {
 }
 
 func (a *App) follow(ctx context.Context, seen chan<- lifecycle.Observation) {
-	if err := a.watch.Run(ctx, seen); err != nil && ctx.Err() == nil {
+	watched := make(chan lifecycle.Observation)
+	var forwarding sync.WaitGroup
+	defer forwarding.Wait()
+	forwarding.Go(func() { a.forward(ctx, watched, seen) })
+	defer close(watched)
+	if err := a.watch.Run(ctx, watched); err != nil && ctx.Err() == nil {
 		a.teller.say(logrus.ErrorLevel, "the watch ended", err.Error())
 	}
 }

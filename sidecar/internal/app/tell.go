@@ -44,6 +44,7 @@ type teller struct {
 	log     *logrus.Logger
 	queue   chan saying
 	dropped atomic.Uint64
+	lost    func() // is told of each line that is dropped, and must not block
 }
 
 // saying is one line of the log: a note, or a sentence of Stoker's own.
@@ -54,8 +55,8 @@ type saying struct {
 	detail string
 }
 
-func newTeller(log *logrus.Logger) *teller {
-	return &teller{log: log, queue: make(chan saying, tellQueue)}
+func newTeller(log *logrus.Logger, lost func()) *teller {
+	return &teller{log: log, queue: make(chan saying, tellQueue), lost: lost}
 }
 
 // Tell queues the notes. It never blocks.
@@ -75,6 +76,7 @@ func (t *teller) put(s saying) {
 	case t.queue <- s:
 	default:
 		t.dropped.Add(1)
+		t.lost()
 	}
 }
 

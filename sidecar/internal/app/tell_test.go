@@ -61,7 +61,7 @@ func TestTellNeverBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		g := gate{open: make(chan struct{}), out: &out}
-		teller := newTeller(loggerTo(g, &logrus.JSONFormatter{}))
+		teller := newTeller(loggerTo(g, &logrus.JSONFormatter{}), func() {})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { teller.run(ctx); close(ended) }()
@@ -99,7 +99,7 @@ func TestHostileStrings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, text := range hostile {
 				var out bytes.Buffer
-				teller := newTeller(loggerTo(&out, format))
+				teller := newTeller(loggerTo(&out, format), func() {})
 				teller.Tell([]lifecycle.Note{{
 					Kind: lifecycle.NoteFault, Key: lifecycle.Key(text), ID: text, Output: text, Detail: text, Reason: lifecycle.Reason(text),
 				}})
@@ -149,7 +149,7 @@ func TestNotesAsLines(t *testing.T) {
 
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var out bytes.Buffer
-	teller := newTeller(loggerTo(&out, &logrus.JSONFormatter{}))
+	teller := newTeller(loggerTo(&out, &logrus.JSONFormatter{}), func() {})
 	teller.Tell([]lifecycle.Note{{
 		At: at, Kind: lifecycle.NoteFault, Key: "w", ID: strings.Repeat("a", 64), Fault: lifecycle.FaultExited, Intent: lifecycle.IntentNone,
 		Heal: lifecycle.HealStart, Reason: lifecycle.ReasonCrashed, Attempt: 2, Delay: 1500 * time.Millisecond, Duration: time.Second,

@@ -33,7 +33,7 @@ type Config struct {
 	StateDir     string   // absolute
 	Listen       string   // host:port; empty is off
 	Notify       []string // URLs; they hold secrets
-	NotifyOn     []string // names of events, lower case; nil is all
+	NotifyOn     []string // names of events, lower case; nil is the default ones
 	LogLevel     string   // trace, debug, info, warn, error
 	LogFormat    string   // text, json
 

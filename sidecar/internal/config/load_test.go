@@ -80,7 +80,7 @@ func TestLoadGood(t *testing.T) {
 		{"STOKER_NOTIFY_FILE=/run/secrets/notify", func(c *Config) { c.Notify = []string{"discord://token@id"} }},
 		{"STOKER_NOTIFY_FILE=/run/secrets/notify|STOKER_NOTIFY=", func(c *Config) { c.Notify = []string{"discord://token@id"} }},
 		{"STOKER_NOTIFY_ON=Healed, exhausted", func(c *Config) { c.NotifyOn = []string{"healed", "exhausted"} }},
-		{"STOKER_NOTIFY_ON=all", func(*Config) {}},
+		{"STOKER_NOTIFY_ON=all", func(c *Config) { c.NotifyOn = []string{"all"} }},
 		{"STOKER_LOG_LEVEL=WARNING|STOKER_LOG_FORMAT=json", func(c *Config) { c.LogLevel, c.LogFormat = "warn", "json" }},
 	}
 	for _, test := range tests {
@@ -110,6 +110,7 @@ func TestLoadLabelDefaults(t *testing.T) {
 	got, problems := load("STOKER_ON_EXIT=failure", "STOKER_STOP_TIMEOUT=30s", "STOKER_CPUS=0.5", "STOKER_REQUIRE_QUOTA=apply", "STOKER_IDLE_BELOW=2%")
 	require.Empty(t, problems)
 	want := policy.Default()
+	want.CPUsWhereNone = true
 	want.OnExit, want.StopTimeout, want.CPUs, want.IdleBelow = policy.OnExitFailure, 30*time.Second, 0.5, 0.02
 	require.Equal(t, want, got.Rules.Policy, "and on-exit is nobody's own word")
 	require.Equal(t, RequireQuotaApply, got.RequireQuota)

@@ -130,9 +130,6 @@ func parseWords(value string) (words, error) {
 		if !name.MatchString(word) {
 			return nil, fmt.Errorf("%.40q is not a name; write a comma list such as healed,exhausted", word)
 		}
-		if word == "all" {
-			return nil, nil
-		}
 		if !slices.Contains(all, word) {
 			all = append(all, word)
 		}

@@ -59,7 +59,8 @@ func environmentOnly() []Variable {
 		plain("STOKER_STATE_DIR", "/var/lib/stoker", "the journal; not writable means: say so once, keep it in memory"),
 		plain(variableListen, ":8080", "status page, API, metrics; empty turns it off"),
 	}, secret("STOKER_NOTIFY", "notification URLs, separated by spaces, line ends or commas"), []Variable{
-		inWords("STOKER_NOTIFY_ON", "all", "names of the events to send (comma list)"),
+		inWords("STOKER_NOTIFY_ON", "gave-up,recreate,refused,engine-lost,host-ill",
+			"the events to send (comma list), `all` or `none`; see [notifications](docs/notifications.md)"),
 		plain("STOKER_LOG_LEVEL", "info", "`trace`, `debug`, `info`, `warn`, `error`"),
 		plain("STOKER_LOG_FORMAT", "text", "`text`, `json`"),
 	})

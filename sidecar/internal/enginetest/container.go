@@ -139,7 +139,12 @@ func (d Details) Snapshot() lifecycle.Snapshot {
 	if signal == 0 {
 		signal = syscall.SIGTERM
 	}
+	every := time.Duration(0)
+	if d.Spec.Health != nil {
+		every = d.Spec.Health.Interval
+	}
 	return lifecycle.Snapshot{
+		ProbeEvery:  every,
 		Incarnation: lifecycle.Incarnation{ID: d.ID, StartedAt: d.StartedAt},
 		Key:         lifecycle.Key(d.Name), Labels: maps.Clone(d.Spec.Labels),
 		Image: d.Spec.Image, ImageID: imageID(d.Spec.Image),

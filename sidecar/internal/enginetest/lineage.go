@@ -105,7 +105,8 @@ func (w *World) decidedOn(r *Record) bool {
 		made := slices.ContainsFunc(w.audit, func(other *Record) bool {
 			return other.Op == OpCreate && other.Action.ID == r.Action.ID && other.Action.Key == r.Action.Key && !other.Sent.After(r.Sent) && other.Effect
 		})
-		return made && r.Op == OpStop && r.Incarnation.ID == r.Action.Incarnation.ID
+		again := strings.HasSuffix(r.Key, lifecycle.AsideSuffix) // an engine that came back has started it once more
+		return made && !again && r.Op == OpStop && r.Incarnation.ID == r.Action.Incarnation.ID
 	case lifecycle.Look, lifecycle.Start, lifecycle.Stop:
 	}
 	return true

@@ -89,7 +89,7 @@ func (w *World) Stranded() []Truth {
 			parent := w.find(ref)
 			return parent == nil || parent.Running && c.StartedAt.Before(parent.StartedAt)
 		}
-		if c.Details.Status() == lifecycle.StatusRunning && slices.ContainsFunc(c.Spec.parents(), lost) {
+		if c.Status() == lifecycle.StatusRunning && slices.ContainsFunc(c.Spec.parents(), lost) {
 			stranded = append(stranded, c.truth())
 		}
 	}

@@ -203,6 +203,11 @@ func (w *World) Behave(name string, b Behaviour) bool {
 		return false
 	}
 	c.Spec.Behaviour, c.Spec.Lives = b, nil
+	for _, grave := range w.graves {
+		if grave.Name == name {
+			grave.Spec.Behaviour, grave.Spec.Lives = b, nil
+		}
+	}
 	if p := c.process; p != nil && p.alive {
 		p.behaviour.IgnoreTerm, p.behaviour.TermDelay, p.behaviour.TermExit = b.IgnoreTerm, b.TermDelay, b.TermExit
 	}

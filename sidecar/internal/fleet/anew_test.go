@@ -292,3 +292,15 @@ func TestFollowsAreFew(t *testing.T) {
 	require.LessOrEqual(t, h.most[lifecycle.Follow], 4)
 	require.LessOrEqual(t, h.sent[lifecycle.Follow], 10)
 }
+
+func TestEngineGoesDownWhileAWorkerIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	h := housing(ill("w"))
+	h.w.Behave("w", enginetest.Behaviour{IgnoreTerm: true})
+	h.w.Sicken("w", enginetest.Failing)
+	h.until(t, "w"+lifecycle.NewSuffix)
+	h.live(9 * time.Second)
+	h.w.RestartEngine(time.Second)
+	h.live(3 * time.Minute)
+	h.whole(t, "w")
+}

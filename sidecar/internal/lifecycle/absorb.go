@@ -220,7 +220,7 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p picture) {
 		m.judgeExit(now, m.lateEnd(s))
 	case heal != nil && heal.Step == StepStop && !heal.StopSentAt.IsZero():
 		m.foundStopped(now, s)
-	case heal != nil && heal.Step == StepRecreate:
+	case heal != nil && heal.Step == StepRecreate && m.mem.Held != HeldDocker:
 		if m.mem.AutoRemove {
 			m.wishLook(now.Add(m.nextLook()), ReasonUncertain) // the removal is not through
 		}

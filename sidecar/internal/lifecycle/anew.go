@@ -146,7 +146,7 @@ func (m *Machine) finishRecreate(now time.Time, o Outcome) {
 		m.refund(*m.mem.Heal)
 		m.disownAnew(now)
 		if m.mem.Heal != nil && m.mem.Heal.Missing {
-			m.delayAnew(now)
+			m.stillMissing(now, o)
 			return
 		}
 		m.absorbAnew(now, o)
@@ -154,6 +154,27 @@ func (m *Machine) finishRecreate(now time.Time, o Outcome) {
 		m.delayAnew(now)
 	case Failed:
 		m.failedAnew(now, o)
+	}
+}
+
+// stillMissing, unless the container is there after all: somebody renamed it in the midst of a transaction, which then could
+// not see it any more.
+func (m *Machine) stillMissing(now time.Time, o Outcome) {
+	if o.Snapshot == nil || o.Snapshot.ID != m.mem.Incarnation.ID {
+		m.delayAnew(now)
+		return
+	}
+	prev := *m.mem.Heal
+	m.mem.Heal = nil
+	m.backTo(now, prev, o)
+}
+
+// backTo goes on with the old container, as after a restart.
+func (m *Machine) backTo(now time.Time, prev OpenHeal, o Outcome) {
+	m.become(*o.Snapshot)
+	m.absorb(now, *o.Snapshot)
+	if m.mem.Heal == nil && m.status.Down() {
+		m.openHeal(now, cause{fault: prev.Fault, intent: prev.Intent, reason: prev.Reason, heal: HealStart, detail: o.Err, output: prev.Output})
 	}
 }
 
@@ -268,7 +289,7 @@ func (m *Machine) stoodDown(now time.Time, o Outcome) {
 		m.mem.Incarnation, m.status, m.looked = o.Snapshot.Incarnation, o.Snapshot.Status, true
 	}
 	m.hold(now, HeldOperator, at)
-	m.mem.HeldSure = true // the engine has answered since
+	m.mem.HeldSure = !o.Broken // then the engine has answered since, and it was not its own shutdown
 }
 
 // removedAnew: no container of the worker exists any more, and none is to be made.
@@ -328,9 +349,5 @@ func (m *Machine) undone(now time.Time, o Outcome) {
 	}
 	m.note(m.healNote(now, NoteHealFailed, o.Err))
 	m.mem.Heal = nil
-	m.become(*o.Snapshot)
-	m.absorb(now, *o.Snapshot)
-	if m.mem.Heal == nil && m.status.Down() {
-		m.openHeal(now, cause{fault: prev.Fault, intent: prev.Intent, reason: prev.Reason, heal: HealStart, detail: o.Err, output: prev.Output})
-	}
+	m.backTo(now, prev, o)
 }

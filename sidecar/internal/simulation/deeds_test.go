@@ -51,6 +51,8 @@ func (r *run) doOperator(d deed) bool {
 		op.Start(key)
 	case opRemove:
 		op.Remove(key, true)
+	case opStopRm:
+		r.then(enginetest.Request{Op: enginetest.OpStop, Ref: key, Grace: enginetest.OwnGrace}, enginetest.Request{Op: enginetest.OpRemove, Ref: key})
 	case opPause:
 		op.Pause(key)
 	case opUnpause:

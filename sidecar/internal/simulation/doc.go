@@ -6,8 +6,8 @@
 // checkers hold the run against the invariants of docs/rules.md.
 //
 //	go test ./sidecar/internal/simulation                           the short run, and every bug ever found
-//	go test ./sidecar/internal/simulation -run Sim -seed=7 -trace   one seed, told line by line
-//	go test ./sidecar/internal/simulation -run Sim -seed=7 -shrink=name -why='...'
+//	go test ./sidecar/internal/simulation -run Sim -args -seed=7 -trace  one seed, told line by line
+//	go test ./sidecar/internal/simulation -run Sim -args -seed=7 -shrink=name -why='...'
 //	                                                                the fewest deeds that still fail, kept in testdata
 //	make sim                                                        a long run: SEEDS=5000 FIRST=1000
 //

@@ -58,6 +58,10 @@ func drawContainers(d dice, p *plan) []string {
 		p.Containers = append(p.Containers, s)
 		names = append(names, s.Name, s.Name) // strangers are hit less often
 	}
+	for _, s := range guests(d) {
+		p.Containers = append(p.Containers, s)
+		names = append(names, s.Name)
+	}
 	for _, s := range strangers(d) {
 		if d.oneIn(3) {
 			s.Behaviour = enginetest.Behaviour{RunFor: d.upTo(time.Minute), ExitCode: d.IntN(3)}
@@ -66,6 +70,26 @@ func drawContainers(d dice, p *plan) []string {
 		}
 	}
 	return names
+}
+
+// guestsOf is the worker in whose namespaces others live.
+const guestsOf = "w0"
+
+// guests are containers that live in those of the first worker: perhaps a worker, perhaps not.
+func guests(d dice) []enginetest.Spec {
+	var all []enginetest.Spec
+	mode := "container:" + guestsOf
+	if d.oneIn(4) {
+		all = append(all, enginetest.Spec{Name: "tail", NetworkMode: mode, StopTimeout: time.Second})
+	}
+	if d.oneIn(4) {
+		s := drawWorker(d, "g0")
+		s.NetworkMode = pick(d, mode, "")
+		s.PidMode = pick(d, mode, "")
+		s.HostPort = 0
+		all = append(all, s)
+	}
+	return all
 }
 
 // strangers are containers that are none of this Stoker's business, each for its own reason.
@@ -107,6 +131,9 @@ func drawWorker(d dice, name string) enginetest.Spec {
 		s.HostPort = 8000 + d.IntN(2)*1000 + len(name) + int(name[1])
 	}
 	s.AutoRemove = d.oneIn(10) && s.RestartPolicy.Name == "no" // the engine refuses the two together
+	if d.oneIn(12) {
+		s.Unfit = "it has a network that is gone"
+	}
 	s.Behaviour = enginetest.Behaviour{
 		IgnoreTerm: d.oneIn(4), TermDelay: pick(d, 0, 0, 50*time.Millisecond, 2*time.Second), TermExit: pick(d, 0, 0, 143, 1),
 	}
@@ -128,6 +155,9 @@ func drawLabels(d dice) map[string]string {
 	some("backoff-initial", "", "100ms", "1s")
 	some("backoff-max", "5s", "10s", "20s")
 	some("stable-after", "", "10s", "30s")
+	some("recreate-after", "", "", "0", "1", "1", "2")
+	some("on-missing", "", "", "recreate")
+	some("dependents", "", "", "", "", "none")
 	if l["stoker.max-attempts"] != "" && d.oneIn(3) {
 		l["stoker.when-exhausted"], l["stoker.retry-every"] = "retry", "20s"
 	}
@@ -156,7 +186,7 @@ func (k deck) draw(d dice) what {
 
 func everything() deck {
 	return deck{
-		{6, opStop}, {2, opStopNow}, {5, opKill}, {4, opTerm}, {4, opHup}, {5, opRestart}, {8, opStart}, {3, opRemove},
+		{6, opStop}, {2, opStopNow}, {5, opKill}, {4, opTerm}, {4, opHup}, {5, opRestart}, {8, opStart}, {4, opRemove}, {2, opStopRm},
 		{3, opPause}, {4, opUnpause}, {2, opRename}, {2, opNameBack}, {2, opUpdate}, {4, opRun}, {2, opReplace}, {2, opReplace2},
 		{8, doCrash}, {4, doKilled}, {6, doExit}, {3, doOOM}, {6, doSicken}, {5, doHang}, {2, doHangAll}, {3, doRecover},
 		{6, doLoop}, {3, doBehave}, {5, failNext}, {2, breakIt}, {1, mendIt}, {2, takePort}, {1, freePort},

@@ -23,7 +23,8 @@ func (r *run) checkAction(a lifecycle.Action) {
 	s := r.stoker
 	starts, looks := 0, 0
 	for _, other := range s.flying {
-		if other.Incarnation.ID == a.Incarnation.ID && (other.Verb != lifecycle.Look || a.Verb != lifecycle.Look) {
+		both := other.Verb == lifecycle.Look && a.Verb == lifecycle.Look
+		if ofOne(other) && ofOne(a) && other.Incarnation.ID == a.Incarnation.ID && !both {
 			r.blame("I1: %s of %s while %s is under way", a.Verb, a.Key, other.Verb)
 		}
 		switch other.Verb {
@@ -33,7 +34,7 @@ func (r *run) checkAction(a lifecycle.Action) {
 			looks++
 		}
 	}
-	if a.Verb == lifecycle.Look {
+	if a.Verb == lifecycle.Look || a.Verb == lifecycle.Sample {
 		return
 	}
 	if r.plan.DryRun {
@@ -43,16 +44,22 @@ func (r *run) checkAction(a lifecycle.Action) {
 		r.blame("rule 11: start of %s while %d others are under way, and %d are allowed", a.Key, starts, r.plan.Parallel)
 	}
 	if t, ok := r.w.TruthByID(a.Incarnation.ID); ok {
-		if !r.isWorker(t) {
+		if !r.isWorker(t) && a.Verb != lifecycle.Resume { // which may be about what lives in a worker's namespaces
 			r.blame("I3: %s of %s, which is no worker", a.Verb, a.Key)
 		}
 		if limit := r.policyOf(t).MaxAttempts; limit > 0 && a.Attempt > limit {
 			r.blame("I7: %s of %s calls itself attempt %d of %d", a.Verb, a.Key, a.Attempt, limit)
 		}
 	}
-	if a.Verb == lifecycle.Stop {
+	if a.Verb == lifecycle.Stop || a.Verb == lifecycle.Recreate {
 		r.checkBrake(a)
 	}
+}
+
+// ofOne tells whether an action is one on one incarnation: of two Follows each has other parents, and a Resume is about
+// containers that no machine acts on.
+func ofOne(a lifecycle.Action) bool {
+	return a.Verb != lifecycle.Follow && a.Verb != lifecycle.Resume && a.Verb != lifecycle.Sample
 }
 
 // isWorker says for itself who is a worker; the drawn labels are few enough.
@@ -145,7 +152,7 @@ func (r *run) promptStart(o lifecycle.Observation) *fleet.Worker {
 		return nil
 	}
 	t, ok := r.w.TruthByID(o.ID)
-	if !ok || t.RestartPolicy.Active() || t.AutoRemove || !r.isWorker(t) || !t.Status.Down() || !o.At.After(t.StartedAt) {
+	if !ok || t.RestartPolicy.Active() || t.AutoRemove || len(t.Parents) > 0 || !r.isWorker(t) || !t.Status.Down() || !o.At.After(t.StartedAt) {
 		return nil
 	}
 	p := r.policyOf(t)

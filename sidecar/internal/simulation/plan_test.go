@@ -49,6 +49,7 @@ const (
 	opRestart  what = "restart"
 	opStart    what = "start"
 	opRemove   what = "rm"
+	opStopRm   what = "stop-rm" // docker stop, docker rm
 	opPause    what = "pause"
 	opUnpause  what = "unpause"
 	opRename   what = "rename"

@@ -48,9 +48,17 @@ func newRun(p plan) *run {
 	r.start = r.w.Now()
 	for _, s := range p.Containers {
 		r.specs[s.Name] = s
-		r.w.Operator().Run(s)
+		if s.NetworkMode+s.PidMode == "" {
+			r.w.Operator().Run(s)
+		}
 	}
-	r.w.Advance(2 * time.Second)
+	r.w.Advance(time.Second)
+	for _, s := range p.Containers {
+		if s.NetworkMode+s.PidMode != "" { // its parent must be there first
+			r.w.Operator().Run(s)
+		}
+	}
+	r.w.Advance(time.Second)
 	if t, ok := r.w.Truth(selfName); ok {
 		r.self = t.ID
 	}

@@ -119,10 +119,14 @@ func (r *run) apply(t fleet.Turn) {
 	if r.burns(len(t.Do)) {
 		return
 	}
+	for _, word := range t.Words {
+		r.say("  word %d %.8s", word.Action, word.ID)
+		s.sim.Stopped(word.Action, word.ID)
+	}
 	for _, a := range t.Do {
 		r.checkAction(a)
 		s.flying[a.ID] = a
-		if a.Verb == lifecycle.Stop {
+		if a.Verb == lifecycle.Stop || a.Verb == lifecycle.Recreate || a.Verb == lifecycle.Update {
 			r.journal.write()
 		}
 		s.sim.Do(a)

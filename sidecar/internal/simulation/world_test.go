@@ -34,11 +34,15 @@ func (r *run) checkQuiet() {
 		}
 	}
 	for _, w := range shown {
-		r.blame("%s is shown and does not exist", w.Key)
+		r.checkMissing(w)
 	}
+	r.checkWhole()
 }
 
 func (r *run) checkOne(t enginetest.Truth, w fleet.Worker, ok bool) {
+	if strings.HasSuffix(string(t.Key), lifecycle.NewSuffix) || strings.HasSuffix(string(t.Key), lifecycle.AsideSuffix) {
+		return // it is half of a worker
+	}
 	ours := r.isWorker(t)
 	if ours != ok && len(barred(t)) == 0 {
 		r.blame("%s: worker %v, shown %v", t.Key, ours, ok)
@@ -62,14 +66,142 @@ func (r *run) checkOne(t enginetest.Truth, w fleet.Worker, ok bool) {
 	}
 }
 
+// checkMissing: a worker without a container is one that is to be made anew, and cannot be.
+func (r *run) checkMissing(w fleet.Worker) {
+	t, _ := r.w.TruthByID(w.ID)
+	unfit := r.homeless(t) || r.specs[strings.TrimSuffix(string(w.Key), "x")].Unfit != ""
+	if w.Heal == lifecycle.HealRecreate && unfit || w.Held == lifecycle.HeldExhausted || w.Held == lifecycle.HeldDryRun {
+		return
+	}
+	r.blame("I5: %s has no container at the end of a quiet (%s %s %s)", w.Key, w.State, w.Held, w.Heal)
+}
+
+// checkWhole is I6: no transaction is left in the middle, and no worker is two containers or none.
+func (r *run) checkWhole() {
+	alive, lost := map[string]int{}, map[string]bool{}
+	for _, t := range r.w.Truths() {
+		root := r.root(t)
+		if t.Gone {
+			byStoker := r.removedBy(t.ID) == enginetest.ByStoker
+			if before, known := lost[root]; !known || before {
+				lost[root] = byStoker
+			}
+			continue
+		}
+		name := string(t.Key)
+		if !r.acting() && (strings.HasSuffix(name, lifecycle.NewSuffix) || strings.HasSuffix(name, lifecycle.AsideSuffix)) {
+			r.blame("I6: %s is left behind", name)
+		}
+		if alive[root]++; alive[root] > 1 && !r.acting() && !r.renamed(root) {
+			r.blame("I6: there are two containers of %s", name)
+		}
+	}
+	for _, t := range r.w.Truths() {
+		if lost[t.ID] && alive[t.ID] == 0 {
+			r.blame("I6: Stoker has lost %s", t.Key)
+		}
+	}
+	r.checkStranded()
+}
+
+func (r *run) removedBy(id string) enginetest.Actor {
+	for _, e := range r.w.Events() {
+		if e.ID == id && e.Action == "destroy" {
+			return e.By
+		}
+	}
+	return ""
+}
+
+// renamed tells whether people have renamed one of the containers that replaced each other: then both may be theirs.
+func (r *run) renamed(root string) bool {
+	return slices.ContainsFunc(r.w.Events(), func(e enginetest.Event) bool {
+		t, _ := r.w.TruthByID(e.ID)
+		return e.Action == "rename" && e.By == enginetest.ByOperator && r.root(t) == root
+	})
+}
+
+// acting tells whether a transaction is under way: who cannot start is tried for ever.
+func (r *run) acting() bool {
+	for _, a := range r.stoker.flying {
+		if a.Verb == lifecycle.Recreate || a.Verb == lifecycle.Resume || a.Verb == lifecycle.Follow {
+			return true
+		}
+	}
+	return false
+}
+
+// root is the first of the containers that replaced each other up to this one.
+func (r *run) root(t enginetest.Truth) string {
+	for {
+		_, of, ok := lifecycle.Heir(t.Labels)
+		old, found := r.w.TruthByID(of)
+		if !ok || !found {
+			return t.ID
+		}
+		t = old
+	}
+}
+
+// checkStranded: whoever runs, runs in namespaces that somebody else is in. Without the journal nobody knows what lives a
+// worker had before, events that are lost tell of none, and a clock that stepped does not tell which came first.
+func (r *run) checkStranded() {
+	if r.plan.DryRun || !r.amnesia.IsZero() || len(r.steps) > 0 || len(r.drops) > 0 || r.acting() {
+		return
+	}
+	for _, t := range r.w.Stranded() {
+		if p, ok := r.w.Truth(guestsOf); ok && !p.Gone && p.Status == lifecycle.StatusRunning && r.leads(t, p) {
+			r.blame("%s is stranded", t.Key)
+		}
+	}
+}
+
+// leads tells whether a container is one that Stoker has to heal after its parent.
+func (r *run) leads(t, parent enginetest.Truth) bool {
+	same := slices.ContainsFunc(t.Parents, func(ref string) bool {
+		p, _ := r.w.TruthByID(ref)
+		return r.root(p) == r.root(parent)
+	})
+	return same && r.isWorker(parent) && t.Unfit == "" && parent.Labels["stoker.dependents"] != "none"
+}
+
 // barred is why a container that Stoker shows is never touched.
 func barred(t enginetest.Truth) string {
 	l := t.Labels
 	return l["com.docker.swarm.task.id"] + l["com.docker.compose.oneoff"] + l["stoker.max-atempts"] + l["stoker.on-exit"]
 }
 
+// homeless tells whether a container cannot start: what it lives in does not run, or was made anew while it was down, and it
+// is not to be made anew itself, or not before its attempts are used up.
+func (r *run) homeless(t enginetest.Truth) bool {
+	p := r.policyOf(t)
+	never := t.Unfit != "" || p.RecreateAfter == 0 || p.MaxAttempts > 0
+	for _, ref := range t.Parents {
+		parent, _ := r.w.TruthByID(ref)
+		up := slices.ContainsFunc(r.w.Truths(), func(other enginetest.Truth) bool {
+			return !other.Gone && other.Status == lifecycle.StatusRunning && r.root(other) == r.root(parent)
+		})
+		if !up || (parent.Gone && never) {
+			return true
+		}
+	}
+	return false
+}
+
+// nameOf is the name that a container was made under by its plan.
+func nameOf(t enginetest.Truth) string {
+	_, name, cut := strings.Cut(string(t.Key), "_")
+	if !cut {
+		name = string(t.Key)
+	}
+	return strings.TrimSuffix(name, "x")
+}
+
 // mayBeDown says what is wrong about a worker that is down although an operator wants it, or nothing.
 func (r *run) mayBeDown(t enginetest.Truth, w fleet.Worker) string {
+	if taken := r.specs[nameOf(t)].HostPort; r.homeless(t) || (taken != 0 && strings.Contains(t.StartError, "address already in use")) {
+		return "" // one that was renamed, or that a compose which was cut short left behind, has the port
+	}
 	p := r.policyOf(t)
 	clean := t.ExitCode == 0 && !t.OOMKilled && t.StartError == ""
 	done := p.OnExit == policy.OnExitNever || clean && p.OnExit == policy.OnExitFailure ||
@@ -167,10 +299,6 @@ func (r *run) strayStop(id string) bool {
 
 // checkWorld holds the whole run against I1 over several Stokers, I2, I4 and I7.
 func (r *run) checkWorld() {
-	events := map[string][]enginetest.Event{}
-	for _, e := range r.w.Events() {
-		events[e.ID] = append(events[e.ID], e)
-	}
 	truths := map[string]enginetest.Truth{}
 	for _, t := range r.w.Truths() {
 		truths[t.ID] = t
@@ -180,14 +308,18 @@ func (r *run) checkWorld() {
 		if a.By != enginetest.ByStoker || a.Incarnation.ID == "" {
 			continue
 		}
-		r.starts++
 		t := truths[a.Incarnation.ID]
-		if a.Op == enginetest.OpStop {
+		switch {
+		case a.Op == enginetest.OpStop && a.Action.Verb == lifecycle.Stop:
 			r.checkLife(a, t)
 			r.checkSecondStop(a, mine[t.ID])
-		} else {
-			r.checkObeyed(a, t, events[t.ID])
+		case a.Op == enginetest.OpStop: // a transaction's, which the next one goes on with
+		case a.Op == enginetest.OpStart, a.Op == enginetest.OpRestart:
+			r.checkObeyed(a, t, r.w.History(t.ID))
+		default:
+			continue
 		}
+		r.starts++
 		mine[t.ID] = append(mine[t.ID], a)
 	}
 	for _, t := range r.w.Truths() {
@@ -241,7 +373,7 @@ func (r *run) checkObeyed(a enginetest.Record, t enginetest.Truth, events []engi
 			break
 		}
 		switch {
-		case e.Action == "start":
+		case e.Action == "start", e.Action == "destroy" && r.w.MayComeBack(*e):
 			signal, stop = nil, nil
 		case e.Action == "kill" && e.By == enginetest.ByOperator && meansStop(e.Signal, t) && r.heardBy(*e, lifecycle.Signalled, a):
 			signal = e
@@ -269,7 +401,7 @@ func (r *run) dropped(at time.Time) bool {
 // the one signal that was seen may be either's.
 func (r *run) mistaken(start enginetest.Record, stop *enginetest.Event) bool {
 	return slices.ContainsFunc(r.w.Audit(), func(a enginetest.Record) bool {
-		return a.By == enginetest.ByStoker && a.Op == enginetest.OpStop && a.Action.Incarnation.ID == start.Incarnation.ID &&
+		return a.By == enginetest.ByStoker && a.Op == enginetest.OpStop && (a.Action.Incarnation.ID == start.Incarnation.ID || a.Incarnation.ID == stop.ID) &&
 			a.Sent.Before(stop.TrueAt) && (a.Arrived.After(stop.TrueAt) || !a.Effect && a.Answered.After(stop.TrueAt.Add(-time.Second)))
 	})
 }
@@ -303,7 +435,7 @@ func (r *run) checkBudget(t enginetest.Truth, mine []enginetest.Record) {
 	attempts := 0
 	var since time.Time
 	for _, a := range mine {
-		if a.Op != enginetest.OpStart {
+		if a.Op != enginetest.OpStart || a.Action.Verb != lifecycle.Start {
 			continue
 		}
 		if settled(t, since, a.Sent, p.StableAfter) {
@@ -324,7 +456,8 @@ func settled(t enginetest.Truth, from, to time.Time, stable time.Duration) bool 
 		if ended.IsZero() || ended.After(to) {
 			ended = to
 		}
-		byOperator := l.StartedBy == enginetest.ByOperator && l.Began.After(from) && l.Began.Before(to)
+		other := l.StartedBy == enginetest.ByOperator || l.StartedBy == enginetest.ByEngine // one cannot be told from the other
+		byOperator := other && l.Began.After(from) && l.Began.Before(to)
 		if byOperator || ended.After(from) && ended.Sub(l.Began) >= stable {
 			return true
 		}

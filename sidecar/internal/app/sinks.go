@@ -1,0 +1,69 @@
+package app
+
+import (
+	"context"
+	"os"
+	"strings"
+	"time"
+
+	"stoker/sidecar/internal/docker"
+	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/metrics"
+	"stoker/sidecar/internal/notify"
+	"stoker/sidecar/internal/supervisor"
+)
+
+// sinks tells each of them everything. None of them blocks.
+type sinks []supervisor.Sink
+
+func (all sinks) Tell(notes []lifecycle.Note) {
+	for _, one := range all {
+		one.Tell(notes)
+	}
+}
+
+// metered counts and times what is asked of the engine.
+type metered struct {
+	*docker.Client
+	metrics *metrics.Metrics
+}
+
+func (m metered) Do(ctx context.Context, a lifecycle.Action) lifecycle.Outcome {
+	began := time.Now()
+	out := m.Client.Do(ctx, a)
+	m.metrics.Called(a.Verb.String(), time.Since(began), out.Result.String())
+	return out
+}
+
+// forward passes on what the watch sees, and counts it.
+func (a *App) forward(ctx context.Context, from <-chan lifecycle.Observation, to chan<- lifecycle.Observation) {
+	for o := range from {
+		a.metrics.Observed(o.Kind.String())
+		if o.Kind == lifecycle.ListEnded {
+			a.metrics.Resynced()
+		}
+		select {
+		case to <- o:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// NewNotifier reads the notification URLs. Its error has one line for each mistake, without secrets.
+func NewNotifier(opts Options, m *metrics.Metrics) (*notify.Notifier, error) {
+	o := notify.Options{URLs: opts.Config.Notify, On: opts.Config.NotifyOn, Host: hostName(), Agent: "stoker/" + opts.Version}
+	if m != nil {
+		o.OnDropped = func(n uint64) { m.Dropped("notify", n) }
+		o.OnResult = func(_, outcome string) { m.Notified(outcome) }
+	}
+	return notify.New(o)
+}
+
+// hostName is what people call this host. The name that an engine gives a container is its ID, which says nothing.
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil || (name != "" && strings.HasPrefix(docker.SelfID(), name)) {
+		return ""
+	}
+	return name
+}
