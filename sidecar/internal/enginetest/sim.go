@@ -52,7 +52,7 @@ type SimConfig struct {
 	Retry    time.Duration      // first wait for a new session, doubled up to 10 s; 0 is 100 ms
 	Owner    string             // tells the transactions of this Stoker from another one's
 	// Select picks the containers of which anything is told; nil is all.
-	Select func(labels map[string]string) bool
+	Select func(o lifecycle.Observation) bool
 }
 
 // Output is one thing for the fleet: an observation or an outcome, never both.
@@ -145,7 +145,7 @@ func (s *Sim) Until(limit time.Time) (Output, bool) {
 }
 
 func (s *Sim) tell(o lifecycle.Observation) {
-	if s.closed || o.ID != "" && s.config.Select != nil && !s.config.Select(o.Labels) {
+	if s.closed || o.ID != "" && s.config.Select != nil && !s.config.Select(o) {
 		return
 	}
 	s.out = append(s.out, Output{At: s.w.now, Observation: &o})

@@ -68,8 +68,8 @@ func (h *house) hire() {
 	h.apply(h.f.Tick(h.w.Now()))
 }
 
-func (h *house) keep(labels map[string]string) bool {
-	return h.set.Keep(lifecycle.Observation{Labels: labels})
+func (h *house) keep(o lifecycle.Observation) bool {
+	return h.set.Keep(o)
 }
 
 // fire kills the Stoker there is.

@@ -45,7 +45,7 @@ type heir struct {
 
 // ofPair takes in what concerns a container that is about to replace a worker. Until it has the name it is nobody's
 // worker, and while the transaction lasts its events are kept for later.
-func (f *Fleet) ofPair(o lifecycle.Observation) bool {
+func (f *Fleet) ofPair(now time.Time, o lifecycle.Observation) bool {
 	if _, old := f.retired[o.ID]; old {
 		return true
 	}
@@ -60,13 +60,13 @@ func (f *Fleet) ofPair(o lifecycle.Observation) bool {
 		f.heirs[key] = heir{of: of, key: o.Key, status: o.Status}
 	}
 	if m := f.byID[of]; m != nil && m.machine.Anew() {
-		f.hearHeir(m, o)
+		f.hearHeir(now, m, o)
 		return true
 	}
 	return o.Key.Unfinished(o.Labels) && f.byID[o.ID] == nil
 }
 
-func (f *Fleet) hearHeir(m *member, o lifecycle.Observation) {
+func (f *Fleet) hearHeir(now time.Time, m *member, o lifecycle.Observation) {
 	p := f.pairs[m.id]
 	if p == nil || o.Kind == lifecycle.Listed {
 		return
@@ -75,6 +75,7 @@ func (f *Fleet) hearHeir(m *member, o lifecycle.Observation) {
 		p.heard = append(p.heard, o)
 	}
 	if o.Kind == lifecycle.Signalled && m.machine.MeansStop(o.Signal) {
+		f.step(now, m, o) // whose word it was an engine that goes down may yet settle
 		f.pass(p, o.ID)
 	}
 }

@@ -93,6 +93,15 @@ func (h *house) settleDown() {
 	if h.f == nil {
 		h.hire()
 	}
+	h.say("quiet")
+	for range 3 { // a worker that was gone comes back with the ways of the one that was removed
+		h.calm()
+		h.live(5 * time.Second)
+	}
+	h.live(4 * time.Minute)
+}
+
+func (h *house) calm() {
 	for _, truth := range h.w.Truths() {
 		if name := string(truth.Key); !truth.Gone {
 			h.w.Behave(name, enginetest.Behaviour{})
@@ -100,8 +109,6 @@ func (h *house) settleDown() {
 			h.w.Operator().Unpause(name)
 		}
 	}
-	h.say("quiet")
-	h.live(4 * time.Minute)
 }
 
 func drawSpec(t *rapid.T, name string) enginetest.Spec {

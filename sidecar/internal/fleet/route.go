@@ -16,7 +16,7 @@ func (s Settings) Keep(o lifecycle.Observation) bool {
 	if o.ID == s.Self && s.Self != "" {
 		return false
 	}
-	if _, _, ok := lifecycle.Heir(o.Labels); ok {
+	if _, _, ok := lifecycle.Heir(o.Labels); ok || o.Key.Aside() {
 		return true // also one that lives in a worker's namespaces: it may be half of a transaction that was cut short
 	}
 	v := s.Rules.Read(policy.Candidate{Labels: o.Labels}).Verdict
@@ -32,7 +32,7 @@ func (f *Fleet) route(now time.Time, o lifecycle.Observation) {
 		f.mark.EventAt = o.At
 	}
 	f.followClock(now, o)
-	if f.bootOwn(o) || f.ofPair(o) || f.rejects(o) {
+	if f.bootOwn(o) || f.ofPair(now, o) || f.rejects(o) {
 		return
 	}
 	m := f.byID[o.ID]

@@ -23,6 +23,10 @@ func (m *Machine) Anew() bool {
 // observeAnew: of what happens to the old container only a stop by someone else counts. The transaction's own stop, its
 // renames and its removals tell nothing.
 func (m *Machine) observeAnew(now time.Time, o Observation) {
+	if o.ID != m.mem.Incarnation.ID {
+		m.intendAnew(o, false) // of the new one the fleet tells only this
+		return
+	}
 	switch o.Kind { //nolint:exhaustive // see above
 	case Signalled:
 		if m.meansStop(o.Signal) && !m.ownAnew(now, o) {
@@ -70,9 +74,7 @@ func (m *Machine) graceOverAnew(now, at time.Time) bool {
 }
 
 func (m *Machine) intendAnew(o Observation, complete bool) {
-	if o.ID == m.mem.Incarnation.ID {
-		m.mem.StopIntent = &StopIntent{ID: o.ID, At: o.At, Signal: int(o.Signal), Complete: complete}
-	}
+	m.mem.StopIntent = &StopIntent{ID: o.ID, At: o.At, Signal: int(o.Signal), Complete: complete}
 }
 
 // Interrupted tells a worker that a transaction for it was found on the engine of which nothing is remembered: Stoker was killed
@@ -101,8 +103,11 @@ func (m *Machine) interrupted(now time.Time) {
 	}
 }
 
-// StoppedAnew tells whether someone has stopped the worker since the transaction was sent.
-func (m *Machine) StoppedAnew() bool { return m.Anew() && m.mem.StopIntent != nil }
+// StoppedAnew tells whether someone has stopped the old container since the transaction was sent.
+func (m *Machine) StoppedAnew() bool {
+	i := m.mem.StopIntent
+	return m.Anew() && i != nil && i.ID == m.mem.Incarnation.ID
+}
 
 func (m *Machine) fillRecreate(now time.Time, a *Action) {
 	heal := *m.mem.Heal
@@ -134,6 +139,9 @@ func (m *Machine) finishRecreate(now time.Time, o Outcome) {
 	if m.mem.Heal == nil {
 		m.lookAnew(now)
 		return
+	}
+	if i := m.mem.StopIntent; i != nil && i.ID != m.mem.Incarnation.ID && !o.StoodDown && o.Result != Unknown {
+		m.mem.StopIntent = nil // the transaction's own, on its way back
 	}
 	switch o.Result {
 	case Skipped:
@@ -277,8 +285,16 @@ func formerly(ids []string, id string) []string {
 
 // stoodDown: someone stopped the worker meanwhile, and the transaction has left it so.
 func (m *Machine) stoodDown(now time.Time, o Outcome) {
+	i := m.mem.StopIntent
+	if i == nil && o.Snapshot != nil { // it was the engine's own shutdown that stopped it (engineRestarted)
+		m.mem.Heal = nil
+		m.become(*o.Snapshot)
+		m.mem.Expected, m.engineTook = true, true
+		m.absorb(now, *o.Snapshot)
+		return
+	}
 	at := now
-	if i := m.mem.StopIntent; i != nil {
+	if i != nil {
 		at = i.At
 	}
 	if o.Snapshot != nil {

@@ -37,7 +37,13 @@ func (m *Machine) finishLook(now time.Time, o Outcome) {
 	if o.Snapshot.Status != StatusRestarting && !m.unexplained() {
 		m.lookTries = 0
 	}
-	if m.confirming && !o.Broken {
+	switch {
+	case m.confirming && o.Broken: // another engine may have answered, or none
+		m.confirming = false
+		if _, unsure := m.StoppedAt(); unsure {
+			m.wishLook(now, ReasonUncertain)
+		}
+	case m.confirming:
 		m.confirm()
 	}
 	m.absorb(now, *o.Snapshot)

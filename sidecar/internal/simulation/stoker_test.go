@@ -49,9 +49,7 @@ func (r *run) hire() {
 	r.hireAt = time.Time{}
 	r.stoker = s
 	s.f = fleet.New(now.Add(s.offset), s.set)
-	s.sim = enginetest.NewSim(r.w, enginetest.SimConfig{Bookmark: s.set.Bookmark, Select: func(labels map[string]string) bool {
-		return s.set.Keep(lifecycle.Observation{Labels: labels})
-	}})
+	s.sim = enginetest.NewSim(r.w, enginetest.SimConfig{Bookmark: s.set.Bookmark, Select: s.set.Keep})
 	r.apply(s.f.Tick(now.Add(s.offset)))
 }
 
