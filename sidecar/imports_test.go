@@ -27,7 +27,7 @@ func allowed() map[string][]string {
 		"history":         {"lifecycle"},
 		"metrics":         {"fleet", "lifecycle"},
 		"notify":          {"lifecycle"},
-		"page":            {"fleet", "lifecycle", "policy"},
+		"page":            {"fleet", "lifecycle"},
 		"status":          {"fleet", "history", "lifecycle", "policy"},
 		"app": {
 			"config", "docker", "fleet", "history", "journal", "lifecycle", "metrics", "notify", "page", "policy", "status", "supervisor", "watch",

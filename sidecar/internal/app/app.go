@@ -21,6 +21,7 @@ import (
 	"stoker/sidecar/internal/lifecycle"
 	"stoker/sidecar/internal/metrics"
 	"stoker/sidecar/internal/notify"
+	"stoker/sidecar/internal/page"
 	"stoker/sidecar/internal/status"
 	"stoker/sidecar/internal/supervisor"
 	"stoker/sidecar/internal/watch"
@@ -76,6 +77,7 @@ func New(opts Options) (*App, error) {
 	a.server, err = status.Listen(status.Options{
 		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.sup.View, LoopBeat: a.sup.Beat,
 		Version: opts.Version, Commit: opts.Commit, History: a.history, Metrics: a.metrics.Handler(),
+		Page: page.New(page.Options{View: a.View, Events: a.told, Version: opts.Version, Now: time.Now}),
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("serve status: %w", err), a.closeJournal(context.Background()))

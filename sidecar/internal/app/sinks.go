@@ -3,10 +3,12 @@ package app
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"stoker/sidecar/internal/docker"
+	"stoker/sidecar/internal/history"
 	"stoker/sidecar/internal/lifecycle"
 	"stoker/sidecar/internal/metrics"
 	"stoker/sidecar/internal/notify"
@@ -47,6 +49,16 @@ func (a *App) forward(ctx context.Context, from <-chan lifecycle.Observation, to
 		case <-ctx.Done():
 		}
 	}
+}
+
+// told is what the history has since then, oldest first: at most the newest so many.
+func (a *App) told(since time.Time, limit int) []lifecycle.Note {
+	events := a.history.Page(history.Query{Since: since, Limit: limit})
+	notes := make([]lifecycle.Note, 0, len(events))
+	for _, e := range slices.Backward(events) {
+		notes = append(notes, e.Note)
+	}
+	return notes
 }
 
 // NewNotifier reads the notification URLs. Its error has one line for each mistake, without secrets.

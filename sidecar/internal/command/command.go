@@ -1,4 +1,4 @@
-// Package command is what a person types: run, check, healthcheck, version. Everything that it needs of the world comes in
+// Package command is what a person types: run, check, status, history and so on. Everything that it needs of the world comes in
 // an Env, so that a test can run any command in-process.
 package command
 
@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
@@ -35,6 +36,8 @@ type Env struct {
 	Run func(ctx context.Context, c config.Config, log *logrus.Logger, build Build) error
 	// Connect prepares a link to the engine for check; it need not reach it.
 	Connect func(c config.Config, build Build) (Engine, error)
+	// Notifier reads the URLs of STOKER_NOTIFY. Its error has a line for each mistake.
+	Notifier func(c config.Config, build Build) (Notifier, error)
 	// Explain says in one line what an error of the engine means and what to do.
 	Explain func(err error) string
 	// Self is the ID of the container that this process runs in, empty outside one.
@@ -84,8 +87,12 @@ func Execute(ctx context.Context, env Env) int {
 	case !errors.As(err, &end): // cobra's own: an unknown command or flag
 		env.complain(err.Error() + "; see stoker help")
 		return exitUsage
-	case end.err != nil:
+	case end.err != nil && end.code != exitUsage:
 		env.complain(err.Error())
+	case end.err != nil: // each mistake has its line
+		for line := range strings.Lines(err.Error()) {
+			env.complain(strings.TrimSuffix(line, "\n"))
+		}
 	}
 	return end.code
 }
@@ -110,7 +117,7 @@ func newRoot(env Env) *cobra.Command {
 	run := newRun(env)
 	root.RunE = run.RunE
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(run, newCheck(env), newHealthcheck(env), newVersion(env))
+	root.AddCommand(run, newCheck(env), newStatus(env), newHistory(env), newNotifyTest(env), newHealthcheck(env), newVersion(env))
 	return root
 }
 

@@ -23,6 +23,7 @@ func Host(build Build) Env {
 		Build:    build,
 		Run:      runApp,
 		Connect:  connect,
+		Notifier: notifierOf,
 		Explain:  docker.Explain,
 		Self:     docker.SelfID,
 		Hostname: os.Hostname,
@@ -36,6 +37,14 @@ func runApp(ctx context.Context, c config.Config, log *logrus.Logger, build Buil
 		return BadConfiguration(err)
 	}
 	return a.Run(ctx)
+}
+
+func notifierOf(c config.Config, build Build) (Notifier, error) {
+	n, err := app.NewNotifier(app.Options{Config: c, Version: build.Version}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return n, nil
 }
 
 func connect(c config.Config, build Build) (Engine, error) {

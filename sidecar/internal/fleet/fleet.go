@@ -38,11 +38,12 @@ type Fleet struct {
 	byID     map[string]*member        // all, also those whose name someone else has taken
 	rejected map[string]uint64         // containers that a look showed to be no workers, with the last round that listed them
 
-	pairs   map[string]*pair          // transactions under way, by the ID of the old container
-	orphans map[lifecycle.Key]*orphan // transactions that were left behind, by the worker's name
-	retired map[string]uint64         // containers that were replaced, with the round of that
-	heirs   map[lifecycle.Key]heir    // marked containers of the list under way or last complete
-	asides  map[string]lifecycle.Key  // old containers of that list, by ID
+	pairs   map[string]*pair                   // transactions under way, by the ID of the old container
+	orphans map[lifecycle.Key]*orphan          // transactions that were left behind, by the worker's name
+	retired map[string]uint64                  // containers that were replaced, with the round of that
+	early   map[string][]lifecycle.Observation // of heirs whose transaction was sent by the Stoker before this one, by the old ID
+	heirs   map[lifecycle.Key]heir             // marked containers of the list under way or last complete
+	asides  map[string]lifecycle.Key           // old containers of that list, by ID
 
 	flying    map[uint64]flight
 	following int
@@ -104,7 +105,7 @@ type Turn struct {
 func New(now time.Time, set Settings) *Fleet {
 	f := &Fleet{
 		set: set, members: map[lifecycle.Key]*member{}, byID: map[string]*member{}, rejected: map[string]uint64{},
-		pairs: map[string]*pair{}, orphans: map[lifecycle.Key]*orphan{}, retired: map[string]uint64{}, sampled: map[string]*member{},
+		pairs: map[string]*pair{}, orphans: map[lifecycle.Key]*orphan{}, retired: map[string]uint64{}, early: map[string][]lifecycle.Observation{}, sampled: map[string]*member{},
 		flying: map[uint64]flight{}, inLane: map[lifecycle.Lane]int{}, mark: set.Bookmark,
 	}
 	f.beginRound()
@@ -289,7 +290,8 @@ func (f *Fleet) grant(now time.Time, m *member) {
 	}
 	if do.Verb == lifecycle.Recreate {
 		do.Names = f.names()
-		f.pairs[m.id] = &pair{action: do.ID, told: map[string]bool{}}
+		f.pairs[m.id] = &pair{action: do.ID, told: map[string]bool{}, heard: f.early[m.id]}
+		delete(f.early, m.id)
 	}
 	f.flying[do.ID] = flight{id: m.id, lane: lane, session: f.session}
 	f.inLane[lane]++

@@ -25,6 +25,7 @@ type pair struct {
 	action uint64
 	heard  []lifecycle.Observation // of the heir, for when it is the worker
 	told   map[string]bool         // containers that were named in a Word
+	again  bool                    // the heir was started again after that: it was a restart
 }
 
 // orphan is a transaction that was found on the engine and that no machine remembers: Stoker was killed and its journal
@@ -68,12 +69,19 @@ func (f *Fleet) ofPair(now time.Time, o lifecycle.Observation) bool {
 
 func (f *Fleet) hearHeir(now time.Time, m *member, o lifecycle.Observation) {
 	p := f.pairs[m.id]
-	if p == nil || o.Kind == lifecycle.Listed {
+	switch {
+	case o.Kind == lifecycle.Listed:
+		return
+	case p == nil: // replayed, before the transaction of the Stoker before this one is gone on with
+		if len(f.early[m.id]) < mostBuffered {
+			f.early[m.id] = append(f.early[m.id], o)
+		}
 		return
 	}
 	if len(p.heard) < mostBuffered {
 		p.heard = append(p.heard, o)
 	}
+	p.again = p.again || (o.Kind == lifecycle.Started && p.told[o.ID])
 	if o.Kind == lifecycle.Signalled && m.machine.MeansStop(o.Signal) {
 		f.step(now, m, o) // whose word it was an engine that goes down may yet settle
 		f.pass(p, o.ID)
@@ -112,6 +120,7 @@ func (f *Fleet) names() map[string]lifecycle.Key {
 func (f *Fleet) replaced(now time.Time, m *member, o lifecycle.Outcome) {
 	p := f.pairs[m.id]
 	delete(f.pairs, m.id)
+	o.StoodDown = o.StoodDown && (p == nil || !p.again)
 	if o.Snapshot == nil || o.Snapshot.ID == m.id || o.Snapshot.ID == "" {
 		f.step(now, m, o)
 		return

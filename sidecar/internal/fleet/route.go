@@ -233,6 +233,7 @@ func (m *member) key() lifecycle.Key { return m.machine.Memory().Key }
 func (f *Fleet) forget(m *member) {
 	f.unseat(m)
 	delete(f.sampled, m.id)
+	delete(f.early, m.id)
 	if f.byID[m.id] == m {
 		delete(f.byID, m.id)
 	}

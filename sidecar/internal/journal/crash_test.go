@@ -33,7 +33,6 @@ func child(t *testing.T, variable, dir string) *exec.Cmd {
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), self)
 	cmd.Env = append(os.Environ(), variable+"="+dir)
-	cmd.Stderr = os.Stderr
 	return cmd
 }
 
@@ -66,6 +65,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 	last := 0
 	for round := range 8 {
 		cmd := child(t, "JOURNAL_WRITE_UNTIL_KILLED", dir)
+		cmd.Stderr = os.Stderr
 		out, err := cmd.StdoutPipe()
 		require.NoError(t, err)
 		require.NoError(t, cmd.Start())
@@ -116,7 +116,9 @@ func writeWithoutSpace(dir string) {
 
 func TestNoSpaceLeft(t *testing.T) {
 	dir := t.TempDir()
-	out, err := child(t, "JOURNAL_WRITE_WITHOUT_SPACE", dir).Output()
+	cmd := child(t, "JOURNAL_WRITE_WITHOUT_SPACE", dir)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
 	require.NoError(t, err)
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	require.Len(t, lines, 3, "%s", out)

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -28,10 +29,36 @@ func fullFile(t testing.TB, workers int) []byte {
 		j.Drop(lifecycle.Key(fmt.Sprintf("worker-%03d", n)))
 	}
 	j.Mark(lifecycle.Bookmark{EventAt: day})
+	j.Chronicle((&chronicle{events: fullHistory(workers)}).take)
 	require.NoError(t, j.Close(t.Context()))
 	content, err := os.ReadFile(filepath.Join(dir, FileName))
 	require.NoError(t, err)
 	return content
+}
+
+// fullHistory is events of which some span pages.
+func fullHistory(n int) []event {
+	var all []event
+	for id := range uint64(n) {
+		size := 1 + 40*int(id)
+		if id%8 == 7 {
+			size = 5000
+		}
+		all = append(all, event{id: id*3 + 1, record: bytes.Repeat([]byte{byte('A' + id%26)}, size)})
+	}
+	return all
+}
+
+// requireTrueHistory checks that whatever was read is what was once written.
+func requireTrueHistory(t testing.TB, j *Journal) {
+	t.Helper()
+	written := map[string]bool{}
+	for _, e := range fullHistory(40) {
+		written[string(e.record)] = true
+	}
+	for _, record := range j.History() {
+		require.True(t, written[string(record)], "an event changed")
+	}
 }
 
 // openBytes opens a journal over content and checks what holds for any content: no crash, a working journal, and a file that
@@ -43,7 +70,9 @@ func openBytes(t testing.TB, content []byte) (map[lifecycle.Key]lifecycle.Memory
 	require.NoError(t, os.WriteFile(path, content, 0o600))
 	j, report := Open(dir, Options{OnProblem: func(p string) { t.Errorf("problem: %s", p) }})
 	got, _ := j.Load()
+	requireTrueHistory(t, j)
 	j.Put(worker("new"))
+	j.Chronicle((&chronicle{events: []event{{id: 1 << 62, record: []byte("new")}}}).take)
 	require.NoError(t, j.Sync(t.Context()))
 	require.NoError(t, j.Close(t.Context()))
 	if !report.Persistent {
@@ -64,6 +93,9 @@ func openBytes(t testing.TB, content []byte) (map[lifecycle.Key]lifecycle.Memory
 	again, second := Open(dir, Options{})
 	require.Equal(t, Report{Persistent: true}, second)
 	all, _ := again.Load()
+	past := again.History()
+	require.NotEmpty(t, past)
+	require.Equal(t, "new", string(past[len(past)-1]))
 	require.NoError(t, again.Close(t.Context()))
 	require.Contains(t, all, lifecycle.Key("new"))
 	require.Len(t, all, len(got)+btoi(!contains(got, "new")))
@@ -168,6 +200,49 @@ func TestFlippedBits(t *testing.T) {
 		got, _ := openBytes(t, b)
 		requireTrue(t, got)
 	}
+}
+
+// An event that was changed, or a bucket that is none any more, costs no worker and no other event.
+func TestDamagedHistory(t *testing.T) {
+	whole := fullFile(t, 10)
+	want, _ := openBytes(t, whole)
+	record := bytes.Repeat([]byte{'F'}, 1+40*5)
+	tests := map[string]func() []byte{
+		"event": func() []byte {
+			return bytes.Replace(whole, record, append([]byte("f"), record[1:]...), 1)
+		},
+		"no bucket": func() []byte { return noBucket(t, whole, bucketHistory) },
+	}
+	for name, damage := range tests {
+		t.Run(name, func(t *testing.T) {
+			b := damage()
+			require.False(t, bytes.Equal(whole, b))
+			got, report := openBytes(t, b)
+			require.Equal(t, want, got)
+			require.NotEmpty(t, report.Problem)
+		})
+	}
+}
+
+// noBucket is a file with a bucket that is a value: one bit of its element makes the difference.
+func noBucket(t *testing.T, whole []byte, name string) []byte {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), FileName)
+	require.NoError(t, os.WriteFile(file, whole, 0o600))
+	f, err := os.Open(file)
+	require.NoError(t, err)
+	defer f.Close()
+	w := walk{file: f, size: uint64(len(whole))}
+	require.NoError(t, w.findMeta())
+	b := bytes.Clone(whole)
+	p := parsePage(b[w.root*w.pageSize:][:w.pageSize])
+	for n := range p.count {
+		pos, size := p.place(n)
+		if string(p.data[pageHeaderLen+n*elementLen+int(pos):][:size]) == name {
+			binary.NativeEndian.PutUint32(p.element(n), 0)
+		}
+	}
+	return b
 }
 
 // One record that does not match its checksum is lost, and only that one.

@@ -1,4 +1,5 @@
-// Package journal keeps what must survive a crash of Stoker: the memory of each worker, and how far the events were read.
+// Package journal keeps what must survive a crash of Stoker: the memory of each worker, how far the events were read, and
+// the history that people are shown.
 //
 // It never fails and never holds anyone up: without a usable state directory it goes on in memory and says so once.
 // Nothing in a state directory can crash it, and it deletes no file: a damaged one is moved aside.
@@ -59,6 +60,8 @@ type Journal struct {
 	turned      chan struct{} // closed and replaced whenever stored, persistent or stuck change
 	persistent  bool
 	stuck       bool // a Sync ran into its limit and the write under way has not come back
+	past        [][]byte
+	chronicle   Chronicle
 
 	writer writer // touched by Open and then by the writer goroutine only
 }
@@ -97,6 +100,9 @@ func (j *Journal) begin() Report {
 	j.writer.store = opened.store
 	j.persistent = true
 	j.live, j.mark = opened.found.images, opened.found.mark
+	for _, e := range opened.found.history {
+		j.past = append(j.past, e.record)
+	}
 	for key := range j.live {
 		if _, ok := opened.store.written[key]; !ok {
 			j.dirty[key] = struct{}{} // saved from a damaged file, to be written to the new one

@@ -16,8 +16,8 @@ import (
 	"stoker/sidecar/internal/lifecycle"
 )
 
-// The file: bucket "meta" holds "version" and "bookmark", "workers" a sealed record for each key, and "definitions" the
-// sealed definition of a key, so that a change of state does not rewrite it.
+// The file: bucket "meta" holds "version" and "bookmark", "workers" a sealed record for each key, "definitions" the
+// sealed definition of a key, so that a change of state does not rewrite it, and "history" a sealed record for each event.
 const (
 	bucketMeta        = "meta"
 	bucketWorkers     = "workers"
@@ -46,13 +46,16 @@ type store struct {
 	file    *os.File // the same file as db's
 	dead    bool     // bbolt panicked: its locks and its mapping are in an unknown state
 	written map[lifecycle.Key]image
+	told    uint64 // the highest event that was written
+	floor   uint64 // events up to this one were deleted
 }
 
 // found is what a file held.
 type found struct {
 	images  map[lifecycle.Key]image
 	mark    lifecycle.Bookmark
-	damaged int // records that could not be read
+	history []event // by ID
+	damaged int     // records that could not be read
 }
 
 // openIn opens the store in a file that is locked and whose pages are sound, and reads it.
@@ -82,6 +85,9 @@ func openIn(file *os.File) (*store, found, error) {
 	s.written = make(map[lifecycle.Key]image, len(got.images))
 	for key, img := range got.images {
 		s.written[key] = img
+	}
+	if n := len(got.history); n > 0 {
+		s.told = got.history[n-1].id
 	}
 	return s, got, nil
 }
@@ -182,6 +188,9 @@ func (f *found) read(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
+	if err := f.readHistory(tx); err != nil {
+		return err
+	}
 	if sealed := tx.Bucket([]byte(bucketMeta)).Get([]byte(keyBookmark)); sealed != nil {
 		value, err := unseal(keyBookmark, sealed)
 		if err != nil || json.Unmarshal(value, &f.mark) != nil {
@@ -219,21 +228,18 @@ func (s *store) write(b batch) error {
 			changes = append(changes, c)
 		}
 	}
-	if len(changes) == 0 && b.mark == nil {
+	if len(changes) == 0 && b.mark == nil && len(b.events) == 0 {
 		return nil
 	}
+	b.changes = changes
 	err := s.guarded(func() error {
-		return s.db.Update(func(tx *bbolt.Tx) error {
-			for _, c := range changes {
-				if err := s.writeChange(tx, c); err != nil {
-					return fmt.Errorf("write the memory of %s: %w", c.key, err)
-				}
-			}
-			return writeMark(tx, b.mark)
-		})
+		return s.db.Update(func(tx *bbolt.Tx) error { return s.writeAll(tx, b) })
 	})
 	if err != nil {
 		return err
+	}
+	if n := len(b.events); n > 0 {
+		s.told, s.floor = b.events[n-1].id, b.floor
 	}
 	for _, c := range changes {
 		s.written[c.key] = c.img
@@ -242,6 +248,18 @@ func (s *store) write(b batch) error {
 		}
 	}
 	return nil
+}
+
+func (s *store) writeAll(tx *bbolt.Tx, b batch) error {
+	for _, c := range b.changes {
+		if err := s.writeChange(tx, c); err != nil {
+			return fmt.Errorf("write the memory of %s: %w", c.key, err)
+		}
+	}
+	if err := writeMark(tx, b.mark); err != nil {
+		return err
+	}
+	return s.writeHistory(tx, b)
 }
 
 func (s *store) writeChange(tx *bbolt.Tx, c change) error {

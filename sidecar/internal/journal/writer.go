@@ -13,12 +13,15 @@ type writer struct {
 	forGood  bool      // no file, and none may be taken: it belongs to a newer Stoker
 	retryAt  time.Time // of the next attempt to get a file
 	markedAt time.Time // when a bookmark was last written
+	toldAt   time.Time // when events were last written, or when they may be again
 }
 
 // batch is one transaction, taken from the pending set at one instant.
 type batch struct {
 	changes []change
 	mark    *lifecycle.Bookmark
+	events  []event
+	floor   uint64 // events up to this one are to be deleted; meaningful with events
 	asked   uint64 // what is on disk once the batch is
 }
 
@@ -30,7 +33,7 @@ type change struct {
 }
 
 func (b batch) empty() bool {
-	return len(b.changes) == 0 && b.mark == nil
+	return len(b.changes) == 0 && b.mark == nil && len(b.events) == 0
 }
 
 // run writes until Close.
@@ -65,24 +68,31 @@ func (j *Journal) turn(now time.Time) time.Duration {
 	}
 	markDue := !now.Before(j.writer.markedAt.Add(markEvery))
 	b := j.take(markDue)
-	if b.empty() {
-		return j.untilMark(now)
+	j.addEvents(&b, now)
+	if !b.empty() {
+		j.commit(b, now)
 	}
-	j.commit(b, now)
-	return j.untilMark(now)
+	return j.untilDue(now)
 }
 
-// untilMark is the wait until the bookmark may be written, or until the next attempt to get the file back.
-func (j *Journal) untilMark(now time.Time) time.Duration {
+// untilDue is the wait until the bookmark or events may be written alone, or until the next attempt to get the file back.
+func (j *Journal) untilDue(now time.Time) time.Duration {
 	if j.writer.store == nil {
 		return max(j.writer.retryAt.Sub(now), 1)
 	}
+	var wait time.Duration
 	j.mu.Lock()
-	defer j.mu.Unlock()
-	if !j.markDirty {
-		return 0
+	if j.markDirty {
+		wait = max(j.writer.markedAt.Add(markEvery).Sub(now), 1)
 	}
-	return max(j.writer.markedAt.Add(markEvery).Sub(now), 1)
+	j.mu.Unlock()
+	if j.untold() {
+		told := max(j.writer.toldAt.Add(historyEvery).Sub(now), 1)
+		if wait == 0 || told < wait {
+			wait = told
+		}
+	}
+	return wait
 }
 
 // take empties the pending set into a batch. A bookmark rides with any change, and goes alone when markDue.
@@ -111,6 +121,9 @@ func (j *Journal) commit(b batch, now time.Time) {
 	if b.mark != nil {
 		j.writer.markedAt = now
 	}
+	if len(b.events) > 0 {
+		j.writer.toldAt = now
+	}
 	j.mu.Lock()
 	wasStuck := j.stuck
 	wasLost := !j.persistent
@@ -128,6 +141,9 @@ func (j *Journal) lose(b batch, err error, now time.Time) {
 	j.writer.store.close()
 	j.writer.store = nil
 	j.writer.retryAt = now.Add(retryEvery)
+	if len(b.events) > 0 { // it may be their size that the disk cannot take: the memories go first
+		j.writer.toldAt = now.Add(historyPause)
+	}
 	j.mu.Lock()
 	for _, c := range b.changes {
 		j.dirty[c.key] = struct{}{}
@@ -172,6 +188,7 @@ func (j *Journal) reopen(now time.Time) time.Duration {
 	}
 	j.markDirty = true
 	j.writer.markedAt = time.Time{}
+	opened.store.told = 0 // the file may be another one: all events are written again
 	return 0
 }
 
@@ -180,7 +197,9 @@ func (j *Journal) finish() {
 	if j.writer.store == nil {
 		return
 	}
-	if b := j.take(true); !b.empty() {
+	b := j.take(true)
+	j.addAllEvents(&b)
+	if !b.empty() {
 		j.commit(b, time.Now())
 	}
 	if j.writer.store != nil {

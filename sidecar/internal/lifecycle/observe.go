@@ -249,6 +249,7 @@ func (m *Machine) namedBack(now time.Time) {
 	}
 	m.mem.Held, m.mem.HeldAt, m.mem.HeldSure, m.mem.Killed = before.Held, before.HeldAt, before.HeldSure, before.Killed
 	m.mem.Heal, m.mem.StopIntent, m.mem.Expected = before.Heal, before.StopIntent, before.Expected
+	m.unjudged = m.status == StatusExited && m.mem.Held == HeldNot && m.mem.Heal == nil
 	m.wishLook(now, ReasonChanged)
 }
 

@@ -1,11 +1,13 @@
 package status
 
 import (
+	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"stoker/sidecar/internal/fleet"
+	"stoker/sidecar/internal/history"
 	"stoker/sidecar/internal/lifecycle"
 	"stoker/sidecar/internal/policy"
 )
@@ -46,9 +48,19 @@ type workerJSON struct {
 	Attempts  int              `json:"attempts"`
 	NextAt    *time.Time       `json:"next_at"`
 	NextIn    float64          `json:"next_in_seconds"` // 0 when none waits
-	CPUs      float64          `json:"cpus"`
+	CPUs      float64          `json:"cpus"`            // the quota; 0 is none
+	Boosted   bool             `json:"boosted"`         // the quota is raised for a while
+	Used      *float64         `json:"used_cpus"`
+	Throttled *float64         `json:"throttled_share"` // of the quota's periods, 0 to 1
+	Measured  *time.Time       `json:"measured_at"`     // the engine's clock
 	Scope     string           `json:"scope"`
 	Problems  []problemJSON    `json:"problems"`
+}
+
+// workerEventsJSON is one worker with what happened to it lately, newest first.
+type workerEventsJSON struct {
+	workerJSON
+	Events []history.Event `json:"events"`
 }
 
 type problemJSON struct {
@@ -77,10 +89,13 @@ func workerOf(w fleet.Worker, at time.Time) workerJSON {
 	shown := workerJSON{
 		Key: w.Key, ID: w.ID, State: w.State, Status: w.Status, Health: w.Health, StartedAt: moment(w.StartedAt),
 		Expected: w.Expected, Held: w.Held, Fault: w.Fault, Reason: w.Reason, Heal: w.Heal, Attempts: w.Attempts,
-		NextAt: moment(w.NextAt), CPUs: w.CPUs, Scope: w.Scope, Problems: make([]problemJSON, len(w.Problems)),
+		NextAt: moment(w.NextAt), CPUs: w.CPUs, Boosted: w.Boosted, Scope: w.Scope, Problems: make([]problemJSON, len(w.Problems)),
 	}
 	if !w.NextAt.IsZero() {
 		shown.NextIn = max(0, w.NextAt.Sub(at).Seconds())
+	}
+	if shown.Measured = moment(w.Share.At); shown.Measured != nil {
+		shown.Used, shown.Throttled = number(w.Share.CPUs), number(w.Share.Throttled)
 	}
 	for n, p := range w.Problems {
 		shown.Problems[n] = problemOf(p)
@@ -90,6 +105,14 @@ func workerOf(w fleet.Worker, at time.Time) workerJSON {
 
 func problemOf(p policy.Problem) problemJSON {
 	return problemJSON{Label: clip(p.Label), Value: clip(p.Value), Message: clip(p.Message), Nearest: p.Nearest}
+}
+
+// number is f unless JSON has no such number.
+func number(f float64) *float64 {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return nil
+	}
+	return &f
 }
 
 // moment is t as the API shows it. A year that RFC 3339 cannot write, from an engine with a broken clock, is no time.

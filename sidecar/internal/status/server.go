@@ -22,7 +22,7 @@ const (
 	idleTimeout   = 30 * time.Second
 	closeTimeout  = 2 * time.Second
 	headerBytes   = 16 << 10
-	mostTCP       = 64 // connections at once; more wait in the kernel's queue
+	mostTCP       = mostStreams + 128 // connections at once; more wait in the kernel's queue
 	mostLocal     = 8
 )
 
@@ -49,8 +49,9 @@ func Listen(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for health checks: %w", err)
 	}
-	site := &site{opts: opts, began: time.Now()}
-	s := &Server{local: limit(local, mostLocal), health: newServer(site.healthRoutes()), all: newServer(site.routes())}
+	site := newSite(opts)
+	s := &Server{local: limit(local, mostLocal), health: newServer(site.localRoutes()), all: newServer(site.routes())}
+	s.all.RegisterOnShutdown(sync.OnceFunc(func() { close(site.closing) }))
 	if opts.Listen == "" {
 		return s, nil
 	}

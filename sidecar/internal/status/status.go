@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"stoker/sidecar/internal/fleet"
+	"stoker/sidecar/internal/history"
+	"stoker/sidecar/internal/lifecycle"
 )
 
 // Options is what the server tells, and where.
@@ -20,33 +22,67 @@ type Options struct {
 	LoopBeat func() time.Time  // when the supervisor's loop last turned; it must turn at least every 10 s
 	Version  string
 	Commit   string
+
+	History *history.Log // nil serves none, and no stream of events
+	Metrics http.Handler // at /metrics; nil serves none
+	Page    http.Handler // at / and everything below that nothing else has; nil serves a list of what there is
 }
+
+// recentEvents is how many events are shown with a worker.
+const recentEvents = 50
 
 // site answers requests.
 type site struct {
-	opts  Options
-	began time.Time
+	opts    Options
+	began   time.Time
+	views   views
+	encoded encoded
+	streams chan struct{} // a place for each stream of events
+	closing chan struct{} // closed when the server shuts down, for streams have no end of their own
+}
+
+func newSite(opts Options) *site {
+	return &site{opts: opts, began: time.Now(), streams: make(chan struct{}, mostStreams), closing: make(chan struct{})}
 }
 
 // Handler serves everything. It takes this moment for the start of the program.
 func Handler(opts Options) http.Handler {
-	s := &site{opts: opts, began: time.Now()}
-	return hardened(s.routes())
+	return hardened(newSite(opts).routes())
 }
 
 func (s *site) routes() *http.ServeMux {
-	mux := s.healthRoutes()
-	mux.HandleFunc("GET /{$}", s.index)
+	mux := http.NewServeMux()
+	s.routeHealth(mux)
+	mux.HandleFunc("GET /api/", notFound)
 	mux.HandleFunc("GET /api/v1/workers", s.workers)
 	mux.HandleFunc("GET /api/v1/workers/{key}", s.worker)
+	if s.opts.History != nil {
+		mux.HandleFunc("GET /api/v1/history", s.history)
+		mux.HandleFunc("GET /api/v1/events", s.events)
+	}
+	if s.opts.Metrics != nil {
+		mux.Handle("GET /metrics", s.opts.Metrics)
+	}
+	if s.opts.Page != nil {
+		mux.Handle("GET /", s.opts.Page)
+		return mux
+	}
+	mux.HandleFunc("GET /", notFound)
+	mux.HandleFunc("GET /{$}", s.index)
 	return mux
 }
 
-func (s *site) healthRoutes() *http.ServeMux {
+// localRoutes are those of the local socket: it tells health only.
+func (s *site) localRoutes() *http.ServeMux {
 	mux := http.NewServeMux()
+	s.routeHealth(mux)
+	mux.HandleFunc("GET /", notFound)
+	return mux
+}
+
+func (s *site) routeHealth(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
-	return mux
 }
 
 // hardened refuses what is not read-only and tells browsers to do nothing with an answer but show it.
@@ -59,7 +95,7 @@ func hardened(next http.Handler) http.Handler {
 		h.Set("Cache-Control", "no-store")
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			h.Set("Allow", "GET, HEAD")
-			http.Error(w, "read-only: GET and HEAD", http.StatusMethodNotAllowed)
+			fail(w, http.StatusMethodNotAllowed, "read-only: GET and HEAD")
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -71,7 +107,10 @@ func (s *site) index(w http.ResponseWriter, _ *http.Request) {
 	_, _ = fmt.Fprintf(w, `Stoker %s (%s), read-only
 
 /api/v1/workers        all workers
-/api/v1/workers/{key}  one worker, by its container's name
+/api/v1/workers/{key}  one worker, by its container's name, and what happened to it
+/api/v1/history        what happened, newest first
+/api/v1/events         what happens, as server-sent events
+/metrics               for Prometheus
 /healthz               503 when Stoker hangs or has lost the engine
 /readyz                503 until the first complete look at the engine, and while the link to it is down
 `, s.opts.Version, s.opts.Commit)
@@ -82,14 +121,29 @@ func (s *site) workers(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *site) worker(w http.ResponseWriter, r *http.Request) {
-	view := s.opts.View()
+	view, key := s.opts.View(), lifecycle.Key(r.PathValue("key"))
 	for _, worker := range view.Workers {
-		if string(worker.Key) == r.PathValue("key") {
-			write(w, http.StatusOK, workerOf(worker, view.At))
+		if worker.Key == key {
+			write(w, http.StatusOK, workerEventsJSON{workerJSON: workerOf(worker, view.At), Events: s.recent(key)})
 			return
 		}
 	}
-	write(w, http.StatusNotFound, failureJSON{Error: "no such worker"})
+	fail(w, http.StatusNotFound, "no such worker")
+}
+
+func (s *site) recent(key lifecycle.Key) []history.Event {
+	if s.opts.History == nil {
+		return []history.Event{}
+	}
+	return s.opts.History.Page(history.Query{Worker: key, Limit: recentEvents})
+}
+
+func notFound(w http.ResponseWriter, _ *http.Request) {
+	fail(w, http.StatusNotFound, "not found")
+}
+
+func fail(w http.ResponseWriter, code int, text string) {
+	write(w, code, failureJSON{Error: text})
 }
 
 type failureJSON struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stoker/sidecar/internal/fleet"
+	"stoker/sidecar/internal/history"
 	"stoker/sidecar/internal/lifecycle"
 	"stoker/sidecar/internal/policy"
 )
@@ -25,7 +26,8 @@ func picture() fleet.View {
 		Workers: []fleet.Worker{
 			{Key: "burner", ID: "abc", StartedAt: noon.Add(-time.Hour), State: fleet.StateWaiting, Status: lifecycle.StatusExited,
 				Health: lifecycle.HealthNone, Expected: true, Attempts: 2, Heal: lifecycle.HealStart, Fault: lifecycle.FaultExited,
-				Reason: lifecycle.ReasonCrashed, NextAt: noon.Add(1500 * time.Millisecond), CPUs: 0.5, Scope: "blue"},
+				Reason: lifecycle.ReasonCrashed, NextAt: noon.Add(1500 * time.Millisecond), CPUs: 0.5, Scope: "blue",
+				Boosted: true, Share: lifecycle.Share{At: noon.Add(-time.Second), CPUs: 0.25, Throttled: 0.9}},
 			{Key: "odd", State: fleet.StateHeld, Held: lifecycle.HeldBadLabels, Problems: []policy.Problem{
 				{Label: "stoker.on-exti", Value: "<script>\x00\xff\u2028", Message: "unknown", Nearest: "stoker.on-exit"},
 				{Label: "stoker.cpus", Value: strings.Repeat("é", 1000), Message: "not a number"},
@@ -35,7 +37,9 @@ func picture() fleet.View {
 }
 
 func options() Options {
-	return Options{View: picture, LoopBeat: time.Now, Version: "1.2.3", Commit: "abcdef"}
+	log := history.New(history.Options{})
+	log.Tell([]lifecycle.Note{{At: time.Now(), Kind: lifecycle.NoteHealed, Key: "burner"}})
+	return Options{View: picture, LoopBeat: time.Now, Version: "1.2.3", Commit: "abcdef", History: log}
 }
 
 func ask(t *testing.T, h http.Handler, method, path string) *httptest.ResponseRecorder {
@@ -67,8 +71,13 @@ func TestWorkers(t *testing.T) {
 		"key": "burner", "id": "abc", "state": "waiting", "status": "exited", "health": "none",
 		"started_at": "2026-03-01T10:00:00Z", "expected": true, "held": "", "fault": "exited", "reason": "crashed",
 		"heal": "start", "attempts": 2.0, "next_at": "2026-03-01T11:00:01.5Z", "next_in_seconds": 1.5, "cpus": 0.5,
+		"boosted": true, "used_cpus": 0.25, "throttled_share": 0.9, "measured_at": "2026-03-01T10:59:59Z",
 		"scope": "blue", "problems": []any{},
 	}, got.Workers[0])
+	for _, name := range []string{"used_cpus", "throttled_share", "measured_at"} {
+		require.Contains(t, got.Workers[1], name)
+		require.Nil(t, got.Workers[1][name], "never measured")
+	}
 	problems := got.Workers[1]["problems"].([]any)
 	require.Equal(t, map[string]any{
 		"label": "stoker.on-exti", "value": "<script>\x00\uFFFD\u2028", "message": "unknown", "nearest": "stoker.on-exit",
@@ -96,12 +105,20 @@ func TestPaths(t *testing.T) {
 	}{
 		"one worker":         {http.MethodGet, "/api/v1/workers/burner", 200, `"key": "burner"`},
 		"escaped key":        {http.MethodGet, "/api/v1/workers/b%75rner", 200, `"key": "burner"`},
-		"no such worker":     {http.MethodGet, "/api/v1/workers/nobody", 404, `no such worker`},
+		"its events":         {http.MethodGet, "/api/v1/workers/burner", 200, `"kind": "healed"`},
+		"no such worker":     {http.MethodGet, "/api/v1/workers/nobody", 404, `"error": "no such worker"`},
 		"a hostile key":      {http.MethodGet, "/api/v1/workers/%3Cscript%3E%00%ff", 404, `no such worker`},
 		"key with a slash":   {http.MethodGet, "/api/v1/workers/a%2Fb", 404, `no such worker`},
 		"index":              {http.MethodGet, "/", 200, "/api/v1/workers"},
 		"version in index":   {http.MethodGet, "/", 200, "1.2.3 (abcdef)"},
-		"unknown path":       {http.MethodGet, "/admin", 404, "not found"},
+		"unknown path":       {http.MethodGet, "/admin", 404, `"error": "not found"`},
+		"unknown api path":   {http.MethodGet, "/api/v2/workers", 404, `"error": "not found"`},
+		"history":            {http.MethodGet, "/api/v1/history", 200, `"kind": "healed"`},
+		"bad query":          {http.MethodGet, "/api/v1/history?limit=501", 400, `"error": "limit`},
+		"bad id":             {http.MethodGet, "/api/v1/events?after=x", 400, `"error": "after`},
+		"events, head":       {http.MethodHead, "/api/v1/events", 200, ""},
+		"no metrics":         {http.MethodGet, "/metrics", 404, `"error": "not found"`},
+		"post to events":     {http.MethodPost, "/api/v1/events", 405, `"error": "read-only`},
 		"head":               {http.MethodHead, "/api/v1/workers", 200, ""},
 		"post":               {http.MethodPost, "/api/v1/workers", 405, "read-only"},
 		"delete":             {http.MethodDelete, "/api/v1/workers/burner", 405, "read-only"},
@@ -124,6 +141,32 @@ func TestPaths(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What else is to be served is, with the headers of the rest; what is not there is not found.
+func TestMounts(t *testing.T) {
+	saying := func(text string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Security-Policy", "default-src 'self'")
+			_, _ = w.Write([]byte(text + " " + r.URL.Path))
+		})
+	}
+	opts := options()
+	opts.Metrics, opts.Page, opts.History = saying("metrics"), saying("page"), nil
+	h := Handler(opts)
+	for path, want := range map[string]string{
+		"/": "page /", "/style.css": "page /style.css", "/workers/x": "page /workers/x", "/metrics": "metrics /metrics",
+		"/api/v1/history": `"error": "not found"`, "/api/v1/events": `"error": "not found"`, "/api/": `"error": "not found"`,
+		"/api/v1/workers/burner": `"events": []`,
+	} {
+		w := ask(t, h, http.MethodGet, path)
+		require.Contains(t, w.Body.String(), want, path)
+		require.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
+		if !strings.HasPrefix(path, "/api") {
+			require.Equal(t, "default-src 'self'", w.Header().Get("Content-Security-Policy"))
+		}
+	}
+	require.Equal(t, http.StatusMethodNotAllowed, ask(t, h, http.MethodPost, "/").Code)
 }
 
 func TestHealth(t *testing.T) {

@@ -1,0 +1,195 @@
+package command
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+const (
+	// askTimeout bounds one question to the sidecar.
+	askTimeout = 10 * time.Second
+	// silence is how long a stream of events may say nothing: the sidecar gives a sign of life every 15 s.
+	silence = 45 * time.Second
+	// againAfter is the wait before a stream that broke is opened again.
+	againAfter = 2 * time.Second
+	// mostAnswer and mostLine bound what is read of an answer.
+	mostAnswer = 64 << 20
+	mostLine   = 32 << 20
+)
+
+// sidecar is a Stoker that runs, seen through its API.
+type sidecar struct {
+	base   string // of its URLs
+	client *http.Client
+}
+
+// addURL is the way to ask another Stoker than the one with this environment.
+func addURL(cmd *cobra.Command, at *string) {
+	cmd.Flags().StringVar(at, "url", "", "where Stoker serves its status, such as http://host:8080 (default: here, at STOKER_LISTEN)")
+}
+
+// sidecar is the one at a URL; without one, the one of this environment: the command runs where the sidecar does, in its
+// container.
+func (e Env) sidecar(at string) (*sidecar, error) {
+	transport := &http.Transport{DisableKeepAlives: true} // and no proxy
+	s := &sidecar{base: at, client: &http.Client{Transport: transport}}
+	if at != "" {
+		u, err := url.Parse(at)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return nil, BadConfiguration(errors.New("--url: something like http://host:8080"))
+		}
+		s.base = strings.TrimRight(at, "/")
+		return s, nil
+	}
+	c, err := e.load()
+	if err != nil {
+		return nil, err
+	}
+	if c.Listen == "" {
+		return nil, BadConfiguration(errors.New("STOKER_LISTEN is empty, so that the Stoker of this environment serves nothing to read: set it, or give --url"))
+	}
+	s.base = "http://stoker"
+	transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "tcp", c.Listen) // an address for all of the host means this host here
+	}
+	return s, nil
+}
+
+// get is the answer to a question, or an error that says what is wrong.
+func (s *sidecar) get(ctx context.Context, path string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	answer, err := s.open(ctx, path, "")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = answer.Close() }()
+	text, err := io.ReadAll(io.LimitReader(answer, mostAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("read the answer: %w", err)
+	}
+	if !json.Valid(text) {
+		return nil, errors.New("what answers there is no Stoker of this version: its answer is no JSON")
+	}
+	return text, nil
+}
+
+// open asks and returns the body of a good answer.
+func (s *sidecar) open(ctx context.Context, path, after string) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	if after != "" {
+		request.Header.Set("Last-Event-ID", after)
+	}
+	response, err := s.client.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("no Stoker answers: %w; is it running, and is STOKER_LISTEN the same here and there?", err)
+	}
+	if response.StatusCode == http.StatusOK {
+		return response.Body, nil
+	}
+	defer func() { _ = response.Body.Close() }()
+	var failure struct{ Error string }
+	if json.NewDecoder(io.LimitReader(response.Body, 64<<10)).Decode(&failure) != nil || failure.Error == "" {
+		return nil, fmt.Errorf("what answers there is no Stoker of this version: %s", response.Status)
+	}
+	return nil, errors.New(failure.Error)
+}
+
+// told is one server-sent event.
+type told struct {
+	id, name string
+	data     []byte
+}
+
+// follow hands the events after an ID to each until it fails, ctx ends or the stream does. Its error is never nil.
+func (s *sidecar) follow(ctx context.Context, after string, each func(told) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	hush := time.AfterFunc(askTimeout, cancel)
+	defer hush.Stop()
+	stream, err := s.open(ctx, "/api/v1/events", after)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = stream.Close() }()
+	lines := bufio.NewScanner(stream)
+	lines.Buffer(nil, mostLine)
+	var t told
+	for lines.Scan() {
+		hush.Reset(silence)
+		if len(lines.Bytes()) > 0 {
+			t.read(lines.Bytes())
+			continue
+		}
+		if t.name != "" {
+			if err := each(t); err != nil {
+				return err
+			}
+		}
+		t = told{}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("read the events: %w", err)
+	}
+	return errors.New("the stream of events ended")
+}
+
+// read takes one line of an event. Stoker writes each of its fields in one.
+func (t *told) read(line []byte) {
+	name, value, _ := bytes.Cut(line, []byte(":"))
+	value = bytes.TrimPrefix(value, []byte(" "))
+	switch string(name) {
+	case "id":
+		t.id = string(value)
+	case "event":
+		t.name = string(value)
+	case "data":
+		t.data = bytes.Clone(value)
+	}
+}
+
+// keepFollowing follows until ctx ends or each fails; a stream that breaks is opened again where it broke. The first try
+// must succeed: it is the one that shows mistakes.
+func (e Env) keepFollowing(ctx context.Context, s *sidecar, after string, each func(told) error) error {
+	var own error // of each
+	worked, lost := false, false
+	for {
+		err := s.follow(ctx, after, func(t told) error {
+			worked, lost = true, false
+			if t.id != "" {
+				after = t.id
+			}
+			own = each(t)
+			return own
+		})
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case own != nil || !worked:
+			return err
+		case !lost:
+			lost = true
+			e.complain(err.Error() + "; trying again")
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(againAfter):
+		}
+	}
+}

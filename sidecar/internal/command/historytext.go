@@ -1,0 +1,74 @@
+package command
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"stoker/sidecar/internal/history"
+	"stoker/sidecar/internal/lifecycle"
+)
+
+// eventGrid is a table of events. On a terminal the time is how long ago; in a file, which is read later, it is the time.
+func (e Env) eventGrid(events []history.Event, now time.Time) grid {
+	g := grid{width: e.tableWidth(), coloured: e.coloured(), columns: []column{{"WHEN", 8}, {"WORKER", 10}, {"EVENT", 8}, {"WHAT", 8}}}
+	for _, event := range events {
+		g.rows = append(g.rows, []cell{
+			{e.when(event.At, now), faint}, {orDash(string(event.Key)), plain}, {string(event.Kind), kindColour(event.Kind)}, {what(event), plain},
+		})
+	}
+	return g
+}
+
+func (e Env) when(at, now time.Time) string {
+	switch {
+	case at.IsZero():
+		return "-"
+	case e.Width == 0:
+		return at.UTC().Format(time.RFC3339)
+	case now.Sub(at) < time.Second:
+		return "now"
+	}
+	return short(now.Sub(at)) + " ago"
+}
+
+// what is an event in a few words, the fixed ones of the contract first.
+func what(e history.Event) string {
+	var parts []string
+	say := func(when bool, format string, args ...any) {
+		if when {
+			parts = append(parts, fmt.Sprintf(format, args...))
+		}
+	}
+	switch e.Fault {
+	case lifecycle.FaultExited, lifecycle.FaultOOM:
+		say(true, "%s (%d)", e.Fault, e.ExitCode)
+	default:
+		say(e.Fault != "", "%s", e.Fault)
+	}
+	say(e.Reason != "" && string(e.Reason) != string(e.Fault), "%s", e.Reason)
+	say(e.Intent != "" && e.Intent != lifecycle.IntentNone, "by %s", e.Intent)
+	say(e.Heal != "" && e.Attempt > 0, "%s %d", e.Heal, e.Attempt)
+	say(e.Heal != "" && e.Attempt == 0, "%s", e.Heal)
+	say(e.Delay > 0, "in %s", short(e.Delay))
+	say(e.Duration > 0, "took %s", short(e.Duration))
+	say(e.CPUs > 0 || e.From > 0, "%s to %s CPUs", cpus(e.From), cpus(e.CPUs))
+	say(e.Detail != "", "%s", e.Detail)
+	say(e.Output != "", "said: %s", strings.TrimSpace(e.Output))
+	return orDash(strings.Join(parts, ", "))
+}
+
+func kindColour(kind lifecycle.NoteKind) colour {
+	switch kind {
+	case lifecycle.NoteProblem, lifecycle.NoteExhausted, lifecycle.NoteHealFailed, lifecycle.NoteLinkLost, lifecycle.NoteHostIll,
+		lifecycle.NoteQuotaFailed:
+		return red
+	case lifecycle.NoteFault, lifecycle.NoteRefused, lifecycle.NoteHung, lifecycle.NoteBlind:
+		return yellow
+	case lifecycle.NoteHealed, lifecycle.NoteRecovered, lifecycle.NoteStable, lifecycle.NoteLinkUp, lifecycle.NoteHostWell:
+		return green
+	case lifecycle.NoteTaken, lifecycle.NoteReleased, lifecycle.NoteHeld, lifecycle.NoteQuota, lifecycle.NoteFollowed:
+		return plain
+	}
+	return plain
+}

@@ -1,0 +1,181 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+)
+
+// watching is what status and history are asked for.
+type watching struct {
+	json, watch bool
+	url         string
+}
+
+func (w *watching) flags(cmd *cobra.Command, watch string) {
+	addJSON(cmd, &w.json)
+	addURL(cmd, &w.url)
+	cmd.Flags().BoolVarP(&w.watch, "watch", "w", false, watch)
+}
+
+func newStatus(env Env) *cobra.Command {
+	var ask watching
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the workers of the Stoker that runs here, and how they are",
+		Long: "Asks the Stoker that runs here, at STOKER_LISTEN or --url, for its workers and shows how they are.\n" +
+			"Exit code 0: nothing is wrong. 1: a worker is exhausted or has bad labels, the link to the engine is down, or no\n" +
+			"Stoker answers. With --watch: 0 when it is told to end.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return env.status(cmd.Context(), ask) },
+	}
+	ask.flags(cmd, "go on, and show every change; with --json a line for each")
+	return cmd
+}
+
+func (e Env) status(ctx context.Context, ask watching) error {
+	s, err := e.sidecar(ask.url)
+	if err != nil {
+		return err
+	}
+	if ask.watch {
+		return e.watchStatus(ctx, s, ask)
+	}
+	text, err := s.get(ctx, "/api/v1/workers")
+	if err != nil {
+		return failed(err)
+	}
+	var shown shownFleet
+	if err := json.Unmarshal(text, &shown); err != nil {
+		return failed(fmt.Errorf("read the answer: %w", err))
+	}
+	if ask.json {
+		err = e.relay(text)
+	} else {
+		err = e.say(e.statusText(shown, shown.now(time.Now())))
+	}
+	if err == nil && shown.wrong() {
+		return &ending{code: exitFailed}
+	}
+	return err
+}
+
+// watchStatus shows each View that is another one. On a terminal it also redraws every second, for ages grow.
+func (e Env) watchStatus(ctx context.Context, s *sidecar, ask watching) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	screen := &screen{env: e, json: ask.json}
+	shown, ended := make(chan []byte), make(chan error, 1)
+	go func() {
+		ended <- e.keepFollowing(ctx, s, "", func(t told) error {
+			if t.name != "view" {
+				return nil
+			}
+			select {
+			case shown <- t.data:
+			case <-ctx.Done():
+			}
+			return nil
+		})
+	}()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		var err error
+		select {
+		case text := <-shown:
+			err = screen.show(text)
+		case <-tick.C:
+			err = screen.age()
+		case err := <-ended:
+			if err != nil {
+				return failed(err)
+			}
+			return nil
+		}
+		if err != nil {
+			cancel()
+			return errors.Join(err, <-ended)
+		}
+	}
+}
+
+// screen is where watched Views go.
+type screen struct {
+	env   Env
+	json  bool
+	last  *shownFleet
+	since time.Time // when last came
+}
+
+func (s *screen) show(text []byte) error {
+	if s.json {
+		return s.env.say(harmless(string(text)) + "\n")
+	}
+	var shown shownFleet
+	if err := json.Unmarshal(text, &shown); err != nil {
+		return failed(fmt.Errorf("read a view: %w", err))
+	}
+	s.last, s.since = &shown, time.Now()
+	return s.draw()
+}
+
+// age draws anew on a terminal; elsewhere nothing has changed.
+func (s *screen) age() error {
+	if s.last == nil || s.env.Width == 0 {
+		return nil
+	}
+	return s.draw()
+}
+
+func (s *screen) draw() error {
+	now := time.Now()
+	text := s.env.statusText(*s.last, s.last.now(now).Add(now.Sub(s.since)))
+	if s.env.Width > 0 {
+		text = "\x1b[H" + strings.ReplaceAll(text, "\n", "\x1b[K\n") + "\x1b[J" // over the last one, which an empty screen would make flicker
+	} else {
+		text += "\n"
+	}
+	return s.env.say(text)
+}
+
+func (e Env) say(text string) error {
+	_, err := io.WriteString(e.Stdout, text)
+	return written(err)
+}
+
+// relay prints the sidecar's JSON with indents.
+func (e Env) relay(text []byte) error {
+	var b bytes.Buffer
+	if err := json.Indent(&b, bytes.TrimSpace(text), "", "  "); err != nil {
+		return failed(errors.New("the answer is no JSON"))
+	}
+	return e.say(harmless(b.String()) + "\n")
+}
+
+// harmless escapes what JSON allows in a string as it is, but a terminal could take for a command, or show as something
+// else than it is. It stays the same JSON.
+func harmless(text string) string {
+	var b bytes.Buffer
+	for _, r := range text {
+		switch {
+		case r == '\n', strconv.IsPrint(r) && r != utf8.RuneError:
+			b.WriteRune(r)
+		case r > 0xffff:
+			r -= 0x10000
+			fmt.Fprintf(&b, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,188 @@
+package command
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/policy"
+)
+
+// shownFleet is the part of the API's answer that status shows.
+type shownFleet struct {
+	At      time.Time `json:"at"`
+	HostIll bool      `json:"host_ill"`
+	Link    struct {
+		Up     bool      `json:"up"`
+		Since  time.Time `json:"since"`
+		Engine string    `json:"engine_version"`
+	} `json:"link"`
+	Workers []shownWorker `json:"workers"`
+}
+
+type shownWorker struct {
+	Key       string    `json:"key"`
+	State     string    `json:"state"`
+	Status    string    `json:"status"`
+	Health    string    `json:"health"`
+	StartedAt time.Time `json:"started_at"`
+	Held      string    `json:"held"`
+	Fault     string    `json:"fault"`
+	Reason    string    `json:"reason"`
+	Heal      string    `json:"heal"`
+	Attempts  int       `json:"attempts"`
+	NextAt    time.Time `json:"next_at"`
+	CPUs      float64   `json:"cpus"`
+	Boosted   bool      `json:"boosted"`
+	Used      *float64  `json:"used_cpus"`
+	Throttled *float64  `json:"throttled_share"`
+	Problems  []policy.Problem
+}
+
+// now is the sidecar's time, for the clock here may be another one.
+func (f shownFleet) now(here time.Time) time.Time {
+	if f.At.IsZero() {
+		return here
+	}
+	return f.At
+}
+
+// wrong tells whether a person has to do something.
+func (f shownFleet) wrong() bool {
+	for _, w := range f.Workers {
+		if w.State == "exhausted" || len(w.Problems) > 0 {
+			return true
+		}
+	}
+	return !f.Link.Up || f.HostIll
+}
+
+func (e Env) statusText(f shownFleet, now time.Time) string {
+	var b strings.Builder
+	width := e.width()
+	b.WriteString(paint(fit(clean(headline(f, now)), width), bold, e.coloured()) + "\n")
+	if len(f.Workers) == 0 {
+		return b.String()
+	}
+	g := grid{width: e.tableWidth(), coloured: e.coloured(), columns: []column{
+		{"WORKER", 10}, {"STATE", 7}, {"HEALTH", 4}, {"UP", 3}, {"CPUS", 4}, {"THROTTLED", 4}, {"TRIES", 2}, {"NEXT", 4}, {"WHY", 8},
+	}}
+	for _, w := range f.Workers {
+		g.rows = append(g.rows, w.cells(now))
+	}
+	b.WriteString(g.text())
+	for _, w := range f.Workers {
+		for _, p := range w.Problems {
+			for _, line := range fold(clean(w.Key+": "+tell(p)), width) {
+				b.WriteString(paint(line, red, e.coloured()) + "\n")
+			}
+		}
+	}
+	return b.String()
+}
+
+// width is never less than what a table needs to be one.
+func (e Env) width() int {
+	return cmp.Or(e.tableWidth(), unlimited)
+}
+
+// tableWidth is 0 when there is no limit.
+func (e Env) tableWidth() int {
+	if e.Width <= 0 {
+		return 0
+	}
+	return max(e.Width, 20)
+}
+
+func headline(f shownFleet, now time.Time) string {
+	link := "not connected to the engine"
+	if f.Link.Up {
+		link = "following engine " + f.Link.Engine
+	}
+	if !f.Link.Since.IsZero() {
+		link += " for " + short(now.Sub(f.Link.Since))
+	}
+	text := count(len(f.Workers), "worker") + ", " + link
+	if f.HostIll {
+		text += "; the host is ill: restarts of running workers wait"
+	}
+	return text
+}
+
+func (w shownWorker) cells(now time.Time) []cell {
+	next := "-"
+	if !w.NextAt.IsZero() {
+		next = "in " + short(w.NextAt.Sub(now))
+	}
+	up := "-"
+	if w.Status == string(lifecycle.StatusRunning) && !w.StartedAt.IsZero() {
+		up = short(now.Sub(w.StartedAt))
+	}
+	throttled := "-"
+	if w.Throttled != nil {
+		throttled = fmt.Sprintf("%.0f%%", *w.Throttled*100)
+	}
+	return []cell{
+		{w.Key, plain}, {w.State, stateColour(w.State)}, {orDash(w.Health), plain}, {up, plain}, {w.cpus(), plain}, {throttled, plain},
+		{strconv.Itoa(w.Attempts), plain}, {next, plain}, {w.why(), plain},
+	}
+}
+
+// cpus is the use and the quota.
+func (w shownWorker) cpus() string {
+	quota := cpus(w.CPUs)
+	if w.Boosted {
+		quota += " boosted"
+	}
+	if w.Used == nil {
+		return quota
+	}
+	return strconv.FormatFloat(*w.Used, 'f', 2, 64) + " of " + quota
+}
+
+// why is the reason for what the worker is in: why it is held, or why it is healed and how.
+func (w shownWorker) why() string {
+	if w.Held != "" {
+		return w.Held
+	}
+	var parts []string
+	for _, part := range []string{w.Fault, w.Reason, w.Heal} {
+		if part != "" && (len(parts) == 0 || parts[len(parts)-1] != part) {
+			parts = append(parts, part)
+		}
+	}
+	return orDash(strings.Join(parts, ", "))
+}
+
+func stateColour(state string) colour {
+	switch state {
+	case "running":
+		return green
+	case "unhealthy", "exhausted":
+		return red
+	case "healing", "waiting":
+		return yellow
+	case "starting":
+		return blue
+	}
+	return faint
+}
+
+// short is a duration in one unit, as people say it.
+func short(d time.Duration) string {
+	d = max(d, 0)
+	switch {
+	case d < 10*time.Second:
+		return strconv.FormatFloat(d.Round(100*time.Millisecond).Seconds(), 'f', -1, 64) + "s"
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}

@@ -1,0 +1,137 @@
+package history
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"stoker/sidecar/internal/lifecycle"
+)
+
+// mostText bounds each thing that a container or an engine may say in one event, in bytes.
+const mostText = 4 << 10
+
+// mostName bounds a name, which engines keep far shorter.
+const mostName = 512
+
+// Event is a note with a number. Its strings are valid UTF-8 of bounded length, and otherwise as hostile as the
+// container that said them.
+type Event struct {
+	ID uint64 // grows from event to event, also across restarts; not by one
+	lifecycle.Note
+}
+
+// eventJSON is an event's own shape: its field names stay when the ones in the code change. Every field is always there.
+type eventJSON struct {
+	ID        uint64             `json:"id"`
+	At        *time.Time         `json:"at"`
+	Kind      lifecycle.NoteKind `json:"kind"`
+	Worker    lifecycle.Key      `json:"worker"`    // empty when the event is about none
+	Container string             `json:"container"` // its ID
+	Fault     lifecycle.Fault    `json:"fault"`
+	Intent    lifecycle.Intent   `json:"intent"`
+	Heal      lifecycle.Heal     `json:"heal"`
+	Reason    lifecycle.Reason   `json:"reason"`
+	Attempt   int                `json:"attempt"`
+	Delay     float64            `json:"delay_seconds"`
+	Duration  float64            `json:"duration_seconds"`
+	ExitCode  *int               `json:"exit_code"` // null unless something ended
+	Output    string             `json:"output"`
+	FromCPUs  float64            `json:"from_cpus"`
+	CPUs      float64            `json:"cpus"`
+	Detail    string             `json:"detail"`
+}
+
+// MarshalJSON writes the event in the shape that the API and the journal share.
+func (e Event) MarshalJSON() ([]byte, error) {
+	shown := eventJSON{
+		ID: e.ID, Kind: e.Kind, Worker: e.Key, Container: e.Note.ID, Fault: e.Fault, Intent: e.Intent, Heal: e.Heal,
+		Reason: e.Reason, Attempt: e.Attempt, Delay: e.Delay.Seconds(), Duration: e.Duration.Seconds(), Output: e.Output,
+		FromCPUs: e.From, CPUs: e.CPUs, Detail: e.Detail,
+	}
+	if at := e.At.UTC(); !at.IsZero() && at.Year() > 0 && at.Year() <= 9999 { // what RFC 3339 can write
+		shown.At = &at
+	}
+	if e.ended() {
+		shown.ExitCode = &e.ExitCode
+	}
+	return json.Marshal(shown)
+}
+
+// ended tells whether the exit code means anything.
+func (e Event) ended() bool {
+	return e.Fault == lifecycle.FaultExited || e.Fault == lifecycle.FaultOOM
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote. Durations come back to the nanosecond or nearly so.
+func (e *Event) UnmarshalJSON(text []byte) error {
+	var shown eventJSON
+	if err := json.Unmarshal(text, &shown); err != nil {
+		return err
+	}
+	*e = Event{ID: shown.ID, Note: lifecycle.Note{
+		Kind: shown.Kind, Key: shown.Worker, ID: shown.Container, Fault: shown.Fault, Intent: shown.Intent, Heal: shown.Heal,
+		Reason: shown.Reason, Attempt: shown.Attempt, Delay: seconds(shown.Delay), Duration: seconds(shown.Duration),
+		Output: shown.Output, From: shown.FromCPUs, CPUs: shown.CPUs, Detail: shown.Detail,
+	}}
+	if shown.At != nil {
+		e.At = *shown.At
+	}
+	if shown.ExitCode != nil {
+		e.ExitCode = *shown.ExitCode
+	}
+	return nil
+}
+
+func seconds(s float64) time.Duration {
+	return time.Duration(s * float64(time.Second)).Round(time.Microsecond)
+}
+
+// clean is n with strings that are bounded and valid, and numbers that JSON can write.
+func clean(n lifecycle.Note) lifecycle.Note {
+	n.At = n.At.Round(0).UTC()
+	n.From, n.CPUs = finite(n.From), finite(n.CPUs)
+	n.Key = cleanKey(n.Key)
+	n.ID = clip(n.ID, mostName)
+	n.Output = clip(n.Output, mostText)
+	n.Detail = clip(n.Detail, mostText)
+	return n
+}
+
+func finite(f float64) float64 {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return 0
+	}
+	return f
+}
+
+func cleanKey(key lifecycle.Key) lifecycle.Key {
+	return lifecycle.Key(clip(string(key), mostName))
+}
+
+// clip shortens text to most bytes, the mark of it included, and replaces what is no UTF-8. The rest of a text that is
+// cut is not kept in memory.
+func clip(text string, most int) string {
+	const mark = "…"
+	if len(text) <= most && utf8.ValidString(text) {
+		return text
+	}
+	whole := len(text) <= most
+	text = strings.ToValidUTF8(strings.Clone(text[:min(len(text), most)]), "\uFFFD") // at most three times as long
+	if whole && len(text) <= most {
+		return text
+	}
+	end := min(len(text), most-len(mark))
+	for end > 0 && end < len(text) && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + mark
+}
+
+// size is about how many bytes an event takes.
+func (e Event) size() int {
+	const rest = 320
+	return rest + len(e.Key) + len(e.Note.ID) + len(e.Output) + len(e.Detail)
+}
