@@ -152,12 +152,12 @@ func (m *Machine) stopped(now time.Time, o Observation) {
 		m.intend(now, StopIntent{ID: o.ID, At: o.At, Complete: true})
 		return
 	}
-	m.mem.Killed = false
 	again := o.History && o.At.Sub(m.mem.HeldAt) > m.stopWindow() // of a later life, which nobody saw begin
 	m.overtaken = m.busy != nil
 	if m.mem.Held != HeldOperator || again {
 		m.hold(now, HeldOperator, o.At)
 	}
+	m.mem.Killed = false // a SIGKILL was not all
 }
 
 // overruled: someone stopped the life before, but its word comes by after Stoker's start has worked. If the start comes to
