@@ -42,6 +42,7 @@ const outputShown = 300
 // its queue is dropped and counted.
 type teller struct {
 	log     *logrus.Logger
+	lines   map[lifecycle.NoteKind]line
 	queue   chan saying
 	dropped atomic.Uint64
 	lost    func() // is told of each line that is dropped, and must not block
@@ -56,7 +57,7 @@ type saying struct {
 }
 
 func newTeller(log *logrus.Logger, lost func()) *teller {
-	return &teller{log: log, queue: make(chan saying, tellQueue), lost: lost}
+	return &teller{log: log, lines: lines(), queue: make(chan saying, tellQueue), lost: lost}
 }
 
 // Tell queues the notes. It never blocks.
@@ -108,7 +109,7 @@ func (t *teller) write(s saying) {
 	all := fields(s.note)
 	level, text := s.level, s.text
 	if text == "" {
-		level, text = sentence(s.note.Kind)
+		level, text = t.sentence(s.note.Kind)
 	}
 	if s.detail != "" {
 		all[fieldDetail] = printable(s.detail)
@@ -119,49 +120,41 @@ func (t *teller) write(s saying) {
 	t.log.WithTime(s.note.At).WithFields(all).Log(level, printable(text))
 }
 
-// sentence is a note's level and text.
-func sentence(kind lifecycle.NoteKind) (logrus.Level, string) {
-	switch kind {
-	case lifecycle.NoteTaken:
-		return logrus.InfoLevel, "looking after worker"
-	case lifecycle.NoteReleased:
-		return logrus.InfoLevel, "worker is gone"
-	case lifecycle.NoteProblem:
-		return logrus.ErrorLevel, "worker's labels are wrong, it is held until they are mended"
-	case lifecycle.NoteHeld:
-		return logrus.InfoLevel, "worker is left alone"
-	case lifecycle.NoteFault:
-		return logrus.WarnLevel, "worker needs healing"
-	case lifecycle.NoteHealFailed:
-		return logrus.WarnLevel, "heal did not help"
-	case lifecycle.NoteHealed:
-		return logrus.InfoLevel, "worker is back"
-	case lifecycle.NoteRecovered:
-		return logrus.InfoLevel, "worker is back without Stoker"
-	case lifecycle.NoteStable:
-		return logrus.InfoLevel, "worker is stable, attempts are counted from 0 again"
-	case lifecycle.NoteExhausted:
-		return logrus.ErrorLevel, "attempts are used up"
-	case lifecycle.NoteRefused:
-		return logrus.WarnLevel, "worker cannot be made anew as it is, nothing was changed"
-	case lifecycle.NoteHung:
-		return logrus.WarnLevel, "the probe timed out and the CPU is idle: the worker hangs"
-	case lifecycle.NoteBlind:
-		return logrus.WarnLevel, "no CPU readings in time, deciding without"
-	case lifecycle.NoteQuota:
-		return logrus.InfoLevel, "set the worker's CPU quota"
-	case lifecycle.NoteQuotaFailed:
-		return logrus.WarnLevel, "cannot set the worker's CPU quota, trying again"
-	case lifecycle.NoteFollowed:
-		return logrus.InfoLevel, "healed what lives in the worker's namespaces"
-	case lifecycle.NoteLinkLost:
-		return logrus.WarnLevel, "lost the engine, waiting for it"
-	case lifecycle.NoteLinkUp:
-		return logrus.InfoLevel, "following the engine"
-	case lifecycle.NoteHostIll:
-		return logrus.ErrorLevel, "most workers time out together: the host is ill, restarts of running workers wait"
-	case lifecycle.NoteHostWell:
-		return logrus.InfoLevel, "the host is well again"
+// line is how a note is written.
+type line struct {
+	level logrus.Level
+	text  string
+}
+
+// lines has every kind of note; a test holds it to that.
+func lines() map[lifecycle.NoteKind]line {
+	return map[lifecycle.NoteKind]line{
+		lifecycle.NoteTaken:       {logrus.InfoLevel, "looking after worker"},
+		lifecycle.NoteReleased:    {logrus.InfoLevel, "worker is gone"},
+		lifecycle.NoteProblem:     {logrus.ErrorLevel, "worker's labels are wrong, it is held until they are mended"},
+		lifecycle.NoteHeld:        {logrus.InfoLevel, "worker is left alone"},
+		lifecycle.NoteFault:       {logrus.WarnLevel, "worker needs healing"},
+		lifecycle.NoteHealFailed:  {logrus.WarnLevel, "heal did not help"},
+		lifecycle.NoteHealed:      {logrus.InfoLevel, "worker is back"},
+		lifecycle.NoteRecovered:   {logrus.InfoLevel, "worker is back without Stoker"},
+		lifecycle.NoteStable:      {logrus.InfoLevel, "worker is stable, attempts are counted from 0 again"},
+		lifecycle.NoteExhausted:   {logrus.ErrorLevel, "attempts are used up"},
+		lifecycle.NoteRefused:     {logrus.WarnLevel, "worker cannot be made anew as it is, nothing was changed"},
+		lifecycle.NoteHung:        {logrus.WarnLevel, "the probe timed out and the CPU is idle: the worker hangs"},
+		lifecycle.NoteBlind:       {logrus.WarnLevel, "no CPU readings in time, deciding without"},
+		lifecycle.NoteQuota:       {logrus.InfoLevel, "set the worker's CPU quota"},
+		lifecycle.NoteQuotaFailed: {logrus.WarnLevel, "cannot set the worker's CPU quota, trying again"},
+		lifecycle.NoteFollowed:    {logrus.InfoLevel, "healed what lives in the worker's namespaces"},
+		lifecycle.NoteLinkLost:    {logrus.WarnLevel, "lost the engine, waiting for it"},
+		lifecycle.NoteLinkUp:      {logrus.InfoLevel, "following the engine"},
+		lifecycle.NoteHostIll:     {logrus.ErrorLevel, "most workers time out together: the host is ill, restarts of running workers wait"},
+		lifecycle.NoteHostWell:    {logrus.InfoLevel, "the host is well again"},
+	}
+}
+
+func (t *teller) sentence(kind lifecycle.NoteKind) (logrus.Level, string) {
+	if l, ok := t.lines[kind]; ok {
+		return l.level, l.text
 	}
 	return logrus.InfoLevel, string(kind)
 }

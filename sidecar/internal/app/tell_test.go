@@ -141,7 +141,7 @@ func TestNotesAsLines(t *testing.T) {
 	}
 	said := map[string]bool{}
 	for _, kind := range kinds {
-		_, text := sentence(kind)
+		_, text := newTeller(nil, nil).sentence(kind)
 		require.NotEqual(t, string(kind), text, "a sentence, not the bare word")
 		said[text] = true
 	}

@@ -45,7 +45,7 @@ func TestSnapshotOfInspect(t *testing.T) {
 		OOMKilled:      true,
 		StartError:     "bind: address already in use",
 		HasHealthcheck: true, ProbeEvery: 30 * time.Second,
-		Health:         lifecycle.HealthUnhealthy,
+		Health: lifecycle.HealthUnhealthy,
 		Probes: []lifecycle.Probe{
 			{At: at("2026-11-23T17:37:20.1Z"), ExitCode: 1, Output: "no"},
 			{At: at("2026-11-23T17:37:25Z"), ExitCode: lifecycle.ProbeTimedOut, Output: "Health check exceeded timeout (1s)"},

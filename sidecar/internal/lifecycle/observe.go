@@ -23,14 +23,23 @@ func (m *Machine) observe(now time.Time, o Observation) {
 		return
 	}
 	if o.History && m.outdated(o) {
-		if o.Kind == Started {
-			m.early = nil // what came before it in the stream was about the life before
-		}
-		if o.Kind == Started && !o.At.Before(m.mem.Incarnation.StartedAt) {
-			m.awaitStart = time.Time{} // it is the start of the life that is known
-		}
+		m.retold(o)
 		return
 	}
+	m.take(now, o)
+}
+
+// retold: an event of an earlier life still tells where in the stream the present one begins.
+func (m *Machine) retold(o Observation) {
+	if o.Kind == Started {
+		m.early = nil // what came before it in the stream was about the life before
+	}
+	if o.Kind == Started && !o.At.Before(m.mem.Incarnation.StartedAt) {
+		m.awaitStart = time.Time{} // it is the start of the life that is known
+	}
+}
+
+func (m *Machine) take(now time.Time, o Observation) {
 	switch o.Kind {
 	case Listed:
 		m.listed(now, o)

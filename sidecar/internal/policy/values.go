@@ -87,7 +87,6 @@ func Explain(value string, err error) string {
 	return err.Error()
 }
 
-// parseShare reads a percentage as a share of 1.
 // ParseShare reads a percentage as a share of 1.
 func ParseShare(value string) (float64, error) {
 	number, found := strings.CutSuffix(strings.TrimSpace(value), "%")
