@@ -282,9 +282,10 @@ func fiveHundred(t *testing.T, browser chrome) {
 		}
 		return least
 	}
-	require.Less(t, best("worker-42"), 200.0)
+	const most = 1000.0 // ms; it is about what grows with the square of the workers
+	require.Less(t, best("worker-42"), most)
 	require.Equal(t, 10, ask[int](v, `document.querySelectorAll('#rows > tr:not([hidden])').length`))
-	require.Less(t, best(""), 200.0)
+	require.Less(t, best(""), most)
 	w.happen(func(f *fleet.View) { f.Workers[250].Attempts = 77 })
 	v.until(rowOf("batch-worker-250") + `.innerText.includes('77')`)
 	v.keep("five-hundred", false)

@@ -44,7 +44,7 @@ func chromium(t *testing.T) chrome {
 	if os.Getuid() == 0 {
 		flags = append(flags, chromedp.NoSandbox)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, flags...)
 	t.Cleanup(cancel)
@@ -98,7 +98,7 @@ func open(t *testing.T, browser chrome, w *world, path string, before ...step) *
 	t.Cleanup(server.CloseClientConnections) // runs after the tab is gone
 	ctx, cancel := chromedp.NewContext(browser.ctx)
 	t.Cleanup(cancel)
-	ctx, stop := context.WithTimeout(ctx, time.Minute)
+	ctx, stop := context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(stop)
 	v := &visit{t: t, ctx: ctx, home: server.URL, hosts: map[string]bool{}}
 	require.NoError(t, chromedp.Listen(ctx, v.hear))
@@ -132,10 +132,13 @@ func (v *visit) run(steps ...step) {
 	require.NoError(v.t, chromedp.Do(v.ctx, steps...))
 }
 
+// patience is for what must happen: far more than a browser on a busy machine needs.
+const patience = 90 * time.Second
+
 // until waits for a condition of the page.
 func (v *visit) until(condition string) {
 	v.t.Helper()
-	poll := chromedp.Poll[bool]("Boolean("+condition+")", chromedp.WithPollingInterval(30*time.Millisecond), chromedp.WithPollingTimeout(20*time.Second))
+	poll := chromedp.Poll[bool]("Boolean("+condition+")", chromedp.WithPollingInterval(30*time.Millisecond), chromedp.WithPollingTimeout(patience))
 	_, err := chromedp.Run(v.ctx, poll)
 	require.NoError(v.t, err, "wait for %s", condition)
 }
