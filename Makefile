@@ -36,8 +36,13 @@ WORKER ?= stoker-demo-a
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# Whom https targets of notifications may be certified by. The file goes into the image.
+CERTS ?= /etc/ssl/certs/ca-certificates.crt
+
 build: dist/stoker dist/worker ## both binaries into dist/, static
 	@for name in stoker worker; do install -d -m 1777 dist/root/$$name/var/lib/$$name; done
+	@if [ -f $(CERTS) ]; then install -D -m 644 $(CERTS) dist/root/stoker/etc/ssl/certs/ca-certificates.crt; \
+	else echo 'no $(CERTS) here: https targets of notifications will need SSL_CERT_FILE'; fi
 
 dist/stoker: FORCE
 	CGO_ENABLED=0 go build -trimpath $(SMALL) -ldflags '$(LDFLAGS)' -o $@ ./sidecar

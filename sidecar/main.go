@@ -8,8 +8,6 @@ import (
 	"syscall"
 	_ "time/tzdata" // TZ works in an image that holds nothing else
 
-	_ "golang.org/x/crypto/x509roots/fallback" // and so does https, for notifications
-
 	"stoker/sidecar/internal/command"
 )
 
