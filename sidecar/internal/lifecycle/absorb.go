@@ -12,7 +12,7 @@ func (m *Machine) absorb(now time.Time, s Snapshot) {
 	if !m.looked {
 		m.gathered = now.Add(timeoutGather)
 	}
-	m.looked, m.unanswered = true, false
+	m.looked, m.unanswered, m.vanishedAt = true, false, time.Time{}
 	m.learn(s)
 	m.signalledEarly()
 	known := m.mem.Incarnation.StartedAt

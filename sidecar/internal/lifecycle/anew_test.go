@@ -204,6 +204,16 @@ func TestMissing(t *testing.T) {
 			answer made running
 			= told healed
 			= free`},
+		{"docker rm -f, and an answer is ahead of its events", `
+			given on-missing=recreate
+			up
+			mute update
+			answer missing
+			> nothing
+			late kill KILL
+			late die 137
+			late destroy
+			> recreate 1`},
 		{"docker rm -f, and nobody asked for it back", `
 			up
 			kill KILL

@@ -199,6 +199,19 @@ func TestStarting(t *testing.T) {
 			die 1
 			> start 1
 			answer missing
+			> nothing
+			destroy
+			= over`},
+		{"the container is gone, and no event says so", `
+			up
+			die 1
+			> start 1
+			answer missing
+			> nothing
+			+1900ms
+			mute update
+			+200ms
+			answer missing
 			= over`},
 		{"dry run", `
 			up

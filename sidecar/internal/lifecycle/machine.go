@@ -107,6 +107,7 @@ type Machine struct {
 	updateTries int
 	boostOver   bool // the grace of a starved worker is over
 	hostCPUs    float64
+	vanishedAt  time.Time // an answer said that there is no such container; Stoker's clock
 	unhealed    Reason    // why an unhealthy worker is left so, said once: HeldIgnored or HeldNeedsRecreate
 	early       *early    // a stop signal, perhaps
 	byDocker    bool      // the last start was that of Docker's policy

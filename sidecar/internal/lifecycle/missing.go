@@ -20,6 +20,19 @@ func (m *Machine) miss() {
 	}
 }
 
+// vanished: the engine does not know the container any more. The answer may be ahead of the events, which tell whether the
+// worker was stopped first; they get a moment to arrive.
+func (m *Machine) vanished(now time.Time) {
+	if m.vanishedAt.IsZero() {
+		m.vanishedAt, m.unanswered = now, true
+	}
+	if left := m.vanishedAt.Add(settle).Sub(now); left > 0 {
+		m.wishLook(now.Add(left), ReasonUncertain)
+		return
+	}
+	m.gone(now, m.endedAt)
+}
+
 // gone: the container was removed, at that time on the engine's clock. That is the end, unless the removal was the crash's
 // own (--rm), or nobody had stopped the worker first and its label asks for it back.
 func (m *Machine) gone(now, at time.Time) {

@@ -106,6 +106,7 @@ func (m *Machine) listed(now time.Time, o Observation) {
 		m.status, m.health = o.Status, o.Health
 		return
 	}
+	m.backInPlace(now, o)
 	if !m.looked {
 		m.wishLook(now, ReasonNew)
 		return
@@ -117,6 +118,27 @@ func (m *Machine) listed(now time.Time, o Observation) {
 	if differs && m.busy == nil {
 		m.wishLook(now.Add(settle), ReasonUncertain)
 	}
+}
+
+// backInPlace: a list that shows a worker under a name of its own that was on its way out says that somebody has thought better
+// of it, while no Stoker was there to see. How it ended is judged by what is left of it.
+func (m *Machine) backInPlace(now time.Time, o Observation) {
+	if m.mem.Held != HeldReplaced || o.Key == "" || o.Key.Aside() || m.setAside != nil || m.byCompose(o.Key) {
+		return
+	}
+	m.release()
+	m.unjudged = o.Status.Down()
+	m.wishLook(now, ReasonChanged)
+}
+
+// byCompose tells whether docker-compose gave the container this name, to replace it.
+func (m *Machine) byCompose(key Key) bool {
+	return strings.HasPrefix(string(key), m.shortID()+"_")
+}
+
+func (m *Machine) shortID() string {
+	id := m.mem.Incarnation.ID
+	return id[:min(len(id), 12)]
 }
 
 func (m *Machine) started(now time.Time, o Observation) {
@@ -231,10 +253,6 @@ func (m *Machine) turnedHealthy(now time.Time) {
 // renamed: docker-compose renames a container to <short id>_<name> when it is about to replace it, and another Stoker to a
 // name of its own. Such a container is on its way out, and a start of it would make the removal fail.
 func (m *Machine) renamed(now time.Time, o Observation) {
-	short := m.mem.Incarnation.ID
-	if len(short) > 12 {
-		short = short[:12]
-	}
 	if o.OldKey.Aside() && !o.Key.Aside() {
 		m.namedBack(now)
 		return
@@ -243,7 +261,7 @@ func (m *Machine) renamed(now time.Time, o Observation) {
 		before := m.mem
 		m.setAside = &before
 	}
-	if o.OldKey != "" && (o.Key.Aside() || string(o.Key) == short+"_"+strings.TrimPrefix(string(o.OldKey), "/")) {
+	if o.OldKey != "" && (o.Key.Aside() || string(o.Key) == m.shortID()+"_"+strings.TrimPrefix(string(o.OldKey), "/")) {
 		m.hold(now, HeldReplaced, o.At)
 	}
 }

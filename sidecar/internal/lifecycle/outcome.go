@@ -13,7 +13,7 @@ func (m *Machine) finish(now time.Time, o Outcome) {
 		return
 	}
 	if o.Missing {
-		m.gone(now, m.endedAt)
+		m.vanished(now)
 		return
 	}
 	switch o.Action.Verb {
