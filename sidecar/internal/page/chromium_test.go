@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -127,9 +128,16 @@ func (v *visit) hear(event any) {
 	}
 }
 
+// run takes the steps. A live page may swap in a new part between the search for a node and the step: then it is taken again.
 func (v *visit) run(steps ...step) {
 	v.t.Helper()
-	require.NoError(v.t, chromedp.Do(v.ctx, steps...))
+	for _, s := range steps {
+		err := chromedp.Do(v.ctx, s)
+		for try := 0; err != nil && try < 10 && strings.Contains(err.Error(), "Could not find node"); try++ {
+			err = chromedp.Do(v.ctx, s)
+		}
+		require.NoError(v.t, err)
+	}
 }
 
 // patience is for what must happen: far more than a browser on a busy machine needs.
