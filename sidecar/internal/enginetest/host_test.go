@@ -133,7 +133,7 @@ func (a agreement) try(t *testing.T, h Host) {
 	for _, one := range history {
 		got = append(got, one.Action)
 	}
-	got = onceOOM(got)
+	got = oncePaused(onceOOM(got))
 	require.Equal(t, []string{"create", "start"}, got[:2])
 	require.True(t, slices.Equal(a.want, got[2:]) || slices.Equal(swapStop(a.want), got[2:]), "%q, wanted %q", got[2:], a.want)
 }
