@@ -31,7 +31,7 @@ export STOKER_SOCKET STOKER_UID STOKER_GID STOKER_PORT
 COMPOSE = $$(.ci/compose) -p stoker-demo -f compose/compose.yaml
 WORKER ?= stoker-demo-a
 
-.PHONY: help build images up down logs crash hang test test-recreate sim bench lint clean FORCE
+.PHONY: help build images up down logs crash hang test test-recreate e2e sim bench lint clean FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,6 +98,10 @@ test: ## all tests; the live ones if an engine answers (STOKER_TEST_ENGINE or DO
 # Every call of a recreate meets every fault: minutes, and a part of CI.
 test-recreate: ## every crash point of a recreate, on the fake engine and on the real one
 	STOKER_TEST_RECREATE=1 go test -timeout 20m ./sidecar/internal/docker/...
+
+# Engines in containers, made from Debian's packages; needs root and debootstrap, and takes a quarter of an hour or two.
+e2e: ## the live tests on Docker 20.10, 26.1 and 28.5 (E2E=26.1 picks one)
+	.ci/e2e/run $(E2E)
 
 # Each seed is half an hour of a virtual host with all that can go wrong on it. What fails names its seed; see the package.
 SEEDS ?= 5000

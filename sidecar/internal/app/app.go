@@ -96,7 +96,7 @@ func dockerOptions(opts Options) docker.Options {
 // owner tells this Stoker's transactions from another one's on the same engine, the same after a restart.
 func owner(scope string) string {
 	if id := docker.SelfID(); id != "" {
-		return id
+		return id + "/" + scope
 	}
 	host, _ := os.Hostname() // without one it is the scope that tells
 	return host + "/" + scope

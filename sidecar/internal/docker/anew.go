@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/docker/docker/api/types/container"
@@ -119,8 +120,10 @@ func (c *Client) concludeAnew(out *lifecycle.Outcome, s *said, r recreate.Result
 		refused(out, r)
 	case r.Untouched: // a question was not answered, or with a no
 		c.failed(out, s, c.fail("make the container anew", s, r.Err))
+		out.Unfit = s.status == http.StatusForbidden // by a proxy, and so at every try
 	default: // Undone, Lost
 		out.Result, out.Missing = lifecycle.Failed, r.Outcome == recreate.Lost
+		out.Unfit = r.Outcome == recreate.Undone && s.status == http.StatusForbidden // the create was
 	}
 }
 

@@ -120,6 +120,27 @@ func TestRecreateUnfit(t *testing.T) {
 	})
 }
 
+// A proxy that lets through what a restart needs, and no more, will say no every time: the worker is restarted instead.
+func TestForbiddenRecreate(t *testing.T) {
+	for _, shut := range []string{"/images/", "/volumes/", "/containers/create"} {
+		t.Run(shut, func(t *testing.T) {
+			onBench(t, func(t *testing.T, b *bench) {
+				old := b.run("w", container.Config{}, container.HostConfig{Binds: []string{"/bare"}})
+				no := says(403, "forbidden")
+				b.before = func(r *http.Request) (*http.Response, error) {
+					if strings.Contains(r.URL.Path, shut) {
+						return no(r)
+					}
+					return nil, nil
+				}
+				out := b.c.Do(t.Context(), recreateOf(old))
+				require.Equal(t, lifecycle.Failed, out.Result)
+				require.True(t, out.Unfit, out.Err)
+			})
+		})
+	}
+}
+
 func TestRecreateWithoutAnEngine(t *testing.T) {
 	onBench(t, func(t *testing.T, b *bench) {
 		old := b.run("w", container.Config{}, container.HostConfig{})

@@ -204,6 +204,17 @@ func TestMissing(t *testing.T) {
 			answer made running
 			= told healed
 			= free`},
+		{"docker rm -f, and an answer is behind its events", `
+			given on-missing=recreate
+			up
+			mute update
+			kill KILL
+			die 137
+			destroy
+			> nothing
+			answer removing
+			> recreate 1
+			= missing`},
 		{"docker rm -f, and an answer is ahead of its events", `
 			given on-missing=recreate
 			up

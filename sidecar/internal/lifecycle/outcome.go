@@ -12,6 +12,9 @@ func (m *Machine) finish(now time.Time, o Outcome) {
 		m.finishRecreate(now, o)
 		return
 	}
+	if m.Missing() {
+		return // it is about the container that is gone
+	}
 	if o.Missing {
 		m.vanished(now)
 		return

@@ -140,10 +140,11 @@ var containerID = regexp.MustCompile("^[0-9a-f]{64}$")
 // ended tells whether the owner of a transaction was a container of this engine that does not run any more, so that nobody
 // will go on with it: a Stoker that docker compose has replaced since.
 func (r *Recreator) ended(ctx context.Context, owner string) bool {
-	if !containerID.MatchString(owner) {
+	id, _, _ := strings.Cut(owner, "/")
+	if !containerID.MatchString(id) {
 		return false
 	}
-	in, raw, err := r.inspect(ctx, owner)
+	in, raw, err := r.inspect(ctx, id)
 	return err == nil && (raw == nil || !in.State.Running)
 }
 
