@@ -35,7 +35,8 @@ type liveWorld struct {
 	api    *client.Client
 	host   string
 	prefix string
-	subnet int
+	nets   map[string]string // by name, the first three bytes of its addresses: "10.97.3"
+	ports  int
 	count  atomic.Int32
 }
 
@@ -46,15 +47,32 @@ func newLiveWorld(t *testing.T) *liveWorld {
 	host := enginetest.RealHost(t).DockerHost()
 	var b [3]byte
 	_, _ = rand.Read(b[:]) // never fails
-	w := &liveWorld{host: host, prefix: "rc-" + hex.EncodeToString(b[:]), subnet: int(b[0])}
+	w := &liveWorld{host: host, prefix: "rc-" + hex.EncodeToString(b[:]), nets: map[string]string{}, ports: 12000 + 70*int(b[0])}
 	w.api = w.client(t, nil)
-	for i, name := range []string{w.net("a"), w.net("b")} {
-		subnet := fmt.Sprintf("10.%d.%d.0/24", 90+i, w.subnet)
-		made, err := w.api.NetworkCreate(t.Context(), name, network.CreateOptions{IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet}}}})
-		require.NoError(t, err)
-		w.cleanup(t, func(ctx context.Context) error { return w.api.NetworkRemove(ctx, made.ID) })
-	}
+	w.network(t, "a")
+	w.network(t, "b")
 	return w
+}
+
+// network makes one at addresses that nobody has: those of other tests, and of whatever else is on this engine, are found out
+// only by asking for them.
+func (w *liveWorld) network(t *testing.T, name string) {
+	t.Helper()
+	var err error
+	for range 20 {
+		var b [2]byte
+		_, _ = rand.Read(b[:])                            // never fails
+		net := fmt.Sprintf("10.%d.%d", 128+b[0]%64, b[1]) // other packages have theirs below
+		var made network.CreateResponse
+		made, err = w.api.NetworkCreate(t.Context(), w.net(name), network.CreateOptions{IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: net + ".0/24"}}}})
+		if err != nil {
+			continue
+		}
+		w.nets[name] = net
+		w.cleanup(t, func(ctx context.Context) error { return w.api.NetworkRemove(ctx, made.ID) })
+		return
+	}
+	require.NoError(t, err)
 }
 
 func (w *liveWorld) net(name string) string { return w.prefix + "-" + name }
@@ -115,11 +133,11 @@ func (w *liveWorld) worker(t *testing.T, change func(*container.Config, *contain
 		change(conf, host)
 	}
 	made, err := w.api.ContainerCreate(t.Context(), conf, host,
-		&network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{w.net("a"): l.at(90, "one")}}, nil, l.name)
+		&network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{w.net("a"): l.at("a", "one")}}, nil, l.name)
 	require.NoError(t, err)
 	l.id = made.ID
 	w.cleanup(t, l.remove)
-	require.NoError(t, w.api.NetworkConnect(t.Context(), w.net("b"), l.id, l.at(91, "two")))
+	require.NoError(t, w.api.NetworkConnect(t.Context(), w.net("b"), l.id, l.at("b", "two")))
 	for _, m := range l.inspect(t).Mounts {
 		if m.Type == mount.TypeVolume && m.Name != l.name {
 			l.volumes = append(l.volumes, m.Name)
@@ -145,7 +163,7 @@ func (l *liveWorker) config() *container.Config {
 	}
 }
 
-func (l *liveWorker) port() int { return 20000 + l.w.subnet*100 + l.number }
+func (l *liveWorker) port() int { return l.w.ports + l.number }
 
 func (l *liveWorker) host() *container.HostConfig {
 	return &container.HostConfig{
@@ -157,11 +175,11 @@ func (l *liveWorker) host() *container.HostConfig {
 	}
 }
 
-func (l *liveWorker) address(net int) string {
-	return fmt.Sprintf("10.%d.%d.%d", net, l.w.subnet, 10+l.number)
+func (l *liveWorker) address(net string) string {
+	return fmt.Sprintf("%s.%d", l.w.nets[net], 10+l.number)
 }
 
-func (l *liveWorker) at(net int, alias string) *network.EndpointSettings {
+func (l *liveWorker) at(net, alias string) *network.EndpointSettings {
 	return &network.EndpointSettings{Aliases: []string{alias}, IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: l.address(net)}}
 }
 
@@ -226,8 +244,8 @@ func (l *liveWorker) requireWell(t *testing.T) (id string) {
 	in := l.inspect(t)
 	require.True(t, in.State.Running, "%s %s", in.State.Status, in.State.Error)
 	require.EqualValues(t, 130_000_000, in.HostConfig.NanoCPUs)
-	require.Equal(t, l.address(90), in.NetworkSettings.Networks[l.w.net("a")].IPAddress)
-	require.Equal(t, l.address(91), in.NetworkSettings.Networks[l.w.net("b")].IPAddress)
+	require.Equal(t, l.address("a"), in.NetworkSettings.Networks[l.w.net("a")].IPAddress)
+	require.Equal(t, l.address("b"), in.NetworkSettings.Networks[l.w.net("b")].IPAddress)
 	require.Equal(t, fmt.Sprint(l.port()), in.NetworkSettings.Ports["80/tcp"][0].HostPort)
 	names := []string{}
 	for _, m := range in.Mounts {
