@@ -77,6 +77,28 @@ func (c *Client) History(ctx context.Context, since, until time.Time) ([]lifecyc
 	}
 }
 
+// Newest is when the newest event happened that the engine remembers from since on, up to the call; zero when there is none,
+// and when it cannot be told: the engine's clock is behind since, or its answers carry no date. It takes up to a second, for the date
+// says no more, and the engine waits for an until in its future.
+func (c *Client) Newest(ctx context.Context, since time.Time) (time.Time, error) {
+	asked, s := listen(ctx)
+	if _, err := c.api.Load().Ping(asked); err != nil {
+		return time.Time{}, c.fail("ask the engine for its clock", s, err)
+	}
+	until := s.date.Add(time.Second)
+	if s.date.IsZero() || since.After(until) {
+		return time.Time{}, nil
+	}
+	history, err := c.History(ctx, since, until)
+	newest := time.Time{}
+	for _, o := range history {
+		if o.At.After(newest) {
+			newest = o.At
+		}
+	}
+	return newest, err
+}
+
 // streamEnd wraps the end of a stream that was not asked for.
 func (c *Client) streamEnd(s *said, err error) error {
 	if s.status == 200 {

@@ -26,6 +26,7 @@ type fake struct {
 	mu     sync.Mutex
 	calls  []string // method, path and query, without pings
 	newest string   // API version told to a ping; empty is 1.41
+	date   string   // the same for the Date header; empty is none
 	// answer is asked for everything but pings. It may block on the request's context.
 	answer func(r *http.Request) (*http.Response, error)
 }
@@ -43,6 +44,7 @@ func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
 	if strings.HasSuffix(r.URL.Path, "/_ping") {
 		resp := reply(http.StatusOK, "")
 		resp.Header.Set("Api-Version", newest)
+		resp.Header.Set("Date", f.date)
 		return resp, nil
 	}
 	return f.answer(r)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 )
 
 // errWantsTLS is a plain request that reached a TLS port.
@@ -12,8 +13,9 @@ var errWantsTLS = errors.New("the engine wants TLS")
 // said is what the transport said to the last request of a call. The Docker client's own errors drop it: v28.5.2 turns a
 // refused connection and a missing socket into the same sentence (client/request.go).
 type said struct {
-	err    error // no answer, and why
-	status int   // the answer's status; 0 when there was none
+	err    error     // no answer, and why
+	status int       // the answer's status; 0 when there was none
+	date   time.Time // the clock of whoever answered, cut to the second; zero when it does not say
 }
 
 type saidKey struct{}
@@ -37,9 +39,10 @@ func (w wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp, err = nil, errWantsTLS
 	}
 	if s, ok := req.Context().Value(saidKey{}).(*said); ok {
-		s.err, s.status = err, 0
+		s.err, s.status, s.date = err, 0, time.Time{}
 		if resp != nil {
 			s.status = resp.StatusCode
+			s.date, _ = http.ParseTime(resp.Header.Get("Date"))
 		}
 	}
 	return resp, err

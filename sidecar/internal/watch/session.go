@@ -21,11 +21,13 @@ type session struct {
 	lists         sync.WaitGroup
 }
 
-// picture is one full list, and for the first of a session what had happened when it was answered.
+// picture is one full list, and what had happened when it was answered.
 type picture struct {
-	at      time.Time // the engine's clock when asked
-	history []lifecycle.Observation
+	at      time.Time               // the engine's clock when asked
+	history []lifecycle.Observation // for the first of a session: all of it
+	newest  time.Time               // for a later one: when the last of it happened, if anything did
 	list    []lifecycle.Observation
+	waited  bool // for the stream to catch up
 	err     error
 }
 
@@ -79,6 +81,10 @@ func (s *session) follow(ctx context.Context, events <-chan lifecycle.Observatio
 			}
 			err = s.event(ctx, o)
 		case p := <-pictures:
+			if s.behind(p) {
+				pictures, err = s.wait(p)
+				break
+			}
 			err = s.show(ctx, p)
 			resync.Reset(s.watch.opts.Resync)
 		case <-resync.C:
@@ -95,13 +101,35 @@ func (s *session) follow(ctx context.Context, events <-chan lifecycle.Observatio
 // list asks for a list, beside. The channel gets one picture.
 func (s *session) list(ctx context.Context) <-chan picture {
 	found := make(chan picture, 1)
-	first := !s.listed
+	first, readTo := !s.listed, s.watch.readTo
 	s.lists.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, s.watch.opts.Patience)
 		defer cancel()
-		found <- s.take(ctx, first)
+		p := s.take(ctx, first)
+		if p.err == nil && !first {
+			p.newest, p.err = s.watch.src.Newest(ctx, readTo)
+		}
+		found <- p
 	})
 	return found
+}
+
+// behind tells whether the engine remembers an event that was there when the list was answered, and has not come on the
+// stream. An operator's stop may be among what is missing, so that the list must not be believed without it.
+func (s *session) behind(p picture) bool {
+	return p.err == nil && p.newest.After(s.watch.readTo)
+}
+
+// wait has the stream catch up, once. A stream that does not has been cut on the way without a word, or the engine has dropped
+// from it what was read too slowly: the next session is told all of it anew.
+func (s *session) wait(p picture) (<-chan picture, error) {
+	if p.waited {
+		return nil, errDeaf
+	}
+	p.waited = true
+	again := make(chan picture, 1)
+	time.AfterFunc(s.watch.opts.Lag, func() { again <- p })
+	return again, nil
 }
 
 // take gets a picture. A list travels on another connection than the events and may overtake them, so that a worker

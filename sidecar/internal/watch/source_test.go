@@ -21,10 +21,12 @@ type script struct {
 	bootedAt time.Time
 	asked    []time.Time // since of each stream
 	lists    int
+	newests  int
 	sessions int // that were tried
 
 	down      bool          // Engine fails
 	listErr   error         // List fails
+	newestErr error         // Newest fails
 	listTakes time.Duration // List answers with the picture of when it was asked
 	replayLag time.Duration // a new stream's replay comes so late
 }
@@ -87,6 +89,18 @@ func (s *script) History(_ context.Context, since, until time.Time) ([]lifecycle
 	return found, nil
 }
 
+// Newest answers with the list, and of the same moment.
+func (s *script) Newest(_ context.Context, since time.Time) (time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.newests++
+	newest := time.Time{}
+	for _, o := range s.from(since) {
+		newest = o.At
+	}
+	return newest, s.newestErr
+}
+
 func (s *script) List(ctx context.Context) ([]lifecycle.Observation, error) {
 	s.mu.Lock()
 	picture, err, takes := append([]lifecycle.Observation(nil), s.list...), s.listErr, s.listTakes
@@ -109,6 +123,16 @@ func (s *script) happen(kind lifecycle.Kind, id string) {
 	if n := len(s.streams); n > 0 && s.replayLag == 0 {
 		s.streams[n-1].out <- o
 	}
+}
+
+// late is an event that the stream brings only after a while.
+func (s *script) late(kind lifecycle.Kind, id string, by time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := lifecycle.Observation{Kind: kind, ID: id, Key: lifecycle.Key(id), At: time.Now()}
+	s.memory = append(s.memory, o)
+	stream := s.streams[len(s.streams)-1]
+	time.AfterFunc(by, func() { stream.out <- o })
 }
 
 // missed is an event that happens while the stream is cut.

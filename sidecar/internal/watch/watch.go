@@ -26,6 +26,9 @@ type Source interface {
 	History(ctx context.Context, since, until time.Time) ([]lifecycle.Observation, error)
 	// List is every container.
 	List(ctx context.Context) ([]lifecycle.Observation, error)
+	// Newest is when the newest event happened that the engine remembers from since on; zero when there is none, or when it
+	// cannot be told.
+	Newest(ctx context.Context, since time.Time) (time.Time, error)
 }
 
 // Options of a Watch. What is zero has the default that is named.
@@ -38,6 +41,7 @@ type Options struct {
 	OnError func(error)
 
 	Overlap    time.Duration // how far before the last event a session begins: 2s
+	Lag        time.Duration // how far the stream may be behind what the engine tells elsewhere: 5s
 	Patience   time.Duration // for one answer of the engine: 30s
 	BackoffMin time.Duration // before the second session: 200ms, doubling
 	BackoffMax time.Duration // 15s
@@ -62,6 +66,7 @@ func New(src Source, opts Options) *Watch {
 	}
 	def(&opts.Resync, time.Minute)
 	def(&opts.Overlap, 2*time.Second)
+	def(&opts.Lag, 5*time.Second)
 	def(&opts.Patience, 30*time.Second)
 	def(&opts.BackoffMin, 200*time.Millisecond)
 	def(&opts.BackoffMax, 15*time.Second)
@@ -78,9 +83,9 @@ func New(src Source, opts Options) *Watch {
 // Run passes observations on until ctx ends, and returns why it did. It may be called once.
 //
 // The stream is LinkOpened, events, then one list (ListBegan, Listed..., ListEnded), events, a list again, and so on; LinkLost
-// ends a session that was opened. What happened up to the instant that the first list of a session was answered comes
-// before that list. Events up to LinkOpened's At are marked as History. No event comes twice. A later list never holds
-// up an event: it travels while events are passed on, so that events newer than a list's At may come before it.
+// ends a session that was opened. What happened up to the instant that a list was answered comes before that list. Events up
+// to LinkOpened's At are marked as History. No event comes twice. A list never holds up an event: it travels while
+// events are passed on, so that events newer than a list's At may come before it.
 func (w *Watch) Run(ctx context.Context, out chan<- lifecycle.Observation) error {
 	for inARow := 1; ; inARow++ {
 		lived, err := w.session(ctx, out)
@@ -144,6 +149,10 @@ func send(ctx context.Context, out chan<- lifecycle.Observation, o lifecycle.Obs
 
 // errSilent is a stream that ended without saying why.
 var errSilent = errors.New("the event stream ended")
+
+// errDeaf is a stream that is open, and on which nothing comes any more.
+var errDeaf = errors.New("the event stream is open but dead: the engine remembers events that never came on it, " +
+	"so that something between Stoker and the engine has lost the connection and not said so")
 
 func endOf(end <-chan error) error {
 	if err := <-end; err != nil {
