@@ -185,10 +185,20 @@ func (s *stage) back(w Worker, before State) fleet.Worker {
 		now := s.State(w.Name)
 		return now.Running() && now.StartedAt.After(before.StartedAt)
 	})
-	if r, ok := s.Host.(*realHost); ok {
+	if r, ok := s.real(); ok {
 		r.awaitReady(w.ID)
 	}
 	return s.running(w)
+}
+
+// real is the host, if it is a real one.
+func (s *stage) real() (*realHost, bool) {
+	h := s.Host
+	if b, ok := h.(*Between); ok {
+		h = b.Host
+	}
+	r, ok := h.(*realHost)
+	return r, ok
 }
 
 // crashed has a worker crash and waits until it is back.
