@@ -42,9 +42,18 @@ func (e *errand) meter() (lifecycle.Meter, error) {
 	if quota == 0 {
 		quota = 1
 	}
-	age := max(now.Sub(d.StartedAt), 0)
+	age := e.s.w.age(d.ID)
 	periods := uint64(age / (100 * time.Millisecond))
 	return lifecycle.Meter{At: now, CPU: time.Duration(float64(age) * quota / 2), Periods: periods, Throttled: periods / 10}, nil
+}
+
+// age is how long the present life of a container lasts. The kernel counts it whatever the wall clock does meanwhile.
+func (w *World) age(id string) time.Duration {
+	c := w.find(id)
+	if c == nil || len(c.lives) == 0 {
+		return 0
+	}
+	return w.Now().Sub(c.lives[len(c.lives)-1].Began)
 }
 
 // update is lifecycle.Update.

@@ -290,8 +290,10 @@ func (f *Fleet) grant(now time.Time, m *member) {
 	}
 	if do.Verb == lifecycle.Recreate {
 		do.Names = f.names()
-		f.pairs[m.id] = &pair{action: do.ID, told: map[string]bool{}, heard: f.early[m.id]}
+		p := &pair{action: do.ID, told: map[string]bool{}, heard: f.early[m.id]}
+		f.pairs[m.id] = p
 		delete(f.early, m.id)
+		f.retell(now, m, p)
 	}
 	f.flying[do.ID] = flight{id: m.id, lane: lane, session: f.session}
 	f.inLane[lane]++

@@ -75,7 +75,21 @@ func anewDeeds() []deedKind {
 func (h *house) lose() {
 	h.fire()
 	h.memories, h.mark, h.forgot = map[lifecycle.Key][]byte{}, lifecycle.Bookmark{}, true
+	h.lostAt = h.w.Now()
 	h.hire()
+}
+
+// midwayAtLoss: the journal was lost between Stoker's stop of the container and its start. Nothing tells the next Stoker that
+// the stop was not a person's.
+func (h *house) midwayAtLoss(truth enginetest.Truth) bool {
+	if len(truth.Lives) == 0 {
+		return false
+	}
+	began := truth.Lives[len(truth.Lives)-1].Began
+	return slices.ContainsFunc(h.w.Audit(), func(r enginetest.Record) bool {
+		own := r.By == enginetest.ByStoker && r.Op == enginetest.OpStop && r.Incarnation.ID == truth.ID
+		return own && r.Sent.After(began) && r.Sent.Before(h.lostAt)
+	})
 }
 
 // family is all containers that are one worker: each was made anew as the next.

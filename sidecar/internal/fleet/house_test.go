@@ -29,6 +29,7 @@ type house struct {
 	sent     map[lifecycle.Verb]int    // ever
 	owner    string
 	forgot   bool // the journal was lost
+	lostAt   time.Time
 	stepped  bool // the engine's clock was
 	lagged   bool // its events did
 	wrong    []string

@@ -88,6 +88,25 @@ func (f *Fleet) hearHeir(now time.Time, m *member, o lifecycle.Observation) {
 	}
 }
 
+// retell: between the death of the Stoker that began the transaction and the replay someone has stopped the heir, and nobody has
+// started it since. The transaction that goes on with it must not either. One that was renamed back was stopped by Stoker,
+// on its way back.
+func (f *Fleet) retell(now time.Time, m *member, p *pair) {
+	var stop *lifecycle.Observation
+	for i, o := range p.heard {
+		switch {
+		case o.Kind == lifecycle.Signalled && m.machine.MeansStop(o.Signal):
+			stop = &p.heard[i]
+		case o.Kind == lifecycle.Started, o.Kind == lifecycle.Renamed && o.Key.Unfinished(o.Labels), o.Kind == lifecycle.Gone:
+			stop = nil
+		}
+	}
+	if stop != nil {
+		f.step(now, m, *stop)
+		f.pass(p, stop.ID)
+	}
+}
+
 // pass tells the transaction that someone has stopped one of the two.
 func (f *Fleet) pass(p *pair, id string) {
 	if !p.told[id] {

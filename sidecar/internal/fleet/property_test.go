@@ -84,6 +84,8 @@ func (h *house) wanted(truth enginetest.Truth) bool {
 		return false // rule 8: started, and ended as if stopped, all while no Stoker was there
 	case held == lifecycle.HeldFinished && finished:
 		return false
+	case held == lifecycle.HeldOperator && h.midwayAtLoss(truth):
+		return false
 	}
 	return wanted && isWorker(truth.Labels)
 }

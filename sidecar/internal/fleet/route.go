@@ -56,12 +56,13 @@ func (f *Fleet) route(now time.Time, o lifecycle.Observation) {
 const clockStep = time.Minute
 
 // followClock keeps the difference between the clocks right: without it, what happens after a step would be an hour from
-// what happened right before.
+// what happened right before. Events lag, and never lead, so that the difference is at least what each of them shows; the
+// first one after a step may have been on its way for seconds.
 func (f *Fleet) followClock(now time.Time, o lifecycle.Observation) {
 	if f.opening || o.Kind == lifecycle.Listed {
 		return
 	}
-	if skew := o.At.Sub(now); (skew - f.link.Skew).Abs() > clockStep {
+	if skew := o.At.Sub(now); skew > f.link.Skew || f.link.Skew-skew > clockStep {
 		f.link.Skew = skew
 	}
 }

@@ -59,7 +59,7 @@ func (m *Machine) outgrow(s Snapshot) {
 		m.mem.StopIntent = nil
 	}
 	m.engineTook = m.engineTook && !s.StartedAt.After(m.bootedAt)
-	m.unseenEnd = time.Time{}
+	m.unseenEnd, m.mem.Alone = time.Time{}, false
 }
 
 // learn keeps the facts that a life does not change.

@@ -73,8 +73,14 @@ func (m *Machine) graceOverAnew(now, at time.Time) bool {
 	return at.Sub(s.termAt) >= grace-graceSlack || now.Sub(s.termSeen) >= grace-graceSlack
 }
 
+// intendAnew notes a stop by someone else. It began with its first signal, as intend has it: by that time an engine's shutdown is
+// told from a person's word.
 func (m *Machine) intendAnew(o Observation, complete bool) {
-	m.mem.StopIntent = &StopIntent{ID: o.ID, At: o.At, Signal: int(o.Signal), Complete: complete}
+	i := StopIntent{ID: o.ID, At: o.At, Signal: int(o.Signal), Complete: complete}
+	if was := m.mem.StopIntent; was != nil && was.ID == i.ID && i.At.Sub(was.At) <= m.stopWindow() {
+		i.At, i.Signal = was.At, was.Signal
+	}
+	m.mem.StopIntent = &i
 }
 
 // Interrupted tells a worker that a transaction for it was found on the engine of which nothing is remembered: Stoker was killed
@@ -298,7 +304,7 @@ func (m *Machine) stoodDown(now time.Time, o Outcome) {
 		at = i.At
 	}
 	if o.Snapshot != nil {
-		at = latest(at, o.Snapshot.FinishedAt)
+		at = latest(at, o.Snapshot.StartedAt) // a word to the old one holds for the life of the new one too
 		m.mem.Heal = nil
 		m.become(*o.Snapshot)
 		m.learn(*o.Snapshot)

@@ -101,7 +101,9 @@ func (m *Machine) exhaust(now time.Time, c cause) {
 	}
 	if m.policy.WhenExhausted == policy.WhenExhaustedRetry {
 		m.begin(now, c, now.Add(m.policy.RetryEvery))
+		return
 	}
+	m.mem.Alone = c.fault == FaultStranded
 }
 
 // hold leaves the worker alone, until someone starts it.
@@ -131,7 +133,7 @@ func (m *Machine) well(now time.Time) {
 	if m.wellSince.IsZero() {
 		m.wellSince = now
 	}
-	if m.mem.Held == HeldExhausted || m.mem.Held == HeldDryRun {
+	if (m.mem.Held == HeldExhausted && !m.mem.Alone) || m.mem.Held == HeldDryRun {
 		m.release()
 	}
 	heal := m.mem.Heal
@@ -157,6 +159,10 @@ func (m *Machine) recovered(now time.Time, reason Reason) {
 func (m *Machine) stable(now time.Time) {
 	m.note(Note{At: now, Kind: NoteStable, Attempt: m.mem.Attempts})
 	m.mem.Attempts, m.mem.RestartsInARow = 0, 0
+	if m.mem.Alone { // and it is to run for somebody
+		m.mem.Alone = false
+		m.openHeal(now, cause{fault: FaultStranded, intent: IntentNone, reason: ReasonParentHealed, heal: HealRestart})
+	}
 }
 
 func (m *Machine) healNote(now time.Time, kind NoteKind, detail string) Note {

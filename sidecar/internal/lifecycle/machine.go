@@ -177,7 +177,7 @@ func Recall(id Identity, mem Memory) *Machine {
 func Succeed(id Identity, mem Memory) *Machine {
 	former, heal := mem.Incarnation.ID, mem.Heal
 	mem.Incarnation, mem.StopIntent, mem.Heal = Incarnation{ID: id.ID}, nil, nil
-	mem.Stranded, mem.Killed = false, false
+	mem.Stranded, mem.Alone, mem.Killed = false, false, false
 	mem.Former = formerly(mem.Former, former)
 	mem.Held, mem.HeldAt, mem.HeldSure = HeldNot, time.Time{}, false
 	m := Recall(id, mem)
@@ -256,6 +256,7 @@ type memoryDigest struct {
 	killed      bool
 	autoRemove  bool
 	stranded    bool
+	alone       bool
 	led         Incarnation
 	boost       Boost
 }
@@ -263,7 +264,7 @@ type memoryDigest struct {
 func digest(mem Memory) memoryDigest {
 	d := memoryDigest{
 		key: mem.Key, incarnation: mem.Incarnation, expected: mem.Expected, held: mem.Held, heldAt: mem.HeldAt, heldSure: mem.HeldSure,
-		attempts: mem.Attempts, inARow: mem.RestartsInARow, killed: mem.Killed, autoRemove: mem.AutoRemove, stranded: mem.Stranded, led: mem.Led,
+		attempts: mem.Attempts, inARow: mem.RestartsInARow, killed: mem.Killed, autoRemove: mem.AutoRemove, stranded: mem.Stranded, alone: mem.Alone, led: mem.Led,
 	}
 	if mem.Heal != nil {
 		d.heal = *mem.Heal

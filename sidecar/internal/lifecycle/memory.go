@@ -25,6 +25,8 @@ type Memory struct {
 	AutoRemove bool `json:"auto_remove,omitempty"`
 	// Stranded: it holds the ID of a container that is gone, so that only a recreate helps.
 	Stranded bool `json:"stranded,omitempty"`
+	// Alone: it is stranded, and a restart would help, but for the budget of attempts, which is used up.
+	Alone bool `json:"alone,omitempty"`
 	// Led is the last life of the worker into which its dependents have followed.
 	Led Incarnation `json:"led,omitzero"`
 	// Former are the IDs that it had before it was made anew, oldest first; the last ones only.

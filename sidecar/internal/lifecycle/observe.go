@@ -188,7 +188,7 @@ func (m *Machine) startOf(began time.Time, o Observation) bool {
 func (m *Machine) newLife() {
 	m.unseenEnd, m.wellSince, m.unhealthyAt = time.Time{}, time.Time{}, time.Time{}
 	m.yieldUntil, m.resumedAt = time.Time{}, time.Time{}
-	m.delayed = false
+	m.delayed, m.mem.Alone = false, false
 	m.engineTook, m.unjudged, m.unhealed = false, false, HeldNot
 	m.early = nil
 }

@@ -121,9 +121,9 @@ func (r *run) checkBrake(a lifecycle.Action) {
 		return
 	}
 	watched, ill := 0, 0
-	looks := map[string]bool{}
+	acting := map[string]bool{} // a look says why a worker is unhealthy, and comes after the answer to what is under way
 	for _, f := range s.flying {
-		looks[f.Incarnation.ID] = f.Verb == lifecycle.Look
+		acting[f.Incarnation.ID] = acting[f.Incarnation.ID] || ofOne(f)
 	}
 	for _, t := range r.w.Truths() {
 		if t.Gone || t.Status != lifecycle.StatusRunning || !t.HasHealthcheck || !r.isWorker(t) {
@@ -132,7 +132,7 @@ func (r *run) checkBrake(a lifecycle.Action) {
 		watched++
 		p, ok := t.LastProbe()
 		heard, told := s.unwell[t.ID]
-		known := told && now.Sub(heard) > 2*time.Second && !looks[t.ID]
+		known := told && now.Sub(heard) > 2*time.Second && !acting[t.ID]
 		if ok && p.ExitCode == lifecycle.ProbeTimedOut && t.Health == lifecycle.HealthUnhealthy && known {
 			ill++
 		}

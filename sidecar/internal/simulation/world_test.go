@@ -69,11 +69,20 @@ func (r *run) checkOne(t enginetest.Truth, w fleet.Worker, ok bool) {
 // checkMissing: a worker without a container is one that is to be made anew, and cannot be.
 func (r *run) checkMissing(w fleet.Worker) {
 	t, _ := r.w.TruthByID(w.ID)
-	unfit := r.homeless(t) || r.specs[strings.TrimSuffix(string(w.Key), "x")].Unfit != ""
+	spec := r.specs[strings.TrimSuffix(string(w.Key), "x")]
+	unfit := r.homeless(t) || spec.Unfit != "" || r.portTaken(spec)
 	if w.Heal == lifecycle.HealRecreate && unfit || w.Held == lifecycle.HeldExhausted || w.Held == lifecycle.HeldDryRun {
 		return
 	}
 	r.blame("I5: %s has no container at the end of a quiet (%s %s %s)", w.Key, w.State, w.Held, w.Heal)
+}
+
+// portTaken tells whether a container that runs has the port of one that does not: people have renamed the one, and run
+// another in its place.
+func (r *run) portTaken(s enginetest.Spec) bool {
+	return s.HostPort != 0 && slices.ContainsFunc(r.w.Truths(), func(t enginetest.Truth) bool {
+		return !t.Gone && t.Status == lifecycle.StatusRunning && r.specs[nameOf(t)].HostPort == s.HostPort
+	})
 }
 
 // checkWhole is I6: no transaction is left in the middle, and no worker is two containers or none.
