@@ -3,6 +3,7 @@ package docker
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -18,6 +19,7 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
 	"github.com/stretchr/testify/require"
@@ -136,8 +138,9 @@ func (w *liveWorld) remove(ctx context.Context, name string) error {
 			return err
 		}
 		for _, m := range in.Mounts {
-			if m.Name != "" {
-				if err := w.api.VolumeRemove(ctx, m.Name, false); err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) {
+			if m.Type == mount.TypeVolume { // 28.5.2 does not name each, but tells where it lies
+				name := cmp.Or(m.Name, path.Base(path.Dir(m.Source)))
+				if err := w.api.VolumeRemove(ctx, name, false); err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) {
 					return err
 				}
 			}

@@ -19,10 +19,13 @@ func quotas() []scenario {
 	}
 }
 
-// starving runs a worker that computes with so little CPU that its probes time out.
+// starving runs a worker that computes with so little CPU that its probes time out. Some engines begin to count a probe's
+// time only when its process runs; so each needs five times the CPU that the whole worker gets in the time of a probe.
 func (s *stage) starving(pairs ...string) Worker {
 	s.t.Helper()
-	return s.run(WorkerSpec{Name: "starved", CPUs: 0.03, Health: true, ProbeTimeout: time.Second, Labels: labels(pairs...)})
+	return s.run(WorkerSpec{
+		Name: "starved", CPUs: 0.03, Health: true, ProbeTimeout: time.Second, ProbeEffort: 150 * time.Millisecond, Labels: labels(pairs...),
+	})
 }
 
 func starvedNotHung(s *stage) {

@@ -76,6 +76,7 @@ type WorkerSpec struct {
 	StopTimeout   time.Duration
 	Health        bool          // probed every second, unhealthy after two failures
 	ProbeTimeout  time.Duration // 0 is 3 s
+	ProbeEffort   time.Duration // CPU time of a probe, out of the worker's quota; only real workers have one
 	Memory        int64         // bytes; 0 is no limit
 	HostPort      int           // on 127.0.0.1
 	Breakable     bool          // BreakStarts works on it

@@ -127,6 +127,7 @@ func (r *realHost) config(spec WorkerSpec) *api.Config {
 	labels[markLabel] = r.scope
 	config := &api.Config{Image: workerTag, Labels: labels, Env: []string{
 		"WORKER_STATE=off", "WORKER_THREADS=1", "WORKER_HEALTH_MAX_AGE=2s", "WORKER_FAULT=" + faultsOf(spec),
+		"WORKER_HEALTH_EFFORT=" + spec.ProbeEffort.String(),
 	}}
 	if spec.StopTimeout > 0 {
 		seconds := int(spec.StopTimeout / time.Second)

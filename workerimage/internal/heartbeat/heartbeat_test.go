@@ -104,3 +104,10 @@ func TestAFailureIsToldOnce(t *testing.T) {
 func fail(t *testing.T) func(error) {
 	return func(err error) { require.NoError(t, err) }
 }
+
+func TestToilUsesUpCPUTime(t *testing.T) {
+	before := used()
+	Toil(before + 30*time.Millisecond)
+	require.GreaterOrEqual(t, used()-before, 30*time.Millisecond)
+	Toil(0) // used up already
+}

@@ -35,6 +35,7 @@ type Settings struct {
 type Heartbeat struct {
 	Path   string
 	MaxAge time.Duration
+	Effort time.Duration // CPU time that each health check costs on top
 }
 
 // Off as WORKER_STATE means no checkpoint.
@@ -133,6 +134,7 @@ func (e *environment) heartbeat() Heartbeat {
 		Path: e.text("WORKER_HEARTBEAT", "/dev/shm/worker-heartbeat"),
 		// Under 2s a worker that beats once a second would be unhealthy by rounding.
 		MaxAge: e.duration("WORKER_HEALTH_MAX_AGE", 10*time.Second, 2*time.Second),
+		Effort: e.duration("WORKER_HEALTH_EFFORT", 0, 0),
 	}
 }
 

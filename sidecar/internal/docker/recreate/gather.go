@@ -139,15 +139,14 @@ func (t *transaction) surroundings(ctx context.Context, needs spec.Needs, missin
 		return err
 	}
 	for _, name := range kept {
-		err := t.bounded(ctx, 0, func(ctx context.Context) error {
-			_, err := t.r.api().VolumeInspect(ctx, name)
-			return err
-		})
-		switch {
+		switch place, err := t.placeOf(ctx, name); {
 		case cerrdefs.IsNotFound(err):
 			missing.Volumes = append(missing.Volumes, name)
 		case err != nil:
 			return fmt.Errorf("inspect volume %s: %w", name, err)
+		case needs.Places[name] != "" && needs.Places[name] != place:
+			return spec.Refusal{Hazard: "R12", Field: "Mounts", Why: fmt.Sprintf(
+				"the volume at %s has no name to find it by, and volume %s lies elsewhere, at %s", needs.Places[name], name, place)}
 		}
 	}
 	for _, name := range needs.Networks {
@@ -163,6 +162,16 @@ func (t *transaction) surroundings(ctx context.Context, needs spec.Needs, missin
 		}
 	}
 	return nil
+}
+
+// placeOf is where a volume lies.
+func (t *transaction) placeOf(ctx context.Context, volume string) (place string, err error) {
+	err = t.bounded(ctx, 0, func(ctx context.Context) error {
+		found, err := t.r.api().VolumeInspect(ctx, volume)
+		place = found.Mountpoint
+		return err
+	})
+	return place, err
 }
 
 var anonymous = regexp.MustCompile(`^[0-9a-f]{64}$`)

@@ -228,7 +228,7 @@ func TestLiveComposeSeesNoDrift(t *testing.T) {
 	t.Cleanup(func() {
 		run("down", "-v")
 		for _, m := range volumes { // compose knows nothing of those that nobody named
-			_ = w.api.VolumeRemove(context.Background(), m.Name, true)
+			_ = w.api.VolumeRemove(context.Background(), volumeOf(m), true)
 		}
 	})
 	run("up", "-d")
@@ -248,15 +248,17 @@ func TestLiveComposeSeesNoDrift(t *testing.T) {
 	require.NoError(t, result.Err)
 	require.Equal(t, Done, result.Outcome)
 
+	made, err := w.api.ContainerInspect(t.Context(), name)
+	require.NoError(t, err)
 	said := run("up", "-d")
-	require.Contains(t, said, "up-to-date")
 	after, err := w.api.ContainerInspect(t.Context(), name)
 	require.NoError(t, err)
-	require.Equal(t, result.ID, after.ID)
+	require.Equal(t, result.ID, after.ID, said)
+	require.Equal(t, made.State.StartedAt, after.State.StartedAt, said)
 	require.True(t, after.State.Running)
 	for _, m := range before.Mounts {
 		require.Contains(t, mountsOf(t, result.Inspect), m.Destination)
-		require.Equal(t, m.Name, mountsOf(t, result.Inspect)[m.Destination])
+		require.Equal(t, volumeOf(m), mountsOf(t, result.Inspect)[m.Destination])
 	}
 	_, err = w.api.ContainerInspect(t.Context(), id)
 	require.True(t, cerrdefs.IsNotFound(err))

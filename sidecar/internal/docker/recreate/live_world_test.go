@@ -3,6 +3,7 @@ package recreate
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -140,7 +141,7 @@ func (w *liveWorld) worker(t *testing.T, change func(*container.Config, *contain
 	require.NoError(t, w.api.NetworkConnect(t.Context(), w.net("b"), l.id, l.at("b", "two")))
 	for _, m := range l.inspect(t).Mounts {
 		if m.Type == mount.TypeVolume && m.Name != l.name {
-			l.volumes = append(l.volumes, m.Name)
+			l.volumes = append(l.volumes, volumeOf(m))
 		}
 	}
 	require.Len(t, l.volumes, 3)
@@ -153,6 +154,11 @@ func (w *liveWorld) worker(t *testing.T, change func(*container.Config, *contain
 	_, l.raw, err = w.api.ContainerInspectWithRaw(t.Context(), l.id, false)
 	require.NoError(t, err)
 	return l
+}
+
+// volumeOf is its name, also where the engine shows only where it lies.
+func volumeOf(m container.MountPoint) string {
+	return cmp.Or(m.Name, path.Base(path.Dir(m.Source)))
 }
 
 func (l *liveWorker) config() *container.Config {
@@ -249,7 +255,7 @@ func (l *liveWorker) requireWell(t *testing.T) (id string) {
 	require.Equal(t, fmt.Sprint(l.port()), in.NetworkSettings.Ports["80/tcp"][0].HostPort)
 	names := []string{}
 	for _, m := range in.Mounts {
-		names = append(names, m.Name)
+		names = append(names, volumeOf(m))
 		require.Equal(t, "kept in "+m.Destination, l.read(t, m.Destination+"/data"))
 	}
 	require.ElementsMatch(t, l.volumes, names)

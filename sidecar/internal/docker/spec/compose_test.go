@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
@@ -31,7 +32,8 @@ volumes: {data: {}}
 `
 
 // A recreated worker is not drift to compose (R23): up -d leaves it as it is, and what depends on it too. In its network
-// lives a guest, which compose made by the parent's ID.
+// lives a guest. What compose v1 hashes of that one is the name of the parent's service, compose v2 the ID of its container
+// (resolveSharedNamespaces, ServiceHash): v2 makes it anew once, onto the same parent, and then leaves it alone as well.
 func TestLiveComposeSeesNoDrift(t *testing.T) {
 	program := composeProgram(t)
 	w := newWorld(t)
@@ -56,11 +58,18 @@ func TestLiveComposeSeesNoDrift(t *testing.T) {
 	require.NoError(t, w.api.ContainerRemove(t.Context(), guest+"-old", container.RemoveOptions{}))
 	peer := w.inspect(w.composed("peer")).ID
 
-	out, err = compose(t.Context(), "up", "-d")
-	require.NoError(t, err, out)
-	require.Equal(t, newID, w.inspect(w.composed("burner")).ID, out)
-	require.Equal(t, newGuest, w.inspect(w.composed("guest")).ID, out)
-	require.Equal(t, peer, w.inspect(w.composed("peer")).ID, out)
+	version := w.inspect(newGuest).Config.Labels["com.docker.compose.version"]
+	for _, knowsGuest := range []bool{strings.HasPrefix(version, "1."), true} {
+		out, err = compose(t.Context(), "up", "-d")
+		require.NoError(t, err, out)
+		require.Equal(t, newID, w.inspect(w.composed("burner")).ID, out)
+		require.Equal(t, peer, w.inspect(w.composed("peer")).ID, out)
+		now := w.inspect(w.composed("guest"))
+		require.Equal(t, knowsGuest, now.ID == newGuest, "compose %s: %s", version, out)
+		require.Equal(t, "container:"+newID, string(now.HostConfig.NetworkMode), out)
+		require.True(t, now.State.Running)
+		newGuest = now.ID
+	}
 }
 
 // composeProgram is compose v2 if there is one, else v1.

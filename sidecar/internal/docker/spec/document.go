@@ -63,7 +63,7 @@ func normalForms() []normalForm {
 		{[]string{"HostConfig.CpuPeriod", "HostConfig.CpuQuota"}, "not where NanoCpus, which is compared, says the quota", (*document).quota},
 		{[]string{"HostConfig.PidsLimit", "HostConfig.MemorySwappiness", "HostConfig.OomKillDisable"}, "0 and -1, -1, and false are not set", (*document).limits},
 		{[]string{"HostConfig.RestartPolicy.Name"}, "not set is no", (*document).restartPolicy},
-		{[]string{"Mounts"}, "listed in any order; a volume's mode z is what the engine makes of none", (*document).mounts},
+		{[]string{"Mounts"}, "listed in any order; a volume's mode z is what the engine makes of none; one without a name by the place where it lies", (*document).mounts},
 		{[]string{"NetworkSettings.Networks.*.Aliases", "NetworkSettings.Networks.*.Links"}, "the short ID among the aliases; " + references, (*document).endpoints},
 	}
 }

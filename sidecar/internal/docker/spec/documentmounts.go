@@ -54,6 +54,10 @@ func (d *document) mounts() {
 		switch m["Type"] {
 		case "volume":
 			fill(m, "Mode", "z")
+			source, _ := m["Source"].(string)
+			if name := nameByPlace(source); name != "" {
+				fill(m, "Name", name)
+			}
 		case "image":
 			delete(m, "Source") // a layer of the container's own
 		}

@@ -14,20 +14,19 @@ type Needs struct {
 	Volumes    []string // by name, anonymous ones too
 	Networks   []string // by name; bridge, host and none are not in it
 	Containers []string // by ID or name, as the inspect has them
+	// Places has the volumes whose names the inspect does not show. Each is one of Volumes only if the engine shows it at this
+	// very path, its mount point.
+	Places map[string]string
 }
 
 // Needed says what a container like this one needs. What of it the engine has not is Input.Missing.
 func Needed(inspect []byte) (Needs, error) {
-	c, err := decode(inspect)
+	c, err := decodeAsShown(inspect)
 	if err != nil {
 		return Needs{}, err
 	}
 	n := Needs{Image: c.Image, Containers: neededContainers(c.HostConfig)}
-	for _, m := range c.Mounts {
-		if m.Type == mount.TypeVolume && m.Name != "" {
-			n.Volumes = append(n.Volumes, m.Name)
-		}
-	}
+	n.volumes(c.Mounts)
 	if c.NetworkSettings != nil {
 		for name := range c.NetworkSettings.Networks {
 			if container.NetworkMode(name).IsUserDefined() {
@@ -40,6 +39,29 @@ func Needed(inspect []byte) (Needs, error) {
 		*list = slices.Compact(*list)
 	}
 	return n, nil
+}
+
+func (n *Needs) volumes(mounts []container.MountPoint) {
+	for _, m := range mounts {
+		name := m.Name
+		if m.Type == mount.TypeVolume && name == "" {
+			name = nameByPlace(m.Source)
+			n.place(name, m.Source)
+		}
+		if m.Type == mount.TypeVolume && name != "" {
+			n.Volumes = append(n.Volumes, name)
+		}
+	}
+}
+
+func (n *Needs) place(volume, at string) {
+	if volume == "" {
+		return
+	}
+	if n.Places == nil {
+		n.Places = map[string]string{}
+	}
+	n.Places[volume] = at
 }
 
 func neededContainers(host *container.HostConfig) []string {

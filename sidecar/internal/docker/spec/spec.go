@@ -17,6 +17,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/versions"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -157,6 +158,20 @@ func (b *builder) labels() error {
 }
 
 func decode(raw []byte) (*container.InspectResponse, error) {
+	c, err := decodeAsShown(raw)
+	if err != nil {
+		return nil, err
+	}
+	for i, m := range c.Mounts {
+		if m.Type == mount.TypeVolume && m.Name == "" {
+			c.Mounts[i].Name = nameByPlace(m.Source)
+		}
+	}
+	return c, nil
+}
+
+// decodeAsShown leaves out the names of volumes that the engine leaves out.
+func decodeAsShown(raw []byte) (*container.InspectResponse, error) {
 	var c container.InspectResponse
 	if err := json.Unmarshal(raw, &c); err != nil {
 		return nil, fmt.Errorf("read the inspect of a container: %w", err)

@@ -20,6 +20,19 @@ func TestNeeded(t *testing.T) {
 	require.Equal(t, Needs{Image: "sha256:1", Volumes: []string{"v1", "v2"}, Networks: []string{"app"}, Containers: []string{"db", "p1", "src"}}, got)
 }
 
+// 28.5.2 shows no name for the volume of a bind without a source.
+func TestNeededByPlace(t *testing.T) {
+	name := strings.Repeat("5e", 32)
+	place := "/var/lib/docker/volumes/" + name + "/_data"
+	got, err := Needed([]byte(`{"Id":"a","Config":{},"HostConfig":{"Binds":["/a"]},"Mounts":[{"Type":"volume","Source":"` + place + `","Destination":"/a"},
+		{"Type":"volume","Source":"/var/lib/docker/volumes/_data","Destination":"/b"}]}`))
+	require.NoError(t, err)
+	require.Equal(t, Needs{Volumes: []string{name}, Places: map[string]string{name: place}}, got)
+	for _, source := range []string{"", "/_data", "/v/short/_data", "/v/" + name, "/v/" + name + "/data", "/v/" + strings.ToUpper(name) + "/_data"} {
+		require.Empty(t, nameByPlace(source), source)
+	}
+}
+
 func TestNameBook(t *testing.T) {
 	one, two := strings.Repeat("1", 64), strings.Repeat("1", 20)+strings.Repeat("2", 44)
 	book := nameBook{one: "/first", two: "second"}

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -42,6 +43,20 @@ func (b *builder) volumes() error {
 		b.note("R13", "SizeRw", "%d bytes written outside of volumes are lost", *size)
 	}
 	return nil
+}
+
+// generated is how an engine names a volume that nobody named.
+var generated = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// nameByPlace is the name of a volume that shows none, from where it lies: …/NAME/_data. The volume of a bind without a
+// source has no name in the inspect of 28.5.2, which makes the name and does not put it down (registerMountPoints). Empty
+// where this is no such place. Needs.Places has it, to be verified.
+func nameByPlace(source string) string {
+	folder, file := path.Split(source)
+	if name := path.Base(folder); file == "_data" && generated.MatchString(name) {
+		return name
+	}
+	return ""
 }
 
 // unnamed finds the volumes without a name. It changes nothing.

@@ -3,6 +3,7 @@ package spec
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -136,9 +137,10 @@ func (w *world) create(name string, body container.CreateRequest) (id string) {
 func (w *world) cleanupContainer(id string) {
 	w.t.Helper()
 	for _, m := range w.inspect(id).Mounts {
-		if m.Type == mount.TypeVolume && !w.volumes[m.Name] {
-			w.volumes[m.Name] = true
-			w.cleanup(func(ctx context.Context) error { return w.api.VolumeRemove(ctx, m.Name, false) })
+		name := cmp.Or(m.Name, nameByPlace(m.Source))
+		if m.Type == mount.TypeVolume && !w.volumes[name] {
+			w.volumes[name] = true
+			w.cleanup(func(ctx context.Context) error { return w.api.VolumeRemove(ctx, name, false) })
 		}
 	}
 	w.cleanup(func(ctx context.Context) error {
