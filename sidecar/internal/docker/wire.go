@@ -12,8 +12,9 @@ var errWantsTLS = errors.New("the engine wants TLS")
 // said is what the transport said to the last request of a call. The Docker client's own errors drop it: v28.5.2 turns a
 // refused connection and a missing socket into the same sentence (client/request.go).
 type said struct {
-	err    error // no answer, and why
-	status int   // the answer's status; 0 when there was none
+	err    error  // no answer, and why
+	status int    // the answer's status; 0 when there was none
+	libpod string // the version of Podman that answered; empty is no Podman
 }
 
 type saidKey struct{}
@@ -39,7 +40,7 @@ func (w wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if s, ok := req.Context().Value(saidKey{}).(*said); ok {
 		s.err, s.status = err, 0
 		if resp != nil {
-			s.status = resp.StatusCode
+			s.status, s.libpod = resp.StatusCode, resp.Header.Get("Libpod-Api-Version")
 		}
 	}
 	return resp, err
