@@ -70,6 +70,7 @@ func (c *Client) lookAt(ctx context.Context, out *lifecycle.Outcome, ref string)
 		out.Result, out.Err = lifecycle.Failed, "inspect the container: "+err.Error()
 		return
 	}
+	c.askEnding(ctx, &snapshot)
 	out.Result, out.Snapshot = lifecycle.Done, &snapshot
 }
 

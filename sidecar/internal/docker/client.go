@@ -3,6 +3,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -42,6 +43,7 @@ type Client struct {
 	wire   http.RoundTripper
 	api    atomic.Pointer[client.Client]
 	anew   *recreate.Recreator
+	podman atomic.Pointer[podman] // nil for a Docker
 	heard  hearsay
 	guests guestBook
 }
@@ -95,16 +97,14 @@ func (c *Client) newAPI() (*client.Client, error) {
 	return c.apiWith(version)
 }
 
+func (c *Client) agent() string { return cmp.Or(c.opts.UserAgent, "stoker") }
+
 func (c *Client) apiWith(version client.Opt) (*client.Client, error) {
-	agent := c.opts.UserAgent
-	if agent == "" {
-		agent = "stoker"
-	}
 	api, err := client.NewClientWithOpts(
 		client.WithHost(c.host),
 		client.WithHTTPClient(&http.Client{Transport: c.wire, CheckRedirect: client.CheckRedirect}),
 		client.WithScheme(c.scheme),
-		client.WithUserAgent(agent),
+		client.WithUserAgent(c.agent()),
 		version,
 	)
 	if err != nil {

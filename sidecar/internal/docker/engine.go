@@ -13,7 +13,7 @@ import (
 
 // Engine begins a session: it negotiates the API version anew, unless it is pinned, and says what engine there is.
 func (c *Client) Engine(ctx context.Context) (lifecycle.Engine, error) {
-	api, err := c.renew(ctx)
+	api, podman, err := c.renew(ctx)
 	if err != nil {
 		return lifecycle.Engine{}, err
 	}
@@ -26,27 +26,32 @@ func (c *Client) Engine(ctx context.Context) (lifecycle.Engine, error) {
 		return lifecycle.Engine{}, c.fail("ask the engine what it is", s, err)
 	}
 	c.api.Store(api)
-	return lifecycle.Engine{
+	c.podman.Store(podman)
+	engine := lifecycle.Engine{
 		Now:        engineTime(info.SystemTime),
-		BootedAt:   c.bootedAt(ctx, api),
 		Version:    info.ServerVersion,
 		APIVersion: api.ClientVersion(),
 		CPUs:       info.NCPU,
-	}, nil
+		Podman:     podman != nil,
+	}
+	if podman == nil {
+		engine.BootedAt = c.bootedAt(ctx, api)
+	}
+	return engine, nil
 }
 
-func (c *Client) renew(ctx context.Context) (*client.Client, error) {
+func (c *Client) renew(ctx context.Context) (*client.Client, *podman, error) {
 	api, err := c.newAPI()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	asked, s := listen(ctx)
 	ping, err := api.Ping(asked)
 	if err != nil {
-		return nil, c.fail("ping the engine", s, err)
+		return nil, nil, c.fail("ping the engine", s, err)
 	}
 	api.NegotiateAPIVersionPing(ping)
-	return api, nil
+	return api, podmanOf(s), nil
 }
 
 func (c *Client) wrongVersion(ctx context.Context, api *client.Client, err error) error {

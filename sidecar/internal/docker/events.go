@@ -39,8 +39,8 @@ func (c *Client) Events(ctx context.Context, since time.Time) (<-chan lifecycle.
 		inner, cancel := context.WithCancel(ctx)
 		defer cancel()
 		heard, s := listen(inner)
-		messages, errs := c.api.Load().Events(heard, listOptions(since, time.Time{}))
-		p := pump{out: out}
+		messages, errs := c.messages(heard, since, time.Time{})
+		p := pump{out: out, reader: c.reader()}
 		err := p.run(ctx, messages, errs)
 		if err != nil && !errors.Is(err, ErrOverflow) {
 			err = c.streamEnd(s, err)
@@ -60,12 +60,13 @@ func (c *Client) History(ctx context.Context, since, until time.Time) ([]lifecyc
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	heard, s := listen(ctx)
-	messages, errs := c.api.Load().Events(heard, listOptions(since, until))
+	messages, errs := c.messages(heard, since, until)
 	var history []lifecycle.Observation
+	r := c.reader()
 	for {
 		select {
 		case m := <-messages:
-			if o, ok := translateEvent(m); ok {
+			if o, ok := r.read(m); ok {
 				history = append(history, o)
 			}
 		case err := <-errs:
@@ -109,8 +110,35 @@ func (c *Client) streamEnd(s *said, err error) error {
 
 // pump takes from the engine as fast as it sends, and hands over as fast as the consumer takes.
 type pump struct {
-	out   chan<- lifecycle.Observation
-	queue []lifecycle.Observation
+	out    chan<- lifecycle.Observation
+	queue  []lifecycle.Observation
+	reader reader
+}
+
+// reader makes observations of the events of one stream.
+type reader struct {
+	podman *podman // nil for a Docker
+	told   map[string]lifecycle.Kind
+}
+
+func (c *Client) reader() reader {
+	return reader{podman: c.podman.Load(), told: map[string]lifecycle.Kind{}}
+}
+
+func (r reader) read(m events.Message) (lifecycle.Observation, bool) {
+	o, ok := translateEvent(m)
+	if ok && r.podman != nil {
+		ok = r.adapt(&o)
+	}
+	return o, ok
+}
+
+// messages are the engine's events as it sends them.
+func (c *Client) messages(ctx context.Context, since, until time.Time) (<-chan events.Message, <-chan error) {
+	if p := c.podman.Load(); p != nil {
+		return c.podmanMessages(ctx, p.since(since, time.Now()), until)
+	}
+	return c.api.Load().Events(ctx, listOptions(since, until))
 }
 
 func (p *pump) run(ctx context.Context, messages <-chan events.Message, errs <-chan error) error {
@@ -118,7 +146,7 @@ func (p *pump) run(ctx context.Context, messages <-chan events.Message, errs <-c
 		head, out := p.head()
 		select {
 		case m := <-messages:
-			o, ok := translateEvent(m)
+			o, ok := p.reader.read(m)
 			if !ok {
 				continue
 			}
@@ -210,7 +238,7 @@ func translateEvent(m events.Message) (lifecycle.Observation, bool) {
 		o.OldKey = lifecycle.Key(strings.TrimPrefix(attributes["oldName"], "/"))
 	default: // says all with its kind
 	}
-	for _, own := range []string{"image", "name", "exitCode", "signal", "oldName", "execDuration"} {
+	for _, own := range []string{"image", "name", "exitCode", "signal", "oldName", "execDuration", "containerExitCode", "podId"} {
 		delete(attributes, own)
 	}
 	o.Labels = attributes
@@ -223,7 +251,7 @@ func kindOf(action events.Action, detail string) lifecycle.Kind {
 		return lifecycle.Created
 	case events.ActionStart:
 		return lifecycle.Started
-	case events.ActionDie:
+	case events.ActionDie, podmanDied:
 		return lifecycle.Exited
 	case events.ActionKill:
 		return lifecycle.Signalled
@@ -239,7 +267,7 @@ func kindOf(action events.Action, detail string) lifecycle.Kind {
 		return lifecycle.Updated
 	case events.ActionRename:
 		return lifecycle.Renamed
-	case events.ActionDestroy:
+	case events.ActionDestroy, events.ActionRemove: // of a container the latter is Podman's word
 		return lifecycle.Gone
 	case events.ActionHealthStatus:
 		return healthKind(detail)

@@ -19,6 +19,10 @@ func (c *Client) List(ctx context.Context) ([]lifecycle.Observation, error) {
 		return nil, c.fail("list the containers", s, err)
 	}
 	list := make([]lifecycle.Observation, 0, len(found))
+	inWords := healthInWords
+	if c.podman.Load() != nil { // its words leave the health out
+		inWords = func(string) lifecycle.Health { return lifecycle.HealthUntold }
+	}
 	for _, one := range found {
 		list = append(list, lifecycle.Observation{
 			Kind:   lifecycle.Listed,
@@ -26,7 +30,7 @@ func (c *Client) List(ctx context.Context) ([]lifecycle.Observation, error) {
 			Key:    keyOf(one.Names),
 			Labels: one.Labels,
 			Status: statusWord(one.State),
-			Health: healthInWords(one.Status),
+			Health: inWords(one.Status),
 		})
 	}
 	return list, nil

@@ -129,7 +129,11 @@ func status(s *container.State) lifecycle.Status {
 }
 
 func statusWord(word string) lifecycle.Status {
-	switch s := lifecycle.Status(strings.ToLower(word)); s {
+	word = strings.ToLower(word)
+	if docker, ok := podmanStatus[word]; ok {
+		return docker
+	}
+	switch s := lifecycle.Status(word); s {
 	case lifecycle.StatusCreated, lifecycle.StatusRunning, lifecycle.StatusPaused, lifecycle.StatusRestarting,
 		lifecycle.StatusExited, lifecycle.StatusDead, lifecycle.StatusRemoving:
 		return s

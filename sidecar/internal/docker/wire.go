@@ -16,6 +16,7 @@ type said struct {
 	err    error     // no answer, and why
 	status int       // the answer's status; 0 when there was none
 	date   time.Time // the clock of whoever answered, cut to the second; zero when it does not say
+	libpod string    // the version of Podman that answered; empty is no Podman
 }
 
 type saidKey struct{}
@@ -41,7 +42,7 @@ func (w wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if s, ok := req.Context().Value(saidKey{}).(*said); ok {
 		s.err, s.status, s.date = err, 0, time.Time{}
 		if resp != nil {
-			s.status = resp.StatusCode
+			s.status, s.libpod = resp.StatusCode, resp.Header.Get("Libpod-Api-Version")
 			s.date, _ = http.ParseTime(resp.Header.Get("Date"))
 		}
 	}

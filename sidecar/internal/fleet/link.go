@@ -62,6 +62,8 @@ func (f *Fleet) linkOpened(now time.Time, o lifecycle.Observation) {
 func (f *Fleet) restarted(before, after lifecycle.Engine) bool {
 	last := latest(f.mark.LostAt, f.mark.EventAt)
 	switch {
+	case after.Podman:
+		return false // nothing ends with the process that answers
 	case last.IsZero() && before.BootedAt.IsZero():
 		return false // nothing is known of any engine before
 	case after.BootedAt.IsZero():

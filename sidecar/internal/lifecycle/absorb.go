@@ -213,8 +213,11 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p picture) {
 		m.outlived(now, s)
 	case m.unjudged && m.intended(now, m.endedAt): // its own grace is known only now
 		m.hold(now, HeldOperator, m.mem.StopIntent.At)
-	case m.unjudged && m.intended(now, m.endedAt): // by a signal that the look has told the meaning of
-		m.hold(now, HeldOperator, m.mem.StopIntent.At)
+	case m.unjudged && m.meant(now, s) && !m.stopSent():
+		m.hold(now, HeldOperator, m.endedAt)
+	case m.unjudged && m.unsaid && s.Ending != EndingOwn && !m.stopSent(): // then a stop event is all that can tell
+		m.unjudged = false
+		m.unseen(now, s)
 	case m.unjudged:
 		m.unjudged = false
 		m.judgeExit(now, m.lateEnd(s))
@@ -309,7 +312,7 @@ func (m *Machine) dockerGaveUp(now time.Time, s Snapshot, p picture) {
 	m.delayed = false
 	e := end{code: s.ExitCode, oom: s.OOMKilled, intent: IntentNone}
 	switch {
-	case waited && s.StartError == "" && !s.retriesUsedUp() && !m.engineCutIt():
+	case m.meant(now, s), waited && s.StartError == "" && !s.retriesUsedUp() && !m.engineCutIt():
 		m.hold(now, HeldOperator, s.FinishedAt)
 		return
 	case m.engineCutIt():
@@ -352,6 +355,8 @@ func (m *Machine) judgeUnseen(now time.Time, s Snapshot) {
 	switch {
 	case m.intended(now, s.FinishedAt) && !m.engineTook:
 		m.hold(now, HeldOperator, m.mem.StopIntent.At)
+	case m.meant(now, s) && m.mem.Heal == nil: // with a heal open it may have been Stoker's own stop
+		m.hold(now, HeldOperator, s.FinishedAt)
 	case m.engineCutIt():
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
 		m.engineTook = false

@@ -175,6 +175,7 @@ func (m *Machine) exited(now time.Time, o Observation) {
 	m.endedAt, m.exitCode = o.At, o.ExitCode
 	m.wellSince, m.unhealthyAt, m.unseenEnd = time.Time{}, time.Time{}, time.Time{}
 	m.unjudged, m.overtaken = !m.looked && !m.judgedBefore(), m.busy != nil
+	m.unsaid = o.Unsaid
 	switch {
 	case m.barred != HeldNot, m.mem.Held == HeldReplaced:
 	case m.intended(now, o.At):
@@ -184,6 +185,9 @@ func (m *Machine) exited(now time.Time, o Observation) {
 	case m.stopSent():
 		m.stoppedForHeal(now)
 	case known:
+	case m.unsaid:
+		m.unjudged = true
+		m.wishLook(now, ReasonUncertain)
 	default:
 		m.judgeExit(now, m.seenEnd(o))
 	}
@@ -231,6 +235,14 @@ func (m *Machine) intended(now, at time.Time) bool {
 	return i.Complete || at.Sub(i.At) <= m.stopWindow() || !now.After(m.yieldUntil)
 }
 
+// meant tells whether the engine itself says that somebody meant the end. Podman says so from any signal on that was sent
+// through it; one that did not end the container is known by its event, and says nothing about the end.
+func (m *Machine) meant(now time.Time, s Snapshot) bool {
+	i := m.mem.StopIntent
+	outlived := i != nil && i.ID == m.mem.Incarnation.ID && !m.intended(now, latest(m.endedAt, s.FinishedAt))
+	return s.Ending == EndingMeant && !outlived
+}
+
 func (m *Machine) stoppedForHeal(due time.Time) {
 	heal := *m.mem.Heal
 	heal.Step, heal.Due, heal.StartSent = StepStart, due, false
@@ -238,10 +250,13 @@ func (m *Machine) stoppedForHeal(due time.Time) {
 }
 
 // waitForDocker: Docker has decided under the container's lock before it sends die, so that a look at once tells whether
-// it is going to restart the container.
+// it is going to restart the container. Podman shows no such thing: it restarts the container within a moment, or does not.
 func (m *Machine) waitForDocker(now time.Time) {
 	m.mem.Held = HeldDocker
 	m.lookTries = 0
+	if m.unsaid {
+		now = now.Add(dockerSettle)
+	}
 	m.wishLook(now, ReasonWaitsDocker)
 }
 

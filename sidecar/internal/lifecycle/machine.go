@@ -79,7 +79,8 @@ type Machine struct {
 	awaitStart  time.Time // until then, Stoker's own start was sent and its Started event has not come by
 	confirming  bool      // the look under way was sent after the stop that holds the worker
 	delayed     bool      // a look found it waiting for its restart by Docker
-	unjudged    bool      // an end was seen before the first look
+	unjudged    bool      // an end was seen, and only a look can tell what it was
+	unsaid      bool      // the engine does not say before an end that somebody means it (Podman)
 	ownSignals  int       // stop signals of Stoker's own stop seen
 	ownStopped  bool      // the stop event of Stoker's own stop was seen
 	ownTermAt   time.Time // the first of ownSignals, the engine's clock

@@ -57,6 +57,9 @@ type Engine struct {
 	Version    string
 	APIVersion string
 	CPUs       int
+	// Podman: there is no process of the engine's with which containers end, and it does not say before an end that
+	// somebody means it, but remembers it (docs/podman.md).
+	Podman bool
 }
 
 // Observation is one fact about Docker, in the order in which it became true.
@@ -72,6 +75,7 @@ type Observation struct {
 	Status   Status         // Listed
 	Health   Health         // Listed
 	Engine   Engine         // LinkOpened
+	Unsaid   bool           // Exited: what was said before it does not tell whether somebody meant it; a look does (Podman)
 	// History: replayed by the engine at the start of a session, and older than the list that follows it.
 	History bool
 }

@@ -111,7 +111,7 @@ func (m *Machine) listed(now time.Time, o Observation) {
 		m.wishLook(now, ReasonNew)
 		return
 	}
-	differs := o.Status != m.status || (o.Status == StatusRunning && o.Health != m.health)
+	differs := o.Status != m.status || (o.Status == StatusRunning && o.Health != m.health && o.Health != HealthUntold)
 	if i := m.mem.StopIntent; i != nil && i.Complete && o.Status == StatusRunning {
 		differs = true // stopped, and running all the same: it is another life
 	}

@@ -43,6 +43,7 @@ type Health string
 
 // The healths of a container.
 const (
+	HealthUntold    Health = ""     // in a list of Podman's, which leaves it out
 	HealthNone      Health = "none" // no health check
 	HealthStarting  Health = "starting"
 	HealthHealthy   Health = "healthy"
@@ -58,6 +59,16 @@ type Probe struct {
 	ExitCode int       // ProbeTimedOut when it was cut off
 	Output   string    // as printed by the container: hostile until shown otherwise
 }
+
+// Ending is what an engine that remembers it says of the end of a life.
+type Ending uint8
+
+// What an engine says of an end. Docker remembers nothing, and neither does Podman behind a proxy that forbids the question.
+const (
+	EndingUntold Ending = iota
+	EndingMeant         // somebody, Stoker included, asked the engine to stop the container or to send it a signal
+	EndingOwn           // nobody did
+)
 
 // RestartPolicy is Docker's own restart policy of a container.
 type RestartPolicy struct {
@@ -85,6 +96,7 @@ type Snapshot struct {
 	HasHealthcheck bool
 	Health         Health
 	Probes         []Probe // newest last, as many as the engine keeps (5)
+	Ending         Ending
 	RestartPolicy  RestartPolicy
 	RestartCount   int // by the restart policy, since the last start through the API
 	AutoRemove     bool

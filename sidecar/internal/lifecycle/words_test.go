@@ -22,6 +22,8 @@ func (s *script) given(at string, words []string) {
 			s.world.HasHealthcheck, s.world.Health = true, lifecycle.HealthHealthy
 		case "rm":
 			s.world.AutoRemove = true
+		case "podman":
+			s.podman = true
 		case "cpus", "host":
 			n, err := strconv.ParseFloat(value, 64)
 			require.NoError(s.t, err, at)
@@ -241,6 +243,7 @@ func (s *script) event(at string, w []string) {
 		}
 	case lifecycle.Exited:
 		o.ExitCode, _ = strconv.Atoi(w[1])
+		o.Unsaid = s.podman
 	case lifecycle.Signalled:
 		o.Signal = signal(w[1])
 		require.NotZero(s.t, o.Signal, at)
@@ -256,12 +259,19 @@ func (s *script) event(at string, w []string) {
 	s.step(o)
 }
 
+var endings = map[string]lifecycle.Ending{
+	"meant": lifecycle.EndingMeant, "own": lifecycle.EndingOwn, "untold": lifecycle.EndingUntold,
+}
+
 // follow keeps the world in step with an event.
 func (s *script) follow(o lifecycle.Observation, w []string) {
 	switch o.Kind {
 	case lifecycle.Exited:
 		s.describe([]string{"down", w[1]})
-		s.world.OOMKilled = len(w) > 2
+		s.world.OOMKilled = len(w) > 2 && !s.podman
+		if s.podman {
+			s.world.Ending = endings[w[2]]
+		}
 	case lifecycle.Started:
 		s.describe([]string{"running", "new"})
 		if s.world.HasHealthcheck {
