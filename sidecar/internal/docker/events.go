@@ -289,7 +289,7 @@ func healthKind(detail string) lifecycle.Kind {
 
 func eventTime(m events.Message) time.Time {
 	if m.TimeNano != 0 {
-		return time.Unix(0, m.TimeNano).UTC()
+		return inUTC(time.Unix(0, m.TimeNano))
 	}
-	return time.Unix(m.Time, 0).UTC()
+	return inUTC(time.Unix(m.Time, 0))
 }

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/docker/docker/api/types/container"
@@ -24,6 +25,9 @@ func (c *Client) List(ctx context.Context) ([]lifecycle.Observation, error) {
 		inWords = func(string) lifecycle.Health { return lifecycle.HealthUntold }
 	}
 	for _, one := range found {
+		if one.ID == "" {
+			return nil, fmt.Errorf("list the containers of %s: an entry has no id; what answers there is no Docker engine", c.host)
+		}
 		list = append(list, lifecycle.Observation{
 			Kind:   lifecycle.Listed,
 			ID:     one.ID,

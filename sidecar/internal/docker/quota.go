@@ -50,11 +50,11 @@ func (c *Client) sample(ctx context.Context, out *lifecycle.Outcome) {
 }
 
 func meter(at time.Time, s container.CPUStats) lifecycle.Meter {
-	if at.Year() <= 1 { // the engine had no reading before
+	if at = inUTC(at); at.Year() <= 1 { // the engine had no reading before
 		return lifecycle.Meter{}
 	}
 	return lifecycle.Meter{
-		At: at.UTC(), CPU: time.Duration(min(s.CPUUsage.TotalUsage, math.MaxInt64)), //nolint:gosec // bounded
+		At: at, CPU: time.Duration(min(s.CPUUsage.TotalUsage, math.MaxInt64)), //nolint:gosec // bounded
 		Periods: s.ThrottlingData.Periods, Throttled: s.ThrottlingData.ThrottledPeriods,
 	}
 }

@@ -46,7 +46,7 @@ func translateConfig(s *lifecycle.Snapshot, conf *container.Config) {
 	s.Image, s.Labels = conf.Image, conf.Labels
 	if check := conf.Healthcheck; check != nil && len(check.Test) > 0 {
 		s.HasHealthcheck = check.Test[0] != "NONE"
-		if s.ProbeEvery = check.Interval; s.HasHealthcheck && s.ProbeEvery == 0 {
+		if s.ProbeEvery = max(0, check.Interval); s.HasHealthcheck && s.ProbeEvery == 0 {
 			s.ProbeEvery = defaultInterval
 		}
 	}
@@ -54,7 +54,7 @@ func translateConfig(s *lifecycle.Snapshot, conf *container.Config) {
 		s.StopSignal = sig
 	}
 	if conf.StopTimeout != nil && *conf.StopTimeout > 0 {
-		s.StopTimeout = time.Duration(*conf.StopTimeout) * time.Second
+		s.StopTimeout = time.Duration(min(*conf.StopTimeout, mostStopSeconds)) * time.Second
 	}
 }
 
@@ -65,14 +65,20 @@ func translateHost(s *lifecycle.Snapshot, host *container.HostConfig) {
 	s.RestartPolicy = lifecycle.RestartPolicy{Name: string(host.RestartPolicy.Name), MaxRetries: host.RestartPolicy.MaximumRetryCount}
 	s.AutoRemove = host.AutoRemove
 	s.CPUs = quota(host.Resources)
-	s.CPUPeriod = time.Duration(host.CPUPeriod) * time.Microsecond
+	s.CPUPeriod = time.Duration(min(max(0, host.CPUPeriod), mostPeriod)) * time.Microsecond
 	s.Devices = len(host.DeviceRequests) > 0
 }
 
 // defaultInterval is how often a health check runs that does not say (moby health.go).
 const defaultInterval = 30 * time.Second
 
-const kernelPeriod = 100_000 // microseconds
+// An engine takes any stop timeout. What is longer than a century would overflow where a margin is added to it.
+const mostStopSeconds = 100 * 365 * 24 * 60 * 60
+
+const (
+	kernelPeriod = 100_000   // microseconds
+	mostPeriod   = 1_000_000 // the kernel takes no longer one
+)
 
 // quota is the CPU quota in CPUs. --cpus sets NanoCpus; --cpu-quota and compose's cpu_quota set the pair, whose period
 // defaults to the kernel's 100 ms.
@@ -97,7 +103,7 @@ func translateHealth(s *lifecycle.Snapshot, h *container.Health) {
 	s.Health = health(h.Status)
 	for _, probe := range h.Log {
 		if probe != nil {
-			s.Probes = append(s.Probes, lifecycle.Probe{At: probe.Start.UTC(), ExitCode: probe.ExitCode, Output: probe.Output})
+			s.Probes = append(s.Probes, lifecycle.Probe{At: inUTC(probe.Start), ExitCode: probe.ExitCode, Output: probe.Output})
 		}
 	}
 }
@@ -146,10 +152,20 @@ func statusWord(word string) lifecycle.Status {
 // engineTime reads the engine's time; Docker writes "never" as 0001-01-01T00:00:00Z.
 func engineTime(text string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil || t.IsZero() {
+	if err != nil {
 		return time.Time{}
 	}
-	return t.UTC()
+	return inUTC(t)
+}
+
+// inUTC is the same instant, and never one whose year has not four digits in UTC: the journal could not keep a worker with
+// such a time. A broken clock can tell one, and "never" is what it is taken for.
+func inUTC(t time.Time) time.Time {
+	t = t.UTC()
+	if year := t.Year(); year < 1 || year > 9999 {
+		return time.Time{}
+	}
+	return t
 }
 
 // signalOf reads a signal as Docker does: 15, TERM, SIGTERM, RTMIN+3, in any case. 0 is none or unknown.

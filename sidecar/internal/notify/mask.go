@@ -88,7 +88,9 @@ func (m *mask) find(rest, host string, openHost bool, logins []string) {
 				if openHost && host != "" && strings.Contains(host, part) {
 					continue
 				}
-				add(part)
+				for _, spelled := range spellings(part) { // a password that holds a / is one piece only until it is read
+					add(spelled)
+				}
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 )
@@ -92,7 +93,8 @@ func TestParseBad(t *testing.T) {
 		{"stoker.unhealthy-for", "30 s", "not a duration; write it without spaces, such as 90s or 1m30s", ""},
 		{"stoker.stop-timeout", "1.5", "missing unit; write 1.5s", ""},
 		{"stoker.stop-timeout", "2d", "not a duration; write it such as 90s, 5m or 1h30m", ""},
-		{"stoker.stop-timeout", "99999999999999999999", "too long; the longest is about 290 years", ""},
+		{"stoker.stop-timeout", "99999999999999999999", "too long; the longest is 876000h, a hundred years", ""},
+		{"stoker.stop-timeout", "876001h", "too long; the longest is 876000h, a hundred years", ""},
 		{"stoker.recreate-after", "-1", "not a whole number of 0 or more", ""},
 		{"stoker.recreate-after", "3.0", "not a whole number of 0 or more", ""},
 		{"stoker.max-attempts", "99999999999", "too large a number", ""},
@@ -229,6 +231,9 @@ func FuzzParse(f *testing.F) {
 		requireUsable(t, got)
 		for _, p := range problems {
 			require.Equal(t, labels[p.Label], p.Value)
+			require.True(t, ours(p.Label))
+			require.True(t, p.Nearest == "" || slices.Contains(names(), p.Nearest))
+			require.True(t, utf8.ValidString(p.String()))
 			require.NotContains(t, p.String(), "\n")
 			require.Less(t, len(p.String()), 3000)
 		}
@@ -244,7 +249,18 @@ func requireUsable(t *testing.T, p Policy) {
 	require.Positive(t, p.StableAfter)
 	require.Positive(t, p.RetryEvery)
 	require.GreaterOrEqual(t, p.StopTimeout, OwnStopTimeout)
+	for _, d := range []time.Duration{
+		p.IdleAfter, p.StarvedGrace, p.UnhealthyFor, p.StopTimeout, p.BackoffInitial, p.BackoffMax, p.RetryEvery, p.StableAfter,
+	} {
+		require.LessOrEqual(t, d, Longest)
+	}
 	require.GreaterOrEqual(t, p.IdleAfter, time.Duration(0))
+	require.GreaterOrEqual(t, p.StarvedGrace, time.Duration(0))
+	require.GreaterOrEqual(t, p.UnhealthyFor, time.Duration(0))
+	for attempt := range 70 {
+		wait := p.Delay(attempt, uint64(attempt))
+		require.True(t, wait >= 0 && wait <= p.BackoffMax)
+	}
 	require.True(t, p.IdleBelow >= 0 && p.IdleBelow <= 1)
 	require.True(t, p.CPUs == 0 || p.CPUs >= leastCPUs)
 	require.True(t, p.BoostCPUs == 0 || p.BoostCPUs >= max(leastCPUs, p.CPUs))

@@ -14,6 +14,11 @@ const (
 	mostCPUs  = 1_000_000
 )
 
+// Longest is the longest duration that a label can ask for, a century: it leaves room for what is added to it.
+const Longest = 100 * 365 * 24 * time.Hour
+
+var errTooLong = errors.New("too long; the longest is 876000h, a hundred years")
+
 // ParseBool reads what people write for yes and no in YAML, in any case.
 func ParseBool(value string) (bool, error) {
 	switch strings.ToLower(strings.TrimSpace(value)) {
@@ -32,11 +37,13 @@ func ParseDuration(value string) (time.Duration, error) {
 	switch {
 	case err == nil && d < 0:
 		return 0, errors.New("less than 0")
+	case err == nil && d > Longest:
+		return 0, errTooLong
 	case err == nil:
 		return d, nil
 	case decimal(value):
 		if _, err := time.ParseDuration(value + "s"); err != nil {
-			return 0, errors.New("too long; the longest is about 290 years")
+			return 0, errTooLong
 		}
 		return 0, fmt.Errorf("missing unit; write %ss", value)
 	case strings.ContainsAny(value, " \t"):

@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math"
 
 	"stoker/workerimage/internal/task"
 )
@@ -77,7 +78,7 @@ func (s State) check() error {
 	}
 	low := s.Next
 	for _, chunk := range s.Ahead {
-		if chunk < low {
+		if chunk < low || chunk == math.MaxUint64 { // no round has that one
 			return fmt.Errorf("chunk %d is named twice or out of order", chunk)
 		}
 		low = chunk + 1

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -116,4 +117,53 @@ func sample() State {
 		Sum:  task.Partial{Items: 900, Hits: 2, Lowest: &lowest},
 		Last: &Round{Number: 2, Chunks: 30, Sum: task.Partial{Items: 3000}},
 	}
+}
+
+// FuzzLoad puts any bytes where the checkpoint is, or any state under a good checksum. What is taken for a state is one, and
+// is the same after it was saved again; all else is kept.
+func FuzzLoad(f *testing.F) {
+	good, err := encode(sample())
+	require.NoError(f, err)
+	f.Add(good, false)
+	f.Add(good[:len(good)/2], false)
+	f.Add([]byte(`{"version":1,"sha256":"`+digest([]byte("null"))+`","state":null}`), false)
+	for _, body := range []string{
+		`{"task":"squares","round":1,"next":3,"ahead":[5,9],"sum":{"items":7,"sum":"340282366920938463463374607431768211455"},"last":null}`,
+		`{"round":1,"ahead":[18446744073709551615,4]}`, `{"round":1,"next":18446744073709551615,"sum":{"sum":"-0","lowest":0}}`, `[]`,
+	} {
+		f.Add([]byte(body), true)
+	}
+	f.Fuzz(func(t *testing.T, text []byte, sealed bool) {
+		if sealed {
+			text = fmt.Appendf(nil, `{"version":1,"sha256":%q,"state":%s}`, digest(text), text)
+		}
+		store := open(t)
+		require.NoError(t, os.WriteFile(store.path(), text, 0o600))
+		state, err := store.Load()
+		if err != nil {
+			var damaged *Damaged
+			require.ErrorAs(t, err, &damaged)
+			aside, err := store.SetAside("damaged")
+			require.NoError(t, err)
+			kept, err := os.ReadFile(aside)
+			require.NoError(t, err)
+			require.Equal(t, text, kept)
+			return
+		}
+		requireState(t, *state)
+		require.NoError(t, store.Save(*state))
+		again, err := store.Load()
+		require.NoError(t, err)
+		require.Equal(t, state, again)
+	})
+}
+
+func requireState(t *testing.T, s State) {
+	t.Helper()
+	require.Positive(t, s.Round)
+	for i, chunk := range s.Ahead {
+		require.GreaterOrEqual(t, chunk, s.Next)
+		require.True(t, i == 0 || chunk > s.Ahead[i-1], "in rising order")
+	}
+	require.GreaterOrEqual(t, s.Done(), s.Next)
 }

@@ -38,7 +38,7 @@ func TestParse(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for _, list := range []string{
-		"explode", "exit:256", "exit:-1", "exit:", "exit:x", "leak:0", "crash:1", "crash@", "crash@30", "crash@-1s", "crash@1s~", "crash@1s~x", "@1s",
+		"explode", "exit:256", "exit:-1", "exit:", "exit:x", "leak:0", "crash:1", "crash@", "crash@30", "crash@-1s", "crash@1s~", "crash@1s~x", "@1s", "crash@8761h", "crash@1s~2562047h",
 	} {
 		_, err := Parse(list)
 		require.Error(t, err, list)
@@ -46,6 +46,31 @@ func TestParseRefuses(t *testing.T) {
 	faults, err := Parse("hang,explode,exit:x")
 	require.Error(t, err)
 	require.Len(t, faults, 1)
+}
+
+// FuzzParse reads any list. A fault of it can happen, at a time that is not before now, and its name means itself.
+func FuzzParse(f *testing.F) {
+	for _, list := range []string{
+		"crash@60s~20s", "unhealthy@10s,recover@40s", "exit:255,leak:1048576", " , ", "hang@2562047h~2562047h", "exit:1@-1s", "leak:+7@.5s~0", "crash@1s~\xff",
+	} {
+		f.Add(list)
+	}
+	f.Fuzz(func(t *testing.T, list string) {
+		faults, err := Parse(list)
+		again, sameErr := Parse(list)
+		require.Equal(t, faults, again)
+		require.Equal(t, err == nil, sameErr == nil)
+		for _, one := range faults {
+			require.Contains(t, Kinds(), one.Kind)
+			require.GreaterOrEqual(t, one.After, time.Duration(0))
+			require.GreaterOrEqual(t, one.Spread, time.Duration(0))
+			due := one.due()
+			require.True(t, due >= 0 && due >= one.After-one.Spread && due <= one.After+one.Spread)
+			same, err := Parse(one.String())
+			require.NoError(t, err)
+			require.Equal(t, []Fault{{Kind: one.Kind, Arg: one.Arg}}, same)
+		}
+	})
 }
 
 func TestDueStaysWithinTheSpread(t *testing.T) {

@@ -110,10 +110,16 @@ func (f *Fault) number(arg string, given bool, in span) error {
 	return nil
 }
 
+// longest leaves room for a spread around a time.
+const longest = 365 * 24 * time.Hour
+
 func positive(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {
 		return 0, fmt.Errorf("%q is not a time like 30s or 2m", text)
+	}
+	if d > longest {
+		return 0, fmt.Errorf("%q is longer than a year", text)
 	}
 	return d, nil
 }

@@ -148,7 +148,8 @@ func (t *transaction) grace(id string) time.Duration {
 	case *f.Config.StopTimeout < 0:
 		return forever
 	}
-	return time.Duration(*f.Config.StopTimeout) * time.Second
+	const century = 100 * 365 * 24 * 60 * 60 // in seconds: an engine takes more, and more would overflow
+	return time.Duration(min(*f.Config.StopTimeout, century)) * time.Second
 }
 
 // bounded gives a call its time limit.

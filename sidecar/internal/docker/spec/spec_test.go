@@ -2,11 +2,13 @@ package spec
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/docker/docker/api/types/network"
 	"github.com/stretchr/testify/require"
 )
 
@@ -97,11 +99,62 @@ func FuzzBuild(f *testing.F) {
 		}
 		in.Engine.APIVersion, in.Engine.Podman = version, podman
 		if s, err := Build(in); err == nil {
-			_, err = json.Marshal(s)
-			require.NoError(t, err)
+			requireStable(t, in, s)
 		}
 		_, _ = Needed(in.Container)
 	})
+}
+
+// requireStable builds from the container that the engine would have made of a Spec: that one is made anew with the same
+// request again, so that a worker that is recreated for ever drifts nowhere.
+func requireStable(t *testing.T, in Input, s Spec) {
+	t.Helper()
+	once, err := json.Marshal(s)
+	require.NoError(t, err)
+	in.Container = asMade(t, in.Container, s)
+	again, err := Build(in)
+	require.NoError(t, err, "what was built can be built from")
+	twice, err := json.Marshal(again)
+	require.NoError(t, err)
+	for _, part := range []string{"Name", "FinalName", "Config", "HostConfig", "NetworkingConfig", "Connect"} {
+		require.JSONEq(t, partOf(t, once, part), partOf(t, twice, part), part)
+	}
+}
+
+// partOf is one field of a Spec, null when it is left out.
+func partOf(t *testing.T, raw []byte, name string) string {
+	t.Helper()
+	fields := map[string]json.RawMessage{"null": json.RawMessage("null")}
+	require.NoError(t, json.Unmarshal(raw, &fields))
+	if _, ok := fields[name]; !ok {
+		name = "null"
+	}
+	return string(fields[name])
+}
+
+// asMade is the inspect of the container that an engine makes of a Spec, from that of the old one.
+func asMade(t *testing.T, old []byte, s Spec) []byte {
+	t.Helper()
+	c, err := decode(old)
+	require.NoError(t, err)
+	c.Name, c.Config, c.HostConfig = "/"+s.FinalName, s.Config, s.HostConfig
+	if c.NetworkSettings != nil {
+		for name := range c.NetworkSettings.Networks { // that of the mode needs no word in a Spec
+			c.NetworkSettings.Networks[name] = &network.EndpointSettings{}
+		}
+		if s.NetworkingConfig != nil {
+			maps.Copy(c.NetworkSettings.Networks, s.NetworkingConfig.EndpointsConfig)
+		}
+		for _, e := range s.Connect {
+			c.NetworkSettings.Networks[e.Network] = e.Settings
+		}
+		if first := c.NetworkSettings.Networks[primaryNetwork(s.HostConfig.NetworkMode)]; first != nil && first.MacAddress != "" {
+			c.Config.MacAddress = first.MacAddress //nolint:staticcheck // an engine shows it in both places
+		}
+	}
+	raw, err := json.Marshal(c)
+	require.NoError(t, err)
+	return raw
 }
 
 func FuzzDiff(f *testing.F) {
