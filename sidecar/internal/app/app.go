@@ -57,7 +57,7 @@ type App struct {
 // before Run. Its errors are mistakes in the configuration.
 func New(opts Options) (*App, error) {
 	a := &App{opts: opts}
-	a.metrics = metrics.New(metrics.Options{View: a.View, Version: opts.Version, Commit: opts.Commit})
+	a.metrics = metrics.New(metrics.Options{View: a.look, Version: opts.Version, Commit: opts.Commit})
 	a.teller = newTeller(opts.Log, func() { a.metrics.Dropped("log", 1) })
 	var err error
 	if a.notify, err = NewNotifier(opts, a.metrics); err != nil {
@@ -75,9 +75,9 @@ func New(opts Options) (*App, error) {
 		Resync: opts.Config.Resync, Bookmark: set.Bookmark, Keep: set.Keep, OnError: a.linkError,
 	})
 	a.server, err = status.Listen(status.Options{
-		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.sup.View, LoopBeat: a.sup.Beat,
+		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Look: a.look, LoopBeat: a.sup.Beat,
 		Version: opts.Version, Commit: opts.Commit, History: a.history, Metrics: a.metrics.Handler(),
-		Page: page.New(page.Options{View: a.View, Events: a.told, Version: opts.Version, Now: time.Now}),
+		Page: page.New(page.Options{View: a.look, Events: a.told, Version: opts.Version, Now: time.Now}),
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("serve status: %w", err), a.closeJournal(context.Background()))
@@ -134,6 +134,14 @@ func (a *App) linkError(err error) {
 
 // View is the last picture of the fleet.
 func (a *App) View() fleet.View { return a.sup.View() }
+
+// look is the same for the page, the API and the metrics: what workers use is read while somebody looks at these.
+func (a *App) look() fleet.View {
+	if a.opts.Config.Readings == config.ReadingsOff {
+		return a.sup.View()
+	}
+	return a.sup.Look()
+}
 
 // Addr is where the status is served; empty when it is not.
 func (a *App) Addr() string { return a.server.Addr() }

@@ -19,7 +19,7 @@ type benchCase struct {
 
 func cases() []benchCase {
 	return []benchCase{
-		{"single", single}, {"storm", storm}, {"stubborn", stubborn}, {"idle", idle}, {"sampled", sampled},
+		{"single", single}, {"storm", storm}, {"stubborn", stubborn}, {"idle", idle}, {"sampled", sampled}, {"watched", watched},
 	}
 }
 
@@ -159,28 +159,49 @@ func stubborn(ctx context.Context, b *bench) ([]row, error) {
 
 // idle: what Stoker costs while nothing happens.
 func idle(ctx context.Context, b *bench) ([]row, error) {
-	return rest(ctx, b, "idle workers", quiet())
+	return rest(ctx, b, minute{what: "idle workers", workers: quiet()})
 }
 
 // sampled: the same with idle-after, at one reading a minute for each worker.
 func sampled(ctx context.Context, b *bench) ([]row, error) {
 	w := quiet()
 	w.labels["stoker.idle-after"] = "1h"
-	return rest(ctx, b, "workers with idle-after", w)
+	return rest(ctx, b, minute{what: "workers with idle-after", workers: w})
 }
 
+// watched: the same while somebody looks, so that what each worker uses is read every half minute.
+func watched(ctx context.Context, b *bench) ([]row, error) {
+	return rest(ctx, b, minute{what: "watched workers", workers: quiet(), scraped: true})
+}
+
+// minute is one in which nothing happens.
+type minute struct {
+	what    string
+	workers worker
+	scraped bool // the metrics are fetched every scrapeEvery
+}
+
+// scrapeEvery is what the Prometheus of the compose folder does.
+const scrapeEvery = 15 * time.Second
+
 // rest measures Stoker over a minute in which nothing happens.
-func rest(ctx context.Context, b *bench, what string, w worker) ([]row, error) {
+func rest(ctx context.Context, b *bench, m minute) ([]row, error) {
 	defer b.remove()
 	s, err := b.stoker(ctx, b.proxy.host)
 	if err != nil {
 		return nil, err
 	}
 	defer stop(s.proc)
-	if _, err := b.workers(ctx, s, idlers, w); err != nil {
+	if _, err := b.workers(ctx, s, idlers, m.workers); err != nil {
 		return nil, err
 	}
 	pause(ctx, 5*time.Second) // the looks at the new workers
+	if m.scraped {
+		watching, stop := context.WithCancel(ctx)
+		defer stop()
+		go scrape(watching, s)
+		pause(ctx, firstReadings)
+	}
 	b.proxy.reset()
 	before, err := usageOf(s.proc.Process.Pid)
 	if err != nil {
@@ -191,13 +212,24 @@ func rest(ctx context.Context, b *bench, what string, w worker) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := fmt.Sprintf("%d %s for %s: ", idlers, what, idleTime)
+	name := fmt.Sprintf("%d %s for %s: ", idlers, m.what, idleTime)
 	return []row{
 		{name: name + "CPU time", fact: (after.cpu - before.cpu).String()},
 		{name: name + "resident memory", fact: fmt.Sprintf("%.1f MiB", float64(after.resident)/(1<<20)), bound: "16 MiB"},
 		{name: name + "of it its own, not pages of the program's file", fact: fmt.Sprintf("%.1f MiB", float64(after.own)/(1<<20))},
 		{name: name + "requests", fact: requests(b.proxy.reset()), bound: "the resync's"},
 	}, nil
+}
+
+// firstReadings is how long the first look at so many workers takes to be answered for all of them.
+const firstReadings = 30 * time.Second
+
+// scrape fetches the metrics until ctx ends.
+func scrape(ctx context.Context, s *side) {
+	for ctx.Err() == nil {
+		answersWell(ctx, "http://"+s.address+"/metrics")
+		pause(ctx, scrapeEvery)
+	}
 }
 
 func requests(counts map[string]int) string {

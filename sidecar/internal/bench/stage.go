@@ -22,9 +22,10 @@ import (
 
 // side is one of the two that are measured.
 type side struct {
-	name  string
-	scope string
-	proc  *exec.Cmd
+	name    string
+	scope   string
+	proc    *exec.Cmd
+	address string // of Stoker's status
 }
 
 // bench is the stage of one run.
@@ -108,7 +109,7 @@ func (b *bench) stoker(ctx context.Context, host string) (*side, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &side{name: "Stoker", scope: b.tag + "-stoker"}
+	s := &side{name: "Stoker", scope: b.tag + "-stoker", address: address}
 	s.proc = exec.Command(b.binary, "run")
 	s.proc.Env = []string{
 		"DOCKER_HOST=" + host, "STOKER_SCOPE=" + s.scope, "STOKER_LISTEN=" + address, "STOKER_LOG_LEVEL=error",

@@ -20,6 +20,15 @@ const (
 	RequireQuotaOff   RequireQuota = "off"
 )
 
+// Readings says when workers are read for what they use, apart from what decisions need.
+type Readings string
+
+// The values of STOKER_READINGS.
+const (
+	ReadingsWatched Readings = "watched" // while somebody looks at the page, the API or the metrics
+	ReadingsOff     Readings = "off"
+)
+
 // Config is what the environment asks for. It is to be used only when Load found no problems.
 type Config struct {
 	Rules        policy.Rules
@@ -28,6 +37,7 @@ type Config struct {
 	Parallel     int           // heals under way at once, 1 and more
 	IllShare     float64       // of the workers, at which probes that time out together mean that the host is ill; above 1 is never
 	IllHold      time.Duration // how long restarts of running workers wait then, before they trickle
+	Readings     Readings
 	Resync       time.Duration // 5 s and more
 	DryRun       bool
 	StateDir     string   // absolute

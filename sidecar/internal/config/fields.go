@@ -19,6 +19,7 @@ type variables struct {
 	Parallel         int             `env:"STOKER_PARALLEL"`
 	IllShare         illShare        `env:"STOKER_ILL_SHARE"`
 	IllHold          illHold         `env:"STOKER_ILL_HOLD"`
+	Readings         Readings        `env:"STOKER_READINGS"`
 	Resync           time.Duration   `env:"STOKER_RESYNC"`
 	DryRun           bool            `env:"STOKER_DRY_RUN"`
 	StateDir         folder          `env:"STOKER_STATE_DIR"`
@@ -46,6 +47,7 @@ func (v variables) config(defaults policy.Defaults) Config {
 		Parallel:     v.Parallel,
 		IllShare:     float64(v.IllShare),
 		IllHold:      time.Duration(v.IllHold),
+		Readings:     v.Readings,
 		Resync:       v.Resync,
 		DryRun:       v.DryRun,
 		StateDir:     string(v.StateDir),

@@ -27,6 +27,7 @@ func standard() Config {
 		Parallel:     8,
 		IllShare:     0.5,
 		IllHold:      5 * time.Minute,
+		Readings:     ReadingsWatched,
 		Resync:       time.Minute,
 		StateDir:     "/var/lib/stoker",
 		Listen:       ":8080",
@@ -71,6 +72,7 @@ func TestLoadGood(t *testing.T) {
 		}},
 		{"STOKER_REQUIRE_QUOTA=false", func(c *Config) { c.RequireQuota = RequireQuotaOff }},
 		{"STOKER_ILL_SHARE=75%|STOKER_ILL_HOLD=1h", func(c *Config) { c.IllShare, c.IllHold = 0.75, time.Hour }},
+		{"STOKER_READINGS=off", func(c *Config) { c.Readings = ReadingsOff }},
 		{"STOKER_ILL_SHARE=0%", func(c *Config) { c.IllShare = 2 }},
 		{"STOKER_PARALLEL=1|STOKER_RESYNC=5s|STOKER_DRY_RUN=YES", func(c *Config) {
 			c.Parallel, c.Resync, c.DryRun = 1, 5*time.Second, true
@@ -224,6 +226,7 @@ func TestSummary(t *testing.T) {
 		"select=label, scope night",
 		"heals=8 at once, resync 1m0s, dry run false",
 		"require_quota=warn, cpus 0.5",
+		"readings=watched",
 		"state=/var/lib/stoker",
 		"listen=off",
 		"notify=2 (discord,smtp)",

@@ -55,6 +55,7 @@ func parsers() map[reflect.Type]env.ParserFunc {
 	read(parsers, policy.ParseBool)
 	read(parsers, choose(policy.ModeLabel, policy.ModeQuota, policy.ModeAll))
 	read(parsers, choose(RequireQuotaWarn, RequireQuotaApply, RequireQuotaOff))
+	read(parsers, choose(ReadingsWatched, ReadingsOff))
 	read(parsers, choose[logFormat]("text", "json"))
 	read(parsers, parseLogLevel)
 	return parsers

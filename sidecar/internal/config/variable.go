@@ -54,6 +54,8 @@ func environmentOnly() []Variable {
 		plain("STOKER_PARALLEL", "8", "heals under way at once"),
 		plain("STOKER_ILL_SHARE", "50%", "the host is ill, not the workers, when this share of those with a health check times out together; `0%` is never"),
 		plain("STOKER_ILL_HOLD", "5m", "how long restarts of running workers wait then, before they trickle"),
+		plain("STOKER_READINGS", "watched",
+			"reading what the workers use: `watched` (while somebody looks at the page, the API or the metrics), `off` (only where a decision needs it)"),
 		plain("STOKER_RESYNC", "1m", "full comparison with the engine; at least `5s`"),
 		plain("STOKER_DRY_RUN", "false", "decide and report, touch nothing"),
 		plain("STOKER_STATE_DIR", "/var/lib/stoker", "the journal; not writable means: say so once, keep it in memory"),

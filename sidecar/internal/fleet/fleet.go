@@ -47,8 +47,9 @@ type Fleet struct {
 
 	flying    map[uint64]flight
 	following int
-	sampling  int
+	reading   [purposes]int      // readings under way
 	sampled   map[string]*member // who wants readings, by ID
+	watchers  watchers
 	inLane    map[lifecycle.Lane]int
 	lastID    uint64
 	round     uint64 // of the list under way or last complete
@@ -69,11 +70,12 @@ type member struct {
 	lane      lifecycle.Lane
 	due       time.Time
 	round     uint64
-	heard     time.Time // of its newest event, the engine's clock
-	illStop   time.Time // when it was last stopped for a timed-out probe
-	asks      bool      // tentative: the verdict waits for the quota
-	following bool      // its dependents are being healed
-	sampling  bool      // a reading of it is under way
+	heard     time.Time      // of its newest event, the engine's clock
+	illStop   time.Time      // when it was last stopped for a timed-out probe
+	asks      bool           // tentative: the verdict waits for the quota
+	following bool           // its dependents are being healed
+	reading   [purposes]bool // readings of it under way
+	glance    glance
 }
 
 // ahead tells whether events of the container are newer than a list of that time. A list may be overtaken by events, but
@@ -89,6 +91,7 @@ type flight struct {
 	session uint64
 	parents []lifecycle.Parent // Follow
 	orphan  lifecycle.Key      // Resume
+	purpose purpose            // Sample
 }
 
 // Turn is what the fleet wants done after one input.
@@ -157,7 +160,7 @@ func (f *Fleet) finish(now time.Time, flight flight, o lifecycle.Outcome) {
 		f.resumed(now, flight.orphan, o)
 		return
 	case lifecycle.Sample:
-		f.read(now, o)
+		f.read(now, flight.purpose, o)
 		return
 	}
 	m := f.byID[flight.id]
@@ -312,7 +315,7 @@ func (f *Fleet) send(fl flight, a lifecycle.Action) {
 // wake is the next time at which something may be due. What is due already waits for room, which an outcome makes,
 // for the link, or for the brake.
 func (f *Fleet) wake(now time.Time) time.Time {
-	wake := f.sampleWake(now, f.followWake(now, f.brakeWake(now)))
+	wake := f.glanceWake(now, f.sampleWake(now, f.followWake(now, f.brakeWake(now))))
 	for _, o := range f.orphans {
 		if !o.flying && o.due.After(now) && (wake.IsZero() || o.due.Before(wake)) {
 			wake = o.due

@@ -25,7 +25,7 @@ func (m *Machine) planIdle(now time.Time, readable bool) {
 	case !watched:
 		m.sampleAt, m.meter, m.idleSince = time.Time{}, Meter{}, time.Time{}
 	case m.sampleAt.IsZero():
-		m.sampleAt = now.Add(m.spread())
+		m.sampleAt = now.Add(m.mem.Key.Phase(m.samplePeriod()))
 	}
 }
 
@@ -33,11 +33,11 @@ func (m *Machine) samplePeriod() time.Duration {
 	return min(max(m.policy.IdleAfter/idleReadings, leastSample), mostSample)
 }
 
-// spread is where in the period a worker is read, so that a hundred of them are not read at once.
-func (m *Machine) spread() time.Duration {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(m.mem.Key)) // never fails
-	return time.Duration(h.Sum32()) % m.samplePeriod()
+// Phase is a worker's own place in a period, so that a hundred of them are not read at once.
+func (k Key) Phase(period time.Duration) time.Duration {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(k))                                // never fails
+	return time.Duration(h.Sum64() % uint64(max(period, 1))) //nolint:gosec // both are positive
 }
 
 func (m *Machine) nextSample(now time.Time) { m.sampleAt = now.Add(m.samplePeriod()) }
@@ -52,7 +52,7 @@ func (m *Machine) judgeIdle(now time.Time, reading Meter) {
 		m.idleSince = time.Time{}
 		return
 	}
-	m.shown = Share{At: reading.At, CPUs: r.cpus, Throttled: r.throttled}
+	m.show(r, reading.At)
 	switch {
 	case r.cpus >= m.idleBound():
 		m.idleSince = time.Time{}

@@ -104,6 +104,8 @@ type Machine struct {
 	meter       Meter     // the last one
 	idleSince   time.Time // nothing but idleness since; the engine's clock
 	shown       Share
+	shownOf     Incarnation
+	glimpse     glimpse   // the last reading for people
 	updateAt    time.Time // when the quota is to be set; zero when it is as it should be
 	updateTries int
 	boostOver   bool // the grace of a starved worker is over

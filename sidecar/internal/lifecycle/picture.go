@@ -29,7 +29,7 @@ func (m *Machine) Picture() Picture {
 	p := Picture{
 		Key: m.mem.Key, Incarnation: m.mem.Incarnation, Status: m.status, Health: m.health, Expected: m.mem.Expected,
 		Held: m.held(), Attempts: m.mem.Attempts, Acting: m.busy != nil && m.busy.Verb != Look, CPUs: m.quota(),
-		Boosted: m.mem.Boost != nil, Share: m.shown,
+		Boosted: m.mem.Boost != nil, Share: m.share(),
 		Problems: m.problems, Looked: m.looked,
 	}
 	if m.mem.Heal != nil {

@@ -45,6 +45,7 @@ const defaultPeriod = 100 * time.Millisecond
 // Sampled is the answer to a Sample: readings, or why there are none.
 type Sampled struct {
 	Incarnation Incarnation
+	Span        bool // it was asked for two readings
 	Usage       *Usage
 	Err         string
 }
@@ -68,7 +69,7 @@ const (
 // sense asks for the readings that a decision needs: whether a worker with a quota whose probe timed out is starved, and
 // whether one with idle-after is idle.
 func (m *Machine) sense(now time.Time) {
-	readable := m.status == StatusRunning && m.looked && m.barred == HeldNot && !m.Anew()
+	readable := m.readable()
 	switch {
 	case !readable || !m.asksStarved():
 		m.askAt = time.Time{}
@@ -99,12 +100,13 @@ func (m *Machine) Samples() (span bool, due time.Time, ok bool) {
 }
 
 func (m *Machine) sampled(now time.Time, in Sampled) {
-	current := in.Incarnation.ID == m.mem.Incarnation.ID && in.Incarnation.StartedAt.Equal(m.mem.Incarnation.StartedAt)
 	switch {
-	case !current || m.status != StatusRunning:
+	case !in.Incarnation.same(m.mem.Incarnation) || m.status != StatusRunning:
 		m.sampleAt = time.Time{}
 	case m.asksStarved():
-		m.answer(now, in)
+		if in.Span { // else it was asked for before there was a question
+			m.answer(now, in)
+		}
 	case in.Usage == nil:
 		m.nextSample(now)
 	default:
@@ -125,7 +127,7 @@ func (m *Machine) answer(now time.Time, in Sampled) {
 		m.note(m.healNote(now, NoteBlind, "the readings are not of one life"))
 		return
 	}
-	m.shown = Share{At: in.Usage.Now.At, CPUs: r.cpus, Throttled: r.throttled}
+	m.show(r, in.Usage.Now.At)
 	switch share := r.cpus / m.quota(); {
 	case share >= starvedUse && r.throttled >= starvedThrottle:
 		m.starve(now)
@@ -168,7 +170,7 @@ func (m *Machine) quota() float64 {
 	return m.traits.cpus
 }
 
-// Share is what a worker was last seen to use.
+// Share is what a worker was last seen to use in its present life.
 type Share struct {
 	At        time.Time // the engine's clock; zero when it was never measured
 	CPUs      float64

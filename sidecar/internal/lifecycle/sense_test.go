@@ -1,6 +1,14 @@
 package lifecycle_test
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/lifecycle"
+)
 
 func TestStarvedOrHung(t *testing.T) {
 	run(t, []scenario{
@@ -83,6 +91,17 @@ func TestStarvedOrHung(t *testing.T) {
 			unhealthy timed-out
 			+3s
 			> stop 1`},
+		{"a reading for idle-after that comes in between is no answer", `
+			given health cpus=0.1 idle-after=20s
+			up
+			+5s
+			> read
+			unhealthy timed-out
+			reads 0 0 0
+			= untold blind
+			> sample
+			reads 0.1 1 1
+			= held starved`},
 		{"it died meanwhile", `
 			given health cpus=0.1
 			up
@@ -360,4 +379,18 @@ func TestQuotaKept(t *testing.T) {
 			+1h
 			> nothing`},
 	})
+}
+
+// TestPhases: a hundred workers are read all over the period, however alike their names.
+func TestPhases(t *testing.T) {
+	for _, period := range []time.Duration{5 * time.Second, 30 * time.Second, time.Minute} {
+		var tenths [10]int
+		for n := range 1000 {
+			phase := lifecycle.Key(fmt.Sprintf("stack-worker-%d", n)).Phase(period)
+			tenths[phase*10/period]++
+		}
+		for n, count := range tenths {
+			require.InDelta(t, 100, count, 40, "tenth %d of %s", n, period)
+		}
+	}
 }

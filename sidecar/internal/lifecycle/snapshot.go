@@ -15,6 +15,8 @@ type Incarnation struct {
 	StartedAt time.Time // the engine's clock; zero for a container that never ran
 }
 
+func (i Incarnation) same(j Incarnation) bool { return i.ID == j.ID && i.StartedAt.Equal(j.StartedAt) }
+
 // Status is the engine's state of a container. Running wins only where the container is neither paused
 // nor restarting: Docker sets several of its flags at once.
 type Status string

@@ -175,7 +175,7 @@ func (s *script) answer(at string, w []string) {
 func (s *script) reads(at string, w []string) {
 	s.t.Helper()
 	require.NotNil(s.t, s.sampling, at+": no readings are asked for")
-	in := lifecycle.Sampled{Incarnation: *s.sampling}
+	in := lifecycle.Sampled{Incarnation: *s.sampling, Span: s.span}
 	s.sampling = nil
 	if w[0] == "none" {
 		in.Err = "no answer"

@@ -19,6 +19,7 @@ type Options struct {
 	StateDir string // with Scope and the host name it names the local socket, see SocketName
 	Scope    string
 	View     func() fleet.View // the last picture; must not block
+	Look     func() fleet.View // the same, for somebody who looks at the workers and not at Stoker's own health; nil is View
 	LoopBeat func() time.Time  // when the supervisor's loop last turned; it must turn at least every 10 s
 	Version  string
 	Commit   string
@@ -42,6 +43,9 @@ type site struct {
 }
 
 func newSite(opts Options) *site {
+	if opts.Look == nil {
+		opts.Look = opts.View
+	}
 	return &site{opts: opts, began: time.Now(), streams: make(chan struct{}, mostStreams), closing: make(chan struct{})}
 }
 
@@ -117,11 +121,11 @@ func (s *site) index(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *site) workers(w http.ResponseWriter, _ *http.Request) {
-	write(w, http.StatusOK, fleetOf(s.opts.View()))
+	write(w, http.StatusOK, fleetOf(s.opts.Look()))
 }
 
 func (s *site) worker(w http.ResponseWriter, r *http.Request) {
-	view, key := s.opts.View(), lifecycle.Key(r.PathValue("key"))
+	view, key := s.opts.Look(), lifecycle.Key(r.PathValue("key"))
 	for _, worker := range view.Workers {
 		if worker.Key == key {
 			write(w, http.StatusOK, workerEventsJSON{workerJSON: workerOf(worker, view.At), Events: s.recent(key)})

@@ -224,3 +224,19 @@ func requireHealth(t *testing.T, w *httptest.ResponseRecorder, good bool, status
 	require.Equal(t, !good, w.Code == http.StatusServiceUnavailable)
 	require.Equal(t, !good, got.Detail != "")
 }
+
+// TestWhoLooks: what workers use is read while somebody looks at them, and whoever asks for Stoker's own health does not.
+func TestWhoLooks(t *testing.T) {
+	looks := 0
+	opts := options()
+	opts.Look = func() fleet.View { looks++; return picture() }
+	h := Handler(opts)
+	for path, want := range map[string]int{
+		"/healthz": 0, "/readyz": 0, "/api/v1/history": 0, "/": 0, "/nothing": 0,
+		"/api/v1/workers": 1, "/api/v1/workers/burner": 1,
+	} {
+		looks = 0
+		ask(t, h, http.MethodGet, path)
+		require.Equal(t, want, looks, path)
+	}
+}

@@ -170,7 +170,7 @@ func (st *stream) event(e history.Event) error {
 // view sends the View unless the client has it. With it goes the ID of the last event, so that a client that was cut off
 // before it got one knows where to go on.
 func (st *stream) view() error {
-	text, version := st.site.views.latest(st.site.opts.View)
+	text, version := st.site.views.latest(st.site.opts.Look)
 	if version == st.shown {
 		return nil
 	}

@@ -327,3 +327,24 @@ func TestManyRealStreams(t *testing.T) {
 	code, _ := get(t, local, "http://stoker/healthz")
 	require.Equal(t, http.StatusOK, code)
 }
+
+// TestReadingsAreNoNews: what workers use changes all the time, and is sent now and then.
+func TestReadingsAreNoNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		c := s.follow("", "")
+		require.Equal(t, []string{"view"}, names(c.next()))
+		sent := 0
+		for n := range 60 {
+			s.views.Store(&fleet.View{Workers: []fleet.Worker{{Key: "w", State: fleet.StateRunning, Share: lifecycle.Share{At: time.Now(), CPUs: float64(n)}}}})
+			time.Sleep(time.Second)
+			for _, e := range c.next() {
+				if e.name == "view" {
+					sent++
+				}
+			}
+		}
+		require.InDelta(t, 7, sent, 1, "the state at once, and readings every ten seconds")
+		s.close()
+	})
+}

@@ -52,17 +52,40 @@ type Supervisor struct {
 	actions  sync.WaitGroup
 	view     atomic.Pointer[fleet.View]
 	beat     atomic.Int64
+	looked   atomic.Int64  // when somebody last looked at the workers; Unix nanoseconds, 0 for never
+	woken    chan struct{} // somebody began to
 }
 
 // New is a supervisor of a fleet that it owns from now on.
 func New(f *fleet.Fleet, e Engine, j Journal, s Sink) *Supervisor {
-	sup := &Supervisor{fleet: f, engine: e, journal: j, sink: s, outcomes: make(chan lifecycle.Outcome)}
+	sup := &Supervisor{fleet: f, engine: e, journal: j, sink: s, outcomes: make(chan lifecycle.Outcome), woken: make(chan struct{}, 1)}
 	sup.publish()
 	return sup
 }
 
 // View is the last picture published. It never waits for the loop.
 func (s *Supervisor) View() fleet.View { return *s.view.Load() }
+
+// Look is View for somebody who wants to know how the workers are, and wants to know again soon: for a while the fleet has it
+// read what they use. It never waits for the loop either.
+func (s *Supervisor) Look() fleet.View {
+	now := time.Now()
+	before := time.Unix(0, s.looked.Swap(now.UnixNano()))
+	if now.Sub(before).Abs() > fleet.WatchLasts {
+		select {
+		case s.woken <- struct{}{}:
+		default:
+		}
+	}
+	return s.View()
+}
+
+// watched passes on that somebody looked. The loop turns often enough for a look to be noticed while it lasts.
+func (s *Supervisor) watched() {
+	if at := s.looked.Load(); at != 0 {
+		s.fleet.Watched(time.Unix(0, at))
+	}
+}
 
 // Beat is when the loop last turned.
 func (s *Supervisor) Beat() time.Time { return time.Unix(0, s.beat.Load()) }
@@ -78,8 +101,12 @@ func (s *Supervisor) Run(ctx context.Context, seen <-chan lifecycle.Observation)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
+		s.watched()
 		select {
 		case <-ctx.Done():
+		case <-s.woken:
+			s.watched()
+			timer.Reset(s.apply(acting, s.fleet.Tick(time.Now())))
 		case o, ok := <-seen:
 			if !ok {
 				seen = nil // nothing more will be seen; what is under way goes on

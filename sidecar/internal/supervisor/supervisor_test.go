@@ -9,6 +9,7 @@ import (
 
 	"stoker/sidecar/internal/fleet"
 	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/supervisor"
 )
 
 func TestStartLeavesAtOnce(t *testing.T) {
@@ -175,4 +176,34 @@ func TestEndOfTheStreamIsNoEndOfTheLoop(t *testing.T) {
 		require.Len(t, s.engine.done(lifecycle.Start), 2)
 		require.Len(t, s.sup.View().Workers, 1)
 	})
+}
+
+func TestALookIsNoticedAtOnce(t *testing.T) {
+	play(t, []string{"a", "b"}, func(t *testing.T, s *stage) {
+		time.Sleep(time.Hour)
+		require.Empty(t, s.engine.done(lifecycle.Sample), "a View alone is no look")
+		looked := time.Now()
+		s.sup.Look()
+		synctest.Wait()
+		read := s.engine.done(lifecycle.Sample)
+		require.Len(t, read, 2)
+		require.Equal(t, looked, read[0].at)
+		for range 60 {
+			s.sup.Look()
+			time.Sleep(10 * time.Second)
+		}
+		read = s.engine.done(lifecycle.Sample)
+		require.InDelta(t, 2*20, len(read), 4, "one in thirty seconds each")
+		time.Sleep(time.Hour)
+		last := s.engine.done(lifecycle.Sample)
+		require.LessOrEqual(t, len(last)-len(read), 2*5)
+		require.LessOrEqual(t, last[len(last)-1].at.Sub(looked), 10*time.Minute+fleet.WatchLasts, "nobody looks any more")
+	})
+}
+
+func TestLookNeverWaits(t *testing.T) {
+	sup := supervisor.New(fleet.New(time.Now(), fleet.Settings{}), nil, nil, nil)
+	for range 3 {
+		sup.Look() // and no loop turns
+	}
 }
