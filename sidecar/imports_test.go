@@ -24,6 +24,7 @@ func allowed() map[string][]string {
 		"docker/spec":     {"lifecycle"},
 		"journal":         {"lifecycle"},
 		"config":          {"policy"},
+		"compose":         {"lifecycle"},
 		"history":         {"lifecycle"},
 		"metrics":         {"fleet", "lifecycle"},
 		"notify":          {"lifecycle"},
@@ -32,7 +33,7 @@ func allowed() map[string][]string {
 		"app": {
 			"config", "docker", "fleet", "history", "journal", "lifecycle", "metrics", "notify", "page", "policy", "status", "supervisor", "watch",
 		},
-		"command": {"app", "config", "docker", "history", "lifecycle", "notify", "policy", "status"},
+		"command": {"app", "compose", "config", "docker", "history", "lifecycle", "notify", "policy", "status"},
 	}
 }
 
@@ -54,6 +55,9 @@ func TestImportsPointDownwards(t *testing.T) {
 			}
 			if strings.HasPrefix(path, "github.com/docker/docker") {
 				require.Contains(t, []string{"docker", "docker/recreate", "docker/spec"}, from, "only package docker may know Docker's types")
+			}
+			if strings.HasPrefix(path, "github.com/compose-spec/") {
+				require.Equal(t, "compose", from, "only package compose may know compose-go's types")
 			}
 		}
 	}

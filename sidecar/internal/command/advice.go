@@ -20,19 +20,19 @@ func tell(p policy.Problem) string {
 }
 
 // adviseOnLabels is what could be better about the choice of a container.
-func adviseOnLabels(c config.Config, f finding, labels map[string]string) []string {
+func adviseOnLabels(c config.Config, v verdict, labels map[string]string) []string {
 	var advice []string
 	say := func(when bool, text string, args ...any) {
 		if when {
 			advice = append(advice, fmt.Sprintf(text, args...))
 		}
 	}
-	say(f.Held == lifecycle.HeldSwarm, "a task of a Swarm service: Swarm replaces it, Stoker never touches it")
-	say(f.Held == lifecycle.HeldOneOff, "made by compose run, and so meant to end: Stoker never touches it")
-	say(f.Why == policy.WhyNotEnabled, "has stoker labels, but not stoker.enable=true")
-	say(f.Why == policy.WhyOtherScope, "belongs to the scope %q, and this is the Stoker of %q",
+	say(v.Held == lifecycle.HeldSwarm, "a task of a Swarm service: Swarm replaces it, Stoker never touches it")
+	say(v.Held == lifecycle.HeldOneOff, "made by compose run, and so meant to end: Stoker never touches it")
+	say(v.Why == policy.WhyNotEnabled, "has stoker labels, but not stoker.enable=true")
+	say(v.Why == policy.WhyOtherScope, "belongs to the scope %q, and this is the Stoker of %q",
 		label(labels, policy.LabelScope), c.Rules.Scope)
-	say(f.Why == policy.WhyNoLabels, "has labels of another healer: STOKER_COMPAT takes such containers in")
+	say(v.Why == policy.WhyNoLabels && speaksToHealers(labels), "has labels of another healer: STOKER_COMPAT takes such containers in")
 	return advice
 }
 
@@ -46,6 +46,8 @@ func label(labels map[string]string, name string) string {
 	return ""
 }
 
+const noHealthCheck = "no health check: a worker that hangs looks alive, and only its end is noticed"
+
 // advise is what could be better about a worker.
 func advise(c config.Config, p policy.Policy, s lifecycle.Snapshot) []string {
 	var advice []string
@@ -55,11 +57,18 @@ func advise(c config.Config, p policy.Policy, s lifecycle.Snapshot) []string {
 		}
 	}
 	say(s.HasHealthcheck && s.Status == lifecycle.StatusRunning && s.Health == lifecycle.HealthUnhealthy, "%s", unhealthy(s))
-	say(!s.HasHealthcheck, "no health check: a worker that hangs looks alive, and only its end is noticed")
-	say(s.CPUs == 0 && p.CPUs == 0 && c.RequireQuota != config.RequireQuotaOff, "no CPU quota (cpus: 0.5 in compose): it may take every CPU of the host")
+	say(!s.HasHealthcheck, noHealthCheck)
+	advice = append(advice, adviseOnQuota(c, p, s.CPUs)...)
 	say(s.AutoRemove, "--rm: Docker removes it when it ends, its anonymous volumes too; Stoker makes a crashed one anew")
 	say(s.StartError != "", "its last start failed: %s", s.StartError)
 	return append(advice, adviseOnRestart(p, s.RestartPolicy)...)
+}
+
+func adviseOnQuota(c config.Config, p policy.Policy, cpus float64) []string {
+	if cpus > 0 || p.CPUs > 0 || c.RequireQuota == config.RequireQuotaOff {
+		return nil
+	}
+	return []string{"no CPU quota (cpus: 0.5 in compose): it may take every CPU of the host"}
 }
 
 // adviseOnRestart is about Docker's own restart policy, which has the first word on exits (rule 10).

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,16 +23,10 @@ const (
 type finding struct {
 	Worker   lifecycle.Key    `json:"worker"`
 	ID       string           `json:"id"`
-	Taken    bool             `json:"taken"`
-	Why      policy.Why       `json:"why"`
-	Held     lifecycle.Reason `json:"held"` // never touched, although taken
 	Status   lifecycle.Status `json:"status"`
 	Health   lifecycle.Health `json:"health"`
 	ExitCode int              `json:"exit_code"`
-	CPUs     float64          `json:"cpus"`
-	Restart  string           `json:"restart_policy"`
-	Problems []string         `json:"problems"`
-	Advice   []string         `json:"advice"`
+	verdict
 }
 
 // findings is all that check says.
@@ -46,17 +39,33 @@ type findings struct {
 }
 
 func newCheck(env Env) *cobra.Command {
-	var asJSON bool
+	var asked checkFlags
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Say which containers Stoker looks after and why, what is wrong with their labels, and what could be better",
 		Long: "Asks the engine for all containers and says which of them a Stoker with this environment looks after and why,\n" +
-			"what is wrong with their labels, and what could be better. It changes nothing and needs no Stoker that runs.\n" +
-			"Exit code 0: nothing is wrong, though there may be advice. 1: problems, or the engine does not answer.",
+			"what is wrong with their labels, and what could be better. It changes nothing and needs no Stoker that runs.\n\n" +
+			"With --compose it says the same of a stack that does not run yet, and needs no engine: of the compose file, or of\n" +
+			"several laid over each other, as docker compose reads them. A Stoker among the services is taken at its settings.\n\n" +
+			"Exit code 0: nothing is wrong, though there may be advice. 1: problems, or the engine does not answer.\n" +
+			"2: bad usage, a bad environment, or a compose file that cannot be read.",
+		Example: "  stoker check\n" +
+			"  stoker check -f compose.yaml -f compose.prod.yaml\n" +
+			"  docker compose config | stoker check -f -",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return env.check(cmd.Context(), asJSON) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := asked.valid(); err != nil {
+				return err
+			}
+			if len(asked.files) > 0 {
+				return env.checkCompose(cmd.Context(), asked)
+			}
+			return env.check(cmd.Context(), asked.json)
+		},
 	}
-	addJSON(cmd, &asJSON)
+	cmd.Flags().StringArrayVarP(&asked.files, "compose", "f", nil, "a compose file to check instead of the engine's containers; - reads the standard input; may be repeated")
+	cmd.Flags().StringArrayVar(&asked.profiles, "profile", nil, "a profile of the compose files to ask for; may be repeated")
+	addJSON(cmd, &asked.json)
 	return cmd
 }
 
@@ -77,11 +86,11 @@ func (e Env) check(ctx context.Context, asJSON bool) error {
 		return &ending{code: exitFailed}
 	}
 	all := inspector{engine: engine, config: c, self: e.Self()}.inspect(ctx, listed)
-	all.Plan = planOf(about.CPUs, all.Workers)
+	all.Plan = planOf(about.CPUs, all.loads())
 	if asJSON {
 		err = e.printJSON(all)
 	} else {
-		err = written(report(e.Stdout, e.Width, all))
+		err = written(e.sheet().findings(all))
 	}
 	if err == nil && all.Problems > 0 {
 		return &ending{code: exitFailed}
@@ -111,15 +120,16 @@ func (i inspector) inspect(ctx context.Context, listed []lifecycle.Observation) 
 	all := findings{Workers: []finding{}, LeftOut: []finding{}}
 	for _, o := range listed {
 		f, ok := i.find(ctx, o)
-		switch {
-		case !ok:
-		case f.Taken:
+		if !ok {
+			continue
+		}
+		all.Problems += len(f.Problems)
+		switch f.place(o.Labels) {
+		case placeTaken:
 			all.Workers = append(all.Workers, f)
-			all.Problems += len(f.Problems)
-		case speaksToHealers(o.Labels):
+		case placeLeftOut:
 			all.LeftOut = append(all.LeftOut, f)
-			all.Problems += len(f.Problems)
-		default:
+		case placeNowhere:
 			all.Others++
 		}
 	}
@@ -134,30 +144,23 @@ func (i inspector) find(ctx context.Context, o lifecycle.Observation) (finding, 
 	if o.ID == i.self {
 		return finding{}, false
 	}
+	f := finding{Worker: o.Key, ID: o.ID, Status: o.Status, Health: o.Health}
 	reading := i.config.Rules.Read(policy.Candidate{Labels: o.Labels})
-	f := finding{Worker: o.Key, ID: o.ID, Status: o.Status, Health: o.Health, Problems: []string{}, Advice: []string{}}
-	var snapshot *lifecycle.Snapshot
-	if reading.Take || reading.Undecided {
-		out := i.look(ctx, o)
-		if out.Missing {
-			return finding{}, false
-		}
-		if out.Snapshot == nil {
-			f.Problems = append(f.Problems, "cannot be inspected: "+out.Err)
-		}
-		snapshot = out.Snapshot
+	if !reading.Take && !reading.Undecided {
+		f.verdict = judge(i.config, reading, o.Labels)
+		return f, true
 	}
-	if snapshot != nil {
-		reading = i.config.Rules.Read(policy.Candidate{Labels: snapshot.Labels, CPUs: snapshot.CPUs, QuotaKnown: true})
-		f.see(*snapshot)
-	}
-	f.Taken, f.Why, f.Held = reading.Take, reading.Why, barred(reading, o.Labels)
-	for _, p := range reading.Problems {
-		f.Problems = append(f.Problems, tell(p))
-	}
-	f.Advice = append(f.Advice, adviseOnLabels(i.config, f, o.Labels)...)
-	if f.Taken && snapshot != nil {
-		f.Advice = append(f.Advice, advise(i.config, reading.Policy, *snapshot)...)
+	out := i.look(ctx, o)
+	switch s := out.Snapshot; {
+	case out.Missing:
+		return finding{}, false
+	case s == nil:
+		f.verdict = judge(i.config, reading, o.Labels)
+		f.Problems = append(f.Problems, "cannot be inspected: "+out.Err)
+	default:
+		reading = i.config.Rules.Read(policy.Candidate{Labels: s.Labels, CPUs: s.CPUs, QuotaKnown: true})
+		f.verdict = judge(i.config, reading, s.Labels)
+		f.see(i.config, reading.Policy, *s)
 	}
 	return f, true
 }
@@ -168,34 +171,11 @@ func (i inspector) look(ctx context.Context, o lifecycle.Observation) lifecycle.
 	})
 }
 
-func (f *finding) see(s lifecycle.Snapshot) {
+// see adds what an inspect tells.
+func (f *finding) see(c config.Config, p policy.Policy, s lifecycle.Snapshot) {
 	f.Status, f.Health, f.ExitCode, f.CPUs = s.Status, s.Health, s.ExitCode, s.CPUs
 	f.Restart = restart(s.RestartPolicy)
-}
-
-// barred is why a container that is taken in is never touched.
-func barred(r policy.Reading, labels map[string]string) lifecycle.Reason {
-	switch {
-	case !r.Take:
-		return lifecycle.HeldNot
-	case policy.SwarmTask(labels):
-		return lifecycle.HeldSwarm
-	case policy.OneOff(labels):
-		return lifecycle.HeldOneOff
-	case len(r.Problems) > 0:
-		return lifecycle.HeldBadLabels
+	if f.Taken {
+		f.Advice = append(f.Advice, advise(c, p, s)...)
 	}
-	return lifecycle.HeldNot
-}
-
-// speaksToHealers tells whether someone put a label on the container that is meant for Stoker or for a healer whose labels
-// Stoker understands.
-func speaksToHealers(labels map[string]string) bool {
-	for key := range labels {
-		key = strings.ToLower(strings.TrimSpace(key))
-		if strings.HasPrefix(key, "stoker.") || key == "autoheal" || strings.HasPrefix(key, "autoheal.") || strings.HasPrefix(key, "deunhealth.") {
-			return true
-		}
-	}
-	return false
 }

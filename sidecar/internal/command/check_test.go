@@ -201,7 +201,7 @@ func TestTable(t *testing.T) {
 	require.Equal(t, "burner-b  exited (137)      0.5   on-failure:3  enabled   bad-labels", lines[2])
 	require.Regexp(t, `^  problem  stoker\.on-exti=never: `, lines[3])
 	require.Equal(t, []string{"", "LEFT OUT  STATE    WHY", "web       running  disabled", "",
-		"2 workers looked after, 1 left out, 0 other containers without a word to Stoker; 1 problem", ""}, lines[4:])
+		"2 workers looked after, 1 left out, 0 other containers without a word to Stoker; 1 problem: burner-b", ""}, lines[4:])
 }
 
 // However long and hostile the strings of a container are, the table stays in its width and prints only what prints.
@@ -215,7 +215,7 @@ func TestTableFitsAndIsHarmless(t *testing.T) {
 		container("left", labels("stoker.scope", hostile)),
 	}}
 	for _, width := range []int{1, 60, 80, 120, 0} {
-		env := checkEnv(engine)
+		env := checkEnv(engine, "NO_COLOR=1")
 		env.Width = width
 		got := play(t, env, "check")
 		require.Equal(t, 1, got.code)
@@ -230,6 +230,20 @@ func TestTableFitsAndIsHarmless(t *testing.T) {
 		require.Equal(t, 1, strings.Count(got.out, "\n  problem  "), "a note that is broken is marked once")
 		require.Equal(t, 3, strings.Count(got.out, "\n  advice   "))
 	}
+}
+
+// Who comes from a long table finds the mistyped label by its colour, and the worker's name in the last line.
+func TestTroubleIsFoundInASecond(t *testing.T) {
+	var all []lifecycle.Snapshot
+	for _, name := range strings.Split("abcdefg", "") {
+		all = append(all, container(name, with("stoker.on-exti", "never")))
+	}
+	env := checkEnv(&fakeEngine{containers: append(all, container("well"))})
+	env.Width = 100
+	out := play(t, env, "check").out
+	require.Contains(t, out, "  \x1b[31mproblem\x1b[0m  stoker.on-exti=never: ")
+	require.Contains(t, out, "\x1b[31m8 workers looked after, 0 left out, 0 other containers without a word to Stoker; 7 problems: a, b,\x1b[0m\n"+
+		"\x1b[31mc, d, e, 2 more\x1b[0m\n")
 }
 
 func TestClean(t *testing.T) {

@@ -9,25 +9,27 @@ import (
 )
 
 func TestPlan(t *testing.T) {
-	runs := func(cpus ...float64) []finding {
+	runs := func(cpus ...float64) findings {
 		var all []finding
 		for _, n := range cpus {
-			all = append(all, finding{Status: lifecycle.StatusRunning, CPUs: n})
+			all = append(all, finding{Status: lifecycle.StatusRunning, verdict: verdict{CPUs: n}})
 		}
-		return append(all, finding{Status: lifecycle.StatusExited, CPUs: 64})
+		return findings{Workers: append(all, finding{Status: lifecycle.StatusExited, verdict: verdict{CPUs: 64}})}
 	}
 	for name, c := range map[string]struct {
 		host    int
-		workers []finding
+		workers findings
 		want    []string
 	}{
 		"fits":         {4, runs(1, 0.5), []string{"2 running workers are promised 1.5 CPUs of this host's 4."}},
 		"too much":     {2, runs(1.5, 1.5), []string{"2 running workers are promised 3 CPUs of this host's 2.", "That is 50% too much: when all are busy none gets its quota, and health checks time out."}},
 		"tight":        {2, runs(1, 0.9), []string{"2 running workers are promised 1.9 CPUs of this host's 2.", "That leaves less than a tenth for everything else, the engine and the health checks among it."}},
-		"unlimited":    {2, runs(1, 0), []string{"2 running workers are promised 1 CPUs of this host's 2.", "1 of them have no quota and may take all of it."}},
+		"unlimited":    {2, runs(1, 0), []string{"2 running workers are promised 1 CPUs of this host's 2.", "1 of them has no quota and may take all of it."}},
+		"two of them":  {2, runs(0, 0), []string{"2 running workers are promised 0 CPUs of this host's 2.", "2 of them have no quota and may take all of it."}},
+		"one":          {2, runs(1), []string{"1 running worker is promised 1 CPUs of this host's 2."}},
 		"nobody runs":  {2, runs(), nil},
 		"no such word": {0, runs(1), nil},
 	} {
-		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, planOf(c.host, c.workers).words()) })
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, planOf(c.host, c.workers.loads()).words()) })
 	}
 }

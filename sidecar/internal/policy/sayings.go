@@ -26,7 +26,7 @@ type sayings struct {
 func collect(labels map[string]string) sayings {
 	said := sayings{}
 	for key := range labels {
-		if ours(key) {
+		if ours(key) || meant(key) != "" {
 			said.known = make(map[string][]written)
 			break
 		}
@@ -40,7 +40,7 @@ func collect(labels map[string]string) sayings {
 		switch {
 		case slices.Contains(names, name):
 			said.known[name] = append(said.known[name], w)
-		case ours(key):
+		case ours(key), meant(key) != "":
 			said.unknown = append(said.unknown, w)
 		}
 	}
@@ -50,6 +50,22 @@ func collect(labels map[string]string) sayings {
 func ours(key string) bool {
 	key = strings.TrimSpace(key)
 	return len(key) >= len(prefix) && strings.EqualFold(key[:len(prefix)], prefix)
+}
+
+// meant is the label that a key would be but for one slip before its own name: a letter of stoker (stocker.enable), or the
+// dot after it (stoker-enable). Such a worker would otherwise pass for one that says nothing, and be missed the day it stays
+// dead. The rest has to be a label's name as it is: that is what tells a slip from somebody else's label.
+func meant(key string) string {
+	key = strings.ToLower(strings.TrimSpace(key))
+	end := strings.IndexAny(key, ".-_:/")
+	if end < len(prefix)-2 || end > len(prefix) || ours(key) {
+		return ""
+	}
+	name := prefix + key[end+1:]
+	if distance([]rune(key[:end]), []rune(prefix[:len(prefix)-1])) > 1 || !slices.Contains(names(), name) {
+		return ""
+	}
+	return name
 }
 
 func names() []string {
@@ -100,6 +116,9 @@ func (s sayings) problems() []Problem {
 }
 
 func nearestLabel(key string) string {
+	if label := meant(key); label != "" {
+		return label
+	}
 	known := names()
 	for i := range known {
 		known[i] = known[i][len(prefix):]

@@ -38,6 +38,13 @@ func TestSelect(t *testing.T) {
 		{"bad key", byLabel, labels{"stoker.enabled": "true"}, WhyEnableUnclear},
 		{"bad key beside a good one", byLabel, labels{"stoker.enabled": "true", "stoker.enable": "false"}, WhyDisabled},
 		{"said twice", byLabel, labels{"stoker.enable": "true", "STOKER.ENABLE": "false"}, WhyEnableUnclear},
+		{"slip in the prefix", byLabel, labels{"stocker.enable": "true"}, WhyEnableUnclear},
+		{"letter missing", byLabel, labels{"stokr.Enable": "true"}, WhyEnableUnclear},
+		{"letters swapped", byLabel, labels{"sotker.enable": "true"}, WhyEnableUnclear},
+		{"dash for the dot", byLabel, labels{"stoker-enable": "true"}, WhyEnableUnclear},
+		{"slip in another label", byLabel, labels{"stocker.on-exit": "never"}, WhyNotEnabled},
+		{"somebody else's prefix", byLabel, labels{"broker.enable": "true", "toke.scope": "a", ".enable": "", "stoker": "x"}, WhyNoLabels},
+		{"somebody else's label", byLabel, labels{"stocker.price": "3"}, WhyNoLabels},
 		{"key that means the opposite", byLabel, labels{"stoker.disable": "true"}, WhyNotEnabled},
 		{"all", all, nil, WhyAll},
 

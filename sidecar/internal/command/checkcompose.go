@@ -1,0 +1,250 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"stoker/sidecar/internal/compose"
+	"stoker/sidecar/internal/config"
+	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/policy"
+)
+
+// hostTimeout is how long an engine may take to say how many CPUs its host has: check --compose needs none.
+const hostTimeout = 2 * time.Second
+
+// planned is what check says of one service of a compose file.
+type planned struct {
+	Service  string `json:"service"`
+	Replicas int    `json:"replicas"` // that compose up makes; 0 in a profile that is not asked for
+	verdict
+}
+
+// stokerHere is a Stoker that the files themselves describe.
+type stokerHere struct {
+	Service  string   `json:"service"`
+	Settings []string `json:"settings"` // that decide about labels, and that the environment does not overrule
+	Problems []string `json:"problems"` // for which it would not start
+}
+
+// draft is all that check says of compose files.
+type draft struct {
+	Services []planned    `json:"services"`
+	LeftOut  []planned    `json:"left_out"` // with labels of Stoker or of a healer like it
+	Others   int          `json:"others"`   // services that say nothing to Stoker
+	Stokers  []stokerHere `json:"stokers"`
+	Plan     plan         `json:"plan"`
+	Problems int          `json:"problems"`
+}
+
+func (e Env) checkCompose(ctx context.Context, asked checkFlags) error {
+	c, err := e.load()
+	if err != nil {
+		return err
+	}
+	stack, err := compose.Read(ctx, compose.Source{Files: asked.files, Profiles: asked.profiles, Environ: e.Environ})
+	if err != nil {
+		return BadConfiguration(err)
+	}
+	for _, line := range stack.Warnings {
+		e.complain(line)
+	}
+	d := e.draft(c, stack)
+	d.Plan = planOf(e.hostCPUs(ctx, c), d.loads())
+	d.Plan.draft = true
+	if asked.json {
+		err = e.printJSON(d)
+	} else {
+		err = written(e.sheet().draft(d))
+	}
+	if err == nil && d.Problems > 0 {
+		return &ending{code: exitFailed}
+	}
+	return err
+}
+
+// hostCPUs is 0 when no engine answers.
+func (e Env) hostCPUs(ctx context.Context, c config.Config) int {
+	engine, err := e.Connect(c, e.Build)
+	if err != nil {
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, hostTimeout)
+	defer cancel()
+	about, err := engine.Engine(ctx)
+	if err != nil {
+		return 0
+	}
+	return about.CPUs
+}
+
+// draft judges the services as the Stoker of c would, or as the one in the files would where c leaves it open.
+func (e Env) draft(c config.Config, stack compose.Stack) draft {
+	d := draft{Services: []planned{}, LeftOut: []planned{}, Stokers: []stokerHere{}}
+	var workers, stokers []compose.Service
+	for _, s := range stack.Services {
+		if isStoker(s) {
+			stokers = append(stokers, s)
+		} else {
+			workers = append(workers, s)
+		}
+	}
+	for _, s := range stokers {
+		here, merged := e.stokerHere(s)
+		if d.Problems += len(here.Problems); len(stokers) == 1 && len(here.Problems) == 0 {
+			c = merged
+		}
+		d.Stokers = append(d.Stokers, here)
+	}
+	for _, s := range workers {
+		p := plannedOf(c, s)
+		d.Problems += len(p.Problems)
+		switch p.place(s.Labels) {
+		case placeTaken:
+			d.Services = append(d.Services, p)
+		case placeLeftOut:
+			d.LeftOut = append(d.LeftOut, p)
+		case placeNowhere:
+			d.Others++
+		}
+	}
+	return d
+}
+
+func isStoker(s compose.Service) bool {
+	image, _, _ := strings.Cut(path.Base(s.Image), ":")
+	return image == "stoker" || len(s.Settings) > 0
+}
+
+// stokerHere reads a Stoker's environment as that Stoker will, save its files, which are elsewhere. The configuration is that
+// of its settings with the environment of this command over them, and good only without problems.
+func (e Env) stokerHere(s compose.Service) (stokerHere, config.Config) {
+	here := stokerHere{Service: s.Name, Settings: []string{}, Problems: []string{}}
+	loader := config.Loader{ReadFile: func(string) ([]byte, error) { return []byte("https://elsewhere.invalid"), nil }}
+	var own []string
+	for _, name := range slices.Sorted(maps.Keys(s.Settings)) {
+		own = append(own, name+"="+s.Settings[name])
+		if s.Settings[name] != "" && decides(name) && e.variable(name) == "" {
+			here.Settings = append(here.Settings, name+"="+s.Settings[name])
+		}
+	}
+	_, problems := loader.Load(own)
+	for _, p := range problems {
+		here.Problems = append(here.Problems, p.String())
+	}
+	merged, problems := loader.Load(slices.Concat(here.Settings, e.given()))
+	if len(problems) > 0 && len(here.Problems) == 0 {
+		here.Problems = append(here.Problems, "does not go with the environment of this command: "+problems[0].String())
+	}
+	return here, merged
+}
+
+// given is the environment without what is set to nothing, which counts as not set.
+func (e Env) given() []string {
+	return slices.DeleteFunc(slices.Clone(e.Environ), func(v string) bool { return strings.HasSuffix(v, "=") })
+}
+
+// decides tells whether a variable has a part in what check says.
+func decides(name string) bool {
+	switch name {
+	case "STOKER_SELECT", "STOKER_SCOPE", "STOKER_COMPAT", "STOKER_REQUIRE_QUOTA":
+		return true
+	}
+	return slices.ContainsFunc(policy.Labels(), func(l policy.Label) bool { return l.Env == name })
+}
+
+func plannedOf(c config.Config, s compose.Service) planned {
+	reading := c.Rules.Read(policy.Candidate{Labels: s.Labels, CPUs: s.CPUs, QuotaKnown: true})
+	p := planned{Service: s.Name, Replicas: s.Replicas, verdict: judge(c, reading, s.Labels)}
+	p.CPUs, p.Restart = s.CPUs, restart(s.Restart)
+	p.Problems = append(p.Problems, misplaced(s)...)
+	if s.Clash {
+		p.Problems = append(p.Problems, "cpus and cpu_quota or cpu_period exclude each other: the engine refuses such a container; keep cpus")
+	}
+	if len(s.Unasked) > 0 {
+		p.Replicas = 0
+	}
+	if p.Taken {
+		p.Advice = append(p.Advice, adviseOnService(s)...)
+		p.Advice = append(p.Advice, adviseOnQuota(c, reading.Policy, s.CPUs)...)
+		p.Advice = append(p.Advice, adviseOnEnd(reading.Policy, s)...)
+	}
+	return p
+}
+
+// misplaced finds the labels that are meant for Stoker and stand where they are a Swarm service's.
+func misplaced(s compose.Service) []string {
+	var lost []string
+	for _, key := range slices.Sorted(maps.Keys(s.Swarm)) {
+		if _, also := s.Labels[key]; !also && speaksToHealers(map[string]string{key: ""}) {
+			lost = append(lost, key+"="+s.Swarm[key]+": is in deploy.labels, which compose puts on no container; move it to labels")
+		}
+	}
+	return lost
+}
+
+func adviseOnService(s compose.Service) []string {
+	var advice []string
+	switch s.Health {
+	case compose.HealthOff:
+		advice = append(advice, noHealthCheck)
+	case compose.HealthUnsaid:
+		advice = append(advice, "no health check here, and whether the image has one cannot be seen from here: without one a worker that hangs looks alive")
+	case compose.HealthOn:
+	}
+	switch {
+	case len(s.Unasked) > 0:
+		advice = append(advice, fmt.Sprintf("is left out by compose up unless a profile is asked for: --profile %s", s.Unasked[0]))
+	case s.Replicas == 0:
+		advice = append(advice, "has 0 replicas: compose up makes no container of it")
+	}
+	return advice
+}
+
+// adviseOnEnd is about services that are meant to end, and about Docker's restart policy.
+func adviseOnEnd(p policy.Policy, s compose.Service) []string {
+	advice := adviseOnRestart(p, s.Restart)
+	if s.Awaited && p.OnExit == policy.OnExitAlways && len(advice) == 0 {
+		advice = append(advice, "another service waits for it to complete, and stoker.on-exit=always starts it again after that: "+
+			"stoker.on-exit=failure lets it end")
+	}
+	return advice
+}
+
+// loads is what the services take once they are up.
+func (d draft) loads() []load {
+	var all []load
+	for _, p := range d.Services {
+		all = append(all, load{cpus: p.CPUs, containers: p.Replicas})
+	}
+	return all
+}
+
+func (f findings) loads() []load {
+	var all []load
+	for _, w := range f.Workers {
+		if w.Status == lifecycle.StatusRunning {
+			all = append(all, load{cpus: w.CPUs, containers: 1})
+		}
+	}
+	return all
+}
+
+// checkFlags is what check was asked.
+type checkFlags struct {
+	files, profiles []string
+	json            bool
+}
+
+func (f checkFlags) valid() error {
+	if len(f.files) == 0 && len(f.profiles) > 0 {
+		return BadConfiguration(errors.New("--profile is about compose files: name them with --compose"))
+	}
+	return nil
+}

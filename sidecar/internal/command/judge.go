@@ -1,0 +1,76 @@
+package command
+
+import (
+	"strings"
+
+	"stoker/sidecar/internal/config"
+	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/policy"
+)
+
+// verdict is what check says of a container, whether there is one or a compose file describes it.
+type verdict struct {
+	Taken    bool             `json:"taken"`
+	Why      policy.Why       `json:"why"`
+	Held     lifecycle.Reason `json:"held"` // never touched, although taken
+	CPUs     float64          `json:"cpus"`
+	Restart  string           `json:"restart_policy"`
+	Problems []string         `json:"problems"`
+	Advice   []string         `json:"advice"`
+}
+
+// judge is the verdict of the labels, with what there is to say about them.
+func judge(c config.Config, reading policy.Reading, labels map[string]string) verdict {
+	v := verdict{Taken: reading.Take, Why: reading.Why, Held: barred(reading, labels), Problems: []string{}, Advice: []string{}}
+	for _, p := range reading.Problems {
+		v.Problems = append(v.Problems, tell(p))
+	}
+	v.Advice = append(v.Advice, adviseOnLabels(c, v, labels)...)
+	return v
+}
+
+// barred is why a container that is taken in is never touched.
+func barred(r policy.Reading, labels map[string]string) lifecycle.Reason {
+	switch {
+	case !r.Take:
+		return lifecycle.HeldNot
+	case policy.SwarmTask(labels):
+		return lifecycle.HeldSwarm
+	case policy.OneOff(labels):
+		return lifecycle.HeldOneOff
+	case len(r.Problems) > 0:
+		return lifecycle.HeldBadLabels
+	}
+	return lifecycle.HeldNot
+}
+
+// speaksToHealers tells whether someone put a label on the container that is meant for Stoker or for a healer whose labels
+// Stoker understands.
+func speaksToHealers(labels map[string]string) bool {
+	for key := range labels {
+		key = strings.ToLower(strings.TrimSpace(key))
+		if strings.HasPrefix(key, "stoker.") || key == "autoheal" || strings.HasPrefix(key, "autoheal.") || strings.HasPrefix(key, "deunhealth.") {
+			return true
+		}
+	}
+	return false
+}
+
+// place tells whether a container is looked after, left out although it speaks to a healer, or none of Stoker's business.
+type place int
+
+const (
+	placeNowhere place = iota
+	placeLeftOut
+	placeTaken
+)
+
+func (v verdict) place(labels map[string]string) place {
+	switch {
+	case v.Taken:
+		return placeTaken
+	case len(v.Problems) > 0 || speaksToHealers(labels):
+		return placeLeftOut
+	}
+	return placeNowhere
+}
