@@ -109,14 +109,20 @@ func newRoot(env Env) *cobra.Command {
 		Long: "Stoker watches labelled containers through the Docker API and heals those that fail.\n" +
 			"It is configured by its environment (STOKER_*, DOCKER_*) and by labels on the containers; without a command it runs.",
 		Args:              cobra.NoArgs,
-		Version:           env.Build.String(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	run := newRun(env)
-	root.RunE = run.RunE
-	root.SetVersionTemplate("{{.Version}}\n")
+	// Not by cobra's own flag: its words can be changed by a text/template only, and a program that has one keeps every method
+	// of every type.
+	version := root.Flags().BoolP("version", "v", false, "version for stoker")
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if *version {
+			return env.sayVersion()
+		}
+		return run.RunE(cmd, args)
+	}
 	root.AddCommand(run, newCheck(env), newStatus(env), newHistory(env), newNotifyTest(env), newHealthcheck(env), newVersion(env))
 	return root
 }

@@ -56,12 +56,16 @@ func newVersion(env Env) *cobra.Command {
 			if asJSON {
 				return env.printJSON(env.Build)
 			}
-			_, err := fmt.Fprintln(env.Stdout, env.Build)
-			return written(err)
+			return env.sayVersion()
 		},
 	}
 	addJSON(cmd, &asJSON)
 	return cmd
+}
+
+func (e Env) sayVersion() error {
+	_, err := fmt.Fprintln(e.Stdout, e.Build)
+	return written(err)
 }
 
 func addJSON(cmd *cobra.Command, asJSON *bool) {

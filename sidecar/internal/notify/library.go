@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"github.com/nicholas-fedor/shoutrrr/pkg/router"
 	"github.com/nicholas-fedor/shoutrrr/pkg/types"
 )
 
@@ -17,11 +16,6 @@ const mostStuck = 3
 
 // errStuck is a target whose earlier calls all hang.
 var errStuck = errors.New("earlier messages are still on their way")
-
-// texter is a service of the library, as far as it is needed here.
-type texter interface {
-	Send(message string, params *types.Params) error
-}
 
 // library sends by shoutrrr. A call that is given up goes on; while it does, its message is not sent a second time.
 type library struct {
@@ -44,7 +38,7 @@ type landing struct {
 
 // openLibrary checks the URL, except where that would take a call to the server.
 func openLibrary(raw string, s service) (sender, error) {
-	l := &library{titled: slices.Contains([]string{"bark", "join", "pushbullet", "pushover"}, s.scheme), open: func() (texter, error) { return (&router.ServiceRouter{}).Locate(raw) }}
+	l := &library{titled: slices.Contains([]string{"bark", "join", "pushbullet", "pushover"}, s.scheme), open: func() (texter, error) { return locate(raw) }}
 	if s.scheme == "matrix" { // logs in right away
 		return l, nil
 	}

@@ -114,6 +114,14 @@ func TestServicesOfTheLibrary(t *testing.T) {
 	quietOn(t, explain(err, m).what)
 }
 
+func TestTheLibraryHasItsServices(t *testing.T) {
+	t.Parallel()
+	for _, s := range services() {
+		_, ok := blank(s.scheme)
+		require.Equal(t, s.open == nil, ok, s.scheme)
+	}
+}
+
 func TestMatrixDoesNotLogInBeforeItHasTo(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"fmt"
-	"html/template"
 	"path"
 	"strings"
 )
@@ -20,12 +19,13 @@ type asset struct {
 
 // assets are these files by a name that holds a hash of their content, and those names by the plain ones.
 type assets struct {
-	files map[string]asset
-	names map[string]string
+	files   map[string]asset
+	names   map[string]string
+	symbols markup // stands in the page itself: what its images are made of
 }
 
 func readAssets() assets {
-	all := assets{files: map[string]asset{}, names: map[string]string{}}
+	all := assets{files: map[string]asset{}, names: map[string]string{}, symbols: markup(read("symbols.svg"))}
 	for name, kind := range map[string]string{
 		"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml",
 	} {
@@ -46,13 +46,4 @@ func read(name string) []byte {
 		panic(fmt.Sprintf("read the embedded %s: %v", name, err))
 	}
 	return text
-}
-
-// parse panics only on a template that the tests would not let pass.
-func parse() *template.Template {
-	all := template.New("")
-	for _, name := range []string{"page.html", "parts.html"} {
-		template.Must(all.Parse(string(read(name))))
-	}
-	return all
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// drawing is a timeline as the template writes it into an SVG: one path for each condition, in boxes of equal time, so that
+// drawing is a timeline as it goes into an SVG: one path for each condition, in boxes of equal time, so that
 // its size is bounded whatever happened.
 type drawing struct {
 	Width, Height int

@@ -4,7 +4,6 @@
 package page
 
 import (
-	"html/template"
 	"net/http"
 	"time"
 
@@ -40,7 +39,6 @@ const policyOfContent = "default-src 'none'; style-src 'self'; script-src 'self'
 // site answers requests.
 type site struct {
 	opts   Options
-	pages  *template.Template
 	assets assets
 	squash *squasher
 }
@@ -48,7 +46,7 @@ type site struct {
 // New serves the page at / and what it loads below /assets/. The script listens to the events at api/v1/events, which are
 // not served here. All addresses are relative, so that a proxy may put everything below a prefix.
 func New(opts Options) http.Handler {
-	s := &site{opts: opts, pages: parse(), assets: readAssets(), squash: newSquasher()}
+	s := &site{opts: opts, assets: readAssets(), squash: newSquasher()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /assets/{name}", s.asset)
@@ -58,32 +56,43 @@ func New(opts Options) http.Handler {
 // page answers with all workers, with one (worker=NAME), or with a part of either for the script (fragment=...).
 func (s *site) page(w http.ResponseWriter, r *http.Request) {
 	asked := r.URL.Query()
-	look := s.look()
-	name, body, found := "page", any(look.all(s.assets.names)), true
 	one := asked.Has("worker")
-	if one {
-		body, found = look.one(lifecycle.Key(asked.Get("worker")), s.assets.names)
-		name = "single"
+	draw, found := part(one, asked.Get("fragment"))
+	look := s.look()
+	var body shown
+	switch {
+	case one && found:
+		body, found = look.one(lifecycle.Key(asked.Get("worker")), s.assets)
+	case found:
+		body = look.all(s.assets)
 	}
-	switch asked.Get("fragment") {
-	case "":
-	case "workers":
-		name = "workers"
-	case "history":
-		name = "history"
-	case "detail":
-		name = "detail"
-	default:
-		found = false
-	}
-	if !found || one != (name == "single" || name == "detail") {
+	if !found {
 		http.Error(w, "no such worker or part of the page", http.StatusNotFound)
 		return
 	}
-	s.write(w, r, name, body)
+	s.write(w, r, func(k ink) { draw(k, body) })
 }
 
-func (s *site) write(w http.ResponseWriter, r *http.Request, name string, body any) {
+// part is what is asked for: of one worker, or of all.
+func part(one bool, fragment string) (draw func(ink, shown), found bool) {
+	switch {
+	case one && fragment == "":
+		return ink.single, true
+	case one && fragment == "detail":
+		return ink.detail, true
+	case one:
+		return nil, false
+	case fragment == "":
+		return ink.page, true
+	case fragment == "workers":
+		return ink.workers, true
+	case fragment == "history":
+		return func(k ink, s shown) { k.history(s.History) }, true
+	}
+	return nil, false
+}
+
+func (s *site) write(w http.ResponseWriter, r *http.Request, draw func(ink)) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", policyOfContent)
@@ -92,8 +101,7 @@ func (s *site) write(w http.ResponseWriter, r *http.Request, name string, body a
 	h.Set("Cache-Control", "no-store")
 	out := s.squash.open(w, r)
 	defer out.close()
-	// A template that fails midway has a bug that the tests find, or a reader that left; the status is already on its way.
-	_ = s.pages.ExecuteTemplate(out, name, body)
+	draw(ink{out})
 }
 
 func (s *site) asset(w http.ResponseWriter, r *http.Request) {

@@ -44,8 +44,7 @@ func TestAnswers(t *testing.T) {
 			require.Equal(t, "text/html; charset=utf-8", w.Header().Get("Content-Type"))
 			require.Equal(t, policyOfContent, w.Header().Get("Content-Security-Policy"))
 			require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
-			require.NotContains(t, w.Body.String(), "ZgotmplZ", "the template found something unsafe in %s", path)
-			require.NotContains(t, w.Body.String(), "<no value>", path)
+			require.NotContains(t, w.Body.String(), "%!", "a form and its values do not fit in %s", path)
 		}
 	}
 	post := httptest.NewRecorder()

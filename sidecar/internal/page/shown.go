@@ -30,11 +30,11 @@ type look struct {
 	version string
 }
 
-// shown is what the templates write.
+// shown is what the page says.
 type shown struct {
 	Title   string
 	Version string
-	Assets  map[string]string
+	Assets  assets
 	Now     string // RFC 3339
 	Kinds   string // the names of the events that mean news
 	Verdict verdict
@@ -85,24 +85,24 @@ type entry struct {
 	Output  string
 }
 
-func (l look) frame(names map[string]string) shown {
+func (l look) frame(files assets) shown {
 	v := judge(l.view)
 	return shown{
-		Title: v.Text, Version: l.version, Assets: names, Now: l.now.UTC().Format("2006-01-02T15:04:05.000Z"), Kinds: kinds(),
+		Title: v.Text, Version: l.version, Assets: files, Now: l.now.UTC().Format("2006-01-02T15:04:05.000Z"), Kinds: kinds(),
 		Verdict: v, Link: linkOf(l.view.Link, l.now),
 	}
 }
 
 // all is the page of all workers.
-func (l look) all(names map[string]string) shown {
-	s := l.frame(names)
+func (l look) all(files assets) shown {
+	s := l.frame(files)
 	s.Rows = l.rows()
 	s.History = l.entries(l.notes, mostHistory, outputShown)
 	return s
 }
 
 // one is the page of one worker, and false when nothing is known of it.
-func (l look) one(key lifecycle.Key, names map[string]string) (shown, bool) {
+func (l look) one(key lifecycle.Key, files assets) (shown, bool) {
 	index := slices.IndexFunc(l.view.Workers, func(w fleet.Worker) bool { return w.Key == key })
 	notes := l.past.notes[key]
 	if index < 0 && len(notes) == 0 {
@@ -121,7 +121,7 @@ func (l look) one(key lifecycle.Key, names map[string]string) (shown, bool) {
 		d.Ticks = append(d.Ticks, instantOf(l.now.Add(-time.Duration(hours)*time.Hour), l.now))
 	}
 	d.Spells, d.More = l.spells(spans)
-	s := l.frame(names)
+	s := l.frame(files)
 	s.One, s.Title = d, d.Name
 	return s, true
 }

@@ -11,7 +11,7 @@ import (
 
 // plain is what a container is called or prints, without what a browser might act on or a reader be fooled by: invalid
 // UTF-8, control characters other than line ends and tabs, and marks that turn the direction of writing. Markup is the
-// template's business.
+// business of fill.
 func plain(text string) string {
 	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\r\n", "\n")
 	return strings.Map(func(r rune) rune {
@@ -95,6 +95,14 @@ func instantOf(t, now time.Time) instant {
 		shown.In = "in " + coarse(wait)
 	}
 	return shown
+}
+
+// clock is the hour and the minute.
+func (i instant) clock() string {
+	if i.Abs == "" {
+		return ""
+	}
+	return i.Abs[11:16]
 }
 
 // coarse is a duration as people say it of something that goes on: in one unit.
