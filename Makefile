@@ -100,7 +100,7 @@ test: ## all tests; the live ones if an engine answers (STOKER_TEST_ENGINE or DO
 test-recreate: ## every crash point of a recreate, on the fake engine and on the real one
 	STOKER_TEST_RECREATE=1 go test -timeout 20m ./sidecar/internal/docker/...
 
-# Engines in containers, made from Debian's packages; needs root and debootstrap, and takes a quarter of an hour or two.
+# Engines in containers, made from Debian's packages; needs root, and takes a quarter of an hour.
 e2e: ## the live tests on Docker 20.10, 26.1 and 28.5 (E2E=26.1 picks one)
 	.ci/e2e/run $(E2E)
 
