@@ -32,7 +32,7 @@ export STOKER_SOCKET STOKER_UID STOKER_GID STOKER_PORT
 COMPOSE = $$(.ci/compose) -p stoker-demo -f compose/compose.yaml
 WORKER ?= stoker-demo-a
 
-.PHONY: help build images up down logs crash hang test test-recreate e2e sim bench lint clean FORCE
+.PHONY: help build images up down logs crash hang test test-recreate e2e sim mutants bench lint clean FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -104,11 +104,24 @@ test-recreate: ## every crash point of a recreate, on the fake engine and on the
 e2e: ## the live tests on Docker 20.10, 26.1 and 28.5 (E2E=26.1 picks one)
 	.ci/e2e/run $(E2E)
 
-# Each seed is half an hour of a virtual host with all that can go wrong on it. What fails names its seed; see the package.
+# Each seed is half an hour of a virtual host with all that can go wrong on it. What fails names its seed; see the package. Each
+# core does about twenty seeds a second. WRITE=1 puts the table of what happened into docs/reliability.md.
 SEEDS ?= 5000
-FIRST ?= 1000
-sim: ## a long simulation: SEEDS=5000 FIRST=1000, about 25 seeds a second
-	go test ./sidecar/internal/simulation -run 'TestSim$$' -timeout 0 -v -first=$(FIRST) -seeds=$(SEEDS)
+FIRST ?= 1
+HOURS ?= 0.5
+CORES ?= $(shell nproc 2>/dev/null || echo 1)
+SIM_TABLE = $(CURDIR)/dist/simulation.md
+sim: ## a long simulation: SEEDS=5000 FIRST=1 HOURS=0.5 CORES=2; SEED=7 tells one of them line by line
+	@mkdir -p dist
+	go test ./sidecar/internal/simulation -run 'TestSim$$' -timeout 0 -v -args -hours=$(HOURS) \
+	  $(if $(SEED),-seed=$(SEED) -trace,-first=$(FIRST) -seeds=$(SEEDS) -cores=$(CORES) -report=$(SIM_TABLE))
+	$(if $(WRITE),.ci/e2e/fill docs/reliability.md simulation <$(SIM_TABLE))
+
+# Each mutant is a Stoker that is broken on purpose; the tests must notice. MUTANTS=brake,rule-5 picks some and writes nothing.
+mutants: ## break Stoker in each of some forty ways, and see which test fails
+	@mkdir -p dist
+	$(if $(MUTANTS),go run ./sidecar/internal/mutants -only '$(MUTANTS)',\
+	go run ./sidecar/internal/mutants >dist/mutants.md && .ci/e2e/fill docs/reliability.md mutants <dist/mutants.md)
 
 # Killing workers from the host needs root. BENCH=-only... picks cases, see the program.
 BENCH ?= -write docs/performance.md

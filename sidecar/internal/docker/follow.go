@@ -105,7 +105,9 @@ func (c *Client) heal(ctx context.Context, r relative, lives map[string]life, na
 	}
 	s := *look.Snapshot
 	down := s.Status.Down() && c.guests.halted[r.id]
-	if d.Heal, d.Parent = stranding(r, s.Incarnation, lives); d.Heal == lifecycle.HealNone || s.Status != lifecycle.StatusRunning && !down {
+	paused := s.Status == lifecycle.StatusPaused && r.spared // its own machine sees to it when somebody thaws it
+	follows := s.Status == lifecycle.StatusRunning || down || paused
+	if d.Heal, d.Parent = stranding(r, s.Incarnation, lives); d.Heal == lifecycle.HealNone || !follows {
 		return d
 	}
 	d.stranded = true

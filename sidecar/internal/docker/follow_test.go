@@ -39,6 +39,22 @@ func heals(out lifecycle.Outcome) map[string]lifecycle.Heal {
 	return list
 }
 
+// TestFollowTellsOfPausedWorkers: they are nobody's to touch, and must know for when they are thawed.
+func TestFollowTellsOfPausedWorkers(t *testing.T) {
+	onBench(t, func(t *testing.T, b *bench) {
+		p := b.run("p", container.Config{}, container.HostConfig{})
+		guest := b.run("guest", container.Config{}, in(p))
+		b.world(func(w *enginetest.World) { w.Operator().Pause("guest") })
+		time.Sleep(20 * time.Second)
+		a := followOf(asParent(b.fresh("p")))
+		a.Spare = map[string]bool{guest.ID: true, p.ID: true}
+		out := b.c.Do(t.Context(), a)
+		require.Equal(t, lifecycle.Done, out.Result, out.Err)
+		require.Equal(t, map[string]lifecycle.Heal{"guest (spared)": "restart"}, heals(out))
+		require.Equal(t, lifecycle.StatusPaused, b.snapshot("guest").Status)
+	})
+}
+
 func TestFollowARestart(t *testing.T) {
 	onBench(t, func(t *testing.T, b *bench) {
 		p := b.run("p", container.Config{Labels: map[string]string{composeProject: "x", composeService: "p"}}, container.HostConfig{})

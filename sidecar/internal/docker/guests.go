@@ -50,7 +50,8 @@ func (c *Client) gather(ctx context.Context, a lifecycle.Action) (gathered, *sai
 		return found, s, nil
 	}
 	list = slices.DeleteFunc(list, func(one container.Summary) bool {
-		up := statusWord(one.State) == lifecycle.StatusRunning
+		state := statusWord(one.State)
+		up := state == lifecycle.StatusRunning || (state == lifecycle.StatusPaused && a.Spare[one.ID])
 		return one.ID == c.opts.Self || !up && !c.guests.halted[one.ID] || untouchable(keyOf(one.Names), one.Labels)
 	})
 	if s, err := c.read(ctx, list); err != nil {

@@ -40,7 +40,7 @@ func (e *errand) followAll() lifecycle.Outcome {
 	slices.Reverse(r.List) // parents are older than what lives in their namespaces
 	for _, d := range r.List {
 		key := lifecycle.Key(d.Name)
-		if key.Unfinished(d.Spec.Labels) || key.Aside() || (d.Status() != lifecycle.StatusRunning && !e.s.halted[d.ID]) {
+		if key.Unfinished(d.Spec.Labels) || key.Aside() || !(e.follows(d) || e.s.halted[d.ID]) {
 			continue
 		}
 		if heal, _ := strandedIn(d, lives); heal != lifecycle.HealNone {
@@ -48,6 +48,12 @@ func (e *errand) followAll() lifecycle.Outcome {
 		}
 	}
 	return out
+}
+
+// follows tells whether a container has a life to go on with in its parent's. Of one that is paused only its own machine can see to
+// that, when somebody thaws it.
+func (e *errand) follows(d Details) bool {
+	return d.Status() == lifecycle.StatusRunning || (d.Status() == lifecycle.StatusPaused && e.action.Spare[d.ID])
 }
 
 // livesOf are the lives that the parents have begun, by all IDs that they have or had. One that has ended since is followed
@@ -100,7 +106,7 @@ func (e *errand) heal(out *lifecycle.Outcome, id string, lives map[string]newLif
 	}
 	heal, parent := strandedIn(*d, lives)
 	down := d.Status().Down() && e.s.halted[id]
-	if heal == lifecycle.HealNone || (d.Status() != lifecycle.StatusRunning && !down) {
+	if heal == lifecycle.HealNone || !(e.follows(*d) || down) {
 		return
 	}
 	dep := lifecycle.Dependent{Key: lifecycle.Key(d.Name), ID: id, Parent: parent, Heal: heal, Spared: e.action.Spare[id]}

@@ -56,3 +56,33 @@ func TestEngineShutdownDuringARecreate(t *testing.T) {
 	require.Equal(t, lifecycle.StatusRunning, h.status("b"), "%v", h.log)
 	h.whole(t, "w")
 }
+
+// TestPausedGuestRejoinsWhenThawed: its parent begins a new life while it is paused, and nobody may touch it then; also a Stoker that began
+// meanwhile knows of it.
+func TestPausedGuestRejoinsWhenThawed(t *testing.T) {
+	t.Parallel()
+	for name, another := range map[string]bool{"one Stoker": false, "another Stoker": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			guest := worker("g")
+			guest.NetworkMode = "container:a"
+			h := housing(worker("a"), guest)
+			began, _ := h.w.Truth("g")
+			h.w.Operator().Pause("g")
+			h.w.Operator().Restart("a", 0)
+			h.live(20 * time.Second)
+			require.Equal(t, lifecycle.StatusPaused, h.status("g"))
+			if another {
+				h.fire()
+				h.hire()
+				h.live(5 * time.Second)
+			}
+			h.w.Operator().Unpause("g")
+			h.live(20 * time.Second)
+			now, _ := h.w.Truth("g")
+			require.Equal(t, lifecycle.StatusRunning, now.Status, "%v", h.log)
+			require.True(t, now.StartedAt.After(began.StartedAt), "%v", h.log)
+			require.Empty(t, h.checkStranded())
+		})
+	}
+}

@@ -85,8 +85,19 @@ func (m *Machine) stranded(now time.Time, in Stranded) {
 		m.mem.Stranded = true // also when it is down now: the engine could not start it
 	}
 	late := in.Heal == HealRestart && m.mem.Incarnation.StartedAt.After(in.Since)
-	if late || m.status != StatusRunning || m.mem.Held != HeldNot || m.mem.Heal != nil {
+	if late || m.mem.Held != HeldNot || m.mem.Heal != nil {
 		return
 	}
-	m.openHeal(now, cause{fault: FaultStranded, intent: IntentNone, reason: ReasonParentHealed, heal: HealRestart, detail: string(in.Parent)})
+	switch m.status { //nolint:exhaustive // what is down is healed as that
+	case StatusRunning:
+		m.rejoin(now, string(in.Parent))
+	case StatusPaused:
+		m.mem.Alone = true
+	}
+}
+
+// rejoin begins the life in which the worker is with its parent again.
+func (m *Machine) rejoin(now time.Time, parent string) {
+	m.mem.Alone = false
+	m.openHeal(now, cause{fault: FaultStranded, intent: IntentNone, reason: ReasonParentHealed, heal: HealRestart, detail: parent})
 }

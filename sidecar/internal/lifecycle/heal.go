@@ -159,9 +159,8 @@ func (m *Machine) recovered(now time.Time, reason Reason) {
 func (m *Machine) stable(now time.Time) {
 	m.note(Note{At: now, Kind: NoteStable, Attempt: m.mem.Attempts})
 	m.mem.Attempts, m.mem.RestartsInARow = 0, 0
-	if m.mem.Alone { // and it is to run for somebody
-		m.mem.Alone = false
-		m.openHeal(now, cause{fault: FaultStranded, intent: IntentNone, reason: ReasonParentHealed, heal: HealRestart})
+	if m.mem.Alone {
+		m.rejoin(now, "")
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 // do carries one deed out.
 func (r *run) do(d deed) {
+	r.count.deeds[d.Do]++
 	if r.doOperator(d) || r.doWorker(d) || r.doEngine(d) {
 		return
 	}

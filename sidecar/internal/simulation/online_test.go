@@ -87,6 +87,7 @@ func (r *run) policyOf(t enginetest.Truth) policy.Policy {
 
 // hear keeps what Stoker was told and the checks need.
 func (r *run) hear(o lifecycle.Observation) {
+	r.count.heard++
 	s := r.stoker
 	switch o.Kind {
 	case lifecycle.Unhealthy:
@@ -105,6 +106,7 @@ func (r *run) hear(o lifecycle.Observation) {
 }
 
 func (r *run) note(n lifecycle.Note) {
+	r.count.notes[n.Kind]++
 	switch n.Kind {
 	case lifecycle.NoteHostIll:
 		r.stoker.illSince, r.stoker.dripped = r.w.Now(), r.w.Now()

@@ -37,13 +37,13 @@ type run struct {
 	lines    []string
 	hash     hash.Hash64
 	telling  bool
-	starts   int // by Stoker
+	count    tally
 }
 
 func newRun(p plan) *run {
 	r := &run{
 		plan: p, w: enginetest.New(enginetest.Config{Seed: p.Seed, ProbeEvents: p.Seed%8 == 0}), specs: map[string]enginetest.Spec{},
-		journal: newJournal(), deeds: slices.Clone(p.Deeds), quiets: slices.Clone(p.Quiets), forgiven: map[string]int{}, pushed: map[string]bool{},
+		journal: newJournal(), deeds: slices.Clone(p.Deeds), quiets: slices.Clone(p.Quiets), forgiven: map[string]int{}, pushed: map[string]bool{}, count: newTally(),
 	}
 	r.start = r.w.Now()
 	for _, s := range p.Containers {

@@ -3,9 +3,11 @@ package simulation
 import (
 	"encoding/json"
 	"flag"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +20,8 @@ var (
 	firstSeed = flag.Uint64("first", 1, "the first seed")
 	seeds     = flag.Uint64("seeds", 250, "how many seeds")
 	hours     = flag.Float64("hours", 0.5, "virtual hours of each seed, roughly")
+	cores     = flag.Int("cores", 1, "how many seeds at once")
+	report    = flag.String("report", "", "a file for the table of what happened")
 	traced    = flag.Bool("trace", false, "tell the run line by line")
 	why       = flag.String("why", "", "with -shrink: the reason why the plan is kept")
 	shrunk    = flag.String("shrink", "", "find the fewest deeds that fail, and keep them under this name in testdata")
@@ -30,17 +34,12 @@ func TestSim(t *testing.T) {
 	if *oneSeed != 0 {
 		first, last = *oneSeed, *oneSeed+1
 	}
-	var virtual time.Duration
-	actions, failed := 0, 0
-	for seed := first; seed < last; seed++ {
-		p := drawPlan(seed, length())
-		r := simulate(p, *traced)
-		virtual += r.w.Now().Sub(r.start)
-		actions += r.starts
+	total := newTally()
+	for r := range simulateAll(first, last) {
+		total.add(r.tally())
 		if len(r.wrong) > 0 {
-			failed++
-			t.Errorf("seed %d: %s", seed, strings.Join(r.wrong, "\n\t"))
-			tell(t, p, r)
+			t.Errorf("seed %d: %s", r.plan.Seed, strings.Join(r.wrong, "\n\t"))
+			tell(t, r.plan, r)
 			if *shrunk != "" {
 				break
 			}
@@ -48,7 +47,44 @@ func TestSim(t *testing.T) {
 			t.Log("\n" + strings.Join(r.lines, "\n"))
 		}
 	}
-	t.Logf("%d seeds, %.1f virtual hours, %d starts and stops by Stoker, %d failed", last-first, virtual.Hours(), actions, failed)
+	t.Log("\n" + total.table())
+	if *report != "" {
+		require.NoError(t, os.WriteFile(*report, []byte(total.table()), 0o600))
+	}
+}
+
+// simulateAll runs seeds on as many cores as it may. Each is a world of its own, so that which comes first changes nothing about any
+// of them, or about their sum.
+func simulateAll(first, last uint64) iter.Seq[*run] {
+	return func(yield func(*run) bool) {
+		todo, done := make(chan uint64), make(chan *run)
+		quit := make(chan struct{})
+		var hands sync.WaitGroup
+		for range max(*cores, 1) {
+			hands.Go(func() {
+				for seed := range todo {
+					done <- simulate(drawPlan(seed, length()), *traced)
+				}
+			})
+		}
+		go func() {
+			defer func() { close(todo); hands.Wait(); close(done) }()
+			for seed := first; seed < last; seed++ {
+				select {
+				case todo <- seed:
+				case <-quit:
+					return
+				}
+			}
+		}()
+		wanted := true
+		for r := range done { // all are taken in, also those that nobody wants any more
+			if wanted && !yield(r) {
+				wanted = false
+				close(quit)
+			}
+		}
+	}
 }
 
 // tell says what is known of a failure, as far as the flags ask for it.

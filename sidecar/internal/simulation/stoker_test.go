@@ -48,6 +48,7 @@ func (r *run) hire() {
 	r.say("Stoker begins with %d memories", len(s.set.Memories))
 	r.hireAt = time.Time{}
 	r.stoker = s
+	r.count.stokers++
 	s.f = fleet.New(now.Add(s.offset), s.set)
 	s.sim = enginetest.NewSim(r.w, enginetest.SimConfig{Bookmark: s.set.Bookmark, Select: s.set.Keep})
 	r.apply(s.f.Tick(now.Add(s.offset)))
@@ -123,6 +124,7 @@ func (r *run) apply(t fleet.Turn) {
 	}
 	for _, a := range t.Do {
 		r.checkAction(a)
+		r.count.actions[a.Verb]++
 		s.flying[a.ID] = a
 		if a.Verb == lifecycle.Stop || a.Verb == lifecycle.Recreate || a.Verb == lifecycle.Update {
 			r.journal.write()

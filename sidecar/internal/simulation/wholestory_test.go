@@ -31,7 +31,6 @@ func (r *run) checkWorld() {
 		default:
 			continue
 		}
-		r.starts++
 		mine[t.ID] = append(mine[t.ID], a)
 	}
 	for _, t := range r.w.Truths() {
