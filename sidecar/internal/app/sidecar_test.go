@@ -1,0 +1,126 @@
+package app_test
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"stoker/sidecar/internal/enginetest"
+	"stoker/sidecar/internal/fleet"
+	"stoker/sidecar/internal/lifecycle"
+)
+
+// onBoth runs a story on the fake engine, and on a real one if there is one.
+func onBoth(t *testing.T, story func(t *testing.T, h *house)) {
+	t.Parallel()
+	for name, host := range map[string]func(testing.TB) enginetest.Host{"fake": enginetest.FakeHost, "real": enginetest.RealHost} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := &house{Host: host(t), t: t, dir: t.TempDir()}
+			h.w = h.Run(enginetest.WorkerSpec{StopTimeout: time.Second, Labels: map[string]string{
+				"stoker.backoff-initial": "100ms", "stoker.backoff-max": "1s", "stoker.recreate-after": "0",
+			}})
+			story(t, h)
+		})
+	}
+}
+
+// crash has the worker die, and returns what it was before.
+func (h *house) crash() enginetest.State {
+	h.t.Helper()
+	before := h.State(h.w.Name)
+	h.Crash(h.w.Name, syscall.SIGKILL)
+	return before
+}
+
+// back waits until the worker runs in a later life.
+func (h *house) back(before enginetest.State) {
+	h.t.Helper()
+	h.eventually("the worker to be back", func() bool {
+		now := h.State(h.w.Name)
+		return now.Running() && now.StartedAt.After(before.StartedAt)
+	})
+}
+
+// count is how often something happened to the worker.
+func (h *house) count(action string) int {
+	h.t.Helper()
+	n := 0
+	for _, one := range h.History(h.w.ID) {
+		if one.Action == action {
+			n++
+		}
+	}
+	return n
+}
+
+// files sets how many files a process may have open.
+func (s *outside) files(n uint64) {
+	s.t.Helper()
+	limit := unix.Rlimit{Cur: n, Max: 1024}
+	require.NoError(s.t, unix.Prlimit(s.cmd.Process.Pid, unix.RLIMIT_NOFILE, &limit, nil))
+}
+
+// A Stoker that may not open one more file can neither ask the engine anything nor answer anybody. It stays, and goes on where
+// it was as soon as it can: nothing that it failed to ask counts as an answer.
+func TestOutOfFiles(t *testing.T) {
+	onBoth(t, func(t *testing.T, h *house) {
+		s := spawn(t, h.environ("STOKER_RESYNC=5s"))
+		h.watched(s)
+		stopped := h.Run(enginetest.WorkerSpec{Name: "stopped", StopTimeout: time.Second})
+		h.Operate(enginetest.OpStop, stopped.Name)
+		h.eventually("the operator's word to be heard", func() bool { return held(s.View(), stopped.Name) == lifecycle.HeldOperator })
+		starts := h.count("start")
+
+		s.files(3)
+		before := h.crash()
+		h.eventually("the end", func() bool { return h.State(h.w.Name).Status == lifecycle.StatusExited })
+		for end := time.Now().Add(7 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+			require.Equal(t, lifecycle.StatusExited, h.State(h.w.Name).Status, "it cannot have been started")
+			require.NoError(t, s.cmd.Process.Signal(syscall.Signal(0)), "Stoker lives")
+		}
+		s.files(1024)
+		h.back(before)
+		h.eventually("the whole picture again", func() bool { v := s.View(); return v.Link.Up && len(v.Workers) == 2 })
+		require.Equal(t, lifecycle.HeldOperator, held(s.View(), stopped.Name))
+		require.Equal(t, lifecycle.StatusExited, h.State(stopped.Name).Status)
+		require.Equal(t, starts+1, h.count("start"))
+	})
+}
+
+func held(v fleet.View, name string) lifecycle.Reason {
+	for _, w := range v.Workers {
+		if string(w.Key) == name {
+			return w.Held
+		}
+	}
+	return lifecycle.HeldNot
+}
+
+// Two Stokers look after the same worker by mistake. Each end is healed once, for a start of a running worker does nothing, and
+// an operator's stop is one for both.
+func TestTwoStokersOfOneScope(t *testing.T) {
+	onBoth(t, func(t *testing.T, h *house) {
+		one := hire(t, h.environ("STOKER_STATE_DIR="+t.TempDir()))
+		two := hire(t, h.environ("STOKER_STATE_DIR="+t.TempDir()))
+		h.watched(one)
+		h.watched(two)
+		for range 10 {
+			h.back(h.crash())
+			h.watched(one)
+			h.watched(two)
+		}
+		require.Equal(t, 10, h.count("die 137"))
+		require.Equal(t, 11, h.count("start"), "the first one, and one for each end")
+
+		h.Operate(enginetest.OpStop, h.w.Name)
+		for _, s := range []*inside{one, two} {
+			h.eventually("the operator's word to be heard", func() bool { return held(s.View(), h.w.Name) == lifecycle.HeldOperator })
+		}
+		require.Equal(t, lifecycle.StatusExited, h.State(h.w.Name).Status)
+		require.Equal(t, 11, h.count("start"))
+	})
+}
