@@ -32,7 +32,7 @@ export STOKER_SOCKET STOKER_UID STOKER_GID STOKER_PORT
 COMPOSE = $$(.ci/compose) -p stoker-demo -f compose/compose.yaml
 WORKER ?= stoker-demo-a
 
-.PHONY: help build images up down logs crash hang test test-recreate e2e sim mutants bench lint clean FORCE
+.PHONY: help build images up down logs crash hang test test-recreate fuzz vuln e2e sim mutants soak bench lint clean FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -100,6 +100,14 @@ test: ## all tests; the live ones if an engine answers (STOKER_TEST_ENGINE or DO
 test-recreate: ## every crash point of a recreate, on the fake engine and on the real one
 	STOKER_TEST_RECREATE=1 go test -timeout 20m ./sidecar/internal/docker/...
 
+# What it finds is an input that make test tries from then on: keep it.
+FUZZTIME ?= 1m
+fuzz: ## every fuzz target there is, for a minute each (FUZZTIME=1m, FUZZ=FuzzMask picks one)
+	@FUZZTIME=$(FUZZTIME) .ci/fuzz $(FUZZ)
+
+vuln: ## known vulnerabilities in what is called, where the database can be reached
+	.ci/vuln
+
 # Engines in containers, made from Debian's packages; needs root, and takes a quarter of an hour.
 e2e: ## the live tests on Docker 20.10, 26.1 and 28.5 (E2E=26.1 picks one)
 	.ci/e2e/run $(E2E)
@@ -122,6 +130,12 @@ mutants: ## break Stoker in each of some forty ways, and see which test fails
 	@mkdir -p dist
 	$(if $(MUTANTS),go run ./sidecar/internal/mutants -only '$(MUTANTS)',\
 	go run ./sidecar/internal/mutants >dist/mutants.md && .ci/e2e/fill docs/reliability.md mutants <dist/mutants.md)
+
+# On an engine in a container, which is stopped and killed too; needs root and debootstrap. SOAK_ENGINE=here takes the one at hand.
+SOAK ?= 10m
+export SOAK SOAK_SEED SOAK_ENGINE
+soak: build ## 100 workers under crashes, operators, engine and Stoker deaths (SOAK=10m, SOAK_SEED=n)
+	.ci/soak $(SOAKFLAGS)
 
 # Killing workers from the host needs root. BENCH=-only... picks cases, see the program.
 BENCH ?= -write docs/performance.md

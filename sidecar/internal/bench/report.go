@@ -47,19 +47,22 @@ func render(ctx context.Context, b *bench, rows []row) string {
 const (
 	tableBegin = "<!-- table: written by make bench -->\n"
 	tableEnd   = "<!-- /table -->\n"
+	soakBegin  = "<!-- soak: written by make soak -->\n"
+	soakEnd    = "<!-- /soak -->\n"
 )
 
-func replaceTable(path, table string) error {
+// replaceBetween puts the text between two lines of a document that stay.
+func replaceBetween(path, begin, end, table string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	before, rest, ok := strings.Cut(string(text), tableBegin)
-	_, after, closed := strings.Cut(rest, tableEnd)
+	before, rest, ok := strings.Cut(string(text), begin)
+	_, after, closed := strings.Cut(rest, end)
 	if !ok || !closed {
 		return fmt.Errorf("%s has no place for the table", path)
 	}
-	return os.WriteFile(path, []byte(before+tableBegin+"\n"+table+"\n"+tableEnd+after), 0o600)
+	return os.WriteFile(path, []byte(before+begin+"\n"+table+"\n"+end+after), 0o600)
 }
 
 // usage is what a process has cost so far.

@@ -180,14 +180,14 @@ func (b *bench) kill(ctx context.Context, id string) error {
 }
 
 // inParallel does it to all, eight at a time.
-func inParallel(ids []string, do func(string) error) error {
+func inParallel[T any](all []T, do func(T) error) error {
 	var group sync.WaitGroup
 	slots := make(chan struct{}, 8)
-	errs := make([]error, len(ids))
-	for i, id := range ids {
+	errs := make([]error, len(all))
+	for i, one := range all {
 		group.Go(func() {
 			slots <- struct{}{}
-			errs[i] = do(id)
+			errs[i] = do(one)
 			<-slots
 		})
 	}

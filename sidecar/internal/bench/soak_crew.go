@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+)
+
+// wish is what an operator last said of a worker.
+type wish string
+
+const (
+	up      wish = "up"
+	stopped wish = "stopped"
+	removed wish = "removed"
+)
+
+// charge is one worker as it ought to be.
+type charge struct {
+	name  string
+	fault string // what it does when it is told to fail
+	wish  wish
+	since time.Time // of the wish
+	cpus  int64     // quota in billionths
+	well  bool      // it has a health check
+	anew  bool      // it is to be recreated when unhealthy
+}
+
+// newCharge gives one in ten workers a health check and real work, for that costs CPU; the others hang from the start.
+func (s *soak) newCharge(i int) *charge {
+	faults := []string{"exit:0", "exit:7", "crash", "leak"}
+	c := &charge{name: fmt.Sprintf("%s-%03d", s.tag, i), fault: faults[i%len(faults)], wish: up, since: time.Now(), cpus: 1e8}
+	if i%10 == 0 {
+		c.fault, c.well, c.anew, c.cpus = "unhealthy", true, i%20 == 0, 5e7
+	}
+	return c
+}
+
+// create makes and starts a worker, as an operator does.
+func (s *soak) create(ctx context.Context, c *charge) error {
+	config := &container.Config{
+		Image: s.image, Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
+		Env: []string{"WORKER_STATE=off", "WORKER_THREADS=1", "WORKER_FAULT=hang", "WORKER_SIGNAL_FAULT=" + c.fault},
+		Labels: map[string]string{
+			"stoker.enable": "true", labelScope: s.tag, labelBench: s.tag, "stoker.backoff-max": soakBackoff.String(),
+			"stoker.stable-after": "5s", "stoker.stop-timeout": "2s",
+		},
+	}
+	if c.well {
+		config.Env[2] = "WORKER_FAULT="
+		config.Healthcheck = &container.HealthConfig{
+			Test: []string{"CMD", "/worker", "healthcheck"}, Interval: 5 * time.Second, Timeout: 30 * time.Second, Retries: 1,
+		}
+	}
+	if c.anew {
+		config.Labels["stoker.on-unhealthy"] = "recreate"
+	}
+	host := &container.HostConfig{NetworkMode: "none", Resources: container.Resources{NanoCPUs: c.cpus}}
+	if c.fault == "leak" {
+		host.Memory, host.MemorySwap = 48<<20, 48<<20
+	}
+	if _, err := s.api.ContainerCreate(ctx, config, host, nil, nil, c.name); err != nil {
+		return err
+	}
+	return s.api.ContainerStart(ctx, c.name, container.StartOptions{})
+}
+
+// mine is every container of this soak, by its name; a name that is no worker's is a leftover of a recreate.
+func (s *soak) mine(ctx context.Context) (map[string]container.Summary, error) {
+	list, err := s.api.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", labelBench+"="+s.tag))})
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]container.Summary{}
+	for _, one := range list {
+		all[strings.TrimPrefix(one.Names[0], "/")] = one
+	}
+	return all, nil
+}
+
+// astray is everything that is not as it ought to be now.
+func (s *soak) astray(ctx context.Context) ([]string, error) {
+	there, err := s.mine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var wrong []string
+	for _, c := range s.crew {
+		now, exists := there[c.name]
+		delete(there, c.name)
+		if what := c.differs(now, exists); what != "" {
+			wrong = append(wrong, c.name+" "+what)
+		}
+		if !exists {
+			continue
+		}
+		in, err := s.api.ContainerInspect(ctx, now.ID)
+		switch {
+		case cerrdefs.IsNotFound(err):
+			wrong = append(wrong, c.name+" is being replaced")
+		case err != nil:
+			return nil, err
+		case in.HostConfig.NanoCPUs != c.cpus:
+			wrong = append(wrong, fmt.Sprintf("%s has a quota of %d, and should have %d", c.name, in.HostConfig.NanoCPUs, c.cpus))
+		}
+	}
+	for name := range there {
+		wrong = append(wrong, name+" is left over")
+	}
+	return wrong, nil
+}
+
+func (c *charge) differs(now container.Summary, exists bool) string {
+	running := now.State == container.StateRunning
+	switch {
+	case exists == (c.wish == removed):
+		return fmt.Sprintf("exists: %t, and was %s", exists, c.wish)
+	case running != (c.wish == up):
+		return fmt.Sprintf("is %s (%s), and was to be %s", now.State, now.Status, c.wish)
+	case running && c.well && !strings.HasSuffix(now.Status, "(healthy)"):
+		return "is not healthy: " + now.Status
+	}
+	return ""
+}
+
+func (s *soak) removeAll(ctx context.Context) error {
+	there, err := s.mine(ctx)
+	if err != nil {
+		return err
+	}
+	var ids []string
+	for _, one := range there {
+		ids = append(ids, one.ID)
+	}
+	return inParallel(ids, func(id string) error {
+		return s.api.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	})
+}

@@ -1,0 +1,271 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+)
+
+// deed is one of the small things that happen all the time.
+type deed struct {
+	name   string
+	weight int
+	do     func(context.Context) error
+}
+
+func (s *soak) deedsOfADay() []deed {
+	return []deed{
+		{"killed from the host", 34, s.crash}, {"ten killed at once", 3, s.storm}, {"failed by itself (exit, crash, out of memory, unhealthy)", 30, s.fail},
+		{"`docker stop`", 9, s.stopOne}, {"`docker start` or `run`", 11, s.startOne}, {"`docker rm -f`", 3, s.remove},
+		{"`docker restart`", 4, s.restart}, {"`docker update --cpus`", 6, s.update},
+	}
+}
+
+// little does a small thing. That a container is not in the state for it, or is being replaced, is a part of the day.
+func (s *soak) little(ctx context.Context) error {
+	all := s.deedsOfADay()
+	sum := 0
+	for _, d := range all {
+		sum += d.weight
+	}
+	drawn := s.random.IntN(sum)
+	for _, d := range all {
+		if drawn -= d.weight; drawn >= 0 {
+			continue
+		}
+		err := d.do(ctx)
+		switch {
+		case err == nil:
+			s.count(d.name)
+		case errors.Is(err, errNoSuch) || cerrdefs.IsNotFound(err) || cerrdefs.IsConflict(err):
+			s.count("came too late or too early")
+		default:
+			return fmt.Errorf("%s: %w", d.name, err)
+		}
+		return nil
+	}
+	return nil
+}
+
+func (s *soak) count(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deeds[name]++
+}
+
+// one draws a worker for which the operator's last word is one of these.
+func (s *soak) one(words ...wish) (*charge, error) {
+	var all []*charge
+	for _, c := range s.crew {
+		for _, w := range words {
+			if c.wish == w {
+				all = append(all, c)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil, errNoSuch
+	}
+	return all[s.random.IntN(len(all))], nil
+}
+
+func (s *soak) said(c *charge, w wish) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.wish, c.since = w, time.Now()
+}
+
+func (s *soak) crash(ctx context.Context) error {
+	c, err := s.one(up)
+	if err != nil {
+		return err
+	}
+	return s.kill(ctx, c)
+}
+
+func (s *soak) storm(ctx context.Context) error {
+	var victims []*charge
+	for range 10 {
+		c, err := s.one(up)
+		if err != nil {
+			return err
+		}
+		victims = append(victims, c)
+	}
+	return s.kill(ctx, victims...)
+}
+
+// kill ends the processes of those that have one.
+func (s *soak) kill(ctx context.Context, victims ...*charge) error {
+	var pids []string
+	for _, c := range victims {
+		in, err := s.api.ContainerInspect(ctx, c.name)
+		if err == nil && in.State.Pid > 0 {
+			pids = append(pids, strconv.Itoa(in.State.Pid))
+		}
+	}
+	if len(pids) == 0 {
+		return errNoSuch
+	}
+	if s.engine == "" {
+		for _, pid := range pids {
+			n, _ := strconv.Atoi(pid)
+			_ = syscall.Kill(n, syscall.SIGKILL) // may be over already
+		}
+		return nil
+	}
+	_, err := command(ctx, "nsenter", append([]string{"-t", s.enginePID(), "-p", "kill", "-9"}, pids...)...)
+	if err != nil && strings.Contains(err.Error(), "No such process") {
+		return errNoSuch
+	}
+	return err
+}
+
+// enginePID is in the socket's path.
+func (s *soak) enginePID() string { return strings.Split(s.host, "/")[4] }
+
+func (s *soak) fail(ctx context.Context) error {
+	c, err := s.one(up)
+	if err != nil {
+		return err
+	}
+	return s.api.ContainerKill(ctx, c.name, "USR1")
+}
+
+// stopOne is an operator's word only if the engine had something to stop: to a container that is down it answers 304, and tells
+// nobody (README, Limits).
+func (s *soak) stopOne(ctx context.Context) error {
+	c, err := s.one(up)
+	if err != nil {
+		return err
+	}
+	target, err := url.Parse(s.host)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://engine/containers/"+c.name+"/stop?t=2", http.NoBody)
+	if err != nil {
+		return err
+	}
+	raw := http.Client{Transport: engineTransport(target)}
+	defer raw.CloseIdleConnections()
+	response, err := raw.Do(request)
+	if err != nil {
+		return err
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusNoContent {
+		return errNoSuch
+	}
+	s.said(c, stopped)
+	return nil
+}
+
+func (s *soak) startOne(ctx context.Context) error {
+	c, err := s.one(stopped, removed)
+	if err != nil {
+		return err
+	}
+	was := c.wish
+	s.said(c, up) // before the call, in which it begins to be true
+	if was == removed {
+		return s.create(ctx, c)
+	}
+	return s.api.ContainerStart(ctx, c.name, container.StartOptions{})
+}
+
+func (s *soak) remove(ctx context.Context) error {
+	c, err := s.one(up, stopped)
+	if err != nil {
+		return err
+	}
+	err = s.api.ContainerRemove(ctx, c.name, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	if err == nil {
+		s.said(c, removed)
+	}
+	return err
+}
+
+func (s *soak) restart(ctx context.Context) error {
+	c, err := s.one(up, stopped)
+	if err != nil {
+		return err
+	}
+	seconds := 2
+	s.said(c, up)
+	return s.api.ContainerRestart(ctx, c.name, container.StopOptions{Timeout: &seconds})
+}
+
+func (s *soak) update(ctx context.Context) error {
+	c, err := s.one(up, stopped)
+	if err != nil {
+		return err
+	}
+	quota := int64(5+s.random.IntN(10)) * 1e7
+	_, err = s.api.ContainerUpdate(ctx, c.name, container.UpdateConfig{Resources: container.Resources{NanoCPUs: quota}})
+	if err == nil {
+		c.cpus = quota
+	}
+	return err
+}
+
+// killStoker ends Stoker as the kernel does, and starts it again a moment later, while things go on.
+func (s *soak) killStoker(ctx context.Context) error {
+	s.count("Stoker killed")
+	s.stoker.kill()
+	if err := s.little(ctx); err != nil {
+		return err
+	}
+	return s.stoker.start(ctx)
+}
+
+func (s *soak) stopEngine(ctx context.Context) error {
+	return s.endEngine(ctx, "TERM", "the engine stopped and started")
+}
+func (s *soak) killEngine(ctx context.Context) error {
+	return s.endEngine(ctx, "KILL", "the engine killed and started")
+}
+
+// endEngine waits for a Stoker that hears: what an operator said while there was none is known from the engine's replay only,
+// which an engine's end empties (README, Limits).
+func (s *soak) endEngine(ctx context.Context, signal, name string) error {
+	if err := s.stoker.ready(ctx); err != nil {
+		return err
+	}
+	s.count(name)
+	if _, err := command(ctx, "docker", "exec", s.engine, "pkill", "-"+signal, "-x", "dockerd"); err != nil {
+		return err
+	}
+	gone := func() bool {
+		_, err := command(ctx, "docker", "exec", s.engine, "pgrep", "-x", "dockerd")
+		return err != nil
+	}
+	if err := until(ctx, gone); err != nil {
+		return fmt.Errorf("wait for the engine's end: %w", err)
+	}
+	_, err := command(ctx, ".ci/e2e/engine", "daemon", s.engine)
+	return err
+}
+
+// command is what a program says; its error has what it complained of.
+func command(ctx context.Context, name string, args ...string) (string, error) {
+	run := exec.CommandContext(ctx, name, args...)
+	var complaint bytes.Buffer
+	run.Stderr = &complaint
+	out, err := run.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(complaint.String()))
+	}
+	return strings.TrimSpace(string(out)), nil
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+)
+
+// patient is the Stoker under test, through all its lives.
+type patient struct {
+	binary  string
+	env     []string
+	log     string
+	settled time.Duration // from the last fault to everything being as it should
+
+	mu      sync.Mutex // over what follows
+	proc    *exec.Cmd
+	address string
+	lives   []*life
+}
+
+// life is one process: what it cost over time, and its counters as they were last seen.
+type life struct {
+	began   time.Time
+	samples []sample
+	page    map[string]float64
+}
+
+type sample struct {
+	at         time.Time
+	use        usage
+	goroutines float64
+}
+
+func (p *patient) start(context.Context) error {
+	address, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	file, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	proc := exec.Command(p.binary, "run")
+	proc.Env = append([]string{"STOKER_LISTEN=" + address}, p.env...)
+	proc.Stderr, proc.Stdout = file, file
+	proc.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := proc.Start(); err != nil {
+		return fmt.Errorf("start Stoker: %w", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.proc, p.address = proc, address
+	p.lives = append(p.lives, &life{began: time.Now()})
+	return nil
+}
+
+func (p *patient) ready(ctx context.Context) error {
+	if err := until(ctx, func() bool { return answersWell(ctx, "http://"+p.address+"/readyz") }); err != nil {
+		return fmt.Errorf("wait for a Stoker that hears: %w", err)
+	}
+	return nil
+}
+
+func (p *patient) kill() {
+	p.measure()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = p.proc.Process.Kill()
+	_ = p.proc.Wait()
+}
+
+// measure takes a sample of the present life, if there is one.
+func (p *patient) measure() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.proc.ProcessState != nil {
+		return
+	}
+	use, err := usageOf(p.proc.Process.Pid)
+	if err != nil {
+		return
+	}
+	page, err := scrape("http://" + p.address + "/metrics")
+	if err != nil {
+		return
+	}
+	now := p.lives[len(p.lives)-1]
+	now.page = page
+	now.samples = append(now.samples, sample{time.Now(), use, page["go_goroutines"]})
+}
+
+// scrape reads a page of metrics: name with labels to value.
+func scrape(url string) (map[string]float64, error) {
+	asking := http.Client{Timeout: 5 * time.Second}
+	response, err := asking.Get(url)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	page := map[string]float64{}
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		cut := strings.LastIndexByte(lines.Text(), ' ')
+		if cut < 0 || strings.HasPrefix(lines.Text(), "#") {
+			continue
+		}
+		if value, err := strconv.ParseFloat(lines.Text()[cut+1:], 64); err == nil {
+			page[lines.Text()[:cut]] = value
+		}
+	}
+	return page, lines.Err()
+}
+
+// observe measures Stoker every two seconds, and looks whether it undoes an operator's word.
+func (s *soak) observe(ctx context.Context) {
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.stoker.measure()
+			s.disobeyed(ctx)
+		}
+	}
+}
+
+// disobeyed notes workers that run against the operator's word. The word must be older than the list, and the same after it.
+func (s *soak) disobeyed(ctx context.Context) {
+	asked := time.Now()
+	there, err := s.mine(ctx)
+	if err != nil {
+		return // the engine is down
+	}
+	var wrong []string
+	s.mu.Lock()
+	for _, c := range s.crew {
+		now, exists := there[c.name]
+		if exists && c.wish != up && c.since.Before(asked) && now.State == container.StateRunning {
+			wrong = append(wrong, fmt.Sprintf("%s runs, and was %s %s before", c.name, c.wish, asked.Sub(c.since).Round(time.Millisecond)))
+		}
+	}
+	s.mu.Unlock()
+	for _, what := range wrong {
+		s.wrong("%s", what)
+	}
+}
