@@ -44,6 +44,9 @@ type Client struct {
 	anew   *recreate.Recreator
 	heard  hearsay
 	guests guestBook
+
+	proc     string      // the folder of the kernel's figures
+	sameHost atomic.Bool // they are those of the engine's host
 }
 
 // New prepares a client and sends nothing. Its errors are mistakes in the options.
@@ -52,7 +55,7 @@ func New(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{opts: opts, host: host, scheme: "http"}
+	c := &Client{opts: opts, host: host, scheme: "http", proc: procFolder}
 	if opts.overTCP(host) && opts.wantsTLS() {
 		c.scheme = "https"
 	}

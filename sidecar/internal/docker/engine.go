@@ -26,6 +26,7 @@ func (c *Client) Engine(ctx context.Context) (lifecycle.Engine, error) {
 		return lifecycle.Engine{}, c.fail("ask the engine what it is", s, err)
 	}
 	c.api.Store(api)
+	c.sameHost.Store(c.knowsHost(info))
 	return lifecycle.Engine{
 		Now:        engineTime(info.SystemTime),
 		BootedAt:   c.bootedAt(ctx, api),
