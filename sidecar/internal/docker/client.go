@@ -46,6 +46,9 @@ type Client struct {
 	podman atomic.Pointer[podman] // nil for a Docker
 	heard  hearsay
 	guests guestBook
+
+	proc     string      // the folder of the kernel's figures
+	sameHost atomic.Bool // they are those of the engine's host
 }
 
 // New prepares a client and sends nothing. Its errors are mistakes in the options.
@@ -54,7 +57,7 @@ func New(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{opts: opts, host: host, scheme: "http"}
+	c := &Client{opts: opts, host: host, scheme: "http", proc: procFolder}
 	if opts.overTCP(host) && opts.wantsTLS() {
 		c.scheme = "https"
 	}

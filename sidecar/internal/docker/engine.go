@@ -27,6 +27,7 @@ func (c *Client) Engine(ctx context.Context) (lifecycle.Engine, error) {
 	}
 	c.api.Store(api)
 	c.podman.Store(podman)
+	c.sameHost.Store(c.knowsHost(info))
 	engine := lifecycle.Engine{
 		Now:        engineTime(info.SystemTime),
 		Version:    info.ServerVersion,

@@ -19,6 +19,10 @@ const mostStats = 1 << 20
 // sample reads the CPU accounting. With a span the engine itself takes two readings about a second apart (stream=false, not
 // one-shot), so that one call shows a share.
 func (c *Client) sample(ctx context.Context, out *lifecycle.Outcome) {
+	if out.Action.Host {
+		load := c.watchLoad(ctx)
+		defer func() { out.Host = load() }()
+	}
 	asked, s := listen(ctx)
 	ask := c.api.Load().ContainerStatsOneShot
 	if out.Action.Span {

@@ -11,6 +11,12 @@ import (
 // sample is lifecycle.Sample.
 func (e *errand) sample() {
 	out := lifecycle.Outcome{Result: lifecycle.Failed}
+	defer func() {
+		if e.action.Host {
+			out.Host = e.s.w.hostLoad()
+		}
+		e.finish(out)
+	}()
 	first, err := e.meter()
 	if err == nil && e.action.Span {
 		e.sleep(time.Second)
@@ -26,8 +32,19 @@ func (e *errand) sample() {
 	} else {
 		out.Err, out.Unreachable = err.Error(), noAnswer(err)
 	}
-	e.finish(out)
 }
+
+// hostLoad is what /proc shows of a host whose CPUs are busy and no more, or that is overloaded.
+func (w *World) hostLoad() *lifecycle.HostLoad {
+	l := &lifecycle.HostLoad{Busy: 1, Runnable: float64(w.config.CPUs), CPUs: w.config.CPUs}
+	if w.overloaded {
+		l.Runnable *= 8
+	}
+	return l
+}
+
+// Overload makes the host short of CPU, or lets it recover. That alone makes no probe time out: see Sicken.
+func (w *World) Overload(on bool) { w.overloaded = on }
 
 // meter is what a worker has used that is busy for half of its quota: neither starved nor hung nor idle.
 func (e *errand) meter() (lifecycle.Meter, error) {

@@ -89,6 +89,8 @@ type World struct {
 	engine engine
 	skew   time.Duration // of the engine's clock
 
+	overloaded bool // the host is short of CPU
+
 	ring    []Event // what the engine can replay
 	log     []*Event
 	eventID uint64

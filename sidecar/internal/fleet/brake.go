@@ -29,7 +29,24 @@ type brake struct {
 // judgeHost sets the brake or lets it go. A worker that was stopped a moment ago for a timed-out probe is as ill as it
 // was, whatever it is doing now.
 func (f *Fleet) judgeHost(now time.Time) {
-	watched, ill, still := 0, 0, 0
+	why := f.illness(now)
+	on := why != ""
+	if on == f.brake.on {
+		return
+	}
+	kind := lifecycle.NoteHostWell
+	if on {
+		kind = lifecycle.NoteHostIll
+	}
+	f.brake = brake{on: on, since: now, dripped: now, hold: cmp.Or(f.set.IllHold, brakeHold)}
+	f.out.Notes = append(f.out.Notes, lifecycle.Note{At: now, Kind: kind, Reason: lifecycle.HeldHostIll, Detail: why})
+}
+
+// illness says why the host is ill, or nothing: most workers were cut off together, or one was whose reading shows that the host is
+// out of CPU.
+func (f *Fleet) illness(now time.Time) string {
+	share := cmp.Or(f.set.IllShare, brakeShare)
+	watched, ill, still, lacking := 0, 0, 0, 0
 	for _, m := range f.byID {
 		w, timedOut := m.machine.Watched()
 		recent := m.recentlyIll(now)
@@ -42,17 +59,19 @@ func (f *Fleet) judgeHost(now time.Time) {
 		if timedOut {
 			still++
 		}
+		if m.machine.Lacking() || (recent && m.lacked) {
+			lacking++
+		}
 	}
-	on := still > 0 && ill >= brakeLeast && float64(ill) >= cmp.Or(f.set.IllShare, brakeShare)*float64(watched)
-	if on == f.brake.on {
-		return
+	switch {
+	case share > 1: // turned off
+		return ""
+	case still > 0 && ill >= brakeLeast && float64(ill) >= share*float64(watched):
+		return "most workers time out together"
+	case lacking > 0:
+		return "its CPUs are all busy, more tasks wait for them, and a worker whose probe was cut off gets less than its quota"
 	}
-	kind := lifecycle.NoteHostWell
-	if on {
-		kind = lifecycle.NoteHostIll
-	}
-	f.brake = brake{on: on, since: now, dripped: now, hold: cmp.Or(f.set.IllHold, brakeHold)}
-	f.out.Notes = append(f.out.Notes, lifecycle.Note{At: now, Kind: kind, Reason: lifecycle.HeldHostIll})
+	return ""
 }
 
 func (m *member) recentlyIll(now time.Time) bool {
@@ -70,7 +89,7 @@ func (b *brake) allows(now time.Time, m *member) bool {
 
 func (b *brake) stopped(now time.Time, m *member) {
 	if _, timedOut := m.machine.Watched(); timedOut {
-		m.illStop = now
+		m.illStop, m.lacked = now, m.machine.Lacking()
 		b.dripped = now
 	}
 }

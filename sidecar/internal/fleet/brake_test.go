@@ -107,3 +107,73 @@ func TestSickHostIsNotMadeWorse(t *testing.T) {
 		}
 	})
 }
+
+// limited is probed whose workers have a quota, so that their readings tell something. The fake's are short of CPU, but not by it.
+func limited(n int, set fleet.Settings) *house {
+	h := newHouse(enginetest.Config{Seed: 2}, set)
+	for _, name := range names(n) {
+		s := worker(name)
+		s.CPUs = 0.5
+		s.Health = &enginetest.Healthcheck{Interval: 5 * time.Second, Timeout: 2 * time.Second, Retries: 1}
+		h.w.Operator().Run(s)
+	}
+	h.live(10 * time.Second)
+	h.hire()
+	h.live(10 * time.Second)
+	return h
+}
+
+func TestHostIsOutOfCPU(t *testing.T) {
+	h := limited(8, fleet.Settings{})
+	h.w.Overload(true)
+	for _, name := range names(2) { // too few for company
+		h.w.Sicken(name, enginetest.Hanging)
+	}
+	h.live(4 * time.Minute)
+	require.Zero(t, h.stops())
+	require.Equal(t, 1, h.told(lifecycle.NoteHostIll), "told once")
+	require.Equal(t, lifecycle.HeldHostIll, h.held("w01"))
+
+	h.w.Exit("w01", 1)
+	h.live(500 * time.Millisecond)
+	require.Equal(t, lifecycle.StatusRunning, h.status("w01"), "a dead worker is always worth starting")
+
+	h.w.Overload(false)
+	h.live(40 * time.Second)
+	require.Equal(t, 1, h.stops(), "the one that still hangs")
+	require.Equal(t, 1, h.told(lifecycle.NoteHostWell))
+}
+
+func TestHostIsOutOfCPUForLong(t *testing.T) {
+	h := limited(8, fleet.Settings{IllHold: 2 * time.Minute})
+	h.w.Overload(true)
+	for _, name := range names(2) {
+		h.w.Sicken(name, enginetest.Hanging)
+	}
+	h.live(2 * time.Minute)
+	require.Zero(t, h.stops())
+	h.live(25 * time.Second)
+	require.Equal(t, 1, h.stops(), "it may really hang")
+	h.live(30 * time.Second)
+	require.Equal(t, 2, h.stops(), "one at a time")
+	require.Equal(t, 1, h.told(lifecycle.NoteHostIll))
+	h.live(2 * time.Minute)
+	require.Equal(t, 1, h.told(lifecycle.NoteHostWell), "both are well")
+}
+
+func TestABusyHostIsNoSign(t *testing.T) {
+	h := limited(8, fleet.Settings{})
+	h.w.Sicken("w00", enginetest.Hanging)
+	h.live(20 * time.Second)
+	require.Equal(t, 1, h.stops())
+	require.Zero(t, h.told(lifecycle.NoteHostIll))
+}
+
+func TestTheBrakeIsOff(t *testing.T) {
+	h := limited(8, fleet.Settings{IllShare: 2})
+	h.w.Overload(true)
+	h.w.Sicken("w00", enginetest.Hanging)
+	h.live(20 * time.Second)
+	require.Equal(t, 1, h.stops())
+	require.Zero(t, h.told(lifecycle.NoteHostIll))
+}

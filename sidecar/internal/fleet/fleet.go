@@ -72,6 +72,7 @@ type member struct {
 	round     uint64
 	heard     time.Time      // of its newest event, the engine's clock
 	illStop   time.Time      // when it was last stopped for a timed-out probe
+	lacked    bool           // the host was out of CPU then
 	asks      bool           // tentative: the verdict waits for the quota
 	following bool           // its dependents are being healed
 	reading   [purposes]bool // readings of it under way

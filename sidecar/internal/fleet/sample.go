@@ -73,7 +73,7 @@ func (f *Fleet) sample(m *member, p purpose, span bool) {
 	m.reading[p] = true
 	f.reading[p]++
 	f.send(flight{id: m.id, session: f.session, purpose: p}, lifecycle.Action{
-		Key: m.key(), Incarnation: m.machine.Memory().Incarnation, Verb: lifecycle.Sample, Span: span, Deadline: sampleDeadline,
+		Key: m.key(), Incarnation: m.machine.Memory().Incarnation, Verb: lifecycle.Sample, Span: span, Host: p == forHeal, Deadline: sampleDeadline,
 	})
 }
 
@@ -85,7 +85,7 @@ func (f *Fleet) read(now time.Time, p purpose, o lifecycle.Outcome) {
 		return
 	}
 	m.reading[p] = false
-	in := lifecycle.Sampled{Incarnation: o.Action.Incarnation, Span: o.Action.Span, Err: o.Err}
+	in := lifecycle.Sampled{Incarnation: o.Action.Incarnation, Span: o.Action.Span, Host: o.Host, Err: o.Err}
 	if o.Result == lifecycle.Done {
 		in.Usage = o.Usage
 	}

@@ -64,6 +64,7 @@ type Action struct {
 	// Spare are the IDs of workers: Follow names them as dependents, and leaves them to their own machines.
 	Spare map[string]bool
 	Span  bool // Sample: two readings a second apart, for a share; else one, which is cheap
+	Host  bool // Sample: how busy the host is meanwhile, too
 	// From and CPUs are the quota that Update expects and the one that it sets, in CPUs; 0 is none. Refused when it finds
 	// another one.
 	From, CPUs float64
@@ -132,6 +133,7 @@ type Outcome struct {
 	StoodDown  bool
 	Dependents []Dependent // Follow
 	Usage      *Usage      // Sample, when Done
+	Host       *HostLoad   // Sample, also when Failed; nil where it was not asked for or cannot be told
 	// Broken: the link was lost while the action was under way, so that another engine may have answered.
 	Broken   bool
 	Snapshot *Snapshot // the last look that belongs to the action; nil when there was none

@@ -65,7 +65,7 @@ func (m *Machine) begin(now time.Time, c cause, due time.Time) {
 		m.ownSignals, m.ownStopped, m.ownTermAt = 0, false, time.Time{}
 	}
 	m.mem.Heal = &heal
-	m.answered, m.askAt, m.boostOver = false, time.Time{}, false
+	m.answered, m.lacking, m.askAt, m.boostOver = false, false, time.Time{}, false
 	m.mem.Expected = true
 	n := m.healNote(now, NoteFault, c.detail)
 	n.Delay = heal.Due.Sub(now)

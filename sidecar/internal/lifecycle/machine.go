@@ -99,6 +99,7 @@ type Machine struct {
 
 	askAt       time.Time // when readings are due that tell starved from hung; zero when they are not asked for
 	answered    bool      // that question about the open heal
+	lacking     bool      // the last answer was that the host is out of CPU
 	alone       time.Time // when that heal would be due without waiting for company
 	sampleAt    time.Time // when the next reading for idle-after is due
 	meter       Meter     // the last one

@@ -86,7 +86,7 @@ func (m *Machine) yielding(heal OpenHeal) time.Time {
 	due := latest(heal.Due, m.yieldUntil)
 	if heal.Reason == ReasonProbeTimedOut {
 		due = latest(due, m.gathered)
-		if !m.askAt.IsZero() {
+		if !m.askAt.IsZero() && !m.lacking {
 			due = latest(due, m.askAt.Add(senseWait))
 		}
 	}

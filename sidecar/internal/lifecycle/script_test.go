@@ -161,7 +161,7 @@ func (s *script) take(t lifecycle.Turn) {
 
 func (s *script) grant() {
 	defer func() { s.sample() }()
-	for s.flight == nil && !s.closed && !s.turn.Due.IsZero() && !s.turn.Due.After(s.now) {
+	for s.flight == nil && !s.closed && !s.turn.Due.IsZero() && !s.turn.Due.After(s.now) && !s.braked() {
 		s.ids++
 		t := s.m.Step(s.now, lifecycle.Grant{ActionID: s.ids})
 		s.take(t)
@@ -187,6 +187,9 @@ func (s *script) grant() {
 		}
 	}
 }
+
+// braked: the fleet holds the restart of a worker that lacks CPU.
+func (s *script) braked() bool { return s.turn.Lane == lifecycle.LaneStop && s.m.Lacking() }
 
 // sample asks for the readings that are due.
 func (s *script) sample() {

@@ -47,6 +47,7 @@ type Sampled struct {
 	Incarnation Incarnation
 	Span        bool // it was asked for two readings
 	Usage       *Usage
+	Host        *HostLoad // nil where it is not known
 	Err         string
 }
 
@@ -72,7 +73,7 @@ func (m *Machine) sense(now time.Time) {
 	readable := m.readable()
 	switch {
 	case !readable || !m.asksStarved():
-		m.askAt = time.Time{}
+		m.askAt, m.lacking = time.Time{}, false
 	case m.askAt.IsZero():
 		m.askAt = now
 	}
@@ -116,10 +117,13 @@ func (m *Machine) sampled(now time.Time, in Sampled) {
 
 // answer settles the question whether the worker is starved. Without readings it is decided as if nobody had asked.
 func (m *Machine) answer(now time.Time, in Sampled) {
-	m.answered, m.askAt = true, time.Time{}
+	again := m.lacking
+	m.answered, m.askAt, m.lacking = true, time.Time{}, false
 	if in.Usage == nil {
-		n := m.healNote(now, NoteBlind, in.Err)
-		m.note(n)
+		if !again {
+			m.note(m.healNote(now, NoteBlind, in.Err))
+		}
+		m.lack(now, in.Host)
 		return
 	}
 	r, ok := between(in.Usage.Before, in.Usage.Now, m.traits.cpuPeriod)
@@ -133,6 +137,8 @@ func (m *Machine) answer(now time.Time, in Sampled) {
 		m.starve(now)
 	case share < hungUse && r.active < hungActive:
 		m.hung(now)
+	default:
+		m.lack(now, in.Host)
 	}
 }
 

@@ -394,3 +394,91 @@ func TestPhases(t *testing.T) {
 		}
 	}
 }
+
+// TestLacking: short of CPU, and not by its own quota. The script holds the restart of such a worker as the fleet does.
+func TestLacking(t *testing.T) {
+	const lacks = `
+			given health cpus=0.5
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.02 0 1 out
+			= lacking
+			+29s
+			> nothing
+			+1s
+			> sample`
+	run(t, []scenario{
+		{"asked again while it lasts, and healed when it is over", lacks + `
+			reads 0.02 0 1 out
+			= lacking
+			+30s
+			> sample
+			reads 0.02 0 1 busy
+			= not-lacking
+			> stop 1
+			= reason probe-timed-out`},
+		{"gets well meanwhile", lacks + `
+			healthy
+			= not-lacking
+			= free
+			= attempts 0
+			+1h
+			> nothing`},
+		{"it turns out to hang", lacks + `
+			reads 0.001 0 0.1 out
+			= not-lacking
+			> stop 1
+			= reason hung`},
+		{"it turns out to starve", lacks + `
+			reads 0.5 1 1 out
+			= not-lacking
+			= held starved`},
+		{"dies meanwhile", lacks + `
+			die 1
+			> start 1`},
+		{"its host is busy, and no more", `
+			given health cpus=0.5
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.02 0 1 busy
+			= not-lacking
+			+3s
+			> stop 1`},
+		{"the engine does not answer, but its host is seen to be out of CPU", `
+			given health cpus=0.5
+			up
+			unhealthy timed-out
+			> sample
+			+2s
+			reads none out
+			= told blind
+			= lacking
+			+30s
+			> sample
+			reads none out
+			= untold blind
+			+30s
+			> sample
+			reads none
+			> stop 1`},
+	})
+}
+
+func TestOutOfCPU(t *testing.T) {
+	for name, c := range map[string]struct {
+		host *lifecycle.HostLoad
+		want bool
+	}{
+		"not known":                         {nil, false},
+		"nothing in it":                     {&lifecycle.HostLoad{}, false},
+		"a task that computes for each CPU": {&lifecycle.HostLoad{Busy: 1, Runnable: 8, CPUs: 8}, false},
+		"and a few that come and go":        {&lifecycle.HostLoad{Busy: 1, Runnable: 11, CPUs: 8}, false},
+		"a queue":                           {&lifecycle.HostLoad{Busy: 1, Runnable: 12, CPUs: 8}, true},
+		"a queue, and time to work it off":  {&lifecycle.HostLoad{Busy: 0.97, Runnable: 12, CPUs: 8}, false},
+		"one CPU":                           {&lifecycle.HostLoad{Busy: 0.99, Runnable: 2, CPUs: 1}, true},
+	} {
+		require.Equal(t, c.want, c.host.Out(), name)
+	}
+}

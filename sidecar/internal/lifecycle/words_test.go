@@ -170,13 +170,18 @@ func (s *script) answer(at string, w []string) {
 	s.grant()
 }
 
-// reads answers a sample: CPUs used, throttled share, share of the periods that were active; "none" is no answer in time. A
+// reads answers a sample: CPUs used, throttled share, share of the periods that were active, and whether the host is out of
+// CPU or just busy; "none" is no answer in time. A
 // cheap one tells of what was used since the last.
 func (s *script) reads(at string, w []string) {
 	s.t.Helper()
 	require.NotNil(s.t, s.sampling, at+": no readings are asked for")
 	in := lifecycle.Sampled{Incarnation: *s.sampling, Span: s.span}
 	s.sampling = nil
+	if last := len(w) - 1; w[last] == "out" || w[last] == "busy" {
+		in.Host = &lifecycle.HostLoad{Busy: 1, Runnable: map[string]float64{"out": 9, "busy": 2.5}[w[last]], CPUs: 2}
+		w = w[:last]
+	}
 	if w[0] == "none" {
 		in.Err = "no answer"
 		s.step(in)
@@ -337,6 +342,8 @@ func (s *script) expect(at string, w []string) {
 		require.Zero(s.t, s.turn.Due, at)
 	case "over":
 		require.True(s.t, s.turn.Over, at)
+	case "lacking", "not-lacking":
+		require.Equal(s.t, w[0] == "lacking", s.m.Lacking(), at)
 	case "told":
 		require.Contains(s.t, s.told, w[1], at)
 		s.told = nil
