@@ -199,7 +199,7 @@ func rest(ctx context.Context, b *bench, m minute) ([]row, error) {
 	if m.scraped {
 		watching, stop := context.WithCancel(ctx)
 		defer stop()
-		go scrape(watching, s)
+		go watch(watching, s)
 		pause(ctx, firstReadings)
 	}
 	b.proxy.reset()
@@ -224,8 +224,8 @@ func rest(ctx context.Context, b *bench, m minute) ([]row, error) {
 // firstReadings is how long the first look at so many workers takes to be answered for all of them.
 const firstReadings = 30 * time.Second
 
-// scrape fetches the metrics until ctx ends.
-func scrape(ctx context.Context, s *side) {
+// watch fetches the metrics until ctx ends, as a Prometheus does.
+func watch(ctx context.Context, s *side) {
 	for ctx.Err() == nil {
 		answersWell(ctx, "http://"+s.address+"/metrics")
 		pause(ctx, scrapeEvery)
