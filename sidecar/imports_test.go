@@ -29,11 +29,12 @@ func allowed() map[string][]string {
 		"metrics":         {"fleet", "lifecycle"},
 		"notify":          {"lifecycle"},
 		"page":            {"fleet", "lifecycle"},
+		"thrift":          nil,
 		"status":          {"fleet", "history", "lifecycle", "policy"},
 		"app": {
 			"config", "docker", "fleet", "history", "journal", "lifecycle", "metrics", "notify", "page", "policy", "status", "supervisor", "watch",
 		},
-		"command": {"app", "compose", "config", "docker", "history", "lifecycle", "notify", "policy", "status"},
+		"command": {"app", "compose", "config", "docker", "history", "lifecycle", "notify", "policy", "status", "thrift"},
 	}
 }
 

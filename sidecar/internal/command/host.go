@@ -10,6 +10,7 @@ import (
 	"stoker/sidecar/internal/app"
 	"stoker/sidecar/internal/config"
 	"stoker/sidecar/internal/docker"
+	"stoker/sidecar/internal/thrift"
 )
 
 // Host is the Env of this process: its arguments and streams, the real sidecar, the real engine.
@@ -36,6 +37,7 @@ func runApp(ctx context.Context, c config.Config, log *logrus.Logger, build Buil
 	if err != nil {
 		return BadConfiguration(err)
 	}
+	go thrift.Run(ctx)
 	return a.Run(ctx)
 }
 
