@@ -19,6 +19,9 @@ const internal = "sidecar/internal"
 // patience bounds one run of the tests: some breaks make a loop that never ends, which is as good as a failure.
 const patience = "5m"
 
+// drawing are tests that draw what happens, and take their time. They are run where a mutant names them.
+const drawing = "^(TestInvariants|TestBudget)$"
+
 // lab is a copy of the tree, in which things may be broken.
 type lab struct{ dir string }
 
@@ -108,6 +111,8 @@ func (l *lab) test(ctx context.Context, s suite) (string, error) {
 	args := []string{"test", "-json", "-vet=off", "-short", "-failfast", "-timeout", patience, "./" + internal + "/" + s.pkg}
 	if s.run != "" {
 		args = append(args, "-run", s.run)
+	} else {
+		args = append(args, "-skip", drawing)
 	}
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = l.dir
