@@ -25,7 +25,7 @@ type pair struct {
 	action uint64
 	heard  []lifecycle.Observation // of the heir, for when it is the worker
 	told   map[string]bool         // containers that were named in a Word
-	again  bool                    // the heir was started again after that: it was a restart
+	again  bool                    // that container was started again after that: it was a restart
 }
 
 // orphan is a transaction that was found on the engine and that no machine remembers: Stoker was killed and its journal

@@ -42,6 +42,9 @@ func (f *Fleet) route(now time.Time, o lifecycle.Observation) {
 		}
 	}
 	m.round = f.round
+	if p := f.pairs[m.id]; p != nil && o.Kind == lifecycle.Started && p.told[o.ID] {
+		p.again = true
+	}
 	f.rename(m, o)
 	if o.Kind != lifecycle.Listed && o.At.After(m.heard) {
 		m.heard = o.At

@@ -119,9 +119,6 @@ func (m *Machine) foundRunning(now time.Time, s Snapshot, newLife bool) {
 	case m.mem.Held != HeldNot && m.mem.Held != HeldExhausted && m.mem.Held != HeldDryRun:
 		m.startedByOther(now, m.mem.Held == HeldDocker)
 	}
-	if m.mem.Alone && m.mem.Held == HeldNot && m.mem.Heal == nil {
-		m.rejoin(now, "")
-	}
 	m.judgeHealth(now, s)
 }
 

@@ -32,6 +32,8 @@ func (m *Machine) observeAnew(now time.Time, o Observation) {
 		if m.meansStop(o.Signal) && !m.ownAnew(now, o) {
 			m.intendAnew(o, false)
 		}
+	case Started:
+		m.mem.StopIntent = nil // whoever stopped it, or someone else, has thought better of it; the transaction starts nothing after a word
 	case Stopped:
 		if m.sent.stops++; m.sent.stops > m.sends() {
 			m.intendAnew(o, true)

@@ -85,14 +85,21 @@ func (m *Machine) stranded(now time.Time, in Stranded) {
 		m.mem.Stranded = true // also when it is down now: the engine could not start it
 	}
 	late := in.Heal == HealRestart && m.mem.Incarnation.StartedAt.After(in.Since)
-	if late || m.mem.Held != HeldNot || m.mem.Heal != nil {
-		return
-	}
-	switch m.status { //nolint:exhaustive // what is down is healed as that
-	case StatusRunning:
+	switch {
+	case late || m.mem.Held != HeldNot:
+	case m.status == StatusRunning && m.mem.Heal == nil:
 		m.rejoin(now, string(in.Parent))
-	case StatusPaused:
+	case m.status == StatusRunning || m.status == StatusPaused: // who is down has a new life to come
 		m.mem.Alone = true
+	}
+}
+
+// company begins that life when what it had to wait for is over.
+func (m *Machine) company(now time.Time) {
+	free := m.mem.Held == HeldNot && m.mem.Heal == nil && m.barred == HeldNot
+	settled := m.looked && m.busy == nil && m.look.due.IsZero()
+	if m.mem.Alone && free && settled && m.status == StatusRunning {
+		m.rejoin(now, "")
 	}
 }
 

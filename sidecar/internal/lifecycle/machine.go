@@ -224,6 +224,7 @@ func (m *Machine) Step(now time.Time, in Input) Turn {
 	case Interrupted:
 		m.interrupted(now)
 	}
+	m.company(now)
 	m.lead(now)
 	m.sense(now)
 	m.keepQuota(now)

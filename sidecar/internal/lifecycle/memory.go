@@ -25,7 +25,8 @@ type Memory struct {
 	AutoRemove bool `json:"auto_remove,omitempty"`
 	// Stranded: it holds the ID of a container that is gone, so that only a recreate helps.
 	Stranded bool `json:"stranded,omitempty"`
-	// Alone: it is stranded, and its restart has to wait: for new attempts, or for whoever has paused it.
+	// Alone: it is stranded, and its restart has to wait: for new attempts, for whoever has paused it, or for the end of
+	// another heal.
 	Alone bool `json:"alone,omitempty"`
 	// Led is the last life of the worker into which its dependents have followed.
 	Led Incarnation `json:"led,omitzero"`

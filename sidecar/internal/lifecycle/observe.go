@@ -123,7 +123,13 @@ func (m *Machine) listed(now time.Time, o Observation) {
 // backInPlace: a list that shows a worker under a name of its own that was on its way out says that somebody has thought better
 // of it, while no Stoker was there to see. How it ended is judged by what is left of it.
 func (m *Machine) backInPlace(now time.Time, o Observation) {
-	if m.mem.Held != HeldReplaced || o.Key == "" || o.Key.Aside() || m.setAside != nil || m.byCompose(o.Key) {
+	if m.mem.Held != HeldReplaced || o.Key == "" || o.Key.Aside() || m.byCompose(o.Key) {
+		return
+	}
+	if m.setAside != nil { // a transaction was undone, and the event that says so was lost, unless the list is the older one
+		if o.At.After(m.mem.HeldAt.Add(settle)) {
+			m.namedBack(now)
+		}
 		return
 	}
 	m.release()

@@ -20,10 +20,16 @@ func (s suite) String() string {
 	return s.pkg + " -run " + s.run
 }
 
+// in are the tests of packages; of those whose tests take minutes, the ones that are about what the mutants break.
 func in(pkgs ...string) []suite {
+	long := map[string]string{
+		"docker":          "^(TestDo|TestStop.*)$",
+		"docker/recreate": "^(TestDo|TestTurnsBack|TestNextFromEveryPicture|TestUnproven.*|TestLate.*|TestNever.*)$",
+		"simulation":      "^TestSim$",
+	}
 	var suites []suite
 	for _, pkg := range pkgs {
-		suites = append(suites, suite{pkg: pkg})
+		suites = append(suites, suite{pkg: pkg, run: long[pkg]})
 	}
 	return suites
 }

@@ -43,6 +43,9 @@ func (r *run) checkOne(t enginetest.Truth, w fleet.Worker, ok bool) {
 	if strings.HasSuffix(string(t.Key), lifecycle.NewSuffix) || strings.HasSuffix(string(t.Key), lifecycle.AsideSuffix) {
 		return // it is half of a worker
 	}
+	if r.isHeir(t) {
+		return // and becomes the worker when the transaction is through
+	}
 	ours := r.isWorker(t)
 	if ours != ok && len(barred(t)) == 0 {
 		r.blame("%s: worker %v, shown %v", t.Key, ours, ok)
@@ -64,6 +67,17 @@ func (r *run) checkOne(t enginetest.Truth, w fleet.Worker, ok bool) {
 			r.blame("I5: %s is %s (code %d %s), state %s %s: %s", t.Key, t.Status, t.ExitCode, t.StartError, w.State, w.Held, why)
 		}
 	}
+}
+
+// isHeir tells whether a container has just been given its worker's name by a transaction that is under way.
+func (r *run) isHeir(t enginetest.Truth) bool {
+	_, of, ok := lifecycle.Heir(t.Labels)
+	for _, a := range r.stoker.flying {
+		if ok && a.Verb == lifecycle.Recreate && a.Incarnation.ID == of {
+			return true
+		}
+	}
+	return false
 }
 
 // checkMissing: a worker without a container is one that is to be made anew, and cannot be.
@@ -212,7 +226,7 @@ func (r *run) mayBeDown(t enginetest.Truth, w fleet.Worker) string {
 		return "" // one that was renamed, or that a compose which was cut short left behind, has the port
 	}
 	p := r.policyOf(t)
-	clean := t.ExitCode == 0 && !t.OOMKilled && t.StartError == ""
+	clean := t.ExitCode == 0 && !t.OOMKilled && t.StartError == "" || r.startedInVain(t)
 	done := p.OnExit == policy.OnExitNever || clean && p.OnExit == policy.OnExitFailure ||
 		clean && t.RestartPolicy.Name == "on-failure" && !p.OnExitExplicit
 	switch w.Held {
@@ -243,6 +257,19 @@ func (r *run) mayBeDown(t enginetest.Truth, w fleet.Worker) string {
 		return "no operator stopped it"
 	}
 	return "it should run"
+}
+
+// startedInVain tells whether an operator's start of a container that had done its work was refused: no event tells of it, and the
+// operator was told.
+func (r *run) startedInVain(t enginetest.Truth) bool {
+	last := enginetest.Record{}
+	for _, a := range r.w.Audit() {
+		if a.Incarnation.ID == t.ID && a.Op == enginetest.OpStart {
+			last = a
+		}
+	}
+	done := len(t.Lives) > 0 && t.Lives[len(t.Lives)-1].ExitCode == 0
+	return done && last.By == enginetest.ByOperator && !last.Effect
 }
 
 // heardStart tells whether Stoker ever heard of the last start of a container.
