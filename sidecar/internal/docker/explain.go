@@ -67,7 +67,7 @@ func Explain(err error) string {
 	}
 	if text == "" && (cerrdefs.IsPermissionDenied(err) || cerrdefs.IsUnauthorized(err)) {
 		text = "the engine, or the socket proxy before it, forbids this: " + err.Error() +
-			"; allow Stoker ping, info, events, containers (list, inspect, start, stop) and, if you can, network inspect"
+			"; allow Stoker ping, info, events, containers (list, inspect, start, stop; for quotas stats and update) and, if you can, network inspect"
 	}
 	if text == "" {
 		text = err.Error()
