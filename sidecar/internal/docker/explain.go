@@ -67,7 +67,7 @@ func Explain(err error) string {
 	}
 	if text == "" && (cerrdefs.IsPermissionDenied(err) || cerrdefs.IsUnauthorized(err)) {
 		text = "the engine, or the socket proxy before it, forbids this: " + err.Error() +
-			"; allow Stoker ping, info, events, containers (list, inspect, start, stop) and, if you can, network inspect"
+			"; allow Stoker ping, info, events, containers (list, inspect, start, stop; for quotas stats and update) and, if you can, network inspect"
 	}
 	if text == "" {
 		text = err.Error()
@@ -150,6 +150,8 @@ func explainNetwork(e *linkError) string {
 	var dns *net.DNSError
 	var op net.Error
 	switch {
+	case errors.Is(e, syscall.EMFILE), errors.Is(e, syscall.ENFILE):
+		return fmt.Sprintf("%s: Stoker may not open more files (%v): raise the limit (ulimit -n, in compose ulimits: nofile)", e.doing, e.cause)
 	case errors.As(e, &dns):
 		return fmt.Sprintf("no address for the name in %s: check DOCKER_HOST", e.host)
 	case errors.Is(e, syscall.ECONNREFUSED):

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,6 +38,13 @@ func told(t *testing.T, opts Options) string {
 	text := Explain(err)
 	require.NotContains(t, text, "\n")
 	return text
+}
+
+func TestExplainNoFiles(t *testing.T) {
+	t.Parallel()
+	none := &net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("socket", syscall.EMFILE)}
+	text := told(t, Options{Transport: &fake{answer: func(*http.Request) (*http.Response, error) { return nil, none }}})
+	require.Contains(t, text, "ulimit")
 }
 
 func TestExplainSocket(t *testing.T) {
