@@ -131,7 +131,7 @@ mutants: ## break Stoker in each of some forty ways, and see which test fails
 	$(if $(MUTANTS),go run ./sidecar/internal/mutants -only '$(MUTANTS)',\
 	go run ./sidecar/internal/mutants >dist/mutants.md && .ci/e2e/fill docs/reliability.md mutants <dist/mutants.md)
 
-# On an engine in a container, which is stopped and killed too; needs root and debootstrap. SOAK_ENGINE=here takes the one at hand.
+# On an engine in a container, which is stopped and killed too; needs root and mmdebstrap. SOAK_ENGINE=here takes the one at hand.
 SOAK ?= 10m
 export SOAK SOAK_SEED SOAK_ENGINE
 soak: build ## 100 workers under crashes, operators, engine and Stoker deaths (SOAK=10m, SOAK_SEED=n)
