@@ -202,6 +202,9 @@ func (s *soak) settle(ctx context.Context) error {
 	for _, what := range astray {
 		s.wrong("at the end: %s", what)
 	}
+	if !answersWell(ctx, "http://"+s.stoker.address+"/readyz") {
+		s.wrong("at the end: Stoker does not say that it is ready")
+	}
 	return ctx.Err()
 }
 

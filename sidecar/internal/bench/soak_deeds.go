@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -50,8 +51,11 @@ func (s *soak) little(ctx context.Context) error {
 			s.count(d.name)
 		case errors.Is(err, errNoSuch) || cerrdefs.IsNotFound(err) || cerrdefs.IsConflict(err):
 			s.count("came too late or too early")
-		default:
-			return fmt.Errorf("%s: %w", d.name, err)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		default: // a process that ends in the middle of a call is an error of the engine's
+			fmt.Fprintf(os.Stderr, "%s: %v\n", d.name, err)
+			s.count("refused by the engine")
 		}
 		return nil
 	}
@@ -179,10 +183,25 @@ func (s *soak) startOne(ctx context.Context) error {
 	}
 	was := c.wish
 	s.said(c, up) // before the call, in which it begins to be true
-	if was == removed {
-		return s.create(ctx, c)
+	if was == stopped {
+		return s.insist(ctx, c)
 	}
-	return s.api.ContainerStart(ctx, c.name, container.StartOptions{})
+	if err = s.create(ctx, c); err != nil && !cerrdefs.IsConflict(err) {
+		return s.insist(ctx, c)
+	}
+	return err
+}
+
+// insist starts a worker as an operator does who sees that the last word did not get through.
+func (s *soak) insist(ctx context.Context, c *charge) error {
+	var err error
+	for range 5 {
+		if err = s.api.ContainerStart(ctx, c.name, container.StartOptions{}); err == nil {
+			return nil
+		}
+		pause(ctx, time.Second)
+	}
+	return err
 }
 
 func (s *soak) remove(ctx context.Context) error {
@@ -191,7 +210,7 @@ func (s *soak) remove(ctx context.Context) error {
 		return err
 	}
 	err = s.api.ContainerRemove(ctx, c.name, container.RemoveOptions{Force: true, RemoveVolumes: true})
-	if err == nil {
+	if _, now := s.api.ContainerInspect(ctx, c.name); err == nil || cerrdefs.IsNotFound(now) {
 		s.said(c, removed)
 	}
 	return err
@@ -204,7 +223,10 @@ func (s *soak) restart(ctx context.Context) error {
 	}
 	seconds := 2
 	s.said(c, up)
-	return s.api.ContainerRestart(ctx, c.name, container.StopOptions{Timeout: &seconds})
+	if s.api.ContainerRestart(ctx, c.name, container.StopOptions{Timeout: &seconds}) == nil {
+		return nil
+	}
+	return s.insist(ctx, c)
 }
 
 func (s *soak) update(ctx context.Context) error {

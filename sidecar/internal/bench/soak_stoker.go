@@ -92,7 +92,7 @@ func (p *patient) measure() {
 	if err != nil {
 		return
 	}
-	page, err := scrape("http://" + p.address + "/metrics")
+	page, err := readPage("http://" + p.address + "/metrics")
 	if err != nil {
 		return
 	}
@@ -101,8 +101,8 @@ func (p *patient) measure() {
 	now.samples = append(now.samples, sample{time.Now(), use, page["go_goroutines"]})
 }
 
-// scrape reads a page of metrics: name with labels to value.
-func scrape(url string) (map[string]float64, error) {
+// readPage reads a page of metrics: name with labels to value.
+func readPage(url string) (map[string]float64, error) {
 	asking := http.Client{Timeout: 5 * time.Second}
 	response, err := asking.Get(url)
 	if err != nil {
