@@ -147,7 +147,7 @@ func lines() map[lifecycle.NoteKind]line {
 		lifecycle.NoteFollowed:    {logrus.InfoLevel, "healed what lives in the worker's namespaces"},
 		lifecycle.NoteLinkLost:    {logrus.WarnLevel, "lost the engine, waiting for it"},
 		lifecycle.NoteLinkUp:      {logrus.InfoLevel, "following the engine"},
-		lifecycle.NoteHostIll:     {logrus.ErrorLevel, "most workers time out together: the host is ill, restarts of running workers wait"},
+		lifecycle.NoteHostIll:     {logrus.ErrorLevel, "the host is ill, not the workers: restarts of running ones wait"},
 		lifecycle.NoteHostWell:    {logrus.InfoLevel, "the host is well again"},
 	}
 }

@@ -35,7 +35,7 @@ type Config struct {
 	Docker       Docker
 	RequireQuota RequireQuota
 	Parallel     int           // heals under way at once, 1 and more
-	IllShare     float64       // of the workers, at which probes that time out together mean that the host is ill; above 1 is never
+	IllShare     float64       // of the workers, at which probes that time out together mean that the host is ill; above 1 it never is
 	IllHold      time.Duration // how long restarts of running workers wait then, before they trickle
 	Readings     Readings
 	Resync       time.Duration // 5 s and more

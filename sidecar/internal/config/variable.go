@@ -52,7 +52,7 @@ func environmentOnly() []Variable {
 		plain("STOKER_REQUIRE_QUOTA", "warn",
 			"a worker without CPU quota: `warn`, `apply` (gives it `STOKER_CPUS`), `off`"),
 		plain("STOKER_PARALLEL", "8", "heals under way at once"),
-		plain("STOKER_ILL_SHARE", "50%", "the host is ill, not the workers, when this share of those with a health check times out together; `0%` is never"),
+		plain("STOKER_ILL_SHARE", "50%", "the host is ill, not the workers, when this share of those with a health check times out together, or one does and the host is out of CPU; `0%` is never"),
 		plain("STOKER_ILL_HOLD", "5m", "how long restarts of running workers wait then, before they trickle"),
 		plain("STOKER_READINGS", "watched",
 			"reading what the workers use: `watched` (while somebody looks at the page, the API or the metrics), `off` (only where a decision needs it)"),

@@ -27,7 +27,7 @@ func newPicture(s *sheet) *picture {
 		engineSkew:   s.gauge("stoker_engine_clock_skew_seconds", "The engine's clock minus Stoker's."),
 		engineInfo:   s.gauge("stoker_engine_info", "1, with the versions of the engine.", "version", "api_version"),
 		engineCPUs:   s.gauge("stoker_engine_cpus", "CPUs of the engine's host."),
-		hostIll:      s.gauge("stoker_host_ill", "1 while restarts of running workers wait, because most of them fail together."),
+		hostIll:      s.gauge("stoker_host_ill", "1 while restarts of running workers wait, because most of them fail together or the host is out of CPU."),
 		at:           s.gauge("stoker_picture_timestamp_seconds", "When the picture was taken that these numbers are from. Every five seconds at least."),
 		state:        s.gauge("stoker_worker_state", "1 for the state that the worker is in.", "worker", "state"),
 		held:         s.gauge("stoker_worker_held", "1 for the reason why the worker is left alone.", "worker", "reason"),

@@ -28,7 +28,7 @@ func judge(v fleet.View) verdict {
 	case !v.Link.Up:
 		return verdict{"The engine does not answer", "bad", "The workers below are as they were last seen."}
 	case v.HostIll:
-		return verdict{"The host is ill", "bad", "Most workers time out together. Restarts of running workers wait; dead ones are started."}
+		return verdict{"The host is ill", "bad", "Most workers time out together, or its CPUs are out. Restarts of running workers wait; dead ones are started."}
 	case all == 0:
 		return verdict{"No workers yet", "idle", "Give a container the label stoker.enable=true."}
 	case ill > 0 && healing > 0:
