@@ -32,7 +32,7 @@ export STOKER_SOCKET STOKER_UID STOKER_GID STOKER_PORT
 COMPOSE = $$(.ci/compose) -p stoker-demo -f compose/compose.yaml
 WORKER ?= stoker-demo-a
 
-.PHONY: help build images up down logs crash hang test test-recreate fuzz vuln e2e sim mutants soak bench lint clean FORCE
+.PHONY: help build images up down logs demo-text crash hang test test-recreate fuzz vuln e2e sim mutants soak bench lint clean FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,10 @@ down: ## end the demo, with its volumes
 
 logs: ## follow the demo
 	$(COMPOSE) logs --follow --tail 50
+
+demo-text: images ## record a crash and its heal on a fresh demo, rewrite the README's recording (root)
+	@.ci/compose >/dev/null
+	.ci/demo
 
 # Killing needs root, and an engine whose processes this host can see (not Docker Desktop); otherwise the worker is asked
 # to crash by itself.

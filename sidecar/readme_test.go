@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stoker/sidecar/internal/command"
 	"stoker/sidecar/internal/config"
 	"stoker/sidecar/internal/policy"
 )
@@ -22,6 +24,7 @@ func TestREADMETablesMatchTheCode(t *testing.T) {
 	require.NoError(t, err)
 	want := replace(t, string(text), "labels", labelTable())
 	want = replace(t, want, "variables", variableTable())
+	want = replace(t, want, "check", checkExample(t))
 	if flag.Lookup("update").Value.String() == "true" {
 		require.NoError(t, os.WriteFile(readme, []byte(want), 0o600))
 		return
@@ -56,6 +59,17 @@ func variableTable() string {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.Name, code(v.Default), v.Meaning)
 	}
 	return b.String()
+}
+
+// checkExample is what check says of a compose file with the mistakes that people make.
+func checkExample(t *testing.T) string {
+	var out strings.Builder
+	env := command.Host(command.NewBuild("test", "test"))
+	env.Args = []string{"check", "-f", "internal/compose/testdata/typo/compose.yaml"}
+	env.Environ, env.Stdout, env.Width = nil, &out, 0
+	env.Connect = func(config.Config, command.Build) (command.Engine, error) { return nil, errors.New("none is needed") }
+	require.Equal(t, 1, command.Execute(t.Context(), env))
+	return "```\n$ stoker check -f compose.yaml\n" + out.String() + "```\n"
 }
 
 // code marks a value as such; words stay words.

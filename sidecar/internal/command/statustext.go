@@ -117,16 +117,19 @@ func (w shownWorker) cells(now time.Time) []cell {
 	if !w.NextAt.IsZero() {
 		next = "in " + short(w.NextAt.Sub(now))
 	}
-	up := "-"
-	if w.Status == string(lifecycle.StatusRunning) && !w.StartedAt.IsZero() {
-		up = short(now.Sub(w.StartedAt))
+	up, health := "-", "-"
+	if w.Status == string(lifecycle.StatusRunning) { // the health of one that is down is an old one
+		health = orDash(w.Health)
+		if !w.StartedAt.IsZero() {
+			up = short(now.Sub(w.StartedAt))
+		}
 	}
 	throttled := "-"
 	if w.Throttled != nil {
 		throttled = fmt.Sprintf("%.0f%%", *w.Throttled*100)
 	}
 	return []cell{
-		{w.Key, plain}, {w.State, stateColour(w.State)}, {orDash(w.Health), plain}, {up, plain}, {w.cpus(), plain}, {throttled, plain},
+		{w.Key, plain}, {w.State, stateColour(w.State)}, {health, plain}, {up, plain}, {w.cpus(), plain}, {throttled, plain},
 		{strconv.Itoa(w.Attempts), plain}, {next, plain}, {w.why(), plain},
 	}
 }

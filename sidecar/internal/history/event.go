@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"math"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"stoker/sidecar/internal/lifecycle"
@@ -23,70 +22,25 @@ type Event struct {
 	lifecycle.Note
 }
 
-// eventJSON is an event's own shape: its field names stay when the ones in the code change. Every field is always there.
+// eventJSON is an event's own shape.
 type eventJSON struct {
-	ID        uint64             `json:"id"`
-	At        *time.Time         `json:"at"`
-	Kind      lifecycle.NoteKind `json:"kind"`
-	Worker    lifecycle.Key      `json:"worker"`    // empty when the event is about none
-	Container string             `json:"container"` // its ID
-	Fault     lifecycle.Fault    `json:"fault"`
-	Intent    lifecycle.Intent   `json:"intent"`
-	Heal      lifecycle.Heal     `json:"heal"`
-	Reason    lifecycle.Reason   `json:"reason"`
-	Attempt   int                `json:"attempt"`
-	Delay     float64            `json:"delay_seconds"`
-	Duration  float64            `json:"duration_seconds"`
-	ExitCode  *int               `json:"exit_code"` // null unless something ended
-	Output    string             `json:"output"`
-	FromCPUs  float64            `json:"from_cpus"`
-	CPUs      float64            `json:"cpus"`
-	Detail    string             `json:"detail"`
+	ID uint64 `json:"id"`
+	lifecycle.Record
 }
 
 // MarshalJSON writes the event in the shape that the API and the journal share.
 func (e Event) MarshalJSON() ([]byte, error) {
-	shown := eventJSON{
-		ID: e.ID, Kind: e.Kind, Worker: e.Key, Container: e.Note.ID, Fault: e.Fault, Intent: e.Intent, Heal: e.Heal,
-		Reason: e.Reason, Attempt: e.Attempt, Delay: e.Delay.Seconds(), Duration: e.Duration.Seconds(), Output: e.Output,
-		FromCPUs: e.From, CPUs: e.CPUs, Detail: e.Detail,
-	}
-	if at := e.At.UTC(); !at.IsZero() && at.Year() > 0 && at.Year() <= 9999 { // what RFC 3339 can write
-		shown.At = &at
-	}
-	if e.ended() {
-		shown.ExitCode = &e.ExitCode
-	}
-	return json.Marshal(shown)
+	return json.Marshal(eventJSON{e.ID, e.Record()})
 }
 
-// ended tells whether the exit code means anything.
-func (e Event) ended() bool {
-	return e.Fault == lifecycle.FaultExited || e.Fault == lifecycle.FaultOOM
-}
-
-// UnmarshalJSON reads what MarshalJSON wrote. Durations come back to the nanosecond or nearly so.
+// UnmarshalJSON reads what MarshalJSON wrote. Durations come back to the microsecond or nearly so.
 func (e *Event) UnmarshalJSON(text []byte) error {
 	var shown eventJSON
 	if err := json.Unmarshal(text, &shown); err != nil {
 		return err
 	}
-	*e = Event{ID: shown.ID, Note: lifecycle.Note{
-		Kind: shown.Kind, Key: shown.Worker, ID: shown.Container, Fault: shown.Fault, Intent: shown.Intent, Heal: shown.Heal,
-		Reason: shown.Reason, Attempt: shown.Attempt, Delay: seconds(shown.Delay), Duration: seconds(shown.Duration),
-		Output: shown.Output, From: shown.FromCPUs, CPUs: shown.CPUs, Detail: shown.Detail,
-	}}
-	if shown.At != nil {
-		e.At = *shown.At
-	}
-	if shown.ExitCode != nil {
-		e.ExitCode = *shown.ExitCode
-	}
+	*e = Event{ID: shown.ID, Note: shown.Note()}
 	return nil
-}
-
-func seconds(s float64) time.Duration {
-	return time.Duration(s * float64(time.Second)).Round(time.Microsecond)
 }
 
 // clean is n with strings that are bounded and valid, and numbers that JSON can write.

@@ -1,0 +1,165 @@
+package app_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/enginetest"
+)
+
+// promptly is how long a heal may take on the fake engine, which itself needs milliseconds: far more than that for a busy
+// machine, and far less than any patience that Stoker has with those who listen to it (5 s and more).
+const promptly = 3 * time.Second
+
+// deaf is a server that takes connections and everything that is sent, and never says a word.
+func deaf(t *testing.T) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, l.Close()) })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { _ = conn.Close() })
+		}
+	}()
+	return l.Addr().String()
+}
+
+// mute asks for a path and never reads the answer.
+func mute(t *testing.T, addr, path string) {
+	t.Helper()
+	conn, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	require.NoError(t, conn.(*net.TCPConn).SetReadBuffer(1))
+	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: stoker\r\n\r\n", path)
+	require.NoError(t, err)
+}
+
+// I9, with everybody at once who could hold it up: a notification target that hangs and one that is not there, scrapers that never
+// read, 200 open event streams that nobody reads either, and a log that blocks.
+func TestNoAudienceDelaysAHeal(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	log := newStuck(t)
+	s := hireWith(t, h.environ("STOKER_NOTIFY_ON=all", "STOKER_NOTIFY=json+http://"+deaf(t)+"/hook json+http://127.0.0.1:1/hook"), log)
+	<-log.tried
+	h.watched(s)
+	for range 200 {
+		mute(t, s.Addr(), "/api/v1/events?after=0")
+	}
+	for range 10 {
+		mute(t, s.Addr(), "/metrics")
+		mute(t, s.Addr(), "/")
+	}
+	var slowest time.Duration
+	for range 10 {
+		began := time.Now()
+		h.heals()
+		slowest = max(slowest, time.Since(began))
+		h.watched(s)
+	}
+	require.Less(t, slowest, promptly)
+}
+
+// inbox is a webhook that keeps what it is sent.
+type inbox struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (i *inbox) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.text.Write(body)
+}
+
+func (i *inbox) String() string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.text.String()
+}
+
+// Nothing of a container's environment is logged, served, told or printed, not even where Stoker holds all of it: in the journal, and in
+// a recreate that has the whole definition in its hands.
+func TestNoSecretOfAnEnvironmentAppears(t *testing.T) {
+	t.Parallel()
+	const secret = "5w0rdf1sh"
+	h := newHouse(t)
+	server, _ := enginetest.Behind(h.Host)
+	h.Operate(enginetest.OpRemove, h.w.Name)
+	server.With(func(w *enginetest.World) {
+		w.Operator().Run(enginetest.Made(h.w.Name, container.Config{
+			Image: "worker", Env: []string{"DB_PASSWORD=" + secret},
+			Labels: map[string]string{"stoker.enable": "true", "stoker.scope": h.Scope(), "stoker.backoff-initial": "1ms", "stoker.backoff-max": "1ms"},
+		}, container.HostConfig{}, nil))
+	})
+	mail := &inbox{}
+	hook := httptest.NewServer(mail)
+	defer hook.Close()
+	record := newRecord(t)
+	s := hireWith(t, h.environ("STOKER_LOG_LEVEL=trace", "STOKER_NOTIFY_ON=all", "STOKER_RECREATE_AFTER=1",
+		"STOKER_NOTIFY=json+http://"+strings.TrimPrefix(hook.URL, "http://")), record)
+	h.watched(s)
+	h.heals()
+	h.watched(s)
+	h.eventually("the heal to be told", func() bool { return strings.Contains(mail.String(), "healed") })
+
+	at := []string{"STOKER_LISTEN=" + s.Addr()}
+	places := map[string]string{"log": record.String(), "webhook": mail.String()}
+	for _, path := range []string{"/", "/metrics", "/api/v1/workers", "/api/v1/workers/" + url.PathEscape(h.w.Name), "/api/v1/history"} {
+		places[path] = body(t, s.Addr(), path)
+	}
+	_, places["status"], _ = execute(t, at, "status", "--json")
+	_, places["history"], _ = execute(t, at, "history")
+	_, places["check"], _ = execute(t, h.environ(), "check", "--json")
+	for name, text := range places {
+		require.Contains(t, text, h.w.Name, "%s: nothing is in it at all", name)
+		require.NotContains(t, text, secret, name)
+		require.NotContains(t, text, "DB_PASSWORD", name)
+	}
+	s.Stop()
+	journal := false
+	files, err := os.ReadDir(h.dir)
+	require.NoError(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(h.dir + "/" + file.Name())
+		require.NoError(t, err)
+		if strings.Contains(string(text), secret) {
+			journal = true
+			info, err := file.Info()
+			require.NoError(t, err)
+			require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+		}
+	}
+	require.True(t, journal, "a test that hides nothing")
+}
+
+func body(t *testing.T, addr, path string) string {
+	t.Helper()
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	got, err := client.Get("http://" + addr + path)
+	require.NoError(t, err)
+	defer func() { _ = got.Body.Close() }()
+	require.Equal(t, http.StatusOK, got.StatusCode)
+	text, err := io.ReadAll(got.Body)
+	require.NoError(t, err)
+	return string(text)
+}
