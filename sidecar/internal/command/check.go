@@ -36,6 +36,7 @@ type findings struct {
 	Others   int       `json:"others"`   // containers that say nothing to Stoker
 	Plan     plan      `json:"plan"`
 	Problems int       `json:"problems"`
+	Caveat   string    `json:"caveat,omitempty"` // of an engine on which not everything works
 }
 
 func newCheck(env Env) *cobra.Command {
@@ -86,7 +87,7 @@ func (e Env) check(ctx context.Context, asJSON bool) error {
 		return &ending{code: exitFailed}
 	}
 	all := inspector{engine: engine, config: c, self: e.Self()}.inspect(ctx, listed)
-	all.Plan = planOf(about.CPUs, all.loads())
+	all.Plan, all.Caveat = planOf(about.CPUs, all.loads()), about.Caveat
 	if asJSON {
 		err = e.printJSON(all)
 	} else {

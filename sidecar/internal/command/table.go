@@ -55,6 +55,9 @@ func (p sheet) findings(all findings) error {
 	p.end(fmt.Sprintf("%s looked after, %d left out, %s without a word to Stoker; ", count(len(taken), "worker"), len(left),
 		count(all.Others, "other container")), taken, left)
 	p.plan(all.Plan)
+	if all.Caveat != "" {
+		p.lines(all.Caveat, plain)
+	}
 	_, err := io.WriteString(p.to, p.text.String())
 	return err
 }

@@ -37,6 +37,8 @@ func (c *Client) Engine(ctx context.Context) (lifecycle.Engine, error) {
 	}
 	if podman == nil {
 		engine.BootedAt = c.bootedAt(ctx, api)
+	} else {
+		engine.Caveat = podman.caveat()
 	}
 	return engine, nil
 }

@@ -21,6 +21,7 @@ import (
 
 // podman is what is known of an engine that is a Podman. What it does otherwise than Docker is in docs/podman.md.
 type podman struct {
+	version   string
 	remembers bool // its inspect tells whether an end was meant
 }
 
@@ -29,7 +30,16 @@ func podmanOf(s *said) *podman {
 	if s.libpod == "" {
 		return nil
 	}
-	return &podman{remembers: atLeast(s.libpod, 4, 7)}
+	return &podman{version: s.libpod, remembers: atLeast(s.libpod, 4, 7)}
+}
+
+// caveat is what its user has to know.
+func (p *podman) caveat() string {
+	text := "this is Podman " + p.version + ", on which not everything works as on Docker (docs/podman.md)"
+	if !p.remembers {
+		text += ": before 4.7 it does not tell a stop from an end of its own, so that ends with exit code 0, 137 or 143 are held"
+	}
+	return text
 }
 
 // atLeast compares the first two numbers of a version.
@@ -134,13 +144,17 @@ func (c *Client) pourMessages(ctx context.Context, options events.ListOptions, t
 }
 
 // askEnding has Podman say whether the end that a look shows was meant: its Docker API leaves that out. Without an answer it
-// stays untold.
+// stays hidden.
 func (c *Client) askEnding(ctx context.Context, s *lifecycle.Snapshot) {
 	p := c.podman.Load()
-	if p == nil || !p.remembers || !s.Status.Down() {
+	if p == nil || !s.Status.Down() {
 		return
 	}
-	answer, err := c.get(ctx, "/libpod/containers/"+url.PathEscape(s.ID)+"/json", nil)
+	s.Ending = lifecycle.EndingHidden
+	if !p.remembers {
+		return
+	}
+	answer, err := c.get(ctx, "/v"+p.version+"/libpod/containers/"+url.PathEscape(s.ID)+"/json", nil)
 	if err != nil {
 		return
 	}

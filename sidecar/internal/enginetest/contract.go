@@ -251,6 +251,7 @@ func (s *stage) story(w Worker) []string {
 			story = append(story, one.Action)
 		}
 	}
+	story = s.plainly(story)
 	for i := 0; i+1 < len(story); i++ {
 		if story[i] == "stop" && strings.HasPrefix(story[i+1], "die ") {
 			story[i], story[i+1] = story[i+1], story[i]
@@ -264,6 +265,7 @@ func (s *stage) story(w Worker) []string {
 func (s *stage) told(w Worker, want ...string) {
 	s.t.Helper()
 	var got []string
+	want = s.plainly(want)
 	s.wanted = fmt.Sprintf("the story of %s to be %q", w.Name, want)
 	for deadline := time.Now().Add(patience); ; time.Sleep(s.pace()) {
 		if got = oncePaused(onceOOM(s.story(w))); len(got) >= len(want) || time.Now().After(deadline) {
@@ -310,6 +312,26 @@ func onceOOM(story []string) []string {
 		}
 	}
 	return told
+}
+
+// plainly is a story in the words that Docker and Podman share: on a Podman a stop has no signals, and there are events of
+// its own between the others.
+func (s *stage) plainly(story []string) []string {
+	r, real := s.Host.(*realHost)
+	if !real || !r.podman {
+		return story
+	}
+	shared := []string{}
+	for _, one := range story {
+		word, _, _ := strings.Cut(one, " ")
+		switch word {
+		case "create", "start", "die", "pause", "unpause", "rename":
+			shared = append(shared, one)
+		case "remove", "destroy":
+			shared = append(shared, "destroy")
+		}
+	}
+	return shared
 }
 
 // starts is how often a worker was started.

@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types"
 	api "github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/mount"
@@ -33,6 +35,8 @@ type realHost struct {
 	scope string
 	chron *chronicle
 	binds map[string]string // full name to the folder that BreakStarts takes away
+
+	podman bool
 }
 
 // RealHost is the engine of DOCKER_HOST, else the local one. Without one the test is skipped, in one line. All that it makes
@@ -58,9 +62,18 @@ func RealHost(t testing.TB) Host {
 		t.Fatalf("read the engine's clock: %v", err)
 	}
 	r := &realHost{t: t, api: c, scope: "et-" + randomHex(), binds: map[string]string{}}
+	r.podman = isPodman(ctx, c)
 	r.chron = follow(t, c, chapter{scope: r.scope, since: since})
 	t.Cleanup(r.removeAll)
 	return r
+}
+
+// isPodman tells whether the engine is a Podman behind Docker's API.
+func isPodman(ctx context.Context, c *client.Client) bool {
+	version, err := c.ServerVersion(ctx)
+	return err == nil && slices.ContainsFunc(version.Components, func(part types.ComponentVersion) bool {
+		return strings.Contains(part.Name, "Podman")
+	})
 }
 
 func randomHex() string {

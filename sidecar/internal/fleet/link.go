@@ -139,7 +139,7 @@ func latest(a, b time.Time) time.Time {
 func (f *Fleet) linkUp(now time.Time) {
 	f.link.Up, f.link.Since = true, now
 	f.mark.LostAt, f.mark.Closed = time.Time{}, false
-	f.out.Notes = append(f.out.Notes, lifecycle.Note{At: now, Kind: lifecycle.NoteLinkUp, Detail: f.link.Engine.Version})
+	f.out.Notes = append(f.out.Notes, lifecycle.Note{At: now, Kind: lifecycle.NoteLinkUp, Detail: f.link.Engine.Title()})
 }
 
 // sorted is all members, in an order that is the same every time.

@@ -361,6 +361,8 @@ func (m *Machine) judgeUnseen(now time.Time, s Snapshot) {
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
 		m.engineTook = false
 		m.judgeEnd(now, e)
+	case s.Ending == EndingHidden && m.mem.Heal == nil && !s.OOMKilled && deliberateCode(s.ExitCode):
+		m.hold(now, HeldEndUnseen, s.FinishedAt) // podman stop makes no event of its own
 	case m.mem.Expected, e.fault == FaultStartFailed:
 		m.judgeEnd(now, e)
 	case neverRan:

@@ -60,6 +60,15 @@ type Engine struct {
 	// Podman: there is no process of the engine's with which containers end, and it does not say before an end that
 	// somebody means it, but remembers it (docs/podman.md).
 	Podman bool
+	Caveat string // what a user has to know of this engine, in one line; empty when it is as the README says
+}
+
+// Title is its version, with what has to be known of it.
+func (e Engine) Title() string {
+	if e.Caveat == "" {
+		return e.Version
+	}
+	return e.Version + "; " + e.Caveat
 }
 
 // Observation is one fact about Docker, in the order in which it became true.

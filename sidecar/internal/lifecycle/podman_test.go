@@ -69,24 +69,31 @@ func TestPodman(t *testing.T) {
 			+1h
 			> nothing
 			= held stopped-by-operator`},
-		{"untold, and a stop event comes", `
+		{"hidden, and a stop event comes", `
 			given podman
 			up
-			die 0 untold
+			die 0 hidden
 			+1s
 			> nothing
 			stop
 			+1h
 			> nothing
 			= held stopped-by-operator`},
-		{"untold, and no stop event comes", `
+		{"hidden, and no stop event comes", `
 			given podman
 			up
-			die 1 untold
+			die 1 hidden
 			+1s
 			> nothing
 			+2s
 			> start 1`},
+		{"hidden, no stop event comes, and the code is one that a stop leaves", `
+			given podman
+			up
+			die 137 hidden
+			+1h
+			> nothing
+			= held end-unseen`},
 		{"Stoker's own stop of an unhealthy one is nobody's wish", `
 			given podman health
 			up

@@ -28,7 +28,7 @@ import (
 //	                         unreachable, refused, missing; with "new" it is another life than the last one known
 //	> start 2 · > stop · > look · > nothing      what was granted since the last such line, in order; a start with its attempt
 //	= held exhausted · = free · = attempts 2 · = step start · = due 1s..2s · = idle · = told healed · = untold fault
-//	die 0 meant · die 1 own · die 1 untold   on a Podman (given podman): what it says of the end when it is asked
+//	die 0 meant · die 1 own · die 1 hidden   on a Podman (given podman): what it says of the end when it is asked
 //	reborn                   Stoker was killed; the next one reads the journal, and lists and looks
 //	engine gone              it shuts down: nothing that is asked is answered, while events still come
 //	engine restarted [-5s]   another engine process; the stops of the last so many seconds were its shutdown's

@@ -65,11 +65,12 @@ type Probe struct {
 // Ending is what an engine that remembers it says of the end of a life.
 type Ending uint8
 
-// What an engine says of an end. Docker remembers nothing, and neither does Podman behind a proxy that forbids the question.
+// What an engine says of an end.
 const (
-	EndingUntold Ending = iota
-	EndingMeant         // somebody, Stoker included, asked the engine to stop the container or to send it a signal
-	EndingOwn           // nobody did
+	EndingUntold Ending = iota // Docker's events tell
+	EndingHidden               // a Podman that does not say: it is older than 4.7, or behind a proxy that forbids the question
+	EndingMeant                // somebody, Stoker included, asked the engine to stop the container or to send it a signal
+	EndingOwn                  // nobody did
 )
 
 // RestartPolicy is Docker's own restart policy of a container.

@@ -265,7 +265,7 @@ func (s *script) event(at string, w []string) {
 }
 
 var endings = map[string]lifecycle.Ending{
-	"meant": lifecycle.EndingMeant, "own": lifecycle.EndingOwn, "untold": lifecycle.EndingUntold,
+	"meant": lifecycle.EndingMeant, "own": lifecycle.EndingOwn, "hidden": lifecycle.EndingHidden,
 }
 
 // follow keeps the world in step with an event.
