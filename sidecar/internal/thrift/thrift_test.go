@@ -1,6 +1,7 @@
 package thrift
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"strconv"
@@ -30,6 +31,17 @@ func TestDropProgram(t *testing.T) {
 	before := filePages(t)
 	dropProgram()
 	require.Less(t, filePages(t), before)
+}
+
+func TestNoCleanUpWithoutGrowth(t *testing.T) {
+	now := resident()
+	require.Positive(t, now)
+	require.Equal(t, now, cleanUp(now), "it has not grown")
+	heap := bytes.Repeat([]byte{1}, 2*worthwhile) // resident, because written to
+	grown := resident()
+	require.Equal(t, byte(1), heap[0])
+	heap = nil
+	require.Less(t, cleanUp(now), grown, "what is not in use is given back")
 }
 
 func TestRunEnds(t *testing.T) {
