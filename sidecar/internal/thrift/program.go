@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +17,12 @@ type area struct{ from, to uintptr }
 
 // dropProgram takes the pages of the program's file out of the process. The code that only the start needs then stays out; what runs
 // comes back within microseconds from the kernel's cache. Only pages that cannot be written are dropped: the kernel has them all.
+//
+// That is not so of a position-independent program: its start writes addresses into pages which it then locks. None is dropped there.
 func dropProgram() {
+	if !fixed() {
+		return
+	}
 	maps, err := os.Open("/proc/self/maps")
 	if err != nil {
 		return
@@ -29,6 +36,12 @@ func dropProgram() {
 		// It may fail where a sandbox forbids it; then the pages stay.
 		_, _, _ = unix.Syscall(unix.SYS_MADVISE, a.from, a.to-a.from, unix.MADV_DONTNEED)
 	}
+}
+
+// fixed tells whether the program was linked to run at one address only, as Go does unless told otherwise.
+func fixed() bool {
+	build, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(build.Settings, debug.BuildSetting{Key: "-buildmode", Value: "exe"})
 }
 
 // readOnly are the areas of a file in a process's maps that the process cannot write to.
