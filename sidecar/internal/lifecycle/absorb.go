@@ -257,15 +257,6 @@ func (m *Machine) outlived(now time.Time, s Snapshot) {
 	m.unseen(now, s)
 }
 
-// lateEnd is an end whose event came before the first look.
-func (m *Machine) lateEnd(s Snapshot) end {
-	e := end{code: m.exitCode, oom: s.OOMKilled, intent: IntentNone}
-	if m.engineCutIt() {
-		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
-	}
-	return e
-}
-
 // diedAtOnce: the start worked, and the look behind it came too late to see the worker alive. The events will tell.
 func (m *Machine) diedAtOnce(now time.Time, s Snapshot) {
 	heal := *m.mem.Heal

@@ -279,6 +279,15 @@ func (m *Machine) seenEnd(o Observation) end {
 	return e
 }
 
+// lateEnd is an end whose event came before the first look.
+func (m *Machine) lateEnd(s Snapshot) end {
+	e := end{code: m.exitCode, oom: s.OOMKilled, intent: IntentNone}
+	if m.engineCutIt() {
+		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
+	}
+	return e
+}
+
 // outOfMemory: the kernel's kill is told before the end that it causes, or, on a busy host, up to half a second after it
 // (engine 20.10.24): the two take different ways to the engine. A heal that is open by then gets its right name.
 func (m *Machine) outOfMemory(o Observation) {
