@@ -29,6 +29,7 @@ func (n nameless) RoundTrip(r *http.Request) (*http.Response, error) {
 		return answer, err
 	}
 	text, err := io.ReadAll(answer.Body)
+	_ = answer.Body.Close()
 	if err != nil {
 		return nil, err
 	}
