@@ -29,6 +29,7 @@ func main() {
 
 func run(ctx context.Context) error {
 	only := flag.String("only", "", "comma list of parts of names; empty is all")
+	trust := flag.Bool("trust", false, "the tests have just passed: do not run them on what is not broken")
 	flag.Parse()
 	l, err := newLab(".")
 	if err != nil {
@@ -37,11 +38,13 @@ func run(ctx context.Context) error {
 	defer l.close()
 	began := time.Now()
 	chosen := choose(*only)
-	if err := l.sound(ctx, chosen); err != nil {
-		return err
+	if !*trust {
+		if err := l.sound(ctx, chosen); err != nil {
+			return err
+		}
 	}
-	fmt.Println("| mutant | what is broken | killed by |")
-	fmt.Println("|---|---|---|")
+	fmt.Fprintln(os.Stdout, "| mutant | what is broken | killed by |")
+	fmt.Fprintln(os.Stdout, "|---|---|---|")
 	survived := 0
 	for _, m := range chosen {
 		by, err := l.try(ctx, m)
@@ -54,10 +57,10 @@ func run(ctx context.Context) error {
 		} else {
 			by = "`" + by + "`"
 		}
-		fmt.Printf("| %s | %s | %s |\n", m.name, m.breaks, by)
+		fmt.Fprintf(os.Stdout, "| %s | %s | %s |\n", m.name, m.breaks, by)
 		fmt.Fprintf(os.Stderr, "%-28s %s\n", m.name, by)
 	}
-	fmt.Printf("\n%d mutants, %d survived.\n", len(chosen), survived)
+	fmt.Fprintf(os.Stdout, "\n%d mutants, %d survived.\n", len(chosen), survived)
 	fmt.Fprintf(os.Stderr, "%d mutants in %s\n", len(chosen), time.Since(began).Round(time.Second))
 	if survived > 0 {
 		return fmt.Errorf("%d survived: a test is missing for each", survived)
