@@ -13,7 +13,7 @@ import (
 func clocked(t *testing.T, date string) (*Client, *fake) {
 	t.Helper()
 	f := &fake{date: date}
-	f.answer = func(r *http.Request) (*http.Response, error) {
+	f.answer = func(*http.Request) (*http.Response, error) {
 		return reply(http.StatusOK, eventJSON(5_000_000_000, "kill", `,"signal":"15"`)+eventJSON(7_000_000_000, "die", "")), nil
 	}
 	c, err := New(Options{Transport: f})
