@@ -1,0 +1,128 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/fleet"
+	"stoker/sidecar/internal/history"
+	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/status"
+)
+
+// toldHistory tells what happens in a life.
+func toldHistory(r *running, at time.Time) {
+	r.log.Tell([]lifecycle.Note{
+		{At: at, Kind: lifecycle.NoteLinkUp},
+		{At: at, Kind: lifecycle.NoteFault, Key: "burner", Fault: lifecycle.FaultExited, ExitCode: 137, Reason: lifecycle.ReasonCrashed, Intent: lifecycle.IntentNone, Heal: lifecycle.HealStart, Attempt: 1, Delay: time.Second},
+		{At: at, Kind: lifecycle.NoteHealFailed, Key: "burner", Fault: lifecycle.FaultUnhealthy, Reason: lifecycle.ReasonProbeFailed, Heal: lifecycle.HealRestart, Attempt: 2, Duration: 2300 * time.Millisecond, Detail: "no such image", Output: " no beat\n"},
+		{At: at, Kind: lifecycle.NoteQuota, Key: "grinder", From: 0, CPUs: 0.5},
+		{At: at, Kind: lifecycle.NoteHeld, Key: "grinder", Reason: lifecycle.HeldOperator, Intent: lifecycle.IntentOperator},
+	})
+}
+
+func TestHistory(t *testing.T) {
+	r := run(t)
+	require.Equal(t, said{0, "nothing has happened\n", ""}, play(t, Env{}, "history", "--url", r.url))
+	at := time.Now().Add(-5 * time.Minute).UTC().Truncate(time.Second)
+	toldHistory(r, at)
+	got := play(t, Env{}, "history", "--url", r.url)
+	stamp := at.Format(time.RFC3339)
+	require.Equal(t, said{0, strings.Join([]string{
+		"WHEN                  WORKER   EVENT        WHAT",
+		stamp + "  -        link-up      -",
+		stamp + "  burner   fault        exited (137), crashed, start 1, in 1s",
+		stamp + "  burner   heal-failed  unhealthy, probe-failed, restart 2, took 2.3s, no such image, said: no beat",
+		stamp + "  grinder  quota        - to 0.5 CPUs",
+		stamp + "  grinder  held         stopped-by-operator, by operator",
+		"",
+	}, "\n"), ""}, got)
+	got = play(t, Env{Width: 80}, "history", "grinder", "--kind", "quota", "--url", r.url)
+	require.Contains(t, got.out, "5m ago")
+	require.Equal(t, 2, strings.Count(got.out, "\n"))
+
+	got = play(t, Env{}, "history", "--json", "-n", "2", "--url", r.url)
+	var page struct {
+		Events []history.Event
+		Next   string
+	}
+	require.NoError(t, json.Unmarshal([]byte(got.out), &page))
+	require.Len(t, page.Events, 2)
+	require.Equal(t, lifecycle.NoteHeld, page.Events[0].Kind)
+	require.NotEmpty(t, page.Next)
+}
+
+func TestBadQuestions(t *testing.T) {
+	junk := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }))
+	defer junk.Close()
+	lost := httptest.NewServer(http.NotFoundHandler())
+	defer lost.Close()
+	dead := httptest.NewServer(http.NotFoundHandler())
+	dead.Close()
+	tests := map[string]struct {
+		environ []string
+		args    []string
+		code    int
+		err     string
+	}{
+		"nothing served": {[]string{"STOKER_LISTEN="}, []string{"status"}, 2, "--url"},
+		"bad url":        {nil, []string{"status", "--url", "localhost:8080"}, 2, "http://host:8080"},
+		"bad limit":      {nil, []string{"history", "--limit", "501"}, 2, "--limit"},
+		"bad since":      {nil, []string{"history", "--since", "noon"}, 2, "--since"},
+		"bad kind":       {nil, []string{"history", "--kind", "\x1b[2J"}, 2, `--kind: \x1b[2J`},
+		"two workers":    {nil, []string{"history", "a", "b"}, 2, "accepts at most 1"},
+		"bad variable":   {[]string{"STOKER_RESYNC=soon"}, []string{"status"}, 2, "STOKER_RESYNC"},
+		"nobody there":   {[]string{"STOKER_LISTEN=" + strings.TrimPrefix(dead.URL, "http://")}, []string{"history"}, 1, "no Stoker answers"},
+		"nobody to see":  {nil, []string{"status", "--watch", "--url", dead.URL}, 1, "no Stoker answers"},
+		"not Stoker":     {nil, []string{"status", "--url", junk.URL}, 1, "no Stoker of this version"},
+		"not this one":   {nil, []string{"history", "--url", lost.URL}, 1, "no Stoker of this version"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := play(t, Env{Environ: tt.environ}, tt.args...)
+			require.Equal(t, tt.code, got.code)
+			require.Empty(t, got.out)
+			require.Contains(t, got.err, tt.err)
+			require.Equal(t, 1, strings.Count(got.err, "\n"))
+		})
+	}
+}
+
+// The address of the environment leads to the server of the same environment.
+func TestStatusFindsTheSidecar(t *testing.T) {
+	dir := t.TempDir()
+	server, err := status.Listen(status.Options{
+		Listen: "127.0.0.1:0", StateDir: dir, View: func() fleet.View { return view(burner()) }, LoopBeat: time.Now, History: history.New(history.Options{}),
+	})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ctx) }()
+	defer func() { cancel(); require.NoError(t, <-ended) }()
+	_, port, _ := strings.Cut(server.Addr(), ":")
+	environ := []string{"STOKER_STATE_DIR=" + dir, "STOKER_LISTEN=0.0.0.0:" + port, "HTTP_PROXY=http://127.0.0.1:1", "http_proxy=http://127.0.0.1:1"}
+	require.Equal(t, 0, play(t, Env{Environ: environ, Hostname: os.Hostname}, "status").code)
+	require.Equal(t, 0, play(t, Env{Environ: environ, Hostname: os.Hostname}, "history").code)
+}
+
+func TestOutputOfQuestionsThatCannotBeWritten(t *testing.T) {
+	r := run(t)
+	r.show(view(burner()))
+	toldHistory(r, time.Now())
+	for _, args := range [][]string{{"status"}, {"history"}, {"status", "--json"}, {"history", "--json"}, {"status", "--watch"}, {"history", "--watch"}} {
+		var errs bytes.Buffer
+		code := Execute(t.Context(), Env{Args: append(args, "--url", r.url), Stdout: full{}, Stderr: &errs})
+		require.Equal(t, 1, code)
+		require.Contains(t, errs.String(), "no space left")
+	}
+}
