@@ -70,6 +70,9 @@ func TestLiveComposeSeesNoDrift(t *testing.T) {
 		require.True(t, now.State.Running)
 		newGuest = now.ID
 	}
+	// The guest that compose made has the volumes of the one before, which the clean-up wants to remove.
+	out, err = compose(t.Context(), "down", "-v", "-t", "1")
+	require.NoError(t, err, out)
 }
 
 // composeProgram is compose v2 if there is one, else v1.
