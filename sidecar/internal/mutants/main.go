@@ -29,6 +29,7 @@ func main() {
 
 func run(ctx context.Context) error {
 	only := flag.String("only", "", "comma list of parts of names; empty is all")
+	trust := flag.Bool("trust", false, "the tests have just passed: do not run them on what is not broken")
 	flag.Parse()
 	l, err := newLab(".")
 	if err != nil {
@@ -37,8 +38,10 @@ func run(ctx context.Context) error {
 	defer l.close()
 	began := time.Now()
 	chosen := choose(*only)
-	if err := l.sound(ctx, chosen); err != nil {
-		return err
+	if !*trust {
+		if err := l.sound(ctx, chosen); err != nil {
+			return err
+		}
 	}
 	fmt.Println("| mutant | what is broken | killed by |")
 	fmt.Println("|---|---|---|")

@@ -9,7 +9,7 @@
 //	go test ./sidecar/internal/simulation -run Sim -args -seed=7 -trace  one seed, told line by line
 //	go test ./sidecar/internal/simulation -run Sim -args -seed=7 -shrink=name -why='...'
 //	                                                                the fewest deeds that still fail, kept in testdata
-//	make sim                                                        a long run: SEEDS=5000 FIRST=1000
+//	make sim                                                        a long run, on all cores: SEEDS=5000 FIRST=1 HOURS=0.5
 //
 // What no Stoker could know it is not blamed for: events that were lost, a journal that was lost, a stop that was sent while
 // the clock stepped, a signal that came while Stoker's own stop had no answer. Each excuse is a function with its reason.
