@@ -43,8 +43,8 @@ func run(ctx context.Context) error {
 			return err
 		}
 	}
-	fmt.Println("| mutant | what is broken | killed by |")
-	fmt.Println("|---|---|---|")
+	fmt.Fprintln(os.Stdout, "| mutant | what is broken | killed by |")
+	fmt.Fprintln(os.Stdout, "|---|---|---|")
 	survived := 0
 	for _, m := range chosen {
 		by, err := l.try(ctx, m)
@@ -57,10 +57,10 @@ func run(ctx context.Context) error {
 		} else {
 			by = "`" + by + "`"
 		}
-		fmt.Printf("| %s | %s | %s |\n", m.name, m.breaks, by)
+		fmt.Fprintf(os.Stdout, "| %s | %s | %s |\n", m.name, m.breaks, by)
 		fmt.Fprintf(os.Stderr, "%-28s %s\n", m.name, by)
 	}
-	fmt.Printf("\n%d mutants, %d survived.\n", len(chosen), survived)
+	fmt.Fprintf(os.Stdout, "\n%d mutants, %d survived.\n", len(chosen), survived)
 	fmt.Fprintf(os.Stderr, "%d mutants in %s\n", len(chosen), time.Since(began).Round(time.Second))
 	if survived > 0 {
 		return fmt.Errorf("%d survived: a test is missing for each", survived)

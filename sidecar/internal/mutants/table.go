@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // mutant is one way to break Stoker.
 type mutant struct {
 	name   string
@@ -39,10 +41,7 @@ func byProperty(pkg, run string) []suite { return []suite{{pkg: pkg, run: run}} 
 
 // table is all mutants, in the order of the rules that they break.
 func table() []mutant {
-	all := seeing()
-	all = append(all, meaning()...)
-	all = append(all, healing()...)
-	return append(all, remaking()...)
+	return slices.Concat(seeing(), meaning(), leaving(), healing(), counting(), judging(), remaking(), keeping())
 }
 
 // seeing are rules 1 to 4.
@@ -75,7 +74,7 @@ func seeing() []mutant {
 	}
 }
 
-// meaning are rules 5 to 10.
+// meaning are rules 5 and 6.
 func meaning() []mutant {
 	return []mutant{
 		{
@@ -108,6 +107,12 @@ func meaning() []mutant {
 			old: `	return last.Add(-shutdownSpread)`,
 			new: `	return last.Add(-24 * time.Hour)`,
 		},
+	}
+}
+
+// leaving are rules 7 to 10: whom to leave alone.
+func leaving() []mutant {
+	return []mutant{
 		{
 			name: "own stop is an operator's", breaks: "rule 7: Stoker takes its own stop signal for someone else's",
 			file: "lifecycle/end.go", suites: in("lifecycle"),
@@ -141,7 +146,7 @@ func meaning() []mutant {
 	}
 }
 
-// healing are rules 11 to 15.
+// healing is rule 11.
 func healing() []mutant {
 	return []mutant{
 		{
@@ -162,6 +167,12 @@ func healing() []mutant {
 			old: `if m.over || m.busy != nil || (m.barred`,
 			new: `if m.over || (m.barred`,
 		},
+	}
+}
+
+// counting is rule 12: the budget, the back-off and the ladder.
+func counting() []mutant {
+	return []mutant{
 		{
 			name: "attempts not counted", breaks: "I7: a heal is not charged to the budget",
 			file: "lifecycle/plan.go", suites: in("lifecycle"),
@@ -210,6 +221,12 @@ func healing() []mutant {
 			old: `m.mem.RestartsInARow >= m.policy.RecreateAfter`,
 			new: `m.mem.RestartsInARow > m.policy.RecreateAfter`,
 		},
+	}
+}
+
+// judging are rules 13 to 15, and labels that say when to act.
+func judging() []mutant {
+	return []mutant{
 		{
 			name: "yes is done", breaks: "rule 13: a heal is over before the worker is healthy",
 			file: "lifecycle/absorb.go", suites: in("lifecycle"),
@@ -249,7 +266,7 @@ func healing() []mutant {
 	}
 }
 
-// remaking are rules 16 to 18, and what goes with them.
+// remaking is rule 16.
 func remaking() []mutant {
 	return []mutant{
 		{
@@ -282,6 +299,12 @@ func remaking() []mutant {
 			old: `if a.Verb == lifecycle.Stop || a.Verb == lifecycle.Recreate || a.Verb == lifecycle.Update {`,
 			new: `if a.Verb == lifecycle.Resume {`,
 		},
+	}
+}
+
+// keeping is about missing workers, quotas and dependents.
+func keeping() []mutant {
+	return []mutant{
 		{
 			name: "missing healed unasked", breaks: "docker rm -f brings a worker back that does not ask for it",
 			file: "lifecycle/missing.go", suites: in("lifecycle"),
