@@ -17,7 +17,7 @@ import (
 const internal = "sidecar/internal"
 
 // patience bounds one run of the tests: some breaks make a loop that never ends, which is as good as a failure.
-const patience = "5m"
+const patience = "3m"
 
 // drawing are tests that draw what happens, and take their time. They are run where a mutant names them.
 const drawing = "^(TestInvariants|TestBudget)$"
@@ -137,7 +137,10 @@ func firstFailed(out []byte) string {
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
 		var e event
-		if json.Unmarshal(lines.Bytes(), &e) == nil && e.Action == "fail" && e.Test != "" {
+		if json.Unmarshal(lines.Bytes(), &e) != nil || e.Test == "" {
+			continue
+		}
+		if e.Action == "fail" || strings.Contains(e.Output, "panic: test timed out") { // after a panic no end is told
 			return e.Test
 		}
 	}
