@@ -65,7 +65,7 @@ func FuzzMask(f *testing.F) {
 		if !alone.MatchString(forms()[scheme]) || len(word) < leastPiece || !utf8.ValidString(word) || strings.TrimSpace(plain(word, mostDetail)) != word {
 			return // too short to be looked for, or not as anybody would see it
 		}
-		if strings.Contains(shownOf(t, scheme, secret), strings.ToLower(word)) || strings.Trim(word, masked) == "" {
+		if strings.Contains(shownOf(t, scheme, secret), strings.ToLower(word)) || strings.Trim(word, "*") == "" {
 			return // one of Stoker's own words
 		}
 		require.NotContains(t, shownOf(t, scheme, word), strings.ToLower(word))

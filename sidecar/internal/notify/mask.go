@@ -60,6 +60,13 @@ func spellings(text string) []string {
 	return all
 }
 
+// meant adds what a part stands for: a password that holds a / is one piece only until it is read.
+func meant(part string, add func(string)) {
+	for _, spelled := range spellings(part) {
+		add(spelled)
+	}
+}
+
 // short tells whether a password or token is too short to be looked for.
 func short(u *url.URL) bool {
 	if u.User == nil {
@@ -88,9 +95,7 @@ func (m *mask) find(rest, host string, openHost bool, logins []string) {
 				if openHost && host != "" && strings.Contains(host, part) {
 					continue
 				}
-				for _, spelled := range spellings(part) { // a password that holds a / is one piece only until it is read
-					add(spelled)
-				}
+				meant(part, add)
 			}
 		}
 	}
