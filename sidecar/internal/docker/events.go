@@ -281,7 +281,7 @@ func healthKind(detail string) lifecycle.Kind {
 		return lifecycle.Healthy
 	case lifecycle.HealthUnhealthy:
 		return lifecycle.Unhealthy
-	case lifecycle.HealthNone, lifecycle.HealthStarting:
+	case lifecycle.HealthNone, lifecycle.HealthStarting, lifecycle.HealthUntold:
 		// not news
 	}
 	return 0

@@ -112,6 +112,8 @@ func health(word string) lifecycle.Health {
 	switch h := lifecycle.Health(word); h {
 	case lifecycle.HealthStarting, lifecycle.HealthHealthy, lifecycle.HealthUnhealthy, lifecycle.HealthNone:
 		return h
+	case lifecycle.HealthUntold:
+		// of an inspect that means none
 	}
 	return lifecycle.HealthNone
 }

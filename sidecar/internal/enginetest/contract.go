@@ -317,8 +317,8 @@ func onceOOM(story []string) []string {
 // plainly is a story in the words that Docker and Podman share: on a Podman a stop has no signals, and there are events of
 // its own between the others.
 func (s *stage) plainly(story []string) []string {
-	r, real := s.Host.(*realHost)
-	if !real || !r.podman {
+	r, ok := s.Host.(*realHost)
+	if !ok || !r.podman {
 		return story
 	}
 	shared := []string{}

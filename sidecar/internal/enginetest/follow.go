@@ -40,7 +40,7 @@ func (e *errand) followAll() lifecycle.Outcome {
 	slices.Reverse(r.List) // parents are older than what lives in their namespaces
 	for _, d := range r.List {
 		key := lifecycle.Key(d.Name)
-		if key.Unfinished(d.Spec.Labels) || key.Aside() || !(e.follows(d) || e.s.halted[d.ID]) {
+		if key.Unfinished(d.Spec.Labels) || key.Aside() || (!e.follows(d) && !e.s.halted[d.ID]) {
 			continue
 		}
 		if heal, _ := strandedIn(d, lives); heal != lifecycle.HealNone {
@@ -106,7 +106,7 @@ func (e *errand) heal(out *lifecycle.Outcome, id string, lives map[string]newLif
 	}
 	heal, parent := strandedIn(*d, lives)
 	down := d.Status().Down() && e.s.halted[id]
-	if heal == lifecycle.HealNone || !(e.follows(*d) || down) {
+	if heal == lifecycle.HealNone || (!e.follows(*d) && !down) {
 		return
 	}
 	dep := lifecycle.Dependent{Key: lifecycle.Key(d.Name), ID: id, Parent: parent, Heal: heal, Spared: e.action.Spare[id]}

@@ -148,7 +148,7 @@ func (m *Machine) judgeHealth(now time.Time, s Snapshot) {
 		m.well(now)
 	case HealthUnhealthy:
 		m.judgeUnhealthy(now, s)
-	case HealthStarting: // only ever at the beginning of a life
+	case HealthStarting, HealthUntold: // only ever at the beginning of a life
 		m.wellSince, m.unhealthyAt = time.Time{}, time.Time{}
 	}
 }
@@ -373,7 +373,8 @@ func (m *Machine) engineCutIt() bool {
 	return m.mem.Expected && m.bootedAt.After(m.mem.Incarnation.StartedAt) && !m.mem.Incarnation.StartedAt.IsZero()
 }
 
-// engineRestarted takes back what an engine's shutdown made look like an operator's stop.
+// engineRestarted takes back what an engine's shutdown made look like an operator's stop: what came in its last moments, and what an
+// engine that had closed its sockets already did at whatever time (28.5.2 on a busy host, 5 s between its first signal and its last).
 func (m *Machine) engineRestarted(now time.Time, in EngineRestarted) {
 	m.bootedAt = in.BootedAt
 	m.looked = false
@@ -381,11 +382,12 @@ func (m *Machine) engineRestarted(now time.Time, in EngineRestarted) {
 	if in.StopsSince.IsZero() {
 		return
 	}
-	if m.mem.Held == HeldOperator && !m.mem.HeldSure && !m.mem.HeldAt.Before(in.StopsSince) {
+	own := func(at time.Time) bool { return m.goneSince || !at.Before(in.StopsSince) }
+	if m.mem.Held == HeldOperator && !m.mem.HeldSure && own(m.mem.HeldAt) {
 		m.release()
 		m.mem.Expected, m.engineTook = true, true
 	}
-	if i := m.mem.StopIntent; i != nil && !i.Sure && !i.At.Before(in.StopsSince) {
+	if i := m.mem.StopIntent; i != nil && !i.Sure && own(i.At) {
 		m.mem.StopIntent = nil
 		m.engineTook = true
 	}

@@ -50,7 +50,7 @@ func (m *Machine) intend(now time.Time, i StopIntent) {
 	if m.intended(now, i.At) {
 		i.At, i.Sure, i.Signal = m.mem.StopIntent.At, m.mem.StopIntent.Sure, m.mem.StopIntent.Signal
 	} else {
-		m.confirming = false
+		m.confirming, m.goneSince = false, false
 	}
 	m.mem.StopIntent = &i
 	if !i.Sure && !m.confirming {

@@ -38,6 +38,20 @@ func TestAcrossTheEnginesDeath(t *testing.T) {
 			+2s
 			> start 1
 			= intent engine`},
+		{"rule 6: its shutdown took long to reach the last of them", `
+			up
+			mute kill TERM
+			answer unreachable
+			engine gone
+			die 143
+			stop
+			+20s
+			= held stopped-by-operator
+			engine restarted -5s
+			up
+			+2s
+			> start 1
+			= intent engine`},
 		{"rule 6: the end of it was not seen", `
 			up
 			kill TERM

@@ -126,6 +126,7 @@ func (m *Machine) hold(now time.Time, reason Reason, at time.Time) {
 
 func (m *Machine) release() {
 	m.mem.Held, m.mem.HeldAt, m.mem.HeldSure, m.mem.Killed = HeldNot, time.Time{}, false, false
+	m.goneSince = false
 }
 
 // well: running, and healthy if it has a health check.

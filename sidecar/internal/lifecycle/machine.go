@@ -78,6 +78,7 @@ type Machine struct {
 	lookTries   int
 	awaitStart  time.Time // until then, Stoker's own start was sent and its Started event has not come by
 	confirming  bool      // the look under way was sent after the stop that holds the worker
+	goneSince   bool      // nobody was there to answer such a look, nor any look since: that stop was the engine's own end
 	delayed     bool      // a look found it waiting for its restart by Docker
 	unjudged    bool      // an end was seen, and only a look can tell what it was
 	unsaid      bool      // the engine does not say before an end that somebody means it (Podman)

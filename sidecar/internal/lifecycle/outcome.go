@@ -34,6 +34,7 @@ func (m *Machine) finish(now time.Time, o Outcome) {
 
 func (m *Machine) finishLook(now time.Time, o Outcome) {
 	if o.Result != Done || o.Snapshot == nil {
+		m.goneSince = m.goneSince || (m.confirming && o.Unreachable)
 		m.wishLook(now.Add(m.nextLook()), o.Action.Reason)
 		return
 	}
@@ -54,7 +55,7 @@ func (m *Machine) finishLook(now time.Time, o Outcome) {
 
 // confirm: the engine answered after the stop was seen, so that the stop was not its own shutdown's.
 func (m *Machine) confirm() {
-	m.confirming = false
+	m.confirming, m.goneSince = false, false
 	m.mem.HeldSure = m.mem.Held == HeldOperator
 	if m.mem.StopIntent != nil {
 		sure := *m.mem.StopIntent

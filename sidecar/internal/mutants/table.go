@@ -230,8 +230,8 @@ func judging() []mutant {
 		{
 			name: "yes is done", breaks: "rule 13: a heal is over before the worker is healthy",
 			file: "lifecycle/absorb.go", suites: in("lifecycle"),
-			old: "	case HealthStarting: // only ever at the beginning of a life\n		m.wellSince, m.unhealthyAt = time.Time{}, time.Time{}",
-			new: "	case HealthStarting: // only ever at the beginning of a life\n		m.well(now)",
+			old: "	case HealthStarting, HealthUntold: // only ever at the beginning of a life\n		m.wellSince, m.unhealthyAt = time.Time{}, time.Time{}",
+			new: "	case HealthStarting, HealthUntold: // only ever at the beginning of a life\n		m.well(now)",
 		},
 		{
 			name: "no answer is a no", breaks: "rule 14: a start without an answer counts as failed, and is sent again without a look",

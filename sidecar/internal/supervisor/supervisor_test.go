@@ -201,7 +201,7 @@ func TestALookIsNoticedAtOnce(t *testing.T) {
 	})
 }
 
-func TestLookNeverWaits(t *testing.T) {
+func TestLookNeverWaits(*testing.T) {
 	sup := supervisor.New(fleet.New(time.Now(), fleet.Settings{}), nil, nil, nil)
 	for range 3 {
 		sup.Look() // and no loop turns
