@@ -129,6 +129,23 @@ func TestTheOnlyWorkerStaysStoppedOverAReboot(t *testing.T) {
 	require.Equal(t, lifecycle.StatusExited, h.status("w"))
 }
 
+// Only the last moment before the end of an engine is its shutdown: who was stopped well before it stays so, also if no look has
+// settled whose word that was.
+func TestStoppedBeforeTheShutdown(t *testing.T) {
+	d := newDesk(t, fleet.Settings{})
+	d.up("a", "b")
+	for _, name := range []string{"a", "b"} {
+		d.tell(lifecycle.Observation{Kind: lifecycle.Signalled, ID: "id-" + name, Key: lifecycle.Key(name), Signal: 15})
+		d.event(lifecycle.Exited, name)
+		d.pass(10 * time.Second)
+	}
+	d.tell(lifecycle.Observation{Kind: lifecycle.LinkLost})
+	d.pass(time.Minute)
+	d.tell(lifecycle.Observation{Kind: lifecycle.LinkOpened, Engine: lifecycle.Engine{Now: d.now, BootedAt: d.now.Add(-time.Second)}})
+	require.Equal(t, lifecycle.HeldOperator, d.worker("a").Held)
+	require.Equal(t, lifecycle.HeldNot, d.worker("b").Held)
+}
+
 func TestEngineThatDoesNotTellWhenItBooted(t *testing.T) {
 	session := func(d *desk) {
 		d.tell(lifecycle.Observation{Kind: lifecycle.LinkOpened, Engine: lifecycle.Engine{Now: d.now}})

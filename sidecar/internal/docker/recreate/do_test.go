@@ -1,6 +1,7 @@
 package recreate
 
 import (
+	"net/http"
 	"testing"
 	"testing/synctest"
 
@@ -32,6 +33,21 @@ func TestDo(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The engine refuses to remove what runs, and spares volumes, unless it is asked not to.
+func TestRemovesGently(t *testing.T) {
+	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
+		asked := []string{}
+		w := &wire{spoil: func(_ int, r *http.Request) fault {
+			if r.Method == http.MethodDelete {
+				asked = append(asked, r.URL.RawQuery)
+			}
+			return noFault
+		}}
+		require.Equal(t, Done, b.recreator(w, "a").Do(t.Context(), b.request()).Outcome)
+		require.Equal(t, []string{""}, asked)
+	})
 }
 
 // A worker that was made anew can be made anew.
