@@ -115,6 +115,18 @@ func TestAcrossTheEnginesDeath(t *testing.T) {
 			up
 			+1s
 			> start 2`},
+		{"rule 11: a start that is due does not wait for a look that is due longer", `
+			up
+			die 1
+			> start 1
+			start
+			answer running
+			die 1
+			engine gone
+			mute update
+			+2s
+			list down 1
+			> start 2`},
 		{"rule 6: during the own stop", `
 			given health
 			up
