@@ -290,8 +290,8 @@ func remaking() []mutant {
 		{
 			name: "stop of the heir forgotten", breaks: "rule 16: who stopped the new container while no Stoker was there is overruled",
 			file: "fleet/pair.go", suites: in("fleet"),
-			old: `		f.pass(p, stop.ID)`,
-			new: `		f.pass(p, "")`,
+			old: "	if stop != nil {\n		f.step(now, m, *stop)",
+			new: "	if stop != nil && p == nil {\n		f.step(now, m, *stop)",
 		},
 		{
 			name: "journal not flushed", breaks: "rule 16: a stop goes out before the decision is on disk",
