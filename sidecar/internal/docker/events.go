@@ -30,6 +30,8 @@ const bufferSize = 4096
 // The call returns at once; that the engine refuses is seen as an end. The engine answers before it subscribes, so that
 // only since closes the gap to an earlier stream or list.
 //
+// An observation without a kind is an event that is no news. Only Podman's streams have them.
+//
 // Labels are the event's attributes without the engine's own keys, so that a label that is named like one of those
 // (image, name, exitCode, signal, oldName, execDuration) is missing.
 func (c *Client) Events(ctx context.Context, since time.Time) (<-chan lifecycle.Observation, <-chan error) {
@@ -128,7 +130,7 @@ func (c *Client) reader() reader {
 func (r reader) read(m events.Message) (lifecycle.Observation, bool) {
 	o, ok := translateEvent(m)
 	if ok && r.podman != nil {
-		ok = r.adapt(&o)
+		r.adapt(&o)
 	}
 	return o, ok
 }

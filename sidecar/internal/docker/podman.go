@@ -74,10 +74,10 @@ var podmanStatus = map[string]lifecycle.Status{
 	"stopping": lifecycle.StatusRunning, "stopped": lifecycle.StatusExited,
 }
 
-// adapt makes an observation of Podman's mean what Docker's does, or says that it is no news: some versions tell the result
-// of each probe, others its changes only. Before an end it does not say that it is meant: a stop has no kill event, and a
-// kill event no signal.
-func (r reader) adapt(o *lifecycle.Observation) bool {
+// adapt makes an observation of Podman's mean what Docker's does. Some versions tell the result of each probe, others its
+// changes only: what is no change loses its kind, and stays as a sign that the stream lives, for Newest counts it too. Before
+// an end Podman does not say that it is meant: a stop has no kill event, and a kill event no signal.
+func (r reader) adapt(o *lifecycle.Observation) {
 	switch o.Kind {
 	case lifecycle.Exited:
 		o.Unsaid = true
@@ -90,12 +90,12 @@ func (r reader) adapt(o *lifecycle.Observation) bool {
 		}
 	case lifecycle.Healthy, lifecycle.Unhealthy:
 		if r.told[o.ID] == o.Kind {
-			return false
+			o.Kind = 0
+			return
 		}
 		r.told[o.ID] = o.Kind
 	default: // the same
 	}
-	return true
 }
 
 // podmanMessage is an event in Podman's words: where Docker puts the health into the action it stands beside it.

@@ -70,6 +70,23 @@ func TestQuietStream(t *testing.T) {
 	})
 }
 
+// What is no news is not passed on, and yet shows that the stream lives.
+func TestStreamWithoutNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &script{}
+		v := begin(t, src, Options{})
+		for range 90 {
+			time.Sleep(2 * time.Second)
+			src.happen(0, "a")
+		}
+		synctest.Wait()
+		require.Equal(t, []string{"link-opened", "list-began", "list-ended", "list-began", "list-ended", "list-began", "list-ended"}, v.story()[:7])
+		require.Equal(t, 1, src.sessions)
+		v.end(t)
+		require.Empty(t, v.errs)
+	})
+}
+
 // What cannot be asked is no answer: the session ends as with a list that fails.
 func TestNewestFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -171,11 +171,12 @@ func (s *session) show(ctx context.Context, p picture) error {
 	return nil
 }
 
-// event passes an event on, unless it is a stranger's or was passed on before.
+// event passes an event on, unless it is a stranger's, is no news or was passed on before. What is not passed on still shows how
+// far the stream has come.
 func (s *session) event(ctx context.Context, o lifecycle.Observation) error {
 	w := s.watch
 	w.readTo = o.At
-	if !w.opts.Keep(o) || !w.seen.add(o) {
+	if o.Kind == 0 || !w.opts.Keep(o) || !w.seen.add(o) {
 		return nil
 	}
 	o.History = !s.listed && !o.At.After(s.engine.Now)

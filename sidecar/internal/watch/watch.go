@@ -19,7 +19,8 @@ import (
 type Source interface {
 	// Engine begins a session.
 	Engine(ctx context.Context) (lifecycle.Engine, error)
-	// Events follows from since on (zero: from the oldest event that the engine remembers). At the end of the stream the
+	// Events follows from since on (zero: from the oldest event that the engine remembers). One without a kind is no news, and
+	// says only that the stream lives. At the end of the stream the
 	// first channel is closed, and the second holds why.
 	Events(ctx context.Context, since time.Time) (<-chan lifecycle.Observation, <-chan error)
 	// History is all that Events would tell of a time that is over.
