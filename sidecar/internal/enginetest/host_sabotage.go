@@ -49,7 +49,8 @@ func (r *realHost) ask(name, fault string) {
 	r.t.Helper()
 	made, err := r.api.ContainerExecCreate(r.ctx(), name, api.ExecOptions{Cmd: []string{"/worker", "fault", fault}})
 	r.check(err, "exec in "+name)
-	r.check(r.api.ContainerExecStart(r.ctx(), made.ID, api.ExecStartOptions{}), "exec in "+name)
+	// A Podman refuses to start what nobody listens to, unless it is detached.
+	r.check(r.api.ContainerExecStart(r.ctx(), made.ID, api.ExecStartOptions{Detach: r.podman}), "exec in "+name)
 }
 
 // heartbeat is the worker's own, in every container's tmpfs.
