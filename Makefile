@@ -32,7 +32,7 @@ export STOKER_SOCKET STOKER_UID STOKER_GID STOKER_PORT
 COMPOSE = $$(.ci/compose) -p stoker-demo -f compose/compose.yaml
 WORKER ?= stoker-demo-a
 
-.PHONY: help build images up down logs demo-text crash hang test test-recreate fuzz vuln e2e sim mutants soak bench lint clean FORCE
+.PHONY: help build images up down logs demo-text crash hang test test-recreate test-trouble fuzz vuln e2e sim mutants soak bench lint clean FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -103,6 +103,9 @@ test: ## all tests; the live ones if an engine answers (STOKER_TEST_ENGINE or DO
 # Every call of a recreate meets every fault: minutes, and a part of CI.
 test-recreate: ## every crash point of a recreate, on the fake engine and on the real one
 	STOKER_TEST_RECREATE=1 go test -timeout 20m ./sidecar/internal/docker/...
+
+test-trouble: ## what can go wrong between Stoker and the engine at hand: minutes
+	STOKER_TEST_TROUBLE=1 go test -timeout 20m ./sidecar/internal/app -run TroubleBetween -count 1
 
 # What it finds is an input that make test tries from then on: keep it.
 FUZZTIME ?= 1m

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"os"
 	"testing"
 
 	"stoker/sidecar/internal/enginetest"
@@ -11,7 +12,11 @@ func TestTroubleBetweenOnTheFakeEngine(t *testing.T) {
 	enginetest.TroubleBetween(t, enginetest.FakeHost, crew)
 }
 
+// It takes minutes, with some fifty containers at a time: make test-trouble.
 func TestTroubleBetweenOnARealEngine(t *testing.T) {
+	if os.Getenv("STOKER_TEST_TROUBLE") == "" {
+		t.Skip("only with STOKER_TEST_TROUBLE")
+	}
 	t.Parallel()
 	enginetest.TroubleBetween(t, enginetest.RealHost, crew)
 }

@@ -63,13 +63,12 @@ func troubles() []troubleStory {
 		{"everything refused", func(s *between) { s.refused(Spoiling{Status: 500}) }},
 	}
 	for name, trouble := range map[string]Spoiling{
-		"everything a second late":      {Delay: time.Second},
-		"a trickle":                     {Trickle: 16 << 10},
-		"starts are done unanswered":    {Calls: everyStart, Lost: true},
-		"answers to starts cut":         {Calls: everyStart, Cut: true},
-		"looks fail":                    {Calls: everyLook, Status: 500},
-		"looks end in the middle":       {Calls: everyLook, Cut: true},
-		"the engine's clock is unknown": {Calls: "/_ping$", Status: 500},
+		"everything a second late":   {Delay: time.Second},
+		"a trickle":                  {Trickle: 16 << 10},
+		"starts are done unanswered": {Calls: everyStart, Lost: true},
+		"answers to starts cut":      {Calls: everyStart, Cut: true},
+		"looks fail":                 {Calls: everyLook, Status: 500},
+		"looks end in the middle":    {Calls: everyLook, Cut: true},
 	} {
 		all = append(all, troubleStory{name, func(s *between) { s.meanwhile(trouble) }})
 	}

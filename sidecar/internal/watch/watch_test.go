@@ -55,6 +55,8 @@ func (v *viewer) end(t *testing.T) {
 
 // story is what was seen, one word each.
 func (v *viewer) story() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	var words []string
 	for _, o := range v.got {
 		word := o.Kind.String()
