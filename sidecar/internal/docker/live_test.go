@@ -150,7 +150,7 @@ func TestLiveStopDuringRecreate(t *testing.T) {
 			w.listenForStops(a)
 			outs := make(chan lifecycle.Outcome, 1)
 			go func() { outs <- w.c.Do(t.Context(), a) }()
-			require.Eventually(t, func() bool { return during(old) }, 10*time.Second, 10*time.Millisecond)
+			require.Eventually(t, func() bool { return during(old) }, time.Minute, 10*time.Millisecond)
 			require.NoError(t, w.api.ContainerStop(t.Context(), w.name(name), container.StopOptions{}))
 
 			out := <-outs
