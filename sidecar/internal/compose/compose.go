@@ -59,7 +59,7 @@ func Read(ctx context.Context, from Source) (Stack, error) {
 }
 
 func load(ctx context.Context, from Source) (*types.Project, error) {
-	options, err := cli.NewProjectOptions(from.Files, cli.WithEnv(from.Environ), cli.WithEnvFiles(), cli.WithDotEnv,
+	options, err := cli.NewProjectOptions(from.Files, cli.WithName(nameless(from.Files)), cli.WithEnv(from.Environ), cli.WithEnvFiles(), cli.WithDotEnv,
 		from.withProfiles, cli.WithoutEnvironmentResolution)
 	if err != nil {
 		return nil, err
@@ -127,4 +127,13 @@ func awaited(project *types.Project) map[string]bool {
 		}
 	}
 	return all
+}
+
+// nameless is a name for a project that comes from the standard input and need not have one: there may be no folder to name it after,
+// as in the root of an image. Others keep their own.
+func nameless(files []string) string {
+	if slices.Contains(files, "-") {
+		return "stdin"
+	}
+	return ""
 }
