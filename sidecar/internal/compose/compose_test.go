@@ -155,6 +155,12 @@ func TestStandardInput(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "true", stack.Services[0].Labels["stoker.enable"])
 
+	t.Chdir("/")
+	feed("services: {a: {image: w}}")
+	stack, err = Read(t.Context(), Source{Files: []string{"-"}})
+	require.NoError(t, err, "where no folder names the project")
+	require.Equal(t, "a", stack.Services[0].Name)
+
 	feed("services: [")
 	_, err = Read(t.Context(), Source{Files: []string{"-"}})
 	require.ErrorContains(t, err, "standard input: ")
