@@ -36,6 +36,7 @@ type Sim struct {
 	backoff   time.Duration
 	engine    lifecycle.Engine
 	jobs      int
+	waiting   map[uint64]*job // by action
 	errands   []*errand
 	stopped   map[uint64]map[string]bool // by action: containers that someone has stopped meanwhile
 	busy      map[string]bool            // names of which a transaction is under way
@@ -82,7 +83,7 @@ func NewSim(w *World, config SimConfig) *Sim {
 		config.Retry = simRetry
 	}
 	s := &Sim{w: w, config: config, known: map[uint64]bool{}, retold: map[uint64]bool{}, lastSeen: config.Bookmark.EventAt,
-		stopped: map[uint64]map[string]bool{}, halted: map[string]bool{}, busy: map[string]bool{}}
+		waiting: map[uint64]*job{}, stopped: map[uint64]map[string]bool{}, halted: map[string]bool{}, busy: map[string]bool{}}
 	s.stops = append(s.stops, w.readers.add(s.hear), w.engine.turns.add(s.turn))
 	w.after(0, s.connect)
 	return s

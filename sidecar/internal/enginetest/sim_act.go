@@ -45,6 +45,7 @@ func (s *Sim) Do(a lifecycle.Action) {
 
 func (s *Sim) job(a lifecycle.Action) *job {
 	j := &job{s: s, action: a}
+	s.waiting[a.ID] = j
 	if a.Deadline > 0 {
 		j.limit = s.w.after(a.Deadline, j.giveUp)
 	}
@@ -143,6 +144,13 @@ func (j *job) conclude(out lifecycle.Outcome) {
 	j.finish(out)
 }
 
+// GiveUp ends an action whose answer is not waited for any longer, as the end of its context does.
+func (s *Sim) GiveUp(action uint64) {
+	if j := s.waiting[action]; j != nil {
+		j.giveUp()
+	}
+}
+
 // giveUp is the deadline. Before anything was sent nothing was done; after that nobody knows.
 func (j *job) giveUp() {
 	out := lifecycle.Outcome{Action: j.action, Result: lifecycle.Failed, Err: "context deadline exceeded", Unreachable: true}
@@ -157,6 +165,7 @@ func (j *job) finish(out lifecycle.Outcome) {
 		return
 	}
 	j.over = true
+	delete(j.s.waiting, j.action.ID)
 	j.limit.off()
 	if j.record != nil && j.record.Answered.IsZero() {
 		j.record.Answered = j.s.w.now

@@ -93,6 +93,9 @@ type flight struct {
 	parents []lifecycle.Parent // Follow
 	orphan  lifecycle.Key      // Resume
 	purpose purpose            // Sample
+	verb    lifecycle.Verb     // of one machine's action
+	done    time.Time          // when an event said that it was carried out, before any answer
+	givenUp bool
 }
 
 // Turn is what the fleet wants done after one input.
@@ -103,6 +106,8 @@ type Turn struct {
 	Save  []lifecycle.Memory
 	Drop  []lifecycle.Key
 	Words []Word // for transactions under way
+	// GiveUp are actions whose answer is not waited for any longer. Each still needs its outcome, which is Unknown.
+	GiveUp []uint64
 }
 
 // New is a fleet that remembers what set says and has seen nothing yet.
@@ -228,6 +233,7 @@ func (f *Fleet) settle(now time.Time) Turn {
 	f.resumeDue(now)
 	f.followDue(now)
 	f.sampleDue(now)
+	f.giveUpDue(now)
 	t := f.out
 	t.Wake = f.wake(now)
 	f.out = Turn{}
@@ -299,7 +305,7 @@ func (f *Fleet) grant(now time.Time, m *member) {
 		delete(f.early, m.id)
 		f.retell(now, m, p)
 	}
-	f.flying[do.ID] = flight{id: m.id, lane: lane, session: f.session}
+	f.flying[do.ID] = flight{id: m.id, lane: lane, session: f.session, verb: do.Verb}
 	f.inLane[lane]++
 	f.out.Do = append(f.out.Do, *do)
 }
@@ -316,7 +322,7 @@ func (f *Fleet) send(fl flight, a lifecycle.Action) {
 // wake is the next time at which something may be due. What is due already waits for room, which an outcome makes,
 // for the link, or for the brake.
 func (f *Fleet) wake(now time.Time) time.Time {
-	wake := f.glanceWake(now, f.sampleWake(now, f.followWake(now, f.brakeWake(now))))
+	wake := f.patienceWake(f.glanceWake(now, f.sampleWake(now, f.followWake(now, f.brakeWake(now)))))
 	for _, o := range f.orphans {
 		if !o.flying && o.due.After(now) && (wake.IsZero() || o.due.Before(wake)) {
 			wake = o.due

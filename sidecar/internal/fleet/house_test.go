@@ -100,6 +100,10 @@ func (h *house) apply(t fleet.Turn) {
 		h.log = append(h.log, fmt.Sprintf("%s word %d %.8s", h.stamp(), word.Action, word.ID))
 		h.sim.Stopped(word.Action, word.ID)
 	}
+	for _, id := range t.GiveUp {
+		h.log = append(h.log, fmt.Sprintf("%s give up %d", h.stamp(), id))
+		h.sim.GiveUp(id)
+	}
 	for _, a := range t.Do {
 		if other, ok := h.acting[a.Incarnation.ID]; ok && ofOne(a) {
 			h.wrong = append(h.wrong, fmt.Sprintf("I1: %s %s of %s during its %s", h.stamp(), a.Verb, a.Key, other))

@@ -52,6 +52,7 @@ func (f *Fleet) route(now time.Time, o lifecycle.Observation) {
 	if m.machine.Memory().Incarnation.StartedAt.After(f.link.Engine.Now) {
 		o.History = false // the clock stepped back in this life, so that what happened in it seems older than it is
 	}
+	f.seenDone(now, o)
 	f.step(now, m, o)
 }
 

@@ -122,6 +122,10 @@ func (r *run) apply(t fleet.Turn) {
 		r.say("  word %d %.8s", word.Action, word.ID)
 		s.sim.Stopped(word.Action, word.ID)
 	}
+	for _, id := range t.GiveUp {
+		r.say("  give up %d", id)
+		s.sim.GiveUp(id)
+	}
 	for _, a := range t.Do {
 		r.checkAction(a)
 		r.count.actions[a.Verb]++

@@ -50,6 +50,7 @@ type Supervisor struct {
 	sink     Sink
 	outcomes chan lifecycle.Outcome
 	actions  sync.WaitGroup
+	cancels  map[uint64]context.CancelFunc // of the actions under way; the loop's own
 	view     atomic.Pointer[fleet.View]
 	beat     atomic.Int64
 	looked   atomic.Int64  // when somebody last looked at the workers; Unix nanoseconds, 0 for never
@@ -58,7 +59,7 @@ type Supervisor struct {
 
 // New is a supervisor of a fleet that it owns from now on.
 func New(f *fleet.Fleet, e Engine, j Journal, s Sink) *Supervisor {
-	sup := &Supervisor{fleet: f, engine: e, journal: j, sink: s, outcomes: make(chan lifecycle.Outcome), woken: make(chan struct{}, 1)}
+	sup := &Supervisor{fleet: f, engine: e, journal: j, sink: s, outcomes: make(chan lifecycle.Outcome), cancels: map[uint64]context.CancelFunc{}, woken: make(chan struct{}, 1)}
 	sup.publish()
 	return sup
 }
@@ -114,7 +115,7 @@ func (s *Supervisor) Run(ctx context.Context, seen <-chan lifecycle.Observation)
 			}
 			timer.Reset(s.apply(acting, s.fleet.Observe(time.Now(), o)))
 		case out := <-s.outcomes:
-			timer.Reset(s.apply(acting, s.fleet.Finish(time.Now(), out)))
+			timer.Reset(s.finish(acting, out))
 		case <-timer.C:
 			timer.Reset(s.apply(acting, s.fleet.Tick(time.Now())))
 		}
@@ -134,7 +135,7 @@ func (s *Supervisor) close(acting context.Context) {
 	for s.fleet.Busy() > 0 {
 		select {
 		case out := <-s.outcomes:
-			timer.Reset(s.apply(acting, s.fleet.Finish(time.Now(), out)))
+			timer.Reset(s.finish(acting, out))
 		case <-timer.C:
 			timer.Reset(s.apply(acting, s.fleet.Tick(time.Now())))
 		case <-end.C:
@@ -155,8 +156,13 @@ func (s *Supervisor) apply(ctx context.Context, t fleet.Turn) time.Duration {
 	for _, w := range t.Words {
 		s.engine.Stopped(w.Action, w.ID)
 	}
+	for _, id := range t.GiveUp {
+		s.cancels[id]()
+	}
 	for _, a := range t.Do {
-		s.actions.Go(func() { s.act(ctx, a) })
+		bounded, cancel := context.WithCancel(ctx)
+		s.cancels[a.ID] = cancel
+		s.actions.Go(func() { s.act(ctx, bounded, a) })
 	}
 	s.journal.Mark(s.fleet.Bookmark())
 	if len(t.Notes) > 0 {
@@ -170,15 +176,23 @@ func (s *Supervisor) apply(ctx context.Context, t fleet.Turn) time.Duration {
 	return min(max(t.Wake.Sub(now), 0), beatEvery)
 }
 
-// act carries out one action. A stop, a recreate or a quota that has to be given back waits for the journal first: if Stoker dies in the middle of it, the next Stoker
-// must know that the stop in it was not an operator's. A start waits for nothing; doing it twice does no harm.
-func (s *Supervisor) act(ctx context.Context, a lifecycle.Action) {
+// finish takes in what became of an action.
+func (s *Supervisor) finish(ctx context.Context, out lifecycle.Outcome) time.Duration {
+	s.cancels[out.Action.ID]()
+	delete(s.cancels, out.Action.ID)
+	return s.apply(ctx, s.fleet.Finish(time.Now(), out))
+}
+
+// act carries out one action, and hands its outcome over while ctx lasts. A stop, a recreate or a quota that has to be given
+// back waits for the journal first: if Stoker dies in the middle of it, the next Stoker must know that the stop in it was not an
+// operator's. A start waits for nothing; doing it twice does no harm.
+func (s *Supervisor) act(ctx, bounded context.Context, a lifecycle.Action) {
 	if a.Verb == lifecycle.Stop || a.Verb == lifecycle.Recreate || a.Verb == lifecycle.Update {
-		wait, cancel := context.WithTimeout(ctx, syncWait)
+		wait, cancel := context.WithTimeout(bounded, syncWait)
 		_ = s.journal.Sync(wait) // the journal itself tells what is wrong with it; the worker is healed all the same
 		cancel()
 	}
-	bounded, cancel := context.WithTimeout(ctx, a.Deadline)
+	bounded, cancel := context.WithTimeout(bounded, a.Deadline)
 	defer cancel()
 	out := s.engine.Do(bounded, a)
 	out.Action = a

@@ -101,6 +101,22 @@ func TestActionIsBoundedByItsDeadline(t *testing.T) {
 	})
 }
 
+func TestLostAnswerIsGivenUp(t *testing.T) {
+	play(t, []string{"a"}, func(t *testing.T, s *stage) {
+		s.engine.take(lifecycle.Start, time.Hour)
+		s.crash("a")
+		synctest.Wait()
+		s.engine.set("a", func(c *lifecycle.Snapshot) { c.Status, c.StartedAt = lifecycle.StatusRunning, time.Now() })
+		s.tell(lifecycle.Started, "a")
+		s.engine.take(lifecycle.Start, 0)
+		time.Sleep(7 * time.Second)
+		require.Equal(t, fleet.StateRunning, s.sup.View().Workers[0].State)
+		s.crash("a")
+		time.Sleep(5 * time.Second)
+		require.Len(t, s.engine.done(lifecycle.Start), 2, "the lost one keeps nobody from its next heal")
+	})
+}
+
 func TestCloseFinishesARestart(t *testing.T) {
 	play(t, []string{"a", "b"}, func(t *testing.T, s *stage) {
 		s.engine.take(lifecycle.Stop, 4*time.Second)
