@@ -14,11 +14,12 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if scope := os.Getenv(rawScope); scope != "" {
 		if err := react(ctx, scope); err != nil && ctx.Err() == nil {

@@ -70,7 +70,7 @@ func TestLiveRecreate(t *testing.T) {
 	out := w.c.Do(t.Context(), w.recreateOf(old))
 
 	require.Equal(t, lifecycle.Done, out.Result, out.Err)
-	require.Empty(t, out.Err)
+	w.requireNothingLost(out.Err)
 	now := w.snapshot("rich")
 	require.NotEqual(t, old.ID, now.ID)
 	require.Equal(t, now.Incarnation, out.Snapshot.Incarnation)

@@ -125,7 +125,7 @@ func TestLiveStartFails(t *testing.T) {
 		switch starts++; starts {
 		case 1:
 			var err error
-			thief, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", l.port()))
+			thief, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", l.port))
 			require.NoError(t, err)
 		case 2:
 			require.NoError(t, thief.Close())

@@ -6,9 +6,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path"
@@ -37,7 +39,6 @@ type liveWorld struct {
 	host   string
 	prefix string
 	nets   map[string]string // by name, the first three bytes of its addresses: "10.97.3"
-	ports  int
 	count  atomic.Int32
 }
 
@@ -48,7 +49,7 @@ func newLiveWorld(t *testing.T) *liveWorld {
 	host := enginetest.RealHost(t).DockerHost()
 	var b [3]byte
 	_, _ = rand.Read(b[:]) // never fails
-	w := &liveWorld{host: host, prefix: "rc-" + hex.EncodeToString(b[:]), nets: map[string]string{}, ports: 12000 + 70*int(b[0])}
+	w := &liveWorld{host: host, prefix: "rc-" + hex.EncodeToString(b[:]), nets: map[string]string{}}
 	w.api = w.client(t, nil)
 	w.network(t, "a")
 	w.network(t, "b")
@@ -62,14 +63,14 @@ func (w *liveWorld) network(t *testing.T, name string) {
 	var err error
 	for range 20 {
 		var b [2]byte
-		_, _ = rand.Read(b[:])                            // never fails
-		net := fmt.Sprintf("10.%d.%d", 128+b[0]%64, b[1]) // other packages have theirs below
+		_, _ = rand.Read(b[:])                               // never fails
+		subnet := fmt.Sprintf("10.%d.%d", 128+b[0]%64, b[1]) // other packages have theirs below
 		var made network.CreateResponse
-		made, err = w.api.NetworkCreate(t.Context(), w.net(name), network.CreateOptions{IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: net + ".0/24"}}}})
+		made, err = w.api.NetworkCreate(t.Context(), w.net(name), network.CreateOptions{IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet + ".0/24"}}}})
 		if err != nil {
 			continue
 		}
-		w.nets[name] = net
+		w.nets[name] = subnet
 		w.cleanup(t, func(ctx context.Context) error { return w.api.NetworkRemove(ctx, made.ID) })
 		return
 	}
@@ -118,6 +119,7 @@ type liveWorker struct {
 	name    string
 	id      string
 	number  int
+	port    int // published, the same for all its lives
 	raw     []byte
 	volumes []string
 }
@@ -125,7 +127,7 @@ type liveWorker struct {
 func (w *liveWorld) worker(t *testing.T, change func(*container.Config, *container.HostConfig)) *liveWorker {
 	t.Helper()
 	number := int(w.count.Add(1))
-	l := &liveWorker{w: w, name: fmt.Sprintf("%s-%d", w.prefix, number), number: number}
+	l := &liveWorker{w: w, name: fmt.Sprintf("%s-%d", w.prefix, number), number: number, port: freePort(t)}
 	_, err := w.api.VolumeCreate(t.Context(), volume.CreateOptions{Name: l.name})
 	require.NoError(t, err)
 	l.volumes = []string{l.name}
@@ -156,6 +158,25 @@ func (w *liveWorld) worker(t *testing.T, change func(*container.Config, *contain
 	return l
 }
 
+// freePort is one that nobody listens at, below those that the kernel and the engine draw from by themselves: a worker has it to
+// itself also while it is down.
+func freePort(t *testing.T) int {
+	t.Helper()
+	var err error
+	for range 20 {
+		var b [2]byte
+		_, _ = rand.Read(b[:]) // never fails
+		port := 12000 + int(binary.BigEndian.Uint16(b[:]))%20000
+		var listener net.Listener
+		if listener, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			require.NoError(t, listener.Close())
+			return port
+		}
+	}
+	require.NoError(t, err)
+	return 0
+}
+
 // volumeOf is its name, also where the engine shows only where it lies.
 func volumeOf(m container.MountPoint) string {
 	return cmp.Or(m.Name, path.Base(path.Dir(m.Source)))
@@ -169,13 +190,11 @@ func (l *liveWorker) config() *container.Config {
 	}
 }
 
-func (l *liveWorker) port() int { return l.w.ports + l.number }
-
 func (l *liveWorker) host() *container.HostConfig {
 	return &container.HostConfig{
 		NetworkMode: container.NetworkMode(l.w.net("a")), Binds: []string{l.name + ":/named", "/bare"},
 		PortBindings: nat.PortMap{
-			"80/tcp": {{HostIP: "127.0.0.1", HostPort: fmt.Sprint(l.port())}}, "81/tcp": {{HostIP: "127.0.0.1"}},
+			"80/tcp": {{HostIP: "127.0.0.1", HostPort: fmt.Sprint(l.port)}}, "81/tcp": {{HostIP: "127.0.0.1"}},
 		},
 		Resources: container.Resources{NanoCPUs: 150_000_000},
 	}
@@ -252,7 +271,7 @@ func (l *liveWorker) requireWell(t *testing.T) (id string) {
 	require.EqualValues(t, 130_000_000, in.HostConfig.NanoCPUs)
 	require.Equal(t, l.address("a"), in.NetworkSettings.Networks[l.w.net("a")].IPAddress)
 	require.Equal(t, l.address("b"), in.NetworkSettings.Networks[l.w.net("b")].IPAddress)
-	require.Equal(t, fmt.Sprint(l.port()), in.NetworkSettings.Ports["80/tcp"][0].HostPort)
+	require.Equal(t, fmt.Sprint(l.port), in.NetworkSettings.Ports["80/tcp"][0].HostPort)
 	names := []string{}
 	for _, m := range in.Mounts {
 		names = append(names, volumeOf(m))
