@@ -88,15 +88,18 @@ func (e Env) check(ctx context.Context, asJSON bool) error {
 	}
 	all := inspector{engine: engine, config: c, self: e.Self()}.inspect(ctx, listed)
 	all.Plan, all.Caveat = planOf(about.CPUs, all.loads()), about.Caveat
+	return e.judged(asJSON, all, func() error { return written(e.sheet().findings(all)) }, all.Problems)
+}
+
+// judged prints what check found, as JSON or drawn, and ends with what the number of problems asks for.
+func (e Env) judged(asJSON bool, found any, draw func() error, problems int) error {
 	if asJSON {
-		err = e.printJSON(all)
-	} else {
-		err = written(e.sheet().findings(all))
+		draw = func() error { return e.printJSON(found) }
 	}
-	if err == nil && all.Problems > 0 {
-		return &ending{code: exitFailed}
+	if err := draw(); err != nil || problems == 0 {
+		return err
 	}
-	return err
+	return &ending{code: exitFailed}
 }
 
 // listAll asks the engine what it is before it asks for anything else: that is where a wrong API version or a proxy that

@@ -58,15 +58,7 @@ func (e Env) checkCompose(ctx context.Context, asked checkFlags) error {
 	d := e.draft(c, stack)
 	d.Plan = planOf(e.hostCPUs(ctx, c), d.loads())
 	d.Plan.draft = true
-	if asked.json {
-		err = e.printJSON(d)
-	} else {
-		err = written(e.sheet().draft(d))
-	}
-	if err == nil && d.Problems > 0 {
-		return &ending{code: exitFailed}
-	}
-	return err
+	return e.judged(asked.json, d, func() error { return written(e.sheet().draft(d)) }, d.Problems)
 }
 
 // hostCPUs is 0 when no engine answers.
