@@ -224,7 +224,7 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p picture) {
 	case heal != nil && heal.Step == StepStop && !heal.StopSentAt.IsZero():
 		m.foundStopped(now, s)
 	case heal != nil && heal.Step == StepRecreate && m.mem.Held != HeldDocker:
-		if m.mem.AutoRemove {
+		if m.leaving() {
 			m.wishLook(now.Add(m.nextLook()), ReasonUncertain) // the removal is not through
 		}
 	case heal != nil && heal.Step == StepStart && heal.StartSent && p.newLife:

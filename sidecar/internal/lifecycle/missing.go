@@ -20,6 +20,10 @@ func (m *Machine) miss() {
 	}
 }
 
+// leaving tells whether the engine is about to remove the worker because its end has come (--rm). One that never ran has not
+// ended: a start that the engine refuses before it tries, as when a mount is gone, leaves such a container there for good.
+func (m *Machine) leaving() bool { return m.mem.AutoRemove && m.status == StatusExited }
+
 // vanished: the engine does not know the container any more. The answer may be ahead of the events, which tell whether the
 // worker was stopped first; they get a moment to arrive.
 func (m *Machine) vanished(now time.Time) {

@@ -70,7 +70,7 @@ func (m *Machine) planHeal() (Lane, time.Time) {
 	case heal == nil, m.mem.Held == HeldDocker: // Docker's first
 	case heal.Step == StepStart && !heal.StartSent && m.status.Down():
 		return LaneStart, heal.Due
-	case heal.Step == StepRecreate && m.status.Down() && !m.mem.AutoRemove:
+	case heal.Step == StepRecreate && m.status.Down() && !m.leaving():
 		return LaneRecreate, heal.Due
 	case heal.Fault == FaultUnhealthy && heal.Step != StepVerify && m.health != HealthUnhealthy: // not known since a pause
 	case heal.Step == StepStop && heal.StopSentAt.IsZero() && m.status == StatusRunning:
