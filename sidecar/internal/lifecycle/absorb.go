@@ -34,7 +34,7 @@ func (m *Machine) absorb(now time.Time, s Snapshot) {
 		m.wellSince = time.Time{}
 	}
 	if newLife && !known.IsZero() {
-		m.outgrow(s)
+		m.outgrow(known, s)
 	}
 	if before == StatusPaused {
 		m.resumedAt = latest(m.resumedAt, m.probe.At)
@@ -53,13 +53,14 @@ func (m *Machine) absorb(now time.Time, s Snapshot) {
 	}
 }
 
-// outgrow forgets what is not about the life that a look found, but about one before it.
-func (m *Machine) outgrow(s Snapshot) {
+// outgrow forgets what is not about the life that a look found, but about one before it. A life that is known by its start event
+// is no other one.
+func (m *Machine) outgrow(known time.Time, s Snapshot) {
 	if i := m.mem.StopIntent; i != nil && i.At.Before(s.StartedAt) {
 		m.mem.StopIntent = nil
 	}
 	m.engineTook = m.engineTook && !s.StartedAt.After(m.bootedAt)
-	m.unseenEnd, m.mem.Alone = time.Time{}, false
+	m.unseenEnd, m.mem.Alone = time.Time{}, m.mem.Alone && begunAt(known, s)
 }
 
 // learn keeps the facts that a life does not change.
