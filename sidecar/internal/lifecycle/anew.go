@@ -373,5 +373,9 @@ func (m *Machine) undone(now time.Time, o Outcome) {
 	}
 	m.note(m.healNote(now, NoteHealFailed, o.Err))
 	m.mem.Heal = nil
+	same := o.Snapshot.same(m.mem.Incarnation)
 	m.backTo(now, prev, o)
+	if same && prev.Fault == FaultStranded && m.status == StatusRunning { // it never stopped, and is as alone as it was
+		m.mem.Alone = true
+	}
 }
