@@ -17,6 +17,7 @@ func (m *Machine) absorb(now time.Time, s Snapshot) {
 	m.signalledEarly()
 	known := m.mem.Incarnation.StartedAt
 	newLife := !s.StartedAt.Equal(known)
+	unheard := newLife && !begunAt(known, s)
 	if m.overtaken && m.older(s) {
 		if s.StartedAt.After(known) {
 			m.mem.Incarnation = s.Incarnation
@@ -33,34 +34,34 @@ func (m *Machine) absorb(now time.Time, s Snapshot) {
 	if s.Status != StatusRunning {
 		m.wellSince = time.Time{}
 	}
-	if newLife && !known.IsZero() {
-		m.outgrow(known, s)
+	if unheard && !known.IsZero() {
+		m.outgrow(s)
 	}
 	if before == StatusPaused {
 		m.resumedAt = latest(m.resumedAt, m.probe.At)
 	}
 	switch s.Status {
 	case StatusRunning:
-		m.foundRunning(now, s, newLife && !known.IsZero())
+		m.foundRunning(now, s, unheard && !known.IsZero())
 	case StatusRestarting:
 		if m.mem.Held != HeldOperator || newLife { // else the look is older than the stop
 			m.mem.Held, m.delayed = HeldDocker, true
 		}
 		m.wishLook(now.Add(m.nextLook()), ReasonWaitsDocker)
 	case StatusExited, StatusCreated:
-		m.foundDown(now, s, picture{before: before, first: first, newLife: newLife, unheard: newLife && !begunAt(known, s)})
+		m.foundDown(now, s, picture{before: before, first: first, newLife: newLife, unheard: unheard})
 	case StatusPaused, StatusDead, StatusRemoving, StatusUnknown, StatusGone:
 	}
 }
 
-// outgrow forgets what is not about the life that a look found, but about one before it. A life that is known by its start event
-// is no other one.
-func (m *Machine) outgrow(known time.Time, s Snapshot) {
+// outgrow forgets what is not about the life that a look found, but about one before it. A life of which an event has told is not
+// found, but known.
+func (m *Machine) outgrow(s Snapshot) {
 	if i := m.mem.StopIntent; i != nil && i.At.Before(s.StartedAt) {
 		m.mem.StopIntent = nil
 	}
 	m.engineTook = m.engineTook && !s.StartedAt.After(m.bootedAt)
-	m.unseenEnd, m.mem.Alone = time.Time{}, m.mem.Alone && begunAt(known, s)
+	m.unseenEnd, m.mem.Alone = time.Time{}, false
 }
 
 // learn keeps the facts that a life does not change.
