@@ -160,7 +160,7 @@ func (m *Machine) fillStart(now time.Time, a *Action) {
 func (m *Machine) fillStop(now time.Time, a *Action) {
 	heal := *m.mem.Heal
 	heal.StopSentAt, heal.Grace = now, m.policy.Grace(m.traits.stopTimeout)
-	m.mem.Heal = &heal
+	m.mem.Heal, m.stopper = &heal, true
 	m.count(heal)
 	a.Verb, a.Reason, a.Attempt = Stop, heal.Reason, heal.Attempt
 	a.Grace = heal.Grace
