@@ -204,6 +204,9 @@ func (r *run) checkLeftBehind() {
 	if s.wake.After(s.ending) {
 		return // the next attempt waits for its back-off
 	}
+	if !r.view().Link.Up {
+		return // it had lost the engine before, and who ends does not hear that it is back
+	}
 	if n := len(r.falls); n > 0 && r.w.Now().Sub(r.falls[n-1]) < closeWait+2*time.Second {
 		return // it was waiting for an engine
 	}
