@@ -40,6 +40,9 @@ func (r *run) checkAction(a lifecycle.Action) {
 	if r.plan.DryRun {
 		r.blame("dry run: %s of %s", a.Verb, a.Key)
 	}
+	if a.Key.Aside() && ofOne(a) {
+		r.blame("rule 9: %s of %s, which stands aside for another", a.Verb, a.Key)
+	}
 	if a.Verb == lifecycle.Start && starts >= r.plan.Parallel {
 		r.blame("rule 11: start of %s while %d others are under way, and %d are allowed", a.Key, starts, r.plan.Parallel)
 	}
