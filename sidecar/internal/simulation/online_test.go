@@ -122,7 +122,7 @@ func (r *run) note(n lifecycle.Note) {
 // from the trickle after five minutes.
 func (r *run) checkBrake(a lifecycle.Action) {
 	s, now := r.stoker, r.w.Now()
-	if a.Reason != lifecycle.ReasonProbeTimedOut {
+	if a.Reason != lifecycle.ReasonProbeTimedOut || len(a.Definition) > 0 { // who is gone meanwhile is started
 		return
 	}
 	watched, ill := 0, 0
