@@ -225,6 +225,8 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p picture) {
 		m.judgeExit(now, m.lateEnd(s))
 	case heal != nil && heal.Step == StepStop && !heal.StopSentAt.IsZero():
 		m.foundStopped(now, s)
+	case heal != nil && heal.Step == StepRecreate && m.intended(now, s.FinishedAt): // before the transaction was under way
+		m.hold(now, HeldOperator, m.mem.StopIntent.At)
 	case heal != nil && heal.Step == StepRecreate && m.mem.Held != HeldDocker:
 		if m.leaving() {
 			m.wishLook(now.Add(m.nextLook()), ReasonUncertain) // the removal is not through

@@ -205,6 +205,10 @@ func (m *Machine) failedAnew(now time.Time, o Outcome) {
 	case o.Unreachable:
 		m.unsend(now)
 		m.refund(*m.mem.Heal)
+		m.disownAnew(now)
+		if m.mem.StopIntent != nil {
+			m.lookAnew(now)
+		}
 	case o.Missing:
 		m.lost(now, o)
 	case o.Unfit && m.mem.Heal.Missing:
