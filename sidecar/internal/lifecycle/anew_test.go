@@ -260,6 +260,14 @@ func TestMissing(t *testing.T) {
 			late die 137
 			late destroy
 			> recreate 1`},
+		{"docker rm -f, and someone else stops it meanwhile", `
+			given on-missing=recreate
+			up
+			kill KILL
+			kill TERM
+			die 137
+			destroy
+			= over`},
 		{"docker rm -f, and nobody asked for it back", `
 			up
 			kill KILL

@@ -45,10 +45,14 @@ func (m *Machine) signalled(now time.Time, o Observation) {
 }
 
 // intend notes an operator's word. SIGKILL and the stop event come at the end of the same stop and change nothing about
-// when it began; whose it is an answered look settles, so that one is asked for.
+// when it began; whose it is an answered look settles, so that one is asked for. Another signal behind a SIGKILL is the stop of
+// somebody who came too late to see it: then it was not killed alone.
 func (m *Machine) intend(now time.Time, i StopIntent) {
-	if m.intended(now, i.At) {
-		i.At, i.Sure, i.Signal = m.mem.StopIntent.At, m.mem.StopIntent.Sure, m.mem.StopIntent.Signal
+	if was := m.mem.StopIntent; m.intended(now, i.At) {
+		i.At, i.Sure = was.At, was.Sure
+		if i.Signal == 0 || i.Signal == int(syscall.SIGKILL) {
+			i.Signal = was.Signal
+		}
 	} else {
 		m.confirming, m.goneSince = false, false
 	}
