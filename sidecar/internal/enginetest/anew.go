@@ -83,6 +83,7 @@ type transaction struct {
 	stoppedNew bool // so that a stop of it may be the transaction's own
 	stood      bool
 	unsure     bool // a call was not answered, and what it did was not seen
+	gone       bool // the old one was, at the first look
 	why        error
 	givenUp    map[twinStep]bool
 	tries      map[twinStep]int
@@ -267,6 +268,7 @@ func (t *transaction) prepare() (again *Details, err error) {
 }
 
 func (t *transaction) prepareMissing() (again *Details, err error) {
+	t.gone = true
 	holder, err := t.see(t.name)
 	switch {
 	case err != nil:

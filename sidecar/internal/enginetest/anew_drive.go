@@ -237,7 +237,7 @@ func (t *transaction) failed(next twinStep, err error) error {
 	const manyTries = 5
 	if next == stepProve {
 		var u unstable
-		if errors.As(err, &u) {
+		if _, refused := isDeclined(err); refused || errors.As(err, &u) {
 			t.givenUp[stepProve] = true
 		}
 		if !t.back || t.late() {

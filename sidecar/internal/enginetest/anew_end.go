@@ -13,7 +13,7 @@ func isDeclined(err error) (d declined, ok bool) {
 
 // unprepared: nothing was made.
 func (t *transaction) unprepared(err error, again bool) anewResult {
-	r := anewResult{holder: t.before, err: err, untouched: !again, stood: t.stood, gone: t.before == nil}
+	r := anewResult{holder: t.before, err: err, untouched: !again, stood: t.stood, gone: t.gone}
 	d, refused := isDeclined(err)
 	switch {
 	case errors.Is(err, errUnderWay):
@@ -30,7 +30,7 @@ func (t *transaction) unprepared(err error, again bool) anewResult {
 
 // unmade: the create came to nothing.
 func (t *transaction) unmade() anewResult {
-	r := anewResult{holder: t.before, err: t.why, stood: t.stood, gone: t.before == nil}
+	r := anewResult{holder: t.before, err: t.why, stood: t.stood, gone: t.gone}
 	switch {
 	case errors.Is(t.why, errUnderWay):
 		r.ending = endBusy

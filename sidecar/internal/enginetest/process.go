@@ -1,8 +1,11 @@
 package enginetest
 
 import (
+	"strings"
 	"syscall"
 	"time"
+
+	"stoker/sidecar/internal/lifecycle"
 )
 
 // process is what runs in a container during one life. It belongs to the host: an engine that falls does not take
@@ -202,11 +205,8 @@ func (w *World) Behave(name string, b Behaviour) bool {
 	if c == nil {
 		return false
 	}
-	c.Spec.Behaviour, c.Spec.Lives = b, nil
-	for _, grave := range w.graves {
-		if grave.Name == name {
-			grave.Spec.Behaviour, grave.Spec.Lives = b, nil
-		}
+	for _, one := range append(w.gravesOf(name), c) {
+		one.Spec.Behaviour, one.Spec.Lives = b, nil
 	}
 	if p := c.process; p != nil && p.alive {
 		p.behaviour.IgnoreTerm, p.behaviour.TermDelay, p.behaviour.TermExit = b.IgnoreTerm, b.TermDelay, b.TermExit
@@ -219,12 +219,22 @@ func (w *World) lastOf(name string) *container {
 	if c := w.find(name); c != nil {
 		return c
 	}
-	for i := len(w.graves) - 1; i >= 0; i-- {
-		if w.graves[i].Name == name {
-			return w.graves[i]
-		}
+	if graves := w.gravesOf(name); len(graves) > 0 {
+		return graves[len(graves)-1]
 	}
 	return nil
+}
+
+// gravesOf are the containers of that name that are gone, in the order of their removals. One with --rm is set aside before it is
+// stopped to be made anew, and so has another name when it goes; what is made from it later is the worker all the same.
+func (w *World) gravesOf(name string) []*container {
+	var graves []*container
+	for _, grave := range w.graves {
+		if strings.TrimSuffix(grave.Name, lifecycle.AsideSuffix) == name {
+			graves = append(graves, grave)
+		}
+	}
+	return graves
 }
 
 // FailStarts makes the next starts of a container fail, one after the other, with these errors.
@@ -257,6 +267,8 @@ func (w *World) FreePort(port int) { delete(w.ports, port) }
 // LetStart ends all that keeps a container from starting, apart from taken ports.
 func (w *World) LetStart(name string) {
 	if c := w.lastOf(name); c != nil {
-		c.failStarts, c.broken = nil, ""
+		for _, one := range append(w.gravesOf(name), c) {
+			one.failStarts, one.broken = nil, ""
+		}
 	}
 }

@@ -187,6 +187,14 @@ func TestSimActions(t *testing.T) {
 		{
 			name: "stop with --rm", verb: lifecycle.Stop, want: lifecycle.Done, spec: Spec{AutoRemove: true},
 		},
+		{
+			name: "recreate with no name to set it aside by", verb: lifecycle.Recreate, want: lifecycle.Failed,
+			before: func(w *World) { w.Operator().Run(Spec{Name: "a" + lifecycle.AsideSuffix}) },
+			check: func(t *testing.T, o lifecycle.Outcome) {
+				require.True(t, o.Unfit)
+				require.False(t, o.Missing, "it is there")
+			},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

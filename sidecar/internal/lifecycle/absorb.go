@@ -17,6 +17,7 @@ func (m *Machine) absorb(now time.Time, s Snapshot) {
 	m.signalledEarly()
 	known := m.mem.Incarnation.StartedAt
 	newLife := !s.StartedAt.Equal(known)
+	unheard := newLife && !begunAt(known, s)
 	if m.overtaken && m.older(s) {
 		if s.StartedAt.After(known) {
 			m.mem.Incarnation = s.Incarnation
@@ -33,7 +34,7 @@ func (m *Machine) absorb(now time.Time, s Snapshot) {
 	if s.Status != StatusRunning {
 		m.wellSince = time.Time{}
 	}
-	if newLife && !known.IsZero() {
+	if unheard && !known.IsZero() {
 		m.outgrow(s)
 	}
 	if before == StatusPaused {
@@ -41,19 +42,20 @@ func (m *Machine) absorb(now time.Time, s Snapshot) {
 	}
 	switch s.Status {
 	case StatusRunning:
-		m.foundRunning(now, s, newLife && !known.IsZero())
+		m.foundRunning(now, s, unheard && !known.IsZero())
 	case StatusRestarting:
 		if m.mem.Held != HeldOperator || newLife { // else the look is older than the stop
 			m.mem.Held, m.delayed = HeldDocker, true
 		}
 		m.wishLook(now.Add(m.nextLook()), ReasonWaitsDocker)
 	case StatusExited, StatusCreated:
-		m.foundDown(now, s, picture{before: before, first: first, newLife: newLife, unheard: newLife && !begunAt(known, s)})
+		m.foundDown(now, s, picture{before: before, first: first, newLife: newLife, unheard: unheard})
 	case StatusPaused, StatusDead, StatusRemoving, StatusUnknown, StatusGone:
 	}
 }
 
-// outgrow forgets what is not about the life that a look found, but about one before it.
+// outgrow forgets what is not about the life that a look found, but about one before it. A life of which an event has told is not
+// found, but known.
 func (m *Machine) outgrow(s Snapshot) {
 	if i := m.mem.StopIntent; i != nil && i.At.Before(s.StartedAt) {
 		m.mem.StopIntent = nil
@@ -223,8 +225,10 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p picture) {
 		m.judgeExit(now, m.lateEnd(s))
 	case heal != nil && heal.Step == StepStop && !heal.StopSentAt.IsZero():
 		m.foundStopped(now, s)
+	case heal != nil && heal.Step == StepRecreate && m.intended(now, s.FinishedAt): // before the transaction was under way
+		m.hold(now, HeldOperator, m.mem.StopIntent.At)
 	case heal != nil && heal.Step == StepRecreate && m.mem.Held != HeldDocker:
-		if m.mem.AutoRemove {
+		if m.leaving() {
 			m.wishLook(now.Add(m.nextLook()), ReasonUncertain) // the removal is not through
 		}
 	case heal != nil && heal.Step == StepStart && heal.StartSent && p.newLife:

@@ -60,17 +60,17 @@ func (m *Machine) ownAnew(now time.Time, o Observation) bool {
 			s.termAt, s.termSeen = o.At, now
 		}
 		return true
-	case o.Signal == syscall.SIGKILL && s.kills < m.sends() && m.graceOverAnew(now, o.At):
+	case o.Signal == syscall.SIGKILL && s.kills < m.sends() && m.graceOverAnew(now, o):
 		s.kills++
 		return true
 	}
 	return false
 }
 
-func (m *Machine) graceOverAnew(now, at time.Time) bool {
-	grace, s := m.mem.Heal.Grace, m.sent
-	if s.terms == 0 { // the first one was lost with Stoker's last process; the clocks may differ
-		return !at.Before(m.mem.Heal.StopSentAt.Add(grace - settle))
+func (m *Machine) graceOverAnew(now time.Time, o Observation) bool {
+	grace, s, at := m.mem.Heal.Grace, m.sent, o.At
+	if s.terms == 0 {
+		return m.firstUnseen(s.times != 1, o)
 	}
 	return at.Sub(s.termAt) >= grace-graceSlack || now.Sub(s.termSeen) >= grace-graceSlack
 }
@@ -205,6 +205,10 @@ func (m *Machine) failedAnew(now time.Time, o Outcome) {
 	case o.Unreachable:
 		m.unsend(now)
 		m.refund(*m.mem.Heal)
+		m.disownAnew(now)
+		if m.mem.StopIntent != nil {
+			m.lookAnew(now)
+		}
 	case o.Missing:
 		m.lost(now, o)
 	case o.Unfit && m.mem.Heal.Missing:
@@ -373,5 +377,9 @@ func (m *Machine) undone(now time.Time, o Outcome) {
 	}
 	m.note(m.healNote(now, NoteHealFailed, o.Err))
 	m.mem.Heal = nil
+	same := o.Snapshot.same(m.mem.Incarnation)
 	m.backTo(now, prev, o)
+	if same && prev.Fault == FaultStranded && m.status == StatusRunning { // it never stopped, and is as alone as it was
+		m.mem.Alone = true
+	}
 }

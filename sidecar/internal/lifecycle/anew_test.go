@@ -136,6 +136,41 @@ func TestAnew(t *testing.T) {
 			= attempts 0
 			+1s
 			> recreate 1`},
+		{"rule 5: someone stops it before the engine could be asked", `
+			given health on-unhealthy=recreate grace=10s
+			up
+			unhealthy
+			> recreate 1
+			kill TERM
+			die 143
+			stop
+			answer unreachable
+			= held stopped-by-operator
+			+1h
+			> nothing`},
+		{"rule 5: someone kills it before the engine could be asked", `
+			given health on-unhealthy=recreate grace=10s
+			up
+			unhealthy
+			> recreate 1
+			kill KILL
+			die 137
+			answer unreachable
+			= held stopped-by-operator
+			+1h
+			> nothing`},
+		{"rule 5: someone stops it before the first look of the transaction", `
+			given health on-unhealthy=recreate grace=10s
+			up
+			unhealthy
+			> recreate 1
+			kill TERM
+			die 143
+			stop
+			answer refused down 143
+			= held stopped-by-operator
+			+1h
+			> nothing`},
 		{"something else is there than was decided on", `
 			given health on-unhealthy=recreate
 			up
@@ -225,6 +260,14 @@ func TestMissing(t *testing.T) {
 			late die 137
 			late destroy
 			> recreate 1`},
+		{"docker rm -f, and someone else stops it meanwhile", `
+			given on-missing=recreate
+			up
+			kill KILL
+			kill TERM
+			die 137
+			destroy
+			= over`},
 		{"docker rm -f, and nobody asked for it back", `
 			up
 			kill KILL

@@ -45,10 +45,14 @@ func (m *Machine) signalled(now time.Time, o Observation) {
 }
 
 // intend notes an operator's word. SIGKILL and the stop event come at the end of the same stop and change nothing about
-// when it began; whose it is an answered look settles, so that one is asked for.
+// when it began; whose it is an answered look settles, so that one is asked for. Another signal behind a SIGKILL is the stop of
+// somebody who came too late to see it: then it was not killed alone.
 func (m *Machine) intend(now time.Time, i StopIntent) {
-	if m.intended(now, i.At) {
-		i.At, i.Sure, i.Signal = m.mem.StopIntent.At, m.mem.StopIntent.Sure, m.mem.StopIntent.Signal
+	if was := m.mem.StopIntent; m.intended(now, i.At) {
+		i.At, i.Sure = was.At, was.Sure
+		if i.Signal == 0 || i.Signal == int(syscall.SIGKILL) {
+			i.Signal = was.Signal
+		}
 	} else {
 		m.confirming, m.goneSince = false, false
 	}
@@ -104,7 +108,7 @@ func (m *Machine) ownSignal(now time.Time, o Observation) bool {
 		m.ownSignals, m.ownTermAt, m.ownTermSeen = 1, o.At, now
 		return true
 	}
-	if o.Signal == syscall.SIGKILL && m.ownSignals < 2 && m.graceOver(now, o.At) {
+	if o.Signal == syscall.SIGKILL && m.ownSignals < 2 && m.graceOver(now, o) {
 		m.ownSignals = 2
 		return true
 	}
@@ -113,12 +117,20 @@ func (m *Machine) ownSignal(now time.Time, o Observation) bool {
 
 // graceOver tells whether Stoker's own stop may have come to SIGKILL. It is enough that one of the two clocks says so: the
 // engine's may step meanwhile, and what Stoker sees may lag.
-func (m *Machine) graceOver(now, at time.Time) bool {
-	grace := m.mem.Heal.Grace
-	if m.ownSignals == 0 { // the first one was lost with Stoker's last process; the clocks may differ
-		return !at.Before(m.mem.Heal.StopSentAt.Add(grace - settle))
+func (m *Machine) graceOver(now time.Time, o Observation) bool {
+	grace, at := m.mem.Heal.Grace, o.At
+	if m.ownSignals == 0 {
+		return m.firstUnseen(!m.stopper, o)
 	}
 	return at.Sub(m.ownTermAt) >= grace-graceSlack || now.Sub(m.ownTermSeen) >= grace-graceSlack
+}
+
+// firstUnseen tells whether a SIGKILL may be that of Stoker's own stop although none of its signals was seen before: the first one was
+// lost with Stoker's last process, or while the link was. The clocks may differ. Whoever has sent the stop itself, and follows the
+// stream, sees its first signal first: without it that stop has not reached the worker.
+func (m *Machine) firstUnseen(recalled bool, o Observation) bool {
+	heal := m.mem.Heal
+	return (recalled || o.History) && !o.At.Before(heal.StopSentAt.Add(heal.Grace-settle))
 }
 
 // firstSignal tells whether a stop of this container begins with that signal. Before the first look any but SIGKILL may.

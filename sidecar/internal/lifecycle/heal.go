@@ -1,7 +1,6 @@
 package lifecycle
 
 import (
-	"syscall"
 	"time"
 
 	"stoker/sidecar/internal/policy"
@@ -111,8 +110,7 @@ func (m *Machine) hold(now time.Time, reason Reason, at time.Time) {
 	if m.mem.Held != reason {
 		m.note(Note{At: now, Kind: NoteHeld, Reason: reason, ExitCode: m.exitCode})
 	}
-	i := m.mem.StopIntent
-	m.mem.Killed = reason == HeldOperator && i != nil && i.Signal == int(syscall.SIGKILL) && !i.Complete
+	m.mem.Killed = reason == HeldOperator && m.killedAlone()
 	sure := reason == HeldOperator && m.mem.StopIntent != nil && m.mem.StopIntent.Sure
 	m.confirming = m.confirming && reason == HeldOperator && m.mem.StopIntent != nil
 	m.mem.Heal, m.mem.StopIntent = nil, nil

@@ -82,6 +82,7 @@ type Machine struct {
 	delayed     bool      // a look found it waiting for its restart by Docker
 	unjudged    bool      // an end was seen, and only a look can tell what it was
 	unsaid      bool      // the engine does not say before an end that somebody means it (Podman)
+	stopper     bool      // the last stop of Stoker's own was sent by this very process of it
 	ownSignals  int       // stop signals of Stoker's own stop seen
 	ownStopped  bool      // the stop event of Stoker's own stop was seen
 	ownTermAt   time.Time // the first of ownSignals, the engine's clock

@@ -1,6 +1,9 @@
 package lifecycle
 
-import "time"
+import (
+	"syscall"
+	"time"
+)
 
 // removeWindow is how long after its SIGKILL the removal by docker rm -f may come. The engine unmounts and deletes in
 // between, which takes a second on a busy one; a person who kills and then removes takes longer, or is taken for rm -f.
@@ -19,6 +22,20 @@ func (m *Machine) miss() {
 		m.mem.Heal = &heal
 	}
 }
+
+// killedAlone tells whether a SIGKILL is all that somebody sent. A signal behind it whose meaning only a look will tell is a stop's:
+// nobody has anything else to say to a worker that was killed.
+func (m *Machine) killedAlone() bool {
+	i := m.mem.StopIntent
+	if i == nil || i.Signal != int(syscall.SIGKILL) || i.Complete {
+		return false
+	}
+	return m.early == nil || m.early.o.At.Before(i.At)
+}
+
+// leaving tells whether the engine is about to remove the worker because its end has come (--rm). One that never ran has not
+// ended: a start that the engine refuses before it tries, as when a mount is gone, leaves such a container there for good.
+func (m *Machine) leaving() bool { return m.mem.AutoRemove && m.status == StatusExited }
 
 // vanished: the engine does not know the container any more. The answer may be ahead of the events, which tell whether the
 // worker was stopped first; they get a moment to arrive.

@@ -107,6 +107,7 @@ func (m *Machine) listed(now time.Time, o Observation) {
 		return
 	}
 	m.backInPlace(now, o)
+	m.leftAside(now, o)
 	if !m.looked {
 		m.wishLook(now, ReasonNew)
 		return
@@ -135,6 +136,21 @@ func (m *Machine) backInPlace(now time.Time, o Observation) {
 	m.release()
 	m.unjudged = o.Status.Down()
 	m.wishLook(now, ReasonChanged)
+}
+
+// leftAside: it still has the name that a transaction gave it, and no transaction is under way. Somebody else has the worker's name,
+// so that it could not have it back, and is the worker now: a heal would make two of it.
+func (m *Machine) leftAside(now time.Time, o Observation) {
+	if m.mem.Key.Aside() && m.mem.Held != HeldReplaced {
+		m.setAsideBy(now, o)
+	}
+}
+
+// setAsideBy holds it, and keeps what it was before, for when it has its own name again.
+func (m *Machine) setAsideBy(now time.Time, o Observation) {
+	before := m.mem
+	m.setAside = &before
+	m.hold(now, HeldReplaced, o.At)
 }
 
 // byCompose tells whether docker-compose gave the container this name, to replace it.
@@ -263,11 +279,11 @@ func (m *Machine) renamed(now time.Time, o Observation) {
 		m.namedBack(now)
 		return
 	}
-	if o.OldKey != "" && o.Key.Aside() && m.mem.Held != HeldReplaced {
-		before := m.mem
-		m.setAside = &before
-	}
-	if o.OldKey != "" && (o.Key.Aside() || string(o.Key) == m.shortID()+"_"+strings.TrimPrefix(string(o.OldKey), "/")) {
+	switch {
+	case o.OldKey == "":
+	case o.Key.Aside() && m.mem.Held != HeldReplaced:
+		m.setAsideBy(now, o)
+	case o.Key.Aside(), string(o.Key) == m.shortID()+"_"+strings.TrimPrefix(string(o.OldKey), "/"):
 		m.hold(now, HeldReplaced, o.At)
 	}
 }

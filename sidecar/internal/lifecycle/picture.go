@@ -79,8 +79,11 @@ func (m *Machine) Spared() bool {
 	return m.status == StatusRunning && m.mem.StopIntent == nil && !m.stopSent()
 }
 
-// Midway tells whether Stoker has stopped the worker, or is about to have, and not yet started it again.
-func (m *Machine) Midway() bool { return m.stopSent() }
+// Midway tells whether Stoker has stopped the worker, or is about to have, and not yet started it again. Of one that is being
+// removed meanwhile nothing is left to start.
+func (m *Machine) Midway() bool {
+	return m.stopSent() && m.status != StatusRemoving && m.status != StatusDead
+}
 
 // Watched tells whether the worker runs with a health check, and whether that check was cut off last time: the sign
 // of a starved host rather than of a broken worker.

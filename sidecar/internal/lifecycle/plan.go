@@ -70,7 +70,7 @@ func (m *Machine) planHeal() (Lane, time.Time) {
 	case heal == nil, m.mem.Held == HeldDocker: // Docker's first
 	case heal.Step == StepStart && !heal.StartSent && m.status.Down():
 		return LaneStart, heal.Due
-	case heal.Step == StepRecreate && m.status.Down() && !m.mem.AutoRemove:
+	case heal.Step == StepRecreate && m.status.Down() && !m.leaving():
 		return LaneRecreate, heal.Due
 	case heal.Fault == FaultUnhealthy && heal.Step != StepVerify && m.health != HealthUnhealthy: // not known since a pause
 	case heal.Step == StepStop && heal.StopSentAt.IsZero() && m.status == StatusRunning:
@@ -160,7 +160,7 @@ func (m *Machine) fillStart(now time.Time, a *Action) {
 func (m *Machine) fillStop(now time.Time, a *Action) {
 	heal := *m.mem.Heal
 	heal.StopSentAt, heal.Grace = now, m.policy.Grace(m.traits.stopTimeout)
-	m.mem.Heal = &heal
+	m.mem.Heal, m.stopper = &heal, true
 	m.count(heal)
 	a.Verb, a.Reason, a.Attempt = Stop, heal.Reason, heal.Attempt
 	a.Grace = heal.Grace

@@ -124,13 +124,21 @@ func (r *run) replace2(key string) {
 	)
 }
 
-// tidy removes what a compose that was cut short left behind.
+// tidy removes what a compose that was cut short left behind, and what Stoker tells people that it leaves to them: the old container
+// of a recreate in the middle of which somebody else took the worker's name (docs/recreate.md).
 func (r *run) tidy() {
 	for _, t := range r.w.Truths() {
-		if !t.Gone && strings.Contains(string(t.Key), "_") {
+		if !t.Gone && (strings.Contains(string(t.Key), "_") || r.superseded(t)) {
 			r.w.Operator().Remove(t.ID, true)
 		}
 	}
+}
+
+// superseded tells whether a container was set aside, and its name is now that of another one which does not replace it.
+func (r *run) superseded(t enginetest.Truth) bool {
+	name, aside := strings.CutSuffix(string(t.Key), lifecycle.AsideSuffix)
+	holder, ok := r.w.Truth(name)
+	return aside && ok && !holder.Gone && r.root(holder) != r.root(t)
 }
 
 // revive is an operator who wants everything to run again.

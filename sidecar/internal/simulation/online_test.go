@@ -40,6 +40,9 @@ func (r *run) checkAction(a lifecycle.Action) {
 	if r.plan.DryRun {
 		r.blame("dry run: %s of %s", a.Verb, a.Key)
 	}
+	if a.Key.Aside() && ofOne(a) {
+		r.blame("rule 9: %s of %s, which stands aside for another", a.Verb, a.Key)
+	}
 	if a.Verb == lifecycle.Start && starts >= r.plan.Parallel {
 		r.blame("rule 11: start of %s while %d others are under way, and %d are allowed", a.Key, starts, r.plan.Parallel)
 	}
@@ -119,7 +122,7 @@ func (r *run) note(n lifecycle.Note) {
 // from the trickle after five minutes.
 func (r *run) checkBrake(a lifecycle.Action) {
 	s, now := r.stoker, r.w.Now()
-	if a.Reason != lifecycle.ReasonProbeTimedOut {
+	if a.Reason != lifecycle.ReasonProbeTimedOut || len(a.Definition) > 0 { // who is gone meanwhile is started
 		return
 	}
 	watched, ill := 0, 0
@@ -203,6 +206,9 @@ func (r *run) checkLeftBehind() {
 	}
 	if s.wake.After(s.ending) {
 		return // the next attempt waits for its back-off
+	}
+	if !r.view().Link.Up {
+		return // it had lost the engine before, and who ends does not hear that it is back
 	}
 	if n := len(r.falls); n > 0 && r.w.Now().Sub(r.falls[n-1]) < closeWait+2*time.Second {
 		return // it was waiting for an engine

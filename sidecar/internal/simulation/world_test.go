@@ -204,11 +204,18 @@ func (r *run) homeless(t enginetest.Truth) bool {
 		up := slices.ContainsFunc(r.w.Truths(), func(other enginetest.Truth) bool {
 			return !other.Gone && other.Status == lifecycle.StatusRunning && r.root(other) == r.root(parent)
 		})
-		if !up || (parent.Gone && never) {
+		if !up || (parent.Gone && (never || r.forgotten(parent))) {
 			return true
 		}
 	}
 	return false
+}
+
+// forgotten tells whether a container was gone when the journal was lost: then nobody knows any more whose ID it was that others hold.
+func (r *run) forgotten(t enginetest.Truth) bool {
+	return slices.ContainsFunc(r.w.Events(), func(e enginetest.Event) bool {
+		return e.ID == t.ID && e.Action == "destroy" && e.TrueAt.Before(r.amnesia)
+	})
 }
 
 // nameOf is the name that a container was made under by its plan.
@@ -245,6 +252,11 @@ func (r *run) mayBeDown(t enginetest.Truth, w fleet.Worker) string {
 			return ""
 		}
 		return "its end was seen, or it was expected to run"
+	case lifecycle.HeldNeverStarted:
+		if _, _, heir := lifecycle.Heir(t.Labels); heir && r.renamed(r.root(t)) {
+			return "" // people renamed it in the middle of the recreate that had made it
+		}
+		return "it was started in vain, or is to be"
 	case lifecycle.HeldReplaced:
 		if strings.Contains(string(t.Key), "_") {
 			return ""
