@@ -195,7 +195,7 @@ func (w *liveWorld) answers(from, to, port string) bool {
 	w.t.Helper()
 	made, err := w.api.ContainerExecCreate(w.t.Context(), w.name(from), container.ExecOptions{Cmd: []string{"/talk", "dial", w.name(to) + ":" + port}})
 	require.NoError(w.t, err)
-	require.NoError(w.t, w.api.ContainerExecStart(w.t.Context(), made.ID, container.ExecStartOptions{}))
+	require.NoError(w.t, w.api.ContainerExecStart(w.t.Context(), made.ID, container.ExecStartOptions{Detach: true}))
 	var now container.ExecInspect
 	require.Eventually(w.t, func() bool {
 		now, err = w.api.ContainerExecInspect(w.t.Context(), made.ID)

@@ -31,10 +31,11 @@ type Crew struct {
 
 // scenario is one story of the contract: what happens to workers, and what the engine shows of it afterwards.
 type scenario struct {
-	name string
-	fake bool // only on the fake engine: it needs one, or says nothing about real ones that others do not
-	real bool // only on a real engine: it is about CPUs
-	play func(s *stage)
+	name   string
+	fake   bool   // only on the fake engine: it needs one, or says nothing about real ones that others do not
+	real   bool   // only on a real engine: it is about CPUs
+	podman string // why it cannot be as told on a Podman, where it is skipped
+	play   func(s *stage)
 }
 
 // Contract plays every scenario on a host of its own, in parallel. What it holds Stoker to is the engine's state, events and
@@ -50,6 +51,9 @@ func Contract(t *testing.T, host func(testing.TB) Host, crew Crew) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := &stage{t: t, Host: host(t), crew: crew, dir: t.TempDir()}
+			if c.podman != "" && onPodman(s.Host) {
+				t.Skipf("not on a Podman: %s", c.podman)
+			}
 			t.Cleanup(s.explain)
 			c.play(s)
 		})
@@ -185,20 +189,10 @@ func (s *stage) back(w Worker, before State) fleet.Worker {
 		now := s.State(w.Name)
 		return now.Running() && now.StartedAt.After(before.StartedAt)
 	})
-	if r, ok := s.real(); ok {
+	if r, ok := realOf(s.Host); ok {
 		r.awaitReady(w.ID)
 	}
 	return s.running(w)
-}
-
-// real is the host, if it is a real one.
-func (s *stage) real() (*realHost, bool) {
-	h := s.Host
-	if b, ok := h.(*Between); ok {
-		h = b.Host
-	}
-	r, ok := h.(*realHost)
-	return r, ok
 }
 
 // crashed has a worker crash and waits until it is back.
@@ -251,7 +245,7 @@ func (s *stage) story(w Worker) []string {
 			story = append(story, one.Action)
 		}
 	}
-	story = s.plainly(story)
+	story = sharedWords(s.Host, story)
 	for i := 0; i+1 < len(story); i++ {
 		if story[i] == "stop" && strings.HasPrefix(story[i+1], "die ") {
 			story[i], story[i+1] = story[i+1], story[i]
@@ -260,12 +254,23 @@ func (s *stage) story(w Worker) []string {
 	return slices.Clone(story[min(len(story), 2):]) // after create and start
 }
 
+// stopping waits until a worker has been told to stop.
+func (s *stage) stopping(w Worker) {
+	s.t.Helper()
+	s.await("a stop of "+w.Name, func() bool {
+		if r, ok := realOf(s.Host); ok && r.podman {
+			return r.stopping(w.Name)
+		}
+		return slices.Contains(s.story(w), "kill 15")
+	})
+}
+
 // told waits until the engine tells that much of a worker, and makes sure that it tells nothing else. "die *" is an end
 // with any code but 0.
 func (s *stage) told(w Worker, want ...string) {
 	s.t.Helper()
 	var got []string
-	want = s.plainly(want)
+	want = sharedWords(s.Host, want)
 	s.wanted = fmt.Sprintf("the story of %s to be %q", w.Name, want)
 	for deadline := time.Now().Add(patience); ; time.Sleep(s.pace()) {
 		if got = oncePaused(onceOOM(s.story(w))); len(got) >= len(want) || time.Now().After(deadline) {
@@ -312,26 +317,6 @@ func onceOOM(story []string) []string {
 		}
 	}
 	return told
-}
-
-// plainly is a story in the words that Docker and Podman share: on a Podman a stop has no signals, and there are events of
-// its own between the others.
-func (s *stage) plainly(story []string) []string {
-	r, ok := s.Host.(*realHost)
-	if !ok || !r.podman {
-		return story
-	}
-	shared := []string{}
-	for _, one := range story {
-		word, _, _ := strings.Cut(one, " ")
-		switch word {
-		case "create", "start", "die", "pause", "unpause", "rename":
-			shared = append(shared, one)
-		case "remove", "destroy":
-			shared = append(shared, "destroy")
-		}
-	}
-	return shared
 }
 
 // starts is how often a worker was started.

@@ -97,6 +97,7 @@ func (s *stage) slowStop(grace time.Duration) Worker {
 	s.spawn()
 	w := s.work(WorkerSpec{Health: true, IgnoreTerm: true, StopTimeout: grace})
 	s.Sicken(w.Name, Failing)
+	s.stopping(w)
 	s.told(w, "kill 15")
 	s.stoker.Kill()
 	return w

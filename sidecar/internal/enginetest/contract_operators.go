@@ -115,6 +115,7 @@ func killDuringOwnStop(s *stage) {
 	s.hire()
 	w := s.work(WorkerSpec{Health: true, IgnoreTerm: true, StopTimeout: time.Minute})
 	s.Sicken(w.Name, Failing)
+	s.stopping(w)
 	s.told(w, "kill 15")
 	s.Operate(OpKill, w.Name)
 	s.told(w, "kill 15", "kill 9", "die 137", "stop")

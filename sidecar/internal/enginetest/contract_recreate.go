@@ -1,7 +1,6 @@
 package enginetest
 
 import (
-	"slices"
 	"syscall"
 	"time"
 
@@ -38,7 +37,7 @@ func (s *stage) replaced(w Worker, before State) Worker {
 	})
 	made := Worker{Name: w.Name, ID: s.State(w.Name).ID}
 	s.workers = append(s.workers, made)
-	if r, ok := s.Host.(*realHost); ok {
+	if r, ok := realOf(s.Host); ok {
 		r.awaitReady(made.ID)
 	}
 	s.running(made)
@@ -124,7 +123,7 @@ func (s *stage) slowRecreate() Worker {
 	s.t.Helper()
 	w := s.work(WorkerSpec{Health: true, IgnoreTerm: true, StopTimeout: 4 * time.Second, Labels: labels("on-unhealthy", "recreate")})
 	s.Sicken(w.Name, Failing)
-	s.await("the stop of the old container", func() bool { return slices.Contains(s.story(w), "kill 15") })
+	s.stopping(w)
 	return w
 }
 

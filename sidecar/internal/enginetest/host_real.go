@@ -8,14 +8,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
-	"github.com/docker/docker/api/types"
 	api "github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/mount"
@@ -62,18 +60,10 @@ func RealHost(t testing.TB) Host {
 		t.Fatalf("read the engine's clock: %v", err)
 	}
 	r := &realHost{t: t, api: c, scope: "et-" + randomHex(), binds: map[string]string{}}
-	r.podman = isPodman(ctx, c)
+	r.podman = IsPodman(ctx, c)
 	r.chron = follow(t, c, chapter{scope: r.scope, since: since})
 	t.Cleanup(r.removeAll)
 	return r
-}
-
-// isPodman tells whether the engine is a Podman behind Docker's API.
-func isPodman(ctx context.Context, c *client.Client) bool {
-	version, err := c.ServerVersion(ctx)
-	return err == nil && slices.ContainsFunc(version.Components, func(part types.ComponentVersion) bool {
-		return strings.Contains(part.Name, "Podman")
-	})
 }
 
 func randomHex() string {
@@ -281,6 +271,9 @@ func (r *realHost) State(name string) State {
 	}
 	state.StartedAt, _ = time.Parse(time.RFC3339Nano, got.State.StartedAt)
 	state.FinishedAt, _ = time.Parse(time.RFC3339Nano, got.State.FinishedAt)
+	if r.podman {
+		return inDockersWords(state, got.HostConfig)
+	}
 	return state
 }
 

@@ -26,6 +26,8 @@ import (
 	"github.com/docker/docker/client"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"stoker/sidecar/internal/enginetest"
 )
 
 const liveImage = "sp-spec:live"
@@ -34,6 +36,7 @@ const liveImage = "sp-spec:live"
 type world struct {
 	t       *testing.T
 	api     *client.Client
+	podman  bool
 	volumes map[string]bool // that will be removed
 	book    map[string]string
 }
@@ -54,7 +57,7 @@ func newWorld(t *testing.T) *world {
 	if _, err := api.Ping(asked); err != nil {
 		t.Skipf("not run, no Docker engine answers: %v", err)
 	}
-	w := &world{t: t, api: api, volumes: map[string]bool{}, book: map[string]string{}}
+	w := &world{t: t, api: api, podman: enginetest.IsPodman(t.Context(), api), volumes: map[string]bool{}, book: map[string]string{}}
 	w.image()
 	return w
 }
@@ -195,7 +198,7 @@ func (w *world) input(ref, newName string) Input {
 	require.NoError(w.t, err)
 	return Input{
 		Name: newName, Container: w.raw(ref), Image: img.Bytes(), Names: w.names(),
-		Engine: Engine{APIVersion: w.api.ClientVersion(), Hostname: info.Name},
+		Engine: Engine{APIVersion: w.api.ClientVersion(), Podman: w.podman, Hostname: info.Name},
 	}
 }
 
@@ -234,7 +237,7 @@ func (w *world) exec(id string, command ...string) {
 	w.t.Helper()
 	made, err := w.api.ContainerExecCreate(w.t.Context(), id, container.ExecOptions{Cmd: command})
 	require.NoError(w.t, err)
-	require.NoError(w.t, w.api.ContainerExecStart(w.t.Context(), made.ID, container.ExecStartOptions{}))
+	require.NoError(w.t, w.api.ContainerExecStart(w.t.Context(), made.ID, container.ExecStartOptions{Detach: true}))
 	var now container.ExecInspect
 	require.Eventually(w.t, func() bool {
 		now, err = w.api.ContainerExecInspect(w.t.Context(), made.ID)

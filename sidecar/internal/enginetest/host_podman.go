@@ -1,0 +1,91 @@
+package enginetest
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/docker/docker/api/types"
+	api "github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
+
+	"stoker/sidecar/internal/lifecycle"
+)
+
+// IsPodman tells whether the engine is a Podman behind Docker's API.
+func IsPodman(ctx context.Context, c *client.Client) bool {
+	version, err := c.ServerVersion(ctx)
+	return err == nil && slices.ContainsFunc(version.Components, func(part types.ComponentVersion) bool {
+		return strings.Contains(part.Name, "Podman")
+	})
+}
+
+// onPodman tells whether a host is one.
+func onPodman(h Host) bool {
+	r, ok := realOf(h)
+	return ok && r.podman
+}
+
+// realOf is the host, if it is a real one.
+func realOf(h Host) (*realHost, bool) {
+	if b, ok := h.(*Between); ok {
+		h = b.Host
+	}
+	r, ok := h.(*realHost)
+	return r, ok
+}
+
+// sharedWords is a story in the words that Docker and Podman share: on a Podman a stop has no signals, nothing is told when the
+// kernel kills for want of memory, and there are events of its own between the others. Elsewhere it is the story.
+func sharedWords(h Host, story []string) []string {
+	if !onPodman(h) {
+		return story
+	}
+	shared := []string{}
+	for _, one := range story {
+		word, _, _ := strings.Cut(one, " ")
+		switch word {
+		case "create", "start", "die", "pause", "unpause", "rename":
+			shared = append(shared, one)
+		case "remove", "destroy":
+			shared = append(shared, "destroy")
+		}
+	}
+	return shared
+}
+
+// stopping tells whether a stop of a container is under way. Of that Podman makes no event, and its Docker API calls it running.
+func (r *realHost) stopping(name string) bool {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.ctx(), http.MethodGet, "http://"+client.DummyHost+"/v4.0.0/libpod/containers/"+name+"/json", nil)
+	r.check(err, "ask for the state of "+name)
+	answer, err := r.api.HTTPClient().Do(req)
+	r.check(err, "ask for the state of "+name)
+	defer func() { _ = answer.Body.Close() }()
+	var got struct{ State struct{ Status string } }
+	r.check(json.NewDecoder(answer.Body).Decode(&got), "read the state of "+name)
+	return got.State.Status == "stopping"
+}
+
+// inDockersWords is a state as Docker's inspect would show it. Of a quota Podman shows the pair, whichever way it was set, and
+// its states have finer names.
+func inDockersWords(s State, host *api.HostConfig) State {
+	switch s.Status {
+	case "configured", "initialized":
+		s.Status = lifecycle.StatusCreated
+	case "stopping":
+		s.Status = lifecycle.StatusRunning
+	case "stopped":
+		s.Status = lifecycle.StatusExited
+	default: // the same
+	}
+	if s.Health == "" {
+		s.Health = lifecycle.HealthNone
+	}
+	if s.CPUs == 0 && host.CPUPeriod > 0 {
+		s.CPUs = float64(max(host.CPUQuota, 0)) / float64(host.CPUPeriod)
+	}
+	return s
+}
