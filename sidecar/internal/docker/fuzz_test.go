@@ -127,9 +127,11 @@ func FuzzInspect(f *testing.F) {
 		again, err := snapshotOf(got.Definition)
 		require.NoError(t, err)
 		require.Equal(t, got, again)
-		asked, err := resources(got.Definition, 0.5)
-		require.NoError(t, err)
-		require.NotEqual(t, asked.NanoCPUs > 0, asked.CPUQuota > 0, "the engine takes one form of a quota")
+		for _, podman := range []bool{false, true} {
+			asked, err := resources(got.Definition, 0.5, podman)
+			require.NoError(t, err)
+			require.NotEqual(t, asked.NanoCPUs > 0, asked.CPUQuota > 0, "the engine takes one form of a quota")
+		}
 	})
 }
 

@@ -79,7 +79,7 @@ func (c *Client) update(ctx context.Context, out *lifecycle.Outcome) {
 		out.Result, out.Err = lifecycle.Failed, "it has devices that an update would take away"
 		return
 	}
-	config, err := resources(out.Snapshot.Definition, a.CPUs)
+	config, err := resources(out.Snapshot.Definition, a.CPUs, c.podman.Load() != nil)
 	if err != nil {
 		out.Result, out.Err = lifecycle.Failed, err.Error()
 		return
@@ -89,18 +89,23 @@ func (c *Client) update(ctx context.Context, out *lifecycle.Outcome) {
 	c.conclude(ctx, out, s, c.fail("set the container's CPU quota", s, err))
 }
 
-// resources is a quota in the form in which the container has one.
-func resources(inspect []byte, cpus float64) (container.Resources, error) {
+// resources is a quota in the form in which the container has one. A Podman says yes to NanoCpus and does nothing (5.4.2): it is
+// given the pair, of which it shows both forms.
+func resources(inspect []byte, cpus float64, podman bool) (container.Resources, error) {
 	var in container.InspectResponse
 	if err := json.Unmarshal(inspect, &in); err != nil {
 		return container.Resources{}, err
 	}
-	if has := in.HostConfig; has != nil && has.NanoCPUs == 0 && has.CPUQuota > 0 {
-		period := has.CPUPeriod
-		if period <= 0 {
-			period = kernelPeriod
-		}
-		return container.Resources{CPUPeriod: period, CPUQuota: int64(math.Round(cpus * float64(period)))}, nil
+	has := in.HostConfig
+	if has == nil {
+		has = &container.HostConfig{}
 	}
-	return container.Resources{NanoCPUs: int64(math.Round(cpus * 1e9))}, nil
+	if !podman && (has.NanoCPUs != 0 || has.CPUQuota <= 0) {
+		return container.Resources{NanoCPUs: int64(math.Round(cpus * 1e9))}, nil
+	}
+	period := has.CPUPeriod
+	if period <= 0 {
+		period = kernelPeriod
+	}
+	return container.Resources{CPUPeriod: period, CPUQuota: int64(math.Round(cpus * float64(period)))}, nil
 }

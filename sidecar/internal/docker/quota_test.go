@@ -80,12 +80,18 @@ func inspectedWith(host string) string {
 	return strings.Replace(inspected("running", "healthy"), `"HostConfig":{}`, `"HostConfig":{`+host+`}`, 1)
 }
 
-// TestUpdateSpeaksAsTheContainerDoes: an engine refuses one form for a container that was given the other.
+// TestUpdateSpeaksAsTheContainerDoes: an engine refuses one form for a container that was given the other, and a Podman minds
+// only the pair.
 func TestUpdateSpeaksAsTheContainerDoes(t *testing.T) {
-	for name, c := range map[string]struct{ host, sent string }{
-		"NanoCpus":                   {`"NanoCpus":500000000`, `"NanoCpus":750000000`},
-		"period and quota":           {`"CpuPeriod":50000,"CpuQuota":25000`, `"CpuPeriod":50000,"CpuQuota":37500`},
-		"quota, the kernel's period": {`"CpuQuota":50000`, `"CpuPeriod":100000,"CpuQuota":75000`},
+	for name, c := range map[string]struct {
+		host, sent string
+		podman     bool
+	}{
+		"NanoCpus":                         {`"NanoCpus":500000000`, `"NanoCpus":750000000`, false},
+		"period and quota":                 {`"CpuPeriod":50000,"CpuQuota":25000`, `"CpuPeriod":50000,"CpuQuota":37500`, false},
+		"quota, the kernel's period":       {`"CpuQuota":50000`, `"CpuPeriod":100000,"CpuQuota":75000`, false},
+		"a Podman, which shows both forms": {`"NanoCpus":500000000,"CpuPeriod":100000,"CpuQuota":50000`, `"CpuPeriod":100000,"CpuQuota":75000`, true},
+		"a Podman and NanoCpus alone":      {`"NanoCpus":500000000`, `"CpuPeriod":100000,"CpuQuota":75000`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var sent string
@@ -97,6 +103,9 @@ func TestUpdateSpeaksAsTheContainerDoes(t *testing.T) {
 				}
 				return reply(http.StatusOK, inspectedWith(c.host)), nil
 			})
+			if c.podman {
+				client.podman.Store(&podman{})
+			}
 			a := action(lifecycle.Update)
 			a.From, a.CPUs = 0.5, 0.75
 			require.Equal(t, lifecycle.Done, client.Do(t.Context(), a).Result)

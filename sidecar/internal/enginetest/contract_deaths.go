@@ -67,7 +67,7 @@ func (d whileDown) play(s *stage) {
 	d.do(s, w.Name)
 	s.spawn()
 	if d.held == lifecycle.HeldNot {
-		s.await("the whole story", func() bool { return len(s.story(w)) >= len(d.told) })
+		s.await("the whole story", func() bool { return len(s.story(w)) >= len(sharedWords(s.Host, d.told)) })
 		s.running(w)
 	} else {
 		s.leftAlone(w, d.held)

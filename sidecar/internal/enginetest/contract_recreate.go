@@ -15,15 +15,15 @@ func anew() []scenario {
 	return []scenario{
 		{name: "recreate/asked for", play: anewWhenUnhealthy},
 		{name: "recreate/after restarts that did not help", play: anewByLadder},
-		{name: "recreate/rm -f", play: anewWhenRemoved},
+		{name: "recreate/rm -f", play: anewWhenRemoved, podman: "it tells of rm -f as of a stop and a removal"},
 		{name: "recreate/stop, then rm", play: goneWhenStoppedFirst},
-		{name: "recreate/--rm crashed", play: anewOfTransient},
+		{name: "recreate/--rm crashed", play: anewOfTransient, podman: "it may have removed the worker before anybody has asked whether its end was meant"},
 		{name: "recreate/--rm stopped", fake: true, play: goneTransient},
-		{name: "recreate/stopped by hand meanwhile", play: stoppedWhileAnew},
+		{name: "recreate/stopped by hand meanwhile", play: stoppedWhileAnew, podman: "it tells nothing of a stop while another one is under way"},
 		{name: "recreate/Stoker killed in the middle", play: killedWhileAnew(false)},
 		{name: "recreate/Stoker killed in the middle, and its journal lost", play: killedWhileAnew(true)},
 		{name: "recreate/dependents after a restart", play: strandedByRestart},
-		{name: "recreate/dependents after a recreate", play: strandedByRecreate},
+		{name: "recreate/dependents after a recreate", play: strandedByRecreate, podman: "it does not remove a container that others live in"},
 		{name: "recreate/names of others", play: foreignNames},
 	}
 }

@@ -38,22 +38,48 @@ func realOf(h Host) (*realHost, bool) {
 }
 
 // sharedWords is a story in the words that Docker and Podman share: on a Podman a stop has no signals, nothing is told when the
-// kernel kills for want of memory, and there are events of its own between the others. Elsewhere it is the story.
+// kernel kills for want of memory, and there are events of its own between the others. A restart and a removal are by other
+// signals there, so that with which code somebody's stop ends is the engine's. Elsewhere it is the story as it is.
 func sharedWords(h Host, story []string) []string {
 	if !onPodman(h) {
 		return story
 	}
-	shared := []string{}
+	shared, meant := []string{}, false
 	for _, one := range story {
 		word, _, _ := strings.Cut(one, " ")
 		switch word {
-		case "create", "start", "die", "pause", "unpause", "rename":
+		case "kill":
+			meant = true
+		case "die":
+			if meant {
+				one = anyEnd
+			}
+			shared, meant = append(shared, one), false
+		case "create", "start", "pause", "unpause", "rename", "update":
 			shared = append(shared, one)
 		case "remove", "destroy":
 			shared = append(shared, "destroy")
 		}
 	}
 	return shared
+}
+
+// anyFailure and anyEnd are ends in a story that is wanted: with any code but 0, and with any code.
+const (
+	anyFailure = "die *"
+	anyEnd     = "die ?"
+)
+
+// asWanted is a story in which each end that is as wanted says what is wanted.
+func asWanted(want, got []string) []string {
+	said := slices.Clone(got)
+	for i := range min(len(said), len(want)) {
+		end := strings.HasPrefix(said[i], "die ")
+		if end && (want[i] == anyEnd || want[i] == anyFailure && said[i] != "die 0") {
+			said[i] = want[i]
+		}
+	}
+	return said
 }
 
 // stopping tells whether a stop of a container is under way. Of that Podman makes no event, and its Docker API calls it running.
@@ -88,4 +114,13 @@ func inDockersWords(s State, host *api.HostConfig) State {
 		s.CPUs = float64(max(host.CPUQuota, 0)) / float64(host.CPUPeriod)
 	}
 	return s
+}
+
+// quotaOf is a quota as the engine's update takes it: a Podman says yes to NanoCpus, and minds the pair only.
+func (r *realHost) quotaOf(cpus float64) api.Resources {
+	if r.podman {
+		const period = 100_000 // microseconds
+		return api.Resources{CPUPeriod: period, CPUQuota: nanoCPUs(cpus) * period / 1e9}
+	}
+	return api.Resources{NanoCPUs: nanoCPUs(cpus)}
 }

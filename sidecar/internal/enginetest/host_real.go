@@ -84,12 +84,25 @@ func (r *realHost) removeAll() {
 	if err != nil {
 		r.t.Errorf("list what is to be removed: %v", err)
 	}
+	// A Podman removes none that others live in: what it refuses is tried again when the others are gone.
+	var refused error
+	for range 3 {
+		list, refused = r.remove(ctx, list)
+	}
+	if refused != nil {
+		r.t.Errorf("remove %s: %v", list[0].Names, refused)
+	}
+}
+
+// remove removes containers, and tells which of them could not be, and why the first.
+func (r *realHost) remove(ctx context.Context, list []api.Summary) (left []api.Summary, why error) {
 	for _, one := range list {
 		err := r.api.ContainerRemove(ctx, one.ID, api.RemoveOptions{Force: true, RemoveVolumes: true})
 		if err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) {
-			r.t.Errorf("remove %s: %v", one.Names, err)
+			left, why = append(left, one), cmp.Or(why, err)
 		}
 	}
+	return left, why
 }
 
 func (r *realHost) Run(spec WorkerSpec) Worker {
@@ -224,7 +237,7 @@ func (r *realHost) Operate(op Op, name string) {
 	case OpRemove:
 		err = r.api.ContainerRemove(ctx, name, api.RemoveOptions{Force: true, RemoveVolumes: true})
 	case OpUpdate:
-		_, err = r.api.ContainerUpdate(ctx, name, api.UpdateConfig{Resources: api.Resources{NanoCPUs: nanoCPUs(updatedCPUs)}})
+		_, err = r.api.ContainerUpdate(ctx, name, api.UpdateConfig{Resources: r.quotaOf(updatedCPUs)})
 	case OpCreate, OpRename, OpInspect, OpList, OpInfo, OpConnect, OpCopy:
 		r.t.Fatalf("%s is not for Operate", op)
 	}

@@ -49,7 +49,7 @@ func normalForms() []normalForm {
 	const references = "other containers by name, not by ID, as names has them"
 	return []normalForm{
 		{[]string{"Config.Hostname", "Config.Domainname"}, "the short ID where none was given; the parent's in its network", (*document).hostname},
-		{[]string{"Config.Env"}, "Podman adds the short ID as HOSTNAME", (*document).environment},
+		{[]string{"Config.Env"}, "Podman adds the short ID as HOSTNAME, and the order is its own, another for each container", (*document).environment},
 		{[]string{"Config.Labels"}, "marks of a transaction (" + MarkPrefix + "…) are not the worker's", (*document).marks},
 		{[]string{"HostConfig.NetworkMode", "HostConfig.PidMode", "HostConfig.IpcMode"}, references, (*document).references},
 		{[]string{"HostConfig.VolumesFrom"}, references, (*document).volumesFrom},
@@ -91,10 +91,14 @@ func (d *document) hostname() {
 	}
 }
 
+// environment puts a Podman's in order, which is known by what it gives to each container of its own.
 func (d *document) environment() {
 	conf := d.object("Config")
 	env, _ := conf["Env"].([]any)
 	conf["Env"] = slices.DeleteFunc(env, func(entry any) bool { return entry == "HOSTNAME="+shortID(d.typed.ID) })
+	if slices.Contains(env, any("container=podman")) {
+		sortedTexts(conf, "Env", func(text string) string { return text })
+	}
 }
 
 func (d *document) marks() {
