@@ -72,7 +72,7 @@ func (c *Client) update(ctx context.Context, out *lifecycle.Outcome) {
 		return
 	}
 	switch s := *out.Snapshot; {
-	case math.Abs(s.CPUs-a.From) > 0.0005:
+	case math.Abs(s.CPUs-a.From) > quotaSlack:
 		out.Result, out.Err = lifecycle.Refused, "its quota is another one by now"
 		return
 	case s.Devices:
@@ -87,7 +87,13 @@ func (c *Client) update(ctx context.Context, out *lifecycle.Outcome) {
 	asked, s := listen(ctx)
 	_, err = c.api.Load().ContainerUpdate(asked, a.Incarnation.ID, container.UpdateConfig{Resources: config})
 	c.conclude(ctx, out, s, c.fail("set the container's CPU quota", s, err))
+	if now := out.Snapshot; out.Result == lifecycle.Done && now != nil && math.Abs(now.CPUs-a.CPUs) > quotaSlack {
+		out.Result, out.Err = lifecycle.Failed, "the engine said yes, and the container has another quota all the same"
+	}
 }
+
+// quotaSlack allows for what the engine's own rounding does to a quota that is given as a pair.
+const quotaSlack = 0.0005
 
 // resources is a quota in the form in which the container has one. A Podman says yes to NanoCpus and does nothing (5.4.2): it is
 // given the pair, of which it shows both forms.

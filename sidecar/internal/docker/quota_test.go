@@ -101,6 +101,9 @@ func TestUpdateSpeaksAsTheContainerDoes(t *testing.T) {
 					sent = string(body)
 					return reply(http.StatusOK, `{"Warnings":null}`), err
 				}
+				if sent != "" {
+					return reply(http.StatusOK, inspectedWith(c.sent)), nil
+				}
 				return reply(http.StatusOK, inspectedWith(c.host)), nil
 			})
 			if c.podman {
@@ -115,6 +118,22 @@ func TestUpdateSpeaksAsTheContainerDoes(t *testing.T) {
 			require.Contains(t, sent, other)
 		})
 	}
+}
+
+// An engine that says yes and does nothing would be asked again at once, for ever.
+func TestUpdateThatDoesNothing(t *testing.T) {
+	client, _ := newFake(t, func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodPost {
+			return reply(http.StatusOK, `{"Warnings":null}`), nil
+		}
+		return reply(http.StatusOK, inspectedWith(`"NanoCpus":500000000`)), nil
+	})
+	a := action(lifecycle.Update)
+	a.From, a.CPUs = 0.5, 0.75
+	out := client.Do(t.Context(), a)
+	require.Equal(t, lifecycle.Failed, out.Result)
+	require.Contains(t, out.Err, "said yes")
+	require.InDelta(t, 0.5, out.Snapshot.CPUs, 1e-9)
 }
 
 func TestUpdateIsNotSent(t *testing.T) {

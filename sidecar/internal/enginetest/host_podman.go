@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types"
 	api "github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
@@ -114,6 +115,11 @@ func inDockersWords(s State, host *api.HostConfig) State {
 		s.CPUs = float64(max(host.CPUQuota, 0)) / float64(host.CPUPeriod)
 	}
 	return s
+}
+
+// isGone tells whether there is no such container. While it removes one a Podman says so with status 500.
+func (r *realHost) isGone(err error) bool {
+	return cerrdefs.IsNotFound(err) || r.podman && err != nil && strings.Contains(err.Error(), "no such container")
 }
 
 // quotaOf is a quota as the engine's update takes it: a Podman says yes to NanoCpus, and minds the pair only.

@@ -119,7 +119,7 @@ func (r *realHost) awaitReady(id string) {
 	r.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		got, err := r.api.ContainerInspect(r.ctx(), id)
-		if cerrdefs.IsNotFound(err) || err == nil && !got.State.Running {
+		if r.isGone(err) || err == nil && !got.State.Running {
 			return // a short life
 		}
 		r.check(err, "inspect "+id)
@@ -270,7 +270,7 @@ func (r *realHost) Rename(name, to string) {
 func (r *realHost) State(name string) State {
 	r.t.Helper()
 	got, err := r.api.ContainerInspect(r.ctx(), name)
-	if cerrdefs.IsNotFound(err) {
+	if r.isGone(err) {
 		return State{Status: lifecycle.StatusGone}
 	}
 	r.check(err, "inspect "+name)

@@ -24,6 +24,8 @@ type agreement struct {
 	until func(State) bool
 	want  []string // after create and start
 	code  int
+	// podman is why a Podman makes something else of it, where it is skipped.
+	podman string
 }
 
 func ended(s State) bool { return s.Status == lifecycle.StatusExited }
@@ -65,7 +67,7 @@ var agreements = []agreement{
 	{name: "restart", act: operate(OpRestart), until: up, want: []string{"kill 15", "die 0", "stop", "start", "restart"}},
 	{name: "pause", act: operate(OpPause, OpUnpause), until: up, want: []string{"pause", "unpause"}},
 	{
-		name: "stop while paused", act: operate(OpPause, OpStop), until: ended,
+		name: "stop while paused", act: operate(OpPause, OpStop), until: ended, podman: "it refuses to stop what is paused",
 		want: []string{"pause", "kill 15", "unpause", "die 0", "stop"},
 	},
 	{name: "removal", act: operate(OpRemove), until: gone, want: []string{"kill 9", "die 137", "destroy"}},
@@ -92,6 +94,7 @@ var agreements = []agreement{
 	},
 	{
 		name: "start that fails", spec: WorkerSpec{Breakable: true}, until: up, want: []string{"die 137", "start"},
+		podman: "its start begins before it fails, with status 500",
 		act: func(t *testing.T, h Host, name string) {
 			mend := h.BreakStarts(name)
 			h.Crash(name, syscall.SIGKILL)
@@ -122,6 +125,9 @@ func TestHostsAgree(t *testing.T) {
 }
 
 func (a agreement) try(t *testing.T, h Host) {
+	if a.podman != "" && onPodman(h) {
+		t.Skipf("not on a Podman: %s", a.podman)
+	}
 	w := h.Run(a.spec)
 	Await(t, h, w.Name, time.Minute, up)
 	a.act(t, h, w.Name)
@@ -161,7 +167,9 @@ func TestHostsAgreeOnATakenPort(t *testing.T) {
 			state, err := startInVain(t, h, w.Name)
 			require.True(t, cerrdefs.IsInternal(err), err)
 			require.Equal(t, lifecycle.StatusCreated, state.Status)
-			require.Equal(t, 128, state.ExitCode)
+			if !onPodman(h) { // which gives it none
+				require.Equal(t, 128, state.ExitCode)
+			}
 			require.Contains(t, state.Error, "address already in use")
 			free()
 			h.Operate(OpStart, w.Name)
