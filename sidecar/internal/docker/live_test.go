@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stoker/sidecar/internal/docker/spec"
+	"stoker/sidecar/internal/enginetest"
 	"stoker/sidecar/internal/lifecycle"
 )
 
@@ -63,7 +64,7 @@ func TestLiveRecreate(t *testing.T) {
 	for _, folder := range []string{"/named", "/declared", "/bare"} {
 		w.write("rich", folder+"/data", "kept in "+folder)
 	}
-	_, err := w.api.ContainerUpdate(t.Context(), w.name("rich"), container.UpdateConfig{Resources: container.Resources{NanoCPUs: 450_000_000}})
+	_, err := w.api.ContainerUpdate(t.Context(), w.name("rich"), container.UpdateConfig{Resources: enginetest.Quota(w.podman, 0.45)})
 	require.NoError(t, err)
 	old := w.snapshot("rich")
 

@@ -25,6 +25,7 @@ import (
 	"github.com/docker/docker/client"
 	"github.com/stretchr/testify/require"
 
+	"stoker/sidecar/internal/enginetest"
 	"stoker/sidecar/internal/lifecycle"
 )
 
@@ -33,6 +34,7 @@ type liveWorld struct {
 	t      *testing.T
 	api    *client.Client
 	c      *Client
+	podman bool
 	prefix string
 	subnet int
 }
@@ -50,7 +52,7 @@ func newLiveWorld(t *testing.T) *liveWorld {
 	}
 	var b [3]byte
 	_, _ = rand.Read(b[:]) // never fails
-	w := &liveWorld{t: t, api: api, prefix: "dk-" + hex.EncodeToString(b[:]), subnet: int(b[0])}
+	w := &liveWorld{t: t, api: api, podman: enginetest.IsPodman(t.Context(), api), prefix: "dk-" + hex.EncodeToString(b[:]), subnet: int(b[0])}
 	w.c, err = New(Options{Host: api.DaemonHost(), Owner: w.prefix})
 	require.NoError(t, err)
 	w.image()

@@ -122,9 +122,9 @@ func (r *realHost) isGone(err error) bool {
 	return cerrdefs.IsNotFound(err) || r.podman && err != nil && strings.Contains(err.Error(), "no such container")
 }
 
-// quotaOf is a quota as the engine's update takes it: a Podman says yes to NanoCpus, and minds the pair only.
-func (r *realHost) quotaOf(cpus float64) api.Resources {
-	if r.podman {
+// Quota is a quota as an engine's update takes it: a Podman says yes to NanoCpus, and minds the pair only.
+func Quota(podman bool, cpus float64) api.Resources {
+	if podman {
 		const period = 100_000 // microseconds
 		return api.Resources{CPUPeriod: period, CPUQuota: nanoCPUs(cpus) * period / 1e9}
 	}

@@ -237,7 +237,7 @@ func (r *realHost) Operate(op Op, name string) {
 	case OpRemove:
 		err = r.api.ContainerRemove(ctx, name, api.RemoveOptions{Force: true, RemoveVolumes: true})
 	case OpUpdate:
-		_, err = r.api.ContainerUpdate(ctx, name, api.UpdateConfig{Resources: r.quotaOf(updatedCPUs)})
+		_, err = r.api.ContainerUpdate(ctx, name, api.UpdateConfig{Resources: Quota(r.podman, updatedCPUs)})
 	case OpCreate, OpRename, OpInspect, OpList, OpInfo, OpConnect, OpCopy:
 		r.t.Fatalf("%s is not for Operate", op)
 	}

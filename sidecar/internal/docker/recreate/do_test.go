@@ -1,10 +1,13 @@
 package recreate
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 	"testing/synctest"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/stretchr/testify/require"
 )
 
@@ -60,4 +63,13 @@ func TestDoAgain(t *testing.T) {
 			b.oldID = b.running()
 		}
 	})
+}
+
+// Whoever comes second finds the name of the new container taken, and leaves the worker to the first: 409 on Docker, 500 on Podman.
+func TestNameTaken(t *testing.T) {
+	words := `creating container storage: the container name "w.stoker-new" is already in use by 74c8: that name is already in use`
+	require.True(t, nameTaken(fmt.Errorf("%w: Conflict", cerrdefs.ErrConflict)))
+	require.True(t, nameTaken(fmt.Errorf("%w: %s", cerrdefs.ErrInternal, words)))
+	require.False(t, nameTaken(fmt.Errorf("%w: no space left on device", cerrdefs.ErrInternal)))
+	require.False(t, nameTaken(errors.New(words)), "nobody's answer")
 }

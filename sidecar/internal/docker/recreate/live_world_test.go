@@ -37,6 +37,7 @@ const liveImage = "stoker-worker:test"
 type liveWorld struct {
 	api    *client.Client
 	host   string
+	podman bool
 	prefix string
 	nets   map[string]string // by name, the first three bytes of its addresses: "10.97.3"
 	count  atomic.Int32
@@ -51,6 +52,7 @@ func newLiveWorld(t *testing.T) *liveWorld {
 	_, _ = rand.Read(b[:]) // never fails
 	w := &liveWorld{host: host, prefix: "rc-" + hex.EncodeToString(b[:]), nets: map[string]string{}}
 	w.api = w.client(t, nil)
+	w.podman = enginetest.IsPodman(t.Context(), w.api)
 	w.network(t, "a")
 	w.network(t, "b")
 	return w
@@ -151,7 +153,7 @@ func (w *liveWorld) worker(t *testing.T, change func(*container.Config, *contain
 		l.write(t, folder+"/data", "kept in "+folder)
 	}
 	require.NoError(t, w.api.ContainerStart(t.Context(), l.id, container.StartOptions{}))
-	_, err = w.api.ContainerUpdate(t.Context(), l.id, container.UpdateConfig{Resources: container.Resources{NanoCPUs: 130_000_000}})
+	_, err = w.api.ContainerUpdate(t.Context(), l.id, container.UpdateConfig{Resources: enginetest.Quota(w.podman, 0.13)})
 	require.NoError(t, err)
 	_, l.raw, err = w.api.ContainerInspectWithRaw(t.Context(), l.id, false)
 	require.NoError(t, err)

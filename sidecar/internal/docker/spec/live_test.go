@@ -12,6 +12,8 @@ import (
 	"github.com/docker/docker/api/types/versions"
 	"github.com/docker/go-connections/nat"
 	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/enginetest"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -137,7 +139,7 @@ func TestLiveRichContainer(t *testing.T) {
 	}
 	require.NoError(t, w.api.ContainerStart(t.Context(), id, container.StartOptions{}))
 	w.exec(id, "/hold", "empty", "/img")
-	_, err := w.api.ContainerUpdate(t.Context(), id, container.UpdateConfig{Resources: container.Resources{NanoCPUs: 450_000_000}})
+	_, err := w.api.ContainerUpdate(t.Context(), id, container.UpdateConfig{Resources: enginetest.Quota(w.podman, 0.45)})
 	require.NoError(t, err)
 
 	if *update {
