@@ -85,7 +85,10 @@ func TestLiveRecreate(t *testing.T) {
 	}
 	in, err := w.api.ContainerInspect(t.Context(), now.ID)
 	require.NoError(t, err)
-	require.Equal(t, fmt.Sprintf("10.111.%d.11", w.subnet), in.NetworkSettings.Networks[w.name("b")].IPAddress)
+	require.Contains(t, in.NetworkSettings.Networks, w.name("b"))
+	if !w.podman { // whose inspect hides that the address was asked for
+		require.Equal(t, fmt.Sprintf("10.111.%d.11", w.subnet), in.NetworkSettings.Networks[w.name("b")].IPAddress)
+	}
 	out = w.c.Do(t.Context(), w.recreateOf(old))
 	require.Equal(t, lifecycle.Done, out.Result, "%s", out.Err)
 	require.Equal(t, now.Incarnation, out.Snapshot.Incarnation, "it was done already")
@@ -143,6 +146,9 @@ func TestLiveStopDuringRecreate(t *testing.T) {
 		w, id := *w, id
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if w.podman && name == "old" {
+				t.Skip("not on a Podman: it tells nothing of a stop while another one is under way")
+			}
 			w.t = t
 			old := w.run(name, "0", container.CreateRequest{Config: &container.Config{
 				Cmd: []string{"0", "1500ms"}, Labels: map[string]string{"of": w.name(name)}}})
@@ -206,7 +212,11 @@ func TestLiveFollow(t *testing.T) {
 	require.Equal(t, lifecycle.Done, out.Result, out.Err)
 	require.Equal(t, map[string]lifecycle.Heal{w.name("guest"): "recreate", w.name("thrown-away"): "recreate"}, heals(out))
 	for _, d := range out.Dependents {
-		require.Empty(t, d.Err)
+		if !w.podman {
+			require.Empty(t, d.Err)
+			continue
+		}
+		w.requireNothingLost(d.Err)
 	}
 	reached(true)
 	require.NotEqual(t, guest.ID, w.snapshot("guest").ID)

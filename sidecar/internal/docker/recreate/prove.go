@@ -23,6 +23,9 @@ func (t *transaction) prove(ctx context.Context) error {
 			return errStopped
 		case raw == nil:
 			return t.ended(ctx, Unstable{"the new container is gone again"})
+		case in.State.Status == podmanStopping:
+			t.stood = true
+			return errStopped
 		case status(in.State) != container.StateRunning:
 			why := Unstable{fmt.Sprintf("the new container does not stay up: it is %s, exit code %d %s", in.State.Status, in.State.ExitCode, in.State.Error)}
 			if !askedTo(in.State) {
@@ -48,6 +51,10 @@ func (t *transaction) prove(ctx context.Context) error {
 	}
 	return nil
 }
+
+// podmanStopping is what a Podman says of a container that somebody has it stop. It makes the event only when that is over, which
+// may take longer than a word is waited for.
+const podmanStopping = "stopping"
 
 // Unstable is a new container that did not stay up.
 type Unstable struct{ Why string }

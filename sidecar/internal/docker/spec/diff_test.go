@@ -156,6 +156,7 @@ func TestDiffExcuses(t *testing.T) {
 		"HostConfig.ShmSize":                    {`"HostConfig":{"ShmSize":0}`, `"HostConfig":{"ShmSize":67108864}`},
 		"ImageManifestDescriptor":               {`"X":0`, `"ImageManifestDescriptor":{"digest":"x","size":1,"platform":{"os":"linux"}}`},
 		"NetworkSettings.Networks.*.Aliases":    {`"NetworkSettings":{"Networks":{"app":{"Aliases":["x","y","aaaaaaaaaaaa"]}}}`, `"NetworkSettings":{"Networks":{"app":{"Aliases":["y","x"]}}}`},
+		"NetworkSettings.Networks":              {`"HostConfig":{"NetworkMode":"container:` + parent + `"},"NetworkSettings":{"Networks":{"app":{"Aliases":["` + parent[:12] + `"]}}}`, `"HostConfig":{"NetworkMode":"container:` + successor + `"},"NetworkSettings":{"Networks":{"app":{"Aliases":["` + successor[:12] + `"]}}}`},
 		"NetworkSettings.Networks.*.Links":      {`"NetworkSettings":{"Networks":{"app":{"Links":["` + parent + `:p"]}}}`, `"NetworkSettings":{"Networks":{"app":{"Links":["parent:p"]}}}`},
 		"a field that one engine does not know": {`"HostConfig":{"KernelMemory":0}`, `"HostConfig":{"New":false,"Other":"","More":[]}`},
 		"nothing, written in another way":       {`"HostConfig":{"Dns":null,"Tmpfs":{}},"Config":{"User":""}`, `"HostConfig":{"Dns":[]},"Config":{}`},

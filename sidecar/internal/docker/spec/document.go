@@ -64,6 +64,7 @@ func normalForms() []normalForm {
 		{[]string{"HostConfig.PidsLimit", "HostConfig.MemorySwappiness", "HostConfig.OomKillDisable"}, "0 and -1, -1, and false are not set", (*document).limits},
 		{[]string{"HostConfig.RestartPolicy.Name"}, "not set is no", (*document).restartPolicy},
 		{[]string{"Mounts"}, "listed in any order; a volume's mode z is what the engine makes of none; one without a name by the place where it lies", (*document).mounts},
+		{[]string{"NetworkSettings.Networks"}, "in another's network it has none of its own: Podman shows the parent's", (*document).parentsNetworks},
 		{[]string{"NetworkSettings.Networks.*.Aliases", "NetworkSettings.Networks.*.Links"}, "the short ID among the aliases; " + references, (*document).endpoints},
 	}
 }
@@ -209,6 +210,12 @@ func (d *document) limits() {
 func (d *document) restartPolicy() {
 	if policy := d.object("HostConfig", "RestartPolicy"); policy != nil {
 		fill(policy, "Name", "no")
+	}
+}
+
+func (d *document) parentsNetworks() {
+	if settings := d.object("NetworkSettings"); settings != nil && d.typed.HostConfig.NetworkMode.IsContainer() {
+		delete(settings, "Networks")
 	}
 }
 

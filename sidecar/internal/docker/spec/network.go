@@ -83,11 +83,12 @@ func (b *builder) endpoint(name string, old *network.EndpointSettings) *network.
 }
 
 // aliases drops the old ID, which engines below API 1.45 list among them and give to each container anyway (R6). A host
-// name that they list too does no harm.
+// name that they list too does no harm, but on a Podman, which would list it once more each time.
 func (b *builder) aliases(old []string) []string {
 	var kept []string
 	for _, alias := range old {
-		if alias != "" && alias != shortID(b.old.ID) {
+		given := b.in.Engine.Podman && alias == b.old.Config.Hostname
+		if alias != "" && alias != shortID(b.old.ID) && !given {
 			kept = append(kept, alias)
 		}
 	}
