@@ -142,6 +142,7 @@ func (f *Fleet) replaced(now time.Time, m *member, o lifecycle.Outcome) {
 	o.StoodDown = o.StoodDown && (p == nil || !p.again)
 	if o.Snapshot == nil || o.Snapshot.ID == m.id || o.Snapshot.ID == "" {
 		f.step(now, m, o)
+		f.tellUnderstudies(now, m, p)
 		return
 	}
 	f.retired[m.id] = f.round
@@ -159,6 +160,18 @@ func (f *Fleet) replaced(now time.Time, m *member, o lifecycle.Outcome) {
 	for _, heard := range p.heard {
 		if heard.ID == m.id && ofALife(heard.Kind) && f.byID[m.id] == m {
 			f.step(now, m, heard)
+		}
+	}
+}
+
+// tellUnderstudies tells the member which heirs had its name, and did not become it.
+func (f *Fleet) tellUnderstudies(now time.Time, m *member, p *pair) {
+	if p == nil {
+		return
+	}
+	for _, heard := range p.heard {
+		if heard.ID != m.id && heard.Key == m.key() && f.byID[m.id] == m {
+			f.step(now, m, lifecycle.Understudy{ID: heard.ID})
 		}
 	}
 }
