@@ -195,11 +195,11 @@ func (f *Fleet) beginRound() {
 func (f *Fleet) findOrphans(now time.Time) {
 	for name, h := range f.heirs {
 		m := f.byID[h.of]
-		known := f.orphans[name] != nil || (m != nil && m.machine.Anew()) || f.inPair(name)
+		known := f.orphans[name] != nil || (m != nil && f.resumes(m)) || f.inPair(name)
 		if known || !h.unfinished(name, f.asides) {
 			continue
 		}
-		if m != nil && m.key() == name && !m.asks {
+		if m != nil && m.key() == name && !m.asks && f.seated(m) {
 			f.step(now, m, lifecycle.Interrupted{}) // it goes on with it
 			continue
 		}
@@ -209,6 +209,12 @@ func (f *Fleet) findOrphans(now time.Time) {
 		h, listed := f.heirs[name]
 		return !o.flying && (!listed || !h.unfinished(name, f.asides))
 	})
+}
+
+// resumes tells whether a member is at its transaction, or goes on with it. One whose name somebody else has taken meanwhile does
+// nothing any more.
+func (f *Fleet) resumes(m *member) bool {
+	return m.machine.Anew() && (f.seated(m) || f.pairs[m.id] != nil)
 }
 
 // inPair tells whether a transaction of this Stoker's own is under way for the name.
