@@ -66,9 +66,11 @@ func (m *Machine) Leads() (Parent, time.Time, bool) {
 	return Parent{Key: m.mem.Key, Incarnation: m.mem.Incarnation, Former: m.mem.Former}, m.followAt, true
 }
 
+// understudied puts it before all that the worker itself had, and leaves it out when there is no room: a worker that cannot be made anew
+// has one at each attempt.
 func (m *Machine) understudied(in Understudy) {
-	if !slices.Contains(m.mem.Former, in.ID) {
-		m.mem.Former = formerly(m.mem.Former, in.ID, m.mem.Incarnation.ID)
+	if len(m.mem.Former) < mostFormer && !slices.Contains(m.mem.Former, in.ID) {
+		m.mem.Former = slices.Insert(slices.Clone(m.mem.Former), 0, in.ID)
 		m.changes++
 	}
 }
