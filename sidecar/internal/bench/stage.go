@@ -227,12 +227,22 @@ func newProxy(host, socket string) (*proxy, error) {
 		Rewrite:       func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "engine" },
 		FlushInterval: -1,
 		Transport:     engineTransport(target),
+		ErrorHandler:  passFailure,
 	}
 	p.server = &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.count(r)
 		forward.ServeHTTP(w, r)
 	})}
 	return p, serveUnix(p.server, socket)
+}
+
+// passFailure is silent about a Stoker that hung up: each case ends with that.
+func passFailure(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "ask the engine:", err)
+	w.WriteHeader(http.StatusBadGateway)
 }
 
 func (p *proxy) count(r *http.Request) {

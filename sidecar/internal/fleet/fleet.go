@@ -91,6 +91,7 @@ type flight struct {
 	lane    lifecycle.Lane
 	session uint64
 	parents []lifecycle.Parent // Follow
+	leaders []*member          // the same
 	orphan  lifecycle.Key      // Resume
 	purpose purpose            // Sample
 	verb    lifecycle.Verb     // of one machine's action
@@ -160,7 +161,7 @@ func (f *Fleet) Finish(now time.Time, o lifecycle.Outcome) Turn {
 func (f *Fleet) finish(now time.Time, flight flight, o lifecycle.Outcome) {
 	switch o.Action.Verb { //nolint:exhaustive // the rest is one machine's own
 	case lifecycle.Follow:
-		f.followed(now, flight.parents, o)
+		f.followed(now, flight, o)
 		return
 	case lifecycle.Resume:
 		f.resumed(now, flight.orphan, o)

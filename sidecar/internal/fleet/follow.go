@@ -21,27 +21,28 @@ func (f *Fleet) followDue(now time.Time) {
 		return
 	}
 	var parents []lifecycle.Parent
+	var leaders []*member
 	var first time.Time
 	for _, m := range f.sorted() {
 		if p, due, ok := m.machine.Leads(); ok && !due.After(now) && !m.following && f.seated(m) {
 			if first.IsZero() || due.Before(first) {
 				first = due
 			}
-			parents = append(parents, p)
+			parents, leaders = append(parents, p), append(leaders, m)
 		}
 	}
 	if len(parents) == 0 || f.gathers(now, first) {
 		return
 	}
-	for _, p := range parents {
-		f.byID[p.ID].following = true
+	for _, m := range leaders {
+		m.following = true
 	}
 	f.following++
 	spare := map[string]bool{}
 	for id := range f.byID {
 		spare[id] = true
 	}
-	f.send(flight{parents: parents, session: f.session}, lifecycle.Action{
+	f.send(flight{parents: parents, leaders: leaders, session: f.session}, lifecycle.Action{
 		Key: parents[0].Key, Verb: lifecycle.Follow, Reason: lifecycle.ReasonParentHealed, Parents: parents, Spare: spare,
 		Names: f.names(), Deadline: followDeadline,
 	})
@@ -70,16 +71,18 @@ func (f *Fleet) followWake(now time.Time, wake time.Time) time.Time {
 	return wake
 }
 
-// followed tells the parents what became of their dependents, and those of them that are workers that they are stranded.
-func (f *Fleet) followed(now time.Time, parents []lifecycle.Parent, o lifecycle.Outcome) {
+// followed tells the parents what became of their dependents, and those of them that are workers that they are stranded. A parent may
+// have another container by now.
+func (f *Fleet) followed(now time.Time, flight flight, o lifecycle.Outcome) {
+	parents := flight.parents
 	f.following--
-	for _, p := range parents {
+	for i, p := range parents {
 		f.tellFollowed(now, p, o)
-		m := f.byID[p.ID]
-		if m == nil {
+		m := flight.leaders[i]
+		m.following = false
+		if f.byID[m.id] != m {
 			continue
 		}
-		m.following = false
 		f.step(now, m, lifecycle.Followed{Incarnation: p.Incarnation, Again: o.Result != lifecycle.Done})
 	}
 	for _, d := range o.Dependents {

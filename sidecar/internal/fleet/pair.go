@@ -142,6 +142,7 @@ func (f *Fleet) replaced(now time.Time, m *member, o lifecycle.Outcome) {
 	o.StoodDown = o.StoodDown && (p == nil || !p.again)
 	if o.Snapshot == nil || o.Snapshot.ID == m.id || o.Snapshot.ID == "" {
 		f.step(now, m, o)
+		f.tellUnderstudies(now, m, p)
 		return
 	}
 	f.retired[m.id] = f.round
@@ -159,6 +160,18 @@ func (f *Fleet) replaced(now time.Time, m *member, o lifecycle.Outcome) {
 	for _, heard := range p.heard {
 		if heard.ID == m.id && ofALife(heard.Kind) && f.byID[m.id] == m {
 			f.step(now, m, heard)
+		}
+	}
+}
+
+// tellUnderstudies tells the member which heirs had its name, and did not become it.
+func (f *Fleet) tellUnderstudies(now time.Time, m *member, p *pair) {
+	if p == nil {
+		return
+	}
+	for _, heard := range p.heard {
+		if heard.ID != m.id && heard.Key == m.key() && f.byID[m.id] == m {
+			f.step(now, m, lifecycle.Understudy{ID: heard.ID})
 		}
 	}
 }
@@ -182,11 +195,11 @@ func (f *Fleet) beginRound() {
 func (f *Fleet) findOrphans(now time.Time) {
 	for name, h := range f.heirs {
 		m := f.byID[h.of]
-		known := f.orphans[name] != nil || (m != nil && m.machine.Anew()) || f.inPair(name)
+		known := f.orphans[name] != nil || (m != nil && f.resumes(m)) || f.inPair(name)
 		if known || !h.unfinished(name, f.asides) {
 			continue
 		}
-		if m != nil && m.key() == name && !m.asks {
+		if m != nil && m.key() == name && !m.asks && f.seated(m) {
 			f.step(now, m, lifecycle.Interrupted{}) // it goes on with it
 			continue
 		}
@@ -196,6 +209,12 @@ func (f *Fleet) findOrphans(now time.Time) {
 		h, listed := f.heirs[name]
 		return !o.flying && (!listed || !h.unfinished(name, f.asides))
 	})
+}
+
+// resumes tells whether a member is at its transaction, or goes on with it. One whose name somebody else has taken meanwhile does
+// nothing any more.
+func (f *Fleet) resumes(m *member) bool {
+	return m.machine.Anew() && (f.seated(m) || f.pairs[m.id] != nil)
 }
 
 // inPair tells whether a transaction of this Stoker's own is under way for the name.

@@ -277,7 +277,7 @@ func (m *Machine) reborn(now time.Time, o Outcome) {
 // become begins with another container, or another life, that no event told of.
 func (m *Machine) become(s Snapshot) {
 	if id := m.mem.Incarnation.ID; s.ID != id {
-		m.mem.Former = formerly(m.mem.Former, id)
+		m.mem.Former = formerly(m.mem.Former, id, s.ID)
 		m.changes++
 	}
 	m.mem.Incarnation = Incarnation{ID: s.ID}
@@ -289,9 +289,10 @@ func (m *Machine) become(s Snapshot) {
 	m.status, m.probe = StatusUnknown, Probe{}
 }
 
-// formerly is one more ID that a worker had.
-func formerly(ids []string, id string) []string {
+// formerly is one more ID that a worker had, beside the one that it has.
+func formerly(ids []string, id, has string) []string {
 	ids = append(slices.Clone(ids), id)
+	ids = slices.DeleteFunc(ids, func(old string) bool { return old == has })
 	return ids[max(0, len(ids)-mostFormer):]
 }
 

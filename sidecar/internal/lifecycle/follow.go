@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"slices"
 	"time"
 
 	"stoker/sidecar/internal/policy"
@@ -25,8 +26,13 @@ type Followed struct {
 	Again       bool        // not all of them could be healed, and may be later
 }
 
-func (Stranded) input() {}
-func (Followed) input() {}
+// Understudy tells a worker that another container had its name for a while: a new one, which a recreate has taken back. Whoever was
+// made anew meanwhile, by that name, holds its ID.
+type Understudy struct{ ID string }
+
+func (Stranded) input()   {}
+func (Followed) input()   {}
+func (Understudy) input() {}
 
 // lead notes that the worker has begun a life into which its dependents have to follow. A worker that is seen for the first
 // time has none to fetch: whatever hangs on it came later.
@@ -58,6 +64,15 @@ func (m *Machine) Leads() (Parent, time.Time, bool) {
 		return Parent{}, time.Time{}, false
 	}
 	return Parent{Key: m.mem.Key, Incarnation: m.mem.Incarnation, Former: m.mem.Former}, m.followAt, true
+}
+
+// understudied puts it before all that the worker itself had, and leaves it out when there is no room: a worker that cannot be made anew
+// has one at each attempt.
+func (m *Machine) understudied(in Understudy) {
+	if len(m.mem.Former) < mostFormer && !slices.Contains(m.mem.Former, in.ID) {
+		m.mem.Former = slices.Insert(slices.Clone(m.mem.Former), 0, in.ID)
+		m.changes++
+	}
 }
 
 // mostFollows is how often dependents that cannot be healed are tried again, at 1 s, 2 s, 4 s … 30 s.

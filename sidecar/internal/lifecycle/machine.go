@@ -184,7 +184,7 @@ func Succeed(id Identity, mem Memory) *Machine {
 	former, heal := mem.Incarnation.ID, mem.Heal
 	mem.Incarnation, mem.StopIntent, mem.Heal = Incarnation{ID: id.ID}, nil, nil
 	mem.Stranded, mem.Alone, mem.Killed = false, false, false
-	mem.Former = formerly(mem.Former, former)
+	mem.Former = formerly(mem.Former, former, id.ID)
 	mem.Held, mem.HeldAt, mem.HeldSure = HeldNot, time.Time{}, false
 	m := Recall(id, mem)
 	if heal != nil {
@@ -223,6 +223,8 @@ func (m *Machine) Step(now time.Time, in Input) Turn {
 		m.followed(now, in)
 	case Sampled:
 		m.sampled(now, in)
+	case Understudy:
+		m.understudied(in)
 	case Interrupted:
 		m.interrupted(now)
 	}

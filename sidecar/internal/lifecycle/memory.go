@@ -30,7 +30,8 @@ type Memory struct {
 	Alone bool `json:"alone,omitempty"`
 	// Led is the last life of the worker into which its dependents have followed.
 	Led Incarnation `json:"led,omitzero"`
-	// Former are the IDs that it had before it was made anew, oldest first; the last ones only.
+	// Former are the IDs that it had before it was made anew, oldest first, the last ones only; and before them, where there is room, those of its
+	// understudies.
 	Former []string `json:"former,omitempty"`
 	// Boost is a raised quota that has to be given back.
 	Boost *Boost `json:"boost,omitempty"`

@@ -26,7 +26,7 @@ func (s suite) String() string {
 func in(pkgs ...string) []suite {
 	long := map[string]string{
 		"docker":          "^(TestDo|TestStop.*)$",
-		"docker/recreate": "^(TestDo|TestTurnsBack|TestNextFromEveryPicture|TestUnproven.*|TestLate.*|TestNever.*)$",
+		"docker/recreate": "^(TestDo|TestRemovesGently|TestTurnsBack|TestNextFromEveryPicture|TestUnproven.*|TestLate.*|TestNever.*)$",
 		"simulation":      "^TestSim$",
 	}
 	var suites []suite
@@ -315,7 +315,7 @@ func keeping() []mutant {
 			name: "--rm healed when stopped", breaks: "a --rm worker that an operator stopped comes back",
 			file: "lifecycle/missing.go", suites: in("lifecycle"),
 			old: `case m.mem.AutoRemove && heal != nil && heal.Step == StepRecreate:`,
-			new: `case m.mem.AutoRemove:`,
+			new: `case m.mem.AutoRemove || (heal != nil && heal.Step == StepRecreate):`,
 		},
 		{
 			name: "boost kept", breaks: "I8: a boost is not given back",

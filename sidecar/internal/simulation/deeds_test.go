@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"slices"
 	"strings"
 	"syscall"
 
@@ -256,6 +257,7 @@ func (r *run) fall(d deed) bool {
 		return true
 	}
 	r.falls = append(r.falls, r.w.Now())
+	r.blind = r.blind || r.stoker != nil && r.view().Link.Synced.IsZero()
 	r.w.Plan(enginetest.Fault{Kind: kind, Delay: d.For})
 	switch {
 	case d.Do == hostReboot:
@@ -283,11 +285,25 @@ func (r *run) calmDown() {
 	r.mend()
 }
 
+// called are all names under which containers of a plan's worker are or were: whoever is in the middle of a recreate, or to be made
+// anew from what it was, is to be mended too.
+func (r *run) called(name string) []string {
+	names := []string{name, name + "x"}
+	for _, t := range r.w.Truths() {
+		key := string(t.Key)
+		t.Key = lifecycle.Key(strings.TrimSuffix(strings.TrimSuffix(key, lifecycle.NewSuffix), lifecycle.AsideSuffix))
+		if nameOf(t) == name && !slices.Contains(names, key) {
+			names = append(names, key)
+		}
+	}
+	return names
+}
+
 // mend makes everything well that no Stoker could make well.
 func (r *run) mend() {
 	r.tidy()
 	for _, s := range r.plan.Containers {
-		for _, name := range []string{s.Name, s.Name + "x"} {
+		for _, name := range r.called(s.Name) {
 			r.w.LetStart(name)
 			r.w.Behave(name, r.good(s.Name))
 			r.w.Sicken(name, enginetest.Well)

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"stoker/sidecar/internal/enginetest"
@@ -137,7 +138,7 @@ func (r *run) checkBrake(a lifecycle.Action) {
 		watched++
 		p, ok := t.LastProbe()
 		heard, told := s.unwell[t.ID]
-		known := told && now.Sub(heard) > 2*time.Second && !acting[t.ID]
+		known := told && now.Sub(heard) > 2*time.Second && !acting[t.ID] && !r.pausedAcrossAStep(t.ID)
 		if ok && p.ExitCode == lifecycle.ProbeTimedOut && t.Health == lifecycle.HealthUnhealthy && known {
 			ill++
 		}
@@ -147,6 +148,12 @@ func (r *run) checkBrake(a lifecycle.Action) {
 		r.blame("rule 15: restart of %s while %d of %d have timed out", a.Key, ill, watched)
 	}
 	s.dripped = now
+}
+
+// pausedAcrossAStep tells whether a container was thawed and the clock stepped: which of its probes are older than its thaw, and so
+// tell nothing, cannot be told then.
+func (r *run) pausedAcrossAStep(id string) bool {
+	return len(r.steps) > 0 && slices.ContainsFunc(r.w.Events(), func(e enginetest.Event) bool { return e.ID == id && e.Action == "unpause" })
 }
 
 // promptStart tells whether the next turn must ask for a start: a worker that Stoker thinks well has just died of its own
@@ -174,7 +181,7 @@ func (r *run) promptStart(o lifecycle.Observation) *fleet.Worker {
 			starts++
 		}
 	}
-	if !v.Link.Up || starts >= r.plan.Parallel {
+	if !v.Link.Up || starts >= r.plan.Parallel || r.dropped(r.w.Now()) { // whoever has not heard of the start takes the end for one before it
 		return nil
 	}
 	for _, w := range v.Workers {

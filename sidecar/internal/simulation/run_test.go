@@ -28,6 +28,7 @@ type run struct {
 
 	wrong    []string
 	falls    []time.Time // of the engine, in whatever way
+	blind    bool        // at one of them a Stoker had no list yet
 	deaths   []time.Time // of Stokers that were killed
 	steps    []time.Time // of the engine's clock
 	drops    []time.Time // of events

@@ -83,7 +83,8 @@ func (r *run) isHeir(t enginetest.Truth) bool {
 // checkMissing: a worker without a container is one that is to be made anew, and cannot be.
 func (r *run) checkMissing(w fleet.Worker) {
 	t, _ := r.w.TruthByID(w.ID)
-	spec := r.specs[strings.TrimSuffix(string(w.Key), "x")]
+	t.Key = w.Key // which the container may not have had in the end
+	spec := r.specs[nameOf(t)]
 	unfit := r.homeless(t) || spec.Unfit != "" || r.portTaken(spec)
 	if w.Heal == lifecycle.HealRecreate && unfit || w.Held == lifecycle.HeldExhausted || w.Held == lifecycle.HeldDryRun {
 		return
@@ -112,7 +113,8 @@ func (r *run) checkWhole() {
 			continue
 		}
 		name := string(t.Key)
-		if !r.acting() && (strings.HasSuffix(name, lifecycle.NewSuffix) || strings.HasSuffix(name, lifecycle.AsideSuffix)) {
+		half := strings.HasSuffix(name, lifecycle.NewSuffix) || strings.HasSuffix(name, lifecycle.AsideSuffix)
+		if half && !r.acting() && !r.strayRename(t.ID) {
 			r.blame("I6: %s is left behind", name)
 		}
 		if alive[root]++; alive[root] > 1 && !r.acting() && !r.renamed(root) {
@@ -173,10 +175,22 @@ func (r *run) checkStranded() {
 		return
 	}
 	for _, t := range r.w.Stranded() {
+		if r.thawed(t) {
+			continue
+		}
 		if p, ok := r.w.Truth(guestsOf); ok && !p.Gone && p.Status == lifecycle.StatusRunning && r.leads(t, p) {
 			r.blame("%s is stranded", t.Key)
 		}
 	}
+}
+
+// thawed tells whether a container that is no worker was paused when its parent began its life: it is not touched then, and nobody
+// follows its events to see that it runs again (docs/recreate.md).
+func (r *run) thawed(t enginetest.Truth) bool {
+	p, _ := r.w.Truth(guestsOf)
+	return !r.isWorker(t) && len(p.Lives) > 0 && slices.ContainsFunc(r.w.Events(), func(e enginetest.Event) bool {
+		return e.ID == t.ID && e.Action == "unpause" && e.TrueAt.After(p.Lives[len(p.Lives)-1].Began)
+	})
 }
 
 // leads tells whether a container is one that Stoker has to heal after its parent.
@@ -313,8 +327,11 @@ func (r *run) lastWord(id string) bool {
 }
 
 // untold tells whether Stoker could not see a shutdown of the engine for what it was: because Stoker ended in the midst of it,
-// because events of it were lost, because the clock stepped in it, or because a container was started in the midst of it, which a shutdown does not do.
+// because it had just begun and had no list yet, because events of it were lost, because the clock stepped in it, or because a container was started in the midst of it, which a shutdown does not do.
 func (r *run) untold() bool {
+	if r.blind {
+		return true
+	}
 	const longest = 40 * time.Second
 	within := func(at, fall time.Time) bool { return !at.Before(fall) && at.Sub(fall) < longest }
 	for _, fall := range r.falls {
@@ -335,6 +352,15 @@ func (r *run) untold() bool {
 		}
 	}
 	return false
+}
+
+// strayRename tells whether a rename was still on its way when the Stoker that had sent it was killed, and came when the next one had
+// undone the rest.
+func (r *run) strayRename(id string) bool {
+	return slices.ContainsFunc(r.w.Audit(), func(a enginetest.Record) bool {
+		killed := slices.ContainsFunc(r.deaths, func(at time.Time) bool { return at.After(a.Sent) && at.Before(a.Arrived) })
+		return killed && a.By == enginetest.ByStoker && a.Op == enginetest.OpRename && a.Incarnation.ID == id
+	})
 }
 
 // strayStop tells whether a stop of Stoker's own took so long on its way that it hit a later life than it was meant for.
