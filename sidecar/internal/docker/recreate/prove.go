@@ -25,7 +25,7 @@ func (t *transaction) prove(ctx context.Context) error {
 			return t.ended(ctx, Unstable{"the new container is gone again"})
 		case in.State.Status == podmanStopping:
 			t.stood = true
-			return errStopped
+			return t.down(ctx)
 		case status(in.State) != container.StateRunning:
 			why := Unstable{fmt.Sprintf("the new container does not stay up: it is %s, exit code %d %s", in.State.Status, in.State.ExitCode, in.State.Error)}
 			if !askedTo(in.State) {
@@ -55,6 +55,16 @@ func (t *transaction) prove(ctx context.Context) error {
 // podmanStopping is what a Podman says of a container that somebody has it stop. It makes the event only when that is over, which
 // may take longer than a word is waited for.
 const podmanStopping = "stopping"
+
+// down waits for the end of a stop that somebody has sent to the new container: until then a Podman does not remove it.
+func (t *transaction) down(ctx context.Context) error {
+	for {
+		in, raw, err := t.r.inspect(ctx, t.newID)
+		if err != nil || raw == nil || in.State.Status != podmanStopping || !sleep(ctx, firstPause) {
+			return errStopped
+		}
+	}
+}
 
 // Unstable is a new container that did not stay up.
 type Unstable struct{ Why string }
