@@ -300,7 +300,7 @@ func TestManyRealStreams(t *testing.T) {
 		_, err = io.WriteString(conn, "GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
 		require.NoError(t, err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/api/v1/events?after=%d", s.Addr(), opts.History.Last()), nil)
 	require.NoError(t, err)
