@@ -277,7 +277,8 @@ func (s *stage) told(w Worker, want ...string) {
 			break
 		}
 	}
-	require.Equal(s.t, append([]string{}, want...), asWanted(want, got), w.Name)
+	got = asWanted(want, got)
+	require.Equal(s.t, append([]string{}, want...), got, w.Name)
 	s.wanted = ""
 }
 
