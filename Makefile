@@ -84,9 +84,12 @@ demo-text: images ## record a crash and its heal on a fresh demo, rewrite the RE
 # to crash by itself.
 crash: ## kill a worker from the host, as a crash does (WORKER=name)
 	@pid=$$(docker inspect -f '{{.State.Pid}}' $(WORKER)); \
-	if [ "$$pid" -gt 0 ] && kill -9 "$$pid" 2>/dev/null; then echo "killed process $$pid of $(WORKER)"; \
+	if [ "$$pid" = 0 ]; then echo '$(WORKER) is down just now'; \
+	elif kill -9 "$$pid" 2>/dev/null; then echo "killed process $$pid of $(WORKER)"; \
 	else docker exec $(WORKER) /worker fault crash; fi
-	@sleep 2; docker ps -a --filter name=$(WORKER) --format '{{.Names}}: {{.Status}}'
+	@sleep 2; docker ps -a --filter name=$(WORKER) --format '{{.Names}}: {{.Status}}'; \
+	[ "$$(docker inspect -f '{{.State.Status}}' $(WORKER))" = running ] || \
+	echo 'It fell a moment ago, too: from the second time on Stoker waits 1 s, 2 s, 4 s … 1 min before it starts it.'
 
 hang: ## make a worker hang idle (WORKER=name)
 	@docker exec $(WORKER) /worker fault hang
