@@ -89,7 +89,7 @@ crash: ## kill a worker from the host, as a crash does (WORKER=name)
 	else docker exec $(WORKER) /worker fault crash; fi
 	@sleep 2; docker ps -a --filter name=$(WORKER) --format '{{.Names}}: {{.Status}}'; \
 	[ "$$(docker inspect -f '{{.State.Status}}' $(WORKER))" = running ] || \
-	echo 'It fell a moment ago, too: from the second time on Stoker waits 1 s, 2 s, 4 s … 1 min before it starts it.'
+	echo 'Down. If it crashed before, Stoker waits 1 s, 2 s, 4 s … 1 min until it starts it; if you stopped it, for docker start.'
 
 hang: ## make a worker hang idle (WORKER=name)
 	@docker exec $(WORKER) /worker fault hang
