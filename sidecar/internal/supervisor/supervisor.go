@@ -59,7 +59,10 @@ type Supervisor struct {
 
 // New is a supervisor of a fleet that it owns from now on.
 func New(f *fleet.Fleet, e Engine, j Journal, s Sink) *Supervisor {
-	sup := &Supervisor{fleet: f, engine: e, journal: j, sink: s, outcomes: make(chan lifecycle.Outcome), cancels: map[uint64]context.CancelFunc{}, woken: make(chan struct{}, 1)}
+	sup := &Supervisor{
+		fleet: f, engine: e, journal: j, sink: s,
+		outcomes: make(chan lifecycle.Outcome), cancels: map[uint64]context.CancelFunc{}, woken: make(chan struct{}, 1),
+	}
 	sup.publish()
 	return sup
 }

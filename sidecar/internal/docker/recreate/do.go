@@ -227,13 +227,13 @@ func (t *transaction) marks() map[string]string {
 	return marks
 }
 
-// create makes the new container. Without an answer it looks for a while whether the engine did it: the name is
-// taken long before the container can be seen.
 // nameTaken tells whether create was refused because another container has the name: Podman says it with status 500.
 func nameTaken(err error) bool {
 	return cerrdefs.IsConflict(err) || cerrdefs.IsInternal(err) && strings.Contains(err.Error(), "that name is already in use")
 }
 
+// create makes the new container. Without an answer it looks for a while whether the engine did it: the name is
+// taken long before the container can be seen.
 func (t *transaction) create(ctx context.Context, s spec.Spec) error {
 	t.result.Untouched = false
 	asked, cancel := context.WithTimeout(ctx, t.r.opts.Call)
