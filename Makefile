@@ -12,11 +12,6 @@ COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 CREATED := $(shell git log -1 --format=%cI 2>/dev/null || date -u +%Y-%m-%dT%H:%M:%SZ)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
-# Stoker waits nearly all of its time: without inlining it is half a megabyte smaller, and no slower than the engine lets it be
-# (docs/performance.md is measured with this binary). OpenTelemetry, which the Docker client brings, is the other way round: with
-# inlining the compiler works out its thousands of names, without it a quarter of a megabyte of code does so at each start.
-SMALL := -gcflags=all=-l -gcflags=go.opentelemetry.io/...=
-
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # The engine's socket on this host, and who may use it. Stoker runs as nobody in particular with the socket's group; where
@@ -46,7 +41,7 @@ build: dist/stoker dist/worker ## both binaries into dist/, static
 	else echo 'no $(CERTS) here: https targets of notifications will need SSL_CERT_FILE'; fi
 
 dist/stoker: FORCE
-	CGO_ENABLED=0 go build -trimpath $(SMALL) -ldflags '$(LDFLAGS)' -o $@ ./sidecar
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./sidecar
 
 dist/worker: FORCE
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./workerimage
@@ -105,7 +100,7 @@ test: ## all tests; the live ones if an engine answers (STOKER_TEST_ENGINE or DO
 
 # Every call of a recreate meets every fault: minutes, and a part of CI.
 test-recreate: ## every crash point of a recreate, on the fake engine and on the real one
-	STOKER_TEST_RECREATE=1 go test -timeout 20m ./sidecar/internal/docker/...
+	STOKER_TEST_RECREATE=1 go test -timeout 20m ./sidecar/internal/engine/docker/...
 
 test-trouble: ## what can go wrong between Stoker and the engine at hand: minutes
 	STOKER_TEST_TROUBLE=1 go test -timeout 20m ./sidecar/internal/app -run TroubleBetween -count 1
@@ -131,15 +126,15 @@ CORES ?= $(shell nproc 2>/dev/null || echo 1)
 SIM_TABLE = $(CURDIR)/dist/simulation.md
 sim: ## a long simulation: SEEDS=5000 FIRST=1 HOURS=0.5 CORES=2; SEED=7 tells one of them line by line
 	@mkdir -p dist
-	go test ./sidecar/internal/simulation -run 'TestSim$$' -timeout 0 -v -args -hours=$(HOURS) \
+	go test ./sidecar/internal/test/simulation -run 'TestSim$$' -timeout 0 -v -args -hours=$(HOURS) \
 	  $(if $(SEED),-seed=$(SEED) -trace,-first=$(FIRST) -seeds=$(SEEDS) -cores=$(CORES) -report=$(SIM_TABLE))
 	$(if $(WRITE),.ci/e2e/fill docs/reliability.md simulation <$(SIM_TABLE))
 
 # Each mutant is a Stoker that is broken on purpose; the tests must notice. MUTANTS=brake,rule-5 picks some and writes nothing.
 mutants: ## break Stoker in each of some forty ways, and see which test fails
 	@mkdir -p dist
-	$(if $(MUTANTS),go run ./sidecar/internal/mutants -only '$(MUTANTS)',\
-	go run ./sidecar/internal/mutants >dist/mutants.md && .ci/e2e/fill docs/reliability.md mutants <dist/mutants.md)
+	$(if $(MUTANTS),go run ./sidecar/internal/test/mutationtest -only '$(MUTANTS)',\
+	go run ./sidecar/internal/test/mutationtest >dist/mutants.md && .ci/e2e/fill docs/reliability.md mutants <dist/mutants.md)
 
 # On an engine in a container, which is stopped and killed too; needs root and mmdebstrap. SOAK_ENGINE=here takes the one at hand.
 SOAK ?= 10m
@@ -150,7 +145,7 @@ soak: build ## 100 workers under crashes, operators, engine and Stoker deaths (S
 # Killing workers from the host needs root. BENCH=-only... picks cases, see the program.
 BENCH ?= -write docs/performance.md
 bench: images ## measure against a raw client, rewrite the table of docs/performance.md
-	go run ./sidecar/internal/bench $(BENCH)
+	go run ./sidecar/internal/test/bench $(BENCH)
 
 lint: ## golangci-lint; the first time it is built, which takes minutes
 	go run $(GOLANGCI) run ./...

@@ -11,30 +11,30 @@ import (
 
 const internal = "stoker/sidecar/internal/"
 
-// allowed is who may import whom. What decides is below, what touches the world is above, and nothing points upwards.
+// allowed is who may import whom: core imports only core; engine and report import core; app wires.
 func allowed() map[string][]string {
 	return map[string][]string{
-		"policy":          nil,
-		"lifecycle":       {"policy"},
-		"fleet":           {"lifecycle", "policy"},
-		"supervisor":      {"fleet", "lifecycle"},
-		"watch":           {"lifecycle"},
-		"docker":          {"docker/recreate", "docker/spec", "lifecycle"},
-		"docker/recreate": {"docker/spec", "lifecycle"},
-		"docker/spec":     {"lifecycle"},
-		"journal":         {"lifecycle"},
-		"config":          {"policy"},
-		"compose":         {"lifecycle"},
-		"history":         {"lifecycle"},
-		"metrics":         {"fleet", "lifecycle"},
-		"notify":          {"lifecycle"},
-		"page":            {"fleet", "lifecycle"},
-		"thrift":          nil,
-		"status":          {"fleet", "history", "lifecycle", "policy"},
+		"core/policy":            nil,
+		"core/worker":            {"core/policy"},
+		"core/fleet":             {"core/worker", "core/policy"},
+		"engine/supervisor":      {"core/fleet", "core/worker"},
+		"engine/watch":           {"core/worker"},
+		"engine/docker":          {"engine/docker/recreate", "engine/docker/spec", "core/worker"},
+		"engine/docker/recreate": {"engine/docker/spec", "core/worker"},
+		"engine/docker/spec":     {"core/worker"},
+		"engine/journal":         {"core/worker"},
+		"report/history":         {"core/worker"},
+		"report/metrics":         {"core/fleet", "core/worker"},
+		"report/notify":          {"core/worker"},
+		"report/page":            {"core/fleet", "core/worker"},
+		"report/web":             {"core/fleet", "report/history", "core/worker", "core/policy"},
+		"config":                 {"core/policy"},
+		"composefile":            {"core/worker"},
 		"app": {
-			"config", "docker", "fleet", "history", "journal", "lifecycle", "metrics", "notify", "page", "policy", "status", "supervisor", "watch",
+			"config", "engine/docker", "core/fleet", "report/history", "engine/journal", "core/worker", "report/metrics", "report/notify", "report/page",
+			"core/policy", "report/web", "engine/supervisor", "engine/watch",
 		},
-		"command": {"app", "compose", "config", "docker", "history", "lifecycle", "notify", "policy", "status", "thrift"},
+		"command": {"app", "composefile", "config", "engine/docker", "report/history", "core/worker", "report/notify", "core/policy", "report/web"},
 	}
 }
 
@@ -55,10 +55,10 @@ func TestImportsPointDownwards(t *testing.T) {
 				require.True(t, slices.Contains(may, to), "%s must not import %s", from, to)
 			}
 			if strings.HasPrefix(path, "github.com/docker/docker") {
-				require.Contains(t, []string{"docker", "docker/recreate", "docker/spec"}, from, "only package docker may know Docker's types")
+				require.Contains(t, []string{"engine/docker", "engine/docker/recreate", "engine/docker/spec"}, from, "only package docker may know Docker's types")
 			}
 			if strings.HasPrefix(path, "github.com/compose-spec/") {
-				require.Equal(t, "compose", from, "only package compose may know compose-go's types")
+				require.Equal(t, "composefile", from, "only package composefile may know compose-go's types")
 			}
 		}
 	}

@@ -12,7 +12,7 @@ import (
 
 	"stoker/sidecar/internal/command"
 	"stoker/sidecar/internal/config"
-	"stoker/sidecar/internal/policy"
+	"stoker/sidecar/internal/core/policy"
 )
 
 const readme = "../README.md"
@@ -65,7 +65,7 @@ func variableTable() string {
 func checkExample(t *testing.T) string {
 	var out strings.Builder
 	env := command.Host(command.NewBuild("test", "test"))
-	env.Args = []string{"check", "-f", "internal/compose/testdata/typo/compose.yaml"}
+	env.Args = []string{"check", "-f", "internal/composefile/testdata/typo/compose.yaml"}
 	env.Environ, env.Stdout, env.Width = nil, &out, 0
 	env.Connect = func(config.Config, command.Build) (command.Engine, error) { return nil, errors.New("none is needed") }
 	require.Equal(t, 1, command.Execute(t.Context(), env))

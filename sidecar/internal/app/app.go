@@ -14,17 +14,17 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"stoker/sidecar/internal/config"
-	"stoker/sidecar/internal/docker"
-	"stoker/sidecar/internal/fleet"
-	"stoker/sidecar/internal/history"
-	"stoker/sidecar/internal/journal"
-	"stoker/sidecar/internal/lifecycle"
-	"stoker/sidecar/internal/metrics"
-	"stoker/sidecar/internal/notify"
-	"stoker/sidecar/internal/page"
-	"stoker/sidecar/internal/status"
-	"stoker/sidecar/internal/supervisor"
-	"stoker/sidecar/internal/watch"
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/engine/docker"
+	"stoker/sidecar/internal/engine/journal"
+	"stoker/sidecar/internal/engine/supervisor"
+	"stoker/sidecar/internal/engine/watch"
+	"stoker/sidecar/internal/report/history"
+	"stoker/sidecar/internal/report/metrics"
+	"stoker/sidecar/internal/report/notify"
+	"stoker/sidecar/internal/report/page"
+	"stoker/sidecar/internal/report/web"
 )
 
 // closeWait bounds each part of the tidying up after the loop: the journal, and the log's queue. A log that nobody reads must
@@ -50,7 +50,7 @@ type App struct {
 	notify  *notify.Notifier
 	sup     *supervisor.Supervisor
 	watch   *watch.Watch
-	server  *status.Server
+	server  *web.Server
 }
 
 // New makes everything that can be made without an engine that answers, listener included, so that the address is known
@@ -74,7 +74,7 @@ func New(opts Options) (*App, error) {
 	a.watch = watch.New(a.engine, watch.Options{
 		Resync: opts.Config.Resync, Bookmark: set.Bookmark, Keep: set.Keep, OnError: a.linkError,
 	})
-	a.server, err = status.Listen(status.Options{
+	a.server, err = web.Listen(web.Options{
 		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Look: a.look, LoopBeat: a.sup.Beat,
 		Version: opts.Version, Commit: opts.Commit, History: a.history, Metrics: a.metrics.Handler(),
 		Page: page.New(page.Options{View: a.look, Events: a.told, Version: opts.Version, Now: time.Now}),
@@ -123,7 +123,7 @@ func (a *App) settings() fleet.Settings {
 	for _, mem := range memories {
 		set.Memories = append(set.Memories, mem)
 	}
-	slices.SortFunc(set.Memories, func(x, y lifecycle.Memory) int { return cmp.Compare(x.Key, y.Key) })
+	slices.SortFunc(set.Memories, func(x, y worker.Memory) int { return cmp.Compare(x.Key, y.Key) })
 	return set
 }
 
@@ -159,7 +159,7 @@ func (a *App) Run(ctx context.Context) error {
 	served.Go(func() { a.serve(serving) })
 	served.Go(func() { a.notify.Run(serving) })
 
-	seen := make(chan lifecycle.Observation)
+	seen := make(chan worker.Observation)
 	watched, stopWatching := context.WithCancel(ctx)
 	defer stopWatching()
 	watching.Go(func() { a.follow(watched, seen) })
@@ -179,8 +179,8 @@ func (a *App) Run(ctx context.Context) error {
 	return err
 }
 
-func (a *App) follow(ctx context.Context, seen chan<- lifecycle.Observation) {
-	watched := make(chan lifecycle.Observation)
+func (a *App) follow(ctx context.Context, seen chan<- worker.Observation) {
+	watched := make(chan worker.Observation)
 	var forwarding sync.WaitGroup
 	defer forwarding.Wait()
 	forwarding.Go(func() { a.forward(ctx, watched, seen) })

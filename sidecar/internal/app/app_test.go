@@ -19,24 +19,24 @@ import (
 	"stoker/sidecar/internal/app"
 	"stoker/sidecar/internal/command"
 	"stoker/sidecar/internal/config"
-	"stoker/sidecar/internal/enginetest"
-	"stoker/sidecar/internal/fleet"
-	"stoker/sidecar/internal/journal"
-	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/engine/journal"
+	"stoker/sidecar/internal/test/dockertest"
 )
 
 // house is a fake engine with one worker on it.
 type house struct {
-	enginetest.Host
+	dockertest.Host
 	t   *testing.T
-	w   enginetest.Worker
+	w   dockertest.Worker
 	dir string
 }
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{Host: enginetest.FakeHost(t), t: t, dir: t.TempDir()}
-	h.w = h.Run(enginetest.WorkerSpec{Labels: map[string]string{"stoker.backoff-initial": "1ms", "stoker.backoff-max": "1ms"}})
+	h := &house{Host: dockertest.FakeHost(t), t: t, dir: t.TempDir()}
+	h.w = h.Run(dockertest.WorkerSpec{Labels: map[string]string{"stoker.backoff-initial": "1ms", "stoker.backoff-max": "1ms"}})
 	return h
 }
 
@@ -55,7 +55,7 @@ func (h *house) eventually(what string, ok func() bool) {
 	}
 }
 
-func (h *house) watched(s enginetest.Stoker) {
+func (h *house) watched(s dockertest.Stoker) {
 	h.t.Helper()
 	h.eventually("Stoker to look after the worker", func() bool {
 		v := s.View()
@@ -102,8 +102,8 @@ func TestStartAndStop(t *testing.T) {
 		require.True(t, report.Persistent, report.Problem)
 		memories, mark := j.Load()
 		require.NoError(t, j.Close(t.Context()))
-		require.True(t, memories[lifecycle.Key(h.w.Name)].Expected)
-		require.Equal(t, h.State(h.w.Name).StartedAt, memories[lifecycle.Key(h.w.Name)].Incarnation.StartedAt)
+		require.True(t, memories[worker.Key(h.w.Name)].Expected)
+		require.Equal(t, h.State(h.w.Name).StartedAt, memories[worker.Key(h.w.Name)].Incarnation.StartedAt)
 		require.True(t, mark.Closed, "that Stoker was told to end is on disk when it has ended")
 	}
 }
@@ -192,8 +192,8 @@ func TestJournalUnusable(t *testing.T) {
 			s := hire(t, h.environ("STOKER_STATE_DIR="+tt.prepare(t, dir)))
 			h.watched(s)
 			h.heals()
-			h.Operate(enginetest.OpStop, h.w.Name)
-			h.eventually("the operator's word to be heard", func() bool { return s.View().Workers[0].Held == lifecycle.HeldOperator })
+			h.Operate(dockertest.OpStop, h.w.Name)
+			h.eventually("the operator's word to be heard", func() bool { return s.View().Workers[0].Held == worker.HeldOperator })
 			s.Stop()
 			tt.kept(t, dir)
 		})
@@ -223,7 +223,7 @@ func (s *stuck) Write(p []byte) (int, error) {
 func TestStuckLog(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	server, _ := enginetest.Behind(h.Host)
+	server, _ := dockertest.Behind(h.Host)
 	log := newStuck(t)
 	s := hireWith(t, h.environ(), log)
 	<-log.tried
@@ -232,7 +232,7 @@ func TestStuckLog(t *testing.T) {
 		h.heals()
 	}
 	h.watched(s)
-	server.With(func(w *enginetest.World) { w.CutStreams() })
+	server.With(func(w *dockertest.World) { w.CutStreams() })
 	h.eventually("the link to go", func() bool { return !s.View().Link.Up })
 	h.eventually("the link to be back", func() bool { return s.View().Link.Up })
 	h.heals()

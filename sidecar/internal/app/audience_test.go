@@ -16,7 +16,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/stretchr/testify/require"
 
-	"stoker/sidecar/internal/enginetest"
+	"stoker/sidecar/internal/test/dockertest"
 )
 
 // promptly is how long a heal may take on the fake engine, which itself needs milliseconds: far more than that for a busy
@@ -103,10 +103,10 @@ func TestNoSecretOfAnEnvironmentAppears(t *testing.T) {
 	t.Parallel()
 	const secret = "5w0rdf1sh"
 	h := newHouse(t)
-	server, _ := enginetest.Behind(h.Host)
-	h.Operate(enginetest.OpRemove, h.w.Name)
-	server.With(func(w *enginetest.World) {
-		w.Operator().Run(enginetest.Made(h.w.Name, container.Config{
+	server, _ := dockertest.Behind(h.Host)
+	h.Operate(dockertest.OpRemove, h.w.Name)
+	server.With(func(w *dockertest.World) {
+		w.Operator().Run(dockertest.Made(h.w.Name, container.Config{
 			Image: "worker", Env: []string{"DB_PASSWORD=" + secret},
 			Labels: map[string]string{"stoker.enable": "true", "stoker.scope": h.Scope(), "stoker.backoff-initial": "1ms", "stoker.backoff-max": "1ms"},
 		}, container.HostConfig{}, nil))

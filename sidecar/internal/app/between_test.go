@@ -4,12 +4,12 @@ import (
 	"os"
 	"testing"
 
-	"stoker/sidecar/internal/enginetest"
+	"stoker/sidecar/internal/test/dockertest"
 )
 
 func TestTroubleBetweenOnTheFakeEngine(t *testing.T) {
 	t.Parallel()
-	enginetest.TroubleBetween(t, enginetest.FakeHost, crew)
+	dockertest.TroubleBetween(t, dockertest.FakeHost, crew)
 }
 
 // It takes minutes, with some fifty containers at a time: make test-trouble.
@@ -18,5 +18,5 @@ func TestTroubleBetweenOnARealEngine(t *testing.T) {
 		t.Skip("only with STOKER_TEST_TROUBLE")
 	}
 	t.Parallel()
-	enginetest.TroubleBetween(t, enginetest.RealHost, crew)
+	dockertest.TroubleBetween(t, dockertest.RealHost, crew)
 }

@@ -3,10 +3,10 @@ package app_test
 import (
 	"testing"
 
-	"stoker/sidecar/internal/enginetest"
+	"stoker/sidecar/internal/test/dockertest"
 )
 
 func TestComposeOnARealEngine(t *testing.T) {
 	t.Parallel()
-	enginetest.ComposeStory(t, enginetest.RealHost(t), crew)
+	dockertest.ComposeStory(t, dockertest.RealHost(t), crew)
 }

@@ -3,15 +3,15 @@ package app_test
 import (
 	"testing"
 
-	"stoker/sidecar/internal/enginetest"
+	"stoker/sidecar/internal/test/dockertest"
 )
 
 func TestContractOnTheFakeEngine(t *testing.T) {
 	t.Parallel()
-	enginetest.Contract(t, enginetest.FakeHost, crew)
+	dockertest.Contract(t, dockertest.FakeHost, crew)
 }
 
 func TestContractOnARealEngine(t *testing.T) {
 	t.Parallel()
-	enginetest.Contract(t, enginetest.RealHost, crew)
+	dockertest.Contract(t, dockertest.RealHost, crew)
 }

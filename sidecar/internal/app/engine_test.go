@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stoker/sidecar/internal/enginetest"
+	"stoker/sidecar/internal/test/dockertest"
 )
 
 // oneLine makes sure that a command failed with one line that holds what to look at.
@@ -35,8 +35,8 @@ func TestCheckWithoutAnEngine(t *testing.T) {
 	})
 	t.Run("nobody at the socket", func(t *testing.T) {
 		h := newHouse(t)
-		server, _ := enginetest.Behind(h.Host)
-		server.With(func(w *enginetest.World) { w.CrashEngine() })
+		server, _ := dockertest.Behind(h.Host)
+		server.With(func(w *dockertest.World) { w.CrashEngine() })
 		code, _, said := execute(t, h.environ(), "check")
 		oneLine(t, code, said, strings.TrimPrefix(h.DockerHost(), "unix://"))
 	})
@@ -103,7 +103,7 @@ func TestCheckOnAnEngine(t *testing.T) {
 	code, out, said := execute(t, h.environ(), "check")
 	require.Equal(t, 0, code, said)
 	require.Contains(t, out, h.w.Name)
-	bad := h.Run(enginetest.WorkerSpec{Name: "bad", Labels: map[string]string{"stoker.on-exit": "perhaps"}})
+	bad := h.Run(dockertest.WorkerSpec{Name: "bad", Labels: map[string]string{"stoker.on-exit": "perhaps"}})
 	code, out, _ = execute(t, h.environ(), "check")
 	require.Equal(t, 1, code)
 	require.Contains(t, out, bad.Name)
@@ -114,8 +114,8 @@ func TestCheckOnAnEngine(t *testing.T) {
 func TestRunWaitsForTheEngine(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	server, _ := enginetest.Behind(h.Host)
-	server.With(func(w *enginetest.World) { w.ShutDown() })
+	server, _ := dockertest.Behind(h.Host)
+	server.With(func(w *dockertest.World) { w.ShutDown() })
 	socket := strings.TrimPrefix(h.DockerHost(), "unix://")
 	h.eventually("the socket to go", func() bool { _, err := os.Stat(socket); return os.IsNotExist(err) })
 
@@ -127,12 +127,12 @@ func TestRunWaitsForTheEngine(t *testing.T) {
 	require.Empty(t, s.View().Workers)
 	h.eventually("the engine to be back", func() bool {
 		up := false
-		server.With(func(w *enginetest.World) { w.Boot(); up = w.EngineUp() }) // nothing happens before it is down for good
+		server.With(func(w *dockertest.World) { w.Boot(); up = w.EngineUp() }) // nothing happens before it is down for good
 		return up
 	})
 	h.eventually("Stoker to be ready", func() bool { return answer(t, s.Addr(), "/readyz") == http.StatusOK })
 	require.Len(t, s.View().Workers, 1)
-	h.Operate(enginetest.OpStart, h.w.Name)
+	h.Operate(dockertest.OpStart, h.w.Name)
 	h.watched(s)
 	h.heals()
 }

@@ -8,19 +8,19 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"stoker/sidecar/internal/enginetest"
-	"stoker/sidecar/internal/fleet"
-	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/test/dockertest"
 )
 
 // onBoth runs a story on the fake engine, and on a real one if there is one.
 func onBoth(t *testing.T, story func(t *testing.T, h *house)) {
 	t.Parallel()
-	for name, host := range map[string]func(testing.TB) enginetest.Host{"fake": enginetest.FakeHost, "real": enginetest.RealHost} {
+	for name, host := range map[string]func(testing.TB) dockertest.Host{"fake": dockertest.FakeHost, "real": dockertest.RealHost} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := &house{Host: host(t), t: t, dir: t.TempDir()}
-			h.w = h.Run(enginetest.WorkerSpec{StopTimeout: time.Second, Labels: map[string]string{
+			h.w = h.Run(dockertest.WorkerSpec{StopTimeout: time.Second, Labels: map[string]string{
 				"stoker.backoff-initial": "100ms", "stoker.backoff-max": "1s", "stoker.recreate-after": "0",
 			}})
 			story(t, h)
@@ -29,7 +29,7 @@ func onBoth(t *testing.T, story func(t *testing.T, h *house)) {
 }
 
 // crash has the worker die, and returns what it was before.
-func (h *house) crash() enginetest.State {
+func (h *house) crash() dockertest.State {
 	h.t.Helper()
 	before := h.State(h.w.Name)
 	h.Crash(h.w.Name, syscall.SIGKILL)
@@ -37,7 +37,7 @@ func (h *house) crash() enginetest.State {
 }
 
 // back waits until the worker runs in a later life.
-func (h *house) back(before enginetest.State) {
+func (h *house) back(before dockertest.State) {
 	h.t.Helper()
 	h.eventually("the worker to be back", func() bool {
 		now := h.State(h.w.Name)
@@ -70,34 +70,34 @@ func TestOutOfFiles(t *testing.T) {
 	onBoth(t, func(t *testing.T, h *house) {
 		s := spawn(t, h.environ("STOKER_RESYNC=5s"))
 		h.watched(s)
-		stopped := h.Run(enginetest.WorkerSpec{Name: "stopped", StopTimeout: time.Second})
-		h.Operate(enginetest.OpStop, stopped.Name)
-		h.eventually("the operator's word to be heard", func() bool { return held(s.View(), stopped.Name) == lifecycle.HeldOperator })
+		stopped := h.Run(dockertest.WorkerSpec{Name: "stopped", StopTimeout: time.Second})
+		h.Operate(dockertest.OpStop, stopped.Name)
+		h.eventually("the operator's word to be heard", func() bool { return held(s.View(), stopped.Name) == worker.HeldOperator })
 		starts := h.count("start")
 
 		s.files(3)
 		before := h.crash()
-		h.eventually("the end", func() bool { return h.State(h.w.Name).Status == lifecycle.StatusExited })
+		h.eventually("the end", func() bool { return h.State(h.w.Name).Status == worker.StatusExited })
 		for end := time.Now().Add(7 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-			require.Equal(t, lifecycle.StatusExited, h.State(h.w.Name).Status, "it cannot have been started")
+			require.Equal(t, worker.StatusExited, h.State(h.w.Name).Status, "it cannot have been started")
 			require.NoError(t, s.cmd.Process.Signal(syscall.Signal(0)), "Stoker lives")
 		}
 		s.files(1024)
 		h.back(before)
 		h.eventually("the whole picture again", func() bool { v := s.View(); return v.Link.Up && len(v.Workers) == 2 })
-		require.Equal(t, lifecycle.HeldOperator, held(s.View(), stopped.Name))
-		require.Equal(t, lifecycle.StatusExited, h.State(stopped.Name).Status)
+		require.Equal(t, worker.HeldOperator, held(s.View(), stopped.Name))
+		require.Equal(t, worker.StatusExited, h.State(stopped.Name).Status)
 		require.Equal(t, starts+1, h.count("start"))
 	})
 }
 
-func held(v fleet.View, name string) lifecycle.Reason {
+func held(v fleet.View, name string) worker.Reason {
 	for _, w := range v.Workers {
 		if string(w.Key) == name {
 			return w.Held
 		}
 	}
-	return lifecycle.HeldNot
+	return worker.HeldNot
 }
 
 // Two Stokers look after the same worker by mistake. Each end is healed once, for a start of a running worker does nothing, and
@@ -116,11 +116,11 @@ func TestTwoStokersOfOneScope(t *testing.T) {
 		require.Equal(t, 10, h.count("die 137"))
 		require.Equal(t, 11, h.count("start"), "the first one, and one for each end")
 
-		h.Operate(enginetest.OpStop, h.w.Name)
+		h.Operate(dockertest.OpStop, h.w.Name)
 		for _, s := range []*inside{one, two} {
-			h.eventually("the operator's word to be heard", func() bool { return held(s.View(), h.w.Name) == lifecycle.HeldOperator })
+			h.eventually("the operator's word to be heard", func() bool { return held(s.View(), h.w.Name) == worker.HeldOperator })
 		}
-		require.Equal(t, lifecycle.StatusExited, h.State(h.w.Name).Status)
+		require.Equal(t, worker.StatusExited, h.State(h.w.Name).Status)
 		require.Equal(t, 11, h.count("start"))
 	})
 }

@@ -7,18 +7,18 @@ import (
 	"strings"
 	"time"
 
-	"stoker/sidecar/internal/docker"
-	"stoker/sidecar/internal/history"
-	"stoker/sidecar/internal/lifecycle"
-	"stoker/sidecar/internal/metrics"
-	"stoker/sidecar/internal/notify"
-	"stoker/sidecar/internal/supervisor"
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/engine/docker"
+	"stoker/sidecar/internal/engine/supervisor"
+	"stoker/sidecar/internal/report/history"
+	"stoker/sidecar/internal/report/metrics"
+	"stoker/sidecar/internal/report/notify"
 )
 
 // sinks tells each of them everything. None of them blocks.
 type sinks []supervisor.Sink
 
-func (all sinks) Tell(notes []lifecycle.Note) {
+func (all sinks) Tell(notes []worker.Note) {
 	for _, one := range all {
 		one.Tell(notes)
 	}
@@ -30,7 +30,7 @@ type metered struct {
 	metrics *metrics.Metrics
 }
 
-func (m metered) Do(ctx context.Context, a lifecycle.Action) lifecycle.Outcome {
+func (m metered) Do(ctx context.Context, a worker.Action) worker.Outcome {
 	began := time.Now()
 	out := m.Client.Do(ctx, a)
 	m.metrics.Called(a.Verb.String(), time.Since(began), out.Result.String())
@@ -38,10 +38,10 @@ func (m metered) Do(ctx context.Context, a lifecycle.Action) lifecycle.Outcome {
 }
 
 // forward passes on what the watch sees, and counts it.
-func (a *App) forward(ctx context.Context, from <-chan lifecycle.Observation, to chan<- lifecycle.Observation) {
+func (a *App) forward(ctx context.Context, from <-chan worker.Observation, to chan<- worker.Observation) {
 	for o := range from {
 		a.metrics.Observed(o.Kind.String())
-		if o.Kind == lifecycle.ListEnded {
+		if o.Kind == worker.ListEnded {
 			a.metrics.Resynced()
 		}
 		select {
@@ -52,9 +52,9 @@ func (a *App) forward(ctx context.Context, from <-chan lifecycle.Observation, to
 }
 
 // told is what the history has since then, oldest first: at most the newest so many.
-func (a *App) told(since time.Time, limit int) []lifecycle.Note {
+func (a *App) told(since time.Time, limit int) []worker.Note {
 	events := a.history.Page(history.Query{Since: since, Limit: limit})
-	notes := make([]lifecycle.Note, 0, len(events))
+	notes := make([]worker.Note, 0, len(events))
 	for _, e := range slices.Backward(events) {
 		notes = append(notes, e.Note)
 	}

@@ -20,19 +20,19 @@ import (
 
 	"stoker/sidecar/internal/app"
 	"stoker/sidecar/internal/config"
-	"stoker/sidecar/internal/enginetest"
-	"stoker/sidecar/internal/fleet"
-	"stoker/sidecar/internal/lifecycle"
-	"stoker/sidecar/internal/policy"
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/test/dockertest"
 )
 
 // endWait is for a Stoker that was told to end: eight seconds for its restarts, two for its clients, two for its log and two
 // for its journal, with room for a busy machine.
 const endWait = 30 * time.Second
 
-var crew = enginetest.Crew{
-	Hire:  func(t testing.TB, environ []string) enginetest.Stoker { return hire(t, environ) },
-	Spawn: func(t testing.TB, environ []string) enginetest.Stoker { return spawn(t, environ) },
+var crew = dockertest.Crew{
+	Hire:  func(t testing.TB, environ []string) dockertest.Stoker { return hire(t, environ) },
+	Spawn: func(t testing.TB, environ []string) dockertest.Stoker { return spawn(t, environ) },
 }
 
 // record keeps what a Stoker logs, to be shown when its test fails.
@@ -191,21 +191,21 @@ type apiView struct {
 }
 
 type apiWorker struct {
-	Key       lifecycle.Key    `json:"key"`
-	ID        string           `json:"id"`
-	State     fleet.State      `json:"state"`
-	Status    lifecycle.Status `json:"status"`
-	Health    lifecycle.Health `json:"health"`
-	StartedAt time.Time        `json:"started_at"`
-	Expected  bool             `json:"expected"`
-	Held      lifecycle.Reason `json:"held"`
-	Fault     lifecycle.Fault  `json:"fault"`
-	Reason    lifecycle.Reason `json:"reason"`
-	Heal      lifecycle.Heal   `json:"heal"`
-	Attempts  int              `json:"attempts"`
-	NextAt    time.Time        `json:"next_at"`
-	CPUs      float64          `json:"cpus"`
-	Scope     string           `json:"scope"`
+	Key       worker.Key    `json:"key"`
+	ID        string        `json:"id"`
+	State     fleet.State   `json:"state"`
+	Status    worker.Status `json:"status"`
+	Health    worker.Health `json:"health"`
+	StartedAt time.Time     `json:"started_at"`
+	Expected  bool          `json:"expected"`
+	Held      worker.Reason `json:"held"`
+	Fault     worker.Fault  `json:"fault"`
+	Reason    worker.Reason `json:"reason"`
+	Heal      worker.Heal   `json:"heal"`
+	Attempts  int           `json:"attempts"`
+	NextAt    time.Time     `json:"next_at"`
+	CPUs      float64       `json:"cpus"`
+	Scope     string        `json:"scope"`
 	Problems  []struct {
 		Label, Value, Message, Nearest string
 	} `json:"problems"`

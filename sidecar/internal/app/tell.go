@@ -10,7 +10,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/core/worker"
 )
 
 // The names of log fields, spelled once.
@@ -42,7 +42,7 @@ const outputShown = 300
 // its queue is dropped and counted.
 type teller struct {
 	log     *logrus.Logger
-	lines   map[lifecycle.NoteKind]line
+	lines   map[worker.NoteKind]line
 	queue   chan saying
 	dropped atomic.Uint64
 	lost    func() // is told of each line that is dropped, and must not block
@@ -50,7 +50,7 @@ type teller struct {
 
 // saying is one line of the log: a note, or a sentence of Stoker's own.
 type saying struct {
-	note   lifecycle.Note
+	note   worker.Note
 	level  logrus.Level
 	text   string // empty for a note
 	detail string
@@ -61,7 +61,7 @@ func newTeller(log *logrus.Logger, lost func()) *teller {
 }
 
 // Tell queues the notes. It never blocks.
-func (t *teller) Tell(notes []lifecycle.Note) {
+func (t *teller) Tell(notes []worker.Note) {
 	for _, n := range notes {
 		t.put(saying{note: n})
 	}
@@ -69,7 +69,7 @@ func (t *teller) Tell(notes []lifecycle.Note) {
 
 // say queues a line that is about no worker. It never blocks.
 func (t *teller) say(level logrus.Level, text, detail string) {
-	t.put(saying{note: lifecycle.Note{At: time.Now()}, level: level, text: text, detail: detail})
+	t.put(saying{note: worker.Note{At: time.Now()}, level: level, text: text, detail: detail})
 }
 
 func (t *teller) put(s saying) {
@@ -127,39 +127,39 @@ type line struct {
 }
 
 // lines has every kind of note; a test holds it to that.
-func lines() map[lifecycle.NoteKind]line {
-	return map[lifecycle.NoteKind]line{
-		lifecycle.NoteTaken:       {logrus.InfoLevel, "looking after worker"},
-		lifecycle.NoteReleased:    {logrus.InfoLevel, "worker is gone"},
-		lifecycle.NoteProblem:     {logrus.ErrorLevel, "worker's labels are wrong, it is held until they are mended"},
-		lifecycle.NoteHeld:        {logrus.InfoLevel, "worker is left alone"},
-		lifecycle.NoteFault:       {logrus.WarnLevel, "worker needs healing"},
-		lifecycle.NoteHealFailed:  {logrus.WarnLevel, "heal did not help"},
-		lifecycle.NoteHealed:      {logrus.InfoLevel, "worker is back"},
-		lifecycle.NoteRecovered:   {logrus.InfoLevel, "worker is back without Stoker"},
-		lifecycle.NoteStable:      {logrus.InfoLevel, "worker is stable, attempts are counted from 0 again"},
-		lifecycle.NoteExhausted:   {logrus.ErrorLevel, "attempts are used up"},
-		lifecycle.NoteRefused:     {logrus.WarnLevel, "worker cannot be made anew as it is, nothing was changed"},
-		lifecycle.NoteHung:        {logrus.WarnLevel, "the probe timed out and the CPU is idle: the worker hangs"},
-		lifecycle.NoteBlind:       {logrus.WarnLevel, "no CPU readings in time, deciding without"},
-		lifecycle.NoteQuota:       {logrus.InfoLevel, "set the worker's CPU quota"},
-		lifecycle.NoteQuotaFailed: {logrus.WarnLevel, "cannot set the worker's CPU quota, trying again"},
-		lifecycle.NoteFollowed:    {logrus.InfoLevel, "healed what lives in the worker's namespaces"},
-		lifecycle.NoteLinkLost:    {logrus.WarnLevel, "lost the engine, waiting for it"},
-		lifecycle.NoteLinkUp:      {logrus.InfoLevel, "following the engine"},
-		lifecycle.NoteHostIll:     {logrus.ErrorLevel, "the host is ill, not the workers: restarts of running ones wait"},
-		lifecycle.NoteHostWell:    {logrus.InfoLevel, "the host is well again"},
+func lines() map[worker.NoteKind]line {
+	return map[worker.NoteKind]line{
+		worker.NoteTaken:       {logrus.InfoLevel, "looking after worker"},
+		worker.NoteReleased:    {logrus.InfoLevel, "worker is gone"},
+		worker.NoteProblem:     {logrus.ErrorLevel, "worker's labels are wrong, it is held until they are mended"},
+		worker.NoteHeld:        {logrus.InfoLevel, "worker is left alone"},
+		worker.NoteFault:       {logrus.WarnLevel, "worker needs healing"},
+		worker.NoteHealFailed:  {logrus.WarnLevel, "heal did not help"},
+		worker.NoteHealed:      {logrus.InfoLevel, "worker is back"},
+		worker.NoteRecovered:   {logrus.InfoLevel, "worker is back without Stoker"},
+		worker.NoteStable:      {logrus.InfoLevel, "worker is stable, attempts are counted from 0 again"},
+		worker.NoteExhausted:   {logrus.ErrorLevel, "attempts are used up"},
+		worker.NoteRefused:     {logrus.WarnLevel, "worker cannot be made anew as it is, nothing was changed"},
+		worker.NoteHung:        {logrus.WarnLevel, "the probe timed out and the CPU is idle: the worker hangs"},
+		worker.NoteBlind:       {logrus.WarnLevel, "no CPU readings in time, deciding without"},
+		worker.NoteQuota:       {logrus.InfoLevel, "set the worker's CPU quota"},
+		worker.NoteQuotaFailed: {logrus.WarnLevel, "cannot set the worker's CPU quota, trying again"},
+		worker.NoteFollowed:    {logrus.InfoLevel, "healed what lives in the worker's namespaces"},
+		worker.NoteLinkLost:    {logrus.WarnLevel, "lost the engine, waiting for it"},
+		worker.NoteLinkUp:      {logrus.InfoLevel, "following the engine"},
+		worker.NoteHostIll:     {logrus.ErrorLevel, "the host is ill, not the workers: restarts of running ones wait"},
+		worker.NoteHostWell:    {logrus.InfoLevel, "the host is well again"},
 	}
 }
 
-func (t *teller) sentence(kind lifecycle.NoteKind) (logrus.Level, string) {
+func (t *teller) sentence(kind worker.NoteKind) (logrus.Level, string) {
 	if l, ok := t.lines[kind]; ok {
 		return l.level, l.text
 	}
 	return logrus.InfoLevel, string(kind)
 }
 
-func fields(n lifecycle.Note) logrus.Fields {
+func fields(n worker.Note) logrus.Fields {
 	f := logrus.Fields{}
 	put := func(name, value string) {
 		if value != "" {
@@ -186,7 +186,7 @@ func fields(n lifecycle.Note) logrus.Fields {
 	if n.Duration > 0 {
 		f[fieldTook] = n.Duration.Round(time.Millisecond).String()
 	}
-	if n.Fault == lifecycle.FaultExited || n.Fault == lifecycle.FaultOOM {
+	if n.Fault == worker.FaultExited || n.Fault == worker.FaultOOM {
 		f[fieldExitCode] = n.ExitCode
 	}
 	return f

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"stoker/sidecar/internal/config"
-	"stoker/sidecar/internal/lifecycle"
-	"stoker/sidecar/internal/policy"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
 )
 
 // tell is a label's problem in one line. Its nearest label is named even where the message does not.
@@ -27,8 +27,8 @@ func adviseOnLabels(c config.Config, v verdict, labels map[string]string) []stri
 			advice = append(advice, fmt.Sprintf(text, args...))
 		}
 	}
-	say(v.Held == lifecycle.HeldSwarm, "a task of a Swarm service: Swarm replaces it, Stoker never touches it")
-	say(v.Held == lifecycle.HeldOneOff, "made by compose run, and so meant to end: Stoker never touches it")
+	say(v.Held == worker.HeldSwarm, "a task of a Swarm service: Swarm replaces it, Stoker never touches it")
+	say(v.Held == worker.HeldOneOff, "made by compose run, and so meant to end: Stoker never touches it")
 	say(v.Why == policy.WhyNotEnabled, "has stoker labels, but not stoker.enable=true")
 	say(v.Why == policy.WhyOtherScope, "belongs to the scope %q, and this is the Stoker of %q",
 		label(labels, policy.LabelScope), c.Rules.Scope)
@@ -49,14 +49,14 @@ func label(labels map[string]string, name string) string {
 const noHealthCheck = "no health check: a worker that hangs looks alive, and only its end is noticed"
 
 // advise is what could be better about a worker.
-func advise(c config.Config, p policy.Policy, s lifecycle.Snapshot) []string {
+func advise(c config.Config, p policy.Policy, s worker.Snapshot) []string {
 	var advice []string
 	say := func(when bool, text string, args ...any) {
 		if when {
 			advice = append(advice, fmt.Sprintf(text, args...))
 		}
 	}
-	say(s.HasHealthcheck && s.Status == lifecycle.StatusRunning && s.Health == lifecycle.HealthUnhealthy, "%s", unhealthy(s))
+	say(s.HasHealthcheck && s.Status == worker.StatusRunning && s.Health == worker.HealthUnhealthy, "%s", unhealthy(s))
 	say(!s.HasHealthcheck, noHealthCheck)
 	advice = append(advice, adviseOnQuota(c, p, s.CPUs)...)
 	say(s.AutoRemove, "--rm: Docker removes it when it ends, its anonymous volumes too; Stoker makes a crashed one anew")
@@ -72,7 +72,7 @@ func adviseOnQuota(c config.Config, p policy.Policy, cpus float64) []string {
 }
 
 // adviseOnRestart is about Docker's own restart policy, which has the first word on exits (rule 10).
-func adviseOnRestart(p policy.Policy, r lifecycle.RestartPolicy) []string {
+func adviseOnRestart(p policy.Policy, r worker.RestartPolicy) []string {
 	switch {
 	case r.Name != "always" && r.Name != "unless-stopped":
 		return nil
@@ -84,7 +84,7 @@ func adviseOnRestart(p policy.Policy, r lifecycle.RestartPolicy) []string {
 
 // unhealthy says since when a running worker has been so, as far as the engine's few kept probes tell, and what the last
 // probe said.
-func unhealthy(s lifecycle.Snapshot) string {
+func unhealthy(s worker.Snapshot) string {
 	since := time.Time{}
 	for n := len(s.Probes) - 1; n >= 0 && s.Probes[n].ExitCode != 0; n-- {
 		since = s.Probes[n].At
@@ -99,7 +99,7 @@ func unhealthy(s lifecycle.Snapshot) string {
 	return text
 }
 
-func restart(r lifecycle.RestartPolicy) string {
+func restart(r worker.RestartPolicy) string {
 	if !r.Active() {
 		return "no"
 	}

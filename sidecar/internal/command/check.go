@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"stoker/sidecar/internal/config"
-	"stoker/sidecar/internal/lifecycle"
-	"stoker/sidecar/internal/policy"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
 )
 
 const (
@@ -21,11 +21,11 @@ const (
 
 // finding is what check says of one container.
 type finding struct {
-	Worker   lifecycle.Key    `json:"worker"`
-	ID       string           `json:"id"`
-	Status   lifecycle.Status `json:"status"`
-	Health   lifecycle.Health `json:"health"`
-	ExitCode int              `json:"exit_code"`
+	Worker   worker.Key    `json:"worker"`
+	ID       string        `json:"id"`
+	Status   worker.Status `json:"status"`
+	Health   worker.Health `json:"health"`
+	ExitCode int           `json:"exit_code"`
 	verdict
 }
 
@@ -104,7 +104,7 @@ func (e Env) judged(asJSON bool, found any, draw func() error, problems int) err
 
 // listAll asks the engine what it is before it asks for anything else: that is where a wrong API version or a proxy that
 // is no engine shows itself in so many words.
-func listAll(ctx context.Context, engine Engine) (lifecycle.Engine, []lifecycle.Observation, error) {
+func listAll(ctx context.Context, engine Engine) (worker.Engine, []worker.Observation, error) {
 	about, err := engine.Engine(ctx)
 	if err != nil {
 		return about, nil, err
@@ -120,7 +120,7 @@ type inspector struct {
 	self   string
 }
 
-func (i inspector) inspect(ctx context.Context, listed []lifecycle.Observation) findings {
+func (i inspector) inspect(ctx context.Context, listed []worker.Observation) findings {
 	all := findings{Workers: []finding{}, LeftOut: []finding{}}
 	for _, o := range listed {
 		f, ok := i.find(ctx, o)
@@ -144,7 +144,7 @@ func (i inspector) inspect(ctx context.Context, listed []lifecycle.Observation) 
 }
 
 // find is what there is to say of one container; not ok when it is gone by now, or is Stoker itself.
-func (i inspector) find(ctx context.Context, o lifecycle.Observation) (finding, bool) {
+func (i inspector) find(ctx context.Context, o worker.Observation) (finding, bool) {
 	if o.ID == i.self {
 		return finding{}, false
 	}
@@ -169,14 +169,14 @@ func (i inspector) find(ctx context.Context, o lifecycle.Observation) (finding, 
 	return f, true
 }
 
-func (i inspector) look(ctx context.Context, o lifecycle.Observation) lifecycle.Outcome {
-	return i.engine.Do(ctx, lifecycle.Action{
-		Key: o.Key, Incarnation: lifecycle.Incarnation{ID: o.ID}, Verb: lifecycle.Look, Deadline: lookTimeout,
+func (i inspector) look(ctx context.Context, o worker.Observation) worker.Outcome {
+	return i.engine.Do(ctx, worker.Action{
+		Key: o.Key, Incarnation: worker.Incarnation{ID: o.ID}, Verb: worker.Look, Deadline: lookTimeout,
 	})
 }
 
 // see adds what an inspect tells.
-func (f *finding) see(c config.Config, p policy.Policy, s lifecycle.Snapshot) {
+func (f *finding) see(c config.Config, p policy.Policy, s worker.Snapshot) {
 	f.Status, f.Health, f.ExitCode, f.CPUs = s.Status, s.Health, s.ExitCode, s.CPUs
 	f.Restart = restart(s.RestartPolicy)
 	if f.Taken {

@@ -11,17 +11,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stoker/sidecar/internal/config"
-	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/core/worker"
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // container is a worker without fault, changed by change.
-func container(name string, change ...func(*lifecycle.Snapshot)) lifecycle.Snapshot {
-	s := lifecycle.Snapshot{
-		Incarnation: lifecycle.Incarnation{ID: "id-" + name, StartedAt: noon}, Key: lifecycle.Key(name),
-		Labels: map[string]string{"stoker.enable": "true"}, Status: lifecycle.StatusRunning, HasHealthcheck: true,
-		Health: lifecycle.HealthHealthy, CPUs: 0.5,
+func container(name string, change ...func(*worker.Snapshot)) worker.Snapshot {
+	s := worker.Snapshot{
+		Incarnation: worker.Incarnation{ID: "id-" + name, StartedAt: noon}, Key: worker.Key(name),
+		Labels: map[string]string{"stoker.enable": "true"}, Status: worker.StatusRunning, HasHealthcheck: true,
+		Health: worker.HealthHealthy, CPUs: 0.5,
 	}
 	for _, c := range change {
 		c(&s)
@@ -29,8 +29,8 @@ func container(name string, change ...func(*lifecycle.Snapshot)) lifecycle.Snaps
 	return s
 }
 
-func labels(pairs ...string) func(*lifecycle.Snapshot) {
-	return func(s *lifecycle.Snapshot) {
+func labels(pairs ...string) func(*worker.Snapshot) {
+	return func(s *worker.Snapshot) {
 		s.Labels = map[string]string{}
 		for n := 0; n < len(pairs); n += 2 {
 			s.Labels[pairs[n]] = pairs[n+1]
@@ -38,8 +38,8 @@ func labels(pairs ...string) func(*lifecycle.Snapshot) {
 	}
 }
 
-func with(name, value string) func(*lifecycle.Snapshot) {
-	return func(s *lifecycle.Snapshot) { s.Labels[name] = value }
+func with(name, value string) func(*worker.Snapshot) {
+	return func(s *worker.Snapshot) { s.Labels[name] = value }
 }
 
 func checkEnv(engine *fakeEngine, environ ...string) Env {
@@ -51,7 +51,7 @@ func checkEnv(engine *fakeEngine, environ ...string) Env {
 }
 
 // checked runs check --json over the containers.
-func checked(t *testing.T, environ []string, containers ...lifecycle.Snapshot) (findings, int) {
+func checked(t *testing.T, environ []string, containers ...worker.Snapshot) (findings, int) {
 	t.Helper()
 	got := play(t, checkEnv(&fakeEngine{containers: containers}, environ...), "check", "--json")
 	require.Empty(t, got.err)
@@ -64,7 +64,7 @@ func checked(t *testing.T, environ []string, containers ...lifecycle.Snapshot) (
 func TestFindings(t *testing.T) {
 	tests := map[string]struct {
 		environ  []string
-		has      lifecycle.Snapshot
+		has      worker.Snapshot
 		why      string
 		held     string
 		problems []string // what each holds
@@ -74,27 +74,27 @@ func TestFindings(t *testing.T) {
 		"misspelt":    {nil, container("w", with("stoker.on-exti", "never")), "enabled", "bad-labels", []string{"stoker.on-exit"}, nil},
 		"bad value":   {nil, container("w", with("stoker.on-exit", "sometimes")), "enabled", "bad-labels", []string{"stoker.on-exit=sometimes"}, nil},
 		"two of them": {nil, container("w", with("stoker.max-attempts", "x"), with("stoker.on-exit", "y")), "enabled", "bad-labels", []string{"stoker.max-attempts", "stoker.on-exit"}, nil},
-		"no health check": {nil, container("w", func(s *lifecycle.Snapshot) { s.HasHealthcheck, s.Health = false, lifecycle.HealthNone }),
+		"no health check": {nil, container("w", func(s *worker.Snapshot) { s.HasHealthcheck, s.Health = false, worker.HealthNone }),
 			"enabled", "", nil, []string{"no health check"}},
-		"no quota":           {nil, container("w", func(s *lifecycle.Snapshot) { s.CPUs = 0 }), "enabled", "", nil, []string{"no CPU quota"}},
-		"no quota is fine":   {[]string{"STOKER_REQUIRE_QUOTA=off"}, container("w", func(s *lifecycle.Snapshot) { s.CPUs = 0 }), "enabled", "", nil, nil},
-		"quota by label":     {nil, container("w", with("stoker.cpus", "0.5"), func(s *lifecycle.Snapshot) { s.CPUs = 0 }), "enabled", "", nil, nil},
+		"no quota":           {nil, container("w", func(s *worker.Snapshot) { s.CPUs = 0 }), "enabled", "", nil, []string{"no CPU quota"}},
+		"no quota is fine":   {[]string{"STOKER_REQUIRE_QUOTA=off"}, container("w", func(s *worker.Snapshot) { s.CPUs = 0 }), "enabled", "", nil, nil},
+		"quota by label":     {nil, container("w", with("stoker.cpus", "0.5"), func(s *worker.Snapshot) { s.CPUs = 0 }), "enabled", "", nil, nil},
 		"quota mode":         {[]string{"STOKER_SELECT=quota"}, container("w", labels()), "has-quota", "", nil, nil},
 		"mode all":           {[]string{"STOKER_SELECT=all"}, container("w", labels()), "all", "", nil, nil},
 		"compat":             {[]string{"STOKER_COMPAT=autoheal"}, container("w", labels("autoheal", "true")), "compat-autoheal", "", nil, nil},
 		"restart doubles":    {nil, container("w", restarts("always", 0)), "enabled", "", nil, []string{"restart: always doubles"}},
 		"restart fights":     {nil, container("w", with("stoker.on-exit", "never"), restarts("unless-stopped", 0)), "enabled", "", nil, []string{"restart: unless-stopped fights stoker.on-exit=never"}},
 		"restart on failure": {nil, container("w", restarts("on-failure", 3)), "enabled", "", nil, nil},
-		"rm":                 {nil, container("w", func(s *lifecycle.Snapshot) { s.AutoRemove = true }), "enabled", "", nil, []string{"--rm"}},
+		"rm":                 {nil, container("w", func(s *worker.Snapshot) { s.AutoRemove = true }), "enabled", "", nil, []string{"--rm"}},
 		"swarm":              {nil, container("w", with("com.docker.swarm.task.id", "x")), "enabled", "swarm-task", nil, []string{"Swarm"}},
 		"one-off":            {nil, container("w", with("com.docker.compose.oneoff", "True")), "enabled", "compose-one-off", nil, []string{"compose run"}},
-		"start failed":       {nil, container("w", func(s *lifecycle.Snapshot) { s.StartError = "port is taken" }), "enabled", "", nil, []string{"port is taken"}},
-		"unhealthy": {nil, container("w", func(s *lifecycle.Snapshot) {
-			s.Health = lifecycle.HealthUnhealthy
-			s.Probes = []lifecycle.Probe{{At: noon}, {At: noon.Add(time.Minute), ExitCode: 1}, {At: noon.Add(2 * time.Minute), ExitCode: 7, Output: "no\nbeat"}}
+		"start failed":       {nil, container("w", func(s *worker.Snapshot) { s.StartError = "port is taken" }), "enabled", "", nil, []string{"port is taken"}},
+		"unhealthy": {nil, container("w", func(s *worker.Snapshot) {
+			s.Health = worker.HealthUnhealthy
+			s.Probes = []worker.Probe{{At: noon}, {At: noon.Add(time.Minute), ExitCode: 1}, {At: noon.Add(2 * time.Minute), ExitCode: 7, Output: "no\nbeat"}}
 		}), "enabled", "", nil, []string{"unhealthy since 2026-03-01T12:01:00Z or earlier: exit code 7, no beat"}},
-		"unhealthy means nothing when stopped": {nil, container("w", func(s *lifecycle.Snapshot) {
-			s.Status, s.Health = lifecycle.StatusExited, lifecycle.HealthUnhealthy
+		"unhealthy means nothing when stopped": {nil, container("w", func(s *worker.Snapshot) {
+			s.Status, s.Health = worker.StatusExited, worker.HealthUnhealthy
 		}), "enabled", "", nil, nil},
 	}
 	for name, tt := range tests {
@@ -118,8 +118,8 @@ func TestFindings(t *testing.T) {
 	}
 }
 
-func restarts(name string, most int) func(*lifecycle.Snapshot) {
-	return func(s *lifecycle.Snapshot) { s.RestartPolicy = lifecycle.RestartPolicy{Name: name, MaxRetries: most} }
+func restarts(name string, most int) func(*worker.Snapshot) {
+	return func(s *worker.Snapshot) { s.RestartPolicy = worker.RestartPolicy{Name: name, MaxRetries: most} }
 }
 
 func TestLeftOut(t *testing.T) {
@@ -157,7 +157,7 @@ func TestOthersAreCounted(t *testing.T) {
 	require.Len(t, all.Workers, 2, "Stoker itself is no worker")
 	require.Equal(t, "a", string(all.Workers[0].Worker), "by name")
 
-	all, _ = checked(t, []string{"STOKER_SELECT=quota"}, container("w", labels(), func(s *lifecycle.Snapshot) { s.CPUs = 0 }))
+	all, _ = checked(t, []string{"STOKER_SELECT=quota"}, container("w", labels(), func(s *worker.Snapshot) { s.CPUs = 0 }))
 	require.Equal(t, 1, all.Others, "a container without a quota is none of Stoker's business")
 }
 
@@ -170,28 +170,28 @@ func TestCheckAndTheEngine(t *testing.T) {
 	env.Connect = func(config.Config, Build) (Engine, error) { return nil, errors.New("DOCKER_HOST is odd") }
 	require.Equal(t, said{2, "", "stoker: DOCKER_HOST is odd\n"}, play(t, env, "check"))
 
-	gone := &fakeEngine{containers: []lifecycle.Snapshot{container("w")}, gone: true}
+	gone := &fakeEngine{containers: []worker.Snapshot{container("w")}, gone: true}
 	got := play(t, checkEnv(gone), "check")
 	require.Equal(t, 0, got.code, "what goes meanwhile is no problem")
 	require.Contains(t, got.out, "0 workers")
 
-	refused := &fakeEngine{containers: []lifecycle.Snapshot{container("w")}, lookErr: "forbidden"}
+	refused := &fakeEngine{containers: []worker.Snapshot{container("w")}, lookErr: "forbidden"}
 	got = play(t, checkEnv(refused), "check")
 	require.Equal(t, 1, got.code)
 	require.Contains(t, got.out, "forbidden")
 
-	quiet := &fakeEngine{containers: []lifecycle.Snapshot{container("w", labels())}}
+	quiet := &fakeEngine{containers: []worker.Snapshot{container("w", labels())}}
 	play(t, checkEnv(quiet), "check")
 	require.Zero(t, quiet.looks, "what is left out by its labels is not inspected")
 }
 
 func TestTable(t *testing.T) {
-	engine := &fakeEngine{containers: []lifecycle.Snapshot{
+	engine := &fakeEngine{containers: []worker.Snapshot{
 		container("burner-a"),
-		container("burner-b", with("stoker.on-exti", "never"), restarts("on-failure", 3), func(s *lifecycle.Snapshot) {
-			s.Status, s.ExitCode = lifecycle.StatusExited, 137
+		container("burner-b", with("stoker.on-exti", "never"), restarts("on-failure", 3), func(s *worker.Snapshot) {
+			s.Status, s.ExitCode = worker.StatusExited, 137
 		}),
-		container("web", labels("stoker.enable", "no"), func(s *lifecycle.Snapshot) { s.Health = lifecycle.HealthNone }),
+		container("web", labels("stoker.enable", "no"), func(s *worker.Snapshot) { s.Health = worker.HealthNone }),
 	}}
 	got := play(t, checkEnv(engine), "check")
 	require.Equal(t, 1, got.code)
@@ -207,9 +207,9 @@ func TestTable(t *testing.T) {
 // However long and hostile the strings of a container are, the table stays in its width and prints only what prints.
 func TestTableFitsAndIsHarmless(t *testing.T) {
 	hostile := "\x1b]0;owned\x07\x1b[2J\r\n\u202eevil\u200b\x00\xff" + strings.Repeat("x", 3000)
-	engine := &fakeEngine{containers: []lifecycle.Snapshot{
-		container(strings.Repeat("long-", 30), with("stoker."+hostile, hostile), func(s *lifecycle.Snapshot) {
-			s.Health, s.Probes = lifecycle.HealthUnhealthy, []lifecycle.Probe{{At: noon, ExitCode: -1, Output: hostile}}
+	engine := &fakeEngine{containers: []worker.Snapshot{
+		container(strings.Repeat("long-", 30), with("stoker."+hostile, hostile), func(s *worker.Snapshot) {
+			s.Health, s.Probes = worker.HealthUnhealthy, []worker.Probe{{At: noon, ExitCode: -1, Output: hostile}}
 			s.StartError = hostile
 		}),
 		container("left", labels("stoker.scope", hostile)),
@@ -234,7 +234,7 @@ func TestTableFitsAndIsHarmless(t *testing.T) {
 
 // Who comes from a long table finds the mistyped label by its colour, and the worker's name in the last line.
 func TestTroubleIsFoundInASecond(t *testing.T) {
-	var all []lifecycle.Snapshot
+	var all []worker.Snapshot
 	for _, name := range strings.Split("abcdefg", "") {
 		all = append(all, container(name, with("stoker.on-exti", "never")))
 	}

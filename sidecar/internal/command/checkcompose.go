@@ -10,10 +10,10 @@ import (
 	"strings"
 	"time"
 
-	"stoker/sidecar/internal/compose"
+	"stoker/sidecar/internal/composefile"
 	"stoker/sidecar/internal/config"
-	"stoker/sidecar/internal/lifecycle"
-	"stoker/sidecar/internal/policy"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
 )
 
 // hostTimeout is how long an engine may take to say how many CPUs its host has: check --compose needs none.
@@ -48,7 +48,7 @@ func (e Env) checkCompose(ctx context.Context, asked checkFlags) error {
 	if err != nil {
 		return err
 	}
-	stack, err := compose.Read(ctx, compose.Source{Files: asked.files, Profiles: asked.profiles, Environ: e.Environ})
+	stack, err := composefile.Read(ctx, composefile.Source{Files: asked.files, Profiles: asked.profiles, Environ: e.Environ})
 	if err != nil {
 		return BadConfiguration(err)
 	}
@@ -77,9 +77,9 @@ func (e Env) hostCPUs(ctx context.Context, c config.Config) int {
 }
 
 // draft judges the services as the Stoker of c would, or as the one in the files would where c leaves it open.
-func (e Env) draft(c config.Config, stack compose.Stack) draft {
+func (e Env) draft(c config.Config, stack composefile.Stack) draft {
 	d := draft{Services: []planned{}, LeftOut: []planned{}, Stokers: []stokerHere{}}
-	var workers, stokers []compose.Service
+	var workers, stokers []composefile.Service
 	for _, s := range stack.Services {
 		if isStoker(s) {
 			stokers = append(stokers, s)
@@ -109,14 +109,14 @@ func (e Env) draft(c config.Config, stack compose.Stack) draft {
 	return d
 }
 
-func isStoker(s compose.Service) bool {
+func isStoker(s composefile.Service) bool {
 	image, _, _ := strings.Cut(path.Base(s.Image), ":")
 	return image == "stoker" || len(s.Settings) > 0
 }
 
 // stokerHere reads a Stoker's environment as that Stoker will, save its files, which are elsewhere. The configuration is that
 // of its settings with the environment of this command over them, and good only without problems.
-func (e Env) stokerHere(s compose.Service) (stokerHere, config.Config) {
+func (e Env) stokerHere(s composefile.Service) (stokerHere, config.Config) {
 	here := stokerHere{Service: s.Name, Settings: []string{}, Problems: []string{}}
 	loader := config.Loader{ReadFile: func(string) ([]byte, error) { return []byte("https://elsewhere.invalid"), nil }}
 	var own []string
@@ -151,7 +151,7 @@ func decides(name string) bool {
 	return slices.ContainsFunc(policy.Labels(), func(l policy.Label) bool { return l.Env == name })
 }
 
-func plannedOf(c config.Config, s compose.Service) planned {
+func plannedOf(c config.Config, s composefile.Service) planned {
 	reading := c.Rules.Read(policy.Candidate{Labels: s.Labels, CPUs: s.CPUs, QuotaKnown: true})
 	p := planned{Service: s.Name, Replicas: s.Replicas, verdict: judge(c, reading, s.Labels)}
 	p.CPUs, p.Restart = s.CPUs, restart(s.Restart)
@@ -171,7 +171,7 @@ func plannedOf(c config.Config, s compose.Service) planned {
 }
 
 // misplaced finds the labels that are meant for Stoker and stand where they are a Swarm service's.
-func misplaced(s compose.Service) []string {
+func misplaced(s composefile.Service) []string {
 	var lost []string
 	for _, key := range slices.Sorted(maps.Keys(s.Swarm)) {
 		if _, also := s.Labels[key]; !also && speaksToHealers(map[string]string{key: ""}) {
@@ -181,14 +181,14 @@ func misplaced(s compose.Service) []string {
 	return lost
 }
 
-func adviseOnService(s compose.Service) []string {
+func adviseOnService(s composefile.Service) []string {
 	var advice []string
 	switch s.Health {
-	case compose.HealthOff:
+	case composefile.HealthOff:
 		advice = append(advice, noHealthCheck)
-	case compose.HealthUnsaid:
+	case composefile.HealthUnsaid:
 		advice = append(advice, "no health check here, and whether the image has one cannot be seen from here: without one a worker that hangs looks alive")
-	case compose.HealthOn:
+	case composefile.HealthOn:
 	}
 	switch {
 	case len(s.Unasked) > 0:
@@ -200,7 +200,7 @@ func adviseOnService(s compose.Service) []string {
 }
 
 // adviseOnEnd is about services that are meant to end, and about Docker's restart policy.
-func adviseOnEnd(p policy.Policy, s compose.Service) []string {
+func adviseOnEnd(p policy.Policy, s composefile.Service) []string {
 	advice := adviseOnRestart(p, s.Restart)
 	if s.Awaited && p.OnExit == policy.OnExitAlways && len(advice) == 0 {
 		advice = append(advice, "another service waits for it to complete, and stoker.on-exit=always starts it again after that: "+
@@ -221,7 +221,7 @@ func (d draft) loads() []load {
 func (f findings) loads() []load {
 	var all []load
 	for _, w := range f.Workers {
-		if w.Status == lifecycle.StatusRunning {
+		if w.Status == worker.StatusRunning {
 			all = append(all, load{cpus: w.CPUs, containers: 1})
 		}
 	}

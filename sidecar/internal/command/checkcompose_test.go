@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stoker/sidecar/internal/config"
-	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/core/worker"
 )
 
-const stacks = "../compose/testdata/"
+const stacks = "../composefile/testdata/"
 
 // noEngine is where no engine is.
 func noEngine(environ ...string) Env {
@@ -143,13 +143,13 @@ func TestPlanOfAStack(t *testing.T) {
 // hostOf is an engine that tells its CPUs and nothing else.
 type hostOf int
 
-func (h hostOf) Engine(context.Context) (lifecycle.Engine, error) {
-	return lifecycle.Engine{CPUs: int(h)}, nil
+func (h hostOf) Engine(context.Context) (worker.Engine, error) {
+	return worker.Engine{CPUs: int(h)}, nil
 }
 
-func (hostOf) List(context.Context) ([]lifecycle.Observation, error) { panic("not asked") }
+func (hostOf) List(context.Context) ([]worker.Observation, error) { panic("not asked") }
 
-func (hostOf) Do(context.Context, lifecycle.Action) lifecycle.Outcome { panic("not asked") }
+func (hostOf) Do(context.Context, worker.Action) worker.Outcome { panic("not asked") }
 
 func TestStokerInTheStack(t *testing.T) {
 	const worker = "w: {image: w, cpus: 1, labels: {stoker.enable: true, stoker.scope: blue}, healthcheck: {test: beat}}"

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stoker/sidecar/internal/config"
-	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/core/worker"
 )
 
 // The exit codes.
@@ -48,9 +48,9 @@ type Env struct {
 
 // Engine is what check asks.
 type Engine interface {
-	Engine(ctx context.Context) (lifecycle.Engine, error)
-	List(ctx context.Context) ([]lifecycle.Observation, error)
-	Do(ctx context.Context, a lifecycle.Action) lifecycle.Outcome
+	Engine(ctx context.Context) (worker.Engine, error)
+	List(ctx context.Context) ([]worker.Observation, error)
+	Do(ctx context.Context, a worker.Action) worker.Outcome
 }
 
 // BadConfiguration marks err as one that ends Stoker with exit code 2.

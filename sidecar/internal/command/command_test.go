@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stoker/sidecar/internal/config"
-	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/core/worker"
 )
 
 // said is what a command printed and how it ended.
@@ -187,34 +187,34 @@ func TestOutputThatCannotBeWritten(t *testing.T) {
 
 // fakeEngine has the containers that it is made of.
 type fakeEngine struct {
-	containers []lifecycle.Snapshot
+	containers []worker.Snapshot
 	listErr    error
 	lookErr    string // of every look
 	gone       bool   // every container is, by the time it is looked at
 	looks      int
 }
 
-func (e *fakeEngine) Engine(context.Context) (lifecycle.Engine, error) {
-	return lifecycle.Engine{}, e.listErr
+func (e *fakeEngine) Engine(context.Context) (worker.Engine, error) {
+	return worker.Engine{}, e.listErr
 }
 
-func (e *fakeEngine) List(context.Context) ([]lifecycle.Observation, error) {
-	var list []lifecycle.Observation
+func (e *fakeEngine) List(context.Context) ([]worker.Observation, error) {
+	var list []worker.Observation
 	for _, s := range e.containers {
-		list = append(list, lifecycle.Observation{Kind: lifecycle.Listed, ID: s.ID, Key: s.Key, Labels: s.Labels, Status: s.Status, Health: s.Health})
+		list = append(list, worker.Observation{Kind: worker.Listed, ID: s.ID, Key: s.Key, Labels: s.Labels, Status: s.Status, Health: s.Health})
 	}
 	return list, e.listErr
 }
 
-func (e *fakeEngine) Do(_ context.Context, a lifecycle.Action) lifecycle.Outcome {
+func (e *fakeEngine) Do(_ context.Context, a worker.Action) worker.Outcome {
 	e.looks++
-	out := lifecycle.Outcome{Action: a, Result: lifecycle.Failed, Err: e.lookErr, Missing: e.gone}
-	if a.Verb != lifecycle.Look || e.gone || e.lookErr != "" {
+	out := worker.Outcome{Action: a, Result: worker.Failed, Err: e.lookErr, Missing: e.gone}
+	if a.Verb != worker.Look || e.gone || e.lookErr != "" {
 		return out
 	}
 	for _, s := range e.containers {
 		if s.ID == a.Incarnation.ID {
-			out.Result, out.Snapshot = lifecycle.Done, &s
+			out.Result, out.Snapshot = worker.Done, &s
 		}
 	}
 	return out

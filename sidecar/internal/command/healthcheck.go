@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stoker/sidecar/internal/status"
+	"stoker/sidecar/internal/report/web"
 )
 
 // healthTimeout is below the timeout of the image's HEALTHCHECK, so that the answer is a line and not a kill.
@@ -40,7 +40,7 @@ func (e Env) healthcheck(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	health, err := askHealth(ctx, status.SocketName(host, c.StateDir, c.Rules.Scope))
+	health, err := askHealth(ctx, web.SocketName(host, c.StateDir, c.Rules.Scope))
 	if err != nil {
 		return failed(err)
 	}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stoker/sidecar/internal/fleet"
-	"stoker/sidecar/internal/status"
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/report/web"
 )
 
 func healthcheck(t *testing.T, dir string, environ ...string) said {
@@ -23,7 +23,7 @@ func healthcheck(t *testing.T, dir string, environ ...string) said {
 // The command and the server find each other, also when nothing is served over TCP.
 func TestHealthcheckAsksTheServer(t *testing.T) {
 	dir := t.TempDir()
-	server, err := status.Listen(status.Options{
+	server, err := web.Listen(web.Options{
 		StateDir: dir, Scope: "blue", View: func() fleet.View { return fleet.View{} }, LoopBeat: time.Now,
 	})
 	require.NoError(t, err)
@@ -54,7 +54,7 @@ func TestHealthcheckAnswers(t *testing.T) {
 			dir := t.TempDir()
 			host, err := os.Hostname()
 			require.NoError(t, err)
-			listener, err := net.Listen("unix", status.SocketName(host, dir, ""))
+			listener, err := net.Listen("unix", web.SocketName(host, dir, ""))
 			require.NoError(t, err)
 			var asked string
 			server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stoker/sidecar/internal/history"
-	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/report/history"
 )
 
 // past is what history is asked for.
@@ -68,7 +68,7 @@ func (p past) query() (url.Values, error) {
 		q.Set("since", p.since)
 	}
 	for _, kind := range p.kinds {
-		if !slices.Contains(history.Kinds(), lifecycle.NoteKind(kind)) {
+		if !slices.Contains(history.Kinds(), worker.NoteKind(kind)) {
 			return nil, BadConfiguration(fmt.Errorf("--kind: %s is none of %s", kind, kinds()))
 		}
 		q.Add("kind", kind)

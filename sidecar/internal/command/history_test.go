@@ -14,20 +14,20 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stoker/sidecar/internal/fleet"
-	"stoker/sidecar/internal/history"
-	"stoker/sidecar/internal/lifecycle"
-	"stoker/sidecar/internal/status"
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/report/history"
+	"stoker/sidecar/internal/report/web"
 )
 
 // toldHistory tells what happens in a life.
 func toldHistory(r *running, at time.Time) {
-	r.log.Tell([]lifecycle.Note{
-		{At: at, Kind: lifecycle.NoteLinkUp},
-		{At: at, Kind: lifecycle.NoteFault, Key: "burner", Fault: lifecycle.FaultExited, ExitCode: 137, Reason: lifecycle.ReasonCrashed, Intent: lifecycle.IntentNone, Heal: lifecycle.HealStart, Attempt: 1, Delay: time.Second},
-		{At: at, Kind: lifecycle.NoteHealFailed, Key: "burner", Fault: lifecycle.FaultUnhealthy, Reason: lifecycle.ReasonProbeFailed, Heal: lifecycle.HealRestart, Attempt: 2, Duration: 2300 * time.Millisecond, Detail: "no such image", Output: " no beat\n"},
-		{At: at, Kind: lifecycle.NoteQuota, Key: "grinder", From: 0, CPUs: 0.5},
-		{At: at, Kind: lifecycle.NoteHeld, Key: "grinder", Reason: lifecycle.HeldOperator, Intent: lifecycle.IntentOperator},
+	r.log.Tell([]worker.Note{
+		{At: at, Kind: worker.NoteLinkUp},
+		{At: at, Kind: worker.NoteFault, Key: "burner", Fault: worker.FaultExited, ExitCode: 137, Reason: worker.ReasonCrashed, Intent: worker.IntentNone, Heal: worker.HealStart, Attempt: 1, Delay: time.Second},
+		{At: at, Kind: worker.NoteHealFailed, Key: "burner", Fault: worker.FaultUnhealthy, Reason: worker.ReasonProbeFailed, Heal: worker.HealRestart, Attempt: 2, Duration: 2300 * time.Millisecond, Detail: "no such image", Output: " no beat\n"},
+		{At: at, Kind: worker.NoteQuota, Key: "grinder", From: 0, CPUs: 0.5},
+		{At: at, Kind: worker.NoteHeld, Key: "grinder", Reason: worker.HeldOperator, Intent: worker.IntentOperator},
 	})
 }
 
@@ -58,7 +58,7 @@ func TestHistory(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal([]byte(got.out), &page))
 	require.Len(t, page.Events, 2)
-	require.Equal(t, lifecycle.NoteHeld, page.Events[0].Kind)
+	require.Equal(t, worker.NoteHeld, page.Events[0].Kind)
 	require.NotEmpty(t, page.Next)
 }
 
@@ -101,7 +101,7 @@ func TestBadQuestions(t *testing.T) {
 // The address of the environment leads to the server of the same environment.
 func TestStatusFindsTheSidecar(t *testing.T) {
 	dir := t.TempDir()
-	server, err := status.Listen(status.Options{
+	server, err := web.Listen(web.Options{
 		Listen: "127.0.0.1:0", StateDir: dir, View: func() fleet.View { return view(burner()) }, LoopBeat: time.Now, History: history.New(history.Options{}),
 	})
 	require.NoError(t, err)

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"stoker/sidecar/internal/history"
-	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/report/history"
 )
 
 // eventGrid is a table of events. On a terminal the time is how long ago; in a file, which is read later, it is the time.
@@ -41,13 +41,13 @@ func what(e history.Event) string {
 		}
 	}
 	switch e.Fault {
-	case lifecycle.FaultExited, lifecycle.FaultOOM:
+	case worker.FaultExited, worker.FaultOOM:
 		say(true, "%s (%d)", e.Fault, e.ExitCode)
 	default:
 		say(e.Fault != "", "%s", e.Fault)
 	}
 	say(e.Reason != "" && string(e.Reason) != string(e.Fault), "%s", e.Reason)
-	say(e.Intent != "" && e.Intent != lifecycle.IntentNone, "by %s", e.Intent)
+	say(e.Intent != "" && e.Intent != worker.IntentNone, "by %s", e.Intent)
 	say(e.Heal != "" && e.Attempt > 0, "%s %d", e.Heal, e.Attempt)
 	say(e.Heal != "" && e.Attempt == 0, "%s", e.Heal)
 	say(e.Delay > 0, "in %s", short(e.Delay))
@@ -58,16 +58,16 @@ func what(e history.Event) string {
 	return orDash(strings.Join(parts, ", "))
 }
 
-func kindColour(kind lifecycle.NoteKind) colour {
+func kindColour(kind worker.NoteKind) colour {
 	switch kind {
-	case lifecycle.NoteProblem, lifecycle.NoteExhausted, lifecycle.NoteHealFailed, lifecycle.NoteLinkLost, lifecycle.NoteHostIll,
-		lifecycle.NoteQuotaFailed:
+	case worker.NoteProblem, worker.NoteExhausted, worker.NoteHealFailed, worker.NoteLinkLost, worker.NoteHostIll,
+		worker.NoteQuotaFailed:
 		return red
-	case lifecycle.NoteFault, lifecycle.NoteRefused, lifecycle.NoteHung, lifecycle.NoteBlind:
+	case worker.NoteFault, worker.NoteRefused, worker.NoteHung, worker.NoteBlind:
 		return yellow
-	case lifecycle.NoteHealed, lifecycle.NoteRecovered, lifecycle.NoteStable, lifecycle.NoteLinkUp, lifecycle.NoteHostWell:
+	case worker.NoteHealed, worker.NoteRecovered, worker.NoteStable, worker.NoteLinkUp, worker.NoteHostWell:
 		return green
-	case lifecycle.NoteTaken, lifecycle.NoteReleased, lifecycle.NoteHeld, lifecycle.NoteQuota, lifecycle.NoteFollowed:
+	case worker.NoteTaken, worker.NoteReleased, worker.NoteHeld, worker.NoteQuota, worker.NoteFollowed:
 		return plain
 	}
 	return plain

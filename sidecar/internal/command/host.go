@@ -9,8 +9,7 @@ import (
 
 	"stoker/sidecar/internal/app"
 	"stoker/sidecar/internal/config"
-	"stoker/sidecar/internal/docker"
-	"stoker/sidecar/internal/thrift"
+	"stoker/sidecar/internal/engine/docker"
 )
 
 // Host is the Env of this process: its arguments and streams, the real sidecar, the real engine.
@@ -37,7 +36,6 @@ func runApp(ctx context.Context, c config.Config, log *logrus.Logger, build Buil
 	if err != nil {
 		return BadConfiguration(err)
 	}
-	go thrift.Run(ctx)
 	return a.Run(ctx)
 }
 

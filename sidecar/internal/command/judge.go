@@ -4,19 +4,19 @@ import (
 	"strings"
 
 	"stoker/sidecar/internal/config"
-	"stoker/sidecar/internal/lifecycle"
-	"stoker/sidecar/internal/policy"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
 )
 
 // verdict is what check says of a container, whether there is one or a compose file describes it.
 type verdict struct {
-	Taken    bool             `json:"taken"`
-	Why      policy.Why       `json:"why"`
-	Held     lifecycle.Reason `json:"held"` // never touched, although taken
-	CPUs     float64          `json:"cpus"`
-	Restart  string           `json:"restart_policy"`
-	Problems []string         `json:"problems"`
-	Advice   []string         `json:"advice"`
+	Taken    bool          `json:"taken"`
+	Why      policy.Why    `json:"why"`
+	Held     worker.Reason `json:"held"` // never touched, although taken
+	CPUs     float64       `json:"cpus"`
+	Restart  string        `json:"restart_policy"`
+	Problems []string      `json:"problems"`
+	Advice   []string      `json:"advice"`
 }
 
 // judge is the verdict of the labels, with what there is to say about them.
@@ -30,18 +30,18 @@ func judge(c config.Config, reading policy.Reading, labels map[string]string) ve
 }
 
 // barred is why a container that is taken in is never touched.
-func barred(r policy.Reading, labels map[string]string) lifecycle.Reason {
+func barred(r policy.Reading, labels map[string]string) worker.Reason {
 	switch {
 	case !r.Take:
-		return lifecycle.HeldNot
+		return worker.HeldNot
 	case policy.SwarmTask(labels):
-		return lifecycle.HeldSwarm
+		return worker.HeldSwarm
 	case policy.OneOff(labels):
-		return lifecycle.HeldOneOff
+		return worker.HeldOneOff
 	case len(r.Problems) > 0:
-		return lifecycle.HeldBadLabels
+		return worker.HeldBadLabels
 	}
-	return lifecycle.HeldNot
+	return worker.HeldNot
 }
 
 // speaksToHealers tells whether someone put a label on the container that is meant for Stoker or for a healer whose labels

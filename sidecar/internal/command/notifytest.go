@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stoker/sidecar/internal/notify"
+	"stoker/sidecar/internal/report/notify"
 )
 
 // testTimeout bounds the whole command; every target is tried at once.

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stoker/sidecar/internal/config"
-	"stoker/sidecar/internal/notify"
+	"stoker/sidecar/internal/report/notify"
 )
 
 type targets []notify.Result

@@ -5,16 +5,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/core/worker"
 )
 
 func TestPlan(t *testing.T) {
 	runs := func(cpus ...float64) findings {
 		var all []finding
 		for _, n := range cpus {
-			all = append(all, finding{Status: lifecycle.StatusRunning, verdict: verdict{CPUs: n}})
+			all = append(all, finding{Status: worker.StatusRunning, verdict: verdict{CPUs: n}})
 		}
-		return findings{Workers: append(all, finding{Status: lifecycle.StatusExited, verdict: verdict{CPUs: 64}})}
+		return findings{Workers: append(all, finding{Status: worker.StatusExited, verdict: verdict{CPUs: 64}})}
 	}
 	for name, c := range map[string]struct {
 		host    int

@@ -11,11 +11,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stoker/sidecar/internal/fleet"
-	"stoker/sidecar/internal/history"
-	"stoker/sidecar/internal/lifecycle"
-	"stoker/sidecar/internal/policy"
-	"stoker/sidecar/internal/status"
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/report/history"
+	"stoker/sidecar/internal/report/web"
 )
 
 const hostile = "\x1b[2J\x1b]0;owned\a\r\n\u202e\u009b31m</td>\xff界"
@@ -43,7 +43,7 @@ func (r *running) look() fleet.View {
 func run(t *testing.T) *running {
 	t.Helper()
 	r := &running{log: history.New(history.Options{})}
-	server := httptest.NewServer(status.Handler(status.Options{View: r.look, LoopBeat: time.Now, History: r.log}))
+	server := httptest.NewServer(web.Handler(web.Options{View: r.look, LoopBeat: time.Now, History: r.log}))
 	t.Cleanup(server.Close)
 	r.url = server.URL
 	return r
@@ -52,22 +52,22 @@ func run(t *testing.T) *running {
 func view(workers ...fleet.Worker) fleet.View {
 	return fleet.View{
 		At: noon, Workers: workers,
-		Link: fleet.Link{Up: true, Since: noon.Add(-3 * time.Hour), Engine: lifecycle.Engine{Version: "28.5.2"}},
+		Link: fleet.Link{Up: true, Since: noon.Add(-3 * time.Hour), Engine: worker.Engine{Version: "28.5.2"}},
 	}
 }
 
 func burner() fleet.Worker {
 	return fleet.Worker{
-		Key: "burner", State: fleet.StateRunning, Status: lifecycle.StatusRunning, Health: lifecycle.HealthHealthy,
-		StartedAt: noon.Add(-90 * time.Minute), CPUs: 0.5, Share: lifecycle.Share{At: noon, CPUs: 0.49, Throttled: 0.97},
+		Key: "burner", State: fleet.StateRunning, Status: worker.StatusRunning, Health: worker.HealthHealthy,
+		StartedAt: noon.Add(-90 * time.Minute), CPUs: 0.5, Share: worker.Share{At: noon, CPUs: 0.49, Throttled: 0.97},
 	}
 }
 
 func TestStatusTable(t *testing.T) {
 	r := run(t)
 	r.show(view(burner(), fleet.Worker{
-		Key: "grinder", State: fleet.StateWaiting, Status: lifecycle.StatusExited, Attempts: 3, Heal: lifecycle.HealStart,
-		Fault: lifecycle.FaultExited, Reason: lifecycle.ReasonCrashed, NextAt: noon.Add(1500 * time.Millisecond), Boosted: true, CPUs: 1,
+		Key: "grinder", State: fleet.StateWaiting, Status: worker.StatusExited, Attempts: 3, Heal: worker.HealStart,
+		Fault: worker.FaultExited, Reason: worker.ReasonCrashed, NextAt: noon.Add(1500 * time.Millisecond), Boosted: true, CPUs: 1,
 	}))
 	got := play(t, Env{}, "status", "--url", r.url)
 	require.Equal(t, said{0, strings.Join([]string{
@@ -123,11 +123,11 @@ func TestStatusExitCodes(t *testing.T) {
 func TestHostileWords(t *testing.T) {
 	r := run(t)
 	w := burner()
-	w.Key, w.Held, w.State = lifecycle.Key(hostile), lifecycle.Reason(hostile), fleet.State(hostile)
+	w.Key, w.Held, w.State = worker.Key(hostile), worker.Reason(hostile), fleet.State(hostile)
 	w.Problems = []policy.Problem{{Label: hostile, Value: strings.Repeat("界", 60_000), Message: hostile}}
 	r.show(view(w, burner()))
 	for _, text := range []string{hostile, strings.Repeat("\x00", 100_000), strings.Repeat("界", 50_000), strings.Repeat("é\u0301", 1000)} {
-		r.log.Tell([]lifecycle.Note{{Kind: lifecycle.NoteHealFailed, Key: lifecycle.Key(text), Output: text, Detail: text, Reason: lifecycle.Reason(hostile)}})
+		r.log.Tell([]worker.Note{{Kind: worker.NoteHealFailed, Key: worker.Key(text), Output: text, Detail: text, Reason: worker.Reason(hostile)}})
 	}
 	for _, width := range []int{1, 20, 33, 80, 200} {
 		for _, args := range [][]string{{"status"}, {"history"}} {

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"stoker/sidecar/internal/lifecycle"
-	"stoker/sidecar/internal/policy"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
 )
 
 // shownFleet is the part of the API's answer that status shows.
@@ -118,7 +118,7 @@ func (w shownWorker) cells(now time.Time) []cell {
 		next = "in " + short(w.NextAt.Sub(now))
 	}
 	up, health := "-", "-"
-	if w.Status == string(lifecycle.StatusRunning) { // the health of one that is down is an old one
+	if w.Status == string(worker.StatusRunning) { // the health of one that is down is an old one
 		health = orDash(w.Health)
 		if !w.StartedAt.IsZero() {
 			up = short(now.Sub(w.StartedAt))

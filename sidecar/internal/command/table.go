@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"stoker/sidecar/internal/lifecycle"
+	"stoker/sidecar/internal/core/worker"
 )
 
 // unlimited is the width of what is no terminal: whoever reads a pipe wants whole lines.
@@ -211,11 +211,11 @@ func clean(text string) string {
 
 func state(f finding) string {
 	switch {
-	case f.Status == lifecycle.StatusRunning && f.Health != lifecycle.HealthNone && f.Health != "":
+	case f.Status == worker.StatusRunning && f.Health != worker.HealthNone && f.Health != "":
 		return string(f.Status) + ", " + string(f.Health)
-	case f.Status == lifecycle.StatusExited && f.Taken:
+	case f.Status == worker.StatusExited && f.Taken:
 		return fmt.Sprintf("%s (%d)", f.Status, f.ExitCode)
-	case f.Status == lifecycle.StatusUnknown:
+	case f.Status == worker.StatusUnknown:
 		return "unknown"
 	}
 	return string(f.Status)

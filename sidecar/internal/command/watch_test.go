@@ -15,10 +15,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stoker/sidecar/internal/fleet"
-	"stoker/sidecar/internal/history"
-	"stoker/sidecar/internal/lifecycle"
-	"stoker/sidecar/internal/status"
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/report/history"
+	"stoker/sidecar/internal/report/web"
 )
 
 // paper is an output that a test waits for.
@@ -90,9 +90,9 @@ func TestWatchHistory(t *testing.T) {
 	one, endOne := watch(t, 0, "history", "grinder", "--watch", "--json", "--url", r.url)
 	holds(t, all, "stopped-by-operator")
 	holds(t, one, "stopped-by-operator")
-	r.log.Tell([]lifecycle.Note{
-		{At: time.Now(), Kind: lifecycle.NoteHealed, Key: "burner", Detail: "first"},
-		{At: time.Now(), Kind: lifecycle.NoteHealed, Key: "grinder", Detail: "second"},
+	r.log.Tell([]worker.Note{
+		{At: time.Now(), Kind: worker.NoteHealed, Key: "burner", Detail: "first"},
+		{At: time.Now(), Kind: worker.NoteHealed, Key: "grinder", Detail: "second"},
 	})
 	holds(t, all, "second")
 	holds(t, one, "second")
@@ -123,7 +123,7 @@ func (f fragile) Write(text []byte) (int, error) {
 func TestWatchComesBack(t *testing.T) {
 	t.Parallel()
 	log := history.New(history.Options{})
-	handler := status.Handler(status.Options{View: func() fleet.View { return view() }, LoopBeat: time.Now, History: log})
+	handler := web.Handler(web.Options{View: func() fleet.View { return view() }, LoopBeat: time.Now, History: log})
 	broken := make(chan struct{})
 	var streams atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -138,7 +138,7 @@ func TestWatchComesBack(t *testing.T) {
 	defer server.Close()
 	out, end := watch(t, 0, "history", "--watch", "--url", server.URL)
 	<-broken
-	log.Tell([]lifecycle.Note{{At: time.Now(), Kind: lifecycle.NoteHealed, Detail: "meanwhile"}})
+	log.Tell([]worker.Note{{At: time.Now(), Kind: worker.NoteHealed, Detail: "meanwhile"}})
 	holds(t, out, "meanwhile")
 	require.Equal(t, 0, end())
 	require.Equal(t, 1, strings.Count(out.String(), "meanwhile"))

@@ -7,7 +7,7 @@ package config
 import (
 	"time"
 
-	"stoker/sidecar/internal/policy"
+	"stoker/sidecar/internal/core/policy"
 )
 
 // RequireQuota says what to do about a worker without a CPU quota.

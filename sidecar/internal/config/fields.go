@@ -3,7 +3,7 @@ package config
 import (
 	"time"
 
-	"stoker/sidecar/internal/policy"
+	"stoker/sidecar/internal/core/policy"
 )
 
 // variables gives each variable of environmentOnly its type. Defaults are filled in before it is parsed.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/caarlos0/env/v10"
 
-	"stoker/sidecar/internal/policy"
+	"stoker/sidecar/internal/core/policy"
 )
 
 // Loader loads a configuration. Its reading of files is replaceable for tests.

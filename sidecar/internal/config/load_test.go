@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stoker/sidecar/internal/policy"
+	"stoker/sidecar/internal/core/policy"
 )
 
 func standard() Config {

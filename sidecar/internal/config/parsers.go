@@ -15,7 +15,7 @@ import (
 
 	"github.com/caarlos0/env/v10"
 
-	"stoker/sidecar/internal/policy"
+	"stoker/sidecar/internal/core/policy"
 )
 
 // Types that only say how a variable is read.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"stoker/sidecar/internal/policy"
+	"stoker/sidecar/internal/core/policy"
 )
 
 // Summary is the configuration in lines of name=value for the start of the log. Of a secret it tells how many there

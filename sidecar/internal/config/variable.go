@@ -3,7 +3,7 @@ package config
 import (
 	"slices"
 
-	"stoker/sidecar/internal/policy"
+	"stoker/sidecar/internal/core/policy"
 )
 
 // Variable is one variable that Stoker knows.

@@ -1,0 +1,139 @@
+// Package composefile reads the compose files of a stack that does not run yet, as docker compose would: overlays, .env,
+// interpolation, profiles, extends and include are compose-go's work. It is the only package that knows compose-go's types.
+package composefile
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+// Source is what to read.
+type Source struct {
+	Files    []string // laid over each other in this order; - is the standard input
+	Profiles []string // to be asked for beside those of COMPOSE_PROFILES
+	Environ  []string // for interpolation, as of os.Environ; .env beside the first file fills it up
+}
+
+// Stack is what the files describe.
+type Stack struct {
+	Services []Service // by name, those of profiles that are not asked for too
+	Warnings []string  // of compose-go, such as a variable that is not set; a line each
+}
+
+// Read reads the files. Its error is one line that says which file, and where in it as far as compose-go tells.
+//
+// The files that env_file names are not read: they may be secrets, they need not be where this runs, and no label hangs on them.
+func Read(ctx context.Context, from Source) (Stack, error) {
+	var project *types.Project
+	warnings, err := overheard(func() (err error) {
+		project, err = load(ctx, from)
+		return err
+	})
+	if err != nil {
+		return Stack{}, errors.New(from.blame(ctx, err))
+	}
+	stack := Stack{Warnings: warnings}
+	awaited := awaited(project)
+	for name, s := range project.AllServices() {
+		if s.Provider != nil { // something else than a container
+			continue
+		}
+		service := translate(s)
+		service.Awaited = awaited[name]
+		if _, off := project.DisabledServices[name]; off {
+			service.Unasked = s.Profiles
+		}
+		stack.Services = append(stack.Services, service)
+	}
+	slices.SortFunc(stack.Services, func(a, b Service) int { return cmp.Compare(a.Name, b.Name) })
+	return stack, nil
+}
+
+func load(ctx context.Context, from Source) (*types.Project, error) {
+	options, err := cli.NewProjectOptions(from.Files, cli.WithName(nameless(from.Files)), cli.WithEnv(from.Environ), cli.WithEnvFiles(), cli.WithDotEnv,
+		from.withProfiles, cli.WithoutEnvironmentResolution)
+	if err != nil {
+		return nil, err
+	}
+	return options.LoadProject(ctx)
+}
+
+// withProfiles asks for the profiles of both places: who names one more to look at does not mean to lose the others.
+func (s Source) withProfiles(o *cli.ProjectOptions) error {
+	all := slices.Clone(s.Profiles)
+	for name := range strings.SplitSeq(o.Environment["COMPOSE_PROFILES"], ",") {
+		all = append(all, strings.TrimSpace(name))
+	}
+	return cli.WithProfiles(all)(o)
+}
+
+// blame is err in one line with the name of a file in it. Of several files the first is to blame with which the error appears:
+// compose-go itself leaves that out for what only shows in the whole.
+func (s Source) blame(ctx context.Context, err error) string {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return fmt.Sprintf("cannot read %s: %v", path.Path, path.Err)
+	}
+	text := oneLine(err)
+	if s.names(text) {
+		return text
+	}
+	culprit := s.Files[len(s.Files)-1]
+	for n := 1; n < len(s.Files); n++ {
+		part := Source{Files: s.Files[:n], Profiles: s.Profiles, Environ: s.Environ}
+		_, _ = overheard(func() error {
+			if _, alone := load(ctx, part); alone != nil && oneLine(alone) == text {
+				culprit, n = part.Files[n-1], len(s.Files)
+			}
+			return nil
+		})
+	}
+	if culprit == "-" {
+		culprit = "standard input"
+	}
+	return culprit + ": " + text
+}
+
+func (s Source) names(text string) bool {
+	return slices.ContainsFunc(s.Files, func(file string) bool {
+		whole, err := filepath.Abs(file)
+		return file != "-" && err == nil && strings.Contains(text, whole)
+	})
+}
+
+// oneLine keeps compose-go's words but for two that only its authors understand.
+func oneLine(err error) string {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	return strings.ReplaceAll(text, " false schema", " is no attribute that compose knows")
+}
+
+// awaited is the services for whose successful end another one waits.
+func awaited(project *types.Project) map[string]bool {
+	all := map[string]bool{}
+	for _, s := range project.AllServices() {
+		for name, dependency := range s.DependsOn {
+			if dependency.Condition == types.ServiceConditionCompletedSuccessfully {
+				all[name] = true
+			}
+		}
+	}
+	return all
+}
+
+// nameless is a name for a project that comes from the standard input and need not have one: there may be no folder to name it after,
+// as in the root of an image. Others keep their own.
+func nameless(files []string) string {
+	if slices.Contains(files, "-") {
+		return "stdin"
+	}
+	return ""
+}

@@ -1,0 +1,188 @@
+package composefile
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+func read(t *testing.T, from Source) (Stack, map[string]Service) {
+	t.Helper()
+	for n, file := range from.Files {
+		from.Files[n] = filepath.Join("testdata", file)
+	}
+	stack, err := Read(t.Context(), from)
+	require.NoError(t, err)
+	services := map[string]Service{}
+	for _, s := range stack.Services {
+		services[s.Name] = s
+	}
+	return stack, services
+}
+
+func TestOverlays(t *testing.T) {
+	stack, services := read(t, Source{Files: []string{"overlay/base.yaml", "overlay/prod.yaml", "overlay/stoker.yaml"}})
+	require.Empty(t, stack.Warnings)
+	require.Equal(t, []string{"burner", "feeder", "setup", "stoker", "tools"}, []string{stack.Services[0].Name, stack.Services[1].Name,
+		stack.Services[2].Name, stack.Services[3].Name, stack.Services[4].Name})
+
+	burner := services["burner"]
+	require.Equal(t, map[string]string{"stoker.enable": "true", "stoker.on-exit": "never"}, burner.Labels, "extends, then the overlay")
+	require.InDelta(t, 1.5, burner.CPUs, 0)
+	require.Equal(t, 3, burner.Replicas)
+	require.Equal(t, worker.RestartPolicy{Name: "on-failure", MaxRetries: 5}, burner.Restart)
+	require.Empty(t, burner.Settings, "nothing of a worker's environment is kept")
+
+	require.True(t, services["setup"].Awaited, "by the included feeder")
+	require.False(t, services["feeder"].Awaited)
+	require.Equal(t, []string{"debug", "night"}, services["tools"].Unasked)
+	require.Equal(t, map[string]string{"STOKER_SCOPE": "", "STOKER_ON_EXIT": "failure", "STOKER_NOTIFY_FILE": "/run/secrets/notify"},
+		services["stoker"].Settings)
+}
+
+func TestProfiles(t *testing.T) {
+	for name, from := range map[string]Source{
+		"by flag":        {Profiles: []string{"night"}},
+		"by environment": {Environ: []string{"COMPOSE_PROFILES=other, debug"}},
+		"by both":        {Profiles: []string{"other"}, Environ: []string{"COMPOSE_PROFILES=debug"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			from.Files = []string{"overlay/base.yaml"}
+			_, services := read(t, from)
+			require.Empty(t, services["tools"].Unasked)
+			require.Equal(t, 1, services["tools"].Replicas)
+		})
+	}
+}
+
+func TestInterpolation(t *testing.T) {
+	stack, services := read(t, Source{Files: []string{"env/compose.yaml"}, Environ: []string{"BURNER_CPUS=1.25"}})
+	burner := services["burner"]
+	require.InDelta(t, 1.25, burner.CPUs, 0, "the environment goes before .env")
+	require.Equal(t, "your/worker:7", burner.Image)
+	require.Equal(t, map[string]string{"stoker.enable": "true", "stoker.scope": ""}, burner.Labels)
+	require.Equal(t, []string{`The "UNSET_HERE" variable is not set. Defaulting to a blank string.`}, stack.Warnings)
+	require.Same(t, os.Stderr, logrus.StandardLogger().Out, "as before")
+}
+
+func TestQuotaRestartAndHealth(t *testing.T) {
+	policy := func(name string, most int) worker.RestartPolicy {
+		return worker.RestartPolicy{Name: name, MaxRetries: most}
+	}
+	_, services := read(t, Source{Files: []string{"quota/compose.yaml"}})
+	for name, want := range map[string]Service{
+		"cpus":      {CPUs: 0.1, Health: HealthUnsaid, Replicas: 1},
+		"deploy":    {CPUs: 0.35, Health: HealthUnsaid, Replicas: 4, Restart: policy("on-failure", 3)},
+		"quota":     {CPUs: 0.5, Health: HealthUnsaid, Replicas: 1, Restart: policy("unless-stopped", 0)},
+		"period":    {CPUs: 2, Health: HealthUnsaid, Replicas: 1, Restart: policy("always", 0)},
+		"clash":     {CPUs: 1, Health: HealthUnsaid, Replicas: 0, Clash: true},
+		"none":      {Health: HealthUnsaid, Replicas: 1},
+		"off":       {Health: HealthOff, Replicas: 1, Restart: policy("no", 0)},
+		"none-test": {Health: HealthOff, Replicas: 1},
+		"on":        {Health: HealthOn, Replicas: 1, Labels: map[string]string{"stoker.enable": "true", "stoker.on-exit": "always"}},
+	} {
+		got := services[name]
+		want.Name, want.Image, want.Settings = name, got.Image, map[string]string{}
+		if want.Labels == nil {
+			want.Labels = map[string]string{}
+		}
+		require.Equal(t, want, got, name)
+	}
+}
+
+// TestBadFiles is what is said of each: one line with what and where.
+func TestBadFiles(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "binary.yaml")
+	require.NoError(t, os.WriteFile(binary, []byte("\x80\x00\xff\x1b[2J"), 0o600))
+	for name, want := range map[string]struct {
+		files []string
+		says  []string
+	}{
+		"no file":         {[]string{"bad/nope.yaml"}, []string{"bad/nope.yaml: no such file"}},
+		"a folder":        {[]string{"bad"}, []string{"testdata/bad", "is a directory"}},
+		"bad YAML":        {[]string{"bad/yaml.yaml"}, []string{"bad/yaml.yaml", "line 3"}},
+		"in the overlay":  {[]string{"bad/good.yaml", "bad/yaml.yaml", "bad/key.yaml"}, []string{"bad/yaml.yaml", "line 3"}},
+		"under it":        {[]string{"bad/yaml.yaml", "bad/good.yaml"}, []string{"bad/yaml.yaml", "line 3"}},
+		"only words":      {[]string{"bad/words.yaml"}, []string{"bad/words.yaml", "line 1"}},
+		"empty":           {[]string{"bad/empty.yaml"}, []string{"bad/empty.yaml", "empty"}},
+		"unknown key":     {[]string{"bad/key.yaml"}, []string{"bad/key.yaml", "services.a.imge is no attribute"}},
+		"bad labels":      {[]string{"bad/labels.yaml"}, []string{"bad/labels.yaml", "services.a.labels"}},
+		"unset variable":  {[]string{"bad/unset.yaml"}, []string{"bad/unset.yaml", "services.a.image", "TAG", "say which"}},
+		"undefined":       {[]string{"bad/nobody.yaml"}, []string{"bad/nobody.yaml", `"a"`, `"b"`}},
+		"neither of both": {[]string{"bad/good.yaml", "bad/nobody.yaml"}, []string{"bad/nobody.yaml", `"b"`}},
+		"no image":        {[]string{"bad/no-image.yaml"}, []string{"bad/no-image.yaml", "image"}},
+		"include gone":    {[]string{"bad/include.yaml"}, []string{"bad/gone.yaml: no such file"}},
+		"extends nobody":  {[]string{"bad/extends.yaml"}, []string{"bad/extends.yaml", `"b"`}},
+		"binary":          {[]string{binary}, []string{"binary.yaml", "UTF-8"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for n, file := range want.files {
+				if !filepath.IsAbs(file) {
+					want.files[n] = filepath.Join("testdata", file)
+				}
+			}
+			_, err := Read(t.Context(), Source{Files: want.files})
+			require.Error(t, err)
+			for _, text := range want.says {
+				require.Contains(t, err.Error(), text)
+			}
+			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+func TestStandardInput(t *testing.T) {
+	feed := func(text string) {
+		in, out, err := os.Pipe()
+		require.NoError(t, err)
+		old := os.Stdin
+		os.Stdin = in
+		t.Cleanup(func() { os.Stdin = old })
+		go func() {
+			_, _ = io.Copy(out, strings.NewReader(text))
+			_ = out.Close()
+		}()
+	}
+	feed("services: {a: {image: w, labels: [stoker.enable=true]}}")
+	stack, err := Read(t.Context(), Source{Files: []string{"-"}})
+	require.NoError(t, err)
+	require.Equal(t, "true", stack.Services[0].Labels["stoker.enable"])
+
+	t.Chdir("/")
+	feed("services: {a: {image: w}}")
+	stack, err = Read(t.Context(), Source{Files: []string{"-"}})
+	require.NoError(t, err, "where no folder names the project")
+	require.Equal(t, "a", stack.Services[0].Name)
+
+	feed("services: [")
+	_, err = Read(t.Context(), Source{Files: []string{"-"}})
+	require.ErrorContains(t, err, "standard input: ")
+}
+
+// FuzzRead: whatever stands in the file, the answer is a stack or a line.
+func FuzzRead(f *testing.F) {
+	for _, pattern := range []string{"testdata/*/*.yaml"} {
+		files, err := filepath.Glob(pattern)
+		require.NoError(f, err)
+		require.NotEmpty(f, files)
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			require.NoError(f, err)
+			f.Add(text)
+		}
+	}
+	file := filepath.Join(f.TempDir(), "compose.yaml")
+	f.Fuzz(func(t *testing.T, text []byte) {
+		require.NoError(t, os.WriteFile(file, text, 0o600))
+		if _, err := Read(t.Context(), Source{Files: []string{file}}); err != nil {
+			require.NotContains(t, err.Error(), "\n")
+		}
+	})
+}

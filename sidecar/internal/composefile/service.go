@@ -1,0 +1,119 @@
+package composefile
+
+import (
+	"maps"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// Health is what a file tells of a service's health check.
+type Health string
+
+// What there is to tell.
+const (
+	HealthOn     Health = "on"
+	HealthOff    Health = "off"    // turned off, whatever the image has
+	HealthUnsaid Health = "unsaid" // as the image has it, which a file does not show
+)
+
+// Service is a service as far as Stoker cares. Of its environment it holds nothing but Stoker's own variables.
+type Service struct {
+	Name     string
+	Image    string            // as written; empty when it is only built
+	Labels   map[string]string // of its containers: those that a build gives the image, and its own over them
+	Swarm    map[string]string // deploy.labels, which compose puts on no container
+	CPUs     float64           // quota of each container; 0 is none
+	Clash    bool              // both cpus and cpu_quota or cpu_period: the engine refuses such a container
+	Restart  worker.RestartPolicy
+	Health   Health
+	Replicas int               // 0 and more
+	Unasked  []string          // its profiles, when none of them is asked for: compose up leaves it out
+	Awaited  bool              // another service waits for it to complete (depends_on)
+	Settings map[string]string // STOKER_* of its environment, save those without a value
+}
+
+func translate(s types.ServiceConfig) Service {
+	service := Service{
+		Name: s.Name, Image: s.Image, Labels: map[string]string{}, Replicas: s.GetScale(),
+		Restart: restart(s), Health: health(s.HealthCheck), Settings: map[string]string{},
+	}
+	if s.Build != nil {
+		maps.Copy(service.Labels, s.Build.Labels)
+	}
+	maps.Copy(service.Labels, s.Labels)
+	if s.Deploy != nil {
+		service.Swarm = s.Deploy.Labels
+	}
+	service.CPUs, service.Clash = quota(s)
+	for name, value := range s.Environment {
+		if value != nil && strings.HasPrefix(name, "STOKER_") {
+			service.Settings[name] = *value
+		}
+	}
+	return service
+}
+
+// defaultPeriod of a quota is the kernel's, in microseconds.
+const defaultPeriod = 100_000
+
+// quota follows what compose sends to the engine: deploy's limit outranks cpus (compose-go refuses two that differ), and
+// both are another setting than cpu_quota.
+func quota(s types.ServiceConfig) (cpus float64, clash bool) {
+	given := s.CPUS
+	if s.Deploy != nil && s.Deploy.Resources.Limits != nil && s.Deploy.Resources.Limits.NanoCPUs > 0 {
+		given = s.Deploy.Resources.Limits.NanoCPUs.Value()
+	}
+	cpus = math.Round(float64(given)*1e6) / 1e6 // a float32 is 0.10000000149 where the file says 0.1
+	switch {
+	case cpus > 0:
+		return cpus, s.CPUQuota > 0 || s.CPUPeriod > 0
+	case s.CPUQuota <= 0:
+		return 0, false
+	case s.CPUPeriod > 0:
+		return float64(s.CPUQuota) / float64(s.CPUPeriod), false
+	}
+	return float64(s.CPUQuota) / defaultPeriod, false
+}
+
+// restart is the service's own policy or, without one, that of deploy in the words of containers.
+func restart(s types.ServiceConfig) worker.RestartPolicy {
+	if s.Restart != "" {
+		name, most, _ := strings.Cut(s.Restart, ":")
+		n, err := strconv.Atoi(most)
+		if err != nil { // none, or what compose will refuse
+			n = 0
+		}
+		return worker.RestartPolicy{Name: name, MaxRetries: n}
+	}
+	if s.Deploy == nil || s.Deploy.RestartPolicy == nil {
+		return worker.RestartPolicy{}
+	}
+	policy := worker.RestartPolicy{Name: s.Deploy.RestartPolicy.Condition}
+	switch policy.Name {
+	case "none":
+		policy.Name = "no"
+	case "any", "":
+		policy.Name = "always"
+	}
+	if most := s.Deploy.RestartPolicy.MaxAttempts; most != nil {
+		policy.MaxRetries = int(*most) //nolint:gosec // a number of attempts
+	}
+	return policy
+}
+
+func health(check *types.HealthCheckConfig) Health {
+	switch {
+	case check == nil:
+		return HealthUnsaid
+	case check.Disable || (len(check.Test) > 0 && check.Test[0] == "NONE"):
+		return HealthOff
+	case len(check.Test) == 0: // other times for the image's check
+		return HealthUnsaid
+	}
+	return HealthOn
+}

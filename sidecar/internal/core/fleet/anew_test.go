@@ -1,0 +1,306 @@
+package fleet_test
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/test/dockertest"
+)
+
+// ill is a worker that is made anew as soon as its probe fails.
+func ill(name string) dockertest.Spec {
+	s := newWorker(name, "on-unhealthy", "recreate")
+	s.Health = &dockertest.Healthcheck{Interval: 2 * time.Second, Timeout: time.Second, Retries: 1}
+	return s
+}
+
+// housing is a house with these containers and a Stoker that knows them.
+func housing(specs ...dockertest.Spec) *house {
+	h := newHouse(dockertest.Config{Seed: 7}, fleet.Settings{})
+	for _, s := range specs {
+		h.w.Operator().Run(s)
+		h.live(time.Second)
+	}
+	h.hire()
+	h.live(3 * time.Second)
+	return h
+}
+
+// whole: one container, running, with the name, and nothing else of it.
+func (h *house) whole(t *testing.T, name string) dockertest.Truth {
+	t.Helper()
+	require.Empty(t, h.checkWhole(), "%v", h.log)
+	require.Empty(t, h.check(), "%v", h.log)
+	truth, ok := h.w.Truth(name)
+	require.True(t, ok)
+	require.False(t, truth.Gone, "%v", h.log)
+	require.Equal(t, worker.StatusRunning, truth.Status, "%v", h.log)
+	return truth
+}
+
+// until lets time pass up to the first container of that name.
+func (h *house) until(t *testing.T, name string) dockertest.Truth {
+	t.Helper()
+	for range 20000 {
+		if truth, ok := h.w.Truth(name); ok && !truth.Gone {
+			return truth
+		}
+		h.live(time.Millisecond)
+	}
+	require.Fail(t, "there is never a "+name)
+	return dockertest.Truth{}
+}
+
+func TestTransactionIsFoundWithoutTheJournal(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{"w" + worker.NewSuffix, "w" + worker.AsideSuffix} {
+		t.Run(at, func(t *testing.T) {
+			t.Parallel()
+			h := housing(ill("w"))
+			h.w.Sicken("w", dockertest.Failing)
+			h.until(t, at)
+			h.live(2 * time.Millisecond)
+			h.lose()
+			h.live(time.Minute)
+			h.whole(t, "w")
+			require.Equal(t, at == "w"+worker.AsideSuffix, h.sent[worker.Resume] > 0, "while w is there its own machine sees to it: %v", h.log)
+		})
+	}
+}
+
+func TestStrangerHalfMadeAnewIsFound(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{"tail" + worker.NewSuffix, "tail" + worker.AsideSuffix} {
+		h := housing(ill("w"), dockertest.Spec{Name: "tail", NetworkMode: "container:w"})
+		h.w.Sicken("w", dockertest.Failing)
+		h.until(t, at)
+		h.live(2 * time.Millisecond)
+		h.lose()
+		h.live(time.Minute)
+		h.whole(t, "tail")
+	}
+}
+
+func TestHeirInheritsAttempts(t *testing.T) {
+	t.Parallel()
+	s := newWorker("w", "recreate-after", "1")
+	s.Behaviour = dockertest.Behaviour{RunFor: 3 * time.Second, ExitCode: 1}
+	h := housing(s)
+	old := h.id("w")
+	h.live(10 * time.Second)
+	require.NotEqual(t, old, h.id("w"))
+	for _, w := range h.f.View(h.w.Now()).Workers {
+		require.Greater(t, w.Attempts, 1)
+		require.Equal(t, h.id("w"), w.ID)
+	}
+}
+
+func TestDiesRightAfterItsProof(t *testing.T) {
+	t.Parallel()
+	h := housing(ill("w"))
+	h.w.Sicken("w", dockertest.Failing)
+	h.until(t, "w"+worker.AsideSuffix)
+	for h.w.Now().Before(h.w.Now().Add(time.Second)) {
+		if _, gone := h.w.Truth("w" + worker.AsideSuffix); !gone || h.removing() {
+			break
+		}
+		h.live(time.Millisecond)
+	}
+	h.w.Crash("w", syscall.SIGSEGV)
+	h.live(time.Second)
+	require.Equal(t, 0, h.told(worker.NoteRecovered), "its first start is Stoker's own: %v", h.log)
+	h.live(time.Minute)
+	h.whole(t, "w")
+}
+
+// removing tells whether the removal of an old container has been sent.
+func (h *house) removing() bool {
+	for _, r := range h.w.Audit() {
+		if r.Op == dockertest.OpRemove && r.By == dockertest.ByStoker {
+			return true
+		}
+	}
+	return false
+}
+
+func TestStoppedWhileItIsProven(t *testing.T) {
+	t.Parallel()
+	h := housing(ill("w"))
+	old := h.id("w")
+	h.w.Sicken("w", dockertest.Failing)
+	h.until(t, "w"+worker.AsideSuffix)
+	for h.status("w") != worker.StatusRunning || h.id("w") == old {
+		h.live(10 * time.Millisecond)
+	}
+	h.live(500 * time.Millisecond)
+	h.w.Operator().Stop("w", dockertest.OwnGrace)
+	h.live(2 * time.Minute)
+	require.Empty(t, h.checkWhole())
+	require.Empty(t, h.check())
+	require.Equal(t, worker.StatusExited, h.status("w"))
+	require.Equal(t, worker.HeldOperator, h.held("w"))
+}
+
+func TestRemovedWhileItIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	h := housing(newWorker("w", "on-missing", "recreate"))
+	old := h.id("w")
+	h.w.Operator().Remove("w", true)
+	for h.id("w") == old || h.status("w") != worker.StatusRunning {
+		h.live(10 * time.Millisecond)
+	}
+	h.live(200 * time.Millisecond)
+	h.w.Operator().Remove("w", true)
+	h.live(2 * time.Minute)
+	require.Empty(t, h.f.View(h.w.Now()).Workers, "nobody is left of it: %v", h.log)
+	require.Empty(t, h.memories)
+}
+
+func TestRemoved(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		spec dockertest.Spec
+		do   func(h *house)
+		back bool
+	}{
+		"by force, and wanted back":     {newWorker("w", "on-missing", "recreate"), func(h *house) { h.w.Operator().Remove("w", true) }, true},
+		"by force":                      {newWorker("w"), func(h *house) { h.w.Operator().Remove("w", true) }, false},
+		"stopped first":                 {newWorker("w", "on-missing", "recreate"), stopAndRemove, false},
+		"by itself, with --rm":          {rm("w"), func(h *house) { h.w.Exit("w", 1) }, true},
+		"by docker stop, with --rm":     {rm("w"), func(h *house) { h.w.Operator().Stop("w", dockertest.OwnGrace) }, false},
+		"by an engine's boot, and --rm": {rm("w"), func(h *house) { h.w.RestartEngine(time.Second) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := housing(c.spec, newWorker("other"))
+			old := h.id("w")
+			c.do(h)
+			h.live(time.Minute)
+			if c.back {
+				require.NotEqual(t, old, h.whole(t, "w").ID)
+				return
+			}
+			truth, _ := h.w.Truth("w")
+			require.True(t, truth.Gone)
+			require.Zero(t, h.touched())
+		})
+	}
+}
+
+func rm(name string) dockertest.Spec {
+	s := newWorker(name)
+	s.AutoRemove = true
+	return s
+}
+
+func stopAndRemove(h *house) {
+	h.w.Operator().Stop("w", dockertest.OwnGrace)
+	h.live(time.Second)
+	h.w.Operator().Remove("w", false)
+}
+
+func TestForeignContainerHasTheName(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"w" + worker.NewSuffix, "w" + worker.AsideSuffix} {
+		h := housing(ill("w"), dockertest.Spec{Name: name})
+		foreign := h.id(name)
+		h.w.Sicken("w", dockertest.Failing)
+		h.live(time.Minute)
+		require.Equal(t, foreign, h.id(name))
+		for _, r := range h.w.Audit() {
+			require.False(t, r.By == dockertest.ByStoker && r.Incarnation.ID == foreign, r.String())
+		}
+		require.Equal(t, worker.StatusRunning, h.status("w"), "it was restarted instead: %v", h.log)
+		h.w.Operator().Remove(foreign, true)
+		h.live(time.Second)
+		h.whole(t, "w")
+	}
+}
+
+func TestAnotherStokersTransactionIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	h := housing(ill("w"))
+	h.w.Sicken("w", dockertest.Failing)
+	h.until(t, "w"+worker.AsideSuffix)
+	h.live(2 * time.Millisecond)
+	h.owner = "another"
+	h.lose()
+	before := h.touched()
+	h.live(9 * time.Minute)
+	require.Equal(t, before, h.touched(), "%v", h.log)
+	h.live(3 * time.Minute)
+	h.whole(t, "w")
+}
+
+func TestDependentsFollow(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"restarted", "made anew"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			dep := newWorker("dep")
+			dep.NetworkMode, dep.PidMode = "container:w", "container:w"
+			h := housing(ill("w"), dep, dockertest.Spec{Name: "tail", NetworkMode: "container:w"}, dockertest.Spec{Name: "beside"})
+			if how == "restarted" {
+				h.w.Crash("w", syscall.SIGSEGV)
+			} else {
+				h.w.Sicken("w", dockertest.Failing)
+			}
+			h.live(time.Minute)
+			for _, name := range []string{"w", "dep", "tail"} {
+				truth := h.whole(t, name)
+				require.Len(t, h.w.History(truth.ID)[0].ID, 64)
+			}
+			require.Empty(t, h.w.Stranded())
+			beside, _ := h.w.Truth("beside")
+			require.Len(t, beside.Lives, 1)
+			require.GreaterOrEqual(t, h.told(worker.NoteFollowed), 1)
+			require.Equal(t, 2, h.told(worker.NoteHealed), "dep is healed by its own machine: %v", h.log)
+		})
+	}
+}
+
+func TestDependentsAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	h := housing(newWorker("w", "dependents", "none"), dockertest.Spec{Name: "tail", NetworkMode: "container:w"})
+	h.w.Crash("w", syscall.SIGSEGV)
+	h.live(time.Minute)
+	tail, _ := h.w.Truth("tail")
+	require.Len(t, tail.Lives, 1)
+	require.Zero(t, h.most[worker.Follow])
+}
+
+func TestFollowsAreFew(t *testing.T) {
+	t.Parallel()
+	h := newHouse(dockertest.Config{Seed: 7}, fleet.Settings{})
+	for i := range 50 {
+		h.w.Operator().Run(newWorker(fmt.Sprintf("w%d", i)))
+	}
+	h.live(5 * time.Second)
+	h.hire()
+	h.live(5 * time.Second)
+	for i := range 50 {
+		h.w.Crash(fmt.Sprintf("w%d", i), syscall.SIGSEGV)
+	}
+	h.live(time.Minute)
+	require.Equal(t, 50, h.told(worker.NoteHealed))
+	require.LessOrEqual(t, h.most[worker.Follow], 4)
+	require.LessOrEqual(t, h.sent[worker.Follow], 10)
+}
+
+func TestEngineGoesDownWhileAWorkerIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	h := housing(ill("w"))
+	h.w.Behave("w", dockertest.Behaviour{IgnoreTerm: true})
+	h.w.Sicken("w", dockertest.Failing)
+	h.until(t, "w"+worker.NewSuffix)
+	h.live(9 * time.Second)
+	h.w.RestartEngine(time.Second)
+	h.live(3 * time.Minute)
+	h.whole(t, "w")
+}

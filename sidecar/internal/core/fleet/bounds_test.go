@@ -1,0 +1,159 @@
+package fleet_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/worker"
+)
+
+func names(n int) []string {
+	out := []string{}
+	for i := range n {
+		out = append(out, fmt.Sprintf("w%02d", i))
+	}
+	return out
+}
+
+func TestStartsAreBounded(t *testing.T) {
+	d := newDesk(t, fleet.Settings{Parallel: 2})
+	d.up("c", "a", "d", "b")
+	d.tell(worker.Observation{Kind: worker.LinkLost})
+	d.open()
+	d.tell(worker.Observation{Kind: worker.ListBegan})
+	for _, name := range []string{"c", "a", "d", "b"} {
+		d.event(worker.Exited, name)
+		d.listed(name, worker.StatusExited)
+	}
+	d.tell(worker.Observation{Kind: worker.ListEnded})
+	starts := d.verb(worker.Start)
+	require.Equal(t, []worker.Key{"a", "b"}, keys(starts), "due at the same time: by name")
+	d.do = nil
+	d.answer(starts[1], d.running(starts[1]))
+	require.Equal(t, []worker.Key{"c"}, keys(d.verb(worker.Start)))
+	require.Equal(t, d.now.Add(time.Minute), d.turn.Wake, "who waits for room waits for an answer; this is when b is stable")
+}
+
+func TestDueComesBeforeName(t *testing.T) {
+	d := newDesk(t, fleet.Settings{Parallel: 1})
+	d.up("a", "b", "z")
+	d.event(worker.Exited, "z")
+	d.pass(time.Millisecond)
+	d.event(worker.Exited, "b")
+	d.pass(time.Millisecond)
+	d.event(worker.Exited, "a")
+	for _, want := range []worker.Key{"z", "b", "a"} {
+		starts := d.verb(worker.Start)
+		require.Equal(t, []worker.Key{want}, keys(starts))
+		d.do = nil
+		d.answer(starts[0], d.running(starts[0]))
+	}
+}
+
+func TestStopsHoldNoPlaceAmongStarts(t *testing.T) {
+	d := newDesk(t, fleet.Settings{Parallel: 2})
+	all := names(40)
+	d.up(append(all, "z")...)
+	for _, name := range all {
+		d.event(worker.Unhealthy, name)
+	}
+	for len(d.verb(worker.Look)) > 0 {
+		looks := d.verb(worker.Look)
+		d.do = d.verb(worker.Stop)
+		for _, a := range looks {
+			s := d.running(a)
+			s.HasHealthcheck, s.Health = true, worker.HealthUnhealthy
+			s.Probes = []worker.Probe{{At: d.now, ExitCode: 1}}
+			d.answer(a, s)
+		}
+	}
+	require.Len(t, d.verb(worker.Stop), 40, "all wait at once")
+	d.do = nil
+	d.event(worker.Exited, "z")
+	require.Equal(t, []worker.Key{"z"}, keys(d.verb(worker.Start)))
+}
+
+func TestLooksAreBounded(t *testing.T) {
+	d := newDesk(t, fleet.Settings{})
+	d.open()
+	d.list(names(100)...)
+	looks := d.verb(worker.Look)
+	require.Len(t, looks, 8)
+	d.do = nil
+	d.answer(looks[0], d.running(looks[0]))
+	require.Len(t, d.verb(worker.Look), 1)
+}
+
+func TestDryRunTouchesNothing(t *testing.T) {
+	d := newDesk(t, fleet.Settings{DryRun: true})
+	d.up("a")
+	d.event(worker.Exited, "a")
+	d.pass(time.Hour)
+	require.Empty(t, d.do)
+	require.Contains(t, d.told, worker.NoteFault)
+	require.Equal(t, worker.HeldDryRun, d.newWorker("a").Held)
+}
+
+func TestViewSaysItInOneWord(t *testing.T) {
+	d := newDesk(t, fleet.Settings{})
+	d.open()
+	d.list("a")
+	require.Equal(t, fleet.StateUnknown, d.newWorker("a").State)
+	d.answerLooks()
+	require.Equal(t, fleet.StateRunning, d.newWorker("a").State)
+	d.event(worker.Exited, "a")
+	w := d.newWorker("a")
+	require.Equal(t, fleet.StateHealing, w.State)
+	require.Equal(t, worker.HealStart, w.Heal)
+	require.Zero(t, w.NextAt)
+	start := d.verb(worker.Start)[0]
+	d.take(d.f.Finish(d.now, worker.Outcome{Action: start, Result: worker.Failed, Err: "no"}))
+	w = d.newWorker("a")
+	require.Equal(t, fleet.StateWaiting, w.State)
+	require.Equal(t, worker.FaultStartFailed, w.Fault)
+	require.Equal(t, d.turn.Wake, w.NextAt)
+	d.event(worker.Started, "a")
+	d.answerLooks()
+	d.event(worker.Paused, "a")
+	require.Equal(t, fleet.StateHeld, d.newWorker("a").State)
+	d.event(worker.Gone, "a")
+	require.Empty(t, d.inView())
+}
+
+func TestViewDoesNotChange(t *testing.T) {
+	d := newDesk(t, fleet.Settings{})
+	d.up("a")
+	v := d.f.View(d.now)
+	before := v.Workers[0]
+	d.event(worker.Exited, "a")
+	require.Equal(t, before, v.Workers[0])
+}
+
+func TestCloseFinishesWhatIsMidway(t *testing.T) {
+	d := newDesk(t, fleet.Settings{})
+	d.up("a", "b")
+	d.event(worker.Unhealthy, "a")
+	look := d.verb(worker.Look)[0]
+	s := d.running(look)
+	s.HasHealthcheck, s.Health = true, worker.HealthUnhealthy
+	d.answer(look, s)
+	stop := d.verb(worker.Stop)[0]
+	require.Zero(t, d.f.Bookmark().LostAt)
+	d.take(d.f.Close(d.now))
+	require.Equal(t, d.now, d.f.Bookmark().LostAt)
+	require.Equal(t, 1, d.f.Busy())
+	d.event(worker.Exited, "b")
+	require.Empty(t, d.verb(worker.Start), "nothing is begun")
+	d.event(worker.Exited, "a")
+	s.Status, s.FinishedAt = worker.StatusExited, d.now
+	d.answer(stop, s)
+	start := d.verb(worker.Start)
+	require.Equal(t, []worker.Key{"a"}, keys(start))
+	s.Status, s.StartedAt, s.Health = worker.StatusRunning, d.now, worker.HealthStarting
+	d.answer(start[0], s)
+	require.Zero(t, d.f.Busy())
+}

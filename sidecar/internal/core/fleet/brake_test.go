@@ -1,0 +1,179 @@
+package fleet_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/test/dockertest"
+)
+
+// probed is a house with so many workers that have a health check, all well.
+func probed(seed uint64, n int) *house {
+	h := newHouse(dockertest.Config{Seed: seed}, fleet.Settings{Parallel: 4})
+	for _, name := range names(n) {
+		s := newWorker(name)
+		s.Health = &dockertest.Healthcheck{Interval: 5 * time.Second, Timeout: 2 * time.Second, Retries: 1}
+		h.w.Operator().Run(s)
+	}
+	h.live(10 * time.Second)
+	h.hire()
+	h.live(10 * time.Second)
+	return h
+}
+
+// stops is how many requests for a stop there were.
+func (h *house) stops() int {
+	n := 0
+	for _, r := range h.w.Audit() {
+		if r.By == dockertest.ByStoker && r.Op == dockertest.OpStop {
+			n++
+		}
+	}
+	return n
+}
+
+func (h *house) sickenAll(s dockertest.Sickness) {
+	for _, truth := range h.w.Truths() {
+		h.w.Sicken(string(truth.Key), s)
+	}
+}
+
+func TestHostIsIll(t *testing.T) {
+	h := probed(1, 6)
+	h.sickenAll(dockertest.Hanging)
+	h.live(2 * time.Minute)
+	require.LessOrEqual(t, h.stops(), 2)
+	require.Equal(t, 1, h.told(worker.NoteHostIll))
+	require.True(t, h.f.View(h.w.Now()).HostIll)
+	require.Equal(t, worker.HeldHostIll, h.held("w05"))
+
+	h.w.Exit("w05", 1)
+	h.live(500 * time.Millisecond)
+	require.Equal(t, worker.StatusRunning, h.status("w05"), "a dead worker is always worth starting")
+
+	h.sickenAll(dockertest.Well)
+	h.live(time.Minute)
+	require.Equal(t, 1, h.told(worker.NoteHostWell))
+	require.LessOrEqual(t, h.stops(), 2)
+	require.Empty(t, h.held("w05"))
+}
+
+func TestHostIsIllForLong(t *testing.T) {
+	h := probed(1, 6)
+	h.sickenAll(dockertest.Hanging)
+	h.live(5 * time.Minute)
+	before := h.stops()
+	h.live(61 * time.Second)
+	require.Positive(t, h.stops()-before, "all may really hang")
+	require.LessOrEqual(t, h.stops()-before, 3, "but one at a time")
+}
+
+func TestRealFailuresAreNoSignOfAnIllHost(t *testing.T) {
+	h := probed(1, 6)
+	h.sickenAll(dockertest.Failing)
+	h.live(20 * time.Second)
+	require.Equal(t, 6, h.stops())
+	require.Zero(t, h.told(worker.NoteHostIll))
+}
+
+func TestFewHangingWorkersAreHealed(t *testing.T) {
+	h := probed(1, 8)
+	for _, name := range names(2) {
+		h.w.Sicken(name, dockertest.Hanging)
+	}
+	h.live(30 * time.Second)
+	require.Equal(t, 2, h.stops())
+	require.Zero(t, h.told(worker.NoteHostIll))
+}
+
+// TestSickHostIsNotMadeWorse is rule 15: when most workers are cut off within a few seconds, most are left alone, however
+// their probes fall.
+func TestSickHostIsNotMadeWorse(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(4, 12).Draw(t, "workers")
+		h := probed(rapid.Uint64().Draw(t, "seed"), n)
+		for _, name := range names(n) {
+			h.w.Sicken(name, dockertest.Hanging)
+			h.live(time.Duration(rapid.IntRange(0, 400).Draw(t, "later")) * time.Millisecond)
+		}
+		h.live(45 * time.Second)
+		if h.stops() > n/2 {
+			t.Fatalf("%d of %d workers were stopped", h.stops(), n)
+		}
+	})
+}
+
+// limited is probed whose workers have a quota, so that their readings tell something. The fake's are short of CPU, but not by it.
+func limited(n int, set fleet.Settings) *house {
+	h := newHouse(dockertest.Config{Seed: 2}, set)
+	for _, name := range names(n) {
+		s := newWorker(name)
+		s.CPUs = 0.5
+		s.Health = &dockertest.Healthcheck{Interval: 5 * time.Second, Timeout: 2 * time.Second, Retries: 1}
+		h.w.Operator().Run(s)
+	}
+	h.live(10 * time.Second)
+	h.hire()
+	h.live(10 * time.Second)
+	return h
+}
+
+func TestHostIsOutOfCPU(t *testing.T) {
+	h := limited(8, fleet.Settings{})
+	h.w.Overload(true)
+	for _, name := range names(2) { // too few for company
+		h.w.Sicken(name, dockertest.Hanging)
+	}
+	h.live(4 * time.Minute)
+	require.Zero(t, h.stops())
+	require.Equal(t, 1, h.told(worker.NoteHostIll), "told once")
+	require.Equal(t, worker.HeldHostIll, h.held("w01"))
+
+	h.w.Exit("w01", 1)
+	h.live(500 * time.Millisecond)
+	require.Equal(t, worker.StatusRunning, h.status("w01"), "a dead worker is always worth starting")
+
+	h.w.Overload(false)
+	h.live(40 * time.Second)
+	require.Equal(t, 1, h.stops(), "the one that still hangs")
+	require.Equal(t, 1, h.told(worker.NoteHostWell))
+}
+
+func TestHostIsOutOfCPUForLong(t *testing.T) {
+	h := limited(8, fleet.Settings{IllHold: 2 * time.Minute})
+	h.w.Overload(true)
+	for _, name := range names(2) {
+		h.w.Sicken(name, dockertest.Hanging)
+	}
+	h.live(2 * time.Minute)
+	require.Zero(t, h.stops())
+	h.live(25 * time.Second)
+	require.Equal(t, 1, h.stops(), "it may really hang")
+	h.live(30 * time.Second)
+	require.Equal(t, 2, h.stops(), "one at a time")
+	require.Equal(t, 1, h.told(worker.NoteHostIll))
+	h.live(2 * time.Minute)
+	require.Equal(t, 1, h.told(worker.NoteHostWell), "both are well")
+}
+
+func TestABusyHostIsNoSign(t *testing.T) {
+	h := limited(8, fleet.Settings{})
+	h.w.Sicken("w00", dockertest.Hanging)
+	h.live(20 * time.Second)
+	require.Equal(t, 1, h.stops())
+	require.Zero(t, h.told(worker.NoteHostIll))
+}
+
+func TestTheBrakeIsOff(t *testing.T) {
+	h := limited(8, fleet.Settings{IllShare: 2})
+	h.w.Overload(true)
+	h.w.Sicken("w00", dockertest.Hanging)
+	h.live(20 * time.Second)
+	require.Equal(t, 1, h.stops())
+	require.Zero(t, h.told(worker.NoteHostIll))
+}

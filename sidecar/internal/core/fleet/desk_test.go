@@ -1,0 +1,156 @@
+package fleet_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// desk is a fleet that a test talks to word by word.
+type desk struct {
+	t    *testing.T
+	f    *fleet.Fleet
+	now  time.Time
+	turn fleet.Turn
+	do   []worker.Action // since the last look at it
+	drop []worker.Key
+	told []worker.NoteKind
+}
+
+var (
+	noon    = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	enabled = map[string]string{"stoker.enable": "true"}
+)
+
+func newDesk(t *testing.T, set fleet.Settings) *desk {
+	if set.Rules.Policy.BackoffMax == 0 {
+		set.Rules.Defaults = workers.Defaults
+	}
+	if set.Parallel == 0 {
+		set.Parallel = 2
+	}
+	d := &desk{t: t, now: noon, f: fleet.New(noon, set)}
+	d.take(d.f.Tick(noon))
+	return d
+}
+
+func (d *desk) take(t fleet.Turn) {
+	d.turn = t
+	d.do = append(d.do, t.Do...)
+	d.drop = append(d.drop, t.Drop...)
+	for _, n := range t.Notes {
+		d.told = append(d.told, n.Kind)
+	}
+}
+
+func (d *desk) tell(o worker.Observation) {
+	if o.At.IsZero() {
+		o.At = d.now
+	}
+	if o.ID != "" && o.Labels == nil {
+		o.Labels = enabled
+	}
+	d.take(d.f.Observe(d.now, o))
+}
+
+func (d *desk) event(kind worker.Kind, name string) {
+	d.tell(worker.Observation{Kind: kind, ID: "id-" + name, Key: worker.Key(name)})
+}
+
+func (d *desk) listed(name string, s worker.Status) {
+	d.tell(worker.Observation{Kind: worker.Listed, ID: "id-" + name, Key: worker.Key(name), Status: s, Health: worker.HealthNone})
+}
+
+// open is the beginning of a session up to its list.
+func (d *desk) open() {
+	d.tell(worker.Observation{Kind: worker.LinkOpened, Engine: worker.Engine{Now: d.now, BootedAt: noon.Add(-24 * time.Hour)}})
+}
+
+// list is a full list of running containers.
+func (d *desk) list(names ...string) {
+	d.tell(worker.Observation{Kind: worker.ListBegan})
+	for _, name := range names {
+		d.listed(name, worker.StatusRunning)
+	}
+	d.tell(worker.Observation{Kind: worker.ListEnded})
+}
+
+// up is a fleet that follows and has looked at everyone.
+func (d *desk) up(names ...string) {
+	d.open()
+	d.list(names...)
+	d.answerLooks()
+}
+
+// answerLooks answers all looks with what is true of a running container.
+func (d *desk) answerLooks() {
+	for len(d.verb(worker.Look)) > 0 {
+		looks := d.verb(worker.Look)
+		d.do = nil
+		for _, a := range looks {
+			d.answer(a, d.running(a))
+		}
+	}
+}
+
+func (d *desk) running(a worker.Action) worker.Snapshot {
+	return worker.Snapshot{
+		Incarnation: worker.Incarnation{ID: a.Incarnation.ID, StartedAt: noon.Add(-time.Hour)}, Key: a.Key, Labels: enabled,
+		Status: worker.StatusRunning, Health: worker.HealthNone,
+	}
+}
+
+func (d *desk) answer(a worker.Action, s worker.Snapshot) {
+	d.take(d.f.Finish(d.now, worker.Outcome{Action: a, Result: worker.Done, Snapshot: &s}))
+}
+
+func (d *desk) pass(by time.Duration) {
+	d.now = d.now.Add(by)
+	d.take(d.f.Tick(d.now))
+}
+
+func (d *desk) verb(v worker.Verb) []worker.Action {
+	var out []worker.Action
+	for _, a := range d.do {
+		if a.Verb == v {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func keys(actions []worker.Action) []worker.Key {
+	out := []worker.Key{}
+	for _, a := range actions {
+		out = append(out, a.Key)
+	}
+	return out
+}
+
+func (d *desk) newWorker(key worker.Key) fleet.Worker {
+	d.t.Helper()
+	for _, w := range d.f.View(d.now).Workers {
+		if w.Key == key {
+			return w
+		}
+	}
+	require.Fail(d.t, "not in view", string(key))
+	return fleet.Worker{}
+}
+
+func (d *desk) inView() []worker.Key {
+	out := []worker.Key{}
+	for _, w := range d.f.View(d.now).Workers {
+		out = append(out, w.Key)
+	}
+	return out
+}
+
+func quotaRules() policy.Rules {
+	return policy.Rules{Selector: policy.Selector{Mode: policy.ModeQuota}, Defaults: workers.Defaults}
+}

@@ -1,0 +1,183 @@
+package fleet_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/test/dockertest"
+)
+
+// drawAnew gives a worker what leads to a recreate sooner or later.
+func drawAnew(t *rapid.T, s *dockertest.Spec) {
+	some := func(label string, values ...string) {
+		if v := rapid.SampledFrom(append([]string{""}, values...)).Draw(t, label); v != "" {
+			s.Labels["stoker."+label] = v
+		}
+	}
+	some("recreate-after", "0", "1", "1")
+	some("on-unhealthy", "recreate")
+	some("on-missing", "recreate")
+	some("dependents", "none")
+	s.AutoRemove = s.RestartPolicy.Name == "no" && rapid.IntRange(0, 5).Draw(t, "rm") == 0
+	if rapid.IntRange(0, 9).Draw(t, "unfit") == 0 {
+		s.Unfit = "it has a network that is gone"
+	}
+}
+
+// guests run in the first worker's network: perhaps a worker, perhaps a stranger. It names the worker.
+func (h *house) guests(t *rapid.T) []string {
+	var names []string
+	if rapid.Bool().Draw(t, "stranger in its network") {
+		h.w.Operator().Run(dockertest.Spec{Name: "tail", NetworkMode: "container:a", StopTimeout: time.Second})
+	}
+	if rapid.Bool().Draw(t, "worker in its network") {
+		s := drawSpec(t, "dep")
+		s.NetworkMode = "container:a"
+		h.w.Operator().Run(s)
+		names = append(names, "dep")
+	}
+	h.live(time.Second)
+	return names
+}
+
+func anewDeeds() []deedKind {
+	return []deedKind{
+		{"journal lost", func(_ *rapid.T, h *house, _ string) {
+			if h.linked() {
+				h.lose()
+			}
+		}},
+		{"Stoker killed in the midst of it", func(t *rapid.T, h *house, n string) {
+			if !h.linked() {
+				return
+			}
+			h.w.Sicken(n, dockertest.Failing)
+			h.crash(n, 11)
+			h.live(time.Duration(rapid.IntRange(0, 6000).Draw(t, "after")) * time.Millisecond)
+			if h.f != nil {
+				h.fire()
+			}
+		}},
+		{"docker stop, docker rm", func(t *rapid.T, h *house, n string) {
+			h.w.Operator().Stop(n, 0)
+			h.live(time.Duration(rapid.IntRange(100, 3000).Draw(t, "between")) * time.Millisecond)
+			h.w.Operator().Remove(n, false)
+		}},
+	}
+}
+
+// lose kills the Stoker there is and takes its journal away.
+func (h *house) lose() {
+	h.fire()
+	h.memories, h.mark, h.forgot = map[worker.Key][]byte{}, worker.Bookmark{}, true
+	h.lostAt = h.w.Now()
+	h.hire()
+}
+
+// midwayAtLoss: the journal was lost between Stoker's stop of the container and its start. Nothing tells the next Stoker that
+// the stop was not a person's.
+func (h *house) midwayAtLoss(truth dockertest.Truth) bool {
+	if len(truth.Lives) == 0 {
+		return false
+	}
+	began := truth.Lives[len(truth.Lives)-1].Began
+	return slices.ContainsFunc(h.w.Audit(), func(r dockertest.Record) bool {
+		own := r.By == dockertest.ByStoker && r.Op == dockertest.OpStop && r.Incarnation.ID == truth.ID
+		return own && r.Sent.After(began) && r.Sent.Before(h.lostAt)
+	})
+}
+
+// family is all containers that are one worker: each was made anew as the next.
+func (h *house) family(truth dockertest.Truth) string {
+	for {
+		_, of, ok := worker.Heir(truth.Labels)
+		old, found := h.w.TruthByID(of)
+		if !ok || !found {
+			return truth.ID
+		}
+		truth = old
+	}
+}
+
+// renamed tells whether people have renamed a container of a family: then both may be theirs.
+func (h *house) renamed(root string) bool {
+	return slices.ContainsFunc(h.w.Events(), func(e dockertest.Event) bool {
+		truth, _ := h.w.TruthByID(e.ID)
+		return e.Action == "rename" && e.By == dockertest.ByOperator && h.family(truth) == root
+	})
+}
+
+// checkWhole holds what must hold once all transactions are over: I6, and that nobody is stranded.
+func (h *house) checkWhole() []string {
+	for range 300 { // one that is under way, for who cannot start is tried again and again, is not over
+		if h.flying[worker.Recreate]+h.flying[worker.Resume]+h.flying[worker.Follow] > 0 {
+			h.live(100 * time.Millisecond)
+		}
+	}
+	var wrong []string
+	alive, lost := map[string]int{}, map[string]bool{}
+	for _, truth := range h.w.Truths() {
+		root := h.family(truth)
+		name := string(truth.Key)
+		switch {
+		case truth.Gone:
+			for _, e := range h.w.History(truth.ID) {
+				if _, known := lost[root]; e.Action == "destroy" && (!known || lost[root]) {
+					lost[root] = e.By == dockertest.ByStoker
+				}
+			}
+			continue
+		case strings.HasSuffix(name, worker.NewSuffix), strings.HasSuffix(name, worker.AsideSuffix):
+			wrong = append(wrong, "I6: left behind: "+name)
+		}
+		if alive[root]++; alive[root] > 1 && !h.renamed(root) {
+			wrong = append(wrong, "I6: two containers of "+name)
+		}
+	}
+	for root, byStoker := range lost {
+		if truth, _ := h.w.TruthByID(root); byStoker && alive[root] == 0 {
+			wrong = append(wrong, fmt.Sprintf("I6: Stoker has lost %s", truth.Key))
+		}
+	}
+	slices.Sort(wrong)
+	return append(wrong, h.checkStranded()...)
+}
+
+// homeless tells whether a container cannot start: what it lives in does not run, or was made anew while it was down, and it
+// is never to be made anew itself.
+func (h *house) homeless(truth dockertest.Truth) bool {
+	for _, ref := range truth.Parents {
+		parent, _ := h.w.TruthByID(ref)
+		heir := slices.ContainsFunc(h.w.Truths(), func(other dockertest.Truth) bool {
+			return other.Status == worker.StatusRunning && !other.Gone && h.family(other) == h.family(parent)
+		})
+		never := truth.Unfit != "" || truth.Labels["stoker.recreate-after"] == "0"
+		if !heir || (parent.Gone && never) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkStranded: whoever runs, runs in namespaces that somebody else is in. Without the journal nobody knows of the lives before,
+// and a clock that stepped does not tell which came first.
+func (h *house) checkStranded() []string {
+	var wrong []string
+	for _, truth := range h.w.Stranded() {
+		parent, _ := h.w.Truth("a")
+		same := slices.ContainsFunc(truth.Parents, func(ref string) bool { // else people have put another one in its place
+			of, _ := h.w.TruthByID(ref)
+			return h.family(of) == h.family(parent)
+		})
+		led := same && !parent.Gone && parent.Status == worker.StatusRunning && parent.Labels["stoker.dependents"] != "none"
+		if led && !h.forgot && !h.stepped && truth.Unfit == "" {
+			wrong = append(wrong, fmt.Sprintf("%s is stranded", truth.Key))
+		}
+	}
+	return wrong
+}

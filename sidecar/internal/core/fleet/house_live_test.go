@@ -1,0 +1,223 @@
+package fleet_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/test/dockertest"
+)
+
+// staffed is a house with some workers and a Stoker that knows them.
+func staffed(workers ...string) *house {
+	h := newHouse(dockertest.Config{Seed: 7}, fleet.Settings{})
+	for _, name := range workers {
+		h.w.Operator().Run(newWorker(name))
+	}
+	h.live(time.Second)
+	h.hire()
+	h.live(time.Second)
+	return h
+}
+
+// touched is how often Stoker started or stopped anything.
+func (h *house) touched() int {
+	n := 0
+	for _, r := range h.w.Audit() {
+		if r.By == dockertest.ByStoker {
+			n++
+		}
+	}
+	return n
+}
+
+func (h *house) id(name string) string {
+	truth, _ := h.w.Truth(name)
+	return truth.ID
+}
+
+func TestComposeV1Recreates(t *testing.T) {
+	h := staffed("w")
+	op, old := h.w.Operator(), h.id("w")
+	op.Stop("w", dockertest.OwnGrace)
+	h.live(time.Second)
+	op.Rename(old, old[:12]+"_w")
+	h.live(time.Second)
+	require.Equal(t, worker.HeldReplaced, h.held(worker.Key(old[:12]+"_w")))
+	op.Run(newWorker("w"))
+	h.live(time.Second)
+	op.Remove(old, false)
+	h.live(time.Minute)
+	h.afterRecreate(t, old)
+}
+
+func TestComposeV2Recreates(t *testing.T) {
+	h := staffed("w")
+	op, old := h.w.Operator(), h.id("w")
+	op.Create(newWorker(old[:12] + "_w"))
+	h.live(time.Second)
+	op.Stop("w", dockertest.OwnGrace)
+	h.live(time.Second)
+	op.Remove(old, false)
+	h.live(time.Second)
+	op.Rename(old[:12]+"_w", "w")
+	h.live(time.Second)
+	op.Start("w")
+	h.live(time.Minute)
+	h.afterRecreate(t, old)
+}
+
+// afterRecreate: Stoker kept out of it, and looks after the new one.
+func (h *house) afterRecreate(t *testing.T, old string) {
+	t.Helper()
+	require.Zero(t, h.touched())
+	view := h.f.View(h.w.Now())
+	require.Len(t, view.Workers, 1)
+	require.Equal(t, worker.Key("w"), view.Workers[0].Key)
+	require.NotEqual(t, old, view.Workers[0].ID)
+	require.Equal(t, fleet.StateRunning, view.Workers[0].State)
+	require.Len(t, h.memories, 1)
+	h.w.Exit("w", 1)
+	h.live(time.Second)
+	require.Equal(t, worker.StatusRunning, h.status("w"))
+}
+
+func TestEngineRestarts(t *testing.T) {
+	down := map[string]func(h *house){
+		"in good order":     func(h *house) { h.w.RestartEngine(time.Second) },
+		"killed":            func(h *house) { h.w.CrashEngine(); h.w.Plan(); h.live(time.Second); h.w.Boot() },
+		"with the host":     func(h *house) { h.w.CrashHost(); h.live(time.Second); h.w.Boot() },
+		"and Stoker too":    func(h *house) { h.w.RestartEngine(time.Second); h.leave() },
+		"and Stoker killed": func(h *house) { h.fire(); h.w.RestartEngine(time.Second); h.live(20 * time.Second); h.hire() },
+	}
+	for name, fall := range down {
+		t.Run(name, func(t *testing.T) {
+			h := staffed("stopped", "a", "b")
+			h.w.Behave("b", dockertest.Behaviour{IgnoreTerm: true})
+			h.w.Operator().Stop("stopped", dockertest.OwnGrace)
+			h.live(10 * time.Second)
+			fall(h)
+			h.live(time.Minute)
+			require.Equal(t, worker.StatusRunning, h.status("a"))
+			require.Equal(t, worker.StatusRunning, h.status("b"))
+			require.Equal(t, worker.StatusExited, h.status("stopped"))
+			require.Equal(t, worker.HeldOperator, h.held("stopped"))
+		})
+	}
+}
+
+// leave is what a Stoker inside a container does when the engine goes down: it is told at the same time as all others.
+func (h *house) leave() {
+	h.live(5 * time.Millisecond)
+	h.apply(h.f.Close(h.w.Now()))
+	h.fire()
+	h.live(20 * time.Second)
+	h.hire()
+}
+
+func TestTheOnlyWorkerStaysStoppedOverAReboot(t *testing.T) {
+	h := staffed("w")
+	h.w.Operator().Stop("w", dockertest.OwnGrace)
+	h.live(40 * time.Second)
+	h.w.RestartEngine(time.Second)
+	h.leave()
+	h.live(time.Minute)
+	require.Equal(t, worker.StatusExited, h.status("w"))
+}
+
+// Only the last moment before the end of an engine is its shutdown: who was stopped well before it stays so, also if no look has
+// settled whose word that was.
+func TestStoppedBeforeTheShutdown(t *testing.T) {
+	d := newDesk(t, fleet.Settings{})
+	d.up("a", "b")
+	for _, name := range []string{"a", "b"} {
+		d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-" + name, Key: worker.Key(name), Signal: 15})
+		d.event(worker.Exited, name)
+		d.pass(10 * time.Second)
+	}
+	d.tell(worker.Observation{Kind: worker.LinkLost})
+	d.pass(time.Minute)
+	d.tell(worker.Observation{Kind: worker.LinkOpened, Engine: worker.Engine{Now: d.now, BootedAt: d.now.Add(-time.Second)}})
+	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
+	require.Equal(t, worker.HeldNot, d.newWorker("b").Held)
+}
+
+func TestEngineThatDoesNotTellWhenItBooted(t *testing.T) {
+	session := func(d *desk) {
+		d.tell(worker.Observation{Kind: worker.LinkOpened, Engine: worker.Engine{Now: d.now}})
+		d.tell(worker.Observation{Kind: worker.ListBegan})
+		d.listed("a", worker.StatusExited)
+		d.tell(worker.Observation{Kind: worker.ListEnded})
+	}
+	for name, c := range map[string]struct {
+		before time.Duration // from the stop to the loss of the link
+		held   worker.Reason
+	}{
+		"right before the loss": {time.Second, worker.HeldNot},
+		"well before the loss":  {5 * time.Second, worker.HeldOperator},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t, fleet.Settings{})
+			d.tell(worker.Observation{Kind: worker.LinkOpened, Engine: worker.Engine{Now: d.now}})
+			d.list("a")
+			d.answerLooks()
+			d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
+			d.event(worker.Exited, "a")
+			d.pass(c.before)
+			d.tell(worker.Observation{Kind: worker.LinkLost})
+			d.pass(time.Second)
+			session(d)
+			require.Equal(t, c.held, d.newWorker("a").Held)
+		})
+	}
+}
+
+// TestSameInputsSameTurns: no order of a map, and nothing else from outside, gets into what the fleet does.
+func TestSameInputsSameTurns(t *testing.T) {
+	first := []string(nil)
+	for range 5 {
+		h := probed(3, 12)
+		for i, name := range names(12) {
+			if i%3 == 0 {
+				h.w.Sicken(name, dockertest.Hanging)
+			} else {
+				h.w.Exit(name, 1)
+			}
+		}
+		h.live(20 * time.Second)
+		h.w.RestartEngine(time.Second)
+		h.live(2 * time.Minute)
+		if first == nil {
+			first = h.log
+		}
+		require.Equal(t, first, h.log)
+	}
+}
+
+// TestBudget is I7: however a worker fails, and however often Stoker dies, it is not tried more often than allowed.
+func TestBudget(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		limit := rapid.IntRange(1, 4).Draw(t, "limit")
+		h := newHouse(dockertest.Config{Seed: rapid.Uint64().Draw(t, "seed")}, fleet.Settings{})
+		s := newWorker("w", "max-attempts", string(rune('0'+limit)), "backoff-max", "2s")
+		s.Health = &dockertest.Healthcheck{Interval: 2 * time.Second, Timeout: time.Second, Retries: 1}
+		h.w.Operator().Run(s)
+		h.live(time.Second)
+		h.hire()
+		h.live(time.Second)
+		for range rapid.IntRange(1, 20).Draw(t, "deeds") {
+			all := append(workerDeeds(), worldDeeds()[:3]...) // Stoker killed, started, restarted
+			which := all[rapid.IntRange(0, len(all)-1).Draw(t, "deed")]
+			h.say("%s", which.name)
+			which.do(t, h, "w")
+			h.live(drawPause(t))
+		}
+		if wrong := dockertest.CheckBudget(h.w, "w", limit, time.Minute); len(wrong) > 0 {
+			t.Fatalf("%v\n%v", wrong, h.log)
+		}
+	})
+}

@@ -1,0 +1,216 @@
+package fleet_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/test/dockertest"
+)
+
+// house is a world with a Stoker in it, driven by one thread: the fleet decides, the world does and tells.
+type house struct {
+	w        *dockertest.World
+	sim      *dockertest.Sim
+	f        *fleet.Fleet
+	set      fleet.Settings
+	memories map[worker.Key][]byte // the journal
+	mark     worker.Bookmark
+	wake     time.Time
+	notes    []worker.Note
+	flying   map[worker.Verb]int
+	most     map[worker.Verb]int    // at once, ever
+	acting   map[string]worker.Verb // by container
+	sent     map[worker.Verb]int    // ever
+	owner    string
+	forgot   bool // the journal was lost
+	lostAt   time.Time
+	stepped  bool // the engine's clock was
+	lagged   bool // its events did
+	wrong    []string
+	log      []string
+}
+
+var workers = policy.Rules{Defaults: policy.Defaults{Policy: policy.Default()}}
+
+func isWorker(labels map[string]string) bool { return labels["stoker.enable"] == "true" }
+
+func newHouse(config dockertest.Config, set fleet.Settings) *house {
+	h := &house{w: dockertest.New(config), set: set, memories: map[worker.Key][]byte{}, most: map[worker.Verb]int{}, sent: map[worker.Verb]int{}}
+	if h.set.Parallel == 0 {
+		h.set.Parallel = 4
+	}
+	h.set.Rules = workers
+	return h
+}
+
+// hire begins a Stoker that knows what the journal holds.
+func (h *house) hire() {
+	h.set.Memories, h.set.Bookmark = nil, h.mark
+	for _, key := range slices.Sorted(maps.Keys(h.memories)) {
+		var mem worker.Memory
+		if err := json.Unmarshal(h.memories[key], &mem); err != nil {
+			panic(err)
+		}
+		h.set.Memories = append(h.set.Memories, mem)
+	}
+	h.flying, h.acting = map[worker.Verb]int{}, map[string]worker.Verb{}
+	h.f = fleet.New(h.w.Now(), h.set)
+	read := h.mark
+	if read.EventAt.IsZero() {
+		read.EventAt = h.w.EngineNow() // the watch without a bookmark asks for all there is
+	}
+	h.sim = dockertest.NewSim(h.w, dockertest.SimConfig{Bookmark: read, Select: h.keep, Owner: h.owner})
+	h.apply(h.f.Tick(h.w.Now()))
+}
+
+func (h *house) keep(o worker.Observation) bool {
+	return h.set.Keep(o)
+}
+
+// fire kills the Stoker there is.
+func (h *house) fire() {
+	h.sim.Close()
+	h.sim, h.f = nil, nil
+	h.wake = time.Time{}
+}
+
+func (h *house) apply(t fleet.Turn) {
+	for _, key := range t.Drop {
+		delete(h.memories, key)
+	}
+	for _, mem := range t.Save {
+		raw, err := json.Marshal(mem)
+		if err != nil {
+			panic(err)
+		}
+		h.memories[mem.Key] = raw
+	}
+	h.mark = h.f.Bookmark()
+	h.notes = append(h.notes, t.Notes...)
+	for _, n := range t.Notes {
+		h.log = append(h.log, fmt.Sprintf("%s note %s %s %s%s%s", h.stamp(), n.Key, n.Kind, n.Fault, n.Reason, n.Detail))
+	}
+	for _, word := range t.Words {
+		h.log = append(h.log, fmt.Sprintf("%s word %d %.8s", h.stamp(), word.Action, word.ID))
+		h.sim.Stopped(word.Action, word.ID)
+	}
+	for _, id := range t.GiveUp {
+		h.log = append(h.log, fmt.Sprintf("%s give up %d", h.stamp(), id))
+		h.sim.GiveUp(id)
+	}
+	for _, a := range t.Do {
+		if other, ok := h.acting[a.Incarnation.ID]; ok && ofOne(a) {
+			h.wrong = append(h.wrong, fmt.Sprintf("I1: %s %s of %s during its %s", h.stamp(), a.Verb, a.Key, other))
+		}
+		if ofOne(a) {
+			h.acting[a.Incarnation.ID] = a.Verb
+		}
+		h.flying[a.Verb]++
+		h.sent[a.Verb]++
+		h.most[a.Verb] = max(h.most[a.Verb], h.flying[a.Verb])
+		h.log = append(h.log, fmt.Sprintf("%s do %s %s", h.stamp(), a.Verb, a.Key))
+		h.sim.Do(a)
+	}
+	h.wake = t.Wake
+}
+
+// ofOne tells whether an action is one on one incarnation. Of two Follows each has other parents, and what a Resume is about
+// no machine acts on.
+func ofOne(a worker.Action) bool {
+	return a.Verb != worker.Follow && a.Verb != worker.Resume && a.Verb != worker.Sample
+}
+
+// live lets time pass.
+func (h *house) live(d time.Duration) {
+	end := h.w.Now().Add(d)
+	for h.sim == nil || h.sim.Now().Before(end) {
+		if h.sim == nil {
+			h.w.AdvanceTo(end)
+			return
+		}
+		limit := end
+		if !h.wake.IsZero() && h.wake.Before(limit) {
+			limit = h.wake
+		}
+		out, ok := h.sim.Until(limit)
+		switch now := h.w.Now(); {
+		case !ok:
+			h.apply(h.f.Tick(now))
+		case out.Observation != nil:
+			h.hear(*out.Observation)
+			h.apply(h.f.Observe(now, *out.Observation))
+		default:
+			h.flying[out.Outcome.Action.Verb]--
+			if ofOne(out.Outcome.Action) {
+				delete(h.acting, out.Outcome.Action.Incarnation.ID)
+			}
+			h.log = append(h.log, fmt.Sprintf("%s %s %s %s %s", h.stamp(), out.Outcome.Action.Verb, out.Outcome.Action.Key, out.Outcome.Result, found(out.Outcome)))
+			h.apply(h.f.Finish(now, *out.Outcome))
+		}
+	}
+}
+
+func found(o *worker.Outcome) string {
+	if o.Snapshot == nil {
+		return o.Err
+	}
+	return fmt.Sprintf("%s/%s since %s %s", o.Snapshot.Status, o.Snapshot.Health, o.Snapshot.StartedAt.Format("04:05.000"), o.Err)
+}
+
+func (h *house) hear(o worker.Observation) {
+	line := fmt.Sprintf("%s heard %s %s", h.stamp(), o.Kind, o.Key)
+	switch o.Kind {
+	case worker.Exited:
+		line += fmt.Sprint(" ", o.ExitCode)
+	case worker.Signalled:
+		line += fmt.Sprint(" ", int(o.Signal))
+	case worker.Listed:
+		line += fmt.Sprint(" ", o.Status, o.Health)
+	}
+	h.log = append(h.log, line)
+}
+
+func (h *house) stamp() string { return h.w.Now().Format("04:05.000") }
+
+func (h *house) say(format string, args ...any) {
+	h.log = append(h.log, h.stamp()+" ==== "+fmt.Sprintf(format, args...))
+}
+
+// worker is one that the label takes in, with a budget of patience that suits a test.
+func newWorker(name string, labels ...string) dockertest.Spec {
+	s := dockertest.Spec{Name: name, Labels: map[string]string{"stoker.enable": "true", "stoker.backoff-max": "10s"}}
+	for i := 0; i+1 < len(labels); i += 2 {
+		s.Labels["stoker."+labels[i]] = labels[i+1]
+	}
+	return s
+}
+
+func (h *house) told(kind worker.NoteKind) int {
+	n := 0
+	for _, note := range h.notes {
+		if note.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+func (h *house) held(key worker.Key) worker.Reason {
+	for _, w := range h.f.View(h.w.Now()).Workers {
+		if w.Key == key {
+			return w.Held
+		}
+	}
+	return "not in view"
+}
+
+func (h *house) status(key string) worker.Status {
+	t, _ := h.w.Truth(key)
+	return t.Status
+}

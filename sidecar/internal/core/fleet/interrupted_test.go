@@ -1,0 +1,88 @@
+package fleet_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/test/dockertest"
+)
+
+// TestHeirStoppedWhileStokerWasDead: Stoker is killed when the new container runs and the old one is not yet removed, and before
+// the next one is there an operator stops the new one.
+func TestHeirStoppedWhileStokerWasDead(t *testing.T) {
+	t.Parallel()
+	for name, again := range map[string]bool{"stopped": false, "stopped and started": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := housing(ill("w"))
+			old := h.id("w")
+			h.w.Sicken("w", dockertest.Failing)
+			h.until(t, "w"+worker.AsideSuffix)
+			for h.id("w") == old || h.status("w") != worker.StatusRunning {
+				h.live(time.Millisecond)
+			}
+			h.fire()
+			h.w.Operator().Stop("w", 0)
+			h.live(time.Second)
+			if again {
+				h.w.Operator().Start("w")
+				h.live(time.Second)
+			}
+			h.hire()
+			h.live(time.Minute)
+			require.Empty(t, h.check(), "%v", h.log)
+			require.Equal(t, again, h.status("w") == worker.StatusRunning, "%v", h.log)
+			require.Equal(t, !again, h.held("w") == worker.HeldOperator, "%v", h.log)
+		})
+	}
+}
+
+// TestEngineShutdownDuringARecreate: the transaction's own stop and the shutdown's are one for the engine, and end when the grace
+// does; the shutdown began when it signalled all the others.
+func TestEngineShutdownDuringARecreate(t *testing.T) {
+	t.Parallel()
+	slow := ill("w")
+	slow.Behaviour.IgnoreTerm = true
+	slow.StopTimeout = 8 * time.Second
+	h := housing(newWorker("b"), slow)
+	h.w.Sicken("w", dockertest.Failing)
+	h.until(t, "w"+worker.NewSuffix)
+	h.live(time.Second)
+	h.w.RestartEngine(time.Second)
+	h.live(2 * time.Minute)
+	require.Equal(t, worker.StatusRunning, h.status("b"), "%v", h.log)
+	h.whole(t, "w")
+}
+
+// TestPausedGuestRejoinsWhenThawed: its parent begins a new life while it is paused, and nobody may touch it then; also a Stoker that began
+// meanwhile knows of it.
+func TestPausedGuestRejoinsWhenThawed(t *testing.T) {
+	t.Parallel()
+	for name, another := range map[string]bool{"one Stoker": false, "another Stoker": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			guest := newWorker("g")
+			guest.NetworkMode = "container:a"
+			h := housing(newWorker("a"), guest)
+			began, _ := h.w.Truth("g")
+			h.w.Operator().Pause("g")
+			h.w.Operator().Restart("a", 0)
+			h.live(20 * time.Second)
+			require.Equal(t, worker.StatusPaused, h.status("g"))
+			if another {
+				h.fire()
+				h.hire()
+				h.live(5 * time.Second)
+			}
+			h.w.Operator().Unpause("g")
+			h.live(20 * time.Second)
+			now, _ := h.w.Truth("g")
+			require.Equal(t, worker.StatusRunning, now.Status, "%v", h.log)
+			require.True(t, now.StartedAt.After(began.StartedAt), "%v", h.log)
+			require.Empty(t, h.checkStranded())
+		})
+	}
+}

@@ -1,0 +1,152 @@
+package fleet
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// shutdownSpread is how far apart an engine's shutdown sends its first signals. It goes to all containers at once, in
+// parallel; an operator's stop earlier than that is an operator's.
+const shutdownSpread = 2 * time.Second
+
+// shutdownLongest is how long before the loss of the link a shutdown can have begun: the engine's own shutdown timeout
+// (15 s, or the longest stop timeout of its containers) and as much again. More would take an operator's stop right before
+// a restart of the engine for the engine's.
+const shutdownLongest = 30 * time.Second
+
+func (f *Fleet) linkLost(now time.Time) {
+	if f.link.Up || f.opening { // events are followed from the opening on, with or without a list
+		f.mark.LostAt = f.engineTime(now)
+	}
+	f.opening = false
+	if f.link.Up {
+		f.link.Up, f.link.Since = false, now
+		f.out.Notes = append(f.out.Notes, worker.Note{At: now, Kind: worker.NoteLinkLost})
+	}
+}
+
+// engineTime is Stoker's time on the engine's clock.
+func (f *Fleet) engineTime(now time.Time) time.Time {
+	if f.link.Synced.IsZero() {
+		return f.mark.EventAt
+	}
+	return now.Add(f.link.Skew)
+}
+
+func (f *Fleet) linkOpened(now time.Time, o worker.Observation) {
+	f.opening = true
+	f.session++
+	before := f.link.Engine
+	f.link.Engine = o.Engine
+	for _, m := range f.byID {
+		m.machine.Host(o.Engine.CPUs)
+	}
+	f.link.Skew = o.Engine.Now.Sub(now)
+	f.mark.BootedAt, f.readTo = o.Engine.BootedAt, f.mark.EventAt
+	if f.restarted(before, o.Engine) {
+		f.engineRestarted(now, o.Engine)
+	}
+	if f.mark.EventAt.IsZero() {
+		f.mark.EventAt = o.Engine.Now // a Stoker that is killed before the first event knows from when on to ask
+	}
+}
+
+// restarted tells whether another engine process answers than before. Where the engine does not tell when it booted
+// (its default network is off, or a proxy hides it), every reconnect may be a restart: then only a stop right before
+// the loss counts as the engine's own. Times of two engine processes are compared only where there is nothing better: the
+// clock of a host without a battery steps between them.
+func (f *Fleet) restarted(before, after worker.Engine) bool {
+	last := latest(f.mark.LostAt, f.mark.EventAt)
+	switch {
+	case after.Podman:
+		return false // nothing ends with the process that answers
+	case last.IsZero() && before.BootedAt.IsZero():
+		return false // nothing is known of any engine before
+	case after.BootedAt.IsZero():
+		return true
+	case before.BootedAt.IsZero():
+		return after.BootedAt.After(last)
+	}
+	return !after.BootedAt.Equal(before.BootedAt)
+}
+
+func (f *Fleet) engineRestarted(now time.Time, engine worker.Engine) {
+	since := f.shutdownBegan(engine)
+	for _, m := range f.sorted() {
+		in := worker.EngineRestarted{BootedAt: engine.BootedAt, StopsSince: since}
+		if _, ok := f.stoppedAt(m); !ok {
+			in.StopsSince = time.Time{}
+		}
+		f.step(now, m, in)
+	}
+}
+
+// shutdownBegan is the time from which on stops were the engine's own shutdown, or zero. The shutdown's stops are the
+// last ones before the loss of the link, and all of a moment.
+func (f *Fleet) shutdownBegan(engine worker.Engine) time.Time {
+	if f.mark.LostAt.IsZero() {
+		return time.Time{} // nobody was told to end: the stops that were seen were people's
+	}
+	var last time.Time
+	longest := shutdownLongest
+	for _, m := range f.byID {
+		if at, ok := f.stoppedAt(m); ok {
+			last = latest(last, at)
+		}
+		longest = max(longest, m.machine.StopTimeout()+shutdownLongest/2)
+	}
+	if engine.BootedAt.IsZero() || f.cutShort() {
+		longest = shutdownSpread
+	}
+	if last.IsZero() || last.Before(f.mark.LostAt.Add(-longest)) {
+		return time.Time{}
+	}
+	return last.Add(-shutdownSpread)
+}
+
+// stoppedAt is when somebody stopped a worker before the loss of the link. A stop that seems to have come after it was seen
+// before the clock stepped back.
+func (f *Fleet) stoppedAt(m *member) (time.Time, bool) {
+	at, ok := m.machine.StoppedAt()
+	return at, ok && !at.After(f.mark.LostAt.Add(shutdownSpread))
+}
+
+// cutShort tells whether the end of a shutdown was not seen: a worker was still running that nobody had begun to stop, or
+// Stoker itself was told to end. Then a stop that was the engine's had only just begun.
+func (f *Fleet) cutShort() bool {
+	if f.mark.Closed {
+		return true
+	}
+	for _, m := range f.byID {
+		if m.machine.Spared() {
+			return true
+		}
+	}
+	return false
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+func (f *Fleet) linkUp(now time.Time) {
+	f.link.Up, f.link.Since = true, now
+	f.mark.LostAt, f.mark.Closed = time.Time{}, false
+	f.out.Notes = append(f.out.Notes, worker.Note{At: now, Kind: worker.NoteLinkUp, Detail: f.link.Engine.Title()})
+}
+
+// sorted is all members, in an order that is the same every time.
+func (f *Fleet) sorted() []*member {
+	return slices.SortedFunc(maps.Values(f.byID), byKey)
+}
+
+func byKey(a, b *member) int {
+	return cmp.Or(cmp.Compare(a.key(), b.key()), cmp.Compare(a.id, b.id))
+}

@@ -1,0 +1,278 @@
+package fleet
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// Keep tells whether an observation of a container can concern the fleet at all. The watch asks it before anything
+// else is done, so that a flood of strangers' events costs next to nothing. It depends on the settings only and is
+// safe for concurrent use.
+func (s Settings) Keep(o worker.Observation) bool {
+	if o.ID == s.Self && s.Self != "" {
+		return false
+	}
+	if _, _, ok := worker.Heir(o.Labels); ok || o.Key.Aside() {
+		return true // also one that lives in a worker's namespaces: it may be half of a transaction that was cut short
+	}
+	v := s.Rules.Read(policy.Candidate{Labels: o.Labels}).Verdict
+	return v.Take || v.Undecided
+}
+
+// route brings an observation to its machine, and makes one where a worker shows itself for the first time.
+func (f *Fleet) route(now time.Time, o worker.Observation) {
+	if (o.ID == f.set.Self && o.ID != "") || f.readBefore(now, o) {
+		return
+	}
+	if o.At.After(f.mark.EventAt) && o.Kind != worker.Listed {
+		f.mark.EventAt = o.At
+	}
+	f.followClock(now, o)
+	if f.bootOwn(o) || f.ofPair(now, o) || f.rejects(o) {
+		return
+	}
+	m := f.byID[o.ID]
+	if m == nil {
+		if m = f.adopt(o); m == nil {
+			return
+		}
+	}
+	m.round = f.round
+	if p := f.pairs[m.id]; p != nil && o.Kind == worker.Started && p.told[o.ID] {
+		p.again = true
+	}
+	f.rename(m, o)
+	if o.Kind != worker.Listed && o.At.After(m.heard) {
+		m.heard = o.At
+	}
+	if m.machine.Memory().Incarnation.StartedAt.After(f.link.Engine.Now) {
+		o.History = false // the clock stepped back in this life, so that what happened in it seems older than it is
+	}
+	f.seenDone(now, o)
+	f.step(now, m, o)
+}
+
+// clockStep is more than events lag. A difference between the two clocks that changes by as much is a step of one of them.
+const clockStep = time.Minute
+
+// followClock keeps the difference between the clocks right: without it, what happens after a step would be an hour from
+// what happened right before. Events lag, and never lead, so that the difference is at least what each of them shows; the
+// first one after a step may have been on its way for seconds.
+func (f *Fleet) followClock(now time.Time, o worker.Observation) {
+	if f.opening || o.Kind == worker.Listed {
+		return
+	}
+	if skew := o.At.Sub(now); skew > f.link.Skew || f.link.Skew-skew > clockStep {
+		f.link.Skew = skew
+	}
+}
+
+// readBefore tells whether an event of a replay was read by the Stoker before this one, where the times of the lives cannot
+// tell: it is one of a time to come, which the clock stepped back from. The engine retells everything then.
+func (f *Fleet) readBefore(now time.Time, o worker.Observation) bool {
+	toCome := o.At.After(now.Add(f.link.Skew + clockStep))
+	return f.opening && o.Kind != worker.Listed && toCome && !o.At.After(f.readTo)
+}
+
+// bootOwn: an engine that was killed, and its containers not, stops them when it boots, before it answers anyone. No
+// operator can have meant that.
+func (f *Fleet) bootOwn(o worker.Observation) bool {
+	stops := o.Kind == worker.Signalled || o.Kind == worker.Stopped
+	engine := f.link.Engine
+	stepped := engine.BootedAt.After(engine.Now) // the clock, since the boot
+	return stops && o.History && !stepped && o.At.Before(engine.BootedAt)
+}
+
+// rejects tells whether a container is known to be no worker.
+func (f *Fleet) rejects(o worker.Observation) bool {
+	if _, known := f.rejected[o.ID]; !known {
+		return false
+	}
+	f.rejected[o.ID] = f.round
+	return !f.reconsider(o)
+}
+
+// reconsider: an update may have given a rejected container the quota that makes it a worker.
+func (f *Fleet) reconsider(o worker.Observation) bool {
+	if o.Kind == worker.Updated || o.Kind == worker.Gone {
+		delete(f.rejected, o.ID)
+	}
+	return o.Kind == worker.Updated
+}
+
+// adopt makes a machine for a container that is seen for the first time, if it is a worker or may be one.
+func (f *Fleet) adopt(o worker.Observation) *member {
+	if o.Kind == worker.Gone || f.flyingTo(o.ID) {
+		return nil
+	}
+	id, ok := f.identify(o.Key, o.ID, o.Labels)
+	if !ok {
+		return nil
+	}
+	holder := f.members[o.Key]
+	switch {
+	case holder == nil:
+	case o.Kind == worker.Listed && holder.ahead(o.At):
+		return nil // the list is older than the events that gave the name away
+	case o.Kind != worker.Listed && o.History:
+		return f.shelter(newcomer(id, o), id) // it may have had another name then; the list will tell
+	}
+	return f.enlist(f.heirOf(id, o), id)
+}
+
+// heirOf is a machine that goes on with the history of the container which this one replaced, if it did.
+func (f *Fleet) heirOf(id worker.Identity, o worker.Observation) *worker.Machine {
+	key, of, ok := worker.Heir(o.Labels)
+	if old := f.byID[of]; ok && old != nil && key == o.Key {
+		mem := old.machine.Memory()
+		mem.Labels, mem.Definition = o.Labels, nil
+		return worker.Succeed(id, mem)
+	}
+	return newcomer(id, o)
+}
+
+// newcomer is a machine that remembers the labels from the beginning: whoever recalls it must see what bars it, also when
+// it was never looked at.
+func newcomer(id worker.Identity, o worker.Observation) *worker.Machine {
+	return worker.Recall(id, worker.Memory{Labels: o.Labels})
+}
+
+// flyingTo tells whether an action on a container is still without an answer. One that was forgotten meanwhile is gone,
+// whatever straggles behind its end.
+func (f *Fleet) flyingTo(id string) bool {
+	for _, fl := range f.flying {
+		if fl.id == id {
+			return true
+		}
+	}
+	return false
+}
+
+// recall makes a machine from what the journal kept.
+func (f *Fleet) recall(mem worker.Memory) {
+	id, ok := f.identify(mem.Key, mem.Incarnation.ID, mem.Labels)
+	if !ok || mem.Incarnation.ID == "" || mem.Incarnation.ID == f.set.Self {
+		f.out.Drop = append(f.out.Drop, mem.Key)
+		return
+	}
+	f.enlist(worker.Recall(id, mem), id)
+}
+
+func (f *Fleet) identify(key worker.Key, container string, labels map[string]string) (worker.Identity, bool) {
+	r := f.set.Rules.Read(policy.Candidate{Labels: labels})
+	if !r.Take && !r.Undecided {
+		return worker.Identity{}, false
+	}
+	id := worker.Identity{Key: key, ID: container, Policy: r.Policy, Problems: r.Problems, Tentative: r.Undecided}
+	switch {
+	case policy.SwarmTask(labels):
+		id.Barred = worker.HeldSwarm
+	case policy.OneOff(labels):
+		id.Barred = worker.HeldOneOff
+	case len(r.Problems) > 0:
+		id.Barred = worker.HeldBadLabels
+	}
+	return id, true
+}
+
+// enlist gives the machine its place under its name, and whoever stood there loses it.
+func (f *Fleet) enlist(machine *worker.Machine, id worker.Identity) *member {
+	m := f.shelter(machine, id)
+	f.seat(m)
+	return m
+}
+
+// shelter takes the machine in without a name of its own.
+func (f *Fleet) shelter(machine *worker.Machine, id worker.Identity) *member {
+	m := &member{machine: machine, id: id.ID, round: f.round, asks: id.Tentative}
+	f.byID[id.ID] = m
+	machine.Host(f.link.Engine.CPUs)
+	return m
+}
+
+// rename follows a container to its new name. History hangs on the name, and goes with it.
+func (f *Fleet) rename(m *member, o worker.Observation) {
+	old := o.Kind == worker.Gone || (o.History && o.Kind != worker.Listed) || (o.Kind == worker.Listed && m.ahead(o.At))
+	same := o.Key == m.key() && (f.seated(m) || o.Kind != worker.Listed) // who lost a name gets it back by a list only
+	if o.Key == "" || old || same || m.machine.Anew() || o.Key.Unfinished(o.Labels) {
+		return
+	}
+	f.unseat(m)
+	m.machine.Rename(o.Key)
+	f.seat(m)
+	if !m.asks {
+		f.out.Save = append(f.out.Save, m.machine.Memory())
+	}
+}
+
+// seat puts a member under its name. Whoever stood there is as good as gone: it does nothing until it is seen under
+// another name, or is told to be gone.
+func (f *Fleet) seat(m *member) {
+	if holder := f.members[m.key()]; holder != nil && holder != m {
+		f.unseat(holder)
+		if holder.machine.Missing() && !f.flyingTo(holder.id) {
+			delete(f.byID, holder.id) // somebody else has made the worker anew
+		}
+	}
+	f.members[m.key()] = m
+}
+
+func (f *Fleet) unseat(m *member) {
+	key := m.key()
+	if f.members[key] != m {
+		return
+	}
+	delete(f.members, key)
+	f.out.Drop = append(f.out.Drop, key)
+	f.out.Save = slices.DeleteFunc(f.out.Save, func(mem worker.Memory) bool { return mem.Key == key })
+}
+
+func (f *Fleet) seated(m *member) bool { return f.members[m.key()] == m }
+
+func (m *member) key() worker.Key { return m.machine.Memory().Key }
+
+func (f *Fleet) forget(m *member) {
+	f.unseat(m)
+	delete(f.sampled, m.id)
+	delete(f.early, m.id)
+	if f.byID[m.id] == m {
+		delete(f.byID, m.id)
+	}
+}
+
+// decided settles whether a tentative container is a worker, once its quota is known.
+func (f *Fleet) decided(m *member, o worker.Outcome) bool {
+	if !m.asks || o.Snapshot == nil {
+		return true
+	}
+	r := f.set.Rules.Read(policy.Candidate{Labels: o.Snapshot.Labels, CPUs: o.Snapshot.CPUs, QuotaKnown: true})
+	if !r.Take {
+		f.rejected[m.id] = f.round
+		f.forget(m)
+		return false
+	}
+	m.asks = false
+	m.machine.Confirm()
+	return true
+}
+
+// listEnded: whoever was not listed does not exist any more, unless it was made after the list. A tombstone is a Gone
+// like the engine's own.
+func (f *Fleet) listEnded(now time.Time, o worker.Observation) {
+	maps.DeleteFunc(f.rejected, func(_ string, round uint64) bool { return round != f.round })
+	for _, m := range f.sorted() {
+		if m.round != f.round && !m.ahead(o.At) {
+			f.step(now, m, worker.Observation{Kind: worker.Gone, At: o.At, ID: m.id})
+		}
+	}
+	f.findOrphans(now)
+	f.link.Synced = now
+	if f.opening {
+		f.opening = false
+		f.linkUp(now)
+	}
+}

@@ -1,0 +1,121 @@
+// Package fleet is all workers at once: it routes observations to machines, keeps due times and bounds, and holds
+// restarts back while the host is ill. Like lifecycle it is pure: now and a value in, values out.
+package fleet
+
+import (
+	"time"
+
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// View is an immutable picture of the fleet at one instant.
+type View struct {
+	At      time.Time
+	Link    Link
+	Workers []Worker // by key
+	HostIll bool     // restarts of running workers wait
+}
+
+// Link is the state of the link to the engine.
+type Link struct {
+	Up     bool      // events are followed and the picture is complete
+	Since  time.Time // of Up or of its opposite
+	Synced time.Time // the last complete list; zero before the first
+	Engine worker.Engine
+	Skew   time.Duration // the engine's clock minus Stoker's
+}
+
+// State is a worker's state in one word, for people.
+type State string
+
+// The states shown.
+const (
+	StateUnknown   State = "unknown"   // not looked at yet
+	StateRunning   State = "running"   // and healthy, if it has a health check
+	StateStarting  State = "starting"  // running, health not known yet
+	StateUnhealthy State = "unhealthy" // running, health check fails
+	StateHealing   State = "healing"   // a heal is under way
+	StateWaiting   State = "waiting"   // a heal waits for its back-off
+	StateHeld      State = "held"      // left alone on purpose, see Held
+	StateExhausted State = "exhausted" // the budget of attempts is used up
+)
+
+// Worker is one worker in a View.
+type Worker struct {
+	Key       worker.Key
+	ID        string
+	StartedAt time.Time
+	State     State
+	Status    worker.Status
+	Health    worker.Health
+	Expected  bool
+	Held      worker.Reason
+	Attempts  int
+	Heal      worker.Heal // under way or waiting
+	Fault     worker.Fault
+	Reason    worker.Reason
+	NextAt    time.Time    // of the next attempt; zero when none waits
+	CPUs      float64      // quota; 0 is none
+	Boosted   bool         // its quota is raised for a while
+	Share     worker.Share // what it was last seen to use
+	Problems  []policy.Problem
+	Scope     string
+}
+
+// View is the picture of now.
+func (f *Fleet) View(now time.Time) View {
+	v := View{At: now, Link: f.link, HostIll: f.brake.on}
+	for _, m := range f.sorted() {
+		if !m.asks && f.seated(m) {
+			v.Workers = append(v.Workers, f.picture(now, m))
+		}
+	}
+	return v
+}
+
+func (f *Fleet) picture(now time.Time, m *member) Worker {
+	p := m.machine.Picture()
+	w := Worker{
+		Key: p.Key, ID: p.Incarnation.ID, StartedAt: p.Incarnation.StartedAt, Status: p.Status, Health: p.Health,
+		Expected: p.Expected, Held: p.Held, Attempts: p.Attempts, CPUs: p.CPUs, Boosted: p.Boosted, Share: p.Share, Problems: p.Problems, Scope: f.set.Rules.Scope,
+	}
+	if h := p.Heal; h != nil {
+		w.Heal, w.Fault, w.Reason = h.Heal, h.Fault, h.Reason
+		if !p.Acting && h.Step != worker.StepVerify {
+			w.NextAt = h.Due
+		}
+		if m.lane == worker.LaneStop && !f.brake.allows(now, m) {
+			w.Held = worker.HeldHostIll
+		}
+	}
+	w.State = stateOf(now, w, p)
+	return w
+}
+
+// stateOf puts a picture into one word. What is being done comes before what is.
+func stateOf(now time.Time, w Worker, p worker.Picture) State {
+	switch {
+	case w.Held == worker.HeldExhausted:
+		return StateExhausted
+	case w.Held == worker.HeldIgnored:
+		return StateUnhealthy
+	case w.Held != worker.HeldNot:
+		return StateHeld
+	case p.Heal != nil && w.NextAt.After(now):
+		return StateWaiting
+	case p.Heal != nil:
+		return StateHealing
+	case !p.Looked:
+		return StateUnknown
+	}
+	switch {
+	case w.Status != worker.StatusRunning:
+		return StateUnknown
+	case w.Health == worker.HealthStarting:
+		return StateStarting
+	case w.Health == worker.HealthUnhealthy:
+		return StateUnhealthy
+	}
+	return StateRunning
+}

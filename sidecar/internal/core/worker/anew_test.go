@@ -1,0 +1,397 @@
+package worker_test
+
+import "testing"
+
+func TestAnew(t *testing.T) {
+	run(t, []scenario{
+		{"rule 12: unhealthy, and its label asks for a recreate", `
+			given health on-unhealthy=recreate
+			up
+			unhealthy
+			> recreate 1
+			= step recreate
+			kill TERM
+			die 143
+			stop
+			rename w.stoker-old
+			destroy
+			> nothing
+			answer made running starting
+			= step verify
+			healthy
+			= told healed
+			= free`},
+		{"rule 7: what happens to the old one while it is replaced is the transaction's", `
+			given health on-unhealthy=recreate grace=10s
+			up
+			unhealthy
+			> recreate 1
+			kill TERM
+			+10s
+			kill KILL
+			die 137
+			stop
+			list down 137
+			answer made running healthy
+			= free`},
+		{"rule 5: someone stops it while it is replaced", `
+			given health on-unhealthy=recreate grace=10s
+			up
+			unhealthy
+			> recreate 1
+			kill TERM
+			= untold held
+			kill TERM
+			die 143
+			stop
+			stop
+			answer stood-down down 143
+			= held stopped-by-operator
+			+1h
+			> nothing`},
+		{"rule 17: it cannot be made anew faithfully", `
+			given health on-unhealthy=recreate
+			up
+			unhealthy
+			> recreate 1
+			answer unfit HostConfig.Isolation
+			= told refused
+			> stop 1
+			kill TERM
+			die 143
+			stop
+			answer down 143
+			> start 1`},
+		{"rule 17: down, and cannot be made anew faithfully", `
+			given recreate-after=1
+			up
+			die 1
+			> start 1
+			answer down 1 new
+			late start
+			late die 1
+			+1s
+			> recreate 2
+			answer unfit image gone
+			> start 2
+			= told refused`},
+		{"the transaction failed, and the old one runs again", `
+			given health on-unhealthy=recreate
+			up
+			unhealthy
+			> recreate 1
+			answer undone running starting
+			= told heal-failed
+			= attempts 1
+			unhealthy
+			= due 0s..1s
+			+1s
+			> recreate 2`},
+		{"the transaction failed, and the old one is down", `
+			given recreate-after=1
+			up
+			die 1
+			> start 1
+			answer down 1 new
+			late start
+			late die 1
+			+1s
+			> recreate 2
+			answer undone down 1
+			+2s
+			> start 3`},
+		{"rule 14: nobody knows what became of it", `
+			given health on-unhealthy=recreate
+			up
+			unhealthy
+			> recreate 1
+			answer unknown
+			> nothing
+			kill TERM
+			die 143
+			+30s
+			> recreate 1
+			answer made running healthy
+			= free
+			= attempts 1`},
+		{"rule 14: Stoker was killed in the middle of it", `
+			given health on-unhealthy=recreate
+			up
+			unhealthy
+			> recreate 1
+			reborn
+			old kill TERM
+			old die 143
+			old stop
+			up down 143
+			> recreate 1
+			answer made running healthy
+			= told healed`},
+		{"the engine could not be asked", `
+			given health on-unhealthy=recreate
+			up
+			unhealthy
+			> recreate 1
+			answer unreachable
+			= attempts 0
+			+1s
+			> recreate 1`},
+		{"rule 5: someone stops it before the engine could be asked", `
+			given health on-unhealthy=recreate grace=10s
+			up
+			unhealthy
+			> recreate 1
+			kill TERM
+			die 143
+			stop
+			answer unreachable
+			= held stopped-by-operator
+			+1h
+			> nothing`},
+		{"rule 5: someone kills it before the engine could be asked", `
+			given health on-unhealthy=recreate grace=10s
+			up
+			unhealthy
+			> recreate 1
+			kill KILL
+			die 137
+			answer unreachable
+			= held stopped-by-operator
+			+1h
+			> nothing`},
+		{"rule 5: someone stops it before the first look of the transaction", `
+			given health on-unhealthy=recreate grace=10s
+			up
+			unhealthy
+			> recreate 1
+			kill TERM
+			die 143
+			stop
+			answer refused down 143
+			= held stopped-by-operator
+			+1h
+			> nothing`},
+		{"something else is there than was decided on", `
+			given health on-unhealthy=recreate
+			up
+			unhealthy
+			> recreate 1
+			answer refused running healthy
+			= free
+			= attempts 0`},
+		{"healthy again before its turn", `
+			given health on-unhealthy=recreate unhealthy-for=1m
+			up
+			unhealthy
+			+10s
+			healthy
+			= free
+			+1h
+			> nothing`},
+		{"it died while it waited to be made anew", `
+			given health on-unhealthy=recreate unhealthy-for=1m
+			up
+			unhealthy
+			die 1
+			> start 1`},
+		{"no container is left of it", `
+			given health on-unhealthy=recreate
+			up
+			unhealthy
+			> recreate 1
+			answer missing
+			= fault missing
+			= missing
+			+1s
+			> recreate 2
+			answer made running healthy
+			= free`},
+		{"the new one does not stay up", `
+			given recreate-after=1
+			up
+			die 1
+			> start 1
+			answer down 1 new
+			late start
+			late die 1
+			+1s
+			> recreate 2
+			answer made down 1
+			+2s
+			= told heal-failed
+			+2s
+			> start 3`},
+	})
+}
+
+func TestMissing(t *testing.T) {
+	run(t, []scenario{
+		{"docker rm -f", `
+			given on-missing=recreate
+			up
+			kill KILL
+			die 137
+			= held stopped-by-operator
+			destroy
+			= fault missing
+			= told fault
+			> recreate 1
+			answer made running
+			= told healed
+			= free`},
+		{"docker rm -f, and an answer is behind its events", `
+			given on-missing=recreate
+			up
+			mute update
+			kill KILL
+			die 137
+			destroy
+			> nothing
+			answer removing
+			> recreate 1
+			= missing`},
+		{"docker rm -f, and an answer is ahead of its events", `
+			given on-missing=recreate
+			up
+			mute update
+			answer missing
+			> nothing
+			late kill KILL
+			late die 137
+			late destroy
+			> recreate 1`},
+		{"docker rm -f, and someone else stops it meanwhile", `
+			given on-missing=recreate
+			up
+			kill KILL
+			kill TERM
+			die 137
+			destroy
+			= over`},
+		{"docker rm -f, and nobody asked for it back", `
+			up
+			kill KILL
+			die 137
+			destroy
+			= over
+			> nothing`},
+		{"docker kill, and rm much later", `
+			given on-missing=recreate
+			up
+			kill KILL
+			die 137
+			+11s
+			destroy
+			= over
+			> nothing`},
+		{"docker stop, then rm", `
+			given on-missing=recreate
+			up
+			kill TERM
+			die 143
+			stop
+			destroy
+			= over
+			> nothing`},
+		{"docker stop that comes to SIGKILL, then rm", `
+			given on-missing=recreate grace=1s
+			up
+			kill TERM
+			+1s
+			kill KILL
+			die 137
+			stop
+			destroy
+			= over
+			> nothing`},
+		{"stop signal KILL: the stop event tells", `
+			given on-missing=recreate stop-signal=KILL
+			up
+			kill KILL
+			die 137
+			stop
+			destroy
+			= over
+			> nothing`},
+		{"removed while it waits for its next attempt: compose down", `
+			given on-missing=recreate
+			up
+			die 1
+			> start 1
+			answer down 1 new
+			late start
+			late die 1
+			destroy
+			= over
+			+1h
+			> nothing`},
+		{"its network is gone too: refused, said once, tried again", `
+			given on-missing=recreate
+			up
+			kill KILL
+			die 137
+			destroy
+			> recreate 1
+			answer unfit network gone
+			= told refused
+			= attempts 0
+			+1s
+			> recreate 1
+			answer unfit network gone
+			= untold refused
+			+30s
+			> recreate 1
+			answer made running
+			= free`},
+		{"Stoker was killed before it was back", `
+			given on-missing=recreate
+			up
+			kill KILL
+			die 137
+			destroy
+			> recreate 1
+			reborn
+			destroy
+			= missing
+			list down 137
+			> recreate 1`},
+		{"max-attempts", `
+			given on-missing=recreate max-attempts=1
+			up
+			kill KILL
+			die 137
+			destroy
+			> recreate 1
+			answer missing
+			= told exhausted
+			= held exhausted
+			+1h
+			> nothing`},
+	})
+}
+
+func TestLeads(t *testing.T) {
+	run(t, []scenario{
+		{"rule 18: after Stoker's own start at once", `
+			up
+			die 1
+			> start 1
+			start
+			answer running
+			= leads 0s`},
+		{"rule 18: after somebody else's restart a little later", `
+			up
+			kill TERM
+			die 143
+			stop
+			start
+			= leads 5s`},
+		{"rule 18: after a recreate, with the ID that is gone", `
+			given health on-unhealthy=recreate
+			up
+			unhealthy
+			> recreate 1
+			answer made running healthy
+			= leads 0s 0123`},
+	})
+}

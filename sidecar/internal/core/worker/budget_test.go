@@ -1,0 +1,119 @@
+package worker_test
+
+import "testing"
+
+func TestBudget(t *testing.T) {
+	run(t, []scenario{
+		{"rule 12: exhausted and held", `
+			given max-attempts=2
+			up
+			die 1
+			> start 1
+			start
+			answer running
+			die 1
+			+1s
+			> start 2
+			start
+			answer running
+			die 1
+			= told exhausted
+			+10h
+			> nothing
+			= held exhausted
+			= attempts 2`},
+		{"rule 12: exhausted and started by someone", `
+			given max-attempts=1
+			up
+			die 1
+			> start 1
+			start
+			answer running
+			die 1
+			= held exhausted
+			start
+			= free
+			= attempts 0
+			die 1
+			> start 1`},
+		{"rule 12: exhausted and retried", `
+			given max-attempts=1 when-exhausted=retry retry-every=10m
+			up
+			die 1
+			> start 1
+			answer failed no
+			= told exhausted
+			+9m59s
+			> nothing
+			+1s
+			> start 1
+			answer failed no
+			= untold exhausted
+			= attempts 1
+			+10m
+			> start 1
+			start
+			answer running
+			= told healed
+			= free`},
+		{"rule 12: one budget for all faults", `
+			given max-attempts=2 health
+			up
+			die 1
+			> start 1
+			start
+			answer running starting
+			healthy
+			unhealthy
+			= due 800ms..1s
+			+1s
+			> stop 2
+			kill TERM
+			die 143
+			stop
+			answer down 143
+			> start 2
+			start
+			answer running starting
+			unhealthy
+			= held exhausted
+			die 1
+			+1h
+			> nothing`},
+		{"rule 12: restart, then recreate, then restart again", `
+			given recreate-after=1
+			up
+			die 1
+			> start 1
+			start
+			answer running
+			die 1
+			+1s
+			> recreate 2
+			answer made running
+			= told healed
+			die 1
+			+2s
+			> start 3`},
+		{"rule 12: recreate-after=0 is never", `
+			given recreate-after=0 backoff-max=1s
+			up
+			die 1
+			> start 1
+			answer down 1 new
+			late start
+			late die 1
+			+1s
+			> start 2
+			answer down 1 new
+			late start
+			late die 1
+			+1s
+			> start 3
+			answer down 1 new
+			late start
+			late die 1
+			+1s
+			> start 4`},
+	})
+}

@@ -1,0 +1,113 @@
+package worker_test
+
+import "testing"
+
+func TestDockersOwnRestarts(t *testing.T) {
+	run(t, []scenario{
+		{"rule 10: Docker is at it", `
+			given docker=always
+			up
+			mute die 1
+			answer restarting
+			> nothing
+			= held docker-restarting
+			start
+			= free
+			= attempts 0`},
+		{"rule 10: on-failure is used up", `
+			given docker=on-failure:2
+			up
+			die 1
+			> start 1
+			= reason docker-gave-up`},
+		{"rule 10: on-failure calls exit 0 done", `
+			given docker=on-failure
+			up
+			die 0
+			> nothing
+			= held finished`},
+		{"rule 10: the worker's own label overrules that", `
+			given docker=on-failure on-exit=always
+			up
+			die 0
+			> start 1`},
+		{"rule 10: Docker's own start failed", `
+			given docker=always
+			up
+			mute die 1
+			answer restarting
+			list down 1 port-taken
+			+1s
+			> start 1
+			= fault start-failed`},
+		{"rule 10: killed in Docker's wait, for which there is no event", `
+			given docker=always
+			up
+			mute die 1
+			answer restarting
+			list down 1
+			+1h
+			> nothing
+			= held stopped-by-operator`},
+		{"rule 10: stopped in Docker's wait, the event first", `
+			given docker=always
+			up
+			mute die 1
+			answer restarting
+			stop
+			list down 1
+			+1h
+			> nothing
+			= held stopped-by-operator`},
+		{"rule 10: stopped in Docker's wait, a look first", `
+			given docker=always
+			up
+			mute die 1
+			answer restarting
+			list down 1
+			+1s
+			> nothing
+			late stop
+			+1h
+			= held stopped-by-operator`},
+		{"rule 10: an operator's stop", `
+			given docker=always
+			up
+			kill TERM
+			die 143
+			stop
+			+1h
+			> nothing
+			= held stopped-by-operator`},
+		{"rule 10: unhealthy is Stoker's", `
+			given docker=always health
+			up
+			unhealthy
+			> stop 1
+			kill TERM
+			die 143
+			stop
+			answer down 143
+			> start 1
+			start
+			answer running new
+			healthy
+			= free`},
+		{"rule 10: Docker's restart is no reason to forget the attempts", `
+			given docker=always health
+			up
+			unhealthy
+			> stop 1
+			die 143
+			answer down 143
+			> start 1
+			answer running new starting
+			late start
+			healthy
+			+10s
+			mute die 1
+			answer restarting
+			start
+			= attempts 1`},
+	})
+}

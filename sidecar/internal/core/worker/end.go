@@ -1,0 +1,377 @@
+package worker
+
+import (
+	"slices"
+	"syscall"
+	"time"
+
+	"stoker/sidecar/internal/core/policy"
+)
+
+// intentSlack is how much longer than the container's own grace an operator's stop may take and still explain the end.
+// Past it, only the stop event itself does: a worker that handled SIGTERM and went on is not stopped for ever.
+const intentSlack = 10 * time.Second
+
+// graceSlack is how much sooner than its grace a stop's SIGKILL may seem to come. The engine counts the grace from after
+// the first signal, so that it never comes sooner unless the clock is slewed.
+const graceSlack = 50 * time.Millisecond
+
+// lateSettle is how long a heal waits for a stop event when an old signal might explain the end.
+const lateSettle = time.Second
+
+// oomWindow is how far from an end the kernel's kill may have been reported: the same moment, in practice.
+const oomWindow = 5 * time.Second
+
+// Exit codes that a deliberate stop leaves: clean, 128+SIGKILL, 128+SIGTERM. A hint, no proof.
+func deliberateCode(code int) bool {
+	return code == 0 || code == 128+int(syscall.SIGKILL) || code == 128+int(syscall.SIGTERM)
+}
+
+// signalled: a kill event always precedes its die (moby kill.go holds the container's lock), so that a stop signal seen
+// before the end is a sound sign of intent. Signals that do not mean stop (HUP, USR1) say nothing.
+func (m *Machine) signalled(now time.Time, o Observation) {
+	if !m.looked && !m.meansStop(o.Signal) {
+		if m.ownSignal(now, o) {
+			return
+		}
+		m.early = &early{at: now, o: o} // it may be the container's own stop signal, which only a look tells
+		return
+	}
+	if !m.meansStop(o.Signal) || m.ownSignal(now, o) || m.overruled(now) {
+		return
+	}
+	m.intend(now, StopIntent{ID: o.ID, At: o.At, Signal: int(o.Signal)})
+	m.yieldUntil = now.Add(m.stopWindow())
+}
+
+// intend notes an operator's word. SIGKILL and the stop event come at the end of the same stop and change nothing about
+// when it began; whose it is an answered look settles, so that one is asked for. Another signal behind a SIGKILL is the stop of
+// somebody who came too late to see it: then it was not killed alone.
+func (m *Machine) intend(now time.Time, i StopIntent) {
+	if was := m.mem.StopIntent; m.intended(now, i.At) {
+		i.At, i.Sure = was.At, was.Sure
+		if i.Signal == 0 || i.Signal == int(syscall.SIGKILL) {
+			i.Signal = was.Signal
+		}
+	} else {
+		m.confirming, m.goneSince = false, false
+	}
+	m.mem.StopIntent = &i
+	if !i.Sure && !m.confirming {
+		m.wishLook(now, ReasonUncertain)
+	}
+}
+
+// early is a signal that came before the first look.
+type early struct {
+	at time.Time // Stoker's clock
+	o  Observation
+}
+
+// signalledEarly makes up for a signal whose meaning the first look has told. If the end came before the look as well, the
+// signal is taken in before that end is judged.
+func (m *Machine) signalledEarly() {
+	if e := m.early; e != nil {
+		m.early = nil
+		m.signalled(e.at, e.o)
+	}
+}
+
+// stopWindow is how long someone else's stop may take and still explain the end. It keeps to the container's own grace, for
+// nobody else knows Stoker's.
+func (m *Machine) stopWindow() time.Duration {
+	grace := m.traits.stopTimeout
+	if grace == 0 {
+		grace = policy.DefaultGrace
+	}
+	return max(grace, m.policy.Grace(grace)) + intentSlack
+}
+
+// MeansStop tells whether a signal ends the worker, as far as is known.
+func (m *Machine) MeansStop(s syscall.Signal) bool { return m.meansStop(s) }
+
+func (m *Machine) meansStop(s syscall.Signal) bool {
+	switch s {
+	case syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL:
+		return true
+	}
+	return s != 0 && s == m.traits.stopSignal
+}
+
+// ownSignal tells Stoker's own stop from an operator's during it. A stop sends the container's stop signal once and
+// SIGKILL once the grace is over; a second first signal, or a SIGKILL before its time, is somebody else's.
+func (m *Machine) ownSignal(now time.Time, o Observation) bool {
+	if !m.stopSent() {
+		return false
+	}
+	if m.ownSignals == 0 && m.firstSignal(o.Signal) {
+		m.ownSignals, m.ownTermAt, m.ownTermSeen = 1, o.At, now
+		return true
+	}
+	if o.Signal == syscall.SIGKILL && m.ownSignals < 2 && m.graceOver(now, o) {
+		m.ownSignals = 2
+		return true
+	}
+	return false
+}
+
+// graceOver tells whether Stoker's own stop may have come to SIGKILL. It is enough that one of the two clocks says so: the
+// engine's may step meanwhile, and what Stoker sees may lag.
+func (m *Machine) graceOver(now time.Time, o Observation) bool {
+	grace, at := m.mem.Heal.Grace, o.At
+	if m.ownSignals == 0 {
+		return m.firstUnseen(!m.stopper, o)
+	}
+	return at.Sub(m.ownTermAt) >= grace-graceSlack || now.Sub(m.ownTermSeen) >= grace-graceSlack
+}
+
+// firstUnseen tells whether a SIGKILL may be that of Stoker's own stop although none of its signals was seen before: the first one was
+// lost with Stoker's last process, or while the link was. The clocks may differ. Whoever has sent the stop itself, and follows the
+// stream, sees its first signal first: without it that stop has not reached the worker.
+func (m *Machine) firstUnseen(recalled bool, o Observation) bool {
+	heal := m.mem.Heal
+	return (recalled || o.History) && !o.At.Before(heal.StopSentAt.Add(heal.Grace-settle))
+}
+
+// firstSignal tells whether a stop of this container begins with that signal. Before the first look any but SIGKILL may.
+func (m *Machine) firstSignal(s syscall.Signal) bool {
+	switch {
+	case m.traits.stopSignal != 0:
+		return s == m.traits.stopSignal
+	case !m.looked:
+		return s != syscall.SIGKILL
+	}
+	return s == syscall.SIGTERM
+}
+
+// stopSent tells whether Stoker sent a stop to the life that is or was last: its signals, its end and its stop event may
+// still come by, the later ones also after the answer to it.
+func (m *Machine) stopSent() bool {
+	h := m.mem.Heal
+	return h != nil && !h.StopSentAt.IsZero() && h.Step != StepVerify
+}
+
+// stopped: the stop event comes before or after the end, and alone for a container in Docker's own restart delay.
+func (m *Machine) stopped(now time.Time, o Observation) {
+	if m.stopSent() && !m.ownStopped {
+		m.ownStopped = true
+		return
+	}
+	if m.overruled(now) {
+		return
+	}
+	if m.status == StatusRunning || m.awaiting(now) {
+		m.intend(now, StopIntent{ID: o.ID, At: o.At, Complete: true})
+		return
+	}
+	again := o.History && o.At.Sub(m.mem.HeldAt) > m.stopWindow() // of a later life, which nobody saw begin
+	m.overtaken = m.busy != nil
+	if m.mem.Held != HeldOperator || again {
+		m.hold(now, HeldOperator, o.At)
+	}
+	m.mem.Killed = false // a SIGKILL was not all
+}
+
+// overruled: someone stopped the life before, but its word comes by after Stoker's start has worked. If the start comes to
+// nothing the word still holds.
+func (m *Machine) overruled(now time.Time) bool {
+	return m.awaiting(now) && m.status == StatusRunning
+}
+
+func (m *Machine) exited(now time.Time, o Observation) {
+	if m.awaiting(now) {
+		return
+	}
+	known := m.status == StatusExited && !m.unexplained() // by a look, or by this event the first time
+	m.status = StatusExited
+	m.endedAt, m.exitCode = o.At, o.ExitCode
+	m.wellSince, m.unhealthyAt, m.unseenEnd = time.Time{}, time.Time{}, time.Time{}
+	m.unjudged, m.overtaken = !m.looked && !m.judgedBefore(), m.busy != nil
+	m.unsaid = o.Unsaid
+	switch {
+	case m.barred != HeldNot, m.mem.Held == HeldReplaced:
+	case m.intended(now, o.At):
+		m.hold(now, HeldOperator, m.mem.StopIntent.At)
+	case m.heldUntilStarted():
+	case !m.looked:
+	case m.stopSent():
+		m.stoppedForHeal(now)
+	case known:
+	case m.unsaid:
+		m.unjudged = true
+		m.wishLook(now, ReasonUncertain)
+	default:
+		m.judgeExit(now, m.seenEnd(o))
+	}
+}
+
+// heldUntilStarted tells whether only a start by someone ends the hold, whatever the end of the worker looks like.
+func (m *Machine) heldUntilStarted() bool {
+	until := []Reason{HeldOperator, HeldFinished, HeldEndUnseen, HeldNeverStarted, HeldReplaced}
+	return slices.Contains(until, m.mem.Held)
+}
+
+// judgedBefore tells whether the end was seen by the Stoker before this one, and dealt with. A replay begins a little
+// before the last event that it read, and may begin between the signal and the end.
+func (m *Machine) judgedBefore() bool {
+	heal := m.mem.Heal
+	retold := m.startedAt.IsZero() // nothing says that the start which was sent has worked
+	return m.mem.Held != HeldNot || (heal != nil && heal.Step == StepStart && (!heal.StartSent || retold))
+}
+
+// judgeExit decides on an end that was seen, with the container's traits known.
+func (m *Machine) judgeExit(now time.Time, e end) {
+	switch {
+	case m.stopSent():
+		m.stoppedForHeal(now)
+	case m.traits.autoRemove: // made anew once the engine's removal is through
+		m.judgeEnd(now, e)
+		m.wishLook(now.Add(settle), ReasonUncertain)
+	case m.traits.restart.Active():
+		m.waitForDocker(now)
+	default:
+		m.judgeEnd(now, e)
+	}
+}
+
+// unexplained: a look found it down, and the event may still come.
+func (m *Machine) unexplained() bool { return !m.unseenEnd.IsZero() }
+
+// intended tells whether an operator's stop explains an end at that time (the engine's clock). A stop that was watched from
+// its beginning is measured on Stoker's clock too, for the engine's may step meanwhile.
+func (m *Machine) intended(now, at time.Time) bool {
+	i := m.mem.StopIntent
+	if i == nil || i.ID != m.mem.Incarnation.ID {
+		return false
+	}
+	return i.Complete || at.Sub(i.At) <= m.stopWindow() || !now.After(m.yieldUntil)
+}
+
+// meant tells whether the engine itself says that somebody meant the end. Podman says so from any signal on that was sent
+// through it; one that did not end the container is known by its event, and says nothing about the end.
+func (m *Machine) meant(now time.Time, s Snapshot) bool {
+	i := m.mem.StopIntent
+	outlived := i != nil && i.ID == m.mem.Incarnation.ID && !m.intended(now, latest(m.endedAt, s.FinishedAt))
+	return s.Ending == EndingMeant && !outlived
+}
+
+func (m *Machine) stoppedForHeal(due time.Time) {
+	heal := *m.mem.Heal
+	heal.Step, heal.Due, heal.StartSent = StepStart, due, false
+	m.mem.Heal = &heal
+}
+
+// waitForDocker: Docker has decided under the container's lock before it sends die, so that a look at once tells whether
+// it is going to restart the container. Podman shows no such thing: it restarts the container within a moment, or does not.
+func (m *Machine) waitForDocker(now time.Time) {
+	m.mem.Held = HeldDocker
+	m.lookTries = 0
+	if m.unsaid {
+		now = now.Add(dockerSettle)
+	}
+	m.wishLook(now, ReasonWaitsDocker)
+}
+
+// end is what is known of how a life ended.
+type end struct {
+	code   int
+	oom    bool
+	intent Intent
+	reason Reason
+	fault  Fault  // FaultNone to derive it from code and oom
+	detail string // the engine's words
+}
+
+func (m *Machine) seenEnd(o Observation) end {
+	e := end{code: o.ExitCode, intent: IntentNone}
+	if o.History && m.engineCutIt() {
+		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
+	}
+	e.oom = !m.oomAt.IsZero() && o.At.Sub(m.oomAt) < oomWindow && o.ExitCode != 0
+	return e
+}
+
+// lateEnd is an end whose event came before the first look.
+func (m *Machine) lateEnd(s Snapshot) end {
+	e := end{code: m.exitCode, oom: s.OOMKilled, intent: IntentNone}
+	if m.engineCutIt() {
+		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
+	}
+	return e
+}
+
+// outOfMemory: the kernel's kill is told before the end that it causes, or, on a busy host, up to half a second after it
+// (engine 20.10.24): the two take different ways to the engine. A heal that is open by then gets its right name.
+func (m *Machine) outOfMemory(o Observation) {
+	m.oomAt = o.At
+	h := m.mem.Heal
+	late := m.status == StatusExited && o.At.Sub(m.endedAt) < oomWindow
+	if h == nil || !late || h.Reason != ReasonCrashed {
+		return
+	}
+	heal := *h
+	heal.Fault, heal.Reason = FaultOOM, ReasonOutOfMemory
+	m.mem.Heal = &heal
+}
+
+// judgeEnd decides on an end that nobody is known to have meant.
+func (m *Machine) judgeEnd(now time.Time, e end) {
+	m.exitCode = e.code
+	if m.finishes(e) {
+		m.hold(now, HeldFinished, m.endedAt)
+		return
+	}
+	m.openHeal(now, cause{fault: e.kind(), intent: e.intent, reason: e.why(), heal: HealStart, detail: e.detail})
+	if i := m.mem.StopIntent; i != nil && m.mem.Heal != nil && e.intent == IntentNone {
+		heal := *m.mem.Heal
+		heal.Due = latest(heal.Due, now.Add(lateSettle))
+		m.mem.Heal = &heal
+	}
+}
+
+// finishes tells whether an end is no fault by the worker's policy. Exit 0 under Docker's on-failure means done, unless
+// the worker's own label says otherwise.
+func (m *Machine) finishes(e end) bool {
+	failed := e.code != 0 || e.oom || e.fault == FaultStartFailed
+	if e.intent == IntentEngine {
+		failed = true // cut off by the engine's shutdown, whatever code it managed to leave
+	}
+	switch {
+	case m.policy.OnExit == policy.OnExitNever:
+		return true
+	case failed:
+		return false
+	case m.policy.OnExit == policy.OnExitFailure:
+		return true
+	}
+	return m.traits.restart.Name == "on-failure" && !m.policy.OnExitExplicit
+}
+
+func (e end) kind() Fault {
+	switch {
+	case e.fault != FaultNone:
+		return e.fault
+	case e.oom:
+		return FaultOOM
+	}
+	return FaultExited
+}
+
+func (e end) why() Reason {
+	switch {
+	case e.reason != "":
+		return e.reason
+	case e.oom:
+		return ReasonOutOfMemory
+	case e.code == 0:
+		return ReasonExitedZero
+	}
+	return ReasonCrashed
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}

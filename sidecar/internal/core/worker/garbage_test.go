@@ -1,0 +1,149 @@
+package worker_test
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// rapid favours the ends of a range, so that odds are drawn out of a hundred and what is rare sits near the upper one.
+
+// garbage feeds a machine anything in any order, as no engine would, and holds it to what must hold all the same.
+type garbage struct {
+	m      *worker.Machine
+	now    time.Time
+	limit  int
+	barred worker.Reason
+	flight *worker.Action
+	ids    uint64
+}
+
+func TestGarbage(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := policy.Default()
+		p.MaxAttempts = rapid.IntRange(0, 3).Draw(t, "max attempts")
+		p.WhenExhausted = rapid.SampledFrom([]policy.WhenExhausted{policy.WhenExhaustedHold, policy.WhenExhaustedRetry}).Draw(t, "when exhausted")
+		p.OnExit = rapid.SampledFrom([]policy.OnExit{policy.OnExitAlways, policy.OnExitFailure, policy.OnExitNever}).Draw(t, "on exit")
+		g := &garbage{now: noon, limit: p.MaxAttempts}
+		g.barred = rapid.SampledFrom([]worker.Reason{worker.HeldNot, worker.HeldNot, worker.HeldSwarm}).Draw(t, "barred")
+		g.m = worker.New(worker.Identity{Key: "w", ID: containerID, Policy: p, Barred: g.barred})
+		for range rapid.IntRange(10, 150).Draw(t, "inputs") {
+			if g.step(t) {
+				return
+			}
+		}
+	})
+}
+
+// step feeds one input and tells whether the machine is through.
+func (g *garbage) step(t *rapid.T) bool {
+	g.now = g.now.Add(time.Duration(rapid.IntRange(-1000, 20000).Draw(t, "pass")) * time.Millisecond)
+	var turn worker.Turn
+	switch rapid.IntRange(0, 3).Draw(t, "input") {
+	case 0:
+		turn = g.grant(t)
+	case 1:
+		turn = g.answer(t)
+	case 2:
+		turn = g.m.Step(g.now, g.observation(t))
+	case 3:
+		if rapid.IntRange(0, 99).Draw(t, "engine") < 90 {
+			turn = g.m.Step(g.now, g.observation(t))
+			break
+		}
+		turn = g.m.Step(g.now, worker.EngineRestarted{BootedAt: g.moment(t), StopsSince: g.moment(t)})
+	}
+	if g.limit > 0 {
+		require.LessOrEqual(t, g.m.Picture().Attempts, g.limit, "I7")
+	}
+	require.GreaterOrEqual(t, g.m.Picture().Attempts, 0)
+	return turn.Over
+}
+
+func (g *garbage) grant(t *rapid.T) worker.Turn {
+	g.ids++
+	before := g.m.Picture()
+	turn := g.m.Step(g.now, worker.Grant{ActionID: g.ids})
+	if turn.Do == nil {
+		return turn
+	}
+	require.Nil(t, g.flight, "I1")
+	g.flight = turn.Do
+	if turn.Do.Verb == worker.Look {
+		return turn
+	}
+	require.Empty(t, g.barred, "rule 9")
+	require.Contains(t, []worker.Reason{worker.HeldNot, worker.HeldExhausted}, before.Held)
+	require.True(t, turn.Do.Verb != worker.Start || before.Status.Down(), "a start of what is not down: %s", before.Status)
+	require.True(t, turn.Do.Verb != worker.Stop || before.Status == worker.StatusRunning, "a stop of what is %s", before.Status)
+	if g.limit > 0 {
+		require.LessOrEqual(t, turn.Do.Attempt, g.limit, "I7")
+	}
+	return turn
+}
+
+func (g *garbage) answer(t *rapid.T) worker.Turn {
+	o := worker.Outcome{
+		Action: worker.Action{ID: 99999, Verb: worker.Stop}, Result: worker.Result(rapid.IntRange(1, 5).Draw(t, "result")),
+		Unreachable: rapid.IntRange(0, 99).Draw(t, "unreachable") > 80, Missing: rapid.IntRange(0, 99).Draw(t, "missing") == 99,
+	}
+	if g.flight != nil && rapid.IntRange(0, 99).Draw(t, "stranger") < 90 {
+		o.Action, g.flight = *g.flight, nil
+	}
+	if rapid.IntRange(0, 99).Draw(t, "look") < 80 {
+		s := g.snapshot(t)
+		o.Snapshot = &s
+	}
+	return g.m.Step(g.now, o)
+}
+
+func (g *garbage) snapshot(t *rapid.T) worker.Snapshot {
+	return worker.Snapshot{
+		Incarnation: worker.Incarnation{ID: containerID, StartedAt: g.moment(t)}, Key: "w", FinishedAt: g.moment(t),
+		Status: g.status(t), Health: g.health(t), HasHealthcheck: rapid.Bool().Draw(t, "probed"),
+		ExitCode: rapid.SampledFrom([]int{0, 1, 137}).Draw(t, "code"), OOMKilled: rapid.Bool().Draw(t, "oom"),
+		StartError: rapid.SampledFrom([]string{"", "", "no"}).Draw(t, "start error"), AutoRemove: rapid.IntRange(0, 99).Draw(t, "rm") > 90,
+		RestartPolicy: worker.RestartPolicy{Name: rapid.SampledFrom([]string{"no", "no", "always", "on-failure"}).Draw(t, "docker")},
+		Probes:        []worker.Probe{{At: g.moment(t), ExitCode: rapid.SampledFrom([]int{0, 1, -1}).Draw(t, "probe")}},
+	}
+}
+
+func (g *garbage) observation(t *rapid.T) worker.Observation {
+	kind := worker.Kind(rapid.IntRange(int(worker.Listed), int(worker.Gone)).Draw(t, "kind"))
+	if kind == worker.Gone && rapid.IntRange(0, 99).Draw(t, "not yet") < 95 {
+		kind = worker.Exited
+	}
+	return worker.Observation{
+		Kind: kind, At: g.moment(t),
+		ID: containerID, Key: "w", OldKey: "v", Status: g.status(t), Health: g.health(t),
+		ExitCode: rapid.SampledFrom([]int{0, 1, 137}).Draw(t, "code"),
+		Signal:   rapid.SampledFrom([]syscall.Signal{syscall.SIGTERM, syscall.SIGKILL, syscall.SIGHUP}).Draw(t, "signal"),
+		History:  rapid.Bool().Draw(t, "history"),
+	}
+}
+
+func (g *garbage) moment(t *rapid.T) time.Time {
+	if rapid.IntRange(0, 99).Draw(t, "zero") > 90 {
+		return time.Time{}
+	}
+	return g.now.Add(time.Duration(rapid.IntRange(-60000, 2000).Draw(t, "ago")) * time.Millisecond)
+}
+
+func (g *garbage) status(t *rapid.T) worker.Status {
+	return rapid.SampledFrom([]worker.Status{
+		worker.StatusRunning, worker.StatusRunning, worker.StatusExited, worker.StatusExited, worker.StatusCreated,
+		worker.StatusPaused, worker.StatusRestarting, worker.StatusDead, worker.StatusRemoving,
+	}).Draw(t, "status")
+}
+
+func (g *garbage) health(t *rapid.T) worker.Health {
+	return rapid.SampledFrom([]worker.Health{
+		worker.HealthNone, worker.HealthStarting, worker.HealthHealthy, worker.HealthUnhealthy,
+	}).Draw(t, "health")
+}

@@ -1,0 +1,80 @@
+package worker
+
+import (
+	"hash/fnv"
+	"time"
+)
+
+// Readings for idle-after: four in its time, so that it is noticed within a quarter more.
+const (
+	idleReadings = 4
+	leastSample  = 5 * time.Second
+	mostSample   = time.Minute
+)
+
+// probeCost is what one run of a health check costs the worker's own cgroup at most: starting the exec alone takes some 30 ms
+// (engine 20.10.24). Without it a worker that hangs would look busy by its probes.
+const probeCost = 50 * time.Millisecond
+
+// planIdle keeps the readings going while idleness would mean something: not right after a start that is not through, nor
+// while anything else is being done about the worker.
+func (m *Machine) planIdle(now time.Time, readable bool) {
+	watched := readable && m.policy.IdleAfter > 0 && m.mem.Heal == nil && m.mem.Boost == nil && m.health != HealthStarting &&
+		m.mem.Held == HeldNot
+	switch {
+	case !watched:
+		m.sampleAt, m.meter, m.idleSince = time.Time{}, Meter{}, time.Time{}
+	case m.sampleAt.IsZero():
+		m.sampleAt = now.Add(m.mem.Key.Phase(m.samplePeriod()))
+	}
+}
+
+func (m *Machine) samplePeriod() time.Duration {
+	return min(max(m.policy.IdleAfter/idleReadings, leastSample), mostSample)
+}
+
+// Phase is a worker's own place in a period, so that a hundred of them are not read at once.
+func (k Key) Phase(period time.Duration) time.Duration {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(k))                                // never fails
+	return time.Duration(h.Sum64() % uint64(max(period, 1))) //nolint:gosec // both are positive
+}
+
+func (m *Machine) nextSample(now time.Time) { m.sampleAt = now.Add(m.samplePeriod()) }
+
+// judgeIdle compares two readings, and opens a heal when there was nothing but idleness for idle-after.
+func (m *Machine) judgeIdle(now time.Time, reading Meter) {
+	last := m.meter
+	m.meter = reading
+	m.nextSample(now)
+	r, ok := between(last, reading, m.traits.cpuPeriod)
+	if !ok {
+		m.idleSince = time.Time{}
+		return
+	}
+	m.show(r, reading.At)
+	switch {
+	case r.cpus >= m.idleBound():
+		m.idleSince = time.Time{}
+		return
+	case m.idleSince.IsZero():
+		m.idleSince = last.At
+	}
+	if reading.At.Sub(m.idleSince) >= m.policy.IdleAfter {
+		m.openHeal(now, cause{fault: FaultIdle, intent: IntentNone, reason: ReasonIdle, heal: HealRestart})
+	}
+}
+
+// idleBound is the use below which the worker is idle, in CPUs: its share of its quota, or of one CPU if it has none, and
+// what its probes cost.
+func (m *Machine) idleBound() float64 {
+	base := m.quota()
+	if base == 0 {
+		base = 1
+	}
+	bound := base * m.policy.IdleBelow
+	if every := m.traits.probeEvery; m.traits.healthcheck && every > 0 {
+		bound += float64(probeCost) / float64(every)
+	}
+	return bound
+}

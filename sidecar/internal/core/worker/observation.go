@@ -1,0 +1,90 @@
+package worker
+
+import (
+	"syscall"
+	"time"
+)
+
+// Kind says what was observed.
+type Kind uint8
+
+// What the watch can tell. The first three concern the link to the engine, not one worker.
+const (
+	// LinkLost: nothing is known from now on.
+	LinkLost Kind = iota + 1
+	// LinkOpened: a new session; what follows up to ListEnded is history and picture, not news. Carries Engine.
+	LinkOpened
+	// ListBegan: one full list follows as Listed.
+	ListBegan
+	// Listed: one container of a full list. Carries Status, Health, Labels.
+	Listed
+	// ListEnded: whoever was not listed since ListBegan is gone.
+	ListEnded
+
+	Created     // a container was made
+	Started     // its process runs
+	Exited      // its process ended; carries ExitCode
+	Signalled   // the API sent it a signal; carries Signal
+	Stopped     // an API stop of it is complete
+	OutOfMemory // the kernel killed something in it
+	Unhealthy   // its health check went to unhealthy
+	Healthy     // its health check went to healthy
+	Paused      // frozen by the API
+	Resumed     // thawed by the API
+	Updated     // docker update
+	Renamed     // carries OldKey
+	Gone        // removed
+)
+
+var kindNames = [...]string{
+	LinkLost: "link-lost", LinkOpened: "link-opened", ListBegan: "list-began", Listed: "listed", ListEnded: "list-ended",
+	Created: "created", Started: "started", Exited: "exited", Signalled: "signalled", Stopped: "stopped",
+	OutOfMemory: "out-of-memory", Unhealthy: "unhealthy", Healthy: "healthy", Paused: "paused", Resumed: "resumed",
+	Updated: "updated", Renamed: "renamed", Gone: "gone",
+}
+
+func (k Kind) String() string {
+	if int(k) < len(kindNames) && kindNames[k] != "" {
+		return kindNames[k]
+	}
+	return "unknown"
+}
+
+// Engine is what a session learns of the engine it talks to.
+type Engine struct {
+	Now        time.Time // the engine's clock when asked
+	BootedAt   time.Time // when this engine process began; zero when it cannot be told
+	Version    string
+	APIVersion string
+	CPUs       int
+	// Podman: there is no process of the engine's with which containers end, and it does not say before an end that
+	// somebody means it, but remembers it (docs/podman.md).
+	Podman bool
+	Caveat string // what a user has to know of this engine, in one line; empty when it is as the README says
+}
+
+// Title is its version, with what has to be known of it.
+func (e Engine) Title() string {
+	if e.Caveat == "" {
+		return e.Version
+	}
+	return e.Version + "; " + e.Caveat
+}
+
+// Observation is one fact about Docker, in the order in which it became true.
+type Observation struct {
+	Kind     Kind
+	At       time.Time // the engine's clock; Stoker's own for LinkLost
+	ID       string    // the container's full ID
+	Key      Key       // its name at that time
+	OldKey   Key       // Renamed
+	Labels   map[string]string
+	ExitCode int            // Exited
+	Signal   syscall.Signal // Signalled
+	Status   Status         // Listed
+	Health   Health         // Listed
+	Engine   Engine         // LinkOpened
+	Unsaid   bool           // Exited: what was said before it does not tell whether somebody meant it; a look does (Podman)
+	// History: replayed by the engine at the start of a session, and older than the list that follows it.
+	History bool
+}

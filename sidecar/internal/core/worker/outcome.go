@@ -1,0 +1,207 @@
+package worker
+
+import "time"
+
+// finish takes in what became of the action in flight. Answers to anything else are late and ignored.
+func (m *Machine) finish(now time.Time, o Outcome) {
+	if m.busy == nil || m.busy.ID != o.Action.ID {
+		return
+	}
+	m.busy = nil
+	if o.Action.Verb == Recreate {
+		m.finishRecreate(now, o)
+		return
+	}
+	if m.Missing() {
+		return // it is about the container that is gone
+	}
+	if o.Missing {
+		m.vanished(now)
+		return
+	}
+	switch o.Action.Verb {
+	case Look:
+		m.finishLook(now, o)
+	case Start:
+		m.finishStart(now, o)
+	case Stop:
+		m.finishStop(now, o)
+	case Update:
+		m.finishUpdate(now, o)
+	case Recreate, Resume, Follow, Sample: // the first has gone its own way, the others are the fleet's
+	}
+}
+
+func (m *Machine) finishLook(now time.Time, o Outcome) {
+	if o.Result != Done || o.Snapshot == nil {
+		m.goneSince = m.goneSince || (m.confirming && o.Unreachable)
+		m.wishLook(now.Add(m.nextLook()), o.Action.Reason)
+		return
+	}
+	if o.Snapshot.Status != StatusRestarting && !m.unexplained() {
+		m.lookTries = 0
+	}
+	switch {
+	case m.confirming && o.Broken: // another engine may have answered, or none
+		m.confirming = false
+		if _, unsure := m.StoppedAt(); unsure {
+			m.wishLook(now, ReasonUncertain)
+		}
+	case m.confirming:
+		m.confirm()
+	}
+	m.absorb(now, *o.Snapshot)
+}
+
+// confirm: the engine answered after the stop was seen, so that the stop was not its own shutdown's.
+func (m *Machine) confirm() {
+	m.confirming, m.goneSince = false, false
+	m.mem.HeldSure = m.mem.Held == HeldOperator
+	if m.mem.StopIntent != nil {
+		sure := *m.mem.StopIntent
+		sure.Sure = true
+		m.mem.StopIntent = &sure
+	}
+}
+
+func (m *Machine) finishStart(now time.Time, o Outcome) {
+	switch o.Result {
+	case Skipped:
+		m.skip(now)
+	case Done:
+		m.startWorked(o.Snapshot)
+		m.absorbOrLook(now, o)
+	case Unknown:
+		m.unanswered = true
+		m.wishLook(now.Add(firstLook), ReasonUncertain)
+	case Failed, Refused:
+		m.awaitStart = time.Time{}
+		m.startFailed(now, o)
+	}
+}
+
+// startWorked: whatever late events made of it meanwhile, the life that the answer shows is one that Stoker began.
+func (m *Machine) startWorked(s *Snapshot) {
+	heal := m.mem.Heal
+	if s == nil || s.Status != StatusRunning || heal == nil || heal.Step != StepStart || (m.overtaken && m.older(*s)) {
+		return
+	}
+	ours := *heal
+	ours.StartSent = true
+	m.mem.Heal = &ours
+}
+
+// startFailed: the engine said no, with the container still down. Whatever ended the worker first, what keeps it down
+// now is its start.
+func (m *Machine) startFailed(now time.Time, o Outcome) {
+	heal := m.mem.Heal
+	if heal == nil {
+		m.wishLook(now, ReasonUncertain)
+		return
+	}
+	again := *heal
+	again.StartSent = false
+	m.mem.Heal = &again
+	if o.Unreachable {
+		m.refund(again)
+		again.Due = now.Add(firstLook)
+		return
+	}
+	if o.Snapshot != nil && o.Snapshot.Status == StatusRunning {
+		again.StartSent = true
+		m.absorb(now, *o.Snapshot)
+		return
+	}
+	if i := m.mem.StopIntent; i != nil { // it came by while the start was on its way
+		m.hold(now, HeldOperator, i.At)
+		return
+	}
+	m.openHeal(now, cause{fault: FaultStartFailed, intent: heal.Intent, reason: ReasonStartFailed, heal: heal.Heal, detail: o.Err})
+}
+
+func (m *Machine) finishStop(now time.Time, o Outcome) {
+	switch o.Result {
+	case Skipped:
+		m.skip(now)
+	case Done:
+		m.absorbOrLook(now, o)
+	case Unknown:
+		m.unanswered = true
+		m.wishLook(now.Add(firstLook), ReasonUncertain)
+	case Refused:
+		m.stopNotSent(now)
+		m.disown(now)
+		m.absorbOrLook(now, o)
+	case Failed:
+		m.stopFailed(now, o)
+	}
+}
+
+// stopNotSent: the look before the stop found something else than was decided on, so that no stop of Stoker's own is
+// on its way. If the fault is still there, it waits a moment: a refusal must not spin.
+func (m *Machine) stopNotSent(now time.Time) {
+	if m.mem.Heal == nil {
+		return
+	}
+	heal := *m.mem.Heal
+	m.refund(heal)
+	heal.StopSentAt = time.Time{}
+	if heal.Step == StepStop {
+		heal.Due = now.Add(firstLook)
+	}
+	m.mem.Heal = &heal
+}
+
+// disown: signals that came while Stoker's own stop was thought to be on its way were somebody else's, for it was not.
+func (m *Machine) disown(now time.Time) {
+	if m.ownSignals == 0 && !m.ownStopped {
+		return
+	}
+	at := m.ownTermAt
+	if at.IsZero() {
+		at = m.endedAt
+	}
+	m.mem.StopIntent = &StopIntent{ID: m.mem.Incarnation.ID, At: at, Complete: m.ownStopped}
+	m.ownSignals, m.ownStopped, m.ownTermAt = 0, false, time.Time{}
+	if m.status == StatusExited {
+		m.hold(now, HeldOperator, at)
+	}
+}
+
+func (m *Machine) stopFailed(now time.Time, o Outcome) {
+	if m.mem.Heal == nil {
+		m.wishLook(now, ReasonUncertain)
+		return
+	}
+	if o.Unreachable {
+		m.stopNotSent(now)
+		return
+	}
+	heal := *m.mem.Heal
+	if heal.Step != StepStop { // the end was seen all the same
+		return
+	}
+	heal.StopSentAt = time.Time{}
+	m.mem.Heal = &heal
+	m.openHeal(now, cause{fault: heal.Fault, intent: heal.Intent, reason: heal.Reason, heal: heal.Heal, detail: o.Err, output: heal.Output})
+	m.wishLook(now, ReasonUncertain)
+}
+
+func (m *Machine) absorbOrLook(now time.Time, o Outcome) {
+	if o.Snapshot == nil {
+		m.wishLook(now, ReasonVerifying)
+		return
+	}
+	m.absorb(now, *o.Snapshot)
+}
+
+// skip: a dry run ends where the first call would have gone out.
+func (m *Machine) skip(now time.Time) {
+	m.awaitStart = time.Time{}
+	if m.mem.Heal != nil {
+		m.refund(*m.mem.Heal)
+	}
+	expected := m.mem.Expected
+	m.hold(now, HeldDryRun, now)
+	m.mem.Expected = expected
+}

@@ -1,0 +1,37 @@
+package worker_test
+
+import "testing"
+
+// Looks whose answer is older than an event that came by meanwhile. What the answer gets wrong must not last until the next list.
+func TestLooksThatAreOvertaken(t *testing.T) {
+	run(t, []scenario{
+		{"got well while the look behind its start was under way", `
+			given health
+			up
+			die 1
+			> start 1
+			start
+			healthy
+			answer stale running starting
+			= free
+			= told healed`},
+		{"paused while the look behind its start was under way", `
+			up
+			die 1
+			> start 1
+			start
+			pause
+			answer stale running
+			= held paused`},
+		{"renamed for a replacement while a look was under way", `
+			up
+			> look
+			mute update
+			rename 0123456789ab_w
+			answer running
+			= held being-replaced
+			die 1
+			> look
+			= held being-replaced`},
+	})
+}

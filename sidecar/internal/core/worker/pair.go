@@ -1,0 +1,30 @@
+package worker
+
+import "strings"
+
+// While a worker is made anew it is up to two containers. Their names, and labels on the new one, are the record that
+// survives the loss of everything else (docs/recreate.md).
+const (
+	NewSuffix   = ".stoker-new" // of the new container, until the old one has made room
+	AsideSuffix = ".stoker-old" // of the old one from then on
+
+	MarkPrefix = "stoker-recreate." // of every label of a transaction; they stay on the container for good
+	MarkOf     = MarkPrefix + "of"  // ID of the container that it replaces
+	MarkName   = MarkPrefix + "name"
+)
+
+// Heir tells whose place a container has or is to have, by its labels: the worker's name and the ID of the container that
+// it replaces. A worker that was never made anew has neither.
+func Heir(labels map[string]string) (key Key, of string, ok bool) {
+	key, of = Key(labels[MarkName]), labels[MarkOf]
+	return key, of, key != "" && of != ""
+}
+
+// Unfinished tells whether a container with these labels, under this name, is one of a transaction that is not over.
+func (k Key) Unfinished(labels map[string]string) bool {
+	name, _, ok := Heir(labels)
+	return ok && k == name+NewSuffix
+}
+
+// Aside tells whether a name is one that a transaction gave to the old container.
+func (k Key) Aside() bool { return strings.HasSuffix(string(k), AsideSuffix) }

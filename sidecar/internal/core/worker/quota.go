@@ -1,0 +1,135 @@
+package worker
+
+import (
+	"math"
+	"time"
+)
+
+// Boost is a quota that was raised for a while.
+type Boost struct {
+	From float64 `json:"from"` // CPUs; what it goes back to
+	To   float64 `json:"to"`
+}
+
+// updateDeadline bounds one docker update, with the look before it.
+const updateDeadline = 20 * time.Second
+
+// boostFactor is the boost where the label does not say how much.
+const boostFactor = 2
+
+// Host tells the machine how many CPUs its host has; 0 is not known.
+func (m *Machine) Host(cpus int) { m.hostCPUs = float64(cpus) }
+
+// wishBoost raises the quota, if there is room above it. A container with devices of a driver (GPUs) is left alone: an update
+// of it drops them (nvidia/nvidia-docker issues).
+func (m *Machine) wishBoost(now time.Time) {
+	to := m.policy.BoostCPUs
+	if to == 0 {
+		to = boostFactor * m.quota()
+	}
+	if m.hostCPUs > 0 {
+		to = min(to, m.hostCPUs)
+	}
+	if m.mem.Boost != nil || m.traits.devices || to <= m.quota() {
+		return
+	}
+	m.mem.Boost = &Boost{From: m.quota(), To: to}
+	m.updateAt = now
+}
+
+// wanted is the quota that the worker is to have now, and false if Stoker has no say in it.
+func (m *Machine) wantedQuota() (float64, bool) {
+	own := m.traits.cpus
+	if b := m.mem.Boost; b != nil {
+		if m.boosting() {
+			return b.To, true
+		}
+		return b.From, true
+	}
+	switch {
+	case m.traits.devices:
+		return 0, false
+	case m.policy.CPUsExplicit:
+		return m.policy.CPUs, true
+	case m.policy.CPUsWhereNone && own == 0:
+		return m.policy.CPUs, true
+	}
+	return 0, false
+}
+
+// boosting: the time of a boost is the grace, unless the worker gets well before.
+func (m *Machine) boosting() bool {
+	return m.starving() && m.status == StatusRunning && !m.boostOver
+}
+
+// sameQuota allows for what the engine's own rounding does to a quota that is given as a pair.
+func sameQuota(a, b float64) bool { return math.Abs(a-b) < 0.0005 }
+
+// keepQuota plans the update that the quota needs, and forgets a boost that is through.
+func (m *Machine) keepQuota(now time.Time) {
+	if h := m.mem.Heal; m.mem.Boost != nil && h != nil && h.Reason == ReasonStarved && !h.Due.After(now) {
+		m.boostOver = true
+	}
+	want, ok := m.wantedQuota()
+	known := m.looked && m.busy == nil && !m.Anew() && (m.status == StatusRunning || m.status.Down())
+	if !known || !ok || sameQuota(want, m.traits.cpus) {
+		if b := m.mem.Boost; known && ok && b != nil && !m.boosting() {
+			m.mem.Boost, m.boostOver = nil, false
+		}
+		m.updateAt = time.Time{}
+		return
+	}
+	if b := m.mem.Boost; b != nil && !sameQuota(m.traits.cpus, b.From) && !sameQuota(m.traits.cpus, b.To) {
+		m.mem.Boost, m.boostOver, m.updateAt = nil, false, time.Time{} // someone else has set it since: that is the quota now
+		return
+	}
+	if m.updateAt.IsZero() {
+		m.updateAt = now
+	}
+}
+
+// planUpdate puts the update into its place: a boost is given back before the worker is stopped, and before it is made anew
+// whatever that takes, for the new one would keep it. A dead worker's start waits for nothing.
+func (m *Machine) planUpdate(now time.Time, lane Lane, due time.Time) (Lane, time.Time) {
+	if m.updateAt.IsZero() || (lane == LaneStart && !due.After(now)) {
+		return lane, due
+	}
+	first := m.mem.Boost != nil && (lane == LaneRecreate || (lane == LaneStop && m.updateTries == 0))
+	if first || due.IsZero() || m.updateAt.Before(due) {
+		return LaneUpdate, m.updateAt
+	}
+	return lane, due
+}
+
+func (m *Machine) fillUpdate(a *Action) {
+	want, _ := m.wantedQuota()
+	a.Verb, a.Reason, a.Deadline = Update, ReasonQuota, updateDeadline
+	a.From, a.CPUs = m.traits.cpus, want
+	if m.mem.Boost != nil {
+		a.Reason = ReasonStarved
+	}
+}
+
+// finishUpdate: what the engine shows afterwards counts. One that cannot be done is tried again at each doubling of the wait, and a
+// boost that cannot be given back is never forgotten.
+func (m *Machine) finishUpdate(now time.Time, o Outcome) {
+	switch o.Result {
+	case Done, Refused:
+		m.updateTries, m.updateAt = 0, time.Time{}
+		if o.Result == Done {
+			m.note(Note{At: now, Kind: NoteQuota, Reason: o.Action.Reason, From: o.Action.From, CPUs: o.Action.CPUs})
+		}
+		m.absorbOrLook(now, o)
+	case Skipped:
+		m.updateAt = now.Add(lastLook)
+	case Failed, Unknown:
+		if m.updateTries == 0 {
+			m.note(Note{At: now, Kind: NoteQuotaFailed, Reason: o.Action.Reason, From: o.Action.From, CPUs: o.Action.CPUs, Detail: o.Err})
+		}
+		m.updateAt = now.Add(min(firstLook<<min(m.updateTries, 10), time.Minute))
+		m.updateTries++
+		if o.Result == Unknown || o.Snapshot != nil {
+			m.absorbOrLook(now, o)
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package worker
+
+// Fault is why a worker needs healing.
+type Fault string
+
+// The faults of the contract.
+const (
+	FaultNone        Fault = ""
+	FaultExited      Fault = "exited"
+	FaultOOM         Fault = "oom"
+	FaultUnhealthy   Fault = "unhealthy"
+	FaultIdle        Fault = "idle"
+	FaultMissing     Fault = "missing"
+	FaultStartFailed Fault = "start-failed"
+	FaultStranded    Fault = "stranded" // alone in the namespaces of a container that began a new life
+)
+
+// Intent says whether an end was meant, and by whom.
+type Intent string
+
+// The intents of the contract.
+const (
+	IntentOperator Intent = "operator" // someone stopped it through the API
+	IntentEngine   Intent = "engine"   // the engine went down
+	IntentSelf     Intent = "self"     // Stoker did it
+	IntentNone     Intent = "none"     // a crash
+	IntentUnknown  Intent = "unknown"  // seen only after the fact
+)
+
+// Heal is one way to cure a fault.
+type Heal string
+
+// The heals of the contract, in the order of the ladder.
+const (
+	HealNone     Heal = ""
+	HealStart    Heal = "start"
+	HealRestart  Heal = "restart"
+	HealRecreate Heal = "recreate"
+)
+
+// Reason is why something was decided, in fixed words that are the same in log, journal, API, page and metrics.
+type Reason string
+
+// Why a heal was decided on.
+const (
+	ReasonCrashed         Reason = "crashed"
+	ReasonExitedZero      Reason = "exited-zero"
+	ReasonOutOfMemory     Reason = "out-of-memory"
+	ReasonProbeFailed     Reason = "probe-failed"
+	ReasonProbeTimedOut   Reason = "probe-timed-out"
+	ReasonStartFailed     Reason = "start-failed"
+	ReasonDockerGaveUp    Reason = "docker-gave-up"
+	ReasonEngineRestarted Reason = "engine-restarted"
+	ReasonEndUnseen       Reason = "end-unseen"
+	ReasonHealInterrupted Reason = "heal-interrupted"
+	ReasonRemoved         Reason = "removed"
+	ReasonParentHealed    Reason = "parent-healed"
+	ReasonStarved         Reason = "starved" // the probe timed out for want of CPU, and the grace for that is over
+	ReasonHung            Reason = "hung"    // the probe timed out, and the CPU was idle
+	ReasonIdle            Reason = "idle"
+	ReasonQuota           Reason = "quota-drifted"
+)
+
+// Why a worker is left alone.
+const (
+	HeldNot           Reason = ""
+	HeldOperator      Reason = "stopped-by-operator"
+	HeldPaused        Reason = "paused"
+	HeldFinished      Reason = "finished"
+	HeldBadLabels     Reason = "bad-labels"
+	HeldSwarm         Reason = "swarm-task"
+	HeldOneOff        Reason = "compose-one-off"
+	HeldDocker        Reason = "docker-restarting"
+	HeldNeverStarted  Reason = "never-started"
+	HeldEndUnseen     Reason = "end-unseen"
+	HeldExhausted     Reason = "exhausted"
+	HeldHostIll       Reason = "host-ill"
+	HeldNeedsRecreate Reason = "needs-recreate"
+	HeldRemoving      Reason = "being-removed"
+	HeldReplaced      Reason = "being-replaced"
+	HeldDryRun        Reason = "dry-run"
+	HeldIgnored       Reason = "unhealthy-ignored"
+	HeldStarved       Reason = "starved"
+)
+
+// Why Stoker looks at a container or ends a heal without having cured anything.
+const (
+	ReasonNew         Reason = "new"
+	ReasonChanged     Reason = "changed"
+	ReasonUncertain   Reason = "uncertain"
+	ReasonRecovered   Reason = "recovered"
+	ReasonSuperseded  Reason = "superseded"
+	ReasonVerifying   Reason = "verifying"
+	ReasonWaitsDocker Reason = "waits-for-docker"
+)

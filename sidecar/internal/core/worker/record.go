@@ -1,0 +1,58 @@
+package worker
+
+import "time"
+
+// Record is a Note as it is told outside: in the API, in the journal's history, in webhooks. Its field names stay when the ones in
+// the code change (docs/api.md, docs/notifications.md), and every field is always there.
+type Record struct {
+	At        *time.Time `json:"at"` // null for what RFC 3339 cannot write, from an engine with a broken clock
+	Kind      NoteKind   `json:"kind"`
+	Worker    Key        `json:"worker"`    // empty when the note is about none
+	Container string     `json:"container"` // its ID
+	Fault     Fault      `json:"fault"`
+	Intent    Intent     `json:"intent"`
+	Heal      Heal       `json:"heal"`
+	Reason    Reason     `json:"reason"`
+	Attempt   int        `json:"attempt"`
+	Delay     float64    `json:"delay_seconds"`
+	Duration  float64    `json:"duration_seconds"`
+	ExitCode  *int       `json:"exit_code"` // null unless something ended
+	Output    string     `json:"output"`
+	FromCPUs  float64    `json:"from_cpus"`
+	CPUs      float64    `json:"cpus"`
+	Detail    string     `json:"detail"`
+}
+
+// Record is the note as a record, with its strings as they are.
+func (n Note) Record() Record {
+	r := Record{
+		Kind: n.Kind, Worker: n.Key, Container: n.ID, Fault: n.Fault, Intent: n.Intent, Heal: n.Heal, Reason: n.Reason, Attempt: n.Attempt,
+		Delay: n.Delay.Seconds(), Duration: n.Duration.Seconds(), Output: n.Output, FromCPUs: n.From, CPUs: n.CPUs, Detail: n.Detail,
+	}
+	if at := n.At.UTC(); !at.IsZero() && at.Year() > 0 && at.Year() <= 9999 {
+		r.At = &at
+	}
+	if n.Fault == FaultExited || n.Fault == FaultOOM { // else the exit code means nothing
+		r.ExitCode = &n.ExitCode
+	}
+	return r
+}
+
+// Note is what the record was made of. Durations come back to the microsecond or nearly so.
+func (r Record) Note() Note {
+	n := Note{
+		Kind: r.Kind, Key: r.Worker, ID: r.Container, Fault: r.Fault, Intent: r.Intent, Heal: r.Heal, Reason: r.Reason, Attempt: r.Attempt,
+		Delay: seconds(r.Delay), Duration: seconds(r.Duration), Output: r.Output, From: r.FromCPUs, CPUs: r.CPUs, Detail: r.Detail,
+	}
+	if r.At != nil {
+		n.At = *r.At
+	}
+	if r.ExitCode != nil {
+		n.ExitCode = *r.ExitCode
+	}
+	return n
+}
+
+func seconds(s float64) time.Duration {
+	return time.Duration(s * float64(time.Second)).Round(time.Microsecond)
+}

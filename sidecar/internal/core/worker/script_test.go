@@ -1,0 +1,262 @@
+package worker_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// A script is one worker's story, one line each:
+//
+//	given health grace=5s on-exit=failure docker=on-failure:2 rm stop-signal=USR1 max-attempts=2 …   (first line only)
+//	up | up unhealthy        the first list and look find it running
+//	+500ms                   time passes; what falls due meanwhile is granted at its time
+//	die 1 · kill TERM · stop · start · oom · unhealthy · healthy · pause · unpause · update · destroy · list running healthy
+//	old die 1                the same, replayed by the engine at the start of a session
+//	late kill TERM           the same, of a second ago (late:5s, of five): it comes behind the answer that it led to
+//	mute unhealthy           the same, and the look that it leads to waits for its answer line
+//	answer running …         the action in flight ended: running, down CODE, restarting, paused, failed TEXT, unknown,
+//	                         unreachable, refused, missing; with "new" it is another life than the last one known
+//	> start 2 · > stop · > look · > nothing      what was granted since the last such line, in order; a start with its attempt
+//	= held exhausted · = free · = attempts 2 · = step start · = due 1s..2s · = idle · = told healed · = untold fault
+//	die 0 meant · die 1 own · die 1 hidden   on a Podman (given podman): what it says of the end when it is asked
+//	reborn                   Stoker was killed; the next one reads the journal, and lists and looks
+//	engine gone              it shuts down: nothing that is asked is answered, while events still come
+//	engine restarted [-5s]   another engine process; the stops of the last so many seconds were its shutdown's
+//
+// Looks need no line of their own: unless a script says otherwise they are answered at once, with what is true.
+type script struct {
+	t    *testing.T
+	m    *worker.Machine
+	id   worker.Identity
+	now  time.Time
+	turn worker.Turn
+
+	world  worker.Snapshot // what a look would find
+	flight *worker.Action
+	did    []string
+	told   []string
+	ids    uint64
+	closed bool // no session is open: nothing is granted
+	mute   bool // looks wait for an answer line
+	podman bool
+
+	sampling  *worker.Incarnation // readings are asked for, of that life
+	span      bool
+	host      int
+	whereNone float64
+	meter     worker.Meter
+}
+
+var noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+
+func play(t *testing.T, text string) *script {
+	t.Helper()
+	s := &script{t: t, now: noon, id: worker.Identity{Key: "w", ID: containerID, Policy: policy.Default()}}
+	s.world = worker.Snapshot{
+		Incarnation: worker.Incarnation{ID: containerID, StartedAt: noon.Add(-time.Hour)}, Key: "w",
+		Status: worker.StatusRunning, Health: worker.HealthNone, StopSignal: syscall.SIGTERM, Definition: []byte("{}"),
+	}
+	for i, line := range strings.Split(strings.TrimSpace(text), "\n") {
+		line = strings.TrimSpace(strings.Split(line, "#")[0])
+		if line != "" {
+			s.line(fmt.Sprintf("line %d: %s", i+1, line), strings.Fields(line))
+		}
+	}
+	require.Empty(t, starts(s.did), "the script does not mention these")
+	return s
+}
+
+const containerID = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+func (s *script) line(at string, w []string) {
+	s.t.Helper()
+	if s.m == nil && w[0] != "given" {
+		s.m, s.closed = worker.New(s.id), true
+		s.m.Host(s.host)
+	}
+	switch {
+	case w[0] == "given":
+		s.given(at, w[1:])
+	case w[0] == "up":
+		s.up(w[1:])
+	case w[0] == ">":
+		s.expectDone(at, strings.Join(w[1:], " "))
+	case w[0] == "=":
+		s.expect(at, w[1:])
+	case w[0] == "reads":
+		s.reads(at, w[1:])
+	case w[0] == "answer":
+		s.answer(at, w[1:])
+	case w[0] == "reborn":
+		s.reborn(at)
+	case w[0] == "engine":
+		s.engine(at, w[1:])
+	case strings.HasPrefix(w[0], "+"):
+		s.pass(duration(s.t, at, w[0][1:]))
+	default:
+		s.event(at, w)
+	}
+}
+
+// up is the first list, and the look that it leads to.
+func (s *script) up(w []string) {
+	if len(w) > 0 {
+		s.describe(w)
+	}
+	s.step(s.list())
+}
+
+func (s *script) list() worker.Observation {
+	return worker.Observation{Kind: worker.Listed, At: s.now, ID: s.id.ID, Key: "w", Status: s.world.Status, Health: s.world.Health, History: true}
+}
+
+func (s *script) reborn(at string) {
+	raw, err := json.Marshal(s.m.Memory())
+	require.NoError(s.t, err, at)
+	var mem worker.Memory
+	require.NoError(s.t, json.Unmarshal(raw, &mem), at)
+	s.m, s.flight, s.closed = worker.Recall(s.id, mem), nil, true // it looks after the list, which is the next "up"
+	s.turn, s.sampling, s.meter = worker.Turn{}, nil, worker.Meter{}
+	s.did, s.told = nil, nil
+}
+
+func (s *script) engine(at string, w []string) {
+	if w[0] == "gone" {
+		s.closed = true
+		return
+	}
+	in := worker.EngineRestarted{BootedAt: s.now}
+	if len(w) > 1 {
+		in.StopsSince = s.now.Add(duration(s.t, at, w[1]))
+	}
+	s.closed = true // until the next list
+	s.step(in)
+}
+
+// step tells the machine one thing, and grants and answers what follows from it at once.
+func (s *script) step(in worker.Input) {
+	s.take(s.m.Step(s.now, in))
+	if o, ok := in.(worker.Observation); ok && o.Kind == worker.Listed {
+		s.closed = false // the session is open
+	}
+	s.grant()
+}
+
+func (s *script) take(t worker.Turn) {
+	s.turn = t
+	for _, n := range t.Notes {
+		s.told = append(s.told, string(n.Kind))
+	}
+}
+
+func (s *script) grant() {
+	defer func() { s.sample() }()
+	for s.flight == nil && !s.closed && !s.turn.Due.IsZero() && !s.turn.Due.After(s.now) && !s.braked() {
+		s.ids++
+		t := s.m.Step(s.now, worker.Grant{ActionID: s.ids})
+		s.take(t)
+		if t.Do == nil {
+			continue
+		}
+		s.flight = t.Do
+		switch t.Do.Verb {
+		case worker.Look:
+			s.did = append(s.did, "look")
+			if !s.mute {
+				s.finish(worker.Outcome{Result: worker.Done, Snapshot: s.snapshot()})
+			}
+		case worker.Start:
+			s.did = append(s.did, "start "+strconv.Itoa(t.Do.Attempt))
+		case worker.Stop:
+			s.did = append(s.did, "stop "+strconv.Itoa(t.Do.Attempt))
+		case worker.Update:
+			s.did = append(s.did, fmt.Sprintf("update %g %g", t.Do.From, t.Do.CPUs))
+		case worker.Recreate:
+			s.did = append(s.did, "recreate "+strconv.Itoa(t.Do.Attempt))
+			require.Equal(s.t, s.m.Missing(), len(t.Do.Definition) > 0)
+		}
+	}
+}
+
+// braked: the fleet holds the restart of a worker that lacks CPU.
+func (s *script) braked() bool { return s.turn.Lane == worker.LaneStop && s.m.Lacking() }
+
+// sample asks for the readings that are due.
+func (s *script) sample() {
+	span, due, ok := s.m.Samples()
+	if !ok || s.closed || s.sampling != nil || due.After(s.now) {
+		return
+	}
+	life := s.m.Memory().Incarnation
+	s.sampling, s.span = &life, span
+	s.did = append(s.did, map[bool]string{true: "sample", false: "read"}[span])
+}
+
+// next is when something is due, by the end at the latest.
+func (s *script) next(end time.Time) (time.Time, bool) {
+	due := s.turn.Due
+	if _, at, ok := s.m.Samples(); ok && s.sampling == nil && at.After(s.now) && (!due.After(s.now) || at.Before(due)) {
+		due = at
+	}
+	return due, due.After(s.now) && !due.After(end)
+}
+
+// pass lets time pass, from one due time to the next.
+func (s *script) pass(d time.Duration) {
+	end := s.now.Add(d)
+	for s.flight == nil && !s.closed {
+		due, ok := s.next(end)
+		if !ok {
+			break
+		}
+		s.now = due
+		s.grant()
+	}
+	s.now = end
+	s.grant()
+}
+
+func (s *script) finish(o worker.Outcome) {
+	o.Action = *s.flight
+	s.flight = nil
+	s.take(s.m.Step(s.now, o))
+}
+
+func (s *script) snapshot() *worker.Snapshot {
+	c := s.world
+	return &c
+}
+
+func short(ids []string) []string {
+	out := []string{}
+	for _, id := range ids {
+		out = append(out, id[:4])
+	}
+	return out
+}
+
+func starts(did []string) []string {
+	var out []string
+	for _, d := range did {
+		if d != "look" {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+func duration(t *testing.T, at, text string) time.Duration {
+	d, err := time.ParseDuration(text)
+	require.NoError(t, err, at)
+	return d
+}

@@ -1,0 +1,184 @@
+package worker
+
+import (
+	"cmp"
+	"time"
+
+	"stoker/sidecar/internal/core/policy"
+)
+
+// Meter is the CPU accounting of a container's cgroup at one moment. All counters begin anew with each life.
+type Meter struct {
+	At        time.Time // the engine's clock
+	CPU       time.Duration
+	Periods   uint64 // of the quota, in which something wanted to run
+	Throttled uint64 // of these, in which it had to wait
+}
+
+// Usage is what a Sample found. Before is about a second earlier, and zero for a cheap one.
+type Usage struct{ Before, Now Meter }
+
+// rates are what two readings show.
+type rates struct {
+	cpus      float64 // used, in CPUs
+	throttled float64 // share of the periods in which something wanted to run that it had to wait in
+	active    float64 // share of all periods in which something wanted to run
+}
+
+// between is false when the readings are not of one life, in order.
+func between(a, b Meter, period time.Duration) (rates, bool) {
+	took := b.At.Sub(a.At)
+	if a.At.IsZero() || took <= 0 || b.CPU < a.CPU || b.Periods < a.Periods || b.Throttled < a.Throttled {
+		return rates{}, false
+	}
+	r := rates{cpus: float64(b.CPU-a.CPU) / float64(took)}
+	if periods := b.Periods - a.Periods; periods > 0 {
+		r.throttled = float64(b.Throttled-a.Throttled) / float64(periods)
+		r.active = float64(periods) * float64(cmp.Or(period, defaultPeriod)) / float64(took)
+	}
+	return r, true
+}
+
+// defaultPeriod is the kernel's, and what docker run --cpus sets.
+const defaultPeriod = 100 * time.Millisecond
+
+// Sampled is the answer to a Sample: readings, or why there are none.
+type Sampled struct {
+	Incarnation Incarnation
+	Span        bool // it was asked for two readings
+	Usage       *Usage
+	Host        *HostLoad // nil where it is not known
+	Err         string
+}
+
+func (Sampled) input() {}
+
+// senseWait is how long the question whether a worker is starved may hold up its heal. The engine takes one to two seconds for
+// an answer that shows a share; one that takes longer is of no use.
+const senseWait = 5 * time.Second
+
+// The bounds of starved and hung. A worker that computes uses its quota to the last bit and is throttled in nearly every
+// period. One that hangs is not even runnable in most of them. One that is neither wants to run and does not get what its
+// quota grants: the host is short of CPU, and what others go through tells more (rule 15).
+const (
+	starvedUse      = 0.8 // of the quota
+	starvedThrottle = 0.2
+	hungUse         = 0.3 // of the quota, for a probe is a burst
+	hungActive      = 0.5
+)
+
+// sense asks for the readings that a decision needs: whether a worker with a quota whose probe timed out is starved, and
+// whether one with idle-after is idle.
+func (m *Machine) sense(now time.Time) {
+	readable := m.readable()
+	switch {
+	case !readable || !m.asksStarved():
+		m.askAt, m.lacking = time.Time{}, false
+	case m.askAt.IsZero():
+		m.askAt = now
+	}
+	m.planIdle(now, readable)
+}
+
+// asksStarved: with on-starved=restart the answer would change nothing.
+func (m *Machine) asksStarved() bool {
+	h := m.mem.Heal
+	if h == nil || h.Reason != ReasonProbeTimedOut || !h.StopSentAt.IsZero() || h.Step == StepStart || h.Step == StepVerify {
+		return false
+	}
+	return m.quota() > 0 && m.policy.OnStarved != policy.OnStarvedRestart && !m.answered
+}
+
+// Samples is when readings are wanted, and whether they shall show a share by themselves; false when none are.
+func (m *Machine) Samples() (span bool, due time.Time, ok bool) {
+	switch {
+	case m.tentative || m.over:
+		return false, time.Time{}, false
+	case !m.askAt.IsZero():
+		return true, m.askAt, true
+	}
+	return false, m.sampleAt, !m.sampleAt.IsZero()
+}
+
+func (m *Machine) sampled(now time.Time, in Sampled) {
+	switch {
+	case !in.Incarnation.same(m.mem.Incarnation) || m.status != StatusRunning:
+		m.sampleAt = time.Time{}
+	case m.asksStarved():
+		if in.Span { // else it was asked for before there was a question
+			m.answer(now, in)
+		}
+	case in.Usage == nil:
+		m.nextSample(now)
+	default:
+		m.judgeIdle(now, in.Usage.Now)
+	}
+}
+
+// answer settles the question whether the worker is starved. Without readings it is decided as if nobody had asked.
+func (m *Machine) answer(now time.Time, in Sampled) {
+	again := m.lacking
+	m.answered, m.askAt, m.lacking = true, time.Time{}, false
+	if in.Usage == nil {
+		if !again {
+			m.note(m.healNote(now, NoteBlind, in.Err))
+		}
+		m.lack(now, in.Host)
+		return
+	}
+	r, ok := between(in.Usage.Before, in.Usage.Now, m.traits.cpuPeriod)
+	if !ok {
+		m.note(m.healNote(now, NoteBlind, "the readings are not of one life"))
+		return
+	}
+	m.show(r, in.Usage.Now.At)
+	switch share := r.cpus / m.quota(); {
+	case share >= starvedUse && r.throttled >= starvedThrottle:
+		m.starve(now)
+	case share < hungUse && r.active < hungActive:
+		m.hung(now)
+	default:
+		m.lack(now, in.Host)
+	}
+}
+
+// starve: the probe had no CPU left. The worker computes, and a restart would cost its work and change nothing.
+func (m *Machine) starve(now time.Time) {
+	heal := *m.mem.Heal
+	heal.Reason = ReasonStarved
+	heal.Due = latest(heal.Due, m.unhealthyAt.Add(m.policy.StarvedGrace))
+	m.mem.Heal = &heal
+	m.note(Note{At: now, Kind: NoteHeld, Fault: heal.Fault, Reason: HeldStarved, Attempt: heal.Attempt, Delay: heal.Due.Sub(now), Output: heal.Output})
+	if m.policy.OnStarved == policy.OnStarvedBoost {
+		m.wishBoost(now)
+	}
+}
+
+// hung: the probe had all the CPU that it could want, so that company would tell nothing about the host.
+func (m *Machine) hung(now time.Time) {
+	heal := *m.mem.Heal
+	heal.Reason = ReasonHung
+	if !m.alone.IsZero() {
+		heal.Due = m.alone
+	}
+	m.mem.Heal = &heal
+	m.note(m.healNote(now, NoteHung, ""))
+}
+
+// starving tells whether the worker is given time because it is starved.
+func (m *Machine) starving() bool { return m.mem.Heal != nil && m.mem.Heal.Reason == ReasonStarved }
+
+// quota is the worker's own, in CPUs, without a boost; 0 is none.
+func (m *Machine) quota() float64 {
+	if m.mem.Boost != nil {
+		return m.mem.Boost.From
+	}
+	return m.traits.cpus
+}
+
+// Share is what a worker was last seen to use in its present life.
+type Share struct {
+	At        time.Time // the engine's clock; zero when it was never measured
+	CPUs      float64
+	Throttled float64 // share of the periods
+}

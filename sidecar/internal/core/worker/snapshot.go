@@ -1,0 +1,129 @@
+package worker
+
+import (
+	"syscall"
+	"time"
+)
+
+// Key is a worker's lasting name: the container's name without the leading slash. It survives a recreate.
+type Key string
+
+// Incarnation is one life of a worker. The wall clock may step back, so that neither event times nor
+// restart counts identify a life; the container's ID with its StartedAt does (moby/moby#52153).
+type Incarnation struct {
+	ID        string
+	StartedAt time.Time // the engine's clock; zero for a container that never ran
+}
+
+func (i Incarnation) same(j Incarnation) bool { return i.ID == j.ID && i.StartedAt.Equal(j.StartedAt) }
+
+// Status is the engine's state of a container. Running wins only where the container is neither paused
+// nor restarting: Docker sets several of its flags at once.
+type Status string
+
+// The states of a container. StatusUnknown is what is known of one before the first look at it.
+const (
+	StatusUnknown    Status = ""
+	StatusCreated    Status = "created"
+	StatusRunning    Status = "running"
+	StatusPaused     Status = "paused"
+	StatusRestarting Status = "restarting"
+	StatusExited     Status = "exited"
+	StatusDead       Status = "dead"
+	StatusRemoving   Status = "removing"
+	StatusGone       Status = "gone"
+)
+
+// Down tells whether a container in this state has no process and could be given one by a start.
+func (s Status) Down() bool {
+	return s == StatusCreated || s == StatusExited
+}
+
+// Health is the result of a container's health check. Docker sets unhealthy on every stopped or paused
+// container with a health check, so that it means something only while the container is running.
+type Health string
+
+// The healths of a container.
+const (
+	HealthUntold    Health = ""     // in a list of Podman's, which leaves it out
+	HealthNone      Health = "none" // no health check
+	HealthStarting  Health = "starting"
+	HealthHealthy   Health = "healthy"
+	HealthUnhealthy Health = "unhealthy"
+)
+
+// ProbeTimedOut is the exit code that Docker gives a health probe that it cut off.
+const ProbeTimedOut = -1
+
+// Probe is one run of a health check.
+type Probe struct {
+	At       time.Time // the engine's clock
+	ExitCode int       // ProbeTimedOut when it was cut off
+	Output   string    // as printed by the container: hostile until shown otherwise
+}
+
+// Ending is what an engine that remembers it says of the end of a life.
+type Ending uint8
+
+// What an engine says of an end.
+const (
+	EndingUntold Ending = iota // Docker's events tell
+	EndingHidden               // a Podman that does not say: it is older than 4.7, or behind a proxy that forbids the question
+	EndingMeant                // somebody, Stoker included, asked the engine to stop the container or to send it a signal
+	EndingOwn                  // nobody did
+)
+
+// RestartPolicy is Docker's own restart policy of a container.
+type RestartPolicy struct {
+	Name       string // "", no, always, unless-stopped, on-failure
+	MaxRetries int    // for on-failure; 0 is no limit
+}
+
+// Active tells whether Docker itself restarts the container at all.
+func (p RestartPolicy) Active() bool {
+	return p.Name != "" && p.Name != "no"
+}
+
+// Snapshot is what one inspect of a container said.
+type Snapshot struct {
+	Incarnation
+	Key            Key
+	Labels         map[string]string
+	Image          string // as written by the user
+	ImageID        string
+	Status         Status
+	FinishedAt     time.Time // the engine's clock
+	ExitCode       int
+	OOMKilled      bool
+	StartError     string // why the engine's last start of it failed
+	HasHealthcheck bool
+	Health         Health
+	Probes         []Probe // newest last, as many as the engine keeps (5)
+	Ending         Ending
+	RestartPolicy  RestartPolicy
+	RestartCount   int // by the restart policy, since the last start through the API
+	AutoRemove     bool
+	StopSignal     syscall.Signal
+	StopTimeout    time.Duration // the container's own; 0 when it has none
+	CPUs           float64       // quota in CPUs; 0 is none
+	CPUPeriod      time.Duration // of that quota
+	ProbeEvery     time.Duration // between two runs of the health check; 0 when there is none
+	Devices        bool          // it has devices of a driver, such as GPUs, which an update would drop
+	// Definition is the inspect as the engine sent it. It holds the container's environment, so that it goes
+	// nowhere but into the journal.
+	Definition []byte
+}
+
+// retriesUsedUp tells whether the restart policy has no try left.
+func (s Snapshot) retriesUsedUp() bool {
+	p := s.RestartPolicy
+	return p.Name == "on-failure" && p.MaxRetries > 0 && s.RestartCount >= p.MaxRetries
+}
+
+// LastProbe is the newest probe, or a zero Probe and false.
+func (s Snapshot) LastProbe() (Probe, bool) {
+	if len(s.Probes) == 0 {
+		return Probe{}, false
+	}
+	return s.Probes[len(s.Probes)-1], true
+}

@@ -1,0 +1,314 @@
+package worker_test
+
+import "testing"
+
+func TestAcrossStokersDeath(t *testing.T) {
+	run(t, []scenario{
+		{"rule 5: an operator's stop is remembered", `
+			up
+			kill TERM
+			die 143
+			stop
+			reborn
+			up
+			+1h
+			> nothing
+			= held stopped-by-operator`},
+		{"rule 5: an operator's stop is remembered, and the end of it replayed", `
+			up
+			kill TERM
+			die 143
+			stop
+			reborn
+			old die 143
+			old stop
+			up
+			+1h
+			> nothing
+			= held stopped-by-operator`},
+		{"rule 8: started by someone and ended, all unseen", `
+			up
+			kill TERM
+			die 143
+			reborn
+			+5s
+			list down 3 new
+			+2s
+			> start 1`},
+		{"rule 8: started by someone and stopped by someone, all unseen", `
+			up
+			kill TERM
+			die 143
+			reborn
+			+5s
+			list down 143 new
+			+1h
+			> nothing
+			= held end-unseen`},
+		{"rule 8: started by someone and crashed, the end replayed", `
+			up
+			kill TERM
+			die 143
+			reborn
+			+5s
+			old die 0
+			list down 0 new:3s
+			> start 1`},
+		{"rule 5: a stop of which only the signal was seen", `
+			up
+			kill TERM
+			reborn
+			old die 143
+			list down 143
+			+1h
+			> nothing
+			= held stopped-by-operator`},
+		{"rule 10: killed in Docker's wait, which a stop ended", `
+			given docker=always
+			up
+			mute die 1
+			answer restarting
+			reborn
+			list down 1
+			+70ms
+			late stop
+			+1h
+			> nothing
+			= held stopped-by-operator`},
+		{"rule 10: killed in Docker's wait, which came to nothing", `
+			given docker=always
+			up
+			mute die 1
+			answer restarting
+			reborn
+			list down 1
+			+2s
+			> start 1`},
+		{"killed during the back-off", `
+			up
+			die 1
+			> start 1
+			start
+			answer running
+			die 1
+			reborn
+			old die 1
+			up
+			+1s
+			> start 2`},
+		{"killed before the answer to the start, which happened", `
+			up
+			die 1
+			> start 1
+			reborn
+			old:2s die 1
+			list running new
+			= free
+			= attempts 1`},
+		{"killed before the answer to the start, which did not", `
+			up
+			die 1
+			> start 1
+			reborn
+			up
+			+1s
+			> start 2`},
+		{"killed while it verifies", `
+			given health
+			up
+			die 1
+			> start 1
+			start
+			answer running starting
+			reborn
+			up
+			= step verify
+			healthy
+			= told healed`},
+		{"killed before the stop", `
+			given health unhealthy-for=10s
+			up
+			unhealthy
+			reborn
+			up
+			+10s
+			> stop 1`},
+		{"killed during the stop, nothing replayed", `
+			given health
+			up
+			unhealthy
+			> stop 1
+			reborn
+			list down 143
+			+2s
+			> start 1`},
+		{"killed during the stop, all replayed", `
+			given health
+			up
+			unhealthy
+			> stop 1
+			reborn
+			old kill TERM
+			old die 143
+			old stop
+			list down 143
+			+1s
+			> start 1`},
+		{"killed during the stop, SIGKILL replayed", `
+			given health
+			up
+			unhealthy
+			> stop 1
+			+12s
+			reborn
+			old:2s kill KILL
+			old:2s die 137
+			old:2s stop
+			list down 137
+			> start 1`},
+		{"killed during the stop, which an operator joined", `
+			given health
+			up
+			unhealthy
+			> stop 1
+			reborn
+			old kill TERM
+			old kill TERM
+			old die 143
+			old stop
+			old stop
+			list down 143
+			+1h
+			> nothing
+			= held stopped-by-operator`},
+		{"killed during the stop, which goes on", `
+			given health
+			up
+			unhealthy
+			> stop 1
+			reborn
+			up
+			+4s
+			> nothing
+			late kill KILL
+			die 137
+			+1h
+			> nothing`},
+		{"killed between stop and start", `
+			given health
+			up
+			unhealthy
+			> stop 1
+			kill TERM
+			die 143
+			stop
+			reborn
+			old kill TERM
+			old die 143
+			old stop
+			up
+			> start 1`},
+		{"killed during the stop, with a grace of the container's own", `
+			given health grace=1s
+			up
+			unhealthy
+			> stop 1
+			+1s
+			reborn
+			old:1s kill TERM
+			old:0s kill KILL
+			old:0s die 137
+			old:0s stop
+			list down 137
+			> start 1`},
+		{"rule 5: killed during someone's long stop", `
+			given grace=5m
+			up
+			kill TERM
+			reborn
+			+4m
+			old die 143
+			list down 143
+			+1h
+			> nothing
+			= held stopped-by-operator`},
+		{"killed between stop and start, which had failed once", `
+			given health
+			up
+			unhealthy
+			> stop 1
+			kill TERM
+			die 143
+			stop
+			answer down 143
+			> start 1
+			answer failed no such device
+			reborn
+			old kill TERM
+			old die 143
+			old stop
+			up
+			+1s
+			> start 2`},
+		{"killed between stop and start, on-exit=never", `
+			given health on-exit=never
+			up
+			unhealthy
+			> stop 1
+			kill TERM
+			die 143
+			stop
+			reborn
+			old kill TERM
+			old die 143
+			old stop
+			up
+			> start 1`},
+		{"killed between stop and start, and someone started it", `
+			given health
+			up
+			unhealthy
+			> stop 1
+			kill TERM
+			die 143
+			stop
+			reborn
+			list running starting new
+			healthy
+			= free`},
+		{"killed with the start on its way, and the operator stopped it afterwards", `
+			given health
+			up
+			unhealthy
+			> stop 1
+			kill TERM
+			die 143
+			stop
+			answer down 143
+			> start 1
+			reborn
+			+5s
+			old:5s kill TERM
+			old:5s die 143
+			old:5s stop
+			old:4s start
+			old:3s kill TERM
+			old:3s die 143
+			old:3s stop
+			list down 143
+			+1h
+			> nothing
+			= held stopped-by-operator`},
+		{"an old start in the replay does not wipe the slate", `
+			up
+			die 1
+			> start 1
+			start
+			answer running
+			+1s
+			reborn
+			old:990ms start
+			up
+			= attempts 1`},
+	})
+}

@@ -1,0 +1,355 @@
+package worker_test
+
+import (
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// given reads what the worker is like: labels by their names, and the container's own traits.
+func (s *script) given(at string, words []string) {
+	labels, remembered := map[string]string{}, false
+	for _, w := range words {
+		name, value, _ := strings.Cut(w, "=")
+		switch name {
+		case "health":
+			s.world.HasHealthcheck, s.world.Health = true, worker.HealthHealthy
+		case "rm":
+			s.world.AutoRemove = true
+		case "podman":
+			s.podman = true
+		case "cpus", "host":
+			n, err := strconv.ParseFloat(value, 64)
+			require.NoError(s.t, err, at)
+			if name == "host" {
+				s.host = int(n)
+				continue
+			}
+			s.world.CPUs = n
+		case "devices":
+			s.world.Devices = true
+		case "probe-every":
+			s.world.ProbeEvery = duration(s.t, at, value)
+		case "quota":
+			labels["stoker.cpus"] = value
+		case "where-none":
+			n, err := strconv.ParseFloat(value, 64)
+			require.NoError(s.t, err, at)
+			s.whereNone = n
+		case "grace":
+			s.world.StopTimeout = duration(s.t, at, value)
+		case "stop-signal":
+			s.world.StopSignal = signal(value)
+		case "docker":
+			policyName, retries, _ := strings.Cut(value, ":")
+			n, _ := strconv.Atoi(retries)
+			s.world.RestartPolicy = worker.RestartPolicy{Name: policyName, MaxRetries: n}
+		case "barred":
+			s.id.Barred = worker.Reason(value)
+		case "down":
+			s.describe([]string{"down", value})
+		case "never-started":
+			s.world.Status, s.world.StartedAt = worker.StatusCreated, time.Time{}
+		case "remembered":
+			remembered = true
+		default:
+			labels["stoker."+name] = value
+		}
+	}
+	s.id.Policy = s.labelled(at, labels)
+	if remembered {
+		mem := worker.Memory{Key: "w", Incarnation: s.world.Incarnation, Expected: true}
+		s.m, s.closed = worker.Recall(s.id, mem), true
+	}
+}
+
+func (s *script) labelled(at string, labels map[string]string) policy.Policy {
+	p, problems := policy.Defaults{Policy: policy.Default()}.Parse(labels)
+	require.Empty(s.t, problems, at)
+	if s.whereNone > 0 {
+		p.CPUs, p.CPUsWhereNone = s.whereNone, true
+	}
+	return p
+}
+
+var signals = map[string]syscall.Signal{
+	"TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL, "INT": syscall.SIGINT, "QUIT": syscall.SIGQUIT, "HUP": syscall.SIGHUP,
+	"USR1": syscall.SIGUSR1,
+}
+
+func signal(name string) syscall.Signal { return signals[name] }
+
+// describe makes a state of words: running [starting|healthy|unhealthy|timed-out], down CODE [port taken], restarting,
+// paused, removing; "new" makes it another life, "new:3s" one
+// that began 3 s ago.
+func (s *script) describe(words []string) {
+	w := &s.world
+	for i, word := range words {
+		word, ago, _ := strings.Cut(word, ":")
+		switch word {
+		case "new":
+			w.StartedAt = s.now
+			if ago != "" {
+				began, err := time.ParseDuration(ago)
+				require.NoError(s.t, err, word)
+				w.StartedAt = s.now.Add(-began)
+			}
+		case "made":
+			w.ID, w.StartedAt = "fedcba9876543210", s.now
+		case "down":
+			w.Status, w.FinishedAt = worker.StatusExited, s.now
+			w.ExitCode, _ = strconv.Atoi(words[i+1])
+		case "running":
+			w.Status, w.ExitCode, w.StartError = worker.StatusRunning, 0, ""
+		case "restarting", "paused", "removing", "dead", "created":
+			w.Status = worker.Status(word)
+		case "starting", "healthy", "unhealthy":
+			w.Health = worker.Health(word)
+			w.Probes = []worker.Probe{{At: s.now, ExitCode: 1, Output: "bad"}}
+		case "timed-out":
+			w.Health = worker.HealthUnhealthy
+			w.Probes = []worker.Probe{{At: s.now, ExitCode: worker.ProbeTimedOut}}
+		case "cpus":
+			w.CPUs, _ = strconv.ParseFloat(words[i+1], 64)
+		case "port-taken":
+			w.StartError = "port is already allocated"
+		case "oom":
+			w.OOMKilled = true
+		}
+	}
+}
+
+// answer ends the action in flight.
+func (s *script) answer(at string, w []string) {
+	s.t.Helper()
+	require.NotNil(s.t, s.flight, at+": nothing is in flight")
+	o := worker.Outcome{Result: worker.Done}
+	switch w[0] {
+	case "failed":
+		o.Result, o.Err = worker.Failed, strings.Join(w[1:], " ")
+		o.Snapshot = s.snapshot()
+	case "refused":
+		s.describe(w[1:])
+		o.Result, o.Snapshot = worker.Refused, s.snapshot()
+	case "unknown":
+		o.Result = worker.Unknown
+	case "unreachable":
+		o.Result, o.Unreachable = worker.Failed, true
+	case "missing":
+		o.Result, o.Missing = worker.Failed, true
+	case "skipped":
+		o.Result = worker.Skipped
+	case "unfit": // as it was
+		o.Result, o.Unfit, o.Err = worker.Failed, true, strings.Join(w[1:], " ")
+		o.Snapshot = s.snapshot()
+	case "undone": // put back
+		o.Result, o.Err = worker.Failed, "undone"
+		s.describe(append(w[1:], "new"))
+		o.Snapshot = s.snapshot()
+	case "stood-down":
+		o.Result, o.StoodDown = worker.Failed, true
+		s.describe(w[1:])
+		o.Snapshot = s.snapshot()
+	case "stale": // a look that was taken before the last event
+		stale := s.world
+		s.describe(w[1:])
+		o.Snapshot = s.snapshot()
+		s.world = stale
+	default:
+		s.describe(w)
+		o.Snapshot = s.snapshot()
+	}
+	s.mute = false
+	s.finish(o)
+	s.grant()
+}
+
+// reads answers a sample: CPUs used, throttled share, share of the periods that were active, and whether the host is out of
+// CPU or just busy; "none" is no answer in time. A
+// cheap one tells of what was used since the last.
+func (s *script) reads(at string, w []string) {
+	s.t.Helper()
+	require.NotNil(s.t, s.sampling, at+": no readings are asked for")
+	in := worker.Sampled{Incarnation: *s.sampling, Span: s.span}
+	s.sampling = nil
+	if last := len(w) - 1; w[last] == "out" || w[last] == "busy" {
+		in.Host = &worker.HostLoad{Busy: 1, Runnable: map[string]float64{"out": 9, "busy": 2.5}[w[last]], CPUs: 2}
+		w = w[:last]
+	}
+	if w[0] == "none" {
+		in.Err = "no answer"
+		s.step(in)
+		return
+	}
+	before := s.meter
+	took := s.now.Sub(before.At)
+	if s.span || before.At.IsZero() {
+		before.At, took = s.now.Add(-time.Second), time.Second
+	}
+	var share [3]float64
+	for i, word := range w {
+		n, err := strconv.ParseFloat(word, 64)
+		require.NoError(s.t, err, at)
+		share[i] = n
+	}
+	periods := float64(took/(100*time.Millisecond)) * share[2]
+	now := worker.Meter{
+		At: s.now, CPU: before.CPU + time.Duration(share[0]*float64(took)), Periods: before.Periods + uint64(periods),
+		Throttled: before.Throttled + uint64(periods*share[1]),
+	}
+	in.Usage = &worker.Usage{Now: now}
+	if s.span {
+		in.Usage.Before = before
+	} else {
+		s.meter = now
+	}
+	s.step(in)
+}
+
+var kinds = map[string]worker.Kind{
+	"die": worker.Exited, "kill": worker.Signalled, "stop": worker.Stopped, "start": worker.Started,
+	"oom": worker.OutOfMemory, "unhealthy": worker.Unhealthy, "healthy": worker.Healthy, "pause": worker.Paused,
+	"unpause": worker.Resumed, "update": worker.Updated, "destroy": worker.Gone, "rename": worker.Renamed,
+	"list": worker.Listed, "create": worker.Created,
+}
+
+// event tells the machine of an event, and lets the world follow it unless it is late.
+func (s *script) event(at string, w []string) {
+	s.t.Helper()
+	o := worker.Observation{At: s.now, ID: s.world.ID, Key: "w"}
+	news := true
+	for {
+		prefix, ago, _ := strings.Cut(w[0], ":")
+		if prefix != "old" && prefix != "late" && prefix != "mute" {
+			break
+		}
+		w = w[1:]
+		s.mute = s.mute || prefix == "mute"
+		o.History = o.History || prefix == "old"
+		if prefix != "mute" {
+			news, o.At = false, s.now.Add(-time.Second)
+		}
+		if ago != "" {
+			o.At = s.now.Add(-duration(s.t, at, ago))
+		}
+	}
+	o.Kind = kinds[w[0]]
+	require.NotZero(s.t, o.Kind, at+": no such word")
+	switch o.Kind {
+	case worker.Started:
+		if !news {
+			o.At = s.world.StartedAt.Add(5 * time.Millisecond)
+		}
+	case worker.Exited:
+		o.ExitCode, _ = strconv.Atoi(w[1])
+		o.Unsaid = s.podman
+	case worker.Signalled:
+		o.Signal = signal(w[1])
+		require.NotZero(s.t, o.Signal, at)
+	case worker.Renamed:
+		o.OldKey, o.Key = "w", worker.Key(w[1])
+	case worker.Listed:
+		s.describe(w[1:])
+		o.Status, o.Health = s.world.Status, s.world.Health
+	}
+	if news {
+		s.follow(o, w)
+	}
+	s.step(o)
+}
+
+var endings = map[string]worker.Ending{
+	"meant": worker.EndingMeant, "own": worker.EndingOwn, "hidden": worker.EndingHidden,
+}
+
+// follow keeps the world in step with an event.
+func (s *script) follow(o worker.Observation, w []string) {
+	switch o.Kind {
+	case worker.Exited:
+		s.describe([]string{"down", w[1]})
+		s.world.OOMKilled = len(w) > 2 && !s.podman
+		if s.podman {
+			s.world.Ending = endings[w[2]]
+		}
+	case worker.Started:
+		s.describe([]string{"running", "new"})
+		if s.world.HasHealthcheck {
+			s.world.Health = worker.HealthStarting
+		}
+	case worker.Updated:
+		s.describe(w[1:])
+	case worker.Unhealthy:
+		s.describe(append([]string{"unhealthy"}, w[1:]...))
+	case worker.Healthy:
+		s.describe([]string{"healthy"})
+	case worker.Paused:
+		s.describe([]string{"paused"})
+	case worker.Resumed:
+		s.describe([]string{"running"})
+	}
+}
+
+// expectDone compares what was granted since the last such line. A look is only compared where one is named.
+func (s *script) expectDone(at, want string) {
+	s.t.Helper()
+	got := s.did
+	if want != "look" {
+		got = starts(got)
+	}
+	if want == "nothing" {
+		want = ""
+	}
+	require.Equal(s.t, want, strings.Join(got, ", "), at)
+	s.did = nil
+}
+
+func (s *script) expect(at string, w []string) {
+	s.t.Helper()
+	p := s.m.Picture()
+	switch w[0] {
+	case "held":
+		require.Equal(s.t, worker.Reason(w[1]), p.Held, at)
+	case "free":
+		require.Equal(s.t, worker.HeldNot, p.Held, at)
+		require.Nil(s.t, p.Heal, at)
+	case "attempts":
+		require.Equal(s.t, w[1], strconv.Itoa(p.Attempts), at)
+	case "step", "fault", "reason", "intent":
+		require.NotNil(s.t, p.Heal, at+": no heal is open")
+		got := map[string]string{
+			"step": string(p.Heal.Step), "fault": string(p.Heal.Fault), "reason": string(p.Heal.Reason), "intent": string(p.Heal.Intent),
+		}
+		require.Equal(s.t, w[1], got[w[0]], at)
+	case "due":
+		low, high, _ := strings.Cut(w[1], "..")
+		wait := s.turn.Due.Sub(s.now)
+		require.GreaterOrEqual(s.t, wait, duration(s.t, at, low), at)
+		require.LessOrEqual(s.t, wait, duration(s.t, at, high), at)
+	case "missing":
+		require.Equal(s.t, worker.StatusGone, p.Status, at)
+	case "leads":
+		parent, due, ok := s.m.Leads()
+		require.True(s.t, ok, at)
+		require.Equal(s.t, w[1], due.Sub(s.now).String(), at)
+		require.Equal(s.t, w[2:], append([]string{}, short(parent.Former)...), at)
+	case "idle":
+		require.Zero(s.t, s.turn.Due, at)
+	case "over":
+		require.True(s.t, s.turn.Over, at)
+	case "lacking", "not-lacking":
+		require.Equal(s.t, w[0] == "lacking", s.m.Lacking(), at)
+	case "told":
+		require.Contains(s.t, s.told, w[1], at)
+		s.told = nil
+	case "untold":
+		require.NotContains(s.t, s.told, w[1], at)
+	default:
+		require.Fail(s.t, "no such expectation", at)
+	}
+}

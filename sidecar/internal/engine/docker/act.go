@@ -1,0 +1,189 @@
+package docker
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// Do runs one action and always comes back with an outcome, at the latest when the action's deadline or ctx is over; a
+// recreate takes its way back first, which has a bound of its own (package recreate).
+//
+// What it guarantees: Done only when the engine said so and the look afterwards succeeded. Refused only before anything
+// was sent, or when a recreate took back all that it did because the worker was not as decided any more.
+// Unknown whenever a request that changes something may have reached the engine without an answer, also when the change
+// was confirmed and only the look after it failed. Failed when nothing was changed: the engine answered no,
+// or (Unreachable) nobody was there to be asked; a recreate that Failed was taken back.
+func (c *Client) Do(ctx context.Context, a worker.Action) worker.Outcome {
+	if a.Deadline > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, a.Deadline)
+		defer cancel()
+	}
+	out := worker.Outcome{Action: a}
+	switch a.Verb {
+	case worker.Look:
+		c.look(ctx, &out)
+	case worker.Start:
+		c.start(ctx, &out)
+	case worker.Stop:
+		c.stop(ctx, &out)
+	case worker.Recreate:
+		c.recreate(ctx, &out)
+	case worker.Resume:
+		c.resume(ctx, &out)
+	case worker.Follow:
+		c.follow(ctx, &out)
+	case worker.Sample:
+		c.sample(ctx, &out)
+	case worker.Update:
+		c.update(ctx, &out)
+	default:
+		out.Result, out.Err = worker.Failed, fmt.Sprintf("no such verb: %d", a.Verb)
+	}
+	return out
+}
+
+// look fills in Snapshot and Done, or Failed and why. It changes nothing, so that its result is never Unknown.
+func (c *Client) look(ctx context.Context, out *worker.Outcome) {
+	c.lookAt(ctx, out, out.Action.Incarnation.ID)
+}
+
+func (c *Client) lookAt(ctx context.Context, out *worker.Outcome, ref string) {
+	ctx, s := listen(ctx)
+	inspected, raw, err := c.api.Load().ContainerInspectWithRaw(ctx, ref, false)
+	if err != nil {
+		c.failed(out, s, c.fail("inspect the container", s, err))
+		out.Missing = s.status == http.StatusNotFound
+		return
+	}
+	snapshot, err := translateInspect(inspected, raw)
+	if err != nil {
+		out.Result, out.Err = worker.Failed, "inspect the container: "+err.Error()
+		return
+	}
+	c.askEnding(ctx, &snapshot)
+	out.Result, out.Snapshot = worker.Done, &snapshot
+}
+
+// start needs no look before it: starting a running container is a no-op for the engine (304), and the look would delay
+// every heal. A failed start is looked at too, for it may have failed because the container runs or is being removed.
+func (c *Client) start(ctx context.Context, out *worker.Outcome) {
+	asked, s := listen(ctx)
+	err := c.api.Load().ContainerStart(asked, out.Action.Incarnation.ID, container.StartOptions{})
+	c.conclude(ctx, out, s, c.fail("start the container", s, err))
+}
+
+func (c *Client) stop(ctx context.Context, out *worker.Outcome) {
+	c.look(ctx, out)
+	if out.Result != worker.Done {
+		return
+	}
+	if why := refusal(out.Action, *out.Snapshot); why != "" {
+		out.Result, out.Err = worker.Refused, why
+		return
+	}
+	options := container.StopOptions{}
+	if out.Action.Grace >= 0 {
+		grace := seconds(out.Action.Grace)
+		options.Timeout = &grace
+	}
+	asked, s := listen(ctx)
+	err := c.api.Load().ContainerStop(asked, out.Action.Incarnation.ID, options)
+	c.conclude(ctx, out, s, c.fail("stop the container", s, err))
+}
+
+// refusal says why a container is not the one that a stop was decided on, or nothing.
+func refusal(a worker.Action, s worker.Snapshot) string {
+	switch {
+	case s.ID != a.Incarnation.ID || !s.StartedAt.Equal(a.Incarnation.StartedAt):
+		return "it has been restarted since"
+	case s.Status != worker.StatusRunning:
+		return "it is " + string(s.Status)
+	case a.OnlyIfUnhealthy && s.Health != worker.HealthUnhealthy:
+		return "its health is " + string(s.Health)
+	}
+	return ""
+}
+
+// conclude sorts the answer to a request that changes something, and looks at what came of it.
+func (c *Client) conclude(ctx context.Context, out *worker.Outcome, s *said, err error) {
+	out.Snapshot = nil
+	switch {
+	case err == nil:
+		c.look(ctx, out)
+		if out.Result == worker.Failed && !out.Missing {
+			out.Result, out.Unreachable = worker.Unknown, false
+			out.Err = out.Action.Verb.String() + " was accepted, but: " + out.Err
+		}
+		if out.Missing && out.Action.Verb == worker.Stop {
+			out.Result, out.Err = worker.Done, "" // with --rm the end of the stop is the removal
+		}
+	case s.mayHaveHappened():
+		out.Result, out.Err = worker.Unknown, err.Error()
+	default:
+		after := worker.Outcome{Action: out.Action}
+		if s.answered() {
+			c.look(ctx, &after)
+		}
+		c.failed(out, s, err)
+		out.Snapshot, out.Missing = after.Snapshot, after.Missing
+	}
+}
+
+// failed fills in a No, or that nobody was there to say it.
+func (c *Client) failed(out *worker.Outcome, s *said, err error) {
+	out.Result, out.Err = worker.Failed, err.Error()
+	out.Unreachable = !s.answered()
+	if link := (*linkError)(nil); errors.As(err, &link) {
+		out.Err = Explain(err)
+	}
+}
+
+// answered tells whether the engine itself answered. A proxy's 502, 503 or 504 is nobody's answer; where an engine uses
+// 503 it says the same.
+func (s *said) answered() bool {
+	switch s.status {
+	case 0, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return false
+	}
+	return true
+}
+
+// mayHaveHappened tells whether the engine may be doing what was asked although it did not say so. A dial or a TLS
+// handshake that failed sent nothing; a proxy that had no engine to ask (503) sent nothing either, but one that lost the
+// engine (502) or its patience (504) did. Anything else without an answer may have arrived.
+func (s *said) mayHaveHappened() bool {
+	if s.answered() || s.status == http.StatusServiceUnavailable {
+		return false
+	}
+	return s.status != 0 || !neverSent(s.err)
+}
+
+func neverSent(err error) bool {
+	var (
+		op     *net.OpError
+		record tls.RecordHeaderError
+		verify *tls.CertificateVerificationError
+	)
+	switch {
+	case errors.As(err, &op) && op.Op == "dial":
+		return true
+	case errors.As(err, &record), errors.As(err, &verify):
+		return true
+	}
+	return errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, errWantsTLS)
+}
+
+// seconds rounds up, for the API takes whole seconds and a shorter grace than asked for would kill too soon.
+func seconds(d time.Duration) int {
+	return int((d + time.Second - 1) / time.Second)
+}

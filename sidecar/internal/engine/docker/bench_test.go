@@ -1,0 +1,120 @@
+package docker
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/test/dockertest"
+)
+
+const stokerID = "5e1f000000000000000000000000000000000000000000000000000000000000"
+
+// bench is the client before the fake engine.
+type bench struct {
+	t      *testing.T
+	server *dockertest.Server
+	c      *Client
+
+	mu    sync.Mutex
+	calls []string // that changed something, or would have
+	// before is asked at each call; what it answers stands for the engine's. Nil asks nobody.
+	before func(r *http.Request) (*http.Response, error)
+}
+
+func onBench(t *testing.T, test func(t *testing.T, b *bench)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := &bench{t: t, server: dockertest.NewServer(dockertest.Config{
+			Seed: 3, Timing: dockertest.RealTiming(), Version: "20.10.24", APIVersion: "1.41",
+		})}
+		defer b.server.Close()
+		var err error
+		b.c, err = New(Options{Transport: b, Owner: "bench", Self: stokerID})
+		require.NoError(t, err)
+		test(t, b)
+	})
+}
+
+func (b *bench) RoundTrip(r *http.Request) (*http.Response, error) {
+	_, call, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	b.mu.Lock()
+	b.calls = append(b.calls, r.Method+" "+call)
+	b.mu.Unlock()
+	if b.before != nil {
+		if resp, err := b.before(r); resp != nil || err != nil {
+			return resp, err
+		}
+	}
+	return b.server.Transport(dockertest.ByStoker).RoundTrip(r)
+}
+
+// sent are the calls since the last time it was asked.
+func (b *bench) sent(method string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	sent := []string{}
+	for _, call := range b.calls {
+		if strings.HasPrefix(call, method) && !strings.HasSuffix(call, "_ping") {
+			sent = append(sent, call)
+		}
+	}
+	b.calls = nil
+	return sent
+}
+
+// api speaks to the engine behind Stoker's back.
+func (b *bench) api() *client.Client {
+	c, err := client.NewClientWithOpts(client.WithHTTPClient(&http.Client{Transport: b.server.Transport(dockertest.ByStoker)}), client.WithAPIVersionNegotiation())
+	require.NoError(b.t, err)
+	return c
+}
+
+// run makes a container and starts it.
+func (b *bench) run(name string, conf container.Config, host container.HostConfig) worker.Snapshot {
+	b.t.Helper()
+	if conf.Image == "" {
+		conf.Image = "furnace:1"
+	}
+	b.server.With(func(w *dockertest.World) { w.Operator().Run(dockertest.Made(name, conf, host, nil)) })
+	time.Sleep(time.Second)
+	return b.snapshot(name)
+}
+
+func (b *bench) snapshot(ref string) worker.Snapshot {
+	b.t.Helper()
+	in, raw, err := b.api().ContainerInspectWithRaw(b.t.Context(), ref, false)
+	require.NoError(b.t, err)
+	s, err := translateInspect(in, raw)
+	require.NoError(b.t, err)
+	return s
+}
+
+// fresh ends a life and begins another, as a heal by restart does.
+func (b *bench) fresh(name string) worker.Snapshot {
+	b.t.Helper()
+	require.NoError(b.t, b.api().ContainerRestart(b.t.Context(), name, container.StopOptions{}))
+	return b.snapshot(name)
+}
+
+// anew makes a container anew, as a heal does.
+func (b *bench) anew(s worker.Snapshot) worker.Snapshot {
+	b.t.Helper()
+	out := b.c.Do(b.t.Context(), recreateOf(s))
+	require.Equal(b.t, worker.Done, out.Result, out.Err)
+	return *out.Snapshot
+}
+
+func recreateOf(s worker.Snapshot) worker.Action {
+	return worker.Action{ID: 9, Key: s.Key, Verb: worker.Recreate, Incarnation: s.Incarnation, Grace: 5 * time.Second, Deadline: time.Minute}
+}
+
+func (b *bench) world(do func(w *dockertest.World)) { b.server.With(do) }

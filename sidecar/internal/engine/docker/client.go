@@ -1,0 +1,223 @@
+// Package docker says it to the Docker API, and decides nothing. It is the only package that knows Docker's types:
+// github.com/docker/docker is frozen at v28.5.2 upstream, so that a later move touches one folder.
+package docker
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/docker/docker/client"
+	"github.com/docker/go-connections/sockets"
+	"github.com/docker/go-connections/tlsconfig"
+
+	"stoker/sidecar/internal/engine/docker/recreate"
+)
+
+// Options say where the engine is, in the words of the Docker CLI's environment.
+type Options struct {
+	Host       string // DOCKER_HOST: unix or tcp; empty is the local socket
+	TLSVerify  bool   // DOCKER_TLS_VERIFY
+	CertPath   string // DOCKER_CERT_PATH: folder of ca.pem, cert.pem, key.pem; with TLSVerify and empty it is ~/.docker
+	APIVersion string // DOCKER_API_VERSION: pinned; empty negotiates with each new session
+	UserAgent  string
+	Owner      string            // tells this Stoker's unfinished recreates from another's, also after a restart; empty is "stoker"
+	Self       string            // ID of the container that Stoker runs in: it is never touched
+	Transport  http.RoundTripper // for tests; nil dials Host
+}
+
+// Client talks to one engine. It is safe for concurrent use. It has no time limit of its own: a stop may rightly take
+// minutes, so that every call is bounded by its context.
+type Client struct {
+	opts   Options
+	host   string
+	scheme string
+	wire   http.RoundTripper
+	api    atomic.Pointer[client.Client]
+	anew   *recreate.Recreator
+	podman atomic.Pointer[podman] // nil for a Docker
+	heard  hearsay
+	guests guestBook
+
+	proc     string      // the folder of the kernel's figures
+	sameHost atomic.Bool // they are those of the engine's host
+}
+
+// New prepares a client and sends nothing. Its errors are mistakes in the options.
+func New(opts Options) (*Client, error) {
+	host, err := normalHost(opts)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{opts: opts, host: host, scheme: "http", proc: procFolder}
+	if opts.overTCP(host) && opts.wantsTLS() {
+		c.scheme = "https"
+	}
+	next := opts.Transport
+	if next == nil {
+		if next, err = c.transport(); err != nil {
+			return nil, err
+		}
+	}
+	c.wire = wire{next: next, plain: c.scheme == "http"}
+	api, err := c.newAPI()
+	if err != nil {
+		return nil, err
+	}
+	c.api.Store(api)
+	c.anew = recreate.New(c.toRecreate, recreate.Options{Owner: opts.Owner, Self: opts.Self})
+	c.guests.turn = make(chan struct{}, 1)
+	return c, nil
+}
+
+// Host is the engine's address as it is used.
+func (c *Client) Host() string { return c.host }
+
+// Ping asks whether the engine answers, over a connection of its own. An engine that is shutting down closes its
+// socket before it sends the first container its signal, so that an answer after a stop signal shows that the engine
+// stays (seen on 20.10.24). Behind a socket that systemd holds there is no refusal but silence: bound ctx.
+func (c *Client) Ping(ctx context.Context) error {
+	ctx, said := listen(ctx)
+	_, err := c.api.Load().Ping(ctx)
+	return c.fail("ping the engine", said, err)
+}
+
+// newAPI makes a client that has not negotiated yet. An engine may come back from an upgrade with another range of API
+// versions, and the Docker client only ever negotiates downwards, once: a session starts with a new one.
+func (c *Client) newAPI() (*client.Client, error) {
+	version := client.WithAPIVersionNegotiation()
+	if c.opts.APIVersion != "" {
+		version = client.WithVersion(c.opts.APIVersion)
+	}
+	return c.apiWith(version)
+}
+
+func (c *Client) agent() string { return cmp.Or(c.opts.UserAgent, "stoker") }
+
+func (c *Client) apiWith(version client.Opt) (*client.Client, error) {
+	api, err := client.NewClientWithOpts(
+		client.WithHost(c.host),
+		client.WithHTTPClient(&http.Client{Transport: c.wire, CheckRedirect: client.CheckRedirect}),
+		client.WithScheme(c.scheme),
+		client.WithUserAgent(c.agent()),
+		version,
+	)
+	if err != nil {
+		return nil, fmt.Errorf("DOCKER_HOST %q: %w", c.host, err)
+	}
+	return api, nil
+}
+
+// Times of a tcp connection. An engine whose host vanished is noticed within a quarter of a minute by the event
+// stream's keep-alive, without a request.
+const (
+	dialTimeout       = 10 * time.Second
+	keepAliveIdle     = 10 * time.Second
+	keepAliveInterval = 2 * time.Second
+	keepAliveCount    = 3
+)
+
+// transport dials anew for each request. That costs a tenth of a millisecond on a unix socket and saves two troubles: a
+// start or stop lost in a connection that the engine's restart had broken long ago, whose result nobody knows; and an
+// engine that goes on answering on old connections while it shuts down (20.10.24 does).
+func (c *Client) transport() (*http.Transport, error) {
+	proto, addr, _ := strings.Cut(c.host, "://")
+	tr := &http.Transport{DisableKeepAlives: true}
+	if err := sockets.ConfigureTransport(tr, proto, addr); err != nil {
+		return nil, fmt.Errorf("DOCKER_HOST %q: %w", c.host, err)
+	}
+	if proto == "tcp" {
+		tr.DialContext = (&net.Dialer{Timeout: dialTimeout, KeepAliveConfig: net.KeepAliveConfig{
+			Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveCount,
+		}}).DialContext
+	}
+	if c.scheme == "https" {
+		conf, err := c.opts.tls()
+		if err != nil {
+			return nil, err
+		}
+		tr.TLSClientConfig = conf
+	}
+	return tr, nil
+}
+
+func (o Options) overTCP(host string) bool { return strings.HasPrefix(host, "tcp://") }
+
+func (o Options) wantsTLS() bool { return o.TLSVerify || o.CertPath != "" }
+
+// tls is the configuration that the Docker CLI would use. Certificates without DOCKER_TLS_VERIFY mean TLS whose server
+// is not verified, as in Docker's own Go client.
+func (o Options) tls() (*tls.Config, error) {
+	folder := o.CertPath
+	if folder == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return nil, fmt.Errorf("DOCKER_TLS_VERIFY without DOCKER_CERT_PATH, and no home folder: %w", err)
+		}
+		folder = filepath.Join(home, ".docker")
+	}
+	conf, err := tlsconfig.Client(tlsconfig.Options{
+		CAFile:             filepath.Join(folder, "ca.pem"),
+		CertFile:           present(folder, "cert.pem"),
+		KeyFile:            present(folder, "key.pem"),
+		InsecureSkipVerify: !o.TLSVerify,
+		ExclusiveRootPools: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("DOCKER_CERT_PATH %q needs ca.pem, and cert.pem with key.pem if the engine asks for them: %w", folder, err)
+	}
+	return conf, nil
+}
+
+// present is the file's path, or nothing when it does not exist: an engine need not ask for a client certificate.
+func present(folder, name string) string {
+	path := filepath.Join(folder, name)
+	if _, err := os.Stat(path); os.IsNotExist(err) {
+		return ""
+	}
+	return path
+}
+
+// normalHost fills in what the Docker CLI lets people leave out: the tcp:// and its port.
+func normalHost(o Options) (string, error) {
+	host := strings.TrimSpace(o.Host)
+	if host == "" {
+		return client.DefaultDockerHost, nil
+	}
+	if !strings.Contains(host, "://") {
+		host = "tcp://" + host
+	}
+	proto, addr, _ := strings.Cut(host, "://")
+	switch {
+	case proto == "unix" && addr != "":
+		return host, nil
+	case proto == "tcp" && addr != "":
+		return "tcp://" + withPort(addr, o.wantsTLS()), nil
+	case proto == "http" || proto == "https":
+		return "", fmt.Errorf("DOCKER_HOST %q: write tcp:// for it, and DOCKER_TLS_VERIFY=1 for TLS", host)
+	}
+	return "", fmt.Errorf("DOCKER_HOST %q: only unix:// and tcp:// are understood", host)
+}
+
+func withPort(addr string, tls bool) string {
+	authority, path, cut := strings.Cut(addr, "/")
+	if _, _, err := net.SplitHostPort(authority); err != nil {
+		port := "2375"
+		if tls {
+			port = "2376"
+		}
+		authority = net.JoinHostPort(strings.Trim(authority, "[]"), port)
+	}
+	if cut {
+		return authority + "/" + path
+	}
+	return authority
+}

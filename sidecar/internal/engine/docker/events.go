@@ -1,0 +1,297 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// ErrOverflow ends a stream whose consumer fell too far behind. The engine itself drops events silently when its own
+// reader is slow (1024 of them, then 100 ms each), so that the reader here never waits for the consumer.
+var ErrOverflow = errors.New("the event buffer is full")
+
+// bufferSize is how many observations may wait for the consumer. It takes memory only while they do.
+const bufferSize = 4096
+
+// Events follows the containers' events from since on, that instant included; a zero since begins with all that the
+// engine remembers (256 events of any type). Both channels concern one stream: when it ends, the observations that were
+// read are still delivered, then the first channel is closed, and the second holds one value: nil when ctx ended it,
+// io.EOF within when the engine did, ErrOverflow when the consumer was too slow.
+//
+// The call returns at once; that the engine refuses is seen as an end. The engine answers before it subscribes, so that
+// only since closes the gap to an earlier stream or list.
+//
+// An observation without a kind is an event that is no news. Only Podman's streams have them.
+//
+// Labels are the event's attributes without the engine's own keys, so that a label that is named like one of those
+// (image, name, exitCode, signal, oldName, execDuration) is missing.
+func (c *Client) Events(ctx context.Context, since time.Time) (<-chan worker.Observation, <-chan error) {
+	out := make(chan worker.Observation)
+	end := make(chan error, 1)
+	go func() {
+		inner, cancel := context.WithCancel(ctx)
+		defer cancel()
+		heard, s := listen(inner)
+		messages, errs := c.messages(heard, since, time.Time{})
+		p := pump{out: out, reader: c.reader()}
+		err := p.run(ctx, messages, errs)
+		if err != nil && !errors.Is(err, ErrOverflow) {
+			err = c.streamEnd(s, err)
+		}
+		if ctx.Err() != nil {
+			err = nil
+		}
+		end <- err
+		close(out)
+	}()
+	return out, end
+}
+
+// History is what the engine remembers of the time from since to until, both included. It is complete: unlike a stream
+// it has an end that the engine marks. An until in the engine's future makes the engine wait for it.
+func (c *Client) History(ctx context.Context, since, until time.Time) ([]worker.Observation, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	heard, s := listen(ctx)
+	messages, errs := c.messages(heard, since, until)
+	var history []worker.Observation
+	r := c.reader()
+	for {
+		select {
+		case m := <-messages:
+			if o, ok := r.read(m); ok {
+				history = append(history, o)
+			}
+		case err := <-errs:
+			if errors.Is(err, io.EOF) {
+				return history, nil
+			}
+			return nil, c.streamEnd(s, err)
+		}
+	}
+}
+
+// Newest is when the newest event happened that the engine remembers from since on, up to the call; zero when there is none,
+// and when it cannot be told: the engine's clock is behind since, or its answers carry no date. It takes up to a second, for the date
+// says no more, and the engine waits for an until in its future.
+func (c *Client) Newest(ctx context.Context, since time.Time) (time.Time, error) {
+	asked, s := listen(ctx)
+	if _, err := c.api.Load().Ping(asked); err != nil {
+		return time.Time{}, c.fail("ask the engine for its clock", s, err)
+	}
+	until := s.date.Add(time.Second)
+	if s.date.IsZero() || since.After(until) {
+		return time.Time{}, nil
+	}
+	history, err := c.History(ctx, since, until)
+	newest := time.Time{}
+	for _, o := range history {
+		if o.At.After(newest) {
+			newest = o.At
+		}
+	}
+	return newest, err
+}
+
+// streamEnd wraps the end of a stream that was not asked for.
+func (c *Client) streamEnd(s *said, err error) error {
+	if s.status == 200 {
+		return fmt.Errorf("the event stream of %s ended: %w", c.host, err)
+	}
+	return c.fail("follow the events", s, err)
+}
+
+// pump takes from the engine as fast as it sends, and hands over as fast as the consumer takes.
+type pump struct {
+	out    chan<- worker.Observation
+	queue  []worker.Observation
+	reader reader
+}
+
+// reader makes observations of the events of one stream.
+type reader struct {
+	podman *podman // nil for a Docker
+	told   map[string]worker.Kind
+}
+
+func (c *Client) reader() reader {
+	return reader{podman: c.podman.Load(), told: map[string]worker.Kind{}}
+}
+
+func (r reader) read(m events.Message) (worker.Observation, bool) {
+	o, ok := translateEvent(m)
+	if ok && r.podman != nil {
+		r.adapt(&o)
+	}
+	return o, ok
+}
+
+// messages are the engine's events as it sends them.
+func (c *Client) messages(ctx context.Context, since, until time.Time) (<-chan events.Message, <-chan error) {
+	if p := c.podman.Load(); p != nil {
+		return c.podmanMessages(ctx, p.since(since, time.Now()), until)
+	}
+	return c.api.Load().Events(ctx, listOptions(since, until))
+}
+
+func (p *pump) run(ctx context.Context, messages <-chan events.Message, errs <-chan error) error {
+	for {
+		head, out := p.head()
+		select {
+		case m := <-messages:
+			o, ok := p.reader.read(m)
+			if !ok {
+				continue
+			}
+			if len(p.queue) == bufferSize {
+				p.drain(ctx)
+				return ErrOverflow
+			}
+			p.queue = append(p.queue, o)
+		case out <- head:
+			p.pop()
+		case err := <-errs:
+			p.drain(ctx)
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// head is the oldest observation and where to send it; nowhere when there is none.
+func (p *pump) head() (worker.Observation, chan<- worker.Observation) {
+	if len(p.queue) == 0 {
+		return worker.Observation{}, nil
+	}
+	return p.queue[0], p.out
+}
+
+// pop lets go of what was handed over, and of the room of a burst once it is over.
+func (p *pump) pop() {
+	p.queue[0] = worker.Observation{}
+	p.queue = p.queue[1:]
+	if len(p.queue) == 0 {
+		p.queue = nil
+	}
+}
+
+func (p *pump) drain(ctx context.Context) {
+	for len(p.queue) > 0 {
+		select {
+		case p.out <- p.queue[0]:
+			p.pop()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// listOptions asks for containers and for the events that matter. Each health probe makes three exec events, so that
+// unfiltered streams are mostly noise. The health_status filter makes the engine match all of these by prefix; no other
+// container event begins with one of them.
+func listOptions(since, until time.Time) events.ListOptions {
+	args := filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)))
+	for _, action := range []events.Action{
+		events.ActionCreate, events.ActionStart, events.ActionDie, events.ActionKill, events.ActionStop, events.ActionOOM,
+		events.ActionHealthStatus, events.ActionPause, events.ActionUnPause, events.ActionUpdate, events.ActionRename, events.ActionDestroy,
+	} {
+		args.Add("event", string(action))
+	}
+	options := events.ListOptions{Since: "0", Filters: args}
+	if !since.IsZero() {
+		options.Since = stamp(since)
+	}
+	if !until.IsZero() {
+		options.Until = stamp(until)
+	}
+	return options
+}
+
+func stamp(t time.Time) string {
+	return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond())
+}
+
+// translateEvent makes an observation of an event, or says that it is none of those that matter.
+func translateEvent(m events.Message) (worker.Observation, bool) {
+	action, detail, _ := strings.Cut(string(m.Action), ": ")
+	attributes := m.Actor.Attributes
+	o := worker.Observation{
+		Kind: kindOf(events.Action(action), detail),
+		At:   eventTime(m),
+		ID:   m.Actor.ID,
+		Key:  worker.Key(attributes["name"]),
+	}
+	switch o.Kind {
+	case worker.Exited:
+		o.ExitCode, _ = strconv.Atoi(attributes["exitCode"])
+	case worker.Signalled:
+		o.Signal = signalOf(attributes["signal"])
+	case worker.Renamed:
+		o.OldKey = worker.Key(strings.TrimPrefix(attributes["oldName"], "/"))
+	default: // says all with its kind
+	}
+	for _, own := range []string{"image", "name", "exitCode", "signal", "oldName", "execDuration", "containerExitCode", "podId"} {
+		delete(attributes, own)
+	}
+	o.Labels = attributes
+	return o, o.Kind != 0 && o.ID != "" && m.Type == events.ContainerEventType
+}
+
+func kindOf(action events.Action, detail string) worker.Kind {
+	switch action {
+	case events.ActionCreate:
+		return worker.Created
+	case events.ActionStart:
+		return worker.Started
+	case events.ActionDie, podmanDied:
+		return worker.Exited
+	case events.ActionKill:
+		return worker.Signalled
+	case events.ActionStop:
+		return worker.Stopped
+	case events.ActionOOM:
+		return worker.OutOfMemory
+	case events.ActionPause:
+		return worker.Paused
+	case events.ActionUnPause:
+		return worker.Resumed
+	case events.ActionUpdate:
+		return worker.Updated
+	case events.ActionRename:
+		return worker.Renamed
+	case events.ActionDestroy, events.ActionRemove: // of a container the latter is Podman's word
+		return worker.Gone
+	case events.ActionHealthStatus:
+		return healthKind(detail)
+	}
+	return 0
+}
+
+func healthKind(detail string) worker.Kind {
+	switch health(detail) {
+	case worker.HealthHealthy:
+		return worker.Healthy
+	case worker.HealthUnhealthy:
+		return worker.Unhealthy
+	case worker.HealthNone, worker.HealthStarting, worker.HealthUntold:
+		// not news
+	}
+	return 0
+}
+
+func eventTime(m events.Message) time.Time {
+	if m.TimeNano != 0 {
+		return inUTC(time.Unix(0, m.TimeNano))
+	}
+	return inUTC(time.Unix(m.Time, 0))
+}

@@ -1,0 +1,61 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/docker/docker/api/types/container"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// List is every container of the engine, running or not, each as Listed with Status, Health and Labels. At is left to the
+// caller, who knows when it asked. Health means something for running containers only: the list of engines below API
+// 1.52 tells it in the words of `docker ps`, which say nothing of the others. On an error there is no list.
+func (c *Client) List(ctx context.Context) ([]worker.Observation, error) {
+	ctx, s := listen(ctx)
+	found, err := c.api.Load().ContainerList(ctx, container.ListOptions{All: true})
+	if err != nil {
+		return nil, c.fail("list the containers", s, err)
+	}
+	list := make([]worker.Observation, 0, len(found))
+	inWords := healthInWords
+	if c.podman.Load() != nil { // its words leave the health out
+		inWords = func(string) worker.Health { return worker.HealthUntold }
+	}
+	for _, one := range found {
+		if one.ID == "" {
+			return nil, fmt.Errorf("list the containers of %s: an entry has no id; what answers there is no Docker engine", c.host)
+		}
+		list = append(list, worker.Observation{
+			Kind:   worker.Listed,
+			ID:     one.ID,
+			Key:    keyOf(one.Names),
+			Labels: one.Labels,
+			Status: statusWord(one.State),
+			Health: inWords(one.Status),
+		})
+	}
+	return list, nil
+}
+
+// keyOf is the container's own name. A linked container is also listed under its alias in the other one (/web/db), and
+// that may come first (seen on 20.10.24).
+func keyOf(names []string) worker.Key {
+	for _, name := range names {
+		if own := strings.TrimPrefix(name, "/"); !strings.Contains(own, "/") {
+			return worker.Key(own)
+		}
+	}
+	return ""
+}
+
+// healthInWords reads "Up 2 minutes (healthy)" and "Up 1 second (health: starting)".
+func healthInWords(text string) worker.Health {
+	open := strings.LastIndexByte(text, '(')
+	if open < 0 || !strings.HasSuffix(text, ")") {
+		return worker.HealthNone
+	}
+	return health(strings.TrimPrefix(text[open+1:len(text)-1], "health: "))
+}

@@ -1,0 +1,223 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/go-connections/nat"
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/engine/docker/spec"
+	"stoker/sidecar/internal/test/dockertest"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+func (w *liveWorld) recreateOf(s worker.Snapshot) worker.Action {
+	a := recreateOf(s)
+	a.Grace = -1
+	return a
+}
+
+func (w *liveWorld) at(net string, third, address int, alias string) map[string]*network.EndpointSettings {
+	return map[string]*network.EndpointSettings{w.name(net): {
+		Aliases: []string{alias}, IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: fmt.Sprintf("10.%d.%d.%d", third, w.subnet, address)},
+	}}
+}
+
+func (w *liveWorld) rich() container.CreateRequest {
+	return container.CreateRequest{
+		Config: &container.Config{
+			Hostname: "furnace", User: "0:0", WorkingDir: "/declared", Env: []string{"A=1", "B=x y"}, StopSignal: "SIGTERM", StopTimeout: ptr(4),
+			Labels: map[string]string{"of": w.prefix}, ExposedPorts: nat.PortSet{"9000/tcp": {}}, Tty: true,
+			Healthcheck: &container.HealthConfig{Test: []string{"CMD", "/talk", "dial", "127.0.0.1:7000"}, Interval: time.Minute, Retries: 4},
+		},
+		HostConfig: &container.HostConfig{
+			NetworkMode: container.NetworkMode(w.name("a")), Binds: []string{w.name("kept") + ":/named", "/bare"},
+			Mounts:       []mount.Mount{{Type: mount.TypeTmpfs, Target: "/scratch", TmpfsOptions: &mount.TmpfsOptions{SizeBytes: 1 << 20}}},
+			PortBindings: nat.PortMap{"9000/tcp": {{HostIP: "127.0.0.1"}}}, Sysctls: map[string]string{"net.core.somaxconn": "512"}, Init: ptr(true),
+			CapAdd: []string{"NET_ADMIN"}, CapDrop: []string{"MKNOD"}, ExtraHosts: []string{"elsewhere:10.1.2.3"}, OomScoreAdj: 100,
+			RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyOnFailure, MaximumRetryCount: 2},
+			LogConfig:     container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "1m"}},
+			Resources:     container.Resources{NanoCPUs: 300_000_000, Memory: 64 << 20, PidsLimit: ptr(int64(50)), Ulimits: []*container.Ulimit{{Name: "nofile", Soft: 100, Hard: 200}}},
+		},
+		NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: w.at("a", 110, 10, "one")},
+	}
+}
+
+func TestLiveRecreate(t *testing.T) {
+	t.Parallel()
+	w := newLiveWorld(t)
+	w.network("a", 110)
+	w.network("b", 111)
+	w.run("rich", "7000", w.rich())
+	require.NoError(t, w.api.NetworkConnect(t.Context(), w.name("b"), w.name("rich"), w.at("b", 111, 11, "two")[w.name("b")]))
+	for _, folder := range []string{"/named", "/declared", "/bare"} {
+		w.write("rich", folder+"/data", "kept in "+folder)
+	}
+	_, err := w.api.ContainerUpdate(t.Context(), w.name("rich"), container.UpdateConfig{Resources: dockertest.Quota(w.podman, 0.45)})
+	require.NoError(t, err)
+	old := w.snapshot("rich")
+
+	out := w.c.Do(t.Context(), w.recreateOf(old))
+
+	require.Equal(t, worker.Done, out.Result, out.Err)
+	w.requireNothingLost(out.Err)
+	now := w.snapshot("rich")
+	require.NotEqual(t, old.ID, now.ID)
+	require.Equal(t, now.Incarnation, out.Snapshot.Incarnation)
+	require.Equal(t, worker.StatusRunning, now.Status)
+	require.InDelta(t, 0.45, now.CPUs, 1e-9)
+	found, err := spec.Diff(old.Definition, now.Definition, nil)
+	require.NoError(t, err)
+	require.Empty(t, found)
+	for _, folder := range []string{"/named", "/declared", "/bare"} {
+		require.Equal(t, "kept in "+folder, w.read("rich", folder+"/data"))
+	}
+	in, err := w.api.ContainerInspect(t.Context(), now.ID)
+	require.NoError(t, err)
+	require.Contains(t, in.NetworkSettings.Networks, w.name("b"))
+	if !w.podman { // whose inspect hides that the address was asked for
+		require.Equal(t, fmt.Sprintf("10.111.%d.11", w.subnet), in.NetworkSettings.Networks[w.name("b")].IPAddress)
+	}
+	out = w.c.Do(t.Context(), w.recreateOf(old))
+	require.Equal(t, worker.Done, out.Result, "%s", out.Err)
+	require.Equal(t, now.Incarnation, out.Snapshot.Incarnation, "it was done already")
+}
+
+// listenForStops tells the client of stops as the worker's machine does: each signal to another container than the old one,
+// and each to the old one after the transaction's own.
+func (w *liveWorld) listenForStops(a worker.Action) {
+	ctx, cancel := context.WithCancel(context.Background())
+	args := filters.NewArgs(filters.Arg("type", "container"), filters.Arg("event", "kill"), filters.Arg("label", "of="+string(a.Key)))
+	messages, _ := w.api.Events(ctx, events.ListOptions{Filters: args})
+	var group sync.WaitGroup
+	group.Go(func() {
+		own := 0
+		for {
+			select {
+			case m := <-messages:
+				if m.Actor.ID == a.Incarnation.ID {
+					if own++; own == 1 {
+						continue
+					}
+				}
+				w.c.Stopped(a.ID, m.Actor.ID)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	w.t.Cleanup(func() {
+		cancel()
+		group.Wait()
+	})
+}
+
+// An operator's docker stop in the middle of a recreate stays: whichever of the two containers it meets.
+func TestLiveStopDuringRecreate(t *testing.T) {
+	t.Parallel()
+	w := newLiveWorld(t)
+	id := uint64(0)
+	for name, during := range map[string]func(old worker.Snapshot) bool{
+		"old": func(old worker.Snapshot) bool { // its stop has begun
+			made, err := w.api.ContainerInspect(t.Context(), string(old.Key)+worker.NewSuffix)
+			if err != nil || len(made.NetworkSettings.Networks) == 0 {
+				return false
+			}
+			time.Sleep(300 * time.Millisecond)
+			return true
+		},
+		"new": func(old worker.Snapshot) bool {
+			in, err := w.api.ContainerInspect(t.Context(), string(old.Key))
+			return err == nil && in.ID != old.ID && in.State.Running
+		},
+	} {
+		id++
+		w, id := *w, id
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if w.podman && name == "old" {
+				t.Skip("not on a Podman: it tells nothing of a stop while another one is under way")
+			}
+			w.t = t
+			old := w.run(name, "0", container.CreateRequest{Config: &container.Config{
+				Cmd: []string{"0", "1500ms"}, Labels: map[string]string{"of": w.name(name)}}})
+			a := w.recreateOf(old)
+			a.ID, a.Grace = id, 10*time.Second
+			w.listenForStops(a)
+			outs := make(chan worker.Outcome, 1)
+			go func() { outs <- w.c.Do(t.Context(), a) }()
+			require.Eventually(t, func() bool { return during(old) }, time.Minute, 10*time.Millisecond)
+			require.NoError(t, w.api.ContainerStop(t.Context(), w.name(name), container.StopOptions{}))
+
+			out := <-outs
+
+			require.Equal(t, worker.Failed, out.Result, out.Err)
+			require.True(t, out.StoodDown, out.Err)
+			require.Equal(t, old.ID, out.Snapshot.ID)
+			require.Equal(t, worker.StatusExited, w.snapshot(name).Status)
+			require.Equal(t, old.Incarnation, w.snapshot(name).Incarnation, "it was never started again")
+			for _, suffix := range []string{worker.NewSuffix, worker.AsideSuffix} {
+				_, err := w.api.ContainerInspect(t.Context(), w.name(name)+suffix)
+				require.Error(t, err)
+			}
+		})
+	}
+}
+
+// What shares a worker's network serves nobody once the worker has another one, until it has followed.
+func TestLiveFollow(t *testing.T) {
+	t.Parallel()
+	w := newLiveWorld(t)
+	w.network("net", 112)
+	join := container.CreateRequest{HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode(w.name("net"))}}
+	w.run("friend", "0", join)
+	parent := w.run("parent", "0", join)
+	shared := func(s worker.Snapshot, rm bool) container.CreateRequest {
+		return container.CreateRequest{HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode("container:" + s.ID), AutoRemove: rm}}
+	}
+	guest := w.run("guest", "7001", shared(parent, false))
+	w.run("thrown-away", "7002", shared(parent, true))
+	reached := func(want bool) {
+		t.Helper()
+		for _, port := range []string{"7001", "7002"} {
+			require.Eventually(t, func() bool { return w.answers("friend", "parent", port) == want }, 5*time.Second, 100*time.Millisecond, port)
+		}
+	}
+	reached(true)
+
+	require.NoError(t, w.api.ContainerRestart(t.Context(), parent.ID, container.StopOptions{}))
+	reached(false)
+	again := w.snapshot("parent")
+	out := w.c.Do(t.Context(), followOf(asParent(again)))
+	require.Equal(t, worker.Done, out.Result, out.Err)
+	require.Equal(t, map[string]worker.Heal{w.name("guest"): "restart", w.name("thrown-away"): "restart"}, heals(out))
+	reached(true)
+	require.Equal(t, guest.ID, w.snapshot("guest").ID)
+
+	out = w.c.Do(t.Context(), w.recreateOf(again))
+	require.Equal(t, worker.Done, out.Result, out.Err)
+	reached(false)
+	out = w.c.Do(t.Context(), followOf(asParent(*out.Snapshot, parent.ID)))
+	require.Equal(t, worker.Done, out.Result, out.Err)
+	require.Equal(t, map[string]worker.Heal{w.name("guest"): "recreate", w.name("thrown-away"): "recreate"}, heals(out))
+	for _, d := range out.Dependents {
+		if !w.podman {
+			require.Empty(t, d.Err)
+			continue
+		}
+		w.requireNothingLost(d.Err)
+	}
+	reached(true)
+	require.NotEqual(t, guest.ID, w.snapshot("guest").ID)
+}

@@ -1,0 +1,211 @@
+package docker
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"testing"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/versions"
+	"github.com/docker/docker/client"
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/test/dockertest"
+)
+
+// liveWorld is a real engine. All that a test makes there begins with the world's prefix, and goes with the test.
+type liveWorld struct {
+	t      *testing.T
+	api    *client.Client
+	c      *Client
+	podman bool
+	prefix string
+	subnet int
+}
+
+// newLiveWorld skips the test, in one line, when no engine answers.
+func newLiveWorld(t *testing.T) *liveWorld {
+	t.Helper()
+	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = api.Close() })
+	asked, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if _, err := api.Ping(asked); err != nil {
+		t.Skipf("not tried on a real engine, none answers: %v", err)
+	}
+	var b [3]byte
+	_, _ = rand.Read(b[:]) // never fails
+	w := &liveWorld{t: t, api: api, podman: dockertest.IsPodman(t.Context(), api), prefix: "dk-" + hex.EncodeToString(b[:]), subnet: int(b[0])}
+	w.c, err = New(Options{Host: api.DaemonHost(), Owner: w.prefix})
+	require.NoError(t, err)
+	w.image()
+	return w
+}
+
+// requireNothingLost wants no word about what was not carried over, but for the one of the second network's MAC address, which
+// engines from 28 on draw, and do not tell from one that was asked for. On a Podman there is the one of what its inspect hides.
+func (w *liveWorld) requireNothingLost(words string) {
+	w.t.Helper()
+	if w.podman {
+		require.Regexp(w.t, "^HostConfig: Podman's inspect does not show [^;\n]*$", words)
+		return
+	}
+	if versions.LessThan(w.api.ClientVersion(), "1.48") {
+		require.Empty(w.t, words)
+		return
+	}
+	require.Contains(w.t, words, "["+w.name("b")+"].MacAddress")
+	require.NotContains(w.t, words, "\n")
+	require.NotContains(w.t, words, ";")
+}
+
+func (w *liveWorld) name(name string) string { return w.prefix + "-" + name }
+
+// cleanup runs after the test, whose own context is over by then.
+func (w *liveWorld) cleanup(undo func(context.Context) error) {
+	w.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := undo(ctx); err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) {
+			w.t.Errorf("clean up: %v", err)
+		}
+	})
+}
+
+func (w *liveWorld) image() {
+	w.t.Helper()
+	binary := filepath.Join(w.t.TempDir(), "talk")
+	compile := exec.CommandContext(w.t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, "./testdata/talk")
+	compile.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
+	out, err := compile.CombinedOutput()
+	require.NoError(w.t, err, string(out))
+	program, err := os.ReadFile(binary)
+	require.NoError(w.t, err)
+	made, err := w.api.ImageImport(w.t.Context(), image.ImportSource{Source: tarOf(w.t, "talk", program), SourceName: "-"},
+		w.name("talk"), image.ImportOptions{Changes: []string{"VOLUME /declared", `ENTRYPOINT ["/talk"]`}})
+	require.NoError(w.t, err)
+	said, err := io.ReadAll(made)
+	require.NoError(w.t, err)
+	require.NoError(w.t, made.Close())
+	require.Contains(w.t, string(said), "sha256:")
+	w.cleanup(func(ctx context.Context) error {
+		_, err := w.api.ImageRemove(ctx, w.name("talk"), image.RemoveOptions{PruneChildren: true})
+		return err
+	})
+}
+
+func tarOf(t *testing.T, name string, content []byte) io.Reader {
+	t.Helper()
+	var b bytes.Buffer
+	to := tar.NewWriter(&b)
+	require.NoError(t, to.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(content))}))
+	_, err := to.Write(content)
+	require.NoError(t, err)
+	require.NoError(t, to.Close())
+	return &b
+}
+
+func (w *liveWorld) network(name string, third int) {
+	w.t.Helper()
+	made, err := w.api.NetworkCreate(w.t.Context(), w.name(name), network.CreateOptions{
+		IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: fmt.Sprintf("10.%d.%d.0/24", third, w.subnet)}}}})
+	require.NoError(w.t, err)
+	w.cleanup(func(ctx context.Context) error { return w.api.NetworkRemove(ctx, made.ID) })
+}
+
+// run makes a container that answers on a port (0 is none), and ends at once when told to unless cmd says otherwise.
+func (w *liveWorld) run(name, port string, body container.CreateRequest) worker.Snapshot {
+	w.t.Helper()
+	if body.Config == nil {
+		body.Config = &container.Config{}
+	}
+	body.Image = w.name("talk")
+	if body.Cmd == nil {
+		body.Cmd = []string{port, "0s"}
+	}
+	made, err := w.api.ContainerCreate(w.t.Context(), body.Config, body.HostConfig, body.NetworkingConfig, nil, w.name(name))
+	require.NoError(w.t, err)
+	w.cleanup(func(ctx context.Context) error { return w.remove(ctx, name) })
+	require.NoError(w.t, w.api.ContainerStart(w.t.Context(), made.ID, container.StartOptions{}))
+	return w.snapshot(name)
+}
+
+// remove removes what has one of the names that a worker may have, with its volumes.
+func (w *liveWorld) remove(ctx context.Context, name string) error {
+	for _, suffix := range []string{"", worker.NewSuffix, worker.AsideSuffix} {
+		in, err := w.api.ContainerInspect(ctx, w.name(name)+suffix)
+		if err != nil {
+			continue
+		}
+		if err := w.api.ContainerRemove(ctx, in.ID, container.RemoveOptions{Force: true}); err != nil && !cerrdefs.IsNotFound(err) {
+			return err
+		}
+		for _, m := range in.Mounts {
+			if m.Type == mount.TypeVolume { // 28.5.2 does not name each, but tells where it lies
+				name := cmp.Or(m.Name, path.Base(path.Dir(m.Source)))
+				if err := w.api.VolumeRemove(ctx, name, false); err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (w *liveWorld) snapshot(name string) worker.Snapshot {
+	w.t.Helper()
+	in, raw, err := w.api.ContainerInspectWithRaw(w.t.Context(), w.name(name), false)
+	require.NoError(w.t, err)
+	s, err := translateInspect(in, raw)
+	require.NoError(w.t, err)
+	return s
+}
+
+func (w *liveWorld) write(name, file, text string) {
+	w.t.Helper()
+	require.NoError(w.t, w.api.CopyToContainer(w.t.Context(), w.name(name), path.Dir(file), tarOf(w.t, path.Base(file), []byte(text)), container.CopyToContainerOptions{}))
+}
+
+func (w *liveWorld) read(name, file string) string {
+	w.t.Helper()
+	body, _, err := w.api.CopyFromContainer(w.t.Context(), w.name(name), file)
+	require.NoError(w.t, err)
+	defer func() { _ = body.Close() }()
+	files := tar.NewReader(body)
+	_, err = files.Next()
+	require.NoError(w.t, err)
+	text, err := io.ReadAll(files)
+	require.NoError(w.t, err)
+	return string(text)
+}
+
+// answers tells whether one container gets an answer from another one's port, by name and over their network.
+func (w *liveWorld) answers(from, to, port string) bool {
+	w.t.Helper()
+	made, err := w.api.ContainerExecCreate(w.t.Context(), w.name(from), container.ExecOptions{Cmd: []string{"/talk", "dial", w.name(to) + ":" + port}})
+	require.NoError(w.t, err)
+	require.NoError(w.t, w.api.ContainerExecStart(w.t.Context(), made.ID, container.ExecStartOptions{Detach: true}))
+	var now container.ExecInspect
+	require.Eventually(w.t, func() bool {
+		now, err = w.api.ContainerExecInspect(w.t.Context(), made.ID)
+		return err == nil && !now.Running
+	}, time.Minute, 20*time.Millisecond)
+	return now.ExitCode == 0
+}

@@ -1,0 +1,211 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/client"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// podman is what is known of an engine that is a Podman. What it does otherwise than Docker is in docs/podman.md.
+type podman struct {
+	version   string
+	remembers bool // its inspect tells whether an end was meant
+}
+
+// podmanOf reads the header that Podman puts on each answer, a ping's too, so that no call is needed to tell it.
+func podmanOf(s *said) *podman {
+	if s.libpod == "" {
+		return nil
+	}
+	return &podman{version: s.libpod, remembers: atLeast(s.libpod, 4, 7)}
+}
+
+// caveat is what its user has to know.
+func (p *podman) caveat() string {
+	text := "this is Podman " + p.version + ", on which not everything works as on Docker (docs/podman.md)"
+	if !p.remembers {
+		text += ": before 4.7 it does not tell a stop from an end of its own, so that ends with exit code 0, 137 or 143 are held"
+	}
+	return text
+}
+
+// atLeast compares the first two numbers of a version.
+func atLeast(version string, major, minor int) bool {
+	parts := strings.SplitN(version, ".", 3)
+	if len(parts) < 2 {
+		return false
+	}
+	first, err1 := strconv.Atoi(parts[0])
+	second, err2 := strconv.Atoi(parts[1])
+	return err1 == nil && err2 == nil && (first > major || first == major && second >= minor)
+}
+
+// retold is how much of the past a Podman is asked to retell that remembers whether an end was meant. It keeps its events
+// for days, and tells of each health probe.
+const retold = time.Minute
+
+// since is where to begin when somebody wants to begin at since. now may be off by as much as the clocks differ.
+func (p *podman) since(since, now time.Time) time.Time {
+	if earliest := now.Add(-retold); p.remembers && since.Before(earliest) {
+		return earliest
+	}
+	return since
+}
+
+// podmanDied is what an event of Podman's own calls die; its Docker API says die (5.4).
+const podmanDied events.Action = "died"
+
+// podmanStatus are Podman's states that Docker has other words for. One that is being stopped still runs.
+var podmanStatus = map[string]worker.Status{
+	"configured": worker.StatusCreated, "initialized": worker.StatusCreated,
+	"stopping": worker.StatusRunning, "stopped": worker.StatusExited,
+}
+
+// adapt makes an observation of Podman's mean what Docker's does. Some versions tell the result of each probe, others its
+// changes only: what is no change loses its kind, and stays as a sign that the stream lives, for Newest counts it too. Before
+// an end Podman does not say that it is meant: a stop has no kill event, and a kill event no signal.
+func (r reader) adapt(o *worker.Observation) {
+	switch o.Kind {
+	case worker.Exited:
+		o.Unsaid = true
+		delete(r.told, o.ID)
+	case worker.Started, worker.Gone:
+		delete(r.told, o.ID)
+	case worker.Signalled:
+		if o.Signal == 0 {
+			o.Signal = syscall.SIGKILL
+		}
+	case worker.Healthy, worker.Unhealthy:
+		if r.told[o.ID] == o.Kind {
+			o.Kind = 0
+			return
+		}
+		r.told[o.ID] = o.Kind
+	default: // the same
+	}
+}
+
+// podmanMessage is an event in Podman's words: where Docker puts the health into the action it stands beside it.
+type podmanMessage struct {
+	events.Message
+	HealthStatus string
+}
+
+// podmanMessages is what the Docker client's Events is for a Docker. That drops the health.
+func (c *Client) podmanMessages(ctx context.Context, since, until time.Time) (<-chan events.Message, <-chan error) {
+	messages, errs := make(chan events.Message), make(chan error, 1)
+	go func() { errs <- c.pourMessages(ctx, listOptions(since, until), messages) }()
+	return messages, errs
+}
+
+func (c *Client) pourMessages(ctx context.Context, options events.ListOptions, to chan<- events.Message) error {
+	options.Filters.Add("event", string(podmanDied))
+	options.Filters.Add("event", string(events.ActionRemove))
+	filters, err := options.Filters.MarshalJSON()
+	if err != nil {
+		return fmt.Errorf("write the filters: %w", err)
+	}
+	query := url.Values{"since": {options.Since}, "filters": {string(filters)}}
+	if options.Until != "" {
+		query.Set("until", options.Until)
+	}
+	answer, err := c.get(ctx, "/v"+c.api.Load().ClientVersion()+"/events", query)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Close() }()
+	for decoder := json.NewDecoder(answer); ; {
+		var m podmanMessage
+		if err := decoder.Decode(&m); err != nil {
+			return err
+		}
+		if m.Action == events.ActionHealthStatus {
+			m.Action = events.Action(string(events.ActionHealthStatus) + ": " + m.HealthStatus)
+		}
+		select {
+		case to <- m.Message:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// askEnding has Podman say whether the end that a look shows was meant: its Docker API leaves that out. Without an answer it
+// stays hidden.
+func (c *Client) askEnding(ctx context.Context, s *worker.Snapshot) {
+	p := c.podman.Load()
+	if p == nil || !s.Status.Down() {
+		return
+	}
+	s.Ending = worker.EndingHidden
+	if !p.remembers {
+		return
+	}
+	answer, err := c.get(ctx, "/v"+p.version+"/libpod/containers/"+url.PathEscape(s.ID)+"/json", nil)
+	if err != nil {
+		return
+	}
+	defer func() { _ = answer.Close() }()
+	var inspected struct {
+		State *struct {
+			StartedAt     time.Time
+			StoppedByUser bool
+		}
+	}
+	err = json.NewDecoder(io.LimitReader(answer, mostInspect)).Decode(&inspected)
+	switch {
+	case err != nil || inspected.State == nil || !inspected.State.StartedAt.Equal(s.StartedAt):
+	case inspected.State.StoppedByUser:
+		s.Ending = worker.EndingMeant
+	default:
+		s.Ending = worker.EndingOwn
+	}
+}
+
+// mostInspect bounds what is read of one inspect.
+const mostInspect = 16 << 20
+
+// get asks for what the Docker client does not know. Its error is the engine's own words, or that there were none.
+func (c *Client) get(ctx context.Context, path string, query url.Values) (io.ReadCloser, error) {
+	host, base := client.DummyHost, ""
+	if proto, address, _ := strings.Cut(c.host, "://"); proto == "tcp" {
+		host, base, _ = strings.Cut(address, "/")
+		base = strings.TrimSuffix("/"+base, "/")
+	}
+	to := url.URL{Scheme: c.scheme, Host: host, Path: base + path, RawQuery: query.Encode()}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, to.String(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask for %s: %w", path, err)
+	}
+	req.Header.Set("User-Agent", c.agent())
+	resp, err := c.wire.RoundTrip(req)
+	if err != nil {
+		return nil, fmt.Errorf("ask for %s: %w", path, err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp.Body, nil
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var words struct{ Message string }
+	_ = json.NewDecoder(io.LimitReader(resp.Body, mostWordsOfError)).Decode(&words)
+	if words.Message == "" {
+		words.Message = resp.Status
+	}
+	return nil, errors.New(words.Message)
+}
+
+// mostWordsOfError bounds what is read of an engine's refusal.
+const mostWordsOfError = 64 << 10

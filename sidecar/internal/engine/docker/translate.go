@@ -1,0 +1,212 @@
+package docker
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"golang.org/x/sys/unix"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// translateInspect makes a Snapshot of an inspect. Raw is what the engine sent; the snapshot keeps a copy.
+func translateInspect(in container.InspectResponse, raw []byte) (worker.Snapshot, error) {
+	if in.ContainerJSONBase == nil || in.State == nil || in.ID == "" {
+		return worker.Snapshot{}, errors.New("the answer has no id or no state")
+	}
+	s := worker.Snapshot{
+		Incarnation:  worker.Incarnation{ID: in.ID, StartedAt: engineTime(in.State.StartedAt)},
+		Key:          worker.Key(strings.TrimPrefix(in.Name, "/")),
+		ImageID:      in.Image,
+		Status:       status(in.State),
+		FinishedAt:   engineTime(in.State.FinishedAt),
+		ExitCode:     in.State.ExitCode,
+		OOMKilled:    in.State.OOMKilled,
+		StartError:   in.State.Error,
+		Health:       worker.HealthNone,
+		RestartCount: in.RestartCount,
+		StopSignal:   syscall.SIGTERM,
+		Definition:   bytes.Clone(bytes.TrimSpace(raw)),
+	}
+	translateHealth(&s, in.State.Health)
+	translateConfig(&s, in.Config)
+	translateHost(&s, in.HostConfig)
+	return s, nil
+}
+
+func translateConfig(s *worker.Snapshot, conf *container.Config) {
+	if conf == nil {
+		return
+	}
+	s.Image, s.Labels = conf.Image, conf.Labels
+	if check := conf.Healthcheck; check != nil && len(check.Test) > 0 {
+		s.HasHealthcheck = check.Test[0] != "NONE"
+		if s.ProbeEvery = max(0, check.Interval); s.HasHealthcheck && s.ProbeEvery == 0 {
+			s.ProbeEvery = defaultInterval
+		}
+	}
+	if sig := signalOf(conf.StopSignal); sig != 0 {
+		s.StopSignal = sig
+	}
+	if conf.StopTimeout != nil && *conf.StopTimeout > 0 {
+		s.StopTimeout = time.Duration(min(*conf.StopTimeout, mostStopSeconds)) * time.Second
+	}
+}
+
+func translateHost(s *worker.Snapshot, host *container.HostConfig) {
+	if host == nil {
+		return
+	}
+	s.RestartPolicy = worker.RestartPolicy{Name: string(host.RestartPolicy.Name), MaxRetries: host.RestartPolicy.MaximumRetryCount}
+	s.AutoRemove = host.AutoRemove
+	s.CPUs = quota(host.Resources)
+	s.CPUPeriod = time.Duration(min(max(0, host.CPUPeriod), mostPeriod)) * time.Microsecond
+	s.Devices = len(host.DeviceRequests) > 0
+}
+
+// defaultInterval is how often a health check runs that does not say (moby health.go).
+const defaultInterval = 30 * time.Second
+
+// An engine takes any stop timeout. What is longer than a century would overflow where a margin is added to it.
+const mostStopSeconds = 100 * 365 * 24 * 60 * 60
+
+const (
+	kernelPeriod = 100_000   // microseconds
+	mostPeriod   = 1_000_000 // the kernel takes no longer one
+)
+
+// quota is the CPU quota in CPUs. --cpus sets NanoCpus; --cpu-quota and compose's cpu_quota set the pair, whose period
+// defaults to the kernel's 100 ms.
+func quota(r container.Resources) float64 {
+	if r.NanoCPUs > 0 {
+		return float64(r.NanoCPUs) / 1e9
+	}
+	if r.CPUQuota <= 0 {
+		return 0
+	}
+	period := r.CPUPeriod
+	if period <= 0 {
+		period = kernelPeriod
+	}
+	return float64(r.CPUQuota) / float64(period)
+}
+
+func translateHealth(s *worker.Snapshot, h *container.Health) {
+	if h == nil {
+		return
+	}
+	s.Health = health(h.Status)
+	for _, probe := range h.Log {
+		if probe != nil {
+			s.Probes = append(s.Probes, worker.Probe{At: inUTC(probe.Start), ExitCode: probe.ExitCode, Output: probe.Output})
+		}
+	}
+}
+
+func health(word string) worker.Health {
+	switch h := worker.Health(word); h {
+	case worker.HealthStarting, worker.HealthHealthy, worker.HealthUnhealthy, worker.HealthNone:
+		return h
+	case worker.HealthUntold:
+		// of an inspect that means none
+	}
+	return worker.HealthNone
+}
+
+// status reads the flags before the word: a container in Docker's restart delay is both running and restarting (seen on
+// 20.10.24), and one that is paused is running too.
+func status(s *container.State) worker.Status {
+	switch {
+	case statusWord(s.Status) == worker.StatusRemoving:
+		return worker.StatusRemoving
+	case s.Dead:
+		return worker.StatusDead
+	case s.Restarting:
+		return worker.StatusRestarting
+	case s.Paused:
+		return worker.StatusPaused
+	case s.Running:
+		return worker.StatusRunning
+	}
+	return statusWord(s.Status)
+}
+
+func statusWord(word string) worker.Status {
+	word = strings.ToLower(word)
+	if docker, ok := podmanStatus[word]; ok {
+		return docker
+	}
+	switch s := worker.Status(word); s {
+	case worker.StatusCreated, worker.StatusRunning, worker.StatusPaused, worker.StatusRestarting,
+		worker.StatusExited, worker.StatusDead, worker.StatusRemoving:
+		return s
+	case worker.StatusUnknown, worker.StatusGone:
+		// not words of the engine
+	}
+	return worker.StatusUnknown
+}
+
+// engineTime reads the engine's time; Docker writes "never" as 0001-01-01T00:00:00Z.
+func engineTime(text string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return inUTC(t)
+}
+
+// inUTC is the same instant, and never one whose year has not four digits in UTC: the journal could not keep a worker with
+// such a time. A broken clock can tell one, and "never" is what it is taken for.
+func inUTC(t time.Time) time.Time {
+	t = t.UTC()
+	if year := t.Year(); year < 1 || year > 9999 {
+		return time.Time{}
+	}
+	return t
+}
+
+// signalOf reads a signal as Docker does: 15, TERM, SIGTERM, RTMIN+3, in any case. 0 is none or unknown.
+func signalOf(text string) syscall.Signal {
+	text = strings.ToUpper(strings.TrimSpace(text))
+	if n, err := strconv.Atoi(text); err == nil {
+		return inRange(n)
+	}
+	name := "SIG" + strings.TrimPrefix(text, "SIG")
+	if sig := unix.SignalNum(name); sig != 0 {
+		return sig
+	}
+	return realTime(name)
+}
+
+// The real-time signals that Linux leaves to programs: 34 to 64, as moby counts them.
+const (
+	rtMin = 34
+	rtMax = 64
+)
+
+func realTime(name string) syscall.Signal {
+	for prefix, base := range map[string]int{"SIGRTMIN": rtMin, "SIGRTMAX": rtMax} {
+		offset, ok := strings.CutPrefix(name, prefix)
+		if !ok {
+			continue
+		}
+		n, err := strconv.Atoi(offset) // takes the sign too
+		if offset != "" && (err != nil || base+n < rtMin) {
+			return 0
+		}
+		return inRange(base + n)
+	}
+	return 0
+}
+
+func inRange(n int) syscall.Signal {
+	if n < 1 || n > rtMax {
+		return 0
+	}
+	return syscall.Signal(n)
+}

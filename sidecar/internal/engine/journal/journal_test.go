@@ -1,0 +1,279 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+var day = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// worker is a memory with something in every field that a restart depends on.
+func newWorker(name string) worker.Memory {
+	return worker.Memory{
+		Key:            worker.Key(name),
+		Incarnation:    worker.Incarnation{ID: "id-" + name, StartedAt: day},
+		Labels:         map[string]string{"stoker.enable": "true"},
+		Expected:       true,
+		Attempts:       2,
+		RestartsInARow: 1,
+		Heal: &worker.OpenHeal{Fault: worker.FaultExited, Heal: worker.HealStart, Step: worker.StepStart,
+			OpenedAt: day, Due: day.Add(time.Second)},
+		StopIntent: &worker.StopIntent{ID: "id-" + name, At: day, Signal: 15},
+		Definition: []byte(`{"Id":"` + name + `"}`),
+	}
+}
+
+// open opens a journal that is closed at the end of the test, if not before, and that must not complain.
+func open(t *testing.T, dir string) *Journal {
+	t.Helper()
+	j, report := Open(dir, Options{OnProblem: func(problem string) { t.Errorf("unexpected problem: %s", problem) }})
+	t.Cleanup(func() { closeIt(t, j) })
+	require.Equal(t, Report{Persistent: true}, report)
+	return j
+}
+
+func closeIt(t *testing.T, j *Journal) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	require.NoError(t, j.Close(ctx))
+}
+
+func synced(t *testing.T, j *Journal) {
+	t.Helper()
+	require.NoError(t, j.Sync(context.Background()))
+}
+
+func memories(of ...worker.Memory) map[worker.Key]worker.Memory {
+	all := map[worker.Key]worker.Memory{}
+	for _, mem := range of {
+		all[mem.Key] = mem
+	}
+	return all
+}
+
+func TestRemembersAcrossRuns(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "made", "on", "demand")
+	mark := worker.Bookmark{EventAt: day, BootedAt: day.Add(-time.Hour)}
+	a, b, c := newWorker("a"), newWorker("b"), newWorker("c")
+
+	j := open(t, dir)
+	for _, mem := range []worker.Memory{a, b, c} {
+		j.Put(mem)
+	}
+	j.Drop("c")
+	j.Mark(mark)
+	closeIt(t, j)
+
+	got, gotMark := open(t, dir).Load()
+	require.Equal(t, memories(a, b), got)
+	require.Equal(t, mark, gotMark)
+
+	info, err := os.Stat(filepath.Join(dir, FileName))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	info, err = os.Stat(dir)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+}
+
+func TestDropAndChangeAreLasting(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, dir)
+	j.Put(newWorker("stays"))
+	j.Put(newWorker("goes"))
+	closeIt(t, j)
+
+	j = open(t, dir)
+	changed := newWorker("stays")
+	changed.Held, changed.Heal, changed.Definition = worker.HeldOperator, nil, nil
+	j.Put(changed)
+	j.Drop("goes")
+	closeIt(t, j)
+
+	got, _ := open(t, dir).Load()
+	require.Equal(t, memories(changed), got)
+}
+
+// A memory must be on disk when Sync returns, not when Close does.
+func TestSyncIsOnDisk(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, dir)
+	for n := range 5 {
+		mem := newWorker("w")
+		mem.Attempts = n
+		j.Put(mem)
+		synced(t, j)
+		copied := filepath.Join(t.TempDir(), FileName)
+		content, err := os.ReadFile(filepath.Join(dir, FileName))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(copied, content, 0o600))
+		got, _ := open(t, filepath.Dir(copied)).Load()
+		require.Equal(t, memories(mem), got)
+	}
+}
+
+// txid counts the file's transactions.
+func txid(t *testing.T, dir string) uint64 {
+	t.Helper()
+	file, err := os.Open(filepath.Join(dir, FileName))
+	require.NoError(t, err)
+	defer file.Close()
+	info, err := file.Stat()
+	require.NoError(t, err)
+	w := walk{file: file, size: uint64(info.Size())}
+	require.NoError(t, w.findMeta())
+	return w.txid
+}
+
+func TestBookmarksAloneAreLazy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		j := open(t, dir)
+		settle := func(d time.Duration) uint64 { time.Sleep(d); synctest.Wait(); return txid(t, dir) }
+		mark := func(n int) { j.Mark(worker.Bookmark{EventAt: day.Add(time.Duration(n))}) }
+		settle(time.Minute)
+		mark(1)
+		before := settle(time.Millisecond)
+		for n := range 1000 {
+			mark(n + 2)
+			time.Sleep(10 * time.Millisecond)
+		}
+		// Ten seconds of events: two more writes, or one.
+		require.LessOrEqual(t, settle(0)-before, uint64(2))
+
+		at := settle(time.Minute)
+		require.Greater(t, at, before, "in the end the last bookmark is written")
+		require.Equal(t, at, settle(time.Hour), "and nothing is while nothing changes")
+
+		j.Put(newWorker("w"))
+		mark(5000)
+		require.Equal(t, at+1, settle(time.Millisecond), "a bookmark rides with a change")
+		closeIt(t, j)
+		_, got := open(t, dir).Load()
+		require.Equal(t, day.Add(5000), got.EventAt)
+	})
+}
+
+func TestNothingIsWrittenTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		j := open(t, dir)
+		mem := newWorker("w")
+		mem.Definition = make([]byte, 64<<10)
+		j.Put(mem)
+		synced(t, j)
+		at := txid(t, dir)
+		size := fileSize(t, dir)
+		for range 100 {
+			j.Put(mem)
+			synced(t, j)
+		}
+		require.Equal(t, at, txid(t, dir))
+		for n := range 50 {
+			mem.Attempts = n
+			j.Put(mem)
+			synced(t, j)
+		}
+		require.Equal(t, at+50, txid(t, dir))
+		require.Equal(t, size, fileSize(t, dir), "a change of state does not write the definition again")
+		closeIt(t, j)
+	})
+}
+
+func fileSize(t *testing.T, dir string) int64 {
+	t.Helper()
+	info, err := os.Stat(filepath.Join(dir, FileName))
+	require.NoError(t, err)
+	return info.Size()
+}
+
+func TestManyWritersBatch(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, dir)
+	var calls atomic.Int64
+	done := make(chan struct{})
+	for n := range 50 {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			for k := range 20 {
+				mem := newWorker(fmt.Sprintf("w%02d", n))
+				mem.Attempts = k
+				j.Put(mem)
+				_ = j.Sync(context.Background())
+				calls.Add(1)
+			}
+		}()
+	}
+	for range 50 {
+		<-done
+	}
+	require.Equal(t, int64(1000), calls.Load())
+	require.Less(t, txid(t, dir), uint64(500), "what is pending together is written together")
+	closeIt(t, j)
+	got, _ := open(t, dir).Load()
+	require.Len(t, got, 50)
+	for _, mem := range got {
+		require.Equal(t, 19, mem.Attempts)
+	}
+}
+
+// One memory that cannot be stored must not spoil the rest.
+func TestUnwritableMemory(t *testing.T) {
+	dir := t.TempDir()
+	var problems []string
+	j, _ := Open(dir, Options{OnProblem: func(p string) { problems = append(problems, p) }})
+	far := newWorker("far")
+	far.HeldAt = time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC)
+	j.Put(far)
+	j.Put(worker.Memory{})
+	j.Put(newWorker("fine"))
+	synced(t, j)
+	closeIt(t, j)
+	require.Len(t, problems, 1)
+	got, _ := open(t, dir).Load()
+	require.Equal(t, memories(newWorker("fine")), got)
+}
+
+func TestPutIsACopy(t *testing.T) {
+	j := open(t, t.TempDir())
+	mem := newWorker("w")
+	j.Put(mem)
+	mem.Labels["stoker.enable"] = "changed"
+	mem.Heal.Attempt = 99
+	got, _ := j.Load()
+	require.Equal(t, memories(newWorker("w")), got)
+}
+
+func TestCloseTwiceAndAfterwards(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, dir)
+	closeIt(t, j)
+	closeIt(t, j)
+	j.Put(newWorker("late"))
+	j.Drop("late")
+	j.Mark(worker.Bookmark{EventAt: day})
+	synced(t, j)
+	got, _ := open(t, dir).Load()
+	require.Empty(t, got)
+}
+
+func TestSyncEndsWithItsContext(t *testing.T) {
+	j := open(t, t.TempDir())
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	j.mu.Lock() // as if a write were under way that has not come back
+	j.asked++
+	j.mu.Unlock()
+	require.ErrorIs(t, j.Sync(ctx), context.Canceled)
+}

@@ -1,0 +1,234 @@
+package supervisor_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/engine/supervisor"
+)
+
+// call is an action with the time at which it reached the engine.
+type call struct {
+	action worker.Action
+	at     time.Time
+}
+
+// engine is a fake that takes some time for each verb, and keeps what its containers are.
+type engine struct {
+	mu    sync.Mutex
+	calls []call
+	takes map[worker.Verb]time.Duration
+	state map[string]worker.Snapshot
+	fails map[worker.Verb]worker.Outcome // the next answer of that verb
+}
+
+func (e *engine) Do(ctx context.Context, a worker.Action) worker.Outcome {
+	e.mu.Lock()
+	e.calls = append(e.calls, call{a, time.Now()})
+	takes := e.takes[a.Verb]
+	e.mu.Unlock()
+	if takes > 0 {
+		select {
+		case <-time.After(takes):
+		case <-ctx.Done():
+			return worker.Outcome{Result: worker.Unknown}
+		}
+	}
+	return e.answer(a)
+}
+
+func (e *engine) Stopped(uint64, string) {}
+
+func (e *engine) answer(a worker.Action) worker.Outcome {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if out, ok := e.fails[a.Verb]; ok {
+		delete(e.fails, a.Verb)
+		return out
+	}
+	s := e.state[a.Incarnation.ID]
+	switch a.Verb {
+	case worker.Start:
+		s.Status, s.StartedAt, s.Health = worker.StatusRunning, time.Now(), worker.HealthHealthy
+	case worker.Stop:
+		s.Status, s.FinishedAt, s.ExitCode = worker.StatusExited, time.Now(), 143
+	case worker.Look:
+	}
+	e.state[a.Incarnation.ID] = s
+	return worker.Outcome{Result: worker.Done, Snapshot: &s}
+}
+
+// take makes each action of a verb last so long from now on.
+func (e *engine) take(v worker.Verb, d time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.takes[v] = d
+}
+
+// fail is the next answer to a verb.
+func (e *engine) fail(v worker.Verb, out worker.Outcome) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.fails[v] = out
+}
+
+func (e *engine) set(id string, change func(*worker.Snapshot)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.state[id]
+	change(&s)
+	e.state[id] = s
+}
+
+// done is when each action of a verb reached the engine.
+func (e *engine) done(v worker.Verb) []call {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []call
+	for _, c := range e.calls {
+		if c.action.Verb == v {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// journal is a fake whose Sync takes its time, or as long as it is let.
+type journal struct {
+	mu    sync.Mutex
+	takes time.Duration
+	stuck bool
+	kept  map[worker.Key]worker.Memory
+	order []string
+	mark  worker.Bookmark
+}
+
+func (j *journal) Put(mem worker.Memory) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.kept[mem.Key] = mem
+	j.order = append(j.order, "put "+string(mem.Key))
+}
+
+func (j *journal) Drop(key worker.Key) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.kept, key)
+	j.order = append(j.order, "drop "+string(key))
+}
+
+func (j *journal) Mark(b worker.Bookmark) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.mark = b
+}
+
+func (j *journal) Sync(ctx context.Context) error {
+	if j.stuck {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	select {
+	case <-time.After(j.takes):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// sink keeps what it is told.
+type sink struct {
+	mu    sync.Mutex
+	notes []worker.Note
+}
+
+func (s *sink) Tell(notes []worker.Note) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notes = append(s.notes, notes...)
+}
+
+// stage is a supervisor with fakes around it, inside a bubble.
+type stage struct {
+	engine  *engine
+	journal *journal
+	sink    *sink
+	sup     *supervisor.Supervisor
+	seen    chan worker.Observation
+	stop    context.CancelFunc
+	ended   chan struct{}
+}
+
+var enabled = map[string]string{"stoker.enable": "true"}
+
+// play runs a test in a bubble, with a supervisor whose workers run and are known, and sees to its end. A goroutine that
+// is left behind fails the bubble.
+func play(t *testing.T, keys []string, test func(t *testing.T, s *stage)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := &stage{
+			engine: &engine{
+				takes: map[worker.Verb]time.Duration{}, state: map[string]worker.Snapshot{},
+				fails: map[worker.Verb]worker.Outcome{},
+			},
+			journal: &journal{kept: map[worker.Key]worker.Memory{}}, sink: &sink{},
+			seen: make(chan worker.Observation), ended: make(chan struct{}),
+		}
+		rules := policy.Rules{Defaults: policy.Defaults{Policy: policy.Default()}}
+		s.sup = supervisor.New(fleet.New(time.Now(), fleet.Settings{Rules: rules, Parallel: 4}), s.engine, s.journal, s.sink)
+		ctx, cancel := context.WithCancel(t.Context())
+		s.stop = cancel
+		go func() {
+			defer close(s.ended)
+			s.sup.Run(ctx, s.seen)
+		}()
+		s.open(keys)
+		test(t, s)
+		cancel()
+		<-s.ended
+	})
+}
+
+func (s *stage) open(keys []string) {
+	now := time.Now()
+	s.seen <- worker.Observation{Kind: worker.LinkOpened, At: now, Engine: worker.Engine{Now: now}}
+	s.seen <- worker.Observation{Kind: worker.ListBegan, At: now}
+	for _, key := range keys {
+		s.engine.set(key, func(c *worker.Snapshot) {
+			*c = worker.Snapshot{
+				Incarnation: worker.Incarnation{ID: key, StartedAt: now.Add(-time.Hour)}, Key: worker.Key(key),
+				Labels: enabled, Status: worker.StatusRunning, HasHealthcheck: true, Health: worker.HealthHealthy,
+			}
+		})
+		s.tell(worker.Listed, key)
+	}
+	s.seen <- worker.Observation{Kind: worker.ListEnded, At: now}
+	synctest.Wait()
+}
+
+func (s *stage) tell(kind worker.Kind, key string) {
+	s.seen <- worker.Observation{
+		Kind: kind, At: time.Now(), ID: key, Key: worker.Key(key), Labels: enabled, Status: worker.StatusRunning,
+		Health: worker.HealthHealthy,
+	}
+}
+
+func (s *stage) crash(key string) {
+	s.engine.set(key, func(c *worker.Snapshot) {
+		c.Status, c.ExitCode, c.FinishedAt = worker.StatusExited, 1, time.Now()
+	})
+	s.seen <- worker.Observation{Kind: worker.Exited, At: time.Now(), ID: key, Key: worker.Key(key), Labels: enabled, ExitCode: 1}
+}
+
+func (s *stage) sicken(key string) {
+	s.engine.set(key, func(c *worker.Snapshot) {
+		c.Health, c.Probes = worker.HealthUnhealthy, []worker.Probe{{At: time.Now(), ExitCode: 1}}
+	})
+	s.tell(worker.Unhealthy, key)
+}

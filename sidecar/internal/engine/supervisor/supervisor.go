@@ -1,0 +1,211 @@
+// Package supervisor runs the one loop that owns the fleet, and the actions that the fleet asks for. It knows no Docker
+// types and decides nothing.
+package supervisor
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// Engine carries out actions.
+type Engine interface {
+	// Do blocks until the action's end, and not much longer than its deadline.
+	Do(ctx context.Context, a worker.Action) worker.Outcome
+	// Stopped tells an action under way that somebody else has stopped a container that it deals with. It does not block.
+	Stopped(action uint64, container string)
+}
+
+// Journal keeps what must survive. Only Sync waits: until all that was put before is safe, or cannot be made safe.
+type Journal interface {
+	Put(mem worker.Memory)
+	Drop(key worker.Key)
+	Mark(b worker.Bookmark)
+	Sync(ctx context.Context) error
+}
+
+// Sink tells people. It never blocks.
+type Sink interface {
+	Tell(notes []worker.Note)
+}
+
+// beatEvery bounds the time between two turns of the loop, so that a loop that hangs is told from one with nothing to do.
+const beatEvery = 5 * time.Second
+
+// syncWait bounds how long a stop waits for the journal. A broken disk must not keep workers ill.
+const syncWait = 2 * time.Second
+
+// closeWait bounds how long a stopping Stoker finishes restarts that it is in the middle of. Docker gives it 10 s.
+const closeWait = 8 * time.Second
+
+// Supervisor is the loop.
+type Supervisor struct {
+	fleet    *fleet.Fleet
+	engine   Engine
+	journal  Journal
+	sink     Sink
+	outcomes chan worker.Outcome
+	actions  sync.WaitGroup
+	cancels  map[uint64]context.CancelFunc // of the actions under way; the loop's own
+	view     atomic.Pointer[fleet.View]
+	beat     atomic.Int64
+	looked   atomic.Int64  // when somebody last looked at the workers; Unix nanoseconds, 0 for never
+	woken    chan struct{} // somebody began to
+}
+
+// New is a supervisor of a fleet that it owns from now on.
+func New(f *fleet.Fleet, e Engine, j Journal, s Sink) *Supervisor {
+	sup := &Supervisor{
+		fleet: f, engine: e, journal: j, sink: s,
+		outcomes: make(chan worker.Outcome), cancels: map[uint64]context.CancelFunc{}, woken: make(chan struct{}, 1),
+	}
+	sup.publish()
+	return sup
+}
+
+// View is the last picture published. It never waits for the loop.
+func (s *Supervisor) View() fleet.View { return *s.view.Load() }
+
+// Look is View for somebody who wants to know how the workers are, and wants to know again soon: for a while the fleet has it
+// read what they use. It never waits for the loop either.
+func (s *Supervisor) Look() fleet.View {
+	now := time.Now()
+	before := time.Unix(0, s.looked.Swap(now.UnixNano()))
+	if now.Sub(before).Abs() > fleet.WatchLasts {
+		select {
+		case s.woken <- struct{}{}:
+		default:
+		}
+	}
+	return s.View()
+}
+
+// watched passes on that somebody looked. The loop turns often enough for a look to be noticed while it lasts.
+func (s *Supervisor) watched() {
+	if at := s.looked.Load(); at != 0 {
+		s.fleet.Watched(time.Unix(0, at))
+	}
+}
+
+// Beat is when the loop last turned.
+func (s *Supervisor) Beat() time.Time { return time.Unix(0, s.beat.Load()) }
+
+// Run turns the loop until ctx ends, then finishes the restarts that are under way. Actions run in goroutines of their
+// own, each ended by its deadline or by the end of Run, which waits for them: the answers of those that are left nobody
+// needs any more.
+func (s *Supervisor) Run(ctx context.Context, seen <-chan worker.Observation) {
+	acting, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer s.actions.Wait()
+	defer stop()
+	s.apply(acting, s.fleet.Tick(time.Now()))
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		s.watched()
+		select {
+		case <-ctx.Done():
+		case <-s.woken:
+			s.watched()
+			timer.Reset(s.apply(acting, s.fleet.Tick(time.Now())))
+		case o, ok := <-seen:
+			if !ok {
+				seen = nil // nothing more will be seen; what is under way goes on
+				continue
+			}
+			timer.Reset(s.apply(acting, s.fleet.Observe(time.Now(), o)))
+		case out := <-s.outcomes:
+			timer.Reset(s.finish(acting, out))
+		case <-timer.C:
+			timer.Reset(s.apply(acting, s.fleet.Tick(time.Now())))
+		}
+		if len(seen) == 0 {
+			s.publish()
+		}
+	}
+	s.close(acting)
+}
+
+// close finishes what would otherwise leave a worker stopped by Stoker and started by nobody.
+func (s *Supervisor) close(acting context.Context) {
+	end := time.NewTimer(closeWait)
+	defer end.Stop()
+	timer := time.NewTimer(s.apply(acting, s.fleet.Close(time.Now())))
+	defer timer.Stop()
+	for s.fleet.Busy() > 0 {
+		select {
+		case out := <-s.outcomes:
+			timer.Reset(s.finish(acting, out))
+		case <-timer.C:
+			timer.Reset(s.apply(acting, s.fleet.Tick(time.Now())))
+		case <-end.C:
+			return
+		}
+	}
+}
+
+// apply does what a turn asks for and returns how long the loop may sleep. The journal comes first, so that an
+// action that syncs it finds its own decision in it.
+func (s *Supervisor) apply(ctx context.Context, t fleet.Turn) time.Duration {
+	for _, key := range t.Drop {
+		s.journal.Drop(key)
+	}
+	for _, mem := range t.Save {
+		s.journal.Put(mem)
+	}
+	for _, w := range t.Words {
+		s.engine.Stopped(w.Action, w.ID)
+	}
+	for _, id := range t.GiveUp {
+		s.cancels[id]()
+	}
+	for _, a := range t.Do {
+		bounded, cancel := context.WithCancel(ctx)
+		s.cancels[a.ID] = cancel
+		s.actions.Go(func() { s.act(ctx, bounded, a) })
+	}
+	s.journal.Mark(s.fleet.Bookmark())
+	if len(t.Notes) > 0 {
+		s.sink.Tell(t.Notes)
+	}
+	now := time.Now()
+	s.beat.Store(now.UnixNano())
+	if t.Wake.IsZero() {
+		return beatEvery
+	}
+	return min(max(t.Wake.Sub(now), 0), beatEvery)
+}
+
+// finish takes in what became of an action.
+func (s *Supervisor) finish(ctx context.Context, out worker.Outcome) time.Duration {
+	s.cancels[out.Action.ID]()
+	delete(s.cancels, out.Action.ID)
+	return s.apply(ctx, s.fleet.Finish(time.Now(), out))
+}
+
+// act carries out one action, and hands its outcome over while ctx lasts. A stop, a recreate or a quota that has to be given
+// back waits for the journal first: if Stoker dies in the middle of it, the next Stoker must know that the stop in it was not an
+// operator's. A start waits for nothing; doing it twice does no harm.
+func (s *Supervisor) act(ctx, bounded context.Context, a worker.Action) {
+	if a.Verb == worker.Stop || a.Verb == worker.Recreate || a.Verb == worker.Update {
+		wait, cancel := context.WithTimeout(bounded, syncWait)
+		_ = s.journal.Sync(wait) // the journal itself tells what is wrong with it; the worker is healed all the same
+		cancel()
+	}
+	bounded, cancel := context.WithTimeout(bounded, a.Deadline)
+	defer cancel()
+	out := s.engine.Do(bounded, a)
+	out.Action = a
+	select {
+	case s.outcomes <- out:
+	case <-ctx.Done():
+	}
+}
+
+func (s *Supervisor) publish() {
+	v := s.fleet.View(time.Now())
+	s.view.Store(&v)
+}

@@ -1,0 +1,225 @@
+package supervisor_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/engine/supervisor"
+)
+
+func TestStartLeavesAtOnce(t *testing.T) {
+	play(t, []string{"a"}, func(t *testing.T, s *stage) {
+		s.journal.takes = time.Hour // a start does not ask it
+		died := time.Now()
+		s.crash("a")
+		synctest.Wait()
+		starts := s.engine.done(worker.Start)
+		require.Len(t, starts, 1)
+		require.Equal(t, died, starts[0].at)
+		require.Equal(t, fleet.StateRunning, s.sup.View().Workers[0].State)
+	})
+}
+
+func TestStopWaitsForTheJournal(t *testing.T) {
+	play(t, []string{"a"}, func(t *testing.T, s *stage) {
+		s.journal.takes = 300 * time.Millisecond
+		ill := time.Now()
+		s.sicken("a")
+		time.Sleep(time.Second)
+		stops := s.engine.done(worker.Stop)
+		require.Len(t, stops, 1)
+		require.Equal(t, 300*time.Millisecond, stops[0].at.Sub(ill))
+		require.Empty(t, s.engine.done(worker.Start), "the end of the stop has not been told yet")
+		time.Sleep(2 * time.Second)
+		require.Len(t, s.engine.done(worker.Start), 1)
+	})
+}
+
+func TestStopIsInTheJournalBeforeItIsSent(t *testing.T) {
+	play(t, []string{"a"}, func(t *testing.T, s *stage) {
+		s.engine.take(worker.Stop, 5*time.Second)
+		s.sicken("a")
+		synctest.Wait()
+		require.Len(t, s.engine.done(worker.Stop), 1)
+		s.journal.mu.Lock()
+		defer s.journal.mu.Unlock()
+		require.Equal(t, worker.StepStop, s.journal.kept["a"].Heal.Step)
+		require.False(t, s.journal.kept["a"].Heal.StopSentAt.IsZero())
+	})
+}
+
+func TestStuckJournalHoldsNobodyUp(t *testing.T) {
+	play(t, []string{"a", "b"}, func(t *testing.T, s *stage) {
+		s.journal.stuck = true
+		ill := time.Now()
+		s.sicken("a")
+		s.crash("b")
+		synctest.Wait()
+		require.Len(t, s.engine.done(worker.Start), 1, "a dead worker waits for no disk")
+		time.Sleep(5 * time.Second)
+		stops := s.engine.done(worker.Stop)
+		require.Len(t, stops, 1)
+		require.Equal(t, 2*time.Second, stops[0].at.Sub(ill), "an ill one waits for it no longer than this")
+	})
+}
+
+func TestSlowStopDelaysNoStart(t *testing.T) {
+	ill := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
+	play(t, append(ill, "z"), func(t *testing.T, s *stage) {
+		s.engine.take(worker.Stop, 10*time.Second)
+		for _, key := range ill {
+			s.sicken(key)
+		}
+		synctest.Wait()
+		require.Len(t, s.engine.done(worker.Stop), len(ill), "all at once")
+		died := time.Now()
+		s.crash("z")
+		synctest.Wait()
+		starts := s.engine.done(worker.Start)
+		require.Len(t, starts, 1)
+		require.Equal(t, died, starts[0].at)
+		time.Sleep(13 * time.Second)
+		require.Len(t, s.engine.done(worker.Start), len(ill)+1)
+	})
+}
+
+func TestActionIsBoundedByItsDeadline(t *testing.T) {
+	play(t, []string{"a"}, func(t *testing.T, s *stage) {
+		s.engine.take(worker.Start, time.Hour)
+		s.crash("a")
+		time.Sleep(59 * time.Second)
+		require.Len(t, s.engine.done(worker.Start), 1)
+		s.engine.take(worker.Start, 0)
+		time.Sleep(10 * time.Second)
+		require.Len(t, s.engine.done(worker.Start), 2, "looked, and tried again")
+		require.Equal(t, fleet.StateRunning, s.sup.View().Workers[0].State)
+	})
+}
+
+func TestLostAnswerIsGivenUp(t *testing.T) {
+	play(t, []string{"a"}, func(t *testing.T, s *stage) {
+		s.engine.take(worker.Start, time.Hour)
+		s.crash("a")
+		synctest.Wait()
+		s.engine.set("a", func(c *worker.Snapshot) { c.Status, c.StartedAt = worker.StatusRunning, time.Now() })
+		s.tell(worker.Started, "a")
+		s.engine.take(worker.Start, 0)
+		time.Sleep(7 * time.Second)
+		require.Equal(t, fleet.StateRunning, s.sup.View().Workers[0].State)
+		s.crash("a")
+		time.Sleep(5 * time.Second)
+		require.Len(t, s.engine.done(worker.Start), 2, "the lost one keeps nobody from its next heal")
+	})
+}
+
+func TestCloseFinishesARestart(t *testing.T) {
+	play(t, []string{"a", "b"}, func(t *testing.T, s *stage) {
+		s.engine.take(worker.Stop, 4*time.Second)
+		s.sicken("a")
+		synctest.Wait()
+		s.stop()
+		asked := time.Now()
+		<-s.ended
+		require.Less(t, time.Since(asked), 8*time.Second)
+		starts := s.engine.done(worker.Start)
+		require.Len(t, starts, 1)
+		require.Equal(t, "a", starts[0].action.Incarnation.ID)
+		require.False(t, s.journal.mark.LostAt.IsZero())
+		require.True(t, s.journal.mark.Closed)
+	})
+}
+
+func TestCloseTriesAgain(t *testing.T) {
+	play(t, []string{"a"}, func(t *testing.T, s *stage) {
+		s.engine.take(worker.Stop, time.Second)
+		s.sicken("a")
+		synctest.Wait()
+		s.engine.fail(worker.Start, worker.Outcome{Result: worker.Failed, Unreachable: true})
+		s.stop()
+		<-s.ended
+		require.Len(t, s.engine.done(worker.Start), 2)
+	})
+}
+
+func TestCloseBeginsNothing(t *testing.T) {
+	play(t, []string{"a", "b"}, func(t *testing.T, s *stage) {
+		s.engine.take(worker.Stop, 3*time.Second)
+		s.engine.take(worker.Look, 3*time.Second)
+		s.sicken("b") // its look is under way
+		s.stop()
+		asked := time.Now()
+		<-s.ended
+		require.Zero(t, time.Since(asked), "nobody is midway")
+		require.Empty(t, s.engine.done(worker.Stop))
+	})
+}
+
+func TestCloseGivesUpInTime(t *testing.T) {
+	play(t, []string{"a"}, func(t *testing.T, s *stage) {
+		s.engine.take(worker.Stop, time.Minute)
+		s.sicken("a")
+		synctest.Wait()
+		s.stop()
+		asked := time.Now()
+		<-s.ended
+		require.Equal(t, 8*time.Second, time.Since(asked))
+		require.Equal(t, worker.StepStop, s.journal.kept["a"].Heal.Step, "the next Stoker goes on from here")
+	})
+}
+
+func TestBeatMovesWhileNothingHappens(t *testing.T) {
+	play(t, []string{"a"}, func(t *testing.T, s *stage) {
+		for range 20 {
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+			require.LessOrEqual(t, time.Since(s.sup.Beat()), 5*time.Second)
+		}
+		require.Len(t, s.engine.done(worker.Look), 1, "nothing is asked of the engine meanwhile")
+	})
+}
+
+func TestEndOfTheStreamIsNoEndOfTheLoop(t *testing.T) {
+	play(t, []string{"a"}, func(t *testing.T, s *stage) {
+		s.engine.fail(worker.Start, worker.Outcome{Result: worker.Failed, Err: "no"})
+		s.crash("a")
+		close(s.seen)
+		time.Sleep(2 * time.Second)
+		require.Len(t, s.engine.done(worker.Start), 2)
+		require.Len(t, s.sup.View().Workers, 1)
+	})
+}
+
+func TestALookIsNoticedAtOnce(t *testing.T) {
+	play(t, []string{"a", "b"}, func(t *testing.T, s *stage) {
+		time.Sleep(time.Hour)
+		require.Empty(t, s.engine.done(worker.Sample), "a View alone is no look")
+		looked := time.Now()
+		s.sup.Look()
+		synctest.Wait()
+		read := s.engine.done(worker.Sample)
+		require.Len(t, read, 2)
+		require.Equal(t, looked, read[0].at)
+		for range 60 {
+			s.sup.Look()
+			time.Sleep(10 * time.Second)
+		}
+		read = s.engine.done(worker.Sample)
+		require.InDelta(t, 2*20, len(read), 4, "one in thirty seconds each")
+		time.Sleep(time.Hour)
+		last := s.engine.done(worker.Sample)
+		require.LessOrEqual(t, len(last)-len(read), 2*5)
+		require.LessOrEqual(t, last[len(last)-1].at.Sub(looked), 10*time.Minute+fleet.WatchLasts, "nobody looks any more")
+	})
+}
+
+func TestLookNeverWaits(*testing.T) {
+	sup := supervisor.New(fleet.New(time.Now(), fleet.Settings{}), nil, nil, nil)
+	for range 3 {
+		sup.Look() // and no loop turns
+	}
+}

@@ -1,0 +1,101 @@
+package watch
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// A connection that was lost without a word looks like an engine on which nothing happens, but the engine remembers what
+// happened. The list that would show a stopped worker as dead is not passed on before the stop is.
+func TestDeafStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &script{list: []worker.Observation{listed("a")}}
+		v := begin(t, src, Options{})
+		synctest.Wait()
+		v.forget()
+		began := time.Now()
+		time.Sleep(20 * time.Second)
+		src.missed(worker.Signalled, "a")
+		src.missed(worker.Exited, "a")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(t, []string{"link-lost", "link-opened", "old signalled a", "old exited a", "list-began", "listed a", "list-ended"}, v.story())
+		require.Equal(t, time.Minute+5*time.Second, v.at[0].Sub(began), "the next list, and what a stream may lag")
+		require.Len(t, v.errs, 1)
+		require.ErrorIs(t, v.errs[0], errDeaf)
+		v.end(t)
+	})
+}
+
+// A list may overtake the events: it waits for them, and the session lives on.
+func TestSlowStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &script{list: []worker.Observation{listed("a")}}
+		v := begin(t, src, Options{})
+		synctest.Wait()
+		v.forget()
+		time.Sleep(time.Minute - time.Second)
+		src.late(worker.Exited, "a", 4*time.Second)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(t, []string{"exited a", "list-began", "listed a", "list-ended"}, v.story())
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(t, 1, src.sessions)
+		require.Equal(t, 3, src.lists, "and there are lists again")
+		v.end(t)
+		require.Empty(t, v.errs)
+	})
+}
+
+// Nothing happens: a session lasts, and each list but the first is asked about.
+func TestQuietStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &script{}
+		src.missed(worker.Exited, "a")
+		v := begin(t, src, Options{})
+		time.Sleep(time.Hour - time.Second)
+		synctest.Wait()
+		require.Equal(t, 1, src.sessions)
+		require.Equal(t, 60, src.lists)
+		require.Equal(t, 59, src.newests)
+		v.end(t)
+		require.Empty(t, v.errs)
+	})
+}
+
+// What is no news is not passed on, and yet shows that the stream lives.
+func TestStreamWithoutNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &script{}
+		v := begin(t, src, Options{})
+		for range 90 {
+			time.Sleep(2 * time.Second)
+			src.happen(0, "a")
+		}
+		synctest.Wait()
+		require.Equal(t, []string{"link-opened", "list-began", "list-ended", "list-began", "list-ended", "list-began", "list-ended"}, v.story()[:7])
+		require.Equal(t, 1, src.sessions)
+		v.end(t)
+		require.Empty(t, v.errs)
+	})
+}
+
+// What cannot be asked is no answer: the session ends as with a list that fails.
+func TestNewestFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &script{newestErr: errors.New("broken")}
+		v := begin(t, src, Options{})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(t, []string{"link-opened", "list-began", "list-ended", "link-lost"}, v.story()[:4])
+		require.ErrorIs(t, v.errs[0], src.newestErr)
+		v.end(t)
+	})
+}

@@ -1,0 +1,187 @@
+package watch
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// session is one link to one engine process.
+type session struct {
+	watch  *Watch
+	out    chan<- worker.Observation
+	engine worker.Engine
+	since  time.Time
+	// The engine's clock was read between these two instants of Stoker's own.
+	before, after time.Time
+	listed        bool // the first list was passed on
+	lists         sync.WaitGroup
+}
+
+// picture is one full list, and what had happened when it was answered.
+type picture struct {
+	at      time.Time            // the engine's clock when asked
+	history []worker.Observation // for the first of a session: all of it
+	newest  time.Time            // for a later one: when the last of it happened, if anything did
+	list    []worker.Observation
+	waited  bool // for the stream to catch up
+	err     error
+}
+
+// session runs one session and says how long it lasted, from the engine's first answer on.
+func (w *Watch) session(ctx context.Context, out chan<- worker.Observation) (time.Duration, error) {
+	s := &session{watch: w, out: out, before: time.Now()}
+	asking, done := context.WithTimeout(ctx, w.opts.Patience)
+	engine, err := w.src.Engine(asking)
+	done()
+	if err != nil {
+		return 0, fmt.Errorf("reach the engine: %w", err)
+	}
+	s.engine, s.after, s.since = engine, time.Now(), w.since(engine)
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer s.lists.Wait()
+	defer cancel()
+	events, end := w.src.Events(ctx, s.since)
+	w.up = true
+	if !send(ctx, out, worker.Observation{Kind: worker.LinkOpened, At: engine.Now, Engine: engine}) {
+		return 0, ctx.Err()
+	}
+	err = s.follow(ctx, events, end)
+	return time.Since(s.after), err
+}
+
+// since is where a session begins: a little before the last event that was read, for two events may bear the same time
+// and arrive apart. Without one, or when the engine has been started anew since, it begins with all that the engine
+// remembers. So it does when the clock stepped back, for nothing is retold of a time to come.
+func (w *Watch) since(engine worker.Engine) time.Time {
+	if w.readTo.IsZero() || engine.BootedAt.After(w.readTo) || engine.Now.Before(w.readTo) {
+		return time.Time{}
+	}
+	return w.readTo.Add(-w.opts.Overlap)
+}
+
+// follow passes on what comes. Nothing is asked of the engine between reading an event and passing it on: a list, which may
+// take long, is fetched beside. It is also the probe for an engine that hangs with its connections open; one whose host
+// vanished is found by the connection's own keep-alive.
+func (s *session) follow(ctx context.Context, events <-chan worker.Observation, end <-chan error) error {
+	pictures := s.list(ctx)
+	resync := time.NewTimer(s.watch.opts.Resync)
+	defer resync.Stop()
+	resync.Stop() // until there is a list to be older than
+	for {
+		var err error
+		select {
+		case o, ok := <-events:
+			if !ok {
+				return endOf(end)
+			}
+			err = s.event(ctx, o)
+		case p := <-pictures:
+			if s.behind(p) {
+				pictures, err = s.wait(p)
+				break
+			}
+			err = s.show(ctx, p)
+			resync.Reset(s.watch.opts.Resync)
+		case <-resync.C:
+			pictures = s.list(ctx)
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// list asks for a list, beside. The channel gets one picture.
+func (s *session) list(ctx context.Context) <-chan picture {
+	found := make(chan picture, 1)
+	first, readTo := !s.listed, s.watch.readTo
+	s.lists.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, s.watch.opts.Patience)
+		defer cancel()
+		p := s.take(ctx, first)
+		if p.err == nil && !first {
+			p.newest, p.err = s.watch.src.Newest(ctx, readTo)
+		}
+		found <- p
+	})
+	return found
+}
+
+// behind tells whether the engine remembers an event that was there when the list was answered, and has not come on the
+// stream. An operator's stop may be among what is missing, so that the list must not be believed without it.
+func (s *session) behind(p picture) bool {
+	return p.err == nil && p.newest.After(s.watch.readTo)
+}
+
+// wait has the stream catch up, once. A stream that does not has been cut on the way without a word, or the engine has dropped
+// from it what was read too slowly: the next session is told all of it anew.
+func (s *session) wait(p picture) (<-chan picture, error) {
+	if p.waited {
+		return nil, errDeaf
+	}
+	p.waited = true
+	again := make(chan picture, 1)
+	time.AfterFunc(s.watch.opts.Lag, func() { again <- p })
+	return again, nil
+}
+
+// take gets a picture. A list travels on another connection than the events and may overtake them, so that a worker
+// which somebody stopped would be listed as dead before the stop is known. For the first list of a session, where the
+// engine has much to retell, the events up to its answer are therefore asked for by themselves: that answer has an end.
+func (s *session) take(ctx context.Context, first bool) picture {
+	p := picture{at: s.engine.Now.Add(time.Since(s.after))}
+	if p.list, p.err = s.watch.src.List(ctx); p.err != nil || !first {
+		return p
+	}
+	latest := s.engine.Now.Add(time.Since(s.before))
+	p.history, p.err = s.watch.src.History(ctx, s.since, latest)
+	return p
+}
+
+// show passes a picture on in one piece.
+func (s *session) show(ctx context.Context, p picture) error {
+	if p.err != nil {
+		return fmt.Errorf("list what there is: %w", p.err)
+	}
+	for _, o := range p.history {
+		if err := s.event(ctx, o); err != nil {
+			return err
+		}
+	}
+	s.listed = true
+	if !send(ctx, s.out, worker.Observation{Kind: worker.ListBegan, At: p.at}) {
+		return ctx.Err()
+	}
+	for _, o := range p.list {
+		o.At = p.at
+		if s.watch.opts.Keep(o) && !send(ctx, s.out, o) {
+			return ctx.Err()
+		}
+	}
+	if !send(ctx, s.out, worker.Observation{Kind: worker.ListEnded, At: p.at}) {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// event passes an event on, unless it is a stranger's, is no news or was passed on before. What is not passed on still shows how
+// far the stream has come.
+func (s *session) event(ctx context.Context, o worker.Observation) error {
+	w := s.watch
+	w.readTo = o.At
+	if o.Kind == 0 || !w.opts.Keep(o) || !w.seen.add(o) {
+		return nil
+	}
+	o.History = !s.listed && !o.At.After(s.engine.Now)
+	if !send(ctx, s.out, o) {
+		return ctx.Err()
+	}
+	return nil
+}

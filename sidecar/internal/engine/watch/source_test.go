@@ -1,0 +1,159 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+var errDown = errors.New("nobody there")
+
+// script is an engine whose every move the test makes. It remembers events as an engine does, so that what a stream
+// begins with, and what History tells, follow from since.
+type script struct {
+	mu       sync.Mutex
+	memory   []worker.Observation
+	streams  []*listener
+	list     []worker.Observation
+	bootedAt time.Time
+	asked    []time.Time // since of each stream
+	lists    int
+	newests  int
+	sessions int // that were tried
+
+	down      bool          // Engine fails
+	listErr   error         // List fails
+	newestErr error         // Newest fails
+	listTakes time.Duration // List answers with the picture of when it was asked
+	replayLag time.Duration // a new stream's replay comes so late
+}
+
+type listener struct {
+	out chan worker.Observation
+	end chan error
+}
+
+func (s *script) Engine(context.Context) (worker.Engine, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions++
+	if s.down {
+		return worker.Engine{}, errDown
+	}
+	return worker.Engine{Now: time.Now(), BootedAt: s.bootedAt, Version: "test"}, nil
+}
+
+func (s *script) Events(_ context.Context, since time.Time) (<-chan worker.Observation, <-chan error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := &listener{out: make(chan worker.Observation, 4096), end: make(chan error, 1)}
+	s.asked = append(s.asked, since)
+	s.streams = append(s.streams, l)
+	replay := s.from(since)
+	if s.replayLag == 0 {
+		l.take(replay)
+	} else {
+		time.AfterFunc(s.replayLag, func() { l.take(replay) })
+	}
+	return l.out, l.end
+}
+
+func (l *listener) take(all []worker.Observation) {
+	for _, o := range all {
+		l.out <- o
+	}
+}
+
+func (s *script) from(since time.Time) []worker.Observation {
+	var found []worker.Observation
+	for _, o := range s.memory {
+		if !o.At.Before(since) {
+			found = append(found, o)
+		}
+	}
+	return found
+}
+
+func (s *script) History(_ context.Context, since, until time.Time) ([]worker.Observation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []worker.Observation
+	for _, o := range s.from(since) {
+		if !o.At.After(until) {
+			found = append(found, o)
+		}
+	}
+	return found, nil
+}
+
+// Newest answers with the list, and of the same moment.
+func (s *script) Newest(_ context.Context, since time.Time) (time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.newests++
+	newest := time.Time{}
+	for _, o := range s.from(since) {
+		newest = o.At
+	}
+	return newest, s.newestErr
+}
+
+func (s *script) List(ctx context.Context) ([]worker.Observation, error) {
+	s.mu.Lock()
+	picture, err, takes := append([]worker.Observation(nil), s.list...), s.listErr, s.listTakes
+	s.lists++
+	s.mu.Unlock()
+	select {
+	case <-time.After(takes):
+		return picture, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// happen is an event now, remembered and sent to whoever listens.
+func (s *script) happen(kind worker.Kind, id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := worker.Observation{Kind: kind, ID: id, Key: worker.Key(id), At: time.Now()}
+	s.memory = append(s.memory, o)
+	if n := len(s.streams); n > 0 && s.replayLag == 0 {
+		s.streams[n-1].out <- o
+	}
+}
+
+// late is an event that the stream brings only after a while.
+func (s *script) late(kind worker.Kind, id string, by time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := worker.Observation{Kind: kind, ID: id, Key: worker.Key(id), At: time.Now()}
+	s.memory = append(s.memory, o)
+	stream := s.streams[len(s.streams)-1]
+	time.AfterFunc(by, func() { stream.out <- o })
+}
+
+// missed is an event that happens while the stream is cut.
+func (s *script) missed(kind worker.Kind, id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.memory = append(s.memory, worker.Observation{Kind: kind, ID: id, Key: worker.Key(id), At: time.Now()})
+}
+
+func (s *script) cut(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.streams[len(s.streams)-1]
+	l.end <- err
+	close(l.out)
+}
+
+func (s *script) set(change func(*script)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(s)
+}
+
+var _ Source = (*script)(nil)

@@ -1,0 +1,163 @@
+// Package watch says what is true in Docker, in order and without holes.
+//
+// It is made of sessions. A session asks the engine who it is, follows its events from where the last one ended, lists
+// everything once, and then follows, with a new list every so often. Whatever ends it, the next one begins where it
+// stopped, so that a consumer who believes the stream believes no more than what the engine said.
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// Source is the engine, as far as watching needs it.
+type Source interface {
+	// Engine begins a session.
+	Engine(ctx context.Context) (worker.Engine, error)
+	// Events follows from since on (zero: from the oldest event that the engine remembers). One without a kind is no news, and
+	// says only that the stream lives. At the end of the stream the
+	// first channel is closed, and the second holds why.
+	Events(ctx context.Context, since time.Time) (<-chan worker.Observation, <-chan error)
+	// History is all that Events would tell of a time that is over.
+	History(ctx context.Context, since, until time.Time) ([]worker.Observation, error)
+	// List is every container.
+	List(ctx context.Context) ([]worker.Observation, error)
+	// Newest is when the newest event happened that the engine remembers from since on; zero when there is none, or when it
+	// cannot be told.
+	Newest(ctx context.Context, since time.Time) (time.Time, error)
+}
+
+// Options of a Watch. What is zero has the default that is named.
+type Options struct {
+	Resync   time.Duration   // between one full list and the next: 1m
+	Bookmark worker.Bookmark // how far an earlier run of Stoker had read
+	// Keep chooses the observations of containers that are passed on; nil keeps all. It sees them one after the other.
+	Keep func(worker.Observation) bool
+	// OnError is told why a session could not begin or had to end: once, until a session has lived again.
+	OnError func(error)
+
+	Overlap    time.Duration // how far before the last event a session begins: 2s
+	Lag        time.Duration // how far the stream may be behind what the engine tells elsewhere: 5s
+	Patience   time.Duration // for one answer of the engine: 30s
+	BackoffMin time.Duration // before the second session: 200ms, doubling
+	BackoffMax time.Duration // 15s
+	Lived      time.Duration // a session that lasted so long was a good one: 30s
+}
+
+// Watch turns a Source into one stream that outlives the engine.
+type Watch struct {
+	src    Source
+	opts   Options
+	seen   *memory
+	readTo time.Time // the engine's time of the newest event that was read
+	up     bool      // LinkOpened was passed on, and LinkLost not since
+}
+
+// New prepares a watch.
+func New(src Source, opts Options) *Watch {
+	def := func(d *time.Duration, value time.Duration) {
+		if *d <= 0 {
+			*d = value
+		}
+	}
+	def(&opts.Resync, time.Minute)
+	def(&opts.Overlap, 2*time.Second)
+	def(&opts.Lag, 5*time.Second)
+	def(&opts.Patience, 30*time.Second)
+	def(&opts.BackoffMin, 200*time.Millisecond)
+	def(&opts.BackoffMax, 15*time.Second)
+	def(&opts.Lived, 30*time.Second)
+	if opts.Keep == nil {
+		opts.Keep = func(worker.Observation) bool { return true }
+	}
+	if opts.OnError == nil {
+		opts.OnError = func(error) {}
+	}
+	return &Watch{src: src, opts: opts, seen: newMemory(), readTo: opts.Bookmark.EventAt}
+}
+
+// Run passes observations on until ctx ends, and returns why it did. It may be called once.
+//
+// The stream is LinkOpened, events, then one list (ListBegan, Listed..., ListEnded), events, a list again, and so on; LinkLost
+// ends a session that was opened. What happened up to the instant that a list was answered comes before that list. Events up
+// to LinkOpened's At are marked as History. No event comes twice. A list never holds up an event: it travels while
+// events are passed on, so that events newer than a list's At may come before it.
+func (w *Watch) Run(ctx context.Context, out chan<- worker.Observation) error {
+	for inARow := 1; ; inARow++ {
+		lived, err := w.session(ctx, out)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if lived >= w.opts.Lived {
+			inARow = 1
+		}
+		if inARow == 1 {
+			w.opts.OnError(err)
+		}
+		if !w.lost(ctx, out) || !pause(ctx, w.opts.backoff(inARow)) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// lost tells the consumer once that nothing is known any more. False means that ctx ended.
+func (w *Watch) lost(ctx context.Context, out chan<- worker.Observation) bool {
+	if !w.up {
+		return true
+	}
+	w.up = false
+	return send(ctx, out, worker.Observation{Kind: worker.LinkLost, At: time.Now()})
+}
+
+// backoff is the wait after the n-th failure in a row: doubling up to the bound, and anything from half of that to all
+// of it, so that several watchers of one engine do not come back in step.
+func (o Options) backoff(n int) time.Duration {
+	wait := o.BackoffMin
+	for range n - 1 {
+		if wait >= o.BackoffMax/2 {
+			wait = o.BackoffMax
+			break
+		}
+		wait *= 2
+	}
+	return wait/2 + rand.N(wait/2+1)
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func send(ctx context.Context, out chan<- worker.Observation, o worker.Observation) bool {
+	select {
+	case out <- o:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// errSilent is a stream that ended without saying why.
+var errSilent = errors.New("the event stream ended")
+
+// errDeaf is a stream that is open, and on which nothing comes any more.
+var errDeaf = errors.New("the event stream is open but dead: the engine remembers events that never came on it, " +
+	"so that something between Stoker and the engine has lost the connection and not said so")
+
+func endOf(end <-chan error) error {
+	if err := <-end; err != nil {
+		return fmt.Errorf("watch the engine: %w", err)
+	}
+	return errSilent
+}

@@ -1,0 +1,229 @@
+// Package history remembers what Stoker did: every note for people, with a number, bounded in count, age and size.
+package history
+
+import (
+	"encoding/json"
+	"slices"
+	"sync"
+	"time"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// The bounds when Options name none.
+const (
+	DefaultKeep   = 10000
+	DefaultMaxAge = 30 * 24 * time.Hour
+)
+
+// mostBytes bounds the memory of all events: ten thousand with a long health output each would be eighty megabytes.
+const mostBytes = 16 << 20
+
+// defaultPage is how many events a page has when nobody says.
+const defaultPage = 100
+
+// Store keeps events across restarts. It takes them when it has time, so that nobody waits for a disk.
+type Store interface {
+	// History is what the last run left, oldest first.
+	History() [][]byte
+	// Chronicle hands the store the place to take events from: those with an ID above after, oldest first, at most most of
+	// them. Records up to the ID floor are to be forgotten.
+	Chronicle(take func(after uint64, most int) (floor uint64, ids []uint64, records [][]byte))
+	// Told says that there is something new. It does not block, and takes nothing before it returns.
+	Told()
+}
+
+// Options are the bounds of a Log and its store.
+type Options struct {
+	Keep   int           // events; 0 is DefaultKeep
+	MaxAge time.Duration // 0 is DefaultMaxAge
+	Store  Store         // nil keeps events in memory only
+	Now    func() time.Time
+}
+
+// Query picks events. The zero Query is the newest page of all.
+type Query struct {
+	Worker worker.Key        // empty is every worker, and what is about none
+	Before uint64            // only events with a smaller ID; 0 is no bound
+	Limit  int               // 0 is 100
+	Kinds  []worker.NoteKind // empty is all
+	Since  time.Time         // zero is no bound
+}
+
+// Log is the history. Its methods may be called from any goroutine and wait for nobody but each other, and none of them
+// for a disk or a client.
+type Log struct {
+	keep   int
+	maxAge time.Duration
+	store  Store
+	now    func() time.Time
+
+	mu        sync.Mutex
+	events    []Event // by ID; what is in it is never changed, so that a copy of the slice can be read without the lock
+	bytes     int
+	last      uint64 // the highest ID given
+	floor     uint64 // the highest ID forgotten
+	followers map[*follower]struct{}
+}
+
+// New is a Log with what the store still has.
+func New(opts Options) *Log {
+	l := &Log{keep: opts.Keep, maxAge: opts.MaxAge, store: opts.Store, now: opts.Now, followers: map[*follower]struct{}{}}
+	if l.keep <= 0 {
+		l.keep = DefaultKeep
+	}
+	if l.maxAge <= 0 {
+		l.maxAge = DefaultMaxAge
+	}
+	if l.now == nil {
+		l.now = time.Now
+	}
+	if l.store == nil {
+		return l
+	}
+	for _, record := range l.store.History() {
+		l.restore(record)
+	}
+	l.prune(l.now())
+	l.store.Chronicle(l.take)
+	return l
+}
+
+// restore appends a record of an earlier run. One that cannot be read, or is out of order, is left out: the store has
+// checked that it is what was written.
+func (l *Log) restore(record []byte) {
+	var e Event
+	if json.Unmarshal(record, &e) != nil || e.ID <= l.last {
+		return
+	}
+	e.Note = clean(e.Note)
+	l.append(e)
+}
+
+func (l *Log) append(e Event) {
+	l.events = append(l.events, e)
+	l.bytes += e.size()
+	l.last = e.ID
+}
+
+// Tell remembers the notes and hands them to those who follow. It never blocks.
+func (l *Log) Tell(notes []worker.Note) {
+	if len(notes) == 0 {
+		return
+	}
+	now := l.now()
+	l.mu.Lock()
+	for _, n := range notes {
+		if n.At.IsZero() {
+			n.At = now
+		}
+		e := Event{ID: l.nextID(now), Note: clean(n)}
+		l.append(e)
+		l.pass(e)
+	}
+	l.prune(now)
+	l.mu.Unlock()
+	if l.store != nil {
+		l.store.Told()
+	}
+}
+
+// nextID is the time in milliseconds, or one more than the last ID where that is higher. So IDs go on after a restart even
+// when the state directory was lost, and someone who comes back with an old one is never given other events under it. A
+// double, which is all that a browser has, holds them exactly.
+func (l *Log) nextID(now time.Time) uint64 {
+	return max(l.last+1, uint64(max(now.UnixMilli(), 0)))
+}
+
+// prune forgets the oldest events until what is left is within the bounds. The lock is held.
+func (l *Log) prune(now time.Time) {
+	oldest := now.Add(-l.maxAge)
+	n := 0
+	for ; n < len(l.events); n++ {
+		e := l.events[n]
+		if len(l.events)-n <= l.keep && l.bytes <= mostBytes && !e.At.Before(oldest) {
+			break
+		}
+		l.bytes -= e.size()
+		l.floor = e.ID
+	}
+	switch {
+	case n == 0:
+	case n < cap(l.events)/4: // the array is left behind when it is full anyhow
+		l.events = l.events[n:]
+	default:
+		l.events = slices.Clone(l.events[n:])
+	}
+}
+
+// known is all events of now. The caller must not change it.
+func (l *Log) known() []Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.prune(l.now())
+	return l.events
+}
+
+// Page is the events that q asks for, newest first. It is never nil.
+func (l *Log) Page(q Query) []Event {
+	limit := q.Limit
+	if limit <= 0 {
+		limit = defaultPage
+	}
+	q.Worker = cleanKey(q.Worker)
+	page := []Event{}
+	for _, e := range slices.Backward(l.known()) {
+		if len(page) == limit {
+			break
+		}
+		if q.wants(e) {
+			page = append(page, e)
+		}
+	}
+	return page
+}
+
+func (q Query) wants(e Event) bool {
+	return (q.Worker == "" || e.Key == q.Worker) &&
+		(q.Before == 0 || e.ID < q.Before) &&
+		(len(q.Kinds) == 0 || slices.Contains(q.Kinds, e.Kind)) &&
+		(q.Since.IsZero() || !e.At.Before(q.Since))
+}
+
+// Last is the ID of the newest event ever told, 0 when there was none.
+func (l *Log) Last() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
+}
+
+// take is what the store writes next, see Store.Chronicle.
+func (l *Log) take(after uint64, most int) (floor uint64, ids []uint64, records [][]byte) {
+	l.mu.Lock()
+	events, floor := l.events, l.floor
+	l.mu.Unlock()
+	events = later(events, after)
+	for _, e := range events[:min(most, len(events))] {
+		if record, err := e.MarshalJSON(); err == nil { // clean has left nothing in it that JSON does not have
+			ids, records = append(ids, e.ID), append(records, record)
+		}
+	}
+	return floor, ids, records
+}
+
+// later is the events with an ID above after.
+func later(events []Event, after uint64) []Event {
+	n, found := slices.BinarySearchFunc(events, after, func(e Event, id uint64) int {
+		switch {
+		case e.ID < id:
+			return -1
+		case e.ID > id:
+			return 1
+		}
+		return 0
+	})
+	if found {
+		n++
+	}
+	return events[n:]
+}

@@ -1,0 +1,210 @@
+package metrics
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+)
+
+func TestHostileNamesDoNotBreakThePage(t *testing.T) {
+	t.Parallel()
+	for name, key := range map[string]string{
+		"not UTF-8":          "bad\xff\xfename",
+		"only not UTF-8":     "\xff",
+		"half a rune at 128": strings.Repeat("a", 127) + "é",
+		"newline":            "a\nstoker_engine_up 0",
+		"quotes":             `a",state="running"} 1`,
+		"backslash":          `a\`,
+		"escape sequence":    "a\x1b[2J\u009b31m",
+		"right to left":      "a\u202eb",
+		"zero byte":          "a\x00b",
+		"100 kB":             strings.Repeat("x", 100_000),
+		"100 kB of garbage":  strings.Repeat("\x80\n", 50_000),
+		"as if changed":      "a~0123456789abcdef",
+		"as if summed up":    other,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage()
+			s.Tell([]worker.Note{note(worker.NoteTaken, key), fallen(key), risen(key)})
+			s.view.Workers = []fleet.Worker{newWorker(key), newWorker("next")}
+			page := s.scrape(t)
+			require.True(t, utf8.ValidString(page))
+			require.Less(t, len(page), 64_000)
+			tells(t, page, "stoker_engine_up 1\n")
+			require.Len(t, series(page, "stoker_heals_total"), 1)
+			require.Len(t, series(page, "stoker_worker_running"), 2)
+			tells(t, page, "stoker_workers_unnamed 0\n")
+		})
+	}
+}
+
+func TestNamesThatAreClippedStayApart(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 1000)
+	seen := map[string]string{}
+	for _, s := range []string{long + "a", long + "b", "a\nb", "a\rb", "a\xffb", "a\xfeb", "a\ufffdb", "ab", other} {
+		c := clean(s)
+		require.Empty(t, seen[c], "%q and %q", s, seen[c])
+		require.LessOrEqual(t, len(c), 512)
+		seen[c] = s
+	}
+	require.Equal(t, "my_project-worker.1", clean("my_project-worker.1"))
+	require.NotEqual(t, other, clean(other))
+	crafted := clean(long) // a worker that is called as another one is shown
+	require.NotEqual(t, crafted, clean(crafted))
+}
+
+func TestWhatIsSecretIsNotShown(t *testing.T) {
+	t.Parallel()
+	const secret = "hunter2"
+	s := newStage()
+	n := fallen("w")
+	n.Output, n.Detail = "password="+secret, "token "+secret
+	s.Tell([]worker.Note{n, {At: noon(), Kind: worker.NoteLinkUp, Detail: secret}})
+	w := newWorker("w")
+	w.Problems = []policy.Problem{{Label: "stoker.x", Value: secret, Message: "no label " + secret}}
+	s.view.Workers = []fleet.Worker{w}
+	hides(t, s.scrape(t), secret)
+}
+
+func TestWorkersBeyondTheBoundAreSummedUp(t *testing.T) {
+	t.Parallel()
+	const beyond = 25
+	s := newStage()
+	for i := range mostWorkers + beyond {
+		key := fmt.Sprintf("w%04d", i)
+		s.Tell([]worker.Note{note(worker.NoteTaken, key), fallen(key), risen(key)})
+		s.view.Workers = append(s.view.Workers, newWorker(key))
+	}
+	last := &s.view.Workers[mostWorkers+beyond-1]
+	last.State, last.Held = fleet.StateExhausted, worker.HeldExhausted
+	last.Boosted, last.Share = true, worker.Share{At: noon(), CPUs: 0.25, Throttled: 0.5}
+	page := s.scrape(t)
+	require.Len(t, series(page, "stoker_worker_running"), mostWorkers+1)
+	require.Len(t, series(page, "stoker_heals_total"), mostWorkers+1)
+	tells(t, page,
+		`stoker_workers_unnamed 25`, `stoker_workers{state="running"} 1024`, `stoker_worker_running{worker="~other"} 25`,
+		`stoker_worker_state{state="running",worker="~other"} 24`, `stoker_worker_state{state="exhausted",worker="~other"} 1`,
+		`stoker_worker_held{reason="exhausted",worker="~other"} 1`, `stoker_worker_quota_cpus{worker="~other"} 12.5`,
+		`stoker_worker_boosted{worker="~other"} 1`, `stoker_worker_cpu_use{worker="~other"} 0.25`,
+		`stoker_heals_total{action="start",fault="exited",outcome="healed",worker="~other"} 25`,
+	)
+
+	require.Empty(t, series(page, "stoker_worker_throttled_ratio"), "shares cannot be summed up")
+
+	s.Tell([]worker.Note{note(worker.NoteReleased, "w0000")}) // makes room
+	s.view.Workers = s.view.Workers[1:]
+	page = s.scrape(t)
+	tells(t, page, "stoker_workers_unnamed 24\n")
+	hides(t, page, `worker="w0000"`)
+}
+
+func TestNobodyCanSwellALabel(t *testing.T) {
+	t.Parallel()
+	s := newStage()
+	for i := range 10_000 {
+		word := fmt.Sprint("word", i)
+		s.Observed(word)
+		s.Notified(word)
+		s.Dropped(word, 1)
+		s.Called(word, time.Second, word)
+		n := risen("w")
+		n.Fault, n.Heal, n.Reason = worker.Fault(word), worker.Heal(word), worker.Reason(word)
+		opened := n
+		opened.Kind = worker.NoteFault
+		s.Tell([]worker.Note{opened, n, {Kind: worker.NoteKind(word)}})
+	}
+	page := s.scrape(t)
+	for _, name := range []string{
+		"stoker_observations_total", "stoker_notifications_total", "stoker_notes_dropped_total", "stoker_notes_total",
+		"stoker_engine_call_duration_seconds_count", "stoker_heal_duration_seconds_count", "stoker_faults_total", "stoker_heals_total",
+	} {
+		require.LessOrEqual(t, len(series(page, name)), mostWords+1, name)
+	}
+	tells(t, page, `stoker_observations_total{kind="~other"} 9936`)
+	tells(t, page, `stoker_heals_total{action="~other",fault="~other",outcome="~other",worker="w"} 9936`)
+}
+
+func TestSeriesEndWithTheirWorker(t *testing.T) {
+	t.Parallel()
+	s := newStage()
+	s.Tell([]worker.Note{fallen("w"), risen("w")})
+	s.view.Workers = []fleet.Worker{newWorker("w")}
+	require.Len(t, series(s.scrape(t), "stoker_worker_running"), 1)
+	s.Tell([]worker.Note{note(worker.NoteReleased, "w")})
+	s.view.Workers = nil
+	hides(t, s.scrape(t), `worker="w"`)
+}
+
+func TestARecreateGoesOnWithItsSeries(t *testing.T) {
+	t.Parallel()
+	s := newStage()
+	s.Tell([]worker.Note{fallen("w"), risen("w")})
+	old := note(worker.NoteReleased, "w")
+	heir := risen("w")
+	heir.ID = "id-of-the-new-one"
+	s.Tell([]worker.Note{heir, old}) // the old one is removed when the new one runs
+	s.view.Workers = []fleet.Worker{newWorker("w")}
+	tells(t, s.scrape(t), `stoker_heals_total{action="start",fault="exited",outcome="healed",worker="w"} 2`)
+}
+
+func TestNoNoteTellsOfARename(t *testing.T) {
+	t.Parallel()
+	s := newStage()
+	s.Tell([]worker.Note{fallen("before"), risen("before")})
+	s.view.Workers = []fleet.Worker{newWorker("before")}
+	s.scrape(t)
+
+	s.view.Workers = []fleet.Worker{newWorker("after")}
+	s.view.At = noon().Add(goneAfter)
+	require.Len(t, series(s.scrape(t), "stoker_worker_running"), 1, "it may be in the middle of a recreate")
+	s.view.At = noon().Add(goneAfter + time.Second)
+	s.view.Link.Up = false
+	require.Len(t, series(s.scrape(t), "stoker_worker_running"), 1, "without the link nobody knows")
+	s.view.Link.Up = true
+	page := s.scrape(t)
+	hides(t, page, `worker="before"`)
+	tells(t, page, `stoker_worker_running{worker="after"} 1`)
+}
+
+func TestAPictureThatIsOlderThanTheNotesLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	s := newStage()
+	s.view.Workers = []fleet.Worker{newWorker("w")}
+	s.Tell([]worker.Note{note(worker.NoteTaken, "w"), note(worker.NoteReleased, "w")})
+	require.Len(t, series(s.scrape(t), "stoker_worker_running"), 1)
+	s.view = fleet.View{At: noon().Add(goneAfter + time.Second), Link: s.view.Link}
+	hides(t, s.scrape(t), `worker="w"`)
+	require.Empty(t, s.ledger.records)
+}
+
+func TestAWorkerShownTwiceDoesNotHideThePage(t *testing.T) {
+	t.Parallel()
+	s := newStage()
+	s.view.Workers = []fleet.Worker{newWorker("w"), newWorker("w")}
+	page := s.scrape(t)
+	tells(t, page, "stoker_workers_unnamed 1\n")
+}
+
+func BenchmarkScrapeOfAThousandWorkers(b *testing.B) {
+	s := newStage()
+	for i := range mostWorkers {
+		key := fmt.Sprintf("w%04d", i)
+		s.Tell([]worker.Note{fallen(key), risen(key)})
+		s.view.Workers = append(s.view.Workers, newWorker(key))
+	}
+	for b.Loop() {
+		s.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/metrics", nil))
+	}
+}

@@ -1,0 +1,302 @@
+package metrics
+
+import (
+	"fmt"
+	"go/build"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/worker"
+)
+
+func TestHealsAreCountedByWhatBecameOfThem(t *testing.T) {
+	t.Parallel()
+	exhaustion := note(worker.NoteExhausted, "w")
+	exhaustion.Fault = worker.FaultExited
+	again := risen("w")
+	again.Kind = worker.NoteHealFailed
+	bare := note(worker.NoteRecovered, "w")
+	for name, tc := range map[string]struct {
+		notes []worker.Note
+		want  []string
+	}{
+		"healed": {
+			notes: []worker.Note{fallen("w"), risen("w")},
+			want:  []string{`{action="start",fault="exited",outcome="healed",worker="w"} 1`},
+		},
+		"failed, then healed": {
+			notes: []worker.Note{fallen("w"), again, fallen("w"), risen("w")},
+			want: []string{
+				`{action="start",fault="exited",outcome="failed",worker="w"} 1`,
+				`{action="start",fault="exited",outcome="healed",worker="w"} 1`,
+			},
+		},
+		"failed and exhausted: the action is the last one tried": {
+			notes: []worker.Note{fallen("w"), again, exhaustion},
+			want: []string{
+				`{action="start",fault="exited",outcome="exhausted",worker="w"} 1`,
+				`{action="start",fault="exited",outcome="failed",worker="w"} 1`,
+			},
+		},
+		"exhausted with no action known": {
+			notes: []worker.Note{exhaustion},
+			want:  []string{`{action="none",fault="exited",outcome="exhausted",worker="w"} 1`},
+		},
+		"recovered: the note of another's start says neither fault nor action": {
+			notes: []worker.Note{fallen("w"), bare},
+			want:  []string{`{action="start",fault="exited",outcome="recovered",worker="w"} 1`},
+		},
+		"a held worker that somebody started was not healed": {
+			notes: []worker.Note{note(worker.NoteHeld, "w"), bare},
+		},
+		"a stop by an operator ends a heal without an outcome": {
+			notes: []worker.Note{fallen("w"), note(worker.NoteHeld, "w"), bare},
+		},
+		"starved, and then somebody else restarted it: to hold out is not to give up": {
+			notes: []worker.Note{sick("w"), starved("w"), bare},
+			want:  []string{`{action="restart",fault="unhealthy",outcome="recovered",worker="w"} 1`},
+		},
+		"hung, refused and restarted": {
+			notes: []worker.Note{sick("w"), told(worker.NoteHung, sick("w")), told(worker.NoteRefused, sick("w")), told(worker.NoteHealed, sick("w"))},
+			want:  []string{`{action="restart",fault="unhealthy",outcome="healed",worker="w"} 1`},
+		},
+		"decided blind, and a quota that was set meanwhile": {
+			notes: []worker.Note{
+				sick("w"), told(worker.NoteBlind, sick("w")), note(worker.NoteQuota, "w"), note(worker.NoteQuotaFailed, "w"), bare,
+			},
+			want: []string{`{action="restart",fault="unhealthy",outcome="recovered",worker="w"} 1`},
+		},
+		"stranded and missing, followed by what lived in it": {
+			notes: []worker.Note{
+				lost("w", worker.FaultStranded), told(worker.NoteHealed, lost("w", worker.FaultStranded)), note(worker.NoteFollowed, "w"),
+				lost("w", worker.FaultMissing), told(worker.NoteHealFailed, lost("w", worker.FaultMissing)),
+			},
+			want: []string{
+				`{action="recreate",fault="missing",outcome="failed",worker="w"} 1`,
+				`{action="recreate",fault="stranded",outcome="healed",worker="w"} 1`,
+			},
+		},
+		"idle": {
+			notes: []worker.Note{lost("w", worker.FaultIdle), told(worker.NoteHealed, lost("w", worker.FaultIdle))},
+			want:  []string{`{action="recreate",fault="idle",outcome="healed",worker="w"} 1`},
+		},
+		"kinds and faults of tomorrow": {
+			notes: []worker.Note{
+				{At: noon(), Kind: "transmuted", Key: "w", Fault: "haunted"},
+				{At: noon(), Kind: worker.NoteHealed, Key: "w", Fault: "haunted", Heal: "exorcise"},
+			},
+			want: []string{`{action="exorcise",fault="haunted",outcome="healed",worker="w"} 1`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage()
+			s.Tell(tc.notes)
+			require.Equal(t, tc.want, series(s.scrape(t), "stoker_heals_total"))
+		})
+	}
+}
+
+func TestAFaultSaysWhy(t *testing.T) {
+	t.Parallel()
+	s := newStage()
+	s.Tell([]worker.Note{fallen("w"), risen("w"), fallen("w")})
+	require.Equal(t, []string{`{fault="exited",intent="none",reason="crashed",worker="w"} 2`}, series(s.scrape(t), "stoker_faults_total"))
+}
+
+func TestWordsThatAreLeftOutDoNotClash(t *testing.T) {
+	t.Parallel()
+	s := newStage()
+	silent := fallen("w")
+	silent.Intent = "" // the same series as IntentNone, "none"
+	s.Tell([]worker.Note{fallen("w"), silent})
+	require.Equal(t, []string{`{fault="exited",intent="none",reason="crashed",worker="w"} 2`}, series(s.scrape(t), "stoker_faults_total"))
+}
+
+func TestTheTimeToHealIsAHistogram(t *testing.T) {
+	t.Parallel()
+	s := newStage()
+	backwards := risen("w")
+	backwards.Duration = -time.Second // the clock was set
+	s.Tell([]worker.Note{risen("w"), backwards})
+	page := s.scrape(t)
+	tells(t, page, `stoker_heal_duration_seconds_bucket{action="start",fault="exited",le="0.5"} 1`)
+	tells(t, page, `stoker_heal_duration_seconds_bucket{action="start",fault="exited",le="1"} 2`)
+	tells(t, page, `stoker_heal_duration_seconds_sum{action="start",fault="exited"} 0.7`)
+	tells(t, page, `stoker_heal_duration_seconds_bucket{action="start",fault="exited",le="600"} 2`)
+}
+
+func TestWhatOtherPackagesFeed(t *testing.T) {
+	t.Parallel()
+	s := busy()
+	s.Dropped("notify", 0)
+	s.Dropped("log", 4)
+	page := s.scrape(t)
+	tells(t, page,
+		`stoker_notes_dropped_total{sink="log"} 5`,
+		`stoker_notes_dropped_total{sink="notify"} 0`,
+		`stoker_notifications_total{outcome="sent"} 1`,
+		`stoker_notifications_total{outcome="failed"} 0`,
+		`stoker_observations_total{kind="started"} 1`,
+		`stoker_resyncs_total 1`,
+		`stoker_engine_call_duration_seconds_bucket{kind="start",outcome="done",le="0.5"} 1`,
+		`stoker_notes_total{kind="fault"} 2`,
+		`stoker_notes_total{kind="exhausted"} 0`,
+		`stoker_build_info{commit="abcdef",goversion=`,
+	)
+}
+
+func TestThePictureIsShownAsItIs(t *testing.T) {
+	t.Parallel()
+	s := busy()
+	s.view.HostIll = true
+	s.view.Link.Skew = -1500 * time.Millisecond
+	page := s.scrape(t)
+	tells(t, page,
+		`stoker_engine_up 1`, `stoker_host_ill 1`, `stoker_engine_clock_skew_seconds -1.5`, `stoker_engine_cpus 2`,
+		`stoker_engine_info{api_version="1.41",version="20.10.24"} 1`,
+		`stoker_workers{state="running"} 1`, `stoker_workers{state="waiting"} 1`, `stoker_workers{state="healing"} 0`,
+		`stoker_worker_state{state="waiting",worker="worker-b"} 1`,
+		`stoker_worker_held{reason="bad-labels",worker="worker-c"} 1`,
+		`stoker_worker_label_problems{worker="worker-c"} 1`,
+		`stoker_worker_attempts{worker="worker-b"} 2`,
+		`stoker_worker_running{worker="worker-b"} 0`, `stoker_worker_expected{worker="worker-b"} 1`,
+		`stoker_worker_quota_cpus{worker="worker-a"} 0.5`,
+		`stoker_worker_boosted{worker="worker-a"} 1`, `stoker_worker_boosted{worker="worker-b"} 0`,
+		`stoker_worker_cpu_use{worker="worker-a"} 0.49`, `stoker_worker_throttled_ratio{worker="worker-a"} 0.75`,
+		`stoker_worker_next_attempt_timestamp_seconds{worker="worker-b"} 1.79552166e+09`,
+	)
+	hides(t, page, `stoker_worker_next_attempt_timestamp_seconds{worker="worker-a"}`)
+	hides(t, page, `stoker_worker_cpu_use{worker="worker-b"}`) // never measured
+	hides(t, page, `stoker_worker_throttled_ratio{worker="worker-b"}`)
+
+	s.view = fleet.View{At: noon()} // nothing is known yet
+	page = s.scrape(t)
+	tells(t, page, "stoker_engine_up 0\n")
+	hides(t, page, "stoker_engine_synced_timestamp_seconds ")
+	hides(t, page, "stoker_engine_info{")
+}
+
+func TestTellAndScrapeAtOnce(t *testing.T) {
+	t.Parallel()
+	s := busy()
+	var all sync.WaitGroup
+	for i := range 4 {
+		all.Go(func() {
+			for range 200 {
+				s.Tell([]worker.Note{fallen(fmt.Sprint("w", i)), risen(fmt.Sprint("w", i))})
+				s.Called("look", time.Millisecond, "done")
+				s.Observed("started")
+			}
+		})
+		all.Go(func() {
+			for range 20 {
+				s.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+			}
+		})
+	}
+	all.Wait()
+	tells(t, s.scrape(t), `stoker_heals_total{action="start",fault="exited",outcome="healed",worker="w3"} 200`)
+}
+
+// stuck is a client that never reads.
+type stuck struct {
+	httptest.ResponseRecorder
+	writing chan struct{}
+	cut     chan struct{}
+}
+
+func (s *stuck) Write([]byte) (int, error) {
+	close(s.writing)
+	<-s.cut
+	return 0, http.ErrHandlerTimeout
+}
+
+func TestAClientThatNeverReadsHoldsNothing(t *testing.T) {
+	t.Parallel()
+	s := busy()
+	slow := &stuck{ResponseRecorder: *httptest.NewRecorder(), writing: make(chan struct{}), cut: make(chan struct{})}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.Handler().ServeHTTP(slow, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+	}()
+	<-slow.writing
+	s.Tell([]worker.Note{fallen("w"), risen("w")})
+	require.Len(t, series(s.scrape(t), "stoker_faults_total"), 3)
+	close(slow.cut)
+	<-ended
+}
+
+func TestThePageIsTheTextFormatWhateverIsAskedFor(t *testing.T) {
+	t.Parallel()
+	for _, accept := range []string{
+		"", "*/*", "text/html", "application/openmetrics-text; version=1.0.0",
+		"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,text/plain;version=0.0.4;q=0.3",
+	} {
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil)
+		request.Header.Set("Accept", accept)
+		request.Header.Set("Accept-Encoding", "gzip")
+		answer := httptest.NewRecorder()
+		busy().Handler().ServeHTTP(answer, request)
+		require.Equal(t, http.StatusOK, answer.Code)
+		require.Equal(t, "text/plain; version=0.0.4; charset=utf-8", answer.Header().Get("Content-Type"))
+		require.Equal(t, expfmt.TypeTextPlain, expfmt.ResponseFormat(answer.Header()).FormatType())
+		require.Empty(t, answer.Header().Get("Content-Encoding"))
+		judged(t, answer.Body.String())
+	}
+}
+
+func TestOnlyGetAndHeadAreAnswered(t *testing.T) {
+	t.Parallel()
+	s := busy()
+	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodPatch} {
+		answer := s.ask(t, method)
+		require.Equal(t, http.StatusMethodNotAllowed, answer.Code, method)
+		require.Equal(t, "GET, HEAD", answer.Header().Get("Allow"))
+		require.NotContains(t, answer.Body.String(), "stoker_")
+	}
+	got, head := s.ask(t, http.MethodGet), s.ask(t, http.MethodHead)
+	require.Equal(t, strconv.Itoa(got.Body.Len()), got.Header().Get("Content-Length"))
+	require.Equal(t, http.StatusOK, head.Code)
+	require.Equal(t, got.Header().Get("Content-Type"), head.Header().Get("Content-Type"))
+	require.NotEmpty(t, head.Header().Get("Content-Length"))
+	require.Empty(t, head.Body.String())
+}
+
+// The names of the kinds are read from where they are declared, so that none that is added there is forgotten here.
+func TestEveryKindOfNoteBeginsAtZero(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("../../core/worker/note.go")
+	require.NoError(t, err)
+	declared := regexp.MustCompile(`\bNote\w+ +NoteKind += "(.*?)"`).FindAllStringSubmatch(string(source), -1)
+	require.Len(t, declared, strings.Count(string(source), "NoteKind = "))
+	page := newStage().scrape(t)
+	require.Len(t, series(page, "stoker_notes_total"), len(declared))
+	for _, kind := range declared {
+		tells(t, page, fmt.Sprintf("stoker_notes_total{kind=%q} 0\n", kind[1]))
+	}
+}
+
+// Prometheus' own client is the judge of the tests and must not be part of the product: see contentType.
+func TestTheProductIsFreeOfPrometheusClient(t *testing.T) {
+	t.Parallel()
+	pkg, err := build.ImportDir(".", 0)
+	require.NoError(t, err)
+	require.NotEmpty(t, pkg.Imports)
+	for _, path := range pkg.Imports {
+		require.NotContains(t, path, "prometheus")
+		require.NotContains(t, path, "protobuf")
+	}
+}

@@ -1,0 +1,154 @@
+package metrics
+
+import (
+	"flag"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+)
+
+func TestMain(m *testing.M) {
+	flag.Bool("update", false, "write the tables of docs/metrics.md instead of comparing them")
+	os.Exit(m.Run())
+}
+
+func noon() time.Time { return time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC) }
+
+// stage is a Stoker whose picture a test sets.
+type stage struct {
+	*Metrics
+	view fleet.View
+}
+
+func newStage() *stage {
+	s := &stage{view: fleet.View{At: noon(), Link: fleet.Link{Up: true, Since: noon(), Synced: noon()}}}
+	s.Metrics = New(Options{View: func() fleet.View { return s.view }, Version: "1.2.3", Commit: "abcdef"})
+	return s
+}
+
+// scrape is the page as Prometheus gets it, judged.
+func (s *stage) scrape(t *testing.T) string {
+	t.Helper()
+	answer := s.ask(t, http.MethodGet)
+	require.Equal(t, http.StatusOK, answer.Code)
+	judged(t, answer.Body.String())
+	return answer.Body.String()
+}
+
+func (s *stage) ask(t *testing.T, method string) *httptest.ResponseRecorder {
+	t.Helper()
+	answer := httptest.NewRecorder()
+	s.Handler().ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), method, "/metrics", nil))
+	return answer
+}
+
+// tells that the page has samples beginning so. A page is long: only what is missing is shown.
+func tells(t *testing.T, page string, samples ...string) {
+	t.Helper()
+	lines := slices.Collect(strings.Lines(page))
+	for _, sample := range samples {
+		found := slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, sample) })
+		require.True(t, found, "no sample begins with %s", sample)
+	}
+}
+
+// hides that the page has something in it, in whatever place.
+func hides(t *testing.T, page, what string) {
+	t.Helper()
+	for line := range strings.Lines(page) {
+		require.NotContains(t, line, what)
+	}
+}
+
+// series are the samples of one name, in the page's order.
+func series(page, name string) []string {
+	var found []string
+	for line := range strings.Lines(page) {
+		if rest, ok := strings.CutPrefix(line, name+"{"); ok {
+			found = append(found, "{"+strings.TrimSuffix(rest, "\n"))
+		}
+	}
+	return found
+}
+
+// note is a note of container id-NAME.
+func note(kind worker.NoteKind, key string) worker.Note {
+	return worker.Note{At: noon(), Kind: kind, Key: worker.Key(key), ID: "id-" + key}
+}
+
+// fallen is the start of a heal.
+func fallen(key string) worker.Note {
+	n := note(worker.NoteFault, key)
+	n.Fault, n.Intent, n.Reason, n.Heal, n.Attempt = worker.FaultExited, worker.IntentNone, worker.ReasonCrashed, worker.HealStart, 1
+	return n
+}
+
+// risen is its good end.
+func risen(key string) worker.Note {
+	n := fallen(key)
+	n.Kind, n.Duration = worker.NoteHealed, 700*time.Millisecond
+	return n
+}
+
+// sick is the start of a heal that a probe asked for.
+func sick(key string) worker.Note {
+	n := fallen(key)
+	n.Fault, n.Reason, n.Heal = worker.FaultUnhealthy, worker.ReasonProbeTimedOut, worker.HealRestart
+	return n
+}
+
+// starved puts that heal off.
+func starved(key string) worker.Note {
+	n := note(worker.NoteHeld, key)
+	n.Fault, n.Reason, n.Attempt = worker.FaultUnhealthy, worker.HeldStarved, 1
+	return n
+}
+
+// lost is the start of a heal by a recreate.
+func lost(key string, fault worker.Fault) worker.Note {
+	n := fallen(key)
+	n.Fault, n.Heal = fault, worker.HealRecreate
+	return n
+}
+
+// told is another note of the same heal.
+func told(kind worker.NoteKind, n worker.Note) worker.Note {
+	n.Kind = kind
+	return n
+}
+
+func newWorker(key string) fleet.Worker {
+	return fleet.Worker{
+		Key: worker.Key(key), ID: "id-" + key, StartedAt: noon().Add(-time.Hour), State: fleet.StateRunning,
+		Status: worker.StatusRunning, Expected: true, CPUs: 0.5,
+	}
+}
+
+// busy is a Stoker of which every metric has something to tell.
+func busy() *stage {
+	s := newStage()
+	s.view.Link.Engine = worker.Engine{Version: "20.10.24", APIVersion: "1.41", CPUs: 2}
+	waits, held := newWorker("worker-b"), newWorker("worker-c")
+	waits.State, waits.Status, waits.Attempts, waits.NextAt = fleet.StateWaiting, worker.StatusExited, 2, noon().Add(time.Minute)
+	held.State, held.Held, held.Expected, held.Problems = fleet.StateHeld, worker.HeldBadLabels, false, []policy.Problem{{}}
+	measured := newWorker("worker-a")
+	measured.Boosted, measured.Share = true, worker.Share{At: noon(), CPUs: 0.49, Throttled: 0.75}
+	s.view.Workers = []fleet.Worker{measured, waits, held}
+	s.Tell([]worker.Note{note(worker.NoteTaken, "worker-a"), fallen("worker-a"), risen("worker-a"), fallen("worker-b")})
+	s.Dropped("log", 1)
+	s.Notified("sent")
+	s.Observed("started")
+	s.Resynced()
+	s.Called("start", 350*time.Millisecond, "done")
+	return s
+}

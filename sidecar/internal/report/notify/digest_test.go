@@ -1,0 +1,135 @@
+package notify
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+func digestOf(b book, notes ...worker.Note) Digest {
+	d := Digest{At: start(), Omitted: map[string]int{}}
+	for _, n := range notes {
+		d.Events = append(d.Events, Event{Kind: b.kind(n), Note: n})
+	}
+	return d
+}
+
+func TestMessages(t *testing.T) {
+	t.Parallel()
+	b := bookOf(t)
+	out := gaveUp("web-1")
+	out.Output = "connection\r\n  refused"
+	exited := gaveUp("db")
+	exited.Fault, exited.Reason, exited.ExitCode, exited.Detail = worker.FaultExited, worker.ReasonCrashed, 7, "no such image"
+	anew := worker.Note{Kind: worker.NoteHealed, Heal: worker.HealRecreate, Key: "x", Fault: worker.FaultIdle, Reason: "idle", Duration: 90 * time.Second}
+	for _, c := range []struct {
+		host  string
+		notes []worker.Note
+		whole string
+	}{
+		{"node-1", []worker.Note{out},
+			"stoker on node-1: web-1 has no attempts left\n- web-1: unhealthy, probe-failed, attempt 3; health output: connection refused"},
+		{"", []worker.Note{exited, anew},
+			"stoker: db has no attempts left; x was made anew\n" +
+				"- db has no attempts left: exited, exit code 7, crashed, attempt 3, no such image\n- x was made anew: idle, after 1m30s"},
+		{"", []worker.Note{{Kind: worker.NoteLinkLost}}, "stoker: the engine does not answer"},
+		{"", []worker.Note{{Kind: worker.NoteLinkLost, Detail: "EOF"}}, "stoker: the engine does not answer\n- the engine does not answer: EOF"},
+		{"", []worker.Note{{Kind: "new-kind", Key: "w"}}, "stoker: w tells: new-kind\n- w"},
+		{"", []worker.Note{out, out}, "stoker: web-1 has no attempts left\n" + strings.TrimSuffix(strings.Repeat(
+			"- web-1: unhealthy, probe-failed, attempt 3; health output: connection refused\n", 2), "\n")},
+	} {
+		require.Equal(t, c.whole, writer{b, c.host}.message(digestOf(b, c.notes...), 0).whole())
+	}
+}
+
+func TestFiftyWorkersInOneMessage(t *testing.T) {
+	t.Parallel()
+	b := bookOf(t)
+	var notes []worker.Note
+	for n := range 50 {
+		notes = append(notes, gaveUp(fmt.Sprintf("w%d", n)))
+	}
+	d := digestOf(b, notes...)
+	m := writer{b, ""}.message(d, 0)
+	require.Equal(t, "stoker: 50 workers have no attempts left", m.Title)
+	require.Equal(t, mostListed, strings.Count(m.Text, "- w"))
+	require.True(t, strings.HasSuffix(m.Text, "\nand 40 more"))
+	d.Omitted["exhausted"], d.Dropped = 5, 7
+	m = writer{b, ""}.message(d, 2)
+	require.Equal(t, "stoker: 55 workers have no attempts left", m.Title)
+	require.True(t, strings.HasSuffix(m.Text, "\nand 45 more\n(7 events were too many to be told)\n(2 earlier messages could not be sent)"))
+	var record digestJSON
+	require.NoError(t, json.Unmarshal(m.JSON, &record))
+	require.Len(t, record.Events, 50, "the record has them all")
+	require.Equal(t, map[string]int{"gave-up": 55}, record.Counts)
+}
+
+func hostile() []string {
+	return []string{
+		"", " ", "\x00\x1b[31mred\x07", "\xff\xfe\xc3", "a\nb\r\nSubject: c\n\n.\n", "\u202eevil\u2066\u200f", "\u009b31m", "\ufeff\u200b",
+		"@everyone @here @channel", "<!channel> <!here> <@U123> <script>alert(1)</script>", "[click](http://evil.invalid)",
+		"```\n**x** __y__ ~~z~~ ||s||", "{{.}} ${x} %s %!d", strings.Repeat("x", 100_000), strings.Repeat("й\n", 100_000), strings.Repeat("😀", 5000),
+		strings.Repeat("\xff", 100_000), strings.Repeat("@", 5000), strings.Repeat(" ", 100_000) + "end", "\"\\'", "a\u0301\u0301\u0301",
+	}
+}
+
+func harmless(t *testing.T, m Message) {
+	t.Helper()
+	require.NotContains(t, m.Title, "\n")
+	require.LessOrEqual(t, utf8.RuneCountInString(m.Title), mostTitle)
+	require.LessOrEqual(t, utf8.RuneCountInString(m.whole()), mostText)
+	require.LessOrEqual(t, len(m.whole()), mostBytes)
+	require.True(t, utf8.ValidString(m.whole()))
+	require.True(t, json.Valid(m.JSON))
+	for _, r := range strings.ReplaceAll(m.whole(), zeroWidth, "") {
+		require.True(t, r == '\n' || r == utf8.RuneError || strings.ContainsRune(printable(string(r)), r), "%U", r)
+	}
+	for _, bad := range []string{"@everyone", "@here", "@channel", "<", ">", "](", "```", "**", "||", "\nSubject"} {
+		require.NotContains(t, m.whole(), bad)
+	}
+}
+
+func TestHostileNamesAndOutputs(t *testing.T) {
+	t.Parallel()
+	b := bookOf(t, "all")
+	for _, s := range hostile() {
+		n := worker.Note{
+			Kind: worker.NoteExhausted, Key: worker.Key(s), ID: s, Output: s, Detail: s, Reason: worker.Reason(s), Fault: worker.Fault(s),
+		}
+		var many []worker.Note
+		for i := range 30 {
+			n.Attempt = i
+			many = append(many, n)
+		}
+		harmless(t, writer{b, s}.message(digestOf(b, n), 0))
+		harmless(t, writer{b, s}.message(digestOf(b, many...), 3))
+		n.Kind = worker.NoteKind(s)
+		writer{b, s}.message(digestOf(b, n), 0)
+	}
+}
+
+func FuzzMessage(f *testing.F) {
+	for _, s := range hostile() {
+		f.Add(s[:min(len(s), 1000)], "out")
+	}
+	f.Fuzz(func(t *testing.T, name, output string) {
+		b := bookOf(t, "all")
+		n := worker.Note{Kind: worker.NoteExhausted, Key: worker.Key(name), Output: output, Detail: name}
+		harmless(t, writer{b, name}.message(digestOf(b, n, n), 0))
+	})
+}
+
+func TestTextsAreClipped(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, strings.Repeat("x", 199)+"…", plain(strings.Repeat("x", 100_000), 200))
+	require.Equal(t, "a b", plain("\ta\u00a0\n b", 200))
+	require.Equal(t, "��", plain("\xff\x00", 200))
+	require.Equal(t, "a\nb", field("a\nb"))
+}

@@ -1,0 +1,132 @@
+package page
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// hour is so many hours into the day that ends at noon.
+func hour(n float64) time.Time {
+	return noon.Add(-day + time.Duration(n*float64(time.Hour)))
+}
+
+func note(at float64, kind worker.NoteKind, rest ...any) worker.Note {
+	n := worker.Note{At: hour(at), Kind: kind, Key: "w"}
+	for _, r := range rest {
+		switch r := r.(type) {
+		case worker.Fault:
+			n.Fault = r
+		case worker.Reason:
+			n.Reason = r
+		case time.Duration:
+			n.Delay = r
+		case worker.Key:
+			n.Key = r
+		}
+	}
+	return n
+}
+
+// written are spans in a line: condition and hours.
+func written(spans []span) string {
+	var words []string
+	for _, s := range spans {
+		words = append(words, fmt.Sprintf("%s %g-%g", s.Condition, s.From.Sub(hour(0)).Hours(), s.To.Sub(hour(0)).Hours()))
+	}
+	return strings.Join(words, ", ")
+}
+
+func TestTimeline(t *testing.T) {
+	t.Parallel()
+	const (
+		taken, fault, failed, healed = worker.NoteTaken, worker.NoteFault, worker.NoteHealFailed, worker.NoteHealed
+		heldFor, exited, ill         = worker.NoteHeld, worker.FaultExited, worker.FaultUnhealthy
+	)
+	running := life{Running: true, Since: hour(-30)}
+	noKey := worker.Key("")
+	for name, c := range map[string]struct {
+		notes []worker.Note
+		life  life
+		want  string
+	}{
+		"nothing known":             {nil, life{}, "unknown 0-24"},
+		"nothing but the life":      {nil, running, "alive 0-24"},
+		"a life that began today":   {nil, life{true, hour(20)}, "unknown 0-20, alive 20-24"},
+		"a life that is over":       {nil, life{false, hour(20)}, "unknown 0-24"},
+		"before the first note":     {[]worker.Note{note(4, taken)}, life{}, "unknown 0-4, alive 4-24"},
+		"a note from before":        {[]worker.Note{note(-3, taken)}, life{}, "alive 0-24"},
+		"healed at once":            {[]worker.Note{note(-3, taken), note(4, fault, exited), note(5, healed, exited)}, life{}, "alive 0-4, healing 4-5, alive 5-24"},
+		"healed after a wait":       {[]worker.Note{note(-3, taken), note(4, fault, exited, time.Hour), note(6, healed, exited)}, life{}, "alive 0-4, down 4-5, healing 5-6, alive 6-24"},
+		"unhealthy":                 {[]worker.Note{note(-3, taken), note(4, fault, ill, time.Hour), note(6, healed, ill)}, life{}, "alive 0-4, unhealthy 4-5, healing 5-6, alive 6-24"},
+		"hung: no more waiting":     {[]worker.Note{note(-3, taken), note(4, fault, ill, 3*time.Hour), note(5, worker.NoteHung), note(6, healed)}, life{}, "alive 0-4, unhealthy 4-5, healing 5-6, alive 6-24"},
+		"recovered while waiting":   {[]worker.Note{note(-3, taken), note(4, fault, ill, 3*time.Hour), note(5, worker.NoteRecovered)}, life{}, "alive 0-4, unhealthy 4-5, alive 5-24"},
+		"starved for its grace":     {[]worker.Note{note(-3, taken), note(4, fault, ill), note(4, heldFor, ill, worker.HeldStarved, time.Hour), note(6, healed)}, life{}, "alive 0-4, unhealthy 4-5, healing 5-6, alive 6-24"},
+		"failed, then exhausted":    {[]worker.Note{note(-3, taken), note(4, fault, exited), note(5, failed, exited), note(5, worker.NoteExhausted, exited)}, life{}, "alive 0-4, healing 4-5, down 5-24"},
+		"a heal under way":          {[]worker.Note{note(-3, taken), note(23, fault, exited)}, life{}, "alive 0-23, healing 23-24"},
+		"a heal in the future":      {[]worker.Note{note(-3, taken), note(23, fault, exited, 5*time.Hour)}, life{}, "alive 0-23, down 23-24"},
+		"a quota is no news":        {[]worker.Note{note(-3, taken), note(4, fault, exited, 2*time.Hour), note(5, worker.NoteQuota), note(7, healed)}, life{}, "alive 0-4, down 4-6, healing 6-7, alive 7-24"},
+		"stopped and started":       {[]worker.Note{note(-3, taken), note(4, heldFor, worker.HeldOperator), note(8, worker.NoteRecovered)}, life{}, "alive 0-4, down 4-8, alive 8-24"},
+		"unhealthy and left":        {[]worker.Note{note(-3, taken), note(4, heldFor, ill, worker.HeldIgnored)}, running, "alive 0-4, unhealthy 4-24"},
+		"bad labels":                {[]worker.Note{note(-3, taken), note(-3, heldFor, worker.HeldBadLabels)}, running, "unknown 0-24"},
+		"gone":                      {[]worker.Note{note(-3, taken), note(4, worker.NoteReleased)}, life{}, "alive 0-4, unknown 4-24"},
+		"gone and back":             {[]worker.Note{note(-3, taken), note(4, worker.NoteReleased), note(6, taken)}, life{}, "alive 0-4, unknown 4-6, alive 6-24"},
+		"no link":                   {[]worker.Note{note(-3, taken), note(4, worker.NoteLinkLost, noKey), note(6, worker.NoteLinkUp, noKey)}, running, "alive 0-4, unknown 4-6, alive 6-24"},
+		"no link any more":          {[]worker.Note{note(-3, taken), note(20, worker.NoteLinkLost, noKey)}, running, "alive 0-20, unknown 20-24"},
+		"no link over a heal":       {[]worker.Note{note(-3, taken), note(4, worker.NoteLinkLost, noKey), note(6, worker.NoteLinkUp, noKey), note(6, fault, exited), note(7, healed)}, running, "alive 0-4, unknown 4-6, healing 6-7, alive 7-24"},
+		"stoker away, one life":     {[]worker.Note{note(-3, taken), note(10, taken)}, running, "alive 0-24"},
+		"stoker away, another life": {[]worker.Note{note(-3, taken), note(5, healed), note(10, taken)}, life{true, hour(9)}, "alive 0-5, unknown 5-10, alive 10-24"},
+		"somebody heard later":      {[]worker.Note{note(-3, taken), note(9, healed, worker.Key("other")), note(10, taken)}, life{true, hour(9.5)}, "alive 0-9, unknown 9-10, alive 10-24"},
+		"stoker away, held":         {[]worker.Note{note(-3, taken), note(5, heldFor, worker.HeldOperator), note(10, taken), note(10, heldFor, worker.HeldOperator)}, life{}, "alive 0-5, down 5-24"},
+		"stoker away, found dead":   {[]worker.Note{note(-3, taken), note(10, taken), note(10, fault, exited), note(11, healed)}, life{}, "unknown 0-10, healing 10-11, alive 11-24"},
+		"died without a link":       {[]worker.Note{note(-3, taken), note(4, worker.NoteLinkLost, noKey), note(8, taken), note(8, worker.NoteLinkUp, noKey)}, running, "alive 0-4, unknown 4-8, alive 8-24"},
+		"another worker's":          {[]worker.Note{note(-3, taken), note(4, fault, exited, worker.Key("other"))}, life{}, "alive 0-24"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, c.want, written(tell(c.notes).timeline("w", c.life, hour(0), hour(24))))
+		})
+	}
+}
+
+// A start of Stoker with many workers is one absence, though each of them is introduced.
+func TestTimelineOneStart(t *testing.T) {
+	t.Parallel()
+	var notes []worker.Note
+	for _, at := range []float64{-3, 10} {
+		for n := range 5 {
+			notes = append(notes, note(at+float64(n)/3600, worker.NoteTaken, worker.Key(fmt.Sprint(n))))
+		}
+	}
+	require.Len(t, tell(notes).absences, 1)
+}
+
+func TestDraw(t *testing.T) {
+	t.Parallel()
+	spans := []span{{hour(0), hour(12), alive}, {hour(12), hour(12).Add(time.Second), down}, {hour(12).Add(time.Second), hour(24), alive}}
+	d := draw(spans, hour(0), hour(24), 96, 16)
+	require.Equal(t, []stroke{{alive, "M0 10h48V16h-48zM49 10h47V16h-47z"}, {down, "M48 0h1V16h-1z"}}, d.Strokes, "a second is seen in a day")
+	require.Equal(t, "alive 100.0 %, down 1 s", d.Text)
+}
+
+func TestSummary(t *testing.T) {
+	t.Parallel()
+	for want, spans := range map[string][]span{
+		"nothing known":      {{hour(0), hour(24), unknown}},
+		"alive all the time": {{hour(0), hour(24), alive}},
+		"down all the time":  {{hour(0), hour(24), down}},
+		"alive 50.0 %, healing 3 h in 2 spells, unhealthy 1 h, down 2 h, unknown 6 h": {
+			{hour(0), hour(6), unknown}, {hour(6), hour(12), alive}, {hour(12), hour(13), unhealthy}, {hour(13), hour(15), healing},
+			{hour(15), hour(21), alive}, {hour(21), hour(23), down}, {hour(23), hour(24), healing},
+		},
+	} {
+		require.Equal(t, want, summary(spans))
+	}
+}

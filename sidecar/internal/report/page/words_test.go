@@ -1,0 +1,102 @@
+package page
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+)
+
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"a\r\nb\tc":         "a\nb\tc",
+		"\x1b[31mred":       "\uFFFD[31mred",
+		"left\u202eright":   "left\uFFFDright",
+		"\u2066x\u2069":     "\uFFFDx\uFFFD",
+		"bad \xff utf":      "bad \uFFFD utf",
+		"nul\x00":           "nul\uFFFD",
+		"narrow\u00a0space": "narrow\u00a0space",
+		"日本 😀":              "日本 😀",
+		"<b>&amp;":          "<b>&amp;",
+	} {
+		require.Equal(t, want, plain(text), "%q", text)
+	}
+}
+
+func TestCut(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "short", cut("short", 5))
+	require.Equal(t, "lon… (4 more bytes)", cut("longer!", 3))
+	require.Equal(t, "é…", brief("éé", 3))
+	require.Equal(t, "second", firstLine("\n  \nsecond\nthird"))
+	require.Equal(t, strings.Repeat("x", 100)+"…", firstLine(strings.Repeat("x", 5000)))
+}
+
+func TestLasting(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		0: "0 ms", 850 * time.Millisecond: "850 ms", 2300 * time.Millisecond: "2.3 s", 9 * time.Second: "9 s", 42 * time.Second: "42 s",
+		3*time.Minute + 5*time.Second: "3 min 5 s", time.Hour: "1 h", 2*time.Hour + 4*time.Minute: "2 h 4 min", 76 * time.Hour: "3 d 4 h", -time.Minute: "1 min",
+	} {
+		require.Equal(t, want, lasting(d))
+	}
+}
+
+func TestInstant(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, instant{}, instantOf(time.Time{}, noon))
+	require.Equal(t, instant{}, instantOf(time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC), noon), "an engine with a broken clock")
+	east := noon.Add(-90 * time.Second).In(time.FixedZone("east", 7200))
+	require.Equal(t, instant{"2026-03-01T11:58:30.000Z", "2026-03-01 11:58:30 UTC", "1 min", "now"}, instantOf(east, noon))
+	require.Equal(t, "in 2 h", instantOf(noon.Add(2*time.Hour), noon).In)
+	require.Equal(t, "3 d", instantOf(noon.Add(-80*time.Hour), noon).Ago)
+}
+
+func TestVerdict(t *testing.T) {
+	t.Parallel()
+	is := func(s fleet.State) fleet.Worker { return fleet.Worker{State: s} }
+	running, healing, ill := is(fleet.StateRunning), is(fleet.StateHealing), is(fleet.StateUnhealthy)
+	stopped := fleet.Worker{State: fleet.StateHeld, Held: worker.HeldOperator}
+	wrong := fleet.Worker{State: fleet.StateRunning, Problems: []policy.Problem{{Label: "x"}}}
+	up := fleet.Link{Up: true, Synced: noon}
+	for want, v := range map[string]fleet.View{
+		"No link to the engine yet":                      {},
+		"The engine does not answer":                     {Link: fleet.Link{Synced: noon}, Workers: []fleet.Worker{running}},
+		"The host is ill":                                {Link: up, HostIll: true, Workers: []fleet.Worker{ill}},
+		"No workers yet":                                 {Link: up},
+		"1 worker, running":                              {Link: up, Workers: []fleet.Worker{running}},
+		"2 workers, all running":                         {Link: up, Workers: []fleet.Worker{running, is(fleet.StateStarting)}},
+		"2 workers: 1 running, 1 held":                   {Link: up, Workers: []fleet.Worker{running, stopped}},
+		"1 of 2 workers being healed":                    {Link: up, Workers: []fleet.Worker{running, healing}},
+		"1 of 1 worker needs attention":                  {Link: up, Workers: []fleet.Worker{ill}},
+		"2 of 3 workers need attention":                  {Link: up, Workers: []fleet.Worker{ill, wrong, stopped}},
+		"1 of 3 workers needs attention, 2 being healed": {Link: up, Workers: []fleet.Worker{ill, healing, is(fleet.StateWaiting)}},
+		"1 of 2 workers needs attention, 1 being healed": {Link: up, Workers: []fleet.Worker{is(fleet.StateExhausted), healing}},
+		"3 workers: 1 running, 1 held, 1 unknown":        {Link: up, Workers: []fleet.Worker{running, stopped, is(fleet.StateUnknown)}},
+		"4 of 4 workers need attention":                  {Link: up, Workers: heldBy(worker.HeldBadLabels, worker.HeldNeedsRecreate, worker.HeldStarved, worker.HeldEndUnseen)},
+		"5 workers: 5 held":                              {Link: up, Workers: heldBy(worker.HeldPaused, worker.HeldFinished, worker.HeldSwarm, worker.HeldOneOff, worker.HeldDocker)},
+	} {
+		require.Equal(t, want, judge(v).Text)
+	}
+}
+
+func heldBy(reasons ...worker.Reason) []fleet.Worker {
+	var workers []fleet.Worker
+	for _, r := range reasons {
+		workers = append(workers, fleet.Worker{State: fleet.StateHeld, Held: r})
+	}
+	return workers
+}
+
+func TestSkew(t *testing.T) {
+	t.Parallel()
+	require.Empty(t, linkOf(fleet.Link{Skew: time.Second}, noon).Skew)
+	require.Equal(t, "5 min ahead", linkOf(fleet.Link{Skew: 5 * time.Minute}, noon).Skew)
+	require.Equal(t, "5 min behind", linkOf(fleet.Link{Skew: -5 * time.Minute}, noon).Skew)
+}

@@ -1,0 +1,217 @@
+package page
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// hostile is what a container could be called and print, if nobody minded.
+const hostile = "<img src=x onerror=alert(1)>\u202egpj.exe\"'`{{.}}"
+
+// world is a fleet that tests change, and its server: the page, and events in the form of the real ones.
+type world struct {
+	mu        sync.Mutex
+	view      fleet.View
+	notes     []worker.Note
+	listeners map[chan string]bool
+	away      bool
+}
+
+func (w *world) options() Options {
+	return Options{View: w.picture, Events: w.events, Version: "1.2.3", Now: time.Now}
+}
+
+func (w *world) picture() fleet.View {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	v := w.view
+	v.Workers = slices.Clone(v.Workers)
+	return v
+}
+
+func (w *world) events(since time.Time, limit int) []worker.Note {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	notes := slices.DeleteFunc(slices.Clone(w.notes), func(n worker.Note) bool { return n.At.Before(since) })
+	return notes[max(0, len(notes)-limit):]
+}
+
+// happen changes the world and tells the listeners, as the server does.
+func (w *world) happen(change func(*fleet.View), notes ...worker.Note) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change(&w.view)
+	w.notes = append(w.notes, notes...)
+	for c := range w.listeners {
+		for _, n := range notes {
+			c <- fmt.Sprintf("event: %s\ndata: {}\n\n", n.Kind)
+		}
+		c <- "event: view\ndata: {}\n\n"
+	}
+}
+
+func (w *world) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", New(w.options()))
+	mux.HandleFunc("GET /api/v1/events", w.stream)
+	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		w.mu.Lock()
+		away := w.away
+		w.mu.Unlock()
+		if away {
+			http.Error(out, "away", http.StatusServiceUnavailable)
+			return
+		}
+		mux.ServeHTTP(out, r)
+	})
+}
+
+// cut makes the server fail and ends its streams, or brings it back.
+func (w *world) cut(away bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.away = away
+	for c := range w.listeners {
+		close(c)
+		delete(w.listeners, c)
+	}
+}
+
+func (w *world) stream(out http.ResponseWriter, r *http.Request) {
+	told := make(chan string, 100)
+	w.mu.Lock()
+	if w.listeners == nil {
+		w.listeners = map[chan string]bool{}
+	}
+	w.listeners[told] = true
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.listeners, told)
+	}()
+	out.Header().Set("Content-Type", "text/event-stream")
+	flush := http.NewResponseController(out)
+	_, _ = fmt.Fprint(out, ": here\n\n")
+	_ = flush.Flush()
+	for {
+		select {
+		case event, more := <-told:
+			if !more {
+				return
+			}
+			_, _ = fmt.Fprint(out, event)
+			_ = flush.Flush()
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func engineUp(now time.Time) fleet.Link {
+	return fleet.Link{Up: true, Since: now.Add(-31 * time.Hour), Synced: now, Engine: worker.Engine{Version: "20.10.24", APIVersion: "1.41", CPUs: 8}}
+}
+
+func runs(now time.Time, key string, since time.Duration, use, throttled float64) fleet.Worker {
+	return fleet.Worker{
+		Key: worker.Key(key), ID: "4f8d2c1b9a7e6d5c4b3a", StartedAt: now.Add(-since), State: fleet.StateRunning, Status: worker.StatusRunning,
+		Health: worker.HealthHealthy, Expected: true, CPUs: 0.5, Share: worker.Share{At: now.Add(-4 * time.Second), CPUs: use, Throttled: throttled},
+	}
+}
+
+// healOf is the two notes of a heal that worked.
+func healOf(key string, at time.Time, took time.Duration, n worker.Note) []worker.Note {
+	n.Kind, n.Key, n.At, n.Attempt = worker.NoteFault, worker.Key(key), at, max(1, n.Attempt)
+	ended := n
+	ended.Kind, ended.At, ended.Duration = worker.NoteHealed, at.Add(took), took
+	return []worker.Note{n, ended}
+}
+
+func crash(code int) worker.Note {
+	return worker.Note{Fault: worker.FaultExited, Intent: worker.IntentNone, Heal: worker.HealStart, Reason: worker.ReasonCrashed, ExitCode: code}
+}
+
+func sick(output string) worker.Note {
+	return worker.Note{Fault: worker.FaultUnhealthy, Intent: worker.IntentNone, Heal: worker.HealRestart, Reason: worker.ReasonProbeFailed, Output: output}
+}
+
+// demo is a small fleet on which something happened.
+func demo(now time.Time) *world {
+	ago := func(d time.Duration) time.Time { return now.Add(-d) }
+	mixed := runs(now, "render-2", 9*time.Hour, 0.49, 0.71)
+	mixed.State, mixed.Health, mixed.Held, mixed.Fault = fleet.StateHeld, worker.HealthUnhealthy, worker.HeldStarved, worker.FaultUnhealthy
+	mixed.Reason, mixed.Heal, mixed.NextAt = worker.ReasonStarved, worker.HealRestart, now.Add(95*time.Second)
+	waiting := runs(now, "transcode-3", 0, 0, 0)
+	waiting.State, waiting.Status, waiting.Health, waiting.Attempts = fleet.StateWaiting, worker.StatusExited, worker.HealthNone, 3
+	waiting.Heal, waiting.Fault, waiting.Reason, waiting.NextAt = worker.HealStart, worker.FaultOOM, worker.ReasonOutOfMemory, now.Add(42*time.Second)
+	waiting.Share = worker.Share{}
+	stopped := runs(now, "index-nightly", 0, 0, 0)
+	stopped.State, stopped.Status, stopped.Health, stopped.Held, stopped.Expected = fleet.StateHeld, worker.StatusExited, worker.HealthNone, worker.HeldOperator, false
+	stopped.Share = worker.Share{}
+	labels := runs(now, "thumbnails", 52*time.Hour, 0.11, 0)
+	labels.State, labels.Held = fleet.StateHeld, worker.HeldBadLabels
+	labels.Problems = []policy.Problem{{Label: "stoker.on-exti", Value: "always", Message: "no such label", Nearest: "stoker.on-exit"}}
+	free := runs(now, "sum-of-squares", 130*time.Hour, 1.93, 0)
+	free.CPUs, free.Health = 0, worker.HealthNone
+	w := &world{view: fleet.View{At: now, Link: engineUp(now), Workers: []fleet.Worker{
+		runs(now, "hash-search-1", 74*time.Hour, 0.42, 0.08), runs(now, "hash-search-2", 74*time.Hour, 0.5, 0.22), runs(now, "hash-search-3", 3*time.Hour, 0.47, 0.12),
+		stopped, runs(now, "render-1", 26*time.Hour, 0.38, 0.02), mixed, free, labels,
+		runs(now, "transcode-1", 11*time.Minute, 0.31, 0.04), runs(now, "transcode-2", 74*time.Hour, 0.44, 0.09), waiting, runs(now, "verify", 20*time.Hour, 0.27, 0),
+	}}}
+	for _, shown := range w.view.Workers {
+		w.notes = append(w.notes, worker.Note{At: ago(31 * time.Hour), Kind: worker.NoteTaken, Key: shown.Key})
+	}
+	tell := func(notes ...worker.Note) { w.notes = append(w.notes, notes...) }
+	tell(healOf("render-1", ago(26*time.Hour), 5*time.Second, crash(137))...)
+	tell(healOf("verify", ago(20*time.Hour), 9*time.Second, sick("connect: connection refused\nprobe gave up after 3 tries"))...)
+	tell(worker.Note{At: ago(15 * time.Hour), Kind: worker.NoteHeld, Key: "index-nightly", Reason: worker.HeldOperator})
+	tell(healOf("render-2", ago(9*time.Hour+40*time.Minute), 40*time.Minute, sick("queue stalled for 300 s"))...)
+	tell(worker.Note{At: ago(7 * time.Hour), Kind: worker.NoteLinkLost}, worker.Note{At: ago(7*time.Hour - 25*time.Minute), Kind: worker.NoteLinkUp})
+	tell(healOf("hash-search-3", ago(3*time.Hour), 2300*time.Millisecond, crash(2))...)
+	tell(worker.Note{At: ago(50 * time.Minute), Kind: worker.NoteQuota, Key: "transcode-1", Reason: worker.ReasonQuota, From: 0, CPUs: 0.5})
+	for n, back := range []time.Duration{34 * time.Minute, 29 * time.Minute, 11 * time.Minute} {
+		failedOnce := crash(1)
+		failedOnce.Attempt = n + 1
+		tell(healOf("transcode-1", ago(back), time.Duration(n+1)*time.Second, failedOnce)...)
+	}
+	for n, back := range []time.Duration{9 * time.Minute, 6 * time.Minute} {
+		tell(worker.Note{At: ago(back), Kind: worker.NoteFault, Key: "transcode-3", Fault: worker.FaultOOM, Intent: worker.IntentNone, Heal: worker.HealStart,
+			Reason: worker.ReasonOutOfMemory, Attempt: n + 1, ExitCode: 137, Delay: time.Duration(n) * time.Minute})
+		tell(worker.Note{At: ago(back - 80*time.Second), Kind: worker.NoteHealFailed, Key: "transcode-3", Fault: worker.FaultOOM, Heal: worker.HealStart,
+			Reason: worker.ReasonOutOfMemory, Attempt: n + 1, ExitCode: 137, Duration: 80 * time.Second})
+	}
+	tell(worker.Note{At: ago(3 * time.Minute), Kind: worker.NoteFault, Key: "transcode-3", Fault: worker.FaultOOM, Intent: worker.IntentNone, Heal: worker.HealStart,
+		Reason: worker.ReasonOutOfMemory, Attempt: 3, ExitCode: 137, Delay: 222 * time.Second})
+	starved := sick("Get \"http://127.0.0.1:8081/health\": context deadline exceeded")
+	starved.At, starved.Key, starved.Kind, starved.Attempt, starved.Delay, starved.Reason = ago(25*time.Second), "render-2", worker.NoteFault, 1, 3*time.Second, worker.ReasonProbeTimedOut
+	tell(starved)
+	starved.At, starved.Kind, starved.Delay, starved.Reason = ago(22*time.Second), worker.NoteHeld, 117*time.Second, worker.HeldStarved
+	tell(starved)
+	return w
+}
+
+// crowd is many workers, some of them with trouble.
+func crowd(now time.Time, many int) *world {
+	w := &world{view: fleet.View{At: now, Link: engineUp(now)}}
+	for n := range many {
+		one := runs(now, fmt.Sprintf("batch-worker-%03d", n), time.Duration(n)*time.Minute, 0.01*float64(n%50), 0.01*float64(n%70))
+		if n%25 == 0 {
+			one.State, one.Health = fleet.StateUnhealthy, worker.HealthUnhealthy
+		}
+		w.view.Workers = append(w.view.Workers, one)
+		w.notes = append(w.notes, worker.Note{At: now.Add(-30 * time.Hour), Kind: worker.NoteTaken, Key: one.Key})
+	}
+	for n := range many * 6 {
+		key := fmt.Sprintf("batch-worker-%03d", n*7%many)
+		w.notes = append(w.notes, healOf(key, now.Add(-24*time.Hour+time.Duration(n)*24*time.Hour/time.Duration(many*6)), 3*time.Second, sick(strings.Repeat("probe failed ", 40)))...)
+	}
+	return w
+}

@@ -1,0 +1,138 @@
+package web
+
+import (
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/report/history"
+)
+
+// The API's own shapes: their field names stay when the ones in the code change. Every field is always there; a time
+// that is not known is null. Times are RFC 3339 in UTC, durations are seconds.
+
+type fleetJSON struct {
+	At      *time.Time   `json:"at"` // of this picture
+	Link    linkJSON     `json:"link"`
+	HostIll bool         `json:"host_ill"`
+	Workers []workerJSON `json:"workers"`
+}
+
+type linkJSON struct {
+	Up         bool       `json:"up"`
+	Since      *time.Time `json:"since"`
+	Synced     *time.Time `json:"synced"`
+	EngineAt   *time.Time `json:"engine_booted_at"`
+	Engine     string     `json:"engine_version"`
+	APIVersion string     `json:"engine_api_version"`
+	CPUs       int        `json:"engine_cpus"`
+	Skew       float64    `json:"clock_skew_seconds"` // the engine's clock minus Stoker's
+}
+
+type workerJSON struct {
+	Key       worker.Key    `json:"key"`
+	ID        string        `json:"id"`
+	State     fleet.State   `json:"state"`
+	Status    worker.Status `json:"status"`
+	Health    worker.Health `json:"health"`
+	StartedAt *time.Time    `json:"started_at"` // the engine's clock
+	Expected  bool          `json:"expected"`
+	Held      worker.Reason `json:"held"`
+	Fault     worker.Fault  `json:"fault"`
+	Reason    worker.Reason `json:"reason"`
+	Heal      worker.Heal   `json:"heal"`
+	Attempts  int           `json:"attempts"`
+	NextAt    *time.Time    `json:"next_at"`
+	NextIn    float64       `json:"next_in_seconds"` // 0 when none waits
+	CPUs      float64       `json:"cpus"`            // the quota; 0 is none
+	Boosted   bool          `json:"boosted"`         // the quota is raised for a while
+	Used      *float64      `json:"used_cpus"`
+	Throttled *float64      `json:"throttled_share"` // of the quota's periods, 0 to 1
+	Measured  *time.Time    `json:"measured_at"`     // the engine's clock
+	Scope     string        `json:"scope"`
+	Problems  []problemJSON `json:"problems"`
+}
+
+// workerEventsJSON is one worker with what happened to it lately, newest first.
+type workerEventsJSON struct {
+	workerJSON
+	Events []history.Event `json:"events"`
+}
+
+type problemJSON struct {
+	Label   string `json:"label"`
+	Value   string `json:"value"`
+	Message string `json:"message"`
+	Nearest string `json:"nearest"`
+}
+
+func fleetOf(v fleet.View) fleetJSON {
+	all := fleetJSON{At: moment(v.At), Link: linkOf(v.Link), HostIll: v.HostIll, Workers: make([]workerJSON, len(v.Workers))}
+	for n, w := range v.Workers {
+		all.Workers[n] = workerOf(w, v.At)
+	}
+	return all
+}
+
+func linkOf(l fleet.Link) linkJSON {
+	return linkJSON{
+		Up: l.Up, Since: moment(l.Since), Synced: moment(l.Synced), EngineAt: moment(l.Engine.BootedAt),
+		Engine: clip(l.Engine.Version), APIVersion: clip(l.Engine.APIVersion), CPUs: l.Engine.CPUs, Skew: l.Skew.Seconds(),
+	}
+}
+
+func workerOf(w fleet.Worker, at time.Time) workerJSON {
+	shown := workerJSON{
+		Key: w.Key, ID: w.ID, State: w.State, Status: w.Status, Health: w.Health, StartedAt: moment(w.StartedAt),
+		Expected: w.Expected, Held: w.Held, Fault: w.Fault, Reason: w.Reason, Heal: w.Heal, Attempts: w.Attempts,
+		NextAt: moment(w.NextAt), CPUs: w.CPUs, Boosted: w.Boosted, Scope: w.Scope, Problems: make([]problemJSON, len(w.Problems)),
+	}
+	if !w.NextAt.IsZero() {
+		shown.NextIn = max(0, w.NextAt.Sub(at).Seconds())
+	}
+	if shown.Measured = moment(w.Share.At); shown.Measured != nil {
+		shown.Used, shown.Throttled = number(w.Share.CPUs), number(w.Share.Throttled)
+	}
+	for n, p := range w.Problems {
+		shown.Problems[n] = problemOf(p)
+	}
+	return shown
+}
+
+func problemOf(p policy.Problem) problemJSON {
+	return problemJSON{Label: clip(p.Label), Value: clip(p.Value), Message: clip(p.Message), Nearest: p.Nearest}
+}
+
+// number is f unless JSON has no such number.
+func number(f float64) *float64 {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return nil
+	}
+	return &f
+}
+
+// moment is t as the API shows it. A year that RFC 3339 cannot write, from an engine with a broken clock, is no time.
+func moment(t time.Time) *time.Time {
+	t = t.UTC()
+	if t.IsZero() || t.Year() < 0 || t.Year() > 9999 {
+		return nil
+	}
+	return &t
+}
+
+// clip bounds what a container can make the API say: a label may be megabytes long.
+func clip(text string) string {
+	const most = 500
+	if len(text) <= most {
+		return text
+	}
+	cut := most
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return strings.ToValidUTF8(text[:cut], "\uFFFD") + "…"
+}

@@ -1,0 +1,168 @@
+// Package web tells over HTTP how Stoker and its workers are. It is read-only, and reads nothing but the last View:
+// no request reaches the supervisor's loop or the engine.
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/report/history"
+)
+
+// Options is what the server tells, and where.
+type Options struct {
+	Listen   string // host:port; empty serves health on the local socket only
+	StateDir string // with Scope and the host name it names the local socket, see SocketName
+	Scope    string
+	View     func() fleet.View // the last picture; must not block
+	Look     func() fleet.View // the same, for somebody who looks at the workers and not at Stoker's own health; nil is View
+	LoopBeat func() time.Time  // when the supervisor's loop last turned; it must turn at least every 10 s
+	Version  string
+	Commit   string
+
+	History *history.Log // nil serves none, and no stream of events
+	Metrics http.Handler // at /metrics; nil serves none
+	Page    http.Handler // at / and everything below that nothing else has; nil serves a list of what there is
+}
+
+// recentEvents is how many events are shown with a worker.
+const recentEvents = 50
+
+// site answers requests.
+type site struct {
+	opts    Options
+	began   time.Time
+	views   views
+	encoded encoded
+	streams chan struct{} // a place for each stream of events
+	closing chan struct{} // closed when the server shuts down, for streams have no end of their own
+}
+
+func newSite(opts Options) *site {
+	if opts.Look == nil {
+		opts.Look = opts.View
+	}
+	return &site{opts: opts, began: time.Now(), streams: make(chan struct{}, mostStreams), closing: make(chan struct{})}
+}
+
+// Handler serves everything. It takes this moment for the start of the program.
+func Handler(opts Options) http.Handler {
+	return hardened(newSite(opts).routes())
+}
+
+func (s *site) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	s.routeHealth(mux)
+	mux.HandleFunc("GET /api/", notFound)
+	mux.HandleFunc("GET /api/v1/workers", s.workers)
+	mux.HandleFunc("GET /api/v1/workers/{key}", s.worker)
+	if s.opts.History != nil {
+		mux.HandleFunc("GET /api/v1/history", s.history)
+		mux.HandleFunc("GET /api/v1/events", s.events)
+	}
+	if s.opts.Metrics != nil {
+		mux.Handle("GET /metrics", s.opts.Metrics)
+	}
+	if s.opts.Page != nil {
+		mux.Handle("GET /", s.opts.Page)
+		return mux
+	}
+	mux.HandleFunc("GET /", notFound)
+	mux.HandleFunc("GET /{$}", s.index)
+	return mux
+}
+
+// localRoutes are those of the local socket: it tells health only.
+func (s *site) localRoutes() *http.ServeMux {
+	mux := http.NewServeMux()
+	s.routeHealth(mux)
+	mux.HandleFunc("GET /", notFound)
+	return mux
+}
+
+func (s *site) routeHealth(mux *http.ServeMux) {
+	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.HandleFunc("GET /readyz", s.readyz)
+}
+
+// hardened refuses what is not read-only and tells browsers to do nothing with an answer but show it.
+func hardened(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			h.Set("Allow", "GET, HEAD")
+			fail(w, http.StatusMethodNotAllowed, "read-only: GET and HEAD")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *site) index(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = fmt.Fprintf(w, `Stoker %s (%s), read-only
+
+/api/v1/workers        all workers
+/api/v1/workers/{key}  one worker, by its container's name, and what happened to it
+/api/v1/history        what happened, newest first
+/api/v1/events         what happens, as server-sent events
+/metrics               for Prometheus
+/healthz               503 when Stoker hangs or has lost the engine
+/readyz                503 until the first complete look at the engine, and while the link to it is down
+`, s.opts.Version, s.opts.Commit)
+}
+
+func (s *site) workers(w http.ResponseWriter, _ *http.Request) {
+	write(w, http.StatusOK, fleetOf(s.opts.Look()))
+}
+
+func (s *site) worker(w http.ResponseWriter, r *http.Request) {
+	view, key := s.opts.Look(), worker.Key(r.PathValue("key"))
+	for _, worker := range view.Workers {
+		if worker.Key == key {
+			write(w, http.StatusOK, workerEventsJSON{workerJSON: workerOf(worker, view.At), Events: s.recent(key)})
+			return
+		}
+	}
+	fail(w, http.StatusNotFound, "no such worker")
+}
+
+func (s *site) recent(key worker.Key) []history.Event {
+	if s.opts.History == nil {
+		return []history.Event{}
+	}
+	return s.opts.History.Page(history.Query{Worker: key, Limit: recentEvents})
+}
+
+func notFound(w http.ResponseWriter, _ *http.Request) {
+	fail(w, http.StatusNotFound, "not found")
+}
+
+func fail(w http.ResponseWriter, code int, text string) {
+	write(w, code, failureJSON{Error: text})
+}
+
+type failureJSON struct {
+	Error string `json:"error"`
+}
+
+// write sends body as JSON. encoding/json escapes what a container's name or labels may hold, HTML included, and
+// replaces invalid UTF-8.
+func write(w http.ResponseWriter, code int, body any) {
+	text, err := json.MarshalIndent(body, "", "  ")
+	if err != nil { // a value that JSON cannot hold, which none of the types here has
+		http.Error(w, "cannot encode the answer", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(code)
+	_, _ = w.Write(append(text, '\n'))
+}

@@ -1,0 +1,361 @@
+package dockertest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// Stoker is a Stoker at work, as a scenario sees it.
+type Stoker interface {
+	View() fleet.View
+	// Stop ends it in good order and returns when it has ended. A second time it does nothing.
+	Stop()
+	// Kill ends it by SIGKILL. Only a Stoker in a process of its own can be killed.
+	Kill()
+}
+
+// Crew starts Stokers with an environment in the form of os.Environ. Each ends with the test at the latest, in good order.
+type Crew struct {
+	Hire  func(t testing.TB, environ []string) Stoker // in the process of the test
+	Spawn func(t testing.TB, environ []string) Stoker // in a process of its own
+}
+
+// scenario is one story of the contract: what happens to workers, and what the engine shows of it afterwards.
+type scenario struct {
+	name   string
+	fake   bool   // only on the fake engine: it needs one, or says nothing about real ones that others do not
+	real   bool   // only on a real engine: it is about CPUs
+	podman string // why it cannot be as told on a Podman, where it is skipped
+	play   func(s *stage)
+}
+
+// Contract plays every scenario on a host of its own, in parallel. What it holds Stoker to is the engine's state, events and
+// times, and Stoker's own View; never what is logged. It is skipped as a whole, in one line, where host skips.
+func Contract(t *testing.T, host func(testing.TB) Host, crew Crew) {
+	onReal := host(t).Real()
+	for _, c := range slices.Concat(
+		endings(), operators(), policies(), budgets(), selections(), deaths(), outages(), anew(), quotas(),
+	) {
+		if (c.fake && onReal) || (c.real && !onReal) {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := &stage{t: t, Host: host(t), crew: crew, dir: t.TempDir()}
+			if c.podman != "" && onPodman(s.Host) {
+				t.Skipf("not on a Podman: %s", c.podman)
+			}
+			t.Cleanup(s.explain)
+			c.play(s)
+		})
+	}
+}
+
+// stage is where a scenario plays.
+type stage struct {
+	Host
+	t       testing.TB
+	crew    Crew
+	dir     string // the journal's, of all Stokers of the scenario one after the other
+	stoker  Stoker
+	workers []Worker
+	bird    Worker // the canary; of the scope of the environment
+	wanted  string // what is waited for
+	played  bool
+}
+
+// patience is for what must happen. It is far more than a busy machine needs: a test that fails has waited, one that
+// passes has not.
+const patience = 2 * time.Minute
+
+// hire starts a Stoker in this process and waits until it has the whole picture.
+func (s *stage) hire(environ ...string) {
+	s.t.Helper()
+	s.stoker = s.crew.Hire(s.t, s.environ(environ))
+	s.synced()
+}
+
+// spawn does the same with a process of its own, which can be killed.
+func (s *stage) spawn(environ ...string) {
+	s.t.Helper()
+	s.stoker = s.crew.Spawn(s.t, s.environ(environ))
+	s.synced()
+}
+
+// environ leaves STOKER_RESYNC at its minute, so that what happens sooner comes of events.
+func (s *stage) environ(more []string) []string {
+	return append([]string{
+		"DOCKER_HOST=" + s.DockerHost(), "STOKER_SCOPE=" + s.Scope(), "STOKER_STATE_DIR=" + s.dir, "STOKER_LISTEN=127.0.0.1:0",
+	}, more...)
+}
+
+func (s *stage) synced() {
+	s.t.Helper()
+	s.await("a complete picture", func() bool { return s.stoker.View().Link.Up })
+}
+
+// work runs a worker and waits until Stoker looks after it.
+func (s *stage) work(spec WorkerSpec) Worker {
+	s.t.Helper()
+	w := s.run(spec)
+	s.running(w)
+	return w
+}
+
+// run runs a worker.
+func (s *stage) run(spec WorkerSpec) Worker {
+	s.t.Helper()
+	w := s.Run(spec)
+	s.workers = append(s.workers, w)
+	return w
+}
+
+// labels are Stoker's labels, written without their prefix.
+func labels(pairs ...string) map[string]string {
+	all := map[string]string{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		all["stoker."+pairs[i]] = pairs[i+1]
+	}
+	return all
+}
+
+// await waits until ok.
+func (s *stage) await(what string, ok func() bool) {
+	s.t.Helper()
+	s.wanted = what
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(s.pace()) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("waited in vain for %s", what)
+		}
+	}
+	s.wanted = ""
+}
+
+// pace is the time between two looks, which cost a real engine something.
+func (s *stage) pace() time.Duration {
+	if s.Real() {
+		return 100 * time.Millisecond
+	}
+	return 5 * time.Millisecond
+}
+
+// seen is what Stoker shows of a worker.
+func (s *stage) seen(name string) (fleet.Worker, bool) {
+	for _, w := range s.stoker.View().Workers {
+		if string(w.Key) == name {
+			return w, true
+		}
+	}
+	return fleet.Worker{}, false
+}
+
+// shown waits until Stoker shows a worker as wanted, and returns what it shows then.
+func (s *stage) shown(w Worker, what string, wanted func(fleet.Worker) bool) fleet.Worker {
+	s.t.Helper()
+	var last fleet.Worker
+	s.await(fmt.Sprintf("Stoker to show %s %s", w.Name, what), func() bool {
+		got, ok := s.seen(w.Name)
+		last = got
+		return ok && wanted(got)
+	})
+	return last
+}
+
+// running waits until both the engine and Stoker show a worker running, in the same life, with nothing left to do.
+func (s *stage) running(w Worker) fleet.Worker {
+	s.t.Helper()
+	return s.shown(w, "running", func(got fleet.Worker) bool {
+		if got.State != fleet.StateRunning || got.Heal != worker.HealNone {
+			return false
+		}
+		now := s.State(w.Name)
+		return now.Running() && now.StartedAt.Equal(got.StartedAt)
+	})
+}
+
+// back waits until a worker runs in a later life than the one given, and works.
+func (s *stage) back(w Worker, before State) fleet.Worker {
+	s.t.Helper()
+	s.await(w.Name+" to be back", func() bool {
+		now := s.State(w.Name)
+		return now.Running() && now.StartedAt.After(before.StartedAt)
+	})
+	if r, ok := realOf(s.Host); ok {
+		r.awaitReady(w.ID)
+	}
+	return s.running(w)
+}
+
+// crashed has a worker crash and waits until it is back.
+func (s *stage) crashed(w Worker) fleet.Worker {
+	s.t.Helper()
+	before := s.State(w.Name)
+	s.Crash(w.Name, syscall.SIGKILL)
+	return s.back(w, before)
+}
+
+// held waits until Stoker leaves a worker alone for a reason.
+func (s *stage) held(w Worker, why worker.Reason) {
+	s.t.Helper()
+	s.shown(w, "held: "+string(why), func(got fleet.Worker) bool { return got.Held == why })
+}
+
+// leftAlone waits until Stoker leaves a worker alone, and makes sure that it stays so. What Stoker wanted to do at once, it
+// would have asked for before it healed a worker that crashed later, and a held worker without a heal waits for nothing.
+func (s *stage) leftAlone(w Worker, why worker.Reason) {
+	s.t.Helper()
+	s.held(w, why)
+	before, story := s.State(w.Name), s.story(w)
+	s.canary()
+	got, _ := s.seen(w.Name)
+	require.Equal(s.t, why, got.Held)
+	require.Equal(s.t, worker.HealNone, got.Heal)
+	now := s.State(w.Name)
+	require.Equal(s.t, before.Status, now.Status)
+	require.Equal(s.t, before.StartedAt, now.StartedAt)
+	require.Equal(s.t, story, s.story(w))
+}
+
+// canary has a worker crash that has nothing to do with the scenario, and waits until it is healed: whatever Stoker has to
+// do at once about what happened before, it has asked for by then.
+func (s *stage) canary() {
+	s.t.Helper()
+	if s.bird.ID == "" {
+		s.bird = s.work(WorkerSpec{Name: "canary", Labels: labels("backoff-initial", "1ms", "backoff-max", "1ms")})
+	}
+	s.crashed(s.bird)
+}
+
+// story is what happened to a worker since it was first started, apart from its probes. The engine tells die and stop in
+// either order; here stop comes last.
+func (s *stage) story(w Worker) []string {
+	s.t.Helper()
+	story := []string{}
+	for _, one := range s.History(w.ID) {
+		if !strings.HasPrefix(one.Action, "health_status") {
+			story = append(story, one.Action)
+		}
+	}
+	story = sharedWords(s.Host, story)
+	for i := 0; i+1 < len(story); i++ {
+		if story[i] == "stop" && strings.HasPrefix(story[i+1], "die ") {
+			story[i], story[i+1] = story[i+1], story[i]
+		}
+	}
+	return slices.Clone(story[min(len(story), 2):]) // after create and start
+}
+
+// stopping waits until a worker has been told to stop.
+func (s *stage) stopping(w Worker) {
+	s.t.Helper()
+	s.await("a stop of "+w.Name, func() bool {
+		if r, ok := realOf(s.Host); ok && r.podman {
+			return r.stopping(w.Name)
+		}
+		return slices.Contains(s.story(w), "kill 15")
+	})
+}
+
+// told waits until the engine tells that much of a worker, and makes sure that it tells nothing else. "die *" is an end
+// with any code but 0.
+func (s *stage) told(w Worker, want ...string) {
+	s.t.Helper()
+	var got []string
+	want = sharedWords(s.Host, want)
+	s.wanted = fmt.Sprintf("the story of %s to be %q", w.Name, want)
+	for deadline := time.Now().Add(patience); ; time.Sleep(s.pace()) {
+		if got = oncePaused(onceOOM(s.story(w))); len(got) >= len(want) || time.Now().After(deadline) {
+			break
+		}
+	}
+	got = asWanted(want, got)
+	require.Equal(s.t, append([]string{}, want...), got, w.Name)
+	s.wanted = ""
+}
+
+// oncePaused folds a pause that the kernel could not carry out on a busy machine, and that was asked for again: the engine
+// tells of both, and of the thaw in between (realHost.pause).
+func oncePaused(story []string) []string {
+	told := []string{}
+	for _, one := range story {
+		if n := len(told); one == "pause" && n >= 2 && told[n-1] == "unpause" && told[n-2] == "pause" {
+			told = told[:n-2]
+		}
+		told = append(told, one)
+	}
+	return told
+}
+
+// onceOOM folds the reports of one end: the kernel may kill more than one task of it, and the engine tells of each, before
+// the end or a little after it.
+func onceOOM(story []string) []string {
+	told := []string{}
+	for _, one := range story {
+		last := len(told) - 1
+		switch {
+		case one != "oom" || last < 0:
+			told = append(told, one)
+		case told[last] == "oom":
+		case strings.HasPrefix(told[last], "die ") && last > 0 && told[last-1] == "oom":
+		case strings.HasPrefix(told[last], "die "):
+			told = slices.Insert(told, last, one)
+		default:
+			told = append(told, one)
+		}
+	}
+	return told
+}
+
+// starts is how often a worker was started.
+func (s *stage) starts(w Worker) int {
+	s.t.Helper()
+	n := 0
+	for _, one := range s.History(w.ID) {
+		if one.Action == "start" {
+			n++
+		}
+	}
+	return n
+}
+
+func count(all []string, one string) int {
+	n := 0
+	for _, got := range all {
+		if got == one {
+			n++
+		}
+	}
+	return n
+}
+
+// explain tells after a failure what there was to see.
+func (s *stage) explain() {
+	if !s.t.Failed() || s.played {
+		return
+	}
+	s.played = true
+	s.t.Logf("waiting for: %s", s.wanted)
+	if s.stoker != nil {
+		v := s.stoker.View()
+		s.t.Logf("Stoker: link %+v, host ill %v", v.Link, v.HostIll)
+		for _, w := range v.Workers {
+			s.t.Logf("Stoker: %s %s/%s %s held=%q attempts=%d heal=%s fault=%s reason=%s next=%v problems=%v", w.Key, w.Status, w.Health,
+				w.State, w.Held, w.Attempts, w.Heal, w.Fault, w.Reason, w.NextAt, w.Problems)
+		}
+	}
+	for _, w := range s.workers {
+		s.t.Logf("engine: %s %+v", w.Name, s.State(w.Name))
+		for _, one := range s.History(w.ID) {
+			s.t.Logf("engine: %s %s %s", one.At.Format("15:04:05.000"), w.Name, one.Action)
+		}
+	}
+}

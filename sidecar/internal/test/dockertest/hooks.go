@@ -1,0 +1,36 @@
+package dockertest
+
+// hooks are functions to tell something, in the order in which they were added.
+type hooks[T any] struct{ all []*hook[T] }
+
+type hook[T any] struct{ tell func(T) }
+
+// add has f told from now on, until the returned function is called.
+func (h *hooks[T]) add(f func(T)) (remove func()) {
+	mine := &hook[T]{tell: f}
+	h.all = append(h.all, mine)
+	return func() {
+		for i, other := range h.all {
+			if other == mine {
+				h.all = append(h.all[:i:i], h.all[i+1:]...)
+				return
+			}
+		}
+	}
+}
+
+func (h *hooks[T]) tell(v T) {
+	for _, hook := range h.all {
+		hook.tell(v)
+	}
+}
+
+// turn is a change of the engine that its clients notice.
+type turn uint8
+
+const (
+	doorsShut    turn = iota // requests are not answered any more
+	doorsOpen                // they are again
+	streamsBroke             // the engine is gone
+	streamsCut               // only the streams of Stoker are broken
+)

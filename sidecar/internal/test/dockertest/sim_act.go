@@ -1,0 +1,177 @@
+package dockertest
+
+import (
+	"net/http"
+	"time"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// job is one action under way, as Stoker's Docker package runs it: same requests, same answers.
+type job struct {
+	s      *Sim
+	action worker.Action
+	over   bool
+	record *Record // of the request that changes something
+	sent   bool    // that request may have reached the engine, and has no answer yet
+	after  bool    // it was answered with yes
+	limit  *due
+}
+
+// Do begins an action. Its outcome comes out later, at its deadline or, for a transaction on its way back, soon after it.
+func (s *Sim) Do(a worker.Action) {
+	s.jobs++
+	switch a.Verb {
+	case worker.Look:
+		j := s.job(a)
+		j.look(j.finish)
+	case worker.Start:
+		s.job(a).change(Request{Op: OpStart})
+	case worker.Stop:
+		j := s.job(a)
+		j.look(j.judge)
+	case worker.Recreate:
+		s.errand(a, (*errand).recreate)
+	case worker.Resume:
+		s.errand(a, (*errand).resumePair)
+	case worker.Follow:
+		s.errand(a, (*errand).follow)
+	case worker.Sample:
+		s.errand(a, (*errand).sample)
+	case worker.Update:
+		s.errand(a, (*errand).update)
+	}
+}
+
+func (s *Sim) job(a worker.Action) *job {
+	j := &job{s: s, action: a}
+	s.waiting[a.ID] = j
+	if a.Deadline > 0 {
+		j.limit = s.w.after(a.Deadline, j.giveUp)
+	}
+	return j
+}
+
+// Busy is how many actions have no outcome yet.
+func (s *Sim) Busy() int { return s.jobs }
+
+func (j *job) look(then func(worker.Outcome)) {
+	j.s.w.Call(Request{By: ByStoker, Op: OpInspect, Ref: j.action.Incarnation.ID}, func(r Reply) {
+		if j.over {
+			return
+		}
+		out := worker.Outcome{Action: j.action, Result: worker.Done}
+		if r.Err != nil {
+			out.Result, out.Err = worker.Failed, r.Err.Message
+			out.Missing, out.Unreachable = r.Err.Status == http.StatusNotFound, r.Err.Status == 0
+		} else {
+			snapshot := r.Details.Snapshot()
+			out.Snapshot = &snapshot
+		}
+		then(out)
+	})
+}
+
+// judge stops only what the stop was decided on.
+func (j *job) judge(out worker.Outcome) {
+	if out.Result != worker.Done {
+		j.finish(out)
+		return
+	}
+	if why := refusal(j.action, *out.Snapshot); why != "" {
+		out.Result, out.Err = worker.Refused, why
+		j.finish(out)
+		return
+	}
+	grace := j.action.Grace
+	if grace < 0 {
+		grace = OwnGrace
+	} else {
+		grace = (grace + time.Second - 1).Truncate(time.Second) // the API takes whole seconds
+	}
+	j.change(Request{Op: OpStop, Grace: grace})
+}
+
+func refusal(a worker.Action, s worker.Snapshot) string {
+	switch {
+	case s.ID != a.Incarnation.ID || !s.StartedAt.Equal(a.Incarnation.StartedAt):
+		return "it has been restarted since"
+	case s.Status != worker.StatusRunning:
+		return "it is " + string(s.Status)
+	case a.OnlyIfUnhealthy && s.Health != worker.HealthUnhealthy:
+		return "its health is " + string(s.Health)
+	}
+	return ""
+}
+
+// change sends the request that changes something, and looks at what came of it.
+func (j *job) change(req Request) {
+	req.By, req.Ref, req.Action = ByStoker, j.action.Incarnation.ID, j.action
+	req.onRecord = func(r *Record) { j.record = r }
+	j.sent = true
+	j.s.w.Call(req, func(r Reply) {
+		if j.over {
+			return
+		}
+		j.sent = false
+		switch {
+		case r.Err == nil || r.Err.Status == http.StatusNotModified:
+			j.after = true
+			j.look(j.conclude)
+		case r.Err.Status == 0 && !r.Err.Unsent:
+			j.finish(worker.Outcome{Action: j.action, Result: worker.Unknown, Err: r.Err.Message})
+		case r.Err.Status == 0:
+			j.finish(worker.Outcome{Action: j.action, Result: worker.Failed, Err: r.Err.Message, Unreachable: true})
+		default:
+			j.look(func(after worker.Outcome) {
+				j.finish(worker.Outcome{
+					Action: j.action, Result: worker.Failed, Err: r.Err.Message, Snapshot: after.Snapshot, Missing: after.Missing,
+				})
+			})
+		}
+	})
+}
+
+// conclude is the end after a yes. A look that fails then leaves open what holds now; with --rm the end of a stop is the
+// removal.
+func (j *job) conclude(out worker.Outcome) {
+	if out.Result == worker.Failed && !out.Missing {
+		out.Result, out.Unreachable = worker.Unknown, false
+	}
+	if out.Missing && j.action.Verb == worker.Stop {
+		out.Result, out.Err = worker.Done, ""
+	}
+	j.finish(out)
+}
+
+// GiveUp ends an action whose answer is not waited for any longer, as the end of its context does.
+func (s *Sim) GiveUp(action uint64) {
+	if j := s.waiting[action]; j != nil {
+		j.giveUp()
+	}
+}
+
+// giveUp is the deadline. Before anything was sent nothing was done; after that nobody knows.
+func (j *job) giveUp() {
+	out := worker.Outcome{Action: j.action, Result: worker.Failed, Err: "context deadline exceeded", Unreachable: true}
+	if j.sent || j.after {
+		out.Result, out.Unreachable = worker.Unknown, false
+	}
+	j.finish(out)
+}
+
+func (j *job) finish(out worker.Outcome) {
+	if j.over {
+		return
+	}
+	j.over = true
+	delete(j.s.waiting, j.action.ID)
+	j.limit.off()
+	if j.record != nil && j.record.Answered.IsZero() {
+		j.record.Answered = j.s.w.now
+	}
+	if !j.s.closed {
+		j.s.jobs--
+		j.s.out = append(j.s.out, Output{At: j.s.w.now, Outcome: &out})
+	}
+}

@@ -1,0 +1,213 @@
+package dockertest
+
+import (
+	"strings"
+	"syscall"
+	"time"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// connect tries to open a session: the engine's word about itself, then the replay, then the news; and a list, fetched beside.
+func (s *Sim) connect() {
+	if s.closed || s.open {
+		return
+	}
+	session := s.session
+	s.ask(Request{By: ByStoker, Op: OpInfo}, func(r Reply) {
+		switch {
+		case s.closed || s.session != session:
+		case r.Err != nil:
+			s.retry()
+		default:
+			s.begin(r.Info)
+		}
+	})
+}
+
+// ask sends a request and gives up waiting for its answer after a while, as Stoker's watch does.
+func (s *Sim) ask(req Request, then func(Reply)) {
+	answered := false
+	once := func(r Reply) {
+		if !answered {
+			answered = true
+			then(r)
+		}
+	}
+	limit := s.w.after(simPatience, func() { once(Reply{Err: &Error{Message: "context deadline exceeded"}}) })
+	s.w.Call(req, func(r Reply) {
+		limit.off()
+		once(r)
+	})
+}
+
+func (s *Sim) retry() {
+	s.backoff = min(max(2*s.backoff, s.config.Retry), simMaxRetry)
+	s.w.after(s.w.draw("retry", s.backoff), s.connect)
+}
+
+// begin opens a session at this very instant: what the ring holds is told first, then what comes.
+func (s *Sim) begin(info worker.Engine) {
+	since := s.lastSeen.Add(-s.config.Overlap)
+	if s.lastSeen.IsZero() || info.BootedAt.After(s.lastSeen) || info.Now.Before(s.lastSeen) {
+		since = time.Time{} // all that this engine remembers
+	}
+	s.engine, s.open, s.backoff = info, true, 0
+	s.began, s.since, s.listed = s.w.now, since, false
+	s.tell(worker.Observation{Kind: worker.LinkOpened, At: info.Now, Engine: info})
+	s.retell()
+	s.list(s.session)
+}
+
+// retell hands over what the ring holds and Stoker has not got yet. The stream brings it too; once is enough.
+func (s *Sim) retell() {
+	for _, e := range s.w.replay(s.since) {
+		if o, ok := translate(e); ok && !s.known[e.Seq] {
+			s.remember(e)
+			s.retold[e.Seq] = true
+			o.History = !s.listed
+			s.tell(o)
+		}
+	}
+}
+
+// list asks for the full list, beside the stream. The first of a session is told after the events up to its answer, which
+// are asked for by themselves. A later one is told when it comes: it may be behind the events, or ahead of them.
+func (s *Sim) list(session uint64) {
+	if s.closed || s.session != session || s.listing {
+		return
+	}
+	s.listing = true
+	at := s.engine.Now.Add(s.w.now.Sub(s.began)) // the engine's clock as Stoker reckons it
+	s.ask(Request{By: ByStoker, Op: OpList}, func(r Reply) {
+		switch {
+		case s.closed || s.session != session:
+		case r.Err != nil:
+			s.lose()
+		case s.listed:
+			s.tellList(session, at, r.List)
+		default:
+			s.w.after(s.w.draw("history", s.w.config.Timing.Call), func() {
+				if !s.closed && s.session == session {
+					s.retell()
+					s.tellList(session, at, r.List)
+				}
+			})
+		}
+	})
+}
+
+func (s *Sim) tellList(session uint64, at time.Time, list []Details) {
+	s.listing, s.listed = false, true
+	s.tell(worker.Observation{Kind: worker.ListBegan, At: at})
+	for _, d := range list {
+		s.tell(worker.Observation{
+			Kind: worker.Listed, At: at, ID: d.ID, Key: worker.Key(d.Name), Labels: d.Spec.Labels,
+			Status: d.Status(), Health: listedHealth(d),
+		})
+	}
+	s.tell(worker.Observation{Kind: worker.ListEnded, At: at})
+	if s.config.Resync > 0 {
+		s.w.after(s.config.Resync, func() { s.list(session) })
+	}
+}
+
+// listedHealth is the health as a list tells it: in the words for people, which have none unless the container runs.
+func listedHealth(d Details) worker.Health {
+	if d.Status() != worker.StatusRunning {
+		return worker.HealthNone
+	}
+	return d.Health
+}
+
+func (s *Sim) turn(t turn) {
+	switch t {
+	case streamsBroke, streamsCut:
+		s.lose()
+	case doorsShut, doorsOpen: // seen by whoever asks
+	}
+}
+
+// lose is the end of a session.
+func (s *Sim) lose() {
+	if s.closed || !s.open {
+		return
+	}
+	s.session++
+	s.open, s.listing = false, false
+	s.tell(worker.Observation{Kind: worker.LinkLost, At: s.w.now})
+	s.retry()
+}
+
+// hear takes an event off the engine's hands; it arrives a little later.
+func (s *Sim) hear(e *Event) {
+	o, ok := translate(*e)
+	if s.closed || !s.open || !ok {
+		return
+	}
+	session := s.session
+	s.w.deliver(&s.arrival, *e, func(event Event) {
+		if s.closed || s.session != session || s.retold[event.Seq] {
+			return
+		}
+		s.remember(event)
+		o.History = !s.listed
+		s.tell(o)
+	})
+}
+
+// remember keeps how far the stream was read, and marks the event as known to Stoker.
+func (s *Sim) remember(e Event) {
+	s.w.markSeen(e.Seq)
+	s.lastSeen = e.At
+	s.known[e.Seq] = true
+	if len(s.known) > 4*ringSize {
+		for seq := range s.known { // what the ring has lost cannot come again
+			if seq+2*ringSize < e.Seq {
+				delete(s.known, seq)
+				delete(s.retold, seq)
+			}
+		}
+	}
+}
+
+func kindOf(action string) worker.Kind {
+	switch action {
+	case "create":
+		return worker.Created
+	case "start":
+		return worker.Started
+	case "die":
+		return worker.Exited
+	case "kill":
+		return worker.Signalled
+	case "stop":
+		return worker.Stopped
+	case "oom":
+		return worker.OutOfMemory
+	case "health_status: unhealthy":
+		return worker.Unhealthy
+	case "health_status: healthy":
+		return worker.Healthy
+	case "pause":
+		return worker.Paused
+	case "unpause":
+		return worker.Resumed
+	case "update":
+		return worker.Updated
+	case "rename":
+		return worker.Renamed
+	case "destroy":
+		return worker.Gone
+	}
+	return 0
+}
+
+// translate makes an observation of an event, or says that it is none of those that matter.
+func translate(e Event) (worker.Observation, bool) {
+	kind := kindOf(e.Action)
+	return worker.Observation{
+		Kind: kind, At: e.At, ID: e.ID, Key: worker.Key(e.Name), OldKey: worker.Key(strings.TrimPrefix(e.OldName, "/")),
+		Labels: e.Labels, ExitCode: e.ExitCode, Signal: syscall.Signal(e.Signal),
+	}, kind != 0
+}

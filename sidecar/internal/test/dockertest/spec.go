@@ -1,0 +1,116 @@
+package dockertest
+
+import (
+	"maps"
+	"syscall"
+	"time"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// Actor is who did something to a container.
+type Actor string
+
+// The actors.
+const (
+	ByOperator Actor = "operator" // through the API, not Stoker
+	ByStoker   Actor = "stoker"   // through the API
+	ByItself   Actor = "itself"   // crash, exit, OOM, a signal from the host: nobody used the API
+	ByDocker   Actor = "docker"   // its restart policy
+	ByEngine   Actor = "engine"   // the engine's own shutdown, fall or boot
+)
+
+// Spec is what a container is made from.
+type Spec struct {
+	Name          string
+	Image         string // empty is worker:latest
+	Labels        map[string]string
+	CPUs          float64 // quota; 0 is none
+	RestartPolicy worker.RestartPolicy
+	AutoRemove    bool
+	StopSignal    syscall.Signal // 0 is the engine's TERM
+	StopTimeout   time.Duration  // whole seconds; 0 is the engine's 10 s
+	HostPort      int            // published; 0 is none
+	NetworkMode   string         // "container:" and a name or ID, else empty
+	PidMode       string         // the same
+	IpcMode       string         // the same
+	Unfit         string         // why it cannot be made anew faithfully; empty when it can
+	Health        *Healthcheck   // nil is none
+	Behaviour     Behaviour
+	Lives         []Behaviour // of the first lives, before Behaviour holds
+	Body          *Body       // what it was made from in the engine's own words; nil is little
+}
+
+// Healthcheck is how often the engine probes. Zeros are the engine's defaults: 30 s, 30 s, 3, 0.
+type Healthcheck struct {
+	Interval    time.Duration
+	Timeout     time.Duration
+	Retries     int
+	StartPeriod time.Duration
+}
+
+// Behaviour is what a process does with its life.
+type Behaviour struct {
+	RunFor   time.Duration // it ends by itself after so long; 0 is never
+	ExitCode int           // of an end by itself
+	OOM      bool          // the end by itself is the kernel's, for want of memory
+
+	IgnoreTerm bool
+	TermDelay  time.Duration // from the stop signal to its end
+	TermExit   int           // exit code after the stop signal
+
+	WellAfter time.Duration // its probes fail until so long after its start
+	SickAfter time.Duration // its probes go bad after so long; 0 is never
+	Sickness  Sickness      // in which way; empty with SickAfter is Failing
+}
+
+// Sickness is what a health probe finds.
+type Sickness string
+
+// The sicknesses.
+const (
+	Well    Sickness = ""
+	Failing Sickness = "failing" // the probe exits with 1
+	Hanging Sickness = "hanging" // the probe is cut off by the engine: exit code -1
+	// Hung is a real worker that does nothing any more, with a probe that hangs as well.
+	Hung Sickness = "hung"
+)
+
+func (s Spec) filled() Spec {
+	if s.Image == "" {
+		s.Image = "worker:latest"
+	}
+	s.Labels = maps.Clone(s.Labels)
+	if s.Labels == nil {
+		s.Labels = map[string]string{}
+	}
+	if s.RestartPolicy.Name == "" {
+		s.RestartPolicy.Name = "no"
+	}
+	if s.Health != nil {
+		h := s.Health.filled()
+		s.Health = &h
+	}
+	return s
+}
+
+func (h Healthcheck) filled() Healthcheck {
+	if h.Interval == 0 {
+		h.Interval = 30 * time.Second
+	}
+	if h.Timeout == 0 {
+		h.Timeout = 30 * time.Second
+	}
+	if h.Retries == 0 {
+		h.Retries = 3
+	}
+	return h
+}
+
+// behaviour of the n-th life, counted from 0.
+func (s Spec) behaviour(n int) Behaviour {
+	if n < len(s.Lives) {
+		return s.Lives[n]
+	}
+	return s.Behaviour
+}

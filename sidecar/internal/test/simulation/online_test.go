@@ -1,0 +1,229 @@
+package simulation
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/test/dockertest"
+)
+
+// What must hold at every step is checked as the run goes on.
+
+func (r *run) blame(format string, args ...any) {
+	line := fmt.Sprintf("at %.3f: ", r.w.Now().Sub(r.start).Seconds()) + fmt.Sprintf(format, args...)
+	r.wrong = append(r.wrong, line)
+	r.say("#### %s", line)
+}
+
+// checkAction holds one decision against I1, I3, the bounds and the brake, before it is carried out.
+func (r *run) checkAction(a worker.Action) {
+	s := r.stoker
+	starts, looks := 0, 0
+	for _, other := range s.flying {
+		both := other.Verb == worker.Look && a.Verb == worker.Look
+		if ofOne(other) && ofOne(a) && other.Incarnation.ID == a.Incarnation.ID && !both {
+			r.blame("I1: %s of %s while %s is under way", a.Verb, a.Key, other.Verb)
+		}
+		switch other.Verb {
+		case worker.Start:
+			starts++
+		case worker.Look:
+			looks++
+		}
+	}
+	if a.Verb == worker.Look || a.Verb == worker.Sample {
+		return
+	}
+	if r.plan.DryRun {
+		r.blame("dry run: %s of %s", a.Verb, a.Key)
+	}
+	if a.Key.Aside() && ofOne(a) {
+		r.blame("rule 9: %s of %s, which stands aside for another", a.Verb, a.Key)
+	}
+	if a.Verb == worker.Start && starts >= r.plan.Parallel {
+		r.blame("rule 11: start of %s while %d others are under way, and %d are allowed", a.Key, starts, r.plan.Parallel)
+	}
+	if t, ok := r.w.TruthByID(a.Incarnation.ID); ok {
+		if !r.isWorker(t) && a.Verb != worker.Resume { // which may be about what lives in a worker's namespaces
+			r.blame("I3: %s of %s, which is no worker", a.Verb, a.Key)
+		}
+		if limit := r.policyOf(t).MaxAttempts; limit > 0 && a.Attempt > limit {
+			r.blame("I7: %s of %s calls itself attempt %d of %d", a.Verb, a.Key, a.Attempt, limit)
+		}
+	}
+	if a.Verb == worker.Stop || a.Verb == worker.Recreate {
+		r.checkBrake(a)
+	}
+}
+
+// ofOne tells whether an action is one on one incarnation: of two Follows each has other parents, and a Resume is about
+// containers that no machine acts on.
+func ofOne(a worker.Action) bool {
+	return a.Verb != worker.Follow && a.Verb != worker.Resume && a.Verb != worker.Sample
+}
+
+// isWorker says for itself who is a worker; the drawn labels are few enough.
+func (r *run) isWorker(t dockertest.Truth) bool {
+	l := t.Labels
+	if t.ID == r.self || l["stoker.scope"] != "" || l["com.docker.swarm.task.id"] != "" || l["com.docker.compose.oneoff"] != "" {
+		return false
+	}
+	if l["stoker.on-exit"] == "sometimes" || l["stoker.max-atempts"] != "" {
+		return false
+	}
+	switch l["stoker.enable"] {
+	case "true":
+		return true
+	case "false":
+		return false
+	}
+	return r.plan.Mode == policy.ModeAll || r.plan.Mode == policy.ModeQuota && t.CPUs > 0
+}
+
+func (r *run) policyOf(t dockertest.Truth) policy.Policy {
+	p, _ := policy.Defaults{Policy: policy.Default()}.Parse(t.Labels)
+	return p
+}
+
+// hear keeps what Stoker was told and the checks need.
+func (r *run) hear(o worker.Observation) {
+	r.count.heard++
+	s := r.stoker
+	switch o.Kind {
+	case worker.Unhealthy:
+		t, _ := r.w.TruthByID(o.ID)
+		if p, ok := t.LastProbe(); ok && p.ExitCode == worker.ProbeTimedOut {
+			s.unwell[o.ID] = r.w.Now()
+		}
+	case worker.Healthy, worker.Started, worker.Exited, worker.Paused, worker.Resumed:
+		delete(s.unwell, o.ID)
+	case worker.Signalled, worker.Stopped:
+		r.pushed[o.ID] = true
+	}
+	if o.Kind == worker.Started {
+		delete(r.pushed, o.ID)
+	}
+}
+
+func (r *run) note(n worker.Note) {
+	r.count.notes[n.Kind]++
+	switch n.Kind {
+	case worker.NoteHostIll:
+		r.stoker.illSince, r.stoker.dripped = r.w.Now(), r.w.Now()
+	case worker.NoteHostWell:
+		r.stoker.illSince = time.Time{}
+	}
+}
+
+// checkBrake is rule 15: no restart of a worker whose probe timed out while most have timed out for some seconds, apart
+// from the trickle after five minutes.
+func (r *run) checkBrake(a worker.Action) {
+	s, now := r.stoker, r.w.Now()
+	if a.Reason != worker.ReasonProbeTimedOut || len(a.Definition) > 0 { // who is gone meanwhile is started
+		return
+	}
+	watched, ill := 0, 0
+	acting := map[string]bool{} // a look says why a worker is unhealthy, and comes after the answer to what is under way
+	for _, f := range s.flying {
+		acting[f.Incarnation.ID] = acting[f.Incarnation.ID] || ofOne(f)
+	}
+	for _, t := range r.w.Truths() {
+		if t.Gone || t.Status != worker.StatusRunning || !t.HasHealthcheck || !r.isWorker(t) {
+			continue
+		}
+		watched++
+		p, ok := t.LastProbe()
+		heard, told := s.unwell[t.ID]
+		known := told && now.Sub(heard) > 2*time.Second && !acting[t.ID] && !r.pausedAcrossAStep(t.ID)
+		if ok && p.ExitCode == worker.ProbeTimedOut && t.Health == worker.HealthUnhealthy && known {
+			ill++
+		}
+	}
+	trickle := !s.illSince.IsZero() && now.Sub(s.illSince) >= 5*time.Minute && now.Sub(s.dripped) >= 30*time.Second
+	if ill >= 3 && 2*ill >= watched && !trickle {
+		r.blame("rule 15: restart of %s while %d of %d have timed out", a.Key, ill, watched)
+	}
+	s.dripped = now
+}
+
+// pausedAcrossAStep tells whether a container was thawed and the clock stepped: which of its probes are older than its thaw, and so
+// tell nothing, cannot be told then.
+func (r *run) pausedAcrossAStep(id string) bool {
+	return len(r.steps) > 0 && slices.ContainsFunc(r.w.Events(), func(e dockertest.Event) bool { return e.ID == id && e.Action == "unpause" })
+}
+
+// promptStart tells whether the next turn must ask for a start: a worker that Stoker thinks well has just died of its own
+// accord, and Stoker was told live.
+func (r *run) promptStart(o worker.Observation) *fleet.Worker {
+	s := r.stoker
+	if o.Kind != worker.Exited || r.pushed[o.ID] || r.plan.DryRun {
+		return nil
+	}
+	t, ok := r.w.TruthByID(o.ID)
+	if !ok || t.RestartPolicy.Active() || t.AutoRemove || len(t.Parents) > 0 || !r.isWorker(t) || !t.Status.Down() || !o.At.After(t.StartedAt) {
+		return nil
+	}
+	p := r.policyOf(t)
+	if p.OnExit == policy.OnExitNever || p.OnExit == policy.OnExitFailure && o.ExitCode == 0 {
+		return nil
+	}
+	v := r.view()
+	starts := 0
+	for _, a := range s.flying {
+		if a.Incarnation.ID == o.ID {
+			return nil
+		}
+		if a.Verb == worker.Start {
+			starts++
+		}
+	}
+	if !v.Link.Up || starts >= r.plan.Parallel || r.dropped(r.w.Now()) { // whoever has not heard of the start takes the end for one before it
+		return nil
+	}
+	for _, w := range v.Workers {
+		if w.ID == o.ID && w.Status == worker.StatusRunning && w.Heal == "" && w.Held == "" && w.Attempts == 0 && w.State != fleet.StateUnknown {
+			return &w
+		}
+	}
+	return nil
+}
+
+func (r *run) checkPrompt(expected *fleet.Worker, t fleet.Turn) {
+	if expected == nil {
+		return
+	}
+	for _, a := range t.Do {
+		if a.Verb == worker.Start && a.Incarnation.ID == expected.ID {
+			return
+		}
+	}
+	r.blame("I9: %s died, and its start is not asked for at once", expected.Key)
+}
+
+// checkLeftBehind is for a Stoker that ended in good order: it leaves no worker stopped by itself that it had the time to
+// start again.
+func (r *run) checkLeftBehind() {
+	s := r.stoker
+	if s.f.Busy() == 0 || !r.w.EngineUp() {
+		return
+	}
+	if s.wake.After(s.ending) {
+		return // the next attempt waits for its back-off
+	}
+	if !r.view().Link.Up {
+		return // it had lost the engine before, and who ends does not hear that it is back
+	}
+	if n := len(r.falls); n > 0 && r.w.Now().Sub(r.falls[n-1]) < closeWait+2*time.Second {
+		return // it was waiting for an engine
+	}
+	for _, a := range s.flying {
+		if a.Verb != worker.Look {
+			return // it did what it could, and waits for an answer
+		}
+	}
+	r.blame("a Stoker that was told to end leaves %d restarts unfinished, and does nothing", s.f.Busy())
+}

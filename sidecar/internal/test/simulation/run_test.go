@@ -1,0 +1,196 @@
+package simulation
+
+import (
+	"hash"
+	"hash/fnv"
+	"slices"
+	"time"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/test/dockertest"
+)
+
+// run is a plan being carried out.
+type run struct {
+	plan     plan
+	w        *dockertest.World
+	start    time.Time
+	specs    map[string]dockertest.Spec
+	self     string // ID of the container that Stoker is thought to be in
+	stoker   *stoker
+	journal  *journal
+	hireAt   time.Time // when the next Stoker begins; zero for not by itself
+	rebooted bool      // Stoker begins when the engine is up again, and ends when it is down
+	deeds    []deed
+	quiets   []quiet
+	calm     bool
+	mended   bool // once more, for what the engine was not there for the first time
+
+	wrong    []string
+	falls    []time.Time // of the engine, in whatever way
+	blind    bool        // at one of them a Stoker had no list yet
+	deaths   []time.Time // of Stokers that were killed
+	steps    []time.Time // of the engine's clock
+	drops    []time.Time // of events
+	amnesia  time.Time   // the last time that the journal was lost
+	forgiven map[string]int
+	pushed   map[string]bool // containers that were signalled in this life
+	lines    []string
+	hash     hash.Hash64
+	telling  bool
+	count    tally
+}
+
+func newRun(p plan) *run {
+	r := &run{
+		plan: p, w: dockertest.New(dockertest.Config{Seed: p.Seed, ProbeEvents: p.Seed%8 == 0}), specs: map[string]dockertest.Spec{},
+		journal: newJournal(), deeds: slices.Clone(p.Deeds), quiets: slices.Clone(p.Quiets), forgiven: map[string]int{}, pushed: map[string]bool{}, count: newTally(),
+	}
+	r.start = r.w.Now()
+	for _, s := range p.Containers {
+		r.specs[s.Name] = s
+		if s.NetworkMode+s.PidMode == "" {
+			r.w.Operator().Run(s)
+		}
+	}
+	r.w.Advance(time.Second)
+	for _, s := range p.Containers {
+		if s.NetworkMode+s.PidMode != "" { // its parent must be there first
+			r.w.Operator().Run(s)
+		}
+	}
+	r.w.Advance(time.Second)
+	if t, ok := r.w.Truth(selfName); ok {
+		r.self = t.ID
+	}
+	return r
+}
+
+// simulate carries a plan out and returns the run, with what was wrong in it.
+func simulate(p plan, telling bool) *run {
+	r := newRun(p)
+	r.telling, r.hash = telling, fnv.New64a()
+	r.hire()
+	r.live(p.length())
+	if len(r.wrong) == 0 {
+		r.journal.write()
+		r.checkWorld()
+	}
+	return r
+}
+
+// live lets time pass until so long after the run's start, or until something is wrong.
+func (r *run) live(until time.Duration) {
+	end := r.start.Add(until)
+	for r.w.Now().Before(end) && len(r.wrong) == 0 {
+		r.step(r.next(end))
+		r.due()
+	}
+}
+
+// next is when something is due that is not the world's own.
+func (r *run) next(end time.Time) time.Time {
+	next := end
+	at := func(t time.Time) {
+		if !t.IsZero() && t.Before(next) {
+			next = t
+		}
+	}
+	if len(r.deeds) > 0 {
+		at(r.start.Add(r.deeds[0].At))
+	}
+	if len(r.quiets) > 0 {
+		if r.calm {
+			at(r.start.Add(r.quiets[0].To))
+			if !r.mended {
+				at(r.start.Add(r.quiets[0].From + time.Minute))
+			}
+		} else {
+			at(r.start.Add(r.quiets[0].From))
+		}
+	}
+	at(r.hireAt)
+	at(r.journal.due)
+	if r.rebooted {
+		at(r.w.Now().Add(100 * time.Millisecond))
+	}
+	if s := r.stoker; s != nil {
+		at(s.ending)
+		at(s.wake)
+	}
+	if next.Before(r.w.Now()) {
+		return r.w.Now()
+	}
+	return next
+}
+
+func (r *run) step(limit time.Time) {
+	if r.stoker == nil {
+		r.w.AdvanceTo(limit)
+		return
+	}
+	r.turn(r.stoker.sim.Until(limit))
+}
+
+// due does what its time has come for.
+func (r *run) due() {
+	now := r.w.Now()
+	if !r.journal.due.IsZero() && !r.journal.due.After(now) {
+		r.journal.write()
+	}
+	if r.rebooted {
+		r.reboot()
+	}
+	if !r.hireAt.IsZero() && !r.hireAt.After(now) {
+		r.hireAt = time.Time{}
+		if r.stoker == nil {
+			r.hire()
+		}
+	}
+	for len(r.deeds) > 0 && !r.start.Add(r.deeds[0].At).After(now) {
+		d := r.deeds[0]
+		r.deeds = r.deeds[1:]
+		r.say("==== %s", d)
+		r.do(d)
+	}
+	r.dueQuiet(now)
+}
+
+func (r *run) dueQuiet(now time.Time) {
+	if len(r.quiets) == 0 {
+		return
+	}
+	q := r.quiets[0]
+	if !r.calm && !r.start.Add(q.From).After(now) {
+		r.calm, r.mended = true, false
+		r.calmDown()
+	}
+	if r.calm && !r.mended && !r.start.Add(q.From+time.Minute).After(now) {
+		r.mended = true
+		r.mend()
+	}
+	if r.calm && !r.start.Add(q.To).After(now) {
+		r.calm = false
+		r.quiets = r.quiets[1:]
+		r.checkQuiet()
+	}
+}
+
+// reboot takes Stoker down and up with the engine that it is a container of.
+func (r *run) reboot() {
+	switch {
+	case r.stoker != nil && !r.w.EngineUp() && !r.w.EngineStopping():
+		r.fire()
+	case r.stoker == nil && r.w.EngineUp():
+		r.rebooted = false
+		r.hireAt = r.w.Now().Add(400 * time.Millisecond)
+	}
+}
+
+// view is what Stoker shows.
+func (r *run) view() fleet.View {
+	if r.stoker == nil {
+		return fleet.View{}
+	}
+	return r.stoker.f.View(r.clock())
+}
