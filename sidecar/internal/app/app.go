@@ -75,7 +75,7 @@ func New(opts Options) (*App, error) {
 		Resync: opts.Config.Resync, Bookmark: set.Bookmark, Keep: set.Keep, OnError: a.linkError,
 	})
 	a.server, err = web.Listen(web.Options{
-		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Look: a.look, LoopBeat: a.sup.Beat,
+		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Look: a.look, LoopBeat: a.sup.LastTick,
 		Version: opts.Version, Commit: opts.Commit, History: a.history, Metrics: a.metrics.Handler(),
 		Page: page.New(page.Options{View: a.look, Events: a.told, Version: opts.Version, Now: time.Now}),
 	})
@@ -118,12 +118,12 @@ func (a *App) settings() fleet.Settings {
 	c := a.opts.Config
 	set := fleet.Settings{
 		Rules: c.Rules, Parallel: c.Parallel, DryRun: c.DryRun, Self: docker.SelfID(), Bookmark: mark,
-		IllShare: c.IllShare, IllHold: c.IllHold,
+		OverloadShare: c.IllShare, OverloadHold: c.IllHold,
 	}
 	for _, mem := range memories {
-		set.Memories = append(set.Memories, mem)
+		set.Saved = append(set.Saved, mem)
 	}
-	slices.SortFunc(set.Memories, func(x, y worker.Memory) int { return cmp.Compare(x.Key, y.Key) })
+	slices.SortFunc(set.Saved, func(x, y worker.Saved) int { return cmp.Compare(x.Key, y.Key) })
 	return set
 }
 
@@ -140,7 +140,7 @@ func (a *App) look() fleet.View {
 	if a.opts.Config.Readings == config.ReadingsOff {
 		return a.sup.View()
 	}
-	return a.sup.Look()
+	return a.sup.ViewForDisplay()
 }
 
 // Addr is where the status is served; empty when it is not.

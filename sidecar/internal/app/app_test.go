@@ -59,7 +59,7 @@ func (h *house) watched(s dockertest.Stoker) {
 	h.t.Helper()
 	h.eventually("Stoker to look after the worker", func() bool {
 		v := s.View()
-		return v.Link.Up && len(v.Workers) == 1 && v.Workers[0].State == fleet.StateRunning
+		return v.Engine.Connected && len(v.Workers) == 1 && v.Workers[0].State == fleet.StateRunning
 	})
 }
 
@@ -233,8 +233,8 @@ func TestStuckLog(t *testing.T) {
 	}
 	h.watched(s)
 	server.With(func(w *dockertest.World) { w.CutStreams() })
-	h.eventually("the link to go", func() bool { return !s.View().Link.Up })
-	h.eventually("the link to be back", func() bool { return s.View().Link.Up })
+	h.eventually("the link to go", func() bool { return !s.View().Engine.Connected })
+	h.eventually("the link to be back", func() bool { return s.View().Engine.Connected })
 	h.heals()
 	h.watched(s)
 

@@ -84,7 +84,7 @@ func TestOutOfFiles(t *testing.T) {
 		}
 		s.files(1024)
 		h.back(before)
-		h.eventually("the whole picture again", func() bool { v := s.View(); return v.Link.Up && len(v.Workers) == 2 })
+		h.eventually("the whole picture again", func() bool { v := s.View(); return v.Engine.Connected && len(v.Workers) == 2 })
 		require.Equal(t, worker.HeldOperator, held(s.View(), stopped.Name))
 		require.Equal(t, worker.StatusExited, h.State(stopped.Name).Status)
 		require.Equal(t, starts+1, h.count("start"))

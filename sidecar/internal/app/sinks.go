@@ -18,9 +18,9 @@ import (
 // sinks tells each of them everything. None of them blocks.
 type sinks []supervisor.Sink
 
-func (all sinks) Tell(notes []worker.Note) {
+func (all sinks) Record(notes []worker.Event) {
 	for _, one := range all {
-		one.Tell(notes)
+		one.Record(notes)
 	}
 }
 
@@ -41,7 +41,7 @@ func (m metered) Do(ctx context.Context, a worker.Action) worker.Outcome {
 func (a *App) forward(ctx context.Context, from <-chan worker.Observation, to chan<- worker.Observation) {
 	for o := range from {
 		a.metrics.Observed(o.Kind.String())
-		if o.Kind == worker.ListEnded {
+		if o.Kind == worker.ListEnd {
 			a.metrics.Resynced()
 		}
 		select {
@@ -52,11 +52,11 @@ func (a *App) forward(ctx context.Context, from <-chan worker.Observation, to ch
 }
 
 // told is what the history has since then, oldest first: at most the newest so many.
-func (a *App) told(since time.Time, limit int) []worker.Note {
+func (a *App) told(since time.Time, limit int) []worker.Event {
 	events := a.history.Page(history.Query{Since: since, Limit: limit})
-	notes := make([]worker.Note, 0, len(events))
+	notes := make([]worker.Event, 0, len(events))
 	for _, e := range slices.Backward(events) {
-		notes = append(notes, e.Note)
+		notes = append(notes, e.Event)
 	}
 	return notes
 }

@@ -212,10 +212,10 @@ type apiWorker struct {
 }
 
 func (a apiView) view() fleet.View {
-	v := fleet.View{At: a.At, HostIll: a.HostIll}
-	v.Link.Up = a.Link.Up
+	v := fleet.View{At: a.At, HostOverloaded: a.HostIll}
+	v.Engine.Connected = a.Link.Up
 	for _, w := range a.Workers {
-		shown := fleet.Worker{
+		shown := fleet.WorkerView{
 			Key: w.Key, ID: w.ID, StartedAt: w.StartedAt, State: w.State, Status: w.Status, Health: w.Health, Expected: w.Expected,
 			Held: w.Held, Attempts: w.Attempts, Heal: w.Heal, Fault: w.Fault, Reason: w.Reason, NextAt: w.NextAt, CPUs: w.CPUs,
 			Scope: w.Scope,

@@ -42,7 +42,7 @@ const outputShown = 300
 // its queue is dropped and counted.
 type teller struct {
 	log     *logrus.Logger
-	lines   map[worker.NoteKind]line
+	lines   map[worker.EventKind]line
 	queue   chan saying
 	dropped atomic.Uint64
 	lost    func() // is told of each line that is dropped, and must not block
@@ -50,7 +50,7 @@ type teller struct {
 
 // saying is one line of the log: a note, or a sentence of Stoker's own.
 type saying struct {
-	note   worker.Note
+	note   worker.Event
 	level  logrus.Level
 	text   string // empty for a note
 	detail string
@@ -61,7 +61,7 @@ func newTeller(log *logrus.Logger, lost func()) *teller {
 }
 
 // Tell queues the notes. It never blocks.
-func (t *teller) Tell(notes []worker.Note) {
+func (t *teller) Record(notes []worker.Event) {
 	for _, n := range notes {
 		t.put(saying{note: n})
 	}
@@ -69,7 +69,7 @@ func (t *teller) Tell(notes []worker.Note) {
 
 // say queues a line that is about no worker. It never blocks.
 func (t *teller) say(level logrus.Level, text, detail string) {
-	t.put(saying{note: worker.Note{At: time.Now()}, level: level, text: text, detail: detail})
+	t.put(saying{note: worker.Event{At: time.Now()}, level: level, text: text, detail: detail})
 }
 
 func (t *teller) put(s saying) {
@@ -127,39 +127,39 @@ type line struct {
 }
 
 // lines has every kind of note; a test holds it to that.
-func lines() map[worker.NoteKind]line {
-	return map[worker.NoteKind]line{
-		worker.NoteTaken:       {logrus.InfoLevel, "looking after worker"},
-		worker.NoteReleased:    {logrus.InfoLevel, "worker is gone"},
-		worker.NoteProblem:     {logrus.ErrorLevel, "worker's labels are wrong, it is held until they are mended"},
-		worker.NoteHeld:        {logrus.InfoLevel, "worker is left alone"},
-		worker.NoteFault:       {logrus.WarnLevel, "worker needs healing"},
-		worker.NoteHealFailed:  {logrus.WarnLevel, "heal did not help"},
-		worker.NoteHealed:      {logrus.InfoLevel, "worker is back"},
-		worker.NoteRecovered:   {logrus.InfoLevel, "worker is back without Stoker"},
-		worker.NoteStable:      {logrus.InfoLevel, "worker is stable, attempts are counted from 0 again"},
-		worker.NoteExhausted:   {logrus.ErrorLevel, "attempts are used up"},
-		worker.NoteRefused:     {logrus.WarnLevel, "worker cannot be made anew as it is, nothing was changed"},
-		worker.NoteHung:        {logrus.WarnLevel, "the probe timed out and the CPU is idle: the worker hangs"},
-		worker.NoteBlind:       {logrus.WarnLevel, "no CPU readings in time, deciding without"},
-		worker.NoteQuota:       {logrus.InfoLevel, "set the worker's CPU quota"},
-		worker.NoteQuotaFailed: {logrus.WarnLevel, "cannot set the worker's CPU quota, trying again"},
-		worker.NoteFollowed:    {logrus.InfoLevel, "healed what lives in the worker's namespaces"},
-		worker.NoteLinkLost:    {logrus.WarnLevel, "lost the engine, waiting for it"},
-		worker.NoteLinkUp:      {logrus.InfoLevel, "following the engine"},
-		worker.NoteHostIll:     {logrus.ErrorLevel, "the host is ill, not the workers: restarts of running ones wait"},
-		worker.NoteHostWell:    {logrus.InfoLevel, "the host is well again"},
+func lines() map[worker.EventKind]line {
+	return map[worker.EventKind]line{
+		worker.EventManaged:             {logrus.InfoLevel, "looking after worker"},
+		worker.EventUnmanaged:           {logrus.InfoLevel, "worker is gone"},
+		worker.EventProblem:             {logrus.ErrorLevel, "worker's labels are wrong, it is held until they are mended"},
+		worker.EventHeld:                {logrus.InfoLevel, "worker is left alone"},
+		worker.EventFault:               {logrus.WarnLevel, "worker needs healing"},
+		worker.EventHealFailed:          {logrus.WarnLevel, "heal did not help"},
+		worker.EventHealed:              {logrus.InfoLevel, "worker is back"},
+		worker.EventRecovered:           {logrus.InfoLevel, "worker is back without Stoker"},
+		worker.EventStable:              {logrus.InfoLevel, "worker is stable, attempts are counted from 0 again"},
+		worker.EventExhausted:           {logrus.ErrorLevel, "attempts are used up"},
+		worker.EventRefused:             {logrus.WarnLevel, "worker cannot be recreated as it is, nothing was changed"},
+		worker.EventHung:                {logrus.WarnLevel, "the probe timed out and the CPU is idle: the worker hangs"},
+		worker.EventStatsUnavailable:    {logrus.WarnLevel, "no CPU readings in time, deciding without"},
+		worker.EventQuota:               {logrus.InfoLevel, "set the worker's CPU quota"},
+		worker.EventQuotaFailed:         {logrus.WarnLevel, "cannot set the worker's CPU quota, trying again"},
+		worker.EventDependentsRestarted: {logrus.InfoLevel, "healed what lives in the worker's namespaces"},
+		worker.EventEngineDisconnected:  {logrus.WarnLevel, "lost the engine, waiting for it"},
+		worker.EventEngineConnected:     {logrus.InfoLevel, "following the engine"},
+		worker.EventHostOverloaded:      {logrus.ErrorLevel, "the host is ill, not the workers: restarts of running ones wait"},
+		worker.EventHostRecovered:       {logrus.InfoLevel, "the host is well again"},
 	}
 }
 
-func (t *teller) sentence(kind worker.NoteKind) (logrus.Level, string) {
+func (t *teller) sentence(kind worker.EventKind) (logrus.Level, string) {
 	if l, ok := t.lines[kind]; ok {
 		return l.level, l.text
 	}
 	return logrus.InfoLevel, string(kind)
 }
 
-func fields(n worker.Note) logrus.Fields {
+func fields(n worker.Event) logrus.Fields {
 	f := logrus.Fields{}
 	put := func(name, value string) {
 		if value != "" {

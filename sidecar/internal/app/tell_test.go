@@ -67,10 +67,10 @@ func TestTellNeverBlocks(t *testing.T) {
 		go func() { teller.run(ctx); close(ended) }()
 
 		const told = 3 * tellQueue
-		teller.Tell([]worker.Note{{Kind: worker.NoteTaken, Attempt: 1}})
+		teller.Record([]worker.Event{{Kind: worker.EventManaged, Attempt: 1}})
 		synctest.Wait() // that one is being written
 		for n := range told - 1 {
-			teller.Tell([]worker.Note{{Kind: worker.NoteTaken, Attempt: n + 2}})
+			teller.Record([]worker.Event{{Kind: worker.EventManaged, Attempt: n + 2}})
 		}
 		close(g.open)
 		cancel()
@@ -100,8 +100,8 @@ func TestHostileStrings(t *testing.T) {
 			for _, text := range hostile {
 				var out bytes.Buffer
 				teller := newTeller(loggerTo(&out, format), func() {})
-				teller.Tell([]worker.Note{{
-					Kind: worker.NoteFault, Key: worker.Key(text), ID: text, Output: text, Detail: text, Reason: worker.Reason(text),
+				teller.Record([]worker.Event{{
+					Kind: worker.EventFault, Key: worker.Key(text), ID: text, Output: text, Detail: text, Reason: worker.Reason(text),
 				}})
 				teller.say(logrus.WarnLevel, text, text)
 				teller.drain()
@@ -133,11 +133,11 @@ func TestOutputIsBounded(t *testing.T) {
 
 // Each note has a sentence of its own, and the facts that belong to it.
 func TestNotesAsLines(t *testing.T) {
-	kinds := []worker.NoteKind{
-		worker.NoteTaken, worker.NoteReleased, worker.NoteProblem, worker.NoteHeld, worker.NoteFault, worker.NoteHealFailed,
-		worker.NoteHealed, worker.NoteRecovered, worker.NoteStable, worker.NoteExhausted, worker.NoteRefused, worker.NoteFollowed, worker.NoteHung, worker.NoteBlind,
-		worker.NoteQuota, worker.NoteQuotaFailed,
-		worker.NoteLinkLost, worker.NoteLinkUp, worker.NoteHostIll, worker.NoteHostWell,
+	kinds := []worker.EventKind{
+		worker.EventManaged, worker.EventUnmanaged, worker.EventProblem, worker.EventHeld, worker.EventFault, worker.EventHealFailed,
+		worker.EventHealed, worker.EventRecovered, worker.EventStable, worker.EventExhausted, worker.EventRefused, worker.EventDependentsRestarted, worker.EventHung, worker.EventStatsUnavailable,
+		worker.EventQuota, worker.EventQuotaFailed,
+		worker.EventEngineDisconnected, worker.EventEngineConnected, worker.EventHostOverloaded, worker.EventHostRecovered,
 	}
 	said := map[string]bool{}
 	for _, kind := range kinds {
@@ -150,8 +150,8 @@ func TestNotesAsLines(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var out bytes.Buffer
 	teller := newTeller(loggerTo(&out, &logrus.JSONFormatter{}), func() {})
-	teller.Tell([]worker.Note{{
-		At: at, Kind: worker.NoteFault, Key: "w", ID: strings.Repeat("a", 64), Fault: worker.FaultExited, Intent: worker.IntentNone,
+	teller.Record([]worker.Event{{
+		At: at, Kind: worker.EventFault, Key: "w", ID: strings.Repeat("a", 64), Fault: worker.FaultExited, Intent: worker.IntentNone,
 		Heal: worker.HealStart, Reason: worker.ReasonCrashed, Attempt: 2, Delay: 1500 * time.Millisecond, Duration: time.Second,
 		ExitCode: 0, Output: "o", Detail: "d",
 	}})

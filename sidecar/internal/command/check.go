@@ -171,7 +171,7 @@ func (i inspector) find(ctx context.Context, o worker.Observation) (finding, boo
 
 func (i inspector) look(ctx context.Context, o worker.Observation) worker.Outcome {
 	return i.engine.Do(ctx, worker.Action{
-		Key: o.Key, Incarnation: worker.Incarnation{ID: o.ID}, Verb: worker.Look, Deadline: lookTimeout,
+		Key: o.Key, Incarnation: worker.Incarnation{ID: o.ID}, Verb: worker.Inspect, Deadline: lookTimeout,
 	})
 }
 

@@ -142,7 +142,7 @@ func (e Env) given() []string {
 	return slices.DeleteFunc(slices.Clone(e.Environ), func(v string) bool { return strings.HasSuffix(v, "=") })
 }
 
-// decides tells whether a variable has a part in what check says.
+// decides reports whether a variable has a part in what check says.
 func decides(name string) bool {
 	switch name {
 	case "STOKER_SELECT", "STOKER_SCOPE", "STOKER_COMPAT", "STOKER_REQUIRE_QUOTA":

@@ -209,7 +209,7 @@ func (e *fakeEngine) List(context.Context) ([]worker.Observation, error) {
 func (e *fakeEngine) Do(_ context.Context, a worker.Action) worker.Outcome {
 	e.looks++
 	out := worker.Outcome{Action: a, Result: worker.Failed, Err: e.lookErr, Missing: e.gone}
-	if a.Verb != worker.Look || e.gone || e.lookErr != "" {
+	if a.Verb != worker.Inspect || e.gone || e.lookErr != "" {
 		return out
 	}
 	for _, s := range e.containers {

@@ -118,7 +118,7 @@ func paint(text string, c colour, coloured bool) string {
 	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
 }
 
-// coloured tells whether the output is for eyes that want colours: a terminal that has them, and no NO_COLOR.
+// coloured reports whether the output is for eyes that want colours: a terminal that has them, and no NO_COLOR.
 func (e Env) coloured() bool {
 	return e.Width > 0 && e.variable("NO_COLOR") == "" && e.variable("TERM") != "dumb"
 }

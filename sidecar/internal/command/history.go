@@ -68,7 +68,7 @@ func (p past) query() (url.Values, error) {
 		q.Set("since", p.since)
 	}
 	for _, kind := range p.kinds {
-		if !slices.Contains(history.Kinds(), worker.NoteKind(kind)) {
+		if !slices.Contains(history.Kinds(), worker.EventKind(kind)) {
 			return nil, BadConfiguration(fmt.Errorf("--kind: %s is none of %s", kind, kinds()))
 		}
 		q.Add("kind", kind)
@@ -121,8 +121,8 @@ func (e Env) history(ctx context.Context, ask past) error {
 	return e.watchHistory(ctx, s, ask, shown)
 }
 
-func eventsOf(text []byte) ([]history.Event, error) {
-	var page struct{ Events []history.Event }
+func eventsOf(text []byte) ([]history.Entry, error) {
+	var page struct{ Events []history.Entry }
 	if err := json.Unmarshal(text, &page); err != nil {
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}
@@ -143,7 +143,7 @@ func (s *sidecar) lastEvent(ctx context.Context) (uint64, error) {
 }
 
 // sayEvents prints what was.
-func (e Env) sayEvents(events []history.Event, ask past) error {
+func (e Env) sayEvents(events []history.Entry, ask past) error {
 	if ask.json {
 		return e.sayLines(events)
 	}
@@ -154,7 +154,7 @@ func (e Env) sayEvents(events []history.Event, ask past) error {
 	return e.say(g.text())
 }
 
-func (e Env) sayLines(events []history.Event) error {
+func (e Env) sayLines(events []history.Entry) error {
 	for _, event := range events {
 		line, err := json.Marshal(event)
 		if err != nil {
@@ -177,7 +177,7 @@ func (e Env) watchHistory(ctx context.Context, s *sidecar, ask past, after uint6
 			e.complain("some events were missed: they are in the history no more")
 			return nil
 		}
-		var event history.Event
+		var event history.Entry
 		if err := json.Unmarshal(t.data, &event); err != nil {
 			return failed(fmt.Errorf("read an event: %w", err))
 		}
@@ -185,9 +185,9 @@ func (e Env) watchHistory(ctx context.Context, s *sidecar, ask past, after uint6
 			return nil
 		}
 		if ask.json {
-			return e.sayLines([]history.Event{event})
+			return e.sayLines([]history.Entry{event})
 		}
-		g := e.eventGrid([]history.Event{event}, time.Now())
+		g := e.eventGrid([]history.Entry{event}, time.Now())
 		g.bare = true
 		return e.say(g.text())
 	})
@@ -198,6 +198,6 @@ func (e Env) watchHistory(ctx context.Context, s *sidecar, ask past, after uint6
 	return failed(err)
 }
 
-func (p past) wants(event history.Event) bool {
+func (p past) wants(event history.Entry) bool {
 	return (p.worker == "" || string(event.Key) == p.worker) && (len(p.kinds) == 0 || slices.Contains(p.kinds, string(event.Kind)))
 }

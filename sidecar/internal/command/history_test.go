@@ -22,12 +22,12 @@ import (
 
 // toldHistory tells what happens in a life.
 func toldHistory(r *running, at time.Time) {
-	r.log.Tell([]worker.Note{
-		{At: at, Kind: worker.NoteLinkUp},
-		{At: at, Kind: worker.NoteFault, Key: "burner", Fault: worker.FaultExited, ExitCode: 137, Reason: worker.ReasonCrashed, Intent: worker.IntentNone, Heal: worker.HealStart, Attempt: 1, Delay: time.Second},
-		{At: at, Kind: worker.NoteHealFailed, Key: "burner", Fault: worker.FaultUnhealthy, Reason: worker.ReasonProbeFailed, Heal: worker.HealRestart, Attempt: 2, Duration: 2300 * time.Millisecond, Detail: "no such image", Output: " no beat\n"},
-		{At: at, Kind: worker.NoteQuota, Key: "grinder", From: 0, CPUs: 0.5},
-		{At: at, Kind: worker.NoteHeld, Key: "grinder", Reason: worker.HeldOperator, Intent: worker.IntentOperator},
+	r.log.Record([]worker.Event{
+		{At: at, Kind: worker.EventEngineConnected},
+		{At: at, Kind: worker.EventFault, Key: "burner", Fault: worker.FaultExited, ExitCode: 137, Reason: worker.ReasonCrashed, Intent: worker.IntentNone, Heal: worker.HealStart, Attempt: 1, Delay: time.Second},
+		{At: at, Kind: worker.EventHealFailed, Key: "burner", Fault: worker.FaultUnhealthy, Reason: worker.ReasonProbeFailed, Heal: worker.HealRestart, Attempt: 2, Duration: 2300 * time.Millisecond, Detail: "no such image", Output: " no beat\n"},
+		{At: at, Kind: worker.EventQuota, Key: "grinder", From: 0, CPUs: 0.5},
+		{At: at, Kind: worker.EventHeld, Key: "grinder", Reason: worker.HeldOperator, Intent: worker.IntentOperator},
 	})
 }
 
@@ -39,12 +39,12 @@ func TestHistory(t *testing.T) {
 	got := play(t, Env{}, "history", "--url", r.url)
 	stamp := at.Format(time.RFC3339)
 	require.Equal(t, said{0, strings.Join([]string{
-		"WHEN                  WORKER   EVENT        WHAT",
-		stamp + "  -        link-up      -",
-		stamp + "  burner   fault        exited (137), crashed, start 1, in 1s",
-		stamp + "  burner   heal-failed  unhealthy, probe-failed, restart 2, took 2.3s, no such image, said: no beat",
-		stamp + "  grinder  quota        - to 0.5 CPUs",
-		stamp + "  grinder  held         stopped-by-operator, by operator",
+		"WHEN                  WORKER   EVENT             WHAT",
+		stamp + "  -        engine-connected  -",
+		stamp + "  burner   fault             exited (137), crashed, start 1, in 1s",
+		stamp + "  burner   heal-failed       unhealthy, probe-failed, restart 2, took 2.3s, no such image, said: no beat",
+		stamp + "  grinder  quota             - to 0.5 CPUs",
+		stamp + "  grinder  held              stopped-by-operator, by operator",
 		"",
 	}, "\n"), ""}, got)
 	got = play(t, Env{Width: 80}, "history", "grinder", "--kind", "quota", "--url", r.url)
@@ -53,12 +53,12 @@ func TestHistory(t *testing.T) {
 
 	got = play(t, Env{}, "history", "--json", "-n", "2", "--url", r.url)
 	var page struct {
-		Events []history.Event
+		Events []history.Entry
 		Next   string
 	}
 	require.NoError(t, json.Unmarshal([]byte(got.out), &page))
 	require.Len(t, page.Events, 2)
-	require.Equal(t, worker.NoteHeld, page.Events[0].Kind)
+	require.Equal(t, worker.EventHeld, page.Events[0].Kind)
 	require.NotEmpty(t, page.Next)
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // eventGrid is a table of events. On a terminal the time is how long ago; in a file, which is read later, it is the time.
-func (e Env) eventGrid(events []history.Event, now time.Time) grid {
+func (e Env) eventGrid(events []history.Entry, now time.Time) grid {
 	g := grid{width: e.tableWidth(), coloured: e.coloured(), columns: []column{{"WHEN", 8}, {"WORKER", 10}, {"EVENT", 8}, {"WHAT", 8}}}
 	for _, event := range events {
 		g.rows = append(g.rows, []cell{
@@ -33,7 +33,7 @@ func (e Env) when(at, now time.Time) string {
 }
 
 // what is an event in a few words, the fixed ones of the contract first.
-func what(e history.Event) string {
+func what(e history.Entry) string {
 	var parts []string
 	say := func(when bool, format string, args ...any) {
 		if when {
@@ -58,16 +58,16 @@ func what(e history.Event) string {
 	return orDash(strings.Join(parts, ", "))
 }
 
-func kindColour(kind worker.NoteKind) colour {
+func kindColour(kind worker.EventKind) colour {
 	switch kind {
-	case worker.NoteProblem, worker.NoteExhausted, worker.NoteHealFailed, worker.NoteLinkLost, worker.NoteHostIll,
-		worker.NoteQuotaFailed:
+	case worker.EventProblem, worker.EventExhausted, worker.EventHealFailed, worker.EventEngineDisconnected, worker.EventHostOverloaded,
+		worker.EventQuotaFailed:
 		return red
-	case worker.NoteFault, worker.NoteRefused, worker.NoteHung, worker.NoteBlind:
+	case worker.EventFault, worker.EventRefused, worker.EventHung, worker.EventStatsUnavailable:
 		return yellow
-	case worker.NoteHealed, worker.NoteRecovered, worker.NoteStable, worker.NoteLinkUp, worker.NoteHostWell:
+	case worker.EventHealed, worker.EventRecovered, worker.EventStable, worker.EventEngineConnected, worker.EventHostRecovered:
 		return green
-	case worker.NoteTaken, worker.NoteReleased, worker.NoteHeld, worker.NoteQuota, worker.NoteFollowed:
+	case worker.EventManaged, worker.EventUnmanaged, worker.EventHeld, worker.EventQuota, worker.EventDependentsRestarted:
 		return plain
 	}
 	return plain

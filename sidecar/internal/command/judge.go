@@ -44,7 +44,7 @@ func barred(r policy.Reading, labels map[string]string) worker.Reason {
 	return worker.HeldNot
 }
 
-// speaksToHealers tells whether someone put a label on the container that is meant for Stoker or for a healer whose labels
+// speaksToHealers reports whether someone put a label on the container that is meant for Stoker or for a healer whose labels
 // Stoker understands.
 func speaksToHealers(labels map[string]string) bool {
 	for key := range labels {
@@ -56,7 +56,7 @@ func speaksToHealers(labels map[string]string) bool {
 	return false
 }
 
-// place tells whether a container is looked after, left out although it speaks to a healer, or none of Stoker's business.
+// place reports whether a container is looked after, left out although it speaks to a healer, or none of Stoker's business.
 type place int
 
 const (

@@ -49,15 +49,15 @@ func run(t *testing.T) *running {
 	return r
 }
 
-func view(workers ...fleet.Worker) fleet.View {
+func view(workers ...fleet.WorkerView) fleet.View {
 	return fleet.View{
 		At: noon, Workers: workers,
-		Link: fleet.Link{Up: true, Since: noon.Add(-3 * time.Hour), Engine: worker.Engine{Version: "28.5.2"}},
+		Engine: fleet.EngineLink{Connected: true, Since: noon.Add(-3 * time.Hour), Engine: worker.Engine{Version: "28.5.2"}},
 	}
 }
 
-func burner() fleet.Worker {
-	return fleet.Worker{
+func burner() fleet.WorkerView {
+	return fleet.WorkerView{
 		Key: "burner", State: fleet.StateRunning, Status: worker.StatusRunning, Health: worker.HealthHealthy,
 		StartedAt: noon.Add(-90 * time.Minute), CPUs: 0.5, Share: worker.Share{At: noon, CPUs: 0.49, Throttled: 0.97},
 	}
@@ -65,7 +65,7 @@ func burner() fleet.Worker {
 
 func TestStatusTable(t *testing.T) {
 	r := run(t)
-	r.show(view(burner(), fleet.Worker{
+	r.show(view(burner(), fleet.WorkerView{
 		Key: "grinder", State: fleet.StateWaiting, Status: worker.StatusExited, Attempts: 3, Heal: worker.HealStart,
 		Fault: worker.FaultExited, Reason: worker.ReasonCrashed, NextAt: noon.Add(1500 * time.Millisecond), Boosted: true, CPUs: 1,
 	}))
@@ -90,7 +90,7 @@ func TestStatusTable(t *testing.T) {
 
 func TestStatusExitCodes(t *testing.T) {
 	down, ill := view(burner()), view(burner())
-	down.Link.Up, ill.HostIll = false, true
+	down.Engine.Connected, ill.HostOverloaded = false, true
 	exhausted, bad := burner(), burner()
 	exhausted.State = fleet.StateExhausted
 	bad.Problems = []policy.Problem{{Label: "stoker.on-exti", Value: "x", Message: "unknown", Nearest: "stoker.on-exit"}}
@@ -127,7 +127,7 @@ func TestHostileWords(t *testing.T) {
 	w.Problems = []policy.Problem{{Label: hostile, Value: strings.Repeat("界", 60_000), Message: hostile}}
 	r.show(view(w, burner()))
 	for _, text := range []string{hostile, strings.Repeat("\x00", 100_000), strings.Repeat("界", 50_000), strings.Repeat("é\u0301", 1000)} {
-		r.log.Tell([]worker.Note{{Kind: worker.NoteHealFailed, Key: worker.Key(text), Output: text, Detail: text, Reason: worker.Reason(hostile)}})
+		r.log.Record([]worker.Event{{Kind: worker.EventHealFailed, Key: worker.Key(text), Output: text, Detail: text, Reason: worker.Reason(hostile)}})
 	}
 	for _, width := range []int{1, 20, 33, 80, 200} {
 		for _, args := range [][]string{{"status"}, {"history"}} {

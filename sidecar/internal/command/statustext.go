@@ -50,7 +50,7 @@ func (f shownFleet) now(here time.Time) time.Time {
 	return f.At
 }
 
-// wrong tells whether a person has to do something.
+// wrong reports whether a person has to do something.
 func (f shownFleet) wrong() bool {
 	for _, w := range f.Workers {
 		if w.State == "exhausted" || len(w.Problems) > 0 {

@@ -90,9 +90,9 @@ func TestWatchHistory(t *testing.T) {
 	one, endOne := watch(t, 0, "history", "grinder", "--watch", "--json", "--url", r.url)
 	holds(t, all, "stopped-by-operator")
 	holds(t, one, "stopped-by-operator")
-	r.log.Tell([]worker.Note{
-		{At: time.Now(), Kind: worker.NoteHealed, Key: "burner", Detail: "first"},
-		{At: time.Now(), Kind: worker.NoteHealed, Key: "grinder", Detail: "second"},
+	r.log.Record([]worker.Event{
+		{At: time.Now(), Kind: worker.EventHealed, Key: "burner", Detail: "first"},
+		{At: time.Now(), Kind: worker.EventHealed, Key: "grinder", Detail: "second"},
 	})
 	holds(t, all, "second")
 	holds(t, one, "second")
@@ -138,7 +138,7 @@ func TestWatchComesBack(t *testing.T) {
 	defer server.Close()
 	out, end := watch(t, 0, "history", "--watch", "--url", server.URL)
 	<-broken
-	log.Tell([]worker.Note{{At: time.Now(), Kind: worker.NoteHealed, Detail: "meanwhile"}})
+	log.Record([]worker.Event{{At: time.Now(), Kind: worker.EventHealed, Detail: "meanwhile"}})
 	holds(t, out, "meanwhile")
 	require.Equal(t, 0, end())
 	require.Equal(t, 1, strings.Count(out.String(), "meanwhile"))

@@ -23,7 +23,7 @@ const (
 // Readings says when workers are read for what they use, apart from what decisions need.
 type Readings string
 
-// The values of STOKER_READINGS.
+// The values of STOKER_STATS.
 const (
 	ReadingsWatched Readings = "watched" // while somebody looks at the page, the API or the metrics
 	ReadingsOff     Readings = "off"

@@ -17,9 +17,9 @@ type variables struct {
 	Compat           []policy.Compat `env:"STOKER_COMPAT"`
 	RequireQuota     RequireQuota    `env:"STOKER_REQUIRE_QUOTA"`
 	Parallel         int             `env:"STOKER_PARALLEL"`
-	IllShare         illShare        `env:"STOKER_ILL_SHARE"`
-	IllHold          illHold         `env:"STOKER_ILL_HOLD"`
-	Readings         Readings        `env:"STOKER_READINGS"`
+	IllShare         illShare        `env:"STOKER_OVERLOAD_SHARE"`
+	IllHold          illHold         `env:"STOKER_OVERLOAD_HOLD"`
+	Readings         Readings        `env:"STOKER_STATS"`
 	Resync           time.Duration   `env:"STOKER_RESYNC"`
 	DryRun           bool            `env:"STOKER_DRY_RUN"`
 	StateDir         folder          `env:"STOKER_STATE_DIR"`

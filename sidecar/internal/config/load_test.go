@@ -71,9 +71,9 @@ func TestLoadGood(t *testing.T) {
 			c.Rules.Compat = []policy.Compat{policy.CompatAutoheal, policy.CompatDeunhealth}
 		}},
 		{"STOKER_REQUIRE_QUOTA=false", func(c *Config) { c.RequireQuota = RequireQuotaOff }},
-		{"STOKER_ILL_SHARE=75%|STOKER_ILL_HOLD=1h", func(c *Config) { c.IllShare, c.IllHold = 0.75, time.Hour }},
-		{"STOKER_READINGS=off", func(c *Config) { c.Readings = ReadingsOff }},
-		{"STOKER_ILL_SHARE=0%", func(c *Config) { c.IllShare = 2 }},
+		{"STOKER_OVERLOAD_SHARE=75%|STOKER_OVERLOAD_HOLD=1h", func(c *Config) { c.IllShare, c.IllHold = 0.75, time.Hour }},
+		{"STOKER_STATS=off", func(c *Config) { c.Readings = ReadingsOff }},
+		{"STOKER_OVERLOAD_SHARE=0%", func(c *Config) { c.IllShare = 2 }},
 		{"STOKER_PARALLEL=1|STOKER_RESYNC=5s|STOKER_DRY_RUN=YES", func(c *Config) {
 			c.Parallel, c.Resync, c.DryRun = 1, 5*time.Second, true
 		}},
@@ -129,8 +129,8 @@ func TestLoadLabelDefaults(t *testing.T) {
 
 func TestLoadBad(t *testing.T) {
 	tests := []struct{ environ, line string }{
-		{"STOKER_ILL_SHARE=half", `STOKER_ILL_SHARE="half": not a percentage; write it such as 1%`},
-		{"STOKER_ILL_HOLD=5", `STOKER_ILL_HOLD="5": missing unit; write 5s`},
+		{"STOKER_OVERLOAD_SHARE=half", `STOKER_OVERLOAD_SHARE="half": not a percentage; write it such as 1%`},
+		{"STOKER_OVERLOAD_HOLD=5", `STOKER_OVERLOAD_HOLD="5": missing unit; write 5s`},
 		{"STOKER_RESYNC=5", `STOKER_RESYNC="5": missing unit; write 5s`},
 		{"STOKER_RESYNC=4s", `STOKER_RESYNC="4s": too often; at least 5s`},
 		{`STOKER_RESYNC="1m"`, `STOKER_RESYNC="\"1m\"": not a duration; write it such as 90s, 5m or 1h30m; the quotes are part of the value, leave them out`},

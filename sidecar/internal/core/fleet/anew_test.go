@@ -13,7 +13,7 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// ill is a worker that is made anew as soon as its probe fails.
+// ill is a worker that is recreated as soon as its probe fails.
 func ill(name string) dockertest.Spec {
 	s := newWorker(name, "on-unhealthy", "recreate")
 	s.Health = &dockertest.Healthcheck{Interval: 2 * time.Second, Timeout: time.Second, Retries: 1}
@@ -59,7 +59,7 @@ func (h *house) until(t *testing.T, name string) dockertest.Truth {
 
 func TestTransactionIsFoundWithoutTheJournal(t *testing.T) {
 	t.Parallel()
-	for _, at := range []string{"w" + worker.NewSuffix, "w" + worker.AsideSuffix} {
+	for _, at := range []string{"w" + worker.NewSuffix, "w" + worker.BackupSuffix} {
 		t.Run(at, func(t *testing.T) {
 			t.Parallel()
 			h := housing(ill("w"))
@@ -69,14 +69,14 @@ func TestTransactionIsFoundWithoutTheJournal(t *testing.T) {
 			h.lose()
 			h.live(time.Minute)
 			h.whole(t, "w")
-			require.Equal(t, at == "w"+worker.AsideSuffix, h.sent[worker.Resume] > 0, "while w is there its own machine sees to it: %v", h.log)
+			require.Equal(t, at == "w"+worker.BackupSuffix, h.sent[worker.ResumeRecreate] > 0, "while w is there its own machine sees to it: %v", h.log)
 		})
 	}
 }
 
 func TestStrangerHalfMadeAnewIsFound(t *testing.T) {
 	t.Parallel()
-	for _, at := range []string{"tail" + worker.NewSuffix, "tail" + worker.AsideSuffix} {
+	for _, at := range []string{"tail" + worker.NewSuffix, "tail" + worker.BackupSuffix} {
 		h := housing(ill("w"), dockertest.Spec{Name: "tail", NetworkMode: "container:w"})
 		h.w.Sicken("w", dockertest.Failing)
 		h.until(t, at)
@@ -105,21 +105,21 @@ func TestDiesRightAfterItsProof(t *testing.T) {
 	t.Parallel()
 	h := housing(ill("w"))
 	h.w.Sicken("w", dockertest.Failing)
-	h.until(t, "w"+worker.AsideSuffix)
+	h.until(t, "w"+worker.BackupSuffix)
 	for h.w.Now().Before(h.w.Now().Add(time.Second)) {
-		if _, gone := h.w.Truth("w" + worker.AsideSuffix); !gone || h.removing() {
+		if _, gone := h.w.Truth("w" + worker.BackupSuffix); !gone || h.removing() {
 			break
 		}
 		h.live(time.Millisecond)
 	}
 	h.w.Crash("w", syscall.SIGSEGV)
 	h.live(time.Second)
-	require.Equal(t, 0, h.told(worker.NoteRecovered), "its first start is Stoker's own: %v", h.log)
+	require.Equal(t, 0, h.told(worker.EventRecovered), "its first start is Stoker's own: %v", h.log)
 	h.live(time.Minute)
 	h.whole(t, "w")
 }
 
-// removing tells whether the removal of an old container has been sent.
+// removing reports whether the removal of an old container has been sent.
 func (h *house) removing() bool {
 	for _, r := range h.w.Audit() {
 		if r.Op == dockertest.OpRemove && r.By == dockertest.ByStoker {
@@ -134,7 +134,7 @@ func TestStoppedWhileItIsProven(t *testing.T) {
 	h := housing(ill("w"))
 	old := h.id("w")
 	h.w.Sicken("w", dockertest.Failing)
-	h.until(t, "w"+worker.AsideSuffix)
+	h.until(t, "w"+worker.BackupSuffix)
 	for h.status("w") != worker.StatusRunning || h.id("w") == old {
 		h.live(10 * time.Millisecond)
 	}
@@ -207,7 +207,7 @@ func stopAndRemove(h *house) {
 
 func TestForeignContainerHasTheName(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"w" + worker.NewSuffix, "w" + worker.AsideSuffix} {
+	for _, name := range []string{"w" + worker.NewSuffix, "w" + worker.BackupSuffix} {
 		h := housing(ill("w"), dockertest.Spec{Name: name})
 		foreign := h.id(name)
 		h.w.Sicken("w", dockertest.Failing)
@@ -227,7 +227,7 @@ func TestAnotherStokersTransactionIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	h := housing(ill("w"))
 	h.w.Sicken("w", dockertest.Failing)
-	h.until(t, "w"+worker.AsideSuffix)
+	h.until(t, "w"+worker.BackupSuffix)
 	h.live(2 * time.Millisecond)
 	h.owner = "another"
 	h.lose()
@@ -240,7 +240,7 @@ func TestAnotherStokersTransactionIsLeftAlone(t *testing.T) {
 
 func TestDependentsFollow(t *testing.T) {
 	t.Parallel()
-	for _, how := range []string{"restarted", "made anew"} {
+	for _, how := range []string{"restarted", "recreated"} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
 			dep := newWorker("dep")
@@ -256,11 +256,11 @@ func TestDependentsFollow(t *testing.T) {
 				truth := h.whole(t, name)
 				require.Len(t, h.w.History(truth.ID)[0].ID, 64)
 			}
-			require.Empty(t, h.w.Stranded())
+			require.Empty(t, h.w.Orphaned())
 			beside, _ := h.w.Truth("beside")
 			require.Len(t, beside.Lives, 1)
-			require.GreaterOrEqual(t, h.told(worker.NoteFollowed), 1)
-			require.Equal(t, 2, h.told(worker.NoteHealed), "dep is healed by its own machine: %v", h.log)
+			require.GreaterOrEqual(t, h.told(worker.EventDependentsRestarted), 1)
+			require.Equal(t, 2, h.told(worker.EventHealed), "dep is healed by its own machine: %v", h.log)
 		})
 	}
 }
@@ -272,7 +272,7 @@ func TestDependentsAreLeftAlone(t *testing.T) {
 	h.live(time.Minute)
 	tail, _ := h.w.Truth("tail")
 	require.Len(t, tail.Lives, 1)
-	require.Zero(t, h.most[worker.Follow])
+	require.Zero(t, h.most[worker.RestartDependents])
 }
 
 func TestFollowsAreFew(t *testing.T) {
@@ -288,9 +288,9 @@ func TestFollowsAreFew(t *testing.T) {
 		h.w.Crash(fmt.Sprintf("w%d", i), syscall.SIGSEGV)
 	}
 	h.live(time.Minute)
-	require.Equal(t, 50, h.told(worker.NoteHealed))
-	require.LessOrEqual(t, h.most[worker.Follow], 4)
-	require.LessOrEqual(t, h.sent[worker.Follow], 10)
+	require.Equal(t, 50, h.told(worker.EventHealed))
+	require.LessOrEqual(t, h.most[worker.RestartDependents], 4)
+	require.LessOrEqual(t, h.sent[worker.RestartDependents], 10)
 }
 
 func TestEngineGoesDownWhileAWorkerIsMadeAnew(t *testing.T) {

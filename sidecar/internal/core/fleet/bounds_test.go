@@ -22,14 +22,14 @@ func names(n int) []string {
 func TestStartsAreBounded(t *testing.T) {
 	d := newDesk(t, fleet.Settings{Parallel: 2})
 	d.up("c", "a", "d", "b")
-	d.tell(worker.Observation{Kind: worker.LinkLost})
+	d.tell(worker.Observation{Kind: worker.Disconnected})
 	d.open()
-	d.tell(worker.Observation{Kind: worker.ListBegan})
+	d.tell(worker.Observation{Kind: worker.ListBegin})
 	for _, name := range []string{"c", "a", "d", "b"} {
 		d.event(worker.Exited, name)
 		d.listed(name, worker.StatusExited)
 	}
-	d.tell(worker.Observation{Kind: worker.ListEnded})
+	d.tell(worker.Observation{Kind: worker.ListEnd})
 	starts := d.verb(worker.Start)
 	require.Equal(t, []worker.Key{"a", "b"}, keys(starts), "due at the same time: by name")
 	d.do = nil
@@ -61,8 +61,8 @@ func TestStopsHoldNoPlaceAmongStarts(t *testing.T) {
 	for _, name := range all {
 		d.event(worker.Unhealthy, name)
 	}
-	for len(d.verb(worker.Look)) > 0 {
-		looks := d.verb(worker.Look)
+	for len(d.verb(worker.Inspect)) > 0 {
+		looks := d.verb(worker.Inspect)
 		d.do = d.verb(worker.Stop)
 		for _, a := range looks {
 			s := d.running(a)
@@ -81,11 +81,11 @@ func TestLooksAreBounded(t *testing.T) {
 	d := newDesk(t, fleet.Settings{})
 	d.open()
 	d.list(names(100)...)
-	looks := d.verb(worker.Look)
+	looks := d.verb(worker.Inspect)
 	require.Len(t, looks, 8)
 	d.do = nil
 	d.answer(looks[0], d.running(looks[0]))
-	require.Len(t, d.verb(worker.Look), 1)
+	require.Len(t, d.verb(worker.Inspect), 1)
 }
 
 func TestDryRunTouchesNothing(t *testing.T) {
@@ -94,7 +94,7 @@ func TestDryRunTouchesNothing(t *testing.T) {
 	d.event(worker.Exited, "a")
 	d.pass(time.Hour)
 	require.Empty(t, d.do)
-	require.Contains(t, d.told, worker.NoteFault)
+	require.Contains(t, d.told, worker.EventFault)
 	require.Equal(t, worker.HeldDryRun, d.newWorker("a").Held)
 }
 
@@ -137,7 +137,7 @@ func TestCloseFinishesWhatIsMidway(t *testing.T) {
 	d := newDesk(t, fleet.Settings{})
 	d.up("a", "b")
 	d.event(worker.Unhealthy, "a")
-	look := d.verb(worker.Look)[0]
+	look := d.verb(worker.Inspect)[0]
 	s := d.running(look)
 	s.HasHealthcheck, s.Health = true, worker.HealthUnhealthy
 	d.answer(look, s)

@@ -48,9 +48,9 @@ func TestHostIsIll(t *testing.T) {
 	h.sickenAll(dockertest.Hanging)
 	h.live(2 * time.Minute)
 	require.LessOrEqual(t, h.stops(), 2)
-	require.Equal(t, 1, h.told(worker.NoteHostIll))
-	require.True(t, h.f.View(h.w.Now()).HostIll)
-	require.Equal(t, worker.HeldHostIll, h.held("w05"))
+	require.Equal(t, 1, h.told(worker.EventHostOverloaded))
+	require.True(t, h.f.View(h.w.Now()).HostOverloaded)
+	require.Equal(t, worker.HeldHostOverloaded, h.held("w05"))
 
 	h.w.Exit("w05", 1)
 	h.live(500 * time.Millisecond)
@@ -58,7 +58,7 @@ func TestHostIsIll(t *testing.T) {
 
 	h.sickenAll(dockertest.Well)
 	h.live(time.Minute)
-	require.Equal(t, 1, h.told(worker.NoteHostWell))
+	require.Equal(t, 1, h.told(worker.EventHostRecovered))
 	require.LessOrEqual(t, h.stops(), 2)
 	require.Empty(t, h.held("w05"))
 }
@@ -78,7 +78,7 @@ func TestRealFailuresAreNoSignOfAnIllHost(t *testing.T) {
 	h.sickenAll(dockertest.Failing)
 	h.live(20 * time.Second)
 	require.Equal(t, 6, h.stops())
-	require.Zero(t, h.told(worker.NoteHostIll))
+	require.Zero(t, h.told(worker.EventHostOverloaded))
 }
 
 func TestFewHangingWorkersAreHealed(t *testing.T) {
@@ -88,7 +88,7 @@ func TestFewHangingWorkersAreHealed(t *testing.T) {
 	}
 	h.live(30 * time.Second)
 	require.Equal(t, 2, h.stops())
-	require.Zero(t, h.told(worker.NoteHostIll))
+	require.Zero(t, h.told(worker.EventHostOverloaded))
 }
 
 // TestSickHostIsNotMadeWorse is rule 15: when most workers are cut off within a few seconds, most are left alone, however
@@ -131,8 +131,8 @@ func TestHostIsOutOfCPU(t *testing.T) {
 	}
 	h.live(4 * time.Minute)
 	require.Zero(t, h.stops())
-	require.Equal(t, 1, h.told(worker.NoteHostIll), "told once")
-	require.Equal(t, worker.HeldHostIll, h.held("w01"))
+	require.Equal(t, 1, h.told(worker.EventHostOverloaded), "told once")
+	require.Equal(t, worker.HeldHostOverloaded, h.held("w01"))
 
 	h.w.Exit("w01", 1)
 	h.live(500 * time.Millisecond)
@@ -141,11 +141,11 @@ func TestHostIsOutOfCPU(t *testing.T) {
 	h.w.Overload(false)
 	h.live(40 * time.Second)
 	require.Equal(t, 1, h.stops(), "the one that still hangs")
-	require.Equal(t, 1, h.told(worker.NoteHostWell))
+	require.Equal(t, 1, h.told(worker.EventHostRecovered))
 }
 
 func TestHostIsOutOfCPUForLong(t *testing.T) {
-	h := limited(8, fleet.Settings{IllHold: 2 * time.Minute})
+	h := limited(8, fleet.Settings{OverloadHold: 2 * time.Minute})
 	h.w.Overload(true)
 	for _, name := range names(2) {
 		h.w.Sicken(name, dockertest.Hanging)
@@ -156,9 +156,9 @@ func TestHostIsOutOfCPUForLong(t *testing.T) {
 	require.Equal(t, 1, h.stops(), "it may really hang")
 	h.live(30 * time.Second)
 	require.Equal(t, 2, h.stops(), "one at a time")
-	require.Equal(t, 1, h.told(worker.NoteHostIll))
+	require.Equal(t, 1, h.told(worker.EventHostOverloaded))
 	h.live(2 * time.Minute)
-	require.Equal(t, 1, h.told(worker.NoteHostWell), "both are well")
+	require.Equal(t, 1, h.told(worker.EventHostRecovered), "both are well")
 }
 
 func TestABusyHostIsNoSign(t *testing.T) {
@@ -166,14 +166,14 @@ func TestABusyHostIsNoSign(t *testing.T) {
 	h.w.Sicken("w00", dockertest.Hanging)
 	h.live(20 * time.Second)
 	require.Equal(t, 1, h.stops())
-	require.Zero(t, h.told(worker.NoteHostIll))
+	require.Zero(t, h.told(worker.EventHostOverloaded))
 }
 
 func TestTheBrakeIsOff(t *testing.T) {
-	h := limited(8, fleet.Settings{IllShare: 2})
+	h := limited(8, fleet.Settings{OverloadShare: 2})
 	h.w.Overload(true)
 	h.w.Sicken("w00", dockertest.Hanging)
 	h.live(20 * time.Second)
 	require.Equal(t, 1, h.stops())
-	require.Zero(t, h.told(worker.NoteHostIll))
+	require.Zero(t, h.told(worker.EventHostOverloaded))
 }

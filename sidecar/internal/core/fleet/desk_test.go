@@ -16,10 +16,10 @@ type desk struct {
 	t    *testing.T
 	f    *fleet.Fleet
 	now  time.Time
-	turn fleet.Turn
+	turn fleet.Effects
 	do   []worker.Action // since the last look at it
 	drop []worker.Key
-	told []worker.NoteKind
+	told []worker.EventKind
 }
 
 var (
@@ -39,11 +39,11 @@ func newDesk(t *testing.T, set fleet.Settings) *desk {
 	return d
 }
 
-func (d *desk) take(t fleet.Turn) {
+func (d *desk) take(t fleet.Effects) {
 	d.turn = t
 	d.do = append(d.do, t.Do...)
 	d.drop = append(d.drop, t.Drop...)
-	for _, n := range t.Notes {
+	for _, n := range t.Events {
 		d.told = append(d.told, n.Kind)
 	}
 }
@@ -68,16 +68,16 @@ func (d *desk) listed(name string, s worker.Status) {
 
 // open is the beginning of a session up to its list.
 func (d *desk) open() {
-	d.tell(worker.Observation{Kind: worker.LinkOpened, Engine: worker.Engine{Now: d.now, BootedAt: noon.Add(-24 * time.Hour)}})
+	d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: noon.Add(-24 * time.Hour)}})
 }
 
 // list is a full list of running containers.
 func (d *desk) list(names ...string) {
-	d.tell(worker.Observation{Kind: worker.ListBegan})
+	d.tell(worker.Observation{Kind: worker.ListBegin})
 	for _, name := range names {
 		d.listed(name, worker.StatusRunning)
 	}
-	d.tell(worker.Observation{Kind: worker.ListEnded})
+	d.tell(worker.Observation{Kind: worker.ListEnd})
 }
 
 // up is a fleet that follows and has looked at everyone.
@@ -89,8 +89,8 @@ func (d *desk) up(names ...string) {
 
 // answerLooks answers all looks with what is true of a running container.
 func (d *desk) answerLooks() {
-	for len(d.verb(worker.Look)) > 0 {
-		looks := d.verb(worker.Look)
+	for len(d.verb(worker.Inspect)) > 0 {
+		looks := d.verb(worker.Inspect)
 		d.do = nil
 		for _, a := range looks {
 			d.answer(a, d.running(a))
@@ -132,7 +132,7 @@ func keys(actions []worker.Action) []worker.Key {
 	return out
 }
 
-func (d *desk) newWorker(key worker.Key) fleet.Worker {
+func (d *desk) newWorker(key worker.Key) fleet.WorkerView {
 	d.t.Helper()
 	for _, w := range d.f.View(d.now).Workers {
 		if w.Key == key {
@@ -140,7 +140,7 @@ func (d *desk) newWorker(key worker.Key) fleet.Worker {
 		}
 	}
 	require.Fail(d.t, "not in view", string(key))
-	return fleet.Worker{}
+	return fleet.WorkerView{}
 }
 
 func (d *desk) inView() []worker.Key {

@@ -12,8 +12,8 @@ import (
 // Bounds of the lanes. Stops are many, for each is only a wait: 20 workers that ignore SIGTERM are back in little more
 // than one stop timeout when all stops wait at once (33 s through 8 slots, engine 20.10).
 const (
-	maxLooks = 8
-	maxStops = 512
+	maxInspects = 8
+	maxStops    = 512
 	// A transaction makes some fifteen calls and waits for a stop and for the proof in between.
 	maxRecreates = 16
 	maxUpdates   = 8
@@ -21,14 +21,14 @@ const (
 
 // Settings is what a Fleet is made from.
 type Settings struct {
-	Rules    policy.Rules
-	Parallel int           // starts at once
-	IllShare float64       // see config; 0 is the default
-	IllHold  time.Duration // see config; 0 is the default
-	Self     string        // Stoker's own container ID; empty outside a container
-	DryRun   bool
-	Memories []worker.Memory
-	Bookmark worker.Bookmark
+	Rules         policy.Rules
+	Parallel      int           // starts at once
+	OverloadShare float64       // see config; 0 is the default
+	OverloadHold  time.Duration // see config; 0 is the default
+	Self          string        // Stoker's own container ID; empty outside a container
+	DryRun        bool
+	Saved         []worker.Saved
+	Bookmark      worker.Bookmark
 }
 
 // Fleet is all workers. It is not safe for concurrent use; one goroutine owns it.
@@ -38,57 +38,57 @@ type Fleet struct {
 	byID     map[string]*member     // all, also those whose name someone else has taken
 	rejected map[string]uint64      // containers that a look showed to be no workers, with the last round that listed them
 
-	pairs   map[string]*pair                // transactions under way, by the ID of the old container
-	orphans map[worker.Key]*orphan          // transactions that were left behind, by the worker's name
-	retired map[string]uint64               // containers that were replaced, with the round of that
-	early   map[string][]worker.Observation // of heirs whose transaction was sent by the Stoker before this one, by the old ID
-	heirs   map[worker.Key]heir             // marked containers of the list under way or last complete
-	asides  map[string]worker.Key           // old containers of that list, by ID
+	recreations  map[string]*recreation             // transactions under way, by the ID of the old container
+	unfinished   map[worker.Key]*unfinishedRecreate // transactions that were left behind, by the worker's name
+	replacedIDs  map[string]uint64                  // containers that were replaced, with the round of that
+	early        map[string][]worker.Observation    // of heirs whose transaction was sent by the Stoker before this one, by the old ID
+	replacements map[worker.Key]replacement         // marked containers of the list under way or last complete
+	backups      map[string]worker.Key              // old containers of that list, by ID
 
-	flying    map[uint64]flight
-	following int
-	reading   [purposes]int      // readings under way
-	sampled   map[string]*member // who wants readings, by ID
-	watchers  watchers
-	inLane    map[worker.Lane]int
-	lastID    uint64
-	round     uint64 // of the list under way or last complete
-	session   uint64 // counts the links to an engine
-	opening   bool   // between LinkOpened and the first ListEnded: history and picture, no news
-	link      Link
-	brake     brake
-	mark      worker.Bookmark
-	readTo    time.Time // mark.EventAt when the session began
-	closing   bool      // Stoker is being stopped: heals under way are finished, none is begun
-	out       Turn
+	inFlight             map[uint64]inFlight
+	restartingDependents int
+	reading              [purposes]int      // readings under way
+	wantsStats           map[string]*member // who wants readings, by ID
+	viewers              viewers
+	inClass              map[worker.ActionClass]int
+	lastID               uint64
+	round                uint64 // of the list under way or last complete
+	session              uint64 // counts the links to an engine
+	opening              bool   // between LinkOpened and the first ListEnded: history and picture, no news
+	engine               EngineLink
+	overload             overloadGuard
+	bookmark             worker.Bookmark
+	readTo               time.Time // mark.EventAt when the session began
+	closing              bool      // Stoker is being stopped: heals under way are finished, none is begun
+	out                  Effects
 }
 
 // member is a machine with what the fleet keeps about it.
 type member struct {
-	machine   *worker.Machine
-	id        string
-	lane      worker.Lane
-	due       time.Time
-	round     uint64
-	heard     time.Time      // of its newest event, the engine's clock
-	illStop   time.Time      // when it was last stopped for a timed-out probe
-	lacked    bool           // the host was out of CPU then
-	asks      bool           // tentative: the verdict waits for the quota
-	following bool           // its dependents are being healed
-	reading   [purposes]bool // readings of it under way
-	glance    glance
+	machine              *worker.Machine
+	id                   string
+	class                worker.ActionClass
+	due                  time.Time
+	round                uint64
+	lastEventAt          time.Time      // of its newest event, the engine's clock
+	timedOutStop         time.Time      // when it was last stopped for a timed-out probe
+	hostStarved          bool           // the host was out of CPU then
+	undecided            bool           // tentative: the verdict waits for the quota
+	restartingDependents bool           // its dependents are being healed
+	reading              [purposes]bool // readings of it under way
+	displayStats         displayStats
 }
 
-// ahead tells whether events of the container are newer than a list of that time. A list may be overtaken by events, but
+// ahead reports whether events of the container are newer than a list of that time. A list may be overtaken by events, but
 // not by many; more than that is a step of the clock.
 func (m *member) ahead(at time.Time) bool {
-	by := m.heard.Sub(at)
+	by := m.lastEventAt.Sub(at)
 	return by >= 0 && by < time.Minute
 }
 
-type flight struct {
+type inFlight struct {
 	id      string // container
-	lane    worker.Lane
+	class   worker.ActionClass
 	session uint64
 	parents []worker.Parent // Follow
 	leaders []*member       // the same
@@ -100,13 +100,13 @@ type flight struct {
 }
 
 // Turn is what the fleet wants done after one input.
-type Turn struct {
-	Do    []worker.Action
-	Wake  time.Time // when to Tick at the latest; zero for never
-	Notes []worker.Note
-	Save  []worker.Memory
-	Drop  []worker.Key
-	Words []Word // for transactions under way
+type Effects struct {
+	Do          []worker.Action
+	Wake        time.Time // when to Tick at the latest; zero for never
+	Events      []worker.Event
+	Save        []worker.Saved
+	Drop        []worker.Key
+	StopNotices []StopNotice // for transactions under way
 	// GiveUp are actions whose answer is not waited for any longer. Each still needs its outcome, which is Unknown.
 	GiveUp []uint64
 }
@@ -115,28 +115,28 @@ type Turn struct {
 func New(now time.Time, set Settings) *Fleet {
 	f := &Fleet{
 		set: set, members: map[worker.Key]*member{}, byID: map[string]*member{}, rejected: map[string]uint64{},
-		pairs: map[string]*pair{}, orphans: map[worker.Key]*orphan{}, retired: map[string]uint64{}, early: map[string][]worker.Observation{}, sampled: map[string]*member{},
-		flying: map[uint64]flight{}, inLane: map[worker.Lane]int{}, mark: set.Bookmark,
+		recreations: map[string]*recreation{}, unfinished: map[worker.Key]*unfinishedRecreate{}, replacedIDs: map[string]uint64{}, early: map[string][]worker.Observation{}, wantsStats: map[string]*member{},
+		inFlight: map[uint64]inFlight{}, inClass: map[worker.ActionClass]int{}, bookmark: set.Bookmark,
 	}
 	f.beginRound()
-	f.link = Link{Since: now}
-	f.link.Engine.BootedAt = set.Bookmark.BootedAt
-	for _, mem := range set.Memories {
+	f.engine = EngineLink{Since: now}
+	f.engine.Engine.BootedAt = set.Bookmark.BootedAt
+	for _, mem := range set.Saved {
 		f.recall(mem)
 	}
 	return f
 }
 
 // Observe takes in one observation.
-func (f *Fleet) Observe(now time.Time, o worker.Observation) Turn {
+func (f *Fleet) Observe(now time.Time, o worker.Observation) Effects {
 	switch o.Kind {
-	case worker.LinkLost:
-		f.linkLost(now)
-	case worker.LinkOpened:
-		f.linkOpened(now, o)
-	case worker.ListBegan:
+	case worker.Disconnected:
+		f.disconnected(now)
+	case worker.Connecting:
+		f.connecting(now, o)
+	case worker.ListBegin:
 		f.beginRound()
-	case worker.ListEnded:
+	case worker.ListEnd:
 		f.listEnded(now, o)
 	default:
 		o.History = f.opening
@@ -146,27 +146,27 @@ func (f *Fleet) Observe(now time.Time, o worker.Observation) Turn {
 }
 
 // Finish takes in what became of an action.
-func (f *Fleet) Finish(now time.Time, o worker.Outcome) Turn {
-	flight, ok := f.flying[o.Action.ID]
+func (f *Fleet) Finish(now time.Time, o worker.Outcome) Effects {
+	flight, ok := f.inFlight[o.Action.ID]
 	if !ok {
 		return f.settle(now)
 	}
-	delete(f.flying, o.Action.ID)
-	f.inLane[flight.lane]--
-	o.Broken = flight.session != f.session || !f.link.Up
+	delete(f.inFlight, o.Action.ID)
+	f.inClass[flight.class]--
+	o.Broken = flight.session != f.session || !f.engine.Connected
 	f.finish(now, flight, o)
 	return f.settle(now)
 }
 
-func (f *Fleet) finish(now time.Time, flight flight, o worker.Outcome) {
+func (f *Fleet) finish(now time.Time, flight inFlight, o worker.Outcome) {
 	switch o.Action.Verb { //nolint:exhaustive // the rest is one machine's own
-	case worker.Follow:
-		f.followed(now, flight, o)
+	case worker.RestartDependents:
+		f.dependentsRestarted(now, flight, o)
 		return
-	case worker.Resume:
+	case worker.ResumeRecreate:
 		f.resumed(now, flight.orphan, o)
 		return
-	case worker.Sample:
+	case worker.ReadStats:
 		f.read(now, flight.purpose, o)
 		return
 	}
@@ -178,22 +178,22 @@ func (f *Fleet) finish(now time.Time, flight flight, o worker.Outcome) {
 	default:
 		f.step(now, m, o)
 	}
-	if m != nil && m.machine.Missing() && !f.seated(m) {
+	if m != nil && m.machine.Missing() && !f.bound(m) {
 		f.forget(m) // somebody else has made the worker anew
 	}
 }
 
 // Tick lets time pass.
-func (f *Fleet) Tick(now time.Time) Turn { return f.settle(now) }
+func (f *Fleet) Tick(now time.Time) Effects { return f.settle(now) }
 
 // Bookmark is how far the event stream was read.
-func (f *Fleet) Bookmark() worker.Bookmark { return f.mark }
+func (f *Fleet) Bookmark() worker.Bookmark { return f.bookmark }
 
 // Close lets only those heals go on whose worker Stoker itself has stopped.
-func (f *Fleet) Close(now time.Time) Turn {
+func (f *Fleet) Close(now time.Time) Effects {
 	f.closing = true
-	if f.link.Up {
-		f.mark.LostAt, f.mark.Closed = f.engineTime(now), true
+	if f.engine.Connected {
+		f.bookmark.LostAt, f.bookmark.Closed = f.engineTime(now), true
 	}
 	return f.settle(now)
 }
@@ -202,7 +202,7 @@ func (f *Fleet) Close(now time.Time) Turn {
 func (f *Fleet) Busy() int {
 	n := 0
 	for _, m := range f.members { // whoever has lost its name is not waited for
-		if m.machine.Midway() {
+		if m.machine.StoppedForHeal() {
 			n++
 		}
 	}
@@ -212,36 +212,36 @@ func (f *Fleet) Busy() int {
 // step tells one machine one thing and takes in what it wants.
 func (f *Fleet) step(now time.Time, m *member, in worker.Input) *worker.Action {
 	t := m.machine.Step(now, in)
-	m.lane, m.due = t.Lane, t.Due
-	f.overhear(m)
-	f.noteSamples(m)
-	f.out.Notes = append(f.out.Notes, t.Notes...)
+	m.class, m.due = t.Class, t.Due
+	f.forwardStop(m)
+	f.noteStatsDue(m)
+	f.out.Events = append(f.out.Events, t.Events...)
 	switch {
-	case t.Over:
+	case t.Removed:
 		f.forget(m)
-	case t.Changed && !m.asks && f.seated(m):
-		f.out.Save = append(f.out.Save, m.machine.Memory())
+	case t.Changed && !m.undecided && f.bound(m):
+		f.out.Save = append(f.out.Save, m.machine.Saved())
 	}
 	return t.Do
 }
 
 // settle grants what is due and has room, until nothing more moves, and closes the turn.
-func (f *Fleet) settle(now time.Time) Turn {
+func (f *Fleet) settle(now time.Time) Effects {
 	f.judgeHost(now)
 	for f.grantDue(now) {
 		f.judgeHost(now)
 	}
 	f.resumeDue(now)
-	f.followDue(now)
-	f.sampleDue(now)
+	f.restartDependents(now)
+	f.readStatsDue(now)
 	f.giveUpDue(now)
 	t := f.out
 	t.Wake = f.wake(now)
-	f.out = Turn{}
+	f.out = Effects{}
 	return t
 }
 
-// grantDue makes one pass over what is due, in the order of (due, key), and tells whether anything was granted.
+// grantDue makes one pass over what is due, in the order of (due, key), and reports whether anything was granted.
 func (f *Fleet) grantDue(now time.Time) bool {
 	var due []*member
 	for _, m := range f.byID {
@@ -252,7 +252,7 @@ func (f *Fleet) grantDue(now time.Time) bool {
 	slices.SortFunc(due, func(a, b *member) int { return cmp.Or(a.due.Compare(b.due), byKey(a, b)) })
 	granted := false
 	for _, m := range due {
-		if f.room(now, m) {
+		if f.hasCapacity(now, m) {
 			f.grant(now, m)
 			granted = true
 		}
@@ -260,71 +260,71 @@ func (f *Fleet) grantDue(now time.Time) bool {
 	return granted
 }
 
-// room tells whether a wish can be granted now.
-func (f *Fleet) room(now time.Time, m *member) bool {
-	if m.lane == worker.LaneNone { // stable, it would be; of a worker that is not followed nobody knows
-		return f.link.Up
+// room reports whether a wish can be granted now.
+func (f *Fleet) hasCapacity(now time.Time, m *member) bool {
+	if m.class == worker.ClassNone { // stable, it would be; of a worker that is not followed nobody knows
+		return f.engine.Connected
 	}
-	if !f.link.Up || !f.seated(m) || f.orphans[m.key()] != nil || (f.closing && !m.machine.Midway()) {
+	if !f.engine.Connected || !f.bound(m) || f.unfinished[m.key()] != nil || (f.closing && !m.machine.StoppedForHeal()) {
 		return false
 	}
-	switch m.lane {
-	case worker.LaneNone:
+	switch m.class {
+	case worker.ClassNone:
 		return true
-	case worker.LaneLook:
-		return f.inLane[m.lane] < maxLooks
-	case worker.LaneStart:
-		return f.inLane[m.lane] < f.set.Parallel
-	case worker.LaneStop:
-		return f.inLane[m.lane] < maxStops && f.brake.allows(now, m)
-	case worker.LaneRecreate:
-		return f.inLane[m.lane] < maxRecreates && f.brake.allows(now, m)
-	case worker.LaneUpdate:
-		return f.inLane[m.lane] < maxUpdates
+	case worker.ClassInspect:
+		return f.inClass[m.class] < maxInspects
+	case worker.ClassStart:
+		return f.inClass[m.class] < f.set.Parallel
+	case worker.ClassStop:
+		return f.inClass[m.class] < maxStops && f.overload.allows(now, m)
+	case worker.ClassRecreate:
+		return f.inClass[m.class] < maxRecreates && f.overload.allows(now, m)
+	case worker.ClassUpdate:
+		return f.inClass[m.class] < maxUpdates
 	}
 	return false
 }
 
 func (f *Fleet) grant(now time.Time, m *member) {
-	lane := m.lane
+	lane := m.class
 	f.lastID++
-	do := f.step(now, m, worker.Grant{ActionID: f.lastID})
+	do := f.step(now, m, worker.Dispatch{ActionID: f.lastID})
 	if do == nil {
 		return
 	}
-	if f.set.DryRun && do.Verb != worker.Look {
+	if f.set.DryRun && do.Verb != worker.Inspect {
 		f.step(now, m, worker.Outcome{Action: *do, Result: worker.Skipped})
 		return
 	}
-	if lane == worker.LaneStop || lane == worker.LaneRecreate {
-		f.brake.stopped(now, m)
+	if lane == worker.ClassStop || lane == worker.ClassRecreate {
+		f.overload.stopped(now, m)
 	}
 	if do.Verb == worker.Recreate {
 		do.Names = f.names()
-		p := &pair{action: do.ID, told: map[string]bool{}, heard: f.early[m.id]}
-		f.pairs[m.id] = p
+		p := &recreation{action: do.ID, notified: map[string]bool{}, buffered: f.early[m.id]}
+		f.recreations[m.id] = p
 		delete(f.early, m.id)
-		f.retell(now, m, p)
+		f.replayStop(now, m, p)
 	}
-	f.flying[do.ID] = flight{id: m.id, lane: lane, session: f.session, verb: do.Verb}
-	f.inLane[lane]++
+	f.inFlight[do.ID] = inFlight{id: m.id, class: lane, session: f.session, verb: do.Verb}
+	f.inClass[lane]++
 	f.out.Do = append(f.out.Do, *do)
 }
 
 // send asks for an action of the fleet's own.
-func (f *Fleet) send(fl flight, a worker.Action) {
+func (f *Fleet) send(fl inFlight, a worker.Action) {
 	f.lastID++
 	a.ID = f.lastID
-	f.flying[a.ID] = fl
-	f.inLane[fl.lane]++
+	f.inFlight[a.ID] = fl
+	f.inClass[fl.class]++
 	f.out.Do = append(f.out.Do, a)
 }
 
 // wake is the next time at which something may be due. What is due already waits for room, which an outcome makes,
 // for the link, or for the brake.
 func (f *Fleet) wake(now time.Time) time.Time {
-	wake := f.patienceWake(f.glanceWake(now, f.sampleWake(now, f.followWake(now, f.brakeWake(now)))))
-	for _, o := range f.orphans {
+	wake := f.answerWake(f.displayStatsWake(now, f.statsWake(now, f.dependentsWake(now, f.overloadWake(now)))))
+	for _, o := range f.unfinished {
 		if !o.flying && o.due.After(now) && (wake.IsZero() || o.due.Before(wake)) {
 			wake = o.due
 		}

@@ -16,43 +16,43 @@ func TestNothingIsGrantedBeforeTheListIsComplete(t *testing.T) {
 	d.event(worker.Exited, "a")
 	d.open()
 	d.event(worker.Exited, "a")
-	d.tell(worker.Observation{Kind: worker.ListBegan})
+	d.tell(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusExited)
 	d.pass(time.Minute)
 	require.Empty(t, d.do)
-	require.False(t, d.f.View(d.now).Link.Up)
-	d.tell(worker.Observation{Kind: worker.ListEnded})
-	require.Equal(t, []worker.Key{"a"}, keys(d.verb(worker.Look)))
-	require.True(t, d.f.View(d.now).Link.Up)
-	require.Equal(t, d.now, d.f.View(d.now).Link.Synced)
+	require.False(t, d.f.View(d.now).Engine.Connected)
+	d.tell(worker.Observation{Kind: worker.ListEnd})
+	require.Equal(t, []worker.Key{"a"}, keys(d.verb(worker.Inspect)))
+	require.True(t, d.f.View(d.now).Engine.Connected)
+	require.Equal(t, d.now, d.f.View(d.now).Engine.Synced)
 }
 
 func TestNothingIsGrantedWhileTheLinkIsDown(t *testing.T) {
 	d := newDesk(t, fleet.Settings{})
 	d.up("a")
-	d.tell(worker.Observation{Kind: worker.LinkLost})
+	d.tell(worker.Observation{Kind: worker.Disconnected})
 	d.event(worker.Exited, "a")
 	d.pass(time.Hour)
 	require.Empty(t, d.do)
 	d.open()
-	d.tell(worker.Observation{Kind: worker.ListBegan})
+	d.tell(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusExited)
-	d.tell(worker.Observation{Kind: worker.ListEnded})
+	d.tell(worker.Observation{Kind: worker.ListEnd})
 	require.Equal(t, []worker.Key{"a"}, keys(d.verb(worker.Start)))
 }
 
 func TestStopSeenOnlyInTheReplayHolds(t *testing.T) {
-	mem := worker.Memory{
+	mem := worker.Saved{
 		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: noon.Add(-time.Hour)}, Labels: enabled, Expected: true,
 	}
-	d := newDesk(t, fleet.Settings{Memories: []worker.Memory{mem}})
+	d := newDesk(t, fleet.Settings{Saved: []worker.Saved{mem}})
 	d.open()
 	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15, At: noon.Add(-time.Minute)})
 	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", ExitCode: 143, At: noon.Add(-time.Minute)})
-	d.tell(worker.Observation{Kind: worker.ListBegan})
+	d.tell(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusExited)
-	d.tell(worker.Observation{Kind: worker.ListEnded})
-	look := d.verb(worker.Look)[0]
+	d.tell(worker.Observation{Kind: worker.ListEnd})
+	look := d.verb(worker.Inspect)[0]
 	s := d.running(look)
 	s.Status, s.ExitCode, s.FinishedAt = worker.StatusExited, 143, noon.Add(-time.Minute)
 	d.answer(look, s)
@@ -78,9 +78,9 @@ func TestListIsOvertakenByEvents(t *testing.T) {
 		asked := d.now
 		d.pass(50 * time.Millisecond)
 		d.event(worker.Created, "b")
-		d.tell(worker.Observation{Kind: worker.ListBegan, At: asked})
+		d.tell(worker.Observation{Kind: worker.ListBegin, At: asked})
 		d.tell(worker.Observation{Kind: worker.Listed, At: asked, ID: "id-a", Key: "a", Status: worker.StatusRunning, Health: worker.HealthNone})
-		d.tell(worker.Observation{Kind: worker.ListEnded, At: asked})
+		d.tell(worker.Observation{Kind: worker.ListEnd, At: asked})
 		require.Equal(t, []worker.Key{"a", "b"}, d.inView())
 	})
 	t.Run("a name given away after it stays given away", func(t *testing.T) {
@@ -91,9 +91,9 @@ func TestListIsOvertakenByEvents(t *testing.T) {
 		d.pass(50 * time.Millisecond)
 		d.event(worker.Gone, "a")
 		d.tell(worker.Observation{Kind: worker.Started, ID: "id-new", Key: "a"})
-		d.tell(worker.Observation{Kind: worker.ListBegan, At: asked})
+		d.tell(worker.Observation{Kind: worker.ListBegin, At: asked})
 		d.tell(worker.Observation{Kind: worker.Listed, At: asked, ID: "id-a", Key: "a", Status: worker.StatusRunning})
-		d.tell(worker.Observation{Kind: worker.ListEnded, At: asked})
+		d.tell(worker.Observation{Kind: worker.ListEnd, At: asked})
 		require.Equal(t, "id-new", d.newWorker("a").ID)
 	})
 	t.Run("a clock that stepped back keeps nobody alive", func(t *testing.T) {
@@ -126,10 +126,10 @@ func TestNamesSwappedInAGap(t *testing.T) {
 	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 9})
 	d.event(worker.Exited, "a")
 	d.pass(time.Minute)
-	d.tell(worker.Observation{Kind: worker.ListBegan})
+	d.tell(worker.Observation{Kind: worker.ListBegin})
 	d.tell(worker.Observation{Kind: worker.Listed, ID: "id-b", Key: "a", Status: worker.StatusRunning, Health: worker.HealthNone})
 	d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "b", Status: worker.StatusExited})
-	d.tell(worker.Observation{Kind: worker.ListEnded})
+	d.tell(worker.Observation{Kind: worker.ListEnd})
 	require.Equal(t, "id-b", d.newWorker("a").ID)
 	require.Equal(t, worker.HeldOperator, d.newWorker("b").Held, "what was known of it went with it")
 }
@@ -138,12 +138,12 @@ func TestQuotaMode(t *testing.T) {
 	none := map[string]string{}
 	listed := func(d *desk) worker.Action {
 		d.open()
-		d.tell(worker.Observation{Kind: worker.ListBegan})
+		d.tell(worker.Observation{Kind: worker.ListBegin})
 		d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a", Labels: none, Status: worker.StatusRunning})
-		d.tell(worker.Observation{Kind: worker.ListEnded})
+		d.tell(worker.Observation{Kind: worker.ListEnd})
 		require.Empty(d.t, d.inView(), "it is nobody's before its quota is known")
 		require.Empty(d.t, d.turn.Save)
-		return d.verb(worker.Look)[0]
+		return d.verb(worker.Inspect)[0]
 	}
 	found := func(d *desk, a worker.Action, cpus float64) worker.Snapshot {
 		s := d.running(a)
@@ -155,7 +155,7 @@ func TestQuotaMode(t *testing.T) {
 		look := listed(d)
 		d.answer(look, found(d, look, 0.5))
 		require.Equal(t, []worker.Key{"a"}, d.inView())
-		require.Contains(t, d.told, worker.NoteTaken)
+		require.Contains(t, d.told, worker.EventManaged)
 		d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Labels: none, ExitCode: 1})
 		require.Len(t, d.verb(worker.Start), 1)
 	})
@@ -164,12 +164,12 @@ func TestQuotaMode(t *testing.T) {
 		look := listed(d)
 		d.answer(look, found(d, look, 0))
 		require.Empty(t, d.inView())
-		require.NotContains(t, d.told, worker.NoteTaken)
+		require.NotContains(t, d.told, worker.EventManaged)
 		d.do = nil
 		d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Labels: none, ExitCode: 1})
 		require.Empty(t, d.do)
 		d.tell(worker.Observation{Kind: worker.Updated, ID: "id-a", Key: "a", Labels: none})
-		look = d.verb(worker.Look)[0]
+		look = d.verb(worker.Inspect)[0]
 		d.answer(look, found(d, look, 0.5))
 		require.Equal(t, []worker.Key{"a"}, d.inView())
 	})
@@ -177,10 +177,10 @@ func TestQuotaMode(t *testing.T) {
 		d := newDesk(t, fleet.Settings{Rules: quotaRules()})
 		wrong := map[string]string{"stoker.max-attempts": "many"}
 		d.open()
-		d.tell(worker.Observation{Kind: worker.ListBegan})
+		d.tell(worker.Observation{Kind: worker.ListBegin})
 		d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a", Labels: wrong, Status: worker.StatusRunning})
-		d.tell(worker.Observation{Kind: worker.ListEnded})
-		look := d.verb(worker.Look)[0]
+		d.tell(worker.Observation{Kind: worker.ListEnd})
+		look := d.verb(worker.Inspect)[0]
 		s := found(d, look, 0.5)
 		s.Labels = wrong
 		d.answer(look, s)
@@ -226,8 +226,8 @@ func TestSelection(t *testing.T) {
 }
 
 func TestStokerLeavesItselfAlone(t *testing.T) {
-	mem := worker.Memory{Key: "stoker", Incarnation: worker.Incarnation{ID: "id-me"}, Labels: enabled, Expected: true}
-	set := fleet.Settings{Self: "id-me", Memories: []worker.Memory{mem}}
+	mem := worker.Saved{Key: "stoker", Incarnation: worker.Incarnation{ID: "id-me"}, Labels: enabled, Expected: true}
+	set := fleet.Settings{Self: "id-me", Saved: []worker.Saved{mem}}
 	set.Rules.Defaults = workers.Defaults
 	require.False(t, set.Keep(worker.Observation{ID: "id-me", Labels: enabled}))
 	d := newDesk(t, set)

@@ -10,21 +10,21 @@ import (
 
 // maxFollows bounds how many groups of dependents are healed at once. Whoever is due at the same time goes in one action, so
 // that a storm costs few lists.
-const maxFollows = 4
+const maxDependentGroups = 4
 
 // followDeadline bounds one action: lists, looks, and slow stops one below the other.
-const followDeadline = 5 * time.Minute
+const dependentsDeadline = 5 * time.Minute
 
 // followDue sends for the dependents of all workers that began a new life.
-func (f *Fleet) followDue(now time.Time) {
-	if !f.link.Up || f.closing || f.set.DryRun || f.following >= maxFollows {
+func (f *Fleet) restartDependents(now time.Time) {
+	if !f.engine.Connected || f.closing || f.set.DryRun || f.restartingDependents >= maxDependentGroups {
 		return
 	}
 	var parents []worker.Parent
 	var leaders []*member
 	var first time.Time
 	for _, m := range f.sorted() {
-		if p, due, ok := m.machine.Leads(); ok && !due.After(now) && !m.following && f.seated(m) {
+		if p, due, ok := m.machine.DependentsDue(); ok && !due.After(now) && !m.restartingDependents && f.bound(m) {
 			if first.IsZero() || due.Before(first) {
 				first = due
 			}
@@ -35,59 +35,59 @@ func (f *Fleet) followDue(now time.Time) {
 		return
 	}
 	for _, m := range leaders {
-		m.following = true
+		m.restartingDependents = true
 	}
-	f.following++
+	f.restartingDependents++
 	spare := map[string]bool{}
 	for id := range f.byID {
 		spare[id] = true
 	}
-	f.send(flight{parents: parents, leaders: leaders, session: f.session}, worker.Action{
-		Key: parents[0].Key, Verb: worker.Follow, Reason: worker.ReasonParentHealed, Parents: parents, Spare: spare,
-		Names: f.names(), Deadline: followDeadline,
+	f.send(inFlight{parents: parents, leaders: leaders, session: f.session}, worker.Action{
+		Key: parents[0].Key, Verb: worker.RestartDependents, Reason: worker.ReasonParentRestarted, Parents: parents, Managed: spare,
+		Names: f.names(), Deadline: dependentsDeadline,
 	})
 }
 
 // followGather is how long dependents wait for those of other workers whose starts are under way: a storm of starts ends one by
 // one, and each list costs the engine as much.
-const followGather = time.Second
+const dependentsGather = time.Second
 
-// gathers tells whether it is worth waiting for more, given since when the first one waits.
+// gathers reports whether it is worth waiting for more, given since when the first one waits.
 func (f *Fleet) gathers(now, first time.Time) bool {
-	return f.inLane[worker.LaneStart] > 0 && now.Sub(first) < followGather
+	return f.inClass[worker.ClassStart] > 0 && now.Sub(first) < dependentsGather
 }
 
 // followWake is when the next dependents are due.
-func (f *Fleet) followWake(now time.Time, wake time.Time) time.Time {
+func (f *Fleet) dependentsWake(now time.Time, wake time.Time) time.Time {
 	for _, m := range f.byID {
-		_, due, ok := m.machine.Leads()
+		_, due, ok := m.machine.DependentsDue()
 		if ok && f.gathers(now, due) {
-			due = due.Add(followGather)
+			due = due.Add(dependentsGather)
 		}
-		if ok && !m.following && due.After(now) && (wake.IsZero() || due.Before(wake)) {
+		if ok && !m.restartingDependents && due.After(now) && (wake.IsZero() || due.Before(wake)) {
 			wake = due
 		}
 	}
 	return wake
 }
 
-// followed tells the parents what became of their dependents, and those of them that are workers that they are stranded. A parent may
+// followed tells the parents what became of their dependents, and those of them that are workers that they are orphaned. A parent may
 // have another container by now.
-func (f *Fleet) followed(now time.Time, flight flight, o worker.Outcome) {
+func (f *Fleet) dependentsRestarted(now time.Time, flight inFlight, o worker.Outcome) {
 	parents := flight.parents
-	f.following--
+	f.restartingDependents--
 	for i, p := range parents {
-		f.tellFollowed(now, p, o)
+		f.reportDependents(now, p, o)
 		m := flight.leaders[i]
-		m.following = false
+		m.restartingDependents = false
 		if f.byID[m.id] != m {
 			continue
 		}
-		f.step(now, m, worker.Followed{Incarnation: p.Incarnation, Again: o.Result != worker.Done})
+		f.step(now, m, worker.DependentsRestarted{Incarnation: p.Incarnation, Again: o.Result != worker.Done})
 	}
 	for _, d := range o.Dependents {
-		if m := f.byID[d.ID]; d.Spared && m != nil {
-			f.step(now, m, worker.Stranded{Parent: d.Parent, Heal: d.Heal, Since: sinceOf(parents, d.Parent)})
+		if m := f.byID[d.ID]; d.Managed && m != nil {
+			f.step(now, m, worker.Orphaned{Parent: d.Parent, Heal: d.Heal, Since: sinceOf(parents, d.Parent)})
 		}
 	}
 }
@@ -102,7 +102,7 @@ func sinceOf(parents []worker.Parent, key worker.Key) time.Time {
 }
 
 // tellFollowed makes one record of a group.
-func (f *Fleet) tellFollowed(now time.Time, p worker.Parent, o worker.Outcome) {
+func (f *Fleet) reportDependents(now time.Time, p worker.Parent, o worker.Outcome) {
 	var words []string
 	for _, d := range o.Dependents {
 		switch {
@@ -119,7 +119,7 @@ func (f *Fleet) tellFollowed(now time.Time, p worker.Parent, o worker.Outcome) {
 	if o.Err != "" {
 		words = append(words, o.Err)
 	}
-	f.out.Notes = append(f.out.Notes, worker.Note{
-		At: now, Kind: worker.NoteFollowed, Key: p.Key, ID: p.ID, Reason: worker.ReasonParentHealed, Detail: strings.Join(words, "; "),
+	f.out.Events = append(f.out.Events, worker.Event{
+		At: now, Kind: worker.EventDependentsRestarted, Key: p.Key, ID: p.ID, Reason: worker.ReasonParentRestarted, Detail: strings.Join(words, "; "),
 	})
 }

@@ -13,7 +13,7 @@ import (
 
 // look is somebody who looks at the workers now.
 func (h *house) look() {
-	h.f.Watched(h.w.Now())
+	h.f.Viewed(h.w.Now())
 	h.apply(h.f.Tick(h.w.Now()))
 }
 
@@ -44,7 +44,7 @@ func quotas(n int) *house {
 func TestNobodyIsReadWhileNobodyLooks(t *testing.T) {
 	h := quotas(5)
 	h.live(time.Hour)
-	require.Zero(t, h.sent[worker.Sample])
+	require.Zero(t, h.sent[worker.ReadStats])
 	require.Empty(t, h.used())
 }
 
@@ -53,7 +53,7 @@ func TestALookIsAnsweredSoon(t *testing.T) {
 	h.look()
 	h.live(10 * time.Second)
 	require.Len(t, h.used(), 20)
-	require.LessOrEqual(t, h.most[worker.Sample], 8)
+	require.LessOrEqual(t, h.most[worker.ReadStats], 8)
 	w := h.f.View(h.w.Now()).Workers[3]
 	require.InDelta(t, 0.25, w.Share.CPUs, 0.01, "the fake's workers use half of their quota")
 	require.InDelta(t, 0.1, w.Share.Throttled, 0.05)
@@ -65,16 +65,16 @@ func TestReadingsWhileSomebodyLooks(t *testing.T) {
 		h.look()
 		h.live(10 * time.Second)
 	}
-	sent := h.sent[worker.Sample]
+	sent := h.sent[worker.ReadStats]
 	require.LessOrEqual(t, sent, 20*21, "one in thirty seconds each, and one at the beginning")
 	require.GreaterOrEqual(t, sent, 20*19)
 	h.live(3 * time.Minute)
-	sent = h.sent[worker.Sample]
+	sent = h.sent[worker.ReadStats]
 	h.live(time.Hour)
-	require.Equal(t, sent, h.sent[worker.Sample], "nobody has looked for two minutes")
+	require.Equal(t, sent, h.sent[worker.ReadStats], "nobody has looked for two minutes")
 	h.look()
 	h.live(10 * time.Second)
-	require.Equal(t, sent+20, h.sent[worker.Sample])
+	require.Equal(t, sent+20, h.sent[worker.ReadStats])
 }
 
 // TestReadingsAreSpread: past the first ones, workers are read at times of their own.
@@ -83,25 +83,25 @@ func TestReadingsAreSpread(t *testing.T) {
 	d.up(names(60)...)
 	busiest := 0
 	for range 120 {
-		d.f.Watched(d.now)
+		d.f.Viewed(d.now)
 		d.pass(time.Second)
-		asked := d.verb(worker.Sample)
+		asked := d.verb(worker.ReadStats)
 		if d.now.Sub(noon) > time.Minute {
 			busiest = max(busiest, len(asked))
 		}
 		d.do = nil
 		for _, a := range asked {
-			d.reads(a, worker.Meter{At: d.now, CPU: d.now.Sub(noon) / 4})
+			d.reads(a, worker.Stats{At: d.now, CPU: d.now.Sub(noon) / 4})
 		}
 	}
 	require.Less(t, busiest, 8, "sixty in thirty seconds are two a second")
 }
 
 // reads answers a reading with what a cgroup said then.
-func (d *desk) reads(a worker.Action, now worker.Meter) {
+func (d *desk) reads(a worker.Action, now worker.Stats) {
 	u := &worker.Usage{Now: now}
 	if a.Span {
-		u.Before = worker.Meter{At: now.At.Add(-time.Second), CPU: now.CPU - time.Second/4}
+		u.Before = worker.Stats{At: now.At.Add(-time.Second), CPU: now.CPU - time.Second/4}
 	}
 	d.take(d.f.Finish(d.now, worker.Outcome{Action: a, Result: worker.Done, Usage: u}))
 }
@@ -109,23 +109,23 @@ func (d *desk) reads(a worker.Action, now worker.Meter) {
 func TestCheapReadingsAreCompared(t *testing.T) {
 	d := newDesk(t, fleet.Settings{})
 	d.up("a")
-	d.f.Watched(d.now)
+	d.f.Viewed(d.now)
 	d.pass(0)
-	first := d.verb(worker.Sample)
+	first := d.verb(worker.ReadStats)
 	require.Len(t, first, 1)
 	require.True(t, first[0].Span, "there is nothing to compare it with")
-	d.reads(first[0], worker.Meter{At: d.now, CPU: time.Minute})
+	d.reads(first[0], worker.Stats{At: d.now, CPU: time.Minute})
 	require.InDelta(t, 0.25, d.newWorker("a").Share.CPUs, 1e-9)
 
 	d.do = nil
-	for len(d.verb(worker.Sample)) == 0 {
-		d.f.Watched(d.now)
+	for len(d.verb(worker.ReadStats)) == 0 {
+		d.f.Viewed(d.now)
 		d.pass(time.Second)
 	}
-	second := d.verb(worker.Sample)[0]
+	second := d.verb(worker.ReadStats)[0]
 	require.False(t, second.Span)
 	took := d.now.Sub(noon)
-	d.reads(second, worker.Meter{At: d.now, CPU: time.Minute + took/2, Periods: 100, Throttled: 40})
+	d.reads(second, worker.Stats{At: d.now, CPU: time.Minute + took/2, Periods: 100, Throttled: 40})
 	require.InDelta(t, 0.5, d.newWorker("a").Share.CPUs, 1e-9)
 	require.InDelta(t, 0.4, d.newWorker("a").Share.Throttled, 1e-9)
 
@@ -137,16 +137,16 @@ func TestCheapReadingsAreCompared(t *testing.T) {
 func TestReadingsDelayNoDecision(t *testing.T) {
 	d := newDesk(t, fleet.Settings{})
 	d.up(names(30)...)
-	d.f.Watched(d.now)
+	d.f.Viewed(d.now)
 	d.pass(0)
-	require.Len(t, d.verb(worker.Sample), 8)
+	require.Len(t, d.verb(worker.ReadStats), 8)
 	d.do = nil
 	ill := d.running(worker.Action{Incarnation: worker.Incarnation{ID: "id-w00"}, Key: "w00"})
 	ill.HasHealthcheck, ill.Health, ill.CPUs = true, worker.HealthUnhealthy, 0.5
 	ill.Probes = []worker.Probe{{At: d.now, ExitCode: worker.ProbeTimedOut}}
 	d.event(worker.Unhealthy, "w00")
-	d.answer(d.verb(worker.Look)[0], ill)
-	asked := d.verb(worker.Sample)
+	d.answer(d.verb(worker.Inspect)[0], ill)
+	asked := d.verb(worker.ReadStats)
 	require.Len(t, asked, 1, "although one for people is under way, of the same worker")
 	require.True(t, asked[0].Span)
 	d.do = nil

@@ -92,10 +92,10 @@ func (h *house) midwayAtLoss(truth dockertest.Truth) bool {
 	})
 }
 
-// family is all containers that are one worker: each was made anew as the next.
+// family is all containers that are one worker: each was recreated as the next.
 func (h *house) family(truth dockertest.Truth) string {
 	for {
-		_, of, ok := worker.Heir(truth.Labels)
+		_, of, ok := worker.ReplacementOf(truth.Labels)
 		old, found := h.w.TruthByID(of)
 		if !ok || !found {
 			return truth.ID
@@ -104,7 +104,7 @@ func (h *house) family(truth dockertest.Truth) string {
 	}
 }
 
-// renamed tells whether people have renamed a container of a family: then both may be theirs.
+// renamed reports whether people have renamed a container of a family: then both may be theirs.
 func (h *house) renamed(root string) bool {
 	return slices.ContainsFunc(h.w.Events(), func(e dockertest.Event) bool {
 		truth, _ := h.w.TruthByID(e.ID)
@@ -112,10 +112,10 @@ func (h *house) renamed(root string) bool {
 	})
 }
 
-// checkWhole holds what must hold once all transactions are over: I6, and that nobody is stranded.
+// checkWhole holds what must hold once all transactions are over: I6, and that nobody is orphaned.
 func (h *house) checkWhole() []string {
 	for range 300 { // one that is under way, for who cannot start is tried again and again, is not over
-		if h.flying[worker.Recreate]+h.flying[worker.Resume]+h.flying[worker.Follow] > 0 {
+		if h.flying[worker.Recreate]+h.flying[worker.ResumeRecreate]+h.flying[worker.RestartDependents] > 0 {
 			h.live(100 * time.Millisecond)
 		}
 	}
@@ -132,7 +132,7 @@ func (h *house) checkWhole() []string {
 				}
 			}
 			continue
-		case strings.HasSuffix(name, worker.NewSuffix), strings.HasSuffix(name, worker.AsideSuffix):
+		case strings.HasSuffix(name, worker.NewSuffix), strings.HasSuffix(name, worker.BackupSuffix):
 			wrong = append(wrong, "I6: left behind: "+name)
 		}
 		if alive[root]++; alive[root] > 1 && !h.renamed(root) {
@@ -148,8 +148,8 @@ func (h *house) checkWhole() []string {
 	return append(wrong, h.checkStranded()...)
 }
 
-// homeless tells whether a container cannot start: what it lives in does not run, or was made anew while it was down, and it
-// is never to be made anew itself.
+// homeless reports whether a container cannot start: what it lives in does not run, or was recreated while it was down, and it
+// is never to be recreated itself.
 func (h *house) homeless(truth dockertest.Truth) bool {
 	for _, ref := range truth.Parents {
 		parent, _ := h.w.TruthByID(ref)
@@ -168,7 +168,7 @@ func (h *house) homeless(truth dockertest.Truth) bool {
 // and a clock that stepped does not tell which came first.
 func (h *house) checkStranded() []string {
 	var wrong []string
-	for _, truth := range h.w.Stranded() {
+	for _, truth := range h.w.Orphaned() {
 		parent, _ := h.w.Truth("a")
 		same := slices.ContainsFunc(truth.Parents, func(ref string) bool { // else people have put another one in its place
 			of, _ := h.w.TruthByID(ref)
@@ -176,7 +176,7 @@ func (h *house) checkStranded() []string {
 		})
 		led := same && !parent.Gone && parent.Status == worker.StatusRunning && parent.Labels["stoker.dependents"] != "none"
 		if led && !h.forgot && !h.stepped && truth.Unfit == "" {
-			wrong = append(wrong, fmt.Sprintf("%s is stranded", truth.Key))
+			wrong = append(wrong, fmt.Sprintf("%s is orphaned", truth.Key))
 		}
 	}
 	return wrong

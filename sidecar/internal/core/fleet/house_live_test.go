@@ -139,19 +139,19 @@ func TestStoppedBeforeTheShutdown(t *testing.T) {
 		d.event(worker.Exited, name)
 		d.pass(10 * time.Second)
 	}
-	d.tell(worker.Observation{Kind: worker.LinkLost})
+	d.tell(worker.Observation{Kind: worker.Disconnected})
 	d.pass(time.Minute)
-	d.tell(worker.Observation{Kind: worker.LinkOpened, Engine: worker.Engine{Now: d.now, BootedAt: d.now.Add(-time.Second)}})
+	d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now.Add(-time.Second)}})
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 	require.Equal(t, worker.HeldNot, d.newWorker("b").Held)
 }
 
 func TestEngineThatDoesNotTellWhenItBooted(t *testing.T) {
 	session := func(d *desk) {
-		d.tell(worker.Observation{Kind: worker.LinkOpened, Engine: worker.Engine{Now: d.now}})
-		d.tell(worker.Observation{Kind: worker.ListBegan})
+		d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now}})
+		d.tell(worker.Observation{Kind: worker.ListBegin})
 		d.listed("a", worker.StatusExited)
-		d.tell(worker.Observation{Kind: worker.ListEnded})
+		d.tell(worker.Observation{Kind: worker.ListEnd})
 	}
 	for name, c := range map[string]struct {
 		before time.Duration // from the stop to the loss of the link
@@ -162,13 +162,13 @@ func TestEngineThatDoesNotTellWhenItBooted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t, fleet.Settings{})
-			d.tell(worker.Observation{Kind: worker.LinkOpened, Engine: worker.Engine{Now: d.now}})
+			d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now}})
 			d.list("a")
 			d.answerLooks()
 			d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
 			d.event(worker.Exited, "a")
 			d.pass(c.before)
-			d.tell(worker.Observation{Kind: worker.LinkLost})
+			d.tell(worker.Observation{Kind: worker.Disconnected})
 			d.pass(time.Second)
 			session(d)
 			require.Equal(t, c.held, d.newWorker("a").Held)

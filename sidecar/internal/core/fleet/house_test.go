@@ -22,7 +22,7 @@ type house struct {
 	memories map[worker.Key][]byte // the journal
 	mark     worker.Bookmark
 	wake     time.Time
-	notes    []worker.Note
+	notes    []worker.Event
 	flying   map[worker.Verb]int
 	most     map[worker.Verb]int    // at once, ever
 	acting   map[string]worker.Verb // by container
@@ -51,13 +51,13 @@ func newHouse(config dockertest.Config, set fleet.Settings) *house {
 
 // hire begins a Stoker that knows what the journal holds.
 func (h *house) hire() {
-	h.set.Memories, h.set.Bookmark = nil, h.mark
+	h.set.Saved, h.set.Bookmark = nil, h.mark
 	for _, key := range slices.Sorted(maps.Keys(h.memories)) {
-		var mem worker.Memory
+		var mem worker.Saved
 		if err := json.Unmarshal(h.memories[key], &mem); err != nil {
 			panic(err)
 		}
-		h.set.Memories = append(h.set.Memories, mem)
+		h.set.Saved = append(h.set.Saved, mem)
 	}
 	h.flying, h.acting = map[worker.Verb]int{}, map[string]worker.Verb{}
 	h.f = fleet.New(h.w.Now(), h.set)
@@ -80,7 +80,7 @@ func (h *house) fire() {
 	h.wake = time.Time{}
 }
 
-func (h *house) apply(t fleet.Turn) {
+func (h *house) apply(t fleet.Effects) {
 	for _, key := range t.Drop {
 		delete(h.memories, key)
 	}
@@ -92,13 +92,13 @@ func (h *house) apply(t fleet.Turn) {
 		h.memories[mem.Key] = raw
 	}
 	h.mark = h.f.Bookmark()
-	h.notes = append(h.notes, t.Notes...)
-	for _, n := range t.Notes {
+	h.notes = append(h.notes, t.Events...)
+	for _, n := range t.Events {
 		h.log = append(h.log, fmt.Sprintf("%s note %s %s %s%s%s", h.stamp(), n.Key, n.Kind, n.Fault, n.Reason, n.Detail))
 	}
-	for _, word := range t.Words {
+	for _, word := range t.StopNotices {
 		h.log = append(h.log, fmt.Sprintf("%s word %d %.8s", h.stamp(), word.Action, word.ID))
-		h.sim.Stopped(word.Action, word.ID)
+		h.sim.StopNotice(word.Action, word.ID)
 	}
 	for _, id := range t.GiveUp {
 		h.log = append(h.log, fmt.Sprintf("%s give up %d", h.stamp(), id))
@@ -120,10 +120,10 @@ func (h *house) apply(t fleet.Turn) {
 	h.wake = t.Wake
 }
 
-// ofOne tells whether an action is one on one incarnation. Of two Follows each has other parents, and what a Resume is about
+// ofOne reports whether an action is one on one incarnation. Of two Follows each has other parents, and what a Resume is about
 // no machine acts on.
 func ofOne(a worker.Action) bool {
-	return a.Verb != worker.Follow && a.Verb != worker.Resume && a.Verb != worker.Sample
+	return a.Verb != worker.RestartDependents && a.Verb != worker.ResumeRecreate && a.Verb != worker.ReadStats
 }
 
 // live lets time pass.
@@ -191,7 +191,7 @@ func newWorker(name string, labels ...string) dockertest.Spec {
 	return s
 }
 
-func (h *house) told(kind worker.NoteKind) int {
+func (h *house) told(kind worker.EventKind) int {
 	n := 0
 	for _, note := range h.notes {
 		if note.Kind == kind {

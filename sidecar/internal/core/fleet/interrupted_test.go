@@ -20,7 +20,7 @@ func TestHeirStoppedWhileStokerWasDead(t *testing.T) {
 			h := housing(ill("w"))
 			old := h.id("w")
 			h.w.Sicken("w", dockertest.Failing)
-			h.until(t, "w"+worker.AsideSuffix)
+			h.until(t, "w"+worker.BackupSuffix)
 			for h.id("w") == old || h.status("w") != worker.StatusRunning {
 				h.live(time.Millisecond)
 			}

@@ -18,49 +18,49 @@ const shutdownSpread = 2 * time.Second
 // a restart of the engine for the engine's.
 const shutdownLongest = 30 * time.Second
 
-func (f *Fleet) linkLost(now time.Time) {
-	if f.link.Up || f.opening { // events are followed from the opening on, with or without a list
-		f.mark.LostAt = f.engineTime(now)
+func (f *Fleet) disconnected(now time.Time) {
+	if f.engine.Connected || f.opening { // events are followed from the opening on, with or without a list
+		f.bookmark.LostAt = f.engineTime(now)
 	}
 	f.opening = false
-	if f.link.Up {
-		f.link.Up, f.link.Since = false, now
-		f.out.Notes = append(f.out.Notes, worker.Note{At: now, Kind: worker.NoteLinkLost})
+	if f.engine.Connected {
+		f.engine.Connected, f.engine.Since = false, now
+		f.out.Events = append(f.out.Events, worker.Event{At: now, Kind: worker.EventEngineDisconnected})
 	}
 }
 
 // engineTime is Stoker's time on the engine's clock.
 func (f *Fleet) engineTime(now time.Time) time.Time {
-	if f.link.Synced.IsZero() {
-		return f.mark.EventAt
+	if f.engine.Synced.IsZero() {
+		return f.bookmark.EventAt
 	}
-	return now.Add(f.link.Skew)
+	return now.Add(f.engine.Skew)
 }
 
-func (f *Fleet) linkOpened(now time.Time, o worker.Observation) {
+func (f *Fleet) connecting(now time.Time, o worker.Observation) {
 	f.opening = true
 	f.session++
-	before := f.link.Engine
-	f.link.Engine = o.Engine
+	before := f.engine.Engine
+	f.engine.Engine = o.Engine
 	for _, m := range f.byID {
 		m.machine.Host(o.Engine.CPUs)
 	}
-	f.link.Skew = o.Engine.Now.Sub(now)
-	f.mark.BootedAt, f.readTo = o.Engine.BootedAt, f.mark.EventAt
+	f.engine.Skew = o.Engine.Now.Sub(now)
+	f.bookmark.BootedAt, f.readTo = o.Engine.BootedAt, f.bookmark.EventAt
 	if f.restarted(before, o.Engine) {
 		f.engineRestarted(now, o.Engine)
 	}
-	if f.mark.EventAt.IsZero() {
-		f.mark.EventAt = o.Engine.Now // a Stoker that is killed before the first event knows from when on to ask
+	if f.bookmark.EventAt.IsZero() {
+		f.bookmark.EventAt = o.Engine.Now // a Stoker that is killed before the first event knows from when on to ask
 	}
 }
 
-// restarted tells whether another engine process answers than before. Where the engine does not tell when it booted
+// restarted reports whether another engine process answers than before. Where the engine does not tell when it booted
 // (its default network is off, or a proxy hides it), every reconnect may be a restart: then only a stop right before
 // the loss counts as the engine's own. Times of two engine processes are compared only where there is nothing better: the
 // clock of a host without a battery steps between them.
 func (f *Fleet) restarted(before, after worker.Engine) bool {
-	last := latest(f.mark.LostAt, f.mark.EventAt)
+	last := latest(f.bookmark.LostAt, f.bookmark.EventAt)
 	switch {
 	case after.Podman:
 		return false // nothing ends with the process that answers
@@ -88,7 +88,7 @@ func (f *Fleet) engineRestarted(now time.Time, engine worker.Engine) {
 // shutdownBegan is the time from which on stops were the engine's own shutdown, or zero. The shutdown's stops are the
 // last ones before the loss of the link, and all of a moment.
 func (f *Fleet) shutdownBegan(engine worker.Engine) time.Time {
-	if f.mark.LostAt.IsZero() {
+	if f.bookmark.LostAt.IsZero() {
 		return time.Time{} // nobody was told to end: the stops that were seen were people's
 	}
 	var last time.Time
@@ -102,7 +102,7 @@ func (f *Fleet) shutdownBegan(engine worker.Engine) time.Time {
 	if engine.BootedAt.IsZero() || f.cutShort() {
 		longest = shutdownSpread
 	}
-	if last.IsZero() || last.Before(f.mark.LostAt.Add(-longest)) {
+	if last.IsZero() || last.Before(f.bookmark.LostAt.Add(-longest)) {
 		return time.Time{}
 	}
 	return last.Add(-shutdownSpread)
@@ -112,17 +112,17 @@ func (f *Fleet) shutdownBegan(engine worker.Engine) time.Time {
 // before the clock stepped back.
 func (f *Fleet) stoppedAt(m *member) (time.Time, bool) {
 	at, ok := m.machine.StoppedAt()
-	return at, ok && !at.After(f.mark.LostAt.Add(shutdownSpread))
+	return at, ok && !at.After(f.bookmark.LostAt.Add(shutdownSpread))
 }
 
-// cutShort tells whether the end of a shutdown was not seen: a worker was still running that nobody had begun to stop, or
+// cutShort reports whether the end of a shutdown was not seen: a worker was still running that nobody had begun to stop, or
 // Stoker itself was told to end. Then a stop that was the engine's had only just begun.
 func (f *Fleet) cutShort() bool {
-	if f.mark.Closed {
+	if f.bookmark.Closed {
 		return true
 	}
 	for _, m := range f.byID {
-		if m.machine.Spared() {
+		if m.machine.RunningUndisturbed() {
 			return true
 		}
 	}
@@ -136,10 +136,10 @@ func latest(a, b time.Time) time.Time {
 	return a
 }
 
-func (f *Fleet) linkUp(now time.Time) {
-	f.link.Up, f.link.Since = true, now
-	f.mark.LostAt, f.mark.Closed = time.Time{}, false
-	f.out.Notes = append(f.out.Notes, worker.Note{At: now, Kind: worker.NoteLinkUp, Detail: f.link.Engine.Title()})
+func (f *Fleet) connected(now time.Time) {
+	f.engine.Connected, f.engine.Since = true, now
+	f.bookmark.LostAt, f.bookmark.Closed = time.Time{}, false
+	f.out.Events = append(f.out.Events, worker.Event{At: now, Kind: worker.EventEngineConnected, Detail: f.engine.Engine.Title()})
 }
 
 // sorted is all members, in an order that is the same every time.

@@ -33,7 +33,7 @@ type overload struct {
 // playOverload: the probes of all workers time out, also after a restart, and one worker a minute dies. With a share above 1
 // there is no brake.
 func playOverload(share float64) overload {
-	h := newHouse(dockertest.Config{Seed: 4}, fleet.Settings{Parallel: 8, IllShare: share})
+	h := newHouse(dockertest.Config{Seed: 4}, fleet.Settings{Parallel: 8, OverloadShare: share})
 	for _, name := range names(overloaded) {
 		s := newWorker(name, "backoff-max", "1m", "recreate-after", "0")
 		s.Health = &dockertest.Healthcheck{Interval: 5 * time.Second, Timeout: 2 * time.Second, Retries: 1}
@@ -106,7 +106,7 @@ func overloadFigures(with, without overload) string {
 		return fmt.Sprintf("| %s | %d | %d | %d of %d | %s |\n", what, o.restarts[5], o.restarts[last], o.started, o.deaths, o.longest.Round(time.Millisecond))
 	}
 	return "| | restarts in 5 minutes | in 15 minutes | dead ones started | longest from death to start |\n|---|---|---|---|---|\n" +
-		row("with the brake", with) + row("without (`STOKER_ILL_SHARE=0%`)", without)
+		row("with the brake", with) + row("without (`STOKER_OVERLOAD_SHARE=0%`)", without)
 }
 
 // overloadPlot draws restarts over time.

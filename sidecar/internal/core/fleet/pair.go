@@ -15,22 +15,22 @@ const mostBuffered = 64
 const resumeDeadline = 5 * time.Minute
 
 // Word tells the transaction under way that someone else has stopped one of its containers.
-type Word struct {
+type StopNotice struct {
 	Action uint64
 	ID     string
 }
 
 // pair is one worker in the middle of a transaction of this Stoker.
-type pair struct {
-	action uint64
-	heard  []worker.Observation // of the heir, for when it is the worker
-	told   map[string]bool      // containers that were named in a Word
-	again  bool                 // that container was started again after that: it was a restart
+type recreation struct {
+	action   uint64
+	buffered []worker.Observation // of the heir, for when it is the worker
+	notified map[string]bool      // containers that were named in a Word
+	again    bool                 // that container was started again after that: it was a restart
 }
 
 // orphan is a transaction that was found on the engine and that no machine remembers: Stoker was killed and its journal
 // lost, or another Stoker's that never came back.
-type orphan struct {
+type unfinishedRecreate struct {
 	of     string // ID of the old container
 	due    time.Time
 	tries  int
@@ -38,7 +38,7 @@ type orphan struct {
 }
 
 // heir is a marked container of the list under way.
-type heir struct {
+type replacement struct {
 	of     string
 	key    worker.Key // that it has
 	status worker.Status
@@ -46,29 +46,29 @@ type heir struct {
 
 // ofPair takes in what concerns a container that is about to replace a worker. Until it has the name it is nobody's
 // worker, and while the transaction lasts its events are kept for later.
-func (f *Fleet) ofPair(now time.Time, o worker.Observation) bool {
-	if _, old := f.retired[o.ID]; old {
+func (f *Fleet) ofRecreation(now time.Time, o worker.Observation) bool {
+	if _, old := f.replacedIDs[o.ID]; old {
 		return true
 	}
-	if o.Kind == worker.Listed && o.Key.Aside() {
-		f.asides[o.ID] = o.Key
+	if o.Kind == worker.Listed && o.Key.IsBackupName() {
+		f.backups[o.ID] = o.Key
 	}
-	key, of, ok := worker.Heir(o.Labels)
+	key, of, ok := worker.ReplacementOf(o.Labels)
 	if !ok {
-		return o.Key.Aside() && f.byID[o.ID] == nil
+		return o.Key.IsBackupName() && f.byID[o.ID] == nil
 	}
 	if o.Kind == worker.Listed {
-		f.heirs[key] = heir{of: of, key: o.Key, status: o.Status}
+		f.replacements[key] = replacement{of: of, key: o.Key, status: o.Status}
 	}
-	if m := f.byID[of]; m != nil && m.machine.Anew() {
-		f.hearHeir(now, m, o)
+	if m := f.byID[of]; m != nil && m.machine.Recreating() {
+		f.observeReplacement(now, m, o)
 		return true
 	}
-	return o.Key.Unfinished(o.Labels) && f.byID[o.ID] == nil
+	return o.Key.IsTemporaryName(o.Labels) && f.byID[o.ID] == nil
 }
 
-func (f *Fleet) hearHeir(now time.Time, m *member, o worker.Observation) {
-	p := f.pairs[m.id]
+func (f *Fleet) observeReplacement(now time.Time, m *member, o worker.Observation) {
+	p := f.recreations[m.id]
 	switch {
 	case o.Kind == worker.Listed:
 		return
@@ -78,47 +78,47 @@ func (f *Fleet) hearHeir(now time.Time, m *member, o worker.Observation) {
 		}
 		return
 	}
-	if len(p.heard) < mostBuffered {
-		p.heard = append(p.heard, o)
+	if len(p.buffered) < mostBuffered {
+		p.buffered = append(p.buffered, o)
 	}
-	p.again = p.again || (o.Kind == worker.Started && p.told[o.ID])
+	p.again = p.again || (o.Kind == worker.Started && p.notified[o.ID])
 	if o.Kind == worker.Signalled && m.machine.MeansStop(o.Signal) {
 		f.step(now, m, o) // whose word it was an engine that goes down may yet settle
-		f.pass(p, o.ID)
+		f.sendStopNotice(p, o.ID)
 	}
 }
 
 // retell: between the death of the Stoker that began the transaction and the replay someone has stopped the heir, and nobody has
 // started it since. The transaction that goes on with it must not either. One that was renamed back was stopped by Stoker,
 // on its way back.
-func (f *Fleet) retell(now time.Time, m *member, p *pair) {
+func (f *Fleet) replayStop(now time.Time, m *member, p *recreation) {
 	var stop *worker.Observation
-	for i, o := range p.heard {
+	for i, o := range p.buffered {
 		switch {
 		case o.Kind == worker.Signalled && m.machine.MeansStop(o.Signal):
-			stop = &p.heard[i]
-		case o.Kind == worker.Started, o.Kind == worker.Renamed && o.Key.Unfinished(o.Labels), o.Kind == worker.Gone:
+			stop = &p.buffered[i]
+		case o.Kind == worker.Started, o.Kind == worker.Renamed && o.Key.IsTemporaryName(o.Labels), o.Kind == worker.Gone:
 			stop = nil
 		}
 	}
 	if stop != nil {
 		f.step(now, m, *stop)
-		f.pass(p, stop.ID)
+		f.sendStopNotice(p, stop.ID)
 	}
 }
 
 // pass tells the transaction that someone has stopped one of the two.
-func (f *Fleet) pass(p *pair, id string) {
-	if !p.told[id] {
-		p.told[id] = true
-		f.out.Words = append(f.out.Words, Word{Action: p.action, ID: id})
+func (f *Fleet) sendStopNotice(p *recreation, id string) {
+	if !p.notified[id] {
+		p.notified[id] = true
+		f.out.StopNotices = append(f.out.StopNotices, StopNotice{Action: p.action, ID: id})
 	}
 }
 
 // overhear passes on what the machine has found out about the old container.
-func (f *Fleet) overhear(m *member) {
-	if p := f.pairs[m.id]; p != nil && m.machine.StoppedAnew() {
-		f.pass(p, m.id)
+func (f *Fleet) forwardStop(m *member) {
+	if p := f.recreations[m.id]; p != nil && m.machine.StoppedWhileRecreating() {
+		f.sendStopNotice(p, m.id)
 	}
 }
 
@@ -126,9 +126,9 @@ func (f *Fleet) overhear(m *member) {
 func (f *Fleet) names() map[string]worker.Key {
 	names := map[string]worker.Key{}
 	for _, m := range f.byID {
-		mem := m.machine.Memory()
+		mem := m.machine.Saved()
 		names[m.id] = mem.Key
-		for _, id := range mem.Former {
+		for _, id := range mem.PreviousIDs {
 			names[id] = mem.Key
 		}
 	}
@@ -137,17 +137,17 @@ func (f *Fleet) names() map[string]worker.Key {
 
 // replaced gives the member the container that a transaction made, and tells it what was heard of that since.
 func (f *Fleet) replaced(now time.Time, m *member, o worker.Outcome) {
-	p := f.pairs[m.id]
-	delete(f.pairs, m.id)
-	o.StoodDown = o.StoodDown && (p == nil || !p.again)
+	p := f.recreations[m.id]
+	delete(f.recreations, m.id)
+	o.OperatorStopped = o.OperatorStopped && (p == nil || !p.again)
 	if o.Snapshot == nil || o.Snapshot.ID == m.id || o.Snapshot.ID == "" {
 		f.step(now, m, o)
-		f.tellUnderstudies(now, m, p)
+		f.reportTemporary(now, m, p)
 		return
 	}
-	f.retired[m.id] = f.round
+	f.replacedIDs[m.id] = f.round
 	delete(f.byID, m.id)
-	delete(f.sampled, m.id)
+	delete(f.wantsStats, m.id)
 	m.id = o.Snapshot.ID
 	if double := f.byID[m.id]; double != nil {
 		f.forget(double)
@@ -157,7 +157,7 @@ func (f *Fleet) replaced(now time.Time, m *member, o worker.Outcome) {
 	if p == nil {
 		return
 	}
-	for _, heard := range p.heard {
+	for _, heard := range p.buffered {
 		if heard.ID == m.id && ofALife(heard.Kind) && f.byID[m.id] == m {
 			f.step(now, m, heard)
 		}
@@ -165,13 +165,13 @@ func (f *Fleet) replaced(now time.Time, m *member, o worker.Outcome) {
 }
 
 // tellUnderstudies tells the member which heirs had its name, and did not become it.
-func (f *Fleet) tellUnderstudies(now time.Time, m *member, p *pair) {
+func (f *Fleet) reportTemporary(now time.Time, m *member, p *recreation) {
 	if p == nil {
 		return
 	}
-	for _, heard := range p.heard {
+	for _, heard := range p.buffered {
 		if heard.ID != m.id && heard.Key == m.key() && f.byID[m.id] == m {
-			f.step(now, m, worker.Understudy{ID: heard.ID})
+			f.step(now, m, worker.TemporaryContainer{ID: heard.ID})
 		}
 	}
 }
@@ -187,66 +187,66 @@ func ofALife(kind worker.Kind) bool {
 // beginRound forgets the marked containers of the list before.
 func (f *Fleet) beginRound() {
 	f.round++
-	f.heirs, f.asides = map[worker.Key]heir{}, map[string]worker.Key{}
-	maps.DeleteFunc(f.retired, func(_ string, round uint64) bool { return f.round > round+2 })
+	f.replacements, f.backups = map[worker.Key]replacement{}, map[string]worker.Key{}
+	maps.DeleteFunc(f.replacedIDs, func(_ string, round uint64) bool { return f.round > round+2 })
 }
 
 // findOrphans looks through the list for transactions that nobody is at.
-func (f *Fleet) findOrphans(now time.Time) {
-	for name, h := range f.heirs {
+func (f *Fleet) findUnfinished(now time.Time) {
+	for name, h := range f.replacements {
 		m := f.byID[h.of]
-		known := f.orphans[name] != nil || (m != nil && f.resumes(m)) || f.inPair(name)
-		if known || !h.unfinished(name, f.asides) {
+		known := f.unfinished[name] != nil || (m != nil && f.resuming(m)) || f.recreating(name)
+		if known || !h.unfinished(name, f.backups) {
 			continue
 		}
-		if m != nil && m.key() == name && !m.asks && f.seated(m) {
+		if m != nil && m.key() == name && !m.undecided && f.bound(m) {
 			f.step(now, m, worker.Interrupted{}) // it goes on with it
 			continue
 		}
-		f.orphans[name] = &orphan{of: h.of, due: now}
+		f.unfinished[name] = &unfinishedRecreate{of: h.of, due: now}
 	}
-	maps.DeleteFunc(f.orphans, func(name worker.Key, o *orphan) bool {
-		h, listed := f.heirs[name]
-		return !o.flying && (!listed || !h.unfinished(name, f.asides))
+	maps.DeleteFunc(f.unfinished, func(name worker.Key, o *unfinishedRecreate) bool {
+		h, listed := f.replacements[name]
+		return !o.flying && (!listed || !h.unfinished(name, f.backups))
 	})
 }
 
-// resumes tells whether a member is at its transaction, or goes on with it. One whose name somebody else has taken meanwhile does
+// resumes reports whether a member is at its transaction, or goes on with it. One whose name somebody else has taken meanwhile does
 // nothing any more.
-func (f *Fleet) resumes(m *member) bool {
-	return m.machine.Anew() && (f.seated(m) || f.pairs[m.id] != nil)
+func (f *Fleet) resuming(m *member) bool {
+	return m.machine.Recreating() && (f.bound(m) || f.recreations[m.id] != nil)
 }
 
-// inPair tells whether a transaction of this Stoker's own is under way for the name.
-func (f *Fleet) inPair(name worker.Key) bool {
+// inPair reports whether a transaction of this Stoker's own is under way for the name.
+func (f *Fleet) recreating(name worker.Key) bool {
 	m := f.members[name]
-	return m != nil && f.pairs[m.id] != nil
+	return m != nil && f.recreations[m.id] != nil
 }
 
 // unfinished: it has not its name yet, or has it and was never started, or the old one still stands aside.
-func (h heir) unfinished(name worker.Key, asides map[string]worker.Key) bool {
+func (h replacement) unfinished(name worker.Key, asides map[string]worker.Key) bool {
 	switch h.key {
 	case name + worker.NewSuffix:
 		return true
 	case name:
-		return h.status == worker.StatusCreated || asides[h.of] == name+worker.AsideSuffix
+		return h.status == worker.StatusCreated || asides[h.of] == name+worker.BackupSuffix
 	}
 	return false
 }
 
 // resumeDue asks for the end of each transaction that was left behind.
 func (f *Fleet) resumeDue(now time.Time) {
-	if !f.link.Up || f.closing || f.set.DryRun {
+	if !f.engine.Connected || f.closing || f.set.DryRun {
 		return
 	}
-	for _, name := range slices.Sorted(maps.Keys(f.orphans)) {
-		o := f.orphans[name]
-		if o.flying || o.due.After(now) || f.inLane[worker.LaneRecreate] >= maxRecreates {
+	for _, name := range slices.Sorted(maps.Keys(f.unfinished)) {
+		o := f.unfinished[name]
+		if o.flying || o.due.After(now) || f.inClass[worker.ClassRecreate] >= maxRecreates {
 			continue
 		}
 		o.flying = true
-		f.send(flight{id: o.of, orphan: name, lane: worker.LaneRecreate, session: f.session}, worker.Action{
-			Key: name, Incarnation: worker.Incarnation{ID: o.of}, Verb: worker.Resume, Reason: worker.ReasonUncertain,
+		f.send(inFlight{id: o.of, orphan: name, class: worker.ClassRecreate, session: f.session}, worker.Action{
+			Key: name, Incarnation: worker.Incarnation{ID: o.of}, Verb: worker.ResumeRecreate, Reason: worker.ReasonUncertain,
 			Grace: -1, Deadline: resumeDeadline, Names: f.names(),
 		})
 	}
@@ -254,7 +254,7 @@ func (f *Fleet) resumeDue(now time.Time) {
 
 // resumed: whoever has the name now is looked at like a container of the list.
 func (f *Fleet) resumed(now time.Time, name worker.Key, o worker.Outcome) {
-	orphan := f.orphans[name]
+	orphan := f.unfinished[name]
 	if orphan == nil {
 		return
 	}
@@ -263,7 +263,7 @@ func (f *Fleet) resumed(now time.Time, name worker.Key, o worker.Outcome) {
 		orphan.tries = min(orphan.tries+1, 5)
 		return
 	}
-	delete(f.orphans, name)
+	delete(f.unfinished, name)
 	s := o.Snapshot
 	if s == nil {
 		return
@@ -272,7 +272,7 @@ func (f *Fleet) resumed(now time.Time, name worker.Key, o worker.Outcome) {
 		Kind: worker.Listed, At: f.engineTime(now), ID: s.ID, Key: s.Key, Labels: s.Labels, Status: s.Status, Health: s.Health,
 	}
 	if s.ID != orphan.of {
-		f.retired[orphan.of] = f.round
+		f.replacedIDs[orphan.of] = f.round
 	}
 	f.route(now, seen)
 	if m := f.byID[s.ID]; m != nil {

@@ -11,37 +11,37 @@ import (
 // milliseconds of that event; where it does not, the answer is lost (a proxy, a connection that died without a word, an engine that
 // hangs after the deed), and the worker would have nobody to look after it until the action's deadline, up to a minute and a
 // half later.
-const patience = 5 * time.Second
+const answerTimeout = 5 * time.Second
 
 // seenDone notes that the event of what an action asks for has come by before its answer.
 func (f *Fleet) seenDone(now time.Time, o worker.Observation) {
 	if o.History || (o.Kind != worker.Started && o.Kind != worker.Exited) {
 		return
 	}
-	for id, fl := range f.flying {
+	for id, fl := range f.inFlight {
 		asked := (fl.verb == worker.Start && o.Kind == worker.Started) || (fl.verb == worker.Stop && o.Kind == worker.Exited)
 		if asked && fl.id == o.ID && fl.done.IsZero() {
 			fl.done = now
-			f.flying[id] = fl
+			f.inFlight[id] = fl
 		}
 	}
 }
 
 // giveUpDue says of which actions no answer is waited for any longer. Their outcome is Unknown, and a look tells the rest.
 func (f *Fleet) giveUpDue(now time.Time) {
-	for id, fl := range f.flying {
-		if !fl.done.IsZero() && !fl.givenUp && !now.Before(fl.done.Add(patience)) {
+	for id, fl := range f.inFlight {
+		if !fl.done.IsZero() && !fl.givenUp && !now.Before(fl.done.Add(answerTimeout)) {
 			fl.givenUp = true
-			f.flying[id] = fl
+			f.inFlight[id] = fl
 			f.out.GiveUp = append(f.out.GiveUp, id)
 		}
 	}
 	slices.Sort(f.out.GiveUp)
 }
 
-func (f *Fleet) patienceWake(wake time.Time) time.Time {
-	for _, fl := range f.flying {
-		if end := fl.done.Add(patience); !fl.done.IsZero() && !fl.givenUp && (wake.IsZero() || end.Before(wake)) {
+func (f *Fleet) answerWake(wake time.Time) time.Time {
+	for _, fl := range f.inFlight {
+		if end := fl.done.Add(answerTimeout); !fl.done.IsZero() && !fl.givenUp && (wake.IsZero() || end.Before(wake)) {
 			wake = end
 		}
 	}

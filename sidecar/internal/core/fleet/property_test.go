@@ -59,7 +59,7 @@ func (h *house) check() []string {
 	return wrong
 }
 
-// wanted tells whether the last word of people about a worker was a start. They may talk at once, and then the engine's order
+// wanted reports whether the last word of people about a worker was a start. They may talk at once, and then the engine's order
 // counts, not theirs.
 func (h *house) wanted(truth dockertest.Truth) bool {
 	wanted, signalled, finished := false, false, false
@@ -80,7 +80,7 @@ func (h *house) wanted(truth dockertest.Truth) bool {
 	switch held := h.held(truth.Key); {
 	case h.homeless(truth):
 		return false
-	case held == worker.HeldEndUnseen:
+	case held == worker.HeldExitNotObserved:
 		return false // rule 8: started, and ended as if stopped, all while no Stoker was there
 	case held == worker.HeldFinished && finished:
 		return false
@@ -257,8 +257,10 @@ func (h *house) crash(name string, sig syscall.Signal) {
 	}
 }
 
-// linked tells whether there is a Stoker that follows a living engine.
-func (h *house) linked() bool { return h.f != nil && h.w.EngineUp() && h.f.View(h.w.Now()).Link.Up }
+// linked reports whether there is a Stoker that follows a living engine.
+func (h *house) linked() bool {
+	return h.f != nil && h.w.EngineUp() && h.f.View(h.w.Now()).Engine.Connected
+}
 
 // fall takes the engine down for a second. A restart by an operator that the fall cuts short looks like a stop for ever, so
 // that one gets the time to end.

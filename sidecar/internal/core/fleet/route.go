@@ -9,14 +9,14 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Keep tells whether an observation of a container can concern the fleet at all. The watch asks it before anything
+// Keep reports whether an observation of a container can concern the fleet at all. The watch asks it before anything
 // else is done, so that a flood of strangers' events costs next to nothing. It depends on the settings only and is
 // safe for concurrent use.
 func (s Settings) Keep(o worker.Observation) bool {
 	if o.ID == s.Self && s.Self != "" {
 		return false
 	}
-	if _, _, ok := worker.Heir(o.Labels); ok || o.Key.Aside() {
+	if _, _, ok := worker.ReplacementOf(o.Labels); ok || o.Key.IsBackupName() {
 		return true // also one that lives in a worker's namespaces: it may be half of a transaction that was cut short
 	}
 	v := s.Rules.Read(policy.Candidate{Labels: o.Labels}).Verdict
@@ -28,11 +28,11 @@ func (f *Fleet) route(now time.Time, o worker.Observation) {
 	if (o.ID == f.set.Self && o.ID != "") || f.readBefore(now, o) {
 		return
 	}
-	if o.At.After(f.mark.EventAt) && o.Kind != worker.Listed {
-		f.mark.EventAt = o.At
+	if o.At.After(f.bookmark.EventAt) && o.Kind != worker.Listed {
+		f.bookmark.EventAt = o.At
 	}
 	f.followClock(now, o)
-	if f.bootOwn(o) || f.ofPair(now, o) || f.rejects(o) {
+	if f.isDaemonBootStop(o) || f.ofRecreation(now, o) || f.rejects(o) {
 		return
 	}
 	m := f.byID[o.ID]
@@ -42,14 +42,14 @@ func (f *Fleet) route(now time.Time, o worker.Observation) {
 		}
 	}
 	m.round = f.round
-	if p := f.pairs[m.id]; p != nil && o.Kind == worker.Started && p.told[o.ID] {
+	if p := f.recreations[m.id]; p != nil && o.Kind == worker.Started && p.notified[o.ID] {
 		p.again = true
 	}
 	f.rename(m, o)
-	if o.Kind != worker.Listed && o.At.After(m.heard) {
-		m.heard = o.At
+	if o.Kind != worker.Listed && o.At.After(m.lastEventAt) {
+		m.lastEventAt = o.At
 	}
-	if m.machine.Memory().Incarnation.StartedAt.After(f.link.Engine.Now) {
+	if m.machine.Saved().Incarnation.StartedAt.After(f.engine.Engine.Now) {
 		o.History = false // the clock stepped back in this life, so that what happened in it seems older than it is
 	}
 	f.seenDone(now, o)
@@ -66,28 +66,28 @@ func (f *Fleet) followClock(now time.Time, o worker.Observation) {
 	if f.opening || o.Kind == worker.Listed {
 		return
 	}
-	if skew := o.At.Sub(now); skew > f.link.Skew || f.link.Skew-skew > clockStep {
-		f.link.Skew = skew
+	if skew := o.At.Sub(now); skew > f.engine.Skew || f.engine.Skew-skew > clockStep {
+		f.engine.Skew = skew
 	}
 }
 
-// readBefore tells whether an event of a replay was read by the Stoker before this one, where the times of the lives cannot
+// readBefore reports whether an event of a replay was read by the Stoker before this one, where the times of the lives cannot
 // tell: it is one of a time to come, which the clock stepped back from. The engine retells everything then.
 func (f *Fleet) readBefore(now time.Time, o worker.Observation) bool {
-	toCome := o.At.After(now.Add(f.link.Skew + clockStep))
+	toCome := o.At.After(now.Add(f.engine.Skew + clockStep))
 	return f.opening && o.Kind != worker.Listed && toCome && !o.At.After(f.readTo)
 }
 
 // bootOwn: an engine that was killed, and its containers not, stops them when it boots, before it answers anyone. No
 // operator can have meant that.
-func (f *Fleet) bootOwn(o worker.Observation) bool {
+func (f *Fleet) isDaemonBootStop(o worker.Observation) bool {
 	stops := o.Kind == worker.Signalled || o.Kind == worker.Stopped
-	engine := f.link.Engine
+	engine := f.engine.Engine
 	stepped := engine.BootedAt.After(engine.Now) // the clock, since the boot
 	return stops && o.History && !stepped && o.At.Before(engine.BootedAt)
 }
 
-// rejects tells whether a container is known to be no worker.
+// rejects reports whether a container is known to be no worker.
 func (f *Fleet) rejects(o worker.Observation) bool {
 	if _, known := f.rejected[o.ID]; !known {
 		return false
@@ -106,7 +106,7 @@ func (f *Fleet) reconsider(o worker.Observation) bool {
 
 // adopt makes a machine for a container that is seen for the first time, if it is a worker or may be one.
 func (f *Fleet) adopt(o worker.Observation) *member {
-	if o.Kind == worker.Gone || f.flyingTo(o.ID) {
+	if o.Kind == worker.Gone || f.actionPending(o.ID) {
 		return nil
 	}
 	id, ok := f.identify(o.Key, o.ID, o.Labels)
@@ -121,16 +121,16 @@ func (f *Fleet) adopt(o worker.Observation) *member {
 	case o.Kind != worker.Listed && o.History:
 		return f.shelter(newcomer(id, o), id) // it may have had another name then; the list will tell
 	}
-	return f.enlist(f.heirOf(id, o), id)
+	return f.register(f.replacementOf(id, o), id)
 }
 
 // heirOf is a machine that goes on with the history of the container which this one replaced, if it did.
-func (f *Fleet) heirOf(id worker.Identity, o worker.Observation) *worker.Machine {
-	key, of, ok := worker.Heir(o.Labels)
+func (f *Fleet) replacementOf(id worker.Identity, o worker.Observation) *worker.Machine {
+	key, of, ok := worker.ReplacementOf(o.Labels)
 	if old := f.byID[of]; ok && old != nil && key == o.Key {
-		mem := old.machine.Memory()
+		mem := old.machine.Saved()
 		mem.Labels, mem.Definition = o.Labels, nil
-		return worker.Succeed(id, mem)
+		return worker.NewReplacement(id, mem)
 	}
 	return newcomer(id, o)
 }
@@ -138,13 +138,13 @@ func (f *Fleet) heirOf(id worker.Identity, o worker.Observation) *worker.Machine
 // newcomer is a machine that remembers the labels from the beginning: whoever recalls it must see what bars it, also when
 // it was never looked at.
 func newcomer(id worker.Identity, o worker.Observation) *worker.Machine {
-	return worker.Recall(id, worker.Memory{Labels: o.Labels})
+	return worker.Restore(id, worker.Saved{Labels: o.Labels})
 }
 
-// flyingTo tells whether an action on a container is still without an answer. One that was forgotten meanwhile is gone,
+// flyingTo reports whether an action on a container is still without an answer. One that was forgotten meanwhile is gone,
 // whatever straggles behind its end.
-func (f *Fleet) flyingTo(id string) bool {
-	for _, fl := range f.flying {
+func (f *Fleet) actionPending(id string) bool {
+	for _, fl := range f.inFlight {
 		if fl.id == id {
 			return true
 		}
@@ -153,13 +153,13 @@ func (f *Fleet) flyingTo(id string) bool {
 }
 
 // recall makes a machine from what the journal kept.
-func (f *Fleet) recall(mem worker.Memory) {
+func (f *Fleet) recall(mem worker.Saved) {
 	id, ok := f.identify(mem.Key, mem.Incarnation.ID, mem.Labels)
 	if !ok || mem.Incarnation.ID == "" || mem.Incarnation.ID == f.set.Self {
 		f.out.Drop = append(f.out.Drop, mem.Key)
 		return
 	}
-	f.enlist(worker.Recall(id, mem), id)
+	f.register(worker.Restore(id, mem), id)
 }
 
 func (f *Fleet) identify(key worker.Key, container string, labels map[string]string) (worker.Identity, bool) {
@@ -170,74 +170,74 @@ func (f *Fleet) identify(key worker.Key, container string, labels map[string]str
 	id := worker.Identity{Key: key, ID: container, Policy: r.Policy, Problems: r.Problems, Tentative: r.Undecided}
 	switch {
 	case policy.SwarmTask(labels):
-		id.Barred = worker.HeldSwarm
+		id.Unmanageable = worker.HeldSwarm
 	case policy.OneOff(labels):
-		id.Barred = worker.HeldOneOff
+		id.Unmanageable = worker.HeldOneOff
 	case len(r.Problems) > 0:
-		id.Barred = worker.HeldBadLabels
+		id.Unmanageable = worker.HeldBadLabels
 	}
 	return id, true
 }
 
 // enlist gives the machine its place under its name, and whoever stood there loses it.
-func (f *Fleet) enlist(machine *worker.Machine, id worker.Identity) *member {
+func (f *Fleet) register(machine *worker.Machine, id worker.Identity) *member {
 	m := f.shelter(machine, id)
-	f.seat(m)
+	f.bindName(m)
 	return m
 }
 
 // shelter takes the machine in without a name of its own.
 func (f *Fleet) shelter(machine *worker.Machine, id worker.Identity) *member {
-	m := &member{machine: machine, id: id.ID, round: f.round, asks: id.Tentative}
+	m := &member{machine: machine, id: id.ID, round: f.round, undecided: id.Tentative}
 	f.byID[id.ID] = m
-	machine.Host(f.link.Engine.CPUs)
+	machine.Host(f.engine.Engine.CPUs)
 	return m
 }
 
 // rename follows a container to its new name. History hangs on the name, and goes with it.
 func (f *Fleet) rename(m *member, o worker.Observation) {
 	old := o.Kind == worker.Gone || (o.History && o.Kind != worker.Listed) || (o.Kind == worker.Listed && m.ahead(o.At))
-	same := o.Key == m.key() && (f.seated(m) || o.Kind != worker.Listed) // who lost a name gets it back by a list only
-	if o.Key == "" || old || same || m.machine.Anew() || o.Key.Unfinished(o.Labels) {
+	same := o.Key == m.key() && (f.bound(m) || o.Kind != worker.Listed) // who lost a name gets it back by a list only
+	if o.Key == "" || old || same || m.machine.Recreating() || o.Key.IsTemporaryName(o.Labels) {
 		return
 	}
-	f.unseat(m)
+	f.unbindName(m)
 	m.machine.Rename(o.Key)
-	f.seat(m)
-	if !m.asks {
-		f.out.Save = append(f.out.Save, m.machine.Memory())
+	f.bindName(m)
+	if !m.undecided {
+		f.out.Save = append(f.out.Save, m.machine.Saved())
 	}
 }
 
 // seat puts a member under its name. Whoever stood there is as good as gone: it does nothing until it is seen under
 // another name, or is told to be gone.
-func (f *Fleet) seat(m *member) {
+func (f *Fleet) bindName(m *member) {
 	if holder := f.members[m.key()]; holder != nil && holder != m {
-		f.unseat(holder)
-		if holder.machine.Missing() && !f.flyingTo(holder.id) {
+		f.unbindName(holder)
+		if holder.machine.Missing() && !f.actionPending(holder.id) {
 			delete(f.byID, holder.id) // somebody else has made the worker anew
 		}
 	}
 	f.members[m.key()] = m
 }
 
-func (f *Fleet) unseat(m *member) {
+func (f *Fleet) unbindName(m *member) {
 	key := m.key()
 	if f.members[key] != m {
 		return
 	}
 	delete(f.members, key)
 	f.out.Drop = append(f.out.Drop, key)
-	f.out.Save = slices.DeleteFunc(f.out.Save, func(mem worker.Memory) bool { return mem.Key == key })
+	f.out.Save = slices.DeleteFunc(f.out.Save, func(mem worker.Saved) bool { return mem.Key == key })
 }
 
-func (f *Fleet) seated(m *member) bool { return f.members[m.key()] == m }
+func (f *Fleet) bound(m *member) bool { return f.members[m.key()] == m }
 
-func (m *member) key() worker.Key { return m.machine.Memory().Key }
+func (m *member) key() worker.Key { return m.machine.Saved().Key }
 
 func (f *Fleet) forget(m *member) {
-	f.unseat(m)
-	delete(f.sampled, m.id)
+	f.unbindName(m)
+	delete(f.wantsStats, m.id)
 	delete(f.early, m.id)
 	if f.byID[m.id] == m {
 		delete(f.byID, m.id)
@@ -246,7 +246,7 @@ func (f *Fleet) forget(m *member) {
 
 // decided settles whether a tentative container is a worker, once its quota is known.
 func (f *Fleet) decided(m *member, o worker.Outcome) bool {
-	if !m.asks || o.Snapshot == nil {
+	if !m.undecided || o.Snapshot == nil {
 		return true
 	}
 	r := f.set.Rules.Read(policy.Candidate{Labels: o.Snapshot.Labels, CPUs: o.Snapshot.CPUs, QuotaKnown: true})
@@ -255,7 +255,7 @@ func (f *Fleet) decided(m *member, o worker.Outcome) bool {
 		f.forget(m)
 		return false
 	}
-	m.asks = false
+	m.undecided = false
 	m.machine.Confirm()
 	return true
 }
@@ -269,10 +269,10 @@ func (f *Fleet) listEnded(now time.Time, o worker.Observation) {
 			f.step(now, m, worker.Observation{Kind: worker.Gone, At: o.At, ID: m.id})
 		}
 	}
-	f.findOrphans(now)
-	f.link.Synced = now
+	f.findUnfinished(now)
+	f.engine.Synced = now
 	if f.opening {
 		f.opening = false
-		f.linkUp(now)
+		f.connected(now)
 	}
 }

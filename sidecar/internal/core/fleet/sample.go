@@ -21,7 +21,7 @@ const (
 // room bounds the readings under way at once. One that shows a share holds its place for one to two seconds.
 func (p purpose) room() int {
 	if p == forPeople {
-		return maxGlances
+		return maxDisplayStats
 	}
 	return maxSamples
 }
@@ -32,16 +32,16 @@ const maxSamples = 16
 const sampleDeadline = 4 * time.Second
 
 // sampleDue asks for the readings that are due, those first that hold up a decision.
-func (f *Fleet) sampleDue(now time.Time) {
-	if !f.link.Up || f.closing {
+func (f *Fleet) readStatsDue(now time.Time) {
+	if !f.engine.Connected || f.closing {
 		return
 	}
 	for _, p := range []purpose{forHeal, forIdle} {
 		for _, m := range f.wanting(now, p) {
-			f.sample(m, p, p == forHeal)
+			f.readStats(m, p, p == forHeal)
 		}
 	}
-	f.glanceDue(now)
+	f.displayStatsDue(now)
 }
 
 // wanting are those who are due for a reading, in the order of (due, key).
@@ -51,8 +51,8 @@ func (f *Fleet) wanting(now time.Time, p purpose) []*member {
 		due time.Time
 	}
 	var wants []want
-	for _, m := range f.sampled {
-		span, due, ok := m.machine.Samples()
+	for _, m := range f.wantsStats {
+		span, due, ok := m.machine.StatsDue()
 		if ok && span == (p == forHeal) && !due.After(now) && !m.reading[p] {
 			wants = append(wants, want{m, due})
 		}
@@ -66,14 +66,14 @@ func (f *Fleet) wanting(now time.Time, p purpose) []*member {
 }
 
 // sample asks for one reading, unless there is no room for it.
-func (f *Fleet) sample(m *member, p purpose, span bool) {
+func (f *Fleet) readStats(m *member, p purpose, span bool) {
 	if f.reading[p] >= p.room() {
 		return
 	}
 	m.reading[p] = true
 	f.reading[p]++
-	f.send(flight{id: m.id, session: f.session, purpose: p}, worker.Action{
-		Key: m.key(), Incarnation: m.machine.Memory().Incarnation, Verb: worker.Sample, Span: span, Host: p == forHeal, Deadline: sampleDeadline,
+	f.send(inFlight{id: m.id, session: f.session, purpose: p}, worker.Action{
+		Key: m.key(), Incarnation: m.machine.Saved().Incarnation, Verb: worker.ReadStats, Span: span, Host: p == forHeal, Deadline: sampleDeadline,
 	})
 }
 
@@ -85,30 +85,30 @@ func (f *Fleet) read(now time.Time, p purpose, o worker.Outcome) {
 		return
 	}
 	m.reading[p] = false
-	in := worker.Sampled{Incarnation: o.Action.Incarnation, Span: o.Action.Span, Host: o.Host, Err: o.Err}
+	in := worker.StatsRead{Incarnation: o.Action.Incarnation, Span: o.Action.Span, Host: o.Host, Err: o.Err}
 	if o.Result == worker.Done {
 		in.Usage = o.Usage
 	}
 	if p != forPeople {
 		f.step(now, m, in)
 	} else if in.Usage != nil {
-		m.machine.Glanced(now, in.Incarnation, *in.Usage)
+		m.machine.DisplayStatsRead(now, in.Incarnation, *in.Usage)
 	}
 }
 
 // noteSamples keeps the list of members that want readings, so that those who want none cost nothing.
-func (f *Fleet) noteSamples(m *member) {
-	if _, _, ok := m.machine.Samples(); ok {
-		f.sampled[m.id] = m
+func (f *Fleet) noteStatsDue(m *member) {
+	if _, _, ok := m.machine.StatsDue(); ok {
+		f.wantsStats[m.id] = m
 		return
 	}
-	delete(f.sampled, m.id)
+	delete(f.wantsStats, m.id)
 }
 
 // sampleWake is when the next reading is due.
-func (f *Fleet) sampleWake(now, wake time.Time) time.Time {
-	for _, m := range f.sampled {
-		_, due, ok := m.machine.Samples()
+func (f *Fleet) statsWake(now, wake time.Time) time.Time {
+	for _, m := range f.wantsStats {
+		_, due, ok := m.machine.StatsDue()
 		if ok && due.After(now) && (wake.IsZero() || due.Before(wake)) {
 			wake = due
 		}

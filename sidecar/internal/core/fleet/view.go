@@ -11,19 +11,19 @@ import (
 
 // View is an immutable picture of the fleet at one instant.
 type View struct {
-	At      time.Time
-	Link    Link
-	Workers []Worker // by key
-	HostIll bool     // restarts of running workers wait
+	At             time.Time
+	Engine         EngineLink
+	Workers        []WorkerView // by key
+	HostOverloaded bool         // restarts of running workers wait
 }
 
 // Link is the state of the link to the engine.
-type Link struct {
-	Up     bool      // events are followed and the picture is complete
-	Since  time.Time // of Up or of its opposite
-	Synced time.Time // the last complete list; zero before the first
-	Engine worker.Engine
-	Skew   time.Duration // the engine's clock minus Stoker's
+type EngineLink struct {
+	Connected bool      // events are followed and the picture is complete
+	Since     time.Time // of Up or of its opposite
+	Synced    time.Time // the last complete list; zero before the first
+	Engine    worker.Engine
+	Skew      time.Duration // the engine's clock minus Stoker's
 }
 
 // State is a worker's state in one word, for people.
@@ -42,7 +42,7 @@ const (
 )
 
 // Worker is one worker in a View.
-type Worker struct {
+type WorkerView struct {
 	Key       worker.Key
 	ID        string
 	StartedAt time.Time
@@ -65,18 +65,18 @@ type Worker struct {
 
 // View is the picture of now.
 func (f *Fleet) View(now time.Time) View {
-	v := View{At: now, Link: f.link, HostIll: f.brake.on}
+	v := View{At: now, Engine: f.engine, HostOverloaded: f.overload.on}
 	for _, m := range f.sorted() {
-		if !m.asks && f.seated(m) {
-			v.Workers = append(v.Workers, f.picture(now, m))
+		if !m.undecided && f.bound(m) {
+			v.Workers = append(v.Workers, f.workerView(now, m))
 		}
 	}
 	return v
 }
 
-func (f *Fleet) picture(now time.Time, m *member) Worker {
-	p := m.machine.Picture()
-	w := Worker{
+func (f *Fleet) workerView(now time.Time, m *member) WorkerView {
+	p := m.machine.View()
+	w := WorkerView{
 		Key: p.Key, ID: p.Incarnation.ID, StartedAt: p.Incarnation.StartedAt, Status: p.Status, Health: p.Health,
 		Expected: p.Expected, Held: p.Held, Attempts: p.Attempts, CPUs: p.CPUs, Boosted: p.Boosted, Share: p.Share, Problems: p.Problems, Scope: f.set.Rules.Scope,
 	}
@@ -85,8 +85,8 @@ func (f *Fleet) picture(now time.Time, m *member) Worker {
 		if !p.Acting && h.Step != worker.StepVerify {
 			w.NextAt = h.Due
 		}
-		if m.lane == worker.LaneStop && !f.brake.allows(now, m) {
-			w.Held = worker.HeldHostIll
+		if m.class == worker.ClassStop && !f.overload.allows(now, m) {
+			w.Held = worker.HeldHostOverloaded
 		}
 	}
 	w.State = stateOf(now, w, p)
@@ -94,7 +94,7 @@ func (f *Fleet) picture(now time.Time, m *member) Worker {
 }
 
 // stateOf puts a picture into one word. What is being done comes before what is.
-func stateOf(now time.Time, w Worker, p worker.Picture) State {
+func stateOf(now time.Time, w WorkerView, p worker.View) State {
 	switch {
 	case w.Held == worker.HeldExhausted:
 		return StateExhausted
@@ -106,7 +106,7 @@ func stateOf(now time.Time, w Worker, p worker.Picture) State {
 		return StateWaiting
 	case p.Heal != nil:
 		return StateHealing
-	case !p.Looked:
+	case !p.Inspected:
 		return StateUnknown
 	}
 	switch {

@@ -177,13 +177,13 @@ func (s sayings) enable() enable {
 	return enableNo
 }
 
-// SwarmTask tells whether a container is a task of a Swarm service, which Swarm itself replaces.
+// SwarmTask reports whether a container is a task of a Swarm service, which Swarm itself replaces.
 func SwarmTask(labels map[string]string) bool {
 	_, ok := labels["com.docker.swarm.task.id"]
 	return ok
 }
 
-// OneOff tells whether a container was made by compose run, which is meant to end.
+// OneOff reports whether a container was made by compose run, which is meant to end.
 func OneOff(labels map[string]string) bool {
 	once, err := ParseBool(labels["com.docker.compose.oneoff"])
 	return err == nil && once

@@ -126,7 +126,7 @@ func parseCPUs(value string) (float64, error) {
 	return n, nil
 }
 
-// decimal tells whether text is digits with at most one point among them, and short enough to repeat in a message. The
+// decimal reports whether text is digits with at most one point among them, and short enough to repeat in a message. The
 // number formats of Go accept more than people mean: hexadecimal, underscores, NaN, infinity.
 func decimal(text string) bool {
 	const longest = 40

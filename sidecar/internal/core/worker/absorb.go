@@ -7,35 +7,35 @@ import (
 )
 
 // absorb takes in a look. What the events said later than the look was taken wins over it.
-func (m *Machine) absorb(now time.Time, s Snapshot) {
-	first := !m.looked
-	if !m.looked {
-		m.gathered = now.Add(timeoutGather)
+func (m *Machine) applyInspect(now time.Time, s Snapshot) {
+	first := !m.inspected
+	if !m.inspected {
+		m.groupDeadline = now.Add(groupWindow)
 	}
-	m.looked, m.unanswered, m.vanishedAt = true, false, time.Time{}
-	m.learn(s)
-	m.signalledEarly()
-	known := m.mem.Incarnation.StartedAt
+	m.inspected, m.outcomeUnknown, m.vanishedAt = true, false, time.Time{}
+	m.updateConfig(s)
+	m.applyPendingSignal()
+	known := m.saved.Incarnation.StartedAt
 	newLife := !s.StartedAt.Equal(known)
 	unheard := newLife && !begunAt(known, s)
-	if m.overtaken && m.older(s) {
+	if m.inspectStale && m.older(s) {
 		if s.StartedAt.After(known) {
-			m.mem.Incarnation = s.Incarnation
+			m.saved.Incarnation = s.Incarnation
 		}
-		m.wishLook(now.Add(settle), ReasonUncertain)
+		m.requestInspect(now.Add(settle), ReasonUncertain)
 		return
 	}
 	before := m.status
-	m.mem.Incarnation = s.Incarnation
+	m.saved.Incarnation = s.Incarnation
 	m.status, m.health = s.Status, s.Health
 	if newLife || s.StartedAt.After(m.startedAt) {
 		m.startedAt = s.StartedAt
 	}
 	if s.Status != StatusRunning {
-		m.wellSince = time.Time{}
+		m.healthySince = time.Time{}
 	}
 	if unheard && !known.IsZero() {
-		m.outgrow(s)
+		m.dropOldState(s)
 	}
 	if before == StatusPaused {
 		m.resumedAt = latest(m.resumedAt, m.probe.At)
@@ -44,37 +44,37 @@ func (m *Machine) absorb(now time.Time, s Snapshot) {
 	case StatusRunning:
 		m.foundRunning(now, s, unheard && !known.IsZero())
 	case StatusRestarting:
-		if m.mem.Held != HeldOperator || newLife { // else the look is older than the stop
-			m.mem.Held, m.delayed = HeldDocker, true
+		if m.saved.Held != HeldOperator || newLife { // else the look is older than the stop
+			m.saved.Held, m.delayed = HeldDocker, true
 		}
-		m.wishLook(now.Add(m.nextLook()), ReasonWaitsDocker)
+		m.requestInspect(now.Add(m.inspectBackoff()), ReasonWaitsDocker)
 	case StatusExited, StatusCreated:
-		m.foundDown(now, s, picture{before: before, first: first, newLife: newLife, unheard: unheard})
+		m.foundDown(now, s, inspectContext{before: before, first: first, newLife: newLife, unheard: unheard})
 	case StatusPaused, StatusDead, StatusRemoving, StatusUnknown, StatusGone:
 	}
 }
 
 // outgrow forgets what is not about the life that a look found, but about one before it. A life of which an event has told is not
 // found, but known.
-func (m *Machine) outgrow(s Snapshot) {
-	if i := m.mem.StopIntent; i != nil && i.At.Before(s.StartedAt) {
-		m.mem.StopIntent = nil
+func (m *Machine) dropOldState(s Snapshot) {
+	if i := m.saved.StopIntent; i != nil && i.At.Before(s.StartedAt) {
+		m.saved.StopIntent = nil
 	}
-	m.engineTook = m.engineTook && !s.StartedAt.After(m.bootedAt)
-	m.unseenEnd, m.mem.Alone = time.Time{}, false
+	m.stoppedByDaemon = m.stoppedByDaemon && !s.StartedAt.After(m.bootedAt)
+	m.exitUnobserved, m.saved.RestartPending = time.Time{}, false
 }
 
 // learn keeps the facts that a life does not change.
-func (m *Machine) learn(s Snapshot) {
-	m.traits = traits{
+func (m *Machine) updateConfig(s Snapshot) {
+	m.config = containerConfig{
 		restart: s.RestartPolicy, autoRemove: s.AutoRemove, stopTimeout: s.StopTimeout, stopSignal: s.StopSignal,
 		healthcheck: s.HasHealthcheck, cpus: s.CPUs, cpuPeriod: s.CPUPeriod, probeEvery: s.ProbeEvery, devices: s.Devices,
 	}
-	m.mem.Labels = s.Labels
-	m.mem.AutoRemove = s.AutoRemove
-	leaving := s.Status == StatusRemoving || s.Status == StatusDead                         // nothing is made anew from what is being taken apart
-	if m.mem.Boost == nil && !leaving && string(m.mem.Definition) != string(s.Definition) { // what is remembered has the worker's own quota
-		m.mem.Definition = s.Definition
+	m.saved.Labels = s.Labels
+	m.saved.AutoRemove = s.AutoRemove
+	leaving := s.Status == StatusRemoving || s.Status == StatusDead                             // nothing is recreated from what is being taken apart
+	if m.saved.Boost == nil && !leaving && string(m.saved.Definition) != string(s.Definition) { // what is remembered has the worker's own quota
+		m.saved.Definition = s.Definition
 		m.changes++
 	}
 	if p, ok := s.LastProbe(); ok {
@@ -82,7 +82,7 @@ func (m *Machine) learn(s Snapshot) {
 	}
 }
 
-// older tells whether the events know better than the look. Both carry the engine's clock, and both are about the
+// older reports whether the events know better than the look. Both carry the engine's clock, and both are about the
 // same process, so that a step of the clock between them would have to fall into the same few milliseconds.
 func (m *Machine) older(s Snapshot) bool {
 	switch {
@@ -90,36 +90,36 @@ func (m *Machine) older(s Snapshot) bool {
 		return !m.endedAt.IsZero() && !s.StartedAt.After(m.endedAt)
 	case s.Status == StatusExited && m.status == StatusRunning:
 		return !m.startedAt.IsZero() && m.startedAt.After(s.FinishedAt) && m.startedAt.After(s.StartedAt)
-	case s.Status == StatusRunning && m.mem.Held == HeldOperator: // the stop event may come before the end's
-		return !s.StartedAt.After(m.mem.HeldAt)
+	case s.Status == StatusRunning && m.saved.Held == HeldOperator: // the stop event may come before the end's
+		return !s.StartedAt.After(m.saved.HeldAt)
 	}
 	return false
 }
 
 func (m *Machine) foundRunning(now time.Time, s Snapshot, newLife bool) {
-	m.mem.Expected = true
-	m.unseenEnd, m.engineTook, m.unjudged = time.Time{}, false, false
-	if m.barred != HeldNot {
+	m.saved.Expected = true
+	m.exitUnobserved, m.stoppedByDaemon, m.exitPending = time.Time{}, false, false
+	if m.unmanageable != HeldNot {
 		return
 	}
-	heal := m.mem.Heal
+	heal := m.saved.Heal
 	switch {
 	case heal != nil && heal.Step == StepStart && heal.StartSent:
 		m.ownLife = true
 		verify := *heal
 		verify.Step, verify.StopSentAt = StepVerify, time.Time{}
 		m.ownStopped = false
-		m.mem.Heal = &verify
-		if m.mem.Held == HeldDocker {
+		m.saved.Heal = &verify
+		if m.saved.Held == HeldDocker {
 			m.release()
 		}
 	case heal != nil && (heal.Step == StepStart || (newLife && heal.Step != StepVerify)):
-		m.startedByOther(now, m.mem.Held == HeldDocker)
+		m.startedByOther(now, m.saved.Held == HeldDocker)
 	case heal != nil && heal.Step == StepStop:
 		m.stillStopping(now)
-	case m.mem.Held == HeldReplaced && !newLife: // renamed while it runs: it is on its way out all the same
-	case m.mem.Held != HeldNot && m.mem.Held != HeldExhausted && m.mem.Held != HeldDryRun:
-		m.startedByOther(now, m.mem.Held == HeldDocker)
+	case m.saved.Held == HeldReplaced && !newLife: // renamed while it runs: it is on its way out all the same
+	case m.saved.Held != HeldNot && m.saved.Held != HeldExhausted && m.saved.Held != HeldDryRun:
+		m.startedByOther(now, m.saved.Held == HeldDocker)
 	}
 	m.judgeHealth(now, s)
 }
@@ -127,16 +127,16 @@ func (m *Machine) foundRunning(now time.Time, s Snapshot, newLife bool) {
 // stillStopping: a stop of Stoker's own whose answer never came. The engine may yet do it; past the grace and a margin
 // it will not, and the stop is due again.
 func (m *Machine) stillStopping(now time.Time) {
-	if m.mem.Heal.StopSentAt.IsZero() || m.busy != nil {
+	if m.saved.Heal.StopSentAt.IsZero() || m.inFlight != nil {
 		return
 	}
-	if now.Sub(m.mem.Heal.StopSentAt) < m.mem.Heal.Grace+stopMargin {
-		m.wishLook(now.Add(m.nextLook()), ReasonUncertain)
+	if now.Sub(m.saved.Heal.StopSentAt) < m.saved.Heal.Grace+stopMargin {
+		m.requestInspect(now.Add(m.inspectBackoff()), ReasonUncertain)
 		return
 	}
-	heal := *m.mem.Heal
+	heal := *m.saved.Heal
 	heal.StopSentAt, heal.Due = time.Time{}, now
-	m.mem.Heal = &heal
+	m.saved.Heal = &heal
 	m.ownSignals, m.ownStopped = 0, false
 }
 
@@ -146,22 +146,22 @@ func (m *Machine) judgeHealth(now time.Time, s Snapshot) {
 	}
 	switch m.health {
 	case HealthNone, HealthHealthy:
-		m.unhealthyAt, m.unhealed = time.Time{}, HeldNot
-		m.well(now)
+		m.unhealthyAt, m.leftUnhealthy = time.Time{}, HeldNot
+		m.markHealthy(now)
 	case HealthUnhealthy:
 		m.judgeUnhealthy(now, s)
-	case HealthStarting, HealthUntold: // only ever at the beginning of a life
-		m.wellSince, m.unhealthyAt = time.Time{}, time.Time{}
+	case HealthStarting, HealthUnknown: // only ever at the beginning of a life
+		m.healthySince, m.unhealthyAt = time.Time{}, time.Time{}
 	}
 }
 
 // judgeUnhealthy decides on a running worker whose health check fails.
 func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
-	m.wellSince = time.Time{}
+	m.healthySince = time.Time{}
 	if m.unhealthyAt.IsZero() {
 		m.unhealthyAt = now
 	}
-	heal := m.mem.Heal
+	heal := m.saved.Heal
 	if heal != nil && (heal.Step == StepStop || heal.Step == StepRecreate) {
 		return
 	}
@@ -169,9 +169,9 @@ func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
 	case m.policy.OnUnhealthy == policy.OnUnhealthyIgnore:
 		m.leaveUnhealthy(now, HeldIgnored)
 		return
-	case m.traits.autoRemove && m.unhealed == HeldNeedsRecreate: // and its stop would be its removal
+	case m.config.autoRemove && m.leftUnhealthy == HeldNeedsRecreate: // and its stop would be its removal
 		return
-	case m.mem.Held == HeldExhausted && heal == nil:
+	case m.saved.Held == HeldExhausted && heal == nil:
 		return
 	}
 	c := cause{fault: FaultUnhealthy, intent: IntentNone, reason: ReasonProbeFailed, heal: HealRestart}
@@ -185,21 +185,21 @@ func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
 }
 
 func (m *Machine) leaveUnhealthy(now time.Time, why Reason) {
-	if m.unhealed != why {
-		m.unhealed = why
-		m.note(Note{At: now, Kind: NoteHeld, Fault: FaultUnhealthy, Reason: why, Output: m.probe.Output})
+	if m.leftUnhealthy != why {
+		m.leftUnhealthy = why
+		m.emit(Event{At: now, Kind: EventHeld, Fault: FaultUnhealthy, Reason: why, Output: m.probe.Output})
 	}
 }
 
 // picture is what a look is compared with.
-type picture struct {
+type inspectContext struct {
 	before  Status
 	first   bool // nothing is known of before
 	newLife bool
 	unheard bool // a new life, and no event told that it began
 }
 
-// begunAt tells whether a life that is known by the time of its start event is the one that a look shows: the engine notes
+// begunAt reports whether a life that is known by the time of its start event is the one that a look shows: the engine notes
 // the start a little before it tells of it.
 func begunAt(event time.Time, s Snapshot) bool {
 	lag := event.Sub(s.StartedAt)
@@ -207,73 +207,73 @@ func begunAt(event time.Time, s Snapshot) bool {
 }
 
 // foundDown: a look found no process. Where an event told the end, it is judged already.
-func (m *Machine) foundDown(now time.Time, s Snapshot, p picture) {
-	heal := m.mem.Heal
+func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
+	heal := m.saved.Heal
 	switch {
-	case m.barred != HeldNot:
-	case p.unheard && m.heldUntilStarted() && s.StartedAt.After(m.mem.HeldAt):
-		m.outlived(now, s)
-	case m.unjudged && m.intended(now, m.endedAt): // its own grace is known only now
-		m.hold(now, HeldOperator, m.mem.StopIntent.At)
-	case m.unjudged && m.meant(now, s) && !m.stopSent():
+	case m.unmanageable != HeldNot:
+	case p.unheard && m.heldUntilStarted() && s.StartedAt.After(m.saved.HeldAt):
+		m.startedSinceHold(now, s)
+	case m.exitPending && m.stoppedByOperator(now, m.endedAt): // its own grace is known only now
+		m.hold(now, HeldOperator, m.saved.StopIntent.At)
+	case m.exitPending && m.requestedByEngine(now, s) && !m.stopSent():
 		m.hold(now, HeldOperator, m.endedAt)
-	case m.unjudged && m.unsaid && s.Ending != EndingOwn && !m.stopSent(): // then a stop event is all that can tell
-		m.unjudged = false
-		m.unseen(now, s)
-	case m.unjudged:
-		m.unjudged = false
-		m.judgeExit(now, m.lateEnd(s))
+	case m.exitPending && m.noStopEvents && s.ExitCause != ExitCauseOwn && !m.stopSent(): // then a stop event is all that can tell
+		m.exitPending = false
+		m.exitNotObserved(now, s)
+	case m.exitPending:
+		m.exitPending = false
+		m.judgeExit(now, m.lateExit(s))
 	case heal != nil && heal.Step == StepStop && !heal.StopSentAt.IsZero():
 		m.foundStopped(now, s)
-	case heal != nil && heal.Step == StepRecreate && m.intended(now, s.FinishedAt): // before the transaction was under way
-		m.hold(now, HeldOperator, m.mem.StopIntent.At)
-	case heal != nil && heal.Step == StepRecreate && m.mem.Held != HeldDocker:
-		if m.leaving() {
-			m.wishLook(now.Add(m.nextLook()), ReasonUncertain) // the removal is not through
+	case heal != nil && heal.Step == StepRecreate && m.stoppedByOperator(now, s.FinishedAt): // before the transaction was under way
+		m.hold(now, HeldOperator, m.saved.StopIntent.At)
+	case heal != nil && heal.Step == StepRecreate && m.saved.Held != HeldDocker:
+		if m.beingAutoRemoved() {
+			m.requestInspect(now.Add(m.inspectBackoff()), ReasonUncertain) // the removal is not through
 		}
 	case heal != nil && heal.Step == StepStart && heal.StartSent && p.newLife:
 		m.diedAtOnce(now, s)
 	case heal != nil && heal.Step == StepStart && heal.StartSent:
 		m.startCameToNothing(now, s)
 	case heal != nil && heal.Step == StepStart:
-	case m.mem.Held == HeldDocker:
+	case m.saved.Held == HeldDocker:
 		m.dockerGaveUp(now, s, p)
-	case m.engineTook:
-		m.unseen(now, s)
-	case m.mem.Held == HeldExhausted && heal != nil: // in a slow retry past the budget
-		m.unseen(now, s)
-	case m.mem.Held != HeldNot:
+	case m.stoppedByDaemon:
+		m.exitNotObserved(now, s)
+	case m.saved.Held == HeldExhausted && heal != nil: // in a slow retry past the budget
+		m.exitNotObserved(now, s)
+	case m.saved.Held != HeldNot:
 	case p.before == StatusExited && !m.unexplained():
 	default:
-		m.unseen(now, s)
+		m.exitNotObserved(now, s)
 	}
 }
 
 // outlived: what the worker was held for was an earlier life, and someone has started it since. How that life ended a replay
 // may have shown; if not, nothing is remembered of it.
-func (m *Machine) outlived(now time.Time, s Snapshot) {
+func (m *Machine) startedSinceHold(now time.Time, s Snapshot) {
 	m.release()
 	if m.endedAt.After(s.StartedAt) {
-		m.mem.Expected = true
-		m.judgeExit(now, m.lateEnd(s))
+		m.saved.Expected = true
+		m.judgeExit(now, m.lateExit(s))
 		return
 	}
-	m.unseen(now, s)
+	m.exitNotObserved(now, s)
 }
 
 // diedAtOnce: the start worked, and the look behind it came too late to see the worker alive. The events will tell.
 func (m *Machine) diedAtOnce(now time.Time, s Snapshot) {
-	heal := *m.mem.Heal
+	heal := *m.saved.Heal
 	heal.Step, heal.StopSentAt = StepVerify, time.Time{}
-	m.mem.Heal = &heal
-	m.unseen(now, s)
+	m.saved.Heal = &heal
+	m.exitNotObserved(now, s)
 }
 
 // foundStopped: Stoker's own stop worked, or someone stopped the worker for good while it was under way. The end's own
 // event comes behind every signal that was sent before it, so that the start waits a moment for it.
 func (m *Machine) foundStopped(now time.Time, s Snapshot) {
-	if m.intended(now, s.FinishedAt) {
-		m.hold(now, HeldOperator, m.mem.StopIntent.At)
+	if m.stoppedByOperator(now, s.FinishedAt) {
+		m.hold(now, HeldOperator, m.saved.StopIntent.At)
 		return
 	}
 	m.stoppedForHeal(now.Add(settle))
@@ -282,7 +282,7 @@ func (m *Machine) foundStopped(now time.Time, s Snapshot) {
 // startCameToNothing: the answer to a start was lost, and the worker is down.
 func (m *Machine) startCameToNothing(now time.Time, s Snapshot) {
 	m.awaitStart = time.Time{}
-	if i := m.mem.StopIntent; i != nil { // it came by while the start was on its way
+	if i := m.saved.StopIntent; i != nil { // it came by while the start was on its way
 		m.hold(now, HeldOperator, i.At)
 		return
 	}
@@ -297,102 +297,102 @@ func (m *Machine) startCameToNothing(now time.Time, s Snapshot) {
 // on-failure:N is used up. A container that was waiting for its restart and is not any more, with none of these to explain
 // it, was killed by someone: the engine sends no event for that (20.10.24). A wait for the next restart that ended without a word may be a stop whose event is still on
 // its way: it sends no signal then.
-func (m *Machine) dockerGaveUp(now time.Time, s Snapshot, p picture) {
+func (m *Machine) dockerGaveUp(now time.Time, s Snapshot, p inspectContext) {
 	m.delayed = m.delayed && !p.newLife
 	if (p.before == StatusRestarting || p.first) && s.StartError == "" {
-		m.wishLook(now.Add(settle), ReasonUncertain)
+		m.requestInspect(now.Add(settle), ReasonUncertain)
 		return
 	}
 	waited := m.delayed
 	m.delayed = false
-	e := end{code: s.ExitCode, oom: s.OOMKilled, intent: IntentNone}
+	e := exit{code: s.ExitCode, oom: s.OOMKilled, intent: IntentNone}
 	switch {
-	case m.meant(now, s), waited && s.StartError == "" && !s.retriesUsedUp() && !m.engineCutIt():
+	case m.requestedByEngine(now, s), waited && s.StartError == "" && !s.retriesUsedUp() && !m.engineCutIt():
 		m.hold(now, HeldOperator, s.FinishedAt)
 		return
 	case m.engineCutIt():
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
-		m.engineTook = false
+		m.stoppedByDaemon = false
 	case s.ExitCode != 0 || s.StartError != "":
 		e.reason = ReasonDockerGaveUp
 	}
 	if s.StartError != "" {
 		e.fault, e.detail = FaultStartFailed, s.StartError
 	}
-	m.judgeEnd(now, e)
+	m.judgeCause(now, e)
 }
 
 // unseen: it is down, and no event says why. The event gets a moment to arrive; then the end is judged without it.
-func (m *Machine) unseen(now time.Time, s Snapshot) {
+func (m *Machine) exitNotObserved(now time.Time, s Snapshot) {
 	wait := settle
-	if m.traits.restart.Active() {
+	if m.config.restart.Active() {
 		wait = dockerSettle
 	}
-	if m.unseenEnd.IsZero() {
-		m.unseenEnd = now
+	if m.exitUnobserved.IsZero() {
+		m.exitUnobserved = now
 	}
-	if left := m.unseenEnd.Add(wait).Sub(now); left > 0 {
-		m.wishLook(now.Add(left), ReasonUncertain)
+	if left := m.exitUnobserved.Add(wait).Sub(now); left > 0 {
+		m.requestInspect(now.Add(left), ReasonUncertain)
 		return
 	}
-	m.unseenEnd = time.Time{}
+	m.exitUnobserved = time.Time{}
 	m.endedAt = latest(m.endedAt, s.FinishedAt)
-	m.judgeUnseen(now, s)
+	m.judgeUnobserved(now, s)
 }
 
 // judgeUnseen is the contract's rule 8, with rule 6 before it.
-func (m *Machine) judgeUnseen(now time.Time, s Snapshot) {
-	e := end{code: s.ExitCode, oom: s.OOMKilled, intent: IntentUnknown, reason: ReasonEndUnseen}
+func (m *Machine) judgeUnobserved(now time.Time, s Snapshot) {
+	e := exit{code: s.ExitCode, oom: s.OOMKilled, intent: IntentUnknown, reason: ReasonExitNotObserved}
 	if s.StartError != "" {
 		e.fault, e.reason, e.detail = FaultStartFailed, ReasonStartFailed, s.StartError
 	}
 	neverRan := s.StartedAt.IsZero()
 	switch {
-	case m.intended(now, s.FinishedAt) && !m.engineTook:
-		m.hold(now, HeldOperator, m.mem.StopIntent.At)
-	case m.meant(now, s) && m.mem.Heal == nil: // with a heal open it may have been Stoker's own stop
+	case m.stoppedByOperator(now, s.FinishedAt) && !m.stoppedByDaemon:
+		m.hold(now, HeldOperator, m.saved.StopIntent.At)
+	case m.requestedByEngine(now, s) && m.saved.Heal == nil: // with a heal open it may have been Stoker's own stop
 		m.hold(now, HeldOperator, s.FinishedAt)
 	case m.engineCutIt():
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
-		m.engineTook = false
-		m.judgeEnd(now, e)
-	case s.Ending == EndingHidden && m.mem.Heal == nil && !s.OOMKilled && deliberateCode(s.ExitCode):
-		m.hold(now, HeldEndUnseen, s.FinishedAt) // podman stop makes no event of its own
-	case m.mem.Expected, e.fault == FaultStartFailed:
-		m.judgeEnd(now, e)
+		m.stoppedByDaemon = false
+		m.judgeCause(now, e)
+	case s.ExitCause == ExitCauseHidden && m.saved.Heal == nil && !s.OOMKilled && deliberateCode(s.ExitCode):
+		m.hold(now, HeldExitNotObserved, s.FinishedAt) // podman stop makes no event of its own
+	case m.saved.Expected, e.fault == FaultStartFailed:
+		m.judgeCause(now, e)
 	case neverRan:
 		m.hold(now, HeldNeverStarted, s.FinishedAt)
 	case s.OOMKilled || !deliberateCode(s.ExitCode):
-		m.judgeEnd(now, e)
+		m.judgeCause(now, e)
 	default:
-		m.hold(now, HeldEndUnseen, s.FinishedAt)
+		m.hold(now, HeldExitNotObserved, s.FinishedAt)
 	}
 }
 
-// engineCutIt tells whether the life that ended was one of an earlier engine process, and was to go on.
+// engineCutIt reports whether the life that ended was one of an earlier engine process, and was to go on.
 func (m *Machine) engineCutIt() bool {
-	if m.engineTook {
+	if m.stoppedByDaemon {
 		return true
 	}
-	return m.mem.Expected && m.bootedAt.After(m.mem.Incarnation.StartedAt) && !m.mem.Incarnation.StartedAt.IsZero()
+	return m.saved.Expected && m.bootedAt.After(m.saved.Incarnation.StartedAt) && !m.saved.Incarnation.StartedAt.IsZero()
 }
 
 // engineRestarted takes back what an engine's shutdown made look like an operator's stop: what came in its last moments, and what an
 // engine that had closed its sockets already did at whatever time (28.5.2 on a busy host, 5 s between its first signal and its last).
 func (m *Machine) engineRestarted(now time.Time, in EngineRestarted) {
 	m.bootedAt = in.BootedAt
-	m.looked = false
-	m.wishLook(now, ReasonChanged)
+	m.inspected = false
+	m.requestInspect(now, ReasonChanged)
 	if in.StopsSince.IsZero() {
 		return
 	}
-	own := func(at time.Time) bool { return m.goneSince || !at.Before(in.StopsSince) }
-	if m.mem.Held == HeldOperator && !m.mem.HeldSure && own(m.mem.HeldAt) {
+	own := func(at time.Time) bool { return m.inspectFailed || !at.Before(in.StopsSince) }
+	if m.saved.Held == HeldOperator && !m.saved.HeldSure && own(m.saved.HeldAt) {
 		m.release()
-		m.mem.Expected, m.engineTook = true, true
+		m.saved.Expected, m.stoppedByDaemon = true, true
 	}
-	if i := m.mem.StopIntent; i != nil && !i.Sure && own(i.At) {
-		m.mem.StopIntent = nil
-		m.engineTook = true
+	if i := m.saved.StopIntent; i != nil && !i.Sure && own(i.At) {
+		m.saved.StopIntent = nil
+		m.stoppedByDaemon = true
 	}
 }

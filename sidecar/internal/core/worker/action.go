@@ -8,25 +8,25 @@ type Verb uint8
 // The verbs. A heal is made of one or more of them: a restart is a Stop, then a Start, so that the wait of a slow
 // stop holds no place among the starts.
 const (
-	Look  Verb = iota + 1 // inspect
-	Start                 // start, then inspect
-	Stop                  // inspect, compare with what was decided on, stop, then inspect
-	// Recreate makes the container anew: inspect, compare with what was decided on, then the transaction (docs/recreate.md).
+	Inspect Verb = iota + 1 // inspect
+	Start                   // start, then inspect
+	Stop                    // inspect, compare with what was decided on, stop, then inspect
+	// Recreate recreates the container: inspect, compare with what was decided on, then the transaction (docs/recreate.md).
 	// What an earlier try left unfinished it finishes or undoes first.
 	Recreate
 	// Resume finishes or undoes a transaction that is found on the engine, and of which nobody remembers anything.
-	Resume
+	ResumeRecreate
 	// Follow heals what lives in the namespaces of containers that began a new life.
-	Follow
+	RestartDependents
 	// Sample reads the CPU accounting once. It changes nothing.
-	Sample
+	ReadStats
 	// Update sets the CPU quota, in the form in which the container has one: inspect, compare with From, update, inspect.
 	Update
 )
 
 func (v Verb) String() string {
 	switch v {
-	case Look:
+	case Inspect:
 		return "look"
 	case Start:
 		return "start"
@@ -34,11 +34,11 @@ func (v Verb) String() string {
 		return "stop"
 	case Recreate:
 		return "recreate"
-	case Resume:
+	case ResumeRecreate:
 		return "resume"
-	case Follow:
+	case RestartDependents:
 		return "follow"
-	case Sample:
+	case ReadStats:
 		return "sample"
 	case Update:
 		return "update"
@@ -57,14 +57,14 @@ type Action struct {
 	Grace       time.Duration // Stop, Recreate: time before SIGKILL
 	// Definition is the last inspect of a container that is gone, for Recreate. Nil: it should be there.
 	Definition []byte
-	// Names are other containers by their IDs, also by those that they had before they were made anew, for Recreate and
+	// Names are other containers by their IDs, also by those that they had before they were recreated, for Recreate and
 	// Follow.
 	Names   map[string]Key
 	Parents []Parent // Follow
 	// Spare are the IDs of workers: Follow names them as dependents, and leaves them to their own machines.
-	Spare map[string]bool
-	Span  bool // Sample: two readings a second apart, for a share; else one, which is cheap
-	Host  bool // Sample: how busy the host is meanwhile, too
+	Managed map[string]bool
+	Span    bool // Sample: two readings a second apart, for a share; else one, which is cheap
+	Host    bool // Sample: how busy the host is meanwhile, too
 	// From and CPUs are the quota that Update expects and the one that it sets, in CPUs; 0 is none. Refused when it finds
 	// another one.
 	From, CPUs float64
@@ -74,21 +74,21 @@ type Action struct {
 	Deadline time.Duration
 }
 
-// Parent is a worker that began a new life, so that what shares its namespaces is stranded in those of the last one.
+// Parent is a worker that began a new life, so that what shares its namespaces is orphaned in those of the last one.
 type Parent struct {
 	Key Key
 	Incarnation
-	Former []string // IDs that it had before it was made anew
+	PreviousIDs []string // IDs that it had before it was recreated
 }
 
-// Dependent is a container that was found stranded.
+// Dependent is a container that was found orphaned.
 type Dependent struct {
-	Key    Key
-	ID     string
-	Parent Key
-	Heal   Heal   // what it takes: HealRestart, or HealRecreate where it names an ID that is gone
-	Spared bool   // it is a worker
-	Err    string // why it could not be healed
+	Key     Key
+	ID      string
+	Parent  Key
+	Heal    Heal   // what it takes: HealRestart, or HealRecreate where it names an ID that is gone
+	Managed bool   // it is a worker
+	Err     string // why it could not be healed
 }
 
 // Result says how an action ended.
@@ -127,13 +127,13 @@ type Outcome struct {
 	// Unreachable: the engine could not be asked at all, so that nothing was done and the worker is not to blame.
 	Unreachable bool
 	Missing     bool // the container does not exist (any more)
-	// Unfit: it cannot be made anew faithfully, Err says why. It is as it was.
-	Unfit bool
+	// Unfit: it cannot be recreated faithfully, Err says why. It is as it was.
+	CannotRecreate bool
 	// StoodDown: someone stopped the worker during the transaction, so that nothing was started again.
-	StoodDown  bool
-	Dependents []Dependent // Follow
-	Usage      *Usage      // Sample, when Done
-	Host       *HostLoad   // Sample, also when Failed; nil where it was not asked for or cannot be told
+	OperatorStopped bool
+	Dependents      []Dependent // Follow
+	Usage           *Usage      // Sample, when Done
+	Host            *HostLoad   // Sample, also when Failed; nil where it was not asked for or cannot be told
 	// Broken: the link was lost while the action was under way, so that another engine may have answered.
 	Broken   bool
 	Snapshot *Snapshot // the last look that belongs to the action; nil when there was none

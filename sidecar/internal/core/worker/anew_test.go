@@ -49,7 +49,7 @@ func TestAnew(t *testing.T) {
 			= held stopped-by-operator
 			+1h
 			> nothing`},
-		{"rule 17: it cannot be made anew faithfully", `
+		{"rule 17: it cannot be recreated faithfully", `
 			given health on-unhealthy=recreate
 			up
 			unhealthy
@@ -62,7 +62,7 @@ func TestAnew(t *testing.T) {
 			stop
 			answer down 143
 			> start 1`},
-		{"rule 17: down, and cannot be made anew faithfully", `
+		{"rule 17: down, and cannot be recreated faithfully", `
 			given recreate-after=1
 			up
 			die 1
@@ -188,7 +188,7 @@ func TestAnew(t *testing.T) {
 			= free
 			+1h
 			> nothing`},
-		{"it died while it waited to be made anew", `
+		{"it died while it waited to be recreated", `
 			given health on-unhealthy=recreate unhealthy-for=1m
 			up
 			unhealthy

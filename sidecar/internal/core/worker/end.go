@@ -30,49 +30,49 @@ func deliberateCode(code int) bool {
 // signalled: a kill event always precedes its die (moby kill.go holds the container's lock), so that a stop signal seen
 // before the end is a sound sign of intent. Signals that do not mean stop (HUP, USR1) say nothing.
 func (m *Machine) signalled(now time.Time, o Observation) {
-	if !m.looked && !m.meansStop(o.Signal) {
+	if !m.inspected && !m.meansStop(o.Signal) {
 		if m.ownSignal(now, o) {
 			return
 		}
-		m.early = &early{at: now, o: o} // it may be the container's own stop signal, which only a look tells
+		m.pendingSignal = &pendingSignal{at: now, o: o} // it may be the container's own stop signal, which only a look tells
 		return
 	}
-	if !m.meansStop(o.Signal) || m.ownSignal(now, o) || m.overruled(now) {
+	if !m.meansStop(o.Signal) || m.ownSignal(now, o) || m.stopSuperseded(now) {
 		return
 	}
-	m.intend(now, StopIntent{ID: o.ID, At: o.At, Signal: int(o.Signal)})
-	m.yieldUntil = now.Add(m.stopWindow())
+	m.operatorStop(now, StopIntent{ID: o.ID, At: o.At, Signal: int(o.Signal)})
+	m.foreignStopUntil = now.Add(m.stopWindow())
 }
 
 // intend notes an operator's word. SIGKILL and the stop event come at the end of the same stop and change nothing about
 // when it began; whose it is an answered look settles, so that one is asked for. Another signal behind a SIGKILL is the stop of
 // somebody who came too late to see it: then it was not killed alone.
-func (m *Machine) intend(now time.Time, i StopIntent) {
-	if was := m.mem.StopIntent; m.intended(now, i.At) {
+func (m *Machine) operatorStop(now time.Time, i StopIntent) {
+	if was := m.saved.StopIntent; m.stoppedByOperator(now, i.At) {
 		i.At, i.Sure = was.At, was.Sure
 		if i.Signal == 0 || i.Signal == int(syscall.SIGKILL) {
 			i.Signal = was.Signal
 		}
 	} else {
-		m.confirming, m.goneSince = false, false
+		m.confirming, m.inspectFailed = false, false
 	}
-	m.mem.StopIntent = &i
+	m.saved.StopIntent = &i
 	if !i.Sure && !m.confirming {
-		m.wishLook(now, ReasonUncertain)
+		m.requestInspect(now, ReasonUncertain)
 	}
 }
 
 // early is a signal that came before the first look.
-type early struct {
+type pendingSignal struct {
 	at time.Time // Stoker's clock
 	o  Observation
 }
 
 // signalledEarly makes up for a signal whose meaning the first look has told. If the end came before the look as well, the
 // signal is taken in before that end is judged.
-func (m *Machine) signalledEarly() {
-	if e := m.early; e != nil {
-		m.early = nil
+func (m *Machine) applyPendingSignal() {
+	if e := m.pendingSignal; e != nil {
+		m.pendingSignal = nil
 		m.signalled(e.at, e.o)
 	}
 }
@@ -80,14 +80,14 @@ func (m *Machine) signalledEarly() {
 // stopWindow is how long someone else's stop may take and still explain the end. It keeps to the container's own grace, for
 // nobody else knows Stoker's.
 func (m *Machine) stopWindow() time.Duration {
-	grace := m.traits.stopTimeout
+	grace := m.config.stopTimeout
 	if grace == 0 {
 		grace = policy.DefaultGrace
 	}
 	return max(grace, m.policy.Grace(grace)) + intentSlack
 }
 
-// MeansStop tells whether a signal ends the worker, as far as is known.
+// MeansStop reports whether a signal ends the worker, as far as is known.
 func (m *Machine) MeansStop(s syscall.Signal) bool { return m.meansStop(s) }
 
 func (m *Machine) meansStop(s syscall.Signal) bool {
@@ -95,7 +95,7 @@ func (m *Machine) meansStop(s syscall.Signal) bool {
 	case syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL:
 		return true
 	}
-	return s != 0 && s == m.traits.stopSignal
+	return s != 0 && s == m.config.stopSignal
 }
 
 // ownSignal tells Stoker's own stop from an operator's during it. A stop sends the container's stop signal once and
@@ -115,39 +115,39 @@ func (m *Machine) ownSignal(now time.Time, o Observation) bool {
 	return false
 }
 
-// graceOver tells whether Stoker's own stop may have come to SIGKILL. It is enough that one of the two clocks says so: the
+// graceOver reports whether Stoker's own stop may have come to SIGKILL. It is enough that one of the two clocks says so: the
 // engine's may step meanwhile, and what Stoker sees may lag.
 func (m *Machine) graceOver(now time.Time, o Observation) bool {
-	grace, at := m.mem.Heal.Grace, o.At
+	grace, at := m.saved.Heal.Grace, o.At
 	if m.ownSignals == 0 {
-		return m.firstUnseen(!m.stopper, o)
+		return m.firstUnseen(!m.stopIssuedHere, o)
 	}
 	return at.Sub(m.ownTermAt) >= grace-graceSlack || now.Sub(m.ownTermSeen) >= grace-graceSlack
 }
 
-// firstUnseen tells whether a SIGKILL may be that of Stoker's own stop although none of its signals was seen before: the first one was
+// firstUnseen reports whether a SIGKILL may be that of Stoker's own stop although none of its signals was seen before: the first one was
 // lost with Stoker's last process, or while the link was. The clocks may differ. Whoever has sent the stop itself, and follows the
 // stream, sees its first signal first: without it that stop has not reached the worker.
 func (m *Machine) firstUnseen(recalled bool, o Observation) bool {
-	heal := m.mem.Heal
+	heal := m.saved.Heal
 	return (recalled || o.History) && !o.At.Before(heal.StopSentAt.Add(heal.Grace-settle))
 }
 
-// firstSignal tells whether a stop of this container begins with that signal. Before the first look any but SIGKILL may.
+// firstSignal reports whether a stop of this container begins with that signal. Before the first look any but SIGKILL may.
 func (m *Machine) firstSignal(s syscall.Signal) bool {
 	switch {
-	case m.traits.stopSignal != 0:
-		return s == m.traits.stopSignal
-	case !m.looked:
+	case m.config.stopSignal != 0:
+		return s == m.config.stopSignal
+	case !m.inspected:
 		return s != syscall.SIGKILL
 	}
 	return s == syscall.SIGTERM
 }
 
-// stopSent tells whether Stoker sent a stop to the life that is or was last: its signals, its end and its stop event may
+// stopSent reports whether Stoker sent a stop to the life that is or was last: its signals, its end and its stop event may
 // still come by, the later ones also after the answer to it.
 func (m *Machine) stopSent() bool {
-	h := m.mem.Heal
+	h := m.saved.Heal
 	return h != nil && !h.StopSentAt.IsZero() && h.Step != StepVerify
 }
 
@@ -157,24 +157,24 @@ func (m *Machine) stopped(now time.Time, o Observation) {
 		m.ownStopped = true
 		return
 	}
-	if m.overruled(now) {
+	if m.stopSuperseded(now) {
 		return
 	}
 	if m.status == StatusRunning || m.awaiting(now) {
-		m.intend(now, StopIntent{ID: o.ID, At: o.At, Complete: true})
+		m.operatorStop(now, StopIntent{ID: o.ID, At: o.At, Complete: true})
 		return
 	}
-	again := o.History && o.At.Sub(m.mem.HeldAt) > m.stopWindow() // of a later life, which nobody saw begin
-	m.overtaken = m.busy != nil
-	if m.mem.Held != HeldOperator || again {
+	again := o.History && o.At.Sub(m.saved.HeldAt) > m.stopWindow() // of a later life, which nobody saw begin
+	m.inspectStale = m.inFlight != nil
+	if m.saved.Held != HeldOperator || again {
 		m.hold(now, HeldOperator, o.At)
 	}
-	m.mem.Killed = false // a SIGKILL was not all
+	m.saved.Killed = false // a SIGKILL was not all
 }
 
 // overruled: someone stopped the life before, but its word comes by after Stoker's start has worked. If the start comes to
 // nothing the word still holds.
-func (m *Machine) overruled(now time.Time) bool {
+func (m *Machine) stopSuperseded(now time.Time) bool {
 	return m.awaiting(now) && m.status == StatusRunning
 }
 
@@ -185,95 +185,95 @@ func (m *Machine) exited(now time.Time, o Observation) {
 	known := m.status == StatusExited && !m.unexplained() // by a look, or by this event the first time
 	m.status = StatusExited
 	m.endedAt, m.exitCode = o.At, o.ExitCode
-	m.wellSince, m.unhealthyAt, m.unseenEnd = time.Time{}, time.Time{}, time.Time{}
-	m.unjudged, m.overtaken = !m.looked && !m.judgedBefore(), m.busy != nil
-	m.unsaid = o.Unsaid
+	m.healthySince, m.unhealthyAt, m.exitUnobserved = time.Time{}, time.Time{}, time.Time{}
+	m.exitPending, m.inspectStale = !m.inspected && !m.judgedBefore(), m.inFlight != nil
+	m.noStopEvents = o.NoStopEvents
 	switch {
-	case m.barred != HeldNot, m.mem.Held == HeldReplaced:
-	case m.intended(now, o.At):
-		m.hold(now, HeldOperator, m.mem.StopIntent.At)
+	case m.unmanageable != HeldNot, m.saved.Held == HeldReplaced:
+	case m.stoppedByOperator(now, o.At):
+		m.hold(now, HeldOperator, m.saved.StopIntent.At)
 	case m.heldUntilStarted():
-	case !m.looked:
+	case !m.inspected:
 	case m.stopSent():
 		m.stoppedForHeal(now)
 	case known:
-	case m.unsaid:
-		m.unjudged = true
-		m.wishLook(now, ReasonUncertain)
+	case m.noStopEvents:
+		m.exitPending = true
+		m.requestInspect(now, ReasonUncertain)
 	default:
-		m.judgeExit(now, m.seenEnd(o))
+		m.judgeExit(now, m.observedExit(o))
 	}
 }
 
-// heldUntilStarted tells whether only a start by someone ends the hold, whatever the end of the worker looks like.
+// heldUntilStarted reports whether only a start by someone ends the hold, whatever the end of the worker looks like.
 func (m *Machine) heldUntilStarted() bool {
-	until := []Reason{HeldOperator, HeldFinished, HeldEndUnseen, HeldNeverStarted, HeldReplaced}
-	return slices.Contains(until, m.mem.Held)
+	until := []Reason{HeldOperator, HeldFinished, HeldExitNotObserved, HeldNeverStarted, HeldReplaced}
+	return slices.Contains(until, m.saved.Held)
 }
 
-// judgedBefore tells whether the end was seen by the Stoker before this one, and dealt with. A replay begins a little
+// judgedBefore reports whether the end was seen by the Stoker before this one, and dealt with. A replay begins a little
 // before the last event that it read, and may begin between the signal and the end.
 func (m *Machine) judgedBefore() bool {
-	heal := m.mem.Heal
+	heal := m.saved.Heal
 	retold := m.startedAt.IsZero() // nothing says that the start which was sent has worked
-	return m.mem.Held != HeldNot || (heal != nil && heal.Step == StepStart && (!heal.StartSent || retold))
+	return m.saved.Held != HeldNot || (heal != nil && heal.Step == StepStart && (!heal.StartSent || retold))
 }
 
 // judgeExit decides on an end that was seen, with the container's traits known.
-func (m *Machine) judgeExit(now time.Time, e end) {
+func (m *Machine) judgeExit(now time.Time, e exit) {
 	switch {
 	case m.stopSent():
 		m.stoppedForHeal(now)
-	case m.traits.autoRemove: // made anew once the engine's removal is through
-		m.judgeEnd(now, e)
-		m.wishLook(now.Add(settle), ReasonUncertain)
-	case m.traits.restart.Active():
+	case m.config.autoRemove: // recreated once the engine's removal is through
+		m.judgeCause(now, e)
+		m.requestInspect(now.Add(settle), ReasonUncertain)
+	case m.config.restart.Active():
 		m.waitForDocker(now)
 	default:
-		m.judgeEnd(now, e)
+		m.judgeCause(now, e)
 	}
 }
 
 // unexplained: a look found it down, and the event may still come.
-func (m *Machine) unexplained() bool { return !m.unseenEnd.IsZero() }
+func (m *Machine) unexplained() bool { return !m.exitUnobserved.IsZero() }
 
-// intended tells whether an operator's stop explains an end at that time (the engine's clock). A stop that was watched from
+// intended reports whether an operator's stop explains an end at that time (the engine's clock). A stop that was watched from
 // its beginning is measured on Stoker's clock too, for the engine's may step meanwhile.
-func (m *Machine) intended(now, at time.Time) bool {
-	i := m.mem.StopIntent
-	if i == nil || i.ID != m.mem.Incarnation.ID {
+func (m *Machine) stoppedByOperator(now, at time.Time) bool {
+	i := m.saved.StopIntent
+	if i == nil || i.ID != m.saved.Incarnation.ID {
 		return false
 	}
-	return i.Complete || at.Sub(i.At) <= m.stopWindow() || !now.After(m.yieldUntil)
+	return i.Complete || at.Sub(i.At) <= m.stopWindow() || !now.After(m.foreignStopUntil)
 }
 
-// meant tells whether the engine itself says that somebody meant the end. Podman says so from any signal on that was sent
+// meant reports whether the engine itself says that somebody meant the end. Podman says so from any signal on that was sent
 // through it; one that did not end the container is known by its event, and says nothing about the end.
-func (m *Machine) meant(now time.Time, s Snapshot) bool {
-	i := m.mem.StopIntent
-	outlived := i != nil && i.ID == m.mem.Incarnation.ID && !m.intended(now, latest(m.endedAt, s.FinishedAt))
-	return s.Ending == EndingMeant && !outlived
+func (m *Machine) requestedByEngine(now time.Time, s Snapshot) bool {
+	i := m.saved.StopIntent
+	outlived := i != nil && i.ID == m.saved.Incarnation.ID && !m.stoppedByOperator(now, latest(m.endedAt, s.FinishedAt))
+	return s.ExitCause == ExitCauseRequested && !outlived
 }
 
 func (m *Machine) stoppedForHeal(due time.Time) {
-	heal := *m.mem.Heal
+	heal := *m.saved.Heal
 	heal.Step, heal.Due, heal.StartSent = StepStart, due, false
-	m.mem.Heal = &heal
+	m.saved.Heal = &heal
 }
 
-// waitForDocker: Docker has decided under the container's lock before it sends die, so that a look at once tells whether
+// waitForDocker: Docker has decided under the container's lock before it sends die, so that a look at once reports whether
 // it is going to restart the container. Podman shows no such thing: it restarts the container within a moment, or does not.
 func (m *Machine) waitForDocker(now time.Time) {
-	m.mem.Held = HeldDocker
-	m.lookTries = 0
-	if m.unsaid {
+	m.saved.Held = HeldDocker
+	m.inspectTries = 0
+	if m.noStopEvents {
 		now = now.Add(dockerSettle)
 	}
-	m.wishLook(now, ReasonWaitsDocker)
+	m.requestInspect(now, ReasonWaitsDocker)
 }
 
 // end is what is known of how a life ended.
-type end struct {
+type exit struct {
 	code   int
 	oom    bool
 	intent Intent
@@ -282,8 +282,8 @@ type end struct {
 	detail string // the engine's words
 }
 
-func (m *Machine) seenEnd(o Observation) end {
-	e := end{code: o.ExitCode, intent: IntentNone}
+func (m *Machine) observedExit(o Observation) exit {
+	e := exit{code: o.ExitCode, intent: IntentNone}
 	if o.History && m.engineCutIt() {
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
 	}
@@ -292,8 +292,8 @@ func (m *Machine) seenEnd(o Observation) end {
 }
 
 // lateEnd is an end whose event came before the first look.
-func (m *Machine) lateEnd(s Snapshot) end {
-	e := end{code: m.exitCode, oom: s.OOMKilled, intent: IntentNone}
+func (m *Machine) lateExit(s Snapshot) exit {
+	e := exit{code: m.exitCode, oom: s.OOMKilled, intent: IntentNone}
 	if m.engineCutIt() {
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
 	}
@@ -304,34 +304,34 @@ func (m *Machine) lateEnd(s Snapshot) end {
 // (engine 20.10.24): the two take different ways to the engine. A heal that is open by then gets its right name.
 func (m *Machine) outOfMemory(o Observation) {
 	m.oomAt = o.At
-	h := m.mem.Heal
+	h := m.saved.Heal
 	late := m.status == StatusExited && o.At.Sub(m.endedAt) < oomWindow
 	if h == nil || !late || h.Reason != ReasonCrashed {
 		return
 	}
 	heal := *h
 	heal.Fault, heal.Reason = FaultOOM, ReasonOutOfMemory
-	m.mem.Heal = &heal
+	m.saved.Heal = &heal
 }
 
 // judgeEnd decides on an end that nobody is known to have meant.
-func (m *Machine) judgeEnd(now time.Time, e end) {
+func (m *Machine) judgeCause(now time.Time, e exit) {
 	m.exitCode = e.code
 	if m.finishes(e) {
 		m.hold(now, HeldFinished, m.endedAt)
 		return
 	}
 	m.openHeal(now, cause{fault: e.kind(), intent: e.intent, reason: e.why(), heal: HealStart, detail: e.detail})
-	if i := m.mem.StopIntent; i != nil && m.mem.Heal != nil && e.intent == IntentNone {
-		heal := *m.mem.Heal
+	if i := m.saved.StopIntent; i != nil && m.saved.Heal != nil && e.intent == IntentNone {
+		heal := *m.saved.Heal
 		heal.Due = latest(heal.Due, now.Add(lateSettle))
-		m.mem.Heal = &heal
+		m.saved.Heal = &heal
 	}
 }
 
-// finishes tells whether an end is no fault by the worker's policy. Exit 0 under Docker's on-failure means done, unless
+// finishes reports whether an end is no fault by the worker's policy. Exit 0 under Docker's on-failure means done, unless
 // the worker's own label says otherwise.
-func (m *Machine) finishes(e end) bool {
+func (m *Machine) finishes(e exit) bool {
 	failed := e.code != 0 || e.oom || e.fault == FaultStartFailed
 	if e.intent == IntentEngine {
 		failed = true // cut off by the engine's shutdown, whatever code it managed to leave
@@ -344,10 +344,10 @@ func (m *Machine) finishes(e end) bool {
 	case m.policy.OnExit == policy.OnExitFailure:
 		return true
 	}
-	return m.traits.restart.Name == "on-failure" && !m.policy.OnExitExplicit
+	return m.config.restart.Name == "on-failure" && !m.policy.OnExitExplicit
 }
 
-func (e end) kind() Fault {
+func (e exit) kind() Fault {
 	switch {
 	case e.fault != FaultNone:
 		return e.fault
@@ -357,7 +357,7 @@ func (e end) kind() Fault {
 	return FaultExited
 }
 
-func (e end) why() Reason {
+func (e exit) why() Reason {
 	switch {
 	case e.reason != "":
 		return e.reason

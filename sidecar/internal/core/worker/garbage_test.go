@@ -32,7 +32,7 @@ func TestGarbage(t *testing.T) {
 		p.OnExit = rapid.SampledFrom([]policy.OnExit{policy.OnExitAlways, policy.OnExitFailure, policy.OnExitNever}).Draw(t, "on exit")
 		g := &garbage{now: noon, limit: p.MaxAttempts}
 		g.barred = rapid.SampledFrom([]worker.Reason{worker.HeldNot, worker.HeldNot, worker.HeldSwarm}).Draw(t, "barred")
-		g.m = worker.New(worker.Identity{Key: "w", ID: containerID, Policy: p, Barred: g.barred})
+		g.m = worker.New(worker.Identity{Key: "w", ID: containerID, Policy: p, Unmanageable: g.barred})
 		for range rapid.IntRange(10, 150).Draw(t, "inputs") {
 			if g.step(t) {
 				return
@@ -41,10 +41,10 @@ func TestGarbage(t *testing.T) {
 	})
 }
 
-// step feeds one input and tells whether the machine is through.
+// step feeds one input and reports whether the machine is through.
 func (g *garbage) step(t *rapid.T) bool {
 	g.now = g.now.Add(time.Duration(rapid.IntRange(-1000, 20000).Draw(t, "pass")) * time.Millisecond)
-	var turn worker.Turn
+	var turn worker.Effects
 	switch rapid.IntRange(0, 3).Draw(t, "input") {
 	case 0:
 		turn = g.grant(t)
@@ -60,22 +60,22 @@ func (g *garbage) step(t *rapid.T) bool {
 		turn = g.m.Step(g.now, worker.EngineRestarted{BootedAt: g.moment(t), StopsSince: g.moment(t)})
 	}
 	if g.limit > 0 {
-		require.LessOrEqual(t, g.m.Picture().Attempts, g.limit, "I7")
+		require.LessOrEqual(t, g.m.View().Attempts, g.limit, "I7")
 	}
-	require.GreaterOrEqual(t, g.m.Picture().Attempts, 0)
-	return turn.Over
+	require.GreaterOrEqual(t, g.m.View().Attempts, 0)
+	return turn.Removed
 }
 
-func (g *garbage) grant(t *rapid.T) worker.Turn {
+func (g *garbage) grant(t *rapid.T) worker.Effects {
 	g.ids++
-	before := g.m.Picture()
-	turn := g.m.Step(g.now, worker.Grant{ActionID: g.ids})
+	before := g.m.View()
+	turn := g.m.Step(g.now, worker.Dispatch{ActionID: g.ids})
 	if turn.Do == nil {
 		return turn
 	}
 	require.Nil(t, g.flight, "I1")
 	g.flight = turn.Do
-	if turn.Do.Verb == worker.Look {
+	if turn.Do.Verb == worker.Inspect {
 		return turn
 	}
 	require.Empty(t, g.barred, "rule 9")
@@ -88,7 +88,7 @@ func (g *garbage) grant(t *rapid.T) worker.Turn {
 	return turn
 }
 
-func (g *garbage) answer(t *rapid.T) worker.Turn {
+func (g *garbage) answer(t *rapid.T) worker.Effects {
 	o := worker.Outcome{
 		Action: worker.Action{ID: 99999, Verb: worker.Stop}, Result: worker.Result(rapid.IntRange(1, 5).Draw(t, "result")),
 		Unreachable: rapid.IntRange(0, 99).Draw(t, "unreachable") > 80, Missing: rapid.IntRange(0, 99).Draw(t, "missing") == 99,

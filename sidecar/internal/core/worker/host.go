@@ -13,28 +13,28 @@ type HostLoad struct {
 // sign, nor is a task for each. With half as many again in the queue, one that wants a CPU gets two thirds of it on
 // average: too little for a quota of one CPU, and for a smaller one only if there are more still, which its own reading shows.
 const (
-	outBusy     = 0.98
-	outRunnable = 1.5 // for each CPU
+	saturatedBusy     = 0.98
+	saturatedRunnable = 1.5 // for each CPU
 )
 
-// Out tells whether the host is out of CPU. A host of which nothing is known is not.
-func (h *HostLoad) Out() bool {
-	return h != nil && h.CPUs > 0 && h.Busy >= outBusy && h.Runnable >= outRunnable*float64(h.CPUs)
+// Out reports whether the host is out of CPU. A host of which nothing is known is not.
+func (h *HostLoad) Saturated() bool {
+	return h != nil && h.CPUs > 0 && h.Busy >= saturatedBusy && h.Runnable >= saturatedRunnable*float64(h.CPUs)
 }
 
-// lackAgain is how long a worker that waits for its host waits for the next reading, which tells whether that is over.
-const lackAgain = 30 * time.Second
+// lackAgain is how long a worker that waits for its host waits for the next reading, which reports whether that is over.
+const hostStarvedRetry = 30 * time.Second
 
 // lack: the worker gets no CPU because there is none. The fleet holds its restart while that lasts (rule 15); the question is asked
 // again meanwhile, for the host may get well, or the worker turn out to hang.
-func (m *Machine) lack(now time.Time, host *HostLoad) {
-	if host.Out() {
-		m.lacking, m.answered, m.askAt = true, false, now.Add(lackAgain)
+func (m *Machine) hostStarvedAnswer(now time.Time, host *HostLoad) {
+	if host.Saturated() {
+		m.hostStarved, m.starvedAnswered, m.starvedAskAt = true, false, now.Add(hostStarvedRetry)
 	}
 }
 
-// Lacking tells whether the worker's probe was cut off because the host is out of CPU.
-func (m *Machine) Lacking() bool {
-	_, timedOut := m.Watched()
-	return m.lacking && timedOut
+// Lacking reports whether the worker's probe was cut off because the host is out of CPU.
+func (m *Machine) HostStarved() bool {
+	_, timedOut := m.ProbeState()
+	return m.hostStarved && timedOut
 }

@@ -7,9 +7,9 @@ import (
 
 // Readings for idle-after: four in its time, so that it is noticed within a quarter more.
 const (
-	idleReadings = 4
-	leastSample  = 5 * time.Second
-	mostSample   = time.Minute
+	idleReadings     = 4
+	minStatsInterval = 5 * time.Second
+	maxStatsInterval = time.Minute
 )
 
 // probeCost is what one run of a health check costs the worker's own cgroup at most: starting the exec alone takes some 30 ms
@@ -19,18 +19,18 @@ const probeCost = 50 * time.Millisecond
 // planIdle keeps the readings going while idleness would mean something: not right after a start that is not through, nor
 // while anything else is being done about the worker.
 func (m *Machine) planIdle(now time.Time, readable bool) {
-	watched := readable && m.policy.IdleAfter > 0 && m.mem.Heal == nil && m.mem.Boost == nil && m.health != HealthStarting &&
-		m.mem.Held == HeldNot
+	watched := readable && m.policy.IdleAfter > 0 && m.saved.Heal == nil && m.saved.Boost == nil && m.health != HealthStarting &&
+		m.saved.Held == HeldNot
 	switch {
 	case !watched:
-		m.sampleAt, m.meter, m.idleSince = time.Time{}, Meter{}, time.Time{}
-	case m.sampleAt.IsZero():
-		m.sampleAt = now.Add(m.mem.Key.Phase(m.samplePeriod()))
+		m.statsAt, m.lastStats, m.idleSince = time.Time{}, Stats{}, time.Time{}
+	case m.statsAt.IsZero():
+		m.statsAt = now.Add(m.saved.Key.Phase(m.statsInterval()))
 	}
 }
 
-func (m *Machine) samplePeriod() time.Duration {
-	return min(max(m.policy.IdleAfter/idleReadings, leastSample), mostSample)
+func (m *Machine) statsInterval() time.Duration {
+	return min(max(m.policy.IdleAfter/idleReadings, minStatsInterval), maxStatsInterval)
 }
 
 // Phase is a worker's own place in a period, so that a hundred of them are not read at once.
@@ -40,14 +40,14 @@ func (k Key) Phase(period time.Duration) time.Duration {
 	return time.Duration(h.Sum64() % uint64(max(period, 1))) //nolint:gosec // both are positive
 }
 
-func (m *Machine) nextSample(now time.Time) { m.sampleAt = now.Add(m.samplePeriod()) }
+func (m *Machine) scheduleStats(now time.Time) { m.statsAt = now.Add(m.statsInterval()) }
 
 // judgeIdle compares two readings, and opens a heal when there was nothing but idleness for idle-after.
-func (m *Machine) judgeIdle(now time.Time, reading Meter) {
-	last := m.meter
-	m.meter = reading
-	m.nextSample(now)
-	r, ok := between(last, reading, m.traits.cpuPeriod)
+func (m *Machine) judgeIdle(now time.Time, reading Stats) {
+	last := m.lastStats
+	m.lastStats = reading
+	m.scheduleStats(now)
+	r, ok := between(last, reading, m.config.cpuPeriod)
 	if !ok {
 		m.idleSince = time.Time{}
 		return
@@ -73,7 +73,7 @@ func (m *Machine) idleBound() float64 {
 		base = 1
 	}
 	bound := base * m.policy.IdleBelow
-	if every := m.traits.probeEvery; m.traits.healthcheck && every > 0 {
+	if every := m.config.probeEvery; m.config.healthcheck && every > 0 {
 		bound += float64(probeCost) / float64(every)
 	}
 	return bound

@@ -4,7 +4,7 @@ import "time"
 
 // Memory is what must survive a crash of Stoker about one worker. It is a value: the journal stores it, and a
 // Machine made from it goes on where the last one was.
-type Memory struct {
+type Saved struct {
 	Key         Key               `json:"key"`
 	Incarnation Incarnation       `json:"incarnation"`
 	Labels      map[string]string `json:"labels,omitempty"`
@@ -23,16 +23,16 @@ type Memory struct {
 	// Killed: what holds the worker is a SIGKILL alone, which docker kill and docker rm -f send alike.
 	Killed     bool `json:"killed,omitempty"`
 	AutoRemove bool `json:"auto_remove,omitempty"`
-	// Stranded: it holds the ID of a container that is gone, so that only a recreate helps.
-	Stranded bool `json:"stranded,omitempty"`
-	// Alone: it is stranded, and its restart has to wait: for new attempts, for whoever has paused it, or for the end of
+	// Orphaned: it holds the ID of a container that is gone, so that only a recreate helps.
+	NeedsNewParentID bool `json:"orphaned,omitempty"`
+	// Alone: it is orphaned, and its restart has to wait: for new attempts, for whoever has paused it, or for the end of
 	// another heal.
-	Alone bool `json:"alone,omitempty"`
+	RestartPending bool `json:"alone,omitempty"`
 	// Led is the last life of the worker into which its dependents have followed.
-	Led Incarnation `json:"led,omitzero"`
-	// Former are the IDs that it had before it was made anew, oldest first, the last ones only; and before them, where there is room, those of its
+	FollowedInto Incarnation `json:"led,omitzero"`
+	// Former are the IDs that it had before it was recreated, oldest first, the last ones only; and before them, where there is room, those of its
 	// understudies.
-	Former []string `json:"former,omitempty"`
+	PreviousIDs []string `json:"former,omitempty"`
 	// Boost is a raised quota that has to be given back.
 	Boost *Boost `json:"boost,omitempty"`
 	// StopIntent: someone else's stop was seen, and the end that it means was not yet.
@@ -58,7 +58,7 @@ const (
 	StepStop   Step = "stop"   // to be stopped, or being stopped
 	StepStart  Step = "start"  // to be started, or being started
 	StepVerify Step = "verify" // started; not yet seen running and healthy
-	// StepRecreate: to be made anew, or being made anew.
+	// StepRecreate: to be recreated, or being recreated.
 	StepRecreate Step = "recreate"
 )
 

@@ -9,42 +9,42 @@ import (
 // between, which takes a second on a busy one; a person who kills and then removes takes longer, or is taken for rm -f.
 const removeWindow = 10 * time.Second
 
-// Missing tells whether the worker has no container, and is to have one.
-func (m *Machine) Missing() bool { return m.status == StatusGone && !m.over }
+// Missing reports whether the worker has no container, and is to have one.
+func (m *Machine) Missing() bool { return m.status == StatusGone && !m.removed }
 
 // miss: there is no container. What was wished for concerned it.
-func (m *Machine) miss() {
+func (m *Machine) markMissing() {
 	m.status, m.health = StatusGone, HealthNone
-	m.look, m.unanswered, m.early, m.wellSince = wish{}, false, nil, time.Time{}
-	if m.mem.Heal != nil {
-		heal := *m.mem.Heal
+	m.inspect, m.outcomeUnknown, m.pendingSignal, m.healthySince = inspectRequest{}, false, nil, time.Time{}
+	if m.saved.Heal != nil {
+		heal := *m.saved.Heal
 		heal.Missing = true
-		m.mem.Heal = &heal
+		m.saved.Heal = &heal
 	}
 }
 
-// killedAlone tells whether a SIGKILL is all that somebody sent. A signal behind it whose meaning only a look will tell is a stop's:
+// killedAlone reports whether a SIGKILL is all that somebody sent. A signal behind it whose meaning only a look will tell is a stop's:
 // nobody has anything else to say to a worker that was killed.
-func (m *Machine) killedAlone() bool {
-	i := m.mem.StopIntent
+func (m *Machine) onlyKilled() bool {
+	i := m.saved.StopIntent
 	if i == nil || i.Signal != int(syscall.SIGKILL) || i.Complete {
 		return false
 	}
-	return m.early == nil || m.early.o.At.Before(i.At)
+	return m.pendingSignal == nil || m.pendingSignal.o.At.Before(i.At)
 }
 
-// leaving tells whether the engine is about to remove the worker because its end has come (--rm). One that never ran has not
+// leaving reports whether the engine is about to remove the worker because its end has come (--rm). One that never ran has not
 // ended: a start that the engine refuses before it tries, as when a mount is gone, leaves such a container there for good.
-func (m *Machine) leaving() bool { return m.mem.AutoRemove && m.status == StatusExited }
+func (m *Machine) beingAutoRemoved() bool { return m.saved.AutoRemove && m.status == StatusExited }
 
 // vanished: the engine does not know the container any more. The answer may be ahead of the events, which tell whether the
 // worker was stopped first; they get a moment to arrive.
 func (m *Machine) vanished(now time.Time) {
 	if m.vanishedAt.IsZero() {
-		m.vanishedAt, m.unanswered = now, true
+		m.vanishedAt, m.outcomeUnknown = now, true
 	}
 	if left := m.vanishedAt.Add(settle).Sub(now); left > 0 {
-		m.wishLook(now.Add(left), ReasonUncertain)
+		m.requestInspect(now.Add(left), ReasonUncertain)
 		return
 	}
 	m.gone(now, m.endedAt)
@@ -60,33 +60,33 @@ func (m *Machine) gone(now, at time.Time) {
 	switch {
 	case !back:
 		m.status = StatusGone
-		m.over = true
-		m.mem.Heal = nil
-		m.note(Note{At: now, Kind: NoteReleased, Reason: m.mem.Held})
-	case m.mem.Heal != nil && m.mem.Heal.Step == StepRecreate:
-		m.miss()
+		m.removed = true
+		m.saved.Heal = nil
+		m.emit(Event{At: now, Kind: EventUnmanaged, Reason: m.saved.Held})
+	case m.saved.Heal != nil && m.saved.Heal.Step == StepRecreate:
+		m.markMissing()
 	default:
 		m.release()
-		m.mem.Killed = false
-		m.miss()
+		m.saved.Killed = false
+		m.markMissing()
 		m.openHeal(now, c)
 	}
 }
 
-// comesBack tells whether a removed worker is to be made again, and why. The removal of one that was down already says
+// comesBack reports whether a removed worker is to be made again, and why. The removal of one that was down already says
 // nothing of the kind: docker compose down sends no stop to a worker that waits for its next attempt.
 func (m *Machine) comesBack(at time.Time) (cause, bool) {
 	c := cause{fault: FaultMissing, intent: IntentNone, reason: ReasonRemoved, heal: HealRecreate}
-	heal := m.mem.Heal
+	heal := m.saved.Heal
 	switch {
-	case len(m.mem.Definition) == 0 || m.barred != HeldNot:
+	case len(m.saved.Definition) == 0 || m.unmanageable != HeldNot:
 		return c, false
-	case m.mem.AutoRemove && heal != nil && heal.Step == StepRecreate:
+	case m.saved.AutoRemove && heal != nil && heal.Step == StepRecreate:
 		return c, true
-	case m.mem.AutoRemove && m.mem.Held == HeldNot && m.engineCutIt():
+	case m.saved.AutoRemove && m.saved.Held == HeldNot && m.engineCutIt():
 		c.intent, c.reason = IntentEngine, ReasonEngineRestarted
 		return c, true
 	}
-	killed := m.mem.Killed && m.mem.Held == HeldOperator && !m.mem.AutoRemove
-	return c, killed && m.policy.OnMissing == policyRecreate && at.Sub(m.mem.HeldAt) < removeWindow
+	killed := m.saved.Killed && m.saved.Held == HeldOperator && !m.saved.AutoRemove
+	return c, killed && m.policy.OnMissing == policyRecreate && at.Sub(m.saved.HeldAt) < removeWindow
 }

@@ -11,15 +11,15 @@ type Kind uint8
 // What the watch can tell. The first three concern the link to the engine, not one worker.
 const (
 	// LinkLost: nothing is known from now on.
-	LinkLost Kind = iota + 1
+	Disconnected Kind = iota + 1
 	// LinkOpened: a new session; what follows up to ListEnded is history and picture, not news. Carries Engine.
-	LinkOpened
+	Connecting
 	// ListBegan: one full list follows as Listed.
-	ListBegan
+	ListBegin
 	// Listed: one container of a full list. Carries Status, Health, Labels.
 	Listed
 	// ListEnded: whoever was not listed since ListBegan is gone.
-	ListEnded
+	ListEnd
 
 	Created     // a container was made
 	Started     // its process runs
@@ -37,7 +37,7 @@ const (
 )
 
 var kindNames = [...]string{
-	LinkLost: "link-lost", LinkOpened: "link-opened", ListBegan: "list-began", Listed: "listed", ListEnded: "list-ended",
+	Disconnected: "engine-disconnected", Connecting: "engine-connecting", ListBegin: "list-began", Listed: "listed", ListEnd: "list-ended",
 	Created: "created", Started: "started", Exited: "exited", Signalled: "signalled", Stopped: "stopped",
 	OutOfMemory: "out-of-memory", Unhealthy: "unhealthy", Healthy: "healthy", Paused: "paused", Resumed: "resumed",
 	Updated: "updated", Renamed: "renamed", Gone: "gone",
@@ -73,18 +73,18 @@ func (e Engine) Title() string {
 
 // Observation is one fact about Docker, in the order in which it became true.
 type Observation struct {
-	Kind     Kind
-	At       time.Time // the engine's clock; Stoker's own for LinkLost
-	ID       string    // the container's full ID
-	Key      Key       // its name at that time
-	OldKey   Key       // Renamed
-	Labels   map[string]string
-	ExitCode int            // Exited
-	Signal   syscall.Signal // Signalled
-	Status   Status         // Listed
-	Health   Health         // Listed
-	Engine   Engine         // LinkOpened
-	Unsaid   bool           // Exited: what was said before it does not tell whether somebody meant it; a look does (Podman)
+	Kind         Kind
+	At           time.Time // the engine's clock; Stoker's own for LinkLost
+	ID           string    // the container's full ID
+	Key          Key       // its name at that time
+	OldKey       Key       // Renamed
+	Labels       map[string]string
+	ExitCode     int            // Exited
+	Signal       syscall.Signal // Signalled
+	Status       Status         // Listed
+	Health       Health         // Listed
+	Engine       Engine         // LinkOpened
+	NoStopEvents bool           // Exited: what was said before it does not tell whether somebody meant it; a look does (Podman)
 	// History: replayed by the engine at the start of a session, and older than the list that follows it.
 	History bool
 }

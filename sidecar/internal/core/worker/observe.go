@@ -18,33 +18,33 @@ func (m *Machine) observe(now time.Time, o Observation) {
 	switch {
 	case m.Missing():
 		return // it was about the container that is gone
-	case m.Anew():
-		m.observeAnew(now, o)
+	case m.Recreating():
+		m.observeRecreating(now, o)
 		return
 	}
 	if o.History && m.outdated(o) {
-		m.retold(o)
+		m.replayed(o)
 		return
 	}
-	m.take(now, o)
+	m.apply(now, o)
 }
 
 // retold: an event of an earlier life still tells where in the stream the present one begins.
-func (m *Machine) retold(o Observation) {
+func (m *Machine) replayed(o Observation) {
 	if o.Kind == Started {
-		m.early = nil // what came before it in the stream was about the life before
+		m.pendingSignal = nil // what came before it in the stream was about the life before
 	}
-	if o.Kind == Started && !o.At.Before(m.mem.Incarnation.StartedAt) {
+	if o.Kind == Started && !o.At.Before(m.saved.Incarnation.StartedAt) {
 		m.awaitStart = time.Time{} // it is the start of the life that is known
 	}
 }
 
-func (m *Machine) take(now time.Time, o Observation) {
+func (m *Machine) apply(now time.Time, o Observation) {
 	switch o.Kind {
 	case Listed:
 		m.listed(now, o)
 	case Created, Updated:
-		m.wishLook(now, ReasonChanged)
+		m.requestInspect(now, ReasonChanged)
 	case Started:
 		m.started(now, o)
 	case Exited:
@@ -61,38 +61,38 @@ func (m *Machine) take(now time.Time, o Observation) {
 		m.turnedHealthy(now)
 	case Paused:
 		m.status = StatusPaused
-		m.wellSince = time.Time{}
-		m.doubt(now)
-		m.note(Note{At: now, Kind: NoteHeld, Reason: HeldPaused})
+		m.healthySince = time.Time{}
+		m.reinspect(now)
+		m.emit(Event{At: now, Kind: EventHeld, Reason: HeldPaused})
 	case Resumed:
 		m.status = StatusRunning
 		m.resumedAt = o.At
-		m.wishLook(now, ReasonChanged)
+		m.requestInspect(now, ReasonChanged)
 	case Renamed:
 		m.renamed(now, o)
 	case Gone:
 		m.gone(now, o.At)
-	case LinkLost, LinkOpened, ListBegan, ListEnded:
+	case Disconnected, Connecting, ListBegin, ListEnd:
 		// the fleet's, not one worker's
 	}
 }
 
-// outdated tells whether a replayed event is about an earlier life than the one that is known. Only replayed events
+// outdated reports whether a replayed event is about an earlier life than the one that is known. Only replayed events
 // are dropped by their time: the engine's clock may step back, and a live event is never about the past.
 func (m *Machine) outdated(o Observation) bool {
 	if o.Kind == Started {
-		return o.At.Before(m.endedAt) || m.startOf(m.mem.Incarnation.StartedAt, o)
+		return o.At.Before(m.endedAt) || m.startOf(m.saved.Incarnation.StartedAt, o)
 	}
 	ofALife := []Kind{Exited, Signalled, Stopped, OutOfMemory, Unhealthy, Healthy, Paused, Resumed}
 	if !slices.Contains(ofALife, o.Kind) {
 		return false
 	}
 	// With the heal that was given up for good went what told Stoker's own stop from an operator's.
-	judged := m.mem.Held == HeldExhausted && m.mem.Heal == nil && !o.At.After(m.mem.HeldAt)
-	return judged || o.At.Before(m.mem.Incarnation.StartedAt)
+	judged := m.saved.Held == HeldExhausted && m.saved.Heal == nil && !o.At.After(m.saved.HeldAt)
+	return judged || o.At.Before(m.saved.Incarnation.StartedAt)
 }
 
-// awaiting tells whether what comes now is still about the life before Stoker's own start: the stream is in order, and
+// awaiting reports whether what comes now is still about the life before Stoker's own start: the stream is in order, and
 // that start has not come by in it. The time bounds the damage of a start event that was lost.
 func (m *Machine) awaiting(now time.Time) bool {
 	return now.Before(m.awaitStart)
@@ -102,64 +102,64 @@ func (m *Machine) listed(now time.Time, o Observation) {
 	if o.History {
 		m.awaitStart = time.Time{}
 	}
-	if m.barred != HeldNot {
+	if m.unmanageable != HeldNot {
 		m.status, m.health = o.Status, o.Health
 		return
 	}
 	m.backInPlace(now, o)
-	m.leftAside(now, o)
-	if !m.looked {
-		m.wishLook(now, ReasonNew)
+	m.leftUnderBackupName(now, o)
+	if !m.inspected {
+		m.requestInspect(now, ReasonNew)
 		return
 	}
-	differs := o.Status != m.status || (o.Status == StatusRunning && o.Health != m.health && o.Health != HealthUntold)
-	if i := m.mem.StopIntent; i != nil && i.Complete && o.Status == StatusRunning {
+	differs := o.Status != m.status || (o.Status == StatusRunning && o.Health != m.health && o.Health != HealthUnknown)
+	if i := m.saved.StopIntent; i != nil && i.Complete && o.Status == StatusRunning {
 		differs = true // stopped, and running all the same: it is another life
 	}
-	if differs && m.busy == nil {
-		m.wishLook(now.Add(settle), ReasonUncertain)
+	if differs && m.inFlight == nil {
+		m.requestInspect(now.Add(settle), ReasonUncertain)
 	}
 }
 
 // backInPlace: a list that shows a worker under a name of its own that was on its way out says that somebody has thought better
 // of it, while no Stoker was there to see. How it ended is judged by what is left of it.
 func (m *Machine) backInPlace(now time.Time, o Observation) {
-	if m.mem.Held != HeldReplaced || o.Key == "" || o.Key.Aside() || m.byCompose(o.Key) {
+	if m.saved.Held != HeldReplaced || o.Key == "" || o.Key.IsBackupName() || m.byCompose(o.Key) {
 		return
 	}
-	if m.setAside != nil { // a transaction was undone, and the event that says so was lost, unless the list is the older one
-		if o.At.After(m.mem.HeldAt.Add(settle)) {
-			m.namedBack(now)
+	if m.savedBeforeRename != nil { // a transaction was undone, and the event that says so was lost, unless the list is the older one
+		if o.At.After(m.saved.HeldAt.Add(settle)) {
+			m.renamedBack(now)
 		}
 		return
 	}
 	m.release()
-	m.unjudged = o.Status.Down()
-	m.wishLook(now, ReasonChanged)
+	m.exitPending = o.Status.Down()
+	m.requestInspect(now, ReasonChanged)
 }
 
 // leftAside: it still has the name that a transaction gave it, and no transaction is under way. Somebody else has the worker's name,
 // so that it could not have it back, and is the worker now: a heal would make two of it.
-func (m *Machine) leftAside(now time.Time, o Observation) {
-	if m.mem.Key.Aside() && m.mem.Held != HeldReplaced {
-		m.setAsideBy(now, o)
+func (m *Machine) leftUnderBackupName(now time.Time, o Observation) {
+	if m.saved.Key.IsBackupName() && m.saved.Held != HeldReplaced {
+		m.renamedToBackup(now, o)
 	}
 }
 
 // setAsideBy holds it, and keeps what it was before, for when it has its own name again.
-func (m *Machine) setAsideBy(now time.Time, o Observation) {
-	before := m.mem
-	m.setAside = &before
+func (m *Machine) renamedToBackup(now time.Time, o Observation) {
+	before := m.saved
+	m.savedBeforeRename = &before
 	m.hold(now, HeldReplaced, o.At)
 }
 
-// byCompose tells whether docker-compose gave the container this name, to replace it.
+// byCompose reports whether docker-compose gave the container this name, to replace it.
 func (m *Machine) byCompose(key Key) bool {
 	return strings.HasPrefix(string(key), m.shortID()+"_")
 }
 
 func (m *Machine) shortID() string {
-	id := m.mem.Incarnation.ID
+	id := m.saved.Incarnation.ID
 	return id[:min(len(id), 12)]
 }
 
@@ -168,39 +168,39 @@ func (m *Machine) started(now time.Time, o Observation) {
 		if !o.At.Before(m.startedAt) {
 			m.awaitStart = time.Time{}
 		}
-		m.mem.StopIntent, m.yieldUntil = nil, time.Time{} // what came before it in the stream was about the life before
+		m.saved.StopIntent, m.foreignStopUntil = nil, time.Time{} // what came before it in the stream was about the life before
 		return
 	}
-	again := m.byDocker && o.History && !m.looked && m.mem.StopIntent == nil // one of several that nobody followed
-	byDocker := m.mem.Held == HeldDocker || m.status == StatusRestarting || again
+	again := m.byDocker && o.History && !m.inspected && m.saved.StopIntent == nil // one of several that nobody followed
+	byDocker := m.saved.Held == HeldDocker || m.status == StatusRestarting || again
 	m.byDocker = byDocker
 	own := m.awaiting(now) || m.beganByHeal(o)
 	m.startedAt, m.ownLife = o.At, own
-	m.mem.Incarnation.StartedAt = o.At // nearly: a replay of this start is known by it, also when no look comes any more
-	m.awaitStart, m.overtaken = time.Time{}, m.busy != nil
+	m.saved.Incarnation.StartedAt = o.At // nearly: a replay of this start is known by it, also when no look comes any more
+	m.awaitStart, m.inspectStale = time.Time{}, m.inFlight != nil
 	m.status, m.health = StatusRunning, m.firstHealth()
-	m.mem.StopIntent = nil
-	m.mem.Expected = true
+	m.saved.StopIntent = nil
+	m.saved.Expected = true
 	m.newLife()
 	if own {
 		m.verifyOwnStart(now)
 		return
 	}
 	m.startedByOther(now, byDocker)
-	m.wishLook(now, ReasonChanged)
+	m.requestInspect(now, ReasonChanged)
 }
 
-// beganByHeal tells whether a start is that of the heal: one that was sent, or the one of a life of which a look has told that
+// beganByHeal reports whether a start is that of the heal: one that was sent, or the one of a life of which a look has told that
 // it is over already.
 func (m *Machine) beganByHeal(o Observation) bool {
-	h := m.mem.Heal
+	h := m.saved.Heal
 	if h == nil {
 		return false
 	}
 	return (h.Step == StepStart && h.StartSent) || (h.Step == StepVerify && m.unexplained() && m.startOf(m.startedAt, o))
 }
 
-// startOf tells whether a start event belongs to the life that began at that time: the engine notes the time of a start
+// startOf reports whether a start event belongs to the life that began at that time: the engine notes the time of a start
 // a little before it tells of it.
 func (m *Machine) startOf(began time.Time, o Observation) bool {
 	return !began.IsZero() && !o.At.After(began.Add(settle)) && !m.endedAt.After(began)
@@ -208,23 +208,23 @@ func (m *Machine) startOf(began time.Time, o Observation) bool {
 
 // newLife forgets what was seen of the last one.
 func (m *Machine) newLife() {
-	m.unseenEnd, m.wellSince, m.unhealthyAt = time.Time{}, time.Time{}, time.Time{}
-	m.yieldUntil, m.resumedAt = time.Time{}, time.Time{}
-	m.delayed, m.mem.Alone = false, false
-	m.engineTook, m.unjudged, m.unhealed = false, false, HeldNot
-	m.early = nil
+	m.exitUnobserved, m.healthySince, m.unhealthyAt = time.Time{}, time.Time{}, time.Time{}
+	m.foreignStopUntil, m.resumedAt = time.Time{}, time.Time{}
+	m.delayed, m.saved.RestartPending = false, false
+	m.stoppedByDaemon, m.exitPending, m.leftUnhealthy = false, false, HeldNot
+	m.pendingSignal = nil
 }
 
 // verifyOwnStart: the answer to the start is on its way, or was lost; then a look tells. Stop signals from here on are
 // somebody else's.
 func (m *Machine) verifyOwnStart(now time.Time) {
-	if heal := m.mem.Heal; heal != nil {
+	if heal := m.saved.Heal; heal != nil {
 		begun := *heal
 		begun.StopSentAt = time.Time{}
-		m.mem.Heal = &begun
+		m.saved.Heal = &begun
 	}
-	if m.busy == nil {
-		m.wishLook(now, ReasonVerifying)
+	if m.inFlight == nil {
+		m.requestInspect(now, ReasonVerifying)
 	}
 }
 
@@ -235,17 +235,17 @@ func (m *Machine) startedByOther(now time.Time, byDocker bool) {
 	if byDocker {
 		reason = ReasonWaitsDocker
 	} else {
-		m.mem.Attempts, m.mem.RestartsInARow = 0, 0
+		m.saved.Attempts, m.saved.RestartsInARow = 0, 0
 	}
-	if m.mem.Heal != nil || m.mem.Held != HeldNot {
-		m.note(Note{At: now, Kind: NoteRecovered, Reason: reason})
+	if m.saved.Heal != nil || m.saved.Held != HeldNot {
+		m.emit(Event{At: now, Kind: EventRecovered, Reason: reason})
 	}
-	m.mem.Heal = nil
+	m.saved.Heal = nil
 	m.release()
 }
 
 func (m *Machine) firstHealth() Health {
-	if m.traits.healthcheck {
+	if m.config.healthcheck {
 		return HealthStarting
 	}
 	return HealthNone
@@ -253,65 +253,65 @@ func (m *Machine) firstHealth() Health {
 
 func (m *Machine) turnedUnhealthy(now time.Time) {
 	m.health = HealthUnhealthy
-	m.wellSince = time.Time{}
+	m.healthySince = time.Time{}
 	if m.unhealthyAt.IsZero() {
 		m.unhealthyAt = now
 	}
 	if m.status == StatusRunning {
-		m.wishLook(now, ReasonProbeFailed)
+		m.requestInspect(now, ReasonProbeFailed)
 	}
 }
 
 func (m *Machine) turnedHealthy(now time.Time) {
 	m.health = HealthHealthy
 	m.unhealthyAt = time.Time{}
-	m.doubt(now)
-	m.unhealed = HeldNot
+	m.reinspect(now)
+	m.leftUnhealthy = HeldNot
 	if m.status == StatusRunning {
-		m.well(now)
+		m.markHealthy(now)
 	}
 }
 
 // renamed: docker-compose renames a container to <short id>_<name> when it is about to replace it, and another Stoker to a
 // name of its own. Such a container is on its way out, and a start of it would make the removal fail.
 func (m *Machine) renamed(now time.Time, o Observation) {
-	if o.OldKey.Aside() && !o.Key.Aside() {
-		m.namedBack(now)
+	if o.OldKey.IsBackupName() && !o.Key.IsBackupName() {
+		m.renamedBack(now)
 		return
 	}
 	switch {
 	case o.OldKey == "":
-	case o.Key.Aside() && m.mem.Held != HeldReplaced:
-		m.setAsideBy(now, o)
-	case o.Key.Aside(), string(o.Key) == m.shortID()+"_"+strings.TrimPrefix(string(o.OldKey), "/"):
+	case o.Key.IsBackupName() && m.saved.Held != HeldReplaced:
+		m.renamedToBackup(now, o)
+	case o.Key.IsBackupName(), string(o.Key) == m.shortID()+"_"+strings.TrimPrefix(string(o.OldKey), "/"):
 		m.hold(now, HeldReplaced, o.At)
 	}
 }
 
 // namedBack: the transaction that had set it aside was undone. That may have been Stoker's own, of which the events came
 // behind the answer.
-func (m *Machine) namedBack(now time.Time) {
-	before := m.setAside
-	m.setAside = nil
-	if before == nil || m.mem.Held != HeldReplaced {
+func (m *Machine) renamedBack(now time.Time) {
+	before := m.savedBeforeRename
+	m.savedBeforeRename = nil
+	if before == nil || m.saved.Held != HeldReplaced {
 		return
 	}
-	m.mem.Held, m.mem.HeldAt, m.mem.HeldSure, m.mem.Killed = before.Held, before.HeldAt, before.HeldSure, before.Killed
-	m.mem.Heal, m.mem.StopIntent, m.mem.Expected = before.Heal, before.StopIntent, before.Expected
-	m.unjudged = m.status == StatusExited && m.mem.Held == HeldNot && m.mem.Heal == nil
-	m.wishLook(now, ReasonChanged)
+	m.saved.Held, m.saved.HeldAt, m.saved.HeldSure, m.saved.Killed = before.Held, before.HeldAt, before.HeldSure, before.Killed
+	m.saved.Heal, m.saved.StopIntent, m.saved.Expected = before.Heal, before.StopIntent, before.Expected
+	m.exitPending = m.status == StatusExited && m.saved.Held == HeldNot && m.saved.Heal == nil
+	m.requestInspect(now, ReasonChanged)
 }
 
 // doubt: an event came by while a look is under way, whose answer may be older than the event. It is looked once more, or a
 // worker that got well just then would count as starting until the next list.
-func (m *Machine) doubt(now time.Time) {
-	if m.busy != nil {
-		m.wishLook(now, ReasonVerifying)
+func (m *Machine) reinspect(now time.Time) {
+	if m.inFlight != nil {
+		m.requestInspect(now, ReasonVerifying)
 	}
 }
 
-func (m *Machine) wishLook(due time.Time, reason Reason) {
-	if m.look.due.IsZero() || due.Before(m.look.due) {
-		m.look = wish{due: due, reason: reason}
+func (m *Machine) requestInspect(due time.Time, reason Reason) {
+	if m.inspect.due.IsZero() || due.Before(m.inspect.due) {
+		m.inspect = inspectRequest{due: due, reason: reason}
 	}
 }

@@ -4,10 +4,10 @@ import "time"
 
 // finish takes in what became of the action in flight. Answers to anything else are late and ignored.
 func (m *Machine) finish(now time.Time, o Outcome) {
-	if m.busy == nil || m.busy.ID != o.Action.ID {
+	if m.inFlight == nil || m.inFlight.ID != o.Action.ID {
 		return
 	}
-	m.busy = nil
+	m.inFlight = nil
 	if o.Action.Verb == Recreate {
 		m.finishRecreate(now, o)
 		return
@@ -20,47 +20,47 @@ func (m *Machine) finish(now time.Time, o Outcome) {
 		return
 	}
 	switch o.Action.Verb {
-	case Look:
-		m.finishLook(now, o)
+	case Inspect:
+		m.finishInspect(now, o)
 	case Start:
 		m.finishStart(now, o)
 	case Stop:
 		m.finishStop(now, o)
 	case Update:
 		m.finishUpdate(now, o)
-	case Recreate, Resume, Follow, Sample: // the first has gone its own way, the others are the fleet's
+	case Recreate, ResumeRecreate, RestartDependents, ReadStats: // the first has gone its own way, the others are the fleet's
 	}
 }
 
-func (m *Machine) finishLook(now time.Time, o Outcome) {
+func (m *Machine) finishInspect(now time.Time, o Outcome) {
 	if o.Result != Done || o.Snapshot == nil {
-		m.goneSince = m.goneSince || (m.confirming && o.Unreachable)
-		m.wishLook(now.Add(m.nextLook()), o.Action.Reason)
+		m.inspectFailed = m.inspectFailed || (m.confirming && o.Unreachable)
+		m.requestInspect(now.Add(m.inspectBackoff()), o.Action.Reason)
 		return
 	}
 	if o.Snapshot.Status != StatusRestarting && !m.unexplained() {
-		m.lookTries = 0
+		m.inspectTries = 0
 	}
 	switch {
 	case m.confirming && o.Broken: // another engine may have answered, or none
 		m.confirming = false
 		if _, unsure := m.StoppedAt(); unsure {
-			m.wishLook(now, ReasonUncertain)
+			m.requestInspect(now, ReasonUncertain)
 		}
 	case m.confirming:
 		m.confirm()
 	}
-	m.absorb(now, *o.Snapshot)
+	m.applyInspect(now, *o.Snapshot)
 }
 
 // confirm: the engine answered after the stop was seen, so that the stop was not its own shutdown's.
 func (m *Machine) confirm() {
-	m.confirming, m.goneSince = false, false
-	m.mem.HeldSure = m.mem.Held == HeldOperator
-	if m.mem.StopIntent != nil {
-		sure := *m.mem.StopIntent
+	m.confirming, m.inspectFailed = false, false
+	m.saved.HeldSure = m.saved.Held == HeldOperator
+	if m.saved.StopIntent != nil {
+		sure := *m.saved.StopIntent
 		sure.Sure = true
-		m.mem.StopIntent = &sure
+		m.saved.StopIntent = &sure
 	}
 }
 
@@ -70,10 +70,10 @@ func (m *Machine) finishStart(now time.Time, o Outcome) {
 		m.skip(now)
 	case Done:
 		m.startWorked(o.Snapshot)
-		m.absorbOrLook(now, o)
+		m.applyOrInspect(now, o)
 	case Unknown:
-		m.unanswered = true
-		m.wishLook(now.Add(firstLook), ReasonUncertain)
+		m.outcomeUnknown = true
+		m.requestInspect(now.Add(firstRetry), ReasonUncertain)
 	case Failed, Refused:
 		m.awaitStart = time.Time{}
 		m.startFailed(now, o)
@@ -82,37 +82,37 @@ func (m *Machine) finishStart(now time.Time, o Outcome) {
 
 // startWorked: whatever late events made of it meanwhile, the life that the answer shows is one that Stoker began.
 func (m *Machine) startWorked(s *Snapshot) {
-	heal := m.mem.Heal
-	if s == nil || s.Status != StatusRunning || heal == nil || heal.Step != StepStart || (m.overtaken && m.older(*s)) {
+	heal := m.saved.Heal
+	if s == nil || s.Status != StatusRunning || heal == nil || heal.Step != StepStart || (m.inspectStale && m.older(*s)) {
 		return
 	}
 	ours := *heal
 	ours.StartSent = true
-	m.mem.Heal = &ours
+	m.saved.Heal = &ours
 }
 
 // startFailed: the engine said no, with the container still down. Whatever ended the worker first, what keeps it down
 // now is its start.
 func (m *Machine) startFailed(now time.Time, o Outcome) {
-	heal := m.mem.Heal
+	heal := m.saved.Heal
 	if heal == nil {
-		m.wishLook(now, ReasonUncertain)
+		m.requestInspect(now, ReasonUncertain)
 		return
 	}
 	again := *heal
 	again.StartSent = false
-	m.mem.Heal = &again
+	m.saved.Heal = &again
 	if o.Unreachable {
 		m.refund(again)
-		again.Due = now.Add(firstLook)
+		again.Due = now.Add(firstRetry)
 		return
 	}
 	if o.Snapshot != nil && o.Snapshot.Status == StatusRunning {
 		again.StartSent = true
-		m.absorb(now, *o.Snapshot)
+		m.applyInspect(now, *o.Snapshot)
 		return
 	}
-	if i := m.mem.StopIntent; i != nil { // it came by while the start was on its way
+	if i := m.saved.StopIntent; i != nil { // it came by while the start was on its way
 		m.hold(now, HeldOperator, i.At)
 		return
 	}
@@ -124,14 +124,14 @@ func (m *Machine) finishStop(now time.Time, o Outcome) {
 	case Skipped:
 		m.skip(now)
 	case Done:
-		m.absorbOrLook(now, o)
+		m.applyOrInspect(now, o)
 	case Unknown:
-		m.unanswered = true
-		m.wishLook(now.Add(firstLook), ReasonUncertain)
+		m.outcomeUnknown = true
+		m.requestInspect(now.Add(firstRetry), ReasonUncertain)
 	case Refused:
 		m.stopNotSent(now)
-		m.disown(now)
-		m.absorbOrLook(now, o)
+		m.attributeStop(now)
+		m.applyOrInspect(now, o)
 	case Failed:
 		m.stopFailed(now, o)
 	}
@@ -140,20 +140,20 @@ func (m *Machine) finishStop(now time.Time, o Outcome) {
 // stopNotSent: the look before the stop found something else than was decided on, so that no stop of Stoker's own is
 // on its way. If the fault is still there, it waits a moment: a refusal must not spin.
 func (m *Machine) stopNotSent(now time.Time) {
-	if m.mem.Heal == nil {
+	if m.saved.Heal == nil {
 		return
 	}
-	heal := *m.mem.Heal
+	heal := *m.saved.Heal
 	m.refund(heal)
 	heal.StopSentAt = time.Time{}
 	if heal.Step == StepStop {
-		heal.Due = now.Add(firstLook)
+		heal.Due = now.Add(firstRetry)
 	}
-	m.mem.Heal = &heal
+	m.saved.Heal = &heal
 }
 
 // disown: signals that came while Stoker's own stop was thought to be on its way were somebody else's, for it was not.
-func (m *Machine) disown(now time.Time) {
+func (m *Machine) attributeStop(now time.Time) {
 	if m.ownSignals == 0 && !m.ownStopped {
 		return
 	}
@@ -161,7 +161,7 @@ func (m *Machine) disown(now time.Time) {
 	if at.IsZero() {
 		at = m.endedAt
 	}
-	m.mem.StopIntent = &StopIntent{ID: m.mem.Incarnation.ID, At: at, Complete: m.ownStopped}
+	m.saved.StopIntent = &StopIntent{ID: m.saved.Incarnation.ID, At: at, Complete: m.ownStopped}
 	m.ownSignals, m.ownStopped, m.ownTermAt = 0, false, time.Time{}
 	if m.status == StatusExited {
 		m.hold(now, HeldOperator, at)
@@ -169,39 +169,39 @@ func (m *Machine) disown(now time.Time) {
 }
 
 func (m *Machine) stopFailed(now time.Time, o Outcome) {
-	if m.mem.Heal == nil {
-		m.wishLook(now, ReasonUncertain)
+	if m.saved.Heal == nil {
+		m.requestInspect(now, ReasonUncertain)
 		return
 	}
 	if o.Unreachable {
 		m.stopNotSent(now)
 		return
 	}
-	heal := *m.mem.Heal
+	heal := *m.saved.Heal
 	if heal.Step != StepStop { // the end was seen all the same
 		return
 	}
 	heal.StopSentAt = time.Time{}
-	m.mem.Heal = &heal
+	m.saved.Heal = &heal
 	m.openHeal(now, cause{fault: heal.Fault, intent: heal.Intent, reason: heal.Reason, heal: heal.Heal, detail: o.Err, output: heal.Output})
-	m.wishLook(now, ReasonUncertain)
+	m.requestInspect(now, ReasonUncertain)
 }
 
-func (m *Machine) absorbOrLook(now time.Time, o Outcome) {
+func (m *Machine) applyOrInspect(now time.Time, o Outcome) {
 	if o.Snapshot == nil {
-		m.wishLook(now, ReasonVerifying)
+		m.requestInspect(now, ReasonVerifying)
 		return
 	}
-	m.absorb(now, *o.Snapshot)
+	m.applyInspect(now, *o.Snapshot)
 }
 
 // skip: a dry run ends where the first call would have gone out.
 func (m *Machine) skip(now time.Time) {
 	m.awaitStart = time.Time{}
-	if m.mem.Heal != nil {
-		m.refund(*m.mem.Heal)
+	if m.saved.Heal != nil {
+		m.refund(*m.saved.Heal)
 	}
-	expected := m.mem.Expected
+	expected := m.saved.Expected
 	m.hold(now, HeldDryRun, now)
-	m.mem.Expected = expected
+	m.saved.Expected = expected
 }

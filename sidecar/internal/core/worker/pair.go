@@ -2,11 +2,11 @@ package worker
 
 import "strings"
 
-// While a worker is made anew it is up to two containers. Their names, and labels on the new one, are the record that
+// While a worker is recreated it is up to two containers. Their names, and labels on the new one, are the record that
 // survives the loss of everything else (docs/recreate.md).
 const (
-	NewSuffix   = ".stoker-new" // of the new container, until the old one has made room
-	AsideSuffix = ".stoker-old" // of the old one from then on
+	NewSuffix    = ".stoker-new" // of the new container, until the old one has made room
+	BackupSuffix = ".stoker-old" // of the old one from then on
 
 	MarkPrefix = "stoker-recreate." // of every label of a transaction; they stay on the container for good
 	MarkOf     = MarkPrefix + "of"  // ID of the container that it replaces
@@ -14,17 +14,17 @@ const (
 )
 
 // Heir tells whose place a container has or is to have, by its labels: the worker's name and the ID of the container that
-// it replaces. A worker that was never made anew has neither.
-func Heir(labels map[string]string) (key Key, of string, ok bool) {
+// it replaces. A worker that was never recreated has neither.
+func ReplacementOf(labels map[string]string) (key Key, of string, ok bool) {
 	key, of = Key(labels[MarkName]), labels[MarkOf]
 	return key, of, key != "" && of != ""
 }
 
-// Unfinished tells whether a container with these labels, under this name, is one of a transaction that is not over.
-func (k Key) Unfinished(labels map[string]string) bool {
-	name, _, ok := Heir(labels)
+// Unfinished reports whether a container with these labels, under this name, is one of a transaction that is not over.
+func (k Key) IsTemporaryName(labels map[string]string) bool {
+	name, _, ok := ReplacementOf(labels)
 	return ok && k == name+NewSuffix
 }
 
-// Aside tells whether a name is one that a transaction gave to the old container.
-func (k Key) Aside() bool { return strings.HasSuffix(string(k), AsideSuffix) }
+// Aside reports whether a name is one that a transaction gave to the old container.
+func (k Key) IsBackupName() bool { return strings.HasSuffix(string(k), BackupSuffix) }

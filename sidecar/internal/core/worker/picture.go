@@ -7,7 +7,7 @@ import (
 )
 
 // Picture is what people are shown of a machine.
-type Picture struct {
+type View struct {
 	Key         Key
 	Incarnation Incarnation
 	Status      Status
@@ -21,19 +21,19 @@ type Picture struct {
 	Boosted     bool
 	Share       Share
 	Problems    []policy.Problem
-	Looked      bool
+	Inspected   bool
 }
 
 // Picture is a copy: it does not change with the machine.
-func (m *Machine) Picture() Picture {
-	p := Picture{
-		Key: m.mem.Key, Incarnation: m.mem.Incarnation, Status: m.status, Health: m.health, Expected: m.mem.Expected,
-		Held: m.held(), Attempts: m.mem.Attempts, Acting: m.busy != nil && m.busy.Verb != Look, CPUs: m.quota(),
-		Boosted: m.mem.Boost != nil, Share: m.share(),
-		Problems: m.problems, Looked: m.looked,
+func (m *Machine) View() View {
+	p := View{
+		Key: m.saved.Key, Incarnation: m.saved.Incarnation, Status: m.status, Health: m.health, Expected: m.saved.Expected,
+		Held: m.held(), Attempts: m.saved.Attempts, Acting: m.inFlight != nil && m.inFlight.Verb != Inspect, CPUs: m.quota(),
+		Boosted: m.saved.Boost != nil, Share: m.share(),
+		Problems: m.problems, Inspected: m.inspected,
 	}
-	if m.mem.Heal != nil {
-		heal := *m.mem.Heal
+	if m.saved.Heal != nil {
+		heal := *m.saved.Heal
 		p.Heal = &heal
 	}
 	return p
@@ -41,55 +41,55 @@ func (m *Machine) Picture() Picture {
 
 func (m *Machine) held() Reason {
 	switch {
-	case m.barred != HeldNot:
-		return m.barred
+	case m.unmanageable != HeldNot:
+		return m.unmanageable
 	case m.status == StatusPaused:
 		return HeldPaused
 	case m.status == StatusRemoving, m.status == StatusDead:
 		return HeldRemoving
-	case m.starving() && m.mem.Held == HeldNot && m.mem.Heal.StopSentAt.IsZero():
+	case m.starving() && m.saved.Held == HeldNot && m.saved.Heal.StopSentAt.IsZero():
 		return HeldStarved
-	case m.mem.Held == HeldNot:
-		return m.unhealed
+	case m.saved.Held == HeldNot:
+		return m.leftUnhealthy
 	}
-	return m.mem.Held
+	return m.saved.Held
 }
 
 // StoppedAt is when a stop that holds the worker was seen (the engine's clock), and false when none does or when it is
 // known for a person's.
 func (m *Machine) StoppedAt() (time.Time, bool) {
 	switch {
-	case m.mem.Held == HeldOperator:
-		return m.mem.HeldAt, !m.mem.HeldSure
-	case m.mem.StopIntent != nil:
-		return m.mem.StopIntent.At, !m.mem.StopIntent.Sure
+	case m.saved.Held == HeldOperator:
+		return m.saved.HeldAt, !m.saved.HeldSure
+	case m.saved.StopIntent != nil:
+		return m.saved.StopIntent.At, !m.saved.StopIntent.Sure
 	}
 	return time.Time{}, false
 }
 
 // StopTimeout is the container's own time between stop signal and SIGKILL, which the engine's shutdown keeps to; 0 when it
 // has none.
-func (m *Machine) StopTimeout() time.Duration { return m.traits.stopTimeout }
+func (m *Machine) StopTimeout() time.Duration { return m.config.stopTimeout }
 
-// Spared tells whether the worker ran when it was last heard of and nobody had begun to stop it.
-func (m *Machine) Spared() bool {
+// Spared reports whether the worker ran when it was last heard of and nobody had begun to stop it.
+func (m *Machine) RunningUndisturbed() bool {
 	if m.status == StatusUnknown { // remembered, and not seen since; the ends of a barred one are not remembered
-		return m.mem.Expected && m.barred == HeldNot && m.mem.Heal == nil && m.mem.StopIntent == nil
+		return m.saved.Expected && m.unmanageable == HeldNot && m.saved.Heal == nil && m.saved.StopIntent == nil
 	}
-	return m.status == StatusRunning && m.mem.StopIntent == nil && !m.stopSent()
+	return m.status == StatusRunning && m.saved.StopIntent == nil && !m.stopSent()
 }
 
-// Midway tells whether Stoker has stopped the worker, or is about to have, and not yet started it again. Of one that is being
+// Midway reports whether Stoker has stopped the worker, or is about to have, and not yet started it again. Of one that is being
 // removed meanwhile nothing is left to start.
-func (m *Machine) Midway() bool {
+func (m *Machine) StoppedForHeal() bool {
 	return m.stopSent() && m.status != StatusRemoving && m.status != StatusDead
 }
 
-// Watched tells whether the worker runs with a health check, and whether that check was cut off last time: the sign
+// Watched reports whether the worker runs with a health check, and whether that check was cut off last time: the sign
 // of a starved host rather than of a broken worker.
-func (m *Machine) Watched() (watched, timedOut bool) {
-	watched = m.status == StatusRunning && m.traits.healthcheck
-	h := m.mem.Heal
+func (m *Machine) ProbeState() (watched, timedOut bool) {
+	watched = m.status == StatusRunning && m.config.healthcheck
+	h := m.saved.Heal
 	own := h != nil && (h.Reason == ReasonStarved || h.Reason == ReasonHung) // it is known why, and not the host
 	timedOut = watched && m.health == HealthUnhealthy && m.probe.ExitCode == ProbeTimedOut && !own
 	return watched, timedOut

@@ -7,87 +7,87 @@ const stopMargin = 30 * time.Second
 
 // Deadlines of the calls. A busy engine takes seconds for a start; a minute without an answer is none.
 const (
-	lookDeadline  = 20 * time.Second
-	startDeadline = time.Minute
+	inspectDeadline = 20 * time.Second
+	startDeadline   = time.Minute
 )
 
 // Looks that brought nothing are repeated after 1 s, 2 s, 4 s … 30 s.
 const (
-	firstLook = time.Second
-	lastLook  = 30 * time.Second
+	firstRetry = time.Second
+	lastRetry  = 30 * time.Second
 )
 
-func (m *Machine) nextLook() time.Duration {
-	d := lastLook
-	if m.lookTries < 5 {
-		d = firstLook << m.lookTries
+func (m *Machine) inspectBackoff() time.Duration {
+	d := lastRetry
+	if m.inspectTries < 5 {
+		d = firstRetry << m.inspectTries
 	}
-	m.lookTries++
+	m.inspectTries++
 	return d
 }
 
-// plan says what the machine wants next. It is worked out anew after each input, so that nothing that was wanted
+// plan says what the machine wants next. It is recomputed after each input, so that nothing that was wanted
 // before outlives its reason.
-func (m *Machine) plan(now time.Time) (Lane, time.Time) {
-	if m.over || m.busy != nil || (m.barred != HeldNot && !m.tentative) {
-		return LaneNone, time.Time{}
+func (m *Machine) plan(now time.Time) (ActionClass, time.Time) {
+	if m.removed || m.inFlight != nil || (m.unmanageable != HeldNot && !m.tentative) {
+		return ClassNone, time.Time{}
 	}
-	if m.Anew() || m.Missing() {
-		return m.planAnew()
+	if m.Recreating() || m.Missing() {
+		return m.planRecreate()
 	}
-	if !m.looked || m.unanswered {
-		return LaneLook, latest(m.look.due, now)
+	if !m.inspected || m.outcomeUnknown {
+		return ClassInspect, latest(m.inspect.due, now)
 	}
 	lane, due := m.planHeal()
 	lane, due = m.planUpdate(now, lane, due)
-	if lane == LaneNone && m.mem.Attempts > 0 && !m.wellSince.IsZero() {
-		due = m.wellSince.Add(m.policy.StableAfter)
+	if lane == ClassNone && m.saved.Attempts > 0 && !m.healthySince.IsZero() {
+		due = m.healthySince.Add(m.policy.StableAfter)
 	}
-	if m.look.due.IsZero() {
+	if m.inspect.due.IsZero() {
 		return lane, due
 	}
-	if lane == LaneStart && !due.After(now) {
+	if lane == ClassStart && !due.After(now) {
 		return lane, due // a start that is due waits for nothing, and does no harm where a look would have found it running
 	}
-	sooner := due.IsZero() || m.look.due.Before(due) || (lane == LaneStop && !m.look.due.After(latest(due, now)))
+	sooner := due.IsZero() || m.inspect.due.Before(due) || (lane == ClassStop && !m.inspect.due.After(latest(due, now)))
 	if sooner {
-		return LaneLook, m.look.due
+		return ClassInspect, m.inspect.due
 	}
 	return lane, due
 }
 
 // planAnew: there is nothing to look at before the transaction, which looks itself.
-func (m *Machine) planAnew() (Lane, time.Time) {
-	if m.mem.Heal == nil {
-		return LaneNone, time.Time{}
+func (m *Machine) planRecreate() (ActionClass, time.Time) {
+	if m.saved.Heal == nil {
+		return ClassNone, time.Time{}
 	}
-	return LaneRecreate, m.mem.Heal.Due
+	return ClassRecreate, m.saved.Heal.Due
 }
 
-func (m *Machine) planHeal() (Lane, time.Time) {
-	heal := m.mem.Heal
+func (m *Machine) planHeal() (ActionClass, time.Time) {
+	heal := m.saved.Heal
 	switch {
-	case heal == nil, m.mem.Held == HeldDocker: // Docker's first
+	case heal == nil, m.saved.Held == HeldDocker: // Docker's first
 	case heal.Step == StepStart && !heal.StartSent && m.status.Down():
-		return LaneStart, heal.Due
-	case heal.Step == StepRecreate && m.status.Down() && !m.leaving():
-		return LaneRecreate, heal.Due
+		return ClassStart, heal.Due
+	case heal.Step == StepRecreate && m.status.Down() && !m.beingAutoRemoved():
+		return ClassRecreate, heal.Due
 	case heal.Fault == FaultUnhealthy && heal.Step != StepVerify && m.health != HealthUnhealthy: // not known since a pause
 	case heal.Step == StepStop && heal.StopSentAt.IsZero() && m.status == StatusRunning:
-		return LaneStop, m.yielding(*heal)
+		return ClassStop, m.stopAllowedAt(*heal)
 	case heal.Step == StepRecreate && m.status == StatusRunning:
-		return LaneRecreate, m.yielding(*heal)
+		return ClassRecreate, m.stopAllowedAt(*heal)
 	}
-	return LaneNone, time.Time{}
+	return ClassNone, time.Time{}
 }
 
 // yielding is when a running worker may be stopped: not while somebody else's stop of it is under way.
-func (m *Machine) yielding(heal OpenHeal) time.Time {
-	due := latest(heal.Due, m.yieldUntil)
+func (m *Machine) stopAllowedAt(heal OpenHeal) time.Time {
+	due := latest(heal.Due, m.foreignStopUntil)
 	if heal.Reason == ReasonProbeTimedOut {
-		due = latest(due, m.gathered)
-		if !m.askAt.IsZero() && !m.lacking {
-			due = latest(due, m.askAt.Add(senseWait))
+		due = latest(due, m.groupDeadline)
+		if !m.starvedAskAt.IsZero() && !m.hostStarved {
+			due = latest(due, m.starvedAskAt.Add(senseWait))
 		}
 	}
 	return due
@@ -95,13 +95,13 @@ func (m *Machine) yielding(heal OpenHeal) time.Time {
 
 // shorten ends what waits longer than any wait does: a wait that was remembered across a step of the clock would last as
 // long as the step.
-func (m *Machine) shorten(now time.Time) {
-	if m.mem.Heal == nil {
+func (m *Machine) clampDelays(now time.Time) {
+	if m.saved.Heal == nil {
 		return
 	}
-	p, heal := m.policy, *m.mem.Heal
-	longest := max(p.BackoffMax, p.UnhealthyFor) + timeoutGather
-	if m.mem.Held == HeldExhausted {
+	p, heal := m.policy, *m.saved.Heal
+	longest := max(p.BackoffMax, p.UnhealthyFor) + groupWindow
+	if m.saved.Held == HeldExhausted {
 		longest = max(longest, p.RetryEvery)
 	}
 	if heal.Reason == ReasonStarved {
@@ -113,8 +113,8 @@ func (m *Machine) shorten(now time.Time) {
 	if heal.StopSentAt.After(now) {
 		heal.StopSentAt = now
 	}
-	if heal != *m.mem.Heal {
-		m.mem.Heal = &heal
+	if heal != *m.saved.Heal {
+		m.saved.Heal = &heal
 	}
 }
 
@@ -124,43 +124,43 @@ func (m *Machine) grant(now time.Time, id uint64) *Action {
 	if due.IsZero() || due.After(now) {
 		return nil
 	}
-	a := Action{ID: id, Key: m.mem.Key, Incarnation: m.mem.Incarnation}
-	m.overtaken = false
+	a := Action{ID: id, Key: m.saved.Key, Incarnation: m.saved.Incarnation}
+	m.inspectStale = false
 	switch lane {
-	case LaneNone:
+	case ClassNone:
 		m.stable(now)
 		return nil
-	case LaneLook:
-		a.Verb, a.Reason, a.Deadline = Look, m.look.reason, lookDeadline
-		m.look = wish{}
-		m.confirming = m.mem.Held == HeldOperator || m.mem.StopIntent != nil
-	case LaneStart:
+	case ClassInspect:
+		a.Verb, a.Reason, a.Deadline = Inspect, m.inspect.reason, inspectDeadline
+		m.inspect = inspectRequest{}
+		m.confirming = m.saved.Held == HeldOperator || m.saved.StopIntent != nil
+	case ClassStart:
 		m.fillStart(now, &a)
-	case LaneStop:
+	case ClassStop:
 		m.fillStop(now, &a)
-	case LaneRecreate:
+	case ClassRecreate:
 		m.fillRecreate(now, &a)
-	case LaneUpdate:
+	case ClassUpdate:
 		m.fillUpdate(&a)
 	}
-	m.busy = &a
+	m.inFlight = &a
 	return &a
 }
 
 func (m *Machine) fillStart(now time.Time, a *Action) {
-	heal := *m.mem.Heal
+	heal := *m.saved.Heal
 	heal.StartSent = true
-	m.mem.Heal = &heal
-	m.mem.StopIntent = nil
+	m.saved.Heal = &heal
+	m.saved.StopIntent = nil
 	m.awaitStart = now.Add(startDeadline)
 	m.count(heal)
 	a.Verb, a.Reason, a.Attempt, a.Deadline = Start, heal.Reason, heal.Attempt, startDeadline
 }
 
 func (m *Machine) fillStop(now time.Time, a *Action) {
-	heal := *m.mem.Heal
-	heal.StopSentAt, heal.Grace = now, m.policy.Grace(m.traits.stopTimeout)
-	m.mem.Heal, m.stopper = &heal, true
+	heal := *m.saved.Heal
+	heal.StopSentAt, heal.Grace = now, m.policy.Grace(m.config.stopTimeout)
+	m.saved.Heal, m.stopIssuedHere = &heal, true
 	m.count(heal)
 	a.Verb, a.Reason, a.Attempt = Stop, heal.Reason, heal.Attempt
 	a.Grace = heal.Grace
@@ -170,18 +170,18 @@ func (m *Machine) fillStop(now time.Time, a *Action) {
 
 // count charges the heal to the budget when its first call goes out.
 func (m *Machine) count(heal OpenHeal) {
-	if heal.Attempt > m.mem.Attempts {
-		m.mem.Attempts = heal.Attempt
-		m.mem.RestartsInARow++
+	if heal.Attempt > m.saved.Attempts {
+		m.saved.Attempts = heal.Attempt
+		m.saved.RestartsInARow++
 	}
 }
 
 // refund takes the charge back: the engine was never asked.
 func (m *Machine) refund(heal OpenHeal) {
-	if heal.Attempt == m.mem.Attempts && m.mem.Attempts > 0 {
-		m.mem.Attempts--
-		if m.mem.RestartsInARow > 0 {
-			m.mem.RestartsInARow--
+	if heal.Attempt == m.saved.Attempts && m.saved.Attempts > 0 {
+		m.saved.Attempts--
+		if m.saved.RestartsInARow > 0 {
+			m.saved.RestartsInARow--
 		}
 	}
 }

@@ -93,7 +93,7 @@ func TestPodman(t *testing.T) {
 			die 137 hidden
 			+1h
 			> nothing
-			= held end-unseen`},
+			= held exit-not-observed`},
 		{"Stoker's own stop of an unhealthy one is nobody's wish", `
 			given podman health
 			up

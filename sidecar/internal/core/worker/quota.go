@@ -30,24 +30,24 @@ func (m *Machine) wishBoost(now time.Time) {
 	if m.hostCPUs > 0 {
 		to = min(to, m.hostCPUs)
 	}
-	if m.mem.Boost != nil || m.traits.devices || to <= m.quota() {
+	if m.saved.Boost != nil || m.config.devices || to <= m.quota() {
 		return
 	}
-	m.mem.Boost = &Boost{From: m.quota(), To: to}
+	m.saved.Boost = &Boost{From: m.quota(), To: to}
 	m.updateAt = now
 }
 
 // wanted is the quota that the worker is to have now, and false if Stoker has no say in it.
 func (m *Machine) wantedQuota() (float64, bool) {
-	own := m.traits.cpus
-	if b := m.mem.Boost; b != nil {
+	own := m.config.cpus
+	if b := m.saved.Boost; b != nil {
 		if m.boosting() {
 			return b.To, true
 		}
 		return b.From, true
 	}
 	switch {
-	case m.traits.devices:
+	case m.config.devices:
 		return 0, false
 	case m.policy.CPUsExplicit:
 		return m.policy.CPUs, true
@@ -67,20 +67,20 @@ func sameQuota(a, b float64) bool { return math.Abs(a-b) < 0.0005 }
 
 // keepQuota plans the update that the quota needs, and forgets a boost that is through.
 func (m *Machine) keepQuota(now time.Time) {
-	if h := m.mem.Heal; m.mem.Boost != nil && h != nil && h.Reason == ReasonStarved && !h.Due.After(now) {
+	if h := m.saved.Heal; m.saved.Boost != nil && h != nil && h.Reason == ReasonStarved && !h.Due.After(now) {
 		m.boostOver = true
 	}
 	want, ok := m.wantedQuota()
-	known := m.looked && m.busy == nil && !m.Anew() && (m.status == StatusRunning || m.status.Down())
-	if !known || !ok || sameQuota(want, m.traits.cpus) {
-		if b := m.mem.Boost; known && ok && b != nil && !m.boosting() {
-			m.mem.Boost, m.boostOver = nil, false
+	known := m.inspected && m.inFlight == nil && !m.Recreating() && (m.status == StatusRunning || m.status.Down())
+	if !known || !ok || sameQuota(want, m.config.cpus) {
+		if b := m.saved.Boost; known && ok && b != nil && !m.boosting() {
+			m.saved.Boost, m.boostOver = nil, false
 		}
 		m.updateAt = time.Time{}
 		return
 	}
-	if b := m.mem.Boost; b != nil && !sameQuota(m.traits.cpus, b.From) && !sameQuota(m.traits.cpus, b.To) {
-		m.mem.Boost, m.boostOver, m.updateAt = nil, false, time.Time{} // someone else has set it since: that is the quota now
+	if b := m.saved.Boost; b != nil && !sameQuota(m.config.cpus, b.From) && !sameQuota(m.config.cpus, b.To) {
+		m.saved.Boost, m.boostOver, m.updateAt = nil, false, time.Time{} // someone else has set it since: that is the quota now
 		return
 	}
 	if m.updateAt.IsZero() {
@@ -88,24 +88,24 @@ func (m *Machine) keepQuota(now time.Time) {
 	}
 }
 
-// planUpdate puts the update into its place: a boost is given back before the worker is stopped, and before it is made anew
+// planUpdate puts the update into its place: a boost is given back before the worker is stopped, and before it is recreated
 // whatever that takes, for the new one would keep it. A dead worker's start waits for nothing.
-func (m *Machine) planUpdate(now time.Time, lane Lane, due time.Time) (Lane, time.Time) {
-	if m.updateAt.IsZero() || (lane == LaneStart && !due.After(now)) {
+func (m *Machine) planUpdate(now time.Time, lane ActionClass, due time.Time) (ActionClass, time.Time) {
+	if m.updateAt.IsZero() || (lane == ClassStart && !due.After(now)) {
 		return lane, due
 	}
-	first := m.mem.Boost != nil && (lane == LaneRecreate || (lane == LaneStop && m.updateTries == 0))
+	first := m.saved.Boost != nil && (lane == ClassRecreate || (lane == ClassStop && m.updateTries == 0))
 	if first || due.IsZero() || m.updateAt.Before(due) {
-		return LaneUpdate, m.updateAt
+		return ClassUpdate, m.updateAt
 	}
 	return lane, due
 }
 
 func (m *Machine) fillUpdate(a *Action) {
 	want, _ := m.wantedQuota()
-	a.Verb, a.Reason, a.Deadline = Update, ReasonQuota, updateDeadline
-	a.From, a.CPUs = m.traits.cpus, want
-	if m.mem.Boost != nil {
+	a.Verb, a.Reason, a.Deadline = Update, ReasonQuotaMismatch, updateDeadline
+	a.From, a.CPUs = m.config.cpus, want
+	if m.saved.Boost != nil {
 		a.Reason = ReasonStarved
 	}
 }
@@ -117,19 +117,19 @@ func (m *Machine) finishUpdate(now time.Time, o Outcome) {
 	case Done, Refused:
 		m.updateTries, m.updateAt = 0, time.Time{}
 		if o.Result == Done {
-			m.note(Note{At: now, Kind: NoteQuota, Reason: o.Action.Reason, From: o.Action.From, CPUs: o.Action.CPUs})
+			m.emit(Event{At: now, Kind: EventQuota, Reason: o.Action.Reason, From: o.Action.From, CPUs: o.Action.CPUs})
 		}
-		m.absorbOrLook(now, o)
+		m.applyOrInspect(now, o)
 	case Skipped:
-		m.updateAt = now.Add(lastLook)
+		m.updateAt = now.Add(lastRetry)
 	case Failed, Unknown:
 		if m.updateTries == 0 {
-			m.note(Note{At: now, Kind: NoteQuotaFailed, Reason: o.Action.Reason, From: o.Action.From, CPUs: o.Action.CPUs, Detail: o.Err})
+			m.emit(Event{At: now, Kind: EventQuotaFailed, Reason: o.Action.Reason, From: o.Action.From, CPUs: o.Action.CPUs, Detail: o.Err})
 		}
-		m.updateAt = now.Add(min(firstLook<<min(m.updateTries, 10), time.Minute))
+		m.updateAt = now.Add(min(firstRetry<<min(m.updateTries, 10), time.Minute))
 		m.updateTries++
 		if o.Result == Unknown || o.Snapshot != nil {
-			m.absorbOrLook(now, o)
+			m.applyOrInspect(now, o)
 		}
 	}
 }

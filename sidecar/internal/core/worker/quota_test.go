@@ -123,7 +123,7 @@ func TestBoost(t *testing.T) {
 			= untold quota-failed
 			+2s
 			> update 0.2 0.1`},
-		{"made anew with its own quota", `
+		{"recreated with its own quota", `
 			given health cpus=0.1 on-starved=boost on-unhealthy=recreate starved-grace=30s
 			up
 			unhealthy timed-out

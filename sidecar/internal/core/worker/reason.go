@@ -12,7 +12,7 @@ const (
 	FaultIdle        Fault = "idle"
 	FaultMissing     Fault = "missing"
 	FaultStartFailed Fault = "start-failed"
-	FaultStranded    Fault = "stranded" // alone in the namespaces of a container that began a new life
+	FaultOrphaned    Fault = "orphaned" // alone in the namespaces of a container that began a new life
 )
 
 // Intent says whether an end was meant, and by whom.
@@ -51,36 +51,36 @@ const (
 	ReasonStartFailed     Reason = "start-failed"
 	ReasonDockerGaveUp    Reason = "docker-gave-up"
 	ReasonEngineRestarted Reason = "engine-restarted"
-	ReasonEndUnseen       Reason = "end-unseen"
+	ReasonExitNotObserved Reason = "exit-not-observed"
 	ReasonHealInterrupted Reason = "heal-interrupted"
 	ReasonRemoved         Reason = "removed"
-	ReasonParentHealed    Reason = "parent-healed"
+	ReasonParentRestarted Reason = "parent-restarted"
 	ReasonStarved         Reason = "starved" // the probe timed out for want of CPU, and the grace for that is over
 	ReasonHung            Reason = "hung"    // the probe timed out, and the CPU was idle
 	ReasonIdle            Reason = "idle"
-	ReasonQuota           Reason = "quota-drifted"
+	ReasonQuotaMismatch   Reason = "quota-mismatch"
 )
 
 // Why a worker is left alone.
 const (
-	HeldNot           Reason = ""
-	HeldOperator      Reason = "stopped-by-operator"
-	HeldPaused        Reason = "paused"
-	HeldFinished      Reason = "finished"
-	HeldBadLabels     Reason = "bad-labels"
-	HeldSwarm         Reason = "swarm-task"
-	HeldOneOff        Reason = "compose-one-off"
-	HeldDocker        Reason = "docker-restarting"
-	HeldNeverStarted  Reason = "never-started"
-	HeldEndUnseen     Reason = "end-unseen"
-	HeldExhausted     Reason = "exhausted"
-	HeldHostIll       Reason = "host-ill"
-	HeldNeedsRecreate Reason = "needs-recreate"
-	HeldRemoving      Reason = "being-removed"
-	HeldReplaced      Reason = "being-replaced"
-	HeldDryRun        Reason = "dry-run"
-	HeldIgnored       Reason = "unhealthy-ignored"
-	HeldStarved       Reason = "starved"
+	HeldNot             Reason = ""
+	HeldOperator        Reason = "stopped-by-operator"
+	HeldPaused          Reason = "paused"
+	HeldFinished        Reason = "finished"
+	HeldBadLabels       Reason = "bad-labels"
+	HeldSwarm           Reason = "swarm-task"
+	HeldOneOff          Reason = "compose-one-off"
+	HeldDocker          Reason = "docker-restarting"
+	HeldNeverStarted    Reason = "never-started"
+	HeldExitNotObserved Reason = "exit-not-observed"
+	HeldExhausted       Reason = "exhausted"
+	HeldHostOverloaded  Reason = "host-overloaded"
+	HeldNeedsRecreate   Reason = "needs-recreate"
+	HeldRemoving        Reason = "being-removed"
+	HeldReplaced        Reason = "being-replaced"
+	HeldDryRun          Reason = "dry-run"
+	HeldIgnored         Reason = "unhealthy-ignored"
+	HeldStarved         Reason = "starved"
 )
 
 // Why Stoker looks at a container or ends a heal without having cured anything.

@@ -6,7 +6,7 @@ import "time"
 // the code change (docs/api.md, docs/notifications.md), and every field is always there.
 type Record struct {
 	At        *time.Time `json:"at"` // null for what RFC 3339 cannot write, from an engine with a broken clock
-	Kind      NoteKind   `json:"kind"`
+	Kind      EventKind  `json:"kind"`
 	Worker    Key        `json:"worker"`    // empty when the note is about none
 	Container string     `json:"container"` // its ID
 	Fault     Fault      `json:"fault"`
@@ -24,7 +24,7 @@ type Record struct {
 }
 
 // Record is the note as a record, with its strings as they are.
-func (n Note) Record() Record {
+func (n Event) Record() Record {
 	r := Record{
 		Kind: n.Kind, Worker: n.Key, Container: n.ID, Fault: n.Fault, Intent: n.Intent, Heal: n.Heal, Reason: n.Reason, Attempt: n.Attempt,
 		Delay: n.Delay.Seconds(), Duration: n.Duration.Seconds(), Output: n.Output, FromCPUs: n.From, CPUs: n.CPUs, Detail: n.Detail,
@@ -39,8 +39,8 @@ func (n Note) Record() Record {
 }
 
 // Note is what the record was made of. Durations come back to the microsecond or nearly so.
-func (r Record) Note() Note {
-	n := Note{
+func (r Record) Event() Event {
+	n := Event{
 		Kind: r.Kind, Key: r.Worker, ID: r.Container, Fault: r.Fault, Intent: r.Intent, Heal: r.Heal, Reason: r.Reason, Attempt: r.Attempt,
 		Delay: seconds(r.Delay), Duration: seconds(r.Duration), Output: r.Output, From: r.FromCPUs, CPUs: r.CPUs, Detail: r.Detail,
 	}

@@ -178,7 +178,7 @@ func TestRestarting(t *testing.T) {
 			healthy
 			= told healed
 			= free`},
-		{"--rm: a stop would remove it, and it cannot be made anew", `
+		{"--rm: a stop would remove it, and it cannot be recreated", `
 			given health rm
 			up
 			unhealthy

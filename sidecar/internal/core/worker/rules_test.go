@@ -267,13 +267,13 @@ func TestEndsSeenAfterTheFact(t *testing.T) {
 			given down=143
 			up
 			+2s
-			= held end-unseen
+			= held exit-not-observed
 			= idle`},
 		{"rule 8: no memory, exit 0", `
 			given down=0
 			up
 			+1h
-			= held end-unseen`},
+			= held exit-not-observed`},
 		{"rule 8: no memory, never started", `
 			given never-started
 			up
@@ -290,7 +290,7 @@ func TestEndsSeenAfterTheFact(t *testing.T) {
 			up
 			+2s
 			> start 1
-			= reason end-unseen`},
+			= reason exit-not-observed`},
 		{"rule 8: remembered, and the replay shows a stop", `
 			given remembered down=143
 			old kill TERM

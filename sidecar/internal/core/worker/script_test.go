@@ -39,7 +39,7 @@ type script struct {
 	m    *worker.Machine
 	id   worker.Identity
 	now  time.Time
-	turn worker.Turn
+	turn worker.Effects
 
 	world  worker.Snapshot // what a look would find
 	flight *worker.Action
@@ -54,7 +54,7 @@ type script struct {
 	span      bool
 	host      int
 	whereNone float64
-	meter     worker.Meter
+	meter     worker.Stats
 }
 
 var noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
@@ -121,12 +121,12 @@ func (s *script) list() worker.Observation {
 }
 
 func (s *script) reborn(at string) {
-	raw, err := json.Marshal(s.m.Memory())
+	raw, err := json.Marshal(s.m.Saved())
 	require.NoError(s.t, err, at)
-	var mem worker.Memory
+	var mem worker.Saved
 	require.NoError(s.t, json.Unmarshal(raw, &mem), at)
-	s.m, s.flight, s.closed = worker.Recall(s.id, mem), nil, true // it looks after the list, which is the next "up"
-	s.turn, s.sampling, s.meter = worker.Turn{}, nil, worker.Meter{}
+	s.m, s.flight, s.closed = worker.Restore(s.id, mem), nil, true // it looks after the list, which is the next "up"
+	s.turn, s.sampling, s.meter = worker.Effects{}, nil, worker.Stats{}
 	s.did, s.told = nil, nil
 }
 
@@ -152,9 +152,9 @@ func (s *script) step(in worker.Input) {
 	s.grant()
 }
 
-func (s *script) take(t worker.Turn) {
+func (s *script) take(t worker.Effects) {
 	s.turn = t
-	for _, n := range t.Notes {
+	for _, n := range t.Events {
 		s.told = append(s.told, string(n.Kind))
 	}
 }
@@ -163,14 +163,14 @@ func (s *script) grant() {
 	defer func() { s.sample() }()
 	for s.flight == nil && !s.closed && !s.turn.Due.IsZero() && !s.turn.Due.After(s.now) && !s.braked() {
 		s.ids++
-		t := s.m.Step(s.now, worker.Grant{ActionID: s.ids})
+		t := s.m.Step(s.now, worker.Dispatch{ActionID: s.ids})
 		s.take(t)
 		if t.Do == nil {
 			continue
 		}
 		s.flight = t.Do
 		switch t.Do.Verb {
-		case worker.Look:
+		case worker.Inspect:
 			s.did = append(s.did, "look")
 			if !s.mute {
 				s.finish(worker.Outcome{Result: worker.Done, Snapshot: s.snapshot()})
@@ -189,15 +189,15 @@ func (s *script) grant() {
 }
 
 // braked: the fleet holds the restart of a worker that lacks CPU.
-func (s *script) braked() bool { return s.turn.Lane == worker.LaneStop && s.m.Lacking() }
+func (s *script) braked() bool { return s.turn.Class == worker.ClassStop && s.m.HostStarved() }
 
 // sample asks for the readings that are due.
 func (s *script) sample() {
-	span, due, ok := s.m.Samples()
+	span, due, ok := s.m.StatsDue()
 	if !ok || s.closed || s.sampling != nil || due.After(s.now) {
 		return
 	}
-	life := s.m.Memory().Incarnation
+	life := s.m.Saved().Incarnation
 	s.sampling, s.span = &life, span
 	s.did = append(s.did, map[bool]string{true: "sample", false: "read"}[span])
 }
@@ -205,7 +205,7 @@ func (s *script) sample() {
 // next is when something is due, by the end at the latest.
 func (s *script) next(end time.Time) (time.Time, bool) {
 	due := s.turn.Due
-	if _, at, ok := s.m.Samples(); ok && s.sampling == nil && at.After(s.now) && (!due.After(s.now) || at.Before(due)) {
+	if _, at, ok := s.m.StatsDue(); ok && s.sampling == nil && at.After(s.now) && (!due.After(s.now) || at.Before(due)) {
 		due = at
 	}
 	return due, due.After(s.now) && !due.After(end)

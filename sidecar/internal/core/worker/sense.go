@@ -8,7 +8,7 @@ import (
 )
 
 // Meter is the CPU accounting of a container's cgroup at one moment. All counters begin anew with each life.
-type Meter struct {
+type Stats struct {
 	At        time.Time // the engine's clock
 	CPU       time.Duration
 	Periods   uint64 // of the quota, in which something wanted to run
@@ -16,7 +16,7 @@ type Meter struct {
 }
 
 // Usage is what a Sample found. Before is about a second earlier, and zero for a cheap one.
-type Usage struct{ Before, Now Meter }
+type Usage struct{ Before, Now Stats }
 
 // rates are what two readings show.
 type rates struct {
@@ -26,7 +26,7 @@ type rates struct {
 }
 
 // between is false when the readings are not of one life, in order.
-func between(a, b Meter, period time.Duration) (rates, bool) {
+func between(a, b Stats, period time.Duration) (rates, bool) {
 	took := b.At.Sub(a.At)
 	if a.At.IsZero() || took <= 0 || b.CPU < a.CPU || b.Periods < a.Periods || b.Throttled < a.Throttled {
 		return rates{}, false
@@ -43,7 +43,7 @@ func between(a, b Meter, period time.Duration) (rates, bool) {
 const defaultPeriod = 100 * time.Millisecond
 
 // Sampled is the answer to a Sample: readings, or why there are none.
-type Sampled struct {
+type StatsRead struct {
 	Incarnation Incarnation
 	Span        bool // it was asked for two readings
 	Usage       *Usage
@@ -51,7 +51,7 @@ type Sampled struct {
 	Err         string
 }
 
-func (Sampled) input() {}
+func (StatsRead) input() {}
 
 // senseWait is how long the question whether a worker is starved may hold up its heal. The engine takes one to two seconds for
 // an answer that shows a share; one that takes longer is of no use.
@@ -72,63 +72,63 @@ const (
 func (m *Machine) sense(now time.Time) {
 	readable := m.readable()
 	switch {
-	case !readable || !m.asksStarved():
-		m.askAt, m.lacking = time.Time{}, false
-	case m.askAt.IsZero():
-		m.askAt = now
+	case !readable || !m.askingStarved():
+		m.starvedAskAt, m.hostStarved = time.Time{}, false
+	case m.starvedAskAt.IsZero():
+		m.starvedAskAt = now
 	}
 	m.planIdle(now, readable)
 }
 
 // asksStarved: with on-starved=restart the answer would change nothing.
-func (m *Machine) asksStarved() bool {
-	h := m.mem.Heal
+func (m *Machine) askingStarved() bool {
+	h := m.saved.Heal
 	if h == nil || h.Reason != ReasonProbeTimedOut || !h.StopSentAt.IsZero() || h.Step == StepStart || h.Step == StepVerify {
 		return false
 	}
-	return m.quota() > 0 && m.policy.OnStarved != policy.OnStarvedRestart && !m.answered
+	return m.quota() > 0 && m.policy.OnStarved != policy.OnStarvedRestart && !m.starvedAnswered
 }
 
 // Samples is when readings are wanted, and whether they shall show a share by themselves; false when none are.
-func (m *Machine) Samples() (span bool, due time.Time, ok bool) {
+func (m *Machine) StatsDue() (span bool, due time.Time, ok bool) {
 	switch {
-	case m.tentative || m.over:
+	case m.tentative || m.removed:
 		return false, time.Time{}, false
-	case !m.askAt.IsZero():
-		return true, m.askAt, true
+	case !m.starvedAskAt.IsZero():
+		return true, m.starvedAskAt, true
 	}
-	return false, m.sampleAt, !m.sampleAt.IsZero()
+	return false, m.statsAt, !m.statsAt.IsZero()
 }
 
-func (m *Machine) sampled(now time.Time, in Sampled) {
+func (m *Machine) statsRead(now time.Time, in StatsRead) {
 	switch {
-	case !in.Incarnation.same(m.mem.Incarnation) || m.status != StatusRunning:
-		m.sampleAt = time.Time{}
-	case m.asksStarved():
+	case !in.Incarnation.same(m.saved.Incarnation) || m.status != StatusRunning:
+		m.statsAt = time.Time{}
+	case m.askingStarved():
 		if in.Span { // else it was asked for before there was a question
 			m.answer(now, in)
 		}
 	case in.Usage == nil:
-		m.nextSample(now)
+		m.scheduleStats(now)
 	default:
 		m.judgeIdle(now, in.Usage.Now)
 	}
 }
 
 // answer settles the question whether the worker is starved. Without readings it is decided as if nobody had asked.
-func (m *Machine) answer(now time.Time, in Sampled) {
-	again := m.lacking
-	m.answered, m.askAt, m.lacking = true, time.Time{}, false
+func (m *Machine) answer(now time.Time, in StatsRead) {
+	again := m.hostStarved
+	m.starvedAnswered, m.starvedAskAt, m.hostStarved = true, time.Time{}, false
 	if in.Usage == nil {
 		if !again {
-			m.note(m.healNote(now, NoteBlind, in.Err))
+			m.emit(m.healEvent(now, EventStatsUnavailable, in.Err))
 		}
-		m.lack(now, in.Host)
+		m.hostStarvedAnswer(now, in.Host)
 		return
 	}
-	r, ok := between(in.Usage.Before, in.Usage.Now, m.traits.cpuPeriod)
+	r, ok := between(in.Usage.Before, in.Usage.Now, m.config.cpuPeriod)
 	if !ok {
-		m.note(m.healNote(now, NoteBlind, "the readings are not of one life"))
+		m.emit(m.healEvent(now, EventStatsUnavailable, "the readings are not of one life"))
 		return
 	}
 	m.show(r, in.Usage.Now.At)
@@ -138,17 +138,17 @@ func (m *Machine) answer(now time.Time, in Sampled) {
 	case share < hungUse && r.active < hungActive:
 		m.hung(now)
 	default:
-		m.lack(now, in.Host)
+		m.hostStarvedAnswer(now, in.Host)
 	}
 }
 
 // starve: the probe had no CPU left. The worker computes, and a restart would cost its work and change nothing.
 func (m *Machine) starve(now time.Time) {
-	heal := *m.mem.Heal
+	heal := *m.saved.Heal
 	heal.Reason = ReasonStarved
 	heal.Due = latest(heal.Due, m.unhealthyAt.Add(m.policy.StarvedGrace))
-	m.mem.Heal = &heal
-	m.note(Note{At: now, Kind: NoteHeld, Fault: heal.Fault, Reason: HeldStarved, Attempt: heal.Attempt, Delay: heal.Due.Sub(now), Output: heal.Output})
+	m.saved.Heal = &heal
+	m.emit(Event{At: now, Kind: EventHeld, Fault: heal.Fault, Reason: HeldStarved, Attempt: heal.Attempt, Delay: heal.Due.Sub(now), Output: heal.Output})
 	if m.policy.OnStarved == policy.OnStarvedBoost {
 		m.wishBoost(now)
 	}
@@ -156,24 +156,24 @@ func (m *Machine) starve(now time.Time) {
 
 // hung: the probe had all the CPU that it could want, so that company would tell nothing about the host.
 func (m *Machine) hung(now time.Time) {
-	heal := *m.mem.Heal
+	heal := *m.saved.Heal
 	heal.Reason = ReasonHung
-	if !m.alone.IsZero() {
-		heal.Due = m.alone
+	if !m.dueAlone.IsZero() {
+		heal.Due = m.dueAlone
 	}
-	m.mem.Heal = &heal
-	m.note(m.healNote(now, NoteHung, ""))
+	m.saved.Heal = &heal
+	m.emit(m.healEvent(now, EventHung, ""))
 }
 
-// starving tells whether the worker is given time because it is starved.
-func (m *Machine) starving() bool { return m.mem.Heal != nil && m.mem.Heal.Reason == ReasonStarved }
+// starving reports whether the worker is given time because it is starved.
+func (m *Machine) starving() bool { return m.saved.Heal != nil && m.saved.Heal.Reason == ReasonStarved }
 
 // quota is the worker's own, in CPUs, without a boost; 0 is none.
 func (m *Machine) quota() float64 {
-	if m.mem.Boost != nil {
-		return m.mem.Boost.From
+	if m.saved.Boost != nil {
+		return m.saved.Boost.From
 	}
-	return m.traits.cpus
+	return m.config.cpus
 }
 
 // Share is what a worker was last seen to use in its present life.

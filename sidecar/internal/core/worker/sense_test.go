@@ -67,7 +67,7 @@ func TestStarvedOrHung(t *testing.T) {
 			> sample
 			+2s
 			reads none
-			= told blind
+			= told stats-unavailable
 			+1s
 			> stop 1`},
 		{"an answer that never comes holds nothing up for long", `
@@ -271,7 +271,7 @@ func TestLacking(t *testing.T) {
 			> sample
 			+2s
 			reads none out
-			= told blind
+			= told stats-unavailable
 			= lacking
 			+30s
 			> sample
@@ -297,6 +297,6 @@ func TestOutOfCPU(t *testing.T) {
 		"a queue, and time to work it off":  {&worker.HostLoad{Busy: 0.97, Runnable: 12, CPUs: 8}, false},
 		"one CPU":                           {&worker.HostLoad{Busy: 0.99, Runnable: 2, CPUs: 1}, true},
 	} {
-		require.Equal(t, c.want, c.host.Out(), name)
+		require.Equal(t, c.want, c.host.Saturated(), name)
 	}
 }

@@ -34,7 +34,7 @@ const (
 	StatusGone       Status = "gone"
 )
 
-// Down tells whether a container in this state has no process and could be given one by a start.
+// Down reports whether a container in this state has no process and could be given one by a start.
 func (s Status) Down() bool {
 	return s == StatusCreated || s == StatusExited
 }
@@ -45,7 +45,7 @@ type Health string
 
 // The healths of a container.
 const (
-	HealthUntold    Health = ""     // in a list of Podman's, which leaves it out
+	HealthUnknown   Health = ""     // in a list of Podman's, which leaves it out
 	HealthNone      Health = "none" // no health check
 	HealthStarting  Health = "starting"
 	HealthHealthy   Health = "healthy"
@@ -63,14 +63,14 @@ type Probe struct {
 }
 
 // Ending is what an engine that remembers it says of the end of a life.
-type Ending uint8
+type ExitCause uint8
 
 // What an engine says of an end.
 const (
-	EndingUntold Ending = iota // Docker's events tell
-	EndingHidden               // a Podman that does not say: it is older than 4.7, or behind a proxy that forbids the question
-	EndingMeant                // somebody, Stoker included, asked the engine to stop the container or to send it a signal
-	EndingOwn                  // nobody did
+	ExitCauseUnknown   ExitCause = iota // Docker's events tell
+	ExitCauseHidden                     // a Podman that does not say: it is older than 4.7, or behind a proxy that forbids the question
+	ExitCauseRequested                  // somebody, Stoker included, asked the engine to stop the container or to send it a signal
+	ExitCauseOwn                        // nobody did
 )
 
 // RestartPolicy is Docker's own restart policy of a container.
@@ -79,7 +79,7 @@ type RestartPolicy struct {
 	MaxRetries int    // for on-failure; 0 is no limit
 }
 
-// Active tells whether Docker itself restarts the container at all.
+// Active reports whether Docker itself restarts the container at all.
 func (p RestartPolicy) Active() bool {
 	return p.Name != "" && p.Name != "no"
 }
@@ -99,7 +99,7 @@ type Snapshot struct {
 	HasHealthcheck bool
 	Health         Health
 	Probes         []Probe // newest last, as many as the engine keeps (5)
-	Ending         Ending
+	ExitCause      ExitCause
 	RestartPolicy  RestartPolicy
 	RestartCount   int // by the restart policy, since the last start through the API
 	AutoRemove     bool
@@ -114,7 +114,7 @@ type Snapshot struct {
 	Definition []byte
 }
 
-// retriesUsedUp tells whether the restart policy has no try left.
+// retriesUsedUp reports whether the restart policy has no try left.
 func (s Snapshot) retriesUsedUp() bool {
 	p := s.RestartPolicy
 	return p.Name == "on-failure" && p.MaxRetries > 0 && s.RestartCount >= p.MaxRetries

@@ -44,7 +44,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			list down 143 new
 			+1h
 			> nothing
-			= held end-unseen`},
+			= held exit-not-observed`},
 		{"rule 8: started by someone and crashed, the end replayed", `
 			up
 			kill TERM

@@ -51,7 +51,7 @@ func (s *script) given(at string, words []string) {
 			n, _ := strconv.Atoi(retries)
 			s.world.RestartPolicy = worker.RestartPolicy{Name: policyName, MaxRetries: n}
 		case "barred":
-			s.id.Barred = worker.Reason(value)
+			s.id.Unmanageable = worker.Reason(value)
 		case "down":
 			s.describe([]string{"down", value})
 		case "never-started":
@@ -64,8 +64,8 @@ func (s *script) given(at string, words []string) {
 	}
 	s.id.Policy = s.labelled(at, labels)
 	if remembered {
-		mem := worker.Memory{Key: "w", Incarnation: s.world.Incarnation, Expected: true}
-		s.m, s.closed = worker.Recall(s.id, mem), true
+		mem := worker.Saved{Key: "w", Incarnation: s.world.Incarnation, Expected: true}
+		s.m, s.closed = worker.Restore(s.id, mem), true
 	}
 }
 
@@ -146,14 +146,14 @@ func (s *script) answer(at string, w []string) {
 	case "skipped":
 		o.Result = worker.Skipped
 	case "unfit": // as it was
-		o.Result, o.Unfit, o.Err = worker.Failed, true, strings.Join(w[1:], " ")
+		o.Result, o.CannotRecreate, o.Err = worker.Failed, true, strings.Join(w[1:], " ")
 		o.Snapshot = s.snapshot()
 	case "undone": // put back
 		o.Result, o.Err = worker.Failed, "undone"
 		s.describe(append(w[1:], "new"))
 		o.Snapshot = s.snapshot()
 	case "stood-down":
-		o.Result, o.StoodDown = worker.Failed, true
+		o.Result, o.OperatorStopped = worker.Failed, true
 		s.describe(w[1:])
 		o.Snapshot = s.snapshot()
 	case "stale": // a look that was taken before the last event
@@ -176,7 +176,7 @@ func (s *script) answer(at string, w []string) {
 func (s *script) reads(at string, w []string) {
 	s.t.Helper()
 	require.NotNil(s.t, s.sampling, at+": no readings are asked for")
-	in := worker.Sampled{Incarnation: *s.sampling, Span: s.span}
+	in := worker.StatsRead{Incarnation: *s.sampling, Span: s.span}
 	s.sampling = nil
 	if last := len(w) - 1; w[last] == "out" || w[last] == "busy" {
 		in.Host = &worker.HostLoad{Busy: 1, Runnable: map[string]float64{"out": 9, "busy": 2.5}[w[last]], CPUs: 2}
@@ -199,7 +199,7 @@ func (s *script) reads(at string, w []string) {
 		share[i] = n
 	}
 	periods := float64(took/(100*time.Millisecond)) * share[2]
-	now := worker.Meter{
+	now := worker.Stats{
 		At: s.now, CPU: before.CPU + time.Duration(share[0]*float64(took)), Periods: before.Periods + uint64(periods),
 		Throttled: before.Throttled + uint64(periods*share[1]),
 	}
@@ -248,7 +248,7 @@ func (s *script) event(at string, w []string) {
 		}
 	case worker.Exited:
 		o.ExitCode, _ = strconv.Atoi(w[1])
-		o.Unsaid = s.podman
+		o.NoStopEvents = s.podman
 	case worker.Signalled:
 		o.Signal = signal(w[1])
 		require.NotZero(s.t, o.Signal, at)
@@ -264,8 +264,8 @@ func (s *script) event(at string, w []string) {
 	s.step(o)
 }
 
-var endings = map[string]worker.Ending{
-	"meant": worker.EndingMeant, "own": worker.EndingOwn, "hidden": worker.EndingHidden,
+var endings = map[string]worker.ExitCause{
+	"meant": worker.ExitCauseRequested, "own": worker.ExitCauseOwn, "hidden": worker.ExitCauseHidden,
 }
 
 // follow keeps the world in step with an event.
@@ -275,7 +275,7 @@ func (s *script) follow(o worker.Observation, w []string) {
 		s.describe([]string{"down", w[1]})
 		s.world.OOMKilled = len(w) > 2 && !s.podman
 		if s.podman {
-			s.world.Ending = endings[w[2]]
+			s.world.ExitCause = endings[w[2]]
 		}
 	case worker.Started:
 		s.describe([]string{"running", "new"})
@@ -311,7 +311,7 @@ func (s *script) expectDone(at, want string) {
 
 func (s *script) expect(at string, w []string) {
 	s.t.Helper()
-	p := s.m.Picture()
+	p := s.m.View()
 	switch w[0] {
 	case "held":
 		require.Equal(s.t, worker.Reason(w[1]), p.Held, at)
@@ -334,16 +334,16 @@ func (s *script) expect(at string, w []string) {
 	case "missing":
 		require.Equal(s.t, worker.StatusGone, p.Status, at)
 	case "leads":
-		parent, due, ok := s.m.Leads()
+		parent, due, ok := s.m.DependentsDue()
 		require.True(s.t, ok, at)
 		require.Equal(s.t, w[1], due.Sub(s.now).String(), at)
-		require.Equal(s.t, w[2:], append([]string{}, short(parent.Former)...), at)
+		require.Equal(s.t, w[2:], append([]string{}, short(parent.PreviousIDs)...), at)
 	case "idle":
 		require.Zero(s.t, s.turn.Due, at)
 	case "over":
-		require.True(s.t, s.turn.Over, at)
+		require.True(s.t, s.turn.Removed, at)
 	case "lacking", "not-lacking":
-		require.Equal(s.t, w[0] == "lacking", s.m.Lacking(), at)
+		require.Equal(s.t, w[0] == "lacking", s.m.HostStarved(), at)
 	case "told":
 		require.Contains(s.t, s.told, w[1], at)
 		s.told = nil

@@ -30,7 +30,7 @@ func (c *Client) Do(ctx context.Context, a worker.Action) worker.Outcome {
 	}
 	out := worker.Outcome{Action: a}
 	switch a.Verb {
-	case worker.Look:
+	case worker.Inspect:
 		c.look(ctx, &out)
 	case worker.Start:
 		c.start(ctx, &out)
@@ -38,11 +38,11 @@ func (c *Client) Do(ctx context.Context, a worker.Action) worker.Outcome {
 		c.stop(ctx, &out)
 	case worker.Recreate:
 		c.recreate(ctx, &out)
-	case worker.Resume:
+	case worker.ResumeRecreate:
 		c.resume(ctx, &out)
-	case worker.Follow:
+	case worker.RestartDependents:
 		c.follow(ctx, &out)
-	case worker.Sample:
+	case worker.ReadStats:
 		c.sample(ctx, &out)
 	case worker.Update:
 		c.update(ctx, &out)
@@ -148,7 +148,7 @@ func (c *Client) failed(out *worker.Outcome, s *said, err error) {
 	}
 }
 
-// answered tells whether the engine itself answered. A proxy's 502, 503 or 504 is nobody's answer; where an engine uses
+// answered reports whether the engine itself answered. A proxy's 502, 503 or 504 is nobody's answer; where an engine uses
 // 503 it says the same.
 func (s *said) answered() bool {
 	switch s.status {
@@ -158,7 +158,7 @@ func (s *said) answered() bool {
 	return true
 }
 
-// mayHaveHappened tells whether the engine may be doing what was asked although it did not say so. A dial or a TLS
+// mayHaveHappened reports whether the engine may be doing what was asked although it did not say so. A dial or a TLS
 // handshake that failed sent nothing; a proxy that had no engine to ask (503) sent nothing either, but one that lost the
 // engine (502) or its patience (504) did. Anything else without an answer may have arrived.
 func (s *said) mayHaveHappened() bool {

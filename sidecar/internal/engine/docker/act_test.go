@@ -75,12 +75,12 @@ func TestDo(t *testing.T) {
 		answers answers
 		want    want
 	}{
-		"look":                 {action(worker.Look), answers{look}, want{result: worker.Done, status: "running", calls: []string{lookCall}}},
-		"look at nothing":      {action(worker.Look), answers{gone}, want{result: worker.Failed, missing: true, calls: []string{lookCall}}},
-		"look at nobody":       {action(worker.Look), answers{fails(errRefused)}, want{result: worker.Failed, unreachable: true, calls: []string{lookCall}}},
-		"look unanswered":      {action(worker.Look), answers{hang}, want{result: worker.Failed, unreachable: true, calls: []string{lookCall}}},
-		"look at nonsense":     {action(worker.Look), answers{says(200, `{}`)}, want{result: worker.Failed, calls: []string{lookCall}}},
-		"look, proxy alone":    {action(worker.Look), answers{says(503, `no server`)}, want{result: worker.Failed, unreachable: true, calls: []string{lookCall}}},
+		"look":                 {action(worker.Inspect), answers{look}, want{result: worker.Done, status: "running", calls: []string{lookCall}}},
+		"look at nothing":      {action(worker.Inspect), answers{gone}, want{result: worker.Failed, missing: true, calls: []string{lookCall}}},
+		"look at nobody":       {action(worker.Inspect), answers{fails(errRefused)}, want{result: worker.Failed, unreachable: true, calls: []string{lookCall}}},
+		"look unanswered":      {action(worker.Inspect), answers{hang}, want{result: worker.Failed, unreachable: true, calls: []string{lookCall}}},
+		"look at nonsense":     {action(worker.Inspect), answers{says(200, `{}`)}, want{result: worker.Failed, calls: []string{lookCall}}},
+		"look, proxy alone":    {action(worker.Inspect), answers{says(503, `no server`)}, want{result: worker.Failed, unreachable: true, calls: []string{lookCall}}},
 		"start":                {action(worker.Start), answers{says(204, ""), look}, want{result: worker.Done, status: "running", calls: []string{startCall, lookCall}}},
 		"start of a running":   {action(worker.Start), answers{says(304, ""), look}, want{result: worker.Done, status: "running", calls: []string{startCall, lookCall}}},
 		"start says no":        {action(worker.Start), answers{no, down}, want{result: worker.Failed, status: "exited", calls: []string{startCall, lookCall}}},

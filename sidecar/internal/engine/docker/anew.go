@@ -33,7 +33,7 @@ func (c *Client) toRecreate() recreate.API {
 	return older
 }
 
-// recreate makes the container anew. An earlier try's leftover is finished or undone before anything else.
+// recreate recreates the container. An earlier try's leftover is finished or undone before anything else.
 func (c *Client) recreate(ctx context.Context, out *worker.Outcome) {
 	defer c.heard.forget(out.Action.ID)
 	asked, s := listen(ctx)
@@ -84,7 +84,7 @@ func accept(a worker.Action, inspect []byte) error {
 		return err
 	}
 	if s.Status.Down() {
-		s.Status, a.OnlyIfUnhealthy = worker.StatusRunning, false // a down one may be made anew as well
+		s.Status, a.OnlyIfUnhealthy = worker.StatusRunning, false // a down one may be recreated as well
 	}
 	if a.Incarnation.StartedAt.IsZero() { // decided by a Stoker of which nothing is remembered
 		a.Incarnation.StartedAt = s.StartedAt
@@ -110,7 +110,7 @@ func (c *Client) concludeAnew(out *worker.Outcome, s *said, r recreate.Result) {
 	case r.Outcome == recreate.Unknown && !r.Untouched:
 		out.Result = worker.Unknown
 	case r.StoodDown:
-		out.Result, out.StoodDown = worker.Failed, true
+		out.Result, out.OperatorStopped = worker.Failed, true
 		out.Missing = r.Outcome == recreate.Lost
 	case r.Outcome == recreate.Done, r.Outcome == recreate.Unproven:
 		out.Result = worker.Done
@@ -120,10 +120,10 @@ func (c *Client) concludeAnew(out *worker.Outcome, s *said, r recreate.Result) {
 		refused(out, r)
 	case r.Untouched: // a question was not answered, or with a no
 		c.failed(out, s, c.fail("make the container anew", s, r.Err))
-		out.Unfit = s.status == http.StatusForbidden // by a proxy, and so at every try
+		out.CannotRecreate = s.status == http.StatusForbidden // by a proxy, and so at every try
 	default: // Undone, Lost
 		out.Result, out.Missing = worker.Failed, r.Outcome == recreate.Lost
-		out.Unfit = r.Outcome == recreate.Undone && s.status == http.StatusForbidden // the create was
+		out.CannotRecreate = r.Outcome == recreate.Undone && s.status == http.StatusForbidden // the create was
 	}
 }
 
@@ -136,7 +136,7 @@ func refused(out *worker.Outcome, r recreate.Result) {
 	case errors.As(r.Err, &declined) && declined.Changed:
 		out.Result = worker.Refused
 	default:
-		out.Result, out.Unfit = worker.Failed, true
+		out.Result, out.CannotRecreate = worker.Failed, true
 	}
 }
 

@@ -69,7 +69,7 @@ func TestRecreateRefuses(t *testing.T) {
 	}
 }
 
-// A worker that is down is made anew as well, also when only an unhealthy running one may be.
+// A worker that is down is recreated as well, also when only an unhealthy running one may be.
 func TestRecreateOfOneThatIsDown(t *testing.T) {
 	onBench(t, func(t *testing.T, b *bench) {
 		old := b.run("w", container.Config{}, container.HostConfig{})
@@ -92,7 +92,7 @@ func TestRecreateOfOneThatIsGone(t *testing.T) {
 		out := b.c.Do(t.Context(), a)
 		require.Equal(t, worker.Failed, out.Result)
 		require.True(t, out.Missing)
-		require.False(t, out.Unfit)
+		require.False(t, out.CannotRecreate)
 		require.Nil(t, out.Snapshot)
 
 		a.Definition = old.Definition
@@ -106,14 +106,14 @@ func TestRecreateOfOneThatIsGone(t *testing.T) {
 	})
 }
 
-// What cannot be made anew faithfully is said with its field, and nothing is touched.
+// What cannot be recreated faithfully is said with its field, and nothing is touched.
 func TestRecreateUnfit(t *testing.T) {
 	onBench(t, func(t *testing.T, b *bench) {
 		old := b.run("w", container.Config{Labels: map[string]string{"io.kubernetes.pod.uid": "1"}}, container.HostConfig{})
 		b.sent("")
 		out := b.c.Do(t.Context(), recreateOf(old))
 		require.Equal(t, worker.Failed, out.Result)
-		require.True(t, out.Unfit)
+		require.True(t, out.CannotRecreate)
 		require.Contains(t, out.Err, "Config.Labels[io.kubernetes.pod.uid]")
 		require.Equal(t, old.Incarnation, out.Snapshot.Incarnation)
 		require.Empty(t, b.sent(http.MethodPost))
@@ -135,7 +135,7 @@ func TestForbiddenRecreate(t *testing.T) {
 				}
 				out := b.c.Do(t.Context(), recreateOf(old))
 				require.Equal(t, worker.Failed, out.Result)
-				require.True(t, out.Unfit, out.Err)
+				require.True(t, out.CannotRecreate, out.Err)
 			})
 		})
 	}
@@ -158,7 +158,7 @@ func TestRecreateWithoutAnEngine(t *testing.T) {
 
 // What a Stoker that was killed has left is finished by a recreate and by a resume alike.
 func TestLeftoverIsFinished(t *testing.T) {
-	for name, verb := range map[string]worker.Verb{"recreate": worker.Recreate, "resume": worker.Resume} {
+	for name, verb := range map[string]worker.Verb{"recreate": worker.Recreate, "resume": worker.ResumeRecreate} {
 		t.Run(name, func(t *testing.T) {
 			onBench(t, func(t *testing.T, b *bench) {
 				old := b.run("w", container.Config{}, container.HostConfig{})
@@ -169,7 +169,7 @@ func TestLeftoverIsFinished(t *testing.T) {
 				require.Equal(t, worker.Done, out.Result, out.Err)
 				require.NotEqual(t, old.ID, out.Snapshot.ID)
 				require.Equal(t, b.snapshot("w").ID, out.Snapshot.ID)
-				out = b.c.Do(t.Context(), worker.Action{Key: "w", Verb: worker.Resume, Grace: -1})
+				out = b.c.Do(t.Context(), worker.Action{Key: "w", Verb: worker.ResumeRecreate, Grace: -1})
 				require.Equal(t, worker.Done, out.Result)
 				require.Equal(t, b.snapshot("w").ID, out.Snapshot.ID, "nothing to do: it tells who has the name")
 			})
@@ -200,7 +200,7 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 
 func TestResumeOfNothing(t *testing.T) {
 	onBench(t, func(t *testing.T, b *bench) {
-		out := b.c.Do(t.Context(), worker.Action{Key: "w", Verb: worker.Resume, Grace: -1})
+		out := b.c.Do(t.Context(), worker.Action{Key: "w", Verb: worker.ResumeRecreate, Grace: -1})
 		require.Equal(t, worker.Done, out.Result, out.Err)
 		require.True(t, out.Missing)
 		require.Nil(t, out.Snapshot)
@@ -216,18 +216,18 @@ func TestStoppedWhileMadeAnew(t *testing.T) {
 				old := b.run("w", container.Config{}, container.HostConfig{})
 				a := recreateOf(old)
 				if early {
-					b.c.Stopped(a.ID, old.ID)
+					b.c.StopNotice(a.ID, old.ID)
 				}
-				b.c.Stopped(a.ID+1, old.ID)
+				b.c.StopNotice(a.ID+1, old.ID)
 				b.before = func(r *http.Request) (*http.Response, error) {
 					if !early && r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/stop") {
-						b.c.Stopped(a.ID, old.ID)
+						b.c.StopNotice(a.ID, old.ID)
 					}
 					return nil, nil
 				}
 				out := b.c.Do(t.Context(), a)
 				require.Equal(t, worker.Failed, out.Result, out.Err)
-				require.True(t, out.StoodDown)
+				require.True(t, out.OperatorStopped)
 				require.Equal(t, old.ID, out.Snapshot.ID)
 				require.Equal(t, early, b.snapshot("w").Status == worker.StatusRunning, "what nobody touched is as it was")
 				require.Empty(t, b.c.heard.words[1:], "the word is forgotten with its action")
@@ -239,8 +239,8 @@ func TestStoppedWhileMadeAnew(t *testing.T) {
 func TestHearsayIsBounded(t *testing.T) {
 	c, _ := newFake(t, hang)
 	for i := range uint64(3 * mostWords) {
-		c.Stopped(i, "a")
-		c.Stopped(i, "a")
+		c.StopNotice(i, "a")
+		c.StopNotice(i, "a")
 	}
 	require.Len(t, c.heard.words, mostWords)
 	none := func(string) bool { return false }
@@ -295,7 +295,7 @@ func TestConcludeAnew(t *testing.T) {
 		"unproven": {result(recreate.Unproven, no, nil), worker.Outcome{Result: worker.Done, Err: "no"}, true},
 		"unfit": {
 			result(recreate.Refused, spec.Refusal{Field: "HostConfig.Binds", Why: "gone"}, nil),
-			worker.Outcome{Result: worker.Failed, Unfit: true, Err: "cannot recreate faithfully: HostConfig.Binds: gone"}, true,
+			worker.Outcome{Result: worker.Failed, CannotRecreate: true, Err: "cannot recreate faithfully: HostConfig.Binds: gone"}, true,
 		},
 		"gone and forgotten": {
 			result(recreate.Refused, recreate.Declined{Why: "gone"}, func(r *recreate.Result) { r.ID, r.Inspect, r.Gone = "", nil, true }),
@@ -305,7 +305,7 @@ func TestConcludeAnew(t *testing.T) {
 		"a stranger":    {result(recreate.Refused, changed, func(r *recreate.Result) { r.ID = "other" }), worker.Outcome{Result: worker.Refused, Err: "look: it is paused"}, false},
 		"busy":          {result(recreate.Busy, no, nil), worker.Outcome{Result: worker.Refused, Err: "no"}, false},
 		"undone":        {result(recreate.Undone, no, nil), worker.Outcome{Result: worker.Failed, Err: "no"}, true},
-		"stood down":    {result(recreate.Undone, no, func(r *recreate.Result) { r.StoodDown = true }), worker.Outcome{Result: worker.Failed, StoodDown: true, Err: "no"}, true},
+		"stood down":    {result(recreate.Undone, no, func(r *recreate.Result) { r.StoodDown = true }), worker.Outcome{Result: worker.Failed, OperatorStopped: true, Err: "no"}, true},
 		"lost":          {result(recreate.Lost, no, func(r *recreate.Result) { r.ID, r.Inspect = "", nil }), worker.Outcome{Result: worker.Failed, Missing: true, Err: "no"}, false},
 		"unknown":       {result(recreate.Unknown, no, func(r *recreate.Result) { r.ID = "" }), worker.Outcome{Result: worker.Unknown, Err: "no"}, false},
 		"nobody to ask": {result(recreate.Unknown, no, func(r *recreate.Result) { r.ID, r.Untouched = "", true }), worker.Outcome{Result: worker.Failed, Unreachable: true, Err: "make the container anew: no answer from unix:///var/run/docker.sock: EOF"}, false},

@@ -62,13 +62,13 @@ func bondOf(g guest, h host) bond {
 	return found
 }
 
-// means tells whether a reference is this ID, whole or cut short.
+// means reports whether a reference is this ID, whole or cut short.
 func means(ref, id string) bool {
 	const short = 12
 	return ref == id || len(ref) >= short && strings.HasPrefix(id, ref)
 }
 
-// dependsOn tells whether compose would restart a container together with the other one.
+// dependsOn reports whether compose would restart a container together with the other one.
 func dependsOn(labels, on map[string]string) bool {
 	service := on[composeService]
 	if service == "" || on[composeProject] == "" || labels[composeProject] != on[composeProject] {
@@ -87,7 +87,7 @@ func dependsOn(labels, on map[string]string) bool {
 // one-off's end is its result, and one of a transaction is not over.
 func untouchable(key worker.Key, labels map[string]string) bool {
 	return labels[swarmTask] != "" || labels[swarmService] != "" || strings.EqualFold(labels[composeOneOff], "true") ||
-		key.Unfinished(labels) || key.Aside()
+		key.IsTemporaryName(labels) || key.IsBackupName()
 }
 
 // tie is one bond of a relative.
@@ -158,7 +158,7 @@ type life struct {
 }
 
 // stranding tells what a relative needs, and for whose sake, given the lives that its hosts have begun; nothing when it
-// is not stranded.
+// is not orphaned.
 func stranding(r relative, self worker.Incarnation, lives map[string]life) (worker.Heal, worker.Key) {
 	heal, parent := worker.HealNone, worker.Key("")
 	for _, t := range r.ties {

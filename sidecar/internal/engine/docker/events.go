@@ -283,7 +283,7 @@ func healthKind(detail string) worker.Kind {
 		return worker.Healthy
 	case worker.HealthUnhealthy:
 		return worker.Unhealthy
-	case worker.HealthNone, worker.HealthStarting, worker.HealthUntold:
+	case worker.HealthNone, worker.HealthStarting, worker.HealthUnknown:
 		// not news
 	}
 	return 0

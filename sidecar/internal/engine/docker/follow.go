@@ -18,7 +18,7 @@ import (
 // deed is what became of one relative.
 type deed struct {
 	worker.Dependent
-	stranded bool          // otherwise nothing was to be done
+	orphaned bool          // otherwise nothing was to be done
 	result   worker.Result // Done, also when there is an error that no repetition mends
 	begun    worker.Incarnation
 	halted   string // ID of the container that is down now, though it should run
@@ -59,7 +59,7 @@ func (c *Client) follow(ctx context.Context, out *worker.Outcome) {
 func namesAndLives(a worker.Action, roots []host) (map[string]life, map[string]string) {
 	lives, names := map[string]life{}, namesOf(a.Names)
 	for _, p := range a.Parents {
-		for _, id := range slices.Concat(p.Former, []string{p.ID}) {
+		for _, id := range slices.Concat(p.PreviousIDs, []string{p.ID}) {
 			names[id] = string(p.Key)
 		}
 		for _, root := range roots {
@@ -76,7 +76,7 @@ func (c *Client) note(out *worker.Outcome, d deed) {
 	if d.halted != "" {
 		c.guests.halted[d.halted] = true
 	}
-	if !d.stranded {
+	if !d.orphaned {
 		return
 	}
 	if d.Heal != worker.HealNone { // otherwise it could not be asked
@@ -91,16 +91,16 @@ func (c *Client) note(out *worker.Outcome, d deed) {
 	out.Err = strings.TrimPrefix(out.Err+"; "+string(d.Key)+": "+d.Err, "; ")
 }
 
-// heal looks at a relative and gives it what it needs, if it is still stranded. Lives and names are only read.
+// heal looks at a relative and gives it what it needs, if it is still orphaned. Lives and names are only read.
 func (c *Client) heal(ctx context.Context, r relative, lives map[string]life, names map[string]string) deed {
-	d := deed{Dependent: worker.Dependent{Key: r.key, ID: r.id, Spared: r.spared}, result: worker.Done}
+	d := deed{Dependent: worker.Dependent{Key: r.key, ID: r.id, Managed: r.spared}, result: worker.Done}
 	look := worker.Outcome{Action: worker.Action{Incarnation: worker.Incarnation{ID: r.id}}}
 	c.look(ctx, &look)
 	switch {
 	case look.Missing:
 		return d
 	case look.Snapshot == nil:
-		d.stranded, d.result, d.Err = true, worker.Failed, look.Err
+		d.orphaned, d.result, d.Err = true, worker.Failed, look.Err
 		return d
 	}
 	s := *look.Snapshot
@@ -110,9 +110,9 @@ func (c *Client) heal(ctx context.Context, r relative, lives map[string]life, na
 	if d.Heal, d.Parent = stranding(r, s.Incarnation, lives); d.Heal == worker.HealNone || !follows {
 		return d
 	}
-	d.stranded = true
+	d.orphaned = true
 	switch {
-	case d.Spared:
+	case d.Managed:
 	case d.Heal == worker.HealRecreate:
 		c.moveOver(ctx, &d, s, names)
 	default:
@@ -181,7 +181,7 @@ func (c *Client) moveOver(ctx context.Context, d *deed, was worker.Snapshot, nam
 		}
 	case recreate.Refused:
 		if errors.As(result.Err, &declined) && declined.Changed {
-			d.stranded = false // whoever changed it has it in hand
+			d.orphaned = false // whoever changed it has it in hand
 		}
 	case recreate.Unknown:
 		if d.result = worker.Unknown; result.Untouched {

@@ -19,11 +19,11 @@ func in(s worker.Snapshot) container.HostConfig {
 }
 
 func followOf(parents ...worker.Parent) worker.Action {
-	return worker.Action{ID: 11, Verb: worker.Follow, Parents: parents, Deadline: time.Minute}
+	return worker.Action{ID: 11, Verb: worker.RestartDependents, Parents: parents, Deadline: time.Minute}
 }
 
 func asParent(s worker.Snapshot, former ...string) worker.Parent {
-	return worker.Parent{Key: s.Key, Incarnation: s.Incarnation, Former: former}
+	return worker.Parent{Key: s.Key, Incarnation: s.Incarnation, PreviousIDs: former}
 }
 
 // heals is who was told as a dependent, and with which heal.
@@ -31,7 +31,7 @@ func heals(out worker.Outcome) map[string]worker.Heal {
 	list := map[string]worker.Heal{}
 	for _, d := range out.Dependents {
 		name := string(d.Key)
-		if d.Spared {
+		if d.Managed {
 			name += " (spared)"
 		}
 		list[name] = d.Heal
@@ -47,7 +47,7 @@ func TestFollowTellsOfPausedWorkers(t *testing.T) {
 		b.world(func(w *dockertest.World) { w.Operator().Pause("guest") })
 		time.Sleep(20 * time.Second)
 		a := followOf(asParent(b.fresh("p")))
-		a.Spare = map[string]bool{guest.ID: true, p.ID: true}
+		a.Managed = map[string]bool{guest.ID: true, p.ID: true}
 		out := b.c.Do(t.Context(), a)
 		require.Equal(t, worker.Done, out.Result, out.Err)
 		require.Equal(t, map[string]worker.Heal{"guest (spared)": "restart"}, heals(out))
@@ -77,7 +77,7 @@ func TestFollowARestart(t *testing.T) {
 		})
 		time.Sleep(20 * time.Second)
 		a := followOf(asParent(b.fresh("p")))
-		a.Spare = map[string]bool{guests["worker"].ID: true, p.ID: true}
+		a.Managed = map[string]bool{guests["worker"].ID: true, p.ID: true}
 
 		out := b.c.Do(t.Context(), a)
 
@@ -91,7 +91,7 @@ func TestFollowARestart(t *testing.T) {
 			now := b.snapshot(string(d.Key))
 			require.Equal(t, worker.StatusRunning, now.Status)
 			require.Equal(t, d.ID, now.ID)
-			require.Equal(t, d.Spared, now.StartedAt.Equal(guests[string(d.Key)].StartedAt))
+			require.Equal(t, d.Managed, now.StartedAt.Equal(guests[string(d.Key)].StartedAt))
 		}
 		for _, name := range []string{"stranger", "unasked", "task"} {
 			require.Equal(t, guests[name].Incarnation, b.snapshot(name).Incarnation)

@@ -198,7 +198,7 @@ func FuzzStats(f *testing.F) {
 			require.Equal(t, http.MethodGet, r.Method)
 			return reply(200, string(body)), nil
 		})
-		a := action(worker.Sample)
+		a := action(worker.ReadStats)
 		a.Span = span
 		out := c.Do(t.Context(), a)
 		require.True(t, slices.Contains([]worker.Result{worker.Done, worker.Failed}, out.Result))
@@ -208,7 +208,7 @@ func FuzzStats(f *testing.F) {
 			return
 		}
 		require.False(t, out.Usage.Now.At.IsZero())
-		for _, m := range []worker.Meter{out.Usage.Now, out.Usage.Before} {
+		for _, m := range []worker.Stats{out.Usage.Now, out.Usage.Before} {
 			require.GreaterOrEqual(t, m.CPU, time.Duration(0))
 			requireStorable(t, m.At)
 		}

@@ -51,7 +51,7 @@ func (c *Client) gather(ctx context.Context, a worker.Action) (gathered, *said, 
 	}
 	list = slices.DeleteFunc(list, func(one container.Summary) bool {
 		state := statusWord(one.State)
-		up := state == worker.StatusRunning || (state == worker.StatusPaused && a.Spare[one.ID])
+		up := state == worker.StatusRunning || (state == worker.StatusPaused && a.Managed[one.ID])
 		return one.ID == c.opts.Self || !up && !c.guests.halted[one.ID] || untouchable(keyOf(one.Names), one.Labels)
 	})
 	if s, err := c.read(ctx, list); err != nil {
@@ -59,7 +59,7 @@ func (c *Client) gather(ctx context.Context, a worker.Action) (gathered, *said, 
 	}
 	for _, one := range list {
 		found.guests = append(found.guests, guest{
-			id: one.ID, key: keyOf(one.Names), labels: one.Labels, refs: c.guests.refs[one.ID], spared: a.Spare[one.ID],
+			id: one.ID, key: keyOf(one.Names), labels: one.Labels, refs: c.guests.refs[one.ID], spared: a.Managed[one.ID],
 		})
 	}
 	return found, s, nil
@@ -71,7 +71,7 @@ func rootsOf(list []container.Summary, parents []worker.Parent) []host {
 	for _, p := range parents {
 		i := slices.IndexFunc(list, func(one container.Summary) bool { return one.ID == p.ID })
 		if i >= 0 && statusWord(list[i].State) == worker.StatusRunning {
-			roots = append(roots, host{id: p.ID, key: p.Key, labels: list[i].Labels, former: p.Former})
+			roots = append(roots, host{id: p.ID, key: p.Key, labels: list[i].Labels, former: p.PreviousIDs})
 		}
 	}
 	return roots

@@ -22,7 +22,7 @@ func (c *Client) List(ctx context.Context) ([]worker.Observation, error) {
 	list := make([]worker.Observation, 0, len(found))
 	inWords := healthInWords
 	if c.podman.Load() != nil { // its words leave the health out
-		inWords = func(string) worker.Health { return worker.HealthUntold }
+		inWords = func(string) worker.Health { return worker.HealthUnknown }
 	}
 	for _, one := range found {
 		if one.ID == "" {

@@ -111,7 +111,7 @@ func (w *liveWorld) listenForStops(a worker.Action) {
 						continue
 					}
 				}
-				w.c.Stopped(a.ID, m.Actor.ID)
+				w.c.StopNotice(a.ID, m.Actor.ID)
 			case <-ctx.Done():
 				return
 			}
@@ -163,11 +163,11 @@ func TestLiveStopDuringRecreate(t *testing.T) {
 			out := <-outs
 
 			require.Equal(t, worker.Failed, out.Result, out.Err)
-			require.True(t, out.StoodDown, out.Err)
+			require.True(t, out.OperatorStopped, out.Err)
 			require.Equal(t, old.ID, out.Snapshot.ID)
 			require.Equal(t, worker.StatusExited, w.snapshot(name).Status)
 			require.Equal(t, old.Incarnation, w.snapshot(name).Incarnation, "it was never started again")
-			for _, suffix := range []string{worker.NewSuffix, worker.AsideSuffix} {
+			for _, suffix := range []string{worker.NewSuffix, worker.BackupSuffix} {
 				_, err := w.api.ContainerInspect(t.Context(), w.name(name)+suffix)
 				require.Error(t, err)
 			}

@@ -149,7 +149,7 @@ func (w *liveWorld) run(name, port string, body container.CreateRequest) worker.
 
 // remove removes what has one of the names that a worker may have, with its volumes.
 func (w *liveWorld) remove(ctx context.Context, name string) error {
-	for _, suffix := range []string{"", worker.NewSuffix, worker.AsideSuffix} {
+	for _, suffix := range []string{"", worker.NewSuffix, worker.BackupSuffix} {
 		in, err := w.api.ContainerInspect(ctx, w.name(name)+suffix)
 		if err != nil {
 			continue
@@ -196,7 +196,7 @@ func (w *liveWorld) read(name, file string) string {
 	return string(text)
 }
 
-// answers tells whether one container gets an answer from another one's port, by name and over their network.
+// answers reports whether one container gets an answer from another one's port, by name and over their network.
 func (w *liveWorld) answers(from, to, port string) bool {
 	w.t.Helper()
 	made, err := w.api.ContainerExecCreate(w.t.Context(), w.name(from), container.ExecOptions{Cmd: []string{"/talk", "dial", w.name(to) + ":" + port}})

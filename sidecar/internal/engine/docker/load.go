@@ -23,7 +23,7 @@ const loadEvery = 100 * time.Millisecond
 // leastLoad is the shortest time over which the share of busy CPUs means something: the kernel counts it in hundredths of a second.
 const leastLoad = 500 * time.Millisecond
 
-// knowsHost tells whether the engine's host is the one whose /proc is read here. A unix socket alone does not say so, for it may be
+// knowsHost reports whether the engine's host is the one whose /proc is read here. A unix socket alone does not say so, for it may be
 // forwarded, and lxcfs may show a container another /proc/stat: memory and CPUs have to be those that the engine has, too.
 func (c *Client) knowsHost(info system.Info) bool {
 	if !strings.HasPrefix(c.host, "unix://") {

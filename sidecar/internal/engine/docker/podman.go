@@ -22,7 +22,7 @@ import (
 // podman is what is known of an engine that is a Podman. What it does otherwise than Docker is in docs/podman.md.
 type podman struct {
 	version   string
-	remembers bool // its inspect tells whether an end was meant
+	remembers bool // its inspect reports whether an end was meant
 }
 
 // podmanOf reads the header that Podman puts on each answer, a ping's too, so that no call is needed to tell it.
@@ -80,7 +80,7 @@ var podmanStatus = map[string]worker.Status{
 func (r reader) adapt(o *worker.Observation) {
 	switch o.Kind {
 	case worker.Exited:
-		o.Unsaid = true
+		o.NoStopEvents = true
 		delete(r.told, o.ID)
 	case worker.Started, worker.Gone:
 		delete(r.told, o.ID)
@@ -150,7 +150,7 @@ func (c *Client) askEnding(ctx context.Context, s *worker.Snapshot) {
 	if p == nil || !s.Status.Down() {
 		return
 	}
-	s.Ending = worker.EndingHidden
+	s.ExitCause = worker.ExitCauseHidden
 	if !p.remembers {
 		return
 	}
@@ -169,9 +169,9 @@ func (c *Client) askEnding(ctx context.Context, s *worker.Snapshot) {
 	switch {
 	case err != nil || inspected.State == nil || !inspected.State.StartedAt.Equal(s.StartedAt):
 	case inspected.State.StoppedByUser:
-		s.Ending = worker.EndingMeant
+		s.ExitCause = worker.ExitCauseRequested
 	default:
-		s.Ending = worker.EndingOwn
+		s.ExitCause = worker.ExitCauseOwn
 	}
 }
 

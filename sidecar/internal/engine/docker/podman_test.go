@@ -85,7 +85,7 @@ func TestPodmanEvents(t *testing.T) {
 				continue
 			}
 			story = append(story, o.Kind.String())
-			require.Equal(t, o.Kind == worker.Exited, o.Unsaid)
+			require.Equal(t, o.Kind == worker.Exited, o.NoStopEvents)
 			require.NotContains(t, o.Labels, "podId")
 			require.NotContains(t, o.Labels, "containerExitCode")
 		}
@@ -106,20 +106,20 @@ func TestPodmanEvents(t *testing.T) {
 func TestPodmanEnding(t *testing.T) {
 	cases := map[string]struct {
 		version, meant string
-		want           worker.Ending
+		want           worker.ExitCause
 	}{
-		"stopped by somebody":  {"5.4.2", `,"StoppedByUser":true`, worker.EndingMeant},
-		"by itself":            {"5.4.2", ` `, worker.EndingOwn},
-		"forbidden by a proxy": {"5.4.2", ``, worker.EndingHidden},
-		"before it remembered": {"4.6.2", ` `, worker.EndingHidden},
-		"as soon as it did":    {"4.7.0", ` `, worker.EndingOwn},
+		"stopped by somebody":  {"5.4.2", `,"StoppedByUser":true`, worker.ExitCauseRequested},
+		"by itself":            {"5.4.2", ` `, worker.ExitCauseOwn},
+		"forbidden by a proxy": {"5.4.2", ``, worker.ExitCauseHidden},
+		"before it remembered": {"4.6.2", ` `, worker.ExitCauseHidden},
+		"as soon as it did":    {"4.7.0", ` `, worker.ExitCauseOwn},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			c, _ := podmanClient(t, &podmanFake{version: tc.version, meant: tc.meant})
-			out := c.Do(t.Context(), worker.Action{Verb: worker.Look, Incarnation: worker.Incarnation{ID: testID}})
+			out := c.Do(t.Context(), worker.Action{Verb: worker.Inspect, Incarnation: worker.Incarnation{ID: testID}})
 			require.Equal(t, worker.Done, out.Result, out.Err)
-			require.Equal(t, tc.want, out.Snapshot.Ending)
+			require.Equal(t, tc.want, out.Snapshot.ExitCause)
 		})
 	}
 }
@@ -129,7 +129,7 @@ func TestPodmanList(t *testing.T) {
 	list, err := c.List(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, worker.StatusRunning, list[0].Status)
-	require.Equal(t, worker.HealthUntold, list[0].Health)
+	require.Equal(t, worker.HealthUnknown, list[0].Health)
 }
 
 func TestPodmanRetells(t *testing.T) {

@@ -38,7 +38,7 @@ func readGatekeeper(t *testing.T) gatekeeper {
 	return g
 }
 
-// lets tells whether a call gets through.
+// lets reports whether a call gets through.
 func (g gatekeeper) lets(method, path string, recreates bool) bool {
 	holds := func(word string) bool {
 		if word == "recreates" {

@@ -53,11 +53,11 @@ func (c *Client) sample(ctx context.Context, out *worker.Outcome) {
 	out.Result, out.Usage = worker.Done, &usage
 }
 
-func meter(at time.Time, s container.CPUStats) worker.Meter {
+func meter(at time.Time, s container.CPUStats) worker.Stats {
 	if at = inUTC(at); at.Year() <= 1 { // the engine had no reading before
-		return worker.Meter{}
+		return worker.Stats{}
 	}
-	return worker.Meter{
+	return worker.Stats{
 		At: at, CPU: time.Duration(min(s.CPUUsage.TotalUsage, math.MaxInt64)), //nolint:gosec // bounded
 		Periods: s.ThrottlingData.Periods, Throttled: s.ThrottlingData.ThrottledPeriods,
 	}

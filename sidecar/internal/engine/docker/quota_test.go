@@ -43,27 +43,27 @@ func instant(text string) time.Time {
 }
 
 func TestSample(t *testing.T) {
-	v1 := worker.Meter{At: instant("2026-11-25T21:59:39.739019957Z"), CPU: 251144056, Periods: 37, Throttled: 3}
-	before := worker.Meter{At: instant("2026-11-25T21:59:38.584191944Z"), CPU: 249855169, Periods: 34, Throttled: 3}
+	v1 := worker.Stats{At: instant("2026-11-25T21:59:39.739019957Z"), CPU: 251144056, Periods: 37, Throttled: 3}
+	before := worker.Stats{At: instant("2026-11-25T21:59:38.584191944Z"), CPU: 249855169, Periods: 34, Throttled: 3}
 	for name, c := range map[string]struct {
 		span   bool
 		answer string
 		want   *worker.Usage
 	}{
 		"two readings, cgroup v1": {true, statsV1, &worker.Usage{Before: before, Now: v1}},
-		"one, cgroup v1":          {false, oneShotV1, &worker.Usage{Now: worker.Meter{At: instant("2026-11-25T21:59:40.884827728Z"), CPU: 252011542, Periods: 38, Throttled: 3}}},
+		"one, cgroup v1":          {false, oneShotV1, &worker.Usage{Now: worker.Stats{At: instant("2026-11-25T21:59:40.884827728Z"), CPU: 252011542, Periods: 38, Throttled: 3}}},
 		"two, cgroup v2": {true, statsV2, &worker.Usage{
-			Before: worker.Meter{At: instant("2026-01-02T03:04:05.5Z"), CPU: 200 * time.Millisecond, Periods: 40, Throttled: 32},
-			Now:    worker.Meter{At: instant("2026-01-02T03:04:06.5Z"), CPU: 700 * time.Millisecond, Periods: 50, Throttled: 40},
+			Before: worker.Stats{At: instant("2026-01-02T03:04:05.5Z"), CPU: 200 * time.Millisecond, Periods: 40, Throttled: 32},
+			Now:    worker.Stats{At: instant("2026-01-02T03:04:06.5Z"), CPU: 700 * time.Millisecond, Periods: 50, Throttled: 40},
 		}},
-		"an engine that gives one where two were asked for": {true, oneShotV1, &worker.Usage{Now: worker.Meter{At: instant("2026-11-25T21:59:40.884827728Z"), CPU: 252011542, Periods: 38, Throttled: 3}}},
+		"an engine that gives one where two were asked for": {true, oneShotV1, &worker.Usage{Now: worker.Stats{At: instant("2026-11-25T21:59:40.884827728Z"), CPU: 252011542, Periods: 38, Throttled: 3}}},
 		"one that is down": {false, statsDown, nil},
 		"no JSON":          {false, "<html>", nil},
 		"cut off":          {true, statsV1[:300], nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c2, f := newFake(t, func(*http.Request) (*http.Response, error) { return reply(http.StatusOK, c.answer), nil })
-			a := action(worker.Sample)
+			a := action(worker.ReadStats)
 			a.Span = c.span
 			out := c2.Do(t.Context(), a)
 			require.Equal(t, c.want, out.Usage)

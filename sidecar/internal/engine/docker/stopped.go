@@ -23,7 +23,7 @@ const mostWords = 256
 // Stopped says that someone has stopped this container while that action, a Recreate or a Resume, is under way. Then the
 // worker stays down. A stop of the new container that the transaction may have sent itself counts for nothing; the caller
 // judges the stops of the old one. It never waits.
-func (c *Client) Stopped(action uint64, container string) {
+func (c *Client) StopNotice(action uint64, container string) {
 	h := &c.heard
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -37,7 +37,7 @@ func (c *Client) Stopped(action uint64, container string) {
 	}
 }
 
-// stopped tells whether there was a word about a container that own does not hold for.
+// stopped reports whether there was a word about a container that own does not hold for.
 func (h *hearsay) stopped(action uint64, own func(id string) bool) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -112,7 +112,7 @@ func health(word string) worker.Health {
 	switch h := worker.Health(word); h {
 	case worker.HealthStarting, worker.HealthHealthy, worker.HealthUnhealthy, worker.HealthNone:
 		return h
-	case worker.HealthUntold:
+	case worker.HealthUnknown:
 		// of an inspect that means none
 	}
 	return worker.HealthNone

@@ -26,7 +26,7 @@ const wholeInspect = `{"Id":"` + testID + `","Created":"2026-11-23T17:37:28Z","I
 
 func TestSnapshotOfInspect(t *testing.T) {
 	c, _ := newFake(t, says(200, wholeInspect))
-	out := c.Do(t.Context(), action(worker.Look))
+	out := c.Do(t.Context(), action(worker.Inspect))
 	require.Equal(t, worker.Done, out.Result, out.Err)
 	at := func(text string) time.Time {
 		when, err := time.Parse(time.RFC3339Nano, text)
@@ -61,7 +61,7 @@ func TestSnapshotOfInspect(t *testing.T) {
 
 func TestSnapshotOfLittle(t *testing.T) {
 	c, _ := newFake(t, says(200, `{"Id":"a","State":{"Status":"created","StartedAt":"0001-01-01T00:00:00Z","FinishedAt":"0001-01-01T00:00:00Z"},"Config":{"Healthcheck":{"Test":["NONE"]}}}`))
-	got := c.Do(t.Context(), action(worker.Look)).Snapshot
+	got := c.Do(t.Context(), action(worker.Inspect)).Snapshot
 	require.NotNil(t, got)
 	require.True(t, got.StartedAt.IsZero())
 	require.True(t, got.FinishedAt.IsZero())

@@ -29,7 +29,7 @@ func fullFile(t testing.TB, workers int) []byte {
 		j.Drop(worker.Key(fmt.Sprintf("worker-%03d", n)))
 	}
 	j.Mark(worker.Bookmark{EventAt: day})
-	j.Chronicle((&chronicle{events: fullHistory(workers)}).take)
+	j.Source((&chronicle{events: fullHistory(workers)}).take)
 	require.NoError(t, j.Close(t.Context()))
 	content, err := os.ReadFile(filepath.Join(dir, FileName))
 	require.NoError(t, err)
@@ -63,7 +63,7 @@ func requireTrueHistory(t testing.TB, j *Journal) {
 
 // openBytes opens a journal over content and checks what holds for any content: no crash, a working journal, and a file that
 // was moved aside is still what it was. It returns what was read.
-func openBytes(t testing.TB, content []byte) (map[worker.Key]worker.Memory, Report) {
+func openBytes(t testing.TB, content []byte) (map[worker.Key]worker.Saved, Report) {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, FileName)
@@ -72,7 +72,7 @@ func openBytes(t testing.TB, content []byte) (map[worker.Key]worker.Memory, Repo
 	got, _ := j.Load()
 	requireTrueHistory(t, j)
 	j.Put(newWorker("new"))
-	j.Chronicle((&chronicle{events: []event{{id: 1 << 62, record: []byte("new")}}}).take)
+	j.Source((&chronicle{events: []event{{id: 1 << 62, record: []byte("new")}}}).take)
 	require.NoError(t, j.Sync(t.Context()))
 	require.NoError(t, j.Close(t.Context()))
 	if !report.Persistent {
@@ -102,7 +102,7 @@ func openBytes(t testing.TB, content []byte) (map[worker.Key]worker.Memory, Repo
 	return got, report
 }
 
-func contains(m map[worker.Key]worker.Memory, key worker.Key) bool {
+func contains(m map[worker.Key]worker.Saved, key worker.Key) bool {
 	_, ok := m[key]
 	return ok
 }
@@ -115,7 +115,7 @@ func btoi(b bool) int {
 }
 
 // fullMemory is what fullFile puts for worker n.
-func fullMemory(n int) worker.Memory {
+func fullMemory(n int) worker.Saved {
 	mem := newWorker(fmt.Sprintf("worker-%03d", n))
 	mem.Definition = bytes.Repeat([]byte{byte('a' + n%26)}, 1+100*(n%90))
 	return mem
@@ -123,7 +123,7 @@ func fullMemory(n int) worker.Memory {
 
 // requireTrue checks that whatever was read is what was once written: damage may lose, or bring back the state before the
 // last transaction, but never change.
-func requireTrue(t testing.TB, got map[worker.Key]worker.Memory) {
+func requireTrue(t testing.TB, got map[worker.Key]worker.Saved) {
 	t.Helper()
 	for n := range 40 {
 		if mem, ok := got[fullMemory(n).Key]; ok {

@@ -173,7 +173,7 @@ func moveAside(dir string) (string, error) {
 	}
 }
 
-// isForGood tells whether a failure to open can only end with a restart of Stoker.
+// isForGood reports whether a failure to open can only end with a restart of Stoker.
 func isForGood(err error) bool {
 	return errors.Is(err, errNewer)
 }

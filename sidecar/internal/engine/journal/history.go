@@ -44,7 +44,7 @@ func (j *Journal) History() [][]byte {
 }
 
 // Chronicle tells the journal where to take events from, from now on.
-func (j *Journal) Chronicle(take Chronicle) {
+func (j *Journal) Source(take Chronicle) {
 	j.mu.Lock()
 	j.chronicle = take
 	j.mu.Unlock()
@@ -55,7 +55,7 @@ func (j *Journal) Chronicle(take Chronicle) {
 //
 // Events reach the disk with the next memory that does, or within two seconds. A disk that cannot take them costs nothing:
 // the chronicle has them still when it can.
-func (j *Journal) Told() { j.poke() }
+func (j *Journal) Notify() { j.poke() }
 
 // recount is what the chronicle has that the file has not.
 func (j *Journal) recount(most int) (events []event, floor uint64) {
@@ -72,7 +72,7 @@ func (j *Journal) recount(most int) (events []event, floor uint64) {
 	return events, floor
 }
 
-// untold tells whether events wait to be written.
+// untold reports whether events wait to be written.
 func (j *Journal) untold() bool {
 	events, _ := j.recount(1)
 	return len(events) > 0

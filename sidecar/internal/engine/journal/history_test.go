@@ -52,7 +52,7 @@ func (c *chronicle) tell(j *Journal, id uint64) {
 	c.mu.Lock()
 	c.events = append(c.events, event{id: id, record: fmt.Appendf(nil, "event %d", id)})
 	c.mu.Unlock()
-	j.Told()
+	j.Notify()
 }
 
 // forget does as a history that has become too long.
@@ -85,7 +85,7 @@ func TestHistoryIsKeptAndPruned(t *testing.T) {
 	dir := t.TempDir()
 	j, c := open(t, dir), &chronicle{}
 	require.Empty(t, j.History())
-	j.Chronicle(c.take)
+	j.Source(c.take)
 	for n := range uint64(1000) {
 		c.tell(j, n*2+1)
 	}
@@ -97,12 +97,12 @@ func TestHistoryIsKeptAndPruned(t *testing.T) {
 
 	j = open(t, dir)
 	c.forget(1501)
-	j.Chronicle(c.take)
+	j.Source(c.take)
 	closeIt(t, j)
 	require.Len(t, kept(t, dir), 1000, "pruned when something is written, not for its own sake")
 
 	j = open(t, dir)
-	j.Chronicle(c.take)
+	j.Source(c.take)
 	c.tell(j, 3000)
 	closeIt(t, j)
 	all = kept(t, dir)
@@ -116,7 +116,7 @@ func TestHistoryIsLazy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		j, c := open(t, dir), &chronicle{}
-		j.Chronicle(c.take)
+		j.Source(c.take)
 		settle := func(d time.Duration) uint64 { time.Sleep(d); synctest.Wait(); return txid(t, dir) }
 		before := settle(time.Minute)
 		c.tell(j, 1)
@@ -153,7 +153,7 @@ func TestMemoriesGoFirst(t *testing.T) {
 		for n := range uint64(5000) {
 			c.events = append(c.events, event{id: n + 1, record: []byte("event 1")})
 		}
-		j.Chronicle(c.take)
+		j.Source(c.take)
 		synctest.Wait()
 		require.Equal(t, uint64(mostAlone), c.written())
 		j.Put(newWorker("w"))
@@ -187,7 +187,7 @@ func TestHistoryInAnOlderFile(t *testing.T) {
 	require.False(t, has())
 	j = open(t, dir)
 	c := &chronicle{}
-	j.Chronicle(c.take)
+	j.Source(c.take)
 	c.tell(j, 7)
 	closeIt(t, j)
 	require.True(t, has())
@@ -204,7 +204,7 @@ func TestHistoryComesBackWithTheDisk(t *testing.T) {
 		j, report := Open(dir, l.options())
 		require.True(t, report.Persistent)
 		c := &chronicle{}
-		j.Chronicle(c.take)
+		j.Source(c.take)
 		c.tell(j, 1)
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -260,7 +260,7 @@ func TestHistoryDoesNotTakeTheMemoriesSpace(t *testing.T) {
 		}
 		synctest.Wait()
 		small(64 << 10)
-		j.Chronicle(c.take)
+		j.Source(c.take)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		require.Len(t, l.problems, 1)
@@ -285,17 +285,17 @@ func TestHistoryDoesNotTakeTheMemoriesSpace(t *testing.T) {
 // The history itself and the journal together: what was told before the end is there after it, and numbers go on.
 func TestHistoryAcrossRuns(t *testing.T) {
 	dir := t.TempDir()
-	want := []history.Event{}
+	want := []history.Entry{}
 	for run := range 3 {
 		j := open(t, dir)
 		log := history.New(history.Options{Store: j, Keep: 500})
 		require.Equal(t, want, log.Page(history.Query{Limit: 1000}))
 		for n := range 300 {
-			log.Tell([]worker.Note{{Kind: worker.NoteFault, Key: "w", Attempt: run*1000 + n, Output: strings.Repeat("x", n*20)}})
+			log.Record([]worker.Event{{Kind: worker.EventFault, Key: "w", Attempt: run*1000 + n, Output: strings.Repeat("x", n*20)}})
 		}
 		closeIt(t, j)
 		want = log.Page(history.Query{Limit: 1000})
-		log.Tell([]worker.Note{{Kind: worker.NoteHealed}}) // too late for the disk, and harmless
+		log.Record([]worker.Event{{Kind: worker.EventHealed}}) // too late for the disk, and harmless
 		require.Len(t, want, min(500, (run+1)*300))
 	}
 }

@@ -117,10 +117,10 @@ func (j *Journal) begin() Report {
 }
 
 // Load returns everything known: after Open what the last run of Stoker left. The maps are the caller's own.
-func (j *Journal) Load() (map[worker.Key]worker.Memory, worker.Bookmark) {
+func (j *Journal) Load() (map[worker.Key]worker.Saved, worker.Bookmark) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	all := make(map[worker.Key]worker.Memory, len(j.live))
+	all := make(map[worker.Key]worker.Saved, len(j.live))
 	for key, img := range j.live {
 		if mem, err := img.decode(key); err == nil { // what is in live was encoded here or decoded before
 			all[key] = mem
@@ -131,7 +131,7 @@ func (j *Journal) Load() (map[worker.Key]worker.Memory, worker.Bookmark) {
 
 // Put remembers mem under its key, in place of what was remembered before. The bytes of mem.Definition must not be
 // changed afterwards; the rest of mem is copied. A memory equal to the last one costs no write.
-func (j *Journal) Put(mem worker.Memory) {
+func (j *Journal) Put(mem worker.Saved) {
 	img, err := encode(mem)
 	j.mu.Lock()
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 var day = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // worker is a memory with something in every field that a restart depends on.
-func newWorker(name string) worker.Memory {
-	return worker.Memory{
+func newWorker(name string) worker.Saved {
+	return worker.Saved{
 		Key:            worker.Key(name),
 		Incarnation:    worker.Incarnation{ID: "id-" + name, StartedAt: day},
 		Labels:         map[string]string{"stoker.enable": "true"},
@@ -54,8 +54,8 @@ func synced(t *testing.T, j *Journal) {
 	require.NoError(t, j.Sync(context.Background()))
 }
 
-func memories(of ...worker.Memory) map[worker.Key]worker.Memory {
-	all := map[worker.Key]worker.Memory{}
+func memories(of ...worker.Saved) map[worker.Key]worker.Saved {
+	all := map[worker.Key]worker.Saved{}
 	for _, mem := range of {
 		all[mem.Key] = mem
 	}
@@ -68,7 +68,7 @@ func TestRemembersAcrossRuns(t *testing.T) {
 	a, b, c := newWorker("a"), newWorker("b"), newWorker("c")
 
 	j := open(t, dir)
-	for _, mem := range []worker.Memory{a, b, c} {
+	for _, mem := range []worker.Saved{a, b, c} {
 		j.Put(mem)
 	}
 	j.Drop("c")
@@ -236,7 +236,7 @@ func TestUnwritableMemory(t *testing.T) {
 	far := newWorker("far")
 	far.HeldAt = time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC)
 	j.Put(far)
-	j.Put(worker.Memory{})
+	j.Put(worker.Saved{})
 	j.Put(newWorker("fine"))
 	synced(t, j)
 	closeIt(t, j)

@@ -23,7 +23,7 @@ func (i image) equal(other image) bool {
 }
 
 // encode makes an image of mem. It fails for what bbolt could not store: one such key would spoil every batch it is in.
-func encode(mem worker.Memory) (image, error) {
+func encode(mem worker.Saved) (image, error) {
 	if len(mem.Key) == 0 || len(mem.Key) > bbolt.MaxKeySize {
 		return image{}, fmt.Errorf("a name of %d bytes", len(mem.Key))
 	}
@@ -37,13 +37,13 @@ func encode(mem worker.Memory) (image, error) {
 }
 
 // decode is the Memory that i was made from. It fails when i belongs to another key.
-func (i image) decode(key worker.Key) (worker.Memory, error) {
-	var mem worker.Memory
+func (i image) decode(key worker.Key) (worker.Saved, error) {
+	var mem worker.Saved
 	if err := json.Unmarshal([]byte(i.record), &mem); err != nil {
-		return worker.Memory{}, err
+		return worker.Saved{}, err
 	}
 	if mem.Key != key {
-		return worker.Memory{}, fmt.Errorf("record of %q under the key %q", mem.Key, key)
+		return worker.Saved{}, fmt.Errorf("record of %q under the key %q", mem.Key, key)
 	}
 	mem.Definition = i.definition
 	return mem, nil

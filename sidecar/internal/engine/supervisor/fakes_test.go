@@ -43,7 +43,7 @@ func (e *engine) Do(ctx context.Context, a worker.Action) worker.Outcome {
 	return e.answer(a)
 }
 
-func (e *engine) Stopped(uint64, string) {}
+func (e *engine) StopNotice(uint64, string) {}
 
 func (e *engine) answer(a worker.Action) worker.Outcome {
 	e.mu.Lock()
@@ -58,7 +58,7 @@ func (e *engine) answer(a worker.Action) worker.Outcome {
 		s.Status, s.StartedAt, s.Health = worker.StatusRunning, time.Now(), worker.HealthHealthy
 	case worker.Stop:
 		s.Status, s.FinishedAt, s.ExitCode = worker.StatusExited, time.Now(), 143
-	case worker.Look:
+	case worker.Inspect:
 	}
 	e.state[a.Incarnation.ID] = s
 	return worker.Outcome{Result: worker.Done, Snapshot: &s}
@@ -104,12 +104,12 @@ type journal struct {
 	mu    sync.Mutex
 	takes time.Duration
 	stuck bool
-	kept  map[worker.Key]worker.Memory
+	kept  map[worker.Key]worker.Saved
 	order []string
 	mark  worker.Bookmark
 }
 
-func (j *journal) Put(mem worker.Memory) {
+func (j *journal) Put(mem worker.Saved) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.kept[mem.Key] = mem
@@ -145,10 +145,10 @@ func (j *journal) Sync(ctx context.Context) error {
 // sink keeps what it is told.
 type sink struct {
 	mu    sync.Mutex
-	notes []worker.Note
+	notes []worker.Event
 }
 
-func (s *sink) Tell(notes []worker.Note) {
+func (s *sink) Record(notes []worker.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.notes = append(s.notes, notes...)
@@ -177,7 +177,7 @@ func play(t *testing.T, keys []string, test func(t *testing.T, s *stage)) {
 				takes: map[worker.Verb]time.Duration{}, state: map[string]worker.Snapshot{},
 				fails: map[worker.Verb]worker.Outcome{},
 			},
-			journal: &journal{kept: map[worker.Key]worker.Memory{}}, sink: &sink{},
+			journal: &journal{kept: map[worker.Key]worker.Saved{}}, sink: &sink{},
 			seen: make(chan worker.Observation), ended: make(chan struct{}),
 		}
 		rules := policy.Rules{Defaults: policy.Defaults{Policy: policy.Default()}}
@@ -197,8 +197,8 @@ func play(t *testing.T, keys []string, test func(t *testing.T, s *stage)) {
 
 func (s *stage) open(keys []string) {
 	now := time.Now()
-	s.seen <- worker.Observation{Kind: worker.LinkOpened, At: now, Engine: worker.Engine{Now: now}}
-	s.seen <- worker.Observation{Kind: worker.ListBegan, At: now}
+	s.seen <- worker.Observation{Kind: worker.Connecting, At: now, Engine: worker.Engine{Now: now}}
+	s.seen <- worker.Observation{Kind: worker.ListBegin, At: now}
 	for _, key := range keys {
 		s.engine.set(key, func(c *worker.Snapshot) {
 			*c = worker.Snapshot{
@@ -208,7 +208,7 @@ func (s *stage) open(keys []string) {
 		})
 		s.tell(worker.Listed, key)
 	}
-	s.seen <- worker.Observation{Kind: worker.ListEnded, At: now}
+	s.seen <- worker.Observation{Kind: worker.ListEnd, At: now}
 	synctest.Wait()
 }
 

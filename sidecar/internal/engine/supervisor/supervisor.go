@@ -17,12 +17,12 @@ type Engine interface {
 	// Do blocks until the action's end, and not much longer than its deadline.
 	Do(ctx context.Context, a worker.Action) worker.Outcome
 	// Stopped tells an action under way that somebody else has stopped a container that it deals with. It does not block.
-	Stopped(action uint64, container string)
+	StopNotice(action uint64, container string)
 }
 
 // Journal keeps what must survive. Only Sync waits: until all that was put before is safe, or cannot be made safe.
 type Journal interface {
-	Put(mem worker.Memory)
+	Put(mem worker.Saved)
 	Drop(key worker.Key)
 	Mark(b worker.Bookmark)
 	Sync(ctx context.Context) error
@@ -30,11 +30,11 @@ type Journal interface {
 
 // Sink tells people. It never blocks.
 type Sink interface {
-	Tell(notes []worker.Note)
+	Record(notes []worker.Event)
 }
 
 // beatEvery bounds the time between two turns of the loop, so that a loop that hangs is told from one with nothing to do.
-const beatEvery = 5 * time.Second
+const tickInterval = 5 * time.Second
 
 // syncWait bounds how long a stop waits for the journal. A broken disk must not keep workers ill.
 const syncWait = 2 * time.Second
@@ -44,24 +44,24 @@ const closeWait = 8 * time.Second
 
 // Supervisor is the loop.
 type Supervisor struct {
-	fleet    *fleet.Fleet
-	engine   Engine
-	journal  Journal
-	sink     Sink
-	outcomes chan worker.Outcome
-	actions  sync.WaitGroup
-	cancels  map[uint64]context.CancelFunc // of the actions under way; the loop's own
-	view     atomic.Pointer[fleet.View]
-	beat     atomic.Int64
-	looked   atomic.Int64  // when somebody last looked at the workers; Unix nanoseconds, 0 for never
-	woken    chan struct{} // somebody began to
+	fleet      *fleet.Fleet
+	engine     Engine
+	journal    Journal
+	sink       Sink
+	outcomes   chan worker.Outcome
+	actions    sync.WaitGroup
+	cancels    map[uint64]context.CancelFunc // of the actions under way; the loop's own
+	view       atomic.Pointer[fleet.View]
+	lastTick   atomic.Int64
+	viewedAt   atomic.Int64  // when somebody last looked at the workers; Unix nanoseconds, 0 for never
+	viewerWake chan struct{} // somebody began to
 }
 
 // New is a supervisor of a fleet that it owns from now on.
 func New(f *fleet.Fleet, e Engine, j Journal, s Sink) *Supervisor {
 	sup := &Supervisor{
 		fleet: f, engine: e, journal: j, sink: s,
-		outcomes: make(chan worker.Outcome), cancels: map[uint64]context.CancelFunc{}, woken: make(chan struct{}, 1),
+		outcomes: make(chan worker.Outcome), cancels: map[uint64]context.CancelFunc{}, viewerWake: make(chan struct{}, 1),
 	}
 	sup.publish()
 	return sup
@@ -72,12 +72,12 @@ func (s *Supervisor) View() fleet.View { return *s.view.Load() }
 
 // Look is View for somebody who wants to know how the workers are, and wants to know again soon: for a while the fleet has it
 // read what they use. It never waits for the loop either.
-func (s *Supervisor) Look() fleet.View {
+func (s *Supervisor) ViewForDisplay() fleet.View {
 	now := time.Now()
-	before := time.Unix(0, s.looked.Swap(now.UnixNano()))
-	if now.Sub(before).Abs() > fleet.WatchLasts {
+	before := time.Unix(0, s.viewedAt.Swap(now.UnixNano()))
+	if now.Sub(before).Abs() > fleet.ViewedFor {
 		select {
-		case s.woken <- struct{}{}:
+		case s.viewerWake <- struct{}{}:
 		default:
 		}
 	}
@@ -85,14 +85,14 @@ func (s *Supervisor) Look() fleet.View {
 }
 
 // watched passes on that somebody looked. The loop turns often enough for a look to be noticed while it lasts.
-func (s *Supervisor) watched() {
-	if at := s.looked.Load(); at != 0 {
-		s.fleet.Watched(time.Unix(0, at))
+func (s *Supervisor) passViewed() {
+	if at := s.viewedAt.Load(); at != 0 {
+		s.fleet.Viewed(time.Unix(0, at))
 	}
 }
 
 // Beat is when the loop last turned.
-func (s *Supervisor) Beat() time.Time { return time.Unix(0, s.beat.Load()) }
+func (s *Supervisor) LastTick() time.Time { return time.Unix(0, s.lastTick.Load()) }
 
 // Run turns the loop until ctx ends, then finishes the restarts that are under way. Actions run in goroutines of their
 // own, each ended by its deadline or by the end of Run, which waits for them: the answers of those that are left nobody
@@ -105,11 +105,11 @@ func (s *Supervisor) Run(ctx context.Context, seen <-chan worker.Observation) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
-		s.watched()
+		s.passViewed()
 		select {
 		case <-ctx.Done():
-		case <-s.woken:
-			s.watched()
+		case <-s.viewerWake:
+			s.passViewed()
 			timer.Reset(s.apply(acting, s.fleet.Tick(time.Now())))
 		case o, ok := <-seen:
 			if !ok {
@@ -149,15 +149,15 @@ func (s *Supervisor) close(acting context.Context) {
 
 // apply does what a turn asks for and returns how long the loop may sleep. The journal comes first, so that an
 // action that syncs it finds its own decision in it.
-func (s *Supervisor) apply(ctx context.Context, t fleet.Turn) time.Duration {
+func (s *Supervisor) apply(ctx context.Context, t fleet.Effects) time.Duration {
 	for _, key := range t.Drop {
 		s.journal.Drop(key)
 	}
 	for _, mem := range t.Save {
 		s.journal.Put(mem)
 	}
-	for _, w := range t.Words {
-		s.engine.Stopped(w.Action, w.ID)
+	for _, w := range t.StopNotices {
+		s.engine.StopNotice(w.Action, w.ID)
 	}
 	for _, id := range t.GiveUp {
 		s.cancels[id]()
@@ -168,15 +168,15 @@ func (s *Supervisor) apply(ctx context.Context, t fleet.Turn) time.Duration {
 		s.actions.Go(func() { s.act(ctx, bounded, a) })
 	}
 	s.journal.Mark(s.fleet.Bookmark())
-	if len(t.Notes) > 0 {
-		s.sink.Tell(t.Notes)
+	if len(t.Events) > 0 {
+		s.sink.Record(t.Events)
 	}
 	now := time.Now()
-	s.beat.Store(now.UnixNano())
+	s.lastTick.Store(now.UnixNano())
 	if t.Wake.IsZero() {
-		return beatEvery
+		return tickInterval
 	}
-	return min(max(t.Wake.Sub(now), 0), beatEvery)
+	return min(max(t.Wake.Sub(now), 0), tickInterval)
 }
 
 // finish takes in what became of an action.

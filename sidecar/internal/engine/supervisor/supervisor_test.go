@@ -149,7 +149,7 @@ func TestCloseTriesAgain(t *testing.T) {
 func TestCloseBeginsNothing(t *testing.T) {
 	play(t, []string{"a", "b"}, func(t *testing.T, s *stage) {
 		s.engine.take(worker.Stop, 3*time.Second)
-		s.engine.take(worker.Look, 3*time.Second)
+		s.engine.take(worker.Inspect, 3*time.Second)
 		s.sicken("b") // its look is under way
 		s.stop()
 		asked := time.Now()
@@ -177,9 +177,9 @@ func TestBeatMovesWhileNothingHappens(t *testing.T) {
 		for range 20 {
 			time.Sleep(5 * time.Second)
 			synctest.Wait()
-			require.LessOrEqual(t, time.Since(s.sup.Beat()), 5*time.Second)
+			require.LessOrEqual(t, time.Since(s.sup.LastTick()), 5*time.Second)
 		}
-		require.Len(t, s.engine.done(worker.Look), 1, "nothing is asked of the engine meanwhile")
+		require.Len(t, s.engine.done(worker.Inspect), 1, "nothing is asked of the engine meanwhile")
 	})
 }
 
@@ -197,29 +197,29 @@ func TestEndOfTheStreamIsNoEndOfTheLoop(t *testing.T) {
 func TestALookIsNoticedAtOnce(t *testing.T) {
 	play(t, []string{"a", "b"}, func(t *testing.T, s *stage) {
 		time.Sleep(time.Hour)
-		require.Empty(t, s.engine.done(worker.Sample), "a View alone is no look")
+		require.Empty(t, s.engine.done(worker.ReadStats), "a View alone is no look")
 		looked := time.Now()
-		s.sup.Look()
+		s.sup.ViewForDisplay()
 		synctest.Wait()
-		read := s.engine.done(worker.Sample)
+		read := s.engine.done(worker.ReadStats)
 		require.Len(t, read, 2)
 		require.Equal(t, looked, read[0].at)
 		for range 60 {
-			s.sup.Look()
+			s.sup.ViewForDisplay()
 			time.Sleep(10 * time.Second)
 		}
-		read = s.engine.done(worker.Sample)
+		read = s.engine.done(worker.ReadStats)
 		require.InDelta(t, 2*20, len(read), 4, "one in thirty seconds each")
 		time.Sleep(time.Hour)
-		last := s.engine.done(worker.Sample)
+		last := s.engine.done(worker.ReadStats)
 		require.LessOrEqual(t, len(last)-len(read), 2*5)
-		require.LessOrEqual(t, last[len(last)-1].at.Sub(looked), 10*time.Minute+fleet.WatchLasts, "nobody looks any more")
+		require.LessOrEqual(t, last[len(last)-1].at.Sub(looked), 10*time.Minute+fleet.ViewedFor, "nobody looks any more")
 	})
 }
 
 func TestLookNeverWaits(*testing.T) {
 	sup := supervisor.New(fleet.New(time.Now(), fleet.Settings{}), nil, nil, nil)
 	for range 3 {
-		sup.Look() // and no loop turns
+		sup.ViewForDisplay() // and no loop turns
 	}
 }

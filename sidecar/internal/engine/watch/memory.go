@@ -11,7 +11,7 @@ import (
 const memorySize = 512
 
 // mark identifies an event.
-type mark struct {
+type eventKey struct {
 	at     int64 // nanoseconds
 	id     string
 	kind   worker.Kind
@@ -19,19 +19,19 @@ type mark struct {
 }
 
 // memory knows the newest events that were passed on.
-type memory struct {
-	known map[mark]struct{}
-	order []mark // a ring once it is full
+type dedupe struct {
+	known map[eventKey]struct{}
+	order []eventKey // a ring once it is full
 	next  int
 }
 
-func newMemory() *memory {
-	return &memory{known: map[mark]struct{}{}}
+func newMemory() *dedupe {
+	return &dedupe{known: map[eventKey]struct{}{}}
 }
 
-// add remembers an event and tells whether it is new.
-func (m *memory) add(o worker.Observation) bool {
-	this := mark{at: o.At.UnixNano(), id: o.ID, kind: o.Kind, signal: o.Signal}
+// add remembers an event and reports whether it is new.
+func (m *dedupe) add(o worker.Observation) bool {
+	this := eventKey{at: o.At.UnixNano(), id: o.ID, kind: o.Kind, signal: o.Signal}
 	if _, known := m.known[this]; known {
 		return false
 	}

@@ -47,7 +47,7 @@ func (w *Watch) session(ctx context.Context, out chan<- worker.Observation) (tim
 	defer cancel()
 	events, end := w.src.Events(ctx, s.since)
 	w.up = true
-	if !send(ctx, out, worker.Observation{Kind: worker.LinkOpened, At: engine.Now, Engine: engine}) {
+	if !send(ctx, out, worker.Observation{Kind: worker.Connecting, At: engine.Now, Engine: engine}) {
 		return 0, ctx.Err()
 	}
 	err = s.follow(ctx, events, end)
@@ -114,7 +114,7 @@ func (s *session) list(ctx context.Context) <-chan picture {
 	return found
 }
 
-// behind tells whether the engine remembers an event that was there when the list was answered, and has not come on the
+// behind reports whether the engine remembers an event that was there when the list was answered, and has not come on the
 // stream. An operator's stop may be among what is missing, so that the list must not be believed without it.
 func (s *session) behind(p picture) bool {
 	return p.err == nil && p.newest.After(s.watch.readTo)
@@ -124,7 +124,7 @@ func (s *session) behind(p picture) bool {
 // from it what was read too slowly: the next session is told all of it anew.
 func (s *session) wait(p picture) (<-chan picture, error) {
 	if p.waited {
-		return nil, errDeaf
+		return nil, errStreamStalled
 	}
 	p.waited = true
 	again := make(chan picture, 1)
@@ -156,7 +156,7 @@ func (s *session) show(ctx context.Context, p picture) error {
 		}
 	}
 	s.listed = true
-	if !send(ctx, s.out, worker.Observation{Kind: worker.ListBegan, At: p.at}) {
+	if !send(ctx, s.out, worker.Observation{Kind: worker.ListBegin, At: p.at}) {
 		return ctx.Err()
 	}
 	for _, o := range p.list {
@@ -165,7 +165,7 @@ func (s *session) show(ctx context.Context, p picture) error {
 			return ctx.Err()
 		}
 	}
-	if !send(ctx, s.out, worker.Observation{Kind: worker.ListEnded, At: p.at}) {
+	if !send(ctx, s.out, worker.Observation{Kind: worker.ListEnd, At: p.at}) {
 		return ctx.Err()
 	}
 	return nil

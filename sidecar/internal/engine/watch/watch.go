@@ -53,7 +53,7 @@ type Options struct {
 type Watch struct {
 	src    Source
 	opts   Options
-	seen   *memory
+	seen   *dedupe
 	readTo time.Time // the engine's time of the newest event that was read
 	up     bool      // LinkOpened was passed on, and LinkLost not since
 }
@@ -111,7 +111,7 @@ func (w *Watch) lost(ctx context.Context, out chan<- worker.Observation) bool {
 		return true
 	}
 	w.up = false
-	return send(ctx, out, worker.Observation{Kind: worker.LinkLost, At: time.Now()})
+	return send(ctx, out, worker.Observation{Kind: worker.Disconnected, At: time.Now()})
 }
 
 // backoff is the wait after the n-th failure in a row: doubling up to the bound, and anything from half of that to all
@@ -152,7 +152,7 @@ func send(ctx context.Context, out chan<- worker.Observation, o worker.Observati
 var errSilent = errors.New("the event stream ended")
 
 // errDeaf is a stream that is open, and on which nothing comes any more.
-var errDeaf = errors.New("the event stream is open but dead: the engine remembers events that never came on it, " +
+var errStreamStalled = errors.New("the event stream is open but dead: the engine remembers events that never came on it, " +
 	"so that something between Stoker and the engine has lost the connection and not said so")
 
 func endOf(end <-chan error) error {

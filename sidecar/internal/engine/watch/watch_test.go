@@ -88,7 +88,7 @@ func TestOneSession(t *testing.T) {
 		time.Sleep(time.Hour)
 		v := begin(t, src, Options{})
 		synctest.Wait()
-		require.Equal(t, []string{"link-opened", "old exited a", "list-began", "listed a", "listed b", "list-ended"}, v.story())
+		require.Equal(t, []string{"engine-connecting", "old exited a", "list-began", "listed a", "listed b", "list-ended"}, v.story())
 		require.Equal(t, "test", v.got[0].Engine.Version)
 		require.Equal(t, []time.Time{{}}, src.asked, "without a bookmark: all that the engine remembers")
 		for _, o := range v.got {
@@ -121,7 +121,7 @@ func TestHistoryBeforeList(t *testing.T) {
 		src.missed(worker.Exited, "a") // while the list is under way; the stream is late
 		time.Sleep(time.Minute / 2)
 		synctest.Wait()
-		require.Equal(t, []string{"link-opened", "old signalled a", "exited a", "list-began", "listed a", "list-ended"}, v.story(), "and the late replay is dropped")
+		require.Equal(t, []string{"engine-connecting", "old signalled a", "exited a", "list-began", "listed a", "list-ended"}, v.story(), "and the late replay is dropped")
 		v.end(t)
 	})
 }
@@ -163,9 +163,9 @@ func TestNoGapAndNothingTwice(t *testing.T) {
 				time.Sleep(time.Second)
 				src.happen(worker.Exited, "6")
 				synctest.Wait()
-				require.Equal(t, []string{"link-opened", "list-began", "list-ended",
-					"exited 0", "exited 1", "exited 2", "exited 3", "exited 4", "link-lost",
-					"link-opened", "old exited 5", "old started 5", "list-began", "list-ended", "exited 6"}, v.story())
+				require.Equal(t, []string{"engine-connecting", "list-began", "list-ended",
+					"exited 0", "exited 1", "exited 2", "exited 3", "exited 4", "engine-disconnected",
+					"engine-connecting", "old exited 5", "old started 5", "list-began", "list-ended", "exited 6"}, v.story())
 				require.Len(t, v.errs, 1)
 				if cause != nil {
 					require.ErrorIs(t, v.errs[0], cause)
@@ -218,7 +218,7 @@ func TestKeep(t *testing.T) {
 		src.happen(worker.Exited, "other")
 		newest := time.Now()
 		synctest.Wait()
-		require.Equal(t, []string{"link-opened", "list-began", "listed mine", "list-ended", "exited mine"}, v.story())
+		require.Equal(t, []string{"engine-connecting", "list-began", "listed mine", "list-ended", "exited mine"}, v.story())
 		src.cut(io.EOF)
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -247,7 +247,7 @@ func TestBackoffGrowsAndIsForgotten(t *testing.T) {
 		v.forget()
 		time.Sleep(time.Second)
 		synctest.Wait()
-		require.Equal(t, []string{"link-lost", "link-opened", "list-began", "list-ended"}, v.story())
+		require.Equal(t, []string{"engine-disconnected", "engine-connecting", "list-began", "list-ended"}, v.story())
 		require.LessOrEqual(t, v.at[1].Sub(cut), 200*time.Millisecond)
 		require.Len(t, v.errs, 2)
 		require.ErrorIs(t, v.errs[1], io.EOF)
@@ -265,7 +265,7 @@ func TestShortSessionsBackOff(t *testing.T) {
 		require.Less(t, src.sessions, 100)
 		require.Len(t, v.errs, 1)
 		for i, word := range v.story() {
-			require.Equal(t, []string{"link-opened", "link-lost"}[i%2], word, "rule 3: no list came of an error")
+			require.Equal(t, []string{"engine-connecting", "engine-disconnected"}[i%2], word, "rule 3: no list came of an error")
 		}
 		v.end(t)
 	})
@@ -295,7 +295,7 @@ func TestHangingEngine(t *testing.T) {
 		began := time.Now()
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		require.Equal(t, "link-lost", v.story()[0])
+		require.Equal(t, "engine-disconnected", v.story()[0])
 		require.Equal(t, time.Minute+30*time.Second, v.at[0].Sub(began))
 		require.ErrorIs(t, v.errs[0], context.DeadlineExceeded)
 		v.end(t)

@@ -17,9 +17,9 @@ const mostName = 512
 
 // Event is a note with a number. Its strings are valid UTF-8 of bounded length, and otherwise as hostile as the
 // container that said them.
-type Event struct {
+type Entry struct {
 	ID uint64 // grows from event to event, also across restarts; not by one
-	worker.Note
+	worker.Event
 }
 
 // eventJSON is an event's own shape.
@@ -29,22 +29,22 @@ type eventJSON struct {
 }
 
 // MarshalJSON writes the event in the shape that the API and the journal share.
-func (e Event) MarshalJSON() ([]byte, error) {
+func (e Entry) MarshalJSON() ([]byte, error) {
 	return json.Marshal(eventJSON{e.ID, e.Record()})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote. Durations come back to the microsecond or nearly so.
-func (e *Event) UnmarshalJSON(text []byte) error {
+func (e *Entry) UnmarshalJSON(text []byte) error {
 	var shown eventJSON
 	if err := json.Unmarshal(text, &shown); err != nil {
 		return err
 	}
-	*e = Event{ID: shown.ID, Note: shown.Note()}
+	*e = Entry{ID: shown.ID, Event: shown.Event()}
 	return nil
 }
 
 // clean is n with strings that are bounded and valid, and numbers that JSON can write.
-func clean(n worker.Note) worker.Note {
+func clean(n worker.Event) worker.Event {
 	n.At = n.At.Round(0).UTC()
 	n.From, n.CPUs = finite(n.From), finite(n.CPUs)
 	n.Key = cleanKey(n.Key)
@@ -85,7 +85,7 @@ func clip(text string, most int) string {
 }
 
 // size is about how many bytes an event takes.
-func (e Event) size() int {
+func (e Entry) size() int {
 	const rest = 320
-	return rest + len(e.Key) + len(e.Note.ID) + len(e.Output) + len(e.Detail)
+	return rest + len(e.Key) + len(e.Event.ID) + len(e.Output) + len(e.Detail)
 }

@@ -7,7 +7,7 @@ import "slices"
 const followQueue = 128
 
 // follower is someone who is told of events as they come.
-type follower struct{ live chan Event }
+type follower struct{ live chan Entry }
 
 // Follow is every event with an ID above after: those that are known already, and then the live ones. Gap says that
 // something between after and the first of them may be missing: after is older than the history, or of a run whose end
@@ -15,8 +15,8 @@ type follower struct{ live chan Event }
 //
 // A follower that lets 128 events wait is cut off: live is closed, and it may Follow again from the last ID that it has.
 // The caller must call stop when it no longer reads; live is closed then too.
-func (l *Log) Follow(after uint64) (missed []Event, gap bool, live <-chan Event, stop func()) { //nolint:revive // four results that belong together: two say what was, two what comes
-	f := &follower{live: make(chan Event, followQueue)}
+func (l *Log) Follow(after uint64) (missed []Entry, gap bool, live <-chan Entry, stop func()) { //nolint:revive // four results that belong together: two say what was, two what comes
+	f := &follower{live: make(chan Entry, followQueue)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.prune(l.now())
@@ -36,7 +36,7 @@ func (l *Log) gapAfter(after uint64) bool {
 }
 
 // pass hands e to all followers and cuts off those that do not read. The lock is held.
-func (l *Log) pass(e Event) {
+func (l *Log) pass(e Entry) {
 	for f := range l.followers {
 		select {
 		case f.live <- e:

@@ -28,9 +28,9 @@ type Store interface {
 	History() [][]byte
 	// Chronicle hands the store the place to take events from: those with an ID above after, oldest first, at most most of
 	// them. Records up to the ID floor are to be forgotten.
-	Chronicle(take func(after uint64, most int) (floor uint64, ids []uint64, records [][]byte))
+	Source(take func(after uint64, most int) (floor uint64, ids []uint64, records [][]byte))
 	// Told says that there is something new. It does not block, and takes nothing before it returns.
-	Told()
+	Notify()
 }
 
 // Options are the bounds of a Log and its store.
@@ -43,11 +43,11 @@ type Options struct {
 
 // Query picks events. The zero Query is the newest page of all.
 type Query struct {
-	Worker worker.Key        // empty is every worker, and what is about none
-	Before uint64            // only events with a smaller ID; 0 is no bound
-	Limit  int               // 0 is 100
-	Kinds  []worker.NoteKind // empty is all
-	Since  time.Time         // zero is no bound
+	Worker worker.Key         // empty is every worker, and what is about none
+	Before uint64             // only events with a smaller ID; 0 is no bound
+	Limit  int                // 0 is 100
+	Kinds  []worker.EventKind // empty is all
+	Since  time.Time          // zero is no bound
 }
 
 // Log is the history. Its methods may be called from any goroutine and wait for nobody but each other, and none of them
@@ -59,7 +59,7 @@ type Log struct {
 	now    func() time.Time
 
 	mu        sync.Mutex
-	events    []Event // by ID; what is in it is never changed, so that a copy of the slice can be read without the lock
+	events    []Entry // by ID; what is in it is never changed, so that a copy of the slice can be read without the lock
 	bytes     int
 	last      uint64 // the highest ID given
 	floor     uint64 // the highest ID forgotten
@@ -85,29 +85,29 @@ func New(opts Options) *Log {
 		l.restore(record)
 	}
 	l.prune(l.now())
-	l.store.Chronicle(l.take)
+	l.store.Source(l.take)
 	return l
 }
 
 // restore appends a record of an earlier run. One that cannot be read, or is out of order, is left out: the store has
 // checked that it is what was written.
 func (l *Log) restore(record []byte) {
-	var e Event
+	var e Entry
 	if json.Unmarshal(record, &e) != nil || e.ID <= l.last {
 		return
 	}
-	e.Note = clean(e.Note)
+	e.Event = clean(e.Event)
 	l.append(e)
 }
 
-func (l *Log) append(e Event) {
+func (l *Log) append(e Entry) {
 	l.events = append(l.events, e)
 	l.bytes += e.size()
 	l.last = e.ID
 }
 
 // Tell remembers the notes and hands them to those who follow. It never blocks.
-func (l *Log) Tell(notes []worker.Note) {
+func (l *Log) Record(notes []worker.Event) {
 	if len(notes) == 0 {
 		return
 	}
@@ -117,14 +117,14 @@ func (l *Log) Tell(notes []worker.Note) {
 		if n.At.IsZero() {
 			n.At = now
 		}
-		e := Event{ID: l.nextID(now), Note: clean(n)}
+		e := Entry{ID: l.nextID(now), Event: clean(n)}
 		l.append(e)
 		l.pass(e)
 	}
 	l.prune(now)
 	l.mu.Unlock()
 	if l.store != nil {
-		l.store.Told()
+		l.store.Notify()
 	}
 }
 
@@ -157,7 +157,7 @@ func (l *Log) prune(now time.Time) {
 }
 
 // known is all events of now. The caller must not change it.
-func (l *Log) known() []Event {
+func (l *Log) known() []Entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.prune(l.now())
@@ -165,13 +165,13 @@ func (l *Log) known() []Event {
 }
 
 // Page is the events that q asks for, newest first. It is never nil.
-func (l *Log) Page(q Query) []Event {
+func (l *Log) Page(q Query) []Entry {
 	limit := q.Limit
 	if limit <= 0 {
 		limit = defaultPage
 	}
 	q.Worker = cleanKey(q.Worker)
-	page := []Event{}
+	page := []Entry{}
 	for _, e := range slices.Backward(l.known()) {
 		if len(page) == limit {
 			break
@@ -183,7 +183,7 @@ func (l *Log) Page(q Query) []Event {
 	return page
 }
 
-func (q Query) wants(e Event) bool {
+func (q Query) wants(e Entry) bool {
 	return (q.Worker == "" || e.Key == q.Worker) &&
 		(q.Before == 0 || e.ID < q.Before) &&
 		(len(q.Kinds) == 0 || slices.Contains(q.Kinds, e.Kind)) &&
@@ -212,8 +212,8 @@ func (l *Log) take(after uint64, most int) (floor uint64, ids []uint64, records 
 }
 
 // later is the events with an ID above after.
-func later(events []Event, after uint64) []Event {
-	n, found := slices.BinarySearchFunc(events, after, func(e Event, id uint64) int {
+func later(events []Entry, after uint64) []Entry {
+	n, found := slices.BinarySearchFunc(events, after, func(e Entry, id uint64) int {
 		switch {
 		case e.ID < id:
 			return -1

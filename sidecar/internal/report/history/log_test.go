@@ -23,11 +23,11 @@ type clock struct{ at time.Time }
 
 func (c *clock) now() time.Time { return c.at }
 
-func note(kind worker.NoteKind, key worker.Key, at time.Time) worker.Note {
-	return worker.Note{At: at, Kind: kind, Key: key}
+func note(kind worker.EventKind, key worker.Key, at time.Time) worker.Event {
+	return worker.Event{At: at, Kind: kind, Key: key}
 }
 
-func ids(events []Event) []uint64 {
+func ids(events []Entry) []uint64 {
 	all := []uint64{}
 	for _, e := range events {
 		all = append(all, e.ID)
@@ -38,10 +38,10 @@ func ids(events []Event) []uint64 {
 func TestPages(t *testing.T) {
 	c := &clock{at: noon}
 	l := New(Options{Now: c.now})
-	kinds := []worker.NoteKind{worker.NoteFault, worker.NoteHealed}
+	kinds := []worker.EventKind{worker.EventFault, worker.EventHealed}
 	for n := range 10 {
 		c.at = noon.Add(time.Duration(n) * time.Second)
-		l.Tell([]worker.Note{note(kinds[n%2], worker.Key([]string{"a", "b", ""}[n%3]), c.at)})
+		l.Record([]worker.Event{note(kinds[n%2], worker.Key([]string{"a", "b", ""}[n%3]), c.at)})
 	}
 	all := ids(l.Page(Query{}))
 	require.Len(t, all, 10)
@@ -73,14 +73,14 @@ func TestIDsGrow(t *testing.T) {
 	c := &clock{at: noon}
 	l := New(Options{Now: c.now})
 	require.Zero(t, l.Last())
-	l.Tell(make([]worker.Note, 3))
+	l.Record(make([]worker.Event, 3))
 	first := uint64(noon.UnixMilli())
 	require.Equal(t, []uint64{first + 2, first + 1, first}, ids(l.Page(Query{})))
 	c.at = noon.Add(-time.Hour) // the clock steps back
-	l.Tell(make([]worker.Note, 1))
+	l.Record(make([]worker.Event, 1))
 	require.Equal(t, first+3, l.Last())
 	c.at = time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC)
-	l.Tell(make([]worker.Note, 1))
+	l.Record(make([]worker.Event, 1))
 	require.Equal(t, first+4, l.Last())
 	require.Less(t, l.Last(), uint64(1)<<53, "a browser's number")
 }
@@ -89,7 +89,7 @@ func TestBounds(t *testing.T) {
 	t.Run("count", func(t *testing.T) {
 		l := New(Options{Keep: 5})
 		for range 100 {
-			l.Tell([]worker.Note{{At: time.Now()}, {At: time.Now()}})
+			l.Record([]worker.Event{{At: time.Now()}, {At: time.Now()}})
 			require.LessOrEqual(t, len(l.Page(Query{})), 5)
 		}
 		require.Len(t, l.Page(Query{}), 5)
@@ -97,9 +97,9 @@ func TestBounds(t *testing.T) {
 	t.Run("age", func(t *testing.T) {
 		c := &clock{at: noon}
 		l := New(Options{Now: c.now, MaxAge: time.Hour})
-		l.Tell([]worker.Note{note(worker.NoteFault, "a", c.at)})
+		l.Record([]worker.Event{note(worker.EventFault, "a", c.at)})
 		c.at = noon.Add(time.Minute)
-		l.Tell([]worker.Note{note(worker.NoteHealed, "a", c.at)})
+		l.Record([]worker.Event{note(worker.EventHealed, "a", c.at)})
 		last := l.Last()
 		c.at = noon.Add(time.Hour + time.Second)
 		require.Equal(t, []uint64{last}, ids(l.Page(Query{})), "also when nothing new comes")
@@ -111,7 +111,7 @@ func TestBounds(t *testing.T) {
 		l := New(Options{})
 		long := strings.Repeat("x", mostText)
 		for range 5000 {
-			l.Tell([]worker.Note{{At: time.Now(), Output: long, Detail: long}})
+			l.Record([]worker.Event{{At: time.Now(), Output: long, Detail: long}})
 		}
 		require.LessOrEqual(t, l.bytes, mostBytes)
 		require.Greater(t, len(l.events), 1000)
@@ -139,10 +139,10 @@ func TestHostileText(t *testing.T) {
 	for name, text := range tests {
 		t.Run(name, func(t *testing.T) {
 			l := New(Options{})
-			l.Tell([]worker.Note{{At: time.Now(), Key: worker.Key(text), ID: text, Output: text, Detail: text}})
+			l.Record([]worker.Event{{At: time.Now(), Key: worker.Key(text), ID: text, Output: text, Detail: text}})
 			got := l.Page(Query{Worker: worker.Key(text)})
 			require.Len(t, got, 1, "found under the name that it came with")
-			for _, s := range []string{got[0].Output, got[0].Detail, string(got[0].Key), got[0].Note.ID} {
+			for _, s := range []string{got[0].Output, got[0].Detail, string(got[0].Key), got[0].Event.ID} {
 				require.True(t, utf8.ValidString(s))
 				require.LessOrEqual(t, len(s), mostText)
 			}
@@ -152,7 +152,7 @@ func TestHostileText(t *testing.T) {
 			encoded, err := json.Marshal(got[0])
 			require.NoError(t, err)
 			require.NotContains(t, string(encoded), "\n")
-			var back Event
+			var back Entry
 			require.NoError(t, json.Unmarshal(encoded, &back))
 			require.Equal(t, got[0], back)
 		})
@@ -160,8 +160,8 @@ func TestHostileText(t *testing.T) {
 }
 
 func TestJSON(t *testing.T) {
-	e := Event{ID: 7, Note: worker.Note{
-		At: noon, Kind: worker.NoteHealFailed, Key: "w", ID: "abc", Fault: worker.FaultExited, Intent: worker.IntentNone,
+	e := Entry{ID: 7, Event: worker.Event{
+		At: noon, Kind: worker.EventHealFailed, Key: "w", ID: "abc", Fault: worker.FaultExited, Intent: worker.IntentNone,
 		Heal: worker.HealStart, Reason: worker.ReasonCrashed, Attempt: 2, Delay: 1500 * time.Millisecond,
 		Duration: 123 * time.Millisecond, ExitCode: 137, Output: "no", From: 0.5, CPUs: 1, Detail: "why",
 	}}
@@ -170,16 +170,16 @@ func TestJSON(t *testing.T) {
 	require.JSONEq(t, `{"id":7,"at":"2026-03-01T12:00:00Z","kind":"heal-failed","worker":"w","container":"abc","fault":"exited",
 		"intent":"none","heal":"start","reason":"crashed","attempt":2,"delay_seconds":1.5,"duration_seconds":0.123,"exit_code":137,
 		"output":"no","from_cpus":0.5,"cpus":1,"detail":"why"}`, string(encoded))
-	var back Event
+	var back Entry
 	require.NoError(t, json.Unmarshal(encoded, &back))
 	require.Equal(t, e, back)
 
 	l := New(Options{})
-	l.Tell([]worker.Note{{CPUs: math.NaN(), From: math.Inf(1)}})
+	l.Record([]worker.Event{{CPUs: math.NaN(), From: math.Inf(1)}})
 	_, err = json.Marshal(l.Page(Query{}))
 	require.NoError(t, err)
 
-	encoded, err = json.Marshal(Event{Note: worker.Note{At: time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC), ExitCode: 1}})
+	encoded, err = json.Marshal(Entry{Event: worker.Event{At: time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC), ExitCode: 1}})
 	require.NoError(t, err)
 	require.Contains(t, string(encoded), `"at":null`)
 	require.Contains(t, string(encoded), `"exit_code":null`)
@@ -191,7 +191,7 @@ func TestFollow(t *testing.T) {
 		l := New(Options{Keep: 10})
 		tell := func(n int) {
 			for range n {
-				l.Tell([]worker.Note{note(worker.NoteFault, "w", time.Now())})
+				l.Record([]worker.Event{note(worker.EventFault, "w", time.Now())})
 			}
 		}
 		tell(3)
@@ -248,7 +248,7 @@ func TestFollowerThatDoesNotRead(t *testing.T) {
 		}()
 		began := time.Now()
 		for range 10 * followQueue {
-			l.Tell([]worker.Note{note(worker.NoteFault, "w", began)})
+			l.Record([]worker.Event{note(worker.EventFault, "w", began)})
 			synctest.Wait()
 		}
 		require.Zero(t, time.Since(began))
@@ -287,9 +287,9 @@ func (s *memoryStore) History() [][]byte {
 	return all
 }
 
-func (s *memoryStore) Chronicle(take func(uint64, int) (uint64, []uint64, [][]byte)) { s.take = take }
+func (s *memoryStore) Source(take func(uint64, int) (uint64, []uint64, [][]byte)) { s.take = take }
 
-func (s *memoryStore) Told() {
+func (s *memoryStore) Notify() {
 	for {
 		floor, ids, records := s.take(s.last, 3)
 		for n, id := range ids {
@@ -311,7 +311,7 @@ func TestGoesOnAfterARestart(t *testing.T) {
 	store := &memoryStore{records: map[uint64][]byte{}}
 	l := New(Options{Store: store, Now: c.now, Keep: 8})
 	for n := range 20 {
-		l.Tell([]worker.Note{{At: c.at, Kind: worker.NoteFault, Detail: fmt.Sprint(n)}})
+		l.Record([]worker.Event{{At: c.at, Kind: worker.EventFault, Detail: fmt.Sprint(n)}})
 	}
 	require.Len(t, store.records, 8)
 	want := l.Page(Query{})
@@ -321,7 +321,7 @@ func TestGoesOnAfterARestart(t *testing.T) {
 	l = New(Options{Store: store, Now: c.now, Keep: 8})
 	require.Equal(t, want, l.Page(Query{}))
 	before := l.Last()
-	l.Tell([]worker.Note{{At: c.at, Kind: worker.NoteHealed}})
+	l.Record([]worker.Event{{At: c.at, Kind: worker.EventHealed}})
 	require.Equal(t, before+1, l.Last())
 
 	l = New(Options{Store: store, Now: c.now, Keep: 3})

@@ -36,15 +36,15 @@ func TestHostileNamesDoNotBreakThePage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStage()
-			s.Tell([]worker.Note{note(worker.NoteTaken, key), fallen(key), risen(key)})
-			s.view.Workers = []fleet.Worker{newWorker(key), newWorker("next")}
+			s.Record([]worker.Event{note(worker.EventManaged, key), fallen(key), risen(key)})
+			s.view.Workers = []fleet.WorkerView{newWorker(key), newWorker("next")}
 			page := s.scrape(t)
 			require.True(t, utf8.ValidString(page))
 			require.Less(t, len(page), 64_000)
 			tells(t, page, "stoker_engine_up 1\n")
 			require.Len(t, series(page, "stoker_heals_total"), 1)
 			require.Len(t, series(page, "stoker_worker_running"), 2)
-			tells(t, page, "stoker_workers_unnamed 0\n")
+			tells(t, page, "stoker_workers_overflow 0\n")
 		})
 	}
 }
@@ -71,10 +71,10 @@ func TestWhatIsSecretIsNotShown(t *testing.T) {
 	s := newStage()
 	n := fallen("w")
 	n.Output, n.Detail = "password="+secret, "token "+secret
-	s.Tell([]worker.Note{n, {At: noon(), Kind: worker.NoteLinkUp, Detail: secret}})
+	s.Record([]worker.Event{n, {At: noon(), Kind: worker.EventEngineConnected, Detail: secret}})
 	w := newWorker("w")
 	w.Problems = []policy.Problem{{Label: "stoker.x", Value: secret, Message: "no label " + secret}}
-	s.view.Workers = []fleet.Worker{w}
+	s.view.Workers = []fleet.WorkerView{w}
 	hides(t, s.scrape(t), secret)
 }
 
@@ -84,7 +84,7 @@ func TestWorkersBeyondTheBoundAreSummedUp(t *testing.T) {
 	s := newStage()
 	for i := range mostWorkers + beyond {
 		key := fmt.Sprintf("w%04d", i)
-		s.Tell([]worker.Note{note(worker.NoteTaken, key), fallen(key), risen(key)})
+		s.Record([]worker.Event{note(worker.EventManaged, key), fallen(key), risen(key)})
 		s.view.Workers = append(s.view.Workers, newWorker(key))
 	}
 	last := &s.view.Workers[mostWorkers+beyond-1]
@@ -94,7 +94,7 @@ func TestWorkersBeyondTheBoundAreSummedUp(t *testing.T) {
 	require.Len(t, series(page, "stoker_worker_running"), mostWorkers+1)
 	require.Len(t, series(page, "stoker_heals_total"), mostWorkers+1)
 	tells(t, page,
-		`stoker_workers_unnamed 25`, `stoker_workers{state="running"} 1024`, `stoker_worker_running{worker="~other"} 25`,
+		`stoker_workers_overflow 25`, `stoker_workers{state="running"} 1024`, `stoker_worker_running{worker="~other"} 25`,
 		`stoker_worker_state{state="running",worker="~other"} 24`, `stoker_worker_state{state="exhausted",worker="~other"} 1`,
 		`stoker_worker_held{reason="exhausted",worker="~other"} 1`, `stoker_worker_quota_cpus{worker="~other"} 12.5`,
 		`stoker_worker_boosted{worker="~other"} 1`, `stoker_worker_cpu_use{worker="~other"} 0.25`,
@@ -103,10 +103,10 @@ func TestWorkersBeyondTheBoundAreSummedUp(t *testing.T) {
 
 	require.Empty(t, series(page, "stoker_worker_throttled_ratio"), "shares cannot be summed up")
 
-	s.Tell([]worker.Note{note(worker.NoteReleased, "w0000")}) // makes room
+	s.Record([]worker.Event{note(worker.EventUnmanaged, "w0000")}) // makes room
 	s.view.Workers = s.view.Workers[1:]
 	page = s.scrape(t)
-	tells(t, page, "stoker_workers_unnamed 24\n")
+	tells(t, page, "stoker_workers_overflow 24\n")
 	hides(t, page, `worker="w0000"`)
 }
 
@@ -122,12 +122,12 @@ func TestNobodyCanSwellALabel(t *testing.T) {
 		n := risen("w")
 		n.Fault, n.Heal, n.Reason = worker.Fault(word), worker.Heal(word), worker.Reason(word)
 		opened := n
-		opened.Kind = worker.NoteFault
-		s.Tell([]worker.Note{opened, n, {Kind: worker.NoteKind(word)}})
+		opened.Kind = worker.EventFault
+		s.Record([]worker.Event{opened, n, {Kind: worker.EventKind(word)}})
 	}
 	page := s.scrape(t)
 	for _, name := range []string{
-		"stoker_observations_total", "stoker_notifications_total", "stoker_notes_dropped_total", "stoker_notes_total",
+		"stoker_observations_total", "stoker_notifications_total", "stoker_events_dropped_total", "stoker_events_total",
 		"stoker_engine_call_duration_seconds_count", "stoker_heal_duration_seconds_count", "stoker_faults_total", "stoker_heals_total",
 	} {
 		require.LessOrEqual(t, len(series(page, name)), mostWords+1, name)
@@ -139,10 +139,10 @@ func TestNobodyCanSwellALabel(t *testing.T) {
 func TestSeriesEndWithTheirWorker(t *testing.T) {
 	t.Parallel()
 	s := newStage()
-	s.Tell([]worker.Note{fallen("w"), risen("w")})
-	s.view.Workers = []fleet.Worker{newWorker("w")}
+	s.Record([]worker.Event{fallen("w"), risen("w")})
+	s.view.Workers = []fleet.WorkerView{newWorker("w")}
 	require.Len(t, series(s.scrape(t), "stoker_worker_running"), 1)
-	s.Tell([]worker.Note{note(worker.NoteReleased, "w")})
+	s.Record([]worker.Event{note(worker.EventUnmanaged, "w")})
 	s.view.Workers = nil
 	hides(t, s.scrape(t), `worker="w"`)
 }
@@ -150,29 +150,29 @@ func TestSeriesEndWithTheirWorker(t *testing.T) {
 func TestARecreateGoesOnWithItsSeries(t *testing.T) {
 	t.Parallel()
 	s := newStage()
-	s.Tell([]worker.Note{fallen("w"), risen("w")})
-	old := note(worker.NoteReleased, "w")
+	s.Record([]worker.Event{fallen("w"), risen("w")})
+	old := note(worker.EventUnmanaged, "w")
 	heir := risen("w")
 	heir.ID = "id-of-the-new-one"
-	s.Tell([]worker.Note{heir, old}) // the old one is removed when the new one runs
-	s.view.Workers = []fleet.Worker{newWorker("w")}
+	s.Record([]worker.Event{heir, old}) // the old one is removed when the new one runs
+	s.view.Workers = []fleet.WorkerView{newWorker("w")}
 	tells(t, s.scrape(t), `stoker_heals_total{action="start",fault="exited",outcome="healed",worker="w"} 2`)
 }
 
 func TestNoNoteTellsOfARename(t *testing.T) {
 	t.Parallel()
 	s := newStage()
-	s.Tell([]worker.Note{fallen("before"), risen("before")})
-	s.view.Workers = []fleet.Worker{newWorker("before")}
+	s.Record([]worker.Event{fallen("before"), risen("before")})
+	s.view.Workers = []fleet.WorkerView{newWorker("before")}
 	s.scrape(t)
 
-	s.view.Workers = []fleet.Worker{newWorker("after")}
+	s.view.Workers = []fleet.WorkerView{newWorker("after")}
 	s.view.At = noon().Add(goneAfter)
 	require.Len(t, series(s.scrape(t), "stoker_worker_running"), 1, "it may be in the middle of a recreate")
 	s.view.At = noon().Add(goneAfter + time.Second)
-	s.view.Link.Up = false
+	s.view.Engine.Connected = false
 	require.Len(t, series(s.scrape(t), "stoker_worker_running"), 1, "without the link nobody knows")
-	s.view.Link.Up = true
+	s.view.Engine.Connected = true
 	page := s.scrape(t)
 	hides(t, page, `worker="before"`)
 	tells(t, page, `stoker_worker_running{worker="after"} 1`)
@@ -181,10 +181,10 @@ func TestNoNoteTellsOfARename(t *testing.T) {
 func TestAPictureThatIsOlderThanTheNotesLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	s := newStage()
-	s.view.Workers = []fleet.Worker{newWorker("w")}
-	s.Tell([]worker.Note{note(worker.NoteTaken, "w"), note(worker.NoteReleased, "w")})
+	s.view.Workers = []fleet.WorkerView{newWorker("w")}
+	s.Record([]worker.Event{note(worker.EventManaged, "w"), note(worker.EventUnmanaged, "w")})
 	require.Len(t, series(s.scrape(t), "stoker_worker_running"), 1)
-	s.view = fleet.View{At: noon().Add(goneAfter + time.Second), Link: s.view.Link}
+	s.view = fleet.View{At: noon().Add(goneAfter + time.Second), Engine: s.view.Engine}
 	hides(t, s.scrape(t), `worker="w"`)
 	require.Empty(t, s.ledger.records)
 }
@@ -192,16 +192,16 @@ func TestAPictureThatIsOlderThanTheNotesLeavesNothingBehind(t *testing.T) {
 func TestAWorkerShownTwiceDoesNotHideThePage(t *testing.T) {
 	t.Parallel()
 	s := newStage()
-	s.view.Workers = []fleet.Worker{newWorker("w"), newWorker("w")}
+	s.view.Workers = []fleet.WorkerView{newWorker("w"), newWorker("w")}
 	page := s.scrape(t)
-	tells(t, page, "stoker_workers_unnamed 1\n")
+	tells(t, page, "stoker_workers_overflow 1\n")
 }
 
 func BenchmarkScrapeOfAThousandWorkers(b *testing.B) {
 	s := newStage()
 	for i := range mostWorkers {
 		key := fmt.Sprintf("w%04d", i)
-		s.Tell([]worker.Note{fallen(key), risen(key)})
+		s.Record([]worker.Event{fallen(key), risen(key)})
 		s.view.Workers = append(s.view.Workers, newWorker(key))
 	}
 	for b.Loop() {

@@ -66,13 +66,13 @@ func newLedger() *ledger {
 	return &ledger{records: map[worker.Key]*record{}, others: newRecord(other, "")}
 }
 
-func (l *ledger) tell(notes []worker.Note) {
+func (l *ledger) tell(notes []worker.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, n := range notes {
 		switch {
 		case n.Key == "": // of the link or the host
-		case n.Kind == worker.NoteReleased:
+		case n.Kind == worker.EventUnmanaged:
 			l.release(n)
 		default:
 			l.enter(n)
@@ -81,13 +81,13 @@ func (l *ledger) tell(notes []worker.Note) {
 }
 
 // release ends the series of a worker, unless another container has its name by now.
-func (l *ledger) release(n worker.Note) {
+func (l *ledger) release(n worker.Event) {
 	if r := l.records[n.Key]; r != nil && (n.ID == "" || r.id == n.ID) {
 		delete(l.records, n.Key)
 	}
 }
 
-func (l *ledger) enter(n worker.Note) {
+func (l *ledger) enter(n worker.Event) {
 	r := l.admit(n.Key, n.ID)
 	if r == nil {
 		// What is open is not known of those that share a record.
@@ -112,36 +112,36 @@ func (l *ledger) admit(key worker.Key, id string) *record {
 }
 
 // enter counts one note. Notes of other kinds, and of kinds yet to come, are counted by their kind only.
-func (r *record) enter(n worker.Note) {
+func (r *record) enter(n worker.Event) {
 	switch n.Kind {
-	case worker.NoteFault:
+	case worker.EventFault:
 		r.open, r.action = n.Fault, n.Heal
 		k := fault{fault: said(n.Fault), intent: said(n.Intent), reason: said(n.Reason)}
 		count(r.faults, k, fault{fault: other, intent: other, reason: other})
-	case worker.NoteHealed:
+	case worker.EventHealed:
 		r.close(n, healed)
 		r.action = ""
-	case worker.NoteHealFailed:
+	case worker.EventHealFailed:
 		r.close(n, failed)
-	case worker.NoteExhausted:
+	case worker.EventExhausted:
 		r.close(n, exhausted)
-	case worker.NoteRecovered:
+	case worker.EventRecovered:
 		if n.Fault != "" || r.open != "" { // else somebody started a worker that was held
 			r.close(n, recovered)
 		}
 		r.action = ""
-	case worker.NoteHeld:
+	case worker.EventHeld:
 		if n.Reason != worker.HeldStarved { // that one's heal is put off, not given up
 			r.open, r.action = "", ""
 		}
-	case worker.NoteTaken:
+	case worker.EventManaged:
 		r.open, r.action = "", ""
 	default:
 	}
 }
 
 // close counts the end of a heal. What the note leaves out is as it was when the heal was opened.
-func (r *record) close(n worker.Note, outcome string) {
+func (r *record) close(n worker.Event, outcome string) {
 	h := heal{fault: n.Fault, action: n.Heal, outcome: outcome}
 	if h.fault == "" {
 		h.fault = r.open
@@ -188,7 +188,7 @@ func (l *ledger) balance(view fleet.View) book {
 			r.seen = view.At
 		}
 	}
-	if view.Link.Up {
+	if view.Engine.Connected {
 		for key, r := range l.records {
 			if view.At.Sub(r.seen) > goneAfter {
 				delete(l.records, key)

@@ -48,20 +48,20 @@ func New(opts Options) *Metrics {
 }
 
 // noteKinds are known beforehand. What is not named here appears with its first count.
-func noteKinds() []worker.NoteKind {
-	return []worker.NoteKind{
-		worker.NoteTaken, worker.NoteReleased, worker.NoteProblem, worker.NoteHeld, worker.NoteFault,
-		worker.NoteHealFailed, worker.NoteHealed, worker.NoteRecovered, worker.NoteStable, worker.NoteExhausted,
-		worker.NoteRefused, worker.NoteHung, worker.NoteBlind, worker.NoteQuota, worker.NoteQuotaFailed,
-		worker.NoteFollowed, worker.NoteLinkLost, worker.NoteLinkUp, worker.NoteHostIll, worker.NoteHostWell,
+func noteKinds() []worker.EventKind {
+	return []worker.EventKind{
+		worker.EventManaged, worker.EventUnmanaged, worker.EventProblem, worker.EventHeld, worker.EventFault,
+		worker.EventHealFailed, worker.EventHealed, worker.EventRecovered, worker.EventStable, worker.EventExhausted,
+		worker.EventRefused, worker.EventHung, worker.EventStatsUnavailable, worker.EventQuota, worker.EventQuotaFailed,
+		worker.EventDependentsRestarted, worker.EventEngineDisconnected, worker.EventEngineConnected, worker.EventHostOverloaded, worker.EventHostRecovered,
 	}
 }
 
 // Tell counts the notes. What a container printed or an engine answered (Output, Detail) goes nowhere.
-func (m *Metrics) Tell(notes []worker.Note) {
+func (m *Metrics) Record(notes []worker.Event) {
 	for _, n := range notes {
 		m.notes.add(string(n.Kind), 1)
-		if n.Kind == worker.NoteHealed {
+		if n.Kind == worker.EventHealed {
 			m.cured.observe(n.Duration, string(n.Fault), string(n.Heal))
 		}
 	}
@@ -104,8 +104,8 @@ func (m *Metrics) sheet() *sheet {
 func (m *Metrics) fillCounts(s *sheet) {
 	m.cured.fill(s.histogram("stoker_heal_duration_seconds", "Time from a fault being seen to the worker being back.", "fault", "action"))
 	m.calls.fill(s.histogram("stoker_engine_call_duration_seconds", "Duration of calls to the engine.", "kind", "outcome"))
-	m.notes.fill(s.counter("stoker_notes_total", "What was told of workers, the link and the host.", "kind"))
-	m.dropped.fill(s.counter("stoker_notes_dropped_total", "Notes that a sink had no room for.", "sink"))
+	m.notes.fill(s.counter("stoker_events_total", "What was told of workers, the link and the host.", "kind"))
+	m.dropped.fill(s.counter("stoker_events_dropped_total", "Notes that a sink had no room for.", "sink"))
 	m.notified.fill(s.counter("stoker_notifications_total", "Notifications, by what became of them.", "outcome"))
 	m.observed.fill(s.counter("stoker_observations_total", "Facts that the watch told about containers and the link.", "kind"))
 	s.counter("stoker_resyncs_total", "Complete lists taken from the engine.").put(float64(m.resyncs.Load()))

@@ -22,79 +22,79 @@ import (
 
 func TestHealsAreCountedByWhatBecameOfThem(t *testing.T) {
 	t.Parallel()
-	exhaustion := note(worker.NoteExhausted, "w")
+	exhaustion := note(worker.EventExhausted, "w")
 	exhaustion.Fault = worker.FaultExited
 	again := risen("w")
-	again.Kind = worker.NoteHealFailed
-	bare := note(worker.NoteRecovered, "w")
+	again.Kind = worker.EventHealFailed
+	bare := note(worker.EventRecovered, "w")
 	for name, tc := range map[string]struct {
-		notes []worker.Note
+		notes []worker.Event
 		want  []string
 	}{
 		"healed": {
-			notes: []worker.Note{fallen("w"), risen("w")},
+			notes: []worker.Event{fallen("w"), risen("w")},
 			want:  []string{`{action="start",fault="exited",outcome="healed",worker="w"} 1`},
 		},
 		"failed, then healed": {
-			notes: []worker.Note{fallen("w"), again, fallen("w"), risen("w")},
+			notes: []worker.Event{fallen("w"), again, fallen("w"), risen("w")},
 			want: []string{
 				`{action="start",fault="exited",outcome="failed",worker="w"} 1`,
 				`{action="start",fault="exited",outcome="healed",worker="w"} 1`,
 			},
 		},
 		"failed and exhausted: the action is the last one tried": {
-			notes: []worker.Note{fallen("w"), again, exhaustion},
+			notes: []worker.Event{fallen("w"), again, exhaustion},
 			want: []string{
 				`{action="start",fault="exited",outcome="exhausted",worker="w"} 1`,
 				`{action="start",fault="exited",outcome="failed",worker="w"} 1`,
 			},
 		},
 		"exhausted with no action known": {
-			notes: []worker.Note{exhaustion},
+			notes: []worker.Event{exhaustion},
 			want:  []string{`{action="none",fault="exited",outcome="exhausted",worker="w"} 1`},
 		},
 		"recovered: the note of another's start says neither fault nor action": {
-			notes: []worker.Note{fallen("w"), bare},
+			notes: []worker.Event{fallen("w"), bare},
 			want:  []string{`{action="start",fault="exited",outcome="recovered",worker="w"} 1`},
 		},
 		"a held worker that somebody started was not healed": {
-			notes: []worker.Note{note(worker.NoteHeld, "w"), bare},
+			notes: []worker.Event{note(worker.EventHeld, "w"), bare},
 		},
 		"a stop by an operator ends a heal without an outcome": {
-			notes: []worker.Note{fallen("w"), note(worker.NoteHeld, "w"), bare},
+			notes: []worker.Event{fallen("w"), note(worker.EventHeld, "w"), bare},
 		},
 		"starved, and then somebody else restarted it: to hold out is not to give up": {
-			notes: []worker.Note{sick("w"), starved("w"), bare},
+			notes: []worker.Event{sick("w"), starved("w"), bare},
 			want:  []string{`{action="restart",fault="unhealthy",outcome="recovered",worker="w"} 1`},
 		},
 		"hung, refused and restarted": {
-			notes: []worker.Note{sick("w"), told(worker.NoteHung, sick("w")), told(worker.NoteRefused, sick("w")), told(worker.NoteHealed, sick("w"))},
+			notes: []worker.Event{sick("w"), told(worker.EventHung, sick("w")), told(worker.EventRefused, sick("w")), told(worker.EventHealed, sick("w"))},
 			want:  []string{`{action="restart",fault="unhealthy",outcome="healed",worker="w"} 1`},
 		},
 		"decided blind, and a quota that was set meanwhile": {
-			notes: []worker.Note{
-				sick("w"), told(worker.NoteBlind, sick("w")), note(worker.NoteQuota, "w"), note(worker.NoteQuotaFailed, "w"), bare,
+			notes: []worker.Event{
+				sick("w"), told(worker.EventStatsUnavailable, sick("w")), note(worker.EventQuota, "w"), note(worker.EventQuotaFailed, "w"), bare,
 			},
 			want: []string{`{action="restart",fault="unhealthy",outcome="recovered",worker="w"} 1`},
 		},
-		"stranded and missing, followed by what lived in it": {
-			notes: []worker.Note{
-				lost("w", worker.FaultStranded), told(worker.NoteHealed, lost("w", worker.FaultStranded)), note(worker.NoteFollowed, "w"),
-				lost("w", worker.FaultMissing), told(worker.NoteHealFailed, lost("w", worker.FaultMissing)),
+		"orphaned and missing, followed by what lived in it": {
+			notes: []worker.Event{
+				lost("w", worker.FaultOrphaned), told(worker.EventHealed, lost("w", worker.FaultOrphaned)), note(worker.EventDependentsRestarted, "w"),
+				lost("w", worker.FaultMissing), told(worker.EventHealFailed, lost("w", worker.FaultMissing)),
 			},
 			want: []string{
 				`{action="recreate",fault="missing",outcome="failed",worker="w"} 1`,
-				`{action="recreate",fault="stranded",outcome="healed",worker="w"} 1`,
+				`{action="recreate",fault="orphaned",outcome="healed",worker="w"} 1`,
 			},
 		},
 		"idle": {
-			notes: []worker.Note{lost("w", worker.FaultIdle), told(worker.NoteHealed, lost("w", worker.FaultIdle))},
+			notes: []worker.Event{lost("w", worker.FaultIdle), told(worker.EventHealed, lost("w", worker.FaultIdle))},
 			want:  []string{`{action="recreate",fault="idle",outcome="healed",worker="w"} 1`},
 		},
 		"kinds and faults of tomorrow": {
-			notes: []worker.Note{
+			notes: []worker.Event{
 				{At: noon(), Kind: "transmuted", Key: "w", Fault: "haunted"},
-				{At: noon(), Kind: worker.NoteHealed, Key: "w", Fault: "haunted", Heal: "exorcise"},
+				{At: noon(), Kind: worker.EventHealed, Key: "w", Fault: "haunted", Heal: "exorcise"},
 			},
 			want: []string{`{action="exorcise",fault="haunted",outcome="healed",worker="w"} 1`},
 		},
@@ -102,7 +102,7 @@ func TestHealsAreCountedByWhatBecameOfThem(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStage()
-			s.Tell(tc.notes)
+			s.Record(tc.notes)
 			require.Equal(t, tc.want, series(s.scrape(t), "stoker_heals_total"))
 		})
 	}
@@ -111,7 +111,7 @@ func TestHealsAreCountedByWhatBecameOfThem(t *testing.T) {
 func TestAFaultSaysWhy(t *testing.T) {
 	t.Parallel()
 	s := newStage()
-	s.Tell([]worker.Note{fallen("w"), risen("w"), fallen("w")})
+	s.Record([]worker.Event{fallen("w"), risen("w"), fallen("w")})
 	require.Equal(t, []string{`{fault="exited",intent="none",reason="crashed",worker="w"} 2`}, series(s.scrape(t), "stoker_faults_total"))
 }
 
@@ -120,7 +120,7 @@ func TestWordsThatAreLeftOutDoNotClash(t *testing.T) {
 	s := newStage()
 	silent := fallen("w")
 	silent.Intent = "" // the same series as IntentNone, "none"
-	s.Tell([]worker.Note{fallen("w"), silent})
+	s.Record([]worker.Event{fallen("w"), silent})
 	require.Equal(t, []string{`{fault="exited",intent="none",reason="crashed",worker="w"} 2`}, series(s.scrape(t), "stoker_faults_total"))
 }
 
@@ -129,7 +129,7 @@ func TestTheTimeToHealIsAHistogram(t *testing.T) {
 	s := newStage()
 	backwards := risen("w")
 	backwards.Duration = -time.Second // the clock was set
-	s.Tell([]worker.Note{risen("w"), backwards})
+	s.Record([]worker.Event{risen("w"), backwards})
 	page := s.scrape(t)
 	tells(t, page, `stoker_heal_duration_seconds_bucket{action="start",fault="exited",le="0.5"} 1`)
 	tells(t, page, `stoker_heal_duration_seconds_bucket{action="start",fault="exited",le="1"} 2`)
@@ -144,15 +144,15 @@ func TestWhatOtherPackagesFeed(t *testing.T) {
 	s.Dropped("log", 4)
 	page := s.scrape(t)
 	tells(t, page,
-		`stoker_notes_dropped_total{sink="log"} 5`,
-		`stoker_notes_dropped_total{sink="notify"} 0`,
+		`stoker_events_dropped_total{sink="log"} 5`,
+		`stoker_events_dropped_total{sink="notify"} 0`,
 		`stoker_notifications_total{outcome="sent"} 1`,
 		`stoker_notifications_total{outcome="failed"} 0`,
 		`stoker_observations_total{kind="started"} 1`,
 		`stoker_resyncs_total 1`,
 		`stoker_engine_call_duration_seconds_bucket{kind="start",outcome="done",le="0.5"} 1`,
-		`stoker_notes_total{kind="fault"} 2`,
-		`stoker_notes_total{kind="exhausted"} 0`,
+		`stoker_events_total{kind="fault"} 2`,
+		`stoker_events_total{kind="exhausted"} 0`,
 		`stoker_build_info{commit="abcdef",goversion=`,
 	)
 }
@@ -160,11 +160,11 @@ func TestWhatOtherPackagesFeed(t *testing.T) {
 func TestThePictureIsShownAsItIs(t *testing.T) {
 	t.Parallel()
 	s := busy()
-	s.view.HostIll = true
-	s.view.Link.Skew = -1500 * time.Millisecond
+	s.view.HostOverloaded = true
+	s.view.Engine.Skew = -1500 * time.Millisecond
 	page := s.scrape(t)
 	tells(t, page,
-		`stoker_engine_up 1`, `stoker_host_ill 1`, `stoker_engine_clock_skew_seconds -1.5`, `stoker_engine_cpus 2`,
+		`stoker_engine_up 1`, `stoker_host_overloaded 1`, `stoker_engine_clock_skew_seconds -1.5`, `stoker_engine_cpus 2`,
 		`stoker_engine_info{api_version="1.41",version="20.10.24"} 1`,
 		`stoker_workers{state="running"} 1`, `stoker_workers{state="waiting"} 1`, `stoker_workers{state="healing"} 0`,
 		`stoker_worker_state{state="waiting",worker="worker-b"} 1`,
@@ -195,7 +195,7 @@ func TestTellAndScrapeAtOnce(t *testing.T) {
 	for i := range 4 {
 		all.Go(func() {
 			for range 200 {
-				s.Tell([]worker.Note{fallen(fmt.Sprint("w", i)), risen(fmt.Sprint("w", i))})
+				s.Record([]worker.Event{fallen(fmt.Sprint("w", i)), risen(fmt.Sprint("w", i))})
 				s.Called("look", time.Millisecond, "done")
 				s.Observed("started")
 			}
@@ -233,7 +233,7 @@ func TestAClientThatNeverReadsHoldsNothing(t *testing.T) {
 		s.Handler().ServeHTTP(slow, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
 	}()
 	<-slow.writing
-	s.Tell([]worker.Note{fallen("w"), risen("w")})
+	s.Record([]worker.Event{fallen("w"), risen("w")})
 	require.Len(t, series(s.scrape(t), "stoker_faults_total"), 3)
 	close(slow.cut)
 	<-ended
@@ -278,14 +278,14 @@ func TestOnlyGetAndHeadAreAnswered(t *testing.T) {
 // The names of the kinds are read from where they are declared, so that none that is added there is forgotten here.
 func TestEveryKindOfNoteBeginsAtZero(t *testing.T) {
 	t.Parallel()
-	source, err := os.ReadFile("../../core/worker/note.go")
+	source, err := os.ReadFile("../../core/worker/event.go")
 	require.NoError(t, err)
-	declared := regexp.MustCompile(`\bNote\w+ +NoteKind += "(.*?)"`).FindAllStringSubmatch(string(source), -1)
-	require.Len(t, declared, strings.Count(string(source), "NoteKind = "))
+	declared := regexp.MustCompile(`\bEvent\w+ +EventKind += "(.*?)"`).FindAllStringSubmatch(string(source), -1)
+	require.Len(t, declared, strings.Count(string(source), "EventKind = "))
 	page := newStage().scrape(t)
-	require.Len(t, series(page, "stoker_notes_total"), len(declared))
+	require.Len(t, series(page, "stoker_events_total"), len(declared))
 	for _, kind := range declared {
-		tells(t, page, fmt.Sprintf("stoker_notes_total{kind=%q} 0\n", kind[1]))
+		tells(t, page, fmt.Sprintf("stoker_events_total{kind=%q} 0\n", kind[1]))
 	}
 }
 

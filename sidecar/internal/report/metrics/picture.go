@@ -6,7 +6,7 @@ import (
 	"stoker/sidecar/internal/core/fleet"
 )
 
-// picture is what is shown of the last View. It is made anew for each scrape, so that nothing can be stale.
+// picture is what is shown of the last View. It is recreated for each scrape, so that nothing can be stale.
 type picture struct {
 	engineUp, engineSince, engineSynced, engineSkew *family
 	engineInfo, engineCPUs                          *family
@@ -20,15 +20,15 @@ type picture struct {
 func newPicture(s *sheet) *picture {
 	return &picture{
 		workers:      s.gauge("stoker_workers", "Workers in each state.", "state"),
-		unnamed:      s.gauge("stoker_workers_unnamed", "Workers beyond the first 1000, whose series are summed up under worker=\"~other\"."),
+		unnamed:      s.gauge("stoker_workers_overflow", "Workers beyond the first 1000, whose series are summed up under worker=\"~other\"."),
 		engineUp:     s.gauge("stoker_engine_up", "1 while the events of the engine are followed and the picture is complete."),
 		engineSince:  s.gauge("stoker_engine_up_changed_timestamp_seconds", "When stoker_engine_up last changed."),
 		engineSynced: s.gauge("stoker_engine_synced_timestamp_seconds", "When the last complete list was taken."),
 		engineSkew:   s.gauge("stoker_engine_clock_skew_seconds", "The engine's clock minus Stoker's."),
 		engineInfo:   s.gauge("stoker_engine_info", "1, with the versions of the engine.", "version", "api_version"),
 		engineCPUs:   s.gauge("stoker_engine_cpus", "CPUs of the engine's host."),
-		hostIll:      s.gauge("stoker_host_ill", "1 while restarts of running workers wait, because most of them fail together or the host is out of CPU."),
-		at:           s.gauge("stoker_picture_timestamp_seconds", "When the picture was taken that these numbers are from. Every five seconds at least."),
+		hostIll:      s.gauge("stoker_host_overloaded", "1 while restarts of running workers wait, because most of them fail together or the host is out of CPU."),
+		at:           s.gauge("stoker_snapshot_timestamp_seconds", "When the picture was taken that these numbers are from. Every five seconds at least."),
 		state:        s.gauge("stoker_worker_state", "1 for the state that the worker is in.", "worker", "state"),
 		held:         s.gauge("stoker_worker_held", "1 for the reason why the worker is left alone.", "worker", "reason"),
 		running:      s.gauge("stoker_worker_running", "1 while the worker's process runs.", "worker"),
@@ -45,8 +45,8 @@ func newPicture(s *sheet) *picture {
 }
 
 func (p *picture) fillLink(view fleet.View) {
-	l := view.Link
-	p.engineUp.put(oneIf(l.Up))
+	l := view.Engine
+	p.engineUp.put(oneIf(l.Connected))
 	p.engineSince.putInstant(l.Since)
 	p.engineSynced.putInstant(l.Synced)
 	p.engineSkew.put(l.Skew.Seconds())
@@ -54,7 +54,7 @@ func (p *picture) fillLink(view fleet.View) {
 		p.engineInfo.put(1, clean(l.Engine.Version), clean(l.Engine.APIVersion))
 		p.engineCPUs.put(float64(l.Engine.CPUs))
 	}
-	p.hostIll.put(oneIf(view.HostIll))
+	p.hostIll.put(oneIf(view.HostOverloaded))
 	p.at.putInstant(view.At)
 }
 

@@ -63,8 +63,8 @@ func lively() *stage {
 
 // happen makes everything happen once more.
 func (s *stage) happen() {
-	exhaustion := note(worker.NoteExhausted, "worker-d")
-	s.Tell([]worker.Note{fallen("worker-a"), risen("worker-a"), fallen("worker-d"), exhaustion, {Kind: worker.NoteLinkLost}})
+	exhaustion := note(worker.EventExhausted, "worker-d")
+	s.Record([]worker.Event{fallen("worker-a"), risen("worker-a"), fallen("worker-d"), exhaustion, {Kind: worker.EventEngineDisconnected}})
 	s.Dropped("log", 1)
 	s.Notified("sent")
 	s.Observed("started")

@@ -19,7 +19,7 @@ func newCrowd() *crowd {
 	return &crowd{states: map[fleet.State]int{}, held: map[worker.Reason]int{}}
 }
 
-func (c *crowd) add(w fleet.Worker) {
+func (c *crowd) add(w fleet.WorkerView) {
 	c.running += oneIf(w.Status == worker.StatusRunning)
 	c.expected += oneIf(w.Expected)
 	c.attempts += float64(w.Attempts)
@@ -64,7 +64,7 @@ func (p *picture) fillWorkers(view fleet.View, labels map[worker.Key]string) {
 }
 
 // fillWorker tells also what cannot be summed up.
-func (p *picture) fillWorker(label string, w fleet.Worker) {
+func (p *picture) fillWorker(label string, w fleet.WorkerView) {
 	one := newCrowd()
 	one.add(w)
 	p.fillCrowd(label, one)

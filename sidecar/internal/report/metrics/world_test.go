@@ -31,7 +31,7 @@ type stage struct {
 }
 
 func newStage() *stage {
-	s := &stage{view: fleet.View{At: noon(), Link: fleet.Link{Up: true, Since: noon(), Synced: noon()}}}
+	s := &stage{view: fleet.View{At: noon(), Engine: fleet.EngineLink{Connected: true, Since: noon(), Synced: noon()}}}
 	s.Metrics = New(Options{View: func() fleet.View { return s.view }, Version: "1.2.3", Commit: "abcdef"})
 	return s
 }
@@ -82,53 +82,53 @@ func series(page, name string) []string {
 }
 
 // note is a note of container id-NAME.
-func note(kind worker.NoteKind, key string) worker.Note {
-	return worker.Note{At: noon(), Kind: kind, Key: worker.Key(key), ID: "id-" + key}
+func note(kind worker.EventKind, key string) worker.Event {
+	return worker.Event{At: noon(), Kind: kind, Key: worker.Key(key), ID: "id-" + key}
 }
 
 // fallen is the start of a heal.
-func fallen(key string) worker.Note {
-	n := note(worker.NoteFault, key)
+func fallen(key string) worker.Event {
+	n := note(worker.EventFault, key)
 	n.Fault, n.Intent, n.Reason, n.Heal, n.Attempt = worker.FaultExited, worker.IntentNone, worker.ReasonCrashed, worker.HealStart, 1
 	return n
 }
 
 // risen is its good end.
-func risen(key string) worker.Note {
+func risen(key string) worker.Event {
 	n := fallen(key)
-	n.Kind, n.Duration = worker.NoteHealed, 700*time.Millisecond
+	n.Kind, n.Duration = worker.EventHealed, 700*time.Millisecond
 	return n
 }
 
 // sick is the start of a heal that a probe asked for.
-func sick(key string) worker.Note {
+func sick(key string) worker.Event {
 	n := fallen(key)
 	n.Fault, n.Reason, n.Heal = worker.FaultUnhealthy, worker.ReasonProbeTimedOut, worker.HealRestart
 	return n
 }
 
 // starved puts that heal off.
-func starved(key string) worker.Note {
-	n := note(worker.NoteHeld, key)
+func starved(key string) worker.Event {
+	n := note(worker.EventHeld, key)
 	n.Fault, n.Reason, n.Attempt = worker.FaultUnhealthy, worker.HeldStarved, 1
 	return n
 }
 
 // lost is the start of a heal by a recreate.
-func lost(key string, fault worker.Fault) worker.Note {
+func lost(key string, fault worker.Fault) worker.Event {
 	n := fallen(key)
 	n.Fault, n.Heal = fault, worker.HealRecreate
 	return n
 }
 
 // told is another note of the same heal.
-func told(kind worker.NoteKind, n worker.Note) worker.Note {
+func told(kind worker.EventKind, n worker.Event) worker.Event {
 	n.Kind = kind
 	return n
 }
 
-func newWorker(key string) fleet.Worker {
-	return fleet.Worker{
+func newWorker(key string) fleet.WorkerView {
+	return fleet.WorkerView{
 		Key: worker.Key(key), ID: "id-" + key, StartedAt: noon().Add(-time.Hour), State: fleet.StateRunning,
 		Status: worker.StatusRunning, Expected: true, CPUs: 0.5,
 	}
@@ -137,14 +137,14 @@ func newWorker(key string) fleet.Worker {
 // busy is a Stoker of which every metric has something to tell.
 func busy() *stage {
 	s := newStage()
-	s.view.Link.Engine = worker.Engine{Version: "20.10.24", APIVersion: "1.41", CPUs: 2}
+	s.view.Engine.Engine = worker.Engine{Version: "20.10.24", APIVersion: "1.41", CPUs: 2}
 	waits, held := newWorker("worker-b"), newWorker("worker-c")
 	waits.State, waits.Status, waits.Attempts, waits.NextAt = fleet.StateWaiting, worker.StatusExited, 2, noon().Add(time.Minute)
 	held.State, held.Held, held.Expected, held.Problems = fleet.StateHeld, worker.HeldBadLabels, false, []policy.Problem{{}}
 	measured := newWorker("worker-a")
 	measured.Boosted, measured.Share = true, worker.Share{At: noon(), CPUs: 0.49, Throttled: 0.75}
-	s.view.Workers = []fleet.Worker{measured, waits, held}
-	s.Tell([]worker.Note{note(worker.NoteTaken, "worker-a"), fallen("worker-a"), risen("worker-a"), fallen("worker-b")})
+	s.view.Workers = []fleet.WorkerView{measured, waits, held}
+	s.Record([]worker.Event{note(worker.EventManaged, "worker-a"), fallen("worker-a"), risen("worker-a"), fallen("worker-b")})
 	s.Dropped("log", 1)
 	s.Notified("sent")
 	s.Observed("started")

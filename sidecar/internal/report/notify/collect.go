@@ -23,7 +23,7 @@ const (
 // Event is one note as it is told.
 type Event struct {
 	Kind    string // a kind of rows
-	Note    worker.Note
+	Note    worker.Event
 	Repeats int // how often it came again since it was told last, this one included
 }
 
@@ -73,7 +73,7 @@ func newCollector(b book) *collector {
 }
 
 // add takes in one note.
-func (c *collector) add(now time.Time, n worker.Note) {
+func (c *collector) add(now time.Time, n worker.Event) {
 	if p, ok := c.book.pairs[string(n.Kind)]; ok {
 		c.turn(now, p, Event{Kind: string(n.Kind), Note: n})
 		return

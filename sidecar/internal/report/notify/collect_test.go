@@ -19,15 +19,15 @@ func bookOf(t *testing.T, on ...string) book {
 
 func start() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 
-func gaveUp(name string) worker.Note {
-	return worker.Note{
-		At: start(), Kind: worker.NoteExhausted, Key: worker.Key(name), Fault: worker.FaultUnhealthy,
+func gaveUp(name string) worker.Event {
+	return worker.Event{
+		At: start(), Kind: worker.EventExhausted, Key: worker.Key(name), Fault: worker.FaultUnhealthy,
 		Reason: worker.ReasonProbeFailed, Attempt: 3,
 	}
 }
 
 // replay gives the notes at their seconds, and what was told when, with the clock going on for an hour.
-func replay(c *collector, notes map[int][]worker.Note) map[int]Digest {
+func replay(c *collector, notes map[int][]worker.Event) map[int]Digest {
 	told := map[int]Digest{}
 	for second := range 3600 {
 		now := start().Add(time.Duration(second) * time.Second)
@@ -51,20 +51,20 @@ func kinds(d Digest) []string {
 
 func TestAStormIsOneMessage(t *testing.T) {
 	t.Parallel()
-	var storm []worker.Note
+	var storm []worker.Event
 	for n := range 50 {
 		storm = append(storm, gaveUp(fmt.Sprintf("w%d", n)))
 	}
-	told := replay(newCollector(bookOf(t)), map[int][]worker.Note{10: storm})
+	told := replay(newCollector(bookOf(t)), map[int][]worker.Event{10: storm})
 	require.Len(t, told, 1)
 	require.Len(t, told[12].Events, 50, "two quiet seconds later")
 }
 
 func TestAMessageDoesNotWaitForTheEndOfTheStorm(t *testing.T) {
 	t.Parallel()
-	notes := map[int][]worker.Note{}
+	notes := map[int][]worker.Event{}
 	for second := range 25 {
-		notes[second] = []worker.Note{gaveUp(fmt.Sprintf("w%d", second))}
+		notes[second] = []worker.Event{gaveUp(fmt.Sprintf("w%d", second))}
 	}
 	told := replay(newCollector(bookOf(t)), notes)
 	require.Len(t, told, 3)
@@ -75,11 +75,11 @@ func TestAMessageDoesNotWaitForTheEndOfTheStorm(t *testing.T) {
 
 func TestTheSameIsToldOnceInTenMinutes(t *testing.T) {
 	t.Parallel()
-	notes := map[int][]worker.Note{0: {gaveUp("w")}, 700: {gaveUp("x")}}
+	notes := map[int][]worker.Event{0: {gaveUp("w")}, 700: {gaveUp("x")}}
 	for _, second := range []int{60, 120, 180} {
-		notes[second] = []worker.Note{gaveUp("w")}
+		notes[second] = []worker.Event{gaveUp("w")}
 	}
-	notes[61] = []worker.Note{{Kind: worker.NoteExhausted, Key: "w", Reason: worker.ReasonIdle}}
+	notes[61] = []worker.Event{{Kind: worker.EventExhausted, Key: "w", Reason: worker.ReasonIdle}}
 	told := replay(newCollector(bookOf(t)), notes)
 	require.Len(t, told, 4)
 	require.Len(t, told[2].Events, 1)
@@ -90,23 +90,23 @@ func TestTheSameIsToldOnceInTenMinutes(t *testing.T) {
 
 func TestPairsTellWhatIsTrue(t *testing.T) {
 	t.Parallel()
-	lost, up := worker.Note{Kind: worker.NoteLinkLost}, worker.Note{Kind: worker.NoteLinkUp}
+	lost, up := worker.Event{Kind: worker.EventEngineDisconnected}, worker.Event{Kind: worker.EventEngineConnected}
 	for _, c := range []struct {
 		name  string
 		on    []string
-		notes map[int][]worker.Note
+		notes map[int][]worker.Event
 		told  map[int][]string
 	}{
-		{"the first contact is no news", nil, map[int][]worker.Note{0: {up}}, map[int][]string{}},
-		{"nor for those who want to know that it is back", []string{"engine-back"}, map[int][]worker.Note{0: {up}}, map[int][]string{}},
-		{"back comes with lost", nil, map[int][]worker.Note{0: {lost}, 9: {lost}, 30: {up}}, map[int][]string{2: {"link-lost"}, 32: {"link-up"}}},
-		{"a blip is one message", nil, map[int][]worker.Note{0: {lost, up}}, map[int][]string{2: {"link-lost", "link-up"}}},
-		{"nobody was told that it was lost", []string{"host-ill"}, map[int][]worker.Note{0: {lost}, 9: {up}}, map[int][]string{}},
-		{"only back is wanted", []string{"link-up"}, map[int][]worker.Note{0: {lost}, 9: {up}}, map[int][]string{11: {"link-up"}}},
-		{"flapping", nil, map[int][]worker.Note{0: {lost}, 10: {up}, 20: {lost}, 30: {up}, 40: {lost}, 50: {up}},
-			map[int][]string{2: {"link-lost"}, 12: {"link-up"}}},
-		{"lost again soon", nil, map[int][]worker.Note{0: {lost}, 10: {up}, 20: {lost}, 200: {up}},
-			map[int][]string{2: {"link-lost"}, 12: {"link-up"}, 72: {"link-lost"}, 202: {"link-up"}}},
+		{"the first contact is no news", nil, map[int][]worker.Event{0: {up}}, map[int][]string{}},
+		{"nor for those who want to know that it is back", []string{"engine-connected"}, map[int][]worker.Event{0: {up}}, map[int][]string{}},
+		{"back comes with lost", nil, map[int][]worker.Event{0: {lost}, 9: {lost}, 30: {up}}, map[int][]string{2: {"engine-disconnected"}, 32: {"engine-connected"}}},
+		{"a blip is one message", nil, map[int][]worker.Event{0: {lost, up}}, map[int][]string{2: {"engine-disconnected", "engine-connected"}}},
+		{"nobody was told that it was lost", []string{"host-overloaded"}, map[int][]worker.Event{0: {lost}, 9: {up}}, map[int][]string{}},
+		{"only back is wanted", []string{"engine-connected"}, map[int][]worker.Event{0: {lost}, 9: {up}}, map[int][]string{11: {"engine-connected"}}},
+		{"flapping", nil, map[int][]worker.Event{0: {lost}, 10: {up}, 20: {lost}, 30: {up}, 40: {lost}, 50: {up}},
+			map[int][]string{2: {"engine-disconnected"}, 12: {"engine-connected"}}},
+		{"lost again soon", nil, map[int][]worker.Event{0: {lost}, 10: {up}, 20: {lost}, 200: {up}},
+			map[int][]string{2: {"engine-disconnected"}, 12: {"engine-connected"}, 72: {"engine-disconnected"}, 202: {"engine-connected"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -121,20 +121,20 @@ func TestPairsTellWhatIsTrue(t *testing.T) {
 
 func TestWhatIsWanted(t *testing.T) {
 	t.Parallel()
-	anew := worker.Note{Kind: worker.NoteHealed, Heal: worker.HealRecreate}
-	again := worker.Note{Kind: worker.NoteHealed, Heal: worker.HealRestart}
+	anew := worker.Event{Kind: worker.EventHealed, Heal: worker.HealRecreate}
+	again := worker.Event{Kind: worker.EventHealed, Heal: worker.HealRestart}
 	for _, c := range []struct {
 		on   []string
-		note worker.Note
+		note worker.Event
 		kind string // empty: not told
 	}{
 		{nil, anew, kindAnew},
 		{nil, again, ""},
-		{nil, worker.Note{Kind: worker.NoteHealFailed, Heal: worker.HealRecreate}, kindNotAnew},
-		{nil, worker.Note{Kind: worker.NoteHealFailed, Heal: worker.HealStart}, ""},
-		{nil, worker.Note{Kind: "refused"}, "refused"},
-		{nil, worker.Note{Kind: "never-heard-of"}, ""},
-		{[]string{"all"}, worker.Note{Kind: "never-heard-of"}, "never-heard-of"},
+		{nil, worker.Event{Kind: worker.EventHealFailed, Heal: worker.HealRecreate}, kindNotAnew},
+		{nil, worker.Event{Kind: worker.EventHealFailed, Heal: worker.HealStart}, ""},
+		{nil, worker.Event{Kind: "refused"}, "refused"},
+		{nil, worker.Event{Kind: "never-heard-of"}, ""},
+		{[]string{"all"}, worker.Event{Kind: "never-heard-of"}, "never-heard-of"},
 		{[]string{"healed"}, anew, "healed"},
 		{[]string{"Exhausted"}, gaveUp("w"), "exhausted"},
 		{[]string{"none"}, gaveUp("w"), ""},

@@ -13,7 +13,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-func digestOf(b book, notes ...worker.Note) Digest {
+func digestOf(b book, notes ...worker.Event) Digest {
 	d := Digest{At: start(), Omitted: map[string]int{}}
 	for _, n := range notes {
 		d.Events = append(d.Events, Event{Kind: b.kind(n), Note: n})
@@ -28,21 +28,21 @@ func TestMessages(t *testing.T) {
 	out.Output = "connection\r\n  refused"
 	exited := gaveUp("db")
 	exited.Fault, exited.Reason, exited.ExitCode, exited.Detail = worker.FaultExited, worker.ReasonCrashed, 7, "no such image"
-	anew := worker.Note{Kind: worker.NoteHealed, Heal: worker.HealRecreate, Key: "x", Fault: worker.FaultIdle, Reason: "idle", Duration: 90 * time.Second}
+	anew := worker.Event{Kind: worker.EventHealed, Heal: worker.HealRecreate, Key: "x", Fault: worker.FaultIdle, Reason: "idle", Duration: 90 * time.Second}
 	for _, c := range []struct {
 		host  string
-		notes []worker.Note
+		notes []worker.Event
 		whole string
 	}{
-		{"node-1", []worker.Note{out},
+		{"node-1", []worker.Event{out},
 			"stoker on node-1: web-1 has no attempts left\n- web-1: unhealthy, probe-failed, attempt 3; health output: connection refused"},
-		{"", []worker.Note{exited, anew},
-			"stoker: db has no attempts left; x was made anew\n" +
-				"- db has no attempts left: exited, exit code 7, crashed, attempt 3, no such image\n- x was made anew: idle, after 1m30s"},
-		{"", []worker.Note{{Kind: worker.NoteLinkLost}}, "stoker: the engine does not answer"},
-		{"", []worker.Note{{Kind: worker.NoteLinkLost, Detail: "EOF"}}, "stoker: the engine does not answer\n- the engine does not answer: EOF"},
-		{"", []worker.Note{{Kind: "new-kind", Key: "w"}}, "stoker: w tells: new-kind\n- w"},
-		{"", []worker.Note{out, out}, "stoker: web-1 has no attempts left\n" + strings.TrimSuffix(strings.Repeat(
+		{"", []worker.Event{exited, anew},
+			"stoker: db has no attempts left; x was recreated\n" +
+				"- db has no attempts left: exited, exit code 7, crashed, attempt 3, no such image\n- x was recreated: idle, after 1m30s"},
+		{"", []worker.Event{{Kind: worker.EventEngineDisconnected}}, "stoker: the engine does not answer"},
+		{"", []worker.Event{{Kind: worker.EventEngineDisconnected, Detail: "EOF"}}, "stoker: the engine does not answer\n- the engine does not answer: EOF"},
+		{"", []worker.Event{{Kind: "new-kind", Key: "w"}}, "stoker: w tells: new-kind\n- w"},
+		{"", []worker.Event{out, out}, "stoker: web-1 has no attempts left\n" + strings.TrimSuffix(strings.Repeat(
 			"- web-1: unhealthy, probe-failed, attempt 3; health output: connection refused\n", 2), "\n")},
 	} {
 		require.Equal(t, c.whole, writer{b, c.host}.message(digestOf(b, c.notes...), 0).whole())
@@ -52,7 +52,7 @@ func TestMessages(t *testing.T) {
 func TestFiftyWorkersInOneMessage(t *testing.T) {
 	t.Parallel()
 	b := bookOf(t)
-	var notes []worker.Note
+	var notes []worker.Event
 	for n := range 50 {
 		notes = append(notes, gaveUp(fmt.Sprintf("w%d", n)))
 	}
@@ -100,17 +100,17 @@ func TestHostileNamesAndOutputs(t *testing.T) {
 	t.Parallel()
 	b := bookOf(t, "all")
 	for _, s := range hostile() {
-		n := worker.Note{
-			Kind: worker.NoteExhausted, Key: worker.Key(s), ID: s, Output: s, Detail: s, Reason: worker.Reason(s), Fault: worker.Fault(s),
+		n := worker.Event{
+			Kind: worker.EventExhausted, Key: worker.Key(s), ID: s, Output: s, Detail: s, Reason: worker.Reason(s), Fault: worker.Fault(s),
 		}
-		var many []worker.Note
+		var many []worker.Event
 		for i := range 30 {
 			n.Attempt = i
 			many = append(many, n)
 		}
 		harmless(t, writer{b, s}.message(digestOf(b, n), 0))
 		harmless(t, writer{b, s}.message(digestOf(b, many...), 3))
-		n.Kind = worker.NoteKind(s)
+		n.Kind = worker.EventKind(s)
 		writer{b, s}.message(digestOf(b, n), 0)
 	}
 }
@@ -121,7 +121,7 @@ func FuzzMessage(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, name, output string) {
 		b := bookOf(t, "all")
-		n := worker.Note{Kind: worker.NoteExhausted, Key: worker.Key(name), Output: output, Detail: name}
+		n := worker.Event{Kind: worker.EventExhausted, Key: worker.Key(name), Output: output, Detail: name}
 		harmless(t, writer{b, name}.message(digestOf(b, n, n), 0))
 	})
 }

@@ -17,10 +17,10 @@ const (
 	eventGaveUp     = "gave-up"
 	eventRecreate   = "recreate"
 	eventRefused    = "refused"
-	eventEngineLost = "engine-lost"
-	eventEngineBack = "engine-back"
-	eventHostIll    = "host-ill"
-	eventHostWell   = "host-well"
+	eventEngineLost = "engine-disconnected"
+	eventEngineBack = "engine-connected"
+	eventHostIll    = "host-overloaded"
+	eventHostWell   = "host-recovered"
 )
 
 // Defaults is what is told when nobody chose: what a person may have to look at, and not each restart.
@@ -41,15 +41,15 @@ type row struct {
 func rows() []row {
 	return []row{
 		{"exhausted", eventGaveUp, "has no attempts left", "have no attempts left", "the attempts of a worker are used up"},
-		{kindAnew, eventRecreate, "was made anew", "were made anew", "a worker was recreated, or could not be"},
-		{kindNotAnew, eventRecreate, "could not be made anew", "could not be made anew", ""},
-		{"refused", eventRefused, "cannot be made anew as it is", "cannot be made anew as they are",
+		{kindAnew, eventRecreate, "was recreated", "were recreated", "a worker was recreated, or could not be"},
+		{kindNotAnew, eventRecreate, "could not be recreated", "could not be recreated", ""},
+		{"refused", eventRefused, "cannot be recreated as it is", "cannot be recreated as they are",
 			"a recreate would lose something: Stoker restarts the worker instead"},
-		{"link-lost", eventEngineLost, "the engine does not answer", "", "Docker does not answer"},
-		{"link-up", eventEngineBack, "the engine answers again", "", "it does again; also told after `engine-lost` was"},
-		{"host-ill", eventHostIll, "the host is ill: restarts of running workers wait", "",
+		{"engine-disconnected", eventEngineLost, "the engine does not answer", "", "Docker does not answer"},
+		{"engine-connected", eventEngineBack, "the engine answers again", "", "it does again; also told after `engine-disconnected` was"},
+		{"host-overloaded", eventHostIll, "the host is ill: restarts of running workers wait", "",
 			"most workers fail together, or the host is out of CPU: restarts of running ones wait"},
-		{"host-well", eventHostWell, "the host is well again", "", "that is over; also told after `host-ill` was"},
+		{"host-recovered", eventHostWell, "the host is well again", "", "that is over; also told after `host-overloaded` was"},
 		{"problem", "problem", "has wrong labels and is held", "have wrong labels and are held", "labels are wrong, the worker is held"},
 		{"fault", "fault", "needs healing", "need healing", "something is wrong with a worker, and a heal was decided on"},
 		{"heal-failed", "heal-failed", "was not cured", "were not cured", "one attempt did not cure a worker"},
@@ -58,13 +58,13 @@ func rows() []row {
 		{"stable", "stable", "is stable", "are stable", "the attempts are counted from 0 again"},
 		{"held", "held", "is left alone", "are left alone", "left alone on purpose"},
 		{"hung", "hung", "hangs", "hang", "the probe timed out with an idle CPU"},
-		{"blind", "blind", "was judged without CPU readings", "were judged without CPU readings", "decided without CPU readings"},
+		{"stats-unavailable", "stats-unavailable", "was judged without CPU readings", "were judged without CPU readings", "decided without CPU readings"},
 		{"quota", "quota", "was given its CPU quota", "were given their CPU quota", "a CPU quota was set"},
 		{"quota-failed", "quota-failed", "could not be given its CPU quota", "could not be given their CPU quota", "it could not be"},
-		{"followed", "followed", "had its dependents healed", "had their dependents healed", "what lives in a worker's namespaces was healed with it"},
-		{"taken", "taken", "is looked after", "are looked after", "a worker is looked after from now on"},
+		{"dependents-restarted", "dependents-restarted", "had its dependents healed", "had their dependents healed", "what lives in a worker's namespaces was healed with it"},
+		{"managed", "managed", "is managed", "are looked after", "a worker is looked after from now on"},
 		{kindTest, kindTest, "this is a test, notifications work", "", "`stoker notify-test`, whatever is chosen"},
-		{"released", "released", "is gone", "are gone", "a worker is gone or no longer selected"},
+		{"unmanaged", "unmanaged", "is gone", "are gone", "a worker is gone or no longer selected"},
 	}
 }
 
@@ -79,7 +79,9 @@ const (
 // pairs are the notes that tell of one thing being ill, and well again.
 type pair struct{ ill, well string }
 
-func pairs() []pair { return []pair{{"link-lost", "link-up"}, {"host-ill", "host-well"}} }
+func pairs() []pair {
+	return []pair{{"engine-disconnected", "engine-connected"}, {"host-overloaded", "host-recovered"}}
+}
 
 // book is rows and pairs, to look things up in, and what of them is wanted.
 type book struct {
@@ -135,20 +137,20 @@ func (b book) row(kind string) row {
 }
 
 // kind is what a note is told as: its own kind, or that of a recreate where those are wanted.
-func (b book) kind(n worker.Note) string {
+func (b book) kind(n worker.Event) string {
 	if n.Heal == worker.HealRecreate && b.wants(eventRecreate) {
 		switch n.Kind { //nolint:exhaustive // the ends of a heal
-		case worker.NoteHealed:
+		case worker.EventHealed:
 			return kindAnew
-		case worker.NoteHealFailed:
+		case worker.EventHealFailed:
 			return kindNotAnew
 		}
 	}
 	return string(n.Kind)
 }
 
-// may tells whether a note can be told at all. Whether it is depends on what was told before.
-func (b book) may(n worker.Note) bool {
+// may reports whether a note can be told at all. Whether it is depends on what was told before.
+func (b book) may(n worker.Event) bool {
 	if p, ok := b.pairs[string(n.Kind)]; ok {
 		return b.wants(b.row(p.ill).event) || b.wants(b.row(p.well).event)
 	}

@@ -67,7 +67,7 @@ func meant(part string, add func(string)) {
 	}
 }
 
-// short tells whether a password or token is too short to be looked for.
+// short reports whether a password or token is too short to be looked for.
 func short(u *url.URL) bool {
 	if u.User == nil {
 		return false

@@ -44,14 +44,14 @@ type Notifier struct {
 	opts    Options
 	book    book
 	targets []*target
-	queue   chan worker.Note
+	queue   chan worker.Event
 	lost    atomic.Uint64 // notes dropped since the last digest
 }
 
 // New reads the URLs and the names of events. Nothing is sent. The error has one line for each mistake, which names the URL
 // without its secrets and says what to write.
 func New(opts Options) (*Notifier, error) {
-	n := &Notifier{opts: opts, queue: make(chan worker.Note, mostQueued)}
+	n := &Notifier{opts: opts, queue: make(chan worker.Event, mostQueued)}
 	var problems []error
 	var err error
 	if n.book, err = newBook(opts.On); err != nil {
@@ -97,7 +97,7 @@ func (n *Notifier) add(m mask, to sender) {
 }
 
 // Tell takes in notes. It never blocks, and keeps nothing of notes that nobody wants to be told.
-func (n *Notifier) Tell(notes []worker.Note) {
+func (n *Notifier) Record(notes []worker.Event) {
 	if len(n.targets) == 0 {
 		return
 	}
@@ -121,7 +121,7 @@ func (n *Notifier) Tell(notes []worker.Note) {
 }
 
 // trimmed does not hold on to long texts.
-func trimmed(note worker.Note) worker.Note {
+func trimmed(note worker.Event) worker.Event {
 	for _, s := range []*string{&note.Output, &note.Detail, (*string)(&note.Key), &note.ID} {
 		if len(*s) > mostKept {
 			*s = strings.Clone((*s)[:mostKept]) + "…"

@@ -91,8 +91,8 @@ func (w *world) seen() map[string]int {
 	return maps.Clone(w.outcomes)
 }
 
-func storm(n int) []worker.Note {
-	var all []worker.Note
+func storm(n int) []worker.Event {
+	var all []worker.Event
 	for i := range n {
 		all = append(all, gaveUp(fmt.Sprintf("w%d", i)))
 	}
@@ -105,7 +105,7 @@ func TestADeadTargetDelaysNoOther(t *testing.T) {
 		good, dead := &fakeTarget{}, &fakeTarget{stuck: true}
 		w := running(t, dead, good)
 		for n := range 30 {
-			w.Tell([]worker.Note{gaveUp(fmt.Sprint(n))})
+			w.Record([]worker.Event{gaveUp(fmt.Sprint(n))})
 			time.Sleep(3 * time.Second)
 			synctest.Wait()
 			require.Len(t, good.got, n+1)
@@ -120,7 +120,7 @@ func TestTriesAndTheWaitsBetweenThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeTarget{fail: tries + 1}
 		w := running(t, f)
-		w.Tell(storm(50))
+		w.Record(storm(50))
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
 		require.Len(t, f.tried, tries)
@@ -131,7 +131,7 @@ func TestTriesAndTheWaitsBetweenThem(t *testing.T) {
 		}
 		require.Equal(t, map[string]int{"a failed": 1}, w.seen())
 
-		w.Tell([]worker.Note{gaveUp("late")})
+		w.Record([]worker.Event{gaveUp("late")})
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		require.Equal(t, map[string]int{"a failed": 1, "a sent": 1}, w.seen())
@@ -149,7 +149,7 @@ func TestTellNeverBlocks(t *testing.T) {
 		for n := range 100_000 {
 			note := gaveUp(fmt.Sprint(n))
 			note.Output = long
-			w.Tell([]worker.Note{note})
+			w.Record([]worker.Event{note})
 		}
 		require.Equal(t, time.Duration(0), time.Since(began))
 		require.LessOrEqual(t, len(w.queue), mostQueued)
@@ -176,7 +176,7 @@ func TestNotesNobodyWantsCostNothing(t *testing.T) {
 	n, err := New(Options{URLs: []string{"ntfy://ntfy.sh/t"}, OnDropped: func(uint64) { panic("dropped") }})
 	require.NoError(t, err)
 	for range 2 * mostQueued {
-		n.Tell([]worker.Note{{Kind: worker.NoteTaken}, {Kind: worker.NoteHealed, Heal: worker.HealStart}})
+		n.Record([]worker.Event{{Kind: worker.EventManaged}, {Kind: worker.EventHealed, Heal: worker.HealStart}})
 	}
 	require.Empty(t, n.queue)
 }
@@ -198,7 +198,7 @@ func TestTheEnd(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := running(t, c.target)
-				w.Tell([]worker.Note{gaveUp("w")})
+				w.Record([]worker.Event{gaveUp("w")})
 				time.Sleep(c.before)
 				synctest.Wait()
 				began := time.Now()
@@ -215,7 +215,7 @@ func TestNoTargets(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := running(t)
-		w.Tell(storm(5000))
+		w.Record(storm(5000))
 		require.Zero(t, w.dropped)
 		require.Empty(t, w.Test(t.Context()))
 	})

@@ -32,7 +32,7 @@ func (n *Notifier) Test(ctx context.Context) []Result {
 func (t *target) test(ctx context.Context) Result {
 	began := time.Now()
 	t.seq++
-	m := t.writer.message(Digest{At: began, Events: []Event{{Kind: kindTest, Note: worker.Note{At: began, Kind: kindTest}}}}, 0)
+	m := t.writer.message(Digest{At: began, Events: []Event{{Kind: kindTest, Note: worker.Event{At: began, Kind: kindTest}}}}, 0)
 	m.seq = t.seq
 	err := t.try(ctx, m)
 	r := Result{Target: t.mask.name, OK: err == nil, Took: time.Since(began)}

@@ -75,7 +75,7 @@ func firstView(t *testing.T, browser chrome) {
 
 func liveHeal(t *testing.T, browser chrome) {
 	now := time.Now()
-	w := &world{view: fleet.View{Link: engineUp(now), Workers: []fleet.Worker{runs(now, "burner", time.Hour, 0.4, 0)}}}
+	w := &world{view: fleet.View{Engine: engineUp(now), Workers: []fleet.WorkerView{runs(now, "burner", time.Hour, 0.4, 0)}}}
 	v := open(t, browser, w, "/")
 	v.until(isLive)
 	v.run(do(`window.same = true`))
@@ -143,13 +143,13 @@ func keptWhileLive(t *testing.T, browser chrome) {
 
 func lostAndBack(t *testing.T, browser chrome) {
 	now := time.Now()
-	w := &world{view: fleet.View{Link: engineUp(now)}}
+	w := &world{view: fleet.View{Engine: engineUp(now)}}
 	v := open(t, browser, w, "/")
 	v.until(isLive)
 	require.Contains(t, ask[string](v, `document.body.innerText`), "No workers yet")
 	w.cut(true)
 	v.until(`document.querySelector('#live').textContent === 'connection lost, retrying'`)
-	w.happen(func(f *fleet.View) { f.Workers = []fleet.Worker{runs(now, "missed", time.Hour, 0.4, 0)} })
+	w.happen(func(f *fleet.View) { f.Workers = []fleet.WorkerView{runs(now, "missed", time.Hour, 0.4, 0)} })
 	w.cut(false)
 	v.until(isLive)
 	v.until(rowOf("missed"))
@@ -158,7 +158,7 @@ func lostAndBack(t *testing.T, browser chrome) {
 func hostileText(t *testing.T, browser chrome) {
 	now := time.Now()
 	output := "first line\n" + strings.Repeat("<script>alert(2)</script>\u202e\x1b[31m ", 140)
-	w := &world{view: fleet.View{Link: engineUp(now), Workers: []fleet.Worker{runs(now, hostile, time.Hour, 0.4, 0)}}}
+	w := &world{view: fleet.View{Engine: engineUp(now), Workers: []fleet.WorkerView{runs(now, hostile, time.Hour, 0.4, 0)}}}
 	w.notes = healOf(hostile, now.Add(-time.Hour), time.Second, sick(output))
 	v := open(t, browser, w, "/")
 	v.until(isLive)
@@ -336,7 +336,7 @@ func oneWorker(t *testing.T, browser chrome) {
 // viewersZone: the browser runs in Tokyo's, nine hours ahead.
 func viewersZone(t *testing.T, browser chrome) {
 	now := time.Now()
-	w := &world{view: fleet.View{Link: engineUp(now)}}
+	w := &world{view: fleet.View{Engine: engineUp(now)}}
 	at := time.Date(now.Year(), now.Month(), now.Day(), 0, 15, 30, 0, time.UTC).Add(-24 * time.Hour)
 	w.notes = healOf("burner", at, time.Second, crash(1))
 	v := open(t, browser, w, "/", call(emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Asia/Tokyo"}))

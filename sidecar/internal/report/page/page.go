@@ -16,7 +16,7 @@ type Options struct {
 	// View is the last picture of the workers.
 	View func() fleet.View
 	// Events are the newest notes that are not older than since, at most limit of them, the oldest first.
-	Events func(since time.Time, limit int) []worker.Note
+	Events func(since time.Time, limit int) []worker.Event
 	// Version is Stoker's own.
 	Version string
 	// Now is the time on the clock that the notes are dated by.

@@ -70,10 +70,10 @@ func TestNothingFromElsewhere(t *testing.T) {
 func TestHostileIsText(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	w := &world{view: fleet.View{Link: engineUp(now), Workers: []fleet.Worker{runs(now, hostile, time.Hour, 0.4, 0)}}}
+	w := &world{view: fleet.View{Engine: engineUp(now), Workers: []fleet.WorkerView{runs(now, hostile, time.Hour, 0.4, 0)}}}
 	w.view.Workers[0].Problems = []policy.Problem{{Label: hostile, Value: hostile, Message: hostile, Nearest: "stoker.cpus"}}
 	w.view.Workers[0].Scope = hostile
-	w.view.Link.Engine.Version = hostile
+	w.view.Engine.Engine.Version = hostile
 	bad := sick("</pre><script>alert(1)</script>\u202e")
 	bad.Detail = hostile
 	w.notes = healOf(hostile, now, time.Second, bad)
@@ -95,7 +95,7 @@ func TestHostileIsText(t *testing.T) {
 func TestWorkersOfAllKinds(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	w := &world{view: fleet.View{Workers: []fleet.Worker{{Key: "remembered", State: fleet.StateUnknown}}}}
+	w := &world{view: fleet.View{Workers: []fleet.WorkerView{{Key: "remembered", State: fleet.StateUnknown}}}}
 	w.notes = healOf("gone", now.Add(-time.Hour), time.Second, crash(1))
 	h := New(w.options())
 	require.Contains(t, get(t, h, "/?worker=gone").Body.String(), "no longer looked after")
@@ -140,7 +140,7 @@ func TestSize(t *testing.T) {
 func TestBounds(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	w := &world{view: fleet.View{Link: engineUp(now)}}
+	w := &world{view: fleet.View{Engine: engineUp(now)}}
 	for n := range 3 * mostHistory {
 		w.notes = append(w.notes, healOf("w", now.Add(-20*time.Hour+time.Duration(n)*time.Minute), time.Second, sick(strings.Repeat("é", 1<<20)))...)
 	}
@@ -156,20 +156,20 @@ func TestBounds(t *testing.T) {
 func TestRev(t *testing.T) {
 	t.Parallel()
 	w := runs(noon, "w", time.Hour, 0.4, 0)
-	at := func(now time.Time, w fleet.Worker) string {
-		return look{now: now, view: fleet.View{Link: engineUp(noon)}, past: past{notes: map[worker.Key][]worker.Note{}}}.row(w).Rev
+	at := func(now time.Time, w fleet.WorkerView) string {
+		return look{now: now, view: fleet.View{Engine: engineUp(noon)}, past: past{notes: map[worker.Key][]worker.Event{}}}.row(w).Rev
 	}
 	within := noon.Add(time.Minute)
 	require.Equal(t, at(within, w), at(within.Add(10*time.Minute), w))
-	for _, change := range []func(*fleet.Worker){
-		func(w *fleet.Worker) { w.State = fleet.StateHealing },
-		func(w *fleet.Worker) { w.Attempts++ },
-		func(w *fleet.Worker) { w.Held = worker.HeldPaused },
-		func(w *fleet.Worker) { w.Health = worker.HealthUnhealthy },
-		func(w *fleet.Worker) { w.Share.CPUs = 0.41 },
-		func(w *fleet.Worker) { w.CPUs = 1 },
-		func(w *fleet.Worker) { w.NextAt = noon },
-		func(w *fleet.Worker) { w.Boosted = true },
+	for _, change := range []func(*fleet.WorkerView){
+		func(w *fleet.WorkerView) { w.State = fleet.StateHealing },
+		func(w *fleet.WorkerView) { w.Attempts++ },
+		func(w *fleet.WorkerView) { w.Held = worker.HeldPaused },
+		func(w *fleet.WorkerView) { w.Health = worker.HealthUnhealthy },
+		func(w *fleet.WorkerView) { w.Share.CPUs = 0.41 },
+		func(w *fleet.WorkerView) { w.CPUs = 1 },
+		func(w *fleet.WorkerView) { w.NextAt = noon },
+		func(w *fleet.WorkerView) { w.Boosted = true },
 	} {
 		other := w
 		change(&other)

@@ -34,7 +34,7 @@ const (
 
 // record is a heal from its fault to its outcome, or one other thing that happened.
 type record struct {
-	Note    worker.Note // the latest that tells of it, with what the earlier ones knew
+	Note    worker.Event // the latest that tells of it, with what the earlier ones knew
 	Began   time.Time
 	Outcome outcome
 	Took    time.Duration // up to now for a heal under way, 0 when it does not apply
@@ -42,20 +42,20 @@ type record struct {
 
 // recordsOf folds the notes of heals, which are in order of time, and leaves out what only repeats or promises. The
 // newest comes first.
-func recordsOf(notes []worker.Note, now time.Time) []record {
+func recordsOf(notes []worker.Event, now time.Time) []record {
 	var all []record
 	open := map[worker.Key]int{} // a worker's heal under way, an index into all
 	for _, n := range notes {
 		o, ends := outcomeOf(n)
 		index, healing := open[n.Key]
 		switch {
-		case n.Kind == worker.NoteFault:
+		case n.Kind == worker.EventFault:
 			if healing { // decided anew before anything was tried
 				all[index].Outcome, all[index].Took = dropped, n.At.Sub(all[index].Began)
 			}
 			open[n.Key] = len(all)
 			all = append(all, record{Note: n, Began: n.At, Outcome: underWay})
-		case n.Kind == worker.NoteHung && healing:
+		case n.Kind == worker.EventHung && healing:
 			all[index].Note.Reason = n.Reason
 		case ends && healing:
 			all[index] = conclude(all[index], n, o)
@@ -87,7 +87,7 @@ func (r record) about() string {
 }
 
 // conclude ends a heal with the note that tells how.
-func conclude(r record, n worker.Note, o outcome) record {
+func conclude(r record, n worker.Event, o outcome) record {
 	r.Outcome, r.Took = o, n.At.Sub(r.Began)
 	if o == dropped {
 		return r
@@ -110,24 +110,24 @@ func conclude(r record, n worker.Note, o outcome) record {
 
 // outcomeOf is what a note says happened, and whether that ends the worker's heal. It is empty for what is no news of its
 // own.
-func outcomeOf(n worker.Note) (o outcome, ends bool) {
+func outcomeOf(n worker.Event) (o outcome, ends bool) {
 	switch n.Kind {
-	case worker.NoteHealed:
+	case worker.EventHealed:
 		return healed, true
-	case worker.NoteHealFailed:
+	case worker.EventHealFailed:
 		return failed, true
-	case worker.NoteRecovered:
+	case worker.EventRecovered:
 		return recovered, true
-	case worker.NoteExhausted:
+	case worker.EventExhausted:
 		return gaveUp, false
-	case worker.NoteReleased:
+	case worker.EventUnmanaged:
 		return dropped, true
-	case worker.NoteHeld:
+	case worker.EventHeld:
 		if waits(n.Reason) {
 			return held, false
 		}
 		return dropped, true
-	case worker.NoteFault, worker.NoteTaken, worker.NoteStable, worker.NoteBlind, worker.NoteHung:
+	case worker.EventFault, worker.EventManaged, worker.EventStable, worker.EventStatsUnavailable, worker.EventHung:
 		return "", false
 	default:
 		return aside(n.Kind), false
@@ -136,33 +136,33 @@ func outcomeOf(n worker.Note) (o outcome, ends bool) {
 
 // waits: such a worker's heal is not given up, only put off.
 func waits(r worker.Reason) bool {
-	return r == worker.HeldStarved || r == worker.HeldHostIll || r == worker.HeldDryRun
+	return r == worker.HeldStarved || r == worker.HeldHostOverloaded || r == worker.HeldDryRun
 }
 
 // aside is the word for a note that stands by itself.
-func aside(kind worker.NoteKind) outcome {
+func aside(kind worker.EventKind) outcome {
 	switch kind {
-	case worker.NoteHeld:
+	case worker.EventHeld:
 		return held
-	case worker.NoteReleased:
+	case worker.EventUnmanaged:
 		return released
-	case worker.NoteProblem:
+	case worker.EventProblem:
 		return badLabels
-	case worker.NoteRefused:
+	case worker.EventRefused:
 		return refused
-	case worker.NoteQuota:
+	case worker.EventQuota:
 		return quotaSet
-	case worker.NoteQuotaFailed:
+	case worker.EventQuotaFailed:
 		return quotaFailed
-	case worker.NoteFollowed:
+	case worker.EventDependentsRestarted:
 		return followed
-	case worker.NoteLinkLost:
+	case worker.EventEngineDisconnected:
 		return linkLost
-	case worker.NoteLinkUp:
+	case worker.EventEngineConnected:
 		return linkUp
-	case worker.NoteHostIll:
+	case worker.EventHostOverloaded:
 		return hostIll
-	case worker.NoteHostWell:
+	case worker.EventHostRecovered:
 		return hostWell
 	default:
 		return outcome(kind)

@@ -21,26 +21,26 @@ func TestRecords(t *testing.T) {
 		took    time.Duration
 	}
 	const h = time.Hour
-	fault := func(at float64) worker.Note {
-		return note(at, worker.NoteFault, worker.FaultExited, worker.ReasonCrashed)
+	fault := func(at float64) worker.Event {
+		return note(at, worker.EventFault, worker.FaultExited, worker.ReasonCrashed)
 	}
 	for name, c := range map[string]struct {
-		notes []worker.Note
+		notes []worker.Event
 		want  []line // the newest first
 	}{
-		"healed":              {[]worker.Note{fault(1), note(3, worker.NoteHealed)}, []line{{healed, 2 * h}}},
-		"under way":           {[]worker.Note{fault(22)}, []line{{underWay, 2 * h}}},
-		"failed, again":       {[]worker.Note{fault(1), note(2, worker.NoteHealFailed), fault(2), note(5, worker.NoteHealed)}, []line{{healed, 3 * h}, {failed, h}}},
-		"exhausted":           {[]worker.Note{fault(1), note(2, worker.NoteHealFailed), note(2, worker.NoteExhausted)}, []line{{gaveUp, 0}, {failed, h}}},
-		"recovered":           {[]worker.Note{fault(1), note(2, worker.NoteRecovered)}, []line{{recovered, h}}},
-		"stopped meanwhile":   {[]worker.Note{fault(1), note(2, worker.NoteHeld, worker.HeldOperator)}, []line{{held, 0}, {dropped, h}}},
-		"starved, then cured": {[]worker.Note{fault(1), note(2, worker.NoteHeld, worker.HeldStarved), note(3, worker.NoteHealed)}, []line{{held, 0}, {healed, 2 * h}}},
-		"decided anew":        {[]worker.Note{fault(1), fault(2)}, []line{{underWay, 22 * h}, {dropped, h}}},
-		"no news":             {[]worker.Note{note(1, worker.NoteTaken), note(2, worker.NoteStable), note(3, worker.NoteBlind), note(4, worker.NoteRecovered)}, nil},
-		"two workers": {[]worker.Note{fault(1), note(2, worker.NoteFault, worker.Key("other")), note(3, worker.NoteHealed), note(4, worker.NoteHealed, worker.Key("other"))},
+		"healed":              {[]worker.Event{fault(1), note(3, worker.EventHealed)}, []line{{healed, 2 * h}}},
+		"under way":           {[]worker.Event{fault(22)}, []line{{underWay, 2 * h}}},
+		"failed, again":       {[]worker.Event{fault(1), note(2, worker.EventHealFailed), fault(2), note(5, worker.EventHealed)}, []line{{healed, 3 * h}, {failed, h}}},
+		"exhausted":           {[]worker.Event{fault(1), note(2, worker.EventHealFailed), note(2, worker.EventExhausted)}, []line{{gaveUp, 0}, {failed, h}}},
+		"recovered":           {[]worker.Event{fault(1), note(2, worker.EventRecovered)}, []line{{recovered, h}}},
+		"stopped meanwhile":   {[]worker.Event{fault(1), note(2, worker.EventHeld, worker.HeldOperator)}, []line{{held, 0}, {dropped, h}}},
+		"starved, then cured": {[]worker.Event{fault(1), note(2, worker.EventHeld, worker.HeldStarved), note(3, worker.EventHealed)}, []line{{held, 0}, {healed, 2 * h}}},
+		"decided anew":        {[]worker.Event{fault(1), fault(2)}, []line{{underWay, 22 * h}, {dropped, h}}},
+		"no news":             {[]worker.Event{note(1, worker.EventManaged), note(2, worker.EventStable), note(3, worker.EventStatsUnavailable), note(4, worker.EventRecovered)}, nil},
+		"two workers": {[]worker.Event{fault(1), note(2, worker.EventFault, worker.Key("other")), note(3, worker.EventHealed), note(4, worker.EventHealed, worker.Key("other"))},
 			[]line{{healed, 2 * h}, {healed, 2 * h}}},
-		"a heal whose fault is forgotten": {[]worker.Note{{At: hour(3), Key: "w", Kind: worker.NoteHealed, Duration: h}}, []line{{healed, h}}},
-		"about no worker":                 {[]worker.Note{note(1, worker.NoteLinkLost, worker.Key("")), note(2, worker.NoteLinkUp, worker.Key(""))}, []line{{linkUp, 0}, {linkLost, 0}}},
+		"a heal whose fault is forgotten": {[]worker.Event{{At: hour(3), Key: "w", Kind: worker.EventHealed, Duration: h}}, []line{{healed, h}}},
+		"about no worker":                 {[]worker.Event{note(1, worker.EventEngineDisconnected, worker.Key("")), note(2, worker.EventEngineConnected, worker.Key(""))}, []line{{linkUp, 0}, {linkLost, 0}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -56,30 +56,30 @@ func TestRecords(t *testing.T) {
 // What the fault knew and the end does not say again stays; what the end knows better wins.
 func TestRecordKeepsWhatWasKnown(t *testing.T) {
 	t.Parallel()
-	first := worker.Note{At: hour(1), Kind: worker.NoteFault, Key: "w", Fault: worker.FaultUnhealthy, Intent: worker.IntentNone,
+	first := worker.Event{At: hour(1), Kind: worker.EventFault, Key: "w", Fault: worker.FaultUnhealthy, Intent: worker.IntentNone,
 		Heal: worker.HealRestart, Reason: worker.ReasonProbeTimedOut, Output: "no answer"}
-	ended := worker.Note{At: hour(2), Kind: worker.NoteHealed, Key: "w", Reason: worker.ReasonHung, Heal: worker.HealRecreate, Detail: "made anew"}
-	got := recordsOf([]worker.Note{first, ended}, noon)
+	ended := worker.Event{At: hour(2), Kind: worker.EventHealed, Key: "w", Reason: worker.ReasonHung, Heal: worker.HealRecreate, Detail: "recreated"}
+	got := recordsOf([]worker.Event{first, ended}, noon)
 	require.Len(t, got, 1)
 	n := got[0].Note
 	require.Equal(t, hour(1), got[0].Began)
-	require.Equal(t, []any{worker.FaultUnhealthy, worker.IntentNone, worker.HealRecreate, worker.ReasonHung, "no answer", "made anew"},
+	require.Equal(t, []any{worker.FaultUnhealthy, worker.IntentNone, worker.HealRecreate, worker.ReasonHung, "no answer", "recreated"},
 		[]any{n.Fault, n.Intent, n.Heal, n.Reason, n.Output, n.Detail})
 }
 
 // noteKinds are the kinds that lifecycle declares.
-func noteKinds(t *testing.T) []worker.NoteKind {
+func noteKinds(t *testing.T) []worker.EventKind {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "../../core/worker/note.go", nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), "../../core/worker/event.go", nil, 0)
 	require.NoError(t, err)
-	var kinds []worker.NoteKind
+	var kinds []worker.EventKind
 	ast.Inspect(file, func(n ast.Node) bool {
-		if spec, ok := n.(*ast.ValueSpec); ok && strings.HasPrefix(spec.Names[0].Name, "Note") {
+		if spec, ok := n.(*ast.ValueSpec); ok && strings.HasPrefix(spec.Names[0].Name, "Event") {
 			literal, ok := spec.Values[0].(*ast.BasicLit)
 			require.True(t, ok)
 			word, err := strconv.Unquote(literal.Value)
 			require.NoError(t, err)
-			kinds = append(kinds, worker.NoteKind(word))
+			kinds = append(kinds, worker.EventKind(word))
 		}
 		return true
 	})
@@ -93,7 +93,7 @@ func TestEveryKindIsKnown(t *testing.T) {
 	listened := strings.Fields(kinds())
 	for _, k := range noteKinds(t) {
 		require.Contains(t, listened, string(k))
-		if o, _ := outcomeOf(worker.Note{Kind: k}); o != "" {
+		if o, _ := outcomeOf(worker.Event{Kind: k}); o != "" {
 			require.NotContains(t, string(o), "-", "%s has no words of its own", k)
 		}
 	}

@@ -62,7 +62,7 @@ type gauge struct {
 // hurtful is the share of throttled periods that is worth a colour.
 const hurtful = 0.5
 
-func gaugeOf(w fleet.Worker, now time.Time) gauge {
+func gaugeOf(w fleet.WorkerView, now time.Time) gauge {
 	g := gauge{Known: !w.Share.At.IsZero(), Boosted: w.Boosted, At: instantOf(w.Share.At, now)}
 	if w.CPUs > 0 {
 		g.Quota = cpus(w.CPUs)
@@ -80,14 +80,14 @@ func gaugeOf(w fleet.Worker, now time.Time) gauge {
 }
 
 // row is a worker's line.
-func (l look) row(w fleet.Worker) row {
+func (l look) row(w fleet.WorkerView) row {
 	r := row{
 		Key: w.Key, Name: plain(string(w.Key)), State: w.State, Heal: w.Heal, Health: w.Health, Status: w.Status,
 		Group: groupOf(w), CPU: gaugeOf(w, l.now), Attempts: w.Attempts, Next: instantOf(w.NextAt, l.now), Why: why(w),
 	}
 	r.Rank = rank(r.Group, w.State)
 	if w.Status == worker.StatusRunning {
-		r.Since = instantOf(w.StartedAt.Add(-l.view.Link.Skew), l.now)
+		r.Since = instantOf(w.StartedAt.Add(-l.view.Engine.Skew), l.now)
 	}
 	for _, p := range w.Problems {
 		r.Problems = append(r.Problems, problem(p.Label, p.Value, p.Message, p.Nearest))
@@ -117,19 +117,19 @@ func problem(label, value, message, nearest string) string {
 }
 
 // spans is a worker's last day.
-func (l look) spans(w fleet.Worker) []span {
-	running := life{Running: w.Status == worker.StatusRunning && !w.StartedAt.IsZero(), Since: w.StartedAt.Add(-l.view.Link.Skew)}
+func (l look) spans(w fleet.WorkerView) []span {
+	running := life{Running: w.Status == worker.StatusRunning && !w.StartedAt.IsZero(), Since: w.StartedAt.Add(-l.view.Engine.Skew)}
 	return l.past.timeline(w.Key, running, l.now.Add(-day), l.now)
 }
 
 // heals counts the heals that worked, and those that did not.
-func heals(notes []worker.Note, since time.Time) (healed, failed int) {
+func heals(notes []worker.Event, since time.Time) (healed, failed int) {
 	for _, n := range notes {
 		switch {
 		case n.At.Before(since):
-		case n.Kind == worker.NoteHealed:
+		case n.Kind == worker.EventHealed:
 			healed++
-		case n.Kind == worker.NoteHealFailed:
+		case n.Kind == worker.EventHealFailed:
 			failed++
 		}
 	}
@@ -144,7 +144,7 @@ func (r row) rev() string {
 }
 
 // why is what is behind a state, in the fixed words.
-func why(w fleet.Worker) string {
+func why(w fleet.WorkerView) string {
 	switch {
 	case w.Held != worker.HeldNot:
 		return string(w.Held)
@@ -154,7 +154,7 @@ func why(w fleet.Worker) string {
 	return string(w.Reason)
 }
 
-func groupOf(w fleet.Worker) group {
+func groupOf(w fleet.WorkerView) group {
 	if len(w.Problems) > 0 {
 		return groupAttention
 	}
@@ -178,7 +178,7 @@ func groupOf(w fleet.Worker) group {
 // onPurpose: somebody meant this worker to be left alone, or it does no harm.
 func onPurpose(r worker.Reason) bool {
 	switch r {
-	case worker.HeldBadLabels, worker.HeldEndUnseen, worker.HeldExhausted, worker.HeldHostIll,
+	case worker.HeldBadLabels, worker.HeldExitNotObserved, worker.HeldExhausted, worker.HeldHostOverloaded,
 		worker.HeldNeedsRecreate, worker.HeldStarved, worker.HeldDryRun:
 		return false
 	default:

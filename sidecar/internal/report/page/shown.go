@@ -25,7 +25,7 @@ const (
 type look struct {
 	now     time.Time
 	view    fleet.View
-	notes   []worker.Note
+	notes   []worker.Event
 	past    past
 	version string
 }
@@ -89,7 +89,7 @@ func (l look) frame(files assets) shown {
 	v := judge(l.view)
 	return shown{
 		Title: v.Text, Version: l.version, Assets: files, Now: l.now.UTC().Format("2006-01-02T15:04:05.000Z"), Kinds: kinds(),
-		Verdict: v, Link: linkOf(l.view.Link, l.now),
+		Verdict: v, Link: linkOf(l.view.Engine, l.now),
 	}
 }
 
@@ -103,12 +103,12 @@ func (l look) all(files assets) shown {
 
 // one is the page of one worker, and false when nothing is known of it.
 func (l look) one(key worker.Key, files assets) (shown, bool) {
-	index := slices.IndexFunc(l.view.Workers, func(w fleet.Worker) bool { return w.Key == key })
+	index := slices.IndexFunc(l.view.Workers, func(w fleet.WorkerView) bool { return w.Key == key })
 	notes := l.past.notes[key]
 	if index < 0 && len(notes) == 0 {
 		return shown{}, false
 	}
-	w := fleet.Worker{Key: key, State: fleet.StateUnknown}
+	w := fleet.WorkerView{Key: key, State: fleet.StateUnknown}
 	if index >= 0 {
 		w = l.view.Workers[index]
 	}
@@ -136,7 +136,7 @@ func (l look) spells(spans []span) (spells []spell, more int) {
 	return spells, 0
 }
 
-func (l look) entries(notes []worker.Note, most, output int) []entry {
+func (l look) entries(notes []worker.Event, most, output int) []entry {
 	records := recordsOf(notes, l.now)
 	entries := make([]entry, 0, min(most, len(records)))
 	for _, r := range records[:cap(entries)] {
@@ -160,7 +160,7 @@ func (l look) entry(r record, output int) entry {
 	if n.Fault == worker.FaultExited || n.Fault == worker.FaultOOM {
 		e.Exit = strconv.Itoa(n.ExitCode)
 	}
-	if n.Kind == worker.NoteQuota || n.Kind == worker.NoteQuotaFailed {
+	if n.Kind == worker.EventQuota || n.Kind == worker.EventQuotaFailed {
 		e.Detail = strings.TrimSpace(cpus(n.From) + " → " + cpus(n.CPUs) + " CPUs " + e.Detail)
 	}
 	return e
@@ -185,11 +185,11 @@ func tone(o outcome) string {
 // kinds are the names under which the server sends notes.
 func kinds() string {
 	var names []string
-	for _, k := range []worker.NoteKind{
-		worker.NoteTaken, worker.NoteReleased, worker.NoteProblem, worker.NoteHeld, worker.NoteFault,
-		worker.NoteHealFailed, worker.NoteHealed, worker.NoteRecovered, worker.NoteStable, worker.NoteExhausted,
-		worker.NoteRefused, worker.NoteHung, worker.NoteBlind, worker.NoteQuota, worker.NoteQuotaFailed,
-		worker.NoteFollowed, worker.NoteLinkLost, worker.NoteLinkUp, worker.NoteHostIll, worker.NoteHostWell,
+	for _, k := range []worker.EventKind{
+		worker.EventManaged, worker.EventUnmanaged, worker.EventProblem, worker.EventHeld, worker.EventFault,
+		worker.EventHealFailed, worker.EventHealed, worker.EventRecovered, worker.EventStable, worker.EventExhausted,
+		worker.EventRefused, worker.EventHung, worker.EventStatsUnavailable, worker.EventQuota, worker.EventQuotaFailed,
+		worker.EventDependentsRestarted, worker.EventEngineDisconnected, worker.EventEngineConnected, worker.EventHostOverloaded, worker.EventHostRecovered,
 	} {
 		names = append(names, string(k))
 	}

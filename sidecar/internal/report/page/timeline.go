@@ -35,7 +35,7 @@ type life struct {
 
 // past is what notes tell, by worker.
 type past struct {
-	notes    map[worker.Key][]worker.Note
+	notes    map[worker.Key][]worker.Event
 	absences []absence
 }
 
@@ -50,26 +50,26 @@ type absence struct {
 const sameStart = time.Minute
 
 // tell sorts notes, which are in order of time.
-func tell(notes []worker.Note) past {
-	p := past{notes: map[worker.Key][]worker.Note{}}
+func tell(notes []worker.Event) past {
+	p := past{notes: map[worker.Key][]worker.Event{}}
 	known := map[worker.Key]bool{}
 	var heard time.Time
 	blind := false
 	for _, n := range notes {
 		switch {
-		case n.Kind == worker.NoteLinkLost && !blind:
+		case n.Kind == worker.EventEngineDisconnected && !blind:
 			p.absences = append(p.absences, absence{from: n.At})
 			blind = true
-		case n.Kind == worker.NoteLinkUp && blind:
+		case n.Kind == worker.EventEngineConnected && blind:
 			p.absences[len(p.absences)-1].to = n.At
 			blind = false
-		case n.Kind == worker.NoteTaken && known[n.Key]:
+		case n.Kind == worker.EventManaged && known[n.Key]:
 			p.started(heard, n.At, blind)
 			blind = false
 		}
 		if n.Key != "" {
 			p.notes[n.Key] = append(p.notes[n.Key], n)
-			known[n.Key] = n.Kind != worker.NoteReleased
+			known[n.Key] = n.Kind != worker.EventUnmanaged
 		}
 		heard = n.At
 	}
@@ -113,7 +113,7 @@ type turn struct {
 }
 
 // turnsOf are the beginnings that the notes of one worker tell of.
-func turnsOf(notes []worker.Note) []turn {
+func turnsOf(notes []worker.Event) []turn {
 	var turns []turn
 	var due turn // the end of a wait, unless something else comes first
 	for _, n := range notes {
@@ -137,23 +137,23 @@ func turnsOf(notes []worker.Note) []turn {
 }
 
 // healBegins: the note says when the next attempt is made.
-func healBegins(n worker.Note) bool {
-	return n.Kind == worker.NoteFault || n.Kind == worker.NoteHealFailed ||
-		n.Kind == worker.NoteHeld && n.Reason == worker.HeldStarved
+func healBegins(n worker.Event) bool {
+	return n.Kind == worker.EventFault || n.Kind == worker.EventHealFailed ||
+		n.Kind == worker.EventHeld && n.Reason == worker.HeldStarved
 }
 
 // conditionOf is what a worker is in from a note on, and false when the note does not tell.
-func conditionOf(n worker.Note) (condition, bool) {
+func conditionOf(n worker.Event) (condition, bool) {
 	switch n.Kind {
-	case worker.NoteTaken, worker.NoteHealed, worker.NoteRecovered, worker.NoteStable:
+	case worker.EventManaged, worker.EventHealed, worker.EventRecovered, worker.EventStable:
 		return alive, true
-	case worker.NoteFault, worker.NoteHealFailed, worker.NoteExhausted:
+	case worker.EventFault, worker.EventHealFailed, worker.EventExhausted:
 		return ofFault(n.Fault), true
-	case worker.NoteHung:
+	case worker.EventHung:
 		return healing, true
-	case worker.NoteReleased:
+	case worker.EventUnmanaged:
 		return unknown, true
-	case worker.NoteHeld:
+	case worker.EventHeld:
 		return ofHeld(n)
 	default:
 		return unknown, false
@@ -167,11 +167,11 @@ func ofFault(f worker.Fault) condition {
 	return down
 }
 
-func ofHeld(n worker.Note) (condition, bool) {
+func ofHeld(n worker.Event) (condition, bool) {
 	switch n.Reason {
 	case worker.HeldIgnored, worker.HeldStarved:
 		return unhealthy, true
-	case worker.HeldNeedsRecreate, worker.HeldDryRun, worker.HeldHostIll, worker.HeldExhausted:
+	case worker.HeldNeedsRecreate, worker.HeldDryRun, worker.HeldHostOverloaded, worker.HeldExhausted:
 		return ofFault(n.Fault), n.Fault != worker.FaultNone
 	case worker.HeldBadLabels, worker.HeldSwarm, worker.HeldOneOff:
 		return unknown, true // not looked after, whether it runs or not
@@ -204,7 +204,7 @@ func join(turns []turn, l life, first, to time.Time) []span {
 	return spans
 }
 
-// proven tells whether an absence changed nothing: the worker was down before and after, or the life that went on through
+// proven reports whether an absence changed nothing: the worker was down before and after, or the life that went on through
 // it is the one that goes on now.
 func proven(spans []span, l life, a absence) bool {
 	before, after := at(spans, a.from), at(spans, a.to)

@@ -23,11 +23,11 @@ func judge(v fleet.View) verdict {
 	}
 	all, ill, healing := len(v.Workers), groups[groupAttention], groups[groupHealing]
 	switch {
-	case !v.Link.Up && v.Link.Synced.IsZero():
+	case !v.Engine.Connected && v.Engine.Synced.IsZero():
 		return verdict{"No link to the engine yet", "bad", "The log says what Stoker waits for."}
-	case !v.Link.Up:
+	case !v.Engine.Connected:
 		return verdict{"The engine does not answer", "bad", "The workers below are as they were last seen."}
-	case v.HostIll:
+	case v.HostOverloaded:
 		return verdict{"The host is ill", "bad", "Most workers time out together, or its CPUs are out. Restarts of running workers wait; dead ones are started."}
 	case all == 0:
 		return verdict{"No workers yet", "idle", "Give a container the label stoker.enable=true."}
@@ -75,8 +75,8 @@ type link struct {
 // skewShown is from where on a difference of the clocks makes times hard to compare.
 const skewShown = 2 * time.Second
 
-func linkOf(l fleet.Link, now time.Time) link {
-	shown := link{Up: l.Up, Since: instantOf(l.Since, now), Engine: brief(plain(l.Engine.Version), 40), API: brief(plain(l.Engine.APIVersion), 20), CPUs: l.Engine.CPUs}
+func linkOf(l fleet.EngineLink, now time.Time) link {
+	shown := link{Up: l.Connected, Since: instantOf(l.Since, now), Engine: brief(plain(l.Engine.Version), 40), API: brief(plain(l.Engine.APIVersion), 20), CPUs: l.Engine.CPUs}
 	if l.Skew.Abs() >= skewShown {
 		shown.Skew = lasting(l.Skew) + " behind"
 		if l.Skew > 0 {

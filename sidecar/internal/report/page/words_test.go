@@ -60,43 +60,43 @@ func TestInstant(t *testing.T) {
 
 func TestVerdict(t *testing.T) {
 	t.Parallel()
-	is := func(s fleet.State) fleet.Worker { return fleet.Worker{State: s} }
+	is := func(s fleet.State) fleet.WorkerView { return fleet.WorkerView{State: s} }
 	running, healing, ill := is(fleet.StateRunning), is(fleet.StateHealing), is(fleet.StateUnhealthy)
-	stopped := fleet.Worker{State: fleet.StateHeld, Held: worker.HeldOperator}
-	wrong := fleet.Worker{State: fleet.StateRunning, Problems: []policy.Problem{{Label: "x"}}}
-	up := fleet.Link{Up: true, Synced: noon}
+	stopped := fleet.WorkerView{State: fleet.StateHeld, Held: worker.HeldOperator}
+	wrong := fleet.WorkerView{State: fleet.StateRunning, Problems: []policy.Problem{{Label: "x"}}}
+	up := fleet.EngineLink{Connected: true, Synced: noon}
 	for want, v := range map[string]fleet.View{
 		"No link to the engine yet":                      {},
-		"The engine does not answer":                     {Link: fleet.Link{Synced: noon}, Workers: []fleet.Worker{running}},
-		"The host is ill":                                {Link: up, HostIll: true, Workers: []fleet.Worker{ill}},
-		"No workers yet":                                 {Link: up},
-		"1 worker, running":                              {Link: up, Workers: []fleet.Worker{running}},
-		"2 workers, all running":                         {Link: up, Workers: []fleet.Worker{running, is(fleet.StateStarting)}},
-		"2 workers: 1 running, 1 held":                   {Link: up, Workers: []fleet.Worker{running, stopped}},
-		"1 of 2 workers being healed":                    {Link: up, Workers: []fleet.Worker{running, healing}},
-		"1 of 1 worker needs attention":                  {Link: up, Workers: []fleet.Worker{ill}},
-		"2 of 3 workers need attention":                  {Link: up, Workers: []fleet.Worker{ill, wrong, stopped}},
-		"1 of 3 workers needs attention, 2 being healed": {Link: up, Workers: []fleet.Worker{ill, healing, is(fleet.StateWaiting)}},
-		"1 of 2 workers needs attention, 1 being healed": {Link: up, Workers: []fleet.Worker{is(fleet.StateExhausted), healing}},
-		"3 workers: 1 running, 1 held, 1 unknown":        {Link: up, Workers: []fleet.Worker{running, stopped, is(fleet.StateUnknown)}},
-		"4 of 4 workers need attention":                  {Link: up, Workers: heldBy(worker.HeldBadLabels, worker.HeldNeedsRecreate, worker.HeldStarved, worker.HeldEndUnseen)},
-		"5 workers: 5 held":                              {Link: up, Workers: heldBy(worker.HeldPaused, worker.HeldFinished, worker.HeldSwarm, worker.HeldOneOff, worker.HeldDocker)},
+		"The engine does not answer":                     {Engine: fleet.EngineLink{Synced: noon}, Workers: []fleet.WorkerView{running}},
+		"The host is ill":                                {Engine: up, HostOverloaded: true, Workers: []fleet.WorkerView{ill}},
+		"No workers yet":                                 {Engine: up},
+		"1 worker, running":                              {Engine: up, Workers: []fleet.WorkerView{running}},
+		"2 workers, all running":                         {Engine: up, Workers: []fleet.WorkerView{running, is(fleet.StateStarting)}},
+		"2 workers: 1 running, 1 held":                   {Engine: up, Workers: []fleet.WorkerView{running, stopped}},
+		"1 of 2 workers being healed":                    {Engine: up, Workers: []fleet.WorkerView{running, healing}},
+		"1 of 1 worker needs attention":                  {Engine: up, Workers: []fleet.WorkerView{ill}},
+		"2 of 3 workers need attention":                  {Engine: up, Workers: []fleet.WorkerView{ill, wrong, stopped}},
+		"1 of 3 workers needs attention, 2 being healed": {Engine: up, Workers: []fleet.WorkerView{ill, healing, is(fleet.StateWaiting)}},
+		"1 of 2 workers needs attention, 1 being healed": {Engine: up, Workers: []fleet.WorkerView{is(fleet.StateExhausted), healing}},
+		"3 workers: 1 running, 1 held, 1 unknown":        {Engine: up, Workers: []fleet.WorkerView{running, stopped, is(fleet.StateUnknown)}},
+		"4 of 4 workers need attention":                  {Engine: up, Workers: heldBy(worker.HeldBadLabels, worker.HeldNeedsRecreate, worker.HeldStarved, worker.HeldExitNotObserved)},
+		"5 workers: 5 held":                              {Engine: up, Workers: heldBy(worker.HeldPaused, worker.HeldFinished, worker.HeldSwarm, worker.HeldOneOff, worker.HeldDocker)},
 	} {
 		require.Equal(t, want, judge(v).Text)
 	}
 }
 
-func heldBy(reasons ...worker.Reason) []fleet.Worker {
-	var workers []fleet.Worker
+func heldBy(reasons ...worker.Reason) []fleet.WorkerView {
+	var workers []fleet.WorkerView
 	for _, r := range reasons {
-		workers = append(workers, fleet.Worker{State: fleet.StateHeld, Held: r})
+		workers = append(workers, fleet.WorkerView{State: fleet.StateHeld, Held: r})
 	}
 	return workers
 }
 
 func TestSkew(t *testing.T) {
 	t.Parallel()
-	require.Empty(t, linkOf(fleet.Link{Skew: time.Second}, noon).Skew)
-	require.Equal(t, "5 min ahead", linkOf(fleet.Link{Skew: 5 * time.Minute}, noon).Skew)
-	require.Equal(t, "5 min behind", linkOf(fleet.Link{Skew: -5 * time.Minute}, noon).Skew)
+	require.Empty(t, linkOf(fleet.EngineLink{Skew: time.Second}, noon).Skew)
+	require.Equal(t, "5 min ahead", linkOf(fleet.EngineLink{Skew: 5 * time.Minute}, noon).Skew)
+	require.Equal(t, "5 min behind", linkOf(fleet.EngineLink{Skew: -5 * time.Minute}, noon).Skew)
 }

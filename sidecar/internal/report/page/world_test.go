@@ -20,7 +20,7 @@ const hostile = "<img src=x onerror=alert(1)>\u202egpj.exe\"'`{{.}}"
 type world struct {
 	mu        sync.Mutex
 	view      fleet.View
-	notes     []worker.Note
+	notes     []worker.Event
 	listeners map[chan string]bool
 	away      bool
 }
@@ -37,15 +37,15 @@ func (w *world) picture() fleet.View {
 	return v
 }
 
-func (w *world) events(since time.Time, limit int) []worker.Note {
+func (w *world) events(since time.Time, limit int) []worker.Event {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	notes := slices.DeleteFunc(slices.Clone(w.notes), func(n worker.Note) bool { return n.At.Before(since) })
+	notes := slices.DeleteFunc(slices.Clone(w.notes), func(n worker.Event) bool { return n.At.Before(since) })
 	return notes[max(0, len(notes)-limit):]
 }
 
 // happen changes the world and tells the listeners, as the server does.
-func (w *world) happen(change func(*fleet.View), notes ...worker.Note) {
+func (w *world) happen(change func(*fleet.View), notes ...worker.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	change(&w.view)
@@ -116,31 +116,31 @@ func (w *world) stream(out http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func engineUp(now time.Time) fleet.Link {
-	return fleet.Link{Up: true, Since: now.Add(-31 * time.Hour), Synced: now, Engine: worker.Engine{Version: "20.10.24", APIVersion: "1.41", CPUs: 8}}
+func engineUp(now time.Time) fleet.EngineLink {
+	return fleet.EngineLink{Connected: true, Since: now.Add(-31 * time.Hour), Synced: now, Engine: worker.Engine{Version: "20.10.24", APIVersion: "1.41", CPUs: 8}}
 }
 
-func runs(now time.Time, key string, since time.Duration, use, throttled float64) fleet.Worker {
-	return fleet.Worker{
+func runs(now time.Time, key string, since time.Duration, use, throttled float64) fleet.WorkerView {
+	return fleet.WorkerView{
 		Key: worker.Key(key), ID: "4f8d2c1b9a7e6d5c4b3a", StartedAt: now.Add(-since), State: fleet.StateRunning, Status: worker.StatusRunning,
 		Health: worker.HealthHealthy, Expected: true, CPUs: 0.5, Share: worker.Share{At: now.Add(-4 * time.Second), CPUs: use, Throttled: throttled},
 	}
 }
 
 // healOf is the two notes of a heal that worked.
-func healOf(key string, at time.Time, took time.Duration, n worker.Note) []worker.Note {
-	n.Kind, n.Key, n.At, n.Attempt = worker.NoteFault, worker.Key(key), at, max(1, n.Attempt)
+func healOf(key string, at time.Time, took time.Duration, n worker.Event) []worker.Event {
+	n.Kind, n.Key, n.At, n.Attempt = worker.EventFault, worker.Key(key), at, max(1, n.Attempt)
 	ended := n
-	ended.Kind, ended.At, ended.Duration = worker.NoteHealed, at.Add(took), took
-	return []worker.Note{n, ended}
+	ended.Kind, ended.At, ended.Duration = worker.EventHealed, at.Add(took), took
+	return []worker.Event{n, ended}
 }
 
-func crash(code int) worker.Note {
-	return worker.Note{Fault: worker.FaultExited, Intent: worker.IntentNone, Heal: worker.HealStart, Reason: worker.ReasonCrashed, ExitCode: code}
+func crash(code int) worker.Event {
+	return worker.Event{Fault: worker.FaultExited, Intent: worker.IntentNone, Heal: worker.HealStart, Reason: worker.ReasonCrashed, ExitCode: code}
 }
 
-func sick(output string) worker.Note {
-	return worker.Note{Fault: worker.FaultUnhealthy, Intent: worker.IntentNone, Heal: worker.HealRestart, Reason: worker.ReasonProbeFailed, Output: output}
+func sick(output string) worker.Event {
+	return worker.Event{Fault: worker.FaultUnhealthy, Intent: worker.IntentNone, Heal: worker.HealRestart, Reason: worker.ReasonProbeFailed, Output: output}
 }
 
 // demo is a small fleet on which something happened.
@@ -161,53 +161,53 @@ func demo(now time.Time) *world {
 	labels.Problems = []policy.Problem{{Label: "stoker.on-exti", Value: "always", Message: "no such label", Nearest: "stoker.on-exit"}}
 	free := runs(now, "sum-of-squares", 130*time.Hour, 1.93, 0)
 	free.CPUs, free.Health = 0, worker.HealthNone
-	w := &world{view: fleet.View{At: now, Link: engineUp(now), Workers: []fleet.Worker{
+	w := &world{view: fleet.View{At: now, Engine: engineUp(now), Workers: []fleet.WorkerView{
 		runs(now, "hash-search-1", 74*time.Hour, 0.42, 0.08), runs(now, "hash-search-2", 74*time.Hour, 0.5, 0.22), runs(now, "hash-search-3", 3*time.Hour, 0.47, 0.12),
 		stopped, runs(now, "render-1", 26*time.Hour, 0.38, 0.02), mixed, free, labels,
 		runs(now, "transcode-1", 11*time.Minute, 0.31, 0.04), runs(now, "transcode-2", 74*time.Hour, 0.44, 0.09), waiting, runs(now, "verify", 20*time.Hour, 0.27, 0),
 	}}}
 	for _, shown := range w.view.Workers {
-		w.notes = append(w.notes, worker.Note{At: ago(31 * time.Hour), Kind: worker.NoteTaken, Key: shown.Key})
+		w.notes = append(w.notes, worker.Event{At: ago(31 * time.Hour), Kind: worker.EventManaged, Key: shown.Key})
 	}
-	tell := func(notes ...worker.Note) { w.notes = append(w.notes, notes...) }
+	tell := func(notes ...worker.Event) { w.notes = append(w.notes, notes...) }
 	tell(healOf("render-1", ago(26*time.Hour), 5*time.Second, crash(137))...)
 	tell(healOf("verify", ago(20*time.Hour), 9*time.Second, sick("connect: connection refused\nprobe gave up after 3 tries"))...)
-	tell(worker.Note{At: ago(15 * time.Hour), Kind: worker.NoteHeld, Key: "index-nightly", Reason: worker.HeldOperator})
+	tell(worker.Event{At: ago(15 * time.Hour), Kind: worker.EventHeld, Key: "index-nightly", Reason: worker.HeldOperator})
 	tell(healOf("render-2", ago(9*time.Hour+40*time.Minute), 40*time.Minute, sick("queue stalled for 300 s"))...)
-	tell(worker.Note{At: ago(7 * time.Hour), Kind: worker.NoteLinkLost}, worker.Note{At: ago(7*time.Hour - 25*time.Minute), Kind: worker.NoteLinkUp})
+	tell(worker.Event{At: ago(7 * time.Hour), Kind: worker.EventEngineDisconnected}, worker.Event{At: ago(7*time.Hour - 25*time.Minute), Kind: worker.EventEngineConnected})
 	tell(healOf("hash-search-3", ago(3*time.Hour), 2300*time.Millisecond, crash(2))...)
-	tell(worker.Note{At: ago(50 * time.Minute), Kind: worker.NoteQuota, Key: "transcode-1", Reason: worker.ReasonQuota, From: 0, CPUs: 0.5})
+	tell(worker.Event{At: ago(50 * time.Minute), Kind: worker.EventQuota, Key: "transcode-1", Reason: worker.ReasonQuotaMismatch, From: 0, CPUs: 0.5})
 	for n, back := range []time.Duration{34 * time.Minute, 29 * time.Minute, 11 * time.Minute} {
 		failedOnce := crash(1)
 		failedOnce.Attempt = n + 1
 		tell(healOf("transcode-1", ago(back), time.Duration(n+1)*time.Second, failedOnce)...)
 	}
 	for n, back := range []time.Duration{9 * time.Minute, 6 * time.Minute} {
-		tell(worker.Note{At: ago(back), Kind: worker.NoteFault, Key: "transcode-3", Fault: worker.FaultOOM, Intent: worker.IntentNone, Heal: worker.HealStart,
+		tell(worker.Event{At: ago(back), Kind: worker.EventFault, Key: "transcode-3", Fault: worker.FaultOOM, Intent: worker.IntentNone, Heal: worker.HealStart,
 			Reason: worker.ReasonOutOfMemory, Attempt: n + 1, ExitCode: 137, Delay: time.Duration(n) * time.Minute})
-		tell(worker.Note{At: ago(back - 80*time.Second), Kind: worker.NoteHealFailed, Key: "transcode-3", Fault: worker.FaultOOM, Heal: worker.HealStart,
+		tell(worker.Event{At: ago(back - 80*time.Second), Kind: worker.EventHealFailed, Key: "transcode-3", Fault: worker.FaultOOM, Heal: worker.HealStart,
 			Reason: worker.ReasonOutOfMemory, Attempt: n + 1, ExitCode: 137, Duration: 80 * time.Second})
 	}
-	tell(worker.Note{At: ago(3 * time.Minute), Kind: worker.NoteFault, Key: "transcode-3", Fault: worker.FaultOOM, Intent: worker.IntentNone, Heal: worker.HealStart,
+	tell(worker.Event{At: ago(3 * time.Minute), Kind: worker.EventFault, Key: "transcode-3", Fault: worker.FaultOOM, Intent: worker.IntentNone, Heal: worker.HealStart,
 		Reason: worker.ReasonOutOfMemory, Attempt: 3, ExitCode: 137, Delay: 222 * time.Second})
 	starved := sick("Get \"http://127.0.0.1:8081/health\": context deadline exceeded")
-	starved.At, starved.Key, starved.Kind, starved.Attempt, starved.Delay, starved.Reason = ago(25*time.Second), "render-2", worker.NoteFault, 1, 3*time.Second, worker.ReasonProbeTimedOut
+	starved.At, starved.Key, starved.Kind, starved.Attempt, starved.Delay, starved.Reason = ago(25*time.Second), "render-2", worker.EventFault, 1, 3*time.Second, worker.ReasonProbeTimedOut
 	tell(starved)
-	starved.At, starved.Kind, starved.Delay, starved.Reason = ago(22*time.Second), worker.NoteHeld, 117*time.Second, worker.HeldStarved
+	starved.At, starved.Kind, starved.Delay, starved.Reason = ago(22*time.Second), worker.EventHeld, 117*time.Second, worker.HeldStarved
 	tell(starved)
 	return w
 }
 
 // crowd is many workers, some of them with trouble.
 func crowd(now time.Time, many int) *world {
-	w := &world{view: fleet.View{At: now, Link: engineUp(now)}}
+	w := &world{view: fleet.View{At: now, Engine: engineUp(now)}}
 	for n := range many {
 		one := runs(now, fmt.Sprintf("batch-worker-%03d", n), time.Duration(n)*time.Minute, 0.01*float64(n%50), 0.01*float64(n%70))
 		if n%25 == 0 {
 			one.State, one.Health = fleet.StateUnhealthy, worker.HealthUnhealthy
 		}
 		w.view.Workers = append(w.view.Workers, one)
-		w.notes = append(w.notes, worker.Note{At: now.Add(-30 * time.Hour), Kind: worker.NoteTaken, Key: one.Key})
+		w.notes = append(w.notes, worker.Event{At: now.Add(-30 * time.Hour), Kind: worker.EventManaged, Key: one.Key})
 	}
 	for n := range many * 6 {
 		key := fmt.Sprintf("batch-worker-%03d", n*7%many)

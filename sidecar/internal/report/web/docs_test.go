@@ -102,7 +102,7 @@ func (h *house) serve() {
 	var running sync.WaitGroup
 	running.Go(func() { _ = watch.New(engine, watch.Options{}).Run(ctx, seen) })
 	running.Go(func() { h.sup.Run(ctx, seen) })
-	server := httptest.NewServer(web.Handler(web.Options{View: h.sup.View, LoopBeat: h.sup.Beat, History: h.log}))
+	server := httptest.NewServer(web.Handler(web.Options{View: h.sup.View, LoopBeat: h.sup.LastTick, History: h.log}))
 	h.url = server.URL
 	h.t.Cleanup(func() {
 		server.Close()
@@ -128,9 +128,9 @@ func (h *house) is(key worker.Key, state fleet.State) func() bool {
 	}
 }
 
-func (h *house) told(key worker.Key, kind worker.NoteKind) func() bool {
+func (h *house) told(key worker.Key, kind worker.EventKind) func() bool {
 	return func() bool {
-		return len(h.log.Page(history.Query{Worker: key, Kinds: []worker.NoteKind{kind}})) > 0
+		return len(h.log.Page(history.Query{Worker: key, Kinds: []worker.EventKind{kind}})) > 0
 	}
 }
 
@@ -140,9 +140,9 @@ func (h *house) live() {
 		return h.is("burner", fleet.StateRunning)() && h.is("miller", fleet.StateRunning)() && h.is("grinder", fleet.StateHeld)()
 	})
 	h.Crash("burner", syscall.SIGKILL)
-	h.eventually("the heal", h.told("burner", worker.NoteHealed))
+	h.eventually("the heal", h.told("burner", worker.EventHealed))
 	h.Operate(dockertest.OpStop, "miller")
-	h.eventually("the operator's word", h.told("miller", worker.NoteHeld))
+	h.eventually("the operator's word", h.told("miller", worker.EventHeld))
 	h.eventually("the picture of all that", func() bool {
 		return h.is("burner", fleet.StateRunning)() && h.is("miller", fleet.StateHeld)()
 	})
@@ -178,7 +178,7 @@ func TestExamples(t *testing.T) {
 	h := newHouse(t)
 	h.serve()
 	h.live()
-	fault := h.log.Page(history.Query{Worker: "burner", Kinds: []worker.NoteKind{worker.NoteFault}})[0].ID
+	fault := h.log.Page(history.Query{Worker: "burner", Kinds: []worker.EventKind{worker.EventFault}})[0].ID
 	raw, err := os.ReadFile(docs)
 	require.NoError(t, err)
 	places := regexp.MustCompile(`(?s)<!-- example: GET (\S+) -->\n(.*?)<!-- /example -->`)

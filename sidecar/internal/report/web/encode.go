@@ -17,7 +17,7 @@ type encoded struct {
 	}
 }
 
-func (c *encoded) event(e history.Event) ([]byte, error) {
+func (c *encoded) event(e history.Entry) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	place := &c.ring[e.ID%uint64(len(c.ring))]

@@ -30,12 +30,12 @@ type healthJSON struct {
 // does nothing to an unhealthy container, and restarting Stoker does no harm, for the journal remembers.
 func (s *site) healthz(w http.ResponseWriter, _ *http.Request) {
 	health, now := healthJSON{Status: "ok"}, time.Now()
-	link := s.opts.View().Link
+	link := s.opts.View().Engine
 	beat, since := later(s.opts.LoopBeat(), s.began), later(link.Since, s.began)
 	switch {
 	case now.Sub(beat) > frozenAfter:
 		health = healthJSON{Status: "frozen", Detail: fmt.Sprintf("the loop has not turned for %s: restart Stoker", age(now, beat))}
-	case !link.Up && now.Sub(since) > deafAfter:
+	case !link.Connected && now.Sub(since) > deafAfter:
 		health = healthJSON{Status: "deaf", Detail: fmt.Sprintf("no link to the engine for %s: the log says why", age(now, since))}
 	}
 	writeHealth(w, health, health.Status == "ok")
@@ -43,11 +43,11 @@ func (s *site) healthz(w http.ResponseWriter, _ *http.Request) {
 
 // readyz is 200 while the picture of the workers is complete and followed.
 func (s *site) readyz(w http.ResponseWriter, _ *http.Request) {
-	link := s.opts.View().Link
+	link := s.opts.View().Engine
 	switch {
 	case link.Synced.IsZero():
 		writeHealth(w, healthJSON{Status: "not-ready", Detail: "the engine's containers have not been listed yet"}, false)
-	case !link.Up:
+	case !link.Connected:
 		writeHealth(w, healthJSON{Status: "not-ready", Detail: "the link to the engine is down"}, false)
 	default:
 		writeHealth(w, healthJSON{Status: "ready"}, true)

@@ -22,7 +22,7 @@ const (
 
 // historyJSON is one page, newest first.
 type historyJSON struct {
-	Events []history.Event `json:"events"`
+	Events []history.Entry `json:"events"`
 	Next   string          `json:"next"` // what before has to be for the next page; empty when there is none
 }
 
@@ -33,7 +33,7 @@ func (s *site) history(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	limit := query.Limit
-	query.Limit++ // one more tells whether there is another page
+	query.Limit++ // one more reports whether there is another page
 	page := historyJSON{Events: s.opts.History.Page(query)}
 	if len(page.Events) > limit {
 		page.Events = page.Events[:limit]
@@ -63,10 +63,10 @@ func queryOf(values url.Values, now time.Time) (history.Query, error) {
 	}
 	for _, text := range values["kind"] {
 		for kind := range strings.SplitSeq(text, ",") {
-			if !slices.Contains(history.Kinds(), worker.NoteKind(kind)) {
+			if !slices.Contains(history.Kinds(), worker.EventKind(kind)) {
 				return q, fmt.Errorf("kind: one or more, with commas, of %s", kindList())
 			}
-			q.Kinds = append(q.Kinds, worker.NoteKind(kind))
+			q.Kinds = append(q.Kinds, worker.EventKind(kind))
 		}
 	}
 	return q, nil

@@ -17,7 +17,7 @@ import (
 func told(n int) *history.Log {
 	log := history.New(history.Options{})
 	for k := range n {
-		log.Tell([]worker.Note{{At: time.Now(), Kind: history.Kinds()[k%3], Key: worker.Key([]string{"a", "b"}[k%2]), Attempt: k}})
+		log.Record([]worker.Event{{At: time.Now(), Kind: history.Kinds()[k%3], Key: worker.Key([]string{"a", "b"}[k%2]), Attempt: k}})
 	}
 	return log
 }
@@ -63,7 +63,7 @@ func TestHistoryPages(t *testing.T) {
 	require.Equal(t, 3, pages)
 	require.Equal(t, []int{11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0}, all)
 
-	got, next := page(t, h, "?worker=a&kind=taken,released&kind=problem&since=1h&limit=6")
+	got, next := page(t, h, "?worker=a&kind=managed,unmanaged&kind=problem&since=1h&limit=6")
 	require.Equal(t, []int{10, 8, 6, 4, 2, 0}, got)
 	require.Empty(t, next, "six and no more")
 	got, _ = page(t, h, "?kind=problem&worker=b")
@@ -101,7 +101,7 @@ func TestHostileEvents(t *testing.T) {
 	opts := options()
 	opts.History = history.New(history.Options{})
 	for _, text := range []string{"</script><script>", "\x00\x1b[2J\r\n", "\xff\xfe", strings.Repeat("\xff", 100_000), "\u2028event: x\n\ndata: y"} {
-		opts.History.Tell([]worker.Note{{Kind: worker.NoteHealFailed, Key: "burner", Output: text, Detail: text}})
+		opts.History.Record([]worker.Event{{Kind: worker.EventHealFailed, Key: "burner", Output: text, Detail: text}})
 	}
 	w := ask(t, Handler(opts), http.MethodGet, "/api/v1/workers/burner")
 	require.Equal(t, http.StatusOK, w.Code)

@@ -60,7 +60,7 @@ type workerJSON struct {
 // workerEventsJSON is one worker with what happened to it lately, newest first.
 type workerEventsJSON struct {
 	workerJSON
-	Events []history.Event `json:"events"`
+	Events []history.Entry `json:"events"`
 }
 
 type problemJSON struct {
@@ -71,21 +71,21 @@ type problemJSON struct {
 }
 
 func fleetOf(v fleet.View) fleetJSON {
-	all := fleetJSON{At: moment(v.At), Link: linkOf(v.Link), HostIll: v.HostIll, Workers: make([]workerJSON, len(v.Workers))}
+	all := fleetJSON{At: moment(v.At), Link: linkOf(v.Engine), HostIll: v.HostOverloaded, Workers: make([]workerJSON, len(v.Workers))}
 	for n, w := range v.Workers {
 		all.Workers[n] = workerOf(w, v.At)
 	}
 	return all
 }
 
-func linkOf(l fleet.Link) linkJSON {
+func linkOf(l fleet.EngineLink) linkJSON {
 	return linkJSON{
-		Up: l.Up, Since: moment(l.Since), Synced: moment(l.Synced), EngineAt: moment(l.Engine.BootedAt),
+		Up: l.Connected, Since: moment(l.Since), Synced: moment(l.Synced), EngineAt: moment(l.Engine.BootedAt),
 		Engine: clip(l.Engine.Version), APIVersion: clip(l.Engine.APIVersion), CPUs: l.Engine.CPUs, Skew: l.Skew.Seconds(),
 	}
 }
 
-func workerOf(w fleet.Worker, at time.Time) workerJSON {
+func workerOf(w fleet.WorkerView, at time.Time) workerJSON {
 	shown := workerJSON{
 		Key: w.Key, ID: w.ID, State: w.State, Status: w.Status, Health: w.Health, StartedAt: moment(w.StartedAt),
 		Expected: w.Expected, Held: w.Held, Fault: w.Fault, Reason: w.Reason, Heal: w.Heal, Attempts: w.Attempts,

@@ -135,9 +135,9 @@ func (s *site) worker(w http.ResponseWriter, r *http.Request) {
 	fail(w, http.StatusNotFound, "no such worker")
 }
 
-func (s *site) recent(key worker.Key) []history.Event {
+func (s *site) recent(key worker.Key) []history.Entry {
 	if s.opts.History == nil {
-		return []history.Event{}
+		return []history.Entry{}
 	}
 	return s.opts.History.Page(history.Query{Worker: key, Limit: recentEvents})
 }

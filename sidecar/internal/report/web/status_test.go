@@ -21,9 +21,9 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.FixedZone("east", 3600))
 
 func picture() fleet.View {
 	return fleet.View{
-		At:   noon,
-		Link: fleet.Link{Up: true, Since: noon, Synced: noon, Engine: worker.Engine{Version: "20.10.24", APIVersion: "1.41", CPUs: 2}},
-		Workers: []fleet.Worker{
+		At:     noon,
+		Engine: fleet.EngineLink{Connected: true, Since: noon, Synced: noon, Engine: worker.Engine{Version: "20.10.24", APIVersion: "1.41", CPUs: 2}},
+		Workers: []fleet.WorkerView{
 			{Key: "burner", ID: "abc", StartedAt: noon.Add(-time.Hour), State: fleet.StateWaiting, Status: worker.StatusExited,
 				Health: worker.HealthNone, Expected: true, Attempts: 2, Heal: worker.HealStart, Fault: worker.FaultExited,
 				Reason: worker.ReasonCrashed, NextAt: noon.Add(1500 * time.Millisecond), CPUs: 0.5, Scope: "blue",
@@ -38,7 +38,7 @@ func picture() fleet.View {
 
 func options() Options {
 	log := history.New(history.Options{})
-	log.Tell([]worker.Note{{At: time.Now(), Kind: worker.NoteHealed, Key: "burner"}})
+	log.Record([]worker.Event{{At: time.Now(), Kind: worker.EventHealed, Key: "burner"}})
 	return Options{View: picture, LoopBeat: time.Now, Version: "1.2.3", Commit: "abcdef", History: log}
 }
 
@@ -171,31 +171,33 @@ func TestMounts(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	// All times are before now; zero is never.
-	up, down := func(since, synced time.Time) fleet.Link { return fleet.Link{Up: true, Since: since, Synced: synced} },
-		func(since, synced time.Time) fleet.Link { return fleet.Link{Since: since, Synced: synced} }
+	up, down := func(since, synced time.Time) fleet.EngineLink {
+		return fleet.EngineLink{Connected: true, Since: since, Synced: synced}
+	},
+		func(since, synced time.Time) fleet.EngineLink { return fleet.EngineLink{Since: since, Synced: synced} }
 	tests := map[string]struct {
 		running time.Duration // since the start of Stoker
 		beat    time.Duration // -1 is never
-		link    func(now time.Time) fleet.Link
+		link    func(now time.Time) fleet.EngineLink
 		health  string
 		ready   bool
 	}{
-		"all well":                   {time.Hour, time.Second, func(now time.Time) fleet.Link { return up(now.Add(-time.Minute), now) }, "ok", true},
-		"just started":               {0, -1, func(time.Time) fleet.Link { return down(time.Time{}, time.Time{}) }, "ok", false},
-		"connected, not synced":      {2 * time.Second, 0, func(now time.Time) fleet.Link { return down(now, time.Time{}) }, "ok", false},
-		"loop never turned":          {31 * time.Second, -1, func(time.Time) fleet.Link { return down(time.Time{}, time.Time{}) }, "frozen", false},
-		"loop about to be frozen":    {time.Hour, 30 * time.Second, func(now time.Time) fleet.Link { return up(now.Add(-time.Hour), now) }, "ok", true},
-		"loop frozen, link looks up": {time.Hour, 31 * time.Second, func(now time.Time) fleet.Link { return up(now.Add(-time.Hour), now) }, "frozen", true},
-		"engine restarting":          {time.Hour, 0, func(now time.Time) fleet.Link { return down(now.Add(-time.Minute), now.Add(-time.Minute)) }, "ok", false},
-		"deaf":                       {time.Hour, 0, func(now time.Time) fleet.Link { return down(now.Add(-61*time.Second), now.Add(-2*time.Minute)) }, "deaf", false},
-		"never connected":            {61 * time.Second, 0, func(time.Time) fleet.Link { return down(time.Time{}, time.Time{}) }, "deaf", false},
-		"frozen and deaf":            {time.Hour, time.Minute, func(now time.Time) fleet.Link { return down(now.Add(-time.Hour), now) }, "frozen", false},
+		"all well":                   {time.Hour, time.Second, func(now time.Time) fleet.EngineLink { return up(now.Add(-time.Minute), now) }, "ok", true},
+		"just started":               {0, -1, func(time.Time) fleet.EngineLink { return down(time.Time{}, time.Time{}) }, "ok", false},
+		"connected, not synced":      {2 * time.Second, 0, func(now time.Time) fleet.EngineLink { return down(now, time.Time{}) }, "ok", false},
+		"loop never turned":          {31 * time.Second, -1, func(time.Time) fleet.EngineLink { return down(time.Time{}, time.Time{}) }, "frozen", false},
+		"loop about to be frozen":    {time.Hour, 30 * time.Second, func(now time.Time) fleet.EngineLink { return up(now.Add(-time.Hour), now) }, "ok", true},
+		"loop frozen, link looks up": {time.Hour, 31 * time.Second, func(now time.Time) fleet.EngineLink { return up(now.Add(-time.Hour), now) }, "frozen", true},
+		"engine restarting":          {time.Hour, 0, func(now time.Time) fleet.EngineLink { return down(now.Add(-time.Minute), now.Add(-time.Minute)) }, "ok", false},
+		"deaf":                       {time.Hour, 0, func(now time.Time) fleet.EngineLink { return down(now.Add(-61*time.Second), now.Add(-2*time.Minute)) }, "deaf", false},
+		"never connected":            {61 * time.Second, 0, func(time.Time) fleet.EngineLink { return down(time.Time{}, time.Time{}) }, "deaf", false},
+		"frozen and deaf":            {time.Hour, time.Minute, func(now time.Time) fleet.EngineLink { return down(now.Add(-time.Hour), now) }, "frozen", false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				opts := options()
-				opts.View = func() fleet.View { return fleet.View{Link: tt.link(time.Now())} }
+				opts.View = func() fleet.View { return fleet.View{Engine: tt.link(time.Now())} }
 				opts.LoopBeat = func() time.Time {
 					if tt.beat < 0 {
 						return time.Unix(0, 0)

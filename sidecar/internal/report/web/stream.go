@@ -112,7 +112,7 @@ func (st *stream) follow(ctx context.Context) error {
 }
 
 // listen sends what comes, in one piece when it comes together.
-func (st *stream) listen(ctx context.Context, live <-chan history.Event) error {
+func (st *stream) listen(ctx context.Context, live <-chan history.Entry) error {
 	tick := time.NewTicker(viewEvery)
 	defer tick.Stop()
 	for {
@@ -148,7 +148,7 @@ func (st *stream) tick(now time.Time) error {
 }
 
 // gap says that events after the client's last one are not known any more, and which is the first that is.
-func (st *stream) gap(missed []history.Event) error {
+func (st *stream) gap(missed []history.Entry) error {
 	after, next := st.last, st.site.opts.History.Last()
 	if len(missed) > 0 {
 		next = missed[0].ID
@@ -158,7 +158,7 @@ func (st *stream) gap(missed []history.Event) error {
 	return st.write("event: gap\ndata: {\"after\":%d,\"next\":%d}\n\n", after, next)
 }
 
-func (st *stream) event(e history.Event) error {
+func (st *stream) event(e history.Entry) error {
 	data, err := st.site.encoded.event(e)
 	if err != nil {
 		return err

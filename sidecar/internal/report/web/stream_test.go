@@ -50,12 +50,12 @@ func newStage(t *testing.T) *stage {
 }
 
 func (s *stage) show(state fleet.State) {
-	s.views.Store(&fleet.View{Workers: []fleet.Worker{{Key: "w", State: state, NextAt: time.Now().Add(time.Hour)}}})
+	s.views.Store(&fleet.View{Workers: []fleet.WorkerView{{Key: "w", State: state, NextAt: time.Now().Add(time.Hour)}}})
 }
 
 func (s *stage) tell(n int) {
 	for range n {
-		s.log.Tell([]worker.Note{{Kind: worker.NoteFault, Key: "w", Output: "a\nb"}})
+		s.log.Record([]worker.Event{{Kind: worker.EventFault, Key: "w", Output: "a\nb"}})
 	}
 }
 
@@ -163,7 +163,7 @@ func TestStream(t *testing.T) {
 		got := c.next()
 		require.Equal(t, []string{"fault", "fault"}, names(got))
 		require.Equal(t, strconv.FormatUint(s.log.Last(), 10), got[1].id)
-		var e history.Event
+		var e history.Entry
 		require.NoError(t, json.Unmarshal([]byte(got[1].data), &e))
 		require.Equal(t, worker.Key("w"), e.Key)
 		require.Equal(t, "a\nb", e.Output)
@@ -310,9 +310,9 @@ func TestManyRealStreams(t *testing.T) {
 	const told = 1000
 	go func() {
 		for range told {
-			opts.History.Tell([]worker.Note{{Kind: worker.NoteFault, Key: "burner", Output: strings.Repeat("x", 500)}})
+			opts.History.Record([]worker.Event{{Kind: worker.EventFault, Key: "burner", Output: strings.Repeat("x", 500)}})
 		}
-		opts.History.Tell([]worker.Note{{Kind: worker.NoteStable, Key: "burner"}})
+		opts.History.Record([]worker.Event{{Kind: worker.EventStable, Key: "burner"}})
 	}()
 	seen, ended := 0, false
 	readEvents(resp.Body, func(e sse) bool {
@@ -336,7 +336,7 @@ func TestReadingsAreNoNews(t *testing.T) {
 		require.Equal(t, []string{"view"}, names(c.next()))
 		sent := 0
 		for n := range 60 {
-			s.views.Store(&fleet.View{Workers: []fleet.Worker{{Key: "w", State: fleet.StateRunning, Share: worker.Share{At: time.Now(), CPUs: float64(n)}}}})
+			s.views.Store(&fleet.View{Workers: []fleet.WorkerView{{Key: "w", State: fleet.StateRunning, Share: worker.Share{At: time.Now(), CPUs: float64(n)}}}})
 			time.Sleep(time.Second)
 			for _, e := range c.next() {
 				if e.name == "view" {

@@ -53,7 +53,7 @@ func (v *views) latest(view func() fleet.View) (text []byte, version uint64) {
 	return v.text, v.version
 }
 
-// measuredAnew tells whether a View has readings that the last one had not.
+// measuredAnew reports whether a View has readings that the last one had not.
 func (v *views) measuredAnew(current fleet.View) bool { return !newest(current).Equal(v.measured) }
 
 // newest is when the newest reading of a View was taken.
@@ -69,7 +69,7 @@ func newest(v fleet.View) time.Time {
 
 // essenceOf is a View without the time of it, what depends on it, and what the workers use.
 func essenceOf(v fleet.View) ([]byte, error) {
-	v.At, v.Link.Skew = time.Time{}, 0
+	v.At, v.Engine.Skew = time.Time{}, 0
 	v.Workers = slices.Clone(v.Workers)
 	for n := range v.Workers {
 		v.Workers[n].Share = worker.Share{}

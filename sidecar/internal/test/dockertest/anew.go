@@ -166,13 +166,13 @@ func (e *errand) see(ref string) (*Details, error) {
 	return nil, r.Err
 }
 
-// noAnswer tells whether the engine said nothing at all.
+// noAnswer reports whether the engine said nothing at all.
 func noAnswer(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Status == 0
 }
 
-// answered tells whether the engine itself said no.
+// answered reports whether the engine itself said no.
 func answered(err error) bool { return !noAnswer(err) }
 
 // leftover finds an unfinished transaction; nil is none. Whoever lacks the labels of one is not touched, whatever its name.
@@ -185,14 +185,14 @@ func (e *errand) leftover(o anewOrder) (*transaction, error) {
 		if d == nil || d.Name != name {
 			continue
 		}
-		if key, of, ok := worker.Heir(d.Spec.Labels); !ok || string(key) != o.name {
+		if key, of, ok := worker.ReplacementOf(d.Spec.Labels); !ok || string(key) != o.name {
 			continue
 		} else if t, err := e.adoptPair(o, *d, of); t != nil || err != nil {
 			return t, err
 		}
 	}
 	old, err := e.see(o.oldID)
-	if err != nil || old == nil || old.Name != o.name+worker.AsideSuffix {
+	if err != nil || old == nil || old.Name != o.name+worker.BackupSuffix {
 		return nil, err
 	}
 	t := e.begin(o)
@@ -236,7 +236,7 @@ func (t *transaction) prepare() (again *Details, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{t.name + worker.NewSuffix, t.name + worker.AsideSuffix} {
+	for _, name := range []string{t.name + worker.NewSuffix, t.name + worker.BackupSuffix} {
 		third, err := t.see(name)
 		switch {
 		case err != nil:
@@ -290,10 +290,10 @@ func (t *transaction) prepareMissing() (again *Details, err error) {
 	return nil, declined{why: "there was never such a container"}
 }
 
-// fit refuses what cannot be made anew faithfully.
+// fit refuses what cannot be recreated faithfully.
 func (t *transaction) fit(old Details) error {
 	if old.Spec.Unfit != "" || old.Dead || old.Removing {
-		return declined{why: "it cannot be made anew: " + old.Spec.Unfit}
+		return declined{why: "it cannot be recreated: " + old.Spec.Unfit}
 	}
 	for _, ref := range old.Spec.parents() {
 		name, err := t.nameOf(ref)

@@ -111,7 +111,7 @@ func (t *transaction) changed(old *Details) bool {
 	return !old.Restarting && !t.before.Restarting && (old.up() != t.before.up() || !old.StartedAt.Equal(t.before.StartedAt))
 }
 
-// stayDown tells whether someone has stopped the worker. Once the transaction has stopped the new one itself, a stop of that
+// stayDown reports whether someone has stopped the worker. Once the transaction has stopped the new one itself, a stop of that
 // counts for nothing.
 func (t *transaction) stayDown() bool {
 	if !t.stood && t.stopped != nil {
@@ -154,7 +154,7 @@ func (t *transaction) request(next twinStep, p twins) Request {
 	case stepStopOld:
 		return Request{Op: OpStop, Ref: p.old.ID}
 	case stepAside:
-		return Request{Op: OpRename, Ref: p.old.ID, NewName: t.name + worker.AsideSuffix}
+		return Request{Op: OpRename, Ref: p.old.ID, NewName: t.name + worker.BackupSuffix}
 	case stepPromote:
 		return Request{Op: OpRename, Ref: p.made.ID, NewName: t.name}
 	case stepStart:

@@ -106,7 +106,7 @@ func (e *errand) orderOf() anewOrder {
 				return "it is there after all"
 			}
 			s, b := d.Snapshot(), a
-			if s.Status.Down() { // a down one may be made anew as well
+			if s.Status.Down() { // a down one may be recreated as well
 				s.Status, b.OnlyIfUnhealthy = worker.StatusRunning, false
 			}
 			return refusal(b, s)
@@ -153,7 +153,7 @@ func (e *errand) outcomeOf(r anewResult) worker.Outcome {
 	case r.ending == endUnknown && !r.untouched:
 		out.Result = worker.Unknown
 	case r.stood:
-		out.Result, out.StoodDown, out.Missing = worker.Failed, true, r.ending == endLost
+		out.Result, out.OperatorStopped, out.Missing = worker.Failed, true, r.ending == endLost
 	case r.ending == endDone, r.ending == endAsItIs:
 		out.Result = worker.Done
 	case r.ending == endBusy:
@@ -163,7 +163,7 @@ func (e *errand) outcomeOf(r anewResult) worker.Outcome {
 	case r.ending == endRefused && d.changed:
 		out.Result = worker.Refused
 	case r.ending == endRefused:
-		out.Result, out.Unfit = worker.Failed, true
+		out.Result, out.CannotRecreate = worker.Failed, true
 	default: // undone, lost, or a question that was not answered
 		out.Result, out.Missing, out.Unreachable = worker.Failed, r.ending == endLost, r.unreachable
 	}

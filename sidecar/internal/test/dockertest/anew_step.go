@@ -12,7 +12,7 @@ const (
 	markMissing = worker.MarkPrefix + "missing" // the old one was gone before
 )
 
-// twins are the up to two containers of a worker that is made anew, as inspects show them, and what is known besides. They
+// twins are the up to two containers of a worker that is recreated, as inspects show them, and what is known besides. They
 // are all that the next step depends on, as in sidecar/internal/engine/docker/recreate.
 type twins struct {
 	name   string
@@ -65,7 +65,7 @@ func (t twins) place(d *Details) twinPlace {
 		return atName
 	case d.Name == t.name+worker.NewSuffix:
 		return atTemp
-	case d.Name == t.name+worker.AsideSuffix:
+	case d.Name == t.name+worker.BackupSuffix:
 		return aside
 	}
 	return elsewhere
@@ -74,13 +74,13 @@ func (t twins) place(d *Details) twinPlace {
 // up also holds while it is paused or waits for Docker's policy.
 func (d *Details) up() bool { return d != nil && d.Running }
 
-// usable tells whether there is something to go back to.
+// usable reports whether there is something to go back to.
 func (d *Details) usable() bool { return d != nil && !d.Dead && !d.Removing }
 
 func (d *Details) ran() bool    { return !d.StartedAt.IsZero() }
 func (d *Details) failed() bool { return d.Error != "" && !d.Running }
 
-// taken tells whether the name belongs to a third container.
+// taken reports whether the name belongs to a third container.
 func (t twins) taken() bool {
 	return t.holder != "" && (t.made == nil || t.made.ID != t.holder) && (t.old == nil || t.old.ID != t.holder)
 }
@@ -208,7 +208,7 @@ func (t twins) alone() twinStep {
 	return stepPromote
 }
 
-// inherits tells whether the new one is all that is left of the worker, and not what remains of one that somebody removed.
+// inherits reports whether the new one is all that is left of the worker, and not what remains of one that somebody removed.
 func (t twins) inherits() bool {
 	d := t.made
 	missing := d.Spec.Labels[markMissing] != ""
@@ -233,7 +233,7 @@ func (t twins) turnsBack() bool {
 	return t.made.failed() || (t.made.ran() && t.made.FinishedAt.Sub(t.made.StartedAt) < proveFor)
 }
 
-// leftUnfinished tells whether a marked container says that its transaction is not over.
+// leftUnfinished reports whether a marked container says that its transaction is not over.
 func (t twins) leftUnfinished() bool {
 	switch t.place(t.made) {
 	case atTemp:

@@ -40,7 +40,7 @@ type Truth struct {
 	worker.Snapshot
 	Sickness Sickness // of its process now
 	Parents  []string // containers whose namespaces it lives in
-	Unfit    string   // why it cannot be made anew; empty when it can
+	Unfit    string   // why it cannot be recreated; empty when it can
 	Wanted   bool     // an operator started it last, and neither stopped nor removed it since
 	Gone     bool
 	Lives    []Life

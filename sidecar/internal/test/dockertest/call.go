@@ -30,7 +30,7 @@ const (
 	OpCopy    Op = "copy" // files into a container
 )
 
-// Mutates tells whether the request would change something.
+// Mutates reports whether the request would change something.
 func (o Op) Mutates() bool { return o != OpInspect && o != OpList && o != OpInfo }
 
 // Request is one request to the engine.

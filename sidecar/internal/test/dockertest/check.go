@@ -88,7 +88,7 @@ func stopInForce(events []*Event, r *Record) *Event {
 	return stop
 }
 
-// meansStopEvent tells whether an event is a completed stop, or an end that a signal through the API brought about. A signal
+// meansStopEvent reports whether an event is a completed stop, or an end that a signal through the API brought about. A signal
 // alone is not: the process may have outlived it.
 func meansStopEvent(e *Event) bool { return e.Action == "stop" || e.Action == "die" }
 
@@ -134,7 +134,7 @@ func CheckBudget(w *World, name string, limit int, stable time.Duration) []strin
 	return wrong
 }
 
-// settled tells whether a container had between two times a life long enough, or one that an operator started.
+// settled reports whether a container had between two times a life long enough, or one that an operator started.
 func (w *World) settled(id string, from, to time.Time, stable time.Duration) bool {
 	ids := w.lineage(id)
 	for _, c := range slices.Concat(w.graves, w.containers) {
@@ -197,7 +197,7 @@ func (w *World) eventsByID() map[string][]*Event {
 	return events
 }
 
-// heard tells whether Stoker had been handed such an event of a request's container when it sent the request.
+// heard reports whether Stoker had been handed such an event of a request's container when it sent the request.
 func heard(events map[string][]*Event, r *Record, is func(*Event) bool) bool {
 	for _, e := range events[r.Incarnation.ID] {
 		if !e.SeenAt.IsZero() && !e.SeenAt.After(r.Sent) && is(e) {

@@ -100,7 +100,7 @@ func (s *stage) environ(more []string) []string {
 
 func (s *stage) synced() {
 	s.t.Helper()
-	s.await("a complete picture", func() bool { return s.stoker.View().Link.Up })
+	s.await("a complete picture", func() bool { return s.stoker.View().Engine.Connected })
 }
 
 // work runs a worker and waits until Stoker looks after it.
@@ -149,19 +149,19 @@ func (s *stage) pace() time.Duration {
 }
 
 // seen is what Stoker shows of a worker.
-func (s *stage) seen(name string) (fleet.Worker, bool) {
+func (s *stage) seen(name string) (fleet.WorkerView, bool) {
 	for _, w := range s.stoker.View().Workers {
 		if string(w.Key) == name {
 			return w, true
 		}
 	}
-	return fleet.Worker{}, false
+	return fleet.WorkerView{}, false
 }
 
 // shown waits until Stoker shows a worker as wanted, and returns what it shows then.
-func (s *stage) shown(w Worker, what string, wanted func(fleet.Worker) bool) fleet.Worker {
+func (s *stage) shown(w Worker, what string, wanted func(fleet.WorkerView) bool) fleet.WorkerView {
 	s.t.Helper()
-	var last fleet.Worker
+	var last fleet.WorkerView
 	s.await(fmt.Sprintf("Stoker to show %s %s", w.Name, what), func() bool {
 		got, ok := s.seen(w.Name)
 		last = got
@@ -171,9 +171,9 @@ func (s *stage) shown(w Worker, what string, wanted func(fleet.Worker) bool) fle
 }
 
 // running waits until both the engine and Stoker show a worker running, in the same life, with nothing left to do.
-func (s *stage) running(w Worker) fleet.Worker {
+func (s *stage) running(w Worker) fleet.WorkerView {
 	s.t.Helper()
-	return s.shown(w, "running", func(got fleet.Worker) bool {
+	return s.shown(w, "running", func(got fleet.WorkerView) bool {
 		if got.State != fleet.StateRunning || got.Heal != worker.HealNone {
 			return false
 		}
@@ -183,7 +183,7 @@ func (s *stage) running(w Worker) fleet.Worker {
 }
 
 // back waits until a worker runs in a later life than the one given, and works.
-func (s *stage) back(w Worker, before State) fleet.Worker {
+func (s *stage) back(w Worker, before State) fleet.WorkerView {
 	s.t.Helper()
 	s.await(w.Name+" to be back", func() bool {
 		now := s.State(w.Name)
@@ -196,7 +196,7 @@ func (s *stage) back(w Worker, before State) fleet.Worker {
 }
 
 // crashed has a worker crash and waits until it is back.
-func (s *stage) crashed(w Worker) fleet.Worker {
+func (s *stage) crashed(w Worker) fleet.WorkerView {
 	s.t.Helper()
 	before := s.State(w.Name)
 	s.Crash(w.Name, syscall.SIGKILL)
@@ -206,7 +206,7 @@ func (s *stage) crashed(w Worker) fleet.Worker {
 // held waits until Stoker leaves a worker alone for a reason.
 func (s *stage) held(w Worker, why worker.Reason) {
 	s.t.Helper()
-	s.shown(w, "held: "+string(why), func(got fleet.Worker) bool { return got.Held == why })
+	s.shown(w, "held: "+string(why), func(got fleet.WorkerView) bool { return got.Held == why })
 }
 
 // leftAlone waits until Stoker leaves a worker alone, and makes sure that it stays so. What Stoker wanted to do at once, it
@@ -346,7 +346,7 @@ func (s *stage) explain() {
 	s.t.Logf("waiting for: %s", s.wanted)
 	if s.stoker != nil {
 		v := s.stoker.View()
-		s.t.Logf("Stoker: link %+v, host ill %v", v.Link, v.HostIll)
+		s.t.Logf("Stoker: link %+v, host ill %v", v.Engine, v.HostOverloaded)
 		for _, w := range v.Workers {
 			s.t.Logf("Stoker: %s %s/%s %s held=%q attempts=%d heal=%s fault=%s reason=%s next=%v problems=%v", w.Key, w.Status, w.Health,
 				w.State, w.Held, w.Attempts, w.Heal, w.Fault, w.Reason, w.NextAt, w.Problems)

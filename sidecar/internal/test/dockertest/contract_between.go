@@ -101,12 +101,12 @@ func (s *between) kill() {
 }
 
 // over makes sure that in the end the dead one was started once, and nobody touched the other.
-func (s *between) over() fleet.Worker {
+func (s *between) over() fleet.WorkerView {
 	s.t.Helper()
 	got := s.back(s.dead, s.life)
 	s.leftAlone(s.stopped, worker.HeldOperator)
 	s.told(s.dead, "die 137", "start")
-	require.Equal(s.t, s.dead.ID, s.State(s.dead.Name).ID, "not made anew")
+	require.Equal(s.t, s.dead.ID, s.State(s.dead.Name).ID, "not recreated")
 	require.Equal(s.t, 1, s.starts(s.stopped))
 	require.Equal(s.t, 1, s.starts(s.other))
 	return got
@@ -171,7 +171,7 @@ func (s *between) broken() {
 	s.begin()
 	s.way.Spoil(Spoiling{Reset: true})
 	s.way.ResetStreams()
-	s.await("the link to be down", func() bool { return !s.stoker.View().Link.Up })
+	s.await("the link to be down", func() bool { return !s.stoker.View().Engine.Connected })
 	s.kill()
 	s.Operate(OpStop, s.other.Name)
 	time.Sleep(bad)

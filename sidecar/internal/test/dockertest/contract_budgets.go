@@ -72,14 +72,14 @@ func stableResets(s *stage) {
 	s.hire()
 	w := s.work(WorkerSpec{Labels: labels("stable-after", "500ms", "backoff-initial", "10m", "backoff-max", "10m")})
 	s.crashed(w)
-	s.shown(w, "stable", func(got fleet.Worker) bool { return got.Attempts == 0 })
+	s.shown(w, "stable", func(got fleet.WorkerView) bool { return got.Attempts == 0 })
 	got := s.crashed(w)
 	require.Equal(s.t, 1, got.Attempts)
 }
 
 func (s *stage) exhausted(w Worker) {
 	s.t.Helper()
-	s.shown(w, "exhausted", func(got fleet.Worker) bool { return got.State == fleet.StateExhausted })
+	s.shown(w, "exhausted", func(got fleet.WorkerView) bool { return got.State == fleet.StateExhausted })
 }
 
 // exhausted: two attempts and no more; an operator's start gives it two new ones.

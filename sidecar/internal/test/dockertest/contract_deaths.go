@@ -144,7 +144,7 @@ func attemptsKept(s *stage) {
 	w := s.work(WorkerSpec{Labels: labels("backoff-initial", "10m", "backoff-max", "10m")})
 	s.crashed(w)
 	s.Crash(w.Name, syscall.SIGKILL)
-	waiting := func(got fleet.Worker) bool { return got.State == fleet.StateWaiting }
+	waiting := func(got fleet.WorkerView) bool { return got.State == fleet.StateWaiting }
 	before := s.shown(w, "waiting", waiting)
 	s.written()
 	s.stoker.Kill()

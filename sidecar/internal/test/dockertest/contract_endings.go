@@ -110,7 +110,7 @@ func unhealthyForAWhile(s *stage) {
 	s.hire()
 	w := s.work(WorkerSpec{Health: true, Labels: labels("unhealthy-for", "1h")})
 	s.Sicken(w.Name, Failing)
-	got := s.shown(w, "waiting", func(got fleet.Worker) bool { return got.State == fleet.StateWaiting })
+	got := s.shown(w, "waiting", func(got fleet.WorkerView) bool { return got.State == fleet.StateWaiting })
 	require.Equal(s.t, worker.FaultUnhealthy, got.Fault)
 	require.False(s.t, got.NextAt.IsZero())
 	s.Sicken(w.Name, Well)
@@ -130,9 +130,11 @@ func hostIll(s *stage) {
 	for _, w := range ill {
 		s.Sicken(w.Name, Hanging)
 	}
-	s.await("the host to be ill", func() bool { return s.stoker.View().HostIll })
+	s.await("the host to be ill", func() bool { return s.stoker.View().HostOverloaded })
 	for _, w := range ill {
-		s.shown(w, "held back", func(got fleet.Worker) bool { return got.Held == worker.HeldHostIll && !got.NextAt.After(time.Now()) })
+		s.shown(w, "held back", func(got fleet.WorkerView) bool {
+			return got.Held == worker.HeldHostOverloaded && !got.NextAt.After(time.Now())
+		})
 	}
 	s.canary()
 	for _, w := range ill {
@@ -140,7 +142,7 @@ func hostIll(s *stage) {
 	}
 	s.Sicken(ill[0].Name, Well)
 	s.Sicken(ill[1].Name, Well)
-	s.await("the host to be well", func() bool { return !s.stoker.View().HostIll })
+	s.await("the host to be well", func() bool { return !s.stoker.View().HostOverloaded })
 	s.told(ill[2], "kill 15", "die 0", "stop", "start")
 }
 

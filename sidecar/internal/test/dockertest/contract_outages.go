@@ -48,7 +48,7 @@ func (o outage) play(s *stage) {
 		before[w.Name] = s.State(w.Name)
 	}
 	server.With(o.strike)
-	s.await("the link to be down", func() bool { return !s.stoker.View().Link.Up })
+	s.await("the link to be down", func() bool { return !s.stoker.View().Engine.Connected })
 	for _, w := range all {
 		s.back(w, before[w.Name])
 	}
@@ -63,7 +63,7 @@ func streamsBreak(s *stage) {
 	dead, stopped := s.work(WorkerSpec{Name: "dead"}), s.work(WorkerSpec{Name: "stopped"})
 	before := s.State(dead.Name)
 	server.With(func(w *World) { w.CutStreams() })
-	s.await("the link to be down", func() bool { return !s.stoker.View().Link.Up })
+	s.await("the link to be down", func() bool { return !s.stoker.View().Engine.Connected })
 	s.Crash(dead.Name, syscall.SIGKILL)
 	s.Operate(OpStop, stopped.Name)
 	s.back(dead, before)

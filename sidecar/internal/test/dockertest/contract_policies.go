@@ -102,7 +102,7 @@ func dockerGivesUp(s *stage) {
 // startFails waits until Stoker has seen a start of its own fail.
 func (s *stage) startFails(w Worker) {
 	s.t.Helper()
-	s.shown(w, "with a start that fails", func(got fleet.Worker) bool {
+	s.shown(w, "with a start that fails", func(got fleet.WorkerView) bool {
 		return got.Fault == worker.FaultStartFailed && got.Reason == worker.ReasonStartFailed && got.Attempts > 0
 	})
 }

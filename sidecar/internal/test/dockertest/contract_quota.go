@@ -63,7 +63,7 @@ func idleWorker(s *stage) {
 	w := s.work(WorkerSpec{Labels: labels("idle-after", "10s")}) // it stops working soon, and nothing probes it
 	before := s.State(w.Name)
 	s.await("it to be restarted", func() bool { return s.State(w.Name).StartedAt.After(before.StartedAt) })
-	got := s.shown(w, "healed", func(got fleet.Worker) bool { return got.Attempts == 1 })
+	got := s.shown(w, "healed", func(got fleet.WorkerView) bool { return got.Attempts == 1 })
 	require.InDelta(s.t, 0.15, got.CPUs, 1e-9)
 	s.told(w, "kill 15", "die 0", "stop", "start")
 }

@@ -48,7 +48,7 @@ func (s *stage) replaced(w Worker, before State) Worker {
 // alone makes sure that no temporary name is left.
 func (s *stage) alone(w Worker) {
 	s.t.Helper()
-	for _, suffix := range []string{worker.NewSuffix, worker.AsideSuffix} {
+	for _, suffix := range []string{worker.NewSuffix, worker.BackupSuffix} {
 		require.Equal(s.t, worker.StatusGone, s.State(w.Name+suffix).Status, suffix)
 	}
 }
@@ -118,7 +118,7 @@ func goneTransient(s *stage) {
 	require.Equal(s.t, worker.StatusGone, s.State(w.Name).Status)
 }
 
-// slowRecreate has a worker made anew that takes its time to stop, and returns in the middle of that stop.
+// slowRecreate has a worker recreated that takes its time to stop, and returns in the middle of that stop.
 func (s *stage) slowRecreate() Worker {
 	s.t.Helper()
 	w := s.work(WorkerSpec{Health: true, IgnoreTerm: true, StopTimeout: 4 * time.Second, Labels: labels("on-unhealthy", "recreate")})
@@ -151,7 +151,7 @@ func killedWhileAnew(forget bool) func(*stage) {
 			s.dir = s.t.(interface{ TempDir() string }).TempDir()
 		}
 		s.spawn()
-		s.shown(w, "running", func(got fleet.Worker) bool {
+		s.shown(w, "running", func(got fleet.WorkerView) bool {
 			now := s.State(w.Name)
 			return got.State == fleet.StateRunning && got.ID == now.ID && now.Running()
 		})
@@ -177,7 +177,7 @@ func strandedByRestart(s *stage) {
 	require.Equal(s.t, older.ID, s.State(guest.Name).ID)
 }
 
-// strandedByRecreate: the ID that they hold is gone, so that they are made anew as well.
+// strandedByRecreate: the ID that they hold is gone, so that they are recreated as well.
 func strandedByRecreate(s *stage) {
 	s.hire()
 	parent := s.work(WorkerSpec{Name: "parent", Labels: labels("on-missing", "recreate")})
@@ -187,7 +187,7 @@ func strandedByRecreate(s *stage) {
 	s.Operate(OpRemove, parent.Name)
 	s.replaced(parent, before)
 	s.replaced(worker, old)
-	s.await("the guest to be made anew", func() bool {
+	s.await("the guest to be recreated", func() bool {
 		now := s.State(guest.Name)
 		return now.Running() && now.ID != older.ID
 	})
@@ -197,7 +197,7 @@ func strandedByRecreate(s *stage) {
 // foreignNames: a container that merely has such a name is nobody's, and its neighbour is restarted instead.
 func foreignNames(s *stage) {
 	s.hire()
-	foreign := s.run(WorkerSpec{Name: "w" + worker.AsideSuffix})
+	foreign := s.run(WorkerSpec{Name: "w" + worker.BackupSuffix})
 	before := s.State(foreign.Name)
 	w := s.work(WorkerSpec{Health: true, Labels: labels("on-unhealthy", "recreate")})
 	old := s.State(w.Name)

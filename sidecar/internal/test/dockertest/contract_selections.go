@@ -146,7 +146,7 @@ func dryRun(s *stage) {
 	s.stoker.Stop()
 	s.hire()
 	s.back(dead, before)
-	s.shown(ill, "healed", func(got fleet.Worker) bool { return got.Attempts == 1 && got.State == fleet.StateRunning })
+	s.shown(ill, "healed", func(got fleet.WorkerView) bool { return got.Attempts == 1 && got.State == fleet.StateRunning })
 	s.told(dead, "die 137", "start")
 	s.told(ill, "kill 15", "die 0", "stop", "start")
 }

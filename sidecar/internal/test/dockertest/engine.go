@@ -33,10 +33,10 @@ func (w *World) engineAfter(d time.Duration, do func()) *due {
 	})
 }
 
-// EngineUp tells whether the engine takes requests.
+// EngineUp reports whether the engine takes requests.
 func (w *World) EngineUp() bool { return w.engine.phase == serving }
 
-// EngineStopping tells whether the engine is going down in good order.
+// EngineStopping reports whether the engine is going down in good order.
 func (w *World) EngineStopping() bool { return w.engine.phase == stopping }
 
 // BootedAt is when this engine process made its default bridge, on its own clock. What it did before that, to containers that
@@ -128,7 +128,7 @@ func (w *World) Boot() {
 	})
 }
 
-// survived settles what died while the engine was away, and tells whether the process still runs.
+// survived settles what died while the engine was away, and reports whether the process still runs.
 func (w *World) survived(c *container) bool {
 	if !c.Running {
 		return false

@@ -60,7 +60,7 @@ func (e *errand) await(then arm) bool {
 	return !e.dead
 }
 
-// late tells whether its time is over.
+// late reports whether its time is over.
 func (e *errand) late() bool { return e.dead || !e.s.w.now.Before(e.limit) }
 
 // sleep is false when the time was over first.
@@ -115,7 +115,7 @@ func (e *errand) finish(out worker.Outcome) {
 }
 
 // Stopped says that someone has stopped this container while that action is under way.
-func (s *Sim) Stopped(action uint64, id string) {
+func (s *Sim) StopNotice(action uint64, id string) {
 	if s.stopped[action] == nil {
 		s.stopped[action] = map[string]bool{}
 	}

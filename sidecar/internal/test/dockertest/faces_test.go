@@ -24,8 +24,8 @@ type faceCase struct {
 }
 
 var faceCases = []faceCase{
-	{name: "look", verb: worker.Look},
-	{name: "look at what is gone", verb: worker.Look, before: remove},
+	{name: "look", verb: worker.Inspect},
+	{name: "look at what is gone", verb: worker.Inspect, before: remove},
 	{name: "start of a dead one", verb: worker.Start, before: exit},
 	{name: "start of a running one", verb: worker.Start},
 	{name: "start of a paused one", verb: worker.Start, before: pause},
@@ -37,7 +37,7 @@ var faceCases = []faceCase{
 		w.Plan(dockertest.Fault{Kind: dockertest.TimeOutDone})
 	}},
 	{name: "start with the engine down", verb: worker.Start, before: (*dockertest.World).CrashEngine},
-	{name: "look with the engine down", verb: worker.Look, before: (*dockertest.World).CrashEngine},
+	{name: "look with the engine down", verb: worker.Inspect, before: (*dockertest.World).CrashEngine},
 	{name: "stop with the engine down", verb: worker.Stop, before: (*dockertest.World).CrashEngine},
 	{name: "stop", verb: worker.Stop},
 	{name: "stop of a dead one", verb: worker.Stop, before: exit},

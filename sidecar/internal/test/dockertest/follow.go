@@ -40,7 +40,7 @@ func (e *errand) followAll() worker.Outcome {
 	slices.Reverse(r.List) // parents are older than what lives in their namespaces
 	for _, d := range r.List {
 		key := worker.Key(d.Name)
-		if key.Unfinished(d.Spec.Labels) || key.Aside() || (!e.follows(d) && !e.s.halted[d.ID]) {
+		if key.IsTemporaryName(d.Spec.Labels) || key.IsBackupName() || (!e.follows(d) && !e.s.halted[d.ID]) {
 			continue
 		}
 		if heal, _ := strandedIn(d, lives); heal != worker.HealNone {
@@ -50,10 +50,10 @@ func (e *errand) followAll() worker.Outcome {
 	return out
 }
 
-// follows tells whether a container has a life to go on with in its parent's. Of one that is paused only its own machine can see to
+// follows reports whether a container has a life to go on with in its parent's. Of one that is paused only its own machine can see to
 // that, when somebody thaws it.
 func (e *errand) follows(d Details) bool {
-	return d.Status() == worker.StatusRunning || (d.Status() == worker.StatusPaused && e.action.Spare[d.ID])
+	return d.Status() == worker.StatusRunning || (d.Status() == worker.StatusPaused && e.action.Managed[d.ID])
 }
 
 // livesOf are the lives that the parents have begun, by all IDs that they have or had. One that has ended since is followed
@@ -64,21 +64,21 @@ func (e *errand) livesOf(list []Details) (map[string]newLife, map[string]worker.
 		names = map[string]worker.Key{}
 	}
 	for _, p := range e.action.Parents {
-		for _, id := range append(slices.Clone(p.Former), p.ID) {
+		for _, id := range append(slices.Clone(p.PreviousIDs), p.ID) {
 			names[id] = p.Key
 		}
 		up := func(d Details) bool { return d.ID == p.ID && d.Status() == worker.StatusRunning }
 		if !slices.ContainsFunc(list, up) {
 			continue
 		}
-		for _, ref := range append(slices.Clone(p.Former), p.ID, string(p.Key)) {
+		for _, ref := range append(slices.Clone(p.PreviousIDs), p.ID, string(p.Key)) {
 			lives[ref] = newLife{key: p.Key, Incarnation: p.Incarnation}
 		}
 	}
 	return lives, names
 }
 
-// strandedIn tells what a container needs, and for whose sake; nothing when it is not stranded. A name means whoever has it.
+// strandedIn tells what a container needs, and for whose sake; nothing when it is not orphaned. A name means whoever has it.
 func strandedIn(d Details, lives map[string]newLife) (worker.Heal, worker.Key) {
 	heal, parent := worker.HealNone, worker.Key("")
 	for _, ref := range d.Spec.parents() {
@@ -109,9 +109,9 @@ func (e *errand) heal(out *worker.Outcome, id string, lives map[string]newLife, 
 	if heal == worker.HealNone || (!e.follows(*d) && !down) {
 		return
 	}
-	dep := worker.Dependent{Key: worker.Key(d.Name), ID: id, Parent: parent, Heal: heal, Spared: e.action.Spare[id]}
+	dep := worker.Dependent{Key: worker.Key(d.Name), ID: id, Parent: parent, Heal: heal, Managed: e.action.Managed[id]}
 	result := worker.Done
-	if !dep.Spared {
+	if !dep.Managed {
 		var begun worker.Incarnation
 		if heal == worker.HealRecreate {
 			begun, result = e.moveOver(&dep, *d, names)

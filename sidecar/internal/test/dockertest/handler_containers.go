@@ -76,7 +76,7 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request) {
 	h.write(w, http.StatusOK, list)
 }
 
-// picked tells whether a list has a container in it. A status filter takes in the stopped ones, too.
+// picked reports whether a list has a container in it. A status filter takes in the stopped ones, too.
 func picked(d Details, args filters.Args, all bool) bool {
 	if !all && !d.Running && !args.Contains("status") {
 		return false

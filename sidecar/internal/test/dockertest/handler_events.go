@@ -69,7 +69,7 @@ func newStream(h *handler, args filters.Args) *stream {
 	return &stream{h: h, args: args, news: make(chan struct{}, 1), unread: func() {}}
 }
 
-// open subscribes, with what the ring holds from since on. It tells whether until is past, so that nothing is to follow.
+// open subscribes, with what the ring holds from since on. It reports whether until is past, so that nothing is to follow.
 func (s *stream) open(replay bool, since, until time.Time) (past bool) {
 	s.h.server.With(func(w *World) {
 		if replay || !until.IsZero() {
@@ -166,7 +166,7 @@ func (s *stream) follow(w http.ResponseWriter, r *http.Request, until time.Time)
 	}
 }
 
-// writeAll writes what is queued and tells whether the stream is broken off after it.
+// writeAll writes what is queued and reports whether the stream is broken off after it.
 func (s *stream) writeAll(w http.ResponseWriter) (broken bool) {
 	queue, broken := s.take()
 	encoder := json.NewEncoder(w)

@@ -109,7 +109,7 @@ type State struct {
 	CPUs         float64
 }
 
-// Running tells whether it runs, and is healthy if it has a health check.
+// Running reports whether it runs, and is healthy if it has a health check.
 func (s State) Running() bool {
 	return s.Status == worker.StatusRunning && (s.Health == worker.HealthNone || s.Health == worker.HealthHealthy)
 }

@@ -15,7 +15,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// IsPodman tells whether the engine is a Podman behind Docker's API.
+// IsPodman reports whether the engine is a Podman behind Docker's API.
 func IsPodman(ctx context.Context, c *client.Client) bool {
 	version, err := c.ServerVersion(ctx)
 	return err == nil && slices.ContainsFunc(version.Components, func(part types.ComponentVersion) bool {
@@ -23,7 +23,7 @@ func IsPodman(ctx context.Context, c *client.Client) bool {
 	})
 }
 
-// onPodman tells whether a host is one.
+// onPodman reports whether a host is one.
 func onPodman(h Host) bool {
 	r, ok := realOf(h)
 	return ok && r.podman
@@ -83,7 +83,7 @@ func asWanted(want, got []string) []string {
 	return said
 }
 
-// stopping tells whether a stop of a container is under way. Of that Podman makes no event, and its Docker API calls it running.
+// stopping reports whether a stop of a container is under way. Of that Podman makes no event, and its Docker API calls it running.
 func (r *realHost) stopping(name string) bool {
 	r.t.Helper()
 	req, err := http.NewRequestWithContext(r.ctx(), http.MethodGet, "http://"+client.DummyHost+"/v4.0.0/libpod/containers/"+name+"/json", nil)
@@ -117,7 +117,7 @@ func inDockersWords(s State, host *api.HostConfig) State {
 	return s
 }
 
-// isGone tells whether there is no such container. While it removes one a Podman says so with status 500.
+// isGone reports whether there is no such container. While it removes one a Podman says so with status 500.
 func (r *realHost) isGone(err error) bool {
 	return cerrdefs.IsNotFound(err) || r.podman && err != nil && strings.Contains(err.Error(), "no such container")
 }

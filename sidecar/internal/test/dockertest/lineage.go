@@ -9,7 +9,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// A worker that was made anew is several containers, one after the other. Their labels tell which replaces which.
+// A worker that was recreated is several containers, one after the other. Their labels tell which replaces which.
 
 // lineage are the IDs of a container and of all that it replaces, oldest first.
 func (w *World) lineage(id string) []string {
@@ -19,7 +19,7 @@ func (w *World) lineage(id string) []string {
 		if c == nil {
 			return ids
 		}
-		_, of, ok := worker.Heir(c.Spec.Labels)
+		_, of, ok := worker.ReplacementOf(c.Spec.Labels)
 		if !ok || slices.Contains(ids, of) {
 			return ids
 		}
@@ -64,12 +64,12 @@ func (w *World) history(byID map[string][]*Event, id string) []*Event {
 // killAndRemove is how long after its SIGKILL the removal of a docker rm -f may come, and a bit.
 const killAndRemove = 12 * time.Second
 
-// MayComeBack tells whether an event is a removal after which Stoker may make the worker again.
+// MayComeBack reports whether an event is a removal after which Stoker may make the worker again.
 func (w *World) MayComeBack(destroy Event) bool {
 	return destroy.Action == "destroy" && cameBack(w.eventsByID()[destroy.ID], &destroy)
 }
 
-// cameBack tells whether a removal is one after which Stoker may make the worker again: by force, of a running one whose
+// cameBack reports whether a removal is one after which Stoker may make the worker again: by force, of a running one whose
 // label asks for it.
 func cameBack(events []*Event, destroy *Event) bool {
 	if destroy.By != ByOperator || destroy.Labels["stoker.on-missing"] != "recreate" {
@@ -90,37 +90,37 @@ func cameBack(events []*Event, destroy *Event) bool {
 	return killed && !stopped
 }
 
-// removedBefore tells whether an event is about a container that is gone already.
+// removedBefore reports whether an event is about a container that is gone already.
 func removedBefore(events []*Event, e *Event) bool {
 	return slices.ContainsFunc(events, func(o *Event) bool { return o.ID == e.ID && o.Action == "destroy" && o.Seq < e.Seq })
 }
 
-// decidedOn tells whether a request must meet the life that its action was decided on. A transaction looks at that before it
+// decidedOn reports whether a request must meet the life that its action was decided on. A transaction looks at that before it
 // makes anything, and stops the old container with what it has made; whatever it does else is to a container of its own.
 func (w *World) decidedOn(r *Record) bool {
 	switch r.Action.Verb {
-	case worker.Resume, worker.Follow:
+	case worker.ResumeRecreate, worker.RestartDependents:
 		return false
 	case worker.Recreate:
 		made := slices.ContainsFunc(w.audit, func(other *Record) bool {
 			return other.Op == OpCreate && other.Action.ID == r.Action.ID && other.Action.Key == r.Action.Key && !other.Sent.After(r.Sent) && other.Effect
 		})
-		again := strings.HasSuffix(r.Key, worker.AsideSuffix) // an engine that came back has started it once more
+		again := strings.HasSuffix(r.Key, worker.BackupSuffix) // an engine that came back has started it once more
 		return made && !again && r.Op == OpStop && r.Incarnation.ID == r.Action.Incarnation.ID
-	case worker.Look, worker.Start, worker.Stop:
+	case worker.Inspect, worker.Start, worker.Stop:
 	}
 	return true
 }
 
-// dependent tells whether a request is to heal what lives in the namespaces of a worker, or finishes such a heal.
+// dependent reports whether a request is to heal what lives in the namespaces of a worker, or finishes such a heal.
 func (w *World) dependent(r *Record) bool {
-	if r.Action.Verb == worker.Resume {
-		_, of, ok := worker.Heir(r.Labels)
+	if r.Action.Verb == worker.ResumeRecreate {
+		_, of, ok := worker.ReplacementOf(r.Labels)
 		old := w.everFind(r.Incarnation.ID)
 		return ok && w.everFind(of) != nil || old != nil && len(old.Spec.parents()) > 0
 	}
 	c := w.everFind(r.Incarnation.ID)
-	return r.Action.Verb == worker.Follow && c != nil && len(c.Spec.parents()) > 0
+	return r.Action.Verb == worker.RestartDependents && c != nil && len(c.Spec.parents()) > 0
 }
 
 // attempts are the requests that each begin one attempt at a worker: a start, or the first create of a transaction.

@@ -81,17 +81,17 @@ func (w *World) namespaceProblem(c *container) *Error {
 	return nil
 }
 
-// Stranded are the running containers that live in the namespaces of a life that is over, or of a container that is gone.
-func (w *World) Stranded() []Truth {
-	var stranded []Truth
+// Orphaned are the running containers that live in the namespaces of a life that is over, or of a container that is gone.
+func (w *World) Orphaned() []Truth {
+	var orphaned []Truth
 	for _, c := range w.containers {
 		lost := func(ref string) bool {
 			parent := w.find(ref)
 			return parent == nil || parent.Running && c.StartedAt.Before(parent.StartedAt)
 		}
 		if c.Status() == worker.StatusRunning && slices.ContainsFunc(c.Spec.parents(), lost) {
-			stranded = append(stranded, c.truth())
+			orphaned = append(orphaned, c.truth())
 		}
 	}
-	return stranded
+	return orphaned
 }

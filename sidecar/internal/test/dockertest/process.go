@@ -226,11 +226,11 @@ func (w *World) lastOf(name string) *container {
 }
 
 // gravesOf are the containers of that name that are gone, in the order of their removals. One with --rm is set aside before it is
-// stopped to be made anew, and so has another name when it goes; what is made from it later is the worker all the same.
+// stopped to be recreated, and so has another name when it goes; what is made from it later is the worker all the same.
 func (w *World) gravesOf(name string) []*container {
 	var graves []*container
 	for _, grave := range w.graves {
-		if strings.TrimSuffix(grave.Name, worker.AsideSuffix) == name {
+		if strings.TrimSuffix(grave.Name, worker.BackupSuffix) == name {
 			graves = append(graves, grave)
 		}
 	}

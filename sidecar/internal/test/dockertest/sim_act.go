@@ -22,7 +22,7 @@ type job struct {
 func (s *Sim) Do(a worker.Action) {
 	s.jobs++
 	switch a.Verb {
-	case worker.Look:
+	case worker.Inspect:
 		j := s.job(a)
 		j.look(j.finish)
 	case worker.Start:
@@ -32,11 +32,11 @@ func (s *Sim) Do(a worker.Action) {
 		j.look(j.judge)
 	case worker.Recreate:
 		s.errand(a, (*errand).recreate)
-	case worker.Resume:
+	case worker.ResumeRecreate:
 		s.errand(a, (*errand).resumePair)
-	case worker.Follow:
+	case worker.RestartDependents:
 		s.errand(a, (*errand).follow)
-	case worker.Sample:
+	case worker.ReadStats:
 		s.errand(a, (*errand).sample)
 	case worker.Update:
 		s.errand(a, (*errand).update)

@@ -20,7 +20,7 @@ func (e *errand) sample() {
 	first, err := e.meter()
 	if err == nil && e.action.Span {
 		e.sleep(time.Second)
-		var now worker.Meter
+		var now worker.Stats
 		if now, err = e.meter(); err == nil {
 			out.Usage = &worker.Usage{Before: first, Now: now}
 		}
@@ -47,13 +47,13 @@ func (w *World) hostLoad() *worker.HostLoad {
 func (w *World) Overload(on bool) { w.overloaded = on }
 
 // meter is what a worker has used that is busy for half of its quota: neither starved nor hung nor idle.
-func (e *errand) meter() (worker.Meter, error) {
+func (e *errand) meter() (worker.Stats, error) {
 	d, err := e.see(e.action.Incarnation.ID)
 	switch {
 	case err != nil:
-		return worker.Meter{}, err
+		return worker.Stats{}, err
 	case d == nil || d.Status() != worker.StatusRunning:
-		return worker.Meter{}, refuse(http.StatusConflict, "it is not running")
+		return worker.Stats{}, refuse(http.StatusConflict, "it is not running")
 	}
 	now, quota := e.s.w.EngineNow(), d.Spec.CPUs
 	if quota == 0 {
@@ -61,7 +61,7 @@ func (e *errand) meter() (worker.Meter, error) {
 	}
 	age := e.s.w.age(d.ID)
 	periods := uint64(age / (100 * time.Millisecond))
-	return worker.Meter{At: now, CPU: time.Duration(float64(age) * quota / 2), Periods: periods, Throttled: periods / 10}, nil
+	return worker.Stats{At: now, CPU: time.Duration(float64(age) * quota / 2), Periods: periods, Throttled: periods / 10}, nil
 }
 
 // age is how long the present life of a container lasts. The kernel counts it whatever the wall clock does meanwhile.

@@ -77,7 +77,7 @@ func TestSimOpensAndFollows(t *testing.T) {
 	w.Advance(time.Second)
 	s := NewSim(w, SimConfig{Resync: 10 * time.Second})
 	require.Equal(t, []string{
-		"link-opened", "old created a", "old started a", "old created b", "old started b",
+		"engine-connecting", "old created a", "old started a", "old created b", "old started b",
 		"list-began", "listed b running", "listed a running", "list-ended",
 	}, drain(s, time.Second))
 	w.Exit("a", 1)
@@ -91,16 +91,16 @@ func TestSimSessionsAfterALoss(t *testing.T) {
 	drain(s, 10*time.Second)
 	w.CutStreams()
 	w.Operator().Start("a")
-	require.Equal(t, []string{"link-lost"}, drain(s, 0))
+	require.Equal(t, []string{"engine-disconnected"}, drain(s, 0))
 	w.Advance(0)
 	said := drain(s, 5*time.Second)
-	require.Equal(t, "link-opened", said[0])
+	require.Equal(t, "engine-connecting", said[0])
 	require.NotContains(t, said, "old exited a", "a replay does not repeat what was handed over")
 
 	w.RestartEngine(time.Second)
 	said = drain(s, 20*time.Second)
 	require.Equal(t, []string{
-		"signalled a", "exited a", "stopped a", "link-lost", "link-opened", "list-began", "listed a exited", "list-ended",
+		"signalled a", "exited a", "stopped a", "engine-disconnected", "engine-connecting", "list-began", "listed a exited", "list-ended",
 	}, said)
 }
 
@@ -115,7 +115,7 @@ func TestSimReplaysToTheNextStoker(t *testing.T) {
 	w.Advance(10 * time.Second)
 	next := NewSim(w, SimConfig{Bookmark: mark})
 	require.Equal(t, []string{
-		"link-opened", "old updated a", "old signalled a", "old exited a", "old stopped a", "list-began", "listed a exited", "list-ended",
+		"engine-connecting", "old updated a", "old signalled a", "old exited a", "old stopped a", "list-began", "listed a exited", "list-ended",
 	}, drain(next, time.Second))
 	require.Empty(t, drain(s, time.Second), "a closed one says nothing")
 }
@@ -131,11 +131,11 @@ func TestSimActions(t *testing.T) {
 		check  func(t *testing.T, o worker.Outcome)
 	}{
 		{
-			name: "look", verb: worker.Look, want: worker.Done,
+			name: "look", verb: worker.Inspect, want: worker.Done,
 			check: func(t *testing.T, o worker.Outcome) { require.Equal(t, worker.StatusRunning, o.Snapshot.Status) },
 		},
 		{
-			name: "look at what is gone", verb: worker.Look, want: worker.Failed,
+			name: "look at what is gone", verb: worker.Inspect, want: worker.Failed,
 			before: func(w *World) { w.Operator().Remove("a", true) },
 			check:  func(t *testing.T, o worker.Outcome) { require.True(t, o.Missing) },
 		},
@@ -189,9 +189,9 @@ func TestSimActions(t *testing.T) {
 		},
 		{
 			name: "recreate with no name to set it aside by", verb: worker.Recreate, want: worker.Failed,
-			before: func(w *World) { w.Operator().Run(Spec{Name: "a" + worker.AsideSuffix}) },
+			before: func(w *World) { w.Operator().Run(Spec{Name: "a" + worker.BackupSuffix}) },
 			check: func(t *testing.T, o worker.Outcome) {
-				require.True(t, o.Unfit)
+				require.True(t, o.CannotRecreate)
 				require.False(t, o.Missing, "it is there")
 			},
 		},

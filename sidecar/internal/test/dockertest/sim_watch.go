@@ -54,7 +54,7 @@ func (s *Sim) begin(info worker.Engine) {
 	}
 	s.engine, s.open, s.backoff = info, true, 0
 	s.began, s.since, s.listed = s.w.now, since, false
-	s.tell(worker.Observation{Kind: worker.LinkOpened, At: info.Now, Engine: info})
+	s.tell(worker.Observation{Kind: worker.Connecting, At: info.Now, Engine: info})
 	s.retell()
 	s.list(s.session)
 }
@@ -99,14 +99,14 @@ func (s *Sim) list(session uint64) {
 
 func (s *Sim) tellList(session uint64, at time.Time, list []Details) {
 	s.listing, s.listed = false, true
-	s.tell(worker.Observation{Kind: worker.ListBegan, At: at})
+	s.tell(worker.Observation{Kind: worker.ListBegin, At: at})
 	for _, d := range list {
 		s.tell(worker.Observation{
 			Kind: worker.Listed, At: at, ID: d.ID, Key: worker.Key(d.Name), Labels: d.Spec.Labels,
 			Status: d.Status(), Health: listedHealth(d),
 		})
 	}
-	s.tell(worker.Observation{Kind: worker.ListEnded, At: at})
+	s.tell(worker.Observation{Kind: worker.ListEnd, At: at})
 	if s.config.Resync > 0 {
 		s.w.after(s.config.Resync, func() { s.list(session) })
 	}
@@ -135,7 +135,7 @@ func (s *Sim) lose() {
 	}
 	s.session++
 	s.open, s.listing = false, false
-	s.tell(worker.Observation{Kind: worker.LinkLost, At: s.w.now})
+	s.tell(worker.Observation{Kind: worker.Disconnected, At: s.w.now})
 	s.retry()
 }
 

@@ -34,7 +34,7 @@ type Spec struct {
 	NetworkMode   string         // "container:" and a name or ID, else empty
 	PidMode       string         // the same
 	IpcMode       string         // the same
-	Unfit         string         // why it cannot be made anew faithfully; empty when it can
+	Unfit         string         // why it cannot be recreated faithfully; empty when it can
 	Health        *Healthcheck   // nil is none
 	Behaviour     Behaviour
 	Lives         []Behaviour // of the first lives, before Behaviour holds

@@ -27,7 +27,7 @@ func in(pkgs ...string) []suite {
 	long := map[string]string{
 		"engine/docker":          "^(TestDo|TestStop.*)$",
 		"engine/docker/recreate": "^(TestDo|TestRemovesGently|TestTurnsBack|TestNextFromEveryPicture|TestUnproven.*|TestLate.*|TestNever.*)$",
-		"test/simulation":      "^TestSim$",
+		"test/simulation":        "^TestSim$",
 	}
 	var suites []suite
 	for _, pkg := range pkgs {
@@ -330,7 +330,7 @@ func keeping() []mutant {
 			new: "",
 		},
 		{
-			name: "stranded for ever", breaks: "rule 18: a guest with no attempt left stays stranded when it has some again",
+			name: "orphaned for ever", breaks: "rule 18: a guest with no attempt left stays orphaned when it has some again",
 			file: "core/worker/heal.go", suites: []suite{{pkg: "test/simulation", run: "^TestKnown$"}},
 			old: `m.mem.Alone = c.fault == FaultStranded`,
 			new: `m.mem.Alone = false`,

@@ -135,9 +135,9 @@ func (r *run) tidy() {
 	}
 }
 
-// superseded tells whether a container was set aside, and its name is now that of another one which does not replace it.
+// superseded reports whether a container was set aside, and its name is now that of another one which does not replace it.
 func (r *run) superseded(t dockertest.Truth) bool {
-	name, aside := strings.CutSuffix(string(t.Key), worker.AsideSuffix)
+	name, aside := strings.CutSuffix(string(t.Key), worker.BackupSuffix)
 	holder, ok := r.w.Truth(name)
 	return aside && ok && !holder.Gone && r.root(holder) != r.root(t)
 }
@@ -257,7 +257,7 @@ func (r *run) fall(d deed) bool {
 		return true
 	}
 	r.falls = append(r.falls, r.w.Now())
-	r.blind = r.blind || r.stoker != nil && r.view().Link.Synced.IsZero()
+	r.blind = r.blind || r.stoker != nil && r.view().Engine.Synced.IsZero()
 	r.w.Plan(dockertest.Fault{Kind: kind, Delay: d.For})
 	switch {
 	case d.Do == hostReboot:
@@ -291,7 +291,7 @@ func (r *run) called(name string) []string {
 	names := []string{name, name + "x"}
 	for _, t := range r.w.Truths() {
 		key := string(t.Key)
-		t.Key = worker.Key(strings.TrimSuffix(strings.TrimSuffix(key, worker.NewSuffix), worker.AsideSuffix))
+		t.Key = worker.Key(strings.TrimSuffix(strings.TrimSuffix(key, worker.NewSuffix), worker.BackupSuffix))
 		if nameOf(t) == name && !slices.Contains(names, key) {
 			names = append(names, key)
 		}

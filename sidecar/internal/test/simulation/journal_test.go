@@ -54,7 +54,7 @@ func newJournal() *journal {
 }
 
 // keep takes in one turn.
-func (j *journal) keep(now time.Time, t fleet.Turn, mark worker.Bookmark) {
+func (j *journal) keep(now time.Time, t fleet.Effects, mark worker.Bookmark) {
 	for _, key := range t.Drop {
 		j.put = append(j.put, change{key: key})
 	}
@@ -109,10 +109,10 @@ func (j *journal) forget() {
 }
 
 // load is what the next Stoker finds.
-func (j *journal) load() []worker.Memory {
-	var memories []worker.Memory
+func (j *journal) load() []worker.Saved {
+	var memories []worker.Saved
 	for _, key := range slices.Sorted(maps.Keys(j.memories)) {
-		var mem worker.Memory
+		var mem worker.Saved
 		if err := json.Unmarshal(j.memories[key], &mem); err != nil {
 			panic(fmt.Sprintf("a memory does not decode: %v", err))
 		}
@@ -121,7 +121,7 @@ func (j *journal) load() []worker.Memory {
 	return memories
 }
 
-// unsaved tells whether attempts of a worker are counted only in what is not on disk.
+// unsaved reports whether attempts of a worker are counted only in what is not on disk.
 func (j *journal) unsaved() map[worker.Key]bool {
 	keys := map[worker.Key]bool{}
 	for _, c := range j.put {

@@ -24,31 +24,31 @@ func (r *run) checkAction(a worker.Action) {
 	s := r.stoker
 	starts, looks := 0, 0
 	for _, other := range s.flying {
-		both := other.Verb == worker.Look && a.Verb == worker.Look
+		both := other.Verb == worker.Inspect && a.Verb == worker.Inspect
 		if ofOne(other) && ofOne(a) && other.Incarnation.ID == a.Incarnation.ID && !both {
 			r.blame("I1: %s of %s while %s is under way", a.Verb, a.Key, other.Verb)
 		}
 		switch other.Verb {
 		case worker.Start:
 			starts++
-		case worker.Look:
+		case worker.Inspect:
 			looks++
 		}
 	}
-	if a.Verb == worker.Look || a.Verb == worker.Sample {
+	if a.Verb == worker.Inspect || a.Verb == worker.ReadStats {
 		return
 	}
 	if r.plan.DryRun {
 		r.blame("dry run: %s of %s", a.Verb, a.Key)
 	}
-	if a.Key.Aside() && ofOne(a) {
+	if a.Key.IsBackupName() && ofOne(a) {
 		r.blame("rule 9: %s of %s, which stands aside for another", a.Verb, a.Key)
 	}
 	if a.Verb == worker.Start && starts >= r.plan.Parallel {
 		r.blame("rule 11: start of %s while %d others are under way, and %d are allowed", a.Key, starts, r.plan.Parallel)
 	}
 	if t, ok := r.w.TruthByID(a.Incarnation.ID); ok {
-		if !r.isWorker(t) && a.Verb != worker.Resume { // which may be about what lives in a worker's namespaces
+		if !r.isWorker(t) && a.Verb != worker.ResumeRecreate { // which may be about what lives in a worker's namespaces
 			r.blame("I3: %s of %s, which is no worker", a.Verb, a.Key)
 		}
 		if limit := r.policyOf(t).MaxAttempts; limit > 0 && a.Attempt > limit {
@@ -60,10 +60,10 @@ func (r *run) checkAction(a worker.Action) {
 	}
 }
 
-// ofOne tells whether an action is one on one incarnation: of two Follows each has other parents, and a Resume is about
+// ofOne reports whether an action is one on one incarnation: of two Follows each has other parents, and a Resume is about
 // containers that no machine acts on.
 func ofOne(a worker.Action) bool {
-	return a.Verb != worker.Follow && a.Verb != worker.Resume && a.Verb != worker.Sample
+	return a.Verb != worker.RestartDependents && a.Verb != worker.ResumeRecreate && a.Verb != worker.ReadStats
 }
 
 // isWorker says for itself who is a worker; the drawn labels are few enough.
@@ -109,12 +109,12 @@ func (r *run) hear(o worker.Observation) {
 	}
 }
 
-func (r *run) note(n worker.Note) {
+func (r *run) note(n worker.Event) {
 	r.count.notes[n.Kind]++
 	switch n.Kind {
-	case worker.NoteHostIll:
+	case worker.EventHostOverloaded:
 		r.stoker.illSince, r.stoker.dripped = r.w.Now(), r.w.Now()
-	case worker.NoteHostWell:
+	case worker.EventHostRecovered:
 		r.stoker.illSince = time.Time{}
 	}
 }
@@ -150,15 +150,15 @@ func (r *run) checkBrake(a worker.Action) {
 	s.dripped = now
 }
 
-// pausedAcrossAStep tells whether a container was thawed and the clock stepped: which of its probes are older than its thaw, and so
+// pausedAcrossAStep reports whether a container was thawed and the clock stepped: which of its probes are older than its thaw, and so
 // tell nothing, cannot be told then.
 func (r *run) pausedAcrossAStep(id string) bool {
 	return len(r.steps) > 0 && slices.ContainsFunc(r.w.Events(), func(e dockertest.Event) bool { return e.ID == id && e.Action == "unpause" })
 }
 
-// promptStart tells whether the next turn must ask for a start: a worker that Stoker thinks well has just died of its own
+// promptStart reports whether the next turn must ask for a start: a worker that Stoker thinks well has just died of its own
 // accord, and Stoker was told live.
-func (r *run) promptStart(o worker.Observation) *fleet.Worker {
+func (r *run) promptStart(o worker.Observation) *fleet.WorkerView {
 	s := r.stoker
 	if o.Kind != worker.Exited || r.pushed[o.ID] || r.plan.DryRun {
 		return nil
@@ -181,7 +181,7 @@ func (r *run) promptStart(o worker.Observation) *fleet.Worker {
 			starts++
 		}
 	}
-	if !v.Link.Up || starts >= r.plan.Parallel || r.dropped(r.w.Now()) { // whoever has not heard of the start takes the end for one before it
+	if !v.Engine.Connected || starts >= r.plan.Parallel || r.dropped(r.w.Now()) { // whoever has not heard of the start takes the end for one before it
 		return nil
 	}
 	for _, w := range v.Workers {
@@ -192,7 +192,7 @@ func (r *run) promptStart(o worker.Observation) *fleet.Worker {
 	return nil
 }
 
-func (r *run) checkPrompt(expected *fleet.Worker, t fleet.Turn) {
+func (r *run) checkPrompt(expected *fleet.WorkerView, t fleet.Effects) {
 	if expected == nil {
 		return
 	}
@@ -214,14 +214,14 @@ func (r *run) checkLeftBehind() {
 	if s.wake.After(s.ending) {
 		return // the next attempt waits for its back-off
 	}
-	if !r.view().Link.Up {
+	if !r.view().Engine.Connected {
 		return // it had lost the engine before, and who ends does not hear that it is back
 	}
 	if n := len(r.falls); n > 0 && r.w.Now().Sub(r.falls[n-1]) < closeWait+2*time.Second {
 		return // it was waiting for an engine
 	}
 	for _, a := range s.flying {
-		if a.Verb != worker.Look {
+		if a.Verb != worker.Inspect {
 			return // it did what it could, and waits for an answer
 		}
 	}

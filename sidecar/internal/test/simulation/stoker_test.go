@@ -43,9 +43,9 @@ func (r *run) hire() {
 	s.set = fleet.Settings{
 		Rules:    policy.Rules{Selector: policy.Selector{Mode: r.plan.Mode}, Defaults: policy.Defaults{Policy: policy.Default()}},
 		Parallel: r.plan.Parallel, DryRun: r.plan.DryRun, Self: r.self,
-		Memories: r.journal.load(), Bookmark: r.journal.mark,
+		Saved: r.journal.load(), Bookmark: r.journal.mark,
 	}
-	r.say("Stoker begins with %d memories", len(s.set.Memories))
+	r.say("Stoker begins with %d memories", len(s.set.Saved))
 	r.hireAt = time.Time{}
 	r.stoker = s
 	r.count.stokers++
@@ -98,7 +98,7 @@ func (r *run) ended() {
 func (r *run) clock() time.Time { return r.w.Now().Add(r.stoker.offset) }
 
 // apply does what a turn asks for, as the supervisor does.
-func (r *run) apply(t fleet.Turn) {
+func (r *run) apply(t fleet.Effects) {
 	s := r.stoker
 	if s.turned != r.w.Now() {
 		s.turns, s.turned = 0, r.w.Now()
@@ -108,7 +108,7 @@ func (r *run) apply(t fleet.Turn) {
 	}
 	r.sayTurn(t)
 	r.journal.keep(r.w.Now(), t, s.f.Bookmark())
-	for _, n := range t.Notes {
+	for _, n := range t.Events {
 		r.note(n)
 	}
 	s.wake = time.Time{}
@@ -118,9 +118,9 @@ func (r *run) apply(t fleet.Turn) {
 	if r.burns(len(t.Do)) {
 		return
 	}
-	for _, word := range t.Words {
+	for _, word := range t.StopNotices {
 		r.say("  word %d %.8s", word.Action, word.ID)
-		s.sim.Stopped(word.Action, word.ID)
+		s.sim.StopNotice(word.Action, word.ID)
 	}
 	for _, id := range t.GiveUp {
 		r.say("  give up %d", id)

@@ -18,11 +18,11 @@ type tally struct {
 	events        int // of the engine, heard or not
 	deeds         map[what]int
 	actions       map[worker.Verb]int
-	notes         map[worker.NoteKind]int
+	notes         map[worker.EventKind]int
 }
 
 func newTally() tally {
-	return tally{deeds: map[what]int{}, actions: map[worker.Verb]int{}, notes: map[worker.NoteKind]int{}}
+	return tally{deeds: map[what]int{}, actions: map[worker.Verb]int{}, notes: map[worker.EventKind]int{}}
 }
 
 // tally closes the books of one run.
@@ -97,8 +97,8 @@ func (c tally) table() string {
 	row("Stokers that began", c.stokers, "")
 	total, parts := inOrder(c.actions)
 	row("actions", total, parts)
-	row("heals", c.notes[worker.NoteHealed], fmt.Sprintf("%d attempts failed, %d faults went away by themselves",
-		c.notes[worker.NoteHealFailed], c.notes[worker.NoteRecovered]))
+	row("heals", c.notes[worker.EventHealed], fmt.Sprintf("%d attempts failed, %d faults went away by themselves",
+		c.notes[worker.EventHealFailed], c.notes[worker.EventRecovered]))
 	row("runs with a violation", c.failed, "")
 	return b.String()
 }

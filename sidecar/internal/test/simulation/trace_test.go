@@ -17,11 +17,11 @@ func (r *run) say(format string, args ...any) {
 	_, _ = r.hash.Write([]byte(line)) // a hash does not fail
 }
 
-func (r *run) sayTurn(t fleet.Turn) {
+func (r *run) sayTurn(t fleet.Effects) {
 	if !r.telling {
 		return
 	}
-	for _, n := range t.Notes {
+	for _, n := range t.Events {
 		r.say("  note %s %s %s %s attempt %d %s %s", n.Key, n.Kind, n.Fault, n.Reason, n.Attempt, n.Delay, n.Detail)
 	}
 	for _, m := range t.Save {
@@ -35,7 +35,7 @@ func (r *run) sayTurn(t fleet.Turn) {
 	}
 }
 
-func inWords(m worker.Memory) string {
+func inWords(m worker.Saved) string {
 	s := fmt.Sprintf("%s %.8s since %s", m.Key, m.Incarnation.ID, m.Incarnation.StartedAt.Format("15:04:05.000"))
 	if m.Expected {
 		s += " expected"
@@ -56,7 +56,7 @@ func inWords(m worker.Memory) string {
 }
 
 func (r *run) sayHeard(o worker.Observation) {
-	if !r.telling || o.Kind == worker.ListBegan {
+	if !r.telling || o.Kind == worker.ListBegin {
 		return
 	}
 	s := fmt.Sprintf("heard %s %s", o.Kind, o.Key)

@@ -64,7 +64,7 @@ func (r *run) checkSecondStop(a dockertest.Record, before []dockertest.Record) {
 	}
 }
 
-// heardBy tells whether Stoker had heard an event when it sent a request, and had not lost it with its journal.
+// heardBy reports whether Stoker had heard an event when it sent a request, and had not lost it with its journal.
 func (r *run) heardBy(e dockertest.Event, kind worker.Kind, a dockertest.Record) bool {
 	at, ok := r.journal.heard[sound{e.ID, kind, e.At.UnixNano()}]
 	return ok && at.Before(a.Sent)
@@ -103,12 +103,12 @@ func (r *run) checkObeyed(a dockertest.Record, t dockertest.Truth, events []dock
 	}
 }
 
-// dropped tells whether events were lost shortly before.
+// dropped reports whether events were lost shortly before.
 func (r *run) dropped(at time.Time) bool {
 	return slices.ContainsFunc(r.drops, func(drop time.Time) bool { return drop.Before(at) && at.Sub(drop) < 2*time.Minute })
 }
 
-// mistaken tells whether an operator's stop came while a stop of Stoker's own was on its way, which came to nothing: then
+// mistaken reports whether an operator's stop came while a stop of Stoker's own was on its way, which came to nothing: then
 // the one signal that was seen may be either's.
 func (r *run) mistaken(start dockertest.Record, stop *dockertest.Event) bool {
 	return slices.ContainsFunc(r.w.Audit(), func(a dockertest.Record) bool {
@@ -117,7 +117,7 @@ func (r *run) mistaken(start dockertest.Record, stop *dockertest.Event) bool {
 	})
 }
 
-// stepped tells whether the clock stepped between two times.
+// stepped reports whether the clock stepped between two times.
 func (r *run) stepped(from, to time.Time) bool {
 	return slices.ContainsFunc(r.steps, func(at time.Time) bool { return !at.Before(from) && !at.After(to) })
 }
@@ -126,7 +126,7 @@ func meansStop(signal int, t dockertest.Truth) bool {
 	return signal == 15 || signal == 9 || signal == 2 || signal == 3 || signal == int(t.StopSignal)
 }
 
-// fellAfter tells whether the engine went down so soon after a stop that the stop may have been its own.
+// fellAfter reports whether the engine went down so soon after a stop that the stop may have been its own.
 func (r *run) fellAfter(stop, sent time.Time) bool {
 	for _, fall := range r.falls {
 		if fall.Before(sent) && fall.Sub(stop) < 36*time.Second && fall.Sub(stop) > -36*time.Second {
@@ -160,7 +160,7 @@ func (r *run) checkBudget(t dockertest.Truth, mine []dockertest.Record) {
 	}
 }
 
-// settled tells whether a container had between two times a life long enough, or one that an operator started.
+// settled reports whether a container had between two times a life long enough, or one that an operator started.
 func settled(t dockertest.Truth, from, to time.Time, stable time.Duration) bool {
 	for _, l := range t.Lives {
 		ended := l.Ended

@@ -18,11 +18,11 @@ import (
 // reason, and Stoker shows things as they are.
 func (r *run) checkQuiet() {
 	v := r.view()
-	shown := map[string]fleet.Worker{}
+	shown := map[string]fleet.WorkerView{}
 	for _, w := range v.Workers {
 		shown[w.ID] = w
 	}
-	if !v.Link.Up {
+	if !v.Engine.Connected {
 		r.blame("I5: the link is down at the end of a quiet")
 		return
 	}
@@ -39,8 +39,8 @@ func (r *run) checkQuiet() {
 	r.checkWhole()
 }
 
-func (r *run) checkOne(t dockertest.Truth, w fleet.Worker, ok bool) {
-	if strings.HasSuffix(string(t.Key), worker.NewSuffix) || strings.HasSuffix(string(t.Key), worker.AsideSuffix) {
+func (r *run) checkOne(t dockertest.Truth, w fleet.WorkerView, ok bool) {
+	if strings.HasSuffix(string(t.Key), worker.NewSuffix) || strings.HasSuffix(string(t.Key), worker.BackupSuffix) {
 		return // it is half of a worker
 	}
 	if r.isHeir(t) {
@@ -69,9 +69,9 @@ func (r *run) checkOne(t dockertest.Truth, w fleet.Worker, ok bool) {
 	}
 }
 
-// isHeir tells whether a container has just been given its worker's name by a transaction that is under way.
+// isHeir reports whether a container has just been given its worker's name by a transaction that is under way.
 func (r *run) isHeir(t dockertest.Truth) bool {
-	_, of, ok := worker.Heir(t.Labels)
+	_, of, ok := worker.ReplacementOf(t.Labels)
 	for _, a := range r.stoker.flying {
 		if ok && a.Verb == worker.Recreate && a.Incarnation.ID == of {
 			return true
@@ -80,8 +80,8 @@ func (r *run) isHeir(t dockertest.Truth) bool {
 	return false
 }
 
-// checkMissing: a worker without a container is one that is to be made anew, and cannot be.
-func (r *run) checkMissing(w fleet.Worker) {
+// checkMissing: a worker without a container is one that is to be recreated, and cannot be.
+func (r *run) checkMissing(w fleet.WorkerView) {
 	t, _ := r.w.TruthByID(w.ID)
 	t.Key = w.Key // which the container may not have had in the end
 	spec := r.specs[nameOf(t)]
@@ -92,7 +92,7 @@ func (r *run) checkMissing(w fleet.Worker) {
 	r.blame("I5: %s has no container at the end of a quiet (%s %s %s)", w.Key, w.State, w.Held, w.Heal)
 }
 
-// portTaken tells whether a container that runs has the port of one that does not: people have renamed the one, and run
+// portTaken reports whether a container that runs has the port of one that does not: people have renamed the one, and run
 // another in its place.
 func (r *run) portTaken(s dockertest.Spec) bool {
 	return s.HostPort != 0 && slices.ContainsFunc(r.w.Truths(), func(t dockertest.Truth) bool {
@@ -113,7 +113,7 @@ func (r *run) checkWhole() {
 			continue
 		}
 		name := string(t.Key)
-		half := strings.HasSuffix(name, worker.NewSuffix) || strings.HasSuffix(name, worker.AsideSuffix)
+		half := strings.HasSuffix(name, worker.NewSuffix) || strings.HasSuffix(name, worker.BackupSuffix)
 		if half && !r.acting() && !r.strayRename(t.ID) {
 			r.blame("I6: %s is left behind", name)
 		}
@@ -138,7 +138,7 @@ func (r *run) removedBy(id string) dockertest.Actor {
 	return ""
 }
 
-// renamed tells whether people have renamed one of the containers that replaced each other: then both may be theirs.
+// renamed reports whether people have renamed one of the containers that replaced each other: then both may be theirs.
 func (r *run) renamed(root string) bool {
 	return slices.ContainsFunc(r.w.Events(), func(e dockertest.Event) bool {
 		t, _ := r.w.TruthByID(e.ID)
@@ -146,10 +146,10 @@ func (r *run) renamed(root string) bool {
 	})
 }
 
-// acting tells whether a transaction is under way: who cannot start is tried for ever.
+// acting reports whether a transaction is under way: who cannot start is tried for ever.
 func (r *run) acting() bool {
 	for _, a := range r.stoker.flying {
-		if a.Verb == worker.Recreate || a.Verb == worker.Resume || a.Verb == worker.Follow {
+		if a.Verb == worker.Recreate || a.Verb == worker.ResumeRecreate || a.Verb == worker.RestartDependents {
 			return true
 		}
 	}
@@ -159,7 +159,7 @@ func (r *run) acting() bool {
 // root is the first of the containers that replaced each other up to this one.
 func (r *run) root(t dockertest.Truth) string {
 	for {
-		_, of, ok := worker.Heir(t.Labels)
+		_, of, ok := worker.ReplacementOf(t.Labels)
 		old, found := r.w.TruthByID(of)
 		if !ok || !found {
 			return t.ID
@@ -174,17 +174,17 @@ func (r *run) checkStranded() {
 	if r.plan.DryRun || !r.amnesia.IsZero() || len(r.steps) > 0 || len(r.drops) > 0 || r.acting() {
 		return
 	}
-	for _, t := range r.w.Stranded() {
+	for _, t := range r.w.Orphaned() {
 		if r.thawed(t) {
 			continue
 		}
 		if p, ok := r.w.Truth(guestsOf); ok && !p.Gone && p.Status == worker.StatusRunning && r.leads(t, p) {
-			r.blame("%s is stranded", t.Key)
+			r.blame("%s is orphaned", t.Key)
 		}
 	}
 }
 
-// thawed tells whether a container that is no worker was paused when its parent began its life: it is not touched then, and nobody
+// thawed reports whether a container that is no worker was paused when its parent began its life: it is not touched then, and nobody
 // follows its events to see that it runs again (docs/recreate.md).
 func (r *run) thawed(t dockertest.Truth) bool {
 	p, _ := r.w.Truth(guestsOf)
@@ -193,7 +193,7 @@ func (r *run) thawed(t dockertest.Truth) bool {
 	})
 }
 
-// leads tells whether a container is one that Stoker has to heal after its parent.
+// leads reports whether a container is one that Stoker has to heal after its parent.
 func (r *run) leads(t, parent dockertest.Truth) bool {
 	same := slices.ContainsFunc(t.Parents, func(ref string) bool {
 		p, _ := r.w.TruthByID(ref)
@@ -208,8 +208,8 @@ func barred(t dockertest.Truth) string {
 	return l["com.docker.swarm.task.id"] + l["com.docker.compose.oneoff"] + l["stoker.max-atempts"] + l["stoker.on-exit"]
 }
 
-// homeless tells whether a container cannot start: what it lives in does not run, or was made anew while it was down, and it
-// is not to be made anew itself, or not before its attempts are used up.
+// homeless reports whether a container cannot start: what it lives in does not run, or was recreated while it was down, and it
+// is not to be recreated itself, or not before its attempts are used up.
 func (r *run) homeless(t dockertest.Truth) bool {
 	p := r.policyOf(t)
 	never := t.Unfit != "" || p.RecreateAfter == 0 || p.MaxAttempts > 0
@@ -225,7 +225,7 @@ func (r *run) homeless(t dockertest.Truth) bool {
 	return false
 }
 
-// forgotten tells whether a container was gone when the journal was lost: then nobody knows any more whose ID it was that others hold.
+// forgotten reports whether a container was gone when the journal was lost: then nobody knows any more whose ID it was that others hold.
 func (r *run) forgotten(t dockertest.Truth) bool {
 	return slices.ContainsFunc(r.w.Events(), func(e dockertest.Event) bool {
 		return e.ID == t.ID && e.Action == "destroy" && e.TrueAt.Before(r.amnesia)
@@ -242,7 +242,7 @@ func nameOf(t dockertest.Truth) string {
 }
 
 // mayBeDown says what is wrong about a worker that is down although an operator wants it, or nothing.
-func (r *run) mayBeDown(t dockertest.Truth, w fleet.Worker) string {
+func (r *run) mayBeDown(t dockertest.Truth, w fleet.WorkerView) string {
 	if taken := r.specs[nameOf(t)].HostPort; r.homeless(t) || (taken != 0 && strings.Contains(t.StartError, "address already in use")) {
 		return "" // one that was renamed, or that a compose which was cut short left behind, has the port
 	}
@@ -261,13 +261,13 @@ func (r *run) mayBeDown(t dockertest.Truth, w fleet.Worker) string {
 			return ""
 		}
 		return "its work is not done"
-	case worker.HeldEndUnseen:
+	case worker.HeldExitNotObserved:
 		if !r.amnesia.IsZero() || !r.journal.expected[t.ID] || !r.heardStart(t.ID) {
 			return ""
 		}
 		return "its end was seen, or it was expected to run"
 	case worker.HeldNeverStarted:
-		if _, _, heir := worker.Heir(t.Labels); heir && r.renamed(r.root(t)) {
+		if _, _, heir := worker.ReplacementOf(t.Labels); heir && r.renamed(r.root(t)) {
 			return "" // people renamed it in the middle of the recreate that had made it
 		}
 		return "it was started in vain, or is to be"
@@ -285,7 +285,7 @@ func (r *run) mayBeDown(t dockertest.Truth, w fleet.Worker) string {
 	return "it should run"
 }
 
-// startedInVain tells whether an operator's start of a container that had done its work was refused: no event tells of it, and the
+// startedInVain reports whether an operator's start of a container that had done its work was refused: no event tells of it, and the
 // operator was told.
 func (r *run) startedInVain(t dockertest.Truth) bool {
 	last := dockertest.Record{}
@@ -298,7 +298,7 @@ func (r *run) startedInVain(t dockertest.Truth) bool {
 	return done && last.By == dockertest.ByOperator && !last.Effect
 }
 
-// heardStart tells whether Stoker ever heard of the last start of a container.
+// heardStart reports whether Stoker ever heard of the last start of a container.
 func (r *run) heardStart(id string) bool {
 	heard := false
 	for _, e := range r.w.Events() {
@@ -309,7 +309,7 @@ func (r *run) heardStart(id string) bool {
 	return heard
 }
 
-// lastWord tells whether an operator's restart left a container stopped: its start came to nothing, and none came after it.
+// lastWord reports whether an operator's restart left a container stopped: its start came to nothing, and none came after it.
 func (r *run) lastWord(id string) bool {
 	down := false
 	for _, a := range r.w.Audit() {
@@ -326,7 +326,7 @@ func (r *run) lastWord(id string) bool {
 	return down
 }
 
-// untold tells whether Stoker could not see a shutdown of the engine for what it was: because Stoker ended in the midst of it,
+// untold reports whether Stoker could not see a shutdown of the engine for what it was: because Stoker ended in the midst of it,
 // because it had just begun and had no list yet, because events of it were lost, because the clock stepped in it, or because a container was started in the midst of it, which a shutdown does not do.
 func (r *run) untold() bool {
 	if r.blind {
@@ -354,7 +354,7 @@ func (r *run) untold() bool {
 	return false
 }
 
-// strayRename tells whether a rename was still on its way when the Stoker that had sent it was killed, and came when the next one had
+// strayRename reports whether a rename was still on its way when the Stoker that had sent it was killed, and came when the next one had
 // undone the rest.
 func (r *run) strayRename(id string) bool {
 	return slices.ContainsFunc(r.w.Audit(), func(a dockertest.Record) bool {
@@ -363,7 +363,7 @@ func (r *run) strayRename(id string) bool {
 	})
 }
 
-// strayStop tells whether a stop of Stoker's own took so long on its way that it hit a later life than it was meant for.
+// strayStop reports whether a stop of Stoker's own took so long on its way that it hit a later life than it was meant for.
 func (r *run) strayStop(id string) bool {
 	return slices.ContainsFunc(r.w.Audit(), func(a dockertest.Record) bool {
 		return a.By == dockertest.ByStoker && a.Op == dockertest.OpStop && a.Incarnation.ID == id &&

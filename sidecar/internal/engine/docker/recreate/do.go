@@ -187,9 +187,9 @@ func (t *transaction) lookAtOld(ctx context.Context) error {
 }
 
 // errSucceeded: an earlier transaction made this very container anew, and nobody got to know its end.
-var errSucceeded = errors.New("it was made anew already")
+var errSucceeded = errors.New("it was recreated already")
 
-// replaces tells whether a container is the one that a transaction put in the place of the old one.
+// replaces reports whether a container is the one that a transaction put in the place of the old one.
 func replaces(raw []byte, oldID, name string) bool {
 	labels, _ := labelsOf(raw) // it was read before
 	return labels[markOf] == oldID && labels[markName] == name
@@ -227,7 +227,7 @@ func (t *transaction) marks() map[string]string {
 	return marks
 }
 
-// nameTaken tells whether create was refused because another container has the name: Podman says it with status 500.
+// nameTaken reports whether create was refused because another container has the name: Podman says it with status 500.
 func nameTaken(err error) bool {
 	return cerrdefs.IsConflict(err) || cerrdefs.IsInternal(err) && strings.Contains(err.Error(), "that name is already in use")
 }

@@ -53,7 +53,7 @@ func TestRemovesGently(t *testing.T) {
 	})
 }
 
-// A worker that was made anew can be made anew.
+// A worker that was recreated can be recreated.
 func TestDoAgain(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
 		r := b.recreator(nil, "a")

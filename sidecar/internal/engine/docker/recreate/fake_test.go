@@ -128,7 +128,7 @@ type bench struct {
 
 const workerName = "furnace"
 
-// kind is a worker that is to be made anew, and the state it is in.
+// kind is a worker that is to be recreated, and the state it is in.
 type kind struct {
 	api     string
 	host    func(*container.HostConfig)

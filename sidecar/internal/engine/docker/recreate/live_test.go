@@ -207,7 +207,7 @@ services:
 volumes: {stock: {}}
 `
 
-// docker-compose does not take a worker that was made anew for one that has drifted.
+// docker-compose does not take a worker that was recreated for one that has drifted.
 func TestLiveComposeSeesNoDrift(t *testing.T) {
 	t.Parallel()
 	compose, err := exec.LookPath("docker-compose")

@@ -135,7 +135,7 @@ func (t *transaction) changed(p Picture) bool {
 	return !docker && (p.Old.up() != t.before.up() || t.startedAt(t.raws[p.Old.ID]) != t.born)
 }
 
-// answered tells whether the engine itself said no. Without an answer the call may have been done, or may be yet.
+// answered reports whether the engine itself said no. Without an answer the call may have been done, or may be yet.
 func answered(err error) bool {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || cerrdefs.IsUnavailable(err) {
 		return false

@@ -12,8 +12,8 @@ import (
 
 // The names that a transaction gives besides the worker's own.
 const (
-	NewSuffix   = worker.NewSuffix   // of the new container until the old one has made room
-	AsideSuffix = worker.AsideSuffix // of the old one from then on
+	NewSuffix   = worker.NewSuffix    // of the new container until the old one has made room
+	AsideSuffix = worker.BackupSuffix // of the old one from then on
 )
 
 // The labels on the new container. They stay on it for good: labels cannot be changed.
@@ -44,7 +44,7 @@ func (s *Seen) up() bool {
 	return s != nil && (s.Status == container.StateRunning || s.Status == container.StatePaused || s.Status == container.StateRestarting)
 }
 
-// usable tells whether there is something to go back to.
+// usable reports whether there is something to go back to.
 func (s *Seen) usable() bool {
 	return s != nil && s.Status != container.StateDead && s.Status != container.StateRemoving
 }
@@ -113,7 +113,7 @@ func (p Picture) place(s *Seen) place {
 	return elsewhere
 }
 
-// taken tells whether the name belongs to a third container.
+// taken reports whether the name belongs to a third container.
 func (p Picture) taken() bool {
 	return p.Holder != "" && (p.New == nil || p.New.ID != p.Holder) && (p.Old == nil || p.Old.ID != p.Holder)
 }
@@ -245,7 +245,7 @@ func (p Picture) alone() Step {
 	return Promote
 }
 
-// heir tells whether the new one is all that is left of the worker: the old one was gone before, or removed itself when it was
+// heir reports whether the new one is all that is left of the worker: the old one was gone before, or removed itself when it was
 // stopped, or had left its name to the new one. Otherwise somebody has removed the worker, and a new one that never ran is
 // not wanted either, as is one that is not complete.
 func (p Picture) heir() bool {

@@ -91,7 +91,7 @@ func (p Picture) do(step Step) Picture {
 	return p
 }
 
-// lastOfTheWorker tells whether the removal of a container takes away the last one of the worker.
+// lastOfTheWorker reports whether the removal of a container takes away the last one of the worker.
 func lastOfTheWorker(other *Seen) bool { return !other.usable() }
 
 // From every picture a few steps lead to the end, and none of them removes what it must not.

@@ -71,7 +71,7 @@ type Unstable struct{ Why string }
 
 func (u Unstable) Error() string { return u.Why }
 
-// askedTo tells whether a container ended as one does that was told to: by itself and with 0, or by one of the signals of
+// askedTo reports whether a container ended as one does that was told to: by itself and with 0, or by one of the signals of
 // a stop.
 func askedTo(s *container.State) bool {
 	const bySignal = 128
@@ -94,7 +94,7 @@ func (t *transaction) ended(ctx context.Context, why Unstable) error {
 	return why
 }
 
-// stayDown tells whether somebody has stopped the worker since. A stop of the new container counts for nothing once the
+// stayDown reports whether somebody has stopped the worker since. A stop of the new container counts for nothing once the
 // transaction has sent it one itself; what was known before that stays known.
 func (t *transaction) stayDown() bool {
 	if !t.stood && t.req.StayDown != nil {

@@ -77,7 +77,7 @@ type Options struct {
 	// Owner tells the transactions of this Stoker from those of another one on the same engine. It must be the same after
 	// a restart of Stoker.
 	Owner string
-	// Self is the ID of the container that Stoker runs in, if any: it is never made anew.
+	// Self is the ID of the container that Stoker runs in, if any: it is never recreated.
 	Self string
 	// Prove is how long the new container must stay up before the old one goes; 2 s.
 	Prove time.Duration
@@ -97,7 +97,7 @@ type Request struct {
 	Definition []byte
 	// Grace is the time between the stop signal and SIGKILL; below zero the container's own.
 	Grace time.Duration
-	// Names adds to what the engine's list says: IDs of containers that were themselves made anew, old and new, and their
+	// Names adds to what the engine's list says: IDs of containers that were themselves recreated, old and new, and their
 	// names.
 	Names map[string]string
 	// StayDown is asked again and again: someone has stopped the worker since the transaction was decided on. Then it is
@@ -116,7 +116,7 @@ type Outcome string
 const (
 	// Done: the new container has the name, runs and is like the old one, which is gone.
 	Done Outcome = "done"
-	// Refused: the worker cannot or may not be made anew now. It is as it was, or it was put back.
+	// Refused: the worker cannot or may not be recreated now. It is as it was, or it was put back.
 	Refused Outcome = "refused"
 	// Busy: another Stoker is making this worker anew. Nothing was touched.
 	Busy Outcome = "busy"
@@ -188,7 +188,7 @@ func fill(d *time.Duration, standard time.Duration) {
 	}
 }
 
-var errUnderWay = errors.New("it is being made anew already")
+var errUnderWay = errors.New("it is being recreated already")
 
 // enter takes the name; leave is nil when somebody has it.
 func (r *Recreator) enter(name string) (leave func()) {

@@ -92,7 +92,7 @@ func (r *Recreator) adopt(ctx context.Context, req Request, made container.Inspe
 
 var containerID = regexp.MustCompile("^[0-9a-f]{64}$")
 
-// ended tells whether the owner of a transaction was a container of this engine that does not run any more, so that nobody
+// ended reports whether the owner of a transaction was a container of this engine that does not run any more, so that nobody
 // will go on with it: a Stoker that docker compose has replaced since.
 func (r *Recreator) ended(ctx context.Context, owner string) bool {
 	id, _, _ := strings.Cut(owner, "/")

@@ -345,7 +345,7 @@ func TestAnotherOwnerThatIsGone(t *testing.T) {
 	})
 }
 
-// Names of what was made anew: the labels lead from the old ID to the name.
+// Names of what was recreated: the labels lead from the old ID to the name.
 func TestNamesOf(t *testing.T) {
 	list := []container.Summary{
 		{ID: "plain", Names: []string{"/web/db", "/db"}},

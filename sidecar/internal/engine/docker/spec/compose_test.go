@@ -33,7 +33,7 @@ volumes: {data: {}}
 
 // A recreated worker is not drift to compose (R23): up -d leaves it as it is, and what depends on it too. In its network
 // lives a guest. What compose v1 hashes of that one is the name of the parent's service, compose v2 the ID of its container
-// (resolveSharedNamespaces, ServiceHash): v2 makes it anew once, onto the same parent, and then leaves it alone as well.
+// (resolveSharedNamespaces, ServiceHash): v2 recreates it once, onto the same parent, and then leaves it alone as well.
 func TestLiveComposeSeesNoDrift(t *testing.T) {
 	program := composeProgram(t)
 	w := newWorld(t)

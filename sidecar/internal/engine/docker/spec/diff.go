@@ -27,7 +27,7 @@ func (d Difference) String() string { return fmt.Sprintf("%s: was %s, is %s", d.
 //
 // The new container need not run: asked right after create and connect, Diff tells everything that it would tell later,
 // while the old one still runs. names is as in Input, and must hold both the old and the new ID of whatever the
-// container refers to and was itself made anew.
+// container refers to and was itself recreated.
 func Diff(old, recreated []byte, names map[string]string) ([]Difference, error) {
 	was, err := readDocument(old, names)
 	if err != nil {

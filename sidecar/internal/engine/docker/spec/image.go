@@ -31,7 +31,7 @@ func (b *builder) image() error {
 	return nil
 }
 
-// means tells whether a reference still leads to this image.
+// means reports whether a reference still leads to this image.
 func means(ref string, img *image.InspectResponse) bool {
 	if isIDOf(ref, img.ID) {
 		return true

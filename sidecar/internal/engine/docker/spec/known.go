@@ -56,7 +56,7 @@ func ignored() []Exception {
 		"GlobalIPv6PrefixLen", "MacAddress", "DNSNames"} {
 		add(result, "NetworkSettings.Networks.*."+field)
 	}
-	add("a network is what has the name: it may have been made anew", "NetworkSettings.Networks.*.NetworkID")
+	add("a network is what has the name: it may have been recreated", "NetworkSettings.Networks.*.NetworkID")
 	return list
 }
 
@@ -101,7 +101,7 @@ func matches(pattern string, field []string) bool {
 	return strings.Count(pattern, ".") == len(field)-1 && isUnder(pattern, field)
 }
 
-// isUnder tells whether a field is the pattern's or a part of it.
+// isUnder reports whether a field is the pattern's or a part of it.
 func isUnder(pattern string, field []string) bool {
 	i := 0
 	for part := range strings.SplitSeq(pattern, ".") {

@@ -166,7 +166,7 @@ func TestLiveRichContainer(t *testing.T) {
 	w.recreate2("sp-rich")
 }
 
-// recreate2 replaces the container once more: what was made anew can be made anew.
+// recreate2 replaces the container once more: what was recreated can be recreated.
 func (w *world) recreate2(name string) {
 	w.t.Helper()
 	old := w.inspect(name + "-old")
@@ -202,7 +202,7 @@ func TestLiveBridgeContainer(t *testing.T) {
 	require.Equal(t, newID[:12], now.Config.Hostname)
 }
 
-// The parent is made anew, then what lives in its namespaces, onto the new ID (R1, R2, R3).
+// The parent is recreated, then what lives in its namespaces, onto the new ID (R1, R2, R3).
 func TestLiveDependents(t *testing.T) {
 	w := newWorld(t)
 	id := w.network("sp-a", "10.77.1.0/24")

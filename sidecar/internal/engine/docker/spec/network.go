@@ -154,7 +154,7 @@ func primaryNetwork(mode container.NetworkMode) string {
 	return string(mode)
 }
 
-// namedMode writes the network's name where it was given by ID: a network that was made anew has another one.
+// namedMode writes the network's name where it was given by ID: a network that was recreated has another one.
 func namedMode(mode container.NetworkMode, networks map[string]*network.EndpointSettings) container.NetworkMode {
 	if !hexID.MatchString(string(mode)) || networks[string(mode)] != nil {
 		return mode

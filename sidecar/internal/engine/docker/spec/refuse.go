@@ -34,7 +34,7 @@ func (b *builder) refuseForeign() error {
 	}
 	for _, o := range owners() {
 		if b.old.Config.Labels[o.label] != "" {
-			return Refusal{Hazard: "R38", Field: labelField(o.label), Why: o.who + " manages it and makes it anew itself"}
+			return Refusal{Hazard: "R38", Field: labelField(o.label), Why: o.who + " manages it and recreates it itself"}
 		}
 	}
 	if strings.EqualFold(b.old.Config.Labels[composeOneOff], "true") {

@@ -98,7 +98,7 @@ func (r Refusal) Error() string {
 }
 
 // Build makes the create request for a container like the one in in.Container. The error is a Refusal when the container
-// is understood and may not, or cannot, be made anew; any other error says that the bytes are no inspect.
+// is understood and may not, or cannot, be recreated; any other error says that the bytes are no inspect.
 func Build(in Input) (Spec, error) {
 	old, err := decode(in.Container)
 	if err != nil {
@@ -133,7 +133,7 @@ func (b *builder) note(hazard, field, format string, args ...any) {
 	b.spec.Notes = append(b.spec.Notes, Note{Hazard: hazard, Field: field, Text: fmt.Sprintf(format, args...)})
 }
 
-// speaks tells whether the API version in use is at least this one. An unknown version counts as the oldest.
+// speaks reports whether the API version in use is at least this one. An unknown version counts as the oldest.
 func (b *builder) speaks(version string) bool {
 	have := b.in.Engine.APIVersion
 	return have != "" && versions.GreaterThanOrEqualTo(have, version)

@@ -105,7 +105,7 @@ func FuzzBuild(f *testing.F) {
 	})
 }
 
-// requireStable builds from the container that the engine would have made of a Spec: that one is made anew with the same
+// requireStable builds from the container that the engine would have made of a Spec: that one is recreated with the same
 // request again, so that a worker that is recreated for ever drifts nowhere.
 func requireStable(t *testing.T, in Input, s Spec) {
 	t.Helper()

@@ -1,0 +1,50 @@
+package worker
+
+import "time"
+
+// NoteKind says what a Note tells.
+type EventKind string
+
+// The notes. Machines never log: one sink turns notes into log lines, journal records, metrics and messages.
+const (
+	EventManaged             EventKind = "managed"              // a worker is looked after from now on
+	EventUnmanaged           EventKind = "unmanaged"            // a worker is gone or no longer selected
+	EventProblem             EventKind = "problem"              // its labels are wrong; it is held
+	EventHeld                EventKind = "held"                 // left alone on purpose
+	EventFault               EventKind = "fault"                // something is wrong and a heal was decided on
+	EventHealFailed          EventKind = "heal-failed"          // one attempt did not cure it
+	EventHealed              EventKind = "healed"               // running, and healthy if it has a health check
+	EventRecovered           EventKind = "recovered"            // cured by itself or by someone else
+	EventStable              EventKind = "stable"               // the attempts went back to 0
+	EventExhausted           EventKind = "exhausted"            // the budget is used up
+	EventRefused             EventKind = "refused"              // it cannot be recreated faithfully, and is restarted instead
+	EventHung                EventKind = "hung"                 // its probe timed out with an idle CPU: it is healed at once
+	EventStatsUnavailable    EventKind = "stats-unavailable"    // decided without the CPU readings that were asked for
+	EventQuota               EventKind = "quota"                // its CPU quota was set, from From to CPUs
+	EventQuotaFailed         EventKind = "quota-failed"         // it could not be; that is tried again
+	EventDependentsRestarted EventKind = "dependents-restarted" // what lives in its namespaces was healed with it, or could not be
+	EventEngineDisconnected  EventKind = "engine-disconnected"  // the engine does not answer
+	EventEngineConnected     EventKind = "engine-connected"     // it does, and the picture is complete
+	EventHostOverloaded      EventKind = "host-overloaded"      // restarts of running workers wait
+	EventHostRecovered       EventKind = "host-recovered"       // they do not any more
+)
+
+// Note is one fact for people. Strings that come from a container (Output, Detail) are as hostile as the container.
+type Event struct {
+	At       time.Time
+	Kind     EventKind
+	Key      Key
+	ID       string // container ID
+	Fault    Fault
+	Intent   Intent
+	Heal     Heal
+	Reason   Reason
+	Attempt  int
+	Delay    time.Duration // NoteFault, NoteHealFailed: wait before the next attempt
+	Duration time.Duration // NoteHealed, NoteHealFailed: since the fault was seen
+	ExitCode int           // meaningful for FaultExited and FaultOOM
+	Output   string        // the last health output
+	From     float64       // NoteQuota, NoteQuotaFailed: CPUs before; 0 is none
+	CPUs     float64       // and after
+	Detail   string        // the engine's error, the label problem
+}
