@@ -8,44 +8,44 @@ import (
 
 // absorb takes in a look. What the events said later than the look was taken wins over it.
 func (m *Machine) applyInspect(now time.Time, s Snapshot) {
-	first := !m.inspected
-	if !m.inspected {
-		m.groupDeadline = now.Add(groupWindow)
+	first := !m.container.inspected
+	if !m.container.inspected {
+		m.checks.groupDeadline = now.Add(groupWindow)
 	}
-	m.inspected, m.outcomeUnknown, m.vanishedAt = true, false, time.Time{}
+	m.container.inspected, m.inspects.outcomeUnknown, m.inspects.vanishedAt = true, false, time.Time{}
 	m.updateConfig(s)
 	m.applyPendingSignal()
 	known := m.saved.Incarnation.StartedAt
 	newLife := !s.StartedAt.Equal(known)
 	unheard := newLife && !begunAt(known, s)
-	if m.inspectStale && m.older(s) {
+	if m.inspects.stale && m.older(s) {
 		if s.StartedAt.After(known) {
 			m.saved.Incarnation = s.Incarnation
 		}
 		m.requestInspect(now.Add(settle), ReasonUncertain)
 		return
 	}
-	before := m.status
+	before := m.container.status
 	m.saved.Incarnation = s.Incarnation
-	m.status, m.health = s.Status, s.Health
-	if newLife || s.StartedAt.After(m.startedAt) {
-		m.startedAt = s.StartedAt
+	m.container.status, m.checks.status = s.Status, s.Health
+	if newLife || s.StartedAt.After(m.life.startedAt) {
+		m.life.startedAt = s.StartedAt
 	}
 	if s.Status != StatusRunning {
-		m.healthySince = time.Time{}
+		m.checks.healthySince = time.Time{}
 	}
 	if unheard && !known.IsZero() {
 		m.dropOldState(s)
 	}
 	if before == StatusPaused {
-		m.resumedAt = latest(m.resumedAt, m.probe.At)
+		m.checks.resumedAt = latest(m.checks.resumedAt, m.checks.probe.At)
 	}
 	switch s.Status {
 	case StatusRunning:
 		m.foundRunning(now, s, unheard && !known.IsZero())
 	case StatusRestarting:
 		if m.saved.Held != HeldOperator || newLife { // else the look is older than the stop
-			m.saved.Held, m.delayed = HeldDocker, true
+			m.saved.Held, m.life.delayed = HeldDocker, true
 		}
 		m.requestInspect(now.Add(m.inspectBackoff()), ReasonWaitsDocker)
 	case StatusExited, StatusCreated:
@@ -60,13 +60,13 @@ func (m *Machine) dropOldState(s Snapshot) {
 	if i := m.saved.StopIntent; i != nil && i.At.Before(s.StartedAt) {
 		m.saved.StopIntent = nil
 	}
-	m.stoppedByDaemon = m.stoppedByDaemon && !s.StartedAt.After(m.bootedAt)
-	m.exitUnobserved, m.saved.RestartPending = time.Time{}, false
+	m.life.stoppedByDaemon = m.life.stoppedByDaemon && !s.StartedAt.After(m.life.bootedAt)
+	m.life.exitUnobserved, m.saved.RestartPending = time.Time{}, false
 }
 
 // learn keeps the facts that a life does not change.
 func (m *Machine) updateConfig(s Snapshot) {
-	m.config = containerConfig{
+	m.container.config = containerConfig{
 		restart: s.RestartPolicy, autoRemove: s.AutoRemove, stopTimeout: s.StopTimeout, stopSignal: s.StopSignal,
 		healthcheck: s.HasHealthcheck, cpus: s.CPUs, cpuPeriod: s.CPUPeriod, probeEvery: s.ProbeEvery, devices: s.Devices,
 	}
@@ -78,7 +78,7 @@ func (m *Machine) updateConfig(s Snapshot) {
 		m.changes++
 	}
 	if p, ok := s.LastProbe(); ok {
-		m.probe = p
+		m.checks.probe = p
 	}
 }
 
@@ -86,10 +86,10 @@ func (m *Machine) updateConfig(s Snapshot) {
 // same process, so that a step of the clock between them would have to fall into the same few milliseconds.
 func (m *Machine) older(s Snapshot) bool {
 	switch {
-	case s.Status == StatusRunning && m.status == StatusExited:
-		return !m.endedAt.IsZero() && !s.StartedAt.After(m.endedAt)
-	case s.Status == StatusExited && m.status == StatusRunning:
-		return !m.startedAt.IsZero() && m.startedAt.After(s.FinishedAt) && m.startedAt.After(s.StartedAt)
+	case s.Status == StatusRunning && m.container.status == StatusExited:
+		return !m.life.endedAt.IsZero() && !s.StartedAt.After(m.life.endedAt)
+	case s.Status == StatusExited && m.container.status == StatusRunning:
+		return !m.life.startedAt.IsZero() && m.life.startedAt.After(s.FinishedAt) && m.life.startedAt.After(s.StartedAt)
 	case s.Status == StatusRunning && m.saved.Held == HeldOperator: // the stop event may come before the end's
 		return !s.StartedAt.After(m.saved.HeldAt)
 	}
@@ -98,17 +98,17 @@ func (m *Machine) older(s Snapshot) bool {
 
 func (m *Machine) foundRunning(now time.Time, s Snapshot, newLife bool) {
 	m.saved.Expected = true
-	m.exitUnobserved, m.stoppedByDaemon, m.exitPending = time.Time{}, false, false
-	if m.unmanageable != HeldNot {
+	m.life.exitUnobserved, m.life.stoppedByDaemon, m.life.exitPending = time.Time{}, false, false
+	if m.id.Unmanageable != HeldNot {
 		return
 	}
 	heal := m.saved.Heal
 	switch {
 	case heal != nil && heal.Step == StepStart && heal.StartSent:
-		m.ownLife = true
+		m.life.ownLife = true
 		verify := *heal
 		verify.Step, verify.StopSentAt = StepVerify, time.Time{}
-		m.ownStopped = false
+		m.own.stopped = false
 		m.saved.Heal = &verify
 		if m.saved.Held == HeldDocker {
 			m.release()
@@ -137,39 +137,39 @@ func (m *Machine) stillStopping(now time.Time) {
 	heal := *m.saved.Heal
 	heal.StopSentAt, heal.Due = time.Time{}, now
 	m.saved.Heal = &heal
-	m.ownSignals, m.ownStopped = 0, false
+	m.own.signals, m.own.stopped = 0, false
 }
 
 func (m *Machine) judgeHealth(now time.Time, s Snapshot) {
-	if s.Health == HealthUnhealthy && !m.resumedAt.IsZero() && !m.probe.At.After(m.resumedAt) {
-		m.health = HealthStarting // set by the pause, not by a probe; the next lists are compared with this
+	if s.Health == HealthUnhealthy && !m.checks.resumedAt.IsZero() && !m.checks.probe.At.After(m.checks.resumedAt) {
+		m.checks.status = HealthStarting // set by the pause, not by a probe; the next lists are compared with this
 	}
-	switch m.health {
+	switch m.checks.status {
 	case HealthNone, HealthHealthy:
-		m.unhealthyAt, m.leftUnhealthy = time.Time{}, HeldNot
+		m.checks.unhealthyAt, m.checks.leftReason = time.Time{}, HeldNot
 		m.markHealthy(now)
 	case HealthUnhealthy:
 		m.judgeUnhealthy(now, s)
 	case HealthStarting, HealthUnknown: // only ever at the beginning of a life
-		m.healthySince, m.unhealthyAt = time.Time{}, time.Time{}
+		m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}
 	}
 }
 
 // judgeUnhealthy decides on a running worker whose health check fails.
 func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
-	m.healthySince = time.Time{}
-	if m.unhealthyAt.IsZero() {
-		m.unhealthyAt = now
+	m.checks.healthySince = time.Time{}
+	if m.checks.unhealthyAt.IsZero() {
+		m.checks.unhealthyAt = now
 	}
 	heal := m.saved.Heal
 	if heal != nil && (heal.Step == StepStop || heal.Step == StepRecreate) {
 		return
 	}
 	switch {
-	case m.policy.OnUnhealthy == policy.OnUnhealthyIgnore:
+	case m.id.Policy.OnUnhealthy == policy.OnUnhealthyIgnore:
 		m.leaveUnhealthy(now, HeldIgnored)
 		return
-	case m.config.autoRemove && m.leftUnhealthy == HeldNeedsRecreate: // and its stop would be its removal
+	case m.container.config.autoRemove && m.checks.leftReason == HeldNeedsRecreate: // and its stop would be its removal
 		return
 	case m.saved.Held == HeldExhausted && heal == nil:
 		return
@@ -185,9 +185,9 @@ func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
 }
 
 func (m *Machine) leaveUnhealthy(now time.Time, why Reason) {
-	if m.leftUnhealthy != why {
-		m.leftUnhealthy = why
-		m.emit(Event{At: now, Kind: EventHeld, Fault: FaultUnhealthy, Reason: why, Output: m.probe.Output})
+	if m.checks.leftReason != why {
+		m.checks.leftReason = why
+		m.emit(Event{At: now, Kind: EventHeld, Fault: FaultUnhealthy, Reason: why, Output: m.checks.probe.Output})
 	}
 }
 
@@ -210,18 +210,18 @@ func begunAt(event time.Time, s Snapshot) bool {
 func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 	heal := m.saved.Heal
 	switch {
-	case m.unmanageable != HeldNot:
+	case m.id.Unmanageable != HeldNot:
 	case p.unheard && m.heldUntilStarted() && s.StartedAt.After(m.saved.HeldAt):
 		m.startedSinceHold(now, s)
-	case m.exitPending && m.stoppedByOperator(now, m.endedAt): // its own grace is known only now
+	case m.life.exitPending && m.stoppedByOperator(now, m.life.endedAt): // its own grace is known only now
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
-	case m.exitPending && m.requestedByEngine(now, s) && !m.stopSent():
-		m.hold(now, HeldOperator, m.endedAt)
-	case m.exitPending && m.noStopEvents && s.ExitCause != ExitCauseOwn && !m.stopSent(): // then a stop event is all that can tell
-		m.exitPending = false
+	case m.life.exitPending && m.requestedByEngine(now, s) && !m.stopSent():
+		m.hold(now, HeldOperator, m.life.endedAt)
+	case m.life.exitPending && m.life.noStopEvents && s.ExitCause != ExitCauseOwn && !m.stopSent(): // then a stop event is all that can tell
+		m.life.exitPending = false
 		m.exitNotObserved(now, s)
-	case m.exitPending:
-		m.exitPending = false
+	case m.life.exitPending:
+		m.life.exitPending = false
 		m.judgeExit(now, m.lateExit(s))
 	case heal != nil && heal.Step == StepStop && !heal.StopSentAt.IsZero():
 		m.foundStopped(now, s)
@@ -238,7 +238,7 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 	case heal != nil && heal.Step == StepStart:
 	case m.saved.Held == HeldDocker:
 		m.dockerGaveUp(now, s, p)
-	case m.stoppedByDaemon:
+	case m.life.stoppedByDaemon:
 		m.exitNotObserved(now, s)
 	case m.saved.Held == HeldExhausted && heal != nil: // in a slow retry past the budget
 		m.exitNotObserved(now, s)
@@ -253,7 +253,7 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 // may have shown; if not, nothing is remembered of it.
 func (m *Machine) startedSinceHold(now time.Time, s Snapshot) {
 	m.release()
-	if m.endedAt.After(s.StartedAt) {
+	if m.life.endedAt.After(s.StartedAt) {
 		m.saved.Expected = true
 		m.judgeExit(now, m.lateExit(s))
 		return
@@ -281,7 +281,7 @@ func (m *Machine) foundStopped(now time.Time, s Snapshot) {
 
 // startCameToNothing: the answer to a start was lost, and the worker is down.
 func (m *Machine) startCameToNothing(now time.Time, s Snapshot) {
-	m.awaitStart = time.Time{}
+	m.life.awaitStart = time.Time{}
 	if i := m.saved.StopIntent; i != nil { // it came by while the start was on its way
 		m.hold(now, HeldOperator, i.At)
 		return
@@ -298,13 +298,13 @@ func (m *Machine) startCameToNothing(now time.Time, s Snapshot) {
 // it, was killed by someone: the engine sends no event for that (20.10.24). A wait for the next restart that ended without a word may be a stop whose event is still on
 // its way: it sends no signal then.
 func (m *Machine) dockerGaveUp(now time.Time, s Snapshot, p inspectContext) {
-	m.delayed = m.delayed && !p.newLife
+	m.life.delayed = m.life.delayed && !p.newLife
 	if (p.before == StatusRestarting || p.first) && s.StartError == "" {
 		m.requestInspect(now.Add(settle), ReasonUncertain)
 		return
 	}
-	waited := m.delayed
-	m.delayed = false
+	waited := m.life.delayed
+	m.life.delayed = false
 	e := exit{code: s.ExitCode, oom: s.OOMKilled, intent: IntentNone}
 	switch {
 	case m.requestedByEngine(now, s), waited && s.StartError == "" && !s.retriesUsedUp() && !m.engineCutIt():
@@ -312,7 +312,7 @@ func (m *Machine) dockerGaveUp(now time.Time, s Snapshot, p inspectContext) {
 		return
 	case m.engineCutIt():
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
-		m.stoppedByDaemon = false
+		m.life.stoppedByDaemon = false
 	case s.ExitCode != 0 || s.StartError != "":
 		e.reason = ReasonDockerGaveUp
 	}
@@ -325,18 +325,18 @@ func (m *Machine) dockerGaveUp(now time.Time, s Snapshot, p inspectContext) {
 // unseen: it is down, and no event says why. The event gets a moment to arrive; then the end is judged without it.
 func (m *Machine) exitNotObserved(now time.Time, s Snapshot) {
 	wait := settle
-	if m.config.restart.Active() {
+	if m.container.config.restart.Active() {
 		wait = dockerSettle
 	}
-	if m.exitUnobserved.IsZero() {
-		m.exitUnobserved = now
+	if m.life.exitUnobserved.IsZero() {
+		m.life.exitUnobserved = now
 	}
-	if left := m.exitUnobserved.Add(wait).Sub(now); left > 0 {
+	if left := m.life.exitUnobserved.Add(wait).Sub(now); left > 0 {
 		m.requestInspect(now.Add(left), ReasonUncertain)
 		return
 	}
-	m.exitUnobserved = time.Time{}
-	m.endedAt = latest(m.endedAt, s.FinishedAt)
+	m.life.exitUnobserved = time.Time{}
+	m.life.endedAt = latest(m.life.endedAt, s.FinishedAt)
 	m.judgeUnobserved(now, s)
 }
 
@@ -348,13 +348,13 @@ func (m *Machine) judgeUnobserved(now time.Time, s Snapshot) {
 	}
 	neverRan := s.StartedAt.IsZero()
 	switch {
-	case m.stoppedByOperator(now, s.FinishedAt) && !m.stoppedByDaemon:
+	case m.stoppedByOperator(now, s.FinishedAt) && !m.life.stoppedByDaemon:
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
 	case m.requestedByEngine(now, s) && m.saved.Heal == nil: // with a heal open it may have been Stoker's own stop
 		m.hold(now, HeldOperator, s.FinishedAt)
 	case m.engineCutIt():
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
-		m.stoppedByDaemon = false
+		m.life.stoppedByDaemon = false
 		m.judgeCause(now, e)
 	case s.ExitCause == ExitCauseHidden && m.saved.Heal == nil && !s.OOMKilled && deliberateCode(s.ExitCode):
 		m.hold(now, HeldExitNotObserved, s.FinishedAt) // podman stop makes no event of its own
@@ -371,28 +371,28 @@ func (m *Machine) judgeUnobserved(now time.Time, s Snapshot) {
 
 // engineCutIt reports whether the life that ended was one of an earlier engine process, and was to go on.
 func (m *Machine) engineCutIt() bool {
-	if m.stoppedByDaemon {
+	if m.life.stoppedByDaemon {
 		return true
 	}
-	return m.saved.Expected && m.bootedAt.After(m.saved.Incarnation.StartedAt) && !m.saved.Incarnation.StartedAt.IsZero()
+	return m.saved.Expected && m.life.bootedAt.After(m.saved.Incarnation.StartedAt) && !m.saved.Incarnation.StartedAt.IsZero()
 }
 
 // engineRestarted takes back what an engine's shutdown made look like an operator's stop: what came in its last moments, and what an
 // engine that had closed its sockets already did at whatever time (28.5.2 on a busy host, 5 s between its first signal and its last).
 func (m *Machine) engineRestarted(now time.Time, in EngineRestarted) {
-	m.bootedAt = in.BootedAt
-	m.inspected = false
+	m.life.bootedAt = in.BootedAt
+	m.container.inspected = false
 	m.requestInspect(now, ReasonChanged)
 	if in.StopsSince.IsZero() {
 		return
 	}
-	own := func(at time.Time) bool { return m.inspectFailed || !at.Before(in.StopsSince) }
+	own := func(at time.Time) bool { return m.foreign.inspectFailed || !at.Before(in.StopsSince) }
 	if m.saved.Held == HeldOperator && !m.saved.HeldSure && own(m.saved.HeldAt) {
 		m.release()
-		m.saved.Expected, m.stoppedByDaemon = true, true
+		m.saved.Expected, m.life.stoppedByDaemon = true, true
 	}
 	if i := m.saved.StopIntent; i != nil && !i.Sure && own(i.At) {
 		m.saved.StopIntent = nil
-		m.stoppedByDaemon = true
+		m.life.stoppedByDaemon = true
 	}
 }

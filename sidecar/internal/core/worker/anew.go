@@ -35,7 +35,7 @@ func (m *Machine) observeRecreating(now time.Time, o Observation) {
 	case Started:
 		m.saved.StopIntent = nil // whoever stopped it, or someone else, has thought better of it; the transaction starts nothing after a word
 	case Stopped:
-		if m.stopSignals.stops++; m.stopSignals.stops > m.recreatesSent() {
+		if m.recreation.stops.stops++; m.recreation.stops.stops > m.recreatesSent() {
 			m.stopWhileRecreating(o, true)
 		}
 	}
@@ -50,11 +50,11 @@ type stopSignals struct {
 }
 
 // sends is how often the transaction was sent. One that was remembered was sent once before.
-func (m *Machine) recreatesSent() int { return max(m.stopSignals.times, 1) }
+func (m *Machine) recreatesSent() int { return max(m.recreation.stops.times, 1) }
 
 // ownAnew tells the signals of the transaction's own stops from an operator's, as ownSignal does for a restart.
 func (m *Machine) ownRecreateSignal(now time.Time, o Observation) bool {
-	switch s := &m.stopSignals; {
+	switch s := &m.recreation.stops; {
 	case m.firstSignal(o.Signal) && s.terms < m.recreatesSent():
 		if s.terms++; s.terms == 1 {
 			s.termAt, s.termSeen = o.At, now
@@ -68,7 +68,7 @@ func (m *Machine) ownRecreateSignal(now time.Time, o Observation) bool {
 }
 
 func (m *Machine) recreateGraceOver(now time.Time, o Observation) bool {
-	grace, s, at := m.saved.Heal.Grace, m.stopSignals, o.At
+	grace, s, at := m.saved.Heal.Grace, m.recreation.stops, o.At
 	if s.terms == 0 {
 		return m.firstUnseen(s.times != 1, o)
 	}
@@ -93,11 +93,11 @@ func (Interrupted) input() {}
 
 // interrupted takes the transaction for the machine's own. A stop that was seen of the worker was then a part of it.
 func (m *Machine) interrupted(now time.Time) {
-	if m.Recreating() || m.unmanageable != HeldNot {
+	if m.Recreating() || m.id.Unmanageable != HeldNot {
 		return
 	}
 	m.release()
-	m.saved.StopIntent, m.confirming, m.foreignStopUntil = nil, false, time.Time{}
+	m.saved.StopIntent, m.foreign.confirming, m.foreign.until = nil, false, time.Time{}
 	c := cause{fault: FaultExited, intent: IntentSelf, reason: ReasonHealInterrupted, heal: HealRecreate}
 	m.saved.Heal = nil
 	m.begin(now, c, now)
@@ -105,8 +105,8 @@ func (m *Machine) interrupted(now time.Time) {
 	heal.Heal, heal.Step, heal.Due = HealRecreate, StepRecreate, now
 	heal.StopSentAt = now
 	m.saved.Heal = &heal
-	m.stopSignals = stopSignals{}
-	if !m.inspected {
+	m.recreation.stops = stopSignals{}
+	if !m.container.inspected {
 		m.saved.Incarnation.StartedAt = time.Time{} // known by an event at most, which is a little later
 	}
 }
@@ -119,24 +119,24 @@ func (m *Machine) StoppedWhileRecreating() bool {
 
 func (m *Machine) fillRecreate(now time.Time, a *Action) {
 	heal := *m.saved.Heal
-	m.recreateResent = !heal.StopSentAt.IsZero()
-	if m.inspected {
-		heal.Grace = m.policy.Grace(m.config.stopTimeout)
+	m.recreation.resent = !heal.StopSentAt.IsZero()
+	if m.container.inspected {
+		heal.Grace = m.id.Policy.Grace(m.container.config.stopTimeout)
 	}
-	if m.recreateResent {
-		m.stopSignals.times = m.recreatesSent() + 1
+	if m.recreation.resent {
+		m.recreation.stops.times = m.recreatesSent() + 1
 	} else {
-		heal.StopSentAt, m.stopSignals = now, stopSignals{times: 1}
+		heal.StopSentAt, m.recreation.stops = now, stopSignals{times: 1}
 	}
 	m.saved.Heal = &heal
 	m.saved.StopIntent = nil
 	m.count(heal)
 	m.saved.RestartsInARow = 0
 	a.Verb, a.Reason, a.Attempt, a.Grace = Recreate, heal.Reason, heal.Attempt, heal.Grace
-	if heal.Grace == 0 && !m.inspected {
+	if heal.Grace == 0 && !m.container.inspected {
 		a.Grace = -1 // the container's own, which is not known here
 	}
-	a.OnlyIfUnhealthy = heal.Fault == FaultUnhealthy && !heal.Missing && !m.recreateResent
+	a.OnlyIfUnhealthy = heal.Fault == FaultUnhealthy && !heal.Missing && !m.recreation.resent
 	a.Deadline = heal.Grace + recreateMargin
 	if heal.Missing {
 		a.Definition = m.saved.Definition
@@ -189,7 +189,7 @@ func (m *Machine) stillMissing(now time.Time, o Outcome) {
 func (m *Machine) backTo(now time.Time, prev OpenHeal, o Outcome) {
 	m.setContainer(*o.Snapshot)
 	m.applyInspect(now, *o.Snapshot)
-	if m.saved.Heal == nil && m.status.Down() {
+	if m.saved.Heal == nil && m.container.status.Down() {
 		m.openHeal(now, cause{fault: prev.Fault, intent: prev.Intent, reason: prev.Reason, heal: HealStart, detail: o.Err, output: prev.Output})
 	}
 }
@@ -200,7 +200,7 @@ func (m *Machine) recreateFailed(now time.Time, o Outcome) {
 		m.removedWhileRecreating(now, o)
 	case o.OperatorStopped:
 		m.operatorStopped(now, o)
-	case o.Unreachable && m.recreateResent:
+	case o.Unreachable && m.recreation.resent:
 		m.delayRecreate(now)
 	case o.Unreachable:
 		m.clearRecreate(now)
@@ -225,8 +225,8 @@ func (m *Machine) recreateFailed(now time.Time, o Outcome) {
 
 // disownAnew: nothing was sent, so that what was seen was somebody else's stop.
 func (m *Machine) attributeRecreateStop(now time.Time) {
-	if m.stopSignals.terms+m.stopSignals.kills+m.stopSignals.stops > 0 && !m.recreateResent {
-		m.ownSignals, m.ownStopped, m.ownTermAt = 1, m.stopSignals.stops > 0, m.stopSignals.termAt
+	if m.recreation.stops.terms+m.recreation.stops.kills+m.recreation.stops.stops > 0 && !m.recreation.resent {
+		m.own.signals, m.own.stopped, m.own.termAt = 1, m.recreation.stops.stops > 0, m.recreation.stops.termAt
 		m.attributeStop(now)
 	}
 }
@@ -247,7 +247,7 @@ func (m *Machine) delayRecreate(now time.Time) {
 
 // lookAnew forgets what is known of the container: it has been through something whose events were not followed.
 func (m *Machine) inspectRecreated(now time.Time) {
-	m.inspected = false
+	m.container.inspected = false
 	m.requestInspect(now, ReasonUncertain)
 }
 
@@ -283,10 +283,10 @@ func (m *Machine) setContainer(s Snapshot) {
 	m.saved.Incarnation = Incarnation{ID: s.ID}
 	m.saved.Killed = false
 	m.newLife()
-	m.ownSignals, m.ownStopped, m.ownTermAt = 0, false, time.Time{}
-	m.startedAt, m.endedAt, m.oomAt, m.awaitStart = time.Time{}, time.Time{}, time.Time{}, time.Time{}
-	m.inspectStale, m.byDocker, m.inspected, m.inspectTries = false, false, false, 0
-	m.status, m.probe = StatusUnknown, Probe{}
+	m.own.signals, m.own.stopped, m.own.termAt = 0, false, time.Time{}
+	m.life.startedAt, m.life.endedAt, m.life.oomAt, m.life.awaitStart = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	m.inspects.stale, m.life.byDocker, m.container.inspected, m.inspects.tries = false, false, false, 0
+	m.container.status, m.checks.probe = StatusUnknown, Probe{}
 }
 
 // formerly is one more ID that a worker had, beside the one that it has.
@@ -302,7 +302,7 @@ func (m *Machine) operatorStopped(now time.Time, o Outcome) {
 	if i == nil && o.Snapshot != nil { // it was the engine's own shutdown that stopped it (engineRestarted)
 		m.saved.Heal = nil
 		m.setContainer(*o.Snapshot)
-		m.saved.Expected, m.stoppedByDaemon = true, true
+		m.saved.Expected, m.life.stoppedByDaemon = true, true
 		m.applyInspect(now, *o.Snapshot)
 		return
 	}
@@ -315,7 +315,7 @@ func (m *Machine) operatorStopped(now time.Time, o Outcome) {
 		m.saved.Heal = nil
 		m.setContainer(*o.Snapshot)
 		m.updateConfig(*o.Snapshot)
-		m.saved.Incarnation, m.status, m.inspected = o.Snapshot.Incarnation, o.Snapshot.Status, true
+		m.saved.Incarnation, m.container.status, m.container.inspected = o.Snapshot.Incarnation, o.Snapshot.Status, true
 	}
 	m.hold(now, HeldOperator, at)
 	m.saved.HeldSure = !o.Broken // then the engine has answered since, and it was not its own shutdown
@@ -323,7 +323,7 @@ func (m *Machine) operatorStopped(now time.Time, o Outcome) {
 
 // removedAnew: no container of the worker exists any more, and none is to be made.
 func (m *Machine) removedWhileRecreating(now time.Time, o Outcome) {
-	m.removed, m.status, m.saved.Heal = true, StatusGone, nil
+	m.container.removed, m.container.status, m.saved.Heal = true, StatusGone, nil
 	m.emit(Event{At: now, Kind: EventUnmanaged, Reason: ReasonRemoved, Detail: o.Err})
 }
 
@@ -346,11 +346,11 @@ func (m *Machine) recreateRefused(now time.Time, o Outcome) {
 	heal := *m.saved.Heal
 	heal.Due = now
 	heal.Step, heal.Heal = StepStart, HealStart
-	if m.status == StatusRunning {
+	if m.container.status == StatusRunning {
 		heal.Step, heal.Heal = StepStop, HealRestart
 	}
 	m.saved.Heal = &heal
-	if m.status == StatusRunning && (m.saved.AutoRemove || m.saved.NeedsNewParentID) { // its stop would be its removal, or it could not start again
+	if m.container.status == StatusRunning && (m.saved.AutoRemove || m.saved.NeedsNewParentID) { // its stop would be its removal, or it could not start again
 		m.saved.Heal = nil
 		m.leaveUnhealthy(now, HeldNeedsRecreate)
 	}
@@ -358,10 +358,10 @@ func (m *Machine) recreateRefused(now time.Time, o Outcome) {
 }
 
 func (m *Machine) emitRefusal(now time.Time, o Outcome) {
-	if m.lastRefusal == o.Err {
+	if m.container.lastRefusal == o.Err {
 		return
 	}
-	m.lastRefusal = o.Err
+	m.container.lastRefusal = o.Err
 	n := m.healEvent(now, EventRefused, o.Err)
 	n.Reason = HeldNeedsRecreate
 	m.emit(n)
@@ -380,7 +380,7 @@ func (m *Machine) undone(now time.Time, o Outcome) {
 	m.saved.Heal = nil
 	same := o.Snapshot.same(m.saved.Incarnation)
 	m.backTo(now, prev, o)
-	if same && prev.Fault == FaultOrphaned && m.status == StatusRunning { // it never stopped, and is as alone as it was
+	if same && prev.Fault == FaultOrphaned && m.container.status == StatusRunning { // it never stopped, and is as alone as it was
 		m.saved.RestartPending = true
 	}
 }

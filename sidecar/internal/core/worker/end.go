@@ -30,18 +30,18 @@ func deliberateCode(code int) bool {
 // signalled: a kill event always precedes its die (moby kill.go holds the container's lock), so that a stop signal seen
 // before the end is a sound sign of intent. Signals that do not mean stop (HUP, USR1) say nothing.
 func (m *Machine) signalled(now time.Time, o Observation) {
-	if !m.inspected && !m.meansStop(o.Signal) {
+	if !m.container.inspected && !m.meansStop(o.Signal) {
 		if m.ownSignal(now, o) {
 			return
 		}
-		m.pendingSignal = &pendingSignal{at: now, o: o} // it may be the container's own stop signal, which only a look tells
+		m.foreign.pending = &pendingSignal{at: now, o: o} // it may be the container's own stop signal, which only a look tells
 		return
 	}
 	if !m.meansStop(o.Signal) || m.ownSignal(now, o) || m.stopSuperseded(now) {
 		return
 	}
 	m.operatorStop(now, StopIntent{ID: o.ID, At: o.At, Signal: int(o.Signal)})
-	m.foreignStopUntil = now.Add(m.stopWindow())
+	m.foreign.until = now.Add(m.stopWindow())
 }
 
 // intend notes an operator's word. SIGKILL and the stop event come at the end of the same stop and change nothing about
@@ -54,10 +54,10 @@ func (m *Machine) operatorStop(now time.Time, i StopIntent) {
 			i.Signal = was.Signal
 		}
 	} else {
-		m.confirming, m.inspectFailed = false, false
+		m.foreign.confirming, m.foreign.inspectFailed = false, false
 	}
 	m.saved.StopIntent = &i
-	if !i.Sure && !m.confirming {
+	if !i.Sure && !m.foreign.confirming {
 		m.requestInspect(now, ReasonUncertain)
 	}
 }
@@ -71,8 +71,8 @@ type pendingSignal struct {
 // signalledEarly makes up for a signal whose meaning the first look has told. If the end came before the look as well, the
 // signal is taken in before that end is judged.
 func (m *Machine) applyPendingSignal() {
-	if e := m.pendingSignal; e != nil {
-		m.pendingSignal = nil
+	if e := m.foreign.pending; e != nil {
+		m.foreign.pending = nil
 		m.signalled(e.at, e.o)
 	}
 }
@@ -80,11 +80,11 @@ func (m *Machine) applyPendingSignal() {
 // stopWindow is how long someone else's stop may take and still explain the end. It keeps to the container's own grace, for
 // nobody else knows Stoker's.
 func (m *Machine) stopWindow() time.Duration {
-	grace := m.config.stopTimeout
+	grace := m.container.config.stopTimeout
 	if grace == 0 {
 		grace = policy.DefaultGrace
 	}
-	return max(grace, m.policy.Grace(grace)) + intentSlack
+	return max(grace, m.id.Policy.Grace(grace)) + intentSlack
 }
 
 // MeansStop reports whether a signal ends the worker, as far as is known.
@@ -95,7 +95,7 @@ func (m *Machine) meansStop(s syscall.Signal) bool {
 	case syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL:
 		return true
 	}
-	return s != 0 && s == m.config.stopSignal
+	return s != 0 && s == m.container.config.stopSignal
 }
 
 // ownSignal tells Stoker's own stop from an operator's during it. A stop sends the container's stop signal once and
@@ -104,12 +104,12 @@ func (m *Machine) ownSignal(now time.Time, o Observation) bool {
 	if !m.stopSent() {
 		return false
 	}
-	if m.ownSignals == 0 && m.firstSignal(o.Signal) {
-		m.ownSignals, m.ownTermAt, m.ownTermSeen = 1, o.At, now
+	if m.own.signals == 0 && m.firstSignal(o.Signal) {
+		m.own.signals, m.own.termAt, m.own.termSeen = 1, o.At, now
 		return true
 	}
-	if o.Signal == syscall.SIGKILL && m.ownSignals < 2 && m.graceOver(now, o) {
-		m.ownSignals = 2
+	if o.Signal == syscall.SIGKILL && m.own.signals < 2 && m.graceOver(now, o) {
+		m.own.signals = 2
 		return true
 	}
 	return false
@@ -119,10 +119,10 @@ func (m *Machine) ownSignal(now time.Time, o Observation) bool {
 // engine's may step meanwhile, and what Stoker sees may lag.
 func (m *Machine) graceOver(now time.Time, o Observation) bool {
 	grace, at := m.saved.Heal.Grace, o.At
-	if m.ownSignals == 0 {
-		return m.firstUnseen(!m.stopIssuedHere, o)
+	if m.own.signals == 0 {
+		return m.firstUnseen(!m.own.issuedHere, o)
 	}
-	return at.Sub(m.ownTermAt) >= grace-graceSlack || now.Sub(m.ownTermSeen) >= grace-graceSlack
+	return at.Sub(m.own.termAt) >= grace-graceSlack || now.Sub(m.own.termSeen) >= grace-graceSlack
 }
 
 // firstUnseen reports whether a SIGKILL may be that of Stoker's own stop although none of its signals was seen before: the first one was
@@ -136,9 +136,9 @@ func (m *Machine) firstUnseen(recalled bool, o Observation) bool {
 // firstSignal reports whether a stop of this container begins with that signal. Before the first look any but SIGKILL may.
 func (m *Machine) firstSignal(s syscall.Signal) bool {
 	switch {
-	case m.config.stopSignal != 0:
-		return s == m.config.stopSignal
-	case !m.inspected:
+	case m.container.config.stopSignal != 0:
+		return s == m.container.config.stopSignal
+	case !m.container.inspected:
 		return s != syscall.SIGKILL
 	}
 	return s == syscall.SIGTERM
@@ -153,19 +153,19 @@ func (m *Machine) stopSent() bool {
 
 // stopped: the stop event comes before or after the end, and alone for a container in Docker's own restart delay.
 func (m *Machine) stopped(now time.Time, o Observation) {
-	if m.stopSent() && !m.ownStopped {
-		m.ownStopped = true
+	if m.stopSent() && !m.own.stopped {
+		m.own.stopped = true
 		return
 	}
 	if m.stopSuperseded(now) {
 		return
 	}
-	if m.status == StatusRunning || m.awaiting(now) {
+	if m.container.status == StatusRunning || m.awaiting(now) {
 		m.operatorStop(now, StopIntent{ID: o.ID, At: o.At, Complete: true})
 		return
 	}
 	again := o.History && o.At.Sub(m.saved.HeldAt) > m.stopWindow() // of a later life, which nobody saw begin
-	m.inspectStale = m.inFlight != nil
+	m.inspects.stale = m.inFlight != nil
 	if m.saved.Held != HeldOperator || again {
 		m.hold(now, HeldOperator, o.At)
 	}
@@ -175,30 +175,30 @@ func (m *Machine) stopped(now time.Time, o Observation) {
 // overruled: someone stopped the life before, but its word comes by after Stoker's start has worked. If the start comes to
 // nothing the word still holds.
 func (m *Machine) stopSuperseded(now time.Time) bool {
-	return m.awaiting(now) && m.status == StatusRunning
+	return m.awaiting(now) && m.container.status == StatusRunning
 }
 
 func (m *Machine) exited(now time.Time, o Observation) {
 	if m.awaiting(now) {
 		return
 	}
-	known := m.status == StatusExited && !m.unexplained() // by a look, or by this event the first time
-	m.status = StatusExited
-	m.endedAt, m.exitCode = o.At, o.ExitCode
-	m.healthySince, m.unhealthyAt, m.exitUnobserved = time.Time{}, time.Time{}, time.Time{}
-	m.exitPending, m.inspectStale = !m.inspected && !m.judgedBefore(), m.inFlight != nil
-	m.noStopEvents = o.NoStopEvents
+	known := m.container.status == StatusExited && !m.unexplained() // by a look, or by this event the first time
+	m.container.status = StatusExited
+	m.life.endedAt, m.life.exitCode = o.At, o.ExitCode
+	m.checks.healthySince, m.checks.unhealthyAt, m.life.exitUnobserved = time.Time{}, time.Time{}, time.Time{}
+	m.life.exitPending, m.inspects.stale = !m.container.inspected && !m.judgedBefore(), m.inFlight != nil
+	m.life.noStopEvents = o.NoStopEvents
 	switch {
-	case m.unmanageable != HeldNot, m.saved.Held == HeldReplaced:
+	case m.id.Unmanageable != HeldNot, m.saved.Held == HeldReplaced:
 	case m.stoppedByOperator(now, o.At):
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
 	case m.heldUntilStarted():
-	case !m.inspected:
+	case !m.container.inspected:
 	case m.stopSent():
 		m.stoppedForHeal(now)
 	case known:
-	case m.noStopEvents:
-		m.exitPending = true
+	case m.life.noStopEvents:
+		m.life.exitPending = true
 		m.requestInspect(now, ReasonUncertain)
 	default:
 		m.judgeExit(now, m.observedExit(o))
@@ -215,7 +215,7 @@ func (m *Machine) heldUntilStarted() bool {
 // before the last event that it read, and may begin between the signal and the end.
 func (m *Machine) judgedBefore() bool {
 	heal := m.saved.Heal
-	retold := m.startedAt.IsZero() // nothing says that the start which was sent has worked
+	retold := m.life.startedAt.IsZero() // nothing says that the start which was sent has worked
 	return m.saved.Held != HeldNot || (heal != nil && heal.Step == StepStart && (!heal.StartSent || retold))
 }
 
@@ -224,10 +224,10 @@ func (m *Machine) judgeExit(now time.Time, e exit) {
 	switch {
 	case m.stopSent():
 		m.stoppedForHeal(now)
-	case m.config.autoRemove: // recreated once the engine's removal is through
+	case m.container.config.autoRemove: // recreated once the engine's removal is through
 		m.judgeCause(now, e)
 		m.requestInspect(now.Add(settle), ReasonUncertain)
-	case m.config.restart.Active():
+	case m.container.config.restart.Active():
 		m.waitForDocker(now)
 	default:
 		m.judgeCause(now, e)
@@ -235,7 +235,7 @@ func (m *Machine) judgeExit(now time.Time, e exit) {
 }
 
 // unexplained: a look found it down, and the event may still come.
-func (m *Machine) unexplained() bool { return !m.exitUnobserved.IsZero() }
+func (m *Machine) unexplained() bool { return !m.life.exitUnobserved.IsZero() }
 
 // intended reports whether an operator's stop explains an end at that time (the engine's clock). A stop that was watched from
 // its beginning is measured on Stoker's clock too, for the engine's may step meanwhile.
@@ -244,14 +244,14 @@ func (m *Machine) stoppedByOperator(now, at time.Time) bool {
 	if i == nil || i.ID != m.saved.Incarnation.ID {
 		return false
 	}
-	return i.Complete || at.Sub(i.At) <= m.stopWindow() || !now.After(m.foreignStopUntil)
+	return i.Complete || at.Sub(i.At) <= m.stopWindow() || !now.After(m.foreign.until)
 }
 
 // meant reports whether the engine itself says that somebody meant the end. Podman says so from any signal on that was sent
 // through it; one that did not end the container is known by its event, and says nothing about the end.
 func (m *Machine) requestedByEngine(now time.Time, s Snapshot) bool {
 	i := m.saved.StopIntent
-	outlived := i != nil && i.ID == m.saved.Incarnation.ID && !m.stoppedByOperator(now, latest(m.endedAt, s.FinishedAt))
+	outlived := i != nil && i.ID == m.saved.Incarnation.ID && !m.stoppedByOperator(now, latest(m.life.endedAt, s.FinishedAt))
 	return s.ExitCause == ExitCauseRequested && !outlived
 }
 
@@ -265,8 +265,8 @@ func (m *Machine) stoppedForHeal(due time.Time) {
 // it is going to restart the container. Podman shows no such thing: it restarts the container within a moment, or does not.
 func (m *Machine) waitForDocker(now time.Time) {
 	m.saved.Held = HeldDocker
-	m.inspectTries = 0
-	if m.noStopEvents {
+	m.inspects.tries = 0
+	if m.life.noStopEvents {
 		now = now.Add(dockerSettle)
 	}
 	m.requestInspect(now, ReasonWaitsDocker)
@@ -287,13 +287,13 @@ func (m *Machine) observedExit(o Observation) exit {
 	if o.History && m.engineCutIt() {
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
 	}
-	e.oom = !m.oomAt.IsZero() && o.At.Sub(m.oomAt) < oomWindow && o.ExitCode != 0
+	e.oom = !m.life.oomAt.IsZero() && o.At.Sub(m.life.oomAt) < oomWindow && o.ExitCode != 0
 	return e
 }
 
 // lateEnd is an end whose event came before the first look.
 func (m *Machine) lateExit(s Snapshot) exit {
-	e := exit{code: m.exitCode, oom: s.OOMKilled, intent: IntentNone}
+	e := exit{code: m.life.exitCode, oom: s.OOMKilled, intent: IntentNone}
 	if m.engineCutIt() {
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
 	}
@@ -303,9 +303,9 @@ func (m *Machine) lateExit(s Snapshot) exit {
 // outOfMemory: the kernel's kill is told before the end that it causes, or, on a busy host, up to half a second after it
 // (engine 20.10.24): the two take different ways to the engine. A heal that is open by then gets its right name.
 func (m *Machine) outOfMemory(o Observation) {
-	m.oomAt = o.At
+	m.life.oomAt = o.At
 	h := m.saved.Heal
-	late := m.status == StatusExited && o.At.Sub(m.endedAt) < oomWindow
+	late := m.container.status == StatusExited && o.At.Sub(m.life.endedAt) < oomWindow
 	if h == nil || !late || h.Reason != ReasonCrashed {
 		return
 	}
@@ -316,9 +316,9 @@ func (m *Machine) outOfMemory(o Observation) {
 
 // judgeEnd decides on an end that nobody is known to have meant.
 func (m *Machine) judgeCause(now time.Time, e exit) {
-	m.exitCode = e.code
+	m.life.exitCode = e.code
 	if m.finishes(e) {
-		m.hold(now, HeldFinished, m.endedAt)
+		m.hold(now, HeldFinished, m.life.endedAt)
 		return
 	}
 	m.openHeal(now, cause{fault: e.kind(), intent: e.intent, reason: e.why(), heal: HealStart, detail: e.detail})
@@ -337,14 +337,14 @@ func (m *Machine) finishes(e exit) bool {
 		failed = true // cut off by the engine's shutdown, whatever code it managed to leave
 	}
 	switch {
-	case m.policy.OnExit == policy.OnExitNever:
+	case m.id.Policy.OnExit == policy.OnExitNever:
 		return true
 	case failed:
 		return false
-	case m.policy.OnExit == policy.OnExitFailure:
+	case m.id.Policy.OnExit == policy.OnExitFailure:
 		return true
 	}
-	return m.config.restart.Name == "on-failure" && !m.policy.OnExitExplicit
+	return m.container.config.restart.Name == "on-failure" && !m.id.Policy.OnExitExplicit
 }
 
 func (e exit) kind() Fault {

@@ -37,33 +37,33 @@ func (TemporaryContainer) input()  {}
 // lead notes that the worker has begun a life into which its dependents have to follow. A worker that is seen for the first
 // time has none to fetch: whatever hangs on it came later.
 func (m *Machine) dependentsDue(now time.Time) {
-	settled := m.inFlight == nil && m.inspect.due.IsZero()
-	if m.status != StatusRunning || !m.inspected || !settled || m.unmanageable != HeldNot || m.Recreating() {
+	settled := m.inFlight == nil && m.inspects.request.due.IsZero()
+	if m.container.status != StatusRunning || !m.container.inspected || !settled || m.id.Unmanageable != HeldNot || m.Recreating() {
 		return
 	}
 	switch {
-	case m.saved.FollowedInto.ID == "", m.policy.Dependents == policy.DependentsNone:
+	case m.saved.FollowedInto.ID == "", m.id.Policy.Dependents == policy.DependentsNone:
 		m.markFollowed()
 	case m.saved.FollowedInto.ID == m.saved.Incarnation.ID && m.saved.FollowedInto.StartedAt.Equal(m.saved.Incarnation.StartedAt):
-		m.dependentsAt = time.Time{}
-	case m.dependentsAt.IsZero() && m.ownLife:
-		m.dependentsAt = now
-	case m.dependentsAt.IsZero():
-		m.dependentsAt = now.Add(dependentsSettle)
+		m.deps.at = time.Time{}
+	case m.deps.at.IsZero() && m.life.ownLife:
+		m.deps.at = now
+	case m.deps.at.IsZero():
+		m.deps.at = now.Add(dependentsSettle)
 	}
 }
 
 // led: Former is kept, for one that is down, or waits for its turn, may hold such an ID still.
 func (m *Machine) markFollowed() {
-	m.saved.FollowedInto, m.dependentsAt, m.dependentsTries = m.saved.Incarnation, time.Time{}, 0
+	m.saved.FollowedInto, m.deps.at, m.deps.tries = m.saved.Incarnation, time.Time{}, 0
 }
 
 // Leads is the worker as a parent whose dependents have to follow, and from when on; false when they need not.
 func (m *Machine) DependentsDue() (Parent, time.Time, bool) {
-	if m.dependentsAt.IsZero() || m.status != StatusRunning || !m.inspected || m.tentative {
+	if m.deps.at.IsZero() || m.container.status != StatusRunning || !m.container.inspected || m.id.Tentative {
 		return Parent{}, time.Time{}, false
 	}
-	return Parent{Key: m.saved.Key, Incarnation: m.saved.Incarnation, PreviousIDs: m.saved.PreviousIDs}, m.dependentsAt, true
+	return Parent{Key: m.saved.Key, Incarnation: m.saved.Incarnation, PreviousIDs: m.saved.PreviousIDs}, m.deps.at, true
 }
 
 // understudied puts it before all that the worker itself had, and leaves it out when there is no room: a worker that cannot be recreated
@@ -82,10 +82,10 @@ func (m *Machine) dependentsRestarted(now time.Time, in DependentsRestarted) {
 	current := in.Incarnation.ID == m.saved.Incarnation.ID && in.Incarnation.StartedAt.Equal(m.saved.Incarnation.StartedAt)
 	switch {
 	case !current:
-		m.dependentsAt = now // into the life that has begun meanwhile
-	case in.Again && m.dependentsTries < maxDependentTries:
-		m.dependentsAt = now.Add(min(firstRetry<<m.dependentsTries, lastRetry))
-		m.dependentsTries++
+		m.deps.at = now // into the life that has begun meanwhile
+	case in.Again && m.deps.tries < maxDependentTries:
+		m.deps.at = now.Add(min(firstRetry<<m.deps.tries, lastRetry))
+		m.deps.tries++
 	default:
 		m.markFollowed()
 	}
@@ -93,7 +93,7 @@ func (m *Machine) dependentsRestarted(now time.Time, in DependentsRestarted) {
 
 // orphaned: what runs in namespaces that nobody else is in any more reaches nobody.
 func (m *Machine) orphaned(now time.Time, in Orphaned) {
-	if m.Missing() || m.Recreating() || m.unmanageable != HeldNot {
+	if m.Missing() || m.Recreating() || m.id.Unmanageable != HeldNot {
 		return
 	}
 	if in.Heal == HealRecreate {
@@ -102,18 +102,18 @@ func (m *Machine) orphaned(now time.Time, in Orphaned) {
 	late := in.Heal == HealRestart && m.saved.Incarnation.StartedAt.After(in.Since)
 	switch {
 	case late || m.saved.Held != HeldNot:
-	case m.status == StatusRunning && m.saved.Heal == nil:
+	case m.container.status == StatusRunning && m.saved.Heal == nil:
 		m.openOrphanedHeal(now, string(in.Parent))
-	case m.status == StatusRunning || m.status == StatusPaused: // who is down has a new life to come
+	case m.container.status == StatusRunning || m.container.status == StatusPaused: // who is down has a new life to come
 		m.saved.RestartPending = true
 	}
 }
 
 // company begins that life when what it had to wait for is over.
 func (m *Machine) restartOrphaned(now time.Time) {
-	free := m.saved.Held == HeldNot && m.saved.Heal == nil && m.unmanageable == HeldNot
-	settled := m.inspected && m.inFlight == nil && m.inspect.due.IsZero()
-	if m.saved.RestartPending && free && settled && m.status == StatusRunning {
+	free := m.saved.Held == HeldNot && m.saved.Heal == nil && m.id.Unmanageable == HeldNot
+	settled := m.container.inspected && m.inFlight == nil && m.inspects.request.due.IsZero()
+	if m.saved.RestartPending && free && settled && m.container.status == StatusRunning {
 		m.openOrphanedHeal(now, "")
 	}
 }

@@ -16,41 +16,41 @@ const displayStatsMaxAge = 3 * time.Minute
 // Glance reports whether a reading of the worker would show people something, and whether it has to show a share by itself, for
 // there is none that it could be compared with. Whoever is read for a decision anyway needs no other.
 func (m *Machine) DisplayStatsDue(now time.Time) (span, ok bool) {
-	if !m.readable() || m.tentative || m.removed || !m.starvedAskAt.IsZero() || !m.statsAt.IsZero() {
+	if !m.readable() || m.id.Tentative || m.container.removed || !m.cpu.askAt.IsZero() || !m.cpu.statsAt.IsZero() {
 		return false, false
 	}
-	fresh := m.displayStats.of.same(m.saved.Incarnation) && now.Sub(m.displayStats.at).Abs() <= displayStatsMaxAge
+	fresh := m.cpu.display.of.same(m.saved.Incarnation) && now.Sub(m.cpu.display.at).Abs() <= displayStatsMaxAge
 	return !fresh, true
 }
 
 // Glanced takes in such a reading. It is for eyes only: nothing that the machine decides depends on it.
 func (m *Machine) DisplayStatsRead(now time.Time, of Incarnation, u Usage) {
-	if !of.same(m.saved.Incarnation) || m.status != StatusRunning {
+	if !of.same(m.saved.Incarnation) || m.container.status != StatusRunning {
 		return
 	}
 	before := u.Before
-	if before.At.IsZero() && m.displayStats.of.same(of) {
-		before = m.displayStats.meter
+	if before.At.IsZero() && m.cpu.display.of.same(of) {
+		before = m.cpu.display.meter
 	}
-	m.displayStats = displayStats{meter: u.Now, of: of, at: now}
-	if r, ok := between(before, u.Now, m.config.cpuPeriod); ok {
+	m.cpu.display = displayStats{meter: u.Now, of: of, at: now}
+	if r, ok := between(before, u.Now, m.container.config.cpuPeriod); ok {
 		m.show(r, u.Now.At)
 	}
 }
 
 // readable: a reading is about the worker as it is known to be.
 func (m *Machine) readable() bool {
-	return m.status == StatusRunning && m.inspected && m.unmanageable == HeldNot && !m.Recreating()
+	return m.container.status == StatusRunning && m.container.inspected && m.id.Unmanageable == HeldNot && !m.Recreating()
 }
 
 func (m *Machine) show(r rates, at time.Time) {
-	m.shown, m.shownOf = Share{At: at, CPUs: r.cpus, Throttled: r.throttled}, m.saved.Incarnation
+	m.cpu.shown, m.cpu.shownOf = Share{At: at, CPUs: r.cpus, Throttled: r.throttled}, m.saved.Incarnation
 }
 
 // share is what is known of the life that is. What an earlier one used is nobody's use now.
 func (m *Machine) share() Share {
-	if m.status != StatusRunning || !m.shownOf.same(m.saved.Incarnation) {
+	if m.container.status != StatusRunning || !m.cpu.shownOf.same(m.saved.Incarnation) {
 		return Share{}
 	}
-	return m.shown
+	return m.cpu.shown
 }

@@ -32,7 +32,7 @@ func (m *Machine) openHeal(now time.Time, c cause) {
 		return
 	}
 	attempt := m.saved.Attempts + 1
-	delay := m.policy.Delay(attempt, policy.Seed(string(m.saved.Key), attempt))
+	delay := m.id.Policy.Delay(attempt, policy.Seed(string(m.saved.Key), attempt))
 	m.release()
 	m.begin(now, c, now.Add(delay))
 }
@@ -40,19 +40,19 @@ func (m *Machine) openHeal(now time.Time, c cause) {
 // begin sets the heal up and tells of it.
 func (m *Machine) begin(now time.Time, c cause, due time.Time) {
 	heal := OpenHeal{
-		Fault: c.fault, Intent: c.intent, Reason: c.reason, Heal: m.nextAction(c), Output: c.output, Missing: m.status == StatusGone,
-		Attempt: m.saved.Attempts + 1, Step: StepStart, OpenedAt: now, Due: due, ExitCode: m.exitCode,
+		Fault: c.fault, Intent: c.intent, Reason: c.reason, Heal: m.nextAction(c), Output: c.output, Missing: m.container.status == StatusGone,
+		Attempt: m.saved.Attempts + 1, Step: StepStart, OpenedAt: now, Due: due, ExitCode: m.life.exitCode,
 		StopSentAt: c.before.StopSentAt, Grace: c.before.Grace,
 	}
 	if heal.Heal == HealRecreate {
 		heal.Step, heal.StopSentAt = StepRecreate, time.Time{}
 	}
-	if m.status == StatusRunning {
+	if m.container.status == StatusRunning {
 		if heal.StopSentAt = (time.Time{}); heal.Step == StepStart {
 			heal.Step = StepStop
 		}
-		heal.Due = latest(due, m.unhealthyAt.Add(m.policy.UnhealthyFor))
-		m.dueAlone = heal.Due
+		heal.Due = latest(due, m.checks.unhealthyAt.Add(m.id.Policy.UnhealthyFor))
+		m.checks.dueAlone = heal.Due
 		if c.reason == ReasonProbeTimedOut {
 			heal.Due = latest(heal.Due, now.Add(groupWindow))
 		}
@@ -61,10 +61,10 @@ func (m *Machine) begin(now time.Time, c cause, due time.Time) {
 		heal.Attempt = m.saved.Attempts
 	}
 	if heal.StopSentAt.IsZero() {
-		m.ownSignals, m.ownStopped, m.ownTermAt = 0, false, time.Time{}
+		m.own.signals, m.own.stopped, m.own.termAt = 0, false, time.Time{}
 	}
 	m.saved.Heal = &heal
-	m.starvedAnswered, m.hostStarved, m.starvedAskAt, m.boostOver = false, false, time.Time{}, false
+	m.cpu.answered, m.cpu.hostStarved, m.cpu.askAt, m.quota.boostOver = false, false, time.Time{}, false
 	m.saved.Expected = true
 	n := m.healEvent(now, EventFault, c.detail)
 	n.Delay = heal.Due.Sub(now)
@@ -79,9 +79,9 @@ const groupWindow = 3 * time.Second
 // rung is the heal that the ladder asks for: a recreate where nothing less will do, after so many restarts in a row that
 // did not help, or because the label says so.
 func (m *Machine) nextAction(c cause) Heal {
-	asked := c.fault == FaultUnhealthy && m.policy.OnUnhealthy == policy.OnUnhealthyRecreate
-	due := m.policy.RecreateAfter > 0 && m.saved.RestartsInARow >= m.policy.RecreateAfter
-	if asked || due || m.saved.NeedsNewParentID || m.saved.AutoRemove || m.status == StatusGone {
+	asked := c.fault == FaultUnhealthy && m.id.Policy.OnUnhealthy == policy.OnUnhealthyRecreate
+	due := m.id.Policy.RecreateAfter > 0 && m.saved.RestartsInARow >= m.id.Policy.RecreateAfter
+	if asked || due || m.saved.NeedsNewParentID || m.saved.AutoRemove || m.container.status == StatusGone {
 		return HealRecreate
 	}
 	return c.heal
@@ -89,17 +89,17 @@ func (m *Machine) nextAction(c cause) Heal {
 
 // spent reports whether the budget of attempts is used up.
 func (m *Machine) budgetExhausted() bool {
-	return m.policy.MaxAttempts > 0 && m.saved.Attempts >= m.policy.MaxAttempts
+	return m.id.Policy.MaxAttempts > 0 && m.saved.Attempts >= m.id.Policy.MaxAttempts
 }
 
 // exhaust gives up, or goes on at a slow pace. Retries past the budget do not count against it.
 func (m *Machine) exhaust(now time.Time, c cause) {
 	if m.saved.Held != HeldExhausted {
 		m.saved.Held, m.saved.HeldAt = HeldExhausted, now
-		m.emit(Event{At: now, Kind: EventExhausted, Fault: c.fault, Intent: c.intent, Reason: c.reason, Attempt: m.saved.Attempts, ExitCode: m.exitCode, Detail: c.detail})
+		m.emit(Event{At: now, Kind: EventExhausted, Fault: c.fault, Intent: c.intent, Reason: c.reason, Attempt: m.saved.Attempts, ExitCode: m.life.exitCode, Detail: c.detail})
 	}
-	if m.policy.WhenExhausted == policy.WhenExhaustedRetry {
-		m.begin(now, c, now.Add(m.policy.RetryEvery))
+	if m.id.Policy.WhenExhausted == policy.WhenExhaustedRetry {
+		m.begin(now, c, now.Add(m.id.Policy.RetryEvery))
 		return
 	}
 	m.saved.RestartPending = c.fault == FaultOrphaned
@@ -108,29 +108,29 @@ func (m *Machine) exhaust(now time.Time, c cause) {
 // hold leaves the worker alone, until someone starts it.
 func (m *Machine) hold(now time.Time, reason Reason, at time.Time) {
 	if m.saved.Held != reason {
-		m.emit(Event{At: now, Kind: EventHeld, Reason: reason, ExitCode: m.exitCode})
+		m.emit(Event{At: now, Kind: EventHeld, Reason: reason, ExitCode: m.life.exitCode})
 	}
 	m.saved.Killed = reason == HeldOperator && m.onlyKilled()
 	sure := reason == HeldOperator && m.saved.StopIntent != nil && m.saved.StopIntent.Sure
-	m.confirming = m.confirming && reason == HeldOperator && m.saved.StopIntent != nil
+	m.foreign.confirming = m.foreign.confirming && reason == HeldOperator && m.saved.StopIntent != nil
 	m.saved.Heal, m.saved.StopIntent = nil, nil
 	m.saved.Held, m.saved.HeldAt, m.saved.HeldSure = reason, at, sure
 	m.saved.Expected = false
-	if reason == HeldOperator && !sure && !m.confirming {
+	if reason == HeldOperator && !sure && !m.foreign.confirming {
 		m.requestInspect(now, ReasonUncertain)
 	}
-	m.exitUnobserved, m.exitPending = time.Time{}, false
+	m.life.exitUnobserved, m.life.exitPending = time.Time{}, false
 }
 
 func (m *Machine) release() {
 	m.saved.Held, m.saved.HeldAt, m.saved.HeldSure, m.saved.Killed = HeldNot, time.Time{}, false, false
-	m.inspectFailed = false
+	m.foreign.inspectFailed = false
 }
 
 // well: running, and healthy if it has a health check.
 func (m *Machine) markHealthy(now time.Time) {
-	if m.healthySince.IsZero() {
-		m.healthySince = now
+	if m.checks.healthySince.IsZero() {
+		m.checks.healthySince = now
 	}
 	if (m.saved.Held == HeldExhausted && !m.saved.RestartPending) || m.saved.Held == HeldDryRun {
 		m.release()

@@ -19,18 +19,18 @@ const probeCost = 50 * time.Millisecond
 // planIdle keeps the readings going while idleness would mean something: not right after a start that is not through, nor
 // while anything else is being done about the worker.
 func (m *Machine) planIdle(now time.Time, readable bool) {
-	watched := readable && m.policy.IdleAfter > 0 && m.saved.Heal == nil && m.saved.Boost == nil && m.health != HealthStarting &&
+	watched := readable && m.id.Policy.IdleAfter > 0 && m.saved.Heal == nil && m.saved.Boost == nil && m.checks.status != HealthStarting &&
 		m.saved.Held == HeldNot
 	switch {
 	case !watched:
-		m.statsAt, m.lastStats, m.idleSince = time.Time{}, Stats{}, time.Time{}
-	case m.statsAt.IsZero():
-		m.statsAt = now.Add(m.saved.Key.Phase(m.statsInterval()))
+		m.cpu.statsAt, m.cpu.lastStats, m.cpu.idleSince = time.Time{}, Stats{}, time.Time{}
+	case m.cpu.statsAt.IsZero():
+		m.cpu.statsAt = now.Add(m.saved.Key.Phase(m.statsInterval()))
 	}
 }
 
 func (m *Machine) statsInterval() time.Duration {
-	return min(max(m.policy.IdleAfter/idleReadings, minStatsInterval), maxStatsInterval)
+	return min(max(m.id.Policy.IdleAfter/idleReadings, minStatsInterval), maxStatsInterval)
 }
 
 // Phase is a worker's own place in a period, so that a hundred of them are not read at once.
@@ -40,27 +40,27 @@ func (k Key) Phase(period time.Duration) time.Duration {
 	return time.Duration(h.Sum64() % uint64(max(period, 1))) //nolint:gosec // both are positive
 }
 
-func (m *Machine) scheduleStats(now time.Time) { m.statsAt = now.Add(m.statsInterval()) }
+func (m *Machine) scheduleStats(now time.Time) { m.cpu.statsAt = now.Add(m.statsInterval()) }
 
 // judgeIdle compares two readings, and opens a heal when there was nothing but idleness for idle-after.
 func (m *Machine) judgeIdle(now time.Time, reading Stats) {
-	last := m.lastStats
-	m.lastStats = reading
+	last := m.cpu.lastStats
+	m.cpu.lastStats = reading
 	m.scheduleStats(now)
-	r, ok := between(last, reading, m.config.cpuPeriod)
+	r, ok := between(last, reading, m.container.config.cpuPeriod)
 	if !ok {
-		m.idleSince = time.Time{}
+		m.cpu.idleSince = time.Time{}
 		return
 	}
 	m.show(r, reading.At)
 	switch {
 	case r.cpus >= m.idleBound():
-		m.idleSince = time.Time{}
+		m.cpu.idleSince = time.Time{}
 		return
-	case m.idleSince.IsZero():
-		m.idleSince = last.At
+	case m.cpu.idleSince.IsZero():
+		m.cpu.idleSince = last.At
 	}
-	if reading.At.Sub(m.idleSince) >= m.policy.IdleAfter {
+	if reading.At.Sub(m.cpu.idleSince) >= m.id.Policy.IdleAfter {
 		m.openHeal(now, cause{fault: FaultIdle, intent: IntentNone, reason: ReasonIdle, heal: HealRestart})
 	}
 }
@@ -68,12 +68,12 @@ func (m *Machine) judgeIdle(now time.Time, reading Stats) {
 // idleBound is the use below which the worker is idle, in CPUs: its share of its quota, or of one CPU if it has none, and
 // what its probes cost.
 func (m *Machine) idleBound() float64 {
-	base := m.quota()
+	base := m.ownQuota()
 	if base == 0 {
 		base = 1
 	}
-	bound := base * m.policy.IdleBelow
-	if every := m.config.probeEvery; m.config.healthcheck && every > 0 {
+	bound := base * m.id.Policy.IdleBelow
+	if every := m.container.config.probeEvery; m.container.config.healthcheck && every > 0 {
 		bound += float64(probeCost) / float64(every)
 	}
 	return bound

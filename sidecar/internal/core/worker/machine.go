@@ -54,81 +54,125 @@ type Effects struct {
 
 // Machine is one worker. It is not safe for concurrent use; one goroutine owns it.
 type Machine struct {
-	saved        Saved
-	policy       policy.Policy
-	problems     []policy.Problem
-	unmanageable Reason // never touched: bad labels, Swarm, one-off
+	id    Identity
+	saved Saved
 
-	status    Status
-	health    Health
-	config    containerConfig
-	inspected bool // traits and incarnation come from a look at this very container
+	container  container
+	life       life
+	foreign    foreignStop
+	own        ownStop
+	checks     checks
+	inspects   inspects
+	cpu        cpuUse
+	quota      quota
+	recreation recreation
+	deps       dependents
 
-	startedAt    time.Time // of the last Started event, the engine's clock
-	endedAt      time.Time // of the last Exited event, the engine's clock
-	exitCode     int
-	oomAt        time.Time // the engine's clock
-	unhealthyAt  time.Time // Stoker's clock
-	resumedAt    time.Time // thawed, so that older probes tell nothing; the engine's clock
-	healthySince time.Time // running, and healthy if it has a health check; Stoker's clock
-	probe        Probe
-
-	inFlight          *Action
-	inspect           inspectRequest
-	inspectTries      int
-	awaitStart        time.Time   // until then, Stoker's own start was sent and its Started event has not come by
-	confirming        bool        // the look under way was sent after the stop that holds the worker
-	inspectFailed     bool        // nobody was there to answer such a look, nor any look since: that stop was the engine's own end
-	delayed           bool        // a look found it waiting for its restart by Docker
-	exitPending       bool        // an end was seen, and only a look can tell what it was
-	noStopEvents      bool        // the engine does not say before an end that somebody means it (Podman)
-	stopIssuedHere    bool        // the last stop of Stoker's own was sent by this very process of it
-	ownSignals        int         // stop signals of Stoker's own stop seen
-	ownStopped        bool        // the stop event of Stoker's own stop was seen
-	ownTermAt         time.Time   // the first of ownSignals, the engine's clock
-	foreignStopUntil  time.Time   // someone else's stop is under way, and one of Stoker's own would cut its grace; Stoker's clock
-	ownTermSeen       time.Time   // the same, Stoker's clock
-	exitUnobserved    time.Time   // a look found it down with no event to explain it; Stoker's clock
-	stoppedByDaemon   bool        // the engine's own shutdown stopped it
-	bootedAt          time.Time   // of the engine process; zero when it cannot be told
-	savedBeforeRename *Saved      // before a transaction that is not known for Stoker's own gave it another name
-	lastRefusal       string      // why it cannot be recreated
-	stopSignals       stopSignals // what was seen of the stops of the transaction under way
-	recreateResent    bool        // the transaction under way goes on with an earlier one
-	ownLife           bool        // Stoker began the life that is
-	dependentsAt      time.Time   // when its dependents are to follow; zero when they need not; Stoker's clock
-	dependentsTries   int
-
-	starvedAskAt    time.Time // when readings are due that tell starved from hung; zero when they are not asked for
-	starvedAnswered bool      // that question about the open heal
-	hostStarved     bool      // the last answer was that the host is out of CPU
-	dueAlone        time.Time // when that heal would be due without waiting for company
-	statsAt         time.Time // when the next reading for idle-after is due
-	lastStats       Stats     // the last one
-	idleSince       time.Time // nothing but idleness since; the engine's clock
-	shown           Share
-	shownOf         Incarnation
-	displayStats    displayStats // the last reading for people
-	updateAt        time.Time    // when the quota is to be set; zero when it is as it should be
-	updateTries     int
-	boostOver       bool // the grace of a starved worker is over
-	hostCPUs        float64
-	vanishedAt      time.Time      // an answer said that there is no such container; Stoker's clock
-	leftUnhealthy   Reason         // why an unhealthy worker is left so, said once: HeldIgnored or HeldNeedsRecreate
-	pendingSignal   *pendingSignal // a stop signal, perhaps
-	byDocker        bool           // the last start was that of Docker's policy
-	groupDeadline   time.Time      // the others had the time to be looked at since this one was first; Stoker's clock
-	outcomeUnknown  bool           // what became of the last action is not known: nothing is done before a look
-	inspectStale    bool           // an event came by while a look was under way: the look may be older
-	removed         bool
-	announced       bool
-	tentative       bool // whether it is a worker at all is known after the first look
-
-	events  []Event
-	changes int // bumped when Definition or Labels change: they are too big to compare
+	inFlight  *Action
+	announced bool
+	events    []Event
+	changes   int // bumped when Definition or Labels change: they are too big to compare
 }
 
-// traits are the facts of a container that do not change during a life.
+// container is what is known of the container itself.
+type container struct {
+	status            Status
+	config            containerConfig
+	inspected         bool // config and incarnation come from an inspect of this very container
+	hostCPUs          float64
+	removed           bool
+	lastRefusal       string // why it cannot be recreated
+	savedBeforeRename *Saved // before a transaction that is not known for Stoker's own gave it another name
+}
+
+// life is what is known of the present incarnation, or of the last one while the worker is down.
+type life struct {
+	startedAt       time.Time // of the last Started event, the engine's clock
+	endedAt         time.Time // of the last Exited event, the engine's clock
+	exitCode        int
+	oomAt           time.Time // the engine's clock
+	awaitStart      time.Time // until then, Stoker's own start was sent and its Started event has not come by
+	exitPending     bool      // an exit was seen, and only an inspect can tell what it was
+	exitUnobserved  time.Time // an inspect found it down with no event to explain it; Stoker's clock
+	noStopEvents    bool      // the engine sends no stop event before an exit (Podman)
+	stoppedByDaemon bool      // the engine's own shutdown stopped it
+	bootedAt        time.Time // of the engine process; zero when it cannot be told
+	delayed         bool      // an inspect found it waiting for its restart by Docker
+	byDocker        bool      // the last start was that of Docker's policy
+	ownLife         bool      // Stoker began the present incarnation
+}
+
+// foreignStop is what is known of somebody else's stop beside Saved.StopIntent.
+type foreignStop struct {
+	until         time.Time // a stop is under way, and one of Stoker's own would cut its grace; Stoker's clock
+	pending       *pendingSignal
+	confirming    bool // the inspect under way was sent after the stop that holds the worker
+	inspectFailed bool // no inspect has succeeded since that stop, so it was the daemon shutting down
+}
+
+// ownStop is what was seen of Stoker's own stop.
+type ownStop struct {
+	issuedHere bool      // by this very process
+	signals    int       // stop signals seen
+	stopped    bool      // the stop event was seen
+	termAt     time.Time // the first of signals, the engine's clock
+	termSeen   time.Time // the same, Stoker's clock
+}
+
+// checks is the worker's health as its health check tells it.
+type checks struct {
+	status        Health
+	probe         Probe
+	unhealthyAt   time.Time // Stoker's clock
+	healthySince  time.Time // running, and healthy if it has a health check; Stoker's clock
+	resumedAt     time.Time // thawed, so that older probes mean nothing; the engine's clock
+	leftReason    Reason    // why an unhealthy worker is left so, reported once: HeldIgnored or HeldNeedsRecreate
+	groupDeadline time.Time // the others had the time to be inspected since this one was first; Stoker's clock
+	dueAlone      time.Time // when the heal would be due without waiting for the others
+}
+
+// inspects is what has to be looked up.
+type inspects struct {
+	request        inspectRequest
+	tries          int
+	stale          bool      // an event arrived while an inspect was under way: the inspect may be older
+	outcomeUnknown bool      // the result of the last action is not known: nothing is done before an inspect
+	vanishedAt     time.Time // an answer said that there is no such container; Stoker's clock
+}
+
+// cpuUse is what the CPU accounting has shown, and what it is asked for.
+type cpuUse struct {
+	askAt       time.Time // when readings are due that tell starved from hung; zero when they are not asked for
+	answered    bool      // that question about the open heal
+	hostStarved bool      // the last answer was that the host is out of CPU
+	statsAt     time.Time // when the next reading for idle-after is due
+	lastStats   Stats
+	idleSince   time.Time // nothing but idleness since; the engine's clock
+	shown       Share
+	shownOf     Incarnation
+	display     displayStats // the last reading for people
+}
+
+// quota is what has to be done about the CPU quota.
+type quota struct {
+	updateAt    time.Time // when the quota is to be set; zero when it is as it should be
+	updateTries int
+	boostOver   bool // the grace of a starved worker is over
+}
+
+// recreation is what was seen of the transaction under way.
+type recreation struct {
+	stops  stopSignals
+	resent bool // it goes on with an earlier one
+}
+
+// dependents is when the containers in the worker's namespaces have to be restarted.
+type dependents struct {
+	at    time.Time // zero when they need not; Stoker's clock
+	tries int
+}
+
+// containerConfig are the facts of a container that do not change during a life.
 type containerConfig struct {
 	restart     RestartPolicy
 	autoRemove  bool
@@ -171,9 +215,9 @@ func Restore(id Identity, mem Saved) *Machine {
 	if mem.Held == HeldDryRun { // whoever runs dry now says so again; nobody else is bound by it
 		mem.Held, mem.HeldAt = HeldNot, time.Time{}
 	}
-	m := &Machine{saved: mem, policy: id.Policy, problems: id.Problems, unmanageable: id.Unmanageable, tentative: id.Tentative}
+	m := &Machine{id: id, saved: mem}
 	if mem.Heal != nil && mem.Heal.Missing {
-		m.status = StatusGone
+		m.container.status = StatusGone
 	}
 	return m
 }
@@ -196,7 +240,7 @@ func NewReplacement(id Identity, mem Saved) *Machine {
 }
 
 // Confirm makes a tentative machine one of a worker.
-func (m *Machine) Confirm() { m.tentative = false }
+func (m *Machine) Confirm() { m.id.Tentative = false }
 
 // Step tells the machine one thing and returns what it wants. Time never runs backwards between calls, or if it
 // does, nothing worse happens than a wait that lasts longer.
@@ -233,7 +277,7 @@ func (m *Machine) Step(now time.Time, in Input) Effects {
 	m.sense(now)
 	m.keepQuota(now)
 	lane, due := m.plan(now)
-	turn := Effects{Do: do, Class: lane, Due: due, Events: m.events, Removed: m.removed}
+	turn := Effects{Do: do, Class: lane, Due: due, Events: m.events, Removed: m.container.removed}
 	turn.Changed = digest(m.saved) != before || m.changes != changes
 	if !m.announced {
 		turn.Events = nil
@@ -295,16 +339,16 @@ func isReplay(in Input) bool {
 
 // introduce tells once who is looked after, and what is wrong with it.
 func (m *Machine) announce(now time.Time) {
-	if m.announced || m.tentative {
+	if m.announced || m.id.Tentative {
 		return
 	}
 	m.announced = true
 	m.emit(Event{At: now, Kind: EventManaged})
-	for _, p := range m.problems {
+	for _, p := range m.id.Problems {
 		m.emit(Event{At: now, Kind: EventProblem, Reason: HeldBadLabels, Detail: p.Message})
 	}
-	if m.unmanageable != HeldNot {
-		m.emit(Event{At: now, Kind: EventHeld, Reason: m.unmanageable})
+	if m.id.Unmanageable != HeldNot {
+		m.emit(Event{At: now, Kind: EventHeld, Reason: m.id.Unmanageable})
 	} else if m.saved.Held != HeldNot {
 		m.emit(Event{At: now, Kind: EventHeld, Reason: m.saved.Held})
 	}

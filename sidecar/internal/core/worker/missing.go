@@ -10,12 +10,12 @@ import (
 const removeWindow = 10 * time.Second
 
 // Missing reports whether the worker has no container, and is to have one.
-func (m *Machine) Missing() bool { return m.status == StatusGone && !m.removed }
+func (m *Machine) Missing() bool { return m.container.status == StatusGone && !m.container.removed }
 
 // miss: there is no container. What was wished for concerned it.
 func (m *Machine) markMissing() {
-	m.status, m.health = StatusGone, HealthNone
-	m.inspect, m.outcomeUnknown, m.pendingSignal, m.healthySince = inspectRequest{}, false, nil, time.Time{}
+	m.container.status, m.checks.status = StatusGone, HealthNone
+	m.inspects.request, m.inspects.outcomeUnknown, m.foreign.pending, m.checks.healthySince = inspectRequest{}, false, nil, time.Time{}
 	if m.saved.Heal != nil {
 		heal := *m.saved.Heal
 		heal.Missing = true
@@ -30,24 +30,26 @@ func (m *Machine) onlyKilled() bool {
 	if i == nil || i.Signal != int(syscall.SIGKILL) || i.Complete {
 		return false
 	}
-	return m.pendingSignal == nil || m.pendingSignal.o.At.Before(i.At)
+	return m.foreign.pending == nil || m.foreign.pending.o.At.Before(i.At)
 }
 
 // leaving reports whether the engine is about to remove the worker because its end has come (--rm). One that never ran has not
 // ended: a start that the engine refuses before it tries, as when a mount is gone, leaves such a container there for good.
-func (m *Machine) beingAutoRemoved() bool { return m.saved.AutoRemove && m.status == StatusExited }
+func (m *Machine) beingAutoRemoved() bool {
+	return m.saved.AutoRemove && m.container.status == StatusExited
+}
 
 // vanished: the engine does not know the container any more. The answer may be ahead of the events, which tell whether the
 // worker was stopped first; they get a moment to arrive.
 func (m *Machine) vanished(now time.Time) {
-	if m.vanishedAt.IsZero() {
-		m.vanishedAt, m.outcomeUnknown = now, true
+	if m.inspects.vanishedAt.IsZero() {
+		m.inspects.vanishedAt, m.inspects.outcomeUnknown = now, true
 	}
-	if left := m.vanishedAt.Add(settle).Sub(now); left > 0 {
+	if left := m.inspects.vanishedAt.Add(settle).Sub(now); left > 0 {
 		m.requestInspect(now.Add(left), ReasonUncertain)
 		return
 	}
-	m.gone(now, m.endedAt)
+	m.gone(now, m.life.endedAt)
 }
 
 // gone: the container was removed, at that time on the engine's clock. That is the end, unless the removal was the crash's
@@ -59,8 +61,8 @@ func (m *Machine) gone(now, at time.Time) {
 	c, back := m.comesBack(at)
 	switch {
 	case !back:
-		m.status = StatusGone
-		m.removed = true
+		m.container.status = StatusGone
+		m.container.removed = true
 		m.saved.Heal = nil
 		m.emit(Event{At: now, Kind: EventUnmanaged, Reason: m.saved.Held})
 	case m.saved.Heal != nil && m.saved.Heal.Step == StepRecreate:
@@ -79,7 +81,7 @@ func (m *Machine) comesBack(at time.Time) (cause, bool) {
 	c := cause{fault: FaultMissing, intent: IntentNone, reason: ReasonRemoved, heal: HealRecreate}
 	heal := m.saved.Heal
 	switch {
-	case len(m.saved.Definition) == 0 || m.unmanageable != HeldNot:
+	case len(m.saved.Definition) == 0 || m.id.Unmanageable != HeldNot:
 		return c, false
 	case m.saved.AutoRemove && heal != nil && heal.Step == StepRecreate:
 		return c, true
@@ -88,5 +90,5 @@ func (m *Machine) comesBack(at time.Time) (cause, bool) {
 		return c, true
 	}
 	killed := m.saved.Killed && m.saved.Held == HeldOperator && !m.saved.AutoRemove
-	return c, killed && m.policy.OnMissing == policyRecreate && at.Sub(m.saved.HeldAt) < removeWindow
+	return c, killed && m.id.Policy.OnMissing == policyRecreate && at.Sub(m.saved.HeldAt) < removeWindow
 }

@@ -32,10 +32,10 @@ func (m *Machine) observe(now time.Time, o Observation) {
 // retold: an event of an earlier life still tells where in the stream the present one begins.
 func (m *Machine) replayed(o Observation) {
 	if o.Kind == Started {
-		m.pendingSignal = nil // what came before it in the stream was about the life before
+		m.foreign.pending = nil // what came before it in the stream was about the life before
 	}
 	if o.Kind == Started && !o.At.Before(m.saved.Incarnation.StartedAt) {
-		m.awaitStart = time.Time{} // it is the start of the life that is known
+		m.life.awaitStart = time.Time{} // it is the start of the life that is known
 	}
 }
 
@@ -60,13 +60,13 @@ func (m *Machine) apply(now time.Time, o Observation) {
 	case Healthy:
 		m.turnedHealthy(now)
 	case Paused:
-		m.status = StatusPaused
-		m.healthySince = time.Time{}
+		m.container.status = StatusPaused
+		m.checks.healthySince = time.Time{}
 		m.reinspect(now)
 		m.emit(Event{At: now, Kind: EventHeld, Reason: HeldPaused})
 	case Resumed:
-		m.status = StatusRunning
-		m.resumedAt = o.At
+		m.container.status = StatusRunning
+		m.checks.resumedAt = o.At
 		m.requestInspect(now, ReasonChanged)
 	case Renamed:
 		m.renamed(now, o)
@@ -81,7 +81,7 @@ func (m *Machine) apply(now time.Time, o Observation) {
 // are dropped by their time: the engine's clock may step back, and a live event is never about the past.
 func (m *Machine) outdated(o Observation) bool {
 	if o.Kind == Started {
-		return o.At.Before(m.endedAt) || m.startOf(m.saved.Incarnation.StartedAt, o)
+		return o.At.Before(m.life.endedAt) || m.startOf(m.saved.Incarnation.StartedAt, o)
 	}
 	ofALife := []Kind{Exited, Signalled, Stopped, OutOfMemory, Unhealthy, Healthy, Paused, Resumed}
 	if !slices.Contains(ofALife, o.Kind) {
@@ -95,24 +95,24 @@ func (m *Machine) outdated(o Observation) bool {
 // awaiting reports whether what comes now is still about the life before Stoker's own start: the stream is in order, and
 // that start has not come by in it. The time bounds the damage of a start event that was lost.
 func (m *Machine) awaiting(now time.Time) bool {
-	return now.Before(m.awaitStart)
+	return now.Before(m.life.awaitStart)
 }
 
 func (m *Machine) listed(now time.Time, o Observation) {
 	if o.History {
-		m.awaitStart = time.Time{}
+		m.life.awaitStart = time.Time{}
 	}
-	if m.unmanageable != HeldNot {
-		m.status, m.health = o.Status, o.Health
+	if m.id.Unmanageable != HeldNot {
+		m.container.status, m.checks.status = o.Status, o.Health
 		return
 	}
 	m.backInPlace(now, o)
 	m.leftUnderBackupName(now, o)
-	if !m.inspected {
+	if !m.container.inspected {
 		m.requestInspect(now, ReasonNew)
 		return
 	}
-	differs := o.Status != m.status || (o.Status == StatusRunning && o.Health != m.health && o.Health != HealthUnknown)
+	differs := o.Status != m.container.status || (o.Status == StatusRunning && o.Health != m.checks.status && o.Health != HealthUnknown)
 	if i := m.saved.StopIntent; i != nil && i.Complete && o.Status == StatusRunning {
 		differs = true // stopped, and running all the same: it is another life
 	}
@@ -127,14 +127,14 @@ func (m *Machine) backInPlace(now time.Time, o Observation) {
 	if m.saved.Held != HeldReplaced || o.Key == "" || o.Key.IsBackupName() || m.byCompose(o.Key) {
 		return
 	}
-	if m.savedBeforeRename != nil { // a transaction was undone, and the event that says so was lost, unless the list is the older one
+	if m.container.savedBeforeRename != nil { // a transaction was undone, and the event that says so was lost, unless the list is the older one
 		if o.At.After(m.saved.HeldAt.Add(settle)) {
 			m.renamedBack(now)
 		}
 		return
 	}
 	m.release()
-	m.exitPending = o.Status.Down()
+	m.life.exitPending = o.Status.Down()
 	m.requestInspect(now, ReasonChanged)
 }
 
@@ -149,7 +149,7 @@ func (m *Machine) leftUnderBackupName(now time.Time, o Observation) {
 // setAsideBy holds it, and keeps what it was before, for when it has its own name again.
 func (m *Machine) renamedToBackup(now time.Time, o Observation) {
 	before := m.saved
-	m.savedBeforeRename = &before
+	m.container.savedBeforeRename = &before
 	m.hold(now, HeldReplaced, o.At)
 }
 
@@ -164,21 +164,21 @@ func (m *Machine) shortID() string {
 }
 
 func (m *Machine) started(now time.Time, o Observation) {
-	if m.status == StatusRunning && m.startOf(m.startedAt, o) { // a look was quicker than the event
-		if !o.At.Before(m.startedAt) {
-			m.awaitStart = time.Time{}
+	if m.container.status == StatusRunning && m.startOf(m.life.startedAt, o) { // a look was quicker than the event
+		if !o.At.Before(m.life.startedAt) {
+			m.life.awaitStart = time.Time{}
 		}
-		m.saved.StopIntent, m.foreignStopUntil = nil, time.Time{} // what came before it in the stream was about the life before
+		m.saved.StopIntent, m.foreign.until = nil, time.Time{} // what came before it in the stream was about the life before
 		return
 	}
-	again := m.byDocker && o.History && !m.inspected && m.saved.StopIntent == nil // one of several that nobody followed
-	byDocker := m.saved.Held == HeldDocker || m.status == StatusRestarting || again
-	m.byDocker = byDocker
+	again := m.life.byDocker && o.History && !m.container.inspected && m.saved.StopIntent == nil // one of several that nobody followed
+	byDocker := m.saved.Held == HeldDocker || m.container.status == StatusRestarting || again
+	m.life.byDocker = byDocker
 	own := m.awaiting(now) || m.beganByHeal(o)
-	m.startedAt, m.ownLife = o.At, own
+	m.life.startedAt, m.life.ownLife = o.At, own
 	m.saved.Incarnation.StartedAt = o.At // nearly: a replay of this start is known by it, also when no look comes any more
-	m.awaitStart, m.inspectStale = time.Time{}, m.inFlight != nil
-	m.status, m.health = StatusRunning, m.firstHealth()
+	m.life.awaitStart, m.inspects.stale = time.Time{}, m.inFlight != nil
+	m.container.status, m.checks.status = StatusRunning, m.firstHealth()
 	m.saved.StopIntent = nil
 	m.saved.Expected = true
 	m.newLife()
@@ -197,22 +197,22 @@ func (m *Machine) beganByHeal(o Observation) bool {
 	if h == nil {
 		return false
 	}
-	return (h.Step == StepStart && h.StartSent) || (h.Step == StepVerify && m.unexplained() && m.startOf(m.startedAt, o))
+	return (h.Step == StepStart && h.StartSent) || (h.Step == StepVerify && m.unexplained() && m.startOf(m.life.startedAt, o))
 }
 
 // startOf reports whether a start event belongs to the life that began at that time: the engine notes the time of a start
 // a little before it tells of it.
 func (m *Machine) startOf(began time.Time, o Observation) bool {
-	return !began.IsZero() && !o.At.After(began.Add(settle)) && !m.endedAt.After(began)
+	return !began.IsZero() && !o.At.After(began.Add(settle)) && !m.life.endedAt.After(began)
 }
 
 // newLife forgets what was seen of the last one.
 func (m *Machine) newLife() {
-	m.exitUnobserved, m.healthySince, m.unhealthyAt = time.Time{}, time.Time{}, time.Time{}
-	m.foreignStopUntil, m.resumedAt = time.Time{}, time.Time{}
-	m.delayed, m.saved.RestartPending = false, false
-	m.stoppedByDaemon, m.exitPending, m.leftUnhealthy = false, false, HeldNot
-	m.pendingSignal = nil
+	m.life.exitUnobserved, m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}, time.Time{}
+	m.foreign.until, m.checks.resumedAt = time.Time{}, time.Time{}
+	m.life.delayed, m.saved.RestartPending = false, false
+	m.life.stoppedByDaemon, m.life.exitPending, m.checks.leftReason = false, false, HeldNot
+	m.foreign.pending = nil
 }
 
 // verifyOwnStart: the answer to the start is on its way, or was lost; then a look tells. Stop signals from here on are
@@ -230,7 +230,7 @@ func (m *Machine) verifyOwnStart(now time.Time) {
 
 // startedByOther: an operator's start wipes the slate; Docker's own does not, for it is part of the same trouble.
 func (m *Machine) startedByOther(now time.Time, byDocker bool) {
-	m.ownLife = false
+	m.life.ownLife = false
 	reason := ReasonSuperseded
 	if byDocker {
 		reason = ReasonWaitsDocker
@@ -245,29 +245,29 @@ func (m *Machine) startedByOther(now time.Time, byDocker bool) {
 }
 
 func (m *Machine) firstHealth() Health {
-	if m.config.healthcheck {
+	if m.container.config.healthcheck {
 		return HealthStarting
 	}
 	return HealthNone
 }
 
 func (m *Machine) turnedUnhealthy(now time.Time) {
-	m.health = HealthUnhealthy
-	m.healthySince = time.Time{}
-	if m.unhealthyAt.IsZero() {
-		m.unhealthyAt = now
+	m.checks.status = HealthUnhealthy
+	m.checks.healthySince = time.Time{}
+	if m.checks.unhealthyAt.IsZero() {
+		m.checks.unhealthyAt = now
 	}
-	if m.status == StatusRunning {
+	if m.container.status == StatusRunning {
 		m.requestInspect(now, ReasonProbeFailed)
 	}
 }
 
 func (m *Machine) turnedHealthy(now time.Time) {
-	m.health = HealthHealthy
-	m.unhealthyAt = time.Time{}
+	m.checks.status = HealthHealthy
+	m.checks.unhealthyAt = time.Time{}
 	m.reinspect(now)
-	m.leftUnhealthy = HeldNot
-	if m.status == StatusRunning {
+	m.checks.leftReason = HeldNot
+	if m.container.status == StatusRunning {
 		m.markHealthy(now)
 	}
 }
@@ -291,14 +291,14 @@ func (m *Machine) renamed(now time.Time, o Observation) {
 // namedBack: the transaction that had set it aside was undone. That may have been Stoker's own, of which the events came
 // behind the answer.
 func (m *Machine) renamedBack(now time.Time) {
-	before := m.savedBeforeRename
-	m.savedBeforeRename = nil
+	before := m.container.savedBeforeRename
+	m.container.savedBeforeRename = nil
 	if before == nil || m.saved.Held != HeldReplaced {
 		return
 	}
 	m.saved.Held, m.saved.HeldAt, m.saved.HeldSure, m.saved.Killed = before.Held, before.HeldAt, before.HeldSure, before.Killed
 	m.saved.Heal, m.saved.StopIntent, m.saved.Expected = before.Heal, before.StopIntent, before.Expected
-	m.exitPending = m.status == StatusExited && m.saved.Held == HeldNot && m.saved.Heal == nil
+	m.life.exitPending = m.container.status == StatusExited && m.saved.Held == HeldNot && m.saved.Heal == nil
 	m.requestInspect(now, ReasonChanged)
 }
 
@@ -311,7 +311,7 @@ func (m *Machine) reinspect(now time.Time) {
 }
 
 func (m *Machine) requestInspect(due time.Time, reason Reason) {
-	if m.inspect.due.IsZero() || due.Before(m.inspect.due) {
-		m.inspect = inspectRequest{due: due, reason: reason}
+	if m.inspects.request.due.IsZero() || due.Before(m.inspects.request.due) {
+		m.inspects.request = inspectRequest{due: due, reason: reason}
 	}
 }

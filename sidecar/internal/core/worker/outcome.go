@@ -34,20 +34,20 @@ func (m *Machine) finish(now time.Time, o Outcome) {
 
 func (m *Machine) finishInspect(now time.Time, o Outcome) {
 	if o.Result != Done || o.Snapshot == nil {
-		m.inspectFailed = m.inspectFailed || (m.confirming && o.Unreachable)
+		m.foreign.inspectFailed = m.foreign.inspectFailed || (m.foreign.confirming && o.Unreachable)
 		m.requestInspect(now.Add(m.inspectBackoff()), o.Action.Reason)
 		return
 	}
 	if o.Snapshot.Status != StatusRestarting && !m.unexplained() {
-		m.inspectTries = 0
+		m.inspects.tries = 0
 	}
 	switch {
-	case m.confirming && o.Broken: // another engine may have answered, or none
-		m.confirming = false
+	case m.foreign.confirming && o.Broken: // another engine may have answered, or none
+		m.foreign.confirming = false
 		if _, unsure := m.StoppedAt(); unsure {
 			m.requestInspect(now, ReasonUncertain)
 		}
-	case m.confirming:
+	case m.foreign.confirming:
 		m.confirm()
 	}
 	m.applyInspect(now, *o.Snapshot)
@@ -55,7 +55,7 @@ func (m *Machine) finishInspect(now time.Time, o Outcome) {
 
 // confirm: the engine answered after the stop was seen, so that the stop was not its own shutdown's.
 func (m *Machine) confirm() {
-	m.confirming, m.inspectFailed = false, false
+	m.foreign.confirming, m.foreign.inspectFailed = false, false
 	m.saved.HeldSure = m.saved.Held == HeldOperator
 	if m.saved.StopIntent != nil {
 		sure := *m.saved.StopIntent
@@ -72,10 +72,10 @@ func (m *Machine) finishStart(now time.Time, o Outcome) {
 		m.startWorked(o.Snapshot)
 		m.applyOrInspect(now, o)
 	case Unknown:
-		m.outcomeUnknown = true
+		m.inspects.outcomeUnknown = true
 		m.requestInspect(now.Add(firstRetry), ReasonUncertain)
 	case Failed, Refused:
-		m.awaitStart = time.Time{}
+		m.life.awaitStart = time.Time{}
 		m.startFailed(now, o)
 	}
 }
@@ -83,7 +83,7 @@ func (m *Machine) finishStart(now time.Time, o Outcome) {
 // startWorked: whatever late events made of it meanwhile, the life that the answer shows is one that Stoker began.
 func (m *Machine) startWorked(s *Snapshot) {
 	heal := m.saved.Heal
-	if s == nil || s.Status != StatusRunning || heal == nil || heal.Step != StepStart || (m.inspectStale && m.older(*s)) {
+	if s == nil || s.Status != StatusRunning || heal == nil || heal.Step != StepStart || (m.inspects.stale && m.older(*s)) {
 		return
 	}
 	ours := *heal
@@ -126,7 +126,7 @@ func (m *Machine) finishStop(now time.Time, o Outcome) {
 	case Done:
 		m.applyOrInspect(now, o)
 	case Unknown:
-		m.outcomeUnknown = true
+		m.inspects.outcomeUnknown = true
 		m.requestInspect(now.Add(firstRetry), ReasonUncertain)
 	case Refused:
 		m.stopNotSent(now)
@@ -154,16 +154,16 @@ func (m *Machine) stopNotSent(now time.Time) {
 
 // disown: signals that came while Stoker's own stop was thought to be on its way were somebody else's, for it was not.
 func (m *Machine) attributeStop(now time.Time) {
-	if m.ownSignals == 0 && !m.ownStopped {
+	if m.own.signals == 0 && !m.own.stopped {
 		return
 	}
-	at := m.ownTermAt
+	at := m.own.termAt
 	if at.IsZero() {
-		at = m.endedAt
+		at = m.life.endedAt
 	}
-	m.saved.StopIntent = &StopIntent{ID: m.saved.Incarnation.ID, At: at, Complete: m.ownStopped}
-	m.ownSignals, m.ownStopped, m.ownTermAt = 0, false, time.Time{}
-	if m.status == StatusExited {
+	m.saved.StopIntent = &StopIntent{ID: m.saved.Incarnation.ID, At: at, Complete: m.own.stopped}
+	m.own.signals, m.own.stopped, m.own.termAt = 0, false, time.Time{}
+	if m.container.status == StatusExited {
 		m.hold(now, HeldOperator, at)
 	}
 }
@@ -197,7 +197,7 @@ func (m *Machine) applyOrInspect(now time.Time, o Outcome) {
 
 // skip: a dry run ends where the first call would have gone out.
 func (m *Machine) skip(now time.Time) {
-	m.awaitStart = time.Time{}
+	m.life.awaitStart = time.Time{}
 	if m.saved.Heal != nil {
 		m.refund(*m.saved.Heal)
 	}

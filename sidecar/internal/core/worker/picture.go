@@ -27,10 +27,10 @@ type View struct {
 // Picture is a copy: it does not change with the machine.
 func (m *Machine) View() View {
 	p := View{
-		Key: m.saved.Key, Incarnation: m.saved.Incarnation, Status: m.status, Health: m.health, Expected: m.saved.Expected,
-		Held: m.held(), Attempts: m.saved.Attempts, Acting: m.inFlight != nil && m.inFlight.Verb != Inspect, CPUs: m.quota(),
+		Key: m.saved.Key, Incarnation: m.saved.Incarnation, Status: m.container.status, Health: m.checks.status, Expected: m.saved.Expected,
+		Held: m.held(), Attempts: m.saved.Attempts, Acting: m.inFlight != nil && m.inFlight.Verb != Inspect, CPUs: m.ownQuota(),
 		Boosted: m.saved.Boost != nil, Share: m.share(),
-		Problems: m.problems, Inspected: m.inspected,
+		Problems: m.id.Problems, Inspected: m.container.inspected,
 	}
 	if m.saved.Heal != nil {
 		heal := *m.saved.Heal
@@ -41,16 +41,16 @@ func (m *Machine) View() View {
 
 func (m *Machine) held() Reason {
 	switch {
-	case m.unmanageable != HeldNot:
-		return m.unmanageable
-	case m.status == StatusPaused:
+	case m.id.Unmanageable != HeldNot:
+		return m.id.Unmanageable
+	case m.container.status == StatusPaused:
 		return HeldPaused
-	case m.status == StatusRemoving, m.status == StatusDead:
+	case m.container.status == StatusRemoving, m.container.status == StatusDead:
 		return HeldRemoving
 	case m.starving() && m.saved.Held == HeldNot && m.saved.Heal.StopSentAt.IsZero():
 		return HeldStarved
 	case m.saved.Held == HeldNot:
-		return m.leftUnhealthy
+		return m.checks.leftReason
 	}
 	return m.saved.Held
 }
@@ -69,28 +69,28 @@ func (m *Machine) StoppedAt() (time.Time, bool) {
 
 // StopTimeout is the container's own time between stop signal and SIGKILL, which the engine's shutdown keeps to; 0 when it
 // has none.
-func (m *Machine) StopTimeout() time.Duration { return m.config.stopTimeout }
+func (m *Machine) StopTimeout() time.Duration { return m.container.config.stopTimeout }
 
 // Spared reports whether the worker ran when it was last heard of and nobody had begun to stop it.
 func (m *Machine) RunningUndisturbed() bool {
-	if m.status == StatusUnknown { // remembered, and not seen since; the ends of a barred one are not remembered
-		return m.saved.Expected && m.unmanageable == HeldNot && m.saved.Heal == nil && m.saved.StopIntent == nil
+	if m.container.status == StatusUnknown { // remembered, and not seen since; the ends of a barred one are not remembered
+		return m.saved.Expected && m.id.Unmanageable == HeldNot && m.saved.Heal == nil && m.saved.StopIntent == nil
 	}
-	return m.status == StatusRunning && m.saved.StopIntent == nil && !m.stopSent()
+	return m.container.status == StatusRunning && m.saved.StopIntent == nil && !m.stopSent()
 }
 
 // Midway reports whether Stoker has stopped the worker, or is about to have, and not yet started it again. Of one that is being
 // removed meanwhile nothing is left to start.
 func (m *Machine) StoppedForHeal() bool {
-	return m.stopSent() && m.status != StatusRemoving && m.status != StatusDead
+	return m.stopSent() && m.container.status != StatusRemoving && m.container.status != StatusDead
 }
 
 // Watched reports whether the worker runs with a health check, and whether that check was cut off last time: the sign
 // of a starved host rather than of a broken worker.
 func (m *Machine) ProbeState() (watched, timedOut bool) {
-	watched = m.status == StatusRunning && m.config.healthcheck
+	watched = m.container.status == StatusRunning && m.container.config.healthcheck
 	h := m.saved.Heal
 	own := h != nil && (h.Reason == ReasonStarved || h.Reason == ReasonHung) // it is known why, and not the host
-	timedOut = watched && m.health == HealthUnhealthy && m.probe.ExitCode == ProbeTimedOut && !own
+	timedOut = watched && m.checks.status == HealthUnhealthy && m.checks.probe.ExitCode == ProbeTimedOut && !own
 	return watched, timedOut
 }

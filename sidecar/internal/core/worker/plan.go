@@ -19,39 +19,39 @@ const (
 
 func (m *Machine) inspectBackoff() time.Duration {
 	d := lastRetry
-	if m.inspectTries < 5 {
-		d = firstRetry << m.inspectTries
+	if m.inspects.tries < 5 {
+		d = firstRetry << m.inspects.tries
 	}
-	m.inspectTries++
+	m.inspects.tries++
 	return d
 }
 
 // plan says what the machine wants next. It is recomputed after each input, so that nothing that was wanted
 // before outlives its reason.
 func (m *Machine) plan(now time.Time) (ActionClass, time.Time) {
-	if m.removed || m.inFlight != nil || (m.unmanageable != HeldNot && !m.tentative) {
+	if m.container.removed || m.inFlight != nil || (m.id.Unmanageable != HeldNot && !m.id.Tentative) {
 		return ClassNone, time.Time{}
 	}
 	if m.Recreating() || m.Missing() {
 		return m.planRecreate()
 	}
-	if !m.inspected || m.outcomeUnknown {
-		return ClassInspect, latest(m.inspect.due, now)
+	if !m.container.inspected || m.inspects.outcomeUnknown {
+		return ClassInspect, latest(m.inspects.request.due, now)
 	}
 	lane, due := m.planHeal()
 	lane, due = m.planUpdate(now, lane, due)
-	if lane == ClassNone && m.saved.Attempts > 0 && !m.healthySince.IsZero() {
-		due = m.healthySince.Add(m.policy.StableAfter)
+	if lane == ClassNone && m.saved.Attempts > 0 && !m.checks.healthySince.IsZero() {
+		due = m.checks.healthySince.Add(m.id.Policy.StableAfter)
 	}
-	if m.inspect.due.IsZero() {
+	if m.inspects.request.due.IsZero() {
 		return lane, due
 	}
 	if lane == ClassStart && !due.After(now) {
 		return lane, due // a start that is due waits for nothing, and does no harm where a look would have found it running
 	}
-	sooner := due.IsZero() || m.inspect.due.Before(due) || (lane == ClassStop && !m.inspect.due.After(latest(due, now)))
+	sooner := due.IsZero() || m.inspects.request.due.Before(due) || (lane == ClassStop && !m.inspects.request.due.After(latest(due, now)))
 	if sooner {
-		return ClassInspect, m.inspect.due
+		return ClassInspect, m.inspects.request.due
 	}
 	return lane, due
 }
@@ -68,14 +68,14 @@ func (m *Machine) planHeal() (ActionClass, time.Time) {
 	heal := m.saved.Heal
 	switch {
 	case heal == nil, m.saved.Held == HeldDocker: // Docker's first
-	case heal.Step == StepStart && !heal.StartSent && m.status.Down():
+	case heal.Step == StepStart && !heal.StartSent && m.container.status.Down():
 		return ClassStart, heal.Due
-	case heal.Step == StepRecreate && m.status.Down() && !m.beingAutoRemoved():
+	case heal.Step == StepRecreate && m.container.status.Down() && !m.beingAutoRemoved():
 		return ClassRecreate, heal.Due
-	case heal.Fault == FaultUnhealthy && heal.Step != StepVerify && m.health != HealthUnhealthy: // not known since a pause
-	case heal.Step == StepStop && heal.StopSentAt.IsZero() && m.status == StatusRunning:
+	case heal.Fault == FaultUnhealthy && heal.Step != StepVerify && m.checks.status != HealthUnhealthy: // not known since a pause
+	case heal.Step == StepStop && heal.StopSentAt.IsZero() && m.container.status == StatusRunning:
 		return ClassStop, m.stopAllowedAt(*heal)
-	case heal.Step == StepRecreate && m.status == StatusRunning:
+	case heal.Step == StepRecreate && m.container.status == StatusRunning:
 		return ClassRecreate, m.stopAllowedAt(*heal)
 	}
 	return ClassNone, time.Time{}
@@ -83,11 +83,11 @@ func (m *Machine) planHeal() (ActionClass, time.Time) {
 
 // yielding is when a running worker may be stopped: not while somebody else's stop of it is under way.
 func (m *Machine) stopAllowedAt(heal OpenHeal) time.Time {
-	due := latest(heal.Due, m.foreignStopUntil)
+	due := latest(heal.Due, m.foreign.until)
 	if heal.Reason == ReasonProbeTimedOut {
-		due = latest(due, m.groupDeadline)
-		if !m.starvedAskAt.IsZero() && !m.hostStarved {
-			due = latest(due, m.starvedAskAt.Add(senseWait))
+		due = latest(due, m.checks.groupDeadline)
+		if !m.cpu.askAt.IsZero() && !m.cpu.hostStarved {
+			due = latest(due, m.cpu.askAt.Add(senseWait))
 		}
 	}
 	return due
@@ -99,7 +99,7 @@ func (m *Machine) clampDelays(now time.Time) {
 	if m.saved.Heal == nil {
 		return
 	}
-	p, heal := m.policy, *m.saved.Heal
+	p, heal := m.id.Policy, *m.saved.Heal
 	longest := max(p.BackoffMax, p.UnhealthyFor) + groupWindow
 	if m.saved.Held == HeldExhausted {
 		longest = max(longest, p.RetryEvery)
@@ -125,15 +125,15 @@ func (m *Machine) grant(now time.Time, id uint64) *Action {
 		return nil
 	}
 	a := Action{ID: id, Key: m.saved.Key, Incarnation: m.saved.Incarnation}
-	m.inspectStale = false
+	m.inspects.stale = false
 	switch lane {
 	case ClassNone:
 		m.stable(now)
 		return nil
 	case ClassInspect:
-		a.Verb, a.Reason, a.Deadline = Inspect, m.inspect.reason, inspectDeadline
-		m.inspect = inspectRequest{}
-		m.confirming = m.saved.Held == HeldOperator || m.saved.StopIntent != nil
+		a.Verb, a.Reason, a.Deadline = Inspect, m.inspects.request.reason, inspectDeadline
+		m.inspects.request = inspectRequest{}
+		m.foreign.confirming = m.saved.Held == HeldOperator || m.saved.StopIntent != nil
 	case ClassStart:
 		m.fillStart(now, &a)
 	case ClassStop:
@@ -152,15 +152,15 @@ func (m *Machine) fillStart(now time.Time, a *Action) {
 	heal.StartSent = true
 	m.saved.Heal = &heal
 	m.saved.StopIntent = nil
-	m.awaitStart = now.Add(startDeadline)
+	m.life.awaitStart = now.Add(startDeadline)
 	m.count(heal)
 	a.Verb, a.Reason, a.Attempt, a.Deadline = Start, heal.Reason, heal.Attempt, startDeadline
 }
 
 func (m *Machine) fillStop(now time.Time, a *Action) {
 	heal := *m.saved.Heal
-	heal.StopSentAt, heal.Grace = now, m.policy.Grace(m.config.stopTimeout)
-	m.saved.Heal, m.stopIssuedHere = &heal, true
+	heal.StopSentAt, heal.Grace = now, m.id.Policy.Grace(m.container.config.stopTimeout)
+	m.saved.Heal, m.own.issuedHere = &heal, true
 	m.count(heal)
 	a.Verb, a.Reason, a.Attempt = Stop, heal.Reason, heal.Attempt
 	a.Grace = heal.Grace

@@ -18,28 +18,28 @@ const updateDeadline = 20 * time.Second
 const boostFactor = 2
 
 // Host tells the machine how many CPUs its host has; 0 is not known.
-func (m *Machine) Host(cpus int) { m.hostCPUs = float64(cpus) }
+func (m *Machine) Host(cpus int) { m.container.hostCPUs = float64(cpus) }
 
 // wishBoost raises the quota, if there is room above it. A container with devices of a driver (GPUs) is left alone: an update
 // of it drops them (nvidia/nvidia-docker issues).
 func (m *Machine) wishBoost(now time.Time) {
-	to := m.policy.BoostCPUs
+	to := m.id.Policy.BoostCPUs
 	if to == 0 {
-		to = boostFactor * m.quota()
+		to = boostFactor * m.ownQuota()
 	}
-	if m.hostCPUs > 0 {
-		to = min(to, m.hostCPUs)
+	if m.container.hostCPUs > 0 {
+		to = min(to, m.container.hostCPUs)
 	}
-	if m.saved.Boost != nil || m.config.devices || to <= m.quota() {
+	if m.saved.Boost != nil || m.container.config.devices || to <= m.ownQuota() {
 		return
 	}
-	m.saved.Boost = &Boost{From: m.quota(), To: to}
-	m.updateAt = now
+	m.saved.Boost = &Boost{From: m.ownQuota(), To: to}
+	m.quota.updateAt = now
 }
 
 // wanted is the quota that the worker is to have now, and false if Stoker has no say in it.
 func (m *Machine) wantedQuota() (float64, bool) {
-	own := m.config.cpus
+	own := m.container.config.cpus
 	if b := m.saved.Boost; b != nil {
 		if m.boosting() {
 			return b.To, true
@@ -47,19 +47,19 @@ func (m *Machine) wantedQuota() (float64, bool) {
 		return b.From, true
 	}
 	switch {
-	case m.config.devices:
+	case m.container.config.devices:
 		return 0, false
-	case m.policy.CPUsExplicit:
-		return m.policy.CPUs, true
-	case m.policy.CPUsWhereNone && own == 0:
-		return m.policy.CPUs, true
+	case m.id.Policy.CPUsExplicit:
+		return m.id.Policy.CPUs, true
+	case m.id.Policy.CPUsWhereNone && own == 0:
+		return m.id.Policy.CPUs, true
 	}
 	return 0, false
 }
 
 // boosting: the time of a boost is the grace, unless the worker gets well before.
 func (m *Machine) boosting() bool {
-	return m.starving() && m.status == StatusRunning && !m.boostOver
+	return m.starving() && m.container.status == StatusRunning && !m.quota.boostOver
 }
 
 // sameQuota allows for what the engine's own rounding does to a quota that is given as a pair.
@@ -68,35 +68,35 @@ func sameQuota(a, b float64) bool { return math.Abs(a-b) < 0.0005 }
 // keepQuota plans the update that the quota needs, and forgets a boost that is through.
 func (m *Machine) keepQuota(now time.Time) {
 	if h := m.saved.Heal; m.saved.Boost != nil && h != nil && h.Reason == ReasonStarved && !h.Due.After(now) {
-		m.boostOver = true
+		m.quota.boostOver = true
 	}
 	want, ok := m.wantedQuota()
-	known := m.inspected && m.inFlight == nil && !m.Recreating() && (m.status == StatusRunning || m.status.Down())
-	if !known || !ok || sameQuota(want, m.config.cpus) {
+	known := m.container.inspected && m.inFlight == nil && !m.Recreating() && (m.container.status == StatusRunning || m.container.status.Down())
+	if !known || !ok || sameQuota(want, m.container.config.cpus) {
 		if b := m.saved.Boost; known && ok && b != nil && !m.boosting() {
-			m.saved.Boost, m.boostOver = nil, false
+			m.saved.Boost, m.quota.boostOver = nil, false
 		}
-		m.updateAt = time.Time{}
+		m.quota.updateAt = time.Time{}
 		return
 	}
-	if b := m.saved.Boost; b != nil && !sameQuota(m.config.cpus, b.From) && !sameQuota(m.config.cpus, b.To) {
-		m.saved.Boost, m.boostOver, m.updateAt = nil, false, time.Time{} // someone else has set it since: that is the quota now
+	if b := m.saved.Boost; b != nil && !sameQuota(m.container.config.cpus, b.From) && !sameQuota(m.container.config.cpus, b.To) {
+		m.saved.Boost, m.quota.boostOver, m.quota.updateAt = nil, false, time.Time{} // someone else has set it since: that is the quota now
 		return
 	}
-	if m.updateAt.IsZero() {
-		m.updateAt = now
+	if m.quota.updateAt.IsZero() {
+		m.quota.updateAt = now
 	}
 }
 
 // planUpdate puts the update into its place: a boost is given back before the worker is stopped, and before it is recreated
 // whatever that takes, for the new one would keep it. A dead worker's start waits for nothing.
 func (m *Machine) planUpdate(now time.Time, lane ActionClass, due time.Time) (ActionClass, time.Time) {
-	if m.updateAt.IsZero() || (lane == ClassStart && !due.After(now)) {
+	if m.quota.updateAt.IsZero() || (lane == ClassStart && !due.After(now)) {
 		return lane, due
 	}
-	first := m.saved.Boost != nil && (lane == ClassRecreate || (lane == ClassStop && m.updateTries == 0))
-	if first || due.IsZero() || m.updateAt.Before(due) {
-		return ClassUpdate, m.updateAt
+	first := m.saved.Boost != nil && (lane == ClassRecreate || (lane == ClassStop && m.quota.updateTries == 0))
+	if first || due.IsZero() || m.quota.updateAt.Before(due) {
+		return ClassUpdate, m.quota.updateAt
 	}
 	return lane, due
 }
@@ -104,7 +104,7 @@ func (m *Machine) planUpdate(now time.Time, lane ActionClass, due time.Time) (Ac
 func (m *Machine) fillUpdate(a *Action) {
 	want, _ := m.wantedQuota()
 	a.Verb, a.Reason, a.Deadline = Update, ReasonQuotaMismatch, updateDeadline
-	a.From, a.CPUs = m.config.cpus, want
+	a.From, a.CPUs = m.container.config.cpus, want
 	if m.saved.Boost != nil {
 		a.Reason = ReasonStarved
 	}
@@ -115,19 +115,19 @@ func (m *Machine) fillUpdate(a *Action) {
 func (m *Machine) finishUpdate(now time.Time, o Outcome) {
 	switch o.Result {
 	case Done, Refused:
-		m.updateTries, m.updateAt = 0, time.Time{}
+		m.quota.updateTries, m.quota.updateAt = 0, time.Time{}
 		if o.Result == Done {
 			m.emit(Event{At: now, Kind: EventQuota, Reason: o.Action.Reason, From: o.Action.From, CPUs: o.Action.CPUs})
 		}
 		m.applyOrInspect(now, o)
 	case Skipped:
-		m.updateAt = now.Add(lastRetry)
+		m.quota.updateAt = now.Add(lastRetry)
 	case Failed, Unknown:
-		if m.updateTries == 0 {
+		if m.quota.updateTries == 0 {
 			m.emit(Event{At: now, Kind: EventQuotaFailed, Reason: o.Action.Reason, From: o.Action.From, CPUs: o.Action.CPUs, Detail: o.Err})
 		}
-		m.updateAt = now.Add(min(firstRetry<<min(m.updateTries, 10), time.Minute))
-		m.updateTries++
+		m.quota.updateAt = now.Add(min(firstRetry<<min(m.quota.updateTries, 10), time.Minute))
+		m.quota.updateTries++
 		if o.Result == Unknown || o.Snapshot != nil {
 			m.applyOrInspect(now, o)
 		}

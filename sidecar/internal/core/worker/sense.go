@@ -73,9 +73,9 @@ func (m *Machine) sense(now time.Time) {
 	readable := m.readable()
 	switch {
 	case !readable || !m.askingStarved():
-		m.starvedAskAt, m.hostStarved = time.Time{}, false
-	case m.starvedAskAt.IsZero():
-		m.starvedAskAt = now
+		m.cpu.askAt, m.cpu.hostStarved = time.Time{}, false
+	case m.cpu.askAt.IsZero():
+		m.cpu.askAt = now
 	}
 	m.planIdle(now, readable)
 }
@@ -86,24 +86,24 @@ func (m *Machine) askingStarved() bool {
 	if h == nil || h.Reason != ReasonProbeTimedOut || !h.StopSentAt.IsZero() || h.Step == StepStart || h.Step == StepVerify {
 		return false
 	}
-	return m.quota() > 0 && m.policy.OnStarved != policy.OnStarvedRestart && !m.starvedAnswered
+	return m.ownQuota() > 0 && m.id.Policy.OnStarved != policy.OnStarvedRestart && !m.cpu.answered
 }
 
 // Samples is when readings are wanted, and whether they shall show a share by themselves; false when none are.
 func (m *Machine) StatsDue() (span bool, due time.Time, ok bool) {
 	switch {
-	case m.tentative || m.removed:
+	case m.id.Tentative || m.container.removed:
 		return false, time.Time{}, false
-	case !m.starvedAskAt.IsZero():
-		return true, m.starvedAskAt, true
+	case !m.cpu.askAt.IsZero():
+		return true, m.cpu.askAt, true
 	}
-	return false, m.statsAt, !m.statsAt.IsZero()
+	return false, m.cpu.statsAt, !m.cpu.statsAt.IsZero()
 }
 
 func (m *Machine) statsRead(now time.Time, in StatsRead) {
 	switch {
-	case !in.Incarnation.same(m.saved.Incarnation) || m.status != StatusRunning:
-		m.statsAt = time.Time{}
+	case !in.Incarnation.same(m.saved.Incarnation) || m.container.status != StatusRunning:
+		m.cpu.statsAt = time.Time{}
 	case m.askingStarved():
 		if in.Span { // else it was asked for before there was a question
 			m.answer(now, in)
@@ -117,8 +117,8 @@ func (m *Machine) statsRead(now time.Time, in StatsRead) {
 
 // answer settles the question whether the worker is starved. Without readings it is decided as if nobody had asked.
 func (m *Machine) answer(now time.Time, in StatsRead) {
-	again := m.hostStarved
-	m.starvedAnswered, m.starvedAskAt, m.hostStarved = true, time.Time{}, false
+	again := m.cpu.hostStarved
+	m.cpu.answered, m.cpu.askAt, m.cpu.hostStarved = true, time.Time{}, false
 	if in.Usage == nil {
 		if !again {
 			m.emit(m.healEvent(now, EventStatsUnavailable, in.Err))
@@ -126,13 +126,13 @@ func (m *Machine) answer(now time.Time, in StatsRead) {
 		m.hostStarvedAnswer(now, in.Host)
 		return
 	}
-	r, ok := between(in.Usage.Before, in.Usage.Now, m.config.cpuPeriod)
+	r, ok := between(in.Usage.Before, in.Usage.Now, m.container.config.cpuPeriod)
 	if !ok {
 		m.emit(m.healEvent(now, EventStatsUnavailable, "the readings are not of one life"))
 		return
 	}
 	m.show(r, in.Usage.Now.At)
-	switch share := r.cpus / m.quota(); {
+	switch share := r.cpus / m.ownQuota(); {
 	case share >= starvedUse && r.throttled >= starvedThrottle:
 		m.starve(now)
 	case share < hungUse && r.active < hungActive:
@@ -146,10 +146,10 @@ func (m *Machine) answer(now time.Time, in StatsRead) {
 func (m *Machine) starve(now time.Time) {
 	heal := *m.saved.Heal
 	heal.Reason = ReasonStarved
-	heal.Due = latest(heal.Due, m.unhealthyAt.Add(m.policy.StarvedGrace))
+	heal.Due = latest(heal.Due, m.checks.unhealthyAt.Add(m.id.Policy.StarvedGrace))
 	m.saved.Heal = &heal
 	m.emit(Event{At: now, Kind: EventHeld, Fault: heal.Fault, Reason: HeldStarved, Attempt: heal.Attempt, Delay: heal.Due.Sub(now), Output: heal.Output})
-	if m.policy.OnStarved == policy.OnStarvedBoost {
+	if m.id.Policy.OnStarved == policy.OnStarvedBoost {
 		m.wishBoost(now)
 	}
 }
@@ -158,8 +158,8 @@ func (m *Machine) starve(now time.Time) {
 func (m *Machine) hung(now time.Time) {
 	heal := *m.saved.Heal
 	heal.Reason = ReasonHung
-	if !m.dueAlone.IsZero() {
-		heal.Due = m.dueAlone
+	if !m.checks.dueAlone.IsZero() {
+		heal.Due = m.checks.dueAlone
 	}
 	m.saved.Heal = &heal
 	m.emit(m.healEvent(now, EventHung, ""))
@@ -169,11 +169,11 @@ func (m *Machine) hung(now time.Time) {
 func (m *Machine) starving() bool { return m.saved.Heal != nil && m.saved.Heal.Reason == ReasonStarved }
 
 // quota is the worker's own, in CPUs, without a boost; 0 is none.
-func (m *Machine) quota() float64 {
+func (m *Machine) ownQuota() float64 {
 	if m.saved.Boost != nil {
 		return m.saved.Boost.From
 	}
-	return m.config.cpus
+	return m.container.config.cpus
 }
 
 // Share is what a worker was last seen to use in its present life.
