@@ -201,7 +201,7 @@ type apiWorker struct {
 	Held      worker.Reason `json:"held"`
 	Fault     worker.Fault  `json:"fault"`
 	Reason    worker.Reason `json:"reason"`
-	Heal      worker.Heal   `json:"heal"`
+	Heal      worker.HealAction   `json:"heal"`
 	Attempts  int           `json:"attempts"`
 	NextAt    time.Time     `json:"next_at"`
 	CPUs      float64       `json:"cpus"`

@@ -52,7 +52,7 @@ type WorkerView struct {
 	Expected  bool
 	Held      worker.Reason
 	Attempts  int
-	Heal      worker.Heal // under way or waiting
+	Heal      worker.HealAction // under way or waiting
 	Fault     worker.Fault
 	Reason    worker.Reason
 	NextAt    time.Time    // of the next attempt; zero when none waits
@@ -80,10 +80,10 @@ func (f *Fleet) workerView(now time.Time, m *member) WorkerView {
 		Key: p.Key, ID: p.Incarnation.ID, StartedAt: p.Incarnation.StartedAt, Status: p.Status, Health: p.Health,
 		Expected: p.Expected, Held: p.Held, Attempts: p.Attempts, CPUs: p.CPUs, Boosted: p.Boosted, Share: p.Share, Problems: p.Problems, Scope: f.set.Rules.Scope,
 	}
-	if h := p.Heal; h != nil {
-		w.Heal, w.Fault, w.Reason = h.Heal, h.Fault, h.Reason
-		if !p.Acting && h.Step != worker.StepVerify {
-			w.NextAt = h.Due
+	if h := p.Heal; h.Open() {
+		w.Heal, w.Fault, w.Reason = h.Action, h.Fault, h.Reason
+		if !p.Acting && p.Phase != worker.PhaseVerifying {
+			w.NextAt = p.Due
 		}
 		if m.class == worker.ClassStop && !f.overload.allows(now, m) {
 			w.Held = worker.HeldHostOverloaded
@@ -102,9 +102,9 @@ func stateOf(now time.Time, w WorkerView, p worker.View) State {
 		return StateUnhealthy
 	case w.Held != worker.HeldNot:
 		return StateHeld
-	case p.Heal != nil && w.NextAt.After(now):
+	case p.Heal.Open() && w.NextAt.After(now):
 		return StateWaiting
-	case p.Heal != nil:
+	case p.Heal.Open():
 		return StateHealing
 	case !p.Inspected:
 		return StateUnknown

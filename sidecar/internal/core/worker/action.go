@@ -86,9 +86,9 @@ type Dependent struct {
 	Key     Key
 	ID      string
 	Parent  Key
-	Heal    Heal   // what it takes: HealRestart, or HealRecreate where it names an ID that is gone
-	Managed bool   // it is a worker
-	Err     string // why it could not be healed
+	Heal    HealAction // what it takes: HealRestart, or HealRecreate where it names an ID that is gone
+	Managed bool       // it is a worker
+	Err     string     // why it could not be healed
 }
 
 // Result says how an action ended.

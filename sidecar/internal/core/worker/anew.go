@@ -16,8 +16,7 @@ const maxPreviousIDs = 8
 // Anew reports whether a transaction was sent whose end is not known: under way, or cut off by the end of the engine or of
 // Stoker. Until it is known the worker is up to two containers, and only the transaction can tell what their events mean.
 func (m *Machine) Recreating() bool {
-	h := m.saved.Heal
-	return h != nil && h.Step == StepRecreate && !h.StopSentAt.IsZero()
+	return m.phase() == PhaseRecreating
 }
 
 // observeAnew: of what happens to the old container only a stop by someone else counts. The transaction's own stop, its
@@ -68,7 +67,7 @@ func (m *Machine) ownRecreateSignal(now time.Time, o Observation) bool {
 }
 
 func (m *Machine) recreateGraceOver(now time.Time, o Observation) bool {
-	grace, s, at := m.saved.Heal.Grace, m.recreation.stops, o.At
+	grace, s, at := m.saved.State.Stop.Grace, m.recreation.stops, o.At
 	if s.terms == 0 {
 		return m.firstUnseen(s.times != 1, o)
 	}
@@ -98,13 +97,11 @@ func (m *Machine) interrupted(now time.Time) {
 	}
 	m.release()
 	m.saved.StopIntent, m.foreign.confirming, m.foreign.until = nil, false, time.Time{}
-	c := cause{fault: FaultExited, intent: IntentSelf, reason: ReasonHealInterrupted, heal: HealRecreate}
-	m.saved.Heal = nil
-	m.begin(now, c, now)
-	heal := *m.saved.Heal
-	heal.Heal, heal.Step, heal.Due = HealRecreate, StepRecreate, now
-	heal.StopSentAt = now
-	m.saved.Heal = &heal
+	m.begin(now, cause{fault: FaultExited, intent: IntentSelf, reason: ReasonHealInterrupted, action: HealRecreate}, now)
+	s := m.saved.State
+	s.Heal.Action = HealRecreate
+	s.Phase, s.Due, s.Stop.At = PhaseRecreating, now, now
+	m.enter(s)
 	m.recreation.stops = stopSignals{}
 	if !m.container.inspected {
 		m.saved.Incarnation.StartedAt = time.Time{} // known by an event at most, which is a little later
@@ -118,33 +115,35 @@ func (m *Machine) StoppedWhileRecreating() bool {
 }
 
 func (m *Machine) fillRecreate(now time.Time, a *Action) {
-	heal := *m.saved.Heal
-	m.recreation.resent = !heal.StopSentAt.IsZero()
+	s := m.saved.State
+	heal := s.Heal
+	m.recreation.resent = s.Stop.Sent()
 	if m.container.inspected {
-		heal.Grace = m.id.Policy.Grace(m.container.config.stopTimeout)
+		s.Stop.Grace = m.id.Policy.Grace(m.container.config.stopTimeout)
 	}
 	if m.recreation.resent {
 		m.recreation.stops.times = m.recreatesSent() + 1
 	} else {
-		heal.StopSentAt, m.recreation.stops = now, stopSignals{times: 1}
+		s.Stop.At, m.recreation.stops = now, stopSignals{times: 1}
 	}
-	m.saved.Heal = &heal
+	s.Phase = PhaseRecreating
+	m.enter(s)
 	m.saved.StopIntent = nil
-	m.count(heal)
-	m.saved.RestartsInARow = 0
-	a.Verb, a.Reason, a.Attempt, a.Grace = Recreate, heal.Reason, heal.Attempt, heal.Grace
-	if heal.Grace == 0 && !m.container.inspected {
+	m.charge()
+	m.saved.Budget.RestartsInARow = 0
+	a.Verb, a.Reason, a.Attempt, a.Grace = Recreate, heal.Reason, heal.Attempt, s.Stop.Grace
+	if s.Stop.Grace == 0 && !m.container.inspected {
 		a.Grace = -1 // the container's own, which is not known here
 	}
 	a.OnlyIfUnhealthy = heal.Fault == FaultUnhealthy && !heal.Missing && !m.recreation.resent
-	a.Deadline = heal.Grace + recreateMargin
+	a.Deadline = s.Stop.Grace + recreateMargin
 	if heal.Missing {
 		a.Definition = m.saved.Definition
 	}
 }
 
 func (m *Machine) finishRecreate(now time.Time, o Outcome) {
-	if m.saved.Heal == nil {
+	if !m.heal().Open() {
 		m.inspectRecreated(now)
 		return
 	}
@@ -159,9 +158,9 @@ func (m *Machine) finishRecreate(now time.Time, o Outcome) {
 		m.recreated(now, o)
 	case Refused:
 		m.clearRecreate(now)
-		m.refund(*m.saved.Heal)
+		m.refund()
 		m.attributeRecreateStop(now)
-		if m.saved.Heal != nil && m.saved.Heal.Missing {
+		if m.heal().Missing {
 			m.stillMissing(now, o)
 			return
 		}
@@ -180,17 +179,17 @@ func (m *Machine) stillMissing(now time.Time, o Outcome) {
 		m.delayRecreate(now)
 		return
 	}
-	prev := *m.saved.Heal
-	m.saved.Heal = nil
+	prev := m.heal()
+	m.to(PhaseWatching)
 	m.backTo(now, prev, o)
 }
 
 // backTo goes on with the old container, as after a restart.
-func (m *Machine) backTo(now time.Time, prev OpenHeal, o Outcome) {
+func (m *Machine) backTo(now time.Time, prev Heal, o Outcome) {
 	m.setContainer(*o.Snapshot)
 	m.applyInspect(now, *o.Snapshot)
-	if m.saved.Heal == nil && m.container.status.Down() {
-		m.openHeal(now, cause{fault: prev.Fault, intent: prev.Intent, reason: prev.Reason, heal: HealStart, detail: o.Err, output: prev.Output})
+	if !m.heal().Open() && m.container.status.Down() {
+		m.openHeal(now, cause{fault: prev.Fault, intent: prev.Intent, reason: prev.Reason, action: HealStart, detail: o.Err, output: prev.Output})
 	}
 }
 
@@ -204,17 +203,17 @@ func (m *Machine) recreateFailed(now time.Time, o Outcome) {
 		m.delayRecreate(now)
 	case o.Unreachable:
 		m.clearRecreate(now)
-		m.refund(*m.saved.Heal)
+		m.refund()
 		m.attributeRecreateStop(now)
 		if m.saved.StopIntent != nil {
 			m.inspectRecreated(now)
 		}
 	case o.Missing:
 		m.lost(now, o)
-	case o.CannotRecreate && m.saved.Heal.Missing:
+	case o.CannotRecreate && m.heal().Missing:
 		m.emitRefusal(now, o)
 		m.clearRecreate(now)
-		m.refund(*m.saved.Heal)
+		m.refund()
 		m.delayRecreate(now)
 	case o.CannotRecreate && (o.Snapshot == nil || o.Snapshot.StartedAt.Equal(m.saved.Incarnation.StartedAt)):
 		m.recreateRefused(now, o)
@@ -226,23 +225,17 @@ func (m *Machine) recreateFailed(now time.Time, o Outcome) {
 // disownAnew: nothing was sent, so that what was seen was somebody else's stop.
 func (m *Machine) attributeRecreateStop(now time.Time) {
 	if m.recreation.stops.terms+m.recreation.stops.kills+m.recreation.stops.stops > 0 && !m.recreation.resent {
-		m.own.signals, m.own.stopped, m.own.termAt = 1, m.recreation.stops.stops > 0, m.recreation.stops.termAt
-		m.attributeStop(now)
+		m.attributeStop(now, ownStop{signals: 1, stopped: m.recreation.stops.stops > 0, termAt: m.recreation.stops.termAt})
 	}
 }
 
 // unsend: no transaction is under way any more.
 func (m *Machine) clearRecreate(now time.Time) {
-	heal := *m.saved.Heal
-	heal.StopSentAt = time.Time{}
-	heal.Due = latest(heal.Due, now.Add(firstRetry))
-	m.saved.Heal = &heal
+	m.toDue(PhaseRecreateDue, latest(m.saved.State.Due, now.Add(firstRetry)))
 }
 
 func (m *Machine) delayRecreate(now time.Time) {
-	heal := *m.saved.Heal
-	heal.Due = now.Add(m.inspectBackoff())
-	m.saved.Heal = &heal
+	m.saved.State.Due = now.Add(m.inspectBackoff())
 }
 
 // lookAnew forgets what is known of the container: it has been through something whose events were not followed.
@@ -265,11 +258,11 @@ func (m *Machine) recreated(now time.Time, o Outcome) {
 		m.inspectRecreated(now)
 		return
 	}
-	heal := *m.saved.Heal
-	heal.Step, heal.StartSent, heal.StopSentAt, heal.Missing = StepStart, true, time.Time{}, false
-	m.saved.Heal = &heal
+	s := m.saved.State
+	s.Phase, s.Stop, s.Heal.Missing = PhaseStarting, SentStop{}, false
+	m.enter(s)
 	m.saved.StopIntent = nil
-	m.saved.NeedsNewParentID = false
+	m.saved.Dependents.NeedsNewParentID = false
 	m.setContainer(*o.Snapshot)
 	m.applyInspect(now, *o.Snapshot)
 }
@@ -281,9 +274,8 @@ func (m *Machine) setContainer(s Snapshot) {
 		m.changes++
 	}
 	m.saved.Incarnation = Incarnation{ID: s.ID}
-	m.saved.Killed = false
 	m.newLife()
-	m.own.signals, m.own.stopped, m.own.termAt = 0, false, time.Time{}
+	m.own = ownStop{}
 	m.life.startedAt, m.life.endedAt, m.life.oomAt, m.life.awaitStart = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	m.inspects.stale, m.life.byDocker, m.container.inspected, m.inspects.tries = false, false, false, 0
 	m.container.status, m.checks.probe = StatusUnknown, Probe{}
@@ -300,7 +292,7 @@ func appendPreviousID(ids []string, id, has string) []string {
 func (m *Machine) operatorStopped(now time.Time, o Outcome) {
 	i := m.saved.StopIntent
 	if i == nil && o.Snapshot != nil { // it was the engine's own shutdown that stopped it (engineRestarted)
-		m.saved.Heal = nil
+		m.to(PhaseWatching)
 		m.setContainer(*o.Snapshot)
 		m.saved.Expected, m.life.stoppedByDaemon = true, true
 		m.applyInspect(now, *o.Snapshot)
@@ -312,19 +304,19 @@ func (m *Machine) operatorStopped(now time.Time, o Outcome) {
 	}
 	if o.Snapshot != nil {
 		at = latest(at, o.Snapshot.StartedAt) // a word to the old one holds for the life of the new one too
-		m.saved.Heal = nil
 		m.setContainer(*o.Snapshot)
 		m.updateConfig(*o.Snapshot)
 		m.saved.Incarnation, m.container.status, m.container.inspected = o.Snapshot.Incarnation, o.Snapshot.Status, true
 	}
 	m.hold(now, HeldOperator, at)
-	m.saved.HeldSure = !o.Broken // then the engine has answered since, and it was not its own shutdown
+	m.saved.State.Hold.Confirmed = !o.Broken // then the engine has answered since, and it was not its own shutdown
 }
 
 // removedAnew: no container of the worker exists any more, and none is to be made.
 func (m *Machine) removedWhileRecreating(now time.Time, o Outcome) {
-	m.container.removed, m.container.status, m.saved.Heal = true, StatusGone, nil
-	m.emit(Event{At: now, Kind: EventUnmanaged, Reason: ReasonRemoved, Detail: o.Err})
+	m.container.removed, m.container.status = true, StatusGone
+	m.emit(Event{At: now, Kind: EventUnmanaged, HealID: m.heal().ID, Reason: ReasonRemoved, Detail: o.Err})
+	m.to(PhaseWatching)
 }
 
 // lost: no container of the worker exists any more. What is remembered of it is enough to make it again.
@@ -333,25 +325,24 @@ func (m *Machine) lost(now time.Time, o Outcome) {
 		m.removedWhileRecreating(now, o)
 		return
 	}
-	prev := *m.saved.Heal
+	prev := m.heal()
 	m.markMissing()
 	m.clearRecreate(now)
-	m.openHeal(now, cause{fault: FaultMissing, intent: prev.Intent, reason: prev.Reason, heal: HealRecreate, detail: o.Err})
+	m.openHeal(now, cause{fault: FaultMissing, intent: prev.Intent, reason: prev.Reason, action: HealRecreate, detail: o.Err})
 }
 
 // unfit: the container cannot be recreated without losing something. It is restarted instead, at once.
 func (m *Machine) recreateRefused(now time.Time, o Outcome) {
 	m.emitRefusal(now, o)
 	m.clearRecreate(now)
-	heal := *m.saved.Heal
-	heal.Due = now
-	heal.Step, heal.Heal = StepStart, HealStart
+	s := m.saved.State
+	s.Due, s.Phase, s.Heal.Action = now, PhaseBackingOff, HealStart
 	if m.container.status == StatusRunning {
-		heal.Step, heal.Heal = StepStop, HealRestart
+		s.Phase, s.Heal.Action = PhaseStopDue, HealRestart
 	}
-	m.saved.Heal = &heal
-	if m.container.status == StatusRunning && (m.saved.AutoRemove || m.saved.NeedsNewParentID) { // its stop would be its removal, or it could not start again
-		m.saved.Heal = nil
+	m.enter(s)
+	if m.container.status == StatusRunning && (m.saved.AutoRemove || m.saved.Dependents.NeedsNewParentID) { // its stop would be its removal, or it could not start again
+		m.to(PhaseWatching)
 		m.leaveUnhealthy(now, HeldNeedsRecreate)
 	}
 	m.applyRecreated(now, o)
@@ -369,18 +360,18 @@ func (m *Machine) emitRefusal(now time.Time, o Outcome) {
 
 // undone: the transaction failed and the old container has been put back. Where it runs again it is as after a restart.
 func (m *Machine) undone(now time.Time, o Outcome) {
-	prev := *m.saved.Heal
+	prev := m.heal()
 	if o.Snapshot == nil {
 		m.clearRecreate(now)
-		m.openHeal(now, cause{fault: prev.Fault, intent: prev.Intent, reason: prev.Reason, heal: HealRecreate, detail: o.Err, output: prev.Output})
+		m.openHeal(now, cause{fault: prev.Fault, intent: prev.Intent, reason: prev.Reason, action: HealRecreate, detail: o.Err, output: prev.Output})
 		m.applyRecreated(now, o)
 		return
 	}
 	m.emit(m.healEvent(now, EventHealFailed, o.Err))
-	m.saved.Heal = nil
+	m.to(PhaseWatching)
 	same := o.Snapshot.same(m.saved.Incarnation)
 	m.backTo(now, prev, o)
 	if same && prev.Fault == FaultOrphaned && m.container.status == StatusRunning { // it never stopped, and is as alone as it was
-		m.saved.RestartPending = true
+		m.saved.Dependents.RestartPending = true
 	}
 }

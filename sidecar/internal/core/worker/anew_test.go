@@ -9,7 +9,7 @@ func TestAnew(t *testing.T) {
 			up
 			unhealthy
 			> recreate 1
-			= step recreate
+			= phase recreating
 			kill TERM
 			die 143
 			stop
@@ -17,7 +17,7 @@ func TestAnew(t *testing.T) {
 			destroy
 			> nothing
 			answer made running starting
-			= step verify
+			= phase verifying
 			healthy
 			= told healed
 			= free`},

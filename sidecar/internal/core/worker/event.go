@@ -35,9 +35,10 @@ type Event struct {
 	Kind     EventKind
 	Key      Key
 	ID       string // container ID
+	HealID   uint64 // of the heal that the event is about; 0 when it is about none
 	Fault    Fault
 	Intent   Intent
-	Heal     Heal
+	Heal     HealAction
 	Reason   Reason
 	Attempt  int
 	Delay    time.Duration // NoteFault, NoteHealFailed: wait before the next attempt

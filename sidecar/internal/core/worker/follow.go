@@ -16,8 +16,8 @@ const dependentsSettle = 5 * time.Second
 // Orphaned tells a worker that it lives in the namespaces of a life of another that is over (rule 18).
 type Orphaned struct {
 	Parent Key
-	Heal   Heal      // HealRestart, or HealRecreate where it holds the ID of a container that is gone
-	Since  time.Time // the parent's present life, the engine's clock
+	Heal   HealAction // HealRestart, or HealRecreate where it holds the ID of a container that is gone
+	Since  time.Time  // the parent's present life, the engine's clock
 }
 
 // Followed tells a worker what became of its dependents.
@@ -42,9 +42,9 @@ func (m *Machine) dependentsDue(now time.Time) {
 		return
 	}
 	switch {
-	case m.saved.FollowedInto.ID == "", m.id.Policy.Dependents == policy.DependentsNone:
+	case m.saved.Dependents.FollowedInto.ID == "", m.id.Policy.Dependents == policy.DependentsNone:
 		m.markFollowed()
-	case m.saved.FollowedInto.ID == m.saved.Incarnation.ID && m.saved.FollowedInto.StartedAt.Equal(m.saved.Incarnation.StartedAt):
+	case m.saved.Dependents.FollowedInto.ID == m.saved.Incarnation.ID && m.saved.Dependents.FollowedInto.StartedAt.Equal(m.saved.Incarnation.StartedAt):
 		m.deps.at = time.Time{}
 	case m.deps.at.IsZero() && m.life.ownLife:
 		m.deps.at = now
@@ -55,7 +55,7 @@ func (m *Machine) dependentsDue(now time.Time) {
 
 // led: Former is kept, for one that is down, or waits for its turn, may hold such an ID still.
 func (m *Machine) markFollowed() {
-	m.saved.FollowedInto, m.deps.at, m.deps.tries = m.saved.Incarnation, time.Time{}, 0
+	m.saved.Dependents.FollowedInto, m.deps.at, m.deps.tries = m.saved.Incarnation, time.Time{}, 0
 }
 
 // Leads is the worker as a parent whose dependents have to follow, and from when on; false when they need not.
@@ -97,29 +97,28 @@ func (m *Machine) orphaned(now time.Time, in Orphaned) {
 		return
 	}
 	if in.Heal == HealRecreate {
-		m.saved.NeedsNewParentID = true // also when it is down now: the engine could not start it
+		m.saved.Dependents.NeedsNewParentID = true // also when it is down now: the engine could not start it
 	}
 	late := in.Heal == HealRestart && m.saved.Incarnation.StartedAt.After(in.Since)
 	switch {
-	case late || m.saved.Held != HeldNot:
-	case m.container.status == StatusRunning && m.saved.Heal == nil:
+	case late || m.phase() == PhaseHeld:
+	case m.container.status == StatusRunning && m.idle():
 		m.openOrphanedHeal(now, string(in.Parent))
-	case m.container.status == StatusRunning || m.container.status == StatusPaused: // who is down has a new life to come
-		m.saved.RestartPending = true
+	case !m.container.status.Down(): // one that is down begins a new incarnation anyway
+		m.saved.Dependents.RestartPending = true
 	}
 }
 
 // company begins that life when what it had to wait for is over.
 func (m *Machine) restartOrphaned(now time.Time) {
-	free := m.saved.Held == HeldNot && m.saved.Heal == nil && m.id.Unmanageable == HeldNot
 	settled := m.container.inspected && m.inFlight == nil && m.inspects.request.due.IsZero()
-	if m.saved.RestartPending && free && settled && m.container.status == StatusRunning {
+	if m.saved.Dependents.RestartPending && m.idle() && settled && m.container.status == StatusRunning {
 		m.openOrphanedHeal(now, "")
 	}
 }
 
 // rejoin begins the life in which the worker is with its parent again.
 func (m *Machine) openOrphanedHeal(now time.Time, parent string) {
-	m.saved.RestartPending = false
-	m.openHeal(now, cause{fault: FaultOrphaned, intent: IntentNone, reason: ReasonParentRestarted, heal: HealRestart, detail: parent})
+	m.saved.Dependents.RestartPending = false
+	m.openHeal(now, cause{fault: FaultOrphaned, intent: IntentNone, reason: ReasonParentRestarted, action: HealRestart, detail: parent})
 }

@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"encoding/binary"
+	"hash/fnv"
 	"time"
 
 	"stoker/sidecar/internal/core/policy"
@@ -11,162 +13,159 @@ type cause struct {
 	fault  Fault
 	intent Intent
 	reason Reason
-	heal   Heal
+	action HealAction
 	detail string
 	output string
-	before OpenHeal // the heal that stopped the worker, if nothing has started it since
+	stop   SentStop // Stoker's own stop, if nothing has started the worker since
 }
 
-// openHeal decides on a heal. One budget serves all faults of a worker: whatever was tried since it was last stable
-// counts.
+// openHeal decides on a heal. One that was open has failed.
 func (m *Machine) openHeal(now time.Time, c cause) {
-	if prev := m.saved.Heal; prev != nil && prev.Attempt <= m.saved.Attempts {
+	if h := m.heal(); h.Open() && h.Attempt <= m.saved.Budget.Attempts {
 		m.emit(m.healEvent(now, EventHealFailed, c.detail))
 	}
-	if m.stopSent() {
-		c.before = *m.saved.Heal
-	}
-	m.saved.Heal = nil
-	if m.budgetExhausted() {
+	c.stop = m.saved.State.Stop
+	if m.saved.Budget.spent(m.id.Policy.MaxAttempts) {
 		m.exhaust(now, c)
 		return
 	}
-	attempt := m.saved.Attempts + 1
+	attempt := m.saved.Budget.Attempts + 1
 	delay := m.id.Policy.Delay(attempt, policy.Seed(string(m.saved.Key), attempt))
 	m.release()
 	m.begin(now, c, now.Add(delay))
 }
 
-// begin sets the heal up and tells of it.
+// begin opens the heal, in the phase in which it waits for its first action.
 func (m *Machine) begin(now time.Time, c cause, due time.Time) {
-	heal := OpenHeal{
-		Fault: c.fault, Intent: c.intent, Reason: c.reason, Heal: m.nextAction(c), Output: c.output, Missing: m.container.status == StatusGone,
-		Attempt: m.saved.Attempts + 1, Step: StepStart, OpenedAt: now, Due: due, ExitCode: m.life.exitCode,
-		StopSentAt: c.before.StopSentAt, Grace: c.before.Grace,
-	}
-	if heal.Heal == HealRecreate {
-		heal.Step, heal.StopSentAt = StepRecreate, time.Time{}
-	}
+	s := State{Phase: PhaseBackingOff, Due: due, Stop: c.stop, Heal: Heal{
+		Fault: c.fault, Intent: c.intent, Reason: c.reason, Action: m.nextAction(c), Output: c.output, OpenedAt: now,
+		Missing: m.container.status == StatusGone, Attempt: m.saved.Budget.next(m.id.Policy.MaxAttempts), ExitCode: m.life.exitCode,
+	}}
+	s.Heal.ID = m.healID(now, s.Heal)
 	if m.container.status == StatusRunning {
-		if heal.StopSentAt = (time.Time{}); heal.Step == StepStart {
-			heal.Step = StepStop
-		}
-		heal.Due = latest(due, m.checks.unhealthyAt.Add(m.id.Policy.UnhealthyFor))
-		m.checks.dueAlone = heal.Due
+		s.Phase = PhaseStopDue
+		s.Due = latest(due, m.checks.unhealthyAt.Add(m.id.Policy.UnhealthyFor))
+		m.checks.dueAlone = s.Due
 		if c.reason == ReasonProbeTimedOut {
-			heal.Due = latest(heal.Due, now.Add(groupWindow))
+			s.Due = latest(s.Due, now.Add(groupWindow))
 		}
 	}
-	if m.budgetExhausted() {
-		heal.Attempt = m.saved.Attempts
+	if s.Heal.Action == HealRecreate {
+		s.Phase = PhaseRecreateDue
 	}
-	if heal.StopSentAt.IsZero() {
-		m.own.signals, m.own.stopped, m.own.termAt = 0, false, time.Time{}
-	}
-	m.saved.Heal = &heal
+	m.enter(s)
 	m.cpu.answered, m.cpu.hostStarved, m.cpu.askAt, m.quota.boostOver = false, false, time.Time{}, false
 	m.saved.Expected = true
-	n := m.healEvent(now, EventFault, c.detail)
-	n.Delay = heal.Due.Sub(now)
-	m.emit(n)
+	e := m.healEvent(now, EventFault, c.detail)
+	e.Delay = s.Due.Sub(now)
+	m.emit(e)
 }
 
-// timeoutGather is how long a probe that timed out waits for company, counted from when it is known that it did: if most
-// workers on the host time out together, the host is ill, and the fleet holds the restarts. A probe that really failed
-// waits for nothing.
+// healID is a number that no other heal has, with overwhelming probability. It fits into a float64, as JSON readers need.
+func (m *Machine) healID(now time.Time, h Heal) uint64 {
+	m.opened++
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(m.saved.Key)) // never fails
+	for _, n := range []int64{now.UnixNano(), int64(h.Attempt), int64(m.opened)} {
+		_ = binary.Write(hash, binary.LittleEndian, n)
+	}
+	return hash.Sum64()>>11 | 1
+}
+
+// groupWindow is how long a probe that timed out waits for those of other workers, counted from when it is known that it
+// did: if most workers on the host time out together, the host is overloaded, and the fleet holds the restarts. A probe
+// that really failed waits for nothing.
 const groupWindow = 3 * time.Second
 
-// rung is the heal that the ladder asks for: a recreate where nothing less will do, after so many restarts in a row that
-// did not help, or because the label says so.
-func (m *Machine) nextAction(c cause) Heal {
+// nextAction is a recreate where nothing less helps, after so many failed restarts in a row, or because the label asks for it.
+func (m *Machine) nextAction(c cause) HealAction {
 	asked := c.fault == FaultUnhealthy && m.id.Policy.OnUnhealthy == policy.OnUnhealthyRecreate
-	due := m.id.Policy.RecreateAfter > 0 && m.saved.RestartsInARow >= m.id.Policy.RecreateAfter
-	if asked || due || m.saved.NeedsNewParentID || m.saved.AutoRemove || m.container.status == StatusGone {
+	due := m.id.Policy.RecreateAfter > 0 && m.saved.Budget.RestartsInARow >= m.id.Policy.RecreateAfter
+	if asked || due || m.saved.Dependents.NeedsNewParentID || m.saved.AutoRemove || m.container.status == StatusGone {
 		return HealRecreate
 	}
-	return c.heal
+	return c.action
 }
 
-// spent reports whether the budget of attempts is used up.
-func (m *Machine) budgetExhausted() bool {
-	return m.id.Policy.MaxAttempts > 0 && m.saved.Attempts >= m.id.Policy.MaxAttempts
-}
-
-// exhaust gives up, or goes on at a slow pace. Retries past the budget do not count against it.
+// exhaust gives up, or goes on at a slow pace. Retries past the limit are not counted.
 func (m *Machine) exhaust(now time.Time, c cause) {
-	if m.saved.Held != HeldExhausted {
-		m.saved.Held, m.saved.HeldAt = HeldExhausted, now
-		m.emit(Event{At: now, Kind: EventExhausted, Fault: c.fault, Intent: c.intent, Reason: c.reason, Attempt: m.saved.Attempts, ExitCode: m.life.exitCode, Detail: c.detail})
+	if !m.saved.Budget.exhausted() {
+		m.saved.Budget.ExhaustedAt = now
+		m.emit(Event{
+			At: now, Kind: EventExhausted, HealID: m.heal().ID, Fault: c.fault, Intent: c.intent, Reason: c.reason,
+			Attempt: m.saved.Budget.Attempts, ExitCode: m.life.exitCode, Detail: c.detail,
+		})
 	}
 	if m.id.Policy.WhenExhausted == policy.WhenExhaustedRetry {
 		m.begin(now, c, now.Add(m.id.Policy.RetryEvery))
 		return
 	}
-	m.saved.RestartPending = c.fault == FaultOrphaned
+	m.to(PhaseExhausted)
+	m.saved.Dependents.RestartPending = c.fault == FaultOrphaned
 }
 
-// hold leaves the worker alone, until someone starts it.
+// hold leaves the worker alone until someone starts it.
 func (m *Machine) hold(now time.Time, reason Reason, at time.Time) {
-	if m.saved.Held != reason {
-		m.emit(Event{At: now, Kind: EventHeld, Reason: reason, ExitCode: m.life.exitCode})
+	if !m.heldFor(reason) {
+		m.emit(Event{At: now, Kind: EventHeld, HealID: m.heal().ID, Reason: reason, ExitCode: m.life.exitCode})
 	}
-	m.saved.Killed = reason == HeldOperator && m.onlyKilled()
-	sure := reason == HeldOperator && m.saved.StopIntent != nil && m.saved.StopIntent.Sure
+	h := Hold{Reason: reason, At: at}
+	if reason == HeldOperator {
+		h.Killed = m.onlyKilled()
+		h.Confirmed = m.saved.StopIntent != nil && m.saved.StopIntent.Confirmed
+	}
 	m.foreign.confirming = m.foreign.confirming && reason == HeldOperator && m.saved.StopIntent != nil
-	m.saved.Heal, m.saved.StopIntent = nil, nil
-	m.saved.Held, m.saved.HeldAt, m.saved.HeldSure = reason, at, sure
+	m.saved.StopIntent = nil
+	m.saved.Budget.ExhaustedAt = time.Time{}
 	m.saved.Expected = false
-	if reason == HeldOperator && !sure && !m.foreign.confirming {
+	m.enter(State{Phase: PhaseHeld, Hold: h})
+	if reason == HeldOperator && !h.Confirmed && !m.foreign.confirming {
 		m.requestInspect(now, ReasonUncertain)
 	}
 	m.life.exitUnobserved, m.life.exitPending = time.Time{}, false
 }
 
-func (m *Machine) release() {
-	m.saved.Held, m.saved.HeldAt, m.saved.HeldSure, m.saved.Killed = HeldNot, time.Time{}, false, false
-	m.foreign.inspectFailed = false
-}
-
-// well: running, and healthy if it has a health check.
+// markHealthy: running, and healthy if it has a health check.
 func (m *Machine) markHealthy(now time.Time) {
 	if m.checks.healthySince.IsZero() {
 		m.checks.healthySince = now
 	}
-	if (m.saved.Held == HeldExhausted && !m.saved.RestartPending) || m.saved.Held == HeldDryRun {
+	if (m.saved.Budget.exhausted() && !m.saved.Dependents.RestartPending) || m.heldFor(HeldDryRun) {
 		m.release()
 	}
-	heal := m.saved.Heal
-	switch {
-	case heal == nil:
-	case heal.Step == StepVerify:
+	switch m.phase() {
+	case PhaseVerifying:
 		m.emit(m.healEvent(now, EventHealed, ""))
-		m.saved.Heal = nil
-	case heal.StopSentAt.IsZero() && heal.Step != StepStart && heal.Fault == FaultUnhealthy:
-		m.recovered(now, ReasonRecovered)
+		m.to(PhaseWatching)
+	case PhaseStopDue, PhaseRecreateDue:
+		if m.heal().Fault == FaultUnhealthy {
+			m.recovered(now, ReasonRecovered)
+		}
+	case PhaseWatching, PhaseHeld, PhaseDocker, PhaseBackingOff, PhaseStarting, PhaseStopping, PhaseRecreating, PhaseExhausted:
 	}
 }
 
 // recovered ends a heal that turned out not to be needed.
 func (m *Machine) recovered(now time.Time, reason Reason) {
-	n := m.healEvent(now, EventRecovered, "")
-	n.Reason = reason
-	m.emit(n)
-	m.saved.Heal = nil
+	e := m.healEvent(now, EventRecovered, "")
+	e.Reason = reason
+	m.emit(e)
+	m.to(PhaseWatching)
 }
 
-// stable: the slate is clean.
+// stable: the attempts are forgotten.
 func (m *Machine) stable(now time.Time) {
-	m.emit(Event{At: now, Kind: EventStable, Attempt: m.saved.Attempts})
-	m.saved.Attempts, m.saved.RestartsInARow = 0, 0
-	if m.saved.RestartPending {
+	m.emit(Event{At: now, Kind: EventStable, Attempt: m.saved.Budget.Attempts})
+	m.saved.Budget.reset()
+	if m.saved.Dependents.RestartPending {
 		m.openOrphanedHeal(now, "")
 	}
 }
 
 func (m *Machine) healEvent(now time.Time, kind EventKind, detail string) Event {
-	h := m.saved.Heal
+	h := m.heal()
 	return Event{
-		At: now, Kind: kind, Fault: h.Fault, Intent: h.Intent, Heal: h.Heal, Reason: h.Reason, Attempt: h.Attempt,
+		At: now, Kind: kind, HealID: h.ID, Fault: h.Fault, Intent: h.Intent, Heal: h.Action, Reason: h.Reason, Attempt: h.Attempt,
 		Duration: now.Sub(h.OpenedAt), ExitCode: h.ExitCode, Output: h.Output, Detail: detail,
 	}
 }

@@ -9,7 +9,7 @@ func TestStarting(t *testing.T) {
 			die 1
 			> start 1
 			start
-			= step start
+			= phase starting
 			answer running
 			= told healed
 			= free
@@ -34,7 +34,7 @@ func TestStarting(t *testing.T) {
 			> start 1
 			start
 			answer running starting
-			= step verify
+			= phase verifying
 			= untold healed
 			+20s
 			healthy

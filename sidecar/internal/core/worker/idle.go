@@ -19,8 +19,7 @@ const probeCost = 50 * time.Millisecond
 // planIdle keeps the readings going while idleness would mean something: not right after a start that is not through, nor
 // while anything else is being done about the worker.
 func (m *Machine) planIdle(now time.Time, readable bool) {
-	watched := readable && m.id.Policy.IdleAfter > 0 && m.saved.Heal == nil && m.saved.Boost == nil && m.checks.status != HealthStarting &&
-		m.saved.Held == HeldNot
+	watched := readable && m.id.Policy.IdleAfter > 0 && m.idle() && m.saved.Boost == nil && m.checks.status != HealthStarting
 	switch {
 	case !watched:
 		m.cpu.statsAt, m.cpu.lastStats, m.cpu.idleSince = time.Time{}, Stats{}, time.Time{}
@@ -61,7 +60,7 @@ func (m *Machine) judgeIdle(now time.Time, reading Stats) {
 		m.cpu.idleSince = last.At
 	}
 	if reading.At.Sub(m.cpu.idleSince) >= m.id.Policy.IdleAfter {
-		m.openHeal(now, cause{fault: FaultIdle, intent: IntentNone, reason: ReasonIdle, heal: HealRestart})
+		m.openHeal(now, cause{fault: FaultIdle, intent: IntentNone, reason: ReasonIdle, action: HealRestart})
 	}
 }
 

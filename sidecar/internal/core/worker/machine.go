@@ -71,7 +71,8 @@ type Machine struct {
 	inFlight  *Action
 	announced bool
 	events    []Event
-	changes   int // bumped when Definition or Labels change: they are too big to compare
+	opened    uint64 // heals opened by this process
+	changes   int    // bumped when Definition or Labels change: they are too big to compare
 }
 
 // container is what is known of the container itself.
@@ -204,39 +205,37 @@ type Identity struct {
 
 // New is a machine for a container that nothing is remembered of.
 func New(id Identity) *Machine {
-	m := Restore(id, Saved{Key: id.Key, Incarnation: Incarnation{ID: id.ID}})
-	return m
+	return Restore(id, Saved{Key: id.Key, Incarnation: Incarnation{ID: id.ID}, State: State{Phase: PhaseWatching}})
 }
 
-// Recall is a machine that goes on where the one that left mem was.
-func Restore(id Identity, mem Saved) *Machine {
-	mem.Key = id.Key
-	mem.Incarnation.ID = id.ID
-	if mem.Held == HeldDryRun { // whoever runs dry now says so again; nobody else is bound by it
-		mem.Held, mem.HeldAt = HeldNot, time.Time{}
+// Restore is a machine that goes on where the one that left saved stopped. A hold of a dry run binds nobody but the dry run.
+func Restore(id Identity, saved Saved) *Machine {
+	saved.Key = id.Key
+	saved.Incarnation.ID = id.ID
+	if s := saved.State; s.Phase == "" || s.Hold.Reason == HeldDryRun {
+		saved.State = State{Phase: PhaseWatching}
 	}
-	m := &Machine{id: id, saved: mem}
-	if mem.Heal != nil && mem.Heal.Missing {
+	m := &Machine{id: id, saved: saved}
+	if saved.State.Heal.Missing {
 		m.container.status = StatusGone
 	}
 	return m
 }
 
-// Succeed is a machine for the container that took the place of the one that left mem: the history of a worker hangs on its
-// name.
-func NewReplacement(id Identity, mem Saved) *Machine {
-	former, heal := mem.Incarnation.ID, mem.Heal
-	mem.Incarnation, mem.StopIntent, mem.Heal = Incarnation{ID: id.ID}, nil, nil
-	mem.NeedsNewParentID, mem.RestartPending, mem.Killed = false, false, false
-	mem.PreviousIDs = appendPreviousID(mem.PreviousIDs, former, id.ID)
-	mem.Held, mem.HeldAt, mem.HeldSure = HeldNot, time.Time{}, false
-	m := Restore(id, mem)
-	if heal != nil {
-		verify := *heal
-		verify.Step, verify.StartSent, verify.StopSentAt, verify.Missing = StepStart, true, time.Time{}, false
-		m.saved.Heal = &verify
+// NewReplacement is a machine for the container that took the place of the one that left saved: the history of a worker
+// belongs to its name.
+func NewReplacement(id Identity, saved Saved) *Machine {
+	former, heal := saved.Incarnation.ID, saved.State.Heal
+	saved.Incarnation, saved.StopIntent = Incarnation{ID: id.ID}, nil
+	saved.Dependents.NeedsNewParentID, saved.Dependents.RestartPending = false, false
+	saved.Budget.ExhaustedAt = time.Time{}
+	saved.PreviousIDs = appendPreviousID(saved.PreviousIDs, former, id.ID)
+	saved.State = State{Phase: PhaseWatching}
+	if heal.Open() {
+		heal.Missing = false
+		saved.State = State{Phase: PhaseStarting, Heal: heal}
 	}
-	return m
+	return Restore(id, saved)
 }
 
 // Confirm makes a tentative machine one of a worker.
@@ -294,39 +293,29 @@ func (m *Machine) Rename(key Key) {
 	m.saved.Key = key
 }
 
-// comparable picture of a Memory, without the parts that are too big to compare.
+// savedDigest is what of a Saved can be compared, without the parts that are too big.
 type savedDigest struct {
 	key         Key
 	incarnation Incarnation
 	expected    bool
-	held        Reason
-	heldAt      time.Time
-	heldSure    bool
-	attempts    int
-	inARow      int
-	heal        OpenHeal
+	state       State
+	budget      Budget
+	dependents  SavedDependents
 	stop        StopIntent
-	killed      bool
 	autoRemove  bool
-	orphaned    bool
-	alone       bool
-	led         Incarnation
 	boost       Boost
 }
 
-func digest(mem Saved) savedDigest {
+func digest(s Saved) savedDigest {
 	d := savedDigest{
-		key: mem.Key, incarnation: mem.Incarnation, expected: mem.Expected, held: mem.Held, heldAt: mem.HeldAt, heldSure: mem.HeldSure,
-		attempts: mem.Attempts, inARow: mem.RestartsInARow, killed: mem.Killed, autoRemove: mem.AutoRemove, orphaned: mem.NeedsNewParentID, alone: mem.RestartPending, led: mem.FollowedInto,
+		key: s.Key, incarnation: s.Incarnation, expected: s.Expected, state: s.State, budget: s.Budget, dependents: s.Dependents,
+		autoRemove: s.AutoRemove,
 	}
-	if mem.Heal != nil {
-		d.heal = *mem.Heal
+	if s.Boost != nil {
+		d.boost = *s.Boost
 	}
-	if mem.Boost != nil {
-		d.boost = *mem.Boost
-	}
-	if mem.StopIntent != nil {
-		d.stop = *mem.StopIntent
+	if s.StopIntent != nil {
+		d.stop = *s.StopIntent
 	}
 	return d
 }
@@ -349,8 +338,8 @@ func (m *Machine) announce(now time.Time) {
 	}
 	if m.id.Unmanageable != HeldNot {
 		m.emit(Event{At: now, Kind: EventHeld, Reason: m.id.Unmanageable})
-	} else if m.saved.Held != HeldNot {
-		m.emit(Event{At: now, Kind: EventHeld, Reason: m.saved.Held})
+	} else if why := m.leftAlone(); why != HeldNot {
+		m.emit(Event{At: now, Kind: EventHeld, Reason: why})
 	}
 }
 

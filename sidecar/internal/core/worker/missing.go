@@ -16,10 +16,8 @@ func (m *Machine) Missing() bool { return m.container.status == StatusGone && !m
 func (m *Machine) markMissing() {
 	m.container.status, m.checks.status = StatusGone, HealthNone
 	m.inspects.request, m.inspects.outcomeUnknown, m.foreign.pending, m.checks.healthySince = inspectRequest{}, false, nil, time.Time{}
-	if m.saved.Heal != nil {
-		heal := *m.saved.Heal
-		heal.Missing = true
-		m.saved.Heal = &heal
+	if m.heal().Open() {
+		m.saved.State.Heal.Missing = true
 	}
 }
 
@@ -63,13 +61,12 @@ func (m *Machine) gone(now, at time.Time) {
 	case !back:
 		m.container.status = StatusGone
 		m.container.removed = true
-		m.saved.Heal = nil
-		m.emit(Event{At: now, Kind: EventUnmanaged, Reason: m.saved.Held})
-	case m.saved.Heal != nil && m.saved.Heal.Step == StepRecreate:
+		m.emit(Event{At: now, Kind: EventUnmanaged, HealID: m.heal().ID, Reason: m.leftAlone()})
+		m.to(PhaseWatching)
+	case m.phase() == PhaseRecreateDue || m.phase() == PhaseRecreating:
 		m.markMissing()
 	default:
 		m.release()
-		m.saved.Killed = false
 		m.markMissing()
 		m.openHeal(now, c)
 	}
@@ -78,17 +75,18 @@ func (m *Machine) gone(now, at time.Time) {
 // comesBack reports whether a removed worker is to be made again, and why. The removal of one that was down already says
 // nothing of the kind: docker compose down sends no stop to a worker that waits for its next attempt.
 func (m *Machine) comesBack(at time.Time) (cause, bool) {
-	c := cause{fault: FaultMissing, intent: IntentNone, reason: ReasonRemoved, heal: HealRecreate}
-	heal := m.saved.Heal
+	c := cause{fault: FaultMissing, intent: IntentNone, reason: ReasonRemoved, action: HealRecreate}
+	recreates := m.phase() == PhaseRecreateDue || m.phase() == PhaseRecreating
 	switch {
 	case len(m.saved.Definition) == 0 || m.id.Unmanageable != HeldNot:
 		return c, false
-	case m.saved.AutoRemove && heal != nil && heal.Step == StepRecreate:
+	case m.saved.AutoRemove && recreates:
 		return c, true
-	case m.saved.AutoRemove && m.saved.Held == HeldNot && m.engineCutIt():
+	case m.saved.AutoRemove && m.leftAlone() == HeldNot && m.engineCutIt():
 		c.intent, c.reason = IntentEngine, ReasonEngineRestarted
 		return c, true
 	}
-	killed := m.saved.Killed && m.saved.Held == HeldOperator && !m.saved.AutoRemove
-	return c, killed && m.id.Policy.OnMissing == policyRecreate && at.Sub(m.saved.HeldAt) < removeWindow
+	hold := m.saved.State.Hold
+	killed := hold.Killed && m.heldFor(HeldOperator) && !m.saved.AutoRemove
+	return c, killed && m.id.Policy.OnMissing == policyRecreate && at.Sub(hold.At) < removeWindow
 }

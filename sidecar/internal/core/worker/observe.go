@@ -88,7 +88,7 @@ func (m *Machine) outdated(o Observation) bool {
 		return false
 	}
 	// With the heal that was given up for good went what told Stoker's own stop from an operator's.
-	judged := m.saved.Held == HeldExhausted && m.saved.Heal == nil && !o.At.After(m.saved.HeldAt)
+	judged := m.phase() == PhaseExhausted && !o.At.After(m.saved.Budget.ExhaustedAt)
 	return judged || o.At.Before(m.saved.Incarnation.StartedAt)
 }
 
@@ -124,11 +124,11 @@ func (m *Machine) listed(now time.Time, o Observation) {
 // backInPlace: a list that shows a worker under a name of its own that was on its way out says that somebody has thought better
 // of it, while no Stoker was there to see. How it ended is judged by what is left of it.
 func (m *Machine) backInPlace(now time.Time, o Observation) {
-	if m.saved.Held != HeldReplaced || o.Key == "" || o.Key.IsBackupName() || m.byCompose(o.Key) {
+	if !m.heldFor(HeldReplaced) || o.Key == "" || o.Key.IsBackupName() || m.byCompose(o.Key) {
 		return
 	}
 	if m.container.savedBeforeRename != nil { // a transaction was undone, and the event that says so was lost, unless the list is the older one
-		if o.At.After(m.saved.HeldAt.Add(settle)) {
+		if o.At.After(m.saved.State.Hold.At.Add(settle)) {
 			m.renamedBack(now)
 		}
 		return
@@ -141,7 +141,7 @@ func (m *Machine) backInPlace(now time.Time, o Observation) {
 // leftAside: it still has the name that a transaction gave it, and no transaction is under way. Somebody else has the worker's name,
 // so that it could not have it back, and is the worker now: a heal would make two of it.
 func (m *Machine) leftUnderBackupName(now time.Time, o Observation) {
-	if m.saved.Key.IsBackupName() && m.saved.Held != HeldReplaced {
+	if m.saved.Key.IsBackupName() && !m.heldFor(HeldReplaced) {
 		m.renamedToBackup(now, o)
 	}
 }
@@ -172,7 +172,7 @@ func (m *Machine) started(now time.Time, o Observation) {
 		return
 	}
 	again := m.life.byDocker && o.History && !m.container.inspected && m.saved.StopIntent == nil // one of several that nobody followed
-	byDocker := m.saved.Held == HeldDocker || m.container.status == StatusRestarting || again
+	byDocker := m.phase() == PhaseDocker || m.container.status == StatusRestarting || again
 	m.life.byDocker = byDocker
 	own := m.awaiting(now) || m.beganByHeal(o)
 	m.life.startedAt, m.life.ownLife = o.At, own
@@ -193,11 +193,10 @@ func (m *Machine) started(now time.Time, o Observation) {
 // beganByHeal reports whether a start is that of the heal: one that was sent, or the one of a life of which a look has told that
 // it is over already.
 func (m *Machine) beganByHeal(o Observation) bool {
-	h := m.saved.Heal
-	if h == nil {
-		return false
+	if m.phase() == PhaseVerifying {
+		return m.unexplained() && m.startOf(m.life.startedAt, o)
 	}
-	return (h.Step == StepStart && h.StartSent) || (h.Step == StepVerify && m.unexplained() && m.startOf(m.life.startedAt, o))
+	return m.phase() == PhaseStarting
 }
 
 // startOf reports whether a start event belongs to the life that began at that time: the engine notes the time of a start
@@ -210,7 +209,7 @@ func (m *Machine) startOf(began time.Time, o Observation) bool {
 func (m *Machine) newLife() {
 	m.life.exitUnobserved, m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}, time.Time{}
 	m.foreign.until, m.checks.resumedAt = time.Time{}, time.Time{}
-	m.life.delayed, m.saved.RestartPending = false, false
+	m.life.delayed, m.saved.Dependents.RestartPending = false, false
 	m.life.stoppedByDaemon, m.life.exitPending, m.checks.leftReason = false, false, HeldNot
 	m.foreign.pending = nil
 }
@@ -218,11 +217,7 @@ func (m *Machine) newLife() {
 // verifyOwnStart: the answer to the start is on its way, or was lost; then a look tells. Stop signals from here on are
 // somebody else's.
 func (m *Machine) verifyOwnStart(now time.Time) {
-	if heal := m.saved.Heal; heal != nil {
-		begun := *heal
-		begun.StopSentAt = time.Time{}
-		m.saved.Heal = &begun
-	}
+	m.dropOwnStop()
 	if m.inFlight == nil {
 		m.requestInspect(now, ReasonVerifying)
 	}
@@ -235,12 +230,12 @@ func (m *Machine) startedByOther(now time.Time, byDocker bool) {
 	if byDocker {
 		reason = ReasonWaitsDocker
 	} else {
-		m.saved.Attempts, m.saved.RestartsInARow = 0, 0
+		m.saved.Budget.reset()
 	}
-	if m.saved.Heal != nil || m.saved.Held != HeldNot {
-		m.emit(Event{At: now, Kind: EventRecovered, Reason: reason})
+	if m.phase() != PhaseWatching || m.saved.Budget.exhausted() {
+		m.emit(Event{At: now, Kind: EventRecovered, HealID: m.heal().ID, Reason: reason})
 	}
-	m.saved.Heal = nil
+	m.to(PhaseWatching)
 	m.release()
 }
 
@@ -281,7 +276,7 @@ func (m *Machine) renamed(now time.Time, o Observation) {
 	}
 	switch {
 	case o.OldKey == "":
-	case o.Key.IsBackupName() && m.saved.Held != HeldReplaced:
+	case o.Key.IsBackupName() && !m.heldFor(HeldReplaced):
 		m.renamedToBackup(now, o)
 	case o.Key.IsBackupName(), string(o.Key) == m.shortID()+"_"+strings.TrimPrefix(string(o.OldKey), "/"):
 		m.hold(now, HeldReplaced, o.At)
@@ -293,12 +288,13 @@ func (m *Machine) renamed(now time.Time, o Observation) {
 func (m *Machine) renamedBack(now time.Time) {
 	before := m.container.savedBeforeRename
 	m.container.savedBeforeRename = nil
-	if before == nil || m.saved.Held != HeldReplaced {
+	if before == nil || !m.heldFor(HeldReplaced) {
 		return
 	}
-	m.saved.Held, m.saved.HeldAt, m.saved.HeldSure, m.saved.Killed = before.Held, before.HeldAt, before.HeldSure, before.Killed
-	m.saved.Heal, m.saved.StopIntent, m.saved.Expected = before.Heal, before.StopIntent, before.Expected
-	m.life.exitPending = m.container.status == StatusExited && m.saved.Held == HeldNot && m.saved.Heal == nil
+	m.enter(before.State)
+	m.saved.Budget.ExhaustedAt = before.Budget.ExhaustedAt
+	m.saved.StopIntent, m.saved.Expected = before.StopIntent, before.Expected
+	m.life.exitPending = m.container.status == StatusExited && m.phase() == PhaseWatching
 	m.requestInspect(now, ReasonChanged)
 }
 

@@ -56,11 +56,13 @@ func (m *Machine) finishInspect(now time.Time, o Outcome) {
 // confirm: the engine answered after the stop was seen, so that the stop was not its own shutdown's.
 func (m *Machine) confirm() {
 	m.foreign.confirming, m.foreign.inspectFailed = false, false
-	m.saved.HeldSure = m.saved.Held == HeldOperator
-	if m.saved.StopIntent != nil {
-		sure := *m.saved.StopIntent
-		sure.Sure = true
-		m.saved.StopIntent = &sure
+	if m.heldFor(HeldOperator) {
+		m.saved.State.Hold.Confirmed = true
+	}
+	if i := m.saved.StopIntent; i != nil {
+		confirmed := *i
+		confirmed.Confirmed = true
+		m.saved.StopIntent = &confirmed
 	}
 }
 
@@ -80,43 +82,42 @@ func (m *Machine) finishStart(now time.Time, o Outcome) {
 	}
 }
 
-// startWorked: whatever late events made of it meanwhile, the life that the answer shows is one that Stoker began.
+// startWorked: whatever late events made of it meanwhile, the incarnation that the answer shows is one that Stoker began.
 func (m *Machine) startWorked(s *Snapshot) {
-	heal := m.saved.Heal
-	if s == nil || s.Status != StatusRunning || heal == nil || heal.Step != StepStart || (m.inspects.stale && m.older(*s)) {
+	if s == nil || s.Status != StatusRunning || (m.inspects.stale && m.older(*s)) {
 		return
 	}
-	ours := *heal
-	ours.StartSent = true
-	m.saved.Heal = &ours
+	if m.phase() == PhaseBackingOff {
+		m.to(PhaseStarting)
+	}
 }
 
 // startFailed: the engine said no, with the container still down. Whatever ended the worker first, what keeps it down
 // now is its start.
 func (m *Machine) startFailed(now time.Time, o Outcome) {
-	heal := m.saved.Heal
-	if heal == nil {
+	h := m.heal()
+	if !h.Open() {
 		m.requestInspect(now, ReasonUncertain)
 		return
 	}
-	again := *heal
-	again.StartSent = false
-	m.saved.Heal = &again
-	if o.Unreachable {
-		m.refund(again)
-		again.Due = now.Add(firstRetry)
-		return
-	}
-	if o.Snapshot != nil && o.Snapshot.Status == StatusRunning {
-		again.StartSent = true
+	if o.Snapshot != nil && o.Snapshot.Status == StatusRunning && !o.Unreachable {
+		m.startWorked(o.Snapshot)
 		m.applyInspect(now, *o.Snapshot)
 		return
 	}
-	if i := m.saved.StopIntent; i != nil { // it came by while the start was on its way
+	if m.phase() == PhaseStarting {
+		m.to(PhaseBackingOff)
+	}
+	if o.Unreachable {
+		m.refund()
+		m.saved.State.Due = now.Add(firstRetry)
+		return
+	}
+	if i := m.saved.StopIntent; i != nil { // it arrived while the start was under way
 		m.hold(now, HeldOperator, i.At)
 		return
 	}
-	m.openHeal(now, cause{fault: FaultStartFailed, intent: heal.Intent, reason: ReasonStartFailed, heal: heal.Heal, detail: o.Err})
+	m.openHeal(now, cause{fault: FaultStartFailed, intent: h.Intent, reason: ReasonStartFailed, action: h.Action, detail: o.Err})
 }
 
 func (m *Machine) finishStop(now time.Time, o Outcome) {
@@ -129,62 +130,63 @@ func (m *Machine) finishStop(now time.Time, o Outcome) {
 		m.inspects.outcomeUnknown = true
 		m.requestInspect(now.Add(firstRetry), ReasonUncertain)
 	case Refused:
+		own := m.own
 		m.stopNotSent(now)
-		m.attributeStop(now)
+		m.attributeStop(now, own)
 		m.applyOrInspect(now, o)
 	case Failed:
 		m.stopFailed(now, o)
 	}
 }
 
-// stopNotSent: the look before the stop found something else than was decided on, so that no stop of Stoker's own is
-// on its way. If the fault is still there, it waits a moment: a refusal must not spin.
+// stopNotSent: the inspect before the stop found something else than was decided on, so no stop of Stoker's own is
+// under way. If the fault is still there, it waits a moment: a refusal must not spin.
 func (m *Machine) stopNotSent(now time.Time) {
-	if m.saved.Heal == nil {
+	if !m.heal().Open() {
 		return
 	}
-	heal := *m.saved.Heal
-	m.refund(heal)
-	heal.StopSentAt = time.Time{}
-	if heal.Step == StepStop {
-		heal.Due = now.Add(firstRetry)
+	m.refund()
+	if m.phase() == PhaseStopping {
+		m.toDue(PhaseStopDue, now.Add(firstRetry))
+		return
 	}
-	m.saved.Heal = &heal
+	m.dropOwnStop()
 }
 
-// disown: signals that came while Stoker's own stop was thought to be on its way were somebody else's, for it was not.
-func (m *Machine) attributeStop(now time.Time) {
-	if m.own.signals == 0 && !m.own.stopped {
+// dropOwnStop: no event of a stop of Stoker's own is to be expected any more.
+func (m *Machine) dropOwnStop() {
+	m.saved.State.Stop = SentStop{}
+	m.own = ownStop{}
+}
+
+// attributeStop: signals that came while Stoker's own stop was thought to be under way were somebody else's, for it was not.
+func (m *Machine) attributeStop(now time.Time, own ownStop) {
+	if own.signals == 0 && !own.stopped {
 		return
 	}
-	at := m.own.termAt
+	at := own.termAt
 	if at.IsZero() {
 		at = m.life.endedAt
 	}
-	m.saved.StopIntent = &StopIntent{ID: m.saved.Incarnation.ID, At: at, Complete: m.own.stopped}
-	m.own.signals, m.own.stopped, m.own.termAt = 0, false, time.Time{}
+	m.saved.StopIntent = &StopIntent{ID: m.saved.Incarnation.ID, At: at, Complete: own.stopped}
 	if m.container.status == StatusExited {
 		m.hold(now, HeldOperator, at)
 	}
 }
 
 func (m *Machine) stopFailed(now time.Time, o Outcome) {
-	if m.saved.Heal == nil {
+	h := m.heal()
+	switch {
+	case !h.Open():
 		m.requestInspect(now, ReasonUncertain)
-		return
-	}
-	if o.Unreachable {
+	case o.Unreachable:
 		m.stopNotSent(now)
-		return
+	case m.phase() == PhaseStopping:
+		m.to(PhaseStopDue)
+		m.openHeal(now, cause{fault: h.Fault, intent: h.Intent, reason: h.Reason, action: h.Action, detail: o.Err, output: h.Output})
+		m.requestInspect(now, ReasonUncertain)
+	default: // the exit was seen all the same
 	}
-	heal := *m.saved.Heal
-	if heal.Step != StepStop { // the end was seen all the same
-		return
-	}
-	heal.StopSentAt = time.Time{}
-	m.saved.Heal = &heal
-	m.openHeal(now, cause{fault: heal.Fault, intent: heal.Intent, reason: heal.Reason, heal: heal.Heal, detail: o.Err, output: heal.Output})
-	m.requestInspect(now, ReasonUncertain)
 }
 
 func (m *Machine) applyOrInspect(now time.Time, o Outcome) {
@@ -198,8 +200,8 @@ func (m *Machine) applyOrInspect(now time.Time, o Outcome) {
 // skip: a dry run ends where the first call would have gone out.
 func (m *Machine) skip(now time.Time) {
 	m.life.awaitStart = time.Time{}
-	if m.saved.Heal != nil {
-		m.refund(*m.saved.Heal)
+	if m.heal().Open() {
+		m.refund()
 	}
 	expected := m.saved.Expected
 	m.hold(now, HeldDryRun, now)

@@ -40,7 +40,7 @@ func (m *Machine) plan(now time.Time) (ActionClass, time.Time) {
 	}
 	lane, due := m.planHeal()
 	lane, due = m.planUpdate(now, lane, due)
-	if lane == ClassNone && m.saved.Attempts > 0 && !m.checks.healthySince.IsZero() {
+	if lane == ClassNone && m.saved.Budget.Attempts > 0 && !m.checks.healthySince.IsZero() {
 		due = m.checks.healthySince.Add(m.id.Policy.StableAfter)
 	}
 	if m.inspects.request.due.IsZero() {
@@ -56,35 +56,35 @@ func (m *Machine) plan(now time.Time) (ActionClass, time.Time) {
 	return lane, due
 }
 
-// planAnew: there is nothing to look at before the transaction, which looks itself.
+// planRecreate: there is nothing to inspect before the transaction, which inspects itself.
 func (m *Machine) planRecreate() (ActionClass, time.Time) {
-	if m.saved.Heal == nil {
+	if !m.heal().Open() {
 		return ClassNone, time.Time{}
 	}
-	return ClassRecreate, m.saved.Heal.Due
+	return ClassRecreate, m.saved.State.Due
 }
 
 func (m *Machine) planHeal() (ActionClass, time.Time) {
-	heal := m.saved.Heal
+	s := m.saved.State
+	running, down := m.container.status == StatusRunning, m.container.status.Down()
+	known := s.Heal.Fault != FaultUnhealthy || m.checks.status == HealthUnhealthy // it is not after a pause
 	switch {
-	case heal == nil, m.saved.Held == HeldDocker: // Docker's first
-	case heal.Step == StepStart && !heal.StartSent && m.container.status.Down():
-		return ClassStart, heal.Due
-	case heal.Step == StepRecreate && m.container.status.Down() && !m.beingAutoRemoved():
-		return ClassRecreate, heal.Due
-	case heal.Fault == FaultUnhealthy && heal.Step != StepVerify && m.checks.status != HealthUnhealthy: // not known since a pause
-	case heal.Step == StepStop && heal.StopSentAt.IsZero() && m.container.status == StatusRunning:
-		return ClassStop, m.stopAllowedAt(*heal)
-	case heal.Step == StepRecreate && m.container.status == StatusRunning:
-		return ClassRecreate, m.stopAllowedAt(*heal)
+	case s.Phase == PhaseBackingOff && down:
+		return ClassStart, s.Due
+	case s.Phase == PhaseRecreateDue && down && !m.beingAutoRemoved():
+		return ClassRecreate, s.Due
+	case s.Phase == PhaseStopDue && running && known:
+		return ClassStop, m.stopAllowedAt()
+	case s.Phase == PhaseRecreateDue && running && known:
+		return ClassRecreate, m.stopAllowedAt()
 	}
 	return ClassNone, time.Time{}
 }
 
-// yielding is when a running worker may be stopped: not while somebody else's stop of it is under way.
-func (m *Machine) stopAllowedAt(heal OpenHeal) time.Time {
-	due := latest(heal.Due, m.foreign.until)
-	if heal.Reason == ReasonProbeTimedOut {
+// stopAllowedAt is when a running worker may be stopped: not while somebody else's stop of it is under way.
+func (m *Machine) stopAllowedAt() time.Time {
+	due := latest(m.saved.State.Due, m.foreign.until)
+	if m.heal().Reason == ReasonProbeTimedOut {
 		due = latest(due, m.checks.groupDeadline)
 		if !m.cpu.askAt.IsZero() && !m.cpu.hostStarved {
 			due = latest(due, m.cpu.askAt.Add(senseWait))
@@ -93,47 +93,45 @@ func (m *Machine) stopAllowedAt(heal OpenHeal) time.Time {
 	return due
 }
 
-// shorten ends what waits longer than any wait does: a wait that was remembered across a step of the clock would last as
-// long as the step.
+// clampDelays ends what waits longer than any wait does: a wait that was remembered across a step of the clock would last
+// as long as the step.
 func (m *Machine) clampDelays(now time.Time) {
-	if m.saved.Heal == nil {
+	s := &m.saved.State
+	if !s.Heal.Open() {
 		return
 	}
-	p, heal := m.id.Policy, *m.saved.Heal
+	p := m.id.Policy
 	longest := max(p.BackoffMax, p.UnhealthyFor) + groupWindow
-	if m.saved.Held == HeldExhausted {
+	if m.saved.Budget.exhausted() {
 		longest = max(longest, p.RetryEvery)
 	}
-	if heal.Reason == ReasonStarved {
+	if s.Heal.Reason == ReasonStarved {
 		longest = max(longest, p.StarvedGrace)
 	}
-	if heal.Due.Sub(now) > longest {
-		heal.Due = now.Add(longest)
+	if s.Due.Sub(now) > longest {
+		s.Due = now.Add(longest)
 	}
-	if heal.StopSentAt.After(now) {
-		heal.StopSentAt = now
-	}
-	if heal != *m.saved.Heal {
-		m.saved.Heal = &heal
+	if s.Stop.At.After(now) {
+		s.Stop.At = now
 	}
 }
 
-// grant turns the wish that is due into an action.
+// grant turns what is due into an action.
 func (m *Machine) grant(now time.Time, id uint64) *Action {
-	lane, due := m.plan(now)
+	class, due := m.plan(now)
 	if due.IsZero() || due.After(now) {
 		return nil
 	}
 	a := Action{ID: id, Key: m.saved.Key, Incarnation: m.saved.Incarnation}
 	m.inspects.stale = false
-	switch lane {
+	switch class {
 	case ClassNone:
 		m.stable(now)
 		return nil
 	case ClassInspect:
 		a.Verb, a.Reason, a.Deadline = Inspect, m.inspects.request.reason, inspectDeadline
 		m.inspects.request = inspectRequest{}
-		m.foreign.confirming = m.saved.Held == HeldOperator || m.saved.StopIntent != nil
+		m.foreign.confirming = m.heldFor(HeldOperator) || m.saved.StopIntent != nil
 	case ClassStart:
 		m.fillStart(now, &a)
 	case ClassStop:
@@ -148,40 +146,25 @@ func (m *Machine) grant(now time.Time, id uint64) *Action {
 }
 
 func (m *Machine) fillStart(now time.Time, a *Action) {
-	heal := *m.saved.Heal
-	heal.StartSent = true
-	m.saved.Heal = &heal
+	m.to(PhaseStarting)
 	m.saved.StopIntent = nil
 	m.life.awaitStart = now.Add(startDeadline)
-	m.count(heal)
-	a.Verb, a.Reason, a.Attempt, a.Deadline = Start, heal.Reason, heal.Attempt, startDeadline
+	m.charge()
+	a.Verb, a.Reason, a.Attempt, a.Deadline = Start, m.heal().Reason, m.heal().Attempt, startDeadline
 }
 
 func (m *Machine) fillStop(now time.Time, a *Action) {
-	heal := *m.saved.Heal
-	heal.StopSentAt, heal.Grace = now, m.id.Policy.Grace(m.container.config.stopTimeout)
-	m.saved.Heal, m.own.issuedHere = &heal, true
-	m.count(heal)
-	a.Verb, a.Reason, a.Attempt = Stop, heal.Reason, heal.Attempt
-	a.Grace = heal.Grace
-	a.OnlyIfUnhealthy = heal.Fault == FaultUnhealthy
+	s := m.saved.State
+	s.Phase, s.Stop = PhaseStopping, SentStop{At: now, Grace: m.id.Policy.Grace(m.container.config.stopTimeout)}
+	m.enter(s)
+	m.own.issuedHere = true
+	m.charge()
+	a.Verb, a.Reason, a.Attempt = Stop, s.Heal.Reason, s.Heal.Attempt
+	a.Grace = s.Stop.Grace
+	a.OnlyIfUnhealthy = s.Heal.Fault == FaultUnhealthy
 	a.Deadline = a.Grace + stopMargin
 }
 
-// count charges the heal to the budget when its first call goes out.
-func (m *Machine) count(heal OpenHeal) {
-	if heal.Attempt > m.saved.Attempts {
-		m.saved.Attempts = heal.Attempt
-		m.saved.RestartsInARow++
-	}
-}
+func (m *Machine) charge() { m.saved.Budget.charge(m.heal().Attempt) }
 
-// refund takes the charge back: the engine was never asked.
-func (m *Machine) refund(heal OpenHeal) {
-	if heal.Attempt == m.saved.Attempts && m.saved.Attempts > 0 {
-		m.saved.Attempts--
-		if m.saved.RestartsInARow > 0 {
-			m.saved.RestartsInARow--
-		}
-	}
-}
+func (m *Machine) refund() { m.saved.Budget.refund(m.heal().Attempt) }

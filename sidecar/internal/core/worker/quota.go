@@ -67,7 +67,7 @@ func sameQuota(a, b float64) bool { return math.Abs(a-b) < 0.0005 }
 
 // keepQuota plans the update that the quota needs, and forgets a boost that is through.
 func (m *Machine) keepQuota(now time.Time) {
-	if h := m.saved.Heal; m.saved.Boost != nil && h != nil && h.Reason == ReasonStarved && !h.Due.After(now) {
+	if m.saved.Boost != nil && m.starving() && !m.saved.State.Due.After(now) {
 		m.quota.boostOver = true
 	}
 	want, ok := m.wantedQuota()

@@ -28,14 +28,14 @@ const (
 )
 
 // Heal is one way to cure a fault.
-type Heal string
+type HealAction string
 
 // The heals of the contract, in the order of the ladder.
 const (
-	HealNone     Heal = ""
-	HealStart    Heal = "start"
-	HealRestart  Heal = "restart"
-	HealRecreate Heal = "recreate"
+	HealNone     HealAction = ""
+	HealStart    HealAction = "start"
+	HealRestart  HealAction = "restart"
+	HealRecreate HealAction = "recreate"
 )
 
 // Reason is why something was decided, in fixed words that are the same in log, journal, API, page and metrics.

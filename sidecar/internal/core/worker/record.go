@@ -11,7 +11,7 @@ type Record struct {
 	Container string     `json:"container"` // its ID
 	Fault     Fault      `json:"fault"`
 	Intent    Intent     `json:"intent"`
-	Heal      Heal       `json:"heal"`
+	Heal      HealAction `json:"heal"`
 	Reason    Reason     `json:"reason"`
 	Attempt   int        `json:"attempt"`
 	Delay     float64    `json:"delay_seconds"`

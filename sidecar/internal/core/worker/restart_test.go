@@ -18,7 +18,7 @@ func TestRestarting(t *testing.T) {
 			> start 1
 			start
 			answer running starting
-			= step verify
+			= phase verifying
 			+5s
 			healthy
 			= told healed

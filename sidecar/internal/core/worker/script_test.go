@@ -27,7 +27,7 @@ import (
 //	answer running …         the action in flight ended: running, down CODE, restarting, paused, failed TEXT, unknown,
 //	                         unreachable, refused, missing; with "new" it is another life than the last one known
 //	> start 2 · > stop · > look · > nothing      what was granted since the last such line, in order; a start with its attempt
-//	= held exhausted · = free · = attempts 2 · = step start · = due 1s..2s · = idle · = told healed · = untold fault
+//	= held exhausted · = free · = attempts 2 · = phase backing-off · = due 1s..2s · = idle · = told healed · = untold fault
 //	die 0 meant · die 1 own · die 1 hidden   on a Podman (given podman): what it says of the end when it is asked
 //	reborn                   Stoker was killed; the next one reads the journal, and lists and looks
 //	engine gone              it shuts down: nothing that is asked is answered, while events still come

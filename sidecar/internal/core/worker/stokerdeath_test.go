@@ -122,7 +122,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			answer running starting
 			reborn
 			up
-			= step verify
+			= phase verifying
 			healthy
 			= told healed`},
 		{"killed before the stop", `

@@ -317,13 +317,15 @@ func (s *script) expect(at string, w []string) {
 		require.Equal(s.t, worker.Reason(w[1]), p.Held, at)
 	case "free":
 		require.Equal(s.t, worker.HeldNot, p.Held, at)
-		require.Nil(s.t, p.Heal, at)
+		require.False(s.t, p.Heal.Open(), at)
 	case "attempts":
 		require.Equal(s.t, w[1], strconv.Itoa(p.Attempts), at)
-	case "step", "fault", "reason", "intent":
-		require.NotNil(s.t, p.Heal, at+": no heal is open")
+	case "phase":
+		require.Equal(s.t, worker.Phase(w[1]), p.Phase, at)
+	case "fault", "reason", "intent":
+		require.True(s.t, p.Heal.Open(), at+": no heal is open")
 		got := map[string]string{
-			"step": string(p.Heal.Step), "fault": string(p.Heal.Fault), "reason": string(p.Heal.Reason), "intent": string(p.Heal.Intent),
+			"fault": string(p.Heal.Fault), "reason": string(p.Heal.Reason), "intent": string(p.Heal.Intent),
 		}
 		require.Equal(s.t, w[1], got[w[0]], at)
 	case "due":

@@ -159,7 +159,7 @@ type life struct {
 
 // stranding tells what a relative needs, and for whose sake, given the lives that its hosts have begun; nothing when it
 // is not orphaned.
-func stranding(r relative, self worker.Incarnation, lives map[string]life) (worker.Heal, worker.Key) {
+func stranding(r relative, self worker.Incarnation, lives map[string]life) (worker.HealAction, worker.Key) {
 	heal, parent := worker.HealNone, worker.Key("")
 	for _, t := range r.ties {
 		l, begun := lives[t.host]

@@ -131,7 +131,7 @@ func TestStranding(t *testing.T) {
 		bond  bond
 		self  int
 		lives map[string]life
-		want  worker.Heal
+		want  worker.HealAction
 	}{
 		"older, by namespace":                    {byNamespace, 1, restarted, worker.HealRestart},
 		"older, by depends_on":                   {byDependsOn, 1, restarted, worker.HealRestart},

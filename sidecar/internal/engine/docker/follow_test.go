@@ -27,8 +27,8 @@ func asParent(s worker.Snapshot, former ...string) worker.Parent {
 }
 
 // heals is who was told as a dependent, and with which heal.
-func heals(out worker.Outcome) map[string]worker.Heal {
-	list := map[string]worker.Heal{}
+func heals(out worker.Outcome) map[string]worker.HealAction {
+	list := map[string]worker.HealAction{}
 	for _, d := range out.Dependents {
 		name := string(d.Key)
 		if d.Managed {
@@ -50,7 +50,7 @@ func TestFollowTellsOfPausedWorkers(t *testing.T) {
 		a.Managed = map[string]bool{guest.ID: true, p.ID: true}
 		out := b.c.Do(t.Context(), a)
 		require.Equal(t, worker.Done, out.Result, out.Err)
-		require.Equal(t, map[string]worker.Heal{"guest (spared)": "restart"}, heals(out))
+		require.Equal(t, map[string]worker.HealAction{"guest (spared)": "restart"}, heals(out))
 		require.Equal(t, worker.StatusPaused, b.snapshot("guest").Status)
 	})
 }
@@ -82,7 +82,7 @@ func TestFollowARestart(t *testing.T) {
 		out := b.c.Do(t.Context(), a)
 
 		require.Equal(t, worker.Done, out.Result, out.Err)
-		require.Equal(t, map[string]worker.Heal{
+		require.Equal(t, map[string]worker.HealAction{
 			"net": "restart", "pid": "restart", "ipc": "restart", "below": "restart", "asked": "restart", "worker (spared)": "restart",
 		}, heals(out))
 		for _, d := range out.Dependents {
@@ -103,7 +103,7 @@ func TestFollowARestart(t *testing.T) {
 		b.sent("")
 		out = b.c.Do(t.Context(), a)
 		require.Equal(t, worker.Done, out.Result, out.Err)
-		require.Equal(t, map[string]worker.Heal{"worker (spared)": "restart"}, heals(out), "once is enough")
+		require.Equal(t, map[string]worker.HealAction{"worker (spared)": "restart"}, heals(out), "once is enough")
 		require.Empty(t, b.sent(http.MethodPost))
 	})
 }
@@ -145,7 +145,7 @@ func TestFollowARecreate(t *testing.T) {
 		out := b.c.Do(t.Context(), followOf(asParent(now, p.ID)))
 
 		require.Equal(t, worker.Done, out.Result, "%v %v", out.Err, out.Dependents)
-		require.Equal(t, map[string]worker.Heal{"g": "recreate", "below": "recreate", "unfit": "recreate"}, heals(out))
+		require.Equal(t, map[string]worker.HealAction{"g": "recreate", "below": "recreate", "unfit": "recreate"}, heals(out))
 		for _, d := range out.Dependents {
 			s := b.snapshot(string(d.Key))
 			require.Equal(t, worker.StatusRunning, s.Status)

@@ -201,7 +201,7 @@ func TestLiveFollow(t *testing.T) {
 	again := w.snapshot("parent")
 	out := w.c.Do(t.Context(), followOf(asParent(again)))
 	require.Equal(t, worker.Done, out.Result, out.Err)
-	require.Equal(t, map[string]worker.Heal{w.name("guest"): "restart", w.name("thrown-away"): "restart"}, heals(out))
+	require.Equal(t, map[string]worker.HealAction{w.name("guest"): "restart", w.name("thrown-away"): "restart"}, heals(out))
 	reached(true)
 	require.Equal(t, guest.ID, w.snapshot("guest").ID)
 
@@ -210,7 +210,7 @@ func TestLiveFollow(t *testing.T) {
 	reached(false)
 	out = w.c.Do(t.Context(), followOf(asParent(*out.Snapshot, parent.ID)))
 	require.Equal(t, worker.Done, out.Result, out.Err)
-	require.Equal(t, map[string]worker.Heal{w.name("guest"): "recreate", w.name("thrown-away"): "recreate"}, heals(out))
+	require.Equal(t, map[string]worker.HealAction{w.name("guest"): "recreate", w.name("thrown-away"): "recreate"}, heals(out))
 	for _, d := range out.Dependents {
 		if !w.podman {
 			require.Empty(t, d.Err)

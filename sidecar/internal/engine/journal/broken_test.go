@@ -188,7 +188,7 @@ func TestDiskFailsAndComesBack(t *testing.T) {
 		began := time.Now()
 		for n := range 100 {
 			mem := newWorker("new")
-			mem.Attempts = n
+			mem.Budget.Attempts = n
 			j.Put(mem)
 			synced(t, j)
 		}
@@ -209,7 +209,7 @@ func TestDiskFailsAndComesBack(t *testing.T) {
 		require.Len(t, l.problems, 1)
 
 		last := newWorker("new")
-		last.Attempts = 99
+		last.Budget.Attempts = 99
 		got, _ := open(t, dir).Load()
 		require.Equal(t, memories(newWorker("old"), last), got)
 	})

@@ -44,9 +44,9 @@ func writeUntilKilled(dir string) {
 		fmt.Println("problem:", report.Problem)
 		os.Exit(1)
 	}
-	for n := known["w"].Attempts + 1; ; n++ {
+	for n := known["w"].Budget.Attempts + 1; ; n++ {
 		mem := newWorker("w")
-		mem.Attempts = n
+		mem.Budget.Attempts = n
 		mem.Definition = []byte(strings.Repeat("x", n%5*3000)) // so that pages are taken and freed
 		j.Put(mem)
 		other := newWorker(fmt.Sprintf("other-%d", n%30))
@@ -82,8 +82,8 @@ func TestKilledInTheMiddle(t *testing.T) {
 
 		j := open(t, dir)
 		got, _ := j.Load()
-		require.GreaterOrEqual(t, got["w"].Attempts, last)
-		require.Len(t, got["w"].Definition, got["w"].Attempts%5*3000)
+		require.GreaterOrEqual(t, got["w"].Budget.Attempts, last)
+		require.Len(t, got["w"].Definition, got["w"].Budget.Attempts%5*3000)
 		closeIt(t, j)
 	}
 	require.Positive(t, last)

@@ -20,14 +20,15 @@ var day = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // worker is a memory with something in every field that a restart depends on.
 func newWorker(name string) worker.Saved {
 	return worker.Saved{
-		Key:            worker.Key(name),
-		Incarnation:    worker.Incarnation{ID: "id-" + name, StartedAt: day},
-		Labels:         map[string]string{"stoker.enable": "true"},
-		Expected:       true,
-		Attempts:       2,
-		RestartsInARow: 1,
-		Heal: &worker.OpenHeal{Fault: worker.FaultExited, Heal: worker.HealStart, Step: worker.StepStart,
-			OpenedAt: day, Due: day.Add(time.Second)},
+		Key:         worker.Key(name),
+		Incarnation: worker.Incarnation{ID: "id-" + name, StartedAt: day},
+		Labels:      map[string]string{"stoker.enable": "true"},
+		Expected:    true,
+		Budget:      worker.Budget{Attempts: 2, RestartsInARow: 1},
+		State: worker.State{
+			Phase: worker.PhaseBackingOff, Due: day.Add(time.Second),
+			Heal: worker.Heal{ID: 7, Fault: worker.FaultExited, Action: worker.HealStart, OpenedAt: day},
+		},
 		StopIntent: &worker.StopIntent{ID: "id-" + name, At: day, Signal: 15},
 		Definition: []byte(`{"Id":"` + name + `"}`),
 	}
@@ -96,7 +97,8 @@ func TestDropAndChangeAreLasting(t *testing.T) {
 
 	j = open(t, dir)
 	changed := newWorker("stays")
-	changed.Held, changed.Heal, changed.Definition = worker.HeldOperator, nil, nil
+	changed.State = worker.State{Phase: worker.PhaseHeld, Hold: worker.Hold{Reason: worker.HeldOperator}}
+	changed.Definition = nil
 	j.Put(changed)
 	j.Drop("goes")
 	closeIt(t, j)
@@ -111,7 +113,7 @@ func TestSyncIsOnDisk(t *testing.T) {
 	j := open(t, dir)
 	for n := range 5 {
 		mem := newWorker("w")
-		mem.Attempts = n
+		mem.Budget.Attempts = n
 		j.Put(mem)
 		synced(t, j)
 		copied := filepath.Join(t.TempDir(), FileName)
@@ -181,7 +183,7 @@ func TestNothingIsWrittenTwice(t *testing.T) {
 		}
 		require.Equal(t, at, txid(t, dir))
 		for n := range 50 {
-			mem.Attempts = n
+			mem.Budget.Attempts = n
 			j.Put(mem)
 			synced(t, j)
 		}
@@ -208,7 +210,7 @@ func TestManyWritersBatch(t *testing.T) {
 			defer func() { done <- struct{}{} }()
 			for k := range 20 {
 				mem := newWorker(fmt.Sprintf("w%02d", n))
-				mem.Attempts = k
+				mem.Budget.Attempts = k
 				j.Put(mem)
 				_ = j.Sync(context.Background())
 				calls.Add(1)
@@ -224,7 +226,7 @@ func TestManyWritersBatch(t *testing.T) {
 	got, _ := open(t, dir).Load()
 	require.Len(t, got, 50)
 	for _, mem := range got {
-		require.Equal(t, 19, mem.Attempts)
+		require.Equal(t, 19, mem.Budget.Attempts)
 	}
 }
 
@@ -234,7 +236,7 @@ func TestUnwritableMemory(t *testing.T) {
 	var problems []string
 	j, _ := Open(dir, Options{OnProblem: func(p string) { problems = append(problems, p) }})
 	far := newWorker("far")
-	far.HeldAt = time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC)
+	far.State.Due = time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC)
 	j.Put(far)
 	j.Put(worker.Saved{})
 	j.Put(newWorker("fine"))
@@ -250,7 +252,7 @@ func TestPutIsACopy(t *testing.T) {
 	mem := newWorker("w")
 	j.Put(mem)
 	mem.Labels["stoker.enable"] = "changed"
-	mem.Heal.Attempt = 99
+	mem.StopIntent.Signal = 99
 	got, _ := j.Load()
 	require.Equal(t, memories(newWorker("w")), got)
 }

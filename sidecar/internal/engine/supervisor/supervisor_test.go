@@ -48,8 +48,7 @@ func TestStopIsInTheJournalBeforeItIsSent(t *testing.T) {
 		require.Len(t, s.engine.done(worker.Stop), 1)
 		s.journal.mu.Lock()
 		defer s.journal.mu.Unlock()
-		require.Equal(t, worker.StepStop, s.journal.kept["a"].Heal.Step)
-		require.False(t, s.journal.kept["a"].Heal.StopSentAt.IsZero())
+		require.Equal(t, worker.PhaseStopping, s.journal.kept["a"].State.Phase)
 	})
 }
 
@@ -168,7 +167,7 @@ func TestCloseGivesUpInTime(t *testing.T) {
 		asked := time.Now()
 		<-s.ended
 		require.Equal(t, 8*time.Second, time.Since(asked))
-		require.Equal(t, worker.StepStop, s.journal.kept["a"].Heal.Step, "the next Stoker goes on from here")
+		require.Equal(t, worker.PhaseStopping, s.journal.kept["a"].State.Phase, "the next Stoker goes on from here")
 	})
 }
 

@@ -120,7 +120,7 @@ func TestNobodyCanSwellALabel(t *testing.T) {
 		s.Dropped(word, 1)
 		s.Called(word, time.Second, word)
 		n := risen("w")
-		n.Fault, n.Heal, n.Reason = worker.Fault(word), worker.Heal(word), worker.Reason(word)
+		n.Fault, n.Heal, n.Reason = worker.Fault(word), worker.HealAction(word), worker.Reason(word)
 		opened := n
 		opened.Kind = worker.EventFault
 		s.Record([]worker.Event{opened, n, {Kind: worker.EventKind(word)}})

@@ -36,7 +36,7 @@ type fault struct {
 // heal is one series of stoker_heals_total.
 type heal struct {
 	fault   worker.Fault
-	action  worker.Heal
+	action  worker.HealAction
 	outcome string
 }
 
@@ -46,7 +46,7 @@ type record struct {
 	id     string // of the container that has the name
 	seen   time.Time
 	open   worker.Fault // of the heal under way
-	action worker.Heal  // the last one tried
+	action worker.HealAction  // the last one tried
 	faults map[fault]uint64
 	heals  map[heal]uint64
 }

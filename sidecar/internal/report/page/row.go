@@ -33,7 +33,7 @@ type row struct {
 	State    fleet.State
 	Since    instant // of its life, when it runs
 	Why      string  // fault and reason, or why it is held
-	Heal     worker.Heal
+	Heal     worker.HealAction
 	Health   worker.Health
 	Status   worker.Status
 	Problems []string

@@ -44,7 +44,7 @@ type workerJSON struct {
 	Held      worker.Reason `json:"held"`
 	Fault     worker.Fault  `json:"fault"`
 	Reason    worker.Reason `json:"reason"`
-	Heal      worker.Heal   `json:"heal"`
+	Heal      worker.HealAction   `json:"heal"`
 	Attempts  int           `json:"attempts"`
 	NextAt    *time.Time    `json:"next_at"`
 	NextIn    float64       `json:"next_in_seconds"` // 0 when none waits

@@ -79,7 +79,7 @@ func (e *errand) livesOf(list []Details) (map[string]newLife, map[string]worker.
 }
 
 // strandedIn tells what a container needs, and for whose sake; nothing when it is not orphaned. A name means whoever has it.
-func strandedIn(d Details, lives map[string]newLife) (worker.Heal, worker.Key) {
+func strandedIn(d Details, lives map[string]newLife) (worker.HealAction, worker.Key) {
 	heal, parent := worker.HealNone, worker.Key("")
 	for _, ref := range d.Spec.parents() {
 		l, begun := lives[ref]

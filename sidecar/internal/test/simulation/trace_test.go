@@ -40,17 +40,18 @@ func inWords(m worker.Saved) string {
 	if m.Expected {
 		s += " expected"
 	}
-	if m.Held != "" {
-		s += fmt.Sprintf(" held %s", m.Held)
+	s += fmt.Sprintf(" %s", m.State.Phase)
+	if m.State.Hold.Reason != "" {
+		s += fmt.Sprintf(" %s", m.State.Hold.Reason)
 	}
-	if m.Attempts > 0 {
-		s += fmt.Sprintf(" attempts %d", m.Attempts)
+	if m.Budget.Attempts > 0 {
+		s += fmt.Sprintf(" attempts %d", m.Budget.Attempts)
 	}
 	if m.StopIntent != nil {
 		s += fmt.Sprintf(" intent %d complete=%v", m.StopIntent.Signal, m.StopIntent.Complete)
 	}
-	if h := m.Heal; h != nil {
-		s += fmt.Sprintf(" heal %s %s step=%s sent=%v due=%s", h.Fault, h.Heal, h.Step, h.StartSent || !h.StopSentAt.IsZero(), h.Due.Format("15:04:05.000"))
+	if h := m.State.Heal; h.Open() {
+		s += fmt.Sprintf(" heal %s %s due=%s", h.Fault, h.Action, m.State.Due.Format("15:04:05.000"))
 	}
 	return s
 }

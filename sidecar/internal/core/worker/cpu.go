@@ -82,8 +82,8 @@ func (m *Machine) sense(now time.Time) {
 
 // asksStarved: with on-starved=restart the answer would change nothing.
 func (m *Machine) askingStarved() bool {
-	h := m.saved.Heal
-	if h == nil || h.Reason != ReasonProbeTimedOut || !h.StopSentAt.IsZero() || h.Step == StepStart || h.Step == StepVerify {
+	waits := m.phase() == PhaseStopDue || m.phase() == PhaseRecreateDue
+	if !waits || m.heal().Reason != ReasonProbeTimedOut {
 		return false
 	}
 	return m.ownQuota() > 0 && m.id.Policy.OnStarved != policy.OnStarvedRestart && !m.cpu.answered
@@ -144,11 +144,13 @@ func (m *Machine) answer(now time.Time, in StatsRead) {
 
 // starve: the probe had no CPU left. The worker computes, and a restart would cost its work and change nothing.
 func (m *Machine) starve(now time.Time) {
-	heal := *m.saved.Heal
-	heal.Reason = ReasonStarved
-	heal.Due = latest(heal.Due, m.checks.unhealthyAt.Add(m.id.Policy.StarvedGrace))
-	m.saved.Heal = &heal
-	m.emit(Event{At: now, Kind: EventHeld, Fault: heal.Fault, Reason: HeldStarved, Attempt: heal.Attempt, Delay: heal.Due.Sub(now), Output: heal.Output})
+	s := &m.saved.State
+	s.Heal.Reason = ReasonStarved
+	s.Due = latest(s.Due, m.checks.unhealthyAt.Add(m.id.Policy.StarvedGrace))
+	m.emit(Event{
+		At: now, Kind: EventHeld, HealID: s.Heal.ID, Fault: s.Heal.Fault, Reason: HeldStarved, Attempt: s.Heal.Attempt, Delay: s.Due.Sub(now),
+		Output: s.Heal.Output,
+	})
 	if m.id.Policy.OnStarved == policy.OnStarvedBoost {
 		m.wishBoost(now)
 	}
@@ -156,17 +158,15 @@ func (m *Machine) starve(now time.Time) {
 
 // hung: the probe had all the CPU that it could want, so that company would tell nothing about the host.
 func (m *Machine) hung(now time.Time) {
-	heal := *m.saved.Heal
-	heal.Reason = ReasonHung
+	m.saved.State.Heal.Reason = ReasonHung
 	if !m.checks.dueAlone.IsZero() {
-		heal.Due = m.checks.dueAlone
+		m.saved.State.Due = m.checks.dueAlone
 	}
-	m.saved.Heal = &heal
 	m.emit(m.healEvent(now, EventHung, ""))
 }
 
 // starving reports whether the worker is given time because it is starved.
-func (m *Machine) starving() bool { return m.saved.Heal != nil && m.saved.Heal.Reason == ReasonStarved }
+func (m *Machine) starving() bool { return m.heal().Reason == ReasonStarved }
 
 // quota is the worker's own, in CPUs, without a boost; 0 is none.
 func (m *Machine) ownQuota() float64 {

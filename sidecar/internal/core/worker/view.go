@@ -15,7 +15,9 @@ type View struct {
 	Expected    bool
 	Held        Reason
 	Attempts    int
-	Heal        *OpenHeal
+	Phase       Phase
+	Heal        Heal      // zero when none is open
+	Due         time.Time // of its next action
 	Acting      bool
 	CPUs        float64 // quota; 0 is none
 	Boosted     bool
@@ -28,13 +30,9 @@ type View struct {
 func (m *Machine) View() View {
 	p := View{
 		Key: m.saved.Key, Incarnation: m.saved.Incarnation, Status: m.container.status, Health: m.checks.status, Expected: m.saved.Expected,
-		Held: m.held(), Attempts: m.saved.Attempts, Acting: m.inFlight != nil && m.inFlight.Verb != Inspect, CPUs: m.ownQuota(),
+		Held: m.held(), Attempts: m.saved.Budget.Attempts, Phase: m.phase(), Heal: m.heal(), Due: m.saved.State.Due, Acting: m.inFlight != nil && m.inFlight.Verb != Inspect, CPUs: m.ownQuota(),
 		Boosted: m.saved.Boost != nil, Share: m.share(),
 		Problems: m.id.Problems, Inspected: m.container.inspected,
-	}
-	if m.saved.Heal != nil {
-		heal := *m.saved.Heal
-		p.Heal = &heal
 	}
 	return p
 }
@@ -47,22 +45,38 @@ func (m *Machine) held() Reason {
 		return HeldPaused
 	case m.container.status == StatusRemoving, m.container.status == StatusDead:
 		return HeldRemoving
-	case m.starving() && m.saved.Held == HeldNot && m.saved.Heal.StopSentAt.IsZero():
+	}
+	why := m.leftAlone()
+	switch {
+	case why == HeldNot && m.starving() && !m.stopSent():
 		return HeldStarved
-	case m.saved.Held == HeldNot:
+	case why == HeldNot:
 		return m.checks.leftReason
 	}
-	return m.saved.Held
+	return why
+}
+
+// leftAlone is why the worker is left alone, as far as that survives Stoker.
+func (m *Machine) leftAlone() Reason {
+	switch p := m.phase(); {
+	case p == PhaseHeld:
+		return m.saved.State.Hold.Reason
+	case p == PhaseDocker:
+		return HeldDocker
+	case p == PhaseExhausted, m.saved.Budget.exhausted():
+		return HeldExhausted
+	}
+	return HeldNot
 }
 
 // StoppedAt is when a stop that holds the worker was seen (the engine's clock), and false when none does or when it is
 // known for a person's.
 func (m *Machine) StoppedAt() (time.Time, bool) {
 	switch {
-	case m.saved.Held == HeldOperator:
-		return m.saved.HeldAt, !m.saved.HeldSure
+	case m.heldFor(HeldOperator):
+		return m.saved.State.Hold.At, !m.saved.State.Hold.Confirmed
 	case m.saved.StopIntent != nil:
-		return m.saved.StopIntent.At, !m.saved.StopIntent.Sure
+		return m.saved.StopIntent.At, !m.saved.StopIntent.Confirmed
 	}
 	return time.Time{}, false
 }
@@ -74,7 +88,7 @@ func (m *Machine) StopTimeout() time.Duration { return m.container.config.stopTi
 // Spared reports whether the worker ran when it was last heard of and nobody had begun to stop it.
 func (m *Machine) RunningUndisturbed() bool {
 	if m.container.status == StatusUnknown { // remembered, and not seen since; the ends of a barred one are not remembered
-		return m.saved.Expected && m.id.Unmanageable == HeldNot && m.saved.Heal == nil && m.saved.StopIntent == nil
+		return m.saved.Expected && m.id.Unmanageable == HeldNot && !m.heal().Open() && m.saved.StopIntent == nil
 	}
 	return m.container.status == StatusRunning && m.saved.StopIntent == nil && !m.stopSent()
 }
@@ -89,8 +103,8 @@ func (m *Machine) StoppedForHeal() bool {
 // of a starved host rather than of a broken worker.
 func (m *Machine) ProbeState() (watched, timedOut bool) {
 	watched = m.container.status == StatusRunning && m.container.config.healthcheck
-	h := m.saved.Heal
-	own := h != nil && (h.Reason == ReasonStarved || h.Reason == ReasonHung) // it is known why, and not the host
+	h := m.heal()
+	own := h.Reason == ReasonStarved || h.Reason == ReasonHung // it is known why, and not the host
 	timedOut = watched && m.checks.status == HealthUnhealthy && m.checks.probe.ExitCode == ProbeTimedOut && !own
 	return watched, timedOut
 }

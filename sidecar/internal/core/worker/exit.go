@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"slices"
 	"syscall"
 	"time"
 
@@ -49,7 +48,7 @@ func (m *Machine) signalled(now time.Time, o Observation) {
 // somebody who came too late to see it: then it was not killed alone.
 func (m *Machine) operatorStop(now time.Time, i StopIntent) {
 	if was := m.saved.StopIntent; m.stoppedByOperator(now, i.At) {
-		i.At, i.Sure = was.At, was.Sure
+		i.At, i.Confirmed = was.At, was.Confirmed
 		if i.Signal == 0 || i.Signal == int(syscall.SIGKILL) {
 			i.Signal = was.Signal
 		}
@@ -57,7 +56,7 @@ func (m *Machine) operatorStop(now time.Time, i StopIntent) {
 		m.foreign.confirming, m.foreign.inspectFailed = false, false
 	}
 	m.saved.StopIntent = &i
-	if !i.Sure && !m.foreign.confirming {
+	if !i.Confirmed && !m.foreign.confirming {
 		m.requestInspect(now, ReasonUncertain)
 	}
 }
@@ -118,7 +117,7 @@ func (m *Machine) ownSignal(now time.Time, o Observation) bool {
 // graceOver reports whether Stoker's own stop may have come to SIGKILL. It is enough that one of the two clocks says so: the
 // engine's may step meanwhile, and what Stoker sees may lag.
 func (m *Machine) graceOver(now time.Time, o Observation) bool {
-	grace, at := m.saved.Heal.Grace, o.At
+	grace, at := m.saved.State.Stop.Grace, o.At
 	if m.own.signals == 0 {
 		return m.firstUnseen(!m.own.issuedHere, o)
 	}
@@ -129,8 +128,8 @@ func (m *Machine) graceOver(now time.Time, o Observation) bool {
 // lost with Stoker's last process, or while the link was. The clocks may differ. Whoever has sent the stop itself, and follows the
 // stream, sees its first signal first: without it that stop has not reached the worker.
 func (m *Machine) firstUnseen(recalled bool, o Observation) bool {
-	heal := m.saved.Heal
-	return (recalled || o.History) && !o.At.Before(heal.StopSentAt.Add(heal.Grace-settle))
+	stop := m.saved.State.Stop
+	return (recalled || o.History) && !o.At.Before(stop.At.Add(stop.Grace-settle))
 }
 
 // firstSignal reports whether a stop of this container begins with that signal. Before the first look any but SIGKILL may.
@@ -142,13 +141,6 @@ func (m *Machine) firstSignal(s syscall.Signal) bool {
 		return s != syscall.SIGKILL
 	}
 	return s == syscall.SIGTERM
-}
-
-// stopSent reports whether Stoker sent a stop to the life that is or was last: its signals, its end and its stop event may
-// still come by, the later ones also after the answer to it.
-func (m *Machine) stopSent() bool {
-	h := m.saved.Heal
-	return h != nil && !h.StopSentAt.IsZero() && h.Step != StepVerify
 }
 
 // stopped: the stop event comes before or after the end, and alone for a container in Docker's own restart delay.
@@ -164,12 +156,12 @@ func (m *Machine) stopped(now time.Time, o Observation) {
 		m.operatorStop(now, StopIntent{ID: o.ID, At: o.At, Complete: true})
 		return
 	}
-	again := o.History && o.At.Sub(m.saved.HeldAt) > m.stopWindow() // of a later life, which nobody saw begin
+	again := o.History && o.At.Sub(m.saved.State.Hold.At) > m.stopWindow() // of a later incarnation, whose start was not seen
 	m.inspects.stale = m.inFlight != nil
-	if m.saved.Held != HeldOperator || again {
+	if !m.heldFor(HeldOperator) || again {
 		m.hold(now, HeldOperator, o.At)
 	}
-	m.saved.Killed = false // a SIGKILL was not all
+	m.saved.State.Hold.Killed = false // a SIGKILL was not all
 }
 
 // overruled: someone stopped the life before, but its word comes by after Stoker's start has worked. If the start comes to
@@ -189,7 +181,7 @@ func (m *Machine) exited(now time.Time, o Observation) {
 	m.life.exitPending, m.inspects.stale = !m.container.inspected && !m.judgedBefore(), m.inFlight != nil
 	m.life.noStopEvents = o.NoStopEvents
 	switch {
-	case m.id.Unmanageable != HeldNot, m.saved.Held == HeldReplaced:
+	case m.id.Unmanageable != HeldNot, m.heldFor(HeldReplaced):
 	case m.stoppedByOperator(now, o.At):
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
 	case m.heldUntilStarted():
@@ -207,16 +199,20 @@ func (m *Machine) exited(now time.Time, o Observation) {
 
 // heldUntilStarted reports whether only a start by someone ends the hold, whatever the end of the worker looks like.
 func (m *Machine) heldUntilStarted() bool {
-	until := []Reason{HeldOperator, HeldFinished, HeldExitNotObserved, HeldNeverStarted, HeldReplaced}
-	return slices.Contains(until, m.saved.Held)
+	return m.phase() == PhaseHeld && !m.heldFor(HeldDryRun)
 }
 
 // judgedBefore reports whether the end was seen by the Stoker before this one, and dealt with. A replay begins a little
 // before the last event that it read, and may begin between the signal and the end.
 func (m *Machine) judgedBefore() bool {
-	heal := m.saved.Heal
-	retold := m.life.startedAt.IsZero() // nothing says that the start which was sent has worked
-	return m.saved.Held != HeldNot || (heal != nil && heal.Step == StepStart && (!heal.StartSent || retold))
+	switch m.phase() {
+	case PhaseHeld, PhaseDocker, PhaseExhausted, PhaseBackingOff:
+		return true
+	case PhaseStarting:
+		return m.life.startedAt.IsZero() // nothing shows that the start which was sent has worked
+	case PhaseWatching, PhaseStopDue, PhaseStopping, PhaseVerifying, PhaseRecreateDue, PhaseRecreating:
+	}
+	return false
 }
 
 // judgeExit decides on an end that was seen, with the container's traits known.
@@ -255,16 +251,10 @@ func (m *Machine) requestedByEngine(now time.Time, s Snapshot) bool {
 	return s.ExitCause == ExitCauseRequested && !outlived
 }
 
-func (m *Machine) stoppedForHeal(due time.Time) {
-	heal := *m.saved.Heal
-	heal.Step, heal.Due, heal.StartSent = StepStart, due, false
-	m.saved.Heal = &heal
-}
-
 // waitForDocker: Docker has decided under the container's lock before it sends die, so that a look at once reports whether
 // it is going to restart the container. Podman shows no such thing: it restarts the container within a moment, or does not.
 func (m *Machine) waitForDocker(now time.Time) {
-	m.saved.Held = HeldDocker
+	m.to(PhaseDocker)
 	m.inspects.tries = 0
 	if m.life.noStopEvents {
 		now = now.Add(dockerSettle)
@@ -304,14 +294,10 @@ func (m *Machine) lateExit(s Snapshot) exit {
 // (engine 20.10.24): the two take different ways to the engine. A heal that is open by then gets its right name.
 func (m *Machine) outOfMemory(o Observation) {
 	m.life.oomAt = o.At
-	h := m.saved.Heal
 	late := m.container.status == StatusExited && o.At.Sub(m.life.endedAt) < oomWindow
-	if h == nil || !late || h.Reason != ReasonCrashed {
-		return
+	if h := &m.saved.State.Heal; h.Open() && late && h.Reason == ReasonCrashed {
+		h.Fault, h.Reason = FaultOOM, ReasonOutOfMemory
 	}
-	heal := *h
-	heal.Fault, heal.Reason = FaultOOM, ReasonOutOfMemory
-	m.saved.Heal = &heal
 }
 
 // judgeEnd decides on an end that nobody is known to have meant.
@@ -321,11 +307,9 @@ func (m *Machine) judgeCause(now time.Time, e exit) {
 		m.hold(now, HeldFinished, m.life.endedAt)
 		return
 	}
-	m.openHeal(now, cause{fault: e.kind(), intent: e.intent, reason: e.why(), heal: HealStart, detail: e.detail})
-	if i := m.saved.StopIntent; i != nil && m.saved.Heal != nil && e.intent == IntentNone {
-		heal := *m.saved.Heal
-		heal.Due = latest(heal.Due, now.Add(lateSettle))
-		m.saved.Heal = &heal
+	m.openHeal(now, cause{fault: e.kind(), intent: e.intent, reason: e.why(), action: HealStart, detail: e.detail})
+	if m.saved.StopIntent != nil && m.heal().Open() && e.intent == IntentNone {
+		m.saved.State.Due = latest(m.saved.State.Due, now.Add(lateSettle))
 	}
 }
 

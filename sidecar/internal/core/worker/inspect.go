@@ -44,8 +44,9 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	case StatusRunning:
 		m.foundRunning(now, s, unheard && !known.IsZero())
 	case StatusRestarting:
-		if m.saved.Held != HeldOperator || newLife { // else the look is older than the stop
-			m.saved.Held, m.life.delayed = HeldDocker, true
+		if !m.heldFor(HeldOperator) || newLife { // else the inspect is older than the stop
+			m.to(PhaseDocker)
+			m.life.delayed = true
 		}
 		m.requestInspect(now.Add(m.inspectBackoff()), ReasonWaitsDocker)
 	case StatusExited, StatusCreated:
@@ -61,7 +62,7 @@ func (m *Machine) dropOldState(s Snapshot) {
 		m.saved.StopIntent = nil
 	}
 	m.life.stoppedByDaemon = m.life.stoppedByDaemon && !s.StartedAt.After(m.life.bootedAt)
-	m.life.exitUnobserved, m.saved.RestartPending = time.Time{}, false
+	m.life.exitUnobserved, m.saved.Dependents.RestartPending = time.Time{}, false
 }
 
 // learn keeps the facts that a life does not change.
@@ -90,8 +91,8 @@ func (m *Machine) older(s Snapshot) bool {
 		return !m.life.endedAt.IsZero() && !s.StartedAt.After(m.life.endedAt)
 	case s.Status == StatusExited && m.container.status == StatusRunning:
 		return !m.life.startedAt.IsZero() && m.life.startedAt.After(s.FinishedAt) && m.life.startedAt.After(s.StartedAt)
-	case s.Status == StatusRunning && m.saved.Held == HeldOperator: // the stop event may come before the end's
-		return !s.StartedAt.After(m.saved.HeldAt)
+	case s.Status == StatusRunning && m.heldFor(HeldOperator): // the stop event may come before the end's
+		return !s.StartedAt.After(m.saved.State.Hold.At)
 	}
 	return false
 }
@@ -102,42 +103,43 @@ func (m *Machine) foundRunning(now time.Time, s Snapshot, newLife bool) {
 	if m.id.Unmanageable != HeldNot {
 		return
 	}
-	heal := m.saved.Heal
-	switch {
-	case heal != nil && heal.Step == StepStart && heal.StartSent:
+	switch p := m.phase(); p {
+	case PhaseStarting:
 		m.life.ownLife = true
-		verify := *heal
-		verify.Step, verify.StopSentAt = StepVerify, time.Time{}
-		m.own.stopped = false
-		m.saved.Heal = &verify
-		if m.saved.Held == HeldDocker {
-			m.release()
+		m.to(PhaseVerifying)
+	case PhaseBackingOff, PhaseDocker:
+		m.startedByOther(now, p == PhaseDocker)
+	case PhaseStopping:
+		if newLife {
+			m.startedByOther(now, false)
+		} else {
+			m.stillStopping(now)
 		}
-	case heal != nil && (heal.Step == StepStart || (newLife && heal.Step != StepVerify)):
-		m.startedByOther(now, m.saved.Held == HeldDocker)
-	case heal != nil && heal.Step == StepStop:
-		m.stillStopping(now)
-	case m.saved.Held == HeldReplaced && !newLife: // renamed while it runs: it is on its way out all the same
-	case m.saved.Held != HeldNot && m.saved.Held != HeldExhausted && m.saved.Held != HeldDryRun:
-		m.startedByOther(now, m.saved.Held == HeldDocker)
+	case PhaseStopDue, PhaseRecreateDue:
+		if newLife {
+			m.startedByOther(now, false)
+		}
+	case PhaseHeld:
+		onItsWayOut := m.heldFor(HeldReplaced) && !newLife // renamed while it runs: it will be removed all the same
+		if !onItsWayOut && !m.heldFor(HeldDryRun) {
+			m.startedByOther(now, false)
+		}
+	case PhaseWatching, PhaseVerifying, PhaseRecreating, PhaseExhausted:
 	}
 	m.judgeHealth(now, s)
 }
 
-// stillStopping: a stop of Stoker's own whose answer never came. The engine may yet do it; past the grace and a margin
+// stillStopping: a stop of Stoker's own whose answer never came. The engine may yet carry it out; past the grace and a margin
 // it will not, and the stop is due again.
 func (m *Machine) stillStopping(now time.Time) {
-	if m.saved.Heal.StopSentAt.IsZero() || m.inFlight != nil {
+	if m.inFlight != nil {
 		return
 	}
-	if now.Sub(m.saved.Heal.StopSentAt) < m.saved.Heal.Grace+stopMargin {
+	if stop := m.saved.State.Stop; now.Sub(stop.At) < stop.Grace+stopMargin {
 		m.requestInspect(now.Add(m.inspectBackoff()), ReasonUncertain)
 		return
 	}
-	heal := *m.saved.Heal
-	heal.StopSentAt, heal.Due = time.Time{}, now
-	m.saved.Heal = &heal
-	m.own.signals, m.own.stopped = 0, false
+	m.toDue(PhaseStopDue, now)
 }
 
 func (m *Machine) judgeHealth(now time.Time, s Snapshot) {
@@ -161,9 +163,10 @@ func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
 	if m.checks.unhealthyAt.IsZero() {
 		m.checks.unhealthyAt = now
 	}
-	heal := m.saved.Heal
-	if heal != nil && (heal.Step == StepStop || heal.Step == StepRecreate) {
+	switch m.phase() {
+	case PhaseStopDue, PhaseStopping, PhaseRecreateDue, PhaseRecreating, PhaseExhausted:
 		return
+	case PhaseWatching, PhaseHeld, PhaseDocker, PhaseBackingOff, PhaseStarting, PhaseVerifying:
 	}
 	switch {
 	case m.id.Policy.OnUnhealthy == policy.OnUnhealthyIgnore:
@@ -171,10 +174,8 @@ func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
 		return
 	case m.container.config.autoRemove && m.checks.leftReason == HeldNeedsRecreate: // and its stop would be its removal
 		return
-	case m.saved.Held == HeldExhausted && heal == nil:
-		return
 	}
-	c := cause{fault: FaultUnhealthy, intent: IntentNone, reason: ReasonProbeFailed, heal: HealRestart}
+	c := cause{fault: FaultUnhealthy, intent: IntentNone, reason: ReasonProbeFailed, action: HealRestart}
 	if p, ok := s.LastProbe(); ok {
 		c.output = p.Output
 		if p.ExitCode == ProbeTimedOut {
@@ -208,10 +209,10 @@ func begunAt(event time.Time, s Snapshot) bool {
 
 // foundDown: a look found no process. Where an event told the end, it is judged already.
 func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
-	heal := m.saved.Heal
+	phase := m.phase()
 	switch {
 	case m.id.Unmanageable != HeldNot:
-	case p.unheard && m.heldUntilStarted() && s.StartedAt.After(m.saved.HeldAt):
+	case p.unheard && m.heldUntilStarted() && s.StartedAt.After(m.saved.State.Hold.At):
 		m.startedSinceHold(now, s)
 	case m.life.exitPending && m.stoppedByOperator(now, m.life.endedAt): // its own grace is known only now
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
@@ -223,26 +224,24 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 	case m.life.exitPending:
 		m.life.exitPending = false
 		m.judgeExit(now, m.lateExit(s))
-	case heal != nil && heal.Step == StepStop && !heal.StopSentAt.IsZero():
+	case phase == PhaseStopping:
 		m.foundStopped(now, s)
-	case heal != nil && heal.Step == StepRecreate && m.stoppedByOperator(now, s.FinishedAt): // before the transaction was under way
+	case phase == PhaseRecreateDue && m.stoppedByOperator(now, s.FinishedAt):
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
-	case heal != nil && heal.Step == StepRecreate && m.saved.Held != HeldDocker:
+	case phase == PhaseRecreateDue || phase == PhaseRecreating:
 		if m.beingAutoRemoved() {
 			m.requestInspect(now.Add(m.inspectBackoff()), ReasonUncertain) // the removal is not through
 		}
-	case heal != nil && heal.Step == StepStart && heal.StartSent && p.newLife:
+	case phase == PhaseStarting && p.newLife:
 		m.diedAtOnce(now, s)
-	case heal != nil && heal.Step == StepStart && heal.StartSent:
+	case phase == PhaseStarting:
 		m.startCameToNothing(now, s)
-	case heal != nil && heal.Step == StepStart:
-	case m.saved.Held == HeldDocker:
+	case phase == PhaseBackingOff:
+	case phase == PhaseDocker:
 		m.dockerGaveUp(now, s, p)
 	case m.life.stoppedByDaemon:
 		m.exitNotObserved(now, s)
-	case m.saved.Held == HeldExhausted && heal != nil: // in a slow retry past the budget
-		m.exitNotObserved(now, s)
-	case m.saved.Held != HeldNot:
+	case phase == PhaseHeld || phase == PhaseExhausted:
 	case p.before == StatusExited && !m.unexplained():
 	default:
 		m.exitNotObserved(now, s)
@@ -263,9 +262,7 @@ func (m *Machine) startedSinceHold(now time.Time, s Snapshot) {
 
 // diedAtOnce: the start worked, and the look behind it came too late to see the worker alive. The events will tell.
 func (m *Machine) diedAtOnce(now time.Time, s Snapshot) {
-	heal := *m.saved.Heal
-	heal.Step, heal.StopSentAt = StepVerify, time.Time{}
-	m.saved.Heal = &heal
+	m.to(PhaseVerifying)
 	m.exitNotObserved(now, s)
 }
 
@@ -290,7 +287,7 @@ func (m *Machine) startCameToNothing(now time.Time, s Snapshot) {
 	if detail == "" {
 		detail = "the engine gave no answer to the start, and the worker is not running"
 	}
-	m.openHeal(now, cause{fault: FaultStartFailed, intent: IntentNone, reason: ReasonStartFailed, heal: HealStart, detail: detail})
+	m.openHeal(now, cause{fault: FaultStartFailed, intent: IntentNone, reason: ReasonStartFailed, action: HealStart, detail: detail})
 }
 
 // dockerGaveUp: the restart policy's own start failed (the engine never tries again, moby monitor.go), or
@@ -350,13 +347,13 @@ func (m *Machine) judgeUnobserved(now time.Time, s Snapshot) {
 	switch {
 	case m.stoppedByOperator(now, s.FinishedAt) && !m.life.stoppedByDaemon:
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
-	case m.requestedByEngine(now, s) && m.saved.Heal == nil: // with a heal open it may have been Stoker's own stop
+	case m.requestedByEngine(now, s) && !m.heal().Open(): // with a heal open it may have been Stoker's own stop
 		m.hold(now, HeldOperator, s.FinishedAt)
 	case m.engineCutIt():
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
 		m.life.stoppedByDaemon = false
 		m.judgeCause(now, e)
-	case s.ExitCause == ExitCauseHidden && m.saved.Heal == nil && !s.OOMKilled && deliberateCode(s.ExitCode):
+	case s.ExitCause == ExitCauseHidden && !m.heal().Open() && !s.OOMKilled && deliberateCode(s.ExitCode):
 		m.hold(now, HeldExitNotObserved, s.FinishedAt) // podman stop makes no event of its own
 	case m.saved.Expected, e.fault == FaultStartFailed:
 		m.judgeCause(now, e)
@@ -387,11 +384,11 @@ func (m *Machine) engineRestarted(now time.Time, in EngineRestarted) {
 		return
 	}
 	own := func(at time.Time) bool { return m.foreign.inspectFailed || !at.Before(in.StopsSince) }
-	if m.saved.Held == HeldOperator && !m.saved.HeldSure && own(m.saved.HeldAt) {
+	if h := m.saved.State.Hold; m.heldFor(HeldOperator) && !h.Confirmed && own(h.At) {
 		m.release()
 		m.saved.Expected, m.life.stoppedByDaemon = true, true
 	}
-	if i := m.saved.StopIntent; i != nil && !i.Sure && own(i.At) {
+	if i := m.saved.StopIntent; i != nil && !i.Confirmed && own(i.At) {
 		m.saved.StopIntent = nil
 		m.life.stoppedByDaemon = true
 	}

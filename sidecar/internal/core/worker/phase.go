@@ -1,0 +1,74 @@
+package worker
+
+import "time"
+
+// phase is what Stoker is doing with the worker.
+func (m *Machine) phase() Phase { return m.saved.State.Phase }
+
+// heal is the heal that is open; a zero Heal when there is none.
+func (m *Machine) heal() Heal { return m.saved.State.Heal }
+
+// heldFor reports whether the worker is left alone for that reason.
+func (m *Machine) heldFor(reason Reason) bool {
+	return m.phase() == PhaseHeld && m.saved.State.Hold.Reason == reason
+}
+
+// keepsStop reports whether events of Stoker's own stop may still come in the phase.
+func (p Phase) keepsStop() bool {
+	return p == PhaseStopping || p == PhaseBackingOff || p == PhaseStarting || p == PhaseRecreating
+}
+
+// enter is the one place where a worker changes its phase. It drops what the new phase does not have.
+func (m *Machine) enter(s State) {
+	if s.Phase != PhaseHeld {
+		s.Hold = Hold{}
+	}
+	if !s.Phase.healing() && s.Phase != PhaseDocker {
+		s.Heal, s.Due = Heal{}, time.Time{}
+	}
+	if !s.Phase.keepsStop() {
+		s.Stop = SentStop{}
+	}
+	if !s.Stop.Sent() {
+		m.own = ownStop{}
+	}
+	if s.Phase != PhaseDocker {
+		m.life.delayed = false
+	}
+	m.saved.State = s
+}
+
+// to enters a phase with what the present one has.
+func (m *Machine) to(p Phase) {
+	s := m.saved.State
+	s.Phase = p
+	m.enter(s)
+}
+
+// toDue enters a phase whose next action is due at that time.
+func (m *Machine) toDue(p Phase, due time.Time) {
+	s := m.saved.State
+	s.Phase, s.Due = p, due
+	m.enter(s)
+}
+
+// release ends what leaves the worker alone.
+func (m *Machine) release() {
+	m.saved.Budget.ExhaustedAt = time.Time{}
+	m.foreign.inspectFailed = false
+	if p := m.phase(); p == PhaseHeld || p == PhaseDocker || p == PhaseExhausted {
+		m.to(PhaseWatching)
+	}
+}
+
+// stopSent reports whether Stoker sent a stop to the present or the last incarnation: its signals, its exit and its stop
+// event may still come, the later ones also after the answer.
+func (m *Machine) stopSent() bool { return m.saved.State.Stop.Sent() }
+
+// stoppedForHeal: the stop of a restart has worked, and the start is due.
+func (m *Machine) stoppedForHeal(due time.Time) { m.toDue(PhaseBackingOff, due) }
+
+// idle reports whether nothing is being done about the worker and nothing speaks against it.
+func (m *Machine) idle() bool {
+	return m.phase() == PhaseWatching && !m.saved.Budget.exhausted() && m.id.Unmanageable == HeldNot
+}
