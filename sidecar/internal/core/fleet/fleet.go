@@ -36,7 +36,7 @@ type Fleet struct {
 	set      Settings
 	members  map[worker.Key]*member // by the name that is theirs now
 	byID     map[string]*member     // all, also those whose name someone else has taken
-	rejected map[string]uint64      // containers that a look showed to be no workers, with the last round that listed them
+	rejected map[string]rejection   // containers that an inspect showed to be no workers
 
 	recreations  map[string]*recreation             // transactions under way, by the ID of the old container
 	unfinished   map[worker.Key]*unfinishedRecreate // transactions that were left behind, by the worker's name
@@ -79,6 +79,12 @@ type member struct {
 	displayStats         displayStats
 }
 
+// rejection is what is kept of a container that is no worker.
+type rejection struct {
+	round uint64              // of the last list that had it
+	stop  *worker.Observation // a signal to its present incarnation: an update may make it a worker before it ends
+}
+
 // ahead reports whether events of the container are newer than a list of that time. A list may be overtaken by events, but
 // not by many; more than that is a step of the clock.
 func (m *member) ahead(at time.Time) bool {
@@ -114,7 +120,7 @@ type Effects struct {
 // New is a fleet that remembers what set says and has seen nothing yet.
 func New(now time.Time, set Settings) *Fleet {
 	f := &Fleet{
-		set: set, members: map[worker.Key]*member{}, byID: map[string]*member{}, rejected: map[string]uint64{},
+		set: set, members: map[worker.Key]*member{}, byID: map[string]*member{}, rejected: map[string]rejection{},
 		recreations: map[string]*recreation{}, unfinished: map[worker.Key]*unfinishedRecreate{}, replacedIDs: map[string]uint64{}, early: map[string][]worker.Observation{}, wantsStats: map[string]*member{},
 		inFlight: map[uint64]inFlight{}, inClass: map[worker.ActionClass]int{}, bookmark: set.Bookmark,
 	}

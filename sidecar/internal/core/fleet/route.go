@@ -32,6 +32,7 @@ func (f *Fleet) route(now time.Time, o worker.Observation) {
 		f.bookmark.EventAt = o.At
 	}
 	f.followClock(now, o)
+	missed := f.rejected[o.ID].stop
 	if f.isDaemonBootStop(o) || f.ofRecreation(now, o) || f.rejects(o) {
 		return
 	}
@@ -39,6 +40,9 @@ func (f *Fleet) route(now time.Time, o worker.Observation) {
 	if m == nil {
 		if m = f.adopt(o); m == nil {
 			return
+		}
+		if missed != nil {
+			f.step(now, m, *missed)
 		}
 	}
 	m.round = f.round
@@ -89,10 +93,18 @@ func (f *Fleet) isDaemonBootStop(o worker.Observation) bool {
 
 // rejects reports whether a container is known to be no worker.
 func (f *Fleet) rejects(o worker.Observation) bool {
-	if _, known := f.rejected[o.ID]; !known {
+	r, known := f.rejected[o.ID]
+	if !known {
 		return false
 	}
-	f.rejected[o.ID] = f.round
+	r.round = f.round
+	switch o.Kind { //nolint:exhaustive // the rest says nothing about a stop
+	case worker.Signalled:
+		r.stop = &o
+	case worker.Started, worker.Exited:
+		r.stop = nil
+	}
+	f.rejected[o.ID] = r
 	return !f.reconsider(o)
 }
 
@@ -198,6 +210,10 @@ func (f *Fleet) shelter(machine *worker.Machine, id worker.Identity) *member {
 func (f *Fleet) rename(m *member, o worker.Observation) {
 	old := o.Kind == worker.Gone || (o.History && o.Kind != worker.Listed) || (o.Kind == worker.Listed && m.ahead(o.At))
 	same := o.Key == m.key() && (f.bound(m) || o.Kind != worker.Listed) // who lost a name gets it back by a list only
+	if o.Kind == worker.Listed && o.Key == m.key() && m.machine.Recreating() && !old && f.members[o.Key] == nil && f.recreations[m.id] == nil {
+		f.bindName(m) // whoever had its name during the transaction is gone, and it was put back
+		return
+	}
 	if o.Key == "" || old || same || m.machine.Recreating() || o.Key.IsTemporaryName(o.Labels) {
 		return
 	}
@@ -251,7 +267,7 @@ func (f *Fleet) decided(m *member, o worker.Outcome) bool {
 	}
 	r := f.set.Rules.Read(policy.Candidate{Labels: o.Snapshot.Labels, CPUs: o.Snapshot.CPUs, QuotaKnown: true})
 	if !r.Take {
-		f.rejected[m.id] = f.round
+		f.rejected[m.id] = rejection{round: f.round}
 		f.forget(m)
 		return false
 	}
@@ -263,7 +279,7 @@ func (f *Fleet) decided(m *member, o worker.Outcome) bool {
 // listEnded: whoever was not listed does not exist any more, unless it was made after the list. A tombstone is a Gone
 // like the engine's own.
 func (f *Fleet) listEnded(now time.Time, o worker.Observation) {
-	maps.DeleteFunc(f.rejected, func(_ string, round uint64) bool { return round != f.round })
+	maps.DeleteFunc(f.rejected, func(_ string, r rejection) bool { return r.round != f.round })
 	for _, m := range f.sorted() {
 		if m.round != f.round && !m.ahead(o.At) {
 			f.step(now, m, worker.Observation{Kind: worker.Gone, At: o.At, ID: m.id})

@@ -102,10 +102,8 @@ func (r *run) hear(o worker.Observation) {
 	case worker.Healthy, worker.Started, worker.Exited, worker.Paused, worker.Resumed:
 		delete(s.unwell, o.ID)
 	case worker.Signalled, worker.Stopped:
-		r.pushed[o.ID] = true
-	}
-	if o.Kind == worker.Started {
-		delete(r.pushed, o.ID)
+		t, _ := r.w.TruthByID(o.ID)
+		r.pushed[o.ID] = t.StartedAt
 	}
 }
 
@@ -123,7 +121,8 @@ func (r *run) note(n worker.Event) {
 // from the trickle after five minutes.
 func (r *run) checkBrake(a worker.Action) {
 	s, now := r.stoker, r.w.Now()
-	if a.Reason != worker.ReasonProbeTimedOut || len(a.Definition) > 0 { // who is gone meanwhile is started
+	target, ok := r.w.TruthByID(a.Incarnation.ID)
+	if a.Reason != worker.ReasonProbeTimedOut || !ok || target.Status != worker.StatusRunning { // one that is down is started
 		return
 	}
 	watched, ill := 0, 0
@@ -160,10 +159,13 @@ func (r *run) pausedAcrossAStep(id string) bool {
 // accord, and Stoker was told live.
 func (r *run) promptStart(o worker.Observation) *fleet.WorkerView {
 	s := r.stoker
-	if o.Kind != worker.Exited || r.pushed[o.ID] || r.plan.DryRun {
+	if o.Kind != worker.Exited || r.plan.DryRun {
 		return nil
 	}
 	t, ok := r.w.TruthByID(o.ID)
+	if pushed, stopped := r.pushed[o.ID]; stopped && pushed.Equal(t.StartedAt) {
+		return nil
+	}
 	if !ok || t.RestartPolicy.Active() || t.AutoRemove || len(t.Parents) > 0 || !r.isWorker(t) || !t.Status.Down() || !o.At.After(t.StartedAt) {
 		return nil
 	}
