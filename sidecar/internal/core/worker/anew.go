@@ -96,7 +96,7 @@ func (m *Machine) interrupted(now time.Time) {
 		return
 	}
 	m.release()
-	m.saved.StopIntent, m.foreign.confirming, m.foreign.until = nil, false, time.Time{}
+	m.saved.StopIntent, m.foreign = nil, foreignStop{inspectFailed: m.foreign.inspectFailed, pending: m.foreign.pending}
 	m.begin(now, cause{fault: FaultExited, intent: IntentSelf, reason: ReasonHealInterrupted, action: HealRecreate}, now)
 	s := m.saved.State
 	s.Heal.Action = HealRecreate

@@ -15,8 +15,14 @@ const intentSlack = 10 * time.Second
 // the first signal, so that it never comes sooner unless the clock is slewed.
 const graceSlack = 50 * time.Millisecond
 
-// lateSettle is how long a heal waits for a stop event when an old signal might explain the end.
-const lateSettle = time.Second
+// lateSettle is how long a heal waits for a stop event when an old signal might explain the exit. On a busy engine the stop
+// event comes up to two seconds after die (engine 20.10.24).
+const lateSettle = 5 * time.Second
+
+// foreignStopMax bounds how long Stoker leaves a running worker alone after somebody else's stop signal. docker stop -t may
+// wait any time, and nothing in the engine's API shows that it still waits; a docker kill -s TERM that the worker ignored
+// looks the same.
+const foreignStopMax = time.Hour
 
 // oomWindow is how far from an end the kernel's kill may have been reported: the same moment, in practice.
 const oomWindow = 5 * time.Second
@@ -40,7 +46,7 @@ func (m *Machine) signalled(now time.Time, o Observation) {
 		return
 	}
 	m.operatorStop(now, StopIntent{ID: o.ID, At: o.At, Signal: int(o.Signal)})
-	m.foreign.until = now.Add(m.stopWindow())
+	m.foreign.window, m.foreign.until = now.Add(m.stopWindow()), now.Add(foreignStopMax)
 }
 
 // intend notes an operator's word. SIGKILL and the stop event come at the end of the same stop and change nothing about
@@ -180,16 +186,16 @@ func (m *Machine) exited(now time.Time, o Observation) {
 	m.checks.healthySince, m.checks.unhealthyAt, m.life.exitUnobserved = time.Time{}, time.Time{}, time.Time{}
 	m.life.exitPending, m.inspects.stale = !m.container.inspected && !m.judgedBefore(), m.inFlight != nil
 	m.life.noStopEvents = o.NoStopEvents
+	by := m.evidence(now, o.At).EndedBy()
 	switch {
 	case m.id.Unmanageable != HeldNot, m.heldFor(HeldReplaced):
-	case m.stoppedByOperator(now, o.At):
+	case by == EndedByOperator:
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
-	case m.heldUntilStarted():
-	case !m.container.inspected:
-	case m.stopSent():
+	case m.heldUntilStarted(), !m.container.inspected:
+	case by == EndedByStoker:
 		m.stoppedForHeal(now)
 	case known:
-	case m.life.noStopEvents:
+	case by == EndedByUnknown:
 		m.life.exitPending = true
 		m.requestInspect(now, ReasonUncertain)
 	default:
@@ -232,24 +238,6 @@ func (m *Machine) judgeExit(now time.Time, e exit) {
 
 // unexplained: a look found it down, and the event may still come.
 func (m *Machine) unexplained() bool { return !m.life.exitUnobserved.IsZero() }
-
-// intended reports whether an operator's stop explains an end at that time (the engine's clock). A stop that was watched from
-// its beginning is measured on Stoker's clock too, for the engine's may step meanwhile.
-func (m *Machine) stoppedByOperator(now, at time.Time) bool {
-	i := m.saved.StopIntent
-	if i == nil || i.ID != m.saved.Incarnation.ID {
-		return false
-	}
-	return i.Complete || at.Sub(i.At) <= m.stopWindow() || !now.After(m.foreign.until)
-}
-
-// meant reports whether the engine itself says that somebody meant the end. Podman says so from any signal on that was sent
-// through it; one that did not end the container is known by its event, and says nothing about the end.
-func (m *Machine) requestedByEngine(now time.Time, s Snapshot) bool {
-	i := m.saved.StopIntent
-	outlived := i != nil && i.ID == m.saved.Incarnation.ID && !m.stoppedByOperator(now, latest(m.life.endedAt, s.FinishedAt))
-	return s.ExitCause == ExitCauseRequested && !outlived
-}
 
 // waitForDocker: Docker has decided under the container's lock before it sends die, so that a look at once reports whether
 // it is going to restart the container. Podman shows no such thing: it restarts the container within a moment, or does not.

@@ -214,16 +214,8 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 	case m.id.Unmanageable != HeldNot:
 	case p.unheard && m.heldUntilStarted() && s.StartedAt.After(m.saved.State.Hold.At):
 		m.startedSinceHold(now, s)
-	case m.life.exitPending && m.stoppedByOperator(now, m.life.endedAt): // its own grace is known only now
-		m.hold(now, HeldOperator, m.saved.StopIntent.At)
-	case m.life.exitPending && m.requestedByEngine(now, s) && !m.stopSent():
-		m.hold(now, HeldOperator, m.life.endedAt)
-	case m.life.exitPending && m.life.noStopEvents && s.ExitCause != ExitCauseOwn && !m.stopSent(): // then a stop event is all that can tell
-		m.life.exitPending = false
-		m.exitNotObserved(now, s)
 	case m.life.exitPending:
-		m.life.exitPending = false
-		m.judgeExit(now, m.lateExit(s))
+		m.judgePending(now, s)
 	case phase == PhaseStopping:
 		m.foundStopped(now, s)
 	case phase == PhaseRecreateDue && m.stoppedByOperator(now, s.FinishedAt):
@@ -245,6 +237,23 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 	case p.before == StatusExited && !m.unexplained():
 	default:
 		m.exitNotObserved(now, s)
+	}
+}
+
+// judgePending decides on an exit that was seen before the inspect that tells what it was.
+func (m *Machine) judgePending(now time.Time, s Snapshot) {
+	m.life.exitPending = false
+	switch m.inspectedEvidence(now, m.life.endedAt, s).EndedBy() {
+	case EndedByOperator:
+		at := m.life.endedAt
+		if m.stoppedByOperator(now, at) {
+			at = m.saved.StopIntent.At
+		}
+		m.hold(now, HeldOperator, at)
+	case EndedByUnknown:
+		m.exitNotObserved(now, s)
+	case EndedByStoker, EndedByDaemon, EndedByItself:
+		m.judgeExit(now, m.lateExit(s))
 	}
 }
 
@@ -304,7 +313,7 @@ func (m *Machine) dockerGaveUp(now time.Time, s Snapshot, p inspectContext) {
 	m.life.delayed = false
 	e := exit{code: s.ExitCode, oom: s.OOMKilled, intent: IntentNone}
 	switch {
-	case m.requestedByEngine(now, s), waited && s.StartError == "" && !s.retriesUsedUp() && !m.engineCutIt():
+	case m.inspectedEvidence(now, s.FinishedAt, s).requested(), waited && s.StartError == "" && !s.retriesUsedUp() && !m.engineCutIt():
 		m.hold(now, HeldOperator, s.FinishedAt)
 		return
 	case m.engineCutIt():
@@ -344,10 +353,11 @@ func (m *Machine) judgeUnobserved(now time.Time, s Snapshot) {
 		e.fault, e.reason, e.detail = FaultStartFailed, ReasonStartFailed, s.StartError
 	}
 	neverRan := s.StartedAt.IsZero()
+	evidence := m.inspectedEvidence(now, s.FinishedAt, s)
 	switch {
-	case m.stoppedByOperator(now, s.FinishedAt) && !m.life.stoppedByDaemon:
+	case evidence.OperatorStop && !m.life.stoppedByDaemon:
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
-	case m.requestedByEngine(now, s) && !m.heal().Open(): // with a heal open it may have been Stoker's own stop
+	case evidence.requested() && !m.heal().Open(): // with a heal open it may have been Stoker's own stop
 		m.hold(now, HeldOperator, s.FinishedAt)
 	case m.engineCutIt():
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted

@@ -156,9 +156,64 @@ func TestOperatorJoinsTheOwnStop(t *testing.T) {
 			up
 			unhealthy
 			kill TERM
-			+19s
+			+59m
 			> nothing
-			+2s
+			+1m
 			> stop 1`},
+		{"H1: docker stop -t 120 of a worker that drains and fails its health check is left to its end", `
+			given health grace=10s
+			up
+			kill TERM
+			+20s
+			unhealthy
+			+30s
+			> nothing
+			die 0
+			+2s
+			> nothing
+			stop
+			= held stopped-by-operator
+			+1h
+			> nothing`},
+		{"H1: the same, and the grace of the stop runs out", `
+			given health grace=10s
+			up
+			kill TERM
+			+20s
+			unhealthy
+			+100s
+			kill KILL
+			+100ms
+			die 137
+			= held stopped-by-operator
+			late:2s stop
+			= held stopped-by-operator
+			+1h
+			> nothing`},
+		{"H1: it had failed its health check before, and Stoker was about to restart it", `
+			given health unhealthy-for=20s
+			up
+			unhealthy
+			+10s
+			kill TERM
+			+60s
+			> nothing
+			die 0
+			+1900ms
+			stop
+			= held stopped-by-operator`},
+		{"H1: Stoker was killed meanwhile", `
+			given health grace=10s
+			up
+			kill TERM
+			+5s
+			reborn
+			up unhealthy
+			+60s
+			> nothing
+			die 0
+			+2s
+			stop
+			= held stopped-by-operator`},
 	})
 }

@@ -105,7 +105,8 @@ type life struct {
 
 // foreignStop is what is known of somebody else's stop beside Saved.StopIntent.
 type foreignStop struct {
-	until         time.Time // a stop is under way, and one of Stoker's own would cut its grace; Stoker's clock
+	until         time.Time // a stop may be under way, and one of Stoker's own would cut its grace; Stoker's clock
+	window        time.Time // until then the stop explains an exit, whatever the engine's clock says; Stoker's clock
 	pending       *pendingSignal
 	confirming    bool // the inspect under way was sent after the stop that holds the worker
 	inspectFailed bool // no inspect has succeeded since that stop, so it was the daemon shutting down
@@ -246,6 +247,9 @@ func (m *Machine) Confirm() { m.id.Tentative = false }
 func (m *Machine) Step(now time.Time, in Input) Effects {
 	before, changes := digest(m.saved), m.changes
 	m.clampDelays(now)
+	if m.saved.StopIntent != nil && m.foreign.until.IsZero() { // remembered from before Stoker's own restart
+		m.foreign.until = now.Add(foreignStopMax)
+	}
 	m.keepQuota(now)
 	if !isReplay(in) {
 		m.announce(now)

@@ -168,7 +168,7 @@ func (m *Machine) started(now time.Time, o Observation) {
 		if !o.At.Before(m.life.startedAt) {
 			m.life.awaitStart = time.Time{}
 		}
-		m.saved.StopIntent, m.foreign.until = nil, time.Time{} // what came before it in the stream was about the life before
+		m.saved.StopIntent, m.foreign.until, m.foreign.window = nil, time.Time{}, time.Time{} // what came before it in the stream was about the life before
 		return
 	}
 	again := m.life.byDocker && o.History && !m.container.inspected && m.saved.StopIntent == nil // one of several that nobody followed
@@ -208,7 +208,7 @@ func (m *Machine) startOf(began time.Time, o Observation) bool {
 // newLife forgets what was seen of the last one.
 func (m *Machine) newLife() {
 	m.life.exitUnobserved, m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}, time.Time{}
-	m.foreign.until, m.checks.resumedAt = time.Time{}, time.Time{}
+	m.foreign.until, m.foreign.window, m.checks.resumedAt = time.Time{}, time.Time{}, time.Time{}
 	m.life.delayed, m.saved.Dependents.RestartPending = false, false
 	m.life.stoppedByDaemon, m.life.exitPending, m.checks.leftReason = false, false, HeldNot
 	m.foreign.pending = nil

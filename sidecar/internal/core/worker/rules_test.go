@@ -116,7 +116,7 @@ func TestWhatAnEndMeans(t *testing.T) {
 			+5m
 			die 1
 			> nothing
-			+1s
+			+5s
 			> start 1`},
 		{"rule 5: a late end with a stop event was a stop", `
 			given grace=5m
