@@ -277,7 +277,7 @@ func (m *Machine) setContainer(s Snapshot) {
 	m.newLife()
 	m.own = ownStop{}
 	m.life.startedAt, m.life.endedAt, m.life.oomAt, m.life.awaitStart = time.Time{}, time.Time{}, time.Time{}, time.Time{}
-	m.inspects.stale, m.life.byDocker, m.container.inspected, m.inspects.tries = false, false, false, 0
+	m.inspects.stale, m.life.startedBy, m.container.inspected, m.inspects.tries = false, startedByOther, false, 0
 	m.container.status, m.checks.probe = StatusUnknown, Probe{}
 }
 

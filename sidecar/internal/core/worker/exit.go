@@ -183,8 +183,11 @@ func (m *Machine) exited(now time.Time, o Observation) {
 	known := m.container.status == StatusExited && !m.unexplained() // by a look, or by this event the first time
 	m.container.status = StatusExited
 	m.life.endedAt, m.life.exitCode = o.At, o.ExitCode
-	m.checks.healthySince, m.checks.unhealthyAt, m.life.exitUnobserved = time.Time{}, time.Time{}, time.Time{}
-	m.life.exitPending, m.inspects.stale = !m.container.inspected && !m.judgedBefore(), m.inFlight != nil
+	m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}
+	m.life.exit, m.inspects.stale = exitSettled, m.inFlight != nil
+	if !m.container.inspected && !m.judgedBefore() {
+		m.life.exit = exitPending
+	}
 	m.life.noStopEvents = o.NoStopEvents
 	by := m.evidence(now, o.At).EndedBy()
 	switch {
@@ -196,7 +199,7 @@ func (m *Machine) exited(now time.Time, o Observation) {
 		m.stoppedForHeal(now)
 	case known:
 	case by == EndedByUnknown:
-		m.life.exitPending = true
+		m.life.exit = exitPending
 		m.requestInspect(now, ReasonUncertain)
 	default:
 		m.judgeExit(now, m.observedExit(o))
@@ -222,7 +225,7 @@ func (m *Machine) judgedBefore() bool {
 }
 
 // judgeExit decides on an end that was seen, with the container's traits known.
-func (m *Machine) judgeExit(now time.Time, e exit) {
+func (m *Machine) judgeExit(now time.Time, e exitFacts) {
 	switch {
 	case m.stopSent():
 		m.stoppedForHeal(now)
@@ -236,8 +239,8 @@ func (m *Machine) judgeExit(now time.Time, e exit) {
 	}
 }
 
-// unexplained: a look found it down, and the event may still come.
-func (m *Machine) unexplained() bool { return !m.life.exitUnobserved.IsZero() }
+// unexplained: an inspect found it down, and the event may still come.
+func (m *Machine) unexplained() bool { return m.life.exit == exitUnobserved }
 
 // waitForDocker: Docker has decided under the container's lock before it sends die, so that a look at once reports whether
 // it is going to restart the container. Podman shows no such thing: it restarts the container within a moment, or does not.
@@ -250,8 +253,8 @@ func (m *Machine) waitForDocker(now time.Time) {
 	m.requestInspect(now, ReasonWaitsDocker)
 }
 
-// end is what is known of how a life ended.
-type exit struct {
+// exitFacts is what is known of how a life ended.
+type exitFacts struct {
 	code   int
 	oom    bool
 	intent Intent
@@ -260,8 +263,8 @@ type exit struct {
 	detail string // the engine's words
 }
 
-func (m *Machine) observedExit(o Observation) exit {
-	e := exit{code: o.ExitCode, intent: IntentNone}
+func (m *Machine) observedExit(o Observation) exitFacts {
+	e := exitFacts{code: o.ExitCode, intent: IntentNone}
 	if o.History && m.engineCutIt() {
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
 	}
@@ -270,8 +273,8 @@ func (m *Machine) observedExit(o Observation) exit {
 }
 
 // lateEnd is an end whose event came before the first look.
-func (m *Machine) lateExit(s Snapshot) exit {
-	e := exit{code: m.life.exitCode, oom: s.OOMKilled, intent: IntentNone}
+func (m *Machine) lateExit(s Snapshot) exitFacts {
+	e := exitFacts{code: m.life.exitCode, oom: s.OOMKilled, intent: IntentNone}
 	if m.engineCutIt() {
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
 	}
@@ -289,7 +292,7 @@ func (m *Machine) outOfMemory(o Observation) {
 }
 
 // judgeEnd decides on an end that nobody is known to have meant.
-func (m *Machine) judgeCause(now time.Time, e exit) {
+func (m *Machine) judgeCause(now time.Time, e exitFacts) {
 	m.life.exitCode = e.code
 	if m.finishes(e) {
 		m.hold(now, HeldFinished, m.life.endedAt)
@@ -303,7 +306,7 @@ func (m *Machine) judgeCause(now time.Time, e exit) {
 
 // finishes reports whether an end is no fault by the worker's policy. Exit 0 under Docker's on-failure means done, unless
 // the worker's own label says otherwise.
-func (m *Machine) finishes(e exit) bool {
+func (m *Machine) finishes(e exitFacts) bool {
 	failed := e.code != 0 || e.oom || e.fault == FaultStartFailed
 	if e.intent == IntentEngine {
 		failed = true // cut off by the engine's shutdown, whatever code it managed to leave
@@ -319,7 +322,7 @@ func (m *Machine) finishes(e exit) bool {
 	return m.container.config.restart.Name == "on-failure" && !m.id.Policy.OnExitExplicit
 }
 
-func (e exit) kind() Fault {
+func (e exitFacts) kind() Fault {
 	switch {
 	case e.fault != FaultNone:
 		return e.fault
@@ -329,7 +332,7 @@ func (e exit) kind() Fault {
 	return FaultExited
 }
 
-func (e exit) why() Reason {
+func (e exitFacts) why() Reason {
 	switch {
 	case e.reason != "":
 		return e.reason

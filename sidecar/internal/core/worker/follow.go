@@ -46,7 +46,7 @@ func (m *Machine) dependentsDue(now time.Time) {
 		m.markFollowed()
 	case m.saved.Dependents.FollowedInto.ID == m.saved.Incarnation.ID && m.saved.Dependents.FollowedInto.StartedAt.Equal(m.saved.Incarnation.StartedAt):
 		m.deps.at = time.Time{}
-	case m.deps.at.IsZero() && m.life.ownLife:
+	case m.deps.at.IsZero() && m.life.startedBy == startedByStoker:
 		m.deps.at = now
 	case m.deps.at.IsZero():
 		m.deps.at = now.Add(dependentsSettle)

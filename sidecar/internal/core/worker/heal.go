@@ -122,7 +122,7 @@ func (m *Machine) hold(now time.Time, reason Reason, at time.Time) {
 	if reason == HeldOperator && !h.Confirmed && !m.foreign.confirming {
 		m.requestInspect(now, ReasonUncertain)
 	}
-	m.life.exitUnobserved, m.life.exitPending = time.Time{}, false
+	m.life.exit = exitSettled
 }
 
 // markHealthy: running, and healthy if it has a health check.

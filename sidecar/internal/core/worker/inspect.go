@@ -62,7 +62,7 @@ func (m *Machine) dropOldState(s Snapshot) {
 		m.saved.StopIntent = nil
 	}
 	m.life.stoppedByDaemon = m.life.stoppedByDaemon && !s.StartedAt.After(m.life.bootedAt)
-	m.life.exitUnobserved, m.saved.Dependents.RestartPending = time.Time{}, false
+	m.life.exit, m.saved.Dependents.RestartPending = exitSettled, false
 }
 
 // learn keeps the facts that a life does not change.
@@ -99,13 +99,13 @@ func (m *Machine) older(s Snapshot) bool {
 
 func (m *Machine) foundRunning(now time.Time, s Snapshot, newLife bool) {
 	m.saved.Expected = true
-	m.life.exitUnobserved, m.life.stoppedByDaemon, m.life.exitPending = time.Time{}, false, false
+	m.life.exit, m.life.stoppedByDaemon = exitSettled, false
 	if m.id.Unmanageable != HeldNot {
 		return
 	}
 	switch p := m.phase(); p {
 	case PhaseStarting:
-		m.life.ownLife = true
+		m.life.startedBy = startedByStoker
 		m.to(PhaseVerifying)
 	case PhaseBackingOff, PhaseDocker:
 		m.startedByOther(now, p == PhaseDocker)
@@ -214,7 +214,7 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 	case m.id.Unmanageable != HeldNot:
 	case p.unheard && m.heldUntilStarted() && s.StartedAt.After(m.saved.State.Hold.At):
 		m.startedSinceHold(now, s)
-	case m.life.exitPending:
+	case m.life.exit == exitPending:
 		m.judgePending(now, s)
 	case phase == PhaseStopping:
 		m.foundStopped(now, s)
@@ -242,7 +242,7 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 
 // judgePending decides on an exit that was seen before the inspect that tells what it was.
 func (m *Machine) judgePending(now time.Time, s Snapshot) {
-	m.life.exitPending = false
+	m.life.exit = exitSettled
 	switch m.inspectedEvidence(now, m.life.endedAt, s).EndedBy() {
 	case EndedByOperator:
 		at := m.life.endedAt
@@ -311,7 +311,7 @@ func (m *Machine) dockerGaveUp(now time.Time, s Snapshot, p inspectContext) {
 	}
 	waited := m.life.delayed
 	m.life.delayed = false
-	e := exit{code: s.ExitCode, oom: s.OOMKilled, intent: IntentNone}
+	e := exitFacts{code: s.ExitCode, oom: s.OOMKilled, intent: IntentNone}
 	switch {
 	case m.inspectedEvidence(now, s.FinishedAt, s).requested(), waited && s.StartError == "" && !s.retriesUsedUp() && !m.engineCutIt():
 		m.hold(now, HeldOperator, s.FinishedAt)
@@ -334,21 +334,21 @@ func (m *Machine) exitNotObserved(now time.Time, s Snapshot) {
 	if m.container.config.restart.Active() {
 		wait = dockerSettle
 	}
-	if m.life.exitUnobserved.IsZero() {
-		m.life.exitUnobserved = now
+	if m.life.exit != exitUnobserved {
+		m.life.exit, m.life.unobservedSince = exitUnobserved, now
 	}
-	if left := m.life.exitUnobserved.Add(wait).Sub(now); left > 0 {
+	if left := m.life.unobservedSince.Add(wait).Sub(now); left > 0 {
 		m.requestInspect(now.Add(left), ReasonUncertain)
 		return
 	}
-	m.life.exitUnobserved = time.Time{}
+	m.life.exit = exitSettled
 	m.life.endedAt = latest(m.life.endedAt, s.FinishedAt)
 	m.judgeUnobserved(now, s)
 }
 
 // judgeUnseen is the contract's rule 8, with rule 6 before it.
 func (m *Machine) judgeUnobserved(now time.Time, s Snapshot) {
-	e := exit{code: s.ExitCode, oom: s.OOMKilled, intent: IntentUnknown, reason: ReasonExitNotObserved}
+	e := exitFacts{code: s.ExitCode, oom: s.OOMKilled, intent: IntentUnknown, reason: ReasonExitNotObserved}
 	if s.StartError != "" {
 		e.fault, e.reason, e.detail = FaultStartFailed, ReasonStartFailed, s.StartError
 	}

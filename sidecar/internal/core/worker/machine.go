@@ -86,21 +86,38 @@ type container struct {
 	savedBeforeRename *Saved // before a transaction that is not known for Stoker's own gave it another name
 }
 
+// startedBy says who began the present incarnation.
+type startedBy uint8
+
+const (
+	startedByOther startedBy = iota
+	startedByDocker
+	startedByStoker
+)
+
+// exitState is what is still open about the last exit.
+type exitState uint8
+
+const (
+	exitSettled    exitState = iota // there was none, or it was decided on
+	exitPending                     // an exit was seen, and only an inspect can tell what it was
+	exitUnobserved                  // an inspect found the worker down, and no event explains it yet
+)
+
 // life is what is known of the present incarnation, or of the last one while the worker is down.
 type life struct {
 	startedAt       time.Time // of the last Started event, the engine's clock
+	startedBy       startedBy
 	endedAt         time.Time // of the last Exited event, the engine's clock
 	exitCode        int
 	oomAt           time.Time // the engine's clock
 	awaitStart      time.Time // until then, Stoker's own start was sent and its Started event has not come by
-	exitPending     bool      // an exit was seen, and only an inspect can tell what it was
-	exitUnobserved  time.Time // an inspect found it down with no event to explain it; Stoker's clock
+	exit            exitState
+	unobservedSince time.Time // exitUnobserved; Stoker's clock
 	noStopEvents    bool      // the engine sends no stop event before an exit (Podman)
 	stoppedByDaemon bool      // the engine's own shutdown stopped it
 	bootedAt        time.Time // of the engine process; zero when it cannot be told
 	delayed         bool      // an inspect found it waiting for its restart by Docker
-	byDocker        bool      // the last start was that of Docker's policy
-	ownLife         bool      // Stoker began the present incarnation
 }
 
 // foreignStop is what is known of somebody else's stop beside Saved.StopIntent.

@@ -134,7 +134,9 @@ func (m *Machine) backInPlace(now time.Time, o Observation) {
 		return
 	}
 	m.release()
-	m.life.exitPending = o.Status.Down()
+	if o.Status.Down() {
+		m.life.exit = exitPending
+	}
 	m.requestInspect(now, ReasonChanged)
 }
 
@@ -171,11 +173,16 @@ func (m *Machine) started(now time.Time, o Observation) {
 		m.saved.StopIntent, m.foreign.until, m.foreign.window = nil, time.Time{}, time.Time{} // what came before it in the stream was about the life before
 		return
 	}
-	again := m.life.byDocker && o.History && !m.container.inspected && m.saved.StopIntent == nil // one of several that nobody followed
+	again := m.life.startedBy == startedByDocker && o.History && !m.container.inspected && m.saved.StopIntent == nil // one of several that nobody followed
 	byDocker := m.phase() == PhaseDocker || m.container.status == StatusRestarting || again
-	m.life.byDocker = byDocker
 	own := m.awaiting(now) || m.beganByHeal(o)
-	m.life.startedAt, m.life.ownLife = o.At, own
+	m.life.startedAt, m.life.startedBy = o.At, startedByOther
+	switch {
+	case own:
+		m.life.startedBy = startedByStoker
+	case byDocker:
+		m.life.startedBy = startedByDocker
+	}
 	m.saved.Incarnation.StartedAt = o.At // nearly: a replay of this start is known by it, also when no look comes any more
 	m.life.awaitStart, m.inspects.stale = time.Time{}, m.inFlight != nil
 	m.container.status, m.checks.status = StatusRunning, m.firstHealth()
@@ -207,10 +214,10 @@ func (m *Machine) startOf(began time.Time, o Observation) bool {
 
 // newLife forgets what was seen of the last one.
 func (m *Machine) newLife() {
-	m.life.exitUnobserved, m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}, time.Time{}
+	m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}
 	m.foreign.until, m.foreign.window, m.checks.resumedAt = time.Time{}, time.Time{}, time.Time{}
 	m.life.delayed, m.saved.Dependents.RestartPending = false, false
-	m.life.stoppedByDaemon, m.life.exitPending, m.checks.leftReason = false, false, HeldNot
+	m.life.stoppedByDaemon, m.life.exit, m.checks.leftReason = false, exitSettled, HeldNot
 	m.foreign.pending = nil
 }
 
@@ -225,7 +232,9 @@ func (m *Machine) verifyOwnStart(now time.Time) {
 
 // startedByOther: an operator's start wipes the slate; Docker's own does not, for it is part of the same trouble.
 func (m *Machine) startedByOther(now time.Time, byDocker bool) {
-	m.life.ownLife = false
+	if m.life.startedBy == startedByStoker {
+		m.life.startedBy = startedByOther
+	}
 	reason := ReasonSuperseded
 	if byDocker {
 		reason = ReasonWaitsDocker
@@ -294,7 +303,9 @@ func (m *Machine) renamedBack(now time.Time) {
 	m.enter(before.State)
 	m.saved.Budget.ExhaustedAt = before.Budget.ExhaustedAt
 	m.saved.StopIntent, m.saved.Expected = before.StopIntent, before.Expected
-	m.life.exitPending = m.container.status == StatusExited && m.phase() == PhaseWatching
+	if m.container.status == StatusExited && m.phase() == PhaseWatching {
+		m.life.exit = exitPending
+	}
 	m.requestInspect(now, ReasonChanged)
 }
 
