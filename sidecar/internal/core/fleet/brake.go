@@ -46,29 +46,25 @@ func (f *Fleet) judgeHost(now time.Time) {
 // out of CPU.
 func (f *Fleet) overloadReason(now time.Time) string {
 	share := cmp.Or(f.set.OverloadShare, overloadShare)
-	watched, ill, still, lacking := 0, 0, 0, 0
-	for _, m := range f.byID {
-		w, timedOut := m.machine.ProbeState()
-		recent := m.recentlyTimedOut(now)
-		if w || recent {
+	f.probes.expire(now)
+	watched, failing, starved := f.probes.watched, f.probes.timedOut, f.probes.starved
+	for m := range f.probes.recent {
+		if !m.probe.watched {
 			watched++
 		}
-		if timedOut || recent {
-			ill++
+		if !m.probe.timedOut {
+			failing++
 		}
-		if timedOut {
-			still++
-		}
-		if m.machine.HostStarved() || (recent && m.hostStarved) {
-			lacking++
+		if m.hostStarved && !m.probe.starved {
+			starved++
 		}
 	}
 	switch {
 	case share > 1: // turned off
 		return ""
-	case still > 0 && ill >= overloadMin && float64(ill) >= share*float64(watched):
+	case f.probes.timedOut > 0 && failing >= overloadMin && float64(failing) >= share*float64(watched):
 		return "most workers time out together"
-	case lacking > 0:
+	case starved > 0:
 		return "its CPUs are all busy, more tasks wait for them, and a worker whose probe was cut off gets less than its quota"
 	}
 	return ""
@@ -84,13 +80,19 @@ func (b *overloadGuard) allows(now time.Time, m *member) bool {
 	if !b.on || !timedOut {
 		return true
 	}
+	return b.trickles(now)
+}
+
+// trickles reports whether one restart may go out although the guard is on.
+func (b *overloadGuard) trickles(now time.Time) bool {
 	return now.Sub(b.since) >= b.hold && now.Sub(b.trickled) >= trickleInterval
 }
 
-func (b *overloadGuard) stopped(now time.Time, m *member) {
+func (f *Fleet) timedOutStopped(now time.Time, m *member) {
 	if _, timedOut := m.machine.ProbeState(); timedOut {
 		m.timedOutStop, m.hostStarved = now, m.machine.HostStarved()
-		b.trickled = now
+		f.overload.trickled = now
+		f.probes.stopped(m)
 	}
 }
 
@@ -103,7 +105,7 @@ func (f *Fleet) overloadWake(now time.Time) time.Time {
 	if !next.After(now) {
 		next = now.Add(trickleInterval)
 	}
-	for _, m := range f.byID {
+	for m := range f.probes.recent {
 		if m.recentlyTimedOut(now) && m.timedOutStop.Add(overloadMemory).Before(next) {
 			next = m.timedOutStop.Add(overloadMemory)
 		}

@@ -1,8 +1,6 @@
 package fleet
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"stoker/sidecar/internal/core/policy"
@@ -47,9 +45,10 @@ type Fleet struct {
 
 	inFlight             map[uint64]inFlight
 	restartingDependents int
-	reading              [purposes]int      // readings under way
-	wantsStats           map[string]*member // who wants readings, by ID
+	reading              [purposes]int // readings under way
 	viewers              viewers
+	schedule             schedule
+	probes               probes
 	inClass              map[worker.ActionClass]int
 	lastID               uint64
 	round                uint64 // of the list under way or last complete
@@ -68,7 +67,6 @@ type member struct {
 	machine              *worker.Machine
 	id                   string
 	class                worker.ActionClass
-	due                  time.Time
 	round                uint64
 	lastEventAt          time.Time      // of its newest event, the engine's clock
 	timedOutStop         time.Time      // when it was last stopped for a timed-out probe
@@ -77,6 +75,10 @@ type member struct {
 	restartingDependents bool           // its dependents are being healed
 	reading              [purposes]bool // readings of it under way
 	displayStats         displayStats
+	probe                probe
+	action               slot // the next action
+	stats                slot // the next reading for a decision
+	dependents           slot // the restart of its dependents
 }
 
 // rejection is what is kept of a container that is no worker.
@@ -121,7 +123,7 @@ type Effects struct {
 func New(now time.Time, set Settings) *Fleet {
 	f := &Fleet{
 		set: set, members: map[worker.Key]*member{}, byID: map[string]*member{}, rejected: map[string]rejection{},
-		recreations: map[string]*recreation{}, unfinished: map[worker.Key]*unfinishedRecreate{}, replacedIDs: map[string]uint64{}, early: map[string][]worker.Observation{}, wantsStats: map[string]*member{},
+		recreations: map[string]*recreation{}, unfinished: map[worker.Key]*unfinishedRecreate{}, replacedIDs: map[string]uint64{}, early: map[string][]worker.Observation{},
 		inFlight: map[uint64]inFlight{}, inClass: map[worker.ActionClass]int{}, bookmark: set.Bookmark,
 	}
 	f.beginRound()
@@ -218,9 +220,9 @@ func (f *Fleet) Busy() int {
 // step tells one machine one thing and takes in what it wants.
 func (f *Fleet) step(now time.Time, m *member, in worker.Input) *worker.Action {
 	t := m.machine.Step(now, in)
-	m.class, m.due = t.Class, t.Due
+	m.class = t.Class
+	f.plan(m, t.Due)
 	f.forwardStop(m)
-	f.noteStatsDue(m)
 	f.out.Events = append(f.out.Events, t.Events...)
 	switch {
 	case t.Removed:
@@ -247,50 +249,6 @@ func (f *Fleet) settle(now time.Time) Effects {
 	return t
 }
 
-// grantDue makes one pass over what is due, in the order of (due, key), and reports whether anything was granted.
-func (f *Fleet) grantDue(now time.Time) bool {
-	var due []*member
-	for _, m := range f.byID {
-		if !m.due.IsZero() && !m.due.After(now) {
-			due = append(due, m)
-		}
-	}
-	slices.SortFunc(due, func(a, b *member) int { return cmp.Or(a.due.Compare(b.due), byKey(a, b)) })
-	granted := false
-	for _, m := range due {
-		if f.hasCapacity(now, m) {
-			f.grant(now, m)
-			granted = true
-		}
-	}
-	return granted
-}
-
-// room reports whether a wish can be granted now.
-func (f *Fleet) hasCapacity(now time.Time, m *member) bool {
-	if m.class == worker.ClassNone { // stable, it would be; of a worker that is not followed nobody knows
-		return f.engine.Connected
-	}
-	if !f.engine.Connected || !f.bound(m) || f.unfinished[m.key()] != nil || (f.closing && !m.machine.StoppedForHeal()) {
-		return false
-	}
-	switch m.class {
-	case worker.ClassNone:
-		return true
-	case worker.ClassInspect:
-		return f.inClass[m.class] < maxInspects
-	case worker.ClassStart:
-		return f.inClass[m.class] < f.set.Parallel
-	case worker.ClassStop:
-		return f.inClass[m.class] < maxStops && f.overload.allows(now, m)
-	case worker.ClassRecreate:
-		return f.inClass[m.class] < maxRecreates && f.overload.allows(now, m)
-	case worker.ClassUpdate:
-		return f.inClass[m.class] < maxUpdates
-	}
-	return false
-}
-
 func (f *Fleet) grant(now time.Time, m *member) {
 	lane := m.class
 	f.lastID++
@@ -303,7 +261,7 @@ func (f *Fleet) grant(now time.Time, m *member) {
 		return
 	}
 	if lane == worker.ClassStop || lane == worker.ClassRecreate {
-		f.overload.stopped(now, m)
+		f.timedOutStopped(now, m)
 	}
 	if do.Verb == worker.Recreate {
 		do.Names = f.names()
@@ -326,18 +284,17 @@ func (f *Fleet) send(fl inFlight, a worker.Action) {
 	f.out.Do = append(f.out.Do, a)
 }
 
-// wake is the next time at which something may be due. What is due already waits for room, which an outcome makes,
-// for the link, or for the brake.
+// wake is the next time at which something may be due. What is due already waits for capacity, which an outcome makes, for
+// the connection, or for the overload guard.
 func (f *Fleet) wake(now time.Time) time.Time {
-	wake := f.answerWake(f.displayStatsWake(now, f.statsWake(now, f.dependentsWake(now, f.overloadWake(now)))))
+	wake := earliest(f.schedule.future.next(), f.overloadWake(now))
+	wake = earliest(wake, f.dependentsWake(now))
+	wake = earliest(wake, f.schedule.stats.next())
+	wake = earliest(wake, f.displayStatsWake(now))
+	wake = earliest(wake, f.answerWake())
 	for _, o := range f.unfinished {
-		if !o.flying && o.due.After(now) && (wake.IsZero() || o.due.Before(wake)) {
-			wake = o.due
-		}
-	}
-	for _, m := range f.byID {
-		if m.due.After(now) && (wake.IsZero() || m.due.Before(wake)) {
-			wake = m.due
+		if !o.flying && o.due.After(now) {
+			wake = earliest(wake, o.due)
 		}
 	}
 	return wake

@@ -23,7 +23,8 @@ func (f *Fleet) restartDependents(now time.Time) {
 	var parents []worker.Parent
 	var leaders []*member
 	var first time.Time
-	for _, m := range f.sorted() {
+	for _, s := range f.schedule.dependents.sorted() {
+		m := s.m
 		if p, due, ok := m.machine.DependentsDue(); ok && !due.After(now) && !m.restartingDependents && f.bound(m) {
 			if first.IsZero() || due.Before(first) {
 				first = due
@@ -58,14 +59,15 @@ func (f *Fleet) gathers(now, first time.Time) bool {
 }
 
 // followWake is when the next dependents are due.
-func (f *Fleet) dependentsWake(now time.Time, wake time.Time) time.Time {
-	for _, m := range f.byID {
-		_, due, ok := m.machine.DependentsDue()
-		if ok && f.gathers(now, due) {
+func (f *Fleet) dependentsWake(now time.Time) time.Time {
+	var wake time.Time
+	for _, s := range f.schedule.dependents.slots {
+		due := s.due
+		if f.gathers(now, due) {
 			due = due.Add(dependentsGather)
 		}
-		if ok && !m.restartingDependents && due.After(now) && (wake.IsZero() || due.Before(wake)) {
-			wake = due
+		if !s.m.restartingDependents && due.After(now) {
+			wake = earliest(wake, due)
 		}
 	}
 	return wake

@@ -14,14 +14,19 @@ const ViewedFor = 2 * time.Minute
 const (
 	// glanceEvery is the time between two readings of one worker for people. One costs Stoker some 2 ms of CPU (docs/performance.md).
 	displayStatsInterval = 30 * time.Second
+	// displayStatsScan is the time between two looks through all workers for those that are due.
+	displayStatsScan = 250 * time.Millisecond
 	// maxGlances bounds them at once: when somebody begins to look, all workers are due together.
 	maxDisplayStats = 8
 )
 
 // watchers are the people that look at the workers, of whom nothing is known but when they looked.
 type viewers struct {
-	began time.Time // the present spell, in which no look was far from the last one
-	last  time.Time
+	scanAt  time.Time // when the workers are looked through again
+	waiting bool      // some were due and had to wait
+	nextAt  time.Time // when the next of those that were not due then is
+	began   time.Time // the present spell, in which no look was far from the last one
+	last    time.Time
 }
 
 // glance is what is kept of a member's readings for people.
@@ -37,7 +42,7 @@ func (f *Fleet) Viewed(at time.Time) {
 		return
 	}
 	if at.Sub(f.viewers.last).Abs() > ViewedFor {
-		f.viewers.began = at
+		f.viewers.began, f.viewers.scanAt = at, time.Time{}
 	}
 	f.viewers.last = at
 }
@@ -48,17 +53,22 @@ func (f *Fleet) viewed(now time.Time) bool {
 
 // glanceDue asks for readings for people, by name where there is not room for all.
 func (f *Fleet) displayStatsDue(now time.Time) {
-	if !f.viewed(now) || f.reading[forPeople] >= maxDisplayStats {
+	if !f.viewed(now) || f.reading[forPeople] >= maxDisplayStats || now.Before(f.viewers.scanAt) && now.Add(displayStatsScan).After(f.viewers.scanAt) {
 		return
 	}
+	f.viewers.scanAt, f.viewers.nextAt = now.Add(displayStatsScan), time.Time{}
 	var due []*member
 	for _, m := range f.byID {
+		if at := f.displayStatsAt(now, m); at.After(now) {
+			f.viewers.nextAt = earliest(f.viewers.nextAt, at)
+		}
 		_, sensible := m.machine.DisplayStatsDue(now)
 		if sensible && !m.reading[forPeople] && f.bound(m) && !f.displayStatsAt(now, m).After(now) {
 			due = append(due, m)
 		}
 	}
 	slices.SortFunc(due, byKey)
+	f.viewers.waiting = len(due) > maxDisplayStats-f.reading[forPeople]
 	for _, m := range due[:min(len(due), maxDisplayStats-f.reading[forPeople])] {
 		m.displayStats = displayStats{asked: now, next: nextDisplayStats(now, m.key())}
 		span, _ := m.machine.DisplayStatsDue(now)
@@ -82,14 +92,15 @@ func nextDisplayStats(now time.Time, key worker.Key) time.Time {
 }
 
 // glanceWake is when the next one is due.
-func (f *Fleet) displayStatsWake(now, wake time.Time) time.Time {
+func (f *Fleet) displayStatsWake(now time.Time) time.Time {
 	if !f.viewed(now) {
-		return wake
+		return time.Time{}
 	}
-	for _, m := range f.byID {
-		if at := f.displayStatsAt(now, m); at.After(now) && (wake.IsZero() || at.Before(wake)) {
-			wake = at
-		}
+	if f.viewers.waiting {
+		return latest(f.viewers.scanAt, now.Add(displayStatsScan))
 	}
-	return wake
+	if f.viewers.nextAt.IsZero() {
+		return time.Time{}
+	}
+	return latest(latest(f.viewers.scanAt, f.viewers.nextAt), now.Add(time.Millisecond))
 }

@@ -147,7 +147,6 @@ func (f *Fleet) replaced(now time.Time, m *member, o worker.Outcome) {
 	}
 	f.replacedIDs[m.id] = f.round
 	delete(f.byID, m.id)
-	delete(f.wantsStats, m.id)
 	m.id = o.Snapshot.ID
 	if double := f.byID[m.id]; double != nil {
 		f.forget(double)

@@ -39,7 +39,8 @@ func (f *Fleet) giveUpDue(now time.Time) {
 	slices.Sort(f.out.GiveUp)
 }
 
-func (f *Fleet) answerWake(wake time.Time) time.Time {
+func (f *Fleet) answerWake() time.Time {
+	var wake time.Time
 	for _, fl := range f.inFlight {
 		if end := fl.done.Add(answerTimeout); !fl.done.IsZero() && !fl.givenUp && (wake.IsZero() || end.Before(wake)) {
 			wake = end

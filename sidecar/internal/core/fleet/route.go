@@ -201,6 +201,7 @@ func (f *Fleet) register(machine *worker.Machine, id worker.Identity) *member {
 // shelter takes the machine in without a name of its own.
 func (f *Fleet) shelter(machine *worker.Machine, id worker.Identity) *member {
 	m := &member{machine: machine, id: id.ID, round: f.round, undecided: id.Tentative}
+	m.action.m, m.stats.m, m.dependents.m = m, m, m
 	f.byID[id.ID] = m
 	machine.Host(f.engine.Engine.CPUs)
 	return m
@@ -231,6 +232,7 @@ func (f *Fleet) bindName(m *member) {
 	if holder := f.members[m.key()]; holder != nil && holder != m {
 		f.unbindName(holder)
 		if holder.machine.Missing() && !f.actionPending(holder.id) {
+			f.unplan(holder)
 			delete(f.byID, holder.id) // somebody else has made the worker anew
 		}
 	}
@@ -253,7 +255,7 @@ func (m *member) key() worker.Key { return m.machine.Saved().Key }
 
 func (f *Fleet) forget(m *member) {
 	f.unbindName(m)
-	delete(f.wantsStats, m.id)
+	f.unplan(m)
 	delete(f.early, m.id)
 	if f.byID[m.id] == m {
 		delete(f.byID, m.id)

@@ -1,8 +1,6 @@
 package fleet
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"stoker/sidecar/internal/core/worker"
@@ -44,23 +42,16 @@ func (f *Fleet) readStatsDue(now time.Time) {
 	f.displayStatsDue(now)
 }
 
-// wanting are those who are due for a reading, in the order of (due, key).
+// wanting are those that are due for a reading, in the order of (due, key).
 func (f *Fleet) wanting(now time.Time, p purpose) []*member {
-	type want struct {
-		m   *member
-		due time.Time
+	for s := f.schedule.stats.pop(now); s != nil; s = f.schedule.stats.pop(now) {
+		s.move(&f.schedule.statsReady, s.due)
 	}
-	var wants []want
-	for _, m := range f.wantsStats {
-		span, due, ok := m.machine.StatsDue()
-		if ok && span == (p == forHeal) && !due.After(now) && !m.reading[p] {
-			wants = append(wants, want{m, due})
+	var members []*member
+	for _, s := range f.schedule.statsReady.sorted() {
+		if span, due, ok := s.m.machine.StatsDue(); ok && !due.After(now) && span == (p == forHeal) && !s.m.reading[p] {
+			members = append(members, s.m)
 		}
-	}
-	slices.SortFunc(wants, func(a, b want) int { return cmp.Or(a.due.Compare(b.due), byKey(a.m, b.m)) })
-	members := make([]*member, len(wants))
-	for i, w := range wants {
-		members[i] = w.m
 	}
 	return members
 }
@@ -94,24 +85,4 @@ func (f *Fleet) read(now time.Time, p purpose, o worker.Outcome) {
 	} else if in.Usage != nil {
 		m.machine.DisplayStatsRead(now, in.Incarnation, *in.Usage)
 	}
-}
-
-// noteSamples keeps the list of members that want readings, so that those who want none cost nothing.
-func (f *Fleet) noteStatsDue(m *member) {
-	if _, _, ok := m.machine.StatsDue(); ok {
-		f.wantsStats[m.id] = m
-		return
-	}
-	delete(f.wantsStats, m.id)
-}
-
-// sampleWake is when the next reading is due.
-func (f *Fleet) statsWake(now, wake time.Time) time.Time {
-	for _, m := range f.wantsStats {
-		_, due, ok := m.machine.StatsDue()
-		if ok && due.After(now) && (wake.IsZero() || due.Before(wake)) {
-			wake = due
-		}
-	}
-	return wake
 }

@@ -1,0 +1,127 @@
+package fleet
+
+import (
+	"time"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// classes is how many classes of actions there are.
+const classes = int(worker.ClassUpdate) + 1
+
+// schedule is when each member wants what.
+type schedule struct {
+	future     queue          // not due yet
+	ready      [classes]queue // due, and waiting for capacity
+	held       queue          // due, and held by the overload guard
+	stats      queue          // readings that are not due yet
+	statsReady queue          // readings that are due, under way or waiting for capacity
+	dependents queue          // restarts of dependents
+}
+
+// plan puts a member into its place after it has taken in an input.
+func (f *Fleet) plan(m *member, due time.Time) {
+	if f.byID[m.id] != m { // forgotten
+		f.unplan(m)
+		return
+	}
+	if due.IsZero() {
+		m.action.move(nil, due)
+	} else {
+		m.action.move(&f.schedule.future, due)
+	}
+	if _, at, ok := m.machine.StatsDue(); ok {
+		m.stats.move(&f.schedule.stats, at)
+	} else {
+		m.stats.move(nil, at)
+	}
+	if _, at, ok := m.machine.DependentsDue(); ok {
+		m.dependents.move(&f.schedule.dependents, at)
+	} else {
+		m.dependents.move(nil, at)
+	}
+	f.probes.count(m)
+}
+
+// unplan takes a member out of all queues.
+func (f *Fleet) unplan(m *member) {
+	m.action.move(nil, time.Time{})
+	m.stats.move(nil, time.Time{})
+	m.dependents.move(nil, time.Time{})
+	f.probes.remove(m)
+}
+
+// grantDue makes one pass over what is due, in the order of (due, key) within each class, and reports whether anything was granted.
+func (f *Fleet) grantDue(now time.Time) bool {
+	for s := f.schedule.future.pop(now); s != nil; s = f.schedule.future.pop(now) {
+		s.move(&f.schedule.ready[s.m.class], s.due)
+	}
+	f.releaseHeld(now)
+	granted := false
+	for class := range f.schedule.ready {
+		granted = f.grantClass(now, worker.ActionClass(class)) || granted //nolint:gosec // a handful
+	}
+	return granted
+}
+
+// releaseHeld makes ready again what the overload guard may allow now.
+func (f *Fleet) releaseHeld(now time.Time) {
+	if f.overload.on && !f.overload.trickles(now) {
+		return
+	}
+	for len(f.schedule.held.slots) > 0 {
+		s := f.schedule.held.slots[0]
+		s.move(&f.schedule.ready[s.m.class], s.due)
+	}
+}
+
+// grantClass grants what is ready in one class as long as there is capacity.
+func (f *Fleet) grantClass(now time.Time, class worker.ActionClass) bool {
+	ready := &f.schedule.ready[class]
+	granted := false
+	var blocked []*slot
+	for f.classOpen(class) {
+		s := ready.pop(now)
+		if s == nil {
+			break
+		}
+		switch {
+		case !f.allowed(s.m):
+			blocked = append(blocked, s)
+		case f.guarded(class) && !f.overload.allows(now, s.m):
+			s.move(&f.schedule.held, s.due)
+		default:
+			f.grant(now, s.m)
+			granted = true
+		}
+	}
+	for _, s := range blocked {
+		s.move(ready, s.due)
+	}
+	return granted
+}
+
+// classOpen reports whether there is capacity in the class.
+func (f *Fleet) classOpen(class worker.ActionClass) bool {
+	limit := [classes]int{
+		worker.ClassInspect: maxInspects, worker.ClassStart: f.set.Parallel, worker.ClassStop: maxStops,
+		worker.ClassRecreate: maxRecreates, worker.ClassUpdate: maxUpdates,
+	}
+	if !f.engine.Connected { // of a worker that is not followed nothing is known, not even that it is stable
+		return false
+	}
+	return class == worker.ClassNone || f.inClass[class] < limit[class]
+}
+
+// allowed reports whether anything may be done about the member now.
+func (f *Fleet) allowed(m *member) bool {
+	if m.class == worker.ClassNone {
+		return true
+	}
+	return f.bound(m) && f.unfinished[m.key()] == nil && (!f.closing || m.machine.StoppedForHeal())
+}
+
+// guarded reports whether the overload guard has a say in the class.
+func (f *Fleet) guarded(class worker.ActionClass) bool {
+	return class == worker.ClassStop || class == worker.ClassRecreate
+}
