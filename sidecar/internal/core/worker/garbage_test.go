@@ -51,13 +51,13 @@ func (g *garbage) step(t *rapid.T) bool {
 	case 1:
 		turn = g.answer(t)
 	case 2:
-		turn = observed(g.m, g.now, g.observation(t))
+		turn = step(t, g.m, g.now, g.observation(t))
 	case 3:
 		if rapid.IntRange(0, 99).Draw(t, "engine") < 90 {
-			turn = observed(g.m, g.now, g.observation(t))
+			turn = step(t, g.m, g.now, g.observation(t))
 			break
 		}
-		turn = observed(g.m, g.now, worker.EngineRestarted{BootedAt: g.moment(t), StopsSince: g.moment(t)})
+		turn = step(t, g.m, g.now, worker.EngineRestarted{BootedAt: g.moment(t), StopsSince: g.moment(t)})
 	}
 	if g.limit > 0 {
 		require.LessOrEqual(t, g.m.View().Attempts, g.limit, "I7")
@@ -69,7 +69,7 @@ func (g *garbage) step(t *rapid.T) bool {
 func (g *garbage) grant(t *rapid.T) worker.Effects {
 	g.ids++
 	before := g.m.View()
-	turn := observed(g.m, g.now, worker.Dispatch{ActionID: g.ids})
+	turn := step(t, g.m, g.now, worker.Dispatch{ActionID: g.ids})
 	if turn.Do == nil {
 		return turn
 	}
@@ -100,7 +100,7 @@ func (g *garbage) answer(t *rapid.T) worker.Effects {
 		s := g.snapshot(t)
 		o.Snapshot = &s
 	}
-	return observed(g.m, g.now, o)
+	return step(t, g.m, g.now, o)
 }
 
 func (g *garbage) snapshot(t *rapid.T) worker.Snapshot {

@@ -145,7 +145,7 @@ func (s *script) engine(at string, w []string) {
 
 // step tells the machine one thing, and grants and answers what follows from it at once.
 func (s *script) step(in worker.Input) {
-	s.take(observed(s.m, s.now, in))
+	s.take(step(s.t, s.m, s.now, in))
 	if o, ok := in.(worker.Observation); ok && o.Kind == worker.Listed {
 		s.closed = false // the session is open
 	}
@@ -163,7 +163,7 @@ func (s *script) grant() {
 	defer func() { s.sample() }()
 	for s.flight == nil && !s.closed && !s.turn.Due.IsZero() && !s.turn.Due.After(s.now) && !s.braked() {
 		s.ids++
-		t := observed(s.m, s.now, worker.Dispatch{ActionID: s.ids})
+		t := step(s.t, s.m, s.now, worker.Dispatch{ActionID: s.ids})
 		s.take(t)
 		if t.Do == nil {
 			continue
@@ -229,7 +229,7 @@ func (s *script) pass(d time.Duration) {
 func (s *script) finish(o worker.Outcome) {
 	o.Action = *s.flight
 	s.flight = nil
-	s.take(observed(s.m, s.now, o))
+	s.take(step(s.t, s.m, s.now, o))
 }
 
 func (s *script) snapshot() *worker.Snapshot {

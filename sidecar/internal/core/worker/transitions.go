@@ -1,10 +1,72 @@
 package worker
 
+import "slices"
+
+// Transition is one row of the table of transitions: what an input may do to a worker in some phases. An input for which a
+// phase has no row leaves the phase as it is.
+type Transition struct {
+	Input string
+	From  []Phase
+	To    []Phase
+}
+
+// decided are the phases that a decision about an exit leads to.
+func decided() []Phase {
+	return []Phase{PhaseBackingOff, PhaseRecreateDue, PhaseDocker, PhaseHeld, PhaseExhausted}
+}
+
+// unlessRecreating are all phases but PhaseRecreating, in which the worker is up to two containers and only the answer of
+// the transaction counts.
+func unlessRecreating() []Phase {
+	return slices.DeleteFunc(Phases(), func(p Phase) bool { return p == PhaseRecreating })
+}
+
+// Transitions is the table of transitions. Tests hold the machine to it, and docs/design.md is drawn from it.
+func Transitions() []Transition {
+	seen := append(decided(), PhaseWatching, PhaseStopDue) // what an inspect may show
+	waiting := []Phase{PhaseStopDue, PhaseStopping, PhaseBackingOff, PhaseRecreateDue}
+	return []Transition{
+		{"due", []Phase{PhaseBackingOff}, []Phase{PhaseStarting}},
+		{"due", []Phase{PhaseStopDue}, []Phase{PhaseStopping}},
+		{"due", []Phase{PhaseRecreateDue}, []Phase{PhaseRecreating}},
+		{"started", unlessRecreating(), []Phase{PhaseWatching}},
+		{"exited", unlessRecreating(), decided()},
+		{"stopped", unlessRecreating(), []Phase{PhaseHeld}},
+		{"healthy", []Phase{PhaseVerifying, PhaseStopDue, PhaseRecreateDue, PhaseHeld, PhaseExhausted}, []Phase{PhaseWatching}},
+		{"gone", unlessRecreating(), []Phase{PhaseWatching, PhaseRecreateDue}},
+		{"renamed", unlessRecreating(), []Phase{PhaseHeld}},
+		{"renamed", []Phase{PhaseHeld}, Phases()}, // back to what it was before a foreign recreate
+		{"listed", unlessRecreating(), []Phase{PhaseHeld}},
+		{"listed", []Phase{PhaseHeld}, Phases()},
+		{"engine restarted", []Phase{PhaseHeld}, []Phase{PhaseWatching}},
+		{"stats read", []Phase{PhaseWatching}, []Phase{PhaseStopDue, PhaseRecreateDue, PhaseExhausted}},
+		{"orphaned", []Phase{PhaseWatching}, []Phase{PhaseStopDue, PhaseRecreateDue, PhaseExhausted}},
+		{"recreate found", Phases(), []Phase{PhaseRecreating}},
+		{"look answered", unlessRecreating(), seen},
+		{"look answered", []Phase{PhaseStarting}, []Phase{PhaseVerifying}},
+		{"start answered", unlessRecreating(), seen},
+		{"start answered", []Phase{PhaseStarting, PhaseBackingOff}, []Phase{PhaseVerifying}},
+		{"stop answered", unlessRecreating(), seen},
+		{"update answered", unlessRecreating(), seen},
+		{"update answered", []Phase{PhaseStarting}, []Phase{PhaseVerifying}},
+		{"recreate answered", append(waiting, PhaseRecreating), append(seen, PhaseStarting, PhaseVerifying)},
+		// A worker whose parent was restarted follows as soon as it is free, whatever the input is.
+		{"", []Phase{PhaseWatching}, []Phase{PhaseStopDue, PhaseRecreateDue, PhaseExhausted}},
+	}
+}
+
+// Allowed reports whether the table has a transition, or the phase stays as it is.
+func Allowed(from Phase, input string, to Phase) bool {
+	return from == to || slices.ContainsFunc(Transitions(), func(t Transition) bool {
+		return (t.Input == input || t.Input == "") && slices.Contains(t.From, from) && slices.Contains(t.To, to)
+	})
+}
+
 // InputName is the name of an input in the table of transitions.
 func InputName(in Input) string {
 	switch in := in.(type) {
 	case Observation:
-		return observationName(in.Kind)
+		return in.Kind.String()
 	case Outcome:
 		return in.Action.Verb.String() + " answered"
 	case Dispatch:
@@ -19,15 +81,4 @@ func InputName(in Input) string {
 		return "stats read"
 	}
 	return "dependents" // DependentsRestarted, TemporaryContainer: what is remembered of others
-}
-
-func observationName(kind Kind) string {
-	switch kind {
-	case Signalled, OutOfMemory:
-		return "signal"
-	case Created, Updated, Paused, Resumed:
-		return "changed"
-	case Disconnected, Connecting, ListBegin, ListEnd, Listed, Started, Exited, Stopped, Unhealthy, Healthy, Renamed, Gone:
-	}
-	return kind.String()
 }
