@@ -17,7 +17,7 @@ import (
 // The flags of a long run, and of one seed.
 var (
 	oneSeed   = flag.Uint64("seed", 0, "run this seed only")
-	firstSeed = flag.Uint64("first", 1, "the first seed")
+	firstSeed = flag.Uint64("first", 0, "the first seed; 0 draws it from the clock")
 	seeds     = flag.Uint64("seeds", 250, "how many seeds")
 	hours     = flag.Float64("hours", 0.5, "virtual hours of each seed, roughly")
 	cores     = flag.Int("cores", 1, "how many seeds at once")
@@ -30,10 +30,15 @@ var (
 func length() time.Duration { return time.Duration(*hours * float64(time.Hour)) }
 
 func TestSim(t *testing.T) {
-	first, last := *firstSeed, *firstSeed+*seeds
+	first := *firstSeed
+	if first == 0 {
+		first = uint64(time.Now().UnixMicro()) //nolint:gosec // positive
+	}
+	last := first + *seeds
 	if *oneSeed != 0 {
 		first, last = *oneSeed, *oneSeed+1
 	}
+	t.Logf("seeds %d to %d; replay one with make sim SEED=n", first, last-1)
 	total := newTally()
 	for r := range simulateAll(first, last) {
 		total.add(r.tally())
