@@ -251,7 +251,7 @@ func (f *Fleet) unbindName(m *member) {
 
 func (f *Fleet) bound(m *member) bool { return f.members[m.key()] == m }
 
-func (m *member) key() worker.Key { return m.machine.Saved().Key }
+func (m *member) key() worker.Key { return m.machine.Key() }
 
 func (f *Fleet) forget(m *member) {
 	f.unbindName(m)

@@ -309,6 +309,9 @@ func (m *Machine) Step(now time.Time, in Input) Effects {
 // Memory is what must survive; the caller must not change what it points to.
 func (m *Machine) Saved() Saved { return m.saved }
 
+// Key is the worker's name.
+func (m *Machine) Key() Key { return m.saved.Key }
+
 // Rename gives the machine the name that its container has now.
 func (m *Machine) Rename(key Key) {
 	m.saved.Key = key
