@@ -50,25 +50,25 @@ func TestTransitionsAreNamed(t *testing.T) {
 	require.Len(t, reached, len(worker.Phases()), "each phase can be reached")
 }
 
-const (
-	diagramBegin = "<!-- states: written by go test ./sidecar/internal/core/worker -update -->\n"
-	diagramEnd   = "<!-- /states -->\n"
-)
-
-// TestStateDiagram keeps the diagram of docs/design.md equal to the table.
+// TestStateDiagram keeps the drawings in the documents equal to the table.
 func TestStateDiagram(t *testing.T) {
-	const page = "../../../../docs/design.md"
-	raw, err := os.ReadFile(page)
-	require.NoError(t, err)
-	before, rest, ok := strings.Cut(string(raw), diagramBegin)
-	require.True(t, ok, "docs/design.md has no place for the diagram")
-	old, after, ok := strings.Cut(rest, diagramEnd)
-	require.True(t, ok)
-	if *update {
-		require.NoError(t, os.WriteFile(page, []byte(before+diagramBegin+diagram()+diagramEnd+after), 0o600))
-		return
+	const written = ": written by go test ./sidecar/internal/core/worker -update -->\n"
+	for _, c := range []struct{ page, begin, end, want string }{
+		{"../../../../docs/design.md", "<!-- states" + written, "<!-- /states -->\n", diagram() + "\n" + table()},
+		{"../../../../docs/how-it-works.md", "<!-- diagram" + written, "<!-- /diagram -->\n", diagram()},
+	} {
+		raw, err := os.ReadFile(c.page)
+		require.NoError(t, err)
+		before, rest, ok := strings.Cut(string(raw), c.begin)
+		require.True(t, ok, "%s has no place for the diagram", c.page)
+		old, after, ok := strings.Cut(rest, c.end)
+		require.True(t, ok, c.page)
+		if *update {
+			require.NoError(t, os.WriteFile(c.page, []byte(before+c.begin+c.want+c.end+after), 0o600))
+			continue
+		}
+		require.Equal(t, c.want, old, "run: go test ./sidecar/internal/core/worker -update")
 	}
-	require.Equal(t, diagram(), old, "run: go test ./sidecar/internal/core/worker -update")
 }
 
 // edge is one arrow of the diagram.
@@ -113,7 +113,7 @@ func TestDiagramIsTrue(t *testing.T) {
 	}
 }
 
-// diagram draws the way of a heal, and lists the whole table below it.
+// diagram draws the way of a heal.
 func diagram() string {
 	var b strings.Builder
 	b.WriteString("```mermaid\nstateDiagram-v2\n")
@@ -124,7 +124,14 @@ func diagram() string {
 	for _, e := range edges() {
 		fmt.Fprintf(&b, "    %s --> %s: %s\n", node(e.from), node(e.to), e.input)
 	}
-	b.WriteString("```\n\n| input | in phase | may lead to |\n|---|---|---|\n")
+	b.WriteString("```\n")
+	return b.String()
+}
+
+// table lists all transitions.
+func table() string {
+	var b strings.Builder
+	b.WriteString("| input | in phase | may lead to |\n|---|---|---|\n")
 	for _, row := range worker.Transitions() {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", orAny(row.Input), names(row.From), names(row.To))
 	}

@@ -5,7 +5,7 @@ import "slices"
 // mutant is one way to break Stoker.
 type mutant struct {
 	name   string
-	breaks string // in the words of docs/rules.md
+	breaks string // in the words of docs/how-it-works.md
 	file   string // below sidecar/internal
 	old    string // there exactly once
 	new    string

@@ -3,7 +3,7 @@
 // It is tests only. A run is a seed, drawn into a plan: who the workers are, and what operators, workers, the engine
 // and Stoker's own deaths do to them, and when. One thread then takes the earliest of what the world says, what the fleet
 // wants to be woken for, and what the plan has next. The world is enginetest's, which knows what really happened;
-// checkers hold the run against the invariants of docs/rules.md.
+// checkers hold the run against the invariants of docs/how-it-works.md.
 //
 //	go test ./sidecar/internal/test/simulation                           the short run, and every bug ever found
 //	go test ./sidecar/internal/test/simulation -run Sim -args -seed=7 -trace  one seed, told line by line
