@@ -62,7 +62,10 @@ func (m *Machine) dropOldState(s Snapshot) {
 		m.saved.StopIntent = nil
 	}
 	m.life.stoppedByDaemon = m.life.stoppedByDaemon && !s.StartedAt.After(m.life.bootedAt)
-	m.life.exit, m.saved.Dependents.RestartPending = exitSettled, false
+	if m.life.exit == exitUnobserved { // an exit that was seen may be that of the present incarnation
+		m.life.exit = exitSettled
+	}
+	m.saved.Dependents.RestartPending = false
 }
 
 // learn keeps the facts that a life does not change.

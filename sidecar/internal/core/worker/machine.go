@@ -116,6 +116,7 @@ type life struct {
 	unobservedSince time.Time // exitUnobserved; Stoker's clock
 	noStopEvents    bool      // the engine sends no stop event before an exit (Podman)
 	stoppedByDaemon bool      // the engine's own shutdown stopped it
+	knownUntil      time.Time // the Stoker before this one has dealt with events up to then; the engine's clock
 	bootedAt        time.Time // of the engine process; zero when it cannot be told
 	delayed         bool      // an inspect found it waiting for its restart by Docker
 }
@@ -234,6 +235,7 @@ func Restore(id Identity, saved Saved) *Machine {
 		saved.State = State{Phase: PhaseWatching}
 	}
 	m := &Machine{id: id, saved: saved}
+	m.life.knownUntil = saved.LastEventAt
 	if saved.State.Heal.Missing {
 		m.container.status = StatusGone
 	}
@@ -311,6 +313,14 @@ func (m *Machine) Saved() Saved { return m.saved }
 
 // Key is the worker's name.
 func (m *Machine) Key() Key { return m.saved.Key }
+
+// ClockStepped tells the machine that the engine's clock shows that time now. Events that seem to come later have happened
+// before a step back, so no replayed event can be compared with them.
+func (m *Machine) ClockStepped(now time.Time) {
+	if m.life.knownUntil.After(now) {
+		m.life.knownUntil = time.Time{}
+	}
+}
 
 // Rename gives the machine the name that its container has now.
 func (m *Machine) Rename(key Key) {

@@ -27,6 +27,10 @@ func (m *Machine) observe(now time.Time, o Observation) {
 		return
 	}
 	m.apply(now, o)
+	settled := m.container.inspected && m.life.exit == exitSettled && m.foreign.pending == nil
+	if o.Kind != Listed && settled { // else what it did is not in the record
+		m.saved.LastEventAt = o.At
+	}
 }
 
 // retold: an event of an earlier life still tells where in the stream the present one begins.
@@ -87,9 +91,8 @@ func (m *Machine) outdated(o Observation) bool {
 	if !slices.Contains(ofALife, o.Kind) {
 		return false
 	}
-	// With the heal that was given up for good went what told Stoker's own stop from an operator's.
-	judged := m.phase() == PhaseExhausted && !o.At.After(m.saved.Budget.ExhaustedAt)
-	return judged || o.At.Before(m.saved.Incarnation.StartedAt)
+	known := !m.life.knownUntil.IsZero() && !o.At.After(m.life.knownUntil)
+	return known || o.At.Before(m.saved.Incarnation.StartedAt)
 }
 
 // awaiting reports whether what comes now is still about the life before Stoker's own start: the stream is in order, and
@@ -132,6 +135,9 @@ func (m *Machine) backInPlace(now time.Time, o Observation) {
 			m.renamedBack(now)
 		}
 		return
+	}
+	if by := m.saved.State.Hold.At.Sub(o.At); by > -settle && by < time.Minute {
+		return // the list may be older than the rename; more than a minute is a step of the clock
 	}
 	m.release()
 	if o.Status.Down() {

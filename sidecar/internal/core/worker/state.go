@@ -9,11 +9,14 @@ type Saved struct {
 	Incarnation Incarnation       `json:"incarnation"`
 	Labels      map[string]string `json:"labels,omitempty"`
 	// Expected: the worker should be running, so that an exit found later is a fault unless an operator caused it.
-	Expected   bool            `json:"expected"`
-	State      State           `json:"state"`
-	Budget     Budget          `json:"budget,omitzero"`
-	Dependents SavedDependents `json:"dependents,omitzero"`
-	AutoRemove bool            `json:"auto_remove,omitempty"`
+	Expected bool `json:"expected"`
+	// LastEventAt is the time of the last event that this record takes into account (the engine's clock). A replay brings
+	// older ones again; they are dropped, for what they did is in the record already.
+	LastEventAt time.Time       `json:"last_event_at,omitzero"`
+	State       State           `json:"state"`
+	Budget      Budget          `json:"budget,omitzero"`
+	Dependents  SavedDependents `json:"dependents,omitzero"`
+	AutoRemove  bool            `json:"auto_remove,omitempty"`
 	// PreviousIDs are the IDs that the worker had before it was recreated, oldest first, the last ones only; before them,
 	// where there is room, the IDs of its temporary containers.
 	PreviousIDs []string `json:"previous_ids,omitempty"`

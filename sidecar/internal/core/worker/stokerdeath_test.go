@@ -147,6 +147,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			up
 			unhealthy
 			> stop 1
+			+2s
 			reborn
 			old kill TERM
 			old die 143
@@ -171,6 +172,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			up
 			unhealthy
 			> stop 1
+			+2s
 			reborn
 			old kill TERM
 			old kill TERM
