@@ -41,6 +41,9 @@ func (w *Watch) session(ctx context.Context, out chan<- worker.Observation) (tim
 		return 0, fmt.Errorf("reach the engine: %w", err)
 	}
 	s.engine, s.after, s.since = engine, time.Now(), w.since(engine)
+	if engine.Now.Before(w.readTo) {
+		w.readTo = time.Time{} // the clock was set back: what comes is older than what was read
+	}
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.lists.Wait()
@@ -175,7 +178,9 @@ func (s *session) show(ctx context.Context, p picture) error {
 // far the stream has come.
 func (s *session) event(ctx context.Context, o worker.Observation) error {
 	w := s.watch
-	w.readTo = o.At
+	if o.At.After(w.readTo) || s.clockStepped(o) {
+		w.readTo = o.At
+	}
 	if o.Kind == 0 || !w.opts.Keep(o) || !w.seen.add(o) {
 		return nil
 	}
@@ -184,4 +189,12 @@ func (s *session) event(ctx context.Context, o worker.Observation) error {
 		return ctx.Err()
 	}
 	return nil
+}
+
+// clockStepped reports whether an event that is older than one read before shows that the engine's clock was set back. Two
+// events of a storm may come in the wrong order, but no further apart than a stream may lag. What a new session retells is
+// older, too, for as long as the engine may take to answer.
+func (s *session) clockStepped(o worker.Observation) bool {
+	w := s.watch
+	return s.listed && time.Since(s.after) > w.opts.Patience && w.readTo.Sub(o.At) > w.opts.Lag
 }
