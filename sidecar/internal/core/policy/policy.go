@@ -65,6 +65,10 @@ const (
 // OwnStopTimeout as Policy.StopTimeout means the container's own stop timeout, else Docker's 10 s.
 const OwnStopTimeout time.Duration = -1
 
+// NoStopWait as a container's own stop timeout is one of 0 s: SIGKILL follows the stop signal at once. The number 0 means
+// that the container has none.
+const NoStopWait time.Duration = -1
+
 // Policy is what one worker's labels ask for, defaults filled in.
 type Policy struct {
 	OnExit OnExit
