@@ -70,6 +70,9 @@ func (c *Client) lookAt(ctx context.Context, out *worker.Outcome, ref string) {
 		out.Result, out.Err = worker.Failed, "inspect the container: "+err.Error()
 		return
 	}
+	if c.podman.Load() != nil {
+		timeoutsOnly(snapshot.Probes)
+	}
 	c.askEnding(ctx, &snapshot)
 	out.Result, out.Snapshot = worker.Done, &snapshot
 }

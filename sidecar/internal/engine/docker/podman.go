@@ -209,3 +209,13 @@ func (c *Client) get(ctx context.Context, path string, query url.Values) (io.Rea
 
 // mostWordsOfError bounds what is read of an engine's refusal.
 const mostWordsOfError = 64 << 10
+
+// timeoutsOnly sets the exit codes of probes right: Podman gives -1 to those that timed out only, with what the probe printed until
+// then; one that it cannot run has a code of its own (libpod/healthcheck.go of 5.4).
+func timeoutsOnly(probes []worker.Probe) {
+	for n := range probes {
+		if probes[n].ExitCode == worker.ProbeNotRun {
+			probes[n].ExitCode = worker.ProbeTimedOut
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"golang.org/x/sys/unix"
 
+	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
 )
 
@@ -53,9 +54,20 @@ func translateConfig(s *worker.Snapshot, conf *container.Config) {
 	if sig := signalOf(conf.StopSignal); sig != 0 {
 		s.StopSignal = sig
 	}
-	if conf.StopTimeout != nil && *conf.StopTimeout > 0 {
-		s.StopTimeout = time.Duration(min(*conf.StopTimeout, mostStopSeconds)) * time.Second
+	if conf.StopTimeout != nil {
+		s.StopTimeout = stopTimeout(*conf.StopTimeout)
 	}
+}
+
+// stopTimeout is a container's own stop timeout, given in seconds. A negative one has the engine wait for ever.
+func stopTimeout(seconds int) time.Duration {
+	switch {
+	case seconds == 0:
+		return policy.NoStopWait
+	case seconds < 0, seconds > mostStopSeconds:
+		return mostStopSeconds * time.Second
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 func translateHost(s *worker.Snapshot, host *container.HostConfig) {
@@ -103,9 +115,24 @@ func translateHealth(s *worker.Snapshot, h *container.Health) {
 	s.Health = health(h.Status)
 	for _, probe := range h.Log {
 		if probe != nil {
-			s.Probes = append(s.Probes, worker.Probe{At: inUTC(probe.Start), ExitCode: probe.ExitCode, Output: probe.Output})
+			s.Probes = append(s.Probes, worker.Probe{At: inUTC(probe.Start), ExitCode: probeExit(probe), Output: probe.Output})
 		}
 	}
+}
+
+// probeExit is a probe's exit code. Docker gives -1 to a probe that timed out, and to one that it could not run: the output, which is
+// then its own, tells them apart (daemon/health.go of 20.10.24 and 28.5.2).
+func probeExit(probe *container.HealthcheckResult) int {
+	const docker = -1
+	switch {
+	case probe.ExitCode != docker:
+		return probe.ExitCode
+	case probe.Output == "", // Podman's, see timeoutsOnly
+		strings.HasPrefix(probe.Output, "Health check exceeded timeout"),
+		strings.HasPrefix(probe.Output, "timed out starting health check"):
+		return worker.ProbeTimedOut
+	}
+	return worker.ProbeNotRun
 }
 
 func health(word string) worker.Health {
