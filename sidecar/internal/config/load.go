@@ -78,7 +78,7 @@ func unknown(values map[string]string) []Problem {
 		p := Problem{Variable: name, Message: "not a variable that Stoker knows"}
 		if base, found := strings.CutSuffix(name, fileSuffix); found && slices.Contains(known, base) {
 			p.Nearest, p.Message = base, "only a secret can be given in a file; write "+base
-		} else if p.Nearest = nearest(name, known); p.Nearest != "" {
+		} else if p.Nearest = suggest(name, known); p.Nearest != "" {
 			p.Message += "; did you mean " + p.Nearest + "?"
 		}
 		problems = append(problems, p)
@@ -86,14 +86,14 @@ func unknown(values map[string]string) []Problem {
 	return problems
 }
 
-func nearest(name string, known []string) string {
+func suggest(name string, known []string) string {
 	var bare []string
 	for _, k := range known {
 		if own, found := strings.CutPrefix(k, prefix); found {
 			bare = append(bare, own)
 		}
 	}
-	if near := policy.Nearest(name[len(prefix):], bare); near != "" {
+	if near := policy.Suggest(name[len(prefix):], bare); near != "" {
 		return prefix + near
 	}
 	return ""
@@ -166,7 +166,7 @@ func problemOf(err error, values map[string]string) Problem {
 // contradictions are between values that are fine alone. What is a problem already is not blamed twice.
 func contradictions(c Config, known []Problem) []Problem {
 	var problems []Problem
-	if c.RequireQuota == RequireQuotaApply && c.Rules.Policy.CPUs == 0 && !blamed(known, "STOKER_CPUS") {
+	if c.RequireQuota == RequireQuotaApply && c.Rules.Policy.CPUs == 0 && !hasProblem(known, "STOKER_CPUS") {
 		problems = append(problems, Problem{Variable: "STOKER_REQUIRE_QUOTA", Value: string(c.RequireQuota),
 			Message: "STOKER_CPUS is not set; say which quota to apply"})
 	}
@@ -177,6 +177,6 @@ func contradictions(c Config, known []Problem) []Problem {
 	return problems
 }
 
-func blamed(problems []Problem, variable string) bool {
+func hasProblem(problems []Problem, variable string) bool {
 	return slices.ContainsFunc(problems, func(p Problem) bool { return p.Variable == variable })
 }

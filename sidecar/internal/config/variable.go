@@ -39,15 +39,15 @@ func Variables() []Variable {
 func environmentOnly() []Variable {
 	const cli = "as the Docker CLI"
 	return slices.Concat([]Variable{
-		inWords("DOCKER_HOST", cli, "the engine: a unix socket or a tcp address"),
-		inWords("DOCKER_TLS_VERIFY", cli, "any value: use TLS, and verify the engine's certificate"),
-		inWords("DOCKER_CERT_PATH", cli, "folder of `ca.pem`, `cert.pem` and `key.pem`"),
-		inWords("DOCKER_API_VERSION", cli, "fixes the API version instead of negotiating it"),
+		optional("DOCKER_HOST", cli, "the engine: a unix socket or a tcp address"),
+		optional("DOCKER_TLS_VERIFY", cli, "any value: use TLS, and verify the engine's certificate"),
+		optional("DOCKER_CERT_PATH", cli, "folder of `ca.pem`, `cert.pem` and `key.pem`"),
+		optional("DOCKER_API_VERSION", cli, "fixes the API version instead of negotiating it"),
 		plain("STOKER_SELECT", "label",
 			"`label`: only `stoker.enable=true`; `quota`: every container with a CPU quota; `all`"),
-		inWords("STOKER_SCOPE", policy.NoDefault,
+		optional("STOKER_SCOPE", policy.NoDefault,
 			"only containers whose `stoker.scope` is equal; without it, only containers without one: two Stokers on one engine"),
-		inWords("STOKER_COMPAT", policy.NoDefault,
+		optional("STOKER_COMPAT", policy.NoDefault,
 			"`autoheal`, `deunhealth` (comma list): take in containers that carry those tools' labels, with their meaning"),
 		plain("STOKER_REQUIRE_QUOTA", "warn",
 			"a worker without CPU quota: `warn`, `apply` (gives it `STOKER_CPUS`), `off`"),
@@ -61,7 +61,7 @@ func environmentOnly() []Variable {
 		plain("STOKER_STATE_DIR", "/var/lib/stoker", "the journal; not writable means: say so once, keep it in memory"),
 		plain(variableListen, ":8080", "status page, API, metrics; empty turns it off"),
 	}, secret("STOKER_NOTIFY", "notification URLs, separated by spaces, line ends or commas"), []Variable{
-		inWords("STOKER_NOTIFY_ON", "gave-up,recreate,refused,engine-disconnected,host-overloaded",
+		optional("STOKER_NOTIFY_ON", "gave-up,recreate,refused,engine-disconnected,host-overloaded",
 			"the events to send (comma list), `all` or `none`; see [notifications](docs/notifications.md)"),
 		plain("STOKER_LOG_LEVEL", "info", "`trace`, `debug`, `info`, `warn`, `error`"),
 		plain("STOKER_LOG_FORMAT", "text", "`text`, `json`"),
@@ -73,13 +73,13 @@ func plain(name, value, meaning string) Variable {
 }
 
 // inWords is a variable that counts as empty when it is absent.
-func inWords(name, words, meaning string) Variable {
+func optional(name, words, meaning string) Variable {
 	return Variable{Name: name, Default: words, Meaning: meaning}
 }
 
 func secret(name, meaning string) []Variable {
 	return []Variable{
 		{Name: name, Default: policy.NoDefault, Meaning: meaning, Secret: true},
-		inWords(name+fileSuffix, policy.NoDefault, "path of a file that holds `"+name+"`"),
+		optional(name+fileSuffix, policy.NoDefault, "path of a file that holds `"+name+"`"),
 	}
 }

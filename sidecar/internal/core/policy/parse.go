@@ -61,7 +61,7 @@ func apply(label Label, policy *Policy, value string) error {
 }
 
 // reconcile finds labels that are fine alone and contradict each other, or a default, and takes the defaults instead.
-func (d Defaults) reconcile(p *Policy, said sayings) []Problem {
+func (d Defaults) reconcile(p *Policy, said labelSet) []Problem {
 	var problems []Problem
 	if w, ok := said.either("stoker.backoff-initial", "stoker.backoff-max"); ok && p.BackoffInitial > p.BackoffMax {
 		problems = append(problems, w.problem(fmt.Sprintf("backoff-initial is %s and backoff-max is %s; "+

@@ -34,8 +34,8 @@ const (
 	WhyAll              Why = "all"
 	WhyCompatAutoheal   Why = "compat-autoheal"
 	WhyCompatDeunhealth Why = "compat-deunhealth"
-	// WhyEnableUnclear: someone wrote stoker.enable and got it wrong. The container is taken in, so that it is held
-	// and shown with its problem; left out, the mistake would be found the day the worker stays dead.
+	// WhyEnableUnclear: someone wrote stoker.enable, or the label of another healer, and got it wrong. The container is managed, so
+	// that it is held and shown with its problem; ignored, the mistake would be found the day the worker stays dead.
 	WhyEnableUnclear Why = "enable-unclear"
 )
 
@@ -131,14 +131,14 @@ func (s Selector) byMode(c Candidate) Verdict {
 	return Verdict{Why: WhyNotEnabled}
 }
 
-// inScope holds when any of the spellings of stoker.scope does: said twice it is a problem to show, not a reason to
-// belong to nobody.
-func (s Selector) inScope(said sayings) bool {
+// inScope holds when any of the spellings of stoker.scope does: set twice it is a problem to show, not a reason to
+// belong to no Stoker.
+func (s Selector) inScope(said labelSet) bool {
 	all := said.known[LabelScope]
 	if len(all) == 0 {
 		return s.Scope == ""
 	}
-	return slices.ContainsFunc(all, func(w written) bool { return strings.TrimSpace(w.value) == s.Scope })
+	return slices.ContainsFunc(all, func(w label) bool { return strings.TrimSpace(w.value) == s.Scope })
 }
 
 // relevant drops the problems of a container that its owner, or another Stoker, keeps out of our hands.
@@ -158,11 +158,11 @@ const (
 	enableUnclear
 )
 
-// enable is unclear when it was misspelt, in its value or in its key, or said twice.
-func (s sayings) enable() enable {
+// enable is unclear when it was misspelt, in its value or in its key, or set twice.
+func (s labelSet) enable() enable {
 	all := s.known[LabelEnable]
 	if len(all) == 0 {
-		if slices.ContainsFunc(s.unknown, func(w written) bool { return nearestLabel(w.key) == LabelEnable }) {
+		if slices.ContainsFunc(s.unknown, func(w label) bool { return suggestLabel(w.key) == LabelEnable }) {
 			return enableUnclear
 		}
 		return enableUnsaid

@@ -17,7 +17,7 @@ func (c *Client) Engine(ctx context.Context) (worker.Engine, error) {
 	if err != nil {
 		return worker.Engine{}, err
 	}
-	asked, s := listen(ctx)
+	asked, s := withResponse(ctx)
 	info, err := api.Info(asked)
 	if cerrdefs.IsInvalidArgument(err) { // a plain GET without arguments: only the version can be wrong
 		return worker.Engine{}, c.wrongVersion(ctx, api, err)
@@ -48,7 +48,7 @@ func (c *Client) renew(ctx context.Context) (*client.Client, *podman, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	asked, s := listen(ctx)
+	asked, s := withResponse(ctx)
 	ping, err := api.Ping(asked)
 	if err != nil {
 		return nil, nil, c.fail("ping the engine", s, err)

@@ -43,7 +43,7 @@ func (e *versionError) Error() string {
 func (e *versionError) Unwrap() error { return e.err }
 
 // fail wraps an error of the Docker client: as a linkError when nobody answered, with what was tried otherwise.
-func (c *Client) fail(doing string, s *said, err error) error {
+func (c *Client) fail(doing string, s *response, err error) error {
 	switch {
 	case err == nil:
 		return nil

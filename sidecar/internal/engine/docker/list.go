@@ -14,7 +14,7 @@ import (
 // caller, who knows when it asked. Health means something for running containers only: the list of engines below API
 // 1.52 tells it in the words of `docker ps`, which say nothing of the others. On an error there is no list.
 func (c *Client) List(ctx context.Context) ([]worker.Observation, error) {
-	ctx, s := listen(ctx)
+	ctx, s := withResponse(ctx)
 	found, err := c.api.Load().ContainerList(ctx, container.ListOptions{All: true})
 	if err != nil {
 		return nil, c.fail("list the containers", s, err)

@@ -26,7 +26,7 @@ type podman struct {
 }
 
 // podmanOf reads the header that Podman puts on each answer, a ping's too, so that no call is needed to tell it.
-func podmanOf(s *said) *podman {
+func podmanOf(s *response) *podman {
 	if s.libpod == "" {
 		return nil
 	}
@@ -145,7 +145,7 @@ func (c *Client) pourMessages(ctx context.Context, options events.ListOptions, t
 
 // askEnding has Podman say whether the end that a look shows was meant: its Docker API leaves that out. Without an answer it
 // stays hidden.
-func (c *Client) askEnding(ctx context.Context, s *worker.Snapshot) {
+func (c *Client) askExitCause(ctx context.Context, s *worker.Snapshot) {
 	p := c.podman.Load()
 	if p == nil || !s.Status.Down() {
 		return
@@ -191,7 +191,7 @@ func (c *Client) get(ctx context.Context, path string, query url.Values) (io.Rea
 		return nil, fmt.Errorf("ask for %s: %w", path, err)
 	}
 	req.Header.Set("User-Agent", c.agent())
-	resp, err := c.wire.RoundTrip(req)
+	resp, err := c.recorder.RoundTrip(req)
 	if err != nil {
 		return nil, fmt.Errorf("ask for %s: %w", path, err)
 	}

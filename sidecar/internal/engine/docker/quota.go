@@ -23,7 +23,7 @@ func (c *Client) sample(ctx context.Context, out *worker.Outcome) {
 		load := c.watchLoad(ctx)
 		defer func() { out.Host = load() }()
 	}
-	asked, s := listen(ctx)
+	asked, s := withResponse(ctx)
 	ask := c.api.Load().ContainerStatsOneShot
 	if out.Action.Span {
 		ask = func(ctx context.Context, id string) (container.StatsResponseReader, error) {
@@ -42,9 +42,9 @@ func (c *Client) sample(ctx context.Context, out *worker.Outcome) {
 		out.Result, out.Err = worker.Failed, "read the container's CPU use: "+err.Error()
 		return
 	}
-	usage := worker.Usage{Now: meter(stats.Read, stats.CPUStats)}
+	usage := worker.Usage{Now: readings(stats.Read, stats.CPUStats)}
 	if out.Action.Span {
-		usage.Before = meter(stats.PreRead, stats.PreCPUStats)
+		usage.Before = readings(stats.PreRead, stats.PreCPUStats)
 	}
 	if usage.Now.At.Year() <= 1 {
 		out.Result, out.Err = worker.Failed, "read the container's CPU use: it is not running"
@@ -53,7 +53,7 @@ func (c *Client) sample(ctx context.Context, out *worker.Outcome) {
 	out.Result, out.Usage = worker.Done, &usage
 }
 
-func meter(at time.Time, s container.CPUStats) worker.Stats {
+func readings(at time.Time, s container.CPUStats) worker.Stats {
 	if at = inUTC(at); at.Year() <= 1 { // the engine had no reading before
 		return worker.Stats{}
 	}
@@ -67,7 +67,7 @@ func meter(at time.Time, s container.CPUStats) worker.Stats {
 // engine refuses NanoCpus for one that was given period and quota, and the other way round.
 func (c *Client) update(ctx context.Context, out *worker.Outcome) {
 	a := out.Action
-	c.look(ctx, out)
+	c.inspect(ctx, out)
 	if out.Result != worker.Done {
 		return
 	}
@@ -84,9 +84,9 @@ func (c *Client) update(ctx context.Context, out *worker.Outcome) {
 		out.Result, out.Err = worker.Failed, err.Error()
 		return
 	}
-	asked, s := listen(ctx)
+	asked, s := withResponse(ctx)
 	_, err = c.api.Load().ContainerUpdate(asked, a.Incarnation.ID, container.UpdateConfig{Resources: config})
-	c.conclude(ctx, out, s, c.fail("set the container's CPU quota", s, err))
+	c.finishCall(ctx, out, s, c.fail("set the container's CPU quota", s, err))
 	if now := out.Snapshot; out.Result == worker.Done && now != nil && math.Abs(now.CPUs-a.CPUs) > quotaSlack {
 		out.Result, out.Err = worker.Failed, "the engine said yes, and the container has another quota all the same"
 	}
