@@ -125,7 +125,7 @@ func (a *App) settings() fleet.Settings {
 	c := a.opts.Config
 	set := fleet.Settings{
 		Rules: c.Rules, Parallel: c.Parallel, DryRun: c.DryRun, Self: docker.SelfID(), Bookmark: mark,
-		OverloadShare: c.IllShare, OverloadHold: c.IllHold,
+		OverloadShare: c.OverloadShare, OverloadHold: c.OverloadHold,
 	}
 	for _, mem := range memories {
 		set.Saved = append(set.Saved, mem)
@@ -144,7 +144,7 @@ func (a *App) View() fleet.View { return a.sup.View() }
 
 // look is the same for the page, the API and the metrics: what workers use is read while somebody looks at these.
 func (a *App) look() fleet.View {
-	if a.opts.Config.Readings == config.ReadingsOff {
+	if a.opts.Config.Stats == config.StatsOff {
 		return a.sup.View()
 	}
 	return a.sup.ViewForDisplay()

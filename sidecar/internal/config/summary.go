@@ -15,7 +15,7 @@ func (c Config) Summary() []string {
 		"select=" + string(c.Rules.Mode) + listed(", scope ", c.Rules.Scope) + listed(", compat ", join(c.Rules.Compat)),
 		fmt.Sprintf("heals=%d at once, resync %s, dry run %t", c.Parallel, c.Resync, c.DryRun),
 		"require_quota=" + string(c.RequireQuota) + cpus(c.Rules.Policy),
-		"readings=" + string(c.Readings),
+		"stats=" + string(c.Stats),
 		"state=" + c.StateDir,
 		"listen=" + orElse(c.Listen, "off"),
 		"notify=" + services(c.Notify) + listed(", on ", strings.Join(c.NotifyOn, ",")),
