@@ -27,7 +27,7 @@ import (
 	"stoker/sidecar/internal/report/web"
 )
 
-// Once Stoker is told to end, it has shutdownBudget in all; Docker kills it after 10 s. Restarts under way have the first part of
+// After its context has ended, Stoker has shutdownBudget in all; Docker kills it after 10 s. Restarts under way have the first part of
 // it, actions that do not heed their end a second one. The journal has what is left, which is never less than a second, and
 // the log, the notifications and the status server what that leaves.
 const (
@@ -100,7 +100,7 @@ func dockerOptions(opts Options) docker.Options {
 	}
 }
 
-// owner tells this Stoker's transactions from another one's on the same engine, the same after a restart.
+// owner marks this Stoker's transactions on an engine that another Stoker may use, the same after a restart.
 func owner(scope string) string {
 	if id := docker.SelfID(); id != "" {
 		return id + "/" + scope
@@ -134,7 +134,7 @@ func (a *App) settings() fleet.Settings {
 	return set
 }
 
-// linkError is told the first error of a losing streak.
+// linkError reports the first of a series of connection errors.
 func (a *App) linkError(err error) {
 	a.teller.say(logrus.ErrorLevel, "cannot follow the engine, trying again until it answers", docker.Explain(err))
 }
@@ -142,7 +142,7 @@ func (a *App) linkError(err error) {
 // View is the last picture of the fleet.
 func (a *App) View() fleet.View { return a.sup.View() }
 
-// look is the same for the page, the API and the metrics: what workers use is read while somebody looks at these.
+// look is View for the page, the API and the metrics: what workers use is read while these are looked at.
 func (a *App) look() fleet.View {
 	if a.opts.Config.Stats == config.StatsOff {
 		return a.sup.View()

@@ -10,7 +10,7 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// RequireQuota says what to do about a worker without a CPU quota.
+// RequireQuota is what to do about a worker without a CPU quota.
 type RequireQuota string
 
 // The values of STOKER_REQUIRE_QUOTA.
@@ -20,7 +20,7 @@ const (
 	RequireQuotaOff   RequireQuota = "off"
 )
 
-// Stats says when the stats of workers are read, apart from what decisions need.
+// Stats selects when the stats of workers are read, apart from what decisions need.
 type Stats string
 
 // The values of STOKER_STATS.
@@ -50,7 +50,7 @@ type Config struct {
 	given []string // defaults of labels that were set, for Summary
 }
 
-// Docker says which engine to talk to, with the meaning that the Docker CLI gives to the variables of these names.
+// Docker is the engine to use, as the Docker CLI reads the variables of these names.
 type Docker struct {
 	Host       string // empty is the client's default, the local socket
 	TLSVerify  bool

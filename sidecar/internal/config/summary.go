@@ -7,8 +7,8 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// Summary is the configuration in lines of name=value for the start of the log. Of a secret it tells how many there
-// are and which service each is for, no more.
+// Summary is the configuration in lines of name=value for the start of the log. Of secrets it has only how many there
+// are and which service each is for.
 func (c Config) Summary() []string {
 	lines := []string{
 		"engine=" + orElse(c.Docker.Host, "local socket") + tls(c.Docker),

@@ -9,7 +9,7 @@ import (
 )
 
 // variables is every variable that is not the default of a label. The env package reads it; the README's table is written from its
-// tags: envDefault is what an absent or empty variable counts as, default is that in words where they tell more, doc is its meaning. A
+// tags: envDefault is what an absent or empty variable counts as, default describes it where that is clearer, doc is its meaning. A
 // secret one is never shown, and may be given in a file instead.
 type variables struct {
 	DockerHost       dockerHost      `env:"DOCKER_HOST" default:"as the Docker CLI" doc:"the engine: a unix socket or a tcp address"`

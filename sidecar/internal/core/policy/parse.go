@@ -9,21 +9,21 @@ import (
 	"time"
 )
 
-// Defaults is the policy of a worker whose own labels say nothing.
+// Defaults is the policy of a worker without labels of its own.
 type Defaults struct {
 	Policy Policy
 }
 
 // ParseDefaults reads the environment's defaults, given by the name of the label that each stands for, on top of Default.
-// Its problems name labels; the caller knows which variable each came from (Label.Env).
+// Its problems name labels; Label.Env is the variable that each came from.
 func ParseDefaults(values map[string]string) (Defaults, []Problem) {
 	policy, problems := Defaults{Policy: Default()}.Parse(values)
 	policy.OnExitExplicit, policy.CPUsExplicit = false, false
 	return Defaults{Policy: policy}, problems
 }
 
-// Parse says what the labels of one container ask for, and what is wrong with them, by label. A label with a problem
-// counts as not set, so that the policy is always a usable one. Labels that are not Stoker's are not looked at.
+// Parse returns what the labels of one container ask for, and what is wrong with them, by label. A label with a problem
+// counts as not set, so that the policy is always usable. Labels that are not Stoker's are ignored.
 func (d Defaults) Parse(labels map[string]string) (Policy, []Problem) {
 	policy := d.Policy
 	policy.OnExitExplicit, policy.CPUsExplicit = false, false

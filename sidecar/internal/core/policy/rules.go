@@ -22,15 +22,15 @@ type Rules struct {
 	Defaults
 }
 
-// Reading is what the labels of a container come to.
+// Reading is the result of reading the labels of a container.
 type Reading struct {
-	Verdict // with all problems; those of a container that is not taken in are advice
+	Verdict // with all problems; those of a container that is not managed are advice
 	Policy  Policy
 }
 
 // Read is the one way from a container to its verdict, policy and problems.
 //
-// A container taken in for another healer's label is healed as that healer would: both know unhealthy containers
+// A container managed for another healer's label is healed as that healer would: both know unhealthy containers
 // only, so its ends are not faults, and autoheal's own stop timeout holds. Such a meaning outranks the environment's
 // defaults; a stoker label on the container outranks it in turn. A container with stoker.enable=true is Stoker's,
 // whatever other healer's label is left on it.

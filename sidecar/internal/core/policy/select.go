@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Mode says which containers are taken in when their labels leave it open.
+// Mode selects which containers are managed when their labels leave it open.
 type Mode string
 
 // The values of STOKER_SELECT.
@@ -27,7 +27,7 @@ const (
 // Why is the reason of a Verdict, in fixed words.
 type Why string
 
-// Why a container is taken in.
+// Why a container is managed.
 const (
 	WhyEnabled          Why = "enabled"
 	WhyHasQuota         Why = "has-quota"
@@ -39,9 +39,9 @@ const (
 	WhyEnableUnclear Why = "enable-unclear"
 )
 
-// Why a container is left out.
+// Why a container is ignored.
 const (
-	WhyNoLabels     Why = "no-labels"   // nothing on it speaks to Stoker
+	WhyNoLabels     Why = "no-labels"   // none of its labels is Stoker's
 	WhyNotEnabled   Why = "not-enabled" // it has stoker labels, and no stoker.enable
 	WhyDisabled     Why = "disabled"
 	WhyOtherScope   Why = "other-scope"
@@ -60,10 +60,10 @@ type Selector struct {
 type Candidate struct {
 	Labels     map[string]string
 	CPUs       float64 // quota in CPUs; 0 is none
-	QuotaKnown bool    // false before the first inspect: lists and events do not tell the quota
+	QuotaKnown bool    // false before the first inspect: lists and events do not hold the quota
 }
 
-// Verdict says whether a container is a worker.
+// Verdict is whether a container is a worker.
 type Verdict struct {
 	Take      bool
 	Undecided bool // ask again when the quota is known
@@ -71,7 +71,7 @@ type Verdict struct {
 	Problems  []Problem
 }
 
-// Select decides on one container. Its problems are those of stoker.enable and stoker.scope only; Rules.Read tells all.
+// Select decides on one container. Its problems are those of stoker.enable and stoker.scope only; Rules.Read returns all.
 //
 // A container belongs to the Stoker whose scope equals its stoker.scope, where a missing or empty label equals
 // an empty scope. So two Stokers on one engine never both own a container, whichever of them is scoped, and a Stoker

@@ -81,8 +81,8 @@ func (c *Client) History(ctx context.Context, since, until time.Time) ([]worker.
 }
 
 // Newest is when the newest event happened that the engine remembers from since on, up to the call; zero when there is none,
-// and when it cannot be told: the engine's clock is behind since, or its answers carry no date. It takes up to a second, for the date
-// says no more, and the engine waits for an until in its future.
+// and when that is not known: the engine's clock is behind since, or its answers carry no date. It takes up to a second, because the date
+// has no fraction, and the engine waits for an until in its future.
 func (c *Client) Newest(ctx context.Context, since time.Time) (time.Time, error) {
 	asked, s := withResponse(ctx)
 	if _, err := c.api.Load().Ping(asked); err != nil {
@@ -221,7 +221,7 @@ func stamp(t time.Time) string {
 	return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond())
 }
 
-// translateEvent makes an observation of an event, or says that it is none of those that matter.
+// translateEvent makes an observation of an event; false means that the event does not matter.
 func translateEvent(m events.Message) (worker.Observation, bool) {
 	action, detail, _ := strings.Cut(string(m.Action), ": ")
 	attributes := m.Actor.Attributes
@@ -238,7 +238,7 @@ func translateEvent(m events.Message) (worker.Observation, bool) {
 		o.Signal = signalOf(attributes["signal"])
 	case worker.Renamed:
 		o.OldKey = worker.Key(strings.TrimPrefix(attributes["oldName"], "/"))
-	default: // says all with its kind
+	default: // has nothing but its kind
 	}
 	for _, own := range []string{"image", "name", "exitCode", "signal", "oldName", "execDuration", "containerExitCode", "podId"} {
 		delete(attributes, own)

@@ -63,7 +63,7 @@ func readings(at time.Time, s container.CPUStats) worker.Stats {
 	}
 }
 
-// update sets the quota if it is still the one that the decision was made on. It speaks of it as the container does: an
+// update sets the quota if it is still the one that the decision was made on. It uses the form that the container has: an
 // engine refuses NanoCpus for one that was given period and quota, and the other way round.
 func (c *Client) update(ctx context.Context, out *worker.Outcome) {
 	a := out.Action
@@ -73,7 +73,7 @@ func (c *Client) update(ctx context.Context, out *worker.Outcome) {
 	}
 	switch s := *out.Snapshot; {
 	case math.Abs(s.CPUs-a.From) > quotaSlack:
-		out.Result, out.Err = worker.Refused, "its quota is another one by now"
+		out.Result, out.Err = worker.Refused, "its quota has changed since"
 		return
 	case s.Devices:
 		out.Result, out.Err = worker.Failed, "it has devices that an update would take away"
@@ -88,15 +88,15 @@ func (c *Client) update(ctx context.Context, out *worker.Outcome) {
 	_, err = c.api.Load().ContainerUpdate(asked, a.Incarnation.ID, container.UpdateConfig{Resources: config})
 	c.finishCall(ctx, out, s, c.fail("set the container's CPU quota", s, err))
 	if now := out.Snapshot; out.Result == worker.Done && now != nil && math.Abs(now.CPUs-a.CPUs) > quotaSlack {
-		out.Result, out.Err = worker.Failed, "the engine said yes, and the container has another quota all the same"
+		out.Result, out.Err = worker.Failed, "the engine accepted the quota, but the container has another one"
 	}
 }
 
 // quotaSlack allows for what the engine's own rounding does to a quota that is given as a pair.
 const quotaSlack = 0.0005
 
-// resources is a quota in the form in which the container has one. A Podman says yes to NanoCpus and does nothing (5.4.2): it is
-// given the pair, of which it shows both forms.
+// resources is a quota in the form in which the container has one. Podman accepts NanoCpus and ignores it (5.4.2): it is
+// given the pair, and shows both forms.
 func resources(inspect []byte, cpus float64, podman bool) (container.Resources, error) {
 	var in container.InspectResponse
 	if err := json.Unmarshal(inspect, &in); err != nil {

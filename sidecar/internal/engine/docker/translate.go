@@ -81,7 +81,7 @@ func translateHost(s *worker.Snapshot, host *container.HostConfig) {
 	s.Devices = len(host.DeviceRequests) > 0
 }
 
-// defaultInterval is how often a health check runs that does not say (moby health.go).
+// defaultInterval is the interval of a health check that sets none (moby health.go).
 const defaultInterval = 30 * time.Second
 
 // An engine takes any stop timeout. What is longer than a century would overflow where a margin is added to it.
@@ -173,7 +173,7 @@ func statusWord(word string) worker.Status {
 		worker.StatusExited, worker.StatusDead, worker.StatusRemoving:
 		return s
 	case worker.StatusUnknown, worker.StatusGone:
-		// not words of the engine
+		// not a status of the engine
 	}
 	return worker.StatusUnknown
 }
@@ -188,7 +188,7 @@ func engineTime(text string) time.Time {
 }
 
 // inUTC is the same instant, and never one whose year has not four digits in UTC: the journal could not keep a worker with
-// such a time. A broken clock can tell one, and "never" is what it is taken for.
+// such a time. A broken clock can report one; it counts as "never".
 func inUTC(t time.Time) time.Time {
 	t = t.UTC()
 	if year := t.Year(); year < 1 || year > 9999 {
