@@ -13,7 +13,7 @@ import (
 
 // A connection that was lost without a word looks like an engine on which nothing happens, but the engine remembers what
 // happened. The list that would show a stopped worker as dead is not passed on before the stop is.
-func TestDeafStream(t *testing.T) {
+func TestStalledStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &script{list: []worker.Observation{listed("a")}}
 		v := begin(t, src, Options{})
