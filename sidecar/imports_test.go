@@ -19,7 +19,7 @@ func allowed() map[string][]string {
 		"core/fleet":             {"core/worker", "core/policy"},
 		"engine/supervisor":      {"core/fleet", "core/worker"},
 		"engine/watch":           {"core/worker"},
-		"engine/docker":          {"engine/docker/recreate", "engine/docker/spec", "core/worker"},
+		"engine/docker":          {"engine/docker/recreate", "engine/docker/spec", "core/worker", "core/policy"},
 		"engine/docker/recreate": {"engine/docker/spec", "core/worker"},
 		"engine/docker/spec":     {"core/worker"},
 		"engine/journal":         {"core/worker"},

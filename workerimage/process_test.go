@@ -164,7 +164,7 @@ func (s *site) healthy(t *testing.T) bool {
 	return code == 0
 }
 
-// silent says whether the last beat is older than this.
+// silent reports whether the last beat is older than this.
 func (s *site) silent(t *testing.T, age time.Duration) bool {
 	t.Helper()
 	err := heartbeat.Check(s.env["WORKER_HEARTBEAT"], age)

@@ -27,9 +27,15 @@ import (
 	"stoker/sidecar/internal/report/web"
 )
 
-// closeWait bounds each part of the tidying up after the loop: the journal, and the log's queue. A log that nobody reads must
-// not keep Stoker from ending in time.
-const closeWait = 2 * time.Second
+// After its context has ended, Stoker has shutdownBudget in all; Docker kills it after 10 s. Restarts under way have the first part of
+// it, actions that do not heed their end a second one. The journal has what is left, which is never less than a second, and
+// the log, the notifications and the status server what that leaves.
+const (
+	shutdownBudget = 8 * time.Second
+	healBudget     = 6500 * time.Millisecond
+	actionBudget   = 500 * time.Millisecond
+	logBudget      = 2 * time.Second // at most, for a log that nobody reads
+)
 
 // Options is what an App is made from.
 type Options struct {
@@ -71,6 +77,7 @@ func New(opts Options) (*App, error) {
 	set := a.settings()
 	tell := sinks{a.teller, a.metrics, a.history, a.notify}
 	a.sup = supervisor.New(fleet.New(time.Now(), set), metered{a.engine, a.metrics}, a.journal, tell)
+	a.sup.Closing = supervisor.Closing{Heals: healBudget, Actions: actionBudget}
 	a.watch = watch.New(a.engine, watch.Options{
 		Resync: opts.Config.Resync, Bookmark: set.Bookmark, Keep: set.Keep, OnError: a.linkError,
 	})
@@ -80,7 +87,7 @@ func New(opts Options) (*App, error) {
 		Page: page.New(page.Options{View: a.look, Events: a.told, Version: opts.Version, Now: time.Now}),
 	})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("serve status: %w", err), a.closeJournal(context.Background()))
+		return nil, errors.Join(fmt.Errorf("serve status: %w", err), a.abandon())
 	}
 	return a, nil
 }
@@ -93,7 +100,7 @@ func dockerOptions(opts Options) docker.Options {
 	}
 }
 
-// owner tells this Stoker's transactions from another one's on the same engine, the same after a restart.
+// owner marks this Stoker's transactions on an engine that another Stoker may use, the same after a restart.
 func owner(scope string) string {
 	if id := docker.SelfID(); id != "" {
 		return id + "/" + scope
@@ -118,7 +125,7 @@ func (a *App) settings() fleet.Settings {
 	c := a.opts.Config
 	set := fleet.Settings{
 		Rules: c.Rules, Parallel: c.Parallel, DryRun: c.DryRun, Self: docker.SelfID(), Bookmark: mark,
-		OverloadShare: c.IllShare, OverloadHold: c.IllHold,
+		OverloadShare: c.OverloadShare, OverloadHold: c.OverloadHold,
 	}
 	for _, mem := range memories {
 		set.Saved = append(set.Saved, mem)
@@ -127,7 +134,7 @@ func (a *App) settings() fleet.Settings {
 	return set
 }
 
-// linkError is told the first error of a losing streak.
+// linkError reports the first of a series of connection errors.
 func (a *App) linkError(err error) {
 	a.teller.say(logrus.ErrorLevel, "cannot follow the engine, trying again until it answers", docker.Explain(err))
 }
@@ -135,9 +142,9 @@ func (a *App) linkError(err error) {
 // View is the last picture of the fleet.
 func (a *App) View() fleet.View { return a.sup.View() }
 
-// look is the same for the page, the API and the metrics: what workers use is read while somebody looks at these.
+// look is View for the page, the API and the metrics: what workers use is read while these are looked at.
 func (a *App) look() fleet.View {
-	if a.opts.Config.Readings == config.ReadingsOff {
+	if a.opts.Config.Stats == config.StatsOff {
 		return a.sup.View()
 	}
 	return a.sup.ViewForDisplay()
@@ -146,16 +153,17 @@ func (a *App) look() fleet.View {
 // Addr is where the status is served; empty when it is not.
 func (a *App) Addr() string { return a.server.Addr() }
 
-// Run works until ctx ends, then takes everything apart: no new observations, the restarts under way finished, the journal
-// on disk, the server shut, the log written. The journal does not wait for those whom a stuck client or log could hold up.
+// Run works until ctx ends, then shuts down within shutdownBudget: no new observations, the restarts under way finished, the journal
+// on disk, the server shut, the log written. What does not end in time is left to the end of the process.
 func (a *App) Run(ctx context.Context) error {
+	closing, closed := within(ctx, shutdownBudget)
+	defer closed()
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
-	telling, stopTelling := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopTelling()
-	told := make(chan struct{})
-	go func() { defer close(told); a.teller.run(telling) }()
-	var served, watching sync.WaitGroup
+	logging, stopLogging := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLogging()
+	var logged, served, watching sync.WaitGroup
+	logged.Go(func() { a.teller.run(logging) })
 	served.Go(func() { a.serve(serving) })
 	served.Go(func() { a.notify.Run(serving) })
 
@@ -165,18 +173,41 @@ func (a *App) Run(ctx context.Context) error {
 	watching.Go(func() { a.follow(watched, seen) })
 
 	a.sup.Run(ctx, seen)
-	stopWatching()
-	watching.Wait()
-	err := a.closeJournal(context.WithoutCancel(ctx))
+	err := a.closeJournal(closing)
 	stopServing()
-	served.Wait()
+	wait(closing, &watching)
+	wait(closing, &served)
 	a.teller.say(logrus.InfoLevel, "stoker ends", "")
-	stopTelling()
-	select {
-	case <-told:
-	case <-time.After(closeWait):
-	}
+	stopLogging()
+	flushing, flushed := context.WithTimeout(closing, logBudget)
+	defer flushed()
+	wait(flushing, &logged)
 	return err
+}
+
+// within is a context that ends so long after ctx has, and not before.
+func within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-later.Done():
+		}
+	})
+	return later, cancel
+}
+
+// wait returns when the group is done or ctx has ended.
+func wait(ctx context.Context, group *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() { defer close(done); group.Wait() }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
 }
 
 func (a *App) follow(ctx context.Context, seen chan<- worker.Observation) {
@@ -196,9 +227,14 @@ func (a *App) serve(ctx context.Context) {
 	}
 }
 
-func (a *App) closeJournal(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, closeWait)
+// abandon closes what New has opened.
+func (a *App) abandon() error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownBudget)
 	defer cancel()
+	return a.closeJournal(ctx)
+}
+
+func (a *App) closeJournal(ctx context.Context) error {
 	if err := a.journal.Close(ctx); err != nil {
 		return fmt.Errorf("close the journal: %w", err)
 	}

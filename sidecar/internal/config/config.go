@@ -1,7 +1,7 @@
 // Package config turns Stoker's environment into its configuration.
 //
-// What variables there are, and their defaults, is written in two places, each the only one for its part: policy.Labels
-// for the defaults of labels, environmentOnly for the rest. Variables puts them together.
+// The variables are listed in two places, each the only one for its part: policy.Labels has those that are defaults of labels, type
+// variables has the rest. Function Variables puts them together.
 package config
 
 import (
@@ -10,7 +10,7 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// RequireQuota says what to do about a worker without a CPU quota.
+// RequireQuota is what to do about a worker without a CPU quota.
 type RequireQuota string
 
 // The values of STOKER_REQUIRE_QUOTA.
@@ -20,37 +20,37 @@ const (
 	RequireQuotaOff   RequireQuota = "off"
 )
 
-// Readings says when workers are read for what they use, apart from what decisions need.
-type Readings string
+// Stats selects when the stats of workers are read, apart from what decisions need.
+type Stats string
 
 // The values of STOKER_STATS.
 const (
-	ReadingsWatched Readings = "watched" // while somebody looks at the page, the API or the metrics
-	ReadingsOff     Readings = "off"
+	StatsWatched Stats = "watched" // while somebody looks at the page, the API or the metrics
+	StatsOff     Stats = "off"
 )
 
 // Config is what the environment asks for. It is to be used only when Load found no problems.
 type Config struct {
-	Rules        policy.Rules
-	Docker       Docker
-	RequireQuota RequireQuota
-	Parallel     int           // heals under way at once, 1 and more
-	IllShare     float64       // of the workers, at which probes that time out together mean that the host is ill; above 1 it never is
-	IllHold      time.Duration // how long restarts of running workers wait then, before they trickle
-	Readings     Readings
-	Resync       time.Duration // 5 s and more
-	DryRun       bool
-	StateDir     string   // absolute
-	Listen       string   // host:port; empty is off
-	Notify       []string // URLs; they hold secrets
-	NotifyOn     []string // names of events, lower case; nil is the default ones
-	LogLevel     string   // trace, debug, info, warn, error
-	LogFormat    string   // text, json
+	Rules         policy.Rules
+	Docker        Docker
+	RequireQuota  RequireQuota
+	Parallel      int           // heals under way at once, 1 and more
+	OverloadShare float64       // of the workers, at which probes that time out together mean an overloaded host; above 1 is never
+	OverloadHold  time.Duration // how long restarts of running workers wait then, before they trickle
+	Stats         Stats
+	Resync        time.Duration // 5 s and more
+	DryRun        bool
+	StateDir      string   // absolute
+	Listen        string   // host:port; empty is off
+	Notify        []string // URLs; they hold secrets
+	NotifyOn      []string // names of events, lower case; nil is the default ones
+	LogLevel      string   // trace, debug, info, warn, error
+	LogFormat     string   // text, json
 
 	given []string // defaults of labels that were set, for Summary
 }
 
-// Docker says which engine to talk to, with the meaning that the Docker CLI gives to the variables of these names.
+// Docker is the engine to use, as the Docker CLI reads the variables of these names.
 type Docker struct {
 	Host       string // empty is the client's default, the local socket
 	TLSVerify  bool

@@ -18,7 +18,7 @@ type Loader struct {
 	ReadFile func(path string) ([]byte, error)
 }
 
-// Load reads an environment in the form of os.Environ, and the files that its _FILE variables name. It tells all problems
+// Load reads an environment in the form of os.Environ, and the files that its _FILE variables name. It reports all problems
 // at once, by variable. A variable that is set to nothing counts as absent, save STOKER_LISTEN. Variables other than
 // STOKER_* and the engine's DOCKER_* are not looked at.
 func Load(environ []string) (Config, []Problem) {
@@ -32,9 +32,9 @@ func (l Loader) Load(environ []string) (Config, []Problem) {
 	problems = append(problems, l.readSecrets(values)...)
 	defaults, bad := labelDefaults(values)
 	problems = append(problems, bad...)
-	fillIn(values)
 	parsed, bad := parse(values)
 	problems = append(problems, bad...)
+	problems = append(problems, quoted(values, problems)...)
 	config := parsed.config(defaults)
 	config.given = givenDefaults(values)
 	problems = append(problems, contradictions(config, problems)...)
@@ -78,7 +78,7 @@ func unknown(values map[string]string) []Problem {
 		p := Problem{Variable: name, Message: "not a variable that Stoker knows"}
 		if base, found := strings.CutSuffix(name, fileSuffix); found && slices.Contains(known, base) {
 			p.Nearest, p.Message = base, "only a secret can be given in a file; write "+base
-		} else if p.Nearest = nearest(name, known); p.Nearest != "" {
+		} else if p.Nearest = suggest(name, known); p.Nearest != "" {
 			p.Message += "; did you mean " + p.Nearest + "?"
 		}
 		problems = append(problems, p)
@@ -86,14 +86,14 @@ func unknown(values map[string]string) []Problem {
 	return problems
 }
 
-func nearest(name string, known []string) string {
+func suggest(name string, known []string) string {
 	var bare []string
 	for _, k := range known {
 		if own, found := strings.CutPrefix(k, prefix); found {
 			bare = append(bare, own)
 		}
 	}
-	if near := policy.Nearest(name[len(prefix):], bare); near != "" {
+	if near := policy.Suggest(name[len(prefix):], bare); near != "" {
 		return prefix + near
 	}
 	return ""
@@ -126,17 +126,12 @@ func givenDefaults(values map[string]string) []string {
 	return given
 }
 
-func fillIn(values map[string]string) {
-	for _, v := range environmentOnly() {
-		if _, set := values[v.Name]; values[v.Name] == "" && v.value != "" && (!set || v.Name != variableListen) {
-			values[v.Name] = v.value
-		}
-	}
-}
-
 func parse(values map[string]string) (variables, []Problem) {
 	var parsed variables
 	err := env.ParseWithOptions(&parsed, env.Options{Environment: values, FuncMap: parsers()})
+	if value, set := values[variableListen]; set && value == "" {
+		parsed.Listen = ""
+	}
 	all := env.AggregateError{}
 	if err == nil || !errors.As(err, &all) {
 		return parsed, nil
@@ -163,10 +158,27 @@ func problemOf(err error, values map[string]string) Problem {
 	return p
 }
 
-// contradictions are between values that are fine alone. What is a problem already is not blamed twice.
+// quoted finds values in literal quotes, as an env file has them: STOKER_SCOPE="prod" there is a scope with quotes in its name, which
+// no container has.
+func quoted(values map[string]string, known []Problem) []Problem {
+	var problems []Problem
+	for name, value := range values {
+		const mark = "quoted"
+		message := policy.Explain(value, errors.New(mark))
+		if _, hint, found := strings.Cut(message, mark+"; "); found && !hasProblem(known, name) {
+			if hidden(name, value) {
+				value = ""
+			}
+			problems = append(problems, Problem{Variable: name, Value: value, Message: hint})
+		}
+	}
+	return problems
+}
+
+// contradictions are between values that are fine alone. What is a problem already is not reported twice.
 func contradictions(c Config, known []Problem) []Problem {
 	var problems []Problem
-	if c.RequireQuota == RequireQuotaApply && c.Rules.Policy.CPUs == 0 && !blamed(known, "STOKER_CPUS") {
+	if c.RequireQuota == RequireQuotaApply && c.Rules.Policy.CPUs == 0 && !hasProblem(known, "STOKER_CPUS") {
 		problems = append(problems, Problem{Variable: "STOKER_REQUIRE_QUOTA", Value: string(c.RequireQuota),
 			Message: "STOKER_CPUS is not set; say which quota to apply"})
 	}
@@ -177,6 +189,6 @@ func contradictions(c Config, known []Problem) []Problem {
 	return problems
 }
 
-func blamed(problems []Problem, variable string) bool {
+func hasProblem(problems []Problem, variable string) bool {
 	return slices.ContainsFunc(problems, func(p Problem) bool { return p.Variable == variable })
 }

@@ -20,16 +20,16 @@ import (
 
 // Types that only say how a variable is read.
 type (
-	dockerHost string
-	apiVersion string
-	folder     string
-	illShare   float64
-	illHold    time.Duration
-	address    string
-	urls       []string
-	words      []string
-	logLevel   string
-	logFormat  string
+	dockerHost    string
+	apiVersion    string
+	folder        string
+	overloadShare float64
+	overloadHold  time.Duration
+	address       string
+	urls          []string
+	words         []string
+	logLevel      string
+	logFormat     string
 )
 
 const (
@@ -49,13 +49,13 @@ func parsers() map[reflect.Type]env.ParserFunc {
 	read(parsers, parseWords)
 	read(parsers, parseResync)
 	read(parsers, parseParallel)
-	read(parsers, parseIllShare)
-	read(parsers, parseIllHold)
+	read(parsers, parseOverloadShare)
+	read(parsers, parseOverloadHold)
 	read(parsers, parseCompat)
 	read(parsers, policy.ParseBool)
 	read(parsers, choose(policy.ModeLabel, policy.ModeQuota, policy.ModeAll))
 	read(parsers, choose(RequireQuotaWarn, RequireQuotaApply, RequireQuotaOff))
-	read(parsers, choose(ReadingsWatched, ReadingsOff))
+	read(parsers, choose(StatsWatched, StatsOff))
 	read(parsers, choose[logFormat]("text", "json"))
 	read(parsers, parseLogLevel)
 	return parsers
@@ -84,21 +84,21 @@ func parseResync(value string) (time.Duration, error) {
 	return d, err
 }
 
-// parseIllShare: 0 is never, for no share of the workers is as large as what that becomes.
-func parseIllShare(value string) (illShare, error) {
+// parseOverloadShare: 0 is never, for no share of the workers is as large as what that becomes.
+func parseOverloadShare(value string) (overloadShare, error) {
 	share, err := policy.ParseShare(value)
 	if err == nil && share == 0 {
 		return never, nil
 	}
-	return illShare(share), err
+	return overloadShare(share), err
 }
 
 // never is a share that is not reached.
-const never illShare = 2
+const never overloadShare = 2
 
-func parseIllHold(value string) (illHold, error) {
+func parseOverloadHold(value string) (overloadHold, error) {
 	d, err := policy.ParseDuration(value)
-	return illHold(d), err
+	return overloadHold(d), err
 }
 
 func parseParallel(value string) (int, error) {
@@ -199,16 +199,18 @@ func port(text string) bool {
 func parseHost(value string) (dockerHost, error) {
 	scheme, rest, found := strings.Cut(value, "://")
 	switch {
+	case found && scheme == "ssh":
+		return "", errors.New("ssh is not supported; use a socket, or tcp with TLS")
 	case strings.Contains(value, "@") && scheme != "unix":
 		return "", errors.New("a user has no meaning here; an engine is protected by TLS (DOCKER_CERT_PATH)")
 	case !found && strings.HasPrefix(value, "/"):
 		return "", errors.New("missing unix://; write unix:// and the path")
 	case !found:
 		return "", errors.New("missing tcp://; write unix:// and a path, or tcp:// and host:port")
-	case scheme == "ssh":
-		return "", errors.New("ssh is not supported; use a socket, or tcp with TLS")
 	case !slices.Contains([]string{"unix", "tcp", "http", "https", "npipe"}, scheme):
 		return "", errors.New("unknown scheme; write unix:// and a path, or tcp:// and host:port")
+	case scheme == "unix" && rest != "" && !strings.HasPrefix(rest, "/"):
+		return "", fmt.Errorf("not an absolute path, a slash is missing; write unix:///%.80s", rest)
 	case rest == "":
 		return "", errors.New("nothing after ://; write unix:// and a path, or tcp:// and host:port")
 	}

@@ -7,15 +7,15 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// Summary is the configuration in lines of name=value for the start of the log. Of a secret it tells how many there
-// are and which service each is for, no more.
+// Summary is the configuration in lines of name=value for the start of the log. Of secrets it has only how many there
+// are and which service each is for.
 func (c Config) Summary() []string {
 	lines := []string{
 		"engine=" + orElse(c.Docker.Host, "local socket") + tls(c.Docker),
 		"select=" + string(c.Rules.Mode) + listed(", scope ", c.Rules.Scope) + listed(", compat ", join(c.Rules.Compat)),
 		fmt.Sprintf("heals=%d at once, resync %s, dry run %t", c.Parallel, c.Resync, c.DryRun),
 		"require_quota=" + string(c.RequireQuota) + cpus(c.Rules.Policy),
-		"readings=" + string(c.Readings),
+		"stats=" + string(c.Stats),
 		"state=" + c.StateDir,
 		"listen=" + orElse(c.Listen, "off"),
 		"notify=" + services(c.Notify) + listed(", on ", strings.Join(c.NotifyOn, ",")),

@@ -1,19 +1,46 @@
 package config
 
 import (
-	"slices"
+	"reflect"
+	"strings"
+	"time"
 
 	"stoker/sidecar/internal/core/policy"
 )
 
-// Variable is one variable that Stoker knows.
+// variables is every variable that is not the default of a label. The env package reads it; the README's table is written from its
+// tags: envDefault is what an absent or empty variable counts as, default describes it where that is clearer, doc is its meaning. A
+// secret one is never shown, and may be given in a file instead.
+type variables struct {
+	DockerHost       dockerHost      `env:"DOCKER_HOST" default:"as the Docker CLI" doc:"the engine: a unix socket or a tcp address"`
+	DockerTLSVerify  string          `env:"DOCKER_TLS_VERIFY" default:"as the Docker CLI" doc:"any value: use TLS, and verify the engine's certificate"`
+	DockerCertPath   string          `env:"DOCKER_CERT_PATH" default:"as the Docker CLI" doc:"folder of $ca.pem$, $cert.pem$ and $key.pem$"`
+	DockerAPIVersion apiVersion      `env:"DOCKER_API_VERSION" default:"as the Docker CLI" doc:"fixes the API version instead of negotiating it"`
+	Select           policy.Mode     `env:"STOKER_SELECT" envDefault:"label" doc:"$label$: only $stoker.enable=true$; $quota$: every container with a CPU quota; $all$"`
+	Scope            string          `env:"STOKER_SCOPE" doc:"only containers whose $stoker.scope$ is equal; without it, only containers without one: two Stokers on one engine"`
+	Compat           []policy.Compat `env:"STOKER_COMPAT" doc:"$autoheal$, $deunhealth$ (comma list): manage containers that carry those tools' labels, with their meaning"`
+	RequireQuota     RequireQuota    `env:"STOKER_REQUIRE_QUOTA" envDefault:"warn" doc:"a worker without CPU quota: $warn$, $apply$ (gives it $STOKER_CPUS$), $off$"`
+	Parallel         int             `env:"STOKER_PARALLEL" envDefault:"8" doc:"heals under way at once"`
+	OverloadShare    overloadShare   `env:"STOKER_OVERLOAD_SHARE" envDefault:"50%" doc:"the host is overloaded when this share of the workers with a health check times out together, or one does and the host is out of CPU; $0%$ is never"`
+	OverloadHold     overloadHold    `env:"STOKER_OVERLOAD_HOLD" envDefault:"5m" doc:"how long restarts of running workers wait then, before they trickle"`
+	Stats            Stats           `env:"STOKER_STATS" envDefault:"watched" doc:"reading what the workers use: $watched$ (while somebody looks at the page, the API or the metrics), $off$ (only where a decision needs it)"`
+	Resync           time.Duration   `env:"STOKER_RESYNC" envDefault:"1m" doc:"full comparison with the engine; at least $5s$"`
+	DryRun           bool            `env:"STOKER_DRY_RUN" envDefault:"false" doc:"decide and report, touch nothing"`
+	StateDir         folder          `env:"STOKER_STATE_DIR" envDefault:"/var/lib/stoker" doc:"the journal; not writable means: reported once, kept in memory"`
+	Listen           address         `env:"STOKER_LISTEN" envDefault:":8080" doc:"status page, API, metrics; empty turns it off"`
+	Notify           urls            `env:"STOKER_NOTIFY" secret:"true" doc:"notification URLs, separated by spaces, line ends or commas"`
+	NotifyOn         words           `env:"STOKER_NOTIFY_ON" default:"gave-up,recreate,refused,engine-disconnected,host-overloaded" doc:"the events to send (comma list), $all$ or $none$; see [notifications](docs/notifications.md)"`
+	LogLevel         logLevel        `env:"STOKER_LOG_LEVEL" envDefault:"info" doc:"$trace$, $debug$, $info$, $warn$, $error$"`
+	LogFormat        logFormat       `env:"STOKER_LOG_FORMAT" envDefault:"text" doc:"$text$, $json$"`
+}
+
+// Variable is one variable that Stoker reads.
 type Variable struct {
 	Name    string
 	Default string // as documented
 	Meaning string // one line for people
 	// Secret values are never shown, and may be given in a file instead (fileSuffix).
 	Secret bool
-	value  string // what an absent variable counts as; Default may be words
 }
 
 // fileSuffix makes the name of the variable that holds the path of a file with a secret in it, for engines that
@@ -24,7 +51,7 @@ const fileSuffix = "_FILE"
 // variableListen is the one variable for which empty is a value of its own.
 const variableListen = "STOKER_LISTEN"
 
-// Variables is every variable that Stoker knows, in the order in which they are documented: the defaults of labels,
+// Variables is every variable that Stoker reads, in the order in which they are documented: the defaults of labels,
 // then those that exist in the environment only, each secret followed by its _FILE form.
 func Variables() []Variable {
 	var all []Variable
@@ -33,53 +60,53 @@ func Variables() []Variable {
 			all = append(all, Variable{Name: label.Env, Default: label.Default, Meaning: "default of `" + label.Name + "`"})
 		}
 	}
-	return append(all, environmentOnly()...)
+	for field := range reflect.TypeFor[variables]().Fields() {
+		v := Variable{
+			Name: field.Tag.Get("env"), Default: documentedDefault(field.Tag), Secret: field.Tag.Get("secret") != "",
+			Meaning: strings.ReplaceAll(field.Tag.Get("doc"), "$", "`"),
+		}
+		all = append(all, v)
+		if v.Secret {
+			all = append(all, Variable{Name: v.Name + fileSuffix, Default: policy.NoDefault, Meaning: "path of a file that holds `" + v.Name + "`"})
+		}
+	}
+	return all
 }
 
-func environmentOnly() []Variable {
-	const cli = "as the Docker CLI"
-	return slices.Concat([]Variable{
-		inWords("DOCKER_HOST", cli, "the engine: a unix socket or a tcp address"),
-		inWords("DOCKER_TLS_VERIFY", cli, "any value: use TLS, and verify the engine's certificate"),
-		inWords("DOCKER_CERT_PATH", cli, "folder of `ca.pem`, `cert.pem` and `key.pem`"),
-		inWords("DOCKER_API_VERSION", cli, "fixes the API version instead of negotiating it"),
-		plain("STOKER_SELECT", "label",
-			"`label`: only `stoker.enable=true`; `quota`: every container with a CPU quota; `all`"),
-		inWords("STOKER_SCOPE", policy.NoDefault,
-			"only containers whose `stoker.scope` is equal; without it, only containers without one: two Stokers on one engine"),
-		inWords("STOKER_COMPAT", policy.NoDefault,
-			"`autoheal`, `deunhealth` (comma list): take in containers that carry those tools' labels, with their meaning"),
-		plain("STOKER_REQUIRE_QUOTA", "warn",
-			"a worker without CPU quota: `warn`, `apply` (gives it `STOKER_CPUS`), `off`"),
-		plain("STOKER_PARALLEL", "8", "heals under way at once"),
-		plain("STOKER_OVERLOAD_SHARE", "50%", "the host is ill, not the workers, when this share of those with a health check times out together, or one does and the host is out of CPU; `0%` is never"),
-		plain("STOKER_OVERLOAD_HOLD", "5m", "how long restarts of running workers wait then, before they trickle"),
-		plain("STOKER_STATS", "watched",
-			"reading what the workers use: `watched` (while somebody looks at the page, the API or the metrics), `off` (only where a decision needs it)"),
-		plain("STOKER_RESYNC", "1m", "full comparison with the engine; at least `5s`"),
-		plain("STOKER_DRY_RUN", "false", "decide and report, touch nothing"),
-		plain("STOKER_STATE_DIR", "/var/lib/stoker", "the journal; not writable means: say so once, keep it in memory"),
-		plain(variableListen, ":8080", "status page, API, metrics; empty turns it off"),
-	}, secret("STOKER_NOTIFY", "notification URLs, separated by spaces, line ends or commas"), []Variable{
-		inWords("STOKER_NOTIFY_ON", "gave-up,recreate,refused,engine-disconnected,host-overloaded",
-			"the events to send (comma list), `all` or `none`; see [notifications](docs/notifications.md)"),
-		plain("STOKER_LOG_LEVEL", "info", "`trace`, `debug`, `info`, `warn`, `error`"),
-		plain("STOKER_LOG_FORMAT", "text", "`text`, `json`"),
-	})
+func documentedDefault(tag reflect.StructTag) string {
+	for _, key := range []string{"default", "envDefault"} {
+		if value := tag.Get(key); value != "" {
+			return value
+		}
+	}
+	return policy.NoDefault
 }
 
-func plain(name, value, meaning string) Variable {
-	return Variable{Name: name, Default: value, Meaning: meaning, value: value}
-}
-
-// inWords is a variable that counts as empty when it is absent.
-func inWords(name, words, meaning string) Variable {
-	return Variable{Name: name, Default: words, Meaning: meaning}
-}
-
-func secret(name, meaning string) []Variable {
-	return []Variable{
-		{Name: name, Default: policy.NoDefault, Meaning: meaning, Secret: true},
-		inWords(name+fileSuffix, policy.NoDefault, "path of a file that holds `"+name+"`"),
+func (v variables) config(defaults policy.Defaults) Config {
+	defaults.Policy.CPUsWhereNone = v.RequireQuota == RequireQuotaApply
+	return Config{
+		Rules: policy.Rules{
+			Selector: policy.Selector{Mode: v.Select, Scope: v.Scope, Compat: v.Compat},
+			Defaults: defaults,
+		},
+		Docker: Docker{
+			Host:       string(v.DockerHost),
+			TLSVerify:  v.DockerTLSVerify != "",
+			CertPath:   v.DockerCertPath,
+			APIVersion: string(v.DockerAPIVersion),
+		},
+		RequireQuota:  v.RequireQuota,
+		Parallel:      v.Parallel,
+		OverloadShare: float64(v.OverloadShare),
+		OverloadHold:  time.Duration(v.OverloadHold),
+		Stats:         v.Stats,
+		Resync:        v.Resync,
+		DryRun:        v.DryRun,
+		StateDir:      string(v.StateDir),
+		Listen:        string(v.Listen),
+		Notify:        v.Notify,
+		NotifyOn:      v.NotifyOn,
+		LogLevel:      string(v.LogLevel),
+		LogFormat:     string(v.LogFormat),
 	}
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stoker/workerimage/internal/checkpoint"
-	"stoker/workerimage/internal/crew"
 	"stoker/workerimage/internal/fault"
+	"stoker/workerimage/internal/pool"
 	"stoker/workerimage/internal/settings"
 	"stoker/workerimage/internal/task"
 )
@@ -26,7 +26,7 @@ func TestTheSaverTellsOfTroubleOnceAndOfItsEnd(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	store, err := checkpoint.Open(dir)
 	require.NoError(t, err)
-	ledger, err := crew.NewLedger(100, checkpoint.State{Round: 1})
+	ledger, err := pool.NewLedger(100, checkpoint.State{Round: 1})
 	require.NoError(t, err)
 	var said bytes.Buffer
 	saver := newSaver(store, ledger, log.New(&said, "", 0))
@@ -55,7 +55,7 @@ func TestTheSaverTellsOfTroubleOnceAndOfItsEnd(t *testing.T) {
 func TestTheSaverWritesOnceMoreAtTheEnd(t *testing.T) {
 	store, err := checkpoint.Open(t.TempDir())
 	require.NoError(t, err)
-	ledger, err := crew.NewLedger(10, checkpoint.State{Round: 1})
+	ledger, err := pool.NewLedger(10, checkpoint.State{Round: 1})
 	require.NoError(t, err)
 	ledger.Enter(0, task.Partial{Items: 1})
 	ctx, stop := context.WithCancel(t.Context())
@@ -99,7 +99,7 @@ func TestSignals(t *testing.T) {
 	orders := make(chan []fault.Fault, 1)
 	stopped := false
 	answer := func(signal syscall.Signal) {
-		worker.answer(t.Context(), func() { stopped = true }, signal, orders)
+		worker.handleSignal(t.Context(), func() { stopped = true }, signal, orders)
 	}
 
 	answer(syscall.SIGUSR1)

@@ -4,39 +4,39 @@ import (
 	"errors"
 
 	"stoker/workerimage/internal/checkpoint"
-	"stoker/workerimage/internal/crew"
+	"stoker/workerimage/internal/pool"
 )
 
-// restore finds out where to go on. No trouble with the state directory keeps a worker from working: it is told once, and
-// the worker goes on without a checkpoint, or from the beginning. Nothing that is there is deleted.
-func (w *Worker) restore() (*checkpoint.Store, *crew.Ledger) {
+// restore finds out where to continue. A problem with the state directory does not keep a worker from working: it is logged once, and
+// the worker goes on without a checkpoint, or from the beginning. Nothing is deleted.
+func (w *Worker) restore() (*checkpoint.Store, *pool.Ledger) {
 	if w.set.State == "" {
-		w.log.Printf("no state directory: a restart begins anew")
+		w.log.Printf("no state directory: a restart starts from the beginning")
 		return nil, w.begin()
 	}
 	store, err := checkpoint.Open(w.set.State)
 	if err != nil {
-		w.log.Printf("going on without a checkpoint, a restart begins anew: %v", err)
+		w.log.Printf("going on without a checkpoint, a restart starts from the beginning: %v", err)
 		return nil, w.begin()
 	}
 	ledger, err := w.load(store)
 	if err != nil {
-		w.log.Printf("going on without a checkpoint, a restart begins anew: %v", err)
+		w.log.Printf("going on without a checkpoint, a restart starts from the beginning: %v", err)
 		store.Close()
 		return nil, w.begin()
 	}
 	return store, ledger
 }
 
-func (w *Worker) begin() *crew.Ledger {
-	ledger, err := crew.NewLedger(w.set.Task.Chunks(), checkpoint.State{Task: w.set.Task.ID(), Round: 1})
+func (w *Worker) begin() *pool.Ledger {
+	ledger, err := pool.NewLedger(w.set.Task.Chunks(), checkpoint.State{Task: w.set.Task.ID(), Round: 1})
 	if err != nil {
 		panic(err) // a state with no chunk in it fits every task
 	}
 	return ledger
 }
 
-func (w *Worker) load(store *checkpoint.Store) (*crew.Ledger, error) {
+func (w *Worker) load(store *checkpoint.Store) (*pool.Ledger, error) {
 	state, err := store.Load()
 	var damaged *checkpoint.Damaged
 	switch {
@@ -49,7 +49,7 @@ func (w *Worker) load(store *checkpoint.Store) (*crew.Ledger, error) {
 	case state.Task != w.set.Task.ID():
 		return w.setAside(store, "other", "the checkpoint is of another task, "+state.Task)
 	}
-	ledger, err := crew.NewLedger(w.set.Task.Chunks(), *state)
+	ledger, err := pool.NewLedger(w.set.Task.Chunks(), *state)
 	if err != nil {
 		return w.setAside(store, "damaged", err.Error())
 	}
@@ -57,11 +57,11 @@ func (w *Worker) load(store *checkpoint.Store) (*crew.Ledger, error) {
 	return ledger, nil
 }
 
-func (w *Worker) setAside(store *checkpoint.Store, suffix, why string) (*crew.Ledger, error) {
+func (w *Worker) setAside(store *checkpoint.Store, suffix, why string) (*pool.Ledger, error) {
 	path, err := store.SetAside(suffix)
 	if err != nil {
 		return nil, err
 	}
-	w.log.Printf("%s: kept as %s, beginning anew", why, path)
+	w.log.Printf("%s: kept as %s, starting from the beginning", why, path)
 	return w.begin(), nil
 }

@@ -6,24 +6,24 @@ import (
 	"time"
 
 	"stoker/workerimage/internal/checkpoint"
-	"stoker/workerimage/internal/crew"
+	"stoker/workerimage/internal/pool"
 )
 
-// saver writes the checkpoint now and then. It has a goroutine of its own, so that a slow disk does not stop the work.
+// saver writes the checkpoint at intervals. It has its own goroutine, so that a slow disk does not stop the work.
 type saver struct {
 	store   *checkpoint.Store // nil is nowhere
-	ledger  *crew.Ledger
+	ledger  *pool.Ledger
 	log     *log.Logger
 	failing bool
 	round   uint64 // what the file says, as far as this process wrote it
 	done    uint64
 }
 
-func newSaver(store *checkpoint.Store, ledger *crew.Ledger, logger *log.Logger) *saver {
+func newSaver(store *checkpoint.Store, ledger *pool.Ledger, logger *log.Logger) *saver {
 	return &saver{store: store, ledger: ledger, log: logger}
 }
 
-// serve saves every so often until ctx ends, then once more, and returns the error of that last time.
+// serve saves at intervals until ctx ends, then once more, and returns the error of the last time.
 func (s *saver) serve(ctx context.Context, every time.Duration) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -32,12 +32,12 @@ func (s *saver) serve(ctx context.Context, every time.Duration) error {
 		case <-ctx.Done():
 			return s.save()
 		case <-tick.C:
-			_ = s.save() // told, and tried again at the next tick
+			_ = s.save() // logged, and repeated at the next tick
 		}
 	}
 }
 
-// save tells of the first failure in a row and of its end.
+// save logs the first failure in a row, and the recovery.
 func (s *saver) save() error {
 	if s.store == nil {
 		return nil

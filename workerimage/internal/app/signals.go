@@ -8,29 +8,29 @@ import (
 	"stoker/workerimage/internal/fault"
 )
 
-// Signals is what a worker listens to: SIGTERM and SIGINT stop it, SIGUSR1 asks for the fault in WORKER_SIGNAL_FAULT, and
+// Signals is what a worker handles: SIGTERM and SIGINT stop it, SIGUSR1 injects the fault in WORKER_SIGNAL_FAULT, and
 // SIGUSR2 ends that.
 func Signals() []os.Signal {
 	return []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2}
 }
 
-func (w *Worker) obey(ctx context.Context, stop context.CancelFunc, signals <-chan os.Signal, orders chan<- []fault.Fault) {
+func (w *Worker) handleSignals(ctx context.Context, stop context.CancelFunc, signals <-chan os.Signal, orders chan<- []fault.Fault) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case signal := <-signals:
-			w.answer(ctx, stop, signal, orders)
+			w.handleSignal(ctx, stop, signal, orders)
 		}
 	}
 }
 
-func (w *Worker) answer(ctx context.Context, stop context.CancelFunc, signal os.Signal, orders chan<- []fault.Fault) {
+func (w *Worker) handleSignal(ctx context.Context, stop context.CancelFunc, signal os.Signal, orders chan<- []fault.Fault) {
 	switch signal {
 	case syscall.SIGUSR1:
-		order(ctx, orders, w.set.SignalFault)
+		send(ctx, orders, w.set.SignalFault)
 	case syscall.SIGUSR2:
-		order(ctx, orders, []fault.Fault{{Kind: fault.Recover}})
+		send(ctx, orders, []fault.Fault{{Kind: fault.Recover}})
 	default:
 		if w.injector.IgnoresTerm() {
 			w.log.Printf("%s ignored, as the fault %s wants it", signal, fault.IgnoreTerm)
@@ -41,7 +41,7 @@ func (w *Worker) answer(ctx context.Context, stop context.CancelFunc, signal os.
 	}
 }
 
-func order(ctx context.Context, orders chan<- []fault.Fault, faults []fault.Fault) {
+func send(ctx context.Context, orders chan<- []fault.Fault, faults []fault.Fault) {
 	select {
 	case <-ctx.Done():
 	case orders <- faults:

@@ -1,4 +1,4 @@
-// Package app puts the worker together, runs it and takes it apart.
+// Package app assembles the worker, runs it and shuts it down.
 package app
 
 import (
@@ -11,9 +11,9 @@ import (
 
 	"stoker/workerimage/internal/cgroup"
 	"stoker/workerimage/internal/checkpoint"
-	"stoker/workerimage/internal/crew"
 	"stoker/workerimage/internal/fault"
 	"stoker/workerimage/internal/heartbeat"
+	"stoker/workerimage/internal/pool"
 	"stoker/workerimage/internal/settings"
 )
 
@@ -23,35 +23,35 @@ const (
 	ExitUnsaved = 1 // stopped as asked, and the last checkpoint could not be written
 )
 
-// lastSave bounds the saving at the end: on a dead disk a worker must not outstay Docker's ten seconds.
+// lastSave bounds the last save: with a dead disk a worker must still end within Docker's 10 s.
 const lastSave = 7 * time.Second
 
 // Worker is one worker process.
 type Worker struct {
-	set      settings.Settings
-	log      *log.Logger
-	crew     *crew.Crew
-	ledger   *crew.Ledger
-	heart    *heartbeat.Heart
-	injector *fault.Injector
+	set       settings.Settings
+	log       *log.Logger
+	pool      *pool.Pool
+	ledger    *pool.Ledger
+	heartbeat *heartbeat.Heartbeat
+	injector  *fault.Injector
 }
 
-// New makes a worker that has not begun.
+// New returns a worker that has not started.
 func New(set settings.Settings, logger *log.Logger) *Worker {
 	w := &Worker{set: set, log: logger}
-	w.heart = heartbeat.New(set.Heartbeat.Path, func(err error) {
+	w.heartbeat = heartbeat.New(set.Heartbeat.Path, func(err error) {
 		logger.Printf("heartbeat cannot be written, the health check will fail: %v", err)
 	})
 	gate := fault.NewGate()
-	w.injector = fault.NewInjector(fault.World{
-		Exit:   os.Exit,
-		Crash:  fault.CrashProcess,
-		Memory: func() (uint64, bool) { return cgroup.Memory(os.DirFS("/")) },
-		Say:    logger.Printf,
-		Heart:  w.heart,
-		Gate:   gate,
+	w.injector = fault.NewInjector(fault.Process{
+		Exit:      os.Exit,
+		Crash:     fault.CrashProcess,
+		Memory:    func() (uint64, bool) { return cgroup.Memory(os.DirFS("/")) },
+		Say:       logger.Printf,
+		Heartbeat: w.heartbeat,
+		Gate:      gate,
 	})
-	w.crew = &crew.Crew{Task: set.Task, Pulse: w.heart, Gate: gate}
+	w.pool = &pool.Pool{Task: set.Task, Heartbeat: w.heartbeat, Gate: gate}
 	return w
 }
 
@@ -59,17 +59,17 @@ func New(set settings.Settings, logger *log.Logger) *Worker {
 func (w *Worker) Run(signals <-chan os.Signal) int {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	w.greet()
+	w.logStart()
 	store, ledger := w.restore()
 	w.ledger = ledger
-	w.heart.Start()
+	w.heartbeat.Start()
 
 	orders := make(chan []fault.Fault)
-	desk := fault.NewDesk(w.injector, w.set.FaultFile, orders)
+	scheduler := fault.NewScheduler(w.injector, w.set.FaultFile, orders)
 	var helpers sync.WaitGroup
-	helpers.Go(func() { desk.Serve(ctx, w.set.Faults) })
-	helpers.Go(func() { w.obey(ctx, stop, signals, orders) })
-	helpers.Go(func() { w.report(ctx) })
+	helpers.Go(func() { scheduler.Serve(ctx, w.set.Faults) })
+	helpers.Go(func() { w.handleSignals(ctx, stop, signals, orders) })
+	helpers.Go(func() { w.logProgress(ctx) })
 	books := newSaver(store, ledger, w.log)
 	saved := make(chan error, 1)
 	go func() { saved <- books.serve(ctx, w.set.Checkpoint) }()
@@ -82,13 +82,13 @@ func (w *Worker) Run(signals <-chan os.Signal) int {
 
 func (w *Worker) rounds(ctx context.Context) {
 	for ctx.Err() == nil && !w.allDone() {
-		w.crew.Round(ctx, w.ledger, w.threads())
+		w.pool.Round(ctx, w.ledger, w.threads())
 		if w.ledger.Complete() {
-			w.tell(w.ledger.CloseRound())
+			w.logResult(w.ledger.CloseRound())
 		}
 	}
 	if w.allDone() {
-		w.log.Printf("all %d rounds are done; a worker with an empty state directory begins anew", w.set.Rounds)
+		w.log.Printf("all %d rounds are done; a worker with an empty state directory starts from the beginning", w.set.Rounds)
 	}
 }
 
@@ -96,7 +96,7 @@ func (w *Worker) allDone() bool {
 	return w.set.Rounds > 0 && w.ledger.State().Round > w.set.Rounds
 }
 
-// threads is asked anew for every round, because `docker update` may have changed the quota.
+// threads is read for every round, because `docker update` may have changed the quota.
 func (w *Worker) threads() int {
 	if w.set.Threads > 0 {
 		return w.set.Threads
@@ -104,7 +104,7 @@ func (w *Worker) threads() int {
 	return cgroup.Threads(os.DirFS("/"), runtime.GOMAXPROCS(0))
 }
 
-// finish waits for the last save. The saver is left behind when the disk does not answer: the process ends anyway.
+// finish waits for the last save, and gives up when the disk does not answer: the process ends anyway.
 func (w *Worker) finish(store *checkpoint.Store, saved <-chan error) int {
 	select {
 	case err := <-saved:

@@ -96,7 +96,7 @@ func TestFaultsComeWhenTheyAreDue(t *testing.T) {
 
 		time.Sleep(9 * time.Second)
 		require.Equal(t, []string{"exit 4"}, world.take())
-		time.Sleep(time.Second + look)
+		time.Sleep(time.Second + pollInterval)
 		require.Equal(t, []string{"crash"}, world.take())
 		time.Sleep(20 * time.Second)
 		require.Equal(t, []string{"exit 3"}, world.take())
@@ -109,7 +109,7 @@ func TestFaultsComeWhenTheyAreDue(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		require.Empty(t, world.take())
 		require.NoFileExists(t, file)
-		time.Sleep(time.Second + 2*look)
+		time.Sleep(time.Second + 2*pollInterval)
 		require.Equal(t, []string{"mute false"}, world.take())
 	})
 }
@@ -124,7 +124,7 @@ func TestABadFileIsTakenAndTold(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, []byte("explode"), 0o600))
 		stop := serve(t, world, file, nil, "")
 		defer stop()
-		time.Sleep(10 * look)
+		time.Sleep(10 * pollInterval)
 		require.NoFileExists(t, file)
 		require.Equal(t, 1, world.lines())
 	})
@@ -135,7 +135,7 @@ func TestAFileThatCannotBeTakenIsToldOnce(t *testing.T) {
 		world := newTrace()
 		stop := serve(t, world, t.TempDir(), nil, "")
 		defer stop()
-		time.Sleep(10 * look)
+		time.Sleep(10 * pollInterval)
 		require.Equal(t, 1, world.lines())
 		require.Empty(t, world.take())
 	})
@@ -189,9 +189,9 @@ func serve(t *testing.T, world *trace, file string, orders <-chan []Fault, first
 	faults, err := Parse(first)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
-	desk := NewDesk(NewInjector(world.world()), file, orders)
+	scheduler := NewScheduler(NewInjector(world.world()), file, orders)
 	var served sync.WaitGroup
-	served.Go(func() { desk.Serve(ctx, faults) })
+	served.Go(func() { scheduler.Serve(ctx, faults) })
 	return func() { cancel(); served.Wait() }
 }
 
@@ -205,14 +205,14 @@ type trace struct {
 
 func newTrace() *trace { return &trace{} }
 
-func (w *trace) world() World {
-	return World{
-		Exit:   func(code int) { w.note(fmt.Sprintf("exit %d", code)) },
-		Crash:  func() { w.note("crash") },
-		Memory: func() (uint64, bool) { return 1 << 30, w.memory },
-		Say:    func(string, ...any) { w.mu.Lock(); defer w.mu.Unlock(); w.said++ },
-		Heart:  w,
-		Gate:   NewGate(),
+func (w *trace) world() Process {
+	return Process{
+		Exit:      func(code int) { w.note(fmt.Sprintf("exit %d", code)) },
+		Crash:     func() { w.note("crash") },
+		Memory:    func() (uint64, bool) { return 1 << 30, w.memory },
+		Say:       func(string, ...any) { w.mu.Lock(); defer w.mu.Unlock(); w.said++ },
+		Heartbeat: w,
+		Gate:      NewGate(),
 	}
 }
 

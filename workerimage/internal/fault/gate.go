@@ -14,7 +14,7 @@ const (
 	spinning
 )
 
-// Gate is where the working threads come by between two slices of work. It costs an atomic load while it is open.
+// Gate is passed by each thread between two slices of work. It costs an atomic load while it is open.
 type Gate struct {
 	mode atomic.Int32
 
@@ -22,10 +22,10 @@ type Gate struct {
 	changed chan struct{} // closed at the next change
 }
 
-// NewGate is open.
+// NewGate returns an open gate.
 func NewGate() *Gate { return &Gate{changed: make(chan struct{})} }
 
-// Pass returns at once while the gate is open. Hanging it sleeps, spinning it burns CPU, both until the gate opens or ctx ends.
+// Pass returns at once while the gate is open. While the gate hangs, Pass sleeps; while it spins, Pass burns CPU; both until the gate opens or ctx ends.
 func (g *Gate) Pass(ctx context.Context) {
 	for ctx.Err() == nil {
 		switch mode(g.mode.Load()) {
@@ -61,7 +61,7 @@ func (g *Gate) sleep(ctx context.Context) {
 	}
 }
 
-// burn does nothing, for about a tenth of a millisecond of a free CPU.
+// burn uses about a tenth of a millisecond of CPU.
 func burn() {
 	for range 100_000 {
 	}

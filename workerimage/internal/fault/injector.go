@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// Muter stops the heartbeat while work goes on.
-type Muter interface {
+// HeartbeatSwitch stops the heartbeat while work goes on.
+type HeartbeatSwitch interface {
 	Mute(on bool)
 }
 
-// World is what faults do to the process. Functions, so that a test survives them.
-type World struct {
-	Exit   func(code int)        // ends the process at once, with no checkpoint
-	Crash  func()                // ends it by SIGSEGV
-	Memory func() (uint64, bool) // the container's memory limit
-	Say    func(string, ...any)  // one line for people
-	Heart  Muter
-	Gate   *Gate
+// Process is what faults act on. It holds functions, so that a test survives them.
+type Process struct {
+	Exit      func(code int)        // ends the process at once, with no checkpoint
+	Crash     func()                // ends it by SIGSEGV
+	Memory    func() (uint64, bool) // the container's memory limit
+	Say       func(string, ...any)  // one line for people
+	Heartbeat HeartbeatSwitch
+	Gate      *Gate
 }
 
-// Injector makes faults happen.
+// Injector carries out faults.
 type Injector struct {
-	world      World
+	world      Process
 	ignoreTerm atomic.Bool
 
 	mu    sync.Mutex
@@ -34,12 +34,12 @@ type Injector struct {
 }
 
 // NewInjector does nothing until Inject.
-func NewInjector(world World) *Injector { return &Injector{world: world, plug: func() {}} }
+func NewInjector(world Process) *Injector { return &Injector{world: world, plug: func() {}} }
 
-// IgnoresTerm says whether SIGTERM is to do nothing.
+// IgnoresTerm reports whether SIGTERM is ignored.
 func (i *Injector) IgnoresTerm() bool { return i.ignoreTerm.Load() }
 
-// Inject makes the fault happen now, whatever its time says. A leak ends with ctx.
+// Inject carries out the fault now, whatever its time. A leak ends with ctx.
 func (i *Injector) Inject(ctx context.Context, fault Fault) {
 	i.world.Say("fault: %s", fault)
 	switch fault.Kind {
@@ -56,7 +56,7 @@ func (i *Injector) Inject(ctx context.Context, fault Fault) {
 	case IgnoreTerm:
 		i.ignoreTerm.Store(true)
 	case Unhealthy:
-		i.world.Heart.Mute(true)
+		i.world.Heartbeat.Mute(true)
 	case Recover:
 		i.undo()
 	}
@@ -66,12 +66,12 @@ func (i *Injector) undo() {
 	i.mu.Lock()
 	i.plug()
 	i.mu.Unlock()
-	i.world.Heart.Mute(false)
+	i.world.Heartbeat.Mute(false)
 	i.ignoreTerm.Store(false)
 	i.world.Gate.set(open)
 }
 
-// leak refuses to run without a memory limit: there the kernel would look for a victim on the whole host.
+// leak refuses to run without a memory limit: the kernel would then kill any process of the host.
 func (i *Injector) leak(ctx context.Context, perSecond int) {
 	if _, limited := i.world.Memory(); !limited {
 		i.world.Say("fault: leak refused, this container has no memory limit: set mem_limit")
@@ -84,7 +84,7 @@ func (i *Injector) leak(ctx context.Context, perSecond int) {
 	i.leaks.Go(func() { take(ctx, perSecond) })
 }
 
-// wait returns when no leak runs any more.
+// wait returns when no leak runs.
 func (i *Injector) wait() {
 	i.mu.Lock()
 	i.plug()
@@ -94,7 +94,7 @@ func (i *Injector) wait() {
 
 const leakTick = 50 * time.Millisecond
 
-// take holds more and more memory until ctx ends. A page counts only once it was written to.
+// take allocates more and more memory until ctx ends. A page counts only once it was written to.
 func take(ctx context.Context, perSecond int) {
 	tick := time.NewTicker(leakTick)
 	defer tick.Stop()

@@ -16,10 +16,10 @@ type Kind string
 // The kinds of faults.
 const (
 	Crash      Kind = "crash"       // dies of SIGSEGV
-	Exit       Kind = "exit"        // ends at once with an exit code, 1 unless told
+	Exit       Kind = "exit"        // ends at once with an exit code, 1 by default
 	Hang       Kind = "hang"        // the threads stop: no CPU, no heartbeat
 	Spin       Kind = "spin"        // the threads burn CPU without doing work: no heartbeat
-	Leak       Kind = "leak"        // takes memory until it is killed, 64 MiB a second unless told
+	Leak       Kind = "leak"        // takes memory until it is killed, 64 MiB a second by default
 	IgnoreTerm Kind = "ignore-term" // SIGTERM does nothing from now on
 	Unhealthy  Kind = "unhealthy"   // no heartbeat, though work goes on
 	Recover    Kind = "recover"     // ends hang, spin, leak, ignore-term and unhealthy

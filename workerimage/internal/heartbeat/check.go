@@ -42,7 +42,7 @@ func judge(age, maxAge time.Duration) error {
 }
 
 // sinceBoot is the clock that worker and health check share. The wall clock would make every worker of a host unhealthy, or
-// a dead one healthy, whenever somebody sets it.
+// a dead one healthy, whenever it is set.
 func sinceBoot() (time.Duration, error) {
 	text, err := os.ReadFile("/proc/uptime")
 	if err != nil {

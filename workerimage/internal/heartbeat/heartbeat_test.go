@@ -37,13 +37,13 @@ func TestCheckRefusesWhatIsNoBeat(t *testing.T) {
 func TestTheFileTellsTheAgeOfTheSlowestThread(t *testing.T) {
 	steps := []struct {
 		name string
-		do   func(*Heart)
+		do   func(*Heartbeat)
 		age  time.Duration // of the beat in the file
 	}{
-		{"both beat", func(h *Heart) { h.Beat(1); h.Beat(2) }, 0},
-		{"one is silent", func(h *Heart) { time.Sleep(8 * time.Second); h.Beat(1) }, 8 * time.Second},
-		{"it beats again", func(h *Heart) { time.Sleep(2 * time.Second); h.Beat(2) }, 2 * time.Second},
-		{"one rests", func(h *Heart) { h.Rest(1); time.Sleep(5 * time.Second); h.Beat(2) }, 0},
+		{"both beat", func(h *Heartbeat) { h.Beat(1); h.Beat(2) }, 0},
+		{"one is silent", func(h *Heartbeat) { time.Sleep(8 * time.Second); h.Beat(1) }, 8 * time.Second},
+		{"it beats again", func(h *Heartbeat) { time.Sleep(2 * time.Second); h.Beat(2) }, 2 * time.Second},
+		{"one rests", func(h *Heartbeat) { h.Rest(1); time.Sleep(5 * time.Second); h.Beat(2) }, 0},
 	}
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "beat")
@@ -91,13 +91,13 @@ func TestMutedWritesNothing(t *testing.T) {
 
 func TestAFailureIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		told := 0
-		heart := New(filepath.Join(t.TempDir(), "no", "beat"), func(error) { told++ })
+		reports := 0
+		heart := New(filepath.Join(t.TempDir(), "no", "beat"), func(error) { reports++ })
 		for range 5 {
 			heart.Beat(1)
 			time.Sleep(every)
 		}
-		require.Equal(t, 1, told)
+		require.Equal(t, 1, reports)
 	})
 }
 
@@ -105,9 +105,9 @@ func fail(t *testing.T) func(error) {
 	return func(err error) { require.NoError(t, err) }
 }
 
-func TestToilUsesUpCPUTime(t *testing.T) {
+func TestBurnCPUUsesCPUTime(t *testing.T) {
 	before := used()
-	Toil(before + 30*time.Millisecond)
+	BurnCPU(before + 30*time.Millisecond)
 	require.GreaterOrEqual(t, used()-before, 30*time.Millisecond)
-	Toil(0) // used up already
+	BurnCPU(0) // used up already
 }

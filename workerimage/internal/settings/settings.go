@@ -15,7 +15,7 @@ import (
 // Lookup is os.LookupEnv or a stand-in. An empty value counts as unset, because compose files write ${X:-}.
 type Lookup func(name string) (string, bool)
 
-// Settings is all that a worker is told.
+// Settings is the configuration of a worker.
 type Settings struct {
 	Task   task.Task
 	Rounds uint64 // 0 is for ever
@@ -74,7 +74,7 @@ func ReadFaultFile(lookup Lookup) string {
 	return (&environment{lookup: lookup}).faultFile()
 }
 
-// environment collects problems, so that they are all told at once.
+// environment collects problems, so that all are reported at once.
 type environment struct {
 	lookup   Lookup
 	problems []error

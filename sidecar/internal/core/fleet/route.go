@@ -19,8 +19,7 @@ func (s Settings) Keep(o worker.Observation) bool {
 	if _, _, ok := worker.ReplacementOf(o.Labels); ok || o.Key.IsBackupName() {
 		return true // also one that lives in a worker's namespaces: it may be half of a transaction that was cut short
 	}
-	v := s.Rules.Read(policy.Candidate{Labels: o.Labels}).Verdict
-	return v.Take || v.Undecided
+	return s.Rules.MayManage(o.Labels)
 }
 
 // route brings an observation to its machine, and makes one where a worker shows itself for the first time.

@@ -32,11 +32,13 @@ func Seed(key string, attempt int) uint64 {
 }
 
 // Grace is the time between the stop signal and SIGKILL, for a container whose own stop timeout is the one given
-// (0 when it has none).
+// (0 when it has none, NoStopWait when it is 0).
 func (p Policy) Grace(own time.Duration) time.Duration {
 	switch {
 	case p.StopTimeout >= 0:
 		return p.StopTimeout
+	case own == NoStopWait:
+		return 0
 	case own > 0:
 		return own
 	}

@@ -67,6 +67,8 @@ func TestGrace(t *testing.T) {
 	}{
 		{"nobody says", OwnStopTimeout, 0, 10 * time.Second},
 		{"the container's own", OwnStopTimeout, time.Minute, time.Minute},
+		{"the container's own of 0", OwnStopTimeout, NoStopWait, 0},
+		{"the policy's, and the container's own of 0", 5 * time.Second, NoStopWait, 5 * time.Second},
 		{"the policy's", 5 * time.Second, time.Minute, 5 * time.Second},
 		{"none at all", 0, time.Minute, 0},
 	}

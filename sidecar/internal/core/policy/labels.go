@@ -4,10 +4,10 @@ import (
 	"time"
 )
 
-// NoDefault is the Default of a label or variable that is simply absent when nobody sets it.
+// NoDefault is the Default of a label or variable that is absent unless it is set.
 const NoDefault = "–"
 
-// The labels that say whether a container is looked after at all. Every other label says how.
+// The labels that decide whether a container is managed. Every other label decides how.
 const (
 	LabelEnable = "stoker.enable"
 	LabelScope  = "stoker.scope"
@@ -15,7 +15,7 @@ const (
 
 const prefix = "stoker."
 
-// Label is one label that Stoker knows.
+// Label is one label that Stoker reads.
 type Label struct {
 	Name    string // as documented; matched without regard to case
 	Env     string // the variable that sets the default for all workers; empty when there is none
@@ -27,11 +27,11 @@ type Label struct {
 // setter reads one trimmed value into a policy, and leaves the policy alone when it returns an error.
 type setter func(p *Policy, value string) error
 
-// Labels is every label that Stoker knows, in the order in which they are documented. It is the only such list:
+// Labels is every label that Stoker reads, in the order in which they are documented. It is the only such list:
 // parsing, the environment's defaults and the README's table all come from it.
 func Labels() []Label {
 	labels := []Label{
-		{LabelEnable, "", NoDefault, "`true` takes the container in; `false` keeps it out whatever the selection mode", readBool},
+		{LabelEnable, "", NoDefault, "`true`: Stoker manages the container; `false`: it does not, whatever the selection mode", readBool},
 		{LabelScope, "", NoDefault, "the Stoker that this container belongs to: the one whose `STOKER_SCOPE` is equal", ignore},
 	}
 	labels = append(labels, faultLabels()...)
@@ -94,7 +94,7 @@ func budgetLabels() []Label {
 		{"stoker.stable-after", "STOKER_STABLE_AFTER", "1m", "stable for so long: attempts go back to 0",
 			positive(func(p *Policy) *time.Duration { return &p.StableAfter })},
 		{"stoker.dependents", "STOKER_DEPENDENTS", "auto",
-			"`auto`: after a heal also heal the containers that live in this one's network, pid or ipc namespace, " +
+			"`auto`: after a heal also heal the containers that share this one's network, pid or ipc namespace, " +
 				"and compose's `depends_on` with `restart: true`; `none`",
 			choice(func(p *Policy) *Dependents { return &p.Dependents }, DependentsAuto, DependentsNone)},
 	}

@@ -9,21 +9,21 @@ import (
 	"time"
 )
 
-// Defaults is the policy of a worker whose own labels say nothing.
+// Defaults is the policy of a worker without labels of its own.
 type Defaults struct {
 	Policy Policy
 }
 
 // ParseDefaults reads the environment's defaults, given by the name of the label that each stands for, on top of Default.
-// Its problems name labels; the caller knows which variable each came from (Label.Env).
+// Its problems name labels; Label.Env is the variable that each came from.
 func ParseDefaults(values map[string]string) (Defaults, []Problem) {
 	policy, problems := Defaults{Policy: Default()}.Parse(values)
 	policy.OnExitExplicit, policy.CPUsExplicit = false, false
 	return Defaults{Policy: policy}, problems
 }
 
-// Parse says what the labels of one container ask for, and what is wrong with them, by label. A label with a problem
-// counts as not set, so that the policy is always a usable one. Labels that are not Stoker's are not looked at.
+// Parse returns what the labels of one container ask for, and what is wrong with them, by label. A label with a problem
+// counts as not set, so that the policy is always usable. Labels that are not Stoker's are ignored.
 func (d Defaults) Parse(labels map[string]string) (Policy, []Problem) {
 	policy := d.Policy
 	policy.OnExitExplicit, policy.CPUsExplicit = false, false
@@ -61,7 +61,7 @@ func apply(label Label, policy *Policy, value string) error {
 }
 
 // reconcile finds labels that are fine alone and contradict each other, or a default, and takes the defaults instead.
-func (d Defaults) reconcile(p *Policy, said sayings) []Problem {
+func (d Defaults) reconcile(p *Policy, said labelSet) []Problem {
 	var problems []Problem
 	if w, ok := said.either("stoker.backoff-initial", "stoker.backoff-max"); ok && p.BackoffInitial > p.BackoffMax {
 		problems = append(problems, w.problem(fmt.Sprintf("backoff-initial is %s and backoff-max is %s; "+

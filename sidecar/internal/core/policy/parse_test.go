@@ -129,7 +129,7 @@ func TestParseSeveral(t *testing.T) {
 		want     func(*Policy)
 	}{
 		{"label twice", map[string]string{"stoker.on-exit": "never", "Stoker.On-Exit": "never"},
-			[]string{`stoker.on-exit="never": said twice, the other time as "Stoker.On-Exit"; keep one`}, func(*Policy) {}},
+			[]string{`stoker.on-exit="never": set twice, the other time as "Stoker.On-Exit"; keep one`}, func(*Policy) {}},
 		{"sorted, and the good ones count", map[string]string{
 			"stoker.stop-timeout": "5", "stoker.max-attempts": "4", "stoker.cpus": "x", "stoker.zzz": "1",
 		}, []string{

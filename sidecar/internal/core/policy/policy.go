@@ -1,11 +1,11 @@
-// Package policy says what a worker's labels ask for, and what is wrong with them.
+// Package policy reads what a worker's labels ask for, and finds what is wrong with them.
 //
 // Everything in it is a pure function of its arguments: no clock, no log, no environment.
 package policy
 
 import "time"
 
-// OnExit says which ends of a worker are faults.
+// OnExit selects which exits of a worker are faults.
 type OnExit string
 
 // The values of stoker.on-exit.
@@ -15,7 +15,7 @@ const (
 	OnExitNever   OnExit = "never"
 )
 
-// OnUnhealthy says what to do with a worker whose health check fails.
+// OnUnhealthy is what to do with a worker whose health check fails.
 type OnUnhealthy string
 
 // The values of stoker.on-unhealthy.
@@ -25,7 +25,7 @@ const (
 	OnUnhealthyIgnore   OnUnhealthy = "ignore"
 )
 
-// OnMissing says what to do with a worker that was removed while it ran.
+// OnMissing is what to do with a worker that was removed while it ran.
 type OnMissing string
 
 // The values of stoker.on-missing.
@@ -34,7 +34,7 @@ const (
 	OnMissingRecreate OnMissing = "recreate"
 )
 
-// OnStarved says what to do with a worker whose probe is throttled by its own quota.
+// OnStarved is what to do with a worker whose probe is throttled by its own quota.
 type OnStarved string
 
 // The values of stoker.on-starved.
@@ -44,7 +44,7 @@ const (
 	OnStarvedRestart OnStarved = "restart"
 )
 
-// WhenExhausted says what happens when the budget of attempts is used up.
+// WhenExhausted is what happens when the budget of attempts is used up.
 type WhenExhausted string
 
 // The values of stoker.when-exhausted.
@@ -53,7 +53,7 @@ const (
 	WhenExhaustedRetry WhenExhausted = "retry"
 )
 
-// Dependents says whether the containers in a worker's namespaces are healed with it.
+// Dependents selects whether the containers in a worker's namespaces are healed with it.
 type Dependents string
 
 // The values of stoker.dependents.
@@ -65,10 +65,14 @@ const (
 // OwnStopTimeout as Policy.StopTimeout means the container's own stop timeout, else Docker's 10 s.
 const OwnStopTimeout time.Duration = -1
 
+// NoStopWait as a container's own stop timeout is one of 0 s: SIGKILL follows the stop signal at once. The number 0 means
+// that the container has none.
+const NoStopWait time.Duration = -1
+
 // Policy is what one worker's labels ask for, defaults filled in.
 type Policy struct {
 	OnExit OnExit
-	// OnExitExplicit tells a label on the worker from a default: a Docker restart policy of
+	// OnExitExplicit distinguishes a label on the worker from a default: a Docker restart policy of
 	// on-failure calls exit 0 success, and only the worker's own label overrules that.
 	OnExitExplicit bool
 	OnUnhealthy    OnUnhealthy
@@ -79,7 +83,7 @@ type Policy struct {
 	IdleAfter      time.Duration // 0 is off
 	IdleBelow      float64       // share of the worker's own quota, 0..1
 	CPUs           float64       // CPUs; 0 is none asked for
-	CPUsExplicit   bool          // by the worker's own label, which is kept to; a default is only for whoever has none
+	CPUsExplicit   bool          // by the worker's own label, which is enforced; a default is only for workers without a quota
 	CPUsWhereNone  bool          // give CPUs to a worker without a quota
 	UnhealthyFor   time.Duration
 	StopTimeout    time.Duration // OwnStopTimeout, or a grace of 0 and more
@@ -93,7 +97,7 @@ type Policy struct {
 	Dependents     Dependents
 }
 
-// Default is the policy of a worker that says nothing but stoker.enable=true.
+// Default is the policy of a worker whose only label is stoker.enable=true.
 func Default() Policy {
 	return Policy{
 		OnExit:         OnExitAlways,

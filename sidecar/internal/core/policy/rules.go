@@ -22,15 +22,15 @@ type Rules struct {
 	Defaults
 }
 
-// Reading is what the labels of a container come to.
+// Reading is the result of reading the labels of a container.
 type Reading struct {
-	Verdict // with all problems; those of a container that is not taken in are advice
+	Verdict // with all problems; those of a container that is not managed are advice
 	Policy  Policy
 }
 
 // Read is the one way from a container to its verdict, policy and problems.
 //
-// A container taken in for another healer's label is healed as that healer would: both know unhealthy containers
+// A container managed for another healer's label is healed as that healer would: both know unhealthy containers
 // only, so its ends are not faults, and autoheal's own stop timeout holds. Such a meaning outranks the environment's
 // defaults; a stoker label on the container outranks it in turn. A container with stoker.enable=true is Stoker's,
 // whatever other healer's label is left on it.
@@ -39,13 +39,42 @@ func (r Rules) Read(c Candidate) Reading {
 	defaults, foreign := r.as(verdict.Why, c.Labels)
 	policy, problems := defaults.Parse(c.Labels)
 	problems = append(problems, foreign...)
+	problems = append(problems, r.colonProblems(c.Labels)...)
 	slices.SortFunc(problems, byLabel)
 	verdict.Problems = verdict.relevant(problems)
 	return Reading{Verdict: verdict, Policy: policy}
 }
 
+// MayManage reports whether a container with these labels may be a worker: whether Read takes it, or cannot decide without its
+// quota. It reads only the labels that select, so that it can be asked about each event of each container.
+func (r Rules) MayManage(labels map[string]string) bool {
+	v := r.decide(Candidate{Labels: labels})
+	return v.Take || v.Undecided
+}
+
+// colonProblems finds labels of the healers in s.Compat that were written with a colon in Compose's list form.
+func (s Selector) colonProblems(labels map[string]string) []Problem {
+	if len(s.Compat) == 0 {
+		return nil
+	}
+	var names []string
+	if slices.Contains(s.Compat, CompatAutoheal) {
+		names = append(names, autohealLabel, autohealStopTimeout)
+	}
+	if slices.Contains(s.Compat, CompatDeunhealth) {
+		names = append(names, deunhealthLabel)
+	}
+	var problems []Problem
+	for key, value := range labels {
+		if name := beforeColon(key, names...); name != "" {
+			problems = append(problems, Problem{Label: key, Value: value, Message: colonMessage(key, name), Nearest: name})
+		}
+	}
+	return problems
+}
+
 // otherHealer is the verdict of the labels of the healers in s.Compat: a reason to take the container in, WhyDisabled
-// for autoheal's opt-out, or empty.
+// for autoheal's opt-out, WhyEnableUnclear for a label that was meant and got wrong, or empty.
 func (s Selector) otherHealer(labels map[string]string) Why {
 	refused := false
 	if slices.Contains(s.Compat, CompatAutoheal) {
@@ -62,6 +91,9 @@ func (s Selector) otherHealer(labels map[string]string) Why {
 	}
 	if refused {
 		return WhyDisabled
+	}
+	if slices.ContainsFunc(s.colonProblems(labels), func(p Problem) bool { return p.Nearest != autohealStopTimeout }) {
+		return WhyEnableUnclear
 	}
 	return ""
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Mode says which containers are taken in when their labels leave it open.
+// Mode selects which containers are managed when their labels leave it open.
 type Mode string
 
 // The values of STOKER_SELECT.
@@ -27,21 +27,21 @@ const (
 // Why is the reason of a Verdict, in fixed words.
 type Why string
 
-// Why a container is taken in.
+// Why a container is managed.
 const (
 	WhyEnabled          Why = "enabled"
 	WhyHasQuota         Why = "has-quota"
 	WhyAll              Why = "all"
 	WhyCompatAutoheal   Why = "compat-autoheal"
 	WhyCompatDeunhealth Why = "compat-deunhealth"
-	// WhyEnableUnclear: someone wrote stoker.enable and got it wrong. The container is taken in, so that it is held
-	// and shown with its problem; left out, the mistake would be found the day the worker stays dead.
+	// WhyEnableUnclear: someone wrote stoker.enable, or the label of another healer, and got it wrong. The container is managed, so
+	// that it is held and shown with its problem; ignored, the mistake would be found the day the worker stays dead.
 	WhyEnableUnclear Why = "enable-unclear"
 )
 
-// Why a container is left out.
+// Why a container is ignored.
 const (
-	WhyNoLabels     Why = "no-labels"   // nothing on it speaks to Stoker
+	WhyNoLabels     Why = "no-labels"   // none of its labels is Stoker's
 	WhyNotEnabled   Why = "not-enabled" // it has stoker labels, and no stoker.enable
 	WhyDisabled     Why = "disabled"
 	WhyOtherScope   Why = "other-scope"
@@ -60,10 +60,10 @@ type Selector struct {
 type Candidate struct {
 	Labels     map[string]string
 	CPUs       float64 // quota in CPUs; 0 is none
-	QuotaKnown bool    // false before the first inspect: lists and events do not tell the quota
+	QuotaKnown bool    // false before the first inspect: lists and events do not hold the quota
 }
 
-// Verdict says whether a container is a worker.
+// Verdict is whether a container is a worker.
 type Verdict struct {
 	Take      bool
 	Undecided bool // ask again when the quota is known
@@ -71,7 +71,7 @@ type Verdict struct {
 	Problems  []Problem
 }
 
-// Select decides on one container. Its problems are those of stoker.enable and stoker.scope only; Rules.Read tells all.
+// Select decides on one container. Its problems are those of stoker.enable and stoker.scope only; Rules.Read returns all.
 //
 // A container belongs to the Stoker whose scope equals its stoker.scope, where a missing or empty label equals
 // an empty scope. So two Stokers on one engine never both own a container, whichever of them is scoped, and a Stoker
@@ -131,14 +131,14 @@ func (s Selector) byMode(c Candidate) Verdict {
 	return Verdict{Why: WhyNotEnabled}
 }
 
-// inScope holds when any of the spellings of stoker.scope does: said twice it is a problem to show, not a reason to
-// belong to nobody.
-func (s Selector) inScope(said sayings) bool {
+// inScope holds when any of the spellings of stoker.scope does: set twice it is a problem to show, not a reason to
+// belong to no Stoker.
+func (s Selector) inScope(said labelSet) bool {
 	all := said.known[LabelScope]
 	if len(all) == 0 {
 		return s.Scope == ""
 	}
-	return slices.ContainsFunc(all, func(w written) bool { return strings.TrimSpace(w.value) == s.Scope })
+	return slices.ContainsFunc(all, func(w label) bool { return strings.TrimSpace(w.value) == s.Scope })
 }
 
 // relevant drops the problems of a container that its owner, or another Stoker, keeps out of our hands.
@@ -158,11 +158,11 @@ const (
 	enableUnclear
 )
 
-// enable is unclear when it was misspelt, in its value or in its key, or said twice.
-func (s sayings) enable() enable {
+// enable is unclear when it was misspelt, in its value or in its key, or set twice.
+func (s labelSet) enable() enable {
 	all := s.known[LabelEnable]
 	if len(all) == 0 {
-		if slices.ContainsFunc(s.unknown, func(w written) bool { return nearestLabel(w.key) == LabelEnable }) {
+		if slices.ContainsFunc(s.unknown, func(w label) bool { return suggestLabel(w.key) == LabelEnable }) {
 			return enableUnclear
 		}
 		return enableUnsaid

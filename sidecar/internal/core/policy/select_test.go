@@ -37,7 +37,7 @@ func TestSelect(t *testing.T) {
 		{"no value", byLabel, labels{"stoker.enable": ""}, WhyEnableUnclear},
 		{"bad key", byLabel, labels{"stoker.enabled": "true"}, WhyEnableUnclear},
 		{"bad key beside a good one", byLabel, labels{"stoker.enabled": "true", "stoker.enable": "false"}, WhyDisabled},
-		{"said twice", byLabel, labels{"stoker.enable": "true", "STOKER.ENABLE": "false"}, WhyEnableUnclear},
+		{"set twice", byLabel, labels{"stoker.enable": "true", "STOKER.ENABLE": "false"}, WhyEnableUnclear},
 		{"slip in the prefix", byLabel, labels{"stocker.enable": "true"}, WhyEnableUnclear},
 		{"letter missing", byLabel, labels{"stokr.Enable": "true"}, WhyEnableUnclear},
 		{"letters swapped", byLabel, labels{"sotker.enable": "true"}, WhyEnableUnclear},
@@ -167,6 +167,49 @@ func TestRead(t *testing.T) {
 		})
 	}
 	require.Equal(t, OnExitFailure, rules.Policy.OnExit, "reading leaves the rules alone")
+}
+
+// "- stoker.enable:true" in Compose's list form is a label of that whole name. It passes for a mistake, not for silence.
+func TestColonInTheListForm(t *testing.T) {
+	rules := Rules{Selector: Selector{Compat: []Compat{CompatAutoheal, CompatDeunhealth}}, Defaults: Defaults{Policy: Default()}}
+	for key, name := range map[string]string{
+		"stoker.enable:true": "stoker.enable", "Stoker.Enable: true": "stoker.enable", "autoheal:true": "autoheal",
+		"deunhealth.restart.on.unhealthy:true": "deunhealth.restart.on.unhealthy",
+	} {
+		reading := rules.Read(Candidate{Labels: map[string]string{key: ""}})
+		require.Equal(t, WhyEnableUnclear, reading.Why, key)
+		require.True(t, reading.Take, "managed, so that it is held and shown")
+		require.Len(t, reading.Problems, 1)
+		require.Equal(t, key, reading.Problems[0].Label)
+		require.Equal(t, name, reading.Problems[0].Nearest)
+		require.Contains(t, reading.Problems[0].Message, name+"=")
+	}
+	for _, key := range []string{"stoker.stop-timeout:30s", "autoheal.stop.timeout:30"} {
+		reading := rules.Read(Candidate{Labels: map[string]string{"stoker.enable": "true", key: ""}})
+		require.Len(t, reading.Problems, 1, key)
+	}
+	require.Empty(t, Rules{Defaults: rules.Defaults}.Read(Candidate{Labels: map[string]string{"autoheal:true": ""}}).Problems, "without STOKER_COMPAT")
+}
+
+// MayManage is Read without its work.
+func TestMayManageAgreesWithRead(t *testing.T) {
+	keys := []string{"stoker.enable", "Stoker.Enable", "stoker.enabled", "stocker.enable", "stoker.enable:true", "stoker.scope", "stoker.cpus", "autoheal",
+		"autoheal:true", "autoheal.stop.timeout", "deunhealth.restart.on.unhealthy", "com.docker.compose.service"}
+	rapid.Check(t, func(t *rapid.T) {
+		labels := map[string]string{}
+		for _, key := range keys {
+			if rapid.Bool().Draw(t, key) {
+				labels[key] = rapid.SampledFrom([]string{"", "a", "true", "false", "1"}).Draw(t, key+" value")
+			}
+		}
+		rules := Rules{Defaults: Defaults{Policy: Default()}, Selector: Selector{
+			Mode:   rapid.SampledFrom([]Mode{ModeLabel, ModeQuota, ModeAll}).Draw(t, "mode"),
+			Scope:  rapid.SampledFrom([]string{"", "a"}).Draw(t, "scope"),
+			Compat: rapid.SliceOfDistinct(rapid.SampledFrom([]Compat{CompatAutoheal, CompatDeunhealth}), func(c Compat) Compat { return c }).Draw(t, "compat"),
+		}}
+		read := rules.Read(Candidate{Labels: labels})
+		require.Equal(t, read.Take || read.Undecided, rules.MayManage(labels))
+	})
 }
 
 func TestPredicates(t *testing.T) {

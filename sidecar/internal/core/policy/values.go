@@ -78,7 +78,7 @@ func ParseChoice[T ~string](value string, choices ...T) (T, error) {
 		names = append(names, string(c))
 	}
 	message := "not one of " + strings.Join(names, ", ")
-	if near := Nearest(word, names); near != "" {
+	if near := Suggest(word, names); near != "" {
 		message += "; did you mean " + near + "?"
 	}
 	return "", errors.New(message)

@@ -368,7 +368,7 @@ func (m *Machine) announce(now time.Time) {
 	m.announced = true
 	m.emit(Event{At: now, Kind: EventManaged})
 	for _, p := range m.id.Problems {
-		m.emit(Event{At: now, Kind: EventProblem, Reason: HeldBadLabels, Detail: p.Message})
+		m.emit(Event{At: now, Kind: EventProblem, Reason: HeldBadLabels, Detail: p.String()})
 	}
 	if m.id.Unmanageable != HeldNot {
 		m.emit(Event{At: now, Kind: EventHeld, Reason: m.id.Unmanageable})

@@ -52,13 +52,16 @@ const (
 	HealthUnhealthy Health = "unhealthy"
 )
 
-// ProbeTimedOut is the exit code that Docker gives a health probe that it cut off.
-const ProbeTimedOut = -1
+// The exit codes of a Probe that did not come from its program.
+const (
+	ProbeTimedOut = -1 // the engine cut it off
+	ProbeNotRun   = -2 // the engine could not run it: program missing, too many open files; Output is the engine's error
+)
 
 // Probe is one run of a health check.
 type Probe struct {
 	At       time.Time // the engine's clock
-	ExitCode int       // ProbeTimedOut when it was cut off
+	ExitCode int       // of the program, or one of the constants above
 	Output   string    // as printed by the container: hostile until shown otherwise
 }
 
@@ -104,7 +107,7 @@ type Snapshot struct {
 	RestartCount   int // by the restart policy, since the last start through the API
 	AutoRemove     bool
 	StopSignal     syscall.Signal
-	StopTimeout    time.Duration // the container's own; 0 when it has none
+	StopTimeout    time.Duration // the container's own; 0 when it has none, policy.NoStopWait when it is 0
 	CPUs           float64       // quota in CPUs; 0 is none
 	CPUPeriod      time.Duration // of that quota
 	ProbeEvery     time.Duration // between two runs of the health check; 0 when there is none

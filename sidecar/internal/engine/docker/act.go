@@ -14,14 +14,15 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Do runs one action and always comes back with an outcome, at the latest when the action's deadline or ctx is over; a
-// recreate takes its way back first, which has a bound of its own (package recreate).
+// Do runs one action and returns its outcome, at the latest when the action's deadline or ctx is over. A
+// recreate that fails is undone first, which has a bound of its own (package recreate).
 //
-// What it guarantees: Done only when the engine said so and the look afterwards succeeded. Refused only before anything
-// was sent, or when a recreate took back all that it did because the worker was not as decided any more.
-// Unknown whenever a request that changes something may have reached the engine without an answer, also when the change
-// was confirmed and only the look after it failed. Failed when nothing was changed: the engine answered no,
-// or (Unreachable) nobody was there to be asked; a recreate that Failed was taken back.
+// The results mean:
+//   - Done: the engine confirmed the change, and the inspect after it succeeded.
+//   - Refused: nothing was sent, or a recreate was undone, because the container was not the one that was decided on.
+//   - Unknown: a request that changes something may have reached the engine, and its effect is not known; also when the change
+//     was confirmed and only the inspect after it failed.
+//   - Failed: nothing was changed. The engine refused, or (Unreachable) could not be reached, or a recreate was undone.
 func (c *Client) Do(ctx context.Context, a worker.Action) worker.Outcome {
 	if a.Deadline > 0 {
 		var cancel context.CancelFunc
@@ -31,7 +32,7 @@ func (c *Client) Do(ctx context.Context, a worker.Action) worker.Outcome {
 	out := worker.Outcome{Action: a}
 	switch a.Verb {
 	case worker.Inspect:
-		c.look(ctx, &out)
+		c.inspect(ctx, &out)
 	case worker.Start:
 		c.start(ctx, &out)
 	case worker.Stop:
@@ -52,13 +53,13 @@ func (c *Client) Do(ctx context.Context, a worker.Action) worker.Outcome {
 	return out
 }
 
-// look fills in Snapshot and Done, or Failed and why. It changes nothing, so that its result is never Unknown.
-func (c *Client) look(ctx context.Context, out *worker.Outcome) {
-	c.lookAt(ctx, out, out.Action.Incarnation.ID)
+// inspect sets Snapshot and Done, or Failed and the cause. It changes nothing, so that its result is never Unknown.
+func (c *Client) inspect(ctx context.Context, out *worker.Outcome) {
+	c.inspectRef(ctx, out, out.Action.Incarnation.ID)
 }
 
-func (c *Client) lookAt(ctx context.Context, out *worker.Outcome, ref string) {
-	ctx, s := listen(ctx)
+func (c *Client) inspectRef(ctx context.Context, out *worker.Outcome, ref string) {
+	ctx, s := withResponse(ctx)
 	inspected, raw, err := c.api.Load().ContainerInspectWithRaw(ctx, ref, false)
 	if err != nil {
 		c.failed(out, s, c.fail("inspect the container", s, err))
@@ -70,20 +71,23 @@ func (c *Client) lookAt(ctx context.Context, out *worker.Outcome, ref string) {
 		out.Result, out.Err = worker.Failed, "inspect the container: "+err.Error()
 		return
 	}
-	c.askEnding(ctx, &snapshot)
+	if c.podman.Load() != nil {
+		timeoutsOnly(snapshot.Probes)
+	}
+	c.askExitCause(ctx, &snapshot)
 	out.Result, out.Snapshot = worker.Done, &snapshot
 }
 
-// start needs no look before it: starting a running container is a no-op for the engine (304), and the look would delay
-// every heal. A failed start is looked at too, for it may have failed because the container runs or is being removed.
+// start does not inspect first: starting a running container is a no-op for the engine (304), and an inspect would delay
+// every heal. A failed start is followed by an inspect, because the container may be running or being removed.
 func (c *Client) start(ctx context.Context, out *worker.Outcome) {
-	asked, s := listen(ctx)
+	asked, s := withResponse(ctx)
 	err := c.api.Load().ContainerStart(asked, out.Action.Incarnation.ID, container.StartOptions{})
-	c.conclude(ctx, out, s, c.fail("start the container", s, err))
+	c.finishCall(ctx, out, s, c.fail("start the container", s, err))
 }
 
 func (c *Client) stop(ctx context.Context, out *worker.Outcome) {
-	c.look(ctx, out)
+	c.inspect(ctx, out)
 	if out.Result != worker.Done {
 		return
 	}
@@ -96,12 +100,12 @@ func (c *Client) stop(ctx context.Context, out *worker.Outcome) {
 		grace := seconds(out.Action.Grace)
 		options.Timeout = &grace
 	}
-	asked, s := listen(ctx)
+	asked, s := withResponse(ctx)
 	err := c.api.Load().ContainerStop(asked, out.Action.Incarnation.ID, options)
-	c.conclude(ctx, out, s, c.fail("stop the container", s, err))
+	c.finishCall(ctx, out, s, c.fail("stop the container", s, err))
 }
 
-// refusal says why a container is not the one that a stop was decided on, or nothing.
+// refusal returns why a container is not the one that a stop was decided on, or "".
 func refusal(a worker.Action, s worker.Snapshot) string {
 	switch {
 	case s.ID != a.Incarnation.ID || !s.StartedAt.Equal(a.Incarnation.StartedAt):
@@ -114,12 +118,12 @@ func refusal(a worker.Action, s worker.Snapshot) string {
 	return ""
 }
 
-// conclude sorts the answer to a request that changes something, and looks at what came of it.
-func (c *Client) conclude(ctx context.Context, out *worker.Outcome, s *said, err error) {
+// finishCall turns the answer to a request that changes something into a result, and inspects the container.
+func (c *Client) finishCall(ctx context.Context, out *worker.Outcome, s *response, err error) {
 	out.Snapshot = nil
 	switch {
 	case err == nil:
-		c.look(ctx, out)
+		c.inspect(ctx, out)
 		if out.Result == worker.Failed && !out.Missing {
 			out.Result, out.Unreachable = worker.Unknown, false
 			out.Err = out.Action.Verb.String() + " was accepted, but: " + out.Err
@@ -132,15 +136,15 @@ func (c *Client) conclude(ctx context.Context, out *worker.Outcome, s *said, err
 	default:
 		after := worker.Outcome{Action: out.Action}
 		if s.answered() {
-			c.look(ctx, &after)
+			c.inspect(ctx, &after)
 		}
 		c.failed(out, s, err)
 		out.Snapshot, out.Missing = after.Snapshot, after.Missing
 	}
 }
 
-// failed fills in a No, or that nobody was there to say it.
-func (c *Client) failed(out *worker.Outcome, s *said, err error) {
+// failed sets Failed, and Unreachable when the engine itself did not answer.
+func (c *Client) failed(out *worker.Outcome, s *response, err error) {
 	out.Result, out.Err = worker.Failed, err.Error()
 	out.Unreachable = !s.answered()
 	if link := (*linkError)(nil); errors.As(err, &link) {
@@ -148,9 +152,9 @@ func (c *Client) failed(out *worker.Outcome, s *said, err error) {
 	}
 }
 
-// answered reports whether the engine itself answered. A proxy's 502, 503 or 504 is nobody's answer; where an engine uses
-// 503 it says the same.
-func (s *said) answered() bool {
+// answered reports whether the engine itself answered. A proxy's 502, 503 or 504 is not the engine's answer; an engine's own
+// 503 means the same.
+func (s *response) answered() bool {
 	switch s.status {
 	case 0, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return false
@@ -158,10 +162,10 @@ func (s *said) answered() bool {
 	return true
 }
 
-// mayHaveHappened reports whether the engine may be doing what was asked although it did not say so. A dial or a TLS
-// handshake that failed sent nothing; a proxy that had no engine to ask (503) sent nothing either, but one that lost the
-// engine (502) or its patience (504) did. Anything else without an answer may have arrived.
-func (s *said) mayHaveHappened() bool {
+// mayHaveHappened reports whether the engine may carry out the request although it did not answer. A dial or a TLS
+// handshake that failed sent nothing. A proxy without an engine (503) sent nothing either; one that lost the
+// connection (502) or timed out (504) did. Anything else without an answer may have arrived.
+func (s *response) mayHaveHappened() bool {
 	if s.answered() || s.status == http.StatusServiceUnavailable {
 		return false
 	}

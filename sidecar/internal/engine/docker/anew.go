@@ -36,20 +36,20 @@ func (c *Client) toRecreate() recreate.API {
 // recreate recreates the container. An earlier try's leftover is finished or undone before anything else.
 func (c *Client) recreate(ctx context.Context, out *worker.Outcome) {
 	defer c.heard.forget(out.Action.ID)
-	asked, s := listen(ctx)
+	asked, s := withResponse(ctx)
 	c.concludeAnew(out, s, c.anew.Do(asked, c.request(out.Action)))
 }
 
 // resume finishes or undoes what a transaction left behind. Where there is nothing, it tells who has the name.
 func (c *Client) resume(ctx context.Context, out *worker.Outcome) {
 	defer c.heard.forget(out.Action.ID)
-	asked, s := listen(ctx)
+	asked, s := withResponse(ctx)
 	result := c.anew.Resume(asked, c.request(out.Action))
 	if result.Outcome != recreate.Nothing {
 		c.concludeAnew(out, s, result)
 		return
 	}
-	c.lookAt(ctx, out, string(out.Action.Key))
+	c.inspectRef(ctx, out, string(out.Action.Key))
 	if out.Snapshot != nil && out.Snapshot.Key != out.Action.Key { // found by an ID that begins like the name
 		out.Snapshot, out.Missing = nil, true
 	}
@@ -104,7 +104,7 @@ func readSnapshot(inspect []byte) (worker.Snapshot, error) {
 }
 
 // concludeAnew says in the words of an action how a transaction ended.
-func (c *Client) concludeAnew(out *worker.Outcome, s *said, r recreate.Result) {
+func (c *Client) concludeAnew(out *worker.Outcome, s *response, r recreate.Result) {
 	out.Snapshot, out.Err = holder(r), words(r)
 	switch {
 	case r.Outcome == recreate.Unknown && !r.Untouched:

@@ -313,7 +313,7 @@ func TestConcludeAnew(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			client, _ := newFake(t, hang)
 			out := worker.Outcome{}
-			client.concludeAnew(&out, &said{err: io.EOF}, c.r)
+			client.concludeAnew(&out, &response{err: io.EOF}, c.r)
 			require.Equal(t, c.snapshot, out.Snapshot != nil)
 			out.Snapshot = nil
 			require.Equal(t, c.want, out)

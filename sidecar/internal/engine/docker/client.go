@@ -1,4 +1,4 @@
-// Package docker says it to the Docker API, and decides nothing. It is the only package that knows Docker's types:
+// Package docker translates between Stoker and the Docker API, and decides nothing. It is the only package that uses Docker's types:
 // github.com/docker/docker is frozen at v28.5.2 upstream, so that a later move touches one folder.
 package docker
 
@@ -22,14 +22,14 @@ import (
 	"stoker/sidecar/internal/engine/docker/recreate"
 )
 
-// Options say where the engine is, in the words of the Docker CLI's environment.
+// Options say where the engine is, as the Docker CLI's environment does.
 type Options struct {
 	Host       string // DOCKER_HOST: unix or tcp; empty is the local socket
 	TLSVerify  bool   // DOCKER_TLS_VERIFY
-	CertPath   string // DOCKER_CERT_PATH: folder of ca.pem, cert.pem, key.pem; with TLSVerify and empty it is ~/.docker
+	CertPath   string // DOCKER_CERT_PATH: folder of ca.pem, cert.pem, key.pem; empty with TLSVerify is ~/.docker
 	APIVersion string // DOCKER_API_VERSION: pinned; empty negotiates with each new session
 	UserAgent  string
-	Owner      string            // tells this Stoker's unfinished recreates from another's, also after a restart; empty is "stoker"
+	Owner      string            // marks this Stoker's unfinished recreates, also after a restart; empty is "stoker"
 	Self       string            // ID of the container that Stoker runs in: it is never touched
 	Transport  http.RoundTripper // for tests; nil dials Host
 }
@@ -37,15 +37,15 @@ type Options struct {
 // Client talks to one engine. It is safe for concurrent use. It has no time limit of its own: a stop may rightly take
 // minutes, so that every call is bounded by its context.
 type Client struct {
-	opts   Options
-	host   string
-	scheme string
-	wire   http.RoundTripper
-	api    atomic.Pointer[client.Client]
-	anew   *recreate.Recreator
-	podman atomic.Pointer[podman] // nil for a Docker
-	heard  hearsay
-	guests guestBook
+	opts     Options
+	host     string
+	scheme   string
+	recorder http.RoundTripper
+	api      atomic.Pointer[client.Client]
+	anew     *recreate.Recreator
+	podman   atomic.Pointer[podman] // nil for a Docker
+	heard    hearsay
+	guests   guestBook
 
 	proc     string      // the folder of the kernel's figures
 	sameHost atomic.Bool // they are those of the engine's host
@@ -67,7 +67,7 @@ func New(opts Options) (*Client, error) {
 			return nil, err
 		}
 	}
-	c.wire = wire{next: next, plain: c.scheme == "http"}
+	c.recorder = recorder{next: next, plain: c.scheme == "http"}
 	api, err := c.newAPI()
 	if err != nil {
 		return nil, err
@@ -78,20 +78,20 @@ func New(opts Options) (*Client, error) {
 	return c, nil
 }
 
-// Host is the engine's address as it is used.
+// Host is the engine's address as it is dialled.
 func (c *Client) Host() string { return c.host }
 
 // Ping asks whether the engine answers, over a connection of its own. An engine that is shutting down closes its
 // socket before it sends the first container its signal, so that an answer after a stop signal shows that the engine
 // stays (seen on 20.10.24). Behind a socket that systemd holds there is no refusal but silence: bound ctx.
 func (c *Client) Ping(ctx context.Context) error {
-	ctx, said := listen(ctx)
+	ctx, said := withResponse(ctx)
 	_, err := c.api.Load().Ping(ctx)
 	return c.fail("ping the engine", said, err)
 }
 
-// newAPI makes a client that has not negotiated yet. An engine may come back from an upgrade with another range of API
-// versions, and the Docker client only ever negotiates downwards, once: a session starts with a new one.
+// newAPI returns a client that has not negotiated yet. An engine may come back from an upgrade with another range of API
+// versions, and the Docker client negotiates only once, and only downwards: each session starts with a new client.
 func (c *Client) newAPI() (*client.Client, error) {
 	version := client.WithAPIVersionNegotiation()
 	if c.opts.APIVersion != "" {
@@ -105,7 +105,7 @@ func (c *Client) agent() string { return cmp.Or(c.opts.UserAgent, "stoker") }
 func (c *Client) apiWith(version client.Opt) (*client.Client, error) {
 	api, err := client.NewClientWithOpts(
 		client.WithHost(c.host),
-		client.WithHTTPClient(&http.Client{Transport: c.wire, CheckRedirect: client.CheckRedirect}),
+		client.WithHTTPClient(&http.Client{Transport: c.recorder, CheckRedirect: client.CheckRedirect}),
 		client.WithScheme(c.scheme),
 		client.WithUserAgent(c.agent()),
 		version,
@@ -125,8 +125,8 @@ const (
 	keepAliveCount    = 3
 )
 
-// transport dials anew for each request. That costs a tenth of a millisecond on a unix socket and saves two troubles: a
-// start or stop lost in a connection that the engine's restart had broken long ago, whose result nobody knows; and an
+// transport opens a connection for each request. That costs a tenth of a millisecond on a unix socket and avoids two problems: a
+// start or stop sent into a connection that a restart of the engine broke long ago, whose result is unknown; and an
 // engine that goes on answering on old connections while it shuts down (20.10.24 does).
 func (c *Client) transport() (*http.Transport, error) {
 	proto, addr, _ := strings.Cut(c.host, "://")

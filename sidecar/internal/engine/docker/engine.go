@@ -11,13 +11,13 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Engine begins a session: it negotiates the API version anew, unless it is pinned, and says what engine there is.
+// Engine begins a session: it negotiates the API version again, unless that is pinned, and returns what the engine is.
 func (c *Client) Engine(ctx context.Context) (worker.Engine, error) {
 	api, podman, err := c.renew(ctx)
 	if err != nil {
 		return worker.Engine{}, err
 	}
-	asked, s := listen(ctx)
+	asked, s := withResponse(ctx)
 	info, err := api.Info(asked)
 	if cerrdefs.IsInvalidArgument(err) { // a plain GET without arguments: only the version can be wrong
 		return worker.Engine{}, c.wrongVersion(ctx, api, err)
@@ -48,7 +48,7 @@ func (c *Client) renew(ctx context.Context) (*client.Client, *podman, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	asked, s := listen(ctx)
+	asked, s := withResponse(ctx)
 	ping, err := api.Ping(asked)
 	if err != nil {
 		return nil, nil, c.fail("ping the engine", s, err)
@@ -65,12 +65,12 @@ func (c *Client) wrongVersion(ctx context.Context, api *client.Client, err error
 	return wrong
 }
 
-// bootedAt tells when this engine process began. No call says so, but each one makes the default bridge network anew
+// bootedAt is when this engine process began. No call reports it, but each process creates the default bridge network
 // while it starts: after it has dealt with the containers of its predecessor, before it first answers the API (seen on
-// 20.10.24). So an event before it, in the memory of this engine, is the boot's
-// own and nobody's wish.
+// 20.10.24). So an event before it, in the memory of this engine, belongs to the boot
+// and is not an operator's.
 //
-// Zero when there is no such network (bridge "none"), or a proxy forbids the question. With live-restore and running
+// Zero when there is no such network (bridge "none"), or a proxy forbids the call. With live-restore and running
 // containers the network is kept and the time is an older one.
 func (c *Client) bootedAt(ctx context.Context, api *client.Client) time.Time {
 	bridge, err := api.NetworkInspect(ctx, "bridge", network.InspectOptions{})

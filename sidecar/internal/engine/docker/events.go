@@ -40,7 +40,7 @@ func (c *Client) Events(ctx context.Context, since time.Time) (<-chan worker.Obs
 	go func() {
 		inner, cancel := context.WithCancel(ctx)
 		defer cancel()
-		heard, s := listen(inner)
+		heard, s := withResponse(inner)
 		messages, errs := c.messages(heard, since, time.Time{})
 		p := pump{out: out, reader: c.reader()}
 		err := p.run(ctx, messages, errs)
@@ -61,7 +61,7 @@ func (c *Client) Events(ctx context.Context, since time.Time) (<-chan worker.Obs
 func (c *Client) History(ctx context.Context, since, until time.Time) ([]worker.Observation, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	heard, s := listen(ctx)
+	heard, s := withResponse(ctx)
 	messages, errs := c.messages(heard, since, until)
 	var history []worker.Observation
 	r := c.reader()
@@ -81,10 +81,10 @@ func (c *Client) History(ctx context.Context, since, until time.Time) ([]worker.
 }
 
 // Newest is when the newest event happened that the engine remembers from since on, up to the call; zero when there is none,
-// and when it cannot be told: the engine's clock is behind since, or its answers carry no date. It takes up to a second, for the date
-// says no more, and the engine waits for an until in its future.
+// and when that is not known: the engine's clock is behind since, or its answers carry no date. It takes up to a second, because the date
+// has no fraction, and the engine waits for an until in its future.
 func (c *Client) Newest(ctx context.Context, since time.Time) (time.Time, error) {
-	asked, s := listen(ctx)
+	asked, s := withResponse(ctx)
 	if _, err := c.api.Load().Ping(asked); err != nil {
 		return time.Time{}, c.fail("ask the engine for its clock", s, err)
 	}
@@ -103,7 +103,7 @@ func (c *Client) Newest(ctx context.Context, since time.Time) (time.Time, error)
 }
 
 // streamEnd wraps the end of a stream that was not asked for.
-func (c *Client) streamEnd(s *said, err error) error {
+func (c *Client) streamEnd(s *response, err error) error {
 	if s.status == 200 {
 		return fmt.Errorf("the event stream of %s ended: %w", c.host, err)
 	}
@@ -221,7 +221,7 @@ func stamp(t time.Time) string {
 	return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond())
 }
 
-// translateEvent makes an observation of an event, or says that it is none of those that matter.
+// translateEvent makes an observation of an event; false means that the event does not matter.
 func translateEvent(m events.Message) (worker.Observation, bool) {
 	action, detail, _ := strings.Cut(string(m.Action), ": ")
 	attributes := m.Actor.Attributes
@@ -238,7 +238,7 @@ func translateEvent(m events.Message) (worker.Observation, bool) {
 		o.Signal = signalOf(attributes["signal"])
 	case worker.Renamed:
 		o.OldKey = worker.Key(strings.TrimPrefix(attributes["oldName"], "/"))
-	default: // says all with its kind
+	default: // has nothing but its kind
 	}
 	for _, own := range []string{"image", "name", "exitCode", "signal", "oldName", "execDuration", "containerExitCode", "podId"} {
 		delete(attributes, own)

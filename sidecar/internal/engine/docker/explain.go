@@ -29,7 +29,7 @@ func (e *linkError) Error() string {
 
 func (e *linkError) Unwrap() error { return e.cause }
 
-// versionError is an engine that does not speak the API version that was used.
+// versionError is the error of an engine that does not support the API version that was used.
 type versionError struct {
 	host, used, newest string
 	pinned             bool
@@ -42,8 +42,8 @@ func (e *versionError) Error() string {
 
 func (e *versionError) Unwrap() error { return e.err }
 
-// fail wraps an error of the Docker client: as a linkError when nobody answered, with what was tried otherwise.
-func (c *Client) fail(doing string, s *said, err error) error {
+// fail wraps an error of the Docker client: as a linkError when the engine did not answer, else with what was tried.
+func (c *Client) fail(doing string, s *response, err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -55,8 +55,8 @@ func (c *Client) fail(doing string, s *said, err error) error {
 	return &linkError{doing: doing, host: c.host, cause: err}
 }
 
-// Explain says in one line what went wrong with the link to the engine and what to do about it. Errors that it does not
-// know come back in their own words.
+// Explain describes in one line what is wrong with the connection to the engine, and what to do. It returns the text of other errors
+// unchanged.
 func Explain(err error) string {
 	if err == nil {
 		return ""

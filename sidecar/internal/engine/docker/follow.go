@@ -95,7 +95,7 @@ func (c *Client) note(out *worker.Outcome, d deed) {
 func (c *Client) heal(ctx context.Context, r relative, lives map[string]life, names map[string]string) deed {
 	d := deed{Dependent: worker.Dependent{Key: r.key, ID: r.id, Managed: r.spared}, result: worker.Done}
 	look := worker.Outcome{Action: worker.Action{Incarnation: worker.Incarnation{ID: r.id}}}
-	c.look(ctx, &look)
+	c.inspect(ctx, &look)
 	switch {
 	case look.Missing:
 		return d
@@ -124,7 +124,7 @@ func (c *Client) heal(ctx context.Context, r relative, lives map[string]life, na
 // restart is one request, which the engine carries out to its end even when nobody waits for it any more: a stop and a
 // start could be torn apart, and leave the container down.
 func (c *Client) restart(ctx context.Context, d *deed, down bool) {
-	asked, s := listen(ctx)
+	asked, s := withResponse(ctx)
 	doing, err := "restart the container", error(nil)
 	if down {
 		doing, err = "start the container", c.api.Load().ContainerStart(asked, d.ID, container.StartOptions{})
@@ -137,7 +137,7 @@ func (c *Client) restart(ctx context.Context, d *deed, down bool) {
 	}
 	look := worker.Outcome{Action: worker.Action{Incarnation: worker.Incarnation{ID: d.ID}}}
 	if err == nil || s.answered() {
-		c.look(ctx, &look)
+		c.inspect(ctx, &look)
 	}
 	up := look.Snapshot != nil && look.Snapshot.Status == worker.StatusRunning
 	switch {

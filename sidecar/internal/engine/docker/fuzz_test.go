@@ -14,6 +14,7 @@ import (
 	"github.com/docker/docker/api/types/events"
 	"github.com/stretchr/testify/require"
 
+	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
 )
 
@@ -149,7 +150,7 @@ func requireCountable(t *testing.T, s worker.Snapshot) {
 	require.Equal(t, s.Health, health(string(s.Health)))
 	require.Equal(t, s.Status, statusWord(string(s.Status)))
 	require.True(t, s.StopSignal > 0 && s.StopSignal <= rtMax)
-	require.GreaterOrEqual(t, s.StopTimeout, time.Duration(0))
+	require.GreaterOrEqual(t, s.StopTimeout, policy.NoStopWait)
 	require.GreaterOrEqual(t, s.ProbeEvery, time.Duration(0))
 	require.GreaterOrEqual(t, s.CPUPeriod, time.Duration(0))
 	require.True(t, s.CPUs >= 0 && !math.IsInf(s.CPUs, 0))

@@ -39,8 +39,8 @@ type gathered struct {
 }
 
 // gather asks who there is. It costs one list, and one inspect for each container that was not there before.
-func (c *Client) gather(ctx context.Context, a worker.Action) (gathered, *said, error) {
-	asked, s := listen(ctx)
+func (c *Client) gather(ctx context.Context, a worker.Action) (gathered, *response, error) {
+	asked, s := withResponse(ctx)
 	list, err := c.api.Load().ContainerList(asked, container.ListOptions{All: true})
 	if err != nil {
 		return gathered{}, s, c.fail("list the containers", s, err)
@@ -78,7 +78,7 @@ func rootsOf(list []container.Summary, parents []worker.Parent) []host {
 }
 
 // read brings the book up to date with a list: in with who is new, out with who is gone.
-func (c *Client) read(ctx context.Context, list []container.Summary) (*said, error) {
+func (c *Client) read(ctx context.Context, list []container.Summary) (*response, error) {
 	refs, halted := map[string][]string{}, map[string]bool{}
 	var unread []string
 	for _, one := range list {
@@ -91,10 +91,10 @@ func (c *Client) read(ctx context.Context, list []container.Summary) (*said, err
 	var (
 		mu     sync.Mutex
 		failed error
-		heard  *said
+		heard  *response
 	)
 	inParallel(unread, func(id string) {
-		asked, s := listen(ctx)
+		asked, s := withResponse(ctx)
 		in, err := c.api.Load().ContainerInspect(asked, id)
 		mu.Lock()
 		defer mu.Unlock()

@@ -10,11 +10,11 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// List is every container of the engine, running or not, each as Listed with Status, Health and Labels. At is left to the
-// caller, who knows when it asked. Health means something for running containers only: the list of engines below API
-// 1.52 tells it in the words of `docker ps`, which say nothing of the others. On an error there is no list.
+// List returns every container of the engine, running or not, as Listed with Status, Health and Labels. The caller sets At.
+// Health is meaningful for running containers only: engines below API
+// 1.52 report it in the text of `docker ps`, which has none for the others. On an error there is no list.
 func (c *Client) List(ctx context.Context) ([]worker.Observation, error) {
-	ctx, s := listen(ctx)
+	ctx, s := withResponse(ctx)
 	found, err := c.api.Load().ContainerList(ctx, container.ListOptions{All: true})
 	if err != nil {
 		return nil, c.fail("list the containers", s, err)

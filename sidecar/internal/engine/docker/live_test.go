@@ -221,3 +221,26 @@ func TestLiveFollow(t *testing.T) {
 	reached(true)
 	require.NotEqual(t, guest.ID, w.snapshot("guest").ID)
 }
+
+// A probe that cannot be run has failed; it has not timed out.
+func TestLiveProbeThatCannotRun(t *testing.T) {
+	t.Parallel()
+	w := newLiveWorld(t)
+	w.run("probed", "0", container.CreateRequest{Config: &container.Config{
+		Healthcheck: &container.HealthConfig{Test: []string{"CMD", "/gone"}, Interval: time.Second, Retries: 1},
+	}})
+	var last worker.Probe
+	require.Eventually(t, func() bool {
+		out := w.c.Do(t.Context(), worker.Action{Verb: worker.Inspect, Incarnation: w.snapshot("probed").Incarnation})
+		if out.Snapshot == nil {
+			return false
+		}
+		last, _ = out.Snapshot.LastProbe()
+		return out.Snapshot.Health == worker.HealthUnhealthy
+	}, time.Minute, 100*time.Millisecond)
+	require.NotEqual(t, worker.ProbeTimedOut, last.ExitCode, last.Output)
+	require.NotZero(t, last.ExitCode)
+	if !w.podman {
+		require.Equal(t, worker.ProbeNotRun, last.ExitCode, last.Output)
+	}
+}

@@ -14,17 +14,17 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// procFolder shows the kernel's own figures, also in a container: /proc/stat has no namespace.
+// procFolder holds the kernel's own figures, also in a container: /proc/stat has no namespace.
 const procFolder = "/proc"
 
-// loadEvery is the time between two looks at the queue of the CPUs. It changes with every tick, so that one look tells little.
+// loadEvery is the time between two readings of the queue of the CPUs. It changes with every tick, so that one reading means little.
 const loadEvery = 100 * time.Millisecond
 
 // leastLoad is the shortest time over which the share of busy CPUs means something: the kernel counts it in hundredths of a second.
 const leastLoad = 500 * time.Millisecond
 
-// knowsHost reports whether the engine's host is the one whose /proc is read here. A unix socket alone does not say so, for it may be
-// forwarded, and lxcfs may show a container another /proc/stat: memory and CPUs have to be those that the engine has, too.
+// knowsHost reports whether the engine's host is the one whose /proc is read here. A unix socket does not prove it: it may be
+// forwarded, and lxcfs may show a container another /proc/stat. Memory and CPUs must be those that the engine reports.
 func (c *Client) knowsHost(info system.Info) bool {
 	if !strings.HasPrefix(c.host, "unix://") {
 		return false
@@ -49,7 +49,7 @@ func (c *Client) hostMemory() (int64, bool) {
 	return kilobytes << 10, err == nil
 }
 
-// load is one look at /proc/stat.
+// load is one reading of /proc/stat.
 type load struct {
 	all, idle uint64 // time of all CPUs since the boot, in ticks
 	runnable  int
@@ -64,8 +64,8 @@ func (c *Client) readLoad() (load, bool) {
 	return parseLoad(text)
 }
 
-// parseLoad reads the lines of proc_stat(5). Time that a hypervisor took away is nobody's to use, and so not idle; the columns past
-// it are in the first two already.
+// parseLoad reads the lines of proc_stat(5). Time that a hypervisor took (steal) is not idle; the columns after
+// it are part of the first two.
 func parseLoad(text []byte) (load, bool) {
 	var l load
 	for line := range bytes.Lines(text) {
@@ -91,7 +91,7 @@ func parseLoad(text []byte) (load, bool) {
 	return l, l.all > 0 && l.cpus > 0 && l.runnable > 0
 }
 
-// watchLoad looks at the host's load until it is asked for it. It is nil where it cannot be told.
+// watchLoad samples the host's load until the result is asked for, which is nil where it is not known.
 func (c *Client) watchLoad(ctx context.Context) (stop func() *worker.HostLoad) {
 	first, ok := c.readLoad()
 	if !ok || !c.sameHost.Load() {

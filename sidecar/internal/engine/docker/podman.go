@@ -19,14 +19,14 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// podman is what is known of an engine that is a Podman. What it does otherwise than Docker is in docs/podman.md.
+// podman describes an engine that is Podman. docs/podman.md lists how it differs from Docker.
 type podman struct {
 	version   string
 	remembers bool // its inspect reports whether an end was meant
 }
 
-// podmanOf reads the header that Podman puts on each answer, a ping's too, so that no call is needed to tell it.
-func podmanOf(s *said) *podman {
+// podmanOf reads the header that Podman puts on each answer, also on a ping's.
+func podmanOf(s *response) *podman {
 	if s.libpod == "" {
 		return nil
 	}
@@ -53,11 +53,11 @@ func atLeast(version string, major, minor int) bool {
 	return err1 == nil && err2 == nil && (first > major || first == major && second >= minor)
 }
 
-// retold is how much of the past a Podman is asked to retell that remembers whether an end was meant. It keeps its events
-// for days, and tells of each health probe.
+// retold is how much of the past is asked of a Podman that remembers whether a stop was requested. It keeps its events
+// for days, and has one for each health probe.
 const retold = time.Minute
 
-// since is where to begin when somebody wants to begin at since. now may be off by as much as the clocks differ.
+// since bounds where an event stream begins. now may be off by as much as the clocks differ.
 func (p *podman) since(since, now time.Time) time.Time {
 	if earliest := now.Add(-retold); p.remembers && since.Before(earliest) {
 		return earliest
@@ -65,18 +65,18 @@ func (p *podman) since(since, now time.Time) time.Time {
 	return since
 }
 
-// podmanDied is what an event of Podman's own calls die; its Docker API says die (5.4).
+// podmanDied is Podman's own name of the die event; its Docker API has die (5.4).
 const podmanDied events.Action = "died"
 
-// podmanStatus are Podman's states that Docker has other words for. One that is being stopped still runs.
+// podmanStatus maps the states that Docker names differently. A container that is being stopped still runs.
 var podmanStatus = map[string]worker.Status{
 	"configured": worker.StatusCreated, "initialized": worker.StatusCreated,
 	"stopping": worker.StatusRunning, "stopped": worker.StatusExited,
 }
 
-// adapt makes an observation of Podman's mean what Docker's does. Some versions tell the result of each probe, others its
-// changes only: what is no change loses its kind, and stays as a sign that the stream lives, for Newest counts it too. Before
-// an end Podman does not say that it is meant: a stop has no kill event, and a kill event no signal.
+// adapt gives an observation of Podman's the meaning of Docker's. Some versions report the result of each probe, others only
+// changes: what is no change loses its kind, and stays as a sign that the stream works, because Newest counts it too. Before
+// an exit Podman does not report the request: a stop has no kill event, and a kill event no signal.
 func (r reader) adapt(o *worker.Observation) {
 	switch o.Kind {
 	case worker.Exited:
@@ -143,9 +143,9 @@ func (c *Client) pourMessages(ctx context.Context, options events.ListOptions, t
 	}
 }
 
-// askEnding has Podman say whether the end that a look shows was meant: its Docker API leaves that out. Without an answer it
+// askExitCause asks Podman whether the exit that an inspect shows was requested: its Docker API leaves that out. Without an answer it
 // stays hidden.
-func (c *Client) askEnding(ctx context.Context, s *worker.Snapshot) {
+func (c *Client) askExitCause(ctx context.Context, s *worker.Snapshot) {
 	p := c.podman.Load()
 	if p == nil || !s.Status.Down() {
 		return
@@ -191,7 +191,7 @@ func (c *Client) get(ctx context.Context, path string, query url.Values) (io.Rea
 		return nil, fmt.Errorf("ask for %s: %w", path, err)
 	}
 	req.Header.Set("User-Agent", c.agent())
-	resp, err := c.wire.RoundTrip(req)
+	resp, err := c.recorder.RoundTrip(req)
 	if err != nil {
 		return nil, fmt.Errorf("ask for %s: %w", path, err)
 	}
@@ -209,3 +209,13 @@ func (c *Client) get(ctx context.Context, path string, query url.Values) (io.Rea
 
 // mostWordsOfError bounds what is read of an engine's refusal.
 const mostWordsOfError = 64 << 10
+
+// timeoutsOnly sets the exit codes of probes right: Podman gives -1 to those that timed out only, with what the probe printed until
+// then; one that it cannot run has a code of its own (libpod/healthcheck.go of 5.4).
+func timeoutsOnly(probes []worker.Probe) {
+	for n := range probes {
+		if probes[n].ExitCode == worker.ProbeNotRun {
+			probes[n].ExitCode = worker.ProbeTimedOut
+		}
+	}
+}

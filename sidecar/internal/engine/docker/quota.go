@@ -23,7 +23,7 @@ func (c *Client) sample(ctx context.Context, out *worker.Outcome) {
 		load := c.watchLoad(ctx)
 		defer func() { out.Host = load() }()
 	}
-	asked, s := listen(ctx)
+	asked, s := withResponse(ctx)
 	ask := c.api.Load().ContainerStatsOneShot
 	if out.Action.Span {
 		ask = func(ctx context.Context, id string) (container.StatsResponseReader, error) {
@@ -42,9 +42,9 @@ func (c *Client) sample(ctx context.Context, out *worker.Outcome) {
 		out.Result, out.Err = worker.Failed, "read the container's CPU use: "+err.Error()
 		return
 	}
-	usage := worker.Usage{Now: meter(stats.Read, stats.CPUStats)}
+	usage := worker.Usage{Now: readings(stats.Read, stats.CPUStats)}
 	if out.Action.Span {
-		usage.Before = meter(stats.PreRead, stats.PreCPUStats)
+		usage.Before = readings(stats.PreRead, stats.PreCPUStats)
 	}
 	if usage.Now.At.Year() <= 1 {
 		out.Result, out.Err = worker.Failed, "read the container's CPU use: it is not running"
@@ -53,7 +53,7 @@ func (c *Client) sample(ctx context.Context, out *worker.Outcome) {
 	out.Result, out.Usage = worker.Done, &usage
 }
 
-func meter(at time.Time, s container.CPUStats) worker.Stats {
+func readings(at time.Time, s container.CPUStats) worker.Stats {
 	if at = inUTC(at); at.Year() <= 1 { // the engine had no reading before
 		return worker.Stats{}
 	}
@@ -63,17 +63,17 @@ func meter(at time.Time, s container.CPUStats) worker.Stats {
 	}
 }
 
-// update sets the quota if it is still the one that the decision was made on. It speaks of it as the container does: an
+// update sets the quota if it is still the one that the decision was made on. It uses the form that the container has: an
 // engine refuses NanoCpus for one that was given period and quota, and the other way round.
 func (c *Client) update(ctx context.Context, out *worker.Outcome) {
 	a := out.Action
-	c.look(ctx, out)
+	c.inspect(ctx, out)
 	if out.Result != worker.Done {
 		return
 	}
 	switch s := *out.Snapshot; {
 	case math.Abs(s.CPUs-a.From) > quotaSlack:
-		out.Result, out.Err = worker.Refused, "its quota is another one by now"
+		out.Result, out.Err = worker.Refused, "its quota has changed since"
 		return
 	case s.Devices:
 		out.Result, out.Err = worker.Failed, "it has devices that an update would take away"
@@ -84,19 +84,19 @@ func (c *Client) update(ctx context.Context, out *worker.Outcome) {
 		out.Result, out.Err = worker.Failed, err.Error()
 		return
 	}
-	asked, s := listen(ctx)
+	asked, s := withResponse(ctx)
 	_, err = c.api.Load().ContainerUpdate(asked, a.Incarnation.ID, container.UpdateConfig{Resources: config})
-	c.conclude(ctx, out, s, c.fail("set the container's CPU quota", s, err))
+	c.finishCall(ctx, out, s, c.fail("set the container's CPU quota", s, err))
 	if now := out.Snapshot; out.Result == worker.Done && now != nil && math.Abs(now.CPUs-a.CPUs) > quotaSlack {
-		out.Result, out.Err = worker.Failed, "the engine said yes, and the container has another quota all the same"
+		out.Result, out.Err = worker.Failed, "the engine accepted the quota, but the container has another one"
 	}
 }
 
 // quotaSlack allows for what the engine's own rounding does to a quota that is given as a pair.
 const quotaSlack = 0.0005
 
-// resources is a quota in the form in which the container has one. A Podman says yes to NanoCpus and does nothing (5.4.2): it is
-// given the pair, of which it shows both forms.
+// resources is a quota in the form in which the container has one. Podman accepts NanoCpus and ignores it (5.4.2): it is
+// given the pair, and shows both forms.
 func resources(inspect []byte, cpus float64, podman bool) (container.Resources, error) {
 	var in container.InspectResponse
 	if err := json.Unmarshal(inspect, &in); err != nil {

@@ -132,7 +132,7 @@ func TestUpdateThatDoesNothing(t *testing.T) {
 	a.From, a.CPUs = 0.5, 0.75
 	out := client.Do(t.Context(), a)
 	require.Equal(t, worker.Failed, out.Result)
-	require.Contains(t, out.Err, "said yes")
+	require.Contains(t, out.Err, "accepted the quota")
 	require.InDelta(t, 0.5, out.Snapshot.CPUs, 1e-9)
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"golang.org/x/sys/unix"
 
+	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
 )
 
@@ -53,9 +54,20 @@ func translateConfig(s *worker.Snapshot, conf *container.Config) {
 	if sig := signalOf(conf.StopSignal); sig != 0 {
 		s.StopSignal = sig
 	}
-	if conf.StopTimeout != nil && *conf.StopTimeout > 0 {
-		s.StopTimeout = time.Duration(min(*conf.StopTimeout, mostStopSeconds)) * time.Second
+	if conf.StopTimeout != nil {
+		s.StopTimeout = stopTimeout(*conf.StopTimeout)
 	}
+}
+
+// stopTimeout is a container's own stop timeout, given in seconds. A negative one has the engine wait for ever.
+func stopTimeout(seconds int) time.Duration {
+	switch {
+	case seconds == 0:
+		return policy.NoStopWait
+	case seconds < 0, seconds > mostStopSeconds:
+		return mostStopSeconds * time.Second
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 func translateHost(s *worker.Snapshot, host *container.HostConfig) {
@@ -69,7 +81,7 @@ func translateHost(s *worker.Snapshot, host *container.HostConfig) {
 	s.Devices = len(host.DeviceRequests) > 0
 }
 
-// defaultInterval is how often a health check runs that does not say (moby health.go).
+// defaultInterval is the interval of a health check that sets none (moby health.go).
 const defaultInterval = 30 * time.Second
 
 // An engine takes any stop timeout. What is longer than a century would overflow where a margin is added to it.
@@ -103,9 +115,24 @@ func translateHealth(s *worker.Snapshot, h *container.Health) {
 	s.Health = health(h.Status)
 	for _, probe := range h.Log {
 		if probe != nil {
-			s.Probes = append(s.Probes, worker.Probe{At: inUTC(probe.Start), ExitCode: probe.ExitCode, Output: probe.Output})
+			s.Probes = append(s.Probes, worker.Probe{At: inUTC(probe.Start), ExitCode: probeExit(probe), Output: probe.Output})
 		}
 	}
+}
+
+// probeExit is a probe's exit code. Docker gives -1 to a probe that timed out, and to one that it could not run: the output, which is
+// then its own, tells them apart (daemon/health.go of 20.10.24 and 28.5.2).
+func probeExit(probe *container.HealthcheckResult) int {
+	const docker = -1
+	switch {
+	case probe.ExitCode != docker:
+		return probe.ExitCode
+	case probe.Output == "", // Podman's, see timeoutsOnly
+		strings.HasPrefix(probe.Output, "Health check exceeded timeout"),
+		strings.HasPrefix(probe.Output, "timed out starting health check"):
+		return worker.ProbeTimedOut
+	}
+	return worker.ProbeNotRun
 }
 
 func health(word string) worker.Health {
@@ -146,7 +173,7 @@ func statusWord(word string) worker.Status {
 		worker.StatusExited, worker.StatusDead, worker.StatusRemoving:
 		return s
 	case worker.StatusUnknown, worker.StatusGone:
-		// not words of the engine
+		// not a status of the engine
 	}
 	return worker.StatusUnknown
 }
@@ -161,7 +188,7 @@ func engineTime(text string) time.Time {
 }
 
 // inUTC is the same instant, and never one whose year has not four digits in UTC: the journal could not keep a worker with
-// such a time. A broken clock can tell one, and "never" is what it is taken for.
+// such a time. A broken clock can report one; it counts as "never".
 func inUTC(t time.Time) time.Time {
 	t = t.UTC()
 	if year := t.Year(); year < 1 || year > 9999 {

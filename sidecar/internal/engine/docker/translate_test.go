@@ -10,6 +10,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/stretchr/testify/require"
 
+	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
 )
 
@@ -71,6 +72,40 @@ func TestSnapshotOfLittle(t *testing.T) {
 	require.Equal(t, syscall.SIGTERM, got.StopSignal)
 	require.Zero(t, got.StopTimeout)
 	require.Zero(t, got.CPUs)
+}
+
+// Only what the engine itself calls a time-out is one. The texts are those of engines 20.10.24 and 28.5.2.
+func TestProbeExit(t *testing.T) {
+	tests := map[string]struct {
+		code int
+		text string
+		want int
+	}{
+		"its own answer":      {1, "no heartbeat", 1},
+		"timed out":           {-1, "Health check exceeded timeout (1s)", worker.ProbeTimedOut},
+		"timed out, 28":       {-1, "Health check exceeded timeout (1s): checking...", worker.ProbeTimedOut},
+		"timed out at start":  {-1, "timed out starting health check for container 3f", worker.ProbeTimedOut},
+		"Podman's time-out":   {-1, "", worker.ProbeTimedOut},
+		"program missing":     {-1, `OCI runtime exec failed: exec failed: unable to start container process: exec: "/gone": stat /gone: no such file or directory: unknown`, worker.ProbeNotRun},
+		"working directory":   {-1, "OCI runtime exec failed: exec failed: unable to start container process: chdir to cwd (\"/gone\") set in config.json failed: no such file or directory: unknown", worker.ProbeNotRun},
+		"too many open files": {-1, "open /run/docker/containerd/x: too many open files", worker.ProbeNotRun},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, tt.want, probeExit(&container.HealthcheckResult{ExitCode: tt.code, Output: tt.text}))
+		})
+	}
+}
+
+// A container's own stop timeout is kept, whatever its value.
+func TestStopTimeout(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		`{}`: 0, `{"StopTimeout":null}`: 0, `{"StopTimeout":0}`: policy.NoStopWait, `{"StopTimeout":7}`: 7 * time.Second,
+		`{"StopTimeout":-1}`: mostStopSeconds * time.Second, `{"StopTimeout":9223372036854775807}`: mostStopSeconds * time.Second,
+	} {
+		c, _ := newFake(t, says(200, `{"Id":"a","State":{"Status":"running"},"Config":`+text+`}`))
+		require.Equal(t, want, c.Do(t.Context(), action(worker.Inspect)).Snapshot.StopTimeout, text)
+	}
 }
 
 func TestStatus(t *testing.T) {

@@ -2,7 +2,6 @@ package journal
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -15,157 +14,131 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// fullFile is a journal's file with trees of several levels, a freelist and definitions that span pages.
+const blockLen = 4096 // what a disk loses at once
+
+// fullFile is a journal's file with definitions that span blocks, lines that do not count any more, and workers that were
+// forgotten.
 func fullFile(t testing.TB, workers int) []byte {
 	t.Helper()
 	dir := t.TempDir()
 	j, report := Open(dir, Options{})
 	require.True(t, report.Persistent)
 	for n := range workers {
-		j.Put(fullMemory(n))
+		j.Put(fullWorker(n))
 	}
 	require.NoError(t, j.Sync(t.Context()))
 	for n := 0; n < workers; n += 3 {
 		j.Drop(worker.Key(fmt.Sprintf("worker-%03d", n)))
 	}
 	j.Mark(worker.Bookmark{EventAt: day})
-	j.Source((&chronicle{events: fullHistory(workers)}).take)
 	require.NoError(t, j.Close(t.Context()))
 	content, err := os.ReadFile(filepath.Join(dir, FileName))
 	require.NoError(t, err)
 	return content
 }
 
-// fullHistory is events of which some span pages.
-func fullHistory(n int) []event {
-	var all []event
-	for id := range uint64(n) {
-		size := 1 + 40*int(id)
-		if id%8 == 7 {
-			size = 5000
-		}
-		all = append(all, event{id: id*3 + 1, record: bytes.Repeat([]byte{byte('A' + id%26)}, size)})
-	}
-	return all
+// fullWorker is what fullFile puts for worker n.
+func fullWorker(n int) worker.Saved {
+	saved := newWorker(fmt.Sprintf("worker-%03d", n))
+	saved.Definition = filled(n, 1+100*(n%90))
+	return saved
 }
 
-// requireTrueHistory checks that whatever was read is what was once written.
-func requireTrueHistory(t testing.TB, j *Journal) {
-	t.Helper()
-	written := map[string]bool{}
-	for _, e := range fullHistory(40) {
-		written[string(e.record)] = true
-	}
-	for _, record := range j.History() {
-		require.True(t, written[string(record)], "an event changed")
-	}
+// filled is a JSON string of about this size.
+func filled(n, size int) []byte {
+	return []byte(`"` + string(bytes.Repeat([]byte{byte('a' + n%26)}, size)) + `"`)
 }
 
 // openBytes opens a journal over content and checks what holds for any content: no crash, a working journal, and a file that
-// was moved aside is still what it was. It returns what was read.
-func openBytes(t testing.TB, content []byte) (map[worker.Key]worker.Saved, Report) {
+// was damaged is still there. It returns what was read.
+func openBytes(t testing.TB, name string, content []byte) (map[worker.Key]worker.Saved, [][]byte, Report) {
 	t.Helper()
 	dir := t.TempDir()
-	path := filepath.Join(dir, FileName)
+	path := filepath.Join(dir, name)
 	require.NoError(t, os.WriteFile(path, content, 0o600))
 	j, report := Open(dir, Options{OnProblem: func(p string) { t.Errorf("problem: %s", p) }})
 	got, _ := j.Load()
-	requireTrueHistory(t, j)
+	past := j.History()
 	j.Put(newWorker("new"))
-	j.Source((&chronicle{events: []event{{id: 1 << 62, record: []byte("new")}}}).take)
+	j.Source((&source{events: []event{{id: 1<<64 - 1, record: []byte(`"new"`)}}}).take)
 	require.NoError(t, j.Sync(t.Context()))
 	require.NoError(t, j.Close(t.Context()))
 	if !report.Persistent {
 		after, err := os.ReadFile(path)
 		require.NoError(t, err)
-		require.True(t, bytes.Equal(content, after), "a file that is not taken is left untouched")
-		return got, report
+		require.True(t, bytes.Equal(content, after), "a file of a newer Stoker is left untouched")
+		return got, past, report
 	}
 
 	aside, err := filepath.Glob(path + ".corrupt-*")
 	require.NoError(t, err)
-	require.Equal(t, report.Problem != "", len(aside) == 1, "moved aside exactly when it is said")
 	if len(aside) == 1 {
+		require.NotEmpty(t, report.Problem)
 		kept, err := os.ReadFile(aside[0])
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(content, kept), "the damaged file is kept as it was")
 	}
+	require.NotContains(t, report.Problem, "\n")
 	again, second := Open(dir, Options{})
-	require.Equal(t, Report{Persistent: true}, second)
+	require.Equal(t, Report{Persistent: true}, second, "reported once")
 	all, _ := again.Load()
-	past := again.History()
-	require.NotEmpty(t, past)
-	require.Equal(t, "new", string(past[len(past)-1]))
+	require.NotEmpty(t, again.History())
 	require.NoError(t, again.Close(t.Context()))
-	require.Contains(t, all, worker.Key("new"))
-	require.Len(t, all, len(got)+btoi(!contains(got, "new")))
-	return got, report
-}
-
-func contains(m map[worker.Key]worker.Saved, key worker.Key) bool {
-	_, ok := m[key]
-	return ok
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
+	want := map[worker.Key]worker.Saved{"new": newWorker("new")}
+	for key, saved := range got {
+		if key != "new" {
+			want[key] = saved
+		}
 	}
-	return 0
+	require.Equal(t, want, all)
+	return got, past, report
 }
 
-// fullMemory is what fullFile puts for worker n.
-func fullMemory(n int) worker.Saved {
-	mem := newWorker(fmt.Sprintf("worker-%03d", n))
-	mem.Definition = bytes.Repeat([]byte{byte('a' + n%26)}, 1+100*(n%90))
-	return mem
-}
-
-// requireTrue checks that whatever was read is what was once written: damage may lose, or bring back the state before the
-// last transaction, but never change.
+// requireTrue checks that whatever was read was once written: damage may lose a line, but never changes one.
 func requireTrue(t testing.TB, got map[worker.Key]worker.Saved) {
 	t.Helper()
 	for n := range 40 {
-		if mem, ok := got[fullMemory(n).Key]; ok {
-			require.True(t, reflect.DeepEqual(fullMemory(n), mem), "worker %d changed", n)
-			delete(got, mem.Key)
+		if saved, ok := got[fullWorker(n).Key]; ok {
+			want := fullWorker(n)
+			if saved.Definition == nil {
+				want.Definition = nil // a line of its own, which may be lost by itself
+			}
+			require.True(t, reflect.DeepEqual(want, saved), "worker %d changed", n)
+			delete(got, saved.Key)
 		}
 	}
 	require.Empty(t, got)
 }
 
+func openStates(t testing.TB, content []byte) (map[worker.Key]worker.Saved, Report) {
+	t.Helper()
+	got, _, report := openBytes(t, FileName, content)
+	return got, report
+}
+
 func TestDamagedFiles(t *testing.T) {
-	const pageLen = 4096
 	whole := fullFile(t, 40)
-	want, report := openBytes(t, whole)
+	want, report := openStates(t, whole)
 	require.Len(t, want, 26)
 	require.Empty(t, report.Problem)
 	random := rand.New(rand.NewPCG(1, 2))
 	changed := func(change func([]byte)) []byte { b := bytes.Clone(whole); change(b); return b }
 
 	t.Run("empty", func(t *testing.T) {
-		got, report := openBytes(t, nil)
+		got, report := openStates(t, nil)
 		require.Equal(t, Report{Persistent: true}, report)
 		require.Empty(t, got)
 	})
-	t.Run("truncated", func(t *testing.T) {
-		for size := 0; size < len(whole); size += pageLen {
-			for _, size := range []int{size, size + 1} {
-				got, _ := openBytes(t, whole[:size])
-				requireTrue(t, got)
-			}
-		}
-	})
-	t.Run("zeroed page", func(t *testing.T) {
-		for at := 0; at < len(whole); at += pageLen {
-			got, _ := openBytes(t, changed(func(b []byte) { clear(b[at:min(at+pageLen, len(b))]) }))
+	t.Run("zeroed block", func(t *testing.T) {
+		for at := 0; at < len(whole); at += blockLen {
+			got, _ := openStates(t, changed(func(b []byte) { clear(b[at:min(at+blockLen, len(b))]) }))
 			requireTrue(t, got)
 		}
 	})
-	t.Run("page over another", func(t *testing.T) {
+	t.Run("block over another", func(t *testing.T) {
 		for range 40 {
-			from, to := random.IntN(len(whole)/pageLen), random.IntN(len(whole)/pageLen)
-			got, _ := openBytes(t, changed(func(b []byte) { copy(b[to*pageLen:], whole[from*pageLen:(from+1)*pageLen]) }))
+			from, to := random.IntN(len(whole)/blockLen), random.IntN(len(whole)/blockLen)
+			got, _ := openStates(t, changed(func(b []byte) { copy(b[to*blockLen:], whole[from*blockLen:(from+1)*blockLen]) }))
 			requireTrue(t, got)
 		}
 	})
@@ -175,90 +148,154 @@ func TestDamagedFiles(t *testing.T) {
 			for n := range junk {
 				junk[n] = byte(random.Uint32())
 			}
-			got, _ := openBytes(t, junk)
+			got, report := openStates(t, junk)
 			require.Empty(t, got)
+			require.NotEmpty(t, report.Problem)
 		}
 	})
 	t.Run("zero bytes", func(t *testing.T) {
-		got, _ := openBytes(t, make([]byte, 4*pageLen))
+		got, _ := openStates(t, make([]byte, 4*blockLen))
 		require.Empty(t, got)
+	})
+	t.Run("a line without end", func(t *testing.T) {
+		got, report := openStates(t, append(bytes.Clone(whole), make([]byte, maxLine+1)...))
+		require.Equal(t, want, got)
+		require.NotEmpty(t, report.Problem)
 	})
 }
 
-// Flipped bits, in the headers of pages and elements above all, where one bit sends a reader anywhere.
+// Cut off anywhere, as by a crash or a power cut, the file holds what was written before, and no copy is kept.
+func TestTornTail(t *testing.T) {
+	whole := fullFile(t, 4)
+	for size := range len(whole) {
+		atEnd := size > 0 && (whole[size-1] == '\n' || whole[size] == '\n')
+		if size%13 != 0 && !atEnd {
+			continue
+		}
+		torn := whole[:size]
+		lines := bytes.Count(torn, []byte("\n"))
+		intact := size == 0 || torn[size-1] == '\n' || whole[size] == '\n'
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, FileName), torn, 0o600))
+		j, report := Open(dir, Options{})
+		require.True(t, report.Persistent)
+		require.Equal(t, intact, report.Problem == "", "%d: %s", size, report.Problem)
+		got, mark := j.Load()
+		requireTrue(t, got)
+		require.True(t, mark.EventAt.IsZero() || size >= len(whole)-1)
+		require.NoError(t, j.Close(t.Context()))
+		aside, err := filepath.Glob(filepath.Join(dir, "*.corrupt-*"))
+		require.NoError(t, err)
+		require.Equal(t, !intact && lines == 0, len(aside) == 1, "a file without one intact line may be something else's")
+		after, err := os.ReadFile(filepath.Join(dir, FileName))
+		require.NoError(t, err)
+		require.True(t, bytes.HasPrefix(after, torn[:bytes.LastIndexByte(torn, '\n')+1]), "what is intact stays as it is")
+	}
+}
+
+// A flipped bit costs its line. With the line end it joins two, and costs both.
 func TestFlippedBits(t *testing.T) {
-	const pageLen = 4096
 	whole := fullFile(t, 40)
 	random := rand.New(rand.NewPCG(3, 4))
-	for n := range 150 {
+	for range 150 {
 		at := random.IntN(len(whole))
-		if n%3 != 0 {
-			at = at/pageLen*pageLen + random.IntN(256)
-		}
 		b := bytes.Clone(whole)
 		b[at] ^= 1 << random.IntN(8)
-		got, _ := openBytes(t, b)
+		got, report := openStates(t, b)
+		require.NotEmpty(t, report.Problem)
 		requireTrue(t, got)
 	}
 }
 
-// An event that was changed, or a bucket that is none any more, costs no worker and no other event.
-func TestDamagedHistory(t *testing.T) {
-	whole := fullFile(t, 10)
-	want, _ := openBytes(t, whole)
-	record := bytes.Repeat([]byte{'F'}, 1+40*5)
-	tests := map[string]func() []byte{
-		"event": func() []byte {
-			return bytes.Replace(whole, record, append([]byte("f"), record[1:]...), 1)
-		},
-		"no bucket": func() []byte { return noBucket(t, whole, bucketHistory) },
+// What comes after the damaged line of a worker stands; what came before it counts again; and the bookmark goes back to before
+// the damage, so that the engine's events since are read once more.
+func TestDamagedLineCostsThatLine(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, dir)
+	early, late := worker.Bookmark{EventAt: day}, worker.Bookmark{EventAt: day.Add(1)}
+	step := func(attempts int, mark worker.Bookmark) {
+		saved := newWorker("w")
+		saved.Budget.Attempts = attempts
+		j.Put(saved)
+		j.Put(newWorker(fmt.Sprint("other-", attempts)))
+		j.Mark(mark)
+		synced(t, j)
 	}
-	for name, damage := range tests {
-		t.Run(name, func(t *testing.T) {
-			b := damage()
-			require.False(t, bytes.Equal(whole, b))
-			got, report := openBytes(t, b)
-			require.Equal(t, want, got)
-			require.NotEmpty(t, report.Problem)
-		})
-	}
+	step(1, early)
+	step(70, late)
+	closeIt(t, j)
+	path := filepath.Join(dir, FileName)
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, bytes.Replace(content, []byte(`"attempts":70`), []byte(`"attempts":71`), 1), 0o600))
+
+	j, report := Open(dir, Options{})
+	require.Contains(t, report.Problem, "1 of 10 lines")
+	got, mark := j.Load()
+	require.Equal(t, 1, got["w"].Budget.Attempts)
+	require.Contains(t, got, worker.Key("other-70"))
+	require.Equal(t, early, mark)
+	closeIt(t, j)
+	_, mark = open(t, dir).Load()
+	require.Equal(t, early, mark, "also after another start")
 }
 
-// noBucket is a file with a bucket that is a value: one bit of its element makes the difference.
-func noBucket(t *testing.T, whole []byte, name string) []byte {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), FileName)
-	require.NoError(t, os.WriteFile(file, whole, 0o600))
-	f, err := os.Open(file)
+// A definition that is lost costs the definition: the next inspect brings it.
+func TestDamagedDefinition(t *testing.T) {
+	whole := fullFile(t, 10)
+	want, _ := openStates(t, whole)
+	definition := fullWorker(4).Definition
+	b := bytes.Replace(whole, definition, bytes.ToUpper(definition), 1)
+	require.NotEqual(t, whole, b)
+	got, report := openStates(t, b)
+	require.NotEmpty(t, report.Problem)
+	lost := want["worker-004"]
+	lost.Definition = nil
+	want["worker-004"] = lost
+	require.Equal(t, want, got)
+}
+
+// A person may change a line, and says so in place of the checksum.
+func TestRepairedByHand(t *testing.T) {
+	whole := fullFile(t, 2)
+	var edited []byte
+	for line := range bytes.Lines(whole) {
+		if bytes.Contains(line, []byte(`{"worker":{"key":"worker-001"`)) {
+			line = append([]byte("-"), bytes.Replace(line[8:], []byte(`"attempts":2`), []byte(`"attempts":5`), 1)...)
+		}
+		edited = append(edited, line...)
+	}
+	edited = append(edited, []byte("\r\n\n")...)
+	got, report := openStates(t, edited)
+	require.Empty(t, report.Problem)
+	require.Equal(t, 5, got["worker-001"].Budget.Attempts)
+	require.NotEmpty(t, got["worker-001"].Definition)
+}
+
+func TestDamagedHistory(t *testing.T) {
+	dir := t.TempDir()
+	j, s := open(t, dir), &source{}
+	for id := range uint64(40) {
+		s.events = append(s.events, event{id: id*3 + 1, record: filled(int(id), 1+40*int(id))})
+	}
+	j.Source(s.take)
+	closeIt(t, j)
+	whole, err := os.ReadFile(filepath.Join(dir, HistoryName))
 	require.NoError(t, err)
-	defer f.Close()
-	w := walk{file: f, size: uint64(len(whole))}
-	require.NoError(t, w.findMeta())
-	b := bytes.Clone(whole)
-	p := parsePage(b[w.root*w.pageSize:][:w.pageSize])
-	for n := range p.count {
-		pos, size := p.place(n)
-		if string(p.data[pageHeaderLen+n*elementLen+int(pos):][:size]) == name {
-			binary.NativeEndian.PutUint32(p.element(n), 0)
+	random := rand.New(rand.NewPCG(5, 6))
+	for range 50 {
+		b := bytes.Clone(whole)
+		b[random.IntN(len(b))] ^= 1 << random.IntN(8)
+		_, past, report := openBytes(t, HistoryName, b)
+		require.NotEmpty(t, report.Problem)
+		require.GreaterOrEqual(t, len(past), 38)
+		for _, record := range past {
+			require.True(t, bytes.Contains(whole, record), "an event changed")
 		}
 	}
-	return b
 }
 
-// One record that does not match its checksum is lost, and only that one.
-func TestDamagedRecordCostsOneWorker(t *testing.T) {
-	whole := fullFile(t, 10)
-	want, _ := openBytes(t, whole)
-	b := bytes.ReplaceAll(whole, []byte(`"id-worker-004"`), []byte(`"id-worker-XXX"`))
-	require.NotEqual(t, whole, b)
-	got, report := openBytes(t, b)
-	require.Len(t, got, len(want)-1)
-	require.NotContains(t, got, worker.Key("worker-004"))
-	requireTrue(t, got)
-	require.NotEmpty(t, report.Problem)
-}
-
-func TestMovingAsideReplacesNothing(t *testing.T) {
+func TestDamagedCopyReplacesNothing(t *testing.T) {
 	dir := t.TempDir()
 	for n := range 3 {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, FileName), []byte{byte(n), 1, 2, 3}, 0o644))
@@ -266,6 +303,9 @@ func TestMovingAsideReplacesNothing(t *testing.T) {
 		require.True(t, report.Persistent)
 		require.NotEmpty(t, report.Problem)
 		closeIt(t, j)
+		info, err := os.Stat(filepath.Join(dir, FileName))
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 	}
 	aside, err := filepath.Glob(filepath.Join(dir, FileName+".corrupt-*"))
 	require.NoError(t, err)
@@ -274,17 +314,18 @@ func TestMovingAsideReplacesNothing(t *testing.T) {
 
 func FuzzOpen(f *testing.F) {
 	whole := fullFile(f, 3)
-	whole = whole[:bytes.LastIndexFunc(whole, func(r rune) bool { return r != 0 })+1] // the file is mostly room to grow
-	whole = append(whole, make([]byte, 4096-len(whole)%4096)...)
 	f.Add([]byte{}, uint32(0), []byte{})
-	f.Add(whole[:8192], uint32(0), []byte{1})
-	f.Add(whole, uint32(8192+8), []byte{1, 0})
-	f.Add(whole, uint32(12288+10), []byte{255, 255, 255})
+	f.Add(whole, uint32(8), []byte("-"))
+	f.Add(whole, uint32(len(whole)-20), []byte{1, 0})
+	f.Add([]byte("- {\"format\":2}\n"), uint32(0), []byte{})
+	f.Add([]byte("- {\"forget\":\"w\"}\n- {\"worker\":{\"key\":\"w\"},\"definition_id\":\"x\"}\n- null\n"), uint32(0), []byte{})
+	f.Add([]byte("- {\"definition_of\":\"w\",\"id\":7}\n- {\"worker\":7}\n- {\"bookmark\":null}\n- {\"id\":1,\"event\":2}"), uint32(0), []byte{})
 	f.Fuzz(func(t *testing.T, content []byte, at uint32, patch []byte) {
 		if int(at) < len(content) {
 			content = bytes.Clone(content)
 			copy(content[at:], patch)
 		}
-		openBytes(t, content)
+		openBytes(t, FileName, content)
+		openBytes(t, HistoryName, content)
 	})
 }

@@ -1,40 +1,33 @@
 package journal
 
 import (
-	"encoding/binary"
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
+	"strconv"
 	"time"
-
-	"go.etcd.io/bbolt"
 )
-
-// bucketHistory is made when the first event is written: a journal without it is an earlier Stoker's, and an earlier Stoker
-// does not mind it.
-const bucketHistory = "history"
 
 const (
-	// historyEvery bounds how often events alone are written: they ride with the memories that change with them, and a
-	// fsync of their own could be in the way of one that a heal waits for.
-	historyEvery = 2 * time.Second
 	// historyPause is how long events wait after a write with them has failed.
 	historyPause = 10 * time.Minute
-	// mostRiding and mostAlone bound the events of one transaction, with memories and without.
-	mostRiding = 32
-	mostAlone  = 256
+	// maxEvents bounds the events of one write.
+	maxEvents = 256
 )
 
-// Chronicle is where the journal takes events from: those with an ID above after, oldest first, at most most of them.
-// Records up to the ID floor are to be deleted. It must not wait for the journal.
-type Chronicle = func(after uint64, most int) (floor uint64, ids []uint64, records [][]byte)
+// EventSource is where the journal takes events from: those with an ID above after, oldest first, at most limit of them. Records
+// with an ID up to minID are to be deleted. It must not wait for the journal.
+type EventSource = func(after uint64, limit int) (minID uint64, ids []uint64, records [][]byte)
 
 // event is one record of the history.
 type event struct {
 	id     uint64
-	record []byte
+	record []byte // JSON
 }
 
-// History is the records that the last run of Stoker left, oldest first. It gives them away: a second call finds none.
+// History returns the records that the last run of Stoker left, oldest first. It gives them away: a second call finds none.
 func (j *Journal) History() [][]byte {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -43,115 +36,139 @@ func (j *Journal) History() [][]byte {
 	return past
 }
 
-// Chronicle tells the journal where to take events from, from now on.
-func (j *Journal) Source(take Chronicle) {
+// Source sets where events come from, from now on.
+func (j *Journal) Source(take EventSource) {
 	j.mu.Lock()
-	j.chronicle = take
+	j.source = take
 	j.mu.Unlock()
 	j.poke()
 }
 
-// Told says that the chronicle has something new. It never blocks.
+// Notify reports that the source has something new. It never blocks.
 //
-// Events reach the disk with the next memory that does, or within two seconds. A disk that cannot take them costs nothing:
-// the chronicle has them still when it can.
+// Events are written at once, and reach the disk when the kernel writes them there, or with Close: a power cut may cost the
+// newest ones, a crash of Stoker does not. A disk that cannot take them costs nothing: the source still has them when it can.
 func (j *Journal) Notify() { j.poke() }
 
-// recount is what the chronicle has that the file has not.
-func (j *Journal) recount(most int) (events []event, floor uint64) {
+// pendingEvents returns what the source has and the file has not.
+func (j *Journal) pendingEvents(limit int) (events []event, minID uint64) {
 	j.mu.Lock()
-	take := j.chronicle
+	take := j.source
 	j.mu.Unlock()
 	if take == nil {
 		return nil, 0
 	}
-	floor, ids, records := take(j.writer.store.told, most)
+	return collect(take, j.writer.store.lastEvent(), limit)
+}
+
+func collect(take EventSource, after uint64, limit int) (events []event, minID uint64) {
+	minID, ids, records := take(after, limit)
 	for n, id := range ids {
 		events = append(events, event{id: id, record: records[n]})
 	}
-	return events, floor
+	return events, minID
 }
 
-// untold reports whether events wait to be written.
-func (j *Journal) untold() bool {
-	events, _ := j.recount(1)
-	return len(events) > 0
-}
-
-// addEvents puts events into b: a few when memories are, more when it is time for a transaction of their own.
-func (j *Journal) addEvents(b *batch, now time.Time) {
-	switch rested := !now.Before(j.writer.toldAt.Add(historyEvery)); {
-	case now.Before(j.writer.toldAt): // a write with events has failed
-	case len(b.changes) > 0:
-		b.events, b.floor = j.recount(mostRiding)
-	case rested:
-		b.events, b.floor = j.recount(mostAlone)
+// writeEvents appends what the source has, at most limit events, and reports whether there may be more.
+func (j *Journal) writeEvents(now time.Time, limit int) (more bool, err error) {
+	if now.Before(j.writer.eventsAfter) {
+		return false, nil
 	}
-}
-
-// addAllEvents puts what is left into the last batch.
-func (j *Journal) addAllEvents(b *batch) {
-	if !time.Now().Before(j.writer.toldAt) {
-		b.events, b.floor = j.recount(math.MaxInt)
+	events, minID := j.pendingEvents(limit)
+	if len(events) == 0 {
+		return false, nil
 	}
-}
-
-// readHistory takes the events out of tx.
-func (f *found) readHistory(tx *bbolt.Tx) error {
-	bucket := tx.Bucket([]byte(bucketHistory))
-	if bucket == nil {
-		if key, _ := tx.Cursor().Seek([]byte(bucketHistory)); string(key) == bucketHistory { // a value in its place
-			f.damaged++
-		}
-		return nil
+	if err := j.writer.store.appendEvents(events); err != nil {
+		return false, err
 	}
-	return bucket.ForEach(func(k, v []byte) error {
-		record, err := unseal(historySeal(k), v)
-		if err != nil || len(k) != 8 {
-			f.damaged++
-			return nil
-		}
-		f.history = append(f.history, event{id: binary.BigEndian.Uint64(k), record: record})
-		return nil
-	})
-}
-
-// writeHistory appends the events of b and deletes those that are too old.
-func (s *store) writeHistory(tx *bbolt.Tx, b batch) error {
-	if len(b.events) == 0 {
-		return nil
-	}
-	bucket, err := tx.CreateBucketIfNotExists([]byte(bucketHistory))
-	if err != nil {
-		return fmt.Errorf("make room for the history: %w", err)
-	}
-	bucket.FillPercent = 0.9 // only ever appended to
-	for _, e := range b.events {
-		key := binary.BigEndian.AppendUint64(nil, e.id)
-		if err := bucket.Put(key, seal(historySeal(key), e.record)); err != nil {
-			return fmt.Errorf("write an event: %w", err)
+	if j.writer.store.tooManyOld(minID) {
+		j.mu.Lock()
+		take := j.source
+		j.mu.Unlock()
+		events, _ := collect(take, minID, math.MaxInt)
+		if err := j.writer.store.replaceEvents(events); err != nil {
+			return false, err
 		}
 	}
-	if b.floor == s.floor {
-		return nil
-	}
-	return forget(bucket, b.floor)
+	return len(events) == limit, nil
 }
 
-// forget deletes the events up to floor.
-func forget(bucket *bbolt.Bucket, floor uint64) error {
-	var old [][]byte
-	c := bucket.Cursor()
-	for k, _ := c.First(); len(k) == 8 && binary.BigEndian.Uint64(k) <= floor; k, _ = c.Next() {
-		old = append(old, k)
+// pastEvents reads the history's file.
+type pastEvents struct {
+	events []event
+}
+
+func (*pastEvents) damaged() {}
+
+func (p *pastEvents) line(text []byte) error {
+	e, err := parse(text)
+	if err != nil || e.Format != 0 {
+		return err
 	}
-	for _, key := range old { // not while the cursor moves: a delete may shift what it points at
-		if err := bucket.Delete(key); err != nil {
-			return fmt.Errorf("delete an old event: %w", err)
+	id, err := strconv.ParseUint(string(e.ID), 10, 64)
+	if err != nil || e.Event == nil {
+		return errUnknownLine
+	}
+	if n := len(p.events); n > 0 && id <= p.events[n-1].id { // a write that failed and was repeated
+		return nil
+	}
+	p.events = append(p.events, event{id: id, record: e.Event})
+	return nil
+}
+
+func appendEvent(text []byte, e event) ([]byte, error) {
+	var record bytes.Buffer
+	if err := json.Compact(&record, e.record); err != nil {
+		return nil, fmt.Errorf("encode event %d: %w", e.id, err)
+	}
+	return appendLine(text, fmt.Appendf(nil, `{"id":%d,"event":%s}`, e.id, record.Bytes())), nil
+}
+
+func (s *store) lastEvent() uint64 {
+	if len(s.eventIDs) == 0 {
+		return 0
+	}
+	return s.eventIDs[len(s.eventIDs)-1]
+}
+
+func (s *store) appendEvents(events []event) error {
+	var text []byte
+	if s.events.size == 0 {
+		text = appendHead(text)
+	}
+	var err error
+	for _, e := range events {
+		if text, err = appendEvent(text, e); err != nil {
+			return err
 		}
+	}
+	if err := s.events.append(text, false); err != nil {
+		return err
+	}
+	for _, e := range events {
+		s.eventIDs = append(s.eventIDs, e.id)
 	}
 	return nil
 }
 
-// historySeal is what an event is sealed under.
-func historySeal(key []byte) string { return fmt.Sprintf("history %x", key) }
+// tooManyOld reports whether more than half of the file is events that are to be deleted.
+func (s *store) tooManyOld(minID uint64) bool {
+	old, _ := slices.BinarySearch(s.eventIDs, minID+1)
+	return old >= maxEvents && old > len(s.eventIDs)/2
+}
+
+func (s *store) replaceEvents(events []event) error {
+	text, ids := appendHead(nil), make([]uint64, 0, len(events))
+	var err error
+	for _, e := range events {
+		if text, err = appendEvent(text, e); err != nil {
+			return err
+		}
+		ids = append(ids, e.id)
+	}
+	if err := s.events.replace(text); err != nil {
+		return err
+	}
+	s.eventIDs = ids
+	return nil
+}

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"bytes"
 	"fmt"
 	"math"
 	"os"
@@ -15,52 +14,46 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.etcd.io/bbolt"
 
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/report/history"
 )
 
-// chronicle is a history in memory.
-type chronicle struct {
+// source is a history in memory.
+type source struct {
 	mu     sync.Mutex
 	events []event
-	floor  uint64
-	told   uint64 // the last event that the journal said it had
+	minID  uint64
+	onTake func(limit int)
 }
 
-// written is the last event that is on disk, as far as the journal has asked for more.
-func (c *chronicle) written() uint64 {
+func (c *source) take(after uint64, limit int) (minID uint64, ids []uint64, records [][]byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.told
-}
-
-func (c *chronicle) take(after uint64, most int) (floor uint64, ids []uint64, records [][]byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.told = after
+	if c.onTake != nil {
+		c.onTake(limit)
+	}
 	for _, e := range c.events {
-		if e.id > after && len(ids) < most {
+		if e.id > after && len(ids) < limit {
 			ids, records = append(ids, e.id), append(records, e.record)
 		}
 	}
-	return c.floor, ids, records
+	return c.minID, ids, records
 }
 
-func (c *chronicle) tell(j *Journal, id uint64) {
+func (c *source) tell(j *Journal, id uint64) {
 	c.mu.Lock()
-	c.events = append(c.events, event{id: id, record: fmt.Appendf(nil, "event %d", id)})
+	c.events = append(c.events, event{id: id, record: fmt.Appendf(nil, `"event %d"`, id)})
 	c.mu.Unlock()
 	j.Notify()
 }
 
 // forget does as a history that has become too long.
-func (c *chronicle) forget(floor uint64) {
+func (c *source) forget(minID uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.floor = floor
-	for len(c.events) > 0 && c.events[0].id <= floor {
+	c.minID = minID
+	for len(c.events) > 0 && c.events[0].id <= minID {
 		c.events = c.events[1:]
 	}
 }
@@ -72,7 +65,7 @@ func kept(t *testing.T, dir string) []int {
 	all := []int{}
 	for _, record := range j.History() {
 		var n int
-		_, err := fmt.Sscanf(string(record), "event %d", &n)
+		_, err := fmt.Sscanf(string(record), `"event %d"`, &n)
 		require.NoError(t, err)
 		all = append(all, n)
 	}
@@ -83,7 +76,7 @@ func kept(t *testing.T, dir string) []int {
 
 func TestHistoryIsKeptAndPruned(t *testing.T) {
 	dir := t.TempDir()
-	j, c := open(t, dir), &chronicle{}
+	j, c := open(t, dir), &source{}
 	require.Empty(t, j.History())
 	j.Source(c.take)
 	for n := range uint64(1000) {
@@ -111,89 +104,52 @@ func TestHistoryIsKeptAndPruned(t *testing.T) {
 	require.Equal(t, 3000, all[249])
 }
 
-// Events ride with memories, and alone they are written every two seconds at most.
-func TestHistoryIsLazy(t *testing.T) {
+// Events cost no fsync, and are in the file at once.
+func TestHistoryIsWrittenAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		j, c := open(t, dir), &chronicle{}
+		j, c := open(t, dir), &source{}
 		j.Source(c.take)
-		settle := func(d time.Duration) uint64 { time.Sleep(d); synctest.Wait(); return txid(t, dir) }
-		before := settle(time.Minute)
-		c.tell(j, 1)
-		require.Equal(t, before+1, settle(time.Millisecond), "the first is written at once")
-		for n := range uint64(1000) {
-			c.tell(j, n+2)
-			time.Sleep(10 * time.Millisecond)
+		for n := range uint64(100) {
+			c.tell(j, n+1)
+			synctest.Wait()
+			require.Equal(t, n+1, j.writer.store.lastEvent())
 		}
-		at := settle(0)
-		require.LessOrEqual(t, at-before, uint64(7), "ten seconds")
-		at = settle(time.Minute)
-		require.Equal(t, at, settle(time.Hour), "nothing is written while nothing happens")
-
-		j.Put(newWorker("w"))
-		c.tell(j, 5000)
-		require.Equal(t, at+1, settle(0))
-		c.tell(j, 5001)
-		j.Put(newWorker("v"))
-		require.Equal(t, at+2, settle(0), "it rode")
-		copied := filepath.Join(t.TempDir(), FileName)
-		content, err := os.ReadFile(filepath.Join(dir, FileName))
+		copied := filepath.Join(t.TempDir(), HistoryName)
+		content, err := os.ReadFile(filepath.Join(dir, HistoryName))
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(copied, content, 0o600))
-		require.Len(t, kept(t, filepath.Dir(copied)), 1003)
+		require.Len(t, kept(t, filepath.Dir(copied)), 100)
+		require.Zero(t, j.syncs.Load())
+		size := fileSize(t, dir, HistoryName)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Equal(t, size, fileSize(t, dir, HistoryName), "nothing is written while nothing happens")
 		closeIt(t, j)
 	})
 }
 
-// A long history that waits delays a memory by one bounded transaction at most.
-func TestMemoriesGoFirst(t *testing.T) {
+// A long history that waits delays a worker's state by one bounded write at most.
+func TestWorkersGoFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		j, c := open(t, dir), &chronicle{}
+		j, c := open(t, dir), &source{}
 		for n := range uint64(5000) {
-			c.events = append(c.events, event{id: n + 1, record: []byte("event 1")})
+			c.events = append(c.events, event{id: n + 1, record: []byte(`"event 1"`)})
+		}
+		c.onTake = func(limit int) {
+			require.LessOrEqual(t, limit, maxEvents)
+			if n := j.syncs.Load(); n < 5000/maxEvents {
+				j.Put(newWorker(fmt.Sprint("w", n)))
+			}
 		}
 		j.Source(c.take)
 		synctest.Wait()
-		require.Equal(t, uint64(mostAlone), c.written())
-		j.Put(newWorker("w"))
-		synced(t, j)
-		synctest.Wait()
-		require.Equal(t, uint64(mostAlone+mostRiding), c.written())
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		require.Equal(t, uint64(5000), c.written(), "and in the end all is written")
+		require.Equal(t, uint64(5000), j.writer.store.lastEvent())
+		require.GreaterOrEqual(t, j.syncs.Load(), int64(5000/maxEvents), "a worker that changes meanwhile is written in between")
+		c.onTake = nil
 		closeIt(t, j)
 	})
-}
-
-// A file of an earlier Stoker has no place for a history and gets one; what it holds stays.
-func TestHistoryInAnOlderFile(t *testing.T) {
-	dir := t.TempDir()
-	j := open(t, dir)
-	j.Put(newWorker("w"))
-	closeIt(t, j)
-	path := filepath.Join(dir, FileName)
-	has := func() (found bool) {
-		db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
-		require.NoError(t, err)
-		require.NoError(t, db.View(func(tx *bbolt.Tx) error {
-			found = tx.Bucket([]byte(bucketHistory)) != nil
-			return nil
-		}))
-		require.NoError(t, db.Close())
-		return found
-	}
-	require.False(t, has())
-	j = open(t, dir)
-	c := &chronicle{}
-	j.Source(c.take)
-	c.tell(j, 7)
-	closeIt(t, j)
-	require.True(t, has())
-	require.Equal(t, []int{7}, kept(t, dir))
-	got, _ := open(t, dir).Load()
-	require.Equal(t, memories(newWorker("w")), got)
 }
 
 // Without a disk the history is in memory; once there is one, all of it is written, also to a file that is new.
@@ -203,13 +159,13 @@ func TestHistoryComesBackWithTheDisk(t *testing.T) {
 		var l listener
 		j, report := Open(dir, l.options())
 		require.True(t, report.Persistent)
-		c := &chronicle{}
+		c := &source{}
 		j.Source(c.take)
 		c.tell(j, 1)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 
-		require.NoError(t, j.writer.store.file.Close())
+		require.NoError(t, j.writer.store.events.file.Close())
 		require.NoError(t, os.RemoveAll(dir))
 		require.NoError(t, os.WriteFile(dir, nil, 0o600))
 		for n := range uint64(500) {
@@ -254,9 +210,9 @@ func TestHistoryDoesNotTakeTheMemoriesSpace(t *testing.T) {
 		dir := t.TempDir()
 		var l listener
 		j, _ := Open(dir, l.options())
-		c := &chronicle{}
+		c := &source{}
 		for n := range uint64(100) {
-			c.events = append(c.events, event{id: n + 1, record: bytes.Repeat([]byte("x"), 8000)})
+			c.events = append(c.events, event{id: n + 1, record: filled(0, 8000)})
 		}
 		synctest.Wait()
 		small(64 << 10)
@@ -274,7 +230,7 @@ func TestHistoryDoesNotTakeTheMemoriesSpace(t *testing.T) {
 		small(math.MaxUint64)
 		c.forget(100)
 		c.tell(j, 101)
-		time.Sleep(historyPause + historyEvery)
+		time.Sleep(historyPause + retryEvery)
 		synctest.Wait()
 		require.Len(t, l.problems, 1)
 		closeIt(t, j)

@@ -1,21 +1,38 @@
-// Package journal keeps what must survive a crash of Stoker: the memory of each worker, how far the events were read, and
+// Package journal keeps what must survive a crash of Stoker: what is known of each worker, how far the events were read, and
 // the history that people are shown.
 //
-// It never fails and never holds anyone up: without a usable state directory it goes on in memory and says so once.
-// Nothing in a state directory can crash it, and it deletes no file: a damaged one is moved aside.
+// It never fails and never blocks its callers: without a usable state directory it goes on in memory and reports that once.
+// Nothing in a state directory can crash it.
+//
+// # Files
+//
+// Both files are text, with mode 0600 because inspects hold the environments of containers. Each line is a checksum, a
+// space and JSON: CRC-32 (IEEE, as gzip has it) of the JSON in eight hex digits. Type entry lists the forms of a line. Lines are only ever
+// appended; when most of a file is old lines, a new file takes its place by a rename.
+//
+// A line that does not match its checksum is dropped, and nothing else is lost: a worker goes back to the line before, and
+// the bookmark to before the damage, so that the engine is asked for those events again. The file as it was is kept beside it, with
+// ".corrupt-" and the time in its name.
+//
+// To repair a file by hand, stop Stoker and edit it: take lines away, or change them and write "-" in place of the
+// checksum. An empty file is a valid one.
 package journal
 
 import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"stoker/sidecar/internal/core/worker"
 )
 
-// FileName is the journal's file in the state directory; a damaged one gets ".corrupt-<UTC time>" appended.
-const FileName = "journal.db"
+// The files in the state directory. The copy of a damaged one has ".corrupt-<UTC time>" appended.
+const (
+	FileName    = "journal.jsonl" // workers and the bookmark
+	HistoryName = "history.jsonl" // events
+)
 
 const (
 	// markEvery bounds how often a bookmark alone is written: the events after it are replayed, so that an old one is
@@ -27,7 +44,7 @@ const (
 	syncLimit = time.Second
 )
 
-// Options are the journal's ways to speak after Open. Both are called without a lock held, must not block, and may be nil.
+// Options are called when something happens after Open. Both are called without a lock held, must not block, and may be nil.
 type Options struct {
 	OnProblem   func(problem string) // persistence was lost; once for each loss; one line that says what to do
 	OnRecovered func()               // persistence works again, and everything known is on disk
@@ -36,10 +53,10 @@ type Options struct {
 // Report is what Open found.
 type Report struct {
 	Persistent bool   // what is put reaches the disk
-	Problem    string // one line that says what to do; empty when all is well
+	Problem    string // one line; empty when all is well
 }
 
-// Journal remembers. Its methods may be called from any goroutine; Put, Drop and Mark never block.
+// Journal keeps what it is given. Its methods may be called from any goroutine; Put, Drop and Mark never block.
 type Journal struct {
 	dir  string
 	opts Options
@@ -54,20 +71,22 @@ type Journal struct {
 	dirty       map[worker.Key]struct{} // differs from what the file is known to hold
 	mark        worker.Bookmark
 	markDirty   bool
-	unencodable bool // a memory that cannot be encoded was told already
+	unencodable bool // a worker that cannot be encoded was reported already
 	asked       uint64
 	stored      uint64
-	turned      chan struct{} // closed and replaced whenever stored, persistent or stuck change
+	changed     chan struct{} // closed and replaced whenever stored, persistent or stuck change
 	persistent  bool
 	stuck       bool // a Sync ran into its limit and the write under way has not come back
 	past        [][]byte
-	chronicle   Chronicle
+	source      EventSource
+
+	syncs atomic.Int64 // writes that were followed by an fsync
 
 	writer writer // touched by Open and then by the writer goroutine only
 }
 
-// Open opens the journal in dir, makes the directory and the file if they are missing, and reads what is there. It
-// takes a little over a second at most on a disk that answers: so long it waits for another Stoker to let go of the file.
+// Open opens the journal in dir, makes the directory and the files if they are missing, and reads what is there. It
+// takes a little over a second at most on a disk that answers: it waits that long for another Stoker to end.
 //
 // The Journal is always usable. The caller must Close it.
 func Open(dir string, opts Options) (*Journal, Report) {
@@ -86,7 +105,7 @@ func newJournal(dir string, opts Options) *Journal {
 		done:    make(chan struct{}),
 		live:    map[worker.Key]image{},
 		dirty:   map[worker.Key]struct{}{},
-		turned:  make(chan struct{}),
+		changed: make(chan struct{}),
 	}
 }
 
@@ -94,26 +113,16 @@ func newJournal(dir string, opts Options) *Journal {
 func (j *Journal) begin() Report {
 	opened, err := openStore(j.dir)
 	if err != nil {
-		j.writer = writer{forGood: isForGood(err), retryAt: time.Now().Add(retryEvery)}
+		j.writer = writer{permanent: isPermanent(err), retryAt: time.Now().Add(retryEvery)}
 		return Report{Problem: explain(j.dir, err)}
 	}
 	j.writer.store = opened.store
 	j.persistent = true
-	j.live, j.mark = opened.found.images, opened.found.mark
-	for _, e := range opened.found.history {
+	j.live, j.mark, j.markDirty = opened.images, opened.mark, opened.markBack
+	for _, e := range opened.history {
 		j.past = append(j.past, e.record)
 	}
-	for key := range j.live {
-		if _, ok := opened.store.written[key]; !ok {
-			j.dirty[key] = struct{}{} // saved from a damaged file, to be written to the new one
-		}
-	}
-	j.markDirty = opened.movedTo != "" && j.mark != worker.Bookmark{}
-	if j.markDirty || len(j.dirty) > 0 {
-		j.asked++
-		j.poke()
-	}
-	return Report{Persistent: true, Problem: opened.note()}
+	return Report{Persistent: true, Problem: opened.note}
 }
 
 // Load returns everything known: after Open what the last run of Stoker left. The maps are the caller's own.
@@ -122,36 +131,39 @@ func (j *Journal) Load() (map[worker.Key]worker.Saved, worker.Bookmark) {
 	defer j.mu.Unlock()
 	all := make(map[worker.Key]worker.Saved, len(j.live))
 	for key, img := range j.live {
-		if mem, err := img.decode(key); err == nil { // what is in live was encoded here or decoded before
-			all[key] = mem
+		if saved, err := img.decode(); err == nil { // what is in live was encoded here or decoded before
+			all[key] = saved
 		}
 	}
 	return all, j.mark
 }
 
-// Put remembers mem under its key, in place of what was remembered before. The bytes of mem.Definition must not be
-// changed afterwards; the rest of mem is copied. A memory equal to the last one costs no write.
-func (j *Journal) Put(mem worker.Saved) {
-	img, err := encode(mem)
+// Put keeps a worker under its key, in place of what was kept before. The bytes of its Definition must not be
+// changed afterwards; the rest is copied. A worker equal to the last one costs no write.
+func (j *Journal) Put(saved worker.Saved) {
+	j.mu.Lock()
+	old, known := j.live[saved.Key]
+	j.mu.Unlock()
+	img, err := encode(saved, old)
 	j.mu.Lock()
 	if err != nil {
 		first := !j.unencodable
 		j.unencodable = true
 		j.mu.Unlock()
 		if first {
-			j.problem(fmt.Sprintf("worker %q cannot be remembered (%v): Stoker keeps the last it could write of it", mem.Key, err))
+			j.problem(fmt.Sprintf("worker %q cannot be written to the journal (%v): the last state that could be is kept", saved.Key, err))
 		}
 		return
 	}
 	defer j.mu.Unlock()
-	if old, ok := j.live[mem.Key]; ok && old.equal(img) {
+	if known && old.equal(img) {
 		return
 	}
-	j.live[mem.Key] = img
-	j.change(mem.Key)
+	j.live[saved.Key] = img
+	j.change(saved.Key)
 }
 
-// Drop forgets the worker.
+// Drop deletes the worker.
 func (j *Journal) Drop(key worker.Key) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -160,15 +172,15 @@ func (j *Journal) Drop(key worker.Key) {
 	}
 	delete(j.live, key)
 	if !j.persistent {
-		// Nothing to undo on disk: a file that comes back is made equal to live as a whole. So the set stays bounded.
+		// Nothing to delete on disk: a file that comes back is made equal to live as a whole. So the set stays bounded.
 		delete(j.dirty, key)
 		return
 	}
 	j.change(key)
 }
 
-// Mark remembers how far the events were read. Put what an event changed before marking the event as read: a bookmark
-// ahead of the memories would lose the event in a crash.
+// Mark keeps how far the events were read. Put what an event changed before marking the event as read: a bookmark
+// ahead of the workers would lose the event in a crash.
 func (j *Journal) Mark(mark worker.Bookmark) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -182,7 +194,7 @@ func (j *Journal) Mark(mark worker.Bookmark) {
 	}
 }
 
-// change notes that key is to be written. The lock is held.
+// change marks key as to be written. The lock is held.
 func (j *Journal) change(key worker.Key) {
 	j.dirty[key] = struct{}{}
 	j.asked++
@@ -207,10 +219,10 @@ func (j *Journal) Sync(ctx context.Context) error {
 	j.mu.Lock()
 	want := j.asked
 	for j.stored < want && j.persistent && !j.stuck {
-		turned := j.turned
+		changed := j.changed
 		j.mu.Unlock()
 		select {
-		case <-turned:
+		case <-changed:
 		case <-ctx.Done():
 			return fmt.Errorf("wait for the journal: %w", ctx.Err())
 		case <-limit.C:
@@ -237,13 +249,13 @@ func (j *Journal) giveUpWaiting(want uint64) {
 	}
 }
 
-// broadcast tells every Sync to look again. The lock is held.
+// broadcast wakes every Sync. The lock is held.
 func (j *Journal) broadcast() {
-	close(j.turned)
-	j.turned = make(chan struct{})
+	close(j.changed)
+	j.changed = make(chan struct{})
 }
 
-// Close writes what is pending, the bookmark too, and lets go of the file. What is put afterwards is not written. When
+// Close writes what is pending, the bookmark too, and closes the files. What is put afterwards is not written. When
 // ctx ends first it returns ctx's error, and the writer ends as soon as the disk answers.
 func (j *Journal) Close(ctx context.Context) error {
 	j.end.Do(func() { close(j.closing) })

@@ -80,10 +80,12 @@ func TestRemembersAcrossRuns(t *testing.T) {
 	require.Equal(t, memories(a, b), got)
 	require.Equal(t, mark, gotMark)
 
-	info, err := os.Stat(filepath.Join(dir, FileName))
-	require.NoError(t, err)
-	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-	info, err = os.Stat(dir)
+	for _, name := range []string{FileName, HistoryName} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	}
+	info, err := os.Stat(dir)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
 }
@@ -125,24 +127,11 @@ func TestSyncIsOnDisk(t *testing.T) {
 	}
 }
 
-// txid counts the file's transactions.
-func txid(t *testing.T, dir string) uint64 {
-	t.Helper()
-	file, err := os.Open(filepath.Join(dir, FileName))
-	require.NoError(t, err)
-	defer file.Close()
-	info, err := file.Stat()
-	require.NoError(t, err)
-	w := walk{file: file, size: uint64(info.Size())}
-	require.NoError(t, w.findMeta())
-	return w.txid
-}
-
 func TestBookmarksAloneAreLazy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		j := open(t, dir)
-		settle := func(d time.Duration) uint64 { time.Sleep(d); synctest.Wait(); return txid(t, dir) }
+		settle := func(d time.Duration) int64 { time.Sleep(d); synctest.Wait(); return j.syncs.Load() }
 		mark := func(n int) { j.Mark(worker.Bookmark{EventAt: day.Add(time.Duration(n))}) }
 		settle(time.Minute)
 		mark(1)
@@ -152,7 +141,7 @@ func TestBookmarksAloneAreLazy(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		// Ten seconds of events: two more writes, or one.
-		require.LessOrEqual(t, settle(0)-before, uint64(2))
+		require.LessOrEqual(t, settle(0)-before, int64(2))
 
 		at := settle(time.Minute)
 		require.Greater(t, at, before, "in the end the last bookmark is written")
@@ -172,30 +161,30 @@ func TestNothingIsWrittenTwice(t *testing.T) {
 		dir := t.TempDir()
 		j := open(t, dir)
 		mem := newWorker("w")
-		mem.Definition = make([]byte, 64<<10)
+		mem.Definition = filled(0, 64<<10)
 		j.Put(mem)
 		synced(t, j)
-		at := txid(t, dir)
-		size := fileSize(t, dir)
+		at := j.syncs.Load()
+		size := fileSize(t, dir, FileName)
 		for range 100 {
 			j.Put(mem)
 			synced(t, j)
 		}
-		require.Equal(t, at, txid(t, dir))
+		require.Equal(t, at, j.syncs.Load())
 		for n := range 50 {
 			mem.Budget.Attempts = n
 			j.Put(mem)
 			synced(t, j)
 		}
-		require.Equal(t, at+50, txid(t, dir))
-		require.Equal(t, size, fileSize(t, dir), "a change of state does not write the definition again")
+		require.Equal(t, at+50, j.syncs.Load())
+		require.Less(t, fileSize(t, dir, FileName)-size, int64(50<<10), "a change of state does not write the definition again")
 		closeIt(t, j)
 	})
 }
 
-func fileSize(t *testing.T, dir string) int64 {
+func fileSize(t *testing.T, dir, name string) int64 {
 	t.Helper()
-	info, err := os.Stat(filepath.Join(dir, FileName))
+	info, err := os.Stat(filepath.Join(dir, name))
 	require.NoError(t, err)
 	return info.Size()
 }
@@ -221,7 +210,7 @@ func TestManyWritersBatch(t *testing.T) {
 		<-done
 	}
 	require.Equal(t, int64(1000), calls.Load())
-	require.Less(t, txid(t, dir), uint64(500), "what is pending together is written together")
+	require.Less(t, j.syncs.Load(), int64(500), "what is pending together is written together")
 	closeIt(t, j)
 	got, _ := open(t, dir).Load()
 	require.Len(t, got, 50)
@@ -278,4 +267,32 @@ func TestSyncEndsWithItsContext(t *testing.T) {
 	j.asked++
 	j.mu.Unlock()
 	require.ErrorIs(t, j.Sync(ctx), context.Canceled)
+}
+
+// The file stays bounded however long Stoker runs, and a reader finds the newest of everything in it.
+func TestFileIsCompacted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		j := open(t, dir)
+		saved := newWorker("w")
+		largest := int64(0)
+		for n := range 6000 {
+			saved.Budget.Attempts = n
+			j.Put(saved)
+			j.Put(newWorker(fmt.Sprint("w", n%20)))
+			j.Drop(worker.Key(fmt.Sprint("w", (n+10)%20)))
+			j.Mark(worker.Bookmark{EventAt: day.Add(time.Duration(n))})
+			synced(t, j)
+			synctest.Wait()
+			largest = max(largest, fileSize(t, dir, FileName))
+		}
+		require.Less(t, largest, int64(slack+100<<10))
+		require.Greater(t, largest, int64(slack))
+		known, mark := j.Load()
+		closeIt(t, j)
+		got, gotMark := open(t, dir).Load()
+		require.Equal(t, known, got)
+		require.Equal(t, mark, gotMark)
+		require.NoFileExists(t, filepath.Join(dir, FileName+".new"))
+	})
 }

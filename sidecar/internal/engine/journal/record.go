@@ -6,79 +6,196 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-
-	"go.etcd.io/bbolt"
+	"maps"
+	"slices"
+	"unicode/utf8"
 
 	"stoker/sidecar/internal/core/worker"
 )
 
-// image is a Memory as it is stored: the definition, which is large and hardly ever changes, apart from the rest.
+// format is the version of the files' content. Files of a higher one are left untouched.
+const format = 1
+
+// entry is one line of either file. Each line has one of these forms:
+//
+//	{"format":1}                                             the first line
+//	{"definition_of":"web","id":"1a2b3c4d","definition":{}}  the inspect of a container, which is large and changes seldom
+//	{"worker":{"key":"web"},"definition_id":"1a2b3c4d"}      all else that is known of a worker; the last one counts
+//	{"forget":"web"}                                         the worker is not known any more
+//	{"bookmark":{}}                                          how far the engine's events were read; the last one counts
+//	{"id":17,"event":{}}                                     of history.jsonl: an event
+type entry struct {
+	Format       int              `json:"format,omitempty"`
+	DefinitionOf worker.Key       `json:"definition_of,omitempty"`
+	ID           json.RawMessage  `json:"id,omitempty"`
+	Definition   json.RawMessage  `json:"definition,omitempty"`
+	Worker       json.RawMessage  `json:"worker,omitempty"`
+	DefinitionID string           `json:"definition_id,omitempty"`
+	Forget       worker.Key       `json:"forget,omitempty"`
+	Bookmark     *worker.Bookmark `json:"bookmark,omitempty"`
+	Event        json.RawMessage  `json:"event,omitempty"`
+}
+
+func parse(text []byte) (entry, error) {
+	var e entry
+	if err := json.Unmarshal(text, &e); err != nil {
+		return entry{}, err
+	}
+	if e.Format > format {
+		return entry{}, fmt.Errorf("%w (format %d, this Stoker knows %d)", errNewer, e.Format, format)
+	}
+	return e, nil
+}
+
+var errUnknownLine = errors.New("not a line of this file")
+
+// image is a worker.Saved as it is stored: the definition apart from the rest.
 type image struct {
 	record     string // JSON
-	definition []byte
+	definition []byte // JSON without line ends
 }
 
 func (i image) equal(other image) bool {
 	return i.record == other.record && bytes.Equal(i.definition, other.definition)
 }
 
-// encode makes an image of mem. It fails for what bbolt could not store: one such key would spoil every batch it is in.
-func encode(mem worker.Saved) (image, error) {
-	if len(mem.Key) == 0 || len(mem.Key) > bbolt.MaxKeySize {
-		return image{}, fmt.Errorf("a name of %d bytes", len(mem.Key))
+// size is about what the image takes in the file.
+func (i image) size() int64 { return int64(len(i.record) + len(i.definition) + 100) }
+
+// encode makes an image of a saved worker. Old is the last image of the same worker.
+func encode(saved worker.Saved, old image) (image, error) {
+	if saved.Key == "" || !utf8.ValidString(string(saved.Key)) {
+		return image{}, fmt.Errorf("a name of %d bytes that is not text", len(saved.Key))
 	}
-	definition := mem.Definition
-	mem.Definition = nil
-	record, err := json.Marshal(mem)
+	definition := saved.Definition
+	if !bytes.Equal(definition, old.definition) {
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, definition); err != nil && len(definition) > 0 {
+			return image{}, fmt.Errorf("its definition: %w", err)
+		}
+		definition = compact.Bytes()
+	}
+	saved.Definition = nil
+	record, err := json.Marshal(saved)
 	if err != nil {
 		return image{}, err
+	}
+	if len(record)+len(definition)+len(saved.Key) > maxLine/2 {
+		return image{}, fmt.Errorf("%d bytes are too many", len(record)+len(definition))
 	}
 	return image{record: string(record), definition: definition}, nil
 }
 
-// decode is the Memory that i was made from. It fails when i belongs to another key.
-func (i image) decode(key worker.Key) (worker.Saved, error) {
-	var mem worker.Saved
-	if err := json.Unmarshal([]byte(i.record), &mem); err != nil {
+// decode is the worker.Saved that i was made from.
+func (i image) decode() (worker.Saved, error) {
+	var saved worker.Saved
+	if err := json.Unmarshal([]byte(i.record), &saved); err != nil {
 		return worker.Saved{}, err
 	}
-	if mem.Key != key {
-		return worker.Saved{}, fmt.Errorf("record of %q under the key %q", mem.Key, key)
+	if saved.Key == "" {
+		return worker.Saved{}, errUnknownLine
 	}
-	mem.Definition = i.definition
-	return mem, nil
-}
-
-var errChecksum = errors.New("checksum does not match")
-
-// sealLen is the length of a seal: eight hex digits and a space.
-const sealLen = 9
-
-// seal puts a checksum of name and value before a value. bbolt has one for its first two pages only, and a flipped bit in a value
-// could turn "stopped by its operator" into something else that parses.
-func seal(name string, value []byte) []byte {
-	sealed := make([]byte, 0, sealLen+len(value))
-	sealed = fmt.Appendf(sealed, "%08x ", checksum(name, value))
-	return append(sealed, value...)
-}
-
-// unseal is a copy of what was sealed under name.
-func unseal(name string, sealed []byte) ([]byte, error) {
-	if len(sealed) < sealLen {
-		return nil, errChecksum
+	if len(i.definition) > 0 {
+		saved.Definition = i.definition
 	}
-	value := bytes.Clone(sealed[sealLen:])
-	if string(sealed[:sealLen]) != fmt.Sprintf("%08x ", checksum(name, value)) {
-		return nil, errChecksum
+	return saved, nil
+}
+
+// appendImage adds the lines of an image. The definition is left out when the file has it.
+func appendImage(text []byte, key worker.Key, img, old image) []byte {
+	id := ""
+	if len(img.definition) > 0 {
+		id = fmt.Sprintf("%08x", crc32.ChecksumIEEE(img.definition))
+		if !bytes.Equal(img.definition, old.definition) {
+			text = appendLine(text, mustMarshal(key, `{"definition_of":%s,"id":"%s","definition":%s}`, id, img.definition))
+		}
+		return appendLine(text, fmt.Appendf(nil, `{"worker":%s,"definition_id":"%s"}`, img.record, id))
 	}
-	return value, nil
+	return appendLine(text, fmt.Appendf(nil, `{"worker":%s}`, img.record))
 }
 
-// sealName is what a record is sealed under: its key and its definition, so that neither is taken without the other.
-func sealName(key worker.Key, definition []byte) string {
-	return fmt.Sprintf("%s %08x", key, crc32.ChecksumIEEE(definition))
+// mustMarshal puts the key as JSON before the other parts. A key is text, which always is JSON.
+func mustMarshal(key worker.Key, layout string, parts ...any) []byte {
+	quoted, _ := json.Marshal(string(key))
+	return fmt.Appendf(nil, layout, append([]any{quoted}, parts...)...)
 }
 
-func checksum(name string, value []byte) uint32 {
-	return crc32.Update(crc32.ChecksumIEEE([]byte(name)), crc32.IEEETable, value)
+func appendBookmark(text []byte, mark worker.Bookmark) ([]byte, error) {
+	encoded, err := json.Marshal(entry{Bookmark: &mark})
+	if err != nil {
+		return nil, fmt.Errorf("encode the bookmark: %w", err)
+	}
+	return appendLine(text, encoded), nil
+}
+
+// appendHead adds the first line of a file.
+func appendHead(text []byte) []byte {
+	return appendLine(text, fmt.Appendf(nil, `{"format":%d}`, format))
+}
+
+// appendAll adds a whole journal: all workers by key, and the bookmark.
+func appendAll(text []byte, images map[worker.Key]image, mark worker.Bookmark) ([]byte, error) {
+	text = appendHead(text)
+	for _, key := range slices.Sorted(maps.Keys(images)) {
+		text = appendImage(text, key, images[key], image{})
+	}
+	return appendBookmark(text, mark)
+}
+
+// states reads the journal's file.
+type states struct {
+	images      map[worker.Key]image
+	mark        worker.Bookmark
+	broken      bool // a line was damaged
+	definitions map[worker.Key]map[string][]byte
+}
+
+func newStates() *states {
+	return &states{images: map[worker.Key]image{}, definitions: map[worker.Key]map[string][]byte{}}
+}
+
+// damaged has the bookmark stay where it is: what the lost line told may be among the events after it, an operator's stop for
+// instance, and those are asked for once more.
+func (s *states) damaged() { s.broken = true }
+
+func (s *states) line(text []byte) error {
+	e, err := parse(text)
+	switch {
+	case err != nil:
+		return err
+	case e.Format != 0:
+	case e.DefinitionOf != "":
+		var id string
+		if err := json.Unmarshal(e.ID, &id); err != nil {
+			return err
+		}
+		if s.definitions[e.DefinitionOf] == nil {
+			s.definitions[e.DefinitionOf] = map[string][]byte{}
+		}
+		s.definitions[e.DefinitionOf][id] = e.Definition
+	case e.Worker != nil:
+		return s.worker(e)
+	case e.Forget != "":
+		delete(s.images, e.Forget)
+		delete(s.definitions, e.Forget)
+	case e.Bookmark == nil:
+		return errUnknownLine
+	case !s.broken:
+		s.mark = *e.Bookmark
+	}
+	return nil
+}
+
+// worker takes a worker's line. Its definition may be lost: then the next inspect brings it.
+func (s *states) worker(e entry) error {
+	img := image{record: string(e.Worker)}
+	saved, err := img.decode()
+	if err != nil {
+		return err
+	}
+	if e.DefinitionID != "" {
+		img.definition = s.definitions[saved.Key][e.DefinitionID]
+	}
+	s.images[saved.Key] = img
+	return nil
 }

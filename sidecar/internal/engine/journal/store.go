@@ -1,301 +1,210 @@
 package journal
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"runtime/debug"
-	"strconv"
+	"path/filepath"
+	"strings"
+	"syscall"
 	"time"
-
-	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 
 	"stoker/sidecar/internal/core/worker"
 )
 
-// The file: bucket "meta" holds "version" and "bookmark", "workers" a sealed record for each key, "definitions" the
-// sealed definition of a key, so that a change of state does not rewrite it, and "history" a sealed record for each event.
-const (
-	bucketMeta        = "meta"
-	bucketWorkers     = "workers"
-	bucketDefinitions = "definitions"
-	keyVersion        = "version"
-	keyBookmark       = "bookmark"
-)
+// lockName is a file that whoever uses the directory holds locked. It is empty, and stays.
+const lockName = "lock"
 
 // lockTimeout is how long another Stoker may take to end before this one goes on in memory.
 const lockTimeout = time.Second
 
-// version of the file's content. A file of a higher one is left untouched.
-const version = 1
+var errLocked = errors.New("in use by another process")
 
-// Why a file cannot be used.
-var (
-	errLocked  = errors.New("in use by another process")
-	errNewer   = errors.New("written by a newer version")
-	errDamaged = errors.New("damaged")
-	errNotFile = errors.New("not a regular file")
-)
+// slack is how much the journal's file may grow beyond twice what it holds before it is compacted.
+const slack = 1 << 20
 
-// store is an open file.
+// store is the open files of a state directory.
 type store struct {
-	db      *bbolt.DB
-	file    *os.File // the same file as db's
-	dead    bool     // bbolt panicked: its locks and its mapping are in an unknown state
-	written map[worker.Key]image
-	told    uint64 // the highest event that was written
-	floor   uint64 // events up to this one were deleted
+	lock     *os.File
+	states   *lineFile
+	events   *lineFile
+	written  map[worker.Key]image
+	mark     worker.Bookmark
+	live     int64    // about what the workers take in a file without old lines
+	compact  int64    // the size at which the file is compacted
+	eventIDs []uint64 // in the history's file, ascending
 }
 
-// found is what a file held.
-type found struct {
-	images  map[worker.Key]image
-	mark    worker.Bookmark
-	history []event // by ID
-	damaged int     // records that could not be read
+// opened is a store that is ready, and what was in the directory.
+type opened struct {
+	store    *store
+	images   map[worker.Key]image
+	mark     worker.Bookmark
+	markBack bool // the file holds a later bookmark, which must not be used
+	history  []event
+	note     string // about damaged lines; empty when there were none
 }
 
-// openIn opens the store in a file that is locked and whose pages are sound, and reads it.
-func openIn(file *os.File) (*store, found, error) {
-	s := &store{file: file}
-	got := found{images: map[worker.Key]image{}}
-	err := s.guarded(func() (err error) {
-		s.db, err = bbolt.Open(file.Name(), 0o600, &bbolt.Options{
-			Timeout:      lockTimeout,
-			NoStatistics: true,
-			// The same open file as the one that is locked, so that the lock is never let go in between, and so that
-			// the file can be closed when bbolt cannot.
-			OpenFile: func(string, int, os.FileMode) (*os.File, error) { return file, nil },
-		})
-		if err != nil {
-			return asDamage(err)
-		}
-		if err := s.prepare(); err != nil {
-			return err
-		}
-		return s.db.View(got.read)
-	})
-	if err != nil {
-		s.close()
-		return nil, found{}, err
-	}
-	s.written = make(map[worker.Key]image, len(got.images))
-	for key, img := range got.images {
-		s.written[key] = img
-	}
-	if n := len(got.history); n > 0 {
-		s.told = got.history[n-1].id
-	}
-	return s, got, nil
-}
-
-// guarded turns a panic or a memory fault in bbolt into errDamaged: its code trusts what it maps.
-func (s *store) guarded(do func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+// openStore opens the journal in dir, and makes the directory and the files if they are missing.
+func openStore(dir string) (o opened, err error) {
+	s := &store{}
 	defer func() {
-		if fault := recover(); fault != nil {
-			s.dead = true
-			err = fmt.Errorf("%w: %v", errDamaged, fault)
+		if err != nil {
+			s.close()
 		}
 	}()
-	return do()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return opened{}, err
+	}
+	if s.lock, err = lockDir(dir); err != nil {
+		return opened{}, err
+	}
+	found, past := newStates(), &pastEvents{}
+	var notes [2]string
+	if s.states, notes[0], err = openLines(filepath.Join(dir, FileName), found); err != nil {
+		return opened{}, err
+	}
+	if s.events, notes[1], err = openLines(filepath.Join(dir, HistoryName), past); err != nil {
+		return opened{}, err
+	}
+	s.written, s.mark = make(map[worker.Key]image, len(found.images)), found.mark
+	for key, img := range found.images {
+		s.written[key] = img
+		s.live += img.size()
+	}
+	for _, e := range past.events {
+		s.eventIDs = append(s.eventIDs, e.id)
+	}
+	s.compact = slack + 2*s.live
+	return opened{
+		store: s, images: found.images, mark: found.mark, markBack: found.broken, history: past.events,
+		note: strings.Trim(strings.Join(notes[:], "; "), "; "),
+	}, nil
 }
 
-// asDamage marks the errors with which bbolt refuses a file for what is in it.
-func asDamage(err error) error {
-	for _, content := range []error{bolterrors.ErrInvalid, bolterrors.ErrChecksum, bolterrors.ErrVersionMismatch} {
-		if errors.Is(err, content) {
-			return fmt.Errorf("%w: %w", errDamaged, err)
-		}
-	}
-	return err
-}
-
-// prepare brings the file to this version, or fails without having touched it.
-func (s *store) prepare() error {
-	var have int
-	err := s.db.View(func(tx *bbolt.Tx) (err error) {
-		have, err = versionOf(tx)
-		return err
-	})
-	switch {
-	case err != nil:
-		return err
-	case have > version:
-		return fmt.Errorf("%w (%d, this Stoker knows %d)", errNewer, have, version)
-	case have == version:
-		return nil
-	}
-	return s.db.Update(func(tx *bbolt.Tx) error {
-		for ; have < version; have++ {
-			if err := migrations()[have](tx); err != nil {
-				return fmt.Errorf("migrate the journal from version %d: %w", have, err)
-			}
-		}
-		return tx.Bucket([]byte(bucketMeta)).Put([]byte(keyVersion), []byte(strconv.Itoa(version)))
-	})
-}
-
-// migrations lead from the version that is their index to the next one.
-func migrations() [version]func(*bbolt.Tx) error {
-	return [version]func(*bbolt.Tx) error{
-		func(tx *bbolt.Tx) error { // a new file
-			for _, name := range []string{bucketMeta, bucketWorkers, bucketDefinitions} {
-				if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-	}
-}
-
-// versionOf is 0 for an empty file, and an error for a file that is no journal of any version.
-func versionOf(tx *bbolt.Tx) (int, error) {
-	if name, _ := tx.Cursor().First(); name == nil {
-		return 0, nil
-	}
-	meta := tx.Bucket([]byte(bucketMeta))
-	if meta == nil {
-		return 0, fmt.Errorf("%w: no journal, but something else", errDamaged)
-	}
-	have, err := strconv.Atoi(string(meta.Get([]byte(keyVersion))))
-	if err != nil || have < 1 {
-		return 0, fmt.Errorf("%w: no version in it", errDamaged)
-	}
-	if have == version && (tx.Bucket([]byte(bucketWorkers)) == nil || tx.Bucket([]byte(bucketDefinitions)) == nil) {
-		return 0, fmt.Errorf("%w: a part of it is missing", errDamaged)
-	}
-	return have, nil
-}
-
-// read takes everything out of tx that can be read, and counts the rest.
-func (f *found) read(tx *bbolt.Tx) error {
-	definitions := tx.Bucket([]byte(bucketDefinitions))
-	err := tx.Bucket([]byte(bucketWorkers)).ForEach(func(k, v []byte) error {
-		key := worker.Key(k)
-		img, err := readImage(key, v, definitions.Get(k))
-		if err != nil {
-			f.damaged++
-			return nil
-		}
-		f.images[key] = img
-		return nil
-	})
+// lockDir keeps other Stokers out of dir. The lock ends with the process, however that ends.
+func lockDir(dir string) (*os.File, error) {
+	file, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := f.readHistory(tx); err != nil {
-		return err
-	}
-	if sealed := tx.Bucket([]byte(bucketMeta)).Get([]byte(keyBookmark)); sealed != nil {
-		value, err := unseal(keyBookmark, sealed)
-		if err != nil || json.Unmarshal(value, &f.mark) != nil {
-			f.mark = worker.Bookmark{}
-			f.damaged++
+	const pause = 50 * time.Millisecond
+	for waited := time.Duration(0); ; waited += pause {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return file, nil
 		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			_ = file.Close()
+			return nil, fmt.Errorf("lock %s: %w", file.Name(), err)
+		}
+		if waited >= lockTimeout {
+			_ = file.Close()
+			return nil, errLocked
+		}
+		time.Sleep(pause)
 	}
-	return nil
 }
 
-// readImage fails unless the record and the definition are both whole and belong together.
-func readImage(key worker.Key, sealed, sealedDefinition []byte) (image, error) {
-	var img image
-	if sealedDefinition != nil {
-		definition, err := unseal(string(key), sealedDefinition)
-		if err != nil {
-			return image{}, err
+// write appends what b changes, with one fsync; nothing if the file holds it already. It reports whether it wrote.
+func (s *store) write(b batch) (bool, error) {
+	var text []byte
+	if s.states.size == 0 {
+		text = appendHead(text)
+	}
+	head := len(text)
+	for _, c := range b.changes { // a crash in the middle leaves a worker too many rather than one too few
+		if had, ok := s.written[c.key]; !c.gone && !(ok && had.equal(c.img)) {
+			text = appendImage(text, c.key, c.img, had)
 		}
-		img.definition = definition
 	}
-	record, err := unseal(sealName(key, img.definition), sealed)
-	if err != nil {
-		return image{}, err
-	}
-	img.record = string(record)
-	_, err = img.decode(key)
-	return img, err
-}
-
-// write makes the file hold b, in one transaction and with one fsync; none if the file holds it already.
-func (s *store) write(b batch) error {
-	changes := b.changes[:0:0]
 	for _, c := range b.changes {
-		if had, ok := s.written[c.key]; ok == c.gone || !had.equal(c.img) {
-			changes = append(changes, c)
+		if _, ok := s.written[c.key]; c.gone && ok {
+			text = appendLine(text, mustMarshal(c.key, `{"forget":%s}`))
 		}
 	}
-	if len(changes) == 0 && b.mark == nil && len(b.events) == 0 {
-		return nil
-	}
-	b.changes = changes
-	err := s.guarded(func() error {
-		return s.db.Update(func(tx *bbolt.Tx) error { return s.writeAll(tx, b) })
-	})
-	if err != nil {
-		return err
-	}
-	if n := len(b.events); n > 0 {
-		s.told, s.floor = b.events[n-1].id, b.floor
-	}
-	for _, c := range changes {
-		s.written[c.key] = c.img
-		if c.gone {
-			delete(s.written, c.key)
+	if b.mark != nil {
+		var err error
+		if text, err = appendBookmark(text, *b.mark); err != nil { // after the changes: see Mark
+			return false, err
 		}
 	}
-	return nil
+	if len(text) == head {
+		return false, nil
+	}
+	if err := s.states.append(text, true); err != nil {
+		return true, err
+	}
+	s.note(b)
+	return true, nil
 }
 
-func (s *store) writeAll(tx *bbolt.Tx, b batch) error {
+// note remembers what the file holds now.
+func (s *store) note(b batch) {
 	for _, c := range b.changes {
-		if err := s.writeChange(tx, c); err != nil {
-			return fmt.Errorf("write the memory of %s: %w", c.key, err)
+		if had, ok := s.written[c.key]; ok {
+			s.live -= had.size()
+		}
+		delete(s.written, c.key)
+		if !c.gone {
+			s.written[c.key] = c.img
+			s.live += c.img.size()
 		}
 	}
-	if err := writeMark(tx, b.mark); err != nil {
-		return err
+	if b.mark != nil {
+		s.mark = *b.mark
 	}
-	return s.writeHistory(tx, b)
 }
 
-func (s *store) writeChange(tx *bbolt.Tx, c change) error {
-	key := []byte(c.key)
-	workers, definitions := tx.Bucket([]byte(bucketWorkers)), tx.Bucket([]byte(bucketDefinitions))
-	if c.gone {
-		return errors.Join(workers.Delete(key), definitions.Delete(key))
+// tidy compacts the journal's file when most of it is old lines. A failure is left to the next write, which tells more: the old
+// file is as good as before.
+func (s *store) tidy() {
+	if s.states.size < s.compact {
+		return
 	}
-	if err := workers.Put(key, seal(sealName(c.key, c.img.definition), []byte(c.img.record))); err != nil {
-		return err
+	if text, err := appendAll(nil, s.written, s.mark); err == nil && s.states.replace(text) == nil {
+		s.compact = slack + 2*s.live
+		return
 	}
-	switch {
-	case bytes.Equal(s.written[c.key].definition, c.img.definition):
-		return nil
-	case len(c.img.definition) == 0:
-		return definitions.Delete(key)
-	}
-	return definitions.Put(key, seal(string(c.key), c.img.definition))
+	s.compact = s.states.size + slack
 }
 
-func writeMark(tx *bbolt.Tx, mark *worker.Bookmark) error {
-	if mark == nil {
-		return nil
-	}
-	value, err := json.Marshal(mark)
-	if err != nil {
-		return fmt.Errorf("encode the bookmark: %w", err)
-	}
-	return tx.Bucket([]byte(bucketMeta)).Put([]byte(keyBookmark), seal(keyBookmark, value))
-}
-
-// close lets go of the file. After a panic bbolt is not asked to: its own locks may be held for ever. Its mapping is then
-// left to the end of the process, and with it the open file, so that the lock has to be taken off by hand.
+// close lets go of the files and of the lock.
 func (s *store) close() {
-	if !s.dead && s.db != nil {
-		_ = s.guarded(s.db.Close)
+	if s.states != nil {
+		s.states.close()
 	}
-	release(s.file)
+	if s.events != nil {
+		_ = s.events.file.Sync()
+		s.events.close()
+	}
+	if s.lock != nil {
+		_ = s.lock.Close()
+	}
+}
+
+// isPermanent reports whether a failure to open can only end with a restart of Stoker.
+func isPermanent(err error) bool {
+	return errors.Is(err, errNewer)
+}
+
+// explain is err in one line that says what to do.
+func explain(dir string, err error) string {
+	const until = "; until then Stoker remembers in memory only"
+	switch {
+	case errors.Is(err, errLocked):
+		return fmt.Sprintf("another Stoker uses the journal in %s: give each its own STOKER_STATE_DIR%s", dir, until)
+	case errors.Is(err, errNewer):
+		return fmt.Sprintf("the journal in %s was %v and is left untouched: use that version, or move %s and %s away; "+
+			"until a restart Stoker remembers in memory only", dir, err, FileName, HistoryName)
+	case errors.Is(err, errNotFile):
+		return fmt.Sprintf("%v: move it away%s", err, until)
+	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf("%s cannot be written by user %d (%v): mount a writable volume there or set STOKER_STATE_DIR%s",
+			dir, os.Getuid(), err, until)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
+		return fmt.Sprintf("no space left for the journal in %s (%v): make room%s", dir, err, until)
+	}
+	return fmt.Sprintf("the journal in %s cannot be used (%v): check the directory or set STOKER_STATE_DIR%s", dir, err, until)
 }

@@ -1,7 +1,7 @@
 package journal
 
 import (
-	"runtime/debug"
+	"math"
 	"time"
 
 	"stoker/sidecar/internal/core/worker"
@@ -9,19 +9,17 @@ import (
 
 // writer is the state of the one goroutine that writes.
 type writer struct {
-	store    *store    // nil while there is no file to write to
-	forGood  bool      // no file, and none may be taken: it belongs to a newer Stoker
-	retryAt  time.Time // of the next attempt to get a file
-	markedAt time.Time // when a bookmark was last written
-	toldAt   time.Time // when events were last written, or when they may be again
+	store       *store    // nil while there are no files to write to
+	permanent   bool      // no files, and none may be used: they belong to a newer Stoker
+	retryAt     time.Time // of the next attempt to open the files
+	markedAt    time.Time // when a bookmark was last written
+	eventsAfter time.Time // events wait until then, because a write with them failed
 }
 
-// batch is one transaction, taken from the pending set at one instant.
+// batch is one write, taken from the pending set at one instant.
 type batch struct {
 	changes []change
 	mark    *worker.Bookmark
-	events  []event
-	floor   uint64 // events up to this one are to be deleted; meaningful with events
 	asked   uint64 // what is on disk once the batch is
 }
 
@@ -32,15 +30,9 @@ type change struct {
 	gone bool
 }
 
-func (b batch) empty() bool {
-	return len(b.changes) == 0 && b.mark == nil && len(b.events) == 0
-}
-
 // run writes until Close.
 func (j *Journal) run() {
 	defer close(j.done)
-	// A file that someone truncates under the mapping is a fault at an address, which would otherwise end the process.
-	debug.SetPanicOnFault(true)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -66,33 +58,21 @@ func (j *Journal) turn(now time.Time) time.Duration {
 			return wait
 		}
 	}
-	markDue := !now.Before(j.writer.markedAt.Add(markEvery))
-	b := j.take(markDue)
-	j.addEvents(&b, now)
-	if !b.empty() {
-		j.commit(b, now)
-	}
-	return j.untilDue(now)
-}
-
-// untilDue is the wait until the bookmark or events may be written alone, or until the next attempt to get the file back.
-func (j *Journal) untilDue(now time.Time) time.Duration {
+	b := j.take(!now.Before(j.writer.markedAt.Add(markEvery)))
+	more := j.commit(b, now, maxEvents)
 	if j.writer.store == nil {
 		return max(j.writer.retryAt.Sub(now), 1)
 	}
-	var wait time.Duration
+	j.writer.store.tidy()
+	if more {
+		j.poke()
+	}
 	j.mu.Lock()
+	defer j.mu.Unlock()
 	if j.markDirty {
-		wait = max(j.writer.markedAt.Add(markEvery).Sub(now), 1)
+		return max(j.writer.markedAt.Add(markEvery).Sub(now), 1)
 	}
-	j.mu.Unlock()
-	if j.untold() {
-		told := max(j.writer.toldAt.Add(historyEvery).Sub(now), 1)
-		if wait == 0 || told < wait {
-			wait = told
-		}
-	}
-	return wait
+	return max(j.writer.eventsAfter.Sub(now), 0)
 }
 
 // take empties the pending set into a batch. A bookmark rides with any change, and goes alone when markDue.
@@ -112,38 +92,42 @@ func (j *Journal) take(markDue bool) batch {
 	return b
 }
 
-// commit writes b, or puts it back and lets go of the file.
-func (j *Journal) commit(b batch, now time.Time) {
-	if err := j.writer.store.write(b); err != nil {
+// commit writes b and then events, and reports whether more of them wait. When it cannot, it puts b back and closes the
+// files.
+func (j *Journal) commit(b batch, now time.Time, limit int) (more bool) {
+	wrote, err := j.writer.store.write(b)
+	if wrote {
+		j.syncs.Add(1)
+	}
+	if err != nil {
 		j.lose(b, err, now)
-		return
+		return false
 	}
 	if b.mark != nil {
 		j.writer.markedAt = now
 	}
-	if len(b.events) > 0 {
-		j.writer.toldAt = now
-	}
 	j.mu.Lock()
-	wasStuck := j.stuck
-	wasLost := !j.persistent
+	wasLost := j.stuck || !j.persistent
 	j.stored, j.stuck, j.persistent = b.asked, false, true
 	j.broadcast()
 	j.mu.Unlock()
-	if wasStuck || wasLost {
+	if wasLost {
 		j.recovered()
 	}
+	if more, err = j.writeEvents(now, limit); err != nil {
+		j.writer.eventsAfter = now.Add(historyPause) // it may be their size that the disk cannot take: the workers go first
+		j.lose(batch{}, err, now)
+		return false
+	}
+	return more
 }
 
-// lose puts b back and gives the file up. After a failed write or fsync the kernel may have dropped what it could not
-// write and call the next fsync a success, so that the only safe way on is to open, check and write everything again.
+// lose puts b back and closes the files. After a failed write or fsync the kernel may have dropped what it could not
+// write and call the next fsync a success. The only safe way on is to open, read and write again.
 func (j *Journal) lose(b batch, err error, now time.Time) {
 	j.writer.store.close()
 	j.writer.store = nil
 	j.writer.retryAt = now.Add(retryEvery)
-	if len(b.events) > 0 { // it may be their size that the disk cannot take: the memories go first
-		j.writer.toldAt = now.Add(historyPause)
-	}
 	j.mu.Lock()
 	for _, c := range b.changes {
 		j.dirty[c.key] = struct{}{}
@@ -158,11 +142,11 @@ func (j *Journal) lose(b batch, err error, now time.Time) {
 	}
 }
 
-// reopen tries to get a file again when it is time, and makes everything pending that the file does not hold. What is
+// reopen tries to open the files again when it is time, and makes everything pending that they do not hold. What is
 // known now is newer than anything in the file, so that the file is made equal to it. It returns the wait until the
-// next attempt, 0 when there is a file or never will be.
+// next attempt, 0 when there are files or never will be.
 func (j *Journal) reopen(now time.Time) time.Duration {
-	if j.writer.forGood {
+	if j.writer.permanent {
 		return 0
 	}
 	if wait := j.writer.retryAt.Sub(now); wait > 0 {
@@ -170,13 +154,13 @@ func (j *Journal) reopen(now time.Time) time.Duration {
 	}
 	opened, err := openStore(j.dir)
 	if err != nil {
-		j.writer.forGood = isForGood(err)
+		j.writer.permanent = isPermanent(err)
 		j.writer.retryAt = now.Add(retryEvery)
 		return retryEvery
 	}
 	j.writer.store = opened.store
-	if note := opened.note(); note != "" {
-		j.problem(note)
+	if opened.note != "" {
+		j.problem(opened.note)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -188,20 +172,15 @@ func (j *Journal) reopen(now time.Time) time.Duration {
 	}
 	j.markDirty = true
 	j.writer.markedAt = time.Time{}
-	opened.store.told = 0 // the file may be another one: all events are written again
 	return 0
 }
 
-// finish writes what is pending and closes the file.
+// finish writes what is pending and closes the files.
 func (j *Journal) finish() {
 	if j.writer.store == nil {
 		return
 	}
-	b := j.take(true)
-	j.addAllEvents(&b)
-	if !b.empty() {
-		j.commit(b, time.Now())
-	}
+	j.commit(j.take(true), time.Now(), math.MaxInt)
 	if j.writer.store != nil {
 		j.writer.store.close()
 	}

@@ -26,13 +26,17 @@ type engine struct {
 	takes map[worker.Verb]time.Duration
 	state map[string]worker.Snapshot
 	fails map[worker.Verb]worker.Outcome // the next answer of that verb
+	stuck <-chan struct{}                // a stop ends when it is closed, whatever its context says
 }
 
 func (e *engine) Do(ctx context.Context, a worker.Action) worker.Outcome {
 	e.mu.Lock()
 	e.calls = append(e.calls, call{a, time.Now()})
-	takes := e.takes[a.Verb]
+	takes, stuck := e.takes[a.Verb], e.stuck
 	e.mu.Unlock()
+	if stuck != nil && a.Verb == worker.Stop {
+		<-stuck
+	}
 	if takes > 0 {
 		select {
 		case <-time.After(takes):

@@ -16,7 +16,7 @@ import (
 type Engine interface {
 	// Do blocks until the action's end, and not much longer than its deadline.
 	Do(ctx context.Context, a worker.Action) worker.Outcome
-	// Stopped tells an action under way that somebody else has stopped a container that it deals with. It does not block.
+	// StopNotice reports to an action under way that somebody else has stopped a container that it deals with. It does not block.
 	StopNotice(action uint64, container string)
 }
 
@@ -28,22 +28,34 @@ type Journal interface {
 	Sync(ctx context.Context) error
 }
 
-// Sink tells people. It never blocks.
+// Sink reports to people. It never blocks.
 type Sink interface {
-	Record(notes []worker.Event)
+	Record(events []worker.Event)
 }
 
-// beatEvery bounds the time between two turns of the loop, so that a loop that hangs is told from one with nothing to do.
+// tickInterval bounds the time between two turns of the loop. It tells a loop that hangs from one with nothing to do.
 const tickInterval = 5 * time.Second
 
-// syncWait bounds how long a stop waits for the journal. A broken disk must not keep workers ill.
+// syncWait bounds how long a stop waits for the journal. A broken disk must not keep workers unhealthy.
 const syncWait = 2 * time.Second
 
-// closeWait bounds how long a stopping Stoker finishes restarts that it is in the middle of. Docker gives it 10 s.
-const closeWait = 8 * time.Second
+// Closing bounds what Run still does once its context has ended.
+type Closing struct {
+	Heals   time.Duration // restarts that Stoker is in the middle of are finished
+	Actions time.Duration // after that, actions that were cancelled are waited for; those that do not end are left behind
+}
+
+// maxViewAge and viewShare bound how often the view is built in a storm of events: it is never older than maxViewAge while the
+// loop turns, and building it takes no more than one viewShare-th of the loop's time where that bound allows it.
+const (
+	maxViewAge = 100 * time.Millisecond
+	viewShare  = 20
+)
 
 // Supervisor is the loop.
 type Supervisor struct {
+	Closing Closing // may be changed before Run
+
 	fleet      *fleet.Fleet
 	engine     Engine
 	journal    Journal
@@ -52,26 +64,29 @@ type Supervisor struct {
 	actions    sync.WaitGroup
 	cancels    map[uint64]context.CancelFunc // of the actions under way; the loop's own
 	view       atomic.Pointer[fleet.View]
+	viewDue    time.Time // when the view may be built again; the loop's own
 	lastTick   atomic.Int64
 	viewedAt   atomic.Int64  // when somebody last looked at the workers; Unix nanoseconds, 0 for never
 	viewerWake chan struct{} // somebody began to
+	builds     atomic.Int64  // of the view
 }
 
 // New is a supervisor of a fleet that it owns from now on.
 func New(f *fleet.Fleet, e Engine, j Journal, s Sink) *Supervisor {
 	sup := &Supervisor{
-		fleet: f, engine: e, journal: j, sink: s,
+		Closing: Closing{Heals: 6500 * time.Millisecond, Actions: 500 * time.Millisecond},
+		fleet:   f, engine: e, journal: j, sink: s,
 		outcomes: make(chan worker.Outcome), cancels: map[uint64]context.CancelFunc{}, viewerWake: make(chan struct{}, 1),
 	}
 	sup.publish()
 	return sup
 }
 
-// View is the last picture published. It never waits for the loop.
+// View is the last view of the fleet, at most maxViewAge behind the loop. It never waits for the loop.
 func (s *Supervisor) View() fleet.View { return *s.view.Load() }
 
-// Look is View for somebody who wants to know how the workers are, and wants to know again soon: for a while the fleet has it
-// read what they use. It never waits for the loop either.
+// ViewForDisplay is View for somebody who looks at the workers and is likely to look again soon: for a while the fleet reads
+// what they use. It never waits for the loop either.
 func (s *Supervisor) ViewForDisplay() fleet.View {
 	now := time.Now()
 	before := time.Unix(0, s.viewedAt.Swap(now.UnixNano()))
@@ -84,26 +99,24 @@ func (s *Supervisor) ViewForDisplay() fleet.View {
 	return s.View()
 }
 
-// watched passes on that somebody looked. The loop turns often enough for a look to be noticed while it lasts.
+// passViewed tells the fleet that somebody looked. The loop turns often enough to notice that in time.
 func (s *Supervisor) passViewed() {
 	if at := s.viewedAt.Load(); at != 0 {
 		s.fleet.Viewed(time.Unix(0, at))
 	}
 }
 
-// Beat is when the loop last turned.
+// LastTick is when the loop last turned.
 func (s *Supervisor) LastTick() time.Time { return time.Unix(0, s.lastTick.Load()) }
 
-// Run turns the loop until ctx ends, then finishes the restarts that are under way. Actions run in goroutines of their
-// own, each ended by its deadline or by the end of Run, which waits for them: the answers of those that are left nobody
-// needs any more.
+// Run turns the loop until ctx ends, then finishes the restarts that are under way, within the bounds of Closing. Actions run in
+// goroutines of their own. Each is ended by its deadline or by the end of Run, which nobody needs their answers after.
 func (s *Supervisor) Run(ctx context.Context, seen <-chan worker.Observation) {
 	acting, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer s.actions.Wait()
-	defer stop()
 	s.apply(acting, s.fleet.Tick(time.Now()))
-	timer := time.NewTimer(0)
+	timer, viewTimer := time.NewTimer(0), time.NewTimer(0)
 	defer timer.Stop()
+	defer viewTimer.Stop()
 	for ctx.Err() == nil {
 		s.passViewed()
 		select {
@@ -121,17 +134,31 @@ func (s *Supervisor) Run(ctx context.Context, seen <-chan worker.Observation) {
 			timer.Reset(s.finish(acting, out))
 		case <-timer.C:
 			timer.Reset(s.apply(acting, s.fleet.Tick(time.Now())))
+		case <-viewTimer.C:
 		}
-		if len(seen) == 0 {
-			s.publish()
+		if wait := s.publishWhenDue(time.Now()); wait > 0 {
+			viewTimer.Reset(wait)
 		}
 	}
-	s.close(acting)
+	s.close(acting, s.Closing.Heals)
+	s.publish()
+	stop()
+	s.waitForActions(s.Closing.Actions)
+}
+
+// waitForActions returns when no action is under way, or after the limit.
+func (s *Supervisor) waitForActions(limit time.Duration) {
+	ended := make(chan struct{})
+	go func() { defer close(ended); s.actions.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(limit):
+	}
 }
 
 // close finishes what would otherwise leave a worker stopped by Stoker and started by nobody.
-func (s *Supervisor) close(acting context.Context) {
-	end := time.NewTimer(closeWait)
+func (s *Supervisor) close(acting context.Context, limit time.Duration) {
+	end := time.NewTimer(limit)
 	defer end.Stop()
 	timer := time.NewTimer(s.apply(acting, s.fleet.Close(time.Now())))
 	defer timer.Stop()
@@ -147,7 +174,7 @@ func (s *Supervisor) close(acting context.Context) {
 	}
 }
 
-// apply does what a turn asks for and returns how long the loop may sleep. The journal comes first, so that an
+// apply carries out the effects of a turn and returns how long the loop may sleep. The journal comes first, so that an
 // action that syncs it finds its own decision in it.
 func (s *Supervisor) apply(ctx context.Context, t fleet.Effects) time.Duration {
 	for _, key := range t.Drop {
@@ -179,7 +206,7 @@ func (s *Supervisor) apply(ctx context.Context, t fleet.Effects) time.Duration {
 	return min(max(t.Wake.Sub(now), 0), tickInterval)
 }
 
-// finish takes in what became of an action.
+// finish passes the outcome of an action to the fleet.
 func (s *Supervisor) finish(ctx context.Context, out worker.Outcome) time.Duration {
 	s.cancels[out.Action.ID]()
 	delete(s.cancels, out.Action.ID)
@@ -192,7 +219,7 @@ func (s *Supervisor) finish(ctx context.Context, out worker.Outcome) time.Durati
 func (s *Supervisor) act(ctx, bounded context.Context, a worker.Action) {
 	if a.Verb == worker.Stop || a.Verb == worker.Recreate || a.Verb == worker.Update {
 		wait, cancel := context.WithTimeout(bounded, syncWait)
-		_ = s.journal.Sync(wait) // the journal itself tells what is wrong with it; the worker is healed all the same
+		_ = s.journal.Sync(wait) // the journal reports its own problems; the worker is healed all the same
 		cancel()
 	}
 	bounded, cancel := context.WithTimeout(bounded, a.Deadline)
@@ -205,7 +232,20 @@ func (s *Supervisor) act(ctx, bounded context.Context, a worker.Action) {
 	}
 }
 
+// publishWhenDue builds the view, or returns how long that has to wait. A view lists all workers in order; with thousands of
+// them, building it for each event of a storm would take more time than the events.
+func (s *Supervisor) publishWhenDue(now time.Time) time.Duration {
+	if wait := s.viewDue.Sub(now); wait > 0 {
+		return wait
+	}
+	s.publish()
+	took := time.Since(now)
+	s.viewDue = now.Add(took + min(viewShare*took, max(maxViewAge-took, 0)))
+	return 0
+}
+
 func (s *Supervisor) publish() {
 	v := s.fleet.View(time.Now())
 	s.view.Store(&v)
+	s.builds.Add(1)
 }

@@ -9,7 +9,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// session is one link to one engine process.
+// session is one connection to one engine process.
 type session struct {
 	watch  *Watch
 	out    chan<- worker.Observation
@@ -21,8 +21,8 @@ type session struct {
 	lists         sync.WaitGroup
 }
 
-// picture is one full list, and what had happened when it was answered.
-type picture struct {
+// snapshot is one full list, and what had happened when it was answered.
+type snapshot struct {
 	at      time.Time            // the engine's clock when asked
 	history []worker.Observation // for the first of a session: all of it
 	newest  time.Time            // for a later one: when the last of it happened, if anything did
@@ -31,7 +31,7 @@ type picture struct {
 	err     error
 }
 
-// session runs one session and says how long it lasted, from the engine's first answer on.
+// session runs one session and returns how long it lasted, from the engine's first answer on.
 func (w *Watch) session(ctx context.Context, out chan<- worker.Observation) (time.Duration, error) {
 	s := &session{watch: w, out: out, before: time.Now()}
 	asking, done := context.WithTimeout(ctx, w.opts.Patience)
@@ -41,6 +41,9 @@ func (w *Watch) session(ctx context.Context, out chan<- worker.Observation) (tim
 		return 0, fmt.Errorf("reach the engine: %w", err)
 	}
 	s.engine, s.after, s.since = engine, time.Now(), w.since(engine)
+	if engine.Now.Before(w.readTo) {
+		w.readTo = time.Time{} // the clock was set back: what comes is older than what was read
+	}
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.lists.Wait()
@@ -54,9 +57,9 @@ func (w *Watch) session(ctx context.Context, out chan<- worker.Observation) (tim
 	return time.Since(s.after), err
 }
 
-// since is where a session begins: a little before the last event that was read, for two events may bear the same time
-// and arrive apart. Without one, or when the engine has been started anew since, it begins with all that the engine
-// remembers. So it does when the clock stepped back, for nothing is retold of a time to come.
+// since is where a session begins: a little before the last event that was read, because two events may have the same time
+// and arrive apart. Without one, or when the engine has been restarted since, it begins with all that the engine
+// remembers. So it does when the clock stepped back, because an engine replays nothing from the future.
 func (w *Watch) since(engine worker.Engine) time.Time {
 	if w.readTo.IsZero() || engine.BootedAt.After(w.readTo) || engine.Now.Before(w.readTo) {
 		return time.Time{}
@@ -65,8 +68,8 @@ func (w *Watch) since(engine worker.Engine) time.Time {
 }
 
 // follow passes on what comes. Nothing is asked of the engine between reading an event and passing it on: a list, which may
-// take long, is fetched beside. It is also the probe for an engine that hangs with its connections open; one whose host
-// vanished is found by the connection's own keep-alive.
+// take long, is fetched concurrently. The list also detects an engine that hangs with its connections open; the keep-alive of the
+// connection detects one whose host vanished.
 func (s *session) follow(ctx context.Context, events <-chan worker.Observation, end <-chan error) error {
 	pictures := s.list(ctx)
 	resync := time.NewTimer(s.watch.opts.Resync)
@@ -81,7 +84,7 @@ func (s *session) follow(ctx context.Context, events <-chan worker.Observation, 
 			}
 			err = s.event(ctx, o)
 		case p := <-pictures:
-			if s.behind(p) {
+			if s.lagging(p) {
 				pictures, err = s.wait(p)
 				break
 			}
@@ -98,9 +101,9 @@ func (s *session) follow(ctx context.Context, events <-chan worker.Observation, 
 	}
 }
 
-// list asks for a list, beside. The channel gets one picture.
-func (s *session) list(ctx context.Context) <-chan picture {
-	found := make(chan picture, 1)
+// list asks for a list, concurrently. The channel gets one snapshot.
+func (s *session) list(ctx context.Context) <-chan snapshot {
+	found := make(chan snapshot, 1)
 	first, readTo := !s.listed, s.watch.readTo
 	s.lists.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, s.watch.opts.Patience)
@@ -114,29 +117,29 @@ func (s *session) list(ctx context.Context) <-chan picture {
 	return found
 }
 
-// behind reports whether the engine remembers an event that was there when the list was answered, and has not come on the
+// lagging reports whether the engine remembers an event that was there when the list was answered, and has not come on the
 // stream. An operator's stop may be among what is missing, so that the list must not be believed without it.
-func (s *session) behind(p picture) bool {
+func (s *session) lagging(p snapshot) bool {
 	return p.err == nil && p.newest.After(s.watch.readTo)
 }
 
-// wait has the stream catch up, once. A stream that does not has been cut on the way without a word, or the engine has dropped
-// from it what was read too slowly: the next session is told all of it anew.
-func (s *session) wait(p picture) (<-chan picture, error) {
+// wait gives the stream time to catch up, once. A stream that does not was cut on the way without being closed, or the engine dropped
+// events that were read too slowly: the next session reads all of them again.
+func (s *session) wait(p snapshot) (<-chan snapshot, error) {
 	if p.waited {
 		return nil, errStreamStalled
 	}
 	p.waited = true
-	again := make(chan picture, 1)
+	again := make(chan snapshot, 1)
 	time.AfterFunc(s.watch.opts.Lag, func() { again <- p })
 	return again, nil
 }
 
-// take gets a picture. A list travels on another connection than the events and may overtake them, so that a worker
-// which somebody stopped would be listed as dead before the stop is known. For the first list of a session, where the
-// engine has much to retell, the events up to its answer are therefore asked for by themselves: that answer has an end.
-func (s *session) take(ctx context.Context, first bool) picture {
-	p := picture{at: s.engine.Now.Add(time.Since(s.after))}
+// take gets a snapshot. A list travels on another connection than the events and may overtake them, so that a worker
+// which an operator stopped would be listed as dead before the stop is known. For the first list of a session, where the
+// engine replays much, the events up to its answer are therefore asked for separately: that answer has an end.
+func (s *session) take(ctx context.Context, first bool) snapshot {
+	p := snapshot{at: s.engine.Now.Add(time.Since(s.after))}
 	if p.list, p.err = s.watch.src.List(ctx); p.err != nil || !first {
 		return p
 	}
@@ -145,8 +148,8 @@ func (s *session) take(ctx context.Context, first bool) picture {
 	return p
 }
 
-// show passes a picture on in one piece.
-func (s *session) show(ctx context.Context, p picture) error {
+// show passes a snapshot on in one piece.
+func (s *session) show(ctx context.Context, p snapshot) error {
 	if p.err != nil {
 		return fmt.Errorf("list what there is: %w", p.err)
 	}
@@ -171,11 +174,13 @@ func (s *session) show(ctx context.Context, p picture) error {
 	return nil
 }
 
-// event passes an event on, unless it is a stranger's, is no news or was passed on before. What is not passed on still shows how
-// far the stream has come.
+// event passes an event on, unless it is of an unmanaged container, has no kind or was passed on before. An event that is not passed
+// on still shows how far the stream was read.
 func (s *session) event(ctx context.Context, o worker.Observation) error {
 	w := s.watch
-	w.readTo = o.At
+	if o.At.After(w.readTo) || s.clockStepped(o) {
+		w.readTo = o.At
+	}
 	if o.Kind == 0 || !w.opts.Keep(o) || !w.seen.add(o) {
 		return nil
 	}
@@ -184,4 +189,12 @@ func (s *session) event(ctx context.Context, o worker.Observation) error {
 		return ctx.Err()
 	}
 	return nil
+}
+
+// clockStepped reports whether an event that is older than one read before shows that the engine's clock was set back. Two
+// events of a storm may come in the wrong order, but no further apart than a stream may lag. A new session replays
+// older ones, too, for as long as the engine may take to answer.
+func (s *session) clockStepped(o worker.Observation) bool {
+	w := s.watch
+	return s.listed && time.Since(s.after) > w.opts.Patience && w.readTo.Sub(o.At) > w.opts.Lag
 }

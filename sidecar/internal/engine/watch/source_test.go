@@ -29,6 +29,8 @@ type script struct {
 	newestErr error         // Newest fails
 	listTakes time.Duration // List answers with the picture of when it was asked
 	replayLag time.Duration // a new stream's replay comes so late
+	pastTakes time.Duration // History answers with the picture of when it was asked
+	clock     time.Duration // the engine's clock is ahead by so much
 }
 
 type listener struct {
@@ -79,13 +81,15 @@ func (s *script) from(since time.Time) []worker.Observation {
 
 func (s *script) History(_ context.Context, since, until time.Time) ([]worker.Observation, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	var found []worker.Observation
 	for _, o := range s.from(since) {
 		if !o.At.After(until) {
 			found = append(found, o)
 		}
 	}
+	takes := s.pastTakes
+	s.mu.Unlock()
+	time.Sleep(takes)
 	return found, nil
 }
 
@@ -96,7 +100,9 @@ func (s *script) Newest(_ context.Context, since time.Time) (time.Time, error) {
 	s.newests++
 	newest := time.Time{}
 	for _, o := range s.from(since) {
-		newest = o.At
+		if o.At.After(newest) {
+			newest = o.At
+		}
 	}
 	return newest, s.newestErr
 }
@@ -118,7 +124,7 @@ func (s *script) List(ctx context.Context) ([]worker.Observation, error) {
 func (s *script) happen(kind worker.Kind, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o := worker.Observation{Kind: kind, ID: id, Key: worker.Key(id), At: time.Now()}
+	o := worker.Observation{Kind: kind, ID: id, Key: worker.Key(id), At: time.Now().Add(s.clock)}
 	s.memory = append(s.memory, o)
 	if n := len(s.streams); n > 0 && s.replayLag == 0 {
 		s.streams[n-1].out <- o
@@ -139,7 +145,7 @@ func (s *script) late(kind worker.Kind, id string, by time.Duration) {
 func (s *script) missed(kind worker.Kind, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.memory = append(s.memory, worker.Observation{Kind: kind, ID: id, Key: worker.Key(id), At: time.Now()})
+	s.memory = append(s.memory, worker.Observation{Kind: kind, ID: id, Key: worker.Key(id), At: time.Now().Add(s.clock)})
 }
 
 func (s *script) cut(err error) {

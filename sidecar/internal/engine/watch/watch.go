@@ -1,8 +1,8 @@
-// Package watch says what is true in Docker, in order and without holes.
+// Package watch follows the engine: its observations are complete and in order.
 //
-// It is made of sessions. A session asks the engine who it is, follows its events from where the last one ended, lists
-// everything once, and then follows, with a new list every so often. Whatever ends it, the next one begins where it
-// stopped, so that a consumer who believes the stream believes no more than what the engine said.
+// It works in sessions. A session asks what the engine is, follows its events from where the last session ended, lists
+// everything once, and then follows, with a new list at intervals. Whatever ends a session, the next one begins where it
+// stopped.
 package watch
 
 import (
@@ -19,34 +19,34 @@ import (
 type Source interface {
 	// Engine begins a session.
 	Engine(ctx context.Context) (worker.Engine, error)
-	// Events follows from since on (zero: from the oldest event that the engine remembers). One without a kind is no news, and
-	// says only that the stream lives. At the end of the stream the
-	// first channel is closed, and the second holds why.
+	// Events follows from since on (zero: from the oldest event that the engine remembers). One without a kind
+	// shows only that the stream works. At the end of the stream the
+	// first channel is closed, and the second holds the cause.
 	Events(ctx context.Context, since time.Time) (<-chan worker.Observation, <-chan error)
-	// History is all that Events would tell of a time that is over.
+	// History is all that Events would return for a time that is over.
 	History(ctx context.Context, since, until time.Time) ([]worker.Observation, error)
 	// List is every container.
 	List(ctx context.Context) ([]worker.Observation, error)
 	// Newest is when the newest event happened that the engine remembers from since on; zero when there is none, or when it
-	// cannot be told.
+	// is not known.
 	Newest(ctx context.Context, since time.Time) (time.Time, error)
 }
 
-// Options of a Watch. What is zero has the default that is named.
+// Options of a Watch. A zero field has the default in its comment.
 type Options struct {
 	Resync   time.Duration   // between one full list and the next: 1m
 	Bookmark worker.Bookmark // how far an earlier run of Stoker had read
 	// Keep chooses the observations of containers that are passed on; nil keeps all. It sees them one after the other.
 	Keep func(worker.Observation) bool
-	// OnError is told why a session could not begin or had to end: once, until a session has lived again.
+	// OnError receives why a session could not begin or had to end: once, until a session has lasted again.
 	OnError func(error)
 
 	Overlap    time.Duration // how far before the last event a session begins: 2s
-	Lag        time.Duration // how far the stream may be behind what the engine tells elsewhere: 5s
+	Lag        time.Duration // how far the stream may be behind other answers of the engine: 5s
 	Patience   time.Duration // for one answer of the engine: 30s
 	BackoffMin time.Duration // before the second session: 200ms, doubling
 	BackoffMax time.Duration // 15s
-	Lived      time.Duration // a session that lasted so long was a good one: 30s
+	Lived      time.Duration // a session that lasted this long was a good one: 30s
 }
 
 // Watch turns a Source into one stream that outlives the engine.
@@ -55,7 +55,7 @@ type Watch struct {
 	opts   Options
 	seen   *dedupe
 	readTo time.Time // the engine's time of the newest event that was read
-	up     bool      // LinkOpened was passed on, and LinkLost not since
+	up     bool      // Connecting was passed on, and Disconnected not since
 }
 
 // New prepares a watch.
@@ -78,14 +78,14 @@ func New(src Source, opts Options) *Watch {
 	if opts.OnError == nil {
 		opts.OnError = func(error) {}
 	}
-	return &Watch{src: src, opts: opts, seen: newMemory(), readTo: opts.Bookmark.EventAt}
+	return &Watch{src: src, opts: opts, seen: newDedupe(), readTo: opts.Bookmark.EventAt}
 }
 
 // Run passes observations on until ctx ends, and returns why it did. It may be called once.
 //
-// The stream is LinkOpened, events, then one list (ListBegan, Listed..., ListEnded), events, a list again, and so on; LinkLost
+// The stream is Connecting, events, then one list (ListBegin, Listed..., ListEnd), events, a list again, and so on; Disconnected
 // ends a session that was opened. What happened up to the instant that a list was answered comes before that list. Events up
-// to LinkOpened's At are marked as History. No event comes twice. A list never holds up an event: it travels while
+// to Connecting's At are marked as History. No event comes twice. A list never holds up an event: it travels while
 // events are passed on, so that events newer than a list's At may come before it.
 func (w *Watch) Run(ctx context.Context, out chan<- worker.Observation) error {
 	for inARow := 1; ; inARow++ {
@@ -105,7 +105,7 @@ func (w *Watch) Run(ctx context.Context, out chan<- worker.Observation) error {
 	}
 }
 
-// lost tells the consumer once that nothing is known any more. False means that ctx ended.
+// lost reports the disconnect to the consumer, once. False means that ctx ended.
 func (w *Watch) lost(ctx context.Context, out chan<- worker.Observation) bool {
 	if !w.up {
 		return true
@@ -148,12 +148,12 @@ func send(ctx context.Context, out chan<- worker.Observation, o worker.Observati
 	}
 }
 
-// errSilent is a stream that ended without saying why.
+// errSilent is a stream that ended without an error.
 var errSilent = errors.New("the event stream ended")
 
-// errDeaf is a stream that is open, and on which nothing comes any more.
+// errStreamStalled is a stream that is open, and on which nothing comes any more.
 var errStreamStalled = errors.New("the event stream is open but dead: the engine remembers events that never came on it, " +
-	"so that something between Stoker and the engine has lost the connection and not said so")
+	"something between Stoker and the engine has lost the connection without closing it")
 
 func endOf(end <-chan error) error {
 	if err := <-end; err != nil {

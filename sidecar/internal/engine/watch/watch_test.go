@@ -319,15 +319,15 @@ func TestEndWhileNobodyReads(t *testing.T) {
 }
 
 func TestMemoryForgetsTheOldest(t *testing.T) {
-	m := newMemory()
+	m := newDedupe()
 	at := func(i int) worker.Observation {
 		return worker.Observation{Kind: worker.Exited, ID: "a", At: time.Unix(0, int64(i))}
 	}
-	for i := range 3 * memorySize {
+	for i := range 3 * dedupeSize {
 		require.True(t, m.add(at(i)))
 		require.False(t, m.add(at(i)))
 	}
-	require.Len(t, m.known, memorySize)
-	require.False(t, m.add(at(2*memorySize)), "the oldest that is known")
-	require.True(t, m.add(at(2*memorySize-1)))
+	require.Len(t, m.known, dedupeSize)
+	require.False(t, m.add(at(2*dedupeSize)), "the oldest that is known")
+	require.True(t, m.add(at(2*dedupeSize-1)))
 }

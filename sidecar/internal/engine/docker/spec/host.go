@@ -41,7 +41,7 @@ func (b *builder) limits() error {
 	if host.IpcMode == "" && !b.in.Engine.Podman {
 		host.IpcMode = container.IPCModeShareable // what an engine takes it for; a new container would get "private" (R30)
 	}
-	if host.CgroupnsMode == "" && !b.in.Engine.Podman && b.speaks("1.41") {
+	if host.CgroupnsMode == "" && !b.in.Engine.Podman && b.apiAtLeast("1.41") {
 		host.CgroupnsMode = container.CgroupnsModeHost // likewise, since cgroup v2
 	}
 	host.SecurityOpt = withoutParentLabels(host)

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"github.com/distribution/reference"
 	"regexp"
 	"strings"
 
@@ -21,7 +22,7 @@ func (b *builder) image() error {
 	if bareID(img.ID) != bareID(id) {
 		return Refusal{Hazard: "R25", Field: "Image", Why: "it was made from " + id + ", and the image at hand is " + img.ID}
 	}
-	if d := b.old.ImageManifestDescriptor; d != nil && d.Platform != nil && b.speaks("1.41") {
+	if d := b.old.ImageManifestDescriptor; d != nil && d.Platform != nil && b.apiAtLeast("1.41") {
 		b.spec.Platform = d.Platform // one ID may stand for several platforms in containerd's image store
 	}
 	if name := b.old.Config.Image; !means(name, img) {
@@ -54,22 +55,13 @@ func isIDOf(ref, id string) bool {
 	return hexID.MatchString(bareID(ref)) && strings.HasPrefix(bareID(id), bareID(ref))
 }
 
-// familiar brings the ways to write one reference together: docker.io/library/redis, redis and redis:latest are one, and
-// so are redis:7@sha256:… and redis@sha256:…, for an engine goes by the digest alone. Podman writes localhost/ before
-// what it built itself.
+// familiar normalizes a reference: docker.io/library/redis, redis and redis:latest are one, and so are redis:7@sha256:… and
+// redis@sha256:…, because an engine uses the digest alone. Podman writes localhost/ before images that it built.
 func familiar(ref string) string {
-	for _, prefix := range []string{"docker.io/", "index.docker.io/", "localhost/"} {
-		ref = strings.TrimPrefix(ref, prefix)
-	}
-	ref = strings.TrimPrefix(ref, "library/")
-	name, digest, hasDigest := strings.Cut(ref, "@")
-	tag := strings.LastIndexByte(name, ':')
-	tagged := tag > strings.LastIndexByte(name, '/')
-	switch {
-	case hasDigest && tagged:
-		return name[:tag] + "@" + digest
-	case hasDigest || tagged:
+	ref = strings.TrimPrefix(ref, "localhost/")
+	named, err := reference.ParseDockerRef(ref)
+	if err != nil {
 		return ref
 	}
-	return name + ":latest"
+	return reference.FamiliarString(named)
 }

@@ -51,7 +51,7 @@ func (b *builder) unconnected() error {
 // split shares the endpoints out. An entry for the network of the mode says nothing when it holds nothing and is alone.
 func (b *builder) split(primary string, endpoints []Endpoint) {
 	atCreate, after := endpoints, []Endpoint(nil)
-	if !b.speaks("1.44") && !b.in.Engine.Podman { // Podman says 1.41 and takes all
+	if !b.apiAtLeast("1.44") && !b.in.Engine.Podman { // Podman says 1.41 and takes all
 		atCreate, after = endpoints[:1], endpoints[1:]
 	}
 	b.spec.Connect = after
@@ -99,7 +99,7 @@ func (b *builder) aliases(old []string) []string {
 // endpoint from there on.
 func (b *builder) primaryMAC(primary string, endpoints []Endpoint) {
 	mac := b.spec.Config.MacAddress //nolint:staticcheck // what engines below API 1.44 know
-	if mac == "" || (!b.speaks("1.44") && !b.in.Engine.Podman) {
+	if mac == "" || (!b.apiAtLeast("1.44") && !b.in.Engine.Podman) {
 		return
 	}
 	b.spec.Config.MacAddress = "" //nolint:staticcheck // as above
@@ -114,7 +114,7 @@ func (b *builder) primaryMAC(primary string, endpoints []Endpoint) {
 // not. Below API 1.44 it cannot have been. Up to 1.47 the engine derives its own from the address. Later it draws them,
 // always marked as local, so that only one without the mark was surely asked for.
 func (b *builder) secondaryMAC(name string, old *network.EndpointSettings) string {
-	if old.MacAddress == "" || !b.speaks("1.44") || b.in.Engine.Podman || name == primaryNetwork(b.spec.HostConfig.NetworkMode) {
+	if old.MacAddress == "" || !b.apiAtLeast("1.44") || b.in.Engine.Podman || name == primaryNetwork(b.spec.HostConfig.NetworkMode) {
 		return ""
 	}
 	mac, err := net.ParseMAC(old.MacAddress)
@@ -122,7 +122,7 @@ func (b *builder) secondaryMAC(name string, old *network.EndpointSettings) strin
 		return ""
 	}
 	const local = 0x02
-	if !b.speaks("1.48") || mac[0]&local == 0 {
+	if !b.apiAtLeast("1.48") || mac[0]&local == 0 {
 		return old.MacAddress
 	}
 	b.note("R11", "NetworkSettings.Networks["+name+"].MacAddress", "%s is not carried over: it cannot be told whether it was asked for", old.MacAddress)

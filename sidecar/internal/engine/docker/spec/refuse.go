@@ -76,7 +76,7 @@ func (b *builder) refuseDropped() error {
 		{"R30", "HostConfig.Mounts.BindOptions.CreateMountpoint", "1.42", createsMountpoint(host)},
 		{"R8", "NetworkSettings.Networks.GwPriority", "1.48", hasGatewayPriority(b.old)},
 	} {
-		if field.used && !b.speaks(field.since) && !b.in.Engine.Podman {
+		if field.used && !b.apiAtLeast(field.since) && !b.in.Engine.Podman {
 			return Refusal{Hazard: field.hazard, Field: field.name, Why: fmt.Sprintf(
 				"needs API %s, and version %s is in use: unset DOCKER_API_VERSION", field.since, b.in.Engine.APIVersion)}
 		}
@@ -88,7 +88,7 @@ func (b *builder) refuseDropped() error {
 // belongs to the network's driver options; which network eth1 was, nobody knows any more. Containers made by an older
 // engine may have them.
 func (b *builder) refuseInterfaceSysctls() error {
-	if !b.speaks("1.48") || !b.old.HostConfig.NetworkMode.IsPrivate() {
+	if !b.apiAtLeast("1.48") || !b.old.HostConfig.NetworkMode.IsPrivate() {
 		return nil
 	}
 	for key := range b.old.HostConfig.Sysctls {

@@ -134,7 +134,7 @@ func (b *builder) note(hazard, field, format string, args ...any) {
 }
 
 // speaks reports whether the API version in use is at least this one. An unknown version counts as the oldest.
-func (b *builder) speaks(version string) bool {
+func (b *builder) apiAtLeast(version string) bool {
 	have := b.in.Engine.APIVersion
 	return have != "" && versions.GreaterThanOrEqualTo(have, version)
 }

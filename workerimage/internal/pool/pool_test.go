@@ -1,4 +1,4 @@
-package crew
+package pool
 
 import (
 	"context"
@@ -15,16 +15,16 @@ import (
 func TestEveryChunkIsCountedOnce(t *testing.T) {
 	for _, threads := range []int{1, 4} {
 		pulse := &pulse{}
-		crew := &Crew{Task: squares(5000, 7), Pulse: pulse, Gate: &gate{}}
-		ledger := fresh(t, crew.Task)
-		crew.Round(t.Context(), ledger, threads)
+		pool := &Pool{Task: squares(5000, 7), Heartbeat: pulse, Gate: &gate{}}
+		ledger := fresh(t, pool.Task)
+		pool.Round(t.Context(), ledger, threads)
 		require.True(t, ledger.Complete())
 		round := ledger.CloseRound()
-		require.Equal(t, crew.Task.Compute(1, crew.Task.Range), round.Sum)
-		require.Equal(t, crew.Task.Chunks(), round.Chunks)
+		require.Equal(t, pool.Task.Compute(1, pool.Task.Range), round.Sum)
+		require.Equal(t, pool.Task.Chunks(), round.Chunks)
 		require.Equal(t, uint64(2), ledger.State().Round)
 		require.Equal(t, threads, pulse.rests)
-		require.Equal(t, int(crew.Task.Chunks()), pulse.beats)
+		require.Equal(t, int(pool.Task.Chunks()), pulse.beats)
 	}
 }
 
@@ -47,8 +47,8 @@ func TestARoundCutOffAgainAndAgain(t *testing.T) {
 				kill()
 			}
 		}
-		crew := &Crew{Task: work, Pulse: &pulse{}, Gate: gate}
-		crew.Round(ctx, ledger, 3)
+		pool := &Pool{Task: work, Heartbeat: &pulse{}, Gate: gate}
+		pool.Round(ctx, ledger, 3)
 		kill()
 		if ledger.Complete() {
 			require.Equal(t, work.Compute(1, work.Range), ledger.CloseRound().Sum)
@@ -68,7 +68,7 @@ func TestStopDropsTheChunkWithinASlice(t *testing.T) {
 	work := squares(100<<20, 100<<20) // one chunk of a hundred slices
 	ledger := fresh(t, work)
 	pulse := &pulse{}
-	(&Crew{Task: work, Pulse: pulse, Gate: gate}).Round(ctx, ledger, 1)
+	(&Pool{Task: work, Heartbeat: pulse, Gate: gate}).Round(ctx, ledger, 1)
 	require.Equal(t, 2, pulse.beats)
 	require.Zero(t, ledger.State().Done())
 	require.Zero(t, ledger.State().Sum.Items)

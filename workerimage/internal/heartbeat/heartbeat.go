@@ -1,7 +1,7 @@
-// Package heartbeat carries the proof of life from the working threads to the health check, which is another process.
+// Package heartbeat tells the health check, which is another process, that the threads work.
 //
-// There is no goroutine that beats: the thread that has done a slice of work writes the file, so that the file can only
-// be young while work is being done.
+// There is no goroutine that beats: the thread that has done a slice of work writes the file, so that the file is
+// recent only while work is being done.
 package heartbeat
 
 import (
@@ -16,8 +16,8 @@ import (
 // every is the least time between two writes of the file.
 const every = time.Second
 
-// Heart collects the beats of the threads. It is safe for several goroutines.
-type Heart struct {
+// Heartbeat collects the beats of the threads. It is safe for concurrent use.
+type Heartbeat struct {
 	path   string
 	failed func(error)
 
@@ -28,22 +28,22 @@ type Heart struct {
 	told    bool
 }
 
-// New writes its file at path. A write that fails is told to failed once, and tried again at every beat: then the health
-// check says unhealthy, which is all that can be known from outside.
-func New(path string, failed func(error)) *Heart {
-	return &Heart{path: path, failed: failed, beats: map[int]time.Time{}}
+// New returns a heartbeat that writes the file at path. A write that fails is reported to failed once, and repeated at every beat; the
+// health check fails meanwhile.
+func New(path string, failed func(error)) *Heartbeat {
+	return &Heartbeat{path: path, failed: failed, beats: map[int]time.Time{}}
 }
 
-// Start makes the first beat, so that no file of an earlier life is taken for this one's.
-func (h *Heart) Start() {
+// Start makes the first beat, so that a file of an earlier process does not count.
+func (h *Heartbeat) Start() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.write(time.Now())
 }
 
-// Beat says that a thread has just done a slice of work. What reaches the file is the age of the thread that has been
-// silent longest, so that one hung thread is not hidden by the others.
-func (h *Heart) Beat(thread int) {
+// Beat records that a thread has just done a slice of work. The file holds the time of the thread that has been
+// silent longest, so that the others do not hide one that hangs.
+func (h *Heartbeat) Beat(thread int) {
 	now := time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -54,21 +54,21 @@ func (h *Heart) Beat(thread int) {
 	h.write(now)
 }
 
-// Rest takes a thread out until its next beat.
-func (h *Heart) Rest(thread int) {
+// Rest ignores a thread until its next beat.
+func (h *Heartbeat) Rest(thread int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.beats, thread)
 }
 
 // Mute stops the file from being written while work goes on, or lets it be written again: the fault "unhealthy".
-func (h *Heart) Mute(on bool) {
+func (h *Heartbeat) Mute(on bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.muted = on
 }
 
-func (h *Heart) write(now time.Time) {
+func (h *Heartbeat) write(now time.Time) {
 	h.written = now
 	boot, err := sinceBoot()
 	if err == nil {
@@ -80,7 +80,7 @@ func (h *Heart) write(now time.Time) {
 	}
 }
 
-func (h *Heart) silence(now time.Time) time.Duration {
+func (h *Heartbeat) silence(now time.Time) time.Duration {
 	if len(h.beats) == 0 {
 		return 0
 	}

@@ -6,7 +6,7 @@ import "strings"
 // (stopTimeout is stop-timeout); a third of the letters may be wrong, missing, extra or swapped with a neighbour. Of
 // several equally near names the first wins. Names come without the prefix that they share, because a shared prefix
 // would make everything look alike.
-func Nearest(name string, known []string) string {
+func Suggest(name string, known []string) string {
 	letters := bare(name)
 	best, bestDistance := "", len(letters)+1
 	for _, candidate := range known {

@@ -1,4 +1,4 @@
-package crew
+package pool
 
 import (
 	"fmt"
@@ -8,19 +8,19 @@ import (
 	"stoker/workerimage/internal/task"
 )
 
-// Progress turns the books, read now and then, into lines for people. It is for one goroutine.
+// Progress formats the state of a ledger as log lines. It is not safe for concurrent use.
 type Progress struct {
 	task task.Task
 	at   time.Time
 	seen checkpoint.State
 }
 
-// NewProgress counts from this state on.
+// NewProgress measures from this state on.
 func NewProgress(t task.Task, now time.Time, state checkpoint.State) *Progress {
 	return &Progress{task: t, at: now, seen: state}
 }
 
-// Line says how far the round is, how fast it went since the last line, and how long the rest takes at that speed.
+// Line reports how far the round is, the rate since the last line, and the time that the rest takes at that rate.
 func (p *Progress) Line(now time.Time, state checkpoint.State) string {
 	rate := p.rate(now, state)
 	p.at, p.seen = now, state
@@ -45,7 +45,7 @@ func (p *Progress) rate(now time.Time, state checkpoint.State) float64 {
 	return items / seconds
 }
 
-// Count writes a number for people: 940, 2.4 k, 3.1 M.
+// Count formats a number: 940, 2.4 k, 3.1 M.
 func Count(n float64) string {
 	for _, unit := range []struct {
 		size float64

@@ -1,4 +1,4 @@
-package crew
+package pool
 
 import (
 	"context"
@@ -7,39 +7,39 @@ import (
 	"stoker/workerimage/internal/task"
 )
 
-// Pulse is told that a thread is alive.
-type Pulse interface {
+// Heartbeat receives the beats of the threads.
+type Heartbeat interface {
 	Beat(thread int) // the thread has just done a slice of work
 	Rest(thread int) // the thread has no work for now: its silence means nothing
 }
 
-// Gate may hold a thread, as a fault does. It must return when ctx ends.
+// Gate may block a thread, as a fault does. It must return when ctx ends.
 type Gate interface {
 	Pass(ctx context.Context)
 }
 
-// Crew computes the chunks of one task.
-type Crew struct {
-	Task  task.Task
-	Pulse Pulse
-	Gate  Gate
+// Pool computes the chunks of one task.
+type Pool struct {
+	Task      task.Task
+	Heartbeat Heartbeat
+	Gate      Gate
 }
 
-// Round works with so many threads until the round's chunks are done, or until ctx ends: then each thread drops its chunk
-// within one slice, without entering it.
-func (c *Crew) Round(ctx context.Context, ledger *Ledger, threads int) {
+// Round works with this many threads until the round's chunks are done, or until ctx ends: then each thread drops its chunk
+// within one slice, without recording it.
+func (c *Pool) Round(ctx context.Context, ledger *Ledger, threads int) {
 	var group sync.WaitGroup
 	round := ledger.State().Round
 	for thread := range threads {
 		group.Go(func() {
-			defer c.Pulse.Rest(thread)
+			defer c.Heartbeat.Rest(thread)
 			c.work(ctx, ledger, thread, round)
 		})
 	}
 	group.Wait()
 }
 
-func (c *Crew) work(ctx context.Context, ledger *Ledger, thread int, round uint64) {
+func (c *Pool) work(ctx context.Context, ledger *Ledger, thread int, round uint64) {
 	for {
 		chunk, more := ledger.Take()
 		if !more {
@@ -53,7 +53,7 @@ func (c *Crew) work(ctx context.Context, ledger *Ledger, thread int, round uint6
 	}
 }
 
-func (c *Crew) chunk(ctx context.Context, thread int, round uint64, span task.Span) (task.Partial, bool) {
+func (c *Pool) chunk(ctx context.Context, thread int, round uint64, span task.Span) (task.Partial, bool) {
 	var sum task.Partial
 	for span.From < span.To {
 		c.Gate.Pass(ctx)
@@ -63,7 +63,7 @@ func (c *Crew) chunk(ctx context.Context, thread int, round uint64, span task.Sp
 		slice := task.Span{From: span.From, To: span.From + min(span.Len(), c.Task.Slice())}
 		sum = sum.Plus(c.Task.Compute(round, slice))
 		span.From = slice.To
-		c.Pulse.Beat(thread)
+		c.Heartbeat.Beat(thread)
 	}
 	return sum, true
 }

@@ -6,11 +6,11 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// memorySize is twice what an engine can retell: it remembers 256 events. Counting instead of comparing times holds
+// dedupeSize is twice what an engine can replay: it remembers 256 events. Counting instead of comparing times holds
 // when the engine's clock steps back.
-const memorySize = 512
+const dedupeSize = 512
 
-// mark identifies an event.
+// eventKey identifies an event.
 type eventKey struct {
 	at     int64 // nanoseconds
 	id     string
@@ -18,14 +18,14 @@ type eventKey struct {
 	signal syscall.Signal
 }
 
-// memory knows the newest events that were passed on.
+// dedupe remembers the newest events that were passed on.
 type dedupe struct {
 	known map[eventKey]struct{}
 	order []eventKey // a ring once it is full
 	next  int
 }
 
-func newMemory() *dedupe {
+func newDedupe() *dedupe {
 	return &dedupe{known: map[eventKey]struct{}{}}
 }
 
@@ -36,12 +36,12 @@ func (m *dedupe) add(o worker.Observation) bool {
 		return false
 	}
 	m.known[this] = struct{}{}
-	if len(m.order) < memorySize {
+	if len(m.order) < dedupeSize {
 		m.order = append(m.order, this)
 		return true
 	}
 	delete(m.known, m.order[m.next])
 	m.order[m.next] = this
-	m.next = (m.next + 1) % memorySize
+	m.next = (m.next + 1) % dedupeSize
 	return true
 }

@@ -13,7 +13,7 @@ import (
 
 // A connection that was lost without a word looks like an engine on which nothing happens, but the engine remembers what
 // happened. The list that would show a stopped worker as dead is not passed on before the stop is.
-func TestDeafStream(t *testing.T) {
+func TestStalledStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &script{list: []worker.Observation{listed("a")}}
 		v := begin(t, src, Options{})
@@ -96,6 +96,59 @@ func TestNewestFails(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, []string{"engine-connecting", "list-began", "list-ended", "engine-disconnected"}, v.story()[:4])
 		require.ErrorIs(t, v.errs[0], src.newestErr)
+		v.end(t)
+	})
+}
+
+// What is read out of order does not make the stream look as if it lagged.
+func TestReadOutOfOrderIsNoStall(t *testing.T) {
+	tests := map[string]func(src *script){
+		"history after a newer event": func(src *script) {
+			time.Sleep(time.Second)
+			src.happen(worker.Started, "b") // while the history is under way
+		},
+		"two times inverted": func(src *script) {
+			time.Sleep(20 * time.Second)
+			src.happen(worker.Started, "b")
+			src.set(func(s *script) { s.clock = -10 * time.Millisecond })
+			src.happen(worker.Started, "c")
+			src.set(func(s *script) { s.clock = 0 })
+		},
+	}
+	for name, play := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				src := &script{pastTakes: 2 * time.Second}
+				src.missed(worker.Exited, "a")
+				time.Sleep(time.Minute)
+				v := begin(t, src, Options{})
+				play(src)
+				time.Sleep(10 * time.Minute)
+				synctest.Wait()
+				require.Equal(t, 1, src.sessions)
+				v.end(t)
+				require.Empty(t, v.errs)
+			})
+		})
+	}
+}
+
+// A clock that steps back takes the measure with it: what the stream loses afterwards is noticed all the same.
+func TestStallAfterAClockStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &script{}
+		v := begin(t, src, Options{})
+		time.Sleep(10 * time.Second)
+		src.happen(worker.Started, "a")
+		time.Sleep(10 * time.Minute)
+		src.set(func(s *script) { s.clock = -time.Hour; s.memory = nil })
+		src.happen(worker.Started, "b")
+		time.Sleep(10 * time.Second)
+		src.missed(worker.Exited, "b")
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		require.Len(t, v.errs, 1)
+		require.ErrorIs(t, v.errs[0], errStreamStalled)
 		v.end(t)
 	})
 }

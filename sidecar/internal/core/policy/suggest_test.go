@@ -27,7 +27,7 @@ func TestNearestLabel(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.key, func(t *testing.T) {
-			require.Equal(t, test.want, nearestLabel(test.key))
+			require.Equal(t, test.want, suggestLabel(test.key))
 		})
 	}
 }

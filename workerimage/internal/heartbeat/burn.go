@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Toil uses up CPU time of this process, and returns when all its threads together have used so much since its start.
-// Under a quota that takes as long as the quota makes it.
-func Toil(effort time.Duration) {
+// BurnCPU uses CPU time of this process, and returns when all its threads together have used this much since its start.
+// A quota makes that take longer.
+func BurnCPU(effort time.Duration) {
 	var block [4096]byte
 	for used() < effort {
 		sum := sha256.Sum256(block[:])

@@ -1,5 +1,5 @@
-// Package crew does the work: threads that take chunks from a ledger, compute them, and enter them as done.
-package crew
+// Package pool does the work: threads that take chunks from a ledger, compute them, and record them as done.
+package pool
 
 import (
 	"fmt"
@@ -10,8 +10,8 @@ import (
 	"stoker/workerimage/internal/task"
 )
 
-// Ledger says which chunks of a round are to be done, being done and done, and what the done ones add up to. It is safe
-// for several goroutines.
+// Ledger records which chunks of a round are to be done, being done and done, and the sum of the done ones. It is safe
+// for concurrent use.
 type Ledger struct {
 	chunks uint64
 	mu     sync.Mutex
@@ -19,7 +19,7 @@ type Ledger struct {
 	issued uint64 // chunks below this one were taken by a thread of this process, or were done before
 }
 
-// NewLedger goes on from state, which must be of a task with this number of chunks per round.
+// NewLedger continues from state, which must be of a task with this number of chunks per round.
 func NewLedger(chunks uint64, state checkpoint.State) (*Ledger, error) {
 	if state.Next > chunks || (len(state.Ahead) > 0 && state.Ahead[len(state.Ahead)-1] >= chunks) {
 		return nil, fmt.Errorf("the state has chunks beyond the round's %d", chunks)
@@ -28,11 +28,11 @@ func NewLedger(chunks uint64, state checkpoint.State) (*Ledger, error) {
 	return &Ledger{chunks: chunks, state: state, issued: state.Next}, nil
 }
 
-// Take hands out the next chunk that is neither done nor being done, or false when there is none left in the round.
+// Take returns the next chunk that is neither done nor being done, or false when there is none left in the round.
 func (l *Ledger) Take() (uint64, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// Next may have run past issued over chunks that an earlier life did ahead of the others.
+	// Next may be past issued because an earlier process did chunks ahead of the others.
 	l.issued = max(l.issued, l.state.Next)
 	for l.issued < l.chunks {
 		chunk := l.issued
@@ -44,7 +44,7 @@ func (l *Ledger) Take() (uint64, bool) {
 	return 0, false
 }
 
-// Enter counts a chunk that Take handed out. Entering one twice is a mistake of the caller's and panics: a wrong result
+// Enter records a chunk that Take returned. Recording one twice is an error of the caller and panics: a wrong result
 // must not be saved as a right one.
 func (l *Ledger) Enter(chunk uint64, part task.Partial) {
 	l.mu.Lock()
@@ -61,7 +61,7 @@ func (l *Ledger) Enter(chunk uint64, part task.Partial) {
 	l.state.Sum = l.state.Sum.Plus(part)
 }
 
-// Complete says whether every chunk of the round is done.
+// Complete reports whether every chunk of the round is done.
 func (l *Ledger) Complete() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -81,7 +81,7 @@ func (l *Ledger) CloseRound() checkpoint.Round {
 	return last
 }
 
-// State is a copy of the books at this instant: what it calls done is exactly what its sum counts.
+// State is a copy of the ledger: its sum counts exactly the chunks that it lists as done.
 func (l *Ledger) State() checkpoint.State {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -8,11 +8,11 @@ import (
 
 	"stoker/workerimage/internal/cgroup"
 	"stoker/workerimage/internal/checkpoint"
-	"stoker/workerimage/internal/crew"
+	"stoker/workerimage/internal/pool"
 	"stoker/workerimage/internal/task"
 )
 
-func (w *Worker) greet() {
+func (w *Worker) logStart() {
 	quota := "no CPU quota"
 	if cpus, limited := cgroup.CPUs(os.DirFS("/")); limited {
 		quota = fmt.Sprintf("a quota of %.2f CPUs", cpus)
@@ -23,9 +23,9 @@ func (w *Worker) greet() {
 	}
 }
 
-// report prints how far the work is, now and then, until ctx ends.
-func (w *Worker) report(ctx context.Context) {
-	progress := crew.NewProgress(w.set.Task, time.Now(), w.ledger.State())
+// report logs the progress at intervals until ctx ends.
+func (w *Worker) logProgress(ctx context.Context) {
+	progress := pool.NewProgress(w.set.Task, time.Now(), w.ledger.State())
 	tick := time.NewTicker(w.set.Progress)
 	defer tick.Stop()
 	for {
@@ -38,14 +38,14 @@ func (w *Worker) report(ctx context.Context) {
 	}
 }
 
-// tell prints a result. A worker that is killed right after this, before the checkpoint, finishes the round again and
+// tell logs a result. A worker that is killed right after this, before the checkpoint, finishes the round again and
 // prints the same result again; the result is the same and counts once.
-func (w *Worker) tell(round checkpoint.Round) {
+func (w *Worker) logResult(round checkpoint.Round) {
 	w.log.Printf("round %d done: %s", round.Number, w.result(round))
 }
 
 func (w *Worker) result(round checkpoint.Round) string {
-	numbers := crew.Count(float64(round.Sum.Items))
+	numbers := pool.Count(float64(round.Sum.Items))
 	if w.set.Task.Kind == task.Squares {
 		return fmt.Sprintf("the squares of %s numbers add up to %s", numbers, round.Sum.Sum)
 	}

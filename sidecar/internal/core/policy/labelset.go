@@ -1,0 +1,152 @@
+package policy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// label is one label as written on the container.
+type label struct {
+	key, value string
+}
+
+func (w label) problem(message string) Problem {
+	return Problem{Label: w.key, Value: w.value, Message: message}
+}
+
+// labelSet is the labels of a container that are meant for Stoker. Docker keeps keys that differ only in case apart, so that one
+// label may be there more than once.
+type labelSet struct {
+	known   map[string][]label // by documented name
+	unknown []label
+}
+
+func collect(labels map[string]string) labelSet {
+	said := labelSet{}
+	for key := range labels {
+		if ours(key) || suggestPrefix(key) != "" { // most containers have none
+			said.known = make(map[string][]label)
+			break
+		}
+	}
+	if said.known == nil {
+		return said
+	}
+	names := names()
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		name, w := strings.ToLower(strings.TrimSpace(key)), label{key, labels[key]}
+		switch {
+		case slices.Contains(names, name):
+			said.known[name] = append(said.known[name], w)
+		case ours(key), suggestPrefix(key) != "":
+			said.unknown = append(said.unknown, w)
+		}
+	}
+	return said
+}
+
+func ours(key string) bool {
+	key = strings.TrimSpace(key)
+	return len(key) >= len(prefix) && strings.EqualFold(key[:len(prefix)], prefix)
+}
+
+// meant is the label that a key would be but for one slip before its own name: a letter of stoker (stocker.enable), or the
+// dot after it (stoker-enable). Such a worker would otherwise pass for one that says nothing, and be missed the day it stays
+// dead. The rest has to be a label's name as it is: that is what tells a slip from somebody else's label.
+func suggestPrefix(key string) string {
+	key = strings.TrimSpace(key)
+	end := strings.IndexAny(key, ".-_:/")
+	if end < len(prefix)-2 || end > len(prefix) || ours(key) {
+		return ""
+	}
+	key = strings.ToLower(key)
+	name := prefix + key[end+1:]
+	if distance([]rune(key[:end]), []rune(prefix[:len(prefix)-1])) > 1 || !slices.Contains(names(), name) {
+		return ""
+	}
+	return name
+}
+
+func names() []string {
+	labels := Labels()
+	names := make([]string, len(labels))
+	for i, label := range labels {
+		names[i] = label.Name
+	}
+	return names
+}
+
+func (s labelSet) nothing() bool { return len(s.known) == 0 && len(s.unknown) == 0 }
+
+// once is a label that is there, and there only once.
+func (s labelSet) once(name string) (label, bool) {
+	if all := s.known[name]; len(all) == 1 {
+		return all[0], true
+	}
+	return label{}, false
+}
+
+// either is the first of the labels that is there once.
+func (s labelSet) either(names ...string) (label, bool) {
+	for _, name := range names {
+		if w, ok := s.once(name); ok {
+			return w, true
+		}
+	}
+	return label{}, false
+}
+
+// problems is what is wrong with the keys, whatever their values.
+func (s labelSet) problems() []Problem {
+	var problems []Problem
+	for _, all := range s.known {
+		for _, w := range all[1:] {
+			problems = append(problems, w.problem(fmt.Sprintf("set twice, the other time as %.80q; keep one", all[0].key)))
+		}
+	}
+	for _, w := range s.unknown {
+		p := w.problem("not a label that Stoker knows")
+		if name := beforeColon(w.key, names()...); name != "" {
+			p.Nearest, p.Message = name, colonMessage(w.key, name)
+		} else if near := suggestLabel(w.key); near != "" {
+			p.Nearest, p.Message = near, p.Message+"; did you mean "+near+"?"
+		}
+		problems = append(problems, p)
+	}
+	return problems
+}
+
+// beforeColon is the label that a key would be without its colon: in Compose's list form, "- stoker.enable:true" is a label of
+// that whole name, with no value. Empty when name is none of the labels.
+func beforeColon(key string, names ...string) string {
+	name, _, found := strings.Cut(strings.ToLower(strings.TrimSpace(key)), ":")
+	if found && slices.Contains(names, name) {
+		return name
+	}
+	return ""
+}
+
+// colonMessage is the message of such a key.
+func colonMessage(key, name string) string {
+	_, value, _ := strings.Cut(strings.TrimSpace(key), ":")
+	return fmt.Sprintf("a colon does not separate name and value in a list; write %s=%.40s", name, value)
+}
+
+func suggestLabel(key string) string {
+	if label := suggestPrefix(key); label != "" {
+		return label
+	}
+	if label := beforeColon(key, names()...); label != "" {
+		return label
+	}
+	known := names()
+	for i := range known {
+		known[i] = known[i][len(prefix):]
+	}
+	if near := Suggest(strings.TrimSpace(key)[len(prefix):], known); near != "" {
+		return prefix + near
+	}
+	return ""
+}

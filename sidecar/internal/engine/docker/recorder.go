@@ -1,0 +1,56 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// errWantsTLS is a plain request that reached a TLS port.
+var errWantsTLS = errors.New("the engine wants TLS")
+
+// response describes the transport's answer to the last request of a call. The Docker client's errors drop it: v28.5.2 turns a
+// refused connection and a missing socket into the same text (client/request.go).
+type response struct {
+	err    error     // no answer, and why
+	status int       // the answer's status; 0 when there was none
+	date   time.Time // the Date header, in whole seconds; zero without one
+	libpod string    // Podman's version; empty when the engine is not Podman
+}
+
+type responseKey struct{}
+
+// withResponse returns a context whose requests are recorded in the response.
+func withResponse(ctx context.Context) (context.Context, *response) {
+	s := &response{}
+	return context.WithValue(ctx, responseKey{}, s), s
+}
+
+// recorder is a transport that records the answers to requests whose context asks for it.
+type recorder struct {
+	next  http.RoundTripper
+	plain bool
+}
+
+func (w recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := w.next.RoundTrip(req)
+	if err == nil && w.plain && fromTLSPort(resp) {
+		_ = resp.Body.Close()
+		resp, err = nil, errWantsTLS
+	}
+	if s, ok := req.Context().Value(responseKey{}).(*response); ok {
+		s.err, s.status, s.date = err, 0, time.Time{}
+		if resp != nil {
+			s.status, s.libpod = resp.StatusCode, resp.Header.Get("Libpod-Api-Version")
+			s.date, _ = http.ParseTime(resp.Header.Get("Date"))
+		}
+	}
+	return resp, err
+}
+
+// fromTLSPort reports whether this is the answer that Go's TLS server, and so an engine, gives to plain HTTP: HTTP/1.0, status 400, no
+// headers. An engine's own answers are HTTP/1.1 and carry Api-Version.
+func fromTLSPort(r *http.Response) bool {
+	return r.StatusCode == http.StatusBadRequest && r.ProtoMajor == 1 && r.ProtoMinor == 0 && r.Header.Get("Api-Version") == ""
+}
