@@ -15,21 +15,31 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-const readme = "../README.md"
-
-// The README's tables are written from the code, so that they cannot tell another story: with -update the test
-// writes them, without it the test compares.
-func TestREADMETablesMatchTheCode(t *testing.T) {
-	text, err := os.ReadFile(readme)
-	require.NoError(t, err)
-	want := replace(t, string(text), "labels", labelTable())
-	want = replace(t, want, "variables", variableTable())
-	want = replace(t, want, "check", checkExample(t))
-	if flag.Lookup("update").Value.String() == "true" {
-		require.NoError(t, os.WriteFile(readme, []byte(want), 0o600))
-		return
+// The tables of the documents are written from the code, so that they cannot differ from it: with -update the test writes
+// them, without it the test compares.
+func TestDocumentsMatchTheCode(t *testing.T) {
+	for file, tables := range map[string]map[string]string{
+		"../docs/configuration.md": {"labels": labelTable(), "variables": variableTable(), "check": checkExample(t)},
+	} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		want := string(text)
+		for name, table := range tables {
+			want = replace(t, want, name, table)
+		}
+		if flag.Lookup("update").Value.String() == "true" {
+			require.NoError(t, os.WriteFile(file, []byte(want), 0o600))
+			continue
+		}
+		require.Equal(t, want, string(text), "run: go test ./sidecar -update")
 	}
-	require.Equal(t, want, string(text), "run: go test ./sidecar -update")
+}
+
+// TestREADMEIsShort: a stranger reads it to the end.
+func TestREADMEIsShort(t *testing.T) {
+	text, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	require.LessOrEqual(t, strings.Count(string(text), "\n"), 160)
 }
 
 func replace(t *testing.T, text, name, table string) string {
@@ -37,9 +47,9 @@ func replace(t *testing.T, text, name, table string) string {
 	begin := "<!-- " + name + ": written by go test ./sidecar -update -->\n"
 	end := "<!-- /" + name + " -->\n"
 	before, rest, ok := strings.Cut(text, begin)
-	require.True(t, ok, "README has no place for %s", name)
+	require.True(t, ok, "the document has no place for %s", name)
 	_, after, ok := strings.Cut(rest, end)
-	require.True(t, ok, "README's %s have no end", name)
+	require.True(t, ok, "the %s of the document have no end", name)
 	return before + begin + table + end + after
 }
 
@@ -81,6 +91,6 @@ func code(value string) string {
 }
 
 func TestMain(m *testing.M) {
-	flag.Bool("update", false, "write the README's tables instead of comparing them")
+	flag.Bool("update", false, "write the tables instead of comparing them")
 	os.Exit(m.Run())
 }

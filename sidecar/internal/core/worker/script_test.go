@@ -125,7 +125,7 @@ func (s *script) reborn(at string) {
 	require.NoError(s.t, err, at)
 	var mem worker.Saved
 	require.NoError(s.t, json.Unmarshal(raw, &mem), at)
-	s.now = s.now.Add(time.Millisecond) // no two events have the same time
+	s.now = s.now.Add(time.Millisecond)                            // no two events have the same time
 	s.m, s.flight, s.closed = worker.Restore(s.id, mem), nil, true // it looks after the list, which is the next "up"
 	s.turn, s.sampling, s.meter = worker.Effects{}, nil, worker.Stats{}
 	s.did, s.told = nil, nil

@@ -45,8 +45,8 @@ type record struct {
 	label  string
 	id     string // of the container that has the name
 	seen   time.Time
-	open   worker.Fault // of the heal under way
-	action worker.HealAction  // the last one tried
+	open   worker.Fault      // of the heal under way
+	action worker.HealAction // the last one tried
 	faults map[fault]uint64
 	heals  map[heal]uint64
 }
