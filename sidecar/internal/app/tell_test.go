@@ -133,12 +133,7 @@ func TestOutputIsBounded(t *testing.T) {
 
 // Each note has a sentence of its own, and the facts that belong to it.
 func TestNotesAsLines(t *testing.T) {
-	kinds := []worker.EventKind{
-		worker.EventManaged, worker.EventUnmanaged, worker.EventProblem, worker.EventHeld, worker.EventFault, worker.EventHealFailed,
-		worker.EventHealed, worker.EventRecovered, worker.EventStable, worker.EventExhausted, worker.EventRefused, worker.EventDependentsRestarted, worker.EventHung, worker.EventStatsUnavailable,
-		worker.EventQuota, worker.EventQuotaFailed,
-		worker.EventEngineDisconnected, worker.EventEngineConnected, worker.EventHostOverloaded, worker.EventHostRecovered,
-	}
+	kinds := worker.EventKinds()
 	said := map[string]bool{}
 	for _, kind := range kinds {
 		_, text := newTeller(nil, nil).sentence(kind)

@@ -68,7 +68,7 @@ func (p past) query() (url.Values, error) {
 		q.Set("since", p.since)
 	}
 	for _, kind := range p.kinds {
-		if !slices.Contains(history.Kinds(), worker.EventKind(kind)) {
+		if !slices.Contains(worker.EventKinds(), worker.EventKind(kind)) {
 			return nil, BadConfiguration(fmt.Errorf("--kind: %s is none of %s", kind, kinds()))
 		}
 		q.Add("kind", kind)
@@ -78,7 +78,7 @@ func (p past) query() (url.Values, error) {
 
 func kinds() string {
 	var all []string
-	for _, kind := range history.Kinds() {
+	for _, kind := range worker.EventKinds() {
 		all = append(all, string(kind))
 	}
 	return strings.Join(all, ", ")

@@ -161,13 +161,13 @@ func TestHostileText(t *testing.T) {
 
 func TestJSON(t *testing.T) {
 	e := Entry{ID: 7, Event: worker.Event{
-		At: noon, Kind: worker.EventHealFailed, Key: "w", ID: "abc", Fault: worker.FaultExited, Intent: worker.IntentNone,
+		At: noon, Kind: worker.EventHealFailed, Key: "w", ID: "abc", HealID: 5, Fault: worker.FaultExited, Intent: worker.IntentNone,
 		Heal: worker.HealStart, Reason: worker.ReasonCrashed, Attempt: 2, Delay: 1500 * time.Millisecond,
 		Duration: 123 * time.Millisecond, ExitCode: 137, Output: "no", From: 0.5, CPUs: 1, Detail: "why",
 	}}
 	encoded, err := json.Marshal(e)
 	require.NoError(t, err)
-	require.JSONEq(t, `{"id":7,"at":"2026-03-01T12:00:00Z","kind":"heal-failed","worker":"w","container":"abc","fault":"exited",
+	require.JSONEq(t, `{"id":7,"at":"2026-03-01T12:00:00Z","kind":"heal-failed","worker":"w","container":"abc","heal_id":5,"fault":"exited",
 		"intent":"none","heal":"start","reason":"crashed","attempt":2,"delay_seconds":1.5,"duration_seconds":0.123,"exit_code":137,
 		"output":"no","from_cpus":0.5,"cpus":1,"detail":"why"}`, string(encoded))
 	var back Entry

@@ -38,23 +38,13 @@ type Metrics struct {
 // New makes the metrics. Counters of known words begin at 0, so that the first count is an increase.
 func New(opts Options) *Metrics {
 	m := &Metrics{opts: opts, ledger: newLedger(), cured: stopwatch{bounds: healBuckets()}, calls: stopwatch{bounds: callBuckets()}}
-	for _, kind := range noteKinds() {
+	for _, kind := range worker.EventKinds() {
 		m.notes.add(string(kind), 0)
 	}
 	for _, outcome := range []string{"sent", "failed", "dropped"} {
 		m.notified.add(outcome, 0)
 	}
 	return m
-}
-
-// noteKinds are known beforehand. What is not named here appears with its first count.
-func noteKinds() []worker.EventKind {
-	return []worker.EventKind{
-		worker.EventManaged, worker.EventUnmanaged, worker.EventProblem, worker.EventHeld, worker.EventFault,
-		worker.EventHealFailed, worker.EventHealed, worker.EventRecovered, worker.EventStable, worker.EventExhausted,
-		worker.EventRefused, worker.EventHung, worker.EventStatsUnavailable, worker.EventQuota, worker.EventQuotaFailed,
-		worker.EventDependentsRestarted, worker.EventEngineDisconnected, worker.EventEngineConnected, worker.EventHostOverloaded, worker.EventHostRecovered,
-	}
 }
 
 // Tell counts the notes. What a container printed or an engine answered (Output, Detail) goes nowhere.

@@ -185,12 +185,7 @@ func tone(o outcome) string {
 // kinds are the names under which the server sends notes.
 func kinds() string {
 	var names []string
-	for _, k := range []worker.EventKind{
-		worker.EventManaged, worker.EventUnmanaged, worker.EventProblem, worker.EventHeld, worker.EventFault,
-		worker.EventHealFailed, worker.EventHealed, worker.EventRecovered, worker.EventStable, worker.EventExhausted,
-		worker.EventRefused, worker.EventHung, worker.EventStatsUnavailable, worker.EventQuota, worker.EventQuotaFailed,
-		worker.EventDependentsRestarted, worker.EventEngineDisconnected, worker.EventEngineConnected, worker.EventHostOverloaded, worker.EventHostRecovered,
-	} {
+	for _, k := range worker.EventKinds() {
 		names = append(names, string(k))
 	}
 	return strings.Join(names, " ")

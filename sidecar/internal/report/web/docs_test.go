@@ -253,7 +253,7 @@ func documented(t *testing.T, page string, examples map[string]string) {
 			require.Contains(t, prose, "`"+field[1]+"`", "a field of %s", path)
 		}
 	}
-	for _, kind := range history.Kinds() {
+	for _, kind := range worker.EventKinds() {
 		require.Contains(t, prose, "| `"+string(kind)+"` |")
 	}
 	for _, state := range []fleet.State{

@@ -63,7 +63,7 @@ func queryOf(values url.Values, now time.Time) (history.Query, error) {
 	}
 	for _, text := range values["kind"] {
 		for kind := range strings.SplitSeq(text, ",") {
-			if !slices.Contains(history.Kinds(), worker.EventKind(kind)) {
+			if !slices.Contains(worker.EventKinds(), worker.EventKind(kind)) {
 				return q, fmt.Errorf("kind: one or more, with commas, of %s", kindList())
 			}
 			q.Kinds = append(q.Kinds, worker.EventKind(kind))
@@ -86,7 +86,7 @@ func sinceOf(text string, now time.Time) (time.Time, error) {
 
 func kindList() string {
 	var all []string
-	for _, kind := range history.Kinds() {
+	for _, kind := range worker.EventKinds() {
 		all = append(all, string(kind))
 	}
 	return strings.Join(all, ", ")
