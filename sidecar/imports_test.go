@@ -27,7 +27,7 @@ func allowed() map[string][]string {
 		"report/history":         {"core/worker", "sanitize"},
 		"report/metrics":         {"core/fleet", "core/worker", "sanitize"},
 		"report/notify":          {"core/worker", "sanitize"},
-		"report/page":            {"core/fleet", "core/worker", "sanitize"},
+		"report/page":            {"core/fleet", "core/worker", "report/history", "sanitize"},
 		"report/web":             {"core/fleet", "report/history", "core/worker", "core/policy", "sanitize"},
 		"config":                 {"core/policy"},
 		"composefile":            {"core/worker"},

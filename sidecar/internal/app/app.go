@@ -77,7 +77,7 @@ func New(opts Options) (*App, error) {
 	a.server, err = web.Listen(web.Options{
 		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Look: a.look, LoopBeat: a.sup.LastTick,
 		Version: opts.Version, Commit: opts.Commit, History: a.history, Metrics: a.metrics.Handler(),
-		Page: page.New(page.Options{View: a.look, Events: a.told, Version: opts.Version, Now: time.Now}),
+		Page: page.New(page.Options{View: a.look, Events: a.history.After, Version: opts.Version, Now: time.Now}),
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("serve status: %w", err), a.closeJournal(context.Background()))

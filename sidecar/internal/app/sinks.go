@@ -3,14 +3,12 @@ package app
 import (
 	"context"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/engine/docker"
 	"stoker/sidecar/internal/engine/supervisor"
-	"stoker/sidecar/internal/report/history"
 	"stoker/sidecar/internal/report/metrics"
 	"stoker/sidecar/internal/report/notify"
 )
@@ -49,16 +47,6 @@ func (a *App) forward(ctx context.Context, from <-chan worker.Observation, to ch
 		case <-ctx.Done():
 		}
 	}
-}
-
-// told is what the history has since then, oldest first: at most the newest so many.
-func (a *App) told(since time.Time, limit int) []worker.Event {
-	events := a.history.Page(history.Query{Since: since, Limit: limit})
-	notes := make([]worker.Event, 0, len(events))
-	for _, e := range slices.Backward(events) {
-		notes = append(notes, e.Event)
-	}
-	return notes
 }
 
 // NewNotifier reads the notification URLs. Its error has one line for each mistake, without secrets.

@@ -190,7 +190,10 @@ func (q Query) wants(e Entry) bool {
 		(q.Since.IsZero() || !e.At.Before(q.Since))
 }
 
-// Last is the ID of the newest event ever told, 0 when there was none.
+// After returns all known events with an ID above after, the oldest first. The caller must not change them.
+func (l *Log) After(after uint64) []Entry { return later(l.known(), after) }
+
+// Last returns the ID of the newest event ever recorded, 0 when there was none.
 func (l *Log) Last() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// drawing is a timeline as it goes into an SVG: one path for each condition, in boxes of equal time, so that
-// its size is bounded whatever happened.
+// drawing is a timeline for an SVG: one path for each condition, in boxes of equal time, so that
+// its size is bounded.
 type drawing struct {
 	Width, Height int
 	Strokes       []stroke
-	Text          string // what it shows, in words
+	Text          string // the same in words
 }
 
 // stroke is all of one condition.
@@ -21,8 +21,8 @@ type stroke struct {
 	Path      string
 }
 
-// draw paints the spans between two times. A box shows the worst that was in it, so that a short fault is seen in a long
-// day. The worse a condition, the higher it stands: it can be told without its colour.
+// draw paints the spans between two times. A box shows the worst condition in it, so that a short fault is seen in a long day.
+// The worse a condition, the higher it is drawn: it can be read without its colour.
 func draw(spans []span, from, to time.Time, width, height int) drawing {
 	boxes := make([]int, width)
 	scale := float64(width) / float64(to.Sub(from))
@@ -33,7 +33,7 @@ func draw(spans []span, from, to time.Time, width, height int) drawing {
 			boxes[n] = max(boxes[n], severity(s.Condition))
 		}
 	}
-	d := drawing{Width: width, Height: height, Text: summary(spans)}
+	d := drawing{Width: width, Height: height, Text: describe(spans)}
 	for n, c := range conditions() {
 		if path := paint(boxes, n, height, height-high(c, height)); path != "" {
 			d.Strokes = append(d.Strokes, stroke{c, path})
@@ -51,7 +51,7 @@ func severity(c condition) int {
 	return 0
 }
 
-// high is how high a condition stands.
+// high is how high a condition is drawn.
 func high(c condition, full int) int {
 	switch c {
 	case down:
@@ -62,6 +62,8 @@ func high(c condition, full int) int {
 		return full * 5 / 8
 	case alive:
 		return full * 3 / 8
+	case stopped:
+		return full / 4
 	case unknown:
 	}
 	return max(1, full/8)
@@ -82,8 +84,8 @@ func paint(boxes []int, severity, bottom, top int) string {
 	return path.String()
 }
 
-// summary says what the spans show.
-func summary(spans []span) string {
+// describe returns the spans in words.
+func describe(spans []span) string {
 	sums := map[condition]time.Duration{}
 	times := map[condition]int{}
 	var all time.Duration
@@ -96,7 +98,7 @@ func summary(spans []span) string {
 		return "nothing known"
 	}
 	var words []string
-	for _, c := range []condition{alive, healing, unhealthy, down, unknown} {
+	for _, c := range []condition{alive, healing, unhealthy, down, stopped, unknown} {
 		switch {
 		case times[c] == 0:
 		case sums[c] == all:
@@ -104,7 +106,7 @@ func summary(spans []span) string {
 		case c == alive:
 			words = append(words, fmt.Sprintf("alive %.1f %%", 100*float64(sums[c])/float64(all)))
 		case times[c] > 1:
-			words = append(words, fmt.Sprintf("%s %s in %d spells", c, lasting(sums[c]), times[c]))
+			words = append(words, fmt.Sprintf("%s %s in %d intervals", c, lasting(sums[c]), times[c]))
 		default:
 			words = append(words, fmt.Sprintf("%s %s", c, lasting(sums[c])))
 		}
