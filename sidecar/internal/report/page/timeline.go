@@ -197,7 +197,7 @@ func join(changes []change, l life, first, to time.Time) []span {
 		lives = l.Since
 	}
 	lives = later(lives, first)
-	spans := []span{{first, lives, unknown}, {lives, begin, alive}}
+	spans := append(make([]span, 0, len(changes)+2), span{first, lives, unknown}, span{lives, begin, alive})
 	for n, c := range changes {
 		end := to
 		if n+1 < len(changes) {
