@@ -75,12 +75,15 @@ func New(opts Options) (*App, error) {
 		Resync: opts.Config.Resync, Bookmark: set.Bookmark, Keep: set.Keep, OnError: a.linkError,
 	})
 	a.server, err = web.Listen(web.Options{
-		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Look: a.look, LoopBeat: a.sup.LastTick,
+		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Display: a.look, LastTick: a.sup.LastTick,
 		Version: opts.Version, Commit: opts.Commit, History: a.history, Metrics: a.metrics.Handler(),
 		Page: page.New(page.Options{View: a.look, Events: a.history.After, Version: opts.Version, Now: time.Now}),
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("serve status: %w", err), a.closeJournal(context.Background()))
+	}
+	if problem := a.server.SocketProblem; problem != nil {
+		a.teller.say(logrus.WarnLevel, "no socket for stoker healthcheck", problem.Error())
 	}
 	return a, nil
 }

@@ -43,7 +43,7 @@ func (r *running) look() fleet.View {
 func run(t *testing.T) *running {
 	t.Helper()
 	r := &running{log: history.New(history.Options{})}
-	server := httptest.NewServer(web.Handler(web.Options{View: r.look, LoopBeat: time.Now, History: r.log}))
+	server := httptest.NewServer(web.Handler(web.Options{View: r.look, LastTick: time.Now, History: r.log}))
 	t.Cleanup(server.Close)
 	r.url = server.URL
 	return r
@@ -71,7 +71,7 @@ func TestStatusTable(t *testing.T) {
 	}))
 	got := play(t, Env{}, "status", "--url", r.url)
 	require.Equal(t, said{0, strings.Join([]string{
-		"2 workers, following engine 28.5.2 for 3h",
+		"2 workers, connected to engine 28.5.2 for 3h",
 		"WORKER   STATE    HEALTH   UP   CPUS         THROTTLED  TRIES  NEXT     WHY",
 		"burner   running  healthy  90m  0.49 of 0.5  97%        0      -        -",
 		"grinder  waiting  -        -    1 boosted    -          3      in 1.5s  exited, crashed, start",
@@ -99,10 +99,10 @@ func TestStatusExitCodes(t *testing.T) {
 		code  int
 		holds string
 	}{
-		"well":       {view(burner()), 0, "1 worker, following"},
+		"well":       {view(burner()), 0, "1 worker, connected"},
 		"none":       {view(), 0, "0 workers"},
-		"link down":  {down, 1, "not connected"},
-		"host ill":   {ill, 1, "host is ill"},
+		"engine down":  {down, 1, "engine disconnected"},
+		"host overloaded":   {ill, 1, "host is overloaded"},
 		"exhausted":  {view(exhausted), 1, "exhausted"},
 		"bad labels": {view(bad), 1, "burner: stoker.on-exti=x: unknown; did you mean stoker.on-exit?"},
 	}

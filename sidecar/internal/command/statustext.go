@@ -13,13 +13,13 @@ import (
 
 // shownFleet is the part of the API's answer that status shows.
 type shownFleet struct {
-	At      time.Time `json:"at"`
-	HostIll bool      `json:"host_ill"`
-	Link    struct {
-		Up     bool      `json:"up"`
-		Since  time.Time `json:"since"`
-		Engine string    `json:"engine_version"`
-	} `json:"link"`
+	At             time.Time `json:"at"`
+	HostOverloaded bool      `json:"host_overloaded"`
+	Engine         struct {
+		Connected bool      `json:"connected"`
+		Since     time.Time `json:"since"`
+		Version   string    `json:"version"`
+	} `json:"engine"`
 	Workers []shownWorker `json:"workers"`
 }
 
@@ -57,7 +57,7 @@ func (f shownFleet) wrong() bool {
 			return true
 		}
 	}
-	return !f.Link.Up || f.HostIll
+	return !f.Engine.Connected || f.HostOverloaded
 }
 
 func (e Env) statusText(f shownFleet, now time.Time) string {
@@ -98,16 +98,16 @@ func (e Env) tableWidth() int {
 }
 
 func headline(f shownFleet, now time.Time) string {
-	link := "not connected to the engine"
-	if f.Link.Up {
-		link = "following engine " + f.Link.Engine
+	engine := "engine disconnected"
+	if f.Engine.Connected {
+		engine = "connected to engine " + f.Engine.Version
 	}
-	if !f.Link.Since.IsZero() {
-		link += " for " + short(now.Sub(f.Link.Since))
+	if !f.Engine.Since.IsZero() {
+		engine += " for " + short(now.Sub(f.Engine.Since))
 	}
-	text := count(len(f.Workers), "worker") + ", " + link
-	if f.HostIll {
-		text += "; the host is ill: restarts of running workers wait"
+	text := count(len(f.Workers), "worker") + ", " + engine
+	if f.HostOverloaded {
+		text += "; the host is overloaded: restarts of running workers wait"
 	}
 	return text
 }
