@@ -51,6 +51,7 @@ type App struct {
 	sup     *supervisor.Supervisor
 	watch   *watch.Watch
 	server  *web.Server
+	lock    *os.File // of the state directory; nil when it cannot be locked
 }
 
 // New makes everything that can be made without an engine that answers, listener included, so that the address is known
@@ -65,6 +66,9 @@ func New(opts Options) (*App, error) {
 	}
 	if a.engine, err = docker.New(dockerOptions(opts)); err != nil {
 		return nil, fmt.Errorf("prepare the link to the engine: %w", err)
+	}
+	if a.lock, err = lockStateDir(opts.Config.StateDir, opts.Config.Rules.Scope); err != nil {
+		return nil, err
 	}
 	a.openJournal()
 	a.history = history.New(history.Options{Store: a.journal})
@@ -202,6 +206,9 @@ func (a *App) serve(ctx context.Context) {
 func (a *App) closeJournal(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, closeWait)
 	defer cancel()
+	if a.lock != nil {
+		defer func() { _ = a.lock.Close() }()
+	}
 	if err := a.journal.Close(ctx); err != nil {
 		return fmt.Errorf("close the journal: %w", err)
 	}

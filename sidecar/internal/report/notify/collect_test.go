@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"stoker/sidecar/internal/core/worker"
 )
 
-func bookOf(t *testing.T, on ...string) book {
+func bookOf(t *testing.T, on ...string) catalog {
 	t.Helper()
-	b, err := newBook(on)
+	b, err := newCatalog(on)
 	require.NoError(t, err)
 	return b
 }
@@ -43,7 +44,7 @@ func replay(c *collector, notes map[int][]worker.Event) map[int]Digest {
 
 func kinds(d Digest) []string {
 	var all []string
-	for _, e := range d.Events {
+	for _, e := range d.Items {
 		all = append(all, e.Kind)
 	}
 	return all
@@ -57,7 +58,7 @@ func TestAStormIsOneMessage(t *testing.T) {
 	}
 	told := replay(newCollector(bookOf(t)), map[int][]worker.Event{10: storm})
 	require.Len(t, told, 1)
-	require.Len(t, told[12].Events, 50, "two quiet seconds later")
+	require.Len(t, told[12].Items, 50, "two quiet seconds later")
 }
 
 func TestAMessageDoesNotWaitForTheEndOfTheStorm(t *testing.T) {
@@ -68,9 +69,9 @@ func TestAMessageDoesNotWaitForTheEndOfTheStorm(t *testing.T) {
 	}
 	told := replay(newCollector(bookOf(t)), notes)
 	require.Len(t, told, 3)
-	require.Len(t, told[10].Events, 11)
-	require.Len(t, told[21].Events, 11)
-	require.Len(t, told[26].Events, 3)
+	require.Len(t, told[10].Items, 11)
+	require.Len(t, told[21].Items, 11)
+	require.Len(t, told[26].Items, 3)
 }
 
 func TestTheSameIsToldOnceInTenMinutes(t *testing.T) {
@@ -82,10 +83,10 @@ func TestTheSameIsToldOnceInTenMinutes(t *testing.T) {
 	notes[61] = []worker.Event{{Kind: worker.EventExhausted, Key: "w", Reason: worker.ReasonIdle}}
 	told := replay(newCollector(bookOf(t)), notes)
 	require.Len(t, told, 4)
-	require.Len(t, told[2].Events, 1)
-	require.Len(t, told[63].Events, 1, "another reason is other news")
-	require.Equal(t, 3, told[602].Events[0].Repeats, "what was kept back is told at the end, once")
-	require.Equal(t, worker.Key("x"), told[702].Events[0].Note.Key)
+	require.Len(t, told[2].Items, 1)
+	require.Len(t, told[63].Items, 1, "another reason is other news")
+	require.Equal(t, 3, told[602].Items[0].Repeats, "what was kept back is told at the end, once")
+	require.Equal(t, worker.Key("x"), told[702].Items[0].Event.Key)
 }
 
 func TestPairsTellWhatIsTrue(t *testing.T) {
@@ -128,9 +129,9 @@ func TestWhatIsWanted(t *testing.T) {
 		note worker.Event
 		kind string // empty: not told
 	}{
-		{nil, anew, kindAnew},
+		{nil, anew, kindRecreated},
 		{nil, again, ""},
-		{nil, worker.Event{Kind: worker.EventHealFailed, Heal: worker.HealRecreate}, kindNotAnew},
+		{nil, worker.Event{Kind: worker.EventHealFailed, Heal: worker.HealRecreate}, kindNotRecreated},
 		{nil, worker.Event{Kind: worker.EventHealFailed, Heal: worker.HealStart}, ""},
 		{nil, worker.Event{Kind: "refused"}, "refused"},
 		{nil, worker.Event{Kind: "never-heard-of"}, ""},
@@ -153,7 +154,7 @@ func TestWhatIsWanted(t *testing.T) {
 
 func TestBadNamesAreToldWithTheGoodOnes(t *testing.T) {
 	t.Parallel()
-	_, err := newBook([]string{"gave-up", "gaveup", "none"})
+	_, err := newCatalog([]string{"gave-up", "gaveup", "none"})
 	require.ErrorContains(t, err, `"gaveup" is not an event; write all, none, or a comma list of gave-up, recreate`)
 	require.ErrorContains(t, err, "none stands alone")
 }
@@ -161,13 +162,35 @@ func TestBadNamesAreToldWithTheGoodOnes(t *testing.T) {
 func TestTheMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	c := newCollector(bookOf(t))
-	for n := range 3 * mostKnown {
+	for n := range 3 * maxKnown {
 		c.add(start(), gaveUp(fmt.Sprint(n)))
 	}
-	require.LessOrEqual(t, len(c.known), mostKnown)
+	require.LessOrEqual(t, len(c.known), maxKnown)
 	d, _ := c.flush(start())
-	require.Len(t, d.Events, mostRecords)
-	require.Equal(t, 3*mostKnown-mostRecords, omitted(d))
+	require.Len(t, d.Items, maxItems)
+	require.Equal(t, 3*maxKnown-maxItems, omitted(d))
 	c.add(start().Add(time.Hour), gaveUp("new"))
 	require.Len(t, c.known, 1, "what is over makes room")
+}
+
+// The order of messages is by what happened, not by chance: two collectors with the same input report the same.
+func TestTheOrderIsFixed(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		b, err := newCatalog([]string{"all"})
+		require.NoError(t, err)
+		events := map[int][]worker.Event{}
+		kinds := append(worker.EventKinds(), worker.EventExhausted, worker.EventFault)
+		for range rapid.IntRange(1, 60).Draw(t, "events") {
+			second := rapid.IntRange(0, 900).Draw(t, "second")
+			events[second] = append(events[second], worker.Event{
+				Kind: rapid.SampledFrom(kinds).Draw(t, "kind"), Key: worker.Key(rapid.SampledFrom([]string{"a", "b", "c", "d", "e"}).Draw(t, "worker")),
+				Reason: worker.Reason(rapid.SampledFrom([]string{"x", "y"}).Draw(t, "reason")),
+			})
+		}
+		first := replay(newCollector(b), events)
+		for range 3 {
+			require.Equal(t, first, replay(newCollector(b), events))
+		}
+	})
 }

@@ -49,9 +49,9 @@ func servicesTable() string {
 	var b strings.Builder
 	b.WriteString("| service | URL | sent by |\n|---|---|---|\n")
 	for _, s := range services() {
-		by := "Stoker"
-		if s.open == nil {
-			by = "shoutrrr"
+		by := "shoutrrr"
+		if s.own() {
+			by = "Stoker"
 		}
 		form := regexp.MustCompile(`\S+://[^\s,]+(,[^\s,]+)*`).ReplaceAllString(s.form, "`$0`")
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", s.name, form, by)
@@ -61,7 +61,7 @@ func servicesTable() string {
 
 func eventsTable() string {
 	var b strings.Builder
-	b.WriteString("| event | told by default | meaning |\n|---|---|---|\n")
+	b.WriteString("| event | default | meaning |\n|---|---|---|\n")
 	for _, r := range rows() {
 		if r.meaning == "" || r.kind == kindTest {
 			continue
@@ -82,7 +82,7 @@ func recordExample(t *testing.T) string {
 	n.ID, n.Intent, n.Heal = "4f2a", worker.IntentNone, worker.HealRestart
 	n.Output = "connection refused"
 	var out bytes.Buffer
-	require.NoError(t, json.Indent(&out, writer{b, "node-1"}.message(digestOf(b, n), 0).JSON, "", "  "))
+	require.NoError(t, json.Indent(&out, renderer{b, "node-1"}.message(digestOf(b, n), 0).JSON, "", "  "))
 	return "```json\n" + out.String() + "\n```\n"
 }
 

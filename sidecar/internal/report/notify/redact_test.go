@@ -73,7 +73,7 @@ func broken(raw string) []string {
 	}
 }
 
-func TestSecretsOfEveryServiceAreMasked(t *testing.T) {
+func TestSecretsOfEveryServiceAreRedacted(t *testing.T) {
 	t.Parallel()
 	require.Len(t, forms(), len(services()), "one URL for each service")
 	client := &http.Client{Transport: failing{}}
@@ -86,24 +86,24 @@ func TestSecretsOfEveryServiceAreMasked(t *testing.T) {
 			require.NoError(t, err)
 			quietOn(t, m.name)
 			require.True(t, strings.HasPrefix(m.name, scheme+"://"))
-			require.Equal(t, s.openHost, m.name != scheme+"://"+masked, m.name)
+			require.Equal(t, s.openHost, m.name != scheme+"://"+redacted, m.name)
 			for _, bad := range broken(raw) {
 				if _, _, err := open(bad, client); err != nil {
 					quietOn(t, err.Error())
-					require.Contains(t, err.Error(), masked)
+					require.Contains(t, err.Error(), redacted)
 				}
 				c := explain(fmt.Errorf("sending to %q: %w", bad, errors.New(bad)), m)
-				quietOn(t, c.what+c.todo)
+				quietOn(t, c.problem+c.advice)
 			}
-			if w, ok := to.(*web); ok {
+			if w, ok := to.(*webhook); ok {
 				err = w.send(t.Context(), Message{Title: "t", Text: "x", JSON: []byte("{}")})
 				require.Error(t, err)
 				c := explain(err, m)
-				quietOn(t, c.what+c.todo)
-				require.NotEmpty(t, c.what)
+				quietOn(t, c.problem+c.advice)
+				require.NotEmpty(t, c.problem)
 			}
 			c := explain(statusError{400, "you sent " + raw + " and " + strings.ToUpper(raw)}, m)
-			quietOn(t, c.what+c.todo)
+			quietOn(t, c.problem+c.advice)
 		})
 	}
 }
@@ -111,16 +111,16 @@ func TestSecretsOfEveryServiceAreMasked(t *testing.T) {
 func TestNewTellsEveryMistakeWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	_, err := New(Options{URLs: []string{
-		"json+https://hook.example/x", "discord://" + secret, "discrod://" + secret + "@1", "gotify://" + secret, "smtp://u:p%ss@" + secret,
+		"json+https://hook.example/x", "discord://" + secret, "discrod://" + secret + "@1", "telegram://" + secret, "smtp://u:p%ss@" + secret,
 	}, On: []string{"evrything", "nothing"}})
 	require.Error(t, err)
 	quietOn(t, err.Error())
 	lines := strings.Split(err.Error(), "\n")
 	require.Len(t, lines, 6)
 	require.Contains(t, lines[0], `STOKER_NOTIFY_ON: "evrything" is not an event`)
-	require.Equal(t, "STOKER_NOTIFY, entry 2 of 5: discord://***: webhook ID (a number) or token is missing; write discord://TOKEN@WEBHOOK_ID", lines[2])
+	require.Equal(t, "STOKER_NOTIFY, entry 2 of 5: discord://***: something is missing or not known; write discord://TOKEN@WEBHOOK_ID", lines[2])
 	require.Contains(t, lines[3], "entry 3 of 5: ***://***: its service is not known; write a URL that begins with one of discord, slack")
-	require.Contains(t, lines[4], "gotify://***: host or token is missing")
+	require.Contains(t, lines[4], "telegram://***: something is missing or not known")
 	require.Contains(t, lines[5], "smtp://***: not a URL")
 }
 
@@ -129,15 +129,15 @@ func TestShortPasswordsSilenceErrors(t *testing.T) {
 	_, m, err := open("smtp://user:pw@mail.example/?from=a@b.example&to=c@d.example", nil)
 	require.NoError(t, err)
 	c := explain(errors.New("535 pw is wrong"), m)
-	require.NotContains(t, c.what, "pw")
-	require.Equal(t, "no answer in time", explain(context.DeadlineExceeded, m).what, "what happened is still told")
+	require.NotContains(t, c.problem, "pw")
+	require.Equal(t, "no answer in time", explain(context.DeadlineExceeded, m).problem, "what happened is still told")
 }
 
 func TestTargetsOfOneServiceCanBeToldApart(t *testing.T) {
 	t.Parallel()
 	n, err := New(Options{URLs: []string{"discord://a@1", "discord://b@2", "ntfy://ntfy.sh/topic"}})
 	require.NoError(t, err)
-	require.Equal(t, "discord://***", n.targets[0].mask.name)
-	require.Equal(t, "discord://*** #2", n.targets[1].mask.name)
-	require.Equal(t, "ntfy://ntfy.sh/***", n.targets[2].mask.name)
+	require.Equal(t, "discord://***", n.targets[0].redactor.name)
+	require.Equal(t, "discord://*** #2", n.targets[1].redactor.name)
+	require.Equal(t, "ntfy://ntfy.sh/***", n.targets[2].redactor.name)
 }

@@ -8,38 +8,40 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"stoker/sidecar/internal/sanitize"
 )
 
 const (
-	masked = "***"
-	// leastPiece is the length from which a part of a URL is looked for in an error. Shorter ones are words such as v1.
-	leastPiece = 6
+	redacted = "***"
+	// minPiece is the length from which a part of a URL is searched in a text. Shorter ones are words such as v1.
+	minPiece = 6
 )
 
-// mask keeps the secrets of one URL out of what is printed about it. All of a URL but its service is one, and for some
+// redactor keeps the secrets of one URL out of what is printed about it. All of a URL is secret but its service, and for some
 // services the host.
-type mask struct {
+type redactor struct {
 	// name is the URL as it may be shown.
 	name string
 	// pieces finds the secret's parts; nil finds nothing.
 	pieces *regexp.Regexp
-	// silent: the secret is too short to be looked for, so that no text of others about this URL may be shown.
+	// silent: the secret is too short to be searched, so that no text of a service about this URL may be shown.
 	silent bool
 }
 
-// newMask never fails: a URL that cannot be read is all secret. The host is shown only if it is a server's name.
-func newMask(raw string, openHost bool) mask {
+// newRedactor never fails: a URL that cannot be read is all secret. The host is shown only if it is a server's name.
+func newRedactor(raw string, openHost bool) redactor {
 	scheme, rest, _ := strings.Cut(raw, "://")
-	m := mask{name: masked + "://" + masked}
+	m := redactor{name: redacted + "://" + redacted}
 	if _, known := find(scheme); known {
-		m.name = strings.ToLower(scheme) + "://" + masked
+		m.name = strings.ToLower(scheme) + "://" + redacted
 	}
 	host := ""
 	var logins []string
 	if u, err := url.Parse(raw); err == nil {
 		host = u.Host
-		if openHost && host != "" && m.name != masked+"://"+masked {
-			m.name = strings.ToLower(scheme) + "://" + plain(host, mostName) + "/" + masked
+		if openHost && host != "" && m.name != redacted+"://"+redacted {
+			m.name = strings.ToLower(scheme) + "://" + sanitize.Words(host, maxName) + "/" + redacted
 		}
 		m.silent = short(u)
 		logins = login(u)
@@ -48,7 +50,7 @@ func newMask(raw string, openHost bool) mask {
 	return m
 }
 
-// spellings are the text as it is written, and as it is meant.
+// spellings returns the text as it is written, and decoded.
 func spellings(text string) []string {
 	all := []string{text}
 	if meant, err := url.PathUnescape(text); err == nil {
@@ -60,14 +62,14 @@ func spellings(text string) []string {
 	return all
 }
 
-// meant adds what a part stands for: a password that holds a / is one piece only until it is read.
-func meant(part string, add func(string)) {
+// addSpellings adds a part in all spellings: a password that contains a / is one piece only until it is decoded.
+func addSpellings(part string, add func(string)) {
 	for _, spelled := range spellings(part) {
 		add(spelled)
 	}
 }
 
-// short reports whether a password or token is too short to be looked for.
+// short reports whether a password or token is too short to be searched.
 func short(u *url.URL) bool {
 	if u.User == nil {
 		return false
@@ -76,15 +78,15 @@ func short(u *url.URL) bool {
 	if !has {
 		secret = u.User.Username()
 	}
-	return secret != "" && len(secret) < leastPiece
+	return secret != "" && len(secret) < minPiece
 }
 
 // find collects the parts of all sizes and in all spellings.
-func (m *mask) find(rest, host string, openHost bool, logins []string) {
+func (m *redactor) find(rest, host string, openHost bool, logins []string) {
 	parts := map[string]bool{}
 	add := func(s string) {
 		for _, spelled := range []string{s, url.QueryEscape(s), url.PathEscape(s)} {
-			if len(spelled) >= leastPiece && utf8.ValidString(spelled) && (!openHost || !strings.EqualFold(spelled, host)) {
+			if len(spelled) >= minPiece && utf8.ValidString(spelled) && (!openHost || !strings.EqualFold(spelled, host)) {
 				parts[spelled] = true
 			}
 		}
@@ -95,7 +97,7 @@ func (m *mask) find(rest, host string, openHost bool, logins []string) {
 				if openHost && host != "" && strings.Contains(host, part) {
 					continue
 				}
-				meant(part, add)
+				addSpellings(part, add)
 			}
 		}
 	}
@@ -105,7 +107,7 @@ func (m *mask) find(rest, host string, openHost bool, logins []string) {
 	m.compile(parts)
 }
 
-// login is user and password as protocols write them: a server may repeat what it was sent.
+// login returns user and password as protocols encode them: a server may repeat what it was sent.
 func login(u *url.URL) []string {
 	name := u.User.Username()
 	password, _ := u.User.Password()
@@ -119,7 +121,7 @@ func login(u *url.URL) []string {
 	return all
 }
 
-func (m *mask) compile(parts map[string]bool) {
+func (m *redactor) compile(parts map[string]bool) {
 	var all []string
 	for part := range parts {
 		all = append(all, regexp.QuoteMeta(part))
@@ -136,21 +138,21 @@ func (m *mask) compile(parts map[string]bool) {
 	m.pieces = pieces
 }
 
-// clean is a text of somebody else's with no secret of this URL and no other URL in it, in one line of bounded length.
-func (m mask) clean(text string) string {
+// redact returns a text without the secrets of this URL and without other URLs, as one line of bounded length.
+func (m redactor) redact(text string) string {
 	if m.silent {
 		return ""
 	}
-	text = strings.ToValidUTF8(head(text, mostField), "")
+	text = strings.ToValidUTF8(sanitize.Clip(text, 8*utf8.UTFMax*maxField), "")
 	if m.pieces != nil {
-		text = m.pieces.ReplaceAllString(text, masked)
+		text = m.pieces.ReplaceAllString(text, redacted)
 	}
 	text = regexp.MustCompile(`[a-zA-Z0-9+.-]+://[^\s"'<>]+`).ReplaceAllStringFunc(text, func(other string) string {
 		scheme, _, _ := strings.Cut(other, "://")
 		if _, ok := find(scheme); !ok && scheme != "https" && scheme != "http" {
-			scheme = masked
+			scheme = redacted
 		}
-		return scheme + "://" + masked
+		return scheme + "://" + redacted
 	})
-	return plain(text, mostDetail)
+	return sanitize.Words(text, maxDetail)
 }
