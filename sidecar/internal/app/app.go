@@ -44,7 +44,7 @@ type App struct {
 	opts    Options
 	engine  *docker.Client
 	journal *journal.Journal
-	teller  *teller
+	log     *logSink
 	metrics *metrics.Metrics
 	history *history.Log
 	notify  *notify.Notifier
@@ -59,7 +59,7 @@ type App struct {
 func New(opts Options) (*App, error) {
 	a := &App{opts: opts}
 	a.metrics = metrics.New(metrics.Options{View: a.look, Version: opts.Version, Commit: opts.Commit})
-	a.teller = newTeller(opts.Log, func() { a.metrics.Dropped("log", 1) })
+	a.log = newLogSink(opts.Log, func() { a.metrics.Dropped("log", 1) })
 	var err error
 	if a.notify, err = NewNotifier(opts, a.metrics); err != nil {
 		return nil, err
@@ -73,8 +73,8 @@ func New(opts Options) (*App, error) {
 	a.openJournal()
 	a.history = history.New(history.Options{Store: a.journal})
 	set := a.settings()
-	tell := sinks{a.teller, a.metrics, a.history, a.notify}
-	a.sup = supervisor.New(fleet.New(time.Now(), set), metered{a.engine, a.metrics}, a.journal, tell)
+	all := sinks{a.log, a.metrics, a.history, a.notify}
+	a.sup = supervisor.New(fleet.New(time.Now(), set), metered{a.engine, a.metrics}, a.journal, all)
 	a.watch = watch.New(a.engine, watch.Options{
 		Resync: opts.Config.Resync, Bookmark: set.Bookmark, Keep: set.Keep, OnError: a.linkError,
 	})
@@ -87,7 +87,7 @@ func New(opts Options) (*App, error) {
 		return nil, errors.Join(fmt.Errorf("serve status: %w", err), a.closeJournal(context.Background()))
 	}
 	if problem := a.server.SocketProblem; problem != nil {
-		a.teller.say(logrus.WarnLevel, "no socket for stoker healthcheck", problem.Error())
+		a.log.message(logrus.WarnLevel, "no socket for stoker healthcheck", problem.Error())
 	}
 	return a, nil
 }
@@ -111,11 +111,11 @@ func owner(scope string) string {
 
 func (a *App) openJournal() {
 	j, report := journal.Open(a.opts.Config.StateDir, journal.Options{
-		OnProblem:   func(problem string) { a.teller.say(logrus.WarnLevel, problem, "") },
-		OnRecovered: func() { a.teller.say(logrus.InfoLevel, "the state directory works again", "") },
+		OnProblem:   func(problem string) { a.log.message(logrus.WarnLevel, problem, "") },
+		OnRecovered: func() { a.log.message(logrus.InfoLevel, "the state directory works again", "") },
 	})
 	if report.Problem != "" {
-		a.teller.say(logrus.WarnLevel, report.Problem, "")
+		a.log.message(logrus.WarnLevel, report.Problem, "")
 	}
 	a.journal = j
 }
@@ -134,9 +134,9 @@ func (a *App) settings() fleet.Settings {
 	return set
 }
 
-// linkError is told the first error of a losing streak.
+// linkError logs the first error of a series.
 func (a *App) linkError(err error) {
-	a.teller.say(logrus.ErrorLevel, "cannot follow the engine, trying again until it answers", docker.Explain(err))
+	a.log.message(logrus.ErrorLevel, "cannot follow the engine, trying again until it answers", docker.Explain(err))
 }
 
 // View is the last picture of the fleet.
@@ -158,10 +158,10 @@ func (a *App) Addr() string { return a.server.Addr() }
 func (a *App) Run(ctx context.Context) error {
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
-	telling, stopTelling := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopTelling()
-	told := make(chan struct{})
-	go func() { defer close(told); a.teller.run(telling) }()
+	logging, stopLogging := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLogging()
+	logged := make(chan struct{})
+	go func() { defer close(logged); a.log.run(logging) }()
 	var served, watching sync.WaitGroup
 	served.Go(func() { a.serve(serving) })
 	served.Go(func() { a.notify.Run(serving) })
@@ -177,10 +177,10 @@ func (a *App) Run(ctx context.Context) error {
 	err := a.closeJournal(context.WithoutCancel(ctx))
 	stopServing()
 	served.Wait()
-	a.teller.say(logrus.InfoLevel, "stoker ends", "")
-	stopTelling()
+	a.log.message(logrus.InfoLevel, "stoker ends", "")
+	stopLogging()
 	select {
-	case <-told:
+	case <-logged:
 	case <-time.After(closeWait):
 	}
 	return err
@@ -193,13 +193,13 @@ func (a *App) follow(ctx context.Context, seen chan<- worker.Observation) {
 	forwarding.Go(func() { a.forward(ctx, watched, seen) })
 	defer close(watched)
 	if err := a.watch.Run(ctx, watched); err != nil && ctx.Err() == nil {
-		a.teller.say(logrus.ErrorLevel, "the watch ended", err.Error())
+		a.log.message(logrus.ErrorLevel, "the watch ended", err.Error())
 	}
 }
 
 func (a *App) serve(ctx context.Context) {
 	if err := a.server.Serve(ctx); err != nil {
-		a.teller.say(logrus.ErrorLevel, "the status server ended; healing goes on", err.Error())
+		a.log.message(logrus.ErrorLevel, "the status server ended; healing goes on", err.Error())
 	}
 }
 

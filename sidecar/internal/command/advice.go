@@ -11,7 +11,7 @@ import (
 )
 
 // tell is a label's problem in one line. Its nearest label is named even where the message does not.
-func tell(p policy.Problem) string {
+func problemText(p policy.Problem) string {
 	text := p.Label + "=" + p.Value + ": " + p.Message
 	if p.Nearest != "" && !strings.Contains(p.Message, p.Nearest) {
 		text += "; did you mean " + p.Nearest + "?"
@@ -20,7 +20,7 @@ func tell(p policy.Problem) string {
 }
 
 // adviseOnLabels is what could be better about the choice of a container.
-func adviseOnLabels(c config.Config, v verdict, labels map[string]string) []string {
+func adviseOnLabels(c config.Config, v evaluation, labels map[string]string) []string {
 	var advice []string
 	say := func(when bool, text string, args ...any) {
 		if when {
@@ -32,7 +32,7 @@ func adviseOnLabels(c config.Config, v verdict, labels map[string]string) []stri
 	say(v.Why == policy.WhyNotEnabled, "has stoker labels, but not stoker.enable=true")
 	say(v.Why == policy.WhyOtherScope, "belongs to the scope %q, and this is the Stoker of %q",
 		label(labels, policy.LabelScope), c.Rules.Scope)
-	say(v.Why == policy.WhyNoLabels && speaksToHealers(labels), "has labels of another healer: STOKER_COMPAT takes such containers in")
+	say(v.Why == policy.WhyNoLabels && hasHealerLabels(labels), "has labels of another healer: STOKER_COMPAT takes such containers in")
 	return advice
 }
 

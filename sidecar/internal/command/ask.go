@@ -21,12 +21,12 @@ const (
 	// askTimeout bounds one question to the sidecar.
 	askTimeout = 10 * time.Second
 	// silence is how long a stream of events may say nothing: the sidecar gives a sign of life every 15 s.
-	silence = 45 * time.Second
+	streamTimeout = 45 * time.Second
 	// againAfter is the wait before a stream that broke is opened again.
 	againAfter = 2 * time.Second
 	// mostAnswer and mostLine bound what is read of an answer.
-	mostAnswer = 64 << 20
-	mostLine   = 32 << 20
+	maxAnswer = 64 << 20
+	maxLine   = 32 << 20
 )
 
 // sidecar is a Stoker that runs, seen through its API.
@@ -76,7 +76,7 @@ func (s *sidecar) get(ctx context.Context, path string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = answer.Close() }()
-	text, err := io.ReadAll(io.LimitReader(answer, mostAnswer))
+	text, err := io.ReadAll(io.LimitReader(answer, maxAnswer))
 	if err != nil {
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}
@@ -111,13 +111,13 @@ func (s *sidecar) open(ctx context.Context, path, after string) (io.ReadCloser, 
 }
 
 // told is one server-sent event.
-type told struct {
+type streamEvent struct {
 	id, name string
 	data     []byte
 }
 
 // follow hands the events after an ID to each until it fails, ctx ends or the stream does. Its error is never nil.
-func (s *sidecar) follow(ctx context.Context, after string, each func(told) error) error {
+func (s *sidecar) follow(ctx context.Context, after string, each func(streamEvent) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	hush := time.AfterFunc(askTimeout, cancel)
@@ -128,10 +128,10 @@ func (s *sidecar) follow(ctx context.Context, after string, each func(told) erro
 	}
 	defer func() { _ = stream.Close() }()
 	lines := bufio.NewScanner(stream)
-	lines.Buffer(nil, mostLine)
-	var t told
+	lines.Buffer(nil, maxLine)
+	var t streamEvent
 	for lines.Scan() {
-		hush.Reset(silence)
+		hush.Reset(streamTimeout)
 		if len(lines.Bytes()) > 0 {
 			t.read(lines.Bytes())
 			continue
@@ -141,7 +141,7 @@ func (s *sidecar) follow(ctx context.Context, after string, each func(told) erro
 				return err
 			}
 		}
-		t = told{}
+		t = streamEvent{}
 	}
 	if err := lines.Err(); err != nil {
 		return fmt.Errorf("read the events: %w", err)
@@ -150,7 +150,7 @@ func (s *sidecar) follow(ctx context.Context, after string, each func(told) erro
 }
 
 // read takes one line of an event. Stoker writes each of its fields in one.
-func (t *told) read(line []byte) {
+func (t *streamEvent) read(line []byte) {
 	name, value, _ := bytes.Cut(line, []byte(":"))
 	value = bytes.TrimPrefix(value, []byte(" "))
 	switch string(name) {
@@ -165,11 +165,11 @@ func (t *told) read(line []byte) {
 
 // keepFollowing follows until ctx ends or each fails; a stream that breaks is opened again where it broke. The first try
 // must succeed: it is the one that shows mistakes.
-func (e Env) keepFollowing(ctx context.Context, s *sidecar, after string, each func(told) error) error {
+func (e Env) keepFollowing(ctx context.Context, s *sidecar, after string, each func(streamEvent) error) error {
 	var own error // of each
 	worked, lost := false, false
 	for {
-		err := s.follow(ctx, after, func(t told) error {
+		err := s.follow(ctx, after, func(t streamEvent) error {
 			worked, lost = true, false
 			if t.id != "" {
 				after = t.id
@@ -184,7 +184,7 @@ func (e Env) keepFollowing(ctx context.Context, s *sidecar, after string, each f
 			return err
 		case !lost:
 			lost = true
-			e.complain(err.Error() + "; trying again")
+			e.warn(err.Error() + "; trying again")
 		}
 		select {
 		case <-ctx.Done():

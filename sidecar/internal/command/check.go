@@ -20,23 +20,23 @@ const (
 )
 
 // finding is what check says of one container.
-type finding struct {
+type containerReport struct {
 	Worker   worker.Key    `json:"worker"`
 	ID       string        `json:"id"`
 	Status   worker.Status `json:"status"`
 	Health   worker.Health `json:"health"`
 	ExitCode int           `json:"exit_code"`
-	verdict
+	evaluation
 }
 
 // findings is all that check says.
-type findings struct {
-	Workers  []finding `json:"workers"`
-	LeftOut  []finding `json:"left_out"` // with labels of Stoker or of a healer like it
-	Others   int       `json:"others"`   // containers that say nothing to Stoker
-	Plan     plan      `json:"plan"`
-	Problems int       `json:"problems"`
-	Caveat   string    `json:"caveat,omitempty"` // of an engine on which not everything works
+type report struct {
+	Workers    []containerReport `json:"workers"`
+	Ignored    []containerReport `json:"ignored"`    // with labels of Stoker or of a similar healer
+	Unlabelled int               `json:"unlabelled"` // containers without such labels
+	Plan       plan              `json:"plan"`
+	Problems   int               `json:"problems"`
+	Caveat     string            `json:"caveat,omitempty"` // of an engine on which not everything works
 }
 
 func newCheck(env Env) *cobra.Command {
@@ -83,12 +83,12 @@ func (e Env) check(ctx context.Context, asJSON bool) error {
 	defer cancel()
 	about, listed, err := listAll(ctx, engine)
 	if err != nil {
-		e.complain(e.Explain(err))
+		e.warn(e.Explain(err))
 		return &ending{code: exitFailed}
 	}
 	all := inspector{engine: engine, config: c, self: e.Self()}.inspect(ctx, listed)
 	all.Plan, all.Caveat = planOf(about.CPUs, all.loads()), about.Caveat
-	return e.judged(asJSON, all, func() error { return written(e.sheet().findings(all)) }, all.Problems)
+	return e.judged(asJSON, all, func() error { return e.say(e.reportText(all)) }, all.Problems)
 }
 
 // judged prints what check found, as JSON or drawn, and ends with what the number of problems asks for.
@@ -120,8 +120,8 @@ type inspector struct {
 	self   string
 }
 
-func (i inspector) inspect(ctx context.Context, listed []worker.Observation) findings {
-	all := findings{Workers: []finding{}, LeftOut: []finding{}}
+func (i inspector) inspect(ctx context.Context, listed []worker.Observation) report {
+	all := report{Workers: []containerReport{}, Ignored: []containerReport{}}
 	for _, o := range listed {
 		f, ok := i.find(ctx, o)
 		if !ok {
@@ -129,41 +129,41 @@ func (i inspector) inspect(ctx context.Context, listed []worker.Observation) fin
 		}
 		all.Problems += len(f.Problems)
 		switch f.place(o.Labels) {
-		case placeTaken:
+		case placeManaged:
 			all.Workers = append(all.Workers, f)
-		case placeLeftOut:
-			all.LeftOut = append(all.LeftOut, f)
-		case placeNowhere:
-			all.Others++
+		case placeIgnored:
+			all.Ignored = append(all.Ignored, f)
+		case placeUnlabelled:
+			all.Unlabelled++
 		}
 	}
-	byName := func(a, b finding) int { return cmp.Compare(a.Worker, b.Worker) }
+	byName := func(a, b containerReport) int { return cmp.Compare(a.Worker, b.Worker) }
 	slices.SortFunc(all.Workers, byName)
-	slices.SortFunc(all.LeftOut, byName)
+	slices.SortFunc(all.Ignored, byName)
 	return all
 }
 
 // find is what there is to say of one container; not ok when it is gone by now, or is Stoker itself.
-func (i inspector) find(ctx context.Context, o worker.Observation) (finding, bool) {
+func (i inspector) find(ctx context.Context, o worker.Observation) (containerReport, bool) {
 	if o.ID == i.self {
-		return finding{}, false
+		return containerReport{}, false
 	}
-	f := finding{Worker: o.Key, ID: o.ID, Status: o.Status, Health: o.Health}
+	f := containerReport{Worker: o.Key, ID: o.ID, Status: o.Status, Health: o.Health}
 	reading := i.config.Rules.Read(policy.Candidate{Labels: o.Labels})
 	if !reading.Take && !reading.Undecided {
-		f.verdict = judge(i.config, reading, o.Labels)
+		f.evaluation = evaluate(i.config, reading, o.Labels)
 		return f, true
 	}
 	out := i.look(ctx, o)
 	switch s := out.Snapshot; {
 	case out.Missing:
-		return finding{}, false
+		return containerReport{}, false
 	case s == nil:
-		f.verdict = judge(i.config, reading, o.Labels)
+		f.evaluation = evaluate(i.config, reading, o.Labels)
 		f.Problems = append(f.Problems, "cannot be inspected: "+out.Err)
 	default:
 		reading = i.config.Rules.Read(policy.Candidate{Labels: s.Labels, CPUs: s.CPUs, QuotaKnown: true})
-		f.verdict = judge(i.config, reading, s.Labels)
+		f.evaluation = evaluate(i.config, reading, s.Labels)
 		f.see(i.config, reading.Policy, *s)
 	}
 	return f, true
@@ -176,10 +176,10 @@ func (i inspector) look(ctx context.Context, o worker.Observation) worker.Outcom
 }
 
 // see adds what an inspect tells.
-func (f *finding) see(c config.Config, p policy.Policy, s worker.Snapshot) {
+func (f *containerReport) see(c config.Config, p policy.Policy, s worker.Snapshot) {
 	f.Status, f.Health, f.ExitCode, f.CPUs = s.Status, s.Health, s.ExitCode, s.CPUs
 	f.Restart = restart(s.RestartPolicy)
-	if f.Taken {
+	if f.Managed {
 		f.Advice = append(f.Advice, advise(c, p, s)...)
 	}
 }

@@ -20,10 +20,10 @@ import (
 const hostTimeout = 2 * time.Second
 
 // planned is what check says of one service of a compose file.
-type planned struct {
+type serviceReport struct {
 	Service  string `json:"service"`
 	Replicas int    `json:"replicas"` // that compose up makes; 0 in a profile that is not asked for
-	verdict
+	evaluation
 }
 
 // stokerHere is a Stoker that the files themselves describe.
@@ -34,13 +34,13 @@ type stokerHere struct {
 }
 
 // draft is all that check says of compose files.
-type draft struct {
-	Services []planned    `json:"services"`
-	LeftOut  []planned    `json:"left_out"` // with labels of Stoker or of a healer like it
-	Others   int          `json:"others"`   // services that say nothing to Stoker
-	Stokers  []stokerHere `json:"stokers"`
-	Plan     plan         `json:"plan"`
-	Problems int          `json:"problems"`
+type stackReport struct {
+	Services   []serviceReport `json:"services"`
+	Ignored    []serviceReport `json:"ignored"`    // with labels of Stoker or of a similar healer
+	Unlabelled int             `json:"unlabelled"` // services without such labels
+	Stokers    []stokerHere    `json:"stokers"`
+	Plan       plan            `json:"plan"`
+	Problems   int             `json:"problems"`
 }
 
 func (e Env) checkCompose(ctx context.Context, asked checkFlags) error {
@@ -53,12 +53,12 @@ func (e Env) checkCompose(ctx context.Context, asked checkFlags) error {
 		return BadConfiguration(err)
 	}
 	for _, line := range stack.Warnings {
-		e.complain(line)
+		e.warn(line)
 	}
-	d := e.draft(c, stack)
+	d := e.stackReport(c, stack)
 	d.Plan = planOf(e.hostCPUs(ctx, c), d.loads())
 	d.Plan.draft = true
-	return e.judged(asked.json, d, func() error { return written(e.sheet().draft(d)) }, d.Problems)
+	return e.judged(asked.json, d, func() error { return e.say(e.stackText(d)) }, d.Problems)
 }
 
 // hostCPUs is 0 when no engine answers.
@@ -77,8 +77,8 @@ func (e Env) hostCPUs(ctx context.Context, c config.Config) int {
 }
 
 // draft judges the services as the Stoker of c would, or as the one in the files would where c leaves it open.
-func (e Env) draft(c config.Config, stack composefile.Stack) draft {
-	d := draft{Services: []planned{}, LeftOut: []planned{}, Stokers: []stokerHere{}}
+func (e Env) stackReport(c config.Config, stack composefile.Stack) stackReport {
+	d := stackReport{Services: []serviceReport{}, Ignored: []serviceReport{}, Stokers: []stokerHere{}}
 	var workers, stokers []composefile.Service
 	for _, s := range stack.Services {
 		if isStoker(s) {
@@ -98,12 +98,12 @@ func (e Env) draft(c config.Config, stack composefile.Stack) draft {
 		p := plannedOf(c, s)
 		d.Problems += len(p.Problems)
 		switch p.place(s.Labels) {
-		case placeTaken:
+		case placeManaged:
 			d.Services = append(d.Services, p)
-		case placeLeftOut:
-			d.LeftOut = append(d.LeftOut, p)
-		case placeNowhere:
-			d.Others++
+		case placeIgnored:
+			d.Ignored = append(d.Ignored, p)
+		case placeUnlabelled:
+			d.Unlabelled++
 		}
 	}
 	return d
@@ -151,9 +151,9 @@ func decides(name string) bool {
 	return slices.ContainsFunc(policy.Labels(), func(l policy.Label) bool { return l.Env == name })
 }
 
-func plannedOf(c config.Config, s composefile.Service) planned {
+func plannedOf(c config.Config, s composefile.Service) serviceReport {
 	reading := c.Rules.Read(policy.Candidate{Labels: s.Labels, CPUs: s.CPUs, QuotaKnown: true})
-	p := planned{Service: s.Name, Replicas: s.Replicas, verdict: judge(c, reading, s.Labels)}
+	p := serviceReport{Service: s.Name, Replicas: s.Replicas, evaluation: evaluate(c, reading, s.Labels)}
 	p.CPUs, p.Restart = s.CPUs, restart(s.Restart)
 	p.Problems = append(p.Problems, misplaced(s)...)
 	if s.Clash {
@@ -162,7 +162,7 @@ func plannedOf(c config.Config, s composefile.Service) planned {
 	if len(s.Unasked) > 0 {
 		p.Replicas = 0
 	}
-	if p.Taken {
+	if p.Managed {
 		p.Advice = append(p.Advice, adviseOnService(s)...)
 		p.Advice = append(p.Advice, adviseOnQuota(c, reading.Policy, s.CPUs)...)
 		p.Advice = append(p.Advice, adviseOnEnd(reading.Policy, s)...)
@@ -174,7 +174,7 @@ func plannedOf(c config.Config, s composefile.Service) planned {
 func misplaced(s composefile.Service) []string {
 	var lost []string
 	for _, key := range slices.Sorted(maps.Keys(s.Swarm)) {
-		if _, also := s.Labels[key]; !also && speaksToHealers(map[string]string{key: ""}) {
+		if _, also := s.Labels[key]; !also && hasHealerLabels(map[string]string{key: ""}) {
 			lost = append(lost, key+"="+s.Swarm[key]+": is in deploy.labels, which compose puts on no container; move it to labels")
 		}
 	}
@@ -210,7 +210,7 @@ func adviseOnEnd(p policy.Policy, s composefile.Service) []string {
 }
 
 // loads is what the services take once they are up.
-func (d draft) loads() []load {
+func (d stackReport) loads() []load {
 	var all []load
 	for _, p := range d.Services {
 		all = append(all, load{cpus: p.CPUs, containers: p.Replicas})
@@ -218,7 +218,7 @@ func (d draft) loads() []load {
 	return all
 }
 
-func (f findings) loads() []load {
+func (f report) loads() []load {
 	var all []load
 	for _, w := range f.Workers {
 		if w.Status == worker.StatusRunning {

@@ -14,6 +14,7 @@ import (
 
 	"stoker/sidecar/internal/config"
 	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/sanitize"
 )
 
 // The exit codes.
@@ -85,21 +86,21 @@ func Execute(ctx context.Context, env Env) int {
 	case err == nil:
 		return exitFine
 	case !errors.As(err, &end): // cobra's own: an unknown command or flag
-		env.complain(err.Error() + "; see stoker help")
+		env.warn(err.Error() + "; see stoker help")
 		return exitUsage
 	case end.err != nil && end.code != exitUsage:
-		env.complain(err.Error())
+		env.warn(err.Error())
 	case end.err != nil: // each mistake has its line
 		for line := range strings.Lines(err.Error()) {
-			env.complain(strings.TrimSuffix(line, "\n"))
+			env.warn(strings.TrimSuffix(line, "\n"))
 		}
 	}
 	return end.code
 }
 
 // complain writes one line to stderr.
-func (e Env) complain(line string) {
-	_, _ = fmt.Fprintln(e.Stderr, "stoker:", clean(line))
+func (e Env) warn(line string) {
+	_, _ = fmt.Fprintln(e.Stderr, "stoker:", sanitize.Escape(line))
 }
 
 func newRoot(env Env) *cobra.Command {
@@ -131,7 +132,7 @@ func newRoot(env Env) *cobra.Command {
 func (e Env) load() (config.Config, error) {
 	c, problems := config.Load(e.Environ)
 	for _, p := range problems {
-		e.complain(p.String())
+		e.warn(p.String())
 	}
 	if len(problems) > 0 {
 		return config.Config{}, &ending{code: exitUsage}

@@ -19,7 +19,7 @@ import (
 
 // past is what history is asked for.
 type past struct {
-	watching
+	watchFlags
 	worker string
 	limit  int
 	since  string
@@ -150,8 +150,7 @@ func (e Env) sayEvents(events []history.Entry, ask past) error {
 	if len(events) == 0 && !ask.watch {
 		return e.say("nothing has happened\n")
 	}
-	g := e.eventGrid(events, time.Now())
-	return e.say(g.text())
+	return e.say(e.eventTable(events, time.Now()).text())
 }
 
 func (e Env) sayLines(events []history.Entry) error {
@@ -169,16 +168,16 @@ func (e Env) sayLines(events []history.Entry) error {
 
 // watchHistory prints what happens after an event.
 func (e Env) watchHistory(ctx context.Context, s *sidecar, ask past, after uint64) error {
-	err := e.keepFollowing(ctx, s, strconv.FormatUint(after, 10), func(t told) error {
-		switch t.name {
+	err := e.keepFollowing(ctx, s, strconv.FormatUint(after, 10), func(s streamEvent) error {
+		switch s.name {
 		case "view":
 			return nil
 		case "gap":
-			e.complain("some events were missed: they are in the history no more")
+			e.warn("some events were missed: they are in the history no more")
 			return nil
 		}
 		var event history.Entry
-		if err := json.Unmarshal(t.data, &event); err != nil {
+		if err := json.Unmarshal(s.data, &event); err != nil {
 			return failed(fmt.Errorf("read an event: %w", err))
 		}
 		if !ask.wants(event) {
@@ -187,9 +186,9 @@ func (e Env) watchHistory(ctx context.Context, s *sidecar, ask past, after uint6
 		if ask.json {
 			return e.sayLines([]history.Entry{event})
 		}
-		g := e.eventGrid([]history.Entry{event}, time.Now())
-		g.bare = true
-		return e.say(g.text())
+		t := e.eventTable([]history.Entry{event}, time.Now())
+		t.headless = true
+		return e.say(t.text())
 	})
 	var end *ending
 	if err == nil || errors.As(err, &end) {

@@ -42,7 +42,7 @@ func TestHistory(t *testing.T) {
 		"WHEN                  WORKER   EVENT             WHAT",
 		stamp + "  -        engine-connected  -",
 		stamp + "  burner   fault             exited (137), crashed, start 1, in 1s",
-		stamp + "  burner   heal-failed       unhealthy, probe-failed, restart 2, took 2.3s, no such image, said: no beat",
+		stamp + "  burner   heal-failed       unhealthy, probe-failed, restart 2, took 2.3s, no such image, output: no beat",
 		stamp + "  grinder  quota             - to 0.5 CPUs",
 		stamp + "  grinder  held              stopped-by-operator, by operator",
 		"",

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stoker/sidecar/internal/report/notify"
+	"stoker/sidecar/internal/sanitize"
 )
 
 // testTimeout bounds the whole command; every target is tried at once.
@@ -19,7 +20,7 @@ type Notifier interface {
 }
 
 // tried is what became of one target. Nothing of it holds a secret.
-type tried struct {
+type testResult struct {
 	Target  string  `json:"target"`
 	OK      bool    `json:"ok"`
 	Problem string  `json:"problem,omitempty"`
@@ -47,7 +48,7 @@ func (e Env) notifyTest(ctx context.Context, asJSON bool) error {
 		return err
 	}
 	if len(c.Notify) == 0 {
-		e.complain("STOKER_NOTIFY is not set: there is nobody to tell; docs/notifications.md has the URLs")
+		e.warn("STOKER_NOTIFY is not set: there is nobody to tell; docs/notifications.md has the URLs")
 		return &ending{code: exitFailed}
 	}
 	n, err := e.Notifier(c, e.Build)
@@ -56,9 +57,9 @@ func (e Env) notifyTest(ctx context.Context, asJSON bool) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, testTimeout)
 	defer cancel()
-	all, bad := []tried{}, 0
+	all, bad := []testResult{}, 0
 	for _, r := range n.Test(ctx) {
-		all = append(all, tried{r.Target, r.OK, r.Problem, r.Advice, r.Took.Seconds()})
+		all = append(all, testResult{r.Target, r.OK, r.Problem, r.Advice, r.Took.Seconds()})
 		if !r.OK {
 			bad++
 		}
@@ -74,11 +75,11 @@ func (e Env) notifyTest(ctx context.Context, asJSON bool) error {
 	return err
 }
 
-func (e Env) printTried(all []tried) error {
+func (e Env) printTried(all []testResult) error {
 	for _, t := range all {
-		line := fmt.Sprintf("ok      %s (%.1f s)", clean(t.Target), t.Seconds)
+		line := fmt.Sprintf("ok      %s (%.1f s)", sanitize.Escape(t.Target), t.Seconds)
 		if !t.OK {
-			line = fmt.Sprintf("failed  %s: %s\n        %s", clean(t.Target), clean(t.Problem), clean(t.Advice))
+			line = fmt.Sprintf("failed  %s: %s\n        %s", sanitize.Escape(t.Target), sanitize.Escape(t.Problem), sanitize.Escape(t.Advice))
 		}
 		if _, err := fmt.Fprintln(e.Stdout, line); err != nil {
 			return written(err)

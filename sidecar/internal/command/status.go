@@ -16,19 +16,19 @@ import (
 )
 
 // watching is what status and history are asked for.
-type watching struct {
+type watchFlags struct {
 	json, watch bool
 	url         string
 }
 
-func (w *watching) flags(cmd *cobra.Command, watch string) {
+func (w *watchFlags) flags(cmd *cobra.Command, watch string) {
 	addJSON(cmd, &w.json)
 	addURL(cmd, &w.url)
 	cmd.Flags().BoolVarP(&w.watch, "watch", "w", false, watch)
 }
 
 func newStatus(env Env) *cobra.Command {
-	var ask watching
+	var ask watchFlags
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the workers of the Stoker that runs here, and how they are",
@@ -42,7 +42,7 @@ func newStatus(env Env) *cobra.Command {
 	return cmd
 }
 
-func (e Env) status(ctx context.Context, ask watching) error {
+func (e Env) status(ctx context.Context, ask watchFlags) error {
 	s, err := e.sidecar(ask.url)
 	if err != nil {
 		return err
@@ -54,7 +54,7 @@ func (e Env) status(ctx context.Context, ask watching) error {
 	if err != nil {
 		return failed(err)
 	}
-	var shown shownFleet
+	var shown fleetView
 	if err := json.Unmarshal(text, &shown); err != nil {
 		return failed(fmt.Errorf("read the answer: %w", err))
 	}
@@ -70,13 +70,13 @@ func (e Env) status(ctx context.Context, ask watching) error {
 }
 
 // watchStatus shows each View that is another one. On a terminal it also redraws every second, for ages grow.
-func (e Env) watchStatus(ctx context.Context, s *sidecar, ask watching) error {
+func (e Env) watchStatus(ctx context.Context, s *sidecar, ask watchFlags) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	screen := &screen{env: e, json: ask.json}
 	shown, ended := make(chan []byte), make(chan error, 1)
 	go func() {
-		ended <- e.keepFollowing(ctx, s, "", func(t told) error {
+		ended <- e.keepFollowing(ctx, s, "", func(t streamEvent) error {
 			if t.name != "view" {
 				return nil
 			}
@@ -113,7 +113,7 @@ func (e Env) watchStatus(ctx context.Context, s *sidecar, ask watching) error {
 type screen struct {
 	env   Env
 	json  bool
-	last  *shownFleet
+	last  *fleetView
 	since time.Time // when last came
 }
 
@@ -121,7 +121,7 @@ func (s *screen) show(text []byte) error {
 	if s.json {
 		return s.env.say(harmless(string(text)) + "\n")
 	}
-	var shown shownFleet
+	var shown fleetView
 	if err := json.Unmarshal(text, &shown); err != nil {
 		return failed(fmt.Errorf("read a view: %w", err))
 	}

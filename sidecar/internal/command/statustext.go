@@ -7,12 +7,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/text"
+
 	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/sanitize"
 )
 
 // shownFleet is the part of the API's answer that status shows.
-type shownFleet struct {
+type fleetView struct {
 	At             time.Time `json:"at"`
 	HostOverloaded bool      `json:"host_overloaded"`
 	Engine         struct {
@@ -20,10 +23,10 @@ type shownFleet struct {
 		Since     time.Time `json:"since"`
 		Version   string    `json:"version"`
 	} `json:"engine"`
-	Workers []shownWorker `json:"workers"`
+	Workers []workerRow `json:"workers"`
 }
 
-type shownWorker struct {
+type workerRow struct {
 	Key       string    `json:"key"`
 	State     string    `json:"state"`
 	Status    string    `json:"status"`
@@ -43,7 +46,7 @@ type shownWorker struct {
 }
 
 // now is the sidecar's time, for the clock here may be another one.
-func (f shownFleet) now(here time.Time) time.Time {
+func (f fleetView) now(here time.Time) time.Time {
 	if f.At.IsZero() {
 		return here
 	}
@@ -51,7 +54,7 @@ func (f shownFleet) now(here time.Time) time.Time {
 }
 
 // wrong reports whether a person has to do something.
-func (f shownFleet) wrong() bool {
+func (f fleetView) wrong() bool {
 	for _, w := range f.Workers {
 		if w.State == "exhausted" || len(w.Problems) > 0 {
 			return true
@@ -60,25 +63,21 @@ func (f shownFleet) wrong() bool {
 	return !f.Engine.Connected || f.HostOverloaded
 }
 
-func (e Env) statusText(f shownFleet, now time.Time) string {
+func (e Env) statusText(f fleetView, now time.Time) string {
 	var b strings.Builder
-	width := e.width()
-	b.WriteString(paint(fit(clean(headline(f, now)), width), bold, e.coloured()) + "\n")
+	b.WriteString(paint(text.Snip(sanitize.Escape(headline(f, now)), e.width(), ellipsis), bold, e.coloured()) + "\n")
 	if len(f.Workers) == 0 {
 		return b.String()
 	}
-	g := grid{width: e.tableWidth(), coloured: e.coloured(), columns: []column{
-		{"WORKER", 10}, {"STATE", 7}, {"HEALTH", 4}, {"UP", 3}, {"CPUS", 4}, {"THROTTLED", 4}, {"TRIES", 2}, {"NEXT", 4}, {"WHY", 8},
-	}}
+	t := e.table(column{"WORKER", 10}, column{"STATE", 7}, column{"HEALTH", 4}, column{"UP", 3}, column{"CPUS", 4},
+		column{"THROTTLED", 4}, column{"TRIES", 2}, column{"NEXT", 4}, column{"WHY", 8})
 	for _, w := range f.Workers {
-		g.rows = append(g.rows, w.cells(now))
+		t.rows = append(t.rows, row{cells: w.cells(now)})
 	}
-	b.WriteString(g.text())
+	b.WriteString(t.text())
 	for _, w := range f.Workers {
 		for _, p := range w.Problems {
-			for _, line := range fold(clean(w.Key+": "+tell(p)), width) {
-				b.WriteString(paint(line, red, e.coloured()) + "\n")
-			}
+			b.WriteString(e.lines(red, w.Key+": "+problemText(p)))
 		}
 	}
 	return b.String()
@@ -97,7 +96,7 @@ func (e Env) tableWidth() int {
 	return max(e.Width, 20)
 }
 
-func headline(f shownFleet, now time.Time) string {
+func headline(f fleetView, now time.Time) string {
 	engine := "engine disconnected"
 	if f.Engine.Connected {
 		engine = "connected to engine " + f.Engine.Version
@@ -105,14 +104,14 @@ func headline(f shownFleet, now time.Time) string {
 	if !f.Engine.Since.IsZero() {
 		engine += " for " + short(now.Sub(f.Engine.Since))
 	}
-	text := count(len(f.Workers), "worker") + ", " + engine
+	line := count(len(f.Workers), "worker") + ", " + engine
 	if f.HostOverloaded {
-		text += "; the host is overloaded: restarts of running workers wait"
+		line += "; the host is overloaded: restarts of running workers wait"
 	}
-	return text
+	return line
 }
 
-func (w shownWorker) cells(now time.Time) []cell {
+func (w workerRow) cells(now time.Time) []cell {
 	next := "-"
 	if !w.NextAt.IsZero() {
 		next = "in " + short(w.NextAt.Sub(now))
@@ -135,7 +134,7 @@ func (w shownWorker) cells(now time.Time) []cell {
 }
 
 // cpus is the use and the quota.
-func (w shownWorker) cpus() string {
+func (w workerRow) cpus() string {
 	quota := cpus(w.CPUs)
 	if w.Boosted {
 		quota += " boosted"
@@ -147,7 +146,7 @@ func (w shownWorker) cpus() string {
 }
 
 // why is the reason for what the worker is in: why it is held, or why it is healed and how.
-func (w shownWorker) why() string {
+func (w workerRow) why() string {
 	if w.Held != "" {
 		return w.Held
 	}

@@ -109,11 +109,11 @@ func TestBounds(t *testing.T) {
 	})
 	t.Run("size", func(t *testing.T) {
 		l := New(Options{})
-		long := strings.Repeat("x", mostText)
+		long := strings.Repeat("x", maxText)
 		for range 5000 {
 			l.Record([]worker.Event{{At: time.Now(), Output: long, Detail: long}})
 		}
-		require.LessOrEqual(t, l.bytes, mostBytes)
+		require.LessOrEqual(t, l.bytes, maxBytes)
 		require.Greater(t, len(l.events), 1000)
 		total := 0
 		for _, e := range l.events {
@@ -131,10 +131,10 @@ func TestHostileText(t *testing.T) {
 		"only invalid":     strings.Repeat("\xff", 100_000),
 		"a line of 100 kB": strings.Repeat("x", 100_000),
 		"wide":             strings.Repeat("界", 50_000),
-		"cut in a rune":    strings.Repeat("x", mostText-1) + "界",
-		"cut in a smiley":  strings.Repeat("x", mostText-3) + "😀",
-		"bound":            strings.Repeat("x", mostText),
-		"invalid at bound": strings.Repeat("x", mostText-1) + "\xff",
+		"cut in a rune":    strings.Repeat("x", maxText-1) + "界",
+		"cut in a smiley":  strings.Repeat("x", maxText-3) + "😀",
+		"bound":            strings.Repeat("x", maxText),
+		"invalid at bound": strings.Repeat("x", maxText-1) + "\xff",
 	}
 	for name, text := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -144,9 +144,9 @@ func TestHostileText(t *testing.T) {
 			require.Len(t, got, 1, "found under the name that it came with")
 			for _, s := range []string{got[0].Output, got[0].Detail, string(got[0].Key), got[0].Event.ID} {
 				require.True(t, utf8.ValidString(s))
-				require.LessOrEqual(t, len(s), mostText)
+				require.LessOrEqual(t, len(s), maxText)
 			}
-			if len(text) <= mostText && utf8.ValidString(text) {
+			if len(text) <= maxText && utf8.ValidString(text) {
 				require.Equal(t, text, got[0].Output)
 			}
 			encoded, err := json.Marshal(got[0])

@@ -61,16 +61,16 @@ func TestTellNeverBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		g := gate{open: make(chan struct{}), out: &out}
-		teller := newTeller(loggerTo(g, &logrus.JSONFormatter{}), func() {})
+		sink := newLogSink(loggerTo(g, &logrus.JSONFormatter{}), func() {})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
-		go func() { teller.run(ctx); close(ended) }()
+		go func() { sink.run(ctx); close(ended) }()
 
-		const told = 3 * tellQueue
-		teller.Record([]worker.Event{{Kind: worker.EventManaged, Attempt: 1}})
+		const told = 3 * logQueue
+		sink.Record([]worker.Event{{Kind: worker.EventManaged, Attempt: 1}})
 		synctest.Wait() // that one is being written
 		for n := range told - 1 {
-			teller.Record([]worker.Event{{Kind: worker.EventManaged, Attempt: n + 2}})
+			sink.Record([]worker.Event{{Kind: worker.EventManaged, Attempt: n + 2}})
 		}
 		close(g.open)
 		cancel()
@@ -84,7 +84,7 @@ func TestTellNeverBlocks(t *testing.T) {
 				dropped += int(n.(float64))
 			}
 		}
-		require.Equal(t, tellQueue+1, written)
+		require.Equal(t, logQueue+1, written)
 		require.Equal(t, told-written, dropped)
 	})
 }
@@ -99,12 +99,12 @@ func TestHostileStrings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, text := range hostile {
 				var out bytes.Buffer
-				teller := newTeller(loggerTo(&out, format), func() {})
-				teller.Record([]worker.Event{{
+				sink := newLogSink(loggerTo(&out, format), func() {})
+				sink.Record([]worker.Event{{
 					Kind: worker.EventFault, Key: worker.Key(text), ID: text, Output: text, Detail: text, Reason: worker.Reason(text),
 				}})
-				teller.say(logrus.WarnLevel, text, text)
-				teller.drain()
+				sink.message(logrus.WarnLevel, text, text)
+				sink.drain()
 				lines := strings.Split(out.String(), "\n")
 				require.Len(t, lines, 3, "two lines, each with its end")
 				for _, line := range lines {
@@ -116,19 +116,11 @@ func TestHostileStrings(t *testing.T) {
 				}
 				// The worker's name is bounded by the engine, the ID by its length; each of the others has its bound.
 				if len(text) > 1000 {
-					require.Less(t, len(lines[0]), len(text)*2+3*outputShown)
+					require.Less(t, len(lines[0]), len(text)*2+3*maxOutput)
 				}
 			}
 		})
 	}
-}
-
-// A clipped text says that it is one.
-func TestOutputIsBounded(t *testing.T) {
-	require.Len(t, clip(strings.Repeat("x", outputShown)), outputShown)
-	long := clip(strings.Repeat("\u00fc", outputShown))
-	require.LessOrEqual(t, len(long), outputShown+len("…"))
-	require.True(t, strings.HasSuffix(long, "…"))
 }
 
 // Each note has a sentence of its own, and the facts that belong to it.
@@ -136,7 +128,7 @@ func TestNotesAsLines(t *testing.T) {
 	kinds := worker.EventKinds()
 	said := map[string]bool{}
 	for _, kind := range kinds {
-		_, text := newTeller(nil, nil).sentence(kind)
+		_, text := newLogSink(nil, nil).sentence(kind)
 		require.NotEqual(t, string(kind), text, "a sentence, not the bare word")
 		said[text] = true
 	}
@@ -144,13 +136,13 @@ func TestNotesAsLines(t *testing.T) {
 
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var out bytes.Buffer
-	teller := newTeller(loggerTo(&out, &logrus.JSONFormatter{}), func() {})
-	teller.Record([]worker.Event{{
+	sink := newLogSink(loggerTo(&out, &logrus.JSONFormatter{}), func() {})
+	sink.Record([]worker.Event{{
 		At: at, Kind: worker.EventFault, Key: "w", ID: strings.Repeat("a", 64), Fault: worker.FaultExited, Intent: worker.IntentNone,
 		Heal: worker.HealStart, Reason: worker.ReasonCrashed, Attempt: 2, Delay: 1500 * time.Millisecond, Duration: time.Second,
 		ExitCode: 0, Output: "o", Detail: "d",
 	}})
-	teller.drain()
+	sink.drain()
 	got := entries(t, out.String())[0]
 	delete(got, "msg")
 	require.Equal(t, map[string]any{

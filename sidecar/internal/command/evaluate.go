@@ -9,10 +9,10 @@ import (
 )
 
 // verdict is what check says of a container, whether there is one or a compose file describes it.
-type verdict struct {
-	Taken    bool          `json:"taken"`
+type evaluation struct {
+	Managed  bool          `json:"managed"`
 	Why      policy.Why    `json:"why"`
-	Held     worker.Reason `json:"held"` // never touched, although taken
+	Held     worker.Reason `json:"held"` // never touched, although managed
 	CPUs     float64       `json:"cpus"`
 	Restart  string        `json:"restart_policy"`
 	Problems []string      `json:"problems"`
@@ -20,17 +20,17 @@ type verdict struct {
 }
 
 // judge is the verdict of the labels, with what there is to say about them.
-func judge(c config.Config, reading policy.Reading, labels map[string]string) verdict {
-	v := verdict{Taken: reading.Take, Why: reading.Why, Held: barred(reading, labels), Problems: []string{}, Advice: []string{}}
+func evaluate(c config.Config, reading policy.Reading, labels map[string]string) evaluation {
+	v := evaluation{Managed: reading.Take, Why: reading.Why, Held: unmanageable(reading, labels), Problems: []string{}, Advice: []string{}}
 	for _, p := range reading.Problems {
-		v.Problems = append(v.Problems, tell(p))
+		v.Problems = append(v.Problems, problemText(p))
 	}
 	v.Advice = append(v.Advice, adviseOnLabels(c, v, labels)...)
 	return v
 }
 
 // barred is why a container that is taken in is never touched.
-func barred(r policy.Reading, labels map[string]string) worker.Reason {
+func unmanageable(r policy.Reading, labels map[string]string) worker.Reason {
 	switch {
 	case !r.Take:
 		return worker.HeldNot
@@ -46,7 +46,7 @@ func barred(r policy.Reading, labels map[string]string) worker.Reason {
 
 // speaksToHealers reports whether someone put a label on the container that is meant for Stoker or for a healer whose labels
 // Stoker understands.
-func speaksToHealers(labels map[string]string) bool {
+func hasHealerLabels(labels map[string]string) bool {
 	for key := range labels {
 		key = strings.ToLower(strings.TrimSpace(key))
 		if strings.HasPrefix(key, "stoker.") || key == "autoheal" || strings.HasPrefix(key, "autoheal.") || strings.HasPrefix(key, "deunhealth.") {
@@ -60,17 +60,17 @@ func speaksToHealers(labels map[string]string) bool {
 type place int
 
 const (
-	placeNowhere place = iota
-	placeLeftOut
-	placeTaken
+	placeUnlabelled place = iota
+	placeIgnored
+	placeManaged
 )
 
-func (v verdict) place(labels map[string]string) place {
+func (v evaluation) place(labels map[string]string) place {
 	switch {
-	case v.Taken:
-		return placeTaken
-	case len(v.Problems) > 0 || speaksToHealers(labels):
-		return placeLeftOut
+	case v.Managed:
+		return placeManaged
+	case len(v.Problems) > 0 || hasHealerLabels(labels):
+		return placeIgnored
 	}
-	return placeNowhere
+	return placeUnlabelled
 }
