@@ -16,24 +16,24 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// hostTimeout is how long an engine may take to say how many CPUs its host has: check --compose needs none.
+// hostTimeout bounds the request for the number of the host's CPUs: check --compose works without it.
 const hostTimeout = 2 * time.Second
 
-// planned is what check says of one service of a compose file.
+// serviceReport is the result for one service of a compose file.
 type serviceReport struct {
 	Service  string `json:"service"`
-	Replicas int    `json:"replicas"` // that compose up makes; 0 in a profile that is not asked for
+	Replicas int    `json:"replicas"` // that compose up creates; 0 in an inactive profile
 	evaluation
 }
 
-// stokerHere is a Stoker that the files themselves describe.
+// stokerHere is a Stoker that the files describe.
 type stokerHere struct {
 	Service  string   `json:"service"`
-	Settings []string `json:"settings"` // that decide about labels, and that the environment does not overrule
-	Problems []string `json:"problems"` // for which it would not start
+	Settings []string `json:"settings"` // that matter for labels, and that the environment does not override
+	Problems []string `json:"problems"` // that keep it from starting
 }
 
-// draft is all that check says of compose files.
+// stackReport is the result of check for compose files.
 type stackReport struct {
 	Services   []serviceReport `json:"services"`
 	Ignored    []serviceReport `json:"ignored"`    // with labels of Stoker or of a similar healer
@@ -58,10 +58,10 @@ func (e Env) checkCompose(ctx context.Context, asked checkFlags) error {
 	d := e.stackReport(c, stack)
 	d.Plan = planOf(e.hostCPUs(ctx, c), d.loads())
 	d.Plan.draft = true
-	return e.judged(asked.json, d, func() error { return e.say(e.stackText(d)) }, d.Problems)
+	return e.print(asked.json, d, func() error { return e.say(e.stackText(d)) }, d.Problems)
 }
 
-// hostCPUs is 0 when no engine answers.
+// hostCPUs returns 0 when no engine answers.
 func (e Env) hostCPUs(ctx context.Context, c config.Config) int {
 	engine, err := e.Connect(c, e.Build)
 	if err != nil {
@@ -76,7 +76,7 @@ func (e Env) hostCPUs(ctx context.Context, c config.Config) int {
 	return about.CPUs
 }
 
-// draft judges the services as the Stoker of c would, or as the one in the files would where c leaves it open.
+// stackReport evaluates the services with c, and where c sets nothing with the settings of the Stoker in the files.
 func (e Env) stackReport(c config.Config, stack composefile.Stack) stackReport {
 	d := stackReport{Services: []serviceReport{}, Ignored: []serviceReport{}, Stokers: []stokerHere{}}
 	var workers, stokers []composefile.Service
@@ -114,8 +114,8 @@ func isStoker(s composefile.Service) bool {
 	return image == "stoker" || len(s.Settings) > 0
 }
 
-// stokerHere reads a Stoker's environment as that Stoker will, save its files, which are elsewhere. The configuration is that
-// of its settings with the environment of this command over them, and good only without problems.
+// stokerHere reads a Stoker's environment as that Stoker will, except its files, which are elsewhere. The configuration is made of
+// its settings and the environment of this command, which wins. It is valid only without problems.
 func (e Env) stokerHere(s composefile.Service) (stokerHere, config.Config) {
 	here := stokerHere{Service: s.Name, Settings: []string{}, Problems: []string{}}
 	loader := config.Loader{ReadFile: func(string) ([]byte, error) { return []byte("https://elsewhere.invalid"), nil }}
@@ -137,12 +137,12 @@ func (e Env) stokerHere(s composefile.Service) (stokerHere, config.Config) {
 	return here, merged
 }
 
-// given is the environment without what is set to nothing, which counts as not set.
+// given returns the environment without empty variables, which count as not set.
 func (e Env) given() []string {
 	return slices.DeleteFunc(slices.Clone(e.Environ), func(v string) bool { return strings.HasSuffix(v, "=") })
 }
 
-// decides reports whether a variable has a part in what check says.
+// decides reports whether a variable changes the result of check.
 func decides(name string) bool {
 	switch name {
 	case "STOKER_SELECT", "STOKER_SCOPE", "STOKER_COMPAT", "STOKER_REQUIRE_QUOTA":
@@ -159,7 +159,7 @@ func plannedOf(c config.Config, s composefile.Service) serviceReport {
 	if s.Clash {
 		p.Problems = append(p.Problems, "cpus and cpu_quota or cpu_period exclude each other: the engine refuses such a container; keep cpus")
 	}
-	if len(s.Unasked) > 0 {
+	if len(s.Inactive) > 0 {
 		p.Replicas = 0
 	}
 	if p.Managed {
@@ -170,7 +170,7 @@ func plannedOf(c config.Config, s composefile.Service) serviceReport {
 	return p
 }
 
-// misplaced finds the labels that are meant for Stoker and stand where they are a Swarm service's.
+// misplaced finds labels of Stoker that are in deploy.labels.
 func misplaced(s composefile.Service) []string {
 	var lost []string
 	for _, key := range slices.Sorted(maps.Keys(s.Swarm)) {
@@ -186,20 +186,20 @@ func adviseOnService(s composefile.Service) []string {
 	switch s.Health {
 	case composefile.HealthOff:
 		advice = append(advice, noHealthCheck)
-	case composefile.HealthUnsaid:
+	case composefile.HealthUnspecified:
 		advice = append(advice, "no health check here, and whether the image has one cannot be seen from here: without one a worker that hangs looks alive")
 	case composefile.HealthOn:
 	}
 	switch {
-	case len(s.Unasked) > 0:
-		advice = append(advice, fmt.Sprintf("is left out by compose up unless a profile is asked for: --profile %s", s.Unasked[0]))
+	case len(s.Inactive) > 0:
+		advice = append(advice, fmt.Sprintf("is not created by compose up unless a profile is active: --profile %s", s.Inactive[0]))
 	case s.Replicas == 0:
 		advice = append(advice, "has 0 replicas: compose up makes no container of it")
 	}
 	return advice
 }
 
-// adviseOnEnd is about services that are meant to end, and about Docker's restart policy.
+// adviseOnEnd is about services that should exit, and about Docker's restart policy.
 func adviseOnEnd(p policy.Policy, s composefile.Service) []string {
 	advice := adviseOnRestart(p, s.Restart)
 	if s.Awaited && p.OnExit == policy.OnExitAlways && len(advice) == 0 {
@@ -209,7 +209,7 @@ func adviseOnEnd(p policy.Policy, s composefile.Service) []string {
 	return advice
 }
 
-// loads is what the services take once they are up.
+// loads returns the quotas of the services once they are up.
 func (d stackReport) loads() []load {
 	var all []load
 	for _, p := range d.Services {
@@ -228,7 +228,7 @@ func (f report) loads() []load {
 	return all
 }
 
-// checkFlags is what check was asked.
+// checkFlags are the flags of check.
 type checkFlags struct {
 	files, profiles []string
 	json            bool

@@ -8,7 +8,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// verdict is what check says of a container, whether there is one or a compose file describes it.
+// evaluation is the result of check for a container or for a service of a compose file.
 type evaluation struct {
 	Managed  bool          `json:"managed"`
 	Why      policy.Why    `json:"why"`
@@ -19,7 +19,7 @@ type evaluation struct {
 	Advice   []string      `json:"advice"`
 }
 
-// judge is the verdict of the labels, with what there is to say about them.
+// evaluate evaluates the labels and adds advice about them.
 func evaluate(c config.Config, reading policy.Reading, labels map[string]string) evaluation {
 	v := evaluation{Managed: reading.Take, Why: reading.Why, Held: unmanageable(reading, labels), Problems: []string{}, Advice: []string{}}
 	for _, p := range reading.Problems {
@@ -29,7 +29,7 @@ func evaluate(c config.Config, reading policy.Reading, labels map[string]string)
 	return v
 }
 
-// barred is why a container that is taken in is never touched.
+// unmanageable returns why a managed container is never touched.
 func unmanageable(r policy.Reading, labels map[string]string) worker.Reason {
 	switch {
 	case !r.Take:
@@ -44,8 +44,7 @@ func unmanageable(r policy.Reading, labels map[string]string) worker.Reason {
 	return worker.HeldNot
 }
 
-// speaksToHealers reports whether someone put a label on the container that is meant for Stoker or for a healer whose labels
-// Stoker understands.
+// hasHealerLabels reports whether a container has a label of Stoker, or of another healer whose labels Stoker understands.
 func hasHealerLabels(labels map[string]string) bool {
 	for key := range labels {
 		key = strings.ToLower(strings.TrimSpace(key))
@@ -56,7 +55,7 @@ func hasHealerLabels(labels map[string]string) bool {
 	return false
 }
 
-// place reports whether a container is looked after, left out although it speaks to a healer, or none of Stoker's business.
+// place is where a container is listed: as managed, as ignored although it has labels of a healer, or nowhere.
 type place int
 
 const (

@@ -17,7 +17,7 @@ import (
 	"stoker/sidecar/internal/report/history"
 )
 
-// past is what history is asked for.
+// past are the flags of history.
 type past struct {
 	watchFlags
 	worker string
@@ -34,7 +34,7 @@ func newHistory(env Env) *cobra.Command {
 		Use:   "history [WORKER]",
 		Short: "Show what the Stoker that runs here did, to one worker or to all",
 		Long: "Asks the Stoker that runs here, at STOKER_LISTEN or --url, what it did and saw, and shows it with the newest last.\n" +
-			"Exit code 0: it answered, also when there is nothing to show. 1: no Stoker answers. With --watch: 0 when it is told to end.",
+			"Exit code 0: it answered, also when there is nothing to show. 1: no Stoker answers. With --watch: 0 when it is stopped.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
@@ -50,7 +50,7 @@ func newHistory(env Env) *cobra.Command {
 	return cmd
 }
 
-// query is nil and an error for what the API would refuse: that is bad usage.
+// query returns an error for what the API would refuse: that is bad usage.
 func (p past) query() (url.Values, error) {
 	if p.limit < 1 || p.limit > mostPast {
 		return nil, BadConfiguration(fmt.Errorf("--limit: a number from 1 to %d", mostPast))
@@ -129,7 +129,7 @@ func eventsOf(text []byte) ([]history.Entry, error) {
 	return page.Events, nil
 }
 
-// lastEvent is the ID of the newest event of all, 0 when there is none.
+// lastEvent returns the ID of the newest event, 0 when there is none.
 func (s *sidecar) lastEvent(ctx context.Context) (uint64, error) {
 	text, err := s.get(ctx, "/api/v1/history?limit=1")
 	if err != nil {
@@ -142,7 +142,7 @@ func (s *sidecar) lastEvent(ctx context.Context) (uint64, error) {
 	return events[0].ID, nil
 }
 
-// sayEvents prints what was.
+// sayEvents prints past events.
 func (e Env) sayEvents(events []history.Entry, ask past) error {
 	if ask.json {
 		return e.sayLines(events)
@@ -166,14 +166,14 @@ func (e Env) sayLines(events []history.Entry) error {
 	return nil
 }
 
-// watchHistory prints what happens after an event.
+// watchHistory prints the events after an ID.
 func (e Env) watchHistory(ctx context.Context, s *sidecar, ask past, after uint64) error {
 	err := e.keepFollowing(ctx, s, strconv.FormatUint(after, 10), func(s streamEvent) error {
 		switch s.name {
 		case "view":
 			return nil
 		case "gap":
-			e.warn("some events were missed: they are in the history no more")
+			e.warn("some events were missed: the history no longer has them")
 			return nil
 		}
 		var event history.Entry

@@ -84,8 +84,8 @@ func TestBadQuestions(t *testing.T) {
 		"bad variable":   {[]string{"STOKER_RESYNC=soon"}, []string{"status"}, 2, "STOKER_RESYNC"},
 		"nobody there":   {[]string{"STOKER_LISTEN=" + strings.TrimPrefix(dead.URL, "http://")}, []string{"history"}, 1, "no Stoker answers"},
 		"nobody to see":  {nil, []string{"status", "--watch", "--url", dead.URL}, 1, "no Stoker answers"},
-		"not Stoker":     {nil, []string{"status", "--url", junk.URL}, 1, "no Stoker of this version"},
-		"not this one":   {nil, []string{"history", "--url", lost.URL}, 1, "no Stoker of this version"},
+		"not Stoker":     {nil, []string{"status", "--url", junk.URL}, 1, "not from a Stoker of this version"},
+		"not this one":   {nil, []string{"history", "--url", lost.URL}, 1, "not from a Stoker of this version"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

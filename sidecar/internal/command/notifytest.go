@@ -14,12 +14,12 @@ import (
 // testTimeout bounds the whole command; every target is tried at once.
 const testTimeout = time.Minute
 
-// Notifier sends a test message to each target and says what happened.
+// Notifier sends a test message to each target and returns what happened.
 type Notifier interface {
 	Test(ctx context.Context) []notify.Result
 }
 
-// tried is what became of one target. Nothing of it holds a secret.
+// testResult is the outcome for one target. It contains no secret.
 type testResult struct {
 	Target  string  `json:"target"`
 	OK      bool    `json:"ok"`
@@ -32,8 +32,8 @@ func newNotifyTest(env Env) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "notify-test",
-		Short: "Send a test message to each URL of STOKER_NOTIFY and say what happened",
-		Long: "Sends a test message to each URL of STOKER_NOTIFY at once and says for each what happened, and what to do if it failed.\n" +
+		Short: "Send a test message to each URL of STOKER_NOTIFY and print what happened",
+		Long: "Sends a test message to each URL of STOKER_NOTIFY at once and prints for each what happened, and what to do if it failed.\n" +
 			"URLs are shown without their secrets. Exit code 0: all took it. 1: one did not, or there is none.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return env.notifyTest(cmd.Context(), asJSON) },
@@ -48,7 +48,7 @@ func (e Env) notifyTest(ctx context.Context, asJSON bool) error {
 		return err
 	}
 	if len(c.Notify) == 0 {
-		e.warn("STOKER_NOTIFY is not set: there is nobody to tell; docs/notifications.md has the URLs")
+		e.warn("STOKER_NOTIFY is not set: there is nobody to notify; docs/notifications.md has the URLs")
 		return &ending{code: exitFailed}
 	}
 	n, err := e.Notifier(c, e.Build)

@@ -14,7 +14,7 @@ import (
 	"stoker/sidecar/internal/sanitize"
 )
 
-// shownFleet is the part of the API's answer that status shows.
+// fleetView is the part of the API's answer that status shows.
 type fleetView struct {
 	At             time.Time `json:"at"`
 	HostOverloaded bool      `json:"host_overloaded"`
@@ -45,7 +45,7 @@ type workerRow struct {
 	Problems  []policy.Problem
 }
 
-// now is the sidecar's time, for the clock here may be another one.
+// now returns the sidecar's time: the clock here may differ.
 func (f fleetView) now(here time.Time) time.Time {
 	if f.At.IsZero() {
 		return here
@@ -83,12 +83,12 @@ func (e Env) statusText(f fleetView, now time.Time) string {
 	return b.String()
 }
 
-// width is never less than what a table needs to be one.
+// width is the width for text.
 func (e Env) width() int {
 	return cmp.Or(e.tableWidth(), unlimited)
 }
 
-// tableWidth is 0 when there is no limit.
+// tableWidth is 0 without a limit, and never too small for a table.
 func (e Env) tableWidth() int {
 	if e.Width <= 0 {
 		return 0
@@ -117,7 +117,7 @@ func (w workerRow) cells(now time.Time) []cell {
 		next = "in " + short(w.NextAt.Sub(now))
 	}
 	up, health := "-", "-"
-	if w.Status == string(worker.StatusRunning) { // the health of one that is down is an old one
+	if w.Status == string(worker.StatusRunning) { // else the health is outdated
 		health = orDash(w.Health)
 		if !w.StartedAt.IsZero() {
 			up = short(now.Sub(w.StartedAt))
@@ -133,7 +133,7 @@ func (w workerRow) cells(now time.Time) []cell {
 	}
 }
 
-// cpus is the use and the quota.
+// cpus returns the use and the quota.
 func (w workerRow) cpus() string {
 	quota := cpus(w.CPUs)
 	if w.Boosted {
@@ -145,7 +145,7 @@ func (w workerRow) cpus() string {
 	return strconv.FormatFloat(*w.Used, 'f', 2, 64) + " of " + quota
 }
 
-// why is the reason for what the worker is in: why it is held, or why it is healed and how.
+// why returns why a worker is held, or why it is healed and how.
 func (w workerRow) why() string {
 	if w.Held != "" {
 		return w.Held
@@ -173,7 +173,7 @@ func stateColour(state string) colour {
 	return faint
 }
 
-// short is a duration in one unit, as people say it.
+// short returns a duration in one unit.
 func short(d time.Duration) string {
 	d = max(d, 0)
 	switch {

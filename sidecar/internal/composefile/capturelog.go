@@ -7,20 +7,20 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// message is a log line that is nothing but its message.
+// message formats a log entry as its message only.
 type message struct{}
 
 func (message) Format(e *logrus.Entry) ([]byte, error) {
 	return []byte(strings.Join(strings.Fields(e.Message), " ") + "\n"), nil
 }
 
-// overheard runs f and returns what compose-go warned of meanwhile. It has no other way to say so than the process's
-// standard logger, which Stoker does not use otherwise, and which is as before afterwards.
-func overheard(f func() error) ([]string, error) {
-	var said bytes.Buffer
+// captureLog runs f and returns the warnings of compose-go, which logs them to the process's standard logger. Stoker does not use
+// that logger otherwise, and it is restored afterwards.
+func captureLog(f func() error) ([]string, error) {
+	var logged bytes.Buffer
 	log := logrus.StandardLogger()
 	out, formatter := log.Out, log.Formatter
-	log.SetOutput(&said)
+	log.SetOutput(&logged)
 	log.SetFormatter(message{})
 	defer func() {
 		log.SetOutput(out)
@@ -28,7 +28,7 @@ func overheard(f func() error) ([]string, error) {
 	}()
 	err := f()
 	var lines []string
-	for line := range strings.Lines(said.String()) {
+	for line := range strings.Lines(logged.String()) {
 		lines = append(lines, strings.TrimSuffix(line, "\n"))
 	}
 	return lines, err
