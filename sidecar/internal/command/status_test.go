@@ -91,8 +91,8 @@ func TestStatusTable(t *testing.T) {
 }
 
 func TestStatusExitCodes(t *testing.T) {
-	down, ill := view(burner()), view(burner())
-	down.Engine.Connected, ill.HostOverloaded = false, true
+	down, overloaded := view(burner()), view(burner())
+	down.Engine.Connected, overloaded.HostOverloaded = false, true
 	exhausted, bad := burner(), burner()
 	exhausted.State = fleet.StateExhausted
 	bad.Problems = []policy.Problem{{Label: "stoker.on-exti", Value: "x", Message: "unknown", Nearest: "stoker.on-exit"}}
@@ -104,7 +104,7 @@ func TestStatusExitCodes(t *testing.T) {
 		"well":            {view(burner()), 0, "1 worker, connected"},
 		"none":            {view(), 0, "0 workers"},
 		"engine down":     {down, 1, "engine disconnected"},
-		"host overloaded": {ill, 1, "host is overloaded"},
+		"host overloaded": {overloaded, 1, "host is overloaded"},
 		"exhausted":       {view(exhausted), 1, "exhausted"},
 		"bad labels":      {view(bad), 1, "burner: stoker.on-exti=x: unknown; did you mean stoker.on-exit?"},
 	}
@@ -121,7 +121,7 @@ func TestStatusExitCodes(t *testing.T) {
 	}
 }
 
-// Whatever a container is called, is labelled or prints: tables keep their form, JSON stays JSON, and a terminal is told nothing.
+// Whatever a container is called, is labelled or prints: tables keep their form, JSON stays JSON, and nothing reaches the terminal as a command.
 func TestHostileWords(t *testing.T) {
 	r := run(t)
 	w := burner()

@@ -17,7 +17,7 @@ type Health string
 // The values of Health.
 const (
 	HealthOn          Health = "on"
-	HealthOff         Health = "off"    // turned off, whatever the image has
+	HealthOff         Health = "off"         // turned off, whatever the image has
 	HealthUnspecified Health = "unspecified" // as in the image, which a file does not show
 )
 

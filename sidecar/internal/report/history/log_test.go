@@ -232,7 +232,7 @@ func TestFollow(t *testing.T) {
 	})
 }
 
-// Whoever does not read is cut off, holds up nobody, and finds everything when it comes back.
+// A follower that does not read is dropped, blocks nobody, and gets everything when it follows again.
 func TestFollowerThatDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Options{})
@@ -267,7 +267,7 @@ func TestFollowerThatDoesNotRead(t *testing.T) {
 	})
 }
 
-// memoryStore takes all there is when it is told, as a journal on a quick disk does.
+// memoryStore takes all events at once when it is notified, as a journal on a fast disk does.
 type memoryStore struct {
 	take    func(uint64, int) (uint64, []uint64, [][]byte)
 	records map[uint64][]byte

@@ -29,7 +29,7 @@ func TestMessages(t *testing.T) {
 	out.Output = "connection\r\n  refused"
 	exited := gaveUp("db")
 	exited.Fault, exited.Reason, exited.ExitCode, exited.Detail = worker.FaultExited, worker.ReasonCrashed, 7, "no such image"
-	anew := worker.Event{Kind: worker.EventHealed, Heal: worker.HealRecreate, Key: "x", Fault: worker.FaultIdle, Reason: "idle", Duration: 90 * time.Second}
+	recreated := worker.Event{Kind: worker.EventHealed, Heal: worker.HealRecreate, Key: "x", Fault: worker.FaultIdle, Reason: "idle", Duration: 90 * time.Second}
 	for _, c := range []struct {
 		host  string
 		notes []worker.Event
@@ -37,7 +37,7 @@ func TestMessages(t *testing.T) {
 	}{
 		{"node-1", []worker.Event{out},
 			"stoker on node-1: web-1 reached its retry limit\n- web-1: unhealthy, probe-failed, attempt 3; health output: connection refused"},
-		{"", []worker.Event{exited, anew},
+		{"", []worker.Event{exited, recreated},
 			"stoker: db reached its retry limit; x was recreated\n" +
 				"- db reached its retry limit: exited, exit code 7, crashed, attempt 3, no such image\n- x was recreated: idle, after 1m30s"},
 		{"", []worker.Event{{Kind: worker.EventEngineDisconnected}}, "stoker: Docker connection lost, reconnecting"},

@@ -166,7 +166,7 @@ func TestTellNeverBlocks(t *testing.T) {
 			require.NoError(t, json.Unmarshal(m.JSON, &record))
 			told += record.Counts[eventGaveUp]
 		}
-		require.Equal(t, 100_000, told, "each is told or counted")
+		require.Equal(t, 100_000, told, "each is sent or counted")
 		require.Equal(t, map[string]int{"a sent": len(f.got)}, w.seen())
 	})
 }

@@ -92,7 +92,7 @@ func TestRecordKeepsWhatWasKnown(t *testing.T) {
 		[]any{n.Fault, n.Intent, n.Heal, n.Reason, n.Output, n.Detail})
 }
 
-// Each kind has a word of its own, or is left out on purpose.
+// Each kind has a word of its own, or none on purpose.
 func TestEveryKindIsKnown(t *testing.T) {
 	t.Parallel()
 	for _, k := range worker.EventKinds() {

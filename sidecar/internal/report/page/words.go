@@ -9,7 +9,7 @@ import (
 	"stoker/sidecar/internal/sanitize"
 )
 
-// cut keeps at most that many bytes of text, and adds how many are left out.
+// cut keeps at most that many bytes of text, and adds the number of the others.
 func cut(text string, most int) string {
 	if len(text) <= most {
 		return text

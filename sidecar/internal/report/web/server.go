@@ -38,7 +38,7 @@ type Server struct {
 }
 
 // Listen binds both addresses, so that a port of 0 is known and a taken port is an error before anything runs. That no health
-// socket can be bound is no error: whoever takes its name must not keep Stoker from starting. The caller must Serve or Close
+// socket can be bound is no error: another process must not keep Stoker from starting. The caller must Serve or Close
 // the server.
 func Listen(opts Options) (*Server, error) {
 	site := newSite(opts)

@@ -122,7 +122,7 @@ func TestASocketThatACrashLeftBehind(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
-// Whoever holds the names of the sockets, Stoker starts.
+// Stoker starts although other processes hold the names of its sockets.
 func TestSocketsThatSomebodyHolds(t *testing.T) {
 	hold := func(name string) func(*testing.T) {
 		return func(t *testing.T) {

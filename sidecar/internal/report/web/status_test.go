@@ -227,7 +227,7 @@ func requireHealth(t *testing.T, w *httptest.ResponseRecorder, good bool, status
 	require.Equal(t, !good, got.Detail != "")
 }
 
-// TestWhoLooks: what workers use is read while somebody looks at them, and whoever asks for Stoker's own health does not.
+// TestWhoLooks: CPU use is measured while there are viewers of the workers; a health check is none.
 func TestWhoLooks(t *testing.T) {
 	looks := 0
 	opts := options()
