@@ -44,7 +44,7 @@ type counters struct {
 type openHeal struct {
 	id     uint64
 	fault  worker.Fault
-	action worker.Heal
+	action worker.HealAction
 }
 
 func newWorkers() *workers {

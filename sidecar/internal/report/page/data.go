@@ -77,7 +77,7 @@ type entry struct {
 	Tone    string
 	Fault   worker.Fault
 	Intent  worker.Intent
-	Heal    worker.Heal
+	Heal    worker.HealAction
 	Reason  worker.Reason
 	Attempt int
 	Took    string

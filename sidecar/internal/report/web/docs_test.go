@@ -237,6 +237,7 @@ func (h *house) steady(text string) string {
 		`("duration_seconds": ?)[0-9.e-]*[1-9][0-9.e-]*`: `${1}0.25`,
 		`("clock_skew_seconds": ?)-?[0-9.e-]+`:           `${1}0`,
 		`("(?:used_cpus|throttled_share)": ?)[0-9.e-]+`:  `${1}0.5`,
+		`("heal_id": ?)[1-9]\d*`:                         `${1}4500446969583653`,
 		`("booted_at": ?)(?:null|"[^"]*")`:               `${1}"2026-03-01T12:00:00Z"`,
 	} {
 		text = regexp.MustCompile(pattern).ReplaceAllString(text, constant)

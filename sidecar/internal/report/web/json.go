@@ -33,27 +33,27 @@ type engineJSON struct {
 }
 
 type workerJSON struct {
-	Key       worker.Key    `json:"key"`
-	ID        string        `json:"id"`
-	State     fleet.State   `json:"state"`
-	Status    worker.Status `json:"status"`
-	Health    worker.Health `json:"health"`
-	StartedAt *time.Time    `json:"started_at"` // the engine's clock
-	Expected  bool          `json:"expected"`
-	Held      worker.Reason `json:"held"`
-	Fault     worker.Fault  `json:"fault"`
-	Reason    worker.Reason `json:"reason"`
-	Heal      worker.HealAction   `json:"heal"`
-	Attempts  int           `json:"attempts"`
-	NextAt    *time.Time    `json:"next_at"`
-	NextIn    float64       `json:"next_in_seconds"` // 0 when none waits
-	CPUs      float64       `json:"cpus"`            // the quota; 0 is none
-	Boosted   bool          `json:"boosted"`         // the quota is raised for a while
-	Used      *float64      `json:"used_cpus"`
-	Throttled *float64      `json:"throttled_share"` // of the quota's periods, 0 to 1
-	Measured  *time.Time    `json:"measured_at"`     // the engine's clock
-	Scope     string        `json:"scope"`
-	Problems  []problemJSON `json:"problems"`
+	Key       worker.Key        `json:"key"`
+	ID        string            `json:"id"`
+	State     fleet.State       `json:"state"`
+	Status    worker.Status     `json:"status"`
+	Health    worker.Health     `json:"health"`
+	StartedAt *time.Time        `json:"started_at"` // the engine's clock
+	Expected  bool              `json:"expected"`
+	Held      worker.Reason     `json:"held"`
+	Fault     worker.Fault      `json:"fault"`
+	Reason    worker.Reason     `json:"reason"`
+	Heal      worker.HealAction `json:"heal"`
+	Attempts  int               `json:"attempts"`
+	NextAt    *time.Time        `json:"next_at"`
+	NextIn    float64           `json:"next_in_seconds"` // 0 when none waits
+	CPUs      float64           `json:"cpus"`            // the quota; 0 is none
+	Boosted   bool              `json:"boosted"`         // the quota is raised for a while
+	Used      *float64          `json:"used_cpus"`
+	Throttled *float64          `json:"throttled_share"` // of the quota's periods, 0 to 1
+	Measured  *time.Time        `json:"measured_at"`     // the engine's clock
+	Scope     string            `json:"scope"`
+	Problems  []problemJSON     `json:"problems"`
 }
 
 // workerEventsJSON is one worker with its last events, newest first.
