@@ -191,21 +191,21 @@ type apiView struct {
 }
 
 type apiWorker struct {
-	Key       worker.Key    `json:"key"`
-	ID        string        `json:"id"`
-	State     fleet.State   `json:"state"`
-	Status    worker.Status `json:"status"`
-	Health    worker.Health `json:"health"`
-	StartedAt time.Time     `json:"started_at"`
-	Expected  bool          `json:"expected"`
-	Held      worker.Reason `json:"held"`
-	Fault     worker.Fault  `json:"fault"`
-	Reason    worker.Reason `json:"reason"`
-	Heal      worker.HealAction   `json:"heal"`
-	Attempts  int           `json:"attempts"`
-	NextAt    time.Time     `json:"next_at"`
-	CPUs      float64       `json:"cpus"`
-	Scope     string        `json:"scope"`
+	Key       worker.Key        `json:"key"`
+	ID        string            `json:"id"`
+	State     fleet.State       `json:"state"`
+	Status    worker.Status     `json:"status"`
+	Health    worker.Health     `json:"health"`
+	StartedAt time.Time         `json:"started_at"`
+	Expected  bool              `json:"expected"`
+	Held      worker.Reason     `json:"held"`
+	Fault     worker.Fault      `json:"fault"`
+	Reason    worker.Reason     `json:"reason"`
+	Heal      worker.HealAction `json:"heal"`
+	Attempts  int               `json:"attempts"`
+	NextAt    time.Time         `json:"next_at"`
+	CPUs      float64           `json:"cpus"`
+	Scope     string            `json:"scope"`
 	Problems  []struct {
 		Label, Value, Message, Nearest string
 	} `json:"problems"`

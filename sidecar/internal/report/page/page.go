@@ -69,15 +69,14 @@ func (s *site) page(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var body bytes.Buffer
-	var err error
-	if name == "history" {
-		err = s.templates.ExecuteTemplate(&body, name, data.History)
-	} else if name == "detail" {
-		err = s.templates.ExecuteTemplate(&body, name, data.Worker)
-	} else {
-		err = s.templates.ExecuteTemplate(&body, name, data)
+	var content any = data
+	switch name {
+	case "history":
+		content = data.History
+	case "detail":
+		content = data.Worker
 	}
-	if err != nil { // a template and its data do not fit, which tests would show
+	if err := s.templates.ExecuteTemplate(&body, name, content); err != nil { // a template and its data do not fit, which tests would show
 		http.Error(w, "the page cannot be rendered", http.StatusInternalServerError)
 		return
 	}
