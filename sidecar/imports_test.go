@@ -23,18 +23,19 @@ func allowed() map[string][]string {
 		"engine/docker/recreate": {"engine/docker/spec", "core/worker"},
 		"engine/docker/spec":     {"core/worker"},
 		"engine/journal":         {"core/worker"},
-		"report/history":         {"core/worker"},
-		"report/metrics":         {"core/fleet", "core/worker"},
-		"report/notify":          {"core/worker"},
-		"report/page":            {"core/fleet", "core/worker"},
-		"report/web":             {"core/fleet", "report/history", "core/worker", "core/policy"},
+		"sanitize":               nil,
+		"report/history":         {"core/worker", "sanitize"},
+		"report/metrics":         {"core/fleet", "core/worker", "sanitize"},
+		"report/notify":          {"core/worker", "sanitize"},
+		"report/page":            {"core/fleet", "core/worker", "report/history", "sanitize"},
+		"report/web":             {"core/fleet", "report/history", "core/worker", "core/policy", "sanitize"},
 		"config":                 {"core/policy"},
 		"composefile":            {"core/worker"},
 		"app": {
 			"config", "engine/docker", "core/fleet", "report/history", "engine/journal", "core/worker", "report/metrics", "report/notify", "report/page",
-			"core/policy", "report/web", "engine/supervisor", "engine/watch",
+			"core/policy", "report/web", "engine/supervisor", "engine/watch", "sanitize",
 		},
-		"command": {"app", "composefile", "config", "engine/docker", "report/history", "core/worker", "report/notify", "core/policy", "report/web"},
+		"command": {"app", "composefile", "config", "engine/docker", "report/history", "core/worker", "report/notify", "core/policy", "report/web", "sanitize"},
 	}
 }
 

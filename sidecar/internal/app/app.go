@@ -50,13 +50,14 @@ type App struct {
 	opts    Options
 	engine  *docker.Client
 	journal *journal.Journal
-	teller  *teller
+	log     *logSink
 	metrics *metrics.Metrics
 	history *history.Log
 	notify  *notify.Notifier
 	sup     *supervisor.Supervisor
 	watch   *watch.Watch
 	server  *web.Server
+	lock    *os.File // of the state directory; nil when it cannot be locked
 }
 
 // New makes everything that can be made without an engine that answers, listener included, so that the address is known
@@ -64,7 +65,7 @@ type App struct {
 func New(opts Options) (*App, error) {
 	a := &App{opts: opts}
 	a.metrics = metrics.New(metrics.Options{View: a.look, Version: opts.Version, Commit: opts.Commit})
-	a.teller = newTeller(opts.Log, func() { a.metrics.Dropped("log", 1) })
+	a.log = newLogSink(opts.Log, func() { a.metrics.Dropped("log", 1) })
 	var err error
 	if a.notify, err = NewNotifier(opts, a.metrics); err != nil {
 		return nil, err
@@ -72,22 +73,28 @@ func New(opts Options) (*App, error) {
 	if a.engine, err = docker.New(dockerOptions(opts)); err != nil {
 		return nil, fmt.Errorf("prepare the link to the engine: %w", err)
 	}
+	if a.lock, err = lockStateDir(opts.Config.StateDir, opts.Config.Rules.Scope); err != nil {
+		return nil, err
+	}
 	a.openJournal()
 	a.history = history.New(history.Options{Store: a.journal})
 	set := a.settings()
-	tell := sinks{a.teller, a.metrics, a.history, a.notify}
-	a.sup = supervisor.New(fleet.New(time.Now(), set), metered{a.engine, a.metrics}, a.journal, tell)
+	all := sinks{a.log, a.metrics, a.history, a.notify}
+	a.sup = supervisor.New(fleet.New(time.Now(), set), metered{a.engine, a.metrics}, a.journal, all)
 	a.sup.Closing = supervisor.Closing{Heals: healBudget, Actions: actionBudget}
 	a.watch = watch.New(a.engine, watch.Options{
 		Resync: opts.Config.Resync, Bookmark: set.Bookmark, Keep: set.Keep, OnError: a.linkError,
 	})
 	a.server, err = web.Listen(web.Options{
-		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Look: a.look, LoopBeat: a.sup.LastTick,
+		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Display: a.look, LastTick: a.sup.LastTick,
 		Version: opts.Version, Commit: opts.Commit, History: a.history, Metrics: a.metrics.Handler(),
-		Page: page.New(page.Options{View: a.look, Events: a.told, Version: opts.Version, Now: time.Now}),
+		Page: page.New(page.Options{View: a.look, Events: a.history.After, Version: opts.Version, Now: time.Now}),
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("serve status: %w", err), a.abandon())
+	}
+	if problem := a.server.SocketProblem; problem != nil {
+		a.log.message(logrus.WarnLevel, "no socket for stoker healthcheck", problem.Error())
 	}
 	return a, nil
 }
@@ -111,11 +118,11 @@ func owner(scope string) string {
 
 func (a *App) openJournal() {
 	j, report := journal.Open(a.opts.Config.StateDir, journal.Options{
-		OnProblem:   func(problem string) { a.teller.say(logrus.WarnLevel, problem, "") },
-		OnRecovered: func() { a.teller.say(logrus.InfoLevel, "the state directory works again", "") },
+		OnProblem:   func(problem string) { a.log.message(logrus.WarnLevel, problem, "") },
+		OnRecovered: func() { a.log.message(logrus.InfoLevel, "the state directory works again", "") },
 	})
 	if report.Problem != "" {
-		a.teller.say(logrus.WarnLevel, report.Problem, "")
+		a.log.message(logrus.WarnLevel, report.Problem, "")
 	}
 	a.journal = j
 }
@@ -136,7 +143,7 @@ func (a *App) settings() fleet.Settings {
 
 // linkError reports the first of a series of connection errors.
 func (a *App) linkError(err error) {
-	a.teller.say(logrus.ErrorLevel, "cannot follow the engine, trying again until it answers", docker.Explain(err))
+	a.log.message(logrus.ErrorLevel, "cannot follow the engine, trying again until it answers", docker.Explain(err))
 }
 
 // View is the last picture of the fleet.
@@ -163,7 +170,7 @@ func (a *App) Run(ctx context.Context) error {
 	logging, stopLogging := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLogging()
 	var logged, served, watching sync.WaitGroup
-	logged.Go(func() { a.teller.run(logging) })
+	logged.Go(func() { a.log.run(logging) })
 	served.Go(func() { a.serve(serving) })
 	served.Go(func() { a.notify.Run(serving) })
 
@@ -177,7 +184,7 @@ func (a *App) Run(ctx context.Context) error {
 	stopServing()
 	wait(closing, &watching)
 	wait(closing, &served)
-	a.teller.say(logrus.InfoLevel, "stoker ends", "")
+	a.log.message(logrus.InfoLevel, "stoker ends", "")
 	stopLogging()
 	flushing, flushed := context.WithTimeout(closing, logBudget)
 	defer flushed()
@@ -217,13 +224,13 @@ func (a *App) follow(ctx context.Context, seen chan<- worker.Observation) {
 	forwarding.Go(func() { a.forward(ctx, watched, seen) })
 	defer close(watched)
 	if err := a.watch.Run(ctx, watched); err != nil && ctx.Err() == nil {
-		a.teller.say(logrus.ErrorLevel, "the watch ended", err.Error())
+		a.log.message(logrus.ErrorLevel, "the watch ended", err.Error())
 	}
 }
 
 func (a *App) serve(ctx context.Context) {
 	if err := a.server.Serve(ctx); err != nil {
-		a.teller.say(logrus.ErrorLevel, "the status server ended; healing goes on", err.Error())
+		a.log.message(logrus.ErrorLevel, "the status server ended; healing goes on", err.Error())
 	}
 }
 
@@ -235,6 +242,9 @@ func (a *App) abandon() error {
 }
 
 func (a *App) closeJournal(ctx context.Context) error {
+	if a.lock != nil {
+		defer func() { _ = a.lock.Close() }()
+	}
 	if err := a.journal.Close(ctx); err != nil {
 		return fmt.Errorf("close the journal: %w", err)
 	}

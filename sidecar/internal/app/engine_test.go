@@ -96,7 +96,7 @@ func forAll(t *testing.T, program string) string {
 	return to.Name()
 }
 
-// check says what is looked after, and its exit code whether something is wrong.
+// check lists what is managed, and its exit code reports whether something is wrong.
 func TestCheckOnAnEngine(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -3,28 +3,26 @@ package app
 import (
 	"context"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/engine/docker"
 	"stoker/sidecar/internal/engine/supervisor"
-	"stoker/sidecar/internal/report/history"
 	"stoker/sidecar/internal/report/metrics"
 	"stoker/sidecar/internal/report/notify"
 )
 
-// sinks tells each of them everything. None of them blocks.
+// sinks passes every event to all of them. None of them blocks.
 type sinks []supervisor.Sink
 
-func (all sinks) Record(notes []worker.Event) {
+func (all sinks) Record(events []worker.Event) {
 	for _, one := range all {
-		one.Record(notes)
+		one.Record(events)
 	}
 }
 
-// metered counts and times what is asked of the engine.
+// metered counts and times the calls to the engine.
 type metered struct {
 	*docker.Client
 	metrics *metrics.Metrics
@@ -37,7 +35,7 @@ func (m metered) Do(ctx context.Context, a worker.Action) worker.Outcome {
 	return out
 }
 
-// forward passes on what the watch sees, and counts it.
+// forward passes on the observations of the watch, and counts them.
 func (a *App) forward(ctx context.Context, from <-chan worker.Observation, to chan<- worker.Observation) {
 	for o := range from {
 		a.metrics.Observed(o.Kind.String())
@@ -51,17 +49,7 @@ func (a *App) forward(ctx context.Context, from <-chan worker.Observation, to ch
 	}
 }
 
-// told is what the history has since then, oldest first: at most the newest so many.
-func (a *App) told(since time.Time, limit int) []worker.Event {
-	events := a.history.Page(history.Query{Since: since, Limit: limit})
-	notes := make([]worker.Event, 0, len(events))
-	for _, e := range slices.Backward(events) {
-		notes = append(notes, e.Event)
-	}
-	return notes
-}
-
-// NewNotifier reads the notification URLs. Its error has one line for each mistake, without secrets.
+// NewNotifier parses the notification URLs. Its error has one line for each mistake, without secrets.
 func NewNotifier(opts Options, m *metrics.Metrics) (*notify.Notifier, error) {
 	o := notify.Options{URLs: opts.Config.Notify, On: opts.Config.NotifyOn, Host: hostName(), Agent: "stoker/" + opts.Version}
 	if m != nil {
@@ -71,7 +59,7 @@ func NewNotifier(opts Options, m *metrics.Metrics) (*notify.Notifier, error) {
 	return notify.New(o)
 }
 
-// hostName is what people call this host. The name that an engine gives a container is its ID, which says nothing.
+// hostName returns the name of this host for people. The default name of a container is its ID, which is of no use.
 func hostName() string {
 	name, err := os.Hostname()
 	if err != nil || (name != "" && strings.HasPrefix(docker.SelfID(), name)) {

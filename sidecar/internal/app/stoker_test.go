@@ -182,11 +182,11 @@ func (s *outside) View() fleet.View {
 
 // apiView is the part of the API's answer that scenarios look at, in its own words: the API's names are part of the contract.
 type apiView struct {
-	At      time.Time `json:"at"`
-	HostIll bool      `json:"host_ill"`
-	Link    struct {
-		Up bool `json:"up"`
-	} `json:"link"`
+	At             time.Time `json:"at"`
+	HostOverloaded bool      `json:"host_overloaded"`
+	Engine         struct {
+		Connected bool `json:"connected"`
+	} `json:"engine"`
 	Workers []apiWorker `json:"workers"`
 }
 
@@ -212,8 +212,8 @@ type apiWorker struct {
 }
 
 func (a apiView) view() fleet.View {
-	v := fleet.View{At: a.At, HostOverloaded: a.HostIll}
-	v.Engine.Connected = a.Link.Up
+	v := fleet.View{At: a.At, HostOverloaded: a.HostOverloaded}
+	v.Engine.Connected = a.Engine.Connected
 	for _, w := range a.Workers {
 		shown := fleet.WorkerView{
 			Key: w.Key, ID: w.ID, StartedAt: w.StartedAt, State: w.State, Status: w.Status, Health: w.Health, Expected: w.Expected,

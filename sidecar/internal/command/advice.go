@@ -10,8 +10,8 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// tell is a label's problem in one line. Its nearest label is named even where the message does not.
-func tell(p policy.Problem) string {
+// problemText returns a label's problem in one line, with the nearest label.
+func problemText(p policy.Problem) string {
 	text := p.Label + "=" + p.Value + ": " + p.Message
 	if p.Nearest != "" && !strings.Contains(p.Message, p.Nearest) {
 		text += "; did you mean " + p.Nearest + "?"
@@ -19,8 +19,8 @@ func tell(p policy.Problem) string {
 	return text
 }
 
-// adviseOnLabels is what could be better about the choice of a container.
-func adviseOnLabels(c config.Config, v verdict, labels map[string]string) []string {
+// adviseOnLabels advises on the selection of a container.
+func adviseOnLabels(c config.Config, v evaluation, labels map[string]string) []string {
 	var advice []string
 	say := func(when bool, text string, args ...any) {
 		if when {
@@ -28,15 +28,15 @@ func adviseOnLabels(c config.Config, v verdict, labels map[string]string) []stri
 		}
 	}
 	say(v.Held == worker.HeldSwarm, "a task of a Swarm service: Swarm replaces it, Stoker never touches it")
-	say(v.Held == worker.HeldOneOff, "made by compose run, and so meant to end: Stoker never touches it")
+	say(v.Held == worker.HeldOneOff, "made by compose run, so it should exit: Stoker never touches it")
 	say(v.Why == policy.WhyNotEnabled, "has stoker labels, but not stoker.enable=true")
 	say(v.Why == policy.WhyOtherScope, "belongs to the scope %q, and this is the Stoker of %q",
 		label(labels, policy.LabelScope), c.Rules.Scope)
-	say(v.Why == policy.WhyNoLabels && speaksToHealers(labels), "has labels of another healer: STOKER_COMPAT takes such containers in")
+	say(v.Why == policy.WhyNoLabels && hasHealerLabels(labels), "has labels of another healer: STOKER_COMPAT manages such containers")
 	return advice
 }
 
-// label is the value of a label, whose key is matched without regard to case.
+// label returns the value of a label, whose key is matched without regard to case.
 func label(labels map[string]string, name string) string {
 	for key, value := range labels {
 		if strings.EqualFold(strings.TrimSpace(key), name) {
@@ -46,9 +46,9 @@ func label(labels map[string]string, name string) string {
 	return ""
 }
 
-const noHealthCheck = "no health check: a worker that hangs looks alive, and only its end is noticed"
+const noHealthCheck = "no health check: a worker that hangs looks alive, and only its exit is noticed"
 
-// advise is what could be better about a worker.
+// advise advises on a worker.
 func advise(c config.Config, p policy.Policy, s worker.Snapshot) []string {
 	var advice []string
 	say := func(when bool, text string, args ...any) {
@@ -59,7 +59,7 @@ func advise(c config.Config, p policy.Policy, s worker.Snapshot) []string {
 	say(s.HasHealthcheck && s.Status == worker.StatusRunning && s.Health == worker.HealthUnhealthy, "%s", unhealthy(s))
 	say(!s.HasHealthcheck, noHealthCheck)
 	advice = append(advice, adviseOnQuota(c, p, s.CPUs)...)
-	say(s.AutoRemove, "--rm: Docker removes it when it ends, its anonymous volumes too; Stoker makes a crashed one anew")
+	say(s.AutoRemove, "--rm: Docker removes it when it ends, its anonymous volumes too; Stoker recreates a crashed one")
 	say(s.StartError != "", "its last start failed: %s", s.StartError)
 	return append(advice, adviseOnRestart(p, s.RestartPolicy)...)
 }
@@ -71,7 +71,7 @@ func adviseOnQuota(c config.Config, p policy.Policy, cpus float64) []string {
 	return []string{"no CPU quota (cpus: 0.5 in compose): it may take every CPU of the host"}
 }
 
-// adviseOnRestart is about Docker's own restart policy, which has the first word on exits (rule 10).
+// adviseOnRestart is about Docker's own restart policy, which comes first after an exit (rule 10).
 func adviseOnRestart(p policy.Policy, r worker.RestartPolicy) []string {
 	switch {
 	case r.Name != "always" && r.Name != "unless-stopped":
@@ -82,8 +82,8 @@ func adviseOnRestart(p policy.Policy, r worker.RestartPolicy) []string {
 	return []string{fmt.Sprintf("restart: %s doubles Stoker: Docker restarts it after an exit, and Stoker only when Docker gives up", r.Name)}
 }
 
-// unhealthy says since when a running worker has been so, as far as the engine's few kept probes tell, and what the last
-// probe said.
+// unhealthy returns since when a running worker has been unhealthy, as far as the engine's few probe results show, and the last
+// probe's output.
 func unhealthy(s worker.Snapshot) string {
 	since := time.Time{}
 	for n := len(s.Probes) - 1; n >= 0 && s.Probes[n].ExitCode != 0; n-- {

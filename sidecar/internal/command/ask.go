@@ -18,30 +18,29 @@ import (
 )
 
 const (
-	// askTimeout bounds one question to the sidecar.
+	// askTimeout bounds one request to the sidecar.
 	askTimeout = 10 * time.Second
-	// silence is how long a stream of events may say nothing: the sidecar gives a sign of life every 15 s.
-	silence = 45 * time.Second
-	// againAfter is the wait before a stream that broke is opened again.
-	againAfter = 2 * time.Second
-	// mostAnswer and mostLine bound what is read of an answer.
-	mostAnswer = 64 << 20
-	mostLine   = 32 << 20
+	// streamTimeout is how long a stream of events may be silent: the sidecar sends a heartbeat every 15 s.
+	streamTimeout = 45 * time.Second
+	// retryWait is the wait before a broken stream is opened again.
+	retryWait = 2 * time.Second
+	// maxAnswer and maxLine bound what is read of an answer.
+	maxAnswer = 64 << 20
+	maxLine   = 32 << 20
 )
 
-// sidecar is a Stoker that runs, seen through its API.
+// sidecar is a running Stoker, by its API.
 type sidecar struct {
 	base   string // of its URLs
 	client *http.Client
 }
 
-// addURL is the way to ask another Stoker than the one with this environment.
+// addURL adds the flag for another Stoker than the one with this environment.
 func addURL(cmd *cobra.Command, at *string) {
 	cmd.Flags().StringVar(at, "url", "", "where Stoker serves its status, such as http://host:8080 (default: here, at STOKER_LISTEN)")
 }
 
-// sidecar is the one at a URL; without one, the one of this environment: the command runs where the sidecar does, in its
-// container.
+// sidecar returns the Stoker at a URL, or without one the Stoker of this environment: the command runs in the same container.
 func (e Env) sidecar(at string) (*sidecar, error) {
 	transport := &http.Transport{DisableKeepAlives: true} // and no proxy
 	s := &sidecar{base: at, client: &http.Client{Transport: transport}}
@@ -62,12 +61,12 @@ func (e Env) sidecar(at string) (*sidecar, error) {
 	}
 	s.base = "http://stoker"
 	transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "tcp", c.Listen) // an address for all of the host means this host here
+		return (&net.Dialer{}).DialContext(ctx, "tcp", c.Listen) // the unspecified address means this host
 	}
 	return s, nil
 }
 
-// get is the answer to a question, or an error that says what is wrong.
+// get returns the answer to a request, or an error that says what is wrong.
 func (s *sidecar) get(ctx context.Context, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -76,17 +75,17 @@ func (s *sidecar) get(ctx context.Context, path string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = answer.Close() }()
-	text, err := io.ReadAll(io.LimitReader(answer, mostAnswer))
+	text, err := io.ReadAll(io.LimitReader(answer, maxAnswer))
 	if err != nil {
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}
 	if !json.Valid(text) {
-		return nil, errors.New("what answers there is no Stoker of this version: its answer is no JSON")
+		return nil, errors.New("the answer is not from a Stoker of this version: its answer is no JSON")
 	}
 	return text, nil
 }
 
-// open asks and returns the body of a good answer.
+// open makes a request and returns the body of a successful answer.
 func (s *sidecar) open(ctx context.Context, path, after string) (io.ReadCloser, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+path, nil)
 	if err != nil {
@@ -105,33 +104,33 @@ func (s *sidecar) open(ctx context.Context, path, after string) (io.ReadCloser, 
 	defer func() { _ = response.Body.Close() }()
 	var failure struct{ Error string }
 	if json.NewDecoder(io.LimitReader(response.Body, 64<<10)).Decode(&failure) != nil || failure.Error == "" {
-		return nil, fmt.Errorf("what answers there is no Stoker of this version: %s", response.Status)
+		return nil, fmt.Errorf("the answer is not from a Stoker of this version: %s", response.Status)
 	}
 	return nil, errors.New(failure.Error)
 }
 
-// told is one server-sent event.
-type told struct {
+// streamEvent is one server-sent event.
+type streamEvent struct {
 	id, name string
 	data     []byte
 }
 
-// follow hands the events after an ID to each until it fails, ctx ends or the stream does. Its error is never nil.
-func (s *sidecar) follow(ctx context.Context, after string, each func(told) error) error {
+// follow calls each with the events after an ID until it fails, ctx ends or the stream does. Its error is never nil.
+func (s *sidecar) follow(ctx context.Context, after string, each func(streamEvent) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	hush := time.AfterFunc(askTimeout, cancel)
-	defer hush.Stop()
+	idleTimer := time.AfterFunc(askTimeout, cancel)
+	defer idleTimer.Stop()
 	stream, err := s.open(ctx, "/api/v1/events", after)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = stream.Close() }()
 	lines := bufio.NewScanner(stream)
-	lines.Buffer(nil, mostLine)
-	var t told
+	lines.Buffer(nil, maxLine)
+	var t streamEvent
 	for lines.Scan() {
-		hush.Reset(silence)
+		idleTimer.Reset(streamTimeout)
 		if len(lines.Bytes()) > 0 {
 			t.read(lines.Bytes())
 			continue
@@ -141,7 +140,7 @@ func (s *sidecar) follow(ctx context.Context, after string, each func(told) erro
 				return err
 			}
 		}
-		t = told{}
+		t = streamEvent{}
 	}
 	if err := lines.Err(); err != nil {
 		return fmt.Errorf("read the events: %w", err)
@@ -150,7 +149,7 @@ func (s *sidecar) follow(ctx context.Context, after string, each func(told) erro
 }
 
 // read takes one line of an event. Stoker writes each of its fields in one.
-func (t *told) read(line []byte) {
+func (t *streamEvent) read(line []byte) {
 	name, value, _ := bytes.Cut(line, []byte(":"))
 	value = bytes.TrimPrefix(value, []byte(" "))
 	switch string(name) {
@@ -163,13 +162,13 @@ func (t *told) read(line []byte) {
 	}
 }
 
-// keepFollowing follows until ctx ends or each fails; a stream that breaks is opened again where it broke. The first try
-// must succeed: it is the one that shows mistakes.
-func (e Env) keepFollowing(ctx context.Context, s *sidecar, after string, each func(told) error) error {
+// keepFollowing follows until ctx ends or each fails; a broken stream is opened again where it broke. The first try must succeed,
+// so that mistakes are reported.
+func (e Env) keepFollowing(ctx context.Context, s *sidecar, after string, each func(streamEvent) error) error {
 	var own error // of each
 	worked, lost := false, false
 	for {
-		err := s.follow(ctx, after, func(t told) error {
+		err := s.follow(ctx, after, func(t streamEvent) error {
 			worked, lost = true, false
 			if t.id != "" {
 				after = t.id
@@ -184,12 +183,12 @@ func (e Env) keepFollowing(ctx context.Context, s *sidecar, after string, each f
 			return err
 		case !lost:
 			lost = true
-			e.complain(err.Error() + "; trying again")
+			e.warn(err.Error() + "; trying again")
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(againAfter):
+		case <-time.After(retryWait):
 		}
 	}
 }

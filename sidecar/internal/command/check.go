@@ -14,40 +14,40 @@ import (
 )
 
 const (
-	// checkTimeout bounds the whole command, lookTimeout one inspect.
-	checkTimeout = 2 * time.Minute
-	lookTimeout  = 10 * time.Second
+	// checkTimeout bounds the whole command, inspectTimeout one inspect.
+	checkTimeout   = 2 * time.Minute
+	inspectTimeout = 10 * time.Second
 )
 
-// finding is what check says of one container.
-type finding struct {
+// containerReport is the result for one container.
+type containerReport struct {
 	Worker   worker.Key    `json:"worker"`
 	ID       string        `json:"id"`
 	Status   worker.Status `json:"status"`
 	Health   worker.Health `json:"health"`
 	ExitCode int           `json:"exit_code"`
-	verdict
+	evaluation
 }
 
-// findings is all that check says.
-type findings struct {
-	Workers  []finding `json:"workers"`
-	LeftOut  []finding `json:"left_out"` // with labels of Stoker or of a healer like it
-	Others   int       `json:"others"`   // containers that say nothing to Stoker
-	Plan     plan      `json:"plan"`
-	Problems int       `json:"problems"`
-	Caveat   string    `json:"caveat,omitempty"` // of an engine on which not everything works
+// report is the result of check.
+type report struct {
+	Workers    []containerReport `json:"workers"`
+	Ignored    []containerReport `json:"ignored"`    // with labels of Stoker or of a similar healer
+	Unlabelled int               `json:"unlabelled"` // containers without such labels
+	Plan       plan              `json:"plan"`
+	Problems   int               `json:"problems"`
+	Caveat     string            `json:"caveat,omitempty"` // of an engine on which not everything works
 }
 
 func newCheck(env Env) *cobra.Command {
 	var asked checkFlags
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Say which containers Stoker looks after and why, what is wrong with their labels, and what could be better",
-		Long: "Asks the engine for all containers and says which of them a Stoker with this environment looks after and why,\n" +
-			"what is wrong with their labels, and what could be better. It changes nothing and needs no Stoker that runs.\n\n" +
-			"With --compose it says the same of a stack that does not run yet, and needs no engine: of the compose file, or of\n" +
-			"several laid over each other, as docker compose reads them. A Stoker among the services is taken at its settings.\n\n" +
+		Short: "Show which containers Stoker manages and why, what is wrong with their labels, and what could be better",
+		Long: "Asks the engine for all containers and shows which of them a Stoker with this environment manages and why,\n" +
+			"what is wrong with their labels, and what could be better. It changes nothing and needs no running Stoker.\n\n" +
+			"With --compose it shows the same for a stack that does not run yet, and needs no engine: for one compose file or\n" +
+			"several, as docker compose reads them. The settings of a Stoker among the services apply.\n\n" +
 			"Exit code 0: nothing is wrong, though there may be advice. 1: problems, or the engine does not answer.\n" +
 			"2: bad usage, a bad environment, or a compose file that cannot be read.",
 		Example: "  stoker check\n" +
@@ -83,16 +83,16 @@ func (e Env) check(ctx context.Context, asJSON bool) error {
 	defer cancel()
 	about, listed, err := listAll(ctx, engine)
 	if err != nil {
-		e.complain(e.Explain(err))
+		e.warn(e.Explain(err))
 		return &ending{code: exitFailed}
 	}
 	all := inspector{engine: engine, config: c, self: e.Self()}.inspect(ctx, listed)
 	all.Plan, all.Caveat = planOf(about.CPUs, all.loads()), about.Caveat
-	return e.judged(asJSON, all, func() error { return written(e.sheet().findings(all)) }, all.Problems)
+	return e.print(asJSON, all, func() error { return e.say(e.reportText(all)) }, all.Problems)
 }
 
-// judged prints what check found, as JSON or drawn, and ends with what the number of problems asks for.
-func (e Env) judged(asJSON bool, found any, draw func() error, problems int) error {
+// print prints a report as JSON or as text, and returns an error if it has problems.
+func (e Env) print(asJSON bool, found any, draw func() error, problems int) error {
 	if asJSON {
 		draw = func() error { return e.printJSON(found) }
 	}
@@ -102,8 +102,8 @@ func (e Env) judged(asJSON bool, found any, draw func() error, problems int) err
 	return &ending{code: exitFailed}
 }
 
-// listAll asks the engine what it is before it asks for anything else: that is where a wrong API version or a proxy that
-// is no engine shows itself in so many words.
+// listAll asks for the engine's version first: the error for a wrong API version, or for a proxy that is no engine, is clearest
+// there.
 func listAll(ctx context.Context, engine Engine) (worker.Engine, []worker.Observation, error) {
 	about, err := engine.Engine(ctx)
 	if err != nil {
@@ -113,15 +113,15 @@ func listAll(ctx context.Context, engine Engine) (worker.Engine, []worker.Observ
 	return about, listed, err
 }
 
-// inspector turns containers into findings.
+// inspector makes reports about containers.
 type inspector struct {
 	engine Engine
 	config config.Config
 	self   string
 }
 
-func (i inspector) inspect(ctx context.Context, listed []worker.Observation) findings {
-	all := findings{Workers: []finding{}, LeftOut: []finding{}}
+func (i inspector) inspect(ctx context.Context, listed []worker.Observation) report {
+	all := report{Workers: []containerReport{}, Ignored: []containerReport{}}
 	for _, o := range listed {
 		f, ok := i.find(ctx, o)
 		if !ok {
@@ -129,41 +129,41 @@ func (i inspector) inspect(ctx context.Context, listed []worker.Observation) fin
 		}
 		all.Problems += len(f.Problems)
 		switch f.place(o.Labels) {
-		case placeTaken:
+		case placeManaged:
 			all.Workers = append(all.Workers, f)
-		case placeLeftOut:
-			all.LeftOut = append(all.LeftOut, f)
-		case placeNowhere:
-			all.Others++
+		case placeIgnored:
+			all.Ignored = append(all.Ignored, f)
+		case placeUnlabelled:
+			all.Unlabelled++
 		}
 	}
-	byName := func(a, b finding) int { return cmp.Compare(a.Worker, b.Worker) }
+	byName := func(a, b containerReport) int { return cmp.Compare(a.Worker, b.Worker) }
 	slices.SortFunc(all.Workers, byName)
-	slices.SortFunc(all.LeftOut, byName)
+	slices.SortFunc(all.Ignored, byName)
 	return all
 }
 
-// find is what there is to say of one container; not ok when it is gone by now, or is Stoker itself.
-func (i inspector) find(ctx context.Context, o worker.Observation) (finding, bool) {
+// find reports about one container; not ok when it is gone by now, or is Stoker itself.
+func (i inspector) find(ctx context.Context, o worker.Observation) (containerReport, bool) {
 	if o.ID == i.self {
-		return finding{}, false
+		return containerReport{}, false
 	}
-	f := finding{Worker: o.Key, ID: o.ID, Status: o.Status, Health: o.Health}
+	f := containerReport{Worker: o.Key, ID: o.ID, Status: o.Status, Health: o.Health}
 	reading := i.config.Rules.Read(policy.Candidate{Labels: o.Labels})
 	if !reading.Take && !reading.Undecided {
-		f.verdict = judge(i.config, reading, o.Labels)
+		f.evaluation = evaluate(i.config, reading, o.Labels)
 		return f, true
 	}
 	out := i.look(ctx, o)
 	switch s := out.Snapshot; {
 	case out.Missing:
-		return finding{}, false
+		return containerReport{}, false
 	case s == nil:
-		f.verdict = judge(i.config, reading, o.Labels)
+		f.evaluation = evaluate(i.config, reading, o.Labels)
 		f.Problems = append(f.Problems, "cannot be inspected: "+out.Err)
 	default:
 		reading = i.config.Rules.Read(policy.Candidate{Labels: s.Labels, CPUs: s.CPUs, QuotaKnown: true})
-		f.verdict = judge(i.config, reading, s.Labels)
+		f.evaluation = evaluate(i.config, reading, s.Labels)
 		f.see(i.config, reading.Policy, *s)
 	}
 	return f, true
@@ -171,15 +171,15 @@ func (i inspector) find(ctx context.Context, o worker.Observation) (finding, boo
 
 func (i inspector) look(ctx context.Context, o worker.Observation) worker.Outcome {
 	return i.engine.Do(ctx, worker.Action{
-		Key: o.Key, Incarnation: worker.Incarnation{ID: o.ID}, Verb: worker.Inspect, Deadline: lookTimeout,
+		Key: o.Key, Incarnation: worker.Incarnation{ID: o.ID}, Verb: worker.Inspect, Deadline: inspectTimeout,
 	})
 }
 
-// see adds what an inspect tells.
-func (f *finding) see(c config.Config, p policy.Policy, s worker.Snapshot) {
+// see adds the results of an inspect.
+func (f *containerReport) see(c config.Config, p policy.Policy, s worker.Snapshot) {
 	f.Status, f.Health, f.ExitCode, f.CPUs = s.Status, s.Health, s.ExitCode, s.CPUs
 	f.Restart = restart(s.RestartPolicy)
-	if f.Taken {
+	if f.Managed {
 		f.Advice = append(f.Advice, advise(c, p, s)...)
 	}
 }

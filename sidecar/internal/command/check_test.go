@@ -12,6 +12,7 @@ import (
 
 	"stoker/sidecar/internal/config"
 	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/sanitize"
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -51,11 +52,11 @@ func checkEnv(engine *fakeEngine, environ ...string) Env {
 }
 
 // checked runs check --json over the containers.
-func checked(t *testing.T, environ []string, containers ...worker.Snapshot) (findings, int) {
+func checked(t *testing.T, environ []string, containers ...worker.Snapshot) (report, int) {
 	t.Helper()
 	got := play(t, checkEnv(&fakeEngine{containers: containers}, environ...), "check", "--json")
 	require.Empty(t, got.err)
-	var all findings
+	var all report
 	require.NoError(t, json.Unmarshal([]byte(got.out), &all))
 	return all, got.code
 }
@@ -141,10 +142,10 @@ func TestLeftOut(t *testing.T) {
 			all, code := checked(t, tt.environ, container("w", labels(tt.labels...)))
 			require.Equal(t, 0, code)
 			require.Empty(t, all.Workers)
-			require.Len(t, all.LeftOut, 1)
-			require.Equal(t, tt.why, string(all.LeftOut[0].Why))
-			require.Contains(t, strings.Join(all.LeftOut[0].Advice, "\n"), tt.advice)
-			require.Equal(t, tt.advice == "", len(all.LeftOut[0].Advice) == 0)
+			require.Len(t, all.Ignored, 1)
+			require.Equal(t, tt.why, string(all.Ignored[0].Why))
+			require.Contains(t, strings.Join(all.Ignored[0].Advice, "\n"), tt.advice)
+			require.Equal(t, tt.advice == "", len(all.Ignored[0].Advice) == 0)
 		})
 	}
 }
@@ -153,12 +154,12 @@ func TestOthersAreCounted(t *testing.T) {
 	all, code := checked(t, nil, container("b"), container("web", labels()), container("db", labels("app", "db")),
 		container("stoker"), container("a"))
 	require.Equal(t, 0, code)
-	require.Equal(t, 2, all.Others)
+	require.Equal(t, 2, all.Unlabelled)
 	require.Len(t, all.Workers, 2, "Stoker itself is no worker")
 	require.Equal(t, "a", string(all.Workers[0].Worker), "by name")
 
 	all, _ = checked(t, []string{"STOKER_SELECT=quota"}, container("w", labels(), func(s *worker.Snapshot) { s.CPUs = 0 }))
-	require.Equal(t, 1, all.Others, "a container without a quota is none of Stoker's business")
+	require.Equal(t, 1, all.Unlabelled, "a container without a quota is none of Stoker's business")
 }
 
 func TestCheckAndTheEngine(t *testing.T) {
@@ -182,7 +183,7 @@ func TestCheckAndTheEngine(t *testing.T) {
 
 	quiet := &fakeEngine{containers: []worker.Snapshot{container("w", labels())}}
 	play(t, checkEnv(quiet), "check")
-	require.Zero(t, quiet.looks, "what is left out by its labels is not inspected")
+	require.Zero(t, quiet.looks, "what is ignored by its labels is not inspected")
 }
 
 func TestTable(t *testing.T) {
@@ -196,12 +197,12 @@ func TestTable(t *testing.T) {
 	got := play(t, checkEnv(engine), "check")
 	require.Equal(t, 1, got.code)
 	lines := strings.Split(got.out, "\n")
-	require.Equal(t, "WORKER    STATE             CPUS  RESTART       TAKEN IN  HELD", lines[0])
-	require.Equal(t, "burner-a  running, healthy  0.5   no            enabled   -", lines[1])
-	require.Equal(t, "burner-b  exited (137)      0.5   on-failure:3  enabled   bad-labels", lines[2])
+	require.Equal(t, "WORKER    STATE             CPUS  RESTART       MANAGED BY  HELD", lines[0])
+	require.Equal(t, "burner-a  running, healthy  0.5   no            enabled     -", lines[1])
+	require.Equal(t, "burner-b  exited (137)      0.5   on-failure:3  enabled     bad-labels", lines[2])
 	require.Regexp(t, `^  problem  stoker\.on-exti=never: `, lines[3])
-	require.Equal(t, []string{"", "LEFT OUT  STATE    WHY", "web       running  disabled", "",
-		"2 workers looked after, 1 left out, 0 other containers without a word to Stoker; 1 problem: burner-b", ""}, lines[4:])
+	require.Equal(t, []string{"", "IGNORED  STATE    WHY", "web      running  disabled", "",
+		"2 workers managed, 1 ignored, 0 other containers unlabelled; 1 problem: burner-b", ""}, lines[4:])
 }
 
 // However long and hostile the strings of a container are, the table stays in its width and prints only what prints.
@@ -221,8 +222,8 @@ func TestTableFitsAndIsHarmless(t *testing.T) {
 		require.Equal(t, 1, got.code)
 		for line := range strings.Lines(got.out) {
 			line = strings.TrimSuffix(line, "\n")
-			require.Equal(t, line, clean(line))
-			if width >= 60 && !strings.Contains(line, "looked after") {
+			require.Equal(t, line, sanitize.Escape(line))
+			if width >= 60 && !strings.Contains(line, "managed") {
 				require.LessOrEqual(t, utf8.RuneCountInString(line), width)
 			}
 		}
@@ -239,10 +240,10 @@ func TestTroubleIsFoundInASecond(t *testing.T) {
 		all = append(all, container(name, with("stoker.on-exti", "never")))
 	}
 	env := checkEnv(&fakeEngine{containers: append(all, container("well"))})
-	env.Width = 100
+	env.Width = 80
 	out := play(t, env, "check").out
 	require.Contains(t, out, "  \x1b[31mproblem\x1b[0m  stoker.on-exti=never: ")
-	require.Contains(t, out, "\x1b[31m8 workers looked after, 0 left out, 0 other containers without a word to Stoker; 7 problems: a, b,\x1b[0m\n"+
+	require.Contains(t, out, "\x1b[31m8 workers managed, 0 ignored, 0 other containers unlabelled; 7 problems: a, b,\x1b[0m\n"+
 		"\x1b[31mc, d, e, 2 more\x1b[0m\n")
 }
 
@@ -251,7 +252,7 @@ func TestClean(t *testing.T) {
 		"plain näme 日本": "plain näme 日本", "a\tb": `a\tb`, "\x1b[1m": `\x1b[1m`, "\u202e": `\u202e`, "\x00": `\x00`, "\u0085": `\u0085`,
 		"it's \\ \"quoted\"": "it's \\ \"quoted\"",
 	} {
-		require.Equal(t, want, clean(in))
+		require.Equal(t, want, sanitize.Escape(in))
 	}
-	require.True(t, utf8.ValidString(clean("\xff\xfe")))
+	require.True(t, utf8.ValidString(sanitize.Escape("\xff\xfe")))
 }

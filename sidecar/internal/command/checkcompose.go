@@ -16,31 +16,31 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// hostTimeout is how long an engine may take to say how many CPUs its host has: check --compose needs none.
+// hostTimeout bounds the request for the number of the host's CPUs: check --compose works without it.
 const hostTimeout = 2 * time.Second
 
-// planned is what check says of one service of a compose file.
-type planned struct {
+// serviceReport is the result for one service of a compose file.
+type serviceReport struct {
 	Service  string `json:"service"`
-	Replicas int    `json:"replicas"` // that compose up makes; 0 in a profile that is not asked for
-	verdict
+	Replicas int    `json:"replicas"` // that compose up creates; 0 in an inactive profile
+	evaluation
 }
 
-// stokerHere is a Stoker that the files themselves describe.
+// stokerHere is a Stoker that the files describe.
 type stokerHere struct {
 	Service  string   `json:"service"`
-	Settings []string `json:"settings"` // that decide about labels, and that the environment does not overrule
-	Problems []string `json:"problems"` // for which it would not start
+	Settings []string `json:"settings"` // that matter for labels, and that the environment does not override
+	Problems []string `json:"problems"` // that keep it from starting
 }
 
-// draft is all that check says of compose files.
-type draft struct {
-	Services []planned    `json:"services"`
-	LeftOut  []planned    `json:"left_out"` // with labels of Stoker or of a healer like it
-	Others   int          `json:"others"`   // services that say nothing to Stoker
-	Stokers  []stokerHere `json:"stokers"`
-	Plan     plan         `json:"plan"`
-	Problems int          `json:"problems"`
+// stackReport is the result of check for compose files.
+type stackReport struct {
+	Services   []serviceReport `json:"services"`
+	Ignored    []serviceReport `json:"ignored"`    // with labels of Stoker or of a similar healer
+	Unlabelled int             `json:"unlabelled"` // services without such labels
+	Stokers    []stokerHere    `json:"stokers"`
+	Plan       plan            `json:"plan"`
+	Problems   int             `json:"problems"`
 }
 
 func (e Env) checkCompose(ctx context.Context, asked checkFlags) error {
@@ -53,15 +53,15 @@ func (e Env) checkCompose(ctx context.Context, asked checkFlags) error {
 		return BadConfiguration(err)
 	}
 	for _, line := range stack.Warnings {
-		e.complain(line)
+		e.warn(line)
 	}
-	d := e.draft(c, stack)
+	d := e.stackReport(c, stack)
 	d.Plan = planOf(e.hostCPUs(ctx, c), d.loads())
 	d.Plan.draft = true
-	return e.judged(asked.json, d, func() error { return written(e.sheet().draft(d)) }, d.Problems)
+	return e.print(asked.json, d, func() error { return e.say(e.stackText(d)) }, d.Problems)
 }
 
-// hostCPUs is 0 when no engine answers.
+// hostCPUs returns 0 when no engine answers.
 func (e Env) hostCPUs(ctx context.Context, c config.Config) int {
 	engine, err := e.Connect(c, e.Build)
 	if err != nil {
@@ -76,9 +76,9 @@ func (e Env) hostCPUs(ctx context.Context, c config.Config) int {
 	return about.CPUs
 }
 
-// draft judges the services as the Stoker of c would, or as the one in the files would where c leaves it open.
-func (e Env) draft(c config.Config, stack composefile.Stack) draft {
-	d := draft{Services: []planned{}, LeftOut: []planned{}, Stokers: []stokerHere{}}
+// stackReport evaluates the services with c, and where c sets nothing with the settings of the Stoker in the files.
+func (e Env) stackReport(c config.Config, stack composefile.Stack) stackReport {
+	d := stackReport{Services: []serviceReport{}, Ignored: []serviceReport{}, Stokers: []stokerHere{}}
 	var workers, stokers []composefile.Service
 	for _, s := range stack.Services {
 		if isStoker(s) {
@@ -98,12 +98,12 @@ func (e Env) draft(c config.Config, stack composefile.Stack) draft {
 		p := plannedOf(c, s)
 		d.Problems += len(p.Problems)
 		switch p.place(s.Labels) {
-		case placeTaken:
+		case placeManaged:
 			d.Services = append(d.Services, p)
-		case placeLeftOut:
-			d.LeftOut = append(d.LeftOut, p)
-		case placeNowhere:
-			d.Others++
+		case placeIgnored:
+			d.Ignored = append(d.Ignored, p)
+		case placeUnlabelled:
+			d.Unlabelled++
 		}
 	}
 	return d
@@ -114,8 +114,8 @@ func isStoker(s composefile.Service) bool {
 	return image == "stoker" || len(s.Settings) > 0
 }
 
-// stokerHere reads a Stoker's environment as that Stoker will, save its files, which are elsewhere. The configuration is that
-// of its settings with the environment of this command over them, and good only without problems.
+// stokerHere reads a Stoker's environment as that Stoker will, except its files, which are elsewhere. The configuration is made of
+// its settings and the environment of this command, which wins. It is valid only without problems.
 func (e Env) stokerHere(s composefile.Service) (stokerHere, config.Config) {
 	here := stokerHere{Service: s.Name, Settings: []string{}, Problems: []string{}}
 	loader := config.Loader{ReadFile: func(string) ([]byte, error) { return []byte("https://elsewhere.invalid"), nil }}
@@ -137,12 +137,12 @@ func (e Env) stokerHere(s composefile.Service) (stokerHere, config.Config) {
 	return here, merged
 }
 
-// given is the environment without what is set to nothing, which counts as not set.
+// given returns the environment without empty variables, which count as not set.
 func (e Env) given() []string {
 	return slices.DeleteFunc(slices.Clone(e.Environ), func(v string) bool { return strings.HasSuffix(v, "=") })
 }
 
-// decides reports whether a variable has a part in what check says.
+// decides reports whether a variable changes the result of check.
 func decides(name string) bool {
 	switch name {
 	case "STOKER_SELECT", "STOKER_SCOPE", "STOKER_COMPAT", "STOKER_REQUIRE_QUOTA":
@@ -151,18 +151,18 @@ func decides(name string) bool {
 	return slices.ContainsFunc(policy.Labels(), func(l policy.Label) bool { return l.Env == name })
 }
 
-func plannedOf(c config.Config, s composefile.Service) planned {
+func plannedOf(c config.Config, s composefile.Service) serviceReport {
 	reading := c.Rules.Read(policy.Candidate{Labels: s.Labels, CPUs: s.CPUs, QuotaKnown: true})
-	p := planned{Service: s.Name, Replicas: s.Replicas, verdict: judge(c, reading, s.Labels)}
+	p := serviceReport{Service: s.Name, Replicas: s.Replicas, evaluation: evaluate(c, reading, s.Labels)}
 	p.CPUs, p.Restart = s.CPUs, restart(s.Restart)
 	p.Problems = append(p.Problems, misplaced(s)...)
 	if s.Clash {
 		p.Problems = append(p.Problems, "cpus and cpu_quota or cpu_period exclude each other: the engine refuses such a container; keep cpus")
 	}
-	if len(s.Unasked) > 0 {
+	if len(s.Inactive) > 0 {
 		p.Replicas = 0
 	}
-	if p.Taken {
+	if p.Managed {
 		p.Advice = append(p.Advice, adviseOnService(s)...)
 		p.Advice = append(p.Advice, adviseOnQuota(c, reading.Policy, s.CPUs)...)
 		p.Advice = append(p.Advice, adviseOnEnd(reading.Policy, s)...)
@@ -170,11 +170,11 @@ func plannedOf(c config.Config, s composefile.Service) planned {
 	return p
 }
 
-// misplaced finds the labels that are meant for Stoker and stand where they are a Swarm service's.
+// misplaced finds labels of Stoker that are in deploy.labels.
 func misplaced(s composefile.Service) []string {
 	var lost []string
 	for _, key := range slices.Sorted(maps.Keys(s.Swarm)) {
-		if _, also := s.Labels[key]; !also && speaksToHealers(map[string]string{key: ""}) {
+		if _, also := s.Labels[key]; !also && hasHealerLabels(map[string]string{key: ""}) {
 			lost = append(lost, key+"="+s.Swarm[key]+": is in deploy.labels, which compose puts on no container; move it to labels")
 		}
 	}
@@ -186,20 +186,20 @@ func adviseOnService(s composefile.Service) []string {
 	switch s.Health {
 	case composefile.HealthOff:
 		advice = append(advice, noHealthCheck)
-	case composefile.HealthUnsaid:
+	case composefile.HealthUnspecified:
 		advice = append(advice, "no health check here, and whether the image has one cannot be seen from here: without one a worker that hangs looks alive")
 	case composefile.HealthOn:
 	}
 	switch {
-	case len(s.Unasked) > 0:
-		advice = append(advice, fmt.Sprintf("is left out by compose up unless a profile is asked for: --profile %s", s.Unasked[0]))
+	case len(s.Inactive) > 0:
+		advice = append(advice, fmt.Sprintf("is not created by compose up unless a profile is active: --profile %s", s.Inactive[0]))
 	case s.Replicas == 0:
 		advice = append(advice, "has 0 replicas: compose up makes no container of it")
 	}
 	return advice
 }
 
-// adviseOnEnd is about services that are meant to end, and about Docker's restart policy.
+// adviseOnEnd is about services that should exit, and about Docker's restart policy.
 func adviseOnEnd(p policy.Policy, s composefile.Service) []string {
 	advice := adviseOnRestart(p, s.Restart)
 	if s.Awaited && p.OnExit == policy.OnExitAlways && len(advice) == 0 {
@@ -209,8 +209,8 @@ func adviseOnEnd(p policy.Policy, s composefile.Service) []string {
 	return advice
 }
 
-// loads is what the services take once they are up.
-func (d draft) loads() []load {
+// loads returns the quotas of the services once they are up.
+func (d stackReport) loads() []load {
 	var all []load
 	for _, p := range d.Services {
 		all = append(all, load{cpus: p.CPUs, containers: p.Replicas})
@@ -218,7 +218,7 @@ func (d draft) loads() []load {
 	return all
 }
 
-func (f findings) loads() []load {
+func (f report) loads() []load {
 	var all []load
 	for _, w := range f.Workers {
 		if w.Status == worker.StatusRunning {
@@ -228,7 +228,7 @@ func (f findings) loads() []load {
 	return all
 }
 
-// checkFlags is what check was asked.
+// checkFlags are the flags of check.
 type checkFlags struct {
 	files, profiles []string
 	json            bool

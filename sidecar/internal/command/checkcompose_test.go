@@ -34,30 +34,30 @@ func stackFile(t *testing.T, services ...string) string {
 }
 
 // drafted runs check --json over compose files.
-func drafted(t *testing.T, environ []string, args ...string) (draft, int) {
+func drafted(t *testing.T, environ []string, args ...string) (stackReport, int) {
 	t.Helper()
 	got := play(t, noEngine(environ...), append([]string{"check", "--json"}, args...)...)
 	require.Empty(t, got.err)
-	var d draft
+	var d stackReport
 	require.NoError(t, json.Unmarshal([]byte(got.out), &d))
 	return d, got.code
 }
 
 func TestComposeTable(t *testing.T) {
 	got := play(t, noEngine(), "check", "--compose", stacks+"typo/compose.yaml")
-	require.Equal(t, said{1, `SERVICE   REPLICAS  CPUS  RESTART  TAKEN IN        HELD
+	require.Equal(t, said{1, `SERVICE   REPLICAS  CPUS  RESTART  MANAGED BY      HELD
 as-list   1         0.5   no       enabled         -
 misspelt  1         0.5   no       enabled         bad-labels
   problem  stoker.on-exti=never: not a label that Stoker knows; did you mean stoker.on-exit?
 slip      1         0.5   no       enable-unclear  bad-labels
   problem  stocker.enable=true: not a label that Stoker knows; did you mean stoker.enable?
 
-LEFT OUT  WHY
-swarm     no-labels
+IGNORED  WHY
+swarm    no-labels
   problem  stoker.enable=true: is in deploy.labels, which compose puts on no container; move it to labels
 
-3 services looked after, 1 left out, 1 other service without a word to Stoker; 3 problems: misspelt, slip, swarm
-3 workers would be promised 1.5 CPUs.
+3 services managed, 1 ignored, 1 other service unlabelled; 3 problems: misspelt, slip, swarm
+3 workers would be allocated 1.5 CPUs.
 `, ""}, got)
 }
 
@@ -116,8 +116,8 @@ func TestPlannedLeftOut(t *testing.T) {
 	} {
 		d, code := drafted(t, nil, "-f", stackFile(t, "a: {image: w, "+tt.service+"}", "b: {image: w}"))
 		require.Equal(t, 0, code, name)
-		require.Equal(t, 1, d.Others, name)
-		require.Equal(t, tt.why, string(d.LeftOut[0].Why), name)
+		require.Equal(t, 1, d.Unlabelled, name)
+		require.Equal(t, tt.why, string(d.Ignored[0].Why), name)
 	}
 }
 
@@ -132,12 +132,12 @@ func TestServiceThatIsMeantToEnd(t *testing.T) {
 
 func TestPlanOfAStack(t *testing.T) {
 	files := []string{"check", "-f", stacks + "overlay/base.yaml", "-f", stacks + "overlay/prod.yaml"}
-	require.Contains(t, play(t, noEngine(), files...).out, "\n4 workers would be promised 4.75 CPUs.\n", "three times 1.5, and setup; tools is not asked for")
-	require.Contains(t, play(t, noEngine(), append(files, "--profile", "debug")...).out, "\n5 workers would be promised 5.25 CPUs.\n")
+	require.Contains(t, play(t, noEngine(), files...).out, "\n4 workers would be allocated 4.75 CPUs.\n", "three times 1.5, and setup; tools is not asked for")
+	require.Contains(t, play(t, noEngine(), append(files, "--profile", "debug")...).out, "\n5 workers would be allocated 5.25 CPUs.\n")
 
 	env := noEngine()
 	env.Connect = func(config.Config, Build) (Engine, error) { return hostOf(4), nil }
-	require.Contains(t, play(t, env, files...).out, "\n4 workers would be promised 4.75 CPUs of this host's 4.\nThat is 19% too much")
+	require.Contains(t, play(t, env, files...).out, "\n4 workers would be allocated 4.75 CPUs of this host's 4.\nThat is 19% too much")
 }
 
 // hostOf is an engine that tells its CPUs and nothing else.
@@ -175,7 +175,7 @@ func TestStokerInTheStack(t *testing.T) {
 			require.Len(t, d.Stokers, 1)
 			require.Equal(t, tt.taken, len(d.Services) == 1)
 			require.Equal(t, tt.settings, d.Stokers[0].Settings)
-			require.Zero(t, d.Others)
+			require.Zero(t, d.Unlabelled)
 			if tt.problem == "" {
 				require.Equal(t, 0, code, "%v", d)
 				return
@@ -188,8 +188,8 @@ func TestStokerInTheStack(t *testing.T) {
 	file := stackFile(t, worker, "a: {image: stoker, environment: {STOKER_SCOPE: blue}}", "b: {image: stoker, environment: {STOKER_SCOPE: red}}")
 	got := play(t, noEngine(), "check", "-f", file)
 	require.Contains(t, got.out, "a       - (it is one of several: give this command the variables of one)\n")
-	require.Contains(t, got.out, "0 services looked after, 1 left out")
-	require.Contains(t, play(t, noEngine("STOKER_SCOPE=blue"), "check", "-f", file).out, "1 service looked after, 0 left out")
+	require.Contains(t, got.out, "0 services managed, 1 ignored")
+	require.Contains(t, play(t, noEngine("STOKER_SCOPE=blue"), "check", "-f", file).out, "1 service managed, 0 ignored")
 	secret := play(t, noEngine(), "check", "-f", stackFile(t, worker, "s: {image: stoker, environment: {STOKER_NOTIFY: 'x secret', STOKER_TOKEN: secret}}"))
 	require.NotContains(t, secret.out+secret.err, "secret")
 }
@@ -223,7 +223,7 @@ func TestOwnComposeFiles(t *testing.T) {
 	d, code := drafted(t, nil, "-f", folder+"compose.yaml", "-f", folder+"metrics.yaml")
 	require.Equal(t, 0, code)
 	require.Len(t, d.Services, 3)
-	require.Equal(t, 1, d.Others, "prometheus")
+	require.Equal(t, 1, d.Unlabelled, "prometheus")
 	for _, s := range d.Services {
 		require.Empty(t, s.Advice)
 	}

@@ -1,5 +1,5 @@
-// Package command is what a person types: run, check, status, history and so on. Everything that it needs of the world comes in
-// an Env, so that a test can run any command in-process.
+// Package command is the command line: run, check, status, history and so on. All its dependencies are in an Env, so that a test
+// can run any command in-process.
 package command
 
 import (
@@ -14,6 +14,7 @@ import (
 
 	"stoker/sidecar/internal/config"
 	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/sanitize"
 )
 
 // The exit codes.
@@ -23,7 +24,7 @@ const (
 	exitUsage  = 2 // bad usage or bad configuration
 )
 
-// Env is what a command needs of the world.
+// Env holds the dependencies of a command.
 type Env struct {
 	Args    []string // without the program's name
 	Environ []string // as of os.Environ
@@ -34,11 +35,11 @@ type Env struct {
 
 	// Run is the sidecar. It works until ctx ends.
 	Run func(ctx context.Context, c config.Config, log *logrus.Logger, build Build) error
-	// Connect prepares a link to the engine for check; it need not reach it.
+	// Connect prepares a connection to the engine for check; it need not reach it.
 	Connect func(c config.Config, build Build) (Engine, error)
 	// Notifier reads the URLs of STOKER_NOTIFY. Its error has a line for each mistake.
 	Notifier func(c config.Config, build Build) (Notifier, error)
-	// Explain says in one line what an error of the engine means and what to do.
+	// Explain returns in one line what an error of the engine means and what to do.
 	Explain func(err error) string
 	// Self is the ID of the container that this process runs in, empty outside one.
 	Self func() string
@@ -58,7 +59,7 @@ func BadConfiguration(err error) error {
 	return &ending{code: exitUsage, err: err}
 }
 
-// ending is an error with an exit code. Without an error everything is said already.
+// ending is an error with an exit code. Without an error everything has been printed.
 type ending struct {
 	code int
 	err  error
@@ -85,21 +86,21 @@ func Execute(ctx context.Context, env Env) int {
 	case err == nil:
 		return exitFine
 	case !errors.As(err, &end): // cobra's own: an unknown command or flag
-		env.complain(err.Error() + "; see stoker help")
+		env.warn(err.Error() + "; see stoker help")
 		return exitUsage
 	case end.err != nil && end.code != exitUsage:
-		env.complain(err.Error())
+		env.warn(err.Error())
 	case end.err != nil: // each mistake has its line
 		for line := range strings.Lines(err.Error()) {
-			env.complain(strings.TrimSuffix(line, "\n"))
+			env.warn(strings.TrimSuffix(line, "\n"))
 		}
 	}
 	return end.code
 }
 
-// complain writes one line to stderr.
-func (e Env) complain(line string) {
-	_, _ = fmt.Fprintln(e.Stderr, "stoker:", clean(line))
+// warn writes one line to stderr.
+func (e Env) warn(line string) {
+	_, _ = fmt.Fprintln(e.Stderr, "stoker:", sanitize.Escape(line))
 }
 
 func newRoot(env Env) *cobra.Command {
@@ -114,8 +115,7 @@ func newRoot(env Env) *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	run := newRun(env)
-	// Not by cobra's own flag: its words can be changed by a text/template only, and a program that has one keeps every method
-	// of every type.
+	// Not cobra's own flag: its output can only be changed by a template.
 	version := root.Flags().BoolP("version", "v", false, "version for stoker")
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		if *version {
@@ -131,7 +131,7 @@ func newRoot(env Env) *cobra.Command {
 func (e Env) load() (config.Config, error) {
 	c, problems := config.Load(e.Environ)
 	for _, p := range problems {
-		e.complain(p.String())
+		e.warn(p.String())
 	}
 	if len(problems) > 0 {
 		return config.Config{}, &ending{code: exitUsage}
@@ -139,7 +139,7 @@ func (e Env) load() (config.Config, error) {
 	return c, nil
 }
 
-// failed is err as the end of a command.
+// failed ends a command with err.
 func failed(err error) error {
 	return &ending{code: exitFailed, err: err}
 }

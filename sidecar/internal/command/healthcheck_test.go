@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ func healthcheck(t *testing.T, dir string, environ ...string) said {
 func TestHealthcheckAsksTheServer(t *testing.T) {
 	dir := t.TempDir()
 	server, err := web.Listen(web.Options{
-		StateDir: dir, Scope: "blue", View: func() fleet.View { return fleet.View{} }, LoopBeat: time.Now,
+		StateDir: dir, Scope: "blue", View: func() fleet.View { return fleet.View{} }, LastTick: time.Now,
 	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -33,9 +34,33 @@ func TestHealthcheckAsksTheServer(t *testing.T) {
 	defer func() { cancel(); require.NoError(t, <-ended) }()
 
 	require.Equal(t, said{0, "ok\n", ""}, healthcheck(t, dir, "STOKER_SCOPE=blue"))
+	// Somebody who took the abstract name, which any process can, is not asked.
+	host, err := os.Hostname()
+	require.NoError(t, err)
+	taken, err := net.Listen("unix", web.HealthSockets(host, dir, "blue")[1])
+	require.NoError(t, err)
+	defer taken.Close()
+	require.Equal(t, said{0, "ok\n", ""}, healthcheck(t, dir, "STOKER_SCOPE=blue"))
+
 	got := healthcheck(t, dir, "STOKER_SCOPE=red")
 	require.Equal(t, 1, got.code, "another Stoker's health is not this one's")
 	require.Contains(t, got.err, "no Stoker answers here")
+}
+
+// Without a state directory the command asks at STOKER_LISTEN.
+func TestHealthcheckWithoutAStateDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "missing")
+	server, err := web.Listen(web.Options{
+		Listen: "127.0.0.1:0", StateDir: dir, View: func() fleet.View { return fleet.View{} }, LastTick: time.Now,
+	})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ctx) }()
+	defer func() { cancel(); require.NoError(t, <-ended) }()
+	got := play(t, Env{Environ: []string{"STOKER_STATE_DIR=" + dir, "STOKER_LISTEN=" + server.Addr()}, Hostname: os.Hostname}, "healthcheck")
+	require.Equal(t, said{0, "ok\n", ""}, got)
+	require.Equal(t, said{0, "ok\n", ""}, healthcheck(t, dir), "nor STOKER_LISTEN: the abstract socket is left")
 }
 
 func TestHealthcheckAnswers(t *testing.T) {
@@ -45,7 +70,7 @@ func TestHealthcheckAnswers(t *testing.T) {
 		want said
 	}{
 		"well":    {200, `{"status":"ok"}`, said{0, "ok\n", ""}},
-		"frozen":  {503, `{"status":"frozen","detail":"for 40s"}`, said{1, "", "stoker: frozen: for 40s\n"}},
+		"stuck":   {503, `{"status":"stuck","detail":"for 40s"}`, said{1, "", "stoker: stuck: for 40s\n"}},
 		"hostile": {503, `{"status":"\u001b[2J","detail":"a\nb"}`, said{1, "", `stoker: \x1b[2J: a\nb` + "\n"}},
 		"junk":    {200, `<html>`, said{1, "", "stoker: read the answer: invalid character '<' looking for beginning of value\n"}},
 	}
@@ -54,7 +79,7 @@ func TestHealthcheckAnswers(t *testing.T) {
 			dir := t.TempDir()
 			host, err := os.Hostname()
 			require.NoError(t, err)
-			listener, err := net.Listen("unix", web.SocketName(host, dir, ""))
+			listener, err := net.Listen("unix", web.HealthSockets(host, dir, "")[0])
 			require.NoError(t, err)
 			var asked string
 			server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -17,9 +17,9 @@ import (
 	"stoker/sidecar/internal/report/history"
 )
 
-// past is what history is asked for.
+// past are the flags of history.
 type past struct {
-	watching
+	watchFlags
 	worker string
 	limit  int
 	since  string
@@ -34,7 +34,7 @@ func newHistory(env Env) *cobra.Command {
 		Use:   "history [WORKER]",
 		Short: "Show what the Stoker that runs here did, to one worker or to all",
 		Long: "Asks the Stoker that runs here, at STOKER_LISTEN or --url, what it did and saw, and shows it with the newest last.\n" +
-			"Exit code 0: it answered, also when there is nothing to show. 1: no Stoker answers. With --watch: 0 when it is told to end.",
+			"Exit code 0: it answered, also when there is nothing to show. 1: no Stoker answers. With --watch: 0 when it is stopped.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
@@ -50,7 +50,7 @@ func newHistory(env Env) *cobra.Command {
 	return cmd
 }
 
-// query is nil and an error for what the API would refuse: that is bad usage.
+// query returns an error for what the API would refuse: that is bad usage.
 func (p past) query() (url.Values, error) {
 	if p.limit < 1 || p.limit > mostPast {
 		return nil, BadConfiguration(fmt.Errorf("--limit: a number from 1 to %d", mostPast))
@@ -68,7 +68,7 @@ func (p past) query() (url.Values, error) {
 		q.Set("since", p.since)
 	}
 	for _, kind := range p.kinds {
-		if !slices.Contains(history.Kinds(), worker.EventKind(kind)) {
+		if !slices.Contains(worker.EventKinds(), worker.EventKind(kind)) {
 			return nil, BadConfiguration(fmt.Errorf("--kind: %s is none of %s", kind, kinds()))
 		}
 		q.Add("kind", kind)
@@ -78,7 +78,7 @@ func (p past) query() (url.Values, error) {
 
 func kinds() string {
 	var all []string
-	for _, kind := range history.Kinds() {
+	for _, kind := range worker.EventKinds() {
 		all = append(all, string(kind))
 	}
 	return strings.Join(all, ", ")
@@ -129,7 +129,7 @@ func eventsOf(text []byte) ([]history.Entry, error) {
 	return page.Events, nil
 }
 
-// lastEvent is the ID of the newest event of all, 0 when there is none.
+// lastEvent returns the ID of the newest event, 0 when there is none.
 func (s *sidecar) lastEvent(ctx context.Context) (uint64, error) {
 	text, err := s.get(ctx, "/api/v1/history?limit=1")
 	if err != nil {
@@ -142,7 +142,7 @@ func (s *sidecar) lastEvent(ctx context.Context) (uint64, error) {
 	return events[0].ID, nil
 }
 
-// sayEvents prints what was.
+// sayEvents prints past events.
 func (e Env) sayEvents(events []history.Entry, ask past) error {
 	if ask.json {
 		return e.sayLines(events)
@@ -150,8 +150,7 @@ func (e Env) sayEvents(events []history.Entry, ask past) error {
 	if len(events) == 0 && !ask.watch {
 		return e.say("nothing has happened\n")
 	}
-	g := e.eventGrid(events, time.Now())
-	return e.say(g.text())
+	return e.say(e.eventTable(events, time.Now()).text())
 }
 
 func (e Env) sayLines(events []history.Entry) error {
@@ -167,18 +166,18 @@ func (e Env) sayLines(events []history.Entry) error {
 	return nil
 }
 
-// watchHistory prints what happens after an event.
+// watchHistory prints the events after an ID.
 func (e Env) watchHistory(ctx context.Context, s *sidecar, ask past, after uint64) error {
-	err := e.keepFollowing(ctx, s, strconv.FormatUint(after, 10), func(t told) error {
-		switch t.name {
+	err := e.keepFollowing(ctx, s, strconv.FormatUint(after, 10), func(s streamEvent) error {
+		switch s.name {
 		case "view":
 			return nil
 		case "gap":
-			e.complain("some events were missed: they are in the history no more")
+			e.warn("some events were missed: the history no longer has them")
 			return nil
 		}
 		var event history.Entry
-		if err := json.Unmarshal(t.data, &event); err != nil {
+		if err := json.Unmarshal(s.data, &event); err != nil {
 			return failed(fmt.Errorf("read an event: %w", err))
 		}
 		if !ask.wants(event) {
@@ -187,9 +186,9 @@ func (e Env) watchHistory(ctx context.Context, s *sidecar, ask past, after uint6
 		if ask.json {
 			return e.sayLines([]history.Entry{event})
 		}
-		g := e.eventGrid([]history.Entry{event}, time.Now())
-		g.bare = true
-		return e.say(g.text())
+		t := e.eventTable([]history.Entry{event}, time.Now())
+		t.headless = true
+		return e.say(t.text())
 	})
 	var end *ending
 	if err == nil || errors.As(err, &end) {

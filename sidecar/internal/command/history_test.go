@@ -42,7 +42,7 @@ func TestHistory(t *testing.T) {
 		"WHEN                  WORKER   EVENT             WHAT",
 		stamp + "  -        engine-connected  -",
 		stamp + "  burner   fault             exited (137), crashed, start 1, in 1s",
-		stamp + "  burner   heal-failed       unhealthy, probe-failed, restart 2, took 2.3s, no such image, said: no beat",
+		stamp + "  burner   heal-failed       unhealthy, probe-failed, restart 2, took 2.3s, no such image, output: no beat",
 		stamp + "  grinder  quota             - to 0.5 CPUs",
 		stamp + "  grinder  held              stopped-by-operator, by operator",
 		"",
@@ -84,8 +84,8 @@ func TestBadQuestions(t *testing.T) {
 		"bad variable":   {[]string{"STOKER_RESYNC=soon"}, []string{"status"}, 2, "STOKER_RESYNC"},
 		"nobody there":   {[]string{"STOKER_LISTEN=" + strings.TrimPrefix(dead.URL, "http://")}, []string{"history"}, 1, "no Stoker answers"},
 		"nobody to see":  {nil, []string{"status", "--watch", "--url", dead.URL}, 1, "no Stoker answers"},
-		"not Stoker":     {nil, []string{"status", "--url", junk.URL}, 1, "no Stoker of this version"},
-		"not this one":   {nil, []string{"history", "--url", lost.URL}, 1, "no Stoker of this version"},
+		"not Stoker":     {nil, []string{"status", "--url", junk.URL}, 1, "not from a Stoker of this version"},
+		"not this one":   {nil, []string{"history", "--url", lost.URL}, 1, "not from a Stoker of this version"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -102,7 +102,7 @@ func TestBadQuestions(t *testing.T) {
 func TestStatusFindsTheSidecar(t *testing.T) {
 	dir := t.TempDir()
 	server, err := web.Listen(web.Options{
-		Listen: "127.0.0.1:0", StateDir: dir, View: func() fleet.View { return view(burner()) }, LoopBeat: time.Now, History: history.New(history.Options{}),
+		Listen: "127.0.0.1:0", StateDir: dir, View: func() fleet.View { return view(burner()) }, LastTick: time.Now, History: history.New(history.Options{}),
 	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -9,15 +9,15 @@ import (
 	"stoker/sidecar/internal/report/history"
 )
 
-// eventGrid is a table of events. On a terminal the time is how long ago; in a file, which is read later, it is the time.
-func (e Env) eventGrid(events []history.Entry, now time.Time) grid {
-	g := grid{width: e.tableWidth(), coloured: e.coloured(), columns: []column{{"WHEN", 8}, {"WORKER", 10}, {"EVENT", 8}, {"WHAT", 8}}}
+// eventTable returns a table of events. On a terminal the time is relative; in a file, which is read later, it is absolute.
+func (e Env) eventTable(events []history.Entry, now time.Time) printTable {
+	t := e.table(column{"WHEN", 8}, column{"WORKER", 10}, column{"EVENT", 8}, column{"WHAT", 8})
 	for _, event := range events {
-		g.rows = append(g.rows, []cell{
+		t.rows = append(t.rows, row{cells: []cell{
 			{e.when(event.At, now), faint}, {orDash(string(event.Key)), plain}, {string(event.Kind), kindColour(event.Kind)}, {what(event), plain},
-		})
+		}})
 	}
-	return g
+	return t
 }
 
 func (e Env) when(at, now time.Time) string {
@@ -32,7 +32,7 @@ func (e Env) when(at, now time.Time) string {
 	return short(now.Sub(at)) + " ago"
 }
 
-// what is an event in a few words, the fixed ones of the contract first.
+// what returns an event in a few words, the fixed ones of the contract first.
 func what(e history.Entry) string {
 	var parts []string
 	say := func(when bool, format string, args ...any) {
@@ -54,7 +54,7 @@ func what(e history.Entry) string {
 	say(e.Duration > 0, "took %s", short(e.Duration))
 	say(e.CPUs > 0 || e.From > 0, "%s to %s CPUs", cpus(e.From), cpus(e.CPUs))
 	say(e.Detail != "", "%s", e.Detail)
-	say(e.Output != "", "said: %s", strings.TrimSpace(e.Output))
+	say(e.Output != "", "output: %s", strings.TrimSpace(e.Output))
 	return orDash(strings.Join(parts, ", "))
 }
 

@@ -31,7 +31,7 @@ func Host(build Build) Env {
 }
 
 func runApp(ctx context.Context, c config.Config, log *logrus.Logger, build Build) error {
-	//nolint:contextcheck // New waits for nothing; what it closes after a failure must close whatever became of ctx
+	//nolint:contextcheck // New does not wait; what it closes after a failure must be closed even if ctx has ended
 	a, err := app.New(app.Options{Config: c, Log: log, Version: build.Version, Commit: build.Commit})
 	if err != nil {
 		return BadConfiguration(err)

@@ -8,18 +8,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"stoker/sidecar/internal/report/notify"
+	"stoker/sidecar/internal/sanitize"
 )
 
 // testTimeout bounds the whole command; every target is tried at once.
 const testTimeout = time.Minute
 
-// Notifier sends a test message to each target and says what happened.
+// Notifier sends a test message to each target and returns what happened.
 type Notifier interface {
 	Test(ctx context.Context) []notify.Result
 }
 
-// tried is what became of one target. Nothing of it holds a secret.
-type tried struct {
+// testResult is the outcome for one target. It contains no secret.
+type testResult struct {
 	Target  string  `json:"target"`
 	OK      bool    `json:"ok"`
 	Problem string  `json:"problem,omitempty"`
@@ -31,8 +32,8 @@ func newNotifyTest(env Env) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "notify-test",
-		Short: "Send a test message to each URL of STOKER_NOTIFY and say what happened",
-		Long: "Sends a test message to each URL of STOKER_NOTIFY at once and says for each what happened, and what to do if it failed.\n" +
+		Short: "Send a test message to each URL of STOKER_NOTIFY and print what happened",
+		Long: "Sends a test message to each URL of STOKER_NOTIFY at once and prints for each what happened, and what to do if it failed.\n" +
 			"URLs are shown without their secrets. Exit code 0: all took it. 1: one did not, or there is none.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return env.notifyTest(cmd.Context(), asJSON) },
@@ -47,7 +48,7 @@ func (e Env) notifyTest(ctx context.Context, asJSON bool) error {
 		return err
 	}
 	if len(c.Notify) == 0 {
-		e.complain("STOKER_NOTIFY is not set: there is nobody to tell; docs/notifications.md has the URLs")
+		e.warn("STOKER_NOTIFY is not set: there is nobody to notify; docs/notifications.md has the URLs")
 		return &ending{code: exitFailed}
 	}
 	n, err := e.Notifier(c, e.Build)
@@ -56,9 +57,9 @@ func (e Env) notifyTest(ctx context.Context, asJSON bool) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, testTimeout)
 	defer cancel()
-	all, bad := []tried{}, 0
+	all, bad := []testResult{}, 0
 	for _, r := range n.Test(ctx) {
-		all = append(all, tried{r.Target, r.OK, r.Problem, r.Advice, r.Took.Seconds()})
+		all = append(all, testResult{r.Target, r.OK, r.Problem, r.Advice, r.Took.Seconds()})
 		if !r.OK {
 			bad++
 		}
@@ -74,11 +75,11 @@ func (e Env) notifyTest(ctx context.Context, asJSON bool) error {
 	return err
 }
 
-func (e Env) printTried(all []tried) error {
+func (e Env) printTried(all []testResult) error {
 	for _, t := range all {
-		line := fmt.Sprintf("ok      %s (%.1f s)", clean(t.Target), t.Seconds)
+		line := fmt.Sprintf("ok      %s (%.1f s)", sanitize.Escape(t.Target), t.Seconds)
 		if !t.OK {
-			line = fmt.Sprintf("failed  %s: %s\n        %s", clean(t.Target), clean(t.Problem), clean(t.Advice))
+			line = fmt.Sprintf("failed  %s: %s\n        %s", sanitize.Escape(t.Target), sanitize.Escape(t.Problem), sanitize.Escape(t.Advice))
 		}
 		if _, err := fmt.Fprintln(e.Stdout, line); err != nil {
 			return written(err)

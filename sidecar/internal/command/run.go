@@ -15,7 +15,7 @@ import (
 func newRun(env Env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "run",
-		Short: "Look after the workers until told to stop (the default)",
+		Short: "Heal the workers until stopped (the default)",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return env.run(cmd.Context()) },
 	}
@@ -43,7 +43,7 @@ func (e Env) run(ctx context.Context) error {
 // timeFormat has milliseconds, because a heal takes a few hundred, and the zone, because containers and people differ in it.
 const timeFormat = "2006-01-02T15:04:05.000Z07:00"
 
-// newLogger is the program's one log. Both formats quote what is not printable.
+// newLogger returns the log of the program. Both formats quote what does not print.
 func newLogger(w io.Writer, c config.Config) *logrus.Logger {
 	log := logrus.New()
 	log.SetOutput(w)

@@ -15,26 +15,26 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// watching is what status and history are asked for.
-type watching struct {
+// watchFlags are the flags of status and history.
+type watchFlags struct {
 	json, watch bool
 	url         string
 }
 
-func (w *watching) flags(cmd *cobra.Command, watch string) {
+func (w *watchFlags) flags(cmd *cobra.Command, watch string) {
 	addJSON(cmd, &w.json)
 	addURL(cmd, &w.url)
 	cmd.Flags().BoolVarP(&w.watch, "watch", "w", false, watch)
 }
 
 func newStatus(env Env) *cobra.Command {
-	var ask watching
+	var ask watchFlags
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the workers of the Stoker that runs here, and how they are",
 		Long: "Asks the Stoker that runs here, at STOKER_LISTEN or --url, for its workers and shows how they are.\n" +
-			"Exit code 0: nothing is wrong. 1: a worker is exhausted or has bad labels, the link to the engine is down, or no\n" +
-			"Stoker answers. With --watch: 0 when it is told to end.",
+			"Exit code 0: nothing is wrong. 1: a worker is exhausted or has bad labels, the engine is disconnected, or no\n" +
+			"Stoker answers. With --watch: 0 when it is stopped.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return env.status(cmd.Context(), ask) },
 	}
@@ -42,7 +42,7 @@ func newStatus(env Env) *cobra.Command {
 	return cmd
 }
 
-func (e Env) status(ctx context.Context, ask watching) error {
+func (e Env) status(ctx context.Context, ask watchFlags) error {
 	s, err := e.sidecar(ask.url)
 	if err != nil {
 		return err
@@ -54,7 +54,7 @@ func (e Env) status(ctx context.Context, ask watching) error {
 	if err != nil {
 		return failed(err)
 	}
-	var shown shownFleet
+	var shown fleetView
 	if err := json.Unmarshal(text, &shown); err != nil {
 		return failed(fmt.Errorf("read the answer: %w", err))
 	}
@@ -69,14 +69,14 @@ func (e Env) status(ctx context.Context, ask watching) error {
 	return err
 }
 
-// watchStatus shows each View that is another one. On a terminal it also redraws every second, for ages grow.
-func (e Env) watchStatus(ctx context.Context, s *sidecar, ask watching) error {
+// watchStatus shows each view that differs from the last. On a terminal it also redraws every second, because ages grow.
+func (e Env) watchStatus(ctx context.Context, s *sidecar, ask watchFlags) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	screen := &screen{env: e, json: ask.json}
 	shown, ended := make(chan []byte), make(chan error, 1)
 	go func() {
-		ended <- e.keepFollowing(ctx, s, "", func(t told) error {
+		ended <- e.keepFollowing(ctx, s, "", func(t streamEvent) error {
 			if t.name != "view" {
 				return nil
 			}
@@ -109,19 +109,19 @@ func (e Env) watchStatus(ctx context.Context, s *sidecar, ask watching) error {
 	}
 }
 
-// screen is where watched Views go.
+// screen shows views.
 type screen struct {
 	env   Env
 	json  bool
-	last  *shownFleet
-	since time.Time // when last came
+	last  *fleetView
+	since time.Time // when last was received
 }
 
 func (s *screen) show(text []byte) error {
 	if s.json {
 		return s.env.say(harmless(string(text)) + "\n")
 	}
-	var shown shownFleet
+	var shown fleetView
 	if err := json.Unmarshal(text, &shown); err != nil {
 		return failed(fmt.Errorf("read a view: %w", err))
 	}
@@ -129,7 +129,7 @@ func (s *screen) show(text []byte) error {
 	return s.draw()
 }
 
-// age draws anew on a terminal; elsewhere nothing has changed.
+// age redraws on a terminal; elsewhere nothing has changed.
 func (s *screen) age() error {
 	if s.last == nil || s.env.Width == 0 {
 		return nil
@@ -141,7 +141,7 @@ func (s *screen) draw() error {
 	now := time.Now()
 	text := s.env.statusText(*s.last, s.last.now(now).Add(now.Sub(s.since)))
 	if s.env.Width > 0 {
-		text = "\x1b[H" + strings.ReplaceAll(text, "\n", "\x1b[K\n") + "\x1b[J" // over the last one, which an empty screen would make flicker
+		text = "\x1b[H" + strings.ReplaceAll(text, "\n", "\x1b[K\n") + "\x1b[J" // over the last one: clearing the screen would flicker
 	} else {
 		text += "\n"
 	}
@@ -162,8 +162,8 @@ func (e Env) relay(text []byte) error {
 	return e.say(harmless(b.String()) + "\n")
 }
 
-// harmless escapes what JSON allows in a string as it is, but a terminal could take for a command, or show as something
-// else than it is. It stays the same JSON.
+// harmless escapes what JSON allows unescaped in a string, but a terminal could take for a command or show as something else. It
+// stays the same JSON.
 func harmless(text string) string {
 	var b bytes.Buffer
 	for _, r := range text {

@@ -7,23 +7,26 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/text"
+
 	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/sanitize"
 )
 
-// shownFleet is the part of the API's answer that status shows.
-type shownFleet struct {
-	At      time.Time `json:"at"`
-	HostIll bool      `json:"host_ill"`
-	Link    struct {
-		Up     bool      `json:"up"`
-		Since  time.Time `json:"since"`
-		Engine string    `json:"engine_version"`
-	} `json:"link"`
-	Workers []shownWorker `json:"workers"`
+// fleetView is the part of the API's answer that status shows.
+type fleetView struct {
+	At             time.Time `json:"at"`
+	HostOverloaded bool      `json:"host_overloaded"`
+	Engine         struct {
+		Connected bool      `json:"connected"`
+		Since     time.Time `json:"since"`
+		Version   string    `json:"version"`
+	} `json:"engine"`
+	Workers []workerRow `json:"workers"`
 }
 
-type shownWorker struct {
+type workerRow struct {
 	Key       string    `json:"key"`
 	State     string    `json:"state"`
 	Status    string    `json:"status"`
@@ -42,8 +45,8 @@ type shownWorker struct {
 	Problems  []policy.Problem
 }
 
-// now is the sidecar's time, for the clock here may be another one.
-func (f shownFleet) now(here time.Time) time.Time {
+// now returns the sidecar's time: the clock here may differ.
+func (f fleetView) now(here time.Time) time.Time {
 	if f.At.IsZero() {
 		return here
 	}
@@ -51,45 +54,41 @@ func (f shownFleet) now(here time.Time) time.Time {
 }
 
 // wrong reports whether a person has to do something.
-func (f shownFleet) wrong() bool {
+func (f fleetView) wrong() bool {
 	for _, w := range f.Workers {
 		if w.State == "exhausted" || len(w.Problems) > 0 {
 			return true
 		}
 	}
-	return !f.Link.Up || f.HostIll
+	return !f.Engine.Connected || f.HostOverloaded
 }
 
-func (e Env) statusText(f shownFleet, now time.Time) string {
+func (e Env) statusText(f fleetView, now time.Time) string {
 	var b strings.Builder
-	width := e.width()
-	b.WriteString(paint(fit(clean(headline(f, now)), width), bold, e.coloured()) + "\n")
+	b.WriteString(paint(text.Snip(sanitize.Escape(headline(f, now)), e.width(), ellipsis), bold, e.coloured()) + "\n")
 	if len(f.Workers) == 0 {
 		return b.String()
 	}
-	g := grid{width: e.tableWidth(), coloured: e.coloured(), columns: []column{
-		{"WORKER", 10}, {"STATE", 7}, {"HEALTH", 4}, {"UP", 3}, {"CPUS", 4}, {"THROTTLED", 4}, {"TRIES", 2}, {"NEXT", 4}, {"WHY", 8},
-	}}
+	t := e.table(column{"WORKER", 10}, column{"STATE", 7}, column{"HEALTH", 4}, column{"UP", 3}, column{"CPUS", 4},
+		column{"THROTTLED", 4}, column{"TRIES", 2}, column{"NEXT", 4}, column{"WHY", 8})
 	for _, w := range f.Workers {
-		g.rows = append(g.rows, w.cells(now))
+		t.rows = append(t.rows, row{cells: w.cells(now)})
 	}
-	b.WriteString(g.text())
+	b.WriteString(t.text())
 	for _, w := range f.Workers {
 		for _, p := range w.Problems {
-			for _, line := range fold(clean(w.Key+": "+tell(p)), width) {
-				b.WriteString(paint(line, red, e.coloured()) + "\n")
-			}
+			b.WriteString(e.lines(red, w.Key+": "+problemText(p)))
 		}
 	}
 	return b.String()
 }
 
-// width is never less than what a table needs to be one.
+// width is the width for text.
 func (e Env) width() int {
 	return cmp.Or(e.tableWidth(), unlimited)
 }
 
-// tableWidth is 0 when there is no limit.
+// tableWidth is 0 without a limit, and never too small for a table.
 func (e Env) tableWidth() int {
 	if e.Width <= 0 {
 		return 0
@@ -97,28 +96,28 @@ func (e Env) tableWidth() int {
 	return max(e.Width, 20)
 }
 
-func headline(f shownFleet, now time.Time) string {
-	link := "not connected to the engine"
-	if f.Link.Up {
-		link = "following engine " + f.Link.Engine
+func headline(f fleetView, now time.Time) string {
+	engine := "engine disconnected"
+	if f.Engine.Connected {
+		engine = "connected to engine " + f.Engine.Version
 	}
-	if !f.Link.Since.IsZero() {
-		link += " for " + short(now.Sub(f.Link.Since))
+	if !f.Engine.Since.IsZero() {
+		engine += " for " + short(now.Sub(f.Engine.Since))
 	}
-	text := count(len(f.Workers), "worker") + ", " + link
-	if f.HostIll {
-		text += "; the host is ill: restarts of running workers wait"
+	line := count(len(f.Workers), "worker") + ", " + engine
+	if f.HostOverloaded {
+		line += "; the host is overloaded: restarts of running workers wait"
 	}
-	return text
+	return line
 }
 
-func (w shownWorker) cells(now time.Time) []cell {
+func (w workerRow) cells(now time.Time) []cell {
 	next := "-"
 	if !w.NextAt.IsZero() {
 		next = "in " + short(w.NextAt.Sub(now))
 	}
 	up, health := "-", "-"
-	if w.Status == string(worker.StatusRunning) { // the health of one that is down is an old one
+	if w.Status == string(worker.StatusRunning) { // else the health is outdated
 		health = orDash(w.Health)
 		if !w.StartedAt.IsZero() {
 			up = short(now.Sub(w.StartedAt))
@@ -134,8 +133,8 @@ func (w shownWorker) cells(now time.Time) []cell {
 	}
 }
 
-// cpus is the use and the quota.
-func (w shownWorker) cpus() string {
+// cpus returns the use and the quota.
+func (w workerRow) cpus() string {
 	quota := cpus(w.CPUs)
 	if w.Boosted {
 		quota += " boosted"
@@ -146,8 +145,8 @@ func (w shownWorker) cpus() string {
 	return strconv.FormatFloat(*w.Used, 'f', 2, 64) + " of " + quota
 }
 
-// why is the reason for what the worker is in: why it is held, or why it is healed and how.
-func (w shownWorker) why() string {
+// why returns why a worker is held, or why it is healed and how.
+func (w workerRow) why() string {
 	if w.Held != "" {
 		return w.Held
 	}
@@ -174,7 +173,7 @@ func stateColour(state string) colour {
 	return faint
 }
 
-// short is a duration in one unit, as people say it.
+// short returns a duration in one unit.
 func short(d time.Duration) string {
 	d = max(d, 0)
 	switch {

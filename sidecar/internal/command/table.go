@@ -1,236 +1,195 @@
 package command
 
 import (
-	"fmt"
-	"io"
-	"strconv"
 	"strings"
 
-	"stoker/sidecar/internal/core/worker"
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"stoker/sidecar/internal/sanitize"
 )
 
-// unlimited is the width of what is no terminal: whoever reads a pipe wants whole lines.
-const unlimited = 1 << 20
+// colour is an SGR sequence for a cell; empty is none.
+type colour string
 
-// mostSaid bounds what a container may say about itself in one note.
-const mostSaid = 400
+const (
+	plain  colour = ""
+	bold   colour = "1"
+	faint  colour = "2"
+	red    colour = "31"
+	green  colour = "32"
+	yellow colour = "33"
+	blue   colour = "36"
+)
 
-// mostNamed bounds how many troubled workers the last line names.
-const mostNamed = 5
+const (
+	ellipsis = "…"
+	gap      = "  " // between columns
+	// unlimited is the width of what is no terminal: a pipe takes whole lines.
+	unlimited = 1 << 20
+)
 
-// sheet is what check writes on for people, in lines of at most width columns.
-type sheet struct {
-	to       io.Writer
-	width    int
-	coloured bool
-	text     *strings.Builder
+// cell is one text of a table. It may come from a container.
+type cell struct {
+	text   string
+	colour colour
 }
 
-func (e Env) sheet() sheet {
-	width := e.Width
-	if width <= 0 {
-		width = unlimited
-	}
-	return sheet{to: e.Stdout, width: max(width, 40), coloured: e.coloured(), text: &strings.Builder{}}
+// column is a column of a table.
+type column struct {
+	name  string
+	least int // columns of the terminal that it keeps when there is little room
 }
 
-// entry is a row, and what there is to say of it.
-type entry struct {
-	row  []string
-	said verdict
+// row is a line of a table, with notes below it.
+type row struct {
+	cells []cell
+	notes []note
 }
 
-// findings writes what there is to say of containers.
-func (p sheet) findings(all findings) error {
-	var taken, left []entry
-	for _, f := range all.Workers {
-		row := []string{string(f.Worker), state(f), cpus(f.CPUs), orDash(f.Restart), string(f.Why), orDash(string(f.Held))}
-		taken = append(taken, entry{row, f.verdict})
-	}
-	for _, f := range all.LeftOut {
-		left = append(left, entry{[]string{string(f.Worker), state(f), string(f.Why)}, f.verdict})
-	}
-	p.table([]string{"WORKER", "STATE", "CPUS", "RESTART", "TAKEN IN", "HELD"}, taken)
-	p.table([]string{"LEFT OUT", "STATE", "WHY"}, left)
-	p.end(fmt.Sprintf("%s looked after, %d left out, %s without a word to Stoker; ", count(len(taken), "worker"), len(left),
-		count(all.Others, "other container")), taken, left)
-	p.plan(all.Plan)
-	if all.Caveat != "" {
-		p.lines(all.Caveat, plain)
-	}
-	_, err := io.WriteString(p.to, p.text.String())
-	return err
+// note is a text about a row, with its kind before it.
+type note struct {
+	kind   string
+	colour colour
+	text   string
 }
 
-// draft writes what there is to say of compose files.
-func (p sheet) draft(d draft) error {
-	var taken, left, here []entry
-	for _, f := range d.Services {
-		row := []string{f.Service, strconv.Itoa(f.Replicas), cpus(f.CPUs), orDash(f.Restart), string(f.Why), orDash(string(f.Held))}
-		taken = append(taken, entry{row, f.verdict})
-	}
-	for _, f := range d.LeftOut {
-		left = append(left, entry{[]string{f.Service, string(f.Why)}, f.verdict})
-	}
-	for _, s := range d.Stokers {
-		here = append(here, entry{[]string{s.Service, s.words(len(d.Stokers))}, verdict{Problems: s.Problems}})
-	}
-	p.table([]string{"STOKER", "JUDGES WITH"}, here)
-	p.table([]string{"SERVICE", "REPLICAS", "CPUS", "RESTART", "TAKEN IN", "HELD"}, taken)
-	p.table([]string{"LEFT OUT", "WHY"}, left)
-	p.end(fmt.Sprintf("%s looked after, %d left out, %s without a word to Stoker; ", count(len(taken), "service"), len(left),
-		count(d.Others, "other service")), here, taken, left)
-	p.plan(d.Plan)
-	_, err := io.WriteString(p.to, p.text.String())
-	return err
+// printTable is a table that fits a terminal.
+type printTable struct {
+	columns  []column
+	rows     []row
+	width    int  // 0 is no limit
+	coloured bool // for a terminal
+	headless bool // without the line of names
 }
 
-// words is by which of its settings the services are judged. Of several Stokers none is more right than the others.
-func (s stokerHere) words(stokers int) string {
-	switch {
-	case stokers > 1:
-		return "- (it is one of several: give this command the variables of one)"
-	case len(s.Problems) > 0:
-		return "- (it would not start)"
-	case len(s.Settings) == 0:
-		return "its defaults"
-	}
-	return strings.Join(s.Settings, " ")
-}
-
-// troubled is the entries with problems, by name, and how many problems they have.
-func troubled(lists ...[]entry) (names []string, problems int) {
-	for _, list := range lists {
-		for _, e := range list {
-			if problems += len(e.said.Problems); len(e.said.Problems) > 0 {
-				names = append(names, e.row[0])
-			}
+// text renders the table. No line is longer than the width, and nothing in it moves a terminal's cursor or colours it but the
+// table's own colours.
+func (t printTable) text() string {
+	for _, r := range t.rows {
+		for n := range r.cells {
+			r.cells[n].text = sanitize.Escape(r.cells[n].text)
 		}
 	}
-	return names, problems
-}
-
-// end is the line that stands above the prompt: who comes from a long table looks there.
-func (p sheet) end(text string, lists ...[]entry) {
-	names, problems := troubled(lists...)
-	text += count(problems, "problem")
-	if more := len(names) - mostNamed; more > 0 {
-		names = append(names[:mostNamed:mostNamed], fmt.Sprintf("%d more", more))
+	widths := t.widths()
+	writer := table.NewWriter()
+	style := table.Style{Box: table.BoxStyle{PaddingRight: gap, UnfinishedRow: ellipsis}, Options: table.OptionsNoBordersAndSeparators}
+	if t.width > 0 {
+		style.Size.WidthMax = t.width
 	}
-	colour := plain
-	if problems > 0 {
-		text, colour = text+": "+strings.Join(names, ", "), red
-	}
-	p.lines(text, colour)
-}
-
-func (p sheet) plan(all plan) {
-	for _, text := range all.words() {
-		p.lines(text, plain)
-	}
-}
-
-func (p sheet) lines(text string, c colour) {
-	for _, line := range fold(clean(text), p.width) {
-		p.text.WriteString(paint(line, c, p.coloured) + "\n")
-	}
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return strconv.Itoa(n) + " " + what + "s"
-}
-
-// table writes entries in columns, below each what there is to say of it. The first column gives way when a line is too long
-// for the width. Without entries it writes nothing.
-func (p sheet) table(head []string, entries []entry) {
-	if len(entries) == 0 {
-		return
-	}
-	widths := make([]int, len(head))
-	for n := range head {
-		widths[n] = span(head[n])
-		for _, e := range entries {
-			e.row[n] = clean(e.row[n])
-			widths[n] = max(widths[n], span(e.row[n]))
+	writer.SetStyle(style)
+	if !t.headless {
+		head := make([]cell, len(t.columns))
+		for n, c := range t.columns {
+			head[n] = cell{c.name, bold}
 		}
+		writer.AppendRow(t.line(head, widths))
 	}
-	rest := 0
-	for _, columns := range widths[1:] {
-		rest += columns + between
+	for _, r := range t.rows {
+		writer.AppendRow(t.line(r.cells, widths))
 	}
-	widths[0] = min(widths[0], max(8, p.width-rest))
-	p.line(head, widths, bold)
-	for _, e := range entries {
-		p.line(e.row, widths, plain)
-		p.notes("problem", red, e.said.Problems)
-		p.notes("advice", yellow, e.said.Advice)
+	var b strings.Builder
+	at := -1 // the row that a line is
+	if t.headless {
+		at = 0
 	}
-	p.text.WriteByte('\n')
+	for line := range strings.SplitSeq(writer.Render(), "\n") {
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+		if at >= 0 {
+			t.notes(&b, at)
+		}
+		at++
+	}
+	return b.String()
 }
 
-func (p sheet) line(row []string, widths []int, c colour) {
-	var l strings.Builder
-	for n, cell := range row {
-		cell = fit(cell, widths[n])
-		l.WriteString(cell)
-		l.WriteString(strings.Repeat(" ", widths[n]-span(cell)+between))
+func (t printTable) line(cells []cell, widths []int) table.Row {
+	var line table.Row
+	for n, c := range cells {
+		line = append(line, paint(text.Snip(c.text, widths[n], ellipsis), c.colour, t.coloured))
 	}
-	p.text.WriteString(paint(fit(strings.TrimRight(l.String(), " "), p.width), c, p.coloured))
-	p.text.WriteByte('\n')
+	return line
 }
 
-// notes writes lines under a row, broken between words.
-func (p sheet) notes(kind string, c colour, lines []string) {
+// notes writes the notes of a row, broken between words.
+func (t printTable) notes(b *strings.Builder, row int) {
 	const indent = 11
-	for _, text := range lines {
-		margin := paint(kind, c, p.coloured) + strings.Repeat(" ", indent-2-len(kind))
-		for _, part := range fold(fit(clean(text), mostSaid), p.width-indent) {
-			p.text.WriteString("  " + margin + part + "\n")
+	width := unlimited
+	if t.width > 0 {
+		width = t.width
+	}
+	for _, note := range t.rows[row].notes {
+		margin := paint(note.kind, note.colour, t.coloured) + strings.Repeat(" ", indent-2-len(note.kind))
+		for _, part := range fold(text.Snip(sanitize.Escape(note.text), maxNote, ellipsis), width-indent) {
+			b.WriteString("  " + margin + part + "\n")
 			margin = strings.Repeat(" ", indent-2)
 		}
 	}
 }
 
-// clean makes a string of a container harmless for a terminal: what does not print (control characters, escapes,
-// marks that turn the direction of writing) is shown as its code.
-func clean(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		if strconv.IsPrint(r) {
-			b.WriteRune(r)
-			continue
+// widths gives each column what it needs, and takes from the widest ones while that is too much.
+func (t printTable) widths() []int {
+	widths, total := make([]int, len(t.columns)), len(gap)*(len(t.columns)-1)
+	for n, c := range t.columns {
+		if !t.headless {
+			widths[n] = text.StringWidth(c.name)
 		}
-		quoted := strconv.QuoteRune(r)
-		b.WriteString(quoted[1 : len(quoted)-1])
+		for _, r := range t.rows {
+			widths[n] = max(widths[n], text.StringWidth(r.cells[n].text))
+		}
+		total += widths[n]
 	}
-	return b.String()
+	for t.width > 0 && total > t.width {
+		widest := -1
+		for n, c := range t.columns {
+			if widths[n] > c.least && (widest < 0 || widths[n] > widths[widest]) {
+				widest = n
+			}
+		}
+		if widest < 0 {
+			break
+		}
+		widths[widest]--
+		total--
+	}
+	return widths
 }
 
-func state(f finding) string {
-	switch {
-	case f.Status == worker.StatusRunning && f.Health != worker.HealthNone && f.Health != "":
-		return string(f.Status) + ", " + string(f.Health)
-	case f.Status == worker.StatusExited && f.Taken:
-		return fmt.Sprintf("%s (%d)", f.Status, f.ExitCode)
-	case f.Status == worker.StatusUnknown:
-		return "unknown"
+// fold breaks a line into lines of at most width columns, between words where there are any.
+func fold(line string, width int) []string {
+	if text.StringWidth(line) <= width {
+		return []string{line}
 	}
-	return string(f.Status)
+	lines := strings.Split(text.WrapSoft(line, max(width, 2)), "\n")
+	for n := range lines {
+		lines[n] = strings.TrimRight(lines[n], " ")
+	}
+	return lines
 }
 
-func cpus(quota float64) string {
-	if quota == 0 {
-		return "-"
+func paint(text string, c colour, coloured bool) string {
+	if !coloured || c == plain || text == "" {
+		return text
 	}
-	return strconv.FormatFloat(quota, 'g', 4, 64)
+	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
 }
 
-func orDash(text string) string {
-	if text == "" {
-		return "-"
+// coloured reports whether the output is a terminal with colours, and NO_COLOR is not set.
+func (e Env) coloured() bool {
+	return e.Width > 0 && e.variable("NO_COLOR") == "" && e.variable("TERM") != "dumb"
+}
+
+func (e Env) variable(name string) string {
+	value := ""
+	for _, v := range e.Environ {
+		if text, ok := strings.CutPrefix(v, name+"="); ok {
+			value = text
+		}
 	}
-	return text
+	return value
+}
+
+// table returns a table for this terminal.
+func (e Env) table(columns ...column) printTable {
+	return printTable{columns: columns, width: e.tableWidth(), coloured: e.coloured()}
 }

@@ -9,14 +9,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Build says which program this is.
+// Build is the version of this program.
 type Build struct {
 	Version string `json:"version"`
 	Commit  string `json:"commit"`
 	Go      string `json:"go"`
 }
 
-// NewBuild is made of what the linker stamped in. What is missing comes from what Go itself notes in a binary.
+// NewBuild uses the values that the linker set. What is missing comes from the build information of Go.
 func NewBuild(version, commit string) Build {
 	b := Build{Version: version, Commit: commit, Go: runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH}
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -78,7 +78,7 @@ func (e Env) printJSON(value any) error {
 	return written(out.Encode(value))
 }
 
-// written is the end of a command after its output: a full disk or a closed pipe is a failure.
+// written ends a command after its output: a full disk or a closed pipe is a failure.
 func written(err error) error {
 	if err != nil {
 		return failed(fmt.Errorf("write the output: %w", err))

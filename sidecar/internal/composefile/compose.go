@@ -16,41 +16,41 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// Source is what to read.
+// Source names the files to read.
 type Source struct {
 	Files    []string // laid over each other in this order; - is the standard input
-	Profiles []string // to be asked for beside those of COMPOSE_PROFILES
+	Profiles []string // to activate beside those of COMPOSE_PROFILES
 	Environ  []string // for interpolation, as of os.Environ; .env beside the first file fills it up
 }
 
 // Stack is what the files describe.
 type Stack struct {
-	Services []Service // by name, those of profiles that are not asked for too
+	Services []Service // by name, those of inactive profiles too
 	Warnings []string  // of compose-go, such as a variable that is not set; a line each
 }
 
 // Read reads the files. Its error is one line that says which file, and where in it as far as compose-go tells.
 //
-// The files that env_file names are not read: they may be secrets, they need not be where this runs, and no label hangs on them.
+// The files that env_file names are not read: they may be secret, they need not exist where this runs, and no label depends on them.
 func Read(ctx context.Context, from Source) (Stack, error) {
 	var project *types.Project
-	warnings, err := overheard(func() (err error) {
+	warnings, err := captureLog(func() (err error) {
 		project, err = load(ctx, from)
 		return err
 	})
 	if err != nil {
-		return Stack{}, errors.New(from.blame(ctx, err))
+		return Stack{}, errors.New(from.locate(ctx, err))
 	}
 	stack := Stack{Warnings: warnings}
-	awaited := awaited(project)
+	awaitedServices := awaited(project)
 	for name, s := range project.AllServices() {
 		if s.Provider != nil { // something else than a container
 			continue
 		}
 		service := translate(s)
-		service.Awaited = awaited[name]
+		service.Awaited = awaitedServices[name]
 		if _, off := project.DisabledServices[name]; off {
-			service.Unasked = s.Profiles
+			service.Inactive = s.Profiles
 		}
 		stack.Services = append(stack.Services, service)
 	}
@@ -59,7 +59,7 @@ func Read(ctx context.Context, from Source) (Stack, error) {
 }
 
 func load(ctx context.Context, from Source) (*types.Project, error) {
-	options, err := cli.NewProjectOptions(from.Files, cli.WithName(nameless(from.Files)), cli.WithEnv(from.Environ), cli.WithEnvFiles(), cli.WithDotEnv,
+	options, err := cli.NewProjectOptions(from.Files, cli.WithName(projectName(from.Files)), cli.WithEnv(from.Environ), cli.WithEnvFiles(), cli.WithDotEnv,
 		from.withProfiles, cli.WithoutEnvironmentResolution)
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func load(ctx context.Context, from Source) (*types.Project, error) {
 	return options.LoadProject(ctx)
 }
 
-// withProfiles asks for the profiles of both places: who names one more to look at does not mean to lose the others.
+// withProfiles activates the profiles of both places: --profile adds to those of COMPOSE_PROFILES.
 func (s Source) withProfiles(o *cli.ProjectOptions) error {
 	all := slices.Clone(s.Profiles)
 	for name := range strings.SplitSeq(o.Environment["COMPOSE_PROFILES"], ",") {
@@ -76,9 +76,9 @@ func (s Source) withProfiles(o *cli.ProjectOptions) error {
 	return cli.WithProfiles(all)(o)
 }
 
-// blame is err in one line with the name of a file in it. Of several files the first is to blame with which the error appears:
-// compose-go itself leaves that out for what only shows in the whole.
-func (s Source) blame(ctx context.Context, err error) string {
+// locate returns err in one line with the name of a file. Of several files it is the first with which the error appears: compose-go
+// leaves that out for errors in the merged result.
+func (s Source) locate(ctx context.Context, err error) string {
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		return fmt.Sprintf("cannot read %s: %v", path.Path, path.Err)
@@ -90,7 +90,7 @@ func (s Source) blame(ctx context.Context, err error) string {
 	culprit := s.Files[len(s.Files)-1]
 	for n := 1; n < len(s.Files); n++ {
 		part := Source{Files: s.Files[:n], Profiles: s.Profiles, Environ: s.Environ}
-		_, _ = overheard(func() error {
+		_, _ = captureLog(func() error {
 			if _, alone := load(ctx, part); alone != nil && oneLine(alone) == text {
 				culprit, n = part.Files[n-1], len(s.Files)
 			}
@@ -110,13 +110,13 @@ func (s Source) names(text string) bool {
 	})
 }
 
-// oneLine keeps compose-go's words but for two that only its authors understand.
+// oneLine keeps compose-go's text except for a phrase that only its authors understand.
 func oneLine(err error) string {
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	return strings.ReplaceAll(text, " false schema", " is no attribute that compose knows")
 }
 
-// awaited is the services for whose successful end another one waits.
+// awaited returns the services for whose successful exit another one waits.
 func awaited(project *types.Project) map[string]bool {
 	all := map[string]bool{}
 	for _, s := range project.AllServices() {
@@ -129,9 +129,9 @@ func awaited(project *types.Project) map[string]bool {
 	return all
 }
 
-// nameless is a name for a project that comes from the standard input and need not have one: there may be no folder to name it after,
-// as in the root of an image. Others keep their own.
-func nameless(files []string) string {
+// projectName returns a name for a project from the standard input, which need not have one: there may be no folder with a name, as
+// in the root of an image. Others keep their own.
+func projectName(files []string) string {
 	if slices.Contains(files, "-") {
 		return "stdin"
 	}

@@ -42,7 +42,7 @@ func TestOverlays(t *testing.T) {
 
 	require.True(t, services["setup"].Awaited, "by the included feeder")
 	require.False(t, services["feeder"].Awaited)
-	require.Equal(t, []string{"debug", "night"}, services["tools"].Unasked)
+	require.Equal(t, []string{"debug", "night"}, services["tools"].Inactive)
 	require.Equal(t, map[string]string{"STOKER_SCOPE": "", "STOKER_ON_EXIT": "failure", "STOKER_NOTIFY_FILE": "/run/secrets/notify"},
 		services["stoker"].Settings)
 }
@@ -56,7 +56,7 @@ func TestProfiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			from.Files = []string{"overlay/base.yaml"}
 			_, services := read(t, from)
-			require.Empty(t, services["tools"].Unasked)
+			require.Empty(t, services["tools"].Inactive)
 			require.Equal(t, 1, services["tools"].Replicas)
 		})
 	}
@@ -78,12 +78,12 @@ func TestQuotaRestartAndHealth(t *testing.T) {
 	}
 	_, services := read(t, Source{Files: []string{"quota/compose.yaml"}})
 	for name, want := range map[string]Service{
-		"cpus":      {CPUs: 0.1, Health: HealthUnsaid, Replicas: 1},
-		"deploy":    {CPUs: 0.35, Health: HealthUnsaid, Replicas: 4, Restart: policy("on-failure", 3)},
-		"quota":     {CPUs: 0.5, Health: HealthUnsaid, Replicas: 1, Restart: policy("unless-stopped", 0)},
-		"period":    {CPUs: 2, Health: HealthUnsaid, Replicas: 1, Restart: policy("always", 0)},
-		"clash":     {CPUs: 1, Health: HealthUnsaid, Replicas: 0, Clash: true},
-		"none":      {Health: HealthUnsaid, Replicas: 1},
+		"cpus":      {CPUs: 0.1, Health: HealthUnspecified, Replicas: 1},
+		"deploy":    {CPUs: 0.35, Health: HealthUnspecified, Replicas: 4, Restart: policy("on-failure", 3)},
+		"quota":     {CPUs: 0.5, Health: HealthUnspecified, Replicas: 1, Restart: policy("unless-stopped", 0)},
+		"period":    {CPUs: 2, Health: HealthUnspecified, Replicas: 1, Restart: policy("always", 0)},
+		"clash":     {CPUs: 1, Health: HealthUnspecified, Replicas: 0, Clash: true},
+		"none":      {Health: HealthUnspecified, Replicas: 1},
 		"off":       {Health: HealthOff, Replicas: 1, Restart: policy("no", 0)},
 		"none-test": {Health: HealthOff, Replicas: 1},
 		"on":        {Health: HealthOn, Replicas: 1, Labels: map[string]string{"stoker.enable": "true", "stoker.on-exit": "always"}},

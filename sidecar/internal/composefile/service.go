@@ -11,17 +11,17 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Health is what a file tells of a service's health check.
+// Health is what a file specifies about a service's health check.
 type Health string
 
-// What there is to tell.
+// The values of Health.
 const (
-	HealthOn     Health = "on"
-	HealthOff    Health = "off"    // turned off, whatever the image has
-	HealthUnsaid Health = "unsaid" // as the image has it, which a file does not show
+	HealthOn          Health = "on"
+	HealthOff         Health = "off"         // turned off, whatever the image has
+	HealthUnspecified Health = "unspecified" // as in the image, which a file does not show
 )
 
-// Service is a service as far as Stoker cares. Of its environment it holds nothing but Stoker's own variables.
+// Service is the part of a service that Stoker uses. Of its environment it contains only Stoker's own variables.
 type Service struct {
 	Name     string
 	Image    string            // as written; empty when it is only built
@@ -32,9 +32,9 @@ type Service struct {
 	Restart  worker.RestartPolicy
 	Health   Health
 	Replicas int               // 0 and more
-	Unasked  []string          // its profiles, when none of them is asked for: compose up leaves it out
+	Inactive []string          // its profiles, when none of them is active: compose up does not create it
 	Awaited  bool              // another service waits for it to complete (depends_on)
-	Settings map[string]string // STOKER_* of its environment, save those without a value
+	Settings map[string]string // STOKER_* of its environment, except those without a value
 }
 
 func translate(s types.ServiceConfig) Service {
@@ -61,7 +61,7 @@ func translate(s types.ServiceConfig) Service {
 // defaultPeriod of a quota is the kernel's, in microseconds.
 const defaultPeriod = 100_000
 
-// quota follows what compose sends to the engine: deploy's limit outranks cpus (compose-go refuses two that differ), and
+// quota follows what compose sends to the engine: deploy's limit overrides cpus (compose-go refuses two that differ), and
 // both are another setting than cpu_quota.
 func quota(s types.ServiceConfig) (cpus float64, clash bool) {
 	given := s.CPUS
@@ -80,7 +80,7 @@ func quota(s types.ServiceConfig) (cpus float64, clash bool) {
 	return float64(s.CPUQuota) / defaultPeriod, false
 }
 
-// restart is the service's own policy or, without one, that of deploy in the words of containers.
+// restart returns the service's own policy or, without one, that of deploy in the terms of containers.
 func restart(s types.ServiceConfig) worker.RestartPolicy {
 	if s.Restart != "" {
 		name, most, _ := strings.Cut(s.Restart, ":")
@@ -109,11 +109,11 @@ func restart(s types.ServiceConfig) worker.RestartPolicy {
 func health(check *types.HealthCheckConfig) Health {
 	switch {
 	case check == nil:
-		return HealthUnsaid
+		return HealthUnspecified
 	case check.Disable || (len(check.Test) > 0 && check.Test[0] == "NONE"):
 		return HealthOff
 	case len(check.Test) == 0: // other times for the image's check
-		return HealthUnsaid
+		return HealthUnspecified
 	}
 	return HealthOn
 }

@@ -1,4 +1,4 @@
-// Package history remembers what Stoker did: every note for people, with a number, bounded in count, age and size.
+// Package history keeps the events of what Stoker did, numbered, and bounded in count, age and size.
 package history
 
 import (
@@ -10,26 +10,26 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// The bounds when Options name none.
+// The default bounds.
 const (
 	DefaultKeep   = 10000
 	DefaultMaxAge = 30 * 24 * time.Hour
 )
 
-// mostBytes bounds the memory of all events: ten thousand with a long health output each would be eighty megabytes.
-const mostBytes = 16 << 20
+// maxBytes bounds the memory of all events: ten thousand with a long health output each would be eighty megabytes.
+const maxBytes = 16 << 20
 
-// defaultPage is how many events a page has when nobody says.
+// defaultPage is how many events a page has by default.
 const defaultPage = 100
 
-// Store keeps events across restarts. It takes them when it has time, so that nobody waits for a disk.
+// Store keeps events across restarts. It takes them when it has time, so that nothing waits for a disk.
 type Store interface {
-	// History is what the last run left, oldest first.
+	// History returns the records of the last run, oldest first.
 	History() [][]byte
-	// Chronicle hands the store the place to take events from: those with an ID above after, oldest first, at most most of
-	// them. Records up to the ID floor are to be forgotten.
-	Source(take func(after uint64, most int) (floor uint64, ids []uint64, records [][]byte))
-	// Told says that there is something new. It does not block, and takes nothing before it returns.
+	// Source sets where the store takes events from: those with an ID above after, oldest first, at most most of them. Records
+	// below the ID minID are to be deleted.
+	Source(take func(after uint64, most int) (minID uint64, ids []uint64, records [][]byte))
+	// Notify reports that there are new events. It does not block, and takes nothing before it returns.
 	Notify()
 }
 
@@ -41,17 +41,16 @@ type Options struct {
 	Now    func() time.Time
 }
 
-// Query picks events. The zero Query is the newest page of all.
+// Query selects events. The zero Query selects the newest page of all.
 type Query struct {
-	Worker worker.Key         // empty is every worker, and what is about none
+	Worker worker.Key         // empty is every worker, and events about none
 	Before uint64             // only events with a smaller ID; 0 is no bound
 	Limit  int                // 0 is 100
 	Kinds  []worker.EventKind // empty is all
 	Since  time.Time          // zero is no bound
 }
 
-// Log is the history. Its methods may be called from any goroutine and wait for nobody but each other, and none of them
-// for a disk or a client.
+// Log is the history. Its methods may be called from any goroutine. They wait for each other, and never for a disk or a client.
 type Log struct {
 	keep   int
 	maxAge time.Duration
@@ -62,11 +61,11 @@ type Log struct {
 	events    []Entry // by ID; what is in it is never changed, so that a copy of the slice can be read without the lock
 	bytes     int
 	last      uint64 // the highest ID given
-	floor     uint64 // the highest ID forgotten
+	minID     uint64 // the highest ID that was dropped
 	followers map[*follower]struct{}
 }
 
-// New is a Log with what the store still has.
+// New returns a Log with the events of the store.
 func New(opts Options) *Log {
 	l := &Log{keep: opts.Keep, maxAge: opts.MaxAge, store: opts.Store, now: opts.Now, followers: map[*follower]struct{}{}}
 	if l.keep <= 0 {
@@ -89,8 +88,8 @@ func New(opts Options) *Log {
 	return l
 }
 
-// restore appends a record of an earlier run. One that cannot be read, or is out of order, is left out: the store has
-// checked that it is what was written.
+// restore appends a record of an earlier run. It ignores one that cannot be read, or is out of order: the store has checked that
+// it is what was written.
 func (l *Log) restore(record []byte) {
 	var e Entry
 	if json.Unmarshal(record, &e) != nil || e.ID <= l.last {
@@ -106,20 +105,20 @@ func (l *Log) append(e Entry) {
 	l.last = e.ID
 }
 
-// Tell remembers the notes and hands them to those who follow. It never blocks.
-func (l *Log) Record(notes []worker.Event) {
-	if len(notes) == 0 {
+// Record keeps the events and sends them to the followers. It never blocks.
+func (l *Log) Record(events []worker.Event) {
+	if len(events) == 0 {
 		return
 	}
 	now := l.now()
 	l.mu.Lock()
-	for _, n := range notes {
+	for _, n := range events {
 		if n.At.IsZero() {
 			n.At = now
 		}
 		e := Entry{ID: l.nextID(now), Event: clean(n)}
 		l.append(e)
-		l.pass(e)
+		l.publish(e)
 	}
 	l.prune(now)
 	l.mu.Unlock()
@@ -128,24 +127,24 @@ func (l *Log) Record(notes []worker.Event) {
 	}
 }
 
-// nextID is the time in milliseconds, or one more than the last ID where that is higher. So IDs go on after a restart even
-// when the state directory was lost, and someone who comes back with an old one is never given other events under it. A
-// double, which is all that a browser has, holds them exactly.
+// nextID is the time in milliseconds, or one more than the last ID where that is higher. So IDs continue after a restart even
+// when the state directory was lost, and a client that resumes with an old ID never gets other events under it. They fit into a
+// double, the only number of a browser.
 func (l *Log) nextID(now time.Time) uint64 {
 	return max(l.last+1, uint64(max(now.UnixMilli(), 0)))
 }
 
-// prune forgets the oldest events until what is left is within the bounds. The lock is held.
+// prune drops the oldest events until the rest is within the bounds. The lock is held.
 func (l *Log) prune(now time.Time) {
 	oldest := now.Add(-l.maxAge)
 	n := 0
 	for ; n < len(l.events); n++ {
 		e := l.events[n]
-		if len(l.events)-n <= l.keep && l.bytes <= mostBytes && !e.At.Before(oldest) {
+		if len(l.events)-n <= l.keep && l.bytes <= maxBytes && !e.At.Before(oldest) {
 			break
 		}
 		l.bytes -= e.size()
-		l.floor = e.ID
+		l.minID = e.ID
 	}
 	switch {
 	case n == 0:
@@ -156,7 +155,7 @@ func (l *Log) prune(now time.Time) {
 	}
 }
 
-// known is all events of now. The caller must not change it.
+// known returns all events. The caller must not change them.
 func (l *Log) known() []Entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -164,7 +163,7 @@ func (l *Log) known() []Entry {
 	return l.events
 }
 
-// Page is the events that q asks for, newest first. It is never nil.
+// Page returns the events that q selects, newest first. It is never nil.
 func (l *Log) Page(q Query) []Entry {
 	limit := q.Limit
 	if limit <= 0 {
@@ -176,42 +175,45 @@ func (l *Log) Page(q Query) []Entry {
 		if len(page) == limit {
 			break
 		}
-		if q.wants(e) {
+		if q.selects(e) {
 			page = append(page, e)
 		}
 	}
 	return page
 }
 
-func (q Query) wants(e Entry) bool {
+func (q Query) selects(e Entry) bool {
 	return (q.Worker == "" || e.Key == q.Worker) &&
 		(q.Before == 0 || e.ID < q.Before) &&
 		(len(q.Kinds) == 0 || slices.Contains(q.Kinds, e.Kind)) &&
 		(q.Since.IsZero() || !e.At.Before(q.Since))
 }
 
-// Last is the ID of the newest event ever told, 0 when there was none.
+// After returns all known events with an ID above after, the oldest first. The caller must not change them.
+func (l *Log) After(after uint64) []Entry { return later(l.known(), after) }
+
+// Last returns the ID of the newest event ever recorded, 0 when there was none.
 func (l *Log) Last() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.last
 }
 
-// take is what the store writes next, see Store.Chronicle.
-func (l *Log) take(after uint64, most int) (floor uint64, ids []uint64, records [][]byte) {
+// take returns what the store writes next, see Store.Source.
+func (l *Log) take(after uint64, most int) (minID uint64, ids []uint64, records [][]byte) {
 	l.mu.Lock()
-	events, floor := l.events, l.floor
+	events, minID := l.events, l.minID
 	l.mu.Unlock()
 	events = later(events, after)
 	for _, e := range events[:min(most, len(events))] {
-		if record, err := e.MarshalJSON(); err == nil { // clean has left nothing in it that JSON does not have
+		if record, err := e.MarshalJSON(); err == nil { // clean removed what JSON cannot write
 			ids, records = append(ids, e.ID), append(records, record)
 		}
 	}
-	return floor, ids, records
+	return minID, ids, records
 }
 
-// later is the events with an ID above after.
+// later returns the events with an ID above after.
 func later(events []Entry, after uint64) []Entry {
 	n, found := slices.BinarySearchFunc(events, after, func(e Entry, id uint64) int {
 		switch {

@@ -109,11 +109,11 @@ func TestBounds(t *testing.T) {
 	})
 	t.Run("size", func(t *testing.T) {
 		l := New(Options{})
-		long := strings.Repeat("x", mostText)
+		long := strings.Repeat("x", maxText)
 		for range 5000 {
 			l.Record([]worker.Event{{At: time.Now(), Output: long, Detail: long}})
 		}
-		require.LessOrEqual(t, l.bytes, mostBytes)
+		require.LessOrEqual(t, l.bytes, maxBytes)
 		require.Greater(t, len(l.events), 1000)
 		total := 0
 		for _, e := range l.events {
@@ -131,10 +131,10 @@ func TestHostileText(t *testing.T) {
 		"only invalid":     strings.Repeat("\xff", 100_000),
 		"a line of 100 kB": strings.Repeat("x", 100_000),
 		"wide":             strings.Repeat("界", 50_000),
-		"cut in a rune":    strings.Repeat("x", mostText-1) + "界",
-		"cut in a smiley":  strings.Repeat("x", mostText-3) + "😀",
-		"bound":            strings.Repeat("x", mostText),
-		"invalid at bound": strings.Repeat("x", mostText-1) + "\xff",
+		"cut in a rune":    strings.Repeat("x", maxText-1) + "界",
+		"cut in a smiley":  strings.Repeat("x", maxText-3) + "😀",
+		"bound":            strings.Repeat("x", maxText),
+		"invalid at bound": strings.Repeat("x", maxText-1) + "\xff",
 	}
 	for name, text := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -144,9 +144,9 @@ func TestHostileText(t *testing.T) {
 			require.Len(t, got, 1, "found under the name that it came with")
 			for _, s := range []string{got[0].Output, got[0].Detail, string(got[0].Key), got[0].Event.ID} {
 				require.True(t, utf8.ValidString(s))
-				require.LessOrEqual(t, len(s), mostText)
+				require.LessOrEqual(t, len(s), maxText)
 			}
-			if len(text) <= mostText && utf8.ValidString(text) {
+			if len(text) <= maxText && utf8.ValidString(text) {
 				require.Equal(t, text, got[0].Output)
 			}
 			encoded, err := json.Marshal(got[0])
@@ -161,13 +161,13 @@ func TestHostileText(t *testing.T) {
 
 func TestJSON(t *testing.T) {
 	e := Entry{ID: 7, Event: worker.Event{
-		At: noon, Kind: worker.EventHealFailed, Key: "w", ID: "abc", Fault: worker.FaultExited, Intent: worker.IntentNone,
+		At: noon, Kind: worker.EventHealFailed, Key: "w", ID: "abc", HealID: 5, Fault: worker.FaultExited, Intent: worker.IntentNone,
 		Heal: worker.HealStart, Reason: worker.ReasonCrashed, Attempt: 2, Delay: 1500 * time.Millisecond,
 		Duration: 123 * time.Millisecond, ExitCode: 137, Output: "no", From: 0.5, CPUs: 1, Detail: "why",
 	}}
 	encoded, err := json.Marshal(e)
 	require.NoError(t, err)
-	require.JSONEq(t, `{"id":7,"at":"2026-03-01T12:00:00Z","kind":"heal-failed","worker":"w","container":"abc","fault":"exited",
+	require.JSONEq(t, `{"id":7,"at":"2026-03-01T12:00:00Z","kind":"heal-failed","worker":"w","container":"abc","heal_id":5,"fault":"exited",
 		"intent":"none","heal":"start","reason":"crashed","attempt":2,"delay_seconds":1.5,"duration_seconds":0.123,"exit_code":137,
 		"output":"no","from_cpus":0.5,"cpus":1,"detail":"why"}`, string(encoded))
 	var back Entry
@@ -232,7 +232,7 @@ func TestFollow(t *testing.T) {
 	})
 }
 
-// Whoever does not read is cut off, holds up nobody, and finds everything when it comes back.
+// A follower that does not read is dropped, blocks nobody, and gets everything when it follows again.
 func TestFollowerThatDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Options{})
@@ -267,7 +267,7 @@ func TestFollowerThatDoesNotRead(t *testing.T) {
 	})
 }
 
-// memoryStore takes all there is when it is told, as a journal on a quick disk does.
+// memoryStore takes all events at once when it is notified, as a journal on a fast disk does.
 type memoryStore struct {
 	take    func(uint64, int) (uint64, []uint64, [][]byte)
 	records map[uint64][]byte

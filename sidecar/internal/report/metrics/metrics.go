@@ -1,122 +1,169 @@
-// Package metrics tells in Prometheus' words what Stoker does: notes become counters, and the picture of the fleet becomes
-// gauges at the moment of a scrape. It decides nothing and holds nobody up.
+// Package metrics exports what Stoker does to Prometheus: events become counters, and the last view of the fleet becomes
+// gauges at the moment of a scrape. It decides nothing and blocks nobody.
 //
-// Every label value that is not a fixed word of Stoker's own is cleaned and clipped, and every label has a bounded number of
-// values: containers can be called anything and come by the thousand.
+// Every label value that is not one of Stoker's own words is sanitized, and every label has a bounded number of values:
+// containers can have any name and come by the thousand.
 package metrics
 
 import (
+	"net/http"
 	"runtime"
-	"sync/atomic"
+	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/sanitize"
 )
 
-// Options is what the metrics are about.
+// Options are the sources of the metrics.
 type Options struct {
-	View    func() fleet.View // the last picture; must not block
+	View    func() fleet.View // the last view; must not block
 	Version string
 	Commit  string
 }
 
-// Metrics is all of Stoker's metrics. All methods are safe for concurrent use, and none waits for anything but another one's
-// few memory writes.
+// Metrics is all of Stoker's metrics, in a registry of its own. All methods are safe for concurrent use and do not block.
 type Metrics struct {
-	opts     Options
-	ledger   *ledger
-	cured    stopwatch // by fault and action
-	calls    stopwatch // by kind and outcome
-	notes    tally
-	dropped  tally
-	notified tally
-	observed tally
-	resyncs  atomic.Uint64
+	registry      *prometheus.Registry
+	workers       *workers
+	healDurations *prometheus.HistogramVec
+	calls         *prometheus.HistogramVec
+	events        *prometheus.CounterVec
+	dropped       *prometheus.CounterVec
+	notifications *prometheus.CounterVec
+	observations  *prometheus.CounterVec
+	resyncs       prometheus.Counter
+	words         *words
 }
 
-// New makes the metrics. Counters of known words begin at 0, so that the first count is an increase.
+// New creates the metrics. Counters of known words begin at 0, so that the first count is an increase.
 func New(opts Options) *Metrics {
-	m := &Metrics{opts: opts, ledger: newLedger(), cured: stopwatch{bounds: healBuckets()}, calls: stopwatch{bounds: callBuckets()}}
-	for _, kind := range noteKinds() {
-		m.notes.add(string(kind), 0)
+	m := &Metrics{
+		registry:      prometheus.NewRegistry(),
+		workers:       newWorkers(),
+		words:         &words{known: map[string]map[string]bool{}},
+		healDurations: histogram("stoker_heal_duration_seconds", "Time from the detection of a fault to the worker being back.", healBuckets(), "fault", "action"),
+		calls:         histogram("stoker_engine_call_duration_seconds", "Duration of calls to the engine.", callBuckets(), "kind", "outcome"),
+		events:        counter("stoker_events_total", "Events about workers, the connection to the engine and the host.", "kind"),
+		dropped:       counter("stoker_events_dropped_total", "Events that a sink had no room for.", "sink"),
+		notifications: counter("stoker_notifications_total", "Notifications, by outcome.", "outcome"),
+		observations:  counter("stoker_observations_total", "Observations of the watch about containers and the connection to the engine.", "kind"),
+		resyncs:       prometheus.NewCounter(prometheus.CounterOpts{Name: "stoker_resyncs_total", Help: "Complete lists taken from the engine."}),
+	}
+	for _, kind := range worker.EventKinds() {
+		m.events.WithLabelValues(m.words.bounded("event", string(kind)))
 	}
 	for _, outcome := range []string{"sent", "failed", "dropped"} {
-		m.notified.add(outcome, 0)
+		m.notifications.WithLabelValues(m.words.bounded("notification", outcome))
 	}
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "stoker_build_info", Help: "1, with the versions of this build of Stoker."}, []string{"version", "commit", "goversion"})
+	build.WithLabelValues(sanitize.Label(opts.Version), sanitize.Label(opts.Commit), sanitize.Label(runtime.Version())).Set(1)
+	m.registry.MustRegister(
+		&viewCollector{view: opts.View, workers: m.workers, gauges: newGauges()},
+		m.healDurations, m.calls, m.events, m.dropped, m.notifications, m.observations, m.resyncs, build,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
 	return m
 }
 
-// noteKinds are known beforehand. What is not named here appears with its first count.
-func noteKinds() []worker.EventKind {
-	return []worker.EventKind{
-		worker.EventManaged, worker.EventUnmanaged, worker.EventProblem, worker.EventHeld, worker.EventFault,
-		worker.EventHealFailed, worker.EventHealed, worker.EventRecovered, worker.EventStable, worker.EventExhausted,
-		worker.EventRefused, worker.EventHung, worker.EventStatsUnavailable, worker.EventQuota, worker.EventQuotaFailed,
-		worker.EventDependentsRestarted, worker.EventEngineDisconnected, worker.EventEngineConnected, worker.EventHostOverloaded, worker.EventHostRecovered,
-	}
+func counter(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 }
 
-// Tell counts the notes. What a container printed or an engine answered (Output, Detail) goes nowhere.
-func (m *Metrics) Record(notes []worker.Event) {
-	for _, n := range notes {
-		m.notes.add(string(n.Kind), 1)
-		if n.Kind == worker.EventHealed {
-			m.cured.observe(n.Duration, string(n.Fault), string(n.Heal))
+func histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+}
+
+// Handler serves the metrics. A scrape is gathered as a whole before the first byte is written, so that a client that does
+// not read holds memory and nothing else. Nothing is compressed: the answer is small, and the CPU belongs to the workers.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true, ErrorHandling: promhttp.ContinueOnError})
+}
+
+// Record counts the events. What a container printed or an engine answered (Output, Detail) is not exported.
+func (m *Metrics) Record(events []worker.Event) {
+	for _, e := range events {
+		m.events.WithLabelValues(m.words.bounded("event", string(e.Kind))).Inc()
+		if e.Kind == worker.EventHealed {
+			m.healDurations.WithLabelValues(m.words.bounded("fault", string(e.Fault)), m.words.bounded("action", string(e.Heal))).Observe(max(e.Duration, 0).Seconds())
 		}
 	}
-	m.ledger.tell(notes)
+	m.workers.record(events)
 }
 
-// Dropped counts n more notes that a sink had no room for. An n of 0 makes the sink known, so that its first drop is an increase.
-func (m *Metrics) Dropped(sink string, n uint64) { m.dropped.add(sink, n) }
+// Dropped counts n events that a sink had no room for. An n of 0 creates the series, so that the first drop is an increase.
+func (m *Metrics) Dropped(sink string, n uint64) {
+	m.dropped.WithLabelValues(m.words.bounded("sink", sink)).Add(float64(n))
+}
 
 // Notified counts one notification: sent, failed, or dropped.
-func (m *Metrics) Notified(outcome string) { m.notified.add(outcome, 1) }
+func (m *Metrics) Notified(outcome string) {
+	m.notifications.WithLabelValues(m.words.bounded("notification", outcome)).Inc()
+}
 
-// Observed counts one fact that the watch told, by its kind.
-func (m *Metrics) Observed(kind string) { m.observed.add(kind, 1) }
+// Observed counts one observation of the watch, by its kind.
+func (m *Metrics) Observed(kind string) {
+	m.observations.WithLabelValues(m.words.bounded("observation", kind)).Inc()
+}
 
 // Resynced counts one complete list taken from the engine.
-func (m *Metrics) Resynced() { m.resyncs.Add(1) }
+func (m *Metrics) Resynced() { m.resyncs.Inc() }
 
-// Called counts one call to the engine, how long it took and what became of it.
+// Called counts one call to the engine by kind and outcome. A duration below zero (the clock was set back) counts as zero.
 func (m *Metrics) Called(kind string, took time.Duration, outcome string) {
-	m.calls.observe(took, kind, outcome)
+	m.calls.WithLabelValues(m.words.bounded("call", kind), m.words.bounded("outcome", outcome)).Observe(max(took, 0).Seconds())
 }
 
-// sheet is all that there is to tell at this moment. What is from the picture is all from one.
-func (m *Metrics) sheet() *sheet {
-	s := &sheet{}
-	m.fillCounts(s)
-	view := m.opts.View()
-	b := m.ledger.balance(view)
-	p := newPicture(s)
-	p.fillLink(view)
-	p.fillWorkers(view, b.labels)
-	b.fill(s)
-	s.gauge("stoker_build_info", "1, with what this Stoker was built from.", "version", "commit", "goversion").
-		put(1, clean(m.opts.Version), clean(m.opts.Commit), clean(runtime.Version()))
-	fillProcess(s)
-	return s
-}
-
-func (m *Metrics) fillCounts(s *sheet) {
-	m.cured.fill(s.histogram("stoker_heal_duration_seconds", "Time from a fault being seen to the worker being back.", "fault", "action"))
-	m.calls.fill(s.histogram("stoker_engine_call_duration_seconds", "Duration of calls to the engine.", "kind", "outcome"))
-	m.notes.fill(s.counter("stoker_events_total", "What was told of workers, the link and the host.", "kind"))
-	m.dropped.fill(s.counter("stoker_events_dropped_total", "Notes that a sink had no room for.", "sink"))
-	m.notified.fill(s.counter("stoker_notifications_total", "Notifications, by what became of them.", "outcome"))
-	m.observed.fill(s.counter("stoker_observations_total", "Facts that the watch told about containers and the link.", "kind"))
-	s.counter("stoker_resyncs_total", "Complete lists taken from the engine.").put(float64(m.resyncs.Load()))
-}
-
-// healBuckets reach from a start at once, over a health check's interval, to a worker that took many attempts.
+// healBuckets reach from an immediate start, over a health check's interval, to a worker that took many attempts.
 func healBuckets() []float64 {
 	return []float64{.1, .25, .5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600}
 }
 
-// callBuckets reach from a look over a socket to a stop with a long grace.
+// callBuckets reach from an inspect over a socket to a stop with a long grace period.
 func callBuckets() []float64 {
 	return []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
+}
+
+const (
+	// overflow is the label value for everything beyond a bound. No sanitized value is equal to it.
+	overflow = sanitize.LabelMark + "other"
+	// none is the label value where an event says nothing: to Prometheus an empty label is a missing one.
+	none = "none"
+	// maxWords is the number of values of a label that Stoker's own words fill. There are fewer than half as many.
+	maxWords = 64
+)
+
+// words bounds the number of values of each label.
+type words struct {
+	mu    sync.Mutex
+	known map[string]map[string]bool // by label
+}
+
+// bounded returns the label value for a word: the word itself, or overflow when the label has too many values already.
+func (w *words) bounded(label, word string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.known[label] == nil {
+		w.known[label] = map[string]bool{}
+	}
+	if !w.known[label][word] {
+		if len(w.known[label]) >= maxWords {
+			return overflow
+		}
+		w.known[label][word] = true
+	}
+	return value(word)
+}
+
+// value returns a word as a label value.
+func value[W ~string](word W) string {
+	if word == "" {
+		return none
+	}
+	return sanitize.Label(string(word))
 }

@@ -164,7 +164,7 @@ func (p server) judgeRules() error {
 		}
 	}
 	for name, want := range map[string]string{
-		"StokerWorkerExhausted": "firing", "StokerNotesDropped": "firing", "StokerStuck": "inactive", "StokerDown": "inactive", "StokerDeaf": "inactive",
+		"StokerWorkerExhausted": "firing", "StokerEventsDropped": "firing", "StokerStuck": "inactive", "StokerDown": "inactive", "StokerEngineDisconnected": "inactive",
 	} {
 		if states[name] != want {
 			return fmt.Errorf("%s is %s", name, states[name])

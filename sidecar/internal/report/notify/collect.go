@@ -1,108 +1,117 @@
 package notify
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"time"
 
 	"stoker/sidecar/internal/core/worker"
 )
 
 const (
-	// quiet is how long a message waits for more of the same storm, and patience how long it waits at most.
-	quiet    = 2 * time.Second
-	patience = 10 * time.Second
-	// silence is how long the same of the same worker is not told again. What came meanwhile is told at its end, once.
-	silence = 10 * time.Minute
-	// calm is how long something that is well again has to stay so before it is news that it is ill.
-	calm = time.Minute
-	// mostRecords is how many events one message carries; the others are counted.
-	mostRecords = 256
-	// mostKnown bounds the memory of what was told. Beyond it events are told without regard to it.
-	mostKnown = 4096
+	// quietWindow is how long a message waits for more events, and maxWait how long it waits at most.
+	quietWindow = 2 * time.Second
+	maxWait     = 10 * time.Second
+	// dedupWindow is how long the same about the same worker is not reported again. What happened meanwhile is reported at its
+	// end, once.
+	dedupWindow = 10 * time.Minute
+	// flapWindow is how long a pair's problem must have been over before its return is reported at once.
+	flapWindow = time.Minute
+	// maxItems is how many events one message carries; the others are counted.
+	maxItems = 256
+	// maxKnown bounds the memory of what was reported. Beyond it events are reported without deduplication.
+	maxKnown = 4096
 )
 
-// Event is one note as it is told.
-type Event struct {
+// Item is one event of a message.
+type Item struct {
 	Kind    string // a kind of rows
-	Note    worker.Event
-	Repeats int // how often it came again since it was told last, this one included
+	Event   worker.Event
+	Repeats int // how often it happened since it was last reported, this one included
 }
 
-// Digest is what one message tells.
+// Digest is the content of one message.
 type Digest struct {
 	At      time.Time
-	Events  []Event
-	Omitted map[string]int // by kind: events beyond mostRecords
-	Dropped uint64         // events that were lost before they got here
+	Items   []Item
+	Omitted map[string]int // by kind: events beyond maxItems
+	Dropped uint64         // events that were dropped before they were collected
 }
 
-type sameness struct {
+// dedupKey identifies events that are the same news.
+type dedupKey struct {
 	worker worker.Key
 	kind   string
 	reason worker.Reason
 }
 
-// told is the memory of one thing that was told.
-type told struct {
-	until   time.Time // nothing of it is told before
+func (k dedupKey) compare(other dedupKey) int {
+	return cmp.Or(cmp.Compare(k.worker, other.worker), cmp.Compare(k.kind, other.kind), cmp.Compare(k.reason, other.reason))
+}
+
+// reported is the memory of one thing that was reported.
+type reported struct {
+	until   time.Time // it is not reported again before
 	repeats int
-	last    Event
+	last    Item
 }
 
-// state is the memory of a pair: what people think, and what they are yet to be told.
-type state struct {
-	ill     bool
-	shown   bool      // that it is ill was told
-	until   time.Time // that it is ill is not told before
-	pending *Event
+// pairState is the memory of a pair: what was reported, and what is to be reported.
+type pairState struct {
+	bad     bool
+	sent    bool      // the problem was reported
+	until   time.Time // the problem is not reported before
+	pending *Item
 }
 
-// collector turns notes into digests. It is pure: whoever has a clock calls it.
+// collector turns events into digests. It is pure: its caller has the clock.
 type collector struct {
-	book    book
-	known   map[sameness]*told
-	states  map[string]*state // by the kind of the ill one
-	events  []Event
+	catalog catalog
+	known   map[dedupKey]*reported
+	states  map[string]*pairState // by the kind of the problem
+	items   []Item
 	omitted map[string]int
-	first   time.Time // of what waits; zero when nothing does
+	first   time.Time // of the items; zero without any
 	last    time.Time
-	again   time.Time // when the next memory with something to tell ends; zero when none has
+	again   time.Time // when the next pending or repeated item is due; zero when there is none
 }
 
-func newCollector(b book) *collector {
-	return &collector{book: b, known: map[sameness]*told{}, states: map[string]*state{}, omitted: map[string]int{}}
+func newCollector(c catalog) *collector {
+	return &collector{catalog: c, known: map[dedupKey]*reported{}, states: map[string]*pairState{}, omitted: map[string]int{}}
 }
 
-// add takes in one note.
-func (c *collector) add(now time.Time, n worker.Event) {
-	if p, ok := c.book.pairs[string(n.Kind)]; ok {
-		c.turn(now, p, Event{Kind: string(n.Kind), Note: n})
+// add takes one event.
+func (c *collector) add(now time.Time, e worker.Event) {
+	if p, ok := c.catalog.pairs[string(e.Kind)]; ok {
+		c.addPair(now, p, Item{Kind: string(e.Kind), Event: e})
 		return
 	}
-	e := Event{Kind: c.book.kind(n), Note: n}
-	if !c.book.wants(c.book.row(e.Kind).event) {
+	item := Item{Kind: c.catalog.kind(e), Event: e}
+	if !c.catalog.wants(c.catalog.row(item.Kind).event) {
 		return
 	}
-	key := sameness{n.Key, e.Kind, n.Reason}
+	key := dedupKey{e.Key, item.Kind, e.Reason}
 	if t := c.known[key]; t != nil && now.Before(t.until) {
 		t.repeats++
-		t.last = e
+		t.last = item
 		c.wakeAt(t.until)
 		return
 	}
-	c.push(now, e)
+	c.push(now, item)
 	c.remember(now, key)
 }
 
-func (c *collector) remember(now time.Time, key sameness) {
-	if len(c.known) >= mostKnown && c.known[key] == nil {
+func (c *collector) remember(now time.Time, key dedupKey) {
+	if len(c.known) >= maxKnown && c.known[key] == nil {
 		c.forget(now)
 	}
-	if len(c.known) < mostKnown || c.known[key] != nil {
-		c.known[key] = &told{until: now.Add(silence)}
+	if len(c.known) < maxKnown || c.known[key] != nil {
+		c.known[key] = &reported{until: now.Add(dedupWindow)}
 	}
 }
 
-// forget drops the memories that are over.
+// forget drops what is over.
 func (c *collector) forget(now time.Time) {
 	for key, t := range c.known {
 		if t.repeats == 0 && !now.Before(t.until) {
@@ -111,36 +120,36 @@ func (c *collector) forget(now time.Time) {
 	}
 }
 
-// turn: a pair is told by what is true, not by how often it changed.
-func (c *collector) turn(now time.Time, p pair, e Event) {
-	s := c.states[p.ill]
+// addPair reports what is true, not how often it changed.
+func (c *collector) addPair(now time.Time, p pair, item Item) {
+	s := c.states[p.bad]
 	if s == nil {
-		s = &state{}
-		c.states[p.ill] = s
+		s = &pairState{}
+		c.states[p.bad] = s
 	}
-	ill := e.Kind == p.ill
+	bad := item.Kind == p.bad
 	switch {
-	case ill == s.ill:
+	case bad == s.bad:
 		s.pending = nil
-	case ill && now.Before(s.until):
-		s.pending = &e
+	case bad && now.Before(s.until):
+		s.pending = &item
 		c.wakeAt(s.until)
 	default:
-		c.change(now, s, e, ill)
+		c.change(now, s, item, bad)
 	}
 }
 
-func (c *collector) change(now time.Time, s *state, e Event, ill bool) {
+func (c *collector) change(now time.Time, s *pairState, item Item, bad bool) {
 	s.pending = nil
-	s.ill = ill
-	wanted := c.book.wants(c.book.row(e.Kind).event)
-	if !ill {
-		wanted = wanted || s.shown
-		s.until = now.Add(calm)
+	s.bad = bad
+	wanted := c.catalog.wants(c.catalog.row(item.Kind).event)
+	if !bad {
+		wanted = wanted || s.sent
+		s.until = now.Add(flapWindow)
 	}
-	s.shown = ill && wanted
+	s.sent = bad && wanted
 	if wanted {
-		c.push(now, e)
+		c.push(now, item)
 	}
 }
 
@@ -150,25 +159,25 @@ func (c *collector) wakeAt(t time.Time) {
 	}
 }
 
-func (c *collector) push(now time.Time, e Event) {
+func (c *collector) push(now time.Time, item Item) {
 	if c.first.IsZero() {
 		c.first = now
 	}
 	c.last = now
-	if len(c.events) >= mostRecords {
-		c.omitted[e.Kind]++
+	if len(c.items) >= maxItems {
+		c.omitted[item.Kind]++
 		return
 	}
-	c.events = append(c.events, e)
+	c.items = append(c.items, item)
 }
 
-// due is when take has something to do; zero when it has nothing.
+// due returns when take has something to do; zero when it has nothing.
 func (c *collector) due() time.Time {
 	if c.first.IsZero() {
 		return c.again
 	}
-	at := c.last.Add(quiet)
-	if latest := c.first.Add(patience); latest.Before(at) {
+	at := c.last.Add(quietWindow)
+	if latest := c.first.Add(maxWait); latest.Before(at) {
 		at = latest
 	}
 	if !c.again.IsZero() && c.again.Before(at) {
@@ -177,32 +186,32 @@ func (c *collector) due() time.Time {
 	return at
 }
 
-// take is the digest that is due, if one is.
+// take returns the digest that is due, if there is one.
 func (c *collector) take(now time.Time) (Digest, bool) {
 	if !c.again.IsZero() && !now.Before(c.again) {
 		c.catchUp(now)
 	}
-	if c.first.IsZero() || now.Before(c.first.Add(patience)) && now.Before(c.last.Add(quiet)) {
+	if c.first.IsZero() || now.Before(c.first.Add(maxWait)) && now.Before(c.last.Add(quietWindow)) {
 		return Digest{}, false
 	}
 	return c.flush(now)
 }
 
-// flush is all that waits, due or not.
+// flush returns all items, due or not.
 func (c *collector) flush(now time.Time) (Digest, bool) {
 	if c.first.IsZero() {
 		return Digest{}, false
 	}
-	d := Digest{At: now, Events: c.events, Omitted: c.omitted}
-	c.events, c.omitted, c.first, c.last = nil, map[string]int{}, time.Time{}, time.Time{}
+	d := Digest{At: now, Items: c.items, Omitted: c.omitted}
+	c.items, c.omitted, c.first, c.last = nil, map[string]int{}, time.Time{}, time.Time{}
 	return d, true
 }
 
-// catchUp tells what came while its like was not told.
+// catchUp reports what happened while the same was not reported, in a fixed order.
 func (c *collector) catchUp(now time.Time) {
 	c.again = time.Time{}
 	for _, p := range pairs() {
-		s := c.states[p.ill]
+		s := c.states[p.bad]
 		switch {
 		case s == nil || s.pending == nil:
 		case now.Before(s.until):
@@ -211,7 +220,8 @@ func (c *collector) catchUp(now time.Time) {
 			c.change(now, s, *s.pending, true)
 		}
 	}
-	for key, t := range c.known {
+	for _, key := range slices.SortedFunc(maps.Keys(c.known), dedupKey.compare) {
+		t := c.known[key]
 		switch {
 		case now.Before(t.until):
 			if t.repeats > 0 {
@@ -222,7 +232,7 @@ func (c *collector) catchUp(now time.Time) {
 		default:
 			t.last.Repeats = t.repeats
 			c.push(now, t.last)
-			c.known[key] = &told{until: now.Add(silence)}
+			c.known[key] = &reported{until: now.Add(dedupWindow)}
 		}
 	}
 }

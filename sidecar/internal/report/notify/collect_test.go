@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"stoker/sidecar/internal/core/worker"
 )
 
-func bookOf(t *testing.T, on ...string) book {
+func bookOf(t *testing.T, on ...string) catalog {
 	t.Helper()
-	b, err := newBook(on)
+	b, err := newCatalog(on)
 	require.NoError(t, err)
 	return b
 }
@@ -26,24 +27,24 @@ func gaveUp(name string) worker.Event {
 	}
 }
 
-// replay gives the notes at their seconds, and what was told when, with the clock going on for an hour.
-func replay(c *collector, notes map[int][]worker.Event) map[int]Digest {
-	told := map[int]Digest{}
+// replay adds the events at their seconds and returns what was sent when, over an hour.
+func replay(c *collector, events map[int][]worker.Event) map[int]Digest {
+	sent := map[int]Digest{}
 	for second := range 3600 {
 		now := start().Add(time.Duration(second) * time.Second)
-		for _, n := range notes[second] {
+		for _, n := range events[second] {
 			c.add(now, n)
 		}
 		if d, ok := c.take(now); ok {
-			told[second] = d
+			sent[second] = d
 		}
 	}
-	return told
+	return sent
 }
 
 func kinds(d Digest) []string {
 	var all []string
-	for _, e := range d.Events {
+	for _, e := range d.Items {
 		all = append(all, e.Kind)
 	}
 	return all
@@ -55,9 +56,9 @@ func TestAStormIsOneMessage(t *testing.T) {
 	for n := range 50 {
 		storm = append(storm, gaveUp(fmt.Sprintf("w%d", n)))
 	}
-	told := replay(newCollector(bookOf(t)), map[int][]worker.Event{10: storm})
-	require.Len(t, told, 1)
-	require.Len(t, told[12].Events, 50, "two quiet seconds later")
+	sent := replay(newCollector(bookOf(t)), map[int][]worker.Event{10: storm})
+	require.Len(t, sent, 1)
+	require.Len(t, sent[12].Items, 50, "two quiet seconds later")
 }
 
 func TestAMessageDoesNotWaitForTheEndOfTheStorm(t *testing.T) {
@@ -66,11 +67,11 @@ func TestAMessageDoesNotWaitForTheEndOfTheStorm(t *testing.T) {
 	for second := range 25 {
 		notes[second] = []worker.Event{gaveUp(fmt.Sprintf("w%d", second))}
 	}
-	told := replay(newCollector(bookOf(t)), notes)
-	require.Len(t, told, 3)
-	require.Len(t, told[10].Events, 11)
-	require.Len(t, told[21].Events, 11)
-	require.Len(t, told[26].Events, 3)
+	sent := replay(newCollector(bookOf(t)), notes)
+	require.Len(t, sent, 3)
+	require.Len(t, sent[10].Items, 11)
+	require.Len(t, sent[21].Items, 11)
+	require.Len(t, sent[26].Items, 3)
 }
 
 func TestTheSameIsToldOnceInTenMinutes(t *testing.T) {
@@ -80,28 +81,28 @@ func TestTheSameIsToldOnceInTenMinutes(t *testing.T) {
 		notes[second] = []worker.Event{gaveUp("w")}
 	}
 	notes[61] = []worker.Event{{Kind: worker.EventExhausted, Key: "w", Reason: worker.ReasonIdle}}
-	told := replay(newCollector(bookOf(t)), notes)
-	require.Len(t, told, 4)
-	require.Len(t, told[2].Events, 1)
-	require.Len(t, told[63].Events, 1, "another reason is other news")
-	require.Equal(t, 3, told[602].Events[0].Repeats, "what was kept back is told at the end, once")
-	require.Equal(t, worker.Key("x"), told[702].Events[0].Note.Key)
+	sent := replay(newCollector(bookOf(t)), notes)
+	require.Len(t, sent, 4)
+	require.Len(t, sent[2].Items, 1)
+	require.Len(t, sent[63].Items, 1, "another reason is other news")
+	require.Equal(t, 3, sent[602].Items[0].Repeats, "what was suppressed is reported at the end, once")
+	require.Equal(t, worker.Key("x"), sent[702].Items[0].Event.Key)
 }
 
 func TestPairsTellWhatIsTrue(t *testing.T) {
 	t.Parallel()
 	lost, up := worker.Event{Kind: worker.EventEngineDisconnected}, worker.Event{Kind: worker.EventEngineConnected}
 	for _, c := range []struct {
-		name  string
-		on    []string
-		notes map[int][]worker.Event
-		told  map[int][]string
+		name   string
+		on     []string
+		events map[int][]worker.Event
+		sent   map[int][]string
 	}{
 		{"the first contact is no news", nil, map[int][]worker.Event{0: {up}}, map[int][]string{}},
 		{"nor for those who want to know that it is back", []string{"engine-connected"}, map[int][]worker.Event{0: {up}}, map[int][]string{}},
 		{"back comes with lost", nil, map[int][]worker.Event{0: {lost}, 9: {lost}, 30: {up}}, map[int][]string{2: {"engine-disconnected"}, 32: {"engine-connected"}}},
 		{"a blip is one message", nil, map[int][]worker.Event{0: {lost, up}}, map[int][]string{2: {"engine-disconnected", "engine-connected"}}},
-		{"nobody was told that it was lost", []string{"host-overloaded"}, map[int][]worker.Event{0: {lost}, 9: {up}}, map[int][]string{}},
+		{"nobody was sent that it was lost", []string{"host-overloaded"}, map[int][]worker.Event{0: {lost}, 9: {up}}, map[int][]string{}},
 		{"only back is wanted", []string{"engine-connected"}, map[int][]worker.Event{0: {lost}, 9: {up}}, map[int][]string{11: {"engine-connected"}}},
 		{"flapping", nil, map[int][]worker.Event{0: {lost}, 10: {up}, 20: {lost}, 30: {up}, 40: {lost}, 50: {up}},
 			map[int][]string{2: {"engine-disconnected"}, 12: {"engine-connected"}}},
@@ -111,31 +112,31 @@ func TestPairsTellWhatIsTrue(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			got := map[int][]string{}
-			for second, d := range replay(newCollector(bookOf(t, c.on...)), c.notes) {
+			for second, d := range replay(newCollector(bookOf(t, c.on...)), c.events) {
 				got[second] = kinds(d)
 			}
-			require.Equal(t, c.told, got)
+			require.Equal(t, c.sent, got)
 		})
 	}
 }
 
 func TestWhatIsWanted(t *testing.T) {
 	t.Parallel()
-	anew := worker.Event{Kind: worker.EventHealed, Heal: worker.HealRecreate}
+	recreated := worker.Event{Kind: worker.EventHealed, Heal: worker.HealRecreate}
 	again := worker.Event{Kind: worker.EventHealed, Heal: worker.HealRestart}
 	for _, c := range []struct {
 		on   []string
 		note worker.Event
-		kind string // empty: not told
+		kind string // empty: not sent
 	}{
-		{nil, anew, kindAnew},
+		{nil, recreated, kindRecreated},
 		{nil, again, ""},
-		{nil, worker.Event{Kind: worker.EventHealFailed, Heal: worker.HealRecreate}, kindNotAnew},
+		{nil, worker.Event{Kind: worker.EventHealFailed, Heal: worker.HealRecreate}, kindNotRecreated},
 		{nil, worker.Event{Kind: worker.EventHealFailed, Heal: worker.HealStart}, ""},
 		{nil, worker.Event{Kind: "refused"}, "refused"},
 		{nil, worker.Event{Kind: "never-heard-of"}, ""},
 		{[]string{"all"}, worker.Event{Kind: "never-heard-of"}, "never-heard-of"},
-		{[]string{"healed"}, anew, "healed"},
+		{[]string{"healed"}, recreated, "healed"},
 		{[]string{"Exhausted"}, gaveUp("w"), "exhausted"},
 		{[]string{"none"}, gaveUp("w"), ""},
 	} {
@@ -144,7 +145,7 @@ func TestWhatIsWanted(t *testing.T) {
 		collector.add(start(), c.note)
 		d, ok := collector.flush(start())
 		require.Equal(t, c.kind != "", ok)
-		require.Equal(t, ok, b.may(c.note), "what is kept from the queue is what is not told")
+		require.Equal(t, ok, b.may(c.note), "what is kept from the queue is what is not sent")
 		if ok {
 			require.Equal(t, []string{c.kind}, kinds(d))
 		}
@@ -153,7 +154,7 @@ func TestWhatIsWanted(t *testing.T) {
 
 func TestBadNamesAreToldWithTheGoodOnes(t *testing.T) {
 	t.Parallel()
-	_, err := newBook([]string{"gave-up", "gaveup", "none"})
+	_, err := newCatalog([]string{"gave-up", "gaveup", "none"})
 	require.ErrorContains(t, err, `"gaveup" is not an event; write all, none, or a comma list of gave-up, recreate`)
 	require.ErrorContains(t, err, "none stands alone")
 }
@@ -161,13 +162,35 @@ func TestBadNamesAreToldWithTheGoodOnes(t *testing.T) {
 func TestTheMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	c := newCollector(bookOf(t))
-	for n := range 3 * mostKnown {
+	for n := range 3 * maxKnown {
 		c.add(start(), gaveUp(fmt.Sprint(n)))
 	}
-	require.LessOrEqual(t, len(c.known), mostKnown)
+	require.LessOrEqual(t, len(c.known), maxKnown)
 	d, _ := c.flush(start())
-	require.Len(t, d.Events, mostRecords)
-	require.Equal(t, 3*mostKnown-mostRecords, omitted(d))
+	require.Len(t, d.Items, maxItems)
+	require.Equal(t, 3*maxKnown-maxItems, omitted(d))
 	c.add(start().Add(time.Hour), gaveUp("new"))
 	require.Len(t, c.known, 1, "what is over makes room")
+}
+
+// The order of messages is by what happened, not by chance: two collectors with the same input report the same.
+func TestTheOrderIsFixed(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		b, err := newCatalog([]string{"all"})
+		require.NoError(t, err)
+		events := map[int][]worker.Event{}
+		kinds := append(worker.EventKinds(), worker.EventExhausted, worker.EventFault)
+		for range rapid.IntRange(1, 60).Draw(t, "events") {
+			second := rapid.IntRange(0, 900).Draw(t, "second")
+			events[second] = append(events[second], worker.Event{
+				Kind: rapid.SampledFrom(kinds).Draw(t, "kind"), Key: worker.Key(rapid.SampledFrom([]string{"a", "b", "c", "d", "e"}).Draw(t, "worker")),
+				Reason: worker.Reason(rapid.SampledFrom([]string{"x", "y"}).Draw(t, "reason")),
+			})
+		}
+		first := replay(newCollector(b), events)
+		for range 3 {
+			require.Equal(t, first, replay(newCollector(b), events))
+		}
+	})
 }

@@ -10,20 +10,21 @@ import (
 	"unicode/utf8"
 
 	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/sanitize"
 )
 
 const (
-	mostListed  = 10   // workers named in one message
-	mostTitle   = 120  // runes
-	mostText    = 1500 // runes, title included: every service takes that many
-	mostBytes   = 3800 // and ntfy makes a file of a message beyond 4096 bytes
-	mostName    = 64   // runes of a worker's name
-	mostOutput  = 200  // runes of health output
-	mostDetail  = 200
+	maxListed   = 10   // workers named in one message
+	maxTitle    = 120  // runes
+	maxText     = 1500 // runes, title included: every service takes that many
+	maxBytes    = 3800 // and ntfy makes a file of a message beyond 4096 bytes
+	maxName     = 64   // runes of a worker's name
+	maxOutput   = 200  // runes of health output
+	maxDetail   = 200
 	roundToWait = time.Second
 )
 
-// Message is one digest in the forms that services take.
+// Message is a digest in the forms that services take.
 type Message struct {
 	Title string // one line
 	Text  string // lines, without the title
@@ -31,7 +32,7 @@ type Message struct {
 	seq   uint64
 }
 
-// whole is title and text for those that have no place for a title.
+// whole returns title and text for services without titles.
 func (m Message) whole() string {
 	if m.Text == "" {
 		return m.Title
@@ -39,29 +40,29 @@ func (m Message) whole() string {
 	return m.Title + "\n" + m.Text
 }
 
-// writer renders digests. It is pure.
-type writer struct {
-	book book
-	host string
+// renderer renders digests. It is pure.
+type renderer struct {
+	catalog catalog
+	host    string
 }
 
-// message renders a digest. Missed is how many messages before this one did not reach the same target.
-func (w writer) message(d Digest, missed int) Message {
+// message renders a digest. Missed is the number of messages before this one that did not reach the same target.
+func (w renderer) message(d Digest, missed int) Message {
 	m := Message{Title: w.title(d), Text: w.text(d, missed)}
 	m.JSON = w.json(d, m, missed)
 	return m
 }
 
-func (w writer) title(d Digest) string {
+func (w renderer) title(d Digest) string {
 	name := "stoker"
 	if w.host != "" {
-		name += " on " + words(w.host, mostName)
+		name += " on " + inMessage(w.host, maxName)
 	}
 	var parts []string
 	for _, g := range w.groups(d) {
 		parts = append(parts, g.sentence())
 	}
-	return clip(name+": "+strings.Join(parts, "; "), mostTitle)
+	return sanitize.ClipRunes(name+": "+strings.Join(parts, "; "), maxTitle)
 }
 
 // group is the events of one kind.
@@ -81,14 +82,14 @@ func (g group) sentence() string {
 	return strconv.Itoa(g.count) + " workers " + g.row.many
 }
 
-// groups counts workers, not events. The kinds that come first in rows are told first.
-func (w writer) groups(d Digest) []group {
+// groups counts workers, not events. They are in the order of rows.
+func (w renderer) groups(d Digest) []group {
 	names := map[string]map[worker.Key]bool{}
-	for _, e := range d.Events {
+	for _, e := range d.Items {
 		if names[e.Kind] == nil {
 			names[e.Kind] = map[worker.Key]bool{}
 		}
-		names[e.Kind][e.Note.Key] = true
+		names[e.Kind][e.Event.Key] = true
 	}
 	for kind := range d.Omitted {
 		if names[kind] == nil {
@@ -97,9 +98,9 @@ func (w writer) groups(d Digest) []group {
 	}
 	var all []group
 	for kind, keys := range names {
-		g := group{row: w.book.row(kind), count: len(keys) + d.Omitted[kind]}
+		g := group{row: w.catalog.row(kind), count: len(keys) + d.Omitted[kind]}
 		for key := range keys {
-			g.worker = words(string(key), mostName)
+			g.worker = inMessage(string(key), maxName)
 		}
 		all = append(all, g)
 	}
@@ -113,21 +114,21 @@ func (w writer) groups(d Digest) []group {
 	return all
 }
 
-// text is a line for each of the first workers, and what is not said in lines.
-func (w writer) text(d Digest, missed int) string {
-	notes := tail(d, missed)
-	left, room := mostText-mostTitle-runes(notes), mostBytes-4*mostTitle-size(notes)
+// text has a line for each of the first events, and the number of the others.
+func (w renderer) text(d Digest, missed int) string {
+	rest := tail(d, missed)
+	left, room := maxText-maxTitle-runes(rest), maxBytes-4*maxTitle-size(rest)
 	var lines []string
 	several := len(w.groups(d)) > 1
-	more := len(d.Events) + omitted(d)
-	for _, e := range d.Events {
+	more := len(d.Items) + omitted(d)
+	for _, e := range d.Items {
 		line := w.line(e, several)
-		if !several && line == "- "+w.book.row(e.Kind).one { // that is the title
+		if !several && line == "- "+w.catalog.row(e.Kind).one { // that is the title
 			more--
 			continue
 		}
 		const last = 40 // runes for the last line
-		if len(lines) == mostListed || left-utf8.RuneCountInString(line)-1 < last || room-len(line)-1 < last {
+		if len(lines) == maxListed || left-utf8.RuneCountInString(line)-1 < last || room-len(line)-1 < last {
 			break
 		}
 		more--
@@ -137,18 +138,18 @@ func (w writer) text(d Digest, missed int) string {
 	if more > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more", more))
 	}
-	return strings.Join(append(lines, notes...), "\n")
+	return strings.Join(append(lines, rest...), "\n")
 }
 
 func tail(d Digest, missed int) []string {
-	var notes []string
+	var lines []string
 	if d.Dropped > 0 {
-		notes = append(notes, fmt.Sprintf("(%d events were too many to be told)", d.Dropped))
+		lines = append(lines, fmt.Sprintf("(%d events were dropped: too many at once)", d.Dropped))
 	}
 	if missed > 0 {
-		notes = append(notes, fmt.Sprintf("(%d earlier messages could not be sent)", missed))
+		lines = append(lines, fmt.Sprintf("(%d earlier messages could not be sent)", missed))
 	}
-	return notes
+	return lines
 }
 
 func omitted(d Digest) (n int) {
@@ -172,10 +173,10 @@ func size(lines []string) (n int) {
 	return n
 }
 
-// line tells one event: who, what, and what is known about it.
-func (w writer) line(e Event, several bool) string {
-	n, r := e.Note, w.book.row(e.Kind)
-	who := words(string(n.Key), mostName)
+// line is one event: the worker, what happened, and the facts.
+func (w renderer) line(e Item, several bool) string {
+	n, r := e.Event, w.catalog.row(e.Kind)
+	who := inMessage(string(n.Key), maxName)
 	if who == "" {
 		who = r.one
 	} else if several {
@@ -186,25 +187,25 @@ func (w writer) line(e Event, several bool) string {
 		return "- " + who
 	}
 	line := "- " + who + ": " + strings.Join(facts, ", ")
-	if out := words(n.Output, mostOutput); out != "" {
+	if out := inMessage(n.Output, maxOutput); out != "" {
 		line += "; health output: " + out
 	}
 	return line
 }
 
-func facts(e Event) []string {
-	n := e.Note
+func facts(e Item) []string {
+	n := e.Event
 	var all []string
 	say := func(s string) {
 		if s != "" && !slices.Contains(all, s) {
 			all = append(all, s)
 		}
 	}
-	say(words(string(n.Fault), mostName))
+	say(inMessage(string(n.Fault), maxName))
 	if n.Fault == worker.FaultExited {
 		say("exit code " + strconv.Itoa(n.ExitCode))
 	}
-	say(words(string(n.Reason), mostName))
+	say(inMessage(string(n.Reason), maxName))
 	if n.Attempt > 0 {
 		say("attempt " + strconv.Itoa(n.Attempt))
 	}
@@ -220,6 +221,6 @@ func facts(e Event) []string {
 	if e.Repeats > 1 {
 		say(strconv.Itoa(e.Repeats) + " times")
 	}
-	say(words(n.Detail, mostDetail))
+	say(inMessage(n.Detail, maxDetail))
 	return all
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -13,10 +14,10 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-func digestOf(b book, notes ...worker.Event) Digest {
+func digestOf(b catalog, notes ...worker.Event) Digest {
 	d := Digest{At: start(), Omitted: map[string]int{}}
 	for _, n := range notes {
-		d.Events = append(d.Events, Event{Kind: b.kind(n), Note: n})
+		d.Items = append(d.Items, Item{Kind: b.kind(n), Event: n})
 	}
 	return d
 }
@@ -28,24 +29,24 @@ func TestMessages(t *testing.T) {
 	out.Output = "connection\r\n  refused"
 	exited := gaveUp("db")
 	exited.Fault, exited.Reason, exited.ExitCode, exited.Detail = worker.FaultExited, worker.ReasonCrashed, 7, "no such image"
-	anew := worker.Event{Kind: worker.EventHealed, Heal: worker.HealRecreate, Key: "x", Fault: worker.FaultIdle, Reason: "idle", Duration: 90 * time.Second}
+	recreated := worker.Event{Kind: worker.EventHealed, Heal: worker.HealRecreate, Key: "x", Fault: worker.FaultIdle, Reason: "idle", Duration: 90 * time.Second}
 	for _, c := range []struct {
 		host  string
 		notes []worker.Event
 		whole string
 	}{
 		{"node-1", []worker.Event{out},
-			"stoker on node-1: web-1 has no attempts left\n- web-1: unhealthy, probe-failed, attempt 3; health output: connection refused"},
-		{"", []worker.Event{exited, anew},
-			"stoker: db has no attempts left; x was recreated\n" +
-				"- db has no attempts left: exited, exit code 7, crashed, attempt 3, no such image\n- x was recreated: idle, after 1m30s"},
-		{"", []worker.Event{{Kind: worker.EventEngineDisconnected}}, "stoker: the engine does not answer"},
-		{"", []worker.Event{{Kind: worker.EventEngineDisconnected, Detail: "EOF"}}, "stoker: the engine does not answer\n- the engine does not answer: EOF"},
-		{"", []worker.Event{{Kind: "new-kind", Key: "w"}}, "stoker: w tells: new-kind\n- w"},
-		{"", []worker.Event{out, out}, "stoker: web-1 has no attempts left\n" + strings.TrimSuffix(strings.Repeat(
+			"stoker on node-1: web-1 reached its retry limit\n- web-1: unhealthy, probe-failed, attempt 3; health output: connection refused"},
+		{"", []worker.Event{exited, recreated},
+			"stoker: db reached its retry limit; x was recreated\n" +
+				"- db reached its retry limit: exited, exit code 7, crashed, attempt 3, no such image\n- x was recreated: idle, after 1m30s"},
+		{"", []worker.Event{{Kind: worker.EventEngineDisconnected}}, "stoker: Docker connection lost, reconnecting"},
+		{"", []worker.Event{{Kind: worker.EventEngineDisconnected, Detail: "EOF"}}, "stoker: Docker connection lost, reconnecting\n- Docker connection lost, reconnecting: EOF"},
+		{"", []worker.Event{{Kind: "new-kind", Key: "w"}}, "stoker: w reports new-kind\n- w"},
+		{"", []worker.Event{out, out}, "stoker: web-1 reached its retry limit\n" + strings.TrimSuffix(strings.Repeat(
 			"- web-1: unhealthy, probe-failed, attempt 3; health output: connection refused\n", 2), "\n")},
 	} {
-		require.Equal(t, c.whole, writer{b, c.host}.message(digestOf(b, c.notes...), 0).whole())
+		require.Equal(t, c.whole, renderer{b, c.host}.message(digestOf(b, c.notes...), 0).whole())
 	}
 }
 
@@ -57,14 +58,14 @@ func TestFiftyWorkersInOneMessage(t *testing.T) {
 		notes = append(notes, gaveUp(fmt.Sprintf("w%d", n)))
 	}
 	d := digestOf(b, notes...)
-	m := writer{b, ""}.message(d, 0)
-	require.Equal(t, "stoker: 50 workers have no attempts left", m.Title)
-	require.Equal(t, mostListed, strings.Count(m.Text, "- w"))
+	m := renderer{b, ""}.message(d, 0)
+	require.Equal(t, "stoker: 50 workers reached their retry limit", m.Title)
+	require.Equal(t, maxListed, strings.Count(m.Text, "- w"))
 	require.True(t, strings.HasSuffix(m.Text, "\nand 40 more"))
 	d.Omitted["exhausted"], d.Dropped = 5, 7
-	m = writer{b, ""}.message(d, 2)
-	require.Equal(t, "stoker: 55 workers have no attempts left", m.Title)
-	require.True(t, strings.HasSuffix(m.Text, "\nand 45 more\n(7 events were too many to be told)\n(2 earlier messages could not be sent)"))
+	m = renderer{b, ""}.message(d, 2)
+	require.Equal(t, "stoker: 55 workers reached their retry limit", m.Title)
+	require.True(t, strings.HasSuffix(m.Text, "\nand 45 more\n(7 events were dropped: too many at once)\n(2 earlier messages could not be sent)"))
 	var record digestJSON
 	require.NoError(t, json.Unmarshal(m.JSON, &record))
 	require.Len(t, record.Events, 50, "the record has them all")
@@ -83,13 +84,13 @@ func hostile() []string {
 func harmless(t *testing.T, m Message) {
 	t.Helper()
 	require.NotContains(t, m.Title, "\n")
-	require.LessOrEqual(t, utf8.RuneCountInString(m.Title), mostTitle)
-	require.LessOrEqual(t, utf8.RuneCountInString(m.whole()), mostText)
-	require.LessOrEqual(t, len(m.whole()), mostBytes)
+	require.LessOrEqual(t, utf8.RuneCountInString(m.Title), maxTitle)
+	require.LessOrEqual(t, utf8.RuneCountInString(m.whole()), maxText)
+	require.LessOrEqual(t, len(m.whole()), maxBytes)
 	require.True(t, utf8.ValidString(m.whole()))
 	require.True(t, json.Valid(m.JSON))
 	for _, r := range strings.ReplaceAll(m.whole(), zeroWidth, "") {
-		require.True(t, r == '\n' || r == utf8.RuneError || strings.ContainsRune(printable(string(r)), r), "%U", r)
+		require.True(t, r == '\n' || r == utf8.RuneError || unicode.IsPrint(r), "%U", r)
 	}
 	for _, bad := range []string{"@everyone", "@here", "@channel", "<", ">", "](", "```", "**", "||", "\nSubject"} {
 		require.NotContains(t, m.whole(), bad)
@@ -108,10 +109,10 @@ func TestHostileNamesAndOutputs(t *testing.T) {
 			n.Attempt = i
 			many = append(many, n)
 		}
-		harmless(t, writer{b, s}.message(digestOf(b, n), 0))
-		harmless(t, writer{b, s}.message(digestOf(b, many...), 3))
+		harmless(t, renderer{b, s}.message(digestOf(b, n), 0))
+		harmless(t, renderer{b, s}.message(digestOf(b, many...), 3))
 		n.Kind = worker.EventKind(s)
-		writer{b, s}.message(digestOf(b, n), 0)
+		renderer{b, s}.message(digestOf(b, n), 0)
 	}
 }
 
@@ -122,14 +123,12 @@ func FuzzMessage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name, output string) {
 		b := bookOf(t, "all")
 		n := worker.Event{Kind: worker.EventExhausted, Key: worker.Key(name), Output: output, Detail: name}
-		harmless(t, writer{b, name}.message(digestOf(b, n, n), 0))
+		harmless(t, renderer{b, name}.message(digestOf(b, n, n), 0))
 	})
 }
 
-func TestTextsAreClipped(t *testing.T) {
+func TestFields(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, strings.Repeat("x", 199)+"…", plain(strings.Repeat("x", 100_000), 200))
-	require.Equal(t, "a b", plain("\ta\u00a0\n b", 200))
-	require.Equal(t, "��", plain("\xff\x00", 200))
-	require.Equal(t, "a\nb", field("a\nb"))
+	require.Equal(t, "a\nb", field("a\r\nb"))
+	require.Equal(t, maxField, utf8.RuneCountInString(field(strings.Repeat("é", 100_000))))
 }

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/sanitize"
 )
 
 // written is a word as it has to be written in a URL, wherever in it.
@@ -41,7 +43,7 @@ func shownOf(t *testing.T, scheme, word string) string {
 	for _, echo := range []string{word, written(word), strings.ToLower(word), raw, "key " + word + " is not known"} {
 		for _, err := range []error{errors.New(echo), statusError{http.StatusUnauthorized, echo}} {
 			c := explain(err, m)
-			texts = append(texts, c.what, c.todo)
+			texts = append(texts, c.problem, c.advice)
 		}
 	}
 	all := strings.Join(texts, "\n")
@@ -50,9 +52,9 @@ func shownOf(t *testing.T, scheme, word string) string {
 	return strings.ToLower(all)
 }
 
-// FuzzMask puts any secret into a URL of any service. No text about that URL holds the secret, as it was written or as it is
+// FuzzRedact puts any secret into a URL of any service. No text about that URL holds the secret, as it was written or as it is
 // meant, also when a server sends it back.
-func FuzzMask(f *testing.F) {
+func FuzzRedact(f *testing.F) {
 	for scheme := range forms() {
 		f.Add(scheme, secret)
 	}
@@ -62,7 +64,7 @@ func FuzzMask(f *testing.F) {
 		f.Add("telegram", word)
 	}
 	f.Fuzz(func(t *testing.T, scheme, word string) {
-		if !alone.MatchString(forms()[scheme]) || len(word) < leastPiece || !utf8.ValidString(word) || strings.TrimSpace(plain(word, mostDetail)) != word {
+		if !alone.MatchString(forms()[scheme]) || len(word) < minPiece || !utf8.ValidString(word) || strings.TrimSpace(sanitize.Words(word, maxDetail)) != word {
 			return // too short to be looked for, or not as anybody would see it
 		}
 		if strings.Contains(shownOf(t, scheme, secret), strings.ToLower(word)) || strings.Trim(word, "*") == "" {

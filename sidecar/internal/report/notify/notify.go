@@ -1,8 +1,8 @@
-// Package notify tells people, by the services that they use, what they may have to look at.
+// Package notify reports to people, by the services that they use, what they may have to look at.
 //
-// It never holds up who tells it something: what is told goes into a bounded queue; one goroutine collects it into digests, so
-// that a storm is one message, and hands those to one goroutine for each target, so that a dead target holds up no other.
-// What events make a message of what text is pure (collector, writer); so is what a service's API is sent (request).
+// It never blocks its caller: events go into a bounded queue; one goroutine collects them into digests, so that a storm is one
+// message, and dispatches those to one goroutine for each target, so that a dead target delays no other. Which events make a
+// message with which text is decided by pure parts (collector, renderer).
 package notify
 
 import (
@@ -19,42 +19,43 @@ import (
 )
 
 const (
-	// mostQueued is how many notes may wait to be collected. That takes microseconds for each.
-	mostQueued = 1024
-	// mostKept bounds the texts of a note that waits, in bytes.
-	mostKept = 4 << 10
+	// maxQueued is how many events may wait to be collected, which takes microseconds for each.
+	maxQueued = 1024
+	// maxKept bounds the texts of a queued event, in bytes.
+	maxKept = 4 << 10
 )
 
-// Options is what a Notifier is made from.
+// Options are the configuration of a Notifier.
 type Options struct {
-	URLs []string // of the services; they hold secrets
+	URLs []string // of the services; they contain secrets
 	On   []string // names of events; none is Defaults
 	Host string   // what people call this host; may be empty
 	// Agent is the User-Agent, such as stoker/1.0.
 	Agent string
-	// OnDropped is told how many notes were lost, because too many came at once. It is called by Tell and must not block.
+	// OnDropped is called with the number of events that were dropped, because too many came at once. Record calls it; it must
+	// not block.
 	OnDropped func(n uint64)
-	// OnResult is told what became of each message to each target (OutcomeSent …). The target's name holds no secret. It is
-	// called from several goroutines, one of them the one that collects, and must not block.
+	// OnResult is called with the outcome of each message to each target (OutcomeSent …). The target's name contains no secret.
+	// Several goroutines call it, one of them the one that collects; it must not block.
 	OnResult func(target, outcome string)
 }
 
-// Notifier tells targets. Tell may be called by anyone at any time; Run once.
+// Notifier notifies targets. Record may be called by any goroutine at any time; Run once.
 type Notifier struct {
 	opts    Options
-	book    book
+	catalog catalog
 	targets []*target
 	queue   chan worker.Event
-	lost    atomic.Uint64 // notes dropped since the last digest
+	dropped atomic.Uint64 // events dropped since the last digest
 }
 
-// New reads the URLs and the names of events. Nothing is sent. The error has one line for each mistake, which names the URL
-// without its secrets and says what to write.
+// New parses the URLs and the names of events. Nothing is sent. The error has one line for each mistake, with the URL without
+// its secrets and what to write instead.
 func New(opts Options) (*Notifier, error) {
-	n := &Notifier{opts: opts, queue: make(chan worker.Event, mostQueued)}
+	n := &Notifier{opts: opts, queue: make(chan worker.Event, maxQueued)}
 	var problems []error
 	var err error
-	if n.book, err = newBook(opts.On); err != nil {
+	if n.catalog, err = newCatalog(opts.On); err != nil {
 		problems = append(problems, prefix("STOKER_NOTIFY_ON: ", err)...)
 	}
 	client := newClient(cmp.Or(opts.Agent, "stoker"))
@@ -68,7 +69,7 @@ func New(opts Options) (*Notifier, error) {
 		if seen[m.name]++; seen[m.name] > 1 {
 			m.name = fmt.Sprintf("%s #%d", m.name, seen[m.name])
 		}
-		n.add(m, to)
+		n.addTarget(m, to)
 	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
@@ -88,49 +89,49 @@ func prefix(words string, err error) []error {
 	return all
 }
 
-func (n *Notifier) add(m mask, to sender) {
+func (n *Notifier) addTarget(m redactor, to sender) {
 	result := n.opts.OnResult
 	if result == nil {
 		result = func(string, string) {}
 	}
-	n.targets = append(n.targets, newTarget(m, to, writer{n.book, n.opts.Host}, result))
+	n.targets = append(n.targets, newTarget(m, to, renderer{n.catalog, n.opts.Host}, result))
 }
 
-// Tell takes in notes. It never blocks, and keeps nothing of notes that nobody wants to be told.
-func (n *Notifier) Record(notes []worker.Event) {
+// Record queues the events that are wanted. It never blocks.
+func (n *Notifier) Record(events []worker.Event) {
 	if len(n.targets) == 0 {
 		return
 	}
 	var lost uint64
-	for _, note := range notes {
-		if !n.book.may(note) {
+	for _, e := range events {
+		if !n.catalog.may(e) {
 			continue
 		}
 		select {
-		case n.queue <- trimmed(note):
+		case n.queue <- trim(e):
 		default:
 			lost++
 		}
 	}
 	if lost > 0 {
-		n.lost.Add(lost)
+		n.dropped.Add(lost)
 		if n.opts.OnDropped != nil {
 			n.opts.OnDropped(lost)
 		}
 	}
 }
 
-// trimmed does not hold on to long texts.
-func trimmed(note worker.Event) worker.Event {
-	for _, s := range []*string{&note.Output, &note.Detail, (*string)(&note.Key), &note.ID} {
-		if len(*s) > mostKept {
-			*s = strings.Clone((*s)[:mostKept]) + "…"
+// trim releases long texts.
+func trim(e worker.Event) worker.Event {
+	for _, s := range []*string{&e.Output, &e.Detail, (*string)(&e.Key), &e.ID} {
+		if len(*s) > maxKept {
+			*s = strings.Clone((*s)[:maxKept]) + "…"
 		}
 	}
-	return note
+	return e
 }
 
-// Run collects and sends until ctx ends. Then what was told is sent in one last try, and Run returns some two seconds later at
+// Run collects and sends until ctx ends. Then what is queued is sent in one last try, and Run returns some two seconds later at
 // most. A service of the library that does not answer is left behind; it ends with the process.
 func (n *Notifier) Run(ctx context.Context) {
 	var sending sync.WaitGroup
@@ -145,20 +146,20 @@ func (n *Notifier) Run(ctx context.Context) {
 }
 
 func (n *Notifier) collect(ctx context.Context) {
-	c := newCollector(n.book)
+	c := newCollector(n.catalog)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
-		case note := <-n.queue:
-			c.add(time.Now(), note)
+		case e := <-n.queue:
+			c.add(time.Now(), e)
 		case <-timer.C:
 		case <-ctx.Done():
 			n.finish(c)
 			return
 		}
 		if d, ok := c.take(time.Now()); ok {
-			n.hand(d)
+			n.dispatch(d)
 		}
 		if at := c.due(); at.IsZero() {
 			timer.Stop()
@@ -168,24 +169,24 @@ func (n *Notifier) collect(ctx context.Context) {
 	}
 }
 
-// finish hands over what was told before the end.
+// finish dispatches what was queued before the end.
 func (n *Notifier) finish(c *collector) {
 	for {
 		select {
-		case note := <-n.queue:
-			c.add(time.Now(), note)
+		case e := <-n.queue:
+			c.add(time.Now(), e)
 			continue
 		default:
 		}
 		break
 	}
 	if d, ok := c.flush(time.Now()); ok {
-		n.hand(d)
+		n.dispatch(d)
 	}
 }
 
-func (n *Notifier) hand(d Digest) {
-	d.Dropped = n.lost.Swap(0)
+func (n *Notifier) dispatch(d Digest) {
+	d.Dropped = n.dropped.Swap(0)
 	for _, t := range n.targets {
 		t.offer(d)
 	}

@@ -73,7 +73,7 @@ func running(t *testing.T, targets ...*fakeTarget) *world {
 	w.Notifier = n
 	for i, f := range targets {
 		f.began = time.Now()
-		n.add(mask{name: string(rune('a' + i))}, f)
+		n.addTarget(redactor{name: string(rune('a' + i))}, f)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	w.end = cancel
@@ -111,7 +111,7 @@ func TestADeadTargetDelaysNoOther(t *testing.T) {
 			require.Len(t, good.got, n+1)
 		}
 		require.Equal(t, 30, w.seen()["b sent"])
-		require.Equal(t, 30-mostWaiting-1, w.seen()["a dropped"])
+		require.Equal(t, 30-maxWaiting-1, w.seen()["a dropped"])
 	})
 }
 
@@ -152,7 +152,7 @@ func TestTellNeverBlocks(t *testing.T) {
 			w.Record([]worker.Event{note})
 		}
 		require.Equal(t, time.Duration(0), time.Since(began))
-		require.LessOrEqual(t, len(w.queue), mostQueued)
+		require.LessOrEqual(t, len(w.queue), maxQueued)
 		time.Sleep(time.Minute)
 		f.mu.Lock()
 		f.stuck = false
@@ -166,7 +166,7 @@ func TestTellNeverBlocks(t *testing.T) {
 			require.NoError(t, json.Unmarshal(m.JSON, &record))
 			told += record.Counts[eventGaveUp]
 		}
-		require.Equal(t, 100_000, told, "each is told or counted")
+		require.Equal(t, 100_000, told, "each is sent or counted")
 		require.Equal(t, map[string]int{"a sent": len(f.got)}, w.seen())
 	})
 }
@@ -175,7 +175,7 @@ func TestNotesNobodyWantsCostNothing(t *testing.T) {
 	t.Parallel()
 	n, err := New(Options{URLs: []string{"ntfy://ntfy.sh/t"}, OnDropped: func(uint64) { panic("dropped") }})
 	require.NoError(t, err)
-	for range 2 * mostQueued {
+	for range 2 * maxQueued {
 		n.Record([]worker.Event{{Kind: worker.EventManaged}, {Kind: worker.EventHealed, Heal: worker.HealStart}})
 	}
 	require.Empty(t, n.queue)
@@ -227,9 +227,9 @@ func TestTheTestMessage(t *testing.T) {
 		n, err := New(Options{Host: "node-1", On: []string{"none"}})
 		require.NoError(t, err)
 		good := &fakeTarget{}
-		n.add(mask{name: "good"}, good)
-		n.add(mask{name: "stuck"}, &fakeTarget{stuck: true})
-		n.add(mask{name: "bad"}, &fakeTarget{fail: 1})
+		n.addTarget(redactor{name: "good"}, good)
+		n.addTarget(redactor{name: "stuck"}, &fakeTarget{stuck: true})
+		n.addTarget(redactor{name: "bad"}, &fakeTarget{fail: 1})
 		results := n.Test(t.Context())
 		require.Equal(t, Result{Target: "good", OK: true}, results[0])
 		require.Equal(t, "no answer in time", results[1].Problem)

@@ -13,48 +13,50 @@ import (
 type service struct {
 	scheme string
 	name   string
-	// form is how the URL is written; capitals stand for what has to be filled in.
+	// form is how the URL is written; capitals are placeholders.
 	form string
 	// openHost: the URL's host is the name of a server, and not a part of the secret.
 	openHost bool
-	// open makes the sender. Its errors are fixed sentences: they hold nothing of the URL. Nil is the library's.
-	open func(u *url.URL, client *http.Client) (sender, error)
+	// titled: the service shows a title apart from the text.
+	titled bool
 }
 
-// services is every kind of target. Those that are named most are Stoker's own: they end when they are told to, follow no
-// redirects, keep the connection, and a network that is down is an error of theirs. The others are the library's.
+// services are all kinds of targets. The JSON webhook is Stoker's own, the others are those of shoutrrr.
 func services() []service {
 	return []service{
-		{"discord", "Discord", "discord://TOKEN@WEBHOOK_ID", false, openDiscord},
-		{"slack", "Slack", "slack://hook:T000-B000-XXXX@webhook or slack://xoxb:123-456-XXXX@CHANNEL", false, openSlack},
-		{"telegram", "Telegram", "telegram://BOT_TOKEN@telegram?chats=CHAT,CHAT", false, openTelegram},
-		{"smtp", "mail", "smtp://USER:PASSWORD@HOST:PORT/?from=ADDRESS&to=ADDRESS,ADDRESS", true, openMail},
-		{"ntfy", "ntfy", "ntfy://USER:PASSWORD@HOST/TOPIC, for the public server ntfy://ntfy.sh/TOPIC", true, openNtfy},
-		{"gotify", "Gotify", "gotify://HOST/TOKEN", true, openGotify},
-		{"json+https", "JSON webhook", "json+https://HOST/PATH", true, openRecord},
-		{"json+http", "JSON webhook", "json+http://HOST/PATH", true, openRecord},
-		{"generic", "webhook, the text only", "generic://HOST/PATH or generic+https://HOST/PATH", true, openGeneric},
-		{"generic+https", "webhook, the text only", "generic+https://HOST/PATH", true, openGeneric},
-		{"generic+http", "webhook, the text only", "generic+http://HOST/PATH", true, openGeneric},
-		{"bark", "Bark", "bark://DEVICE_KEY@HOST", true, nil},
-		{"googlechat", "Google Chat", "googlechat://chat.googleapis.com/v1/spaces/SPACE/messages?key=KEY&token=TOKEN", true, nil},
-		{"ifttt", "IFTTT", "ifttt://KEY/?events=EVENT", false, nil},
-		{"join", "Join", "join://shoutrrr:API_KEY@join/?devices=DEVICE", false, nil},
-		{"lark", "Lark", "lark://open.larksuite.com/TOKEN", true, nil},
-		{"matrix", "Matrix", "matrix://USER:PASSWORD@HOST/?rooms=!ROOM:HOST", true, nil},
-		{"mattermost", "Mattermost", "mattermost://USER@HOST/TOKEN/CHANNEL", true, nil},
-		{"notifiarr", "Notifiarr", "notifiarr://API_KEY?channel=CHANNEL_ID", false, nil},
-		{"opsgenie", "OpsGenie", "opsgenie://api.opsgenie.com/API_KEY", true, nil},
-		{"pagerduty", "PagerDuty", "pagerduty://events.pagerduty.com/INTEGRATION_KEY", true, nil},
-		{"pushbullet", "Pushbullet", "pushbullet://TOKEN", false, nil},
-		{"pushover", "Pushover", "pushover://shoutrrr:API_TOKEN@USER_KEY/", false, nil},
-		{"rocketchat", "Rocket.Chat", "rocketchat://USER@HOST/TOKEN_A/TOKEN_B/CHANNEL", true, nil},
-		{"signal", "Signal", "signal://USER:PASSWORD@HOST:PORT/SENDER_NUMBER/RECIPIENT_NUMBER", true, nil},
-		{"teams", "Teams", "teams://GROUP@TENANT/ALT_ID/GROUP_OWNER/EXTRA_ID?host=ORGANIZATION.webhook.office.com", false, nil},
-		{"wecom", "WeCom", "wecom://KEY", false, nil},
-		{"zulip", "Zulip", "zulip://BOT_MAIL:API_KEY@HOST/?stream=STREAM&topic=TOPIC", true, nil},
+		{"discord", "Discord", "discord://TOKEN@WEBHOOK_ID", false, false},
+		{"slack", "Slack", "slack://hook:T000-B000-XXXX@webhook or slack://xoxb:123-456-XXXX@CHANNEL", false, false},
+		{"telegram", "Telegram", "telegram://BOT_TOKEN@telegram?chats=CHAT,CHAT", false, false},
+		{"smtp", "mail", "smtp://USER:PASSWORD@HOST:PORT/?from=ADDRESS&to=ADDRESS,ADDRESS", true, true},
+		{"ntfy", "ntfy", "ntfy://USER:PASSWORD@HOST/TOPIC, for the public server ntfy://ntfy.sh/TOPIC", true, true},
+		{"gotify", "Gotify", "gotify://HOST/TOKEN", true, true},
+		{"json+https", "JSON webhook", "json+https://HOST/PATH", true, false},
+		{"json+http", "JSON webhook", "json+http://HOST/PATH", true, false},
+		{"generic", "webhook, the text only", "generic://HOST/PATH or generic+https://HOST/PATH", true, false},
+		{"generic+https", "webhook, the text only", "generic+https://HOST/PATH", true, false},
+		{"generic+http", "webhook, the text only", "generic+http://HOST/PATH", true, false},
+		{"bark", "Bark", "bark://DEVICE_KEY@HOST", true, true},
+		{"googlechat", "Google Chat", "googlechat://chat.googleapis.com/v1/spaces/SPACE/messages?key=KEY&token=TOKEN", true, false},
+		{"ifttt", "IFTTT", "ifttt://KEY/?events=EVENT", false, false},
+		{"join", "Join", "join://shoutrrr:API_KEY@join/?devices=DEVICE", false, true},
+		{"lark", "Lark", "lark://open.larksuite.com/TOKEN", true, false},
+		{"matrix", "Matrix", "matrix://USER:PASSWORD@HOST/?rooms=!ROOM:HOST", true, false},
+		{"mattermost", "Mattermost", "mattermost://USER@HOST/TOKEN/CHANNEL", true, false},
+		{"notifiarr", "Notifiarr", "notifiarr://API_KEY?channel=CHANNEL_ID", false, false},
+		{"opsgenie", "OpsGenie", "opsgenie://api.opsgenie.com/API_KEY", true, false},
+		{"pagerduty", "PagerDuty", "pagerduty://events.pagerduty.com/INTEGRATION_KEY", true, false},
+		{"pushbullet", "Pushbullet", "pushbullet://TOKEN", false, true},
+		{"pushover", "Pushover", "pushover://shoutrrr:API_TOKEN@USER_KEY/", false, true},
+		{"rocketchat", "Rocket.Chat", "rocketchat://USER@HOST/TOKEN_A/TOKEN_B/CHANNEL", true, false},
+		{"signal", "Signal", "signal://USER:PASSWORD@HOST:PORT/SENDER_NUMBER/RECIPIENT_NUMBER", true, false},
+		{"teams", "Teams", "teams://GROUP@TENANT/ALT_ID/GROUP_OWNER/EXTRA_ID?host=ORGANIZATION.webhook.office.com", false, false},
+		{"wecom", "WeCom", "wecom://KEY", false, false},
+		{"zulip", "Zulip", "zulip://BOT_MAIL:API_KEY@HOST/?stream=STREAM&topic=TOPIC", true, false},
 	}
 }
+
+// own reports whether Stoker sends the message itself.
+func (s service) own() bool { return strings.HasPrefix(s.scheme, "json+") }
 
 func find(scheme string) (service, bool) {
 	all := services()
@@ -65,29 +67,32 @@ func find(scheme string) (service, bool) {
 	return all[n], true
 }
 
-// open makes the sender for a URL. The error tells what to write, and nothing of the URL but its service.
-func open(raw string, client *http.Client) (sender, mask, error) {
+// open creates the sender for a URL. The error says what to write, and contains nothing of the URL but its service.
+func open(raw string, client *http.Client) (sender, redactor, error) {
 	scheme, _, _ := strings.Cut(raw, "://")
 	s, ok := find(scheme)
-	m := newMask(raw, false)
+	r := newRedactor(raw, false)
 	if !ok {
-		return nil, m, fmt.Errorf("%s: its service is not known; write a URL that begins with one of %s", m.name, schemes())
+		return nil, r, fmt.Errorf("%s: its service is not known; write a URL that begins with one of %s", r.name, schemes())
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
-		return nil, m, fmt.Errorf("%s: not a URL; write %s, with %%40 for @ and %%2F for / in a password", m.name, s.form)
+		return nil, r, fmt.Errorf("%s: not a URL; write %s, with %%40 for @ and %%2F for / in a password", r.name, s.form)
 	}
 	var to sender
-	if s.open == nil {
-		to, err = openLibrary(raw, s)
+	if s.own() {
+		to, err = openWebhook(u, client)
 	} else {
-		to, err = s.open(u, client)
+		to, err = openShoutrrr(u, s)
 	}
 	if err != nil {
-		return nil, m, fmt.Errorf("%s: %w; write %s", m.name, err, s.form)
+		return nil, r, fmt.Errorf("%s: %w; write %s", r.name, err, s.form)
 	}
-	return to, newMask(raw, s.openHost), nil
+	return to, newRedactor(raw, s.openHost), nil
 }
+
+// errIncomplete is the error for a URL that the library refuses, whose own errors may contain the secret.
+var errIncomplete = errors.New("something is missing or not known")
 
 func schemes() string {
 	var names []string
@@ -95,50 +100,4 @@ func schemes() string {
 		names = append(names, s.scheme)
 	}
 	return strings.Join(names, ", ")
-}
-
-// options are the parameters of a URL, by lower-case name.
-type options map[string]string
-
-// readOptions wants the known ones only, so that a slip of the pen is not silently without effect.
-func readOptions(u *url.URL, known ...string) (options, error) {
-	values, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return nil, errors.New("the part after ? is not well formed")
-	}
-	all := options{}
-	for name, list := range values {
-		name = strings.ToLower(name)
-		if !slices.Contains(known, name) {
-			return nil, fmt.Errorf("an option is not known; there are %s", strings.Join(known, ", "))
-		}
-		all[name] = list[len(list)-1]
-	}
-	return all, nil
-}
-
-// yes reads an option that is on or off.
-func (o options) yes(name string, otherwise bool) (bool, error) {
-	switch strings.ToLower(o[name]) {
-	case "":
-		return otherwise, nil
-	case "yes", "true", "on", "1":
-		return true, nil
-	case "no", "false", "off", "0":
-		return false, nil
-	}
-	return false, fmt.Errorf("option %s is neither yes nor no", name)
-}
-
-// list reads an option that is a comma list.
-func (o options) list(name string) []string {
-	return strings.FieldsFunc(o[name], func(r rune) bool { return r == ',' || r == ' ' })
-}
-
-// base is the address of a server as its API wants it, without options.
-func base(u *url.URL, scheme string) url.URL { return url.URL{Scheme: scheme, Host: u.Host} }
-
-// segments are the parts of a path.
-func segments(u *url.URL) []string {
-	return strings.FieldsFunc(u.Path, func(r rune) bool { return r == '/' })
 }

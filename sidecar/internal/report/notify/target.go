@@ -9,7 +9,7 @@ import (
 
 const (
 	// mostWaiting is how many digests may wait for one slow target.
-	mostWaiting = 16
+	maxWaiting = 16
 	// tries in all, the first one at once; the waits between them come to some five minutes.
 	tries     = 5
 	firstWait = 8 * time.Second
@@ -36,22 +36,22 @@ func backoff(n int, luck float64) time.Duration {
 	return wait*3/4 + time.Duration(luck*float64(wait/2))
 }
 
-// target is one URL: a queue, and the goroutine that empties it.
+// target is one URL: a queue, and the goroutine that reads it.
 type target struct {
-	mask   mask
-	to     sender
-	writer writer
-	queue  chan Digest
-	missed atomic.Int64 // messages dropped since one got through
-	result func(target, outcome string)
-	failed int
-	seq    uint64
+	redactor redactor
+	to       sender
+	renderer renderer
+	queue    chan Digest
+	dropped  atomic.Int64 // messages dropped since one got through
+	result   func(target, outcome string)
+	missed   int
+	seq      uint64
 }
 
-func newTarget(m mask, to sender, w writer, result func(target, outcome string)) *target {
+func newTarget(m redactor, to sender, w renderer, result func(target, outcome string)) *target {
 	return &target{
-		mask: m, to: to, writer: w, result: result,
-		queue: make(chan Digest, mostWaiting),
+		redactor: m, to: to, renderer: w, result: result,
+		queue: make(chan Digest, maxWaiting),
 	}
 }
 
@@ -60,8 +60,8 @@ func (t *target) offer(d Digest) {
 	select {
 	case t.queue <- d:
 	default:
-		t.missed.Add(1)
-		t.result(t.mask.name, OutcomeDropped)
+		t.dropped.Add(1)
+		t.result(t.redactor.name, OutcomeDropped)
 	}
 }
 
@@ -90,20 +90,20 @@ func outlive(ctx context.Context, d time.Duration) (context.Context, context.Can
 }
 
 func (t *target) deliver(ctx, life context.Context, d Digest) {
-	t.failed += int(t.missed.Swap(0))
+	t.missed += int(t.dropped.Swap(0))
 	t.seq++
-	m := t.writer.message(d, t.failed)
+	m := t.renderer.message(d, t.missed)
 	m.seq = t.seq
 	for n := 1; ; n++ {
 		last := n == tries || ctx.Err() != nil
 		if t.try(life, m) == nil {
-			t.failed = 0
-			t.result(t.mask.name, OutcomeSent)
+			t.missed = 0
+			t.result(t.redactor.name, OutcomeSent)
 			return
 		}
 		if last {
-			t.failed++
-			t.result(t.mask.name, OutcomeFailed)
+			t.missed++
+			t.result(t.redactor.name, OutcomeFailed)
 			return
 		}
 		pause(ctx, backoff(n, rand.Float64()))

@@ -1,124 +1,65 @@
 package notify
 
 import (
+	"bytes"
+	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
+	"time"
 )
 
-// openRecord posts the whole record. A parameter that begins with @ is a header, the others stay with the address, as do user
-// and password.
-func openRecord(u *url.URL, client *http.Client) (sender, error) {
-	h, err := hook(u, nil)
-	if err != nil {
-		return nil, err
-	}
-	return &web{client: client, build: func(m Message) []request {
-		return []request{{url: h.address, header: with(h.header, "Content-Type", "application/json"), body: m.JSON}}
-	}}, nil
+const (
+	// maxAnswer is how much of an answer is read.
+	maxAnswer = 64 << 10
+	// connectWait bounds each step of a connection; tryWait bounds the whole.
+	connectWait = 10 * time.Second
+)
+
+// sender delivers one message to one target. It is used by one goroutine, and returns when ctx ends.
+type sender interface {
+	send(ctx context.Context, m Message) error
 }
 
-// openGeneric posts the text, or with template=json title and message, as the library's service of that name does.
-func openGeneric(u *url.URL, client *http.Client) (sender, error) {
-	known := []string{"template", "contenttype", "disabletls", "method", "titlekey", "messagekey", "title"}
-	h, err := hook(u, known)
-	if err != nil {
-		return nil, err
-	}
-	o := h.options
-	inJSON := strings.EqualFold(o["template"], "json")
-	if o["template"] != "" && !inJSON {
-		return nil, errors.New("option template is not json")
-	}
-	kind, method := "text/plain; charset=utf-8", strings.ToUpper(o["method"])
-	if inJSON {
-		kind = "application/json"
-	}
-	if o["contenttype"] != "" {
-		kind = o["contenttype"]
-	}
-	if method != "" && !slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodGet}, method) {
-		return nil, errors.New("option method is not POST, PUT, PATCH or GET")
-	}
-	return &web{client: client, build: func(m Message) []request {
-		r := request{method: method, url: h.address, body: []byte(m.whole())}
-		if inJSON {
-			r = asJSON(h.address, o.fields(m))
-			r.method = method
-		}
-		r.header = with(h.header, "Content-Type", kind)
-		return []request{r}
-	}}, nil
-}
-
-// fields are what the receiver's template wants: title and message under their names, and what the URL gives besides.
-func (o options) fields(m Message) map[string]string {
-	all := map[string]string{}
-	for name, value := range o {
-		if extra, ok := strings.CutPrefix(name, "$"); ok {
-			all[extra] = value
-		}
-	}
-	name := func(option, otherwise string) string {
-		if o[option] != "" {
-			return o[option]
-		}
-		return otherwise
-	}
-	all[name("titlekey", "title")], all[name("messagekey", "message")] = m.Title, m.Text
-	return all
-}
-
-// hooked is a webhook's URL taken apart.
-type hooked struct {
+// webhook posts the whole record as JSON. Redirects are not followed: they would send the message and its secrets to an unknown
+// server.
+type webhook struct {
+	client  *http.Client
 	address string
-	header  map[string]string // parameters that begin with @
-	options options           // those that are known, and extra fields, which begin with $
+	header  http.Header
 }
 
-// hook takes a webhook's URL apart. What is neither option, header nor field stays with the address; so does an option's name
-// with __ before it, without that.
-func hook(u *url.URL, known []string) (hooked, error) {
+// openWebhook reads json+https://... or json+http://... A parameter that begins with @ is a header; the others stay in the
+// address, as do user and password.
+func openWebhook(u *url.URL, client *http.Client) (sender, error) {
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil || u.Host == "" {
-		return hooked{}, errors.New("the host is missing, or the part after ? is not well formed")
+		return nil, errors.New("the host is missing, or the part after ? is not well formed")
 	}
-	h := hooked{header: map[string]string{}, options: options{}}
-	rest := url.Values{}
+	header := http.Header{"Content-Type": {"application/json"}}
 	for name, values := range query {
-		header, isHeader := strings.CutPrefix(name, "@")
-		switch {
-		case isHeader && !regexp.MustCompile(`^[A-Za-z0-9-]+$`).MatchString(header):
-			return hooked{}, errors.New("the name of a header is not made of letters, digits and -")
-		case isHeader:
-			h.header[header] = printableASCII(values[0])
-		case known != nil && strings.HasPrefix(name, "$"):
-			h.options[name] = values[0]
-		case slices.Contains(known, strings.ToLower(name)):
-			h.options[strings.ToLower(name)] = values[0]
-		case known != nil:
-			rest[strings.TrimPrefix(name, "__")] = values
-		default:
-			rest[name] = values
+		name, isHeader := strings.CutPrefix(name, "@")
+		if !isHeader {
+			continue
 		}
-	}
-	off, err := h.options.yes("disabletls", strings.HasSuffix(strings.ToLower(u.Scheme), "+http"))
-	if err != nil {
-		return hooked{}, err
+		if !regexp.MustCompile(`^[A-Za-z0-9-]+$`).MatchString(name) {
+			return nil, errors.New("the name of a header is not made of letters, digits and -")
+		}
+		header.Set(name, printableASCII(values[0]))
+		query.Del("@" + name)
 	}
 	to := *u
-	to.Scheme, to.RawQuery, to.Fragment = "https", rest.Encode(), ""
-	if off {
-		to.Scheme = "http"
-	}
-	h.address = to.String()
-	return h, nil
+	to.Scheme = strings.TrimPrefix(strings.ToLower(u.Scheme), "json+")
+	to.RawQuery, to.Fragment = query.Encode(), ""
+	return &webhook{client: client, address: to.String(), header: header}, nil
 }
 
-// printableASCII is what may stand in a header.
+// printableASCII removes what a header cannot contain.
 func printableASCII(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
@@ -128,10 +69,63 @@ func printableASCII(s string) string {
 	}, s)
 }
 
-func with(header map[string]string, name, value string) map[string]string {
-	all := map[string]string{name: value}
-	for n, v := range header {
-		all[n] = v
+func (w *webhook) send(ctx context.Context, m Message) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.address, bytes.NewReader(m.JSON))
+	if err != nil {
+		return fmt.Errorf("prepare the request: %w", err)
 	}
-	return all
+	req.Header = w.header.Clone()
+	res, err := w.client.Do(req)
+	if err != nil {
+		return fmt.Errorf("send: %w", err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if res.StatusCode < 200 || res.StatusCode > 299 {
+		return statusError{code: res.StatusCode, body: string(body)}
+	}
+	if err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	return nil
+}
+
+// statusError is an answer with another status than success.
+type statusError struct {
+	code int
+	body string
+}
+
+func (e statusError) Error() string {
+	return fmt.Sprintf("the server answered %d %s: %s", e.code, http.StatusText(e.code), e.body)
+}
+
+func newClient(agent string) *http.Client {
+	return &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: agentTransport{agent: agent, base: &http.Transport{
+			Proxy:                 http.ProxyFromEnvironment,
+			TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
+			TLSHandshakeTimeout:   connectWait,
+			ResponseHeaderTimeout: tryWait,
+			IdleConnTimeout:       time.Minute,
+			MaxIdleConnsPerHost:   1,
+			ForceAttemptHTTP2:     true,
+		}},
+	}
+}
+
+// agentTransport sets the User-Agent unless the request has one.
+type agentTransport struct {
+	agent string
+	base  http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t agentTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Header.Get("User-Agent") == "" {
+		r = r.Clone(r.Context())
+		r.Header.Set("User-Agent", t.agent)
+	}
+	return t.base.RoundTrip(r)
 }

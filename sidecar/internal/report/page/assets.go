@@ -4,12 +4,18 @@ import (
 	"crypto/sha256"
 	"embed"
 	"fmt"
+	"html/template"
 	"path"
 	"strings"
 )
 
-//go:embed assets
+//go:embed assets templates
 var embedded embed.FS
+
+// parseTemplates panics only on a binary that was built with broken templates.
+func parseTemplates() *template.Template {
+	return template.Must(template.ParseFS(embedded, "templates/*.html"))
+}
 
 // asset is a file that the page loads.
 type asset struct {
@@ -17,26 +23,25 @@ type asset struct {
 	text []byte
 }
 
-// assets are these files by a name that holds a hash of their content, and those names by the plain ones.
-type assets struct {
-	files   map[string]asset
-	names   map[string]string
-	symbols markup // stands in the page itself: what its images are made of
-}
+// addresses are where the page finds its assets: names that contain a hash of the content, so that browsers may keep them.
+type addresses struct{ Style, Script, Icon string }
 
-func readAssets() assets {
-	all := assets{files: map[string]asset{}, names: map[string]string{}, symbols: markup(read("symbols.svg"))}
-	for name, kind := range map[string]string{
-		"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml",
-	} {
+// readAssets returns the assets by name, and their addresses.
+func readAssets() (map[string]asset, addresses) {
+	files := map[string]asset{}
+	add := func(name, kind string) string {
 		text := read(name)
 		sum := sha256.Sum256(text)
 		ext := path.Ext(name)
 		hashed := fmt.Sprintf("%s-%x%s", strings.TrimSuffix(name, ext), sum[:6], ext)
-		all.files[hashed] = asset{kind: kind, text: text}
-		all.names[name] = "assets/" + hashed
+		files[hashed] = asset{kind: kind, text: text}
+		return "assets/" + hashed
 	}
-	return all
+	return files, addresses{
+		Style:  add("page.css", "text/css; charset=utf-8"),
+		Script: add("page.js", "text/javascript; charset=utf-8"),
+		Icon:   add("icon.svg", "image/svg+xml"),
+	}
 }
 
 // read panics only on a binary that was built without its files.

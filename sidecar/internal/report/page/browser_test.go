@@ -217,7 +217,7 @@ func withoutScript(t *testing.T, browser chrome) {
 	// Poll and Evaluate still work: they are the browser's own.
 	require.Equal(t, 12, ask[int](v, `document.querySelectorAll('#rows > tr').length`))
 	text := ask[string](v, `document.body.innerText`)
-	for _, word := range []string{"transcode-3", "oom, out-of-memory", "0.49 of 0.50", "71 %", "starved", "no such label", "3 healed", "UTC", "loads itself again", "exit code 137", "queue stalled"} {
+	for _, word := range []string{"transcode-3", "oom, out-of-memory", "0.49 of 0.50", "71 %", "starved", "no such label", "3 healed", "UTC", "reloads every 30 seconds", "exit code 137", "queue stalled"} {
 		require.Contains(t, text, word)
 	}
 	require.False(t, ask[bool](v, `document.documentElement.classList.contains('js')`))
@@ -325,7 +325,7 @@ func oneWorker(t *testing.T, browser chrome) {
 	v.until(isLive)
 	require.Equal(t, "transcode-1 – Stoker", ask[string](v, `document.title`))
 	v.run(chromedp.Click(chromedp.CSS(`.timeline summary`)))
-	require.Contains(t, ask[string](v, `document.querySelector('.spells').innerText`), "healing for 3 s, from")
+	require.Contains(t, ask[string](v, `document.querySelector('.intervals').innerText`), "healing for 3 s, from")
 	w.happen(func(f *fleet.View) { f.Workers[8].Attempts = 9 }, healOf("transcode-1", time.Now(), time.Second, crash(42))...)
 	v.until(`document.querySelector('#one').innerText.includes('exit code 42')`)
 	require.True(t, ask[bool](v, `document.querySelector('.timeline details').open`))

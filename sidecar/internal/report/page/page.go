@@ -1,128 +1,139 @@
-// Package page is the status page: workers, their last day, and what was healed, for people with a browser. All of it is
-// rendered here; the browser's script only fetches the same parts again when something changed, so that the page is whole
-// without it. It loads nothing from elsewhere and writes nothing.
+// Package page is the status page: workers, their last day, and the history of heals, for people with a browser. All of it
+// is rendered here. The browser's script only fetches the same fragments again when something changed, so that the page works
+// without JavaScript. It loads nothing from elsewhere and is read-only.
 package page
 
 import (
+	"bytes"
+	"html/template"
 	"net/http"
+	"sync"
 	"time"
+
+	"github.com/klauspost/compress/gzhttp"
 
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/report/history"
 )
 
-// Options is what the page tells. Its functions are called at each request, at the same time by several, and must not block.
+// Options are the sources of the page. Its functions are called at each request, by several goroutines, and must not block.
 type Options struct {
-	// View is the last picture of the workers.
+	// View returns the last view of the workers.
 	View func() fleet.View
-	// Events are the newest notes that are not older than since, at most limit of them, the oldest first.
-	Events func(since time.Time, limit int) []worker.Event
-	// Version is Stoker's own.
+	// Events returns all known events with an ID above after, the oldest first.
+	Events func(after uint64) []history.Entry
+	// Version is the version of Stoker.
 	Version string
-	// Now is the time on the clock that the notes are dated by.
+	// Now is the clock that the events are dated by.
 	Now func() time.Time
 }
 
-const (
-	day = 24 * time.Hour
-	// reach is how far back notes are asked for: a timeline of a day must know how that day began, and the note that tells
-	// may be older.
-	reach = 7 * day
-	// mostNotes bounds what one request reads.
-	mostNotes = 10000
-)
-
-// policyOfContent lets the browser load the page's own style, script and icon, and listen to its own server; nothing else.
-const policyOfContent = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; " +
+// contentPolicy lets the browser load the page's own style, script and icon, and connect to its own server; nothing else.
+const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // site answers requests.
 type site struct {
-	opts   Options
-	assets assets
-	squash *squasher
+	opts      Options
+	files     map[string]asset
+	addresses addresses
+	templates *template.Template
+
+	mu   sync.Mutex
+	past *past // what the events up to its last ID show
 }
 
-// New serves the page at / and what it loads below /assets/. The script listens to the events at api/v1/events, which are
-// not served here. All addresses are relative, so that a proxy may put everything below a prefix.
+// New serves the page at / and its assets below /assets/. The script connects to the stream of events at api/v1/events, which
+// is not served here. All addresses are relative, so that a proxy may put everything below a prefix.
 func New(opts Options) http.Handler {
-	s := &site{opts: opts, assets: readAssets(), squash: newSquasher()}
+	files, addresses := readAssets()
+	s := &site{opts: opts, files: files, addresses: addresses, templates: parseTemplates(), past: newPast()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /assets/{name}", s.asset)
-	return mux
+	return gzhttp.GzipHandler(mux)
 }
 
-// page answers with all workers, with one (worker=NAME), or with a part of either for the script (fragment=...).
+// page answers with all workers, with one (worker=NAME), or with a fragment of either for the script (fragment=...).
 func (s *site) page(w http.ResponseWriter, r *http.Request) {
-	asked := r.URL.Query()
-	one := asked.Has("worker")
-	draw, found := part(one, asked.Get("fragment"))
-	look := s.look()
-	var body shown
-	switch {
-	case one && found:
-		body, found = look.one(worker.Key(asked.Get("worker")), s.assets)
-	case found:
-		body = look.all(s.assets)
+	query := r.URL.Query()
+	one := query.Has("worker")
+	name, found := templateOf(one, query.Get("fragment"))
+	var data pageData
+	if found {
+		data, found = s.data(one, worker.Key(query.Get("worker")))
 	}
 	if !found {
-		http.Error(w, "no such worker or part of the page", http.StatusNotFound)
+		http.Error(w, "no such worker or fragment of the page", http.StatusNotFound)
 		return
 	}
-	s.write(w, r, func(k ink) { draw(k, body) })
-}
-
-// part is what is asked for: of one worker, or of all.
-func part(one bool, fragment string) (draw func(ink, shown), found bool) {
-	switch {
-	case one && fragment == "":
-		return ink.single, true
-	case one && fragment == "detail":
-		return ink.detail, true
-	case one:
-		return nil, false
-	case fragment == "":
-		return ink.page, true
-	case fragment == "workers":
-		return ink.workers, true
-	case fragment == "history":
-		return func(k ink, s shown) { k.history(s.History) }, true
+	var body bytes.Buffer
+	var content any = data
+	switch name {
+	case "history":
+		content = data.History
+	case "detail":
+		content = data.Worker
 	}
-	return nil, false
-}
-
-func (s *site) write(w http.ResponseWriter, r *http.Request, draw func(ink)) {
+	if err := s.templates.ExecuteTemplate(&body, name, content); err != nil { // a template and its data do not fit, which tests would show
+		http.Error(w, "the page cannot be rendered", http.StatusInternalServerError)
+		return
+	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", policyOfContent)
+	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
-	out := s.squash.open(w, r)
-	defer out.close()
-	draw(ink{out})
+	_, _ = w.Write(body.Bytes())
+}
+
+// templateOf returns the template for one worker or for all, and for a fragment.
+func templateOf(one bool, fragment string) (name string, found bool) {
+	names := map[string]string{"": "page", "workers": "workers", "history": "history"}
+	if one {
+		names = map[string]string{"": "worker", "detail": "detail"}
+	}
+	name, found = names[fragment]
+	return name, found
+}
+
+// data returns what the page shows, and false when nothing is known of the worker.
+func (s *site) data(one bool, key worker.Key) (pageData, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.update()
+	r := request{now: s.opts.Now(), view: s.opts.View(), past: s.past, version: s.opts.Version, assets: s.addresses}
+	if one {
+		return r.worker(key)
+	}
+	return r.all(), true
+}
+
+// update adds the events since the last request. Once it holds many events that the history has dropped, it starts again with
+// those that the history still has.
+func (s *site) update() {
+	events := s.opts.Events(s.past.last)
+	if s.past.count+len(events) > maxPast {
+		s.past = newPast()
+		events = s.opts.Events(0)
+	}
+	for _, e := range events {
+		s.past.add(e)
+	}
 }
 
 func (s *site) asset(w http.ResponseWriter, r *http.Request) {
-	a, ok := s.assets.files[r.PathValue("name")]
+	a, ok := s.files[r.PathValue("name")]
 	if !ok {
 		http.NotFound(w, r)
 		return
 	}
 	h := w.Header()
 	h.Set("Content-Type", a.kind)
-	h.Set("Content-Security-Policy", policyOfContent)
+	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "public, max-age=31536000, immutable") // the name changes with the content
-	out := s.squash.open(w, r)
-	defer out.close()
-	_, _ = out.Write(a.text)
-}
-
-// look takes the picture that one request is answered from.
-func (s *site) look() look {
-	now := s.opts.Now()
-	notes := s.opts.Events(now.Add(-reach), mostNotes)
-	return look{now: now, view: s.opts.View(), notes: notes, past: tell(notes), version: s.opts.Version}
+	_, _ = w.Write(a.text)
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/report/history"
 )
 
 func get(t testing.TB, h http.Handler, path string, header ...string) *httptest.ResponseRecorder {
@@ -42,9 +44,8 @@ func TestAnswers(t *testing.T) {
 		require.Equal(t, code, w.Code, path)
 		if code == http.StatusOK {
 			require.Equal(t, "text/html; charset=utf-8", w.Header().Get("Content-Type"))
-			require.Equal(t, policyOfContent, w.Header().Get("Content-Security-Policy"))
+			require.Equal(t, contentPolicy, w.Header().Get("Content-Security-Policy"))
 			require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
-			require.NotContains(t, w.Body.String(), "%!", "a form and its values do not fit in %s", path)
 		}
 	}
 	post := httptest.NewRecorder()
@@ -98,9 +99,9 @@ func TestWorkersOfAllKinds(t *testing.T) {
 	w := &world{view: fleet.View{Workers: []fleet.WorkerView{{Key: "remembered", State: fleet.StateUnknown}}}}
 	w.notes = healOf("gone", now.Add(-time.Hour), time.Second, crash(1))
 	h := New(w.options())
-	require.Contains(t, get(t, h, "/?worker=gone").Body.String(), "no longer looked after")
+	require.Contains(t, get(t, h, "/?worker=gone").Body.String(), "no longer managed")
 	text := get(t, h, "/").Body.String()
-	require.Contains(t, text, "No link to the engine yet")
+	require.Contains(t, text, "Not connected to the engine yet")
 	require.Contains(t, text, "remembered")
 	require.NotContains(t, text, "0001")
 	require.Contains(t, get(t, New((&world{}).options()), "/").Body.String(), "Nothing happened yet")
@@ -141,15 +142,44 @@ func TestBounds(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	w := &world{view: fleet.View{Engine: engineUp(now)}}
-	for n := range 3 * mostHistory {
+	for n := range 3 * maxHistory {
 		w.notes = append(w.notes, healOf("w", now.Add(-20*time.Hour+time.Duration(n)*time.Minute), time.Second, sick(strings.Repeat("é", 1<<20)))...)
 	}
 	h := New(w.options())
-	require.Equal(t, mostHistory, strings.Count(get(t, h, "/?fragment=history").Body.String(), `class="when"`))
+	require.Equal(t, maxHistory, strings.Count(get(t, h, "/?fragment=history").Body.String(), `class="when"`))
 	text := get(t, h, "/?worker=w&fragment=detail").Body.String()
-	require.Equal(t, mostOfOne, strings.Count(text, `class="when"`))
+	require.Equal(t, maxWorkerHistory, strings.Count(text, `class="when"`))
 	require.Contains(t, text, "more bytes")
-	require.Less(t, len(text), 2*mostOfOne*outputOfOne)
+	require.Less(t, len(text), 2*maxWorkerHistory*maxWorkerOutput)
+}
+
+// A request takes the events since the last one, and not all of them again.
+func TestEventsAreTakenOnce(t *testing.T) {
+	t.Parallel()
+	w := demo(time.Now())
+	h := New(w.options())
+	get(t, h, "/")
+	get(t, h, "/")
+	w.happen(func(*fleet.View) {}, healOf("verify", time.Now(), time.Second, crash(3))...)
+	require.Contains(t, get(t, h, "/").Body.String(), "exit code 3")
+	all := uint64(len(w.notes))
+	require.Equal(t, []uint64{0, all - 2, all - 2}, w.asked)
+}
+
+// The page forgets what the history has dropped.
+func TestThePastIsBounded(t *testing.T) {
+	t.Parallel()
+	w := &world{view: fleet.View{Engine: engineUp(noon)}}
+	s := &site{opts: w.options(), past: newPast()}
+	for range 10 {
+		w.notes = append(w.notes, slices.Repeat([]worker.Event{note(1, worker.EventQuota)}, maxPast/4)...)
+		s.opts.Events = func(after uint64) []history.Entry { // a history of the last ones
+			return entriesOf(w.notes, max(after, uint64(max(0, len(w.notes)-maxPast/2))))
+		}
+		s.update()
+		require.LessOrEqual(t, s.past.count, maxPast)
+		require.EqualValues(t, len(w.notes), s.past.last)
+	}
 }
 
 // A row's rev changes with what it shows, and not with the time that goes by.
@@ -157,7 +187,7 @@ func TestRev(t *testing.T) {
 	t.Parallel()
 	w := runs(noon, "w", time.Hour, 0.4, 0)
 	at := func(now time.Time, w fleet.WorkerView) string {
-		return look{now: now, view: fleet.View{Engine: engineUp(noon)}, past: past{notes: map[worker.Key][]worker.Event{}}}.row(w).Rev
+		return request{now: now, view: fleet.View{Engine: engineUp(noon)}, past: newPast()}.row(w).Rev
 	}
 	within := noon.Add(time.Minute)
 	require.Equal(t, at(within, w), at(within.Add(10*time.Minute), w))
@@ -187,7 +217,7 @@ func colours(t *testing.T) map[string]map[string]string {
 		for _, v := range regexp.MustCompile(`--([a-z0-9-]+): (#[0-9a-f]{6})`).FindAllStringSubmatch(blocks[n][1], -1) {
 			schemes[name][v[1]] = v[2]
 		}
-		require.Len(t, schemes[name], 25, "a colour is missing in one scheme")
+		require.Len(t, schemes[name], 26, "a colour is missing in one scheme")
 	}
 	return schemes
 }
@@ -241,6 +271,19 @@ func TestTimelineColours(t *testing.T) {
 		require.GreaterOrEqual(t, contrast(t, c["t-down"], c["surface"]), 3.0, scheme)
 		require.GreaterOrEqual(t, contrast(t, c["t-healing"], c["surface"]), 3.0, scheme)
 		require.GreaterOrEqual(t, contrast(t, c["t-unhealthy-2"], c["surface"]), 3.0, scheme)
+	}
+}
+
+// An event costs what it changes, and a request what it shows.
+func BenchmarkRequestAfterTenThousandEvents(b *testing.B) {
+	w := crowd(time.Now(), 100)
+	for len(w.notes) < 10000 {
+		w.notes = append(w.notes, healOf("batch-worker-001", time.Now(), time.Second, crash(1))...)
+	}
+	s := &site{opts: w.options(), past: newPast()}
+	s.data(false, "")
+	for b.Loop() {
+		s.data(false, "")
 	}
 }
 

@@ -1,13 +1,12 @@
 package page
 
 import (
-	"slices"
 	"time"
 
 	"stoker/sidecar/internal/core/worker"
 )
 
-// outcome is what became of a heal, or what else happened, in a word for people.
+// outcome is the outcome of a heal, or what else happened, in words for people.
 type outcome string
 
 // The outcomes. The later ones are about no heal.
@@ -16,68 +15,83 @@ const (
 	healed    outcome = "healed"
 	failed    outcome = "failed"
 	recovered outcome = "recovered" // without Stoker
-	dropped   outcome = "dropped"   // nobody wants the worker up any more
-	gaveUp    outcome = "gave up"   // the budget is used up
+	dropped   outcome = "dropped"   // the worker should no longer run, or the heal was decided again
+	exhausted outcome = "exhausted" // retry limit reached
 
-	held        outcome = "held"
-	refused     outcome = "refused" // to recreate
-	released    outcome = "gone"
-	badLabels   outcome = "bad labels"
-	quotaSet    outcome = "quota set"
-	quotaFailed outcome = "quota not set"
-	followed    outcome = "dependents healed"
-	linkLost    outcome = "engine lost"
-	linkUp      outcome = "engine followed"
-	hostIll     outcome = "host ill"
-	hostWell    outcome = "host well"
+	held           outcome = "held"
+	refused        outcome = "refused" // to recreate
+	unmanaged      outcome = "unmanaged"
+	badLabels      outcome = "bad labels"
+	quotaSet       outcome = "quota set"
+	quotaFailed    outcome = "quota not set"
+	followed       outcome = "dependents restarted"
+	disconnected   outcome = "engine disconnected"
+	connected      outcome = "engine connected"
+	hostOverloaded outcome = "host overloaded"
+	hostRecovered  outcome = "host recovered"
 )
 
-// record is a heal from its fault to its outcome, or one other thing that happened.
+// record is an attempt to heal from its fault to its outcome, or one other thing that happened.
 type record struct {
-	Note    worker.Event // the latest that tells of it, with what the earlier ones knew
+	Event   worker.Event // the latest about it, with what the earlier ones contained
 	Began   time.Time
 	Outcome outcome
-	Took    time.Duration // up to now for a heal under way, 0 when it does not apply
+	Took    time.Duration // 0 when it does not apply, or is not over
 }
 
-// recordsOf folds the notes of heals, which are in order of time, and leaves out what only repeats or promises. The
-// newest comes first.
-func recordsOf(notes []worker.Event, now time.Time) []record {
-	var all []record
-	open := map[worker.Key]int{} // a worker's heal under way, an index into all
-	for _, n := range notes {
-		o, ends := outcomeOf(n)
-		index, healing := open[n.Key]
-		switch {
-		case n.Kind == worker.EventFault:
-			if healing { // decided anew before anything was tried
-				all[index].Outcome, all[index].Took = dropped, n.At.Sub(all[index].Began)
-			}
-			open[n.Key] = len(all)
-			all = append(all, record{Note: n, Began: n.At, Outcome: underWay})
-		case n.Kind == worker.EventHung && healing:
-			all[index].Note.Reason = n.Reason
-		case ends && healing:
-			all[index] = conclude(all[index], n, o)
-			delete(open, n.Key)
-		case o == "" || o == recovered || o == dropped:
-		default:
-			all = append(all, record{Note: n, Began: n.At.Add(-n.Duration), Outcome: o, Took: n.Duration})
+// record makes a record of an event, or changes the record of its heal. It leaves out events that only repeat or announce.
+func (p *past) record(w *workerPast, n worker.Event) {
+	o, ends := outcomeOf(n)
+	heal := w.heal(n)
+	switch {
+	case n.Kind == worker.EventFault:
+		if w.current != nil { // decided again before anything was tried
+			w.current.conclude(n, dropped)
 		}
-		if o == dropped { // and its own line
-			all = append(all, record{Note: n, Began: n.At, Outcome: aside(n.Kind)})
+		w.current = p.put(w, &record{Event: n, Began: n.At, Outcome: underWay})
+		if n.HealID != 0 {
+			w.heals[n.HealID] = w.current
 		}
+	case n.Kind == worker.EventHung && heal != nil:
+		heal.Event.Reason = n.Reason
+	case ends && heal != nil:
+		heal.conclude(n, o)
+		if w.current == heal {
+			w.current = nil
+		}
+	case o == "" || o == recovered || o == dropped:
+	default:
+		p.put(w, &record{Event: n, Began: n.At.Add(-n.Duration), Outcome: o, Took: n.Duration})
 	}
-	for _, index := range open {
-		all[index].Took = max(0, now.Sub(all[index].Began))
+	if o == dropped { // and a record of its own
+		p.put(w, &record{Event: n, Began: n.At, Outcome: otherOutcome(n.Kind)})
 	}
-	slices.Reverse(all)
-	slices.SortStableFunc(all, func(a, b record) int { return b.Began.Compare(a.Began) })
-	return all
 }
 
-// about is the same word before and after a heal ends.
-func (r record) about() string {
+func (p *past) put(w *workerPast, r *record) *record {
+	p.records = insert(p.records, r)
+	w.records = insert(w.records, r)
+	return r
+}
+
+// heal returns the record of the heal that an event is about, unless it has ended: by the heal's ID where the event has one. An
+// event without one is about the current heal if that has none either, or if it ends any heal of its worker.
+func (w *workerPast) heal(n worker.Event) *record {
+	if n.HealID != 0 {
+		if r := w.heals[n.HealID]; r != nil && (r.Outcome == underWay || r.Outcome == dropped) {
+			return r
+		}
+		return nil
+	}
+	o, _ := outcomeOf(n)
+	if w.current != nil && (w.current.Event.HealID == 0 || o == dropped) {
+		return w.current
+	}
+	return nil
+}
+
+// name is the same before and after a heal ends.
+func (r *record) name() string {
 	switch r.Outcome {
 	case underWay, healed, failed, recovered, dropped:
 		return "heal"
@@ -86,30 +100,37 @@ func (r record) about() string {
 	}
 }
 
-// conclude ends a heal with the note that tells how.
-func conclude(r record, n worker.Event, o outcome) record {
-	r.Outcome, r.Took = o, n.At.Sub(r.Began)
-	if o == dropped {
-		return r
+// took is the duration up to now for a heal that is under way.
+func (r *record) took(now time.Time) time.Duration {
+	if r.Outcome == underWay {
+		return max(0, now.Sub(r.Began))
 	}
-	if n.Detail != "" {
-		r.Note.Detail = n.Detail
-	}
-	if n.Output != "" {
-		r.Note.Output = n.Output
-	}
-	if n.Heal != worker.HealNone {
-		r.Note.Heal = n.Heal
-	}
-	if n.Reason != "" && o != recovered {
-		r.Note.Reason = n.Reason
-	}
-	r.Note.Kind, r.Note.At = n.Kind, n.At
-	return r
+	return r.Took
 }
 
-// outcomeOf is what a note says happened, and whether that ends the worker's heal. It is empty for what is no news of its
-// own.
+// conclude ends a heal with the event that reports its end.
+func (r *record) conclude(n worker.Event, o outcome) {
+	r.Outcome, r.Took = o, n.At.Sub(r.Began)
+	if o == dropped {
+		return
+	}
+	if n.Detail != "" {
+		r.Event.Detail = n.Detail
+	}
+	if n.Output != "" {
+		r.Event.Output = n.Output
+	}
+	if n.Heal != worker.HealNone {
+		r.Event.Heal = n.Heal
+	}
+	if n.Reason != "" && o != recovered {
+		r.Event.Reason = n.Reason
+	}
+	r.Event.Kind, r.Event.At = n.Kind, n.At
+}
+
+// outcomeOf returns what an event reports, and whether it ends the worker's heal. It is empty for events that are no news by
+// themselves.
 func outcomeOf(n worker.Event) (o outcome, ends bool) {
 	switch n.Kind {
 	case worker.EventHealed:
@@ -119,33 +140,33 @@ func outcomeOf(n worker.Event) (o outcome, ends bool) {
 	case worker.EventRecovered:
 		return recovered, true
 	case worker.EventExhausted:
-		return gaveUp, false
+		return exhausted, false
 	case worker.EventUnmanaged:
 		return dropped, true
 	case worker.EventHeld:
-		if waits(n.Reason) {
+		if delays(n.Reason) {
 			return held, false
 		}
 		return dropped, true
 	case worker.EventFault, worker.EventManaged, worker.EventStable, worker.EventStatsUnavailable, worker.EventHung:
 		return "", false
 	default:
-		return aside(n.Kind), false
+		return otherOutcome(n.Kind), false
 	}
 }
 
-// waits: such a worker's heal is not given up, only put off.
-func waits(r worker.Reason) bool {
+// delays reports whether a heal is delayed for that reason, and not dropped.
+func delays(r worker.Reason) bool {
 	return r == worker.HeldStarved || r == worker.HeldHostOverloaded || r == worker.HeldDryRun
 }
 
-// aside is the word for a note that stands by itself.
-func aside(kind worker.EventKind) outcome {
+// otherOutcome returns the words for an event that stands by itself.
+func otherOutcome(kind worker.EventKind) outcome {
 	switch kind {
 	case worker.EventHeld:
 		return held
 	case worker.EventUnmanaged:
-		return released
+		return unmanaged
 	case worker.EventProblem:
 		return badLabels
 	case worker.EventRefused:
@@ -157,14 +178,30 @@ func aside(kind worker.EventKind) outcome {
 	case worker.EventDependentsRestarted:
 		return followed
 	case worker.EventEngineDisconnected:
-		return linkLost
+		return disconnected
 	case worker.EventEngineConnected:
-		return linkUp
+		return connected
 	case worker.EventHostOverloaded:
-		return hostIll
+		return hostOverloaded
 	case worker.EventHostRecovered:
-		return hostWell
+		return hostRecovered
 	default:
 		return outcome(kind)
 	}
+}
+
+// tone is the colour of an outcome.
+func tone(o outcome) string {
+	switch o {
+	case healed, recovered, connected, hostRecovered, followed:
+		return "ok"
+	case underWay:
+		return "busy"
+	case failed, refused, quotaFailed, badLabels:
+		return "warn"
+	case exhausted, disconnected, hostOverloaded:
+		return "bad"
+	case dropped, held, unmanaged, quotaSet:
+	}
+	return "idle"
 }

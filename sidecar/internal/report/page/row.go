@@ -9,29 +9,30 @@ import (
 
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/sanitize"
 )
 
-// group is what a viewer sorts the workers into at a glance.
+// group is how urgent a worker is for a viewer.
 type group string
 
 // The groups, the most urgent first.
 const (
-	groupAttention group = "attention" // somebody should look
-	groupHealing   group = "healing"   // Stoker is at it
+	groupAttention group = "attention" // a person should look
+	groupHealing   group = "healing"   // Stoker heals it
 	groupUnknown   group = "unknown"
-	groupHeld      group = "held" // left alone on purpose
+	groupHeld      group = "held" // and somebody meant it
 	groupRunning   group = "running"
 )
 
 // row is one worker in the table.
 type row struct {
 	Key      worker.Key // as it is, for addresses
-	Name     string     // for eyes
-	Rev      string     // changes with what is shown, apart from the time that goes by
+	Name     string     // sanitized
+	Rev      string     // changes with what is shown, apart from the passing of time
 	Group    group
 	Rank     int // the more urgent the smaller
 	State    fleet.State
-	Since    instant // of its life, when it runs
+	Since    instant // of its incarnation, when it runs
 	Why      string  // fault and reason, or why it is held
 	Heal     worker.HealAction
 	Health   worker.Health
@@ -40,7 +41,7 @@ type row struct {
 	CPU      gauge
 	Attempts int
 	Next     instant
-	Strip    drawing
+	Day      drawing
 	Heals    int // in the last day
 	Failed   int
 }
@@ -79,27 +80,30 @@ func gaugeOf(w fleet.WorkerView, now time.Time) gauge {
 	return g
 }
 
-// row is a worker's line.
-func (l look) row(w fleet.WorkerView) row {
-	r := row{
-		Key: w.Key, Name: plain(string(w.Key)), State: w.State, Heal: w.Heal, Health: w.Health, Status: w.Status,
-		Group: groupOf(w), CPU: gaugeOf(w, l.now), Attempts: w.Attempts, Next: instantOf(w.NextAt, l.now), Why: why(w),
+// row returns a worker's line.
+func (r request) row(w fleet.WorkerView) row {
+	line := row{
+		Key: w.Key, Name: sanitize.Line(string(w.Key)), State: w.State, Heal: w.Heal, Health: w.Health, Status: w.Status,
+		Group: groupOf(w), CPU: gaugeOf(w, r.now), Attempts: w.Attempts, Next: instantOf(w.NextAt, r.now), Why: why(w),
 	}
-	r.Rank = rank(r.Group, w.State)
+	line.Rank = rank(line.Group, w.State)
 	if w.Status == worker.StatusRunning {
-		r.Since = instantOf(w.StartedAt.Add(-l.view.Engine.Skew), l.now)
+		line.Since = instantOf(w.StartedAt.Add(-r.view.Engine.Skew), r.now)
 	}
 	for _, p := range w.Problems {
-		r.Problems = append(r.Problems, problem(p.Label, p.Value, p.Message, p.Nearest))
+		line.Problems = append(line.Problems, problem(p.Label, p.Value, p.Message, p.Nearest))
 	}
-	r.Strip = strip(l.spans(w), l.now)
-	r.Heals, r.Failed = heals(l.past.notes[w.Key], l.now.Add(-day))
-	r.Rev = r.rev()
-	return r
+	line.Day = quarters(r.spans(w), r.now)
+	line.Heals, line.Failed = r.past.workers[w.Key].healsSince(r.now.Add(-day))
+	line.Rev = line.rev()
+	return line
 }
 
-// strip is the last day in quarters of an hour by the clock, so that it changes four times an hour and not all the time.
-func strip(spans []span, now time.Time) drawing {
+// NoCheck reports whether the worker has no health check.
+func (r row) NoCheck() bool { return r.Health == worker.HealthNone }
+
+// quarters draws the last day in quarters of an hour by the clock, so that it changes four times an hour and not all the time.
+func quarters(spans []span, now time.Time) drawing {
 	const quarter = 15 * time.Minute
 	to := now.Truncate(quarter)
 	if to.Before(now) {
@@ -109,41 +113,27 @@ func strip(spans []span, now time.Time) drawing {
 }
 
 func problem(label, value, message, nearest string) string {
-	said := fmt.Sprintf("%s=%q: %s", brief(plain(label), 100), brief(plain(value), 100), brief(plain(message), 300))
+	text := fmt.Sprintf("%s=%q: %s", brief(label, 100), brief(value, 100), brief(message, 300))
 	if nearest != "" {
-		said += ", probably " + nearest
+		text += ", probably " + nearest
 	}
-	return said
+	return text
 }
 
-// spans is a worker's last day.
-func (l look) spans(w fleet.WorkerView) []span {
-	running := life{Running: w.Status == worker.StatusRunning && !w.StartedAt.IsZero(), Since: w.StartedAt.Add(-l.view.Engine.Skew)}
-	return l.past.timeline(w.Key, running, l.now.Add(-day), l.now)
-}
-
-// heals counts the heals that worked, and those that did not.
-func heals(notes []worker.Event, since time.Time) (healed, failed int) {
-	for _, n := range notes {
-		switch {
-		case n.At.Before(since):
-		case n.Kind == worker.EventHealed:
-			healed++
-		case n.Kind == worker.EventHealFailed:
-			failed++
-		}
-	}
-	return healed, failed
+// spans returns a worker's last day.
+func (r request) spans(w fleet.WorkerView) []span {
+	running := life{Running: w.Status == worker.StatusRunning && !w.StartedAt.IsZero(), Since: w.StartedAt.Add(-r.view.Engine.Skew)}
+	return r.past.timeline(w.Key, running, r.now.Add(-day), r.now)
 }
 
 func (r row) rev() string {
 	h := fnv.New64a()
 	_, _ = fmt.Fprint(h, r.State, r.Group, r.Since.UTC, r.Why, r.Heal, r.Health, r.Status, r.Problems, r.CPU.Use, r.CPU.Quota,
-		r.CPU.Throttled, r.CPU.Boosted, r.Attempts, r.Next.UTC, r.Strip.Strokes, r.Heals, r.Failed)
+		r.CPU.Throttled, r.CPU.Boosted, r.Attempts, r.Next.UTC, r.Day.Strokes, r.Heals, r.Failed)
 	return fmt.Sprintf("%x", h.Sum64())
 }
 
-// why is what is behind a state, in the fixed words.
+// why returns the reason for a state, in Stoker's fixed words.
 func why(w fleet.WorkerView) string {
 	switch {
 	case w.Held != worker.HeldNot:
@@ -175,7 +165,7 @@ func groupOf(w fleet.WorkerView) group {
 	return groupUnknown
 }
 
-// onPurpose: somebody meant this worker to be left alone, or it does no harm.
+// onPurpose reports whether a worker is held because somebody meant it, or in a way that does no harm.
 func onPurpose(r worker.Reason) bool {
 	switch r {
 	case worker.HeldBadLabels, worker.HeldExitNotObserved, worker.HeldExhausted, worker.HeldHostOverloaded,
@@ -195,11 +185,11 @@ func rank(g group, s fleet.State) int {
 	return 10*slices.Index(groups, g) + slices.Index(states, s)
 }
 
-// rows are all workers, the most urgent first.
-func (l look) rows() []row {
-	rows := make([]row, len(l.view.Workers))
-	for n, w := range l.view.Workers {
-		rows[n] = l.row(w)
+// rows returns all workers, the most urgent first.
+func (r request) rows() []row {
+	rows := make([]row, len(r.view.Workers))
+	for n, w := range r.view.Workers {
+		rows[n] = r.row(w)
 	}
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Key, b.Key)) })
 	return rows

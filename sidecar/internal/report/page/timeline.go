@@ -10,16 +10,18 @@ import (
 // condition is how a worker was for a while.
 type condition string
 
-// The conditions, in the order in which a short one must not be hidden by a long one.
+// The conditions.
 const (
 	unknown   condition = "unknown" // Stoker did not look, or does not remember
 	alive     condition = "alive"   // running, and not known to be unhealthy
+	stopped   condition = "stopped" // down, and an operator or the worker itself meant it
 	healing   condition = "healing" // a heal is under way
 	unhealthy condition = "unhealthy"
-	down      condition = "down"
+	down      condition = "down" // and nobody meant it
 )
 
-func conditions() []condition { return []condition{unknown, alive, healing, unhealthy, down} }
+// conditions are in the order in which a short one must not be hidden by a long one.
+func conditions() []condition { return []condition{unknown, alive, stopped, healing, unhealthy, down} }
 
 // span is one condition, from a time up to, and without, another.
 type span struct {
@@ -27,122 +29,124 @@ type span struct {
 	Condition condition
 }
 
-// life is what the engine says of the life that goes on now.
+// life is the engine's information about the current incarnation.
 type life struct {
 	Running bool
-	Since   time.Time // on the clock of the notes
+	Since   time.Time // on the clock of the events
 }
 
-// past is what notes tell, by worker.
-type past struct {
-	notes    map[worker.Key][]worker.Event
-	absences []absence
-}
-
-// absence is a time in which Stoker did not see the workers. Of its own death no note tells, so that such an absence
-// begins at the last sign of life before it: some of it was seen.
+// absence is a time in which Stoker did not see the workers. No event reports Stoker's own crash, so that such an absence
+// begins at the last event before it: some of it was seen.
 type absence struct {
 	from, to time.Time // to is zero while it lasts
-	died     bool
+	crashed  bool
 }
 
-// sameStart is how far apart the first words about two workers may be for one and the same start of Stoker.
+// sameStart is how far apart the first events about two workers may be for one and the same start of Stoker.
 const sameStart = time.Minute
 
-// tell sorts notes, which are in order of time.
-func tell(notes []worker.Event) past {
-	p := past{notes: map[worker.Key][]worker.Event{}}
-	known := map[worker.Key]bool{}
-	var heard time.Time
-	blind := false
-	for _, n := range notes {
-		switch {
-		case n.Kind == worker.EventEngineDisconnected && !blind:
-			p.absences = append(p.absences, absence{from: n.At})
-			blind = true
-		case n.Kind == worker.EventEngineConnected && blind:
-			p.absences[len(p.absences)-1].to = n.At
-			blind = false
-		case n.Kind == worker.EventManaged && known[n.Key]:
-			p.started(heard, n.At, blind)
-			blind = false
-		}
-		if n.Key != "" {
-			p.notes[n.Key] = append(p.notes[n.Key], n)
-			known[n.Key] = n.Kind != worker.EventUnmanaged
-		}
-		heard = n.At
-	}
-	return p
-}
-
-// started: a worker that was known is introduced again, and so Stoker was away.
-func (p *past) started(heard, at time.Time, blind bool) {
-	last := len(p.absences) - 1
+// absence notes when Stoker was disconnected or did not run.
+func (p *past) absence(w *workerPast, n worker.Event) {
 	switch {
-	case blind:
-		p.absences[last].to = at
-	case last < 0 || at.Sub(p.absences[last].to) > sameStart:
-		p.absences = append(p.absences, absence{from: heard, to: at, died: true})
+	case n.Kind == worker.EventEngineDisconnected && !p.away:
+		p.absences = append(p.absences, absence{from: n.At})
+		p.away = true
+	case n.Kind == worker.EventEngineConnected && p.away:
+		p.absences[len(p.absences)-1].to = n.At
+		p.away = false
+	case n.Kind == worker.EventManaged && w.managed: // announced again: Stoker was started
+		last := len(p.absences) - 1
+		switch {
+		case p.away:
+			p.absences[last].to = n.At
+			p.away = false
+		case last < 0 || n.At.Sub(p.absences[last].to) > sameStart:
+			p.absences = append(p.absences, absence{from: p.seen, to: n.At, crashed: true})
+		}
 	}
 }
 
-// timeline is how a worker was between two times, without holes, each span of another condition than the one before.
-// Before the first note all that is known is the life that goes on now.
-func (p past) timeline(key worker.Key, l life, from, to time.Time) []span {
-	first := from
-	if notes := p.notes[key]; len(notes) > 0 && notes[0].At.Before(from) {
-		first = notes[0].At
-	}
-	spans := join(turnsOf(p.notes[key]), l, first, to)
-	for _, a := range p.absences {
-		if a.to.IsZero() || a.to.After(to) {
-			a.to = to
-		}
-		if !a.died || !proven(spans, l, a) {
-			spans = cover(spans, a)
-		}
-	}
-	return tidy(spans, from, to)
+// timeline is what the events of one worker say about its condition.
+type timeline struct {
+	changes []change
+	due     change // the end of a wait, unless something else comes first
 }
 
-// turn is the beginning of a condition.
-type turn struct {
+// change is the beginning of a condition.
+type change struct {
 	at        time.Time
 	condition condition
 }
 
-// turnsOf are the beginnings that the notes of one worker tell of.
-func turnsOf(notes []worker.Event) []turn {
-	var turns []turn
-	var due turn // the end of a wait, unless something else comes first
-	for _, n := range notes {
-		now, tells := conditionOf(n)
-		if !due.at.IsZero() && !due.at.After(n.At) {
-			turns, due = append(turns, due), turn{}
-		}
-		if !tells {
-			continue
-		}
-		due = turn{}
-		if healBegins(n) {
-			due = turn{at: n.At.Add(max(0, n.Delay)), condition: healing}
-		}
-		turns = append(turns, turn{at: n.At, condition: now})
+func (t *timeline) add(n worker.Event) {
+	now, known := conditionOf(n)
+	if !t.due.at.IsZero() && !t.due.at.After(n.At) {
+		t.changes, t.due = append(t.changes, t.due), change{}
 	}
-	if !due.at.IsZero() {
-		turns = append(turns, due)
+	if !known {
+		return
 	}
-	return turns
+	t.due = change{}
+	if healBegins(n) {
+		t.due = change{at: n.At.Add(max(0, n.Delay)), condition: healing}
+	}
+	t.changes = append(t.changes, change{at: n.At, condition: now})
 }
 
-// healBegins: the note says when the next attempt is made.
+// since returns the changes after a time, and the last one before it.
+func (t *timeline) since(from time.Time) []change {
+	first := len(t.changes)
+	for first > 0 {
+		first--
+		if !t.changes[first].at.After(from) {
+			break
+		}
+	}
+	changes := slices.Clone(t.changes[first:])
+	if !t.due.at.IsZero() {
+		changes = append(changes, t.due)
+	}
+	return changes
+}
+
+// timeline returns how a worker was between two times, without holes, each span with another condition than the one before.
+// Before the first event only the current incarnation is known.
+func (p *past) timeline(key worker.Key, l life, from, to time.Time) []span {
+	var absences []absence
+	first := from
+	for _, a := range slices.Backward(p.absences) {
+		if a.to.IsZero() || a.to.After(to) {
+			a.to = to
+		}
+		if !a.to.After(from) {
+			break
+		}
+		absences = append(absences, a)
+		first = earlier(first, a.from)
+	}
+	var changes []change
+	if w := p.workers[key]; w != nil {
+		changes = w.timeline.since(first)
+	}
+	if len(changes) > 0 {
+		first = earlier(first, changes[0].at)
+	}
+	spans := join(changes, l, first, to)
+	for _, a := range slices.Backward(absences) {
+		if !a.crashed || !unchanged(spans, l, a) {
+			spans = cover(spans, a)
+		}
+	}
+	return normalize(spans, from, to)
+}
+
+// healBegins reports whether an event says when the next attempt is made.
 func healBegins(n worker.Event) bool {
 	return n.Kind == worker.EventFault || n.Kind == worker.EventHealFailed ||
 		n.Kind == worker.EventHeld && n.Reason == worker.HeldStarved
 }
 
-// conditionOf is what a worker is in from a note on, and false when the note does not tell.
+// conditionOf returns the condition that begins with an event, and false when none does.
 func conditionOf(n worker.Event) (condition, bool) {
 	switch n.Kind {
 	case worker.EventManaged, worker.EventHealed, worker.EventRecovered, worker.EventStable:
@@ -174,44 +178,44 @@ func ofHeld(n worker.Event) (condition, bool) {
 	case worker.HeldNeedsRecreate, worker.HeldDryRun, worker.HeldHostOverloaded, worker.HeldExhausted:
 		return ofFault(n.Fault), n.Fault != worker.FaultNone
 	case worker.HeldBadLabels, worker.HeldSwarm, worker.HeldOneOff:
-		return unknown, true // not looked after, whether it runs or not
-	default:
+		return unknown, true // not managed, whether it runs or not
+	case worker.HeldOperator, worker.HeldPaused, worker.HeldFinished, worker.HeldNeverStarted, worker.HeldRemoving, worker.HeldReplaced:
+		return stopped, true
+	default: // Docker restarts it, or nobody observed why it exited
 		return down, true
 	}
 }
 
-// join makes spans of turns, from first on.
-func join(turns []turn, l life, first, to time.Time) []span {
+// join makes spans of changes, from first on.
+func join(changes []change, l life, first, to time.Time) []span {
 	begin := to
-	if len(turns) > 0 {
-		begin = turns[0].at
+	if len(changes) > 0 {
+		begin = changes[0].at
 	}
 	lives := begin
 	if l.Running && l.Since.Before(begin) {
 		lives = l.Since
 	}
-	if lives.Before(first) {
-		lives = first
-	}
-	spans := []span{{first, lives, unknown}, {lives, begin, alive}}
-	for n, t := range turns {
+	lives = later(lives, first)
+	spans := append(make([]span, 0, len(changes)+2), span{first, lives, unknown}, span{lives, begin, alive})
+	for n, c := range changes {
 		end := to
-		if n+1 < len(turns) {
-			end = turns[n+1].at
+		if n+1 < len(changes) {
+			end = changes[n+1].at
 		}
-		spans = append(spans, span{t.at, end, t.condition})
+		spans = append(spans, span{c.at, end, c.condition})
 	}
 	return spans
 }
 
-// proven reports whether an absence changed nothing: the worker was down before and after, or the life that went on through
-// it is the one that goes on now.
-func proven(spans []span, l life, a absence) bool {
+// unchanged reports whether nothing changed in an absence: the worker was down before and after, or the incarnation that ran
+// through it is the current one.
+func unchanged(spans []span, l life, a absence) bool {
 	before, after := at(spans, a.from), at(spans, a.to)
 	if before != after {
 		return false
 	}
-	return before == down || before == alive && l.Running && !l.Since.After(a.from)
+	return before == down || before == stopped || before == alive && l.Running && !l.Since.After(a.from)
 }
 
 func at(spans []span, t time.Time) condition {
@@ -235,8 +239,8 @@ func cover(spans []span, a absence) []span {
 	return slices.DeleteFunc(out, func(s span) bool { return !s.From.Before(s.To) })
 }
 
-// tidy cuts to the window, leaves out what is empty, and joins equal neighbours.
-func tidy(spans []span, from, to time.Time) []span {
+// normalize cuts to the window, leaves out what is empty, and joins equal neighbours.
+func normalize(spans []span, from, to time.Time) []span {
 	var out []span
 	for _, s := range spans {
 		s.From, s.To = later(s.From, from), earlier(s.To, to)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"stoker/sidecar/internal/core/worker"
 )
@@ -47,8 +48,8 @@ func written(spans []span) string {
 func TestTimeline(t *testing.T) {
 	t.Parallel()
 	const (
-		taken, fault, failed, healed = worker.EventManaged, worker.EventFault, worker.EventHealFailed, worker.EventHealed
-		heldFor, exited, ill         = worker.EventHeld, worker.FaultExited, worker.FaultUnhealthy
+		managed, fault, failed, healed = worker.EventManaged, worker.EventFault, worker.EventHealFailed, worker.EventHealed
+		heldFor, exited, sick          = worker.EventHeld, worker.FaultExited, worker.FaultUnhealthy
 	)
 	running := life{Running: true, Since: hour(-30)}
 	noKey := worker.Key("")
@@ -61,37 +62,39 @@ func TestTimeline(t *testing.T) {
 		"nothing but the life":      {nil, running, "alive 0-24"},
 		"a life that began today":   {nil, life{true, hour(20)}, "unknown 0-20, alive 20-24"},
 		"a life that is over":       {nil, life{false, hour(20)}, "unknown 0-24"},
-		"before the first note":     {[]worker.Event{note(4, taken)}, life{}, "unknown 0-4, alive 4-24"},
-		"a note from before":        {[]worker.Event{note(-3, taken)}, life{}, "alive 0-24"},
-		"healed at once":            {[]worker.Event{note(-3, taken), note(4, fault, exited), note(5, healed, exited)}, life{}, "alive 0-4, healing 4-5, alive 5-24"},
-		"healed after a wait":       {[]worker.Event{note(-3, taken), note(4, fault, exited, time.Hour), note(6, healed, exited)}, life{}, "alive 0-4, down 4-5, healing 5-6, alive 6-24"},
-		"unhealthy":                 {[]worker.Event{note(-3, taken), note(4, fault, ill, time.Hour), note(6, healed, ill)}, life{}, "alive 0-4, unhealthy 4-5, healing 5-6, alive 6-24"},
-		"hung: no more waiting":     {[]worker.Event{note(-3, taken), note(4, fault, ill, 3*time.Hour), note(5, worker.EventHung), note(6, healed)}, life{}, "alive 0-4, unhealthy 4-5, healing 5-6, alive 6-24"},
-		"recovered while waiting":   {[]worker.Event{note(-3, taken), note(4, fault, ill, 3*time.Hour), note(5, worker.EventRecovered)}, life{}, "alive 0-4, unhealthy 4-5, alive 5-24"},
-		"starved for its grace":     {[]worker.Event{note(-3, taken), note(4, fault, ill), note(4, heldFor, ill, worker.HeldStarved, time.Hour), note(6, healed)}, life{}, "alive 0-4, unhealthy 4-5, healing 5-6, alive 6-24"},
-		"failed, then exhausted":    {[]worker.Event{note(-3, taken), note(4, fault, exited), note(5, failed, exited), note(5, worker.EventExhausted, exited)}, life{}, "alive 0-4, healing 4-5, down 5-24"},
-		"a heal under way":          {[]worker.Event{note(-3, taken), note(23, fault, exited)}, life{}, "alive 0-23, healing 23-24"},
-		"a heal in the future":      {[]worker.Event{note(-3, taken), note(23, fault, exited, 5*time.Hour)}, life{}, "alive 0-23, down 23-24"},
-		"a quota is no news":        {[]worker.Event{note(-3, taken), note(4, fault, exited, 2*time.Hour), note(5, worker.EventQuota), note(7, healed)}, life{}, "alive 0-4, down 4-6, healing 6-7, alive 7-24"},
-		"stopped and started":       {[]worker.Event{note(-3, taken), note(4, heldFor, worker.HeldOperator), note(8, worker.EventRecovered)}, life{}, "alive 0-4, down 4-8, alive 8-24"},
-		"unhealthy and left":        {[]worker.Event{note(-3, taken), note(4, heldFor, ill, worker.HeldIgnored)}, running, "alive 0-4, unhealthy 4-24"},
-		"bad labels":                {[]worker.Event{note(-3, taken), note(-3, heldFor, worker.HeldBadLabels)}, running, "unknown 0-24"},
-		"gone":                      {[]worker.Event{note(-3, taken), note(4, worker.EventUnmanaged)}, life{}, "alive 0-4, unknown 4-24"},
-		"gone and back":             {[]worker.Event{note(-3, taken), note(4, worker.EventUnmanaged), note(6, taken)}, life{}, "alive 0-4, unknown 4-6, alive 6-24"},
-		"no link":                   {[]worker.Event{note(-3, taken), note(4, worker.EventEngineDisconnected, noKey), note(6, worker.EventEngineConnected, noKey)}, running, "alive 0-4, unknown 4-6, alive 6-24"},
-		"no link any more":          {[]worker.Event{note(-3, taken), note(20, worker.EventEngineDisconnected, noKey)}, running, "alive 0-20, unknown 20-24"},
-		"no link over a heal":       {[]worker.Event{note(-3, taken), note(4, worker.EventEngineDisconnected, noKey), note(6, worker.EventEngineConnected, noKey), note(6, fault, exited), note(7, healed)}, running, "alive 0-4, unknown 4-6, healing 6-7, alive 7-24"},
-		"stoker away, one life":     {[]worker.Event{note(-3, taken), note(10, taken)}, running, "alive 0-24"},
-		"stoker away, another life": {[]worker.Event{note(-3, taken), note(5, healed), note(10, taken)}, life{true, hour(9)}, "alive 0-5, unknown 5-10, alive 10-24"},
-		"somebody heard later":      {[]worker.Event{note(-3, taken), note(9, healed, worker.Key("other")), note(10, taken)}, life{true, hour(9.5)}, "alive 0-9, unknown 9-10, alive 10-24"},
-		"stoker away, held":         {[]worker.Event{note(-3, taken), note(5, heldFor, worker.HeldOperator), note(10, taken), note(10, heldFor, worker.HeldOperator)}, life{}, "alive 0-5, down 5-24"},
-		"stoker away, found dead":   {[]worker.Event{note(-3, taken), note(10, taken), note(10, fault, exited), note(11, healed)}, life{}, "unknown 0-10, healing 10-11, alive 11-24"},
-		"died without a link":       {[]worker.Event{note(-3, taken), note(4, worker.EventEngineDisconnected, noKey), note(8, taken), note(8, worker.EventEngineConnected, noKey)}, running, "alive 0-4, unknown 4-8, alive 8-24"},
-		"another worker's":          {[]worker.Event{note(-3, taken), note(4, fault, exited, worker.Key("other"))}, life{}, "alive 0-24"},
+		"before the first note":     {[]worker.Event{note(4, managed)}, life{}, "unknown 0-4, alive 4-24"},
+		"a note from before":        {[]worker.Event{note(-3, managed)}, life{}, "alive 0-24"},
+		"healed at once":            {[]worker.Event{note(-3, managed), note(4, fault, exited), note(5, healed, exited)}, life{}, "alive 0-4, healing 4-5, alive 5-24"},
+		"healed after a wait":       {[]worker.Event{note(-3, managed), note(4, fault, exited, time.Hour), note(6, healed, exited)}, life{}, "alive 0-4, down 4-5, healing 5-6, alive 6-24"},
+		"unhealthy":                 {[]worker.Event{note(-3, managed), note(4, fault, sick, time.Hour), note(6, healed, sick)}, life{}, "alive 0-4, unhealthy 4-5, healing 5-6, alive 6-24"},
+		"hung: no more waiting":     {[]worker.Event{note(-3, managed), note(4, fault, sick, 3*time.Hour), note(5, worker.EventHung), note(6, healed)}, life{}, "alive 0-4, unhealthy 4-5, healing 5-6, alive 6-24"},
+		"recovered while waiting":   {[]worker.Event{note(-3, managed), note(4, fault, sick, 3*time.Hour), note(5, worker.EventRecovered)}, life{}, "alive 0-4, unhealthy 4-5, alive 5-24"},
+		"starved for its grace":     {[]worker.Event{note(-3, managed), note(4, fault, sick), note(4, heldFor, sick, worker.HeldStarved, time.Hour), note(6, healed)}, life{}, "alive 0-4, unhealthy 4-5, healing 5-6, alive 6-24"},
+		"failed, then exhausted":    {[]worker.Event{note(-3, managed), note(4, fault, exited), note(5, failed, exited), note(5, worker.EventExhausted, exited)}, life{}, "alive 0-4, healing 4-5, down 5-24"},
+		"a heal under way":          {[]worker.Event{note(-3, managed), note(23, fault, exited)}, life{}, "alive 0-23, healing 23-24"},
+		"a heal in the future":      {[]worker.Event{note(-3, managed), note(23, fault, exited, 5*time.Hour)}, life{}, "alive 0-23, down 23-24"},
+		"a quota is no news":        {[]worker.Event{note(-3, managed), note(4, fault, exited, 2*time.Hour), note(5, worker.EventQuota), note(7, healed)}, life{}, "alive 0-4, down 4-6, healing 6-7, alive 7-24"},
+		"stopped and started":       {[]worker.Event{note(-3, managed), note(4, heldFor, worker.HeldOperator), note(8, worker.EventRecovered)}, life{}, "alive 0-4, stopped 4-8, alive 8-24"},
+		"finished":                  {[]worker.Event{note(-3, managed), note(4, heldFor, worker.HeldFinished)}, life{}, "alive 0-4, stopped 4-24"},
+		"exit not observed":         {[]worker.Event{note(-3, managed), note(4, heldFor, worker.HeldExitNotObserved)}, life{}, "alive 0-4, down 4-24"},
+		"unhealthy and left":        {[]worker.Event{note(-3, managed), note(4, heldFor, sick, worker.HeldIgnored)}, running, "alive 0-4, unhealthy 4-24"},
+		"bad labels":                {[]worker.Event{note(-3, managed), note(-3, heldFor, worker.HeldBadLabels)}, running, "unknown 0-24"},
+		"gone":                      {[]worker.Event{note(-3, managed), note(4, worker.EventUnmanaged)}, life{}, "alive 0-4, unknown 4-24"},
+		"gone and back":             {[]worker.Event{note(-3, managed), note(4, worker.EventUnmanaged), note(6, managed)}, life{}, "alive 0-4, unknown 4-6, alive 6-24"},
+		"no link":                   {[]worker.Event{note(-3, managed), note(4, worker.EventEngineDisconnected, noKey), note(6, worker.EventEngineConnected, noKey)}, running, "alive 0-4, unknown 4-6, alive 6-24"},
+		"no link any more":          {[]worker.Event{note(-3, managed), note(20, worker.EventEngineDisconnected, noKey)}, running, "alive 0-20, unknown 20-24"},
+		"no link over a heal":       {[]worker.Event{note(-3, managed), note(4, worker.EventEngineDisconnected, noKey), note(6, worker.EventEngineConnected, noKey), note(6, fault, exited), note(7, healed)}, running, "alive 0-4, unknown 4-6, healing 6-7, alive 7-24"},
+		"stoker away, one life":     {[]worker.Event{note(-3, managed), note(10, managed)}, running, "alive 0-24"},
+		"stoker away, another life": {[]worker.Event{note(-3, managed), note(5, healed), note(10, managed)}, life{true, hour(9)}, "alive 0-5, unknown 5-10, alive 10-24"},
+		"somebody heard later":      {[]worker.Event{note(-3, managed), note(9, healed, worker.Key("other")), note(10, managed)}, life{true, hour(9.5)}, "alive 0-9, unknown 9-10, alive 10-24"},
+		"stoker away, held":         {[]worker.Event{note(-3, managed), note(5, heldFor, worker.HeldOperator), note(10, managed), note(10, heldFor, worker.HeldOperator)}, life{}, "alive 0-5, stopped 5-24"},
+		"stoker away, found dead":   {[]worker.Event{note(-3, managed), note(10, managed), note(10, fault, exited), note(11, healed)}, life{}, "unknown 0-10, healing 10-11, alive 11-24"},
+		"died without a link":       {[]worker.Event{note(-3, managed), note(4, worker.EventEngineDisconnected, noKey), note(8, managed), note(8, worker.EventEngineConnected, noKey)}, running, "alive 0-4, unknown 4-8, alive 8-24"},
+		"another worker's":          {[]worker.Event{note(-3, managed), note(4, fault, exited, worker.Key("other"))}, life{}, "alive 0-24"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, c.want, written(tell(c.notes).timeline("w", c.life, hour(0), hour(24))))
+			require.Equal(t, c.want, written(pastOf(c.notes).timeline("w", c.life, hour(0), hour(24))))
 		})
 	}
 }
@@ -105,7 +108,7 @@ func TestTimelineOneStart(t *testing.T) {
 			notes = append(notes, note(at+float64(n)/3600, worker.EventManaged, worker.Key(fmt.Sprint(n))))
 		}
 	}
-	require.Len(t, tell(notes).absences, 1)
+	require.Len(t, pastOf(notes).absences, 1)
 }
 
 func TestDraw(t *testing.T) {
@@ -116,17 +119,42 @@ func TestDraw(t *testing.T) {
 	require.Equal(t, "alive 100.0 %, down 1 s", d.Text)
 }
 
-func TestSummary(t *testing.T) {
+func TestDescribe(t *testing.T) {
 	t.Parallel()
 	for want, spans := range map[string][]span{
 		"nothing known":      {{hour(0), hour(24), unknown}},
 		"alive all the time": {{hour(0), hour(24), alive}},
 		"down all the time":  {{hour(0), hour(24), down}},
-		"alive 50.0 %, healing 3 h in 2 spells, unhealthy 1 h, down 2 h, unknown 6 h": {
+		"alive 50.0 %, healing 3 h in 2 intervals, unhealthy 1 h, down 2 h, unknown 6 h": {
 			{hour(0), hour(6), unknown}, {hour(6), hour(12), alive}, {hour(12), hour(13), unhealthy}, {hour(13), hour(15), healing},
 			{hour(15), hour(21), alive}, {hour(21), hour(23), down}, {hour(23), hour(24), healing},
 		},
 	} {
-		require.Equal(t, want, summary(spans))
+		require.Equal(t, want, describe(spans))
 	}
+}
+
+// A timeline of a long past costs only what it shows, and shows the same.
+func TestTimelineOfALongPast(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		kinds := []worker.EventKind{worker.EventManaged, worker.EventFault, worker.EventHealed, worker.EventHealFailed, worker.EventHeld,
+			worker.EventUnmanaged, worker.EventEngineDisconnected, worker.EventEngineConnected, worker.EventHung}
+		var events []worker.Event
+		at := -200.0
+		for range rapid.IntRange(0, 60).Draw(t, "events") {
+			at += rapid.Float64Range(0, 10).Draw(t, "wait")
+			kind := rapid.SampledFrom(kinds).Draw(t, "kind")
+			key := worker.Key("w")
+			if kind == worker.EventEngineDisconnected || kind == worker.EventEngineConnected {
+				key = ""
+			}
+			events = append(events, note(min(at, 24), kind, key, worker.FaultExited, worker.HeldOperator,
+				time.Duration(rapid.IntRange(0, 3).Draw(t, "delay"))*time.Hour))
+		}
+		current := life{Running: rapid.Bool().Draw(t, "running"), Since: hour(rapid.Float64Range(-250, 24).Draw(t, "since"))}
+		p := pastOf(events)
+		whole := normalize(p.timeline("w", current, hour(-300), hour(24)), hour(0), hour(24))
+		require.Equal(t, written(whole), written(p.timeline("w", current, hour(0), hour(24))))
+	})
 }

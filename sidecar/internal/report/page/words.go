@@ -5,53 +5,32 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
+
+	"stoker/sidecar/internal/sanitize"
 )
 
-// plain is what a container is called or prints, without what a browser might act on or a reader be fooled by: invalid
-// UTF-8, control characters other than line ends and tabs, and marks that turn the direction of writing. Markup is the
-// business of fill.
-func plain(text string) string {
-	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\r\n", "\n")
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || unicode.IsPrint(r) || unicode.Is(unicode.Zs, r) {
-			return r
-		}
-		return utf8.RuneError
-	}, text)
-}
-
-// cut keeps at most so many bytes of text, and says how many are left out.
+// cut keeps at most that many bytes of text, and adds the number of the others.
 func cut(text string, most int) string {
 	if len(text) <= most {
 		return text
 	}
-	return fmt.Sprintf("%s (%d more bytes)", brief(text, most), len(text)-most)
+	return fmt.Sprintf("%s (%d more bytes)", sanitize.Clip(text, most), len(text)-most)
 }
 
-// brief keeps at most so many bytes of text.
-func brief(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	for most > 0 && !utf8.RuneStart(text[most]) {
-		most--
-	}
-	return text[:most] + "…"
-}
+// brief returns text as a single line of at most that many bytes.
+func brief(text string, most int) string { return sanitize.Clip(sanitize.Line(text), most) }
 
-// firstLine is the first line of text that says something, short enough for a table.
+// firstLine returns the first line of text that is not empty, short enough for a table.
 func firstLine(text string) string {
 	for line := range strings.Lines(text) {
 		if line = strings.TrimSpace(line); line != "" {
-			return brief(line, 100)
+			return sanitize.Clip(line, 100)
 		}
 	}
 	return ""
 }
 
-// lasting is a duration in the two greatest units that it has. The script says it in the same words.
+// lasting returns a duration in its two greatest units. The script uses the same words.
 func lasting(d time.Duration) string {
 	switch {
 	case d < 0:
@@ -77,12 +56,12 @@ func pair(d, unit time.Duration, name string, part time.Duration, small string) 
 	return fmt.Sprintf("%d %s", d/unit, name)
 }
 
-// instant is a time as the page shows it: in UTC, and from now. The script puts it into the viewer's zone.
+// instant is a time as the page shows it: in UTC, and relative to now. The script converts it to the viewer's zone.
 type instant struct {
 	UTC string // RFC 3339; empty when the time is not known
 	Abs string
 	Ago string // since then
-	In  string // until then; "now" when it is over
+	In  string // until then; "now" when it has passed
 }
 
 func instantOf(t, now time.Time) instant {
@@ -97,15 +76,15 @@ func instantOf(t, now time.Time) instant {
 	return shown
 }
 
-// clock is the hour and the minute.
-func (i instant) clock() string {
+// Clock returns the hour and the minute.
+func (i instant) Clock() string {
 	if i.Abs == "" {
 		return ""
 	}
 	return i.Abs[11:16]
 }
 
-// coarse is a duration as people say it of something that goes on: in one unit.
+// coarse returns a duration in one unit.
 func coarse(d time.Duration) string {
 	switch {
 	case d < time.Second:
@@ -120,7 +99,7 @@ func coarse(d time.Duration) string {
 	return fmt.Sprintf("%d d", d/day)
 }
 
-// cpus is a number of CPUs, with as many digits as matter.
+// cpus returns a number of CPUs, with as many digits as matter.
 func cpus(n float64) string {
 	return strconv.FormatFloat(n, 'f', 2, 64)
 }

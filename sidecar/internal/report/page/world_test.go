@@ -11,6 +11,7 @@ import (
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/report/history"
 )
 
 // hostile is what a container could be called and print, if nobody minded.
@@ -21,6 +22,7 @@ type world struct {
 	mu        sync.Mutex
 	view      fleet.View
 	notes     []worker.Event
+	asked     []uint64 // what events were asked after
 	listeners map[chan string]bool
 	away      bool
 }
@@ -37,11 +39,29 @@ func (w *world) picture() fleet.View {
 	return v
 }
 
-func (w *world) events(since time.Time, limit int) []worker.Event {
+func (w *world) events(after uint64) []history.Entry {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	notes := slices.DeleteFunc(slices.Clone(w.notes), func(n worker.Event) bool { return n.At.Before(since) })
-	return notes[max(0, len(notes)-limit):]
+	w.asked = append(w.asked, after)
+	return entriesOf(w.notes, after)
+}
+
+// entriesOf numbers the events from 1 and returns those after an ID.
+func entriesOf(events []worker.Event, after uint64) []history.Entry {
+	var entries []history.Entry
+	for n, e := range events[min(int(after), len(events)):] {
+		entries = append(entries, history.Entry{ID: after + uint64(n) + 1, Event: e})
+	}
+	return entries
+}
+
+// pastOf is the past that the events tell.
+func pastOf(events []worker.Event) *past {
+	p := newPast()
+	for _, e := range entriesOf(events, 0) {
+		p.add(e)
+	}
+	return p
 }
 
 // happen changes the world and tells the listeners, as the server does.

@@ -102,7 +102,7 @@ func (h *house) serve() {
 	var running sync.WaitGroup
 	running.Go(func() { _ = watch.New(engine, watch.Options{}).Run(ctx, seen) })
 	running.Go(func() { h.sup.Run(ctx, seen) })
-	server := httptest.NewServer(web.Handler(web.Options{View: h.sup.View, LoopBeat: h.sup.LastTick, History: h.log}))
+	server := httptest.NewServer(web.Handler(web.Options{View: h.sup.View, LastTick: h.sup.LastTick, History: h.log}))
 	h.url = server.URL
 	h.t.Cleanup(func() {
 		server.Close()
@@ -237,7 +237,8 @@ func (h *house) steady(text string) string {
 		`("duration_seconds": ?)[0-9.e-]*[1-9][0-9.e-]*`: `${1}0.25`,
 		`("clock_skew_seconds": ?)-?[0-9.e-]+`:           `${1}0`,
 		`("(?:used_cpus|throttled_share)": ?)[0-9.e-]+`:  `${1}0.5`,
-		`("engine_booted_at": ?)(?:null|"[^"]*")`:        `${1}"2026-03-01T12:00:00Z"`,
+		`("heal_id": ?)[1-9]\d*`:                         `${1}4500446969583653`,
+		`("booted_at": ?)(?:null|"[^"]*")`:               `${1}"2026-03-01T12:00:00Z"`,
 	} {
 		text = regexp.MustCompile(pattern).ReplaceAllString(text, constant)
 	}
@@ -253,7 +254,7 @@ func documented(t *testing.T, page string, examples map[string]string) {
 			require.Contains(t, prose, "`"+field[1]+"`", "a field of %s", path)
 		}
 	}
-	for _, kind := range history.Kinds() {
+	for _, kind := range worker.EventKinds() {
 		require.Contains(t, prose, "| `"+string(kind)+"` |")
 	}
 	for _, state := range []fleet.State{

@@ -8,7 +8,7 @@ import (
 	"stoker/sidecar/internal/report/history"
 )
 
-// encoded keeps the last events as JSON, so that an event is encoded once and not once for each of hundreds of streams.
+// encoded caches the last events as JSON, so that an event is encoded once and not once for each of hundreds of streams.
 type encoded struct {
 	mu   sync.Mutex
 	ring [64]struct {

@@ -17,13 +17,13 @@ import (
 // The size of a page of the history.
 const (
 	defaultPage = 100
-	mostPage    = 500
+	maxPage     = 500
 )
 
 // historyJSON is one page, newest first.
 type historyJSON struct {
 	Events []history.Entry `json:"events"`
-	Next   string          `json:"next"` // what before has to be for the next page; empty when there is none
+	Next   string          `json:"next"` // the value of before for the next page; empty when there is none
 }
 
 func (s *site) history(w http.ResponseWriter, r *http.Request) {
@@ -42,7 +42,7 @@ func (s *site) history(w http.ResponseWriter, r *http.Request) {
 	write(w, http.StatusOK, page)
 }
 
-// queryOf is what the parameters ask for. Its errors say what would be right, and repeat nothing that they cannot bound.
+// queryOf parses the parameters. Its errors say what would be right, and do not repeat the input.
 func queryOf(values url.Values, now time.Time) (history.Query, error) {
 	q := history.Query{Worker: worker.Key(values.Get("worker")), Limit: defaultPage}
 	var err error
@@ -52,8 +52,8 @@ func queryOf(values url.Values, now time.Time) (history.Query, error) {
 		}
 	}
 	if text := values.Get("limit"); text != "" {
-		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 || q.Limit > mostPage {
-			return q, fmt.Errorf("limit: a number from 1 to %d", mostPage)
+		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 || q.Limit > maxPage {
+			return q, fmt.Errorf("limit: a number from 1 to %d", maxPage)
 		}
 	}
 	if text := values.Get("since"); text != "" {
@@ -63,7 +63,7 @@ func queryOf(values url.Values, now time.Time) (history.Query, error) {
 	}
 	for _, text := range values["kind"] {
 		for kind := range strings.SplitSeq(text, ",") {
-			if !slices.Contains(history.Kinds(), worker.EventKind(kind)) {
+			if !slices.Contains(worker.EventKinds(), worker.EventKind(kind)) {
 				return q, fmt.Errorf("kind: one or more, with commas, of %s", kindList())
 			}
 			q.Kinds = append(q.Kinds, worker.EventKind(kind))
@@ -72,7 +72,7 @@ func queryOf(values url.Values, now time.Time) (history.Query, error) {
 	return q, nil
 }
 
-// sinceOf is a time, or a time so long ago.
+// sinceOf parses a time, or a duration before now.
 func sinceOf(text string, now time.Time) (time.Time, error) {
 	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
 		return now.Add(-ago), nil
@@ -86,7 +86,7 @@ func sinceOf(text string, now time.Time) (time.Time, error) {
 
 func kindList() string {
 	var all []string
-	for _, kind := range history.Kinds() {
+	for _, kind := range worker.EventKinds() {
 		all = append(all, string(kind))
 	}
 	return strings.Join(all, ", ")

@@ -17,7 +17,7 @@ import (
 func told(n int) *history.Log {
 	log := history.New(history.Options{})
 	for k := range n {
-		log.Record([]worker.Event{{At: time.Now(), Kind: history.Kinds()[k%3], Key: worker.Key([]string{"a", "b"}[k%2]), Attempt: k}})
+		log.Record([]worker.Event{{At: time.Now(), Kind: worker.EventKinds()[k%3], Key: worker.Key([]string{"a", "b"}[k%2]), Attempt: k}})
 	}
 	return log
 }

@@ -2,34 +2,33 @@ package web
 
 import (
 	"math"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/report/history"
+	"stoker/sidecar/internal/sanitize"
 )
 
-// The API's own shapes: their field names stay when the ones in the code change. Every field is always there; a time
-// that is not known is null. Times are RFC 3339 in UTC, durations are seconds.
+// The types of the API: their field names are stable when those in the code change. Every field is always present; an unknown
+// time is null. Times are RFC 3339 in UTC, durations are seconds.
 
 type fleetJSON struct {
-	At      *time.Time   `json:"at"` // of this picture
-	Link    linkJSON     `json:"link"`
-	HostIll bool         `json:"host_ill"`
-	Workers []workerJSON `json:"workers"`
+	At             *time.Time   `json:"at"` // of this view
+	Engine         engineJSON   `json:"engine"`
+	HostOverloaded bool         `json:"host_overloaded"`
+	Workers        []workerJSON `json:"workers"`
 }
 
-type linkJSON struct {
-	Up         bool       `json:"up"`
+type engineJSON struct {
+	Connected  bool       `json:"connected"`
 	Since      *time.Time `json:"since"`
 	Synced     *time.Time `json:"synced"`
-	EngineAt   *time.Time `json:"engine_booted_at"`
-	Engine     string     `json:"engine_version"`
-	APIVersion string     `json:"engine_api_version"`
-	CPUs       int        `json:"engine_cpus"`
+	BootedAt   *time.Time `json:"booted_at"`
+	Version    string     `json:"version"`
+	APIVersion string     `json:"api_version"`
+	CPUs       int        `json:"cpus"`
 	Skew       float64    `json:"clock_skew_seconds"` // the engine's clock minus Stoker's
 }
 
@@ -57,7 +56,7 @@ type workerJSON struct {
 	Problems  []problemJSON     `json:"problems"`
 }
 
-// workerEventsJSON is one worker with what happened to it lately, newest first.
+// workerEventsJSON is one worker with its last events, newest first.
 type workerEventsJSON struct {
 	workerJSON
 	Events []history.Entry `json:"events"`
@@ -71,17 +70,17 @@ type problemJSON struct {
 }
 
 func fleetOf(v fleet.View) fleetJSON {
-	all := fleetJSON{At: moment(v.At), Link: linkOf(v.Engine), HostIll: v.HostOverloaded, Workers: make([]workerJSON, len(v.Workers))}
+	all := fleetJSON{At: moment(v.At), Engine: engineOf(v.Engine), HostOverloaded: v.HostOverloaded, Workers: make([]workerJSON, len(v.Workers))}
 	for n, w := range v.Workers {
 		all.Workers[n] = workerOf(w, v.At)
 	}
 	return all
 }
 
-func linkOf(l fleet.EngineLink) linkJSON {
-	return linkJSON{
-		Up: l.Connected, Since: moment(l.Since), Synced: moment(l.Synced), EngineAt: moment(l.Engine.BootedAt),
-		Engine: clip(l.Engine.Version), APIVersion: clip(l.Engine.APIVersion), CPUs: l.Engine.CPUs, Skew: l.Skew.Seconds(),
+func engineOf(l fleet.EngineLink) engineJSON {
+	return engineJSON{
+		Connected: l.Connected, Since: moment(l.Since), Synced: moment(l.Synced), BootedAt: moment(l.Engine.BootedAt),
+		Version: clip(l.Engine.Version), APIVersion: clip(l.Engine.APIVersion), CPUs: l.Engine.CPUs, Skew: l.Skew.Seconds(),
 	}
 }
 
@@ -107,7 +106,7 @@ func problemOf(p policy.Problem) problemJSON {
 	return problemJSON{Label: clip(p.Label), Value: clip(p.Value), Message: clip(p.Message), Nearest: p.Nearest}
 }
 
-// number is f unless JSON has no such number.
+// number returns f unless JSON has no such number.
 func number(f float64) *float64 {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return nil
@@ -115,7 +114,7 @@ func number(f float64) *float64 {
 	return &f
 }
 
-// moment is t as the API shows it. A year that RFC 3339 cannot write, from an engine with a broken clock, is no time.
+// moment returns t as the API shows it. A year that RFC 3339 cannot write, from an engine with a broken clock, is null.
 func moment(t time.Time) *time.Time {
 	t = t.UTC()
 	if t.IsZero() || t.Year() < 0 || t.Year() > 9999 {
@@ -124,15 +123,8 @@ func moment(t time.Time) *time.Time {
 	return &t
 }
 
-// clip bounds what a container can make the API say: a label may be megabytes long.
+// clip bounds a text of a container: a label may be megabytes long.
 func clip(text string) string {
 	const most = 500
-	if len(text) <= most {
-		return text
-	}
-	cut := most
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return strings.ToValidUTF8(text[:cut], "\uFFFD") + "…"
+	return sanitize.Clip(text, most)
 }

@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -11,8 +10,9 @@ import (
 	"net/http"
 	"os"
 	"sync"
-	"syscall"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 const (
@@ -22,58 +22,51 @@ const (
 	idleTimeout   = 30 * time.Second
 	closeTimeout  = 2 * time.Second
 	headerBytes   = 16 << 10
-	mostTCP       = mostStreams + 128 // connections at once; more wait in the kernel's queue
-	mostLocal     = 8
+	maxTCP        = maxStreams + 128 // connections at once; more wait in the kernel's queue
+	maxLocal      = 8
 )
 
-// Server serves the status: all of it over TCP, and health on the local socket, which is always there.
+// Server serves everything over TCP, and health on a unix socket.
 type Server struct {
 	tcp    net.Listener // nil when Options.Listen is empty
-	local  net.Listener
+	socket net.Listener // nil when none could be bound
 	health *http.Server
 	all    *http.Server
+
+	// SocketProblem is why there is no socket for health checks; nil when there is one. Stoker works without.
+	SocketProblem error
 }
 
-// Listen binds both addresses, so that a port of 0 is known and a taken one is an error before anything runs. The
-// caller must Serve or Close the server.
+// Listen binds both addresses, so that a port of 0 is known and a taken port is an error before anything runs. That no health
+// socket can be bound is no error: another process must not keep Stoker from starting. The caller must Serve or Close
+// the server.
 func Listen(opts Options) (*Server, error) {
+	site := newSite(opts)
+	s := &Server{health: newServer(site.localRoutes()), all: newServer(site.routes())}
+	s.all.RegisterOnShutdown(sync.OnceFunc(func() { close(site.closing) }))
+	ctx := context.Background()
+	if opts.Listen != "" {
+		tcp, err := new(net.ListenConfig).Listen(ctx, "tcp", opts.Listen)
+		if err != nil {
+			return nil, fmt.Errorf("STOKER_LISTEN: %w; choose a free address, or set it to nothing to serve none", err)
+		}
+		s.tcp = netutil.LimitListener(tcp, maxTCP)
+	}
 	host, err := os.Hostname()
 	if err != nil {
-		return nil, fmt.Errorf("ask for the host's name: %w", err)
-	}
-	var binding net.ListenConfig
-	local, err := binding.Listen(context.Background(), "unix", SocketName(host, opts.StateDir, opts.Scope))
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, errors.New("another Stoker with this host name, state directory and scope runs here: stop it, or give one another STOKER_STATE_DIR")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listen for health checks: %w", err)
-	}
-	site := newSite(opts)
-	s := &Server{local: limit(local, mostLocal), health: newServer(site.localRoutes()), all: newServer(site.routes())}
-	s.all.RegisterOnShutdown(sync.OnceFunc(func() { close(site.closing) }))
-	if opts.Listen == "" {
+		s.SocketProblem = fmt.Errorf("get the host name: %w", err)
 		return s, nil
 	}
-	tcp, err := binding.Listen(context.Background(), "tcp", opts.Listen)
+	socket, err := listenHealth(ctx, HealthSockets(host, opts.StateDir, opts.Scope))
 	if err != nil {
-		_ = local.Close()
-		return nil, fmt.Errorf("STOKER_LISTEN: %w; choose a free address, or set it to nothing to serve none", err)
+		s.SocketProblem = fmt.Errorf("listen for health checks: %w", err)
+		return s, nil
 	}
-	s.tcp = limit(tcp, mostTCP)
+	s.socket = netutil.LimitListener(socket, maxLocal)
 	return s, nil
 }
 
-// SocketName is the abstract unix socket on which Stoker answers health checks, whatever STOKER_LISTEN says. It lives in the
-// network namespace, not in a file system, so that it works with a read-only root. The name holds the host name
-// and the state directory, so that several Stokers in one network namespace (network_mode: host) do not meet. Anyone in
-// the namespace may ask it; it tells health only. Abstract sockets are Linux's own.
-func SocketName(host, stateDir, scope string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", host, stateDir, scope))
-	return fmt.Sprintf("@stoker/%x", sum[:8])
-}
-
-// newServer is a server that no slow client can hold up. What clients do wrong is not logged: whoever can connect could
+// newServer returns a server that no slow client can block. Mistakes of clients are not logged: anyone who can connect could
 // fill the log.
 func newServer(routes http.Handler) *http.Server {
 	return &http.Server{
@@ -88,7 +81,7 @@ func newServer(routes http.Handler) *http.Server {
 	}
 }
 
-// Addr is the TCP address that was bound, empty when there is none.
+// Addr returns the TCP address that was bound, empty when there is none.
 func (s *Server) Addr() string {
 	if s.tcp == nil {
 		return ""
@@ -104,7 +97,9 @@ func (s *Server) Serve(ctx context.Context) error {
 	serve := func(server *http.Server, on net.Listener) {
 		serving.Go(func() { broken <- server.Serve(on) })
 	}
-	serve(s.health, s.local)
+	if s.socket != nil {
+		serve(s.health, s.socket)
+	}
 	if s.tcp != nil {
 		serve(s.all, s.tcp)
 	}
@@ -123,7 +118,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	return nil
 }
 
-// shutdown closes what is idle, waits for the rest until ctx ends, and then closes that too.
+// shutdown closes idle connections, waits for the others until ctx ends, and then closes those too.
 func (s *Server) shutdown(ctx context.Context) {
 	for _, server := range []*http.Server{s.all, s.health} {
 		if server.Shutdown(ctx) != nil {
@@ -132,11 +127,13 @@ func (s *Server) shutdown(ctx context.Context) {
 	}
 }
 
-// Close lets go of the addresses of a server that is not served.
+// Close releases the addresses of a server that is not served.
 func (s *Server) Close() error {
-	err := s.local.Close()
-	if s.tcp != nil {
-		err = errors.Join(err, s.tcp.Close())
+	var problems []error
+	for _, listener := range []net.Listener{s.tcp, s.socket} {
+		if listener != nil {
+			problems = append(problems, listener.Close())
+		}
 	}
-	return err
+	return errors.Join(problems...)
 }

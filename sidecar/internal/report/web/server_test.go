@@ -7,12 +7,14 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/net/netutil"
 )
 
 // serve runs a server on a port of the system's choice and stops it at the end of the test.
@@ -28,7 +30,7 @@ func serve(t *testing.T, opts Options) (*Server, *http.Client) {
 	host, err := os.Hostname()
 	require.NoError(t, err)
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", SocketName(host, opts.StateDir, opts.Scope))
+		return (&net.Dialer{}).DialContext(ctx, "unix", HealthSockets(host, opts.StateDir, opts.Scope)[0])
 	}}
 	return s, &http.Client{Transport: transport}
 }
@@ -60,7 +62,7 @@ func TestServesBothAddresses(t *testing.T) {
 	code, _ = get(t, local, "http://stoker/readyz")
 	require.Equal(t, http.StatusOK, code)
 	code, _ = get(t, local, "http://stoker/api/v1/workers")
-	require.Equal(t, http.StatusNotFound, code, "the local socket tells health only")
+	require.Equal(t, http.StatusNotFound, code, "the unix socket serves health only")
 }
 
 func TestHealthWithoutListen(t *testing.T) {
@@ -81,13 +83,105 @@ func TestListenErrors(t *testing.T) {
 
 	opts.Listen = "127.0.0.1:0"
 	first, err := Listen(opts)
-	require.NoError(t, err, "the failed one has let go of the local socket")
-	_, err = Listen(opts)
-	require.ErrorContains(t, err, "another Stoker")
+	require.NoError(t, err)
+	require.NoError(t, first.SocketProblem, "the failed one has released the socket")
 	opts.Scope = "other"
 	second, err := Listen(opts)
 	require.NoError(t, err)
+	require.NoError(t, second.SocketProblem)
 	require.NoError(t, errors.Join(first.Close(), second.Close()))
+}
+
+func TestTheHealthSocketIsOnlyItsOwners(t *testing.T) {
+	opts := options()
+	opts.StateDir = t.TempDir()
+	s, err := Listen(opts)
+	require.NoError(t, err)
+	sockets := socketsOf(t, opts)
+	info, err := os.Stat(sockets[0])
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	require.NoError(t, s.Close())
+	require.NoFileExists(t, sockets[0])
+}
+
+// A socket file that a crash left behind is replaced.
+func TestASocketThatACrashLeftBehind(t *testing.T) {
+	opts := options()
+	opts.StateDir = t.TempDir()
+	name := socketsOf(t, opts)[0]
+	crashed, err := net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
+	require.NoError(t, err)
+	crashed.SetUnlinkOnClose(false)
+	require.NoError(t, crashed.Close())
+	require.FileExists(t, name)
+	s, err := Listen(opts)
+	require.NoError(t, err)
+	require.NoError(t, s.SocketProblem)
+	require.Equal(t, name, s.socket.Addr().String())
+	require.NoError(t, s.Close())
+}
+
+// Stoker starts although other processes hold the names of its sockets.
+func TestSocketsThatSomebodyHolds(t *testing.T) {
+	hold := func(name string) func(*testing.T) {
+		return func(t *testing.T) {
+			t.Helper()
+			held, err := net.Listen("unix", name)
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = held.Close() })
+		}
+	}
+	opts := options()
+	opts.Listen = "127.0.0.1:0"
+	for name, c := range map[string]struct {
+		before func(sockets []string) []func(*testing.T)
+		bound  int // index of the socket that is bound; -1 is none
+	}{
+		"the abstract one": {func(s []string) []func(*testing.T) { return []func(*testing.T){hold(s[1])} }, 0},
+		"the file":         {func(s []string) []func(*testing.T) { return []func(*testing.T){hold(s[0])} }, 1},
+		"both":             {func(s []string) []func(*testing.T) { return []func(*testing.T){hold(s[0]), hold(s[1])} }, -1},
+		"a folder instead": {func(s []string) []func(*testing.T) {
+			return []func(*testing.T){func(t *testing.T) { require.NoError(t, os.MkdirAll(s[0]+"/x", 0o700)) }}
+		}, 1},
+		"no state directory": {func(s []string) []func(*testing.T) {
+			return []func(*testing.T){func(t *testing.T) { require.NoError(t, os.Remove(filepath.Dir(s[0]))) }}
+		}, 1},
+		"a state directory that is a file": {func(s []string) []func(*testing.T) {
+			return []func(*testing.T){func(t *testing.T) {
+				require.NoError(t, os.Remove(filepath.Dir(s[0])))
+				require.NoError(t, os.WriteFile(filepath.Dir(s[0]), nil, 0o600))
+			}}
+		}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts := opts
+			opts.StateDir = filepath.Join(t.TempDir(), "state")
+			require.NoError(t, os.Mkdir(opts.StateDir, 0o700))
+			sockets := socketsOf(t, opts)
+			for _, do := range c.before(sockets) {
+				do(t)
+			}
+			s, err := Listen(opts)
+			require.NoError(t, err)
+			require.NotEmpty(t, s.Addr())
+			if c.bound < 0 {
+				require.ErrorContains(t, s.SocketProblem, "listen for health checks")
+				require.Nil(t, s.socket)
+			} else {
+				require.NoError(t, s.SocketProblem)
+				require.Equal(t, sockets[c.bound], s.socket.Addr().String())
+			}
+			require.NoError(t, s.Close())
+		})
+	}
+}
+
+func socketsOf(t *testing.T, opts Options) []string {
+	t.Helper()
+	host, err := os.Hostname()
+	require.NoError(t, err)
+	return HealthSockets(host, opts.StateDir, opts.Scope)
 }
 
 // While clients hold every place on TCP, the health check is still answered; and they are thrown out in time.
@@ -95,7 +189,7 @@ func TestSlowClientsHoldNothingUp(t *testing.T) {
 	opts := options()
 	opts.Listen = "127.0.0.1:0"
 	s, local := serve(t, opts)
-	for range mostTCP {
+	for range maxTCP {
 		conn, err := net.Dial("tcp", s.Addr())
 		require.NoError(t, err)
 		defer conn.Close()
@@ -128,7 +222,7 @@ func TestLimits(t *testing.T) {
 		inner := memoryListener{make(chan net.Conn), make(chan struct{})}
 		server := newServer(Handler(options()))
 		ended := make(chan error, 1)
-		go func() { ended <- server.Serve(limit(inner, 2)) }()
+		go func() { ended <- server.Serve(netutil.LimitListener(inner, 2)) }()
 		dial := func() net.Conn { client, theirs := net.Pipe(); inner.conns <- theirs; return client }
 
 		began := time.Now()

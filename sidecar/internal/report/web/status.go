@@ -1,5 +1,5 @@
-// Package web tells over HTTP how Stoker and its workers are. It is read-only, and reads nothing but the last View:
-// no request reaches the supervisor's loop or the engine.
+// Package web serves the API and the health checks over HTTP, and the page and the metrics that are handed in. It is read-only
+// and reads nothing but the last view: no request reaches the supervisor's loop or the engine.
 package web
 
 import (
@@ -13,20 +13,20 @@ import (
 	"stoker/sidecar/internal/report/history"
 )
 
-// Options is what the server tells, and where.
+// Options are the sources of the server, and its addresses.
 type Options struct {
-	Listen   string // host:port; empty serves health on the local socket only
-	StateDir string // with Scope and the host name it names the local socket, see SocketName
+	Listen   string // host:port; empty serves health on the unix socket only
+	StateDir string // with Scope and the host name it names the unix socket, see HealthSockets
 	Scope    string
-	View     func() fleet.View // the last picture; must not block
-	Look     func() fleet.View // the same, for somebody who looks at the workers and not at Stoker's own health; nil is View
-	LoopBeat func() time.Time  // when the supervisor's loop last turned; it must turn at least every 10 s
+	View     func() fleet.View // the last view; must not block
+	Display  func() fleet.View // the same for a viewer of the workers, whose CPU use is then measured; nil is View
+	LastTick func() time.Time  // when the supervisor's loop last ran; it must run at least every 10 s
 	Version  string
 	Commit   string
 
 	History *history.Log // nil serves none, and no stream of events
 	Metrics http.Handler // at /metrics; nil serves none
-	Page    http.Handler // at / and everything below that nothing else has; nil serves a list of what there is
+	Page    http.Handler // at / and all paths that nothing else serves; nil serves a list of paths
 }
 
 // recentEvents is how many events are shown with a worker.
@@ -43,13 +43,13 @@ type site struct {
 }
 
 func newSite(opts Options) *site {
-	if opts.Look == nil {
-		opts.Look = opts.View
+	if opts.Display == nil {
+		opts.Display = opts.View
 	}
-	return &site{opts: opts, began: time.Now(), streams: make(chan struct{}, mostStreams), closing: make(chan struct{})}
+	return &site{opts: opts, began: time.Now(), streams: make(chan struct{}, maxStreams), closing: make(chan struct{})}
 }
 
-// Handler serves everything. It takes this moment for the start of the program.
+// Handler serves everything. Its creation counts as the start of the program.
 func Handler(opts Options) http.Handler {
 	return hardened(newSite(opts).routes())
 }
@@ -76,7 +76,7 @@ func (s *site) routes() *http.ServeMux {
 	return mux
 }
 
-// localRoutes are those of the local socket: it tells health only.
+// localRoutes are the routes of the unix socket: health only.
 func (s *site) localRoutes() *http.ServeMux {
 	mux := http.NewServeMux()
 	s.routeHealth(mux)
@@ -89,7 +89,7 @@ func (s *site) routeHealth(mux *http.ServeMux) {
 	mux.HandleFunc("GET /readyz", s.readyz)
 }
 
-// hardened refuses what is not read-only and tells browsers to do nothing with an answer but show it.
+// hardened refuses methods other than GET and HEAD and sets headers that forbid browsers everything but to show the answer.
 func hardened(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -111,21 +111,21 @@ func (s *site) index(w http.ResponseWriter, _ *http.Request) {
 	_, _ = fmt.Fprintf(w, `Stoker %s (%s), read-only
 
 /api/v1/workers        all workers
-/api/v1/workers/{key}  one worker, by its container's name, and what happened to it
-/api/v1/history        what happened, newest first
-/api/v1/events         what happens, as server-sent events
+/api/v1/workers/{key}  one worker, by its container's name, and its last events
+/api/v1/history        events, newest first
+/api/v1/events         events as they happen, as server-sent events
 /metrics               for Prometheus
-/healthz               503 when Stoker hangs or has lost the engine
-/readyz                503 until the first complete look at the engine, and while the link to it is down
+/healthz               503 when Stoker is stuck or disconnected from the engine
+/readyz                503 until the first complete list from the engine, and while it is disconnected
 `, s.opts.Version, s.opts.Commit)
 }
 
 func (s *site) workers(w http.ResponseWriter, _ *http.Request) {
-	write(w, http.StatusOK, fleetOf(s.opts.Look()))
+	write(w, http.StatusOK, fleetOf(s.opts.Display()))
 }
 
 func (s *site) worker(w http.ResponseWriter, r *http.Request) {
-	view, key := s.opts.Look(), worker.Key(r.PathValue("key"))
+	view, key := s.opts.Display(), worker.Key(r.PathValue("key"))
 	for _, worker := range view.Workers {
 		if worker.Key == key {
 			write(w, http.StatusOK, workerEventsJSON{workerJSON: workerOf(worker, view.At), Events: s.recent(key)})

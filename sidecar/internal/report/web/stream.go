@@ -12,20 +12,20 @@ import (
 )
 
 const (
-	// mostStreams bounds the streams of events at once. Each is a goroutine, a connection and a short queue.
-	mostStreams = 256
+	// maxStreams bounds the streams of events at once. Each is a goroutine, a connection and a short queue.
+	maxStreams = 256
 	// heartbeatEvery is shorter than the minute after which proxies give up on a silent connection.
 	heartbeatEvery = 15 * time.Second
-	// streamTimeout is how long one write to a client may take. One that never reads loses its place then.
+	// streamTimeout is how long one write to a client may take. A client that never reads is disconnected then.
 	streamTimeout = 10 * time.Second
-	// retryAfter is how long a client should wait before it comes back.
+	// retryAfter is how long a client should wait before it reconnects.
 	retryAfter = 3 * time.Second
 )
 
-// errCutOff ends a following in which the history went on without the client.
+// errCutOff is returned when the history dropped a client that did not read its events in time.
 var errCutOff = errors.New("cut off")
 
-// events streams what happens until the client goes, the server shuts down, or a write takes too long.
+// events streams events until the client disconnects, the server shuts down, or a write takes too long.
 func (s *site) events(w http.ResponseWriter, r *http.Request) {
 	after, err := s.resumeAfter(r)
 	if err != nil {
@@ -37,7 +37,7 @@ func (s *site) events(w http.ResponseWriter, r *http.Request) {
 		defer func() { <-s.streams }()
 	default:
 		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
-		fail(w, http.StatusServiceUnavailable, fmt.Sprintf("%d streams are open, and no more at once", mostStreams))
+		fail(w, http.StatusServiceUnavailable, fmt.Sprintf("%d streams are open, and no more at once", maxStreams))
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -50,7 +50,7 @@ func (s *site) events(w http.ResponseWriter, r *http.Request) {
 	st.run(r.Context())
 }
 
-// resumeAfter is the last event that the client has; the newest one of all when it says nothing.
+// resumeAfter returns the ID of the last event that the client has; that of the newest event when the client gives none.
 func (s *site) resumeAfter(r *http.Request) (uint64, error) {
 	text := r.Header.Get("Last-Event-ID")
 	if text == "" {
@@ -72,12 +72,11 @@ type stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	last    uint64 // the last event sent
-	shown   uint64 // the version of the last View sent
+	shown   uint64 // the version of the last view sent
 	wroteAt time.Time
 }
 
-// run returns when there is nobody to write to any more. A client that fell behind the history, but reads, is served from where
-// it was.
+// run returns when the client is gone. A client that fell behind, but reads, is served from where it was.
 func (st *stream) run(ctx context.Context) {
 	err := st.write("retry: %d\n\n", retryAfter.Milliseconds())
 	if err == nil {
@@ -88,7 +87,7 @@ func (st *stream) run(ctx context.Context) {
 	}
 }
 
-// follow sends what was missed, and then what comes.
+// follow sends the missed events, and then the new ones.
 func (st *stream) follow(ctx context.Context) error {
 	missed, gap, live, stop := st.site.opts.History.Follow(st.last)
 	defer stop()
@@ -111,7 +110,7 @@ func (st *stream) follow(ctx context.Context) error {
 	return st.listen(ctx, live)
 }
 
-// listen sends what comes, in one piece when it comes together.
+// listen sends new events, those that come together in one piece.
 func (st *stream) listen(ctx context.Context, live <-chan history.Entry) error {
 	tick := time.NewTicker(viewEvery)
 	defer tick.Stop()
@@ -139,7 +138,7 @@ func (st *stream) listen(ctx context.Context, live <-chan history.Entry) error {
 	}
 }
 
-// tick sends the View if it has changed, and a sign of life when there was none for long.
+// tick sends the view if it has changed, and a heartbeat when nothing was sent for long.
 func (st *stream) tick(now time.Time) error {
 	if err := st.view(); err != nil || now.Sub(st.wroteAt) < heartbeatEvery {
 		return err
@@ -147,7 +146,7 @@ func (st *stream) tick(now time.Time) error {
 	return st.write(": still here\n\n")
 }
 
-// gap says that events after the client's last one are not known any more, and which is the first that is.
+// gap reports that events after the client's last one are no longer known, and which is the first that is.
 func (st *stream) gap(missed []history.Entry) error {
 	after, next := st.last, st.site.opts.History.Last()
 	if len(missed) > 0 {
@@ -167,10 +166,10 @@ func (st *stream) event(e history.Entry) error {
 	return st.write("id: %d\nevent: %s\ndata: %s\n\n", e.ID, e.Kind, data)
 }
 
-// view sends the View unless the client has it. With it goes the ID of the last event, so that a client that was cut off
-// before it got one knows where to go on.
+// view sends the view unless the client has it, with the ID of the last event, so that a client that is disconnected before it
+// got an event can resume.
 func (st *stream) view() error {
-	text, version := st.site.views.latest(st.site.opts.Look)
+	text, version := st.site.views.latest(st.site.opts.Display)
 	if version == st.shown {
 		return nil
 	}
@@ -178,7 +177,7 @@ func (st *stream) view() error {
 	return st.write("id: %d\nevent: view\ndata: %s\n\n", st.last, text)
 }
 
-// write gives the client up when it does not take what the buffers cannot hold in time.
+// write fails when the client does not read in time what the buffers cannot hold.
 func (st *stream) write(format string, args ...any) error {
 	st.wroteAt = time.Now()
 	if err := st.bound(); err != nil {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/net/netutil"
 
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/worker"
@@ -45,7 +46,7 @@ func newStage(t *testing.T) *stage {
 	s.site = newSite(opts)
 	s.server = newServer(s.site.routes())
 	s.server.RegisterOnShutdown(func() { close(s.site.closing) })
-	go func() { s.ended <- s.server.Serve(limit(s.inner, mostTCP)) }()
+	go func() { s.ended <- s.server.Serve(netutil.LimitListener(s.inner, maxTCP)) }()
 	return s
 }
 
@@ -254,11 +255,11 @@ func TestClientsThatNeverRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		var conns []net.Conn
-		for range mostStreams {
+		for range maxStreams {
 			conns = append(conns, s.dial("GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n"))
 		}
 		synctest.Wait()
-		require.Len(t, s.site.streams, mostStreams)
+		require.Len(t, s.site.streams, maxStreams)
 		refused := s.dial("GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
 		resp, err := http.ReadResponse(bufio.NewReader(refused), nil)
 		require.NoError(t, err)

@@ -11,25 +11,24 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// viewEvery is how often streams of events are told of a View that has changed, at most.
+// viewEvery is how often a stream of events sends a view that has changed, at most.
 const viewEvery = time.Second
 
-// readingsEvery is how often they are told of one in which nothing has changed but what the workers use: that it does all the
-// time.
-const readingsEvery = 10 * time.Second
+// statsEvery is how often it sends one in which only the CPU use has changed, which it does all the time.
+const statsEvery = 10 * time.Second
 
-// views is the last View as JSON, made once for all streams.
+// views caches the last view as JSON for all streams.
 type views struct {
 	mu       sync.Mutex
-	asked    time.Time // when the View was last looked at
+	asked    time.Time // when the view was last read
 	text     []byte
 	essence  []byte // text without what changes when nothing has happened
 	made     time.Time
-	measured time.Time // the newest reading in it
+	measured time.Time // the newest measurement in it
 	version  uint64
 }
 
-// latest is the View, not much older than a second, and a number that is another one when it is another View.
+// latest returns the view, not much older than a second, and a number that changes with it.
 func (v *views) latest(view func() fleet.View) (text []byte, version uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -40,7 +39,7 @@ func (v *views) latest(view func() fleet.View) (text []byte, version uint64) {
 	v.asked = now
 	current := view()
 	essence, err := essenceOf(current)
-	same := bytes.Equal(essence, v.essence) && (now.Sub(v.made) < readingsEvery || !v.measuredAnew(current))
+	same := bytes.Equal(essence, v.essence) && (now.Sub(v.made) < statsEvery || !v.hasNewStats(current))
 	if err != nil || same { // no type in it can fail to be encoded
 		return v.text, v.version
 	}
@@ -53,10 +52,10 @@ func (v *views) latest(view func() fleet.View) (text []byte, version uint64) {
 	return v.text, v.version
 }
 
-// measuredAnew reports whether a View has readings that the last one had not.
-func (v *views) measuredAnew(current fleet.View) bool { return !newest(current).Equal(v.measured) }
+// hasNewStats reports whether a view has measurements that the last one did not have.
+func (v *views) hasNewStats(current fleet.View) bool { return !newest(current).Equal(v.measured) }
 
-// newest is when the newest reading of a View was taken.
+// newest returns the time of the newest measurement in a view.
 func newest(v fleet.View) time.Time {
 	var at time.Time
 	for _, w := range v.Workers {
@@ -67,7 +66,7 @@ func newest(v fleet.View) time.Time {
 	return at
 }
 
-// essenceOf is a View without the time of it, what depends on it, and what the workers use.
+// essenceOf returns a view without its time, what depends on that, and the CPU use.
 func essenceOf(v fleet.View) ([]byte, error) {
 	v.At, v.Engine.Skew = time.Time{}, 0
 	v.Workers = slices.Clone(v.Workers)

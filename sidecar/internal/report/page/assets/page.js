@@ -1,5 +1,5 @@
-// The page is whole without this script. With it: sort, filter, details in place, times in the viewer's zone, and parts that
-// are fetched again when the server says that something changed. The server renders; this only puts its parts in place.
+// The page works without this script. The script adds: sort, filter, details in place, times in the viewer's zone, and
+// fragments that are fetched again when the server reports a change. The server renders all HTML; this puts it in place.
 (() => {
 'use strict';
 
@@ -9,7 +9,7 @@ const rows = $('#rows');
 const one = $('#one');
 document.documentElement.classList.add('js');
 
-// Times. The server's clock counts: its words must not depend on the viewer's.
+// Times are by the server's clock: texts must not depend on the viewer's.
 
 let offset = Date.parse(document.body.dataset.now) - Date.now();
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
@@ -50,7 +50,7 @@ $('#zone').textContent = Intl.DateTimeFormat().resolvedOptions().timeZone || 'yo
 tick();
 setInterval(() => { if (!document.hidden) tick(); }, 1000);
 
-// Putting a part in place, with what the viewer has open and where the keyboard is.
+// Replaces a fragment and keeps what the viewer has open and the keyboard's focus.
 
 function swap(box, html) {
   const open = new Set($$('details[open]', box).map((d) => d.dataset.id));
@@ -81,7 +81,7 @@ async function fetchPart(query) {
   return answer.text();
 }
 
-// Rows that changed are changed cell by cell; the first cell, with its link and button, stays the same element.
+// A row that changed is replaced cell by cell; the first cell, with its link and button, stays the same element.
 
 function refit(row, fresh) {
   for (let n = 1; n < fresh.cells.length; n++) {
@@ -97,8 +97,8 @@ function refit(row, fresh) {
 async function loadWorkers() {
   const fresh = new DOMParser().parseFromString(await fetchPart('?fragment=workers'), 'text/html');
   offset = Date.parse(fresh.body.dataset.now) - Date.now();
-  const verdict = $('#verdict', fresh).innerHTML;
-  if ($('#verdict').innerHTML !== verdict) $('#verdict').innerHTML = verdict;
+  const summary = $('#summary', fresh).innerHTML;
+  if ($('#summary').innerHTML !== summary) $('#summary').innerHTML = summary;
   document.title = fresh.title;
   $('.foot time').dateTime = fresh.body.dataset.now;
   $('.foot time').at = $('.foot time').said = undefined;
@@ -133,7 +133,7 @@ async function loadDetail(row) {
   if (row.detail) swap(row.detail.cells[0], await fetchPart(hrefOf(row) + '&fragment=detail'));
 }
 
-// What is wanted is fetched at most once a second, and more slowly from a slow server.
+// Fragments are fetched at most once a second, and more slowly from a slow server.
 
 const wanted = new Set();
 let timer = 0;
@@ -163,7 +163,7 @@ async function run() {
       await (typeof part === 'function' ? part() : loadDetail(part));
     } catch {
       failed = true;
-      if (typeof part === 'function') wanted.add(part); // a row's details may be gone for good, with the row
+      if (typeof part === 'function') wanted.add(part); // details may be gone for good, with their row
     }
   }
   pause = failed ? 5000 : Math.max(1000, 5 * (performance.now() - began));
@@ -196,11 +196,11 @@ function listen() {
     if (source.readyState === EventSource.CLOSED) retry = setTimeout(listen, 5000);
   };
   source.addEventListener('view', () => want(one ? loadOne : loadWorkers));
-  source.addEventListener('gap', everything); // the server has forgotten some of what was missed
+  source.addEventListener('gap', everything); // the server no longer has some of the missed events
   for (const kind of document.body.dataset.kinds.split(' ')) source.addEventListener(kind, everything);
 }
 
-// Browsers open few connections to one server: a page that nobody sees gives its own back.
+// Browsers open few connections to one server: a hidden page closes its own.
 function attend() {
   if (document.hidden) {
     clearTimeout(retry);
@@ -265,7 +265,7 @@ const value = (row) => {
   const cell = row.cells[sort.column];
   if (heads[sort.column].hasAttribute('data-text')) return cell.textContent.toLowerCase();
   const v = cell.dataset.v;
-  if (sort.column === 6) return v || '~'; // a time; none comes last
+  if (sort.column === 6) return v || '~'; // a time; rows without one come last
   return Number(v);
 };
 
@@ -316,7 +316,7 @@ heads.forEach((head, column) => {
   button.textContent = head.textContent;
   head.replaceChildren(button);
   button.addEventListener('click', () => {
-    const numbers = head.classList.contains('n') || column === 7; // the greatest first
+    const numbers = head.classList.contains('n') || column === 7; // the greatest comes first
     sort.down = sort.column === column ? !sort.down : numbers;
     sort.column = column;
     heads.forEach((other) => other.removeAttribute('aria-sort'));

@@ -1,0 +1,157 @@
+package notify
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// The names in STOKER_NOTIFY_ON that differ from the kind of event, or that are used here. All other kinds are called by their
+// own name.
+const (
+	eventAll                = "all"
+	eventNone               = "none"
+	eventGaveUp             = "gave-up"
+	eventRecreate           = "recreate"
+	eventRefused            = "refused"
+	eventEngineDisconnected = "engine-disconnected"
+	eventEngineConnected    = "engine-connected"
+	eventHostOverloaded     = "host-overloaded"
+	eventHostRecovered      = "host-recovered"
+)
+
+// Defaults returns what is reported by default: what a person may have to look at, and not each restart.
+func Defaults() []string {
+	return []string{eventGaveUp, eventRecreate, eventRefused, eventEngineDisconnected, eventHostOverloaded}
+}
+
+// row is how a kind of event is reported.
+type row struct {
+	kind  string // of the event
+	event string // its name in STOKER_NOTIFY_ON
+	// one and many follow the name of a worker, or a number of workers. Where there is no worker, one is the sentence.
+	one, many string
+	meaning   string // for the documentation
+}
+
+// rows are all kinds of events, and the kinds that are derived from them. A kind without a row is reported by all only.
+func rows() []row {
+	return []row{
+		{"exhausted", eventGaveUp, "reached its retry limit", "reached their retry limit", "a worker reached its retry limit"},
+		{kindRecreated, eventRecreate, "was recreated", "were recreated", "a worker was recreated, or could not be"},
+		{kindNotRecreated, eventRecreate, "could not be recreated", "could not be recreated", ""},
+		{"refused", eventRefused, "cannot be recreated unchanged", "cannot be recreated unchanged",
+			"a recreate would lose something: Stoker restarts the worker instead"},
+		{"engine-disconnected", eventEngineDisconnected, "Docker connection lost, reconnecting", "", "the connection to Docker is lost"},
+		{"engine-connected", eventEngineConnected, "Docker connection is back", "", "it is back; also reported after `engine-disconnected` was"},
+		{"host-overloaded", eventHostOverloaded, "the host is overloaded: restarts of running workers wait", "",
+			"most workers fail together, or the host is out of CPU: restarts of running ones wait"},
+		{"host-recovered", eventHostRecovered, "the host has recovered", "", "that is over; also reported after `host-overloaded` was"},
+		{"problem", "problem", "has wrong labels and is held: fix them", "have wrong labels and are held: fix them", "labels are wrong, the worker is held"},
+		{"fault", "fault", "needs healing", "need healing", "something is wrong with a worker, and a heal was decided on"},
+		{"heal-failed", "heal-failed", "had a failed heal", "had a failed heal", "one attempt failed"},
+		{"healed", "healed", "is back", "are back", "a worker is back"},
+		{"recovered", "recovered", "is back without Stoker", "are back without Stoker", "a worker runs again without Stoker"},
+		{"stable", "stable", "is stable", "are stable", "the attempts are counted from 0 again"},
+		{"held", "held", "is held", "are held", "a worker is not healed, on purpose"},
+		{"hung", "hung", "hangs", "hang", "the probe timed out with an idle CPU"},
+		{"stats-unavailable", "stats-unavailable", "was judged without CPU stats", "were judged without CPU stats", "decided without CPU stats"},
+		{"quota", "quota", "was given its CPU quota", "were given their CPU quota", "a CPU quota was set"},
+		{"quota-failed", "quota-failed", "could not be given its CPU quota", "could not be given their CPU quota", "it could not be"},
+		{"dependents-restarted", "dependents-restarted", "had its dependents restarted", "had their dependents restarted", "containers in a worker's namespaces were restarted with it"},
+		{"managed", "managed", "is managed", "are managed", "a worker is managed from now on"},
+		{kindTest, kindTest, "this is a test, notifications work", "", "`stoker notify-test`, whatever is chosen"},
+		{"unmanaged", "unmanaged", "is gone", "are gone", "a worker is gone or no longer selected"},
+	}
+}
+
+// Kinds that are derived from another: the end of a heal that was a recreate.
+const (
+	kindRecreated    = "recreated"
+	kindNotRecreated = "not-recreated"
+	// kindTest is of no event: a person asked for a test message.
+	kindTest = "test"
+)
+
+// pair is the kinds of a problem and of its end.
+type pair struct{ bad, good string }
+
+func pairs() []pair {
+	return []pair{{"engine-disconnected", "engine-connected"}, {"host-overloaded", "host-recovered"}}
+}
+
+// catalog is rows and pairs by kind, and what is wanted of them.
+type catalog struct {
+	rows  map[string]row
+	pairs map[string]pair // by either kind
+	want  map[string]bool
+}
+
+// newCatalog takes the names of the wanted events, or their kinds; none is Defaults. The error names those that are neither.
+func newCatalog(on []string) (catalog, error) {
+	b := catalog{rows: map[string]row{}, pairs: map[string]pair{}, want: map[string]bool{}}
+	for _, p := range pairs() {
+		b.pairs[p.bad], b.pairs[p.good] = p, p
+	}
+	alias := map[string]string{eventAll: eventAll, eventNone: eventNone}
+	var names []string
+	for _, r := range rows() {
+		b.rows[r.kind] = r
+		if r.kind == kindTest {
+			continue
+		}
+		alias[r.kind], alias[r.event] = r.event, r.event
+		if !slices.Contains(names, r.event) {
+			names = append(names, r.event)
+		}
+	}
+	if len(on) == 0 {
+		on = Defaults()
+	}
+	var problems []error
+	for _, name := range on {
+		event, ok := alias[strings.ToLower(strings.TrimSpace(name))]
+		if !ok {
+			problems = append(problems, fmt.Errorf("%.40q is not an event; write all, none, or a comma list of %s", name, strings.Join(names, ", ")))
+		}
+		b.want[event] = true
+	}
+	if b.want[eventNone] && len(on) > 1 {
+		problems = append(problems, errors.New("none stands alone"))
+	}
+	return b, errors.Join(problems...)
+}
+
+func (c catalog) wants(event string) bool { return c.want[event] || c.want[eventAll] }
+
+// row returns how a kind is reported; one without a row is reported by its name.
+func (c catalog) row(kind string) row {
+	if r, ok := c.rows[kind]; ok {
+		return r
+	}
+	return row{kind: kind, event: kind, one: "reports " + kind, many: "report " + kind}
+}
+
+// kind returns the kind that an event is reported as: its own, or that of a recreate where those are wanted.
+func (c catalog) kind(n worker.Event) string {
+	if n.Heal == worker.HealRecreate && c.wants(eventRecreate) {
+		switch n.Kind { //nolint:exhaustive // the ends of a heal
+		case worker.EventHealed:
+			return kindRecreated
+		case worker.EventHealFailed:
+			return kindNotRecreated
+		}
+	}
+	return string(n.Kind)
+}
+
+// may reports whether an event can be reported at all. Whether it is depends on what was reported before.
+func (c catalog) may(n worker.Event) bool {
+	if p, ok := c.pairs[string(n.Kind)]; ok {
+		return c.wants(c.row(p.bad).event) || c.wants(c.row(p.good).event)
+	}
+	return c.wants(c.row(c.kind(n)).event)
+}

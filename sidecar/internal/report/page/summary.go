@@ -1,0 +1,86 @@
+package page
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"stoker/sidecar/internal/core/fleet"
+)
+
+// summary is the state of everything in a line.
+type summary struct {
+	Text string
+	Tone string // ok, busy, warn, bad, idle
+	Hint string
+}
+
+// summarize looks at the connection first: without it the rest is outdated.
+func summarize(v fleet.View) summary {
+	groups := map[group]int{}
+	for _, w := range v.Workers {
+		groups[groupOf(w)]++
+	}
+	all, bad, healing := len(v.Workers), groups[groupAttention], groups[groupHealing]
+	switch {
+	case !v.Engine.Connected && v.Engine.Synced.IsZero():
+		return summary{"Not connected to the engine yet", "bad", "The log says what Stoker waits for."}
+	case !v.Engine.Connected:
+		return summary{"Docker connection lost, reconnecting", "bad", "The workers below are as they were last seen."}
+	case v.HostOverloaded:
+		return summary{"The host is overloaded", "bad", "Most workers time out together, or the host is out of CPU. Restarts of running workers wait; exited ones are started."}
+	case all == 0:
+		return summary{"No workers yet", "idle", "Give a container the label stoker.enable=true."}
+	case bad > 0 && healing > 0:
+		return summary{Text: fmt.Sprintf("%s, %d being healed", attention(bad, all), healing), Tone: "warn"}
+	case bad > 0:
+		return summary{Text: attention(bad, all), Tone: "warn"}
+	case healing > 0:
+		return summary{Text: fmt.Sprintf("%d of %s being healed", healing, count(all, "worker")), Tone: "busy"}
+	case groups[groupRunning] == all && all == 1:
+		return summary{Text: "1 worker, running", Tone: "ok"}
+	case groups[groupRunning] == all:
+		return summary{Text: fmt.Sprintf("%d workers, all running", all), Tone: "ok"}
+	}
+	return summary{Text: census(all, groups), Tone: "ok"}
+}
+
+func attention(bad, all int) string {
+	if bad == 1 {
+		return fmt.Sprintf("1 of %s needs attention", count(all, "worker"))
+	}
+	return fmt.Sprintf("%d of %d workers need attention", bad, all)
+}
+
+func census(all int, groups map[group]int) string {
+	var words []string
+	for _, g := range []group{groupRunning, groupHeld, groupUnknown} {
+		if groups[g] > 0 {
+			words = append(words, fmt.Sprintf("%d %s", groups[g], g))
+		}
+	}
+	return fmt.Sprintf("%s: %s", count(all, "worker"), strings.Join(words, ", "))
+}
+
+// engine is what is shown of the engine.
+type engine struct {
+	Connected bool
+	Version   string
+	API       string
+	CPUs      int
+	Skew      string // empty when the clocks agree well enough
+}
+
+// skewShown is the difference of the clocks that makes times hard to compare.
+const skewShown = 2 * time.Second
+
+func engineOf(l fleet.EngineLink) engine {
+	shown := engine{Connected: l.Connected, Version: brief(l.Engine.Version, 40), API: brief(l.Engine.APIVersion, 20), CPUs: l.Engine.CPUs}
+	if l.Skew.Abs() >= skewShown {
+		shown.Skew = lasting(l.Skew) + " behind"
+		if l.Skew > 0 {
+			shown.Skew = lasting(l.Skew) + " ahead"
+		}
+	}
+	return shown
+}
