@@ -103,7 +103,7 @@ func dockerOptions(opts Options) docker.Options {
 	d := opts.Config.Docker
 	return docker.Options{
 		Host: d.Host, TLSVerify: d.TLSVerify, CertPath: d.CertPath, APIVersion: d.APIVersion,
-		UserAgent: "stoker/" + opts.Version, Self: docker.SelfID(), Owner: owner(opts.Config.Rules.Scope),
+		UserAgent: "stoker/" + opts.Version, Self: docker.SelfID(),
 	}
 }
 
@@ -131,7 +131,7 @@ func (a *App) settings() fleet.Settings {
 	memories, mark := a.journal.Load()
 	c := a.opts.Config
 	set := fleet.Settings{
-		Rules: c.Rules, Parallel: c.Parallel, DryRun: c.DryRun, Self: docker.SelfID(), Bookmark: mark,
+		Rules: c.Rules, Parallel: c.Parallel, DryRun: c.DryRun, Self: docker.SelfID(), Owner: owner(c.Rules.Scope), Bookmark: mark,
 		OverloadShare: c.OverloadShare, OverloadHold: c.OverloadHold,
 	}
 	for _, mem := range memories {

@@ -3,6 +3,7 @@ package fleet
 import (
 	"time"
 
+	"stoker/sidecar/internal/core/dependents"
 	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
 )
@@ -12,7 +13,7 @@ import (
 const (
 	maxInspects = 8
 	maxStops    = 512
-	// A transaction makes some fifteen calls and waits for a stop and for the proof in between.
+	// A transaction makes some fifteen calls and waits for a stop and for the verification in between.
 	maxRecreates = 16
 	maxUpdates   = 8
 )
@@ -24,6 +25,7 @@ type Settings struct {
 	OverloadShare float64       // see config; 0 is the default
 	OverloadHold  time.Duration // see config; 0 is the default
 	Self          string        // Stoker's own container ID; empty outside a container
+	Owner         string        // tells this Stoker's unfinished recreates from another's, also after a restart; empty is "stoker"
 	DryRun        bool
 	Saved         []worker.Saved
 	Bookmark      worker.Bookmark
@@ -36,49 +38,50 @@ type Fleet struct {
 	byID     map[string]*member     // all, also those whose name someone else has taken
 	rejected map[string]rejection   // containers that an inspect showed to be no workers
 
-	recreations  map[string]*recreation             // transactions under way, by the ID of the old container
-	unfinished   map[worker.Key]*unfinishedRecreate // transactions that were left behind, by the worker's name
+	transactions map[worker.Key]*recreation         // under way
+	recreations  map[string]*recreation             // those of them that are workers', by the ID of the old container
+	unfinished   map[worker.Key]*unfinishedRecreate // left behind, by the worker's name
 	replacedIDs  map[string]uint64                  // containers that were replaced, with the round of that
-	early        map[string][]worker.Observation    // of heirs whose transaction was sent by the Stoker before this one, by the old ID
+	early        map[string][]worker.Observation    // of new containers whose transaction the Stoker before this one began, by the old ID
 	replacements map[worker.Key]replacement         // marked containers of the list under way or last complete
 	backups      map[string]worker.Key              // old containers of that list, by ID
+	group        *dependentGroup                    // dependents that are being healed
+	leftDown     map[string]bool                    // dependents that a heal has left down
 
-	inFlight             map[uint64]inFlight
-	restartingDependents int
-	reading              [purposes]int // readings under way
-	viewers              viewers
-	schedule             schedule
-	probes               probes
-	inClass              map[worker.ActionClass]int
-	lastID               uint64
-	round                uint64 // of the list under way or last complete
-	session              uint64 // counts the links to an engine
-	opening              bool   // between LinkOpened and the first ListEnded: history and picture, no news
-	engine               EngineLink
-	overload             overloadGuard
-	bookmark             worker.Bookmark
-	readTo               time.Time // mark.EventAt when the session began
-	closing              bool      // Stoker is being stopped: heals under way are finished, none is begun
-	out                  Effects
+	inFlight map[uint64]inFlight
+	reading  [purposes]int // readings under way
+	viewers  viewers
+	schedule schedule
+	probes   probes
+	inClass  map[worker.ActionClass]int
+	lastID   uint64
+	round    uint64 // of the list under way or last complete
+	session  uint64 // counts the connections to an engine
+	opening  bool   // between Connecting and the first ListEnd: history and a first list, no news
+	engine   EngineLink
+	overload overloadGuard
+	bookmark worker.Bookmark
+	readTo   time.Time // bookmark.EventAt when the session began
+	closing  bool      // Stoker is being stopped: heals under way are finished, none is begun
+	out      Effects
 }
 
 // member is a machine with what the fleet keeps about it.
 type member struct {
-	machine              *worker.Machine
-	id                   string
-	class                worker.ActionClass
-	round                uint64
-	lastEventAt          time.Time      // of its newest event, the engine's clock
-	timedOutStop         time.Time      // when it was last stopped for a timed-out probe
-	hostStarved          bool           // the host was out of CPU then
-	undecided            bool           // tentative: the verdict waits for the quota
-	restartingDependents bool           // its dependents are being healed
-	reading              [purposes]bool // readings of it under way
-	displayStats         displayStats
-	probe                probe
-	action               slot // the next action
-	stats                slot // the next reading for a decision
-	dependents           slot // the restart of its dependents
+	machine      *worker.Machine
+	id           string
+	class        worker.ActionClass
+	round        uint64
+	lastEventAt  time.Time      // of its newest event, the engine's clock
+	timedOutStop time.Time      // when it was last stopped for a timed-out probe
+	hostStarved  bool           // the host was out of CPU then
+	undecided    bool           // tentative: the verdict waits for the quota
+	reading      [purposes]bool // readings of it under way
+	displayStats displayStats
+	probe        probe
+	action       slot // the next action
+	stats        slot // the next reading for a decision
+	dependents   slot // the restart of its dependents
 }
 
 // rejection is what is kept of a container that is no worker.
@@ -95,26 +98,26 @@ func (m *member) ahead(at time.Time) bool {
 }
 
 type inFlight struct {
-	id      string // container
-	class   worker.ActionClass
-	session uint64
-	parents []worker.Parent // Follow
-	leaders []*member       // the same
-	orphan  worker.Key      // Resume
-	purpose purpose         // Sample
-	verb    worker.Verb     // of one machine's action
-	done    time.Time       // when an event said that it was carried out, before any answer
-	givenUp bool
+	id         string // container
+	class      worker.ActionClass
+	session    uint64
+	recreation *recreation     // of which it is a step
+	group      *dependentGroup // whose dependent it is about, or all
+	dependent  *dependents.Affected
+	healed     healedDependent
+	purpose    purpose     // Sample
+	verb       worker.Verb // of one machine's action
+	done       time.Time   // when an event said that it was carried out, before any answer
+	givenUp    bool
 }
 
 // Turn is what the fleet wants done after one input.
 type Effects struct {
-	Do          []worker.Action
-	Wake        time.Time // when to Tick at the latest; zero for never
-	Events      []worker.Event
-	Save        []worker.Saved
-	Drop        []worker.Key
-	StopNotices []StopNotice // for transactions under way
+	Do     []worker.Action
+	Wake   time.Time // when to Tick at the latest; zero for never
+	Events []worker.Event
+	Save   []worker.Saved
+	Drop   []worker.Key
 	// GiveUp are actions whose answer is not waited for any longer. Each still needs its outcome, which is Unknown.
 	GiveUp []uint64
 }
@@ -123,6 +126,7 @@ type Effects struct {
 func New(now time.Time, set Settings) *Fleet {
 	f := &Fleet{
 		set: set, members: map[worker.Key]*member{}, byID: map[string]*member{}, rejected: map[string]rejection{},
+		transactions: map[worker.Key]*recreation{}, leftDown: map[string]bool{},
 		recreations: map[string]*recreation{}, unfinished: map[worker.Key]*unfinishedRecreate{}, replacedIDs: map[string]uint64{}, early: map[string][]worker.Observation{},
 		inFlight: map[uint64]inFlight{}, inClass: map[worker.ActionClass]int{}, bookmark: set.Bookmark,
 	}
@@ -167,23 +171,23 @@ func (f *Fleet) Finish(now time.Time, o worker.Outcome) Effects {
 }
 
 func (f *Fleet) finish(now time.Time, flight inFlight, o worker.Outcome) {
-	switch o.Action.Verb { //nolint:exhaustive // the rest is one machine's own
-	case worker.RestartDependents:
-		f.dependentsRestarted(now, flight, o)
+	switch {
+	case flight.recreation != nil:
+		flight.recreation.tx.Finish(now, o)
+		f.endIfOver(now, flight.recreation)
 		return
-	case worker.ResumeRecreate:
-		f.resumed(now, flight.orphan, o)
+	case flight.group != nil:
+		f.finishDependents(now, flight, o)
 		return
-	case worker.ReadStats:
+	case o.Action.Verb == worker.ReadStats:
 		f.read(now, flight.purpose, o)
 		return
 	}
 	m := f.byID[flight.id]
-	switch {
-	case m == nil || !f.decided(m, o):
-	case o.Action.Verb == worker.Recreate:
-		f.replaced(now, m, o)
-	default:
+	if m != nil && o.Action.Verb == worker.Start && o.Result == worker.Failed {
+		o.ParentDown = f.waitsForParent(m)
+	}
+	if m != nil && f.decided(m, o) {
 		f.step(now, m, o)
 	}
 	if m != nil && m.machine.Missing() && !f.bound(m) {
@@ -208,7 +212,7 @@ func (f *Fleet) Close(now time.Time) Effects {
 
 // Busy is how many heals a closing fleet still has to finish.
 func (f *Fleet) Busy() int {
-	n := 0
+	n := len(f.transactions)
 	for _, m := range f.members { // whoever has lost its name is not waited for
 		if m.machine.StoppedForHeal() {
 			n++
@@ -222,7 +226,7 @@ func (f *Fleet) step(now time.Time, m *member, in worker.Input) *worker.Action {
 	t := m.machine.Step(now, in)
 	m.class = t.Class
 	f.plan(m, t.Due)
-	f.forwardStop(m)
+	f.followStop(now, m)
 	f.out.Events = append(f.out.Events, t.Events...)
 	switch {
 	case t.Removed:
@@ -236,11 +240,13 @@ func (f *Fleet) step(now time.Time, m *member, in worker.Input) *worker.Action {
 // settle grants what is due and has room, until nothing more moves, and closes the turn.
 func (f *Fleet) settle(now time.Time) Effects {
 	f.judgeHost(now)
-	for f.grantDue(now) {
+	for moved := true; moved; {
+		moved = f.grantDue(now)
+		f.resumeDue(now)
+		moved = f.stepRecreations(now) || moved
+		moved = f.restartDependents(now) || moved
 		f.judgeHost(now)
 	}
-	f.resumeDue(now)
-	f.restartDependents(now)
 	f.readStatsDue(now)
 	f.giveUpDue(now)
 	t := f.out
@@ -251,6 +257,9 @@ func (f *Fleet) settle(now time.Time) Effects {
 
 func (f *Fleet) grant(now time.Time, m *member) {
 	lane := m.class
+	if lane == worker.ClassStart && f.adoptParent(now, m) {
+		return
+	}
 	f.lastID++
 	do := f.step(now, m, worker.Dispatch{ActionID: f.lastID})
 	if do == nil {
@@ -264,11 +273,8 @@ func (f *Fleet) grant(now time.Time, m *member) {
 		f.timedOutStopped(now, m)
 	}
 	if do.Verb == worker.Recreate {
-		do.Names = f.names()
-		p := &recreation{action: do.ID, notified: map[string]bool{}, buffered: f.early[m.id]}
-		f.recreations[m.id] = p
-		delete(f.early, m.id)
-		f.replayStop(now, m, p)
+		f.beginMember(now, m, *do)
+		return
 	}
 	f.inFlight[do.ID] = inFlight{id: m.id, class: lane, session: f.session, verb: do.Verb}
 	f.inClass[lane]++
@@ -288,12 +294,13 @@ func (f *Fleet) send(fl inFlight, a worker.Action) {
 // the connection, or for the overload guard.
 func (f *Fleet) wake(now time.Time) time.Time {
 	wake := earliest(f.schedule.future.next(), f.overloadWake(now))
+	wake = earliest(wake, f.recreationWake(now))
 	wake = earliest(wake, f.dependentsWake(now))
 	wake = earliest(wake, f.schedule.stats.next())
 	wake = earliest(wake, f.displayStatsWake(now))
 	wake = earliest(wake, f.answerWake())
 	for _, o := range f.unfinished {
-		if !o.flying && o.due.After(now) {
+		if o.due.After(now) {
 			wake = earliest(wake, o.due)
 		}
 	}

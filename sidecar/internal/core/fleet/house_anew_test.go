@@ -115,7 +115,7 @@ func (h *house) renamed(root string) bool {
 // checkWhole holds what must hold once all transactions are over: I6, and that nobody is orphaned.
 func (h *house) checkWhole() []string {
 	for range 300 { // one that is under way, for who cannot start is tried again and again, is not over
-		if h.flying[worker.Recreate]+h.flying[worker.ResumeRecreate]+h.flying[worker.RestartDependents] > 0 {
+		if h.f != nil && h.f.Transactions() > 0 || h.flying[worker.ListDependents]+h.flying[worker.RestartDependent] > 0 {
 			h.live(100 * time.Millisecond)
 		}
 	}

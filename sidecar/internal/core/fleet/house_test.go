@@ -60,12 +60,13 @@ func (h *house) hire() {
 		h.set.Saved = append(h.set.Saved, mem)
 	}
 	h.flying, h.acting = map[worker.Verb]int{}, map[string]worker.Verb{}
+	h.set.Owner = h.owner
 	h.f = fleet.New(h.w.Now(), h.set)
 	read := h.mark
 	if read.EventAt.IsZero() {
 		read.EventAt = h.w.EngineNow() // the watch without a bookmark asks for all there is
 	}
-	h.sim = dockertest.NewSim(h.w, dockertest.SimConfig{Bookmark: read, Select: h.keep, Owner: h.owner})
+	h.sim = dockertest.NewSim(h.w, dockertest.SimConfig{Bookmark: read, Select: h.keep})
 	h.apply(h.f.Tick(h.w.Now()))
 }
 
@@ -96,10 +97,6 @@ func (h *house) apply(t fleet.Effects) {
 	for _, n := range t.Events {
 		h.log = append(h.log, fmt.Sprintf("%s note %s %s %s%s%s", h.stamp(), n.Key, n.Kind, n.Fault, n.Reason, n.Detail))
 	}
-	for _, word := range t.StopNotices {
-		h.log = append(h.log, fmt.Sprintf("%s word %d %.8s", h.stamp(), word.Action, word.ID))
-		h.sim.StopNotice(word.Action, word.ID)
-	}
 	for _, id := range t.GiveUp {
 		h.log = append(h.log, fmt.Sprintf("%s give up %d", h.stamp(), id))
 		h.sim.GiveUp(id)
@@ -114,16 +111,16 @@ func (h *house) apply(t fleet.Effects) {
 		h.flying[a.Verb]++
 		h.sent[a.Verb]++
 		h.most[a.Verb] = max(h.most[a.Verb], h.flying[a.Verb])
-		h.log = append(h.log, fmt.Sprintf("%s do %s %s", h.stamp(), a.Verb, a.Key))
+		h.log = append(h.log, fmt.Sprintf("%s do %s %s%s", h.stamp(), a.Verb, a.Key, stepOf(a)))
 		h.sim.Do(a)
 	}
 	h.wake = t.Wake
 }
 
-// ofOne reports whether an action is one on one incarnation. Of two Follows each has other parents, and what a Resume is about
-// no machine acts on.
+// ofOne reports whether an action is one on one incarnation.
 func ofOne(a worker.Action) bool {
-	return a.Verb != worker.RestartDependents && a.Verb != worker.ResumeRecreate && a.Verb != worker.ReadStats
+	inspects := a.Call != nil && a.Call.Do == worker.CallInspect || a.Verb == worker.Inspect && a.Reason == worker.ReasonParentRestarted
+	return a.Verb != worker.ListDependents && a.Verb != worker.ReadStats && !inspects
 }
 
 // live lets time pass.
@@ -154,6 +151,14 @@ func (h *house) live(d time.Duration) {
 			h.apply(h.f.Finish(now, *out.Outcome))
 		}
 	}
+}
+
+// stepOf is the step of a recreate that an action is.
+func stepOf(a worker.Action) string {
+	if a.Call == nil {
+		return ""
+	}
+	return ": " + a.Call.Step
 }
 
 func found(o *worker.Outcome) string {

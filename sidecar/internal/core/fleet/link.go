@@ -84,6 +84,7 @@ func (f *Fleet) engineRestarted(now time.Time, engine worker.Engine) {
 		}
 		f.step(now, m, in)
 	}
+	f.withdrawStops()
 }
 
 // shutdownBegan is the time from which on stops were the engine's own shutdown, or zero. The shutdown's stops are the

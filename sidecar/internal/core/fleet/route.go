@@ -160,7 +160,7 @@ func (f *Fleet) actionPending(id string) bool {
 			return true
 		}
 	}
-	return false
+	return f.recreations[id] != nil
 }
 
 // recall makes a machine from what the journal kept.

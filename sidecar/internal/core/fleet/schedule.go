@@ -85,7 +85,9 @@ func (f *Fleet) grantClass(now time.Time, class worker.ActionClass) bool {
 		if s == nil {
 			break
 		}
-		switch {
+		switch until := f.killedWithParentUntil(s.m); {
+		case class == worker.ClassStart && now.Before(until):
+			s.move(&f.schedule.future, until)
 		case !f.allowed(s.m):
 			blocked = append(blocked, s)
 		case f.guarded(class) && !f.overload.allows(now, s.m):
@@ -118,7 +120,12 @@ func (f *Fleet) allowed(m *member) bool {
 	if m.class == worker.ClassNone {
 		return true
 	}
-	return f.bound(m) && f.unfinished[m.key()] == nil && (!f.closing || m.machine.StoppedForHeal())
+	free := f.bound(m) && f.unfinished[m.key()] == nil && f.transactions[m.key()] == nil
+	starts := m.class == worker.ClassStart || m.class == worker.ClassRecreate
+	if starts && f.waitsForParent(m) {
+		return false
+	}
+	return free && (!f.closing || m.machine.StoppedForHeal())
 }
 
 // guarded reports whether the overload guard has a say in the class.

@@ -11,13 +11,15 @@ const (
 	Inspect Verb = iota + 1 // inspect
 	Start                   // start, then inspect
 	Stop                    // inspect, compare with what was decided on, stop, then inspect
-	// Recreate recreates the container: inspect, compare with what was decided on, then the transaction (docs/recreate.md).
-	// What an earlier try left unfinished it finishes or undoes first.
+	// Recreate recreates the container. The fleet carries it out as a series of RecreateStep (core/recreate).
 	Recreate
-	// Resume finishes or undoes a transaction that is found on the engine, and of which nobody remembers anything.
-	ResumeRecreate
-	// Follow heals what lives in the namespaces of containers that began a new life.
-	RestartDependents
+	// RecreateStep is one step of a recreate; Call says which.
+	RecreateStep
+	// ListDependents finds the containers that could depend on others: one list, and one inspect of each container that was
+	// not inspected before.
+	ListDependents
+	// RestartDependent restarts a dependent by one request, or starts it where it is down, then inspects it.
+	RestartDependent
 	// Sample reads the CPU accounting once. It changes nothing.
 	ReadStats
 	// Update sets the CPU quota, in the form in which the container has one: inspect, compare with From, update, inspect.
@@ -34,10 +36,12 @@ func (v Verb) String() string {
 		return "stop"
 	case Recreate:
 		return "recreate"
-	case ResumeRecreate:
-		return "resume"
-	case RestartDependents:
-		return "follow"
+	case RecreateStep:
+		return "recreate-step"
+	case ListDependents:
+		return "list-dependents"
+	case RestartDependent:
+		return "restart-dependent"
 	case ReadStats:
 		return "sample"
 	case Update:
@@ -57,14 +61,12 @@ type Action struct {
 	Grace       time.Duration // Stop, Recreate: time before SIGKILL
 	// Definition is the last inspect of a container that is gone, for Recreate. Nil: it should be there.
 	Definition []byte
-	// Names are other containers by their IDs, also by those that they had before they were recreated, for Recreate and
-	// Follow.
-	Names   map[string]Key
-	Parents []Parent // Follow
-	// Spare are the IDs of workers: Follow names them as dependents, and leaves them to their own machines.
-	Managed map[string]bool
-	Span    bool // Sample: two readings a second apart, for a share; else one, which is cheap
-	Host    bool // Sample: how busy the host is meanwhile, too
+	// Names are other containers by their IDs, also by those that they had before they were recreated, for RecreateStep.
+	Names map[string]Key
+	Call  *RecreateCall // RecreateStep
+	Span  bool          // ReadStats: two readings a second apart, for a share; else one, which is cheap
+	Host  bool          // ReadStats: how busy the host is meanwhile, too
+	Down  bool          // RestartDependent: it is down, and a start is enough
 	// From and CPUs are the quota that Update expects and the one that it sets, in CPUs; 0 is none. Refused when it finds
 	// another one.
 	From, CPUs float64
@@ -72,23 +74,6 @@ type Action struct {
 	OnlyIfUnhealthy bool
 	// Deadline bounds the whole action from its start. Past it the result is Unknown: what the client gave up, the engine may still do.
 	Deadline time.Duration
-}
-
-// Parent is a worker that began a new life, so that what shares its namespaces is orphaned in those of the last one.
-type Parent struct {
-	Key Key
-	Incarnation
-	PreviousIDs []string // IDs that it had before it was recreated
-}
-
-// Dependent is a container that was found orphaned.
-type Dependent struct {
-	Key     Key
-	ID      string
-	Parent  Key
-	Heal    HealAction // what it takes: HealRestart, or HealRecreate where it names an ID that is gone
-	Managed bool       // it is a worker
-	Err     string     // why it could not be healed
 }
 
 // Result says how an action ended.
@@ -126,12 +111,16 @@ type Outcome struct {
 	Err    string // the engine's words, or the transport's
 	// Unreachable: the engine could not be asked at all, so that nothing was done and the worker is not to blame.
 	Unreachable bool
+	ParentDown  bool // Start: another worker whose namespaces it shares does not run
 	Missing     bool // the container does not exist (any more)
+	Forbidden   bool // RestartDependent: a proxy does not let the request through, and so at every try
 	// Unfit: it cannot be recreated faithfully, Err says why. It is as it was.
 	CannotRecreate bool
-	// StoodDown: someone stopped the worker during the transaction, so that nothing was started again.
+	// OperatorStopped: someone stopped or removed the worker during the recreate, so that nothing was started again.
 	OperatorStopped bool
-	Dependents      []Dependent // Follow
+	EndedAt         time.Time   // Recreate: when the last life of the old container ended, the engine's clock
+	Report          *StepReport // RecreateStep
+	Dependents      []Dependent // ListDependents
 	Usage           *Usage      // Sample, when Done
 	Host            *HostLoad   // Sample, also when Failed; nil where it was not asked for or cannot be told
 	// Broken: the link was lost while the action was under way, so that another engine may have answered.

@@ -135,7 +135,7 @@ func (m *Machine) markHealthy(now time.Time) {
 	}
 	switch m.phase() {
 	case PhaseVerifying:
-		m.emit(m.healEvent(now, EventHealed, ""))
+		m.emit(m.healEvent(now, EventHealed, m.heal().Note))
 		m.to(PhaseWatching)
 	case PhaseStopDue, PhaseRecreateDue:
 		if m.heal().Fault == FaultUnhealthy {

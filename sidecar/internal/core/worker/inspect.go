@@ -14,6 +14,7 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	}
 	m.container.inspected, m.inspects.outcomeUnknown, m.inspects.vanishedAt = true, false, time.Time{}
 	m.updateConfig(s)
+	m.noteEnded(s.FinishedAt)
 	m.applyPendingSignal()
 	known := m.saved.Incarnation.StartedAt
 	newLife := !s.StartedAt.Equal(known)
@@ -73,6 +74,7 @@ func (m *Machine) updateConfig(s Snapshot) {
 	m.container.config = containerConfig{
 		restart: s.RestartPolicy, autoRemove: s.AutoRemove, stopTimeout: s.StopTimeout, stopSignal: s.StopSignal,
 		healthcheck: s.HasHealthcheck, cpus: s.CPUs, cpuPeriod: s.CPUPeriod, probeEvery: s.ProbeEvery, devices: s.Devices,
+		parents: s.Parents, pidParent: s.PIDParent,
 	}
 	m.saved.Labels = s.Labels
 	m.saved.AutoRemove = s.AutoRemove

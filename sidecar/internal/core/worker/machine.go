@@ -188,8 +188,9 @@ type recreation struct {
 
 // dependents is when the containers in the worker's namespaces have to be restarted.
 type dependents struct {
-	at    time.Time // zero when they need not; Stoker's clock
-	tries int
+	at          time.Time // zero when they need not; Stoker's clock
+	parentEnded time.Time // when the last incarnation ended, the engine's clock
+	tries       int
 }
 
 // containerConfig are the facts of a container that do not change during a life.
@@ -203,6 +204,8 @@ type containerConfig struct {
 	cpuPeriod   time.Duration
 	probeEvery  time.Duration
 	devices     bool
+	parents     []string // containers whose namespaces it shares
+	pidParent   string
 }
 
 // wish is a look wanted at some time; a zero due is no wish.

@@ -28,7 +28,7 @@ func (m *Machine) finish(now time.Time, o Outcome) {
 		m.finishStop(now, o)
 	case Update:
 		m.finishUpdate(now, o)
-	case Recreate, ResumeRecreate, RestartDependents, ReadStats: // the first has gone its own way, the others are the fleet's
+	case Recreate, RecreateStep, ListDependents, RestartDependent, ReadStats: // the first is dealt with above, the others are the fleet's
 	}
 }
 
@@ -108,7 +108,7 @@ func (m *Machine) startFailed(now time.Time, o Outcome) {
 	if m.phase() == PhaseStarting {
 		m.to(PhaseBackingOff)
 	}
-	if o.Unreachable {
+	if o.Unreachable || o.ParentDown { // the second one is up to the fleet, which grants no start before the parent runs
 		m.refund()
 		m.saved.State.Due = now.Add(firstRetry)
 		return

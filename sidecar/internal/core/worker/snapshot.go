@@ -94,7 +94,9 @@ type Snapshot struct {
 	Labels         map[string]string
 	Image          string // as written by the user
 	ImageID        string
+	Created        time.Time // the engine's clock
 	Status         Status
+	Stopping       bool      // a stop through the API is under way (Podman; Docker does not show it)
 	FinishedAt     time.Time // the engine's clock
 	ExitCode       int
 	OOMKilled      bool
@@ -111,6 +113,9 @@ type Snapshot struct {
 	CPUs           float64       // quota in CPUs; 0 is none
 	CPUPeriod      time.Duration // of that quota
 	ProbeEvery     time.Duration // between two runs of the health check; 0 when there is none
+	Networks       int           // how many it is connected to
+	Parents        []string      // containers whose namespaces it shares: IDs as a rule
+	PIDParent      string        // the one of them whose process namespace it shares: it is killed when that one ends
 	Devices        bool          // it has devices of a driver, such as GPUs, which an update would drop
 	// Definition is the inspect as the engine sent it. It holds the container's environment, so that it goes
 	// nowhere but into the journal.

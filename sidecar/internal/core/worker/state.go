@@ -138,6 +138,8 @@ type Heal struct {
 	Output   string     `json:"output,omitempty"`
 	// Missing: there is no container to heal, only its definition.
 	Missing bool `json:"missing,omitempty"`
+	// Note is what a recreate that succeeded has to report, with the end of the heal.
+	Note string `json:"note,omitempty"`
 }
 
 // Open reports whether there is a heal at all.

@@ -14,15 +14,16 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Do runs one action and returns its outcome, at the latest when the action's deadline or ctx is over. A
-// recreate that fails is undone first, which has a bound of its own (package recreate).
+// Do runs one action and returns its outcome, at the latest when the action's deadline or ctx is over.
 //
 // The results mean:
 //   - Done: the engine confirmed the change, and the inspect after it succeeded.
-//   - Refused: nothing was sent, or a recreate was undone, because the container was not the one that was decided on.
+//   - Refused: nothing was sent, because the container was not the one that was decided on.
 //   - Unknown: a request that changes something may have reached the engine, and its effect is not known; also when the change
 //     was confirmed and only the inspect after it failed.
-//   - Failed: nothing was changed. The engine refused, or (Unreachable) could not be reached, or a recreate was undone.
+//   - Failed: nothing was changed. The engine refused, or (Unreachable) could not be reached.
+//
+// A RecreateStep is Done or not by its call alone; what could be inspected afterwards is in its report.
 func (c *Client) Do(ctx context.Context, a worker.Action) worker.Outcome {
 	if a.Deadline > 0 {
 		var cancel context.CancelFunc
@@ -37,12 +38,12 @@ func (c *Client) Do(ctx context.Context, a worker.Action) worker.Outcome {
 		c.start(ctx, &out)
 	case worker.Stop:
 		c.stop(ctx, &out)
-	case worker.Recreate:
-		c.recreate(ctx, &out)
-	case worker.ResumeRecreate:
-		c.resume(ctx, &out)
-	case worker.RestartDependents:
-		c.follow(ctx, &out)
+	case worker.RecreateStep:
+		c.recreateStep(ctx, &out)
+	case worker.ListDependents:
+		c.listDependents(ctx, &out)
+	case worker.RestartDependent:
+		c.restartDependent(ctx, &out)
 	case worker.ReadStats:
 		c.sample(ctx, &out)
 	case worker.Update:

@@ -38,7 +38,7 @@ func onBench(t *testing.T, test func(t *testing.T, b *bench)) {
 		})}
 		defer b.server.Close()
 		var err error
-		b.c, err = New(Options{Transport: b, Owner: "bench", Self: stokerID})
+		b.c, err = New(Options{Transport: b, Self: stokerID})
 		require.NoError(t, err)
 		test(t, b)
 	})
@@ -106,9 +106,9 @@ func (b *bench) fresh(name string) worker.Snapshot {
 }
 
 // anew makes a container anew, as a heal does.
-func (b *bench) anew(s worker.Snapshot) worker.Snapshot {
+func (b *bench) recreated(s worker.Snapshot) worker.Snapshot {
 	b.t.Helper()
-	out := b.c.Do(b.t.Context(), recreateOf(s))
+	out := recreateWith(b.t.Context(), b.c, recreateOf(s), nil)
 	require.Equal(b.t, worker.Done, out.Result, out.Err)
 	return *out.Snapshot
 }

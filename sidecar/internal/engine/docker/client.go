@@ -18,8 +18,6 @@ import (
 	"github.com/docker/docker/client"
 	"github.com/docker/go-connections/sockets"
 	"github.com/docker/go-connections/tlsconfig"
-
-	"stoker/sidecar/internal/engine/docker/recreate"
 )
 
 // Options say where the engine is, as the Docker CLI's environment does.
@@ -29,7 +27,6 @@ type Options struct {
 	CertPath   string // DOCKER_CERT_PATH: folder of ca.pem, cert.pem, key.pem; empty with TLSVerify is ~/.docker
 	APIVersion string // DOCKER_API_VERSION: pinned; empty negotiates with each new session
 	UserAgent  string
-	Owner      string            // marks this Stoker's unfinished recreates, also after a restart; empty is "stoker"
 	Self       string            // ID of the container that Stoker runs in: it is never touched
 	Transport  http.RoundTripper // for tests; nil dials Host
 }
@@ -42,10 +39,8 @@ type Client struct {
 	scheme   string
 	recorder http.RoundTripper
 	api      atomic.Pointer[client.Client]
-	anew     *recreate.Recreator
 	podman   atomic.Pointer[podman] // nil for a Docker
-	heard    hearsay
-	guests   guestBook
+	known    known
 
 	proc     string      // the folder of the kernel's figures
 	sameHost atomic.Bool // they are those of the engine's host
@@ -73,8 +68,6 @@ func New(opts Options) (*Client, error) {
 		return nil, err
 	}
 	c.api.Store(api)
-	c.anew = recreate.New(c.toRecreate, recreate.Options{Owner: opts.Owner, Self: opts.Self})
-	c.guests.turn = make(chan struct{}, 1)
 	return c, nil
 }
 

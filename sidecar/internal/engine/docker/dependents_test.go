@@ -1,152 +1,176 @@
 package docker
 
 import (
+	"context"
+	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/container"
 	"github.com/stretchr/testify/require"
 
 	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/test/dockertest"
 )
 
-func id(letter string) string { return strings.Repeat(letter, 64) }
+func in(s worker.Snapshot) container.HostConfig {
+	return container.HostConfig{NetworkMode: container.NetworkMode("container:" + s.ID)}
+}
 
-func TestBondOf(t *testing.T) {
-	h := host{id: id("a"), key: "w", former: []string{id("b"), id("c")}}
-	for name, c := range map[string]struct {
-		refs []string
-		want bond
-	}{
-		"its ID":               {[]string{id("a")}, byNamespace},
-		"its ID cut short":     {[]string{id("a")[:12]}, byNamespace},
-		"its name":             {[]string{"w"}, byNamespace},
-		"a former ID":          {[]string{id("c")}, byFormer},
-		"one of each":          {[]string{id("a"), id("b")}, byFormer},
-		"another":              {[]string{id("d")}, noBond},
-		"a name that is alike": {[]string{"aaa"}, noBond},
-		"nobody":               {nil, noBond},
-	} {
-		t.Run(name, func(t *testing.T) {
-			require.Equal(t, c.want, bondOf(guest{refs: c.refs}, h))
+func (b *bench) listDependents() worker.Outcome {
+	return b.c.Do(b.t.Context(), worker.Action{ID: 11, Verb: worker.ListDependents, Deadline: time.Minute})
+}
+
+func restartOf(s worker.Snapshot) worker.Action {
+	return worker.Action{ID: 12, Key: s.Key, Verb: worker.RestartDependent, Incarnation: s.Incarnation, Deadline: time.Minute}
+}
+
+func TestListDependents(t *testing.T) {
+	onBench(t, func(t *testing.T, b *bench) {
+		p := b.run("p", container.Config{}, container.HostConfig{})
+		q := b.run("q", container.Config{}, container.HostConfig{})
+		b.run("net", container.Config{Labels: map[string]string{"x": "y"}}, in(p))
+		b.run("more", container.Config{}, container.HostConfig{
+			NetworkMode: in(p).NetworkMode, IpcMode: container.IpcMode("container:" + p.ID), PidMode: container.PidMode("container:" + q.ID),
 		})
-	}
-}
-
-func TestDependsOn(t *testing.T) {
-	on := map[string]string{composeProject: "p", composeService: "db"}
-	for label, want := range map[string]bool{
-		"db:service_started:true":                            true,
-		"db:service_healthy:True":                            true,
-		"web:service_started:false, db:service_started:true": true,
-		"db:service_started:false":                           false,
-		"db2:service_started:true":                           false,
-		"db":                                                 false, // compose before v2.3
-		"db:service_started":                                 false,
-		"":                                                   false,
-		",::,:":                                              false,
-	} {
-		require.Equal(t, want, dependsOn(map[string]string{composeProject: "p", composeDependsOn: label}, on), label)
-		require.False(t, dependsOn(map[string]string{composeProject: "q", composeDependsOn: label}, on), "another project")
-		require.False(t, dependsOn(map[string]string{composeDependsOn: label}, map[string]string{composeService: "db"}), "no project")
-	}
-}
-
-func TestUntouchable(t *testing.T) {
-	for name, c := range map[string]struct {
-		key    worker.Key
-		labels map[string]string
-		want   bool
-	}{
-		"plain":             {"g", map[string]string{composeProject: "p", composeOneOff: "False"}, false},
-		"not looked after":  {"g", map[string]string{"stoker.enable": "false"}, false},
-		"one-off":           {"g", map[string]string{composeOneOff: "True"}, true},
-		"task of Swarm":     {"g", map[string]string{swarmTask: "x"}, true},
-		"service of Swarm":  {"g", map[string]string{swarmService: "x"}, true},
-		"set aside":         {"g.stoker-old", nil, true},
-		"being made":        {"g.stoker-new", map[string]string{worker.MarkName: "g", worker.MarkOf: "x"}, true},
-		"called like these": {"g.stoker-new", nil, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			require.Equal(t, c.want, untouchable(c.key, c.labels))
-		})
-	}
-}
-
-func on(name string, refs ...string) guest {
-	g := guest{id: id(name), key: worker.Key(name)}
-	for _, ref := range refs {
-		g.refs = append(g.refs, id(ref))
-	}
-	return g
-}
-
-// rounds is who has a turn in which order.
-func rounds(all []relative) []string {
-	var turns []string
-	for now, later := round(all); len(now) > 0; now, later = round(later) {
-		turn := ""
-		for _, r := range now {
-			turn += string(r.key)
+		b.world(func(w *dockertest.World) { w.Operator().Stop("more", dockertest.OwnGrace) })
+		time.Sleep(20 * time.Second)
+		self := b.run("stoker", container.Config{}, in(p))
+		b.c.opts.Self = self.ID // it may share a worker's network itself
+		out := b.listDependents()
+		require.Equal(t, worker.Done, out.Result, out.Err)
+		found := map[worker.Key]worker.Dependent{}
+		for _, d := range out.Dependents {
+			found[d.Key] = d
 		}
-		turns = append(turns, turn)
-	}
-	return turns
+		require.Len(t, found, 4)
+		require.Empty(t, found["p"].Parents)
+		require.Equal(t, worker.Dependent{
+			Key: "net", ID: b.snapshot("net").ID, Labels: map[string]string{"x": "y"}, Parents: []string{p.ID},
+		}, found["net"])
+		require.Equal(t, []string{p.ID, q.ID}, found["more"].Parents)
+		require.Equal(t, q.ID, found["more"].PIDParent)
+	})
 }
 
-func TestFamily(t *testing.T) {
-	spare := on("s", "p")
-	spare.spared = true
-	circle := []guest{on("a", "p", "b"), on("b", "a")}
-	for name, c := range map[string]struct {
-		guests []guest
-		want   []string
-	}{
-		"nobody":               {[]guest{on("p"), on("x")}, nil},
-		"one":                  {[]guest{on("p"), on("a", "p"), on("x")}, []string{"a"}},
-		"a chain":              {[]guest{on("c", "b"), on("b", "a"), on("a", "p")}, []string{"a", "b", "c"}},
-		"a diamond":            {[]guest{on("d", "b", "a"), on("a", "p"), on("b", "c"), on("c", "p")}, []string{"ac", "b", "d"}},
-		"below a spared one":   {[]guest{spare, on("a", "s")}, []string{"s"}},
-		"also below another":   {[]guest{spare, on("a", "s", "q")}, []string{"sa"}},
-		"both parents":         {[]guest{on("a", "p", "q")}, []string{"a"}},
-		"a parent hangs on it": {[]guest{on("q", "p"), on("a", "q")}, []string{"a"}},
-		"a circle":             {circle, []string{"ab"}},
-		"itself":               {[]guest{on("a", "p", "a")}, []string{"a"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			require.Equal(t, c.want, rounds(family(c.guests, []host{{id: id("p"), key: "p"}, {id: id("q"), key: "q"}})))
-		})
-	}
+// The namespaces of a container are asked for once while it exists.
+func TestListDependentsAsksLittle(t *testing.T) {
+	onBench(t, func(t *testing.T, b *bench) {
+		for _, name := range []string{"a", "b", "c"} {
+			b.run(name, container.Config{}, container.HostConfig{})
+		}
+		b.sent("")
+		for _, want := range []int{1 + 3, 1, 1} {
+			require.Equal(t, worker.Done, b.listDependents().Result)
+			require.Len(t, b.sent(http.MethodGet), want)
+		}
+		require.NoError(t, b.api().ContainerRemove(t.Context(), "c", container.RemoveOptions{Force: true}))
+		b.run("d", container.Config{}, container.HostConfig{})
+		b.sent("")
+		require.Equal(t, worker.Done, b.listDependents().Result)
+		require.Len(t, b.sent(http.MethodGet), 1+1)
+	})
 }
 
-func TestStranding(t *testing.T) {
-	at := func(seconds int) worker.Incarnation {
-		return worker.Incarnation{ID: id("p"), StartedAt: bornAt.Add(time.Duration(seconds) * time.Second)}
-	}
-	anew := at(5)
-	anew.ID = id("n")
-	restarted := map[string]life{id("p"): {key: "p", Incarnation: at(5)}}
-	madeAnew := map[string]life{id("p"): {key: "p", Incarnation: anew}}
+// While the events are followed a list is not asked for again: 20 heals cost none (point 9).
+func TestListDependentsFollowsTheEvents(t *testing.T) {
+	onBench(t, func(t *testing.T, b *bench) {
+		p := b.run("p", container.Config{}, container.HostConfig{})
+		b.run("gone", container.Config{}, in(p))
+		ctx, cancel := context.WithCancel(t.Context())
+		out, end := b.c.Events(ctx, time.Time{})
+		go func() {
+			for o := range out {
+				t.Log(o.Kind, o.Key)
+			}
+		}()
+		time.Sleep(time.Second)
+		_, err := b.c.List(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, worker.Done, b.listDependents().Result)
+		b.run("g", container.Config{}, in(p))
+		b.run("x", container.Config{}, in(p))
+		require.NoError(t, b.api().ContainerRename(t.Context(), "x", "renamed"))
+		require.NoError(t, b.api().ContainerRemove(t.Context(), "gone", container.RemoveOptions{Force: true}))
+		time.Sleep(time.Second)
+		b.sent("")
+		for range 20 {
+			list := b.listDependents()
+			require.Equal(t, worker.Done, list.Result, list.Err)
+			keys := []worker.Key{}
+			for _, d := range list.Dependents {
+				keys = append(keys, d.Key)
+			}
+			require.ElementsMatch(t, []worker.Key{"p", "g", "renamed"}, keys)
+		}
+		require.Len(t, b.sent(http.MethodGet), 2, "one inspect for each new container, and no list")
+		cancel()
+		require.NoError(t, <-end)
+		time.Sleep(time.Second)
+		require.Equal(t, worker.Done, b.listDependents().Result)
+		require.Equal(t, []string{"GET containers/json"}, b.sent(http.MethodGet), "what happened since the stream ended is not known")
+	})
+}
+
+func TestRestartDependent(t *testing.T) {
+	onBench(t, func(t *testing.T, b *bench) {
+		p := b.run("p", container.Config{}, container.HostConfig{})
+		g := b.run("g", container.Config{}, in(p))
+		b.sent("")
+		out := b.c.Do(t.Context(), restartOf(g))
+		require.Equal(t, worker.Done, out.Result, out.Err)
+		require.True(t, out.Snapshot.StartedAt.After(g.StartedAt))
+		require.Len(t, b.sent(http.MethodPost), 1)
+
+		require.NoError(t, b.api().ContainerStop(t.Context(), "g", container.StopOptions{}))
+		a := restartOf(b.snapshot("g"))
+		a.Down = true
+		out = b.c.Do(t.Context(), a)
+		require.Equal(t, worker.Done, out.Result, out.Err)
+		require.Equal(t, worker.StatusRunning, out.Snapshot.Status)
+	})
+}
+
+func TestDependentsWithoutAnswers(t *testing.T) {
 	for name, c := range map[string]struct {
-		bond  bond
-		self  int
-		lives map[string]life
-		want  worker.HealAction
+		at          string
+		answer      func(*http.Request) (*http.Response, error)
+		restart     bool
+		want        worker.Result
+		unreachable bool
+		forbidden   bool
 	}{
-		"older, by namespace":                    {byNamespace, 1, restarted, worker.HealRestart},
-		"older, by depends_on":                   {byDependsOn, 1, restarted, worker.HealRestart},
-		"younger":                                {byNamespace, 6, restarted, worker.HealNone},
-		"as old":                                 {byNamespace, 5, restarted, worker.HealNone},
-		"it names an ID that is gone":            {byFormer, 6, restarted, worker.HealRecreate},
-		"it names the ID that has gone now":      {byNamespace, 1, madeAnew, worker.HealRecreate},
-		"by depends_on, the ID does not matter":  {byDependsOn, 1, madeAnew, worker.HealRestart},
-		"by depends_on, younger than its parent": {byDependsOn, 6, madeAnew, worker.HealNone},
-		"the host was not healed":                {byNamespace, 1, nil, worker.HealNone},
+		"no list":            {"/containers/json", fails(errRefused), false, worker.Failed, true, false},
+		"the list is no":     {"/containers/json", says(500, `{"message":"no"}`), false, worker.Failed, false, false},
+		"no inspect":         {"g/json", fails(errRefused), false, worker.Failed, true, false},
+		"restart unanswered": {"/restart", fails(errors.New("EOF")), true, worker.Unknown, false, false},
+		"restart never sent": {"/restart", fails(errRefused), true, worker.Failed, true, false},
+		"restart refused":    {"/restart", says(500, `{"message":"no"}`), true, worker.Failed, false, false},
+		"restart forbidden":  {"/restart", says(403, `{"message":"forbidden"}`), true, worker.Failed, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			heal, parent := stranding(relative{guest: on("g"), ties: []tie{{id("p"), c.bond}}}, at(c.self), c.lives)
-			require.Equal(t, c.want, heal)
-			require.Equal(t, c.want != worker.HealNone, parent == "p")
+			onBench(t, func(t *testing.T, b *bench) {
+				p := b.run("p", container.Config{}, container.HostConfig{})
+				g := b.run("g", container.Config{}, in(p))
+				at := strings.Replace(c.at, "g/", g.ID+"/", 1)
+				b.before = func(r *http.Request) (*http.Response, error) {
+					if strings.HasSuffix(r.URL.Path, at) {
+						return c.answer(r)
+					}
+					return nil, nil
+				}
+				out := b.listDependents()
+				if c.restart {
+					out = b.c.Do(t.Context(), restartOf(g))
+				}
+				require.Equal(t, c.want, out.Result, out.Err)
+				require.Equal(t, c.unreachable, out.Unreachable)
+				require.Equal(t, c.forbidden, out.Forbidden)
+				require.NotEmpty(t, out.Err)
+				require.Equal(t, g.Incarnation, b.snapshot("g").Incarnation)
+			})
 		})
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// The list of calls in the documentation is what recreates and follows send, no less and no more.
+// The list of calls in the documentation is what a recreate and the heal of a dependent send, no less and no more.
 func TestCallsAreDocumented(t *testing.T) {
 	onBench(t, func(t *testing.T, b *bench) {
 		b.world(func(w *dockertest.World) {
@@ -30,8 +30,9 @@ func TestCallsAreDocumented(t *testing.T) {
 		time.Sleep(time.Second)
 		b.sent("")
 		p = b.fresh("p")
-		require.Equal(t, worker.Done, b.c.Do(t.Context(), followOf(asParent(p))).Result)
-		b.anew(p)
+		require.Equal(t, worker.Done, b.listDependents().Result)
+		require.Equal(t, worker.Done, b.c.Do(t.Context(), restartOf(b.snapshot("g"))).Result)
+		b.recreated(p)
 		sent := map[string]bool{}
 		for _, call := range b.sent("") {
 			if !strings.HasPrefix(call, http.MethodHead) { // a ping

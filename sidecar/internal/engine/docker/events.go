@@ -42,7 +42,8 @@ func (c *Client) Events(ctx context.Context, since time.Time) (<-chan worker.Obs
 		defer cancel()
 		heard, s := withResponse(inner)
 		messages, errs := c.messages(heard, since, time.Time{})
-		p := pump{out: out, reader: c.reader()}
+		defer c.known.follow()()
+		p := pump{out: out, reader: c.reader(), observe: c.known.observe}
 		err := p.run(ctx, messages, errs)
 		if err != nil && !errors.Is(err, ErrOverflow) {
 			err = c.streamEnd(s, err)
@@ -112,9 +113,10 @@ func (c *Client) streamEnd(s *response, err error) error {
 
 // pump takes from the engine as fast as it sends, and hands over as fast as the consumer takes.
 type pump struct {
-	out    chan<- worker.Observation
-	queue  []worker.Observation
-	reader reader
+	out     chan<- worker.Observation
+	queue   []worker.Observation
+	reader  reader
+	observe func(worker.Observation) // before it is handed over
 }
 
 // reader makes observations of the events of one stream.
@@ -152,6 +154,7 @@ func (p *pump) run(ctx context.Context, messages <-chan events.Message, errs <-c
 			if !ok {
 				continue
 			}
+			p.observe(o)
 			if len(p.queue) == bufferSize {
 				p.drain(ctx)
 				return ErrOverflow

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/docker/docker/api/types/container"
-
 	"stoker/sidecar/internal/core/worker"
 )
 
@@ -15,7 +13,7 @@ import (
 // 1.52 report it in the text of `docker ps`, which has none for the others. On an error there is no list.
 func (c *Client) List(ctx context.Context) ([]worker.Observation, error) {
 	ctx, s := withResponse(ctx)
-	found, err := c.api.Load().ContainerList(ctx, container.ListOptions{All: true})
+	found, err := c.listAll(ctx)
 	if err != nil {
 		return nil, c.fail("list the containers", s, err)
 	}

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -68,7 +69,7 @@ func TestLiveRecreate(t *testing.T) {
 	require.NoError(t, err)
 	old := w.snapshot("rich")
 
-	out := w.c.Do(t.Context(), w.recreateOf(old))
+	out := recreateWith(t.Context(), w.c, w.recreateOf(old), nil)
 
 	require.Equal(t, worker.Done, out.Result, out.Err)
 	w.requireNothingLost(out.Err)
@@ -89,18 +90,22 @@ func TestLiveRecreate(t *testing.T) {
 	if !w.podman { // whose inspect hides that the address was asked for
 		require.Equal(t, fmt.Sprintf("10.111.%d.11", w.subnet), in.NetworkSettings.Networks[w.name("b")].IPAddress)
 	}
-	out = w.c.Do(t.Context(), w.recreateOf(old))
+	out = recreateWith(t.Context(), w.c, w.recreateOf(old), nil)
 	require.Equal(t, worker.Done, out.Result, "%s", out.Err)
 	require.Equal(t, now.Incarnation, out.Snapshot.Incarnation, "it was done already")
 }
 
-// listenForStops tells the client of stops as the worker's machine does: each signal to another container than the old one,
-// and each to the old one after the transaction's own.
-func (w *liveWorld) listenForStops(a worker.Action) {
+// stopsOf are the containers that an operator has stopped, as the worker's machine finds out: each signal to another container than the
+// old one, and each to the old one after the transaction's own.
+func (w *liveWorld) stopsOf(a worker.Action) func() []string {
 	ctx, cancel := context.WithCancel(context.Background())
 	args := filters.NewArgs(filters.Arg("type", "container"), filters.Arg("event", "kill"), filters.Arg("label", "of="+string(a.Key)))
 	messages, _ := w.api.Events(ctx, events.ListOptions{Filters: args})
-	var group sync.WaitGroup
+	var (
+		group   sync.WaitGroup
+		mu      sync.Mutex
+		stopped []string
+	)
 	group.Go(func() {
 		own := 0
 		for {
@@ -111,7 +116,9 @@ func (w *liveWorld) listenForStops(a worker.Action) {
 						continue
 					}
 				}
-				w.c.StopNotice(a.ID, m.Actor.ID)
+				mu.Lock()
+				stopped = append(stopped, m.Actor.ID)
+				mu.Unlock()
 			case <-ctx.Done():
 				return
 			}
@@ -121,6 +128,11 @@ func (w *liveWorld) listenForStops(a worker.Action) {
 		cancel()
 		group.Wait()
 	})
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(stopped)
+	}
 }
 
 // An operator's docker stop in the middle of a recreate stays: whichever of the two containers it meets.
@@ -154,9 +166,9 @@ func TestLiveStopDuringRecreate(t *testing.T) {
 				Cmd: []string{"0", "1500ms"}, Labels: map[string]string{"of": w.name(name)}}})
 			a := w.recreateOf(old)
 			a.ID, a.Grace = id, 10*time.Second
-			w.listenForStops(a)
+			stopped := w.stopsOf(a)
 			outs := make(chan worker.Outcome, 1)
-			go func() { outs <- w.c.Do(t.Context(), a) }()
+			go func() { outs <- recreateWith(t.Context(), w.c, a, stopped) }()
 			require.Eventually(t, func() bool { return during(old) }, time.Minute, 10*time.Millisecond)
 			require.NoError(t, w.api.ContainerStop(t.Context(), w.name(name), container.StopOptions{}))
 
@@ -191,7 +203,7 @@ func TestLiveFollow(t *testing.T) {
 	reached := func(want bool) {
 		t.Helper()
 		for _, port := range []string{"7001", "7002"} {
-			require.Eventually(t, func() bool { return w.answers("friend", "parent", port) == want }, 5*time.Second, 100*time.Millisecond, port)
+			require.Eventually(t, func() bool { return w.answers("friend", "parent", port) == want }, 30*time.Second, 100*time.Millisecond, port)
 		}
 	}
 	reached(true)
@@ -199,24 +211,38 @@ func TestLiveFollow(t *testing.T) {
 	require.NoError(t, w.api.ContainerRestart(t.Context(), parent.ID, container.StopOptions{}))
 	reached(false)
 	again := w.snapshot("parent")
-	out := w.c.Do(t.Context(), followOf(asParent(again)))
-	require.Equal(t, worker.Done, out.Result, out.Err)
-	require.Equal(t, map[string]worker.HealAction{w.name("guest"): "restart", w.name("thrown-away"): "restart"}, heals(out))
+	list := w.c.Do(t.Context(), worker.Action{Verb: worker.ListDependents})
+	require.Equal(t, worker.Done, list.Result, list.Err)
+	shares := []worker.Key{}
+	for _, d := range list.Dependents {
+		if slices.Contains(d.Parents, parent.ID) {
+			shares = append(shares, d.Key)
+		}
+	}
+	require.ElementsMatch(t, []worker.Key{worker.Key(w.name("guest")), worker.Key(w.name("thrown-away"))}, shares)
+	for _, name := range []string{"guest", "thrown-away"} {
+		s := w.snapshot(name)
+		require.Equal(t, []string{parent.ID}, s.Parents)
+		out := w.c.Do(t.Context(), worker.Action{Verb: worker.RestartDependent, Key: s.Key, Incarnation: s.Incarnation})
+		require.Equal(t, worker.Done, out.Result, out.Err)
+	}
 	reached(true)
 	require.Equal(t, guest.ID, w.snapshot("guest").ID)
 
-	out = w.c.Do(t.Context(), w.recreateOf(again))
+	out := recreateWith(t.Context(), w.c, w.recreateOf(again), nil)
 	require.Equal(t, worker.Done, out.Result, out.Err)
 	reached(false)
-	out = w.c.Do(t.Context(), followOf(asParent(*out.Snapshot, parent.ID)))
-	require.Equal(t, worker.Done, out.Result, out.Err)
-	require.Equal(t, map[string]worker.HealAction{w.name("guest"): "recreate", w.name("thrown-away"): "recreate"}, heals(out))
-	for _, d := range out.Dependents {
+	names := map[string]worker.Key{parent.ID: parent.Key, out.Snapshot.ID: parent.Key}
+	for _, name := range []string{"guest", "thrown-away"} {
+		a := w.recreateOf(w.snapshot(name))
+		a.Names = names
+		out := recreateWith(t.Context(), w.c, a, nil)
+		require.Equal(t, worker.Done, out.Result, out.Err)
 		if !w.podman {
-			require.Empty(t, d.Err)
+			require.Empty(t, out.Err)
 			continue
 		}
-		w.requireNothingLost(d.Err)
+		w.requireNothingLost(out.Err)
 	}
 	reached(true)
 	require.NotEqual(t, guest.ID, w.snapshot("guest").ID)

@@ -53,7 +53,7 @@ func newLiveWorld(t *testing.T) *liveWorld {
 	var b [3]byte
 	_, _ = rand.Read(b[:]) // never fails
 	w := &liveWorld{t: t, api: api, podman: dockertest.IsPodman(t.Context(), api), prefix: "dk-" + hex.EncodeToString(b[:]), subnet: int(b[0])}
-	w.c, err = New(Options{Host: api.DaemonHost(), Owner: w.prefix})
+	w.c, err = New(Options{Host: api.DaemonHost()})
 	require.NoError(t, err)
 	w.image()
 	return w

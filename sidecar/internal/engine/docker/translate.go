@@ -23,6 +23,8 @@ func translateInspect(in container.InspectResponse, raw []byte) (worker.Snapshot
 	s := worker.Snapshot{
 		Incarnation:  worker.Incarnation{ID: in.ID, StartedAt: engineTime(in.State.StartedAt)},
 		Key:          worker.Key(strings.TrimPrefix(in.Name, "/")),
+		Created:      engineTime(in.Created),
+		Stopping:     in.State.Status == "stopping",
 		ImageID:      in.Image,
 		Status:       status(in.State),
 		FinishedAt:   engineTime(in.State.FinishedAt),
@@ -37,6 +39,9 @@ func translateInspect(in container.InspectResponse, raw []byte) (worker.Snapshot
 	translateHealth(&s, in.State.Health)
 	translateConfig(&s, in.Config)
 	translateHost(&s, in.HostConfig)
+	if in.NetworkSettings != nil {
+		s.Networks = len(in.NetworkSettings.Networks)
+	}
 	return s, nil
 }
 
@@ -79,6 +84,7 @@ func translateHost(s *worker.Snapshot, host *container.HostConfig) {
 	s.CPUs = quota(host.Resources)
 	s.CPUPeriod = time.Duration(min(max(0, host.CPUPeriod), mostPeriod)) * time.Microsecond
 	s.Devices = len(host.DeviceRequests) > 0
+	s.Parents, s.PIDParent = sharedWith(host)
 }
 
 // defaultInterval is the interval of a health check that sets none (moby health.go).

@@ -40,6 +40,7 @@ func TestSnapshotOfInspect(t *testing.T) {
 		Labels:         map[string]string{"stoker.enable": "true"},
 		Image:          "worker:dev",
 		ImageID:        "sha256:aa",
+		Created:        at("2026-11-23T17:37:28Z"),
 		Status:         worker.StatusExited,
 		FinishedAt:     at("2026-11-23T17:37:28.85414314Z"),
 		ExitCode:       137,

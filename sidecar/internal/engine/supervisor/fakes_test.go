@@ -47,8 +47,6 @@ func (e *engine) Do(ctx context.Context, a worker.Action) worker.Outcome {
 	return e.answer(a)
 }
 
-func (e *engine) StopNotice(uint64, string) {}
-
 func (e *engine) answer(a worker.Action) worker.Outcome {
 	e.mu.Lock()
 	defer e.mu.Unlock()

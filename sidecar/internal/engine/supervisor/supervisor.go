@@ -16,8 +16,6 @@ import (
 type Engine interface {
 	// Do blocks until the action's end, and not much longer than its deadline.
 	Do(ctx context.Context, a worker.Action) worker.Outcome
-	// StopNotice reports to an action under way that somebody else has stopped a container that it deals with. It does not block.
-	StopNotice(action uint64, container string)
 }
 
 // Journal keeps what must survive. Only Sync waits: until all that was put before is safe, or cannot be made safe.
@@ -183,9 +181,6 @@ func (s *Supervisor) apply(ctx context.Context, t fleet.Effects) time.Duration {
 	for _, mem := range t.Save {
 		s.journal.Put(mem)
 	}
-	for _, w := range t.StopNotices {
-		s.engine.StopNotice(w.Action, w.ID)
-	}
 	for _, id := range t.GiveUp {
 		s.cancels[id]()
 	}
@@ -213,11 +208,11 @@ func (s *Supervisor) finish(ctx context.Context, out worker.Outcome) time.Durati
 	return s.apply(ctx, s.fleet.Finish(time.Now(), out))
 }
 
-// act carries out one action, and hands its outcome over while ctx lasts. A stop, a recreate or a quota that has to be given
+// act carries out one action, and hands its outcome over while ctx lasts. A stop, a step of a recreate or a quota that has to be given
 // back waits for the journal first: if Stoker dies in the middle of it, the next Stoker must know that the stop in it was not an
 // operator's. A start waits for nothing; doing it twice does no harm.
 func (s *Supervisor) act(ctx, bounded context.Context, a worker.Action) {
-	if a.Verb == worker.Stop || a.Verb == worker.Recreate || a.Verb == worker.Update {
+	if a.Verb == worker.Stop || a.Verb == worker.RecreateStep || a.Verb == worker.Update {
 		wait, cancel := context.WithTimeout(bounded, syncWait)
 		_ = s.journal.Sync(wait) // the journal reports its own problems; the worker is healed all the same
 		cancel()

@@ -19,7 +19,6 @@ func (nowhere) Do(ctx context.Context, _ worker.Action) worker.Outcome {
 	<-ctx.Done()
 	return worker.Outcome{Result: worker.Unknown}
 }
-func (nowhere) StopNotice(uint64, string)  {}
 func (nowhere) Put(worker.Saved)           {}
 func (nowhere) Drop(worker.Key)            {}
 func (nowhere) Mark(worker.Bookmark)       {}

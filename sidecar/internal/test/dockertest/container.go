@@ -148,6 +148,7 @@ func (d Details) Snapshot() worker.Snapshot {
 		Incarnation: worker.Incarnation{ID: d.ID, StartedAt: d.StartedAt},
 		Key:         worker.Key(d.Name), Labels: maps.Clone(d.Spec.Labels),
 		Image: d.Spec.Image, ImageID: imageID(d.Spec.Image),
+		Created: d.Created, Parents: d.Spec.parents(), PIDParent: d.Spec.pidParent(), RestartCount: d.RestartCount,
 		Status: d.Status(), FinishedAt: d.FinishedAt, ExitCode: d.ExitCode, OOMKilled: d.OOMKilled, StartError: d.Error,
 		HasHealthcheck: d.Spec.Health != nil, Health: d.Health, Probes: append([]worker.Probe(nil), d.Probes...),
 		RestartPolicy: d.Spec.RestartPolicy, AutoRemove: d.Spec.AutoRemove,

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 
 	api "github.com/docker/docker/api/types/container"
 
@@ -24,6 +25,15 @@ func (s Spec) parents() []string {
 		}
 	}
 	return refs
+}
+
+// pidParent is the one of them whose process namespace it shares.
+func (s Spec) pidParent() string {
+	ref, ok := strings.CutPrefix(s.PidMode, containerMode)
+	if !ok {
+		return ""
+	}
+	return ref
 }
 
 // bindNamespaces writes the IDs of parents for their names, as the engine does at create. Who is not there is left as it
@@ -94,4 +104,13 @@ func (w *World) Orphaned() []Truth {
 		}
 	}
 	return orphaned
+}
+
+// killNamespace is what the kernel does when the first process of a process namespace ends: all others in it end with it.
+func (w *World) killNamespace(of *container) {
+	for _, c := range w.containers {
+		if c.process != nil && c.process.alive && c.Spec.pidParent() == of.ID {
+			c.process.end(128+int(syscall.SIGKILL), false)
+		}
+	}
 }

@@ -67,6 +67,7 @@ func (p *process) end(code int, oom bool) {
 	p.alive, p.endCode, p.ended = false, code, w.EngineNow()
 	life := p.life()
 	life.Ended, life.EndedBy, life.ExitCode = w.now, p.killer, code
+	w.killNamespace(c)
 	if w.engine.phase == down {
 		c.OOMKilled = c.OOMKilled || oom
 		return // the boot finds it

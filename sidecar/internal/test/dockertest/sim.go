@@ -23,26 +23,22 @@ type Sim struct {
 	out    []Output
 	closed bool
 
-	session   uint64 // counts up; what belongs to an older one is void
-	open      bool
-	listing   bool
-	listed    bool            // the session's first list was told
-	began     time.Time       // of the session
-	since     time.Time       // where the session's replay begins, the engine's clock
-	arrival   time.Time       // of the last event handed over; the stream keeps its order
-	lastSeen  time.Time       // the engine's clock
-	known     map[uint64]bool // events handed over that a replay could bring again
-	retold    map[uint64]bool // those that a replay handed over and the stream may bring again
-	backoff   time.Duration
-	engine    worker.Engine
-	jobs      int
-	waiting   map[uint64]*job // by action
-	errands   []*errand
-	stopped   map[uint64]map[string]bool // by action: containers that someone has stopped meanwhile
-	busy      map[string]bool            // names of which a transaction is under way
-	following bool
-	halted    map[string]bool // dependents that a heal has left down
-	stops     []func()
+	session  uint64 // counts up; what belongs to an older one is void
+	open     bool
+	listing  bool
+	listed   bool            // the session's first list was told
+	began    time.Time       // of the session
+	since    time.Time       // where the session's replay begins, the engine's clock
+	arrival  time.Time       // of the last event handed over; the stream keeps its order
+	lastSeen time.Time       // the engine's clock
+	known    map[uint64]bool // events handed over that a replay could bring again
+	retold   map[uint64]bool // those that a replay handed over and the stream may bring again
+	backoff  time.Duration
+	engine   worker.Engine
+	jobs     int
+	waiting  map[uint64]*job // by action
+	runners  []*actionRunner
+	stops    []func()
 }
 
 // SimConfig is how Stoker watches. The zero value watches everything from now on.
@@ -51,7 +47,6 @@ type SimConfig struct {
 	Overlap  time.Duration   // how far before the last event a replay begins; 0 is 2 s
 	Resync   time.Duration   // 0 is one minute; below zero is never
 	Retry    time.Duration   // first wait for a new session, doubled up to 10 s; 0 is 100 ms
-	Owner    string          // tells the transactions of this Stoker from another one's
 	// Select picks the containers of which anything is told; nil is all.
 	Select func(o worker.Observation) bool
 }
@@ -83,7 +78,7 @@ func NewSim(w *World, config SimConfig) *Sim {
 		config.Retry = simRetry
 	}
 	s := &Sim{w: w, config: config, known: map[uint64]bool{}, retold: map[uint64]bool{}, lastSeen: config.Bookmark.EventAt,
-		waiting: map[uint64]*job{}, stopped: map[uint64]map[string]bool{}, halted: map[string]bool{}, busy: map[string]bool{}}
+		waiting: map[uint64]*job{}}
 	s.stops = append(s.stops, w.readers.add(s.hear), w.engine.turns.add(s.turn))
 	w.after(0, s.connect)
 	return s
@@ -96,7 +91,7 @@ func (s *Sim) Close() {
 	for _, stop := range s.stops {
 		stop()
 	}
-	for _, e := range slices.Clone(s.errands) {
+	for _, e := range slices.Clone(s.runners) {
 		e.stop()
 	}
 }

@@ -30,16 +30,16 @@ func (s *Sim) Do(a worker.Action) {
 	case worker.Stop:
 		j := s.job(a)
 		j.look(j.judge)
-	case worker.Recreate:
-		s.errand(a, (*errand).recreate)
-	case worker.ResumeRecreate:
-		s.errand(a, (*errand).resumePair)
-	case worker.RestartDependents:
-		s.errand(a, (*errand).follow)
+	case worker.RecreateStep:
+		s.run(a, (*actionRunner).recreateStep)
+	case worker.ListDependents:
+		s.run(a, (*actionRunner).listDependents)
+	case worker.RestartDependent:
+		s.run(a, (*actionRunner).restartDependent)
 	case worker.ReadStats:
-		s.errand(a, (*errand).sample)
+		s.run(a, (*actionRunner).sample)
 	case worker.Update:
-		s.errand(a, (*errand).update)
+		s.run(a, (*actionRunner).update)
 	}
 }
 

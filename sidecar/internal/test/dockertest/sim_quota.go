@@ -9,7 +9,7 @@ import (
 )
 
 // sample is worker.Sample.
-func (e *errand) sample() {
+func (e *actionRunner) sample() {
 	out := worker.Outcome{Result: worker.Failed}
 	defer func() {
 		if e.action.Host {
@@ -47,7 +47,7 @@ func (w *World) hostLoad() *worker.HostLoad {
 func (w *World) Overload(on bool) { w.overloaded = on }
 
 // meter is what a worker has used that is busy for half of its quota: neither starved nor hung nor idle.
-func (e *errand) meter() (worker.Stats, error) {
+func (e *actionRunner) meter() (worker.Stats, error) {
 	d, err := e.see(e.action.Incarnation.ID)
 	switch {
 	case err != nil:
@@ -74,7 +74,7 @@ func (w *World) age(id string) time.Duration {
 }
 
 // update is worker.Update.
-func (e *errand) update() {
+func (e *actionRunner) update() {
 	a := e.action
 	before, err := e.see(a.Incarnation.ID)
 	out := worker.Outcome{Result: worker.Failed}
@@ -92,9 +92,9 @@ func (e *errand) update() {
 	e.finish(out)
 }
 
-func (e *errand) setQuota() worker.Outcome {
+func (e *actionRunner) setQuota() worker.Outcome {
 	out := worker.Outcome{Result: worker.Done}
-	r := e.ask(Request{Op: OpUpdate, Ref: e.action.Incarnation.ID, CPUs: e.action.CPUs}, anewCall)
+	r := e.ask(Request{Op: OpUpdate, Ref: e.action.Incarnation.ID, CPUs: e.action.CPUs}, simCall)
 	switch {
 	case r.Err == nil:
 	case r.Err.Status == 0 && !r.Err.Unsent:

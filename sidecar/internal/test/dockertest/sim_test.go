@@ -187,14 +187,6 @@ func TestSimActions(t *testing.T) {
 		{
 			name: "stop with --rm", verb: worker.Stop, want: worker.Done, spec: Spec{AutoRemove: true},
 		},
-		{
-			name: "recreate with no name to set it aside by", verb: worker.Recreate, want: worker.Failed,
-			before: func(w *World) { w.Operator().Run(Spec{Name: "a" + worker.BackupSuffix}) },
-			check: func(t *testing.T, o worker.Outcome) {
-				require.True(t, o.CannotRecreate)
-				require.False(t, o.Missing, "it is there")
-			},
-		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -48,22 +48,28 @@ func (r *run) checkAction(a worker.Action) {
 		r.blame("rule 11: start of %s while %d others are under way, and %d are allowed", a.Key, starts, r.plan.Parallel)
 	}
 	if t, ok := r.w.TruthByID(a.Incarnation.ID); ok {
-		if !r.isWorker(t) && a.Verb != worker.ResumeRecreate { // which may be about what lives in a worker's namespaces
+		if !r.isWorker(t) && !ofDependent(a) {
 			r.blame("I3: %s of %s, which is no worker", a.Verb, a.Key)
 		}
 		if limit := r.policyOf(t).MaxAttempts; limit > 0 && a.Attempt > limit {
 			r.blame("I7: %s of %s calls itself attempt %d of %d", a.Verb, a.Key, a.Attempt, limit)
 		}
 	}
-	if a.Verb == worker.Stop || a.Verb == worker.Recreate {
+	if a.Verb == worker.Stop || a.Call != nil && a.Call.Do == worker.CallStop && a.Attempt > 0 {
 		r.checkBrake(a)
 	}
 }
 
-// ofOne reports whether an action is one on one incarnation: of two Follows each has other parents, and a Resume is about
-// containers that no machine acts on.
+// ofOne reports whether an action is one on one incarnation. A look at a dependent, or before the next step of a recreate, changes nothing.
 func ofOne(a worker.Action) bool {
-	return a.Verb != worker.RestartDependents && a.Verb != worker.ResumeRecreate && a.Verb != worker.ReadStats
+	inspects := a.Call != nil && a.Call.Do == worker.CallInspect || a.Verb == worker.Inspect && a.Reason == worker.ReasonParentRestarted
+	return a.Verb != worker.ListDependents && a.Verb != worker.ReadStats && !inspects
+}
+
+// ofDependent reports whether an action may be about a container in a worker's namespaces: its restart, or a recreate that is no attempt at
+// a worker.
+func ofDependent(a worker.Action) bool {
+	return a.Verb == worker.RestartDependent || a.Verb == worker.RecreateStep && a.Attempt == 0
 }
 
 // isWorker says for itself who is a worker; the drawn labels are few enough.

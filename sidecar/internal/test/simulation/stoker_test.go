@@ -118,10 +118,6 @@ func (r *run) apply(t fleet.Effects) {
 	if r.burns(len(t.Do)) {
 		return
 	}
-	for _, word := range t.StopNotices {
-		r.say("  word %d %.8s", word.Action, word.ID)
-		s.sim.StopNotice(word.Action, word.ID)
-	}
 	for _, id := range t.GiveUp {
 		r.say("  give up %d", id)
 		s.sim.GiveUp(id)
@@ -130,7 +126,7 @@ func (r *run) apply(t fleet.Effects) {
 		r.checkAction(a)
 		r.count.actions[a.Verb]++
 		s.flying[a.ID] = a
-		if a.Verb == worker.Stop || a.Verb == worker.Recreate || a.Verb == worker.Update {
+		if a.Verb == worker.Stop || a.Verb == worker.RecreateStep || a.Verb == worker.Update {
 			r.journal.write()
 		}
 		s.sim.Do(a)

@@ -72,12 +72,7 @@ func (r *run) checkOne(t dockertest.Truth, w fleet.WorkerView, ok bool) {
 // isHeir reports whether a container has just been given its worker's name by a transaction that is under way.
 func (r *run) isHeir(t dockertest.Truth) bool {
 	_, of, ok := worker.ReplacementOf(t.Labels)
-	for _, a := range r.stoker.flying {
-		if ok && a.Verb == worker.Recreate && a.Incarnation.ID == of {
-			return true
-		}
-	}
-	return false
+	return ok && r.stoker.f.Recreating(of)
 }
 
 // checkMissing: a worker without a container is one that is to be recreated, and cannot be.
@@ -149,11 +144,11 @@ func (r *run) renamed(root string) bool {
 // acting reports whether a transaction is under way: who cannot start is tried for ever.
 func (r *run) acting() bool {
 	for _, a := range r.stoker.flying {
-		if a.Verb == worker.Recreate || a.Verb == worker.ResumeRecreate || a.Verb == worker.RestartDependents {
+		if a.Verb == worker.ListDependents || a.Verb == worker.RestartDependent {
 			return true
 		}
 	}
-	return false
+	return r.stoker.f.Transactions() > 0
 }
 
 // root is the first of the containers that replaced each other up to this one.

@@ -42,7 +42,7 @@ func TestPageNamesEveryHazard(t *testing.T) {
 	}
 }
 
-// testNames are the tests of this package and of the transaction's, and the cases of TestBuild by their own names.
+// testNames are the tests of this package and of the recreate, and the cases of TestBuild by their own names.
 func testNames(t *testing.T) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
@@ -53,7 +53,7 @@ func testNames(t *testing.T) map[string]bool {
 	}
 	files, err := filepath.Glob("*_test.go")
 	require.NoError(t, err)
-	theirs, err := filepath.Glob("../recreate/*_test.go")
+	theirs, err := filepath.Glob("../*_test.go")
 	require.NoError(t, err)
 	for _, file := range append(files, theirs...) {
 		text, err := os.ReadFile(file)

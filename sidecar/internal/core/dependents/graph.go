@@ -1,0 +1,196 @@
+// Package dependents decides which containers depend on others that began a new incarnation, in which order they are healed,
+// and what each of them needs (rule 18).
+package dependents
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// Labels of docker compose: what a container depends on is "db:service_started:true,…", of which the last part says whether to
+// restart with it. Compose before v2.3 wrote the names alone, and never meant a restart.
+const (
+	composeProject   = "com.docker.compose.project"
+	composeService   = "com.docker.compose.service"
+	composeDependsOn = "com.docker.compose.depends_on"
+	swarmService     = "com.docker.swarm.service.id"
+)
+
+// parent is a container that began a new incarnation, or will.
+type parent struct {
+	id       string
+	key      worker.Key
+	labels   map[string]string
+	previous []string // IDs that it had before
+}
+
+// relation is how a container depends on a parent.
+type relation uint8
+
+const (
+	unrelated relation = iota
+	byDependsOn
+	byNamespace  // it names the parent as it is
+	byPreviousID // it names an ID that the parent had once: it can never be started again as it is
+)
+
+// relationOf is the strongest relation.
+func relationOf(d worker.Dependent, p parent) relation {
+	found := unrelated
+	for _, ref := range d.Parents {
+		switch {
+		case slices.ContainsFunc(p.previous, func(id string) bool { return Names(ref, id) }):
+			return byPreviousID
+		case Names(ref, p.id), strings.TrimPrefix(ref, "/") == string(p.key):
+			found = byNamespace
+		}
+	}
+	if found == unrelated && dependsOn(d.Labels, p.labels) {
+		found = byDependsOn
+	}
+	return found
+}
+
+// Names reports whether a reference is this ID, whole or cut short.
+func Names(ref, id string) bool {
+	const short = 12
+	return ref == id || len(ref) >= short && strings.HasPrefix(id, ref)
+}
+
+// dependsOn reports whether compose would restart a container together with the other one.
+func dependsOn(labels, on map[string]string) bool {
+	service := on[composeService]
+	if service == "" || on[composeProject] == "" || labels[composeProject] != on[composeProject] {
+		return false
+	}
+	for entry := range strings.SplitSeq(labels[composeDependsOn], ",") {
+		parts := strings.Split(strings.TrimSpace(entry), ":")
+		if len(parts) == 3 && parts[0] == service && strings.EqualFold(parts[2], "true") {
+			return true
+		}
+	}
+	return false
+}
+
+// untouchable reports whether a container is never healed with another one: Swarm does it itself, the end of a one-off is
+// its result, and one of a transaction is not over.
+func untouchable(d worker.Dependent) bool {
+	return policy.SwarmTask(d.Labels) || d.Labels[swarmService] != "" || policy.OneOff(d.Labels) || d.Key.IsTemporaryName(d.Labels) || d.Key.IsBackupName()
+}
+
+// edge is one relation of a dependent.
+type edge struct {
+	parent   string // its ID when the containers were listed
+	relation relation
+}
+
+// Affected is a container that depends on one of the parents, directly or by others.
+type Affected struct {
+	worker.Dependent
+	Managed bool // a worker: its own machine heals it
+	edges   []edge
+}
+
+// Find is all containers that depend on the parents, directly or not. What depends on a managed one alone is not among them: it
+// follows that one. No parent is its own dependent.
+func Find(all []worker.Dependent, parents []worker.Parent, managed func(id string) bool) []Affected {
+	var found []Affected
+	at, queue := map[string]int{}, []parent{}
+	for _, p := range parents {
+		at[p.ID] = -1
+		queue = append(queue, parent{id: p.ID, key: p.Key, labels: p.Labels, previous: p.PreviousIDs})
+	}
+	for ; len(queue) > 0; queue = queue[1:] {
+		for _, d := range all {
+			r := relationOf(d, queue[0])
+			i, known := at[d.ID]
+			if r == unrelated || i < 0 || untouchable(d) {
+				continue
+			}
+			if !known {
+				i = len(found)
+				at[d.ID] = i
+				found = append(found, Affected{Dependent: d, Managed: managed(d.ID)})
+				if !found[i].Managed {
+					queue = append(queue, parent{id: d.ID, key: d.Key, labels: d.Labels})
+				}
+			}
+			found[i].edges = append(found[i].edges, edge{queue[0].id, r})
+		}
+	}
+	return found
+}
+
+// Round splits those that wait into those none of whose parents waits any more, and the others. In a circle, which only depends_on
+// can make, it is everyone's turn.
+func Round(waiting []Affected) (now, later []Affected) {
+	waits := map[string]bool{}
+	for _, d := range waiting {
+		waits[d.ID] = true
+	}
+	for _, d := range waiting {
+		if slices.ContainsFunc(d.edges, func(e edge) bool { return waits[e.parent] && e.parent != d.ID }) {
+			later = append(later, d)
+			continue
+		}
+		now = append(now, d)
+	}
+	if len(now) == 0 {
+		return waiting, nil
+	}
+	return now, later
+}
+
+// Begun is the present incarnation of a parent.
+type Begun struct {
+	Key worker.Key
+	worker.Incarnation
+	EndedAt time.Time // when its last incarnation ended; zero when that is not known
+}
+
+// endSpread is how far the end of a parent and that of a container in its process namespace may be apart.
+const endSpread = 2 * time.Second
+
+// killed is the exit code of a container whose process namespace went with its parent.
+const killed = 137
+
+// RequiredAction is what a dependent needs, and for which parent, given the parents' incarnations by the ID that each had when
+// the containers were listed; nothing when it is not orphaned. One that is down is left so unless the end of its parent ended it, or leftDown
+// holds: an earlier heal has left it down.
+func RequiredAction(a Affected, s worker.Snapshot, begun map[string]Begun, leftDown bool) (worker.HealAction, worker.Key) {
+	heal, of := worker.HealNone, worker.Key("")
+	ended := leftDown
+	for _, e := range a.edges {
+		b, ok := begun[e.parent]
+		if !ok {
+			continue
+		}
+		ended = ended || endedWith(s, a, e, b)
+		switch {
+		case heal == worker.HealRecreate:
+		case e.relation == byPreviousID, e.relation == byNamespace && b.ID != e.parent:
+			heal, of = worker.HealRecreate, b.Key
+		case heal == worker.HealNone && s.StartedAt.Before(b.StartedAt):
+			heal, of = worker.HealRestart, b.Key
+		}
+	}
+	follows := s.Status == worker.StatusRunning || s.Status.Down() && ended || s.Status == worker.StatusPaused && a.Managed
+	if !follows {
+		return worker.HealNone, ""
+	}
+	return heal, of
+}
+
+// endedWith reports whether a container that is down was killed by the end of the parent whose process namespace it shares. An
+// operator who stopped it before that has had its word.
+func endedWith(s worker.Snapshot, a Affected, e edge, b Begun) bool {
+	if a.Managed || s.Status != worker.StatusExited || s.ExitCode != killed || e.relation < byNamespace || b.EndedAt.IsZero() {
+		return false
+	}
+	gap := s.FinishedAt.Sub(b.EndedAt)
+	return a.PIDParent != "" && gap > -endSpread/2 && gap < endSpread
+}

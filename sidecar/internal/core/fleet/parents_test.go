@@ -1,0 +1,84 @@
+package fleet_test
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/test/dockertest"
+)
+
+func (h *house) attempts(key worker.Key) int {
+	for _, w := range h.f.View(h.w.Now()).Workers {
+		if w.Key == key {
+			return w.Attempts
+		}
+	}
+	return -1
+}
+
+// A worker in the process and network namespace of another one dies with it. It waits for its parent, and loses no attempt.
+func TestChildWaitsForItsParent(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fault func(h *house)
+		down  bool
+	}{
+		"crashed":   {func(h *house) { h.w.Crash("w", syscall.SIGSEGV) }, false},
+		"recreated": {func(h *house) { h.w.Sicken("w", dockertest.Failing) }, false},
+		"cannot start for a while": {func(h *house) {
+			h.w.BreakStarts("w", "no such device")
+			h.w.Crash("w", syscall.SIGSEGV)
+			h.live(20 * time.Second)
+			h.w.BreakStarts("w", "")
+		}, false},
+		"stopped by an operator": {func(h *house) { h.w.Operator().Stop("w", dockertest.OwnGrace) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			child := newWorker("child", "max-attempts", "1", "stable-after", "10m")
+			child.NetworkMode, child.PidMode = "container:w", "container:w"
+			h := housing(ill("w"), child)
+			c.fault(h)
+			h.live(time.Minute)
+			if c.down {
+				require.Equal(t, worker.StatusExited, h.status("child"))
+				require.Zero(t, h.attempts("child"), "%v", h.log)
+				h.w.Operator().Start("w")
+				h.live(time.Minute)
+			}
+			h.whole(t, "w")
+			h.whole(t, "child")
+			require.LessOrEqual(t, h.attempts("child"), 1, "%v", h.log)
+			require.Zero(t, h.told(worker.EventExhausted), "%v", h.log)
+			for _, e := range h.notes {
+				require.False(t, e.Key == "child" && e.Fault == worker.FaultStartFailed, "%v", h.log)
+			}
+		})
+	}
+}
+
+// A container that is no worker dies with the worker whose process namespace it shares, and is healed with it.
+func TestDiesWithItsParent(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]func(h *house){
+		"crashed":   func(h *house) { h.w.Crash("w", syscall.SIGSEGV) },
+		"recreated": func(h *house) { h.w.Sicken("w", dockertest.Failing) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := housing(ill("w"), dockertest.Spec{Name: "tail", PidMode: "container:w"}, dockertest.Spec{Name: "stopped", PidMode: "container:w"})
+			h.w.Operator().Stop("stopped", dockertest.OwnGrace)
+			h.live(10 * time.Second)
+			fault(h)
+			h.live(time.Minute)
+			h.whole(t, "w")
+			h.whole(t, "tail")
+			require.Equal(t, worker.StatusExited, h.status("stopped"), "it was stopped before")
+			require.Empty(t, h.w.Orphaned())
+		})
+	}
+}

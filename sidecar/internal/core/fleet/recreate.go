@@ -1,0 +1,379 @@
+package fleet
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/recreate"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// maxBuffered bounds what is kept of a new container's events while the transaction lasts.
+const maxBuffered = 64
+
+// recreation is one transaction under way: a worker's, a dependent's, or one that was left behind by another Stoker. Its steps are ordinary
+// actions.
+type recreation struct {
+	tx       *recreate.Transaction
+	name     worker.Key
+	session  uint64 // in which it began
+	member   *member
+	action   worker.Action // of the member's machine, which waits for its outcome
+	finished func(now time.Time, r recreate.Result)
+
+	buffered []worker.Observation // of the new container, for when it is the worker
+	covered  int                  // how many of them the inspects of the last step are newer than
+	notified map[string]bool      // containers that an operator stopped
+	again    bool                 // one of them was started again after that: it was a restart
+}
+
+// unfinishedRecreate is a transaction that was found on the engine and that no machine remembers: Stoker was killed and its
+// journal lost, or it is another Stoker's that never came back.
+type unfinishedRecreate struct {
+	of    string // ID of the old container
+	due   time.Time
+	tries int
+}
+
+// replacement is a marked container of the list under way.
+type replacement struct {
+	of     string
+	key    worker.Key // that it has
+	status worker.Status
+}
+
+// beginMember begins the transaction that a machine has asked for.
+func (f *Fleet) beginMember(now time.Time, m *member, a worker.Action) {
+	p := f.begin(now, recreate.Request{
+		Action: a, OldID: a.Incarnation.ID, Definition: a.Definition, KeepRemoved: m.machine.Policy().OnMissing == policy.OnMissingRecreate,
+		Expect: &recreate.Expectation{
+			Gone: len(a.Definition) > 0, StartedAt: a.Incarnation.StartedAt, OnlyIfUnhealthy: a.OnlyIfUnhealthy,
+		},
+	})
+	p.member, p.action, p.buffered = m, a, f.early[m.id]
+	delete(f.early, m.id)
+	f.recreations[m.id] = p
+	f.inClass[worker.ClassRecreate]++
+	f.replayStop(now, m, p)
+}
+
+// begin begins a transaction.
+func (f *Fleet) begin(now time.Time, req recreate.Request) *recreation {
+	names := f.names()
+	maps.Copy(names, req.Action.Names)
+	req.Action.Names, req.Owner, req.Skew = names, f.set.Owner, f.engine.Skew
+	f.lastID++
+	if req.Action.ID == 0 {
+		req.Action.ID = f.lastID
+	}
+	p := &recreation{tx: recreate.New(now, req), name: req.Action.Key, session: f.session, notified: map[string]bool{}}
+	f.transactions[p.name] = p
+	return p
+}
+
+// stepRecreations sends the steps that are due, and takes in the transactions that are over. Nothing is done while the engine is not followed: an
+// operator's stop has to be known before the next step.
+// It reports whether a transaction has ended.
+func (f *Fleet) stepRecreations(now time.Time) bool {
+	ended := false
+	for _, name := range slices.Sorted(maps.Keys(f.transactions)) {
+		p := f.transactions[name]
+		if p == nil { // the end of another one has ended it
+			continue
+		}
+		if due, ok := p.tx.Due(); !f.engine.Connected || !ok || due.After(now) {
+			continue
+		}
+		if a := p.tx.Next(now); a != nil {
+			p.covered = len(p.buffered)
+			a.Call.Transaction = a.ID
+			f.send(inFlight{id: p.tx.Old(), recreation: p, session: f.session}, *a)
+			continue
+		}
+		ended = f.endIfOver(now, p) || ended
+	}
+	return ended
+}
+
+// recreationWake is when the next step is due.
+func (f *Fleet) recreationWake(now time.Time) time.Time {
+	var wake time.Time
+	for _, p := range f.transactions {
+		if due, ok := p.tx.Due(); ok && due.After(now) {
+			wake = earliest(wake, due)
+		}
+	}
+	return wake
+}
+
+func (f *Fleet) endIfOver(now time.Time, p *recreation) bool {
+	if !p.tx.Over() {
+		return false
+	}
+	delete(f.transactions, p.name)
+	if p.member == nil {
+		p.finished(now, p.tx.Result())
+		return true
+	}
+	f.inClass[worker.ClassRecreate]--
+	out := p.tx.Result().Outcome(p.action)
+	out.Broken = p.session != f.session || !f.engine.Connected
+	m := p.member
+	if f.byID[m.id] == m && f.decided(m, out) {
+		f.replaced(now, m, p, out)
+	}
+	delete(f.recreations, p.action.Incarnation.ID)
+	if m.machine.Missing() && !f.bound(m) {
+		f.forget(m) // somebody else has recreated the worker
+	}
+	return true
+}
+
+// ofRecreation takes in what concerns a container that is about to replace a worker. Until it has the name it is nobody's worker, and
+// while the transaction lasts its events are kept for later.
+func (f *Fleet) ofRecreation(now time.Time, o worker.Observation) bool {
+	if _, old := f.replacedIDs[o.ID]; old {
+		return true
+	}
+	if o.Kind == worker.Listed && o.Key.IsBackupName() {
+		f.backups[o.ID] = o.Key
+	}
+	key, of, ok := worker.ReplacementOf(o.Labels)
+	if !ok {
+		return o.Key.IsBackupName() && f.byID[o.ID] == nil
+	}
+	if o.Kind == worker.Listed {
+		f.replacements[key] = replacement{of: of, key: o.Key, status: o.Status}
+	}
+	if m := f.byID[of]; m != nil && m.machine.Recreating() {
+		f.observeReplacement(now, m, o)
+		return true
+	}
+	return o.Key.IsTemporaryName(o.Labels) && f.byID[o.ID] == nil
+}
+
+func (f *Fleet) observeReplacement(now time.Time, m *member, o worker.Observation) {
+	p := f.recreations[m.id]
+	switch {
+	case o.Kind == worker.Listed:
+		return
+	case p == nil: // replayed, before the transaction of the Stoker before this one is gone on with
+		if len(f.early[m.id]) < maxBuffered {
+			f.early[m.id] = append(f.early[m.id], o)
+		}
+		return
+	}
+	if len(p.buffered) < maxBuffered {
+		p.buffered = append(p.buffered, o)
+	}
+	p.again = p.again || (o.Kind == worker.Started && p.notified[o.ID])
+	if o.Kind == worker.Signalled && m.machine.MeansStop(o.Signal) {
+		f.step(now, m, o) // whether it was the daemon's own shutdown may yet be found out
+		p.stopped(now, o.ID)
+	}
+}
+
+// replayStop: between the death of the Stoker that began the transaction and the replay an operator has stopped the new container,
+// and nobody has started it since. One that was renamed back was stopped by Stoker, on its way back.
+func (f *Fleet) replayStop(now time.Time, m *member, p *recreation) {
+	var stop *worker.Observation
+	for i, o := range p.buffered {
+		switch {
+		case o.Kind == worker.Signalled && m.machine.MeansStop(o.Signal):
+			stop = &p.buffered[i]
+		case o.Kind == worker.Started, o.Kind == worker.Renamed && o.Key.IsTemporaryName(o.Labels), o.Kind == worker.Gone:
+			stop = nil
+		}
+	}
+	if stop != nil {
+		f.step(now, m, *stop)
+		p.stopped(now, stop.ID)
+	}
+}
+
+// stopped tells the transaction that an operator has stopped one of its containers.
+func (p *recreation) stopped(now time.Time, id string) {
+	if !p.notified[id] {
+		p.notified[id] = true
+		p.tx.OperatorStopped(now, id)
+	}
+}
+
+// followStop tells a transaction what its machine has found out about the old container.
+func (f *Fleet) followStop(now time.Time, m *member) {
+	if p := f.recreations[m.id]; p != nil && m.machine.StoppedWhileRecreating() {
+		p.stopped(now, m.id)
+	}
+}
+
+// withdrawStops: a daemon that shut down stopped the containers, and not an operator.
+func (f *Fleet) withdrawStops() {
+	for _, p := range f.recreations {
+		if len(p.notified) > 0 && p.member.machine.Saved().StopIntent == nil {
+			p.notified = map[string]bool{}
+			p.tx.StopWithdrawn()
+		}
+	}
+}
+
+// names are the workers by all IDs that anything may still refer to them by.
+func (f *Fleet) names() map[string]worker.Key {
+	names := map[string]worker.Key{}
+	for _, m := range f.byID {
+		mem := m.machine.Saved()
+		names[m.id] = mem.Key
+		for _, id := range mem.PreviousIDs {
+			names[id] = mem.Key
+		}
+	}
+	return names
+}
+
+// replaced gives the member the container that a transaction made, and tells it what its events were since.
+func (f *Fleet) replaced(now time.Time, m *member, p *recreation, o worker.Outcome) {
+	delete(f.recreations, m.id)
+	o.OperatorStopped = o.OperatorStopped && !p.again
+	if o.Snapshot == nil || o.Snapshot.ID == m.id || o.Snapshot.ID == "" {
+		f.step(now, m, o)
+		f.reportTemporary(now, m, p)
+		return
+	}
+	f.replacedIDs[m.id] = f.round
+	delete(f.byID, m.id)
+	m.id = o.Snapshot.ID
+	if double := f.byID[m.id]; double != nil {
+		f.forget(double)
+	}
+	f.byID[m.id] = m
+	f.step(now, m, o)
+	for i, seen := range p.buffered {
+		if seen.ID == m.id && p.isNews(i) && f.byID[m.id] == m {
+			f.step(now, m, seen)
+		}
+	}
+}
+
+// isNews reports whether a buffered event says more than the inspect that ended the transaction. What the event says of the container's state the
+// inspect shows, if it was asked for later; whose stop it was only an event shows.
+func (p *recreation) isNews(i int) bool {
+	always := []worker.Kind{worker.Started, worker.Signalled, worker.Stopped, worker.Gone}
+	state := []worker.Kind{worker.Exited, worker.OutOfMemory, worker.Unhealthy, worker.Healthy, worker.Paused, worker.Resumed}
+	kind := p.buffered[i].Kind
+	return slices.Contains(always, kind) || i >= p.covered && slices.Contains(state, kind)
+}
+
+// reportTemporary tells the member which new containers had its name, and did not become it.
+func (f *Fleet) reportTemporary(now time.Time, m *member, p *recreation) {
+	for _, seen := range p.buffered {
+		if seen.ID != m.id && seen.Key == m.key() && f.byID[m.id] == m {
+			f.step(now, m, worker.TemporaryContainer{ID: seen.ID})
+		}
+	}
+}
+
+// beginRound forgets the marked containers of the list before.
+func (f *Fleet) beginRound() {
+	f.round++
+	f.replacements, f.backups = map[worker.Key]replacement{}, map[string]worker.Key{}
+	maps.DeleteFunc(f.replacedIDs, func(_ string, round uint64) bool { return f.round > round+2 })
+}
+
+// findUnfinished looks through the list for transactions that nobody carries out.
+func (f *Fleet) findUnfinished(now time.Time) {
+	for _, name := range slices.Sorted(maps.Keys(f.replacements)) {
+		r := f.replacements[name]
+		m := f.byID[r.of]
+		known := f.unfinished[name] != nil || (m != nil && f.resuming(m)) || f.transactions[name] != nil
+		if known || !r.unfinished(name, f.backups) {
+			continue
+		}
+		if m != nil && m.key() == name && !m.undecided && f.bound(m) {
+			f.step(now, m, worker.Interrupted{}) // it goes on with it
+			continue
+		}
+		f.unfinished[name] = &unfinishedRecreate{of: r.of, due: now}
+	}
+	maps.DeleteFunc(f.unfinished, func(name worker.Key, _ *unfinishedRecreate) bool {
+		r, listed := f.replacements[name]
+		return f.transactions[name] == nil && (!listed || !r.unfinished(name, f.backups))
+	})
+}
+
+// resuming reports whether a member's transaction is under way, or will be gone on with. A member whose name somebody else has taken
+// meanwhile does nothing any more.
+func (f *Fleet) resuming(m *member) bool {
+	return m.machine.Recreating() && (f.bound(m) || f.recreations[m.id] != nil)
+}
+
+// Recreating reports whether a transaction is under way that replaces the container of this ID.
+func (f *Fleet) Recreating(oldID string) bool {
+	for _, p := range f.transactions {
+		if p.tx.Old() == oldID || p.action.Incarnation.ID == oldID {
+			return true
+		}
+	}
+	return false
+}
+
+// Transactions is how many recreates are under way.
+func (f *Fleet) Transactions() int { return len(f.transactions) }
+
+// unfinished: it has not its name yet, or has it and was never started, or the old container still has its backup name.
+func (r replacement) unfinished(name worker.Key, backups map[string]worker.Key) bool {
+	switch r.key {
+	case name + worker.NewSuffix:
+		return true
+	case name:
+		return r.status == worker.StatusCreated || backups[r.of] == name+worker.BackupSuffix
+	}
+	return false
+}
+
+// resumeDue begins to finish each transaction that was left behind.
+func (f *Fleet) resumeDue(now time.Time) {
+	if !f.engine.Connected || f.closing || f.set.DryRun {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.unfinished)) {
+		u := f.unfinished[name]
+		if f.transactions[name] != nil || u.due.After(now) || f.inClass[worker.ClassRecreate] >= maxRecreates {
+			continue
+		}
+		f.inClass[worker.ClassRecreate]++
+		p := f.begin(now, recreate.Request{
+			Action: worker.Action{Key: name, Reason: worker.ReasonUncertain, Grace: -1}, OldID: u.of, ResumeOnly: true,
+		})
+		p.finished = func(now time.Time, r recreate.Result) { f.resumed(now, p, r) }
+	}
+}
+
+// resumed: the container that has the name now is treated like one of a list.
+func (f *Fleet) resumed(now time.Time, p *recreation, r recreate.Result) {
+	f.inClass[worker.ClassRecreate]--
+	u := f.unfinished[p.name]
+	if u == nil {
+		return
+	}
+	if r.Ending == recreate.Unknown || r.Ending == recreate.Busy || r.Ending == recreate.Refused {
+		u.due = now.Add(min(time.Second<<u.tries, 30*time.Second))
+		u.tries = min(u.tries+1, 5)
+		return
+	}
+	delete(f.unfinished, p.name)
+	s := r.Holder
+	if s == nil {
+		return
+	}
+	seen := worker.Observation{
+		Kind: worker.Listed, At: f.engineTime(now), ID: s.ID, Key: s.Key, Labels: s.Labels, Status: s.Status, Health: s.Health,
+	}
+	if s.ID != u.of {
+		f.replacedIDs[u.of] = f.round
+	}
+	f.route(now, seen)
+	if m := f.byID[s.ID]; m != nil {
+		f.step(now, m, worker.Observation{Kind: worker.Updated, At: seen.At, ID: s.ID, Key: s.Key})
+	}
+}

@@ -1,0 +1,55 @@
+package recreate
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// How a transaction ended, in the words of an action.
+func TestOutcome(t *testing.T) {
+	const old = "old"
+	no := errors.New("no")
+	changed := fmt.Errorf("look: %w", refusal{why: "it is paused", changed: true})
+	for name, c := range map[string]struct {
+		r        Result
+		want     worker.Outcome
+		snapshot bool
+	}{
+		"done": {Result{Ending: Done}, worker.Outcome{Result: worker.Done}, true},
+		"done, with something to tell": {
+			Result{Ending: Done, Err: no, Leftover: "abc", Notes: []string{"Config.Image: by ID"}},
+			worker.Outcome{Result: worker.Done, Err: "no; the old container abc still exists; Config.Image: by ID"}, true,
+		},
+		"unproven": {Result{Ending: Unproven, Err: no}, worker.Outcome{Result: worker.Done, Err: "no"}, true},
+		"unfit":    {Result{Ending: Refused, Err: refusal{why: "gone"}}, worker.Outcome{Result: worker.Failed, CannotRecreate: true, Err: "gone"}, true},
+		"gone and forgotten": {
+			Result{Ending: Refused, Err: refusal{why: "gone"}, Gone: true}, worker.Outcome{Result: worker.Failed, Missing: true, Err: "gone"}, false,
+		},
+		"changed":       {Result{Ending: Refused, Err: changed}, worker.Outcome{Result: worker.Refused, Err: "look: it is paused"}, true},
+		"a stranger":    {Result{Ending: Refused, Err: changed, ID: "other"}, worker.Outcome{Result: worker.Refused, Err: "look: it is paused"}, false},
+		"busy":          {Result{Ending: Busy, Err: no}, worker.Outcome{Result: worker.Refused, Err: "no"}, false},
+		"undone":        {Result{Ending: Undone, Err: no}, worker.Outcome{Result: worker.Failed, Err: "no"}, true},
+		"stopped":       {Result{Ending: Undone, Err: no, OperatorStopped: true}, worker.Outcome{Result: worker.Failed, OperatorStopped: true, Err: "no"}, true},
+		"lost":          {Result{Ending: Lost, Err: no, ID: "none"}, worker.Outcome{Result: worker.Failed, Missing: true, Err: "no"}, false},
+		"unknown":       {Result{Ending: Unknown, Err: no, ID: "none"}, worker.Outcome{Result: worker.Unknown, Err: "no"}, false},
+		"no engine":     {Result{Ending: Unknown, Err: no, ID: "none", Untouched: true, unreachable: true}, worker.Outcome{Result: worker.Failed, Unreachable: true, Err: "no"}, false},
+		"a proxy's no":  {Result{Ending: Undone, Err: no, Untouched: true, forbidden: true}, worker.Outcome{Result: worker.Failed, CannotRecreate: true, Err: "no"}, true},
+		"nothing to do": {Result{Ending: Nothing}, worker.Outcome{Result: worker.Done}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.r.OldID, c.r.Holder = old, &worker.Snapshot{}
+			if c.r.ID == "" {
+				c.r.ID = old
+			}
+			out := c.r.Outcome(worker.Action{})
+			require.Equal(t, c.snapshot, out.Snapshot != nil)
+			out.Snapshot = nil
+			require.Equal(t, c.want, out)
+		})
+	}
+}

@@ -1,0 +1,90 @@
+package recreate
+
+import (
+	"errors"
+	"time"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// Pauses between two looks, and between two tries.
+const (
+	effectPause = time.Second
+	retryPause  = 200 * time.Millisecond
+	lookPause   = 500 * time.Millisecond
+	manyTries   = 5 // of a step that nothing can replace
+)
+
+// lookFailed: the engine could not be asked. On the way forward that is a reason to go back; on the way back it may return.
+func (t *Transaction) lookFailed(now time.Time, err error) {
+	if !t.state.Rollback && !t.state.Verified && t.run.trouble.why == nil {
+		t.rollBack(now, err)
+	}
+	t.run.bound.steps = 0 // the deadline bounds it
+	t.at = now.Add(lookPause)
+}
+
+// stepFailed looks whether a step was done although its call failed. Without an answer, and for a stop whose answer a proxy
+// did not wait for, it looks for a while.
+func (t *Transaction) stepFailed(now time.Time, step Step, o worker.Outcome, err error) {
+	unsent := o.Report != nil && !o.Report.Sent
+	t.repeat.failed, t.repeat.err, t.repeat.answered, t.repeat.looks = step, err, answered(o), 1
+	if !t.repeat.answered && (!first(step) || step == CreateNew && !unsent) || step == StopOld {
+		t.repeat.looks = 4
+	}
+	t.lookForEffect(now, !t.stale)
+}
+
+func (t *Transaction) lookForEffect(now time.Time, observed bool) {
+	r := &t.repeat
+	if observed && !t.stale && t.appliedAnyway(r.failed) {
+		r.failed = Finished
+		return
+	}
+	if observed && t.stale { // the name has to be looked for, too
+		return
+	}
+	if r.looks--; r.looks > 0 {
+		t.at = now.Add(effectPause)
+		return
+	}
+	step, err := r.failed, r.err
+	r.failed = Finished
+	t.run.trouble.unsure = t.run.trouble.unsure || !r.answered
+	t.tryAgain(now, step, err)
+}
+
+// appliedAnyway reports whether the state shows the effect of a step.
+func (t *Transaction) appliedAnyway(step Step) bool {
+	if step == Connect && t.state.New != nil && t.state.New.Connected {
+		t.state.Todo = t.state.Todo[1:]
+	}
+	return Next(t.state) != step
+}
+
+// tryAgain decides what follows a step that was not done.
+func (t *Transaction) tryAgain(now time.Time, step Step, err error) {
+	if t.run.newID == "" && step == CreateNew {
+		t.uncreated(err)
+		return
+	}
+	if !t.state.Rollback && step != RemoveOld && !t.state.OperatorRemoved {
+		t.rollBack(now, err)
+		return
+	}
+	if t.repeat.tries[step]++; t.repeat.tries[step] < manyTries {
+		t.at = now.Add(2 * retryPause)
+		return
+	}
+	canBeLeftOut := t.state.OperatorRemoved
+	switch step { //nolint:exhaustive // the others have to be done
+	case StartNew, StartOld, RemoveNew, RemoveOld:
+		canBeLeftOut = true
+	}
+	if !canBeLeftOut {
+		t.stop(now, err)
+		return
+	}
+	t.state.GivenUp[step] = true
+	t.run.trouble.why = errors.Join(t.run.trouble.why, err)
+}

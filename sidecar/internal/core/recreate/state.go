@@ -1,0 +1,310 @@
+// Package recreate decides how a container is replaced by one that is just like it, so that the worker is never lost.
+//
+// At every instant there is either a container with the worker's name, or the engine holds what one can be made from: the
+// labels of the new container say which one it replaces and under which name, and it is not removed before the old one has
+// its name back; the old one is not removed before the new one was seen to stay up and to be like it. So names, labels and
+// states alone say how to go on after a crash between any two calls: State holds them, Next is the next step, and a
+// Transaction is the series of steps with its retries and time limits. docs/recreate.md has the table of steps, ways back
+// and tests.
+package recreate
+
+import (
+	"slices"
+	"time"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// Container is one of the two containers of a transaction, as far as the next step depends on it.
+type Container struct {
+	ID         string
+	Name       worker.Key
+	Status     worker.Status
+	Ran        bool          // it was started at least once
+	Failed     bool          // its last start failed
+	Life       time.Duration // how long its last life lasted; 0 while it runs
+	AutoRemove bool
+	Missing    bool // created for a worker whose container was gone
+	Connected  bool // to as many networks as the old container
+}
+
+// up also holds while it is paused or waits for Docker's restart policy.
+func (c *Container) up() bool {
+	return c != nil && (c.Status == worker.StatusRunning || c.Status == worker.StatusPaused || c.Status == worker.StatusRestarting)
+}
+
+// usable reports whether there is something to go back to.
+func (c *Container) usable() bool {
+	return c != nil && c.Status != worker.StatusDead && c.Status != worker.StatusRemoving
+}
+
+// State is all that the next step depends on. The first part is what the engine shows.
+type State struct {
+	Name   worker.Key
+	New    *Container // nil: there is none
+	Old    *Container // nil: there is none
+	Holder string     // ID of the container that has the name; empty for none
+
+	Todo            []Step        // of the first steps, those that are left; only while the old container is untouched
+	Rollback        bool          // what was begun is undone
+	Complete        bool          // the new container is known to be complete
+	Touched         bool          // the old container may have been stopped or renamed by the transaction
+	Verified        bool          // the new container stayed up and is like the old one
+	OperatorStopped bool          // an operator stopped one of the two
+	OperatorRemoved bool          // an operator removed the worker, and it is not to be brought back
+	GivenUp         map[Step]bool // steps that failed too often, and that can be left out
+}
+
+// Step is one step of a transaction.
+type Step string
+
+// The steps. CreateNew to Compare come first and leave the old container alone; they are State.Todo.
+const (
+	Look      Step = "look" // inspect, because the last step left the state unknown
+	CreateNew Step = "create new"
+	Connect   Step = "connect"
+	CopyFiles Step = "copy files"
+	Compare   Step = "compare"
+
+	StopOld   Step = "stop old"
+	RenameOld Step = "rename old" // to the backup name
+	RenameNew Step = "rename new" // to the worker's name
+	StartNew  Step = "start new"
+	Verify    Step = "verify new" // it stays up, and is like the old one
+	RemoveOld Step = "remove old"
+
+	StopNew     Step = "stop new"
+	UndoRename  Step = "undo rename" // of the new container, to its temporary name
+	RestoreOld  Step = "restore old" // rename it to the worker's name
+	StartOld    Step = "start old"
+	RemoveNew   Step = "remove new"
+	WaitRemoval Step = "wait for removal" // of the old container, which still has the name
+	WaitStop    Step = "wait for stop"    // an operator's, of the new container
+	Finished    Step = ""
+)
+
+type place uint8
+
+const (
+	elsewhere place = iota
+	atName
+	atTemporary
+	atBackup
+)
+
+func (s State) place(c *Container) place {
+	switch {
+	case c == nil:
+		return elsewhere
+	case c.Name == s.Name:
+		return atName
+	case c.Name == s.Name+worker.NewSuffix:
+		return atTemporary
+	case c.Name == s.Name+worker.BackupSuffix:
+		return atBackup
+	}
+	return elsewhere
+}
+
+// taken reports whether a third container has the name.
+func (s State) taken() bool {
+	return s.Holder != "" && (s.New == nil || s.New.ID != s.Holder) && (s.Old == nil || s.Old.ID != s.Holder)
+}
+
+// Next is the next step from a state. It is total: every state has one, and a few steps lead from every state to Finished.
+func Next(s State) Step {
+	if s.OperatorRemoved {
+		return s.clear()
+	}
+	if s.Rollback {
+		return s.back()
+	}
+	if len(s.Todo) > 0 && (s.Todo[0] == CreateNew || s.place(s.New) == atTemporary) {
+		return s.Todo[0]
+	}
+	switch s.place(s.New) {
+	case atTemporary:
+		return s.forwardFromTemporary()
+	case atName:
+		return s.forwardFromName()
+	case elsewhere, atBackup:
+		if s.newRenamed() {
+			return s.forwardFromName()
+		}
+	}
+	return s.back()
+}
+
+// newRenamed reports whether somebody has given another name to the new container when it was the worker already.
+func (s State) newRenamed() bool {
+	return s.New != nil && s.place(s.New) == elsewhere && s.New.Ran && s.place(s.Old) == atBackup
+}
+
+// forwardFromTemporary: the old container makes room. One that removes itself when it stops is renamed first, so that the
+// name does not wait for the engine's removal.
+func (s State) forwardFromTemporary() Step {
+	old := s.place(s.Old)
+	switch {
+	case s.taken():
+		return s.back()
+	case !s.Old.usable():
+		return s.newAlone()
+	case old == atName && s.Old.up() && !s.Old.AutoRemove, old == atBackup && s.Old.up():
+		return StopOld
+	case old == atName:
+		return RenameOld
+	case old == atBackup:
+		return RenameNew
+	}
+	return s.back()
+}
+
+// forwardFromName: a daemon that came back may have started the old container again, which then has its ports and addresses.
+func (s State) forwardFromName() Step {
+	old := s.place(s.Old)
+	switch {
+	case old == atBackup && s.Old.usable() && s.Old.up():
+		return StopOld
+	case s.Verified && old == atBackup && !s.GivenUp[RemoveOld]:
+		return RemoveOld
+	}
+	return s.bringUp()
+}
+
+// bringUp starts and verifies the new container, which has the name.
+func (s State) bringUp() Step {
+	switch {
+	case s.Verified, s.GivenUp[Verify], s.GivenUp[StartNew]:
+		return Finished
+	case s.OperatorStopped && s.New.up() && !s.GivenUp[WaitStop]:
+		return WaitStop
+	case s.OperatorStopped:
+		return Finished
+	case s.New.up():
+		return Verify
+	}
+	return StartNew
+}
+
+// back gives the old container its name before the new one, whose labels are the only record, is removed.
+func (s State) back() Step {
+	if !s.Old.usable() {
+		return s.newAlone()
+	}
+	switch s.place(s.Old) {
+	case atName:
+		return s.backAtName()
+	case atBackup:
+		return s.backAtBackup()
+	case elsewhere, atTemporary: // somebody renamed it, so it is theirs
+	}
+	if s.place(s.New) == atName {
+		return Finished
+	}
+	return s.removeNew()
+}
+
+func (s State) backAtBackup() Step {
+	switch {
+	case s.place(s.New) == atName && s.New.up():
+		return StopNew
+	case s.place(s.New) == atName:
+		return UndoRename
+	case s.taken():
+		return s.removeNew()
+	}
+	return RestoreOld
+}
+
+// backAtName starts the old container before it removes the new one: the worker has been down for long enough.
+func (s State) backAtName() Step {
+	switch {
+	case s.place(s.New) == atTemporary && s.New.up():
+		return StopNew
+	case s.Touched && !s.Old.up() && !s.OperatorStopped && !s.GivenUp[StartOld]:
+		return StartOld
+	}
+	return s.removeNew()
+}
+
+// removeNew removes the new container if it is still where the transaction put it.
+func (s State) removeNew() Step {
+	switch {
+	case s.place(s.New) != atTemporary, s.GivenUp[RemoveNew]:
+		return Finished
+	case s.New.up():
+		return StopNew
+	}
+	return RemoveNew
+}
+
+// newAlone: there is no old container to go back to. The new one takes the name if it is all that is left of the worker.
+func (s State) newAlone() Step {
+	switch s.place(s.New) {
+	case atName:
+		return s.bringUp()
+	case atTemporary:
+	case elsewhere, atBackup:
+		return Finished
+	}
+	switch {
+	case s.taken() || !s.succeeds():
+		return s.removeNew()
+	case s.Holder != "":
+		return WaitRemoval
+	}
+	return RenameNew
+}
+
+// succeeds reports whether the new container is all that is left of the worker: the old one was gone before, or removed
+// itself when it was stopped, or had left its name to the new one. Otherwise somebody removed the worker, and a new container
+// that never ran or is not complete is not wanted.
+func (s State) succeeds() bool {
+	n := s.New
+	switch {
+	case n.Ran, n.Failed, s.place(s.Old) == atBackup:
+		return true
+	case n.Missing:
+		return (s.Complete || s.Touched) && n.Connected
+	}
+	return s.Touched && (s.Complete || (n.AutoRemove && n.Connected))
+}
+
+// clear removes what the transaction has made or put aside of a worker that an operator removed.
+func (s State) clear() Step {
+	made, old := s.place(s.New), s.place(s.Old)
+	switch {
+	case (made == atTemporary || made == atName) && s.New.up() && !s.GivenUp[StopNew]:
+		return StopNew
+	case (made == atTemporary || made == atName) && !s.GivenUp[RemoveNew]:
+		return RemoveNew
+	case old == atBackup && s.Old.usable() && s.Old.up() && !s.GivenUp[StopOld]:
+		return StopOld
+	case old == atBackup && s.Old.usable() && !s.GivenUp[RemoveOld]:
+		return RemoveOld
+	}
+	return Finished
+}
+
+// rollsBack decides for a transaction that was found unfinished. It goes on once the old container has made room, unless the
+// start of the new one failed, or its life was over before it could be verified, or it has lost the name again.
+func rollsBack(s State, verify time.Duration) bool {
+	switch {
+	case s.New == nil:
+		return true
+	case !s.Old.usable():
+		return false
+	case s.OperatorStopped:
+		return true
+	case s.place(s.New) == atTemporary:
+		return s.New.Ran || s.New.Failed || s.place(s.Old) != atBackup || s.Old.up()
+	case s.New.up():
+		return false
+	}
+	return s.New.Failed || (s.New.Ran && s.New.Life < verify)
+}
+
+// first reports whether a step is one of those before the old container is touched.
+func first(step Step) bool {
+	return slices.Contains([]Step{CreateNew, Connect, CopyFiles, Compare}, step)
+}

@@ -1,0 +1,233 @@
+package recreate
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// everyState is every state whose parts the engine can show, with the worker's name held by nobody, by one of the two,
+// or by a stranger.
+func everyState(yield func(State)) {
+	const name = "w"
+	states := []worker.Status{"created", "running", "exited", "dead", "removing"}
+	var all []*Container
+	for _, place := range []worker.Key{name, name + worker.NewSuffix, name + worker.BackupSuffix, "other"} {
+		for _, state := range states {
+			for flags := range 8 {
+				s := Container{Name: place, Status: state, Ran: state != "created", Failed: flags&1 != 0 && state == "created",
+					AutoRemove: flags&2 != 0, Missing: flags&4 != 0, Connected: true}
+				all = append(all, &s)
+			}
+		}
+	}
+	for _, made := range append(all, nil) {
+		for _, old := range append(all, nil) {
+			if made != nil && old != nil && made.Name == old.Name && made.Name != "other" {
+				continue
+			}
+			for flags := range 64 {
+				p := State{Name: name, Rollback: flags&1 != 0, Complete: flags&2 != 0, Touched: flags&4 != 0, OperatorStopped: flags&8 != 0}
+				p.New, p.Old = numbered(made, "new"), numbered(old, "old")
+				p.Holder = holder(p, flags&16 != 0)
+				switch {
+				case flags&32 == 0:
+				case flags&3 == 0: // what removes a worker takes neither flag into account
+					p.OperatorRemoved = true
+				case flags&7 == 3 && made != nil && made.Name == name+worker.NewSuffix && made.Status == "created":
+					p.Rollback, p.Complete, p.Todo = false, false, []Step{Connect, CopyFiles, Compare}
+				default:
+					continue
+				}
+				yield(p)
+			}
+		}
+	}
+}
+
+func numbered(s *Container, id string) *Container {
+	if s == nil {
+		return nil
+	}
+	copied := *s
+	copied.ID = id
+	return &copied
+}
+
+func holder(p State, stranger bool) string {
+	switch {
+	case p.New != nil && p.New.Name == p.Name:
+		return p.New.ID
+	case p.Old != nil && p.Old.Name == p.Name:
+		return p.Old.ID
+	case stranger:
+		return "stranger"
+	}
+	return ""
+}
+
+// do is an engine on which every step works.
+func (p State) do(step Step) State {
+	p.New, p.Old = numbered(p.New, "new"), numbered(p.Old, "old")
+	switch step {
+	case StopOld:
+		p.Old.Status, p.Touched = "exited", true
+	case RenameOld:
+		p.Old.Name, p.Touched = p.Name+worker.BackupSuffix, true
+	case RenameNew:
+		p.New.Name, p.Touched = p.Name, true
+	case StartNew:
+		p.New.Status, p.New.Ran = "running", true
+	case Verify:
+		p.Verified = true
+	case RemoveOld, WaitRemoval:
+		p.Old = nil
+	case WaitStop:
+		p.New.Status = "exited"
+	case Connect, CopyFiles, Compare:
+		p.Todo = p.Todo[1:]
+		p.Complete = len(p.Todo) == 0
+	case StopNew:
+		p.New.Status = "exited"
+	case UndoRename:
+		p.New.Name = p.Name + worker.NewSuffix
+	case RestoreOld:
+		p.Old.Name = p.Name
+	case StartOld:
+		p.Old.Status = "running"
+	case RemoveNew:
+		p.New = nil
+	}
+	p.Holder = holder(p, p.Holder == "stranger")
+	return p
+}
+
+// lastOfTheWorker reports whether the removal of a container takes away the last one of the worker.
+func lastOfTheWorker(other *Container) bool { return !other.usable() }
+
+// From every state a few steps lead to the end, and none of them removes what it must not.
+func TestNextFromEveryState(t *testing.T) {
+	states := 0
+	everyState(func(p State) {
+		states++
+		first, steps := p, []Step{}
+		for step := Next(p); step != Finished; step = Next(p) {
+			steps = append(steps, step)
+			story := func() string { return fmt.Sprintf("new %+v, old %+v, %+v: %v", first.New, first.Old, first, steps) }
+			if len(steps) > 12 {
+				require.Fail(t, "no end", story())
+			}
+			if bad := judge(p, step); bad != "" {
+				require.Fail(t, bad, story())
+			}
+			p = p.do(step)
+		}
+		if bad := judgeEnd(first, p); bad != "" {
+			require.Fail(t, bad, fmt.Sprintf("new %+v, old %+v, %+v: %v", first.New, first.Old, first, steps))
+		}
+	})
+	t.Log(states, "states")
+	require.Greater(t, states, 100_000)
+}
+
+func judge(p State, step Step) string {
+	made, old := p.place(p.New), p.place(p.Old)
+	ours := func(at place) bool { return at == atName || at == atTemporary }
+	switch step {
+	case RemoveOld:
+		switch {
+		case old != atBackup || p.Old.up():
+			return "an old container is removed that the transaction did not rename, or that runs"
+		case !p.OperatorRemoved && (!p.Verified || made != atName && !p.newRenamed() || !p.New.up()):
+			return "the old container is removed before the new one is verified"
+		}
+	case RemoveNew:
+		switch {
+		case p.New.up(), made != atTemporary && (!p.OperatorRemoved || made != atName):
+			return "a new container is removed that is not where the transaction put it, or that runs"
+		case p.OperatorRemoved:
+		case lastOfTheWorker(p.Old) && !p.taken() && p.succeeds():
+			return "the last container of the worker is removed"
+		case old == atBackup && !p.taken():
+			return "the only record of what the old container is goes before that one is back"
+		}
+	case StartNew, RenameNew:
+		switch {
+		case p.Old.up() && (old == atName || old == atBackup):
+			return "both would run"
+		case step == StartNew && (p.OperatorStopped || p.OperatorRemoved):
+			return "somebody stopped it"
+		}
+	case StartOld:
+		if p.OperatorStopped || p.OperatorRemoved || p.New.up() && ours(made) {
+			return "both would run, or somebody stopped it"
+		}
+	case StopOld:
+		if p.Rollback && !p.OperatorRemoved || old != atName && old != atBackup {
+			return "the old container is stopped although it is to run, or is not the transaction's"
+		}
+	case RenameOld, RestoreOld, UndoRename, StopNew, Verify, WaitRemoval, WaitStop, Look, CreateNew, Connect, CopyFiles, Compare, Finished:
+	}
+	return ""
+}
+
+// judgeEnd: where there was a container of the worker there is one in the end, under a name that says whose it is; and none that
+// the transaction made or put aside is left of a worker that an operator removed.
+func judgeEnd(first, last State) string {
+	made, old := last.place(last.New), last.place(last.Old)
+	kept := last.Old != nil || last.New != nil && (made == atName || first.newRenamed())
+	switch {
+	case first.OperatorRemoved:
+		if last.New != nil && (made == atTemporary || made == atName) || old == atBackup && last.Old.usable() {
+			return "something is left of a worker that was removed"
+		}
+	case first.Old.usable() && !kept && !last.taken():
+		return "the worker is lost"
+	case first.OperatorStopped && (last.Old.up() && !first.Old.up() || last.New.up() && !first.New.up()):
+		return "an operator's stop is undone"
+	case last.New.up() && last.Old.up() && made == atName && old == atBackup && !last.taken():
+		return "both run"
+	}
+	return ""
+}
+
+func TestRollsBack(t *testing.T) {
+	see := func(name worker.Key, state worker.Status) *Container {
+		return &Container{Name: name, Status: state, Ran: state != "created"}
+	}
+	fresh, up := see("w.stoker-new", "created"), see("w", "running")
+	atBackup, old := see("w.stoker-old", "exited"), see("w", "running")
+	ended := see("w", "exited")
+	proven := *ended
+	proven.Life = time.Minute
+	failed := see("w", "created")
+	failed.Failed = true
+	for name, c := range map[string]struct {
+		p    State
+		back bool
+	}{
+		"nothing was done to the old one":     {State{New: fresh, Old: old}, true},
+		"the old one is stopped":              {State{New: fresh, Old: see("w", "exited")}, true},
+		"the old one has made room":           {State{New: fresh, Old: atBackup}, false},
+		"it runs again":                       {State{New: fresh, Old: see("w.stoker-old", "running")}, true},
+		"the new one has the name":            {State{New: see("w", "created"), Old: atBackup}, false},
+		"it runs":                             {State{New: up, Old: atBackup}, false},
+		"its start failed":                    {State{New: failed, Old: atBackup}, true},
+		"it ended before it was proven":       {State{New: ended, Old: atBackup}, true},
+		"it ended after it was proven":        {State{New: &proven, Old: atBackup}, false},
+		"it has lost the name again":          {State{New: see("w.stoker-new", "exited"), Old: atBackup}, true},
+		"the new one is gone":                 {State{Old: atBackup}, true},
+		"the old one is gone":                 {State{New: fresh}, false},
+		"the old one cannot be used any more": {State{New: fresh, Old: see("w.stoker-old", "dead")}, false},
+		"somebody stopped the worker":         {State{New: up, Old: atBackup, OperatorStopped: true}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.p.Name = "w"
+			require.Equal(t, c.back, rollsBack(c.p, 2*time.Second))
+		})
+	}
+}

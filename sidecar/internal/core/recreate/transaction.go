@@ -1,0 +1,338 @@
+package recreate
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// Request says which container to replace.
+type Request struct {
+	Action worker.Action // Key, Reason, Attempt, Names and Grace (below 0 is the container's own) hold for every step
+	OldID  string        // empty where only the name is known
+	// Definition is an inspect of the container from earlier, for when it is gone.
+	Definition []byte
+	// Expect is what the container must be like at the first look; nil accepts every one.
+	Expect *Expectation
+	// Owner tells the transactions of this Stoker from those of another one on the same engine, also after its own restart.
+	Owner string
+	// KeepRemoved: the worker is brought back where an operator removes it without stopping it first.
+	KeepRemoved bool
+	// ResumeOnly finishes or undoes what an earlier transaction left, and begins none.
+	ResumeOnly bool
+	Skew       time.Duration // the engine's clock minus Stoker's
+	// Verify is how long the new container must stay up before the old one goes; 0 is 2 s.
+	Verify time.Duration
+}
+
+// Expectation is what a recreate was decided on.
+type Expectation struct {
+	Gone            bool          // there was no container
+	StartedAt       time.Time     // zero accepts every incarnation
+	Status          worker.Status // empty is running or down
+	OnlyIfUnhealthy bool          // of a running one
+}
+
+// refuses says how a container differs from the expectation, or nothing.
+func (e *Expectation) refuses(s worker.Snapshot) string {
+	switch {
+	case e == nil:
+	case e.Gone:
+		return "it exists after all"
+	case !e.StartedAt.IsZero() && !e.StartedAt.Equal(s.StartedAt):
+		return "it has been restarted since"
+	case e.Status != "" && e.Status != s.Status, e.Status == "" && s.Status != worker.StatusRunning && !s.Status.Down():
+		return "it is " + string(s.Status)
+	case e.OnlyIfUnhealthy && !s.Status.Down() && s.Health != worker.HealthUnhealthy:
+		return "its health is " + string(s.Health)
+	}
+	return ""
+}
+
+// Time limits of a transaction.
+const (
+	standardVerify = 2 * time.Second
+	forwardLimit   = 3 * time.Minute // besides the grace: some fifteen calls to an engine that may be busy, and the verification
+	rollbackLimit  = time.Minute     // besides the grace
+	ownersLease    = 10 * time.Minute
+	engineGrace    = 10 * time.Second // of a container that sets none
+
+	callDeadline   = time.Minute // of a step, besides the grace of a stop
+	createDeadline = 3 * time.Minute
+)
+
+// Transaction is one recreate from its first look to its end. It is a value without a clock: Due and Next say what to do and
+// when, Finish takes in what became of it. Not safe for concurrent use.
+type Transaction struct {
+	req    Request
+	phase  phase
+	state  State
+	run    run
+	repeat repeat
+	verify verification
+	seen   map[string]worker.Snapshot // by ID, of the last inspects
+	at     time.Time                  // when the next step is due
+	sent   Step                       // under way; see busy
+	busy   bool
+	stale  bool // the state has to be looked at before the next step
+
+	lookedFor []string // IDs and names of the step under way, or of the last one
+	result    Result
+}
+
+type phase uint8
+
+const (
+	searching phase = iota // for what an earlier transaction left
+	adopting               // what was found
+	checking               // the old container, after an earlier transaction was dealt with
+	running
+	over
+)
+
+// run is what is known of one way from the old container to the new one, or back, beside its state.
+type run struct {
+	oldID, newID string
+	old          *worker.Snapshot // at the first look; nil when it was gone, and for a resumed run
+	like         []byte           // what the new container is compared with; nil when nobody knows the old one
+	plan         *worker.Plan
+	marks        map[string]string // of the new container
+	resumed      bool
+	gone         bool            // there was no old container at the first look
+	started      bool            // the new one, with success
+	stopSent     bool            // to the new one, so that a stop of it may be the transaction's own
+	removing     map[string]bool // a removal was sent
+	lost         lost
+	trouble      trouble
+	bound        bound
+}
+
+// trouble is why a run does not end as it was meant to.
+type trouble struct {
+	why         error // why it is rolled back, or what failed for good
+	unsure      bool  // a call was not answered, and its effect was not seen
+	unreachable bool
+	forbidden   bool // a proxy does not let a call through
+}
+
+// bound limits a run.
+type bound struct {
+	deadline time.Time
+	steps    int
+}
+
+// repeat is what is tried or looked at again.
+type repeat struct {
+	failed   Step // whose effect is looked for
+	err      error
+	answered bool
+	looks    int // left
+	tries    map[Step]int
+	rounds   int    // of earlier transactions that were dealt with
+	owner    string // of the transaction that was found
+}
+
+// New begins a transaction.
+func New(now time.Time, req Request) *Transaction {
+	if req.Verify == 0 {
+		req.Verify = standardVerify
+	}
+	t := &Transaction{req: req, at: now, seen: map[string]worker.Snapshot{}}
+	t.begin(now, req.OldID, "")
+	t.result = Result{Untouched: true, OldID: req.OldID}
+	return t
+}
+
+func (t *Transaction) begin(now time.Time, oldID, newID string) {
+	stopped := t.state.OperatorStopped
+	t.run = run{oldID: oldID, newID: newID, removing: map[string]bool{}}
+	t.run.bound.deadline = now.Add(forwardLimit + t.grace())
+	t.state = State{Name: t.req.Action.Key, GivenUp: map[Step]bool{}, OperatorStopped: stopped}
+	t.repeat.tries, t.repeat.failed = map[Step]int{}, Finished
+	t.verify = verification{}
+}
+
+// Due is when the next step is due; false while one is under way, and when the transaction is over.
+func (t *Transaction) Due() (time.Time, bool) {
+	return t.at, !t.busy && t.phase != over
+}
+
+// Over reports whether the transaction has ended.
+func (t *Transaction) Over() bool { return t.phase == over }
+
+// Old and New are the IDs of the two containers; empty where there is none yet.
+func (t *Transaction) Old() string { return t.run.oldID }
+
+// New is the ID of the new container; empty where there is none yet.
+func (t *Transaction) New() string { return t.run.newID }
+
+// OperatorStopped takes in that an operator stopped one of the containers: nothing is started any more. A stop of the new
+// container counts for nothing once the transaction may have sent one itself.
+func (t *Transaction) OperatorStopped(now time.Time, id string) {
+	if t.state.OperatorStopped || id == t.run.newID && t.run.stopSent {
+		return
+	}
+	t.state.OperatorStopped = true
+	t.stale = t.stale || t.phase == running
+	t.judgeRemoval()
+	if t.verify.waitsForStop() {
+		t.at = now
+	}
+}
+
+// StopWithdrawn takes back OperatorStopped: it was the daemon's own shutdown, or somebody has started the container since.
+func (t *Transaction) StopWithdrawn() {
+	t.state.OperatorStopped = false
+	t.judgeRemoval()
+}
+
+// Next is the next step as an action, or nil: then Due says when there is one, or Over that there is none any more. Call it
+// when Due says so.
+func (t *Transaction) Next(now time.Time) *worker.Action {
+	for t.phase != over && !t.busy && !t.at.After(now) {
+		switch t.phase {
+		case searching, checking:
+			return t.inspect(t.req.Action.Key+worker.NewSuffix, t.req.Action.Key, t.req.Action.Key+worker.BackupSuffix)
+		case adopting:
+			return t.inspect(worker.Key(t.run.newID), worker.Key(t.repeat.owner), t.req.Action.Key)
+		case running:
+			if a := t.nextOfRun(now); a != nil {
+				return a
+			}
+		case over:
+		}
+	}
+	return nil
+}
+
+// inspect looks at the old container by its ID and at others.
+func (t *Transaction) inspect(others ...worker.Key) *worker.Action {
+	refs := []string{t.run.oldID}
+	for _, other := range others {
+		refs = append(refs, string(other))
+	}
+	return t.action(Look, worker.RecreateCall{Do: worker.CallInspect, Observe: refs})
+}
+
+func (t *Transaction) action(step Step, call worker.RecreateCall) *worker.Action {
+	call.Step = string(step)
+	call.Observe = slices.DeleteFunc(call.Observe, func(ref string) bool { return ref == "" })
+	a := t.req.Action
+	a.Verb, a.Call, a.Deadline, a.Definition = worker.RecreateStep, &call, callDeadline, nil
+	switch {
+	case t.run.old != nil:
+		a.Incarnation = t.run.old.Incarnation
+	case a.Incarnation.ID != t.run.oldID:
+		a.Incarnation = worker.Incarnation{ID: t.run.oldID}
+	}
+	switch call.Do { //nolint:exhaustive // the others have no more to wait for
+	case worker.CallStop:
+		a.Deadline += t.grace()
+	case worker.CallCreate:
+		a.Deadline = createDeadline
+	}
+	t.sent, t.busy, t.lookedFor = step, true, call.Observe
+	return &a
+}
+
+// grace is how long a stop may take before the engine kills.
+func (t *Transaction) grace() time.Duration {
+	if t.req.Action.Grace >= 0 {
+		return t.req.Action.Grace
+	}
+	longest := engineGrace
+	for _, s := range t.seen {
+		longest = max(longest, s.StopTimeout)
+	}
+	return longest
+}
+
+var (
+	errDeadline = errors.New("it took too long")
+	errEndless  = errors.New("the engine reports success, and nothing changes")
+)
+
+// mostSteps is far above what any way takes.
+const mostSteps = 80
+
+// nextOfRun is the next step of a run; nil when it took a turn that brings another one, or waits.
+func (t *Transaction) nextOfRun(now time.Time) *worker.Action {
+	t.run.bound.steps++
+	switch {
+	case t.run.bound.steps > mostSteps:
+		t.stop(now, errEndless)
+		return nil
+	case now.After(t.run.bound.deadline):
+		t.stop(now, errDeadline)
+		return nil
+	case t.stale || t.repeat.failed != Finished:
+		return t.look()
+	}
+	if t.verify.active && !t.state.OperatorRemoved {
+		return t.nextOfVerify(now)
+	}
+	t.verify = verification{}
+	if err := t.overruled(); err != nil {
+		t.rollBack(now, err)
+		return nil
+	}
+	step := Next(t.state)
+	if step == StartNew && t.run.started && !t.state.Rollback { // it has ended since: whether that may be is for Verify to say
+		step = Verify
+	}
+	switch step { //nolint:exhaustive // the others are one call
+	case Finished:
+		t.conclude()
+		return nil
+	case Verify:
+		return t.nextOfVerify(now)
+	case WaitRemoval, WaitStop:
+		t.waitFor(now, step)
+		return nil
+	}
+	return t.send(now, step)
+}
+
+// overruled says why the way forward must not be taken any further although no step has failed.
+func (t *Transaction) overruled() error {
+	switch {
+	case t.state.Rollback || t.state.Verified || t.state.OperatorRemoved:
+		return nil
+	case t.state.OperatorStopped:
+		return errStopped
+	case t.run.old != nil && !t.state.Touched && t.changed():
+		return errChanged
+	}
+	return nil
+}
+
+// changed reports whether somebody else has changed the old container before the transaction touched it. What Docker's own
+// restart policy does to it between two looks is nobody's wish.
+func (t *Transaction) changed() bool {
+	old, before := t.state.Old, containerOf(*t.run.old)
+	if old == nil || old.Name != before.Name || !old.usable() {
+		return true
+	}
+	docker := old.Status == worker.StatusRestarting || before.Status == worker.StatusRestarting
+	return !docker && (old.up() != before.up() || !t.seen[old.ID].StartedAt.Equal(t.run.old.StartedAt))
+}
+
+// stop ends the way that is taken: the way forward is rolled back, and the way back is left as it is.
+func (t *Transaction) stop(now time.Time, err error) {
+	if t.state.Rollback || t.run.trouble.why != nil {
+		t.unfinished(err)
+		return
+	}
+	t.rollBack(now, err)
+}
+
+// rollBack gives up what was begun, unless only the old container is left to remove.
+func (t *Transaction) rollBack(now time.Time, err error) {
+	t.run.trouble.why = err
+	t.state.Rollback = !t.state.Verified
+	t.run.bound = bound{deadline: now.Add(rollbackLimit + t.grace())}
+	t.repeat.failed = Finished
+	t.verify = verification{}
+}

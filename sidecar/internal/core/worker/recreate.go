@@ -1,0 +1,376 @@
+package worker
+
+import (
+	"slices"
+	"syscall"
+	"time"
+)
+
+// recreateMargin is how long a recreate may take besides its grace (docs/recreate.md).
+const recreateMargin = 3 * time.Minute
+
+// maxPreviousIDs bounds the IDs that are remembered of a worker that is recreated again and again.
+const maxPreviousIDs = 8
+
+// Recreating reports whether a recreate was sent whose end is not known: it is under way, or was cut off by the end of the engine or of
+// Stoker. Until then the worker is up to two containers, and their events mean something only to the transaction.
+func (m *Machine) Recreating() bool {
+	return m.phase() == PhaseRecreating
+}
+
+// observeRecreating: of what happens to the old container only a stop by somebody else counts. The transaction's own stop, its
+// renames and its removals mean nothing.
+func (m *Machine) observeRecreating(now time.Time, o Observation) {
+	if o.ID != m.saved.Incarnation.ID {
+		m.stopWhileRecreating(o, false) // of the new one the fleet passes only this
+		return
+	}
+	switch o.Kind { //nolint:exhaustive // see above
+	case Signalled:
+		if m.meansStop(o.Signal) && !m.ownRecreateSignal(now, o) {
+			m.stopWhileRecreating(o, false)
+		}
+	case Started:
+		m.saved.StopIntent = nil // somebody has started it again; the transaction itself starts nothing after a stop
+	case Stopped:
+		if m.recreation.stops.stops++; m.recreation.stops.stops > m.recreatesSent() {
+			m.stopWhileRecreating(o, true)
+		}
+	}
+}
+
+// stopSignals counts what was seen of the transaction's own stops. A Stoker that goes on with what another one has begun may send a
+// second stop while the first one lasts.
+type stopSignals struct {
+	times, terms, kills, stops int
+	termAt                     time.Time // of the first of terms, the engine's clock
+	termSeen                   time.Time // the same, Stoker's clock
+}
+
+// recreatesSent is how often the transaction was sent. One that was remembered was sent once before.
+func (m *Machine) recreatesSent() int { return max(m.recreation.stops.times, 1) }
+
+// ownRecreateSignal tells the signals of the transaction's own stops from an operator's, as ownSignal does for a restart.
+func (m *Machine) ownRecreateSignal(now time.Time, o Observation) bool {
+	switch s := &m.recreation.stops; {
+	case m.firstSignal(o.Signal) && s.terms < m.recreatesSent():
+		if s.terms++; s.terms == 1 {
+			s.termAt, s.termSeen = o.At, now
+		}
+		return true
+	case o.Signal == syscall.SIGKILL && s.kills < m.recreatesSent() && m.recreateGraceOver(now, o):
+		s.kills++
+		return true
+	}
+	return false
+}
+
+func (m *Machine) recreateGraceOver(now time.Time, o Observation) bool {
+	grace, s, at := m.saved.State.Stop.Grace, m.recreation.stops, o.At
+	if s.terms == 0 {
+		return m.firstUnseen(s.times != 1, o)
+	}
+	return at.Sub(s.termAt) >= grace-graceSlack || now.Sub(s.termSeen) >= grace-graceSlack
+}
+
+// stopWhileRecreating notes a stop by somebody else. It began with its first signal: by that time a daemon's shutdown is told from an
+// operator's stop.
+func (m *Machine) stopWhileRecreating(o Observation, complete bool) {
+	i := StopIntent{ID: o.ID, At: o.At, Signal: int(o.Signal), Complete: complete}
+	if was := m.saved.StopIntent; was != nil && was.ID == i.ID && i.At.Sub(was.At) <= m.stopWindow() {
+		i.At, i.Signal = was.At, was.Signal
+	}
+	m.saved.StopIntent = &i
+}
+
+// Interrupted tells a worker that a transaction for it was found on the engine of which nothing is remembered: Stoker was killed
+// in the middle of it, and its journal is lost.
+type Interrupted struct{}
+
+func (Interrupted) input() {}
+
+// interrupted takes the transaction for the machine's own. A stop that was seen of the worker was then a part of it.
+func (m *Machine) interrupted(now time.Time) {
+	if m.Recreating() || m.id.Unmanageable != HeldNot {
+		return
+	}
+	m.release()
+	m.saved.StopIntent, m.foreign = nil, foreignStop{inspectFailed: m.foreign.inspectFailed, pending: m.foreign.pending}
+	m.begin(now, cause{fault: FaultExited, intent: IntentSelf, reason: ReasonHealInterrupted, action: HealRecreate}, now)
+	s := m.saved.State
+	s.Heal.Action = HealRecreate
+	s.Phase, s.Due, s.Stop.At = PhaseRecreating, now, now
+	m.enter(s)
+	m.recreation.stops = stopSignals{}
+	if !m.container.inspected {
+		m.saved.Incarnation.StartedAt = time.Time{} // known by an event at most, which is a little later
+	}
+}
+
+// StoppedWhileRecreating reports whether somebody has stopped the old container since the transaction was sent.
+func (m *Machine) StoppedWhileRecreating() bool {
+	i := m.saved.StopIntent
+	return m.Recreating() && i != nil && i.ID == m.saved.Incarnation.ID
+}
+
+func (m *Machine) fillRecreate(now time.Time, a *Action) {
+	s := m.saved.State
+	heal := s.Heal
+	m.recreation.resent = s.Stop.Sent()
+	if m.container.inspected {
+		s.Stop.Grace = m.id.Policy.Grace(m.container.config.stopTimeout)
+	}
+	if m.recreation.resent {
+		m.recreation.stops.times = m.recreatesSent() + 1
+	} else {
+		s.Stop.At, m.recreation.stops = now, stopSignals{times: 1}
+	}
+	s.Phase = PhaseRecreating
+	m.enter(s)
+	m.saved.StopIntent = nil
+	m.charge()
+	m.saved.Budget.RestartsInARow = 0
+	a.Verb, a.Reason, a.Attempt, a.Grace = Recreate, heal.Reason, heal.Attempt, s.Stop.Grace
+	if s.Stop.Grace == 0 && !m.container.inspected {
+		a.Grace = -1 // the container's own, which is not known here
+	}
+	a.OnlyIfUnhealthy = heal.Fault == FaultUnhealthy && !heal.Missing && !m.recreation.resent
+	a.Deadline = s.Stop.Grace + recreateMargin
+	if heal.Missing {
+		a.Definition = m.saved.Definition
+	}
+}
+
+func (m *Machine) finishRecreate(now time.Time, o Outcome) {
+	if !m.heal().Open() {
+		m.inspectRecreated(now)
+		return
+	}
+	if i := m.saved.StopIntent; i != nil && i.ID != m.saved.Incarnation.ID && !o.OperatorStopped && o.Result != Unknown {
+		m.saved.StopIntent = nil // the transaction's own, on its way back
+	}
+	switch o.Result {
+	case Skipped:
+		m.clearRecreate(now)
+		m.skip(now)
+	case Done:
+		m.recreated(now, o)
+	case Refused:
+		m.clearRecreate(now)
+		m.refund()
+		m.attributeRecreateStop(now)
+		if m.heal().Missing {
+			m.stillMissing(now, o)
+			return
+		}
+		m.applyRecreated(now, o)
+	case Unknown:
+		m.delayRecreate(now)
+	case Failed:
+		m.recreateFailed(now, o)
+	}
+}
+
+// stillMissing: there is no container, unless somebody renamed it during the transaction, which then did not find it any more.
+func (m *Machine) stillMissing(now time.Time, o Outcome) {
+	if o.Snapshot == nil || o.Snapshot.ID != m.saved.Incarnation.ID {
+		m.delayRecreate(now)
+		return
+	}
+	prev := m.heal()
+	m.to(PhaseWatching)
+	m.backTo(now, prev, o)
+}
+
+// backTo goes on with the old container, as after a restart.
+func (m *Machine) backTo(now time.Time, prev Heal, o Outcome) {
+	m.setContainer(*o.Snapshot)
+	m.applyInspect(now, *o.Snapshot)
+	if !m.heal().Open() && m.container.status.Down() {
+		m.openHeal(now, cause{fault: prev.Fault, intent: prev.Intent, reason: prev.Reason, action: HealStart, detail: o.Err, output: prev.Output})
+	}
+}
+
+func (m *Machine) recreateFailed(now time.Time, o Outcome) {
+	switch {
+	case o.OperatorStopped && (o.Missing || (o.Snapshot == nil && m.Missing())):
+		m.removedWhileRecreating(now, o)
+	case o.OperatorStopped:
+		m.operatorStopped(now, o)
+	case o.Unreachable && m.recreation.resent:
+		m.delayRecreate(now)
+	case o.Unreachable:
+		m.clearRecreate(now)
+		m.refund()
+		m.attributeRecreateStop(now)
+		if m.saved.StopIntent != nil {
+			m.inspectRecreated(now)
+		}
+	case o.Missing:
+		m.lost(now, o)
+	case o.CannotRecreate && m.heal().Missing:
+		m.emitRefusal(now, o)
+		m.clearRecreate(now)
+		m.refund()
+		m.delayRecreate(now)
+	case o.CannotRecreate && (o.Snapshot == nil || o.Snapshot.StartedAt.Equal(m.saved.Incarnation.StartedAt)):
+		m.recreateRefused(now, o)
+	default:
+		m.undone(now, o)
+	}
+}
+
+// attributeRecreateStop: nothing was sent, so that what was seen was somebody else's stop.
+func (m *Machine) attributeRecreateStop(now time.Time) {
+	if m.recreation.stops.terms+m.recreation.stops.kills+m.recreation.stops.stops > 0 && !m.recreation.resent {
+		m.attributeStop(now, ownStop{signals: 1, stopped: m.recreation.stops.stops > 0, termAt: m.recreation.stops.termAt})
+	}
+}
+
+// clearRecreate: no transaction is under way any more.
+func (m *Machine) clearRecreate(now time.Time) {
+	m.toDue(PhaseRecreateDue, latest(m.saved.State.Due, now.Add(firstRetry)))
+}
+
+func (m *Machine) delayRecreate(now time.Time) {
+	m.saved.State.Due = now.Add(m.inspectBackoff())
+}
+
+// inspectRecreated forgets what is known of the container: events of it were not followed.
+func (m *Machine) inspectRecreated(now time.Time) {
+	m.container.inspected = false
+	m.requestInspect(now, ReasonUncertain)
+}
+
+func (m *Machine) applyRecreated(now time.Time, o Outcome) {
+	if o.Snapshot == nil {
+		m.inspectRecreated(now)
+		return
+	}
+	m.applyInspect(now, *o.Snapshot)
+}
+
+// recreated: the worker has a new container, which was seen to run.
+func (m *Machine) recreated(now time.Time, o Outcome) {
+	if o.Snapshot == nil {
+		m.inspectRecreated(now)
+		return
+	}
+	s := m.saved.State
+	s.Phase, s.Stop, s.Heal.Missing, s.Heal.Note = PhaseStarting, SentStop{}, false, o.Err
+	m.enter(s)
+	m.saved.StopIntent = nil
+	m.saved.Dependents.NeedsNewParentID = false
+	m.noteEnded(o.EndedAt)
+	m.setContainer(*o.Snapshot)
+	m.applyInspect(now, *o.Snapshot)
+}
+
+// setContainer begins with another container, or another incarnation, that no event has announced.
+func (m *Machine) setContainer(s Snapshot) {
+	if id := m.saved.Incarnation.ID; s.ID != id {
+		m.saved.PreviousIDs = appendPreviousID(m.saved.PreviousIDs, id, s.ID)
+		m.changes++
+	}
+	m.saved.Incarnation = Incarnation{ID: s.ID}
+	m.newLife()
+	m.own = ownStop{}
+	m.life.startedAt, m.life.endedAt, m.life.oomAt, m.life.awaitStart = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	m.inspects.stale, m.life.startedBy, m.container.inspected, m.inspects.tries = false, startedByOther, false, 0
+	m.container.status, m.checks.probe = StatusUnknown, Probe{}
+}
+
+// appendPreviousID adds an ID that a worker had, beside the one that it has.
+func appendPreviousID(ids []string, id, has string) []string {
+	ids = append(slices.Clone(ids), id)
+	ids = slices.DeleteFunc(ids, func(old string) bool { return old == has })
+	return ids[max(0, len(ids)-maxPreviousIDs):]
+}
+
+// operatorStopped: somebody stopped the worker meanwhile, and the transaction has left it so.
+func (m *Machine) operatorStopped(now time.Time, o Outcome) {
+	i := m.saved.StopIntent
+	if i == nil && o.Snapshot != nil { // it was the engine's own shutdown that stopped it (engineRestarted)
+		m.to(PhaseWatching)
+		m.setContainer(*o.Snapshot)
+		m.saved.Expected, m.life.stoppedByDaemon = true, true
+		m.applyInspect(now, *o.Snapshot)
+		return
+	}
+	at := now
+	if i != nil {
+		at = i.At
+	}
+	if o.Snapshot != nil {
+		at = latest(at, o.Snapshot.StartedAt) // a stop of the old container holds for the new one too
+		m.setContainer(*o.Snapshot)
+		m.updateConfig(*o.Snapshot)
+		m.saved.Incarnation, m.container.status, m.container.inspected = o.Snapshot.Incarnation, o.Snapshot.Status, true
+	}
+	m.hold(now, HeldOperator, at)
+	m.saved.State.Hold.Confirmed = !o.Broken // then the engine has answered since, and it was not its own shutdown
+}
+
+// removedWhileRecreating: no container of the worker exists any more, and none is to be made.
+func (m *Machine) removedWhileRecreating(now time.Time, o Outcome) {
+	m.container.removed, m.container.status = true, StatusGone
+	m.emit(Event{At: now, Kind: EventUnmanaged, HealID: m.heal().ID, Reason: ReasonRemoved, Detail: o.Err})
+	m.to(PhaseWatching)
+}
+
+// lost: no container of the worker exists any more. What is remembered of it is enough to make it again.
+func (m *Machine) lost(now time.Time, o Outcome) {
+	if len(m.saved.Definition) == 0 {
+		m.removedWhileRecreating(now, o)
+		return
+	}
+	prev := m.heal()
+	m.markMissing()
+	m.clearRecreate(now)
+	m.openHeal(now, cause{fault: FaultMissing, intent: prev.Intent, reason: prev.Reason, action: HealRecreate, detail: o.Err})
+}
+
+// recreateRefused: the container cannot be recreated without losing something. It is restarted instead, at once.
+func (m *Machine) recreateRefused(now time.Time, o Outcome) {
+	m.emitRefusal(now, o)
+	m.clearRecreate(now)
+	s := m.saved.State
+	s.Due, s.Phase, s.Heal.Action = now, PhaseBackingOff, HealStart
+	if m.container.status == StatusRunning {
+		s.Phase, s.Heal.Action = PhaseStopDue, HealRestart
+	}
+	m.enter(s)
+	if m.container.status == StatusRunning && (m.saved.AutoRemove || m.saved.Dependents.NeedsNewParentID) { // its stop would be its removal, or it could not start again
+		m.to(PhaseWatching)
+		m.leaveUnhealthy(now, HeldNeedsRecreate)
+	}
+	m.applyRecreated(now, o)
+}
+
+func (m *Machine) emitRefusal(now time.Time, o Outcome) {
+	if m.container.lastRefusal == o.Err {
+		return
+	}
+	m.container.lastRefusal = o.Err
+	n := m.healEvent(now, EventRefused, o.Err)
+	n.Reason = HeldNeedsRecreate
+	m.emit(n)
+}
+
+// undone: the transaction failed and the old container has been put back. Where it runs again it is as after a restart.
+func (m *Machine) undone(now time.Time, o Outcome) {
+	prev := m.heal()
+	if o.Snapshot == nil {
+		m.clearRecreate(now)
+		m.openHeal(now, cause{fault: prev.Fault, intent: prev.Intent, reason: prev.Reason, action: HealRecreate, detail: o.Err, output: prev.Output})
+		m.applyRecreated(now, o)
+		return
+	}
+	m.emit(m.healEvent(now, EventHealFailed, o.Err))
+	m.to(PhaseWatching)
+	same := o.Snapshot.same(m.saved.Incarnation)
+	m.backTo(now, prev, o)
+	if same && prev.Fault == FaultOrphaned && m.container.status == StatusRunning { // it never stopped, and is as alone as it was
+		m.saved.Dependents.RestartPending = true
+	}
+}

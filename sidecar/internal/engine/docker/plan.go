@@ -1,0 +1,233 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/engine/docker/spec"
+)
+
+// gather asks for everything that Build wants to know.
+func (t *stepper) gather(ctx context.Context) (spec.Input, error) {
+	in := spec.Input{Container: t.call.Like, Carry: !t.call.OldGone}
+	needs, err := spec.Needed(t.call.Like)
+	if err != nil {
+		return in, err
+	}
+	list, err := t.list(ctx)
+	if err != nil {
+		return in, err
+	}
+	in.Names = namesOf(list, t.a.Names)
+	in.Missing.Containers = absent(needs.Containers, list, in.Names)
+	if in.Engine, err = t.engine(ctx); err != nil {
+		return in, err
+	}
+	if in.Image, err = t.image(ctx, needs.Image); err != nil {
+		return in, err
+	}
+	if err := t.surroundings(ctx, needs, &in.Missing); err != nil {
+		return in, err
+	}
+	in.Changes, err = t.changes(ctx)
+	return in, err
+}
+
+func (t *stepper) list(ctx context.Context) (list []container.Summary, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	if list, err = t.api.ContainerList(ctx, container.ListOptions{All: true}); err != nil {
+		return nil, fmt.Errorf("list the containers: %w", err)
+	}
+	return list, nil
+}
+
+// namesOf is ID to lasting name. A container that replaced another one stands for that one's ID too, so that what lives
+// in its namespaces finds it again; and one in the middle of a transaction goes by the name that it will have.
+func namesOf(list []container.Summary, more map[string]worker.Key) map[string]string {
+	names := map[string]string{}
+	for _, one := range list {
+		names[one.ID] = string(keyOf(one.Names))
+	}
+	for _, one := range list {
+		name := one.Labels[worker.MarkName]
+		if own := names[one.ID]; name == "" || (own != name && own != name+worker.NewSuffix) {
+			continue
+		}
+		names[one.ID], names[one.Labels[worker.MarkOf]] = name, name
+	}
+	delete(names, "")
+	for id, name := range more {
+		names[id] = string(name)
+	}
+	return names
+}
+
+// absent are the references that lead to no container that exists.
+func absent(refs []string, list []container.Summary, names map[string]string) []string {
+	var gone []string
+	for _, ref := range refs {
+		name := ref
+		if known, ok := names[ref]; ok {
+			name = known
+		}
+		exists := slices.ContainsFunc(list, func(one container.Summary) bool {
+			return one.ID == ref || string(keyOf(one.Names)) == strings.TrimPrefix(name, "/") || (len(ref) >= 12 && strings.HasPrefix(one.ID, ref))
+		})
+		if !exists {
+			gone = append(gone, ref)
+		}
+	}
+	return gone
+}
+
+// engine asks after the API version in use has been negotiated, which the first call did. A proxy may forbid the
+// questions; then the answers are unknown, and Build says what that means.
+func (t *stepper) engine(ctx context.Context) (spec.Engine, error) {
+	e := spec.Engine{APIVersion: t.api.ClientVersion()}
+	err := bounded(ctx, 0, func(ctx context.Context) error {
+		info, err := t.api.Info(ctx)
+		e.Hostname = info.Name
+		return err
+	})
+	if err != nil && !cerrdefs.IsPermissionDenied(err) {
+		return e, fmt.Errorf("ask the engine what it is: %w", err)
+	}
+	err = bounded(ctx, 0, func(ctx context.Context) error {
+		version, err := t.api.ServerVersion(ctx)
+		for _, part := range version.Components {
+			e.Podman = e.Podman || strings.Contains(part.Name, "Podman")
+		}
+		return err
+	})
+	if err != nil && !cerrdefs.IsPermissionDenied(err) {
+		return e, fmt.Errorf("ask the engine for its version: %w", err)
+	}
+	return e, nil
+}
+
+// image is empty when it is gone.
+func (t *stepper) image(ctx context.Context, id string) (raw json.RawMessage, err error) {
+	if id == "" {
+		return nil, nil
+	}
+	err = bounded(ctx, 0, func(ctx context.Context) error {
+		found, err := t.api.ImageInspect(ctx, id)
+		if err == nil {
+			raw, err = json.Marshal(found)
+		}
+		return err
+	})
+	if err != nil && !cerrdefs.IsNotFound(err) {
+		return nil, fmt.Errorf("inspect image %s: %w", id, err)
+	}
+	return raw, nil
+}
+
+// surroundings looks for volumes, which the engine would make anew and empty, and networks, which it would not miss
+// before the start. Where a proxy forbids to ask for networks the start finds out; for volumes nothing would.
+func (t *stepper) surroundings(ctx context.Context, needs spec.Needs, missing *spec.Needs) error {
+	kept, err := t.outlasting(needs.Volumes)
+	if err != nil {
+		return err
+	}
+	for _, name := range kept {
+		switch place, err := t.placeOf(ctx, name); {
+		case cerrdefs.IsNotFound(err):
+			missing.Volumes = append(missing.Volumes, name)
+		case err != nil:
+			return fmt.Errorf("inspect volume %s: %w", name, err)
+		case needs.Places[name] != "" && needs.Places[name] != place:
+			return spec.Refusal{Hazard: "R12", Field: "Mounts", Why: fmt.Sprintf(
+				"the volume at %s has no name to find it by, and volume %s lies elsewhere, at %s", needs.Places[name], name, place)}
+		}
+	}
+	for _, name := range needs.Networks {
+		err := bounded(ctx, 0, func(ctx context.Context) error {
+			_, err := t.api.NetworkInspect(ctx, name, network.InspectOptions{})
+			return err
+		})
+		switch {
+		case cerrdefs.IsNotFound(err):
+			missing.Networks = append(missing.Networks, name)
+		case err != nil && !cerrdefs.IsPermissionDenied(err):
+			return fmt.Errorf("inspect network %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// placeOf is where a volume lies.
+func (t *stepper) placeOf(ctx context.Context, volume string) (place string, err error) {
+	err = bounded(ctx, 0, func(ctx context.Context) error {
+		found, err := t.api.VolumeInspect(ctx, volume)
+		place = found.Mountpoint
+		return err
+	})
+	return place, err
+}
+
+var anonymous = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// outlasting leaves out the volumes that --rm took along with a container that is gone: whoever says --rm wants them
+// thrown away, and the new one begins with empty ones (R18).
+func (t *stepper) outlasting(volumes []string) ([]string, error) {
+	f, err := factsOf(t.call.Like)
+	if err != nil || !t.call.OldGone || !f.HostConfig.AutoRemove {
+		return volumes, err
+	}
+	kept := slices.DeleteFunc(slices.Clone(volumes), anonymous.MatchString)
+	if len(kept) < len(volumes) {
+		t.report.Notes = append(t.report.Notes, "Mounts: "+
+			"the anonymous volumes went with the old container, as --rm says: the new one may begin with empty ones")
+	}
+	return kept, nil
+}
+
+// composeProject is a label of containers that docker compose made.
+const composeProject = "com.docker.compose.project"
+
+// changes asks which files the container wrote, where it may matter: only compose copies files in. The engine walks the
+// container's whole layer for the answer.
+func (t *stepper) changes(ctx context.Context) (list []container.FilesystemChange, err error) {
+	f, err := factsOf(t.call.Like)
+	if err != nil || t.call.OldGone || f.Config.Labels[composeProject] == "" {
+		return nil, err
+	}
+	err = bounded(ctx, 0, func(ctx context.Context) error {
+		list, err = t.api.ContainerDiff(ctx, t.call.OldID)
+		return err
+	})
+	switch {
+	case cerrdefs.IsPermissionDenied(err):
+		return nil, nil // Build notes that nobody looked
+	case err != nil:
+		return nil, fmt.Errorf("ask which files the container changed: %w", err)
+	case list == nil:
+		list = []container.FilesystemChange{} // asked, and there are none
+	}
+	return list, nil
+}
+
+// facts are what is read from the bytes of an inspect beside what package spec reads.
+type facts struct {
+	Config     struct{ Labels map[string]string }
+	HostConfig struct{ AutoRemove bool }
+}
+
+func factsOf(raw []byte) (facts, error) {
+	var f facts
+	if err := json.Unmarshal(raw, &f); err != nil {
+		return f, fmt.Errorf("read the inspect of a container: %w", err)
+	}
+	return f, nil
+}

@@ -1,0 +1,310 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/versions"
+	"github.com/docker/docker/client"
+
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/engine/docker/spec"
+)
+
+// newestToRead is the last API version whose inspect has all that it takes to recreate a container (package spec).
+const newestToRead = "1.51"
+
+// callLimit bounds each call of a recreate, a stop besides its grace.
+const callLimit = 30 * time.Second
+
+// recreateAPI is the client of the session, or one of an older version where that one's is too new.
+func (c *Client) recreateAPI() *client.Client {
+	api := c.api.Load()
+	if versions.LessThanOrEqualTo(api.ClientVersion(), newestToRead) {
+		return api
+	}
+	older, err := c.apiWith(client.WithVersion(newestToRead))
+	if err != nil { // the same options have made the other one
+		return api
+	}
+	return older
+}
+
+// recreateStep carries out one step of a recreate, then inspects what the step asks for. What failed and what to do next
+// core/recreate decides.
+func (c *Client) recreateStep(ctx context.Context, out *worker.Outcome) {
+	step := &stepper{c: c, api: c.recreateAPI(), a: out.Action, call: *out.Action.Call, report: &worker.StepReport{}}
+	asked, s := withResponse(ctx)
+	err := step.do(asked)
+	out.Report = step.report
+	step.sort(out, s, err)
+	seen, err := step.observe(ctx)
+	if err != nil {
+		if out.Result == worker.Done && step.call.Do == worker.CallInspect {
+			out.Result, out.Err, out.Unreachable = worker.Failed, err.Error(), true
+		}
+		return
+	}
+	step.report.Seen = seen
+}
+
+// stepper is one step of a recreate.
+type stepper struct {
+	c      *Client
+	api    *client.Client
+	a      worker.Action
+	call   worker.RecreateCall
+	report *worker.StepReport
+}
+
+func (t *stepper) do(ctx context.Context) error {
+	id := t.call.ID
+	switch t.call.Do { //nolint:exhaustive // the others are one request, below
+	case worker.CallInspect:
+		return nil
+	case worker.CallCreate:
+		return t.create(ctx)
+	case worker.CallConnect:
+		return t.connect(ctx)
+	case worker.CallCopy:
+		return t.copyFiles(ctx)
+	case worker.CallCompare:
+		return t.compare(ctx)
+	}
+	t.report.Sent = true
+	switch t.call.Do { //nolint:exhaustive // the others are above
+	case worker.CallStop:
+		return t.stop(ctx)
+	case worker.CallStart:
+		return bounded(ctx, 0, func(ctx context.Context) error { return t.api.ContainerStart(ctx, id, container.StartOptions{}) })
+	case worker.CallRename:
+		return bounded(ctx, 0, func(ctx context.Context) error { return t.api.ContainerRename(ctx, id, string(t.call.Name)) })
+	case worker.CallRemove: // neither by force nor with volumes: what runs, or was made by others, stays
+		return bounded(ctx, 0, func(ctx context.Context) error { return t.api.ContainerRemove(ctx, id, container.RemoveOptions{}) })
+	}
+	return fmt.Errorf("no such call: %q", t.call.Do)
+}
+
+// bounded gives a call its time limit.
+func bounded(ctx context.Context, grace time.Duration, call func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, callLimit+grace)
+	defer cancel()
+	return call(ctx)
+}
+
+// sort puts the end of a step into the words of an outcome.
+func (t *stepper) sort(out *worker.Outcome, s *response, err error) {
+	var (
+		refused spec.Refusal
+		differs differsError
+	)
+	out.Result = worker.Done
+	if err == nil {
+		return
+	}
+	switch {
+	case errors.As(err, &refused), errors.As(err, &differs):
+		out.Result, out.CannotRecreate, out.Err = worker.Failed, true, err.Error()
+	case t.report.Sent && s.mayHaveHappened():
+		out.Result, out.Err = worker.Unknown, t.c.fail("recreate the container", s, err).Error()
+	default:
+		out.Result, out.Unreachable = worker.Failed, !s.answered()
+		t.report.Forbidden = s.status == http.StatusForbidden
+		t.report.NameTaken = t.call.Do == worker.CallCreate && t.report.Sent && nameTaken(err)
+		if out.Err = err.Error(); out.Unreachable {
+			out.Err = t.c.fail("recreate the container", s, err).Error()
+		}
+	}
+}
+
+// nameTaken reports whether create was refused because another container has the name: Podman says so with status 500.
+func nameTaken(err error) bool {
+	return cerrdefs.IsConflict(err) || cerrdefs.IsInternal(err) && strings.Contains(err.Error(), "that name is already in use")
+}
+
+// observe inspects the containers that the step asks for, by their IDs and names.
+func (t *stepper) observe(ctx context.Context) (map[string]worker.Snapshot, error) {
+	seen := map[string]worker.Snapshot{}
+	refs := t.call.Observe
+	if id := t.report.NewID; id != "" {
+		refs = append([]string{id}, refs[1:]...) // in place of its name
+	}
+	for _, ref := range refs {
+		in, raw, err := t.inspect(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		if raw == nil {
+			continue
+		}
+		snapshot, err := translateInspect(in, raw)
+		if err != nil {
+			return nil, fmt.Errorf("inspect %s: %w", ref, err)
+		}
+		seen[ref] = snapshot
+	}
+	return seen, nil
+}
+
+// inspect returns no bytes and no error where there is no such container.
+func (t *stepper) inspect(ctx context.Context, ref string) (container.InspectResponse, []byte, error) {
+	asked, s := withResponse(ctx)
+	asked, cancel := context.WithTimeout(asked, callLimit)
+	defer cancel()
+	in, raw, err := t.api.ContainerInspectWithRaw(asked, ref, false)
+	switch {
+	case cerrdefs.IsNotFound(err):
+		return in, nil, nil
+	case err != nil:
+		return in, nil, t.c.fail("inspect the container", s, err)
+	case in.ContainerJSONBase == nil || in.State == nil || in.Config == nil || in.HostConfig == nil:
+		return in, nil, fmt.Errorf("inspect %s: the answer has no state or no configuration", ref)
+	}
+	return in, raw, nil
+}
+
+func (t *stepper) stop(ctx context.Context) error {
+	options, grace := container.StopOptions{}, t.a.Grace
+	if grace >= 0 {
+		seconds := seconds(grace)
+		options.Timeout = &seconds
+	} else {
+		grace = time.Hour // the container's own
+	}
+	return bounded(ctx, grace, func(ctx context.Context) error { return t.api.ContainerStop(ctx, t.call.ID, options) })
+}
+
+// plan is what a create has found out, for the calls that make the container complete.
+type plan struct {
+	connect []spec.Endpoint
+	files   []string
+	names   map[string]string
+}
+
+// create gathers all that the new container needs, builds the request, and sends it. Nothing is sent where the container cannot be recreated
+// faithfully.
+func (t *stepper) create(ctx context.Context) error {
+	in, err := t.gather(ctx)
+	if err != nil {
+		return err
+	}
+	in.Name, in.Marks, in.Self = string(t.call.Name), t.call.Marks, t.c.opts.Self
+	in.Marks[worker.MarkNetworks] = networksOf(t.call.Like)
+	built, err := spec.Build(in)
+	t.report.Notes = append(t.report.Notes, worthTelling(built.Notes)...)
+	if err != nil {
+		return err
+	}
+	t.report.Plan = &worker.Plan{
+		Connect: len(built.Connect) > 0, Copy: len(built.Carry) > 0, Data: plan{connect: built.Connect, files: built.Carry, names: in.Names},
+	}
+	t.report.Sent = true
+	return bounded(ctx, 0, func(ctx context.Context) error {
+		made, err := t.api.ContainerCreate(ctx, built.Config, built.HostConfig, built.NetworkingConfig, built.Platform, built.Name)
+		if err != nil {
+			return fmt.Errorf("create %s: %w", built.Name, err)
+		}
+		t.report.NewID = made.ID
+		return nil
+	})
+}
+
+// worthTelling leaves out what is so after nearly every recreate, and changes nothing for the worker: that anonymous
+// volumes have names now, and that the engine chooses host ports, which it does at every start.
+func worthTelling(notes []spec.Note) []string {
+	var texts []string
+	for _, n := range notes {
+		if n.Hazard != "R12" && n.Hazard != "R31" {
+			texts = append(texts, n.Field+": "+n.Text)
+		}
+	}
+	return texts
+}
+
+// connect connects the new container to the networks that are left. One call may have been done although it failed.
+func (t *stepper) connect(ctx context.Context) error {
+	t.report.Sent = true
+	planned, _ := t.call.Plan.Data.(plan) // nobody else makes one
+	for _, e := range planned.connect {
+		err := bounded(ctx, 0, func(ctx context.Context) error {
+			return t.api.NetworkConnect(ctx, e.Network, t.call.ID, e.Settings)
+		})
+		if err != nil && !t.isConnected(ctx, e.Network) {
+			return fmt.Errorf("connect to network %s: %w", e.Network, err)
+		}
+	}
+	return nil
+}
+
+// isConnected is asked with other words for the transport, which keeps those of the call that failed.
+func (t *stepper) isConnected(ctx context.Context, name string) bool {
+	in, raw, err := t.inspect(ctx, t.call.ID)
+	if err != nil || raw == nil || in.NetworkSettings == nil {
+		return false
+	}
+	_, connected := in.NetworkSettings.Networks[name]
+	return connected
+}
+
+// differsError is the refusal of a new container that is not like the old one.
+type differsError struct{ differences []spec.Difference }
+
+func (d differsError) Error() string {
+	texts := make([]string, 0, len(d.differences))
+	for _, one := range d.differences {
+		texts = append(texts, one.String())
+	}
+	return "the new container is not like the old one: " + strings.Join(texts, "; ")
+}
+
+// compare refuses a new container that is not like the old one. There is nothing to compare with where nobody knows the old one.
+func (t *stepper) compare(ctx context.Context) error {
+	if t.call.Like == nil {
+		return nil
+	}
+	names, err := t.names(ctx)
+	if err != nil {
+		return err
+	}
+	_, raw, err := t.inspect(ctx, t.call.ID)
+	switch {
+	case err != nil:
+		return err
+	case raw == nil:
+		return errors.New("the new container is gone")
+	}
+	found, err := spec.Diff(t.call.Like, raw, names)
+	if err == nil && len(found) > 0 {
+		err = differsError{found}
+	}
+	return err
+}
+
+// names are the containers' names by their IDs, as they were when the new container was planned.
+func (t *stepper) names(ctx context.Context) (map[string]string, error) {
+	if t.call.Plan != nil {
+		if planned, ok := t.call.Plan.Data.(plan); ok {
+			return planned.names, nil
+		}
+	}
+	list, err := t.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return namesOf(list, t.a.Names), nil
+}
+
+func networksOf(inspect []byte) string {
+	var f struct {
+		NetworkSettings struct{ Networks map[string]json.RawMessage }
+	}
+	_ = json.Unmarshal(inspect, &f) // it was read before
+	return fmt.Sprint(len(f.NetworkSettings.Networks))
+}
