@@ -216,7 +216,7 @@ func (r *run) checkPrompt(expected *fleet.WorkerView, t fleet.Effects) {
 // start again.
 func (r *run) checkLeftBehind() {
 	s := r.stoker
-	if s.f.Busy() == 0 || !r.w.EngineUp() {
+	if s.f.Busy() == 0 || !r.w.EngineUp() || s.f.Transactions() > 0 { // the next Stoker goes on with a recreate
 		return
 	}
 	if s.wake.After(s.ending) {
