@@ -156,7 +156,8 @@ func (f *Fleet) listedDependents(g *dependentGroup, o worker.Outcome) {
 		m := f.byID[p.ID]
 		return m == nil || !m.machine.Runs(p.Incarnation)
 	})
-	g.waiting = dependents.Find(o.Dependents, parents, func(id string) bool { return f.byID[id] != nil })
+	all := slices.DeleteFunc(slices.Clone(o.Dependents), func(d worker.Dependent) bool { return d.ID == f.set.Self }) // it may share a worker's network
+	g.waiting = dependents.Find(all, parents, func(id string) bool { return f.byID[id] != nil })
 }
 
 // inspectedDependent gives a dependent what it needs.

@@ -46,8 +46,9 @@ func (f *Fleet) waitsForParent(m *member) bool {
 	return false
 }
 
-// killedWithParentUntil is until when the end of a worker may turn out to be that of its parent; zero when it cannot be.
-func (f *Fleet) killedWithParentUntil(m *member) time.Time {
+// killedWithParentUntil is until when the end of a worker may turn out to be that of its parent; zero when it cannot be. It is Stoker's clock,
+// and never longer than parentSettle from now, whatever either clock does.
+func (f *Fleet) killedWithParentUntil(now time.Time, m *member) time.Time {
 	ref, endedAt, killed := m.machine.KilledInNamespace()
 	if !killed {
 		return time.Time{}
@@ -55,7 +56,11 @@ func (f *Fleet) killedWithParentUntil(m *member) time.Time {
 	if p, _ := f.parentOf(m, ref); p == nil || !p.machine.Joinable() || p.machine.Saved().Incarnation.StartedAt.After(endedAt) {
 		return time.Time{}
 	}
-	return endedAt.Add(parentSettle - f.engine.Skew)
+	until := m.machine.Saved().State.Heal.OpenedAt.Add(parentSettle)
+	if until.Sub(now) > parentSettle {
+		return time.Time{}
+	}
+	return until
 }
 
 // adoptParent tells a worker that is down that it holds the ID of a container that its parent had once: a start would fail.

@@ -85,7 +85,7 @@ func (f *Fleet) grantClass(now time.Time, class worker.ActionClass) bool {
 		if s == nil {
 			break
 		}
-		switch until := f.killedWithParentUntil(s.m); {
+		switch until := f.killedWithParentUntil(now, s.m); {
 		case class == worker.ClassStart && now.Before(until):
 			s.move(&f.schedule.future, until)
 		case !f.allowed(s.m):

@@ -55,7 +55,11 @@ func (r *run) checkAction(a worker.Action) {
 			r.blame("I7: %s of %s calls itself attempt %d of %d", a.Verb, a.Key, a.Attempt, limit)
 		}
 	}
-	if a.Verb == worker.Stop || a.Call != nil && a.Call.Do == worker.CallStop && a.Attempt > 0 {
+	begins := a.Call != nil && a.Attempt > 0 && a.Call.Transaction > s.lastRecreate // a recreate is decided on as a whole
+	if begins {
+		s.lastRecreate = a.Call.Transaction
+	}
+	if a.Verb == worker.Stop || begins {
 		r.checkBrake(a)
 	}
 }
@@ -216,7 +220,7 @@ func (r *run) checkPrompt(expected *fleet.WorkerView, t fleet.Effects) {
 // start again.
 func (r *run) checkLeftBehind() {
 	s := r.stoker
-	if s.f.Busy() == 0 || !r.w.EngineUp() {
+	if s.f.Busy() == 0 || !r.w.EngineUp() || s.f.Transactions() > 0 { // the next Stoker goes on with a recreate
 		return
 	}
 	if s.wake.After(s.ending) {

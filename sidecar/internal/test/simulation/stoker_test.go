@@ -33,6 +33,8 @@ type stoker struct {
 	illSince time.Time // the host is ill, as the notes tell
 	dripped  time.Time // the last restart that the brake let through
 	unwell   map[string]time.Time
+
+	lastRecreate uint64 // the transaction of which a step was sent last
 }
 
 // hire starts a Stoker that finds what the journal holds.
