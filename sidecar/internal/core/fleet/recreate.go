@@ -56,6 +56,7 @@ func (f *Fleet) beginMember(now time.Time, m *member, a worker.Action) {
 	delete(f.early, m.id)
 	f.recreations[m.id] = p
 	f.inClass[worker.ClassRecreate]++
+	f.followStop(now, m)
 	f.replayStop(now, m, p)
 }
 
@@ -88,6 +89,9 @@ func (f *Fleet) stepRecreations(now time.Time) bool {
 		}
 		if a := p.tx.Next(now); a != nil {
 			p.covered = len(p.buffered)
+			if p.member != nil && a.Call.Do == worker.CallStop && a.Call.ID == p.member.id {
+				f.step(now, p.member, worker.RecreateStop{})
+			}
 			a.Call.Transaction = a.ID
 			f.send(inFlight{id: p.tx.Old(), recreation: p, session: f.session}, *a)
 			continue

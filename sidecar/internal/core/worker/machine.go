@@ -296,6 +296,8 @@ func (m *Machine) Step(now time.Time, in Input) Effects {
 		m.temporaryContainer(in)
 	case Interrupted:
 		m.interrupted(now)
+	case RecreateStop:
+		m.recreateStop(now)
 	}
 	m.restartOrphaned(now)
 	m.dependentsDue(now)

@@ -137,7 +137,7 @@ func (m *Machine) grant(now time.Time, id uint64) *Action {
 	case ClassStop:
 		m.fillStop(now, &a)
 	case ClassRecreate:
-		m.fillRecreate(now, &a)
+		m.fillRecreate(&a)
 	case ClassUpdate:
 		m.fillUpdate(&a)
 	}
@@ -158,6 +158,7 @@ func (m *Machine) fillStop(now time.Time, a *Action) {
 	s.Phase, s.Stop = PhaseStopping, SentStop{At: now, Grace: m.id.Policy.Grace(m.container.config.stopTimeout)}
 	m.enter(s)
 	m.own.issuedHere = true
+	m.recreation.stops.times++
 	m.charge()
 	a.Verb, a.Reason, a.Attempt = Stop, s.Heal.Reason, s.Heal.Attempt
 	a.Grace = s.Stop.Grace

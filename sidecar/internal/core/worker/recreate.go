@@ -33,32 +33,51 @@ func (m *Machine) observeRecreating(now time.Time, o Observation) {
 	case Started:
 		m.saved.StopIntent = nil // somebody has started it again; the transaction itself starts nothing after a stop
 	case Stopped:
-		if m.recreation.stops.stops++; m.recreation.stops.stops > m.recreatesSent() {
+		if m.recreation.stops.stops++; m.recreation.stops.stops > m.stopsSent() {
 			m.stopWhileRecreating(o, true)
 		}
 	}
 }
 
-// stopSignals counts what was seen of the transaction's own stops. A Stoker that goes on with what another one has begun may send a
-// second stop while the first one lasts.
+// stopSignals counts Stoker's own stops of an incarnation, and what was seen of them. Their events may be late: those of a
+// restart, or of a recreate that was undone, may come in the middle of the next recreate.
 type stopSignals struct {
-	times, terms, kills, stops int
+	times, terms, kills, stops int // times is how often one was sent
 	termAt                     time.Time // of the first of terms, the engine's clock
 	termSeen                   time.Time // the same, Stoker's clock
 }
 
-// recreatesSent is how often the transaction was sent. One that was remembered was sent once before.
-func (m *Machine) recreatesSent() int { return max(m.recreation.stops.times, 1) }
+// stopsSent is how often the transaction has sent a stop to the old container. One that is remembered was sent by the Stoker
+// before this one.
+func (m *Machine) stopsSent() int {
+	if m.recreation.stops.times == 0 && m.stopSent() {
+		return 1
+	}
+	return m.recreation.stops.times
+}
+
+// RecreateStop tells a worker that the transaction is about to stop the old container. Stop signals until then were somebody
+// else's.
+type RecreateStop struct{}
+
+func (RecreateStop) input() {}
+
+func (m *Machine) recreateStop(now time.Time) {
+	if m.Recreating() {
+		m.recreation.stops.times = m.stopsSent() + 1
+		m.saved.State.Stop.At = now
+	}
+}
 
 // ownRecreateSignal tells the signals of the transaction's own stops from an operator's, as ownSignal does for a restart.
 func (m *Machine) ownRecreateSignal(now time.Time, o Observation) bool {
 	switch s := &m.recreation.stops; {
-	case m.firstSignal(o.Signal) && s.terms < m.recreatesSent():
+	case m.firstSignal(o.Signal) && s.terms < m.stopsSent():
 		if s.terms++; s.terms == 1 {
 			s.termAt, s.termSeen = o.At, now
 		}
 		return true
-	case o.Signal == syscall.SIGKILL && s.kills < m.recreatesSent() && m.recreateGraceOver(now, o):
+	case o.Signal == syscall.SIGKILL && s.kills < m.stopsSent() && m.recreateGraceOver(now, o):
 		s.kills++
 		return true
 	}
@@ -113,21 +132,18 @@ func (m *Machine) StoppedWhileRecreating() bool {
 	return m.Recreating() && i != nil && i.ID == m.saved.Incarnation.ID
 }
 
-func (m *Machine) fillRecreate(now time.Time, a *Action) {
+func (m *Machine) fillRecreate(a *Action) {
 	s := m.saved.State
 	heal := s.Heal
-	m.recreation.resent = s.Stop.Sent()
+	m.recreation.resent = s.Phase == PhaseRecreating
 	if m.container.inspected {
 		s.Stop.Grace = m.id.Policy.Grace(m.container.config.stopTimeout)
 	}
-	if m.recreation.resent {
-		m.recreation.stops.times = m.recreatesSent() + 1
-	} else {
-		s.Stop.At, m.recreation.stops = now, stopSignals{times: 1}
-	}
 	s.Phase = PhaseRecreating
 	m.enter(s)
-	m.saved.StopIntent = nil
+	if !m.recreation.resent { // else a stop that was seen meanwhile holds for the transaction that goes on
+		m.saved.StopIntent = nil
+	}
 	m.charge()
 	m.saved.Budget.RestartsInARow = 0
 	a.Verb, a.Reason, a.Attempt, a.Grace = Recreate, heal.Reason, heal.Attempt, s.Stop.Grace
@@ -271,6 +287,9 @@ func (m *Machine) setContainer(s Snapshot) {
 	if id := m.saved.Incarnation.ID; s.ID != id {
 		m.saved.PreviousIDs = appendPreviousID(m.saved.PreviousIDs, id, s.ID)
 		m.changes++
+	}
+	if !s.same(m.saved.Incarnation) {
+		m.recreation.stops = stopSignals{}
 	}
 	m.saved.Incarnation = Incarnation{ID: s.ID}
 	m.newLife()
