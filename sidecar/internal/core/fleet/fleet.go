@@ -43,7 +43,7 @@ type Fleet struct {
 	unfinished   map[worker.Key]*unfinishedRecreate // left behind, by the worker's name
 	replacedIDs  map[string]uint64                  // containers that were replaced, with the round of that
 	early        map[string][]worker.Observation    // of new containers whose transaction the Stoker before this one began, by the old ID
-	replacements map[worker.Key]replacement         // marked containers of the list under way or last complete
+	replacements map[string]replacement             // by ID; marked containers of the list under way or last complete
 	backups      map[string]worker.Key              // old containers of that list, by ID
 	group        *dependentGroup                    // dependents that are being healed
 	leftDown     map[string]bool                    // dependents that a heal has left down

@@ -37,8 +37,10 @@ type unfinishedRecreate struct {
 	tries int
 }
 
-// replacement is a marked container of the list under way.
+// replacement is a marked container of the list under way. A worker that was recreated has marks for good, so that two containers
+// may be marked for one name.
 type replacement struct {
+	name   worker.Key // of the worker
 	of     string
 	key    worker.Key // that it has
 	status worker.Status
@@ -149,7 +151,7 @@ func (f *Fleet) ofRecreation(now time.Time, o worker.Observation) bool {
 		return o.Key.IsBackupName() && f.byID[o.ID] == nil
 	}
 	if o.Kind == worker.Listed {
-		f.replacements[key] = replacement{of: of, key: o.Key, status: o.Status}
+		f.replacements[o.ID] = replacement{name: key, of: of, key: o.Key, status: o.Status}
 	}
 	if m := f.byID[of]; m != nil && m.machine.Recreating() {
 		f.observeReplacement(now, m, o)
@@ -280,17 +282,17 @@ func (f *Fleet) reportTemporary(now time.Time, m *member, p *recreation) {
 // beginRound forgets the marked containers of the list before.
 func (f *Fleet) beginRound() {
 	f.round++
-	f.replacements, f.backups = map[worker.Key]replacement{}, map[string]worker.Key{}
+	f.replacements, f.backups = map[string]replacement{}, map[string]worker.Key{}
 	maps.DeleteFunc(f.replacedIDs, func(_ string, round uint64) bool { return f.round > round+2 })
 }
 
 // findUnfinished looks through the list for transactions that nobody carries out.
 func (f *Fleet) findUnfinished(now time.Time) {
-	for _, name := range slices.Sorted(maps.Keys(f.replacements)) {
-		r := f.replacements[name]
-		m := f.byID[r.of]
+	for _, id := range slices.Sorted(maps.Keys(f.replacements)) {
+		r := f.replacements[id]
+		name, m := r.name, f.byID[r.of]
 		known := f.unfinished[name] != nil || (m != nil && f.resuming(m)) || f.transactions[name] != nil
-		if known || !r.unfinished(name, f.backups) {
+		if known || !r.unfinished(f.backups) {
 			continue
 		}
 		if m != nil && m.key() == name && !m.undecided && f.bound(m) {
@@ -300,8 +302,12 @@ func (f *Fleet) findUnfinished(now time.Time) {
 		f.unfinished[name] = &unfinishedRecreate{of: r.of, due: now}
 	}
 	maps.DeleteFunc(f.unfinished, func(name worker.Key, _ *unfinishedRecreate) bool {
-		r, listed := f.replacements[name]
-		return f.transactions[name] == nil && (!listed || !r.unfinished(name, f.backups))
+		for _, r := range f.replacements {
+			if r.name == name && r.unfinished(f.backups) {
+				return false
+			}
+		}
+		return f.transactions[name] == nil
 	})
 }
 
@@ -325,12 +331,12 @@ func (f *Fleet) Recreating(oldID string) bool {
 func (f *Fleet) Transactions() int { return len(f.transactions) }
 
 // unfinished: it has not its name yet, or has it and was never started, or the old container still has its backup name.
-func (r replacement) unfinished(name worker.Key, backups map[string]worker.Key) bool {
+func (r replacement) unfinished(backups map[string]worker.Key) bool {
 	switch r.key {
-	case name + worker.NewSuffix:
+	case r.name + worker.NewSuffix:
 		return true
-	case name:
-		return r.status == worker.StatusCreated || backups[r.of] == name+worker.BackupSuffix
+	case r.name:
+		return r.status == worker.StatusCreated || backups[r.of] == r.name+worker.BackupSuffix
 	}
 	return false
 }

@@ -140,7 +140,9 @@ func (m *Machine) stillStopping(now time.Time) {
 	if m.inFlight != nil {
 		return
 	}
-	if stop := m.saved.State.Stop; now.Sub(stop.At) < stop.Grace+stopMargin {
+	stop := m.saved.State.Stop
+	since := latest(stop.At, m.own.termSeen) // the clock may have stepped since a Stoker before this one sent it
+	if now.Sub(since) < stop.Grace+stopMargin {
 		m.requestInspect(now.Add(m.inspectBackoff()), ReasonUncertain)
 		return
 	}

@@ -88,5 +88,6 @@ func (m *Machine) comesBack(at time.Time) (cause, bool) {
 	}
 	hold := m.saved.State.Hold
 	killed := hold.Killed && m.heldFor(HeldOperator) && !m.saved.AutoRemove
-	return c, killed && m.id.Policy.OnMissing == policyRecreate && at.Sub(hold.At) < removeWindow
+	after := at.Sub(hold.At) // far below zero after a step of the clock, which tells nothing
+	return c, killed && m.id.Policy.OnMissing == policyRecreate && after > -settle && after < removeWindow
 }

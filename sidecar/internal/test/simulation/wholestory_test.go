@@ -152,12 +152,29 @@ func (r *run) checkBudget(t dockertest.Truth, mine []dockertest.Record) {
 		if settled(t, since, a.Sent, p.StableAfter) {
 			attempts = 0
 		}
+		if r.parentEnded(t, since, a.Sent) { // it followed its parent, which costs no attempt
+			since = a.Sent
+			continue
+		}
 		since = a.Sent
 		if attempts++; attempts > limit {
 			r.blame("I7: %s is attempt %d of %d", &a, attempts, limit)
 			return
 		}
 	}
+}
+
+// parentEnded reports whether a container whose namespaces it shares ended between two times.
+func (r *run) parentEnded(t dockertest.Truth, from, to time.Time) bool {
+	for _, id := range t.Parents {
+		p, _ := r.w.TruthByID(id)
+		for _, l := range p.Lives {
+			if l.Ended.After(from) && l.Ended.Before(to) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // settled reports whether a container had between two times a life long enough, or one that an operator started.
