@@ -11,7 +11,7 @@ type plan struct {
 	Running   int     `json:"running"`
 	Unlimited int     `json:"unlimited"` // running workers without a quota
 
-	draft bool // of containers that are still to be made
+	draft bool // of containers that are still to be recreated
 }
 
 // load is some containers of one quota; 0 is none.

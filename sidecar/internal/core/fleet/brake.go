@@ -17,7 +17,7 @@ const (
 	trickleInterval = 30 * time.Second // one restart each
 )
 
-// brake holds restarts of running workers back while most workers on the host went unhealthy together by timed-out
+// overloadGuard holds restarts of running workers back while most workers on the host went unhealthy together by timed-out
 // probes: then the host is ill, and restarts make it worse. It never touches the start of a dead worker.
 type overloadGuard struct {
 	on       bool
@@ -42,7 +42,7 @@ func (f *Fleet) judgeHost(now time.Time) {
 	f.out.Events = append(f.out.Events, worker.Event{At: now, Kind: kind, Reason: worker.HeldHostOverloaded, Detail: why})
 }
 
-// illness says why the host is ill, or nothing: most workers were cut off together, or one was whose reading shows that the host is
+// overloadReason says why the host is ill, or nothing: most workers were cut off together, or one was whose reading shows that the host is
 // out of CPU.
 func (f *Fleet) overloadReason(now time.Time) string {
 	share := cmp.Or(f.set.OverloadShare, overloadShare)
@@ -96,7 +96,7 @@ func (f *Fleet) timedOutStopped(now time.Time, m *member) {
 	}
 }
 
-// brakeWake is when the brake may allow something that it does not allow now.
+// overloadWake is when the brake may allow something that it does not allow now.
 func (f *Fleet) overloadWake(now time.Time) time.Time {
 	if !f.overload.on {
 		return time.Time{}

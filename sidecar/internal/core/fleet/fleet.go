@@ -111,7 +111,7 @@ type inFlight struct {
 	givenUp    bool
 }
 
-// Turn is what the fleet wants done after one input.
+// Effects is what the fleet wants done after one input.
 type Effects struct {
 	Do     []worker.Action
 	Wake   time.Time // when to Tick at the latest; zero for never
@@ -191,7 +191,7 @@ func (f *Fleet) finish(now time.Time, flight inFlight, o worker.Outcome) {
 		f.step(now, m, o)
 	}
 	if m != nil && m.machine.Missing() && !f.bound(m) {
-		f.forget(m) // somebody else has made the worker anew
+		f.forget(m) // somebody else has recreated the worker
 	}
 }
 
@@ -213,7 +213,7 @@ func (f *Fleet) Close(now time.Time) Effects {
 // Busy is how many heals a closing fleet still has to finish.
 func (f *Fleet) Busy() int {
 	n := len(f.transactions)
-	for _, m := range f.members { // whoever has lost its name is not waited for
+	for _, m := range f.members { // anyone who has lost its name is not waited for
 		if m.machine.StoppedForHeal() {
 			n++
 		}

@@ -7,20 +7,20 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// WatchLasts is how long after somebody looked at the workers readings are taken for the next look. A page that is open asks
+// ViewedFor is how long after somebody looked at the workers readings are taken for the next look. A page that is open asks
 // every few seconds, Prometheus every minute at most by its usual settings.
 const ViewedFor = 2 * time.Minute
 
 const (
-	// glanceEvery is the time between two readings of one worker for people. One costs Stoker some 2 ms of CPU (docs/performance.md).
+	// displayStatsInterval is the time between two readings of one worker for people. One costs Stoker some 2 ms of CPU (docs/performance.md).
 	displayStatsInterval = 30 * time.Second
 	// displayStatsScan is the time between two looks through all workers for those that are due.
 	displayStatsScan = 250 * time.Millisecond
-	// maxGlances bounds them at once: when somebody begins to look, all workers are due together.
+	// maxDisplayStats bounds them at once: when somebody begins to look, all workers are due together.
 	maxDisplayStats = 8
 )
 
-// watchers are the people that look at the workers, of whom nothing is known but when they looked.
+// viewers are the people that look at the workers, of whom nothing is known but when they looked.
 type viewers struct {
 	scanAt  time.Time // when the workers are looked through again
 	waiting bool      // some were due and had to wait
@@ -29,13 +29,13 @@ type viewers struct {
 	last    time.Time
 }
 
-// glance is what is kept of a member's readings for people.
+// displayStats is what is kept of a member's readings for people.
 type displayStats struct {
 	asked time.Time
 	next  time.Time
 }
 
-// Watched tells the fleet when somebody last looked at what the workers use; a zero time is never. It takes effect with the next
+// Viewed tells the fleet when somebody last looked at what the workers use; a zero time is never. It takes effect with the next
 // turn. While somebody looks, each running worker is read now and then; nobody is otherwise.
 func (f *Fleet) Viewed(at time.Time) {
 	if at.IsZero() || at.Equal(f.viewers.last) {
@@ -51,7 +51,7 @@ func (f *Fleet) viewed(now time.Time) bool {
 	return !f.viewers.last.IsZero() && now.Sub(f.viewers.last).Abs() <= ViewedFor
 }
 
-// glanceDue asks for readings for people, by name where there is not room for all.
+// displayStatsDue asks for readings for people, by name where there is not room for all.
 func (f *Fleet) displayStatsDue(now time.Time) {
 	if !f.viewed(now) || f.reading[forPeople] >= maxDisplayStats || now.Before(f.viewers.scanAt) && now.Add(displayStatsScan).After(f.viewers.scanAt) {
 		return
@@ -76,7 +76,7 @@ func (f *Fleet) displayStatsDue(now time.Time) {
 	}
 }
 
-// glanceAt is when a member is due: at once when the looking begins, then by its name. A time further off than any is from
+// displayStatsAt is when a member is due: at once when the looking begins, then by its name. A time further off than any is from
 // before a step of the clock.
 func (f *Fleet) displayStatsAt(now time.Time, m *member) time.Time {
 	if m.displayStats.asked.Before(f.viewers.began) || m.displayStats.next.Sub(now) > 2*displayStatsInterval {
@@ -85,13 +85,13 @@ func (f *Fleet) displayStatsAt(now time.Time, m *member) time.Time {
 	return m.displayStats.next
 }
 
-// nextGlance is a time of the worker's own in the period that follows, so that a hundred are not read at once.
+// nextDisplayStats is a time of the worker's own in the period that follows, so that a hundred are not read at once.
 func nextDisplayStats(now time.Time, key worker.Key) time.Time {
 	own := key.Phase(displayStatsInterval)
 	return now.Add(displayStatsInterval / 2).Add(-own).Truncate(displayStatsInterval).Add(displayStatsInterval + own)
 }
 
-// glanceWake is when the next one is due.
+// displayStatsWake is when the next one is due.
 func (f *Fleet) displayStatsWake(now time.Time) time.Time {
 	if !f.viewed(now) {
 		return time.Time{}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestMain has the properties draw the same every time, so that a red run is the change's doing. A hunt draws anew:
+// TestMain has the properties draw the same every time, so that a red run is the change's doing. A hunt draws again:
 //
 //	go test ./sidecar/internal/core/fleet -run TestInvariants -rapid.checks=20000 -rapid.seed=$RANDOM
 func TestMain(m *testing.M) {

@@ -7,7 +7,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// patience is how long an answer may lag behind the event that says the request was carried out. An engine answers within
+// answerTimeout is how long an answer may lag behind the event that says the request was carried out. An engine answers within
 // milliseconds of that event; where it does not, the answer is lost (a proxy, a connection that died without a word, an engine that
 // hangs after the deed), and the worker would have nobody to look after it until the action's deadline, up to a minute and a
 // half later.

@@ -126,7 +126,7 @@ func drawSpec(t *rapid.T, name string) dockertest.Spec {
 		}
 	}
 	s.StopTimeout = time.Duration(rapid.SampledFrom([]int{0, 1, 3}).Draw(t, "grace")) * time.Second
-	drawAnew(t, &s)
+	drawRecreate(t, &s)
 	s.Behaviour.IgnoreTerm = rapid.Bool().Draw(t, "stubborn")
 	return s
 }
@@ -156,7 +156,7 @@ type deedKind struct {
 }
 
 func deeds() []deedKind {
-	return append(append(operatorDeeds(), append(workerDeeds(), worldDeeds()...)...), anewDeeds()...)
+	return append(append(operatorDeeds(), append(workerDeeds(), worldDeeds()...)...), recreateDeeds()...)
 }
 
 func operatorDeeds() []deedKind {

@@ -81,7 +81,7 @@ func (f *Fleet) readBefore(now time.Time, o worker.Observation) bool {
 	return f.opening && o.Kind != worker.Listed && toCome && !o.At.After(f.readTo)
 }
 
-// bootOwn: an engine that was killed, and its containers not, stops them when it boots, before it answers anyone. No
+// isDaemonBootStop: an engine that was killed, and its containers not, stops them when it boots, before it answers anyone. No
 // operator can have meant that.
 func (f *Fleet) isDaemonBootStop(o worker.Observation) bool {
 	stops := o.Kind == worker.Signalled || o.Kind == worker.Stopped
@@ -135,7 +135,7 @@ func (f *Fleet) adopt(o worker.Observation) *member {
 	return f.register(f.replacementOf(id, o), id)
 }
 
-// heirOf is a machine that goes on with the history of the container which this one replaced, if it did.
+// replacementOf is a machine that goes on with the history of the container which this one replaced, if it did.
 func (f *Fleet) replacementOf(id worker.Identity, o worker.Observation) *worker.Machine {
 	key, of, ok := worker.ReplacementOf(o.Labels)
 	if old := f.byID[of]; ok && old != nil && key == o.Key {
@@ -146,13 +146,13 @@ func (f *Fleet) replacementOf(id worker.Identity, o worker.Observation) *worker.
 	return newcomer(id, o)
 }
 
-// newcomer is a machine that remembers the labels from the beginning: whoever recalls it must see what bars it, also when
+// newcomer is a machine that remembers the labels from the beginning: anyone who recalls it must see what bars it, also when
 // it was never looked at.
 func newcomer(id worker.Identity, o worker.Observation) *worker.Machine {
 	return worker.Restore(id, worker.Saved{Labels: o.Labels})
 }
 
-// flyingTo reports whether an action on a container is still without an answer. One that was forgotten meanwhile is gone,
+// actionPending reports whether an action on a container is still without an answer. One that was forgotten meanwhile is gone,
 // whatever straggles behind its end.
 func (f *Fleet) actionPending(id string) bool {
 	for _, fl := range f.inFlight {
@@ -190,7 +190,7 @@ func (f *Fleet) identify(key worker.Key, container string, labels map[string]str
 	return id, true
 }
 
-// enlist gives the machine its place under its name, and whoever stood there loses it.
+// register gives the machine its place under its name, and anyone who stood there loses it.
 func (f *Fleet) register(machine *worker.Machine, id worker.Identity) *member {
 	m := f.shelter(machine, id)
 	f.bindName(m)
@@ -211,7 +211,7 @@ func (f *Fleet) rename(m *member, o worker.Observation) {
 	old := o.Kind == worker.Gone || (o.History && o.Kind != worker.Listed) || (o.Kind == worker.Listed && m.ahead(o.At))
 	same := o.Key == m.key() && (f.bound(m) || o.Kind != worker.Listed) // who lost a name gets it back by a list only
 	if o.Kind == worker.Listed && o.Key == m.key() && m.machine.Recreating() && !old && f.members[o.Key] == nil && f.recreations[m.id] == nil {
-		f.bindName(m) // whoever had its name during the transaction is gone, and it was put back
+		f.bindName(m) // anyone who had its name during the transaction is gone, and it was put back
 		return
 	}
 	if o.Key == "" || old || same || m.machine.Recreating() || o.Key.IsTemporaryName(o.Labels) {
@@ -225,14 +225,14 @@ func (f *Fleet) rename(m *member, o worker.Observation) {
 	}
 }
 
-// seat puts a member under its name. Whoever stood there is as good as gone: it does nothing until it is seen under
+// bindName puts a member under its name. Anyone who stood there is as good as gone: it does nothing until it is seen under
 // another name, or is told to be gone.
 func (f *Fleet) bindName(m *member) {
 	if holder := f.members[m.key()]; holder != nil && holder != m {
 		f.unbindName(holder)
 		if holder.machine.Missing() && !f.actionPending(holder.id) {
 			f.unplan(holder)
-			delete(f.byID, holder.id) // somebody else has made the worker anew
+			delete(f.byID, holder.id) // somebody else has recreated the worker
 		}
 	}
 	f.members[m.key()] = m
@@ -277,7 +277,7 @@ func (f *Fleet) decided(m *member, o worker.Outcome) bool {
 	return true
 }
 
-// listEnded: whoever was not listed does not exist any more, unless it was made after the list. A tombstone is a Gone
+// listEnded: anyone who was not listed does not exist any more, unless it was made after the list. A tombstone is a Gone
 // like the engine's own.
 func (f *Fleet) listEnded(now time.Time, o worker.Observation) {
 	maps.DeleteFunc(f.rejected, func(_ string, r rejection) bool { return r.round != f.round })

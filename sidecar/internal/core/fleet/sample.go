@@ -26,10 +26,10 @@ func (p purpose) room() int {
 
 const maxSamples = 16
 
-// sampleDeadline bounds one reading: whoever waits for it decides without it afterwards.
+// sampleDeadline bounds one reading: anyone who waits for it decides without it afterwards.
 const sampleDeadline = 4 * time.Second
 
-// sampleDue asks for the readings that are due, those first that hold up a decision.
+// readStatsDue asks for the readings that are due, those first that hold up a decision.
 func (f *Fleet) readStatsDue(now time.Time) {
 	if !f.engine.Connected || f.closing {
 		return
@@ -56,7 +56,7 @@ func (f *Fleet) wanting(now time.Time, p purpose) []*member {
 	return members
 }
 
-// sample asks for one reading, unless there is no room for it.
+// readStats asks for one reading, unless there is no room for it.
 func (f *Fleet) readStats(m *member, p purpose, span bool) {
 	if f.reading[p] >= p.room() {
 		return

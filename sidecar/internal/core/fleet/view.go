@@ -17,7 +17,7 @@ type View struct {
 	HostOverloaded bool         // restarts of running workers wait
 }
 
-// Link is the state of the link to the engine.
+// EngineLink is the state of the link to the engine.
 type EngineLink struct {
 	Connected bool      // events are followed and the picture is complete
 	Since     time.Time // of Up or of its opposite
@@ -41,7 +41,7 @@ const (
 	StateExhausted State = "exhausted" // the budget of attempts is used up
 )
 
-// Worker is one worker in a View.
+// WorkerView is one worker in a View.
 type WorkerView struct {
 	Key       worker.Key
 	ID        string

@@ -2,7 +2,7 @@ package policy
 
 import "strings"
 
-// Nearest is the known name that a misspelt one was probably meant to be, or empty. Separators and case do not count
+// Suggest is the known name that a misspelt one was probably meant to be, or empty. Separators and case do not count
 // (stopTimeout is stop-timeout); a third of the letters may be wrong, missing, extra or swapped with a neighbour. Of
 // several equally near names the first wins. Names come without the prefix that they share, because a shared prefix
 // would make everything look alike.

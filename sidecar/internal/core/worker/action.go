@@ -20,7 +20,7 @@ const (
 	ListDependents
 	// RestartDependent restarts a dependent by one request, or starts it where it is down, then inspects it.
 	RestartDependent
-	// Sample reads the CPU accounting once. It changes nothing.
+	// ReadStats reads the CPU accounting once. It changes nothing.
 	ReadStats
 	// Update sets the CPU quota, in the form in which the container has one: inspect, compare with From, update, inspect.
 	Update
@@ -114,7 +114,7 @@ type Outcome struct {
 	ParentDown  bool // Start: another worker whose namespaces it shares does not run
 	Missing     bool // the container does not exist (any more)
 	Forbidden   bool // RestartDependent: a proxy does not let the request through, and so at every try
-	// Unfit: it cannot be recreated faithfully, Err says why. It is as it was.
+	// CannotRecreate: it cannot be recreated faithfully, Err says why. It is as it was.
 	CannotRecreate bool
 	// OperatorStopped: someone stopped or removed the worker during the recreate, so that nothing was started again.
 	OperatorStopped bool

@@ -7,7 +7,7 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// Meter is the CPU accounting of a container's cgroup at one moment. All counters begin anew with each life.
+// Stats is the CPU accounting of a container's cgroup at one moment. All counters begin again with each life.
 type Stats struct {
 	At        time.Time // the engine's clock
 	CPU       time.Duration
@@ -42,7 +42,7 @@ func between(a, b Stats, period time.Duration) (rates, bool) {
 // defaultPeriod is the kernel's, and what docker run --cpus sets.
 const defaultPeriod = 100 * time.Millisecond
 
-// Sampled is the answer to a Sample: readings, or why there are none.
+// StatsRead is the answer to a Sample: readings, or why there are none.
 type StatsRead struct {
 	Incarnation Incarnation
 	Span        bool // it was asked for two readings
@@ -80,7 +80,7 @@ func (m *Machine) sense(now time.Time) {
 	m.planIdle(now, readable)
 }
 
-// asksStarved: with on-starved=restart the answer would change nothing.
+// askingStarved: with on-starved=restart the answer would change nothing.
 func (m *Machine) askingStarved() bool {
 	waits := m.phase() == PhaseStopDue || m.phase() == PhaseRecreateDue
 	if !waits || m.heal().Reason != ReasonProbeTimedOut {
@@ -89,7 +89,7 @@ func (m *Machine) askingStarved() bool {
 	return m.ownQuota() > 0 && m.id.Policy.OnStarved != policy.OnStarvedRestart && !m.cpu.answered
 }
 
-// Samples is when readings are wanted, and whether they shall show a share by themselves; false when none are.
+// StatsDue is when readings are wanted, and whether they shall show a share by themselves; false when none are.
 func (m *Machine) StatsDue() (span bool, due time.Time, ok bool) {
 	switch {
 	case m.id.Tentative || m.container.removed:
@@ -168,7 +168,7 @@ func (m *Machine) hung(now time.Time) {
 // starving reports whether the worker is given time because it is starved.
 func (m *Machine) starving() bool { return m.heal().Reason == ReasonStarved }
 
-// quota is the worker's own, in CPUs, without a boost; 0 is none.
+// ownQuota is the worker's own, in CPUs, without a boost; 0 is none.
 func (m *Machine) ownQuota() float64 {
 	if m.saved.Boost != nil {
 		return m.saved.Boost.From

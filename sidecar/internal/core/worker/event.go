@@ -2,7 +2,7 @@ package worker
 
 import "time"
 
-// NoteKind says what a Note tells.
+// EventKind says what a Note tells.
 type EventKind string
 
 // The notes. Machines never log: one sink turns notes into log lines, journal records, metrics and messages.
@@ -29,7 +29,7 @@ const (
 	EventHostRecovered       EventKind = "host-recovered"       // they do not any more
 )
 
-// Note is one fact for people. Strings that come from a container (Output, Detail) are as hostile as the container.
+// Event is one fact for people. Strings that come from a container (Output, Detail) are as hostile as the container.
 type Event struct {
 	At       time.Time
 	Kind     EventKind

@@ -49,7 +49,7 @@ func (m *Machine) signalled(now time.Time, o Observation) {
 	m.foreign.window, m.foreign.until = now.Add(m.stopWindow()), now.Add(foreignStopMax)
 }
 
-// intend notes an operator's word. SIGKILL and the stop event come at the end of the same stop and change nothing about
+// operatorStop notes an operator's word. SIGKILL and the stop event come at the end of the same stop and change nothing about
 // when it began; whose it is an answered look settles, so that one is asked for. Another signal behind a SIGKILL is the stop of
 // somebody who came too late to see it: then it was not killed alone.
 func (m *Machine) operatorStop(now time.Time, i StopIntent) {
@@ -67,13 +67,13 @@ func (m *Machine) operatorStop(now time.Time, i StopIntent) {
 	}
 }
 
-// early is a signal that came before the first look.
+// pendingSignal is a signal that came before the first look.
 type pendingSignal struct {
 	at time.Time // Stoker's clock
 	o  Observation
 }
 
-// signalledEarly makes up for a signal whose meaning the first look has told. If the end came before the look as well, the
+// applyPendingSignal makes up for a signal whose meaning the first look has told. If the end came before the look as well, the
 // signal is taken in before that end is judged.
 func (m *Machine) applyPendingSignal() {
 	if e := m.foreign.pending; e != nil {
@@ -133,7 +133,7 @@ func (m *Machine) graceOver(now time.Time, o Observation) bool {
 }
 
 // firstUnseen reports whether a SIGKILL may be that of Stoker's own stop although none of its signals was seen before: the first one was
-// lost with Stoker's last process, or while the link was. The clocks may differ. Whoever has sent the stop itself, and follows the
+// lost with Stoker's last process, or while the link was. The clocks may differ. Anyone who has sent the stop itself, and follows the
 // stream, sees its first signal first: without it that stop has not reached the worker.
 func (m *Machine) firstUnseen(recalled bool, o Observation) bool {
 	stop := m.saved.State.Stop
@@ -173,7 +173,7 @@ func (m *Machine) stopped(now time.Time, o Observation) {
 	m.saved.State.Hold.Killed = false // a SIGKILL was not all
 }
 
-// overruled: someone stopped the life before, but its word comes by after Stoker's start has worked. If the start comes to
+// stopSuperseded: someone stopped the life before, but its word comes by after Stoker's start has worked. If the start comes to
 // nothing the word still holds.
 func (m *Machine) stopSuperseded(now time.Time) bool {
 	return m.awaiting(now) && m.container.status == StatusRunning
@@ -275,7 +275,7 @@ func (m *Machine) observedExit(o Observation) exitFacts {
 	return e
 }
 
-// lateEnd is an end whose event came before the first look.
+// lateExit is an end whose event came before the first look.
 func (m *Machine) lateExit(s Snapshot) exitFacts {
 	e := exitFacts{code: m.life.exitCode, oom: s.OOMKilled, intent: IntentNone}
 	if m.engineCutIt() {
@@ -294,7 +294,7 @@ func (m *Machine) outOfMemory(o Observation) {
 	}
 }
 
-// judgeEnd decides on an end that nobody is known to have meant.
+// judgeCause decides on an end that nobody is known to have meant.
 func (m *Machine) judgeCause(now time.Time, e exitFacts) {
 	m.life.exitCode = e.code
 	if m.finishes(e) {

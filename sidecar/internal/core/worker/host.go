@@ -17,15 +17,15 @@ const (
 	saturatedRunnable = 1.5 // for each CPU
 )
 
-// Out reports whether the host is out of CPU. A host of which nothing is known is not.
+// Saturated reports whether the host is out of CPU. A host of which nothing is known is not.
 func (h *HostLoad) Saturated() bool {
 	return h != nil && h.CPUs > 0 && h.Busy >= saturatedBusy && h.Runnable >= saturatedRunnable*float64(h.CPUs)
 }
 
-// lackAgain is how long a worker that waits for its host waits for the next reading, which reports whether that is over.
+// hostStarvedRetry is how long a worker that waits for its host waits for the next reading, which reports whether that is over.
 const hostStarvedRetry = 30 * time.Second
 
-// lack: the worker gets no CPU because there is none. The fleet holds its restart while that lasts (rule 15); the question is asked
+// hostStarvedAnswer: the worker gets no CPU because there is none. The fleet holds its restart while that lasts (rule 15); the question is asked
 // again meanwhile, for the host may get well, or the worker turn out to hang.
 func (m *Machine) hostStarvedAnswer(now time.Time, host *HostLoad) {
 	if host.Saturated() {
@@ -33,7 +33,7 @@ func (m *Machine) hostStarvedAnswer(now time.Time, host *HostLoad) {
 	}
 }
 
-// Lacking reports whether the worker's probe was cut off because the host is out of CPU.
+// HostStarved reports whether the worker's probe was cut off because the host is out of CPU.
 func (m *Machine) HostStarved() bool {
 	_, timedOut := m.ProbeState()
 	return m.cpu.hostStarved && timedOut

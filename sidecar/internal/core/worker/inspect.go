@@ -6,7 +6,7 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// absorb takes in a look. What the events said later than the look was taken wins over it.
+// applyInspect takes in a look. What the events said later than the look was taken wins over it.
 func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	first := !m.container.inspected
 	if !m.container.inspected {
@@ -56,7 +56,7 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	}
 }
 
-// outgrow forgets what is not about the life that a look found, but about one before it. A life of which an event has told is not
+// dropOldState forgets what is not about the life that a look found, but about one before it. A life of which an event has told is not
 // found, but known.
 func (m *Machine) dropOldState(s Snapshot) {
 	if i := m.saved.StopIntent; i != nil && i.At.Before(s.StartedAt) {
@@ -69,7 +69,7 @@ func (m *Machine) dropOldState(s Snapshot) {
 	m.saved.Dependents.RestartPending = false
 }
 
-// learn keeps the facts that a life does not change.
+// updateConfig keeps the facts that a life does not change.
 func (m *Machine) updateConfig(s Snapshot) {
 	m.container.config = containerConfig{
 		restart: s.RestartPolicy, autoRemove: s.AutoRemove, stopTimeout: s.StopTimeout, stopSignal: s.StopSignal,
@@ -199,7 +199,7 @@ func (m *Machine) leaveUnhealthy(now time.Time, why Reason) {
 	}
 }
 
-// picture is what a look is compared with.
+// inspectContext is what a look is compared with.
 type inspectContext struct {
 	before  Status
 	first   bool // nothing is known of before
@@ -264,7 +264,7 @@ func (m *Machine) judgePending(now time.Time, s Snapshot) {
 	}
 }
 
-// outlived: what the worker was held for was an earlier life, and someone has started it since. How that life ended a replay
+// startedSinceHold: what the worker was held for was an earlier life, and someone has started it since. How that life ended a replay
 // may have shown; if not, nothing is remembered of it.
 func (m *Machine) startedSinceHold(now time.Time, s Snapshot) {
 	m.release()
@@ -335,7 +335,7 @@ func (m *Machine) dockerGaveUp(now time.Time, s Snapshot, p inspectContext) {
 	m.judgeCause(now, e)
 }
 
-// unseen: it is down, and no event says why. The event gets a moment to arrive; then the end is judged without it.
+// exitNotObserved: it is down, and no event says why. The event gets a moment to arrive; then the end is judged without it.
 func (m *Machine) exitNotObserved(now time.Time, s Snapshot) {
 	wait := settle
 	if m.container.config.restart.Active() {
@@ -353,7 +353,7 @@ func (m *Machine) exitNotObserved(now time.Time, s Snapshot) {
 	m.judgeUnobserved(now, s)
 }
 
-// judgeUnseen is the contract's rule 8, with rule 6 before it.
+// judgeUnobserved is the contract's rule 8, with rule 6 before it.
 func (m *Machine) judgeUnobserved(now time.Time, s Snapshot) {
 	e := exitFacts{code: s.ExitCode, oom: s.OOMKilled, intent: IntentUnknown, reason: ReasonExitNotObserved}
 	if s.StartError != "" {
@@ -380,33 +380,5 @@ func (m *Machine) judgeUnobserved(now time.Time, s Snapshot) {
 		m.judgeCause(now, e)
 	default:
 		m.hold(now, HeldExitNotObserved, s.FinishedAt)
-	}
-}
-
-// engineCutIt reports whether the life that ended was one of an earlier engine process, and was to go on.
-func (m *Machine) engineCutIt() bool {
-	if m.life.stoppedByDaemon {
-		return true
-	}
-	return m.saved.Expected && m.life.bootedAt.After(m.saved.Incarnation.StartedAt) && !m.saved.Incarnation.StartedAt.IsZero()
-}
-
-// engineRestarted takes back what an engine's shutdown made look like an operator's stop: what came in its last moments, and what an
-// engine that had closed its sockets already did at whatever time (28.5.2 on a busy host, 5 s between its first signal and its last).
-func (m *Machine) engineRestarted(now time.Time, in EngineRestarted) {
-	m.life.bootedAt = in.BootedAt
-	m.container.inspected = false
-	m.requestInspect(now, ReasonChanged)
-	if in.StopsSince.IsZero() {
-		return
-	}
-	own := func(at time.Time) bool { return m.foreign.inspectFailed || !at.Before(in.StopsSince) }
-	if h := m.saved.State.Hold; m.heldFor(HeldOperator) && !h.Confirmed && own(h.At) {
-		m.release()
-		m.saved.Expected, m.life.stoppedByDaemon = true, true
-	}
-	if i := m.saved.StopIntent; i != nil && !i.Confirmed && own(i.At) {
-		m.saved.StopIntent = nil
-		m.life.stoppedByDaemon = true
 	}
 }

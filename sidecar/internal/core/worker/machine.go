@@ -14,7 +14,7 @@ import (
 // Input is what a Machine can be told: an Observation, an Outcome, a Grant or an EngineRestarted.
 type Input interface{ input() }
 
-// Grant tells the machine that its turn has come: what it asked for is due and there is room for it.
+// Dispatch tells the machine that its turn has come: what it asked for is due and there is room for it.
 type Dispatch struct{ ActionID uint64 }
 
 // EngineRestarted tells that another engine process answers now. Stops since StopsSince were the old one's own
@@ -29,7 +29,7 @@ func (Outcome) input()         {}
 func (Dispatch) input()        {}
 func (EngineRestarted) input() {}
 
-// Lane is the bound that a wish counts against. Stopping and starting are bounded apart.
+// ActionClass is the bound that a wish counts against. Stopping and starting are bounded apart.
 type ActionClass uint8
 
 // The lanes. LaneNone is a wish for time to pass, which needs no room.
@@ -42,7 +42,7 @@ const (
 	ClassUpdate
 )
 
-// Turn is the machine's answer to an input.
+// Effects is the machine's answer to an input.
 type Effects struct {
 	Do      *Action     // only as an answer to Grant
 	Class   ActionClass // of what is wanted next
@@ -208,7 +208,7 @@ type containerConfig struct {
 	pidParent   string
 }
 
-// wish is a look wanted at some time; a zero due is no wish.
+// inspectRequest is a look wanted at some time; a zero due is no wish.
 type inspectRequest struct {
 	due    time.Time
 	reason Reason
@@ -313,7 +313,7 @@ func (m *Machine) Step(now time.Time, in Input) Effects {
 	return turn
 }
 
-// Memory is what must survive; the caller must not change what it points to.
+// Saved is what must survive; the caller must not change what it points to.
 func (m *Machine) Saved() Saved { return m.saved }
 
 // Key is the worker's name.
@@ -359,13 +359,13 @@ func digest(s Saved) savedDigest {
 	return d
 }
 
-// prelude reports whether an input is replayed history, from before Stoker knew whether the container still exists.
+// isReplay reports whether an input is replayed history, from before Stoker knew whether the container still exists.
 func isReplay(in Input) bool {
 	o, ok := in.(Observation)
 	return ok && o.History && o.Kind != Listed
 }
 
-// introduce tells once who is looked after, and what is wrong with it.
+// announce tells once who is looked after, and what is wrong with it.
 func (m *Machine) announce(now time.Time) {
 	if m.announced || m.id.Tentative {
 		return

@@ -12,7 +12,7 @@ const removeWindow = 10 * time.Second
 // Missing reports whether the worker has no container, and is to have one.
 func (m *Machine) Missing() bool { return m.container.status == StatusGone && !m.container.removed }
 
-// miss: there is no container. What was wished for concerned it.
+// markMissing: there is no container. What was wished for concerned it.
 func (m *Machine) markMissing() {
 	m.container.status, m.checks.status = StatusGone, HealthNone
 	m.inspects.request, m.inspects.outcomeUnknown, m.foreign.pending, m.checks.healthySince = inspectRequest{}, false, nil, time.Time{}
@@ -21,7 +21,7 @@ func (m *Machine) markMissing() {
 	}
 }
 
-// killedAlone reports whether a SIGKILL is all that somebody sent. A signal behind it whose meaning only a look will tell is a stop's:
+// onlyKilled reports whether a SIGKILL is all that somebody sent. A signal behind it whose meaning only a look will tell is a stop's:
 // nobody has anything else to say to a worker that was killed.
 func (m *Machine) onlyKilled() bool {
 	i := m.saved.StopIntent
@@ -31,7 +31,7 @@ func (m *Machine) onlyKilled() bool {
 	return m.foreign.pending == nil || m.foreign.pending.o.At.Before(i.At)
 }
 
-// leaving reports whether the engine is about to remove the worker because its end has come (--rm). One that never ran has not
+// beingAutoRemoved reports whether the engine is about to remove the worker because its end has come (--rm). One that never ran has not
 // ended: a start that the engine refuses before it tries, as when a mount is gone, leaves such a container there for good.
 func (m *Machine) beingAutoRemoved() bool {
 	return m.saved.AutoRemove && m.container.status == StatusExited

@@ -10,15 +10,15 @@ type Kind uint8
 
 // What the watch can tell. The first three concern the link to the engine, not one worker.
 const (
-	// LinkLost: nothing is known from now on.
+	// Disconnected: nothing is known from now on.
 	Disconnected Kind = iota + 1
-	// LinkOpened: a new session; what follows up to ListEnded is history and picture, not news. Carries Engine.
+	// Connecting: a new session; what follows up to ListEnded is history and picture, not news. Carries Engine.
 	Connecting
-	// ListBegan: one full list follows as Listed.
+	// ListBegin: one full list follows as Listed.
 	ListBegin
 	// Listed: one container of a full list. Carries Status, Health, Labels.
 	Listed
-	// ListEnded: whoever was not listed since ListBegan is gone.
+	// ListEnd: anyone who was not listed since ListBegan is gone.
 	ListEnd
 
 	Created     // a container was made

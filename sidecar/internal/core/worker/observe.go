@@ -33,7 +33,7 @@ func (m *Machine) observe(now time.Time, o Observation) {
 	}
 }
 
-// retold: an event of an earlier life still tells where in the stream the present one begins.
+// replayed: an event of an earlier life still tells where in the stream the present one begins.
 func (m *Machine) replayed(o Observation) {
 	if o.Kind == Started {
 		m.foreign.pending = nil // what came before it in the stream was about the life before
@@ -146,7 +146,7 @@ func (m *Machine) backInPlace(now time.Time, o Observation) {
 	m.requestInspect(now, ReasonChanged)
 }
 
-// leftAside: it still has the name that a transaction gave it, and no transaction is under way. Somebody else has the worker's name,
+// leftUnderBackupName: it still has the name that a transaction gave it, and no transaction is under way. Somebody else has the worker's name,
 // so that it could not have it back, and is the worker now: a heal would make two of it.
 func (m *Machine) leftUnderBackupName(now time.Time, o Observation) {
 	if m.saved.Key.IsBackupName() && !m.heldFor(HeldReplaced) {
@@ -154,7 +154,7 @@ func (m *Machine) leftUnderBackupName(now time.Time, o Observation) {
 	}
 }
 
-// setAsideBy holds it, and keeps what it was before, for when it has its own name again.
+// renamedToBackup holds it, and keeps what it was before, for when it has its own name again.
 func (m *Machine) renamedToBackup(now time.Time, o Observation) {
 	before := m.saved
 	m.container.savedBeforeRename = &before
@@ -299,7 +299,7 @@ func (m *Machine) renamed(now time.Time, o Observation) {
 	}
 }
 
-// namedBack: the transaction that had set it aside was undone. That may have been Stoker's own, of which the events came
+// renamedBack: the transaction that had set it aside was undone. That may have been Stoker's own, of which the events came
 // behind the answer.
 func (m *Machine) renamedBack(now time.Time) {
 	before := m.container.savedBeforeRename
@@ -316,7 +316,7 @@ func (m *Machine) renamedBack(now time.Time) {
 	m.requestInspect(now, ReasonChanged)
 }
 
-// doubt: an event came by while a look is under way, whose answer may be older than the event. It is looked once more, or a
+// reinspect: an event came by while a look is under way, whose answer may be older than the event. It is looked once more, or a
 // worker that got well just then would count as starting until the next list.
 func (m *Machine) reinspect(now time.Time) {
 	if m.inFlight != nil {

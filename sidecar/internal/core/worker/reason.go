@@ -27,7 +27,7 @@ const (
 	IntentUnknown  Intent = "unknown"  // seen only after the fact
 )
 
-// Heal is one way to cure a fault.
+// HealAction is one way to cure a fault.
 type HealAction string
 
 // The heals of the contract, in the order of the ladder.

@@ -39,7 +39,7 @@ func (n Event) Record() Record {
 	return r
 }
 
-// Note is what the record was made of. Durations come back to the microsecond or nearly so.
+// Event is what the record was made of. Durations come back to the microsecond or nearly so.
 func (r Record) Event() Event {
 	n := Event{
 		Kind: r.Kind, Key: r.Worker, ID: r.Container, HealID: r.HealID, Fault: r.Fault, Intent: r.Intent, Heal: r.Heal, Reason: r.Reason, Attempt: r.Attempt,

@@ -42,7 +42,7 @@ func (m *Machine) observeRecreating(now time.Time, o Observation) {
 // stopSignals counts Stoker's own stops of an incarnation, and what was seen of them. Their events may be late: those of a
 // restart, or of a recreate that was undone, may come in the middle of the next recreate.
 type stopSignals struct {
-	times, terms, kills, stops int // times is how often one was sent
+	times, terms, kills, stops int       // times is how often one was sent
 	termAt                     time.Time // of the first of terms, the engine's clock
 	termSeen                   time.Time // the same, Stoker's clock
 }

@@ -65,7 +65,7 @@ type Probe struct {
 	Output   string    // as printed by the container: hostile until shown otherwise
 }
 
-// Ending is what an engine that remembers it says of the end of a life.
+// ExitCause is what an engine that remembers it says of the end of a life.
 type ExitCause uint8
 
 // What an engine says of an end.

@@ -2,19 +2,19 @@ package worker
 
 import "time"
 
-// glimpse is a reading for people, kept to be compared with the next one.
+// displayStats is a reading for people, kept to be compared with the next one.
 type displayStats struct {
 	meter Stats
 	of    Incarnation
 	at    time.Time // Stoker's clock
 }
 
-// glimpseLasts bounds how old a reading may be that another one is compared with: the mean of an hour is not what a worker
+// displayStatsMaxAge bounds how old a reading may be that another one is compared with: the mean of an hour is not what a worker
 // uses now.
 const displayStatsMaxAge = 3 * time.Minute
 
-// Glance reports whether a reading of the worker would show people something, and whether it has to show a share by itself, for
-// there is none that it could be compared with. Whoever is read for a decision anyway needs no other.
+// DisplayStatsDue reports whether a reading of the worker would show people something, and whether it has to show a share by itself, for
+// there is none that it could be compared with. Anyone who is read for a decision anyway needs no other.
 func (m *Machine) DisplayStatsDue(now time.Time) (span, ok bool) {
 	if !m.readable() || m.id.Tentative || m.container.removed || !m.cpu.askAt.IsZero() || !m.cpu.statsAt.IsZero() {
 		return false, false
@@ -23,7 +23,7 @@ func (m *Machine) DisplayStatsDue(now time.Time) (span, ok bool) {
 	return !fresh, true
 }
 
-// Glanced takes in such a reading. It is for eyes only: nothing that the machine decides depends on it.
+// DisplayStatsRead takes in such a reading. It is for eyes only: nothing that the machine decides depends on it.
 func (m *Machine) DisplayStatsRead(now time.Time, of Incarnation, u Usage) {
 	if !of.same(m.saved.Incarnation) || m.container.status != StatusRunning {
 		return

@@ -6,7 +6,7 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// Picture is what people are shown of a machine.
+// View is what people are shown of a machine.
 type View struct {
 	Key         Key
 	Incarnation Incarnation
@@ -26,7 +26,7 @@ type View struct {
 	Inspected   bool
 }
 
-// Picture is a copy: it does not change with the machine.
+// View is a copy: it does not change with the machine.
 func (m *Machine) View() View {
 	p := View{
 		Key: m.saved.Key, Incarnation: m.saved.Incarnation, Status: m.container.status, Health: m.checks.status, Expected: m.saved.Expected,
@@ -85,7 +85,7 @@ func (m *Machine) StoppedAt() (time.Time, bool) {
 // has none.
 func (m *Machine) StopTimeout() time.Duration { return m.container.config.stopTimeout }
 
-// Spared reports whether the worker ran when it was last heard of and nobody had begun to stop it.
+// RunningUndisturbed reports whether the worker ran when it was last heard of and nobody had begun to stop it.
 func (m *Machine) RunningUndisturbed() bool {
 	if m.container.status == StatusUnknown { // remembered, and not seen since; the ends of a barred one are not remembered
 		return m.saved.Expected && m.id.Unmanageable == HeldNot && !m.heal().Open() && m.saved.StopIntent == nil
@@ -93,13 +93,13 @@ func (m *Machine) RunningUndisturbed() bool {
 	return m.container.status == StatusRunning && m.saved.StopIntent == nil && !m.stopSent()
 }
 
-// Midway reports whether Stoker has stopped the worker, or is about to have, and not yet started it again. Of one that is being
+// StoppedForHeal reports whether Stoker has stopped the worker, or is about to have, and not yet started it again. Of one that is being
 // removed meanwhile nothing is left to start.
 func (m *Machine) StoppedForHeal() bool {
 	return m.stopSent() && m.container.status != StatusRemoving && m.container.status != StatusDead
 }
 
-// Watched reports whether the worker runs with a health check, and whether that check was cut off last time: the sign
+// ProbeState reports whether the worker runs with a health check, and whether that check was cut off last time: the sign
 // of a starved host rather than of a broken worker.
 func (m *Machine) ProbeState() (watched, timedOut bool) {
 	watched = m.container.status == StatusRunning && m.container.config.healthcheck

@@ -105,7 +105,7 @@ func (b *bench) fresh(name string) worker.Snapshot {
 	return b.snapshot(name)
 }
 
-// anew makes a container anew, as a heal does.
+// recreated recreates a container, as a heal does.
 func (b *bench) recreated(s worker.Snapshot) worker.Snapshot {
 	b.t.Helper()
 	out := recreateWith(b.t.Context(), b.c, recreateOf(s), nil)

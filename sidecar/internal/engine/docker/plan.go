@@ -133,7 +133,7 @@ func (t *stepper) image(ctx context.Context, id string) (raw json.RawMessage, er
 	return raw, nil
 }
 
-// surroundings looks for volumes, which the engine would make anew and empty, and networks, which it would not miss
+// surroundings looks for volumes, which the engine would recreate empty, and networks, which it would not miss
 // before the start. Where a proxy forbids to ask for networks the start finds out; for volumes nothing would.
 func (t *stepper) surroundings(ctx context.Context, needs spec.Needs, missing *spec.Needs) error {
 	kept, err := t.outlasting(needs.Volumes)
@@ -178,7 +178,7 @@ func (t *stepper) placeOf(ctx context.Context, volume string) (place string, err
 
 var anonymous = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// outlasting leaves out the volumes that --rm took along with a container that is gone: whoever says --rm wants them
+// outlasting leaves out the volumes that --rm took along with a container that is gone: anyone who says --rm wants them
 // thrown away, and the new one begins with empty ones (R18).
 func (t *stepper) outlasting(volumes []string) ([]string, error) {
 	f, err := factsOf(t.call.Like)

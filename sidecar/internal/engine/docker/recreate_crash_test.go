@@ -18,7 +18,7 @@ import (
 )
 
 // Every call of the transaction meets every fault; for the other kinds of worker only the calls that change something, for a
-// fault at a look does the same for all. Afterwards Stoker starts anew, knows nothing, and sweeps.
+// fault at a look does the same for all. Afterwards Stoker starts again, knows nothing, and sweeps.
 func TestEveryCallMeetsEveryFault(t *testing.T) {
 	onRequest(t)
 	for name, k := range kinds() {
@@ -153,7 +153,7 @@ func TestManyFaults(t *testing.T) {
 	}
 }
 
-// Two Stokers that race for one worker: whoever loses does no damage, whether it knows the other one by its owner's name or
+// Two Stokers that race for one worker: anyone who loses does no damage, whether it knows the other one by its owner's name or
 // not, and also when one of them is killed.
 func TestTwoRace(t *testing.T) {
 	onRequest(t)

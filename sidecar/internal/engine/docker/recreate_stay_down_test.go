@@ -203,7 +203,7 @@ func TestAcceptAfterAnEarlierTry(t *testing.T) {
 }
 
 // It was recreated, and nobody got to know it: asked once more for the same container, that is what is told.
-func TestMadeAnewAlready(t *testing.T) {
+func TestRecreatedAlready(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
 		first := b.recreator(nil, "a").Do(t.Context(), b.request())
 		require.Equal(t, recreate.Done, first.Ending)

@@ -231,7 +231,7 @@ func TestLeftover(t *testing.T) {
 	})
 }
 
-// Somebody makes the worker anew himself, in the moment in which nobody has the name. His is left alone, and the old one
+// Somebody else recreates the worker, in the moment in which nobody has the name. His is left alone, and the old one
 // too: whether it may go is not for Stoker to say.
 func TestStrangerTakesTheName(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {

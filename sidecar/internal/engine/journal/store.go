@@ -13,7 +13,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// lockName is a file that whoever uses the directory holds locked. It is empty, and stays.
+// lockName is a file that anyone who uses the directory holds locked. It is empty, and stays.
 const lockName = "lock"
 
 // lockTimeout is how long another Stoker may take to end before this one goes on in memory.
@@ -115,7 +115,7 @@ func (s *store) write(b batch) (bool, error) {
 	}
 	head := len(text)
 	for _, c := range b.changes { // a crash in the middle leaves a worker too many rather than one too few
-		if had, ok := s.written[c.key]; !c.gone && !(ok && had.equal(c.img)) {
+		if had, ok := s.written[c.key]; !c.gone && (!ok || !had.equal(c.img)) {
 			text = appendImage(text, c.key, c.img, had)
 		}
 	}

@@ -120,7 +120,7 @@ func (s *script) List(ctx context.Context) ([]worker.Observation, error) {
 	}
 }
 
-// happen is an event now, remembered and sent to whoever listens.
+// happen is an event now, remembered and sent to anyone who listens.
 func (s *script) happen(kind worker.Kind, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -69,7 +69,7 @@ type call struct {
 	sent   time.Time
 }
 
-// Call sends a request. done gets the answer later, once, or never when a fault swallows it. Whoever gives up waiting
+// Call sends a request. done gets the answer later, once, or never when a fault swallows it. Anyone who gives up waiting
 // changes nothing: the engine goes on.
 func (w *World) Call(req Request, done func(Reply)) {
 	c := &call{w: w, req: req, done: done, sent: w.now}

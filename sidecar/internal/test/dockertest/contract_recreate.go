@@ -11,17 +11,17 @@ import (
 )
 
 // Scenarios in which a worker gets another container.
-func anew() []scenario {
+func recreates() []scenario {
 	return []scenario{
-		{name: "recreate/asked for", play: anewWhenUnhealthy},
-		{name: "recreate/after restarts that did not help", play: anewByLadder},
-		{name: "recreate/rm -f", play: anewWhenRemoved, podman: "it tells of rm -f as of a stop and a removal"},
+		{name: "recreate/asked for", play: recreateWhenUnhealthy},
+		{name: "recreate/after restarts that did not help", play: recreateByLadder},
+		{name: "recreate/rm -f", play: recreateWhenRemoved, podman: "it tells of rm -f as of a stop and a removal"},
 		{name: "recreate/stop, then rm", play: goneWhenStoppedFirst},
-		{name: "recreate/--rm crashed", play: anewOfTransient, podman: "it may have removed the worker before anybody has asked whether its end was meant"},
+		{name: "recreate/--rm crashed", play: recreateOfTransient, podman: "it may have removed the worker before anybody has asked whether its end was meant"},
 		{name: "recreate/--rm stopped", fake: true, play: goneTransient},
-		{name: "recreate/stopped by hand meanwhile", play: stoppedWhileAnew, podman: "it tells nothing of a stop while another one is under way"},
-		{name: "recreate/Stoker killed in the middle", play: killedWhileAnew(false)},
-		{name: "recreate/Stoker killed in the middle, and its journal lost", play: killedWhileAnew(true)},
+		{name: "recreate/stopped by hand meanwhile", play: stoppedWhileRecreating, podman: "it tells nothing of a stop while another one is under way"},
+		{name: "recreate/Stoker killed in the middle", play: killedWhileRecreating(false)},
+		{name: "recreate/Stoker killed in the middle, and its journal lost", play: killedWhileRecreating(true)},
 		{name: "recreate/dependents after a restart", play: strandedByRestart},
 		{name: "recreate/dependents after a recreate", play: strandedByRecreate, podman: "it does not remove a container that others live in"},
 		{name: "recreate/names of others", play: foreignNames},
@@ -53,7 +53,7 @@ func (s *stage) alone(w Worker) {
 	}
 }
 
-func anewWhenUnhealthy(s *stage) {
+func recreateWhenUnhealthy(s *stage) {
 	s.hire()
 	w := s.work(WorkerSpec{Health: true, CPUs: 0.17, StopTimeout: 3 * time.Second, Labels: labels("on-unhealthy", "recreate")})
 	before := s.State(w.Name)
@@ -68,7 +68,7 @@ func anewWhenUnhealthy(s *stage) {
 	require.Equal(s.t, 2, got.Attempts, "one budget for all faults, and for all containers of a worker")
 }
 
-func anewByLadder(s *stage) {
+func recreateByLadder(s *stage) {
 	s.hire()
 	w := s.work(WorkerSpec{Labels: labels("recreate-after", "1", "backoff-initial", "10ms", "backoff-max", "10ms")})
 	s.crashed(w)
@@ -76,10 +76,10 @@ func anewByLadder(s *stage) {
 	s.Crash(w.Name, syscall.SIGKILL)
 	made := s.replaced(w, before)
 	s.crashed(made)
-	require.Equal(s.t, made.ID, s.State(made.Name).ID, "after a recreate the count begins anew")
+	require.Equal(s.t, made.ID, s.State(made.Name).ID, "after a recreate the count begins again")
 }
 
-func anewWhenRemoved(s *stage) {
+func recreateWhenRemoved(s *stage) {
 	s.hire()
 	w := s.work(WorkerSpec{CPUs: 0.17, Labels: labels("on-missing", "recreate")})
 	before := s.State(w.Name)
@@ -100,7 +100,7 @@ func goneWhenStoppedFirst(s *stage) {
 	require.Equal(s.t, worker.StatusGone, s.State(w.Name).Status)
 }
 
-func anewOfTransient(s *stage) {
+func recreateOfTransient(s *stage) {
 	s.hire()
 	w := s.work(WorkerSpec{AutoRemove: true})
 	before := s.State(w.Name)
@@ -127,9 +127,9 @@ func (s *stage) slowRecreate() Worker {
 	return w
 }
 
-// stoppedWhileAnew: an operator's stop while the old container is being stopped for its successor. It stays down, under its
+// stoppedWhileRecreating: an operator's stop while the old container is being stopped for its successor. It stays down, under its
 // name, and nothing is started.
-func stoppedWhileAnew(s *stage) {
+func stoppedWhileRecreating(s *stage) {
 	s.hire()
 	w := s.slowRecreate()
 	s.Operate(OpStop, w.Name)
@@ -140,9 +140,9 @@ func stoppedWhileAnew(s *stage) {
 	require.Equal(s.t, 0, count(s.story(w), "start"))
 }
 
-// killedWhileAnew: the next Stoker ends what the last one began, by its journal or by the names and labels alone. Then one
+// killedWhileRecreating: the next Stoker ends what the last one began, by its journal or by the names and labels alone. Then one
 // container has the name, and runs.
-func killedWhileAnew(forget bool) func(*stage) {
+func killedWhileRecreating(forget bool) func(*stage) {
 	return func(s *stage) {
 		s.spawn()
 		w := s.slowRecreate()
@@ -159,7 +159,7 @@ func killedWhileAnew(forget bool) func(*stage) {
 	}
 }
 
-// strandedByRestart: whoever lives in a worker's network is restarted after it. The dependent of this one is a worker too, and
+// strandedByRestart: anyone who lives in a worker's network is restarted after it. The dependent of this one is a worker too, and
 // so it is healed by its own machine.
 func strandedByRestart(s *stage) {
 	s.hire()

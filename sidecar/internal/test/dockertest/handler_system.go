@@ -54,7 +54,7 @@ func (h *handler) info(w http.ResponseWriter, r *http.Request) {
 	h.write(w, http.StatusOK, info)
 }
 
-// bridge is the default network, which an engine makes anew at each boot.
+// bridge is the default network, which an engine recreates at each boot.
 func (h *handler) bridge(w http.ResponseWriter, r *http.Request) {
 	if reply, ok := h.ask(w, r, Request{Op: OpInfo}); ok {
 		h.write(w, http.StatusOK, network.Inspect{

@@ -54,7 +54,7 @@ type Starter interface {
 	// error in the state. Needs WorkerSpec.Breakable.
 	BreakStarts(name string) (mend func())
 	// TakePort makes a host port someone else's until free is called: starts that want it fail with status 500, and the
-	// error is in the state. It waits for whoever has the port now.
+	// error is in the state. It waits for anyone who has the port now.
 	TakePort(port int) (free func())
 }
 

@@ -57,7 +57,7 @@ func (r *realHost) ask(name, fault string) {
 const heartbeat = "dev/shm/worker-heartbeat"
 
 // Sicken stops the heartbeat, so that probes fail. For probes that hang a pipe without a writer takes the heartbeat's
-// place: whoever opens it waits.
+// place: anyone who opens it waits.
 func (r *realHost) Sicken(name string, s Sickness) {
 	r.t.Helper()
 	if s == Well {
@@ -110,7 +110,7 @@ func (r *realHost) BreakStarts(name string) func() {
 	return mend
 }
 
-// TakePort listens on a port, as soon as whoever has it lets go.
+// TakePort listens on a port, as soon as anyone who has it lets go.
 func (r *realHost) TakePort(port int) func() {
 	r.t.Helper()
 	address := net.JoinHostPort("127.0.0.1", decimal(port))

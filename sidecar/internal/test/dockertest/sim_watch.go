@@ -124,7 +124,7 @@ func (s *Sim) turn(t turn) {
 	switch t {
 	case streamsBroke, streamsCut:
 		s.lose()
-	case doorsShut, doorsOpen: // seen by whoever asks
+	case doorsShut, doorsOpen: // seen by anyone who asks
 	}
 }
 

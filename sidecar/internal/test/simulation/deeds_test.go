@@ -285,8 +285,8 @@ func (r *run) calmDown() {
 	r.mend()
 }
 
-// called are all names under which containers of a plan's worker are or were: whoever is in the middle of a recreate, or to be made
-// anew from what it was, is to be mended too.
+// called are all names under which containers of a plan's worker are or were: anyone who is in the middle of a recreate, or to be recreated
+// from what it was, is to be mended too.
 func (r *run) called(name string) []string {
 	names := []string{name, name + "x"}
 	for _, t := range r.w.Truths() {

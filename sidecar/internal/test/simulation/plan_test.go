@@ -58,7 +58,7 @@ const (
 	opRun      what = "run"       // with the container's first spec
 	opReplace  what = "replace"   // as docker-compose 1 does it
 	opReplace2 what = "replace-2" // as docker compose 2 does it
-	opRevive   what = "revive"    // start whoever is down, run whoever is gone
+	opRevive   what = "revive"    // start anyone who is down, run anyone who is gone
 )
 
 // What workers do.

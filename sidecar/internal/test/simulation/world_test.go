@@ -163,7 +163,7 @@ func (r *run) root(t dockertest.Truth) string {
 	}
 }
 
-// checkStranded: whoever runs, runs in namespaces that somebody else is in. Without the journal nobody knows what lives a
+// checkStranded: anyone who runs, runs in namespaces that somebody else is in. Without the journal nobody knows what lives a
 // worker had before, events that are lost tell of none, and a clock that stepped does not tell which came first.
 func (r *run) checkStranded() {
 	if r.plan.DryRun || !r.amnesia.IsZero() || len(r.steps) > 0 || len(r.drops) > 0 || r.acting() {

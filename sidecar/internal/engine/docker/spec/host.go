@@ -69,7 +69,7 @@ func withoutDefaults(limits, defaults []*container.Ulimit) []*container.Ulimit {
 }
 
 // withoutParentLabels drops the four SELinux labels that the engine takes over from the container whose ipc or pid
-// namespace is shared: the parent may have got others since, and create derives them anew if none are given.
+// namespace is shared: the parent may have got others since, and create derives them again if none are given.
 func withoutParentLabels(host *container.HostConfig) []string {
 	if !host.IpcMode.IsContainer() && !host.PidMode.IsContainer() {
 		return host.SecurityOpt
@@ -90,7 +90,7 @@ func withoutParentLabels(host *container.HostConfig) []string {
 	return slices.DeleteFunc(slices.Clone(host.SecurityOpt), isPart)
 }
 
-// ports only tells: a port that the engine picked is picked anew, as it is at every restart (R31).
+// ports only tells: a port that the engine picked is picked again, as it is at every restart (R31).
 func (b *builder) ports() error {
 	for port, bindings := range b.spec.HostConfig.PortBindings {
 		for _, binding := range bindings {

@@ -1,9 +1,10 @@
 package spec
 
 import (
-	"github.com/distribution/reference"
 	"regexp"
 	"strings"
+
+	"github.com/distribution/reference"
 
 	"github.com/docker/docker/api/types/image"
 )

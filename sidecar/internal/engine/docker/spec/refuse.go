@@ -7,7 +7,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// owner is someone who makes containers anew himself, and the label by which his are known.
+// owner is someone that recreates containers itself, and the label by which his are known.
 type owner struct {
 	label, who string
 }
@@ -47,7 +47,7 @@ const composeOneOff = "com.docker.compose.oneoff"
 
 func labelField(label string) string { return "Config.Labels[" + label + "]" }
 
-// refuseMissing refuses while something is gone that the engine would make anew, empty, or would not miss before the
+// refuseMissing refuses while something is gone that the engine would recreate, empty, or would not miss before the
 // start: a created container may even be connected to a network that does not exist (seen on 20.10.24).
 func (b *builder) refuseMissing() error {
 	switch m := b.in.Missing; {

@@ -1,4 +1,4 @@
-// Package spec says how to make a container anew, and whether the new one is like the old one. It is pure: the bytes that
+// Package spec says how to recreate a container, and whether the new one is like the old one. It is pure: the bytes that
 // the engine answered go in, values come out. Who creates, connects, starts and removes is another's business.
 //
 // Build makes the create request from an inspect, Needed names what must exist on the engine for it to work, and Diff
@@ -86,7 +86,7 @@ type Note struct {
 	Hazard, Field, Text string
 }
 
-// Refusal is the error of Build for a container that it cannot make anew faithfully, or that is not Stoker's to make.
+// Refusal is the error of Build for a container that it cannot recreate faithfully, or that is not Stoker's to make.
 type Refusal struct {
 	Hazard string // R1 to R38
 	Field  string // of the inspect

@@ -1,4 +1,4 @@
-// Command talk is the container of the live tests. "talk PORT DELAY" answers whoever connects to the port, none with 0, and
+// Command talk is the container of the live tests. "talk PORT DELAY" answers anyone who connects to the port, none with 0, and
 // ends so long after SIGTERM. "talk dial ADDRESS" succeeds if somebody answers there.
 package main
 

@@ -73,7 +73,7 @@ func TestTransactionIsFoundWithoutTheJournal(t *testing.T) {
 	}
 }
 
-func TestStrangerHalfMadeAnewIsFound(t *testing.T) {
+func TestStrangerHalfRecreatedIsFound(t *testing.T) {
 	t.Parallel()
 	for _, at := range []string{"tail" + worker.NewSuffix, "tail" + worker.BackupSuffix} {
 		h := housing(ill("w"), dockertest.Spec{Name: "tail", NetworkMode: "container:w"})
@@ -146,7 +146,7 @@ func TestStoppedWhileItIsProven(t *testing.T) {
 	require.Equal(t, worker.HeldOperator, h.held("w"))
 }
 
-func TestRemovedWhileItIsMadeAnew(t *testing.T) {
+func TestRemovedWhileItIsRecreated(t *testing.T) {
 	t.Parallel()
 	h := housing(newWorker("w", "on-missing", "recreate"))
 	old := h.id("w")
@@ -292,7 +292,7 @@ func TestFollowsAreFew(t *testing.T) {
 	require.LessOrEqual(t, h.sent[worker.ListDependents], 10)
 }
 
-func TestEngineGoesDownWhileAWorkerIsMadeAnew(t *testing.T) {
+func TestEngineGoesDownWhileAWorkerIsRecreated(t *testing.T) {
 	t.Parallel()
 	h := housing(ill("w"))
 	h.w.Behave("w", dockertest.Behaviour{IgnoreTerm: true})

@@ -12,8 +12,8 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// drawAnew gives a worker what leads to a recreate sooner or later.
-func drawAnew(t *rapid.T, s *dockertest.Spec) {
+// drawRecreate gives a worker what leads to a recreate sooner or later.
+func drawRecreate(t *rapid.T, s *dockertest.Spec) {
 	some := func(label string, values ...string) {
 		if v := rapid.SampledFrom(append([]string{""}, values...)).Draw(t, label); v != "" {
 			s.Labels["stoker."+label] = v
@@ -45,7 +45,7 @@ func (h *house) guests(t *rapid.T) []string {
 	return names
 }
 
-func anewDeeds() []deedKind {
+func recreateDeeds() []deedKind {
 	return []deedKind{
 		{"journal lost", func(_ *rapid.T, h *house, _ string) {
 			if h.linked() {
@@ -164,7 +164,7 @@ func (h *house) homeless(truth dockertest.Truth) bool {
 	return false
 }
 
-// checkStranded: whoever runs, runs in namespaces that somebody else is in. Without the journal nobody knows of the lives before,
+// checkStranded: anyone who runs, runs in namespaces that somebody else is in. Without the journal nobody knows of the lives before,
 // and a clock that stepped does not tell which came first.
 func (h *house) checkStranded() []string {
 	var wrong []string

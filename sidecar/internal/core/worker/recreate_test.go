@@ -2,7 +2,7 @@ package worker_test
 
 import "testing"
 
-func TestAnew(t *testing.T) {
+func TestRecreate(t *testing.T) {
 	run(t, []scenario{
 		{"rule 12: unhealthy, and its label asks for a recreate", `
 			given health on-unhealthy=recreate
