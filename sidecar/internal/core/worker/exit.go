@@ -111,12 +111,12 @@ func (m *Machine) ownSignal(now time.Time, o Observation) bool {
 	}
 	if m.own.signals == 0 && m.firstSignal(o.Signal) {
 		m.own.signals, m.own.termAt, m.own.termSeen = 1, o.At, now
-		m.recreation.stops.terms++
+		m.saved.OwnStops.first(now, o.At)
 		return true
 	}
 	if o.Signal == syscall.SIGKILL && m.own.signals < 2 && m.graceOver(now, o) {
 		m.own.signals = 2
-		m.recreation.stops.kills++
+		m.saved.OwnStops.Kills++
 		return true
 	}
 	return false
@@ -155,7 +155,7 @@ func (m *Machine) firstSignal(s syscall.Signal) bool {
 func (m *Machine) stopped(now time.Time, o Observation) {
 	if m.stopSent() && !m.own.stopped {
 		m.own.stopped = true
-		m.recreation.stops.stops++
+		m.saved.OwnStops.Stops++
 		return
 	}
 	if m.stopSuperseded(now) {

@@ -141,7 +141,10 @@ func (m *Machine) stillStopping(now time.Time) {
 		return
 	}
 	stop := m.saved.State.Stop
-	since := latest(stop.At, m.own.termSeen) // the clock may have stepped since a Stoker before this one sent it
+	if !m.own.issuedHere && m.own.termSeen.IsZero() { // the clock may have stepped since the Stoker before this one sent it
+		m.own.termSeen = now
+	}
+	since := latest(stop.At, m.own.termSeen)
 	if now.Sub(since) < stop.Grace+stopMargin {
 		m.requestInspect(now.Add(m.inspectBackoff()), ReasonUncertain)
 		return

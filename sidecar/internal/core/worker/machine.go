@@ -57,16 +57,16 @@ type Machine struct {
 	id    Identity
 	saved Saved
 
-	container  container
-	life       life
-	foreign    foreignStop
-	own        ownStop
-	checks     checks
-	inspects   inspects
-	cpu        cpuUse
-	quota      quota
-	recreation recreation
-	deps       dependents
+	container container
+	life      life
+	foreign   foreignStop
+	own       ownStop
+	checks    checks
+	inspects  inspects
+	cpu       cpuUse
+	quota     quota
+	resent    bool // the recreate under way goes on with an earlier one
+	deps      dependents
 
 	inFlight  *Action
 	announced bool
@@ -178,12 +178,6 @@ type quota struct {
 	updateAt    time.Time // when the quota is to be set; zero when it is as it should be
 	updateTries int
 	boostOver   bool // the grace of a starved worker is over
-}
-
-// recreation is what was seen of the transaction under way.
-type recreation struct {
-	stops  stopSignals
-	resent bool // it goes on with an earlier one
 }
 
 // dependents is when the containers in the worker's namespaces have to be restarted.
@@ -338,6 +332,7 @@ type savedDigest struct {
 	incarnation Incarnation
 	expected    bool
 	state       State
+	ownStops    OwnStops
 	budget      Budget
 	dependents  SavedDependents
 	stop        StopIntent
@@ -347,7 +342,7 @@ type savedDigest struct {
 
 func digest(s Saved) savedDigest {
 	d := savedDigest{
-		key: s.Key, incarnation: s.Incarnation, expected: s.Expected, state: s.State, budget: s.Budget, dependents: s.Dependents,
+		key: s.Key, incarnation: s.Incarnation, expected: s.Expected, state: s.State, ownStops: s.OwnStops, budget: s.Budget, dependents: s.Dependents,
 		autoRemove: s.AutoRemove,
 	}
 	if s.Boost != nil {

@@ -194,7 +194,7 @@ func (m *Machine) started(now time.Time, o Observation) {
 	m.container.status, m.checks.status = StatusRunning, m.firstHealth()
 	m.saved.StopIntent = nil
 	m.saved.Expected = true
-	m.recreation.stops = stopSignals{}
+	m.saved.OwnStops = OwnStops{}
 	m.newLife()
 	if own {
 		m.verifyOwnStart(now)

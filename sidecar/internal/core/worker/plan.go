@@ -158,7 +158,7 @@ func (m *Machine) fillStop(now time.Time, a *Action) {
 	s.Phase, s.Stop = PhaseStopping, SentStop{At: now, Grace: m.id.Policy.Grace(m.container.config.stopTimeout)}
 	m.enter(s)
 	m.own.issuedHere = true
-	m.recreation.stops.times++
+	m.saved.OwnStops.Sent++
 	m.charge()
 	a.Verb, a.Reason, a.Attempt = Stop, s.Heal.Reason, s.Heal.Attempt
 	a.Grace = s.Stop.Grace

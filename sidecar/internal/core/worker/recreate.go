@@ -33,27 +33,19 @@ func (m *Machine) observeRecreating(now time.Time, o Observation) {
 	case Started:
 		m.saved.StopIntent = nil // somebody has started it again; the transaction itself starts nothing after a stop
 	case Stopped:
-		if m.recreation.stops.stops++; m.recreation.stops.stops > m.stopsSent() {
+		if m.saved.OwnStops.Stops++; m.saved.OwnStops.Stops > m.stopsSent() {
 			m.stopWhileRecreating(o, true)
 		}
 	}
 }
 
-// stopSignals counts Stoker's own stops of an incarnation, and what was seen of them. Their events may be late: those of a
-// restart, or of a recreate that was undone, may come in the middle of the next recreate.
-type stopSignals struct {
-	times, terms, kills, stops int       // times is how often one was sent
-	termAt                     time.Time // of the first of terms, the engine's clock
-	termSeen                   time.Time // the same, Stoker's clock
-}
-
 // stopsSent is how often the transaction has sent a stop to the old container. One that is remembered was sent by the Stoker
 // before this one.
 func (m *Machine) stopsSent() int {
-	if m.recreation.stops.times == 0 && m.stopSent() {
+	if m.saved.OwnStops.Sent == 0 && m.stopSent() {
 		return 1
 	}
-	return m.recreation.stops.times
+	return m.saved.OwnStops.Sent
 }
 
 // RecreateStop tells a worker that the transaction is about to stop the old container. Stop signals until then were somebody
@@ -64,32 +56,30 @@ func (RecreateStop) input() {}
 
 func (m *Machine) recreateStop(now time.Time) {
 	if m.Recreating() {
-		m.recreation.stops.times = m.stopsSent() + 1
+		m.saved.OwnStops.Sent = m.stopsSent() + 1
 		m.saved.State.Stop.At = now
 	}
 }
 
 // ownRecreateSignal tells the signals of the transaction's own stops from an operator's, as ownSignal does for a restart.
 func (m *Machine) ownRecreateSignal(now time.Time, o Observation) bool {
-	switch s := &m.recreation.stops; {
-	case m.firstSignal(o.Signal) && s.terms < m.stopsSent():
-		if s.terms++; s.terms == 1 {
-			s.termAt, s.termSeen = o.At, now
-		}
+	switch s := &m.saved.OwnStops; {
+	case m.firstSignal(o.Signal) && s.Terms < m.stopsSent():
+		s.first(now, o.At)
 		return true
-	case o.Signal == syscall.SIGKILL && s.kills < m.stopsSent() && m.recreateGraceOver(now, o):
-		s.kills++
+	case o.Signal == syscall.SIGKILL && s.Kills < m.stopsSent() && m.recreateGraceOver(now, o):
+		s.Kills++
 		return true
 	}
 	return false
 }
 
 func (m *Machine) recreateGraceOver(now time.Time, o Observation) bool {
-	grace, s, at := m.saved.State.Stop.Grace, m.recreation.stops, o.At
-	if s.terms == 0 {
-		return m.firstUnseen(s.times != 1, o)
+	grace, s, at := m.saved.State.Stop.Grace, m.saved.OwnStops, o.At
+	if s.Terms == 0 {
+		return m.firstUnseen(s.Sent != 1, o)
 	}
-	return at.Sub(s.termAt) >= grace-graceSlack || now.Sub(s.termSeen) >= grace-graceSlack
+	return at.Sub(s.TermAt) >= grace-graceSlack || now.Sub(s.TermSeen) >= grace-graceSlack
 }
 
 // stopWhileRecreating notes a stop by somebody else. It began with its first signal: by that time a daemon's shutdown is told from an
@@ -120,7 +110,7 @@ func (m *Machine) interrupted(now time.Time) {
 	s.Heal.Action = HealRecreate
 	s.Phase, s.Due, s.Stop.At = PhaseRecreating, now, now
 	m.enter(s)
-	m.recreation.stops = stopSignals{}
+	m.saved.OwnStops = OwnStops{}
 	if !m.container.inspected {
 		m.saved.Incarnation.StartedAt = time.Time{} // known by an event at most, which is a little later
 	}
@@ -135,13 +125,13 @@ func (m *Machine) StoppedWhileRecreating() bool {
 func (m *Machine) fillRecreate(a *Action) {
 	s := m.saved.State
 	heal := s.Heal
-	m.recreation.resent = s.Phase == PhaseRecreating
+	m.resent = s.Phase == PhaseRecreating
 	if m.container.inspected {
 		s.Stop.Grace = m.id.Policy.Grace(m.container.config.stopTimeout)
 	}
 	s.Phase = PhaseRecreating
 	m.enter(s)
-	if !m.recreation.resent { // else a stop that was seen meanwhile holds for the transaction that goes on
+	if !m.resent { // else a stop that was seen meanwhile holds for the transaction that goes on
 		m.saved.StopIntent = nil
 	}
 	m.charge()
@@ -150,7 +140,7 @@ func (m *Machine) fillRecreate(a *Action) {
 	if s.Stop.Grace == 0 && !m.container.inspected {
 		a.Grace = -1 // the container's own, which is not known here
 	}
-	a.OnlyIfUnhealthy = heal.Fault == FaultUnhealthy && !heal.Missing && !m.recreation.resent
+	a.OnlyIfUnhealthy = heal.Fault == FaultUnhealthy && !heal.Missing && !m.resent
 	a.Deadline = s.Stop.Grace + recreateMargin
 	if heal.Missing {
 		a.Definition = m.saved.Definition
@@ -174,7 +164,6 @@ func (m *Machine) finishRecreate(now time.Time, o Outcome) {
 	case Refused:
 		m.clearRecreate(now)
 		m.refund()
-		m.attributeRecreateStop(now)
 		if m.heal().Missing {
 			m.stillMissing(now, o)
 			return
@@ -213,12 +202,11 @@ func (m *Machine) recreateFailed(now time.Time, o Outcome) {
 		m.removedWhileRecreating(now, o)
 	case o.OperatorStopped:
 		m.operatorStopped(now, o)
-	case o.Unreachable && m.recreation.resent:
+	case o.Unreachable && m.resent:
 		m.delayRecreate(now)
 	case o.Unreachable:
 		m.clearRecreate(now)
 		m.refund()
-		m.attributeRecreateStop(now)
 		if m.saved.StopIntent != nil {
 			m.inspectRecreated(now)
 		}
@@ -233,13 +221,6 @@ func (m *Machine) recreateFailed(now time.Time, o Outcome) {
 		m.recreateRefused(now, o)
 	default:
 		m.undone(now, o)
-	}
-}
-
-// attributeRecreateStop: nothing was sent, so that what was seen was somebody else's stop.
-func (m *Machine) attributeRecreateStop(now time.Time) {
-	if m.recreation.stops.terms+m.recreation.stops.kills+m.recreation.stops.stops > 0 && !m.recreation.resent {
-		m.attributeStop(now, ownStop{signals: 1, stopped: m.recreation.stops.stops > 0, termAt: m.recreation.stops.termAt})
 	}
 }
 
@@ -289,7 +270,7 @@ func (m *Machine) setContainer(s Snapshot) {
 		m.changes++
 	}
 	if !s.same(m.saved.Incarnation) {
-		m.recreation.stops = stopSignals{}
+		m.saved.OwnStops = OwnStops{}
 	}
 	m.saved.Incarnation = Incarnation{ID: s.ID}
 	m.newLife()

@@ -14,6 +14,7 @@ type Saved struct {
 	// older ones again; they are dropped, for what they did is in the record already.
 	LastEventAt time.Time       `json:"last_event_at,omitzero"`
 	State       State           `json:"state"`
+	OwnStops    OwnStops        `json:"own_stops,omitzero"`
 	Budget      Budget          `json:"budget,omitzero"`
 	Dependents  SavedDependents `json:"dependents,omitzero"`
 	AutoRemove  bool            `json:"auto_remove,omitempty"`
@@ -104,6 +105,24 @@ type SentStop struct {
 
 // Sent reports whether a stop was sent.
 func (s SentStop) Sent() bool { return !s.At.IsZero() }
+
+// OwnStops counts Stoker's own stops of an incarnation, and what was seen of them. Their events may be late: those of a restart,
+// or of a recreate that was undone, may come in the middle of the next recreate.
+type OwnStops struct {
+	Sent     int       `json:"sent,omitempty"`
+	Terms    int       `json:"terms,omitempty"` // first signals
+	Kills    int       `json:"kills,omitempty"`
+	Stops    int       `json:"stops,omitempty"`    // stop events
+	TermAt   time.Time `json:"term_at,omitzero"`   // of the first of Terms, the engine's clock
+	TermSeen time.Time `json:"term_seen,omitzero"` // the same, Stoker's clock
+}
+
+// first counts the first signal of a stop.
+func (s *OwnStops) first(now, at time.Time) {
+	if s.Terms++; s.Terms == 1 {
+		s.TermAt, s.TermSeen = at, now
+	}
+}
 
 // StopIntent is an operator's stop whose exit was not seen yet.
 type StopIntent struct {
