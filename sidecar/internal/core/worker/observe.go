@@ -19,7 +19,14 @@ func (m *Machine) observe(now time.Time, o Observation) {
 	case m.Missing():
 		return // it was about the container that is gone
 	case m.Recreating():
+		old := o.ID == m.saved.Incarnation.ID && o.Kind != Listed
+		if old && o.History && m.known(o) {
+			return
+		}
 		m.observeRecreating(now, o)
+		if old {
+			m.saved.LastEventAt = o.At
+		}
 		return
 	}
 	if o.History && m.outdated(o) {
@@ -91,8 +98,12 @@ func (m *Machine) outdated(o Observation) bool {
 	if !slices.Contains(ofALife, o.Kind) {
 		return false
 	}
-	known := !m.life.knownUntil.IsZero() && !o.At.After(m.life.knownUntil)
-	return known || o.At.Before(m.saved.Incarnation.StartedAt)
+	return m.known(o) || o.At.Before(m.saved.Incarnation.StartedAt)
+}
+
+// known reports whether the Stoker before this one has dealt with a replayed event.
+func (m *Machine) known(o Observation) bool {
+	return !m.life.knownUntil.IsZero() && !o.At.After(m.life.knownUntil)
 }
 
 // awaiting reports whether what comes now is still about the life before Stoker's own start: the stream is in order, and
