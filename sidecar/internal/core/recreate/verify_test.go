@@ -37,7 +37,7 @@ func TestNewOneDoesNotStayUp(t *testing.T) {
 		"it ends as of a SIGKILL": {ends(137), "exit code 137", stopNoticeWait},
 		"Docker restarts it":      {func(c *worker.Snapshot, _ time.Time) { c.RestartCount = 1 }, "Docker has restarted it", 0},
 		"somebody restarts it":    {func(c *worker.Snapshot, now time.Time) { c.StartedAt = now }, "was restarted while it had to stay up", 0},
-		"it is paused":            {func(c *worker.Snapshot, _ time.Time) { c.Status = worker.StatusPaused }, "it is paused", 0},
+		"it is paused":            {func(c *worker.Snapshot, _ time.Time) { c.Status = worker.StatusPaused }, "it is paused", stopNoticeWait},
 	} {
 		for _, look := range []int{9, 11} {
 			t.Run(name, func(t *testing.T) {

@@ -23,6 +23,7 @@ import (
 //	die 1 · kill TERM · stop · start · oom · unhealthy · healthy · pause · unpause · update · destroy · list running healthy
 //	old die 1                the same, replayed by the engine at the start of a session
 //	late kill TERM           the same, of a second ago (late:5s, of five): it comes behind the answer that it led to
+//	rename w.stoker-old · rename w w.stoker-old · list running as:NAME      another name, from w or from the second one
 //	mute unhealthy           the same, and the look that it leads to waits for its answer line
 //	answer running …         the action in flight ended: running, down CODE, restarting, paused, failed TEXT, unknown,
 //	                         unreachable, refused, missing; with "new" it is another life than the last one known
@@ -66,14 +67,20 @@ func play(t *testing.T, text string) *script {
 		Incarnation: worker.Incarnation{ID: containerID, StartedAt: noon.Add(-time.Hour)}, Key: "w",
 		Status: worker.StatusRunning, Health: worker.HealthNone, StopSignal: syscall.SIGTERM, Definition: []byte("{}"),
 	}
+	s.goOn(text)
+	return s
+}
+
+// goOn plays more lines.
+func (s *script) goOn(text string) {
+	s.t.Helper()
 	for i, line := range strings.Split(strings.TrimSpace(text), "\n") {
 		line = strings.TrimSpace(strings.Split(line, "#")[0])
 		if line != "" {
 			s.line(fmt.Sprintf("line %d: %s", i+1, line), strings.Fields(line))
 		}
 	}
-	require.Empty(t, starts(s.did), "the script does not mention these")
-	return s
+	require.Empty(s.t, starts(s.did), "the script does not mention these")
 }
 
 const containerID = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
