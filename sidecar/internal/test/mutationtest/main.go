@@ -53,16 +53,16 @@ func scoreAll(ctx context.Context, packages, only string, workers int) (scores [
 	if packages == "" {
 		return nil, nil
 	}
-	fmt.Println("| package | operator mutants | run by a test | of these, noticed |\n|---|---|---|---|")
+	fmt.Fprintln(os.Stdout, "| package | operator mutants | run by a test | of these, noticed |\n|---|---|---|---|")
 	for pkg := range strings.SplitSeq(packages, ",") {
 		s, err := scorePackage(ctx, pkg, only, workers)
 		if err != nil {
 			return scores, err
 		}
-		fmt.Println(s.row())
+		fmt.Fprintln(os.Stdout, s.row())
 		scores = append(scores, s)
 	}
-	fmt.Println()
+	fmt.Fprintln(os.Stdout, )
 	low := slices.DeleteFunc(slices.Clone(scores), func(s score) bool { return s.coverage() >= least && s.efficacy() >= least })
 	if len(low) > 0 && only == "" {
 		err = fmt.Errorf("%d packages are below %d %%", len(low), least)
@@ -85,7 +85,7 @@ func survivors(scores []score) string {
 
 // tryAll prints which test notices each named mutant, and fails when none does.
 func tryAll(ctx context.Context, only string) error {
-	fmt.Println("| what is broken | noticed by |\n|---|---|")
+	fmt.Fprintln(os.Stdout, "| what is broken | noticed by |\n|---|---|")
 	survived := 0
 	for _, n := range table() {
 		if !strings.Contains(n.name, only) {
@@ -101,7 +101,7 @@ func tryAll(ctx context.Context, only string) error {
 		} else {
 			by = "`" + by + "`"
 		}
-		fmt.Printf("| %s | %s |\n", n.name, by)
+		fmt.Fprintf(os.Stdout, "| %s | %s |\n", n.name, by)
 	}
 	if survived > 0 {
 		return fmt.Errorf("%d named mutants survive: a test is missing for each", survived)
