@@ -1,6 +1,7 @@
 package recreate
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -100,7 +101,67 @@ func TestDoneBefore(t *testing.T) {
 	require.Equal(t, Done, again.Ending)
 	require.Equal(t, first.ID, again.ID)
 	require.Len(t, e.steps, steps+1)
-	require.Equal(t, Nothing, e.sweep().Ending)
+	nothing := e.sweep()
+	require.Equal(t, Nothing, nothing.Ending)
+	require.Equal(t, first.ID, nothing.ID)
+	require.Equal(t, first.ID, nothing.Holder.ID)
+}
+
+// A container under the temporary name is this transaction's own where both of its labels say so.
+func TestNewOneIsKnownByItsLabels(t *testing.T) {
+	e := newEngine(t)
+	e.faults = func(s Step, _ int) fault {
+		if s == CreateNew {
+			return unheard
+		}
+		return works
+	}
+	require.Equal(t, Done, e.run(request()).Ending, "the answer was lost, and the look behind it finds the new one: %v", e.steps)
+
+	for _, label := range []string{worker.MarkAttempt, worker.MarkBy} {
+		e := newEngine(t)
+		e.before = func(_ *Transaction, step Step) {
+			if step == CreateNew {
+				third := e.add("third", "w.stoker-new")
+				third.Labels = map[string]string{worker.MarkAttempt: fmt.Sprintf("%x-1", e.now.UnixNano()), worker.MarkBy: mine}
+				third.Labels[label] = "another"
+			}
+		}
+		require.Equal(t, Busy, e.run(request()).Ending)
+		require.Contains(t, e.has, "third")
+		require.Equal(t, []string{"look", "create new"}, e.steps)
+	}
+}
+
+// A call without an answer may work yet: its effect is looked for, a second apart. Where nothing was sent, or the call does not
+// touch the worker, one look is enough.
+func TestEffectIsLookedFor(t *testing.T) {
+	for _, c := range []struct {
+		step  Step
+		f     fault
+		pause time.Duration
+	}{
+		{CreateNew, unanswered, 3 * effectPause}, {CreateNew, unreachable, 0}, {CreateNew, denied, 0},
+		{Compare, unanswered, 0}, {StopOld, denied, 3 * effectPause}, {RenameOld, unanswered, 3 * effectPause}, {RenameOld, denied, 0},
+	} {
+		e := newEngine(t)
+		failed, turned := time.Time{}, time.Time{}
+		e.faults = func(s Step, _ int) fault {
+			switch {
+			case s == c.step && failed.IsZero():
+				failed = e.now
+				return c.f
+			case !failed.IsZero() && turned.IsZero() && s != Look:
+				turned = e.now
+			}
+			return works
+		}
+		e.run(request())
+		if turned.IsZero() {
+			turned = e.now
+		}
+		require.Equal(t, c.pause, turned.Sub(failed).Truncate(time.Second), "%s, %d: %v", c.step, c.f, e.steps)
+	}
 }
 
 // unfinished leaves a transaction of another owner behind, after so many calls.
@@ -122,7 +183,7 @@ func TestAnotherStokers(t *testing.T) {
 		want   Ending
 	}{
 		"of a process": {"host/1", time.Minute, "", Busy},
-		"of a process, just before its lease ends": {"host/1", ownersLease - time.Second, "", Busy},
+		"of a process, just before its lease ends": {"host/1", ownersLease - time.Millisecond, "", Busy},
 		"of a process, after its lease":            {"host/1", ownersLease, "", Done},
 		"of a container that runs":                 {stoker + "/x", time.Minute, worker.StatusRunning, Busy},
 		"of a container that is paused":            {stoker, time.Minute, worker.StatusPaused, Busy},
@@ -141,7 +202,7 @@ func TestAnotherStokers(t *testing.T) {
 					one.Created = e.now
 				}
 			}
-			e.now = e.now.Add(c.after - e.lag) // the second look is a lag later
+			e.now = e.now.Add(c.after - 2*e.lag) // it is decided on after the second look
 			r := e.run(request())
 			require.Equal(t, c.want, r.Ending, "%v", e.steps)
 			if c.want == Busy {

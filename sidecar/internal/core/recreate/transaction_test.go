@@ -227,6 +227,9 @@ func TestOperatorRemoves(t *testing.T) {
 				req.KeepRemoved, req.Definition = kept, []byte("old")
 				r := e.run(req)
 				require.NotContains(t, e.names(), "w.stoker-new")
+				if !kept && nth > 1 && nth < len(straight)-1 {
+					require.ErrorIs(t, r.Err, errRemoved, "%v", e.steps)
+				}
 				if !kept && r.Ending != Done {
 					require.NotEmpty(t, r.Err)
 					require.Empty(t, e.running(), "%v", e.steps)

@@ -1,6 +1,7 @@
 package recreate
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -144,8 +145,14 @@ func TestTooSlow(t *testing.T) {
 	require.Contains(t, []Ending{Undone, Unknown}, r.Ending)
 
 	e = newEngine(t)
-	e.lag = 12 * time.Second // fifteen calls in three minutes
+	e.lag = 12800 * time.Millisecond // fifteen calls in the three minutes and the grace
 	require.Equal(t, Done, e.run(request()).Ending)
+
+	e = newEngine(t)
+	e.lag = 12800 * time.Millisecond // and five of the way back in a minute and the grace
+	e.faults = secondCompareFails
+	require.Equal(t, Undone, e.run(request()).Ending, "%v", e.steps)
+	require.Equal(t, []string{"w"}, e.names())
 }
 
 // An engine that says yes to everything and does nothing is given up.
@@ -206,4 +213,41 @@ func TestRemovalUnderWay(t *testing.T) {
 			require.ErrorContains(t, r.Err, "does not finish the removal")
 		}
 	}
+}
+
+func secondCompareFails(s Step, nth int) fault {
+	if s == Compare && nth > 6 {
+		return denied
+	}
+	return works
+}
+
+// The comparison fails because the new container has ended: that it ended is what matters.
+func TestEndsBeforeItIsCompared(t *testing.T) {
+	e := newEngine(t)
+	e.faults = secondCompareFails
+	e.before = func(_ *Transaction, step Step) {
+		if step == Compare && len(e.steps) > 6 {
+			one := e.newOne()
+			one.Status, one.ExitCode, one.FinishedAt = worker.StatusExited, 1, e.now
+		}
+	}
+	r := e.run(request())
+	require.ErrorContains(t, r.Err, "does not stay up")
+
+	e = newEngine(t)
+	e.faults = secondCompareFails
+	r = e.run(request())
+	require.ErrorContains(t, r.Err, "compare: no")
+}
+
+// Without an old container the comparison is tried again, five times.
+func TestUnprovenForItsComparison(t *testing.T) {
+	e, req := newEngine(t), request()
+	delete(e.has, oldID)
+	req.Definition, e.faults = []byte("old"), secondCompareFails
+	r := e.run(req)
+	require.Equal(t, Unproven, r.Ending, "%v", e.steps)
+	require.Equal(t, []string{"w"}, e.running())
+	require.Equal(t, 1+1+manyTries, strings.Count(strings.Join(e.steps, ","), "compare"), "%v", e.steps)
 }

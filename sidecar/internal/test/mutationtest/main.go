@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"flag"
 	"fmt"
@@ -18,6 +19,11 @@ import (
 	"slices"
 	"strings"
 )
+
+// judged says why some operator mutants may survive.
+//
+//go:embed judged.md
+var judged string
 
 // internal is where the packages of Stoker are.
 const internal = "sidecar/internal"
@@ -45,7 +51,11 @@ func run(ctx context.Context) error {
 	if err != nil || *skip {
 		return err
 	}
-	return tryAll(ctx, *only)
+	err = tryAll(ctx, *only)
+	if *only == "" {
+		fmt.Fprint(os.Stdout, judged)
+	}
+	return err
 }
 
 // scoreAll prints the scores of packages, and fails when one is too low.
