@@ -157,3 +157,39 @@ func TestCannotRecreateWithoutASnapshot(t *testing.T) {
 func TestReplayTellsNothing(t *testing.T) {
 	play(t, "given remembered\nold die 143\n= untold managed\nup running new\n= told managed")
 }
+
+// Docker's own restart, which only an inspect has shown, is no operator's start: the attempts still count.
+func TestDockersRestartKeepsTheAttempts(t *testing.T) {
+	play(t, `
+		given docker=always health
+		up
+		unhealthy
+		> stop 1
+		kill TERM
+		die 143
+		stop
+		answer down 143
+		> start 1
+		start
+		answer running healthy
+		= attempts 1
+		+10s
+		list restarting
+		+2s
+		= held docker-restarting
+		list running new healthy
+		+5s
+		= free
+		= attempts 1`)
+}
+
+// An inspect that shows the exit before the present start is older than the start's event.
+func TestInspectOlderThanAStart(t *testing.T) {
+	s := play(t, "up\nkill TERM\ndie 143\nstop\n= held stopped-by-operator")
+	before := *s.snapshot()
+	s.goOn("+1s\nmute update\n+1s\nstart")
+	s.mute = true
+	s.finish(worker.Outcome{Result: worker.Done, Snapshot: &before})
+	require.Equal(t, worker.StatusRunning, s.m.View().Status)
+	s.goOn("= free")
+}
