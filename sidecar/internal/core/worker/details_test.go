@@ -23,7 +23,7 @@ func TestGraceOnOneClock(t *testing.T) {
 		"kill TERM\n+9949ms\nlate:5s kill KILL":     true,
 		"kill TERM\n+10s\nkill KILL\n+1s\nkill HUP": false,
 	} {
-		s := play(t, recreating+events)
+		s := play(t, recreating+"transaction stops\n"+events)
 		require.Equal(t, others, s.m.StoppedWhileRecreating(), events)
 	}
 }

@@ -41,6 +41,7 @@ func TestWhoseStopWhileRecreating(t *testing.T) {
 			reborn
 			up
 			> recreate 1
+			transaction stops
 			kill TERM
 			stop
 			stop`, false},
@@ -48,16 +49,23 @@ func TestWhoseStopWhileRecreating(t *testing.T) {
 			reborn
 			up
 			> recreate 1
+			transaction stops
 			kill TERM
 			kill TERM
 			kill TERM`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := play(t, recreating)
+			s := play(t, recreating+"transaction stops")
 			s.goOn(c.events)
 			require.Equal(t, c.others, s.m.StoppedWhileRecreating())
 		})
 	}
+}
+
+// A stop signal before the transaction's own stop is somebody's.
+func TestStopBeforeTheTransactionsOwn(t *testing.T) {
+	s := play(t, recreating+"kill TERM")
+	require.True(t, s.m.StoppedWhileRecreating())
 }
 
 // A stop of the new container is not one of the worker's own, and is forgotten when the transaction did not mind it.
@@ -75,7 +83,7 @@ func TestStopOfTheNewOneWhileRecreating(t *testing.T) {
 // A stop began with its first signal.
 func TestStopIntentWhileRecreating(t *testing.T) {
 	s := play(t, recreating)
-	s.goOn("kill TERM\nkill INT\n+5s\nstop\nstop")
+	s.goOn("transaction stops\nkill TERM\nkill INT\n+5s\nstop\nstop")
 	require.Equal(t, &worker.StopIntent{ID: containerID, At: noon, Signal: 2, Complete: true}, s.m.Saved().StopIntent)
 	s.goOn("+1m\nkill QUIT") // too late to belong to it
 	require.Equal(t, &worker.StopIntent{ID: containerID, At: s.now, Signal: 3}, s.m.Saved().StopIntent)

@@ -30,6 +30,7 @@ import (
 //	> start 2 · > stop · > look · > nothing      what was granted since the last such line, in order; a start with its attempt
 //	= held exhausted · = free · = attempts 2 · = phase backing-off · = due 1s..2s · = idle · = told healed · = untold fault
 //	die 0 meant · die 1 own · die 1 hidden   on a Podman (given podman): what it says of the end when it is asked
+//	transaction stops        the recreate is about to stop the old container
 //	reborn                   Stoker was killed; the next one reads the journal, and lists and looks
 //	engine gone              it shuts down: nothing that is asked is answered, while events still come
 //	engine restarted [-5s]   another engine process; the stops of the last so many seconds were its shutdown's
@@ -104,6 +105,8 @@ func (s *script) line(at string, w []string) {
 		s.reads(at, w[1:])
 	case w[0] == "answer":
 		s.answer(at, w[1:])
+	case w[0] == "transaction": // is about to stop the old container
+		s.step(worker.RecreateStop{})
 	case w[0] == "reborn":
 		s.reborn(at)
 	case w[0] == "engine":

@@ -72,7 +72,7 @@ func scoreAll(ctx context.Context, packages, only string, workers int) (scores [
 		fmt.Fprintln(os.Stdout, s.row())
 		scores = append(scores, s)
 	}
-	fmt.Fprintln(os.Stdout, )
+	fmt.Fprintln(os.Stdout)
 	low := slices.DeleteFunc(slices.Clone(scores), func(s score) bool { return s.coverage() >= least && s.efficacy() >= least })
 	if len(low) > 0 && only == "" {
 		err = fmt.Errorf("%d packages are below %d %%", len(low), least)
@@ -100,6 +100,9 @@ func tryAll(ctx context.Context, only string) error {
 	for _, n := range table() {
 		if !strings.Contains(n.name, only) {
 			continue
+		}
+		if by, err := n.firstFailed(ctx); by != "" || err != nil { // what fails anyway notices nothing
+			return errors.Join(fmt.Errorf("%s fails with nothing broken: mend that first", by), err)
 		}
 		by, err := n.try(ctx)
 		if err != nil {

@@ -54,11 +54,16 @@ func (n named) try(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	args := []string{"test", "-vet=off", "-short", "-failfast", "-timeout", "5m", "-overlay", overlay, "./" + internal + "/" + n.pkg}
+	return n.firstFailed(ctx, "-overlay", overlay)
+}
+
+// firstFailed runs the tests, and returns the first one that fails.
+func (n named) firstFailed(ctx context.Context, flags ...string) (string, error) {
+	args := append([]string{"test", "-vet=off", "-short", "-failfast", "-timeout", "5m"}, flags...)
 	if n.run != "" {
 		args = append(args, "-run", n.run)
 	}
-	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "./"+internal+"/"+n.pkg)...)
 	cmd.Env = append(os.Environ(), noEngine()...)
 	out, err := cmd.CombinedOutput()
 	if err == nil {

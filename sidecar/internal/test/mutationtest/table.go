@@ -101,7 +101,7 @@ func action() []named {
 		},
 		{
 			name: "docker rm -f brings back a worker that does not ask for it", file: "core/worker/missing.go", pkg: "core/worker",
-			old: `killed && m.id.Policy.OnMissing == policyRecreate && at.Sub`, new: `killed && at.Sub`,
+			old: `killed && m.id.Policy.OnMissing == policyRecreate && after`, new: `killed && after`,
 		},
 		{
 			name: "I8: a boost is not given back", file: "core/worker/quota.go", pkg: "core/worker",
