@@ -20,6 +20,8 @@ type desk struct {
 	do   []worker.Action // since the last look at it
 	drop []worker.Key
 	told []worker.EventKind
+
+	details []string // of the events about dependents, since the last action that was looked at
 }
 
 var (
@@ -45,6 +47,9 @@ func (d *desk) take(t fleet.Effects) {
 	d.drop = append(d.drop, t.Drop...)
 	for _, n := range t.Events {
 		d.told = append(d.told, n.Kind)
+		if n.Kind == worker.EventDependentsRestarted {
+			d.details = append(d.details, n.Detail)
+		}
 	}
 }
 

@@ -30,15 +30,22 @@ func TestOutcome(t *testing.T) {
 		"gone and forgotten": {
 			Result{Ending: Refused, Err: refusal{why: "gone"}, Gone: true}, worker.Outcome{Result: worker.Failed, Missing: true, Err: "gone"}, false,
 		},
-		"changed":       {Result{Ending: Refused, Err: changed}, worker.Outcome{Result: worker.Refused, Err: "look: it is paused"}, true},
-		"a stranger":    {Result{Ending: Refused, Err: changed, ID: "other"}, worker.Outcome{Result: worker.Refused, Err: "look: it is paused"}, false},
-		"busy":          {Result{Ending: Busy, Err: no}, worker.Outcome{Result: worker.Refused, Err: "no"}, false},
-		"undone":        {Result{Ending: Undone, Err: no}, worker.Outcome{Result: worker.Failed, Err: "no"}, true},
-		"stopped":       {Result{Ending: Undone, Err: no, OperatorStopped: true}, worker.Outcome{Result: worker.Failed, OperatorStopped: true, Err: "no"}, true},
-		"lost":          {Result{Ending: Lost, Err: no, ID: "none"}, worker.Outcome{Result: worker.Failed, Missing: true, Err: "no"}, false},
-		"unknown":       {Result{Ending: Unknown, Err: no, ID: "none"}, worker.Outcome{Result: worker.Unknown, Err: "no"}, false},
-		"no engine":     {Result{Ending: Unknown, Err: no, ID: "none", Untouched: true, unreachable: true}, worker.Outcome{Result: worker.Failed, Unreachable: true, Err: "no"}, false},
-		"a proxy's no":  {Result{Ending: Undone, Err: no, Untouched: true, forbidden: true}, worker.Outcome{Result: worker.Failed, CannotRecreate: true, Err: "no"}, true},
+		"changed":      {Result{Ending: Refused, Err: changed}, worker.Outcome{Result: worker.Refused, Err: "look: it is paused"}, true},
+		"a stranger":   {Result{Ending: Refused, Err: changed, ID: "other"}, worker.Outcome{Result: worker.Refused, Err: "look: it is paused"}, false},
+		"busy":         {Result{Ending: Busy, Err: no}, worker.Outcome{Result: worker.Refused, Err: "no"}, false},
+		"undone":       {Result{Ending: Undone, Err: no}, worker.Outcome{Result: worker.Failed, Err: "no"}, true},
+		"stopped":      {Result{Ending: Undone, Err: no, OperatorStopped: true}, worker.Outcome{Result: worker.Failed, OperatorStopped: true, Err: "no"}, true},
+		"lost":         {Result{Ending: Lost, Err: no, ID: "none"}, worker.Outcome{Result: worker.Failed, Missing: true, Err: "no"}, false},
+		"unknown":      {Result{Ending: Unknown, Err: no, ID: "none"}, worker.Outcome{Result: worker.Unknown, Err: "no"}, false},
+		"no engine":    {Result{Ending: Unknown, Err: no, ID: "none", Untouched: true, unreachable: true}, worker.Outcome{Result: worker.Failed, Unreachable: true, Err: "no"}, false},
+		"a proxy's no": {Result{Ending: Undone, Err: no, Untouched: true, forbidden: true}, worker.Outcome{Result: worker.Failed, CannotRecreate: true, Err: "no"}, true},
+		"a proxy's no, after something was sent": {
+			Result{Ending: Undone, Err: no, forbidden: true}, worker.Outcome{Result: worker.Failed, CannotRecreate: true, Err: "no"}, true,
+		},
+		"lost, and a proxy said no": {Result{Ending: Lost, Err: no, ID: "none", forbidden: true}, worker.Outcome{Result: worker.Failed, Missing: true, Err: "no"}, false},
+		"unproven, with something to tell": {
+			Result{Ending: Unproven, Notes: []string{"Config.Image: by ID"}}, worker.Outcome{Result: worker.Done, Err: "Config.Image: by ID"}, true,
+		},
 		"nothing to do": {Result{Ending: Nothing}, worker.Outcome{Result: worker.Done}, true},
 	} {
 		t.Run(name, func(t *testing.T) {

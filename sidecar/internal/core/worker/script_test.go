@@ -23,12 +23,14 @@ import (
 //	die 1 · kill TERM · stop · start · oom · unhealthy · healthy · pause · unpause · update · destroy · list running healthy
 //	old die 1                the same, replayed by the engine at the start of a session
 //	late kill TERM           the same, of a second ago (late:5s, of five): it comes behind the answer that it led to
+//	rename w.stoker-old · rename w w.stoker-old · list running as:NAME      another name, from w or from the second one
 //	mute unhealthy           the same, and the look that it leads to waits for its answer line
 //	answer running …         the action in flight ended: running, down CODE, restarting, paused, failed TEXT, unknown,
 //	                         unreachable, refused, missing; with "new" it is another life than the last one known
 //	> start 2 · > stop · > look · > nothing      what was granted since the last such line, in order; a start with its attempt
 //	= held exhausted · = free · = attempts 2 · = phase backing-off · = due 1s..2s · = idle · = told healed · = untold fault
 //	die 0 meant · die 1 own · die 1 hidden   on a Podman (given podman): what it says of the end when it is asked
+//	transaction stops        the recreate is about to stop the old container
 //	reborn                   Stoker was killed; the next one reads the journal, and lists and looks
 //	engine gone              it shuts down: nothing that is asked is answered, while events still come
 //	engine restarted [-5s]   another engine process; the stops of the last so many seconds were its shutdown's
@@ -66,14 +68,20 @@ func play(t *testing.T, text string) *script {
 		Incarnation: worker.Incarnation{ID: containerID, StartedAt: noon.Add(-time.Hour)}, Key: "w",
 		Status: worker.StatusRunning, Health: worker.HealthNone, StopSignal: syscall.SIGTERM, Definition: []byte("{}"),
 	}
+	s.goOn(text)
+	return s
+}
+
+// goOn plays more lines.
+func (s *script) goOn(text string) {
+	s.t.Helper()
 	for i, line := range strings.Split(strings.TrimSpace(text), "\n") {
 		line = strings.TrimSpace(strings.Split(line, "#")[0])
 		if line != "" {
 			s.line(fmt.Sprintf("line %d: %s", i+1, line), strings.Fields(line))
 		}
 	}
-	require.Empty(t, starts(s.did), "the script does not mention these")
-	return s
+	require.Empty(s.t, starts(s.did), "the script does not mention these")
 }
 
 const containerID = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -97,6 +105,8 @@ func (s *script) line(at string, w []string) {
 		s.reads(at, w[1:])
 	case w[0] == "answer":
 		s.answer(at, w[1:])
+	case w[0] == "transaction": // is about to stop the old container
+		s.step(worker.RecreateStop{})
 	case w[0] == "reborn":
 		s.reborn(at)
 	case w[0] == "engine":

@@ -29,6 +29,7 @@ func Transitions() []Transition {
 		{"due", []Phase{PhaseBackingOff}, []Phase{PhaseStarting}},
 		{"due", []Phase{PhaseStopDue}, []Phase{PhaseStopping}},
 		{"due", []Phase{PhaseRecreateDue}, []Phase{PhaseRecreating}},
+		{"due", []Phase{PhaseExhausted}, []Phase{PhaseStopDue, PhaseRecreateDue}}, // stable, and its restart as an orphan waited for attempts
 		{"started", unlessRecreating(), []Phase{PhaseWatching}},
 		{"exited", unlessRecreating(), decided()},
 		{"stopped", unlessRecreating(), []Phase{PhaseHeld}},
@@ -41,6 +42,7 @@ func Transitions() []Transition {
 		{"engine restarted", []Phase{PhaseHeld}, []Phase{PhaseWatching}},
 		{"stats read", []Phase{PhaseWatching}, []Phase{PhaseStopDue, PhaseRecreateDue, PhaseExhausted}},
 		{"orphaned", []Phase{PhaseWatching}, []Phase{PhaseStopDue, PhaseRecreateDue, PhaseExhausted}},
+		{"orphaned", []Phase{PhaseBackingOff}, []Phase{PhaseRecreateDue}}, // its parent's container is gone: it cannot start as it is
 		{"recreate found", Phases(), []Phase{PhaseRecreating}},
 		{"look answered", unlessRecreating(), seen},
 		{"look answered", []Phase{PhaseStarting}, []Phase{PhaseVerifying}},

@@ -254,9 +254,15 @@ func (s *script) event(at string, w []string) {
 		require.NotZero(s.t, o.Signal, at)
 	case worker.Renamed:
 		o.OldKey, o.Key = "w", worker.Key(w[1])
+		if len(w) > 2 {
+			o.OldKey = worker.Key(w[2])
+		}
 	case worker.Listed:
 		s.describe(w[1:])
 		o.Status, o.Health = s.world.Status, s.world.Health
+		if name, ok := strings.CutPrefix(w[len(w)-1], "as:"); ok {
+			o.Key = worker.Key(name)
+		}
 	}
 	if news {
 		s.follow(o, w)

@@ -1,55 +1,112 @@
-// Command mutants proves that the tests would notice: it breaks Stoker on purpose, one way after the other, and runs the tests
-// that must fail then. The table of breaks is in table.go; the one of docs/reliability.md is what this command prints.
+// Command mutationtest breaks Stoker on purpose and runs the tests, which must notice. It has two kinds of mutants: in the packages
+// of core every operator is replaced by another one, and the table in table.go breaks rules in ways that no operator makes.
 //
-//	make mutants                      all, and the table into docs/reliability.md
-//	go run ./sidecar/internal/test/mutationtest -only rule-15,brake   these, by parts of their names
+//	make mutants                                                     all, and the table into docs/reliability.md
+//	go run ./sidecar/internal/test/mutationtest -packages worker -only heal.go   the operators of one file
+//	go run ./sidecar/internal/test/mutationtest -packages '' -only 'rule 5'      named ones, by a part of their names
 //
-// It works on a copy of the tree. A break that no longer finds its text is an error, and so is one that does not compile: both
-// would be killed by nothing.
+// It changes no file: the compiler takes the broken text from elsewhere (go build -overlay).
 package main
 
 import (
 	"context"
+	_ "embed"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
-	"time"
 )
+
+// judged says why some operator mutants may survive.
+//
+//go:embed judged.md
+var judged string
+
+// internal is where the packages of Stoker are.
+const internal = "sidecar/internal"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "mutants:", err)
+		fmt.Fprintln(os.Stderr, "mutationtest:", err)
 		os.Exit(1)
 	}
 }
 
 func run(ctx context.Context) error {
-	only := flag.String("only", "", "comma list of parts of names; empty is all")
-	trust := flag.Bool("trust", false, "the tests have just passed: do not run them on what is not broken")
+	packages := flag.String("packages", strings.Join(corePackages(), ","), "packages of core whose operators to replace; empty is none")
+	only := flag.String("only", "", "part of a place (heal.go:34) or of a name; empty is all")
+	list := flag.String("survivors", "", "file for the operator mutants that no test notices")
+	workers := flag.Int("workers", 2, "runs at once")
+	skip := flag.Bool("skip-named", false, "without the named mutants")
 	flag.Parse()
-	l, err := newLab(".")
-	if err != nil {
+	scores, err := scoreAll(ctx, *packages, *only, *workers)
+	if *list != "" {
+		err = errors.Join(err, os.WriteFile(*list, []byte(survivors(scores)), 0o600))
+	}
+	if err != nil || *skip {
 		return err
 	}
-	defer l.close()
-	began := time.Now()
-	chosen := choose(*only)
-	if !*trust {
-		if err := l.sound(ctx, chosen); err != nil {
-			return err
+	err = tryAll(ctx, *only)
+	if *only == "" {
+		fmt.Fprint(os.Stdout, judged)
+	}
+	return err
+}
+
+// scoreAll prints the scores of packages, and fails when one is too low.
+func scoreAll(ctx context.Context, packages, only string, workers int) (scores []score, err error) {
+	if packages == "" {
+		return nil, nil
+	}
+	fmt.Fprintln(os.Stdout, "| package | operator mutants | run by a test | of these, noticed |\n|---|---|---|---|")
+	for pkg := range strings.SplitSeq(packages, ",") {
+		s, err := scorePackage(ctx, pkg, only, workers)
+		if err != nil {
+			return scores, err
+		}
+		fmt.Fprintln(os.Stdout, s.row())
+		scores = append(scores, s)
+	}
+	fmt.Fprintln(os.Stdout)
+	low := slices.DeleteFunc(slices.Clone(scores), func(s score) bool { return s.coverage() >= least && s.efficacy() >= least })
+	if len(low) > 0 && only == "" {
+		err = fmt.Errorf("%d packages are below %d %%", len(low), least)
+	}
+	return scores, err
+}
+
+func survivors(scores []score) string {
+	var out strings.Builder
+	for _, s := range scores {
+		for _, what := range s.survivors {
+			fmt.Fprintln(&out, "survives:", what)
+		}
+		for _, what := range s.unseen {
+			fmt.Fprintln(&out, "not run: ", what)
 		}
 	}
-	fmt.Fprintln(os.Stdout, "| mutant | what is broken | killed by |")
-	fmt.Fprintln(os.Stdout, "|---|---|---|")
+	return out.String()
+}
+
+// tryAll prints which test notices each named mutant, and fails when none does.
+func tryAll(ctx context.Context, only string) error {
+	fmt.Fprintln(os.Stdout, "| what is broken | noticed by |\n|---|---|")
 	survived := 0
-	for _, m := range chosen {
-		by, err := l.try(ctx, m)
+	for _, n := range table() {
+		if !strings.Contains(n.name, only) {
+			continue
+		}
+		if by, err := n.firstFailed(ctx); by != "" || err != nil { // what fails anyway notices nothing
+			return errors.Join(fmt.Errorf("%s fails with nothing broken: mend that first", by), err)
+		}
+		by, err := n.try(ctx)
 		if err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
+			return err
 		}
 		if by == "" {
 			survived++
@@ -57,29 +114,15 @@ func run(ctx context.Context) error {
 		} else {
 			by = "`" + by + "`"
 		}
-		fmt.Fprintf(os.Stdout, "| %s | %s | %s |\n", m.name, m.breaks, by)
-		fmt.Fprintf(os.Stderr, "%-28s %s\n", m.name, by)
+		fmt.Fprintf(os.Stdout, "| %s | %s |\n", n.name, by)
 	}
-	fmt.Fprintf(os.Stdout, "\n%d mutants, %d survived.\n", len(chosen), survived)
-	fmt.Fprintf(os.Stderr, "%d mutants in %s\n", len(chosen), time.Since(began).Round(time.Second))
 	if survived > 0 {
-		return fmt.Errorf("%d survived: a test is missing for each", survived)
+		return fmt.Errorf("%d named mutants survive: a test is missing for each", survived)
 	}
 	return nil
 }
 
-func choose(only string) []mutant {
-	if only == "" {
-		return table()
-	}
-	var chosen []mutant
-	for _, m := range table() {
-		for part := range strings.SplitSeq(only, ",") {
-			if strings.Contains(m.name, part) {
-				chosen = append(chosen, m)
-				break
-			}
-		}
-	}
-	return chosen
+func tail(out []byte) string {
+	const most = 4000
+	return string(out[max(0, len(out)-most):])
 }

@@ -8,38 +8,60 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestEachMutantApplies: code that moves on must take its mutants along.
-func TestEachMutantApplies(t *testing.T) {
+// TestEachNamedMutantApplies: a change of the code takes its mutants along.
+func TestEachNamedMutantApplies(t *testing.T) {
 	names := map[string]bool{}
-	for _, m := range table() {
-		t.Run(m.name, func(t *testing.T) {
-			require.False(t, names[m.name], "two have this name")
-			names[m.name] = true
-			require.NotEmpty(t, m.breaks)
-			require.NotEmpty(t, m.suites)
-			body, err := os.ReadFile(filepath.Join("../..", m.file))
+	for _, n := range table() {
+		t.Run(n.name, func(t *testing.T) {
+			require.False(t, names[n.name], "two have this name")
+			names[n.name] = true
+			text, err := os.ReadFile(filepath.Join("../..", n.file))
 			require.NoError(t, err)
-			broken, err := m.apply(string(body))
+			broken, err := n.apply(string(text))
 			require.NoError(t, err)
-			require.NotEqual(t, string(body), broken)
+			require.NotEqual(t, string(text), broken)
+			require.DirExists(t, filepath.Join("../..", n.pkg))
 		})
 	}
-}
-
-func TestTextThatIsNotThere(t *testing.T) {
-	_, err := mutant{file: "f.go", old: "a", new: "b"}.apply("xyz")
-	require.ErrorContains(t, err, "0 times")
-	_, err = mutant{file: "f.go", old: "a", new: "b"}.apply("aa")
+	_, err := named{old: "a", new: "b"}.apply("aa")
 	require.ErrorContains(t, err, "2 times")
 }
 
-func TestFirstFailed(t *testing.T) {
-	out := `{"Action":"run","Test":"TestA"}
-not json: a compiler speaks
-{"Action":"fail","Test":"TestA/deep"}
-{"Action":"fail","Test":"TestA"}
-{"Action":"fail","Package":"p"}
-`
-	require.Equal(t, "TestA/deep", firstFailed([]byte(out)))
-	require.Empty(t, firstFailed([]byte(`{"Action":"fail","Package":"p"}`)))
+// TestSwitched: an operator is replaced where it is, and constants stay constants.
+func TestSwitched(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "p.go")
+	require.NoError(t, os.WriteFile(path, []byte(`package p
+
+const limit = 2 * 3
+
+func f(a, b int, s string) (n int) {
+	switch {
+	case a < b && s != "x"+"y":
+		n++
+	case a+b-1 == limit:
+		n = a*b
+	}
+	return n
+}
+`), 0o600))
+	files, mutants, err := switched(dir)
+	require.NoError(t, err)
+	require.Contains(t, files, filepath.Join(dir, "switches.go"))
+	require.Equal(t, `package p
+
+const limit = 2 * 3
+
+func f(a, b int, s string) (n int) {
+	switch {
+	case mutantNot(1, mutantLess(2, a , b)) && mutantNot(3, s != "x"+"y"):
+		n += mutantOne(4)
+	case mutantNot(5, mutantSubtract(6, mutantAdd(7, a,b),1) == limit):
+		n = mutantMultiply(8, a,b)
+	}
+	return n
+}
+`, files[path])
+	require.Len(t, mutants, 8)
+	require.Equal(t, path+":7:9: < is >=", mutants[0])
 }

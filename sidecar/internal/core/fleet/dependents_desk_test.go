@@ -1,0 +1,92 @@
+package fleet_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// restartedParent is a fleet whose worker p was restarted, and the list of dependents that it asks for.
+func restartedParent(t *testing.T) (*desk, worker.Action) {
+	d := newDesk(t, fleet.Settings{})
+	d.up("p")
+	d.pass(time.Second)
+	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-p", Key: "p", ExitCode: 1})
+	d.pass(0)
+	starts := d.verb(worker.Start)
+	require.Len(t, starts, 1)
+	s := d.running(starts[0])
+	s.StartedAt = d.now
+	d.answer(starts[0], s)
+	d.pass(time.Second)
+	return d, d.only(worker.ListDependents)
+}
+
+// only is the one action of a verb since the last look.
+func (d *desk) only(v worker.Verb) worker.Action {
+	d.t.Helper()
+	found := d.verb(v)
+	require.Len(d.t, found, 1)
+	d.do, d.details = nil, nil
+	return found[0]
+}
+
+func (d *desk) finish(o worker.Outcome) { d.take(d.f.Finish(d.now, o)) }
+
+// Rule 18: what becomes of a dependent is reported, and what may work later is tried again.
+func TestDependentsOutcomes(t *testing.T) {
+	at := func(status worker.Status, code int) *worker.Snapshot {
+		return &worker.Snapshot{Incarnation: worker.Incarnation{ID: "id-net", StartedAt: noon}, Key: "net", Status: status, ExitCode: code}
+	}
+	for name, c := range map[string]struct {
+		list    worker.Outcome // of the list; the zero value is one dependent
+		look    worker.Outcome // of the dependent; the zero value is that it runs
+		restart worker.Outcome
+		says    string // empty: nothing is reported
+		again   bool
+	}{
+		"it runs":                      {restart: worker.Outcome{Result: worker.Done, Snapshot: at(worker.StatusRunning, 0)}, says: "net: restart"},
+		"it ended again":               {restart: worker.Outcome{Result: worker.Done, Snapshot: at(worker.StatusExited, 3)}, says: "net: restart failed: it is exited after the restart, exit code 3"},
+		"it ended at once (--rm)":      {restart: worker.Outcome{Result: worker.Failed, Missing: true}, says: "net: restart failed: it ended at once, and is gone"},
+		"the engine says no":           {restart: worker.Outcome{Result: worker.Failed, Err: "no"}, says: "net: restart failed: no", again: true},
+		"a proxy says no":              {restart: worker.Outcome{Result: worker.Failed, Err: "403", Forbidden: true}, says: "net: restart failed: 403"},
+		"the list fails":               {list: worker.Outcome{Result: worker.Failed, Err: "no list"}, says: "no list", again: true},
+		"it cannot be inspected":       {look: worker.Outcome{Result: worker.Failed, Err: "no"}, says: "net: no", again: true},
+		"it is gone":                   {look: worker.Outcome{Result: worker.Failed, Missing: true}},
+		"it began later than p anyway": {look: worker.Outcome{Result: worker.Done, Snapshot: &worker.Snapshot{Incarnation: worker.Incarnation{ID: "id-net", StartedAt: noon.Add(time.Hour)}, Key: "net", Status: worker.StatusRunning}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, list := restartedParent(t)
+			if c.list.Result == 0 {
+				c.list = worker.Outcome{Result: worker.Done, Dependents: []worker.Dependent{{Key: "net", ID: "id-net", Parents: []string{"id-p"}}}}
+			}
+			c.list.Action = list
+			d.finish(c.list)
+			if c.list.Result == worker.Done {
+				if c.look.Result == 0 {
+					c.look = worker.Outcome{Result: worker.Done, Snapshot: d.pointer(d.running(worker.Action{Key: "net", Incarnation: worker.Incarnation{ID: "id-net"}}))}
+				}
+				c.look.Action = d.only(worker.Inspect)
+				d.finish(c.look)
+			}
+			if c.restart.Result != 0 {
+				c.restart.Action = d.only(worker.RestartDependent)
+				d.finish(c.restart)
+			}
+			if c.says == "" {
+				require.Empty(t, d.details)
+			} else {
+				require.Equal(t, []string{c.says}, d.details)
+			}
+			d.do = nil
+			d.pass(time.Second)
+			require.Equal(t, c.again, len(d.verb(worker.ListDependents)) == 1)
+		})
+	}
+}
+
+func (d *desk) pointer(s worker.Snapshot) *worker.Snapshot { return &s }

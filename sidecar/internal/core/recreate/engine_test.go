@@ -1,0 +1,229 @@
+package recreate
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+const (
+	oldID   = "0ld0000000000000000000000000000000000000000000000000000000000000"
+	grace   = 10 * time.Second
+	mine    = "stoker-a"
+	network = "1"
+)
+
+var noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+
+// fault is what goes wrong with one call.
+type fault uint8
+
+const (
+	works       fault = iota
+	unanswered        // the call has no effect, and no answer
+	unheard           // it works, and its answer is lost with the inspects behind it
+	late              // it works, and only the inspects behind it are answered
+	denied            // the engine says no
+	unreachable       // the engine cannot be asked
+	ignored           // the engine says yes, and nothing changes
+)
+
+// engine carries out the steps of transactions on containers that it has by their IDs.
+type engine struct {
+	t       *testing.T
+	now     time.Time
+	has     map[string]*worker.Snapshot
+	steps   []string
+	faults  func(step Step, nth int) fault
+	before  func(tx *Transaction, step Step) // what somebody else does before a step reaches the engine
+	plan    worker.Plan
+	endNew  int                    // exit code with which the new container ends at once; 0 for not
+	lag     time.Duration          // of each call
+	actions map[Step]worker.Action // the last one of each step
+}
+
+func newEngine(t *testing.T) *engine {
+	e := &engine{t: t, now: noon, has: map[string]*worker.Snapshot{}, lag: 10 * time.Millisecond, actions: map[Step]worker.Action{}}
+	e.plan = worker.Plan{Connect: true, Copy: true}
+	e.faults = func(Step, int) fault { return works }
+	e.before = func(*Transaction, Step) {}
+	e.add(oldID, "w").Definition = []byte("old")
+	return e
+}
+
+func (e *engine) add(id string, name worker.Key) *worker.Snapshot {
+	e.has[id] = &worker.Snapshot{
+		Incarnation: worker.Incarnation{ID: id, StartedAt: noon.Add(-time.Hour)}, Key: name, Status: worker.StatusRunning,
+		Labels: map[string]string{worker.MarkNetworks: network}, Networks: 1, Created: noon.Add(-time.Hour),
+	}
+	return e.has[id]
+}
+
+func request() Request {
+	return Request{Action: worker.Action{ID: 1, Key: "w", Grace: grace}, OldID: oldID, Owner: mine}
+}
+
+// find is the container that has an ID or a name.
+func (e *engine) find(ref string) *worker.Snapshot {
+	for id, c := range e.has {
+		if id == ref || string(c.Key) == ref {
+			return c
+		}
+	}
+	return nil
+}
+
+// run takes a transaction to its end.
+func (e *engine) run(req Request) Result {
+	tx := New(e.now, req)
+	return e.resume(tx, 1_000)
+}
+
+// resume takes a transaction on by so many calls at most, as if Stoker died after them.
+func (e *engine) resume(tx *Transaction, calls int) Result {
+	for turns := 0; !tx.Over() && calls > 0; turns++ {
+		require.Less(e.t, turns, 5_000, "the transaction does not end: %v", e.steps)
+		if due, ok := tx.Due(); ok && due.After(e.now) {
+			require.Nil(e.t, tx.Next(e.now), "nothing is sent before it is due")
+			e.now = due
+		}
+		a := tx.Next(e.now)
+		if a == nil {
+			continue
+		}
+		require.Nil(e.t, tx.Next(e.now), "one step at a time")
+		calls--
+		e.before(tx, Step(a.Call.Step))
+		tx.Finish(e.now, e.do(*a))
+	}
+	return tx.Result()
+}
+
+func (e *engine) do(a worker.Action) worker.Outcome {
+	step := Step(a.Call.Step)
+	f := e.faults(step, len(e.steps))
+	e.steps = append(e.steps, a.Call.Step)
+	e.actions[step] = a
+	e.now = e.now.Add(e.lag)
+	out := worker.Outcome{Action: a, Result: worker.Done, Report: &worker.StepReport{Sent: a.Call.Do != worker.CallInspect}}
+	if f == works || f == unheard || f == late {
+		if why := e.call(a.Call, out.Report); why != "" {
+			out.Result, out.Err = worker.Failed, why
+		}
+	}
+	switch f {
+	case works, ignored:
+	case unanswered, unheard, late:
+		out.Result, out.Err = worker.Unknown, "no answer"
+	case denied:
+		out.Result, out.Err = worker.Failed, "no"
+	case unreachable:
+		out.Result, out.Err, out.Unreachable, out.Report.Sent = worker.Failed, "no connection", true, false
+	}
+	if f == unanswered || f == unheard || f == unreachable {
+		out.Report.NewID = ""
+		return out
+	}
+	out.Report.Seen = map[string]worker.Snapshot{}
+	for _, ref := range a.Call.Observe {
+		if c := e.find(ref); c != nil {
+			out.Report.Seen[ref] = *c
+		}
+	}
+	return out
+}
+
+// call changes what the engine has, or says why not.
+func (e *engine) call(c *worker.RecreateCall, report *worker.StepReport) string {
+	one := e.has[c.ID]
+	switch c.Do {
+	case worker.CallInspect, worker.CallCopy, worker.CallCompare:
+		return ""
+	case worker.CallCreate:
+		return e.create(c, report)
+	}
+	if one == nil {
+		return "no such container"
+	}
+	switch c.Do { //nolint:exhaustive // the others are dealt with above
+	case worker.CallConnect:
+		one.Networks = 1
+	case worker.CallStop:
+		e.stop(c.ID)
+	case worker.CallStart:
+		one.Status, one.StartedAt = worker.StatusRunning, e.now
+		if e.endNew != 0 && c.ID != oldID {
+			one.Status, one.ExitCode, one.FinishedAt = worker.StatusExited, e.endNew, e.now
+		}
+	case worker.CallRename:
+		if e.find(string(c.Name)) != nil {
+			return "the name is taken"
+		}
+		one.Key = c.Name
+	case worker.CallRemove:
+		if containerOf(*one).up() {
+			return "it runs"
+		}
+		delete(e.has, c.ID)
+	}
+	return ""
+}
+
+func (e *engine) create(c *worker.RecreateCall, report *worker.StepReport) string {
+	if e.find(string(c.Name)) != nil {
+		report.NameTaken = true
+		return "the name is taken"
+	}
+	report.NewID = strings.Repeat("f", 63) + string(rune('0'+len(e.steps)%10))
+	plan := e.plan
+	report.Plan = &plan
+	one := e.add(report.NewID, c.Name)
+	one.Status, one.StartedAt, one.Created, one.Networks = worker.StatusCreated, time.Time{}, e.now, 0
+	if !plan.Connect {
+		one.Networks = 1
+	}
+	maps.Copy(one.Labels, c.Marks)
+	if old := e.has[c.OldID]; old != nil {
+		one.AutoRemove = old.AutoRemove
+	}
+	return ""
+}
+
+func (e *engine) stop(id string) {
+	one := e.has[id]
+	if one == nil || !containerOf(*one).up() {
+		return
+	}
+	one.Status, one.ExitCode, one.FinishedAt = worker.StatusExited, 143, e.now
+	if one.AutoRemove {
+		delete(e.has, id)
+	}
+}
+
+// running are the names of the containers that run, sorted.
+func (e *engine) running() []string {
+	var names []string
+	for _, c := range e.has {
+		if c.Status == worker.StatusRunning {
+			names = append(names, string(c.Key))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// names are the names of all containers, sorted.
+func (e *engine) names() []string {
+	names := []string{}
+	for _, c := range e.has {
+		names = append(names, string(c.Key))
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,266 @@
+package worker_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+const recreating = `
+	given health on-unhealthy=recreate grace=10s
+	up
+	unhealthy
+	> recreate 1
+`
+
+// The transaction sends one stop: its first signal, SIGKILL when the grace is over, and the stop event. All else is somebody's.
+func TestWhoseStopWhileRecreating(t *testing.T) {
+	for name, c := range map[string]struct {
+		events string
+		others bool
+	}{
+		"one stop":                                 {"kill TERM\n+10s\nkill KILL\ndie 137\nstop", false},
+		"SIGKILL as soon as it may come":           {"kill TERM\n+9950ms\nkill KILL", false},
+		"SIGKILL too soon":                         {"kill TERM\n+9949ms\nkill KILL", true},
+		"on Stoker's clock it is time":             {"kill TERM\n+10s\nlate:5s kill KILL", false},
+		"on the engine's clock it is":              {"late:10s kill TERM\nkill KILL", false},
+		"a second first signal":                    {"kill TERM\nkill TERM", true},
+		"a second SIGKILL":                         {"kill TERM\n+10s\nkill KILL\nkill KILL", true},
+		"a second stop event":                      {"kill TERM\ndie 143\nstop\nstop", true},
+		"SIGKILL alone":                            {"kill KILL", true},
+		"SIGKILL alone, in time":                   {"+10s\nkill KILL", true},
+		"a signal that is no stop":                 {"kill HUP", false},
+		"somebody starts it again":                 {"kill TERM\nkill TERM\nstart", false},
+		"Stoker died, and its SIGKILL is replayed": {"reborn\n+8s\nold:0s kill KILL", false},
+		"Stoker died, and a SIGKILL is replayed that is too soon": {"reborn\n+7s\nold:0s kill KILL", true},
+		"Stoker died, and sent the stop again": {`
+			kill TERM
+			reborn
+			up
+			> recreate 1
+			transaction stops
+			kill TERM
+			stop
+			stop`, false},
+		"Stoker died, and a third stop came": {`
+			reborn
+			up
+			> recreate 1
+			transaction stops
+			kill TERM
+			kill TERM
+			kill TERM`, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := play(t, recreating+"transaction stops")
+			s.goOn(c.events)
+			require.Equal(t, c.others, s.m.StoppedWhileRecreating())
+		})
+	}
+}
+
+// A stop signal before the transaction's own stop is somebody's.
+func TestStopBeforeTheTransactionsOwn(t *testing.T) {
+	s := play(t, recreating+"kill TERM")
+	require.True(t, s.m.StoppedWhileRecreating())
+}
+
+// A stop of the new container is not one of the worker's own, and is forgotten when the transaction did not mind it.
+func TestStopOfTheNewOneWhileRecreating(t *testing.T) {
+	s := play(t, recreating)
+	s.step(worker.Observation{Kind: worker.Signalled, At: s.now, ID: "fedcba9876543210", Signal: signal("TERM")})
+	require.False(t, s.m.StoppedWhileRecreating())
+	require.NotNil(t, s.m.Saved().StopIntent)
+	s.goOn(`
+		answer undone running healthy
+		= free`)
+	require.Nil(t, s.m.Saved().StopIntent)
+}
+
+// A stop began with its first signal.
+func TestStopIntentWhileRecreating(t *testing.T) {
+	s := play(t, recreating)
+	s.goOn("transaction stops\nkill TERM\nkill INT\n+5s\nstop\nstop")
+	require.Equal(t, &worker.StopIntent{ID: containerID, At: noon, Signal: 2, Complete: true}, s.m.Saved().StopIntent)
+	s.goOn("+1m\nkill QUIT") // too late to belong to it
+	require.Equal(t, &worker.StopIntent{ID: containerID, At: s.now, Signal: 3}, s.m.Saved().StopIntent)
+}
+
+func TestRecreateAction(t *testing.T) {
+	s := play(t, recreating)
+	a := *s.flight
+	require.Equal(t, 10*time.Second, a.Grace)
+	require.Equal(t, 10*time.Second+3*time.Minute, a.Deadline)
+	require.True(t, a.OnlyIfUnhealthy)
+	require.Equal(t, containerID, a.Incarnation.ID)
+	s.goOn(`
+		reborn
+		up
+		> recreate 1`)
+	require.False(t, s.flight.OnlyIfUnhealthy, "it may be in the middle of it")
+	require.Equal(t, 10*time.Second, s.flight.Grace)
+	s.goOn(`
+		answer unreachable    # the first one may still be under way
+		= phase recreating
+		= attempts 1
+		+1s
+		> recreate 1`)
+
+	s = play(t, recreating+"answer unreachable\n= phase recreate-due\n= attempts 0\n+1s\n> recreate 1")
+	require.True(t, s.flight.OnlyIfUnhealthy)
+}
+
+const missing = `
+	given on-missing=recreate
+	up
+	kill KILL
+	die 137
+	destroy
+	> recreate 1
+`
+
+// A worker without a container: what the answers of its recreate mean.
+func TestRecreateOfAMissingOne(t *testing.T) {
+	s := play(t, missing)
+	require.False(t, s.flight.OnlyIfUnhealthy)
+	require.NotEmpty(t, s.flight.Definition)
+	s.finish(worker.Outcome{Result: worker.Refused})
+	s.goOn(`
+		= missing
+		= attempts 0
+		+999ms
+		> nothing
+		+1ms
+		> recreate 1`)
+
+	other := *s.snapshot()
+	other.ID = "another"
+	s.finish(worker.Outcome{Result: worker.Refused, Snapshot: &other})
+	s.goOn("= missing\n+2s\n> recreate 1")
+
+	s.describe([]string{"running", "new"})
+	s.finish(worker.Outcome{Result: worker.Refused, Snapshot: s.snapshot()}) // somebody had renamed it
+	s.goOn("= free")
+
+	s = play(t, missing)
+	s.finish(worker.Outcome{Result: worker.Failed, CannotRecreate: true, Err: "no such image"})
+	s.goOn("= told refused\n= missing\n= attempts 0\n+1s\n> recreate 1")
+	s.told = nil
+	s.finish(worker.Outcome{Result: worker.Failed, CannotRecreate: true, Err: "no such image"})
+	s.goOn("= untold refused")
+}
+
+// Somebody stops or removes the worker while it is recreated.
+func TestStoodDown(t *testing.T) {
+	s := play(t, recreating)
+	s.finish(worker.Outcome{Result: worker.Failed, OperatorStopped: true, Missing: true, Err: "removed"})
+	s.goOn("= over\n= told unmanaged")
+
+	s = play(t, missing)
+	s.finish(worker.Outcome{Result: worker.Failed, OperatorStopped: true})
+	s.goOn("= over")
+
+	s = play(t, recreating)
+	s.finish(worker.Outcome{Result: worker.Failed, OperatorStopped: true})
+	s.goOn("= held stopped-by-operator")
+	at, unsure := s.m.StoppedAt()
+	require.Equal(t, s.now, at)
+	require.False(t, unsure)
+
+	s = play(t, recreating)
+	s.describe([]string{"down", "143"})
+	s.finish(worker.Outcome{Result: worker.Failed, OperatorStopped: true, Broken: true})
+	_, unsure = s.m.StoppedAt()
+	require.True(t, unsure, "it may have been the daemon's shutdown")
+
+	s = play(t, recreating+`
+		answer stood-down down 143     # nobody's stop was seen: the daemon's shutdown
+		+2s
+		= intent engine
+		+1s
+		> start 2`)
+	require.True(t, s.m.Saved().Expected)
+
+	s = play(t, recreating+"kill TERM\nkill TERM")
+	s.describe([]string{"made", "down", "143"})
+	s.now = s.now.Add(time.Minute)
+	s.world.StartedAt = s.now
+	s.finish(worker.Outcome{Result: worker.Failed, OperatorStopped: true, Snapshot: s.snapshot()})
+	at, _ = s.m.StoppedAt()
+	require.Equal(t, s.now, at, "a stop of the old container holds for the new one too")
+	require.Equal(t, []string{containerID}, s.m.Saved().PreviousIDs)
+}
+
+// No container is left of the worker.
+func TestLostWhileRecreating(t *testing.T) {
+	play(t, recreating+`
+		answer missing
+		= missing
+		= attempts 1
+		+1s
+		> recreate 2`)
+	s := play(t, "given health on-unhealthy=recreate")
+	s.world.Definition = nil
+	s.goOn("up\nunhealthy\n> recreate 1\nanswer missing\n= over")
+}
+
+// A transaction whose end is not known is begun again.
+func TestRecreateWithoutAnAnswer(t *testing.T) {
+	play(t, recreating+"answer unknown\n= phase recreating\n+999ms\n> nothing\n+1ms\n> recreate 1\nanswer made running healthy\n= free")
+	s := play(t, recreating)
+	s.finish(worker.Outcome{Result: worker.Done})
+	require.False(t, s.m.View().Inspected, "the new container has to be looked at")
+	s = play(t, recreating)
+	s.finish(worker.Outcome{Result: worker.Failed, Err: "no"})
+	s.goOn("= told heal-failed\n= phase recreate-due\n= attempts 1\n+1s\n> recreate 2")
+}
+
+// Rule 17 for workers that a stop would remove, or that could not start again: they are left as they are.
+func TestNeedsRecreate(t *testing.T) {
+	play(t, `
+		given rm health on-unhealthy=recreate
+		up
+		unhealthy
+		> recreate 1
+		answer unfit no
+		= held needs-recreate
+		+1h
+		> nothing`)
+	s := play(t, "given health\nup")
+	s.orphan(worker.HealRecreate, s.now)
+	s.goOn(`
+		> recreate 1
+		answer unfit no
+		= told refused
+		+1h
+		> nothing`)
+}
+
+// A transaction that is found on the engine, with nothing remembered of it.
+func TestInterrupted(t *testing.T) {
+	s := play(t, "given grace=10s\nup")
+	s.step(worker.Interrupted{})
+	require.True(t, s.m.Recreating())
+	s.goOn("= reason heal-interrupted\n= intent self\n> recreate 1")
+	s.step(worker.Interrupted{}) // once is enough
+	s.goOn("answer made running\n= free\n= told healed")
+
+	s = play(t, "given grace=10s\nup\nkill TERM\ndie 143\nstop\n= held stopped-by-operator")
+	s.step(worker.Interrupted{})
+	s.goOn("> recreate 1") // the stop was a part of it
+	require.Nil(t, s.m.Saved().StopIntent)
+
+	s = play(t, "given barred=bad-labels\nup")
+	s.step(worker.Interrupted{})
+	require.False(t, s.m.Recreating())
+
+	m := worker.New(worker.Identity{Key: "w", ID: containerID, Policy: s.id.Policy})
+	step(t, m, noon, worker.Interrupted{})
+	e := step(t, m, noon, worker.Dispatch{ActionID: 1})
+	require.Equal(t, worker.Recreate, e.Do.Verb)
+	require.Equal(t, time.Duration(-1), e.Do.Grace, "the container's own, which is not known")
+	require.Zero(t, e.Do.Incarnation.StartedAt)
+}

@@ -1,0 +1,227 @@
+package worker_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// What renames mean: a container that another Stoker or docker-compose has set aside is on its way out, until it has its name back.
+func TestSetAside(t *testing.T) {
+	run(t, []scenario{
+		{"set aside, and back", `
+			up
+			rename w.stoker-old
+			= held being-replaced
+			rename w w.stoker-old
+			= free
+			die 1
+			> start 1`},
+		{"it ends under the other name, and has its own back", `
+			up
+			rename w.stoker-old
+			die 1
+			> nothing
+			rename w w.stoker-old
+			> start 1`},
+		{"rule 5: it was stopped before", `
+			up
+			kill TERM
+			die 143
+			stop
+			rename w.stoker-old
+			= held being-replaced
+			rename w w.stoker-old
+			= held stopped-by-operator
+			+1h
+			> nothing`},
+		{"a heal goes on where it was", `
+			up
+			die 1
+			> start 1
+			start
+			answer running
+			+10s
+			die 1
+			= phase backing-off
+			rename w.stoker-old
+			+1h
+			> nothing
+			rename w w.stoker-old
+			> start 2`},
+		{"renamed twice: what it was before is kept", `
+			up
+			rename w.stoker-old
+			rename v.stoker-old
+			rename w v.stoker-old
+			= free`},
+		{"the event of the way back was lost", `
+			up
+			rename w.stoker-old
+			+2s
+			list running           # it may be older than the rename
+			= held being-replaced
+			+1ms
+			list running
+			= free`},
+		{"it is listed under the other name", `
+			up
+			rename w.stoker-old
+			+1h
+			list running as:w.stoker-old
+			= held being-replaced
+			list running as:0123456789ab_w
+			= held being-replaced
+			list running as:w
+			= free`},
+		{"an ordinary rename", `
+			up
+			rename v
+			= free`},
+		{"docker-compose's name of another container", `
+			up
+			rename ffffffffffff_w
+			= free`},
+		{"docker-compose's name of another worker", `
+			up
+			rename 0123456789ab_v
+			= free`},
+		{"Stoker died: listed at once, the list may be older than the rename", `
+			up
+			rename w.stoker-old
+			reborn
+			+1s
+			up
+			= held being-replaced
+			+1s
+			list running
+			= free`},
+		{"Stoker died, and it is back and running", `
+			up
+			rename w.stoker-old
+			reborn
+			+2s
+			up
+			= free`},
+		{"Stoker died, and it is back and down", `
+			up
+			rename w.stoker-old
+			reborn
+			+3s
+			up down 1
+			+10s
+			> start 1`},
+		{"Stoker died: a list of just under a minute before", `
+			up
+			rename w.stoker-old
+			reborn
+			late:59s list running
+			= held being-replaced
+			late:61s list running      # a step of the clock
+			= free`},
+		{"the way back without a way there", `
+			up
+			rename w w.stoker-old
+			= free`},
+	})
+}
+
+// A worker that another Stoker has left under the backup name is left alone: somebody else has the worker's name.
+func TestLeftUnderTheBackupName(t *testing.T) {
+	s := play(t, `up`)
+	s.m.Rename("w.stoker-old")
+	require.Equal(t, worker.Key("w.stoker-old"), s.m.Key())
+	s.goOn(`
+		list running as:w.stoker-old
+		= held being-replaced
+		die 1
+		+1h
+		> nothing`)
+}
+
+// The machine of the container that took a worker's place has the worker's history, and goes on with its heal.
+func TestNewReplacement(t *testing.T) {
+	s := play(t, `
+		up
+		die 1
+		> start 1
+		start
+		answer running
+		+10s
+		die 1
+		+1s
+		> start 2`)
+	saved := s.m.Saved()
+	saved.StopIntent = &worker.StopIntent{ID: containerID}
+	saved.Budget.ExhaustedAt = noon
+	saved.Dependents.NeedsNewParentID, saved.Dependents.RestartPending = true, true
+	saved.State.Heal.Missing = true
+	id := s.id
+	id.ID = "fedcba9876543210"
+	got := worker.NewReplacement(id, saved).Saved()
+	require.Equal(t, worker.Incarnation{ID: id.ID}, got.Incarnation)
+	require.Equal(t, worker.PhaseStarting, got.State.Phase)
+	require.Equal(t, saved.State.Heal.ID, got.State.Heal.ID)
+	require.False(t, got.State.Heal.Missing)
+	require.Nil(t, got.StopIntent)
+	require.Zero(t, got.Budget.ExhaustedAt)
+	require.Equal(t, 2, got.Budget.Attempts)
+	require.False(t, got.Dependents.NeedsNewParentID || got.Dependents.RestartPending)
+	require.Equal(t, []string{containerID}, got.PreviousIDs)
+
+	saved.State = worker.State{Phase: worker.PhaseHeld, Hold: worker.Hold{Reason: worker.HeldOperator}}
+	require.Equal(t, worker.State{Phase: worker.PhaseWatching}, worker.NewReplacement(id, saved).Saved().State)
+}
+
+// Replayed events that seem to be older than what was dealt with have happened since, when the engine's clock stepped back.
+func TestClockStepped(t *testing.T) {
+	for stepped, told := range map[bool]bool{false: false, true: true} {
+		s := play(t, `
+			up
+			+1m
+			update
+			reborn`)
+		if stepped {
+			s.m.ClockStepped(s.now.Add(-30 * time.Second))
+		}
+		s.goOn(`
+			old:10s kill TERM
+			old:10s die 143
+			old:10s stop
+			up down 143`)
+		s.line("+1h", []string{"+1h"})
+		if told {
+			require.Equal(t, worker.HeldOperator, s.m.View().Held)
+		} else {
+			require.NotEqual(t, worker.HeldOperator, s.m.View().Held)
+		}
+		s.did = nil
+	}
+	s := play(t, `
+		up
+		+1m
+		update
+		reborn`)
+	s.m.ClockStepped(s.now) // no step
+	s.goOn(`
+		old:10s kill TERM
+		up
+		= free`)
+}
+
+// Nothing is told of a container that may not be a worker, until it is known for one.
+func TestTentative(t *testing.T) {
+	m := worker.New(worker.Identity{Key: "w", ID: containerID, Tentative: true, Unmanageable: worker.HeldSwarm})
+	e := m.Step(noon, worker.Observation{Kind: worker.Listed, At: noon, ID: containerID, Key: "w", Status: worker.StatusRunning})
+	require.Empty(t, e.Events)
+	_, _, ok := m.DependentsDue()
+	require.False(t, ok)
+	m.Confirm()
+	e = m.Step(noon, worker.Observation{Kind: worker.Listed, At: noon, ID: containerID, Key: "w", Status: worker.StatusRunning})
+	require.Len(t, e.Events, 2)
+	require.Equal(t, worker.EventManaged, e.Events[0].Kind)
+	require.Equal(t, worker.HeldSwarm, e.Events[1].Reason)
+}
