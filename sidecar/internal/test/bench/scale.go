@@ -73,10 +73,10 @@ func scaleLines() []scaleLine {
 		{"a resync, per worker", "Scale/list", "µs/worker", func(us float64) string { return fmt.Sprintf("%.1f µs", us) }, "the same for all sizes"},
 		{"heap of the fleet", "Scale/memory", "MiB", mebi, "200 MiB"},
 		{"the page, one request", "View/page", "ns/op", milli, "linear"},
-		{"the page, heap afterwards", "View/page", "MiB", mebi, ""},
+		{"the page, memory allocated for it", "View/page", "B/op", func(bytes float64) string { return mebi(bytes / (1 << 20)) }, "linear"},
 		{"the page, size before compression", "View/page", "MiB/answer", mebi, ""},
 		{"a scrape, one request", "View/scrape", "ns/op", milli, "linear"},
-		{"a scrape, heap afterwards", "View/scrape", "MiB", mebi, ""},
+		{"a scrape, memory allocated for it", "View/scrape", "B/op", func(bytes float64) string { return mebi(bytes / (1 << 20)) }, ""},
 		{"`/api/v1/workers`, one request", "View/workers", "ns/op", milli, "linear"},
 	}
 }
