@@ -138,23 +138,37 @@ func (s *soak) observe(ctx context.Context) {
 	}
 }
 
-// checkIntents reports workers that run although an operator stopped or removed them before the list was requested.
+// checkIntents reports workers that run although an operator stopped or removed them before the list was requested. The list
+// alone does not count: an engine answers a stop before its lists show it. So each suspect is inspected.
 func (s *soak) checkIntents(ctx context.Context) {
 	asked := time.Now()
 	there, err := s.mine(ctx)
 	if err != nil {
 		return // the engine is down
 	}
-	var wrong []string
+	for _, suspect := range s.disobeyed(asked, there) {
+		in, err := s.api.ContainerInspect(ctx, suspect.name)
+		if err != nil || !in.State.Running {
+			continue
+		}
+		for _, c := range s.disobeyed(asked, there) { // unless the intent has changed since
+			if c == suspect {
+				s.violate("%s runs since %s, and was %s %s before the list", c.name, in.State.StartedAt, c.intent, asked.Sub(c.since).Round(time.Millisecond))
+			}
+		}
+	}
+}
+
+// disobeyed returns workers that run in the list, and should not since before it was requested.
+func (s *soak) disobeyed(asked time.Time, there map[string]container.Summary) []*soakWorker {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*soakWorker
 	for _, c := range s.managed {
 		now, exists := there[c.name]
 		if exists && c.intent != up && c.since.Before(asked) && now.State == container.StateRunning {
-			wrong = append(wrong, fmt.Sprintf("%s runs, and was %s %s before", c.name, c.intent, asked.Sub(c.since).Round(time.Millisecond)))
+			all = append(all, c)
 		}
 	}
-	s.mu.Unlock()
-	for _, what := range wrong {
-		s.violate("%s", what)
-	}
+	return all
 }
