@@ -19,8 +19,8 @@ type benchCase struct {
 
 func cases() []benchCase {
 	return []benchCase{
-		{"single", single}, {"reaction", reaction}, {"storm", storm}, {"stubborn", stubborn}, {"idle", idle}, {"sampled", sampled},
-		{"watched", watched}, {"foreign", foreign}, {"scale", scale},
+		{"single", single}, {"reaction", reaction}, {"storm", storm}, {"stubborn", stubborn}, {"foreign", foreign}, {"scale", scale},
+		{"idle", idle}, {"sampled", sampled}, {"watched", watched},
 	}
 }
 

@@ -68,6 +68,9 @@ func run(ctx context.Context) error {
 			return fmt.Errorf("case %s: %w", c.name, err)
 		}
 		fmt.Fprintf(os.Stderr, "%s: %s\n", c.name, time.Since(began).Round(time.Second))
+		for _, r := range got {
+			fmt.Fprintln(os.Stderr, r)
+		}
 		rows = append(rows, got...)
 	}
 	table := render(ctx, b, rows)
