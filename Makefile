@@ -1,4 +1,4 @@
-# `make` alone says what there is. Everything needs Go 1.26; images, up and the live tests need Docker.
+# `make` alone lists the targets. Everything needs Go 1.26; images, up and the live tests need Docker.
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -14,8 +14,8 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-# The engine's socket on this host, and who may use it. Stoker runs as nobody in particular with the socket's group; where
-# that cannot be found out it runs as root without capabilities, which is what compose.yaml does by itself.
+# The engine's socket on this host, and who may use it. Stoker runs as user 65532 with the socket's group. If that group cannot be
+# found it runs as root without capabilities, the default of compose.yaml.
 STOKER_SOCKET ?= $(if $(filter unix://%,$(DOCKER_HOST)),$(patsubst unix://%,%,$(DOCKER_HOST)),/var/run/docker.sock)
 SOCKET_GROUP  := $(shell stat -L -c %g $(STOKER_SOCKET) 2>/dev/null)
 STOKER_UID    ?= $(if $(SOCKET_GROUP),65532,0)
@@ -32,7 +32,7 @@ WORKER ?= stoker-demo-a
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# Whom https targets of notifications may be certified by. The file goes into the image.
+# The certificate authorities for https targets of notifications. The file goes into the image.
 CERTS ?= /etc/ssl/certs/ca-certificates.crt
 
 build: dist/stoker dist/worker ## both binaries into dist/, static
@@ -40,7 +40,7 @@ build: dist/stoker dist/worker ## both binaries into dist/, static
 	@if [ -f $(CERTS) ]; then install -D -m 644 $(CERTS) dist/root/stoker/etc/ssl/certs/ca-certificates.crt; \
 	else echo 'no $(CERTS) here: https targets of notifications will need SSL_CERT_FILE'; fi
 
-# Nothing that Stoker talks to needs HTTP/2, which is half a megabyte.
+# No server that Stoker calls needs HTTP/2, which adds half a megabyte.
 dist/stoker: FORCE
 	CGO_ENABLED=0 go build -tags nethttpomithttp2 -trimpath -ldflags '$(LDFLAGS)' -o $@ ./sidecar
 
@@ -60,10 +60,10 @@ up: images ## build all, start the demo: Stoker and three workers
 	@echo 'Running. Now try:'
 	@echo '  make crash                      kill $(WORKER) from the host; it is back at once'
 	@echo '  make hang                       make it hang idle; Stoker restarts it once it is unhealthy'
-	@echo '  docker stop $(WORKER)       an operator'"'"'s word: it stays down until docker start'
-	@echo '  make logs                       what Stoker and the workers say'
+	@echo '  docker stop $(WORKER)       an operator'"'"'s stop: it stays down until docker start'
+	@echo '  make logs                       the logs of Stoker and the workers'
 	@echo '  curl http://127.0.0.1:$(STOKER_PORT)/api/v1/workers'
-	@echo '  make down                       end of the demo'
+	@echo '  make down                       end the demo'
 	@echo '(docker kill is an operator'"'"'s stop too. A crash from outside is: sudo kill -9 $$(docker inspect -f "{{.State.Pid}}" $(WORKER)))'
 
 down: ## end the demo, with its volumes
@@ -76,8 +76,7 @@ demo-text: images ## record a crash and its heal on a fresh demo, rewrite the RE
 	@.ci/compose >/dev/null
 	.ci/demo
 
-# Killing needs root, and an engine whose processes this host can see (not Docker Desktop); otherwise the worker is asked
-# to crash by itself.
+# Killing needs root and an engine whose processes this host can see (not Docker Desktop). Otherwise the worker crashes itself.
 crash: ## kill a worker from the host, as a crash does (WORKER=name)
 	@pid=$$(docker inspect -f '{{.State.Pid}}' $(WORKER)); \
 	if [ "$$pid" = 0 ]; then echo '$(WORKER) is down just now'; \
@@ -96,36 +95,36 @@ RACE = $(if $(filter true,$(CI)),$(shell command -v gcc >/dev/null && echo -race
 test: ## all tests; the live ones if an engine answers (STOKER_TEST_ENGINE or DOCKER_HOST may name it)
 	@export DOCKER_HOST=$${STOKER_TEST_ENGINE:-$${DOCKER_HOST:-}}; [ -n "$$DOCKER_HOST" ] || unset DOCKER_HOST; \
 	if engine=$$(docker version --format '{{.Server.Version}}' 2>/dev/null); then echo "engine $$engine answers: live tests run"; \
-	else echo 'no Docker engine answers: the live tests are skipped'; fi; \
+	else echo 'no Docker engine answers: the live tests are skipped, or fail if CI=true'; fi; \
 	$(if $(RACE),CGO_ENABLED=1) go test $(RACE) -timeout 20m ./...
 
-# Every call of a recreate meets every fault: minutes, and a part of CI.
+# Each call of a recreate fails in each way. This takes minutes, and is part of CI.
 test-recreate: ## every crash point of a recreate, on the fake engine and on the real one
 	STOKER_TEST_RECREATE=1 go test -timeout 20m ./sidecar/internal/engine/docker/...
 
-test-trouble: ## what can go wrong between Stoker and the engine at hand: minutes
+test-trouble: ## faults on the connection between Stoker and the engine at hand: minutes
 	STOKER_TEST_TROUBLE=1 go test -timeout 20m ./sidecar/internal/app -run TroubleBetween -count 1
 
-# What it finds is an input that make test tries from then on: keep it.
+# A finding is an input in testdata/fuzz. Keep it: make test runs it from then on.
 FUZZTIME ?= 1m
 fuzz: ## every fuzz target there is, for a minute each (FUZZTIME=1m, FUZZ=FuzzMask picks one)
 	@FUZZTIME=$(FUZZTIME) .ci/fuzz $(FUZZ)
 
-vuln: ## known vulnerabilities in what is called, where the database can be reached
+vuln: ## known vulnerabilities in the code that is called, if the database can be reached
 	.ci/vuln
 
 # Engines in containers, made from Debian's packages; needs root, and takes a quarter of an hour.
 e2e: ## the live tests on Docker 20.10, 26.1 and 28.5 (E2E=26.1 picks one)
 	.ci/e2e/run $(E2E)
 
-# Each seed is half an hour of a virtual host with all that can go wrong on it. What fails names its seed; see the package. Each
-# core does about twenty seeds a second. WRITE=1 puts the table of what happened into docs/reliability.md.
+# Each seed is half an hour of a virtual host under faults. Each run draws new seeds; a failure names its seed. WRITE=1 puts the table
+# of what happened into docs/reliability.md.
 SEEDS ?= 5000
 FIRST ?= 0
 HOURS ?= 0.5
 CORES ?= $(shell nproc 2>/dev/null || echo 1)
 SIM_TABLE = $(CURDIR)/dist/simulation.md
-sim: ## a long simulation over fresh seeds: SEEDS=5000 HOURS=0.5 CORES=2; FIRST=n begins at a seed, SEED=n tells one line by line
+sim: ## a long simulation over fresh seeds: SEEDS=5000 HOURS=0.5 CORES=2; FIRST=n begins at a seed, SEED=n prints one line by line
 	@mkdir -p dist
 	go test ./sidecar/internal/test/simulation -run 'TestSim$$' -timeout 0 -v -args -hours=$(HOURS) \
 	  $(if $(SEED),-seed=$(SEED) -trace,-first=$(FIRST) -seeds=$(SEEDS) -cores=$(CORES) -report=$(SIM_TABLE))
@@ -138,15 +137,16 @@ mutants: ## replace each operator of core, break rules in named ways, and see wh
 	go run ./sidecar/internal/test/mutationtest -survivors dist/survivors.txt $(if $(MUTANTS),$(MUTANTS),>dist/mutants.md && \
 	.ci/e2e/fill docs/reliability.md mutants <dist/mutants.md)
 
-# On an engine in a container, which is stopped and killed too; needs root and mmdebstrap. SOAK_ENGINE=here takes the one at hand.
+# On an engine in a container, which is stopped and killed too; needs root and mmdebstrap. SOAK_ENGINE=here takes the engine at hand.
+# SOAKFLAGS='-write docs/reliability.md' keeps the table.
 SOAK ?= 10m
 export SOAK SOAK_SEED SOAK_ENGINE
 soak: build ## 100 workers under crashes, operators, engine and Stoker deaths (SOAK=10m, SOAK_SEED=n)
 	.ci/soak $(SOAKFLAGS)
 
-# Killing workers from the host needs root. BENCH=-only... picks cases, see the program.
+# Killing workers from the host needs root. BENCH='-only single,scale' picks cases and writes nothing.
 BENCH ?= -write docs/performance.md
-bench: images ## measure against a raw client, rewrite the table of docs/performance.md
+bench: images ## measure against a raw client, and with 10,000 workers; rewrite the table of docs/performance.md
 	go run ./sidecar/internal/test/bench $(BENCH)
 
 lint: ## golangci-lint; the first time it is built, which takes minutes

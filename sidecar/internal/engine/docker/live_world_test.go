@@ -27,6 +27,7 @@ import (
 
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/test/dockertest"
+	"stoker/sidecar/internal/test/testenv"
 )
 
 // liveWorld is a real engine. All that a test makes there begins with the world's prefix, and goes with the test.
@@ -48,7 +49,7 @@ func newLiveWorld(t *testing.T) *liveWorld {
 	asked, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	if _, err := api.Ping(asked); err != nil {
-		t.Skipf("not tried on a real engine, none answers: %v", err)
+		testenv.Missing(t, "no Docker engine answers: %v", err)
 	}
 	var b [3]byte
 	_, _ = rand.Read(b[:]) // never fails

@@ -19,6 +19,7 @@ import (
 
 	"stoker/sidecar/internal/core/recreate"
 	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/test/testenv"
 )
 
 // TestLiveStepTimes prints the table of docs/recreate.md with -v.
@@ -216,7 +217,7 @@ func TestLiveComposeSeesNoDrift(t *testing.T) {
 	t.Parallel()
 	compose, err := exec.LookPath("docker-compose")
 	if err != nil {
-		t.Skip("not tried: there is no docker-compose here")
+		testenv.Missing(t, "no docker-compose here")
 	}
 	w := newLiveWorld(t)
 	file := filepath.Join(t.TempDir(), "compose.yml")

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/test/testenv"
 )
 
 // tool finds a program of Debian's package prometheus, or skips the test.
@@ -13,7 +15,7 @@ func tool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		t.Skipf("no %s here: install Debian's package prometheus, or put Prometheus' own %s into PATH", name, name)
+		testenv.Missing(t, "no %s here: install Debian's package prometheus, or put Prometheus' own %s into PATH", name, name)
 	}
 	return path
 }

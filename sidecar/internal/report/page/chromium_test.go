@@ -23,6 +23,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/test/testenv"
 )
 
 // chrome is a browser that runs.
@@ -38,7 +40,7 @@ func chromium(t *testing.T) chrome {
 		}
 	}
 	if path == "" {
-		t.Skip("no chromium in PATH (Debian's package is called chromium): the page is not shown to a browser")
+		testenv.Missing(t, "no chromium in PATH: install Debian's package chromium")
 	}
 	flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.Flag("lang", "en-GB"),
 		chromedp.Env("TZ=Asia/Tokyo", "HOME="+t.TempDir()))

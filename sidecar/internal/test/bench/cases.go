@@ -11,7 +11,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// benchCase is one line or more of the table.
+// benchCase fills one line or more of the table.
 type benchCase struct {
 	name string
 	run  func(context.Context, *bench) ([]row, error)
@@ -19,7 +19,8 @@ type benchCase struct {
 
 func cases() []benchCase {
 	return []benchCase{
-		{"single", single}, {"storm", storm}, {"stubborn", stubborn}, {"idle", idle}, {"sampled", sampled}, {"watched", watched},
+		{"single", single}, {"reaction", reaction}, {"storm", storm}, {"stubborn", stubborn}, {"foreign", foreign}, {"scale", scale},
+		{"idle", idle}, {"sampled", sampled}, {"watched", watched},
 	}
 }
 
@@ -34,16 +35,16 @@ const (
 )
 
 // quiet workers hang idle, so that what is measured is the engine's and the healer's work.
-func quiet() worker {
-	return worker{
+func quiet() workerSpec {
+	return workerSpec{
 		env: []string{"WORKER_FAULT=hang", "WORKER_STATE=off"}, health: &container.HealthConfig{Test: []string{"NONE"}},
 		labels: map[string]string{"stoker.stable-after": "1s"},
 	}
 }
 
-// both sides, started anew for a case.
+// sides starts both sides for a case.
 func (b *bench) sides(ctx context.Context) ([]*side, func(), error) {
-	raw, err := b.raw()
+	raw, err := b.raw(b.host)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -77,7 +78,7 @@ func single(ctx context.Context, b *bench) ([]row, error) {
 			took[i] = append(took[i], d)
 		}
 	}
-	return []row{{name: fmt.Sprintf("die to start, one at a time, median of %d", singles), raw: median(took[0]), stoker: median(took[1]), aim: 1.10}}, nil
+	return []row{{name: fmt.Sprintf("die to start, one at a time, median of %d", singles), raw: median(took[0]), stoker: median(took[1]), aim: 1.05}}, nil
 }
 
 // killAndWait kills them all at once and returns the time from the first die to the last start.
@@ -117,7 +118,7 @@ func storm(ctx context.Context, b *bench) ([]row, error) {
 			pause(ctx, 3*time.Second) // past stable-after, so that the next round is a first attempt again
 		}
 	}
-	return []row{{name: fmt.Sprintf("%d killed at once, first die to last start, median of %d", stormSize, stormTimes), raw: median(took[0]), stoker: median(took[1]), aim: 1.15}}, nil
+	return []row{{name: fmt.Sprintf("%d killed at once, first die to last start, median of %d", stormSize, stormTimes), raw: median(took[0]), stoker: median(took[1]), aim: 1.05}}, nil
 }
 
 // stubborn: workers that go unhealthy together and ignore SIGTERM, so that each costs its whole stop timeout of 10 s.
@@ -127,7 +128,7 @@ func stubborn(ctx context.Context, b *bench) ([]row, error) {
 		return nil, err
 	}
 	defer done()
-	w := worker{
+	w := workerSpec{
 		env: []string{"WORKER_STATE=off", "WORKER_FAULT=ignore-term", "WORKER_SIGNAL_FAULT=unhealthy", "WORKER_HEALTH_MAX_AGE=2s", "WORKER_THREADS=1"},
 		health: &container.HealthConfig{
 			Test: []string{"CMD", "/worker", "healthcheck"}, Interval: 2 * time.Second, Timeout: 30 * time.Second, Retries: 1,
@@ -154,12 +155,12 @@ func stubborn(ctx context.Context, b *bench) ([]row, error) {
 		took = append(took, span(b.log.first("unhealthy"), starts))
 		b.remove()
 	}
-	return []row{{name: fmt.Sprintf("%d unhealthy that ignore SIGTERM (10s each), first unhealthy to last start", stubborns), raw: took[0], stoker: took[1], aim: 1.15}}, nil
+	return []row{{name: fmt.Sprintf("%d unhealthy that ignore SIGTERM (10s each), first unhealthy to last start", stubborns), raw: took[0], stoker: took[1], aim: 1.05}}, nil
 }
 
 // idle: what Stoker costs while nothing happens.
 func idle(ctx context.Context, b *bench) ([]row, error) {
-	return rest(ctx, b, minute{what: "idle workers", workers: quiet()})
+	return rest(ctx, b, minute{what: "idle workers", workers: quiet(), bound: "40 ms"})
 }
 
 // sampled: the same with idle-after, at one reading a minute for each worker.
@@ -169,7 +170,7 @@ func sampled(ctx context.Context, b *bench) ([]row, error) {
 	return rest(ctx, b, minute{what: "workers with idle-after", workers: w})
 }
 
-// watched: the same while somebody looks, so that what each worker uses is read every half minute.
+// watched: the same while Prometheus scrapes, so that the CPU use of each worker is read every half minute.
 func watched(ctx context.Context, b *bench) ([]row, error) {
 	return rest(ctx, b, minute{what: "watched workers", workers: quiet(), scraped: true})
 }
@@ -177,8 +178,9 @@ func watched(ctx context.Context, b *bench) ([]row, error) {
 // minute is one in which nothing happens.
 type minute struct {
 	what    string
-	workers worker
-	scraped bool // the metrics are fetched every scrapeEvery
+	workers workerSpec
+	scraped bool   // the metrics are fetched every scrapeEvery
+	bound   string // of the CPU time
 }
 
 // scrapeEvery is what the Prometheus of the compose folder does.
@@ -195,7 +197,7 @@ func rest(ctx context.Context, b *bench, m minute) ([]row, error) {
 	if _, err := b.workers(ctx, s, idlers, m.workers); err != nil {
 		return nil, err
 	}
-	pause(ctx, 5*time.Second) // the looks at the new workers
+	pause(ctx, 5*time.Second) // the inspects of the new workers
 	if m.scraped {
 		watching, stop := context.WithCancel(ctx)
 		defer stop()
@@ -214,14 +216,14 @@ func rest(ctx context.Context, b *bench, m minute) ([]row, error) {
 	}
 	name := fmt.Sprintf("%d %s for %s: ", idlers, m.what, idleTime)
 	return []row{
-		{name: name + "CPU time", fact: (after.cpu - before.cpu).String()},
-		{name: name + "resident memory", fact: fmt.Sprintf("%.1f MiB", float64(after.resident)/(1<<20)), bound: "16 MiB"},
-		{name: name + "of it its own, not pages of the program's file", fact: fmt.Sprintf("%.1f MiB", float64(after.own)/(1<<20))},
+		{name: name + "CPU time", fact: (after.cpu - before.cpu).String(), bound: m.bound},
+		{name: name + "resident memory", fact: fmt.Sprintf("%.1f MiB", float64(after.resident)/(1<<20)), bound: "32 MiB"},
+		{name: name + "of it anonymous, without pages of the program's file", fact: fmt.Sprintf("%.1f MiB", float64(after.own)/(1<<20))},
 		{name: name + "requests", fact: requests(b.proxy.reset()), bound: "the resync's"},
 	}, nil
 }
 
-// firstReadings is how long the first look at so many workers takes to be answered for all of them.
+// firstReadings is how long the first reading of all these workers takes.
 const firstReadings = 30 * time.Second
 
 // watch fetches the metrics until ctx ends, as a Prometheus does.

@@ -2,8 +2,8 @@
 // writes the table of docs/performance.md. Times are the engine's own, taken from its events, so that neither side's
 // clock nor its log counts.
 //
-// With -soak it measures nothing, but lets a Stoker live through a time in which something happens to its workers, to the
-// engine and to itself all the while, and then looks whether everything is as it should be: docs/reliability.md.
+// With -soak it measures nothing. It causes faults in the workers, the engine and Stoker for some time, then checks that
+// everything is as it should be, and writes a table of docs/reliability.md.
 package main
 
 import (
@@ -40,17 +40,17 @@ func run(ctx context.Context) error {
 	write := flag.String("write", "", "a document whose table is replaced; empty prints only")
 	only := flag.String("only", "", "comma list of cases; empty is all")
 	soaking := soakOptions{}
-	flag.DurationVar(&soaking.length, "soak", 0, "no measuring, but so long a time of faults")
+	flag.DurationVar(&soaking.length, "soak", 0, "cause faults for this long instead of measuring")
 	flag.StringVar(&soaking.engine, "engine", "", "soak: the container that the engine runs in, so that it is stopped and killed too")
 	flag.IntVar(&soaking.workers, "workers", 100, "soak: how many")
-	flag.Uint64Var(&soaking.seed, "seed", uint64(time.Now().UnixNano()), "soak: what decides what happens to whom") //nolint:gosec // any number will do
+	flag.Uint64Var(&soaking.seed, "seed", uint64(time.Now().UnixNano()), "soak: decides which fault comes next, and to which worker") //nolint:gosec // any number will do
 	flag.Parse()
 	if os.Geteuid() != 0 {
 		return errors.New("killing workers from the host needs root")
 	}
 	if soaking.length > 0 {
 		soaking.binary, soaking.image = *binary, *image
-		return endure(ctx, soaking, *write)
+		return runAndReport(ctx, soaking, *write)
 	}
 	b, err := newBench(ctx, *binary, *image)
 	if err != nil {
@@ -68,6 +68,9 @@ func run(ctx context.Context) error {
 			return fmt.Errorf("case %s: %w", c.name, err)
 		}
 		fmt.Fprintf(os.Stderr, "%s: %s\n", c.name, time.Since(began).Round(time.Second))
+		for _, r := range got {
+			fmt.Fprintln(os.Stderr, r)
+		}
 		rows = append(rows, got...)
 	}
 	table := render(ctx, b, rows)
@@ -78,8 +81,8 @@ func run(ctx context.Context) error {
 	return replaceBetween(*write, tableBegin, tableEnd, table)
 }
 
-// endure prints what a soak came to. Rules that were broken are an error.
-func endure(ctx context.Context, opts soakOptions, write string) error {
+// runAndReport runs a soak and prints its result. A broken rule is an error.
+func runAndReport(ctx context.Context, opts soakOptions, write string) error {
 	got, err := runSoak(ctx, opts)
 	if err != nil {
 		return fmt.Errorf("soak with seed %d: %w", opts.seed, err)
@@ -90,8 +93,8 @@ func endure(ctx context.Context, opts soakOptions, write string) error {
 			return err
 		}
 	}
-	if len(got.wrongs) > 0 {
-		return fmt.Errorf("soak with seed %d, what must not be:\n%s", opts.seed, strings.Join(got.wrongs, "\n"))
+	if len(got.violations) > 0 {
+		return fmt.Errorf("soak with seed %d broke rules:\n%s", opts.seed, strings.Join(got.violations, "\n"))
 	}
 	return nil
 }

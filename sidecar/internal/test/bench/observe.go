@@ -15,7 +15,7 @@ import (
 
 const labelBench = "bench.run"
 
-// eventLog is what the engine said of this run's containers.
+// eventLog holds the engine's events about this run's containers.
 type eventLog struct {
 	mu   sync.Mutex
 	seen []seen

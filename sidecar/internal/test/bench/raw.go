@@ -18,8 +18,8 @@ const rawScope = "STOKER_BENCH_RAW_SCOPE"
 // labelScope marks a side's workers, so that each side leaves the other's alone.
 const labelScope = "stoker.scope"
 
-// react is the least that a healer can do: a call for an event, in a goroutine each, without a look, a bound, a back-off
-// or a memory. It restarts what an operator stops; it is a measure, not a rival.
+// react is the least that a healer can do: one call per event, in a goroutine each, without an inspect, a limit, a back-off or
+// a memory. It restarts what an operator stops, so it is a measure and not an alternative.
 func react(ctx context.Context, scope string) error {
 	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
 	if err != nil {

@@ -11,23 +11,29 @@ import (
 	"time"
 )
 
-// row is one line of the table: a pair of times with an aim, or a fact with a bound.
+// row is one line of the table: a pair of times with an aim for their ratio or a bound for the second, or a fact with a bound.
 type row struct {
 	name        string
 	raw, stoker time.Duration
 	aim         float64
 	fact        string
 	bound       string
+	fine        bool // times are rounded to 0.01 ms
 }
 
 func (r row) String() string {
 	if r.fact != "" {
 		return fmt.Sprintf("| %s | – | %s | – | %s |", r.name, r.fact, r.bound)
 	}
-	return fmt.Sprintf("| %s | %s | %s | %.2fx | %.2fx |", r.name, round(r.raw), round(r.stoker), float64(r.stoker)/float64(r.raw), r.aim)
+	unit, aim := time.Millisecond, r.bound
+	if r.fine {
+		unit = 10 * time.Microsecond
+	}
+	if aim == "" {
+		aim = fmt.Sprintf("%.2fx", r.aim)
+	}
+	return fmt.Sprintf("| %s | %s | %s | %.2fx | %s |", r.name, r.raw.Round(unit), r.stoker.Round(unit), float64(r.stoker)/float64(r.raw), aim)
 }
-
-func round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 
 func render(ctx context.Context, b *bench, rows []row) string {
 	var t strings.Builder

@@ -23,8 +23,8 @@ type soakOptions struct {
 	seed          uint64
 }
 
-// soak is a Stoker with many workers, all of which something happens to all the time. What is due to whom is drawn from
-// the seed; when it happens is up to the machine, so that the same seed is the same kind of day and not the same day.
+// soak is a Stoker with many workers under constant faults. The seed decides which fault comes next and to which worker; the
+// machine decides when. So one seed gives similar runs, not equal ones.
 type soak struct {
 	soakOptions
 	api    *client.Client
@@ -32,16 +32,16 @@ type soak struct {
 	tag    string // begins all names, and is the scope
 	dir    string
 	random *rand.Rand
-	stoker *patient
+	stoker *stokerProcess
 	began  time.Time
 
-	mu     sync.Mutex // over what follows
-	crew   []*charge
-	deeds  map[string]int
-	wrongs []string // what must never be, and was
+	mu         sync.Mutex // over what follows
+	managed    []*soakWorker
+	counts     map[string]int
+	violations []string // of the rules
 }
 
-// How a soak ends: Stoker's labels on its workers allow so long a back-off, and a heal takes its time on a busy machine.
+// The limits of a soak. soakBackoff is the backoff-max of its workers; soakHeal allows for a busy machine.
 const (
 	soakBackoff = 10 * time.Second
 	soakHeal    = time.Minute
@@ -56,13 +56,13 @@ func runSoak(ctx context.Context, opts soakOptions) (*soakResult, error) {
 	}
 	defer s.close()
 	fmt.Fprintf(os.Stderr, "soak of %s with %d workers, seed %d\n", s.length, s.workers, s.seed)
-	if err := s.stage(ctx); err != nil {
+	if err := s.prepare(ctx); err != nil {
 		return nil, err
 	}
 	watching, stop := context.WithCancel(ctx)
 	var sampler sync.WaitGroup
 	sampler.Go(func() { s.observe(watching) })
-	err = s.ordeal(ctx)
+	err = s.inflict(ctx)
 	if err == nil {
 		err = s.settle(ctx)
 	}
@@ -76,7 +76,7 @@ func runSoak(ctx context.Context, opts soakOptions) (*soakResult, error) {
 
 func newSoak(ctx context.Context, opts soakOptions) (*soak, error) {
 	s := &soak{
-		soakOptions: opts, tag: fmt.Sprintf("soak-%d", os.Getpid()), deeds: map[string]int{},
+		soakOptions: opts, tag: fmt.Sprintf("soak-%d", os.Getpid()), counts: map[string]int{},
 		random: rand.New(rand.NewPCG(opts.seed, 1)), //nolint:gosec // no secret: a draw that can be made again
 	}
 	if err := s.connect(ctx); err != nil {
@@ -90,7 +90,7 @@ func newSoak(ctx context.Context, opts soakOptions) (*soak, error) {
 	return s, err
 }
 
-// connect finds the socket of an engine that runs in a container by way of that container's first process.
+// connect finds the socket of an engine in a container through the container's first process.
 func (s *soak) connect(ctx context.Context) error {
 	option := client.FromEnv
 	if s.engine != "" {
@@ -112,15 +112,15 @@ func (s *soak) connect(ctx context.Context) error {
 }
 
 // stage makes the workers and starts Stoker beside them.
-func (s *soak) stage(ctx context.Context) error {
+func (s *soak) prepare(ctx context.Context) error {
 	for i := range s.workers {
-		s.crew = append(s.crew, s.newCharge(i))
+		s.managed = append(s.managed, s.newSoakWorker(i))
 	}
-	err := inParallel(s.crew, func(c *charge) error { return s.create(ctx, c) })
+	err := inParallel(s.managed, func(c *soakWorker) error { return s.create(ctx, c) })
 	if err != nil {
 		return err
 	}
-	s.stoker = &patient{binary: s.binary, env: []string{
+	s.stoker = &stokerProcess{binary: s.binary, env: []string{
 		"DOCKER_HOST=" + s.host, "STOKER_SCOPE=" + s.tag, "STOKER_STATE_DIR=" + s.dir, "STOKER_LOG_LEVEL=warn", "PATH=" + os.Getenv("PATH"),
 	}, log: filepath.Join(s.dir, "stoker.log")}
 	if err := s.stoker.start(ctx); err != nil {
@@ -130,16 +130,16 @@ func (s *soak) stage(ctx context.Context) error {
 	return s.stoker.ready(ctx)
 }
 
-// ordeal does one thing after the other until the time is up. Stoker is killed in its first third only, so that there is a
-// long life left whose memory can be judged.
-func (s *soak) ordeal(ctx context.Context) error {
+// inflict causes one fault after the other until the time is up. Stoker is killed in the first third only, so that its last
+// process lives long enough for its memory to be judged.
+func (s *soak) inflict(ctx context.Context) error {
 	big := s.schedule()
 	for ctx.Err() == nil {
 		at := time.Since(s.began)
 		if at >= s.length {
 			return nil
 		}
-		next := s.little
+		next := s.smallFault
 		if len(big) > 0 && at >= big[0].at {
 			next, big = big[0].do, big[1:]
 		}
@@ -151,18 +151,18 @@ func (s *soak) ordeal(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// appointment is something rare, and when.
-type appointment struct {
+// scheduledFault is a rare fault, and when it is due.
+type scheduledFault struct {
 	at time.Duration
 	do func(context.Context) error
 }
 
-// schedule spreads the rare things over the time: Stoker's deaths, and the engine's, which end every worker.
-func (s *soak) schedule() []appointment {
-	var all []appointment
+// schedule spreads the rare faults over the time: kills of Stoker, and stops and kills of the engine.
+func (s *soak) schedule() []scheduledFault {
+	var all []scheduledFault
 	draw := func(from, to float64, do func(context.Context) error) {
 		share := from + (to-from)*s.random.Float64()
-		all = append(all, appointment{time.Duration(share * float64(s.length)), do})
+		all = append(all, scheduledFault{time.Duration(share * float64(s.length)), do})
 	}
 	for n := range 4 {
 		draw(0.07*float64(n)+0.02, 0.07*float64(n)+0.08, s.killStoker)
@@ -173,48 +173,48 @@ func (s *soak) schedule() []appointment {
 		draw(0.55, 0.60, s.stopEngine)
 		draw(0.72, 0.78, s.killEngine)
 	}
-	slices.SortFunc(all, func(a, b appointment) int { return int(a.at - b.at) })
+	slices.SortFunc(all, func(a, b scheduledFault) int { return int(a.at - b.at) })
 	return all
 }
 
-// settle waits until everything is as it should be, and sees that it stays so.
+// settle waits until everything is as it should be, and checks that it stays so.
 func (s *soak) settle(ctx context.Context) error {
 	ceased, limit := time.Now(), soakBackoff+soakHeal
-	var astray []string
+	var deviations []string
 	for {
 		var err error
-		if astray, err = s.astray(ctx); err != nil {
+		if deviations, err = s.deviations(ctx); err != nil {
 			return err
 		}
-		if len(astray) == 0 || time.Since(ceased) > limit {
+		if len(deviations) == 0 || time.Since(ceased) > limit {
 			break
 		}
 		pause(ctx, 500*time.Millisecond)
 	}
 	s.stoker.settled = time.Since(ceased)
-	if len(astray) == 0 {
+	if len(deviations) == 0 {
 		pause(ctx, soakCalm)
 		var err error
-		if astray, err = s.astray(ctx); err != nil {
+		if deviations, err = s.deviations(ctx); err != nil {
 			return err
 		}
 	}
-	for _, what := range astray {
-		s.wrong("at the end: %s", what)
+	for _, what := range deviations {
+		s.violate("at the end: %s", what)
 	}
 	if !answersWell(ctx, "http://"+s.stoker.address+"/readyz") {
-		s.wrong("at the end: Stoker does not say that it is ready")
+		s.violate("at the end: Stoker is not ready")
 	}
 	return ctx.Err()
 }
 
-func (s *soak) wrong(format string, args ...any) {
+func (s *soak) violate(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.wrongs = append(s.wrongs, fmt.Sprintf("%s after the start: ", time.Since(s.began).Round(time.Second))+fmt.Sprintf(format, args...))
+	s.violations = append(s.violations, fmt.Sprintf("%s after the start: ", time.Since(s.began).Round(time.Second))+fmt.Sprintf(format, args...))
 }
 
-// close leaves nothing behind but, when something was wrong, Stoker's log.
+// close removes everything, except Stoker's log and journal when a rule was broken.
 func (s *soak) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
@@ -224,11 +224,11 @@ func (s *soak) close() {
 	if err := s.removeAll(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "clean up:", err)
 	}
-	if len(s.wrongs) > 0 {
+	if len(s.violations) > 0 {
 		fmt.Fprintln(os.Stderr, "Stoker's log and journal are in", s.dir)
 		return
 	}
 	_ = os.RemoveAll(s.dir)
 }
 
-var errNoSuch = errors.New("nobody to do it to")
+var errNoSuch = errors.New("no worker is in the state for it")

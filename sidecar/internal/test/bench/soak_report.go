@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// soakResult is what a soak came to.
+// soakResult is the result of a soak.
 type soakResult struct {
-	text   string
-	wrongs []string
+	text       string
+	violations []string
 }
 
 func (s *soak) result(ctx context.Context) *soakResult {
@@ -29,36 +29,36 @@ func (s *soak) result(ctx context.Context) *soakResult {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&t, "| %s | %s |\n", name, fmt.Sprintf(format, args...))
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.deeds)) {
-		line(name, "%d", s.deeds[name])
+	for _, name := range slices.Sorted(maps.Keys(s.counts)) {
+		line(name, "%d", s.counts[name])
 	}
 	heals := s.stoker.total(regexp.MustCompile(`^stoker_heal_duration_seconds_count`))
-	line("heals that brought a worker back", "%.0f", heals)
-	line("calls to the engine for each of them", "%s", s.callsFor(heals))
+	line("heals that succeeded", "%.0f", heals)
+	line("calls to the engine per heal", "%s", s.callsFor(heals))
 	line("all as it should be, after the last fault", "%s", s.stoker.settled.Round(100*time.Millisecond))
 	old := s.stoker.longest()
 	first, last := thirds(old.samples)
-	line("length of Stoker's longest life", "%s", last.at.Sub(old.began).Round(time.Second))
-	line("its own memory in the first and the last third, median", "%.1f and %.1f MiB", mib(first.use.own), mib(last.use.own))
+	line("lifetime of Stoker's longest process", "%s", last.at.Sub(old.began).Round(time.Second))
+	line("its anonymous memory in the first and the last third, median", "%.1f and %.1f MiB", mib(first.use.own), mib(last.use.own))
 	line("resident, median", "%.1f and %.1f MiB", mib(first.use.resident), mib(last.use.resident))
 	line("goroutines, median", "%.0f and %.0f", first.goroutines, last.goroutines)
 	s.judge(first, last)
-	line("rules broken", "%d", len(s.wrongs))
-	return &soakResult{text: t.String(), wrongs: s.wrongs}
+	line("rules broken", "%d", len(s.violations))
+	return &soakResult{text: t.String(), violations: s.violations}
 }
 
-// judge is for what must not grow. A third more, or two megabytes, is still the noise of a heap.
+// judge reports memory and goroutines that grew. A third more, or two megabytes, is noise.
 func (s *soak) judge(first, last sample) {
 	const noise = 2 << 20
 	if last.use.own > first.use.own*4/3 && last.use.own > first.use.own+noise {
-		s.wrong("memory grew from %.1f to %.1f MiB", mib(first.use.own), mib(last.use.own))
+		s.violate("memory grew from %.1f to %.1f MiB", mib(first.use.own), mib(last.use.own))
 	}
 	if last.goroutines > first.goroutines*4/3+5 {
-		s.wrong("goroutines grew from %.0f to %.0f", first.goroutines, last.goroutines)
+		s.violate("goroutines grew from %.0f to %.0f", first.goroutines, last.goroutines)
 	}
 }
 
-// callsFor is the number of calls by kind for each heal. What a resync and a look at an operator's deed cost is in it.
+// callsFor returns the number of calls per heal, by kind. Calls for resyncs and for operators' actions are included.
 func (s *soak) callsFor(heals float64) string {
 	kinds := map[string]float64{}
 	name := regexp.MustCompile(`^stoker_engine_call_duration_seconds_count\{.*kind="([^"]+)"`)
@@ -78,8 +78,8 @@ func (s *soak) callsFor(heals float64) string {
 	return fmt.Sprintf("%.2f: %s", sum/max(heals, 1), strings.Join(parts, ", "))
 }
 
-// total adds up series over all lives.
-func (p *patient) total(name *regexp.Regexp) float64 {
+// total adds up series over all processes of Stoker.
+func (p *stokerProcess) total(name *regexp.Regexp) float64 {
 	sum := 0.0
 	for _, l := range p.lives {
 		for series, value := range l.page {
@@ -91,7 +91,7 @@ func (p *patient) total(name *regexp.Regexp) float64 {
 	return sum
 }
 
-func (p *patient) longest() *life {
+func (p *stokerProcess) longest() *life {
 	return slices.MaxFunc(p.lives, func(a, b *life) int { return len(a.samples) - len(b.samples) })
 }
 

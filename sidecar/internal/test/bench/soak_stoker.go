@@ -16,8 +16,8 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// patient is the Stoker under test, through all its lives.
-type patient struct {
+// stokerProcess is the Stoker under test, restarts included.
+type stokerProcess struct {
 	binary  string
 	env     []string
 	log     string
@@ -29,7 +29,7 @@ type patient struct {
 	lives   []*life
 }
 
-// life is one process: what it cost over time, and its counters as they were last seen.
+// life is one process of Stoker: its cost over time, and its counters as last read.
 type life struct {
 	began   time.Time
 	samples []sample
@@ -42,7 +42,7 @@ type sample struct {
 	goroutines float64
 }
 
-func (p *patient) start(context.Context) error {
+func (p *stokerProcess) start(context.Context) error {
 	address, err := freeAddress()
 	if err != nil {
 		return err
@@ -66,14 +66,14 @@ func (p *patient) start(context.Context) error {
 	return nil
 }
 
-func (p *patient) ready(ctx context.Context) error {
+func (p *stokerProcess) ready(ctx context.Context) error {
 	if err := until(ctx, func() bool { return answersWell(ctx, "http://"+p.address+"/readyz") }); err != nil {
-		return fmt.Errorf("wait for a Stoker that hears: %w", err)
+		return fmt.Errorf("wait until Stoker is ready: %w", err)
 	}
 	return nil
 }
 
-func (p *patient) kill() {
+func (p *stokerProcess) kill() {
 	p.measure()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -81,8 +81,8 @@ func (p *patient) kill() {
 	_ = p.proc.Wait()
 }
 
-// measure takes a sample of the present life, if there is one.
-func (p *patient) measure() {
+// measure takes a sample of the running process, if there is one.
+func (p *stokerProcess) measure() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.proc.ProcessState != nil {
@@ -123,7 +123,7 @@ func readPage(url string) (map[string]float64, error) {
 	return page, lines.Err()
 }
 
-// observe measures Stoker every two seconds, and looks whether it undoes an operator's word.
+// observe measures Stoker every two seconds, and checks that no operator's stop was undone.
 func (s *soak) observe(ctx context.Context) {
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
@@ -133,28 +133,42 @@ func (s *soak) observe(ctx context.Context) {
 			return
 		case <-tick.C:
 			s.stoker.measure()
-			s.disobeyed(ctx)
+			s.checkIntents(ctx)
 		}
 	}
 }
 
-// disobeyed notes workers that run against the operator's word. The word must be older than the list, and the same after it.
-func (s *soak) disobeyed(ctx context.Context) {
+// checkIntents reports workers that run although an operator stopped or removed them before the list was requested. The list
+// alone does not count: an engine answers a stop before its lists show it. So each suspect is inspected.
+func (s *soak) checkIntents(ctx context.Context) {
 	asked := time.Now()
 	there, err := s.mine(ctx)
 	if err != nil {
 		return // the engine is down
 	}
-	var wrong []string
-	s.mu.Lock()
-	for _, c := range s.crew {
-		now, exists := there[c.name]
-		if exists && c.wish != up && c.since.Before(asked) && now.State == container.StateRunning {
-			wrong = append(wrong, fmt.Sprintf("%s runs, and was %s %s before", c.name, c.wish, asked.Sub(c.since).Round(time.Millisecond)))
+	for _, suspect := range s.disobeyed(asked, there) {
+		in, err := s.api.ContainerInspect(ctx, suspect.name)
+		if err != nil || !in.State.Running {
+			continue
+		}
+		for _, c := range s.disobeyed(asked, there) { // unless the intent has changed since
+			if c == suspect {
+				s.violate("%s runs since %s, and was %s %s before the list", c.name, in.State.StartedAt, c.intent, asked.Sub(c.since).Round(time.Millisecond))
+			}
 		}
 	}
-	s.mu.Unlock()
-	for _, what := range wrong {
-		s.wrong("%s", what)
+}
+
+// disobeyed returns workers that run in the list, and should not since before it was requested.
+func (s *soak) disobeyed(asked time.Time, there map[string]container.Summary) []*soakWorker {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*soakWorker
+	for _, c := range s.managed {
+		now, exists := there[c.name]
+		if exists && c.intent != up && c.since.Before(asked) && now.State == container.StateRunning {
+			all = append(all, c)
+		}
 	}
+	return all
 }

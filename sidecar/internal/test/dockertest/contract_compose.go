@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/test/testenv"
 )
 
 // ComposeStory has the Compose of this machine, `docker compose` or docker-compose, do to a small stack what people do, with a
@@ -20,7 +21,7 @@ import (
 func ComposeStory(t *testing.T, h Host, crew Crew) {
 	command, separator := composeCommand()
 	if command == nil {
-		t.Skip("no Docker Compose here, neither docker compose nor docker-compose, so that its story is not told")
+		testenv.Missing(t, "no Docker Compose here, neither docker compose nor docker-compose")
 	}
 	s := &stage{t: t, Host: h, crew: crew, dir: t.TempDir()}
 	t.Cleanup(s.explain)

@@ -21,6 +21,7 @@ import (
 	"github.com/docker/go-connections/nat"
 
 	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/test/testenv"
 )
 
 // markLabel is on everything that belongs to a test, with its scope, so that its clean-up finds it and its history is kept.
@@ -50,7 +51,7 @@ func RealHost(t testing.TB) Host {
 	defer cancel()
 	info, err := c.Info(ctx)
 	if err != nil {
-		t.Skipf("no Docker engine, so that this is not tried on a real one: %v", err)
+		testenv.Missing(t, "no Docker engine answers: %v", err)
 	}
 	if err := workerImage(c); err != nil {
 		t.Fatalf("build the image of the sample worker: %v", err)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/test/testenv"
 )
 
 const composeFile = `version: "2.4"
@@ -83,7 +85,7 @@ func composeProgram(t *testing.T) []string {
 	}
 	path, err := exec.LookPath("docker-compose")
 	if err != nil {
-		t.Skip("not run, there is no compose here")
+		testenv.Missing(t, "no Docker Compose here")
 	}
 	return []string{path}
 }

@@ -28,6 +28,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stoker/sidecar/internal/test/dockertest"
+	"stoker/sidecar/internal/test/testenv"
 )
 
 const liveImage = "sp-spec:live"
@@ -55,7 +56,7 @@ func newWorld(t *testing.T) *world {
 	asked, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	if _, err := api.Ping(asked); err != nil {
-		t.Skipf("not run, no Docker engine answers: %v", err)
+		testenv.Missing(t, "no Docker engine answers: %v", err)
 	}
 	w := &world{t: t, api: api, podman: dockertest.IsPodman(t.Context(), api), volumes: map[string]bool{}, book: map[string]string{}}
 	if w.podman {

@@ -11,38 +11,38 @@ import (
 	"github.com/docker/docker/api/types/filters"
 )
 
-// wish is what an operator last said of a worker.
-type wish string
+// intent is the state that an operator last asked for.
+type intent string
 
 const (
-	up      wish = "up"
-	stopped wish = "stopped"
-	removed wish = "removed"
+	up      intent = "up"
+	stopped intent = "stopped"
+	removed intent = "removed"
 )
 
-// charge is one worker as it ought to be.
-type charge struct {
-	name  string
-	fault string // what it does when it is told to fail
-	wish  wish
-	since time.Time // of the wish
-	cpus  int64     // quota in billionths
-	well  bool      // it has a health check
-	anew  bool      // it is to be recreated when unhealthy
+// soakWorker is one worker as it should be.
+type soakWorker struct {
+	name     string
+	fault    string // what it does on SIGUSR1
+	intent   intent
+	since    time.Time // of the intent
+	cpus     int64     // quota in billionths
+	checked  bool      // has a health check
+	recreate bool      // is recreated when unhealthy
 }
 
-// newCharge gives one in ten workers a health check and real work, for that costs CPU; the others hang from the start.
-func (s *soak) newCharge(i int) *charge {
+// newSoakWorker gives one in ten workers a health check and real work, which costs CPU; the others hang from the start.
+func (s *soak) newSoakWorker(i int) *soakWorker {
 	faults := []string{"exit:0", "exit:7", "crash", "leak"}
-	c := &charge{name: fmt.Sprintf("%s-%03d", s.tag, i), fault: faults[i%len(faults)], wish: up, since: time.Now(), cpus: 1e8}
+	c := &soakWorker{name: fmt.Sprintf("%s-%03d", s.tag, i), fault: faults[i%len(faults)], intent: up, since: time.Now(), cpus: 1e8}
 	if i%10 == 0 {
-		c.fault, c.well, c.anew, c.cpus = "unhealthy", true, i%20 == 0, 5e7
+		c.fault, c.checked, c.recreate, c.cpus = "unhealthy", true, i%20 == 0, 5e7
 	}
 	return c
 }
 
 // create makes and starts a worker, as an operator does.
-func (s *soak) create(ctx context.Context, c *charge) error {
+func (s *soak) create(ctx context.Context, c *soakWorker) error {
 	config := &container.Config{
 		Image: s.image, Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
 		Env: []string{"WORKER_STATE=off", "WORKER_THREADS=1", "WORKER_FAULT=hang", "WORKER_SIGNAL_FAULT=" + c.fault},
@@ -51,13 +51,13 @@ func (s *soak) create(ctx context.Context, c *charge) error {
 			"stoker.stable-after": "5s", "stoker.stop-timeout": "2s",
 		},
 	}
-	if c.well {
+	if c.checked {
 		config.Env[2] = "WORKER_FAULT="
 		config.Healthcheck = &container.HealthConfig{
 			Test: []string{"CMD", "/worker", "healthcheck"}, Interval: 5 * time.Second, Timeout: 30 * time.Second, Retries: 1,
 		}
 	}
-	if c.anew {
+	if c.recreate {
 		config.Labels["stoker.on-unhealthy"] = "recreate"
 	}
 	host := &container.HostConfig{NetworkMode: "none", Resources: container.Resources{NanoCPUs: c.cpus}}
@@ -70,7 +70,7 @@ func (s *soak) create(ctx context.Context, c *charge) error {
 	return s.api.ContainerStart(ctx, c.name, container.StartOptions{})
 }
 
-// mine is every container of this soak, by its name; a name that is no worker's is a leftover of a recreate.
+// mine lists the containers of this soak by name. A name that no worker has is a leftover of a recreate.
 func (s *soak) mine(ctx context.Context) (map[string]container.Summary, error) {
 	list, err := s.api.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", labelBench+"="+s.tag))})
 	if err != nil {
@@ -83,14 +83,14 @@ func (s *soak) mine(ctx context.Context) (map[string]container.Summary, error) {
 	return all, nil
 }
 
-// astray is everything that is not as it ought to be now.
-func (s *soak) astray(ctx context.Context) ([]string, error) {
+// deviations lists everything that is not as it should be now.
+func (s *soak) deviations(ctx context.Context) ([]string, error) {
 	there, err := s.mine(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var wrong []string
-	for _, c := range s.crew {
+	for _, c := range s.managed {
 		now, exists := there[c.name]
 		delete(there, c.name)
 		if what := c.differs(now, exists); what != "" {
@@ -115,14 +115,14 @@ func (s *soak) astray(ctx context.Context) ([]string, error) {
 	return wrong, nil
 }
 
-func (c *charge) differs(now container.Summary, exists bool) string {
+func (c *soakWorker) differs(now container.Summary, exists bool) string {
 	running := now.State == container.StateRunning
 	switch {
-	case exists == (c.wish == removed):
-		return fmt.Sprintf("exists: %t, and was %s", exists, c.wish)
-	case running != (c.wish == up):
-		return fmt.Sprintf("is %s (%s), and was to be %s", now.State, now.Status, c.wish)
-	case running && c.well && !strings.HasSuffix(now.Status, "(healthy)"):
+	case exists == (c.intent == removed):
+		return fmt.Sprintf("exists: %t, and was %s", exists, c.intent)
+	case running != (c.intent == up):
+		return fmt.Sprintf("is %s (%s), and was to be %s", now.State, now.Status, c.intent)
+	case running && c.checked && !strings.HasSuffix(now.Status, "(healthy)"):
 		return "is not healthy: " + now.Status
 	}
 	return ""

@@ -18,24 +18,24 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// deed is one of the small things that happen all the time.
-type deed struct {
+// fault is one of the small things that happen all the time.
+type fault struct {
 	name   string
 	weight int
 	do     func(context.Context) error
 }
 
-func (s *soak) deedsOfADay() []deed {
-	return []deed{
+func (s *soak) smallFaults() []fault {
+	return []fault{
 		{"killed from the host", 34, s.crash}, {"ten killed at once", 3, s.storm}, {"failed by itself (exit, crash, out of memory, unhealthy)", 30, s.fail},
 		{"`docker stop`", 9, s.stopOne}, {"`docker start` or `run`", 11, s.startOne}, {"`docker rm -f`", 3, s.remove},
 		{"`docker restart`", 4, s.restart}, {"`docker update --cpus`", 6, s.update},
 	}
 }
 
-// little does a small thing. That a container is not in the state for it, or is being replaced, is a part of the day.
-func (s *soak) little(ctx context.Context) error {
-	all := s.deedsOfADay()
+// smallFault causes one small fault. A container may be in another state or be replaced just then; that is counted.
+func (s *soak) smallFault(ctx context.Context) error {
+	all := s.smallFaults()
 	sum := 0
 	for _, d := range all {
 		sum += d.weight
@@ -50,10 +50,10 @@ func (s *soak) little(ctx context.Context) error {
 		case err == nil:
 			s.count(d.name)
 		case errors.Is(err, errNoSuch) || cerrdefs.IsNotFound(err) || cerrdefs.IsConflict(err):
-			s.count("came too late or too early")
+			s.count("not possible in the state of the worker")
 		case ctx.Err() != nil:
 			return ctx.Err()
-		default: // a process that ends in the middle of a call is an error of the engine's
+		default: // such as a process that ended during the call
 			fmt.Fprintf(os.Stderr, "%s: %v\n", d.name, err)
 			s.count("refused by the engine")
 		}
@@ -65,15 +65,15 @@ func (s *soak) little(ctx context.Context) error {
 func (s *soak) count(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.deeds[name]++
+	s.counts[name]++
 }
 
-// one draws a worker for which the operator's last word is one of these.
-func (s *soak) one(words ...wish) (*charge, error) {
-	var all []*charge
-	for _, c := range s.crew {
-		for _, w := range words {
-			if c.wish == w {
+// one draws a worker that the operator wants in one of these states.
+func (s *soak) one(intents ...intent) (*soakWorker, error) {
+	var all []*soakWorker
+	for _, c := range s.managed {
+		for _, w := range intents {
+			if c.intent == w {
 				all = append(all, c)
 			}
 		}
@@ -84,10 +84,10 @@ func (s *soak) one(words ...wish) (*charge, error) {
 	return all[s.random.IntN(len(all))], nil
 }
 
-func (s *soak) said(c *charge, w wish) {
+func (s *soak) setIntent(c *soakWorker, w intent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.wish, c.since = w, time.Now()
+	c.intent, c.since = w, time.Now()
 }
 
 func (s *soak) crash(ctx context.Context) error {
@@ -99,7 +99,7 @@ func (s *soak) crash(ctx context.Context) error {
 }
 
 func (s *soak) storm(ctx context.Context) error {
-	var victims []*charge
+	var victims []*soakWorker
 	for range 10 {
 		c, err := s.one(up)
 		if err != nil {
@@ -111,7 +111,7 @@ func (s *soak) storm(ctx context.Context) error {
 }
 
 // kill ends the processes of those that have one.
-func (s *soak) kill(ctx context.Context, victims ...*charge) error {
+func (s *soak) kill(ctx context.Context, victims ...*soakWorker) error {
 	var pids []string
 	for _, c := range victims {
 		in, err := s.api.ContainerInspect(ctx, c.name)
@@ -125,7 +125,7 @@ func (s *soak) kill(ctx context.Context, victims ...*charge) error {
 	if s.engine == "" {
 		for _, pid := range pids {
 			n, _ := strconv.Atoi(pid)
-			_ = syscall.Kill(n, syscall.SIGKILL) // may be over already
+			_ = syscall.Kill(n, syscall.SIGKILL) // may have ended already
 		}
 		return nil
 	}
@@ -147,8 +147,8 @@ func (s *soak) fail(ctx context.Context) error {
 	return s.api.ContainerKill(ctx, c.name, "USR1")
 }
 
-// stopOne is an operator's word only if the engine had something to stop: to a container that is down it answers 304, and tells
-// nobody (README, Limits).
+// stopOne changes the intent only if the engine had something to stop: for a container that is down it answers 304 and sends no
+// event (README, Limits).
 func (s *soak) stopOne(ctx context.Context) error {
 	c, err := s.one(up)
 	if err != nil {
@@ -172,7 +172,7 @@ func (s *soak) stopOne(ctx context.Context) error {
 	if response.StatusCode != http.StatusNoContent {
 		return errNoSuch
 	}
-	s.said(c, stopped)
+	s.setIntent(c, stopped)
 	return nil
 }
 
@@ -181,19 +181,19 @@ func (s *soak) startOne(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	was := c.wish
-	s.said(c, up) // before the call, in which it begins to be true
+	was := c.intent
+	s.setIntent(c, up) // before the call, during which it becomes true
 	if was == stopped {
-		return s.insist(ctx, c)
+		return s.retryStart(ctx, c)
 	}
 	if err = s.create(ctx, c); err != nil && !cerrdefs.IsConflict(err) {
-		return s.insist(ctx, c)
+		return s.retryStart(ctx, c)
 	}
 	return err
 }
 
-// insist starts a worker as an operator does who sees that the last word did not get through.
-func (s *soak) insist(ctx context.Context, c *charge) error {
+// retryStart starts a worker, and tries again if the engine refuses.
+func (s *soak) retryStart(ctx context.Context, c *soakWorker) error {
 	var err error
 	for range 5 {
 		if err = s.api.ContainerStart(ctx, c.name, container.StartOptions{}); err == nil {
@@ -211,7 +211,7 @@ func (s *soak) remove(ctx context.Context) error {
 	}
 	err = s.api.ContainerRemove(ctx, c.name, container.RemoveOptions{Force: true, RemoveVolumes: true})
 	if _, now := s.api.ContainerInspect(ctx, c.name); err == nil || cerrdefs.IsNotFound(now) {
-		s.said(c, removed)
+		s.setIntent(c, removed)
 	}
 	return err
 }
@@ -222,11 +222,11 @@ func (s *soak) restart(ctx context.Context) error {
 		return err
 	}
 	seconds := 2
-	s.said(c, up)
+	s.setIntent(c, up)
 	if s.api.ContainerRestart(ctx, c.name, container.StopOptions{Timeout: &seconds}) == nil {
 		return nil
 	}
-	return s.insist(ctx, c)
+	return s.retryStart(ctx, c)
 }
 
 func (s *soak) update(ctx context.Context) error {
@@ -242,11 +242,11 @@ func (s *soak) update(ctx context.Context) error {
 	return err
 }
 
-// killStoker ends Stoker as the kernel does, and starts it again a moment later, while things go on.
+// killStoker kills Stoker and starts it again a moment later, while faults go on.
 func (s *soak) killStoker(ctx context.Context) error {
 	s.count("Stoker killed")
 	s.stoker.kill()
-	if err := s.little(ctx); err != nil {
+	if err := s.smallFault(ctx); err != nil {
 		return err
 	}
 	return s.stoker.start(ctx)
@@ -259,8 +259,8 @@ func (s *soak) killEngine(ctx context.Context) error {
 	return s.endEngine(ctx, "KILL", "the engine killed and started")
 }
 
-// endEngine waits for a Stoker that hears: what an operator said while there was none is known from the engine's replay only,
-// which an engine's end empties (README, Limits).
+// endEngine first waits until Stoker is ready: a stop while Stoker is down is known from the engine's replay only, and the end of
+// the engine empties that (README, Limits).
 func (s *soak) endEngine(ctx context.Context, signal, name string) error {
 	if err := s.stoker.ready(ctx); err != nil {
 		return err
@@ -280,7 +280,7 @@ func (s *soak) endEngine(ctx context.Context, signal, name string) error {
 	return err
 }
 
-// command is what a program says; its error has what it complained of.
+// command returns the standard output of a program. The error contains its standard error.
 func command(ctx context.Context, name string, args ...string) (string, error) {
 	run := exec.CommandContext(ctx, name, args...)
 	var complaint bytes.Buffer

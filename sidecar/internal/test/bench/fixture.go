@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -28,7 +29,7 @@ type side struct {
 	address string // of Stoker's status
 }
 
-// bench is the stage of one run.
+// bench is one run: its engine, its proxy, and what it made.
 type bench struct {
 	api    *client.Client
 	host   string
@@ -85,14 +86,14 @@ func (b *bench) remove() {
 }
 
 // raw starts the raw client, and stoker the Stoker under test.
-func (b *bench) raw() (*side, error) {
+func (b *bench) raw(host string) (*side, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	s := &side{name: "raw client", scope: b.tag + "-raw"}
 	s.proc = exec.Command(self)
-	s.proc.Env = append(os.Environ(), rawScope+"="+s.scope)
+	s.proc.Env = append(os.Environ(), rawScope+"="+s.scope, "DOCKER_HOST="+host)
 	out, err := s.proc.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -138,15 +139,15 @@ func stop(p *exec.Cmd) {
 	}
 }
 
-// worker is what a case asks of its workers.
-type worker struct {
+// workerSpec is what a case asks of its workers.
+type workerSpec struct {
 	env    []string
 	health *container.HealthConfig
 	labels map[string]string
 }
 
 // workers makes and starts n of them for a side.
-func (b *bench) workers(ctx context.Context, s *side, n int, w worker) ([]string, error) {
+func (b *bench) workers(ctx context.Context, s *side, n int, w workerSpec) ([]string, error) {
 	labels := map[string]string{"stoker.enable": "true", labelScope: s.scope, labelBench: b.tag}
 	for k, v := range w.labels {
 		labels[k] = v
@@ -215,6 +216,13 @@ type proxy struct {
 	host   string
 	mu     sync.Mutex
 	counts map[string]int
+	starts []startRequest
+}
+
+// startRequest is a start that passed.
+type startRequest struct {
+	path string
+	at   time.Time
 }
 
 func newProxy(host, socket string) (*proxy, error) {
@@ -249,14 +257,17 @@ func (p *proxy) count(r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.counts[r.Method+" "+kindOf(r.URL.Path)]++
+	if strings.HasSuffix(r.URL.Path, "/start") {
+		p.starts = append(p.starts, startRequest{r.URL.Path, time.Now()})
+	}
 }
 
-// reset returns the counts so far and begins anew.
+// reset returns the counts so far and sets them to zero.
 func (p *proxy) reset() map[string]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old := p.counts
-	p.counts = map[string]int{}
+	p.counts, p.starts = map[string]int{}, nil
 	return old
 }
 

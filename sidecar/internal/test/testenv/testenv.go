@@ -1,0 +1,19 @@
+// Package testenv decides what a test does on a machine that lacks something the test needs.
+package testenv
+
+import (
+	"os"
+	"testing"
+)
+
+// Missing skips the test because this machine lacks something, such as an engine or a program. With CI=true it fails the test:
+// CI installs what the tests need, and a skipped suite would look like one that passed.
+//
+// Tests that run on request only, or that do not apply to the engine at hand, call Skip themselves.
+func Missing(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("CI=true, where nothing may be missing: "+format, args...)
+	}
+	t.Skipf(format, args...)
+}
