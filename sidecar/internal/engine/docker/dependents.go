@@ -67,10 +67,8 @@ func (c *Client) inspectNew(ctx context.Context, all map[string]knownContainer) 
 		told   *response
 	)
 	free := make(chan struct{}, inspectsAtOnce)
-	for _, id := range slices.Sorted(maps.Keys(all)) {
-		if all[id].shared != nil || id == c.opts.Self {
-			continue
-		}
+	missing := slices.DeleteFunc(slices.Sorted(maps.Keys(all)), func(id string) bool { return all[id].shared != nil || id == c.opts.Self })
+	for _, id := range missing { // all is changed meanwhile
 		free <- struct{}{}
 		group.Go(func() {
 			defer func() { <-free }()
