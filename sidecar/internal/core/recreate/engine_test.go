@@ -151,7 +151,7 @@ func (e *engine) call(c *worker.RecreateCall, report *worker.StepReport) string 
 	if one == nil {
 		return "no such container"
 	}
-	switch c.Do { //nolint:exhaustive // the others are dealt with above
+	switch c.Do {
 	case worker.CallConnect:
 		one.Networks = 1
 	case worker.CallStop:

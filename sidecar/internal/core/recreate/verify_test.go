@@ -92,7 +92,7 @@ func TestStopSeenBeforeItsEvent(t *testing.T) {
 func TestStoppingOnPodman(t *testing.T) {
 	e := newEngine(t)
 	looks := 0
-	e.before = func(tx *Transaction, _ Step) {
+	e.before = func(_ *Transaction, _ Step) {
 		if one := e.newOne(); one != nil && one.Status == worker.StatusRunning {
 			one.Stopping = true
 			if looks++; looks == 4 {
@@ -124,7 +124,7 @@ func TestLost(t *testing.T) {
 	e, req := newEngine(t), request()
 	delete(e.has, oldID)
 	req.Definition = []byte("old")
-	e.before = func(tx *Transaction, step Step) {
+	e.before = func(tx *Transaction, _ Step) {
 		if one := e.has[tx.New()]; one != nil && one.Status == worker.StatusRunning {
 			delete(e.has, one.ID)
 		}

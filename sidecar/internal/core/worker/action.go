@@ -29,7 +29,7 @@ const (
 func (v Verb) String() string {
 	switch v {
 	case Inspect:
-		return "look"
+		return "inspect"
 	case Start:
 		return "start"
 	case Stop:
@@ -43,7 +43,7 @@ func (v Verb) String() string {
 	case RestartDependent:
 		return "restart-dependent"
 	case ReadStats:
-		return "sample"
+		return "read-stats"
 	case Update:
 		return "update"
 	}

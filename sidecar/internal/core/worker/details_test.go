@@ -130,7 +130,7 @@ func TestUpdateAction(t *testing.T) {
 // A stop that was seen before a transaction that sent nothing was somebody's.
 func TestStopBeforeATransactionThatSentNothing(t *testing.T) {
 	s := play(t, recreating+"kill TERM\n+10s\nkill KILL\ndie 137\nanswer refused down 137\n= held stopped-by-operator")
-	require.True(t, s.m.View().Held == worker.HeldOperator)
+	require.Equal(t, worker.HeldOperator, s.m.View().Held)
 	for events, complete := range map[string]bool{"kill TERM": false, "kill TERM\nstop": true} {
 		s := play(t, recreating+events)
 		s.mute = true

@@ -33,7 +33,7 @@ func Transitions() []Transition {
 		{"started", unlessRecreating(), []Phase{PhaseWatching}},
 		{"exited", unlessRecreating(), decided()},
 		{"stopped", unlessRecreating(), []Phase{PhaseHeld}},
-		{"healthy", []Phase{PhaseVerifying, PhaseStopDue, PhaseRecreateDue, PhaseHeld, PhaseExhausted}, []Phase{PhaseWatching}},
+		{"healthy", []Phase{PhaseVerifying, PhaseStopDue, PhaseRecreateDue, PhaseDocker, PhaseHeld, PhaseExhausted}, []Phase{PhaseWatching}},
 		{"gone", unlessRecreating(), []Phase{PhaseWatching, PhaseRecreateDue}},
 		{"renamed", unlessRecreating(), []Phase{PhaseHeld}},
 		{"renamed", []Phase{PhaseHeld}, Phases()}, // back to what it was before a foreign recreate
@@ -44,8 +44,8 @@ func Transitions() []Transition {
 		{"orphaned", []Phase{PhaseWatching}, []Phase{PhaseStopDue, PhaseRecreateDue, PhaseExhausted}},
 		{"orphaned", []Phase{PhaseBackingOff}, []Phase{PhaseRecreateDue}}, // its parent's container is gone: it cannot start as it is
 		{"recreate found", Phases(), []Phase{PhaseRecreating}},
-		{"look answered", unlessRecreating(), seen},
-		{"look answered", []Phase{PhaseStarting}, []Phase{PhaseVerifying}},
+		{"inspect answered", unlessRecreating(), seen},
+		{"inspect answered", []Phase{PhaseStarting}, []Phase{PhaseVerifying}},
 		{"start answered", unlessRecreating(), seen},
 		{"start answered", []Phase{PhaseStarting, PhaseBackingOff}, []Phase{PhaseVerifying}},
 		{"stop answered", unlessRecreating(), seen},

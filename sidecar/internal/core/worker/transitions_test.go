@@ -37,7 +37,7 @@ func step(t require.TestingT, m *worker.Machine, now time.Time, in worker.Input)
 // TestTransitionsAreNamed: every row speaks of phases and inputs that exist.
 func TestTransitionsAreNamed(t *testing.T) {
 	inputs := []string{
-		"", "due", "engine restarted", "stats read", "orphaned", "recreate found", "look answered", "start answered", "stop answered",
+		"", "due", "engine restarted", "stats read", "orphaned", "recreate found", "inspect answered", "start answered", "stop answered",
 		"update answered", "recreate answered", "started", "exited", "stopped", "healthy", "gone", "renamed", "listed",
 	}
 	reached := map[worker.Phase]bool{worker.PhaseWatching: true}
@@ -84,9 +84,9 @@ func edges() []edge {
 		{worker.PhaseWatching, "exited", worker.PhaseBackingOff},
 		{worker.PhaseWatching, "exited", worker.PhaseDocker},
 		{worker.PhaseWatching, "exited", worker.PhaseHeld},
-		{worker.PhaseWatching, "look answered", worker.PhaseStopDue},
+		{worker.PhaseWatching, "inspect answered", worker.PhaseStopDue},
 		{worker.PhaseWatching, "exited", worker.PhaseRecreateDue},
-		{worker.PhaseDocker, "look answered", worker.PhaseBackingOff},
+		{worker.PhaseDocker, "inspect answered", worker.PhaseBackingOff},
 		{worker.PhaseDocker, "started", worker.PhaseWatching},
 		{worker.PhaseStopDue, "due", worker.PhaseStopping},
 		{worker.PhaseStopDue, "healthy", worker.PhaseWatching},
