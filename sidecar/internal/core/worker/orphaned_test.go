@@ -71,7 +71,7 @@ func TestOrphaned(t *testing.T) {
 			+1h
 			> nothing
 			= free`},
-		"it is down, and begins anew anyway": {`
+		"it is down, and begins again anyway": {`
 			up
 			die 1
 			> start 1
