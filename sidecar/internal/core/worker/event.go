@@ -22,7 +22,7 @@ const (
 	EventStatsUnavailable    EventKind = "stats-unavailable"    // decided without the CPU readings that were asked for
 	EventQuota               EventKind = "quota"                // its CPU quota was set, from From to CPUs
 	EventQuotaFailed         EventKind = "quota-failed"         // it could not be; that is tried again
-	EventDependentsRestarted EventKind = "dependents-restarted" // what lives in its namespaces was healed with it, or could not be
+	EventDependentsRestarted EventKind = "dependents-restarted" // its dependents were restarted with it, or could not be
 	EventEngineDisconnected  EventKind = "engine-disconnected"  // the engine does not answer
 	EventEngineConnected     EventKind = "engine-connected"     // it does, and the picture is complete
 	EventHostOverloaded      EventKind = "host-overloaded"      // restarts of running workers wait

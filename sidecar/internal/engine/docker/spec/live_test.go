@@ -202,7 +202,7 @@ func TestLiveBridgeContainer(t *testing.T) {
 	require.Equal(t, newID[:12], now.Config.Hostname)
 }
 
-// The parent is recreated, then what lives in its namespaces, onto the new ID (R1, R2, R3).
+// The parent is recreated, then its dependents, onto the new ID (R1, R2, R3).
 func TestLiveDependents(t *testing.T) {
 	w := newWorld(t)
 	id := w.network("sp-a", "10.77.1.0/24")
