@@ -5,12 +5,13 @@ package page
 
 import (
 	"bytes"
+	"compress/gzip"
 	"html/template"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
-
-	"github.com/klauspost/compress/gzhttp"
 
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/worker"
@@ -52,7 +53,7 @@ func New(opts Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /assets/{name}", s.asset)
-	return gzhttp.GzipHandler(mux)
+	return mux
 }
 
 // page answers with all workers, with one (worker=NAME), or with a fragment of either for the script (fragment=...).
@@ -86,7 +87,7 @@ func (s *site) page(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
-	_, _ = w.Write(body.Bytes())
+	write(w, r, body.Bytes())
 }
 
 // templateOf returns the template for one worker or for all, and for a fragment.
@@ -135,5 +136,20 @@ func (s *site) asset(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "public, max-age=31536000, immutable") // the name changes with the content
-	_, _ = w.Write(a.text)
+	write(w, r, a.text)
+}
+
+// write sends a body, compressed if the client takes gzip. A client that gives gzip a weight gets the body as it is: no browser
+// does that.
+func write(w http.ResponseWriter, r *http.Request, body []byte) {
+	w.Header().Add("Vary", "Accept-Encoding")
+	accepted := strings.Split(r.Header.Get("Accept-Encoding"), ",")
+	if !slices.ContainsFunc(accepted, func(name string) bool { return strings.EqualFold(strings.TrimSpace(name), "gzip") }) {
+		_, _ = w.Write(body)
+		return
+	}
+	w.Header().Set("Content-Encoding", "gzip")
+	compressed := gzip.NewWriter(w)
+	_, _ = compressed.Write(body)
+	_ = compressed.Close()
 }
