@@ -50,6 +50,7 @@ type replacement struct {
 func (f *Fleet) beginMember(now time.Time, m *member, a worker.Action) {
 	p := f.begin(now, recreate.Request{
 		Action: a, OldID: a.Incarnation.ID, Definition: a.Definition, KeepRemoved: m.machine.Policy().OnMissing == policy.OnMissingRecreate,
+		Followed: true, Ran: m.machine.Runs(a.Incarnation),
 		Expect: &recreate.Expectation{
 			Gone: len(a.Definition) > 0, StartedAt: a.Incarnation.StartedAt, OnlyIfUnhealthy: a.OnlyIfUnhealthy,
 		},
@@ -174,10 +175,18 @@ func (f *Fleet) observeReplacement(now time.Time, m *member, o worker.Observatio
 	if len(p.buffered) < maxBuffered {
 		p.buffered = append(p.buffered, o)
 	}
+	f.tellExit(now, p, o)
 	p.again = p.again || (o.Kind == worker.Started && p.notified[o.ID])
 	if o.Kind == worker.Signalled && m.machine.MeansStop(o.Signal) {
 		f.step(now, m, o) // whether it was the daemon's own shutdown may yet be found out
 		p.stopped(now, o.ID)
+	}
+}
+
+// tellExit tells a transaction that one of its containers has ended.
+func (f *Fleet) tellExit(now time.Time, p *recreation, o worker.Observation) {
+	if p != nil && o.Kind == worker.Exited {
+		p.tx.Exited(now, o.ID, o.At)
 	}
 }
 

@@ -48,6 +48,7 @@ func (f *Fleet) route(now time.Time, o worker.Observation) {
 	if p := f.recreations[m.id]; p != nil && o.Kind == worker.Started && p.notified[o.ID] {
 		p.again = true
 	}
+	f.tellExit(now, f.recreations[m.id], o)
 	f.rename(m, o)
 	if o.Kind != worker.Listed && o.At.After(m.lastEventAt) {
 		m.lastEventAt = o.At

@@ -46,6 +46,16 @@ type engine struct {
 	endNew  int                    // exit code with which the new container ends at once; 0 for not
 	lag     time.Duration          // of each call
 	actions map[Step]worker.Action // the last one of each step
+	stream  []streamed             // events on their way, oldest first
+	behind  time.Duration          // of the stream, where exits are told
+}
+
+// streamed is an event that the stream tells later.
+type streamed struct {
+	at       time.Time // when it is told
+	id       string
+	operator bool      // an operator's signal, and not an exit
+	ended    time.Time // of an exit
 }
 
 func newEngine(t *testing.T) *engine {
@@ -91,8 +101,12 @@ func (e *engine) resume(tx *Transaction, calls int) Result {
 		require.Less(e.t, turns, 5_000, "the transaction does not end: %v", e.steps)
 		if due, ok := tx.Due(); ok && due.After(e.now) {
 			require.Nil(e.t, tx.Next(e.now), "nothing is sent before it is due")
-			e.now = due
+			if len(e.stream) > 0 && e.stream[0].at.Before(due) {
+				due = e.stream[0].at
+			}
+			e.now = later(e.now, due)
 		}
+		e.tell(tx)
 		a := tx.Next(e.now)
 		if a == nil {
 			continue
@@ -195,12 +209,41 @@ func (e *engine) create(c *worker.RecreateCall, report *worker.StepReport) strin
 	return ""
 }
 
+// tell brings the events that are due to a transaction.
+func (e *engine) tell(tx *Transaction) {
+	for len(e.stream) > 0 && !e.stream[0].at.After(e.now) {
+		next := e.stream[0]
+		e.stream = e.stream[1:]
+		if next.operator {
+			tx.OperatorStopped(e.now, next.id)
+		} else {
+			tx.Exited(e.now, next.id, next.ended)
+		}
+	}
+}
+
+// operatorStop stops a container, of which the stream tells later.
+func (e *engine) operatorStop(id string) {
+	e.stream = append(e.stream, streamed{at: e.now.Add(e.behind), id: id, operator: true})
+	e.stop(id)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 func (e *engine) stop(id string) {
 	one := e.has[id]
 	if one == nil || !containerOf(*one).up() {
 		return
 	}
 	one.Status, one.ExitCode, one.FinishedAt = worker.StatusExited, 143, e.now
+	if e.behind > 0 {
+		e.stream = append(e.stream, streamed{at: e.now.Add(e.behind), id: id, ended: e.now})
+	}
 	if one.AutoRemove {
 		delete(e.has, id)
 	}

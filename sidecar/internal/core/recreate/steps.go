@@ -122,4 +122,5 @@ func (t *Transaction) keep(seen map[string]worker.Snapshot) {
 	for s := range maps.Values(seen) {
 		t.seen[s.ID] = s
 	}
+	t.exits.noteRunning(t.seen)
 }

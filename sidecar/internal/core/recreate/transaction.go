@@ -22,7 +22,10 @@ type Request struct {
 	KeepRemoved bool
 	// ResumeOnly finishes or undoes what an earlier transaction left, and begins none.
 	ResumeOnly bool
-	Skew       time.Duration // the engine's clock minus Stoker's
+	// Followed: the exits of both containers are told by Exited, so that they can be waited for.
+	Followed bool
+	Ran      bool          // the old container ran when the recreate was decided on, as far as the events had told
+	Skew     time.Duration // the engine's clock minus Stoker's
 	// Verify is how long the new container must stay up before the old one goes; 0 is 2 s.
 	Verify time.Duration
 }
@@ -72,6 +75,7 @@ type Transaction struct {
 	run    run
 	repeat repeat
 	verify verification
+	exits  exits
 	seen   map[string]worker.Snapshot // by ID, of the last inspects
 	at     time.Time                  // when the next step is due
 	sent   Step                       // under way; see busy
@@ -140,6 +144,7 @@ func New(now time.Time, req Request) *Transaction {
 		req.Verify = standardVerify
 	}
 	t := &Transaction{req: req, at: now, seen: map[string]worker.Snapshot{}}
+	t.exits = exits{ran: map[string]bool{req.OldID: req.Ran}, heard: map[string]time.Time{}}
 	t.begin(now, req.OldID, "")
 	t.result = Result{Untouched: true, OldID: req.OldID}
 	return t
@@ -269,6 +274,8 @@ func (t *Transaction) nextOfRun(now time.Time) *worker.Action {
 		return nil
 	case t.stale || t.repeat.failed != Finished:
 		return t.look()
+	case t.awaitsExit(now):
+		return nil
 	}
 	if t.verify.active && !t.state.OperatorRemoved {
 		return t.nextOfVerify(now)
