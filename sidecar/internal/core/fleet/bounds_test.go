@@ -157,3 +157,44 @@ func TestCloseFinishesWhatIsMidway(t *testing.T) {
 	d.answer(start[0], s)
 	require.Zero(t, d.f.Busy())
 }
+
+// TestRejectedIsLookedAtAgain: an update that gave a container its quota may have been lost with the engine that sent it, so that
+// the first list of a session has every rejected container inspected again.
+func TestRejectedIsLookedAtAgain(t *testing.T) {
+	d := newDesk(t, fleet.Settings{Rules: quotaRules()})
+	unlabelled := func() {
+		d.tell(worker.Observation{Kind: worker.ListBegin})
+		d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a", Labels: map[string]string{"other": "label"}, Status: worker.StatusRunning})
+		d.tell(worker.Observation{Kind: worker.ListEnd})
+	}
+	d.open()
+	unlabelled()
+	looks := d.verb(worker.Inspect)
+	require.Len(t, looks, 1)
+	found := d.running(looks[0])
+	found.Labels = nil
+	d.answer(looks[0], found)
+	d.do = nil
+	require.Empty(t, d.f.View(d.now).Workers)
+	unlabelled()
+	require.Empty(t, d.verb(worker.Inspect), "once a session is enough")
+	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.open()
+	unlabelled()
+	require.Len(t, d.verb(worker.Inspect), 1)
+}
+
+// TestBookmarkAfterAStep: the engine's clock steps back, and events go on from there. The bookmark follows, or a replay would count
+// what comes later as read.
+func TestBookmarkAfterAStep(t *testing.T) {
+	d := newDesk(t, fleet.Settings{})
+	d.up("a")
+	d.event(worker.Healthy, "a")
+	require.Equal(t, d.now, d.f.Bookmark().EventAt)
+	late := d.now.Add(-time.Second)
+	d.tell(worker.Observation{Kind: worker.Healthy, At: late, ID: "id-a", Key: "a"})
+	require.Equal(t, d.now, d.f.Bookmark().EventAt, "two events may change places")
+	stepped := d.now.Add(-time.Hour)
+	d.tell(worker.Observation{Kind: worker.Healthy, At: stepped, ID: "id-a", Key: "a"})
+	require.Equal(t, stepped, d.f.Bookmark().EventAt)
+}

@@ -86,8 +86,9 @@ type member struct {
 
 // rejection is what is kept of a container that is no worker.
 type rejection struct {
-	round uint64              // of the last list that had it
-	stop  *worker.Observation // a signal to its present incarnation: an update may make it a worker before it ends
+	round   uint64              // of the last list that had it
+	session uint64              // in which the inspect was made
+	stop    *worker.Observation // a signal to its present incarnation: an update may make it a worker before it ends
 }
 
 // ahead reports whether events of the container are newer than a list of that time. A list may be overtaken by events, but

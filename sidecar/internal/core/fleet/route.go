@@ -27,9 +27,7 @@ func (f *Fleet) route(now time.Time, o worker.Observation) {
 	if (o.ID == f.set.Self && o.ID != "") || f.readBefore(now, o) {
 		return
 	}
-	if o.At.After(f.bookmark.EventAt) && o.Kind != worker.Listed {
-		f.bookmark.EventAt = o.At
-	}
+	f.noteRead(o)
 	f.followClock(now, o)
 	missed := f.rejected[o.ID].stop
 	if f.isDaemonBootStop(o) || f.ofRecreation(now, o) || f.rejects(o) {
@@ -58,6 +56,18 @@ func (f *Fleet) route(now time.Time, o worker.Observation) {
 	}
 	f.seenDone(now, o)
 	f.step(now, m, o)
+}
+
+// noteRead keeps how far the event stream was read. A live event that is much older than the one before it shows that the engine's
+// clock has stepped back.
+func (f *Fleet) noteRead(o worker.Observation) {
+	if o.Kind == worker.Listed {
+		return
+	}
+	behind := f.bookmark.EventAt.Sub(o.At)
+	if behind < 0 || !f.opening && behind > clockStep {
+		f.bookmark.EventAt = o.At
+	}
 }
 
 // clockStep is more than events lag. A difference between the two clocks that changes by as much is a step of one of them.
@@ -95,6 +105,10 @@ func (f *Fleet) isDaemonBootStop(o worker.Observation) bool {
 func (f *Fleet) rejects(o worker.Observation) bool {
 	r, known := f.rejected[o.ID]
 	if !known {
+		return false
+	}
+	if o.Kind == worker.Listed && r.session != f.session { // an update since the last session may have been lost
+		delete(f.rejected, o.ID)
 		return false
 	}
 	r.round = f.round
@@ -269,7 +283,7 @@ func (f *Fleet) decided(m *member, o worker.Outcome) bool {
 	}
 	r := f.set.Rules.Read(policy.Candidate{Labels: o.Snapshot.Labels, CPUs: o.Snapshot.CPUs, QuotaKnown: true})
 	if !r.Take {
-		f.rejected[m.id] = rejection{round: f.round}
+		f.rejected[m.id] = rejection{round: f.round, session: f.session}
 		f.forget(m)
 		return false
 	}

@@ -61,6 +61,16 @@ func (m *Machine) begin(now time.Time, c cause, due time.Time) {
 	m.emit(e)
 }
 
+// probeFailsNow: the probe of a worker whose restart waits timed out before and fails now, so that it is no sign of a busy host any
+// more.
+func (m *Machine) probeFailsNow(s Snapshot) {
+	st := m.saved.State
+	if p, ok := s.LastProbe(); ok && st.Heal.Reason == ReasonProbeTimedOut && p.ExitCode != ProbeTimedOut {
+		st.Heal.Reason, st.Heal.Output = ReasonProbeFailed, p.Output
+		m.enter(st)
+	}
+}
+
 // healID is a number that no other heal has, with overwhelming probability. It fits into a float64, as JSON readers need.
 func (m *Machine) healID(now time.Time, h Heal) uint64 {
 	m.opened++

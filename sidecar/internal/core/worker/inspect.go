@@ -9,7 +9,7 @@ import (
 // applyInspect takes in a look. What the events said later than the look was taken wins over it.
 func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	first := !m.container.inspected
-	if !m.container.inspected {
+	if first {
 		m.checks.groupDeadline = now.Add(groupWindow)
 	}
 	m.container.inspected, m.inspects.outcomeUnknown, m.inspects.vanishedAt = true, false, time.Time{}
@@ -51,8 +51,13 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 		}
 		m.requestInspect(now.Add(m.inspectBackoff()), ReasonWaitsDocker)
 	case StatusExited, StatusCreated:
-		m.foundDown(now, s, inspectContext{before: before, first: first, newLife: newLife, unheard: unheard})
-	case StatusPaused, StatusDead, StatusRemoving, StatusUnknown, StatusGone:
+		m.foundDown(now, s, inspectContext{before: before, first: first, newLife: newLife, unheard: unheard, known: known})
+	case StatusPaused:
+		if m.phase() == PhaseStarting && s.StartedAt.After(m.life.endedAt) { // somebody has paused what the start began
+			m.life.startedBy = startedByStoker
+			m.to(PhaseVerifying)
+		}
+	case StatusDead, StatusRemoving, StatusUnknown, StatusGone:
 	}
 }
 
@@ -77,7 +82,7 @@ func (m *Machine) updateConfig(s Snapshot) {
 		parents: s.Parents, pidParent: s.PIDParent,
 	}
 	m.saved.Labels = s.Labels
-	m.saved.AutoRemove = s.AutoRemove
+	m.saved.AutoRemove, m.saved.StopSignal = s.AutoRemove, s.StopSignal
 	leaving := s.Status == StatusRemoving || s.Status == StatusDead                             // nothing is recreated from what is being taken apart
 	if m.saved.Boost == nil && !leaving && string(m.saved.Definition) != string(s.Definition) { // what is remembered has the worker's own quota
 		m.saved.Definition = s.Definition
@@ -174,7 +179,10 @@ func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
 		m.checks.unhealthyAt = now
 	}
 	switch m.phase() {
-	case PhaseStopDue, PhaseStopping, PhaseRecreateDue, PhaseRecreating, PhaseExhausted:
+	case PhaseStopDue, PhaseRecreateDue:
+		m.probeFailsNow(s)
+		return
+	case PhaseStopping, PhaseRecreating, PhaseExhausted:
 		return
 	case PhaseWatching, PhaseHeld, PhaseDocker, PhaseBackingOff, PhaseStarting, PhaseVerifying:
 	}
@@ -207,7 +215,15 @@ type inspectContext struct {
 	before  Status
 	first   bool // nothing is known of before
 	newLife bool
-	unheard bool // a new life, and no event told that it began
+	unheard bool      // a new life, and no event told that it began
+	known   time.Time // the start of the life that was known before
+}
+
+// startedSince reports whether a life that no event has told of began after a time in the life that was known. A life that began
+// before the known one did so after a step of the engine's clock.
+func (p inspectContext) startedSince(at time.Time, s Snapshot) bool {
+	stepped := s.StartedAt.Before(p.known) && !at.Before(p.known)
+	return p.unheard && (s.StartedAt.After(at) || stepped)
 }
 
 // begunAt reports whether a life that is known by the time of its start event is the one that a look shows: the engine notes
@@ -222,7 +238,7 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 	phase := m.phase()
 	switch {
 	case m.id.Unmanageable != HeldNot:
-	case p.unheard && m.heldUntilStarted() && s.StartedAt.After(m.saved.State.Hold.At):
+	case m.heldUntilStarted() && p.startedSince(m.saved.State.Hold.At, s):
 		m.startedSinceHold(now, s)
 	case m.life.exit == exitPending:
 		m.judgePending(now, s)

@@ -233,6 +233,7 @@ func Restore(id Identity, saved Saved) *Machine {
 	}
 	m := &Machine{id: id, saved: saved}
 	m.life.knownUntil = saved.LastEventAt
+	m.container.config.stopSignal = saved.StopSignal
 	if saved.State.Heal.Missing {
 		m.container.status = StatusGone
 	}

@@ -47,7 +47,12 @@ func (m *Machine) vanished(now time.Time) {
 		m.requestInspect(now.Add(left), ReasonUncertain)
 		return
 	}
-	m.gone(now, m.life.endedAt)
+	at := m.life.endedAt
+	if i := m.saved.StopIntent; i != nil && m.stoppedByOperator(now, at) { // and the event of its end is lost, or far behind
+		at = latest(at, i.At)
+		m.hold(now, HeldOperator, i.At)
+	}
+	m.gone(now, at)
 }
 
 // gone: the container was removed, at that time on the engine's clock. That is the end, unless the removal was the crash's

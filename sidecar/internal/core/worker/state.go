@@ -1,6 +1,9 @@
 package worker
 
-import "time"
+import (
+	"syscall"
+	"time"
+)
 
 // Saved is what must survive a crash of Stoker about one worker. It is a value: the journal stores it, and a Machine
 // restored from it goes on where the last one stopped.
@@ -18,6 +21,8 @@ type Saved struct {
 	Budget      Budget          `json:"budget,omitzero"`
 	Dependents  SavedDependents `json:"dependents,omitzero"`
 	AutoRemove  bool            `json:"auto_remove,omitempty"`
+	// StopSignal is the container's own, of the last inspect. A replay tells of signals before the first inspect.
+	StopSignal syscall.Signal `json:"stop_signal,omitempty"`
 	// PreviousIDs are the IDs that the worker had before it was recreated, oldest first, the last ones only; before them,
 	// where there is room, the IDs of its temporary containers.
 	PreviousIDs []string `json:"previous_ids,omitempty"`

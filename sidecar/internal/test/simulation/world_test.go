@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"stoker/sidecar/internal/core/fleet"
@@ -57,7 +58,7 @@ func (r *run) checkOne(t dockertest.Truth, w fleet.WorkerView, ok bool) {
 		r.blame("%s is %s %s, and shown as %s %s %s", t.Key, t.Status, t.Health, w.Key, w.Status, w.Health)
 	}
 	if t.Status == worker.StatusRunning {
-		if w.State != fleet.StateRunning && w.State != fleet.StateStarting {
+		if w.State != fleet.StateRunning && w.State != fleet.StateStarting && !r.signalled(t) {
 			r.blame("I5: %s runs, and its state is %s (%s, heal %s)", t.Key, w.State, w.Held, w.Heal)
 		}
 		return
@@ -170,7 +171,7 @@ func (r *run) checkStranded() {
 		return
 	}
 	for _, t := range r.w.Orphaned() {
-		if r.thawed(t) {
+		if r.thawed(t) || r.signalled(t) {
 			continue
 		}
 		if p, ok := r.w.Truth(guestsOf); ok && !p.Gone && p.Status == worker.StatusRunning && r.leads(t, p) {
@@ -185,6 +186,19 @@ func (r *run) thawed(t dockertest.Truth) bool {
 	p, _ := r.w.Truth(guestsOf)
 	return !r.isWorker(t) && len(p.Lives) > 0 && slices.ContainsFunc(r.w.Events(), func(e dockertest.Event) bool {
 		return e.ID == t.ID && e.Action == "unpause" && e.TrueAt.After(p.Lives[len(p.Lives)-1].Began)
+	})
+}
+
+// signalled reports whether an operator's stop signal went to the present life of a container that runs: docker stop -t may take any
+// time, so that it is left alone for an hour.
+func (r *run) signalled(t dockertest.Truth) bool {
+	began := time.Time{}
+	if n := len(t.Lives); n > 0 {
+		began = t.Lives[n-1].Began
+	}
+	means := map[int]bool{int(syscall.SIGTERM): true, int(syscall.SIGINT): true, int(syscall.SIGQUIT): true, int(r.specs[nameOf(t)].StopSignal): true}
+	return slices.ContainsFunc(r.w.Events(), func(e dockertest.Event) bool {
+		return e.ID == t.ID && e.Action == "kill" && e.By == dockertest.ByOperator && means[e.Signal] && e.TrueAt.After(began)
 	})
 }
 

@@ -1,0 +1,67 @@
+package worker_test
+
+import "testing"
+
+// Two things that overlap, each of which was found by the simulation.
+func TestOverlaps(t *testing.T) {
+	run(t, []scenario{
+		{"the probe timed out at first, and fails by the time of the restart", `
+			given health cpus=0.5
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.15 0 0.1
+			update unhealthy
+			= reason probe-failed
+			+3s
+			> stop 1`},
+		{"somebody pauses what the start began before its answer", `
+			up
+			die 1
+			> start 1
+			+1s
+			mute update running new
+			answer paused
+			= phase verifying`},
+		{"the stop signal of a container is remembered: a stop, and then docker rm -f, while no Stoker was there", `
+			given on-missing=recreate stop-signal=USR1
+			up
+			reborn
+			old:3s kill USR1
+			old:2s kill KILL
+			old:1s die 137
+			destroy
+			= over`},
+		{"a worker removes itself when an operator stops it, and its exit is not heard", `
+			given health rm
+			up
+			unhealthy timed-out
+			mute kill TERM
+			answer missing
+			+1999ms
+			mute update
+			+1ms
+			answer missing
+			= over`},
+		{"started and ended unseen, after the engine's clock stepped back", `
+			up
+			kill TERM
+			die 143
+			reborn
+			+5s
+			list down 3 new:2h
+			+2s
+			> start 1`},
+		{"started and stopped unseen, as the clock goes on", `
+			given grace=1s
+			up
+			+20m
+			kill TERM
+			die 143
+			reborn
+			+5s
+			list down 3 new:10m
+			+2s
+			> nothing`},
+	})
+}
