@@ -243,7 +243,7 @@ func (a *App) abandon() error {
 
 func (a *App) closeJournal(ctx context.Context) error {
 	if a.lock != nil {
-		defer func() { _ = a.lock.Close() }()
+		defer unlockStateDir(a.lock)
 	}
 	if err := a.journal.Close(ctx); err != nil {
 		return fmt.Errorf("close the journal: %w", err)

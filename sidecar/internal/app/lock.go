@@ -25,3 +25,10 @@ func lockStateDir(dir, scope string) (*os.File, error) {
 	}
 	return file, nil
 }
+
+// unlockStateDir ends the lock itself, and not only this descriptor of it: a child process that was just forked holds another one
+// until it executes its program.
+func unlockStateDir(file *os.File) {
+	_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
+	_ = file.Close()
+}

@@ -24,9 +24,11 @@ func TestStartsAreBounded(t *testing.T) {
 	d.up("c", "a", "d", "b")
 	d.tell(worker.Observation{Kind: worker.Disconnected})
 	d.open()
-	d.tell(worker.Observation{Kind: worker.ListBegin})
 	for _, name := range []string{"c", "a", "d", "b"} {
 		d.event(worker.Exited, name)
+	}
+	d.tell(worker.Observation{Kind: worker.ListBegin})
+	for _, name := range []string{"c", "a", "d", "b"} {
 		d.listed(name, worker.StatusExited)
 	}
 	d.tell(worker.Observation{Kind: worker.ListEnd})

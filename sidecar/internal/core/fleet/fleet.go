@@ -61,8 +61,9 @@ type Fleet struct {
 	engine   EngineLink
 	overload overloadGuard
 	bookmark worker.Bookmark
-	readTo   time.Time // bookmark.EventAt when the session began
-	closing  bool      // Stoker is being stopped: heals under way are finished, none is begun
+	readTo   time.Time            // bookmark.EventAt when the session began
+	replay   []worker.Observation // what the session began with, until it is whole
+	closing  bool                 // Stoker is being stopped: heals under way are finished, none is begun
 	out      Effects
 }
 
@@ -148,11 +149,18 @@ func (f *Fleet) Observe(now time.Time, o worker.Observation) Effects {
 	case worker.Connecting:
 		f.connecting(now, o)
 	case worker.ListBegin:
+		f.replayed(now)
 		f.beginRound()
 	case worker.ListEnd:
 		f.listEnded(now, o)
-	default:
+	case worker.Listed:
 		o.History = f.opening
+		f.route(now, o)
+	default:
+		if o.History = f.opening; f.opening {
+			f.keepReplayed(now, o)
+			break
+		}
 		f.route(now, o)
 	}
 	return f.settle(now)

@@ -22,7 +22,7 @@ func (f *Fleet) disconnected(now time.Time) {
 	if f.engine.Connected || f.opening { // events are followed from the opening on, with or without a list
 		f.bookmark.LostAt = f.engineTime(now)
 	}
-	f.opening = false
+	f.opening, f.replay = false, nil
 	if f.engine.Connected {
 		f.engine.Connected, f.engine.Since = false, now
 		f.out.Events = append(f.out.Events, worker.Event{At: now, Kind: worker.EventEngineDisconnected})
@@ -38,7 +38,7 @@ func (f *Fleet) engineTime(now time.Time) time.Time {
 }
 
 func (f *Fleet) connecting(now time.Time, o worker.Observation) {
-	f.opening = true
+	f.opening, f.replay = true, nil
 	f.session++
 	before := f.engine.Engine
 	f.engine.Engine = o.Engine

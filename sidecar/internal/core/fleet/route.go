@@ -51,7 +51,7 @@ func (f *Fleet) route(now time.Time, o worker.Observation) {
 	if o.Kind != worker.Listed && o.At.After(m.lastEventAt) {
 		m.lastEventAt = o.At
 	}
-	if m.machine.Saved().Incarnation.StartedAt.After(f.engine.Engine.Now) {
+	if o.Order == worker.OrderUnknown && m.machine.Saved().Incarnation.StartedAt.After(f.engine.Engine.Now) {
 		o.History = false // the clock stepped back in this life, so that what happened in it seems older than it is
 	}
 	f.seenDone(now, o)
@@ -89,7 +89,7 @@ func (f *Fleet) followClock(now time.Time, o worker.Observation) {
 // tell: it is one of a time to come, which the clock stepped back from. The engine retells everything then.
 func (f *Fleet) readBefore(now time.Time, o worker.Observation) bool {
 	toCome := o.At.After(now.Add(f.engine.Skew + clockStep))
-	return f.opening && o.Kind != worker.Listed && toCome && !o.At.After(f.readTo)
+	return o.Order == worker.OrderUnknown && f.opening && o.Kind != worker.Listed && toCome && !o.At.After(f.readTo)
 }
 
 // isDaemonBootStop: an engine that was killed, and its containers not, stops them when it boots, before it answers anyone. No

@@ -10,7 +10,7 @@ type Verb uint8
 const (
 	Inspect Verb = iota + 1 // inspect
 	Start                   // start, then inspect
-	Stop                    // inspect, compare with what was decided on, stop, then inspect
+	Stop                    // inspect, compare with what was decided on, stop
 	// Recreate recreates the container. The fleet carries it out as a series of RecreateStep (core/recreate).
 	Recreate
 	// RecreateStep is one step of a recreate; Call says which.
@@ -72,6 +72,8 @@ type Action struct {
 	From, CPUs float64
 	// OnlyIfUnhealthy makes a Stop or a Recreate a refusal when the look before it finds the worker healthy again.
 	OnlyIfUnhealthy bool
+	// Inspected: the inspect on which a Stop was decided is so recent that none is needed before it.
+	Inspected bool
 	// Deadline bounds the whole action from its start. Past it the result is Unknown: what the client gave up, the engine may still do.
 	Deadline time.Duration
 }

@@ -260,7 +260,7 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 	case m.life.stoppedByDaemon:
 		m.exitNotObserved(now, s)
 	case phase == PhaseHeld || phase == PhaseExhausted:
-	case p.before == StatusExited && !m.unexplained():
+	case p.before == StatusExited && !p.unheard && !m.unexplained():
 	default:
 		m.exitNotObserved(now, s)
 	}

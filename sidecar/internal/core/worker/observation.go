@@ -87,4 +87,16 @@ type Observation struct {
 	NoStopEvents bool           // Exited: what was said before it does not tell whether somebody meant it; a look does (Podman)
 	// History: replayed by the engine at the start of a session, and older than the list that follows it.
 	History bool
+	// Order is where a replayed event stands in the stream.
+	Order Order
 }
+
+// Order is whether a remembered worker has taken a replayed event into account, as the order of the events shows it.
+type Order uint8
+
+// The orders.
+const (
+	OrderUnknown Order = iota // the times have to tell
+	OrderBefore               // it has
+	OrderAfter                // it has not
+)

@@ -91,10 +91,13 @@ func (m *Machine) apply(now time.Time, o Observation) {
 // outdated reports whether a replayed event is about an earlier life than the one that is known. Only replayed events
 // are dropped by their time: the engine's clock may step back, and a live event is never about the past.
 func (m *Machine) outdated(o Observation) bool {
-	if o.Kind == Started {
+	if o.Order == OrderAfter {
+		return false
+	}
+	if o.Kind == Started && o.Order == OrderUnknown {
 		return o.At.Before(m.life.endedAt) || m.startOf(m.saved.Incarnation.StartedAt, o)
 	}
-	ofALife := []Kind{Exited, Signalled, Stopped, OutOfMemory, Unhealthy, Healthy, Paused, Resumed}
+	ofALife := []Kind{Started, Exited, Signalled, Stopped, OutOfMemory, Unhealthy, Healthy, Paused, Resumed}
 	if !slices.Contains(ofALife, o.Kind) {
 		return false
 	}
@@ -103,6 +106,9 @@ func (m *Machine) outdated(o Observation) bool {
 
 // known reports whether the Stoker before this one has dealt with a replayed event.
 func (m *Machine) known(o Observation) bool {
+	if o.Order != OrderUnknown {
+		return o.Order == OrderBefore
+	}
 	return !m.life.knownUntil.IsZero() && !o.At.After(m.life.knownUntil)
 }
 

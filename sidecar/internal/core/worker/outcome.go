@@ -50,6 +50,7 @@ func (m *Machine) finishInspect(now time.Time, o Outcome) {
 	case m.foreign.confirming:
 		m.confirm()
 	}
+	m.inspects.appliedAt = now
 	m.applyInspect(now, *o.Snapshot)
 }
 
@@ -125,7 +126,9 @@ func (m *Machine) finishStop(now time.Time, o Outcome) {
 	case Skipped:
 		m.skip(now)
 	case Done:
-		m.applyOrInspect(now, o)
+		if m.container.status == StatusRunning { // the exit event is behind the answer
+			m.requestInspect(now, ReasonVerifying)
+		}
 	case Unknown:
 		m.inspects.outcomeUnknown = true
 		m.requestInspect(now.Add(firstRetry), ReasonUncertain)

@@ -52,6 +52,13 @@ func TestOverlaps(t *testing.T) {
 			list down 3 new:2h
 			+2s
 			> start 1`},
+		{"a life that nobody saw, while the end of the one before was not explained yet", `
+			up
+			list down 1
+			+2s
+			list down 2 new:1s
+			+1h
+			> start 1`},
 		{"started and stopped unseen, as the clock goes on", `
 			given grace=1s
 			up

@@ -17,6 +17,9 @@ const (
 	lastRetry  = 30 * time.Second
 )
 
+// freshInspect is how old the inspect may be on which a stop is decided without another one.
+const freshInspect = 500 * time.Millisecond
+
 func (m *Machine) inspectBackoff() time.Duration {
 	d := lastRetry
 	if m.inspects.tries < 5 {
@@ -163,6 +166,7 @@ func (m *Machine) fillStop(now time.Time, a *Action) {
 	a.Verb, a.Reason, a.Attempt = Stop, s.Heal.Reason, s.Heal.Attempt
 	a.Grace = s.Stop.Grace
 	a.OnlyIfUnhealthy = s.Heal.Fault == FaultUnhealthy
+	a.Inspected = now.Sub(m.inspects.appliedAt) < freshInspect
 	a.Deadline = a.Grace + stopMargin
 }
 

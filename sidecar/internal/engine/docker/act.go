@@ -17,7 +17,7 @@ import (
 // Do runs one action and returns its outcome, at the latest when the action's deadline or ctx is over.
 //
 // The results mean:
-//   - Done: the engine confirmed the change, and the inspect after it succeeded.
+//   - Done: the engine confirmed the change, and the inspect after it succeeded. No inspect follows a stop.
 //   - Refused: nothing was sent, because the container was not the one that was decided on.
 //   - Unknown: a request that changes something may have reached the engine, and its effect is not known; also when the change
 //     was confirmed and only the inspect after it failed.
@@ -87,13 +87,10 @@ func (c *Client) start(ctx context.Context, out *worker.Outcome) {
 	c.finishCall(ctx, out, s, c.fail("start the container", s, err))
 }
 
+// stop inspects first, unless the action says that it was decided on just now. No inspect follows a stop that worked: the exit
+// event tells the rest, and an inspect would delay the start.
 func (c *Client) stop(ctx context.Context, out *worker.Outcome) {
-	c.inspect(ctx, out)
-	if out.Result != worker.Done {
-		return
-	}
-	if why := refusal(out.Action, *out.Snapshot); why != "" {
-		out.Result, out.Err = worker.Refused, why
+	if !out.Action.Inspected && !c.stopExpected(ctx, out) {
 		return
 	}
 	options := container.StopOptions{}
@@ -104,6 +101,19 @@ func (c *Client) stop(ctx context.Context, out *worker.Outcome) {
 	asked, s := withResponse(ctx)
 	err := c.api.Load().ContainerStop(asked, out.Action.Incarnation.ID, options)
 	c.finishCall(ctx, out, s, c.fail("stop the container", s, err))
+}
+
+// stopExpected reports whether the container is still the one that a stop was decided on.
+func (c *Client) stopExpected(ctx context.Context, out *worker.Outcome) bool {
+	c.inspect(ctx, out)
+	if out.Result != worker.Done {
+		return false
+	}
+	if why := refusal(out.Action, *out.Snapshot); why != "" {
+		out.Result, out.Err = worker.Refused, why
+		return false
+	}
+	return true
 }
 
 // refusal returns why a container is not the one that a stop was decided on, or "".
@@ -123,14 +133,13 @@ func refusal(a worker.Action, s worker.Snapshot) string {
 func (c *Client) finishCall(ctx context.Context, out *worker.Outcome, s *response, err error) {
 	out.Snapshot = nil
 	switch {
+	case err == nil && out.Action.Verb == worker.Stop:
+		out.Result = worker.Done
 	case err == nil:
 		c.inspect(ctx, out)
 		if out.Result == worker.Failed && !out.Missing {
 			out.Result, out.Unreachable = worker.Unknown, false
 			out.Err = out.Action.Verb.String() + " was accepted, but: " + out.Err
-		}
-		if out.Missing && out.Action.Verb == worker.Stop {
-			out.Result, out.Err = worker.Done, "" // with --rm the end of the stop is the removal
 		}
 	case s.mayHaveHappened():
 		out.Result, out.Err = worker.Unknown, err.Error()

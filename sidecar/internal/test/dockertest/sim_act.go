@@ -29,6 +29,10 @@ func (s *Sim) Do(a worker.Action) {
 		s.job(a).change(Request{Op: OpStart})
 	case worker.Stop:
 		j := s.job(a)
+		if a.Inspected {
+			j.stop()
+			return
+		}
 		j.look(j.judge)
 	case worker.RecreateStep:
 		s.run(a, (*actionRunner).recreateStep)
@@ -83,6 +87,10 @@ func (j *job) judge(out worker.Outcome) {
 		j.finish(out)
 		return
 	}
+	j.stop()
+}
+
+func (j *job) stop() {
 	grace := j.action.Grace
 	if grace < 0 {
 		grace = OwnGrace
@@ -117,6 +125,10 @@ func (j *job) change(req Request) {
 		switch {
 		case r.Err == nil || r.Err.Status == http.StatusNotModified:
 			j.after = true
+			if j.action.Verb == worker.Stop { // the exit event tells the rest
+				j.finish(worker.Outcome{Action: j.action, Result: worker.Done})
+				return
+			}
 			j.look(j.conclude)
 		case r.Err.Status == 0 && !r.Err.Unsent:
 			j.finish(worker.Outcome{Action: j.action, Result: worker.Unknown, Err: r.Err.Message})
@@ -132,14 +144,10 @@ func (j *job) change(req Request) {
 	})
 }
 
-// conclude is the end after a yes. A look that fails then leaves open what holds now; with --rm the end of a stop is the
-// removal.
+// conclude is the end after a yes. A look that fails then leaves open what holds now.
 func (j *job) conclude(out worker.Outcome) {
 	if out.Result == worker.Failed && !out.Missing {
 		out.Result, out.Unreachable = worker.Unknown, false
-	}
-	if out.Missing && j.action.Verb == worker.Stop {
-		out.Result, out.Err = worker.Done, ""
 	}
 	j.finish(out)
 }

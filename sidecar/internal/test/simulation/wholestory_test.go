@@ -177,6 +177,9 @@ func (r *run) parentEnded(t dockertest.Truth, from, to time.Time) bool {
 	return false
 }
 
+// longestDelay is how late an event may come: until then Stoker takes a life that has ended for one that goes on.
+const longestDelay = 6 * time.Second
+
 // settled reports whether a container had between two times a life long enough, or one that an operator started.
 func settled(t dockertest.Truth, from, to time.Time, stable time.Duration) bool {
 	for _, l := range t.Lives {
@@ -186,7 +189,7 @@ func settled(t dockertest.Truth, from, to time.Time, stable time.Duration) bool 
 		}
 		other := l.StartedBy == dockertest.ByOperator || l.StartedBy == dockertest.ByEngine // one cannot be told from the other
 		byOperator := other && l.Began.After(from) && l.Began.Before(to)
-		if byOperator || ended.After(from) && ended.Sub(l.Began) >= stable {
+		if byOperator || ended.After(from) && ended.Sub(l.Began) >= stable-longestDelay {
 			return true
 		}
 	}

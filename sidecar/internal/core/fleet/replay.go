@@ -1,0 +1,54 @@
+package fleet
+
+import (
+	"time"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// maxReplay bounds what is kept of a replay until it is whole. An engine remembers 256 events (moby daemon/events); a Podman
+// may remember more.
+const maxReplay = 4096
+
+// keepReplayed keeps an event of the replay with which a session begins, for replayed.
+func (f *Fleet) keepReplayed(now time.Time, o worker.Observation) {
+	if f.replay = append(f.replay, o); len(f.replay) >= maxReplay {
+		f.replayed(now)
+	}
+}
+
+// replayed takes in the replay, once it is whole: only then it shows which of its events a remembered worker has taken into account.
+// They are those up to the last one that the record has, in the order of the stream. Their times tell as much only as long as
+// the engine's clock does not step.
+func (f *Fleet) replayed(now time.Time) {
+	events := f.replay
+	f.replay = nil
+	known := f.lastKnown(events)
+	for i, o := range events {
+		if last, ok := known[o.ID]; ok {
+			o.Order = worker.OrderAfter
+			if i <= last {
+				o.Order = worker.OrderBefore
+			}
+		}
+		f.route(now, o)
+	}
+}
+
+// lastKnown is the index of the last event of each container that its record takes into account, where it is among the events. The
+// start of the life that the record has, which an inspect may have told, is one of them.
+func (f *Fleet) lastKnown(events []worker.Observation) map[string]int {
+	known, started := map[string]int{}, map[string]bool{}
+	for i, o := range events {
+		m := f.byID[o.ID]
+		if m == nil {
+			continue
+		}
+		last, start := m.machine.Recorded(o)
+		if last || start && !started[o.ID] { // a later start within the same seconds is another life's
+			known[o.ID] = i
+		}
+		started[o.ID] = started[o.ID] || start
+	}
+	return known
+}

@@ -1,0 +1,60 @@
+package fleet_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// remembers is a fleet that remembers one worker, which an operator stopped. The record has the stop's last event.
+func remembers(t *testing.T, last time.Time) *desk {
+	return newDesk(t, fleet.Settings{Saved: []worker.Saved{{
+		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: noon.Add(-time.Hour)}, Labels: enabled, LastEventAt: last,
+		State: worker.State{Phase: worker.PhaseHeld, Hold: worker.Hold{Reason: worker.HeldOperator, At: last, Confirmed: true}},
+	}}})
+}
+
+// TestReplayAcrossAStep: the engine's clock was set back, so that times do not tell which replayed events the record takes into
+// account. The order of the events does.
+func TestReplayAcrossAStep(t *testing.T) {
+	last, stepped := noon.Add(-time.Minute), noon.Add(-2*time.Hour)
+	replay := func(d *desk, kind worker.Kind, at time.Time) {
+		d.tell(worker.Observation{Kind: kind, At: at, ID: "id-a", Key: "a", ExitCode: 1, Signal: 15})
+	}
+	down := func(d *desk, began, ended time.Time) {
+		for _, a := range d.verb(worker.Inspect) {
+			s := d.running(a)
+			s.Status, s.StartedAt, s.FinishedAt, s.ExitCode = worker.StatusExited, began, ended, 1
+			d.answer(a, s)
+		}
+	}
+	begin := func(d *desk) {
+		d.open()
+		replay(d, worker.Started, noon.Add(-time.Hour))
+		replay(d, worker.Signalled, last.Add(-time.Second))
+		replay(d, worker.Exited, last)
+	}
+	list := func(d *desk) {
+		d.tell(worker.Observation{Kind: worker.ListBegin})
+		d.listed("a", worker.StatusExited)
+		d.tell(worker.Observation{Kind: worker.ListEnd})
+	}
+
+	d := remembers(t, last)
+	begin(d)
+	list(d)
+	down(d, noon.Add(-time.Hour), last)
+	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held, "nothing came after the stop")
+
+	d = remembers(t, last)
+	begin(d)
+	replay(d, worker.Started, stepped)
+	replay(d, worker.Exited, stepped.Add(time.Second))
+	list(d)
+	down(d, stepped, stepped.Add(time.Second))
+	require.Len(t, d.verb(worker.Start), 1, "somebody has started it since, and it has crashed")
+}

@@ -1,0 +1,113 @@
+package fleet
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"stoker/sidecar/internal/core/recreate"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// unfinishedRecreate is a transaction that was found on the engine and that no machine remembers: Stoker was killed and its
+// journal lost, or it is another Stoker's that never came back.
+type unfinishedRecreate struct {
+	of    string // ID of the old container
+	due   time.Time
+	tries int
+}
+
+// findUnfinished looks through the list for transactions that nobody carries out.
+func (f *Fleet) findUnfinished(now time.Time) {
+	for _, id := range slices.Sorted(maps.Keys(f.replacements)) {
+		r := f.replacements[id]
+		name, m := r.name, f.byID[r.of]
+		known := f.unfinished[name] != nil || (m != nil && f.resuming(m)) || f.transactions[name] != nil
+		if known || f.leftStopped(id) || !r.unfinished(f.backups) {
+			continue
+		}
+		if m != nil && m.key() == name && !m.undecided && f.bound(m) {
+			f.step(now, m, worker.Interrupted{}) // it goes on with it
+			continue
+		}
+		f.unfinished[name] = &unfinishedRecreate{of: r.of, due: now}
+	}
+	maps.DeleteFunc(f.unfinished, func(name worker.Key, _ *unfinishedRecreate) bool {
+		for _, r := range f.replacements {
+			if r.name == name && r.unfinished(f.backups) {
+				return false
+			}
+		}
+		return f.transactions[name] == nil
+	})
+}
+
+// leftStopped reports whether a transaction has left its new container as it was, because an operator had stopped the worker.
+func (f *Fleet) leftStopped(id string) bool {
+	m := f.byID[id]
+	return m != nil && f.bound(m) && m.machine.View().Held == worker.HeldOperator
+}
+
+// resuming reports whether a member's transaction is under way, or will be gone on with. A member whose name somebody else has taken
+// meanwhile does nothing any more.
+func (f *Fleet) resuming(m *member) bool {
+	return m.machine.Recreating() && (f.bound(m) || f.recreations[m.id] != nil)
+}
+
+// unfinished: it has not its name yet, or has it and was never started, or the old container still has its backup name.
+func (r replacement) unfinished(backups map[string]worker.Key) bool {
+	switch r.key {
+	case r.name + worker.NewSuffix:
+		return true
+	case r.name:
+		return r.status == worker.StatusCreated || backups[r.of] == r.name+worker.BackupSuffix
+	}
+	return false
+}
+
+// resumeDue begins to finish each transaction that was left behind.
+func (f *Fleet) resumeDue(now time.Time) {
+	if !f.engine.Connected || f.closing || f.set.DryRun {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.unfinished)) {
+		u := f.unfinished[name]
+		if f.transactions[name] != nil || u.due.After(now) || f.inClass[worker.ClassRecreate] >= maxRecreates {
+			continue
+		}
+		f.inClass[worker.ClassRecreate]++
+		p := f.begin(now, recreate.Request{
+			Action: worker.Action{Key: name, Reason: worker.ReasonUncertain, Grace: -1}, OldID: u.of, ResumeOnly: true,
+		})
+		p.finished = func(now time.Time, r recreate.Result) { f.resumed(now, p, r) }
+	}
+}
+
+// resumed: the container that has the name now is treated like one of a list.
+func (f *Fleet) resumed(now time.Time, p *recreation, r recreate.Result) {
+	f.inClass[worker.ClassRecreate]--
+	u := f.unfinished[p.name]
+	if u == nil {
+		return
+	}
+	if r.Ending == recreate.Unknown || r.Ending == recreate.Busy || r.Ending == recreate.Refused {
+		u.due = now.Add(min(time.Second<<u.tries, 30*time.Second))
+		u.tries = min(u.tries+1, 5)
+		return
+	}
+	delete(f.unfinished, p.name)
+	s := r.Holder
+	if s == nil {
+		return
+	}
+	seen := worker.Observation{
+		Kind: worker.Listed, At: f.engineTime(now), ID: s.ID, Key: s.Key, Labels: s.Labels, Status: s.Status, Health: s.Health,
+	}
+	if s.ID != u.of {
+		f.replacedIDs[u.of] = f.round
+	}
+	f.route(now, seen)
+	if m := f.byID[s.ID]; m != nil {
+		f.step(now, m, worker.Observation{Kind: worker.Updated, At: seen.At, ID: s.ID, Key: s.Key})
+	}
+}
