@@ -230,7 +230,7 @@ func (p inspectContext) startedSince(at time.Time, s Snapshot) bool {
 // the start a little before it tells of it.
 func begunAt(event time.Time, s Snapshot) bool {
 	lag := event.Sub(s.StartedAt)
-	return lag >= 0 && lag < settle
+	return lag >= 0 && lag < startNotice
 }
 
 // foundDown: a look found no process. Where an event told the end, it is judged already.

@@ -116,6 +116,7 @@ type life struct {
 	unobservedSince time.Time // exitUnobserved; Stoker's clock
 	noStopEvents    bool      // the engine sends no stop event before an exit (Podman)
 	stoppedByDaemon bool      // the engine's own shutdown stopped it
+	startUnheard    bool      // Stoker began the present life, and the event of its start has not come
 	knownUntil      time.Time // the Stoker before this one has dealt with events up to then; the engine's clock
 	bootedAt        time.Time // of the engine process; zero when it cannot be told
 	delayed         bool      // an inspect found it waiting for its restart by Docker

@@ -189,9 +189,9 @@ func (m *Machine) shortID() string {
 }
 
 func (m *Machine) started(now time.Time, o Observation) {
-	if m.container.status == StatusRunning && m.startOf(m.life.startedAt, o) { // a look was quicker than the event
+	if m.container.status == StatusRunning && m.startKnown(o) { // a look was quicker than the event
 		if !o.At.Before(m.life.startedAt) {
-			m.life.awaitStart = time.Time{}
+			m.life.awaitStart, m.life.startUnheard = time.Time{}, false
 		}
 		m.saved.StopIntent, m.foreign.until, m.foreign.window = nil, time.Time{}, time.Time{} // what came before it in the stream was about the life before
 		return
@@ -221,6 +221,12 @@ func (m *Machine) started(now time.Time, o Observation) {
 	m.requestInspect(now, ReasonChanged)
 }
 
+// startKnown reports whether a start event tells of the life that an inspect has shown, or of an earlier one. The first start event
+// after Stoker's own start is that start's, however late it is.
+func (m *Machine) startKnown(o Observation) bool {
+	return m.startOf(m.life.startedAt, o) || m.life.startUnheard
+}
+
 // beganByHeal reports whether a start is that of the heal: one that was sent, or the one of a life of which a look has told that
 // it is over already.
 func (m *Machine) beganByHeal(o Observation) bool {
@@ -240,7 +246,7 @@ func (m *Machine) startOf(began time.Time, o Observation) bool {
 func (m *Machine) newLife() {
 	m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}
 	m.foreign.until, m.foreign.window, m.checks.resumedAt = time.Time{}, time.Time{}, time.Time{}
-	m.life.delayed, m.saved.Dependents.RestartPending = false, false
+	m.life.delayed, m.life.startUnheard, m.saved.Dependents.RestartPending = false, false, false
 	m.life.stoppedByDaemon, m.life.exit, m.checks.leftReason = false, exitSettled, HeldNot
 	m.foreign.pending = nil
 }

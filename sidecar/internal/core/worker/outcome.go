@@ -91,6 +91,7 @@ func (m *Machine) startWorked(s *Snapshot) {
 	if m.phase() == PhaseBackingOff {
 		m.to(PhaseStarting)
 	}
+	m.life.startUnheard = !m.life.awaitStart.IsZero()
 }
 
 // startFailed: the engine said no, with the container still down. Whatever ended the worker first, what keeps it down

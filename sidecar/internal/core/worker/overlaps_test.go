@@ -59,6 +59,45 @@ func TestOverlaps(t *testing.T) {
 			list down 2 new:1s
 			+1h
 			> start 1`},
+		{"the event of the own start comes 5.9 s after the start, behind the answer", `
+			given max-attempts=3
+			up
+			die 1
+			> start 1
+			answer running new
+			= told healed
+			+5900ms
+			slow:5900ms start
+			= untold recovered
+			= attempts 1
+			die 1
+			= attempts 1
+			+4s
+			> start 2`},
+		{"the event of the own recreate's start comes 5.9 s after it", `
+			given max-attempts=3 on-missing=recreate
+			up
+			kill KILL
+			die 137
+			destroy
+			> recreate 1
+			answer made running
+			= told healed
+			+5900ms
+			slow:5900ms start
+			= untold recovered
+			= attempts 1`},
+		{"somebody starts it after the own start: the second start event is theirs", `
+			up
+			die 1
+			> start 1
+			answer running new
+			slow:100ms start
+			die 1
+			+100ms
+			start
+			= told recovered
+			= attempts 0`},
 		{"started and stopped unseen, as the clock goes on", `
 			given grace=1s
 			up

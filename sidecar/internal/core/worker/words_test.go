@@ -223,9 +223,13 @@ var kinds = map[string]worker.Kind{
 func (s *script) event(at string, w []string) {
 	s.t.Helper()
 	o := worker.Observation{At: s.now, ID: s.world.ID, Key: "w"}
-	news := true
+	news, slow := true, 5*time.Millisecond
 	for {
 		prefix, ago, _ := strings.Cut(w[0], ":")
+		if prefix == "slow" { // a start event so long after the start
+			w, news, slow = w[1:], false, duration(s.t, at, ago)
+			continue
+		}
 		if prefix != "old" && prefix != "late" && prefix != "mute" {
 			break
 		}
@@ -244,7 +248,7 @@ func (s *script) event(at string, w []string) {
 	switch o.Kind {
 	case worker.Started:
 		if !news {
-			o.At = s.world.StartedAt.Add(5 * time.Millisecond)
+			o.At = s.world.StartedAt.Add(slow)
 		}
 	case worker.Exited:
 		o.ExitCode, _ = strconv.Atoi(w[1])
