@@ -70,7 +70,7 @@ func New(opts Options) (*App, error) {
 	if a.notify, err = NewNotifier(opts, a.metrics); err != nil {
 		return nil, err
 	}
-	if a.engine, err = docker.New(dockerOptions(opts)); err != nil {
+	if a.engine, err = docker.New(a.dockerOptions()); err != nil {
 		return nil, fmt.Errorf("prepare the link to the engine: %w", err)
 	}
 	if a.lock, err = lockStateDir(opts.Config.StateDir, opts.Config.Rules.Scope); err != nil {
@@ -86,7 +86,7 @@ func New(opts Options) (*App, error) {
 		Resync: opts.Config.Resync, Bookmark: set.Bookmark, Keep: set.Keep, OnError: a.linkError,
 	})
 	a.server, err = web.Listen(web.Options{
-		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Display: a.look, LastTick: a.sup.LastTick,
+		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Display: a.look, LastTick: a.sup.LastTick, Lacking: a.engine.Lacking,
 		Version: opts.Version, Commit: opts.Commit, History: a.history, Metrics: a.metrics.Handler(),
 		Page: page.New(page.Options{View: a.look, Events: a.history.After, Version: opts.Version, Now: time.Now}),
 	})
@@ -99,12 +99,21 @@ func New(opts Options) (*App, error) {
 	return a, nil
 }
 
-func dockerOptions(opts Options) docker.Options {
-	d := opts.Config.Docker
+func (a *App) dockerOptions() docker.Options {
+	d := a.opts.Config.Docker
 	return docker.Options{
 		Host: d.Host, TLSVerify: d.TLSVerify, CertPath: d.CertPath, APIVersion: d.APIVersion,
-		UserAgent: "stoker/" + opts.Version, Self: docker.SelfID(),
+		UserAgent: "stoker/" + a.opts.Version, Self: docker.SelfID(), OnDenied: a.denied,
 	}
+}
+
+// denied reports a call that something before the engine refuses.
+func (a *App) denied(text string, necessary bool) {
+	if necessary {
+		a.log.message(logrus.ErrorLevel, "a call that Stoker needs is refused", text)
+		return
+	}
+	a.log.message(logrus.WarnLevel, "a call is refused", text)
 }
 
 // owner marks this Stoker's transactions on an engine that another Stoker may use, the same after a restart.

@@ -1,7 +1,9 @@
 package docker
 
 import (
+	"cmp"
 	"context"
+	"regexp"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -20,7 +22,7 @@ func (c *Client) Engine(ctx context.Context) (worker.Engine, error) {
 	asked, s := withResponse(ctx)
 	info, err := api.Info(asked)
 	if cerrdefs.IsInvalidArgument(err) { // a plain GET without arguments: only the version can be wrong
-		return worker.Engine{}, c.wrongVersion(ctx, api, err)
+		return worker.Engine{}, c.wrongVersion(api, s, err)
 	}
 	if err != nil {
 		return worker.Engine{}, c.fail("ask the engine what it is", s, err)
@@ -43,6 +45,8 @@ func (c *Client) Engine(ctx context.Context) (worker.Engine, error) {
 	return engine, nil
 }
 
+// renew makes the session's client. Where the ping is refused, or its answer does not tell the API version, the version is
+// asked for otherwise: the Docker client would take the oldest, which a new engine does not speak.
 func (c *Client) renew(ctx context.Context) (*client.Client, *podman, error) {
 	api, err := c.newAPI()
 	if err != nil {
@@ -50,19 +54,44 @@ func (c *Client) renew(ctx context.Context) (*client.Client, *podman, error) {
 	}
 	asked, s := withResponse(ctx)
 	ping, err := api.Ping(asked)
-	if err != nil {
+	if err != nil && !s.maybeDenied() {
 		return nil, nil, c.fail("ping the engine", s, err)
+	}
+	if ping.APIVersion == "" {
+		if ping.APIVersion, err = c.askVersion(ctx, api.ClientVersion(), s); err != nil {
+			return nil, nil, err
+		}
 	}
 	api.NegotiateAPIVersionPing(ping)
 	return api, podmanOf(s), nil
 }
 
-func (c *Client) wrongVersion(ctx context.Context, api *client.Client, err error) error {
-	wrong := &versionError{host: c.host, used: api.ClientVersion(), pinned: c.opts.APIVersion != "", newest: "unknown", err: err}
-	if ping, err := api.Ping(ctx); err == nil && ping.APIVersion != "" {
-		wrong.newest = ping.APIVersion
+// tooNew is what an engine answers to a version that it does not speak yet (20.10 to 29).
+var tooNew = regexp.MustCompile(`[Mm]aximum supported API version is ([0-9]+\.[0-9]+)`)
+
+// askVersion asks for the engine's info with the newest version that the client speaks. Whatever the answer, its header has the
+// newest version of the engine; where something took the header away, the refusal of too new a version names it. In s it leaves
+// the response.
+func (c *Client) askVersion(ctx context.Context, newest string, s *response) (string, error) {
+	body, err := c.get(context.WithValue(ctx, responseKey{}, s), "/v"+newest+"/info", nil)
+	if err == nil {
+		_ = body.Close()
 	}
-	return wrong
+	switch {
+	case s.denied != nil, s.status == 0:
+		return "", c.fail("ask the engine what it is", s, err)
+	case s.api != "":
+		return s.api, nil
+	case err != nil:
+		if found := tooNew.FindStringSubmatch(err.Error()); found != nil {
+			return found[1], nil
+		}
+	}
+	return newest, nil
+}
+
+func (c *Client) wrongVersion(api *client.Client, s *response, err error) error {
+	return &versionError{host: c.host, used: api.ClientVersion(), pinned: c.opts.APIVersion != "", newest: cmp.Or(s.api, "unknown"), err: err}
 }
 
 // bootedAt is when this engine process began. No call reports it, but each process creates the default bridge network

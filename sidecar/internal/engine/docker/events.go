@@ -85,9 +85,9 @@ func (c *Client) History(ctx context.Context, since, until time.Time) ([]worker.
 // and when that is not known: the engine's clock is behind since, or its answers carry no date. It takes up to a second, because the date
 // has no fraction, and the engine waits for an until in its future.
 func (c *Client) Newest(ctx context.Context, since time.Time) (time.Time, error) {
-	asked, s := withResponse(ctx)
-	if _, err := c.api.Load().Ping(asked); err != nil {
-		return time.Time{}, c.fail("ask the engine for its clock", s, err)
+	s, err := c.ping(ctx)
+	if err != nil {
+		return time.Time{}, err
 	}
 	until := s.date.Add(time.Second)
 	if s.date.IsZero() || since.After(until) {

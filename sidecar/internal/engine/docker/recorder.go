@@ -17,6 +17,8 @@ type response struct {
 	status int       // the answer's status; 0 when there was none
 	date   time.Time // the Date header, in whole seconds; zero without one
 	libpod string    // Podman's version; empty when the engine is not Podman
+	api    string    // the newest API version that the engine speaks; empty where the answer does not tell
+	denied *denial   // something before the engine did not let it through; nil when nothing is known of that
 }
 
 type responseKey struct{}
@@ -29,8 +31,9 @@ func withResponse(ctx context.Context) (context.Context, *response) {
 
 // recorder is a transport that records the answers to requests whose context asks for it.
 type recorder struct {
-	next  http.RoundTripper
-	plain bool
+	next    http.RoundTripper
+	plain   bool
+	denials *denials
 }
 
 func (w recorder) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -39,10 +42,11 @@ func (w recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 		_ = resp.Body.Close()
 		resp, err = nil, errWantsTLS
 	}
+	denied := w.denials.see(req, resp, err)
 	if s, ok := req.Context().Value(responseKey{}).(*response); ok {
-		s.err, s.status, s.date = err, 0, time.Time{}
+		s.err, s.status, s.date, s.api, s.denied = err, 0, time.Time{}, "", denied
 		if resp != nil {
-			s.status, s.libpod = resp.StatusCode, resp.Header.Get("Libpod-Api-Version")
+			s.status, s.libpod, s.api = resp.StatusCode, resp.Header.Get("Libpod-Api-Version"), resp.Header.Get("Api-Version")
 			s.date, _ = http.ParseTime(resp.Header.Get("Date"))
 		}
 	}

@@ -116,9 +116,9 @@ func (t *stepper) sort(out *worker.Outcome, s *response, err error) {
 		out.Result, out.Err = worker.Unknown, t.c.fail("recreate the container", s, err).Error()
 	default:
 		out.Result, out.Unreachable = worker.Failed, !s.answered()
-		t.report.Forbidden = s.status == http.StatusForbidden
+		t.report.Forbidden = s.status == http.StatusForbidden || s.denied != nil
 		t.report.NameTaken = t.call.Do == worker.CallCreate && t.report.Sent && nameTaken(err)
-		if out.Err = err.Error(); out.Unreachable {
+		if out.Err = err.Error(); out.Unreachable || s.denied != nil {
 			out.Err = t.c.fail("recreate the container", s, err).Error()
 		}
 	}
