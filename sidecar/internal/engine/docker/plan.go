@@ -115,6 +115,9 @@ func (t *stepper) engine(ctx context.Context) (spec.Engine, error) {
 		}
 		return err
 	})
+	if p := t.c.podman.Load(); p != nil { // its version is known from the ping, also where /version is forbidden
+		e.Podman, e.PodmanVersion = true, p.version
+	}
 	if err != nil && !forbidden(ctx, err) {
 		return e, fmt.Errorf("ask the engine for its version: %w", err)
 	}

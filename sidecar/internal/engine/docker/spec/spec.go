@@ -57,8 +57,10 @@ type Input struct {
 type Engine struct {
 	APIVersion string // the one in use, "1.41"
 	Podman     bool
-	Hostname   string              // the host's own, from info; empty when unknown
-	Ulimits    []*container.Ulimit // the daemon's default ulimits, where somebody knows them: no call tells
+	// PodmanVersion is a Podman's own, "5.8.6"; empty when it is not known.
+	PodmanVersion string
+	Hostname      string              // the host's own, from info; empty when unknown
+	Ulimits       []*container.Ulimit // the daemon's default ulimits, where somebody knows them: no call tells
 }
 
 // Spec is a container to be made. Create takes Config, HostConfig, NetworkingConfig, Platform and Name; then each of
