@@ -44,7 +44,9 @@ type Client struct {
 	api      atomic.Pointer[client.Client]
 	podman   atomic.Pointer[podman] // nil for a Docker
 	known    known
-	denials  *denials
+	// newestAPI is the newest version that the engine of the session speaks, which may be newer than what the client does; nil before the first.
+	newestAPI atomic.Pointer[string]
+	denials   *denials
 
 	proc     string      // the folder of the kernel's figures
 	sameHost atomic.Bool // they are those of the engine's host

@@ -62,6 +62,7 @@ func (c *Client) renew(ctx context.Context) (*client.Client, *podman, error) {
 			return nil, nil, err
 		}
 	}
+	c.newestAPI.Store(&ping.APIVersion)
 	api.NegotiateAPIVersionPing(ping)
 	return api, podmanOf(s), nil
 }

@@ -1,8 +1,12 @@
 package docker
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"time"
 )
@@ -36,7 +40,52 @@ type recorder struct {
 	denials *denials
 }
 
+type moreKey struct{}
+
+// withMore returns a context whose requests get more fields into their JSON bodies.
+func withMore(ctx context.Context, more map[string]any) context.Context {
+	return context.WithValue(ctx, moreKey{}, more)
+}
+
+// addMore puts the fields of the context into a request's body; objects that are in both are put together.
+func addMore(req *http.Request) (*http.Request, error) {
+	more, ok := req.Context().Value(moreKey{}).(map[string]any)
+	if !ok || req.Body == nil {
+		return req, nil
+	}
+	defer func() { _ = req.Body.Close() }()
+	decoder := json.NewDecoder(req.Body)
+	decoder.UseNumber()
+	body := map[string]any{}
+	if err := decoder.Decode(&body); err != nil {
+		return nil, fmt.Errorf("read the request that more is to be added to: %w", err)
+	}
+	merge(body, more)
+	text, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("write the request that more was added to: %w", err)
+	}
+	req = req.Clone(req.Context())
+	req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
+	return req, nil
+}
+
+func merge(into, more map[string]any) {
+	for key, value := range more {
+		inner, isObject := value.(map[string]any)
+		if has, both := into[key].(map[string]any); both && isObject {
+			merge(has, inner)
+			continue
+		}
+		into[key] = value
+	}
+}
+
 func (w recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	req, err := addMore(req)
+	if err != nil {
+		return nil, err
+	}
 	resp, err := w.next.RoundTrip(req)
 	if err == nil && w.plain && fromTLSPort(resp) {
 		_ = resp.Body.Close()
