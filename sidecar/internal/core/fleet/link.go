@@ -140,7 +140,7 @@ func latest(a, b time.Time) time.Time {
 
 func (f *Fleet) connected(now time.Time) {
 	f.engine.Connected, f.engine.Since = true, now
-	f.bookmark.LostAt, f.bookmark.Closed = time.Time{}, false
+	f.bookmark.LostAt, f.bookmark.Closed, f.bookmark.Store = time.Time{}, false, f.engine.Engine.Store
 	f.out.Events = append(f.out.Events, worker.Event{At: now, Kind: worker.EventEngineConnected, Detail: f.engine.Engine.Title()})
 }
 

@@ -57,6 +57,7 @@ type Engine struct {
 	Version    string
 	APIVersion string
 	CPUs       int
+	Store      string // the storage driver, which the containers belong to as well: with another one the engine shows none of them
 	// Podman: there is no process of the engine's with which containers end, and it does not say before an end that
 	// somebody means it, but remembers it (docs/podman.md).
 	Podman bool

@@ -179,4 +179,6 @@ type Bookmark struct {
 	// Closed: Stoker was told to end while the engine still answered. An engine that shuts down stops its containers all at
 	// once, Stoker among them.
 	Closed bool `json:"closed,omitempty"`
+	// Store is the engine's when its containers were last listed (Engine.Store); empty when it is not known.
+	Store string `json:"store,omitempty"`
 }

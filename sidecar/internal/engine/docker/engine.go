@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"regexp"
+	"strings"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/client"
 
 	"stoker/sidecar/internal/core/worker"
@@ -35,6 +37,7 @@ func (c *Client) Engine(ctx context.Context) (worker.Engine, error) {
 		Version:    info.ServerVersion,
 		APIVersion: api.ClientVersion(),
 		CPUs:       info.NCPU,
+		Store:      storeOf(info),
 		Podman:     podman != nil,
 	}
 	if podman == nil {
@@ -93,6 +96,17 @@ func (c *Client) askVersion(ctx context.Context, newest string, s *response) (st
 
 func (c *Client) wrongVersion(api *client.Client, s *response, err error) error {
 	return &versionError{host: c.host, used: api.ClientVersion(), pinned: c.opts.APIVersion != "", newest: cmp.Or(s.api, "unknown"), err: err}
+}
+
+// storeOf is where an engine keeps images and containers. The image store of containerd has the name of a snapshotter, and a mark (moby,
+// daemon/containerd/service.go).
+func storeOf(info system.Info) string {
+	for _, pair := range info.DriverStatus {
+		if pair[0] == "driver-type" && strings.Contains(pair[1], "containerd") {
+			return info.Driver + " (containerd)"
+		}
+	}
+	return info.Driver
 }
 
 // bootedAt is when this engine process began. No call reports it, but each process creates the default bridge network
