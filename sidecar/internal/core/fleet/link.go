@@ -44,6 +44,7 @@ func (f *Fleet) connecting(now time.Time, o worker.Observation) {
 	f.engine.Engine = o.Engine
 	for _, m := range f.byID {
 		m.machine.Host(o.Engine.CPUs)
+		m.machine.EngineGrace(o.Engine.GraceUnknown)
 		m.machine.ClockStepped(o.Engine.Now)
 	}
 	f.engine.Skew = o.Engine.Now.Sub(now)

@@ -106,6 +106,7 @@ type Hold struct {
 type SentStop struct {
 	At    time.Time     `json:"at,omitzero"` // Stoker's clock; zero when none was sent
 	Grace time.Duration `json:"grace,omitempty"`
+	Any   bool          `json:"any,omitempty"` // the engine's default counts, which nobody knows: Grace is the longest that is waited for
 }
 
 // Sent reports whether a stop was sent.

@@ -38,7 +38,9 @@ func (c *Client) Engine(ctx context.Context) (worker.Engine, error) {
 		APIVersion: api.ClientVersion(),
 		CPUs:       info.NCPU,
 		Store:      storeOf(info),
-		Podman:     podman != nil,
+		// A Podman writes its default into each container.
+		GraceUnknown: podman == nil && !olderThan(info.ServerVersion, 29, 7),
+		Podman:       podman != nil,
 	}
 	if podman == nil {
 		engine.BootedAt = c.bootedAt(ctx, api)
@@ -96,6 +98,11 @@ func (c *Client) askVersion(ctx context.Context, newest string, s *response) (st
 
 func (c *Client) wrongVersion(api *client.Client, s *response, err error) error {
 	return &versionError{host: c.host, used: api.ClientVersion(), pinned: c.opts.APIVersion != "", newest: cmp.Or(s.api, "unknown"), err: err}
+}
+
+// olderThan reports whether a version is known to be before another one. A version that is no number is not.
+func olderThan(version string, major, minor int) bool {
+	return atLeast(version, 0, 0) && !atLeast(version, major, minor)
 }
 
 // storeOf is where an engine keeps images and containers. The image store of containerd has the name of a snapshotter, and a mark (moby,

@@ -33,7 +33,7 @@ const bufferSize = 4096
 // An observation without a kind is an event that is no news. Only Podman's streams have them.
 //
 // Labels are the event's attributes without the engine's own keys, so that a label that is named like one of those
-// (image, name, exitCode, signal, oldName, execDuration) is missing.
+// (image, name, exitCode, signal, oldName, execDuration, restarting) is missing.
 func (c *Client) Events(ctx context.Context, since time.Time) (<-chan worker.Observation, <-chan error) {
 	out := make(chan worker.Observation)
 	end := make(chan error, 1)
@@ -237,13 +237,14 @@ func translateEvent(m events.Message) (worker.Observation, bool) {
 	switch o.Kind {
 	case worker.Exited:
 		o.ExitCode, _ = strconv.Atoi(attributes["exitCode"])
+		o.Restarting = attributes["restarting"] == "true"
 	case worker.Signalled:
 		o.Signal = signalOf(attributes["signal"])
 	case worker.Renamed:
 		o.OldKey = worker.Key(strings.TrimPrefix(attributes["oldName"], "/"))
 	default: // has nothing but its kind
 	}
-	for _, own := range []string{"image", "name", "exitCode", "signal", "oldName", "execDuration", "containerExitCode", "podId"} {
+	for _, own := range []string{"image", "name", "exitCode", "signal", "oldName", "execDuration", "containerExitCode", "podId", "restarting"} {
 		delete(attributes, own)
 	}
 	o.Labels = attributes
