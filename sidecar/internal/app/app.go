@@ -57,6 +57,7 @@ type App struct {
 	sup     *supervisor.Supervisor
 	watch   *watch.Watch
 	server  *web.Server
+	saved   int      // workers that the journal knew at the start
 	lock    *os.File // of the state directory; nil when it cannot be locked
 }
 
@@ -70,7 +71,7 @@ func New(opts Options) (*App, error) {
 	if a.notify, err = NewNotifier(opts, a.metrics); err != nil {
 		return nil, err
 	}
-	if a.engine, err = docker.New(dockerOptions(opts)); err != nil {
+	if a.engine, err = docker.New(a.dockerOptions()); err != nil {
 		return nil, fmt.Errorf("prepare the link to the engine: %w", err)
 	}
 	if a.lock, err = lockStateDir(opts.Config.StateDir, opts.Config.Rules.Scope); err != nil {
@@ -79,14 +80,16 @@ func New(opts Options) (*App, error) {
 	a.openJournal()
 	a.history = history.New(history.Options{Store: a.journal})
 	set := a.settings()
+	a.saved = len(set.Saved)
 	all := sinks{a.log, a.metrics, a.history, a.notify}
 	a.sup = supervisor.New(fleet.New(time.Now(), set), metered{a.engine, a.metrics}, a.journal, all)
 	a.sup.Closing = supervisor.Closing{Heals: healBudget, Actions: actionBudget}
 	a.watch = watch.New(a.engine, watch.Options{
-		Resync: opts.Config.Resync, Bookmark: set.Bookmark, Keep: set.Keep, OnError: a.linkError,
+		Resync: opts.Config.Resync, Bookmark: set.Bookmark, Keep: set.Keep, OnError: a.linkError, OnHidden: a.hidden,
+		Workers: a.workers,
 	})
 	a.server, err = web.Listen(web.Options{
-		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Display: a.look, LastTick: a.sup.LastTick,
+		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Display: a.look, LastTick: a.sup.LastTick, Lacking: a.engine.Lacking,
 		Version: opts.Version, Commit: opts.Commit, History: a.history, Metrics: a.metrics.Handler(),
 		Page: page.New(page.Options{View: a.look, Events: a.history.After, Version: opts.Version, Now: time.Now}),
 	})
@@ -99,12 +102,36 @@ func New(opts Options) (*App, error) {
 	return a, nil
 }
 
-func dockerOptions(opts Options) docker.Options {
-	d := opts.Config.Docker
+func (a *App) dockerOptions() docker.Options {
+	d := a.opts.Config.Docker
 	return docker.Options{
 		Host: d.Host, TLSVerify: d.TLSVerify, CertPath: d.CertPath, APIVersion: d.APIVersion,
-		UserAgent: "stoker/" + opts.Version, Self: docker.SelfID(),
+		UserAgent: "stoker/" + a.opts.Version, Self: docker.SelfID(), OnDenied: a.denied,
 	}
+}
+
+// workers is how many there are to be forgotten: those of the journal have no view before the first list.
+func (a *App) workers() int {
+	if v := a.sup.View(); !v.Engine.Synced.IsZero() {
+		return len(v.Workers)
+	}
+	return a.saved
+}
+
+// hidden reports an engine that came back without its containers. There may be nobody else who could tell.
+func (a *App) hidden(before, now string) {
+	a.log.message(logrus.ErrorLevel, "the engine came back with another image store: its containers of before are not visible, and nothing is done about them",
+		fmt.Sprintf("%s was %s, %d workers are remembered as they were left; start the engine with the old store again, or make the workers anew", now, before,
+			a.workers()))
+}
+
+// denied reports a call that something before the engine refuses.
+func (a *App) denied(text string, necessary bool) {
+	if necessary {
+		a.log.message(logrus.ErrorLevel, "a call that Stoker needs is refused", text)
+		return
+	}
+	a.log.message(logrus.WarnLevel, "a call is refused", text)
 }
 
 // owner marks this Stoker's transactions on an engine that another Stoker may use, the same after a restart.

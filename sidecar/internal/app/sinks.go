@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"stoker/sidecar/internal/core/worker"
@@ -37,17 +39,57 @@ func (m metered) Do(ctx context.Context, a worker.Action) worker.Outcome {
 
 // forward passes on the observations of the watch, and counts them.
 func (a *App) forward(ctx context.Context, from <-chan worker.Observation, to chan<- worker.Observation) {
+	trying := newTrials(a.engine, a.opts.Config.DryRun)
+	defer trying.wait()
+	missing := newNobody(a.opts.Config.Rules.Selector, a.sup.View, a.log)
+	defer missing.wait()
 	for o := range from {
 		a.metrics.Observed(o.Kind.String())
 		if o.Kind == worker.ListEnd {
 			a.metrics.Resynced()
 		}
+		trying.observe(ctx, o)
+		missing.observe(ctx, o)
 		select {
 		case to <- o:
 		case <-ctx.Done():
 		}
 	}
 }
+
+// trials have the engine tried for calls that something before it refuses: once a session and, while some are refused, with each list.
+type trials struct {
+	engine interface {
+		TryCalls(ctx context.Context) []string
+	}
+	off   bool
+	under atomic.Bool // way
+	again atomic.Bool // something is refused
+	group sync.WaitGroup
+}
+
+// trialLimit bounds a trial, which is a few short calls.
+const trialLimit = 20 * time.Second
+
+// newTrials: what a dry run never sends need not be allowed.
+func newTrials(engine *docker.Client, dryRun bool) *trials {
+	return &trials{engine: engine, off: dryRun}
+}
+
+func (t *trials) observe(ctx context.Context, o worker.Observation) {
+	due := o.Kind == worker.Connecting || o.Kind == worker.ListEnd && t.again.Load()
+	if t.off || !due || t.under.Swap(true) {
+		return
+	}
+	t.group.Go(func() {
+		defer t.under.Store(false)
+		ctx, cancel := context.WithTimeout(ctx, trialLimit)
+		defer cancel()
+		t.again.Store(len(t.engine.TryCalls(ctx)) > 0)
+	})
+}
+
+func (t *trials) wait() { t.group.Wait() }
 
 // NewNotifier parses the notification URLs. Its error has one line for each mistake, without secrets.
 func NewNotifier(opts Options, m *metrics.Metrics) (*notify.Notifier, error) {

@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -64,7 +65,13 @@ func advise(c config.Config, p policy.Policy, s worker.Snapshot) []string {
 	return append(advice, adviseOnRestart(p, s.RestartPolicy)...)
 }
 
+// sameQuota allows for the rounding of a quota that is given as a pair.
+const sameQuota = 0.0005
+
 func adviseOnQuota(c config.Config, p policy.Policy, cpus float64) []string {
+	if p.CPUsExplicit && cpus > 0 && math.Abs(p.CPUs-cpus) > sameQuota {
+		return []string{fmt.Sprintf("cpus %.4g, and stoker.cpus sets %.4g: keep one of the two", cpus, p.CPUs)}
+	}
 	if cpus > 0 || p.CPUs > 0 || c.RequireQuota == config.RequireQuotaOff {
 		return nil
 	}

@@ -37,6 +37,7 @@ type report struct {
 	Plan       plan              `json:"plan"`
 	Problems   int               `json:"problems"`
 	Caveat     string            `json:"caveat,omitempty"` // of an engine on which not everything works
+	Denied     []string          `json:"denied,omitempty"` // calls of Stoker's that something before the engine refuses
 }
 
 func newCheck(env Env) *cobra.Command {
@@ -88,6 +89,9 @@ func (e Env) check(ctx context.Context, asJSON bool) error {
 	}
 	all := inspector{engine: engine, config: c, self: e.Self()}.inspect(ctx, listed)
 	all.Plan, all.Caveat = planOf(about.CPUs, all.loads()), about.Caveat
+	if all.Denied = engine.TryCalls(ctx); engine.Lacking() != "" {
+		all.Problems++
+	}
 	return e.print(asJSON, all, func() error { return e.say(e.reportText(all)) }, all.Problems)
 }
 
@@ -178,8 +182,9 @@ func (i inspector) look(ctx context.Context, o worker.Observation) worker.Outcom
 // see adds the results of an inspect.
 func (f *containerReport) see(c config.Config, p policy.Policy, s worker.Snapshot) {
 	f.Status, f.Health, f.ExitCode, f.CPUs = s.Status, s.Health, s.ExitCode, s.CPUs
-	f.Restart = restart(s.RestartPolicy)
+	f.Restart, f.promised = restart(s.RestartPolicy), s.CPUs
 	if f.Managed {
+		f.promised = promised(p, s.CPUs)
 		f.Advice = append(f.Advice, advise(c, p, s)...)
 	}
 }

@@ -61,6 +61,18 @@ func checked(t *testing.T, environ []string, containers ...worker.Snapshot) (rep
 	return all, got.code
 }
 
+// A proxy that refuses what Stoker needs is a problem, though nothing is wrong with any container; what it can do without is told.
+func TestCheckBehindAProxy(t *testing.T) {
+	engine := &fakeEngine{containers: []worker.Snapshot{container("w")}, denied: []string{"POST update: no quotas"}}
+	got := play(t, checkEnv(engine), "check")
+	require.Equal(t, 0, got.code)
+	require.Contains(t, got.out, "POST update: no quotas")
+	engine.denied, engine.lacking = []string{"POST start: no heals"}, "POST start: no heals"
+	got = play(t, checkEnv(engine), "check")
+	require.Equal(t, 1, got.code)
+	require.Contains(t, got.out, "POST start: no heals")
+}
+
 // TestFindings checks one container each: what is said of it, and whether that is a problem.
 func TestFindings(t *testing.T) {
 	tests := map[string]struct {

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -81,7 +81,7 @@ func (e Env) stackReport(c config.Config, stack composefile.Stack) stackReport {
 	d := stackReport{Services: []serviceReport{}, Ignored: []serviceReport{}, Stokers: []stokerHere{}}
 	var workers, stokers []composefile.Service
 	for _, s := range stack.Services {
-		if isStoker(s) {
+		if s.Stoker {
 			stokers = append(stokers, s)
 		} else {
 			workers = append(workers, s)
@@ -107,11 +107,6 @@ func (e Env) stackReport(c config.Config, stack composefile.Stack) stackReport {
 		}
 	}
 	return d
-}
-
-func isStoker(s composefile.Service) bool {
-	image, _, _ := strings.Cut(path.Base(s.Image), ":")
-	return image == "stoker" || len(s.Settings) > 0
 }
 
 // stokerHere reads a Stoker's environment as that Stoker will, except its files, which are elsewhere. The configuration is made of
@@ -159,9 +154,11 @@ func plannedOf(c config.Config, s composefile.Service) serviceReport {
 	if s.Clash {
 		p.Problems = append(p.Problems, "cpus and cpu_quota or cpu_period exclude each other: the engine refuses such a container; keep cpus")
 	}
+	p.Problems = append(p.Problems, refusedByEngine(s)...)
 	if len(s.Inactive) > 0 {
 		p.Replicas = 0
 	}
+	p.promised = promised(reading.Policy, s.CPUs)
 	if p.Managed {
 		p.Advice = append(p.Advice, adviseOnService(s)...)
 		p.Advice = append(p.Advice, adviseOnQuota(c, reading.Policy, s.CPUs)...)
@@ -179,6 +176,42 @@ func misplaced(s composefile.Service) []string {
 		}
 	}
 	return lost
+}
+
+// The least quota that the kernel takes is a millisecond in each period, which cpus has at 100 ms (seen: the engine creates a container
+// with less, and its start fails with "invalid argument").
+const (
+	leastCPUs = 0.01
+	leastPair = 1000 // microseconds
+)
+
+// refusedByEngine finds what is no container: compose passes it on, and the engine refuses it.
+func refusedByEngine(s composefile.Service) []string {
+	var problems []string
+	say := func(when bool, text string, args ...any) {
+		if when {
+			problems = append(problems, fmt.Sprintf(text, args...))
+		}
+	}
+	say(s.Pair == 0 && s.CPUs > 0 && s.CPUs < leastCPUs, "cpus %g: the kernel takes no quota below %g: such a container is created and never starts", s.CPUs, leastCPUs)
+	say(s.Pair > 0 && s.Pair < leastPair, "cpu_quota %d: the kernel takes no quota below %d: the engine refuses such a container", s.Pair, leastPair)
+	policies := []string{"no", "always", "unless-stopped", "on-failure"}
+	written := s.Restart.Name
+	if s.Retries != "" {
+		written += ":" + s.Retries
+	}
+	_, err := strconv.ParseUint(s.Retries, 10, 31)
+	switch known := s.Restart.Name == "" || slices.Contains(policies, s.Restart.Name); {
+	case !known:
+		nearest := policy.Suggest(s.Restart.Name, policies)
+		say(nearest == "", "restart: %s: the engine refuses it; write one of %s", written, strings.Join(policies, ", "))
+		say(nearest != "", "restart: %s: the engine refuses it; did you mean %s?", written, nearest)
+	case s.Retries != "" && s.Restart.Name != "on-failure":
+		say(true, "restart: %s: the engine takes a number of retries with on-failure alone", written)
+	default:
+		say(s.Retries != "" && err != nil, "restart: %s: the number of retries is not a whole number", written)
+	}
+	return problems
 }
 
 func adviseOnService(s composefile.Service) []string {
@@ -213,7 +246,7 @@ func adviseOnEnd(p policy.Policy, s composefile.Service) []string {
 func (d stackReport) loads() []load {
 	var all []load
 	for _, p := range d.Services {
-		all = append(all, load{cpus: p.CPUs, containers: p.Replicas})
+		all = append(all, load{cpus: p.promised, containers: p.Replicas})
 	}
 	return all
 }
@@ -222,7 +255,7 @@ func (f report) loads() []load {
 	var all []load
 	for _, w := range f.Workers {
 		if w.Status == worker.StatusRunning {
-			all = append(all, load{cpus: w.CPUs, containers: 1})
+			all = append(all, load{cpus: w.promised, containers: 1})
 		}
 	}
 	return all

@@ -72,20 +72,32 @@ func TestPlanned(t *testing.T) {
 		problems []string // what each holds
 		advice   []string
 	}{
-		"all well":      {nil, "labels: {stoker.enable: true}, cpus: 1" + checked, "enabled", nil, nil},
-		"bad value":     {nil, "labels: {stoker.enable: true, stoker.on-exit: sometimes}, cpus: 1" + checked, "enabled", []string{"stoker.on-exit=sometimes"}, nil},
-		"clash":         {nil, "labels: {stoker.enable: true}, cpus: 1, cpu_quota: 50000" + checked, "enabled", []string{"the engine refuses"}, nil},
-		"no quota":      {nil, "labels: {stoker.enable: true}" + checked, "enabled", nil, []string{"no CPU quota"}},
-		"not wanted":    {[]string{"STOKER_REQUIRE_QUOTA=off"}, "labels: {stoker.enable: true}" + checked, "enabled", nil, nil},
-		"image's check": {nil, "labels: {stoker.enable: true}, cpus: 1", "enabled", nil, []string{"whether the image has one cannot be seen"}},
-		"check off":     {nil, "labels: {stoker.enable: true}, cpus: 1, healthcheck: {disable: true}", "enabled", nil, []string{"no health check: "}},
-		"doubles":       {nil, "labels: {stoker.enable: true}, cpus: 1, restart: always" + checked, "enabled", nil, []string{"restart: always doubles"}},
-		"fights":        {[]string{"STOKER_ON_EXIT=never"}, "labels: {stoker.enable: true}, cpus: 1, restart: always" + checked, "enabled", nil, []string{"fights"}},
-		"none made":     {nil, "labels: {stoker.enable: true}, cpus: 1, scale: 0" + checked, "enabled", nil, []string{"0 replicas"}},
-		"in a profile":  {nil, "labels: {stoker.enable: true}, cpus: 1, profiles: [night]" + checked, "enabled", nil, []string{"--profile night"}},
-		"by quota":      {[]string{"STOKER_SELECT=quota"}, "cpu_quota: 50000" + checked, "has-quota", nil, nil},
-		"all":           {[]string{"STOKER_SELECT=all"}, "cpus: 1" + checked, "all", nil, nil},
-		"compat":        {[]string{"STOKER_COMPAT=autoheal"}, "labels: {autoheal: true}, cpus: 1" + checked, "compat-autoheal", nil, nil},
+		"all well":          {nil, "labels: {stoker.enable: true}, cpus: 1" + checked, "enabled", nil, nil},
+		"bad value":         {nil, "labels: {stoker.enable: true, stoker.on-exit: sometimes}, cpus: 1" + checked, "enabled", []string{"stoker.on-exit=sometimes"}, nil},
+		"clash":             {nil, "labels: {stoker.enable: true}, cpus: 1, cpu_quota: 50000" + checked, "enabled", []string{"the engine refuses"}, nil},
+		"no quota":          {nil, "labels: {stoker.enable: true}" + checked, "enabled", nil, []string{"no CPU quota"}},
+		"not wanted":        {[]string{"STOKER_REQUIRE_QUOTA=off"}, "labels: {stoker.enable: true}" + checked, "enabled", nil, nil},
+		"image's check":     {nil, "labels: {stoker.enable: true}, cpus: 1", "enabled", nil, []string{"whether the image has one cannot be seen"}},
+		"check off":         {nil, "labels: {stoker.enable: true}, cpus: 1, healthcheck: {disable: true}", "enabled", nil, []string{"no health check: "}},
+		"doubles":           {nil, "labels: {stoker.enable: true}, cpus: 1, restart: always" + checked, "enabled", nil, []string{"restart: always doubles"}},
+		"fights":            {[]string{"STOKER_ON_EXIT=never"}, "labels: {stoker.enable: true}, cpus: 1, restart: always" + checked, "enabled", nil, []string{"fights"}},
+		"none made":         {nil, "labels: {stoker.enable: true}, cpus: 1, scale: 0" + checked, "enabled", nil, []string{"0 replicas"}},
+		"in a profile":      {nil, "labels: {stoker.enable: true}, cpus: 1, profiles: [night]" + checked, "enabled", nil, []string{"--profile night"}},
+		"by quota":          {[]string{"STOKER_SELECT=quota"}, "cpu_quota: 50000" + checked, "has-quota", nil, nil},
+		"all":               {[]string{"STOKER_SELECT=all"}, "cpus: 1" + checked, "all", nil, nil},
+		"misspelt policy":   {nil, "labels: {stoker.enable: true}, cpus: 1, restart: unless-stoped" + checked, "enabled", []string{"restart: unless-stoped: the engine refuses it; did you mean unless-stopped?"}, nil},
+		"retries of always": {nil, "labels: {stoker.enable: true}, cpus: 1, restart: 'always:3'" + checked, "enabled", []string{"restart: always:3: the engine takes a number of retries with on-failure alone"}, []string{"restart: always doubles"}},
+		"retries":           {nil, "labels: {stoker.enable: true}, cpus: 1, restart: 'on-failure:3'" + checked, "enabled", nil, nil},
+		"no number":         {nil, "labels: {stoker.enable: true}, cpus: 1, restart: 'on-failure:x'" + checked, "enabled", []string{"restart: on-failure:x: the number of retries is not a whole number"}, nil},
+		"of deploy":         {nil, "labels: {stoker.enable: true}, cpus: 1, deploy: {restart_policy: {condition: sometimes}}" + checked, "enabled", []string{"restart: sometimes: the engine refuses it"}, nil},
+		"tiny quota":        {nil, "labels: {stoker.enable: true}, cpus: 0.001" + checked, "enabled", []string{"cpus 0.001: the kernel takes no quota below 0.01: such a container is created and never starts"}, nil},
+		"tiny pair":         {nil, "labels: {stoker.enable: true}, cpu_quota: 999" + checked, "enabled", []string{"cpu_quota 999: the kernel takes no quota below 1000"}, nil},
+		"small pair":        {nil, "labels: {stoker.enable: true}, cpu_quota: 1000, cpu_period: 1000000" + checked, "enabled", nil, nil},
+		"quota by label":    {nil, "labels: {stoker.enable: true, stoker.cpus: 0.5}" + checked, "enabled", nil, nil},
+		"two quotas":        {nil, "labels: {stoker.enable: true, stoker.cpus: 0.5}, cpus: 1" + checked, "enabled", nil, []string{"cpus 1, and stoker.cpus sets 0.5: keep one of the two"}},
+		"the same quota":    {nil, "labels: {stoker.enable: true, stoker.cpus: 0.5}, cpus: 0.5" + checked, "enabled", nil, nil},
+		"tiny label":        {nil, "labels: {stoker.enable: true, stoker.cpus: 0.001}" + checked, "enabled", []string{"less than 0.01 CPUs"}, []string{"no CPU quota"}},
+		"compat":            {[]string{"STOKER_COMPAT=autoheal"}, "labels: {autoheal: true}, cpus: 1" + checked, "compat-autoheal", nil, nil},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -147,9 +159,25 @@ func (h hostOf) Engine(context.Context) (worker.Engine, error) {
 	return worker.Engine{CPUs: int(h)}, nil
 }
 
+func (hostOf) TryCalls(context.Context) []string { panic("not asked") }
+
+func (hostOf) Lacking() string { panic("not asked") }
+
 func (hostOf) List(context.Context) ([]worker.Observation, error) { panic("not asked") }
 
 func (hostOf) Do(context.Context, worker.Action) worker.Outcome { panic("not asked") }
+
+// A quota that Stoker gives counts as one that the container has.
+func TestPlanCountsTheQuotaThatStokerGives(t *testing.T) {
+	const enabled, checked = "labels: {stoker.enable: true}", ", healthcheck: {test: beat}"
+	const label = "a: {image: w, scale: 2, labels: {stoker.enable: true, stoker.cpus: 0.5}" + checked + "}"
+	require.Contains(t, play(t, noEngine(), "check", "-f", stackFile(t, label)).out, "\n2 workers would be allocated 1 CPUs.\n")
+	const other = "a: {image: w, cpus: 2, labels: {stoker.enable: true, stoker.cpus: 0.5}" + checked + "}"
+	require.Contains(t, play(t, noEngine(), "check", "-f", stackFile(t, other)).out, "\n1 worker would be allocated 0.5 CPUs.\n")
+	env := noEngine("STOKER_CPUS=0.25", "STOKER_REQUIRE_QUOTA=apply")
+	require.Contains(t, play(t, env, "check", "-f", stackFile(t, "a: {image: w, "+enabled+checked+"}")).out, "\n1 worker would be allocated 0.25 CPUs.\n")
+	require.Contains(t, play(t, env, "check", "-f", stackFile(t, "a: {image: w, cpus: 1, "+enabled+checked+"}")).out, "\n1 worker would be allocated 1 CPUs.\n")
+}
 
 func TestStokerInTheStack(t *testing.T) {
 	const worker = "w: {image: w, cpus: 1, labels: {stoker.enable: true, stoker.scope: blue}, healthcheck: {test: beat}}"
@@ -167,6 +195,12 @@ func TestStokerInTheStack(t *testing.T) {
 		"empty is none":         {[]string{"STOKER_SCOPE=blue"}, "s: {image: stoker, environment: {STOKER_SCOPE: ''}}", true, []string{}, ""},
 		"overruled":             {[]string{"STOKER_SCOPE=red"}, "s: {image: stoker, environment: {STOKER_SCOPE: blue}}", false, []string{}, ""},
 		"misspelt":              {nil, "s: {image: stoker, environment: {STOKER_SCOPPE: blue}}", false, []string{}, "STOKER_SCOPE"},
+		"engine by ssh":         {nil, "s: {image: stoker, environment: {STOKER_SCOPE: blue, DOCKER_HOST: 'ssh://me@host'}}", false, []string{"STOKER_SCOPE=blue"}, "DOCKER_HOST: ssh is not supported"},
+		"a slash short":         {nil, "s: {image: stoker, environment: {DOCKER_HOST: 'unix://var/run/docker.sock'}}", false, []string{}, "write unix:///var/run/docker.sock"},
+		"TLS without files":     {nil, "s: {image: stoker, environment: {STOKER_SCOPE: blue, DOCKER_TLS_VERIFY: '1'}}", false, []string{"STOKER_SCOPE=blue"}, "DOCKER_CERT_PATH is not set"},
+		"an old API":            {nil, "s: {image: stoker, environment: {STOKER_SCOPE: blue, DOCKER_API_VERSION: 1.4}}", false, []string{"STOKER_SCOPE=blue"}, "in YAML a version has to be in quotes"},
+		"engine elsewhere":      {nil, "s: {image: stoker, environment: {STOKER_SCOPE: blue, DOCKER_HOST: 'tcp://proxy:2375'}}", true, []string{"STOKER_SCOPE=blue"}, ""},
+		"engine of the command": {[]string{"DOCKER_HOST=tcp://nowhere:1"}, "s: {image: stoker, environment: {STOKER_SCOPE: blue, DOCKER_HOST: 'tcp://proxy:2375'}}", true, []string{"STOKER_SCOPE=blue"}, ""},
 		"bad together":          {[]string{"STOKER_REQUIRE_QUOTA=warn"}, "s: {image: stoker, environment: {STOKER_REQUIRE_QUOTA: apply}}", false, []string{}, "STOKER_CPUS"},
 	}
 	for name, tt := range tests {

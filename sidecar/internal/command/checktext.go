@@ -54,6 +54,7 @@ func (e Env) reportText(all report) string {
 	if all.Caveat != "" {
 		text += e.lines(plain, all.Caveat)
 	}
+	text += e.lines(red, all.Denied...)
 	return text
 }
 

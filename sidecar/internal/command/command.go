@@ -52,6 +52,10 @@ type Engine interface {
 	Engine(ctx context.Context) (worker.Engine, error)
 	List(ctx context.Context) ([]worker.Observation, error)
 	Do(ctx context.Context, a worker.Action) worker.Outcome
+	// TryCalls returns which calls of Stoker's something before the engine refuses, a line for each consequence.
+	TryCalls(ctx context.Context) []string
+	// Lacking is those of them without which Stoker cannot do its work, in one line; empty when there are none.
+	Lacking() string
 }
 
 // BadConfiguration marks err as one that ends Stoker with exit code 2.

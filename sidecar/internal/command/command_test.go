@@ -192,7 +192,13 @@ type fakeEngine struct {
 	lookErr    string // of every look
 	gone       bool   // every container is, by the time it is looked at
 	looks      int
+	denied     []string // calls that a proxy refuses
+	lacking    string   // of these, what Stoker needs
 }
+
+func (e *fakeEngine) TryCalls(context.Context) []string { return e.denied }
+
+func (e *fakeEngine) Lacking() string { return e.lacking }
 
 func (e *fakeEngine) Engine(context.Context) (worker.Engine, error) {
 	return worker.Engine{}, e.listErr

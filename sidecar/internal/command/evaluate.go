@@ -17,6 +17,16 @@ type evaluation struct {
 	Restart  string        `json:"restart_policy"`
 	Problems []string      `json:"problems"`
 	Advice   []string      `json:"advice"`
+
+	promised float64 // the quota that it has under Stoker, in CPUs; 0 is none
+}
+
+// promised is the quota of a container under Stoker: its own, or what Stoker gives it (rule 17).
+func promised(p policy.Policy, cpus float64) float64 {
+	if p.CPUsExplicit || p.CPUsWhereNone && cpus == 0 {
+		return p.CPUs
+	}
+	return cpus
 }
 
 // evaluate evaluates the labels and adds advice about them.

@@ -12,9 +12,9 @@ func TestPlan(t *testing.T) {
 	runs := func(cpus ...float64) report {
 		var all []containerReport
 		for _, n := range cpus {
-			all = append(all, containerReport{Status: worker.StatusRunning, evaluation: evaluation{CPUs: n}})
+			all = append(all, containerReport{Status: worker.StatusRunning, evaluation: evaluation{CPUs: n, promised: n}})
 		}
-		return report{Workers: append(all, containerReport{Status: worker.StatusExited, evaluation: evaluation{CPUs: 64}})}
+		return report{Workers: append(all, containerReport{Status: worker.StatusExited, evaluation: evaluation{CPUs: 64, promised: 64}})}
 	}
 	for name, c := range map[string]struct {
 		host    int

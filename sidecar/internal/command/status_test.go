@@ -80,6 +80,12 @@ func TestStatusTable(t *testing.T) {
 		"",
 	}, "\n"), ""}, got)
 
+	uncounted := burner()
+	uncounted.Share.Throttled, uncounted.Share.ThrottlingUnknown = 0, true
+	r.show(view(uncounted))
+	require.Contains(t, play(t, Env{}, "status", "--url", r.url).out, "0.49 of 0.5  not measured  0")
+	r.show(view(burner()))
+
 	narrow := play(t, Env{Width: 60, Environ: []string{"NO_COLOR=1"}}, "status", "--url", r.url)
 	for line := range strings.Lines(narrow.out) {
 		require.LessOrEqual(t, text.StringWidth(strings.TrimSuffix(line, "\n")), 60, line)

@@ -124,7 +124,10 @@ func (w workerRow) cells(now time.Time) []cell {
 		}
 	}
 	throttled := "-"
-	if w.Throttled != nil {
+	switch {
+	case w.Used != nil && w.Throttled == nil:
+		throttled = "not measured"
+	case w.Throttled != nil:
 		throttled = fmt.Sprintf("%.0f%%", *w.Throttled*100)
 	}
 	return []cell{

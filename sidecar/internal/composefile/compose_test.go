@@ -80,8 +80,8 @@ func TestQuotaRestartAndHealth(t *testing.T) {
 	for name, want := range map[string]Service{
 		"cpus":      {CPUs: 0.1, Health: HealthUnspecified, Replicas: 1},
 		"deploy":    {CPUs: 0.35, Health: HealthUnspecified, Replicas: 4, Restart: policy("on-failure", 3)},
-		"quota":     {CPUs: 0.5, Health: HealthUnspecified, Replicas: 1, Restart: policy("unless-stopped", 0)},
-		"period":    {CPUs: 2, Health: HealthUnspecified, Replicas: 1, Restart: policy("always", 0)},
+		"quota":     {CPUs: 0.5, Pair: 50_000, Health: HealthUnspecified, Replicas: 1, Restart: policy("unless-stopped", 0)},
+		"period":    {CPUs: 2, Pair: 50_000, Health: HealthUnspecified, Replicas: 1, Restart: policy("always", 0)},
 		"clash":     {CPUs: 1, Health: HealthUnspecified, Replicas: 0, Clash: true},
 		"none":      {Health: HealthUnspecified, Replicas: 1},
 		"off":       {Health: HealthOff, Replicas: 1, Restart: policy("no", 0)},
@@ -95,6 +95,23 @@ func TestQuotaRestartAndHealth(t *testing.T) {
 		}
 		require.Equal(t, want, got, name)
 	}
+}
+
+// A worker may talk to an engine, too: its environment is its own.
+func TestWhoseEnvironmentIsKept(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "compose.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`services:
+  a: {image: ci, environment: {DOCKER_HOST: tcp://x, DOCKER_TOKEN: t}}
+  b: {image: registry/stoker:dev, environment: {DOCKER_HOST: tcp://x, DOCKER_TOKEN: t, OTHER: o}}
+  c: {image: mine, environment: {DOCKER_HOST: tcp://x, STOKER_SCOPE: s}}
+`), 0o600))
+	stack, err := Read(t.Context(), Source{Files: []string{file}})
+	require.NoError(t, err)
+	require.False(t, stack.Services[0].Stoker)
+	require.Empty(t, stack.Services[0].Settings)
+	require.True(t, stack.Services[1].Stoker)
+	require.Equal(t, map[string]string{"DOCKER_HOST": "tcp://x"}, stack.Services[1].Settings)
+	require.Equal(t, map[string]string{"DOCKER_HOST": "tcp://x", "STOKER_SCOPE": "s"}, stack.Services[2].Settings)
 }
 
 // TestBadFiles is what is said of each: one line with what and where.

@@ -3,6 +3,7 @@ package composefile
 import (
 	"maps"
 	"math"
+	"path"
 	"strconv"
 	"strings"
 
@@ -29,12 +30,15 @@ type Service struct {
 	Swarm    map[string]string // deploy.labels, which compose puts on no container
 	CPUs     float64           // quota of each container; 0 is none
 	Clash    bool              // both cpus and cpu_quota or cpu_period: the engine refuses such a container
+	Pair     int64             // cpu_quota, in microseconds, where that is the quota
 	Restart  worker.RestartPolicy
+	Retries  string // of the restart policy, as written; empty is none
 	Health   Health
 	Replicas int               // 0 and more
 	Inactive []string          // its profiles, when none of them is active: compose up does not create it
 	Awaited  bool              // another service waits for it to complete (depends_on)
-	Settings map[string]string // STOKER_* of its environment, except those without a value
+	Stoker   bool              // it is one, by its image or its settings
+	Settings map[string]string // of a Stoker: STOKER_* and the engine's DOCKER_* of its environment, except those without a value
 }
 
 func translate(s types.ServiceConfig) Service {
@@ -50,12 +54,28 @@ func translate(s types.ServiceConfig) Service {
 		service.Swarm = s.Deploy.Labels
 	}
 	service.CPUs, service.Clash = quota(s)
+	_, service.Retries, _ = strings.Cut(s.Restart, ":")
+	if s.CPUS == 0 {
+		service.Pair = max(s.CPUQuota, 0)
+	}
 	for name, value := range s.Environment {
 		if value != nil && strings.HasPrefix(name, "STOKER_") {
 			service.Settings[name] = *value
 		}
 	}
+	image, _, _ := strings.Cut(path.Base(s.Image), ":")
+	service.Stoker = image == "stoker" || len(service.Settings) > 0
+	for _, name := range engineVariables() {
+		if value := s.Environment[name]; value != nil && service.Stoker {
+			service.Settings[name] = *value
+		}
+	}
 	return service
+}
+
+// engineVariables are the Docker CLI's that Stoker reads. A container that is no Stoker may have them for itself.
+func engineVariables() []string {
+	return []string{"DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_API_VERSION"}
 }
 
 // defaultPeriod of a quota is the kernel's, in microseconds.

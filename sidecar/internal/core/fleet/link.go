@@ -44,6 +44,7 @@ func (f *Fleet) connecting(now time.Time, o worker.Observation) {
 	f.engine.Engine = o.Engine
 	for _, m := range f.byID {
 		m.machine.Host(o.Engine.CPUs)
+		m.machine.EngineGrace(o.Engine.GraceUnknown)
 		m.machine.ClockStepped(o.Engine.Now)
 	}
 	f.engine.Skew = o.Engine.Now.Sub(now)
@@ -140,7 +141,7 @@ func latest(a, b time.Time) time.Time {
 
 func (f *Fleet) connected(now time.Time) {
 	f.engine.Connected, f.engine.Since = true, now
-	f.bookmark.LostAt, f.bookmark.Closed = time.Time{}, false
+	f.bookmark.LostAt, f.bookmark.Closed, f.bookmark.Store = time.Time{}, false, f.engine.Engine.Store
 	f.out.Events = append(f.out.Events, worker.Event{At: now, Kind: worker.EventEngineConnected, Detail: f.engine.Engine.Title()})
 }
 

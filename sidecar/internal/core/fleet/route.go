@@ -218,6 +218,7 @@ func (f *Fleet) shelter(machine *worker.Machine, id worker.Identity) *member {
 	m.action.m, m.stats.m, m.dependents.m = m, m, m
 	f.byID[id.ID] = m
 	machine.Host(f.engine.Engine.CPUs)
+	machine.EngineGrace(f.engine.Engine.GraceUnknown)
 	return m
 }
 

@@ -75,7 +75,7 @@ func budgetLabels() []Label {
 	return []Label{
 		{"stoker.unhealthy-for", "STOKER_UNHEALTHY_FOR", "0s", "act only when unhealthy for this long",
 			duration(func(p *Policy) *time.Duration { return &p.UnhealthyFor })},
-		{"stoker.stop-timeout", "STOKER_STOP_TIMEOUT", "the container's own, else 10s", "grace before SIGKILL",
+		{"stoker.stop-timeout", "STOKER_STOP_TIMEOUT", "the container's own, else the engine's (10s)", "grace before SIGKILL",
 			duration(func(p *Policy) *time.Duration { return &p.StopTimeout })},
 		{"stoker.recreate-after", "STOKER_RECREATE_AFTER", "3",
 			"after so many failed restarts in a row the next heal is a recreate; `0` never",

@@ -9,9 +9,11 @@ import (
 
 // Stats is the CPU accounting of a container's cgroup at one moment. All counters begin again with each life.
 type Stats struct {
-	At        time.Time // the engine's clock
-	CPU       time.Duration
-	Periods   uint64 // of the quota, in which something wanted to run
+	At  time.Time // the engine's clock
+	CPU time.Duration
+	// Periods of the quota, in which something wanted to run. All engines that count them have some once a probe has run; 0 means
+	// that nobody counts: no quota, Podman, Kata, youki (docs/quota.md).
+	Periods   uint64
 	Throttled uint64 // of these, in which it had to wait
 }
 
@@ -23,6 +25,7 @@ type rates struct {
 	cpus      float64 // used, in CPUs
 	throttled float64 // share of the periods in which something wanted to run that it had to wait in
 	active    float64 // share of all periods in which something wanted to run
+	counted   bool    // somebody counts the periods; else the two shares say nothing
 }
 
 // between is false when the readings are not of one life, in order.
@@ -31,7 +34,7 @@ func between(a, b Stats, period time.Duration) (rates, bool) {
 	if a.At.IsZero() || took <= 0 || b.CPU < a.CPU || b.Periods < a.Periods || b.Throttled < a.Throttled {
 		return rates{}, false
 	}
-	r := rates{cpus: float64(b.CPU-a.CPU) / float64(took)}
+	r := rates{cpus: float64(b.CPU-a.CPU) / float64(took), counted: b.Periods > 0}
 	if periods := b.Periods - a.Periods; periods > 0 {
 		r.throttled = float64(b.Throttled-a.Throttled) / float64(periods)
 		r.active = float64(periods) * float64(cmp.Or(period, defaultPeriod)) / float64(took)
@@ -135,7 +138,7 @@ func (m *Machine) answer(now time.Time, in StatsRead) {
 	switch share := r.cpus / m.ownQuota(); {
 	case share >= starvedUse && r.throttled >= starvedThrottle:
 		m.starve(now)
-	case share < hungUse && r.active < hungActive:
+	case r.counted && share < hungUse && r.active < hungActive:
 		m.hung(now)
 	default:
 		m.hostStarvedAnswer(now, in.Host)
@@ -181,4 +184,6 @@ type Share struct {
 	At        time.Time // the engine's clock; zero when it was never measured
 	CPUs      float64
 	Throttled float64 // share of the periods
+	// ThrottlingUnknown: nobody counts the periods, so that Throttled is no measurement.
+	ThrottlingUnknown bool
 }

@@ -14,6 +14,27 @@ func TestDockersOwnRestarts(t *testing.T) {
 			start
 			= free
 			= attempts 0`},
+		{"the engine says that it will start it again: a restart by hand, whose signal was not seen", `
+			up
+			die 137 restarting
+			> nothing
+			= held docker-restarting
+			+9s
+			> nothing
+			start
+			= free
+			= attempts 0`},
+		{"the engine says so, and does not", `
+			up
+			die 137 restarting
+			+10s
+			> start 1`},
+		{"the engine says so of one that removes itself", `
+			given rm
+			up
+			die 137 restarting
+			+9s
+			> nothing`},
 		{"rule 10: on-failure is used up", `
 			given docker=on-failure:2
 			up

@@ -125,7 +125,7 @@ func (m *Machine) ownSignal(now time.Time, o Observation) bool {
 // graceOver reports whether Stoker's own stop may have come to SIGKILL. It is enough that one of the two clocks says so: the
 // engine's may step meanwhile, and what Stoker sees may lag.
 func (m *Machine) graceOver(now time.Time, o Observation) bool {
-	grace, at := m.saved.State.Stop.Grace, o.At
+	grace, at := m.saved.State.Stop.least(), o.At
 	if m.own.signals == 0 {
 		return m.firstUnseen(!m.own.issuedHere, o)
 	}
@@ -137,7 +137,7 @@ func (m *Machine) graceOver(now time.Time, o Observation) bool {
 // stream, sees its first signal first: without it that stop has not reached the worker.
 func (m *Machine) firstUnseen(recalled bool, o Observation) bool {
 	stop := m.saved.State.Stop
-	return (recalled || o.History) && !o.At.Before(stop.At.Add(stop.Grace-settle))
+	return (recalled || o.History) && !o.At.Before(stop.At.Add(stop.least()-settle))
 }
 
 // firstSignal reports whether a stop of this container begins with that signal. Before the first look any but SIGKILL may.
@@ -191,7 +191,7 @@ func (m *Machine) exited(now time.Time, o Observation) {
 	if !m.container.inspected && !m.judgedBefore() {
 		m.life.exit = exitPending
 	}
-	m.life.noStopEvents = o.NoStopEvents
+	m.life.noStopEvents, m.life.restarting = o.NoStopEvents, o.Restarting
 	by := m.evidence(now, o.At).EndedBy()
 	switch {
 	case m.id.Unmanageable != HeldNot, m.heldFor(HeldReplaced):
@@ -232,6 +232,8 @@ func (m *Machine) judgeExit(now time.Time, e exitFacts) {
 	switch {
 	case m.stopSent():
 		m.stoppedForHeal(now)
+	case m.life.restarting && !m.container.config.restart.Active(): // by hand: the start is under way
+		m.waitForDocker(now.Add(dockerSettle))
 	case m.container.config.autoRemove: // recreated once the engine's removal is through
 		m.judgeCause(now, e)
 		m.requestInspect(now.Add(settle), ReasonUncertain)

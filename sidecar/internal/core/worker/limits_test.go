@@ -173,6 +173,7 @@ func TestDisplayedThrottling(t *testing.T) {
 	got := read(noon.Add(10*time.Second), 2*time.Second, 200, 75)
 	require.InDelta(t, 0.1, got.CPUs, 1e-9)
 	require.InDelta(t, 0.25, got.Throttled, 1e-9)
+	require.False(t, got.ThrottlingUnknown)
 	got = read(noon.Add(20*time.Second), 2*time.Second, 200, 75)
 	require.Zero(t, got.Throttled)
 	require.Equal(t, noon.Add(20*time.Second), got.At)

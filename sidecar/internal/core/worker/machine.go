@@ -81,6 +81,7 @@ type container struct {
 	config            containerConfig
 	inspected         bool // config and incarnation come from an inspect of this very container
 	hostCPUs          float64
+	graceUnknown      bool // the engine may have another default grace than 10 s
 	removed           bool
 	lastRefusal       string // why it cannot be recreated
 	savedBeforeRename *Saved // before a transaction that is not known for Stoker's own gave it another name
@@ -115,6 +116,7 @@ type life struct {
 	exit            exitState
 	unobservedSince time.Time // exitUnobserved; Stoker's clock
 	noStopEvents    bool      // the engine sends no stop event before an exit (Podman)
+	restarting      bool      // the engine said with the exit that it will start it again
 	stoppedByDaemon bool      // the engine's own shutdown stopped it
 	startUnheard    bool      // Stoker began the present life, and the event of its start has not come
 	knownUntil      time.Time // the Stoker before this one has dealt with events up to then; the engine's clock

@@ -57,6 +57,9 @@ type Engine struct {
 	Version    string
 	APIVersion string
 	CPUs       int
+	// GraceUnknown: the grace of a stop without one may be another than Docker's 10 s, and the engine does not tell it.
+	GraceUnknown bool
+	Store        string // the storage driver, which the containers belong to as well: with another one the engine shows none of them
 	// Podman: there is no process of the engine's with which containers end, and it does not say before an end that
 	// somebody means it, but remembers it (docs/podman.md).
 	Podman bool
@@ -85,6 +88,8 @@ type Observation struct {
 	Health       Health         // Listed
 	Engine       Engine         // LinkOpened
 	NoStopEvents bool           // Exited: what was said before it does not tell whether somebody meant it; a look does (Podman)
+	// Restarting: Exited; the engine will start it again, by its policy or because somebody restarts it. Engines before API 1.57 never say so.
+	Restarting bool
 	// History: replayed by the engine at the start of a session, and older than the list that follows it.
 	History bool
 	// Order is where a replayed event stands in the stream.

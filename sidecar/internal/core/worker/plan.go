@@ -158,16 +158,16 @@ func (m *Machine) fillStart(now time.Time, a *Action) {
 
 func (m *Machine) fillStop(now time.Time, a *Action) {
 	s := m.saved.State
-	s.Phase, s.Stop = PhaseStopping, SentStop{At: now, Grace: m.id.Policy.Grace(m.container.config.stopTimeout)}
+	s.Phase, s.Stop = PhaseStopping, m.stopNow(now)
 	m.enter(s)
 	m.own.issuedHere = true
 	m.saved.OwnStops.Sent++
 	m.charge()
 	a.Verb, a.Reason, a.Attempt = Stop, s.Heal.Reason, s.Heal.Attempt
-	a.Grace = s.Stop.Grace
+	a.Grace = m.requestGrace(s.Stop)
 	a.OnlyIfUnhealthy = s.Heal.Fault == FaultUnhealthy
 	a.Inspected = now.Sub(m.inspects.appliedAt) < freshInspect
-	a.Deadline = a.Grace + stopMargin
+	a.Deadline = s.Stop.Grace + stopMargin
 }
 
 func (m *Machine) charge() { m.saved.Budget.charge(m.heal().Attempt) }

@@ -75,7 +75,7 @@ func (m *Machine) ownRecreateSignal(now time.Time, o Observation) bool {
 }
 
 func (m *Machine) recreateGraceOver(now time.Time, o Observation) bool {
-	grace, s, at := m.saved.State.Stop.Grace, m.saved.OwnStops, o.At
+	grace, s, at := m.saved.State.Stop.least(), m.saved.OwnStops, o.At
 	if s.Terms == 0 {
 		return m.firstUnseen(s.Sent != 1, o)
 	}
@@ -127,7 +127,8 @@ func (m *Machine) fillRecreate(a *Action) {
 	heal := s.Heal
 	m.resent = s.Phase == PhaseRecreating
 	if m.container.inspected {
-		s.Stop.Grace = m.id.Policy.Grace(m.container.config.stopTimeout)
+		next := m.stopNow(s.Stop.At)
+		s.Stop.Grace, s.Stop.Any = next.Grace, next.Any
 	}
 	s.Phase = PhaseRecreating
 	m.enter(s)
@@ -136,7 +137,7 @@ func (m *Machine) fillRecreate(a *Action) {
 	}
 	m.charge()
 	m.saved.Budget.RestartsInARow = 0
-	a.Verb, a.Reason, a.Attempt, a.Grace = Recreate, heal.Reason, heal.Attempt, s.Stop.Grace
+	a.Verb, a.Reason, a.Attempt, a.Grace = Recreate, heal.Reason, heal.Attempt, m.requestGrace(s.Stop)
 	if s.Stop.Grace == 0 && !m.container.inspected {
 		a.Grace = -1 // the container's own, which is not known here
 	}

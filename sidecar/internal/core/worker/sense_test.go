@@ -50,6 +50,25 @@ func TestStarvedOrHung(t *testing.T) {
 			> stop 1
 			= reason hung
 			= told hung`},
+		{"hung it may be, but nobody counts the periods: as any probe that timed out", `
+			given health cpus=0.1
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.001 0 0
+			> nothing
+			+3s
+			> stop 1
+			= reason probe-timed-out`},
+		{"all of its quota, but nobody counts the periods: not starved", `
+			given health cpus=0.1
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.1 0 0
+			+3s
+			> stop 1
+			= reason probe-timed-out`},
 		{"neither: the host is short of CPU", `
 			given health cpus=0.5
 			up

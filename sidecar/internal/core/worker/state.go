@@ -106,6 +106,7 @@ type Hold struct {
 type SentStop struct {
 	At    time.Time     `json:"at,omitzero"` // Stoker's clock; zero when none was sent
 	Grace time.Duration `json:"grace,omitempty"`
+	Any   bool          `json:"any,omitempty"` // the engine's default counts, which nobody knows: Grace is the longest that is waited for
 }
 
 // Sent reports whether a stop was sent.
@@ -179,4 +180,6 @@ type Bookmark struct {
 	// Closed: Stoker was told to end while the engine still answered. An engine that shuts down stops its containers all at
 	// once, Stoker among them.
 	Closed bool `json:"closed,omitempty"`
+	// Store is the engine's when its containers were last listed (Engine.Store); empty when it is not known.
+	Store string `json:"store,omitempty"`
 }

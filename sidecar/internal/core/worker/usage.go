@@ -44,7 +44,7 @@ func (m *Machine) readable() bool {
 }
 
 func (m *Machine) show(r rates, at time.Time) {
-	m.cpu.shown, m.cpu.shownOf = Share{At: at, CPUs: r.cpus, Throttled: r.throttled}, m.saved.Incarnation
+	m.cpu.shown, m.cpu.shownOf = Share{At: at, CPUs: r.cpus, Throttled: r.throttled, ThrottlingUnknown: !r.counted}, m.saved.Incarnation
 }
 
 // share is what is known of the life that is. What an earlier one used is nobody's use now.

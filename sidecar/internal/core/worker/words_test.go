@@ -253,6 +253,9 @@ func (s *script) event(at string, w []string) {
 	case worker.Exited:
 		o.ExitCode, _ = strconv.Atoi(w[1])
 		o.NoStopEvents = s.podman
+		if w[len(w)-1] == "restarting" {
+			o.Restarting, w = true, w[:len(w)-1]
+		}
 	case worker.Signalled:
 		o.Signal = signal(w[1])
 		require.NotZero(s.t, o.Signal, at)

@@ -29,6 +29,9 @@ type Options struct {
 	UserAgent  string
 	Self       string            // ID of the container that Stoker runs in: it is never touched
 	Transport  http.RoundTripper // for tests; nil dials Host
+	// OnDenied receives, in one line, that something before the engine refuses a call: when that is first seen, and again after it
+	// was let through in between. Necessary is whether Stoker cannot do its work without it. It must not block.
+	OnDenied func(text string, necessary bool)
 }
 
 // Client talks to one engine. It is safe for concurrent use. It has no time limit of its own: a stop may rightly take
@@ -41,6 +44,9 @@ type Client struct {
 	api      atomic.Pointer[client.Client]
 	podman   atomic.Pointer[podman] // nil for a Docker
 	known    known
+	// newestAPI is the newest version that the engine of the session speaks, which may be newer than what the client does; nil before the first.
+	newestAPI atomic.Pointer[string]
+	denials   *denials
 
 	proc     string      // the folder of the kernel's figures
 	sameHost atomic.Bool // they are those of the engine's host
@@ -52,7 +58,7 @@ func New(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{opts: opts, host: host, scheme: "http", proc: procFolder}
+	c := &Client{opts: opts, host: host, scheme: "http", proc: procFolder, denials: newDenials(opts.OnDenied)}
 	if opts.overTCP(host) && opts.wantsTLS() {
 		c.scheme = "https"
 	}
@@ -62,7 +68,7 @@ func New(opts Options) (*Client, error) {
 			return nil, err
 		}
 	}
-	c.recorder = recorder{next: next, plain: c.scheme == "http"}
+	c.recorder = recorder{next: next, plain: c.scheme == "http", denials: c.denials}
 	api, err := c.newAPI()
 	if err != nil {
 		return nil, err
@@ -78,9 +84,18 @@ func (c *Client) Host() string { return c.host }
 // socket before it sends the first container its signal, so that an answer after a stop signal shows that the engine
 // stays (seen on 20.10.24). Behind a socket that systemd holds there is no refusal but silence: bound ctx.
 func (c *Client) Ping(ctx context.Context) error {
-	ctx, said := withResponse(ctx)
-	_, err := c.api.Load().Ping(ctx)
-	return c.fail("ping the engine", said, err)
+	_, err := c.ping(ctx)
+	return err
+}
+
+// ping returns the response to a ping or, where that is refused, to a question after the engine's info.
+func (c *Client) ping(ctx context.Context) (*response, error) {
+	asked, s := withResponse(ctx)
+	_, err := c.api.Load().Ping(asked)
+	if err != nil && s.maybeDenied() {
+		_, err = c.api.Load().Info(asked)
+	}
+	return s, c.fail("ping the engine", s, err)
 }
 
 // newAPI returns a client that has not negotiated yet. An engine may come back from an upgrade with another range of API

@@ -1,11 +1,15 @@
 package docker
 
 import (
+	"cmp"
 	"context"
+	"regexp"
+	"strings"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/client"
 
 	"stoker/sidecar/internal/core/worker"
@@ -20,7 +24,7 @@ func (c *Client) Engine(ctx context.Context) (worker.Engine, error) {
 	asked, s := withResponse(ctx)
 	info, err := api.Info(asked)
 	if cerrdefs.IsInvalidArgument(err) { // a plain GET without arguments: only the version can be wrong
-		return worker.Engine{}, c.wrongVersion(ctx, api, err)
+		return worker.Engine{}, c.wrongVersion(api, s, err)
 	}
 	if err != nil {
 		return worker.Engine{}, c.fail("ask the engine what it is", s, err)
@@ -33,7 +37,10 @@ func (c *Client) Engine(ctx context.Context) (worker.Engine, error) {
 		Version:    info.ServerVersion,
 		APIVersion: api.ClientVersion(),
 		CPUs:       info.NCPU,
-		Podman:     podman != nil,
+		Store:      storeOf(info),
+		// A Podman writes its default into each container.
+		GraceUnknown: podman == nil && !olderThan(info.ServerVersion, 29, 7),
+		Podman:       podman != nil,
 	}
 	if podman == nil {
 		engine.BootedAt = c.bootedAt(ctx, api)
@@ -43,6 +50,8 @@ func (c *Client) Engine(ctx context.Context) (worker.Engine, error) {
 	return engine, nil
 }
 
+// renew makes the session's client. Where the ping is refused, or its answer does not tell the API version, the version is
+// asked for otherwise: the Docker client would take the oldest, which a new engine does not speak.
 func (c *Client) renew(ctx context.Context) (*client.Client, *podman, error) {
 	api, err := c.newAPI()
 	if err != nil {
@@ -50,19 +59,61 @@ func (c *Client) renew(ctx context.Context) (*client.Client, *podman, error) {
 	}
 	asked, s := withResponse(ctx)
 	ping, err := api.Ping(asked)
-	if err != nil {
+	if err != nil && !s.maybeDenied() {
 		return nil, nil, c.fail("ping the engine", s, err)
 	}
+	if ping.APIVersion == "" {
+		if ping.APIVersion, err = c.askVersion(ctx, api.ClientVersion(), s); err != nil {
+			return nil, nil, err
+		}
+	}
+	c.newestAPI.Store(&ping.APIVersion)
 	api.NegotiateAPIVersionPing(ping)
 	return api, podmanOf(s), nil
 }
 
-func (c *Client) wrongVersion(ctx context.Context, api *client.Client, err error) error {
-	wrong := &versionError{host: c.host, used: api.ClientVersion(), pinned: c.opts.APIVersion != "", newest: "unknown", err: err}
-	if ping, err := api.Ping(ctx); err == nil && ping.APIVersion != "" {
-		wrong.newest = ping.APIVersion
+// tooNew is what an engine answers to a version that it does not speak yet (20.10 to 29).
+var tooNew = regexp.MustCompile(`[Mm]aximum supported API version is ([0-9]+\.[0-9]+)`)
+
+// askVersion asks for the engine's info with the newest version that the client speaks. Whatever the answer, its header has the
+// newest version of the engine; where something took the header away, the refusal of too new a version names it. In s it leaves
+// the response.
+func (c *Client) askVersion(ctx context.Context, newest string, s *response) (string, error) {
+	body, err := c.get(context.WithValue(ctx, responseKey{}, s), "/v"+newest+"/info", nil)
+	if err == nil {
+		_ = body.Close()
 	}
-	return wrong
+	switch {
+	case s.denied != nil, s.status == 0:
+		return "", c.fail("ask the engine what it is", s, err)
+	case s.api != "":
+		return s.api, nil
+	case err != nil:
+		if found := tooNew.FindStringSubmatch(err.Error()); found != nil {
+			return found[1], nil
+		}
+	}
+	return newest, nil
+}
+
+func (c *Client) wrongVersion(api *client.Client, s *response, err error) error {
+	return &versionError{host: c.host, used: api.ClientVersion(), pinned: c.opts.APIVersion != "", newest: cmp.Or(s.api, "unknown"), err: err}
+}
+
+// olderThan reports whether a version is known to be before another one. A version that is no number is not.
+func olderThan(version string, major, minor int) bool {
+	return atLeast(version, 0, 0) && !atLeast(version, major, minor)
+}
+
+// storeOf is where an engine keeps images and containers. The image store of containerd has the name of a snapshotter, and a mark (moby,
+// daemon/containerd/service.go).
+func storeOf(info system.Info) string {
+	for _, pair := range info.DriverStatus {
+		if pair[0] == "driver-type" && strings.Contains(pair[1], "containerd") {
+			return info.Driver + " (containerd)"
+		}
+	}
+	return info.Driver
 }
 
 // bootedAt is when this engine process began. No call reports it, but each process creates the default bridge network

@@ -33,7 +33,7 @@ const bufferSize = 4096
 // An observation without a kind is an event that is no news. Only Podman's streams have them.
 //
 // Labels are the event's attributes without the engine's own keys, so that a label that is named like one of those
-// (image, name, exitCode, signal, oldName, execDuration) is missing.
+// (image, name, exitCode, signal, oldName, execDuration, restarting) is missing.
 func (c *Client) Events(ctx context.Context, since time.Time) (<-chan worker.Observation, <-chan error) {
 	out := make(chan worker.Observation)
 	end := make(chan error, 1)
@@ -85,9 +85,9 @@ func (c *Client) History(ctx context.Context, since, until time.Time) ([]worker.
 // and when that is not known: the engine's clock is behind since, or its answers carry no date. It takes up to a second, because the date
 // has no fraction, and the engine waits for an until in its future.
 func (c *Client) Newest(ctx context.Context, since time.Time) (time.Time, error) {
-	asked, s := withResponse(ctx)
-	if _, err := c.api.Load().Ping(asked); err != nil {
-		return time.Time{}, c.fail("ask the engine for its clock", s, err)
+	s, err := c.ping(ctx)
+	if err != nil {
+		return time.Time{}, err
 	}
 	until := s.date.Add(time.Second)
 	if s.date.IsZero() || since.After(until) {
@@ -237,13 +237,14 @@ func translateEvent(m events.Message) (worker.Observation, bool) {
 	switch o.Kind {
 	case worker.Exited:
 		o.ExitCode, _ = strconv.Atoi(attributes["exitCode"])
+		o.Restarting = attributes["restarting"] == "true"
 	case worker.Signalled:
 		o.Signal = signalOf(attributes["signal"])
 	case worker.Renamed:
 		o.OldKey = worker.Key(strings.TrimPrefix(attributes["oldName"], "/"))
 	default: // has nothing but its kind
 	}
-	for _, own := range []string{"image", "name", "exitCode", "signal", "oldName", "execDuration", "containerExitCode", "podId"} {
+	for _, own := range []string{"image", "name", "exitCode", "signal", "oldName", "execDuration", "containerExitCode", "podId", "restarting"} {
 		delete(attributes, own)
 	}
 	o.Labels = attributes

@@ -12,15 +12,14 @@ import (
 	"os"
 	"strings"
 	"syscall"
-
-	cerrdefs "github.com/containerd/errdefs"
 )
 
 // linkError is a call that the engine did not answer.
 type linkError struct {
-	doing string
-	host  string
-	cause error // the transport's
+	doing  string
+	host   string
+	cause  error   // the transport's
+	denied *denial // nil where nothing is known of one
 }
 
 func (e *linkError) Error() string {
@@ -47,12 +46,14 @@ func (c *Client) fail(doing string, s *response, err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case s.status != 0 && s.denied != nil:
+		return &deniedError{doing: doing, denial: *s.denied, err: err}
 	case s.status != 0:
 		return fmt.Errorf("%s: %w", doing, err)
 	case s.err != nil:
-		return &linkError{doing: doing, host: c.host, cause: s.err}
+		err = s.err
 	}
-	return &linkError{doing: doing, host: c.host, cause: err}
+	return &linkError{doing: doing, host: c.host, cause: err, denied: s.denied}
 }
 
 // Explain describes in one line what is wrong with the connection to the engine, and what to do. It returns the text of other errors
@@ -64,10 +65,6 @@ func Explain(err error) string {
 	text := explainVersion(err)
 	if link := (*linkError)(nil); text == "" && errors.As(err, &link) {
 		text = explainLink(link)
-	}
-	if text == "" && (cerrdefs.IsPermissionDenied(err) || cerrdefs.IsUnauthorized(err)) {
-		text = "the engine, or the socket proxy before it, forbids this: " + err.Error() +
-			"; allow Stoker ping, info, events, containers (list, inspect, start, stop; for quotas stats and update) and, if you can, network inspect"
 	}
 	if text == "" {
 		text = err.Error()
@@ -87,6 +84,9 @@ func explainVersion(err error) string {
 }
 
 func explainLink(e *linkError) string {
+	if e.denied != nil {
+		return e.doing + ": " + e.denied.String()
+	}
 	for _, explain := range []func(*linkError) string{explainTLS, explainSocket, explainNetwork} {
 		if text := explain(e); text != "" {
 			return text

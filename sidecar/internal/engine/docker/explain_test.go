@@ -149,7 +149,7 @@ func TestExplainVersionAndProxy(t *testing.T) {
 	require.Contains(t, told(t, Options{Transport: f, APIVersion: "1.47"}), "unset DOCKER_API_VERSION")
 	f = &fake{newest: "1.60", answer: upToDate("1.55", "1.60")}
 	require.Contains(t, told(t, Options{Transport: f}), "use a Stoker that fits")
-	f = &fake{answer: says(403, "<html>Forbidden</html>")}
+	f = &fake{answer: denies(403)}
 	require.Contains(t, told(t, Options{Transport: f}), "socket proxy")
 	require.Contains(t, told(t, Options{Transport: transportFunc(fails(context.DeadlineExceeded))}), "does not answer in time")
 	require.Empty(t, Explain(nil))

@@ -90,6 +90,12 @@ func absent(refs []string, list []container.Summary, names map[string]string) []
 	return gone
 }
 
+// forbidden reports whether the last call of a step was refused by the engine, or by something before it.
+func forbidden(ctx context.Context, err error) bool {
+	s, _ := ctx.Value(responseKey{}).(*response)
+	return cerrdefs.IsPermissionDenied(err) || s != nil && s.denied != nil
+}
+
 // engine asks after the API version in use has been negotiated, which the first call did. A proxy may forbid the
 // questions; then the answers are unknown, and Build says what that means.
 func (t *stepper) engine(ctx context.Context) (spec.Engine, error) {
@@ -99,7 +105,7 @@ func (t *stepper) engine(ctx context.Context) (spec.Engine, error) {
 		e.Hostname = info.Name
 		return err
 	})
-	if err != nil && !cerrdefs.IsPermissionDenied(err) {
+	if err != nil && !forbidden(ctx, err) {
 		return e, fmt.Errorf("ask the engine what it is: %w", err)
 	}
 	err = bounded(ctx, 0, func(ctx context.Context) error {
@@ -109,7 +115,10 @@ func (t *stepper) engine(ctx context.Context) (spec.Engine, error) {
 		}
 		return err
 	})
-	if err != nil && !cerrdefs.IsPermissionDenied(err) {
+	if p := t.c.podman.Load(); p != nil { // its version is known from the ping, also where /version is forbidden
+		e.Podman, e.PodmanVersion = true, p.version
+	}
+	if err != nil && !forbidden(ctx, err) {
 		return e, fmt.Errorf("ask the engine for its version: %w", err)
 	}
 	return e, nil
@@ -159,7 +168,7 @@ func (t *stepper) surroundings(ctx context.Context, needs spec.Needs, missing *s
 		switch {
 		case cerrdefs.IsNotFound(err):
 			missing.Networks = append(missing.Networks, name)
-		case err != nil && !cerrdefs.IsPermissionDenied(err):
+		case err != nil && !forbidden(ctx, err):
 			return fmt.Errorf("inspect network %s: %w", name, err)
 		}
 	}
@@ -208,7 +217,7 @@ func (t *stepper) changes(ctx context.Context) (list []container.FilesystemChang
 		return err
 	})
 	switch {
-	case cerrdefs.IsPermissionDenied(err):
+	case err != nil && forbidden(ctx, err):
 		return nil, nil // Build notes that nobody looked
 	case err != nil:
 		return nil, fmt.Errorf("ask which files the container changed: %w", err)

@@ -180,13 +180,7 @@ const mostInspect = 16 << 20
 
 // get asks for what the Docker client does not know. Its error is the engine's own words, or that there were none.
 func (c *Client) get(ctx context.Context, path string, query url.Values) (io.ReadCloser, error) {
-	host, base := client.DummyHost, ""
-	if proto, address, _ := strings.Cut(c.host, "://"); proto == "tcp" {
-		host, base, _ = strings.Cut(address, "/")
-		base = strings.TrimSuffix("/"+base, "/")
-	}
-	to := url.URL{Scheme: c.scheme, Host: host, Path: base + path, RawQuery: query.Encode()}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, to.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url(path, query.Encode()), nil)
 	if err != nil {
 		return nil, fmt.Errorf("ask for %s: %w", path, err)
 	}
@@ -205,6 +199,17 @@ func (c *Client) get(ctx context.Context, path string, query url.Values) (io.Rea
 		words.Message = resp.Status
 	}
 	return nil, errors.New(words.Message)
+}
+
+// url is where a path of the API is.
+func (c *Client) url(path, query string) string {
+	host, base := client.DummyHost, ""
+	if proto, address, _ := strings.Cut(c.host, "://"); proto == "tcp" {
+		host, base, _ = strings.Cut(address, "/")
+		base = strings.TrimSuffix("/"+base, "/")
+	}
+	to := url.URL{Scheme: c.scheme, Host: host, Path: base + path, RawQuery: query}
+	return to.String()
 }
 
 // mostWordsOfError bounds what is read of an engine's refusal.

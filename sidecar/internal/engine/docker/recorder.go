@@ -1,8 +1,12 @@
 package docker
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"time"
 )
@@ -17,6 +21,8 @@ type response struct {
 	status int       // the answer's status; 0 when there was none
 	date   time.Time // the Date header, in whole seconds; zero without one
 	libpod string    // Podman's version; empty when the engine is not Podman
+	api    string    // the newest API version that the engine speaks; empty where the answer does not tell
+	denied *denial   // something before the engine did not let it through; nil when nothing is known of that
 }
 
 type responseKey struct{}
@@ -29,20 +35,67 @@ func withResponse(ctx context.Context) (context.Context, *response) {
 
 // recorder is a transport that records the answers to requests whose context asks for it.
 type recorder struct {
-	next  http.RoundTripper
-	plain bool
+	next    http.RoundTripper
+	plain   bool
+	denials *denials
+}
+
+type moreKey struct{}
+
+// withMore returns a context whose requests get more fields into their JSON bodies.
+func withMore(ctx context.Context, more map[string]any) context.Context {
+	return context.WithValue(ctx, moreKey{}, more)
+}
+
+// addMore puts the fields of the context into a request's body; objects that are in both are put together.
+func addMore(req *http.Request) (*http.Request, error) {
+	more, ok := req.Context().Value(moreKey{}).(map[string]any)
+	if !ok || req.Body == nil {
+		return req, nil
+	}
+	defer func() { _ = req.Body.Close() }()
+	decoder := json.NewDecoder(req.Body)
+	decoder.UseNumber()
+	body := map[string]any{}
+	if err := decoder.Decode(&body); err != nil {
+		return nil, fmt.Errorf("read the request that more is to be added to: %w", err)
+	}
+	merge(body, more)
+	text, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("write the request that more was added to: %w", err)
+	}
+	req = req.Clone(req.Context())
+	req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
+	return req, nil
+}
+
+func merge(into, more map[string]any) {
+	for key, value := range more {
+		inner, isObject := value.(map[string]any)
+		if has, both := into[key].(map[string]any); both && isObject {
+			merge(has, inner)
+			continue
+		}
+		into[key] = value
+	}
 }
 
 func (w recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	req, err := addMore(req)
+	if err != nil {
+		return nil, err
+	}
 	resp, err := w.next.RoundTrip(req)
 	if err == nil && w.plain && fromTLSPort(resp) {
 		_ = resp.Body.Close()
 		resp, err = nil, errWantsTLS
 	}
+	denied := w.denials.see(req, resp, err)
 	if s, ok := req.Context().Value(responseKey{}).(*response); ok {
-		s.err, s.status, s.date = err, 0, time.Time{}
+		s.err, s.status, s.date, s.api, s.denied = err, 0, time.Time{}, "", denied
 		if resp != nil {
-			s.status, s.libpod = resp.StatusCode, resp.Header.Get("Libpod-Api-Version")
+			s.status, s.libpod, s.api = resp.StatusCode, resp.Header.Get("Libpod-Api-Version"), resp.Header.Get("Api-Version")
 			s.date, _ = http.ParseTime(resp.Header.Get("Date"))
 		}
 	}

@@ -37,6 +37,21 @@ func (c *Client) recreateAPI() *client.Client {
 	return older
 }
 
+// createAPI is the client for a create request with fields that the Docker client does not know, and the context that has the
+// transport add them: in the newest API version of the engine, which drops in an older one what that did not have (Umask below 1.56). Where
+// the version is pinned, or the engine is no newer than the client, they are left out, and the comparison tells.
+func (c *Client) createAPI(ctx context.Context, api *client.Client, unknown map[string]any) (*client.Client, context.Context) {
+	newest := c.newestAPI.Load()
+	if len(unknown) == 0 || c.opts.APIVersion != "" || newest == nil || versions.LessThanOrEqualTo(*newest, newestToRead) {
+		return api, ctx
+	}
+	newer, err := c.apiWith(client.WithVersion(*newest))
+	if err != nil { // the same options have made the other one
+		return api, ctx
+	}
+	return newer, withMore(ctx, unknown)
+}
+
 // recreateStep carries out one step of a recreate, then inspects what the step asks for. What failed and what to do next
 // core/recreate decides.
 func (c *Client) recreateStep(ctx context.Context, out *worker.Outcome) {
@@ -116,9 +131,9 @@ func (t *stepper) sort(out *worker.Outcome, s *response, err error) {
 		out.Result, out.Err = worker.Unknown, t.c.fail("recreate the container", s, err).Error()
 	default:
 		out.Result, out.Unreachable = worker.Failed, !s.answered()
-		t.report.Forbidden = s.status == http.StatusForbidden
+		t.report.Forbidden = s.status == http.StatusForbidden || s.denied != nil
 		t.report.NameTaken = t.call.Do == worker.CallCreate && t.report.Sent && nameTaken(err)
-		if out.Err = err.Error(); out.Unreachable {
+		if out.Err = err.Error(); out.Unreachable || s.denied != nil {
 			out.Err = t.c.fail("recreate the container", s, err).Error()
 		}
 	}
@@ -206,8 +221,9 @@ func (t *stepper) create(ctx context.Context) error {
 		Connect: len(built.Connect) > 0, Copy: len(built.Carry) > 0, Data: plan{connect: built.Connect, files: built.Carry, names: in.Names},
 	}
 	t.report.Sent = true
+	api, ctx := t.c.createAPI(ctx, t.api, built.Unknown)
 	return bounded(ctx, 0, func(ctx context.Context) error {
-		made, err := t.api.ContainerCreate(ctx, built.Config, built.HostConfig, built.NetworkingConfig, built.Platform, built.Name)
+		made, err := api.ContainerCreate(ctx, built.Config, built.HostConfig, built.NetworkingConfig, built.Platform, built.Name)
 		if err != nil {
 			return fmt.Errorf("create %s: %w", built.Name, err)
 		}

@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -88,7 +89,9 @@ func (s *session) follow(ctx context.Context, events <-chan worker.Observation, 
 				pictures, err = s.wait(p)
 				break
 			}
-			err = s.show(ctx, p)
+			if !s.hides(p) {
+				err = s.show(ctx, p)
+			}
 			resync.Reset(s.watch.opts.Resync)
 		case <-resync.C:
 			pictures = s.list(ctx)
@@ -146,6 +149,26 @@ func (s *session) take(ctx context.Context, first bool) snapshot {
 	latest := s.engine.Now.Add(time.Since(s.before))
 	p.history, p.err = s.watch.src.History(ctx, s.since, latest)
 	return p
+}
+
+// hides reports whether the engine shows none of the workers because it keeps another store than when it last showed them: they are there,
+// and run again once it has the old one back. A list that says that they are gone would have them forgotten. One that has a worker is
+// believed: somebody moved.
+func (s *session) hides(p snapshot) bool {
+	w := s.watch
+	if p.err != nil {
+		return false
+	}
+	moved := w.store != "" && s.engine.Store != "" && s.engine.Store != w.store
+	if moved && w.opts.Workers() > 0 && !slices.ContainsFunc(p.list, w.opts.Keep) {
+		if !w.hidden {
+			w.hidden = true
+			w.opts.OnHidden(w.store, s.engine.Store)
+		}
+		return true
+	}
+	w.hidden, w.store = false, s.engine.Store
+	return false
 }
 
 // show passes a snapshot on in one piece.

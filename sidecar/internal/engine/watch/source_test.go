@@ -31,6 +31,7 @@ type script struct {
 	replayLag time.Duration // a new stream's replay comes so late
 	pastTakes time.Duration // History answers with the picture of when it was asked
 	clock     time.Duration // the engine's clock is ahead by so much
+	store     string        // where the engine keeps its images
 }
 
 type listener struct {
@@ -45,7 +46,7 @@ func (s *script) Engine(context.Context) (worker.Engine, error) {
 	if s.down {
 		return worker.Engine{}, errDown
 	}
-	return worker.Engine{Now: time.Now(), BootedAt: s.bootedAt, Version: "test"}, nil
+	return worker.Engine{Now: time.Now(), BootedAt: s.bootedAt, Version: "test", Store: s.store}, nil
 }
 
 func (s *script) Events(_ context.Context, since time.Time) (<-chan worker.Observation, <-chan error) {

@@ -40,6 +40,11 @@ type Options struct {
 	Keep func(worker.Observation) bool
 	// OnError receives why a session could not begin or had to end: once, until a session has lasted again.
 	OnError func(error)
+	// Workers is how many workers there are to be forgotten; nil is none.
+	Workers func() int
+	// OnHidden receives that the engine shows none of the workers because it keeps another store than before: once, until it shows one, or has
+	// its store back.
+	OnHidden func(before, now string)
 
 	Overlap    time.Duration // how far before the last event a session begins: 2s
 	Lag        time.Duration // how far the stream may be behind other answers of the engine: 5s
@@ -56,6 +61,8 @@ type Watch struct {
 	seen   *dedupe
 	readTo time.Time // the engine's time of the newest event that was read
 	up     bool      // Connecting was passed on, and Disconnected not since
+	store  string    // the engine's, when its containers were last listed; empty is not known
+	hidden bool      // OnHidden was told so
 }
 
 // New prepares a watch.
@@ -78,7 +85,13 @@ func New(src Source, opts Options) *Watch {
 	if opts.OnError == nil {
 		opts.OnError = func(error) {}
 	}
-	return &Watch{src: src, opts: opts, seen: newDedupe(), readTo: opts.Bookmark.EventAt}
+	if opts.Workers == nil {
+		opts.Workers = func() int { return 0 }
+	}
+	if opts.OnHidden == nil {
+		opts.OnHidden = func(string, string) {}
+	}
+	return &Watch{src: src, opts: opts, seen: newDedupe(), readTo: opts.Bookmark.EventAt, store: opts.Bookmark.Store}
 }
 
 // Run passes observations on until ctx ends, and returns why it did. It may be called once.

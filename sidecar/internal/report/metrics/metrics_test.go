@@ -177,6 +177,10 @@ func TestThePictureIsShownAsItIs(t *testing.T) {
 	hides(t, page, `stoker_worker_next_attempt_timestamp_seconds{worker="worker-a"}`)
 	hides(t, page, `stoker_worker_cpu_use{worker="worker-b"}`) // never measured
 	hides(t, page, `stoker_worker_throttled_ratio{worker="worker-b"}`)
+	s.view.Workers[0].Share.ThrottlingUnknown = true
+	page = s.scrape(t)
+	hides(t, page, `stoker_worker_throttled_ratio{worker="worker-a"}`) // nobody counts: 0 would say that it is not throttled
+	tells(t, page, `stoker_worker_cpu_use{worker="worker-a"} 0.49`)
 
 	s.view = fleet.View{At: noon()} // nothing is known yet
 	page = s.scrape(t)

@@ -138,7 +138,7 @@ func (s scrape) worker(label string, w fleet.WorkerView) {
 	s.sum(label, one)
 	s.putTime("worker_started_timestamp_seconds", w.StartedAt, label)
 	s.putTime("worker_next_attempt_timestamp_seconds", w.NextAt, label)
-	if one.measured > 0 {
+	if one.measured > 0 && !w.Share.ThrottlingUnknown {
 		s.put("worker_throttled_ratio", w.Share.Throttled, label)
 	}
 }

@@ -60,6 +60,9 @@ type gauge struct {
 	At        instant
 }
 
+// notMeasured stands where nobody counts the periods of a quota.
+const notMeasured = "not measured"
+
 // hurtful is the share of throttled periods that is worth a colour.
 const hurtful = 0.5
 
@@ -71,9 +74,11 @@ func gaugeOf(w fleet.WorkerView, now time.Time) gauge {
 	if !g.Known {
 		return g
 	}
-	g.Use, g.Throttled = cpus(w.Share.CPUs), percent(w.Share.Throttled)
-	g.Share, g.Periods = w.Share.CPUs, w.Share.Throttled
-	g.Hurts = w.Share.Throttled >= hurtful
+	g.Use, g.Share = cpus(w.Share.CPUs), w.Share.CPUs
+	if g.Throttled = notMeasured; !w.Share.ThrottlingUnknown {
+		g.Throttled, g.Periods = percent(w.Share.Throttled), w.Share.Throttled
+	}
+	g.Hurts = g.Periods >= hurtful
 	if w.CPUs > 0 {
 		g.Fill = int(60 * min(1, max(0, w.Share.CPUs/w.CPUs)))
 	}

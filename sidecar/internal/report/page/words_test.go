@@ -83,3 +83,13 @@ func TestSkew(t *testing.T) {
 	require.Equal(t, "5 min ahead", engineOf(fleet.EngineLink{Skew: 5 * time.Minute}).Skew)
 	require.Equal(t, "5 min behind", engineOf(fleet.EngineLink{Skew: -5 * time.Minute}).Skew)
 }
+
+// Where nobody counts the periods of a quota, the page does not say that nothing is throttled.
+func TestThrottlingThatIsNotMeasured(t *testing.T) {
+	t.Parallel()
+	g := gaugeOf(fleet.WorkerView{CPUs: 1, Share: worker.Share{At: noon, CPUs: 0.5}}, noon)
+	require.Equal(t, "0 %", g.Throttled)
+	g = gaugeOf(fleet.WorkerView{CPUs: 1, Share: worker.Share{At: noon, CPUs: 0.5, ThrottlingUnknown: true}}, noon)
+	require.Equal(t, "not measured", g.Throttled)
+	require.False(t, g.Hurts)
+}

@@ -40,10 +40,15 @@ func (s *site) healthz(w http.ResponseWriter, _ *http.Request) {
 	writeHealth(w, health, health.Status == "ok")
 }
 
-// readyz is 200 while the view of the workers is complete and up to date.
+// readyz is 200 while the view of the workers is complete and up to date, and nothing before the engine refuses what Stoker has to do.
 func (s *site) readyz(w http.ResponseWriter, _ *http.Request) {
-	engine := s.opts.View().Engine
+	engine, lacking := s.opts.View().Engine, ""
+	if s.opts.Lacking != nil {
+		lacking = s.opts.Lacking()
+	}
 	switch {
+	case lacking != "":
+		writeHealth(w, healthJSON{Status: "not-ready", Detail: lacking}, false)
 	case engine.Synced.IsZero():
 		writeHealth(w, healthJSON{Status: "not-ready", Detail: "the engine's containers have not been listed yet"}, false)
 	case !engine.Connected:

@@ -50,7 +50,7 @@ type workerJSON struct {
 	CPUs      float64           `json:"cpus"`            // the quota; 0 is none
 	Boosted   bool              `json:"boosted"`         // the quota is raised for a while
 	Used      *float64          `json:"used_cpus"`
-	Throttled *float64          `json:"throttled_share"` // of the quota's periods, 0 to 1
+	Throttled *float64          `json:"throttled_share"` // of the quota's periods, 0 to 1; null when it is not measured
 	Measured  *time.Time        `json:"measured_at"`     // the engine's clock
 	Scope     string            `json:"scope"`
 	Problems  []problemJSON     `json:"problems"`
@@ -94,7 +94,10 @@ func workerOf(w fleet.WorkerView, at time.Time) workerJSON {
 		shown.NextIn = max(0, w.NextAt.Sub(at).Seconds())
 	}
 	if shown.Measured = moment(w.Share.At); shown.Measured != nil {
-		shown.Used, shown.Throttled = number(w.Share.CPUs), number(w.Share.Throttled)
+		shown.Used = number(w.Share.CPUs)
+		if !w.Share.ThrottlingUnknown {
+			shown.Throttled = number(w.Share.Throttled)
+		}
 	}
 	for n, p := range w.Problems {
 		shown.Problems[n] = problemOf(p)

@@ -21,6 +21,7 @@ type Options struct {
 	View     func() fleet.View // the last view; must not block
 	Display  func() fleet.View // the same for a viewer of the workers, whose CPU use is then measured; nil is View
 	LastTick func() time.Time  // when the supervisor's loop last ran; it must run at least every 10 s
+	Lacking  func() string     // which calls are refused without which Stoker cannot do its work, in one line; nil or empty is none
 	Version  string
 	Commit   string
 

@@ -49,6 +49,21 @@ func ask(t *testing.T, h http.Handler, method, path string) *httptest.ResponseRe
 	return w
 }
 
+// Where nobody counts the periods of a quota, the share is null and not 0.
+func TestThrottlingThatIsNotMeasured(t *testing.T) {
+	o := options()
+	o.View = func() fleet.View {
+		v := picture()
+		v.Workers[0].Share = worker.Share{At: noon, CPUs: 0.25, ThrottlingUnknown: true}
+		return v
+	}
+	var got struct{ Workers []map[string]any }
+	require.NoError(t, json.Unmarshal(ask(t, Handler(o), http.MethodGet, "/api/v1/workers").Body.Bytes(), &got))
+	require.Contains(t, got.Workers[0], "throttled_share")
+	require.Nil(t, got.Workers[0]["throttled_share"])
+	require.InDelta(t, 0.25, got.Workers[0]["used_cpus"], 0)
+}
+
 func TestWorkers(t *testing.T) {
 	w := ask(t, Handler(options()), http.MethodGet, "/api/v1/workers")
 	require.Equal(t, http.StatusOK, w.Code)

@@ -38,6 +38,7 @@ type Spoiling struct {
 	Silence bool          // it is taken, and the engine gets it when the trouble is over
 	Reset   bool          // the connection is reset, and the engine gets nothing
 	Status  int           // it is answered with this, and the engine gets nothing
+	Page    bool          // with Status: the answer is a page, as HAProxy's
 	Lost    bool          // the engine does it, and the connection is reset instead of an answer
 	Cut     bool          // the answer ends in the middle of its body, as if that were all
 }
@@ -129,6 +130,11 @@ func (b *Between) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case trouble.Reset:
 		reset(w)
+		return
+	case trouble.Status != 0 && trouble.Page:
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(trouble.Status)
+		_, _ = io.WriteString(w, "<html><body><h1>403 Forbidden</h1>\nRequest forbidden by administrative rules.\n</body></html>\n")
 		return
 	case trouble.Status != 0:
 		w.Header().Set("Content-Type", "application/json")

@@ -141,7 +141,7 @@ func isAbsentZero(one, other any) bool {
 
 // hasUnset are fields that an engine leaves out when they are not set, and that mean something at zero.
 func hasUnset(field []string) bool {
-	return slices.Contains([]string{"Config.StopTimeout", "HostConfig.Init"}, strings.Join(field, "."))
+	return slices.Contains([]string{"Config.StopTimeout", "HostConfig.Init", "HostConfig.Umask"}, strings.Join(field, "."))
 }
 
 func keysOf(a, b map[string]any) []string {

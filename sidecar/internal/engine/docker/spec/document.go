@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/docker/docker/api/types/container"
@@ -62,6 +63,7 @@ func normalForms() []normalForm {
 		{[]string{"HostConfig.Ulimits"}, "the engine adds its own defaults in any order", (*document).ulimits},
 		{[]string{"HostConfig.CpuPeriod", "HostConfig.CpuQuota"}, "not where NanoCpus, which is compared, says the quota", (*document).quota},
 		{[]string{"HostConfig.PidsLimit", "HostConfig.MemorySwappiness", "HostConfig.OomKillDisable"}, "0 and -1, -1, and false are not set", (*document).limits},
+		{[]string{"HostConfig.Annotations"}, "without those in which Podman notes PidsLimit, CpusetCpus and CpusetMems, which are compared, in the same words", (*document).annotations},
 		{[]string{"HostConfig.RestartPolicy.Name"}, "not set is no", (*document).restartPolicy},
 		{[]string{"Mounts"}, "listed in any order; a volume's mode z is what the engine makes of none; one without a name by the place where it lies", (*document).mounts},
 		{[]string{"NetworkSettings.Networks"}, "in another's network it has none of its own: Podman shows the parent's", (*document).parentsNetworks},
@@ -204,6 +206,19 @@ func (d *document) limits() {
 	}
 	if host["OomKillDisable"] == false {
 		delete(host, "OomKillDisable")
+	}
+}
+
+func (d *document) annotations() {
+	host, notes := d.typed.HostConfig, d.object("HostConfig", "Annotations")
+	limits := map[string]string{podmanCpuset: host.CpusetCpus, podmanMemoryNodes: host.CpusetMems}
+	if host.PidsLimit != nil {
+		limits[podmanPidsLimit] = strconv.FormatInt(*host.PidsLimit, 10)
+	}
+	for key, limit := range limits {
+		if notes[key] == limit {
+			delete(notes, key)
+		}
 	}
 }
 

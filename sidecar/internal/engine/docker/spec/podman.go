@@ -3,6 +3,8 @@ package spec
 import (
 	"slices"
 	"strings"
+
+	"github.com/docker/docker/api/types/versions"
 )
 
 // podman undoes what Podman's inspect says in another way than its create takes it (R29). Known from its source
@@ -26,6 +28,9 @@ func (b *builder) podman() error {
 	if conf.Healthcheck != nil && len(conf.Healthcheck.Test) == 0 {
 		conf.Healthcheck = nil
 	}
+	if annotatesLimits(b.in.Engine.PodmanVersion) && host.Annotations[podmanPidsLimit] == "" {
+		host.PidsLimit = nil // Podman's default, which nobody asked for
+	}
 	own := "HOSTNAME=" + shortID(b.old.ID)
 	conf.Env = slices.DeleteFunc(conf.Env, func(entry string) bool { return entry == own })
 	if len(host.Links) > 0 {
@@ -33,4 +38,18 @@ func (b *builder) podman() error {
 	}
 	b.note("R29", "HostConfig", "Podman's inspect does not show static addresses, log options, time zone, umask and secrets: they are not carried over")
 	return nil
+}
+
+// The annotations in which Podman notes limits that were asked for, beside the limits themselves: the number of processes since
+// 5.5.0, the CPUs and memory nodes since 5.6.0 (pkg/specgenutil/specgen.go). Its defaults stand in the limits alone.
+const (
+	podmanPidsLimit   = "io.podman.annotations.pids-limit"
+	podmanCpuset      = "io.podman.annotations.cpuset"
+	podmanMemoryNodes = "io.podman.annotations.memory-nodes"
+)
+
+// annotatesLimits reports whether a Podman tells in this way that a limit of processes was asked for. Where the version is not known the
+// limit is sent as it is.
+func annotatesLimits(version string) bool {
+	return version != "" && versions.GreaterThanOrEqualTo(version, "5.5")
 }

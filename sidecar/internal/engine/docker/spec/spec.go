@@ -57,8 +57,10 @@ type Input struct {
 type Engine struct {
 	APIVersion string // the one in use, "1.41"
 	Podman     bool
-	Hostname   string              // the host's own, from info; empty when unknown
-	Ulimits    []*container.Ulimit // the daemon's default ulimits, where somebody knows them: no call tells
+	// PodmanVersion is a Podman's own, "5.8.6"; empty when it is not known.
+	PodmanVersion string
+	Hostname      string              // the host's own, from info; empty when unknown
+	Ulimits       []*container.Ulimit // the daemon's default ulimits, where somebody knows them: no call tells
 }
 
 // Spec is a container to be made. Create takes Config, HostConfig, NetworkingConfig, Platform and Name; then each of
@@ -70,9 +72,12 @@ type Spec struct {
 	HostConfig       *container.HostConfig
 	NetworkingConfig *network.NetworkingConfig `json:",omitempty"`
 	Platform         *ocispec.Platform         `json:",omitempty"`
-	Connect          []Endpoint                `json:",omitempty"`
-	Carry            []string                  `json:",omitempty"` // absolute paths, sorted
-	Notes            []Note                    `json:",omitempty"`
+	// Unknown is what a newer engine's inspect has that the fields above cannot hold, in the form of a create request: to be added to it, and
+	// sent with an API version in which the engine knows it.
+	Unknown map[string]any `json:",omitempty"`
+	Connect []Endpoint     `json:",omitempty"`
+	Carry   []string       `json:",omitempty"` // absolute paths, sorted
+	Notes   []Note         `json:",omitempty"`
 }
 
 // Endpoint is one network to connect the created container to.
@@ -112,7 +117,7 @@ func Build(in Input) (Spec, error) {
 	}}
 	for _, step := range []func() error{
 		b.refuseForeign, b.refuseMissing, b.refuseDropped, b.image, b.labels, b.references,
-		b.volumes, b.hostname, b.limits, b.podman, b.networks, b.ports, b.copied,
+		b.volumes, b.hostname, b.limits, b.podman, b.networks, b.ports, b.copied, b.unknown,
 	} {
 		if err := step(); err != nil {
 			return Spec{}, err

@@ -1,0 +1,105 @@
+package docker
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// lack is what Stoker cannot do where a call is refused.
+type lack string
+
+// The lacks, worst first. The first two leave Stoker without its work.
+const (
+	lacksView       lack = "Stoker cannot see the containers"
+	lacksHeals      lack = "Stoker cannot heal workers"
+	lacksClock      lack = "Stoker asks for the engine's info instead"
+	lacksBoot       lack = "Stoker cannot tell the stops of an engine's own boot from an operator's"
+	lacksCause      lack = "Stoker cannot tell a stop from an end, and holds workers that ended with 0, 137 or 143"
+	lacksStats      lack = "Stoker cannot tell a starved worker from a hung one, nor an idle one"
+	lacksQuotas     lack = "Stoker cannot set quotas"
+	lacksRecreates  lack = "Stoker cannot recreate workers and restarts them instead"
+	lacksDependents lack = "Stoker cannot restart dependents"
+)
+
+func lacks() []lack {
+	return []lack{lacksView, lacksHeals, lacksClock, lacksBoot, lacksCause, lacksStats, lacksQuotas, lacksRecreates, lacksDependents}
+}
+
+// necessary reports whether Stoker is of no use without it.
+func (l lack) necessary() bool { return l == lacksView || l == lacksHeals }
+
+// call is one call of the API that Stoker makes.
+type call struct {
+	name    string // as the documentation has it
+	path    string // regular expression for what comes after the version
+	without lack
+	// settings are those of docker-socket-proxy (Tecnativa), the proxy that most people have, which let it through (its haproxy.cfg of 2025).
+	settings []string
+	// session: it is sent where a session begins, and a refusal ends that with an error of its own.
+	session bool
+}
+
+// calls are all that Stoker makes. TestCallsAreKnown compares them with the documentation.
+func calls() []call {
+	const one = `containers/[^/]+`
+	containers, changes := []string{"CONTAINERS=1"}, []string{"CONTAINERS=1", "POST=1"}
+	return []call{
+		{"GET /_ping", `_ping`, lacksClock, []string{"PING=1"}, false},
+		{"GET /info", `info`, lacksView, []string{"INFO=1"}, true},
+		{"GET /events", `events`, lacksView, []string{"EVENTS=1"}, true},
+		{"GET /networks/bridge", `networks/bridge`, lacksBoot, []string{"NETWORKS=1"}, false},
+		{"GET /containers/json", `containers/json`, lacksView, containers, true},
+		{"GET /containers/{id}/json", one + `/json`, lacksView, containers, false},
+		{"POST /containers/{id}/start", one + `/start`, lacksHeals, changes, false},
+		{"POST /containers/{id}/stop", one + `/stop`, lacksHeals, changes, false},
+		{"GET /containers/{id}/stats", one + `/stats`, lacksStats, containers, false},
+		{"POST /containers/{id}/update", one + `/update`, lacksQuotas, changes, false},
+		{"GET /libpod/containers/{id}/json", `libpod/` + one + `/json`, lacksCause, containers, false},
+		{"GET /version", `version`, lacksRecreates, []string{"VERSION=1"}, false},
+		{"GET /images/{id}/json", `images/.+/json`, lacksRecreates, []string{"IMAGES=1"}, false},
+		{"GET /volumes/{name}", `volumes/[^/]+`, lacksRecreates, []string{"VOLUMES=1"}, false},
+		{"GET /networks/{name}", `networks/[^/]+`, lacksRecreates, []string{"NETWORKS=1"}, false},
+		{"GET /containers/{id}/changes", one + `/changes`, lacksRecreates, containers, false},
+		{"GET /containers/{id}/archive", one + `/archive`, lacksRecreates, containers, false},
+		{"PUT /containers/{id}/archive", one + `/archive`, lacksRecreates, changes, false},
+		{"POST /containers/create", `containers/create`, lacksRecreates, changes, false},
+		{"POST /networks/{name}/connect", `networks/[^/]+/connect`, lacksRecreates, []string{"NETWORKS=1", "POST=1"}, false},
+		{"POST /containers/{id}/rename", one + `/rename`, lacksRecreates, changes, false},
+		{"DELETE /containers/{id}", one, lacksRecreates, changes, false},
+		{"POST /containers/{id}/restart", one + `/restart`, lacksDependents, changes, false},
+	}
+}
+
+// directory finds the call that a request is.
+type directory struct {
+	all      []call
+	patterns []*regexp.Regexp
+}
+
+func newDirectory() directory {
+	d := directory{all: calls()}
+	for _, c := range d.all {
+		d.patterns = append(d.patterns, regexp.MustCompile(`^(?:.*/v[0-9.]+/|/)`+c.path+`$`))
+	}
+	return d
+}
+
+// find returns the call of a request. One that is not in the list counts as itself, and nothing depends on it.
+func (d directory) find(method, path string) call {
+	if method == "HEAD" {
+		method = "GET"
+	}
+	at := slices.IndexFunc(d.all, func(c call) bool {
+		verb, _, _ := strings.Cut(c.name, " ")
+		return verb == method && d.pattern(c).MatchString(path)
+	})
+	if at < 0 {
+		return call{name: method + " " + path}
+	}
+	return d.all[at]
+}
+
+func (d directory) pattern(of call) *regexp.Regexp {
+	return d.patterns[slices.IndexFunc(d.all, func(c call) bool { return c.name == of.name })]
+}
