@@ -63,7 +63,7 @@ func kindColour(kind worker.EventKind) colour {
 	case worker.EventProblem, worker.EventExhausted, worker.EventHealFailed, worker.EventEngineDisconnected, worker.EventHostOverloaded,
 		worker.EventQuotaFailed:
 		return red
-	case worker.EventFault, worker.EventRefused, worker.EventHung, worker.EventStatsUnavailable:
+	case worker.EventFault, worker.EventRefused, worker.EventHung, worker.EventOutOfMemory, worker.EventStatsUnavailable:
 		return yellow
 	case worker.EventHealed, worker.EventRecovered, worker.EventStable, worker.EventEngineConnected, worker.EventHostRecovered:
 		return green

@@ -15,6 +15,7 @@ type Stats struct {
 	// that nobody counts: no quota, Podman, Kata, youki (docs/quota.md).
 	Periods   uint64
 	Throttled uint64 // of these, in which it had to wait
+	Memory    uint64 // bytes in use without the inactive file cache; 0 is not measured
 }
 
 // Usage is what a Sample found. Before is about a second earlier, and zero for a cheap one.

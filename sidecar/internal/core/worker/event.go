@@ -19,6 +19,7 @@ const (
 	EventExhausted           EventKind = "exhausted"            // the budget is used up
 	EventRefused             EventKind = "refused"              // it cannot be recreated faithfully, and is restarted instead
 	EventHung                EventKind = "hung"                 // its probe timed out with an idle CPU: it is healed at once
+	EventOutOfMemory         EventKind = "out-of-memory"        // the kernel killed a process in it, and it goes on
 	EventStatsUnavailable    EventKind = "stats-unavailable"    // decided without the CPU readings that were asked for
 	EventQuota               EventKind = "quota"                // its CPU quota was set, from From to CPUs
 	EventQuotaFailed         EventKind = "quota-failed"         // it could not be; that is tried again

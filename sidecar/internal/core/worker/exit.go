@@ -24,9 +24,6 @@ const lateSettle = 5 * time.Second
 // looks the same.
 const foreignStopMax = time.Hour
 
-// oomWindow is how far from an end the kernel's kill may have been reported: the same moment, in practice.
-const oomWindow = 5 * time.Second
-
 // Exit codes that a deliberate stop leaves: clean, 128+SIGKILL, 128+SIGTERM. A hint, no proof.
 func deliberateCode(code int) bool {
 	return code == 0 || code == 128+int(syscall.SIGKILL) || code == 128+int(syscall.SIGTERM)
@@ -247,21 +244,11 @@ func (m *Machine) judgeExit(now time.Time, e exitFacts) {
 // unexplained: an inspect found it down, and the event may still come.
 func (m *Machine) unexplained() bool { return m.life.exit == exitUnobserved }
 
-// waitForDocker: Docker has decided under the container's lock before it sends die, so that a look at once reports whether
-// it is going to restart the container. Podman shows no such thing: it restarts the container within a moment, or does not.
-func (m *Machine) waitForDocker(now time.Time) {
-	m.to(PhaseDocker)
-	m.inspects.tries = 0
-	if m.life.noStopEvents {
-		now = now.Add(dockerSettle)
-	}
-	m.requestInspect(now, ReasonWaitsDocker)
-}
-
 // exitFacts is what is known of how a life ended.
 type exitFacts struct {
 	code   int
 	oom    bool
+	likely bool // nobody told of an out-of-memory kill, and all else speaks for one
 	intent Intent
 	reason Reason
 	fault  Fault  // FaultNone to derive it from code and oom
@@ -274,7 +261,7 @@ func (m *Machine) observedExit(o Observation) exitFacts {
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
 	}
 	e.oom = !m.life.oomAt.IsZero() && o.At.Sub(m.life.oomAt) < oomWindow && o.ExitCode != 0
-	return e
+	return m.likelyOOM(e, o.At)
 }
 
 // lateExit is an end whose event came before the first look.
@@ -283,17 +270,7 @@ func (m *Machine) lateExit(s Snapshot) exitFacts {
 	if m.engineCutIt() {
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
 	}
-	return e
-}
-
-// outOfMemory: the kernel's kill is told before the end that it causes, or, on a busy host, up to half a second after it
-// (engine 20.10.24): the two take different ways to the engine. A heal that is open by then gets its right name.
-func (m *Machine) outOfMemory(o Observation) {
-	m.life.oomAt = o.At
-	late := m.container.status == StatusExited && o.At.Sub(m.life.endedAt) < oomWindow
-	if h := &m.saved.State.Heal; h.Open() && late && h.Reason == ReasonCrashed {
-		h.Fault, h.Reason = FaultOOM, ReasonOutOfMemory
-	}
+	return m.likelyOOM(e, m.life.endedAt)
 }
 
 // judgeCause decides on an end that nobody is known to have meant.
@@ -331,7 +308,7 @@ func (e exitFacts) kind() Fault {
 	switch {
 	case e.fault != FaultNone:
 		return e.fault
-	case e.oom:
+	case e.oom, e.likely:
 		return FaultOOM
 	}
 	return FaultExited
@@ -343,6 +320,8 @@ func (e exitFacts) why() Reason {
 		return e.reason
 	case e.oom:
 		return ReasonOutOfMemory
+	case e.likely:
+		return ReasonLikelyOOM
 	case e.code == 0:
 		return ReasonExitedZero
 	}

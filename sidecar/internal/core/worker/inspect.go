@@ -78,7 +78,7 @@ func (m *Machine) dropOldState(s Snapshot) {
 func (m *Machine) updateConfig(s Snapshot) {
 	m.container.config = containerConfig{
 		restart: s.RestartPolicy, autoRemove: s.AutoRemove, stopTimeout: s.StopTimeout, stopSignal: s.StopSignal,
-		healthcheck: s.HasHealthcheck, cpus: s.CPUs, cpuPeriod: s.CPUPeriod, probeEvery: s.ProbeEvery, devices: s.Devices,
+		healthcheck: s.HasHealthcheck, memoryLimit: s.MemoryLimit, cpus: s.CPUs, cpuPeriod: s.CPUPeriod, probeEvery: s.ProbeEvery, devices: s.Devices,
 		parents: s.Parents, pidParent: s.PIDParent,
 	}
 	m.saved.Labels = s.Labels
@@ -113,6 +113,7 @@ func (m *Machine) foundRunning(now time.Time, s Snapshot, newLife bool) {
 	if m.id.Unmanageable != HeldNot {
 		return
 	}
+	m.outOfMemoryInside(now, s)
 	switch p := m.phase(); p {
 	case PhaseStarting:
 		m.life.startedBy = startedByStoker
@@ -323,35 +324,6 @@ func (m *Machine) startCameToNothing(now time.Time, s Snapshot) {
 		detail = "the engine gave no answer to the start, and the worker is not running"
 	}
 	m.openHeal(now, cause{fault: FaultStartFailed, intent: IntentNone, reason: ReasonStartFailed, action: HealStart, detail: detail})
-}
-
-// dockerGaveUp: the restart policy's own start failed (the engine never tries again, moby monitor.go), or
-// on-failure:N is used up. A container that was waiting for its restart and is not any more, with none of these to explain
-// it, was killed by someone: the engine sends no event for that (20.10.24). A wait for the next restart that ended without a word may be a stop whose event is still on
-// its way: it sends no signal then.
-func (m *Machine) dockerGaveUp(now time.Time, s Snapshot, p inspectContext) {
-	m.life.delayed = m.life.delayed && !p.newLife
-	if (p.before == StatusRestarting || p.first) && s.StartError == "" {
-		m.requestInspect(now.Add(settle), ReasonUncertain)
-		return
-	}
-	waited := m.life.delayed
-	m.life.delayed = false
-	e := exitFacts{code: s.ExitCode, oom: s.OOMKilled, intent: IntentNone}
-	switch {
-	case m.inspectedEvidence(now, s.FinishedAt, s).requested(), waited && s.StartError == "" && !s.retriesUsedUp() && !m.engineCutIt():
-		m.hold(now, HeldOperator, s.FinishedAt)
-		return
-	case m.engineCutIt():
-		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
-		m.life.stoppedByDaemon = false
-	case s.ExitCode != 0 || s.StartError != "":
-		e.reason = ReasonDockerGaveUp
-	}
-	if s.StartError != "" {
-		e.fault, e.detail = FaultStartFailed, s.StartError
-	}
-	m.judgeCause(now, e)
 }
 
 // exitNotObserved: it is down, and no event says why. The event gets a moment to arrive; then the end is judged without it.

@@ -6,7 +6,7 @@ func EventKinds() []EventKind {
 	return []EventKind{
 		EventManaged, EventUnmanaged, EventProblem, EventHeld, EventFault,
 		EventHealFailed, EventHealed, EventRecovered, EventStable, EventExhausted,
-		EventRefused, EventHung, EventStatsUnavailable, EventQuota, EventQuotaFailed,
+		EventRefused, EventHung, EventOutOfMemory, EventStatsUnavailable, EventQuota, EventQuotaFailed,
 		EventDependentsRestarted, EventEngineDisconnected, EventEngineConnected, EventHostOverloaded, EventHostRecovered,
 	}
 }

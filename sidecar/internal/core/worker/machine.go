@@ -111,6 +111,7 @@ type life struct {
 	startedBy       startedBy
 	endedAt         time.Time // of the last Exited event, the engine's clock
 	exitCode        int
+	oomTold         bool      // that the kernel killed a process in it, and it goes on
 	oomAt           time.Time // the engine's clock
 	awaitStart      time.Time // until then, Stoker's own start was sent and its Started event has not come by
 	exit            exitState
@@ -198,6 +199,7 @@ type containerConfig struct {
 	stopTimeout time.Duration
 	stopSignal  syscall.Signal
 	healthcheck bool
+	memoryLimit int64 // bytes; 0 is none
 	cpus        float64
 	cpuPeriod   time.Duration
 	probeEvery  time.Duration
@@ -317,18 +319,6 @@ func (m *Machine) Saved() Saved { return m.saved }
 
 // Key is the worker's name.
 func (m *Machine) Key() Key { return m.saved.Key }
-
-// startNotice is how much later than the start itself its event may come: 5.9 s were seen on a slow engine (29.7.2).
-const startNotice = 10 * time.Second
-
-// Recorded reports whether a replayed event is the last one that the record takes into account, and whether it may be the start of
-// the life that the record has.
-func (m *Machine) Recorded(o Observation) (last, start bool) {
-	at, began := m.saved.LastEventAt, m.saved.Incarnation.StartedAt
-	late := o.At.Sub(began)
-	start = o.Kind == Started && !began.IsZero() && late >= 0 && late < startNotice
-	return !at.IsZero() && o.At.Equal(at), start
-}
 
 // ClockStepped tells the machine that the engine's clock shows that time now. Events that seem to come later have happened
 // before a step back, so no replayed event can be compared with them.

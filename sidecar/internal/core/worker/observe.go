@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"slices"
 	"strings"
 	"time"
 )
@@ -40,16 +39,6 @@ func (m *Machine) observe(now time.Time, o Observation) {
 	}
 }
 
-// replayed: an event of an earlier life still tells where in the stream the present one begins.
-func (m *Machine) replayed(o Observation) {
-	if o.Kind == Started {
-		m.foreign.pending = nil // what came before it in the stream was about the life before
-	}
-	if o.Kind == Started && !o.At.Before(m.saved.Incarnation.StartedAt) {
-		m.life.awaitStart = time.Time{} // it is the start of the life that is known
-	}
-}
-
 func (m *Machine) apply(now time.Time, o Observation) {
 	switch o.Kind {
 	case Listed:
@@ -65,7 +54,7 @@ func (m *Machine) apply(now time.Time, o Observation) {
 	case Stopped:
 		m.stopped(now, o)
 	case OutOfMemory:
-		m.outOfMemory(o)
+		m.outOfMemory(now, o)
 	case Unhealthy:
 		m.turnedUnhealthy(now)
 	case Healthy:
@@ -86,30 +75,6 @@ func (m *Machine) apply(now time.Time, o Observation) {
 	case Disconnected, Connecting, ListBegin, ListEnd:
 		// the fleet's, not one worker's
 	}
-}
-
-// outdated reports whether a replayed event is about an earlier life than the one that is known. Only replayed events
-// are dropped by their time: the engine's clock may step back, and a live event is never about the past.
-func (m *Machine) outdated(o Observation) bool {
-	if o.Order == OrderAfter {
-		return false
-	}
-	if o.Kind == Started && o.Order == OrderUnknown {
-		return o.At.Before(m.life.endedAt) || m.startOf(m.saved.Incarnation.StartedAt, o)
-	}
-	ofALife := []Kind{Started, Exited, Signalled, Stopped, OutOfMemory, Unhealthy, Healthy, Paused, Resumed}
-	if !slices.Contains(ofALife, o.Kind) {
-		return false
-	}
-	return m.known(o) || o.At.Before(m.saved.Incarnation.StartedAt)
-}
-
-// known reports whether the Stoker before this one has dealt with a replayed event.
-func (m *Machine) known(o Observation) bool {
-	if o.Order != OrderUnknown {
-		return o.Order == OrderBefore
-	}
-	return !m.life.knownUntil.IsZero() && !o.At.After(m.life.knownUntil)
 }
 
 // awaiting reports whether what comes now is still about the life before Stoker's own start: the stream is in order, and
@@ -246,7 +211,7 @@ func (m *Machine) startOf(began time.Time, o Observation) bool {
 func (m *Machine) newLife() {
 	m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}
 	m.foreign.until, m.foreign.window, m.checks.resumedAt = time.Time{}, time.Time{}, time.Time{}
-	m.life.delayed, m.life.startUnheard, m.saved.Dependents.RestartPending = false, false, false
+	m.life.delayed, m.life.startUnheard, m.life.oomTold, m.saved.Dependents.RestartPending = false, false, false, false
 	m.life.stoppedByDaemon, m.life.exit, m.checks.leftReason = false, exitSettled, HeldNot
 	m.foreign.pending = nil
 }

@@ -43,9 +43,12 @@ type Reason string
 
 // Why a heal was decided on.
 const (
-	ReasonCrashed         Reason = "crashed"
-	ReasonExitedZero      Reason = "exited-zero"
-	ReasonOutOfMemory     Reason = "out-of-memory"
+	ReasonCrashed     Reason = "crashed"
+	ReasonExitedZero  Reason = "exited-zero"
+	ReasonOutOfMemory Reason = "out-of-memory"
+	// ReasonLikelyOOM: killed under a memory limit by nobody that the engine knows of. On cgroup v2 with the systemd driver an engine
+	// often says no more (containerd PR 12714).
+	ReasonLikelyOOM       Reason = "likely-out-of-memory"
 	ReasonProbeFailed     Reason = "probe-failed"
 	ReasonProbeTimedOut   Reason = "probe-timed-out"
 	ReasonStartFailed     Reason = "start-failed"

@@ -43,14 +43,15 @@ type script struct {
 	now  time.Time
 	turn worker.Effects
 
-	world  worker.Snapshot // what a look would find
-	flight *worker.Action
-	did    []string
-	told   []string
-	ids    uint64
-	closed bool // no session is open: nothing is granted
-	mute   bool // looks wait for an answer line
-	podman bool
+	world   worker.Snapshot // what a look would find
+	flight  *worker.Action
+	did     []string
+	told    []string
+	details []string
+	ids     uint64
+	closed  bool // no session is open: nothing is granted
+	mute    bool // looks wait for an answer line
+	podman  bool
 
 	sampling  *worker.Incarnation // readings are asked for, of that life
 	span      bool
@@ -167,6 +168,7 @@ func (s *script) take(t worker.Effects) {
 	s.turn = t
 	for _, n := range t.Events {
 		s.told = append(s.told, string(n.Kind))
+		s.details = append(s.details, n.Detail)
 	}
 }
 

@@ -100,6 +100,7 @@ type Snapshot struct {
 	FinishedAt     time.Time // the engine's clock
 	ExitCode       int
 	OOMKilled      bool
+	MemoryLimit    int64  // bytes; 0 is none
 	StartError     string // why the engine's last start of it failed
 	HasHealthcheck bool
 	Health         Health

@@ -32,6 +32,12 @@ func (s *script) given(at string, words []string) {
 				continue
 			}
 			s.world.CPUs = n
+		case "memory": // MiB
+			n, err := strconv.Atoi(value)
+			require.NoError(s.t, err, at)
+			s.world.MemoryLimit = int64(n) << 20
+		case "pid-of":
+			s.world.Parents, s.world.PIDParent = []string{value}, value
 		case "devices":
 			s.world.Devices = true
 		case "probe-every":

@@ -43,6 +43,7 @@ func (c *Client) sample(ctx context.Context, out *worker.Outcome) {
 		return
 	}
 	usage := worker.Usage{Now: readings(stats.Read, stats.CPUStats)}
+	usage.Now.Memory = memoryUsed(stats.MemoryStats)
 	if out.Action.Span {
 		usage.Before = readings(stats.PreRead, stats.PreCPUStats)
 	}
@@ -61,6 +62,19 @@ func readings(at time.Time, s container.CPUStats) worker.Stats {
 		At: at, CPU: time.Duration(min(s.CPUUsage.TotalUsage, math.MaxInt64)), //nolint:gosec // bounded
 		Periods: s.ThrottlingData.Periods, Throttled: s.ThrottlingData.ThrottledPeriods,
 	}
+}
+
+// memoryUsed is what counts against the limit and cannot be given back at once: the file cache that was not read lately is left out,
+// as docker stats does. Cgroup v1 has it as total_inactive_file, v2 as inactive_file.
+func memoryUsed(m container.MemoryStats) uint64 {
+	inactive, ok := m.Stats["total_inactive_file"]
+	if !ok {
+		inactive = m.Stats["inactive_file"]
+	}
+	if inactive > m.Usage {
+		return m.Usage
+	}
+	return m.Usage - inactive
 }
 
 // update sets the quota if it is still the one that the decision was made on. It uses the form that the container has: an

@@ -75,6 +75,25 @@ func TestSample(t *testing.T) {
 	}
 }
 
+// What the file cache holds and nobody has read lately is not in use. Figures of 20.10.24 (v1) and 28.5.2 (v2), shortened.
+func TestMemoryUsed(t *testing.T) {
+	for name, c := range map[string]struct {
+		stats string
+		want  uint64
+	}{
+		"cgroup v1":    {`{"usage":3000000,"limit":25165824,"stats":{"inactive_file":1,"total_inactive_file":1000000}}`, 2000000},
+		"cgroup v2":    {`{"usage":3000000,"limit":25165824,"stats":{"inactive_file":500000}}`, 2500000},
+		"more than it": {`{"usage":3000000,"stats":{"inactive_file":5000000}}`, 3000000},
+		"nobody says":  {`{}`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer := strings.Replace(oneShotV1, `"cpu_stats"`, `"memory_stats":`+c.stats+`,"cpu_stats"`, 1)
+			client, _ := newFake(t, func(*http.Request) (*http.Response, error) { return reply(http.StatusOK, answer), nil })
+			require.Equal(t, c.want, client.Do(t.Context(), action(worker.ReadStats)).Usage.Now.Memory)
+		})
+	}
+}
+
 // inspectedWith is a running container with these fields of its HostConfig.
 func inspectedWith(host string) string {
 	return strings.Replace(inspected("running", "healthy"), `"HostConfig":{}`, `"HostConfig":{`+host+`}`, 1)

@@ -83,7 +83,7 @@ func translateHost(s *worker.Snapshot, host *container.HostConfig) {
 	s.AutoRemove = host.AutoRemove
 	s.CPUs = quota(host.Resources)
 	s.CPUPeriod = time.Duration(min(max(0, host.CPUPeriod), mostPeriod)) * time.Microsecond
-	s.Devices = len(host.DeviceRequests) > 0
+	s.Devices, s.MemoryLimit = len(host.DeviceRequests) > 0, max(0, host.Memory)
 	s.Parents, s.PIDParent = sharedWith(host)
 }
 

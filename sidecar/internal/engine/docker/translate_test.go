@@ -21,7 +21,7 @@ const wholeInspect = `{"Id":"` + testID + `","Created":"2026-11-23T17:37:28Z","I
  "Health":{"Status":"unhealthy","FailingStreak":2,"Log":[
   {"Start":"2026-11-23T17:37:20.1Z","End":"2026-11-23T17:37:20.2Z","ExitCode":1,"Output":"no"},
   {"Start":"2026-11-23T18:37:25+01:00","End":"2026-11-23T18:37:26+01:00","ExitCode":-1,"Output":"Health check exceeded timeout (1s)"}]}},
-"HostConfig":{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":2},"AutoRemove":true,"NanoCpus":500000000},
+"HostConfig":{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":2},"AutoRemove":true,"NanoCpus":500000000,"Memory":33554432},
 "Config":{"Image":"worker:dev","Labels":{"stoker.enable":"true"},"StopSignal":"SIGINT","StopTimeout":30,"Healthcheck":{"Test":["CMD","/w"]}}}
 `
 
@@ -57,6 +57,7 @@ func TestSnapshotOfInspect(t *testing.T) {
 		StopSignal:    syscall.SIGINT,
 		StopTimeout:   30 * time.Second,
 		CPUs:          0.5,
+		MemoryLimit:   32 << 20,
 		Definition:    []byte(strings.TrimSpace(wholeInspect)),
 	}, *out.Snapshot)
 }

@@ -58,6 +58,8 @@ func rows() []row {
 		{"stable", "stable", "is stable", "are stable", "the attempts are counted from 0 again"},
 		{"held", "held", "is held", "are held", "a worker is not healed, on purpose"},
 		{"hung", "hung", "hangs", "hang", "the probe timed out with an idle CPU"},
+		{"out-of-memory", "out-of-memory", "had a process killed for want of memory, and goes on", "had a process killed for want of memory, and go on",
+			"the kernel killed a process in a worker, and the worker goes on"},
 		{"stats-unavailable", "stats-unavailable", "was judged without CPU stats", "were judged without CPU stats", "decided without CPU stats"},
 		{"quota", "quota", "was given its CPU quota", "were given their CPU quota", "a CPU quota was set"},
 		{"quota-failed", "quota-failed", "could not be given its CPU quota", "could not be given their CPU quota", "it could not be"},

@@ -148,7 +148,7 @@ func outcomeOf(n worker.Event) (o outcome, ends bool) {
 			return held, false
 		}
 		return dropped, true
-	case worker.EventFault, worker.EventManaged, worker.EventStable, worker.EventStatsUnavailable, worker.EventHung:
+	case worker.EventFault, worker.EventManaged, worker.EventStable, worker.EventStatsUnavailable, worker.EventHung, worker.EventOutOfMemory:
 		return "", false
 	default:
 		return otherOutcome(n.Kind), false

@@ -40,9 +40,14 @@ func realOf(h Host) (*realHost, bool) {
 
 // sharedWords is a story in the words that Docker and Podman share: on a Podman a stop has no signals, nothing is told when the
 // kernel kills for want of memory, and there are events of its own between the others. A restart and a removal are by other
-// signals there, so that with which code somebody's stop ends is the engine's. Elsewhere it is the story as it is.
+// signals there, so that with which code somebody's stop ends is the engine's. A Docker on cgroup v2 with the systemd driver tells of
+// some of these kills only (containerd PR 12714). Elsewhere it is the story as it is.
 func sharedWords(h Host, story []string) []string {
-	if !onPodman(h) {
+	r, ok := realOf(h)
+	switch {
+	case ok && !r.podman && r.quietOOM:
+		return slices.DeleteFunc(slices.Clone(story), func(one string) bool { return one == "oom" })
+	case !ok || !r.podman:
 		return story
 	}
 	shared, meant := []string{}, false

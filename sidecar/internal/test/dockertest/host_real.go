@@ -35,7 +35,8 @@ type realHost struct {
 	chron *chronicle
 	binds map[string]string // full name to the folder that BreakStarts takes away
 
-	podman bool
+	podman   bool
+	quietOOM bool // the engine may not tell when the kernel kills for want of memory
 }
 
 // RealHost is the engine of DOCKER_HOST, else the local one. Without one the test is skipped, in one line. All that it makes
@@ -62,6 +63,7 @@ func RealHost(t testing.TB) Host {
 	}
 	r := &realHost{t: t, api: c, scope: "et-" + randomHex(), binds: map[string]string{}}
 	r.podman = IsPodman(ctx, c)
+	r.quietOOM = info.CgroupVersion == "2" && info.CgroupDriver == "systemd"
 	r.chron = follow(t, c, chapter{scope: r.scope, since: since})
 	t.Cleanup(r.removeAll)
 	return r

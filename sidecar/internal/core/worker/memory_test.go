@@ -1,0 +1,104 @@
+package worker_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// On cgroup v2 with the systemd driver an engine often tells nothing of the kernel's kill: the container ends with 137, and that is
+// all.
+func TestLikelyOutOfMemory(t *testing.T) {
+	run(t, []scenario{
+		{"137, a memory limit, and nobody sent a signal", `
+			given memory=32
+			up
+			die 137
+			> start 1
+			= fault oom
+			= reason likely-out-of-memory`},
+		{"the engine tells after all, behind the exit", `
+			given memory=32
+			up
+			die 137
+			> start 1
+			oom
+			= reason out-of-memory`},
+		{"no memory limit", "up\ndie 137\n> start 1\n= fault exited\n= reason crashed"},
+		{"another exit code", "given memory=32\nup\ndie 1\n> start 1\n= fault exited\n= reason crashed"},
+		{"somebody killed it", "given memory=32\nup\nkill KILL\ndie 137\n> nothing\n= held stopped-by-operator"},
+		{"a signal of long ago does not explain the exit, but somebody was at work", `
+			given memory=32
+			up
+			kill TERM
+			+1h
+			die 137
+			+5s
+			> start 1
+			= fault exited`},
+		{"it ends with its parent's process namespace", `
+			given memory=32 pid-of=parent
+			up
+			die 137
+			> start 1
+			= fault exited`},
+		{"the exit came before the first inspect", `
+			given memory=32 remembered
+			old die 137
+			list down 137
+			> start 1
+			= reason likely-out-of-memory`},
+		{"Docker's own policy gave up", `
+			given memory=32 docker=on-failure:1
+			up
+			die 137
+			+2s
+			> start 1
+			= fault oom`},
+	})
+}
+
+// The kernel kills a child of the worker's first process: nothing ends. It is said once a life.
+func TestOutOfMemoryInside(t *testing.T) {
+	run(t, []scenario{
+		{"an event tells, and the worker goes on", `
+			given memory=32
+			up
+			oom
+			= untold out-of-memory
+			+2s
+			= told out-of-memory
+			oom
+			+1m
+			= untold out-of-memory
+			> nothing`},
+		{"an inspect tells, where no event came", `
+			given memory=32
+			up
+			list running oom
+			update running
+			= told out-of-memory
+			> nothing`},
+		{"the worker ends of it", `
+			given memory=32
+			up
+			oom
+			die 137
+			= untold out-of-memory
+			> start 1
+			= fault oom`},
+	})
+}
+
+// A reading of the memory right before the end is evidence, and is named.
+func TestMemoryEvidence(t *testing.T) {
+	s := play(t, "given memory=32\nup")
+	s.m.DisplayStatsRead(s.now, s.m.Saved().Incarnation, worker.Usage{Now: worker.Stats{At: s.now, CPU: time.Second, Memory: 31 << 20}})
+	s.goOn("+4s\ndie 137\n> start 1")
+	require.Equal(t, "killed, and nobody sent a signal through the engine; 4s before it used 31 MiB of its 32 MiB of memory", s.details[len(s.details)-1])
+	s = play(t, "given memory=32\nup\ndie 137\n> start 1")
+	require.Equal(t, "killed, and nobody sent a signal through the engine; its memory limit is 32 MiB", s.details[len(s.details)-1])
+}

@@ -1,0 +1,52 @@
+package worker
+
+import (
+	"slices"
+	"time"
+)
+
+// startNotice is how much later than the start itself its event may come: 5.9 s were seen on a slow engine (29.7.2).
+const startNotice = 10 * time.Second
+
+// Recorded reports whether a replayed event is the last one that the record takes into account, and whether it may be the start of
+// the life that the record has.
+func (m *Machine) Recorded(o Observation) (last, start bool) {
+	at, began := m.saved.LastEventAt, m.saved.Incarnation.StartedAt
+	late := o.At.Sub(began)
+	start = o.Kind == Started && !began.IsZero() && late >= 0 && late < startNotice
+	return !at.IsZero() && o.At.Equal(at), start
+}
+
+// replayed: an event of an earlier life still tells where in the stream the present one begins.
+func (m *Machine) replayed(o Observation) {
+	if o.Kind == Started {
+		m.foreign.pending = nil // what came before it in the stream was about the life before
+	}
+	if o.Kind == Started && !o.At.Before(m.saved.Incarnation.StartedAt) {
+		m.life.awaitStart = time.Time{} // it is the start of the life that is known
+	}
+}
+
+// outdated reports whether a replayed event is about an earlier life than the one that is known. Only replayed events
+// are dropped by their time: the engine's clock may step back, and a live event is never about the past.
+func (m *Machine) outdated(o Observation) bool {
+	if o.Order == OrderAfter {
+		return false
+	}
+	if o.Kind == Started && o.Order == OrderUnknown {
+		return o.At.Before(m.life.endedAt) || m.startOf(m.saved.Incarnation.StartedAt, o)
+	}
+	ofALife := []Kind{Started, Exited, Signalled, Stopped, OutOfMemory, Unhealthy, Healthy, Paused, Resumed}
+	if !slices.Contains(ofALife, o.Kind) {
+		return false
+	}
+	return m.known(o) || o.At.Before(m.saved.Incarnation.StartedAt)
+}
+
+// known reports whether the Stoker before this one has dealt with a replayed event.
+func (m *Machine) known(o Observation) bool {
+	if o.Order != OrderUnknown {
+		return o.Order == OrderBefore
+	}
+	return !m.life.knownUntil.IsZero() && !o.At.After(m.life.knownUntil)
+}
