@@ -14,14 +14,12 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-# The engine's socket on this host, and who may use it. Stoker runs as user 65532 with the socket's group. If that group cannot be
-# found it runs as root without capabilities, the default of compose.yaml.
-STOKER_SOCKET ?= $(if $(filter unix://%,$(DOCKER_HOST)),$(patsubst unix://%,%,$(DOCKER_HOST)),/var/run/docker.sock)
-SOCKET_GROUP  := $(shell stat -L -c %g $(STOKER_SOCKET) 2>/dev/null)
-STOKER_UID    ?= $(if $(SOCKET_GROUP),65532,0)
-STOKER_GID    ?= $(or $(SOCKET_GROUP),0)
-STOKER_PORT   ?= 8080
-export STOKER_SOCKET STOKER_UID STOKER_GID STOKER_PORT
+# The engine's socket on this host, and who may use it (STOKER_SOCKET, STOKER_UID, STOKER_GID), for the targets that run Compose.
+ifneq (,$(filter up down logs demo-text,$(MAKECMDGOALS)))
+$(foreach setting,$(shell compose/owner),$(eval export $(setting)))
+endif
+STOKER_PORT ?= 8080
+export STOKER_PORT
 
 # Docker Compose v2 if there is one, else docker-compose.
 COMPOSE = $$(.ci/compose) -p stoker-demo -f compose/compose.yaml

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// machine is a host with a docker command that knows one engine.
+type machine struct {
+	t      *testing.T
+	bin    string
+	socket string
+	group  string
+}
+
+func newMachine(t *testing.T, securityOptions, host string) machine {
+	t.Helper()
+	if _, err := exec.LookPath("bash"); err != nil {
+		t.Skip("no bash here")
+	}
+	m := machine{t: t, bin: t.TempDir()}
+	folder, err := os.MkdirTemp("", "owner") //nolint:usetesting // a socket's path must be short
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
+	m.socket = filepath.Join(folder, "docker.sock")
+	l, err := net.Listen("unix", m.socket)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, l.Close()) })
+	info, err := os.Stat(m.socket)
+	require.NoError(t, err)
+	m.group = strconv.FormatUint(uint64(info.Sys().(*syscall.Stat_t).Gid), 10)
+	docker := "#!/bin/sh\ncase $1 in info) echo '" + securityOptions + "' ;; context) echo '" + strings.ReplaceAll(host, "SOCKET", m.socket) + "' ;; esac\n"
+	require.NoError(t, os.WriteFile(filepath.Join(m.bin, "docker"), []byte(docker), 0o755)) //nolint:gosec // it is run
+	return m
+}
+
+func (m machine) run(environ []string, command ...string) string {
+	m.t.Helper()
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Dir = ".."
+	cmd.Env = append([]string{"PATH=" + m.bin + ":" + os.Getenv("PATH"), "HOME=" + m.bin}, environ...)
+	out, err := cmd.CombinedOutput()
+	require.NoError(m.t, err, string(out))
+	return string(out)
+}
+
+// Stoker is run with the socket's group, but for a rootless engine, in whose user namespace the host's groups do not exist.
+func TestOwnerOfTheSocket(t *testing.T) {
+	const rootless, rootful = "[name=seccomp,profile=builtin name=rootless name=cgroupns]", "[name=seccomp,profile=builtin]"
+	cases := map[string]struct {
+		options, host string
+		environ       []string
+		want          string // SOCKET and GROUP stand for the machine's
+	}{
+		"rootless":              {rootless, "unix://SOCKET", nil, "STOKER_SOCKET=SOCKET\nSTOKER_UID=0\nSTOKER_GID=0\n"},
+		"rootless, DOCKER_HOST": {rootless, "unix:///nowhere", []string{"DOCKER_HOST=unix://SOCKET"}, "STOKER_SOCKET=SOCKET\nSTOKER_UID=0\nSTOKER_GID=0\n"},
+		"rootful":               {rootful, "unix://SOCKET", nil, "STOKER_SOCKET=SOCKET\nSTOKER_UID=65532\nSTOKER_GID=GROUP\n"},
+		"no such socket":        {rootful, "unix:///nowhere/docker.sock", nil, "STOKER_SOCKET=/nowhere/docker.sock\nSTOKER_UID=0\nSTOKER_GID=0\n"},
+		"by tcp":                {rootful, "tcp://h:1", []string{"STOKER_SOCKET=/x/y.sock"}, "STOKER_SOCKET=/x/y.sock\nSTOKER_UID=0\nSTOKER_GID=0\n"},
+		"as somebody says":      {rootful, "unix://SOCKET", []string{"STOKER_UID=7", "STOKER_GID=8"}, "STOKER_SOCKET=SOCKET\nSTOKER_UID=7\nSTOKER_GID=8\n"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine(t, tc.options, tc.host)
+			say := strings.NewReplacer("SOCKET", m.socket, "STOKER_SOCKET", "STOKER_SOCKET", "GROUP", m.group)
+			for n := range tc.environ {
+				tc.environ[n] = say.Replace(tc.environ[n])
+			}
+			require.Equal(t, say.Replace(tc.want), m.run(tc.environ, "compose/owner"))
+		})
+	}
+}
+
+// make up gives Compose what compose/owner says.
+func TestMakeAsksForTheOwner(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip("no make here")
+	}
+	for _, options := range []string{"[name=rootless]", "[]"} {
+		m := newMachine(t, options, "unix://SOCKET")
+		file := filepath.Join(t.TempDir(), "with.mk")
+		require.NoError(t, os.WriteFile(file, []byte("include Makefile\nlogs: ; @echo $$STOKER_SOCKET $$STOKER_UID $$STOKER_GID\n"), 0o600))
+		want := m.socket + " 0 0\n"
+		if options == "[]" {
+			want = m.socket + " 65532 " + m.group + "\n"
+		}
+		out := m.run(nil, "make", "-s", "-f", file, "logs")
+		require.True(t, strings.HasSuffix(out, want), out) // before it make says that the target has another recipe
+	}
+}
