@@ -19,10 +19,11 @@ const shutdownSpread = 2 * time.Second
 const shutdownLongest = 30 * time.Second
 
 func (f *Fleet) disconnected(now time.Time) {
+	f.replayed(now) // the next session does not bring these events again
 	if f.engine.Connected || f.opening { // events are followed from the opening on, with or without a list
 		f.bookmark.LostAt = f.engineTime(now)
 	}
-	f.opening, f.replay = false, nil
+	f.opening = false
 	if f.engine.Connected {
 		f.engine.Connected, f.engine.Since = false, now
 		f.out.Events = append(f.out.Events, worker.Event{At: now, Kind: worker.EventEngineDisconnected})
@@ -38,7 +39,7 @@ func (f *Fleet) engineTime(now time.Time) time.Time {
 }
 
 func (f *Fleet) connecting(now time.Time, o worker.Observation) {
-	f.opening, f.replay = true, nil
+	f.opening = true
 	f.session++
 	before := f.engine.Engine
 	f.engine.Engine = o.Engine

@@ -58,3 +58,19 @@ func TestReplayAcrossAStep(t *testing.T) {
 	down(d, stepped, stepped.Add(time.Second))
 	require.Len(t, d.verb(worker.Start), 1, "somebody has started it since, and it has crashed")
 }
+
+// TestReplayOfACutSession: the stream breaks before the list is there. The next session does not bring the replayed events again.
+func TestReplayOfACutSession(t *testing.T) {
+	d := newDesk(t, fleet.Settings{})
+	d.up("a")
+	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.open()
+	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
+	d.event(worker.Exited, "a")
+	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.open()
+	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.listed("a", worker.StatusExited)
+	d.tell(worker.Observation{Kind: worker.ListEnd})
+	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
+}

@@ -96,7 +96,7 @@ func (w *World) TruthByID(id string) (Truth, bool) {
 }
 
 func (c *container) truth() Truth {
-	t := Truth{Snapshot: c.Snapshot(), Wanted: *c.wanted, Unfit: c.Spec.Unfit, Parents: c.Spec.parents(), Gone: c.gone, Lives: append([]Life(nil), c.lives...)}
+	t := Truth{Snapshot: c.facts(), Wanted: *c.wanted, Unfit: c.Spec.Unfit, Parents: c.Spec.parents(), Gone: c.gone, Lives: append([]Life(nil), c.lives...)}
 	if c.process != nil {
 		t.Sickness = c.process.sickness(c.w.now)
 	}

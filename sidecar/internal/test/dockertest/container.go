@@ -135,6 +135,13 @@ func (d Details) Status() worker.Status {
 
 // Snapshot is the details in Stoker's own terms, as its look at the container makes them.
 func (d Details) Snapshot() worker.Snapshot {
+	s := d.facts()
+	s.Definition = d.definition()
+	return s
+}
+
+// facts is all of a snapshot but its definition, which is costly.
+func (d Details) facts() worker.Snapshot {
 	signal := d.Spec.StopSignal
 	if signal == 0 {
 		signal = syscall.SIGTERM
@@ -152,7 +159,7 @@ func (d Details) Snapshot() worker.Snapshot {
 		Status: d.Status(), FinishedAt: d.FinishedAt, ExitCode: d.ExitCode, OOMKilled: d.OOMKilled, StartError: d.Error,
 		HasHealthcheck: d.Spec.Health != nil, Health: d.Health, Probes: append([]worker.Probe(nil), d.Probes...),
 		RestartPolicy: d.Spec.RestartPolicy, AutoRemove: d.Spec.AutoRemove,
-		StopSignal: signal, StopTimeout: d.Spec.StopTimeout, CPUs: d.Spec.CPUs, Definition: d.definition(),
+		StopSignal: signal, StopTimeout: d.Spec.StopTimeout, CPUs: d.Spec.CPUs,
 	}
 }
 
