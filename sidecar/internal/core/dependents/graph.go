@@ -96,19 +96,18 @@ type Affected struct {
 }
 
 // Find is all containers that depend on the parents, directly or not. What depends on a managed one alone is not among them: it
-// follows that one. No parent is its own dependent.
+// follows that one. A parent may depend on another one: both began a new incarnation, and its own may be the older.
 func Find(all []worker.Dependent, parents []worker.Parent, managed func(id string) bool) []Affected {
 	var found []Affected
 	at, queue := map[string]int{}, []parent{}
 	for _, p := range parents {
-		at[p.ID] = -1
 		queue = append(queue, parent{id: p.ID, key: p.Key, labels: p.Labels, previous: p.PreviousIDs})
 	}
 	for ; len(queue) > 0; queue = queue[1:] {
 		for _, d := range all {
 			r := relationOf(d, queue[0])
 			i, known := at[d.ID]
-			if r == unrelated || i < 0 || untouchable(d) {
+			if r == unrelated || d.ID == queue[0].id || untouchable(d) {
 				continue
 			}
 			if !known {

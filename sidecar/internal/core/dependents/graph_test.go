@@ -111,7 +111,7 @@ func TestFind(t *testing.T) {
 		"below a managed one":      {[]worker.Dependent{managed, on("a", "s")}, []string{"s"}},
 		"also below another":       {[]worker.Dependent{managed, on("a", "s", "q")}, []string{"sa"}},
 		"both parents":             {[]worker.Dependent{on("a", "p", "q")}, []string{"a"}},
-		"a parent depends on one":  {[]worker.Dependent{on("q", "p"), on("a", "q")}, []string{"a"}},
+		"a parent depends on one":  {[]worker.Dependent{on("q", "p"), on("a", "q")}, []string{"q", "a"}},
 		"a circle":                 {[]worker.Dependent{on("a", "p", "b"), on("b", "a")}, []string{"ab"}},
 		"itself":                   {[]worker.Dependent{on("a", "p", "a")}, []string{"a"}},
 		"one that is never healed": {[]worker.Dependent{{ID: id("a"), Key: "a.stoker-old", Parents: []string{id("p")}}}, nil},

@@ -157,11 +157,13 @@ func (f *Fleet) Observe(now time.Time, o worker.Observation) Effects {
 		o.History = f.opening
 		f.route(now, o)
 	default:
-		if o.History = f.opening; f.opening {
+		o.History = f.opening
+		switch {
+		case f.opening:
 			f.keepReplayed(now, o)
-			break
+		case !o.Repeated:
+			f.route(now, o)
 		}
-		f.route(now, o)
 	}
 	return f.settle(now)
 }

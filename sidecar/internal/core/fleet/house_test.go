@@ -140,7 +140,9 @@ func (h *house) live(d time.Duration) {
 		case !ok:
 			h.apply(h.f.Tick(now))
 		case out.Observation != nil:
-			h.hear(*out.Observation)
+			if !out.Observation.Repeated {
+				h.hear(*out.Observation)
+			}
 			h.apply(h.f.Observe(now, *out.Observation))
 		default:
 			h.flying[out.Outcome.Action.Verb]--

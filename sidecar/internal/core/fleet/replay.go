@@ -25,6 +25,9 @@ func (f *Fleet) replayed(now time.Time) {
 	f.replay = nil
 	known := f.lastKnown(events)
 	for i, o := range events {
+		if o.Repeated {
+			continue
+		}
 		if last, ok := known[o.ID]; ok {
 			o.Order = worker.OrderAfter
 			if i <= last {
@@ -35,11 +38,15 @@ func (f *Fleet) replayed(now time.Time) {
 	}
 }
 
-// lastKnown is the index of the last event of each container that its record takes into account, where it is among the events. The
-// start of the life that the record has, which an inspect may have told, is one of them.
+// lastKnown is the index of the last event of each container that its record takes into account, where it is among the events. One
+// that was passed on before is known; an event before it that was not was lost then, and is outdated now. The start of the life that the record has, which an inspect may have told, is one of them.
 func (f *Fleet) lastKnown(events []worker.Observation) map[string]int {
 	known, started := map[string]int{}, map[string]bool{}
 	for i, o := range events {
+		if o.Repeated {
+			known[o.ID] = i
+			continue
+		}
 		m := f.byID[o.ID]
 		if m == nil {
 			continue

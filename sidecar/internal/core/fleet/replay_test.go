@@ -74,3 +74,25 @@ func TestReplayOfACutSession(t *testing.T) {
 	d.tell(worker.Observation{Kind: worker.ListEnd})
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 }
+
+// TestReplayOfALostEvent: an event that was lost comes with the replay of the next session. What was heard after it outweighs it, whatever
+// the engine's clock says.
+func TestReplayOfALostEvent(t *testing.T) {
+	for _, at := range []time.Duration{-time.Minute, time.Hour} {
+		d := newDesk(t, fleet.Settings{})
+		d.up("a")
+		d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
+		d.event(worker.Exited, "a")
+		require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
+		d.pass(time.Minute)
+		d.tell(worker.Observation{Kind: worker.Disconnected})
+		d.open()
+		d.tell(worker.Observation{Kind: worker.Started, At: noon.Add(at), ID: "id-a", Key: "a"})
+		d.tell(worker.Observation{Kind: worker.Signalled, At: noon, ID: "id-a", Key: "a", Signal: 15, Repeated: true})
+		d.tell(worker.Observation{Kind: worker.Exited, At: noon, ID: "id-a", Key: "a", Repeated: true})
+		d.tell(worker.Observation{Kind: worker.ListBegin})
+		d.listed("a", worker.StatusExited)
+		d.tell(worker.Observation{Kind: worker.ListEnd})
+		require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
+	}
+}

@@ -92,6 +92,9 @@ type Observation struct {
 	Restarting bool
 	// History: replayed by the engine at the start of a session, and older than the list that follows it.
 	History bool
+	// Repeated: History; it was passed on in an earlier session, and comes once more only because it shows which of the replayed events
+	// are older than it.
+	Repeated bool
 	// Order is where a replayed event stands in the stream.
 	Order Order
 }

@@ -98,6 +98,24 @@ func TestOverlaps(t *testing.T) {
 			start
 			= told recovered
 			= attempts 0`},
+		{"the signal of the own stop comes when the starts after it have failed and a recreate is due", `
+			given health recreate-after=1 grace=1s
+			up
+			unhealthy
+			> stop 1
+			list down 143
+			answer down 143
+			+2s
+			> start 1
+			answer failed no such device
+			= phase recreate-due
+			late:5s kill TERM
+			late:5s die 143
+			late:5s stop
+			= untold held
+			= phase recreate-due
+			+2s
+			> recreate 2`},
 		{"started and stopped unseen, as the clock goes on", `
 			given grace=1s
 			up

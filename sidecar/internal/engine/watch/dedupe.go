@@ -18,30 +18,42 @@ type eventKey struct {
 	signal syscall.Signal
 }
 
-// dedupe remembers the newest events that were passed on.
+// sighting says whether an event was passed on before.
+type sighting uint8
+
+const (
+	unseen      sighting = iota
+	seenNow              // in this session
+	seenEarlier          // in an earlier one
+)
+
+// dedupe remembers the newest events that were passed on, with the session in which they were last seen.
 type dedupe struct {
-	known map[eventKey]struct{}
+	known map[eventKey]uint64
 	order []eventKey // a ring once it is full
 	next  int
 }
 
 func newDedupe() *dedupe {
-	return &dedupe{known: map[eventKey]struct{}{}}
+	return &dedupe{known: map[eventKey]uint64{}}
 }
 
-// add remembers an event and reports whether it is new.
-func (m *dedupe) add(o worker.Observation) bool {
+// add remembers an event as seen in a session, and reports whether it was seen before.
+func (m *dedupe) add(o worker.Observation, session uint64) sighting {
 	this := eventKey{at: o.At.UnixNano(), id: o.ID, kind: o.Kind, signal: o.Signal}
-	if _, known := m.known[this]; known {
-		return false
-	}
-	m.known[this] = struct{}{}
-	if len(m.order) < dedupeSize {
+	last, known := m.known[this]
+	m.known[this] = session
+	switch {
+	case known && last == session:
+		return seenNow
+	case known:
+		return seenEarlier
+	case len(m.order) < dedupeSize:
 		m.order = append(m.order, this)
-		return true
+		return unseen
 	}
 	delete(m.known, m.order[m.next])
 	m.order[m.next] = this
 	m.next = (m.next + 1) % dedupeSize
-	return true
+	return unseen
 }

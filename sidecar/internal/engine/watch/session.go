@@ -13,6 +13,7 @@ import (
 // session is one connection to one engine process.
 type session struct {
 	watch  *Watch
+	number uint64
 	out    chan<- worker.Observation
 	engine worker.Engine
 	since  time.Time
@@ -34,7 +35,8 @@ type snapshot struct {
 
 // session runs one session and returns how long it lasted, from the engine's first answer on.
 func (w *Watch) session(ctx context.Context, out chan<- worker.Observation) (time.Duration, error) {
-	s := &session{watch: w, out: out, before: time.Now()}
+	w.sessions++
+	s := &session{watch: w, number: w.sessions, out: out, before: time.Now()}
 	asking, done := context.WithTimeout(ctx, w.opts.Patience)
 	engine, err := w.src.Engine(asking)
 	done()
@@ -197,15 +199,26 @@ func (s *session) show(ctx context.Context, p snapshot) error {
 	return nil
 }
 
-// event passes an event on, unless it is of an unmanaged container, has no kind or was passed on before. An event that is not passed
-// on still shows how far the stream was read.
+// event passes an event on, unless it is of an unmanaged container, has no kind or was passed on before. One of an earlier session is
+// passed on once more in the replay, for its place in the stream. An event that is not passed on still shows how far the stream was
+// read.
 func (s *session) event(ctx context.Context, o worker.Observation) error {
 	w := s.watch
 	if o.At.After(w.readTo) || s.clockStepped(o) {
 		w.readTo = o.At
 	}
-	if o.Kind == 0 || !w.opts.Keep(o) || !w.seen.add(o) {
+	if o.Kind == 0 || !w.opts.Keep(o) {
 		return nil
+	}
+	switch w.seen.add(o, s.number) {
+	case seenNow:
+		return nil
+	case seenEarlier:
+		if s.listed {
+			return nil
+		}
+		o.Repeated = true
+	case unseen:
 	}
 	o.History = !s.listed && !o.At.After(s.engine.Now)
 	if !send(ctx, s.out, o) {

@@ -56,13 +56,14 @@ type Options struct {
 
 // Watch turns a Source into one stream that outlives the engine.
 type Watch struct {
-	src    Source
-	opts   Options
-	seen   *dedupe
-	readTo time.Time // the engine's time of the newest event that was read
-	up     bool      // Connecting was passed on, and Disconnected not since
-	store  string    // the engine's, when its containers were last listed; empty is not known
-	hidden bool      // OnHidden was told so
+	src      Source
+	opts     Options
+	seen     *dedupe
+	sessions uint64    // that were begun
+	readTo   time.Time // the engine's time of the newest event that was read
+	up       bool      // Connecting was passed on, and Disconnected not since
+	store    string    // the engine's, when its containers were last listed; empty is not known
+	hidden   bool      // OnHidden was told so
 }
 
 // New prepares a watch.

@@ -59,6 +59,9 @@ func (v *viewer) story() []string {
 	defer v.mu.Unlock()
 	var words []string
 	for _, o := range v.got {
+		if o.Repeated { // it is no news
+			continue
+		}
 		word := o.Kind.String()
 		if o.ID != "" {
 			word += " " + o.ID
@@ -324,10 +327,11 @@ func TestMemoryForgetsTheOldest(t *testing.T) {
 		return worker.Observation{Kind: worker.Exited, ID: "a", At: time.Unix(0, int64(i))}
 	}
 	for i := range 3 * dedupeSize {
-		require.True(t, m.add(at(i)))
-		require.False(t, m.add(at(i)))
+		require.Equal(t, unseen, m.add(at(i), 1))
+		require.Equal(t, seenNow, m.add(at(i), 1))
 	}
 	require.Len(t, m.known, dedupeSize)
-	require.False(t, m.add(at(2*dedupeSize)), "the oldest that is known")
-	require.True(t, m.add(at(2*dedupeSize-1)))
+	require.Equal(t, seenEarlier, m.add(at(2*dedupeSize), 2), "the oldest that is known")
+	require.Equal(t, seenNow, m.add(at(2*dedupeSize), 2))
+	require.Equal(t, unseen, m.add(at(2*dedupeSize-1), 2))
 }

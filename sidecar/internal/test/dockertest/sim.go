@@ -26,13 +26,13 @@ type Sim struct {
 	session  uint64 // counts up; what belongs to an older one is void
 	open     bool
 	listing  bool
-	listed   bool            // the session's first list was told
-	began    time.Time       // of the session
-	since    time.Time       // where the session's replay begins, the engine's clock
-	arrival  time.Time       // of the last event handed over; the stream keeps its order
-	lastSeen time.Time       // the engine's clock
-	known    map[uint64]bool // events handed over that a replay could bring again
-	retold   map[uint64]bool // those that a replay handed over and the stream may bring again
+	listed   bool              // the session's first list was told
+	began    time.Time         // of the session
+	since    time.Time         // where the session's replay begins, the engine's clock
+	arrival  time.Time         // of the last event handed over; the stream keeps its order
+	lastSeen time.Time         // the engine's clock
+	known    map[uint64]uint64 // events handed over that a replay could bring again, with the session in which they were last
+	retold   map[uint64]bool   // those that a replay handed over and the stream may bring again
 	backoff  time.Duration
 	engine   worker.Engine
 	jobs     int
@@ -77,7 +77,7 @@ func NewSim(w *World, config SimConfig) *Sim {
 	if config.Retry == 0 {
 		config.Retry = simRetry
 	}
-	s := &Sim{w: w, config: config, known: map[uint64]bool{}, retold: map[uint64]bool{}, lastSeen: config.Bookmark.EventAt,
+	s := &Sim{w: w, config: config, known: map[uint64]uint64{}, retold: map[uint64]bool{}, lastSeen: config.Bookmark.EventAt,
 		waiting: map[uint64]*job{}}
 	s.stops = append(s.stops, w.readers.add(s.hear), w.engine.turns.add(s.turn))
 	w.after(0, s.connect)

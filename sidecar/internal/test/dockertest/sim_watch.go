@@ -62,12 +62,20 @@ func (s *Sim) begin(info worker.Engine) {
 // retell hands over what the ring holds and Stoker has not got yet. The stream brings it too; once is enough.
 func (s *Sim) retell() {
 	for _, e := range s.w.replay(s.since) {
-		if o, ok := translate(e); ok && !s.known[e.Seq] {
+		o, ok := translate(e)
+		last, known := s.known[e.Seq]
+		switch {
+		case !ok || known && last == s.session:
+			continue
+		case known: // once more, for its place in the stream
+			s.known[e.Seq] = s.session
+			o.Repeated = true
+		default:
 			s.remember(e)
-			s.retold[e.Seq] = true
-			o.History = !s.listed
-			s.tell(o)
 		}
+		s.retold[e.Seq] = true
+		o.History = !s.listed
+		s.tell(o)
 	}
 }
 
@@ -160,7 +168,7 @@ func (s *Sim) hear(e *Event) {
 func (s *Sim) remember(e Event) {
 	s.w.markSeen(e.Seq)
 	s.lastSeen = e.At
-	s.known[e.Seq] = true
+	s.known[e.Seq] = s.session
 	if len(s.known) > 4*ringSize {
 		for seq := range s.known { // what the ring has lost cannot come again
 			if seq+2*ringSize < e.Seq {

@@ -168,8 +168,10 @@ func (r *run) turn(out dockertest.Output, ok bool) {
 	case s.ending.IsZero(): // who ends does not listen any more
 		o := *out.Observation
 		r.sayHeard(o)
-		r.journal.hear(r.w.Now(), o)
-		r.hear(o)
+		if !o.Repeated {
+			r.journal.hear(r.w.Now(), o)
+			r.hear(o)
+		}
 		expected := r.promptStart(o)
 		t := s.f.Observe(now, o)
 		r.checkPrompt(expected, t)
