@@ -195,7 +195,7 @@ func (m *Machine) exited(now time.Time, o Observation) {
 	case by == EndedByOperator:
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
 	case m.heldUntilStarted(), !m.container.inspected:
-	case by == EndedByStoker:
+	case by == EndedByStoker && m.phase() != PhaseRecreateDue: // there the starts after it have failed already
 		m.stoppedForHeal(now)
 	case known:
 	case by == EndedByUnknown:
