@@ -39,6 +39,12 @@ type dependentGroup struct {
 	again   bool   // not all of them could be healed, and may be later
 }
 
+// followers are the dependents that heals are about.
+type followers struct {
+	group    *dependentGroup // that is being healed
+	leftDown map[string]bool // those that a heal has left down
+}
+
 // healedDependent is what became of one dependent.
 type healedDependent struct {
 	dependents.Affected
@@ -49,18 +55,18 @@ type healedDependent struct {
 
 // restartDependents goes on with the dependents of workers that began a new incarnation, and reports whether all of a group are healed.
 func (f *Fleet) restartDependents(now time.Time) bool {
-	if !f.engine.Connected || f.closing || f.set.DryRun {
+	if !f.stream.engine.Connected || f.closing || f.set.DryRun {
 		return false
 	}
-	if f.group == nil {
-		f.group = f.groupDue(now)
-		if f.group == nil {
+	if f.followers.group == nil {
+		f.followers.group = f.groupDue(now)
+		if f.followers.group == nil {
 			return false
 		}
-		f.send(inFlight{group: f.group, session: f.session}, worker.Action{
-			Key: f.group.parents[0].Key, Verb: worker.ListDependents, Reason: worker.ReasonParentRestarted, Deadline: listDeadline,
+		f.send(inFlight{group: f.followers.group, session: f.stream.session}, worker.Action{
+			Key: f.followers.group.parents[0].Key, Verb: worker.ListDependents, Reason: worker.ReasonParentRestarted, Deadline: listDeadline,
 		})
-		f.group.busy++
+		f.followers.group.busy++
 	}
 	return f.healNext(now)
 }
@@ -89,13 +95,13 @@ func (f *Fleet) groupDue(now time.Time) *dependentGroup {
 
 // gathers reports whether it is worth waiting for more, given since when the first one waits.
 func (f *Fleet) gathers(now, first time.Time) bool {
-	return f.inClass[worker.ClassStart] > 0 && now.Sub(first) < dependentsGather
+	return f.actions.inClass[worker.ClassStart] > 0 && now.Sub(first) < dependentsGather
 }
 
 // dependentsWake is when the next dependents are due.
 func (f *Fleet) dependentsWake(now time.Time) time.Time {
 	var wake time.Time
-	if f.group != nil {
+	if f.followers.group != nil {
 		return wake
 	}
 	for _, s := range f.schedule.dependents.slots {
@@ -112,12 +118,12 @@ func (f *Fleet) dependentsWake(now time.Time) time.Time {
 
 // healNext inspects the dependents whose turn it is, a few at a time, and ends the group when all are healed.
 func (f *Fleet) healNext(now time.Time) bool {
-	g := f.group
+	g := f.followers.group
 	for g.busy < maxDependents && len(g.ready) > 0 {
 		d := g.ready[0]
 		g.ready = g.ready[1:]
 		g.busy++
-		f.send(inFlight{id: d.ID, group: g, dependent: &d, session: f.session}, worker.Action{
+		f.send(inFlight{id: d.ID, group: g, dependent: &d, session: f.stream.session}, worker.Action{
 			Key: d.Key, Verb: worker.Inspect, Incarnation: worker.Incarnation{ID: d.ID}, Reason: worker.ReasonParentRestarted, Deadline: listDeadline,
 		})
 	}
@@ -170,7 +176,7 @@ func (f *Fleet) inspectedDependent(now time.Time, g *dependentGroup, d dependent
 		return
 	}
 	s := *o.Snapshot
-	heal, parent := dependents.RequiredAction(d, s, g.begun, f.leftDown[d.ID])
+	heal, parent := dependents.RequiredAction(d, s, g.begun, f.followers.leftDown[d.ID])
 	h := healedDependent{Affected: d, heal: heal, parent: parent}
 	switch {
 	case heal == worker.HealNone:
@@ -180,7 +186,7 @@ func (f *Fleet) inspectedDependent(now time.Time, g *dependentGroup, d dependent
 		f.recreateDependent(now, g, h, s)
 	default:
 		g.busy++
-		f.send(inFlight{id: d.ID, group: g, dependent: &d, healed: h, session: f.session}, worker.Action{
+		f.send(inFlight{id: d.ID, group: g, dependent: &d, healed: h, session: f.stream.session}, worker.Action{
 			Key: d.Key, Verb: worker.RestartDependent, Incarnation: s.Incarnation, Reason: worker.ReasonParentRestarted,
 			Deadline: restartDeadline, Grace: -1, Down: s.Status.Down(),
 		})
@@ -191,7 +197,7 @@ func (f *Fleet) inspectedDependent(now time.Time, g *dependentGroup, d dependent
 func (f *Fleet) restartedDependent(g *dependentGroup, fl inFlight, o worker.Outcome) {
 	h := fl.healed
 	up := o.Snapshot != nil && o.Snapshot.Status == worker.StatusRunning
-	delete(f.leftDown, h.ID)
+	delete(f.followers.leftDown, h.ID)
 	switch {
 	case o.Result == worker.Done && up:
 		g.begun[h.ID] = dependents.Begun{Key: h.Key, Incarnation: o.Snapshot.Incarnation, EndedAt: o.Snapshot.FinishedAt}
@@ -203,7 +209,7 @@ func (f *Fleet) restartedDependent(g *dependentGroup, fl inFlight, o worker.Outc
 		h.err = o.Err
 		g.again = g.again || !o.Forbidden
 		if o.Snapshot != nil && o.Snapshot.Status.Down() {
-			f.leftDown[h.ID] = true
+			f.followers.leftDown[h.ID] = true
 		}
 	}
 	g.healed = append(g.healed, h)
@@ -211,7 +217,7 @@ func (f *Fleet) restartedDependent(g *dependentGroup, fl inFlight, o worker.Outc
 
 // recreateDependent replaces a dependent so that it names its parent as it is now.
 func (f *Fleet) recreateDependent(now time.Time, g *dependentGroup, h healedDependent, s worker.Snapshot) {
-	if f.transactions[h.Key] != nil {
+	if f.recreates.transactions[h.Key] != nil {
 		g.again = true
 		return
 	}
@@ -231,7 +237,7 @@ func (f *Fleet) recreatedDependent(g *dependentGroup, h healedDependent, r recre
 	g.busy--
 	out := r.Outcome(worker.Action{})
 	h.err = out.Err
-	delete(f.leftDown, h.ID)
+	delete(f.followers.leftDown, h.ID)
 	switch {
 	case out.Result == worker.Done && out.Snapshot != nil:
 		g.begun[h.ID] = dependents.Begun{Key: h.Key, Incarnation: out.Snapshot.Incarnation, EndedAt: r.EndedAt}
@@ -241,7 +247,7 @@ func (f *Fleet) recreatedDependent(g *dependentGroup, h healedDependent, r recre
 		g.again = true
 	}
 	if s := out.Snapshot; s != nil && s.ID == h.ID && s.Status.Down() {
-		f.leftDown[h.ID] = true
+		f.followers.leftDown[h.ID] = true
 	}
 	g.healed = append(g.healed, h)
 }
@@ -249,7 +255,7 @@ func (f *Fleet) recreatedDependent(g *dependentGroup, h healedDependent, r recre
 // endGroup tells the parents what became of their dependents, and those of them that are workers that they are orphaned. A parent may
 // have another container by now.
 func (f *Fleet) endGroup(now time.Time, g *dependentGroup) {
-	f.group = nil
+	f.followers.group = nil
 	for i, p := range g.parents {
 		f.reportDependents(now, p, g)
 		m := g.leaders[i]

@@ -38,33 +38,24 @@ type Fleet struct {
 	byID     map[string]*member     // all, also those whose name someone else has taken
 	rejected map[string]rejection   // containers that an inspect showed to be no workers
 
-	transactions map[worker.Key]*recreation         // under way
-	recreations  map[string]*recreation             // those of them that are workers', by the ID of the old container
-	unfinished   map[worker.Key]*unfinishedRecreate // left behind, by the worker's name
-	replacedIDs  map[string]uint64                  // containers that were replaced, with the round of that
-	early        map[string][]worker.Observation    // of new containers whose transaction the Stoker before this one began, by the old ID
-	replacements map[string]replacement             // by ID; marked containers of the list under way or last complete
-	backups      map[string]worker.Key              // old containers of that list, by ID
-	group        *dependentGroup                    // dependents that are being healed
-	leftDown     map[string]bool                    // dependents that a heal has left down
+	recreates recreates
+	followers followers
+	actions   actions
+	viewers   viewers
+	schedule  schedule
+	probes    probes
+	stream    stream
+	overload  overloadGuard
+	closing   bool // Stoker is being stopped: heals under way are finished, none is begun
+	out       Effects
+}
 
+// actions are those that were sent and have no answer yet.
+type actions struct {
 	inFlight map[uint64]inFlight
-	reading  [purposes]int // readings under way
-	viewers  viewers
-	schedule schedule
-	probes   probes
 	inClass  map[worker.ActionClass]int
+	reading  [purposes]int // readings under way
 	lastID   uint64
-	round    uint64 // of the list under way or last complete
-	session  uint64 // counts the connections to an engine
-	opening  bool   // between Connecting and the first ListEnd: history and a first list, no news
-	engine   EngineLink
-	overload overloadGuard
-	bookmark worker.Bookmark
-	readTo   time.Time            // bookmark.EventAt when the session began
-	replay   []worker.Observation // what the session began with, until it is whole
-	closing  bool                 // Stoker is being stopped: heals under way are finished, none is begun
-	out      Effects
 }
 
 // member is a machine with what the fleet keeps about it.
@@ -127,14 +118,13 @@ type Effects struct {
 // New is a fleet that remembers what set says and has seen nothing yet.
 func New(now time.Time, set Settings) *Fleet {
 	f := &Fleet{
-		set: set, members: map[worker.Key]*member{}, byID: map[string]*member{}, rejected: map[string]rejection{},
-		transactions: map[worker.Key]*recreation{}, leftDown: map[string]bool{},
-		recreations: map[string]*recreation{}, unfinished: map[worker.Key]*unfinishedRecreate{}, replacedIDs: map[string]uint64{}, early: map[string][]worker.Observation{},
-		inFlight: map[uint64]inFlight{}, inClass: map[worker.ActionClass]int{}, bookmark: set.Bookmark,
+		set: set, members: map[worker.Key]*member{}, byID: map[string]*member{}, rejected: map[string]rejection{}, recreates: newRecreates(),
+		followers: followers{leftDown: map[string]bool{}}, stream: stream{bookmark: set.Bookmark},
+		actions: actions{inFlight: map[uint64]inFlight{}, inClass: map[worker.ActionClass]int{}},
 	}
 	f.beginRound()
-	f.engine = EngineLink{Since: now}
-	f.engine.Engine.BootedAt = set.Bookmark.BootedAt
+	f.stream.engine = EngineLink{Since: now}
+	f.stream.engine.Engine.BootedAt = set.Bookmark.BootedAt
 	for _, mem := range set.Saved {
 		f.recall(mem)
 	}
@@ -154,12 +144,12 @@ func (f *Fleet) Observe(now time.Time, o worker.Observation) Effects {
 	case worker.ListEnd:
 		f.listEnded(now, o)
 	case worker.Listed:
-		o.History = f.opening
+		o.History = f.stream.opening
 		f.route(now, o)
 	default:
-		o.History = f.opening
+		o.History = f.stream.opening
 		switch {
-		case f.opening:
+		case f.stream.opening:
 			f.keepReplayed(now, o)
 		case !o.Repeated:
 			f.route(now, o)
@@ -170,13 +160,13 @@ func (f *Fleet) Observe(now time.Time, o worker.Observation) Effects {
 
 // Finish takes in what became of an action.
 func (f *Fleet) Finish(now time.Time, o worker.Outcome) Effects {
-	flight, ok := f.inFlight[o.Action.ID]
+	flight, ok := f.actions.inFlight[o.Action.ID]
 	if !ok {
 		return f.settle(now)
 	}
-	delete(f.inFlight, o.Action.ID)
-	f.inClass[flight.class]--
-	o.Broken = flight.session != f.session || !f.engine.Connected
+	delete(f.actions.inFlight, o.Action.ID)
+	f.actions.inClass[flight.class]--
+	o.Broken = flight.session != f.stream.session || !f.stream.engine.Connected
 	f.finish(now, flight, o)
 	return f.settle(now)
 }
@@ -210,20 +200,20 @@ func (f *Fleet) finish(now time.Time, flight inFlight, o worker.Outcome) {
 func (f *Fleet) Tick(now time.Time) Effects { return f.settle(now) }
 
 // Bookmark is how far the event stream was read.
-func (f *Fleet) Bookmark() worker.Bookmark { return f.bookmark }
+func (f *Fleet) Bookmark() worker.Bookmark { return f.stream.bookmark }
 
 // Close lets only those heals go on whose worker Stoker itself has stopped.
 func (f *Fleet) Close(now time.Time) Effects {
 	f.closing = true
-	if f.engine.Connected {
-		f.bookmark.LostAt, f.bookmark.Closed = f.engineTime(now), true
+	if f.stream.engine.Connected {
+		f.stream.bookmark.LostAt, f.stream.bookmark.Closed = f.engineTime(now), true
 	}
 	return f.settle(now)
 }
 
 // Busy is how many heals a closing fleet still has to finish.
 func (f *Fleet) Busy() int {
-	n := len(f.transactions)
+	n := len(f.recreates.transactions)
 	for _, m := range f.members { // anyone who has lost its name is not waited for
 		if m.machine.StoppedForHeal() {
 			n++
@@ -271,8 +261,8 @@ func (f *Fleet) grant(now time.Time, m *member) {
 	if lane == worker.ClassStart && f.adoptParent(now, m) {
 		return
 	}
-	f.lastID++
-	do := f.step(now, m, worker.Dispatch{ActionID: f.lastID})
+	f.actions.lastID++
+	do := f.step(now, m, worker.Dispatch{ActionID: f.actions.lastID})
 	if do == nil {
 		return
 	}
@@ -287,17 +277,17 @@ func (f *Fleet) grant(now time.Time, m *member) {
 		f.beginMember(now, m, *do)
 		return
 	}
-	f.inFlight[do.ID] = inFlight{id: m.id, class: lane, session: f.session, verb: do.Verb}
-	f.inClass[lane]++
+	f.actions.inFlight[do.ID] = inFlight{id: m.id, class: lane, session: f.stream.session, verb: do.Verb}
+	f.actions.inClass[lane]++
 	f.out.Do = append(f.out.Do, *do)
 }
 
 // send asks for an action of the fleet's own.
 func (f *Fleet) send(fl inFlight, a worker.Action) {
-	f.lastID++
-	a.ID = f.lastID
-	f.inFlight[a.ID] = fl
-	f.inClass[fl.class]++
+	f.actions.lastID++
+	a.ID = f.actions.lastID
+	f.actions.inFlight[a.ID] = fl
+	f.actions.inClass[fl.class]++
 	f.out.Do = append(f.out.Do, a)
 }
 
@@ -310,7 +300,7 @@ func (f *Fleet) wake(now time.Time) time.Time {
 	wake = earliest(wake, f.schedule.stats.next())
 	wake = earliest(wake, f.displayStatsWake(now))
 	wake = earliest(wake, f.answerWake())
-	for _, o := range f.unfinished {
+	for _, o := range f.recreates.unfinished {
 		if o.due.After(now) {
 			wake = earliest(wake, o.due)
 		}

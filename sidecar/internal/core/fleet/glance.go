@@ -53,7 +53,7 @@ func (f *Fleet) viewed(now time.Time) bool {
 
 // displayStatsDue asks for readings for people, by name where there is not room for all.
 func (f *Fleet) displayStatsDue(now time.Time) {
-	if !f.viewed(now) || f.reading[forPeople] >= maxDisplayStats || now.Before(f.viewers.scanAt) && now.Add(displayStatsScan).After(f.viewers.scanAt) {
+	if !f.viewed(now) || f.actions.reading[forPeople] >= maxDisplayStats || now.Before(f.viewers.scanAt) && now.Add(displayStatsScan).After(f.viewers.scanAt) {
 		return
 	}
 	f.viewers.scanAt, f.viewers.nextAt = now.Add(displayStatsScan), time.Time{}
@@ -68,8 +68,8 @@ func (f *Fleet) displayStatsDue(now time.Time) {
 		}
 	}
 	slices.SortFunc(due, byKey)
-	f.viewers.waiting = len(due) > maxDisplayStats-f.reading[forPeople]
-	for _, m := range due[:min(len(due), maxDisplayStats-f.reading[forPeople])] {
+	f.viewers.waiting = len(due) > maxDisplayStats-f.actions.reading[forPeople]
+	for _, m := range due[:min(len(due), maxDisplayStats-f.actions.reading[forPeople])] {
 		m.displayStats = displayStats{asked: now, next: nextDisplayStats(now, m.key())}
 		span, _ := m.machine.DisplayStatsDue(now)
 		f.readStats(m, forPeople, span)

@@ -18,43 +18,54 @@ const shutdownSpread = 2 * time.Second
 // a restart of the engine for the engine's.
 const shutdownLongest = 30 * time.Second
 
+// stream is how far the engine is followed.
+type stream struct {
+	engine   EngineLink
+	bookmark worker.Bookmark
+	session  uint64               // counts the connections to an engine
+	opening  bool                 // between Connecting and the first ListEnd: history and a first list, no news
+	round    uint64               // of the list under way or last complete
+	readTo   time.Time            // bookmark.EventAt when the session began
+	replay   []worker.Observation // what the session began with, until it is whole
+}
+
 func (f *Fleet) disconnected(now time.Time) {
-	f.replayed(now) // the next session does not bring these events again
-	if f.engine.Connected || f.opening { // events are followed from the opening on, with or without a list
-		f.bookmark.LostAt = f.engineTime(now)
+	f.replayed(now)                                    // the next session does not bring these events again
+	if f.stream.engine.Connected || f.stream.opening { // events are followed from the opening on, with or without a list
+		f.stream.bookmark.LostAt = f.engineTime(now)
 	}
-	f.opening = false
-	if f.engine.Connected {
-		f.engine.Connected, f.engine.Since = false, now
+	f.stream.opening = false
+	if f.stream.engine.Connected {
+		f.stream.engine.Connected, f.stream.engine.Since = false, now
 		f.out.Events = append(f.out.Events, worker.Event{At: now, Kind: worker.EventEngineDisconnected})
 	}
 }
 
 // engineTime is Stoker's time on the engine's clock.
 func (f *Fleet) engineTime(now time.Time) time.Time {
-	if f.engine.Synced.IsZero() {
-		return f.bookmark.EventAt
+	if f.stream.engine.Synced.IsZero() {
+		return f.stream.bookmark.EventAt
 	}
-	return now.Add(f.engine.Skew)
+	return now.Add(f.stream.engine.Skew)
 }
 
 func (f *Fleet) connecting(now time.Time, o worker.Observation) {
-	f.opening = true
-	f.session++
-	before := f.engine.Engine
-	f.engine.Engine = o.Engine
+	f.stream.opening = true
+	f.stream.session++
+	before := f.stream.engine.Engine
+	f.stream.engine.Engine = o.Engine
 	for _, m := range f.byID {
 		m.machine.Host(o.Engine.CPUs)
 		m.machine.EngineGrace(o.Engine.GraceUnknown)
 		m.machine.ClockStepped(o.Engine.Now)
 	}
-	f.engine.Skew = o.Engine.Now.Sub(now)
-	f.bookmark.BootedAt, f.readTo = o.Engine.BootedAt, f.bookmark.EventAt
+	f.stream.engine.Skew = o.Engine.Now.Sub(now)
+	f.stream.bookmark.BootedAt, f.stream.readTo = o.Engine.BootedAt, f.stream.bookmark.EventAt
 	if f.restarted(before, o.Engine) {
 		f.engineRestarted(now, o.Engine)
 	}
-	if f.bookmark.EventAt.IsZero() {
-		f.bookmark.EventAt = o.Engine.Now // a Stoker that is killed before the first event knows from when on to ask
+	if f.stream.bookmark.EventAt.IsZero() {
+		f.stream.bookmark.EventAt = o.Engine.Now // a Stoker that is killed before the first event knows from when on to ask
 	}
 }
 
@@ -63,7 +74,7 @@ func (f *Fleet) connecting(now time.Time, o worker.Observation) {
 // the loss counts as the engine's own. Times of two engine processes are compared only where there is nothing better: the
 // clock of a host without a battery steps between them.
 func (f *Fleet) restarted(before, after worker.Engine) bool {
-	last := latest(f.bookmark.LostAt, f.bookmark.EventAt)
+	last := latest(f.stream.bookmark.LostAt, f.stream.bookmark.EventAt)
 	switch {
 	case after.Podman:
 		return false // nothing ends with the process that answers
@@ -92,7 +103,7 @@ func (f *Fleet) engineRestarted(now time.Time, engine worker.Engine) {
 // shutdownBegan is the time from which on stops were the engine's own shutdown, or zero. The shutdown's stops are the
 // last ones before the loss of the link, and all of a moment.
 func (f *Fleet) shutdownBegan(engine worker.Engine) time.Time {
-	if f.bookmark.LostAt.IsZero() {
+	if f.stream.bookmark.LostAt.IsZero() {
 		return time.Time{} // nobody was told to end: the stops that were seen were people's
 	}
 	var last time.Time
@@ -106,7 +117,7 @@ func (f *Fleet) shutdownBegan(engine worker.Engine) time.Time {
 	if engine.BootedAt.IsZero() || f.cutShort() {
 		longest = shutdownSpread
 	}
-	if last.IsZero() || last.Before(f.bookmark.LostAt.Add(-longest)) {
+	if last.IsZero() || last.Before(f.stream.bookmark.LostAt.Add(-longest)) {
 		return time.Time{}
 	}
 	return last.Add(-shutdownSpread)
@@ -116,13 +127,13 @@ func (f *Fleet) shutdownBegan(engine worker.Engine) time.Time {
 // before the clock stepped back.
 func (f *Fleet) stoppedAt(m *member) (time.Time, bool) {
 	at, ok := m.machine.StoppedAt()
-	return at, ok && !at.After(f.bookmark.LostAt.Add(shutdownSpread))
+	return at, ok && !at.After(f.stream.bookmark.LostAt.Add(shutdownSpread))
 }
 
 // cutShort reports whether the end of a shutdown was not seen: a worker was still running that nobody had begun to stop, or
 // Stoker itself was told to end. Then a stop that was the engine's had only just begun.
 func (f *Fleet) cutShort() bool {
-	if f.bookmark.Closed {
+	if f.stream.bookmark.Closed {
 		return true
 	}
 	for _, m := range f.byID {
@@ -141,9 +152,9 @@ func latest(a, b time.Time) time.Time {
 }
 
 func (f *Fleet) connected(now time.Time) {
-	f.engine.Connected, f.engine.Since = true, now
-	f.bookmark.LostAt, f.bookmark.Closed, f.bookmark.Store = time.Time{}, false, f.engine.Engine.Store
-	f.out.Events = append(f.out.Events, worker.Event{At: now, Kind: worker.EventEngineConnected, Detail: f.engine.Engine.Title()})
+	f.stream.engine.Connected, f.stream.engine.Since = true, now
+	f.stream.bookmark.LostAt, f.stream.bookmark.Closed, f.stream.bookmark.Store = time.Time{}, false, f.stream.engine.Engine.Store
+	f.out.Events = append(f.out.Events, worker.Event{At: now, Kind: worker.EventEngineConnected, Detail: f.stream.engine.Engine.Title()})
 }
 
 // sorted is all members, in an order that is the same every time.

@@ -18,21 +18,21 @@ func (f *Fleet) seenDone(now time.Time, o worker.Observation) {
 	if o.History || (o.Kind != worker.Started && o.Kind != worker.Exited) {
 		return
 	}
-	for id, fl := range f.inFlight {
+	for id, fl := range f.actions.inFlight {
 		asked := (fl.verb == worker.Start && o.Kind == worker.Started) || (fl.verb == worker.Stop && o.Kind == worker.Exited)
 		if asked && fl.id == o.ID && fl.done.IsZero() {
 			fl.done = now
-			f.inFlight[id] = fl
+			f.actions.inFlight[id] = fl
 		}
 	}
 }
 
 // giveUpDue says of which actions no answer is waited for any longer. Their outcome is Unknown, and a look tells the rest.
 func (f *Fleet) giveUpDue(now time.Time) {
-	for id, fl := range f.inFlight {
+	for id, fl := range f.actions.inFlight {
 		if !fl.done.IsZero() && !fl.givenUp && !now.Before(fl.done.Add(answerTimeout)) {
 			fl.givenUp = true
-			f.inFlight[id] = fl
+			f.actions.inFlight[id] = fl
 			f.out.GiveUp = append(f.out.GiveUp, id)
 		}
 	}
@@ -41,7 +41,7 @@ func (f *Fleet) giveUpDue(now time.Time) {
 
 func (f *Fleet) answerWake() time.Time {
 	var wake time.Time
-	for _, fl := range f.inFlight {
+	for _, fl := range f.actions.inFlight {
 		if end := fl.done.Add(answerTimeout); !fl.done.IsZero() && !fl.givenUp && (wake.IsZero() || end.Before(wake)) {
 			wake = end
 		}

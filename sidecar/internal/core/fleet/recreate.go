@@ -29,6 +29,24 @@ type recreation struct {
 	again    bool                 // one of them was started again after that: it was a restart
 }
 
+// recreates are all transactions, under way and left behind, and what the engine shows of them.
+type recreates struct {
+	transactions map[worker.Key]*recreation         // under way
+	recreations  map[string]*recreation             // those of them that are workers', by the ID of the old container
+	unfinished   map[worker.Key]*unfinishedRecreate // left behind, by the worker's name
+	replacedIDs  map[string]uint64                  // containers that were replaced, with the round of that
+	early        map[string][]worker.Observation    // of new containers whose transaction the Stoker before this one began, by the old ID
+	replacements map[string]replacement             // by ID; marked containers of the list under way or last complete
+	backups      map[string]worker.Key              // old containers of that list, by ID
+}
+
+func newRecreates() recreates {
+	return recreates{
+		transactions: map[worker.Key]*recreation{}, recreations: map[string]*recreation{}, unfinished: map[worker.Key]*unfinishedRecreate{},
+		replacedIDs: map[string]uint64{}, early: map[string][]worker.Observation{},
+	}
+}
+
 // replacement is a marked container of the list under way. A worker that was recreated has marks for good, so that two containers
 // may be marked for one name.
 type replacement struct {
@@ -47,10 +65,10 @@ func (f *Fleet) beginMember(now time.Time, m *member, a worker.Action) {
 			Gone: len(a.Definition) > 0, StartedAt: a.Incarnation.StartedAt, OnlyIfUnhealthy: a.OnlyIfUnhealthy,
 		},
 	})
-	p.member, p.action, p.buffered = m, a, f.early[m.id]
-	delete(f.early, m.id)
-	f.recreations[m.id] = p
-	f.inClass[worker.ClassRecreate]++
+	p.member, p.action, p.buffered = m, a, f.recreates.early[m.id]
+	delete(f.recreates.early, m.id)
+	f.recreates.recreations[m.id] = p
+	f.actions.inClass[worker.ClassRecreate]++
 	f.followStop(now, m)
 	f.replayStop(now, m, p)
 }
@@ -59,13 +77,13 @@ func (f *Fleet) beginMember(now time.Time, m *member, a worker.Action) {
 func (f *Fleet) begin(now time.Time, req recreate.Request) *recreation {
 	names := f.names()
 	maps.Copy(names, req.Action.Names)
-	req.Action.Names, req.Owner, req.Skew = names, f.set.Owner, f.engine.Skew
-	f.lastID++
+	req.Action.Names, req.Owner, req.Skew = names, f.set.Owner, f.stream.engine.Skew
+	f.actions.lastID++
 	if req.Action.ID == 0 {
-		req.Action.ID = f.lastID
+		req.Action.ID = f.actions.lastID
 	}
-	p := &recreation{tx: recreate.New(now, req), name: req.Action.Key, session: f.session, notified: map[string]bool{}}
-	f.transactions[p.name] = p
+	p := &recreation{tx: recreate.New(now, req), name: req.Action.Key, session: f.stream.session, notified: map[string]bool{}}
+	f.recreates.transactions[p.name] = p
 	return p
 }
 
@@ -74,12 +92,12 @@ func (f *Fleet) begin(now time.Time, req recreate.Request) *recreation {
 // It reports whether a transaction has ended.
 func (f *Fleet) stepRecreations(now time.Time) bool {
 	ended := false
-	for _, name := range slices.Sorted(maps.Keys(f.transactions)) {
-		p := f.transactions[name]
+	for _, name := range slices.Sorted(maps.Keys(f.recreates.transactions)) {
+		p := f.recreates.transactions[name]
 		if p == nil { // the end of another one has ended it
 			continue
 		}
-		if due, ok := p.tx.Due(); !f.engine.Connected || !ok || due.After(now) {
+		if due, ok := p.tx.Due(); !f.stream.engine.Connected || !ok || due.After(now) {
 			continue
 		}
 		if a := p.tx.Next(now); a != nil {
@@ -88,7 +106,7 @@ func (f *Fleet) stepRecreations(now time.Time) bool {
 				f.step(now, p.member, worker.RecreateStop{})
 			}
 			a.Call.Transaction = a.ID
-			f.send(inFlight{id: p.tx.Old(), recreation: p, session: f.session}, *a)
+			f.send(inFlight{id: p.tx.Old(), recreation: p, session: f.stream.session}, *a)
 			continue
 		}
 		ended = f.endIfOver(now, p) || ended
@@ -99,7 +117,7 @@ func (f *Fleet) stepRecreations(now time.Time) bool {
 // recreationWake is when the next step is due.
 func (f *Fleet) recreationWake(now time.Time) time.Time {
 	var wake time.Time
-	for _, p := range f.transactions {
+	for _, p := range f.recreates.transactions {
 		if due, ok := p.tx.Due(); ok && due.After(now) {
 			wake = earliest(wake, due)
 		}
@@ -111,19 +129,19 @@ func (f *Fleet) endIfOver(now time.Time, p *recreation) bool {
 	if !p.tx.Over() {
 		return false
 	}
-	delete(f.transactions, p.name)
+	delete(f.recreates.transactions, p.name)
 	if p.member == nil {
 		p.finished(now, p.tx.Result())
 		return true
 	}
-	f.inClass[worker.ClassRecreate]--
+	f.actions.inClass[worker.ClassRecreate]--
 	out := p.tx.Result().Outcome(p.action)
-	out.Broken = p.session != f.session || !f.engine.Connected
+	out.Broken = p.session != f.stream.session || !f.stream.engine.Connected
 	m := p.member
 	if f.byID[m.id] == m && f.decided(m, out) {
 		f.replaced(now, m, p, out)
 	}
-	delete(f.recreations, p.action.Incarnation.ID)
+	delete(f.recreates.recreations, p.action.Incarnation.ID)
 	if m.machine.Missing() && !f.bound(m) {
 		f.forget(m) // somebody else has recreated the worker
 	}
@@ -133,18 +151,18 @@ func (f *Fleet) endIfOver(now time.Time, p *recreation) bool {
 // ofRecreation takes in what concerns a container that is about to replace a worker. Until it has the name it is nobody's worker, and
 // while the transaction lasts its events are kept for later.
 func (f *Fleet) ofRecreation(now time.Time, o worker.Observation) bool {
-	if _, old := f.replacedIDs[o.ID]; old {
+	if _, old := f.recreates.replacedIDs[o.ID]; old {
 		return true
 	}
 	if o.Kind == worker.Listed && o.Key.IsBackupName() {
-		f.backups[o.ID] = o.Key
+		f.recreates.backups[o.ID] = o.Key
 	}
 	key, of, ok := worker.ReplacementOf(o.Labels)
 	if !ok {
 		return o.Key.IsBackupName() && f.byID[o.ID] == nil
 	}
 	if o.Kind == worker.Listed {
-		f.replacements[o.ID] = replacement{name: key, of: of, key: o.Key, status: o.Status}
+		f.recreates.replacements[o.ID] = replacement{name: key, of: of, key: o.Key, status: o.Status}
 	}
 	if m := f.byID[of]; m != nil && m.machine.Recreating() {
 		f.observeReplacement(now, m, o)
@@ -154,13 +172,13 @@ func (f *Fleet) ofRecreation(now time.Time, o worker.Observation) bool {
 }
 
 func (f *Fleet) observeReplacement(now time.Time, m *member, o worker.Observation) {
-	p := f.recreations[m.id]
+	p := f.recreates.recreations[m.id]
 	switch {
 	case o.Kind == worker.Listed:
 		return
 	case p == nil: // replayed, before the transaction of the Stoker before this one is gone on with
-		if len(f.early[m.id]) < maxBuffered {
-			f.early[m.id] = append(f.early[m.id], o)
+		if len(f.recreates.early[m.id]) < maxBuffered {
+			f.recreates.early[m.id] = append(f.recreates.early[m.id], o)
 		}
 		return
 	}
@@ -210,14 +228,14 @@ func (p *recreation) stopped(now time.Time, id string) {
 
 // followStop tells a transaction what its machine has found out about the old container.
 func (f *Fleet) followStop(now time.Time, m *member) {
-	if p := f.recreations[m.id]; p != nil && m.machine.StoppedWhileRecreating() {
+	if p := f.recreates.recreations[m.id]; p != nil && m.machine.StoppedWhileRecreating() {
 		p.stopped(now, m.id)
 	}
 }
 
 // withdrawStops: a daemon that shut down stopped the containers, and not an operator.
 func (f *Fleet) withdrawStops() {
-	for _, p := range f.recreations {
+	for _, p := range f.recreates.recreations {
 		if len(p.notified) > 0 && p.member.machine.Saved().StopIntent == nil {
 			p.notified = map[string]bool{}
 			p.tx.StopWithdrawn()
@@ -240,14 +258,14 @@ func (f *Fleet) names() map[string]worker.Key {
 
 // replaced gives the member the container that a transaction made, and tells it what its events were since.
 func (f *Fleet) replaced(now time.Time, m *member, p *recreation, o worker.Outcome) {
-	delete(f.recreations, m.id)
+	delete(f.recreates.recreations, m.id)
 	o.OperatorStopped = o.OperatorStopped && !p.again
 	if o.Snapshot == nil || o.Snapshot.ID == m.id || o.Snapshot.ID == "" {
 		f.step(now, m, o)
 		f.reportTemporary(now, m, p)
 		return
 	}
-	f.replacedIDs[m.id] = f.round
+	f.recreates.replacedIDs[m.id] = f.stream.round
 	delete(f.byID, m.id)
 	m.id = o.Snapshot.ID
 	if double := f.byID[m.id]; double != nil {
@@ -282,14 +300,14 @@ func (f *Fleet) reportTemporary(now time.Time, m *member, p *recreation) {
 
 // beginRound forgets the marked containers of the list before.
 func (f *Fleet) beginRound() {
-	f.round++
-	f.replacements, f.backups = map[string]replacement{}, map[string]worker.Key{}
-	maps.DeleteFunc(f.replacedIDs, func(_ string, round uint64) bool { return f.round > round+2 })
+	f.stream.round++
+	f.recreates.replacements, f.recreates.backups = map[string]replacement{}, map[string]worker.Key{}
+	maps.DeleteFunc(f.recreates.replacedIDs, func(_ string, round uint64) bool { return f.stream.round > round+2 })
 }
 
 // Recreating reports whether a transaction is under way that replaces the container of this ID.
 func (f *Fleet) Recreating(oldID string) bool {
-	for _, p := range f.transactions {
+	for _, p := range f.recreates.transactions {
 		if p.tx.Old() == oldID || p.action.Incarnation.ID == oldID {
 			return true
 		}
@@ -298,4 +316,4 @@ func (f *Fleet) Recreating(oldID string) bool {
 }
 
 // Transactions is how many recreates are under way.
-func (f *Fleet) Transactions() int { return len(f.transactions) }
+func (f *Fleet) Transactions() int { return len(f.recreates.transactions) }

@@ -12,7 +12,7 @@ const maxReplay = 4096
 
 // keepReplayed keeps an event of the replay with which a session begins, for replayed.
 func (f *Fleet) keepReplayed(now time.Time, o worker.Observation) {
-	if f.replay = append(f.replay, o); len(f.replay) >= maxReplay {
+	if f.stream.replay = append(f.stream.replay, o); len(f.stream.replay) >= maxReplay {
 		f.replayed(now)
 	}
 }
@@ -21,8 +21,8 @@ func (f *Fleet) keepReplayed(now time.Time, o worker.Observation) {
 // They are those up to the last one that the record has, in the order of the stream. Their times tell as much only as long as
 // the engine's clock does not step.
 func (f *Fleet) replayed(now time.Time) {
-	events := f.replay
-	f.replay = nil
+	events := f.stream.replay
+	f.stream.replay = nil
 	known := f.lastKnown(events)
 	for i, o := range events {
 		if o.Repeated {

@@ -42,16 +42,16 @@ func (f *Fleet) route(now time.Time, o worker.Observation) {
 			f.step(now, m, *missed)
 		}
 	}
-	m.round = f.round
-	if p := f.recreations[m.id]; p != nil && o.Kind == worker.Started && p.notified[o.ID] {
+	m.round = f.stream.round
+	if p := f.recreates.recreations[m.id]; p != nil && o.Kind == worker.Started && p.notified[o.ID] {
 		p.again = true
 	}
-	f.tellExit(now, f.recreations[m.id], o)
+	f.tellExit(now, f.recreates.recreations[m.id], o)
 	f.rename(m, o)
 	if o.Kind != worker.Listed && o.At.After(m.lastEventAt) {
 		m.lastEventAt = o.At
 	}
-	if o.Order == worker.OrderUnknown && m.machine.Saved().Incarnation.StartedAt.After(f.engine.Engine.Now) {
+	if o.Order == worker.OrderUnknown && m.machine.Saved().Incarnation.StartedAt.After(f.stream.engine.Engine.Now) {
 		o.History = false // the clock stepped back in this life, so that what happened in it seems older than it is
 	}
 	f.seenDone(now, o)
@@ -64,9 +64,9 @@ func (f *Fleet) noteRead(o worker.Observation) {
 	if o.Kind == worker.Listed {
 		return
 	}
-	behind := f.bookmark.EventAt.Sub(o.At)
-	if behind < 0 || !f.opening && behind > clockStep {
-		f.bookmark.EventAt = o.At
+	behind := f.stream.bookmark.EventAt.Sub(o.At)
+	if behind < 0 || !f.stream.opening && behind > clockStep {
+		f.stream.bookmark.EventAt = o.At
 	}
 }
 
@@ -77,26 +77,26 @@ const clockStep = time.Minute
 // what happened right before. Events lag, and never lead, so that the difference is at least what each of them shows; the
 // first one after a step may have been on its way for seconds.
 func (f *Fleet) followClock(now time.Time, o worker.Observation) {
-	if f.opening || o.Kind == worker.Listed {
+	if f.stream.opening || o.Kind == worker.Listed {
 		return
 	}
-	if skew := o.At.Sub(now); skew > f.engine.Skew || f.engine.Skew-skew > clockStep {
-		f.engine.Skew = skew
+	if skew := o.At.Sub(now); skew > f.stream.engine.Skew || f.stream.engine.Skew-skew > clockStep {
+		f.stream.engine.Skew = skew
 	}
 }
 
 // readBefore reports whether an event of a replay was read by the Stoker before this one, where the times of the lives cannot
 // tell: it is one of a time to come, which the clock stepped back from. The engine retells everything then.
 func (f *Fleet) readBefore(now time.Time, o worker.Observation) bool {
-	toCome := o.At.After(now.Add(f.engine.Skew + clockStep))
-	return o.Order == worker.OrderUnknown && f.opening && o.Kind != worker.Listed && toCome && !o.At.After(f.readTo)
+	toCome := o.At.After(now.Add(f.stream.engine.Skew + clockStep))
+	return o.Order == worker.OrderUnknown && f.stream.opening && o.Kind != worker.Listed && toCome && !o.At.After(f.stream.readTo)
 }
 
 // isDaemonBootStop: an engine that was killed, and its containers not, stops them when it boots, before it answers anyone. No
 // operator can have meant that.
 func (f *Fleet) isDaemonBootStop(o worker.Observation) bool {
 	stops := o.Kind == worker.Signalled || o.Kind == worker.Stopped
-	engine := f.engine.Engine
+	engine := f.stream.engine.Engine
 	stepped := engine.BootedAt.After(engine.Now) // the clock, since the boot
 	return stops && o.History && !stepped && o.At.Before(engine.BootedAt)
 }
@@ -107,11 +107,11 @@ func (f *Fleet) rejects(o worker.Observation) bool {
 	if !known {
 		return false
 	}
-	if o.Kind == worker.Listed && r.session != f.session { // an update since the last session may have been lost
+	if o.Kind == worker.Listed && r.session != f.stream.session { // an update since the last session may have been lost
 		delete(f.rejected, o.ID)
 		return false
 	}
-	r.round = f.round
+	r.round = f.stream.round
 	switch o.Kind { //nolint:exhaustive // the rest says nothing about a stop
 	case worker.Signalled:
 		r.stop = &o
@@ -170,12 +170,12 @@ func newcomer(id worker.Identity, o worker.Observation) *worker.Machine {
 // actionPending reports whether an action on a container is still without an answer. One that was forgotten meanwhile is gone,
 // whatever straggles behind its end.
 func (f *Fleet) actionPending(id string) bool {
-	for _, fl := range f.inFlight {
+	for _, fl := range f.actions.inFlight {
 		if fl.id == id {
 			return true
 		}
 	}
-	return f.recreations[id] != nil
+	return f.recreates.recreations[id] != nil
 }
 
 // recall makes a machine from what the journal kept.
@@ -214,11 +214,11 @@ func (f *Fleet) register(machine *worker.Machine, id worker.Identity) *member {
 
 // shelter takes the machine in without a name of its own.
 func (f *Fleet) shelter(machine *worker.Machine, id worker.Identity) *member {
-	m := &member{machine: machine, id: id.ID, round: f.round, undecided: id.Tentative}
+	m := &member{machine: machine, id: id.ID, round: f.stream.round, undecided: id.Tentative}
 	m.action.m, m.stats.m, m.dependents.m = m, m, m
 	f.byID[id.ID] = m
-	machine.Host(f.engine.Engine.CPUs)
-	machine.EngineGrace(f.engine.Engine.GraceUnknown)
+	machine.Host(f.stream.engine.Engine.CPUs)
+	machine.EngineGrace(f.stream.engine.Engine.GraceUnknown)
 	return m
 }
 
@@ -226,7 +226,7 @@ func (f *Fleet) shelter(machine *worker.Machine, id worker.Identity) *member {
 func (f *Fleet) rename(m *member, o worker.Observation) {
 	old := o.Kind == worker.Gone || (o.History && o.Kind != worker.Listed) || (o.Kind == worker.Listed && m.ahead(o.At))
 	same := o.Key == m.key() && (f.bound(m) || o.Kind != worker.Listed) // who lost a name gets it back by a list only
-	if o.Kind == worker.Listed && o.Key == m.key() && m.machine.Recreating() && !old && f.members[o.Key] == nil && f.recreations[m.id] == nil {
+	if o.Kind == worker.Listed && o.Key == m.key() && m.machine.Recreating() && !old && f.members[o.Key] == nil && f.recreates.recreations[m.id] == nil {
 		f.bindName(m) // anyone who had its name during the transaction is gone, and it was put back
 		return
 	}
@@ -271,7 +271,7 @@ func (m *member) key() worker.Key { return m.machine.Key() }
 func (f *Fleet) forget(m *member) {
 	f.unbindName(m)
 	f.unplan(m)
-	delete(f.early, m.id)
+	delete(f.recreates.early, m.id)
 	if f.byID[m.id] == m {
 		delete(f.byID, m.id)
 	}
@@ -284,7 +284,7 @@ func (f *Fleet) decided(m *member, o worker.Outcome) bool {
 	}
 	r := f.set.Rules.Read(policy.Candidate{Labels: o.Snapshot.Labels, CPUs: o.Snapshot.CPUs, QuotaKnown: true})
 	if !r.Take {
-		f.rejected[m.id] = rejection{round: f.round, session: f.session}
+		f.rejected[m.id] = rejection{round: f.stream.round, session: f.stream.session}
 		f.forget(m)
 		return false
 	}
@@ -296,16 +296,16 @@ func (f *Fleet) decided(m *member, o worker.Outcome) bool {
 // listEnded: anyone who was not listed does not exist any more, unless it was made after the list. A tombstone is a Gone
 // like the engine's own.
 func (f *Fleet) listEnded(now time.Time, o worker.Observation) {
-	maps.DeleteFunc(f.rejected, func(_ string, r rejection) bool { return r.round != f.round })
+	maps.DeleteFunc(f.rejected, func(_ string, r rejection) bool { return r.round != f.stream.round })
 	for _, m := range f.sorted() {
-		if m.round != f.round && !m.ahead(o.At) {
+		if m.round != f.stream.round && !m.ahead(o.At) {
 			f.step(now, m, worker.Observation{Kind: worker.Gone, At: o.At, ID: m.id})
 		}
 	}
 	f.findUnfinished(now)
-	f.engine.Synced = now
-	if f.opening {
-		f.opening = false
+	f.stream.engine.Synced = now
+	if f.stream.opening {
+		f.stream.opening = false
 		f.connected(now)
 	}
 }

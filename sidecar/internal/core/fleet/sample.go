@@ -31,7 +31,7 @@ const sampleDeadline = 4 * time.Second
 
 // readStatsDue asks for the readings that are due, those first that hold up a decision.
 func (f *Fleet) readStatsDue(now time.Time) {
-	if !f.engine.Connected || f.closing {
+	if !f.stream.engine.Connected || f.closing {
 		return
 	}
 	for _, p := range []purpose{forHeal, forIdle} {
@@ -58,19 +58,19 @@ func (f *Fleet) wanting(now time.Time, p purpose) []*member {
 
 // readStats asks for one reading, unless there is no room for it.
 func (f *Fleet) readStats(m *member, p purpose, span bool) {
-	if f.reading[p] >= p.room() {
+	if f.actions.reading[p] >= p.room() {
 		return
 	}
 	m.reading[p] = true
-	f.reading[p]++
-	f.send(inFlight{id: m.id, session: f.session, purpose: p}, worker.Action{
+	f.actions.reading[p]++
+	f.send(inFlight{id: m.id, session: f.stream.session, purpose: p}, worker.Action{
 		Key: m.key(), Incarnation: m.machine.Saved().Incarnation, Verb: worker.ReadStats, Span: span, Host: p == forHeal, Deadline: sampleDeadline,
 	})
 }
 
 // read hands a reading to its machine.
 func (f *Fleet) read(now time.Time, p purpose, o worker.Outcome) {
-	f.reading[p]--
+	f.actions.reading[p]--
 	m := f.byID[o.Action.Incarnation.ID]
 	if m == nil {
 		return

@@ -109,10 +109,10 @@ func (f *Fleet) classOpen(class worker.ActionClass) bool {
 		worker.ClassInspect: maxInspects, worker.ClassStart: f.set.Parallel, worker.ClassStop: maxStops,
 		worker.ClassRecreate: maxRecreates, worker.ClassUpdate: maxUpdates,
 	}
-	if !f.engine.Connected { // of a worker that is not followed nothing is known, not even that it is stable
+	if !f.stream.engine.Connected { // of a worker that is not followed nothing is known, not even that it is stable
 		return false
 	}
-	return class == worker.ClassNone || f.inClass[class] < limit[class]
+	return class == worker.ClassNone || f.actions.inClass[class] < limit[class]
 }
 
 // allowed reports whether anything may be done about the member now.
@@ -120,7 +120,7 @@ func (f *Fleet) allowed(m *member) bool {
 	if m.class == worker.ClassNone {
 		return true
 	}
-	free := f.bound(m) && f.unfinished[m.key()] == nil && f.transactions[m.key()] == nil
+	free := f.bound(m) && f.recreates.unfinished[m.key()] == nil && f.recreates.transactions[m.key()] == nil
 	starts := m.class == worker.ClassStart || m.class == worker.ClassRecreate
 	if starts && f.waitsForParent(m) {
 		return false

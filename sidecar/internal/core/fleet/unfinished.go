@@ -19,26 +19,26 @@ type unfinishedRecreate struct {
 
 // findUnfinished looks through the list for transactions that nobody carries out.
 func (f *Fleet) findUnfinished(now time.Time) {
-	for _, id := range slices.Sorted(maps.Keys(f.replacements)) {
-		r := f.replacements[id]
+	for _, id := range slices.Sorted(maps.Keys(f.recreates.replacements)) {
+		r := f.recreates.replacements[id]
 		name, m := r.name, f.byID[r.of]
-		known := f.unfinished[name] != nil || (m != nil && f.resuming(m)) || f.transactions[name] != nil
-		if known || f.leftStopped(id) || !r.unfinished(f.backups) {
+		known := f.recreates.unfinished[name] != nil || (m != nil && f.resuming(m)) || f.recreates.transactions[name] != nil
+		if known || f.leftStopped(id) || !r.unfinished(f.recreates.backups) {
 			continue
 		}
 		if m != nil && m.key() == name && !m.undecided && f.bound(m) {
 			f.step(now, m, worker.Interrupted{}) // it goes on with it
 			continue
 		}
-		f.unfinished[name] = &unfinishedRecreate{of: r.of, due: now}
+		f.recreates.unfinished[name] = &unfinishedRecreate{of: r.of, due: now}
 	}
-	maps.DeleteFunc(f.unfinished, func(name worker.Key, _ *unfinishedRecreate) bool {
-		for _, r := range f.replacements {
-			if r.name == name && r.unfinished(f.backups) {
+	maps.DeleteFunc(f.recreates.unfinished, func(name worker.Key, _ *unfinishedRecreate) bool {
+		for _, r := range f.recreates.replacements {
+			if r.name == name && r.unfinished(f.recreates.backups) {
 				return false
 			}
 		}
-		return f.transactions[name] == nil
+		return f.recreates.transactions[name] == nil
 	})
 }
 
@@ -51,7 +51,7 @@ func (f *Fleet) leftStopped(id string) bool {
 // resuming reports whether a member's transaction is under way, or will be gone on with. A member whose name somebody else has taken
 // meanwhile does nothing any more.
 func (f *Fleet) resuming(m *member) bool {
-	return m.machine.Recreating() && (f.bound(m) || f.recreations[m.id] != nil)
+	return m.machine.Recreating() && (f.bound(m) || f.recreates.recreations[m.id] != nil)
 }
 
 // unfinished: it has not its name yet, or has it and was never started, or the old container still has its backup name.
@@ -67,15 +67,15 @@ func (r replacement) unfinished(backups map[string]worker.Key) bool {
 
 // resumeDue begins to finish each transaction that was left behind.
 func (f *Fleet) resumeDue(now time.Time) {
-	if !f.engine.Connected || f.closing || f.set.DryRun {
+	if !f.stream.engine.Connected || f.closing || f.set.DryRun {
 		return
 	}
-	for _, name := range slices.Sorted(maps.Keys(f.unfinished)) {
-		u := f.unfinished[name]
-		if f.transactions[name] != nil || u.due.After(now) || f.inClass[worker.ClassRecreate] >= maxRecreates {
+	for _, name := range slices.Sorted(maps.Keys(f.recreates.unfinished)) {
+		u := f.recreates.unfinished[name]
+		if f.recreates.transactions[name] != nil || u.due.After(now) || f.actions.inClass[worker.ClassRecreate] >= maxRecreates {
 			continue
 		}
-		f.inClass[worker.ClassRecreate]++
+		f.actions.inClass[worker.ClassRecreate]++
 		p := f.begin(now, recreate.Request{
 			Action: worker.Action{Key: name, Reason: worker.ReasonUncertain, Grace: -1}, OldID: u.of, ResumeOnly: true,
 		})
@@ -85,8 +85,8 @@ func (f *Fleet) resumeDue(now time.Time) {
 
 // resumed: the container that has the name now is treated like one of a list.
 func (f *Fleet) resumed(now time.Time, p *recreation, r recreate.Result) {
-	f.inClass[worker.ClassRecreate]--
-	u := f.unfinished[p.name]
+	f.actions.inClass[worker.ClassRecreate]--
+	u := f.recreates.unfinished[p.name]
 	if u == nil {
 		return
 	}
@@ -95,7 +95,7 @@ func (f *Fleet) resumed(now time.Time, p *recreation, r recreate.Result) {
 		u.tries = min(u.tries+1, 5)
 		return
 	}
-	delete(f.unfinished, p.name)
+	delete(f.recreates.unfinished, p.name)
 	s := r.Holder
 	if s == nil {
 		return
@@ -104,7 +104,7 @@ func (f *Fleet) resumed(now time.Time, p *recreation, r recreate.Result) {
 		Kind: worker.Listed, At: f.engineTime(now), ID: s.ID, Key: s.Key, Labels: s.Labels, Status: s.Status, Health: s.Health,
 	}
 	if s.ID != u.of {
-		f.replacedIDs[u.of] = f.round
+		f.recreates.replacedIDs[u.of] = f.stream.round
 	}
 	f.route(now, seen)
 	if m := f.byID[s.ID]; m != nil {

@@ -65,7 +65,7 @@ type WorkerView struct {
 
 // View is the picture of now.
 func (f *Fleet) View(now time.Time) View {
-	v := View{At: now, Engine: f.engine, HostOverloaded: f.overload.on}
+	v := View{At: now, Engine: f.stream.engine, HostOverloaded: f.overload.on}
 	for _, m := range f.sorted() {
 		if !m.undecided && f.bound(m) {
 			v.Workers = append(v.Workers, f.workerView(now, m))
