@@ -38,6 +38,8 @@ type liveWorld struct {
 	podman bool
 	prefix string
 	subnet int
+	// ownNetwork is that of containers that ask for none; empty is the engine's default one.
+	ownNetwork string
 }
 
 // newLiveWorld skips the test, in one line, when no engine answers.
@@ -57,6 +59,7 @@ func newLiveWorld(t *testing.T) *liveWorld {
 	w.c, err = New(Options{Host: api.DaemonHost()})
 	require.NoError(t, err)
 	w.image()
+	w.ownNetwork = dockertest.OwnNetwork(t, api, w.prefix)
 	return w
 }
 
@@ -140,6 +143,12 @@ func (w *liveWorld) run(name, port string, body container.CreateRequest) worker.
 	body.Image = w.name("talk")
 	if body.Cmd == nil {
 		body.Cmd = []string{port, "0s"}
+	}
+	if body.HostConfig == nil {
+		body.HostConfig = &container.HostConfig{}
+	}
+	if body.HostConfig.NetworkMode == "" {
+		body.HostConfig.NetworkMode = container.NetworkMode(w.ownNetwork)
 	}
 	made, err := w.api.ContainerCreate(w.t.Context(), body.Config, body.HostConfig, body.NetworkingConfig, nil, w.name(name))
 	require.NoError(w.t, err)

@@ -34,6 +34,8 @@ type realHost struct {
 	scope string
 	chron *chronicle
 	binds map[string]string // full name to the folder that BreakStarts takes away
+	// network of workers that share nobody's; empty is the engine's default one.
+	network string
 
 	podman   bool
 	quietOOM bool // the engine may not tell when the kernel kills for want of memory
@@ -65,6 +67,7 @@ func RealHost(t testing.TB) Host {
 	r.podman = IsPodman(ctx, c)
 	r.quietOOM = info.CgroupVersion == "2" && info.CgroupDriver == "systemd"
 	r.chron = follow(t, c, chapter{scope: r.scope, since: since})
+	r.network = OwnNetwork(t, c, r.scope)
 	t.Cleanup(r.removeAll)
 	return r
 }
@@ -188,7 +191,8 @@ func (r *realHost) hostConfig(spec WorkerSpec, name string) *api.HostConfig {
 			Name: api.RestartPolicyMode(spec.RestartPolicy.Name), MaximumRetryCount: spec.RestartPolicy.MaxRetries,
 		},
 		// A share of a CPU low enough that many tests fit on a small machine, and high enough for the probes.
-		Resources: api.Resources{NanoCPUs: 150_000_000},
+		Resources:   api.Resources{NanoCPUs: 150_000_000},
+		NetworkMode: api.NetworkMode(r.network),
 	}
 	if spec.CPUs != 0 {
 		config.NanoCPUs = nanoCPUs(max(spec.CPUs, 0))

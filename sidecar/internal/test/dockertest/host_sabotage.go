@@ -73,7 +73,6 @@ func (r *realHost) Sicken(name string, s Sickness) {
 		return
 	}
 	path := filepath.Join(fmt.Sprintf("/proc/%d/root", r.pid(name)), heartbeat)
-	pipe := path + ".pipe"
 	deadline := time.Now().Add(10 * time.Second)
 	for before := (os.FileInfo)(nil); ; { // the last beat is over when the file stays as it is for longer than beats are apart
 		now, err := os.Stat(path)
@@ -87,8 +86,7 @@ func (r *realHost) Sicken(name string, s Sickness) {
 		before = now
 		time.Sleep(1500 * time.Millisecond)
 	}
-	r.check(syscall.Mkfifo(pipe, 0o666), "make a pipe")
-	r.check(os.Rename(pipe, path), "put the pipe in the heartbeat's place")
+	r.check(replaceByPipe(path), "put a pipe in the heartbeat's place")
 }
 
 // BreakStarts takes the folder away that the worker mounts.

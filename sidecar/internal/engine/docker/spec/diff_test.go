@@ -128,6 +128,7 @@ func TestDiffExcuses(t *testing.T) {
 		"Config.Hostname":                       {`"Config":{"Hostname":"aaaaaaaaaaaa"}`, `"Config":{"Hostname":"bbbbbbbbbbbb"}`},
 		"Config.Domainname":                     {`"Config":{"Domainname":"x"},"HostConfig":{"NetworkMode":"container:` + parent + `"}`, `"HostConfig":{"NetworkMode":"container:` + successor + `"}`},
 		"Config.Env":                            {`"Config":{"Env":["A=1","HOSTNAME=aaaaaaaaaaaa"]}`, `"Config":{"Env":["A=1","HOSTNAME=bbbbbbbbbbbb"]}`},
+		"a default network that does not exist": {`"State":{"Running":true},"NetworkSettings":{"Networks":{"bridge":{"NetworkID":"","EndpointID":""}}}`, `"NetworkSettings":{"Networks":{}}`},
 		"annotations of a Podman's limits":      {`"HostConfig":{"PidsLimit":50,"CpusetCpus":"0","CpusetMems":"0"}`, `"HostConfig":{"PidsLimit":50,"CpusetCpus":"0","CpusetMems":"0","Annotations":{"io.podman.annotations.pids-limit":"50","io.podman.annotations.cpuset":"0","io.podman.annotations.memory-nodes":"0"}}`},
 		"a Podman's environment":                {`"Config":{"Env":["container=podman","A=1","B=2","HOSTNAME=aaaaaaaaaaaa"]}`, `"Config":{"Env":["B=2","HOSTNAME=bbbbbbbbbbbb","A=1","container=podman"]}`},
 		"Config.Labels":                         {`"Config":{"Labels":{"a":"1","stoker-recreate.of":"x"}}`, `"Config":{"Labels":{"a":"1","stoker-recreate.by":"y"}}`},

@@ -86,6 +86,11 @@ func conditions() []condition {
 			text, ok := c.recreated.(string)
 			return ok && isIDOf(text, c.is.typed.Image)
 		}},
+		{"NetworkSettings.Networks.bridge", "an engine without a default network shows one of that name, without an ID, once the container was started; the new one was not yet", func(c change) bool {
+			old, _ := c.old.(map[string]any)
+			state := c.was.typed.State
+			return old["NetworkID"] == "" && old["EndpointID"] == "" && c.recreated == absent{} && state != nil && state.Running
+		}},
 		{"HostConfig.LogConfig.Config.*", "the engine adds its own options to those that are asked for", oldIsUnset},
 		{"HostConfig.Runtime", leftOpen, oldIsUnset},
 		{"HostConfig.ShmSize", leftOpen, func(c change) bool { return oldIsUnset(c) || c.old == json.Number("0") }},

@@ -178,6 +178,7 @@ func (w *world) recreate2(name string) {
 // anonymous volumes of the old one along unless the new one holds them already (R18).
 func TestLiveBridgeContainer(t *testing.T) {
 	w := newWorld(t)
+	w.needsDefaultNetwork()
 	w.run("sp-child", container.CreateRequest{})
 	source := w.run("sp-source", container.CreateRequest{Config: &container.Config{Volumes: map[string]struct{}{"/shared": {}}}})
 	w.write(source, "/shared/data", "theirs")
@@ -223,6 +224,7 @@ func TestLiveDependents(t *testing.T) {
 // Modes in which create takes no host name and no networks; no networks but another than the mode's (R4, R7, R8).
 func TestLiveModes(t *testing.T) {
 	w := newWorld(t)
+	w.needsDefaultNetwork()
 	w.network("sp-a", "10.77.1.0/24")
 	w.network("sp-b", "10.77.2.0/24")
 	for name, host := range map[string]*container.HostConfig{

@@ -40,6 +40,8 @@ type world struct {
 	podman  bool
 	volumes map[string]bool // that will be removed
 	book    map[string]string
+	// ownNetwork is that of containers that ask for none; empty is the engine's default one.
+	ownNetwork string
 }
 
 // newWorld skips the test when no engine answers. All that it makes is called sp-… and removed by name at the end; runs
@@ -63,7 +65,16 @@ func newWorld(t *testing.T) *world {
 		t.Skip("not on a Podman: it imports no image with a health check, as this one")
 	}
 	w.image()
+	w.ownNetwork = dockertest.OwnNetwork(t, api, "sp-own")
 	return w
+}
+
+// needsDefaultNetwork skips a test of what only the default bridge has, such as links.
+func (w *world) needsDefaultNetwork() {
+	w.t.Helper()
+	if !dockertest.HasDefaultNetwork(w.api) {
+		w.t.Skip("this engine has no default network (bridge none, or its interface is gone)")
+	}
 }
 
 func takeTurns(t *testing.T) {
@@ -133,6 +144,12 @@ func (w *world) create(name string, body container.CreateRequest) (id string) {
 	}
 	if body.Image == "" {
 		body.Image = liveImage
+	}
+	if body.HostConfig == nil {
+		body.HostConfig = &container.HostConfig{}
+	}
+	if body.HostConfig.NetworkMode == "" {
+		body.HostConfig.NetworkMode = container.NetworkMode(w.ownNetwork)
 	}
 	made, err := w.api.ContainerCreate(w.t.Context(), body.Config, body.HostConfig, body.NetworkingConfig, nil, name)
 	require.NoError(w.t, err, name)
