@@ -17,3 +17,7 @@ func Missing(t testing.TB, format string, args ...any) {
 	}
 	t.Skipf(format, args...)
 }
+
+// NoDNS reports whether STOKER_TEST_NO_DNS says that containers cannot find each other by name: an engine without iptables has no DNS,
+// and its API does not tell.
+func NoDNS() bool { return os.Getenv("STOKER_TEST_NO_DNS") != "" }
