@@ -162,13 +162,21 @@ func (f *Fleet) listedDependents(g *dependentGroup, o worker.Outcome) {
 		m := f.byID[p.ID]
 		return m == nil || !m.machine.Runs(p.Incarnation)
 	})
-	all := slices.DeleteFunc(slices.Clone(o.Dependents), func(d worker.Dependent) bool { return d.ID == f.set.Self }) // it may share a worker's network
+	all := slices.DeleteFunc(slices.Clone(o.Dependents), func(d worker.Dependent) bool {
+		return d.ID == f.set.Self || f.inTransaction(d) // Stoker itself may share a worker's network
+	})
 	g.waiting = dependents.Find(all, parents, func(id string) bool { return f.byID[id] != nil })
+}
+
+// inTransaction reports whether a container is about to replace one whose recreate is under way.
+func (f *Fleet) inTransaction(d worker.Dependent) bool {
+	_, of, ok := worker.ReplacementOf(d.Labels)
+	return ok && f.Recreating(of)
 }
 
 // inspectedDependent gives a dependent what it needs.
 func (f *Fleet) inspectedDependent(now time.Time, g *dependentGroup, d dependents.Affected, o worker.Outcome) {
-	if o.Missing {
+	if o.Missing || f.inTransaction(d.Dependent) {
 		return
 	}
 	if o.Snapshot == nil {

@@ -3,6 +3,7 @@ package fleet
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"stoker/sidecar/internal/core/recreate"
@@ -32,7 +33,11 @@ func (f *Fleet) findUnfinished(now time.Time) {
 		}
 		f.recreates.unfinished[name] = &unfinishedRecreate{of: r.of, due: now}
 	}
-	maps.DeleteFunc(f.recreates.unfinished, func(name worker.Key, _ *unfinishedRecreate) bool {
+	f.findBackups(now)
+	maps.DeleteFunc(f.recreates.unfinished, func(name worker.Key, u *unfinishedRecreate) bool {
+		if f.recreates.backups[u.of] == name+worker.BackupSuffix {
+			return false
+		}
 		for _, r := range f.recreates.replacements {
 			if r.name == name && r.unfinished(f.recreates.backups) {
 				return false
@@ -40,6 +45,22 @@ func (f *Fleet) findUnfinished(now time.Time) {
 		}
 		return f.recreates.transactions[name] == nil
 	})
+}
+
+// findBackups looks through the list for containers that were set aside and have nobody in their place: an engine may carry out a
+// rename long after its transaction was given up.
+func (f *Fleet) findBackups(now time.Time) {
+	replaced := map[string]bool{}
+	for _, r := range f.recreates.replacements {
+		replaced[r.of] = true
+	}
+	for id, backup := range f.recreates.backups {
+		name := worker.Key(strings.TrimSuffix(string(backup), worker.BackupSuffix))
+		busy := f.recreates.unfinished[name] != nil || f.recreates.transactions[name] != nil || f.Recreating(id)
+		if !busy && !replaced[id] && f.members[name] == nil {
+			f.recreates.unfinished[name] = &unfinishedRecreate{of: id, due: now}
+		}
+	}
 }
 
 // leftStopped reports whether a transaction has left its new container as it was, because an operator had stopped the worker.

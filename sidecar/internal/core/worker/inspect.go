@@ -41,17 +41,22 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	if before == StatusPaused {
 		m.checks.resumedAt = latest(m.checks.resumedAt, m.checks.probe.At)
 	}
+	m.applyStatus(now, s, inspectContext{before: before, first: first, newLife: newLife, unheard: unheard, known: known})
+}
+
+// applyStatus judges what an inspect found.
+func (m *Machine) applyStatus(now time.Time, s Snapshot, p inspectContext) {
 	switch s.Status {
 	case StatusRunning:
-		m.foundRunning(now, s, unheard && !known.IsZero())
+		m.foundRunning(now, s, p.unheard && !p.known.IsZero())
 	case StatusRestarting:
-		if !m.heldFor(HeldOperator) || newLife { // else the inspect is older than the stop
+		if !m.heldFor(HeldOperator) || p.newLife { // else the inspect is older than the stop
 			m.to(PhaseDocker)
 			m.life.delayed = true
 		}
 		m.requestInspect(now.Add(m.inspectBackoff()), ReasonWaitsDocker)
 	case StatusExited, StatusCreated:
-		m.foundDown(now, s, inspectContext{before: before, first: first, newLife: newLife, unheard: unheard, known: known})
+		m.foundDown(now, s, p)
 	case StatusPaused:
 		if m.phase() == PhaseStarting && s.StartedAt.After(m.life.endedAt) { // somebody has paused what the start began
 			m.life.startedBy = startedByStoker
