@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stoker/sidecar/internal/test/dockertest"
+	"stoker/sidecar/internal/test/testenv"
 )
 
 // promptly is how long a heal may take on the fake engine, which itself needs milliseconds: far more than that for a busy
@@ -59,6 +60,7 @@ func TestNoAudienceDelaysAHeal(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	log := newStuck(t)
+	pace := testenv.NewPace(t)
 	s := hireWith(t, h.environ("STOKER_NOTIFY_ON=all", "STOKER_NOTIFY=json+http://"+deaf(t)+"/hook json+http://127.0.0.1:1/hook"), log)
 	<-log.tried
 	h.watched(s)
@@ -77,7 +79,7 @@ func TestNoAudienceDelaysAHeal(t *testing.T) {
 		h.watched(s)
 	}
 	slices.Sort(took)
-	require.Less(t, took[8], promptly, "all targets hang all the time; one slow heal may be the machine's")
+	pace.Within(t, took[8], promptly, "a heal, while all targets hang all the time,") // one slow heal may be the machine's
 }
 
 // inbox is a webhook that keeps what it is sent.

@@ -43,16 +43,24 @@ func TestProxyRefusesACall(t *testing.T) {
 		"answers 403 to": {Status: http.StatusForbidden}, "answers 500 to": {Status: http.StatusInternalServerError}, "closes the connection to": {Reset: true},
 	} {
 		for call, path := range needed {
-			t.Run(how+" "+call, func(t *testing.T) { refuses(t, how, call, path, trouble, true) })
+			t.Run(how+" "+call, func(t *testing.T) { refuses(t, refused{how, call, path, trouble, true}) })
 		}
 		for call, path := range other {
-			t.Run(how+" "+call, func(t *testing.T) { refuses(t, how, call, path, trouble, false) })
+			t.Run(how+" "+call, func(t *testing.T) { refuses(t, refused{how, call, path, trouble, false}) })
 		}
 	}
 }
 
-func refuses(t *testing.T, how, call, path string, trouble dockertest.Spoiling, needed bool) {
+// refused is a call that a proxy refuses.
+type refused struct {
+	how, call, path string
+	trouble         dockertest.Spoiling
+	needed          bool
+}
+
+func refuses(t *testing.T, r refused) {
 	t.Parallel()
+	how, call, path, trouble, needed := r.how, r.call, r.path, r.trouble, r.needed
 	h := newHouse(t)
 	proxy := dockertest.Spoilable(t, h.Host)
 	method, _, _ := strings.Cut(call, " ")

@@ -38,6 +38,8 @@ type report struct {
 	Problems   int               `json:"problems"`
 	Caveat     string            `json:"caveat,omitempty"` // of an engine on which not everything works
 	Denied     []string          `json:"denied,omitempty"` // calls of Stoker's that something before the engine refuses
+
+	lacking string // those of them without which Stoker cannot do its work
 }
 
 func newCheck(env Env) *cobra.Command {
@@ -89,7 +91,8 @@ func (e Env) check(ctx context.Context, asJSON bool) error {
 	}
 	all := inspector{engine: engine, config: c, self: e.Self()}.inspect(ctx, listed)
 	all.Plan, all.Caveat = planOf(about.CPUs, all.loads()), about.Caveat
-	if all.Denied = engine.TryCalls(ctx); engine.Lacking() != "" {
+	all.Denied = engine.TryCalls(ctx)
+	if all.lacking = engine.Lacking(); all.lacking != "" {
 		all.Problems++
 	}
 	return e.print(asJSON, all, func() error { return e.say(e.reportText(all)) }, all.Problems)

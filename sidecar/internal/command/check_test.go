@@ -71,6 +71,7 @@ func TestCheckBehindAProxy(t *testing.T) {
 	got = play(t, checkEnv(engine), "check")
 	require.Equal(t, 1, got.code)
 	require.Contains(t, got.out, "POST start: no heals")
+	require.Contains(t, got.out, "; 1 problem: the engine's proxy\n")
 }
 
 // TestFindings checks one container each: what is said of it, and whether that is a problem.

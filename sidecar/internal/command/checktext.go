@@ -46,10 +46,14 @@ func (e Env) reportText(all report) string {
 	for _, f := range all.Ignored {
 		ignored = append(ignored, reportRow{[]string{string(f.Worker), state(f), string(f.Why)}, f.evaluation})
 	}
+	var proxy []reportRow // is in no table, but counts
+	if all.lacking != "" {
+		proxy = append(proxy, reportRow{[]string{"the engine's proxy"}, evaluation{Problems: []string{all.lacking}}})
+	}
 	text := e.reportTable([]string{"WORKER", "STATE", "CPUS", "RESTART", "MANAGED BY", "HELD"}, managed) +
 		e.reportTable([]string{"IGNORED", "STATE", "WHY"}, ignored) +
 		e.total(fmt.Sprintf("%s managed, %d ignored, %s unlabelled; ", count(len(managed), "worker"), len(ignored),
-			count(all.Unlabelled, "other container")), managed, ignored) +
+			count(all.Unlabelled, "other container")), managed, ignored, proxy) +
 		e.lines(plain, all.Plan.lines()...)
 	if all.Caveat != "" {
 		text += e.lines(plain, all.Caveat)

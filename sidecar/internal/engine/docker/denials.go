@@ -29,7 +29,7 @@ type deniedError struct {
 	err error
 }
 
-func (e *deniedError) Error() string { return e.doing + ": " + e.denial.String() }
+func (e *deniedError) Error() string { return e.doing + ": " + e.String() }
 
 func (e *deniedError) Unwrap() error { return e.err }
 
@@ -85,7 +85,7 @@ func (r *denials) see(req *http.Request, resp *http.Response, err error) *denial
 	how := ""
 	switch {
 	case err != nil:
-		how = r.seeClosed(c, req.Context(), err)
+		how = r.seeClosed(req.Context(), c, err)
 	case resp.Header.Get("Api-Version") != "":
 		r.header = true
 		r.taken(c)
@@ -134,7 +134,7 @@ func (r *denials) notTheEngines(c call, resp *http.Response) bool {
 
 // seeClosed: a connection that is closed without an answer may be an engine that dies. It is a refusal when it happens to the
 // same call again, and other calls were answered between the two.
-func (r *denials) seeClosed(c call, ctx context.Context, err error) string {
+func (r *denials) seeClosed(ctx context.Context, c call, err error) string {
 	if ctx.Err() != nil || !closedOnUs(err) {
 		return ""
 	}

@@ -175,7 +175,7 @@ func TestSessionBehindAProxy(t *testing.T) {
 					}
 					if err == nil {
 						events, end := c.Events(t.Context(), engine.Now)
-						for range events { //nolint:revive // until it ends
+						for range events {
 						}
 						if err = <-end; !strings.Contains(Explain(err), "proxy") {
 							err = nil // upToDate's stream ends by itself
