@@ -206,6 +206,7 @@ func (r *realHost) hostConfig(spec WorkerSpec, name string) *api.HostConfig {
 	}
 	if spec.Breakable {
 		r.binds[name] = r.t.TempDir()
+		r.check(os.Chmod(filepath.Dir(r.binds[name]), 0o755), "let a user's engine into the folder of the mount")
 		config.Mounts = []mount.Mount{{Type: mount.TypeBind, Source: r.binds[name], Target: "/breakable"}}
 	}
 	return config
