@@ -111,9 +111,11 @@ fuzz: ## every fuzz target there is, for a minute each (FUZZTIME=1m, FUZZ=FuzzMa
 vuln: ## known vulnerabilities in the code that is called, if the database can be reached
 	.ci/vuln
 
-# Engines in containers, made from Debian's packages; needs root, and takes a quarter of an hour.
-e2e: ## the live tests on Docker 20.10, 26.1 and 28.5 (E2E=26.1 picks one)
-	.ci/e2e/run $(E2E)
+# Engines in containers, and in machines with cgroup v2 (User Mode Linux), made from Debian's packages; needs root, and takes an hour.
+# ENGINE=/path/to/dockerd takes one that somebody built, alone. WRITE=1 puts the figures into docs/reliability.md.
+export ENGINE
+e2e: ## the live tests on Docker 20.10 to 28.5, cgroups v1 and v2, rootless, Podman (E2E=rootless picks one; ENGINE=/path/to/dockerd)
+	.ci/e2e/run $(if $(WRITE),--write) $(E2E)
 
 # Each seed is half an hour of a virtual host under faults. Each run draws new seeds; a failure names its seed. WRITE=1 puts the table
 # of what happened into docs/reliability.md.

@@ -56,6 +56,7 @@ func RealHost(t testing.TB) Host {
 	if err != nil {
 		testenv.Missing(t, "no Docker engine answers: %v", err)
 	}
+	podman := IsPodman(ctx, c) // before the build, which may take longer than ctx lives
 	if err := workerImage(c); err != nil {
 		t.Fatalf("build the image of the sample worker: %v", err)
 	}
@@ -63,8 +64,7 @@ func RealHost(t testing.TB) Host {
 	if err != nil {
 		t.Fatalf("read the engine's clock: %v", err)
 	}
-	r := &realHost{t: t, api: c, scope: "et-" + randomHex(), binds: map[string]string{}}
-	r.podman = IsPodman(ctx, c)
+	r := &realHost{t: t, api: c, scope: "et-" + randomHex(), binds: map[string]string{}, podman: podman}
 	r.quietOOM = info.CgroupVersion == "2" && info.CgroupDriver == "systemd"
 	r.chron = follow(t, c, chapter{scope: r.scope, since: since})
 	r.network = OwnNetwork(t, c, r.scope)
@@ -206,6 +206,7 @@ func (r *realHost) hostConfig(spec WorkerSpec, name string) *api.HostConfig {
 	}
 	if spec.Breakable {
 		r.binds[name] = r.t.TempDir()
+		r.check(os.Chmod(filepath.Dir(r.binds[name]), 0o755), "let a user's engine into the folder of the mount")
 		config.Mounts = []mount.Mount{{Type: mount.TypeBind, Source: r.binds[name], Target: "/breakable"}}
 	}
 	return config

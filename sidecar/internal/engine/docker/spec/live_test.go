@@ -129,7 +129,11 @@ func TestLiveRichContainer(t *testing.T) {
 		first.MacAddress, second.MacAddress = "02:42:0a:4d:01:99", "02:42:0a:4d:02:98"
 		ends["sp-b"] = second
 	}
-	id := w.create("sp-rich", container.CreateRequest{Config: richConfig(), HostConfig: richHost(), NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: ends}})
+	host := richHost()
+	if w.rootless() { // there runc mounts the device at the host's path of the same name
+		host.Devices[0].PathInContainer = host.Devices[0].PathOnHost
+	}
+	id := w.create("sp-rich", container.CreateRequest{Config: richConfig(), HostConfig: host, NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: ends}})
 	if !manyAtOnce {
 		require.NoError(t, w.api.NetworkConnect(t.Context(), "sp-b", id, second))
 	}
