@@ -121,7 +121,7 @@ func (a *App) workers() int {
 // hidden reports an engine that came back without its containers. There may be nobody else who could tell.
 func (a *App) hidden(before, now string) {
 	a.log.message(logrus.ErrorLevel, "the engine came back with another image store: its containers of before are not visible, and nothing is done about them",
-		fmt.Sprintf("%s was %s, %d workers are remembered as they were left; start the engine with the old store again, or make the workers anew", now, before,
+		fmt.Sprintf("%s was %s, %d workers are remembered as they were left; start the engine with the old store again, or create the workers again", now, before,
 			a.workers()))
 }
 
