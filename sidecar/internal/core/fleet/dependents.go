@@ -35,8 +35,9 @@ type dependentGroup struct {
 	ready   []dependents.Affected       // to be healed now
 	busy    int
 	healed  []healedDependent
-	err     string // why the dependents are not known
-	again   bool   // not all of them could be healed, and may be later
+	absent  map[string]bool // parents that did not run when the containers were listed, by ID: one is paused, or began another incarnation
+	err     string          // why the dependents are not known
+	again   bool            // not all of them could be healed, and may be later
 }
 
 // followers are the dependents that heals are about.
@@ -73,7 +74,7 @@ func (f *Fleet) restartDependents(now time.Time) bool {
 
 // groupDue is the workers whose dependents are due; nil for none.
 func (f *Fleet) groupDue(now time.Time) *dependentGroup {
-	g := &dependentGroup{begun: map[string]dependents.Begun{}}
+	g := &dependentGroup{begun: map[string]dependents.Begun{}, absent: map[string]bool{}}
 	var first time.Time
 	for _, slot := range f.schedule.dependents.sorted() {
 		m := slot.m
@@ -160,7 +161,9 @@ func (f *Fleet) listedDependents(g *dependentGroup, o worker.Outcome) {
 	}
 	parents := slices.DeleteFunc(slices.Clone(g.parents), func(p worker.Parent) bool {
 		m := f.byID[p.ID]
-		return m == nil || !m.machine.Runs(p.Incarnation)
+		runs := m != nil && m.machine.Runs(p.Incarnation)
+		g.absent[p.ID] = !runs
+		return !runs
 	})
 	all := slices.DeleteFunc(slices.Clone(o.Dependents), func(d worker.Dependent) bool {
 		return d.ID == f.set.Self || f.inTransaction(d) // Stoker itself may share a worker's network
@@ -268,7 +271,7 @@ func (f *Fleet) endGroup(now time.Time, g *dependentGroup) {
 		f.reportDependents(now, p, g)
 		m := g.leaders[i]
 		if f.byID[m.id] == m {
-			f.step(now, m, worker.DependentsRestarted{Incarnation: p.Incarnation, Again: g.again})
+			f.step(now, m, worker.DependentsRestarted{Incarnation: p.Incarnation, Again: g.again || g.absent[p.ID]})
 		}
 	}
 	for _, d := range g.healed {

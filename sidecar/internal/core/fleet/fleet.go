@@ -297,7 +297,9 @@ func (f *Fleet) wake(now time.Time) time.Time {
 	wake := earliest(f.schedule.future.next(), f.overloadWake(now))
 	wake = earliest(wake, f.recreationWake(now))
 	wake = earliest(wake, f.dependentsWake(now))
-	wake = earliest(wake, f.schedule.stats.next())
+	if f.reads() { // else what is due waits for the connection
+		wake = earliest(wake, f.schedule.stats.next())
+	}
 	wake = earliest(wake, f.displayStatsWake(now))
 	wake = earliest(wake, f.answerWake())
 	for _, o := range f.recreates.unfinished {

@@ -43,7 +43,7 @@ func (f *Fleet) disconnected(now time.Time) {
 
 // engineTime is Stoker's time on the engine's clock.
 func (f *Fleet) engineTime(now time.Time) time.Time {
-	if f.stream.engine.Synced.IsZero() {
+	if f.stream.session == 0 { // no engine has answered yet
 		return f.stream.bookmark.EventAt
 	}
 	return now.Add(f.stream.engine.Skew)

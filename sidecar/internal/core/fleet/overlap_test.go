@@ -70,3 +70,52 @@ func (d *desk) recreating(name string) {
 	d.pass(time.Minute)
 	require.True(d.t, d.f.Recreating("id-"+name))
 }
+
+// TestNothingIsDueWithoutTheEngine: a reading that is due while the engine is not followed waits for it, and does not keep Stoker awake.
+func TestNothingIsDueWithoutTheEngine(t *testing.T) {
+	d := newDesk(t, fleet.Settings{})
+	d.up("a")
+	d.tell(worker.Observation{Kind: worker.Updated, ID: "id-a", Key: "a"})
+	look := d.verb(worker.Inspect)[0]
+	s := d.running(look)
+	s.Health, s.HasHealthcheck, s.CPUs = worker.HealthUnhealthy, true, 0.5
+	s.Probes = []worker.Probe{{At: d.now, ExitCode: worker.ProbeTimedOut}}
+	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.answer(look, s)
+	require.True(t, d.turn.Wake.IsZero() || d.turn.Wake.After(d.now), "%s", d.turn.Wake)
+}
+
+// TestStopBeforeACutSession: an operator's stop, then a session that breaks before its list, then another engine. The stop was long over
+// when the connection was lost, so that it was not the engine's shutdown.
+func TestStopBeforeACutSession(t *testing.T) {
+	d := newDesk(t, fleet.Settings{Saved: []worker.Saved{{
+		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: noon.Add(-time.Hour)}, Labels: enabled, Expected: true,
+	}}, Bookmark: worker.Bookmark{EventAt: noon.Add(-time.Minute), BootedAt: noon.Add(-24 * time.Hour)}})
+	d.open()
+	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
+	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", ExitCode: 143})
+	d.pass(time.Minute)
+	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now}})
+	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.listed("a", worker.StatusExited)
+	d.tell(worker.Observation{Kind: worker.ListEnd})
+	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
+}
+
+// TestPausedParentIsFollowedLater: somebody pauses a worker while its dependents are looked for.
+func TestPausedParentIsFollowedLater(t *testing.T) {
+	d, list := restartedParent(t)
+	d.event(worker.Paused, "p")
+	d.finish(worker.Outcome{Action: list, Result: worker.Done, Dependents: []worker.Dependent{{Key: "net", ID: "id-net", Parents: []string{"id-p"}}}})
+	d.pass(time.Minute)
+	require.Empty(t, d.verb(worker.ListDependents))
+	d.event(worker.Resumed, "p")
+	for _, a := range d.verb(worker.Inspect) {
+		s := d.running(a)
+		s.StartedAt = noon.Add(time.Second)
+		d.answer(a, s)
+	}
+	d.pass(time.Minute)
+	require.Len(t, d.verb(worker.ListDependents), 1)
+}

@@ -31,7 +31,7 @@ const sampleDeadline = 4 * time.Second
 
 // readStatsDue asks for the readings that are due, those first that hold up a decision.
 func (f *Fleet) readStatsDue(now time.Time) {
-	if !f.stream.engine.Connected || f.closing {
+	if !f.reads() {
 		return
 	}
 	for _, p := range []purpose{forHeal, forIdle} {
@@ -41,6 +41,9 @@ func (f *Fleet) readStatsDue(now time.Time) {
 	}
 	f.displayStatsDue(now)
 }
+
+// reads reports whether readings are asked for at all.
+func (f *Fleet) reads() bool { return f.stream.engine.Connected && !f.closing }
 
 // wanting are those that are due for a reading, in the order of (due, key).
 func (f *Fleet) wanting(now time.Time, p purpose) []*member {

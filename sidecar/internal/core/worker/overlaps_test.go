@@ -116,6 +116,18 @@ func TestOverlaps(t *testing.T) {
 			= phase recreate-due
 			+2s
 			> recreate 2`},
+		{"Stoker is killed during its own stop, and the engine's clock is an hour behind", `
+			given health grace=15s
+			up
+			unhealthy
+			> stop 1
+			kill TERM
+			reborn
+			up
+			+15s
+			late:1h kill KILL
+			late:1h die 137
+			> start 1`},
 		{"started and stopped unseen, as the clock goes on", `
 			given grace=1s
 			up

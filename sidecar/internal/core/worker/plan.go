@@ -117,6 +117,9 @@ func (m *Machine) clampDelays(now time.Time) {
 	if s.Stop.At.After(now) {
 		s.Stop.At = now
 	}
+	if m.own.termSeen.After(now) {
+		m.own.termSeen = now
+	}
 }
 
 // grant turns what is due into an action.

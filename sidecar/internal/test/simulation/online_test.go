@@ -193,7 +193,7 @@ func (r *run) promptStart(o worker.Observation) *fleet.WorkerView {
 			starts++
 		}
 	}
-	if !v.Engine.Connected || starts >= r.plan.Parallel || r.dropped(r.w.Now()) { // anyone who has not heard of the start takes the end for one before it
+	if !v.Engine.Connected || starts >= r.plan.Parallel || r.dropped(r.w.Now()) || s.f.Transactions() > 0 { // anyone who has not heard of the start takes the end for one before it
 		return nil
 	}
 	for _, w := range v.Workers {
