@@ -111,7 +111,7 @@ fuzz: ## every fuzz target there is, for a minute each (FUZZTIME=1m, FUZZ=FuzzMa
 vuln: ## known vulnerabilities in the code that is called, if the database can be reached
 	.ci/vuln
 
-# Engines in containers, and in machines with cgroup v2 (User Mode Linux), made from Debian's packages; needs root, and takes an hour.
+# Engines in containers, and in machines with cgroup v2 (User Mode Linux), made from Debian's packages; needs root, and takes more than an hour.
 # ENGINE=/path/to/dockerd takes one that somebody built, alone. WRITE=1 puts the figures into docs/reliability.md.
 export ENGINE
 e2e: ## the live tests on Docker 20.10 to 28.5, cgroups v1 and v2, rootless, Podman (E2E=rootless picks one; ENGINE=/path/to/dockerd)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,9 +50,16 @@ func hasDefaultNetwork(ctx context.Context, c *client.Client) bool {
 		return false
 	}
 	device := bridge.Options["com.docker.network.bridge.name"]
-	if device == "" || !strings.HasPrefix(c.DaemonHost(), "unix://") { // of another host nothing is known
+	// Of another host nothing is known, nor of the network namespace of a user's engine.
+	if device == "" || !strings.HasPrefix(c.DaemonHost(), "unix://") || IsRootless(ctx, c) {
 		return true
 	}
 	_, err = os.Stat(filepath.Join("/sys/class/net", filepath.Base(device)))
 	return err == nil
+}
+
+// IsRootless reports whether an engine is a user's.
+func IsRootless(ctx context.Context, c *client.Client) bool {
+	info, err := c.Info(ctx)
+	return err == nil && slices.Contains(info.SecurityOptions, "name=rootless")
 }

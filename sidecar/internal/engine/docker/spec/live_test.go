@@ -129,11 +129,11 @@ func TestLiveRichContainer(t *testing.T) {
 		first.MacAddress, second.MacAddress = "02:42:0a:4d:01:99", "02:42:0a:4d:02:98"
 		ends["sp-b"] = second
 	}
-	host := richHost()
-	if w.rootless() { // there runc mounts the device at the host's path of the same name
-		host.Devices[0].PathInContainer = host.Devices[0].PathOnHost
+	config, host := richConfig(), richHost()
+	if dockertest.IsRootless(t.Context(), w.api) { // there runc mounts the host's device of the inner name, and sets no domain name
+		host.Devices[0].PathInContainer, config.Domainname = host.Devices[0].PathOnHost, ""
 	}
-	id := w.create("sp-rich", container.CreateRequest{Config: richConfig(), HostConfig: host, NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: ends}})
+	id := w.create("sp-rich", container.CreateRequest{Config: config, HostConfig: host, NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: ends}})
 	if !manyAtOnce {
 		require.NoError(t, w.api.NetworkConnect(t.Context(), "sp-b", id, second))
 	}

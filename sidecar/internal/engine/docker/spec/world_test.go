@@ -284,11 +284,3 @@ func archive(t *testing.T, files map[string][]byte) io.Reader {
 	require.NoError(t, to.Close())
 	return &b
 }
-
-// rootless reports whether the engine is a user's.
-func (w *world) rootless() bool {
-	w.t.Helper()
-	info, err := w.api.Info(w.t.Context())
-	require.NoError(w.t, err)
-	return slices.Contains(info.SecurityOptions, "name=rootless")
-}
