@@ -92,7 +92,7 @@ func (f *Fleet) workerView(now time.Time, m *member) WorkerView {
 			w.Held = worker.HeldHostOverloaded
 		}
 	}
-	if w.reconnects() && w.Reason == "" {
+	if w.reconnects() { // and not, any more, why it was started
 		w.Reason = worker.ReasonNetworkLost
 	}
 	w.State = stateOf(now, w, p)
