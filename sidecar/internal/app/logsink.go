@@ -143,6 +143,8 @@ func lines() map[worker.EventKind]line {
 		worker.EventStatsUnavailable:    {logrus.WarnLevel, "no CPU stats in time, deciding without"},
 		worker.EventQuota:               {logrus.InfoLevel, "set the worker's CPU quota"},
 		worker.EventQuotaFailed:         {logrus.WarnLevel, "cannot set the worker's CPU quota, trying again"},
+		worker.EventNetworkLost:         {logrus.ErrorLevel, "worker runs without a network that it had, connecting it again until that works"},
+		worker.EventNetworkRestored:     {logrus.InfoLevel, "worker is connected to its networks again"},
 		worker.EventDependentsRestarted: {logrus.InfoLevel, "dependents restarted"},
 		worker.EventEngineDisconnected:  {logrus.WarnLevel, "Docker connection lost, reconnecting"},
 		worker.EventEngineConnected:     {logrus.InfoLevel, "connected to the engine"},

@@ -61,11 +61,12 @@ func what(e history.Entry) string {
 func kindColour(kind worker.EventKind) colour {
 	switch kind {
 	case worker.EventProblem, worker.EventExhausted, worker.EventHealFailed, worker.EventEngineDisconnected, worker.EventHostOverloaded,
-		worker.EventQuotaFailed:
+		worker.EventQuotaFailed, worker.EventNetworkLost:
 		return red
 	case worker.EventFault, worker.EventRefused, worker.EventHung, worker.EventOutOfMemory, worker.EventStatsUnavailable:
 		return yellow
-	case worker.EventHealed, worker.EventRecovered, worker.EventStable, worker.EventEngineConnected, worker.EventHostRecovered:
+	case worker.EventHealed, worker.EventRecovered, worker.EventStable, worker.EventEngineConnected, worker.EventHostRecovered,
+		worker.EventNetworkRestored:
 		return green
 	case worker.EventManaged, worker.EventUnmanaged, worker.EventHeld, worker.EventQuota, worker.EventDependentsRestarted:
 		return plain

@@ -61,6 +61,8 @@ type WorkerView struct {
 	Share     worker.Share // what it was last seen to use
 	Problems  []policy.Problem
 	Scope     string
+	// LostNetworks are those that a failed start has removed. It runs without them until Stoker can connect it again.
+	LostNetworks []string
 }
 
 // View is the picture of now.
@@ -79,6 +81,7 @@ func (f *Fleet) workerView(now time.Time, m *member) WorkerView {
 	w := WorkerView{
 		Key: p.Key, ID: p.Incarnation.ID, StartedAt: p.Incarnation.StartedAt, Status: p.Status, Health: p.Health,
 		Expected: p.Expected, Held: p.Held, Attempts: p.Attempts, CPUs: p.CPUs, Boosted: p.Boosted, Share: p.Share, Problems: p.Problems, Scope: f.set.Rules.Scope,
+		LostNetworks: p.LostNetworks,
 	}
 	if h := p.Heal; h.Open() {
 		w.Heal, w.Fault, w.Reason = h.Action, h.Fault, h.Reason
@@ -89,8 +92,16 @@ func (f *Fleet) workerView(now time.Time, m *member) WorkerView {
 			w.Held = worker.HeldHostOverloaded
 		}
 	}
+	if w.reconnects() { // and not, any more, why it was started
+		w.Reason = worker.ReasonNetworkLost
+	}
 	w.State = stateOf(now, w, p)
 	return w
+}
+
+// reconnects reports whether the worker runs without networks that it is to have.
+func (w WorkerView) reconnects() bool {
+	return len(w.LostNetworks) > 0 && w.Status == worker.StatusRunning
 }
 
 // stateOf puts a picture into one word. What is being done comes before what is.
@@ -104,7 +115,7 @@ func stateOf(now time.Time, w WorkerView, p worker.View) State {
 		return StateHeld
 	case p.Heal.Open() && w.NextAt.After(now):
 		return StateWaiting
-	case p.Heal.Open():
+	case p.Heal.Open(), w.reconnects():
 		return StateHealing
 	case !p.Inspected:
 		return StateUnknown

@@ -70,7 +70,7 @@ func newEngine(t *testing.T) *engine {
 func (e *engine) add(id string, name worker.Key) *worker.Snapshot {
 	e.has[id] = &worker.Snapshot{
 		Incarnation: worker.Incarnation{ID: id, StartedAt: noon.Add(-time.Hour)}, Key: name, Status: worker.StatusRunning,
-		Labels: map[string]string{worker.MarkNetworks: network}, Networks: 1, Created: noon.Add(-time.Hour),
+		Labels: map[string]string{worker.MarkNetworks: network}, Networks: []string{"bridge"}, Created: noon.Add(-time.Hour),
 	}
 	return e.has[id]
 }
@@ -167,7 +167,7 @@ func (e *engine) call(c *worker.RecreateCall, report *worker.StepReport) string 
 	}
 	switch c.Do {
 	case worker.CallConnect:
-		one.Networks = 1
+		one.Networks = []string{"bridge"}
 	case worker.CallStop:
 		e.stop(c.ID)
 	case worker.CallStart:
@@ -198,9 +198,9 @@ func (e *engine) create(c *worker.RecreateCall, report *worker.StepReport) strin
 	plan := e.plan
 	report.Plan = &plan
 	one := e.add(report.NewID, c.Name)
-	one.Status, one.StartedAt, one.Created, one.Networks = worker.StatusCreated, time.Time{}, e.now, 0
+	one.Status, one.StartedAt, one.Created, one.Networks = worker.StatusCreated, time.Time{}, e.now, nil
 	if !plan.Connect {
-		one.Networks = 1
+		one.Networks = []string{"bridge"}
 	}
 	maps.Copy(one.Labels, c.Marks)
 	if old := e.has[c.OldID]; old != nil {

@@ -88,7 +88,7 @@ func (t *Transaction) adopt(now time.Time, o worker.Outcome, report *worker.Step
 	}
 	t.run.like = t.req.Definition
 	if old, ok := report.Seen[t.run.oldID]; ok {
-		t.run.like = old.Definition
+		t.run.like = t.likeOf(old)
 	}
 	t.phase, t.result.Untouched = running, false
 	t.observe(report.Seen)
@@ -121,7 +121,7 @@ func (t *Transaction) check(o worker.Outcome, report *worker.StepReport) {
 	old, exists := report.Seen[t.req.OldID]
 	exists = exists && old.ID == t.req.OldID
 	if exists {
-		t.run.old, t.run.like = &old, old.Definition
+		t.run.old, t.run.like = &old, t.likeOf(old)
 	}
 	t.run.gone = !exists
 	err := t.namesFree(report)
@@ -150,6 +150,14 @@ func (t *Transaction) check(o worker.Outcome, report *worker.StepReport) {
 	t.phase = running
 	t.observe(report.Seen)
 	t.state.Todo = []Step{CreateNew}
+}
+
+// likeOf is what the new container is to be like.
+func (t *Transaction) likeOf(old worker.Snapshot) []byte {
+	if old.ID == t.req.OldID && len(t.req.Like) > 0 {
+		return t.req.Like
+	}
+	return old.Definition
 }
 
 func changedf(format string, args ...any) error {

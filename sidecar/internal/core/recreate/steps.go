@@ -107,7 +107,7 @@ func (t *Transaction) waitFor(now time.Time, step Step) {
 func containerOf(s worker.Snapshot) *Container {
 	c := &Container{
 		ID: s.ID, Name: s.Key, Status: s.Status, Ran: !s.StartedAt.IsZero(), AutoRemove: s.AutoRemove,
-		Missing: s.Labels[worker.MarkMissing] == "true", Connected: s.Labels[worker.MarkNetworks] == fmt.Sprint(s.Networks),
+		Missing: s.Labels[worker.MarkMissing] == "true", Connected: s.Labels[worker.MarkNetworks] == fmt.Sprint(len(s.Networks)),
 	}
 	c.Failed = s.StartError != "" && !c.up()
 	if c.Ran && s.FinishedAt.After(s.StartedAt) {

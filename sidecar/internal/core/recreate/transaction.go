@@ -14,6 +14,9 @@ type Request struct {
 	OldID  string        // empty where only the name is known
 	// Definition is an inspect of the container from earlier, for when it is gone.
 	Definition []byte
+	// Like is what the new container is to be like instead of the old one's inspect, where that lacks what the container has lost; nil for
+	// the inspect.
+	Like []byte
 	// Expect is what the container must be like at the first look; nil accepts every one.
 	Expect *Expectation
 	// Owner tells the transactions of this Stoker from those of another one on the same engine, also after its own restart.
@@ -225,7 +228,7 @@ func (t *Transaction) action(step Step, call worker.RecreateCall) *worker.Action
 	call.Step = string(step)
 	call.Observe = slices.DeleteFunc(call.Observe, func(ref string) bool { return ref == "" })
 	a := t.req.Action
-	a.Verb, a.Call, a.Deadline, a.Definition = worker.RecreateStep, &call, callDeadline, nil
+	a.Verb, a.Call, a.Deadline, a.Definition, a.Like = worker.RecreateStep, &call, callDeadline, nil, nil
 	switch {
 	case t.run.old != nil:
 		a.Incarnation = t.run.old.Incarnation

@@ -24,6 +24,8 @@ const (
 	ReadStats
 	// Update sets the CPU quota, in the form in which the container has one: inspect, compare with From, update, inspect.
 	Update
+	// Connect connects a running container to Networks, one request each, then inspects.
+	Connect
 )
 
 func (v Verb) String() string {
@@ -46,6 +48,8 @@ func (v Verb) String() string {
 		return "read-stats"
 	case Update:
 		return "update"
+	case Connect:
+		return "connect"
 	}
 	return "none"
 }
@@ -59,8 +63,12 @@ type Action struct {
 	Reason      Reason
 	Attempt     int           // the heal's attempt, for Start, Stop and Recreate
 	Grace       time.Duration // Stop, Recreate: time before SIGKILL
-	// Definition is the last inspect of a container that is gone, for Recreate. Nil: it should be there.
+	// Definition is the last inspect of a container that is gone, for Recreate. Nil: it should be there. With Networks it has their settings.
 	Definition []byte
+	// Like is what a Recreate goes by instead of the container's inspect: that lacks what the container has lost.
+	Like []byte
+	// Networks are those that Start and Connect connect the container to, before anything else. Start does nothing more where that fails.
+	Networks []string
 	// Names are other containers by their IDs, also by those that they had before they were recreated, for RecreateStep.
 	Names map[string]Key
 	Call  *RecreateCall // RecreateStep

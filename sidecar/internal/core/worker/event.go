@@ -23,6 +23,8 @@ const (
 	EventStatsUnavailable    EventKind = "stats-unavailable"    // decided without the CPU readings that were asked for
 	EventQuota               EventKind = "quota"                // its CPU quota was set, from From to CPUs
 	EventQuotaFailed         EventKind = "quota-failed"         // it could not be; that is tried again
+	EventNetworkLost         EventKind = "network-lost"         // it runs without a network that a failed start has removed; that is tried again
+	EventNetworkRestored     EventKind = "network-restored"     // it was connected again
 	EventDependentsRestarted EventKind = "dependents-restarted" // its dependents were restarted with it, or could not be
 	EventEngineDisconnected  EventKind = "engine-disconnected"  // the engine does not answer
 	EventEngineConnected     EventKind = "engine-connected"     // it does, and the picture is complete

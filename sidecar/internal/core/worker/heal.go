@@ -137,14 +137,18 @@ func (m *Machine) hold(now time.Time, reason Reason, at time.Time) {
 
 // markHealthy: running, and healthy if it has a health check.
 func (m *Machine) markHealthy(now time.Time) {
-	if m.checks.healthySince.IsZero() {
+	whole := m.whole() // else it reaches nobody
+	if whole && m.checks.healthySince.IsZero() {
 		m.checks.healthySince = now
 	}
-	if (m.saved.Budget.exhausted() && !m.saved.Dependents.RestartPending) || m.heldFor(HeldDryRun) {
+	if whole && (m.saved.Budget.exhausted() && !m.saved.Dependents.RestartPending || m.heldFor(HeldDryRun)) {
 		m.release()
 	}
 	switch m.phase() {
 	case PhaseVerifying:
+		if !whole {
+			return
+		}
 		m.emit(m.healEvent(now, EventHealed, m.heal().Note))
 		m.to(PhaseWatching)
 	case PhaseStopDue, PhaseRecreateDue:

@@ -13,6 +13,7 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 		m.checks.groupDeadline = now.Add(groupWindow)
 	}
 	m.container.inspected, m.inspects.outcomeUnknown, m.inspects.vanishedAt = true, false, time.Time{}
+	m.noteNetworks(now, s)
 	m.updateConfig(s)
 	m.noteEnded(s.FinishedAt)
 	m.applyPendingSignal()
@@ -88,9 +89,9 @@ func (m *Machine) updateConfig(s Snapshot) {
 	}
 	m.saved.Labels = s.Labels
 	m.saved.AutoRemove, m.saved.StopSignal = s.AutoRemove, s.StopSignal
-	leaving := s.Status == StatusRemoving || s.Status == StatusDead                             // nothing is recreated from what is being taken apart
-	if m.saved.Boost == nil && !leaving && string(m.saved.Definition) != string(s.Definition) { // what is remembered has the worker's own quota
-		m.saved.Definition = s.Definition
+	leaving, definition := s.Status == StatusRemoving || s.Status == StatusDead, m.definition(s) // nothing is recreated from what is being taken apart
+	if m.saved.Boost == nil && !leaving && string(m.saved.Definition) != string(definition) {    // what is remembered has the worker's own quota
+		m.saved.Definition = definition
 		m.changes++
 	}
 	if p, ok := s.LastProbe(); ok {

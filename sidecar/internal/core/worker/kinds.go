@@ -7,6 +7,7 @@ func EventKinds() []EventKind {
 		EventManaged, EventUnmanaged, EventProblem, EventHeld, EventFault,
 		EventHealFailed, EventHealed, EventRecovered, EventStable, EventExhausted,
 		EventRefused, EventHung, EventOutOfMemory, EventStatsUnavailable, EventQuota, EventQuotaFailed,
+		EventNetworkLost, EventNetworkRestored,
 		EventDependentsRestarted, EventEngineDisconnected, EventEngineConnected, EventHostOverloaded, EventHostRecovered,
 	}
 }

@@ -67,6 +67,7 @@ type Machine struct {
 	quota     quota
 	resent    bool // the recreate under way goes on with an earlier one
 	deps      dependents
+	networks  networks
 
 	inFlight  *Action
 	announced bool
@@ -254,6 +255,7 @@ func Restore(id Identity, saved Saved) *Machine {
 func NewReplacement(id Identity, saved Saved) *Machine {
 	former, heal := saved.Incarnation.ID, saved.State.Heal
 	saved.Incarnation, saved.StopIntent = Incarnation{ID: id.ID}, nil
+	saved.Networks = SavedNetworks{}
 	saved.Dependents.NeedsNewParentID, saved.Dependents.RestartPending = false, false
 	saved.Budget.ExhaustedAt = time.Time{}
 	saved.PreviousIDs = appendPreviousID(saved.PreviousIDs, former, id.ID)

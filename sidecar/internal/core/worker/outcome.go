@@ -28,6 +28,8 @@ func (m *Machine) finish(now time.Time, o Outcome) {
 		m.finishStop(now, o)
 	case Update:
 		m.finishUpdate(now, o)
+	case Connect:
+		m.finishConnect(now, o)
 	case Recreate, RecreateStep, ListDependents, RestartDependent, ReadStats: // the first is dealt with above, the others are the fleet's
 	}
 }
@@ -109,6 +111,9 @@ func (m *Machine) startFailed(now time.Time, o Outcome) {
 	}
 	if m.phase() == PhaseStarting {
 		m.to(PhaseBackingOff)
+	}
+	if o.Snapshot != nil {
+		m.noteNetworks(now, *o.Snapshot)
 	}
 	if o.Unreachable || o.ParentDown { // the second one is up to the fleet, which grants no start before the parent runs
 		m.refund()

@@ -42,7 +42,11 @@ func (m *Machine) plan(now time.Time) (ActionClass, time.Time) {
 		return ClassInspect, latest(m.inspects.request.due, now)
 	}
 	lane, due := m.planHeal()
+	if m.looksBeforeStart(lane, due) {
+		lane = ClassInspect
+	}
 	lane, due = m.planUpdate(now, lane, due)
+	lane, due = m.planConnect(now, lane, due)
 	if lane == ClassNone && m.saved.Budget.Attempts > 0 && !m.checks.healthySince.IsZero() {
 		due = m.checks.healthySince.Add(m.id.Policy.StableAfter)
 	}
@@ -137,6 +141,9 @@ func (m *Machine) grant(now time.Time, id uint64) *Action {
 	case ClassInspect:
 		a.Verb, a.Reason, a.Deadline = Inspect, m.inspects.request.reason, inspectDeadline
 		m.inspects.request = inspectRequest{}
+		if a.Reason == "" { // before a start
+			a.Reason = ReasonVerifying
+		}
 		m.foreign.confirming = m.heldFor(HeldOperator) || m.saved.StopIntent != nil
 	case ClassStart:
 		m.fillStart(now, &a)
@@ -145,7 +152,11 @@ func (m *Machine) grant(now time.Time, id uint64) *Action {
 	case ClassRecreate:
 		m.fillRecreate(&a)
 	case ClassUpdate:
-		m.fillUpdate(&a)
+		if m.connectsNow(now) {
+			m.fillConnect(&a)
+		} else {
+			m.fillUpdate(&a)
+		}
 	}
 	m.inFlight = &a
 	return &a
@@ -157,6 +168,7 @@ func (m *Machine) fillStart(now time.Time, a *Action) {
 	m.life.awaitStart = now.Add(startDeadline)
 	m.charge()
 	a.Verb, a.Reason, a.Attempt, a.Deadline = Start, m.heal().Reason, m.heal().Attempt, startDeadline
+	m.reconnects(a)
 }
 
 func (m *Machine) fillStop(now time.Time, a *Action) {

@@ -62,6 +62,7 @@ const (
 	ReasonHung            Reason = "hung"    // the probe timed out, and the CPU was idle
 	ReasonIdle            Reason = "idle"
 	ReasonQuotaMismatch   Reason = "quota-mismatch"
+	ReasonNetworkLost     Reason = "network-lost" // it runs without a network that a failed start has removed
 )
 
 // Why a worker is left alone.

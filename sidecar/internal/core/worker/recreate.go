@@ -145,6 +145,8 @@ func (m *Machine) fillRecreate(a *Action) {
 	a.Deadline = s.Stop.Grace + recreateMargin
 	if heal.Missing {
 		a.Definition = m.saved.Definition
+	} else if !m.whole() {
+		a.Like = m.saved.Definition
 	}
 }
 
@@ -236,7 +238,7 @@ func (m *Machine) delayRecreate(now time.Time) {
 
 // inspectRecreated forgets what is known of the container: events of it were not followed.
 func (m *Machine) inspectRecreated(now time.Time) {
-	m.container.inspected = false
+	m.container.inspected, m.networks.transaction = false, true
 	m.requestInspect(now, ReasonUncertain)
 }
 
@@ -276,7 +278,7 @@ func (m *Machine) setContainer(s Snapshot) {
 	}
 	m.saved.Incarnation = Incarnation{ID: s.ID}
 	m.newLife()
-	m.own = ownStop{}
+	m.own, m.networks.transaction = ownStop{}, true
 	m.life.startedAt, m.life.endedAt, m.life.oomAt, m.life.awaitStart = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	m.inspects.stale, m.life.startedBy, m.container.inspected, m.inspects.tries = false, startedByOther, false, 0
 	m.container.status, m.checks.probe = StatusUnknown, Probe{}
@@ -306,6 +308,7 @@ func (m *Machine) operatorStopped(now time.Time, o Outcome) {
 	if o.Snapshot != nil {
 		at = latest(at, o.Snapshot.StartedAt) // a stop of the old container holds for the new one too
 		m.setContainer(*o.Snapshot)
+		m.noteNetworks(now, *o.Snapshot)
 		m.updateConfig(*o.Snapshot)
 		m.saved.Incarnation, m.container.status, m.container.inspected = o.Snapshot.Incarnation, o.Snapshot.Status, true
 	}

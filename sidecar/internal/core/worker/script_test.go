@@ -28,9 +28,12 @@ import (
 //	answer running …         the action in flight ended: running, down CODE, restarting, paused, failed TEXT, unknown,
 //	                         unreachable, refused, missing; with "new" it is another life than the last one known
 //	> start 2 · > stop · > look · > nothing      what was granted since the last such line, in order; a start with its attempt
+//	> start 2 front · > connect front       with the networks that it is connected to first
+//	= lost front rear · = remembers front rear      networks that a failed start has removed; those of what is remembered
 //	= held exhausted · = free · = attempts 2 · = phase backing-off · = due 1s..2s · = idle · = told healed · = untold fault
 //	die 0 meant · die 1 own · die 1 hidden   on a Podman (given podman): what it says of the end when it is asked
 //	transaction stops        the recreate is about to stop the old container
+//	world networks:a,b start-error:TEXT     what a look would find changes, and no event tells it
 //	reborn                   Stoker was killed; the next one reads the journal, and lists and looks
 //	engine gone              it shuts down: nothing that is asked is answered, while events still come
 //	engine restarted [-5s]   another engine process; the stops of the last so many seconds were its shutdown's
@@ -52,6 +55,7 @@ type script struct {
 	closed  bool // no session is open: nothing is granted
 	mute    bool // looks wait for an answer line
 	podman  bool
+	like    string // what the last recreate goes by instead of the inspect
 
 	sampling  *worker.Incarnation // readings are asked for, of that life
 	span      bool
@@ -112,6 +116,8 @@ func (s *script) line(at string, w []string) {
 		s.reborn(at)
 	case w[0] == "engine":
 		s.engine(at, w[1:])
+	case w[0] == "world": // changes, and no event tells it
+		s.describe(w[1:])
 	case strings.HasPrefix(w[0], "+"):
 		s.pass(duration(s.t, at, w[0][1:]))
 	default:
@@ -189,13 +195,16 @@ func (s *script) grant() {
 				s.finish(worker.Outcome{Result: worker.Done, Snapshot: s.snapshot()})
 			}
 		case worker.Start:
-			s.did = append(s.did, "start "+strconv.Itoa(t.Do.Attempt))
+			s.did = append(s.did, strings.Join(append([]string{"start " + strconv.Itoa(t.Do.Attempt)}, t.Do.Networks...), " "))
+		case worker.Connect:
+			s.did = append(s.did, strings.Join(append([]string{"connect"}, t.Do.Networks...), " "))
 		case worker.Stop:
 			s.did = append(s.did, "stop "+strconv.Itoa(t.Do.Attempt))
 		case worker.Update:
 			s.did = append(s.did, fmt.Sprintf("update %g %g", t.Do.From, t.Do.CPUs))
 		case worker.Recreate:
 			s.did = append(s.did, "recreate "+strconv.Itoa(t.Do.Attempt))
+			s.like = string(t.Do.Like)
 			require.Equal(s.t, s.m.Missing(), len(t.Do.Definition) > 0)
 		}
 	}

@@ -114,7 +114,7 @@ type Snapshot struct {
 	CPUs           float64       // quota in CPUs; 0 is none
 	CPUPeriod      time.Duration // of that quota
 	ProbeEvery     time.Duration // between two runs of the health check; 0 when there is none
-	Networks       int           // how many it is connected to
+	Networks       []string      // that it is connected to, by name, sorted; nil: not told
 	Parents        []string      // containers whose namespaces it shares: IDs as a rule
 	PIDParent      string        // the one of them whose process namespace it shares: it is killed when that one ends
 	Devices        bool          // it has devices of a driver, such as GPUs, which an update would drop

@@ -30,8 +30,10 @@ type Saved struct {
 	Boost *Boost `json:"boost,omitempty"`
 	// StopIntent: an operator's stop was seen, and the exit that it causes was not yet.
 	StopIntent *StopIntent `json:"stop_intent,omitempty"`
-	// Definition is the last inspect as the engine sent it; it holds the container's environment.
-	Definition []byte `json:"definition,omitempty"`
+	// Definition is the last inspect as the engine sent it, with the networks that the container has lost since; it holds the container's
+	// environment.
+	Definition []byte        `json:"definition,omitempty"`
+	Networks   SavedNetworks `json:"networks,omitzero"`
 }
 
 // Phase names what Stoker is doing with a worker. A worker is in exactly one phase.

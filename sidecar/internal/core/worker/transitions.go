@@ -51,6 +51,7 @@ func Transitions() []Transition {
 		{"stop answered", unlessRecreating(), seen},
 		{"update answered", unlessRecreating(), seen},
 		{"update answered", []Phase{PhaseStarting}, []Phase{PhaseVerifying}},
+		{"connect answered", unlessRecreating(), seen},
 		{"recreate answered", append(waiting, PhaseRecreating), append(seen, PhaseStarting, PhaseVerifying)},
 		// A worker whose parent was restarted follows as soon as it is free, whatever the input is.
 		{"", []Phase{PhaseWatching}, []Phase{PhaseStopDue, PhaseRecreateDue, PhaseExhausted}},

@@ -24,6 +24,8 @@ type View struct {
 	Share       Share
 	Problems    []policy.Problem
 	Inspected   bool
+	// LostNetworks are those that a failed start has removed; see SavedNetworks.
+	LostNetworks []string
 }
 
 // View is a copy: it does not change with the machine.
@@ -32,7 +34,7 @@ func (m *Machine) View() View {
 		Key: m.saved.Key, Incarnation: m.saved.Incarnation, Status: m.container.status, Health: m.checks.status, Expected: m.saved.Expected,
 		Held: m.held(), Attempts: m.saved.Budget.Attempts, Phase: m.phase(), Heal: m.heal(), Due: m.saved.State.Due, Acting: m.inFlight != nil && m.inFlight.Verb != Inspect, CPUs: m.ownQuota(),
 		Boosted: m.saved.Boost != nil, Share: m.share(),
-		Problems: m.id.Problems, Inspected: m.container.inspected,
+		Problems: m.id.Problems, Inspected: m.container.inspected, LostNetworks: m.saved.Networks.Lost,
 	}
 	return p
 }

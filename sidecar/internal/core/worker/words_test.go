@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 	"syscall"
@@ -60,6 +61,9 @@ func (s *script) given(at string, words []string) {
 			s.id.Unmanageable = worker.Reason(value)
 		case "down":
 			s.describe([]string{"down", value})
+		case "networks":
+			s.world.Networks = strings.Split(value, ",")
+			s.world.Definition = inspectWith(s.world.Networks)
 		case "never-started":
 			s.world.Status, s.world.StartedAt = worker.StatusCreated, time.Time{}
 		case "remembered":
@@ -127,8 +131,26 @@ func (s *script) describe(words []string) {
 			w.StartError = "port is already allocated"
 		case "oom":
 			w.OOMKilled = true
+		case "start-error":
+			w.StartError = ago
+		case "networks":
+			w.Networks = strings.FieldsFunc(ago, func(r rune) bool { return r == ',' })
+			w.Definition = inspectWith(w.Networks)
 		}
 	}
+}
+
+// inspectWith is what an engine sends of a container with networks.
+func inspectWith(networks []string) []byte {
+	all := map[string]any{}
+	for _, name := range networks {
+		all[name] = map[string]any{"Aliases": []string{"of-" + name}}
+	}
+	raw, err := json.Marshal(map[string]any{"Id": containerID, "NetworkSettings": map[string]any{"Networks": all, "SandboxKey": "x"}})
+	if err != nil {
+		panic(err)
+	}
+	return raw
 }
 
 // answer ends the action in flight.
@@ -359,6 +381,12 @@ func (s *script) expect(at string, w []string) {
 		require.True(s.t, ok, at)
 		require.Equal(s.t, w[1], due.Sub(s.now).String(), at)
 		require.Equal(s.t, w[2:], append([]string{}, short(parent.PreviousIDs)...), at)
+	case "lost":
+		require.Equal(s.t, w[1:], append([]string{}, p.LostNetworks...), at)
+	case "remembers": // the networks of the definition
+		require.JSONEq(s.t, string(inspectWith(w[1:])), string(s.m.Saved().Definition), at)
+	case "like": // what the recreate goes by instead of the inspect
+		require.JSONEq(s.t, string(inspectWith(w[1:])), s.like, at)
 	case "idle":
 		require.Zero(s.t, s.turn.Due, at)
 	case "over":

@@ -3,12 +3,15 @@ package docker
 import (
 	"bytes"
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
 	"golang.org/x/sys/unix"
 
 	"stoker/sidecar/internal/core/policy"
@@ -40,7 +43,7 @@ func translateInspect(in container.InspectResponse, raw []byte) (worker.Snapshot
 	translateConfig(&s, in.Config)
 	translateHost(&s, in.HostConfig)
 	if in.NetworkSettings != nil {
-		s.Networks = len(in.NetworkSettings.Networks)
+		s.Networks = networkNames(in.NetworkSettings.Networks)
 	}
 	return s, nil
 }
@@ -242,4 +245,14 @@ func inRange(n int) syscall.Signal {
 		return 0
 	}
 	return syscall.Signal(n)
+}
+
+// networkNames is nil where the engine tells none.
+func networkNames(networks map[string]*network.EndpointSettings) []string {
+	if networks == nil {
+		return nil
+	}
+	names := slices.AppendSeq(make([]string, 0, len(networks)), maps.Keys(networks))
+	slices.Sort(names)
+	return names
 }

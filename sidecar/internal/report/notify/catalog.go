@@ -63,6 +63,8 @@ func rows() []row {
 		{"stats-unavailable", "stats-unavailable", "was judged without CPU stats", "were judged without CPU stats", "decided without CPU stats"},
 		{"quota", "quota", "was given its CPU quota", "were given their CPU quota", "a CPU quota was set"},
 		{"quota-failed", "quota-failed", "could not be given its CPU quota", "could not be given their CPU quota", "it could not be"},
+		{"network-lost", "network-lost", "runs without a network that it had", "run without networks that they had", "a failed start has removed a network from a worker, which runs without it; Stoker tries to connect it again"},
+		{"network-restored", "network-restored", "has its networks again", "have their networks again", "it was connected again"},
 		{"dependents-restarted", "dependents-restarted", "had its dependents restarted", "had their dependents restarted", "containers in a worker's namespaces were restarted with it"},
 		{"managed", "managed", "is managed", "are managed", "a worker is managed from now on"},
 		{kindTest, kindTest, "this is a test, notifications work", "", "`stoker notify-test`, whatever is chosen"},

@@ -24,6 +24,8 @@ const (
 	badLabels      outcome = "bad labels"
 	quotaSet       outcome = "quota set"
 	quotaFailed    outcome = "quota not set"
+	networkLost    outcome = "without its network"
+	networkBack    outcome = "network restored"
 	followed       outcome = "dependents restarted"
 	disconnected   outcome = "engine disconnected"
 	connected      outcome = "engine connected"
@@ -175,6 +177,10 @@ func otherOutcome(kind worker.EventKind) outcome {
 		return quotaSet
 	case worker.EventQuotaFailed:
 		return quotaFailed
+	case worker.EventNetworkLost:
+		return networkLost
+	case worker.EventNetworkRestored:
+		return networkBack
 	case worker.EventDependentsRestarted:
 		return followed
 	case worker.EventEngineDisconnected:
@@ -193,11 +199,11 @@ func otherOutcome(kind worker.EventKind) outcome {
 // tone is the colour of an outcome.
 func tone(o outcome) string {
 	switch o {
-	case healed, recovered, connected, hostRecovered, followed:
+	case healed, recovered, connected, hostRecovered, followed, networkBack:
 		return "ok"
 	case underWay:
 		return "busy"
-	case failed, refused, quotaFailed, badLabels:
+	case failed, refused, quotaFailed, networkLost, badLabels:
 		return "warn"
 	case exhausted, disconnected, hostOverloaded:
 		return "bad"

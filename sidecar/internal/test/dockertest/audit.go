@@ -1,6 +1,7 @@
 package dockertest
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -41,6 +42,7 @@ type Truth struct {
 	Sickness Sickness // of its process now
 	Parents  []string // containers whose namespaces it lives in
 	Unfit    string   // why it cannot be recreated; empty when it can
+	Given    []string // the networks that it was made with, and what operators did to them since
 	Wanted   bool     // an operator started it last, and neither stopped nor removed it since
 	Gone     bool
 	Lives    []Life
@@ -96,7 +98,7 @@ func (w *World) TruthByID(id string) (Truth, bool) {
 }
 
 func (c *container) truth() Truth {
-	t := Truth{Snapshot: c.facts(), Wanted: *c.wanted, Unfit: c.Spec.Unfit, Parents: c.Spec.parents(), Gone: c.gone, Lives: append([]Life(nil), c.lives...)}
+	t := Truth{Snapshot: c.facts(), Wanted: *c.wanted, Given: slices.Clone(*c.given), Unfit: c.Spec.Unfit, Parents: c.Spec.parents(), Gone: c.gone, Lives: append([]Life(nil), c.lives...)}
 	if c.process != nil {
 		t.Sickness = c.process.sickness(c.w.now)
 	}

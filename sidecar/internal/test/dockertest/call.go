@@ -13,21 +13,22 @@ type Op string
 
 // The requests.
 const (
-	OpCreate  Op = "create"
-	OpStart   Op = "start"
-	OpStop    Op = "stop"
-	OpKill    Op = "kill"
-	OpRestart Op = "restart"
-	OpPause   Op = "pause"
-	OpUnpause Op = "unpause"
-	OpRename  Op = "rename"
-	OpUpdate  Op = "update"
-	OpRemove  Op = "remove"
-	OpInspect Op = "inspect"
-	OpList    Op = "list"
-	OpInfo    Op = "info" // version, info, ping, and looks at images, volumes and networks
-	OpConnect Op = "connect"
-	OpCopy    Op = "copy" // files into a container
+	OpCreate     Op = "create"
+	OpStart      Op = "start"
+	OpStop       Op = "stop"
+	OpKill       Op = "kill"
+	OpRestart    Op = "restart"
+	OpPause      Op = "pause"
+	OpUnpause    Op = "unpause"
+	OpRename     Op = "rename"
+	OpUpdate     Op = "update"
+	OpRemove     Op = "remove"
+	OpInspect    Op = "inspect"
+	OpList       Op = "list"
+	OpInfo       Op = "info" // version, info, ping, and looks at images, volumes and networks
+	OpConnect    Op = "connect"
+	OpDisconnect Op = "disconnect"
+	OpCopy       Op = "copy" // files into a container
 )
 
 // Mutates reports whether the request would change something.
@@ -48,7 +49,7 @@ type Request struct {
 	Volumes  bool           // remove
 	Action   worker.Action
 	onRecord func(*Record)
-	furnish  func(c *container) *Error // connect and copy
+	furnish  func(c *container) *Error // connect, disconnect and copy
 }
 
 // Reply is the answer to a Request.
@@ -201,7 +202,7 @@ func (c *call) act(target *container, done func(Reply)) {
 	case OpRemove:
 		target.dropVolumes = req.Volumes
 		w.remove(target, req.Force, req.By, plain)
-	case OpPause, OpUnpause, OpRename, OpUpdate, OpConnect, OpCopy:
+	case OpPause, OpUnpause, OpRename, OpUpdate, OpConnect, OpDisconnect, OpCopy:
 		target.acquire(func() {
 			err := w.edit(target, req)
 			target.release()
@@ -222,7 +223,7 @@ func (w *World) edit(c *container, req Request) *Error {
 		return w.unpause(c, req.By)
 	case OpRename:
 		return w.rename(c, req.NewName, req.By)
-	case OpConnect, OpCopy:
+	case OpConnect, OpDisconnect, OpCopy:
 		return req.furnish(c)
 	}
 	if req.CPUs != 0 {

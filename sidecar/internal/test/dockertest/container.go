@@ -32,6 +32,7 @@ type Details struct {
 	Health       worker.Health
 	Streak       int // failed probes in a row
 	Probes       []worker.Probe
+	Connected    []string // to networks, sorted; of a container without a body, see networks
 }
 
 // container is a container with what the engine does not tell.
@@ -40,7 +41,8 @@ type container struct {
 	w       *World
 	process *process // the last one; nil before the first start
 	lives   []Life
-	wanted  *bool // shared with the container that it replaces
+	wanted  *bool     // shared with the container that it replaces
+	given   *[]string // the networks that it was made with, and what operators did to them since; shared too
 	gone    bool
 
 	busy    bool // the engine holds the container's lock
@@ -159,7 +161,7 @@ func (d Details) facts() worker.Snapshot {
 		Status: d.Status(), FinishedAt: d.FinishedAt, ExitCode: d.ExitCode, OOMKilled: d.OOMKilled, StartError: d.Error,
 		HasHealthcheck: d.Spec.Health != nil, Health: d.Health, Probes: append([]worker.Probe(nil), d.Probes...),
 		RestartPolicy: d.Spec.RestartPolicy, AutoRemove: d.Spec.AutoRemove,
-		StopSignal: signal, StopTimeout: d.Spec.StopTimeout, CPUs: d.Spec.CPUs,
+		StopSignal: signal, StopTimeout: d.Spec.StopTimeout, CPUs: d.Spec.CPUs, Networks: d.networks(),
 	}
 }
 
@@ -167,8 +169,9 @@ func (d Details) facts() worker.Snapshot {
 func (d Details) definition() []byte {
 	body, err := json.Marshal(map[string]any{
 		"Id": d.ID, "Name": "/" + d.Name, "Image": imageID(d.Spec.Image),
-		"Config":     map[string]any{"Image": d.Spec.Image, "Labels": d.Spec.Labels},
-		"HostConfig": map[string]any{"NanoCpus": nanoCPUs(d.Spec.CPUs)},
+		"Config":          map[string]any{"Image": d.Spec.Image, "Labels": d.Spec.Labels},
+		"HostConfig":      map[string]any{"NanoCpus": nanoCPUs(d.Spec.CPUs)},
+		"NetworkSettings": map[string]any{"Networks": attached(d)},
 	})
 	if err != nil {
 		panic(fmt.Sprintf("enginetest: a definition of strings and numbers does not encode: %v", err))

@@ -27,6 +27,7 @@ func (h *handler) furniture() {
 	h.mux.HandleFunc("GET /volumes/{name}", h.volume)
 	h.mux.HandleFunc("GET /networks/{name}", h.network)
 	h.mux.HandleFunc("POST /networks/{name}/connect", h.connect)
+	h.mux.HandleFunc("POST /networks/{name}/disconnect", h.disconnect)
 	h.mux.HandleFunc("GET /containers/{id}/changes", h.changes)
 	h.mux.HandleFunc("GET /containers/{id}/archive", h.readArchive)
 	h.mux.HandleFunc("PUT /containers/{id}/archive", h.writeArchive)
@@ -95,7 +96,6 @@ func (h *handler) network(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// connect is on paper only while the container does not run.
 func (h *handler) connect(w http.ResponseWriter, r *http.Request) {
 	var body network.ConnectOptions
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
@@ -117,22 +117,15 @@ func (h *handler) connect(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (c *container) connect(name string, settings *network.EndpointSettings) *Error {
-	b := c.Spec.Body
-	if b == nil {
-		return refuse(http.StatusNotImplemented, "enginetest: container %s has no networks that could be changed", c.Name)
+func (h *handler) disconnect(w http.ResponseWriter, r *http.Request) {
+	var body network.DisconnectOptions
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+		h.fail(w, refuse(http.StatusBadRequest, "%s", err))
+		return
 	}
-	if b.Networks[name] != nil {
-		return refuse(http.StatusForbidden, "endpoint with name %s already exists in network %s", c.Name, name)
+	if _, ok := h.ask(w, r, disconnection(body.Container, r.PathValue("name"))); ok {
+		w.WriteHeader(http.StatusOK)
 	}
-	if settings == nil {
-		settings = &network.EndpointSettings{}
-	}
-	if b.Networks == nil {
-		b.Networks = map[string]*network.EndpointSettings{}
-	}
-	b.Networks[name] = settings
-	return nil
 }
 
 // filesOf copies what was written into a container; false when the answer is written already.

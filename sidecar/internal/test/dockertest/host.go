@@ -107,6 +107,7 @@ type State struct {
 	OOMKilled    bool
 	RestartCount int // by Docker's policy
 	CPUs         float64
+	Networks     []string // sorted
 }
 
 // Running reports whether it runs, and is healthy if it has a health check.

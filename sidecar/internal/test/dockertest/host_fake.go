@@ -155,6 +155,7 @@ func (f *fakeHost) State(name string) State {
 			state = State{
 				ID: c.ID, Status: c.Status(), Health: c.Health, StartedAt: c.StartedAt, FinishedAt: c.FinishedAt,
 				ExitCode: c.ExitCode, Error: c.Error, OOMKilled: c.OOMKilled, RestartCount: c.RestartCount, CPUs: c.Spec.CPUs,
+				Networks: c.networks(),
 			}
 		}
 	})

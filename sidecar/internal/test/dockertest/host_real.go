@@ -6,8 +6,10 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -292,6 +294,9 @@ func (r *realHost) State(name string) State {
 	}
 	state.StartedAt, _ = time.Parse(time.RFC3339Nano, got.State.StartedAt)
 	state.FinishedAt, _ = time.Parse(time.RFC3339Nano, got.State.FinishedAt)
+	if got.NetworkSettings != nil {
+		state.Networks = slices.Sorted(maps.Keys(got.NetworkSettings.Networks))
+	}
 	if r.podman {
 		return inDockersWords(state, got.HostConfig)
 	}

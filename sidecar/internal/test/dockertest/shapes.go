@@ -33,12 +33,13 @@ func inspection(d Details) api.InspectResponse {
 	return in
 }
 
-// attached is the default network, unless another container's is shared.
+// attached are the networks of a container without a body.
 func attached(d Details) map[string]*network.EndpointSettings {
-	if strings.HasPrefix(d.Spec.NetworkMode, containerMode) {
-		return map[string]*network.EndpointSettings{}
+	all := map[string]*network.EndpointSettings{}
+	for _, name := range d.Connected {
+		all[name] = &network.EndpointSettings{NetworkID: longID(fingerprint(name))}
 	}
-	return map[string]*network.EndpointSettings{"bridge": {NetworkID: longID(1)}}
+	return all
 }
 
 func state(d Details) *api.State {

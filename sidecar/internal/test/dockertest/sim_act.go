@@ -26,6 +26,10 @@ func (s *Sim) Do(a worker.Action) {
 		j := s.job(a)
 		j.look(j.finish)
 	case worker.Start:
+		if len(a.Networks) > 0 {
+			s.run(a, (*actionRunner).startConnected)
+			return
+		}
 		s.job(a).change(Request{Op: OpStart})
 	case worker.Stop:
 		j := s.job(a)
@@ -44,6 +48,8 @@ func (s *Sim) Do(a worker.Action) {
 		s.run(a, (*actionRunner).sample)
 	case worker.Update:
 		s.run(a, (*actionRunner).update)
+	case worker.Connect:
+		s.run(a, (*actionRunner).connect)
 	}
 }
 

@@ -86,8 +86,10 @@ func (e *actionRunner) call(report *worker.StepReport) error {
 	call := e.action.Call
 	req, patience := Request{Ref: call.ID, NewName: string(call.Name)}, simCall
 	switch call.Do {
-	case worker.CallInspect, worker.CallConnect, worker.CallCopy, worker.CallCompare:
+	case worker.CallInspect, worker.CallConnect, worker.CallCopy:
 		return nil
+	case worker.CallCompare:
+		return e.compare()
 	case worker.CallCreate:
 		spec, err := e.replacement()
 		if err != nil {
@@ -132,7 +134,13 @@ func (e *actionRunner) replacement() (Spec, error) {
 	spec.Name, spec.Labels = string(call.Name), maps.Clone(spec.Labels)
 	maps.DeleteFunc(spec.Labels, func(key, _ string) bool { return strings.HasPrefix(key, worker.MarkPrefix) })
 	maps.Copy(spec.Labels, call.Marks)
-	spec.Labels[worker.MarkNetworks] = "0"
+	if call.Like != nil {
+		spec.Networks = networksIn(call.Like)
+	}
+	if len(spec.Networks) == 0 && spec.NetworkMode == "" && call.Like != nil {
+		return spec, unfit{"it was disconnected from all networks"}
+	}
+	spec.Labels[worker.MarkNetworks] = decimal(len(spec.networks()))
 	for _, mode := range spec.modes() {
 		ref, ok := strings.CutPrefix(*mode, containerMode)
 		if !ok {
@@ -196,6 +204,11 @@ func (e *actionRunner) restartDependent() {
 	if r.Err != nil && r.Err.Status == http.StatusNotModified { // somebody else was quicker
 		r.Err = nil
 	}
+	e.conclude(r)
+}
+
+// conclude is the end after a request that changes something.
+func (e *actionRunner) conclude(r Reply) {
 	out := worker.Outcome{Result: worker.Done}
 	switch {
 	case r.Err == nil:
@@ -205,7 +218,7 @@ func (e *actionRunner) restartDependent() {
 	default:
 		out.Result, out.Err, out.Unreachable = worker.Failed, r.Err.Message, r.Err.Status == 0
 	}
-	d, err := e.see(req.Ref)
+	d, err := e.see(e.action.Incarnation.ID)
 	switch {
 	case err != nil && r.Err == nil:
 		out.Result, out.Err = worker.Unknown, err.Error()

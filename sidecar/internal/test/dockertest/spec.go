@@ -31,6 +31,7 @@ type Spec struct {
 	StopSignal    syscall.Signal // 0 is the engine's TERM
 	StopTimeout   time.Duration  // whole seconds; 0 is the engine's 10 s
 	HostPort      int            // published; 0 is none
+	Networks      []string       // nil is the default one; of a container without a body
 	NetworkMode   string         // "container:" and a name or ID, else empty
 	PidMode       string         // the same
 	IpcMode       string         // the same

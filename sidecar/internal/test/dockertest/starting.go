@@ -104,13 +104,11 @@ func (w *World) startProblem(c *container) *Error {
 	if err := w.networkProblem(c); err != nil {
 		return err
 	}
-	port := c.Spec.HostPort
-	if port == 0 || !w.portTaken(port, c) {
-		return nil
+	err := w.portProblem(c)
+	if err != nil {
+		w.loseNetwork(c)
 	}
-	return refuse(http.StatusInternalServerError,
-		"driver failed programming external connectivity on endpoint %s (%s): Error starting userland proxy: "+
-			"listen tcp4 0.0.0.0:%d: bind: address already in use", c.Name, c.ID, port)
+	return err
 }
 
 func (w *World) portTaken(port int, by *container) bool {
@@ -118,7 +116,7 @@ func (w *World) portTaken(port int, by *container) bool {
 		return true
 	}
 	for _, c := range w.containers {
-		if c != by && c.Spec.HostPort == port && c.Running && !c.Restarting {
+		if c != by && c.publishes(port) && c.Running && !c.Restarting {
 			return true
 		}
 	}
@@ -160,6 +158,11 @@ func (w *World) add(spec Spec) *container {
 	c.Details = Details{ID: longID(w.config.Seed ^ scramble(w.made)), Name: spec.Name, Spec: spec, Created: w.EngineNow()}
 	w.bindNamespaces(c)
 	w.furnish(c)
+	c.Connected = spec.networks()
+	if c.given == nil {
+		given := c.networks()
+		c.given = &given
+	}
 	c.Health = worker.HealthNone // with a health check too: the engine has none to show before the first start
 	w.containers = append(w.containers, c)
 	return c
@@ -174,13 +177,13 @@ func (w *World) inherit(c *container, labels map[string]string) {
 	}
 	for _, old := range w.containers {
 		if old.ID == of {
-			c.wanted, c.broken = old.wanted, old.broken
+			c.wanted, c.given, c.broken = old.wanted, old.given, old.broken
 			return
 		}
 	}
 	for _, old := range w.graves {
 		if old.ID == of {
-			c.broken = old.broken
+			c.given, c.broken = old.given, old.broken
 			*c.wanted = true
 		}
 	}

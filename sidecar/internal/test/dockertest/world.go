@@ -24,6 +24,8 @@ type Config struct {
 	// ProbeEvents puts the three exec events of each health probe into the ring, as a real engine does, so that
 	// they push out the events that matter.
 	ProbeEvents bool
+	// LosesNetworks: a start that fails because the port is taken removes a network from the container for good.
+	LosesNetworks bool
 }
 
 // Timing is how long the engine takes. Each use is drawn around the value, from 3/4 to 5/4 of it.

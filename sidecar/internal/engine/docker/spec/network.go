@@ -39,6 +39,27 @@ func (b *builder) networks() error {
 	return nil
 }
 
+// Endpoints says how to connect a container again to networks that it had when it was inspected. What it has no settings for it is
+// connected to without any.
+func Endpoints(inspect []byte, networks []string, apiVersion string) ([]Endpoint, error) {
+	old, err := decode(inspect)
+	if err != nil {
+		return nil, err
+	}
+	had := map[string]*network.EndpointSettings{}
+	if old.NetworkSettings != nil {
+		had = old.NetworkSettings.Networks
+	}
+	b := &builder{in: Input{Engine: Engine{APIVersion: apiVersion}}, old: old, spec: Spec{Config: old.Config, HostConfig: old.HostConfig}}
+	b.spec.HostConfig.NetworkMode = namedMode(old.HostConfig.NetworkMode, had)
+	endpoints := make([]Endpoint, 0, len(networks))
+	for _, name := range networks {
+		endpoints = append(endpoints, Endpoint{Network: name, Settings: b.endpoint(name, had[name])})
+	}
+	b.primaryMAC(primaryNetwork(b.spec.HostConfig.NetworkMode), endpoints)
+	return endpoints, nil
+}
+
 // unconnected is a container that somebody disconnected from everything: its mode would connect it again. Podman's
 // slirp4netns and pasta are modes without a network.
 func (b *builder) unconnected() error {

@@ -1,0 +1,213 @@
+package worker
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// SavedNetworks is what must survive about the networks of a worker. A start that fails because a port of the host is taken removes
+// the network of that port from the container for good (engine 29.1 to 29.7.2, moby/moby#51758): a later start has nothing to publish
+// the port on, and works.
+type SavedNetworks struct {
+	// Shown are those of the last inspect, by name, sorted.
+	Shown []string `json:"shown,omitempty"`
+	// Lost are those that a failed start has removed, and nothing has brought back.
+	Lost []string `json:"lost,omitempty"`
+	// StartError is that of the last inspect. Each failed start leaves another text, with the ID of the endpoint in it.
+	StartError string `json:"start_error,omitempty"`
+	// Told: people know that it runs without them.
+	Told bool `json:"told,omitempty"`
+}
+
+// networks is what has to be done about lost networks.
+type networks struct {
+	transaction bool      // a recreate has made or started the container since the last inspect
+	seenAt      time.Time // the last inspect; Stoker's clock
+	connectAt   time.Time // when the running container is to be connected again; zero when it has lost none
+	tries       int
+}
+
+// connectDeadline bounds the requests to connect a container, with the inspect after them.
+const connectDeadline = time.Minute
+
+// lookBeforeStart is how old the last inspect may be when a worker whose start has failed is started again. What is missing without
+// another failed start an operator has disconnected, and once a start has worked that cannot be told any more.
+const lookBeforeStart = 2 * time.Second
+
+// whole reports whether the worker has all networks that it was given.
+func (m *Machine) whole() bool { return len(m.saved.Networks.Lost) == 0 }
+
+// noteNetworks compares the networks of an inspect with those of the last one. What is missing since a start that has failed, or may have
+// failed before one that worked, is lost; without a start somebody has disconnected it, and means it.
+func (m *Machine) noteNetworks(now time.Time, s Snapshot) {
+	if m.networks.seenAt = now; s.Networks == nil { // not told
+		return
+	}
+	before := m.saved.Networks
+	missing := slices.DeleteFunc(unite(before.Shown, before.Lost), func(name string) bool { return slices.Contains(s.Networks, name) })
+	if s.StartError == before.StartError && !m.networks.transaction {
+		missing = slices.DeleteFunc(missing, func(name string) bool { return !slices.Contains(before.Lost, name) })
+	}
+	missing = slices.DeleteFunc(missing, func(name string) bool { return name == "host" || name == "none" }) // modes, which cannot be connected to
+	m.networks.transaction = false
+	if len(missing) == 0 {
+		m.networks.connectAt, m.networks.tries = time.Time{}, 0
+		if before.Told && s.Status == StatusRunning {
+			m.emit(Event{At: now, Kind: EventNetworkRestored, HealID: m.heal().ID, Reason: ReasonNetworkLost, Detail: networkList(before.Lost)})
+		}
+		missing = nil
+	}
+	after := SavedNetworks{Shown: s.Networks, Lost: missing, StartError: s.StartError, Told: before.Told && len(missing) > 0}
+	if !slices.Equal(before.Shown, after.Shown) || !slices.Equal(before.Lost, after.Lost) || before.StartError != after.StartError || before.Told != after.Told {
+		m.changes++
+	}
+	m.saved.Networks = after
+}
+
+func unite(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func networkList(names []string) string {
+	if len(names) == 1 {
+		return "network " + names[0]
+	}
+	return "networks " + strings.Join(names, ", ")
+}
+
+// definition is what a new container is to be made from: the inspect, with the networks that the container has lost as the inspects
+// before had them.
+func (m *Machine) definition(s Snapshot) []byte {
+	if m.whole() {
+		return s.Definition
+	}
+	whole, err := withNetworks(s.Definition, m.saved.Definition, m.saved.Networks.Lost)
+	if err != nil { // the engine's answers have been read before
+		return m.saved.Definition
+	}
+	return whole
+}
+
+// object is a JSON object whose values are left as they are.
+type object map[string]json.RawMessage
+
+// member is an object in another one; empty when there is none.
+func (o object) member(key string) (object, error) {
+	inner := object{}
+	if raw := o[key]; len(raw) > 0 {
+		if err := json.Unmarshal(raw, &inner); err != nil {
+			return nil, fmt.Errorf("read %s of an inspect: %w", key, err)
+		}
+	}
+	if inner == nil { // it was null
+		inner = object{}
+	}
+	return inner, nil
+}
+
+// networksOf are the objects on the way to the networks of an inspect.
+func networksOf(inspect []byte) (document, settings, networks object, err error) {
+	if err = json.Unmarshal(inspect, &document); err != nil {
+		return nil, nil, nil, fmt.Errorf("read an inspect: %w", err)
+	}
+	if settings, err = document.member("NetworkSettings"); err != nil {
+		return nil, nil, nil, err
+	}
+	networks, err = settings.member("Networks")
+	return document, settings, networks, err
+}
+
+// withNetworks is an inspect with networks of an earlier one.
+func withNetworks(inspect, earlier []byte, names []string) ([]byte, error) {
+	_, _, had, err := networksOf(earlier)
+	if err != nil {
+		return nil, err
+	}
+	document, settings, networks, err := networksOf(inspect)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if endpoint, ok := had[name]; ok {
+			networks[name] = endpoint
+		}
+	}
+	if settings["Networks"], err = json.Marshal(networks); err != nil {
+		return nil, err
+	}
+	if document["NetworkSettings"], err = json.Marshal(settings); err != nil {
+		return nil, err
+	}
+	return json.Marshal(document)
+}
+
+// looksBeforeStart reports whether a start has to wait for an inspect that tells a loss from an operator's disconnect.
+func (m *Machine) looksBeforeStart(class ActionClass, due time.Time) bool {
+	failed := class == ClassStart && m.heal().Fault == FaultStartFailed && m.inspects.tries == 0
+	return failed && len(m.saved.Networks.Shown) > 0 && due.Sub(m.networks.seenAt) > lookBeforeStart
+}
+
+// reconnects has an action connect the container to its lost networks.
+func (m *Machine) reconnects(a *Action) {
+	if !m.whole() {
+		a.Networks, a.Definition = m.saved.Networks.Lost, m.saved.Definition
+	}
+}
+
+// connects reports whether a running worker is to be connected again. It is the only thing that brings a network back without a
+// restart, and does no harm as long as the port is taken (29.7.2).
+func (m *Machine) connects() bool {
+	return !m.whole() && m.container.status == StatusRunning && !m.stopSent() && m.saved.StopIntent == nil && m.phase() != PhaseHeld
+}
+
+// planConnect puts the connect into its place among what is due.
+func (m *Machine) planConnect(now time.Time, class ActionClass, due time.Time) (ActionClass, time.Time) {
+	if !m.connects() {
+		return class, due
+	}
+	if at := latest(m.networks.connectAt, now); due.IsZero() || at.Before(due) {
+		return ClassUpdate, at
+	}
+	return class, due
+}
+
+// connectsNow reports whether what is due in ClassUpdate is a connect. An update that is due as well comes first.
+func (m *Machine) connectsNow(now time.Time) bool {
+	updates := !m.quota.updateAt.IsZero() && !m.quota.updateAt.After(now)
+	return m.connects() && !updates && !m.networks.connectAt.After(now)
+}
+
+func (m *Machine) fillConnect(a *Action) {
+	a.Verb, a.Reason, a.Deadline = Connect, ReasonNetworkLost, connectDeadline
+	m.reconnects(a)
+}
+
+// finishConnect: what the engine shows afterwards counts. A connect that fails, as long as the port is taken, is tried again after 1 s,
+// 2 s, 4 s … 30 s.
+func (m *Machine) finishConnect(now time.Time, o Outcome) {
+	switch o.Result {
+	case Done:
+		m.networks.connectAt, m.networks.tries = time.Time{}, 0
+		m.saved.Networks.Told = true // that it has them again is worth telling in any case
+		m.applyOrInspect(now, o)
+	case Skipped:
+		m.networks.connectAt = now.Add(lastRetry)
+	case Failed, Refused, Unknown:
+		m.networks.connectAt = now.Add(min(firstRetry<<min(m.networks.tries, 10), lastRetry))
+		m.networks.tries++
+		if o.Result != Unknown && !o.Unreachable && !m.saved.Networks.Told {
+			m.saved.Networks.Told = true
+			m.changes++
+			detail := networkList(m.saved.Networks.Lost) + ", lost in a start that failed: " + o.Err
+			m.emit(Event{At: now, Kind: EventNetworkLost, HealID: m.heal().ID, Reason: ReasonNetworkLost, Detail: detail})
+		}
+		if o.Result == Unknown || o.Snapshot != nil {
+			m.applyOrInspect(now, o)
+		}
+	}
+}

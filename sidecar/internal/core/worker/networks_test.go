@@ -1,0 +1,235 @@
+package worker_test
+
+import "testing"
+
+// A start that fails because a port is taken removes the network of that port (engine 29.1 to 29.7.2, moby/moby#51758).
+func TestLostNetworks(t *testing.T) {
+	run(t, []scenario{
+		{"connected again before each start, until one works", `
+			given networks=front,rear
+			up
+			= lost
+			die 137
+			> start 1
+			world networks:rear start-error:one
+			answer failed port
+			= lost front
+			= fault start-failed
+			= remembers front rear
+			+2s
+			> start 2 front
+			world networks:rear start-error:two
+			answer failed port
+			= lost front
+			+5s
+			> start 3 front
+			answer running new networks:front,rear
+			= free
+			= lost
+			= remembers front rear
+			= untold network-lost`},
+		{"all of them, one at each start, where the last one was connected and lost another", `
+			given networks=front,rear
+			up
+			die 137
+			> start 1
+			world networks:rear start-error:one
+			answer failed port
+			+2s
+			> start 2 front
+			world networks:front start-error:two
+			answer failed port
+			= lost rear
+			= remembers front rear`},
+		{"its own policy's start has failed, and Stoker's would work", `
+			given networks=front docker=always
+			up
+			mute die 137
+			world networks: start-error:one
+			answer down 137
+			> start 1 front
+			= lost front
+			answer running new networks:front
+			= free`},
+		{"somebody has started it without: connected while it runs, with back-off, told once", `
+			given networks=front
+			up
+			die 137
+			> start 1
+			world networks: start-error:one
+			answer failed port
+			start
+			= lost front
+			= phase watching
+			> connect front
+			answer failed port
+			= told network-lost
+			+1s
+			> connect front
+			answer failed port
+			= untold network-lost
+			+1s
+			> nothing
+			+1s
+			> connect front
+			answer running networks:front
+			= told network-restored
+			= lost
+			= remembers front
+			= free
+			+1h
+			> nothing`},
+		{"a start that worked without is no heal", `
+			given networks=front health
+			up
+			die 137
+			> start 1
+			world networks: start-error:one
+			answer failed port
+			+2s
+			> start 2 front
+			answer running new networks: healthy
+			= phase verifying
+			= lost front
+			= attempts 2
+			> connect front
+			answer failed port
+			= untold healed
+			healthy
+			= phase verifying
+			list running healthy
+			= phase verifying
+			+1s
+			> connect front
+			answer running networks:front healthy
+			= told healed
+			= free`},
+		{"a restart of Stoker forgets nothing", `
+			given networks=front
+			up
+			die 137
+			> start 1
+			world networks: start-error:one
+			answer failed port
+			reborn
+			up
+			= lost front
+			+5s
+			> start 2 front
+			= remembers front`},
+		{"killed before it could note what the start has done", `
+			given networks=front
+			up
+			die 137
+			> start 1
+			reborn
+			world networks: start-error:one
+			up
+			= lost front
+			+5s
+			> start 2 front`},
+		{"an operator's disconnect of a running one", `
+			given networks=front,rear
+			up
+			world networks:rear
+			update
+			= lost
+			= remembers rear
+			die 1
+			> start 1
+			answer running new networks:rear
+			= free
+			= lost`},
+		{"an operator's disconnect while it waits for its next start", `
+			given networks=front,rear backoff-initial=10s
+			up
+			die 137
+			+10s
+			> start 1
+			world start-error:one
+			answer failed port
+			+5s
+			world networks:rear
+			+20s
+			> start 2
+			= lost
+			= remembers rear`},
+		{"and what a failed start took is connected without what the operator took", `
+			given networks=back,front,rear backoff-initial=10s
+			up
+			die 137
+			+10s
+			> start 1
+			world networks:back,rear start-error:one
+			answer failed port
+			= lost front
+			+5s
+			world networks:rear
+			+20s
+			> start 2 front
+			= lost front
+			= remembers front rear`},
+		{"an operator's failed start", `
+			given networks=front backoff-initial=10s
+			up
+			die 137
+			+10s
+			> start 1
+			world start-error:one
+			answer failed port
+			+5s
+			world networks: start-error:two
+			+20s
+			> start 2 front`},
+		{"modes have nothing to lose", `
+			given networks=host
+			up
+			die 137
+			> start 1
+			world networks: start-error:one
+			answer failed no
+			+2s
+			= lost
+			> start 2`},
+		{"recreated from what is remembered", `
+			given networks=front,rear recreate-after=1
+			up
+			die 137
+			> start 1
+			world networks:rear start-error:one
+			answer failed port
+			+2s
+			> recreate 2
+			= like front rear`},
+		{"a recreate that comes back without is connected", `
+			given networks=front recreate-after=1
+			up
+			die 137
+			> start 1
+			answer failed no
+			+2s
+			> recreate 2
+			answer running made networks:
+			= lost front
+			= phase verifying
+			= remembers front
+			> connect front`},
+		{"not while somebody stops it", `
+			given networks=front
+			up
+			die 137
+			> start 1
+			world networks: start-error:one
+			answer failed port
+			start
+			> connect front
+			answer failed port
+			kill TERM
+			+5s
+			> nothing
+			die 143
+			+1h
+			> nothing
+			= held stopped-by-operator`},
+	})
+}
