@@ -128,6 +128,10 @@ func (t *Transaction) noteReport(step Step, o worker.Outcome, report *worker.Ste
 		t.state.Complete = len(t.state.Todo) == 0
 	case step == StartNew && done:
 		t.run.started = true
+	case step == RenameNew && done:
+		t.run.named = true
+	case step == UndoRename:
+		t.run.named = false
 	}
 }
 
@@ -187,7 +191,7 @@ func (t *Transaction) noteRemovals(newWas, oldWas *Container) {
 	if t.state.New == nil || !t.state.New.Ran {
 		note(oldWas, t.state.Old)
 	}
-	if t.state.place(newWas) == atName {
+	if t.run.named || t.state.place(newWas) == atName {
 		note(newWas, t.state.New)
 	}
 	t.judgeRemoval()

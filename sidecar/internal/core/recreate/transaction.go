@@ -109,6 +109,7 @@ type run struct {
 	resumed      bool
 	gone         bool            // there was no old container at the first look
 	started      bool            // the new one, with success
+	named        bool            // the new one has the name, as the transaction's own renames tell
 	stopSent     bool            // to the new one, so that a stop of it may be the transaction's own
 	removing     map[string]bool // a removal was sent
 	lost         lost
