@@ -153,10 +153,10 @@ func (m *Machine) stillStopping(now time.Time) {
 		return
 	}
 	stop := m.saved.State.Stop
-	if !m.own.issuedHere && m.own.termSeen.IsZero() { // the clock may have stepped since the Stoker before this one sent it
-		m.own.termSeen = now
+	if !m.own.issuedHere && m.own.adopted.IsZero() { // the clock may have stepped since the Stoker before this one sent it
+		m.own.adopted = now
 	}
-	since := latest(stop.At, m.own.termSeen)
+	since := latest(latest(stop.At, m.own.termSeen), m.own.adopted)
 	if now.Sub(since) < stop.Grace+stopMargin {
 		m.requestInspect(now.Add(m.inspectBackoff()), ReasonUncertain)
 		return

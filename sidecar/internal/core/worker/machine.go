@@ -142,6 +142,7 @@ type ownStop struct {
 	stopped    bool      // the stop event was seen
 	termAt     time.Time // the first of signals, the engine's clock
 	termSeen   time.Time // the same, Stoker's clock
+	adopted    time.Time // when this process first waited for a stop that the one before it sent; Stoker's clock
 }
 
 // checks is the worker's health as its health check tells it.

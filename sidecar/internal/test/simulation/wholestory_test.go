@@ -87,7 +87,9 @@ func (r *run) checkObeyed(a dockertest.Record, t dockertest.Truth, events []dock
 		case e.Action == "start", e.Action == "destroy" && r.w.MayComeBack(*e):
 			signal, stop = nil, nil
 		case e.Action == "kill" && e.By == dockertest.ByOperator && meansStop(e.Signal, t) && r.heardBy(*e, worker.Signalled, a):
-			signal = e
+			if signal == nil || e.TrueAt.Sub(signal.TrueAt) > window { // else it is of the same stop
+				signal = e
+			}
 		case e.Action == "die" && e.By == dockertest.ByOperator && signal != nil && e.TrueAt.Sub(signal.TrueAt) <= window:
 			stop = e
 		case e.Action == "stop" && e.By == dockertest.ByOperator && r.heardBy(*e, worker.Stopped, a):
@@ -96,7 +98,7 @@ func (r *run) checkObeyed(a dockertest.Record, t dockertest.Truth, events []dock
 	}
 	switch {
 	case !r.amnesia.IsZero() && len(r.steps) > 0: // nothing is left to tell one life from another
-	case stop == nil, r.fellAfter(stop.TrueAt, a.Sent), r.mistaken(a, stop), r.dropped(stop.TrueAt):
+	case stop == nil, r.fellAfter(stop.TrueAt, a.Sent), r.mistaken(a, signal, stop), r.dropped(stop.TrueAt):
 	case signal != nil && r.stepped(signal.TrueAt, stop.TrueAt): // nobody can tell how long it was between them
 	default:
 		r.blame("I4: %s undoes the operator's %s of %s", &a, stop.Action, stop.TrueAt.Sub(r.start))
@@ -108,12 +110,16 @@ func (r *run) dropped(at time.Time) bool {
 	return slices.ContainsFunc(r.drops, func(drop time.Time) bool { return drop.Before(at) && at.Sub(drop) < 2*time.Minute })
 }
 
-// mistaken reports whether an operator's stop came while a stop of Stoker's own was on its way, which came to nothing: then
-// the one signal that was seen may be either's.
-func (r *run) mistaken(start dockertest.Record, stop *dockertest.Event) bool {
+// mistaken reports whether an operator's stop came while a stop of Stoker's own was on its way, or was just given up, which came to
+// nothing: then the one signal that was seen may be either's.
+func (r *run) mistaken(start dockertest.Record, signal, stop *dockertest.Event) bool {
+	began := stop.TrueAt
+	if signal != nil {
+		began = signal.TrueAt
+	}
 	return slices.ContainsFunc(r.w.Audit(), func(a dockertest.Record) bool {
 		return a.By == dockertest.ByStoker && a.Op == dockertest.OpStop && (a.Action.Incarnation.ID == start.Incarnation.ID || a.Incarnation.ID == stop.ID) &&
-			a.Sent.Before(stop.TrueAt) && (a.Arrived.After(stop.TrueAt) || !a.Effect && a.Answered.After(stop.TrueAt.Add(-time.Second)))
+			a.Sent.Before(stop.TrueAt) && (a.Arrived.After(stop.TrueAt) || !a.Effect && a.Answered.After(began.Add(-2*time.Second)))
 	})
 }
 
