@@ -55,3 +55,14 @@ func TestWaitForExit(t *testing.T) {
 	require.Equal(t, none+3*time.Second, took(3*time.Second, true))
 	require.Equal(t, none+exitNoticeLimit, took(0, true), "the event was lost")
 }
+
+// A stop for which the engine's own default counts may take as long as the engine's may.
+func TestWaitForTheEnginesGrace(t *testing.T) {
+	for wait, want := range map[time.Duration]time.Duration{0: engineGrace, 10 * time.Minute: 10 * time.Minute} {
+		e, req := newEngine(t), request()
+		req.Action.Grace, req.Wait = -1, wait
+		require.Equal(t, Done, e.run(req).Ending)
+		require.Equal(t, callDeadline+want, e.actions[StopOld].Deadline)
+		require.Equal(t, -time.Nanosecond, e.actions[StopOld].Grace, "none is sent")
+	}
+}

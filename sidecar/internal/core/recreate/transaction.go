@@ -27,8 +27,10 @@ type Request struct {
 	ResumeOnly bool
 	// Followed: the exits of both containers are told by Exited, so that they can be waited for.
 	Followed bool
-	Ran      bool          // the old container ran when the recreate was decided on, as far as the events had told
-	Skew     time.Duration // the engine's clock minus Stoker's
+	// Wait is how long a stop of the old container may take where the engine's own default counts; 0 is not known.
+	Wait time.Duration
+	Ran  bool          // the old container ran when the recreate was decided on, as far as the events had told
+	Skew time.Duration // the engine's clock minus Stoker's
 	// Verify is how long the new container must stay up before the old one goes; 0 is 2 s.
 	Verify time.Duration
 }
@@ -251,7 +253,7 @@ func (t *Transaction) grace() time.Duration {
 	if t.req.Action.Grace >= 0 {
 		return t.req.Action.Grace
 	}
-	longest := engineGrace
+	longest := max(engineGrace, t.req.Wait)
 	for _, s := range t.seen {
 		longest = max(longest, s.StopTimeout)
 	}

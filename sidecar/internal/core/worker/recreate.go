@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// recreateMargin is how long a recreate may take besides its grace (docs/recreate.md).
-const recreateMargin = 3 * time.Minute
+// RecreateMargin is how long a recreate may take besides its grace (docs/recreate.md).
+const RecreateMargin = 3 * time.Minute
 
 // maxPreviousIDs bounds the IDs that are remembered of a worker that is recreated again and again.
 const maxPreviousIDs = 8
@@ -142,7 +142,7 @@ func (m *Machine) fillRecreate(a *Action) {
 		a.Grace = -1 // the container's own, which is not known here
 	}
 	a.OnlyIfUnhealthy = heal.Fault == FaultUnhealthy && !heal.Missing && !m.resent
-	a.Deadline = s.Stop.Grace + recreateMargin
+	a.Deadline = s.Stop.Grace + RecreateMargin
 	if heal.Missing {
 		a.Definition = m.saved.Definition
 	} else if !m.whole() {
