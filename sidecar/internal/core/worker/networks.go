@@ -18,6 +18,10 @@ type SavedNetworks struct {
 	Lost []string `json:"lost,omitempty"`
 	// StartError is that of the last inspect. Each failed start leaves another text, with the ID of the endpoint in it.
 	StartError string `json:"start_error,omitempty"`
+	// Failed: that was about the networks.
+	Failed bool `json:"failed,omitempty"`
+	// Known: there was an inspect.
+	Known bool `json:"known,omitempty"`
 	// Told: people know that it runs without them.
 	Told bool `json:"told,omitempty"`
 }
@@ -40,18 +44,32 @@ const lookBeforeStart = 2 * time.Second
 // whole reports whether the worker has all networks that it was given.
 func (m *Machine) whole() bool { return len(m.saved.Networks.Lost) == 0 }
 
-// noteNetworks compares the networks of an inspect with those of the last one. What is missing since a start that has failed, or may have
-// failed before one that worked, is lost; without a start somebody has disconnected it, and means it.
+// disconnected reports whether a list shows a running worker without a network that it was seen with: somebody has disconnected it, and no
+// event tells. It is to be known before the next start fails.
+func (m *Machine) disconnected(listed []string) bool {
+	return listed != nil && slices.ContainsFunc(m.saved.Networks.Shown, func(name string) bool { return !slices.Contains(listed, name) })
+}
+
+// mayHaveLost reports whether a start has failed since the last inspect, or may have failed before one that worked.
+func (n SavedNetworks) mayHaveLost(s Snapshot) bool {
+	return s.StartError != n.StartError && (s.NetworkFailed || (s.StartError == "" && n.Failed))
+}
+
+// noteNetworks compares the networks of an inspect with those of the last one. What is missing since a start that has failed for a network
+// is lost; without such a start somebody has disconnected it, and means it.
 func (m *Machine) noteNetworks(now time.Time, s Snapshot) {
 	if m.networks.seenAt = now; s.Networks == nil { // not told
 		return
 	}
 	before := m.saved.Networks
 	missing := slices.DeleteFunc(unite(before.Shown, before.Lost), func(name string) bool { return slices.Contains(s.Networks, name) })
-	if s.StartError == before.StartError && !m.networks.transaction {
+	if !before.mayHaveLost(s) && !m.networks.transaction {
 		missing = slices.DeleteFunc(missing, func(name string) bool { return !slices.Contains(before.Lost, name) })
 	}
 	missing = slices.DeleteFunc(missing, func(name string) bool { return name == "host" || name == "none" }) // modes, which cannot be connected to
+	if !before.Known && s.NetworkFailed && s.ModeNetwork != "" && !slices.Contains(s.Networks, s.ModeNetwork) {
+		missing = append(missing, s.ModeNetwork) // of what else the start may have removed nobody knows
+	}
 	m.networks.transaction = false
 	if len(missing) == 0 {
 		m.networks.connectAt, m.networks.tries = time.Time{}, 0
@@ -60,8 +78,8 @@ func (m *Machine) noteNetworks(now time.Time, s Snapshot) {
 		}
 		missing = nil
 	}
-	after := SavedNetworks{Shown: s.Networks, Lost: missing, StartError: s.StartError, Told: before.Told && len(missing) > 0}
-	if !slices.Equal(before.Shown, after.Shown) || !slices.Equal(before.Lost, after.Lost) || before.StartError != after.StartError || before.Told != after.Told {
+	after := SavedNetworks{Shown: s.Networks, Lost: missing, StartError: s.StartError, Failed: s.NetworkFailed, Told: before.Told && len(missing) > 0, Known: true}
+	if !slices.Equal(before.Shown, after.Shown) || !slices.Equal(before.Lost, after.Lost) || before.StartError != after.StartError || before.Told != after.Told || !before.Known {
 		m.changes++
 	}
 	m.saved.Networks = after

@@ -11,14 +11,14 @@ func TestLostNetworks(t *testing.T) {
 			= lost
 			die 137
 			> start 1
-			world networks:rear start-error:one
+			world networks:rear start-error:port1
 			answer failed port
 			= lost front
 			= fault start-failed
 			= remembers front rear
 			+2s
 			> start 2 front
-			world networks:rear start-error:two
+			world networks:rear start-error:port2
 			answer failed port
 			= lost front
 			+5s
@@ -33,11 +33,11 @@ func TestLostNetworks(t *testing.T) {
 			up
 			die 137
 			> start 1
-			world networks:rear start-error:one
+			world networks:rear start-error:port1
 			answer failed port
 			+2s
 			> start 2 front
-			world networks:front start-error:two
+			world networks:front start-error:port2
 			answer failed port
 			= lost rear
 			= remembers front rear`},
@@ -45,7 +45,7 @@ func TestLostNetworks(t *testing.T) {
 			given networks=front docker=always
 			up
 			mute die 137
-			world networks: start-error:one
+			world networks: start-error:port1
 			answer down 137
 			> start 1 front
 			= lost front
@@ -56,7 +56,7 @@ func TestLostNetworks(t *testing.T) {
 			up
 			die 137
 			> start 1
-			world networks: start-error:one
+			world networks: start-error:port1
 			answer failed port
 			start
 			= lost front
@@ -84,7 +84,7 @@ func TestLostNetworks(t *testing.T) {
 			up
 			die 137
 			> start 1
-			world networks: start-error:one
+			world networks: start-error:port1
 			answer failed port
 			+2s
 			> start 2 front
@@ -109,7 +109,7 @@ func TestLostNetworks(t *testing.T) {
 			up
 			die 137
 			> start 1
-			world networks: start-error:one
+			world networks: start-error:port1
 			answer failed port
 			reborn
 			up
@@ -123,7 +123,7 @@ func TestLostNetworks(t *testing.T) {
 			die 137
 			> start 1
 			reborn
-			world networks: start-error:one
+			world networks: start-error:port1
 			up
 			= lost front
 			+5s
@@ -146,7 +146,7 @@ func TestLostNetworks(t *testing.T) {
 			die 137
 			+10s
 			> start 1
-			world start-error:one
+			world start-error:port1
 			answer failed port
 			+5s
 			world networks:rear
@@ -160,7 +160,7 @@ func TestLostNetworks(t *testing.T) {
 			die 137
 			+10s
 			> start 1
-			world networks:back,rear start-error:one
+			world networks:back,rear start-error:port1
 			answer failed port
 			= lost front
 			+5s
@@ -169,24 +169,60 @@ func TestLostNetworks(t *testing.T) {
 			> start 2 front
 			= lost front
 			= remembers front rear`},
+		{"an operator's disconnect, and a start that fails for something else", `
+			given networks=front,rear
+			up
+			die 137
+			> start 1
+			world networks:rear start-error:mount
+			answer failed mount
+			= lost
+			+2s
+			> start 2`},
+		{"an operator's disconnect that a list shows, before a start fails", `
+			given networks=back,front,rear
+			up
+			world networks:front,rear
+			list running
+			+3s
+			die 137
+			> start 1
+			world networks:rear start-error:port1
+			answer failed port
+			= lost front
+			= remembers front rear`},
 		{"an operator's failed start", `
 			given networks=front backoff-initial=10s
 			up
 			die 137
 			+10s
 			> start 1
-			world start-error:one
+			world start-error:port1
 			answer failed port
 			+5s
-			world networks: start-error:two
+			world networks: start-error:port2
 			+20s
 			> start 2 front`},
+		{"lost before anybody had looked: that of its mode is known", `
+			given networks=front,rear never-started
+			world networks: start-error:port1
+			up
+			= lost front
+			+5s
+			> start 1 front`},
+		{"a start that failed for something else, before anybody had looked", `
+			given networks=front never-started
+			world networks: start-error:mount
+			up
+			= lost
+			+5s
+			> start 1`},
 		{"modes have nothing to lose", `
 			given networks=host
 			up
 			die 137
 			> start 1
-			world networks: start-error:one
+			world networks: start-error:port1
 			answer failed no
 			+2s
 			= lost
@@ -196,7 +232,7 @@ func TestLostNetworks(t *testing.T) {
 			up
 			die 137
 			> start 1
-			world networks:rear start-error:one
+			world networks:rear start-error:port1
 			answer failed port
 			+2s
 			> recreate 2
@@ -219,7 +255,7 @@ func TestLostNetworks(t *testing.T) {
 			up
 			die 137
 			> start 1
-			world networks: start-error:one
+			world networks: start-error:port1
 			answer failed port
 			start
 			> connect front

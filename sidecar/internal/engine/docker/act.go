@@ -76,6 +76,7 @@ func (c *Client) inspectRef(ctx context.Context, out *worker.Outcome, ref string
 	}
 	if c.podman.Load() != nil {
 		timeoutsOnly(snapshot.Probes)
+		snapshot.Networks = nil // it loses none, and names some otherwise than it shows them in a list
 	}
 	c.askExitCause(ctx, &snapshot)
 	out.Result, out.Snapshot = worker.Done, &snapshot

@@ -71,12 +71,24 @@ func (r *run) doOperator(d deed) bool {
 		r.replace(key)
 	case opReplace2:
 		r.replace2(key)
+	case opDisconnect:
+		op.Disconnect(key, firstNetwork(r.specs[key]))
+	case opConnect:
+		op.Connect(key, firstNetwork(r.specs[key]))
 	case opRevive:
 		r.revive()
 	default:
 		return false
 	}
 	return true
+}
+
+// firstNetwork is one of those that a container is made with.
+func firstNetwork(s dockertest.Spec) string {
+	if len(s.Networks) > 0 {
+		return s.Networks[0]
+	}
+	return "bridge"
 }
 
 // then is a row of an operator's requests, each sent when the one before was answered with yes.

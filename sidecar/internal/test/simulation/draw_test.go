@@ -47,7 +47,40 @@ func drawPlan(seed uint64, length time.Duration) plan {
 		p.Deeds = append(p.Deeds, deed{At: at + time.Millisecond, Do: opRevive})
 		at += 10*time.Second + d.upTo(time.Minute)
 	}
+	drawNetworks(newDice(^seed), &p)
 	return p
+}
+
+// drawNetworks makes half of the plans ones of an engine that loses networks, with more of what leads to that. It has dice of its own.
+func drawNetworks(d dice, p *plan) {
+	if p.LosesNetworks = d.oneIn(2); !p.LosesNetworks {
+		return
+	}
+	var published []string
+	for i := range p.Containers {
+		s := &p.Containers[i]
+		if s.NetworkMode != "" || s.Labels["stoker.enable"] != "true" {
+			continue
+		}
+		if s.HostPort == 0 && d.oneIn(2) {
+			s.HostPort = 20000 + i
+		}
+		if d.oneIn(2) {
+			s.Networks = []string{"back", "front"}
+		}
+		if s.HostPort != 0 {
+			published = append(published, s.Name)
+		}
+	}
+	if len(published) == 0 {
+		return
+	}
+	for range 5 + d.IntN(30) {
+		e := deed{At: pick(d, p.Deeds...).At, Key: pick(d, published...)}
+		e.Do = pick(d, takePort, takePort, takePort, freePort, doCrash, doCrash, opStart, opStart, opDisconnect, opConnect)
+		p.Deeds = append(p.Deeds, e)
+	}
+	slices.SortStableFunc(p.Deeds, func(a, b deed) int { return int(a.At - b.At) })
 }
 
 // drawContainers adds workers and strangers, and returns the names of all whom deeds may hit.

@@ -43,7 +43,7 @@ type run struct {
 
 func newRun(p plan) *run {
 	r := &run{
-		plan: p, w: dockertest.New(dockertest.Config{Seed: p.Seed, ProbeEvents: p.Seed%8 == 0}), specs: map[string]dockertest.Spec{},
+		plan: p, w: dockertest.New(dockertest.Config{Seed: p.Seed, ProbeEvents: p.Seed%8 == 0, LosesNetworks: p.LosesNetworks}), specs: map[string]dockertest.Spec{},
 		journal: newJournal(), deeds: slices.Clone(p.Deeds), quiets: slices.Clone(p.Quiets), forgiven: map[string]int{}, pushed: map[string]time.Time{}, count: newTally(),
 	}
 	r.start = r.w.Now()

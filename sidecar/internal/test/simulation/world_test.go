@@ -58,9 +58,10 @@ func (r *run) checkOne(t dockertest.Truth, w fleet.WorkerView, ok bool) {
 		r.blame("%s is %s %s, and shown as %s %s %s", t.Key, t.Status, t.Health, w.Key, w.Status, w.Health)
 	}
 	if t.Status == worker.StatusRunning {
-		if w.State != fleet.StateRunning && w.State != fleet.StateStarting && !r.signalled(t) {
+		if w.State != fleet.StateRunning && w.State != fleet.StateStarting && !r.signalled(t) && (w.Reason != worker.ReasonNetworkLost || !r.portElsewhere(t)) {
 			r.blame("I5: %s runs, and its state is %s (%s, heal %s)", t.Key, w.State, w.Held, w.Heal)
 		}
+		r.checkNetworks(t)
 		return
 	}
 	if t.Wanted && !r.plan.DryRun {
@@ -73,6 +74,28 @@ func (r *run) checkOne(t dockertest.Truth, w fleet.WorkerView, ok bool) {
 // untoldUpdate reports whether the event of an update never reached Stoker, so that it cannot know which quota a container has.
 func (r *run) untoldUpdate(id string) bool {
 	return slices.ContainsFunc(r.w.Events(), func(e dockertest.Event) bool { return e.ID == id && e.Action == "update" && e.SeenAt.IsZero() })
+}
+
+// checkNetworks: a worker that runs has the networks that it was given, and those alone that nobody has disconnected. What was lost in an
+// operator's start that failed looks like the operator's wish, once another start has worked. And what the operator disconnects at the time of
+// a start that fails, or before a list has shown it, looks like what that start took.
+func (r *run) checkNetworks(t dockertest.Truth) {
+	if t.Loss.ByOperator || r.plan.DryRun || r.portElsewhere(t) {
+		return
+	}
+	for _, name := range t.Given {
+		if !slices.Contains(t.Networks, name) {
+			r.blame("I10: %s runs without network %s", t.Key, name)
+		}
+	}
+	if since := t.Loss.At.Sub(t.Loss.DisconnectedAt); since > -5*time.Second && since < 3*time.Minute {
+		return
+	}
+	for _, name := range t.Networks {
+		if !slices.Contains(t.Given, name) {
+			r.blame("I10: %s was disconnected from network %s, and has it", t.Key, name)
+		}
+	}
 }
 
 // isHeir reports whether a container has just been given its worker's name by a transaction that is under way.
@@ -98,6 +121,14 @@ func (r *run) checkMissing(w fleet.WorkerView) {
 func (r *run) portTaken(s dockertest.Spec) bool {
 	return s.HostPort != 0 && slices.ContainsFunc(r.w.Truths(), func(t dockertest.Truth) bool {
 		return !t.Gone && t.Status == worker.StatusRunning && r.specs[nameOf(t)].HostPort == s.HostPort
+	})
+}
+
+// portElsewhere reports whether another container than this one has its port.
+func (r *run) portElsewhere(t dockertest.Truth) bool {
+	port := r.specs[nameOf(t)].HostPort
+	return port != 0 && slices.ContainsFunc(r.w.Truths(), func(other dockertest.Truth) bool {
+		return other.ID != t.ID && !other.Gone && other.Status == worker.StatusRunning && r.specs[nameOf(other)].HostPort == port
 	})
 }
 
