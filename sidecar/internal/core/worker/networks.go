@@ -28,7 +28,7 @@ type SavedNetworks struct {
 
 // networks is what has to be done about lost networks.
 type networks struct {
-	transaction bool      // a recreate has made or started the container since the last inspect
+	unseenStart bool      // since the last inspect a recreate has made or started the container, or a start was not answered
 	seenAt      time.Time // the last inspect; Stoker's clock
 	connectAt   time.Time // when the running container is to be connected again; zero when it has lost none
 	tries       int
@@ -63,14 +63,14 @@ func (m *Machine) noteNetworks(now time.Time, s Snapshot) {
 	}
 	before := m.saved.Networks
 	missing := slices.DeleteFunc(unite(before.Shown, before.Lost), func(name string) bool { return slices.Contains(s.Networks, name) })
-	if !before.mayHaveLost(s) && !m.networks.transaction {
+	if !before.mayHaveLost(s) && !m.networks.unseenStart {
 		missing = slices.DeleteFunc(missing, func(name string) bool { return !slices.Contains(before.Lost, name) })
 	}
 	missing = slices.DeleteFunc(missing, func(name string) bool { return name == "host" || name == "none" }) // modes, which cannot be connected to
 	if !before.Known && s.NetworkFailed && s.ModeNetwork != "" && !slices.Contains(s.Networks, s.ModeNetwork) {
 		missing = append(missing, s.ModeNetwork) // of what else the start may have removed nobody knows
 	}
-	m.networks.transaction = false
+	m.networks.unseenStart = false
 	if len(missing) == 0 {
 		m.networks.connectAt, m.networks.tries = time.Time{}, 0
 		if before.Told && s.Status == StatusRunning {
@@ -165,9 +165,9 @@ func withNetworks(inspect, earlier []byte, names []string) ([]byte, error) {
 }
 
 // looksBeforeStart reports whether a start has to wait for an inspect that tells a loss from an operator's disconnect.
-func (m *Machine) looksBeforeStart(class ActionClass, due time.Time) bool {
+func (m *Machine) looksBeforeStart(class ActionClass, at time.Time) bool {
 	failed := class == ClassStart && m.heal().Fault == FaultStartFailed && m.inspects.tries == 0
-	return failed && len(m.saved.Networks.Shown) > 0 && due.Sub(m.networks.seenAt) > lookBeforeStart
+	return failed && len(m.saved.Networks.Shown) > 0 && at.Sub(m.networks.seenAt) > lookBeforeStart
 }
 
 // reconnects has an action connect the container to its lost networks.

@@ -217,6 +217,16 @@ func TestLostNetworks(t *testing.T) {
 			= lost
 			+5s
 			> start 1`},
+		{"a start that was not answered, and another one that worked before a look", `
+			given networks=front
+			up
+			die 137
+			> start 1
+			world running new networks:
+			answer unknown
+			+1s
+			= lost front
+			> connect front`},
 		{"modes have nothing to lose", `
 			given networks=host
 			up

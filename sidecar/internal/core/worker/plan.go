@@ -42,7 +42,7 @@ func (m *Machine) plan(now time.Time) (ActionClass, time.Time) {
 		return ClassInspect, latest(m.inspects.request.due, now)
 	}
 	lane, due := m.planHeal()
-	if m.looksBeforeStart(lane, due) {
+	if m.looksBeforeStart(lane, latest(due, now)) {
 		lane = ClassInspect
 	}
 	lane, due = m.planUpdate(now, lane, due)

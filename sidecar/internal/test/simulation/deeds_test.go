@@ -5,6 +5,7 @@ import (
 	"strings"
 	"syscall"
 
+	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/test/dockertest"
 )
@@ -72,6 +73,7 @@ func (r *run) doOperator(d deed) bool {
 	case opReplace2:
 		r.replace2(key)
 	case opDisconnect:
+		r.unclear[key] = r.unclear[key] || r.thinksLost(key)
 		op.Disconnect(key, firstNetwork(r.specs[key]))
 	case opConnect:
 		op.Connect(key, firstNetwork(r.specs[key]))
@@ -89,6 +91,13 @@ func firstNetwork(s dockertest.Spec) string {
 		return s.Networks[0]
 	}
 	return "bridge"
+}
+
+// thinksLost reports whether Stoker takes networks of a container for lost, or is not there to see that an operator connects it first.
+func (r *run) thinksLost(key string) bool {
+	return r.stoker == nil || slices.ContainsFunc(r.view().Workers, func(w fleet.WorkerView) bool {
+		return string(w.Key) == key && len(w.LostNetworks) > 0
+	})
 }
 
 // then is a row of an operator's requests, each sent when the one before was answered with yes.

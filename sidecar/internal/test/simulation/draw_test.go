@@ -59,7 +59,7 @@ func drawNetworks(d dice, p *plan) {
 	var published []string
 	for i := range p.Containers {
 		s := &p.Containers[i]
-		if s.NetworkMode != "" || s.Labels["stoker.enable"] != "true" {
+		if s.NetworkMode+s.PidMode != "" || s.Labels["stoker.enable"] != "true" { // what was disconnected cannot follow its parent
 			continue
 		}
 		if s.HostPort == 0 && d.oneIn(2) {

@@ -79,8 +79,9 @@ func (r *run) untoldUpdate(id string) bool {
 // checkNetworks: a worker that runs has the networks that it was given, and those alone that nobody has disconnected. What was lost in an
 // operator's start that failed looks like the operator's wish, once another start has worked. And what the operator disconnects at the time of
 // a start that fails, or before a list has shown it, looks like what that start took.
+// Without its journal Stoker knows the network of the mode alone.
 func (r *run) checkNetworks(t dockertest.Truth) {
-	if t.Loss.ByOperator || r.plan.DryRun || r.portElsewhere(t) {
+	if t.Loss.ByOperator || startedSoon(t) || !r.amnesia.IsZero() || r.plan.DryRun || r.portElsewhere(t) {
 		return
 	}
 	for _, name := range t.Given {
@@ -88,7 +89,7 @@ func (r *run) checkNetworks(t dockertest.Truth) {
 			r.blame("I10: %s runs without network %s", t.Key, name)
 		}
 	}
-	if since := t.Loss.At.Sub(t.Loss.DisconnectedAt); since > -5*time.Second && since < 3*time.Minute {
+	if since := t.Loss.At.Sub(t.Loss.DisconnectedAt); since > -5*time.Second && since < 3*time.Minute || r.unclear[nameOf(t)] {
 		return
 	}
 	for _, name := range t.Networks {
@@ -121,6 +122,16 @@ func (r *run) checkMissing(w fleet.WorkerView) {
 func (r *run) portTaken(s dockertest.Spec) bool {
 	return s.HostPort != 0 && slices.ContainsFunc(r.w.Truths(), func(t dockertest.Truth) bool {
 		return !t.Gone && t.Status == worker.StatusRunning && r.specs[nameOf(t)].HostPort == s.HostPort
+	})
+}
+
+// startedSoon reports whether an operator was so quick to start a container after the start that lost a network that nobody may have looked at
+// it in between.
+func startedSoon(t dockertest.Truth) bool {
+	const soon = 10 * time.Second
+	return slices.ContainsFunc(t.Lives, func(l dockertest.Life) bool {
+		after := l.Began.Sub(t.Loss.At)
+		return l.StartedBy == dockertest.ByOperator && after >= 0 && after < soon
 	})
 }
 
