@@ -170,22 +170,24 @@ func (m *Machine) looksBeforeStart(class ActionClass, at time.Time) bool {
 	return failed && len(m.saved.Networks.Shown) > 0 && at.Sub(m.networks.seenAt) > lookBeforeStart
 }
 
-// reconnects has an action connect the container to its lost networks.
-func (m *Machine) reconnects(a *Action) {
-	if !m.whole() {
-		a.Networks, a.Definition = m.saved.Networks.Lost, m.saved.Definition
-	}
-}
-
 // connects reports whether a running worker is to be connected again. It is the only thing that brings a network back without a
 // restart, and does no harm as long as the port is taken (29.7.2).
 func (m *Machine) connects() bool {
 	return !m.whole() && m.container.status == StatusRunning && !m.stopSent() && m.saved.StopIntent == nil && m.phase() != PhaseHeld
 }
 
+// connectsFirst reports whether a start has to wait for the connect. It is an action of its own, so that an operator's stop meanwhile ends
+// the matter; a start that fails takes a network again, so that each has one before it.
+func (m *Machine) connectsFirst() bool {
+	return !m.whole() && m.phase() == PhaseBackingOff && m.container.status.Down()
+}
+
 // planConnect puts the connect into its place among what is due.
 func (m *Machine) planConnect(now time.Time, class ActionClass, due time.Time) (ActionClass, time.Time) {
-	if !m.connects() {
+	switch {
+	case class == ClassStart && m.connectsFirst():
+		return ClassUpdate, due
+	case !m.connects():
 		return class, due
 	}
 	if at := latest(m.networks.connectAt, now); due.IsZero() || at.Before(due) {
@@ -196,18 +198,25 @@ func (m *Machine) planConnect(now time.Time, class ActionClass, due time.Time) (
 
 // connectsNow reports whether what is due in ClassUpdate is a connect. An update that is due as well comes first.
 func (m *Machine) connectsNow(now time.Time) bool {
+	if m.connectsFirst() {
+		return true
+	}
 	updates := !m.quota.updateAt.IsZero() && !m.quota.updateAt.After(now)
 	return m.connects() && !updates && !m.networks.connectAt.After(now)
 }
 
 func (m *Machine) fillConnect(a *Action) {
 	a.Verb, a.Reason, a.Deadline = Connect, ReasonNetworkLost, connectDeadline
-	m.reconnects(a)
+	a.Networks, a.Definition = m.saved.Networks.Lost, m.saved.Definition
 }
 
 // finishConnect: what the engine shows afterwards counts. A connect that fails, as long as the port is taken, is tried again after 1 s,
 // 2 s, 4 s … 30 s.
 func (m *Machine) finishConnect(now time.Time, o Outcome) {
+	if m.connectsFirst() {
+		m.finishConnectFirst(now, o)
+		return
+	}
 	switch o.Result {
 	case Done:
 		m.networks.connectAt, m.networks.tries = time.Time{}, 0
@@ -227,5 +236,24 @@ func (m *Machine) finishConnect(now time.Time, o Outcome) {
 		if o.Result == Unknown || o.Snapshot != nil {
 			m.applyOrInspect(now, o)
 		}
+	}
+}
+
+// finishConnectFirst: a start whose connect has failed has failed itself.
+func (m *Machine) finishConnectFirst(now time.Time, o Outcome) {
+	running := o.Snapshot != nil && o.Snapshot.Status == StatusRunning
+	switch {
+	case o.Result == Done, running && !o.Unreachable:
+		m.applyOrInspect(now, o)
+	case o.Result == Skipped:
+		m.skip(now)
+	case o.Result == Unknown:
+		m.inspects.outcomeUnknown = true
+		m.requestInspect(now.Add(firstRetry), ReasonUncertain)
+	default:
+		if !o.Unreachable {
+			m.charge()
+		}
+		m.startFailed(now, o)
 	}
 }

@@ -17,12 +17,12 @@ func TestLostNetworks(t *testing.T) {
 			= fault start-failed
 			= remembers front rear
 			+2s
-			> start 2 front
+			> connect front, start 2
 			world networks:rear start-error:port2
 			answer failed port
 			= lost front
 			+5s
-			> start 3 front
+			> connect front, start 3
 			answer running new networks:front,rear
 			= free
 			= lost
@@ -36,7 +36,7 @@ func TestLostNetworks(t *testing.T) {
 			world networks:rear start-error:port1
 			answer failed port
 			+2s
-			> start 2 front
+			> connect front, start 2
 			world networks:front start-error:port2
 			answer failed port
 			= lost rear
@@ -47,8 +47,8 @@ func TestLostNetworks(t *testing.T) {
 			mute die 137
 			world networks: start-error:port1
 			answer down 137
-			> start 1 front
-			= lost front
+			> connect front, start 1
+			= lost
 			answer running new networks:front
 			= free`},
 		{"somebody has started it without: connected while it runs, with back-off, told once", `
@@ -87,7 +87,7 @@ func TestLostNetworks(t *testing.T) {
 			world networks: start-error:port1
 			answer failed port
 			+2s
-			> start 2 front
+			> connect front, start 2
 			answer running new networks: healthy
 			= phase verifying
 			= lost front
@@ -115,7 +115,7 @@ func TestLostNetworks(t *testing.T) {
 			up
 			= lost front
 			+5s
-			> start 2 front
+			> connect front, start 2
 			= remembers front`},
 		{"killed before it could note what the start has done", `
 			given networks=front
@@ -127,7 +127,7 @@ func TestLostNetworks(t *testing.T) {
 			up
 			= lost front
 			+5s
-			> start 2 front`},
+			> connect front, start 2`},
 		{"an operator's disconnect of a running one", `
 			given networks=front,rear
 			up
@@ -166,8 +166,8 @@ func TestLostNetworks(t *testing.T) {
 			+5s
 			world networks:rear
 			+20s
-			> start 2 front
-			= lost front
+			> connect front, start 2
+			= lost
 			= remembers front rear`},
 		{"an operator's disconnect, and a start that fails for something else", `
 			given networks=front,rear
@@ -202,14 +202,14 @@ func TestLostNetworks(t *testing.T) {
 			+5s
 			world networks: start-error:port2
 			+20s
-			> start 2 front`},
+			> connect front, start 2`},
 		{"lost before anybody had looked: that of its mode is known", `
 			given networks=front,rear never-started
 			world networks: start-error:port1
 			up
 			= lost front
 			+5s
-			> start 1 front`},
+			> connect front, start 1`},
 		{"a start that failed for something else, before anybody had looked", `
 			given networks=front never-started
 			world networks: start-error:mount
@@ -227,6 +227,47 @@ func TestLostNetworks(t *testing.T) {
 			+1s
 			= lost front
 			> connect front`},
+		{"the network is gone as well: the start has failed", `
+			given networks=front max-attempts=3
+			up
+			die 137
+			> start 1
+			world networks: start-error:port1
+			answer failed port
+			mute list exited
+			+2s
+			> connect front
+			answer failed no such network
+			= told heal-failed
+			= attempts 2
+			= fault start-failed
+			mute list exited
+			+5s
+			> connect front
+			answer unreachable
+			= attempts 2
+			mute list exited
+			+1s
+			> connect front
+			answer failed no such network
+			= held exhausted`},
+		{"stopped while it is connected before its start", `
+			given networks=front
+			up
+			die 137
+			> start 1
+			world networks: start-error:port1
+			answer failed port
+			mute list exited
+			+2s
+			> connect front
+			start
+			kill TERM
+			die 143
+			answer down 143 networks:front
+			+1h
+			> nothing
+			= held stopped-by-operator`},
 		{"modes have nothing to lose", `
 			given networks=host
 			up

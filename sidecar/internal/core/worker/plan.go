@@ -168,7 +168,6 @@ func (m *Machine) fillStart(now time.Time, a *Action) {
 	m.life.awaitStart = now.Add(startDeadline)
 	m.charge()
 	a.Verb, a.Reason, a.Attempt, a.Deadline = Start, m.heal().Reason, m.heal().Attempt, startDeadline
-	m.reconnects(a)
 }
 
 func (m *Machine) fillStop(now time.Time, a *Action) {

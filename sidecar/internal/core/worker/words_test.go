@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -135,6 +136,7 @@ func (s *script) describe(words []string) {
 			w.StartError, w.NetworkFailed = ago, strings.HasPrefix(ago, "port")
 		case "networks":
 			w.Networks = strings.FieldsFunc(ago, func(r rune) bool { return r == ',' })
+			slices.Sort(w.Networks)
 			w.Definition = inspectWith(w.Networks)
 		}
 	}

@@ -59,10 +59,7 @@ func TestConnect(t *testing.T) {
 		"accepted, and not done":  {worker.Connect, answers{yes, yes, half}, worker.Failed, []string{front, bridge, lookCall}},
 		"no answer":               {worker.Connect, answers{fails(errBroken)}, worker.Unknown, []string{front}},
 		"nobody there":            {worker.Connect, answers{fails(errRefused)}, worker.Failed, []string{front}},
-		"before a start":          {worker.Start, answers{yes, yes, says(204, ""), whole}, worker.Done, []string{front, bridge, startCall, lookCall}},
-		"before a start that says no": {worker.Start, answers{yes, yes, taken, down}, worker.Failed,
-			[]string{front, bridge, startCall, lookCall}},
-		"no start without them": {worker.Start, answers{says(404, `{"message":"network front not found"}`), down}, worker.Failed, []string{front, lookCall}},
+		"network gone":            {worker.Connect, answers{says(404, `{"message":"network front not found"}`), down}, worker.Failed, []string{front, lookCall}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

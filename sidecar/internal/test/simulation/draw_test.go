@@ -75,8 +75,9 @@ func drawNetworks(d dice, p *plan) {
 	if len(published) == 0 {
 		return
 	}
+	burst := slices.DeleteFunc(slices.Clone(p.Deeds), func(e deed) bool { return e.Do == opRevive })
 	for range 5 + d.IntN(30) {
-		e := deed{At: pick(d, p.Deeds...).At, Key: pick(d, published...)}
+		e := deed{At: pick(d, burst...).At, Key: pick(d, published...)}
 		e.Do = pick(d, takePort, takePort, takePort, freePort, doCrash, doCrash, opStart, opStart, opDisconnect, opConnect)
 		p.Deeds = append(p.Deeds, e)
 	}

@@ -58,7 +58,7 @@ func (r *run) checkOne(t dockertest.Truth, w fleet.WorkerView, ok bool) {
 		r.blame("%s is %s %s, and shown as %s %s %s", t.Key, t.Status, t.Health, w.Key, w.Status, w.Health)
 	}
 	if t.Status == worker.StatusRunning {
-		if w.State != fleet.StateRunning && w.State != fleet.StateStarting && !r.signalled(t) && (w.Reason != worker.ReasonNetworkLost || !r.portElsewhere(t)) {
+		if w.State != fleet.StateRunning && w.State != fleet.StateStarting && !r.signalled(t) && (w.Reason != worker.ReasonNetworkLost || !r.portElsewhere(t) && !r.plan.DryRun) {
 			r.blame("I5: %s runs, and its state is %s (%s, heal %s)", t.Key, w.State, w.Held, w.Heal)
 		}
 		r.checkNetworks(t)
@@ -79,7 +79,7 @@ func (r *run) untoldUpdate(id string) bool {
 // checkNetworks: a worker that runs has the networks that it was given, and those alone that nobody has disconnected. What was lost in an
 // operator's start that failed looks like the operator's wish, once another start has worked. And what the operator disconnects at the time of
 // a start that fails, or before a list has shown it, looks like what that start took.
-// Without its journal Stoker knows the network of the mode alone.
+// One that is gone is made from an inspect that may be older than that. Without its journal Stoker knows the network of the mode alone.
 func (r *run) checkNetworks(t dockertest.Truth) {
 	if t.Loss.ByOperator || startedSoon(t) || !r.amnesia.IsZero() || r.plan.DryRun || r.portElsewhere(t) {
 		return
@@ -89,7 +89,7 @@ func (r *run) checkNetworks(t dockertest.Truth) {
 			r.blame("I10: %s runs without network %s", t.Key, name)
 		}
 	}
-	if since := t.Loss.At.Sub(t.Loss.DisconnectedAt); since > -5*time.Second && since < 3*time.Minute || r.unclear[nameOf(t)] {
+	if since := t.Loss.At.Sub(t.Loss.DisconnectedAt); since > -5*time.Second && since < 3*time.Minute || r.unclear[nameOf(t)] || t.Labels[worker.MarkMissing] == "true" {
 		return
 	}
 	for _, name := range t.Networks {
@@ -110,7 +110,7 @@ func (r *run) checkMissing(w fleet.WorkerView) {
 	t, _ := r.w.TruthByID(w.ID)
 	t.Key = w.Key // which the container may not have had in the end
 	spec := r.specs[nameOf(t)]
-	unfit := r.homeless(t) || spec.Unfit != "" || r.portTaken(spec)
+	unfit := len(t.Given) == 0 || r.homeless(t) || spec.Unfit != "" || r.portTaken(spec)
 	if w.Heal == worker.HealRecreate && unfit || w.Held == worker.HeldExhausted || w.Held == worker.HeldDryRun {
 		return
 	}
@@ -128,7 +128,7 @@ func (r *run) portTaken(s dockertest.Spec) bool {
 // startedSoon reports whether an operator was so quick to start a container after the start that lost a network that nobody may have looked at
 // it in between.
 func startedSoon(t dockertest.Truth) bool {
-	const soon = 10 * time.Second
+	const soon = 30 * time.Second
 	return slices.ContainsFunc(t.Lives, func(l dockertest.Life) bool {
 		after := l.Began.Sub(t.Loss.At)
 		return l.StartedBy == dockertest.ByOperator && after >= 0 && after < soon
