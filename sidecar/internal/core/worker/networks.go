@@ -128,40 +128,41 @@ func (o object) member(key string) (object, error) {
 	return inner, nil
 }
 
-// networksOf are the objects on the way to the networks of an inspect.
-func networksOf(inspect []byte) (document, settings, networks object, err error) {
-	if err = json.Unmarshal(inspect, &document); err != nil {
-		return nil, nil, nil, fmt.Errorf("read an inspect: %w", err)
+// inspected are the objects on the way to the networks of an inspect.
+type inspected struct{ document, settings, networks object }
+
+func readInspect(raw []byte) (i inspected, err error) {
+	if err = json.Unmarshal(raw, &i.document); err != nil {
+		return i, fmt.Errorf("read an inspect: %w", err)
 	}
-	if settings, err = document.member("NetworkSettings"); err != nil {
-		return nil, nil, nil, err
+	if i.settings, err = i.document.member("NetworkSettings"); err == nil {
+		i.networks, err = i.settings.member("Networks")
 	}
-	networks, err = settings.member("Networks")
-	return document, settings, networks, err
+	return i, err
 }
 
 // withNetworks is an inspect with networks of an earlier one.
 func withNetworks(inspect, earlier []byte, names []string) ([]byte, error) {
-	_, _, had, err := networksOf(earlier)
+	was, err := readInspect(earlier)
 	if err != nil {
 		return nil, err
 	}
-	document, settings, networks, err := networksOf(inspect)
+	is, err := readInspect(inspect)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
-		if endpoint, ok := had[name]; ok {
-			networks[name] = endpoint
+		if endpoint, ok := was.networks[name]; ok {
+			is.networks[name] = endpoint
 		}
 	}
-	if settings["Networks"], err = json.Marshal(networks); err != nil {
+	if is.settings["Networks"], err = json.Marshal(is.networks); err != nil {
 		return nil, err
 	}
-	if document["NetworkSettings"], err = json.Marshal(settings); err != nil {
+	if is.document["NetworkSettings"], err = json.Marshal(is.settings); err != nil {
 		return nil, err
 	}
-	return json.Marshal(document)
+	return json.Marshal(is.document)
 }
 
 // looksBeforeStart reports whether a start has to wait for an inspect that tells a loss from an operator's disconnect.
