@@ -1,6 +1,9 @@
 package worker_test
 
-import "testing"
+import (
+	"encoding/json"
+	"testing"
+)
 
 // A start that fails because a port is taken removes the network of that port (engine 29.1 to 29.7.2, moby/moby#51758).
 func TestLostNetworks(t *testing.T) {
@@ -319,4 +322,17 @@ func TestLostNetworks(t *testing.T) {
 			> nothing
 			= held stopped-by-operator`},
 	})
+}
+
+// inspectWith is what an engine sends of a container with networks.
+func inspectWith(networks []string) []byte {
+	all := map[string]any{}
+	for _, name := range networks {
+		all[name] = map[string]any{"Aliases": []string{"of-" + name}}
+	}
+	raw, err := json.Marshal(map[string]any{"Id": containerID, "NetworkSettings": map[string]any{"Networks": all, "SandboxKey": "x"}})
+	if err != nil {
+		panic(err)
+	}
+	return raw
 }

@@ -1,7 +1,6 @@
 package worker_test
 
 import (
-	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -140,19 +139,6 @@ func (s *script) describe(words []string) {
 			w.Definition = inspectWith(w.Networks)
 		}
 	}
-}
-
-// inspectWith is what an engine sends of a container with networks.
-func inspectWith(networks []string) []byte {
-	all := map[string]any{}
-	for _, name := range networks {
-		all[name] = map[string]any{"Aliases": []string{"of-" + name}}
-	}
-	raw, err := json.Marshal(map[string]any{"Id": containerID, "NetworkSettings": map[string]any{"Networks": all, "SandboxKey": "x"}})
-	if err != nil {
-		panic(err)
-	}
-	return raw
 }
 
 // answer ends the action in flight.

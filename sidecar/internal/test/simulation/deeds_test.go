@@ -5,7 +5,6 @@ import (
 	"strings"
 	"syscall"
 
-	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/test/dockertest"
 )
@@ -83,21 +82,6 @@ func (r *run) doOperator(d deed) bool {
 		return false
 	}
 	return true
-}
-
-// firstNetwork is one of those that a container is made with.
-func firstNetwork(s dockertest.Spec) string {
-	if len(s.Networks) > 0 {
-		return s.Networks[0]
-	}
-	return "bridge"
-}
-
-// thinksLost reports whether Stoker takes networks of a container for lost, or is not there to see that an operator connects it first.
-func (r *run) thinksLost(key string) bool {
-	return r.stoker == nil || slices.ContainsFunc(r.view().Workers, func(w fleet.WorkerView) bool {
-		return string(w.Key) == key && len(w.LostNetworks) > 0
-	})
 }
 
 // then is a row of an operator's requests, each sent when the one before was answered with yes.

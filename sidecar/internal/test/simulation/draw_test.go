@@ -51,39 +51,6 @@ func drawPlan(seed uint64, length time.Duration) plan {
 	return p
 }
 
-// drawNetworks makes half of the plans ones of an engine that loses networks, with more of what leads to that. It has dice of its own.
-func drawNetworks(d dice, p *plan) {
-	if p.LosesNetworks = d.oneIn(2); !p.LosesNetworks {
-		return
-	}
-	var published []string
-	for i := range p.Containers {
-		s := &p.Containers[i]
-		if s.NetworkMode+s.PidMode != "" || s.Labels["stoker.enable"] != "true" { // what was disconnected cannot follow its parent
-			continue
-		}
-		if s.HostPort == 0 && d.oneIn(2) {
-			s.HostPort = 20000 + i
-		}
-		if d.oneIn(2) {
-			s.Networks = []string{"back", "front"}
-		}
-		if s.HostPort != 0 {
-			published = append(published, s.Name)
-		}
-	}
-	if len(published) == 0 {
-		return
-	}
-	burst := slices.DeleteFunc(slices.Clone(p.Deeds), func(e deed) bool { return e.Do == opRevive })
-	for range 5 + d.IntN(30) {
-		e := deed{At: pick(d, burst...).At, Key: pick(d, published...)}
-		e.Do = pick(d, takePort, takePort, takePort, freePort, doCrash, doCrash, opStart, opStart, opDisconnect, opConnect)
-		p.Deeds = append(p.Deeds, e)
-	}
-	slices.SortStableFunc(p.Deeds, func(a, b deed) int { return int(a.At - b.At) })
-}
-
 // drawContainers adds workers and strangers, and returns the names of all whom deeds may hit.
 func drawContainers(d dice, p *plan) []string {
 	var names []string

@@ -76,29 +76,6 @@ func (r *run) untoldUpdate(id string) bool {
 	return slices.ContainsFunc(r.w.Events(), func(e dockertest.Event) bool { return e.ID == id && e.Action == "update" && e.SeenAt.IsZero() })
 }
 
-// checkNetworks: a worker that runs has the networks that it was given, and those alone that nobody has disconnected. What was lost in an
-// operator's start that failed looks like the operator's wish, once another start has worked. And what the operator disconnects at the time of
-// a start that fails, or before a list has shown it, looks like what that start took.
-// One that is gone is made from an inspect that may be older than that. Without its journal Stoker knows the network of the mode alone.
-func (r *run) checkNetworks(t dockertest.Truth) {
-	if t.Loss.ByOperator || startedSoon(t) || !r.amnesia.IsZero() || r.plan.DryRun || r.portElsewhere(t) {
-		return
-	}
-	for _, name := range t.Given {
-		if !slices.Contains(t.Networks, name) {
-			r.blame("I10: %s runs without network %s", t.Key, name)
-		}
-	}
-	if since := t.Loss.At.Sub(t.Loss.DisconnectedAt); since > -5*time.Second && since < 3*time.Minute || r.unclear[nameOf(t)] || t.Labels[worker.MarkMissing] == "true" {
-		return
-	}
-	for _, name := range t.Networks {
-		if !slices.Contains(t.Given, name) {
-			r.blame("I10: %s was disconnected from network %s, and has it", t.Key, name)
-		}
-	}
-}
-
 // isHeir reports whether a container has just been given its worker's name by a transaction that is under way.
 func (r *run) isHeir(t dockertest.Truth) bool {
 	_, of, ok := worker.ReplacementOf(t.Labels)
@@ -122,24 +99,6 @@ func (r *run) checkMissing(w fleet.WorkerView) {
 func (r *run) portTaken(s dockertest.Spec) bool {
 	return s.HostPort != 0 && slices.ContainsFunc(r.w.Truths(), func(t dockertest.Truth) bool {
 		return !t.Gone && t.Status == worker.StatusRunning && r.specs[nameOf(t)].HostPort == s.HostPort
-	})
-}
-
-// startedSoon reports whether an operator was so quick to start a container after the start that lost a network that nobody may have looked at
-// it in between.
-func startedSoon(t dockertest.Truth) bool {
-	const soon = 30 * time.Second
-	return slices.ContainsFunc(t.Lives, func(l dockertest.Life) bool {
-		after := l.Began.Sub(t.Loss.At)
-		return l.StartedBy == dockertest.ByOperator && after >= 0 && after < soon
-	})
-}
-
-// portElsewhere reports whether another container than this one has its port.
-func (r *run) portElsewhere(t dockertest.Truth) bool {
-	port := r.specs[nameOf(t)].HostPort
-	return port != 0 && slices.ContainsFunc(r.w.Truths(), func(other dockertest.Truth) bool {
-		return other.ID != t.ID && !other.Gone && other.Status == worker.StatusRunning && r.specs[nameOf(other)].HostPort == port
 	})
 }
 
