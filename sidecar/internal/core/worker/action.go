@@ -24,7 +24,7 @@ const (
 	ReadStats
 	// Update sets the CPU quota, in the form in which the container has one: inspect, compare with From, update, inspect.
 	Update
-	// Connect connects a running container to Networks, one request each, then inspects.
+	// Connect connects a container to Networks, one request each, then inspects.
 	Connect
 )
 
@@ -67,7 +67,7 @@ type Action struct {
 	Definition []byte
 	// Like is what a Recreate goes by instead of the container's inspect: that lacks what the container has lost.
 	Like []byte
-	// Networks are those that Start and Connect connect the container to, before anything else. Start does nothing more where that fails.
+	// Networks are those that Connect connects the container to.
 	Networks []string
 	// Names are other containers by their IDs, also by those that they had before they were recreated, for RecreateStep.
 	Names map[string]Key

@@ -18,13 +18,17 @@ type SavedNetworks struct {
 	Lost []string `json:"lost,omitempty"`
 	// StartError is that of the last inspect. Each failed start leaves another text, with the ID of the endpoint in it.
 	StartError string `json:"start_error,omitempty"`
+	// Failed: that was about the networks.
+	Failed bool `json:"failed,omitempty"`
+	// Known: there was an inspect.
+	Known bool `json:"known,omitempty"`
 	// Told: people know that it runs without them.
 	Told bool `json:"told,omitempty"`
 }
 
 // networks is what has to be done about lost networks.
 type networks struct {
-	transaction bool      // a recreate has made or started the container since the last inspect
+	unseenStart bool      // since the last inspect a recreate has made or started the container, or a start was not answered
 	seenAt      time.Time // the last inspect; Stoker's clock
 	connectAt   time.Time // when the running container is to be connected again; zero when it has lost none
 	tries       int
@@ -40,19 +44,33 @@ const lookBeforeStart = 2 * time.Second
 // whole reports whether the worker has all networks that it was given.
 func (m *Machine) whole() bool { return len(m.saved.Networks.Lost) == 0 }
 
-// noteNetworks compares the networks of an inspect with those of the last one. What is missing since a start that has failed, or may have
-// failed before one that worked, is lost; without a start somebody has disconnected it, and means it.
+// disconnected reports whether a list shows a running worker without a network that it was seen with: somebody has disconnected it, and no
+// event tells. It is to be known before the next start fails.
+func (m *Machine) disconnected(listed []string) bool {
+	return listed != nil && slices.ContainsFunc(m.saved.Networks.Shown, func(name string) bool { return !slices.Contains(listed, name) })
+}
+
+// mayHaveLost reports whether a start has failed since the last inspect, or may have failed before one that worked.
+func (n SavedNetworks) mayHaveLost(s Snapshot) bool {
+	return s.StartError != n.StartError && (s.NetworkFailed || (s.StartError == "" && n.Failed))
+}
+
+// noteNetworks compares the networks of an inspect with those of the last one. What is missing since a start that has failed for a network
+// is lost; without such a start somebody has disconnected it, and means it.
 func (m *Machine) noteNetworks(now time.Time, s Snapshot) {
 	if m.networks.seenAt = now; s.Networks == nil { // not told
 		return
 	}
 	before := m.saved.Networks
 	missing := slices.DeleteFunc(unite(before.Shown, before.Lost), func(name string) bool { return slices.Contains(s.Networks, name) })
-	if s.StartError == before.StartError && !m.networks.transaction {
+	if !before.mayHaveLost(s) && !m.networks.unseenStart {
 		missing = slices.DeleteFunc(missing, func(name string) bool { return !slices.Contains(before.Lost, name) })
 	}
 	missing = slices.DeleteFunc(missing, func(name string) bool { return name == "host" || name == "none" }) // modes, which cannot be connected to
-	m.networks.transaction = false
+	if !before.Known && s.NetworkFailed && s.ModeNetwork != "" && !slices.Contains(s.Networks, s.ModeNetwork) {
+		missing = append(missing, s.ModeNetwork) // of what else the start may have removed nobody knows
+	}
+	m.networks.unseenStart = false
 	if len(missing) == 0 {
 		m.networks.connectAt, m.networks.tries = time.Time{}, 0
 		if before.Told && s.Status == StatusRunning {
@@ -60,8 +78,8 @@ func (m *Machine) noteNetworks(now time.Time, s Snapshot) {
 		}
 		missing = nil
 	}
-	after := SavedNetworks{Shown: s.Networks, Lost: missing, StartError: s.StartError, Told: before.Told && len(missing) > 0}
-	if !slices.Equal(before.Shown, after.Shown) || !slices.Equal(before.Lost, after.Lost) || before.StartError != after.StartError || before.Told != after.Told {
+	after := SavedNetworks{Shown: s.Networks, Lost: missing, StartError: s.StartError, Failed: s.NetworkFailed, Told: before.Told && len(missing) > 0, Known: true}
+	if !slices.Equal(before.Shown, after.Shown) || !slices.Equal(before.Lost, after.Lost) || before.StartError != after.StartError || before.Told != after.Told || !before.Known {
 		m.changes++
 	}
 	m.saved.Networks = after
@@ -110,53 +128,47 @@ func (o object) member(key string) (object, error) {
 	return inner, nil
 }
 
-// networksOf are the objects on the way to the networks of an inspect.
-func networksOf(inspect []byte) (document, settings, networks object, err error) {
-	if err = json.Unmarshal(inspect, &document); err != nil {
-		return nil, nil, nil, fmt.Errorf("read an inspect: %w", err)
+// inspected are the objects on the way to the networks of an inspect.
+type inspected struct{ document, settings, networks object }
+
+func readInspect(raw []byte) (i inspected, err error) {
+	if err = json.Unmarshal(raw, &i.document); err != nil {
+		return i, fmt.Errorf("read an inspect: %w", err)
 	}
-	if settings, err = document.member("NetworkSettings"); err != nil {
-		return nil, nil, nil, err
+	if i.settings, err = i.document.member("NetworkSettings"); err == nil {
+		i.networks, err = i.settings.member("Networks")
 	}
-	networks, err = settings.member("Networks")
-	return document, settings, networks, err
+	return i, err
 }
 
 // withNetworks is an inspect with networks of an earlier one.
 func withNetworks(inspect, earlier []byte, names []string) ([]byte, error) {
-	_, _, had, err := networksOf(earlier)
+	was, err := readInspect(earlier)
 	if err != nil {
 		return nil, err
 	}
-	document, settings, networks, err := networksOf(inspect)
+	is, err := readInspect(inspect)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
-		if endpoint, ok := had[name]; ok {
-			networks[name] = endpoint
+		if endpoint, ok := was.networks[name]; ok {
+			is.networks[name] = endpoint
 		}
 	}
-	if settings["Networks"], err = json.Marshal(networks); err != nil {
+	if is.settings["Networks"], err = json.Marshal(is.networks); err != nil {
 		return nil, err
 	}
-	if document["NetworkSettings"], err = json.Marshal(settings); err != nil {
+	if is.document["NetworkSettings"], err = json.Marshal(is.settings); err != nil {
 		return nil, err
 	}
-	return json.Marshal(document)
+	return json.Marshal(is.document)
 }
 
 // looksBeforeStart reports whether a start has to wait for an inspect that tells a loss from an operator's disconnect.
-func (m *Machine) looksBeforeStart(class ActionClass, due time.Time) bool {
+func (m *Machine) looksBeforeStart(class ActionClass, at time.Time) bool {
 	failed := class == ClassStart && m.heal().Fault == FaultStartFailed && m.inspects.tries == 0
-	return failed && len(m.saved.Networks.Shown) > 0 && due.Sub(m.networks.seenAt) > lookBeforeStart
-}
-
-// reconnects has an action connect the container to its lost networks.
-func (m *Machine) reconnects(a *Action) {
-	if !m.whole() {
-		a.Networks, a.Definition = m.saved.Networks.Lost, m.saved.Definition
-	}
+	return failed && len(m.saved.Networks.Shown) > 0 && at.Sub(m.networks.seenAt) > lookBeforeStart
 }
 
 // connects reports whether a running worker is to be connected again. It is the only thing that brings a network back without a
@@ -165,9 +177,18 @@ func (m *Machine) connects() bool {
 	return !m.whole() && m.container.status == StatusRunning && !m.stopSent() && m.saved.StopIntent == nil && m.phase() != PhaseHeld
 }
 
+// connectsFirst reports whether a start has to wait for the connect. It is an action of its own, so that an operator's stop meanwhile ends
+// the matter; a start that fails takes a network again, so that each has one before it.
+func (m *Machine) connectsFirst() bool {
+	return !m.whole() && m.phase() == PhaseBackingOff && m.container.status.Down()
+}
+
 // planConnect puts the connect into its place among what is due.
 func (m *Machine) planConnect(now time.Time, class ActionClass, due time.Time) (ActionClass, time.Time) {
-	if !m.connects() {
+	switch {
+	case class == ClassStart && m.connectsFirst():
+		return ClassUpdate, due
+	case !m.connects():
 		return class, due
 	}
 	if at := latest(m.networks.connectAt, now); due.IsZero() || at.Before(due) {
@@ -178,18 +199,25 @@ func (m *Machine) planConnect(now time.Time, class ActionClass, due time.Time) (
 
 // connectsNow reports whether what is due in ClassUpdate is a connect. An update that is due as well comes first.
 func (m *Machine) connectsNow(now time.Time) bool {
+	if m.connectsFirst() {
+		return true
+	}
 	updates := !m.quota.updateAt.IsZero() && !m.quota.updateAt.After(now)
 	return m.connects() && !updates && !m.networks.connectAt.After(now)
 }
 
 func (m *Machine) fillConnect(a *Action) {
 	a.Verb, a.Reason, a.Deadline = Connect, ReasonNetworkLost, connectDeadline
-	m.reconnects(a)
+	a.Networks, a.Definition = m.saved.Networks.Lost, m.saved.Definition
 }
 
 // finishConnect: what the engine shows afterwards counts. A connect that fails, as long as the port is taken, is tried again after 1 s,
 // 2 s, 4 s … 30 s.
 func (m *Machine) finishConnect(now time.Time, o Outcome) {
+	if m.connectsFirst() {
+		m.finishConnectFirst(now, o)
+		return
+	}
 	switch o.Result {
 	case Done:
 		m.networks.connectAt, m.networks.tries = time.Time{}, 0
@@ -209,5 +237,24 @@ func (m *Machine) finishConnect(now time.Time, o Outcome) {
 		if o.Result == Unknown || o.Snapshot != nil {
 			m.applyOrInspect(now, o)
 		}
+	}
+}
+
+// finishConnectFirst: a start whose connect has failed has failed itself.
+func (m *Machine) finishConnectFirst(now time.Time, o Outcome) {
+	running := o.Snapshot != nil && o.Snapshot.Status == StatusRunning
+	switch {
+	case o.Result == Done, running && !o.Unreachable:
+		m.applyOrInspect(now, o)
+	case o.Result == Skipped:
+		m.skip(now)
+	case o.Result == Unknown:
+		m.inspects.outcomeUnknown = true
+		m.requestInspect(now.Add(firstRetry), ReasonUncertain)
+	default:
+		if !o.Unreachable {
+			m.charge()
+		}
+		m.startFailed(now, o)
 	}
 }

@@ -1,6 +1,9 @@
 package worker_test
 
-import "testing"
+import (
+	"encoding/json"
+	"testing"
+)
 
 // A start that fails because a port is taken removes the network of that port (engine 29.1 to 29.7.2, moby/moby#51758).
 func TestLostNetworks(t *testing.T) {
@@ -11,18 +14,18 @@ func TestLostNetworks(t *testing.T) {
 			= lost
 			die 137
 			> start 1
-			world networks:rear start-error:one
+			world networks:rear start-error:port1
 			answer failed port
 			= lost front
 			= fault start-failed
 			= remembers front rear
 			+2s
-			> start 2 front
-			world networks:rear start-error:two
+			> connect front, start 2
+			world networks:rear start-error:port2
 			answer failed port
 			= lost front
 			+5s
-			> start 3 front
+			> connect front, start 3
 			answer running new networks:front,rear
 			= free
 			= lost
@@ -33,11 +36,11 @@ func TestLostNetworks(t *testing.T) {
 			up
 			die 137
 			> start 1
-			world networks:rear start-error:one
+			world networks:rear start-error:port1
 			answer failed port
 			+2s
-			> start 2 front
-			world networks:front start-error:two
+			> connect front, start 2
+			world networks:front start-error:port2
 			answer failed port
 			= lost rear
 			= remembers front rear`},
@@ -45,10 +48,10 @@ func TestLostNetworks(t *testing.T) {
 			given networks=front docker=always
 			up
 			mute die 137
-			world networks: start-error:one
+			world networks: start-error:port1
 			answer down 137
-			> start 1 front
-			= lost front
+			> connect front, start 1
+			= lost
 			answer running new networks:front
 			= free`},
 		{"somebody has started it without: connected while it runs, with back-off, told once", `
@@ -56,7 +59,7 @@ func TestLostNetworks(t *testing.T) {
 			up
 			die 137
 			> start 1
-			world networks: start-error:one
+			world networks: start-error:port1
 			answer failed port
 			start
 			= lost front
@@ -84,10 +87,10 @@ func TestLostNetworks(t *testing.T) {
 			up
 			die 137
 			> start 1
-			world networks: start-error:one
+			world networks: start-error:port1
 			answer failed port
 			+2s
-			> start 2 front
+			> connect front, start 2
 			answer running new networks: healthy
 			= phase verifying
 			= lost front
@@ -109,13 +112,13 @@ func TestLostNetworks(t *testing.T) {
 			up
 			die 137
 			> start 1
-			world networks: start-error:one
+			world networks: start-error:port1
 			answer failed port
 			reborn
 			up
 			= lost front
 			+5s
-			> start 2 front
+			> connect front, start 2
 			= remembers front`},
 		{"killed before it could note what the start has done", `
 			given networks=front
@@ -123,11 +126,11 @@ func TestLostNetworks(t *testing.T) {
 			die 137
 			> start 1
 			reborn
-			world networks: start-error:one
+			world networks: start-error:port1
 			up
 			= lost front
 			+5s
-			> start 2 front`},
+			> connect front, start 2`},
 		{"an operator's disconnect of a running one", `
 			given networks=front,rear
 			up
@@ -146,7 +149,7 @@ func TestLostNetworks(t *testing.T) {
 			die 137
 			+10s
 			> start 1
-			world start-error:one
+			world start-error:port1
 			answer failed port
 			+5s
 			world networks:rear
@@ -160,13 +163,35 @@ func TestLostNetworks(t *testing.T) {
 			die 137
 			+10s
 			> start 1
-			world networks:back,rear start-error:one
+			world networks:back,rear start-error:port1
 			answer failed port
 			= lost front
 			+5s
 			world networks:rear
 			+20s
-			> start 2 front
+			> connect front, start 2
+			= lost
+			= remembers front rear`},
+		{"an operator's disconnect, and a start that fails for something else", `
+			given networks=front,rear
+			up
+			die 137
+			> start 1
+			world networks:rear start-error:mount
+			answer failed mount
+			= lost
+			+2s
+			> start 2`},
+		{"an operator's disconnect that a list shows, before a start fails", `
+			given networks=back,front,rear
+			up
+			world networks:front,rear
+			list running
+			+3s
+			die 137
+			> start 1
+			world networks:rear start-error:port1
+			answer failed port
 			= lost front
 			= remembers front rear`},
 		{"an operator's failed start", `
@@ -175,18 +200,83 @@ func TestLostNetworks(t *testing.T) {
 			die 137
 			+10s
 			> start 1
-			world start-error:one
+			world start-error:port1
 			answer failed port
 			+5s
-			world networks: start-error:two
+			world networks: start-error:port2
 			+20s
-			> start 2 front`},
+			> connect front, start 2`},
+		{"lost before anybody had looked: that of its mode is known", `
+			given networks=front,rear never-started
+			world networks: start-error:port1
+			up
+			= lost front
+			+5s
+			> connect front, start 1`},
+		{"a start that failed for something else, before anybody had looked", `
+			given networks=front never-started
+			world networks: start-error:mount
+			up
+			= lost
+			+5s
+			> start 1`},
+		{"a start that was not answered, and another one that worked before a look", `
+			given networks=front
+			up
+			die 137
+			> start 1
+			world running new networks:
+			answer unknown
+			+1s
+			= lost front
+			> connect front`},
+		{"the network is gone as well: the start has failed", `
+			given networks=front max-attempts=3
+			up
+			die 137
+			> start 1
+			world networks: start-error:port1
+			answer failed port
+			mute list exited
+			+2s
+			> connect front
+			answer failed no such network
+			= told heal-failed
+			= attempts 2
+			= fault start-failed
+			mute list exited
+			+5s
+			> connect front
+			answer unreachable
+			= attempts 2
+			mute list exited
+			+1s
+			> connect front
+			answer failed no such network
+			= held exhausted`},
+		{"stopped while it is connected before its start", `
+			given networks=front
+			up
+			die 137
+			> start 1
+			world networks: start-error:port1
+			answer failed port
+			mute list exited
+			+2s
+			> connect front
+			start
+			kill TERM
+			die 143
+			answer down 143 networks:front
+			+1h
+			> nothing
+			= held stopped-by-operator`},
 		{"modes have nothing to lose", `
 			given networks=host
 			up
 			die 137
 			> start 1
-			world networks: start-error:one
+			world networks: start-error:port1
 			answer failed no
 			+2s
 			= lost
@@ -196,7 +286,7 @@ func TestLostNetworks(t *testing.T) {
 			up
 			die 137
 			> start 1
-			world networks:rear start-error:one
+			world networks:rear start-error:port1
 			answer failed port
 			+2s
 			> recreate 2
@@ -219,7 +309,7 @@ func TestLostNetworks(t *testing.T) {
 			up
 			die 137
 			> start 1
-			world networks: start-error:one
+			world networks: start-error:port1
 			answer failed port
 			start
 			> connect front
@@ -232,4 +322,17 @@ func TestLostNetworks(t *testing.T) {
 			> nothing
 			= held stopped-by-operator`},
 	})
+}
+
+// inspectWith is what an engine sends of a container with networks.
+func inspectWith(networks []string) []byte {
+	all := map[string]any{}
+	for _, name := range networks {
+		all[name] = map[string]any{"Aliases": []string{"of-" + name}}
+	}
+	raw, err := json.Marshal(map[string]any{"Id": containerID, "NetworkSettings": map[string]any{"Networks": all, "SandboxKey": "x"}})
+	if err != nil {
+		panic(err)
+	}
+	return raw
 }

@@ -86,6 +86,7 @@ type Observation struct {
 	Signal       syscall.Signal // Signalled
 	Status       Status         // Listed
 	Health       Health         // Listed
+	Networks     []string       // Listed; nil: not told
 	Engine       Engine         // LinkOpened
 	NoStopEvents bool           // Exited: what was said before it does not tell whether somebody meant it; a look does (Podman)
 	// Restarting: Exited; the engine will start it again, by its policy or because somebody restarts it. Engines before API 1.57 never say so.

@@ -42,7 +42,7 @@ func (m *Machine) plan(now time.Time) (ActionClass, time.Time) {
 		return ClassInspect, latest(m.inspects.request.due, now)
 	}
 	lane, due := m.planHeal()
-	if m.looksBeforeStart(lane, due) {
+	if m.looksBeforeStart(lane, latest(due, now)) {
 		lane = ClassInspect
 	}
 	lane, due = m.planUpdate(now, lane, due)
@@ -168,7 +168,6 @@ func (m *Machine) fillStart(now time.Time, a *Action) {
 	m.life.awaitStart = now.Add(startDeadline)
 	m.charge()
 	a.Verb, a.Reason, a.Attempt, a.Deadline = Start, m.heal().Reason, m.heal().Attempt, startDeadline
-	m.reconnects(a)
 }
 
 func (m *Machine) fillStop(now time.Time, a *Action) {

@@ -238,7 +238,7 @@ func (m *Machine) delayRecreate(now time.Time) {
 
 // inspectRecreated forgets what is known of the container: events of it were not followed.
 func (m *Machine) inspectRecreated(now time.Time) {
-	m.container.inspected, m.networks.transaction = false, true
+	m.container.inspected, m.networks.unseenStart = false, true
 	m.requestInspect(now, ReasonUncertain)
 }
 
@@ -278,7 +278,7 @@ func (m *Machine) setContainer(s Snapshot) {
 	}
 	m.saved.Incarnation = Incarnation{ID: s.ID}
 	m.newLife()
-	m.own, m.networks.transaction = ownStop{}, true
+	m.own, m.networks.unseenStart = ownStop{}, true
 	m.life.startedAt, m.life.endedAt, m.life.oomAt, m.life.awaitStart = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	m.inspects.stale, m.life.startedBy, m.container.inspected, m.inspects.tries = false, startedByOther, false, 0
 	m.container.status, m.checks.probe = StatusUnknown, Probe{}

@@ -28,7 +28,7 @@ import (
 //	answer running …         the action in flight ended: running, down CODE, restarting, paused, failed TEXT, unknown,
 //	                         unreachable, refused, missing; with "new" it is another life than the last one known
 //	> start 2 · > stop · > look · > nothing      what was granted since the last such line, in order; a start with its attempt
-//	> start 2 front · > connect front       with the networks that it is connected to first
+//	> connect front          to the networks that it has lost; of one that is down it works at once, unless looks are muted
 //	= lost front rear · = remembers front rear      networks that a failed start has removed; those of what is remembered
 //	= held exhausted · = free · = attempts 2 · = phase backing-off · = due 1s..2s · = idle · = told healed · = untold fault
 //	die 0 meant · die 1 own · die 1 hidden   on a Podman (given podman): what it says of the end when it is asked
@@ -195,9 +195,13 @@ func (s *script) grant() {
 				s.finish(worker.Outcome{Result: worker.Done, Snapshot: s.snapshot()})
 			}
 		case worker.Start:
-			s.did = append(s.did, strings.Join(append([]string{"start " + strconv.Itoa(t.Do.Attempt)}, t.Do.Networks...), " "))
+			s.did = append(s.did, "start "+strconv.Itoa(t.Do.Attempt))
 		case worker.Connect:
 			s.did = append(s.did, strings.Join(append([]string{"connect"}, t.Do.Networks...), " "))
+			if s.world.Status.Down() && !s.mute {
+				s.describe([]string{"networks:" + strings.Join(append(t.Do.Networks, s.world.Networks...), ",")})
+				s.finish(worker.Outcome{Result: worker.Done, Snapshot: s.snapshot()})
+			}
 		case worker.Stop:
 			s.did = append(s.did, "stop "+strconv.Itoa(t.Do.Attempt))
 		case worker.Update:

@@ -102,6 +102,7 @@ type Snapshot struct {
 	OOMKilled      bool
 	MemoryLimit    int64  // bytes; 0 is none
 	StartError     string // why the engine's last start of it failed
+	NetworkFailed  bool   // that was about its networks, or the ports to publish on them
 	HasHealthcheck bool
 	Health         Health
 	Probes         []Probe // newest last, as many as the engine keeps (5)
@@ -115,6 +116,7 @@ type Snapshot struct {
 	CPUPeriod      time.Duration // of that quota
 	ProbeEvery     time.Duration // between two runs of the health check; 0 when there is none
 	Networks       []string      // that it is connected to, by name, sorted; nil: not told
+	ModeNetwork    string        // of them the one that its network mode names, whether it has it or not; empty for a mode that is none
 	Parents        []string      // containers whose namespaces it shares: IDs as a rule
 	PIDParent      string        // the one of them whose process namespace it shares: it is killed when that one ends
 	Devices        bool          // it has devices of a driver, such as GPUs, which an update would drop

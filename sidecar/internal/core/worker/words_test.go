@@ -1,7 +1,7 @@
 package worker_test
 
 import (
-	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -63,7 +63,7 @@ func (s *script) given(at string, words []string) {
 			s.describe([]string{"down", value})
 		case "networks":
 			s.world.Networks = strings.Split(value, ",")
-			s.world.Definition = inspectWith(s.world.Networks)
+			s.world.Definition, s.world.ModeNetwork = inspectWith(s.world.Networks), s.world.Networks[0]
 		case "never-started":
 			s.world.Status, s.world.StartedAt = worker.StatusCreated, time.Time{}
 		case "remembered":
@@ -116,7 +116,7 @@ func (s *script) describe(words []string) {
 			w.Status, w.FinishedAt = worker.StatusExited, s.now
 			w.ExitCode, _ = strconv.Atoi(words[i+1])
 		case "running":
-			w.Status, w.ExitCode, w.StartError = worker.StatusRunning, 0, ""
+			w.Status, w.ExitCode, w.StartError, w.NetworkFailed = worker.StatusRunning, 0, "", false
 		case "restarting", "paused", "removing", "dead", "created":
 			w.Status = worker.Status(word)
 		case "starting", "healthy", "unhealthy":
@@ -132,25 +132,13 @@ func (s *script) describe(words []string) {
 		case "oom":
 			w.OOMKilled = true
 		case "start-error":
-			w.StartError = ago
+			w.StartError, w.NetworkFailed = ago, strings.HasPrefix(ago, "port")
 		case "networks":
 			w.Networks = strings.FieldsFunc(ago, func(r rune) bool { return r == ',' })
+			slices.Sort(w.Networks)
 			w.Definition = inspectWith(w.Networks)
 		}
 	}
-}
-
-// inspectWith is what an engine sends of a container with networks.
-func inspectWith(networks []string) []byte {
-	all := map[string]any{}
-	for _, name := range networks {
-		all[name] = map[string]any{"Aliases": []string{"of-" + name}}
-	}
-	raw, err := json.Marshal(map[string]any{"Id": containerID, "NetworkSettings": map[string]any{"Networks": all, "SandboxKey": "x"}})
-	if err != nil {
-		panic(err)
-	}
-	return raw
 }
 
 // answer ends the action in flight.
@@ -294,7 +282,7 @@ func (s *script) event(at string, w []string) {
 		}
 	case worker.Listed:
 		s.describe(w[1:])
-		o.Status, o.Health = s.world.Status, s.world.Health
+		o.Status, o.Health, o.Networks = s.world.Status, s.world.Health, s.world.Networks
 		if name, ok := strings.CutPrefix(w[len(w)-1], "as:"); ok {
 			o.Key = worker.Key(name)
 		}

@@ -76,6 +76,7 @@ func (c *Client) inspectRef(ctx context.Context, out *worker.Outcome, ref string
 	}
 	if c.podman.Load() != nil {
 		timeoutsOnly(snapshot.Probes)
+		snapshot.Networks = nil // it loses none, and names some otherwise than it shows them in a list
 	}
 	c.askExitCause(ctx, &snapshot)
 	out.Result, out.Snapshot = worker.Done, &snapshot
@@ -84,9 +85,6 @@ func (c *Client) inspectRef(ctx context.Context, out *worker.Outcome, ref string
 // start does not inspect first: starting a running container is a no-op for the engine (304), and an inspect would delay
 // every heal. A failed start is followed by an inspect, because the container may be running or being removed.
 func (c *Client) start(ctx context.Context, out *worker.Outcome) {
-	if !c.connectAll(ctx, out) {
-		return
-	}
 	asked, s := withResponse(ctx)
 	err := c.api.Load().ContainerStart(asked, out.Action.Incarnation.ID, container.StartOptions{})
 	c.finishCall(ctx, out, s, c.fail("start the container", s, err))

@@ -34,6 +34,9 @@ func (c *Client) List(ctx context.Context) ([]worker.Observation, error) {
 			Status: statusWord(one.State),
 			Health: inWords(one.Status),
 		})
+		if settings := one.NetworkSettings; settings != nil && c.podman.Load() == nil {
+			list[len(list)-1].Networks = networkNames(settings.Networks)
+		}
 	}
 	return list, nil
 }

@@ -9,7 +9,7 @@ import (
 	"stoker/sidecar/internal/engine/docker/spec"
 )
 
-// connect connects a running container to the networks that it has lost.
+// connect connects a container to the networks that it has lost.
 func (c *Client) connect(ctx context.Context, out *worker.Outcome) {
 	if !c.connectAll(ctx, out) {
 		return

@@ -7,9 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/docker/docker/api/types/container"
 	"github.com/stretchr/testify/require"
 
 	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/engine/docker/spec"
 )
 
 // definition is an inspect of a container with two networks; an engine below API 1.45 lists its short ID among the aliases.
@@ -19,6 +21,23 @@ const definition = `{"Id":"` + testID + `","Config":{"Hostname":"h"},"HostConfig
 
 func connectedTo(status, networks string) string {
 	return strings.Replace(inspected(status, ""), `"HostConfig":{}`, `"HostConfig":{},"NetworkSettings":{"Networks":{`+networks+`}}`, 1)
+}
+
+// A worker that was lost a network before anybody had looked is connected to that of its mode, and known by its name in compose.
+func TestConnectTheUnknown(t *testing.T) {
+	unknown := strings.Replace(definition, `"Hostname":"h"`, `"Labels":{"com.docker.compose.service":"web"}`, 1)
+	for _, name := range []string{"rear", "bridge"} {
+		made, err := spec.Endpoints([]byte(strings.Replace(unknown, `"bridge":`, `"other":`, 1)), []string{name}, "1.41")
+		require.NoError(t, err)
+		require.Len(t, made, 1)
+		require.Equal(t, name == "rear", len(made[0].Settings.Aliases) == 1)
+	}
+	for mode, want := range map[string]string{
+		"": "bridge", "default": "bridge", "bridge": "bridge", "front": "front", "host": "", "none": "", "container:x": "",
+	} {
+		in := container.InspectResponse{ContainerJSONBase: &container.ContainerJSONBase{HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode(mode)}}}
+		require.Equal(t, want, spec.ModeNetwork(in), mode)
+	}
 }
 
 func TestConnect(t *testing.T) {
@@ -40,10 +59,7 @@ func TestConnect(t *testing.T) {
 		"accepted, and not done":  {worker.Connect, answers{yes, yes, half}, worker.Failed, []string{front, bridge, lookCall}},
 		"no answer":               {worker.Connect, answers{fails(errBroken)}, worker.Unknown, []string{front}},
 		"nobody there":            {worker.Connect, answers{fails(errRefused)}, worker.Failed, []string{front}},
-		"before a start":          {worker.Start, answers{yes, yes, says(204, ""), whole}, worker.Done, []string{front, bridge, startCall, lookCall}},
-		"before a start that says no": {worker.Start, answers{yes, yes, taken, down}, worker.Failed,
-			[]string{front, bridge, startCall, lookCall}},
-		"no start without them": {worker.Start, answers{says(404, `{"message":"network front not found"}`), down}, worker.Failed, []string{front, lookCall}},
+		"network gone":            {worker.Connect, answers{says(404, `{"message":"network front not found"}`), down}, worker.Failed, []string{front, lookCall}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 
 	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/engine/docker/spec"
 )
 
 // translateInspect makes a Snapshot of an inspect. Raw is what the engine sent; the snapshot keeps a copy.
@@ -24,26 +25,28 @@ func translateInspect(in container.InspectResponse, raw []byte) (worker.Snapshot
 		return worker.Snapshot{}, errors.New("the answer has no id or no state")
 	}
 	s := worker.Snapshot{
-		Incarnation:  worker.Incarnation{ID: in.ID, StartedAt: engineTime(in.State.StartedAt)},
-		Key:          worker.Key(strings.TrimPrefix(in.Name, "/")),
-		Created:      engineTime(in.Created),
-		Stopping:     in.State.Status == "stopping",
-		ImageID:      in.Image,
-		Status:       status(in.State),
-		FinishedAt:   engineTime(in.State.FinishedAt),
-		ExitCode:     in.State.ExitCode,
-		OOMKilled:    in.State.OOMKilled,
-		StartError:   in.State.Error,
-		Health:       worker.HealthNone,
-		RestartCount: in.RestartCount,
-		StopSignal:   syscall.SIGTERM,
-		Definition:   bytes.Clone(bytes.TrimSpace(raw)),
+		Incarnation:   worker.Incarnation{ID: in.ID, StartedAt: engineTime(in.State.StartedAt)},
+		Key:           worker.Key(strings.TrimPrefix(in.Name, "/")),
+		Created:       engineTime(in.Created),
+		Stopping:      in.State.Status == "stopping",
+		ImageID:       in.Image,
+		Status:        status(in.State),
+		FinishedAt:    engineTime(in.State.FinishedAt),
+		ExitCode:      in.State.ExitCode,
+		OOMKilled:     in.State.OOMKilled,
+		StartError:    in.State.Error,
+		NetworkFailed: strings.Contains(in.State.Error, networkError) || strings.Contains(in.State.Error, portError),
+		Health:        worker.HealthNone,
+		RestartCount:  in.RestartCount,
+		StopSignal:    syscall.SIGTERM,
+		Definition:    bytes.Clone(bytes.TrimSpace(raw)),
 	}
 	translateHealth(&s, in.State.Health)
 	translateConfig(&s, in.Config)
 	translateHost(&s, in.HostConfig)
 	if in.NetworkSettings != nil {
 		s.Networks = networkNames(in.NetworkSettings.Networks)
+		s.ModeNetwork = spec.ModeNetwork(in)
 	}
 	return s, nil
 }
@@ -246,6 +249,12 @@ func inRange(n int) syscall.Signal {
 	}
 	return syscall.Signal(n)
 }
+
+// What an engine says of a start that fails for a network or a port: the second in all versions, with the first around it from 29 on.
+const (
+	networkError = "failed to set up container networking"
+	portError    = "driver failed programming external connectivity"
+)
 
 // networkNames is nil where the engine tells none.
 func networkNames(networks map[string]*network.EndpointSettings) []string {

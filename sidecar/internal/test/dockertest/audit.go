@@ -43,7 +43,8 @@ type Truth struct {
 	Parents  []string // containers whose namespaces it lives in
 	Unfit    string   // why it cannot be recreated; empty when it can
 	Given    []string // the networks that it was made with, and what operators did to them since
-	Wanted   bool     // an operator started it last, and neither stopped nor removed it since
+	Loss     Loss
+	Wanted   bool // an operator started it last, and neither stopped nor removed it since
 	Gone     bool
 	Lives    []Life
 }
@@ -98,7 +99,7 @@ func (w *World) TruthByID(id string) (Truth, bool) {
 }
 
 func (c *container) truth() Truth {
-	t := Truth{Snapshot: c.facts(), Wanted: *c.wanted, Given: slices.Clone(*c.given), Unfit: c.Spec.Unfit, Parents: c.Spec.parents(), Gone: c.gone, Lives: append([]Life(nil), c.lives...)}
+	t := Truth{Snapshot: c.facts(), Wanted: *c.wanted, Given: slices.Clone(*c.given), Loss: *c.loss, Unfit: c.Spec.Unfit, Parents: c.Spec.parents(), Gone: c.gone, Lives: append([]Life(nil), c.lives...)}
 	if c.process != nil {
 		t.Sickness = c.process.sickness(c.w.now)
 	}

@@ -42,6 +42,7 @@ type container struct {
 	process *process // the last one; nil before the first start
 	lives   []Life
 	wanted  *bool     // shared with the container that it replaces
+	loss    *Loss     // shared too
 	given   *[]string // the networks that it was made with, and what operators did to them since; shared too
 	gone    bool
 
@@ -159,9 +160,10 @@ func (d Details) facts() worker.Snapshot {
 		Image: d.Spec.Image, ImageID: imageID(d.Spec.Image),
 		Created: d.Created, Parents: d.Spec.parents(), PIDParent: d.Spec.pidParent(), RestartCount: d.RestartCount,
 		Status: d.Status(), FinishedAt: d.FinishedAt, ExitCode: d.ExitCode, OOMKilled: d.OOMKilled, StartError: d.Error,
+		NetworkFailed:  strings.Contains(d.Error, "driver failed programming external connectivity"),
 		HasHealthcheck: d.Spec.Health != nil, Health: d.Health, Probes: append([]worker.Probe(nil), d.Probes...),
 		RestartPolicy: d.Spec.RestartPolicy, AutoRemove: d.Spec.AutoRemove,
-		StopSignal: signal, StopTimeout: d.Spec.StopTimeout, CPUs: d.Spec.CPUs, Networks: d.networks(),
+		StopSignal: signal, StopTimeout: d.Spec.StopTimeout, CPUs: d.Spec.CPUs, Networks: d.networks(), ModeNetwork: d.Spec.modeNetwork(),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/docker/docker/api/types/network"
 )
@@ -30,6 +31,14 @@ func (s Spec) networks() []string {
 	return slices.Sorted(slices.Values(s.Networks))
 }
 
+// modeNetwork is the network of the mode.
+func (s Spec) modeNetwork() string {
+	if names := s.networks(); len(names) > 0 {
+		return names[0]
+	}
+	return ""
+}
+
 // publishes reports whether a container has its port on the host while it runs: without a network there is nothing to publish it on.
 func (c *container) publishes(port int) bool {
 	return port != 0 && c.Spec.HostPort == port && len(c.networks()) > 0
@@ -48,10 +57,20 @@ func (w *World) portProblem(c *container) *Error {
 
 // loseNetwork is what a start does whose port cannot be published, on an engine from 29.1 to 29.7.2 (moby/moby#51758): the endpoint that
 // failed is removed from the container for good. Which of several that is was not always the same.
-func (w *World) loseNetwork(c *container) {
+func (w *World) loseNetwork(c *container, by Actor) {
 	if names := c.networks(); w.config.LosesNetworks && len(names) > 0 {
 		c.detach(names[w.roll(c.ID+"lost")%uint64(len(names))])
+		c.loss.At = w.now
+		c.loss.ByOperator = c.loss.ByOperator || by == ByOperator
 	}
+}
+
+// Loss is when a container, or the one that it replaced, last lost a network in a start that failed, and whether one of those was an
+// operator's. The other time is when an operator last disconnected it.
+type Loss struct {
+	At             time.Time
+	ByOperator     bool
+	DisconnectedAt time.Time
 }
 
 // LoseNetworks makes the engine one that loses networks from now on.
@@ -123,6 +142,7 @@ func disconnection(ref, name string) Request {
 	return Request{Op: OpDisconnect, Ref: ref, furnish: func(c *container) *Error {
 		err := c.disconnect(name)
 		if err == nil {
+			c.loss.DisconnectedAt = c.w.now
 			*c.given = slices.DeleteFunc(slices.Clone(*c.given), func(other string) bool { return other == name })
 		}
 		return err

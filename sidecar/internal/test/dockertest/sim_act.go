@@ -26,10 +26,6 @@ func (s *Sim) Do(a worker.Action) {
 		j := s.job(a)
 		j.look(j.finish)
 	case worker.Start:
-		if len(a.Networks) > 0 {
-			s.run(a, (*actionRunner).startConnected)
-			return
-		}
 		s.job(a).change(Request{Op: OpStart})
 	case worker.Stop:
 		j := s.job(a)

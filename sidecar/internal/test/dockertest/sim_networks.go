@@ -30,18 +30,6 @@ func (e *actionRunner) connect() {
 	}
 }
 
-// startConnected is worker.Start of a container that has lost networks.
-func (e *actionRunner) startConnected() {
-	if !e.connectAll() {
-		return
-	}
-	r := e.ask(Request{Op: OpStart, Ref: e.action.Incarnation.ID}, e.limit.Sub(e.s.w.now))
-	if r.Err != nil && r.Err.Status == http.StatusNotModified {
-		r.Err = nil
-	}
-	e.conclude(r)
-}
-
 // networksIn are the networks of a definition.
 func networksIn(definition []byte) []string {
 	var in struct {

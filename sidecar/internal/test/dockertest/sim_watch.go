@@ -110,7 +110,7 @@ func (s *Sim) tellList(session uint64, at time.Time, list []Details) {
 	s.tell(worker.Observation{Kind: worker.ListBegin, At: at})
 	for _, d := range list {
 		s.tell(worker.Observation{
-			Kind: worker.Listed, At: at, ID: d.ID, Key: worker.Key(d.Name), Labels: d.Spec.Labels,
+			Kind: worker.Listed, At: at, ID: d.ID, Key: worker.Key(d.Name), Labels: d.Spec.Labels, Networks: d.networks(),
 			Status: d.Status(), Health: listedHealth(d),
 		})
 	}

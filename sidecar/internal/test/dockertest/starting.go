@@ -62,7 +62,7 @@ func noSuch(ref string) *Error { return refuse(http.StatusNotFound, "No such con
 // policy's state and the stop by hand, but only once nothing can fail any more. The caller holds the lock.
 func (w *World) bringUp(c *container, by Actor, afresh bool, done func(*Error)) {
 	w.engineAfter(w.draw(c.ID+"start", w.config.Timing.Start), func() {
-		if err := w.startProblem(c); err != nil {
+		if err := w.startProblem(c, by); err != nil {
 			w.failStart(c, err)
 			done(err)
 			return
@@ -89,7 +89,7 @@ func (w *World) bringUp(c *container, by Actor, afresh bool, done func(*Error)) 
 }
 
 // startProblem is why a start fails now.
-func (w *World) startProblem(c *container) *Error {
+func (w *World) startProblem(c *container, by Actor) *Error {
 	if len(c.failStarts) > 0 {
 		message := c.failStarts[0]
 		c.failStarts = c.failStarts[1:]
@@ -106,7 +106,7 @@ func (w *World) startProblem(c *container) *Error {
 	}
 	err := w.portProblem(c)
 	if err != nil {
-		w.loseNetwork(c)
+		w.loseNetwork(c, by)
 	}
 	return err
 }
@@ -161,7 +161,7 @@ func (w *World) add(spec Spec) *container {
 	c.Connected = spec.networks()
 	if c.given == nil {
 		given := c.networks()
-		c.given = &given
+		c.given, c.loss = &given, &Loss{}
 	}
 	c.Health = worker.HealthNone // with a health check too: the engine has none to show before the first start
 	w.containers = append(w.containers, c)
@@ -177,13 +177,13 @@ func (w *World) inherit(c *container, labels map[string]string) {
 	}
 	for _, old := range w.containers {
 		if old.ID == of {
-			c.wanted, c.given, c.broken = old.wanted, old.given, old.broken
+			c.wanted, c.given, c.loss, c.broken = old.wanted, old.given, old.loss, old.broken
 			return
 		}
 	}
 	for _, old := range w.graves {
 		if old.ID == of {
-			c.given, c.broken = old.given, old.broken
+			c.given, c.loss, c.broken = old.given, old.loss, old.broken
 			*c.wanted = true
 		}
 	}

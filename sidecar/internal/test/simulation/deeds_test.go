@@ -71,6 +71,11 @@ func (r *run) doOperator(d deed) bool {
 		r.replace(key)
 	case opReplace2:
 		r.replace2(key)
+	case opDisconnect:
+		r.unclear[key] = r.unclear[key] || r.thinksLost(key)
+		op.Disconnect(key, firstNetwork(r.specs[key]))
+	case opConnect:
+		op.Connect(key, firstNetwork(r.specs[key]))
 	case opRevive:
 		r.revive()
 	default:

@@ -47,6 +47,7 @@ func drawPlan(seed uint64, length time.Duration) plan {
 		p.Deeds = append(p.Deeds, deed{At: at + time.Millisecond, Do: opRevive})
 		at += 10*time.Second + d.upTo(time.Minute)
 	}
+	drawNetworks(newDice(^seed), &p)
 	return p
 }
 

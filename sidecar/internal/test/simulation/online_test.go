@@ -197,7 +197,7 @@ func (r *run) promptStart(o worker.Observation) *fleet.WorkerView {
 		return nil
 	}
 	for _, w := range v.Workers {
-		if w.ID == o.ID && w.Status == worker.StatusRunning && w.Heal == "" && w.Held == "" && w.Attempts == 0 && w.State != fleet.StateUnknown {
+		if w.ID == o.ID && w.Status == worker.StatusRunning && w.Heal == "" && w.Held == "" && len(w.LostNetworks) == 0 && w.Attempts == 0 && w.State != fleet.StateUnknown {
 			return &w
 		}
 	}

@@ -10,14 +10,15 @@ import (
 
 // plan is all that a run depends on: a value, so that it can be printed, shrunk and replayed.
 type plan struct {
-	Why        string      // what the plan is kept for
-	Seed       uint64      // of the world's latencies
-	Mode       policy.Mode // of Stoker's selection
-	Parallel   int
-	DryRun     bool
-	Containers []dockertest.Spec // workers and strangers
-	Deeds      []deed            // in the order of their times
-	Quiets     []quiet           // in the order of their times
+	Why           string      // what the plan is kept for
+	Seed          uint64      // of the world's latencies
+	Mode          policy.Mode // of Stoker's selection
+	Parallel      int
+	DryRun        bool
+	LosesNetworks bool              // the engine, when a start fails because a port is taken
+	Containers    []dockertest.Spec // workers and strangers
+	Deeds         []deed            // in the order of their times
+	Quiets        []quiet           // in the order of their times
 }
 
 // quiet is a time in which all faults have ceased, so that at its end everything must be as it should.
@@ -41,24 +42,26 @@ type what string
 
 // What operators do.
 const (
-	opStop     what = "stop"
-	opStopNow  what = "stop-now" // with no grace
-	opKill     what = "kill"
-	opTerm     what = "kill-term"
-	opHup      what = "kill-hup"
-	opRestart  what = "restart"
-	opStart    what = "start"
-	opRemove   what = "rm"
-	opStopRm   what = "stop-rm" // docker stop, docker rm
-	opPause    what = "pause"
-	opUnpause  what = "unpause"
-	opRename   what = "rename"
-	opNameBack what = "rename-back"
-	opUpdate   what = "update"
-	opRun      what = "run"       // with the container's first spec
-	opReplace  what = "replace"   // as docker-compose 1 does it
-	opReplace2 what = "replace-2" // as docker compose 2 does it
-	opRevive   what = "revive"    // start anyone who is down, run anyone who is gone
+	opStop       what = "stop"
+	opStopNow    what = "stop-now" // with no grace
+	opKill       what = "kill"
+	opTerm       what = "kill-term"
+	opHup        what = "kill-hup"
+	opRestart    what = "restart"
+	opStart      what = "start"
+	opRemove     what = "rm"
+	opStopRm     what = "stop-rm" // docker stop, docker rm
+	opPause      what = "pause"
+	opUnpause    what = "unpause"
+	opRename     what = "rename"
+	opNameBack   what = "rename-back"
+	opUpdate     what = "update"
+	opRun        what = "run"        // with the container's first spec
+	opReplace    what = "replace"    // as docker-compose 1 does it
+	opReplace2   what = "replace-2"  // as docker compose 2 does it
+	opDisconnect what = "disconnect" // from the first of its networks
+	opConnect    what = "connect"    // to it
+	opRevive     what = "revive"     // start anyone who is down, run anyone who is gone
 )
 
 // What workers do.

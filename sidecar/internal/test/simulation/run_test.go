@@ -34,6 +34,7 @@ type run struct {
 	drops    []time.Time // of events
 	amnesia  time.Time   // the last time that the journal was lost
 	forgiven map[string]int
+	unclear  map[string]bool      // disconnected while Stoker thought it lost, or was away
 	pushed   map[string]time.Time // the incarnation in which a container was last signalled, by its start
 	lines    []string
 	hash     hash.Hash64
@@ -43,8 +44,8 @@ type run struct {
 
 func newRun(p plan) *run {
 	r := &run{
-		plan: p, w: dockertest.New(dockertest.Config{Seed: p.Seed, ProbeEvents: p.Seed%8 == 0}), specs: map[string]dockertest.Spec{},
-		journal: newJournal(), deeds: slices.Clone(p.Deeds), quiets: slices.Clone(p.Quiets), forgiven: map[string]int{}, pushed: map[string]time.Time{}, count: newTally(),
+		plan: p, w: dockertest.New(dockertest.Config{Seed: p.Seed, ProbeEvents: p.Seed%8 == 0, LosesNetworks: p.LosesNetworks}), specs: map[string]dockertest.Spec{},
+		journal: newJournal(), deeds: slices.Clone(p.Deeds), quiets: slices.Clone(p.Quiets), forgiven: map[string]int{}, unclear: map[string]bool{}, pushed: map[string]time.Time{}, count: newTally(),
 	}
 	r.start = r.w.Now()
 	for _, s := range p.Containers {

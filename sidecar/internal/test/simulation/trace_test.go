@@ -53,6 +53,9 @@ func inWords(m worker.Saved) string {
 	if h := m.State.Heal; h.Open() {
 		s += fmt.Sprintf(" heal %s %s due=%s", h.Fault, h.Action, m.State.Due.Format("15:04:05.000"))
 	}
+	if lost := m.Networks.Lost; len(lost) > 0 {
+		s += fmt.Sprintf(" lost %v", lost)
+	}
 	return s
 }
 
@@ -84,6 +87,7 @@ func (r *run) sayOutcome(o worker.Outcome) {
 	s := fmt.Sprintf("%d %s %s is %s %s", o.Action.ID, o.Action.Verb, o.Action.Key, o.Result, o.Err)
 	if p := o.Snapshot; p != nil {
 		s += fmt.Sprintf(": %s %s since %s until %s code %d", p.Status, p.Health, p.StartedAt.Format("15:04:05.000"), p.FinishedAt.Format("15:04:05.000"), p.ExitCode)
+		s += fmt.Sprintf(" on %v", p.Networks)
 	}
 	r.say("%s", s)
 }

@@ -58,9 +58,10 @@ func (r *run) checkOne(t dockertest.Truth, w fleet.WorkerView, ok bool) {
 		r.blame("%s is %s %s, and shown as %s %s %s", t.Key, t.Status, t.Health, w.Key, w.Status, w.Health)
 	}
 	if t.Status == worker.StatusRunning {
-		if w.State != fleet.StateRunning && w.State != fleet.StateStarting && !r.signalled(t) {
+		if w.State != fleet.StateRunning && w.State != fleet.StateStarting && !r.signalled(t) && (w.Reason != worker.ReasonNetworkLost || !r.portElsewhere(t) && !r.plan.DryRun) {
 			r.blame("I5: %s runs, and its state is %s (%s, heal %s)", t.Key, w.State, w.Held, w.Heal)
 		}
+		r.checkNetworks(t)
 		return
 	}
 	if t.Wanted && !r.plan.DryRun {
@@ -86,7 +87,7 @@ func (r *run) checkMissing(w fleet.WorkerView) {
 	t, _ := r.w.TruthByID(w.ID)
 	t.Key = w.Key // which the container may not have had in the end
 	spec := r.specs[nameOf(t)]
-	unfit := r.homeless(t) || spec.Unfit != "" || r.portTaken(spec)
+	unfit := len(t.Given) == 0 || r.homeless(t) || spec.Unfit != "" || r.portTaken(spec)
 	if w.Heal == worker.HealRecreate && unfit || w.Held == worker.HeldExhausted || w.Held == worker.HeldDryRun {
 		return
 	}

@@ -39,6 +39,24 @@ func (b *builder) networks() error {
 	return nil
 }
 
+// ModeNetwork is the network that a container's mode names; empty where that is no network.
+func ModeNetwork(in container.InspectResponse) string {
+	if in.ContainerJSONBase == nil || in.HostConfig == nil {
+		return ""
+	}
+	mode := in.HostConfig.NetworkMode
+	if mode.IsContainer() || mode.IsHost() || mode.IsNone() || (in.Config != nil && in.Config.NetworkDisabled) {
+		return ""
+	}
+	if in.NetworkSettings != nil {
+		mode = namedMode(mode, in.NetworkSettings.Networks)
+	}
+	return primaryNetwork(mode)
+}
+
+// composeService is a label of docker compose's containers: each is known by it in the networks of its project.
+const composeService = "com.docker.compose.service"
+
 // Endpoints says how to connect a container again to networks that it had when it was inspected. What it has no settings for it is
 // connected to without any.
 func Endpoints(inspect []byte, networks []string, apiVersion string) ([]Endpoint, error) {
@@ -54,7 +72,11 @@ func Endpoints(inspect []byte, networks []string, apiVersion string) ([]Endpoint
 	b.spec.HostConfig.NetworkMode = namedMode(old.HostConfig.NetworkMode, had)
 	endpoints := make([]Endpoint, 0, len(networks))
 	for _, name := range networks {
-		endpoints = append(endpoints, Endpoint{Network: name, Settings: b.endpoint(name, had[name])})
+		settings := b.endpoint(name, had[name])
+		if service := old.Config.Labels[composeService]; had[name] == nil && service != "" && container.NetworkMode(name).IsUserDefined() {
+			settings.Aliases = []string{service}
+		}
+		endpoints = append(endpoints, Endpoint{Network: name, Settings: settings})
 	}
 	b.primaryMAC(primaryNetwork(b.spec.HostConfig.NetworkMode), endpoints)
 	return endpoints, nil

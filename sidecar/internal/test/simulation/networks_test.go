@@ -1,0 +1,99 @@
+package simulation
+
+import (
+	"slices"
+	"time"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/test/dockertest"
+)
+
+// drawNetworks makes half of the plans ones of an engine that loses networks, with more of what leads to that. It has dice of its own.
+func drawNetworks(d dice, p *plan) {
+	if p.LosesNetworks = d.oneIn(2); !p.LosesNetworks {
+		return
+	}
+	var published []string
+	for i := range p.Containers {
+		s := &p.Containers[i]
+		if s.NetworkMode+s.PidMode != "" || s.Labels["stoker.enable"] != "true" { // what was disconnected cannot follow its parent
+			continue
+		}
+		if s.HostPort == 0 && d.oneIn(2) {
+			s.HostPort = 20000 + i
+		}
+		if d.oneIn(2) {
+			s.Networks = []string{"back", "front"}
+		}
+		if s.HostPort != 0 {
+			published = append(published, s.Name)
+		}
+	}
+	if len(published) == 0 {
+		return
+	}
+	burst := slices.DeleteFunc(slices.Clone(p.Deeds), func(e deed) bool { return e.Do == opRevive })
+	for range 5 + d.IntN(30) {
+		e := deed{At: pick(d, burst...).At, Key: pick(d, published...)}
+		e.Do = pick(d, takePort, takePort, takePort, freePort, doCrash, doCrash, opStart, opStart, opDisconnect, opConnect)
+		p.Deeds = append(p.Deeds, e)
+	}
+	slices.SortStableFunc(p.Deeds, func(a, b deed) int { return int(a.At - b.At) })
+}
+
+// firstNetwork is one of those that a container is made with.
+func firstNetwork(s dockertest.Spec) string {
+	if len(s.Networks) > 0 {
+		return s.Networks[0]
+	}
+	return "bridge"
+}
+
+// thinksLost reports whether Stoker takes networks of a container for lost, or is not there to see that an operator connects it first.
+func (r *run) thinksLost(key string) bool {
+	return r.stoker == nil || slices.ContainsFunc(r.view().Workers, func(w fleet.WorkerView) bool {
+		return string(w.Key) == key && len(w.LostNetworks) > 0
+	})
+}
+
+// checkNetworks: a worker that runs has the networks that it was given, and those alone that nobody has disconnected. What was lost in an
+// operator's start that failed looks like the operator's wish, once another start has worked. And what the operator disconnects at the time of
+// a start that fails, or before a list has shown it, looks like what that start took.
+// One that is gone is made from an inspect that may be older than that. Without its journal Stoker knows the network of the mode alone.
+func (r *run) checkNetworks(t dockertest.Truth) {
+	if t.Loss.ByOperator || startedSoon(t) || !r.amnesia.IsZero() || r.plan.DryRun || r.portElsewhere(t) {
+		return
+	}
+	for _, name := range t.Given {
+		if !slices.Contains(t.Networks, name) {
+			r.blame("I10: %s runs without network %s", t.Key, name)
+		}
+	}
+	if since := t.Loss.At.Sub(t.Loss.DisconnectedAt); since > -5*time.Second && since < 3*time.Minute || r.unclear[nameOf(t)] || t.Labels[worker.MarkMissing] == "true" {
+		return
+	}
+	for _, name := range t.Networks {
+		if !slices.Contains(t.Given, name) {
+			r.blame("I10: %s was disconnected from network %s, and has it", t.Key, name)
+		}
+	}
+}
+
+// startedSoon reports whether an operator was so quick to start a container after the start that lost a network that nobody may have looked at
+// it in between.
+func startedSoon(t dockertest.Truth) bool {
+	const soon = 30 * time.Second
+	return slices.ContainsFunc(t.Lives, func(l dockertest.Life) bool {
+		after := l.Began.Sub(t.Loss.At)
+		return l.StartedBy == dockertest.ByOperator && after >= 0 && after < soon
+	})
+}
+
+// portElsewhere reports whether another container than this one has its port.
+func (r *run) portElsewhere(t dockertest.Truth) bool {
+	port := r.specs[nameOf(t)].HostPort
+	return port != 0 && slices.ContainsFunc(r.w.Truths(), func(other dockertest.Truth) bool {
+		return other.ID != t.ID && !other.Gone && other.Status == worker.StatusRunning && r.specs[nameOf(other)].HostPort == port
+	})
+}
