@@ -174,6 +174,7 @@ func (f *Fleet) Finish(now time.Time, o worker.Outcome) Effects {
 func (f *Fleet) finish(now time.Time, flight inFlight, o worker.Outcome) {
 	switch {
 	case flight.recreation != nil:
+		f.stopFailed(now, flight.recreation, o)
 		flight.recreation.tx.Finish(now, o)
 		f.endIfOver(now, flight.recreation)
 		return

@@ -114,6 +114,14 @@ func (f *Fleet) stepRecreations(now time.Time) bool {
 	return ended
 }
 
+// stopFailed tells a worker that a stop of its container which the transaction sent has come to nothing.
+func (f *Fleet) stopFailed(now time.Time, p *recreation, o worker.Outcome) {
+	m, call := p.member, o.Action.Call
+	if m != nil && call != nil && call.Do == worker.CallStop && call.ID == m.id && o.Result == worker.Failed {
+		f.step(now, m, worker.RecreateStopFailed{})
+	}
+}
+
 // recreationWake is when the next step is due.
 func (f *Fleet) recreationWake(now time.Time) time.Time {
 	var wake time.Time

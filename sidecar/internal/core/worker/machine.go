@@ -305,6 +305,8 @@ func (m *Machine) Step(now time.Time, in Input) Effects {
 		m.interrupted(now)
 	case RecreateStop:
 		m.recreateStop(now)
+	case RecreateStopFailed:
+		m.recreateStopFailed()
 	}
 	m.restartOrphaned(now)
 	m.dependentsDue(now)

@@ -61,6 +61,21 @@ func (m *Machine) recreateStop(now time.Time) {
 	}
 }
 
+// RecreateStopFailed tells a worker that the engine has refused that stop: no signal of it is to come.
+type RecreateStopFailed struct{}
+
+func (RecreateStopFailed) input() {}
+
+func (m *Machine) recreateStopFailed() {
+	s := &m.saved.OwnStops
+	if !m.Recreating() || s.Sent == 0 {
+		return
+	}
+	if s.Sent--; s.Sent == 0 {
+		m.saved.State.Stop.At = time.Time{}
+	}
+}
+
 // ownRecreateSignal tells the signals of the transaction's own stops from an operator's, as ownSignal does for a restart.
 func (m *Machine) ownRecreateSignal(now time.Time, o Observation) bool {
 	switch s := &m.saved.OwnStops; {

@@ -33,6 +33,7 @@ import (
 //	= held exhausted · = free · = attempts 2 · = phase backing-off · = due 1s..2s · = idle · = told healed · = untold fault
 //	die 0 meant · die 1 own · die 1 hidden   on a Podman (given podman): what it says of the end when it is asked
 //	transaction stops        the recreate is about to stop the old container
+//	transaction refused      the engine has refused to
 //	world networks:a,b start-error:TEXT     what a look would find changes, and no event tells it
 //	reborn                   Stoker was killed; the next one reads the journal, and lists and looks
 //	engine gone              it shuts down: nothing that is asked is answered, while events still come
@@ -110,6 +111,8 @@ func (s *script) line(at string, w []string) {
 		s.reads(at, w[1:])
 	case w[0] == "answer":
 		s.answer(at, w[1:])
+	case w[0] == "transaction" && w[1] == "refused": // the engine has refused that stop
+		s.step(worker.RecreateStopFailed{})
 	case w[0] == "transaction": // is about to stop the old container
 		s.step(worker.RecreateStop{})
 	case w[0] == "reborn":
