@@ -283,7 +283,23 @@ func (m *Machine) Step(now time.Time, in Input) Effects {
 	if !isReplay(in) {
 		m.announce(now)
 	}
-	var do *Action
+	do := m.take(now, in)
+	m.restartOrphaned(now)
+	m.dependentsDue(now)
+	m.sense(now)
+	m.keepQuota(now)
+	lane, due := m.plan(now)
+	turn := Effects{Do: do, Class: lane, Due: due, Events: m.events, Removed: m.container.removed}
+	turn.Changed = digest(m.saved) != before || m.changes != changes
+	if !m.announced {
+		turn.Events = nil
+	}
+	m.events = nil
+	return turn
+}
+
+// take takes in one input, and returns the action that a Dispatch has made due.
+func (m *Machine) take(now time.Time, in Input) (do *Action) {
 	switch in := in.(type) {
 	case Observation:
 		m.observe(now, in)
@@ -308,18 +324,7 @@ func (m *Machine) Step(now time.Time, in Input) Effects {
 	case RecreateStopFailed:
 		m.recreateStopFailed()
 	}
-	m.restartOrphaned(now)
-	m.dependentsDue(now)
-	m.sense(now)
-	m.keepQuota(now)
-	lane, due := m.plan(now)
-	turn := Effects{Do: do, Class: lane, Due: due, Events: m.events, Removed: m.container.removed}
-	turn.Changed = digest(m.saved) != before || m.changes != changes
-	if !m.announced {
-		turn.Events = nil
-	}
-	m.events = nil
-	return turn
+	return do
 }
 
 // Saved is what must survive; the caller must not change what it points to.
@@ -339,34 +344,6 @@ func (m *Machine) ClockStepped(now time.Time) {
 // Rename gives the machine the name that its container has now.
 func (m *Machine) Rename(key Key) {
 	m.saved.Key = key
-}
-
-// savedDigest is what of a Saved can be compared, without the parts that are too big.
-type savedDigest struct {
-	key         Key
-	incarnation Incarnation
-	expected    bool
-	state       State
-	ownStops    OwnStops
-	budget      Budget
-	dependents  SavedDependents
-	stop        StopIntent
-	autoRemove  bool
-	boost       Boost
-}
-
-func digest(s Saved) savedDigest {
-	d := savedDigest{
-		key: s.Key, incarnation: s.Incarnation, expected: s.Expected, state: s.State, ownStops: s.OwnStops, budget: s.Budget, dependents: s.Dependents,
-		autoRemove: s.AutoRemove,
-	}
-	if s.Boost != nil {
-		d.boost = *s.Boost
-	}
-	if s.StopIntent != nil {
-		d.stop = *s.StopIntent
-	}
-	return d
 }
 
 // isReplay reports whether an input is replayed history, from before Stoker knew whether the container still exists.

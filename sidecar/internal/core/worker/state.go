@@ -185,3 +185,31 @@ type Bookmark struct {
 	// Store is the engine's when its containers were last listed (Engine.Store); empty when it is not known.
 	Store string `json:"store,omitempty"`
 }
+
+// savedDigest is what of a Saved can be compared, without the parts that are too big.
+type savedDigest struct {
+	key         Key
+	incarnation Incarnation
+	expected    bool
+	state       State
+	ownStops    OwnStops
+	budget      Budget
+	dependents  SavedDependents
+	stop        StopIntent
+	autoRemove  bool
+	boost       Boost
+}
+
+func digest(s Saved) savedDigest {
+	d := savedDigest{
+		key: s.Key, incarnation: s.Incarnation, expected: s.Expected, state: s.State, ownStops: s.OwnStops, budget: s.Budget, dependents: s.Dependents,
+		autoRemove: s.AutoRemove,
+	}
+	if s.Boost != nil {
+		d.boost = *s.Boost
+	}
+	if s.StopIntent != nil {
+		d.stop = *s.StopIntent
+	}
+	return d
+}
