@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/test/testenv"
 )
 
 // machine is a host with a docker command that knows one engine.
@@ -24,7 +26,7 @@ type machine struct {
 func newMachine(t *testing.T, securityOptions, host string) machine {
 	t.Helper()
 	if _, err := exec.LookPath("bash"); err != nil {
-		t.Skip("no bash here")
+		testenv.Missing(t, "no bash here")
 	}
 	m := machine{t: t, bin: t.TempDir()}
 	folder, err := os.MkdirTemp("", "owner") //nolint:usetesting // a socket's path must be short
@@ -82,7 +84,7 @@ func TestOwnerOfTheSocket(t *testing.T) {
 // make up gives Compose what compose/owner says.
 func TestMakeAsksForTheOwner(t *testing.T) {
 	if _, err := exec.LookPath("make"); err != nil {
-		t.Skip("no make here")
+		testenv.Missing(t, "no make here")
 	}
 	for _, options := range []string{"[name=rootless]", "[]"} {
 		m := newMachine(t, options, "unix://SOCKET")

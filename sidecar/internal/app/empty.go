@@ -16,8 +16,8 @@ import (
 // inspected first, and those of the same compose file may be a little later.
 const emptyWait = 5 * time.Second
 
-// nobody reports a Stoker that has no worker. It is used by one goroutine.
-type nobody struct {
+// emptyNotice reports a Stoker that has no worker. It is used by one goroutine.
+type emptyNotice struct {
 	selector policy.Selector
 	view     func() fleet.View
 	log      *logSink
@@ -25,12 +25,12 @@ type nobody struct {
 	group    sync.WaitGroup
 }
 
-func newNobody(s policy.Selector, view func() fleet.View, log *logSink) *nobody {
-	return &nobody{selector: s, view: view, log: log}
+func newEmptyNotice(s policy.Selector, view func() fleet.View, log *logSink) *emptyNotice {
+	return &emptyNotice{selector: s, view: view, log: log}
 }
 
 // observe looks at the workers some time after the first list, and never again.
-func (n *nobody) observe(ctx context.Context, o worker.Observation) {
+func (n *emptyNotice) observe(ctx context.Context, o worker.Observation) {
 	if n.looked || o.Kind != worker.ListEnd {
 		return
 	}
@@ -47,7 +47,7 @@ func (n *nobody) observe(ctx context.Context, o worker.Observation) {
 	})
 }
 
-func (n *nobody) wait() { n.group.Wait() }
+func (n *emptyNotice) wait() { n.group.Wait() }
 
 // wanted says what a selector looks for and does not find.
 func wanted(s policy.Selector) string {

@@ -36,7 +36,7 @@ func TestNobodyToLookAfter(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var out bytes.Buffer
 				sink := newLogSink(loggerTo(&out, textFormat()), func() {})
-				n := newNobody(tt.selector, func() fleet.View { return tt.view }, sink)
+				n := newEmptyNotice(tt.selector, func() fleet.View { return tt.view }, sink)
 				ctx, cancel := context.WithCancel(t.Context())
 				n.observe(ctx, worker.Observation{Kind: worker.Connecting})
 				for range tt.lists {

@@ -41,7 +41,7 @@ func (m metered) Do(ctx context.Context, a worker.Action) worker.Outcome {
 func (a *App) forward(ctx context.Context, from <-chan worker.Observation, to chan<- worker.Observation) {
 	trying := newTrials(a.engine, a.opts.Config.DryRun)
 	defer trying.wait()
-	missing := newNobody(a.opts.Config.Rules.Selector, a.sup.View, a.log)
+	missing := newEmptyNotice(a.opts.Config.Rules.Selector, a.sup.View, a.log)
 	defer missing.wait()
 	for o := range from {
 		a.metrics.Observed(o.Kind.String())
@@ -62,10 +62,10 @@ type trials struct {
 	engine interface {
 		TryCalls(ctx context.Context) []string
 	}
-	off   bool
-	under atomic.Bool // way
-	again atomic.Bool // something is refused
-	group sync.WaitGroup
+	off     bool
+	running atomic.Bool
+	refused atomic.Bool // a call, at the last trial
+	group   sync.WaitGroup
 }
 
 // trialLimit bounds a trial, which is a few short calls.
@@ -77,15 +77,15 @@ func newTrials(engine *docker.Client, dryRun bool) *trials {
 }
 
 func (t *trials) observe(ctx context.Context, o worker.Observation) {
-	due := o.Kind == worker.Connecting || o.Kind == worker.ListEnd && t.again.Load()
-	if t.off || !due || t.under.Swap(true) {
+	due := o.Kind == worker.Connecting || o.Kind == worker.ListEnd && t.refused.Load()
+	if t.off || !due || t.running.Swap(true) {
 		return
 	}
 	t.group.Go(func() {
-		defer t.under.Store(false)
+		defer t.running.Store(false)
 		ctx, cancel := context.WithTimeout(ctx, trialLimit)
 		defer cancel()
-		t.again.Store(len(t.engine.TryCalls(ctx)) > 0)
+		t.refused.Store(len(t.engine.TryCalls(ctx)) > 0)
 	})
 }
 

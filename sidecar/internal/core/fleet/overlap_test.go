@@ -119,3 +119,34 @@ func TestPausedParentIsFollowedLater(t *testing.T) {
 	d.pass(time.Minute)
 	require.Len(t, d.verb(worker.ListDependents), 1)
 }
+
+// TestBackupThatAnOperatorHadStopped: the container that a late rename has set aside was held as stopped by an operator. It gets its name
+// back, and is not started.
+func TestBackupThatAnOperatorHadStopped(t *testing.T) {
+	d := newDesk(t, fleet.Settings{})
+	d.up("a")
+	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
+	d.event(worker.Exited, "a")
+	d.tell(worker.Observation{Kind: worker.Renamed, ID: "id-a", Key: "a.stoker-old", OldKey: "a"})
+	require.Equal(t, worker.HeldReplaced, d.newWorker("a.stoker-old").Held)
+	d.do = nil
+	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a.stoker-old", Status: worker.StatusExited})
+	d.tell(worker.Observation{Kind: worker.ListEnd})
+	name := worker.Key("a.stoker-old")
+	var calls []worker.Call
+	for range 20 {
+		steps := d.verb(worker.RecreateStep)
+		if d.do = nil; len(steps) == 0 {
+			break
+		}
+		call := steps[0].Call
+		if calls = append(calls, call.Do); call.Do == worker.CallRename {
+			name = call.Name
+		}
+		old := worker.Snapshot{Incarnation: worker.Incarnation{ID: "id-a", StartedAt: noon.Add(-time.Hour)}, Key: name, Labels: enabled, Status: worker.StatusExited}
+		d.finish(worker.Outcome{Action: steps[0], Result: worker.Done, Report: &worker.StepReport{Seen: map[string]worker.Snapshot{"id-a": old}}})
+	}
+	require.Equal(t, worker.Key("a"), name)
+	require.NotContains(t, calls, worker.CallStart)
+}

@@ -14,6 +14,7 @@ import (
 // journal lost, or it is another Stoker's that never came back.
 type unfinishedRecreate struct {
 	of    string // ID of the old container
+	alone bool   // no container is there to replace it, so that a stop which was seen of it is no part of the transaction
 	due   time.Time
 	tries int
 }
@@ -58,7 +59,7 @@ func (f *Fleet) findBackups(now time.Time) {
 		name := worker.Key(strings.TrimSuffix(string(backup), worker.BackupSuffix))
 		busy := f.recreates.unfinished[name] != nil || f.recreates.transactions[name] != nil || f.Recreating(id)
 		if !busy && !replaced[id] && f.members[name] == nil {
-			f.recreates.unfinished[name] = &unfinishedRecreate{of: id, due: now}
+			f.recreates.unfinished[name] = &unfinishedRecreate{of: id, alone: true, due: now}
 		}
 	}
 }
@@ -101,6 +102,9 @@ func (f *Fleet) resumeDue(now time.Time) {
 			Action: worker.Action{Key: name, Reason: worker.ReasonUncertain, Grace: -1}, OldID: u.of, ResumeOnly: true,
 		})
 		p.finished = func(now time.Time, r recreate.Result) { f.resumed(now, p, r) }
+		if m := f.byID[u.of]; u.alone && m != nil && m.machine.StoppedBeforeRename() {
+			p.stopped(now, u.of)
+		}
 	}
 }
 

@@ -16,10 +16,9 @@ type SavedNetworks struct {
 	Shown []string `json:"shown,omitempty"`
 	// Lost are those that a failed start has removed, and nothing has brought back.
 	Lost []string `json:"lost,omitempty"`
-	// StartError is that of the last inspect. Each failed start leaves another text, with the ID of the endpoint in it.
+	// StartError is that of the last inspect, if it was about the networks. Each failed start leaves another text, with the ID of the
+	// endpoint in it.
 	StartError string `json:"start_error,omitempty"`
-	// Failed: that was about the networks.
-	Failed bool `json:"failed,omitempty"`
 	// Known: there was an inspect.
 	Known bool `json:"known,omitempty"`
 	// Told: people know that it runs without them.
@@ -52,7 +51,8 @@ func (m *Machine) disconnected(listed []string) bool {
 
 // mayHaveLost reports whether a start has failed since the last inspect, or may have failed before one that worked.
 func (n SavedNetworks) mayHaveLost(s Snapshot) bool {
-	return s.StartError != n.StartError && (s.NetworkFailed || (s.StartError == "" && n.Failed))
+	failed := s.networkError()
+	return failed != n.StartError && (failed != "" || s.StartError == "")
 }
 
 // noteNetworks compares the networks of an inspect with those of the last one. What is missing since a start that has failed for a network
@@ -78,11 +78,19 @@ func (m *Machine) noteNetworks(now time.Time, s Snapshot) {
 		}
 		missing = nil
 	}
-	after := SavedNetworks{Shown: s.Networks, Lost: missing, StartError: s.StartError, Failed: s.NetworkFailed, Told: before.Told && len(missing) > 0, Known: true}
+	after := SavedNetworks{Shown: s.Networks, Lost: missing, StartError: s.networkError(), Told: before.Told && len(missing) > 0, Known: true}
 	if !slices.Equal(before.Shown, after.Shown) || !slices.Equal(before.Lost, after.Lost) || before.StartError != after.StartError || before.Told != after.Told || !before.Known {
 		m.changes++
 	}
 	m.saved.Networks = after
+}
+
+// networkError is why the last start failed, if it failed for a network.
+func (s Snapshot) networkError() string {
+	if s.NetworkFailed {
+		return s.StartError
+	}
+	return ""
 }
 
 func unite(a, b []string) []string {

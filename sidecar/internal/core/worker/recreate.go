@@ -137,6 +137,15 @@ func (m *Machine) StoppedWhileRecreating() bool {
 	return m.Recreating() && i != nil && i.ID == m.saved.Incarnation.ID
 }
 
+// StoppedBeforeRename reports whether an operator had stopped the worker when a transaction gave its container a backup name.
+func (m *Machine) StoppedBeforeRename() bool {
+	was := m.container.savedBeforeRename
+	if was == nil {
+		return false
+	}
+	return was.StopIntent != nil || was.State.Phase == PhaseHeld && was.State.Hold.Reason == HeldOperator
+}
+
 func (m *Machine) fillRecreate(a *Action) {
 	s := m.saved.State
 	heal := s.Heal

@@ -230,8 +230,8 @@ func (c *Client) Lacking() string {
 	return strings.Join(lines, "; ")
 }
 
-// nobody is an ID that no container has.
-const nobody = "0000000000000000000000000000000000000000000000000000000000000000"
+// noContainer is an ID that no container has.
+const noContainer = "0000000000000000000000000000000000000000000000000000000000000000"
 
 // TryCalls sends the calls that Stoker will need, about a container that does not exist: the engine answers that there is no such
 // container, and whatever refuses a call is known before a worker needs it. It tells Options.OnDenied what is new, and returns a line for
@@ -256,12 +256,12 @@ func (c *Client) TryCalls(ctx context.Context) []string {
 
 // trials are method and path.
 func (c *Client) trials() [][2]string {
-	const one = "/containers/" + nobody
+	const one = "/containers/" + noContainer
 	all := [][2]string{
 		{http.MethodGet, one + "/json"}, {http.MethodPost, one + "/start"}, {http.MethodPost, one + "/stop"},
 		{http.MethodGet, one + "/stats?stream=false"}, {http.MethodPost, one + "/update"},
-		{http.MethodGet, "/images/" + nobody + "/json"}, {http.MethodGet, "/volumes/" + nobody},
-		{http.MethodPost, one + "/rename?name=" + nobody}, {http.MethodDelete, one}, {http.MethodPost, one + "/restart"},
+		{http.MethodGet, "/images/" + noContainer + "/json"}, {http.MethodGet, "/volumes/" + noContainer},
+		{http.MethodPost, one + "/rename?name=" + noContainer}, {http.MethodDelete, one}, {http.MethodPost, one + "/restart"},
 	}
 	if c.podman.Load() != nil {
 		return append(all, [2]string{http.MethodGet, "/libpod" + one + "/json"})

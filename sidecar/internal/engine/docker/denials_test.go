@@ -56,7 +56,7 @@ func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (g *guarded) engine(r *http.Request) (*http.Response, error) {
-	if strings.Contains(r.URL.Path, nobody) {
+	if strings.Contains(r.URL.Path, noContainer) {
 		return reply(404, `{"message":"No such container"}`), nil
 	}
 	return g.http(r)
@@ -90,7 +90,7 @@ func TestDeniedCallsAreTold(t *testing.T) {
 		for _, trial := range (&Client{}).trials() {
 			method, path, _ := strings.Cut(trial[0]+" "+trial[1], " ")
 			path, _, _ = strings.Cut(path, "?")
-			t.Run(name+" "+method+strings.ReplaceAll(path, nobody, "x"), func(t *testing.T) {
+			t.Run(name+" "+method+strings.ReplaceAll(path, noContainer, "x"), func(t *testing.T) {
 				on := true
 				g := &guarded{how: how, http: engineOf("1.12", "1.41"), deny: func(m, p string) bool { return on && m == method && strings.HasSuffix(p, path) }}
 				c, told := g.client(t)

@@ -74,7 +74,7 @@ func (w *Watch) since(engine worker.Engine) time.Time {
 // take long, is fetched concurrently. The list also detects an engine that hangs with its connections open; the keep-alive of the
 // connection detects one whose host vanished.
 func (s *session) follow(ctx context.Context, events <-chan worker.Observation, end <-chan error) error {
-	pictures := s.list(ctx)
+	snapshots := s.list(ctx)
 	resync := time.NewTimer(s.watch.opts.Resync)
 	defer resync.Stop()
 	resync.Stop() // until there is a list to be older than
@@ -86,9 +86,9 @@ func (s *session) follow(ctx context.Context, events <-chan worker.Observation, 
 				return endOf(end)
 			}
 			err = s.event(ctx, o)
-		case p := <-pictures:
+		case p := <-snapshots:
 			if s.lagging(p) {
-				pictures, err = s.wait(p)
+				snapshots, err = s.wait(p)
 				break
 			}
 			if !s.hides(p) {
@@ -96,7 +96,7 @@ func (s *session) follow(ctx context.Context, events <-chan worker.Observation, 
 			}
 			resync.Reset(s.watch.opts.Resync)
 		case <-resync.C:
-			pictures = s.list(ctx)
+			snapshots = s.list(ctx)
 		case <-ctx.Done():
 			err = ctx.Err()
 		}

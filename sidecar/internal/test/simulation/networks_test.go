@@ -67,7 +67,7 @@ func (r *run) checkNetworks(t dockertest.Truth) {
 	}
 	for _, name := range t.Given {
 		if !slices.Contains(t.Networks, name) {
-			r.blame("I10: %s runs without network %s", t.Key, name)
+			r.blame("I12: %s runs without network %s", t.Key, name)
 		}
 	}
 	if since := t.Loss.At.Sub(t.Loss.DisconnectedAt); since > -5*time.Second && since < 3*time.Minute || r.unclear[nameOf(t)] || t.Labels[worker.MarkMissing] == "true" {
@@ -75,7 +75,7 @@ func (r *run) checkNetworks(t dockertest.Truth) {
 	}
 	for _, name := range t.Networks {
 		if !slices.Contains(t.Given, name) {
-			r.blame("I10: %s was disconnected from network %s, and has it", t.Key, name)
+			r.blame("I12: %s was disconnected from network %s, and has it", t.Key, name)
 		}
 	}
 }
