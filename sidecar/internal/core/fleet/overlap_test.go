@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -19,11 +20,20 @@ func TestBackupWithNobodyInItsPlace(t *testing.T) {
 		"alone":                       {[]string{"a.stoker-old"}, 1},
 		"another one is the worker":   {[]string{"a.stoker-old", "a"}, 0},
 		"another worker has no share": {[]string{"a.stoker-old", "b"}, 1},
+		"it is another Stoker's":      {[]string{"foreign.stoker-old"}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t, fleet.Settings{})
 			d.open()
-			d.list(c.listed...)
+			d.tell(worker.Observation{Kind: worker.ListBegin})
+			for _, name := range c.listed {
+				o := worker.Observation{Kind: worker.Listed, ID: "id-" + name, Key: worker.Key(name), Labels: enabled, Status: worker.StatusRunning}
+				if strings.HasPrefix(name, "foreign") {
+					o.Labels = map[string]string{"stoker.enable": "true", "stoker.scope": "other"}
+				}
+				d.tell(o)
+			}
+			d.tell(worker.Observation{Kind: worker.ListEnd})
 			steps := d.verb(worker.RecreateStep)
 			require.Len(t, steps, c.want)
 			if c.want > 0 {

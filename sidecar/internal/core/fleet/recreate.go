@@ -37,7 +37,7 @@ type recreates struct {
 	replacedIDs  map[string]uint64                  // containers that were replaced, with the round of that
 	early        map[string][]worker.Observation    // of new containers whose transaction the Stoker before this one began, by the old ID
 	replacements map[string]replacement             // by ID; marked containers of the list under way or last complete
-	backups      map[string]worker.Key              // old containers of that list, by ID
+	backups      map[string]backup                  // old containers of that list, by ID
 }
 
 func newRecreates() recreates {
@@ -54,6 +54,12 @@ type replacement struct {
 	of     string
 	key    worker.Key // that it has
 	status worker.Status
+}
+
+// backup is a container of the list that has a backup name.
+type backup struct {
+	key  worker.Key
+	ours bool // by its labels it is a worker of this Stoker's
 }
 
 // beginMember begins the transaction that a machine has asked for.
@@ -163,7 +169,8 @@ func (f *Fleet) ofRecreation(now time.Time, o worker.Observation) bool {
 		return true
 	}
 	if o.Kind == worker.Listed && o.Key.IsBackupName() {
-		f.recreates.backups[o.ID] = o.Key
+		_, ours := f.identify(o.Key, o.ID, o.Labels)
+		f.recreates.backups[o.ID] = backup{key: o.Key, ours: ours}
 	}
 	key, of, ok := worker.ReplacementOf(o.Labels)
 	if !ok {
@@ -309,7 +316,7 @@ func (f *Fleet) reportTemporary(now time.Time, m *member, p *recreation) {
 // beginRound forgets the marked containers of the list before.
 func (f *Fleet) beginRound() {
 	f.stream.round++
-	f.recreates.replacements, f.recreates.backups = map[string]replacement{}, map[string]worker.Key{}
+	f.recreates.replacements, f.recreates.backups = map[string]replacement{}, map[string]backup{}
 	maps.DeleteFunc(f.recreates.replacedIDs, func(_ string, round uint64) bool { return f.stream.round > round+2 })
 }
 

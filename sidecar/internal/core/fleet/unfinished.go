@@ -36,7 +36,7 @@ func (f *Fleet) findUnfinished(now time.Time) {
 	}
 	f.findBackups(now)
 	maps.DeleteFunc(f.recreates.unfinished, func(name worker.Key, u *unfinishedRecreate) bool {
-		if f.recreates.backups[u.of] == name+worker.BackupSuffix {
+		if f.recreates.backups[u.of].key == name+worker.BackupSuffix {
 			return false
 		}
 		for _, r := range f.recreates.replacements {
@@ -55,10 +55,10 @@ func (f *Fleet) findBackups(now time.Time) {
 	for _, r := range f.recreates.replacements {
 		replaced[r.of] = true
 	}
-	for id, backup := range f.recreates.backups {
-		name := worker.Key(strings.TrimSuffix(string(backup), worker.BackupSuffix))
+	for id, b := range f.recreates.backups {
+		name := worker.Key(strings.TrimSuffix(string(b.key), worker.BackupSuffix))
 		busy := f.recreates.unfinished[name] != nil || f.recreates.transactions[name] != nil || f.Recreating(id)
-		if !busy && !replaced[id] && f.members[name] == nil {
+		if b.ours && !busy && !replaced[id] && f.members[name] == nil {
 			f.recreates.unfinished[name] = &unfinishedRecreate{of: id, alone: true, due: now}
 		}
 	}
@@ -77,12 +77,12 @@ func (f *Fleet) resuming(m *member) bool {
 }
 
 // unfinished: it has not its name yet, or has it and was never started, or the old container still has its backup name.
-func (r replacement) unfinished(backups map[string]worker.Key) bool {
+func (r replacement) unfinished(backups map[string]backup) bool {
 	switch r.key {
 	case r.name + worker.NewSuffix:
 		return true
 	case r.name:
-		return r.status == worker.StatusCreated || backups[r.of] == r.name+worker.BackupSuffix
+		return r.status == worker.StatusCreated || backups[r.of].key == r.name+worker.BackupSuffix
 	}
 	return false
 }

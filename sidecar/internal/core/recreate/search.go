@@ -81,6 +81,11 @@ func (t *Transaction) adopt(now time.Time, o worker.Outcome, report *worker.Step
 		return
 	}
 	made, ok := report.Seen[t.run.newID]
+	if t.run.newID != "" && !ok { // its owner has ended it between the two looks, and has left the old container as it is to be
+		t.phase = searching
+		t.begin(now, t.req.OldID, "")
+		return
+	}
 	if ok && t.othersWork(now, made, report) {
 		t.run.trouble.why = fmt.Errorf("by %s since %s: %w", made.Labels[worker.MarkBy], made.Created.Format(time.RFC3339), errUnderWay)
 		t.end(Busy)

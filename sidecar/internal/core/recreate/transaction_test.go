@@ -273,3 +273,26 @@ func TestOwnStopOfTheNewOne(t *testing.T) {
 	require.False(t, r.OperatorStopped)
 	require.Equal(t, []string{"w"}, e.running())
 }
+
+// Another Stoker ends its own transaction between the two looks of the one that has found it: an operator had stopped the worker. There
+// is nothing left to undo, and nothing is started.
+func TestEndedByItsOwnerBetweenTwoLooks(t *testing.T) {
+	for _, resume := range []bool{true, false} {
+		e, req := unfinished(t, "host/1", 6), request()
+		req.ResumeOnly = resume
+		e.steps = nil
+		e.before = func(*Transaction, Step) {
+			if len(e.steps) == 1 {
+				e.stop(oldID)
+				e.has[oldID].Key = "w"
+				delete(e.has, e.newOne().ID)
+			}
+		}
+		if resume {
+			require.Equal(t, Nothing, e.run(req).Ending, "%v", e.steps)
+			require.Empty(t, e.running(), "%v", e.steps)
+			continue
+		}
+		require.Equal(t, Done, e.run(req).Ending, "a recreate that was decided on begins again: %v", e.steps)
+	}
+}

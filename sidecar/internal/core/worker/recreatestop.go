@@ -1,0 +1,64 @@
+package worker
+
+import (
+	"syscall"
+	"time"
+)
+
+// stopsSent is how often the transaction has sent a stop to the old container. One that is remembered was sent by the Stoker
+// before this one.
+func (m *Machine) stopsSent() int {
+	if m.saved.OwnStops.Sent == 0 && m.stopSent() {
+		return 1
+	}
+	return m.saved.OwnStops.Sent
+}
+
+// RecreateStop tells a worker that the transaction is about to stop the old container. Stop signals until then were somebody
+// else's.
+type RecreateStop struct{}
+
+func (RecreateStop) input() {}
+
+func (m *Machine) recreateStop(now time.Time) {
+	if m.Recreating() {
+		m.saved.OwnStops.Sent = m.stopsSent() + 1
+		m.saved.State.Stop.At = now
+	}
+}
+
+// RecreateStopFailed tells a worker that the engine has refused that stop: no signal of it is to come.
+type RecreateStopFailed struct{}
+
+func (RecreateStopFailed) input() {}
+
+func (m *Machine) recreateStopFailed() {
+	s := &m.saved.OwnStops
+	if !m.Recreating() || s.Sent == 0 {
+		return
+	}
+	if s.Sent--; s.Sent == 0 {
+		m.saved.State.Stop.At = time.Time{}
+	}
+}
+
+// ownRecreateSignal tells the signals of the transaction's own stops from an operator's, as ownSignal does for a restart.
+func (m *Machine) ownRecreateSignal(now time.Time, o Observation) bool {
+	switch s := &m.saved.OwnStops; {
+	case m.firstSignal(o.Signal) && s.Terms < m.stopsSent():
+		s.first(now, o.At)
+		return true
+	case o.Signal == syscall.SIGKILL && s.Kills < m.stopsSent() && m.recreateGraceOver(now, o):
+		s.Kills++
+		return true
+	}
+	return false
+}
+
+func (m *Machine) recreateGraceOver(now time.Time, o Observation) bool {
+	grace, s, at := m.saved.State.Stop.least(), m.saved.OwnStops, o.At
+	if s.Terms == 0 {
+		return m.firstUnseen(s.Sent != 1, o)
+	}
+	return at.Sub(s.TermAt) >= grace-graceSlack || now.Sub(s.TermSeen) >= grace-graceSlack
+}
