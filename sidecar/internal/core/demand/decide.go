@@ -154,7 +154,7 @@ func Decide(now time.Time, s Settings, m Memory, in Input) (Decision, Memory) {
 	if len(d.Sleep) > 0 {
 		m.SteppedAt = now
 	}
-	d.Measure = d.Measure || s.countsBusy(in, running)
+	d.Measure = d.Measure || s.countsBusy(in)
 	d.Next = s.next(now, d, m, running)
 	return d, m
 }
@@ -320,9 +320,10 @@ func (s Settings) fresh(in Input) bool {
 }
 
 // countsBusy reports whether one more worker would be wanted if those that run were known to be busy.
-func (s Settings) countsBusy(in Input, running int) bool {
-	sleeping := count(in.Workers, func(w Worker) bool { return w.State == Asleep })
-	if sleeping == 0 || running == 0 {
+func (s Settings) countsBusy(in Input) bool {
+	asleep := count(in.Workers, func(w Worker) bool { return w.State == Asleep })
+	awake := count(in.Workers, func(w Worker) bool { return w.State == Awake })
+	if asleep == 0 || awake == 0 {
 		return false
 	}
 	for _, a := range in.Answers {
