@@ -28,10 +28,10 @@ func allowed() map[string][]string {
 		"engine/queue":       {"core/demand"},
 		"sanitize":           nil,
 		"report/history":     {"core/worker", "sanitize"},
-		"report/metrics":     {"core/fleet", "core/worker", "sanitize"},
+		"report/metrics":     {"core/fleet", "core/worker", "core/demand", "sanitize"},
 		"report/notify":      {"core/worker", "sanitize"},
 		"report/page":        {"core/fleet", "core/worker", "report/history", "sanitize"},
-		"report/web":         {"core/fleet", "report/history", "core/worker", "core/policy", "sanitize"},
+		"report/web":         {"core/fleet", "report/history", "core/worker", "core/policy", "core/demand", "sanitize", "unixsocket"},
 		"config":             {"core/policy", "core/demand"},
 		"composefile":        {"core/worker"},
 		"app": {

@@ -74,6 +74,20 @@ const (
 	SourceLost                        // it has failed so often that the fallback counts
 )
 
+func (s SourceState) String() string {
+	switch s {
+	case SourcePending:
+		return "pending"
+	case SourceAnswered:
+		return "answered"
+	case SourceFailing:
+		return "failing"
+	case SourceLost:
+		return "lost"
+	}
+	return "unknown"
+}
+
 // Answer is what a source says.
 type Answer struct {
 	State   SourceState

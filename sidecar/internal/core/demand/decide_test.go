@@ -66,7 +66,9 @@ var quiet = demand.Memory{NeededAt: noon.Add(-time.Hour)}
 
 func TestDecide(t *testing.T) {
 	target := func(n float64) func(*demand.Settings) { return func(s *demand.Settings) { s.Target = n } }
-	limits := func(low, high int) func(*demand.Settings) { return func(s *demand.Settings) { s.Min, s.Max = low, high } }
+	limits := func(low, high int) func(*demand.Settings) {
+		return func(s *demand.Settings) { s.Min, s.Max = low, high }
+	}
 	for _, c := range []struct {
 		name    string
 		set     demand.Settings
