@@ -32,11 +32,11 @@ func TestGroups(t *testing.T) {
 	}
 	w := ask(t, Handler(opts), http.MethodGet, "/api/v1/groups")
 	require.Equal(t, http.StatusOK, w.Code)
-	require.JSONEq(t, `{"at": "2026-03-01T12:00:00Z", "groups": [
+	require.JSONEq(t, `{"at": "2026-03-01T11:00:00Z", "groups": [
 		{"name": "render/worker", "work": 12, "wanted": 4, "running": 3, "asleep": 1, "workers": 5, "min_replicas": 1, "max_replicas": 4, "limit": "cpu-budget",
-		 "hours": "Mon-Fri 08:00-19:00", "open": true, "open_changes_at": "2026-03-01T13:00:00Z", "awake_until": "2026-03-01T12:01:00Z", "sources": [
-			{"name": "amqp://***@rabbit:5672/%2f?queue=tasks", "state": "answered", "since": "2026-03-01T12:00:00Z", "waiting": 9, "in_hand": 3, "error": ""},
-			{"name": "redis://r:6379/0?list=l", "state": "lost", "since": "2026-03-01T12:00:00Z", "waiting": 0, "in_hand": null, "error": "refused"}]},
+		 "hours": "Mon-Fri 08:00-19:00", "open": true, "open_changes_at": "2026-03-01T12:00:00Z", "awake_until": "2026-03-01T11:01:00Z", "sources": [
+			{"name": "amqp://***@rabbit:5672/%2f?queue=tasks", "state": "answered", "since": "2026-03-01T11:00:00Z", "waiting": 9, "in_hand": 3, "error": ""},
+			{"name": "redis://r:6379/0?list=l", "state": "lost", "since": "2026-03-01T11:00:00Z", "waiting": 0, "in_hand": null, "error": "refused"}]},
 		{"name": "all", "work": 0, "wanted": 0, "running": 0, "asleep": 0, "workers": 0, "min_replicas": 0, "max_replicas": null, "limit": "none",
 		 "hours": "", "open": false, "open_changes_at": null, "awake_until": null, "sources": []}]}`, w.Body.String())
 
