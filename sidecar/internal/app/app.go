@@ -26,6 +26,7 @@ import (
 	"stoker/sidecar/internal/report/metrics"
 	"stoker/sidecar/internal/report/notify"
 	"stoker/sidecar/internal/report/page"
+	"stoker/sidecar/internal/report/trend"
 	"stoker/sidecar/internal/report/web"
 )
 
@@ -55,6 +56,7 @@ type App struct {
 	log     *logSink
 	metrics *metrics.Metrics
 	history *history.Log
+	trend   *trend.Trend
 	notify  *notify.Notifier
 	sources *queue.Pool
 	control *control.Server // nil when its socket cannot be bound
@@ -83,6 +85,7 @@ func New(opts Options) (*App, error) {
 	}
 	a.sources = queue.New(queue.Options{})
 	a.openJournal()
+	a.trend = trend.New()
 	a.history = history.New(history.Options{Store: a.journal})
 	set := a.settings()
 	a.saved = len(set.Saved)
@@ -96,7 +99,7 @@ func New(opts Options) (*App, error) {
 	a.server, err = web.Listen(web.Options{
 		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Display: a.look, LastTick: a.sup.LastTick, Lacking: a.engine.Lacking,
 		Version: opts.Version, Commit: opts.Commit, History: a.history, Metrics: a.metrics.Handler(),
-		Page: page.New(page.Options{View: a.look, Events: a.history.After, Version: opts.Version, Now: time.Now}),
+		Page: page.New(page.Options{View: a.look, Trend: a.trend.Of, Events: a.history.After, Version: opts.Version, Now: time.Now}),
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("serve status: %w", err), a.abandon())
@@ -210,6 +213,7 @@ func (a *App) Run(ctx context.Context) error {
 	served.Go(func() { a.serve(serving) })
 	served.Go(func() { a.notify.Run(serving) })
 	served.Go(func() { a.serveControl(serving) })
+	served.Go(func() { a.trend.Run(serving, a.sup.View) })
 
 	seen := make(chan worker.Observation)
 	watched, stopWatching := context.WithCancel(ctx)
