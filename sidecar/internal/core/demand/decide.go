@@ -18,6 +18,7 @@ type Settings struct {
 	Hours         Hours
 	HoursReplicas int  // Default: one where there is a source, else all
 	KeepAwake     bool // nothing goes to sleep: stoker.scale-down=never
+	CloneUpTo     int  // workers, with those that are made from others; 0 makes none
 }
 
 // Values of numbers in Settings that stand for something else.
@@ -58,6 +59,8 @@ type Worker struct {
 	Since  time.Time // the beginning of its life (Stoker's clock); zero when it does not run
 	CPUs   float64   // its share of the CPU budget
 	InHand float64   // items that the source says it holds
+	// AsleepSince is when a clone was last seen to fall asleep (Stoker's clock); zero for one that is no clone, or does not sleep.
+	AsleepSince time.Time
 }
 
 // capacity reports whether the worker runs or is about to.
@@ -139,6 +142,8 @@ type Decision struct {
 	Wanted  int     // workers, within minimum, maximum and hours
 	Wake    []int
 	Sleep   []int
+	Clone   bool  // one more worker is to be made, like the last one
+	Remove  []int // clones that nobody needs any more
 	Limit   Limit
 	Closed  bool      // outside the hours
 	Measure bool      // readings of the CPU are wanted at the next poll: a decision depends on who is busy
@@ -162,14 +167,18 @@ func Decide(now time.Time, s Settings, m Memory, in Input) (Decision, Memory) {
 	switch {
 	case running < d.Wanted:
 		wake(&d, in, d.Wanted-running)
+		d.Clone = s.clones(d, in, running)
 	case running > d.Wanted && !s.KeepAwake:
 		s.sleep(now, &d, m, in, running-d.Wanted)
 	}
 	if len(d.Sleep) > 0 {
 		m.SteppedAt = now
 	}
+	if !d.Clone && len(d.Wake) == 0 {
+		d.Remove = s.surplusClones(now, in)
+	}
 	d.Measure = d.Measure || s.countsBusy(in)
-	d.Next = s.next(now, d, m, running)
+	d.Next = s.next(now, d, m, in, running)
 	return d, m
 }
 
@@ -187,17 +196,18 @@ func (s Settings) wanted(now time.Time, m Memory, in Input, closed bool) (wanted
 	if s.Hours.Set() {
 		least = max(least, s.hoursReplicas(exist))
 	}
+	possible := max(exist, s.CloneUpTo)
 	if most == All {
-		most = exist
+		most = possible
 	}
 	wish = max(wish, least)
 	switch {
-	case wish > most && most < exist:
+	case wish > most && most < possible:
 		limit = LimitMax
-	case wish > exist:
+	case wish > possible:
 		limit = LimitWorkers
 	}
-	return min(wish, most, exist), work, limit
+	return min(wish, most, possible), work, limit
 }
 
 func (s Settings) hoursReplicas(exist int) int {
@@ -275,6 +285,26 @@ func wake(d *Decision, in Input, wanted int) {
 	}
 }
 
+// clones reports whether one more worker is to be made: all that exist run, and more are wanted.
+func (s Settings) clones(d Decision, in Input, running int) bool {
+	asleep := count(in.Workers, func(w Worker) bool { return w.State == Asleep })
+	starting := count(in.Workers, func(w Worker) bool { return w.State == Failing || w.State == Leaving })
+	last := len(in.Workers) - 1
+	room := len(in.Workers) < s.CloneUpTo && asleep == 0 && starting == 0 && last >= 0
+	return room && running < d.Wanted && in.Workers[last].CPUs <= in.Budget
+}
+
+// surplusClones are those that have slept for a cooldown: one at a time, the last one first.
+func (s Settings) surplusClones(now time.Time, in Input) []int {
+	for i := len(in.Workers) - 1; i >= 0; i-- {
+		w := in.Workers[i]
+		if w.State == Asleep && !w.AsleepSince.IsZero() && !w.AsleepSince.Add(s.Cooldown).After(now) {
+			return []int{i}
+		}
+	}
+	return nil
+}
+
 // sleep picks who goes to sleep: one after a cooldown without need; outside the hours, all that may.
 func (s Settings) sleep(now time.Time, d *Decision, m Memory, in Input, surplus int) {
 	if d.Closed {
@@ -349,13 +379,18 @@ func (s Settings) countsBusy(in Input) bool {
 }
 
 // next is when the passing of time alone changes the decision.
-func (s Settings) next(now time.Time, d Decision, m Memory, running int) time.Time {
+func (s Settings) next(now time.Time, d Decision, m Memory, in Input, running int) time.Time {
 	var next time.Time
 	if s.Hours.Set() { // its minutes are those of the zone, which all begin together
 		next = now.Truncate(time.Minute).Add(time.Minute)
 	}
 	if m.AwakeUntil.After(now) {
 		next = earliest(next, m.AwakeUntil)
+	}
+	for _, w := range in.Workers {
+		if gone := w.AsleepSince.Add(s.Cooldown); !w.AsleepSince.IsZero() && gone.After(now) {
+			next = earliest(next, gone)
+		}
 	}
 	if running > d.Wanted && !s.KeepAwake && !d.Closed {
 		if due := s.sleepDue(m); due.After(now) {

@@ -37,6 +37,7 @@ type group struct {
 	decideAt  time.Time // also without a change; zero for never
 	measuring int       // readings of the CPU under way
 	limit     limitTold
+	clone     cloning
 	changesAt hoursChange
 }
 
@@ -221,6 +222,7 @@ func (f *Fleet) decideGroup(now time.Time, g *group) bool {
 	for _, i := range d.Sleep {
 		f.step(now, members[i], worker.Sleep{Reason: g.sleepReason(), Detail: g.situation()})
 	}
+	f.changeClones(now, g, d, members)
 	return len(d.Wake)+len(d.Sleep) > 0
 }
 
@@ -229,6 +231,7 @@ func (f *Fleet) demandWorker(now time.Time, g *group, m *member) demand.Worker {
 	saved := m.machine.Saved()
 	w := demand.Worker{State: m.machine.DemandState(now, g.settings.Poll), Use: m.use.use, CPUs: m.machine.BudgetShare(), InHand: f.inHand(g, m)}
 	m.demandState = w.State
+	w.AsleepSince = m.cloneAsleep(now, w.State)
 	if !saved.Incarnation.StartedAt.IsZero() {
 		w.Since = saved.Incarnation.StartedAt.Add(-f.stream.engine.Skew)
 	}

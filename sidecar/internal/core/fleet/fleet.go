@@ -84,6 +84,7 @@ type member struct {
 	demandState demand.State // when its group was last decided about
 	workTold    bool         // it was told that work waits
 	use         demandUse
+	asleepSince time.Time // of a clone
 }
 
 // rejection is what is kept of a container that is no worker.
@@ -197,6 +198,9 @@ func (f *Fleet) finish(now time.Time, flight inFlight, o worker.Outcome) {
 		return
 	case o.Action.Verb == worker.AskSource:
 		f.answered(now, o)
+		return
+	case o.Action.Verb == worker.Clone, o.Action.Verb == worker.RemoveClone:
+		f.cloneChanged(now, o)
 		return
 	}
 	m := f.byID[flight.id]

@@ -11,8 +11,11 @@ import (
 	"stoker/sidecar/internal/core/demand"
 )
 
-// LabelGroup names the group of a worker.
-const LabelGroup = "stoker.group"
+// LabelGroup names the group of a worker. LabelCloneOf marks a clone.
+const (
+	LabelGroup   = "stoker.group"
+	LabelCloneOf = "stoker.clone-of"
+)
 
 // Demand is what a worker's labels ask for about the number of workers in its group. It is comparable: all workers of a group ask for
 // the same.
@@ -28,6 +31,7 @@ type Demand struct {
 	Hours         string // as written; empty is at any time
 	HoursReplicas int    // demand.Default
 	ScaleDown     ScaleDown
+	CloneUpTo     int // 0 is none
 }
 
 // ScaleDown selects which workers may be put to sleep.
@@ -46,7 +50,7 @@ func (d Demand) Set() bool { return d.Source != "" || d.Hours != "" }
 func (d Demand) Settings(named map[string][]demand.Source, local *time.Location) (demand.Settings, error) {
 	s := demand.Settings{
 		Target: d.Target, Activation: d.Activation, Min: d.Min, Max: d.Max, Poll: d.Poll, Cooldown: d.Cooldown, Fallback: d.Fallback,
-		HoursReplicas: d.HoursReplicas, KeepAwake: d.ScaleDown == ScaleDownNever,
+		HoursReplicas: d.HoursReplicas, KeepAwake: d.ScaleDown == ScaleDownNever, CloneUpTo: d.CloneUpTo,
 	}
 	var err error
 	if d.Source != "" {
@@ -98,6 +102,10 @@ func demandLabels() []Label {
 		{"stoker.scale-down", "STOKER_SCALE_DOWN", "idle",
 			"`idle`: only a worker that used less than `stoker.idle-below` since the last poll, and holds no item where the source tells; `never`",
 			choice(func(p *Policy) *ScaleDown { return &p.Demand.ScaleDown }, ScaleDownIdle, ScaleDownNever)},
+		{"stoker.clone-up-to", "STOKER_CLONE_UP_TO", "0",
+			"when all workers of the group run and more are wanted, make further ones like the last, up to so many in all; `0` makes none",
+			count(func(p *Policy) *int { return &p.Demand.CloneUpTo })},
+		{LabelCloneOf, "", NoDefault, "written by Stoker: the worker that this one was made from. Only such workers are removed again", ignore},
 	}
 }
 
@@ -201,7 +209,7 @@ func demandWithoutSource(p Policy, said labelSet) []Problem {
 			problems = append(problems, w.problem("has no effect without stoker.demand; say where the work is, or take this away"))
 		}
 	}
-	for _, name := range []string{"stoker.min-replicas", "stoker.max-replicas", "stoker.cooldown", "stoker.scale-down"} {
+	for _, name := range []string{"stoker.min-replicas", "stoker.max-replicas", "stoker.cooldown", "stoker.scale-down", "stoker.clone-up-to"} {
 		if w, ok := said.once(name); ok && !p.Demand.Set() {
 			problems = append(problems, w.problem("has no effect without stoker.demand or stoker.hours; add one, or take this away"))
 		}
@@ -225,4 +233,16 @@ func Group(labels map[string]string, name string) (group string, number int) {
 		return project + "/" + service, number
 	}
 	return name, number
+}
+
+// IsClone reports whether Stoker made the container as a further worker of its group.
+func IsClone(labels map[string]string) bool { return labels[LabelCloneOf] != "" }
+
+// CloneName is the name of a further worker with that number, made from one with a number of its own. The error says why there is none.
+func CloneName(name string, number, next int) (string, error) {
+	base, found := strings.CutSuffix(name, strconv.Itoa(number))
+	if number == 0 || !found || base == "" || !strings.ContainsAny(base[len(base)-1:], "-_") {
+		return "", fmt.Errorf("its name %q does not end with its number in the service, as with container_name; a second one could not be told from it", name)
+	}
+	return base + strconv.Itoa(next), nil
 }

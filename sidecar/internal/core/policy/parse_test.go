@@ -195,7 +195,7 @@ func TestLabelsAgreeWithDefault(t *testing.T) {
 			seen[label.Name] = true
 			require.NotEmpty(t, label.Meaning)
 			require.NotContains(t, label.Meaning, "|", "breaks a Markdown table")
-			if label.Name == LabelEnable || label.Name == LabelScope || label.Name == LabelGroup {
+			if label.Name == LabelEnable || label.Name == LabelScope || label.Name == LabelGroup || label.Name == LabelCloneOf {
 				require.Empty(t, label.Env)
 				return
 			}

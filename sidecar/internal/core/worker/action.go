@@ -28,6 +28,11 @@ const (
 	ReadStats
 	// Update sets the CPU quota, in the form in which the container has one: inspect, compare with From, update, inspect.
 	Update
+	// Clone makes a container like Definition under the name Key, with the number Number in its service, and does not start it. Failed with
+	// CannotRecreate: it cannot be made, Err says why.
+	Clone
+	// RemoveClone removes a container that Clone made, with its anonymous volumes, unless it runs.
+	RemoveClone
 	// AskSource asks a source of work how much there is. It is about no worker.
 	AskSource
 	// Connect connects a container to Networks, one request each, then inspects.
@@ -54,6 +59,10 @@ func (v Verb) String() string {
 		return "read-stats"
 	case Update:
 		return "update"
+	case Clone:
+		return "clone"
+	case RemoveClone:
+		return "remove-clone"
 	case AskSource:
 		return "ask-source"
 	case Connect:
@@ -81,6 +90,7 @@ type Action struct {
 	Names  map[string]Key
 	Call   *RecreateCall // RecreateStep
 	Source demand.Source // AskSource
+	Number int           // Clone
 	Span   bool          // ReadStats: two readings a second apart, for a share; else one, which is cheap
 	Host   bool          // ReadStats: how busy the host is meanwhile, too
 	Down   bool          // RestartDependent: it is down, and a start is enough

@@ -77,6 +77,7 @@ const (
 	ReasonWokenByHand   Reason = "woken-by-hand"  // stoker wake
 	ReasonDemandRemoved Reason = "demand-removed" // it has no source of work and no hours any more
 	ReasonStartedByHand Reason = "started-by-hand"
+	ReasonCloneRefused  Reason = "clone-refused" // no further worker of a group can be made
 	ReasonSourceFailed  Reason = "source-failed" // a source of work does not answer as it should
 )
 
