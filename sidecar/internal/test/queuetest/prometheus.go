@@ -2,6 +2,7 @@ package queuetest
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"os"
@@ -15,8 +16,8 @@ import (
 // PrometheusServer is a Prometheus that scrapes nothing. What it has to answer is in the question: vector(3), or 1/0.
 type PrometheusServer struct {
 	Address string // host:port
-	CA      *Authority
 
+	ca     *Authority // of option TLS
 	server *process
 }
 
@@ -35,7 +36,7 @@ func Prometheus(tb testing.TB, given ...Option) *PrometheusServer {
 	dir := folder(tb, "prometheus")
 	o := chosen(given)
 	port := freePort(tb)
-	p := &PrometheusServer{Address: loopback(port), CA: o.authority}
+	p := &PrometheusServer{Address: loopback(port), ca: o.authority}
 	file := filepath.Join(dir, "prometheus.yml")
 	require.NoError(tb, os.WriteFile(file, []byte("global: {}\n"), 0o600))
 	args := []string{"--config.file=" + file, "--storage.tsdb.path=" + filepath.Join(dir, "data"), "--web.listen-address=" + p.Address, "--log.level=error"}
@@ -57,14 +58,18 @@ func (p *PrometheusServer) Start(tb testing.TB) {
 	tb.Helper()
 	p.server.start(tb)
 	p.server.until(tb, func(ctx context.Context) error {
-		if p.CA != nil {
-			return reachable(p.Address)(ctx)
+		address, client := "http://"+p.Address+"/-/ready", http.DefaultClient
+		if p.ca != nil {
+			address = "https://" + p.Address + "/-/ready"
+			transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: p.ca.Pool()}, DisableKeepAlives: true}
+			client = &http.Client{Transport: transport}
 		}
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.Address+"/-/ready", http.NoBody)
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 		if err != nil {
 			return err
 		}
-		answer, err := http.DefaultClient.Do(request)
+		request.SetBasicAuth(PrometheusUser, PrometheusPassword)
+		answer, err := client.Do(request)
 		if err != nil {
 			return err
 		}
