@@ -30,12 +30,15 @@ func (l Loader) Load(environ []string) (Config, []Problem) {
 	values := trimmed(environ)
 	problems := unknown(values)
 	problems = append(problems, l.readSecrets(values)...)
+	sources, bad := l.sources(values)
+	problems = append(problems, bad...)
 	defaults, bad := labelDefaults(values)
 	problems = append(problems, bad...)
 	parsed, bad := parse(values)
 	problems = append(problems, bad...)
 	problems = append(problems, quoted(values, problems)...)
 	config := parsed.config(defaults)
+	config.Sources = sources
 	config.given = givenDefaults(values)
 	problems = append(problems, contradictions(config, problems)...)
 	return config, sorted(problems)
@@ -58,11 +61,13 @@ func ours(name string) bool {
 
 const prefix = "STOKER_"
 
+// names is those of all variables that have one name.
 func names() []string {
-	all := Variables()
-	names := make([]string, len(all))
-	for i, v := range all {
-		names[i] = v.Name
+	var names []string
+	for _, v := range Variables() {
+		if !strings.Contains(v.Name, placeholder) {
+			names = append(names, v.Name)
+		}
 	}
 	return names
 }
@@ -72,7 +77,7 @@ func unknown(values map[string]string) []Problem {
 	known := names()
 	var problems []Problem
 	for name := range values {
-		if slices.Contains(known, name) {
+		if slices.Contains(known, name) || isSource(name) {
 			continue
 		}
 		p := Problem{Variable: name, Message: "not a variable that Stoker knows"}

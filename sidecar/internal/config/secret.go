@@ -48,10 +48,10 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// hidden keeps back secrets, and a DOCKER_HOST that someone wrote a password into.
+// hidden keeps back secrets, what gives sources of work a name, and a DOCKER_HOST that someone wrote a password into.
 func hidden(name, value string) bool {
 	if name == "DOCKER_HOST" {
 		return strings.Contains(value, "@")
 	}
-	return slices.ContainsFunc(Variables(), func(v Variable) bool { return v.Name == name && v.Secret })
+	return isSource(name) || slices.ContainsFunc(Variables(), func(v Variable) bool { return v.Name == name && v.Secret })
 }
