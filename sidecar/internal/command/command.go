@@ -127,7 +127,7 @@ func newRoot(env Env) *cobra.Command {
 		}
 		return run.RunE(cmd, args)
 	}
-	root.AddCommand(run, newCheck(env), newStatus(env), newHistory(env), newNotifyTest(env), newHealthcheck(env), newVersion(env))
+	root.AddCommand(run, newCheck(env), newStatus(env), newHistory(env), newWake(env), newNotifyTest(env), newHealthcheck(env), newVersion(env))
 	return root
 }
 

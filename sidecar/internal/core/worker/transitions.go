@@ -29,6 +29,11 @@ func Transitions() []Transition {
 		{"due", []Phase{PhaseBackingOff}, []Phase{PhaseStarting}},
 		{"due", []Phase{PhaseStopDue}, []Phase{PhaseStopping}},
 		{"due", []Phase{PhaseRecreateDue}, []Phase{PhaseRecreating}},
+		{"wake", []Phase{PhaseAsleep, PhaseHeld}, []Phase{PhaseBackingOff, PhaseRecreateDue}},
+		{"sleep", []Phase{PhaseWatching}, []Phase{PhaseStopDue}},
+		{"exited", []Phase{PhaseStopping}, []Phase{PhaseAsleep}},
+		{"inspect answered", []Phase{PhaseStopping}, []Phase{PhaseAsleep}},
+		{"stop answered", []Phase{PhaseStopping}, []Phase{PhaseAsleep}},
 		{"due", []Phase{PhaseExhausted}, []Phase{PhaseStopDue, PhaseRecreateDue}}, // stable, and its restart as an orphan waited for attempts
 		{"started", unlessRecreating(), []Phase{PhaseWatching}},
 		{"exited", unlessRecreating(), decided()},
@@ -82,6 +87,14 @@ func InputName(in Input) string {
 		return "recreate found"
 	case StatsRead:
 		return "stats read"
+	case Wake:
+		return "wake"
+	case Sleep:
+		return "sleep"
+	case WorkTold:
+		return "work told"
+	case GroupConflict:
+		return "group conflict"
 	}
 	return "dependents" // DependentsRestarted, TemporaryContainer: what is remembered of others
 }
