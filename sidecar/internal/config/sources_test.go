@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,7 +52,7 @@ func TestBadSources(t *testing.T) {
 		"STOKER_DEMAND_TASKS_FILE=/nowhere":                                         "STOKER_DEMAND_TASKS_FILE: cannot be read: file does not exist",
 		"STOKER_DEMAND_TASKS_FILE=/empty":                                           "STOKER_DEMAND_TASKS_FILE: the file is empty",
 		"STOKER_DEMAND_TASKS_FILE=/run/secrets/bad":                                 "STOKER_DEMAND_TASKS_FILE: queue= is missing, so Stoker does not know which queue; write amqp://user:password@host/vhost?queue=name",
-		"stoker_demand_tasks=redis://h?list=l":                                      "stoker_demand_tasks: not a variable that Stoker knows",
+		"stoker_demand_tasks=redis://h?list=l":                                      "stoker_demand_tasks: not a variable that Stoker knows; did you mean STOKER_DEMAND_TARGET?",
 		"STOKER_DEMAND_TASKS=redis://h?list=l|STOKER_DEMAND_tasks=redis://h?list=l": "STOKER_DEMAND_tasks: STOKER_DEMAND_TASKS is set too; keep one of them",
 		"STOKER_DEMAND_TASKS=redis://h?list=l|STOKER_DEMAND_TASKS_FILE=/empty":      "STOKER_DEMAND_TASKS_FILE: STOKER_DEMAND_TASKS is set too; keep one of them",
 	} {
@@ -62,12 +63,24 @@ func TestBadSources(t *testing.T) {
 	}
 }
 
+// STOKER_DEMAND itself is the default of a label, and may name what other variables hold.
+func TestSourceOfAll(t *testing.T) {
+	c, problems := loadSources("STOKER_DEMAND=tasks amqp://u:hunter2@i?queue=r", "STOKER_DEMAND_TASKS=amqp://u:hunter2@h?queue=q")
+	require.Empty(t, problems)
+	require.Equal(t, "tasks amqp://u:hunter2@i?queue=r", c.Rules.Policy.Demand.Source)
+	require.Equal(t, c.Sources, c.Rules.Named)
+	require.Contains(t, c.Summary(), "defaults=STOKER_DEMAND=tasks amqp://***@i/?queue=r")
+
+	_, problems = loadSources("STOKER_DEMAND=tasks")
+	require.Equal(t, []string{`STOKER_DEMAND="tasks": no source is called "tasks"; set STOKER_DEMAND_TASKS or STOKER_DEMAND_TASKS_FILE of Stoker to its URL`}, lines(problems))
+}
+
 // The words that have a meaning are those of labels, or would be taken for one.
 func TestTakenNamesAreNoSources(t *testing.T) {
 	for _, word := range taken() {
 		_, problems := loadSources("STOKER_DEMAND_" + strings.ToUpper(word) + "=amqp://u:hunter2@h?queue=q")
 		require.Len(t, problems, 1, word)
-		require.NotContains(t, problems[0].Message, "hunter2")
+		require.NotContains(t, problems[0].String(), "hunter2")
 	}
 }
 
@@ -76,7 +89,10 @@ func TestSecretsOfSourcesStaySecret(t *testing.T) {
 		"amqp://u:hunter2@h?queue=q", "amqp://u:hunter2@h", "amqp://u:hun/hunter2@h?queue=q", `"amqp://u:hunter2@h?queue=q"`, `"hunter2"`, "hunter2", "u:hunter2@h",
 		"http://u:hunter2@h", "http+json://h?token=hunter2&value=n", "http+json://h?token=hunter2", "redis://h?list=l hunter2",
 	} {
-		for _, variable := range []string{"STOKER_DEMAND_TASKS", "STOKER_DEMAND_TASKS_FILE", "STOKER_DEMAND_POLL_FILE", "STOKER_DEMAND_FILE", "STOKER_DEMND_TASKS", "stoker_demand_tasks"} {
+		for _, variable := range []string{"STOKER_DEMAND_TASKS", "STOKER_DEMAND_TASKS_FILE", "STOKER_DEMAND_POLL_FILE", "STOKER_DEMAND_FILE", "STOKER_DEMND_TASKS", "stoker_demand_tasks", "STOKER_DEMAND", "STOKER_DEMAND_TARGET", "STOKER_DEMAND_POLL"} {
+			if value == "hunter2" && slices.Contains(names(), variable) {
+				continue // a word there is no secret
+			}
 			c, problems := loadSources(variable + "=" + value)
 			printed := fmt.Sprintf("%v %+v %#v %s %+v %v", c, c, &c, strings.Join(c.Summary(), "\n"), problems, lines(problems))
 			require.NotContains(t, printed, "hunter2", variable)
