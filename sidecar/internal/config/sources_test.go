@@ -90,8 +90,8 @@ func TestSecretsOfSourcesStaySecret(t *testing.T) {
 		"http://u:hunter2@h", "http+json://h?token=hunter2&value=n", "http+json://h?token=hunter2", "redis://h?list=l hunter2",
 	} {
 		for _, variable := range []string{"STOKER_DEMAND_TASKS", "STOKER_DEMAND_TASKS_FILE", "STOKER_DEMAND_POLL_FILE", "STOKER_DEMAND_FILE", "STOKER_DEMND_TASKS", "stoker_demand_tasks", "STOKER_DEMAND", "STOKER_DEMAND_TARGET", "STOKER_DEMAND_POLL"} {
-			if value == "hunter2" && slices.Contains(names(), variable) {
-				continue // a word there is no secret
+			if (value == "hunter2" || strings.HasSuffix(value, " hunter2")) && slices.Contains(names(), variable) {
+				continue // a word of its own is the name of a source there, and no secret
 			}
 			c, problems := loadSources(variable + "=" + value)
 			printed := fmt.Sprintf("%v %+v %#v %s %+v %v", c, c, &c, strings.Join(c.Summary(), "\n"), problems, lines(problems))
