@@ -25,7 +25,7 @@ const (
 	lastWords  = 3 * time.Second
 
 	leastPause = 500 * time.Millisecond
-	mostPause  = 15 * time.Second
+	mostPause  = 5 * time.Second
 )
 
 // consumer works on the tasks of a queue, one at a time. The goroutine of run owns it; activity has a lock of its own.

@@ -1,4 +1,4 @@
-// Package servers starts real brokers for tests, from Debian's packages rabbitmq-server and redis-server, on free ports of the loopback interface. Each
+// Package servers runs real brokers for tests, from Debian's packages rabbitmq-server and redis-server, on free ports of the loopback interface. Each
 // has its own directory and ends with its test.
 package servers
 
@@ -24,7 +24,7 @@ const patience = 90 * time.Second
 
 // Server is one broker.
 type Server struct {
-	URL string // of a queue named tasks, with the password
+	URL string // up to the name of a queue, with the password
 
 	t       testing.TB
 	address string
@@ -43,7 +43,7 @@ func missing(t testing.TB, program, debian string) {
 	t.Skipf("no %s: install Debian's %s", program, debian)
 }
 
-// Redis starts a server that has on disk what it has answered for.
+// Redis is a server that has on disk what it has answered for. It is not started.
 func Redis(t testing.TB) *Server {
 	t.Helper()
 	program, err := exec.LookPath("redis-server")
@@ -52,16 +52,15 @@ func Redis(t testing.TB) *Server {
 	}
 	port := freePort(t)
 	s := &Server{t: t, dir: t.TempDir(), address: fmt.Sprintf("127.0.0.1:%d", port)}
-	s.URL = fmt.Sprintf("redis://:%s@%s/3?list=tasks", escaped(), s.address)
+	s.URL = fmt.Sprintf("redis://:%s@%s/3?list=", escaped(), s.address)
 	s.command = func() *exec.Cmd {
 		return exec.Command(program, "--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--dir", s.dir, "--daemonize", "no",
 			"--save", "", "--appendonly", "yes", "--appendfsync", "always", "--requirepass", Password)
 	}
-	s.Start()
 	return s
 }
 
-// Rabbit starts a node with no plugin, and with an epmd of its own: one that a node starts would outlive the test.
+// Rabbit is a node with no plugin, and with an epmd of its own: one that a node starts would outlive the test. It is not started.
 func Rabbit(t testing.TB) *Server {
 	t.Helper()
 	const program = "/usr/lib/rabbitmq/bin/rabbitmq-server" // the one in the path wants to be root, and changes the user
@@ -71,7 +70,7 @@ func Rabbit(t testing.TB) *Server {
 	}
 	port, distribution, names := freePort(t), freePort(t), freePort(t)
 	s := &Server{t: t, dir: t.TempDir(), address: fmt.Sprintf("127.0.0.1:%d", port)}
-	s.URL = fmt.Sprintf("amqp://stoker:%s@%s?queue=tasks", escaped(), s.address)
+	s.URL = fmt.Sprintf("amqp://stoker:%s@%s?queue=", escaped(), s.address)
 	config := fmt.Sprintf("listeners.tcp.1 = %s\ndefault_user = stoker\ndefault_pass = %s\nvm_memory_high_watermark.absolute = 256MB\n"+
 		"disk_free_limit.absolute = 1MB\nlog.console.level = warning\n", s.address, Password)
 	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "rabbitmq.conf"), []byte(config), 0o600))
@@ -90,10 +89,9 @@ func Rabbit(t testing.TB) *Server {
 			fmt.Sprintf("ERL_EPMD_PORT=%d", names), "ERL_EPMD_ADDRESS=127.0.0.1",
 			"RABBITMQ_CONFIG_FILE="+in("rabbitmq.conf"), "RABBITMQ_CONF_ENV_FILE="+in("none"), "RABBITMQ_ENABLED_PLUGINS_FILE="+in("plugins"),
 			"RABBITMQ_MNESIA_BASE="+in("mnesia"), "RABBITMQ_LOG_BASE="+in("log"), "RABBITMQ_LOGS=-", "RABBITMQ_PID_FILE="+in("pid"),
-			"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}")
+			"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}")
 		return cmd
 	}
-	s.Start()
 	return s
 }
 
