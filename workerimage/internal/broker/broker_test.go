@@ -267,7 +267,10 @@ func ofRabbit() map[string]func(bench) {
 			b.put("1")
 			one := b.consumer("one", 0)
 			task := b.take(one)
-			b.raw(func(channel *amqp.Channel) error { _, err := channel.QueueDelete(b.spec.Results(), false, false, false); return err })
+			b.raw(func(channel *amqp.Channel) error {
+				_, err := channel.QueueDelete(b.spec.Results(), false, false, false)
+				return err
+			})
 			_, err := one.Finish(b.Context(), task, result("1", "x"))
 			require.Error(b, err)
 			require.NoError(b, one.Connect(b.Context()), "which makes the queue again")
@@ -276,7 +279,10 @@ func ofRabbit() map[string]func(bench) {
 		},
 		"no queue of tasks": func(b bench) {
 			one := b.consumer("one", 0)
-			b.raw(func(channel *amqp.Channel) error { _, err := channel.QueueDelete(b.spec.Name, false, false, false); return err })
+			b.raw(func(channel *amqp.Channel) error {
+				_, err := channel.QueueDelete(b.spec.Name, false, false, false)
+				return err
+			})
 			_, err := one.Take(b.Context())
 			require.Error(b, err)
 			require.NotErrorIs(b, err, queue.ErrNone)

@@ -71,7 +71,7 @@ func Parse(args []string, put bool, lookup settings.Lookup) (Options, error) {
 		flags.BoolVar(&o.Wait, "wait", false, "")
 	}
 	if err := flags.Parse(args); err != nil {
-		return o, hide(err, args)
+		return o, hide(err)
 	}
 	if flags.NArg() > 0 {
 		return o, errors.New("only options are understood")
@@ -84,15 +84,12 @@ func Parse(args []string, put bool, lookup settings.Lookup) (Options, error) {
 	return o, o.check()
 }
 
-// hide keeps what was given for --queue out of a message.
-func hide(err error, args []string) error {
-	text := err.Error()
-	for _, arg := range args {
-		if strings.Contains(arg, "://") {
-			text = strings.ReplaceAll(text, arg, "…")
-		}
+// hide replaces a message that quotes a URL, which may hold a password.
+func hide(err error) error {
+	if strings.Contains(err.Error(), "://") {
+		return errors.New("a URL is given where none is understood")
 	}
-	return errors.New(text)
+	return err
 }
 
 func (o *Options) where(url string, lookup settings.Lookup) error {
