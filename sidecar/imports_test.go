@@ -14,29 +14,34 @@ const internal = "stoker/sidecar/internal/"
 // allowed is who may import whom: core imports only core; engine and report import core; app wires.
 func allowed() map[string][]string {
 	return map[string][]string{
-		"core/policy":        nil,
-		"core/worker":        {"core/policy"},
+		"core/demand":        nil,
+		"unixsocket":         nil,
+		"control":            {"unixsocket"},
+		"core/policy":        {"core/demand"},
+		"core/worker":        {"core/policy", "core/demand"},
 		"core/dependents":    {"core/worker", "core/policy"},
 		"core/recreate":      {"core/worker"},
-		"core/fleet":         {"core/worker", "core/policy", "core/dependents", "core/recreate"},
+		"core/fleet":         {"core/worker", "core/policy", "core/demand", "core/dependents", "core/recreate"},
 		"engine/supervisor":  {"core/fleet", "core/worker"},
 		"engine/watch":       {"core/worker"},
 		"engine/docker":      {"engine/docker/spec", "core/worker", "core/policy"},
 		"engine/docker/spec": {"core/worker"},
 		"engine/journal":     {"core/worker"},
+		"engine/queue":       {"core/demand"},
 		"sanitize":           nil,
 		"report/history":     {"core/worker", "sanitize"},
-		"report/metrics":     {"core/fleet", "core/worker", "sanitize"},
+		"report/metrics":     {"core/fleet", "core/worker", "core/demand", "sanitize"},
 		"report/notify":      {"core/worker", "sanitize"},
-		"report/page":        {"core/fleet", "core/worker", "report/history", "sanitize"},
-		"report/web":         {"core/fleet", "report/history", "core/worker", "core/policy", "sanitize"},
-		"config":             {"core/policy"},
+		"report/trend":       {"core/fleet"},
+		"report/page":        {"report/trend", "core/demand", "core/fleet", "core/worker", "report/history", "sanitize"},
+		"report/web":         {"core/fleet", "report/history", "core/worker", "core/policy", "core/demand", "sanitize", "unixsocket"},
+		"config":             {"core/policy", "core/demand"},
 		"composefile":        {"core/worker"},
 		"app": {
 			"config", "engine/docker", "core/fleet", "report/history", "engine/journal", "core/worker", "report/metrics", "report/notify", "report/page",
-			"core/policy", "report/web", "engine/supervisor", "engine/watch", "sanitize",
+			"core/policy", "report/web", "engine/supervisor", "engine/watch", "sanitize", "control", "core/demand", "engine/queue", "report/trend",
 		},
-		"command": {"app", "composefile", "config", "engine/docker", "report/history", "core/worker", "report/notify", "core/policy", "report/web", "sanitize"},
+		"command": {"app", "composefile", "config", "control", "core/demand", "engine/docker", "engine/queue", "report/history", "core/worker", "report/notify", "core/policy", "report/web", "sanitize"},
 	}
 }
 

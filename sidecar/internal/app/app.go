@@ -14,16 +14,19 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"stoker/sidecar/internal/config"
+	"stoker/sidecar/internal/control"
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/engine/docker"
 	"stoker/sidecar/internal/engine/journal"
+	"stoker/sidecar/internal/engine/queue"
 	"stoker/sidecar/internal/engine/supervisor"
 	"stoker/sidecar/internal/engine/watch"
 	"stoker/sidecar/internal/report/history"
 	"stoker/sidecar/internal/report/metrics"
 	"stoker/sidecar/internal/report/notify"
 	"stoker/sidecar/internal/report/page"
+	"stoker/sidecar/internal/report/trend"
 	"stoker/sidecar/internal/report/web"
 )
 
@@ -53,7 +56,10 @@ type App struct {
 	log     *logSink
 	metrics *metrics.Metrics
 	history *history.Log
+	trend   *trend.Trend
 	notify  *notify.Notifier
+	sources *queue.Pool
+	control *control.Server // nil when its socket cannot be bound
 	sup     *supervisor.Supervisor
 	watch   *watch.Watch
 	server  *web.Server
@@ -77,12 +83,14 @@ func New(opts Options) (*App, error) {
 	if a.lock, err = lockStateDir(opts.Config.StateDir, opts.Config.Rules.Scope); err != nil {
 		return nil, err
 	}
+	a.sources = queue.New(queue.Options{})
 	a.openJournal()
+	a.trend = trend.New()
 	a.history = history.New(history.Options{Store: a.journal})
 	set := a.settings()
 	a.saved = len(set.Saved)
 	all := sinks{a.log, a.metrics, a.history, a.notify}
-	a.sup = supervisor.New(fleet.New(time.Now(), set), metered{a.engine, a.metrics}, a.journal, all)
+	a.sup = supervisor.New(fleet.New(time.Now(), set), metered{a.engine, a.sources, a.metrics}, a.journal, all)
 	a.sup.Closing = supervisor.Closing{Heals: healBudget, Actions: actionBudget}
 	a.watch = watch.New(a.engine, watch.Options{
 		Resync: opts.Config.Resync, Bookmark: set.Bookmark, Keep: set.Keep, OnError: a.linkError, OnHidden: a.hidden,
@@ -91,10 +99,13 @@ func New(opts Options) (*App, error) {
 	a.server, err = web.Listen(web.Options{
 		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Display: a.look, LastTick: a.sup.LastTick, Lacking: a.engine.Lacking,
 		Version: opts.Version, Commit: opts.Commit, History: a.history, Metrics: a.metrics.Handler(),
-		Page: page.New(page.Options{View: a.look, Events: a.history.After, Version: opts.Version, Now: time.Now}),
+		Page: page.New(page.Options{View: a.look, Trend: a.trend.Of, Events: a.history.After, Version: opts.Version, Now: time.Now}),
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("serve status: %w", err), a.abandon())
+	}
+	if a.control, err = control.Listen(context.Background(), control.Socket(opts.Config.StateDir, opts.Config.Rules.Scope), a.sup); err != nil {
+		a.log.message(logrus.WarnLevel, "no socket for stoker wake", err.Error())
 	}
 	if problem := a.server.SocketProblem; problem != nil {
 		a.log.message(logrus.WarnLevel, "no socket for stoker healthcheck", problem.Error())
@@ -160,6 +171,7 @@ func (a *App) settings() fleet.Settings {
 	set := fleet.Settings{
 		Rules: c.Rules, Parallel: c.Parallel, DryRun: c.DryRun, Self: docker.SelfID(), Owner: owner(c.Rules.Scope), Bookmark: mark,
 		OverloadShare: c.OverloadShare, OverloadHold: c.OverloadHold,
+		CPUBudget: c.CPUBudget, Zone: time.Local,
 	}
 	for _, mem := range memories {
 		set.Saved = append(set.Saved, mem)
@@ -200,6 +212,8 @@ func (a *App) Run(ctx context.Context) error {
 	logged.Go(func() { a.log.run(logging) })
 	served.Go(func() { a.serve(serving) })
 	served.Go(func() { a.notify.Run(serving) })
+	served.Go(func() { a.serveControl(serving) })
+	served.Go(func() { a.trend.Run(serving, a.sup.View) })
 
 	seen := make(chan worker.Observation)
 	watched, stopWatching := context.WithCancel(ctx)
@@ -209,6 +223,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.sup.Run(ctx, seen)
 	err := a.closeJournal(closing)
 	stopServing()
+	_ = a.sources.Close(closing) // what does not close ends with the process
 	wait(closing, &watching)
 	wait(closing, &served)
 	a.log.message(logrus.InfoLevel, "stoker ends", "")
@@ -258,6 +273,15 @@ func (a *App) follow(ctx context.Context, seen chan<- worker.Observation) {
 func (a *App) serve(ctx context.Context) {
 	if err := a.server.Serve(ctx); err != nil {
 		a.log.message(logrus.ErrorLevel, "the status server ended; healing goes on", err.Error())
+	}
+}
+
+func (a *App) serveControl(ctx context.Context) {
+	if a.control == nil {
+		return
+	}
+	if err := a.control.Serve(ctx); err != nil {
+		a.log.message(logrus.ErrorLevel, "stoker wake does not work any more; healing goes on", err.Error())
 	}
 }
 

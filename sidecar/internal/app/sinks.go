@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"stoker/sidecar/internal/core/demand"
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/engine/docker"
 	"stoker/sidecar/internal/engine/supervisor"
@@ -24,17 +25,34 @@ func (all sinks) Record(events []worker.Event) {
 	}
 }
 
-// metered counts and times the calls to the engine.
+// metered counts and times the calls to the engine and the questions to sources of work.
 type metered struct {
 	*docker.Client
+	sources sources
 	metrics *metrics.Metrics
+}
+
+// sources is who asks how much work there is.
+type sources interface {
+	Ask(ctx context.Context, s demand.Source) (demand.Reading, error)
 }
 
 func (m metered) Do(ctx context.Context, a worker.Action) worker.Outcome {
 	began := time.Now()
-	out := m.Client.Do(ctx, a)
+	out := m.do(ctx, a)
 	m.metrics.Called(a.Verb.String(), time.Since(began), out.Result.String())
 	return out
+}
+
+func (m metered) do(ctx context.Context, a worker.Action) worker.Outcome {
+	if a.Verb != worker.AskSource {
+		return m.Client.Do(ctx, a)
+	}
+	work, err := m.sources.Ask(ctx, a.Source)
+	if err != nil {
+		return worker.Outcome{Action: a, Result: worker.Failed, Err: err.Error()}
+	}
+	return worker.Outcome{Action: a, Result: worker.Done, Work: &work}
 }
 
 // forward passes on the observations of the watch, and counts them.

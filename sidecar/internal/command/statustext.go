@@ -24,6 +24,29 @@ type fleetView struct {
 		Version   string    `json:"version"`
 	} `json:"engine"`
 	Workers []workerRow `json:"workers"`
+	Groups  []groupRow  `json:"groups"`
+}
+
+type groupRow struct {
+	Name    string      `json:"name"`
+	Sources []sourceRow `json:"sources"`
+	Work    float64     `json:"work"`
+	Wanted  int         `json:"wanted"`
+	Running int         `json:"running"`
+	Asleep  int         `json:"asleep"`
+	Workers int         `json:"workers"`
+	Limit   string      `json:"limit"`
+	Hours   string      `json:"hours"`
+	Open    bool        `json:"open"`
+	Changes time.Time   `json:"open_changes_at"`
+	Awake   time.Time   `json:"awake_until"`
+}
+
+type sourceRow struct {
+	Name  string    `json:"name"`
+	State string    `json:"state"`
+	Since time.Time `json:"since"`
+	Error string    `json:"error"`
 }
 
 type workerRow struct {
@@ -75,6 +98,7 @@ func (e Env) statusText(f fleetView, now time.Time) string {
 		t.rows = append(t.rows, row{cells: w.cells(now)})
 	}
 	b.WriteString(t.text())
+	b.WriteString(e.groupText(f, now))
 	for _, w := range f.Workers {
 		for _, p := range w.Problems {
 			b.WriteString(e.lines(red, w.Key+": "+problemText(p)))
@@ -170,7 +194,7 @@ func stateColour(state string) colour {
 		return red
 	case "healing", "waiting":
 		return yellow
-	case "starting":
+	case "starting", "waking":
 		return blue
 	}
 	return faint

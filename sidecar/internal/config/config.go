@@ -37,6 +37,7 @@ type Config struct {
 	Parallel      int           // heals under way at once, 1 and more
 	OverloadShare float64       // of the workers, at which probes that time out together mean an overloaded host; above 1 is never
 	OverloadHold  time.Duration // how long restarts of running workers wait then, before they trickle
+	CPUBudget     float64       // CPUs that demand may fill with workers; 0 is the host's, below 0 is no limit
 	Stats         Stats
 	Resync        time.Duration // 5 s and more
 	DryRun        bool

@@ -107,7 +107,7 @@ func labelDefaults(values map[string]string) (policy.Defaults, []Problem) {
 			given[label.Name], variable[label.Name] = value, label.Env
 		}
 	}
-	defaults, bad := policy.ParseDefaults(given)
+	defaults, bad := policy.ParseDefaults(given, nil)
 	var problems []Problem
 	for _, p := range bad {
 		problems = append(problems, Problem{Variable: variable[p.Label], Value: p.Value, Message: p.Message})

@@ -25,6 +25,7 @@ type (
 	folder        string
 	overloadShare float64
 	overloadHold  time.Duration
+	cpuBudget     float64
 	address       string
 	urls          []string
 	words         []string
@@ -52,6 +53,7 @@ func parsers() map[reflect.Type]env.ParserFunc {
 	read(parsers, parseOverloadShare)
 	read(parsers, parseOverloadHold)
 	read(parsers, parseCompat)
+	read(parsers, parseCPUBudget)
 	read(parsers, policy.ParseBool)
 	read(parsers, choose(policy.ModeLabel, policy.ModeQuota, policy.ModeAll))
 	read(parsers, choose(RequireQuotaWarn, RequireQuotaApply, RequireQuotaOff))
@@ -107,6 +109,15 @@ func parseParallel(value string) (int, error) {
 		return 0, fmt.Errorf("not a whole number from 1 to %d", mostParallel)
 	}
 	return n, nil
+}
+
+// parseCPUBudget: no limit is below 0, for 0 stands for the CPUs of the host.
+func parseCPUBudget(value string) (cpuBudget, error) {
+	if on, err := policy.ParseBool(value); err == nil && !on && value != "0" {
+		return -1, nil
+	}
+	n, err := policy.ParseCPUs(value)
+	return cpuBudget(n), err
 }
 
 func parseCompat(value string) ([]policy.Compat, error) {

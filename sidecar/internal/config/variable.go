@@ -23,6 +23,7 @@ type variables struct {
 	Parallel         int             `env:"STOKER_PARALLEL" envDefault:"8" doc:"heals under way at once"`
 	OverloadShare    overloadShare   `env:"STOKER_OVERLOAD_SHARE" envDefault:"50%" doc:"the host is overloaded when this share of the workers with a health check times out together, or one does and the host is out of CPU; $0%$ is never"`
 	OverloadHold     overloadHold    `env:"STOKER_OVERLOAD_HOLD" envDefault:"5m" doc:"how long restarts of running workers wait then, before they trickle"`
+	CPUBudget        cpuBudget       `env:"STOKER_CPU_BUDGET" default:"the host's CPUs" doc:"demand wakes no worker beyond this sum of the quotas of all managed workers that run, in CPUs; $off$ is no limit. A worker without a quota counts as one CPU"`
 	Stats            Stats           `env:"STOKER_STATS" envDefault:"watched" doc:"reading what the workers use: $watched$ (while somebody looks at the page, the API or the metrics), $off$ (only where a decision needs it)"`
 	Resync           time.Duration   `env:"STOKER_RESYNC" envDefault:"1m" doc:"full comparison with the engine; at least $5s$"`
 	DryRun           bool            `env:"STOKER_DRY_RUN" envDefault:"false" doc:"decide and report, touch nothing"`
@@ -99,6 +100,7 @@ func (v variables) config(defaults policy.Defaults) Config {
 		Parallel:      v.Parallel,
 		OverloadShare: float64(v.OverloadShare),
 		OverloadHold:  time.Duration(v.OverloadHold),
+		CPUBudget:     float64(v.CPUBudget),
 		Stats:         v.Stats,
 		Resync:        v.Resync,
 		DryRun:        v.DryRun,

@@ -3,6 +3,7 @@ package fleet
 import (
 	"time"
 
+	"stoker/sidecar/internal/core/demand"
 	"stoker/sidecar/internal/core/dependents"
 	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
@@ -27,6 +28,8 @@ type Settings struct {
 	Self          string        // Stoker's own container ID; empty outside a container
 	Owner         string        // tells this Stoker's unfinished recreates from another's, also after a restart; empty is "stoker"
 	DryRun        bool
+	CPUBudget     float64        // CPUs that demand may fill with workers; 0 is the host's, below 0 is no limit
+	Zone          *time.Location // of stoker.hours that name none
 	Saved         []worker.Saved
 	Bookmark      worker.Bookmark
 }
@@ -46,6 +49,7 @@ type Fleet struct {
 	probes    probes
 	stream    stream
 	overload  overloadGuard
+	demands   demands
 	closing   bool // Stoker is being stopped: heals under way are finished, none is begun
 	out       Effects
 }
@@ -74,6 +78,13 @@ type member struct {
 	action       slot // the next action
 	stats        slot // the next reading for a decision
 	dependents   slot // the restart of its dependents
+
+	group       *group       // whose demand decides how many run; nil for none
+	contradicts bool         // its labels contradict those of its group
+	demandState demand.State // when its group was last decided about
+	workTold    bool         // it was told that work waits
+	use         demandUse
+	asleepSince time.Time // of a clone
 }
 
 // rejection is what is kept of a container that is no worker.
@@ -121,6 +132,7 @@ func New(now time.Time, set Settings) *Fleet {
 		set: set, members: map[worker.Key]*member{}, byID: map[string]*member{}, rejected: map[string]rejection{}, recreates: newRecreates(),
 		followers: followers{leftDown: map[string]bool{}}, stream: stream{bookmark: set.Bookmark},
 		actions: actions{inFlight: map[uint64]inFlight{}, inClass: map[worker.ActionClass]int{}},
+		demands: newDemands(),
 	}
 	f.beginRound()
 	f.stream.engine = EngineLink{Since: now}
@@ -184,6 +196,12 @@ func (f *Fleet) finish(now time.Time, flight inFlight, o worker.Outcome) {
 	case o.Action.Verb == worker.ReadStats:
 		f.read(now, flight.purpose, o)
 		return
+	case o.Action.Verb == worker.AskSource:
+		f.answered(now, o)
+		return
+	case o.Action.Verb == worker.Clone, o.Action.Verb == worker.RemoveClone:
+		f.cloneChanged(now, o)
+		return
 	}
 	m := f.byID[flight.id]
 	if m != nil && o.Action.Verb == worker.Start && o.Result == worker.Failed {
@@ -229,7 +247,8 @@ func (f *Fleet) step(now time.Time, m *member, in worker.Input) *worker.Action {
 	m.class = t.Class
 	f.plan(m, t.Due)
 	f.followStop(now, m)
-	f.out.Events = append(f.out.Events, t.Events...)
+	f.demandChanged(now, m)
+	f.report(m, t.Events)
 	switch {
 	case t.Removed:
 		f.forget(m)
@@ -237,6 +256,16 @@ func (f *Fleet) step(now time.Time, m *member, in worker.Input) *worker.Action {
 		f.out.Save = append(f.out.Save, m.machine.Saved())
 	}
 	return t.Do
+}
+
+// report passes on what a machine has to tell, with the group of its worker.
+func (f *Fleet) report(m *member, events []worker.Event) {
+	if m.group != nil {
+		for i := range events {
+			events[i].Group = m.group.name
+		}
+	}
+	f.out.Events = append(f.out.Events, events...)
 }
 
 // settle grants what is due and has room, until nothing more moves, and closes the turn.
@@ -247,8 +276,10 @@ func (f *Fleet) settle(now time.Time) Effects {
 		f.resumeDue(now)
 		moved = f.stepRecreations(now) || moved
 		moved = f.restartDependents(now) || moved
+		moved = f.decideDemand(now) || moved
 		f.judgeHost(now)
 	}
+	f.askDue(now)
 	f.readStatsDue(now)
 	f.giveUpDue(now)
 	t := f.out
@@ -300,6 +331,7 @@ func (f *Fleet) wake(now time.Time) time.Time {
 	wake = earliest(wake, f.dependentsWake(now))
 	if f.reads() { // else what is due waits for the connection
 		wake = earliest(wake, f.schedule.stats.next())
+		wake = earliest(wake, f.demandWake())
 	}
 	wake = earliest(wake, f.displayStatsWake(now))
 	wake = earliest(wake, f.answerWake())

@@ -252,6 +252,7 @@ func (f *Fleet) bindName(m *member) {
 		}
 	}
 	f.members[m.key()] = m
+	f.demands.pending = append(f.demands.pending, m)
 }
 
 func (f *Fleet) unbindName(m *member) {
@@ -260,6 +261,8 @@ func (f *Fleet) unbindName(m *member) {
 		return
 	}
 	delete(f.members, key)
+	f.leaveGroup(m)
+	f.demands.pending = append(f.demands.pending, m) // so that its group ends where it was the last one
 	f.out.Drop = append(f.out.Drop, key)
 	f.out.Save = slices.DeleteFunc(f.out.Save, func(mem worker.Saved) bool { return mem.Key == key })
 }
@@ -290,6 +293,7 @@ func (f *Fleet) decided(m *member, o worker.Outcome) bool {
 	}
 	m.undecided = false
 	m.machine.Confirm()
+	f.demands.pending = append(f.demands.pending, m)
 	return true
 }
 

@@ -12,6 +12,7 @@ type purpose uint8
 const (
 	forHeal   purpose = iota // it holds up a decision
 	forIdle                  // idle-after
+	forDemand                // who of a group is busy
 	forPeople                // somebody looks
 	purposes                 // how many there are
 )
@@ -59,16 +60,17 @@ func (f *Fleet) wanting(now time.Time, p purpose) []*member {
 	return members
 }
 
-// readStats asks for one reading, unless there is no room for it.
-func (f *Fleet) readStats(m *member, p purpose, span bool) {
+// readStats asks for one reading, and reports whether there was room for it.
+func (f *Fleet) readStats(m *member, p purpose, span bool) bool {
 	if f.actions.reading[p] >= p.room() {
-		return
+		return false
 	}
 	m.reading[p] = true
 	f.actions.reading[p]++
 	f.send(inFlight{id: m.id, session: f.stream.session, purpose: p}, worker.Action{
 		Key: m.key(), Incarnation: m.machine.Saved().Incarnation, Verb: worker.ReadStats, Span: span, Host: p == forHeal, Deadline: sampleDeadline,
 	})
+	return true
 }
 
 // read hands a reading to its machine.
@@ -83,9 +85,12 @@ func (f *Fleet) read(now time.Time, p purpose, o worker.Outcome) {
 	if o.Result == worker.Done {
 		in.Usage = o.Usage
 	}
-	if p != forPeople {
+	switch {
+	case p == forDemand:
+		f.measured(now, m, in)
+	case p != forPeople:
 		f.step(now, m, in)
-	} else if in.Usage != nil {
+	case in.Usage != nil:
 		m.machine.DisplayStatsRead(now, in.Incarnation, *in.Usage)
 	}
 }

@@ -15,6 +15,7 @@ type View struct {
 	Engine         EngineLink
 	Workers        []WorkerView // by key
 	HostOverloaded bool         // restarts of running workers wait
+	Groups         []GroupView  // by name
 }
 
 // EngineLink is the state of the link to the engine.
@@ -39,6 +40,9 @@ const (
 	StateWaiting   State = "waiting"   // a heal waits for its back-off
 	StateHeld      State = "held"      // left alone on purpose, see Held
 	StateExhausted State = "exhausted" // the budget of attempts is used up
+	StateAsleep    State = "asleep"    // there is no work for it
+	StateWaking    State = "waking"    // it slept, and is being started
+	StateRetiring  State = "retiring"  // there is no work for it, and it is being stopped
 )
 
 // WorkerView is one worker in a View.
@@ -61,6 +65,7 @@ type WorkerView struct {
 	Share     worker.Share // what it was last seen to use
 	Problems  []policy.Problem
 	Scope     string
+	Group     string // whose demand decides how many run; empty for none
 	// LostNetworks are those that a failed start has removed. It runs without them until Stoker can connect it again.
 	LostNetworks []string
 }
@@ -73,6 +78,7 @@ func (f *Fleet) View(now time.Time) View {
 			v.Workers = append(v.Workers, f.workerView(now, m))
 		}
 	}
+	v.Groups = f.groupViews(now)
 	return v
 }
 
@@ -82,6 +88,9 @@ func (f *Fleet) workerView(now time.Time, m *member) WorkerView {
 		Key: p.Key, ID: p.Incarnation.ID, StartedAt: p.Incarnation.StartedAt, Status: p.Status, Health: p.Health,
 		Expected: p.Expected, Held: p.Held, Attempts: p.Attempts, CPUs: p.CPUs, Boosted: p.Boosted, Share: p.Share, Problems: p.Problems, Scope: f.set.Rules.Scope,
 		LostNetworks: p.LostNetworks,
+	}
+	if m.group != nil {
+		w.Group = m.group.name
 	}
 	if h := p.Heal; h.Open() {
 		w.Heal, w.Fault, w.Reason = h.Action, h.Fault, h.Reason
@@ -109,6 +118,12 @@ func stateOf(now time.Time, w WorkerView, p worker.View) State {
 	switch {
 	case w.Held == worker.HeldExhausted:
 		return StateExhausted
+	case w.Held == worker.HeldAsleep:
+		return StateAsleep
+	case p.Heal.Action == worker.HealWake:
+		return StateWaking
+	case p.Heal.Action == worker.HealSleep:
+		return StateRetiring
 	case w.Held == worker.HeldIgnored:
 		return StateUnhealthy
 	case w.Held != worker.HeldNot:

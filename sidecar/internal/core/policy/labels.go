@@ -36,7 +36,8 @@ func Labels() []Label {
 	}
 	labels = append(labels, faultLabels()...)
 	labels = append(labels, quotaLabels()...)
-	return append(labels, budgetLabels()...)
+	labels = append(labels, budgetLabels()...)
+	return append(labels, demandLabels()...)
 }
 
 func faultLabels() []Label {

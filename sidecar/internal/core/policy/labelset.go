@@ -13,8 +13,19 @@ type label struct {
 }
 
 func (w label) problem(message string) Problem {
-	return Problem{Label: w.key, Value: w.value, Message: message}
+	return Problem{Label: w.key, Value: shown(w.value), Message: message}
 }
+
+// shown is a value as it may be repeated: a URL may hold a password.
+func shown(value string) string {
+	if strings.Contains(value, "://") {
+		return hidden
+	}
+	return value
+}
+
+// hidden stands for a value that is not repeated.
+const hidden = "…"
 
 // labelSet is the labels of a container that are meant for Stoker. Docker keeps keys that differ only in case apart, so that one
 // label may be there more than once.

@@ -7,29 +7,44 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"stoker/sidecar/internal/core/demand"
 )
 
 // Defaults is the policy of a worker without labels of its own.
 type Defaults struct {
 	Policy Policy
+	Named  map[string][]demand.Source // the sources of work that a label may name, in lower case
+
+	idleGiven bool // idle-after was set for all workers
 }
 
-// ParseDefaults reads the environment's defaults, given by the name of the label that each stands for, on top of Default.
-// Its problems name labels; Label.Env is the variable that each came from.
-func ParseDefaults(values map[string]string) (Defaults, []Problem) {
-	policy, problems := Defaults{Policy: Default()}.Parse(values)
+// ParseDefaults reads the environment's defaults, given by the name of the label that each stands for, on top of Default. The sources are
+// those that STOKER_DEMAND may name. Its problems name labels; Label.Env is the variable that each came from.
+func ParseDefaults(values map[string]string, named map[string][]demand.Source) (Defaults, []Problem) {
+	d := Defaults{Policy: Default(), Named: named}
+	policy, problems := d.parse(collect(values))
 	policy.OnExitExplicit, policy.CPUsExplicit = false, false
-	return Defaults{Policy: policy}, problems
+	_, d.idleGiven = values["stoker.idle-after"]
+	d.Policy = policy
+	return d, problems
 }
 
 // Parse returns what the labels of one container ask for, and what is wrong with them, by label. A label with a problem
 // counts as not set, so that the policy is always usable. Labels that are not Stoker's are ignored.
 func (d Defaults) Parse(labels map[string]string) (Policy, []Problem) {
+	said := collect(labels)
+	policy, problems := d.parse(said)
+	problems = append(problems, demandWithoutSource(policy, said)...)
+	slices.SortFunc(problems, byLabel)
+	return policy, problems
+}
+
+func (d Defaults) parse(said labelSet) (Policy, []Problem) {
 	policy := d.Policy
 	policy.OnExitExplicit, policy.CPUsExplicit = false, false
-	said := collect(labels)
 	if said.nothing() {
-		return policy, nil
+		return d.withDemand(policy, said), nil
 	}
 	problems := said.problems()
 	for _, label := range Labels() {
@@ -38,12 +53,13 @@ func (d Defaults) Parse(labels map[string]string) (Policy, []Problem) {
 			continue
 		}
 		if err := apply(label, &policy, w.value); err != nil {
-			problems = append(problems, Problem{Label: w.key, Value: w.value, Message: Explain(w.value, err)})
+			problems = append(problems, w.problem(Explain(w.value, err)))
 		}
 	}
 	problems = append(problems, d.reconcile(&policy, said)...)
+	problems = append(problems, d.reconcileDemand(&policy, said)...)
 	slices.SortFunc(problems, byLabel)
-	return policy, problems
+	return d.withDemand(policy, said), problems
 }
 
 // String is the problem in one line of bounded length, whatever the container's labels hold.

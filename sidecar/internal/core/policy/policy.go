@@ -95,6 +95,7 @@ type Policy struct {
 	BackoffMax     time.Duration
 	StableAfter    time.Duration
 	Dependents     Dependents
+	Demand         Demand
 }
 
 // Default is the policy of a worker whose only label is stoker.enable=true.
@@ -114,6 +115,7 @@ func Default() Policy {
 		BackoffMax:     time.Minute,
 		StableAfter:    time.Minute,
 		Dependents:     DependentsAuto,
+		Demand:         defaultDemand(),
 	}
 }
 

@@ -90,7 +90,7 @@ func count(field func(*Policy) *int) setter {
 
 // setCPUs is the worker's own word; as a default of the environment it is for workers that have no quota (ParseDefaults).
 func setCPUs(p *Policy, value string) error {
-	n, err := parseCPUs(value)
+	n, err := ParseCPUs(value)
 	if err == nil {
 		p.CPUs, p.CPUsExplicit = n, true
 	}
@@ -99,7 +99,7 @@ func setCPUs(p *Policy, value string) error {
 
 func cpus(field func(*Policy) *float64) setter {
 	return func(p *Policy, value string) error {
-		n, err := parseCPUs(value)
+		n, err := ParseCPUs(value)
 		if err == nil {
 			*field(p) = n
 		}

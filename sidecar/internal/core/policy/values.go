@@ -111,7 +111,8 @@ func ParseShare(value string) (float64, error) {
 	return percent / 100, nil
 }
 
-func parseCPUs(value string) (float64, error) {
+// ParseCPUs reads a number of CPUs that Docker can grant.
+func ParseCPUs(value string) (float64, error) {
 	value = strings.TrimSpace(value)
 	if !decimal(value) {
 		return 0, errors.New("not a number of CPUs; write it such as 0.5 or 2")

@@ -1,6 +1,10 @@
 package worker
 
-import "time"
+import (
+	"time"
+
+	"stoker/sidecar/internal/core/demand"
+)
 
 // Verb is one call (or one short, unbranching run of calls) to the engine.
 type Verb uint8
@@ -24,6 +28,13 @@ const (
 	ReadStats
 	// Update sets the CPU quota, in the form in which the container has one: inspect, compare with From, update, inspect.
 	Update
+	// Clone makes a container like Definition under the name Key, with the number Number in its service, and does not start it. Failed with
+	// CannotRecreate: it cannot be made, Err says why.
+	Clone
+	// RemoveClone removes a container that Clone made, with its anonymous volumes, unless it runs.
+	RemoveClone
+	// AskSource asks a source of work how much there is. It is about no worker.
+	AskSource
 	// Connect connects a container to Networks, one request each, then inspects.
 	Connect
 )
@@ -48,6 +59,12 @@ func (v Verb) String() string {
 		return "read-stats"
 	case Update:
 		return "update"
+	case Clone:
+		return "clone"
+	case RemoveClone:
+		return "remove-clone"
+	case AskSource:
+		return "ask-source"
 	case Connect:
 		return "connect"
 	}
@@ -70,11 +87,13 @@ type Action struct {
 	// Networks are those that Connect connects the container to.
 	Networks []string
 	// Names are other containers by their IDs, also by those that they had before they were recreated, for RecreateStep.
-	Names map[string]Key
-	Call  *RecreateCall // RecreateStep
-	Span  bool          // ReadStats: two readings a second apart, for a share; else one, which is cheap
-	Host  bool          // ReadStats: how busy the host is meanwhile, too
-	Down  bool          // RestartDependent: it is down, and a start is enough
+	Names  map[string]Key
+	Call   *RecreateCall // RecreateStep
+	Source demand.Source // AskSource
+	Number int           // Clone
+	Span   bool          // ReadStats: two readings a second apart, for a share; else one, which is cheap
+	Host   bool          // ReadStats: how busy the host is meanwhile, too
+	Down   bool          // RestartDependent: it is down, and a start is enough
 	// From and CPUs are the quota that Update expects and the one that it sets, in CPUs; 0 is none. Refused when it finds
 	// another one.
 	From, CPUs float64
@@ -128,11 +147,12 @@ type Outcome struct {
 	CannotRecreate bool
 	// OperatorStopped: someone stopped or removed the worker during the recreate, so that nothing was started again.
 	OperatorStopped bool
-	EndedAt         time.Time   // Recreate: when the last life of the old container ended, the engine's clock
-	Report          *StepReport // RecreateStep
-	Dependents      []Dependent // ListDependents
-	Usage           *Usage      // Sample, when Done
-	Host            *HostLoad   // Sample, also when Failed; nil where it was not asked for or cannot be told
+	EndedAt         time.Time       // Recreate: when the last life of the old container ended, the engine's clock
+	Report          *StepReport     // RecreateStep
+	Dependents      []Dependent     // ListDependents
+	Work            *demand.Reading // AskSource, when Done
+	Usage           *Usage          // Sample, when Done
+	Host            *HostLoad       // Sample, also when Failed; nil where it was not asked for or cannot be told
 	// Broken: the link was lost while the action was under way, so that another engine may have answered.
 	Broken   bool
 	Snapshot *Snapshot // the last look that belongs to the action; nil when there was none

@@ -30,6 +30,11 @@ const (
 	EventEngineConnected     EventKind = "engine-connected"     // it does, and the picture is complete
 	EventHostOverloaded      EventKind = "host-overloaded"      // restarts of running workers wait
 	EventHostRecovered       EventKind = "host-recovered"       // they do not any more
+	EventWoken               EventKind = "woken"                // it slept, and runs again, healthy if it has a health check
+	EventAsleep              EventKind = "asleep"               // stopped, for there is no work for it
+	EventDemandLost          EventKind = "demand-lost"          // a source of work does not answer, or not with a number
+	EventDemandBack          EventKind = "demand-back"          // it does again
+	EventDemandLimited       EventKind = "demand-limited"       // a group has more work than workers that may run
 )
 
 // Event is one fact for people. Strings that come from a container (Output, Detail) are as hostile as the container.
@@ -38,6 +43,7 @@ type Event struct {
 	Kind     EventKind
 	Key      Key
 	ID       string // container ID
+	Group    string // that the worker belongs to, or that the event is about; empty where there is no demand
 	HealID   uint64 // of the heal that the event is about; 0 when it is about none
 	Fault    Fault
 	Intent   Intent

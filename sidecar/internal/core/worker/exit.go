@@ -196,7 +196,7 @@ func (m *Machine) exited(now time.Time, o Observation) {
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
 	case m.heldUntilStarted(), !m.container.inspected:
 	case by == EndedByStoker && m.phase() != PhaseRecreateDue: // there the starts after it have failed already
-		m.stoppedForHeal(now)
+		m.stoppedForHeal(now, now)
 	case known:
 	case by == EndedByUnknown:
 		m.life.exit = exitPending
@@ -208,14 +208,14 @@ func (m *Machine) exited(now time.Time, o Observation) {
 
 // heldUntilStarted reports whether only a start by someone ends the hold, whatever the end of the worker looks like.
 func (m *Machine) heldUntilStarted() bool {
-	return m.phase() == PhaseHeld && !m.heldFor(HeldDryRun)
+	return m.asleep() || m.phase() == PhaseHeld && !m.heldFor(HeldDryRun)
 }
 
 // judgedBefore reports whether the end was seen by the Stoker before this one, and dealt with. A replay begins a little
 // before the last event that it read, and may begin between the signal and the end.
 func (m *Machine) judgedBefore() bool {
 	switch m.phase() {
-	case PhaseHeld, PhaseDocker, PhaseExhausted, PhaseBackingOff:
+	case PhaseHeld, PhaseAsleep, PhaseDocker, PhaseExhausted, PhaseBackingOff:
 		return true
 	case PhaseStarting:
 		return m.life.startedAt.IsZero() // nothing shows that the start which was sent has worked
@@ -228,7 +228,7 @@ func (m *Machine) judgedBefore() bool {
 func (m *Machine) judgeExit(now time.Time, e exitFacts) {
 	switch {
 	case m.stopSent():
-		m.stoppedForHeal(now)
+		m.stoppedForHeal(now, now)
 	case m.life.restarting && !m.container.config.restart.Active(): // by hand: the start is under way
 		m.waitForDocker(now.Add(dockerSettle))
 	case m.container.config.autoRemove: // recreated once the engine's removal is through
@@ -277,7 +277,7 @@ func (m *Machine) lateExit(s Snapshot) exitFacts {
 func (m *Machine) judgeCause(now time.Time, e exitFacts) {
 	m.life.exitCode = e.code
 	if m.finishes(e) {
-		m.hold(now, HeldFinished, m.life.endedAt)
+		m.rest(now, HeldFinished, m.life.endedAt)
 		return
 	}
 	m.openHeal(now, cause{fault: e.kind(), intent: e.intent, reason: e.why(), action: HealStart, detail: e.detail})

@@ -21,7 +21,7 @@ type cause struct {
 
 // openHeal decides on a heal. One that was open has failed.
 func (m *Machine) openHeal(now time.Time, c cause) {
-	if h := m.heal(); h.Open() && h.Attempt <= m.saved.Budget.Attempts {
+	if h := m.heal(); h.Open() && h.Attempt <= m.saved.Budget.Attempts && h.Action != HealSleep {
 		m.emit(m.healEvent(now, EventHealFailed, c.detail))
 	}
 	c.stop = m.saved.State.Stop
@@ -149,13 +149,17 @@ func (m *Machine) markHealthy(now time.Time) {
 		if !whole {
 			return
 		}
-		m.emit(m.healEvent(now, EventHealed, m.heal().Note))
+		kind := EventHealed
+		if m.heal().byDemand() {
+			kind = EventWoken
+		}
+		m.emit(m.healEvent(now, kind, m.heal().Note))
 		m.to(PhaseWatching)
 	case PhaseStopDue, PhaseRecreateDue:
 		if m.heal().Fault == FaultUnhealthy {
 			m.recovered(now, ReasonRecovered)
 		}
-	case PhaseWatching, PhaseHeld, PhaseDocker, PhaseBackingOff, PhaseStarting, PhaseStopping, PhaseRecreating, PhaseExhausted:
+	case PhaseWatching, PhaseHeld, PhaseAsleep, PhaseDocker, PhaseBackingOff, PhaseStarting, PhaseStopping, PhaseRecreating, PhaseExhausted:
 	}
 }
 

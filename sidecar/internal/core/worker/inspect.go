@@ -141,6 +141,8 @@ func (m *Machine) foundRunning(now time.Time, s Snapshot, newLife bool) {
 		if !onItsWayOut && !m.heldFor(HeldDryRun) {
 			m.startedByOther(now, false)
 		}
+	case PhaseAsleep:
+		m.startedByOther(now, false)
 	case PhaseWatching, PhaseVerifying, PhaseRecreating, PhaseExhausted:
 	}
 	m.judgeHealth(now, s)
@@ -191,7 +193,7 @@ func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
 		return
 	case PhaseStopping, PhaseRecreating, PhaseExhausted:
 		return
-	case PhaseWatching, PhaseHeld, PhaseDocker, PhaseBackingOff, PhaseStarting, PhaseVerifying:
+	case PhaseWatching, PhaseHeld, PhaseAsleep, PhaseDocker, PhaseBackingOff, PhaseStarting, PhaseVerifying:
 	}
 	switch {
 	case m.id.Policy.OnUnhealthy == policy.OnUnhealthyIgnore:
@@ -247,6 +249,8 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 	case m.id.Unmanageable != HeldNot:
 	case m.heldUntilStarted() && p.startedSince(m.saved.State.Hold.At, s):
 		m.startedSinceHold(now, s)
+	case phase == PhaseAsleep:
+		m.foundAsleep(now, s)
 	case m.life.exit == exitPending:
 		m.judgePending(now, s)
 	case phase == PhaseStopping:
@@ -315,7 +319,7 @@ func (m *Machine) foundStopped(now time.Time, s Snapshot) {
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
 		return
 	}
-	m.stoppedForHeal(now.Add(settle))
+	m.stoppedForHeal(now, now.Add(settle))
 }
 
 // startCameToNothing: the answer to a start was lost, and the worker is down.
@@ -372,7 +376,7 @@ func (m *Machine) judgeUnobserved(now time.Time, s Snapshot) {
 	case m.saved.Expected, e.fault == FaultStartFailed:
 		m.judgeCause(now, e)
 	case neverRan:
-		m.hold(now, HeldNeverStarted, s.FinishedAt)
+		m.rest(now, HeldNeverStarted, s.FinishedAt)
 	case s.OOMKilled || !deliberateCode(s.ExitCode):
 		m.judgeCause(now, e)
 	default:

@@ -9,5 +9,6 @@ func EventKinds() []EventKind {
 		EventRefused, EventHung, EventOutOfMemory, EventStatsUnavailable, EventQuota, EventQuotaFailed,
 		EventNetworkLost, EventNetworkRestored,
 		EventDependentsRestarted, EventEngineDisconnected, EventEngineConnected, EventHostOverloaded, EventHostRecovered,
+		EventWoken, EventAsleep, EventDemandLost, EventDemandBack, EventDemandLimited,
 	}
 }

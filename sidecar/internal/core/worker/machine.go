@@ -175,6 +175,7 @@ type cpuUse struct {
 	statsAt     time.Time // when the next reading for idle-after is due
 	lastStats   Stats
 	idleSince   time.Time // nothing but idleness since; the engine's clock
+	workWaits   bool      // for a worker with a source of work
 	shown       Share
 	shownOf     Incarnation
 	display     displayStats // the last reading for people
@@ -323,6 +324,14 @@ func (m *Machine) take(now time.Time, in Input) (do *Action) {
 		m.recreateStop(now)
 	case RecreateStopFailed:
 		m.recreateStopFailed()
+	case Wake:
+		m.wake(now, in)
+	case Sleep:
+		m.sleep(now, in)
+	case WorkTold:
+		m.workTold(in)
+	case GroupConflict:
+		m.groupConflict(now, in)
 	}
 	return do
 }

@@ -31,6 +31,7 @@ type networks struct {
 	seenAt      time.Time // the last inspect; Stoker's clock
 	connectAt   time.Time // when the running container is to be connected again; zero when it has lost none
 	tries       int
+	addresses   []string // of the last inspect
 }
 
 // connectDeadline bounds the requests to connect a container, with the inspect after them.
@@ -58,6 +59,7 @@ func (n SavedNetworks) mayHaveLost(s Snapshot) bool {
 // noteNetworks compares the networks of an inspect with those of the last one. What is missing since a start that has failed for a network
 // is lost; without such a start somebody has disconnected it, and means it.
 func (m *Machine) noteNetworks(now time.Time, s Snapshot) {
+	m.networks.addresses = s.Addresses
 	if m.networks.seenAt = now; s.Networks == nil { // not told
 		return
 	}

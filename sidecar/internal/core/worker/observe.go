@@ -237,7 +237,10 @@ func (m *Machine) startedByOther(now time.Time, byDocker bool) {
 	} else {
 		m.saved.Budget.reset()
 	}
-	if m.phase() != PhaseWatching || m.saved.Budget.exhausted() {
+	switch {
+	case m.asleep():
+		m.emit(Event{At: now, Kind: EventWoken, Heal: HealWake, Reason: ReasonStartedByHand})
+	case m.phase() != PhaseWatching || m.saved.Budget.exhausted():
 		m.emit(Event{At: now, Kind: EventRecovered, HealID: m.heal().ID, Reason: reason})
 	}
 	m.to(PhaseWatching)

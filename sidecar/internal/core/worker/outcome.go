@@ -30,7 +30,7 @@ func (m *Machine) finish(now time.Time, o Outcome) {
 		m.finishUpdate(now, o)
 	case Connect:
 		m.finishConnect(now, o)
-	case Recreate, RecreateStep, ListDependents, RestartDependent, ReadStats: // the first is dealt with above, the others are the fleet's
+	case Recreate, RecreateStep, ListDependents, RestartDependent, ReadStats, AskSource, Clone, RemoveClone: // the first is dealt with above, the others are the fleet's
 	}
 }
 
@@ -124,7 +124,11 @@ func (m *Machine) startFailed(now time.Time, o Outcome) {
 		m.hold(now, HeldOperator, i.At)
 		return
 	}
-	m.openHeal(now, cause{fault: FaultStartFailed, intent: h.Intent, reason: ReasonStartFailed, action: h.Action, detail: o.Err})
+	action := h.Action
+	if h.byDemand() {
+		action = HealStart
+	}
+	m.openHeal(now, cause{fault: FaultStartFailed, intent: h.Intent, reason: ReasonStartFailed, action: action, detail: o.Err})
 }
 
 func (m *Machine) finishStop(now time.Time, o Outcome) {
@@ -155,7 +159,11 @@ func (m *Machine) stopNotSent(now time.Time) {
 		return
 	}
 	m.refund()
-	if m.phase() == PhaseStopping {
+	switch {
+	case m.phase() == PhaseStopping && m.heal().byDemand():
+		m.staysAwake(now, "")
+		return
+	case m.phase() == PhaseStopping:
 		m.toDue(PhaseStopDue, now.Add(firstRetry))
 		return
 	}
@@ -190,6 +198,8 @@ func (m *Machine) stopFailed(now time.Time, o Outcome) {
 		m.requestInspect(now, ReasonUncertain)
 	case o.Unreachable:
 		m.stopNotSent(now)
+	case m.phase() == PhaseStopping && h.byDemand():
+		m.staysAwake(now, o.Err)
 	case m.phase() == PhaseStopping:
 		m.to(PhaseStopDue)
 		m.openHeal(now, cause{fault: h.Fault, intent: h.Intent, reason: h.Reason, action: h.Action, detail: o.Err, output: h.Output})

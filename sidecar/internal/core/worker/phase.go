@@ -15,7 +15,7 @@ func (m *Machine) heldFor(reason Reason) bool {
 
 // keepsStop reports whether events of Stoker's own stop may still come in the phase.
 func (p Phase) keepsStop() bool {
-	return p == PhaseStopping || p == PhaseBackingOff || p == PhaseStarting || p == PhaseRecreateDue || p == PhaseRecreating
+	return p == PhaseStopping || p == PhaseAsleep || p == PhaseBackingOff || p == PhaseStarting || p == PhaseRecreateDue || p == PhaseRecreating
 }
 
 // enter is the one place where a worker changes its phase. It drops what the new phase does not have.
@@ -56,7 +56,7 @@ func (m *Machine) toDue(p Phase, due time.Time) {
 func (m *Machine) release() {
 	m.saved.Budget.ExhaustedAt = time.Time{}
 	m.foreign.inspectFailed = false
-	if p := m.phase(); p == PhaseHeld || p == PhaseDocker || p == PhaseExhausted {
+	if p := m.phase(); p == PhaseHeld || p == PhaseAsleep || p == PhaseDocker || p == PhaseExhausted {
 		m.to(PhaseWatching)
 	}
 }
@@ -65,8 +65,14 @@ func (m *Machine) release() {
 // event may still come, the later ones also after the answer.
 func (m *Machine) stopSent() bool { return m.saved.State.Stop.Sent() }
 
-// stoppedForHeal: the stop of a restart has worked, and the start is due.
-func (m *Machine) stoppedForHeal(due time.Time) { m.toDue(PhaseBackingOff, due) }
+// stoppedForHeal: the stop of a restart has worked, and the start is due; or the worker was stopped for want of work.
+func (m *Machine) stoppedForHeal(now, due time.Time) {
+	if m.heal().Action == HealSleep {
+		m.fallAsleep(now)
+		return
+	}
+	m.toDue(PhaseBackingOff, due)
+}
 
 // idle reports whether nothing is being done about the worker and nothing speaks against it.
 func (m *Machine) idle() bool {

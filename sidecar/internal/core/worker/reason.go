@@ -36,6 +36,9 @@ const (
 	HealStart    HealAction = "start"
 	HealRestart  HealAction = "restart"
 	HealRecreate HealAction = "recreate"
+	// What the demand for a group asks for. They cure no fault, and count as no attempt.
+	HealWake  HealAction = "wake"
+	HealSleep HealAction = "sleep"
 )
 
 // Reason is why something was decided, in fixed words that are the same in log, journal, API, page and metrics.
@@ -65,6 +68,19 @@ const (
 	ReasonNetworkLost     Reason = "network-lost" // it runs without a network that a failed start has removed
 )
 
+// Why a worker is woken or put to sleep.
+const (
+	ReasonWorkWaits     Reason = "work-waits"
+	ReasonNoWork        Reason = "no-work"
+	ReasonHours         Reason = "hours"          // its hours begin or end
+	ReasonMinReplicas   Reason = "min-replicas"   // too few of its group run
+	ReasonWokenByHand   Reason = "woken-by-hand"  // stoker wake
+	ReasonDemandRemoved Reason = "demand-removed" // it has no source of work and no hours any more
+	ReasonStartedByHand Reason = "started-by-hand"
+	ReasonCloneRefused  Reason = "clone-refused" // no further worker of a group can be made
+	ReasonSourceFailed  Reason = "source-failed" // a source of work does not answer as it should
+)
+
 // Why a worker is left alone.
 const (
 	HeldNot             Reason = ""
@@ -85,6 +101,7 @@ const (
 	HeldDryRun          Reason = "dry-run"
 	HeldIgnored         Reason = "unhealthy-ignored"
 	HeldStarved         Reason = "starved"
+	HeldAsleep          Reason = "asleep" // there is no work for it
 )
 
 // Why Stoker looks at a container or ends a heal without having cured anything.

@@ -9,6 +9,7 @@ type Record struct {
 	Kind      EventKind  `json:"kind"`
 	Worker    Key        `json:"worker"`    // empty when the note is about none
 	Container string     `json:"container"` // its ID
+	Group     string     `json:"group"`     // of workers with a demand; empty when the note is about none
 	HealID    uint64     `json:"heal_id"`   // of the heal that the event is about; 0 when it is about none
 	Fault     Fault      `json:"fault"`
 	Intent    Intent     `json:"intent"`
@@ -27,7 +28,7 @@ type Record struct {
 // Record is the note as a record, with its strings as they are.
 func (n Event) Record() Record {
 	r := Record{
-		Kind: n.Kind, Worker: n.Key, Container: n.ID, HealID: n.HealID, Fault: n.Fault, Intent: n.Intent, Heal: n.Heal, Reason: n.Reason, Attempt: n.Attempt,
+		Kind: n.Kind, Worker: n.Key, Container: n.ID, Group: n.Group, HealID: n.HealID, Fault: n.Fault, Intent: n.Intent, Heal: n.Heal, Reason: n.Reason, Attempt: n.Attempt,
 		Delay: n.Delay.Seconds(), Duration: n.Duration.Seconds(), Output: n.Output, FromCPUs: n.From, CPUs: n.CPUs, Detail: n.Detail,
 	}
 	if at := n.At.UTC(); !at.IsZero() && at.Year() > 0 && at.Year() <= 9999 {
@@ -42,7 +43,7 @@ func (n Event) Record() Record {
 // Event is what the record was made of. Durations come back to the microsecond or nearly so.
 func (r Record) Event() Event {
 	n := Event{
-		Kind: r.Kind, Key: r.Worker, ID: r.Container, HealID: r.HealID, Fault: r.Fault, Intent: r.Intent, Heal: r.Heal, Reason: r.Reason, Attempt: r.Attempt,
+		Kind: r.Kind, Key: r.Worker, ID: r.Container, Group: r.Group, HealID: r.HealID, Fault: r.Fault, Intent: r.Intent, Heal: r.Heal, Reason: r.Reason, Attempt: r.Attempt,
 		Delay: seconds(r.Delay), Duration: seconds(r.Duration), Output: r.Output, From: r.FromCPUs, CPUs: r.CPUs, Detail: r.Detail,
 	}
 	if r.At != nil {

@@ -35,6 +35,7 @@ import (
 //	transaction stops        the recreate is about to stop the old container
 //	transaction refused      the engine has refused to
 //	world networks:a,b start-error:TEXT     what a look would find changes, and no event tells it
+//	wake · sleep · work waits · work none · work consumed      what the demand for the worker's group says
 //	reborn                   Stoker was killed; the next one reads the journal, and lists and looks
 //	engine gone              it shuts down: nothing that is asked is answered, while events still come
 //	engine restarted [-5s]   another engine process; the stops of the last so many seconds were its shutdown's
@@ -115,6 +116,12 @@ func (s *script) line(at string, w []string) {
 		s.step(worker.RecreateStopFailed{})
 	case w[0] == "transaction": // is about to stop the old container
 		s.step(worker.RecreateStop{})
+	case w[0] == "wake":
+		s.step(worker.Wake{Reason: worker.ReasonWorkWaits})
+	case w[0] == "sleep":
+		s.step(worker.Sleep{Reason: worker.ReasonNoWork})
+	case w[0] == "work": // waits, none, consumed
+		s.step(worker.WorkTold{Waits: w[1] != "none", Consumed: w[1] == "consumed"})
 	case w[0] == "reborn":
 		s.reborn(at)
 	case w[0] == "engine":

@@ -61,6 +61,8 @@ const (
 	PhaseRecreateDue Phase = "recreate-due"
 	// PhaseRecreating: a recreate was sent whose end is not known.
 	PhaseRecreating Phase = "recreating"
+	// PhaseAsleep: Stoker stopped the worker because there is no work for it. A Wake or somebody's start ends it.
+	PhaseAsleep Phase = "asleep"
 	// PhaseExhausted: the budget of attempts is used up, and nothing is tried any more.
 	PhaseExhausted Phase = "exhausted"
 )
@@ -69,7 +71,7 @@ const (
 func Phases() []Phase {
 	return []Phase{
 		PhaseWatching, PhaseStopDue, PhaseStopping, PhaseBackingOff, PhaseStarting, PhaseVerifying, PhaseRecreateDue, PhaseRecreating,
-		PhaseDocker, PhaseHeld, PhaseExhausted,
+		PhaseDocker, PhaseHeld, PhaseAsleep, PhaseExhausted,
 	}
 }
 
@@ -78,7 +80,7 @@ func (p Phase) healing() bool {
 	switch p {
 	case PhaseBackingOff, PhaseStarting, PhaseStopDue, PhaseStopping, PhaseVerifying, PhaseRecreateDue, PhaseRecreating:
 		return true
-	case PhaseWatching, PhaseHeld, PhaseDocker, PhaseExhausted:
+	case PhaseWatching, PhaseHeld, PhaseAsleep, PhaseDocker, PhaseExhausted:
 	}
 	return false
 }
@@ -170,7 +172,7 @@ type Heal struct {
 }
 
 // Open reports whether there is a heal at all.
-func (h Heal) Open() bool { return h.Fault != FaultNone }
+func (h Heal) Open() bool { return h.Fault != FaultNone || h.byDemand() }
 
 // Bookmark is how far the event stream was read.
 type Bookmark struct {

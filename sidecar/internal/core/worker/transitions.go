@@ -29,6 +29,12 @@ func Transitions() []Transition {
 		{"due", []Phase{PhaseBackingOff}, []Phase{PhaseStarting}},
 		{"due", []Phase{PhaseStopDue}, []Phase{PhaseStopping}},
 		{"due", []Phase{PhaseRecreateDue}, []Phase{PhaseRecreating}},
+		{"wake", []Phase{PhaseAsleep}, []Phase{PhaseBackingOff, PhaseRecreateDue}},
+		{"sleep", []Phase{PhaseWatching}, []Phase{PhaseStopDue}},
+		{"exited", unlessRecreating(), []Phase{PhaseAsleep}}, // stopped for want of work, or finished
+		{"inspect answered", unlessRecreating(), []Phase{PhaseAsleep}},
+		{"start answered", unlessRecreating(), []Phase{PhaseAsleep}},
+		{"stop answered", []Phase{PhaseStopping}, []Phase{PhaseAsleep}},
 		{"due", []Phase{PhaseExhausted}, []Phase{PhaseStopDue, PhaseRecreateDue}}, // stable, and its restart as an orphan waited for attempts
 		{"started", unlessRecreating(), []Phase{PhaseWatching}},
 		{"exited", unlessRecreating(), decided()},
@@ -82,6 +88,14 @@ func InputName(in Input) string {
 		return "recreate found"
 	case StatsRead:
 		return "stats read"
+	case Wake:
+		return "wake"
+	case Sleep:
+		return "sleep"
+	case WorkTold:
+		return "work told"
+	case GroupConflict:
+		return "group conflict"
 	}
 	return "dependents" // DependentsRestarted, TemporaryContainer: what is remembered of others
 }

@@ -25,10 +25,10 @@ func step(t require.TestingT, m *worker.Machine, now time.Time, in worker.Input)
 	require.True(t, slices.Contains(worker.Phases(), s.Phase), "unknown phase %q", s.Phase)
 	require.Equal(t, s.Phase == worker.PhaseHeld, s.Hold != worker.Hold{}, "%s with hold %v", s.Phase, s.Hold)
 	if !s.Heal.Open() {
-		require.Contains(t, []worker.Phase{worker.PhaseWatching, worker.PhaseHeld, worker.PhaseDocker, worker.PhaseExhausted}, s.Phase)
+		require.Contains(t, []worker.Phase{worker.PhaseWatching, worker.PhaseHeld, worker.PhaseAsleep, worker.PhaseDocker, worker.PhaseExhausted}, s.Phase)
 		require.Zero(t, s.Due)
 	} else {
-		require.NotContains(t, []worker.Phase{worker.PhaseWatching, worker.PhaseHeld, worker.PhaseExhausted}, s.Phase)
+		require.NotContains(t, []worker.Phase{worker.PhaseWatching, worker.PhaseHeld, worker.PhaseAsleep, worker.PhaseExhausted}, s.Phase)
 		require.NotZero(t, s.Heal.ID)
 	}
 	return effects
@@ -38,7 +38,7 @@ func step(t require.TestingT, m *worker.Machine, now time.Time, in worker.Input)
 func TestTransitionsAreNamed(t *testing.T) {
 	inputs := []string{
 		"", "due", "engine restarted", "stats read", "orphaned", "recreate found", "inspect answered", "start answered", "stop answered",
-		"update answered", "connect answered", "recreate answered", "started", "exited", "stopped", "healthy", "gone", "renamed", "listed",
+		"update answered", "connect answered", "recreate answered", "started", "exited", "stopped", "healthy", "gone", "renamed", "listed", "wake", "sleep",
 	}
 	reached := map[worker.Phase]bool{worker.PhaseWatching: true}
 	for _, row := range worker.Transitions() {

@@ -63,6 +63,8 @@ func (m *Machine) leftAlone() Reason {
 	switch p := m.phase(); {
 	case p == PhaseHeld:
 		return m.saved.State.Hold.Reason
+	case p == PhaseAsleep:
+		return HeldAsleep
 	case p == PhaseDocker:
 		return HeldDocker
 	case p == PhaseExhausted, m.saved.Budget.exhausted():
@@ -98,7 +100,8 @@ func (m *Machine) RunningUndisturbed() bool {
 // StoppedForHeal reports whether Stoker has stopped the worker, or is about to have, and not yet started it again. Of one that is being
 // removed meanwhile nothing is left to start.
 func (m *Machine) StoppedForHeal() bool {
-	return m.stopSent() && m.container.status != StatusRemoving && m.container.status != StatusDead
+	sleeps := m.asleep() || m.heal().Action == HealSleep // nothing is to be started after its stop
+	return m.stopSent() && !sleeps && m.container.status != StatusRemoving && m.container.status != StatusDead
 }
 
 // ProbeState reports whether the worker runs with a health check, and whether that check was cut off last time: the sign

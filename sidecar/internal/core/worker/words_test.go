@@ -23,6 +23,8 @@ func (s *script) given(at string, words []string) {
 			s.world.HasHealthcheck, s.world.Health = true, worker.HealthHealthy
 		case "rm":
 			s.world.AutoRemove = true
+		case "demand":
+			labels["stoker.demand"] = "redis://queue:6379/0?list=tasks"
 		case "podman":
 			s.podman = true
 		case "cpus", "host":

@@ -46,6 +46,7 @@ func translateInspect(in container.InspectResponse, raw []byte) (worker.Snapshot
 	translateHost(&s, in.HostConfig)
 	if in.NetworkSettings != nil {
 		s.Networks = networkNames(in.NetworkSettings.Networks)
+		s.Addresses = addresses(in.NetworkSettings.Networks)
 		s.ModeNetwork = spec.ModeNetwork(in)
 	}
 	return s, nil
@@ -264,4 +265,21 @@ func networkNames(networks map[string]*network.EndpointSettings) []string {
 	names := slices.AppendSeq(make([]string, 0, len(networks)), maps.Keys(networks))
 	slices.Sort(names)
 	return names
+}
+
+// addresses are those that others see the container at.
+func addresses(networks map[string]*network.EndpointSettings) []string {
+	var all []string
+	for _, n := range networks {
+		if n == nil {
+			continue
+		}
+		for _, address := range []string{n.IPAddress, n.GlobalIPv6Address} {
+			if address != "" {
+				all = append(all, address)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
 }

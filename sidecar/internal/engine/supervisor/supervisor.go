@@ -4,6 +4,7 @@ package supervisor
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,7 +67,8 @@ type Supervisor struct {
 	lastTick   atomic.Int64
 	viewedAt   atomic.Int64  // when somebody last looked at the workers; Unix nanoseconds, 0 for never
 	viewerWake chan struct{} // somebody began to
-	builds     atomic.Int64  // of the view
+	wakes      chan wakeGroup
+	builds     atomic.Int64 // of the view
 }
 
 // New is a supervisor of a fleet that it owns from now on.
@@ -74,7 +76,7 @@ func New(f *fleet.Fleet, e Engine, j Journal, s Sink) *Supervisor {
 	sup := &Supervisor{
 		Closing: Closing{Heals: 6500 * time.Millisecond, Actions: 500 * time.Millisecond},
 		fleet:   f, engine: e, journal: j, sink: s,
-		outcomes: make(chan worker.Outcome), cancels: map[uint64]context.CancelFunc{}, viewerWake: make(chan struct{}, 1),
+		outcomes: make(chan worker.Outcome), cancels: map[uint64]context.CancelFunc{}, viewerWake: make(chan struct{}, 1), wakes: make(chan wakeGroup),
 	}
 	sup.publish()
 	return sup
@@ -95,6 +97,23 @@ func (s *Supervisor) ViewForDisplay() fleet.View {
 		}
 	}
 	return s.View()
+}
+
+// wakeGroup is an operator's request. The loop answers it in found, which has room for one.
+type wakeGroup struct {
+	name  string
+	found chan bool
+}
+
+// WakeGroup wakes all workers of a group for a while, and reports whether there is such a group. It waits for the loop.
+func (s *Supervisor) WakeGroup(ctx context.Context, name string) (bool, error) {
+	w := wakeGroup{name: name, found: make(chan bool, 1)}
+	select {
+	case s.wakes <- w:
+		return <-w.found, nil
+	case <-ctx.Done():
+		return false, fmt.Errorf("wake group %s: the loop takes no request: %w", name, ctx.Err())
+	}
 }
 
 // passViewed tells the fleet that somebody looked. The loop turns often enough to notice that in time.
@@ -130,6 +149,10 @@ func (s *Supervisor) Run(ctx context.Context, seen <-chan worker.Observation) {
 			timer.Reset(s.apply(acting, s.fleet.Observe(time.Now(), o)))
 		case out := <-s.outcomes:
 			timer.Reset(s.finish(acting, out))
+		case w := <-s.wakes:
+			t, found := s.fleet.WakeGroup(time.Now(), w.name)
+			timer.Reset(s.apply(acting, t))
+			w.found <- found
 		case <-timer.C:
 			timer.Reset(s.apply(acting, s.fleet.Tick(time.Now())))
 		case <-viewTimer.C:

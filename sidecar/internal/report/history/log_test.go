@@ -167,7 +167,7 @@ func TestJSON(t *testing.T) {
 	}}
 	encoded, err := json.Marshal(e)
 	require.NoError(t, err)
-	require.JSONEq(t, `{"id":7,"at":"2026-03-01T12:00:00Z","kind":"heal-failed","worker":"w","container":"abc","heal_id":5,"fault":"exited",
+	require.JSONEq(t, `{"id":7,"at":"2026-03-01T12:00:00Z","kind":"heal-failed","worker":"w","container":"abc","group":"","heal_id":5,"fault":"exited",
 		"intent":"none","heal":"start","reason":"crashed","attempt":2,"delay_seconds":1.5,"duration_seconds":0.123,"exit_code":137,
 		"output":"no","from_cpus":0.5,"cpus":1,"detail":"why"}`, string(encoded))
 	var back Entry

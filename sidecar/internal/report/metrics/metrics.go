@@ -32,6 +32,7 @@ type Metrics struct {
 	registry      *prometheus.Registry
 	workers       *workers
 	healDurations *prometheus.HistogramVec
+	wakeDurations *prometheus.HistogramVec
 	calls         *prometheus.HistogramVec
 	events        *prometheus.CounterVec
 	dropped       *prometheus.CounterVec
@@ -48,6 +49,7 @@ func New(opts Options) *Metrics {
 		workers:       newWorkers(),
 		words:         &words{known: map[string]map[string]bool{}},
 		healDurations: histogram("stoker_heal_duration_seconds", "Time from the detection of a fault to the worker being back.", healBuckets(), "fault", "action"),
+		wakeDurations: histogram("stoker_wake_duration_seconds", "Time from the decision to wake a worker to the worker being up, and healthy if it has a health check.", healBuckets(), "group"),
 		calls:         histogram("stoker_engine_call_duration_seconds", "Duration of calls to the engine.", callBuckets(), "kind", "outcome"),
 		events:        counter("stoker_events_total", "Events about workers, the connection to the engine and the host.", "kind"),
 		dropped:       counter("stoker_events_dropped_total", "Events that a sink had no room for.", "sink"),
@@ -65,7 +67,7 @@ func New(opts Options) *Metrics {
 	build.WithLabelValues(sanitize.Label(opts.Version), sanitize.Label(opts.Commit), sanitize.Label(runtime.Version())).Set(1)
 	m.registry.MustRegister(
 		&viewCollector{view: opts.View, workers: m.workers, gauges: newGauges()},
-		m.healDurations, m.calls, m.events, m.dropped, m.notifications, m.observations, m.resyncs, build,
+		m.healDurations, m.wakeDurations, m.calls, m.events, m.dropped, m.notifications, m.observations, m.resyncs, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -89,6 +91,9 @@ func (m *Metrics) Handler() http.Handler {
 func (m *Metrics) Record(events []worker.Event) {
 	for _, e := range events {
 		m.events.WithLabelValues(m.words.bounded("event", string(e.Kind))).Inc()
+		if e.Kind == worker.EventWoken && e.HealID != 0 { // else somebody else has started it
+			m.wakeDurations.WithLabelValues(m.words.bounded("group", e.Group)).Observe(max(e.Duration, 0).Seconds())
+		}
 		if e.Kind == worker.EventHealed {
 			m.healDurations.WithLabelValues(m.words.bounded("fault", string(e.Fault)), m.words.bounded("action", string(e.Heal))).Observe(max(e.Duration, 0).Seconds())
 		}

@@ -49,6 +49,12 @@ func newGauges() gauges {
 	add("worker_label_problems", "Labels of the worker that are wrong.", "worker")
 	add("worker_started_timestamp_seconds", "When the worker was last started.", "worker")
 	add("worker_next_attempt_timestamp_seconds", "When the next heal is tried, if one waits.", "worker")
+	add("demand_value", "Items of work that a group has to do, waiting or in hand, as far as is known.", "group")
+	add("demand_up", "1 while all sources of work of a group answer.", "group")
+	add("replicas_wanted", "Workers of a group that should run.", "group")
+	add("replicas_running", "Workers of a group that run.", "group")
+	add("replicas_asleep", "Workers of a group that sleep and can be woken.", "group")
+	add("demand_limited", "1 while a group has more work than workers that may run, with the reason.", "group", "limit")
 	return g
 }
 
@@ -68,6 +74,7 @@ func (c *viewCollector) Collect(out chan<- prometheus.Metric) {
 	s := scrape{c.gauges, out}
 	s.engine(view)
 	s.workers(view, labels)
+	s.groups(view)
 	c.workers.faults.Collect(out)
 	c.workers.heals.Collect(out)
 }
@@ -107,7 +114,7 @@ func (s scrape) engine(view fleet.View) {
 func (s scrape) workers(view fleet.View, labels map[worker.Key]string) {
 	states := map[fleet.State]int{
 		fleet.StateUnknown: 0, fleet.StateRunning: 0, fleet.StateStarting: 0, fleet.StateUnhealthy: 0, fleet.StateHealing: 0,
-		fleet.StateWaiting: 0, fleet.StateHeld: 0, fleet.StateExhausted: 0,
+		fleet.StateWaiting: 0, fleet.StateHeld: 0, fleet.StateExhausted: 0, fleet.StateAsleep: 0, fleet.StateWaking: 0, fleet.StateRetiring: 0,
 	}
 	rest, beyond := newSum(), 0
 	seen := make(map[worker.Key]bool, len(view.Workers))

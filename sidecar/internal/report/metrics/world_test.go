@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stoker/sidecar/internal/core/demand"
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
@@ -139,7 +140,12 @@ func busy() *stage {
 	measured := newWorker("worker-a")
 	measured.Boosted, measured.Share = true, worker.Share{At: noon(), CPUs: 0.49, Throttled: 0.75}
 	s.view.Workers = []fleet.WorkerView{measured, waits, held}
-	s.Record([]worker.Event{note(worker.EventManaged, "worker-a"), fallen("worker-a"), risen("worker-a"), fallen("worker-b")})
+	s.view.Groups = []fleet.GroupView{{
+		Name: "render/worker", Work: 12, Wanted: 4, Running: 3, Limit: demand.LimitBudget, Sources: []fleet.SourceView{{State: demand.SourceAnswered, Waiting: 12}},
+	}}
+	wake := note(worker.EventWoken, "worker-a")
+	wake.Group, wake.HealID, wake.Duration = "render/worker", 7, time.Second
+	s.Record([]worker.Event{note(worker.EventManaged, "worker-a"), fallen("worker-a"), risen("worker-a"), fallen("worker-b"), wake})
 	s.Dropped("log", 1)
 	s.Notified("sent")
 	s.Observed("started")

@@ -21,11 +21,13 @@ const (
 	eventEngineConnected    = "engine-connected"
 	eventHostOverloaded     = "host-overloaded"
 	eventHostRecovered      = "host-recovered"
+	eventDemandLost         = "demand-lost"
+	eventDemandBack         = "demand-back"
 )
 
 // Defaults returns what is reported by default: what a person may have to look at, and not each restart.
 func Defaults() []string {
-	return []string{eventGaveUp, eventRecreate, eventRefused, eventEngineDisconnected, eventHostOverloaded}
+	return []string{eventGaveUp, eventRecreate, eventRefused, eventEngineDisconnected, eventHostOverloaded, eventDemandLost}
 }
 
 // row is how a kind of event is reported.
@@ -66,6 +68,11 @@ func rows() []row {
 		{"network-lost", "network-lost", "runs without a network that it had", "run without networks that they had", "a failed start has removed a network from a worker, which runs without it; Stoker tries to connect it again"},
 		{"network-restored", "network-restored", "has its networks again", "have their networks again", "it was connected again"},
 		{"dependents-restarted", "dependents-restarted", "had its dependents restarted", "had their dependents restarted", "containers in a worker's namespaces were restarted with it"},
+		{"demand-lost", eventDemandLost, "a source of work cannot be read: no worker is put to sleep or woken for it", "", "a source of work failed three times; its groups stay as they are, or go by `stoker.demand-fallback`"},
+		{"demand-back", eventDemandBack, "a source of work can be read again", "", "that is over; also reported after `demand-lost` was"},
+		{"demand-limited", "demand-limited", "there is more work than workers that may run", "", "a group has more work than `stoker.max-replicas` or `STOKER_CPU_BUDGET` allows workers for"},
+		{"woken", "woken", "was woken", "were woken", "a worker that slept runs again"},
+		{"asleep", "asleep", "sleeps, for there is no work", "sleep, for there is no work", "a worker was stopped for want of work"},
 		{"managed", "managed", "is managed", "are managed", "a worker is managed from now on"},
 		{kindTest, kindTest, "this is a test, notifications work", "", "`stoker notify-test`, whatever is chosen"},
 		{"unmanaged", "unmanaged", "is gone", "are gone", "a worker is gone or no longer selected"},
@@ -84,7 +91,7 @@ const (
 type pair struct{ bad, good string }
 
 func pairs() []pair {
-	return []pair{{"engine-disconnected", "engine-connected"}, {"host-overloaded", "host-recovered"}}
+	return []pair{{"engine-disconnected", "engine-connected"}, {"host-overloaded", "host-recovered"}, {"demand-lost", "demand-back"}}
 }
 
 // catalog is rows and pairs by kind, and what is wanted of them.

@@ -8,6 +8,7 @@ import (
 
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/report/trend"
 	"stoker/sidecar/internal/sanitize"
 )
 
@@ -28,6 +29,7 @@ type request struct {
 	now     time.Time
 	view    fleet.View
 	past    *past
+	trend   func(group string) []trend.Point
 	version string
 	assets  addresses
 }
@@ -41,6 +43,7 @@ type pageData struct {
 	Kinds   string // names of the server-sent events, besides view and gap
 	Summary summary
 	Engine  engine
+	Groups  []groupRow
 	Rows    []row
 	History []entry
 	Worker  *detail // the page of one worker
@@ -98,7 +101,7 @@ func (r request) frame() pageData {
 // all returns the page of all workers.
 func (r request) all() pageData {
 	d := r.frame()
-	d.Rows = r.rows()
+	d.Rows, d.Groups = r.rows(), r.groups()
 	d.History = r.entries(r.past.records, maxHistory, maxOutput)
 	return d
 }

@@ -16,6 +16,7 @@ import (
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/report/history"
+	"stoker/sidecar/internal/report/trend"
 )
 
 // Options are the sources of the page. Its functions are called at each request, by several goroutines, and must not block.
@@ -24,6 +25,8 @@ type Options struct {
 	View func() fleet.View
 	// Events returns all known events with an ID above after, the oldest first.
 	Events func(after uint64) []history.Entry
+	// Trend returns the last day of a group; nil has none.
+	Trend func(group string) []trend.Point
 	// Version is the version of Stoker.
 	Version string
 	// Now is the clock that the events are dated by.
@@ -48,6 +51,9 @@ type site struct {
 // New serves the page at / and its assets below /assets/. The script connects to the stream of events at api/v1/events, which
 // is not served here. All addresses are relative, so that a proxy may put everything below a prefix.
 func New(opts Options) http.Handler {
+	if opts.Trend == nil {
+		opts.Trend = func(string) []trend.Point { return nil }
+	}
 	files, addresses := readAssets()
 	s := &site{opts: opts, files: files, addresses: addresses, templates: parseTemplates(), past: newPast()}
 	mux := http.NewServeMux()
@@ -105,7 +111,7 @@ func (s *site) data(one bool, key worker.Key) (pageData, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.update()
-	r := request{now: s.opts.Now(), view: s.opts.View(), past: s.past, version: s.opts.Version, assets: s.addresses}
+	r := request{now: s.opts.Now(), view: s.opts.View(), past: s.past, trend: s.opts.Trend, version: s.opts.Version, assets: s.addresses}
 	if one {
 		return r.worker(key)
 	}

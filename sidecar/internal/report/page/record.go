@@ -31,6 +31,11 @@ const (
 	connected      outcome = "engine connected"
 	hostOverloaded outcome = "host overloaded"
 	hostRecovered  outcome = "host recovered"
+	woken          outcome = "woken"
+	asleep         outcome = "asleep"
+	demandLost     outcome = "source of work lost"
+	demandBack     outcome = "source of work back"
+	demandLimited  outcome = "more work than workers"
 )
 
 // record is an attempt to heal from its fault to its outcome, or one other thing that happened.
@@ -191,6 +196,16 @@ func otherOutcome(kind worker.EventKind) outcome {
 		return hostOverloaded
 	case worker.EventHostRecovered:
 		return hostRecovered
+	case worker.EventWoken:
+		return woken
+	case worker.EventAsleep:
+		return asleep
+	case worker.EventDemandLost:
+		return demandLost
+	case worker.EventDemandBack:
+		return demandBack
+	case worker.EventDemandLimited:
+		return demandLimited
 	default:
 		return outcome(kind)
 	}
@@ -199,15 +214,15 @@ func otherOutcome(kind worker.EventKind) outcome {
 // tone is the colour of an outcome.
 func tone(o outcome) string {
 	switch o {
-	case healed, recovered, connected, hostRecovered, followed, networkBack:
+	case healed, recovered, connected, hostRecovered, followed, networkBack, woken, demandBack:
 		return "ok"
 	case underWay:
 		return "busy"
-	case failed, refused, quotaFailed, networkLost, badLabels:
+	case failed, refused, quotaFailed, networkLost, badLabels, demandLost, demandLimited:
 		return "warn"
 	case exhausted, disconnected, hostOverloaded:
 		return "bad"
-	case dropped, held, unmanaged, quotaSet:
+	case dropped, held, unmanaged, quotaSet, asleep:
 	}
 	return "idle"
 }

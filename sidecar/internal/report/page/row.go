@@ -154,8 +154,10 @@ func groupOf(w fleet.WorkerView) group {
 		return groupAttention
 	}
 	switch w.State {
-	case fleet.StateRunning, fleet.StateStarting:
+	case fleet.StateRunning, fleet.StateStarting, fleet.StateWaking, fleet.StateRetiring:
 		return groupRunning
+	case fleet.StateAsleep:
+		return groupHeld
 	case fleet.StateHealing, fleet.StateWaiting:
 		return groupHealing
 	case fleet.StateUnhealthy, fleet.StateExhausted:
@@ -185,7 +187,7 @@ func rank(g group, s fleet.State) int {
 	groups := []group{groupAttention, groupHealing, groupUnknown, groupHeld, groupRunning}
 	states := []fleet.State{
 		fleet.StateExhausted, fleet.StateUnhealthy, fleet.StateHeld, fleet.StateHealing, fleet.StateWaiting, fleet.StateUnknown,
-		fleet.StateStarting, fleet.StateRunning,
+		fleet.StateAsleep, fleet.StateWaking, fleet.StateRetiring, fleet.StateStarting, fleet.StateRunning,
 	}
 	return 10*slices.Index(groups, g) + slices.Index(states, s)
 }

@@ -149,10 +149,12 @@ func healBegins(n worker.Event) bool {
 // conditionOf returns the condition that begins with an event, and false when none does.
 func conditionOf(n worker.Event) (condition, bool) {
 	switch n.Kind {
-	case worker.EventManaged, worker.EventHealed, worker.EventRecovered, worker.EventStable:
+	case worker.EventManaged, worker.EventHealed, worker.EventRecovered, worker.EventStable, worker.EventWoken:
 		return alive, true
 	case worker.EventFault, worker.EventHealFailed, worker.EventExhausted:
 		return ofFault(n.Fault), true
+	case worker.EventAsleep:
+		return stopped, true
 	case worker.EventHung:
 		return healing, true
 	case worker.EventUnmanaged:

@@ -259,6 +259,7 @@ func documented(t *testing.T, page string, examples map[string]string) {
 	}
 	for _, state := range []fleet.State{
 		fleet.StateUnknown, fleet.StateRunning, fleet.StateStarting, fleet.StateUnhealthy, fleet.StateHealing, fleet.StateWaiting, fleet.StateHeld, fleet.StateExhausted,
+		fleet.StateAsleep, fleet.StateWaking, fleet.StateRetiring,
 	} {
 		require.Contains(t, prose, "`"+string(state)+"`")
 	}

@@ -19,6 +19,7 @@ type fleetJSON struct {
 	Engine         engineJSON   `json:"engine"`
 	HostOverloaded bool         `json:"host_overloaded"`
 	Workers        []workerJSON `json:"workers"`
+	Groups         []groupJSON  `json:"groups"`
 }
 
 type engineJSON struct {
@@ -52,7 +53,9 @@ type workerJSON struct {
 	Used      *float64          `json:"used_cpus"`
 	Throttled *float64          `json:"throttled_share"` // of the quota's periods, 0 to 1; null when it is not measured
 	Measured  *time.Time        `json:"measured_at"`     // the engine's clock
+	Group     string            `json:"group"`           // whose demand decides how many run
 	Scope     string            `json:"scope"`
+	Lost      []string          `json:"lost_networks"`
 	Problems  []problemJSON     `json:"problems"`
 }
 
@@ -70,9 +73,12 @@ type problemJSON struct {
 }
 
 func fleetOf(v fleet.View) fleetJSON {
-	all := fleetJSON{At: moment(v.At), Engine: engineOf(v.Engine), HostOverloaded: v.HostOverloaded, Workers: make([]workerJSON, len(v.Workers))}
+	all := fleetJSON{At: moment(v.At), Engine: engineOf(v.Engine), HostOverloaded: v.HostOverloaded, Workers: make([]workerJSON, len(v.Workers)), Groups: make([]groupJSON, len(v.Groups))}
 	for n, w := range v.Workers {
 		all.Workers[n] = workerOf(w, v.At)
+	}
+	for n, g := range v.Groups {
+		all.Groups[n] = groupOf(g)
 	}
 	return all
 }
@@ -89,6 +95,7 @@ func workerOf(w fleet.WorkerView, at time.Time) workerJSON {
 		Key: w.Key, ID: w.ID, State: w.State, Status: w.Status, Health: w.Health, StartedAt: moment(w.StartedAt),
 		Expected: w.Expected, Held: w.Held, Fault: w.Fault, Reason: w.Reason, Heal: w.Heal, Attempts: w.Attempts,
 		NextAt: moment(w.NextAt), CPUs: w.CPUs, Boosted: w.Boosted, Scope: w.Scope, Problems: make([]problemJSON, len(w.Problems)),
+		Group: clip(w.Group), Lost: append([]string{}, w.LostNetworks...),
 	}
 	if !w.NextAt.IsZero() {
 		shown.NextIn = max(0, w.NextAt.Sub(at).Seconds())

@@ -6,10 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
-	"strings"
-	"syscall"
+
+	"stoker/sidecar/internal/unixsocket"
 )
 
 // HealthSockets returns the unix sockets on which Stoker answers health checks, whatever STOKER_LISTEN is: the first that can be
@@ -26,40 +25,11 @@ func HealthSockets(host, stateDir, scope string) []string {
 func listenHealth(ctx context.Context, sockets []string) (net.Listener, error) {
 	var problems []error
 	for _, name := range sockets {
-		listener, err := listenUnix(ctx, name)
+		listener, err := unixsocket.Listen(ctx, name)
 		if err == nil {
 			return listener, nil
 		}
 		problems = append(problems, err)
 	}
 	return nil, errors.Join(problems...)
-}
-
-func listenUnix(ctx context.Context, name string) (net.Listener, error) {
-	var binding net.ListenConfig
-	listener, err := binding.Listen(ctx, "unix", name)
-	if strings.HasPrefix(name, "@") {
-		return listener, err
-	}
-	if errors.Is(err, syscall.EADDRINUSE) && abandoned(ctx, name) {
-		if err = os.Remove(name); err == nil {
-			listener, err = binding.Listen(ctx, "unix", name)
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(name, 0o600); err != nil {
-		return nil, errors.Join(err, listener.Close())
-	}
-	return listener, nil
-}
-
-// abandoned reports whether a socket file has no listener: it is from a Stoker that crashed.
-func abandoned(ctx context.Context, name string) bool {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", name)
-	if err == nil {
-		_ = conn.Close()
-	}
-	return errors.Is(err, syscall.ECONNREFUSED)
 }

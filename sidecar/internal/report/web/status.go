@@ -61,6 +61,7 @@ func (s *site) routes() *http.ServeMux {
 	mux.HandleFunc("GET /api/", notFound)
 	mux.HandleFunc("GET /api/v1/workers", s.workers)
 	mux.HandleFunc("GET /api/v1/workers/{key}", s.worker)
+	mux.HandleFunc("GET /api/v1/groups", s.groups)
 	if s.opts.History != nil {
 		mux.HandleFunc("GET /api/v1/history", s.history)
 		mux.HandleFunc("GET /api/v1/events", s.events)
@@ -113,6 +114,7 @@ func (s *site) index(w http.ResponseWriter, _ *http.Request) {
 
 /api/v1/workers        all workers
 /api/v1/workers/{key}  one worker, by its container's name, and its last events
+/api/v1/groups         groups of workers with a demand
 /api/v1/history        events, newest first
 /api/v1/events         events as they happen, as server-sent events
 /metrics               for Prometheus

@@ -99,6 +99,8 @@ async function loadWorkers() {
   offset = Date.parse(fresh.body.dataset.now) - Date.now();
   const summary = $('#summary', fresh).innerHTML;
   if ($('#summary').innerHTML !== summary) $('#summary').innerHTML = summary;
+  const groups = $('#groups', fresh).innerHTML;
+  if ($('#groups').innerHTML !== groups) $('#groups').innerHTML = groups;
   document.title = fresh.title;
   $('.foot time').dateTime = fresh.body.dataset.now;
   $('.foot time').at = $('.foot time').said = undefined;

@@ -1,0 +1,76 @@
+package command
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// groupText is the table of the groups with a demand, and what is wrong with their sources; empty where there is none.
+func (e Env) groupText(f fleetView, now time.Time) string {
+	if len(f.Groups) == 0 {
+		return ""
+	}
+	t := e.table(column{"GROUP", 10}, column{"WORK", 4}, column{"WANTED", 3}, column{"RUNNING", 3}, column{"ASLEEP", 3}, column{"WHY", 8})
+	var problems strings.Builder
+	for _, g := range f.Groups {
+		t.rows = append(t.rows, row{cells: []cell{
+			{g.Name, plain}, {g.work(), plain}, {strconv.Itoa(g.Wanted), plain}, {strconv.Itoa(g.Running), g.colour()}, {strconv.Itoa(g.Asleep), faint},
+			{g.why(now), plain},
+		}})
+		for _, s := range g.Sources {
+			if s.Error != "" {
+				problems.WriteString(e.lines(red, g.Name+": "+s.Name+": "+s.Error))
+			}
+		}
+	}
+	return "\n" + t.text() + problems.String()
+}
+
+func (g groupRow) work() string {
+	if len(g.Sources) == 0 {
+		return "-"
+	}
+	return strconv.FormatFloat(g.Work, 'f', -1, 64)
+}
+
+func (g groupRow) colour() colour {
+	switch {
+	case g.Running == 0 && g.Wanted > 0:
+		return red
+	case g.Running > 0:
+		return green
+	}
+	return faint
+}
+
+// why says what else decides how many run.
+func (g groupRow) why(now time.Time) string {
+	var parts []string
+	for _, s := range g.Sources {
+		if s.State != "answered" {
+			parts = append(parts, "source "+s.State)
+		}
+	}
+	if g.Limit != "none" && g.Limit != "" {
+		parts = append(parts, "limited by "+g.Limit)
+	}
+	if !g.Awake.IsZero() {
+		parts = append(parts, "woken by hand, for "+short(g.Awake.Sub(now)))
+	}
+	if g.Hours != "" {
+		parts = append(parts, g.hours(now))
+	}
+	return orDash(strings.Join(parts, ", "))
+}
+
+func (g groupRow) hours(now time.Time) string {
+	word, next := "within hours", "end"
+	if !g.Open {
+		word, next = "outside hours", "begin"
+	}
+	if g.Changes.IsZero() {
+		return word
+	}
+	return word + ", which " + next + " in " + short(g.Changes.Sub(now))
+}

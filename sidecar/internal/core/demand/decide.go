@@ -1,0 +1,419 @@
+package demand
+
+import (
+	"math"
+	"time"
+)
+
+// Settings is what the labels of a group ask for.
+type Settings struct {
+	Sources       []Source // none: the hours alone decide
+	Target        float64  // work for each worker, more than 0
+	Activation    float64  // more work than this wakes the group from its minimum
+	Min           int
+	Max           int // All is all that exist
+	Poll          time.Duration
+	Cooldown      time.Duration
+	Fallback      int // workers once a source is lost; Keep leaves as many as run
+	Hours         Hours
+	HoursReplicas int  // Default: one where there is a source, else all
+	KeepAwake     bool // nothing goes to sleep: stoker.scale-down=never
+	CloneUpTo     int  // workers, with those that are made from others; 0 makes none
+}
+
+// Values of numbers in Settings that stand for something else.
+const (
+	All     = -1
+	Keep    = -1
+	Default = -1
+)
+
+// State is what a worker is for the demand.
+type State uint8
+
+// The states of a worker.
+const (
+	Out      State = iota // held or exhausted, so that it is neither capacity nor can it be woken
+	Asleep                // it can be woken
+	Failing               // it should run, and its next start is further away than a poll: no capacity
+	Down                  // it should run, and its start is due within a poll
+	Starting              // it was started, and is not well yet
+	Awake
+	Leaving // it was told to sleep, and has not ended yet
+)
+
+// Use is what a worker did between the last two polls.
+type Use uint8
+
+// The uses of a worker.
+const (
+	UseUnknown Use = iota // not measured
+	UseIdle
+	UseBusy
+)
+
+// Worker is one worker of a group.
+type Worker struct {
+	State  State
+	Use    Use
+	Since  time.Time // the beginning of its life (Stoker's clock); zero when it does not run
+	CPUs   float64   // its share of the CPU budget
+	InHand float64   // items that the source says it holds
+	// AsleepSince is when a clone was last seen to fall asleep (Stoker's clock); zero for one that is no clone, or does not sleep.
+	AsleepSince time.Time
+}
+
+// capacity reports whether the worker runs or is about to.
+func (w Worker) capacity() bool { return w.State == Awake || w.State == Starting || w.State == Down }
+
+// SourceState is what is known of a source.
+type SourceState uint8
+
+// The states of a source.
+const (
+	SourcePending  SourceState = iota // it has not answered yet
+	SourceAnswered                    // the last question was answered
+	SourceFailing                     // the last question failed, and the answer before it stands
+	SourceLost                        // it has failed so often that the fallback counts
+)
+
+func (s SourceState) String() string {
+	switch s {
+	case SourcePending:
+		return "pending"
+	case SourceAnswered:
+		return "answered"
+	case SourceFailing:
+		return "failing"
+	case SourceLost:
+		return "lost"
+	}
+	return "unknown"
+}
+
+// Answer is what a source says.
+type Answer struct {
+	State   SourceState
+	Reading Reading // the last one; SourceAnswered and SourceFailing
+}
+
+// Memory is what a group keeps from one decision to the next. A new Stoker begins with a zero one, which costs a cooldown.
+type Memory struct {
+	NeededAt   time.Time // when all workers that run were last needed
+	SteppedAt  time.Time // when a worker was last put to sleep
+	AwakeUntil time.Time // an operator has woken all workers until then
+}
+
+// Input is what a decision goes by.
+type Input struct {
+	Workers []Worker // in the order in which they wake; the last ones sleep first
+	Answers []Answer // of Settings.Sources
+	Budget  float64  // CPUs that may still be given to workers that do not run; infinite without a budget
+}
+
+// Limit is why a group has fewer workers than its work asks for.
+type Limit uint8
+
+// The limits.
+const (
+	LimitNone    Limit = iota
+	LimitMax           // stoker.max-replicas
+	LimitBudget        // the CPU budget
+	LimitWorkers       // there are no more that could be woken
+)
+
+func (l Limit) String() string {
+	switch l {
+	case LimitNone:
+		return "none"
+	case LimitMax:
+		return "max-replicas"
+	case LimitBudget:
+		return "cpu-budget"
+	case LimitWorkers:
+		return "workers"
+	}
+	return "unknown"
+}
+
+// Decision is what to do now. Wake and Sleep are indices into Input.Workers.
+type Decision struct {
+	Work    float64 // items that wait or are in hand, of the source with the largest wish; 0 when nothing is known
+	Wanted  int     // workers, within minimum, maximum and hours
+	Wake    []int
+	Sleep   []int
+	Clone   bool  // one more worker is to be made, like the last one
+	Remove  []int // clones that nobody needs any more
+	Limit   Limit
+	Closed  bool      // outside the hours
+	Measure bool      // readings of the CPU are wanted at the next poll: a decision depends on who is busy
+	Next    time.Time // when to decide again if nothing happens; zero for never
+}
+
+// mostWanted bounds what an absurd number of items asks for.
+const mostWanted = 1 << 20
+
+// Decide says how many workers a group should have, which of them wake and which one sleeps.
+func Decide(now time.Time, s Settings, m Memory, in Input) (Decision, Memory) {
+	d := Decision{Closed: !s.Hours.Open(now)}
+	d.Wanted, d.Work, d.Limit = s.wanted(now, m, in, d.Closed)
+	running := count(in.Workers, Worker.capacity)
+	if m.NeededAt.IsZero() || running <= d.Wanted || m.NeededAt.After(now) {
+		m.NeededAt = now
+	}
+	if m.SteppedAt.After(now) { // the clock stepped back
+		m.SteppedAt = now
+	}
+	switch {
+	case running < d.Wanted:
+		wake(&d, in, d.Wanted-running)
+		d.Clone = s.clones(d, in, running)
+	case running > d.Wanted && !s.KeepAwake:
+		s.sleep(now, &d, m, in, running-d.Wanted)
+	}
+	if len(d.Sleep) > 0 {
+		m.SteppedAt = now
+	}
+	if !d.Clone && len(d.Wake) == 0 {
+		d.Remove = s.surplusClones(now, in)
+	}
+	d.Measure = d.Measure || s.countsBusy(in)
+	d.Next = s.next(now, d, m, in, running)
+	return d, m
+}
+
+// wanted is how many workers should run.
+func (s Settings) wanted(now time.Time, m Memory, in Input, closed bool) (wanted int, work float64, limit Limit) {
+	exist := count(in.Workers, func(w Worker) bool { return w.State != Out })
+	if m.AwakeUntil.After(now) {
+		return exist, 0, LimitNone
+	}
+	if closed {
+		return 0, 0, LimitNone
+	}
+	wish, work := s.wish(in)
+	least, most := s.Min, s.Max
+	if s.Hours.Set() {
+		least = max(least, s.hoursReplicas(exist))
+	}
+	possible := max(exist, s.CloneUpTo)
+	if most == All {
+		most = possible
+	}
+	wish = max(wish, least)
+	switch {
+	case wish > most && most < possible:
+		limit = LimitMax
+	case wish > possible:
+		limit = LimitWorkers
+	}
+	return min(wish, most, possible), work, limit
+}
+
+func (s Settings) hoursReplicas(exist int) int {
+	switch {
+	case s.HoursReplicas != Default:
+		return s.HoursReplicas
+	case len(s.Sources) > 0:
+		return 1
+	}
+	return exist
+}
+
+// wish is the largest wish of the sources, and the work that it comes from.
+func (s Settings) wish(in Input) (wish int, work float64) {
+	running := count(in.Workers, Worker.capacity)
+	for _, a := range in.Answers {
+		var n int
+		var items float64
+		switch a.State {
+		case SourcePending:
+			n = running // nothing is known: nothing changes
+		case SourceLost:
+			n = s.Fallback
+			if n == Keep {
+				n = running
+			}
+		case SourceAnswered, SourceFailing:
+			items = s.items(a.Reading, in.Workers)
+			n = s.replicas(items)
+		}
+		if n > wish || n == wish && items > work {
+			wish, work = n, items
+		}
+	}
+	return wish, work
+}
+
+// items is all the work that a source knows of. Where it does not tell what is in hand, each busy worker has something.
+func (s Settings) items(r Reading, workers []Worker) float64 {
+	items := max(r.Waiting, 0)
+	switch r.InHand.Kind {
+	case InHandIncluded:
+	case InHandCounted:
+		items += max(r.InHand.Total, 0)
+	case InHandUnknown:
+		items += float64(count(workers, func(w Worker) bool { return w.State == Awake && w.Use == UseBusy }))
+	}
+	return items
+}
+
+// replicas is how many workers so many items ask for.
+func (s Settings) replicas(items float64) int {
+	if items <= s.Activation {
+		return 0
+	}
+	return int(min(math.Ceil(items/s.Target), mostWanted))
+}
+
+// wake picks who wakes, in order, as far as the budget goes.
+func wake(d *Decision, in Input, wanted int) {
+	for i, w := range in.Workers {
+		if wanted == 0 {
+			return
+		}
+		if w.State != Asleep {
+			continue
+		}
+		if w.CPUs > in.Budget {
+			d.Limit = LimitBudget
+			continue
+		}
+		in.Budget -= w.CPUs
+		d.Wake = append(d.Wake, i)
+		wanted--
+	}
+}
+
+// clones reports whether one more worker is to be made: all that exist run, and more are wanted.
+func (s Settings) clones(d Decision, in Input, running int) bool {
+	asleep := count(in.Workers, func(w Worker) bool { return w.State == Asleep })
+	starting := count(in.Workers, func(w Worker) bool { return w.State == Failing || w.State == Leaving })
+	last := len(in.Workers) - 1
+	room := len(in.Workers) < s.CloneUpTo && asleep == 0 && starting == 0 && last >= 0
+	return room && running < d.Wanted && in.Workers[last].CPUs <= in.Budget
+}
+
+// surplusClones are those that have slept for a cooldown: one at a time, the last one first.
+func (s Settings) surplusClones(now time.Time, in Input) []int {
+	for i := len(in.Workers) - 1; i >= 0; i-- {
+		w := in.Workers[i]
+		if w.State == Asleep && !w.AsleepSince.IsZero() && !w.AsleepSince.Add(s.Cooldown).After(now) {
+			return []int{i}
+		}
+	}
+	return nil
+}
+
+// sleep picks who goes to sleep: one after a cooldown without need; outside the hours, all that may.
+func (s Settings) sleep(now time.Time, d *Decision, m Memory, in Input, surplus int) {
+	if d.Closed {
+		d.Measure = len(s.Sources) > 0
+		for i := len(in.Workers) - 1; i >= 0 && surplus > 0; i-- {
+			if s.maySleep(now, in.Workers[i]) {
+				d.Sleep = append(d.Sleep, i)
+				surplus--
+			}
+		}
+		return
+	}
+	due := s.sleepDue(m)
+	if !s.fresh(in) || m.AwakeUntil.After(now) {
+		return
+	}
+	d.Measure = len(s.Sources) > 0 && !due.Add(-2*s.Poll).After(now)
+	if due.After(now) {
+		return
+	}
+	for i := len(in.Workers) - 1; i >= 0; i-- {
+		if s.maySleep(now, in.Workers[i]) {
+			d.Sleep = []int{i}
+			return
+		}
+	}
+}
+
+// sleepDue is when the next worker may go to sleep.
+func (s Settings) sleepDue(m Memory) time.Time {
+	last := m.NeededAt
+	if m.SteppedAt.After(last) {
+		last = m.SteppedAt
+	}
+	return last.Add(s.Cooldown)
+}
+
+// maySleep reports whether a worker does nothing that its end would interrupt. Without a source there is no item that it could lose:
+// the hours are the user's own word.
+// Who was just started, an operator's start included, stays for a cooldown.
+func (s Settings) maySleep(now time.Time, w Worker) bool {
+	if w.State != Awake || w.Since.Add(s.Cooldown).After(now) {
+		return false
+	}
+	return len(s.Sources) == 0 || w.Use == UseIdle && w.InHand <= 0
+}
+
+// fresh reports whether all sources have answered the last question.
+func (s Settings) fresh(in Input) bool {
+	for _, a := range in.Answers {
+		lost := a.State == SourceLost && s.Fallback != Keep
+		if a.State != SourceAnswered && !lost {
+			return false
+		}
+	}
+	return true
+}
+
+// countsBusy reports whether one more worker would be wanted if those that run were known to be busy.
+func (s Settings) countsBusy(in Input) bool {
+	asleep := count(in.Workers, func(w Worker) bool { return w.State == Asleep })
+	awake := count(in.Workers, func(w Worker) bool { return w.State == Awake })
+	if asleep == 0 || awake == 0 {
+		return false
+	}
+	for _, a := range in.Answers {
+		if a.State == SourceAnswered && a.Reading.InHand.Kind == InHandUnknown && a.Reading.Waiting > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// next is when the passing of time alone changes the decision.
+func (s Settings) next(now time.Time, d Decision, m Memory, in Input, running int) time.Time {
+	var next time.Time
+	if s.Hours.Set() { // its minutes are those of the zone, which all begin together
+		next = now.Truncate(time.Minute).Add(time.Minute)
+	}
+	if m.AwakeUntil.After(now) {
+		next = earliest(next, m.AwakeUntil)
+	}
+	for _, w := range in.Workers {
+		if gone := w.AsleepSince.Add(s.Cooldown); !w.AsleepSince.IsZero() && gone.After(now) {
+			next = earliest(next, gone)
+		}
+	}
+	if running > d.Wanted && !s.KeepAwake && !d.Closed {
+		if due := s.sleepDue(m); due.After(now) {
+			next = earliest(next, due)
+		}
+	}
+	return next
+}
+
+func count(workers []Worker, is func(Worker) bool) int {
+	n := 0
+	for _, w := range workers {
+		if is(w) {
+			n++
+		}
+	}
+	return n
+}
+
+// earliest is the earlier of two times, of which a zero one is none.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
+}

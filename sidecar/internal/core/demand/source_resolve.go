@@ -1,0 +1,90 @@
+package demand
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// SourceVariable is the beginning of the variables that give sources a name: STOKER_DEMAND_TASKS holds the URLs of tasks.
+const SourceVariable = "STOKER_DEMAND_"
+
+// SourceName is the form of a name in which names are compared: lower case, and _ for - and dot. It reports false for what can be no name.
+func SourceName(text string) (name string, ok bool) {
+	name = strings.NewReplacer("-", "_", ".", "_").Replace(strings.ToLower(text))
+	return name, regexp.MustCompile(`^[a-z0-9_]{1,64}$`).MatchString(name)
+}
+
+// ParseSources reads the URLs of one or more sources, separated by white space. The same source twice counts once.
+func ParseSources(text string) ([]Source, error) {
+	words := strings.Fields(text)
+	if len(words) == 0 {
+		return nil, errors.New("no URL; write one such as " + schemes()["amqp"].example)
+	}
+	var all []Source
+	for i, word := range words {
+		s, err := ParseSource(word)
+		if err != nil {
+			return nil, nth(i, len(words), err)
+		}
+		all = add(all, s)
+	}
+	return all, nil
+}
+
+// Resolve reads the value of label stoker.demand: URLs, and names of what is in named (by SourceName), separated by white space. Its error
+// names a name that is not there, and the variable that would give it.
+func Resolve(label string, named map[string][]Source) ([]Source, error) {
+	words := strings.Fields(label)
+	if len(words) == 0 {
+		return nil, errors.New("no source; write a URL, or the name of a source")
+	}
+	var all []Source
+	for i, word := range words {
+		if strings.Contains(word, "://") {
+			s, err := ParseSource(word)
+			if err != nil {
+				return nil, nth(i, len(words), err)
+			}
+			all = add(all, s)
+			continue
+		}
+		sources, err := lookUp(word, named)
+		if err != nil {
+			return nil, nth(i, len(words), err)
+		}
+		all = add(all, sources...)
+	}
+	return all, nil
+}
+
+func lookUp(word string, named map[string][]Source) ([]Source, error) {
+	name, ok := SourceName(word)
+	if !ok { // it may be part of a URL, password included
+		return nil, errors.New("neither a URL nor the name of a source; write one such as " + schemes()["amqp"].example)
+	}
+	sources := named[name]
+	if len(sources) == 0 {
+		variable := SourceVariable + strings.ToUpper(name)
+		return nil, fmt.Errorf("no source is called %q; set %s or %s_FILE of Stoker to its URL", name, variable, variable)
+	}
+	return sources, nil
+}
+
+func nth(i, of int, err error) error {
+	if of == 1 {
+		return err
+	}
+	return fmt.Errorf("source %d of %d: %w", i+1, of, err)
+}
+
+func add(all []Source, more ...Source) []Source {
+	for _, s := range more {
+		if !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	return all
+}

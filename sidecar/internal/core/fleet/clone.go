@@ -1,0 +1,101 @@
+package fleet
+
+import (
+	"slices"
+	"time"
+
+	"stoker/sidecar/internal/core/demand"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// cloning is what a group does about further workers.
+type cloning struct {
+	action  uint64    // that makes or removes one; 0 when none does
+	refused string    // why none can be made, told once
+	retryAt time.Time // not before then, after a failure
+}
+
+// cloneRetry is the wait after a clone that could not be made or removed.
+const cloneRetry = time.Minute
+
+// cloneAsleep is since when a clone sleeps; zero for any other worker.
+func (m *member) cloneAsleep(now time.Time, state demand.State) time.Time {
+	if state != demand.Asleep || !policy.IsClone(m.machine.Saved().Labels) {
+		m.asleepSince = time.Time{}
+		return m.asleepSince
+	}
+	if m.asleepSince.IsZero() || m.asleepSince.After(now) {
+		m.asleepSince = now
+	}
+	return m.asleepSince
+}
+
+// changeClones makes one more worker, or removes one that nobody needs any more.
+func (f *Fleet) changeClones(now time.Time, g *group, d demand.Decision, members []*member) {
+	if g.clone.action != 0 || f.set.DryRun || g.clone.retryAt.After(now) {
+		return
+	}
+	switch {
+	case d.Clone:
+		f.makeClone(now, g, members[len(members)-1])
+	case len(d.Remove) > 0:
+		m := members[d.Remove[0]]
+		f.send(inFlight{id: m.id, session: f.stream.session, verb: worker.RemoveClone}, worker.Action{
+			Verb: worker.RemoveClone, Key: m.key(), Incarnation: m.machine.Saved().Incarnation, Deadline: cloneDeadline,
+		})
+		g.clone.action = f.actions.lastID
+	}
+}
+
+// cloneDeadline bounds the calls that make or remove a clone.
+const cloneDeadline = time.Minute
+
+// makeClone makes a worker like the last one of the group.
+func (f *Fleet) makeClone(now time.Time, g *group, last *member) {
+	saved := last.machine.Saved()
+	_, number := groupOf(last)
+	name, err := policy.CloneName(string(last.key()), number, number+1)
+	if err != nil {
+		f.cloneRefused(now, g, err.Error())
+		return
+	}
+	if len(saved.Definition) == 0 || f.members[worker.Key(name)] != nil {
+		return
+	}
+	f.send(inFlight{session: f.stream.session, verb: worker.Clone}, worker.Action{
+		Verb: worker.Clone, Key: worker.Key(name), Incarnation: saved.Incarnation, Definition: slices.Clone(saved.Definition), Number: number + 1, Deadline: cloneDeadline,
+		Reason: worker.ReasonWorkWaits,
+	})
+	g.clone.action = f.actions.lastID
+}
+
+// cloneChanged takes in what became of a clone. One that was made shows itself as any other worker does.
+func (f *Fleet) cloneChanged(now time.Time, o worker.Outcome) {
+	for _, g := range f.demands.groups {
+		if g.clone.action != o.Action.ID {
+			continue
+		}
+		g.clone.action, g.changed = 0, true
+		switch {
+		case o.CannotRecreate:
+			f.cloneRefused(now, g, o.Err)
+		case o.Result != worker.Done:
+			g.clone.retryAt = now.Add(cloneRetry)
+		default:
+			g.clone.refused = ""
+		}
+	}
+}
+
+// cloneRefused tells once why no further worker can be made.
+func (f *Fleet) cloneRefused(now time.Time, g *group, why string) {
+	g.clone.retryAt = now.Add(cloneRetry)
+	if g.clone.refused == why {
+		return
+	}
+	g.clone.refused = why
+	f.out.Events = append(f.out.Events, worker.Event{
+		At: now, Kind: worker.EventDemandLimited, Group: g.name, Reason: worker.ReasonCloneRefused, Detail: "no further worker can be made: " + why,
+	})
+}

@@ -1,0 +1,329 @@
+package fleet
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"stoker/sidecar/internal/core/demand"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// demands is the groups of workers whose number depends on their work or on the hours.
+type demands struct {
+	groups  map[string]*group
+	sources map[demand.Source]*source
+	pending []*member // whose group, or whose sleep, is to be looked at
+}
+
+func newDemands() demands {
+	return demands{groups: map[string]*group{}, sources: map[demand.Source]*source{}}
+}
+
+// group is the workers that share a demand.
+type group struct {
+	name      string
+	words     policy.Demand // what all of them ask for
+	settings  demand.Settings
+	members   []*member // in the order in which they wake
+	memory    demand.Memory
+	decision  demand.Decision
+	changed   bool      // something that a decision goes by
+	decideAt  time.Time // also without a change; zero for never
+	measuring int       // readings of the CPU under way
+	limit     limitTold
+	clone     cloning
+	changesAt hoursChange
+}
+
+// limitTold is what people were told of a limit. A limit is told when it has stood for two answers: right after a start, not all workers
+// are known.
+type limitTold struct {
+	stands demand.Limit
+	told   demand.Limit
+}
+
+// hoursChange is when the hours begin or end next, computed once in a minute.
+type hoursChange struct {
+	asked time.Time
+	at    time.Time
+}
+
+// demandUse is what a member did since the reading before.
+type demandUse struct {
+	last worker.Stats
+	use  demand.Use
+}
+
+// joinGroup puts a member into its group, or bars it where the group asks for something else.
+func (f *Fleet) joinGroup(now time.Time, m *member) {
+	words := m.machine.Demand()
+	if m.group != nil || m.undecided || !words.Set() || !m.machine.Manageable() && !m.contradicts {
+		return
+	}
+	name, _ := groupOf(m)
+	g := f.demands.groups[name]
+	if g == nil {
+		settings, err := words.Settings(f.set.Rules.Named, f.set.Zone)
+		if err != nil { // the labels were read before: the name of a source is gone
+			return
+		}
+		g = &group{name: name, words: words, settings: settings, changed: true}
+		f.demands.groups[name] = g
+		f.addSources(now, g)
+	}
+	if g.words != words {
+		f.contradict(now, m, g)
+		return
+	}
+	if m.contradicts {
+		m.contradicts = false
+		f.step(now, m, worker.GroupConflict{})
+	}
+	m.group = g
+	g.members = append(g.members, m)
+	slices.SortFunc(g.members, byNumber)
+	g.changed = true
+}
+
+// contradict holds a worker whose labels ask for something else than those of its group.
+func (f *Fleet) contradict(now time.Time, m *member, g *group) {
+	if m.contradicts {
+		return
+	}
+	m.contradicts = true
+	f.step(now, m, worker.GroupConflict{Problem: &policy.Problem{
+		Label: policy.LabelGroup, Value: g.name,
+		Message: fmt.Sprintf("the demand labels differ from those of %s in the same group; give all of them the same, or another group", g.members[0].key()),
+	}})
+}
+
+// leaveGroup takes a member out of its group.
+func (f *Fleet) leaveGroup(m *member) {
+	if g := m.group; g != nil {
+		m.group, m.use = nil, demandUse{}
+		g.members = slices.DeleteFunc(g.members, func(o *member) bool { return o == m })
+		g.changed = true
+	}
+}
+
+// joinPending looks at the members of which something has changed that decides about their group.
+func (f *Fleet) joinPending(now time.Time) {
+	for len(f.demands.pending) > 0 {
+		pending := f.demands.pending
+		f.demands.pending = nil
+		for _, m := range pending {
+			if f.byID[m.id] != m || !f.bound(m) {
+				continue
+			}
+			f.joinGroup(now, m)
+			if m.group == nil && f.sleepsForNothing(m) {
+				f.step(now, m, worker.Wake{Reason: worker.ReasonDemandRemoved})
+			}
+		}
+		f.dropEmptyGroups()
+	}
+}
+
+// dropEmptyGroups ends the groups that nobody belongs to any more. Those that contradicted one may make it anew.
+func (f *Fleet) dropEmptyGroups() {
+	for _, name := range slices.Sorted(maps.Keys(f.demands.groups)) {
+		if len(f.demands.groups[name].members) > 0 {
+			continue
+		}
+		delete(f.demands.groups, name)
+		f.dropSources()
+		for _, o := range f.sorted() {
+			if of, _ := groupOf(o); o.contradicts && of == name && f.bound(o) {
+				f.demands.pending = append(f.demands.pending, o)
+			}
+		}
+	}
+}
+
+// sleepsForNothing reports whether a worker sleeps although nothing asks for that any more.
+func (f *Fleet) sleepsForNothing(m *member) bool {
+	return m.machine.Saved().State.Phase == worker.PhaseAsleep && !m.machine.Demand().Set() && m.machine.Wakeable()
+}
+
+func groupOf(m *member) (string, int) {
+	return policy.Group(m.machine.Saved().Labels, string(m.key()))
+}
+
+func byNumber(a, b *member) int {
+	_, m := groupOf(a)
+	_, n := groupOf(b)
+	return cmp.Or(cmp.Compare(m, n), byKey(a, b))
+}
+
+// demandChanged notes that a member may be something else for its group than before.
+func (f *Fleet) demandChanged(now time.Time, m *member) {
+	if m.group == nil {
+		if f.sleepsForNothing(m) {
+			f.demands.pending = append(f.demands.pending, m)
+		}
+		return
+	}
+	if state := m.machine.DemandState(now, m.group.settings.Poll); state != m.demandState {
+		m.demandState = state
+		m.group.changed = true
+	}
+}
+
+// decideDemand decides for each group for which something has changed, in order of their names, and reports whether anything moves.
+func (f *Fleet) decideDemand(now time.Time) bool {
+	f.joinPending(now)
+	if !f.reads() {
+		return false
+	}
+	moved := false
+	for _, g := range f.groupsDue(now) {
+		moved = f.decideGroup(now, g) || moved
+	}
+	return moved
+}
+
+func (f *Fleet) groupsDue(now time.Time) []*group {
+	var due []*group
+	for _, g := range f.demands.groups {
+		timeUp := !g.decideAt.IsZero() && !g.decideAt.After(now)
+		if (g.changed || timeUp) && g.measuring == 0 {
+			due = append(due, g)
+		}
+	}
+	slices.SortFunc(due, func(a, b *group) int { return cmp.Compare(a.name, b.name) })
+	return due
+}
+
+func (f *Fleet) decideGroup(now time.Time, g *group) bool {
+	in := demand.Input{Budget: f.budgetLeft(g)}
+	for _, m := range g.members {
+		in.Workers = append(in.Workers, f.demandWorker(now, g, m))
+	}
+	for _, s := range g.settings.Sources {
+		in.Answers = append(in.Answers, f.demands.sources[s].answer())
+	}
+	d, memory := demand.Decide(now, g.settings, g.memory, in)
+	g.decision, g.memory, g.decideAt, g.changed = d, memory, d.Next, false
+	if !d.Measure {
+		for _, m := range g.members {
+			m.use = demandUse{}
+		}
+	}
+	members := slices.Clone(g.members) // a step may take one out
+	for _, i := range d.Wake {
+		f.step(now, members[i], worker.Wake{Reason: f.wakeReason(now, g), Detail: g.situation()})
+	}
+	for _, i := range d.Sleep {
+		f.step(now, members[i], worker.Sleep{Reason: g.sleepReason(), Detail: g.situation()})
+	}
+	f.changeClones(now, g, d, members)
+	return len(d.Wake)+len(d.Sleep) > 0
+}
+
+// demandWorker is what a decision is told of a member.
+func (f *Fleet) demandWorker(now time.Time, g *group, m *member) demand.Worker {
+	saved := m.machine.Saved()
+	w := demand.Worker{State: m.machine.DemandState(now, g.settings.Poll), Use: m.use.use, CPUs: m.machine.BudgetShare(), InHand: f.inHand(g, m)}
+	m.demandState = w.State
+	w.AsleepSince = m.cloneAsleep(now, w.State)
+	if !saved.Incarnation.StartedAt.IsZero() {
+		w.Since = saved.Incarnation.StartedAt.Add(-f.stream.engine.Skew)
+	}
+	if w.State == demand.Awake && !m.machine.Sleepable() {
+		w.Use = demand.UseUnknown // it is not put to sleep now
+	}
+	return w
+}
+
+// inHand is how many items the sources say the member holds.
+func (f *Fleet) inHand(g *group, m *member) float64 {
+	items := 0.0
+	for _, s := range g.settings.Sources {
+		held := f.demands.sources[s].reading.InHand.ByAddress
+		if held == nil {
+			continue
+		}
+		for _, address := range m.machine.Addresses() {
+			items += held[address]
+		}
+	}
+	return items
+}
+
+// budgetLeft is how many CPUs may still be given to workers that sleep. Dead ones that should run have theirs already.
+func (f *Fleet) budgetLeft(g *group) float64 {
+	budget := f.set.CPUBudget
+	switch {
+	case budget < 0 || !slices.ContainsFunc(g.members, func(m *member) bool { return m.machine.Wakeable() }):
+		return math.Inf(1)
+	case budget == 0:
+		budget = float64(f.stream.engine.Engine.CPUs)
+	}
+	for _, m := range f.byID {
+		if f.bound(m) && m.machine.Manageable() && m.machine.TakesBudget() {
+			budget -= m.machine.BudgetShare()
+		}
+	}
+	return budget + budgetSlack
+}
+
+// budgetSlack is less than any quota, and more than the sum of many is off by.
+const budgetSlack = 1e-6
+
+// wakeReason is why the group has more workers woken now.
+func (f *Fleet) wakeReason(now time.Time, g *group) worker.Reason {
+	switch {
+	case g.memory.AwakeUntil.After(now):
+		return worker.ReasonWokenByHand
+	case g.decision.Work > 0:
+		return worker.ReasonWorkWaits
+	case g.settings.Hours.Set():
+		return worker.ReasonHours
+	}
+	return worker.ReasonMinReplicas
+}
+
+func (g *group) sleepReason() worker.Reason {
+	if g.decision.Closed || len(g.settings.Sources) == 0 {
+		return worker.ReasonHours
+	}
+	return worker.ReasonNoWork
+}
+
+// situation is the decision in words.
+func (g *group) situation() string {
+	d := g.decision
+	if d.Closed {
+		return "outside its hours"
+	}
+	text := fmt.Sprintf("%d of %d workers wanted", d.Wanted, len(g.members))
+	if len(g.settings.Sources) > 0 {
+		text = fmt.Sprintf("%s to do, %s", items(d.Work), text)
+	}
+	return text
+}
+
+// items is a number of items in words.
+func items(n float64) string {
+	text := strings.TrimSuffix(fmt.Sprintf("%.1f", n), ".0")
+	if text == "1" {
+		return "1 item"
+	}
+	return text + " items"
+}
+
+// WakeGroup wakes all workers of a group for a cooldown at least, as an operator asks. It reports whether there is such a group.
+func (f *Fleet) WakeGroup(now time.Time, name string) (Effects, bool) {
+	g := f.demands.groups[name]
+	if g == nil {
+		return f.settle(now), false
+	}
+	g.memory.AwakeUntil, g.changed = now.Add(max(g.settings.Cooldown, time.Minute)), true
+	return f.settle(now), true
+}

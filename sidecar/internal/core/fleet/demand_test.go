@@ -1,0 +1,451 @@
+package fleet_test
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/demand"
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// pool is a fleet with workers that do what they are told at once, and a queue.
+type pool struct {
+	*desk
+	labels map[worker.Key]map[string]string
+	state  map[worker.Key]worker.Snapshot
+	busy   map[worker.Key]bool
+	spent  map[worker.Key]time.Duration // CPU time
+	queue  demand.Reading
+	broken string // what the queue answers instead
+	asked  int
+	events []worker.Event
+	stuck  map[worker.Key]bool // starts of it fail
+	inHand demand.InHandKind   // what a queue tells of the items in hand
+	before func(worker.Action) // an action is carried out
+	saved  map[worker.Key]worker.Saved
+	common []string // labels of all
+}
+
+func newPool(t *testing.T, set fleet.Settings, labels ...string) *pool {
+	p := &pool{
+		labels: map[worker.Key]map[string]string{}, state: map[worker.Key]worker.Snapshot{}, busy: map[worker.Key]bool{}, spent: map[worker.Key]time.Duration{},
+		stuck: map[worker.Key]bool{}, saved: map[worker.Key]worker.Saved{},
+	}
+	set.Zone = time.UTC
+	p.desk = newDesk(t, set)
+	p.common = labels
+	return p
+}
+
+// add is a container of the group, number n. Its labels are those of the pool and its own.
+func (p *pool) add(n int, status worker.Status, labels ...string) worker.Key {
+	key := worker.Key(fmt.Sprintf("w-%d", n))
+	all := map[string]string{
+		"stoker.enable": "true", "com.docker.compose.project": "p", "com.docker.compose.service": "w", "com.docker.compose.container-number": fmt.Sprint(n),
+	}
+	for _, l := range append(slices.Clone(p.common), labels...) {
+		name, value, _ := strings.Cut(l, "=")
+		all["stoker."+name] = value
+	}
+	p.labels[key] = all
+	s := worker.Snapshot{
+		Incarnation: worker.Incarnation{ID: "id-" + string(key)}, Key: key, Labels: all, Status: status, Health: worker.HealthNone, StopSignal: syscall.SIGTERM,
+		CPUs: 1, Addresses: []string{"10.0.0." + fmt.Sprint(n)},
+	}
+	if status == worker.StatusRunning {
+		s.StartedAt = p.now.Add(-time.Hour)
+	}
+	p.state[key] = s
+	return key
+}
+
+// connect opens a session, and lists who is there.
+func (p *pool) connect() *pool {
+	p.see(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: p.now, BootedAt: noon.Add(-24 * time.Hour), CPUs: 4}})
+	p.list()
+	return p
+}
+
+func (p *pool) list() {
+	p.see(worker.Observation{Kind: worker.ListBegin})
+	for _, key := range slices.Sorted(maps.Keys(p.state)) {
+		p.see(worker.Observation{Kind: worker.Listed, ID: p.state[key].ID, Key: key, Status: p.state[key].Status, Health: worker.HealthNone, Labels: p.labels[key]})
+	}
+	p.see(worker.Observation{Kind: worker.ListEnd})
+}
+
+func (p *pool) see(o worker.Observation) {
+	o.At = p.now
+	p.take(p.f.Observe(p.now, o))
+	p.collect()
+	p.work()
+}
+
+func (p *pool) take(t fleet.Effects) {
+	for _, s := range t.Save {
+		p.saved[s.Key] = s
+	}
+	p.desk.take(t)
+}
+
+func (p *pool) collect() { p.events = append(p.events, p.turn.Events...); p.turn.Events = nil }
+
+func (p *pool) event(kind worker.Kind, key worker.Key, code int, signal syscall.Signal) {
+	p.see(worker.Observation{Kind: kind, ID: p.state[key].ID, Key: key, Labels: p.labels[key], ExitCode: code, Signal: signal})
+}
+
+// work carries out what the fleet asks for.
+func (p *pool) work() {
+	for len(p.do) > 0 {
+		a := p.do[0]
+		if p.before != nil {
+			p.before(a)
+		}
+		p.do = p.do[1:]
+		o := worker.Outcome{Action: a, Result: worker.Done}
+		p.carryOut(a, &o)
+		p.take(p.f.Finish(p.now, o))
+		p.collect()
+	}
+}
+
+func (p *pool) carryOut(a worker.Action, o *worker.Outcome) {
+	s := p.state[a.Key]
+	switch a.Verb { //nolint:exhaustive // no other happens here
+	case worker.AskSource:
+		p.asked++
+		if r := p.queue; p.broken == "" {
+			o.Work = &r
+		} else {
+			o.Result, o.Err = worker.Failed, p.broken
+		}
+		return
+	case worker.ReadStats:
+		o.Usage = &worker.Usage{Now: worker.Stats{At: p.now, CPU: p.spent[a.Key]}}
+		return
+	case worker.Start:
+		if p.stuck[a.Key] {
+			o.Result, o.Err, o.Snapshot = worker.Failed, "no", &s
+			return
+		}
+		s.Status, s.StartedAt = worker.StatusRunning, p.now
+		p.state[a.Key], p.spent[a.Key] = s, 0
+		defer p.event(worker.Started, a.Key, 0, 0)
+	case worker.Stop:
+		s.Status, s.ExitCode, s.FinishedAt = worker.StatusExited, 143, p.now
+		p.state[a.Key] = s
+		p.event(worker.Signalled, a.Key, 0, syscall.SIGTERM)
+		p.event(worker.Exited, a.Key, 143, 0)
+		p.event(worker.Stopped, a.Key, 0, 0)
+	}
+	o.Snapshot = &s
+}
+
+// after lets time pass, in steps of a second, in which busy workers use their CPU.
+func (p *pool) after(d time.Duration) *pool {
+	for end := p.now.Add(d); p.now.Before(end); {
+		p.now = p.now.Add(time.Second)
+		for key, s := range p.state {
+			if s.Status == worker.StatusRunning && p.busy[key] {
+				p.spent[key] += time.Second
+			}
+		}
+		p.take(p.f.Tick(p.now))
+		p.collect()
+		p.work()
+	}
+	return p
+}
+
+// running are those that run.
+func (p *pool) running() string {
+	var names []string
+	for _, key := range slices.Sorted(maps.Keys(p.state)) {
+		if p.state[key].Status == worker.StatusRunning {
+			names = append(names, strings.TrimPrefix(string(key), "w-"))
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+func (p *pool) group() fleet.GroupView {
+	groups := p.f.View(p.now).Groups
+	require.Len(p.t, groups, 1)
+	return groups[0]
+}
+
+func (p *pool) kinds(of ...worker.EventKind) []worker.Event {
+	var found []worker.Event
+	for _, e := range p.events {
+		if slices.Contains(of, e.Kind) {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+const source = "demand=redis://queue:6379/0?list=tasks"
+
+func fourOf(t *testing.T, status worker.Status, labels ...string) *pool {
+	p := newPool(t, fleet.Settings{}, append([]string{source}, labels...)...)
+	for n := 1; n <= 4; n++ {
+		p.add(n, status)
+	}
+	return p.connect()
+}
+
+// TestDemand: compose up starts all, those without work sleep one by one, and work wakes them at once.
+func TestDemand(t *testing.T) {
+	p := fourOf(t, worker.StatusRunning, "cooldown=1m")
+	require.Equal(t, "1 2 3 4", p.after(59*time.Second).running())
+	require.Equal(t, "1 2 3", p.after(10*time.Second).running())
+	require.Empty(t, p.after(4*time.Minute).running())
+	require.Equal(t, fleet.StateAsleep, p.worker("w-2").State)
+	require.Len(t, p.kinds(worker.EventAsleep), 4)
+	require.Equal(t, "p/w", p.kinds(worker.EventAsleep)[0].Group)
+
+	p.queue.Waiting = 2
+	require.Equal(t, "1 2", p.after(5*time.Second).running())
+	require.Len(t, p.kinds(worker.EventWoken), 2)
+	require.Equal(t, "2 items to do, 2 of 4 workers wanted", p.kinds(worker.EventWoken)[0].Detail)
+	require.Empty(t, p.kinds(worker.EventFault, worker.EventHealed, worker.EventHeld))
+
+	p.busy["w-1"] = true
+	p.queue.Waiting = 0
+	require.Equal(t, "1", p.after(3*time.Minute).running(), "the idle one sleeps, the busy one does not")
+	p.busy["w-1"] = false
+	require.Empty(t, p.after(2*time.Minute).running())
+	g := p.group()
+	require.Equal(t, []int{0, 0, 4, 4}, []int{g.Wanted, g.Running, g.Asleep, g.Workers})
+}
+
+func (p *pool) worker(key worker.Key) fleet.WorkerView { return p.newWorker(key) }
+
+// TestBusyWorkersCountAsWork: with one item each, the next one wakes another worker.
+func TestBusyWorkersCountAsWork(t *testing.T) {
+	p := fourOf(t, worker.StatusCreated)
+	p.queue.Waiting = 1
+	require.Equal(t, "1", p.after(5*time.Second).running())
+	p.busy["w-1"] = true
+	require.Equal(t, "1 2", p.after(10*time.Second).running(), "an item waits, and the first one is busy")
+}
+
+// TestDeadWhileWorkWaits: I11; a dead worker is started, and one that cannot be started is replaced by another.
+func TestDeadWhileWorkWaits(t *testing.T) {
+	p := fourOf(t, worker.StatusCreated, "backoff-initial=30s")
+	p.queue.Waiting = 1
+	require.Equal(t, "1", p.after(5*time.Second).running())
+	s := p.state["w-1"]
+	s.Status, s.ExitCode, s.FinishedAt = worker.StatusExited, 1, p.now
+	p.state["w-1"], p.stuck["w-1"] = s, true
+	p.event(worker.Exited, "w-1", 1, 0)
+	require.Equal(t, "2", p.after(5*time.Second).running())
+}
+
+// TestOperatorAndDemand: I10; a stop by an operator takes a worker out, and its start brings it back for a cooldown.
+func TestOperatorAndDemand(t *testing.T) {
+	p := fourOf(t, worker.StatusCreated, "cooldown=1m")
+	p.queue.Waiting = 1
+	require.Equal(t, "1", p.after(5*time.Second).running())
+	p.operatorStops("w-1")
+	require.Equal(t, "2", p.after(5*time.Second).running(), "another one does its work")
+	p.queue.Waiting = 4
+	require.Equal(t, "2 3 4", p.after(10*time.Second).running())
+	require.Equal(t, worker.HeldOperator, p.worker("w-1").Held)
+	p.queue.Waiting = 0
+	p.after(6 * time.Minute)
+	require.Empty(t, p.running())
+
+	s := p.state["w-3"]
+	s.Status, s.StartedAt = worker.StatusRunning, p.now
+	p.state["w-3"] = s
+	p.event(worker.Started, "w-3", 0, 0)
+	require.Equal(t, "3", p.after(55*time.Second).running())
+	require.Empty(t, p.after(20*time.Second).running())
+}
+
+func (p *pool) operatorStops(key worker.Key) {
+	s := p.state[key]
+	s.Status, s.ExitCode, s.FinishedAt = worker.StatusExited, 143, p.now
+	p.state[key] = s
+	p.event(worker.Signalled, key, 0, syscall.SIGTERM)
+	p.event(worker.Exited, key, 143, 0)
+	p.event(worker.Stopped, key, 0, 0)
+}
+
+// TestSourceFails: nothing changes, it is told once, and once that it is over.
+func TestSourceFails(t *testing.T) {
+	p := fourOf(t, worker.StatusCreated, "cooldown=30s")
+	p.queue.Waiting = 2
+	require.Equal(t, "1 2", p.after(5*time.Second).running())
+	p.broken = "connection refused"
+	p.after(10 * time.Minute)
+	require.Equal(t, "1 2", p.running())
+	require.Len(t, p.kinds(worker.EventDemandLost), 1)
+	require.Contains(t, p.kinds(worker.EventDemandLost)[0].Detail, "connection refused")
+	require.Equal(t, demand.SourceLost, p.group().Sources[0].State)
+	p.broken = ""
+	p.after(5 * time.Second)
+	require.Len(t, p.kinds(worker.EventDemandBack), 1)
+	require.Equal(t, demand.SourceAnswered, p.group().Sources[0].State)
+}
+
+func TestFallback(t *testing.T) {
+	p := newPool(t, fleet.Settings{}, source, "demand-fallback=2")
+	p.broken = "no"
+	for n := 1; n <= 4; n++ {
+		p.add(n, worker.StatusCreated)
+	}
+	p.connect()
+	require.Empty(t, p.after(5*time.Second).running())
+	require.Equal(t, "1 2", p.after(6*time.Second).running())
+}
+
+// TestBudget: the quotas of what runs never pass the budget by demand's doing, and it is told.
+func TestCPUBudget(t *testing.T) {
+	for budget, want := range map[float64]string{0: "1 2 3 4", 2: "1 2", -1: "1 2 3 4 5 6", 0.5: ""} {
+		p := newPool(t, fleet.Settings{CPUBudget: budget}, source)
+		for n := 1; n <= 6; n++ {
+			p.add(n, worker.StatusCreated)
+		}
+		p.queue.Waiting = 99
+		require.Equal(t, want, p.connect().after(30*time.Second).running(), budget)
+		if budget >= 0 {
+			limited := p.kinds(worker.EventDemandLimited)
+			require.Len(t, limited, 1, budget)
+			require.Equal(t, worker.Reason("cpu-budget"), limited[0].Reason)
+		}
+	}
+}
+
+// TestSharedSource: one question for all groups that have the source.
+func TestSharedSource(t *testing.T) {
+	p := newPool(t, fleet.Settings{}, source)
+	for n := 1; n <= 10; n++ {
+		p.add(n, worker.StatusCreated, fmt.Sprintf("group=g%d", n))
+	}
+	p.connect()
+	before := p.asked
+	p.after(50 * time.Second)
+	require.Equal(t, 10, p.asked-before)
+	require.Len(t, p.f.View(p.now).Groups, 10)
+}
+
+// TestHeldByAddress: the source tells who holds an item.
+func TestHeldByAddress(t *testing.T) {
+	p := fourOf(t, worker.StatusRunning, "cooldown=10s")
+	p.queue.InHand = demand.InHand{Kind: demand.InHandCounted, Total: 1, ByAddress: map[string]float64{"10.0.0.4": 1}}
+	require.Equal(t, "4", p.after(5*time.Minute).running(), "idle as it is, it has something in hand")
+}
+
+// TestContradiction: of two workers of a group that ask for different things, the second one is held, until the first one is gone.
+func TestContradiction(t *testing.T) {
+	p := newPool(t, fleet.Settings{}, source)
+	p.add(1, worker.StatusRunning)
+	p.add(2, worker.StatusRunning, "demand-target=5")
+	p.connect()
+	require.Equal(t, worker.HeldBadLabels, p.worker("w-2").Held)
+	require.Len(t, p.worker("w-2").Problems, 1)
+	require.Equal(t, 1, p.group().Workers)
+	gone := p.state["w-1"]
+	delete(p.state, "w-1")
+	p.see(worker.Observation{Kind: worker.Gone, ID: gone.ID, Key: "w-1", Labels: gone.Labels})
+	require.Equal(t, worker.HeldNot, p.worker("w-2").Held)
+	require.Equal(t, 1, p.group().Workers)
+}
+
+func TestHours(t *testing.T) {
+	p := newPool(t, fleet.Settings{}, "hours=12:10-13:00", "cooldown=1m")
+	for n := 1; n <= 2; n++ {
+		p.add(n, worker.StatusRunning)
+	}
+	p.connect()
+	p.busy["w-1"] = true
+	require.Empty(t, p.after(time.Minute).running(), "noon is outside its hours")
+	require.Equal(t, noon.Add(10*time.Minute), p.group().Hours.ChangesAt)
+	require.Equal(t, "1 2", p.after(9*time.Minute+time.Second).running())
+	require.Empty(t, p.after(50*time.Minute).running())
+}
+
+// TestWakeGroup: an operator wakes all of a group for a cooldown.
+func TestWakeGroup(t *testing.T) {
+	p := fourOf(t, worker.StatusCreated, "cooldown=2m", "max-replicas=1")
+	p.after(10 * time.Second)
+	_, ok := p.f.WakeGroup(p.now, "nobody")
+	require.False(t, ok)
+	turn, ok := p.f.WakeGroup(p.now, "p/w")
+	require.True(t, ok)
+	p.take(turn)
+	p.work()
+	require.Equal(t, "1 2 3 4", p.running())
+	require.Equal(t, "1 2 3 4", p.after(2*time.Minute).running())
+	require.Empty(t, p.after(20*time.Minute).running())
+}
+
+// TestSleepersOfAnotherTime: the label is gone from the defaults, so that nobody would wake them.
+func TestSleepersOfAnotherTime(t *testing.T) {
+	p := fourOf(t, worker.StatusRunning, "cooldown=1s")
+	p.after(time.Minute)
+	require.Empty(t, p.running())
+	var saved []worker.Saved
+	for _, key := range slices.Sorted(maps.Keys(p.state)) {
+		s := p.saved[key]
+		s.Labels = enabled
+		saved = append(saved, s)
+	}
+	next := newPool(t, fleet.Settings{Saved: saved})
+	next.now = p.now
+	for n := 1; n <= 4; n++ {
+		key := next.add(n, worker.StatusExited)
+		s := p.state[key]
+		s.Labels = next.labels[key]
+		next.state[key] = s
+	}
+	require.Equal(t, "1 2 3 4", next.connect().after(5*time.Second).running())
+}
+
+// TestStokerRestarts: what sleeps is known to sleep, and work wakes it.
+func TestStokerRestarts(t *testing.T) {
+	p := fourOf(t, worker.StatusRunning, "cooldown=1s")
+	p.after(time.Minute)
+	var saved []worker.Saved
+	for _, key := range slices.Sorted(maps.Keys(p.state)) {
+		saved = append(saved, p.saved[key])
+	}
+	next := newPool(t, fleet.Settings{Saved: saved})
+	next.now, next.state, next.labels = p.now, p.state, p.labels
+	next.connect().after(20 * time.Second)
+	require.Empty(t, next.running())
+	require.Equal(t, 4, next.group().Asleep)
+	next.queue.Waiting = 1
+	require.Equal(t, "1", next.after(5*time.Second).running())
+}
+
+// TestHungWhileWorkWaits: nobody takes the work that waits.
+func TestHungWhileWorkWaits(t *testing.T) {
+	p := fourOf(t, worker.StatusCreated)
+	p.queue.Waiting = 1
+	p.after(3 * time.Minute)
+	faults := p.kinds(worker.EventFault)
+	require.NotEmpty(t, faults)
+	require.Equal(t, worker.FaultIdle, faults[0].Fault)
+}
+
+// TestConsumedByTheIdle: work is taken although all workers look idle: one of them does it, with next to no CPU.
+func TestConsumedByTheIdle(t *testing.T) {
+	p := fourOf(t, worker.StatusCreated, "max-replicas=1")
+	for n := range 60 {
+		p.queue.Waiting = 10 + math.Mod(float64(n), 2)
+		p.after(5 * time.Second)
+	}
+	require.Empty(t, p.kinds(worker.EventFault))
+}

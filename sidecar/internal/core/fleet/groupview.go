@@ -1,0 +1,91 @@
+package fleet
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"stoker/sidecar/internal/core/demand"
+)
+
+// GroupView is one group of workers in a View.
+type GroupView struct {
+	Name    string
+	Sources []SourceView
+	Work    float64 // items to do, waiting or in hand, as far as is known
+	Wanted  int     // workers that should run
+	Running int     // workers that run and are not being put to sleep
+	Asleep  int     // workers that can be woken
+	Workers int     // all that belong to the group
+	Min     int
+	Max     int // demand.All is all that exist
+	Limit   demand.Limit
+	Hours   HoursView
+	// AwakeUntil is until when an operator has woken all workers; zero when nobody has.
+	AwakeUntil time.Time
+}
+
+// Starving reports whether work waits and no worker runs.
+func (g GroupView) Starving() bool { return g.Work > 0 && g.Running == 0 && g.Wanted > 0 }
+
+// HoursView is the hours of a group.
+type HoursView struct {
+	Text      string // as written; empty for any time
+	Open      bool
+	ChangesAt time.Time // when Open changes next; zero when it does not within eight days
+}
+
+// SourceView is one source of work.
+type SourceView struct {
+	Name    string // its URL without secrets
+	State   demand.SourceState
+	Since   time.Time // of State
+	Waiting float64   // items that wait, by the last answer
+	InHand  float64   // items in hand, where InHandKnown
+	Err     string    // why the last question failed
+	// InHandKnown: the source tells of the items in hand beside those that wait.
+	InHandKnown bool
+}
+
+func (f *Fleet) groupViews(now time.Time) []GroupView {
+	var views []GroupView
+	for _, name := range slices.Sorted(maps.Keys(f.demands.groups)) {
+		views = append(views, f.groupView(now, f.demands.groups[name]))
+	}
+	return views
+}
+
+func (f *Fleet) groupView(now time.Time, g *group) GroupView {
+	v := GroupView{
+		Name: g.name, Work: g.decision.Work, Wanted: g.decision.Wanted, Workers: len(g.members), Min: g.settings.Min, Max: g.settings.Max,
+		Limit: g.decision.Limit, Hours: HoursView{Text: g.words.Hours, Open: g.settings.Hours.Open(now), ChangesAt: g.hoursChange(now)},
+	}
+	if g.memory.AwakeUntil.After(now) {
+		v.AwakeUntil = g.memory.AwakeUntil
+	}
+	for _, m := range g.members {
+		switch m.demandState {
+		case demand.Awake, demand.Starting:
+			v.Running++
+		case demand.Asleep:
+			v.Asleep++
+		case demand.Out, demand.Failing, demand.Down, demand.Leaving:
+		}
+	}
+	for _, key := range g.settings.Sources {
+		s := f.demands.sources[key]
+		v.Sources = append(v.Sources, SourceView{
+			Name: key.String(), State: s.state, Since: s.since, Waiting: max(s.reading.Waiting, 0), InHand: s.reading.InHand.Total,
+			InHandKnown: s.reading.InHand.Kind == demand.InHandCounted, Err: s.err,
+		})
+	}
+	return v
+}
+
+// hoursChange is when the hours begin or end next. To find it costs a look at each minute, so that it is done once in one.
+func (g *group) hoursChange(now time.Time) time.Time {
+	if minute := now.Truncate(time.Minute); g.settings.Hours.Set() && !g.changesAt.asked.Equal(minute) {
+		g.changesAt = hoursChange{asked: minute, at: g.settings.Hours.Changes(now)}
+	}
+	return g.changesAt.at
+}

@@ -1,0 +1,268 @@
+package fleet
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"stoker/sidecar/internal/core/demand"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// lostAfter is how many questions in a row have to fail until a source is lost.
+const lostAfter = 3
+
+// sourceDeadline bounds one question.
+const sourceDeadline = 5 * time.Second
+
+// source is where work is, for all groups that have it.
+type source struct {
+	source   demand.Source
+	every    time.Duration // the shortest of its groups'
+	due      time.Time
+	asking   bool
+	state    demand.SourceState
+	reading  demand.Reading // the last one
+	failures int
+	since    time.Time // of state
+	err      string    // of the last question, if it failed
+}
+
+func (s *source) answer() demand.Answer {
+	return demand.Answer{State: s.state, Reading: s.reading}
+}
+
+// addSources asks for the sources of a group from now on.
+func (f *Fleet) addSources(now time.Time, g *group) {
+	for _, key := range g.settings.Sources {
+		s := f.demands.sources[key]
+		if s == nil {
+			s = &source{source: key, due: now, since: now, every: g.settings.Poll}
+			f.demands.sources[key] = s
+		}
+		s.every = min(s.every, g.settings.Poll)
+	}
+}
+
+// dropSources drops those that no group has any more, and asks the others as often as their groups want.
+func (f *Fleet) dropSources() {
+	for key, s := range f.demands.sources {
+		groups := f.groupsOf(key)
+		if len(groups) == 0 {
+			delete(f.demands.sources, key)
+			continue
+		}
+		s.every = groups[0].settings.Poll
+		for _, g := range groups {
+			s.every = min(s.every, g.settings.Poll)
+		}
+	}
+}
+
+// groupsOf are the groups that have a source, by name.
+func (f *Fleet) groupsOf(s demand.Source) []*group {
+	var groups []*group
+	for _, g := range f.demands.groups {
+		if slices.Contains(g.settings.Sources, s) {
+			groups = append(groups, g)
+		}
+	}
+	slices.SortFunc(groups, func(a, b *group) int { return cmp.Compare(a.name, b.name) })
+	return groups
+}
+
+// askDue asks the sources that are due.
+func (f *Fleet) askDue(now time.Time) {
+	if !f.reads() {
+		return
+	}
+	for _, s := range f.sortedSources() {
+		if s.due.Sub(now) > s.every { // the clock stepped back
+			s.due = now
+		}
+		if s.asking || s.due.After(now) {
+			continue
+		}
+		s.asking, s.due = true, now.Add(s.every)
+		f.send(inFlight{session: f.stream.session, verb: worker.AskSource}, worker.Action{Verb: worker.AskSource, Source: s.source, Deadline: sourceDeadline})
+	}
+}
+
+func (f *Fleet) sortedSources() []*source {
+	var all []*source
+	for _, s := range f.demands.sources {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b *source) int { return cmp.Compare(a.source.String(), b.source.String()) })
+	return all
+}
+
+// answered takes in what a source has said.
+func (f *Fleet) answered(now time.Time, o worker.Outcome) {
+	s := f.demands.sources[o.Action.Source]
+	if s == nil {
+		return
+	}
+	s.asking = false
+	groups := f.groupsOf(s.source)
+	if o.Result != worker.Done || o.Work == nil {
+		f.sourceFailed(now, s, groups, o.Err)
+	} else {
+		f.sourceAnswered(now, s, groups, *o.Work)
+	}
+	for _, g := range groups {
+		g.changed = true
+		f.tellWork(now, g)
+		f.tellLimit(now, g)
+		f.measure(g)
+	}
+}
+
+func (f *Fleet) sourceFailed(now time.Time, s *source, groups []*group, why string) {
+	s.failures++
+	s.err = why
+	switch {
+	case s.failures >= lostAfter && s.state != demand.SourceLost:
+		s.state, s.since = demand.SourceLost, now
+		f.out.Events = append(f.out.Events, worker.Event{
+			At: now, Kind: worker.EventDemandLost, Group: groupNames(groups), Reason: worker.ReasonSourceFailed, Detail: s.source.String() + ": " + why,
+		})
+	case s.state == demand.SourceAnswered:
+		s.state, s.since = demand.SourceFailing, now
+	}
+}
+
+func (f *Fleet) sourceAnswered(now time.Time, s *source, groups []*group, r demand.Reading) {
+	if s.state == demand.SourceLost {
+		f.out.Events = append(f.out.Events, worker.Event{At: now, Kind: worker.EventDemandBack, Group: groupNames(groups), Detail: s.source.String()})
+	}
+	if s.state != demand.SourceAnswered {
+		s.since = now
+	}
+	if r.Waiting < s.reading.Waiting {
+		f.consumed(now, groups)
+	}
+	s.state, s.reading, s.failures, s.err = demand.SourceAnswered, r, 0, ""
+}
+
+func groupNames(groups []*group) string {
+	names := make([]string, len(groups))
+	for i, g := range groups {
+		names[i] = g.name
+	}
+	return strings.Join(names, ", ")
+}
+
+// consumed: some work was taken. Where all workers of a group look idle, one of them has done it, and none hangs for certain.
+func (f *Fleet) consumed(now time.Time, groups []*group) {
+	for _, g := range groups {
+		busy := slices.ContainsFunc(g.members, func(m *member) bool { return m.demandState == demand.Awake && !m.machine.LooksIdle() })
+		if busy {
+			continue
+		}
+		for _, m := range slices.Clone(g.members) {
+			f.step(now, m, worker.WorkTold{Waits: m.workTold, Consumed: true})
+		}
+	}
+}
+
+// tellWork tells the workers of a group whether work waits for them.
+func (f *Fleet) tellWork(now time.Time, g *group) {
+	waits := f.workWaits(g)
+	for _, m := range slices.Clone(g.members) {
+		if own := waits || f.inHand(g, m) > 0; own != m.workTold {
+			m.workTold = own
+			f.step(now, m, worker.WorkTold{Waits: own})
+		}
+	}
+}
+
+// workWaits reports whether there is work that nobody has taken. Of a number that has the items in hand in it, each worker that runs may
+// hold one.
+func (f *Fleet) workWaits(g *group) bool {
+	running := 0
+	for _, m := range g.members {
+		if s := m.demandState; s == demand.Awake || s == demand.Starting {
+			running++
+		}
+	}
+	for _, key := range g.settings.Sources {
+		s := f.demands.sources[key]
+		taken := 0.0
+		if s.reading.InHand.Kind == demand.InHandIncluded {
+			taken = float64(running)
+		}
+		if s.state == demand.SourceAnswered && s.reading.Waiting > taken {
+			return true
+		}
+	}
+	return false
+}
+
+// tellLimit tells once that a group has more work than workers that may run.
+func (f *Fleet) tellLimit(now time.Time, g *group) {
+	limit := g.decision.Limit
+	if limit == g.limit.stands && limit != g.limit.told {
+		g.limit.told = limit
+		if limit == demand.LimitBudget || limit == demand.LimitMax {
+			f.out.Events = append(f.out.Events, worker.Event{
+				At: now, Kind: worker.EventDemandLimited, Group: g.name, Reason: worker.Reason(limit.String()), Detail: g.situation(),
+			})
+		}
+	}
+	g.limit.stands = limit
+}
+
+// measure reads the CPU use of a group's workers where the decision depends on who is busy.
+func (f *Fleet) measure(g *group) {
+	if !g.decision.Measure {
+		return
+	}
+	for _, m := range g.members {
+		if m.machine.Saved().Incarnation.StartedAt.IsZero() || m.demandState != demand.Awake || m.reading[forDemand] {
+			continue
+		}
+		if f.readStats(m, forDemand, false) {
+			g.measuring++
+		}
+	}
+}
+
+// measured takes in a reading: with the one before it, it tells what the worker did meanwhile.
+func (f *Fleet) measured(now time.Time, m *member, in worker.StatsRead) {
+	g := m.group
+	if g == nil {
+		return
+	}
+	g.measuring = max(g.measuring-1, 0)
+	g.changed = true
+	if in.Usage == nil {
+		m.use = demandUse{}
+		return
+	}
+	before := m.use.last
+	m.use = demandUse{last: in.Usage.Now}
+	if idle, ok := m.machine.IdleBetween(before, in.Usage.Now); ok {
+		m.use.use = demand.UseBusy
+		if idle {
+			m.use.use = demand.UseIdle
+		}
+	}
+}
+
+// demandWake is when a source is to be asked or a group decided about again.
+func (f *Fleet) demandWake() time.Time {
+	var wake time.Time
+	for _, s := range f.demands.sources {
+		if !s.asking {
+			wake = earliest(wake, s.due)
+		}
+	}
+	for _, g := range f.demands.groups {
+		if g.measuring == 0 {
+			wake = earliest(wake, g.decideAt)
+		}
+	}
+	return wake
+}

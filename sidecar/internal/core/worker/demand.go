@@ -1,0 +1,192 @@
+package worker
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"stoker/sidecar/internal/core/demand"
+	"stoker/sidecar/internal/core/policy"
+)
+
+// Wake asks for the start of a worker that sleeps. It changes nothing about any other one.
+type Wake struct {
+	Reason Reason
+	Detail string
+}
+
+// Sleep asks for the stop of a worker that runs undisturbed, until a Wake. It changes nothing about any other one.
+type Sleep struct {
+	Reason Reason
+	Detail string
+}
+
+// WorkTold tells a worker with a source of work whether work waits for it. Consumed: some was taken meanwhile, and nobody seems busy, so
+// that one of the idle has done it.
+type WorkTold struct {
+	Waits    bool
+	Consumed bool
+}
+
+func (Wake) input()     {}
+func (Sleep) input()    {}
+func (WorkTold) input() {}
+
+// byDemand reports whether the heal is none: the worker is woken or put to sleep because of its work. It has no fault and counts as no
+// attempt.
+func (h Heal) byDemand() bool { return h.Action == HealWake || h.Action == HealSleep }
+
+// asleep reports whether the worker was stopped for want of work.
+func (m *Machine) asleep() bool { return m.phase() == PhaseAsleep }
+
+// Wakeable reports whether a Wake would start the worker.
+func (m *Machine) Wakeable() bool {
+	if m.id.Unmanageable != HeldNot || m.id.Tentative || !m.container.inspected || !m.container.status.Down() || m.saved.StopIntent != nil {
+		return false
+	}
+	return m.asleep()
+}
+
+// rest leaves a worker down that nobody has to start: it is held, or, where its work decides when it runs, asleep.
+func (m *Machine) rest(now time.Time, why Reason, at time.Time) {
+	if !m.id.Policy.Demand.Set() {
+		m.hold(now, why, at)
+		return
+	}
+	m.emit(Event{At: now, Kind: EventAsleep, HealID: m.heal().ID, Reason: why, ExitCode: m.life.exitCode})
+	m.enter(State{Phase: PhaseAsleep})
+	m.saved.Expected, m.saved.Budget, m.life.exit = false, Budget{}, exitSettled
+}
+
+// Sleepable reports whether a Sleep would stop the worker. The end of one that the engine removes at its end would be its last.
+func (m *Machine) Sleepable() bool {
+	undisturbed := m.idle() && m.container.status == StatusRunning && m.saved.StopIntent == nil && m.inFlight == nil
+	return undisturbed && m.container.inspected && !m.container.config.autoRemove && !m.saved.Dependents.RestartPending
+}
+
+func (m *Machine) wake(now time.Time, in Wake) {
+	if m.Wakeable() {
+		m.release()
+		m.beginDemand(now, PhaseBackingOff, Heal{Action: HealWake, Reason: in.Reason, Note: in.Detail})
+	}
+}
+
+func (m *Machine) sleep(now time.Time, in Sleep) {
+	if m.Sleepable() {
+		m.beginDemand(now, PhaseStopDue, Heal{Action: HealSleep, Reason: in.Reason, Note: in.Detail})
+	}
+}
+
+func (m *Machine) beginDemand(now time.Time, p Phase, h Heal) {
+	h.OpenedAt, h.Intent = now, IntentSelf
+	h.ID = m.healID(now, h)
+	if h.Action == HealWake && m.saved.Dependents.NeedsNewParentID {
+		p = PhaseRecreateDue
+	}
+	m.enter(State{Phase: p, Due: now, Stop: m.saved.State.Stop, Heal: h})
+	m.saved.Expected = true
+}
+
+// fallAsleep: the stop for want of work has worked. The stop's own event may still come.
+func (m *Machine) fallAsleep(now time.Time) {
+	m.emit(m.healEvent(now, EventAsleep, m.heal().Note))
+	m.enter(State{Phase: PhaseAsleep, Stop: m.saved.State.Stop})
+	m.saved.Expected = false
+	m.saved.Budget = Budget{}
+	m.life.exit = exitSettled
+}
+
+// staysAwake: the stop for want of work came to nothing. Whether the worker is to sleep is decided anew.
+func (m *Machine) staysAwake(now time.Time, why string) {
+	if why != "" {
+		m.emit(m.healEvent(now, EventHealFailed, why))
+	}
+	m.to(PhaseWatching)
+	m.requestInspect(now, ReasonUncertain)
+}
+
+// foundAsleep: an inspect found it down, as it is to be, unless somebody else stopped it at the same time.
+func (m *Machine) foundAsleep(now time.Time, s Snapshot) {
+	if m.stoppedByOperator(now, s.FinishedAt) {
+		m.hold(now, HeldOperator, m.saved.StopIntent.At)
+	}
+}
+
+// workTold: idleness means something only while work waits.
+func (m *Machine) workTold(in WorkTold) {
+	m.cpu.workWaits = in.Waits
+	if in.Consumed {
+		m.cpu.idleSince = time.Time{}
+	}
+}
+
+// boredRightly reports whether an idle worker is as it should be: there is nothing for it to do.
+func (m *Machine) boredRightly() bool { return m.id.Policy.Demand.Source != "" && !m.cpu.workWaits }
+
+// Addresses are the IP addresses of the worker's container.
+func (m *Machine) Addresses() []string { return slices.Clone(m.networks.addresses) }
+
+// IdleBetween reports whether the worker used less than its share of idleness between two readings; false for the second when they
+// do not tell.
+func (m *Machine) IdleBetween(a, b Stats) (idle, ok bool) {
+	r, ok := between(a, b, m.container.config.cpuPeriod)
+	return ok && r.cpus < m.idleBound(), ok
+}
+
+// GroupConflict tells a worker that its labels contradict those of its group; a nil Problem that they do not any more.
+type GroupConflict struct{ Problem *policy.Problem }
+
+func (GroupConflict) input() {}
+
+// groupConflict holds the worker as for any other problem of its labels.
+func (m *Machine) groupConflict(now time.Time, in GroupConflict) {
+	m.id.Problems = slices.DeleteFunc(slices.Clone(m.id.Problems), func(p policy.Problem) bool { return p.Label == policy.LabelGroup })
+	if in.Problem == nil {
+		m.id.Unmanageable = HeldNot
+		m.requestInspect(now, ReasonChanged)
+		return
+	}
+	m.id.Problems = append(m.id.Problems, *in.Problem)
+	m.id.Unmanageable = HeldBadLabels
+	m.emit(Event{At: now, Kind: EventProblem, Reason: HeldBadLabels, Detail: in.Problem.String()})
+}
+
+// Demand is what the worker's labels ask for about its group.
+func (m *Machine) Demand() policy.Demand { return m.id.Policy.Demand }
+
+// Manageable reports whether Stoker acts on the worker at all, whatever its present phase.
+func (m *Machine) Manageable() bool { return m.id.Unmanageable == HeldNot && !m.id.Tentative }
+
+// LooksIdle reports whether the last reading for idle-after showed nothing but idleness.
+func (m *Machine) LooksIdle() bool { return !m.cpu.idleSince.IsZero() }
+
+// DemandState is what the worker is for the demand of its group. One whose next start is further away than the poll is no capacity.
+func (m *Machine) DemandState(now time.Time, poll time.Duration) demand.State {
+	s := m.saved.State
+	running := m.container.status == StatusRunning
+	switch {
+	case !m.Manageable() || m.container.removed || m.saved.Budget.exhausted():
+		return demand.Out
+	case s.Heal.Action == HealSleep:
+		return demand.Leaving
+	case m.Wakeable():
+		return demand.Asleep
+	case s.Phase == PhaseHeld, s.Phase == PhaseAsleep, s.Phase == PhaseExhausted, m.container.status == StatusPaused, m.container.status == StatusRemoving:
+		return demand.Out
+	case s.Phase == PhaseWatching && running && m.checks.status != HealthStarting:
+		return demand.Awake
+	case running, s.Phase == PhaseStarting, s.Phase == PhaseVerifying, s.Phase == PhaseStopping, s.Phase == PhaseRecreating:
+		return demand.Starting
+	case s.Heal.Open() && s.Due.Sub(now) > poll:
+		return demand.Failing
+	case m.saved.Expected:
+		return demand.Down
+	}
+	return demand.Out
+}
+
+// BudgetShare is what the worker takes of the CPU budget while it runs or should: its quota, or one CPU where it has none.
+func (m *Machine) BudgetShare() float64 { return cmp.Or(m.ownQuota(), 1) }
+
+// TakesBudget reports whether the worker runs, or should and is dead.
+func (m *Machine) TakesBudget() bool { return m.container.status == StatusRunning || m.saved.Expected }

@@ -1,0 +1,376 @@
+package worker_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/demand"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// asleep is a worker that was put to sleep a minute ago.
+const asleep = `
+	given demand
+	up
+	sleep
+	> stop 0
+	kill TERM
+	die 143
+	stop
+	answer down 143
+	= phase asleep
+	+1m
+`
+
+func TestSleepAndWake(t *testing.T) {
+	run(t, []scenario{
+		{"asleep, and woken", asleep + `
+			= held asleep
+			= told asleep
+			wake
+			> start 0
+			start
+			answer running none
+			= phase watching
+			= told woken
+			= attempts 0
+			= free`},
+		{"an inspect is ahead of the events", `
+			given demand
+			up
+			sleep
+			> stop 0
+			answer down 143
+			= phase asleep
+			kill TERM
+			die 143
+			stop
+			= phase asleep
+			= held asleep`},
+		{"with a health check it is awake when it is healthy", `
+			given demand health
+			up
+			sleep
+			> stop 0
+			die 143
+			answer down 143
+			wake
+			> start 0
+			start
+			answer running starting
+			= untold woken
+			+5s
+			healthy
+			= told woken`},
+		{"no fault comes of its end, whatever the code", `
+			given demand
+			up
+			sleep
+			> stop 0
+			kill TERM
+			+10s
+			kill KILL
+			die 137
+			answer down 137
+			= phase asleep
+			= untold fault`},
+		{"a wake changes nothing about one that runs, a sleep nothing about one that sleeps", asleep + `
+			sleep
+			> nothing
+			wake
+			> start 0
+			start
+			answer running none
+			wake
+			> nothing`},
+		{"the start of a wake fails: a fault like any other", asleep + `
+			wake
+			> start 0
+			answer failed no such device
+			= fault start-failed
+			= attempts 1
+			= told fault
+			> start 1
+			start
+			answer running none
+			= told healed`},
+		{"dead right after the wake", asleep + `
+			wake
+			> start 0
+			start
+			answer running none
+			die 1
+			= fault exited
+			> start 1`},
+		{"I10: an operator's stop at the same time holds it", `
+			given demand
+			up
+			sleep
+			> stop 0
+			kill TERM
+			kill TERM
+			die 143
+			stop
+			stop
+			= held stopped-by-operator
+			answer down 143
+			= held stopped-by-operator
+			wake
+			> nothing`},
+		{"and so does one whose signal is behind the answer", `
+			given demand
+			up
+			sleep
+			> stop 0
+			answer down 143
+			= phase asleep
+			kill TERM
+			kill TERM
+			die 143
+			stop
+			stop
+			= held stopped-by-operator`},
+		{"an operator who stops it first", `
+			given demand
+			up
+			kill TERM
+			sleep
+			> nothing
+			die 143
+			stop
+			= held stopped-by-operator
+			wake
+			> nothing`},
+		{"somebody's start ends the sleep", asleep + `
+			start
+			= phase watching
+			= told woken
+			= free
+			die 1
+			= fault exited
+			> start 1`},
+		{"and so does one that nobody heard", asleep + `
+			world running new
+			list running
+			+3s
+			= phase watching`},
+		{"a removed one is gone", asleep + `
+			destroy
+			= over`},
+		{"Stoker dies while it sleeps", asleep + `
+			reborn
+			up down 143
+			= phase asleep
+			wake
+			> start 0`},
+		{"Stoker dies before the stop has worked", `
+			given demand
+			up
+			sleep
+			> stop 0
+			reborn
+			up
+			= phase stopping
+			old kill TERM
+			die 143
+			= phase asleep`},
+		{"Stoker dies before it sees the stop work", `
+			given demand
+			up
+			sleep
+			> stop 0
+			reborn
+			old kill TERM
+			old die 143
+			old stop
+			up down 143
+			= phase asleep
+			wake
+			> start 0`},
+		{"Stoker dies in the middle of a wake", asleep + `
+			wake
+			> start 0
+			reborn
+			up down 143
+			+3s
+			= fault start-failed
+			> start 1`},
+		{"the engine restarts while it sleeps", asleep + `
+			engine restarted
+			up down 143
+			= phase asleep`},
+		{"Docker's own policy brings it up again at the engine's start", `
+			given demand docker=always
+			up
+			sleep
+			> stop 0
+			die 143
+			stop
+			answer down 143
+			= phase asleep
+			engine restarted
+			world running new
+			up
+			= phase watching`},
+		{"the engine says no to the stop", `
+			given demand
+			up
+			sleep
+			> stop 0
+			answer failed device busy
+			= phase watching
+			= attempts 0`},
+		{"the stop was not answered", `
+			given demand
+			up
+			sleep
+			> stop 0
+			answer unknown
+			+2s
+			= phase stopping
+			die 143
+			= phase asleep`},
+		{"it dies before the stop is sent", `
+			given demand
+			up
+			mute die 1
+			sleep
+			> start 1`},
+		{"one that removes itself at its end is not put to sleep", `
+			given demand rm
+			up
+			sleep
+			> nothing`},
+		{"created, and never started: it sleeps from the beginning", `
+			given demand never-started
+			up created
+			+3s
+			= held asleep
+			= told asleep
+			wake
+			> start 0
+			start
+			answer running none
+			= told woken`},
+		{"finished: it is woken when there is work again", `
+			given demand on-exit=failure
+			up
+			die 0
+			= held asleep
+			wake
+			> start 0`},
+		{"a dry run puts nothing to sleep", `
+			given demand
+			up
+			sleep
+			> stop 0
+			answer skipped
+			= held dry-run`},
+		{"frozen: left alone", `
+			given demand
+			up
+			pause
+			sleep
+			> nothing`},
+	})
+}
+
+// TestHungOrBored: idleness is a fault only while work waits.
+func TestHungOrBored(t *testing.T) {
+	run(t, []scenario{
+		{"bored", `
+			given demand cpus=0.5 idle-after=20s
+			up
+			+5m
+			> nothing`},
+		{"hung", `
+			given demand cpus=0.5 idle-after=20s
+			up
+			+5m
+			work waits
+			+5s
+			> read
+			reads 0 0 0
+			+5s
+			> read
+			reads 0 0 0
+			+5s
+			> read
+			reads 0 0 0
+			+5s
+			> read
+			reads 0 0 0
+			+5s
+			> read
+			reads 0 0 0
+			> stop 1
+			= fault idle`},
+		{"the queue was empty in between", `
+			given demand cpus=0.5 idle-after=20s
+			up
+			work waits
+			+5s
+			> read
+			reads 0 0 0
+			+10s
+			> read
+			reads 0 0 0
+			work none
+			work waits
+			+5s
+			> read
+			reads 0 0 0
+			+5s
+			> read
+			reads 0 0 0
+			> nothing`},
+	})
+}
+
+func TestDemandState(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want demand.State
+	}{
+		{"given demand\nup", demand.Awake},
+		{"given demand health\nup starting", demand.Starting},
+		{asleep, demand.Asleep},
+		{asleep + "wake\n> start 0", demand.Starting},
+		{"given demand\nup\nsleep\n> stop 0", demand.Leaving},
+		{"given demand\nup\ndie 1\n> start 1", demand.Starting},
+		{"given demand\nup\ndie 1\n> start 1\nanswer failed no\n= phase backing-off", demand.Down},
+		{"given demand backoff-initial=30s\nup\ndie 1\n> start 1\nanswer failed no\n= phase backing-off", demand.Failing},
+		{"given demand max-attempts=1\nup\ndie 1\n> start 1\nanswer failed no\n= held exhausted", demand.Out},
+		{"given demand\nup\nkill TERM\ndie 143\nstop", demand.Out},
+		{"given demand\nup\npause", demand.Out},
+		{"given demand never-started\nup created\n+3s", demand.Asleep},
+	} {
+		s := play(t, c.text)
+		require.Equal(t, c.want, s.m.DemandState(s.now, 5*time.Second), c.text)
+	}
+}
+
+// TestGroupConflict: labels that contradict those of the group hold the worker like any other mistake in them, until they do not.
+func TestGroupConflict(t *testing.T) {
+	s := play(t, "given demand\nup")
+	s.step(worker.GroupConflict{Problem: &policy.Problem{Label: policy.LabelGroup, Message: "no"}})
+	s.goOn("= held bad-labels\n= told problem\ndie 1\n> nothing")
+	require.Len(t, s.m.View().Problems, 1)
+	s.step(worker.GroupConflict{})
+	require.Empty(t, s.m.View().Problems)
+	s.goOn("= free\n> nothing")
+}
+
+func TestBudgetShare(t *testing.T) {
+	s := play(t, "given demand cpus=0.5\nup")
+	require.InDelta(t, 0.5, s.m.BudgetShare(), 0)
+	require.True(t, s.m.TakesBudget())
+	s = play(t, asleep)
+	require.InDelta(t, 1, s.m.BudgetShare(), 0, "no quota")
+	require.False(t, s.m.TakesBudget())
+	s = play(t, "given demand\nup\ndie 1\n> start 1")
+	require.True(t, s.m.TakesBudget(), "dead, and should run")
+}

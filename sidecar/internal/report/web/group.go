@@ -1,0 +1,63 @@
+package web
+
+import (
+	"net/http"
+	"time"
+
+	"stoker/sidecar/internal/core/demand"
+	"stoker/sidecar/internal/core/fleet"
+)
+
+// groupJSON is a group of workers whose number depends on their work or on the hours.
+type groupJSON struct {
+	Name    string       `json:"name"`
+	Sources []sourceJSON `json:"sources"`
+	Work    float64      `json:"work"`    // items to do, waiting or in hand
+	Wanted  int          `json:"wanted"`  // workers that should run
+	Running int          `json:"running"` // workers that run
+	Asleep  int          `json:"asleep"`
+	Workers int          `json:"workers"`
+	Min     int          `json:"min_replicas"`
+	Max     *int         `json:"max_replicas"` // null is all that exist
+	Limit   string       `json:"limit"`        // why fewer run than the work asks for: none, max-replicas, cpu-budget, workers
+	Hours   string       `json:"hours"`        // as written; empty is at any time
+	Open    bool         `json:"open"`         // within the hours
+	Changes *time.Time   `json:"open_changes_at"`
+	Awake   *time.Time   `json:"awake_until"` // all are awake until then, for somebody asked for it
+}
+
+// sourceJSON is where the work of a group is.
+type sourceJSON struct {
+	Name    string     `json:"name"` // without user, password and token
+	State   string     `json:"state"`
+	Since   *time.Time `json:"since"`
+	Waiting float64    `json:"waiting"`
+	InHand  *float64   `json:"in_hand"` // null where the source does not tell
+	Error   string     `json:"error"`
+}
+
+func groupOf(g fleet.GroupView) groupJSON {
+	shown := groupJSON{
+		Name: clip(g.Name), Sources: make([]sourceJSON, len(g.Sources)), Work: g.Work, Wanted: g.Wanted, Running: g.Running, Asleep: g.Asleep, Workers: g.Workers,
+		Min: g.Min, Limit: g.Limit.String(), Hours: clip(g.Hours.Text), Open: g.Hours.Open, Changes: moment(g.Hours.ChangesAt), Awake: moment(g.AwakeUntil),
+	}
+	if g.Max != demand.All {
+		shown.Max = &g.Max
+	}
+	for n, s := range g.Sources {
+		shown.Sources[n] = sourceJSON{Name: clip(s.Name), State: s.State.String(), Since: moment(s.Since), Waiting: s.Waiting, Error: clip(s.Err)}
+		if s.InHandKnown {
+			shown.Sources[n].InHand = &s.InHand
+		}
+	}
+	return shown
+}
+
+// groups answers with all groups.
+func (s *site) groups(w http.ResponseWriter, _ *http.Request) {
+	all := fleetOf(s.opts.View())
+	write(w, http.StatusOK, struct {
+		At     *time.Time  `json:"at"`
+		Groups []groupJSON `json:"groups"`
+	}{all.At, all.Groups})
+}

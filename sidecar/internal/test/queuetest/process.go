@@ -1,0 +1,171 @@
+// Package queuetest starts the servers that tell how much work there is: RabbitMQ, Redis and Prometheus, from Debian's packages.
+//
+// Each listens on loopback only, at ports that were free, with its data in a folder of the test, and ends with the test. Nothing of an
+// installation of the machine is used or changed. A server that is not installed skips the test through testenv.Missing.
+package queuetest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/test/testenv"
+)
+
+// startTime is how long a server may take until it answers. RabbitMQ takes some 5 s on two idle cores.
+const startTime = 2 * time.Minute
+
+// Option changes how a server is started.
+type Option func(*options)
+
+type options struct{ authority *Authority }
+
+// TLS makes the server listen with TLS as well, with a certificate of the authority.
+func TLS(a *Authority) Option { return func(o *options) { o.authority = a } }
+
+func chosen(all []Option) options {
+	var o options
+	for _, set := range all {
+		set(&o)
+	}
+	return o
+}
+
+// program finds a server, or skips the test. Debian has some of them in a folder that is not in every PATH.
+func program(tb testing.TB, name, debianPackage string, others ...string) string {
+	tb.Helper()
+	for _, candidate := range append([]string{name}, others...) {
+		if path, err := exec.LookPath(candidate); err == nil {
+			return path
+		}
+	}
+	testenv.Missing(tb, "no %s here: install Debian's package %s", name, debianPackage)
+	return ""
+}
+
+// process is a server that runs, or that was stopped and can be started again the same way.
+type process struct {
+	name    string
+	command func() *exec.Cmd
+
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	output *tail
+	ended  chan struct{}
+}
+
+// start runs the server until stop, or until the end of the test. Its process group ends with the program that runs the tests: a test that
+// is killed leaves no server behind.
+func (p *process) start(tb testing.TB) {
+	tb.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	cmd := p.command()
+	p.output = &tail{}
+	cmd.Stdout, cmd.Stderr = p.output, p.output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.WaitDelay = time.Second
+	require.NoError(tb, cmd.Start(), p.name)
+	ended := make(chan struct{})
+	p.cmd, p.ended = cmd, ended
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait()
+	}()
+}
+
+// stop kills the server and its children. Where they had a connection they leave it as a crash does.
+func (p *process) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return
+	}
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	<-p.ended
+	p.cmd = nil
+}
+
+// signal sends a signal to the server and its children.
+func (p *process) signal(tb testing.TB, s syscall.Signal) {
+	tb.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	require.NotNil(tb, p.cmd, "%s does not run", p.name)
+	require.NoError(tb, syscall.Kill(-p.cmd.Process.Pid, s))
+}
+
+// until waits for the server to answer. It fails as soon as the server ends.
+func (p *process) until(tb testing.TB, answers func(context.Context) error) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), startTime)
+	defer cancel()
+	for {
+		err := answers(ctx)
+		if err == nil {
+			return
+		}
+		select {
+		case <-p.ended:
+			tb.Fatalf("%s ended at once: %s", p.name, p.output)
+		case <-ctx.Done():
+			tb.Fatalf("%s does not answer: %v: %s", p.name, err, p.output)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// freePort is a port of loopback that nothing listened at.
+func freePort(tb testing.TB) int {
+	tb.Helper()
+	var config net.ListenConfig
+	l, err := config.Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(tb, err)
+	defer func() { require.NoError(tb, l.Close()) }()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+// folder is a folder for a server's data. It is not tb.TempDir, the path of which may be too long for a socket.
+func folder(tb testing.TB, name string) string {
+	tb.Helper()
+	dir, err := os.MkdirTemp("", name+"-") //nolint:usetesting // the server is stopped before it is removed, see the order of cleanups
+	require.NoError(tb, err)
+	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// tail keeps the end of what a server prints.
+type tail struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+const mostOutput = 1 << 16
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.buf.Write(p)
+	if over := t.buf.Len() - mostOutput; over > 0 {
+		t.buf.Next(over)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return fmt.Sprintf("its output ends:\n%s", t.buf.String())
+}
