@@ -7,6 +7,7 @@ package config
 import (
 	"time"
 
+	"stoker/sidecar/internal/core/demand"
 	"stoker/sidecar/internal/core/policy"
 )
 
@@ -41,12 +42,13 @@ type Config struct {
 	Stats         Stats
 	Resync        time.Duration // 5 s and more
 	DryRun        bool
-	StateDir      string   // absolute
-	Listen        string   // host:port; empty is off
-	Notify        []string // URLs; they hold secrets
-	NotifyOn      []string // names of events, lower case; nil is the default ones
-	LogLevel      string   // trace, debug, info, warn, error
-	LogFormat     string   // text, json
+	StateDir      string                     // absolute
+	Listen        string                     // host:port; empty is off
+	Notify        []string                   // URLs; they hold secrets
+	Sources       map[string][]demand.Source // of work, by demand.SourceName; nil is none
+	NotifyOn      []string                   // names of events, lower case; nil is the default ones
+	LogLevel      string                     // trace, debug, info, warn, error
+	LogFormat     string                     // text, json
 
 	given []string // defaults of labels that were set, for Summary
 }

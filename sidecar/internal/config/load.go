@@ -10,6 +10,7 @@ import (
 
 	"github.com/caarlos0/env/v10"
 
+	"stoker/sidecar/internal/core/demand"
 	"stoker/sidecar/internal/core/policy"
 )
 
@@ -30,12 +31,15 @@ func (l Loader) Load(environ []string) (Config, []Problem) {
 	values := trimmed(environ)
 	problems := unknown(values)
 	problems = append(problems, l.readSecrets(values)...)
-	defaults, bad := labelDefaults(values)
+	sources, bad := l.sources(values)
+	problems = append(problems, bad...)
+	defaults, bad := labelDefaults(values, sources)
 	problems = append(problems, bad...)
 	parsed, bad := parse(values)
 	problems = append(problems, bad...)
 	problems = append(problems, quoted(values, problems)...)
 	config := parsed.config(defaults)
+	config.Sources = sources
 	config.given = givenDefaults(values)
 	problems = append(problems, contradictions(config, problems)...)
 	return config, sorted(problems)
@@ -58,11 +62,13 @@ func ours(name string) bool {
 
 const prefix = "STOKER_"
 
+// names is those of all variables that have one name.
 func names() []string {
-	all := Variables()
-	names := make([]string, len(all))
-	for i, v := range all {
-		names[i] = v.Name
+	var names []string
+	for _, v := range Variables() {
+		if !strings.Contains(v.Name, placeholder) {
+			names = append(names, v.Name)
+		}
 	}
 	return names
 }
@@ -72,7 +78,7 @@ func unknown(values map[string]string) []Problem {
 	known := names()
 	var problems []Problem
 	for name := range values {
-		if slices.Contains(known, name) {
+		if slices.Contains(known, name) || isSource(name) {
 			continue
 		}
 		p := Problem{Variable: name, Message: "not a variable that Stoker knows"}
@@ -100,26 +106,33 @@ func suggest(name string, known []string) string {
 }
 
 // labelDefaults reads the variables that stand for labels.
-func labelDefaults(values map[string]string) (policy.Defaults, []Problem) {
+func labelDefaults(values map[string]string, sources map[string][]demand.Source) (policy.Defaults, []Problem) {
 	given, variable := map[string]string{}, map[string]string{}
 	for _, label := range policy.Labels() {
 		if value := values[label.Env]; label.Env != "" && value != "" {
 			given[label.Name], variable[label.Name] = value, label.Env
 		}
 	}
-	defaults, bad := policy.ParseDefaults(given, nil)
+	defaults, bad := policy.ParseDefaults(given, sources)
 	var problems []Problem
 	for _, p := range bad {
-		problems = append(problems, Problem{Variable: variable[p.Label], Value: p.Value, Message: p.Message})
+		name := variable[p.Label]
+		if hidden(name, values[name]) {
+			p.Value = ""
+		}
+		problems = append(problems, Problem{Variable: name, Value: p.Value, Message: p.Message})
 	}
 	return defaults, problems
 }
 
-// givenDefaults is the defaults of labels that someone set, as written.
+// givenDefaults is the defaults of labels that someone set, as written but for secrets.
 func givenDefaults(values map[string]string) []string {
 	var given []string
 	for _, label := range policy.Labels() {
 		if value := values[label.Env]; label.Env != "" && value != "" {
+			if hidden(label.Env, value) {
+				value = demand.Shown(value)
+			}
 			given = append(given, label.Env+"="+value)
 		}
 	}

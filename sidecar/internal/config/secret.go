@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+
+	"stoker/sidecar/internal/core/demand"
 )
 
 // readSecrets puts the contents of the files that _FILE variables name into the values.
@@ -48,10 +50,13 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// hidden keeps back secrets, and a DOCKER_HOST that someone wrote a password into.
+// hidden keeps back secrets, what gives sources of work a name, and a DOCKER_HOST that someone wrote a password into.
 func hidden(name, value string) bool {
-	if name == "DOCKER_HOST" {
+	switch {
+	case name == "DOCKER_HOST":
 		return strings.Contains(value, "@")
+	case strings.HasPrefix(name, "STOKER_DEMAND") && slices.Contains(names(), name):
+		return demand.Shown(value) != strings.Join(strings.Fields(value), " ")
 	}
-	return slices.ContainsFunc(Variables(), func(v Variable) bool { return v.Name == name && v.Secret })
+	return isSource(name) || slices.ContainsFunc(Variables(), func(v Variable) bool { return v.Name == name && v.Secret })
 }

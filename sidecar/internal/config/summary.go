@@ -8,7 +8,7 @@ import (
 )
 
 // Summary is the configuration in lines of name=value for the start of the log. Of secrets it has only how many there
-// are and which service each is for.
+// are and which service each is for; sources of work print themselves without them.
 func (c Config) Summary() []string {
 	lines := []string{
 		"engine=" + orElse(c.Docker.Host, "local socket") + tls(c.Docker),
@@ -20,6 +20,9 @@ func (c Config) Summary() []string {
 		"listen=" + orElse(c.Listen, "off"),
 		"notify=" + services(c.Notify) + listed(", on ", strings.Join(c.NotifyOn, ",")),
 		"log=" + c.LogLevel + ", " + c.LogFormat,
+	}
+	if named := namedSources(c.Sources); len(named) > 0 {
+		lines = append(lines, "sources of work: "+strings.Join(named, ", "))
 	}
 	if len(c.given) > 0 {
 		lines = append(lines, "defaults="+strings.Join(c.given, " "))

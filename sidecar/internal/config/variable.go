@@ -45,7 +45,7 @@ type Variable struct {
 }
 
 // fileSuffix makes the name of the variable that holds the path of a file with a secret in it, for engines that
-// mount secrets as files. Only STOKER_NOTIFY is one: DOCKER_CERT_PATH names a folder, and DOCKER_HOST may not hold a
+// mount secrets as files. Only STOKER_NOTIFY and the sources of work are: DOCKER_CERT_PATH names a folder, and DOCKER_HOST may not hold a
 // password.
 const fileSuffix = "_FILE"
 
@@ -61,6 +61,7 @@ func Variables() []Variable {
 			all = append(all, Variable{Name: label.Env, Default: label.Default, Meaning: "default of `" + label.Name + "`"})
 		}
 	}
+	all = append(all, sourceVariables()...)
 	for field := range reflect.TypeFor[variables]().Fields() {
 		v := Variable{
 			Name: field.Tag.Get("env"), Default: documentedDefault(field.Tag), Secret: field.Tag.Get("secret") != "",

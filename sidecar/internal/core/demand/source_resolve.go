@@ -73,6 +73,23 @@ func lookUp(word string, named map[string][]Source) ([]Source, error) {
 	return sources, nil
 }
 
+// Shown is what may be printed of a label's value: names, and URLs without their secrets. It is … where a part is neither.
+func Shown(label string) string {
+	const hidden = "…"
+	words := strings.Fields(label)
+	for i, word := range words {
+		if _, ok := SourceName(word); ok {
+			continue
+		}
+		s, err := ParseSource(word)
+		if err != nil { // the word, or one after it, may be part of a password
+			return hidden
+		}
+		words[i] = s.String()
+	}
+	return strings.Join(words, " ")
+}
+
 func nth(i, of int, err error) error {
 	if of == 1 {
 		return err

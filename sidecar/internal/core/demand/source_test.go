@@ -195,6 +195,15 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+func TestShown(t *testing.T) {
+	for label, want := range map[string]string{
+		"": "", " tasks  My-Tasks ": "tasks My-Tasks", "amqp://u:hunter2@h?queue=q tasks": "amqp://***@h/?queue=q tasks",
+		"amqp://u:1 hunter2 x@h?queue=q": "…", "u:hunter2@h": "…", "tasks amqp://u:hunter2@h": "…",
+	} {
+		require.Equal(t, want, Shown(label), label)
+	}
+}
+
 func TestParseSources(t *testing.T) {
 	got, err := ParseSources("amqp://a?queue=q\nredis://b?list=l amqp://a:5672?queue=q")
 	require.NoError(t, err)

@@ -97,8 +97,8 @@ func (w *web) holders(ctx context.Context, t demand.Target, q rabbitQueue) map[s
 	return held
 }
 
-// rabbitProblem tells what is wrong from what the API answered. It answers the same if a vhost or if a queue is missing, so the vhost is asked
-// for then.
+// rabbitProblem tells what is wrong from what the API answered. It answers the same if a vhost or if a queue is missing, so it is then asked for
+// all queues of the vhost: the vhost itself is shown to administrators only.
 func (w *web) rabbitProblem(ctx context.Context, a answer, t demand.Target) error {
 	var said struct {
 		Reason string `json:"reason"`
@@ -115,7 +115,8 @@ func (w *web) rabbitProblem(ctx context.Context, a answer, t demand.Target) erro
 		if a.decode(t, &said) != nil {
 			return problem(BadAnswer, "%s answers, and is not the management API of RabbitMQ; its port is 15672 unless set", t.Address())
 		}
-		if vhost, err := w.get(ctx, t, "/api/vhosts/"+url.PathEscape(t.Vhost), "columns=name"); err == nil && vhost.status == http.StatusNotFound {
+		queues := "/api/queues/" + url.PathEscape(t.Vhost)
+		if vhost, err := w.get(ctx, t, queues, "columns=name&page=1&page_size=1"); err == nil && vhost.status == http.StatusNotFound {
 			return problem(NoVhost, "vhost %q does not exist on %s; create it, or correct the path of the URL", t.Vhost, t.Address())
 		}
 		return noQueue(t)
