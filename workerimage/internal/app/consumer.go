@@ -53,7 +53,7 @@ func (c *consumer) run(ctx context.Context) {
 			c.do(ctx, next)
 		}
 	}
-	c.leave()
+	c.leave(context.WithoutCancel(ctx))
 }
 
 // do works on one task. If ctx ends first the task stays in hand, for leave.
@@ -159,8 +159,8 @@ func (c *consumer) finish(ctx context.Context, done queue.Task, result queue.Mes
 }
 
 // leave gives back what is in hand. Without a connection the broker does that by itself.
-func (c *consumer) leave() {
-	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+func (c *consumer) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lastWords)
 	defer cancel()
 	left := make(chan error, 1)
 	go func() { left <- c.source.Leave(ctx) }()
