@@ -15,7 +15,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # The engine's socket on this host, and who may use it (STOKER_SOCKET, STOKER_UID, STOKER_GID), for the targets that run Compose.
-ifneq (,$(filter up down logs demo-text,$(MAKECMDGOALS)))
+ifneq (,$(filter up down logs demo-text demo-demand demo-demand-down,$(MAKECMDGOALS)))
 $(foreach setting,$(shell compose/owner),$(eval export $(setting)))
 endif
 STOKER_PORT ?= 8080
@@ -25,10 +25,10 @@ export STOKER_PORT
 COMPOSE = $$(.ci/compose) -p stoker-demo -f compose/compose.yaml
 WORKER ?= stoker-demo-a
 
-.PHONY: help build images up down logs demo-text crash hang test test-recreate test-trouble fuzz vuln e2e sim mutants soak bench lint clean FORCE
+.PHONY: help build images up down logs demo-text crash hang demo-demand demo-demand-images demo-demand-down test test-recreate test-trouble fuzz vuln e2e sim mutants soak bench lint clean FORCE
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The certificate authorities for https targets of notifications. The file goes into the image.
 CERTS ?= /etc/ssl/certs/ca-certificates.crt
@@ -73,6 +73,18 @@ logs: ## follow the demo
 demo-text: images ## record a crash and its heal on a fresh demo, rewrite the README's recording (root)
 	@.ci/compose >/dev/null
 	.ci/demo
+
+# DEMAND_BROKER=redis takes Redis. The image of the broker is made from Debian's packages the first time, which takes minutes, root and mmdebstrap.
+DEMAND_BROKER ?= rabbitmq
+export DEMAND_BROKER
+demo-demand: demo-demand-images ## workers that sleep until a queue fills, and when it is empty again (DEMAND_BROKER=redis)
+	.ci/demand run
+
+demo-demand-images: images
+	@.ci/demand images
+
+demo-demand-down: ## end that demo, with its volumes
+	.ci/demand down
 
 # Killing needs root and an engine whose processes this host can see (not Docker Desktop). Otherwise the worker crashes itself.
 crash: ## kill a worker from the host, as a crash does (WORKER=name)

@@ -15,6 +15,8 @@ const internal = "stoker/sidecar/internal/"
 func allowed() map[string][]string {
 	return map[string][]string{
 		"core/demand":        nil,
+		"unixsocket":         nil,
+		"control":            {"unixsocket"},
 		"core/policy":        {"core/demand"},
 		"core/worker":        {"core/policy", "core/demand"},
 		"core/dependents":    {"core/worker", "core/policy"},
@@ -37,9 +39,9 @@ func allowed() map[string][]string {
 		"composefile":        {"core/worker"},
 		"app": {
 			"config", "engine/docker", "core/fleet", "report/history", "engine/journal", "core/worker", "report/metrics", "report/notify", "report/page",
-			"core/policy", "report/web", "engine/supervisor", "engine/watch", "sanitize",
+			"core/policy", "report/web", "engine/supervisor", "engine/watch", "sanitize", "control", "core/demand", "engine/queue", "report/trend",
 		},
-		"command": {"app", "composefile", "config", "core/demand", "engine/docker", "engine/queue", "report/history", "core/worker", "report/notify", "core/policy", "report/web", "sanitize"},
+		"command": {"app", "composefile", "config", "control", "core/demand", "engine/docker", "engine/queue", "report/history", "core/worker", "report/notify", "core/policy", "report/web", "sanitize"},
 	}
 }
 

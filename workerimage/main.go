@@ -3,15 +3,18 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log"
 	"os"
 	"os/signal"
+	"syscall"
 
 	"stoker/workerimage/internal/app"
 	"stoker/workerimage/internal/fault"
 	"stoker/workerimage/internal/heartbeat"
+	"stoker/workerimage/internal/produce"
 	"stoker/workerimage/internal/settings"
 )
 
@@ -23,10 +26,12 @@ var (
 
 const usage = `usage: worker [COMMAND]
 
-  worker              work (the default)
+  worker              work (the default); on the tasks of a queue if WORKER_QUEUE or WORKER_QUEUE_FILE names one
   worker healthcheck  exit 0 while the worker works, 1 if not
   worker fault SPEC   make the running worker fail: crash, exit:N, hang, spin, leak, ignore-term, unhealthy;
                       recover ends it. With a time: hang@30s, crash@60s~20s. Several: unhealthy,recover@1m
+  worker produce ...  put tasks into a queue, and collect their results with --wait
+  worker collect ...  collect the results of an earlier run; worker produce --help tells the options of both
   worker version
 `
 
@@ -50,6 +55,8 @@ func run(args []string, out, errs io.Writer) int {
 		return check(out, errs)
 	case command == "fault" && len(rest) == 1:
 		return send(rest[0], out, errs)
+	case command == "produce" || command == "collect":
+		return put(rest, command == "produce", out, errs)
 	case command == "version" && len(rest) == 0:
 		fmt.Fprintf(out, "worker %s (%s)\n", version, commit)
 		return 0
@@ -100,4 +107,22 @@ func send(list string, out, errs io.Writer) int {
 	}
 	fmt.Fprintln(out, "sent:", list)
 	return 0
+}
+
+// put is `worker produce`, or `worker collect` if put is false.
+func put(args []string, put bool, out, errs io.Writer) int {
+	for _, arg := range args {
+		if arg == "--help" || arg == "-help" || arg == "-h" {
+			fmt.Fprint(out, produce.Usage)
+			return 0
+		}
+	}
+	options, err := produce.Parse(args, put, os.LookupEnv)
+	if err != nil {
+		fmt.Fprintf(errs, "%v\n%s", err, produce.Usage)
+		return exitUsage
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	return produce.Run(ctx, options, out, errs)
 }

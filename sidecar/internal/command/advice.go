@@ -89,6 +89,18 @@ func adviseOnRestart(p policy.Policy, r worker.RestartPolicy) []string {
 	return []string{fmt.Sprintf("restart: %s doubles Stoker: Docker restarts it after an exit, and Stoker only when Docker gives up", r.Name)}
 }
 
+// adviseOnSleep is about what becomes of a worker that is put to sleep.
+func adviseOnSleep(p policy.Policy, r worker.RestartPolicy, autoRemove bool) []string {
+	var advice []string
+	if p.Demand.Set() && autoRemove {
+		advice = append(advice, "--rm: it is never put to sleep, for its end would be its removal")
+	}
+	if p.Demand.Set() && r.Name == "always" {
+		advice = append(advice, "restart: always starts workers that sleep whenever the engine starts; unless-stopped does not")
+	}
+	return advice
+}
+
 // unhealthy returns since when a running worker has been unhealthy, as far as the engine's few probe results show, and the last
 // probe's output.
 func unhealthy(s worker.Snapshot) string {

@@ -27,6 +27,17 @@ type containerReport struct {
 	Health   worker.Health `json:"health"`
 	ExitCode int           `json:"exit_code"`
 	evaluation
+
+	member groupMember // without a demand where it belongs to no group
+}
+
+// members are the workers as their groups see them.
+func (r report) members() []groupMember {
+	var all []groupMember
+	for _, f := range r.Workers {
+		all = append(all, f.member)
+	}
+	return all
 }
 
 // report is the result of check.
@@ -34,6 +45,7 @@ type report struct {
 	Workers    []containerReport `json:"workers"`
 	Ignored    []containerReport `json:"ignored"`    // with labels of Stoker or of a similar healer
 	Unlabelled int               `json:"unlabelled"` // containers without such labels
+	Groups     []groupReport     `json:"groups"`     // whose number of workers depends on their work or on the hours
 	Plan       plan              `json:"plan"`
 	Problems   int               `json:"problems"`
 	Caveat     string            `json:"caveat,omitempty"` // of an engine on which not everything works
@@ -48,7 +60,8 @@ func newCheck(env Env) *cobra.Command {
 		Use:   "check",
 		Short: "Show which containers Stoker manages and why, what is wrong with their labels, and what could be better",
 		Long: "Asks the engine for all containers and shows which of them a Stoker with this environment manages and why,\n" +
-			"what is wrong with their labels, and what could be better. It changes nothing and needs no running Stoker.\n\n" +
+			"what is wrong with their labels, and what could be better. Each source of work is asked once, and its answer is shown.\n" +
+			"It changes nothing and needs no running Stoker.\n\n" +
 			"With --compose it shows the same for a stack that does not run yet, and needs no engine: for one compose file or\n" +
 			"several, as docker compose reads them. The settings of a Stoker among the services apply.\n\n" +
 			"Exit code 0: nothing is wrong, though there may be advice. 1: problems, or the engine does not answer.\n" +
@@ -91,6 +104,8 @@ func (e Env) check(ctx context.Context, asJSON bool) error {
 	}
 	all := inspector{engine: engine, config: c, self: e.Self()}.inspect(ctx, listed)
 	all.Plan, all.Caveat = planOf(about.CPUs, all.loads()), about.Caveat
+	all.Groups = groupsOf(c, all.members())
+	all.Problems += e.askSources(ctx, all.Groups)
 	all.Denied = engine.TryCalls(ctx)
 	if all.lacking = engine.Lacking(); all.lacking != "" {
 		all.Problems++
@@ -186,6 +201,10 @@ func (i inspector) look(ctx context.Context, o worker.Observation) worker.Outcom
 func (f *containerReport) see(c config.Config, p policy.Policy, s worker.Snapshot) {
 	f.Status, f.Health, f.ExitCode, f.CPUs = s.Status, s.Health, s.ExitCode, s.CPUs
 	f.Restart, f.promised = restart(s.RestartPolicy), s.CPUs
+	if f.Managed && f.Held == worker.HeldNot {
+		group, _ := policy.Group(s.Labels, string(f.Worker))
+		f.member = groupMember{name: string(f.Worker), group: group, demand: p.Demand, cpus: s.CPUs, count: 1, advice: adviseOnSleep(p, s.RestartPolicy, s.AutoRemove)}
+	}
 	if f.Managed {
 		f.promised = promised(p, s.CPUs)
 		f.Advice = append(f.Advice, advise(c, p, s)...)

@@ -24,6 +24,8 @@ type serviceReport struct {
 	Service  string `json:"service"`
 	Replicas int    `json:"replicas"` // that compose up creates; 0 in an inactive profile
 	evaluation
+
+	member groupMember // without a demand where it belongs to no group
 }
 
 // stokerHere is a Stoker that the files describe.
@@ -39,6 +41,7 @@ type stackReport struct {
 	Ignored    []serviceReport `json:"ignored"`    // with labels of Stoker or of a similar healer
 	Unlabelled int             `json:"unlabelled"` // services without such labels
 	Stokers    []stokerHere    `json:"stokers"`
+	Groups     []groupReport   `json:"groups"` // whose number of workers depends on their work or on the hours; sources are not asked
 	Plan       plan            `json:"plan"`
 	Problems   int             `json:"problems"`
 }
@@ -106,6 +109,14 @@ func (e Env) stackReport(c config.Config, stack composefile.Stack) stackReport {
 			d.Unlabelled++
 		}
 	}
+	var members []groupMember
+	for _, p := range d.Services {
+		members = append(members, p.member)
+	}
+	d.Groups = groupsOf(c, members)
+	for _, g := range d.Groups {
+		d.Problems += len(g.Problems)
+	}
 	return d
 }
 
@@ -140,7 +151,7 @@ func (e Env) given() []string {
 // decides reports whether a variable changes the result of check.
 func decides(name string) bool {
 	switch name {
-	case "STOKER_SELECT", "STOKER_SCOPE", "STOKER_COMPAT", "STOKER_REQUIRE_QUOTA":
+	case "STOKER_SELECT", "STOKER_SCOPE", "STOKER_COMPAT", "STOKER_REQUIRE_QUOTA", "STOKER_CPU_BUDGET":
 		return true
 	}
 	return slices.ContainsFunc(policy.Labels(), func(l policy.Label) bool { return l.Env == name })
@@ -159,6 +170,10 @@ func plannedOf(c config.Config, s composefile.Service) serviceReport {
 		p.Replicas = 0
 	}
 	p.promised = promised(reading.Policy, s.CPUs)
+	if p.Managed && p.Held == worker.HeldNot && p.Replicas > 0 {
+		group, _ := policy.Group(s.Labels, s.Name)
+		p.member = groupMember{name: s.Name, group: group, demand: reading.Policy.Demand, cpus: s.CPUs, count: p.Replicas, advice: adviseOnSleep(reading.Policy, s.Restart, false)}
+	}
 	if p.Managed {
 		p.Advice = append(p.Advice, adviseOnService(s)...)
 		p.Advice = append(p.Advice, adviseOnQuota(c, reading.Policy, s.CPUs)...)

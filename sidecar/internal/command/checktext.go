@@ -51,9 +51,9 @@ func (e Env) reportText(all report) string {
 		proxy = append(proxy, reportRow{[]string{"the engine's proxy"}, evaluation{Problems: []string{all.lacking}}})
 	}
 	text := e.reportTable([]string{"WORKER", "STATE", "CPUS", "RESTART", "MANAGED BY", "HELD"}, managed) +
-		e.reportTable([]string{"IGNORED", "STATE", "WHY"}, ignored) +
+		e.reportTable([]string{"IGNORED", "STATE", "WHY"}, ignored) + e.groupTable(all.Groups) +
 		e.total(fmt.Sprintf("%s managed, %d ignored, %s unlabelled; ", count(len(managed), "worker"), len(ignored),
-			count(all.Unlabelled, "other container")), managed, ignored, proxy) +
+			count(all.Unlabelled, "other container")), managed, ignored, proxy, groupRows(all.Groups)) +
 		e.lines(plain, all.Plan.lines()...)
 	if all.Caveat != "" {
 		text += e.lines(plain, all.Caveat)
@@ -77,10 +77,19 @@ func (e Env) stackText(all stackReport) string {
 	}
 	return e.reportTable([]string{"STOKER", "SETTINGS"}, stokers) +
 		e.reportTable([]string{"SERVICE", "REPLICAS", "CPUS", "RESTART", "MANAGED BY", "HELD"}, managed) +
-		e.reportTable([]string{"IGNORED", "WHY"}, ignored) +
+		e.reportTable([]string{"IGNORED", "WHY"}, ignored) + e.groupTable(all.Groups) +
 		e.total(fmt.Sprintf("%s managed, %d ignored, %s unlabelled; ", count(len(managed), "service"), len(ignored),
-			count(all.Unlabelled, "other service")), stokers, managed, ignored) +
+			count(all.Unlabelled, "other service")), stokers, managed, ignored, groupRows(all.Groups)) +
 		e.lines(plain, all.Plan.lines()...)
+}
+
+// groupRows are the groups as total counts them.
+func groupRows(groups []groupReport) []reportRow {
+	var rows []reportRow
+	for _, g := range groups {
+		rows = append(rows, reportRow{[]string{g.Group}, evaluation{Problems: g.Problems}})
+	}
+	return rows
 }
 
 // settingsText returns the settings with which the services are evaluated. With several Stokers there are none.

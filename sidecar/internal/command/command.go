@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stoker/sidecar/internal/config"
+	"stoker/sidecar/internal/core/demand"
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/sanitize"
 )
@@ -39,6 +40,8 @@ type Env struct {
 	Connect func(c config.Config, build Build) (Engine, error)
 	// Notifier reads the URLs of STOKER_NOTIFY. Its error has a line for each mistake.
 	Notifier func(c config.Config, build Build) (Notifier, error)
+	// AskSource asks a source of work how much there is.
+	AskSource func(ctx context.Context, s demand.Source) (demand.Reading, error)
 	// Explain returns in one line what an error of the engine means and what to do.
 	Explain func(err error) string
 	// Self is the ID of the container that this process runs in, empty outside one.

@@ -9,25 +9,35 @@ import (
 
 	"stoker/sidecar/internal/app"
 	"stoker/sidecar/internal/config"
+	"stoker/sidecar/internal/core/demand"
 	"stoker/sidecar/internal/engine/docker"
+	"stoker/sidecar/internal/engine/queue"
 )
 
 // Host is the Env of this process: its arguments and streams, the real sidecar, the real engine.
 func Host(build Build) Env {
 	return Env{
-		Args:     os.Args[1:],
-		Environ:  os.Environ(),
-		Stdout:   os.Stdout,
-		Stderr:   os.Stderr,
-		Width:    terminalWidth(os.Stdout),
-		Build:    build,
-		Run:      runApp,
-		Connect:  connect,
-		Notifier: notifierOf,
-		Explain:  docker.Explain,
-		Self:     docker.SelfID,
-		Hostname: os.Hostname,
+		Args:      os.Args[1:],
+		Environ:   os.Environ(),
+		Stdout:    os.Stdout,
+		Stderr:    os.Stderr,
+		Width:     terminalWidth(os.Stdout),
+		Build:     build,
+		Run:       runApp,
+		Connect:   connect,
+		Notifier:  notifierOf,
+		AskSource: askSource,
+		Explain:   docker.Explain,
+		Self:      docker.SelfID,
+		Hostname:  os.Hostname,
 	}
+}
+
+// askSource asks once, and keeps no connection.
+func askSource(ctx context.Context, s demand.Source) (demand.Reading, error) {
+	pool := queue.New(queue.Options{})
+	defer func() { _ = pool.Close(ctx) }()
+	return pool.Ask(ctx, s)
 }
 
 func runApp(ctx context.Context, c config.Config, log *logrus.Logger, build Build) error {

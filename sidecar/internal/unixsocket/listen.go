@@ -32,8 +32,11 @@ func Listen(ctx context.Context, name string) (net.Listener, error) {
 	return listener, nil
 }
 
-// abandoned reports whether a socket file has no listener: it is from a Stoker that crashed.
+// abandoned reports whether a socket file has no listener: it is from a Stoker that crashed. A file of another kind is somebody else's.
 func abandoned(ctx context.Context, name string) bool {
+	if info, err := os.Lstat(name); err != nil || info.Mode()&os.ModeSocket == 0 {
+		return false
+	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", name)
 	if err == nil {
 		_ = conn.Close()

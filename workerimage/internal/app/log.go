@@ -17,7 +17,11 @@ func (w *Worker) logStart() {
 	if cpus, limited := cgroup.CPUs(os.DirFS("/")); limited {
 		quota = fmt.Sprintf("a quota of %.2f CPUs", cpus)
 	}
-	w.log.Printf("%s, %d threads, %s", w.set.Task.ID(), w.threads(), quota)
+	work := w.set.Task.ID()
+	if w.set.Queue != nil {
+		work = "tasks from " + w.set.Queue.String()
+	}
+	w.log.Printf("%s, %d threads, %s", work, w.threads(), quota)
 	for _, f := range w.set.Faults {
 		w.log.Printf("fault to come: %s in %s, up to %s sooner or later", f, f.After, f.Spread)
 	}

@@ -34,6 +34,7 @@ type Worker struct {
 	ledger    *pool.Ledger
 	heartbeat *heartbeat.Heartbeat
 	injector  *fault.Injector
+	gate      *fault.Gate
 }
 
 // New returns a worker that has not started.
@@ -42,33 +43,34 @@ func New(set settings.Settings, logger *log.Logger) *Worker {
 	w.heartbeat = heartbeat.New(set.Heartbeat.Path, func(err error) {
 		logger.Printf("heartbeat cannot be written, the health check will fail: %v", err)
 	})
-	gate := fault.NewGate()
+	w.gate = fault.NewGate()
 	w.injector = fault.NewInjector(fault.Process{
 		Exit:      os.Exit,
 		Crash:     fault.CrashProcess,
 		Memory:    func() (uint64, bool) { return cgroup.Memory(os.DirFS("/")) },
 		Say:       logger.Printf,
 		Heartbeat: w.heartbeat,
-		Gate:      gate,
+		Gate:      w.gate,
 	})
-	w.pool = &pool.Pool{Task: set.Task, Heartbeat: w.heartbeat, Gate: gate}
+	w.pool = &pool.Pool{Task: set.Task, Heartbeat: w.heartbeat, Gate: w.gate}
 	return w
 }
 
-// Run works until all rounds are done or a signal asks for a stop, and returns the exit code.
+// Run works until all rounds are done or a signal asks for a stop, and returns the exit code. With a queue it works on tasks from there, and
+// only a signal ends it.
 func (w *Worker) Run(signals <-chan os.Signal) int {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	w.logStart()
+	if w.set.Queue != nil {
+		return w.consume(ctx, stop, signals)
+	}
 	store, ledger := w.restore()
 	w.ledger = ledger
 	w.heartbeat.Start()
 
-	orders := make(chan []fault.Fault)
-	scheduler := fault.NewScheduler(w.injector, w.set.FaultFile, orders)
 	var helpers sync.WaitGroup
-	helpers.Go(func() { scheduler.Serve(ctx, w.set.Faults) })
-	helpers.Go(func() { w.handleSignals(ctx, stop, signals, orders) })
+	w.serve(ctx, stop, signals, &helpers)
 	helpers.Go(func() { w.logProgress(ctx) })
 	books := newSaver(store, ledger, w.log)
 	saved := make(chan error, 1)
@@ -78,6 +80,27 @@ func (w *Worker) Run(signals <-chan os.Signal) int {
 	stop()
 	helpers.Wait()
 	return w.finish(store, saved)
+}
+
+// consume works on the tasks of a queue. What is in hand at the end is given back, so that there is no checkpoint to write.
+func (w *Worker) consume(ctx context.Context, stop context.CancelFunc, signals <-chan os.Signal) int {
+	w.heartbeat.Start()
+	c := newConsumer(w)
+	var helpers sync.WaitGroup
+	w.serve(ctx, stop, signals, &helpers)
+	helpers.Go(func() { c.logProgress(ctx) })
+	c.run(ctx)
+	stop()
+	helpers.Wait()
+	return ExitDone
+}
+
+// serve starts what carries out faults and answers signals until ctx ends.
+func (w *Worker) serve(ctx context.Context, stop context.CancelFunc, signals <-chan os.Signal, helpers *sync.WaitGroup) {
+	orders := make(chan []fault.Fault)
+	scheduler := fault.NewScheduler(w.injector, w.set.FaultFile, orders)
+	helpers.Go(func() { scheduler.Serve(ctx, w.set.Faults) })
+	helpers.Go(func() { w.handleSignals(ctx, stop, signals, orders) })
 }
 
 func (w *Worker) rounds(ctx context.Context) {

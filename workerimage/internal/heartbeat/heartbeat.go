@@ -23,6 +23,7 @@ type Heartbeat struct {
 
 	mu      sync.Mutex
 	beats   map[int]time.Time
+	count   uint64
 	written time.Time
 	muted   bool
 	told    bool
@@ -48,10 +49,18 @@ func (h *Heartbeat) Beat(thread int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.beats[thread] = now
+	h.count++
 	if h.muted || now.Sub(h.written) < every {
 		return
 	}
 	h.write(now)
+}
+
+// Count is how many beats there were. It rises while any thread works, muted or not.
+func (h *Heartbeat) Count() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.count
 }
 
 // Rest ignores a thread until its next beat.

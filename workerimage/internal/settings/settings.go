@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stoker/workerimage/internal/fault"
+	"stoker/workerimage/internal/queue"
 	"stoker/workerimage/internal/task"
 )
 
@@ -19,6 +20,10 @@ type Lookup func(name string) (string, bool)
 type Settings struct {
 	Task   task.Task
 	Rounds uint64 // 0 is for ever
+
+	Queue *queue.Spec   // where tasks come from, in place of Task and Rounds; nil is nowhere
+	Lease time.Duration // Redis: how long a task stays with a worker that is not heard of
+	Name  string        // of the worker, in results and at the broker
 
 	Threads    int    // 0 is by the CPU quota
 	State      string // directory of the checkpoint, "" is none
@@ -45,8 +50,12 @@ const Off = "off"
 func Read(lookup Lookup) (Settings, error) {
 	e := &environment{lookup: lookup}
 	s := Settings{
-		Task:       e.task(),
-		Rounds:     e.number("WORKER_ROUNDS", 0),
+		Task:   e.task(),
+		Rounds: e.number("WORKER_ROUNDS", 0),
+		Queue:  e.queue(),
+		Lease:  e.duration("WORKER_LEASE", 15*time.Second, time.Second),
+		Name:   e.name(),
+
 		Threads:    e.threads("WORKER_THREADS"),
 		State:      e.text("WORKER_STATE", "/var/lib/worker"),
 		Checkpoint: e.duration("WORKER_CHECKPOINT", time.Second, time.Millisecond),
@@ -72,6 +81,12 @@ func ReadHeartbeat(lookup Lookup) (Heartbeat, error) {
 // ReadFaultFile takes what `worker fault` needs.
 func ReadFaultFile(lookup Lookup) string {
 	return (&environment{lookup: lookup}).faultFile()
+}
+
+// ReadQueue takes the queue alone, for `worker produce`; nil is none.
+func ReadQueue(lookup Lookup) (*queue.Spec, error) {
+	e := &environment{lookup: lookup}
+	return e.queue(), e.err()
 }
 
 // environment collects problems, so that all are reported at once.

@@ -29,6 +29,8 @@ type pool struct {
 	asked  int
 	events []worker.Event
 	stuck  map[worker.Key]bool // starts of it fail
+	inHand demand.InHandKind   // what a queue tells of the items in hand
+	before func(worker.Action) // an action is carried out
 	saved  map[worker.Key]worker.Saved
 	common []string // labels of all
 }
@@ -105,6 +107,9 @@ func (p *pool) event(kind worker.Kind, key worker.Key, code int, signal syscall.
 func (p *pool) work() {
 	for len(p.do) > 0 {
 		a := p.do[0]
+		if p.before != nil {
+			p.before(a)
+		}
 		p.do = p.do[1:]
 		o := worker.Outcome{Action: a, Result: worker.Done}
 		p.carryOut(a, &o)

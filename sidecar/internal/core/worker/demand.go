@@ -9,7 +9,7 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// Wake asks for the start of a worker that sleeps, or that never ran or has finished. It changes nothing about any other one.
+// Wake asks for the start of a worker that sleeps. It changes nothing about any other one.
 type Wake struct {
 	Reason Reason
 	Detail string
@@ -44,7 +44,18 @@ func (m *Machine) Wakeable() bool {
 	if m.id.Unmanageable != HeldNot || m.id.Tentative || !m.container.inspected || !m.container.status.Down() || m.saved.StopIntent != nil {
 		return false
 	}
-	return m.asleep() || m.heldFor(HeldNeverStarted) || m.heldFor(HeldFinished)
+	return m.asleep()
+}
+
+// rest leaves a worker down that nobody has to start: it is held, or, where its work decides when it runs, asleep.
+func (m *Machine) rest(now time.Time, why Reason, at time.Time) {
+	if !m.id.Policy.Demand.Set() {
+		m.hold(now, why, at)
+		return
+	}
+	m.emit(Event{At: now, Kind: EventAsleep, HealID: m.heal().ID, Reason: why, ExitCode: m.life.exitCode})
+	m.enter(State{Phase: PhaseAsleep})
+	m.saved.Expected, m.saved.Budget, m.life.exit = false, Budget{}, exitSettled
 }
 
 // Sleepable reports whether a Sleep would stop the worker. The end of one that the engine removes at its end would be its last.

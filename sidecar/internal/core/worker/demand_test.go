@@ -248,7 +248,8 @@ func TestSleepAndWake(t *testing.T) {
 			given demand never-started
 			up created
 			+3s
-			= held never-started
+			= held asleep
+			= told asleep
 			wake
 			> start 0
 			start
@@ -258,7 +259,7 @@ func TestSleepAndWake(t *testing.T) {
 			given demand on-exit=failure
 			up
 			die 0
-			= held finished
+			= held asleep
 			wake
 			> start 0`},
 		{"a dry run puts nothing to sleep", `

@@ -277,7 +277,7 @@ func (m *Machine) lateExit(s Snapshot) exitFacts {
 func (m *Machine) judgeCause(now time.Time, e exitFacts) {
 	m.life.exitCode = e.code
 	if m.finishes(e) {
-		m.hold(now, HeldFinished, m.life.endedAt)
+		m.rest(now, HeldFinished, m.life.endedAt)
 		return
 	}
 	m.openHeal(now, cause{fault: e.kind(), intent: e.intent, reason: e.why(), action: HealStart, detail: e.detail})

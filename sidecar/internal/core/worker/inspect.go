@@ -376,7 +376,7 @@ func (m *Machine) judgeUnobserved(now time.Time, s Snapshot) {
 	case m.saved.Expected, e.fault == FaultStartFailed:
 		m.judgeCause(now, e)
 	case neverRan:
-		m.hold(now, HeldNeverStarted, s.FinishedAt)
+		m.rest(now, HeldNeverStarted, s.FinishedAt)
 	case s.OOMKilled || !deliberateCode(s.ExitCode):
 		m.judgeCause(now, e)
 	default:

@@ -29,10 +29,11 @@ func Transitions() []Transition {
 		{"due", []Phase{PhaseBackingOff}, []Phase{PhaseStarting}},
 		{"due", []Phase{PhaseStopDue}, []Phase{PhaseStopping}},
 		{"due", []Phase{PhaseRecreateDue}, []Phase{PhaseRecreating}},
-		{"wake", []Phase{PhaseAsleep, PhaseHeld}, []Phase{PhaseBackingOff, PhaseRecreateDue}},
+		{"wake", []Phase{PhaseAsleep}, []Phase{PhaseBackingOff, PhaseRecreateDue}},
 		{"sleep", []Phase{PhaseWatching}, []Phase{PhaseStopDue}},
-		{"exited", []Phase{PhaseStopping}, []Phase{PhaseAsleep}},
-		{"inspect answered", []Phase{PhaseStopping}, []Phase{PhaseAsleep}},
+		{"exited", unlessRecreating(), []Phase{PhaseAsleep}}, // stopped for want of work, or finished
+		{"inspect answered", unlessRecreating(), []Phase{PhaseAsleep}},
+		{"start answered", unlessRecreating(), []Phase{PhaseAsleep}},
 		{"stop answered", []Phase{PhaseStopping}, []Phase{PhaseAsleep}},
 		{"due", []Phase{PhaseExhausted}, []Phase{PhaseStopDue, PhaseRecreateDue}}, // stable, and its restart as an orphan waited for attempts
 		{"started", unlessRecreating(), []Phase{PhaseWatching}},
