@@ -130,7 +130,7 @@ func (r *Rabbit) Restart(tb testing.TB) {
 // Resume.
 func (r *Rabbit) Pause(tb testing.TB) {
 	tb.Helper()
-	r.server.signal(tb, syscall.SIGSTOP)
+	r.server.pause(tb)
 }
 
 // Resume ends a Pause.
