@@ -15,6 +15,7 @@ import (
 const (
 	fieldWorker   = "worker"
 	fieldID       = "id"
+	fieldGroup    = "group"
 	fieldFault    = "fault"
 	fieldIntent   = "intent"
 	fieldHeal     = "heal"
@@ -150,6 +151,11 @@ func lines() map[worker.EventKind]line {
 		worker.EventEngineConnected:     {logrus.InfoLevel, "connected to the engine"},
 		worker.EventHostOverloaded:      {logrus.ErrorLevel, "the host is overloaded: restarts of running workers wait"},
 		worker.EventHostRecovered:       {logrus.InfoLevel, "the host has recovered"},
+		worker.EventWoken:               {logrus.InfoLevel, "worker was woken"},
+		worker.EventAsleep:              {logrus.InfoLevel, "worker sleeps"},
+		worker.EventDemandLost:          {logrus.ErrorLevel, "a source of work cannot be read, asking it again until it can"},
+		worker.EventDemandBack:          {logrus.InfoLevel, "the source of work can be read again"},
+		worker.EventDemandLimited:       {logrus.WarnLevel, "there is more work than workers that may run"},
 	}
 }
 
@@ -168,6 +174,7 @@ func fields(n worker.Event) logrus.Fields {
 		}
 	}
 	put(fieldWorker, string(n.Key))
+	put(fieldGroup, n.Group)
 	put(fieldID, short(n.ID))
 	put(fieldFault, string(n.Fault))
 	put(fieldIntent, string(n.Intent))

@@ -52,7 +52,9 @@ func TestSourcesAreCompared(t *testing.T) {
 		for _, text := range same[1:] {
 			s, err := ParseSource(text)
 			require.NoError(t, err)
-			require.True(t, first == s, "%s and %s", same[0], text)
+			if s != first {
+				t.Fatalf("%s is not %s", text, same[0])
+			}
 		}
 	}
 	seen := map[Source]string{}

@@ -126,7 +126,7 @@ func (f *Fleet) sourceFailed(now time.Time, s *source, groups []*group, why stri
 	case s.failures >= lostAfter && s.state != demand.SourceLost:
 		s.state, s.since = demand.SourceLost, now
 		f.out.Events = append(f.out.Events, worker.Event{
-			At: now, Kind: worker.EventDemandLost, Group: groupNames(groups), Reason: worker.ReasonSourceFailed, Detail: s.source.String() + ": " + why,
+			At: now, Kind: worker.EventDemandLost, Group: groupNames(groups), Reason: worker.ReasonSourceFailed, Detail: why,
 		})
 	case s.state == demand.SourceAnswered:
 		s.state, s.since = demand.SourceFailing, now

@@ -101,6 +101,10 @@ func edges() []edge {
 		{worker.PhaseRecreating, "recreate answered", worker.PhaseVerifying},
 		{worker.PhaseRecreating, "recreate answered", worker.PhaseRecreateDue},
 		{worker.PhaseRecreating, "recreate answered", worker.PhaseHeld},
+		{worker.PhaseWatching, "sleep", worker.PhaseStopDue},
+		{worker.PhaseStopping, "exited", worker.PhaseAsleep},
+		{worker.PhaseAsleep, "wake", worker.PhaseBackingOff},
+		{worker.PhaseAsleep, "started", worker.PhaseWatching},
 		{worker.PhaseHeld, "started", worker.PhaseWatching},
 		{worker.PhaseExhausted, "started", worker.PhaseWatching},
 	}

@@ -100,8 +100,9 @@ func TestAHangingSourceDelaysNoOther(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	hanging := make(chan error)
 	for n := range 20 {
+		s := source(t, fmt.Sprintf("%s/hangs?value=n&n=%d", base, n))
 		go func() {
-			_, err := p.Ask(ctx, source(t, fmt.Sprintf("%s/hangs?value=n&n=%d", base, n)))
+			_, err := p.Ask(ctx, s)
 			hanging <- err
 		}()
 	}
@@ -230,7 +231,8 @@ func TestCloseEndsWhatIsUnderWay(t *testing.T) {
 	p := New(Options{})
 	failed := make(chan error)
 	for _, text := range every(address) {
-		go func() { _, err := p.Ask(t.Context(), source(t, text)); failed <- err }()
+		s := source(t, text)
+		go func() { _, err := p.Ask(t.Context(), s); failed <- err }()
 	}
 	require.Eventually(t, func() bool { return int(taken.Load()) == len(every(address)) }, 10*time.Second, time.Millisecond)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

@@ -105,7 +105,10 @@ func (w *web) rabbitProblem(ctx context.Context, a answer, t demand.Target) erro
 	}
 	switch a.status {
 	case http.StatusUnauthorized:
-		switch a.decode(t, &said); {
+		if a.decode(t, &said) != nil {
+			break
+		}
+		switch {
 		case strings.Contains(said.Reason, "virtual host"):
 			return problem(Refused, "the user may not use vhost %q of %s, or that vhost does not exist; give permissions there: ^$ for all three is enough", t.Vhost, t.Address())
 		case strings.Contains(said.Reason, "management"):

@@ -155,7 +155,7 @@ func connections(t *testing.T, r *queuetest.Rabbit) int {
 // Queues of one vhost share a connection, that is kept, has a name, and ends when nobody asks.
 func testConnections(t *testing.T, r *queuetest.Rabbit) {
 	require.Eventually(t, func() bool { return connections(t, r) == 0 }, 30*time.Second, 200*time.Millisecond, "those of other tests have ended")
-	p := newPool(t, Options{Idle: 15 * time.Second})
+	p := newPool(t, Options{Idle: 4 * time.Second})
 	for _, queue := range []string{"one", "two", "three"} {
 		r.Declare(t, vhost, queue)
 	}
@@ -163,8 +163,9 @@ func testConnections(t *testing.T, r *queuetest.Rabbit) {
 	defer cancel()
 	failed := make(chan error)
 	for n := range 60 {
+		s := source(t, r.Source("amqp", asker, password, vhost, []string{"one", "two", "three", "nothing"}[n%4]))
 		go func() {
-			_, err := p.Ask(ctx, source(t, r.Source("amqp", asker, password, vhost, []string{"one", "two", "three", "nothing"}[n%4])))
+			_, err := p.Ask(ctx, s)
 			if e, ok := errors.AsType[*Error](err); ok && e.Kind == NoQueue && n%4 == 3 {
 				err = nil
 			}

@@ -110,8 +110,9 @@ func testRedisConnections(t *testing.T, r *queuetest.RedisServer) {
 	p := newPool(t, Options{Idle: time.Second})
 	failed := make(chan error)
 	for n := range 100 {
+		s := source(t, r.Source("redis", "asker", redisPassword, 0, fmt.Sprint("list=", n)))
 		go func() {
-			_, err := p.Ask(t.Context(), source(t, r.Source("redis", "asker", redisPassword, 0, fmt.Sprint("list=", n))))
+			_, err := p.Ask(t.Context(), s)
 			failed <- err
 		}()
 	}

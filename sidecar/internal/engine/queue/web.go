@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -65,7 +66,7 @@ func (w *web) ask(ctx context.Context, t demand.Target) (demand.Reading, error) 
 type answer struct {
 	status int
 	kind   string // of the content
-	to     string // where it redirects to: scheme and host
+	to     string // where it redirects to
 	body   []byte
 }
 
@@ -95,7 +96,7 @@ func (w *web) get(ctx context.Context, t demand.Target, path, params string) (an
 	defer func() { _ = response.Body.Close() }()
 	a := answer{status: response.StatusCode, kind: response.Header.Get("Content-Type")}
 	if to, err := response.Location(); err == nil {
-		a.to = to.Scheme + "://" + to.Host
+		a.to = towards(to, request.URL)
 	}
 	a.body, err = io.ReadAll(io.LimitReader(response.Body, longestAnswer+1))
 	switch {
@@ -125,18 +126,24 @@ func (a answer) statusProblem(t demand.Target) *Error {
 	case a.status == http.StatusForbidden:
 		return problem(Refused, "%s does not let the user read that (403)", t.Address())
 	case a.status >= 300 && a.status < 400:
-		return problem(BadAnswer, "%s redirects%s, and Stoker does not follow; write the URL that answers", t.Address(), towards(a.to, t))
+		return problem(BadAnswer, "%s redirects %s, and Stoker does not follow; write the URL that answers", t.Address(), cmp.Or(a.to, "nowhere"))
 	case a.status != http.StatusOK:
 		return problem(BadAnswer, "%s answered %d %s; see whether the URL is right", t.Address(), a.status, http.StatusText(a.status))
 	}
 	return nil
 }
 
-func towards(to string, t demand.Target) string {
-	if to == "" {
-		return ""
+// towards does not say where a redirect leads: what servers put there may hold what was sent to them.
+func towards(to, from *url.URL) string {
+	switch {
+	case to.Hostname() != from.Hostname():
+		return "to another host"
+	case to.Scheme != from.Scheme:
+		return "between http and https"
+	case to.Host != from.Host:
+		return "to another port"
 	}
-	return strings.Replace(quote(to, t), ":", " to", 1)
+	return "again and again"
 }
 
 // decode reads JSON. Numbers are json.Number where into is of any type.
