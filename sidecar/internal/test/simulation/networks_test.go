@@ -103,7 +103,9 @@ func (r *run) unseen(change dockertest.Change, t dockertest.Truth) bool {
 // startUnseen reports whether about the time of an operator's change the container was started in a way that hides a start which had failed
 // before: by a recreate, by a start of Stoker's own that was not answered, or while the engine or Stoker began or events were lost.
 func (r *run) startUnseen(change dockertest.Change, t dockertest.Truth) bool {
-	near := func(at time.Time) bool { return at.Sub(change.At) > -90*time.Second && at.Sub(change.At) < 3*time.Minute }
+	near := func(at time.Time) bool {
+		return at.Sub(change.At) > -90*time.Second && at.Sub(change.At) < 3*time.Minute
+	}
 	lives := slices.ContainsFunc(r.w.Truths(), func(other dockertest.Truth) bool {
 		return r.root(other) == r.root(t) && slices.ContainsFunc(other.Lives, func(l dockertest.Life) bool { return near(l.Began) })
 	})
