@@ -267,6 +267,10 @@ func (m *Machine) operatorStopped(now time.Time, o Outcome) {
 		m.applyInspect(now, *o.Snapshot)
 		return
 	}
+	if i != nil && o.Snapshot != nil && o.Snapshot.ID == i.ID && o.Snapshot.Status == StatusRunning {
+		m.beingStopped(now, *o.Snapshot, *i)
+		return
+	}
 	at := now
 	if i != nil {
 		at = i.At
@@ -280,6 +284,15 @@ func (m *Machine) operatorStopped(now time.Time, o Outcome) {
 	}
 	m.hold(now, HeldOperator, at)
 	m.saved.State.Hold.Confirmed = !o.Broken // then the engine has answered since, and it was not its own shutdown
+}
+
+// beingStopped: somebody's stop of the container that is the worker has begun, and it still runs. Its end is yet to come.
+func (m *Machine) beingStopped(now time.Time, s Snapshot, i StopIntent) {
+	m.to(PhaseWatching)
+	m.setContainer(s)
+	m.applyInspect(now, s)
+	m.operatorStop(now, i)
+	m.foreign.window, m.foreign.until = now.Add(m.stopWindow()), now.Add(foreignStopMax)
 }
 
 // removedWhileRecreating: no container of the worker exists any more, and none is to be made.

@@ -159,6 +159,18 @@ func TestRecreate(t *testing.T) {
 			= held stopped-by-operator
 			+1h
 			> nothing`},
+		{"rule 5: someone begins to stop it, and it still runs when the transaction has ended", `
+			given health on-unhealthy=recreate grace=10s
+			up
+			unhealthy
+			> recreate 1
+			kill TERM
+			answer stood-down running new
+			+1s
+			die 143
+			= held stopped-by-operator
+			+1h
+			> nothing`},
 		{"rule 5: someone stops it before the first look of the transaction", `
 			given health on-unhealthy=recreate grace=10s
 			up
