@@ -16,7 +16,8 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	known := m.saved.Incarnation.StartedAt
 	newLife := !s.StartedAt.Equal(known)
 	unheard := newLife && !begunAt(known, s)
-	if unheard && m.phase() != PhaseStarting { // another start may have failed before the one that worked
+	untold := m.container.status == StatusRunning && s.Status.Down()
+	if untold || unheard && m.phase() != PhaseStarting { // another start may have failed before the last one, and no event told of anything
 		m.networks.unseenStart = true
 	}
 	m.noteNetworks(now, s)

@@ -351,6 +351,12 @@ func TestLostNetworks(t *testing.T) {
 			update
 			= lost front
 			> connect front`},
+		{"an end of which no event told, and a start after it that failed for something else", `
+			given networks=front docker=always
+			up
+			world down 137 networks: start-error:mount
+			update
+			= lost front`},
 		{"a recreate that was refused after the old container was started in vain, and started", `
 			given networks=front on-unhealthy=recreate health
 			up
