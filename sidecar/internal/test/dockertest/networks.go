@@ -61,6 +61,11 @@ func (w *World) loseNetwork(c *container, by Actor) {
 	if names := c.networks(); w.config.LosesNetworks && len(names) > 0 {
 		c.detach(names[w.roll(c.ID+"lost")%uint64(len(names))])
 		c.loss.At = w.now
+		for _, change := range []*Change{&c.loss.Connected, &c.loss.Disconnected} {
+			if change.LostAt.IsZero() {
+				change.LostAt = w.now
+			}
+		}
 		c.loss.ByOperator = c.loss.ByOperator || by == ByOperator
 	}
 }
@@ -78,6 +83,8 @@ type Loss struct {
 type Change struct {
 	At time.Time
 	ID string // of the container, which may have been replaced since
+	// LostAt is when a network was lost for the first time since.
+	LostAt time.Time
 }
 
 // LoseNetworks makes the engine one that loses networks from now on.

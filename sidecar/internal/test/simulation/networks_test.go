@@ -92,8 +92,10 @@ func (r *run) unseen(change dockertest.Change, t dockertest.Truth) bool {
 	if change.At.IsZero() {
 		return false
 	}
-	if since := t.Loss.At.Sub(change.At); since > -5*time.Second && since < soon {
-		return true
+	for _, at := range []time.Time{t.Loss.At, change.LostAt} {
+		if since := at.Sub(change.At); since > -5*time.Second && since < soon {
+			return true
+		}
 	}
 	return slices.ContainsFunc(r.w.Events(), func(e dockertest.Event) bool {
 		return e.ID == change.ID && e.Action == "destroy" && e.TrueAt.Sub(change.At) < soon
@@ -101,7 +103,7 @@ func (r *run) unseen(change dockertest.Change, t dockertest.Truth) bool {
 }
 
 // startUnseen reports whether about the time of an operator's change the container was started in a way that hides a start which had failed
-// before: by a recreate, by a start of Stoker's own that was not answered, or while the engine or Stoker began or events were lost.
+// before: by a recreate, by a start of Stoker's own that was not answered, or while the engine or Stoker began or events were lost or late.
 func (r *run) startUnseen(change dockertest.Change, t dockertest.Truth) bool {
 	near := func(at time.Time) bool {
 		return at.Sub(change.At) > -90*time.Second && at.Sub(change.At) < 3*time.Minute
@@ -112,7 +114,9 @@ func (r *run) startUnseen(change dockertest.Change, t dockertest.Truth) bool {
 	if change.At.IsZero() || !lives {
 		return false
 	}
-	if slices.ContainsFunc(slices.Concat(r.falls, r.hires, r.drops), near) {
+	if slices.ContainsFunc(slices.Concat(r.falls, r.hires, r.drops), near) || slices.ContainsFunc(r.w.History(t.ID), func(e dockertest.Event) bool {
+		return e.Action == "start" && near(e.TrueAt) && e.SeenAt.Sub(e.TrueAt) > 100*time.Millisecond // an inspect may have been quicker
+	}) {
 		return true
 	}
 	return slices.ContainsFunc(r.w.Audit(), func(a dockertest.Record) bool {

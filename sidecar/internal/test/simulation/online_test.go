@@ -38,6 +38,9 @@ func (r *run) checkAction(a worker.Action) {
 	if a.Verb == worker.Inspect || a.Verb == worker.ReadStats {
 		return
 	}
+	if a.Verb == worker.Stop {
+		r.stops = append(r.stops, decidedStop{id: a.Incarnation.ID, at: r.w.Now(), by: len(r.hires), in: a.Deadline})
+	}
 	if r.plan.DryRun {
 		r.blame("dry run: %s of %s", a.Verb, a.Key)
 	}

@@ -31,6 +31,7 @@ type run struct {
 	blind    bool        // at one of them a Stoker had no list yet
 	deaths   []time.Time // of Stokers that were killed
 	hires    []time.Time // when a Stoker began
+	stops    []decidedStop
 	steps    []time.Time // of the engine's clock
 	drops    []time.Time // of events
 	amnesia  time.Time   // the last time that the journal was lost
@@ -41,6 +42,14 @@ type run struct {
 	hash     hash.Hash64
 	telling  bool
 	count    tally
+}
+
+// decidedStop is a stop that a Stoker was to send. Where it was killed meanwhile, the next one cannot know whether it was sent.
+type decidedStop struct {
+	id string
+	at time.Time
+	by int // which Stoker
+	in time.Duration
 }
 
 func newRun(p plan) *run {

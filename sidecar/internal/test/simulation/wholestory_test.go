@@ -111,16 +111,30 @@ func (r *run) dropped(at time.Time) bool {
 }
 
 // mistaken reports whether an operator's stop came while a stop of Stoker's own was on its way, or was just given up, which came to
-// nothing: then the one signal that was seen may be either's.
+// nothing: then the one signal that was seen may be either's. One that a
+// Stoker which was killed was to send may have been sent.
 func (r *run) mistaken(start dockertest.Record, signal, stop *dockertest.Event) bool {
 	began := stop.TrueAt
 	if signal != nil {
 		began = signal.TrueAt
 	}
+	if slices.ContainsFunc(r.stops, func(s decidedStop) bool { return s.id == stop.ID && r.awaited(s, began) }) {
+		return true
+	}
 	return slices.ContainsFunc(r.w.Audit(), func(a dockertest.Record) bool {
 		return a.By == dockertest.ByStoker && a.Op == dockertest.OpStop && (a.Action.Incarnation.ID == start.Incarnation.ID || a.Incarnation.ID == stop.ID) &&
 			a.Sent.Before(stop.TrueAt) && (a.Arrived.After(stop.TrueAt) || !a.Effect && a.Answered.After(began.Add(-2*time.Second)))
 	})
+}
+
+// awaited reports whether at that time a Stoker still waited for a stop that the one before it was to send.
+func (r *run) awaited(s decidedStop, at time.Time) bool {
+	for _, born := range r.hires[s.by:] {
+		if s.at.Before(born) && born.Before(at) && at.Before(born.Add(s.in+2*time.Second)) {
+			return true
+		}
+	}
+	return false
 }
 
 // stepped reports whether the clock stepped between two times.
