@@ -1,6 +1,7 @@
 package demand
 
 import (
+	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -133,15 +134,15 @@ func (t Target) shownPath() string {
 	return t.Path
 }
 
-// readable escapes only what would end a parameter or a source.
+// readable escapes only what would end a parameter or a source, and what is not ASCII.
 func readable(value string) string {
 	var b strings.Builder
-	for _, r := range value {
-		if r <= ' ' || strings.ContainsRune("%&#+;@\x7f", r) || r > 0x7e {
-			b.WriteString(url.QueryEscape(string(r)))
+	for _, c := range []byte(value) {
+		if c <= ' ' || c > '~' || strings.IndexByte("%&#+;@", c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
 			continue
 		}
-		b.WriteRune(r)
+		b.WriteByte(c)
 	}
 	return b.String()
 }

@@ -92,6 +92,8 @@ func (s scheme) parse(text string) (Target, error) {
 		return Target{}, errors.New("a # has no meaning here; write it as %23")
 	case u.Hostname() == "":
 		return Target{}, errors.New("no host")
+	case !goodHost(u):
+		return Target{}, errors.New("the host is neither a name nor an IP address; an IPv6 address is in brackets")
 	}
 	t := Target{Kind: s.kind, TLS: s.tls, Host: strings.ToLower(u.Hostname()), Port: u.Port(), User: u.User.Username()}
 	t.Password, _ = u.User.Password()
@@ -106,6 +108,13 @@ func (s scheme) parse(text string) (Target, error) {
 		return Target{}, err
 	}
 	return t, s.place(&t, u)
+}
+
+func goodHost(u *url.URL) bool {
+	if strings.HasPrefix(u.Host, "[") {
+		return regexp.MustCompile(`^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$`).MatchString(u.Hostname())
+	}
+	return regexp.MustCompile(`^[a-zA-Z0-9._-]+$`).MatchString(u.Hostname())
 }
 
 // parameters reads the query: what is Stoker's, and what is to be passed on.

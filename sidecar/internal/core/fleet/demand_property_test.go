@@ -87,7 +87,7 @@ func (w *workload) keys() []worker.Key {
 
 // check holds each action to invariant I10.
 func (w *workload) check(a worker.Action) {
-	switch a.Verb { //nolint:exhaustive // the others change nothing
+	switch a.Verb {
 	case worker.Stop:
 		if a.Reason == worker.ReasonNoWork {
 			require.False(w.t, w.busy[a.Key], "I10: %s is busy, and is put to sleep", a.Key)

@@ -5,8 +5,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -16,182 +14,6 @@ import (
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/worker"
 )
-
-// pool is a fleet with workers that do what they are told at once, and a queue.
-type pool struct {
-	*desk
-	labels map[worker.Key]map[string]string
-	state  map[worker.Key]worker.Snapshot
-	busy   map[worker.Key]bool
-	spent  map[worker.Key]time.Duration // CPU time
-	queue  demand.Reading
-	broken string // what the queue answers instead
-	asked  int
-	events []worker.Event
-	stuck  map[worker.Key]bool // starts of it fail
-	inHand demand.InHandKind   // what a queue tells of the items in hand
-	before func(worker.Action) // an action is carried out
-	saved  map[worker.Key]worker.Saved
-	common []string // labels of all
-}
-
-func newPool(t *testing.T, set fleet.Settings, labels ...string) *pool {
-	p := &pool{
-		labels: map[worker.Key]map[string]string{}, state: map[worker.Key]worker.Snapshot{}, busy: map[worker.Key]bool{}, spent: map[worker.Key]time.Duration{},
-		stuck: map[worker.Key]bool{}, saved: map[worker.Key]worker.Saved{},
-	}
-	set.Zone = time.UTC
-	p.desk = newDesk(t, set)
-	p.common = labels
-	return p
-}
-
-// add is a container of the group, number n. Its labels are those of the pool and its own.
-func (p *pool) add(n int, status worker.Status, labels ...string) worker.Key {
-	key := worker.Key(fmt.Sprintf("w-%d", n))
-	all := map[string]string{
-		"stoker.enable": "true", "com.docker.compose.project": "p", "com.docker.compose.service": "w", "com.docker.compose.container-number": fmt.Sprint(n),
-	}
-	for _, l := range append(slices.Clone(p.common), labels...) {
-		name, value, _ := strings.Cut(l, "=")
-		all["stoker."+name] = value
-	}
-	p.labels[key] = all
-	s := worker.Snapshot{
-		Incarnation: worker.Incarnation{ID: "id-" + string(key)}, Key: key, Labels: all, Status: status, Health: worker.HealthNone, StopSignal: syscall.SIGTERM,
-		CPUs: 1, Addresses: []string{"10.0.0." + fmt.Sprint(n)},
-	}
-	if status == worker.StatusRunning {
-		s.StartedAt = p.now.Add(-time.Hour)
-	}
-	p.state[key] = s
-	return key
-}
-
-// connect opens a session, and lists who is there.
-func (p *pool) connect() *pool {
-	p.see(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: p.now, BootedAt: noon.Add(-24 * time.Hour), CPUs: 4}})
-	p.list()
-	return p
-}
-
-func (p *pool) list() {
-	p.see(worker.Observation{Kind: worker.ListBegin})
-	for _, key := range slices.Sorted(maps.Keys(p.state)) {
-		p.see(worker.Observation{Kind: worker.Listed, ID: p.state[key].ID, Key: key, Status: p.state[key].Status, Health: worker.HealthNone, Labels: p.labels[key]})
-	}
-	p.see(worker.Observation{Kind: worker.ListEnd})
-}
-
-func (p *pool) see(o worker.Observation) {
-	o.At = p.now
-	p.take(p.f.Observe(p.now, o))
-	p.collect()
-	p.work()
-}
-
-func (p *pool) take(t fleet.Effects) {
-	for _, s := range t.Save {
-		p.saved[s.Key] = s
-	}
-	p.desk.take(t)
-}
-
-func (p *pool) collect() { p.events = append(p.events, p.turn.Events...); p.turn.Events = nil }
-
-func (p *pool) event(kind worker.Kind, key worker.Key, code int, signal syscall.Signal) {
-	p.see(worker.Observation{Kind: kind, ID: p.state[key].ID, Key: key, Labels: p.labels[key], ExitCode: code, Signal: signal})
-}
-
-// work carries out what the fleet asks for.
-func (p *pool) work() {
-	for len(p.do) > 0 {
-		a := p.do[0]
-		if p.before != nil {
-			p.before(a)
-		}
-		p.do = p.do[1:]
-		o := worker.Outcome{Action: a, Result: worker.Done}
-		p.carryOut(a, &o)
-		p.take(p.f.Finish(p.now, o))
-		p.collect()
-	}
-}
-
-func (p *pool) carryOut(a worker.Action, o *worker.Outcome) {
-	s := p.state[a.Key]
-	switch a.Verb { //nolint:exhaustive // no other happens here
-	case worker.AskSource:
-		p.asked++
-		if r := p.queue; p.broken == "" {
-			o.Work = &r
-		} else {
-			o.Result, o.Err = worker.Failed, p.broken
-		}
-		return
-	case worker.ReadStats:
-		o.Usage = &worker.Usage{Now: worker.Stats{At: p.now, CPU: p.spent[a.Key]}}
-		return
-	case worker.Start:
-		if p.stuck[a.Key] {
-			o.Result, o.Err, o.Snapshot = worker.Failed, "no", &s
-			return
-		}
-		s.Status, s.StartedAt = worker.StatusRunning, p.now
-		p.state[a.Key], p.spent[a.Key] = s, 0
-		defer p.event(worker.Started, a.Key, 0, 0)
-	case worker.Stop:
-		s.Status, s.ExitCode, s.FinishedAt = worker.StatusExited, 143, p.now
-		p.state[a.Key] = s
-		p.event(worker.Signalled, a.Key, 0, syscall.SIGTERM)
-		p.event(worker.Exited, a.Key, 143, 0)
-		p.event(worker.Stopped, a.Key, 0, 0)
-	}
-	o.Snapshot = &s
-}
-
-// after lets time pass, in steps of a second, in which busy workers use their CPU.
-func (p *pool) after(d time.Duration) *pool {
-	for end := p.now.Add(d); p.now.Before(end); {
-		p.now = p.now.Add(time.Second)
-		for key, s := range p.state {
-			if s.Status == worker.StatusRunning && p.busy[key] {
-				p.spent[key] += time.Second
-			}
-		}
-		p.take(p.f.Tick(p.now))
-		p.collect()
-		p.work()
-	}
-	return p
-}
-
-// running are those that run.
-func (p *pool) running() string {
-	var names []string
-	for _, key := range slices.Sorted(maps.Keys(p.state)) {
-		if p.state[key].Status == worker.StatusRunning {
-			names = append(names, strings.TrimPrefix(string(key), "w-"))
-		}
-	}
-	return strings.Join(names, " ")
-}
-
-func (p *pool) group() fleet.GroupView {
-	groups := p.f.View(p.now).Groups
-	require.Len(p.t, groups, 1)
-	return groups[0]
-}
-
-func (p *pool) kinds(of ...worker.EventKind) []worker.Event {
-	var found []worker.Event
-	for _, e := range p.events {
-		if slices.Contains(of, e.Kind) {
-			found = append(found, e)
-		}
-	}
-	return found
-}
 
 const source = "demand=redis://queue:6379/0?list=tasks"
 
@@ -227,8 +49,6 @@ func TestDemand(t *testing.T) {
 	g := p.group()
 	require.Equal(t, []int{0, 0, 4, 4}, []int{g.Wanted, g.Running, g.Asleep, g.Workers})
 }
-
-func (p *pool) worker(key worker.Key) fleet.WorkerView { return p.newWorker(key) }
 
 // TestBusyWorkersCountAsWork: with one item each, the next one wakes another worker.
 func TestBusyWorkersCountAsWork(t *testing.T) {
@@ -271,15 +91,6 @@ func TestOperatorAndDemand(t *testing.T) {
 	p.event(worker.Started, "w-3", 0, 0)
 	require.Equal(t, "3", p.after(55*time.Second).running())
 	require.Empty(t, p.after(20*time.Second).running())
-}
-
-func (p *pool) operatorStops(key worker.Key) {
-	s := p.state[key]
-	s.Status, s.ExitCode, s.FinishedAt = worker.StatusExited, 143, p.now
-	p.state[key] = s
-	p.event(worker.Signalled, key, 0, syscall.SIGTERM)
-	p.event(worker.Exited, key, 143, 0)
-	p.event(worker.Stopped, key, 0, 0)
 }
 
 // TestSourceFails: nothing changes, it is told once, and once that it is over.

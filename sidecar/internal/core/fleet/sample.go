@@ -87,7 +87,7 @@ func (f *Fleet) read(now time.Time, p purpose, o worker.Outcome) {
 	}
 	switch {
 	case p == forDemand:
-		f.measured(now, m, in)
+		f.measured(m, in)
 	case p != forPeople:
 		f.step(now, m, in)
 	case in.Usage != nil:

@@ -230,7 +230,7 @@ func (f *Fleet) measure(g *group) {
 }
 
 // measured takes in a reading: with the one before it, it tells what the worker did meanwhile.
-func (f *Fleet) measured(now time.Time, m *member, in worker.StatsRead) {
+func (f *Fleet) measured(m *member, in worker.StatsRead) {
 	g := m.group
 	if g == nil {
 		return

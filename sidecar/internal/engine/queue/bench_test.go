@@ -58,10 +58,14 @@ func BenchmarkKept(b *testing.B) {
 	const n = 100
 	for i := range n {
 		r.Declare(b, "/", fmt.Sprint("queue", i))
+		r.User(b, fmt.Sprint("user", i), "p", "")
+		r.Permit(b, "/", fmt.Sprint("user", i), "^$")
 	}
 	for name, text := range map[string]func(int) string{
-		"amqp":       func(i int) string { return r.Source("amqp", "guest", "guest", "/", fmt.Sprint("queue", i)) },
-		"redis-list": func(i int) string { return redis.Source("redis", "", "", 0, fmt.Sprint("list=", i)) },
+		"amqp": func(i int) string { return r.Source("amqp", "guest", "guest", "/", fmt.Sprint("queue", i)) },
+		// Each with a connection of its own.
+		"amqp-100-users": func(i int) string { return r.Source("amqp", fmt.Sprint("user", i), "p", "/", fmt.Sprint("queue", i)) },
+		"redis-list":     func(i int) string { return redis.Source("redis", "", "", 0, fmt.Sprint("list=", i)) },
 		// Each of another database, so that no connection is shared.
 		"redis-16-databases": func(i int) string { return redis.Source("redis", "", "", i%16, fmt.Sprint("list=", i)) },
 	} {

@@ -155,7 +155,7 @@ func connections(t *testing.T, r *queuetest.Rabbit) int {
 // Queues of one vhost share a connection, that is kept, has a name, and ends when nobody asks.
 func testConnections(t *testing.T, r *queuetest.Rabbit) {
 	require.Eventually(t, func() bool { return connections(t, r) == 0 }, 30*time.Second, 200*time.Millisecond, "those of other tests have ended")
-	p := newPool(t, Options{Idle: 4 * time.Second})
+	p := newPool(t, Options{Idle: 15 * time.Second})
 	for _, queue := range []string{"one", "two", "three"} {
 		r.Declare(t, vhost, queue)
 	}

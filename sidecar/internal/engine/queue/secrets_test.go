@@ -62,7 +62,11 @@ func TestSecretsStaySecret(t *testing.T) {
 	p := newPool(t, Options{})
 	for name, address := range addresses {
 		t.Run(name, func(t *testing.T) {
-			for _, secret := range odd() {
+			secrets := odd()
+			if name == "no name" {
+				secrets = secrets[:2] // each question takes some time
+			}
+			for _, secret := range secrets {
 				for _, text := range withSecrets(address, secret) {
 					limit := 5 * time.Second
 					if name == "hanging" || strings.HasPrefix(name, "echo") && strings.Contains(text, "amqp") || strings.Contains(text, "rediss") {
@@ -101,10 +105,16 @@ func TestSecretsStaySecretOnRealServers(t *testing.T) {
 	open := queuetest.Redis(t, nil)
 	prometheus := queuetest.Prometheus(t)
 	p := newPool(t, Options{})
-	for _, secret := range odd()[:6] {
-		for _, address := range []string{r.Address, r.ManagementAddress, redis.Address, open.Address, prometheus.Address} {
+	for _, secret := range odd()[1:3] {
+		for address, own := range map[string]string{
+			r.Address: "amqp://", r.ManagementAddress: "rabbitmq+http://", redis.Address: "redis://", open.Address: "redis://", prometheus.Address: "prometheus+http://",
+		} {
 			for _, text := range withSecrets(address, secret) {
-				staysSecret(t, p, text, 500*time.Millisecond)
+				limit := 100 * time.Millisecond // what another server makes of it
+				if strings.HasPrefix(text, own) {
+					limit = 10 * time.Second
+				}
+				staysSecret(t, p, text, limit)
 			}
 		}
 	}

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// Width is the time of one Point, and Points how many there are at most: a day.
-	Width  = 15 * time.Minute
+	// Width is the time of one Point.
+	Width = 15 * time.Minute
+	// Points is how many there are at most: a day.
 	Points = 96
 	// every is the time between two samples.
 	every = 5 * time.Second

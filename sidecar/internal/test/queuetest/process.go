@@ -11,7 +11,9 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -96,13 +98,31 @@ func (p *process) stop() {
 	p.cmd = nil
 }
 
-// signal sends a signal to the server and its children.
-func (p *process) signal(tb testing.TB, s syscall.Signal) {
+// pause stops the server and its children, and returns once none of its threads runs: the kernel stops them one after the other.
+func (p *process) pause(tb testing.TB) {
+	tb.Helper()
+	pid := p.signal(tb, syscall.SIGSTOP)
+	require.Eventually(tb, func() bool {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		for _, thread := range threads {
+			stat, err := os.ReadFile(thread)
+			_, state, _ := strings.Cut(string(stat), ") ")
+			if err != nil || !strings.HasPrefix(state, "T") {
+				return false
+			}
+		}
+		return err == nil && len(threads) > 0
+	}, startTime, time.Millisecond, "%s does not stop", p.name)
+}
+
+// signal sends a signal to the server and its children, and returns the server's process.
+func (p *process) signal(tb testing.TB, s syscall.Signal) (pid int) {
 	tb.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	require.NotNil(tb, p.cmd, "%s does not run", p.name)
 	require.NoError(tb, syscall.Kill(-p.cmd.Process.Pid, s))
+	return p.cmd.Process.Pid
 }
 
 // until waits for the server to answer. It fails as soon as the server ends.

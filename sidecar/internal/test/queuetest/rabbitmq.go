@@ -15,7 +15,6 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
@@ -37,9 +36,6 @@ type Rabbit struct {
 	server *process
 }
 
-// statistics is how often queues and channels report to the management API. RabbitMQ's own default is 5 s.
-const statistics = time.Second
-
 // RabbitMQ starts a server with an empty vhost "/" and ends it with the test.
 func RabbitMQ(tb testing.TB, given ...Option) *Rabbit {
 	tb.Helper()
@@ -53,7 +49,7 @@ func RabbitMQ(tb testing.TB, given ...Option) *Rabbit {
 	port, management, names, distribution := freePort(tb), freePort(tb), freePort(tb), freePort(tb)
 	r := &Rabbit{Address: loopback(port), ManagementAddress: loopback(management)}
 	config := fmt.Sprintf("listeners.tcp.1 = %s\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = %d\nlog.file = false\nlog.console = true\n"+
-		"log.console.level = error\nvm_memory_high_watermark.absolute = 1GB\ndisk_free_limit.absolute = 1MB\ncollect_statistics_interval = %d\n", r.Address, management, statistics.Milliseconds())
+		"log.console.level = error\nvm_memory_high_watermark.absolute = 1GB\ndisk_free_limit.absolute = 1MB\n", r.Address, management)
 	if o.authority != nil {
 		o.authority.write(tb, dir)
 		secure, api := freePort(tb), freePort(tb)
@@ -134,7 +130,7 @@ func (r *Rabbit) Restart(tb testing.TB) {
 // Resume.
 func (r *Rabbit) Pause(tb testing.TB) {
 	tb.Helper()
-	r.server.signal(tb, syscall.SIGSTOP)
+	r.server.pause(tb)
 }
 
 // Resume ends a Pause.

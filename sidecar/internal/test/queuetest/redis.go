@@ -80,7 +80,7 @@ func (r *RedisServer) Restart(tb testing.TB) {
 // Pause makes the server hang until Resume.
 func (r *RedisServer) Pause(tb testing.TB) {
 	tb.Helper()
-	r.server.signal(tb, syscall.SIGSTOP)
+	r.server.pause(tb)
 }
 
 // Resume ends a Pause.
