@@ -18,6 +18,8 @@ import (
 type demands struct {
 	groups  map[string]*group
 	sources map[demand.Source]*source
+	byName  []*group
+	inOrder []*source
 	pending []*member // whose group, or whose sleep, is to be looked at
 }
 
@@ -137,7 +139,7 @@ func (f *Fleet) dropEmptyGroups() {
 			continue
 		}
 		delete(f.demands.groups, name)
-		f.dropSources()
+		f.orderSources()
 		for _, o := range f.sorted() {
 			if of, _ := groupOf(o); o.contradicts && of == name && f.bound(o) {
 				f.demands.pending = append(f.demands.pending, o)
@@ -190,13 +192,12 @@ func (f *Fleet) decideDemand(now time.Time) bool {
 
 func (f *Fleet) groupsDue(now time.Time) []*group {
 	var due []*group
-	for _, g := range f.demands.groups {
+	for _, g := range f.demands.byName {
 		timeUp := !g.decideAt.IsZero() && !g.decideAt.After(now)
 		if (g.changed || timeUp) && g.measuring == 0 {
 			due = append(due, g)
 		}
 	}
-	slices.SortFunc(due, func(a, b *group) int { return cmp.Compare(a.name, b.name) })
 	return due
 }
 
