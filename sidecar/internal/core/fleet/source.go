@@ -82,9 +82,16 @@ func (f *Fleet) askDue(now time.Time) {
 		if s.asking || s.due.After(now) {
 			continue
 		}
-		s.asking, s.due = true, now.Add(s.every)
+		s.asking, s.due = true, f.nextAsk(now, s.every)
 		f.send(inFlight{session: f.stream.session, verb: worker.AskSource}, worker.Action{Verb: worker.AskSource, Source: s.source, Deadline: sourceDeadline})
 	}
+}
+
+// nextAsk is when a source is asked again: all that are asked as often are asked together, because each time that a process wakes costs more
+// than a question. Stokers of several hosts have a moment of their own each.
+func (f *Fleet) nextAsk(now time.Time, every time.Duration) time.Time {
+	own := worker.Key(f.set.Owner).Phase(every)
+	return now.Add(-own).Truncate(every).Add(every + own)
 }
 
 // answered takes in what a source has said.
