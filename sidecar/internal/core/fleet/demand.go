@@ -89,6 +89,9 @@ func (f *Fleet) joinGroup(now time.Time, m *member) {
 	}
 	m.group = g
 	g.members = append(g.members, m)
+	if m.key() == g.clone.made {
+		g.clone.made = ""
+	}
 	slices.SortFunc(g.members, byNumber)
 	g.changed = true
 }
