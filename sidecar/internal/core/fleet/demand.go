@@ -40,6 +40,7 @@ type group struct {
 	measuring int       // readings of the CPU under way
 	limit     limitTold
 	clone     cloning
+	dryRun    string // what a dry run has told that it would do
 	changesAt hoursChange
 }
 
@@ -219,6 +220,9 @@ func (f *Fleet) decideGroup(now time.Time, g *group) bool {
 			m.use = demandUse{}
 		}
 	}
+	if f.set.DryRun && !g.dryRunTells(d) {
+		return false
+	}
 	members := slices.Clone(g.members) // a step may take one out
 	for _, i := range d.Wake {
 		f.step(now, members[i], worker.Wake{Reason: f.wakeReason(now, g), Detail: g.situation()})
@@ -228,6 +232,14 @@ func (f *Fleet) decideGroup(now time.Time, g *group) bool {
 	}
 	f.changeClones(now, g, d, members)
 	return len(d.Wake)+len(d.Sleep) > 0
+}
+
+// dryRunTells reports whether a dry run has something to tell: it decides the same at each poll.
+func (g *group) dryRunTells(d demand.Decision) bool {
+	now := fmt.Sprint(d.Wake, d.Sleep)
+	before := g.dryRun
+	g.dryRun = now
+	return now != before
 }
 
 // demandWorker is what a decision is told of a member.

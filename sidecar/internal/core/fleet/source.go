@@ -215,12 +215,14 @@ func (f *Fleet) measure(g *group) {
 	if !g.decision.Measure {
 		return
 	}
-	for _, m := range g.members {
-		if m.machine.Saved().Incarnation.StartedAt.IsZero() || m.demandState != demand.Awake || m.reading[forDemand] {
+	for _, m := range slices.Backward(g.members) { // the last ones sleep first
+		if m.demandState != demand.Awake || m.reading[forDemand] {
 			continue
 		}
 		if f.readStats(m, forDemand, false) {
 			g.measuring++
+		} else {
+			m.use = demandUse{} // what was measured before is not of the time since the last poll
 		}
 	}
 }
