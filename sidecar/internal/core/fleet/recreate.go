@@ -34,7 +34,7 @@ type recreates struct {
 	transactions map[worker.Key]*recreation         // under way
 	recreations  map[string]*recreation             // those of them that are workers', by the ID of the old container
 	unfinished   map[worker.Key]*unfinishedRecreate // left behind, by the worker's name
-	replacedIDs  map[string]uint64                  // containers that were replaced, with the round of that
+	replacedIDs  map[string]uint64                  // containers that were replaced, or were to replace one and are gone, with the round of that
 	early        map[string][]worker.Observation    // of new containers whose transaction the Stoker before this one began, by the old ID
 	replacements map[string]replacement             // by ID; marked containers of the list under way or last complete
 	backups      map[string]backup                  // old containers of that list, by ID
@@ -144,6 +144,9 @@ func (f *Fleet) endIfOver(now time.Time, p *recreation) bool {
 		return false
 	}
 	delete(f.recreates.transactions, p.name)
+	if id := p.tx.Discarded(); id != "" && f.byID[id] == nil { // its events may come behind the answers, and it is no worker
+		f.recreates.replacedIDs[id] = f.stream.round
+	}
 	if p.member == nil {
 		p.finished(now, p.tx.Result())
 		return true

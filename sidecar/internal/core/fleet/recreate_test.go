@@ -348,3 +348,26 @@ func TestRecreateReportsNotes(t *testing.T) {
 	require.Contains(t, detail, "it is in use")
 	require.Contains(t, detail, "still exists")
 }
+
+// The events of a new container that a recreate has made and removed may come after the recreate is over: it is no worker.
+func TestLateEventsOfADiscardedContainer(t *testing.T) {
+	t.Parallel()
+	s := newWorker("w", "recreate-after", "1")
+	s.HostPort = 8080
+	h := newHouse(dockertest.Config{Seed: 7, LosesNetworks: true}, fleet.Settings{})
+	h.w.Operator().Run(s)
+	h.live(time.Second)
+	h.hire()
+	h.live(3 * time.Second)
+	old := h.id("w")
+	h.w.TakePort(s.HostPort)
+	h.w.Crash("w", syscall.SIGSEGV)
+	h.until(t, "w"+worker.NewSuffix)
+	h.w.Plan(dockertest.Fault{Kind: dockertest.DelayEvents, Count: 100, Delay: 5 * time.Second})
+	h.live(20 * time.Second)
+	h.w.FreePort(s.HostPort)
+	h.live(time.Minute)
+	require.Equal(t, old, h.id("w"))
+	require.Zero(t, h.told(worker.EventUnmanaged), "%v", h.log)
+	require.Equal(t, []string{"bridge"}, h.whole(t, "w").Networks, "%v", h.log)
+}

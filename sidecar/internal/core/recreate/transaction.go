@@ -179,6 +179,14 @@ func (t *Transaction) Old() string { return t.run.oldID }
 // New is the ID of the new container; empty where there is none yet.
 func (t *Transaction) New() string { return t.run.newID }
 
+// Discarded is the ID of the new container where the transaction has made one that is gone again; empty otherwise.
+func (t *Transaction) Discarded() string {
+	if t.state.New != nil {
+		return ""
+	}
+	return t.run.newID
+}
+
 // OperatorStopped takes in that an operator stopped one of the containers: nothing is started any more. A stop of the new
 // container counts for nothing once the transaction may have sent one itself.
 func (t *Transaction) OperatorStopped(now time.Time, id string) {

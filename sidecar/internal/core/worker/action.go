@@ -140,6 +140,7 @@ type Outcome struct {
 	Err    string // the engine's words, or the transport's
 	// Unreachable: the engine could not be asked at all, so that nothing was done and the worker is not to blame.
 	Unreachable bool
+	Accepted    bool // with Unknown: the engine said yes, and only the inspect after it failed
 	ParentDown  bool // Start: another worker whose namespaces it shares does not run
 	Missing     bool // the container does not exist (any more)
 	Forbidden   bool // RestartDependent: a proxy does not let the request through, and so at every try

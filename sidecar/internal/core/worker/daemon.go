@@ -14,7 +14,7 @@ func (m *Machine) engineCutIt() bool {
 // engine that had closed its sockets already did at whatever time (28.5.2 on a busy host, 5 s between its first signal and its last).
 func (m *Machine) engineRestarted(now time.Time, in EngineRestarted) {
 	m.life.bootedAt = in.BootedAt
-	m.container.inspected = false
+	m.container.inspected, m.networks.unseenStart = false, true // a policy's start may have failed before the engine went down, and works now
 	m.requestInspect(now, ReasonChanged)
 	if in.StopsSince.IsZero() {
 		return

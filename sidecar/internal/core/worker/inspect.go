@@ -13,13 +13,16 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 		m.checks.groupDeadline = now.Add(groupWindow)
 	}
 	m.container.inspected, m.inspects.outcomeUnknown, m.inspects.vanishedAt = true, false, time.Time{}
+	known := m.saved.Incarnation.StartedAt
+	newLife := !s.StartedAt.Equal(known)
+	unheard := newLife && !begunAt(known, s)
+	if unheard && m.phase() != PhaseStarting { // another start may have failed before the one that worked
+		m.networks.unseenStart = true
+	}
 	m.noteNetworks(now, s)
 	m.updateConfig(s)
 	m.noteEnded(s.FinishedAt)
 	m.applyPendingSignal()
-	known := m.saved.Incarnation.StartedAt
-	newLife := !s.StartedAt.Equal(known)
-	unheard := newLife && !begunAt(known, s)
 	if m.inspects.stale && m.older(s) {
 		if s.StartedAt.After(known) {
 			m.saved.Incarnation = s.Incarnation

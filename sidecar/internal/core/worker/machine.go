@@ -242,6 +242,7 @@ func Restore(id Identity, saved Saved) *Machine {
 	}
 	m := &Machine{id: id, saved: saved}
 	m.life.knownUntil = saved.LastEventAt
+	m.networks.unseenStart = true // while no Stoker was there
 	m.container.config.stopSignal = saved.StopSignal
 	if o := saved.OwnStops; saved.State.Stop.Sent() && o.Terms > 0 { // the record has the first signal, which a replay does not bring again
 		m.own = ownStop{signals: 1, termAt: o.TermAt, termSeen: o.TermSeen}

@@ -16,9 +16,12 @@ type SavedNetworks struct {
 	Shown []string `json:"shown,omitempty"`
 	// Lost are those that a failed start has removed, and nothing has brought back.
 	Lost []string `json:"lost,omitempty"`
-	// StartError is that of the last inspect, if it was about the networks. Each failed start leaves another text, with the ID of the
-	// endpoint in it.
+	// StartError is that of the last inspect. Each start that fails for the networks leaves another text, with the ID of the endpoint in it.
 	StartError string `json:"start_error,omitempty"`
+	// Failed: StartError was about the networks.
+	Failed bool `json:"failed,omitempty"`
+	// Of is the incarnation that the last inspect showed.
+	Of Incarnation `json:"of,omitzero"`
 	// Known: there was an inspect.
 	Known bool `json:"known,omitempty"`
 	// Told: people know that it runs without them.
@@ -27,7 +30,7 @@ type SavedNetworks struct {
 
 // networks is what has to be done about lost networks.
 type networks struct {
-	unseenStart bool      // since the last inspect a recreate has made or started the container, or a start was not answered
+	unseenStart bool      // there may have been a start since the last inspect of whose failure nobody was told
 	seenAt      time.Time // the last inspect; Stoker's clock
 	connectAt   time.Time // when the running container is to be connected again; zero when it has lost none
 	tries       int
@@ -44,16 +47,23 @@ const lookBeforeStart = 2 * time.Second
 // whole reports whether the worker has all networks that it was given.
 func (m *Machine) whole() bool { return len(m.saved.Networks.Lost) == 0 }
 
-// disconnected reports whether a list shows a running worker without a network that it was seen with: somebody has disconnected it, and no
-// event tells. It is to be known before the next start fails.
-func (m *Machine) disconnected(listed []string) bool {
-	return listed != nil && slices.ContainsFunc(m.saved.Networks.Shown, func(name string) bool { return !slices.Contains(listed, name) })
+// connectedOtherwise reports whether a list shows other networks than the last inspect: somebody has connected or disconnected the worker,
+// or a start of somebody else has failed, and no event tells. It is to be known before the next start.
+func (m *Machine) connectedOtherwise(listed []string) bool {
+	return listed != nil && m.saved.Networks.Known && !slices.Equal(m.saved.Networks.Shown, listed)
 }
 
-// mayHaveLost reports whether a start has failed since the last inspect, or may have failed before one that worked.
+// mayHaveLost reports whether a start has failed for the networks since the last inspect, or may have failed before one that worked.
 func (n SavedNetworks) mayHaveLost(s Snapshot) bool {
-	failed := s.networkError()
-	return failed != n.StartError && (failed != "" || s.StartError == "")
+	if s.NetworkFailed && s.StartError != "" {
+		return s.StartError != n.StartError
+	}
+	return n.Failed && s.StartError == ""
+}
+
+// startedSince reports whether an inspect shows that there was a start since the last one. Whatever came of it, it hides a failure before it.
+func (n SavedNetworks) startedSince(s Snapshot) bool {
+	return !s.same(n.Of) || s.StartError != "" && s.StartError != n.StartError
 }
 
 // noteNetworks compares the networks of an inspect with those of the last one. What is missing since a start that has failed for a network
@@ -65,14 +75,15 @@ func (m *Machine) noteNetworks(now time.Time, s Snapshot) {
 	}
 	before := m.saved.Networks
 	missing := slices.DeleteFunc(unite(before.Shown, before.Lost), func(name string) bool { return slices.Contains(s.Networks, name) })
-	if !before.mayHaveLost(s) && !m.networks.unseenStart {
+	started := before.startedSince(s)
+	if !before.mayHaveLost(s) && !(m.networks.unseenStart && started) {
 		missing = slices.DeleteFunc(missing, func(name string) bool { return !slices.Contains(before.Lost, name) })
 	}
 	missing = slices.DeleteFunc(missing, func(name string) bool { return name == "host" || name == "none" }) // modes, which cannot be connected to
 	if !before.Known && s.NetworkFailed && s.ModeNetwork != "" && !slices.Contains(s.Networks, s.ModeNetwork) {
 		missing = append(missing, s.ModeNetwork) // of what else the start may have removed nobody knows
 	}
-	m.networks.unseenStart = false
+	m.networks.unseenStart = m.networks.unseenStart && !started && s.Status != StatusRunning // else it may still be on its way
 	if len(missing) == 0 {
 		m.networks.connectAt, m.networks.tries = time.Time{}, 0
 		if before.Told && s.Status == StatusRunning {
@@ -80,19 +91,19 @@ func (m *Machine) noteNetworks(now time.Time, s Snapshot) {
 		}
 		missing = nil
 	}
-	after := SavedNetworks{Shown: s.Networks, Lost: missing, StartError: s.networkError(), Told: before.Told && len(missing) > 0, Known: true}
-	if !slices.Equal(before.Shown, after.Shown) || !slices.Equal(before.Lost, after.Lost) || before.StartError != after.StartError || before.Told != after.Told || !before.Known {
+	after := SavedNetworks{
+		Shown: s.Networks, Lost: missing, Of: s.Incarnation, StartError: s.StartError, Failed: s.NetworkFailed && s.StartError != "",
+		Told: before.Told && len(missing) > 0, Known: true,
+	}
+	if !before.equal(after) {
 		m.changes++
 	}
 	m.saved.Networks = after
 }
 
-// networkError is why the last start failed, if it failed for a network.
-func (s Snapshot) networkError() string {
-	if s.NetworkFailed {
-		return s.StartError
-	}
-	return ""
+func (n SavedNetworks) equal(o SavedNetworks) bool {
+	rest := n.StartError == o.StartError && n.Failed == o.Failed && n.Told == o.Told && n.Known == o.Known
+	return rest && n.Of.same(o.Of) && slices.Equal(n.Shown, o.Shown) && slices.Equal(n.Lost, o.Lost)
 }
 
 func unite(a, b []string) []string {

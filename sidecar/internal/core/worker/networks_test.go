@@ -281,6 +281,85 @@ func TestLostNetworks(t *testing.T) {
 			+2s
 			= lost
 			> start 2`},
+		{"an operator's connect that a list shows, before a start fails", `
+			given networks=rear
+			up
+			world networks:front,rear
+			list running
+			+3s
+			die 137
+			> start 1
+			world networks:rear start-error:port1
+			answer failed port
+			= lost front`},
+		{"the same of one that is down", `
+			given networks=front,rear
+			up
+			stop
+			die 143
+			world networks:rear start-error:port1
+			list exited
+			+3s
+			= lost front
+			= held stopped-by-operator
+			start
+			> connect front`},
+		{"a start that was accepted, and an operator's disconnect before the look", `
+			given networks=front
+			up
+			die 137
+			> start 1
+			world running new networks:
+			answer unknown accepted
+			+1s
+			= lost`},
+		{"a start that failed while no Stoker was there, before one that worked", `
+			given networks=front
+			up
+			reborn
+			world running new networks:
+			up
+			= lost front
+			> connect front`},
+		{"and before one that failed for something else", `
+			given networks=front docker=always
+			up
+			reborn
+			world down 137 networks: start-error:mount
+			up
+			= lost front`},
+		{"not without a start: an operator's disconnect while no Stoker was there", `
+			given networks=front,rear
+			up
+			reborn
+			world networks:rear
+			up
+			= lost
+			= remembers rear`},
+		{"a policy's start that failed before the engine went down, and worked when it came up", `
+			given networks=front docker=always
+			up
+			engine restarted
+			world running new networks:
+			up
+			= lost front
+			> connect front`},
+		{"the start of a life of which no event told", `
+			given networks=front
+			up
+			world running new networks:
+			update
+			= lost front
+			> connect front`},
+		{"a recreate that was refused after the old container was started in vain, and started", `
+			given networks=front on-unhealthy=recreate health
+			up
+			unhealthy
+			> recreate 1
+			world running new healthy networks:
+			answer refused running
+			= lost front
+			> connect front`},
 		{"recreated from what is remembered", `
 			given networks=front,rear recreate-after=1
 			up

@@ -101,7 +101,7 @@ func (m *Machine) listed(now time.Time, o Observation) {
 	if i := m.saved.StopIntent; i != nil && i.Complete && o.Status == StatusRunning {
 		differs = true // stopped, and running all the same: it is another life
 	}
-	differs = differs || (o.Status == StatusRunning && m.disconnected(o.Networks))
+	differs = differs || ((o.Status == StatusRunning || o.Status.Down()) && m.connectedOtherwise(o.Networks))
 	if differs && m.inFlight == nil {
 		m.requestInspect(now.Add(settle), ReasonUncertain)
 	}

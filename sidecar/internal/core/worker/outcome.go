@@ -77,7 +77,7 @@ func (m *Machine) finishStart(now time.Time, o Outcome) {
 		m.startWorked(o.Snapshot)
 		m.applyOrInspect(now, o)
 	case Unknown:
-		m.inspects.outcomeUnknown, m.networks.unseenStart = true, true
+		m.inspects.outcomeUnknown, m.networks.unseenStart = true, m.networks.unseenStart || !o.Accepted
 		m.requestInspect(now.Add(firstRetry), ReasonUncertain)
 	case Failed, Refused:
 		m.life.awaitStart = time.Time{}

@@ -120,6 +120,7 @@ func (m *Machine) finishRecreate(now time.Time, o Outcome) {
 		m.inspectRecreated(now)
 		return
 	}
+	m.networks.unseenStart = true // of the starts in the transaction some may have failed
 	if i := m.saved.StopIntent; i != nil && i.ID != m.saved.Incarnation.ID && !o.OperatorStopped && o.Result != Unknown {
 		m.saved.StopIntent = nil // the transaction's own, on its way back
 	}
@@ -203,7 +204,7 @@ func (m *Machine) delayRecreate(now time.Time) {
 
 // inspectRecreated forgets what is known of the container: events of it were not followed.
 func (m *Machine) inspectRecreated(now time.Time) {
-	m.container.inspected, m.networks.unseenStart = false, true
+	m.container.inspected = false
 	m.requestInspect(now, ReasonUncertain)
 }
 
@@ -243,7 +244,7 @@ func (m *Machine) setContainer(s Snapshot) {
 	}
 	m.saved.Incarnation = Incarnation{ID: s.ID}
 	m.newLife()
-	m.own, m.networks.unseenStart = ownStop{}, true
+	m.own = ownStop{}
 	m.life.startedAt, m.life.endedAt, m.life.oomAt, m.life.awaitStart = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	m.inspects.stale, m.life.startedBy, m.container.inspected, m.inspects.tries = false, startedByOther, false, 0
 	m.container.status, m.checks.probe = StatusUnknown, Probe{}

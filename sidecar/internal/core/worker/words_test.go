@@ -156,7 +156,7 @@ func (s *script) answer(at string, w []string) {
 		s.describe(w[1:])
 		o.Result, o.Snapshot = worker.Refused, s.snapshot()
 	case "unknown":
-		o.Result = worker.Unknown
+		o.Result, o.Accepted = worker.Unknown, len(w) > 1 && w[1] == "accepted"
 	case "unreachable":
 		o.Result, o.Unreachable = worker.Failed, true
 	case "missing":

@@ -145,7 +145,7 @@ func (c *Client) finishCall(ctx context.Context, out *worker.Outcome, s *respons
 	case err == nil:
 		c.inspect(ctx, out)
 		if out.Result == worker.Failed && !out.Missing {
-			out.Result, out.Unreachable = worker.Unknown, false
+			out.Result, out.Unreachable, out.Accepted = worker.Unknown, false, true
 			out.Err = out.Action.Verb.String() + " was accepted, but: " + out.Err
 		}
 	case s.mayHaveHappened():

@@ -65,12 +65,19 @@ func (w *World) loseNetwork(c *container, by Actor) {
 	}
 }
 
-// Loss is when a container, or the one that it replaced, last lost a network in a start that failed, and whether one of those was an
-// operator's. The other time is when an operator last disconnected it.
+// Loss is when a container, or the one that it replaced, last lost a network in a start that failed, whether one of those was an operator's,
+// and when an operator last connected or disconnected it.
 type Loss struct {
-	At             time.Time
-	ByOperator     bool
-	DisconnectedAt time.Time
+	At           time.Time
+	ByOperator   bool
+	Connected    Change
+	Disconnected Change
+}
+
+// Change is what an operator did to the networks of a container.
+type Change struct {
+	At time.Time
+	ID string // of the container, which may have been replaced since
 }
 
 // LoseNetworks makes the engine one that loses networks from now on.
@@ -127,6 +134,7 @@ func (o Operator) Connect(ref, name string) *Answer {
 	return o.send(Request{Op: OpConnect, Ref: ref, furnish: func(c *container) *Error {
 		err := c.connect(name, nil)
 		if err == nil && !slices.Contains(*c.given, name) {
+			c.loss.Connected = Change{At: c.w.now, ID: c.ID}
 			*c.given = append(*c.given, name)
 		}
 		return err
@@ -142,7 +150,7 @@ func disconnection(ref, name string) Request {
 	return Request{Op: OpDisconnect, Ref: ref, furnish: func(c *container) *Error {
 		err := c.disconnect(name)
 		if err == nil {
-			c.loss.DisconnectedAt = c.w.now
+			c.loss.Disconnected = Change{At: c.w.now, ID: c.ID}
 			*c.given = slices.DeleteFunc(slices.Clone(*c.given), func(other string) bool { return other == name })
 		}
 		return err

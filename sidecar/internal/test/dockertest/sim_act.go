@@ -149,7 +149,7 @@ func (j *job) change(req Request) {
 // conclude is the end after a yes. A look that fails then leaves open what holds now.
 func (j *job) conclude(out worker.Outcome) {
 	if out.Result == worker.Failed && !out.Missing {
-		out.Result, out.Unreachable = worker.Unknown, false
+		out.Result, out.Unreachable, out.Accepted = worker.Unknown, false, true
 	}
 	j.finish(out)
 }
@@ -165,7 +165,7 @@ func (s *Sim) GiveUp(action uint64) {
 func (j *job) giveUp() {
 	out := worker.Outcome{Action: j.action, Result: worker.Failed, Err: "context deadline exceeded", Unreachable: true}
 	if j.sent || j.after {
-		out.Result, out.Unreachable = worker.Unknown, false
+		out.Result, out.Unreachable, out.Accepted = worker.Unknown, false, j.after
 	}
 	j.finish(out)
 }

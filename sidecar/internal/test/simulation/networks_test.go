@@ -62,15 +62,15 @@ func (r *run) thinksLost(key string) bool {
 // a start that fails, or before a list has shown it, looks like what that start took.
 // One that is gone is made from an inspect that may be older than that. Without its journal Stoker knows the network of the mode alone.
 func (r *run) checkNetworks(t dockertest.Truth) {
-	if t.Loss.ByOperator || startedSoon(t) || !r.amnesia.IsZero() || r.plan.DryRun || r.portElsewhere(t) {
+	if r.lossUnclear(t) || r.plan.DryRun || r.portElsewhere(t) || r.signalled(t) {
 		return
 	}
 	for _, name := range t.Given {
-		if !slices.Contains(t.Networks, name) {
+		if !slices.Contains(t.Networks, name) && !r.unseen(t.Loss.Connected, t) {
 			r.blame("I12: %s runs without network %s", t.Key, name)
 		}
 	}
-	if since := t.Loss.At.Sub(t.Loss.DisconnectedAt); since > -5*time.Second && since < 3*time.Minute || r.unclear[nameOf(t)] || t.Labels[worker.MarkMissing] == "true" {
+	if r.unseen(t.Loss.Disconnected, t) || r.startUnseen(t.Loss.Disconnected, t) || r.unclear[nameOf(t)] || t.Labels[worker.MarkMissing] == "true" {
 		return
 	}
 	for _, name := range t.Networks {
@@ -78,6 +78,50 @@ func (r *run) checkNetworks(t dockertest.Truth) {
 			r.blame("I12: %s was disconnected from network %s, and has it", t.Key, name)
 		}
 	}
+}
+
+// lossUnclear reports whether nobody can know of networks that a container has lost.
+func (r *run) lossUnclear(t dockertest.Truth) bool {
+	return t.Loss.ByOperator || startedSoon(t) || !r.amnesia.IsZero()
+}
+
+// unseen reports whether an operator's change came so soon before the container lost a network, or was removed, that no list may have shown
+// it before. The events of a container tell nothing of its networks.
+func (r *run) unseen(change dockertest.Change, t dockertest.Truth) bool {
+	const soon = 3 * time.Minute
+	if change.At.IsZero() {
+		return false
+	}
+	if since := t.Loss.At.Sub(change.At); since > -5*time.Second && since < soon {
+		return true
+	}
+	return slices.ContainsFunc(r.w.Events(), func(e dockertest.Event) bool {
+		return e.ID == change.ID && e.Action == "destroy" && e.TrueAt.Sub(change.At) < soon
+	})
+}
+
+// startUnseen reports whether about the time of an operator's change the container was started in a way that hides a start which had failed
+// before: by a recreate, by a start of Stoker's own that was not answered, or while the engine or Stoker began or events were lost.
+func (r *run) startUnseen(change dockertest.Change, t dockertest.Truth) bool {
+	near := func(at time.Time) bool {
+		return at.Sub(change.At) > -90*time.Second && at.Sub(change.At) < 3*time.Minute
+	}
+	lives := slices.ContainsFunc(r.w.Truths(), func(other dockertest.Truth) bool {
+		return r.root(other) == r.root(t) && slices.ContainsFunc(other.Lives, func(l dockertest.Life) bool { return near(l.Began) })
+	})
+	if change.At.IsZero() || !lives {
+		return false
+	}
+	if slices.ContainsFunc(slices.Concat(r.falls, r.hires, r.drops), near) {
+		return true
+	}
+	return slices.ContainsFunc(r.w.Audit(), func(a dockertest.Record) bool {
+		other, _ := r.w.TruthByID(a.Incarnation.ID)
+		if a.By != dockertest.ByStoker || a.Op != dockertest.OpStart || !near(a.Sent) || r.root(other) != r.root(t) {
+			return false
+		}
+		return a.Action.Verb == worker.RecreateStep || a.Answered.IsZero() || a.Done.IsZero() || a.Answered.Sub(a.Done) > 3*time.Second
+	})
 }
 
 // startedSoon reports whether an operator was so quick to start a container after the start that lost a network that nobody may have looked at

@@ -30,6 +30,7 @@ type run struct {
 	falls    []time.Time // of the engine, in whatever way
 	blind    bool        // at one of them a Stoker had no list yet
 	deaths   []time.Time // of Stokers that were killed
+	hires    []time.Time // when a Stoker began
 	steps    []time.Time // of the engine's clock
 	drops    []time.Time // of events
 	amnesia  time.Time   // the last time that the journal was lost

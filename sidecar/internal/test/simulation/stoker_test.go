@@ -51,6 +51,7 @@ func (r *run) hire() {
 	r.hireAt = time.Time{}
 	r.stoker = s
 	r.count.stokers++
+	r.hires = append(r.hires, now)
 	s.f = fleet.New(now.Add(s.offset), s.set)
 	s.sim = dockertest.NewSim(r.w, dockertest.SimConfig{Bookmark: s.set.Bookmark, Select: s.set.Keep})
 	r.apply(s.f.Tick(now.Add(s.offset)))

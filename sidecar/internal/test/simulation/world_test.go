@@ -87,7 +87,8 @@ func (r *run) checkMissing(w fleet.WorkerView) {
 	t, _ := r.w.TruthByID(w.ID)
 	t.Key = w.Key // which the container may not have had in the end
 	spec := r.specs[nameOf(t)]
-	unfit := len(t.Given) == 0 || r.homeless(t) || spec.Unfit != "" || r.portTaken(spec)
+	without := spec.NetworkMode == "" && (len(t.Networks) == 0 && r.lossUnclear(t) || r.unseen(t.Loss.Connected, t)) // as far as is known
+	unfit := len(t.Given) == 0 || without || r.homeless(t) || spec.Unfit != "" || r.portTaken(spec)
 	if w.Heal == worker.HealRecreate && unfit || w.Held == worker.HeldExhausted || w.Held == worker.HeldDryRun {
 		return
 	}
