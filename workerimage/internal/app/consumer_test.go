@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,7 +26,7 @@ type desk struct {
 	body     []byte // nil: none
 	down     bool   // no call works
 	refuses  int    // so many calls of Finish fail
-	holds    int
+	holds    atomic.Int64
 	connects int
 	finished []queue.Message
 	left     bool
@@ -51,7 +52,7 @@ func (d *desk) Take(ctx context.Context) (queue.Task, error) {
 	return queue.Task{}, queue.ErrNone
 }
 
-func (d *desk) Hold(context.Context) error { d.holds++; return nil }
+func (d *desk) Hold(context.Context) error { d.holds.Add(1); return nil }
 
 func (d *desk) Finish(_ context.Context, _ queue.Task, result queue.Message) (queue.Outcome, error) {
 	if d.refuses > 0 {
@@ -170,12 +171,13 @@ func TestTheLeaseIsHeldByWork(t *testing.T) {
 			c.heartbeat.Beat(0)
 		}
 		synctest.Wait()
-		require.Equal(t, 6, d.holds, "every third of 15 s")
+		require.EqualValues(t, 6, d.holds.Load(), "every third of 15 s")
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		held := d.holds
+		held := d.holds.Load()
 		time.Sleep(time.Hour)
-		require.Equal(t, held, d.holds)
+		synctest.Wait()
+		require.Equal(t, held, d.holds.Load())
 		cancel()
 		<-ended
 	})

@@ -11,9 +11,11 @@ import (
 
 // cloning is what a group does about further workers.
 type cloning struct {
-	action  uint64    // that makes or removes one; 0 when none does
-	refused string    // why none can be made, told once
-	retryAt time.Time // not before then, after a failure
+	action  uint64     // that makes or removes one; 0 when none does
+	refused string     // why none can be made, told once
+	retryAt time.Time  // not before then, after a failure
+	made    worker.Key // the last one, which may not have shown itself yet
+	madeAt  time.Time
 }
 
 // cloneRetry is the wait after a clone that could not be made or removed.
@@ -33,7 +35,7 @@ func (m *member) cloneAsleep(now time.Time, state demand.State) time.Time {
 
 // changeClones makes one more worker, or removes one that nobody needs any more.
 func (f *Fleet) changeClones(now time.Time, g *group, d demand.Decision, members []*member) {
-	if g.clone.action != 0 || f.set.DryRun || g.clone.retryAt.After(now) {
+	if g.clone.action != 0 || f.set.DryRun || g.clone.retryAt.After(now) || f.cloneUnseen(now, g) {
 		return
 	}
 	switch {
@@ -47,6 +49,14 @@ func (f *Fleet) changeClones(now time.Time, g *group, d demand.Decision, members
 		g.clone.action = f.actions.lastID
 	}
 }
+
+// cloneUnseen reports whether a clone was made of which no event has told yet. An event that is lost is made up for by the next list.
+func (f *Fleet) cloneUnseen(now time.Time, g *group) bool {
+	return g.clone.made != "" && f.members[g.clone.made] == nil && now.Sub(g.clone.madeAt).Abs() < cloneNotice
+}
+
+// cloneNotice is how long a clone may take to show itself.
+const cloneNotice = 10 * time.Second
 
 // cloneDeadline bounds the calls that make or remove a clone.
 const cloneDeadline = time.Minute
@@ -82,8 +92,8 @@ func (f *Fleet) cloneChanged(now time.Time, o worker.Outcome) {
 			f.cloneRefused(now, g, o.Err)
 		case o.Result != worker.Done:
 			g.clone.retryAt = now.Add(cloneRetry)
-		default:
-			g.clone.refused = ""
+		case o.Action.Verb == worker.Clone:
+			g.clone.refused, g.clone.made, g.clone.madeAt = "", o.Action.Key, now
 		}
 	}
 }

@@ -18,6 +18,8 @@ import (
 type demands struct {
 	groups  map[string]*group
 	sources map[demand.Source]*source
+	byName  []*group
+	inOrder []*source
 	pending []*member // whose group, or whose sleep, is to be looked at
 }
 
@@ -38,6 +40,7 @@ type group struct {
 	measuring int       // readings of the CPU under way
 	limit     limitTold
 	clone     cloning
+	dryRun    string // what a dry run has told that it would do
 	changesAt hoursChange
 }
 
@@ -87,6 +90,9 @@ func (f *Fleet) joinGroup(now time.Time, m *member) {
 	}
 	m.group = g
 	g.members = append(g.members, m)
+	if m.key() == g.clone.made {
+		g.clone.made = ""
+	}
 	slices.SortFunc(g.members, byNumber)
 	g.changed = true
 }
@@ -137,7 +143,7 @@ func (f *Fleet) dropEmptyGroups() {
 			continue
 		}
 		delete(f.demands.groups, name)
-		f.dropSources()
+		f.orderSources()
 		for _, o := range f.sorted() {
 			if of, _ := groupOf(o); o.contradicts && of == name && f.bound(o) {
 				f.demands.pending = append(f.demands.pending, o)
@@ -190,13 +196,12 @@ func (f *Fleet) decideDemand(now time.Time) bool {
 
 func (f *Fleet) groupsDue(now time.Time) []*group {
 	var due []*group
-	for _, g := range f.demands.groups {
+	for _, g := range f.demands.byName {
 		timeUp := !g.decideAt.IsZero() && !g.decideAt.After(now)
 		if (g.changed || timeUp) && g.measuring == 0 {
 			due = append(due, g)
 		}
 	}
-	slices.SortFunc(due, func(a, b *group) int { return cmp.Compare(a.name, b.name) })
 	return due
 }
 
@@ -215,6 +220,9 @@ func (f *Fleet) decideGroup(now time.Time, g *group) bool {
 			m.use = demandUse{}
 		}
 	}
+	if f.set.DryRun && !g.dryRunTells(d) {
+		return false
+	}
 	members := slices.Clone(g.members) // a step may take one out
 	for _, i := range d.Wake {
 		f.step(now, members[i], worker.Wake{Reason: f.wakeReason(now, g), Detail: g.situation()})
@@ -224,6 +232,14 @@ func (f *Fleet) decideGroup(now time.Time, g *group) bool {
 	}
 	f.changeClones(now, g, d, members)
 	return len(d.Wake)+len(d.Sleep) > 0
+}
+
+// dryRunTells reports whether a dry run has something to tell: it decides the same at each poll.
+func (g *group) dryRunTells(d demand.Decision) bool {
+	now := fmt.Sprint(d.Wake, d.Sleep)
+	before := g.dryRun
+	g.dryRun = now
+	return now != before
 }
 
 // demandWorker is what a decision is told of a member.

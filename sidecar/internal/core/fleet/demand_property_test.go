@@ -73,7 +73,7 @@ func (w *workload) second() {
 		}
 		if w.state[key].Status == worker.StatusRunning && !w.busy[key] && w.items > 0 {
 			w.items--
-			w.busy[key], w.busyUntil[key] = true, w.now.Add(time.Duration(rapid.IntRange(1, 40).Draw(w.t, "takes"))*time.Second)
+			w.busy[key], w.busyUntil[key] = true, w.now.Add(time.Duration(rapid.IntRange(1, 12).Draw(w.t, "takes"))*time.Second)
 		}
 	}
 	w.answer()
@@ -181,7 +181,7 @@ func withZone(set fleet.Settings) fleet.Settings {
 func TestDemandInvariants(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		w := newWorkload(t, r)
-		for range rapid.IntRange(5, 40).Draw(r, "deeds") {
+		for range rapid.IntRange(3, 15).Draw(r, "deeds") {
 			key := rapid.SampledFrom(w.keys()).Draw(r, "worker")
 			switch rapid.SampledFrom([]string{"push", "push", "pass", "pass", "pass", "break", "mend", "lie", "truth", "crash", "operate", "reborn", "drain"}).Draw(r, "deed") {
 			case "push":
@@ -203,7 +203,7 @@ func TestDemandInvariants(t *testing.T) {
 			case "reborn":
 				w.reborn()
 			}
-			for range rapid.IntRange(1, 60).Draw(r, "seconds") {
+			for range rapid.IntRange(1, 40).Draw(r, "seconds") {
 				w.second()
 			}
 		}
@@ -214,7 +214,7 @@ func TestDemandInvariants(t *testing.T) {
 // ceased: once faults cease the work is done, and then all sleep but those that an operator holds.
 func (w *workload) ceased() {
 	w.broken, w.lying = "", false
-	for range 1200 {
+	for end := w.now.Add(20 * time.Minute); w.now.Before(end) && (w.items > 0 || w.running() != ""); {
 		w.second()
 	}
 	runnable := slices.ContainsFunc(w.keys(), func(key worker.Key) bool { return !w.meant[key] })

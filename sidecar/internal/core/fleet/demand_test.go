@@ -260,3 +260,30 @@ func TestConsumedByTheIdle(t *testing.T) {
 	}
 	require.Empty(t, p.kinds(worker.EventFault))
 }
+
+// TestClones: when all run and more are wanted, further ones are made, one at a time, and removed once they have slept for a cooldown.
+func TestClones(t *testing.T) {
+	p := newPool(t, fleet.Settings{}, source, "clone-up-to=3", "cooldown=10s")
+	p.add(1, worker.StatusCreated)
+	p.late = true // the event that a clone was made comes behind the answer
+	p.queue.Waiting = 9
+	require.Equal(t, "1 2 3", p.connect().after(30*time.Second).running())
+	require.Equal(t, 2, p.cloned, "none is made twice")
+	require.Equal(t, demand.LimitWorkers, p.group().Limit)
+
+	p.queue.Waiting = 0
+	p.after(3 * time.Minute)
+	require.Empty(t, p.running())
+	require.Len(t, p.state, 1, "only clones are removed")
+}
+
+func TestCloneRefused(t *testing.T) {
+	p := newPool(t, fleet.Settings{}, source, "clone-up-to=3")
+	p.add(1, worker.StatusCreated)
+	p.refuses = "it publishes a port"
+	p.queue.Waiting = 9
+	require.Equal(t, "1", p.connect().after(5*time.Minute).running())
+	limited := p.kinds(worker.EventDemandLimited)
+	require.Len(t, limited, 1)
+	require.Contains(t, limited[0].Detail, "it publishes a port")
+}

@@ -1,8 +1,6 @@
 package fleet
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"stoker/sidecar/internal/core/demand"
@@ -49,8 +47,8 @@ type SourceView struct {
 
 func (f *Fleet) groupViews(now time.Time) []GroupView {
 	var views []GroupView
-	for _, name := range slices.Sorted(maps.Keys(f.demands.groups)) {
-		views = append(views, f.groupView(now, f.demands.groups[name]))
+	for _, g := range f.demands.byName {
+		views = append(views, f.groupView(now, g))
 	}
 	return views
 }
@@ -75,7 +73,7 @@ func (f *Fleet) groupView(now time.Time, g *group) GroupView {
 	for _, key := range g.settings.Sources {
 		s := f.demands.sources[key]
 		v.Sources = append(v.Sources, SourceView{
-			Name: key.String(), State: s.state, Since: s.since, Waiting: max(s.reading.Waiting, 0), InHand: s.reading.InHand.Total,
+			Name: s.name, State: s.state, Since: s.since, Waiting: max(s.reading.Waiting, 0), InHand: s.reading.InHand.Total,
 			InHandKnown: s.reading.InHand.Kind == demand.InHandCounted, Err: s.err,
 		})
 	}

@@ -30,8 +30,13 @@ type pool struct {
 	stuck  map[worker.Key]bool // starts of it fail
 	inHand demand.InHandKind   // what a queue tells of the items in hand
 	before func(worker.Action) // an action is carried out
-	saved  map[worker.Key]worker.Saved
-	common []string // labels of all
+
+	cloned  int
+	refuses string       // why nothing can be cloned
+	late    bool         // clones show themselves late
+	unseen  []worker.Key // those that have not yet
+	saved   map[worker.Key]worker.Saved
+	common  []string // labels of all
 }
 
 func newPool(t *testing.T, set fleet.Settings, labels ...string) *pool {
@@ -58,7 +63,7 @@ func (p *pool) add(n int, status worker.Status, labels ...string) worker.Key {
 	p.labels[key] = all
 	s := worker.Snapshot{
 		Incarnation: worker.Incarnation{ID: "id-" + string(key)}, Key: key, Labels: all, Status: status, Health: worker.HealthNone, StopSignal: syscall.SIGTERM,
-		CPUs: 1, Addresses: []string{"10.0.0." + fmt.Sprint(n)},
+		CPUs: 1, Definition: []byte("{}"), Addresses: []string{"10.0.0." + fmt.Sprint(n)},
 	}
 	if status == worker.StatusRunning {
 		s.StartedAt = p.now.Add(-time.Hour)
@@ -120,6 +125,9 @@ func (p *pool) work() {
 func (p *pool) carryOut(a worker.Action, o *worker.Outcome) {
 	s := p.state[a.Key]
 	switch a.Verb {
+	case worker.Clone, worker.RemoveClone:
+		p.changeClone(a, o)
+		return
 	case worker.AskSource:
 		p.asked++
 		if r := p.queue; p.broken == "" {
@@ -149,6 +157,28 @@ func (p *pool) carryOut(a worker.Action, o *worker.Outcome) {
 	o.Snapshot = &s
 }
 
+// changeClone makes or removes one.
+func (p *pool) changeClone(a worker.Action, o *worker.Outcome) {
+	if a.Verb == worker.RemoveClone {
+		gone := p.state[a.Key]
+		delete(p.state, a.Key)
+		p.see(worker.Observation{Kind: worker.Gone, ID: gone.ID, Key: a.Key, Labels: gone.Labels})
+		return
+	}
+	_, taken := p.state[a.Key]
+	if taken || p.refuses != "" {
+		o.Result, o.CannotRecreate, o.Err = worker.Failed, p.refuses != "", p.refuses
+		return
+	}
+	p.cloned++
+	key := p.add(a.Number, worker.StatusCreated, "clone-of=w-1")
+	if p.late {
+		p.unseen = append(p.unseen, key)
+		return
+	}
+	p.event(worker.Created, key, 0, 0)
+}
+
 // after lets time pass, in steps of a second, in which busy workers use their CPU.
 func (p *pool) after(d time.Duration) *pool {
 	for end := p.now.Add(d); p.now.Before(end); {
@@ -161,6 +191,10 @@ func (p *pool) after(d time.Duration) *pool {
 		p.take(p.f.Tick(p.now))
 		p.collect()
 		p.work()
+		for _, key := range p.unseen {
+			p.event(worker.Created, key, 0, 0)
+		}
+		p.unseen = nil
 	}
 	return p
 }

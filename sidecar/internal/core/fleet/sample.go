@@ -19,13 +19,21 @@ const (
 
 // room bounds the readings under way at once. One that shows a share holds its place for one to two seconds.
 func (p purpose) room() int {
-	if p == forPeople {
+	switch p {
+	case forPeople:
 		return maxDisplayStats
+	case forDemand:
+		return maxDemandStats
+	case forHeal, forIdle, purposes:
 	}
 	return maxSamples
 }
 
-const maxSamples = 16
+const (
+	maxSamples = 16
+	// maxDemandStats: of a larger group not all workers can be put to sleep at one poll, which only one is anyway.
+	maxDemandStats = 64
+)
 
 // sampleDeadline bounds one reading: anyone who waits for it decides without it afterwards.
 const sampleDeadline = 4 * time.Second

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,8 @@ const sourceDeadline = 5 * time.Second
 // source is where work is, for all groups that have it.
 type source struct {
 	source   demand.Source
+	name     string        // without secrets; to make it takes longer than to ask
+	groups   []*group      // that have it, by name
 	every    time.Duration // the shortest of its groups'
 	due      time.Time
 	asking   bool
@@ -38,38 +41,33 @@ func (f *Fleet) addSources(now time.Time, g *group) {
 	for _, key := range g.settings.Sources {
 		s := f.demands.sources[key]
 		if s == nil {
-			s = &source{source: key, due: now, since: now, every: g.settings.Poll}
+			s = &source{source: key, name: key.String(), due: now, since: now}
 			f.demands.sources[key] = s
 		}
-		s.every = min(s.every, g.settings.Poll)
 	}
+	f.orderSources()
 }
 
-// dropSources drops those that no group has any more, and asks the others as often as their groups want.
-func (f *Fleet) dropSources() {
-	for key, s := range f.demands.sources {
-		groups := f.groupsOf(key)
-		if len(groups) == 0 {
-			delete(f.demands.sources, key)
-			continue
-		}
-		s.every = groups[0].settings.Poll
-		for _, g := range groups {
-			s.every = min(s.every, g.settings.Poll)
+// orderSources brings the order of groups and sources up to date: a source that no group has is dropped, the others are asked as often as
+// their groups want.
+func (f *Fleet) orderSources() {
+	f.demands.byName = slices.SortedFunc(maps.Values(f.demands.groups), func(a, b *group) int { return cmp.Compare(a.name, b.name) })
+	for _, s := range f.demands.sources {
+		s.groups, s.every = nil, 0
+	}
+	for _, g := range f.demands.byName {
+		for _, key := range g.settings.Sources {
+			s := f.demands.sources[key]
+			s.groups = append(s.groups, g)
+			if s.every == 0 || g.settings.Poll < s.every {
+				s.every = g.settings.Poll
+			}
 		}
 	}
-}
-
-// groupsOf are the groups that have a source, by name.
-func (f *Fleet) groupsOf(s demand.Source) []*group {
-	var groups []*group
-	for _, g := range f.demands.groups {
-		if slices.Contains(g.settings.Sources, s) {
-			groups = append(groups, g)
-		}
-	}
-	slices.SortFunc(groups, func(a, b *group) int { return cmp.Compare(a.name, b.name) })
-	return groups
+	maps.DeleteFunc(f.demands.sources, func(_ demand.Source, s *source) bool { return len(s.groups) == 0 })
+	f.demands.inOrder = slices.SortedFunc(maps.Values(f.demands.sources), func(a, b *source) int {
+		return cmp.Or(cmp.Compare(a.groups[0].name, b.groups[0].name), cmp.Compare(a.name, b.name))
+	})
 }
 
 // askDue asks the sources that are due.
@@ -77,25 +75,23 @@ func (f *Fleet) askDue(now time.Time) {
 	if !f.reads() {
 		return
 	}
-	for _, s := range f.sortedSources() {
+	for _, s := range f.demands.inOrder {
 		if s.due.Sub(now) > s.every { // the clock stepped back
 			s.due = now
 		}
 		if s.asking || s.due.After(now) {
 			continue
 		}
-		s.asking, s.due = true, now.Add(s.every)
+		s.asking, s.due = true, f.nextAsk(now, s.every)
 		f.send(inFlight{session: f.stream.session, verb: worker.AskSource}, worker.Action{Verb: worker.AskSource, Source: s.source, Deadline: sourceDeadline})
 	}
 }
 
-func (f *Fleet) sortedSources() []*source {
-	var all []*source
-	for _, s := range f.demands.sources {
-		all = append(all, s)
-	}
-	slices.SortFunc(all, func(a, b *source) int { return cmp.Compare(a.source.String(), b.source.String()) })
-	return all
+// nextAsk is when a source is asked again: all that are asked as often are asked together, because each time that a process wakes costs more
+// than a question. Stokers of several hosts have a moment of their own each.
+func (f *Fleet) nextAsk(now time.Time, every time.Duration) time.Time {
+	own := worker.Key(f.set.Owner).Phase(every)
+	return now.Add(-own).Truncate(every).Add(every + own)
 }
 
 // answered takes in what a source has said.
@@ -105,7 +101,7 @@ func (f *Fleet) answered(now time.Time, o worker.Outcome) {
 		return
 	}
 	s.asking = false
-	groups := f.groupsOf(s.source)
+	groups := s.groups
 	if o.Result != worker.Done || o.Work == nil {
 		f.sourceFailed(now, s, groups, o.Err)
 	} else {
@@ -135,7 +131,7 @@ func (f *Fleet) sourceFailed(now time.Time, s *source, groups []*group, why stri
 
 func (f *Fleet) sourceAnswered(now time.Time, s *source, groups []*group, r demand.Reading) {
 	if s.state == demand.SourceLost {
-		f.out.Events = append(f.out.Events, worker.Event{At: now, Kind: worker.EventDemandBack, Group: groupNames(groups), Detail: s.source.String()})
+		f.out.Events = append(f.out.Events, worker.Event{At: now, Kind: worker.EventDemandBack, Group: groupNames(groups), Detail: s.name})
 	}
 	if s.state != demand.SourceAnswered {
 		s.since = now
@@ -219,12 +215,14 @@ func (f *Fleet) measure(g *group) {
 	if !g.decision.Measure {
 		return
 	}
-	for _, m := range g.members {
-		if m.machine.Saved().Incarnation.StartedAt.IsZero() || m.demandState != demand.Awake || m.reading[forDemand] {
+	for _, m := range slices.Backward(g.members) { // the last ones sleep first
+		if m.demandState != demand.Awake || m.reading[forDemand] {
 			continue
 		}
 		if f.readStats(m, forDemand, false) {
 			g.measuring++
+		} else {
+			m.use = demandUse{} // what was measured before is not of the time since the last poll
 		}
 	}
 }

@@ -15,6 +15,8 @@ import (
 const (
 	LabelGroup   = "stoker.group"
 	LabelCloneOf = "stoker.clone-of"
+
+	labelDemand = "stoker.demand"
 )
 
 // Demand is what a worker's labels ask for about the number of workers in its group. It is comparable: all workers of a group ask for

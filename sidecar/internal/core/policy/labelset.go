@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"stoker/sidecar/internal/core/demand"
 )
 
 // label is one label as written on the container.
@@ -13,7 +15,11 @@ type label struct {
 }
 
 func (w label) problem(message string) Problem {
-	return Problem{Label: w.key, Value: shown(w.value), Message: message}
+	value := shown(w.value)
+	if strings.EqualFold(strings.TrimSpace(w.key), labelDemand) {
+		value = demand.Shown(w.value)
+	}
+	return Problem{Label: w.key, Value: value, Message: message}
 }
 
 // shown is a value as it may be repeated: a URL may hold a password.

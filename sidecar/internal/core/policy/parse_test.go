@@ -233,7 +233,7 @@ func FuzzParse(f *testing.F) {
 		require.True(t, slices.IsSortedFunc(problems, byLabel))
 		requireUsable(t, got)
 		for _, p := range problems {
-			require.Equal(t, shown(labels[p.Label]), p.Value)
+			require.Equal(t, label{p.Label, labels[p.Label]}.problem("").Value, p.Value)
 			require.True(t, ours(p.Label) || p.Nearest != "", "nobody else's label is a problem")
 			require.True(t, p.Nearest == "" || slices.Contains(names(), p.Nearest))
 			require.True(t, utf8.ValidString(p.String()))

@@ -105,6 +105,19 @@ func (m *Machine) staysAwake(now time.Time, why string) {
 	m.requestInspect(now, ReasonUncertain)
 }
 
+// skipDemand: a dry run tells what it would do, and changes nothing.
+func (m *Machine) skipDemand(now time.Time) {
+	e := m.healEvent(now, EventHeld, m.heal().Note)
+	e.Reason = HeldDryRun
+	m.emit(e)
+	p := PhaseWatching
+	if m.heal().Action == HealWake {
+		p = PhaseAsleep
+		m.saved.Expected = false
+	}
+	m.enter(State{Phase: p})
+}
+
 // foundAsleep: an inspect found it down, as it is to be, unless somebody else stopped it at the same time.
 func (m *Machine) foundAsleep(now time.Time, s Snapshot) {
 	if m.stoppedByOperator(now, s.FinishedAt) {

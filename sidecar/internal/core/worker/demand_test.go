@@ -268,7 +268,14 @@ func TestSleepAndWake(t *testing.T) {
 			sleep
 			> stop 0
 			answer skipped
-			= held dry-run`},
+			= told held
+			= phase watching`},
+		{"nor does it wake one", asleep + `
+			wake
+			> start 0
+			answer skipped
+			= told held
+			= phase asleep`},
 		{"frozen: left alone", `
 			given demand
 			up

@@ -219,6 +219,10 @@ func (m *Machine) applyOrInspect(now time.Time, o Outcome) {
 // skip: a dry run ends where the first call would have gone out.
 func (m *Machine) skip(now time.Time) {
 	m.life.awaitStart = time.Time{}
+	if m.heal().byDemand() {
+		m.skipDemand(now)
+		return
+	}
 	if m.heal().Open() {
 		m.refund()
 	}

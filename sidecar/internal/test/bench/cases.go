@@ -20,7 +20,7 @@ type benchCase struct {
 func cases() []benchCase {
 	return []benchCase{
 		{"single", single}, {"reaction", reaction}, {"storm", storm}, {"stubborn", stubborn}, {"foreign", foreign}, {"scale", scale},
-		{"idle", idle}, {"sampled", sampled}, {"watched", watched},
+		{"idle", idle}, {"sampled", sampled}, {"watched", watched}, {"demand", demandCase}, {"groups", groups},
 	}
 }
 

@@ -85,6 +85,7 @@ func Rabbit(t testing.TB) *Server {
 		cmd := exec.Command(program)
 		in := func(name string) string { return filepath.Join(s.dir, name) }
 		cmd.Env = append(os.Environ(),
+			"RUNNING_UNDER_SYSTEMD=yes", // no script stays between the test and the node
 			"HOME="+s.dir, "RABBITMQ_NODENAME=stoker-test@localhost", fmt.Sprintf("RABBITMQ_DIST_PORT=%d", distribution),
 			fmt.Sprintf("ERL_EPMD_PORT=%d", names), "ERL_EPMD_ADDRESS=127.0.0.1",
 			"RABBITMQ_CONFIG_FILE="+in("rabbitmq.conf"), "RABBITMQ_CONF_ENV_FILE="+in("none"), "RABBITMQ_ENABLED_PLUGINS_FILE="+in("plugins"),
@@ -103,7 +104,7 @@ func (s *Server) Start() {
 	defer out.Close()
 	cmd, done := s.command(), make(chan struct{})
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // RabbitMQ is a script with children
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // RabbitMQ has children
 	require.NoError(s.t, cmd.Start())
 	if s.cmd == nil {
 		s.t.Cleanup(s.Kill)
