@@ -371,3 +371,24 @@ func TestLateEventsOfADiscardedContainer(t *testing.T) {
 	require.Zero(t, h.told(worker.EventUnmanaged), "%v", h.log)
 	require.Equal(t, []string{"bridge"}, h.whole(t, "w").Networks, "%v", h.log)
 }
+
+// A recreate that the Stoker before this one had got to its end, but not noted, is found done. The worker is not forgotten.
+func TestFinishedRecreateIsFound(t *testing.T) {
+	t.Parallel()
+	for _, after := range []time.Duration{300 * time.Millisecond, 2500 * time.Millisecond} {
+		s := newWorker("w", "on-missing", "recreate")
+		h := housing(s)
+		h.w.Operator().Remove("w", true)
+		h.until(t, "w"+worker.NewSuffix)
+		h.until(t, "w")
+		h.live(after)
+		made := h.id("w")
+		h.fire()
+		h.w.Crash("w", syscall.SIGSEGV)
+		h.live(time.Second)
+		h.hire()
+		h.live(3 * time.Minute)
+		require.Zero(t, h.told(worker.EventUnmanaged), "%v", h.log)
+		require.Equal(t, made, h.whole(t, "w").ID)
+	}
+}

@@ -179,9 +179,9 @@ func (t *Transaction) Old() string { return t.run.oldID }
 // New is the ID of the new container; empty where there is none yet.
 func (t *Transaction) New() string { return t.run.newID }
 
-// Discarded is the ID of the new container where the transaction has made one that is gone again; empty otherwise.
+// Discarded is the ID of the new container where the transaction has removed it and seen that it is gone; empty otherwise.
 func (t *Transaction) Discarded() string {
-	if t.state.New != nil {
+	if t.stale || t.state.New != nil || !t.run.removing[t.run.newID] {
 		return ""
 	}
 	return t.run.newID

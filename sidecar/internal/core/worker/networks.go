@@ -76,7 +76,8 @@ func (m *Machine) noteNetworks(now time.Time, s Snapshot) {
 	before := m.saved.Networks
 	missing := slices.DeleteFunc(unite(before.Shown, before.Lost), func(name string) bool { return slices.Contains(s.Networks, name) })
 	started := before.startedSince(s)
-	if !before.mayHaveLost(s) && (!m.networks.unseenStart || !started) {
+	lost := before.mayHaveLost(s) || m.networks.unseenStart && started
+	if !lost {
 		missing = slices.DeleteFunc(missing, func(name string) bool { return !slices.Contains(before.Lost, name) })
 	}
 	missing = slices.DeleteFunc(missing, func(name string) bool { return name == "host" || name == "none" }) // modes, which cannot be connected to
