@@ -76,7 +76,7 @@ func action() []named {
 		},
 		{
 			name: "rule 14: a start without an answer counts as failed", file: "core/worker/outcome.go", pkg: "core/worker",
-			old: "		m.startWorked(o.Snapshot)\n		m.applyOrInspect(now, o)\n	case Unknown:\n		m.inspects.outcomeUnknown, m.networks.unseenStart = true, true\n		m.requestInspect(now.Add(firstRetry), ReasonUncertain)\n	case Failed, Refused:",
+			old: "		m.startWorked(o.Snapshot)\n		m.applyOrInspect(now, o)\n	case Unknown:\n		m.inspects.outcomeUnknown, m.networks.unseenStart = true, m.networks.unseenStart || !o.Accepted\n		m.requestInspect(now.Add(firstRetry), ReasonUncertain)\n	case Failed, Refused:",
 			new: "		m.startWorked(o.Snapshot)\n		m.applyOrInspect(now, o)\n	case Unknown, Failed, Refused:",
 		},
 		{
