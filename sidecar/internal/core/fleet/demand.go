@@ -42,6 +42,7 @@ type group struct {
 	clone     cloning
 	dryRun    string // what a dry run has told that it would do
 	changesAt hoursChange
+	recalled  time.Time // when a wake was last taken back: what is decided at the same time would be the same
 }
 
 // limitTold is what people were told of a limit. A limit is told when it has stood for two answers: right after a start, not all workers
@@ -198,7 +199,7 @@ func (f *Fleet) groupsDue(now time.Time) []*group {
 	var due []*group
 	for _, g := range f.demands.byName {
 		timeUp := !g.decideAt.IsZero() && !g.decideAt.After(now)
-		if (g.changed || timeUp) && g.measuring == 0 {
+		if (g.changed || timeUp) && g.measuring == 0 && !g.recalled.Equal(now) {
 			due = append(due, g)
 		}
 	}

@@ -24,6 +24,7 @@ func (f *Fleet) recallWakes(now time.Time) {
 		}
 		members := slices.Clone(g.members)
 		for _, i := range demand.Recall(now, g.settings, g.memory, in) {
+			g.recalled = now
 			f.step(now, members[i], worker.Sleep{})
 		}
 	}
