@@ -51,7 +51,7 @@ func perception() []named {
 			old: `case m.container.config.restart.Active():`, new: `case false:`,
 		},
 		{
-			name: "rule 13: a heal ends before the worker is healthy", file: "core/worker/inspect.go", pkg: "core/worker",
+			name: "rule 13: a heal ends before the worker is healthy", file: "core/worker/unhealthy.go", pkg: "core/worker",
 			old: "		m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}\n	}\n}", new: "		m.markHealthy(now)\n	}\n}",
 		},
 	}
