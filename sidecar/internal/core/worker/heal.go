@@ -39,7 +39,7 @@ func (m *Machine) openHeal(now time.Time, c cause) {
 func (m *Machine) begin(now time.Time, c cause, due time.Time) {
 	s := State{Phase: PhaseBackingOff, Due: due, Stop: c.stop, Heal: Heal{
 		Fault: c.fault, Intent: c.intent, Reason: c.reason, Action: m.nextAction(c), Output: c.output, OpenedAt: now,
-		Missing: m.container.status == StatusGone, Attempt: m.saved.Budget.next(m.id.Policy.MaxAttempts), ExitCode: m.life.exitCode,
+		Missing: m.container.status == StatusGone, Attempt: m.attempt(c.fault), ExitCode: m.life.exitCode,
 	}}
 	s.Heal.ID = m.healID(now, s.Heal)
 	if m.container.status == StatusRunning {
@@ -59,6 +59,14 @@ func (m *Machine) begin(now time.Time, c cause, due time.Time) {
 	e := m.healEvent(now, EventFault, c.detail)
 	e.Delay = s.Due.Sub(now)
 	m.emit(e)
+}
+
+// attempt is the number of the attempt that a heal of that fault is.
+func (m *Machine) attempt(f Fault) int {
+	if f.Recycles() && !m.heal().Open() {
+		return 0
+	}
+	return m.saved.Budget.next(m.id.Policy.MaxAttempts)
 }
 
 // probeFailsNow: the probe of a worker whose restart waits timed out before and fails now, so that it is no sign of a busy host any
@@ -154,7 +162,11 @@ func (m *Machine) markHealthy(now time.Time) {
 			kind = EventWoken
 		}
 		m.emit(m.healEvent(now, kind, m.heal().Note))
+		fresh := m.heal().Fault.Recycles()
 		m.to(PhaseWatching)
+		if fresh {
+			m.recycled(now)
+		}
 	case PhaseStopDue, PhaseRecreateDue:
 		if m.heal().Fault == FaultUnhealthy {
 			m.recovered(now, ReasonRecovered)
