@@ -50,6 +50,7 @@ type Fleet struct {
 	stream    stream
 	overload  overloadGuard
 	demands   demands
+	recycles  recycles
 	closing   bool // Stoker is being stopped: heals under way are finished, none is begun
 	out       Effects
 }
@@ -85,6 +86,7 @@ type member struct {
 	workTold    bool         // it was told that work waits
 	use         demandUse
 	asleepSince time.Time // of a clone
+	recycling   recycling
 }
 
 // rejection is what is kept of a container that is no worker.
@@ -132,7 +134,7 @@ func New(now time.Time, set Settings) *Fleet {
 		set: set, members: map[worker.Key]*member{}, byID: map[string]*member{}, rejected: map[string]rejection{}, recreates: newRecreates(),
 		followers: followers{leftDown: map[string]bool{}}, stream: stream{bookmark: set.Bookmark},
 		actions: actions{inFlight: map[uint64]inFlight{}, inClass: map[worker.ActionClass]int{}},
-		demands: newDemands(),
+		demands: newDemands(), recycles: recycles{groups: map[string][]*member{}},
 	}
 	f.beginRound()
 	f.stream.engine = EngineLink{Since: now}
@@ -248,6 +250,7 @@ func (f *Fleet) step(now time.Time, m *member, in worker.Input) *worker.Action {
 	f.plan(m, t.Due)
 	f.followStop(now, m)
 	f.demandChanged(now, m)
+	f.recycleChanged(m)
 	f.report(m, t.Events)
 	switch {
 	case t.Removed:
@@ -277,6 +280,7 @@ func (f *Fleet) settle(now time.Time) Effects {
 		moved = f.stepRecreations(now) || moved
 		moved = f.restartDependents(now) || moved
 		moved = f.decideDemand(now) || moved
+		moved = f.recycleDue(now) || moved
 		f.judgeHost(now)
 	}
 	f.askDue(now)
@@ -329,6 +333,7 @@ func (f *Fleet) wake(now time.Time) time.Time {
 	wake := earliest(f.schedule.future.next(), f.overloadWake(now))
 	wake = earliest(wake, f.recreationWake(now))
 	wake = earliest(wake, f.dependentsWake(now))
+	wake = earliest(wake, f.recycleWake(now))
 	if f.reads() { // else what is due waits for the connection
 		wake = earliest(wake, f.schedule.stats.next())
 		wake = earliest(wake, f.demandWake())

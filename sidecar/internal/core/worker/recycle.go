@@ -217,8 +217,8 @@ func (m *Machine) recycleNow(now time.Time, in RecycleNow) {
 	}
 	reason := map[Fault]Reason{FaultOld: ReasonOld, FaultScheduled: ReasonScheduled, FaultMemory: ReasonMemory}[r.Fault]
 	detail := m.recycleDetail(now, r.Fault)
-	if in.Busy {
-		detail += fmt.Sprintf("; it was not idle for %s", now.Sub(r.Since).Round(time.Second))
+	if waited := now.Sub(r.Since).Round(time.Second); in.Busy && waited > 0 {
+		detail += fmt.Sprintf("; it was not idle for %s", waited)
 	}
 	m.recycle.begunAt, m.recycle.overSince = now, time.Time{}
 	m.begin(now, cause{fault: r.Fault, intent: IntentSelf, reason: reason, action: HealRestart, detail: detail}, now)
