@@ -92,6 +92,9 @@ func (f *Fleet) recycle(now time.Time, m *member, occupied map[string]bool) bool
 		return false
 	}
 	if state.Stage == worker.RecycleWaitsForIdle {
+		if f.othersOccupy(m) {
+			return false
+		}
 		busy := f.recycleBusy(m)
 		if late := !now.Before(state.Since.Add(m.machine.Policy().Recycle.Wait)); busy && !late {
 			return false
@@ -110,6 +113,11 @@ func (f *Fleet) recycle(now time.Time, m *member, occupied map[string]bool) bool
 	f.step(now, m, worker.RecycleTurn{})
 	occupied[name] = true
 	return true
+}
+
+// othersOccupy reports whether another one of the group has fallen ill since the member got its turn. It comes first.
+func (f *Fleet) othersOccupy(m *member) bool {
+	return slices.ContainsFunc(f.recycles.groups[m.recycling.group], func(o *member) bool { return o != m && o.recycling.state.Occupies })
 }
 
 // recycleBusy reports whether a member works on something: where the sources of its group tell who holds what, by that; else by the CPU.
@@ -135,7 +143,7 @@ func (f *Fleet) recycleWake(now time.Time) time.Time {
 		return wake
 	}
 	for _, m := range f.recycles.waiting {
-		if s := m.recycling.state; s.Stage == worker.RecycleWaitsForIdle && m.machine.Recyclable() {
+		if s := m.recycling.state; s.Stage == worker.RecycleWaitsForIdle && m.machine.Recyclable() && !f.othersOccupy(m) {
 			wake = earliest(wake, latest(s.Since.Add(m.machine.Policy().Recycle.Wait), now.Add(time.Millisecond)))
 		}
 	}
