@@ -111,6 +111,21 @@ func TestRecycleWaitsForOthers(t *testing.T) {
 	require.Len(t, p.kinds(worker.EventFault), before+4, "w-2, w-3 and w-4 too")
 }
 
+// TestRecycleTurnWaitsForTheDead: one that has its turn is not stopped while another one is down, not even when its wait is over.
+func TestRecycleTurnWaitsForTheDead(t *testing.T) {
+	p := recyclePool(t, "recycle-wait=1m")
+	p.busy["w-1"] = true
+	p.after(10*time.Minute + 30*time.Second)
+	p.stuck["w-3"] = true
+	p.crash("w-3")
+	p.after(5 * time.Minute)
+	require.NotContains(t, p.recycled(), "1 1")
+	require.Equal(t, worker.RecycleWaitsForIdle, p.worker("w-1").Recycle.Stage)
+	p.stuck["w-3"] = false
+	p.after(3 * time.Minute)
+	require.Contains(t, p.recycled(), "1 1")
+}
+
 // TestRecycleHeldAndAsleep: never one that an operator has stopped, or that sleeps; they are not waited for.
 func TestRecycleHeldAndAsleep(t *testing.T) {
 	p := newPool(t, fleet.Settings{}, "max-age=2h", source, "cooldown=1m", "idle-after=off")
@@ -171,6 +186,38 @@ func TestRecycleDryRun(t *testing.T) {
 	p.connect().after(15 * time.Minute)
 	require.Equal(t, "1 10:00", p.recycled())
 	require.Equal(t, worker.HeldDryRun, p.kinds(worker.EventHeld)[0].Reason)
+}
+
+// TestRecycleWhileOverloaded: nothing that runs well is restarted while the host is overloaded.
+func TestRecycleWhileOverloaded(t *testing.T) {
+	p := newPool(t, fleet.Settings{}, "recycle-wait=0s")
+	p.add(1, worker.StatusRunning, "restart-at=10 12 * * *")
+	for n := 2; n <= 5; n++ {
+		key := p.add(n, worker.StatusRunning)
+		p.probed(key, worker.HealthHealthy, 0)
+	}
+	p.connect().after(9 * time.Minute)
+	for n := 2; n <= 5; n++ {
+		key := worker.Key(fmt.Sprintf("w-%d", n))
+		p.probed(key, worker.HealthUnhealthy, worker.ProbeTimedOut)
+		p.event(worker.Unhealthy, key, 0, 0)
+	}
+	p.after(2 * time.Minute)
+	require.True(t, p.f.View(p.now).HostOverloaded)
+	require.Equal(t, worker.RecycleWaitsForGroup, p.worker("w-1").Recycle.Stage)
+	for n := 2; n <= 5; n++ {
+		key := worker.Key(fmt.Sprintf("w-%d", n))
+		p.probed(key, worker.HealthHealthy, 0)
+		p.event(worker.Healthy, key, 0, 0)
+	}
+	p.after(time.Second)
+	require.Contains(t, p.recycled(), "1 11:")
+}
+
+func (p *pool) probed(key worker.Key, h worker.Health, code int) {
+	s := p.state[key]
+	s.HasHealthcheck, s.Health, s.Probes = true, h, []worker.Probe{{At: p.now, ExitCode: code}}
+	p.state[key] = s
 }
 
 func (p *pool) crash(key worker.Key) {
