@@ -113,7 +113,7 @@ func TestRecycleWaitsForOthers(t *testing.T) {
 
 // TestRecycleTurnWaitsForTheDead: one that has its turn is not stopped while another one is down, not even when its wait is over.
 func TestRecycleTurnWaitsForTheDead(t *testing.T) {
-	p := recyclePool(t, "recycle-wait=1m")
+	p := recyclePool(t, "recycle-wait=1m", "recreate-after=0")
 	p.busy["w-1"] = true
 	p.after(10*time.Minute + 30*time.Second)
 	p.stuck["w-3"] = true
