@@ -100,7 +100,7 @@ func TestRecycleWaitsForOthers(t *testing.T) {
 	p.after(9*time.Minute + 50*time.Second)
 	p.crash("w-4")
 	p.after(40 * time.Second)
-	require.Equal(t, 1, len(p.kinds(worker.EventFault)), "w-4 is not stable")
+	require.Len(t, p.kinds(worker.EventFault), 1, "w-4 is not stable")
 	p.after(time.Minute)
 	require.Contains(t, p.recycled(), "1 1")
 	before := len(p.kinds(worker.EventFault))
@@ -295,7 +295,7 @@ func (w *freshPool) deed(key worker.Key, what string) {
 			set.Saved = append(set.Saved, saved)
 		}
 		now := w.now
-		w.desk = newDesk(w.desk.t, set)
+		w.desk = newDesk(w.t, set)
 		w.now = now
 		w.connect()
 	}
