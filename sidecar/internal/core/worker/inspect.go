@@ -76,7 +76,7 @@ func (m *Machine) applyStatus(now time.Time, s Snapshot, p inspectContext) {
 // found, but known.
 func (m *Machine) dropOldState(s Snapshot) {
 	if i := m.saved.StopIntent; i != nil && i.At.Before(s.StartedAt) {
-		m.saved.StopIntent = nil
+		m.saved.StopIntent, m.foreign.until, m.foreign.window = nil, time.Time{}, time.Time{}
 	}
 	m.life.stoppedByDaemon = m.life.stoppedByDaemon && !s.StartedAt.After(m.life.bootedAt)
 	if m.life.exit == exitUnobserved { // an exit that was seen may be that of the present incarnation

@@ -98,7 +98,10 @@ func (m *Machine) planHeal() (ActionClass, time.Time) {
 
 // stopAllowedAt is when a running worker may be stopped: not while somebody else's stop of it is under way.
 func (m *Machine) stopAllowedAt() time.Time {
-	due := latest(m.saved.State.Due, m.foreign.until)
+	due := m.saved.State.Due
+	if m.saved.StopIntent != nil {
+		due = latest(due, m.foreign.until)
+	}
 	if m.heal().Reason == ReasonProbeTimedOut {
 		due = latest(due, m.checks.groupDeadline)
 		if !m.cpu.askAt.IsZero() && !m.cpu.hostStarved {
