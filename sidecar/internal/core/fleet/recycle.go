@@ -88,7 +88,7 @@ func (f *Fleet) recycleDue(now time.Time) bool {
 // recycle does what can be done about one that waits. A group is looked through once.
 func (f *Fleet) recycle(now time.Time, m *member, occupied map[string]bool) bool {
 	name, state := m.recycling.group, m.recycling.state
-	if name == "" || !m.machine.Recyclable() {
+	if name == "" || !m.machine.Recyclable() || f.lacksParent(m) { // without its parent it could not start again
 		return false
 	}
 	if state.Stage == worker.RecycleWaitsForIdle {
@@ -143,7 +143,7 @@ func (f *Fleet) recycleWake(now time.Time) time.Time {
 		return wake
 	}
 	for _, m := range f.recycles.waiting {
-		if s := m.recycling.state; s.Stage == worker.RecycleWaitsForIdle && m.machine.Recyclable() && !f.othersOccupy(m) {
+		if s := m.recycling.state; s.Stage == worker.RecycleWaitsForIdle && m.machine.Recyclable() && !f.lacksParent(m) && !f.othersOccupy(m) {
 			wake = earliest(wake, latest(s.Since.Add(m.machine.Policy().Recycle.Wait), now.Add(time.Millisecond)))
 		}
 	}

@@ -188,6 +188,21 @@ func TestRecycleDryRun(t *testing.T) {
 	require.Equal(t, worker.HeldDryRun, p.kinds(worker.EventHeld)[0].Reason)
 }
 
+// TestRecycleWithoutParent: a worker in the namespaces of one that is down could not start again.
+func TestRecycleWithoutParent(t *testing.T) {
+	p := newPool(t, fleet.Settings{}, "recycle-wait=0s")
+	p.add(1, worker.StatusRunning, "restart-at=10 12 * * *")
+	p.add(2, worker.StatusRunning)
+	s := p.state["w-1"]
+	s.Parents = []string{"id-w-2"}
+	p.state["w-1"] = s
+	p.connect().after(9 * time.Minute)
+	p.operatorStops("w-2")
+	p.after(5 * time.Minute)
+	require.Empty(t, p.recycled())
+	require.Equal(t, worker.RecycleWaitsForGroup, p.worker("w-1").Recycle.Stage)
+}
+
 // TestRecycleWhileOverloaded: nothing that runs well is restarted while the host is overloaded.
 func TestRecycleWhileOverloaded(t *testing.T) {
 	p := newPool(t, fleet.Settings{}, "recycle-wait=0s")
