@@ -190,7 +190,7 @@ func (m *Machine) DemandState(now time.Time, poll time.Duration) demand.State {
 	switch {
 	case !m.Manageable() || m.container.removed || m.saved.Budget.exhausted():
 		return demand.Out
-	case s.Heal.Action == HealSleep:
+	case s.Heal.Action == HealSleep, s.Heal.Action == HealStop:
 		return demand.Leaving
 	case m.Wakeable():
 		return demand.Asleep

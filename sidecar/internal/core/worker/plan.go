@@ -163,7 +163,7 @@ func (m *Machine) grant(now time.Time, id uint64) *Action {
 	case ClassStop:
 		m.fillStop(now, &a)
 	case ClassRecreate:
-		m.fillRecreate(&a)
+		m.fillRecreate(now, &a)
 	case ClassUpdate:
 		if m.connectsNow(now) {
 			m.fillConnect(&a)
@@ -179,7 +179,7 @@ func (m *Machine) fillStart(now time.Time, a *Action) {
 	m.to(PhaseStarting)
 	m.saved.StopIntent = nil
 	m.life.awaitStart = now.Add(startDeadline)
-	m.charge()
+	m.charge(now)
 	a.Verb, a.Reason, a.Attempt, a.Deadline = Start, m.heal().Reason, m.heal().Attempt, startDeadline
 }
 
@@ -189,14 +189,10 @@ func (m *Machine) fillStop(now time.Time, a *Action) {
 	m.enter(s)
 	m.own.issuedHere = true
 	m.saved.OwnStops.Sent++
-	m.charge()
+	m.charge(now)
 	a.Verb, a.Reason, a.Attempt = Stop, s.Heal.Reason, s.Heal.Attempt
 	a.Grace = m.requestGrace(s.Stop)
 	a.OnlyIfUnhealthy = s.Heal.Fault == FaultUnhealthy
 	a.Inspected = now.Sub(m.inspects.appliedAt) < freshInspect
 	a.Deadline = s.Stop.Grace + stopMargin
 }
-
-func (m *Machine) charge() { m.saved.Budget.charge(m.heal().Attempt) }
-
-func (m *Machine) refund() { m.saved.Budget.refund(m.heal().Attempt) }
