@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -69,12 +70,7 @@ func (f *Fleet) recycleDue(now time.Time) bool {
 		return false
 	}
 	if f.recycles.dirty {
-		slices.SortFunc(f.recycles.waiting, func(a, b *member) int {
-			if order := a.recycling.state.Due.Compare(b.recycling.state.Due); order != 0 {
-				return order
-			}
-			return byKey(a, b)
-		})
+		slices.SortFunc(f.recycles.waiting, byRecycleDue)
 		f.recycles.dirty = false
 	}
 	moved := false
@@ -85,10 +81,14 @@ func (f *Fleet) recycleDue(now time.Time) bool {
 	return moved
 }
 
+func byRecycleDue(a, b *member) int {
+	return cmp.Or(a.recycling.state.Due.Compare(b.recycling.state.Due), byKey(a, b))
+}
+
 // recycle does what can be done about one that waits. A group is looked through once.
 func (f *Fleet) recycle(now time.Time, m *member, occupied map[string]bool) bool {
 	name, state := m.recycling.group, m.recycling.state
-	if name == "" || !m.machine.Recyclable() || f.lacksParent(m) { // without its parent it could not start again
+	if !f.mayRecycle(m) {
 		return false
 	}
 	if state.Stage == worker.RecycleWaitsForIdle {
@@ -104,7 +104,7 @@ func (f *Fleet) recycle(now time.Time, m *member, occupied map[string]bool) bool
 	}
 	taken, known := occupied[name]
 	if !known {
-		taken = slices.ContainsFunc(f.recycles.groups[name], func(o *member) bool { return o.recycling.state.Occupies })
+		taken = slices.ContainsFunc(f.recycles.groups[name], f.occupies)
 	}
 	occupied[name] = taken
 	if taken || state.Due.After(now) {
@@ -115,9 +115,21 @@ func (f *Fleet) recycle(now time.Time, m *member, occupied map[string]bool) bool
 	return true
 }
 
-// othersOccupy reports whether another one of the group has fallen ill since the member got its turn. It comes first.
+// mayRecycle reports whether a member may be restarted at all. Without its parent it could not start again.
+func (f *Fleet) mayRecycle(m *member) bool {
+	return m.recycling.group != "" && m.machine.Recyclable() && !f.leftAlone(m) && !f.lacksParent(m)
+}
+
+// occupies reports whether the others of its group wait for a member; not for one that an operator has paused.
+func (f *Fleet) occupies(m *member) bool { return m.recycling.state.Occupies && !f.leftAlone(m) }
+
+// othersOccupy reports whether another one of the group has fallen ill since the member got its turn, or was paused when it did: it comes
+// first.
 func (f *Fleet) othersOccupy(m *member) bool {
-	return slices.ContainsFunc(f.recycles.groups[m.recycling.group], func(o *member) bool { return o != m && o.recycling.state.Occupies })
+	return slices.ContainsFunc(f.recycles.groups[m.recycling.group], func(o *member) bool {
+		later := o.recycling.state.Stage == worker.RecycleWaitsForIdle && byRecycleDue(m, o) < 0
+		return o != m && f.occupies(o) && !later
+	})
 }
 
 // recycleBusy reports whether a member works on something: where the sources of its group tell who holds what, by that; else by the CPU.
@@ -143,7 +155,7 @@ func (f *Fleet) recycleWake(now time.Time) time.Time {
 		return wake
 	}
 	for _, m := range f.recycles.waiting {
-		if s := m.recycling.state; s.Stage == worker.RecycleWaitsForIdle && m.machine.Recyclable() && !f.lacksParent(m) && !f.othersOccupy(m) {
+		if s := m.recycling.state; s.Stage == worker.RecycleWaitsForIdle && f.mayRecycle(m) && !f.othersOccupy(m) {
 			wake = earliest(wake, latest(s.Since.Add(m.machine.Policy().Recycle.Wait), now.Add(time.Millisecond)))
 		}
 	}

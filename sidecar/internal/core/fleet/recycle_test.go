@@ -188,6 +188,22 @@ func TestRecycleDryRun(t *testing.T) {
 	require.Equal(t, worker.HeldDryRun, p.kinds(worker.EventHeld)[0].Reason)
 }
 
+// TestRecycleAndPause: one that an operator has paused is left alone, and nobody waits for it. Afterwards it goes on.
+func TestRecycleAndPause(t *testing.T) {
+	p := recyclePool(t, "recycle-wait=1m")
+	p.busy["w-1"] = true
+	p.after(10*time.Minute + 30*time.Second)
+	turn, err := p.f.Pause(p.now, fleet.Pause{Scope: fleet.PauseWorker, Name: "w-1", Until: p.now.Add(2 * time.Minute)})
+	require.NoError(t, err)
+	p.take(turn)
+	p.work()
+	p.after(100 * time.Second)
+	require.NotContains(t, p.recycled(), "1 1")
+	require.Contains(t, p.recycled(), "2 1")
+	p.after(15 * time.Minute)
+	require.Len(t, p.kinds(worker.EventFault), 4)
+}
+
 // TestRecycleWithoutParent: a worker in the namespaces of one that is down could not start again.
 func TestRecycleWithoutParent(t *testing.T) {
 	p := newPool(t, fleet.Settings{}, "recycle-wait=0s")
