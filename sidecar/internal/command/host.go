@@ -50,7 +50,7 @@ func runApp(ctx context.Context, c config.Config, log *logrus.Logger, build Buil
 }
 
 func notifierOf(c config.Config, build Build) (Notifier, error) {
-	n, err := app.NewNotifier(app.Options{Config: c, Version: build.Version}, nil)
+	n, err := app.NewNotifier(app.Options{Config: c, Version: build.Version}, nil, func() string { return app.HostName(c) })
 	if err != nil {
 		return nil, err
 	}
