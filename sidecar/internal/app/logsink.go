@@ -108,7 +108,7 @@ func (t *logSink) write(s entry) {
 	all := fields(s.event)
 	level, text := s.level, s.text
 	if text == "" {
-		level, text = t.sentence(s.event.Kind)
+		level, text = t.sentence(s.event)
 	}
 	if s.detail != "" {
 		all[fieldDetail] = sanitize.Line(s.detail)
@@ -159,11 +159,14 @@ func lines() map[worker.EventKind]line {
 	}
 }
 
-func (t *logSink) sentence(kind worker.EventKind) (logrus.Level, string) {
-	if l, ok := t.lines[kind]; ok {
+func (t *logSink) sentence(e worker.Event) (logrus.Level, string) {
+	if e.Kind == worker.EventFault && e.Fault.Recycles() {
+		return logrus.InfoLevel, "worker is restarted, and nothing is wrong with it"
+	}
+	if l, ok := t.lines[e.Kind]; ok {
 		return l.level, l.text
 	}
-	return logrus.InfoLevel, string(kind)
+	return logrus.InfoLevel, string(e.Kind)
 }
 
 func fields(n worker.Event) logrus.Fields {

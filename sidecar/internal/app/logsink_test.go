@@ -128,7 +128,7 @@ func TestNotesAsLines(t *testing.T) {
 	kinds := worker.EventKinds()
 	said := map[string]bool{}
 	for _, kind := range kinds {
-		_, text := newLogSink(nil, nil).sentence(kind)
+		_, text := newLogSink(nil, nil).sentence(worker.Event{Kind: kind})
 		require.NotEqual(t, string(kind), text, "a sentence, not the bare word")
 		said[text] = true
 	}
@@ -149,4 +149,11 @@ func TestNotesAsLines(t *testing.T) {
 		"time": at.Format(time.RFC3339), "level": "warning", "worker": "w", "id": strings.Repeat("a", 12), "fault": "exited", "intent": "none",
 		"heal": "start", "reason": "crashed", "attempt": 2.0, "wait": "1.5s", "took": "1s", "exit_code": 0.0, "output": "o", "detail": "d",
 	}, got)
+}
+
+// TestRecycleIsNoWarning: nothing is wrong with a worker that is restarted for its age.
+func TestRecycleIsNoWarning(t *testing.T) {
+	level, text := newLogSink(nil, nil).sentence(worker.Event{Kind: worker.EventFault, Fault: worker.FaultOld})
+	require.Equal(t, logrus.InfoLevel, level)
+	require.Contains(t, text, "nothing is wrong")
 }

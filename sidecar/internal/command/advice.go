@@ -2,9 +2,13 @@ package command
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/docker/go-units"
 
 	"stoker/sidecar/internal/config"
 	"stoker/sidecar/internal/core/policy"
@@ -60,6 +64,8 @@ func advise(c config.Config, p policy.Policy, s worker.Snapshot) []string {
 	say(s.HasHealthcheck && s.Status == worker.StatusRunning && s.Health == worker.HealthUnhealthy, "%s", unhealthy(s))
 	say(!s.HasHealthcheck, noHealthCheck)
 	advice = append(advice, adviseOnQuota(c, p, s.CPUs)...)
+	advice = append(advice, adviseOnMemory(p, s.MemoryLimit)...)
+	advice = append(advice, adviseOnSchedules(s.Labels)...)
 	say(s.AutoRemove, "--rm: Docker removes it when it ends, its anonymous volumes too; Stoker recreates a crashed one")
 	say(s.StartError != "", "its last start failed: %s", s.StartError)
 	return append(advice, adviseOnRestart(p, s.RestartPolicy)...)
@@ -76,6 +82,36 @@ func adviseOnQuota(c config.Config, p policy.Policy, cpus float64) []string {
 		return nil
 	}
 	return []string{"no CPU quota (cpus: 0.5 in compose): it may take every CPU of the host"}
+}
+
+// adviseOnMemory is about a bound that is never reached.
+func adviseOnMemory(p policy.Policy, limit int64) []string {
+	if bound := p.Recycle.MaxMemory.Of(limit); limit > 0 && bound >= limit {
+		return []string{fmt.Sprintf("stoker.max-memory is %s and the memory limit %s: the kernel kills it before Stoker restarts it; 90%% leaves room",
+			units.BytesSize(float64(bound)), units.BytesSize(float64(limit)))}
+	}
+	return nil
+}
+
+// judgeLimit finds a bound that is a share of no limit: such a worker is held.
+func (v *evaluation) judgeLimit(p policy.Policy, limit int64) {
+	if !v.Managed || p.Recycle.MaxMemory.Share == 0 || limit > 0 {
+		return
+	}
+	v.Problems = append(v.Problems, problemText(policy.NoMemoryLimit(p.Recycle.MaxMemory)))
+	if v.Held == worker.HeldNot {
+		v.Held = worker.HeldBadLabels
+	}
+}
+
+// adviseOnSchedules is about a label of another scheduler's that restarts the worker.
+func adviseOnSchedules(labels map[string]string) []string {
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		if strings.HasPrefix(key, "ofelia.") && strings.Contains(key+labels[key], "restart") {
+			return []string{key + " restarts it whatever it does: stoker.restart-at waits until it is idle, and restarts one of a group at a time"}
+		}
+	}
+	return nil
 }
 
 // adviseOnRestart is about Docker's own restart policy, which comes first after an exit (rule 10).

@@ -201,6 +201,7 @@ func (i inspector) look(ctx context.Context, o worker.Observation) worker.Outcom
 func (f *containerReport) see(c config.Config, p policy.Policy, s worker.Snapshot) {
 	f.Status, f.Health, f.ExitCode, f.CPUs = s.Status, s.Health, s.ExitCode, s.CPUs
 	f.Restart, f.promised = restart(s.RestartPolicy), s.CPUs
+	f.judgeLimit(p, s.MemoryLimit)
 	if f.Managed && f.Held == worker.HeldNot {
 		group, _ := policy.Group(s.Labels, string(f.Worker))
 		f.member = groupMember{name: string(f.Worker), group: group, demand: p.Demand, cpus: s.CPUs, count: 1, advice: adviseOnSleep(p, s.RestartPolicy, s.AutoRemove)}

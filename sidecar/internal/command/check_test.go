@@ -102,7 +102,11 @@ func TestFindings(t *testing.T) {
 		"rm":                 {nil, container("w", func(s *worker.Snapshot) { s.AutoRemove = true }), "enabled", "", nil, []string{"--rm"}},
 		"swarm":              {nil, container("w", with("com.docker.swarm.task.id", "x")), "enabled", "swarm-task", nil, []string{"Swarm"}},
 		"one-off":            {nil, container("w", with("com.docker.compose.oneoff", "True")), "enabled", "compose-one-off", nil, []string{"compose run"}},
-		"start failed":       {nil, container("w", func(s *worker.Snapshot) { s.StartError = "port is taken" }), "enabled", "", nil, []string{"port is taken"}},
+		"share of nothing":   {nil, container("w", with("stoker.max-memory", "90%")), "enabled", "bad-labels", []string{"the container has none"}, nil},
+		"out of reach": {nil, container("w", with("stoker.max-memory", "1GiB"), func(s *worker.Snapshot) { s.MemoryLimit = 1 << 30 }),
+			"enabled", "", nil, []string{"stoker.max-memory is 1GiB and the memory limit 1GiB"}},
+		"two schedules": {nil, container("w", with("ofelia.job-local.fresh.command", "docker restart w")), "enabled", "", nil, []string{"stoker.restart-at"}},
+		"start failed":  {nil, container("w", func(s *worker.Snapshot) { s.StartError = "port is taken" }), "enabled", "", nil, []string{"port is taken"}},
 		"unhealthy": {nil, container("w", func(s *worker.Snapshot) {
 			s.Health = worker.HealthUnhealthy
 			s.Probes = []worker.Probe{{At: noon}, {At: noon.Add(time.Minute), ExitCode: 1}, {At: noon.Add(2 * time.Minute), ExitCode: 7, Output: "no\nbeat"}}

@@ -162,6 +162,7 @@ func plannedOf(c config.Config, s composefile.Service) serviceReport {
 	p := serviceReport{Service: s.Name, Replicas: s.Replicas, evaluation: evaluate(c, reading, s.Labels)}
 	p.CPUs, p.Restart = s.CPUs, restart(s.Restart)
 	p.Problems = append(p.Problems, misplaced(s)...)
+	p.judgeLimit(reading.Policy, s.Memory)
 	if s.Clash {
 		p.Problems = append(p.Problems, "cpus and cpu_quota or cpu_period exclude each other: the engine refuses such a container; keep cpus")
 	}
@@ -177,6 +178,8 @@ func plannedOf(c config.Config, s composefile.Service) serviceReport {
 	if p.Managed {
 		p.Advice = append(p.Advice, adviseOnService(s)...)
 		p.Advice = append(p.Advice, adviseOnQuota(c, reading.Policy, s.CPUs)...)
+		p.Advice = append(p.Advice, adviseOnMemory(reading.Policy, s.Memory)...)
+		p.Advice = append(p.Advice, adviseOnSchedules(s.Labels)...)
 		p.Advice = append(p.Advice, adviseOnEnd(reading.Policy, s)...)
 	}
 	return p

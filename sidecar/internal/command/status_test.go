@@ -80,6 +80,11 @@ func TestStatusTable(t *testing.T) {
 		"",
 	}, "\n"), ""}, got)
 
+	waits := burner()
+	waits.Recycle = worker.RecycleView{Fault: worker.FaultMemory, Stage: worker.RecycleWaitsForIdle, Since: noon}
+	r.show(view(waits))
+	require.Contains(t, play(t, Env{}, "status", "--url", r.url).out, "memory, waits-for-idle")
+
 	uncounted := burner()
 	uncounted.Share.Throttled, uncounted.Share.ThrottlingUnknown = 0, true
 	r.show(view(uncounted))

@@ -84,6 +84,14 @@ type workerRow struct {
 	Used      *float64  `json:"used_cpus"`
 	Throttled *float64  `json:"throttled_share"`
 	Problems  []policy.Problem
+	Recycle   recycleRow `json:"recycle"`
+}
+
+// recycleRow is a restart without a fault, as long as it waits.
+type recycleRow struct {
+	Fault string    `json:"fault"`
+	Stage string    `json:"stage"`
+	Since time.Time `json:"since"`
 }
 
 // now returns the sidecar's time: the clock here may differ.
@@ -207,6 +215,9 @@ func (w workerRow) why() string {
 		if part != "" && (len(parts) == 0 || parts[len(parts)-1] != part) {
 			parts = append(parts, part)
 		}
+	}
+	if w.Recycle.Fault != "" && len(parts) == 0 {
+		parts = []string{w.Recycle.Fault, w.Recycle.Stage}
 	}
 	return orDash(strings.Join(parts, ", "))
 }

@@ -29,6 +29,7 @@ type Service struct {
 	Labels   map[string]string // of its containers: those that a build gives the image, and its own over them
 	Swarm    map[string]string // deploy.labels, which compose puts on no container
 	CPUs     float64           // quota of each container; 0 is none
+	Memory   int64             // limit of each container, in bytes; 0 is none
 	Clash    bool              // both cpus and cpu_quota or cpu_period: the engine refuses such a container
 	Pair     int64             // cpu_quota, in microseconds, where that is the quota
 	Restart  worker.RestartPolicy
@@ -54,6 +55,7 @@ func translate(s types.ServiceConfig) Service {
 		service.Swarm = s.Deploy.Labels
 	}
 	service.CPUs, service.Clash = quota(s)
+	service.Memory = memory(s)
 	_, service.Retries, _ = strings.Cut(s.Restart, ":")
 	if s.CPUS == 0 {
 		service.Pair = max(s.CPUQuota, 0)
@@ -76,6 +78,14 @@ func translate(s types.ServiceConfig) Service {
 // engineVariables are the Docker CLI's that Stoker reads. A container that is no Stoker may have them for itself.
 func engineVariables() []string {
 	return []string{"DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_API_VERSION"}
+}
+
+// memory is the limit that compose sends to the engine: deploy's wins, and compose-go refuses two that differ.
+func memory(s types.ServiceConfig) int64 {
+	if s.Deploy != nil && s.Deploy.Resources.Limits != nil && s.Deploy.Resources.Limits.MemoryBytes > 0 {
+		return int64(s.Deploy.Resources.Limits.MemoryBytes)
+	}
+	return max(0, int64(s.MemLimit))
 }
 
 // defaultPeriod of a quota is the kernel's, in microseconds.

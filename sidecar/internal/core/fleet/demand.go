@@ -129,6 +129,7 @@ func (f *Fleet) joinPending(now time.Time) {
 				continue
 			}
 			f.joinGroup(now, m)
+			f.joinRecycles(m)
 			if m.group == nil && f.sleepsForNothing(m) {
 				f.step(now, m, worker.Wake{Reason: worker.ReasonDemandRemoved})
 			}

@@ -52,6 +52,7 @@ type Fleet struct {
 	stream    stream
 	overload  overloadGuard
 	demands   demands
+	recycles  recycles
 	pauses    []Pause
 	closing   bool // Stoker is being stopped: heals under way are finished, none is begun
 	out       Effects
@@ -88,6 +89,7 @@ type member struct {
 	workTold    bool         // it was told that work waits
 	use         demandUse
 	asleepSince time.Time // of a clone
+	recycling   recycling
 }
 
 // rejection is what is kept of a container that is no worker.
@@ -135,7 +137,7 @@ func New(now time.Time, set Settings) *Fleet {
 		set: set, members: map[worker.Key]*member{}, byID: map[string]*member{}, rejected: map[string]rejection{}, recreates: newRecreates(),
 		followers: followers{leftDown: map[string]bool{}}, stream: stream{bookmark: set.Bookmark},
 		actions: actions{inFlight: map[uint64]inFlight{}, inClass: map[worker.ActionClass]int{}},
-		demands: newDemands(), pauses: slices.Clone(set.Pauses),
+		demands: newDemands(), recycles: recycles{groups: map[string][]*member{}}, pauses: slices.Clone(set.Pauses),
 	}
 	f.beginRound()
 	f.stream.engine = EngineLink{Since: now}
@@ -251,6 +253,7 @@ func (f *Fleet) step(now time.Time, m *member, in worker.Input) *worker.Action {
 	f.plan(m, t.Due)
 	f.followStop(now, m)
 	f.demandChanged(now, m)
+	f.recycleChanged(m)
 	f.report(m, t.Events)
 	switch {
 	case t.Removed:
@@ -285,6 +288,7 @@ func (f *Fleet) settle(now time.Time) Effects {
 		moved = f.stepRecreations(now) || moved
 		moved = f.restartDependents(now) || moved
 		moved = f.decideDemand(now) || moved
+		moved = f.recycleDue(now) || moved
 		f.judgeHost(now)
 	}
 	f.askDue(now)
@@ -337,6 +341,7 @@ func (f *Fleet) wake(now time.Time) time.Time {
 	wake := earliest(f.schedule.future.next(), f.overloadWake(now))
 	wake = earliest(wake, f.recreationWake(now))
 	wake = earliest(wake, f.dependentsWake(now))
+	wake = earliest(wake, f.recycleWake(now))
 	if f.reads() { // else what is due waits for the connection
 		wake = earliest(wake, f.schedule.stats.next())
 		wake = earliest(wake, f.demandWake())

@@ -35,9 +35,11 @@ func (f *Fleet) parentOf(m *member, ref string) (p *member, previous bool) {
 // waitsForParent reports whether a worker that is down cannot start, because another one whose namespaces it shares does not run or is
 // about to be stopped. It is no use to try, and would cost attempts.
 func (f *Fleet) waitsForParent(m *member) bool {
-	if !m.machine.Down() {
-		return false
-	}
+	return m.machine.Down() && f.lacksParent(m)
+}
+
+// lacksParent reports whether a worker could not start now for that reason, if it were down.
+func (f *Fleet) lacksParent(m *member) bool {
 	for _, ref := range m.machine.Parents() {
 		if p, _ := f.parentOf(m, ref); p != nil && !p.machine.Joinable() {
 			return true

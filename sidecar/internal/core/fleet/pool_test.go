@@ -23,6 +23,7 @@ type pool struct {
 	state  map[worker.Key]worker.Snapshot
 	busy   map[worker.Key]bool
 	spent  map[worker.Key]time.Duration // CPU time
+	memory map[worker.Key]uint64
 	queue  demand.Reading
 	broken string // what the queue answers instead
 	asked  int
@@ -43,7 +44,7 @@ type pool struct {
 func newPool(t *testing.T, set fleet.Settings, labels ...string) *pool {
 	p := &pool{
 		labels: map[worker.Key]map[string]string{}, state: map[worker.Key]worker.Snapshot{}, busy: map[worker.Key]bool{}, spent: map[worker.Key]time.Duration{},
-		stuck: map[worker.Key]bool{}, saved: map[worker.Key]worker.Saved{},
+		stuck: map[worker.Key]bool{}, memory: map[worker.Key]uint64{}, saved: map[worker.Key]worker.Saved{},
 	}
 	set.Zone = time.UTC
 	p.desk = newDesk(t, set)
@@ -138,7 +139,7 @@ func (p *pool) carryOut(a worker.Action, o *worker.Outcome) {
 		}
 		return
 	case worker.ReadStats:
-		o.Usage = &worker.Usage{Now: worker.Stats{At: p.now, CPU: p.spent[a.Key]}}
+		o.Usage = &worker.Usage{Now: worker.Stats{At: p.now, CPU: p.spent[a.Key], Memory: p.memory[a.Key]}}
 		return
 	case worker.Inspect:
 		if p.stuck[a.Key] {
@@ -155,7 +156,7 @@ func (p *pool) carryOut(a worker.Action, o *worker.Outcome) {
 			return
 		}
 		s.Status, s.StartedAt = worker.StatusRunning, p.now
-		p.state[a.Key], p.spent[a.Key] = s, 0
+		p.state[a.Key], p.spent[a.Key], p.memory[a.Key] = s, 0, 0
 		defer p.event(worker.Started, a.Key, 0, 0)
 	case worker.Stop:
 		s.Status, s.ExitCode, s.FinishedAt = worker.StatusExited, 143, p.now

@@ -193,7 +193,7 @@ func (f *Fleet) identify(key worker.Key, container string, labels map[string]str
 	if !r.Take && !r.Undecided {
 		return worker.Identity{}, false
 	}
-	id := worker.Identity{Key: key, ID: container, Policy: r.Policy, Problems: r.Problems, Tentative: r.Undecided}
+	id := worker.Identity{Key: key, ID: container, Policy: r.Policy, Problems: r.Problems, Tentative: r.Undecided, Zone: f.set.Zone}
 	switch {
 	case policy.SwarmTask(labels):
 		id.Unmanageable = worker.HeldSwarm
@@ -262,6 +262,7 @@ func (f *Fleet) unbindName(m *member) {
 	}
 	delete(f.members, key)
 	f.leaveGroup(m)
+	f.leaveRecycles(m)
 	f.demands.pending = append(f.demands.pending, m) // so that its group ends where it was the last one
 	f.out.Drop = append(f.out.Drop, key)
 	f.out.Save = slices.DeleteFunc(f.out.Save, func(mem worker.Saved) bool { return mem.Key == key })

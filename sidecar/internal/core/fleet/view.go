@@ -69,6 +69,7 @@ type WorkerView struct {
 	Group     string // whose demand decides how many run; empty for none
 	// LostNetworks are those that a failed start has removed. It runs without them until Stoker can connect it again.
 	LostNetworks []string
+	Recycle      worker.RecycleView
 	Pause        Pause // that it is under; zero for none
 }
 
@@ -89,7 +90,7 @@ func (f *Fleet) workerView(now time.Time, m *member) WorkerView {
 	w := WorkerView{
 		Key: p.Key, ID: p.Incarnation.ID, StartedAt: p.Incarnation.StartedAt, Status: p.Status, Health: p.Health,
 		Expected: p.Expected, Held: p.Held, Attempts: p.Attempts, CPUs: p.CPUs, Boosted: p.Boosted, Share: p.Share, Problems: p.Problems, Scope: f.set.Rules.Scope,
-		LostNetworks: p.LostNetworks,
+		LostNetworks: p.LostNetworks, Recycle: p.Recycle,
 	}
 	if m.group != nil {
 		w.Group = m.group.name

@@ -81,7 +81,7 @@ const idleWithDemand = 2 * time.Minute
 
 func demandLabels() []Label {
 	return []Label{
-		{LabelGroup, "", "compose project and service", "the workers of one group share a demand", ignore},
+		{LabelGroup, "", "compose project and service", "the workers of one group share a demand, and are recycled one at a time", ignore},
 		{"stoker.demand", "STOKER_DEMAND", NoDefault,
 			"where the work of the group is: URLs, or names of `STOKER_DEMAND_<NAME>`, separated by spaces", setSource},
 		{"stoker.demand-target", "STOKER_DEMAND_TARGET", "1", "items of work for each worker",

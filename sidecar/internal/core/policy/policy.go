@@ -100,6 +100,7 @@ type Policy struct {
 	StableAfter    time.Duration
 	Dependents     Dependents
 	Demand         Demand
+	Recycle        Recycle
 }
 
 // Default is the policy of a worker whose only label is stoker.enable=true.
@@ -120,6 +121,7 @@ func Default() Policy {
 		StableAfter:    time.Minute,
 		Dependents:     DependentsAuto,
 		Demand:         defaultDemand(),
+		Recycle:        defaultRecycle(),
 	}
 }
 

@@ -81,7 +81,7 @@ func (m *Machine) sense(now time.Time) {
 	case m.cpu.askAt.IsZero():
 		m.cpu.askAt = now
 	}
-	m.planIdle(now, readable)
+	m.planStats(now, readable)
 }
 
 // askingStarved: with on-starved=restart the answer would change nothing.
@@ -115,7 +115,7 @@ func (m *Machine) statsRead(now time.Time, in StatsRead) {
 	case in.Usage == nil:
 		m.scheduleStats(now)
 	default:
-		m.judgeIdle(now, in.Usage.Now)
+		m.judgeStats(now, in.Usage.Now)
 	}
 }
 

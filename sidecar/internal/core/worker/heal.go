@@ -42,7 +42,7 @@ func (m *Machine) openHeal(now time.Time, c cause) {
 func (m *Machine) begin(now time.Time, c cause, due time.Time) {
 	s := State{Phase: PhaseBackingOff, Due: due, Stop: c.stop, Heal: Heal{
 		Fault: c.fault, Intent: c.intent, Reason: c.reason, Action: m.nextAction(c), Output: c.output, OpenedAt: now,
-		Missing: m.container.status == StatusGone, Attempt: m.nextAttempt(now), ExitCode: m.life.exitCode,
+		Missing: m.container.status == StatusGone, Attempt: m.attempt(now, c.fault), ExitCode: m.life.exitCode,
 	}}
 	if s.Heal.Action == HealStop {
 		s.Heal.Attempt = 0
@@ -65,6 +65,14 @@ func (m *Machine) begin(now time.Time, c cause, due time.Time) {
 	e := m.healEvent(now, EventFault, c.detail)
 	e.Delay = s.Due.Sub(now)
 	m.emit(e)
+}
+
+// attempt is the number of the attempt that a heal of that fault is.
+func (m *Machine) attempt(now time.Time, f Fault) int {
+	if f.Recycles() && !m.heal().Open() {
+		return 0
+	}
+	return m.nextAttempt(now)
 }
 
 // probeFailsNow: the probe of a worker whose restart waits timed out before and fails now, so that it is no sign of a busy host any
@@ -170,7 +178,11 @@ func (m *Machine) markHealthy(now time.Time) {
 			kind = EventWoken
 		}
 		m.emit(m.healEvent(now, kind, m.heal().Note))
+		fresh := m.heal().Fault.Recycles()
 		m.to(PhaseWatching)
+		if fresh {
+			m.recycled(now)
+		}
 	case PhaseStopDue, PhaseRecreateDue:
 		if m.heal().Fault == FaultUnhealthy {
 			m.recovered(now, ReasonRecovered)

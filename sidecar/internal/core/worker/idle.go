@@ -16,20 +16,39 @@ const (
 // (engine 20.10.24). Without it a worker that hangs would look busy by its probes.
 const probeCost = 50 * time.Millisecond
 
-// planIdle keeps the readings going while idleness would mean something: not right after a start that is not through, nor
-// while anything else is being done about the worker.
-func (m *Machine) planIdle(now time.Time, readable bool) {
-	watched := readable && m.id.Policy.IdleAfter > 0 && !m.boredRightly() && m.idle() && m.saved.Boost == nil && m.checks.status != HealthStarting
+// planStats keeps the readings going while they would mean something.
+func (m *Machine) planStats(now time.Time, readable bool) {
+	if !m.watchesIdleness() {
+		m.cpu.idleSince = time.Time{}
+	}
+	every := m.statsInterval()
 	switch {
-	case !watched:
+	case !readable || every == 0:
 		m.cpu.statsAt, m.cpu.lastStats, m.cpu.idleSince = time.Time{}, Stats{}, time.Time{}
 	case m.cpu.statsAt.IsZero():
-		m.cpu.statsAt = now.Add(m.saved.Key.Phase(m.statsInterval()))
+		m.cpu.statsAt = now.Add(m.saved.Key.Phase(every))
+	case m.cpu.statsAt.Sub(now) > every: // they are wanted more often than before
+		m.cpu.statsAt = now.Add(every)
 	}
 }
 
+// watchesIdleness reports whether idleness would be a fault: not right after a start that is not through, nor while anything else is being
+// done about the worker.
+func (m *Machine) watchesIdleness() bool {
+	return m.id.Policy.IdleAfter > 0 && !m.boredRightly() && m.idle() && m.saved.Boost == nil && m.checks.status != HealthStarting
+}
+
+// statsInterval is the time between two readings; 0 is none.
 func (m *Machine) statsInterval() time.Duration {
-	return min(max(m.id.Policy.IdleAfter/idleReadings, minStatsInterval), maxStatsInterval)
+	every := m.recycleInterval()
+	if !m.watchesIdleness() {
+		return every
+	}
+	idle := min(max(m.id.Policy.IdleAfter/idleReadings, minStatsInterval), maxStatsInterval)
+	if every == 0 {
+		return idle
+	}
+	return min(idle, every)
 }
 
 // Phase is a worker's own place in a period, so that a hundred of them are not read at once.
@@ -41,17 +60,26 @@ func (k Key) Phase(period time.Duration) time.Duration {
 
 func (m *Machine) scheduleStats(now time.Time) { m.cpu.statsAt = now.Add(m.statsInterval()) }
 
-// judgeIdle compares two readings, and opens a heal when there was nothing but idleness for idle-after.
-func (m *Machine) judgeIdle(now time.Time, reading Stats) {
+// judgeStats compares a reading with the one before.
+func (m *Machine) judgeStats(now time.Time, reading Stats) {
 	last := m.cpu.lastStats
 	m.cpu.lastStats = reading
 	m.scheduleStats(now)
+	m.judgeMemory(reading)
 	r, ok := between(last, reading, m.container.config.cpuPeriod)
 	if !ok {
 		m.cpu.idleSince = time.Time{}
 		return
 	}
 	m.show(r, reading.At)
+	m.judgeRecycleIdle(r)
+	if m.watchesIdleness() {
+		m.judgeIdle(now, last, reading, r)
+	}
+}
+
+// judgeIdle opens a heal when there was nothing but idleness for idle-after.
+func (m *Machine) judgeIdle(now time.Time, last, reading Stats, r rates) {
 	switch {
 	case r.cpus >= m.idleBound():
 		m.cpu.idleSince = time.Time{}

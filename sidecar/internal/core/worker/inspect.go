@@ -18,6 +18,7 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	}
 	m.noteNetworks(now, s)
 	m.updateConfig(s)
+	m.memoryLimitKnown(now)
 	m.noteEnded(s.FinishedAt)
 	m.applyPendingSignal()
 	if m.inspects.stale && m.older(s) {

@@ -68,6 +68,7 @@ type Machine struct {
 	resent    bool // the recreate under way goes on with an earlier one
 	deps      dependents
 	networks  networks
+	recycle   recycleUse
 
 	inFlight  *Action
 	announced bool
@@ -226,6 +227,8 @@ type Identity struct {
 	Unmanageable Reason // HeldNot, HeldBadLabels, HeldSwarm or HeldOneOff
 	// Tentative: whether the container is a worker depends on its first look. Nothing is told of it before Confirm.
 	Tentative bool
+	// Zone is that of restart-at where it names none; nil is UTC.
+	Zone *time.Location
 }
 
 // New is a machine for a container that nothing is remembered of.
@@ -288,6 +291,7 @@ func (m *Machine) Step(now time.Time, in Input) Effects {
 	do := m.take(now, in)
 	m.restartOrphaned(now)
 	m.dependentsDue(now)
+	m.recycleDue(now)
 	m.sense(now)
 	m.keepQuota(now)
 	lane, due := m.plan(now)
@@ -335,6 +339,10 @@ func (m *Machine) take(now time.Time, in Input) (do *Action) {
 		m.resume(now)
 	case GroupConflict:
 		m.groupConflict(now, in)
+	case RecycleTurn:
+		m.recycleTurn(now)
+	case RecycleNow:
+		m.recycleNow(now, in)
 	}
 	return do
 }

@@ -44,6 +44,7 @@ func (m *Machine) apply(now time.Time, o Observation) {
 	case Listed:
 		m.listed(now, o)
 	case Created, Updated:
+		m.memoryLimitChanged()
 		m.requestInspect(now, ReasonChanged)
 	case Started:
 		m.started(now, o)

@@ -200,6 +200,8 @@ func (m *Machine) stopFailed(now time.Time, o Outcome) {
 		m.stopNotSent(now)
 	case m.phase() == PhaseStopping && h.byDemand():
 		m.staysAwake(now, o.Err)
+	case m.phase() == PhaseStopping && h.Fault.Recycles():
+		m.recycleFailed(now, o.Err)
 	case m.phase() == PhaseStopping:
 		m.to(PhaseStopDue)
 		m.openHeal(now, cause{fault: h.Fault, intent: h.Intent, reason: h.Reason, action: h.Action, detail: o.Err, output: h.Output})
@@ -221,6 +223,10 @@ func (m *Machine) skip(now time.Time) {
 	m.life.awaitStart = time.Time{}
 	if m.heal().byDemand() {
 		m.skipDemand(now)
+		return
+	}
+	if m.heal().Fault.Recycles() && m.container.status == StatusRunning {
+		m.skipRecycle(now)
 		return
 	}
 	if m.heal().Open() {

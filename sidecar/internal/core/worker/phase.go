@@ -26,6 +26,9 @@ func (m *Machine) enter(s State) {
 	if !s.Phase.healing() && s.Phase != PhaseDocker {
 		s.Heal, s.Due = Heal{}, time.Time{}
 	}
+	if s.Phase != PhaseWatching {
+		s.Recycle = Recycle{}
+	}
 	if !s.Phase.keepsStop() && s.Hold.Reason != HeldUnhealthy {
 		s.Stop = SentStop{}
 	}

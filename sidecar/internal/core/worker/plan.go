@@ -47,8 +47,8 @@ func (m *Machine) plan(now time.Time) (ActionClass, time.Time) {
 	}
 	lane, due = m.planUpdate(now, lane, due)
 	lane, due = m.planConnect(now, lane, due)
-	if lane == ClassNone && m.saved.Budget.Attempts > 0 && !m.checks.healthySince.IsZero() {
-		due = m.checks.healthySince.Add(m.id.Policy.StableAfter)
+	if lane == ClassNone {
+		due = earliestOf(m.stableAt(), m.recycleWake(now))
 	}
 	if m.inspects.request.due.IsZero() {
 		return lane, due
@@ -61,6 +61,14 @@ func (m *Machine) plan(now time.Time) (ActionClass, time.Time) {
 		return ClassInspect, m.inspects.request.due
 	}
 	return lane, due
+}
+
+// stableAt is when the attempts are forgotten; zero when there are none, or the worker is not well.
+func (m *Machine) stableAt() time.Time {
+	if m.saved.Budget.Attempts == 0 || m.checks.healthySince.IsZero() {
+		return time.Time{}
+	}
+	return m.checks.healthySince.Add(m.id.Policy.StableAfter)
 }
 
 // planRecreate: there is nothing to inspect before the transaction, which inspects itself.
@@ -138,8 +146,10 @@ func (m *Machine) grant(now time.Time, id uint64) *Action {
 	a := Action{ID: id, Key: m.saved.Key, Incarnation: m.saved.Incarnation}
 	m.inspects.stale = false
 	switch class {
-	case ClassNone:
-		m.stable(now)
+	case ClassNone: // else Step has done what the time has brought
+		if at := m.stableAt(); !at.IsZero() && !at.After(now) {
+			m.stable(now)
+		}
 		return nil
 	case ClassInspect:
 		a.Verb, a.Reason, a.Deadline = Inspect, m.inspects.request.reason, inspectDeadline

@@ -13,6 +13,10 @@ const (
 	FaultMissing     Fault = "missing"
 	FaultStartFailed Fault = "start-failed"
 	FaultOrphaned    Fault = "orphaned" // alone in the namespaces of a container that began a new life
+	// Nothing is wrong with the worker. It is restarted to stay so, and that counts as no attempt.
+	FaultOld       Fault = "old"       // it has run for stoker.max-age
+	FaultScheduled Fault = "scheduled" // stoker.restart-at
+	FaultMemory    Fault = "memory"    // it uses more than stoker.max-memory
 )
 
 // Intent says whether an end was meant, and by whom.
@@ -68,6 +72,13 @@ const (
 	ReasonIdle            Reason = "idle"
 	ReasonQuotaMismatch   Reason = "quota-mismatch"
 	ReasonNetworkLost     Reason = "network-lost" // it runs without a network that a failed start has removed
+)
+
+// Why a worker is restarted with which nothing is wrong.
+const (
+	ReasonOld       Reason = "old"
+	ReasonScheduled Reason = "scheduled"
+	ReasonMemory    Reason = "memory"
 )
 
 // Why a worker is woken or put to sleep.

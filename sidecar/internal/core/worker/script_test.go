@@ -36,6 +36,9 @@ import (
 //	transaction refused      the engine has refused to
 //	world networks:a,b start-error:TEXT     what a look would find changes, and no event tells it
 //	wake · sleep · work waits · work none · work consumed      what the demand for the worker's group says
+//	turn · recycle [busy]    its turn to be recycled has come · it begins
+//	= stage waits-for-idle · = due-for old · = quiet · = occupies      how far its recycle is
+//	reads 0.1 0 0 mem:700    with the memory in MiB
 //	reborn                   Stoker was killed; the next one reads the journal, and lists and looks
 //	engine gone              it shuts down: nothing that is asked is answered, while events still come
 //	engine restarted [-5s]   another engine process; the stops of the last so many seconds were its shutdown's
@@ -120,6 +123,10 @@ func (s *script) line(at string, w []string) {
 		s.step(worker.Wake{Reason: worker.ReasonWorkWaits})
 	case w[0] == "sleep":
 		s.step(worker.Sleep{Reason: worker.ReasonNoWork})
+	case w[0] == "turn":
+		s.step(worker.RecycleTurn{})
+	case w[0] == "recycle":
+		s.step(worker.RecycleNow{Busy: len(w) > 1})
 	case w[0] == "work": // waits, none, consumed
 		s.step(worker.WorkTold{Waits: w[1] != "none", Consumed: w[1] == "consumed"})
 	case w[0] == "reborn":

@@ -36,6 +36,8 @@ type Saved struct {
 	// environment.
 	Definition []byte        `json:"definition,omitempty"`
 	Networks   SavedNetworks `json:"networks,omitzero"`
+	// RecycledAt is when the worker was last restarted without a fault of its own (Stoker's clock).
+	RecycledAt time.Time `json:"recycled_at,omitzero"`
 }
 
 // Phase names what Stoker is doing with a worker. A worker is in exactly one phase.
@@ -94,7 +96,8 @@ type State struct {
 	Heal  Heal      `json:"heal,omitzero"` // the phases of a heal, and PhaseDocker where one was open
 	Due   time.Time `json:"due,omitzero"`  // of the next action of the heal
 	// Stop is Stoker's own stop, from when it is sent until the incarnation after it begins.
-	Stop SentStop `json:"stop,omitzero"`
+	Stop    SentStop `json:"stop,omitzero"`
+	Recycle Recycle  `json:"recycle,omitzero"` // PhaseWatching
 }
 
 // Hold is why a worker is left alone.

@@ -31,6 +31,7 @@ func Transitions() []Transition {
 		{"due", []Phase{PhaseRecreateDue}, []Phase{PhaseRecreating}},
 		{"wake", []Phase{PhaseAsleep}, []Phase{PhaseBackingOff, PhaseRecreateDue}},
 		{"sleep", []Phase{PhaseWatching}, []Phase{PhaseStopDue}},
+		{"recycle", []Phase{PhaseWatching}, []Phase{PhaseStopDue, PhaseRecreateDue}},
 		{"exited", unlessRecreating(), []Phase{PhaseAsleep}}, // stopped for want of work, or finished
 		{"inspect answered", unlessRecreating(), []Phase{PhaseAsleep}},
 		{"start answered", unlessRecreating(), []Phase{PhaseAsleep}},
@@ -97,6 +98,10 @@ func InputName(in Input) string {
 		return "work told"
 	case GroupConflict:
 		return "group conflict"
+	case RecycleTurn:
+		return "recycle turn"
+	case RecycleNow:
+		return "recycle"
 	}
 	return "dependents" // DependentsRestarted, TemporaryContainer: what is remembered of others
 }

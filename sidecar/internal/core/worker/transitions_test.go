@@ -24,6 +24,9 @@ func step(t require.TestingT, m *worker.Machine, now time.Time, in worker.Input)
 	require.True(t, worker.Allowed(before, worker.InputName(in), s.Phase), "%s on %q became %s", before, worker.InputName(in), s.Phase)
 	require.True(t, slices.Contains(worker.Phases(), s.Phase), "unknown phase %q", s.Phase)
 	require.Equal(t, s.Phase == worker.PhaseHeld, s.Hold != worker.Hold{}, "%s with hold %v", s.Phase, s.Hold)
+	if s.Phase != worker.PhaseWatching {
+		require.Zero(t, s.Recycle, "%s with a recycle", s.Phase)
+	}
 	if !s.Heal.Open() {
 		require.Contains(t, []worker.Phase{worker.PhaseWatching, worker.PhaseHeld, worker.PhaseAsleep, worker.PhaseDocker, worker.PhaseExhausted}, s.Phase)
 		require.Zero(t, s.Due)
@@ -38,7 +41,7 @@ func step(t require.TestingT, m *worker.Machine, now time.Time, in worker.Input)
 func TestTransitionsAreNamed(t *testing.T) {
 	inputs := []string{
 		"", "due", "engine restarted", "stats read", "orphaned", "recreate found", "inspect answered", "start answered", "stop answered",
-		"update answered", "connect answered", "recreate answered", "started", "exited", "stopped", "healthy", "gone", "renamed", "listed", "wake", "sleep",
+		"update answered", "connect answered", "recreate answered", "started", "exited", "stopped", "healthy", "gone", "renamed", "listed", "wake", "sleep", "recycle",
 	}
 	reached := map[worker.Phase]bool{worker.PhaseWatching: true}
 	for _, row := range worker.Transitions() {
@@ -102,6 +105,7 @@ func edges() []edge {
 		{worker.PhaseRecreating, "recreate answered", worker.PhaseRecreateDue},
 		{worker.PhaseRecreating, "recreate answered", worker.PhaseHeld},
 		{worker.PhaseWatching, "sleep", worker.PhaseStopDue},
+		{worker.PhaseWatching, "recycle", worker.PhaseStopDue},
 		{worker.PhaseStopping, "exited", worker.PhaseAsleep},
 		{worker.PhaseAsleep, "wake", worker.PhaseBackingOff},
 		{worker.PhaseAsleep, "started", worker.PhaseWatching},

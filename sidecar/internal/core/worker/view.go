@@ -26,6 +26,7 @@ type View struct {
 	Inspected   bool
 	// LostNetworks are those that a failed start has removed; see SavedNetworks.
 	LostNetworks []string
+	Recycle      RecycleView
 }
 
 // View is a copy: it does not change with the machine.
@@ -34,7 +35,7 @@ func (m *Machine) View() View {
 		Key: m.saved.Key, Incarnation: m.saved.Incarnation, Status: m.container.status, Health: m.checks.status, Expected: m.saved.Expected,
 		Held: m.held(), Attempts: m.saved.Budget.Attempts, Phase: m.phase(), Heal: m.heal(), Due: m.saved.State.Due, Acting: m.inFlight != nil && m.inFlight.Verb != Inspect, CPUs: m.ownQuota(),
 		Boosted: m.saved.Boost != nil, Share: m.share(),
-		Problems: m.id.Problems, Inspected: m.container.inspected, LostNetworks: m.saved.Networks.Lost,
+		Problems: m.id.Problems, Inspected: m.container.inspected, LostNetworks: m.saved.Networks.Lost, Recycle: m.recycleView(),
 	}
 	return p
 }

@@ -35,6 +35,8 @@ func (s *script) given(at string, words []string) {
 				continue
 			}
 			s.world.CPUs = n
+		case "restart-at":
+			labels["stoker.restart-at"] = strings.ReplaceAll(value, "_", " ")
 		case "memory": // MiB
 			n, err := strconv.Atoi(value)
 			require.NoError(s.t, err, at)
@@ -205,6 +207,12 @@ func (s *script) reads(at string, w []string) {
 		s.step(in)
 		return
 	}
+	var memory uint64
+	if mib, ok := strings.CutPrefix(w[len(w)-1], "mem:"); ok {
+		n, err := strconv.ParseUint(mib, 10, 64)
+		require.NoError(s.t, err, at)
+		memory, w = n<<20, w[:len(w)-1]
+	}
 	before := s.meter
 	took := s.now.Sub(before.At)
 	if s.span || before.At.IsZero() {
@@ -219,7 +227,7 @@ func (s *script) reads(at string, w []string) {
 	periods := float64(took/(100*time.Millisecond)) * share[2]
 	now := worker.Stats{
 		At: s.now, CPU: before.CPU + time.Duration(share[0]*float64(took)), Periods: before.Periods + uint64(periods),
-		Throttled: before.Throttled + uint64(periods*share[1]),
+		Throttled: before.Throttled + uint64(periods*share[1]), Memory: memory,
 	}
 	in.Usage = &worker.Usage{Now: now}
 	if s.span {
@@ -379,6 +387,14 @@ func (s *script) expect(at string, w []string) {
 		require.JSONEq(s.t, string(inspectWith(w[1:])), s.like, at)
 	case "idle":
 		require.Zero(s.t, s.turn.Due, at)
+	case "stage":
+		require.Equal(s.t, strings.TrimSuffix(w[1], "none"), string(p.Recycle.Stage), at)
+	case "due-for":
+		require.Equal(s.t, w[1], string(p.Recycle.Fault), at)
+	case "quiet", "unquiet":
+		require.Equal(s.t, w[0] == "quiet", s.m.RecycleState().Idle, at)
+	case "occupies", "vacant":
+		require.Equal(s.t, w[0] == "occupies", s.m.RecycleState().Occupies, at)
 	case "over":
 		require.True(s.t, s.turn.Removed, at)
 	case "lacking", "not-lacking":

@@ -16,7 +16,7 @@ const (
 	lacksClock      lack = "Stoker asks for the engine's info instead"
 	lacksBoot       lack = "Stoker cannot tell the stops of an engine's own boot from an operator's"
 	lacksCause      lack = "Stoker cannot tell a stop from an end, and holds workers that ended with 0, 137 or 143"
-	lacksStats      lack = "Stoker cannot tell a starved worker from a hung one, nor an idle one"
+	lacksStats      lack = "Stoker cannot tell a starved worker from a hung one, nor an idle one, and does not see their memory"
 	lacksQuotas     lack = "Stoker cannot set quotas"
 	lacksRecreates  lack = "Stoker cannot recreate workers and restarts them instead"
 	lacksDependents lack = "Stoker cannot restart dependents"

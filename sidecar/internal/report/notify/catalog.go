@@ -58,6 +58,7 @@ func rows() []row {
 		{"host-recovered", eventHostRecovered, "the host has recovered", "", "that is over; also reported after `host-overloaded` was"},
 		{"problem", "problem", "has wrong labels and is held: fix them", "have wrong labels and are held: fix them", "labels are wrong, the worker is held"},
 		{"fault", "fault", "needs healing", "need healing", "something is wrong with a worker, and a heal was decided on"},
+		{kindRecycled, "fault", "is restarted, and nothing is wrong with it", "are restarted, and nothing is wrong with them", ""},
 		{"heal-failed", "heal-failed", "had a failed heal", "had a failed heal", "one attempt failed"},
 		{"healed", "healed", "is back", "are back", "a worker is back"},
 		{"recovered", "recovered", "is back without Stoker", "are back without Stoker", "a worker runs again without Stoker"},
@@ -89,6 +90,8 @@ func rows() []row {
 const (
 	kindRecreated    = "recreated"
 	kindNotRecreated = "not-recreated"
+	// kindRecycled is a fault of a worker with which nothing is wrong.
+	kindRecycled = "recycled"
 	// kindTest is of no event: a person asked for a test message.
 	kindTest = "test"
 )
@@ -154,6 +157,9 @@ func (c catalog) row(kind string) row {
 
 // kind returns the kind that an event is reported as: its own, or that of a recreate where those are wanted.
 func (c catalog) kind(n worker.Event) string {
+	if n.Kind == worker.EventFault && n.Fault.Recycles() {
+		return kindRecycled
+	}
 	if n.Heal == worker.HealRecreate && c.wants(eventRecreate) {
 		switch n.Kind { //nolint:exhaustive // the ends of a heal
 		case worker.EventHealed:

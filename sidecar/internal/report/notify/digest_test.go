@@ -40,6 +40,8 @@ func TestMessages(t *testing.T) {
 		{"", []worker.Event{exited, recreated},
 			"stoker: db reached its retry limit; x was recreated\n" +
 				"- db reached its retry limit: exited, exit code 7, crashed, attempt 3, no such image\n- x was recreated: idle, after 1m30s"},
+		{"", []worker.Event{{Kind: worker.EventFault, Heal: worker.HealRestart, Key: "x", Fault: worker.FaultOld, Reason: worker.ReasonOld, Detail: "it has run for 24h0m0s"}},
+			"stoker: x is restarted, and nothing is wrong with it\n- x: old, it has run for 24h0m0s"},
 		{"", []worker.Event{{Kind: worker.EventEngineDisconnected}}, "stoker: Docker connection lost, reconnecting"},
 		{"", []worker.Event{{Kind: worker.EventEngineDisconnected, Detail: "EOF"}}, "stoker: Docker connection lost, reconnecting\n- Docker connection lost, reconnecting: EOF"},
 		{"", []worker.Event{{Kind: "new-kind", Key: "w"}}, "stoker: w reports new-kind\n- w"},

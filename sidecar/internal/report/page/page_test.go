@@ -97,12 +97,16 @@ func TestWorkersOfAllKinds(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	w := &world{view: fleet.View{Workers: []fleet.WorkerView{{Key: "remembered", State: fleet.StateUnknown}}}}
+	w.view.Workers = append(w.view.Workers, fleet.WorkerView{
+		Key: "leaky", State: fleet.StateRunning, Recycle: worker.RecycleView{Fault: worker.FaultMemory, Stage: worker.RecycleWaitsForGroup},
+	})
 	w.notes = healOf("gone", now.Add(-time.Hour), time.Second, crash(1))
 	h := New(w.options())
 	require.Contains(t, get(t, h, "/?worker=gone").Body.String(), "no longer managed")
 	text := get(t, h, "/").Body.String()
 	require.Contains(t, text, "Not connected to the engine yet")
 	require.Contains(t, text, "remembered")
+	require.Contains(t, text, "memory, waits-for-group")
 	require.NotContains(t, text, "0001")
 	require.Contains(t, get(t, New((&world{}).options()), "/").Body.String(), "Nothing happened yet")
 }

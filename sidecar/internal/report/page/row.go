@@ -147,6 +147,8 @@ func why(w fleet.WorkerView, now time.Time) string {
 		return string(w.Held)
 	case w.Fault != worker.FaultNone && string(w.Fault) != string(w.Reason):
 		return fmt.Sprintf("%s, %s", w.Fault, w.Reason)
+	case w.Fault == worker.FaultNone && w.Recycle.Stage.Pending():
+		return fmt.Sprintf("%s, %s", w.Recycle.Fault, w.Recycle.Stage)
 	}
 	return string(w.Reason)
 }

@@ -172,6 +172,9 @@ func ofFault(f worker.Fault) condition {
 	if f == worker.FaultUnhealthy || f == worker.FaultIdle {
 		return unhealthy
 	}
+	if f.Recycles() {
+		return healing
+	}
 	return down
 }
 

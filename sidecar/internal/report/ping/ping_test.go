@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -24,7 +23,7 @@ func (a answers) RoundTrip(r *http.Request) (*http.Response, error) { return a(r
 func TestItsSilenceIsTheAlarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fetched atomic.Int64
-		var well atomic.Bool
+		var well, failed atomic.Bool
 		client := &http.Client{Transport: answers(func(*http.Request) (*http.Response, error) {
 			fetched.Add(1)
 			return httptest.NewRecorder().Result(), nil
@@ -33,7 +32,7 @@ func TestItsSilenceIsTheAlarm(t *testing.T) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			Run(ctx, Options{URL: "http://x/", Every: time.Minute, Well: well.Load, OnResult: func(err error) { assert.NoError(t, err) }, Client: client})
+			Run(ctx, Options{URL: "http://x/", Every: time.Minute, Well: well.Load, OnResult: func(err error) { failed.CompareAndSwap(false, err != nil) }, Client: client})
 		}()
 		after := func(d time.Duration) int64 { time.Sleep(d); synctest.Wait(); return fetched.Load() }
 		require.Zero(t, after(10*time.Minute))
@@ -46,6 +45,7 @@ func TestItsSilenceIsTheAlarm(t *testing.T) {
 		require.EqualValues(t, 7, after(2*time.Second))
 		cancel()
 		<-ended
+		require.False(t, failed.Load())
 	})
 }
 

@@ -71,6 +71,7 @@ type workerJSON struct {
 	Group     string            `json:"group"`           // whose demand decides how many run
 	Scope     string            `json:"scope"`
 	Lost      []string          `json:"lost_networks"`
+	Recycle   recycleJSON       `json:"recycle"`
 	Pause     *pauseJSON        `json:"pause"` // that it is under; null for none
 	Problems  []problemJSON     `json:"problems"`
 }
@@ -114,7 +115,7 @@ func workerOf(w fleet.WorkerView, at time.Time) workerJSON {
 		Key: w.Key, ID: w.ID, State: w.State, Status: w.Status, Health: w.Health, StartedAt: moment(w.StartedAt),
 		Expected: w.Expected, Held: w.Held, Fault: w.Fault, Reason: w.Reason, Heal: w.Heal, Attempts: w.Attempts,
 		NextAt: moment(w.NextAt), CPUs: w.CPUs, Boosted: w.Boosted, Scope: w.Scope, Problems: make([]problemJSON, len(w.Problems)),
-		Group: clip(w.Group), Lost: append([]string{}, w.LostNetworks...),
+		Group: clip(w.Group), Lost: append([]string{}, w.LostNetworks...), Recycle: recycleOf(w.Recycle),
 	}
 	if !w.Pause.Until.IsZero() {
 		pause := pauseOf(w.Pause)

@@ -24,7 +24,7 @@ func picture() fleet.View {
 		At:     noon,
 		Engine: fleet.EngineLink{Connected: true, Since: noon, Synced: noon, Engine: worker.Engine{Version: "20.10.24", APIVersion: "1.41", CPUs: 2}},
 		Workers: []fleet.WorkerView{
-			{Key: "burner", ID: "abc", StartedAt: noon.Add(-time.Hour), State: fleet.StateWaiting, Status: worker.StatusExited,
+			{Recycle: worker.RecycleView{Fault: worker.FaultOld, Stage: worker.RecycleWaitsForIdle, Since: noon.Add(-time.Minute)}, Key: "burner", ID: "abc", StartedAt: noon.Add(-time.Hour), State: fleet.StateWaiting, Status: worker.StatusExited,
 				Health: worker.HealthNone, Expected: true, Attempts: 2, Heal: worker.HealStart, Fault: worker.FaultExited,
 				Reason: worker.ReasonCrashed, NextAt: noon.Add(1500 * time.Millisecond), CPUs: 0.5, Scope: "blue",
 				Boosted: true, Share: worker.Share{At: noon.Add(-time.Second), CPUs: 0.25, Throttled: 0.9}},
@@ -88,6 +88,7 @@ func TestWorkers(t *testing.T) {
 		"heal": "start", "attempts": 2.0, "next_at": "2026-03-01T11:00:01.5Z", "next_in_seconds": 1.5, "cpus": 0.5,
 		"boosted": true, "used_cpus": 0.25, "throttled_share": 0.9, "measured_at": "2026-03-01T10:59:59Z",
 		"scope": "blue", "group": "", "lost_networks": []any{}, "pause": nil, "problems": []any{},
+		"recycle": map[string]any{"fault": "old", "stage": "waits-for-idle", "since": "2026-03-01T10:59:00Z", "next_at": nil},
 	}, got.Workers[0])
 	for _, name := range []string{"used_cpus", "throttled_share", "measured_at"} {
 		require.Contains(t, got.Workers[1], name)

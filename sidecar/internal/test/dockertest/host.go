@@ -78,6 +78,8 @@ type WorkerSpec struct {
 	ProbeTimeout  time.Duration // 0 is 3 s
 	ProbeEffort   time.Duration // CPU time of a probe, out of the worker's quota; only real workers have one
 	Memory        int64         // bytes; 0 is no limit
+	Leak          int           // MiB a second, with Memory; only real workers use any
+	Busy          bool          // it computes all the time; only real workers do
 	HostPort      int           // on 127.0.0.1
 	Breakable     bool          // BreakStarts works on it
 	Inside        string        // full name of the container whose network it lives in

@@ -180,7 +180,10 @@ func faultsOf(spec WorkerSpec) string {
 	if spec.RunFor > 0 {
 		faults = append(faults, fmt.Sprintf("exit:%d@%s", spec.ExitCode, spec.RunFor))
 	}
-	if !spec.Health { // nobody asks whether it works: it begins to, and then leaves the CPU to the others
+	if spec.Leak > 0 {
+		faults = append(faults, fmt.Sprintf("leak:%d", spec.Leak))
+	}
+	if !spec.Health && !spec.Busy { // nobody asks whether it works: it begins to, and then leaves the CPU to the others
 		faults = append(faults, "hang@500ms")
 	}
 	return strings.Join(faults, ",")

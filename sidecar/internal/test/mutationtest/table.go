@@ -4,7 +4,7 @@ import "slices"
 
 // table is the named mutants, in the order of the rules of docs/how-it-works.md that they break.
 func table() []named {
-	return slices.Concat(perception(), action(), onDemand())
+	return slices.Concat(perception(), action(), onDemand(), recycling())
 }
 
 // perception is what Stoker makes of what it sees.
@@ -138,6 +138,52 @@ func onDemand() []named {
 		{
 			name: "I11: one that fails for long counts as capacity", file: "core/demand/decide.go", pkg: "core/demand",
 			old: `w.State == Waking || w.State == Unseen`, new: `w.State == Waking || w.State == Unseen || w.State == Failing`,
+		},
+	}
+}
+
+// recycling is the restart of a worker with which nothing is wrong.
+func recycling() []named {
+	return []named{
+		{
+			name: "a recycle costs an attempt", file: "core/worker/heal.go", pkg: "core/worker", run: "Recycle",
+			old: `if f.Recycles() && !m.heal().Open() {`, new: `if false {`,
+		},
+		{
+			name: "two of a group are recycled at once", file: "core/fleet/recycle.go", pkg: "core/fleet", run: "Recycle",
+			old: `	occupied[name] = taken
+	if taken ||`, new: `	occupied[name] = taken
+	if`,
+		},
+		{
+			name: "a recycle goes on while another of its group is down", file: "core/fleet/recycle.go", pkg: "core/fleet", run: "Recycle",
+			old: `		if f.othersOccupy(m) {
+			return false`, new: `		if false {
+			return false`,
+		},
+		{
+			name: "a busy worker is recycled at once", file: "core/fleet/recycle.go", pkg: "core/fleet", run: "Recycle",
+			old: `busy && !late {`, new: `false && !late {`,
+		},
+		{
+			name: "a schedule leaves out what the clock skips", file: "core/policy/schedule.go", pkg: "core/policy", run: "Schedule",
+			old: `			return begin
+		}
+		return end`, new: `			return begin.AddDate(0, 0, 1)
+		}
+		return end.AddDate(0, 0, 1)`,
+		},
+		{
+			name: "a schedule counts twice what the clock shows twice", file: "core/policy/schedule.go", pkg: "core/policy", run: "Schedule",
+			old: `if earlier := at.Add(time.Duration(offset-before) * time.Second); earlier.Before(begin) {
+		return earlier`, new: `if earlier := at.Add(time.Duration(offset-before) * time.Second); earlier.Before(begin) {
+		return at`,
+		},
+		{
+			name: "memory that falls in between still counts as above the bound", file: "core/worker/recyclestats.go", pkg: "core/worker", run: "Memory|Recycle",
+			old: `	case reading.Memory <= uint64(bound): //nolint:gosec // positive
+		m.recycle.overSince = time.Time{}`, new: `	case reading.Memory <= uint64(bound): //nolint:gosec // positive
+		_ = time.Time{}`,
 		},
 	}
 }

@@ -58,6 +58,9 @@ func (r *run) checkSecondStop(a dockertest.Record, before []dockertest.Record) {
 		return
 	}
 	last := before[len(before)-1]
+	if recycles(a.Action) && !r.amnesia.IsZero() { // a Stoker without a journal takes an old worker for old
+		return
+	}
 	running := last.Op == dockertest.OpStop && (last.Done.IsZero() || last.Done.After(a.Sent)) && last.Effect
 	if running && last.Done.After(a.Sent) && (!r.amnesia.After(last.Sent) || !r.amnesia.Before(a.Sent)) {
 		r.blame("I1: %s while %s is under way", &a, &last)
@@ -172,7 +175,7 @@ func (r *run) checkBudget(t dockertest.Truth, mine []dockertest.Record) {
 		if settled(t, since, a.Sent, p.StableAfter) || a.Action.Reason == worker.ReasonResumed {
 			attempts = 0
 		}
-		if r.parentEnded(t, since, a.Sent) || byDemand(a.Action) { // it followed its parent, or was woken, which costs no attempt
+		if r.parentEnded(t, since, a.Sent) || byDemand(a.Action) || recycles(a.Action) { // it followed its parent, was woken or recycled, which costs no attempt
 			since = a.Sent
 			continue
 		}

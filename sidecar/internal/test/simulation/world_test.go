@@ -60,6 +60,9 @@ func (r *run) checkOne(t dockertest.Truth, w fleet.WorkerView, ok bool) {
 	if w.Key != t.Key || w.Status != t.Status || t.Status == worker.StatusRunning && w.Health != t.Health {
 		r.blame("%s is %s %s, and shown as %s %s %s", t.Key, t.Status, t.Health, w.Key, w.Status, w.Health)
 	}
+	if r.recycledNow(w) {
+		return
+	}
 	if t.Status == worker.StatusRunning {
 		if w.Heal == worker.HealSleep {
 			return // its stop may take as long as its grace
@@ -90,6 +93,9 @@ func (r *run) isHeir(t dockertest.Truth) bool {
 
 // checkMissing: a worker without a container is one that is to be recreated, and cannot be.
 func (r *run) checkMissing(w fleet.WorkerView) {
+	if r.recycledNow(w) {
+		return
+	}
 	t, _ := r.w.TruthByID(w.ID)
 	t.Key = w.Key // which the container may not have had in the end
 	spec := r.specs[nameOf(t)]

@@ -1,0 +1,450 @@
+package worker_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// old is a worker that has become too old, half an hour after it was seen first.
+const old = `
+	given max-age=100m recycle-wait=10m
+	up
+	= stage none
+	+40m
+	= stage waits-for-group
+	= due-for old
+`
+
+// recycled is one that was restarted for it.
+const recycled = old + `
+	turn
+	= stage waits-for-idle
+	= occupies
+	+5s
+	> read
+	reads 0 0 0
+	recycle
+	> stop 0
+	= fault old
+	= told fault
+	= occupies
+	kill TERM
+	die 143
+	stop
+	answer down 143
+	> start 0
+	start
+	answer running none
+	= told healed
+	= attempts 0
+`
+
+func TestRecycle(t *testing.T) {
+	run(t, []scenario{
+		{"old: it settles, and is stable after a minute", recycled + `
+			= stage settling
+			= occupies
+			+59s
+			= stage settling
+			+1s
+			= stage none
+			= vacant
+			= untold stable
+			+88m
+			= stage none
+			+12m
+			= stage waits-for-group`},
+		{"nothing happens before its turn", old + `
+			recycle
+			> nothing
+			+5h
+			> nothing
+			= vacant
+			= free`},
+		{"no sooner than nine tenths of its age", `
+			given max-age=100m
+			up
+			+29m
+			= stage none`},
+		{"a schedule", `
+			given restart-at=30_13_*_*_*
+			up
+			+89m
+			= stage none
+			+1m
+			= due-for scheduled
+			turn
+			recycle busy
+			> stop 0
+			= reason scheduled
+			kill TERM
+			die 143
+			answer down 143
+			> start 0
+			start
+			answer running none
+			+23h
+			= stage none
+			+1h
+			= due-for scheduled`},
+		{"a schedule that passed while Stoker was down, not long ago", `
+			given restart-at=55_11_*_*_*
+			up
+			= due-for scheduled`},
+		{"too long ago", `
+			given restart-at=49_11_*_*_*
+			up
+			= stage none`},
+		{"it was started since", `
+			given restart-at=58_10_*_*_* recycle-wait=2h
+			up
+			= stage none`},
+		{"without a wait it is made up for within a minute", `
+			given restart-at=0_12_*_*_* recycle-wait=0s
+			up
+			= due-for scheduled`},
+		{"idle only by two readings after its turn", `
+			given max-age=100m idle-after=20m cpus=1
+			up
+			+31m
+			> read
+			reads 0 0 0
+			+1m
+			> read
+			reads 0 0 0
+			+8m
+			> read
+			turn
+			reads 0 0 0
+			= unquiet
+			+5s
+			> read
+			reads 0.5 0 0
+			= unquiet
+			+5s
+			> read
+			reads 0 0 0
+			= quiet
+			+5s
+			> read
+			reads 0.5 0 0
+			= unquiet`},
+		{"an exit wins", old + `
+			turn
+			+5s
+			> read
+			die 1
+			= fault exited
+			= attempts 1
+			> start 1
+			start
+			answer running none
+			= stage none
+			= occupies`},
+		{"a failing health check wins", `
+			given max-age=100m health
+			up
+			+40m
+			turn
+			+5s
+			> read
+			unhealthy
+			> stop 1
+			= fault unhealthy`},
+		{"an operator's stop wins", old + `
+			turn
+			+5s
+			> read
+			kill TERM
+			= stage waits-for-group
+			recycle
+			> nothing
+			die 143
+			stop
+			= held stopped-by-operator
+			= vacant`},
+		{"and so does one during the restart", old + `
+			turn
+			+5s
+			> read
+			recycle
+			> stop 0
+			kill TERM
+			kill TERM
+			die 143
+			stop
+			stop
+			answer down 143
+			= held stopped-by-operator`},
+		{"sleep wins", `
+			given max-age=100m demand
+			up
+			+40m
+			= stage waits-for-group
+			turn
+			+5s
+			> read
+			sleep
+			> stop 0
+			kill TERM
+			die 143
+			answer down 143
+			= phase asleep
+			+3h
+			= stage none
+			= vacant`},
+		{"a pause gives the turn away, and it comes again", old + `
+			turn
+			+5s
+			> read
+			pause
+			= stage waits-for-group
+			turn
+			recycle
+			> nothing
+			unpause
+			turn
+			= stage waits-for-idle`},
+		{"somebody else restarts it meanwhile", old + `
+			turn
+			+5s
+			> read
+			die 0 restarting
+			start
+			= stage none`},
+		{"never one that is held", `
+			given max-age=1m
+			up
+			kill TERM
+			die 143
+			stop
+			+5m
+			= stage none
+			= held stopped-by-operator`},
+		{"never an exhausted one", `
+			given max-age=100m max-attempts=1
+			up
+			die 1
+			> start 1
+			answer failed no
+			= held exhausted
+			+3h
+			= stage none
+			> nothing`},
+		{"nor one that is unhealthy on purpose", `
+			given max-age=100m health on-unhealthy=ignore
+			up unhealthy
+			+3h
+			= stage none`},
+		{"the start fails: healed as ever, with attempts", old + `
+			turn
+			+5s
+			> read
+			recycle
+			> stop 0
+			kill TERM
+			die 143
+			answer down 143
+			> start 0
+			answer failed no such device
+			= told heal-failed
+			= fault start-failed
+			= occupies
+			> start 1
+			start
+			answer running none
+			= attempts 1
+			= stage none
+			= occupies`},
+		{"dead right after it", recycled + `
+			die 1
+			= fault exited
+			> start 1
+			= attempts 1`},
+		{"the engine does not stop it: tried again after retry-every", old + `
+			turn
+			+5s
+			> read
+			recycle
+			> stop 0
+			answer failed device busy
+			= told heal-failed
+			= phase watching
+			= attempts 0
+			= stage waits-for-group
+			= due 10m..10m`},
+		{"a dry run tells, and changes nothing", old + `
+			turn
+			+5s
+			> read
+			recycle
+			> stop 0
+			answer skipped
+			= told held
+			= phase watching
+			= stage waits-for-group
+			= due 1h..1h`},
+		{"one that the engine removes at its end is recreated", `
+			given max-age=100m rm
+			up
+			+40m
+			turn
+			+5s
+			> read
+			recycle
+			> recreate 0`},
+		{"Stoker dies while it waits", old + `
+			turn
+			+5s
+			> read
+			reborn
+			up
+			= stage waits-for-idle
+			= due-for old
+			= occupies`},
+		{"Stoker dies before the stop has worked", old + `
+			turn
+			+5s
+			> read
+			recycle
+			> stop 0
+			reborn
+			old kill TERM
+			old die 143
+			old stop
+			up down 143
+			> start 0
+			start
+			answer running none
+			= told healed
+			= stage settling`},
+		{"Stoker dies while it settles", recycled + `
+			reborn
+			up
+			= stage settling
+			= occupies
+			+1m
+			= stage none`},
+	})
+}
+
+func TestMaxMemory(t *testing.T) {
+	const leak = `
+		given max-memory=90% memory=100
+		up
+		+15s
+		> read
+		reads 0.1 0 0 mem:91
+		+15s
+		> read
+		reads 0.1 0 0 mem:92
+		+15s
+		> read
+		reads 0.1 0 0 mem:93
+		+15s
+		> read
+		= stage none
+	`
+	run(t, []scenario{
+		{"above the bound for a minute", leak + `
+			reads 0.1 0 0 mem:94
+			+15s
+			> read
+			reads 0.1 0 0 mem:95
+			= due-for memory
+			turn
+			recycle
+			> stop 0
+			= reason memory`},
+		{"below it in between", leak + `
+			reads 0.1 0 0 mem:89
+			+15s
+			> read
+			reads 0.1 0 0 mem:95
+			+15s
+			> read
+			reads 0.1 0 0 mem:95
+			= stage none`},
+		{"not measured in between", leak + `
+			reads 0.1 0 0
+			+15s
+			> read
+			reads 0.1 0 0 mem:95
+			= stage none`},
+		{"no readings for some time", leak + `
+			reads none
+			+15s
+			> read
+			+70s
+			reads 0.1 0 0 mem:95
+			= stage none`},
+		{"another life begins with nothing", leak + `
+			reads 0.1 0 0 mem:94
+			die 1
+			> start 1
+			start
+			answer running none
+			+15s
+			> read
+			reads 0.1 0 0 mem:95
+			= stage none`},
+		{"below it again before its turn", leak + `
+			reads 0.1 0 0 mem:94
+			+15s
+			> read
+			reads 0.1 0 0 mem:95
+			= stage waits-for-group
+			+15s
+			> read
+			reads 0.1 0 0 mem:50
+			= stage none`},
+		{"bytes need no limit", `
+			given max-memory=50MiB max-memory-for=0s
+			up
+			+15s
+			> read
+			reads 0.1 0 0 mem:51
+			= due-for memory`},
+		{"a share without a limit: a mistake in the labels", `
+			given max-memory=90%
+			up
+			= told problem
+			= held bad-labels
+			+1h
+			die 1
+			> nothing`},
+	})
+}
+
+// TestMemoryLimitByUpdate: a limit that comes later ends the problem.
+func TestMemoryLimitByUpdate(t *testing.T) {
+	s := play(t, "given max-memory=90%\nup\n= held bad-labels")
+	require.Len(t, s.m.View().Problems, 1)
+	s.world.MemoryLimit = 100 << 20
+	s.goOn("update running\n= free\n+15s\n> read")
+	require.Empty(t, s.m.View().Problems)
+}
+
+// TestRecycleWhenTheClockSteps: a wait does not become longer, and no time comes again.
+func TestRecycleClockSteps(t *testing.T) {
+	s := play(t, old)
+	s.now = s.now.Add(-2 * time.Hour)
+	s.goOn("turn\n+5s\n> read\n= stage waits-for-idle")
+	require.Equal(t, s.now.Add(-5*time.Second), s.m.RecycleState().Since)
+}
+
+// TestNextRecycle: people are shown when the next one is due by the time alone.
+func TestNextRecycle(t *testing.T) {
+	s := play(t, "given restart-at=30_13_*_*_*\nup")
+	require.Equal(t, noon.Add(90*time.Minute), s.m.View().Recycle.NextAt)
+	s = play(t, "given max-age=100m\nup")
+	age := policy.Recycle{MaxAge: 100 * time.Minute}.Age(policy.Seed("w", int(noon.Add(-time.Hour).UnixNano())))
+	require.Equal(t, noon.Add(-time.Hour).Add(age), s.m.View().Recycle.NextAt)
+	require.Zero(t, play(t, "given\nup").m.View().Recycle.NextAt)
+	require.Equal(t, worker.RecycleNone, play(t, "given\nup").m.RecycleState().Stage)
+}
