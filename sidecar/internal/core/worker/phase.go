@@ -15,7 +15,7 @@ func (m *Machine) heldFor(reason Reason) bool {
 
 // keepsStop reports whether events of Stoker's own stop may still come in the phase.
 func (p Phase) keepsStop() bool {
-	return p == PhaseStopping || p == PhaseAsleep || p == PhaseBackingOff || p == PhaseStarting || p == PhaseRecreateDue || p == PhaseRecreating
+	return p == PhaseStopping || p == PhaseAsleep || p == PhaseExhausted || p == PhaseBackingOff || p == PhaseStarting || p == PhaseRecreateDue || p == PhaseRecreating
 }
 
 // enter is the one place where a worker changes its phase. It drops what the new phase does not have.

@@ -101,8 +101,9 @@ func (m *Machine) RunningUndisturbed() bool {
 // StoppedForHeal reports whether Stoker has stopped the worker, or is about to have, and not yet started it again. Of one that is being
 // removed meanwhile nothing is left to start.
 func (m *Machine) StoppedForHeal() bool {
-	sleeps := m.asleep() || m.heal().Action == HealSleep || m.heal().Action == HealStop // nothing is to be started after its stop
-	return m.stopSent() && !sleeps && m.container.status != StatusRemoving && m.container.status != StatusDead
+	h := m.heal()
+	starts := h.Open() && h.Action != HealSleep && h.Action != HealStop // else nothing is to be started after its stop
+	return m.stopSent() && starts && m.container.status != StatusRemoving && m.container.status != StatusDead
 }
 
 // ProbeState reports whether the worker runs with a health check, and whether that check was cut off last time: the sign
