@@ -50,6 +50,7 @@ type Fleet struct {
 	stream    stream
 	overload  overloadGuard
 	demands   demands
+	logs      logReads
 	closing   bool // Stoker is being stopped: heals under way are finished, none is begun
 	out       Effects
 }
@@ -186,6 +187,7 @@ func (f *Fleet) Finish(now time.Time, o worker.Outcome) Effects {
 func (f *Fleet) finish(now time.Time, flight inFlight, o worker.Outcome) {
 	switch {
 	case flight.recreation != nil:
+		f.collected(now, flight.recreation, o)
 		f.stopFailed(now, flight.recreation, o)
 		flight.recreation.tx.Finish(now, o)
 		f.endIfOver(now, flight.recreation)
@@ -195,6 +197,9 @@ func (f *Fleet) finish(now time.Time, flight inFlight, o worker.Outcome) {
 		return
 	case o.Action.Verb == worker.ReadStats:
 		f.read(now, flight.purpose, o)
+		return
+	case o.Action.Verb == worker.ReadLogs:
+		f.logsRead(now, o)
 		return
 	case o.Action.Verb == worker.AskSource:
 		f.answered(now, o)
@@ -249,6 +254,7 @@ func (f *Fleet) step(now time.Time, m *member, in worker.Input) *worker.Action {
 	f.followStop(now, m)
 	f.demandChanged(now, m)
 	f.report(m, t.Events)
+	f.wantLogs(m, t.Logs)
 	switch {
 	case t.Removed:
 		f.forget(m)
@@ -281,6 +287,7 @@ func (f *Fleet) settle(now time.Time) Effects {
 	}
 	f.askDue(now)
 	f.readStatsDue(now)
+	f.readLogsDue()
 	f.giveUpDue(now)
 	t := f.out
 	t.Wake = f.wake(now)
@@ -289,7 +296,7 @@ func (f *Fleet) settle(now time.Time) Effects {
 }
 
 func (f *Fleet) grant(now time.Time, m *member) {
-	lane := m.class
+	lane, collected := m.class, m.machine.Collected()
 	if lane == worker.ClassStart && f.adoptParent(now, m) {
 		return
 	}
@@ -302,7 +309,7 @@ func (f *Fleet) grant(now time.Time, m *member) {
 		f.step(now, m, worker.Outcome{Action: *do, Result: worker.Skipped})
 		return
 	}
-	if lane == worker.ClassStop || lane == worker.ClassRecreate {
+	if lane == worker.ClassStop && !collected || lane == worker.ClassRecreate { // a stop was counted with its Collect
 		f.timedOutStopped(now, m)
 	}
 	if do.Verb == worker.Recreate {

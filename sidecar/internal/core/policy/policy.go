@@ -96,6 +96,7 @@ type Policy struct {
 	StableAfter    time.Duration
 	Dependents     Dependents
 	Demand         Demand
+	Evidence       Evidence
 }
 
 // Default is the policy of a worker whose only label is stoker.enable=true.
@@ -116,6 +117,7 @@ func Default() Policy {
 		StableAfter:    time.Minute,
 		Dependents:     DependentsAuto,
 		Demand:         defaultDemand(),
+		Evidence:       defaultEvidence(),
 	}
 }
 

@@ -23,6 +23,9 @@ func (t *Transaction) send(now time.Time, step Step) *worker.Action {
 		call = worker.RecreateCall{Do: worker.CallCopy, ID: t.run.newID, OldID: t.run.oldID, Plan: t.run.plan}
 	case Compare:
 		call = worker.RecreateCall{Do: worker.CallCompare, ID: t.run.newID, Like: t.run.like, Plan: t.run.plan}
+	case CollectOld:
+		call.Do = worker.CallCollect
+		touches = len(t.req.Action.Evidence.Command) > 0 // which may end it
 	case StopOld:
 		call.Do, touches = worker.CallStop, true
 	case RenameOld:

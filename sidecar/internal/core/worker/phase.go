@@ -71,6 +71,7 @@ func (m *Machine) stoppedForHeal(now, due time.Time) {
 		m.fallAsleep(now)
 		return
 	}
+	m.requestLogs(m.life.endedAt, m.life.exitCode)
 	m.toDue(PhaseBackingOff, due)
 }
 
