@@ -183,12 +183,15 @@ func (w renderer) line(e Item, several bool) string {
 		who += " " + r.one
 	}
 	facts := facts(e)
-	if len(facts) == 0 {
+	if len(facts) == 0 && e.LogTail == "" {
 		return "- " + who
 	}
 	line := "- " + who + ": " + strings.Join(facts, ", ")
 	if out := inMessage(n.Output, maxOutput); out != "" {
 		line += "; health output: " + out
+	}
+	if tail := tailInMessage(e.LogTail); tail != "" {
+		line += "; last log lines: " + tail
 	}
 	return line
 }
