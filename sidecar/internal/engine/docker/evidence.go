@@ -13,7 +13,6 @@ import (
 	"github.com/docker/docker/api/types/container"
 
 	"stoker/sidecar/internal/core/worker"
-	"stoker/sidecar/internal/sanitize"
 )
 
 const (
@@ -93,7 +92,7 @@ func healthEvidence(probes []worker.Probe) []worker.ProbeEvidence {
 	room := worker.MaxEvidenceHealth
 	all := make([]worker.ProbeEvidence, 0, len(probes))
 	for n, p := range probes {
-		output := sanitize.Clip(p.Output, room/(len(probes)-n)) // what the others leave goes to the newest
+		output := clip(p.Output, room/(len(probes)-n)) // what the others leave goes to the newest
 		room -= len(output)
 		all = append(all, worker.ProbeEvidence{At: p.At, ExitCode: p.ExitCode, Output: output})
 	}
@@ -168,7 +167,7 @@ func (c *Client) logTail(ctx context.Context, id string, r worker.EvidenceReques
 // miss notes why something could not be read; nil is no reason.
 func miss(e *worker.HealEvidence, what string, why error) {
 	if why != nil {
-		e.Missing = append(e.Missing, what+": "+sanitize.Clip(Explain(why), maxMissing))
+		e.Missing = append(e.Missing, what+": "+clip(Explain(why), maxMissing))
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"github.com/docker/docker/api/types/container"
 
 	"stoker/sidecar/internal/core/worker"
-	"stoker/sidecar/internal/sanitize"
 )
 
 // A command whose process has ended may leave a child that holds its output open, so that the end is asked for, too. The engine notes
@@ -129,5 +128,5 @@ func (c *Client) commandCode(ctx context.Context, exec string, timedOut bool) (i
 }
 
 func commandFailed(e *worker.CommandEvidence, err error, timedOut bool) {
-	e.Err, e.TimedOut = sanitize.Clip(Explain(err), maxMissing), timedOut
+	e.Err, e.TimedOut = clip(Explain(err), maxMissing), timedOut
 }

@@ -102,3 +102,10 @@ func demultiplex(to io.Writer, from io.Reader) error {
 		}
 	}
 }
+
+// clip is the beginning of a text, with a mark where it was cut.
+func clip(text string, bytes int) string {
+	b := &boundedText{head: bytes}
+	_, _ = io.WriteString(b, text)
+	return b.String()
+}

@@ -46,6 +46,9 @@ func lastBytes(text string, n int) string {
 
 // keepTail remembers the lines of a worker, for the messages about the same end.
 func (c *collector) keepTail(now time.Time, e worker.Event) {
+	if e.Evidence == nil {
+		return
+	}
 	if len(c.tails) >= maxTails && c.tails[e.Key].lines == "" {
 		for key, t := range c.tails {
 			if now.Sub(t.at) > tailAge {
