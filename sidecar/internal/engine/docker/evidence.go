@@ -43,49 +43,38 @@ func (c *Client) collect(ctx context.Context, out *worker.Outcome) {
 	}
 }
 
-// gather reads what is asked for and runs the command. All reading takes worker.CollectLimit at most; the command begins once the
-// processes are known.
+// gather reads what is asked for, which takes worker.CollectLimit at most, and then runs the command: that may end the worker.
 func (c *Client) gather(ctx context.Context, r worker.EvidenceRequest, s worker.Snapshot) *worker.HealEvidence {
 	e := &worker.HealEvidence{}
-	var reading sync.WaitGroup
 	if r.Keep {
 		e.Health = healthEvidence(s.Probes)
-		c.read(ctx, &reading, e, s)
+		c.read(ctx, e, s)
 	}
-	var command *worker.CommandEvidence
 	if len(r.Command) > 0 {
-		command = c.runCommand(ctx, s.ID, r.Command, r.Limit)
+		e.Command = c.runCommand(ctx, s.ID, r.Command, r.Limit)
 	}
-	reading.Wait()
-	e.Command = command
 	return e
 }
 
-// read returns when the processes are known; the use may be known a little later.
-func (c *Client) read(ctx context.Context, reading *sync.WaitGroup, e *worker.HealEvidence, s worker.Snapshot) {
-	limited, cancel := context.WithTimeout(ctx, worker.CollectLimit)
+// read reads the processes and the use at the same time.
+func (c *Client) read(ctx context.Context, e *worker.HealEvidence, s worker.Snapshot) {
+	ctx, cancel := context.WithTimeout(ctx, worker.CollectLimit)
+	defer cancel()
 	select {
 	case c.collecting <- struct{}{}:
-	case <-limited.Done():
-		cancel()
+		defer func() { <-c.collecting }()
+	case <-ctx.Done():
 		e.Missing = append(e.Missing, "processes, memory and CPU: too many workers are stopped at once")
 		return
 	}
-	var usage *worker.UsageEvidence
 	var failed error
-	processes := make(chan struct{})
-	reading.Go(func() {
-		defer func() { <-c.collecting }()
-		defer cancel()
-		usage, failed = c.usageEvidence(limited, s)
-		<-processes
-		e.Usage = usage
-		miss(e, "memory and CPU", failed)
-	})
-	defer close(processes)
-	var err error
-	e.Processes, err = c.processes(limited, s.ID)
+	var reading sync.WaitGroup
+	reading.Go(func() { e.Usage, failed = c.usageEvidence(ctx, s) })
+	processes, err := c.processes(ctx, s.ID)
+	reading.Wait()
+	e.Processes = processes
 	miss(e, "processes", err)
+	miss(e, "memory and CPU", failed)
 }
 
 func healthEvidence(probes []worker.Probe) []worker.ProbeEvidence {

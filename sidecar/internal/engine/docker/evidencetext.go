@@ -38,17 +38,17 @@ func (b *boundedText) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// String is valid UTF-8 of at most head+tail bytes.
+// String is valid UTF-8 of at most head+tail bytes, or of what the mark of a cut takes.
 func (b *boundedText) String() string {
-	if cut := b.total - int64(len(b.first)) - int64(len(b.last)); cut == 0 && len(b.last) <= b.tail {
+	if b.total <= int64(b.head+b.tail) {
 		return b.valid(string(b.first) + string(b.last))
 	}
-	room := b.head + b.tail - leftOut
-	first := b.first[:min(len(b.first), max(0, b.head-leftOut/2))]
-	last := b.last[max(0, len(b.last)-(room-len(first))):]
-	if b.tail == 0 {
-		first, last = b.first[:max(0, min(len(b.first), b.head-leftOut))], nil
+	each := leftOut / 2
+	if b.head == 0 || b.tail == 0 {
+		each = leftOut
 	}
+	first := b.first[:max(0, b.head-each)]
+	last := b.last[len(b.last)-max(0, b.tail-each):]
 	mark := fmt.Sprintf("\n… %d bytes are left out …\n", b.total-int64(len(first))-int64(len(last)))
 	return b.valid(string(first) + mark + string(last))
 }
