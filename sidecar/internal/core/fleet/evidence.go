@@ -24,7 +24,7 @@ type logReads struct {
 
 // wantLogs queues the reading that a machine has asked for.
 func (f *Fleet) wantLogs(m *member, r *worker.LogsRequest) {
-	if r == nil || len(f.logs.waiting) >= maxLogQueue {
+	if r == nil || f.set.DryRun || len(f.logs.waiting) >= maxLogQueue {
 		return
 	}
 	f.logs.waiting = append(f.logs.waiting, worker.Action{

@@ -6,7 +6,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// What stoker.before-stop does in a simulation, by the first word of the command. Any other one ends at once.
+// What stoker.before-stop does in a simulation, by the last word of the command. Any other one ends at once.
 const (
 	CommandDrains = "drain" // takes three seconds
 	CommandHangs  = "hang"
@@ -45,7 +45,7 @@ func (e *actionRunner) gather(d *Details) *worker.HealEvidence {
 	}
 	found.Command = &worker.CommandEvidence{}
 	code := 0
-	switch r.Command[0] {
+	switch r.Command[len(r.Command)-1] {
 	case CommandDrains:
 		found.Command.TimedOut = !e.runWhile(d, min(3*time.Second, r.Limit)) && r.Limit < 3*time.Second
 	case CommandHangs:

@@ -35,7 +35,7 @@ func (r *run) checkAction(a worker.Action) {
 			looks++
 		}
 	}
-	if a.Verb == worker.Inspect || a.Verb == worker.ReadStats {
+	if a.Verb == worker.Inspect || a.Verb == worker.ReadStats || a.Verb == worker.ReadLogs {
 		return
 	}
 	if a.Verb == worker.Stop {
@@ -70,7 +70,7 @@ func (r *run) checkAction(a worker.Action) {
 // ofOne reports whether an action is one on one incarnation. A look at a dependent, or before the next step of a recreate, changes nothing.
 func ofOne(a worker.Action) bool {
 	inspects := a.Call != nil && a.Call.Do == worker.CallInspect || a.Verb == worker.Inspect && a.Reason == worker.ReasonParentRestarted
-	return a.Verb != worker.ListDependents && a.Verb != worker.ReadStats && !inspects
+	return a.Verb != worker.ListDependents && a.Verb != worker.ReadStats && a.Verb != worker.ReadLogs && !inspects
 }
 
 // ofDependent reports whether an action may be about a container in a worker's namespaces: its restart, or a recreate that is no attempt at
