@@ -25,7 +25,7 @@ type HealEvidence struct {
 const (
 	MaxEvidence       = 16 << 10 // of one heal
 	MaxEvidenceHealth = 3 << 10
-	MaxProcesses      = 3 << 10
+	MaxProcesses      = 2 << 10
 	MaxCommandOutput  = 4 << 10
 	MaxLogTail        = 5 << 10
 	MaxLogLines       = 50

@@ -14,7 +14,8 @@ import (
 const (
 	KeepHeals        = 5       // of each worker, the last ones
 	maxEvidenceBytes = 4 << 20 // of all workers together
-	maxMissing       = 8
+	maxMissing       = 4
+	maxReason        = 200 // bytes of why something could not be read or run
 )
 
 // Heal is the evidence of one heal, with what the heal was about. Its texts are valid UTF-8 of bounded length, and otherwise as hostile as
@@ -207,13 +208,13 @@ func cleanEvidence(e *worker.HealEvidence) *worker.HealEvidence {
 	}
 	if e.Command != nil {
 		b := *e.Command
-		b.Took, b.Output, b.Err = finite(b.Took), sanitize.Clip(b.Output, worker.MaxCommandOutput), sanitize.Clip(b.Err, maxName)
+		b.Took, b.Output, b.Err = finite(b.Took), sanitize.Clip(b.Output, worker.MaxCommandOutput), sanitize.Clip(b.Err, maxReason)
 		c.Command = &b
 	}
 	c.Processes, c.Logs = sanitize.Clip(e.Processes, worker.MaxProcesses), sanitize.Clip(e.Logs, worker.MaxLogTail)
 	c.Missing = nil
 	for _, m := range e.Missing[:min(len(e.Missing), maxMissing)] {
-		c.Missing = append(c.Missing, sanitize.Clip(m, maxName))
+		c.Missing = append(c.Missing, sanitize.Clip(m, maxReason))
 	}
 	return &c
 }

@@ -183,7 +183,7 @@ func (w renderer) line(e Item, several bool) string {
 		who += " " + r.one
 	}
 	facts := facts(e)
-	if len(facts) == 0 && e.LogTail == "" {
+	if len(facts) == 0 {
 		return "- " + who
 	}
 	line := "- " + who + ": " + strings.Join(facts, ", ")
