@@ -322,6 +322,8 @@ func (t *Transaction) nextOfRun(now time.Time) *worker.Action {
 		return nil
 	case Verify:
 		return t.nextOfVerify(now)
+	case CollectOld:
+		return t.collect()
 	case WaitRemoval, WaitStop:
 		t.waitFor(now, step)
 		return nil

@@ -156,6 +156,8 @@ func outcomeOf(n worker.Event) (o outcome, ends bool) {
 			return held, false
 		}
 		return dropped, true
+	case worker.EventGraceTooShort:
+		return graceTooShort, false
 	case worker.EventFault, worker.EventManaged, worker.EventStable, worker.EventStatsUnavailable, worker.EventHung, worker.EventOutOfMemory,
 		worker.EventEvidence:
 		return "", false
@@ -208,8 +210,6 @@ func otherOutcome(kind worker.EventKind) outcome {
 		return demandBack
 	case worker.EventDemandLimited:
 		return demandLimited
-	case worker.EventGraceTooShort:
-		return graceTooShort
 	default:
 		return outcome(kind)
 	}
