@@ -311,6 +311,17 @@ func TestLogsOfALife(t *testing.T) {
 			die 4
 			= held exhausted
 			> logs 4`},
+		{"logs: of a worker that is stopped for good", `
+			given health evidence=logs on-unhealthy=stop
+			up
+			unhealthy
+			> collect
+			answer nothing
+			> stop 0
+			die 2
+			answer nothing
+			> logs 2
+			= held stopped-unhealthy`},
 		{"logs: not without the label", `
 			given evidence=basic
 			up

@@ -75,7 +75,7 @@ func (m *Machine) applyStatus(now time.Time, s Snapshot, p inspectContext) {
 // found, but known.
 func (m *Machine) dropOldState(s Snapshot) {
 	if i := m.saved.StopIntent; i != nil && i.At.Before(s.StartedAt) {
-		m.saved.StopIntent = nil
+		m.saved.StopIntent, m.foreign.until, m.foreign.window = nil, time.Time{}, time.Time{}
 	}
 	m.life.stoppedByDaemon = m.life.stoppedByDaemon && !s.StartedAt.After(m.life.bootedAt)
 	if m.life.exit == exitUnobserved { // an exit that was seen may be that of the present incarnation
@@ -176,7 +176,8 @@ func (m *Machine) judgeHealth(now time.Time, s Snapshot) {
 	}
 	switch m.checks.status {
 	case HealthNone, HealthHealthy:
-		m.checks.unhealthyAt, m.checks.leftReason = time.Time{}, HeldNot
+		m.checks.unhealthyAt = time.Time{}
+		m.noLongerLeft(now)
 		m.markHealthy(now)
 	case HealthUnhealthy:
 		m.judgeUnhealthy(now, s)
@@ -203,6 +204,9 @@ func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
 	case m.id.Policy.OnUnhealthy == policy.OnUnhealthyIgnore:
 		m.leaveUnhealthy(now, HeldIgnored)
 		return
+	case m.id.Policy.OnUnhealthy == policy.OnUnhealthyNotify:
+		m.notifyUnhealthy(now)
+		return
 	case m.container.config.autoRemove && m.checks.leftReason == HeldNeedsRecreate: // and its stop would be its removal
 		return
 	}
@@ -213,6 +217,9 @@ func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
 			c.reason = ReasonProbeTimedOut
 		}
 	}
+	if m.id.Policy.OnUnhealthy == policy.OnUnhealthyStop {
+		c.action = HealStop
+	}
 	m.openHeal(now, c)
 }
 
@@ -221,6 +228,26 @@ func (m *Machine) leaveUnhealthy(now time.Time, why Reason) {
 		m.checks.leftReason = why
 		m.emit(Event{At: now, Kind: EventHeld, Fault: FaultUnhealthy, Reason: why, Output: m.checks.probe.Output})
 	}
+}
+
+// notifyUnhealthy tells people of an unhealthy worker, once it has been so for as long as its label asks for.
+func (m *Machine) notifyUnhealthy(now time.Time) {
+	if due := m.checks.unhealthyAt.Add(m.id.Policy.UnhealthyFor); due.After(now) {
+		m.requestInspect(due, ReasonProbeFailed)
+		return
+	}
+	if m.checks.leftReason != HeldNotified {
+		m.checks.leftReason = HeldNotified
+		m.emit(Event{At: now, Kind: EventUnhealthy, Fault: FaultUnhealthy, Reason: HeldNotified, Output: m.checks.probe.Output})
+	}
+}
+
+// noLongerLeft: an unhealthy worker that was left so is healthy again.
+func (m *Machine) noLongerLeft(now time.Time) {
+	if m.checks.leftReason == HeldNotified {
+		m.emit(Event{At: now, Kind: EventRecovered, Fault: FaultUnhealthy, Reason: ReasonRecovered})
+	}
+	m.checks.leftReason = HeldNot
 }
 
 // inspectContext is what a look is compared with.

@@ -235,7 +235,7 @@ func (m *Machine) startedByOther(now time.Time, byDocker bool) {
 	if byDocker {
 		reason = ReasonWaitsDocker
 	} else {
-		m.saved.Budget.reset()
+		m.resetBudget()
 	}
 	switch {
 	case m.asleep():
@@ -269,7 +269,7 @@ func (m *Machine) turnedHealthy(now time.Time) {
 	m.checks.status = HealthHealthy
 	m.checks.unhealthyAt = time.Time{}
 	m.reinspect(now)
-	m.checks.leftReason = HeldNot
+	m.noLongerLeft(now)
 	if m.container.status == StatusRunning {
 		m.markHealthy(now)
 	}

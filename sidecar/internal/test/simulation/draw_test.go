@@ -48,6 +48,7 @@ func drawPlan(seed uint64, length time.Duration) plan {
 		at += 10*time.Second + d.upTo(time.Minute)
 	}
 	drawNetworks(newDice(^seed), &p)
+	drawPool(newDice(seed*2654435761), &p)
 	return p
 }
 
