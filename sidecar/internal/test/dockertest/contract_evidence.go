@@ -23,6 +23,7 @@ func evidences() []scenario {
 		{name: "evidence/a command that does not exist", play: noSuchCommand},
 		{name: "evidence/kept when Stoker is killed", play: evidenceAcrossDeath},
 		{name: "evidence/of a recreate", play: evidenceOfRecreate},
+		{name: "evidence/killed at the end of its grace under throttling", real: true, play: graceUnderThrottling, podman: noThrottling},
 	}
 }
 
@@ -34,18 +35,21 @@ type kept struct {
 	worker.HealEvidence
 }
 
-// evidence is what Stoker keeps of a worker, newest first.
-func (s *stage) evidence(w Worker) []kept {
+// ask reads an answer of Stoker's API; false when there is none.
+func (s *stage) ask(path string, into any) bool {
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	answer, err := client.Get("http://" + s.stoker.Addr() + "/api/v1/workers/" + url.PathEscape(w.Name) + "/evidence")
+	answer, err := client.Get("http://" + s.stoker.Addr() + path)
 	if err != nil {
-		return nil
+		return false
 	}
 	defer func() { _ = answer.Body.Close() }()
+	return json.NewDecoder(answer.Body).Decode(into) == nil
+}
+
+// evidence is what Stoker keeps of a worker, newest first.
+func (s *stage) evidence(w Worker) []kept {
 	var all struct{ Heals []kept }
-	if json.NewDecoder(answer.Body).Decode(&all) != nil {
-		return nil
-	}
+	s.ask("/api/v1/workers/"+url.PathEscape(w.Name)+"/evidence", &all)
 	return all.Heals
 }
 
@@ -152,4 +156,23 @@ func evidenceOfRecreate(s *stage) {
 	e := s.keeps(w, "of both its parts", func(e kept) bool { return e.Command != nil && e.Logs != "" })
 	require.Equal(s.t, worker.HealRecreate, e.Heal)
 	require.NotEmpty(s.t, e.Health)
+}
+
+// graceUnderThrottling: a worker that computes with too little CPU does not come to its end. The engine says 137, and no more.
+func graceUnderThrottling(s *stage) {
+	s.hire()
+	w := s.run(WorkerSpec{
+		CPUs: 0.03, Health: true, ProbeTimeout: time.Second, ProbeEffort: 150 * time.Millisecond, IgnoreTerm: true,
+		Labels: labels("on-starved", "restart", "stop-timeout", "1s"),
+	})
+	var told struct {
+		Events []struct{ Reason, Detail string }
+	}
+	s.await("the grace to be named", func() bool {
+		return s.ask("/api/v1/history?kind=grace-too-short&worker="+url.QueryEscape(w.Name), &told) && len(told.Events) > 0
+	})
+	require.Equal(s.t, string(worker.ReasonGraceTooShort), told.Events[0].Reason)
+	require.Contains(s.t, told.Events[0].Detail, "raise stoker.stop-timeout")
+	e := s.keeps(w, "that it was throttled", func(e kept) bool { return e.Usage != nil })
+	require.Greater(s.t, *e.Usage.Throttled, 0.2)
 }
