@@ -126,12 +126,23 @@ func signalFirst(name string, out, errs io.Writer) int {
 		fmt.Fprintf(errs, "%q is no signal; write it such as QUIT\n", name)
 		return exitUsage
 	}
+	if !isWorker(firstProcess) {
+		fmt.Fprintf(errs, "process %d is no worker: run this in the worker's container, without an init\n", firstProcess)
+		return exitFailed
+	}
 	if err := syscall.Kill(firstProcess, number); err != nil {
 		fmt.Fprintf(errs, "cannot send %s to process %d: %v\n", name, firstProcess, err)
 		return exitFailed
 	}
 	fmt.Fprintf(out, "sent %s to process %d\n", strings.ToUpper(name), firstProcess)
 	return 0
+}
+
+// isWorker reports whether a process runs this very program. Outside a container the first process is the host's init.
+func isWorker(pid int) bool {
+	other, err := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
+	self, selfErr := os.Stat("/proc/self/exe")
+	return err == nil && selfErr == nil && os.SameFile(other, self)
 }
 
 // put is `worker produce`, or `worker collect` if put is false.
