@@ -1,8 +1,10 @@
 package fleet
 
 import (
+	"slices"
 	"time"
 
+	"stoker/sidecar/internal/core/demand"
 	"stoker/sidecar/internal/core/worker"
 )
 
@@ -57,6 +59,17 @@ func (f *Fleet) logsRead(now time.Time, o worker.Outcome) {
 		e.Group = m.group.name
 	}
 	f.out.Events = append(f.out.Events, e)
+}
+
+// tookWorkMeanwhile reports whether a worker that is to sleep holds an item, by what its source tells: it was idle when that was decided,
+// and may have taken one while stoker.before-stop ran. Its stop waits until that is done. It is not taken back, for a worker whose command
+// was to drain it takes no more work.
+func (f *Fleet) tookWorkMeanwhile(m *member) bool {
+	if m.class != worker.ClassStop || m.group == nil || !m.machine.DrainedForSleep() {
+		return false
+	}
+	pending := slices.ContainsFunc(m.group.settings.Sources, func(s demand.Source) bool { return f.demands.sources[s].state == demand.SourcePending })
+	return pending || f.inHand(m.group, m) > 0 // it was the Stoker before this one that asked
 }
 
 // collected tells a worker what a step of its recreate has collected.

@@ -48,9 +48,32 @@ func TestDeathGivesUpTheCollecting(t *testing.T) {
 	require.Equal(t, []worker.Key{"w"}, keys(d.verb(worker.Start)))
 }
 
+// What only reads begins nothing: the overload guard still holds the stop after it.
+func TestGuardHoldsTheStopAfterReadings(t *testing.T) {
+	d := newDesk(t, asking(policy.EvidenceBasic))
+	all := names(8)
+	d.up(all...)
+	d.sick(all[0], worker.ProbeTimedOut)
+	d.pass(3 * time.Second)
+	collects := d.verb(worker.Collect)
+	require.Len(t, collects, 1)
+	d.do = nil
+	for _, name := range all[1:] {
+		d.sick(name, worker.ProbeTimedOut)
+	}
+	require.Contains(t, d.told, worker.EventHostOverloaded)
+	d.take(d.f.Finish(d.now, worker.Outcome{Action: collects[0], Result: worker.Done, Evidence: &worker.HealEvidence{}}))
+	d.pass(time.Minute)
+	require.Empty(t, d.verb(worker.Stop))
+	d.pass(5 * time.Minute)
+	require.Len(t, append(d.verb(worker.Stop), d.verb(worker.Collect)...), 1, "one at a time, and one turn for both")
+}
+
 // The overload guard is asked once for each restart, before anything is done to the worker.
 func TestGuardHoldsTheCollectingAndNotTheStopAfterIt(t *testing.T) {
-	d := newDesk(t, asking(policy.EvidenceBasic))
+	set := asking(policy.EvidenceOff)
+	set.Rules.Policy.Evidence.BeforeStop = []string{"drain"}
+	d := newDesk(t, set)
 	all := names(8)
 	d.up(all...)
 	d.sick(all[0], worker.ProbeTimedOut)
@@ -64,7 +87,7 @@ func TestGuardHoldsTheCollectingAndNotTheStopAfterIt(t *testing.T) {
 	d.pass(3 * time.Second)
 	require.Contains(t, d.told, worker.EventHostOverloaded)
 	require.Empty(t, d.verb(worker.Collect), "those wait")
-	d.take(d.f.Finish(d.now, worker.Outcome{Action: collects[0], Result: worker.Done, Evidence: &worker.HealEvidence{}}))
+	d.take(d.f.Finish(d.now, worker.Outcome{Action: collects[0], Result: worker.Done, Evidence: &worker.HealEvidence{Command: &worker.CommandEvidence{}}}))
 	require.Equal(t, keys(collects), keys(d.verb(worker.Stop)), "this one was begun")
 }
 

@@ -297,7 +297,7 @@ func (f *Fleet) settle(now time.Time) Effects {
 }
 
 func (f *Fleet) grant(now time.Time, m *member) {
-	lane, collected := m.class, m.machine.Collected()
+	lane, begun := m.class, m.machine.StopBegun()
 	if lane == worker.ClassStart && f.adoptParent(now, m) {
 		return
 	}
@@ -310,7 +310,7 @@ func (f *Fleet) grant(now time.Time, m *member) {
 		f.step(now, m, worker.Outcome{Action: *do, Result: worker.Skipped})
 		return
 	}
-	if lane == worker.ClassStop && !collected || lane == worker.ClassRecreate { // a stop was counted with its Collect
+	if !begun && restarts(*do) {
 		f.timedOutStopped(now, m)
 	}
 	if do.Verb == worker.Recreate {
@@ -320,6 +320,12 @@ func (f *Fleet) grant(now time.Time, m *member) {
 	f.actions.inFlight[do.ID] = inFlight{id: m.id, class: lane, session: f.stream.session, verb: do.Verb}
 	f.actions.inClass[lane]++
 	f.out.Do = append(f.out.Do, *do)
+}
+
+// restarts reports whether an action begins the restart of a running worker, which the overload guard counts once: what only reads does
+// not, a command before a stop does.
+func restarts(a worker.Action) bool {
+	return a.Verb == worker.Stop || a.Verb == worker.Recreate || a.Verb == worker.Collect && len(a.Evidence.Command) > 0
 }
 
 // send asks for an action of the fleet's own.

@@ -39,15 +39,18 @@ func (m *Machine) evidenceRequest() EvidenceRequest {
 	return r
 }
 
-// Collected reports whether the open heal has gone past its Collect, so that its stop waits for nothing but the stop itself.
-func (m *Machine) Collected() bool {
-	return m.heal().Open() && m.collection.healID == m.heal().ID
-}
+// StopBegun reports whether the command before the stop was sent, so that the stop waits for nothing any more.
+func (m *Machine) StopBegun() bool { return m.stopBegun() }
 
 // stopBegun reports whether stoker.before-stop was sent: it may have drained or ended the worker, so that the stop is carried out
 // whatever the health check says meanwhile, and an exit is that of the stop.
 func (m *Machine) stopBegun() bool {
 	return m.phase() == PhaseStopDue && m.heal().BeforeStop
+}
+
+// DrainedForSleep reports whether the worker is about to be stopped for want of work, and the command before that was sent.
+func (m *Machine) DrainedForSleep() bool {
+	return m.stopBegun() && m.heal().Action == HealSleep
 }
 
 // fillCollect asks for the evidence. The phase stays PhaseStopDue: no stop was sent, and each stop signal is somebody else's.

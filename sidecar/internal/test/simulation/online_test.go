@@ -63,9 +63,18 @@ func (r *run) checkAction(a worker.Action) {
 	if begins {
 		s.lastRecreate = a.Call.Transaction
 	}
-	if a.Verb == worker.Stop || begins {
+	if r.beginsRestart(a) || begins {
 		r.checkBrake(a)
 	}
+}
+
+// beginsRestart reports whether an action is what the overload guard is asked about: the stop, or the command before it.
+func (r *run) beginsRestart(a worker.Action) bool {
+	if a.Verb == worker.Collect {
+		return len(a.Evidence.Command) > 0
+	}
+	t, ok := r.w.TruthByID(a.Incarnation.ID)
+	return a.Verb == worker.Stop && (!ok || len(r.policyOf(t).Evidence.BeforeStop) == 0)
 }
 
 // ofOne reports whether an action is one on one incarnation. A look at a dependent, or before the next step of a recreate, changes nothing.
