@@ -16,6 +16,7 @@ type View struct {
 	Workers        []WorkerView // by key
 	HostOverloaded bool         // restarts of running workers wait
 	Groups         []GroupView  // by name
+	Pauses         []Pause      // in force
 }
 
 // EngineLink is the state of the link to the engine.
@@ -68,11 +69,12 @@ type WorkerView struct {
 	Group     string // whose demand decides how many run; empty for none
 	// LostNetworks are those that a failed start has removed. It runs without them until Stoker can connect it again.
 	LostNetworks []string
+	Pause        Pause // that it is under; zero for none
 }
 
 // View is the picture of now.
 func (f *Fleet) View(now time.Time) View {
-	v := View{At: now, Engine: f.stream.engine, HostOverloaded: f.overload.on}
+	v := View{At: now, Pauses: f.Pauses(), Engine: f.stream.engine, HostOverloaded: f.overload.on}
 	for _, m := range f.sorted() {
 		if !m.undecided && f.bound(m) {
 			v.Workers = append(v.Workers, f.workerView(now, m))
@@ -103,6 +105,9 @@ func (f *Fleet) workerView(now time.Time, m *member) WorkerView {
 	}
 	if w.reconnects() { // and not, any more, why it was started
 		w.Reason = worker.ReasonNetworkLost
+	}
+	if w.Pause, _ = f.pausedBy(m); f.leftAlone(m) && w.Held == worker.HeldNot {
+		w.Held, w.NextAt = worker.HeldByPause, time.Time{}
 	}
 	w.State = stateOf(now, w, p)
 	return w

@@ -45,7 +45,8 @@ type scenario struct {
 func Contract(t *testing.T, host func(testing.TB) Host, crew Crew) {
 	onReal := host(t).Real()
 	for _, c := range slices.Concat(
-		endings(), operators(), policies(), budgets(), selections(), deaths(), outages(), recreates(), quotas(), networkLosses(), evidences(),
+		endings(), operators(), policies(), answers(), budgets(), selections(), deaths(), outages(), recreates(), quotas(), networkLosses(),
+		evidences(),
 	) {
 		if (c.fake && onReal) || (c.real && !onReal) {
 			continue
