@@ -89,6 +89,7 @@ type member struct {
 	workTold    bool         // it was told that work waits
 	use         demandUse
 	asleepSince time.Time // of a clone
+	letThrough  bool      // what was collected before its stop took the overload guard's turn
 }
 
 // rejection is what is kept of a container that is no worker.
@@ -304,7 +305,7 @@ func (f *Fleet) settle(now time.Time) Effects {
 }
 
 func (f *Fleet) grant(now time.Time, m *member) {
-	lane, begun := m.class, m.machine.StopBegun()
+	lane, passed := m.class, m.passedGuard()
 	if lane == worker.ClassStart && f.adoptParent(now, m) {
 		return
 	}
@@ -317,7 +318,10 @@ func (f *Fleet) grant(now time.Time, m *member) {
 		f.step(now, m, worker.Outcome{Action: *do, Result: worker.Skipped})
 		return
 	}
-	if !begun && restarts(*do) {
+	if do.Verb == worker.Collect {
+		m.letThrough = f.overload.on
+	}
+	if !passed && f.beginsRestart(*do) {
 		f.timedOutStopped(now, m)
 	}
 	if do.Verb == worker.Recreate {
@@ -329,10 +333,22 @@ func (f *Fleet) grant(now time.Time, m *member) {
 	f.out.Do = append(f.out.Do, *do)
 }
 
-// restarts reports whether an action begins the restart of a running worker, which the overload guard counts once: what only reads does
-// not, a command before a stop does.
-func restarts(a worker.Action) bool {
-	return a.Verb == worker.Stop || a.Verb == worker.Recreate || a.Verb == worker.Collect && len(a.Evidence.Command) > 0
+// beginsRestart reports whether an action begins the restart of a running worker, which the overload guard counts once: the stop, or what is
+// collected before it where that has a command or took the guard's turn.
+func (f *Fleet) beginsRestart(a worker.Action) bool {
+	switch a.Verb { //nolint:exhaustive // the others are no part of a restart
+	case worker.Stop, worker.Recreate:
+		return true
+	case worker.Collect:
+		return f.overload.on || len(a.Evidence.Command) > 0
+	}
+	return false
+}
+
+// passedGuard reports whether the overload guard was asked about the restart already. It is asked again if it came on since, and nothing
+// was done to the worker yet.
+func (m *member) passedGuard() bool {
+	return m.machine.StopBegun() || m.letThrough && m.machine.Collected()
 }
 
 // send asks for an action of the fleet's own.

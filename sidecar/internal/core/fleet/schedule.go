@@ -90,7 +90,7 @@ func (f *Fleet) grantClass(now time.Time, class worker.ActionClass) bool {
 			s.move(&f.schedule.future, until)
 		case !f.allowed(s.m):
 			blocked = append(blocked, s)
-		case f.guarded(class) && !s.m.machine.StopBegun() && !f.overload.allows(now, s.m):
+		case f.guarded(class) && !s.m.passedGuard() && !f.overload.allows(now, s.m):
 			s.move(&f.schedule.held, s.due)
 		default:
 			f.grant(now, s.m)

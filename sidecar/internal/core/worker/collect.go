@@ -39,6 +39,11 @@ func (m *Machine) evidenceRequest() EvidenceRequest {
 	return r
 }
 
+// Collected reports whether the evidence of the open heal was asked for.
+func (m *Machine) Collected() bool {
+	return m.heal().Open() && m.collection.healID == m.heal().ID
+}
+
 // StopBegun reports whether the command before the stop was sent, so that the stop waits for nothing any more.
 func (m *Machine) StopBegun() bool { return m.stopBegun() }
 

@@ -72,7 +72,7 @@ func dumped(s *stage) {
 	s.hire()
 	w := s.work(WorkerSpec{Health: true, Labels: labels("evidence", "logs", "before-stop", quit, "on-exit", "never")})
 	before := s.State(w.Name)
-	if s.Real() {
+	if s.Real() && !onPodman(s.Host) {
 		s.Sicken(w.Name, Hung)
 	} else {
 		s.Sicken(w.Name, Failing)
@@ -131,7 +131,7 @@ func noSuchCommand(s *stage) {
 	s.Sicken(w.Name, Failing)
 	s.back(w, before)
 	e := s.keeps(w, "why it was not run", func(e kept) bool { return e.Command != nil })
-	said := e.Command.Output + e.Command.Err
+	said := strings.ToLower(e.Command.Output + e.Command.Err)
 	require.Contains(s.t, said, "no such file or directory")
 	s.told(w, "kill 15", "die 0", "stop", "start")
 }

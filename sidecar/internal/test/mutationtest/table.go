@@ -83,7 +83,7 @@ func action() []named {
 		},
 		{
 			name: "rule 15: restarts go on while the host is overloaded", file: "core/fleet/schedule.go", pkg: "core/fleet", run: "Overload|Brake|Host",
-			old: `case f.guarded(class) && !s.m.machine.StopBegun() && !f.overload.allows(now, s.m):`, new: `case false:`,
+			old: `case f.guarded(class) && !s.m.passedGuard() && !f.overload.allows(now, s.m):`, new: `case false:`,
 		},
 		{
 			name: "rule 16: the old container is removed before the new one is verified", file: "core/recreate/state.go", pkg: "core/recreate",
