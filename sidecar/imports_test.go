@@ -16,7 +16,7 @@ func allowed() map[string][]string {
 	return map[string][]string{
 		"core/demand":        nil,
 		"unixsocket":         nil,
-		"control":            {"unixsocket"},
+		"control":            {"core/fleet", "unixsocket"},
 		"core/policy":        {"core/demand"},
 		"core/worker":        {"core/policy", "core/demand"},
 		"core/dependents":    {"core/worker", "core/policy"},
@@ -32,6 +32,7 @@ func allowed() map[string][]string {
 		"report/history":     {"core/worker", "sanitize"},
 		"report/metrics":     {"core/fleet", "core/worker", "core/demand", "sanitize"},
 		"report/notify":      {"core/worker", "sanitize"},
+		"report/ping":        nil,
 		"report/trend":       {"core/fleet"},
 		"report/page":        {"report/trend", "core/demand", "core/fleet", "core/worker", "report/history", "sanitize"},
 		"report/web":         {"core/fleet", "report/history", "core/worker", "core/policy", "core/demand", "sanitize", "unixsocket"},
@@ -39,9 +40,9 @@ func allowed() map[string][]string {
 		"composefile":        {"core/worker"},
 		"app": {
 			"config", "engine/docker", "core/fleet", "report/history", "engine/journal", "core/worker", "report/metrics", "report/notify", "report/page",
-			"core/policy", "report/web", "engine/supervisor", "engine/watch", "sanitize", "control", "core/demand", "engine/queue", "report/trend",
+			"core/policy", "report/web", "engine/supervisor", "engine/watch", "sanitize", "control", "core/demand", "engine/queue", "report/ping", "report/trend",
 		},
-		"command": {"app", "composefile", "config", "control", "core/demand", "engine/docker", "engine/queue", "report/history", "core/worker", "report/notify", "core/policy", "report/web", "sanitize"},
+		"command": {"app", "composefile", "config", "control", "core/demand", "core/fleet", "engine/docker", "engine/queue", "report/history", "core/worker", "report/notify", "core/policy", "report/web", "sanitize"},
 	}
 }
 

@@ -4,7 +4,7 @@ import "slices"
 
 // table is the named mutants, in the order of the rules of docs/how-it-works.md that they break.
 func table() []named {
-	return slices.Concat(perception(), action(), evidence())
+	return slices.Concat(perception(), action(), onDemand(), evidence())
 }
 
 // perception is what Stoker makes of what it sees.
@@ -51,7 +51,7 @@ func perception() []named {
 			old: `case m.container.config.restart.Active():`, new: `case false:`,
 		},
 		{
-			name: "rule 13: a heal ends before the worker is healthy", file: "core/worker/inspect.go", pkg: "core/worker",
+			name: "rule 13: a heal ends before the worker is healthy", file: "core/worker/unhealthy.go", pkg: "core/worker",
 			old: "		m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}\n	}\n}", new: "		m.markHealthy(now)\n	}\n}",
 		},
 	}
@@ -114,6 +114,16 @@ func action() []named {
 			old: `if !ok || due.After(now) || !f.bound(m) || f.leftAlone(m) {`, new: `if ok || !due.After(now) || !f.bound(m) {`,
 		},
 		{
+			name: "a dry run acts", file: "core/fleet/fleet.go", pkg: "core/fleet", run: "DryRun",
+			old: `if f.set.DryRun && do.Verb != worker.Inspect {`, new: `if false {`,
+		},
+	}
+}
+
+// onDemand is how many workers of a group run.
+func onDemand() []named {
+	return []named{
+		{
 			name: "I10: a busy worker is put to sleep", file: "core/demand/sleep.go", pkg: "core/demand",
 			old: `w.Use == UseIdle && w.InHand <= 0`, new: `w.Use != UseUnknown && w.InHand <= 0`,
 		},
@@ -128,10 +138,6 @@ func action() []named {
 		{
 			name: "I11: one that fails for long counts as capacity", file: "core/demand/decide.go", pkg: "core/demand",
 			old: `w.State == Waking || w.State == Unseen`, new: `w.State == Waking || w.State == Unseen || w.State == Failing`,
-		},
-		{
-			name: "a dry run acts", file: "core/fleet/fleet.go", pkg: "core/fleet", run: "DryRun",
-			old: `if f.set.DryRun && do.Verb != worker.Inspect {`, new: `if false {`,
 		},
 	}
 }
