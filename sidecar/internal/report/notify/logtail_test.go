@@ -26,7 +26,7 @@ func TestLogTail(t *testing.T) {
 		1000: {{Kind: worker.EventRefused, Key: "web", Fault: worker.FaultIdle}}, // long after
 	})
 	require.Len(t, sent, 2)
-	m := renderer{b, ""}.message(sent[12], 0)
+	m := renderer{b, func() string { return "" }}.message(sent[12], 0)
 	require.Contains(t, m.Text, "- web: unhealthy, probe-failed, attempt 3; last log lines: first last @\u200beveryone")
 	require.NotContains(t, m.Text, "\x1b")
 	require.Contains(t, m.Text, "- other: unhealthy, probe-failed, attempt 3", "of that none are known")
