@@ -9,7 +9,10 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"stoker/workerimage/internal/app"
 	"stoker/workerimage/internal/fault"
@@ -30,6 +33,8 @@ const usage = `usage: worker [COMMAND]
   worker healthcheck  exit 0 while the worker works, 1 if not
   worker fault SPEC   make the running worker fail: crash, exit:N, hang, spin, leak, ignore-term, unhealthy;
                       recover ends it. With a time: hang@30s, crash@60s~20s. Several: unhealthy,recover@1m
+  worker signal NAME  send a signal to the container's first process, as kill -NAME 1 where there is a kill: QUIT has the worker
+                      print the stacks of its goroutines, and end with 2
   worker produce ...  put tasks into a queue, and collect their results with --wait
   worker collect ...  collect the results of an earlier run; worker produce --help tells the options of both
   worker version
@@ -55,6 +60,8 @@ func run(args []string, out, errs io.Writer) int {
 		return check(out, errs)
 	case command == "fault" && len(rest) == 1:
 		return send(rest[0], out, errs)
+	case command == "signal" && len(rest) == 1:
+		return signalFirst(rest[0], out, errs)
 	case command == "produce" || command == "collect":
 		return put(rest, command == "produce", out, errs)
 	case command == "version" && len(rest) == 0:
@@ -107,6 +114,35 @@ func send(list string, out, errs io.Writer) int {
 	}
 	fmt.Fprintln(out, "sent:", list)
 	return 0
+}
+
+// firstProcess is the worker in its container.
+const firstProcess = 1
+
+// signalFirst is for stoker.before-stop: an image from scratch has no kill.
+func signalFirst(name string, out, errs io.Writer) int {
+	number := unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(name), "SIG"))
+	if number == 0 {
+		fmt.Fprintf(errs, "%q is no signal; write it such as QUIT\n", name)
+		return exitUsage
+	}
+	if !isWorker(firstProcess) {
+		fmt.Fprintf(errs, "process %d is no worker: run this in the worker's container, without an init\n", firstProcess)
+		return exitFailed
+	}
+	if err := syscall.Kill(firstProcess, number); err != nil {
+		fmt.Fprintf(errs, "cannot send %s to process %d: %v\n", name, firstProcess, err)
+		return exitFailed
+	}
+	fmt.Fprintf(out, "sent %s to process %d\n", strings.ToUpper(name), firstProcess)
+	return 0
+}
+
+// isWorker reports whether a process runs this very program. Outside a container the first process is the host's init.
+func isWorker(pid int) bool {
+	other, err := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
+	self, selfErr := os.Stat("/proc/self/exe")
+	return err == nil && selfErr == nil && os.SameFile(other, self)
 }
 
 // put is `worker produce`, or `worker collect` if put is false.

@@ -192,6 +192,17 @@ func TestTwoWorkersInOneDirectory(t *testing.T) {
 	site.working(t)
 }
 
+// Outside a container the first process is no worker, and gets no signal.
+func TestSignalToNoWorker(t *testing.T) {
+	t.Parallel()
+	text, code := newSite(t, nil).say(t, "signal", "NOPE")
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, text, "is no signal")
+	text, code = newSite(t, nil).say(t, "signal", "QUIT")
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, text, "is no worker")
+}
+
 func TestBadUseAndBadSettingsExit2(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"dance"}, {"worker", "x"}, {"fault"}, {"healthcheck", "x"}} {

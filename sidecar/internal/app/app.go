@@ -99,7 +99,7 @@ func New(opts Options) (*App, error) {
 	a.server, err = web.Listen(web.Options{
 		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Display: a.look, LastTick: a.sup.LastTick, Lacking: a.engine.Lacking,
 		Version: opts.Version, Commit: opts.Commit, History: a.history, Metrics: a.metrics.Handler(),
-		Page: page.New(page.Options{View: a.look, Trend: a.trend.Of, Events: a.history.After, Version: opts.Version, Now: time.Now}),
+		Page: page.New(page.Options{View: a.look, Trend: a.trend.Of, Events: a.history.After, Evidence: a.history.Evidence, Version: opts.Version, Now: time.Now}),
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("serve status: %w", err), a.abandon())

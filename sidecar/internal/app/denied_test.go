@@ -35,7 +35,7 @@ func TestProxyRefusesACall(t *testing.T) {
 		"POST /containers/{id}/start": one + `/start$`, "POST /containers/{id}/stop": one + `/stop$`,
 	}
 	other := map[string]string{
-		"GET /_ping": `/_ping$`, "GET /networks/bridge": `/networks/bridge$`, "GET /containers/{id}/stats": one + `/stats$`,
+		"GET /_ping": `/_ping$`, "GET /networks/bridge": `/networks/bridge$`, "GET /containers/{id}/stats": one + `/stats$`, "GET /containers/{id}/top": one + `/top$`,
 		"POST /containers/{id}/update": one + `/update$`, "GET /images/{id}/json": `/images/.*/json$`, "GET /volumes/{name}": `/volumes/[^/]+$`,
 		"POST /containers/{id}/rename": one + `/rename$`, "DELETE /containers/{id}": one + `$`, "POST /containers/{id}/restart": one + `/restart$`,
 	}

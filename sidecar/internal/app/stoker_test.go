@@ -149,6 +149,8 @@ func spawn(t testing.TB, environ []string) *outside {
 	return s
 }
 
+func (s *outside) Addr() string { return s.addr }
+
 func (s *outside) Stop() { s.end(syscall.SIGTERM) }
 func (s *outside) Kill() { s.end(syscall.SIGKILL) }
 

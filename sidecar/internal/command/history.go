@@ -24,6 +24,8 @@ type past struct {
 	limit  int
 	since  string
 	kinds  []string
+
+	evidence bool
 }
 
 const mostPast = 500 // what the API gives in one page
@@ -40,12 +42,16 @@ func newHistory(env Env) *cobra.Command {
 			if len(args) == 1 {
 				ask.worker = args[0]
 			}
+			if ask.evidence {
+				return env.evidence(cmd.Context(), ask)
+			}
 			return env.history(cmd.Context(), ask)
 		},
 	}
 	ask.flags(cmd, "go on, and show what happens; with --json a line for each event")
 	cmd.Flags().IntVarP(&ask.limit, "limit", "n", 50, "how many events, 500 at most")
 	cmd.Flags().StringVar(&ask.since, "since", "", "only what is newer: a time (2026-03-01T12:00:00Z) or how long ago (24h)")
+	cmd.Flags().BoolVar(&ask.evidence, "evidence", false, "what was kept of the last heals of WORKER: health outputs, memory, processes, the output of stoker.before-stop, log lines")
 	cmd.Flags().StringSliceVar(&ask.kinds, "kind", nil, "only these kinds, such as fault,healed")
 	return cmd
 }

@@ -124,7 +124,11 @@ func TestLoadLabelDefaults(t *testing.T) {
 		if label.Env == "" {
 			continue
 		}
-		_, problems := load(label.Env + "=no such value")
+		wrong := "no such value"
+		if label.Env == "STOKER_BEFORE_STOP" { // any text is one for a shell
+			wrong = "[no such value"
+		}
+		_, problems := load(label.Env + "=" + wrong)
 		require.Len(t, problems, 1, label.Env)
 		require.Equal(t, label.Env, problems[0].Variable)
 	}

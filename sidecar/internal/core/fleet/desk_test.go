@@ -31,7 +31,7 @@ var (
 
 func newDesk(t *testing.T, set fleet.Settings) *desk {
 	if set.Rules.Policy.BackoffMax == 0 {
-		set.Rules.Defaults = workers.Defaults
+		set.Rules.Defaults = withoutEvidence()
 	}
 	if set.Parallel == 0 {
 		set.Parallel = 2
@@ -157,5 +157,12 @@ func (d *desk) inView() []worker.Key {
 }
 
 func quotaRules() policy.Rules {
-	return policy.Rules{Selector: policy.Selector{Mode: policy.ModeQuota}, Defaults: workers.Defaults}
+	return policy.Rules{Selector: policy.Selector{Mode: policy.ModeQuota}, Defaults: withoutEvidence()}
+}
+
+// withoutEvidence are the defaults of a desk: nothing is collected before a stop unless a label asks for it.
+func withoutEvidence() policy.Defaults {
+	d := workers.Defaults
+	d.Policy.Evidence.Level = policy.EvidenceOff
+	return d
 }

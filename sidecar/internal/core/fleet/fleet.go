@@ -53,6 +53,7 @@ type Fleet struct {
 	overload  overloadGuard
 	demands   demands
 	recycles  recycles
+	logs      logReads
 	pauses    []Pause
 	closing   bool // Stoker is being stopped: heals under way are finished, none is begun
 	out       Effects
@@ -90,6 +91,7 @@ type member struct {
 	use         demandUse
 	asleepSince time.Time // of a clone
 	recycling   recycling
+	letThrough  bool // what was collected before its stop took the overload guard's turn
 }
 
 // rejection is what is kept of a container that is no worker.
@@ -191,6 +193,7 @@ func (f *Fleet) Finish(now time.Time, o worker.Outcome) Effects {
 func (f *Fleet) finish(now time.Time, flight inFlight, o worker.Outcome) {
 	switch {
 	case flight.recreation != nil:
+		f.collected(now, flight.recreation, o)
 		f.stopFailed(now, flight.recreation, o)
 		flight.recreation.tx.Finish(now, o)
 		f.endIfOver(now, flight.recreation)
@@ -200,6 +203,9 @@ func (f *Fleet) finish(now time.Time, flight inFlight, o worker.Outcome) {
 		return
 	case o.Action.Verb == worker.ReadStats:
 		f.read(now, flight.purpose, o)
+		return
+	case o.Action.Verb == worker.ReadLogs:
+		f.logsRead(now, o)
 		return
 	case o.Action.Verb == worker.AskSource:
 		f.answered(now, o)
@@ -255,6 +261,7 @@ func (f *Fleet) step(now time.Time, m *member, in worker.Input) *worker.Action {
 	f.demandChanged(now, m)
 	f.recycleChanged(m)
 	f.report(m, t.Events)
+	f.wantLogs(m, t.Logs)
 	switch {
 	case t.Removed:
 		f.forget(m)
@@ -293,6 +300,7 @@ func (f *Fleet) settle(now time.Time) Effects {
 	}
 	f.askDue(now)
 	f.readStatsDue(now)
+	f.readLogsDue()
 	f.giveUpDue(now)
 	t := f.out
 	t.Wake = f.wake(now)
@@ -301,7 +309,7 @@ func (f *Fleet) settle(now time.Time) Effects {
 }
 
 func (f *Fleet) grant(now time.Time, m *member) {
-	lane := m.class
+	lane, passed := m.class, m.passedGuard()
 	if lane == worker.ClassStart && f.adoptParent(now, m) {
 		return
 	}
@@ -314,7 +322,10 @@ func (f *Fleet) grant(now time.Time, m *member) {
 		f.step(now, m, worker.Outcome{Action: *do, Result: worker.Skipped})
 		return
 	}
-	if lane == worker.ClassStop || lane == worker.ClassRecreate {
+	if do.Verb == worker.Collect {
+		m.letThrough = f.overload.on
+	}
+	if !passed && f.beginsRestart(*do) {
 		f.timedOutStopped(now, m)
 	}
 	if do.Verb == worker.Recreate {
@@ -324,6 +335,24 @@ func (f *Fleet) grant(now time.Time, m *member) {
 	f.actions.inFlight[do.ID] = inFlight{id: m.id, class: lane, session: f.stream.session, verb: do.Verb}
 	f.actions.inClass[lane]++
 	f.out.Do = append(f.out.Do, *do)
+}
+
+// beginsRestart reports whether an action begins the restart of a running worker, which the overload guard counts once: the stop, or what is
+// collected before it where that has a command or took the guard's turn.
+func (f *Fleet) beginsRestart(a worker.Action) bool {
+	switch a.Verb { //nolint:exhaustive // the others are no part of a restart
+	case worker.Stop, worker.Recreate:
+		return true
+	case worker.Collect:
+		return f.overload.on || len(a.Evidence.Command) > 0
+	}
+	return false
+}
+
+// passedGuard reports whether the overload guard was asked about the restart already. It is asked again if it came on since, and nothing
+// was done to the worker yet.
+func (m *member) passedGuard() bool {
+	return m.machine.StopBegun() || m.letThrough && m.machine.Collected()
 }
 
 // send asks for an action of the fleet's own.

@@ -120,7 +120,7 @@ func (h *house) apply(t fleet.Effects) {
 // ofOne reports whether an action is one on one incarnation.
 func ofOne(a worker.Action) bool {
 	inspects := a.Call != nil && a.Call.Do == worker.CallInspect || a.Verb == worker.Inspect && a.Reason == worker.ReasonParentRestarted
-	return a.Verb != worker.ListDependents && a.Verb != worker.ReadStats && !inspects
+	return a.Verb != worker.ListDependents && a.Verb != worker.ReadStats && a.Verb != worker.ReadLogs && !inspects
 }
 
 // live lets time pass.

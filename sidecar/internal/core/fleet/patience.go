@@ -14,11 +14,18 @@ import (
 const answerTimeout = 5 * time.Second
 
 // seenDone notes that the event of what an action asks for has come by before its answer.
+//
+// A Collect of a worker that is dead has nothing left to do, and must not delay its start.
 func (f *Fleet) seenDone(now time.Time, o worker.Observation) {
 	if o.History || (o.Kind != worker.Started && o.Kind != worker.Exited) {
 		return
 	}
 	for id, fl := range f.actions.inFlight {
+		if fl.verb == worker.Collect && o.Kind == worker.Exited && fl.id == o.ID && fl.done.IsZero() {
+			fl.done = now.Add(-answerTimeout)
+			f.actions.inFlight[id] = fl
+			continue
+		}
 		asked := (fl.verb == worker.Start && o.Kind == worker.Started) || (fl.verb == worker.Stop && o.Kind == worker.Exited)
 		if asked && fl.id == o.ID && fl.done.IsZero() {
 			fl.done = now

@@ -90,7 +90,7 @@ func (f *Fleet) grantClass(now time.Time, class worker.ActionClass) bool {
 			s.move(&f.schedule.future, until)
 		case !f.allowed(s.m):
 			blocked = append(blocked, s)
-		case f.guarded(class) && !f.overload.allows(now, s.m):
+		case f.guarded(class) && !s.m.passedGuard() && !f.overload.allows(now, s.m):
 			s.move(&f.schedule.held, s.due)
 		default:
 			f.grant(now, s.m)
@@ -122,7 +122,7 @@ func (f *Fleet) allowed(m *member) bool {
 	}
 	free := f.bound(m) && f.recreates.unfinished[m.key()] == nil && f.recreates.transactions[m.key()] == nil
 	starts := m.class == worker.ClassStart || m.class == worker.ClassRecreate
-	if starts && f.waitsForParent(m) {
+	if starts && f.waitsForParent(m) || f.tookWorkMeanwhile(m) {
 		return false
 	}
 	return free && (!f.closing || m.machine.StoppedForHeal()) && (m.class == worker.ClassInspect || !f.leftAlone(m))

@@ -38,6 +38,7 @@ func Labels() []Label {
 	labels = append(labels, quotaLabels()...)
 	labels = append(labels, budgetLabels()...)
 	labels = append(labels, recycleLabels()...)
+	labels = append(labels, evidenceLabels()...)
 	return append(labels, demandLabels()...)
 }
 

@@ -101,6 +101,7 @@ type Policy struct {
 	Dependents     Dependents
 	Demand         Demand
 	Recycle        Recycle
+	Evidence       Evidence
 }
 
 // Default is the policy of a worker whose only label is stoker.enable=true.
@@ -122,6 +123,7 @@ func Default() Policy {
 		Dependents:     DependentsAuto,
 		Demand:         defaultDemand(),
 		Recycle:        defaultRecycle(),
+		Evidence:       defaultEvidence(),
 	}
 }
 

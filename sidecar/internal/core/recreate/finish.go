@@ -93,6 +93,7 @@ func (t *Transaction) finishStep(now time.Time, step Step, o worker.Outcome, rep
 	}
 	err := failure(step, o)
 	switch {
+	case step == CollectOld:
 	case t.repeat.failed != Finished:
 		t.lookForEffect(now, observed)
 	case step == Look && !observed:
@@ -126,12 +127,14 @@ func (t *Transaction) noteReport(step Step, o worker.Outcome, report *worker.Ste
 	case done && len(t.state.Todo) > 0 && t.state.Todo[0] == step:
 		t.state.Todo = t.state.Todo[1:]
 		t.state.Complete = len(t.state.Todo) == 0
+	case step == CollectOld:
+		t.state.Collect = false // whatever came of it
 	case step == StartNew && done:
 		t.run.started = true
 	case step == RenameNew && done:
-		t.run.named = true
+		t.run.named, t.state.Named = true, true
 	case step == UndoRename:
-		t.run.named = false
+		t.run.named, t.state.Named = false, false
 	}
 }
 

@@ -45,10 +45,12 @@ type State struct {
 	Old    *Container // nil: there is none
 	Holder string     // ID of the container that has the name; empty for none
 
+	Collect         bool          // evidence is wanted before the old container is stopped
 	Todo            []Step        // of the first steps, those that are left; only while the old container is untouched
 	Rollback        bool          // what was begun is undone
 	Complete        bool          // the new container is known to be complete
 	Touched         bool          // the old container may have been stopped or renamed by the transaction
+	Named           bool          // the transaction has given the name to the new container
 	Verified        bool          // the new container stayed up and is like the old one
 	OperatorStopped bool          // an operator stopped one of the two
 	OperatorRemoved bool          // an operator removed the worker, and it is not to be brought back
@@ -66,12 +68,13 @@ const (
 	CopyFiles Step = "copy files"
 	Compare   Step = "compare"
 
-	StopOld   Step = "stop old"
-	RenameOld Step = "rename old" // to the backup name
-	RenameNew Step = "rename new" // to the worker's name
-	StartNew  Step = "start new"
-	Verify    Step = "verify new" // it stays up, and is like the old one
-	RemoveOld Step = "remove old"
+	CollectOld Step = "collect evidence" // of the old container
+	StopOld    Step = "stop old"
+	RenameOld  Step = "rename old" // to the backup name
+	RenameNew  Step = "rename new" // to the worker's name
+	StartNew   Step = "start new"
+	Verify     Step = "verify new" // it stays up, and is like the old one
+	RemoveOld  Step = "remove old"
 
 	StopNew     Step = "stop new"
 	UndoRename  Step = "undo rename" // of the new container, to its temporary name
@@ -137,7 +140,7 @@ func Next(s State) Step {
 
 // newRenamed reports whether somebody has given another name to the new container when it was the worker already.
 func (s State) newRenamed() bool {
-	return s.New != nil && s.place(s.New) == elsewhere && s.New.Ran && s.place(s.Old) == atBackup
+	return s.New != nil && s.place(s.New) == elsewhere && (s.New.Ran || s.Named) && s.place(s.Old) == atBackup
 }
 
 // forwardFromTemporary: the old container makes room. One that removes itself when it stops is renamed first, so that the
@@ -150,6 +153,9 @@ func (s State) forwardFromTemporary() Step {
 	case !s.Old.usable():
 		return s.newAlone()
 	case old == atName && s.Old.up() && !s.Old.AutoRemove, old == atBackup && s.Old.up():
+		if s.Collect {
+			return CollectOld
+		}
 		return StopOld
 	case old == atName:
 		return RenameOld

@@ -46,12 +46,18 @@ func (t *Transaction) send(now time.Time, step Step) *worker.Action {
 	case RemoveNew:
 		call.Do, call.ID = worker.CallRemove, t.run.newID
 		t.run.removing[t.run.newID] = true
-	case Look, Verify, WaitRemoval, WaitStop, Finished:
+	case Look, Verify, WaitRemoval, WaitStop, CollectOld, Finished:
 		return t.look()
 	}
 	t.state.Touched = t.state.Touched || touches
 	call.Observe = t.observed(step)
 	return t.action(step, call)
+}
+
+// collect asks for evidence of the old container. A command in it may end it.
+func (t *Transaction) collect() *worker.Action {
+	t.state.Touched = t.state.Touched || len(t.req.Action.Evidence.Command) > 0
+	return t.action(CollectOld, worker.RecreateCall{Do: worker.CallCollect, ID: t.run.oldID, Observe: t.observed(CollectOld)})
 }
 
 func (t *Transaction) look() *worker.Action {

@@ -159,8 +159,8 @@ func New(now time.Time, req Request) *Transaction {
 func (t *Transaction) begin(now time.Time, oldID, newID string) {
 	stopped := t.state.OperatorStopped
 	t.run = run{oldID: oldID, newID: newID, removing: map[string]bool{}}
-	t.run.bound.deadline = now.Add(forwardLimit + t.grace())
-	t.state = State{Name: t.req.Action.Key, GivenUp: map[Step]bool{}, OperatorStopped: stopped}
+	t.run.bound.deadline = now.Add(forwardLimit + t.grace() + t.collectTime())
+	t.state = State{Name: t.req.Action.Key, GivenUp: map[Step]bool{}, OperatorStopped: stopped, Collect: t.req.Action.Evidence != nil}
 	t.repeat.tries, t.repeat.failed = map[Step]int{}, Finished
 	t.verify = verification{}
 }
@@ -240,6 +240,9 @@ func (t *Transaction) action(step Step, call worker.RecreateCall) *worker.Action
 	call.Observe = slices.DeleteFunc(call.Observe, func(ref string) bool { return ref == "" })
 	a := t.req.Action
 	a.Verb, a.Call, a.Deadline, a.Definition, a.Like = worker.RecreateStep, &call, callDeadline, nil, nil
+	if step != CollectOld {
+		a.Evidence = nil
+	}
 	switch {
 	case t.run.old != nil:
 		a.Incarnation = t.run.old.Incarnation
@@ -249,6 +252,8 @@ func (t *Transaction) action(step Step, call worker.RecreateCall) *worker.Action
 	switch call.Do { //nolint:exhaustive // the others have no more to wait for
 	case worker.CallStop:
 		a.Deadline += t.grace()
+	case worker.CallCollect:
+		a.Deadline += t.collectTime()
 	case worker.CallCreate:
 		a.Deadline = createDeadline
 	}
@@ -266,6 +271,14 @@ func (t *Transaction) grace() time.Duration {
 		longest = max(longest, s.StopTimeout)
 	}
 	return longest
+}
+
+// collectTime is how long the evidence may take.
+func (t *Transaction) collectTime() time.Duration {
+	if r := t.req.Action.Evidence; r != nil {
+		return worker.CollectLimit + r.Limit
+	}
+	return 0
 }
 
 var (
@@ -309,6 +322,8 @@ func (t *Transaction) nextOfRun(now time.Time) *worker.Action {
 		return nil
 	case Verify:
 		return t.nextOfVerify(now)
+	case CollectOld:
+		return t.collect()
 	case WaitRemoval, WaitStop:
 		t.waitFor(now, step)
 		return nil

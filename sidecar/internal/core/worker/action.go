@@ -37,6 +37,11 @@ const (
 	AskSource
 	// Connect connects a container to Networks, one request each, then inspects.
 	Connect
+	// Collect gathers what Evidence asks for before a stop, and then runs its command in the container. It stops nothing, and is refused as a
+	// Stop is. That something could not be read is in the evidence, and no failure.
+	Collect
+	// ReadLogs reads the last lines that a container printed up to Evidence.Until.
+	ReadLogs
 )
 
 func (v Verb) String() string {
@@ -67,6 +72,10 @@ func (v Verb) String() string {
 		return "ask-source"
 	case Connect:
 		return "connect"
+	case Collect:
+		return "collect"
+	case ReadLogs:
+		return "read-logs"
 	}
 	return "none"
 }
@@ -87,13 +96,14 @@ type Action struct {
 	// Networks are those that Connect connects the container to.
 	Networks []string
 	// Names are other containers by their IDs, also by those that they had before they were recreated, for RecreateStep.
-	Names  map[string]Key
-	Call   *RecreateCall // RecreateStep
-	Source demand.Source // AskSource
-	Number int           // Clone
-	Span   bool          // ReadStats: two readings a second apart, for a share; else one, which is cheap
-	Host   bool          // ReadStats: how busy the host is meanwhile, too
-	Down   bool          // RestartDependent: it is down, and a start is enough
+	Names    map[string]Key
+	Call     *RecreateCall    // RecreateStep
+	Source   demand.Source    // AskSource
+	Evidence *EvidenceRequest // Collect, ReadLogs, the step of a recreate before its stop
+	Number   int              // Clone
+	Span     bool             // ReadStats: two readings a second apart, for a share; else one, which is cheap
+	Host     bool             // ReadStats: how busy the host is meanwhile, too
+	Down     bool             // RestartDependent: it is down, and a start is enough
 	// From and CPUs are the quota that Update expects and the one that it sets, in CPUs; 0 is none. Refused when it finds
 	// another one.
 	From, CPUs float64
@@ -150,6 +160,7 @@ type Outcome struct {
 	OperatorStopped bool
 	EndedAt         time.Time       // Recreate: when the last life of the old container ended, the engine's clock
 	Report          *StepReport     // RecreateStep
+	Evidence        *HealEvidence   // Collect, ReadLogs, RecreateStep; also what was collected up to a failure
 	Dependents      []Dependent     // ListDependents
 	Work            *demand.Reading // AskSource, when Done
 	Usage           *Usage          // Sample, when Done

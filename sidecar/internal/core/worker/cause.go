@@ -20,7 +20,7 @@ type Evidence struct {
 	// OperatorStop: a stop by somebody else explains the exit. Docker sends kill before die, under the container's lock
 	// (moby kill.go), so a signal that was seen before the exit is sound.
 	OperatorStop bool
-	// OwnStop: Stoker sent a stop to this incarnation.
+	// OwnStop: Stoker sent a stop to this incarnation, or the command that comes before one.
 	OwnStop bool
 	// DaemonShutdown: the incarnation belonged to an engine process that is gone.
 	DaemonShutdown bool
@@ -58,7 +58,7 @@ func (e Evidence) requested() bool { return e.Engine == ExitCauseRequested && !e
 // evidence collects what is known about an exit at that time (the engine's clock).
 func (m *Machine) evidence(now, at time.Time) Evidence {
 	return Evidence{
-		OperatorStop: m.stoppedByOperator(now, at), OwnStop: m.stopSent(), DaemonShutdown: m.engineCutIt(),
+		OperatorStop: m.stoppedByOperator(now, at), OwnStop: m.stopSent() || m.stopBegun(), DaemonShutdown: m.engineCutIt(),
 		Inspected: m.container.inspected, NoStopEvents: m.life.noStopEvents,
 	}
 }

@@ -22,6 +22,8 @@ const (
 	EventStopped             EventKind = "stopped"              // it was unhealthy, and its label asks to leave it down
 	EventHung                EventKind = "hung"                 // its probe timed out with an idle CPU: it is healed at once
 	EventOutOfMemory         EventKind = "out-of-memory"        // the kernel killed a process in it, and it goes on
+	EventGraceTooShort       EventKind = "grace-too-short"      // its quota throttled it so that Stoker's stop ended with SIGKILL
+	EventEvidence            EventKind = "evidence"             // what was kept of a life around its end
 	EventStatsUnavailable    EventKind = "stats-unavailable"    // decided without the CPU readings that were asked for
 	EventQuota               EventKind = "quota"                // its CPU quota was set, from From to CPUs
 	EventQuotaFailed         EventKind = "quota-failed"         // it could not be; that is tried again
@@ -61,4 +63,5 @@ type Event struct {
 	From     float64       // NoteQuota, NoteQuotaFailed: CPUs before; 0 is none
 	CPUs     float64       // and after
 	Detail   string        // the engine's error, the label problem
+	Evidence *HealEvidence // EventEvidence; must not be changed
 }

@@ -196,6 +196,9 @@ func (m *Machine) exited(now time.Time, o Observation) {
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
 	case m.heldUntilStarted(), !m.container.inspected:
 	case by == EndedByStoker && m.phase() != PhaseRecreateDue: // there the starts after it have failed already
+		if !known {
+			m.graceTooShort(now, o)
+		}
 		m.stoppedForHeal(now, now)
 	case known:
 	case by == EndedByUnknown:
@@ -227,7 +230,7 @@ func (m *Machine) judgedBefore() bool {
 // judgeExit decides on an end that was seen, with the container's traits known.
 func (m *Machine) judgeExit(now time.Time, e exitFacts) {
 	switch {
-	case m.stopSent():
+	case m.stopSent(), m.stopBegun():
 		m.stoppedForHeal(now, now)
 	case m.life.restarting && !m.container.config.restart.Active(): // by hand: the start is under way
 		m.waitForDocker(now.Add(dockerSettle))

@@ -60,6 +60,9 @@ func (m *Machine) begin(now time.Time, c cause, due time.Time) {
 		s.Phase = PhaseRecreateDue
 	}
 	m.enter(s)
+	if m.container.status.Down() {
+		m.requestLogs(m.life.endedAt, m.life.exitCode)
+	}
 	m.cpu.answered, m.cpu.hostStarved, m.cpu.askAt, m.quota.boostOver = false, false, time.Time{}, false
 	m.saved.Expected = true
 	e := m.healEvent(now, EventFault, c.detail)
@@ -127,6 +130,9 @@ func (m *Machine) exhaust(now time.Time, c cause) {
 		m.begin(now, c, now.Add(m.id.Policy.RetryEvery))
 		return
 	}
+	if m.container.status.Down() {
+		m.requestLogs(m.life.endedAt, m.life.exitCode)
+	}
 	m.to(PhaseExhausted)
 	m.saved.Dependents.RestartPending = c.fault == FaultOrphaned
 }
@@ -184,7 +190,7 @@ func (m *Machine) markHealthy(now time.Time) {
 			m.recycled(now)
 		}
 	case PhaseStopDue, PhaseRecreateDue:
-		if m.heal().Fault == FaultUnhealthy {
+		if m.heal().Fault == FaultUnhealthy && !m.stopBegun() {
 			m.recovered(now, ReasonRecovered)
 		}
 	case PhaseWatching, PhaseHeld, PhaseAsleep, PhaseDocker, PhaseBackingOff, PhaseStarting, PhaseStopping, PhaseRecreating, PhaseExhausted:

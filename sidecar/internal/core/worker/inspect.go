@@ -201,7 +201,7 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 		m.foundAsleep(now, s)
 	case m.life.exit == exitPending:
 		m.judgePending(now, s)
-	case phase == PhaseStopping:
+	case phase == PhaseStopping, m.stopBegun():
 		m.foundStopped(now, s)
 	case phase == PhaseRecreateDue && m.stoppedByOperator(now, s.FinishedAt):
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)

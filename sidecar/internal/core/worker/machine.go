@@ -48,8 +48,9 @@ type Effects struct {
 	Class   ActionClass // of what is wanted next
 	Due     time.Time   // when it is wanted; zero for nothing until something happens
 	Events  []Event
-	Changed bool // Memory differs from before
-	Removed bool // the container is gone: forget this machine
+	Logs    *LogsRequest // the last lines of a life that is over are wanted; it may be gone soon
+	Changed bool         // Memory differs from before
+	Removed bool         // the container is gone: forget this machine
 }
 
 // Machine is one worker. It is not safe for concurrent use; one goroutine owns it.
@@ -69,6 +70,9 @@ type Machine struct {
 	deps      dependents
 	networks  networks
 	recycle   recycleUse
+
+	collection collection
+	logs       *LogsRequest // of this step
 
 	inFlight  *Action
 	announced bool
@@ -296,6 +300,7 @@ func (m *Machine) Step(now time.Time, in Input) Effects {
 	m.keepQuota(now)
 	lane, due := m.plan(now)
 	turn := Effects{Do: do, Class: lane, Due: due, Events: m.events, Removed: m.container.removed}
+	turn.Logs, m.logs = m.logs, nil
 	turn.Changed = digest(m.saved) != before || m.changes != changes
 	if !m.announced {
 		turn.Events = nil
@@ -329,6 +334,8 @@ func (m *Machine) take(now time.Time, in Input) (do *Action) {
 		m.recreateStop(now)
 	case RecreateStopFailed:
 		m.recreateStopFailed()
+	case RecreateCollected:
+		m.recreateCollected(now, in)
 	case Wake:
 		m.wake(now, in)
 	case Sleep:

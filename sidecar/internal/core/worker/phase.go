@@ -70,6 +70,7 @@ func (m *Machine) stopSent() bool { return m.saved.State.Stop.Sent() }
 
 // stoppedForHeal: the stop of a restart has worked, and the start is due; or the worker was stopped for want of work.
 func (m *Machine) stoppedForHeal(now, due time.Time) {
+	m.requestLogs(m.life.endedAt, m.life.exitCode)
 	switch m.heal().Action {
 	case HealSleep:
 		m.fallAsleep(now)

@@ -82,7 +82,7 @@ func (m *Machine) planRecreate() (ActionClass, time.Time) {
 func (m *Machine) planHeal() (ActionClass, time.Time) {
 	s := m.saved.State
 	running, down := m.container.status == StatusRunning, m.container.status.Down()
-	known := s.Heal.Fault != FaultUnhealthy || m.checks.status == HealthUnhealthy // it is not after a pause
+	known := s.Heal.Fault != FaultUnhealthy || m.checks.status == HealthUnhealthy || m.stopBegun() // it is not after a pause
 	switch {
 	case s.Phase == PhaseBackingOff && down:
 		return ClassStart, s.Due
@@ -161,7 +161,11 @@ func (m *Machine) grant(now time.Time, id uint64) *Action {
 	case ClassStart:
 		m.fillStart(now, &a)
 	case ClassStop:
-		m.fillStop(now, &a)
+		if m.collects() {
+			m.fillCollect(now, &a)
+		} else {
+			m.fillStop(now, &a)
+		}
 	case ClassRecreate:
 		m.fillRecreate(now, &a)
 	case ClassUpdate:
@@ -184,6 +188,7 @@ func (m *Machine) fillStart(now time.Time, a *Action) {
 }
 
 func (m *Machine) fillStop(now time.Time, a *Action) {
+	a.OnlyIfUnhealthy = m.onlyIfUnhealthy()
 	s := m.saved.State
 	s.Phase, s.Stop = PhaseStopping, m.stopNow(now)
 	m.enter(s)
@@ -192,7 +197,6 @@ func (m *Machine) fillStop(now time.Time, a *Action) {
 	m.charge(now)
 	a.Verb, a.Reason, a.Attempt = Stop, s.Heal.Reason, s.Heal.Attempt
 	a.Grace = m.requestGrace(s.Stop)
-	a.OnlyIfUnhealthy = s.Heal.Fault == FaultUnhealthy
 	a.Inspected = now.Sub(m.inspects.appliedAt) < freshInspect
 	a.Deadline = s.Stop.Grace + stopMargin
 }

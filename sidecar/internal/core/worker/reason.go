@@ -71,7 +71,8 @@ const (
 	ReasonHung            Reason = "hung"    // the probe timed out, and the CPU was idle
 	ReasonIdle            Reason = "idle"
 	ReasonQuotaMismatch   Reason = "quota-mismatch"
-	ReasonNetworkLost     Reason = "network-lost" // it runs without a network that a failed start has removed
+	ReasonGraceTooShort   Reason = "grace-too-short" // the quota throttled it, so that it could not end within its grace
+	ReasonNetworkLost     Reason = "network-lost"    // it runs without a network that a failed start has removed
 )
 
 // Why a worker is restarted with which nothing is wrong.

@@ -61,17 +61,17 @@ func TestNames(t *testing.T) {
 	require.Equal(t, "unknown", worker.Kind(0).String())
 	require.Equal(t, "gone", worker.Gone.String())
 	require.Equal(t, "unknown", (worker.Gone + 1).String())
-	require.Len(t, worker.EventKinds(), 28)
+	require.Len(t, worker.EventKinds(), 30)
 }
 
 // TestWords: the words of verbs and results are told apart, and are those of the metrics.
 func TestWords(t *testing.T) {
 	seen := map[string]bool{}
-	for v := worker.Verb(0); v <= worker.Connect; v++ {
+	for v := worker.Verb(0); v <= worker.ReadLogs; v++ {
 		require.False(t, seen[v.String()], v)
 		seen[v.String()] = true
 	}
-	require.Len(t, seen, 14)
+	require.Len(t, seen, 16)
 	results := map[string]bool{}
 	for r := worker.Result(0); r <= worker.Skipped; r++ {
 		results[r.String()] = true

@@ -25,6 +25,8 @@ func (m *Machine) observeRecreating(now time.Time, o Observation) {
 		return
 	}
 	switch o.Kind { //nolint:exhaustive // see above
+	case Exited:
+		m.exitedWhileRecreating(now, o)
 	case Signalled:
 		if m.meansStop(o.Signal) && !m.ownRecreateSignal(now, o) {
 			m.stopWhileRecreating(o, false)
@@ -107,6 +109,9 @@ func (m *Machine) fillRecreate(now time.Time, a *Action) {
 		a.Grace = -1 // the container's own, which is not known here
 	}
 	a.OnlyIfUnhealthy = heal.Fault == FaultUnhealthy && !heal.Missing && !m.resent
+	if r := m.evidenceRequest(); m.container.status == StatusRunning && (r.Keep || len(r.Command) > 0) {
+		a.Evidence = &r
+	}
 	a.Deadline = s.Stop.Grace + RecreateMargin
 	if heal.Missing {
 		a.Definition = m.saved.Definition

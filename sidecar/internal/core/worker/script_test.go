@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
 )
 
@@ -28,6 +27,8 @@ import (
 //	answer running …         the action in flight ended: running, down CODE, restarting, paused, failed TEXT, unknown,
 //	                         unreachable, refused, missing; with "new" it is another life than the last one known
 //	> start 2 · > stop · > look · > nothing      what was granted since the last such line, in order; a start with its attempt
+//	> collect · > collect drain      what is read before a stop, and its command: only with evidence=basic or logs, or before-stop=drain
+//	answer ran 0 · answer hangs      the command ended with that exit code, or did not end in time
 //	> connect front          to the networks that it has lost; of one that is down it works at once, unless looks are muted
 //	= lost front rear · = remembers front rear      networks that a failed start has removed; those of what is remembered
 //	= held exhausted · = free · = attempts 2 · = phase backing-off · = due 1s..2s · = idle · = told healed · = untold fault
@@ -73,7 +74,7 @@ var noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
 func play(t *testing.T, text string) *script {
 	t.Helper()
-	s := &script{t: t, now: noon, id: worker.Identity{Key: "w", ID: containerID, Policy: policy.Default()}}
+	s := &script{t: t, now: noon, id: worker.Identity{Key: "w", ID: containerID, Policy: scriptPolicy()}}
 	s.world = worker.Snapshot{
 		Incarnation: worker.Incarnation{ID: containerID, StartedAt: noon.Add(-time.Hour)}, Key: "w",
 		Status: worker.StatusRunning, Health: worker.HealthNone, StopSignal: syscall.SIGTERM, Definition: []byte("{}"),
@@ -189,6 +190,9 @@ func (s *script) step(in worker.Input) {
 
 func (s *script) take(t worker.Effects) {
 	s.turn = t
+	if t.Logs != nil {
+		s.did = append(s.did, fmt.Sprintf("logs %d", t.Logs.ExitCode))
+	}
 	for _, n := range t.Events {
 		s.told = append(s.told, string(n.Kind))
 		s.details = append(s.details, n.Detail)
@@ -221,6 +225,8 @@ func (s *script) grant() {
 			}
 		case worker.Stop:
 			s.did = append(s.did, "stop "+strconv.Itoa(t.Do.Attempt))
+		case worker.Collect:
+			s.did = append(s.did, strings.Join(append([]string{"collect"}, t.Do.Evidence.Command...), " "))
 		case worker.Update:
 			s.did = append(s.did, fmt.Sprintf("update %g %g", t.Do.From, t.Do.CPUs))
 		case worker.Recreate:

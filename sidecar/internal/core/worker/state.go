@@ -172,6 +172,8 @@ type Heal struct {
 	Output   string     `json:"output,omitempty"`
 	// Missing: there is no container to heal, only its definition.
 	Missing bool `json:"missing,omitempty"`
+	// BeforeStop: the command of stoker.before-stop was sent.
+	BeforeStop bool `json:"before_stop,omitempty"`
 	// Note is what a recreate that succeeded has to report, with the end of the heal.
 	Note string `json:"note,omitempty"`
 }

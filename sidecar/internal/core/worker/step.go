@@ -10,6 +10,7 @@ const (
 	CallConnect Call = "connect" // to the networks that the create could not take
 	CallCopy    Call = "copy"    // files that docker compose copied in
 	CallCompare Call = "compare" // the new container with the old one
+	CallCollect Call = "collect" // what Action.Evidence asks for, as Collect does; it never fails
 	CallStop    Call = "stop"
 	CallStart   Call = "start"
 	CallRename  Call = "rename"

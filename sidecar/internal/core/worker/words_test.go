@@ -83,8 +83,15 @@ func (s *script) given(at string, words []string) {
 	}
 }
 
+// scriptPolicy is the default but for evidence, which is what only scripts about it are about.
+func scriptPolicy() policy.Policy {
+	p := policy.Default()
+	p.Evidence.Level = policy.EvidenceOff
+	return p
+}
+
 func (s *script) labelled(at string, labels map[string]string) policy.Policy {
-	p, problems := policy.Defaults{Policy: policy.Default()}.Parse(labels)
+	p, problems := policy.Defaults{Policy: scriptPolicy()}.Parse(labels)
 	require.Empty(s.t, problems, at)
 	if s.whereNone > 0 {
 		p.CPUs, p.CPUsWhereNone = s.whereNone, true
@@ -181,6 +188,15 @@ func (s *script) answer(at string, w []string) {
 		s.describe(w[1:])
 		o.Snapshot = s.snapshot()
 		s.world = stale
+	case "ran": // the command before a stop
+		code, _ := strconv.Atoi(w[1])
+		o.Evidence = &worker.HealEvidence{Command: &worker.CommandEvidence{ExitCode: &code}}
+	case "hangs":
+		o.Evidence = &worker.HealEvidence{Command: &worker.CommandEvidence{TimedOut: true}}
+	case "throttled": // its quota throttles it in that share of the periods
+		share, _ := strconv.ParseFloat(w[1], 64)
+		o.Evidence = &worker.HealEvidence{Usage: &worker.UsageEvidence{Throttled: &share}}
+	case "nothing":
 	default:
 		s.describe(w)
 		o.Snapshot = s.snapshot()

@@ -50,6 +50,10 @@ func (c *Client) Do(ctx context.Context, a worker.Action) worker.Outcome {
 		c.update(ctx, &out)
 	case worker.Connect:
 		c.connect(ctx, &out)
+	case worker.Collect:
+		c.collect(ctx, &out)
+	case worker.ReadLogs:
+		c.readLogs(ctx, &out)
 	case worker.Clone:
 		c.clone(ctx, &out)
 	case worker.RemoveClone:

@@ -17,13 +17,15 @@ const (
 	lacksBoot       lack = "Stoker cannot tell the stops of an engine's own boot from an operator's"
 	lacksCause      lack = "Stoker cannot tell a stop from an end, and holds workers that ended with 0, 137 or 143"
 	lacksStats      lack = "Stoker cannot tell a starved worker from a hung one, nor an idle one, and does not see their memory"
+	lacksEvidence   lack = "Stoker keeps less evidence of a worker that it heals"
+	lacksCommands   lack = "Stoker cannot run stoker.before-stop"
 	lacksQuotas     lack = "Stoker cannot set quotas"
 	lacksRecreates  lack = "Stoker cannot recreate workers and restarts them instead"
 	lacksDependents lack = "Stoker cannot restart dependents"
 )
 
 func lacks() []lack {
-	return []lack{lacksView, lacksHeals, lacksClock, lacksBoot, lacksCause, lacksStats, lacksQuotas, lacksRecreates, lacksDependents}
+	return []lack{lacksView, lacksHeals, lacksClock, lacksBoot, lacksCause, lacksStats, lacksEvidence, lacksCommands, lacksQuotas, lacksRecreates, lacksDependents}
 }
 
 // necessary reports whether Stoker is of no use without it.
@@ -67,6 +69,11 @@ func calls() []call {
 		{"POST /networks/{name}/connect", `networks/[^/]+/connect`, lacksRecreates, []string{"NETWORKS=1", "POST=1"}, false},
 		{"POST /containers/{id}/rename", one + `/rename`, lacksRecreates, changes, false},
 		{"DELETE /containers/{id}", one, lacksRecreates, changes, false},
+		{"GET /containers/{id}/top", one + `/top`, lacksEvidence, containers, false},
+		{"GET /containers/{id}/logs", one + `/logs`, lacksEvidence, containers, false},
+		{"POST /containers/{id}/exec", one + `/exec`, lacksCommands, append([]string{"EXEC=1"}, changes...), false},
+		{"POST /exec/{id}/start", `exec/[^/]+/start`, lacksCommands, []string{"EXEC=1", "POST=1"}, false},
+		{"GET /exec/{id}/json", `exec/[^/]+/json`, lacksCommands, []string{"EXEC=1"}, false},
 		{"POST /containers/{id}/restart", one + `/restart`, lacksDependents, changes, false},
 	}
 }

@@ -49,6 +49,8 @@ type Client struct {
 	newestAPI atomic.Pointer[string]
 	denials   *denials
 
+	collecting chan struct{} // has a place for each container whose evidence is read
+
 	proc     string      // the folder of the kernel's figures
 	sameHost atomic.Bool // they are those of the engine's host
 }
@@ -59,7 +61,7 @@ func New(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{opts: opts, host: host, scheme: "http", proc: procFolder, denials: newDenials(opts.OnDenied)}
+	c := &Client{opts: opts, host: host, scheme: "http", proc: procFolder, denials: newDenials(opts.OnDenied), collecting: make(chan struct{}, maxCollecting)}
 	if opts.overTCP(host) && opts.wantsTLS() {
 		c.scheme = "https"
 	}

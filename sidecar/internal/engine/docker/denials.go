@@ -259,7 +259,7 @@ func (c *Client) trials() [][2]string {
 	const one = "/containers/" + noContainer
 	all := [][2]string{
 		{http.MethodGet, one + "/json"}, {http.MethodPost, one + "/start"}, {http.MethodPost, one + "/stop"},
-		{http.MethodGet, one + "/stats?stream=false"}, {http.MethodPost, one + "/update"},
+		{http.MethodGet, one + "/stats?stream=false"}, {http.MethodGet, one + "/top"}, {http.MethodPost, one + "/update"},
 		{http.MethodGet, "/images/" + noContainer + "/json"}, {http.MethodGet, "/volumes/" + noContainer},
 		{http.MethodPost, one + "/rename?name=" + noContainer}, {http.MethodDelete, one}, {http.MethodPost, one + "/restart"},
 	}

@@ -57,9 +57,11 @@ func pattern(call string) string {
 	return method + " /" + strings.Join(parts, "/")
 }
 
-func documented(t *testing.T) map[string]bool {
+func documented(t *testing.T) map[string]bool { return documentedIn(t, "recreate.md") }
+
+func documentedIn(t *testing.T, page string) map[string]bool {
 	t.Helper()
-	text, err := os.ReadFile("../../../../docs/recreate.md")
+	text, err := os.ReadFile("../../../../docs/" + page)
 	require.NoError(t, err)
 	_, list, found := strings.Cut(string(text), "<!-- calls: begin -->")
 	require.True(t, found)

@@ -58,7 +58,7 @@ func (c *Client) recreateStep(ctx context.Context, out *worker.Outcome) {
 	step := &stepper{c: c, api: c.recreateAPI(), a: out.Action, call: *out.Action.Call, report: &worker.StepReport{}}
 	asked, s := withResponse(ctx)
 	err := step.do(asked)
-	out.Report = step.report
+	out.Report, out.Evidence = step.report, step.evidence
 	step.sort(out, s, err)
 	seen, err := step.observe(ctx)
 	if err != nil {
@@ -77,6 +77,8 @@ type stepper struct {
 	a      worker.Action
 	call   worker.RecreateCall
 	report *worker.StepReport
+
+	evidence *worker.HealEvidence // CallCollect
 }
 
 func (t *stepper) do(ctx context.Context) error {
@@ -92,6 +94,8 @@ func (t *stepper) do(ctx context.Context) error {
 		return t.copyFiles(ctx)
 	case worker.CallCompare:
 		return t.compare(ctx)
+	case worker.CallCollect:
+		return t.collect(ctx)
 	}
 	t.report.Sent = true
 	switch t.call.Do { //nolint:exhaustive // the others are above

@@ -13,6 +13,9 @@ import (
 const (
 	// historyPause is how long events wait after a write with them has failed.
 	historyPause = 10 * time.Minute
+	// historySlack is how much the history's file may grow beyond twice what it held when it was last written anew: the evidence of a heal is
+	// dropped long before its event.
+	historySlack = 32 << 20
 	// maxEvents bounds the events of one write.
 	maxEvents = 256
 )
@@ -81,7 +84,7 @@ func (j *Journal) writeEvents(now time.Time, limit int) (more bool, err error) {
 	if err := j.writer.store.appendEvents(events); err != nil {
 		return false, err
 	}
-	if j.writer.store.tooManyOld(minID) {
+	if j.writer.store.tooManyOld(minID) || j.writer.store.tooLarge() {
 		j.mu.Lock()
 		take := j.source
 		j.mu.Unlock()
@@ -157,6 +160,9 @@ func (s *store) tooManyOld(minID uint64) bool {
 	return old >= maxEvents && old > len(s.eventIDs)/2
 }
 
+// tooLarge reports whether much of the file may be evidence that is not kept any more.
+func (s *store) tooLarge() bool { return s.events.size > historySlack+2*s.eventsLive }
+
 func (s *store) replaceEvents(events []event) error {
 	text, ids := appendHead(nil), make([]uint64, 0, len(events))
 	var err error
@@ -169,6 +175,6 @@ func (s *store) replaceEvents(events []event) error {
 	if err := s.events.replace(text); err != nil {
 		return err
 	}
-	s.eventIDs = ids
+	s.eventIDs, s.eventsLive = ids, s.events.size
 	return nil
 }

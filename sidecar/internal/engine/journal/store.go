@@ -34,6 +34,8 @@ type store struct {
 	live     int64    // about what the workers take in a file without old lines
 	compact  int64    // the size at which the file is compacted
 	eventIDs []uint64 // in the history's file, ascending
+
+	eventsLive int64 // the size of the history's file when it was last written anew; 0 before
 }
 
 // opened is a store that is ready, and what was in the directory.

@@ -259,11 +259,11 @@ func (s *Supervisor) finish(ctx context.Context, out worker.Outcome) time.Durati
 	return s.apply(ctx, s.fleet.Finish(time.Now(), out))
 }
 
-// act carries out one action, and hands its outcome over while ctx lasts. A stop, a step of a recreate or a quota that has to be given
+// act carries out one action, and hands its outcome over while ctx lasts. A stop, the command before one, a step of a recreate or a quota that has to be given
 // back waits for the journal first: if Stoker dies in the middle of it, the next Stoker must know that the stop in it was not an
 // operator's. A start waits for nothing; doing it twice does no harm.
 func (s *Supervisor) act(ctx, bounded context.Context, a worker.Action) {
-	if a.Verb == worker.Stop || a.Verb == worker.RecreateStep || a.Verb == worker.Update {
+	if a.Verb == worker.Stop || a.Verb == worker.RecreateStep || a.Verb == worker.Update || a.Verb == worker.Collect && len(a.Evidence.Command) > 0 {
 		wait, cancel := context.WithTimeout(bounded, syncWait)
 		_ = s.journal.Sync(wait) // the journal reports its own problems; the worker is healed all the same
 		cancel()

@@ -25,11 +25,13 @@ type Entry struct {
 type entryJSON struct {
 	ID uint64 `json:"id"`
 	worker.Record
+	// Evidence is in the journal's file only: the API has a place of its own for it.
+	Evidence *worker.HealEvidence `json:"evidence,omitempty"`
 }
 
 // MarshalJSON writes the form that the API and the journal share.
 func (e Entry) MarshalJSON() ([]byte, error) {
-	return json.Marshal(entryJSON{e.ID, e.Record()})
+	return json.Marshal(entryJSON{e.ID, e.Record(), e.Evidence})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote. Durations come back to the microsecond or nearly so.
@@ -39,6 +41,7 @@ func (e *Entry) UnmarshalJSON(text []byte) error {
 		return err
 	}
 	*e = Entry{ID: shown.ID, Event: shown.Event()}
+	e.Evidence = shown.Evidence
 	return nil
 }
 
@@ -50,6 +53,7 @@ func clean(n worker.Event) worker.Event {
 	n.ID = sanitize.Clip(n.ID, maxName)
 	n.Output = sanitize.Clip(n.Output, maxText)
 	n.Detail = sanitize.Clip(n.Detail, maxText)
+	n.Evidence = nil // kept apart
 	return n
 }
 

@@ -63,6 +63,7 @@ type Log struct {
 	last      uint64 // the highest ID given
 	minID     uint64 // the highest ID that was dropped
 	followers map[*follower]struct{}
+	evidence  evidence
 }
 
 // New returns a Log with the events of the store.
@@ -95,8 +96,10 @@ func (l *Log) restore(record []byte) {
 	if json.Unmarshal(record, &e) != nil || e.ID <= l.last {
 		return
 	}
+	found := cleanEvidence(e.Evidence)
 	e.Event = clean(e.Event)
 	l.append(e)
+	l.evidence.keep(e, found)
 }
 
 func (l *Log) append(e Entry) {
@@ -118,6 +121,7 @@ func (l *Log) Record(events []worker.Event) {
 		}
 		e := Entry{ID: l.nextID(now), Event: clean(n)}
 		l.append(e)
+		l.evidence.keep(e, cleanEvidence(n.Evidence))
 		l.publish(e)
 	}
 	l.prune(now)
@@ -146,6 +150,7 @@ func (l *Log) prune(now time.Time) {
 		l.bytes -= e.size()
 		l.minID = e.ID
 	}
+	l.evidence.dropUntil(l.minID)
 	switch {
 	case n == 0:
 	case n < cap(l.events)/4: // the array is left behind when it is full anyhow
@@ -206,11 +211,22 @@ func (l *Log) take(after uint64, most int) (minID uint64, ids []uint64, records 
 	l.mu.Unlock()
 	events = later(events, after)
 	for _, e := range events[:min(most, len(events))] {
+		e.Evidence = l.evidenceOf(e)
 		if record, err := e.MarshalJSON(); err == nil { // clean removed what JSON cannot write
 			ids, records = append(ids, e.ID), append(records, record)
 		}
 	}
 	return minID, ids, records
+}
+
+// evidenceOf returns what an event brought, where it is still kept.
+func (l *Log) evidenceOf(e Entry) *worker.HealEvidence {
+	if e.Kind != worker.EventEvidence {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.evidence.find(e.ID)
 }
 
 // later returns the events with an ID above after.

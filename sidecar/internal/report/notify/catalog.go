@@ -67,6 +67,8 @@ func rows() []row {
 		{"hung", "hung", "hangs", "hang", "the probe timed out with an idle CPU"},
 		{"out-of-memory", "out-of-memory", "had a process killed for want of memory, and goes on", "had a process killed for want of memory, and go on",
 			"the kernel killed a process in a worker, and the worker goes on"},
+		{"grace-too-short", "grace-too-short", "was killed at the end of its grace, for its quota throttled it", "were killed at the end of their grace, for their quotas throttled them",
+			"the quota throttled a worker so that it could not end within `stoker.stop-timeout`"},
 		{"stats-unavailable", "stats-unavailable", "was judged without CPU stats", "were judged without CPU stats", "decided without CPU stats"},
 		{"quota", "quota", "was given its CPU quota", "were given their CPU quota", "a CPU quota was set"},
 		{"quota-failed", "quota-failed", "could not be given its CPU quota", "could not be given their CPU quota", "it could not be"},

@@ -28,7 +28,8 @@ const (
 type Item struct {
 	Kind    string // a kind of rows
 	Event   worker.Event
-	Repeats int // how often it happened since it was last reported, this one included
+	Repeats int    // how often it happened since it was last reported, this one included
+	LogTail string // the last lines that the worker printed, with stoker.evidence=logs; else empty
 }
 
 // Digest is the content of one message.
@@ -74,15 +75,20 @@ type collector struct {
 	omitted map[string]int
 	first   time.Time // of the items; zero without any
 	last    time.Time
+	tails   map[worker.Key]logTail
 	again   time.Time // when the next pending or repeated item is due; zero when there is none
 }
 
 func newCollector(c catalog) *collector {
-	return &collector{catalog: c, known: map[dedupKey]*reported{}, states: map[string]*pairState{}, omitted: map[string]int{}}
+	return &collector{catalog: c, known: map[dedupKey]*reported{}, states: map[string]*pairState{}, omitted: map[string]int{}, tails: map[worker.Key]logTail{}}
 }
 
 // add takes one event.
 func (c *collector) add(now time.Time, e worker.Event) {
+	if e.Kind == worker.EventEvidence {
+		c.keepTail(now, e)
+		return
+	}
 	if p, ok := c.catalog.pairs[string(e.Kind)]; ok {
 		c.addPair(now, p, Item{Kind: string(e.Kind), Event: e})
 		return
@@ -202,7 +208,7 @@ func (c *collector) flush(now time.Time) (Digest, bool) {
 	if c.first.IsZero() {
 		return Digest{}, false
 	}
-	d := Digest{At: now, Items: c.items, Omitted: c.omitted}
+	d := Digest{At: now, Items: c.withTails(now, c.items), Omitted: c.omitted}
 	c.items, c.omitted, c.first, c.last = nil, map[string]int{}, time.Time{}, time.Time{}
 	return d, true
 }

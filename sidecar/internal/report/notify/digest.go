@@ -190,6 +190,9 @@ func (w renderer) line(e Item, several bool) string {
 	if out := inMessage(n.Output, maxOutput); out != "" {
 		line += "; health output: " + out
 	}
+	if tail := tailInMessage(e.LogTail); tail != "" {
+		line += "; last log lines: " + tail
+	}
 	return line
 }
 

@@ -104,6 +104,9 @@ func TestEveryNoteCanBeTold(t *testing.T) {
 	t.Parallel()
 	b := bookOf(t)
 	for _, kind := range worker.EventKinds() {
+		if kind == worker.EventEvidence { // goes into the messages about its heal
+			continue
+		}
 		require.Contains(t, b.rows, string(kind))
 	}
 }

@@ -111,7 +111,11 @@ func (n *Notifier) Record(events []worker.Event) {
 	}
 	var lost uint64
 	for _, e := range events {
-		if !n.catalog.may(e) {
+		tail, isTail := tailOf(e)
+		switch {
+		case isTail:
+			e = tail
+		case e.Kind == worker.EventEvidence || !n.catalog.may(e):
 			continue
 		}
 		select {

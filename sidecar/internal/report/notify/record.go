@@ -28,7 +28,8 @@ type digestJSON struct {
 type eventJSON struct {
 	Event string `json:"event"`
 	worker.Record
-	Repeats int `json:"repeats"`
+	Repeats int    `json:"repeats"`
+	LogTail string `json:"log_tail"` // empty without stoker.evidence=logs
 }
 
 func (w renderer) json(d Digest, m Message, missed int) []byte {
@@ -51,7 +52,7 @@ func (w renderer) json(d Digest, m Message, missed int) []byte {
 }
 
 func (w renderer) event(e Item) eventJSON {
-	shown := eventJSON{Event: w.catalog.row(e.Kind).event, Record: e.Event.Record(), Repeats: e.Repeats}
+	shown := eventJSON{Event: w.catalog.row(e.Kind).event, Record: e.Event.Record(), Repeats: e.Repeats, LogTail: field(e.LogTail)}
 	shown.Worker, shown.Container = worker.Key(field(string(e.Event.Key))), field(e.Event.ID)
 	shown.Output, shown.Detail = field(e.Event.Output), field(e.Event.Detail)
 	return shown

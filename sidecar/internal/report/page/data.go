@@ -8,6 +8,7 @@ import (
 
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/report/history"
 	"stoker/sidecar/internal/report/trend"
 	"stoker/sidecar/internal/sanitize"
 )
@@ -32,6 +33,8 @@ type request struct {
 	trend   func(group string) []trend.Point
 	version string
 	assets  addresses
+
+	evidence func(key worker.Key) []history.Heal
 }
 
 // pageData is what the templates show.
@@ -61,6 +64,7 @@ type detail struct {
 	Intervals []interval
 	More      int // intervals that are not shown
 	History   []entry
+	Evidence  []evidence // of the last heals, the newest first
 }
 
 // interval is a line of the timeline in words.
@@ -129,6 +133,7 @@ func (r request) worker(key worker.Key) (pageData, bool) {
 		one.Ticks = append(one.Ticks, instantOf(r.now.Add(-time.Duration(hours)*time.Hour), r.now))
 	}
 	one.Intervals, one.More = r.intervals(spans)
+	one.Evidence = r.evidenceOf(key)
 	d := r.frame()
 	d.Worker, d.Title = one, one.Name
 	return d, true

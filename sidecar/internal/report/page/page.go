@@ -25,6 +25,8 @@ type Options struct {
 	View func() fleet.View
 	// Events returns all known events with an ID above after, the oldest first.
 	Events func(after uint64) []history.Entry
+	// Evidence returns what is kept of the last heals of a worker, the newest first; nil has none.
+	Evidence func(key worker.Key) []history.Heal
 	// Trend returns the last day of a group; nil has none.
 	Trend func(group string) []trend.Point
 	// Version is the version of Stoker.
@@ -51,6 +53,9 @@ type site struct {
 // New serves the page at / and its assets below /assets/. The script connects to the stream of events at api/v1/events, which
 // is not served here. All addresses are relative, so that a proxy may put everything below a prefix.
 func New(opts Options) http.Handler {
+	if opts.Evidence == nil {
+		opts.Evidence = func(worker.Key) []history.Heal { return nil }
+	}
 	if opts.Trend == nil {
 		opts.Trend = func(string) []trend.Point { return nil }
 	}
@@ -111,7 +116,7 @@ func (s *site) data(one bool, key worker.Key) (pageData, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.update()
-	r := request{now: s.opts.Now(), view: s.opts.View(), past: s.past, trend: s.opts.Trend, version: s.opts.Version, assets: s.addresses}
+	r := request{now: s.opts.Now(), view: s.opts.View(), past: s.past, trend: s.opts.Trend, evidence: s.opts.Evidence, version: s.opts.Version, assets: s.addresses}
 	if one {
 		return r.worker(key)
 	}

@@ -36,6 +36,7 @@ const (
 	demandLost     outcome = "source of work lost"
 	demandBack     outcome = "source of work back"
 	demandLimited  outcome = "more work than workers"
+	graceTooShort  outcome = "grace too short"
 )
 
 // record is an attempt to heal from its fault to its outcome, or one other thing that happened.
@@ -155,7 +156,10 @@ func outcomeOf(n worker.Event) (o outcome, ends bool) {
 			return held, false
 		}
 		return dropped, true
-	case worker.EventFault, worker.EventManaged, worker.EventStable, worker.EventStatsUnavailable, worker.EventHung, worker.EventOutOfMemory:
+	case worker.EventGraceTooShort:
+		return graceTooShort, false
+	case worker.EventFault, worker.EventManaged, worker.EventStable, worker.EventStatsUnavailable, worker.EventHung, worker.EventOutOfMemory,
+		worker.EventEvidence:
 		return "", false
 	default:
 		return otherOutcome(n.Kind), false
@@ -218,7 +222,7 @@ func tone(o outcome) string {
 		return "ok"
 	case underWay:
 		return "busy"
-	case failed, refused, quotaFailed, networkLost, badLabels, demandLost, demandLimited:
+	case failed, refused, quotaFailed, networkLost, badLabels, demandLost, demandLimited, graceTooShort:
 		return "warn"
 	case exhausted, disconnected, hostOverloaded:
 		return "bad"

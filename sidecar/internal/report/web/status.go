@@ -64,6 +64,7 @@ func (s *site) routes() *http.ServeMux {
 	mux.HandleFunc("GET /api/v1/groups", s.groups)
 	if s.opts.History != nil {
 		mux.HandleFunc("GET /api/v1/history", s.history)
+		mux.HandleFunc("GET /api/v1/workers/{key}/evidence", s.evidence)
 		mux.HandleFunc("GET /api/v1/events", s.events)
 	}
 	if s.opts.Metrics != nil {

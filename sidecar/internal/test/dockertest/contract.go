@@ -17,6 +17,8 @@ import (
 // Stoker is a Stoker at work, as a scenario sees it.
 type Stoker interface {
 	View() fleet.View
+	// Addr is where it serves its API.
+	Addr() string
 	// Stop ends it in good order and returns when it has ended. A second time it does nothing.
 	Stop()
 	// Kill ends it by SIGKILL. Only a Stoker in a process of its own can be killed.
@@ -44,6 +46,7 @@ func Contract(t *testing.T, host func(testing.TB) Host, crew Crew) {
 	onReal := host(t).Real()
 	for _, c := range slices.Concat(
 		endings(), operators(), policies(), answers(), budgets(), selections(), deaths(), outages(), recreates(), quotas(), networkLosses(), recycles(),
+		evidences(),
 	) {
 		if (c.fake && onReal) || (c.real && !onReal) {
 			continue

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -97,10 +98,10 @@ func (c *chronicle) of(ctx context.Context, id string, now time.Time) ([]Happeni
 
 func unixText(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
 
-// eventOf is the way back from message, without the events of execs.
+// eventOf is the way back from message, without the events of execs and of lists of processes.
 func eventOf(m events.Message) Event {
 	e := Event{Action: string(m.Action), At: time.Unix(0, m.TimeNano).UTC()}
-	if len(e.Action) > 5 && e.Action[:5] == "exec_" {
+	if strings.HasPrefix(e.Action, "exec_") || e.Action == "top" {
 		return Event{}
 	}
 	e.Signal, _ = strconv.Atoi(m.Actor.Attributes["signal"])

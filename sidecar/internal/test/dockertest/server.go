@@ -13,6 +13,8 @@ type Server struct {
 	world  *World
 	timer  *time.Timer
 	closed bool
+
+	execs execs
 }
 
 // NewServer makes a world whose clock is time.Now. A zero Timing is QuickTiming here. Close ends it.

@@ -48,6 +48,10 @@ func (s *Sim) Do(a worker.Action) {
 		s.run(a, (*actionRunner).update)
 	case worker.Connect:
 		s.run(a, (*actionRunner).connect)
+	case worker.Collect:
+		s.run(a, (*actionRunner).collect)
+	case worker.ReadLogs:
+		s.run(a, (*actionRunner).readLogs)
 	}
 }
 

@@ -40,7 +40,14 @@ func (u unfit) Error() string { return u.why }
 // recreateStep is worker.RecreateStep.
 func (e *actionRunner) recreateStep() {
 	out := worker.Outcome{Result: worker.Done, Report: &worker.StepReport{}}
-	e.sort(&out, e.call(out.Report))
+	if e.action.Call.Do == worker.CallCollect {
+		if d, err := e.see(e.action.Call.ID); err == nil && d != nil && d.Status() == worker.StatusRunning {
+			out.Report.Sent = len(e.action.Evidence.Command) > 0
+			out.Evidence = e.gather(d)
+		}
+	} else {
+		e.sort(&out, e.call(out.Report))
+	}
 	e.observe(&out)
 	e.finish(out)
 }
@@ -86,7 +93,7 @@ func (e *actionRunner) call(report *worker.StepReport) error {
 	call := e.action.Call
 	req, patience := Request{Ref: call.ID, NewName: string(call.Name)}, simCall
 	switch call.Do {
-	case worker.CallInspect, worker.CallConnect, worker.CallCopy:
+	case worker.CallInspect, worker.CallConnect, worker.CallCopy, worker.CallCollect:
 		return nil
 	case worker.CallCompare:
 		return e.compare()

@@ -4,7 +4,7 @@ import "slices"
 
 // table is the named mutants, in the order of the rules of docs/how-it-works.md that they break.
 func table() []named {
-	return slices.Concat(perception(), action(), onDemand(), recycling())
+	return slices.Concat(perception(), action(), onDemand(), recycling(), evidence())
 }
 
 // perception is what Stoker makes of what it sees.
@@ -83,7 +83,7 @@ func action() []named {
 		},
 		{
 			name: "rule 15: restarts go on while the host is overloaded", file: "core/fleet/schedule.go", pkg: "core/fleet", run: "Overload|Brake|Host",
-			old: `case f.guarded(class) && !f.overload.allows(now, s.m):`, new: `case false:`,
+			old: `case f.guarded(class) && !s.m.passedGuard() && !f.overload.allows(now, s.m):`, new: `case false:`,
 		},
 		{
 			name: "rule 16: the old container is removed before the new one is verified", file: "core/recreate/state.go", pkg: "core/recreate",
@@ -99,7 +99,7 @@ func action() []named {
 		},
 		{
 			name: "rule 16: a stop goes out before the journal has it", file: "engine/supervisor/supervisor.go", pkg: "engine/supervisor",
-			old: `if a.Verb == worker.Stop || a.Verb == worker.RecreateStep || a.Verb == worker.Update {`, new: `if a.Verb == worker.Update {`,
+			old: `if a.Verb == worker.Stop || a.Verb == worker.RecreateStep || a.Verb == worker.Update || a.Verb == worker.Collect && len(a.Evidence.Command) > 0 {`, new: `if a.Verb == worker.Update {`,
 		},
 		{
 			name: "docker rm -f brings back a worker that does not ask for it", file: "core/worker/missing.go", pkg: "core/worker",

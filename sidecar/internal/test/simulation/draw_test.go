@@ -165,6 +165,11 @@ func drawLabels(d dice) map[string]string {
 	if l["stoker.max-attempts"] != "" && d.oneIn(3) {
 		l["stoker.when-exhausted"], l["stoker.retry-every"] = "retry", "20s"
 	}
+	some("evidence", "", "", "off", "logs")
+	some("before-stop", "", "", "", "", dockertest.CommandDrains, dockertest.CommandHangs, dockertest.CommandEnds)
+	if l["stoker.before-stop"] != "" {
+		some("before-stop-timeout", "", "1s", "4s")
+	}
 	return l
 }
 

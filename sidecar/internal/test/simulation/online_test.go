@@ -35,7 +35,7 @@ func (r *run) checkAction(a worker.Action) {
 			looks++
 		}
 	}
-	if a.Verb == worker.Inspect || a.Verb == worker.ReadStats || a.Verb == worker.AskSource {
+	if a.Verb == worker.Inspect || a.Verb == worker.ReadStats || a.Verb == worker.AskSource || a.Verb == worker.ReadLogs {
 		return
 	}
 	r.checkDemand(a)
@@ -65,15 +65,24 @@ func (r *run) checkAction(a worker.Action) {
 	if begins {
 		s.lastRecreate = a.Call.Transaction
 	}
-	if a.Verb == worker.Stop || begins {
+	if r.beginsRestart(a) || begins {
 		r.checkBrake(a)
 	}
+}
+
+// beginsRestart reports whether an action is what the overload guard is asked about: the stop, or the command before it.
+func (r *run) beginsRestart(a worker.Action) bool {
+	if a.Verb == worker.Collect {
+		return len(a.Evidence.Command) > 0
+	}
+	t, ok := r.w.TruthByID(a.Incarnation.ID)
+	return a.Verb == worker.Stop && (!ok || len(r.policyOf(t).Evidence.BeforeStop) == 0)
 }
 
 // ofOne reports whether an action is one on one incarnation. A look at a dependent, or before the next step of a recreate, changes nothing.
 func ofOne(a worker.Action) bool {
 	inspects := a.Call != nil && a.Call.Do == worker.CallInspect || a.Verb == worker.Inspect && a.Reason == worker.ReasonParentRestarted
-	return a.Verb != worker.ListDependents && a.Verb != worker.ReadStats && a.Verb != worker.AskSource && !inspects
+	return a.Verb != worker.ListDependents && a.Verb != worker.ReadStats && a.Verb != worker.AskSource && a.Verb != worker.ReadLogs && !inspects
 }
 
 // ofDependent reports whether an action may be about a container in a worker's namespaces: its restart, or a recreate that is no attempt at

@@ -1,0 +1,183 @@
+package worker
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+
+	"stoker/sidecar/internal/core/policy"
+)
+
+// CollectLimit is how long all that is collected before a stop may take together, besides stoker.before-stop.
+const CollectLimit = 2 * time.Second
+
+// collectMargin is what a Collect may take besides: its inspect, and an engine that answers late that the command has ended.
+const collectMargin = 5 * time.Second
+
+// collection is what was collected before the stop of the open heal. A Stoker that is started meanwhile collects again; only that the
+// command was sent is journalled (Heal.BeforeStop).
+type collection struct {
+	healID    uint64    // it was asked for, for this heal
+	sentAt    time.Time // Stoker's clock
+	throttled float64   // share of the periods; 0 is not measured
+	logsUntil time.Time // the end of the life whose log lines were asked for, the engine's clock
+}
+
+// collects reports whether something has to be collected, or a command to be run, before the stop of the open heal. A worker that is put
+// to sleep is not ill: of that only the command's output is kept.
+func (m *Machine) collects() bool {
+	r := m.evidenceRequest()
+	return m.collection.healID != r.HealID && (r.Keep || len(r.Command) > 0)
+}
+
+func (m *Machine) evidenceRequest() EvidenceRequest {
+	p, h := m.id.Policy.Evidence, m.heal()
+	r := EvidenceRequest{HealID: h.ID, Keep: p.Level != policy.EvidenceOff && !h.byDemand()}
+	if len(p.BeforeStop) > 0 && !h.BeforeStop {
+		r.Command, r.Limit = p.BeforeStop, p.BeforeStopTimeout
+	}
+	return r
+}
+
+// Collected reports whether the evidence of the open heal was asked for.
+func (m *Machine) Collected() bool {
+	return m.heal().Open() && m.collection.healID == m.heal().ID
+}
+
+// StopBegun reports whether the command before the stop was sent, so that the stop waits for nothing any more.
+func (m *Machine) StopBegun() bool { return m.stopBegun() }
+
+// stopBegun reports whether stoker.before-stop was sent: it may have drained or ended the worker, so that the stop is carried out
+// whatever the health check says meanwhile, and an exit is that of the stop.
+func (m *Machine) stopBegun() bool {
+	return m.phase() == PhaseStopDue && m.heal().BeforeStop
+}
+
+// DrainedForSleep reports whether the worker is about to be stopped for want of work, and the command before that was sent.
+func (m *Machine) DrainedForSleep() bool {
+	return m.stopBegun() && m.heal().Action == HealSleep
+}
+
+// fillCollect asks for the evidence. The phase stays PhaseStopDue: no stop was sent, and each stop signal is somebody else's.
+func (m *Machine) fillCollect(now time.Time, a *Action) {
+	s := m.saved.State
+	r := m.evidenceRequest()
+	m.collection = collection{healID: r.HealID, sentAt: now, logsUntil: m.collection.logsUntil}
+	a.Verb, a.Reason, a.Attempt, a.Evidence = Collect, s.Heal.Reason, s.Heal.Attempt, &r
+	a.OnlyIfUnhealthy = m.onlyIfUnhealthy()
+	a.Deadline = CollectLimit + r.Limit + collectMargin
+	if len(r.Command) > 0 {
+		s.Heal.BeforeStop = true
+		m.enter(s)
+	}
+}
+
+// onlyIfUnhealthy: a worker that is healthy again is not stopped, unless the command before its stop has begun to end its work.
+func (m *Machine) onlyIfUnhealthy() bool {
+	return m.heal().Fault == FaultUnhealthy && !m.heal().BeforeStop
+}
+
+// finishCollect takes in what was collected. That nothing could be is no reason to put the stop off.
+func (m *Machine) finishCollect(now time.Time, o Outcome) {
+	m.keepEvidence(now, o)
+	asked := o.Action.Evidence
+	same := asked != nil && m.heal().ID == asked.HealID
+	sent := o.Evidence != nil && o.Evidence.Command != nil
+	if same && len(asked.Command) > 0 && !sent && o.Result != Unknown { // it was not run
+		s := m.saved.State
+		s.Heal.BeforeStop = false
+		m.enter(s)
+	}
+	switch o.Result {
+	case Skipped:
+		m.skip(now)
+	case Refused:
+		m.applyOrInspect(now, o)
+	case Done:
+		if same && !m.inspects.stale {
+			m.inspects.appliedAt = m.collection.sentAt // its inspect is no older
+		}
+	case Unknown, Failed: // the stop is tried all the same
+	}
+}
+
+// keepEvidence tells what an action has collected.
+func (m *Machine) keepEvidence(now time.Time, o Outcome) {
+	if o.Evidence.Empty() || o.Action.Evidence == nil {
+		return
+	}
+	e := Event{At: now, Kind: EventEvidence, HealID: o.Action.Evidence.HealID, Reason: o.Action.Reason, Attempt: o.Action.Attempt, Evidence: o.Evidence}
+	e.Detail = o.Evidence.Summary()
+	m.emit(e)
+	if u := o.Evidence.Usage; u != nil && u.Throttled != nil {
+		m.collection.throttled = *u.Throttled
+	}
+}
+
+// requestLogs asks for the last lines of the life that is over, if the labels do.
+func (m *Machine) requestLogs(endedAt time.Time, code int) {
+	if m.id.Policy.Evidence.Level != policy.EvidenceLogs || m.heal().byDemand() || endedAt.IsZero() || m.container.removed {
+		return
+	}
+	if !m.collection.logsUntil.Equal(endedAt) { // else they were asked for
+		m.collection.logsUntil = endedAt
+		m.logs = &LogsRequest{Incarnation: m.saved.Incarnation, HealID: m.heal().ID, Until: endedAt, ExitCode: code}
+	}
+}
+
+// LogsRequest asks for the last lines that a life of a worker has printed.
+type LogsRequest struct {
+	Incarnation Incarnation
+	HealID      uint64
+	Until       time.Time // when it ended, the engine's clock
+	ExitCode    int
+}
+
+// graceTooShort tells that Stoker's own stop ended with SIGKILL because the worker's quota throttled it while it wound up. On an engine
+// such an end looks like any other SIGKILL (137, no OOM).
+func (m *Machine) graceTooShort(now time.Time, o Observation) {
+	throttled := 0.0
+	if m.collection.healID == m.heal().ID {
+		throttled = m.collection.throttled
+	}
+	if shown := m.cpu.shown; m.cpu.shownOf.ID == o.ID && !shown.ThrottlingUnknown {
+		throttled = max(throttled, shown.Throttled)
+	}
+	oom := !m.life.oomAt.IsZero() && o.At.Sub(m.life.oomAt) < oomWindow
+	if o.ExitCode != 128+int(syscall.SIGKILL) || throttled < starvedThrottle || oom {
+		return
+	}
+	grace := "its grace"
+	if stop := m.saved.State.Stop; !stop.Any {
+		grace += " of " + stop.Grace.String()
+	}
+	e := m.healEvent(now, EventGraceTooShort, fmt.Sprintf(
+		"killed (exit code 137) at the end of %s, while its quota throttled it in %.0f %% of the periods with work: raise stoker.stop-timeout, or the quota",
+		grace, 100*throttled))
+	e.Reason = ReasonGraceTooShort
+	m.emit(e)
+}
+
+// exitedWhileRecreating: the old container's exit means nothing to the recreate but what people may want to know of it. The container is
+// removed a little later.
+func (m *Machine) exitedWhileRecreating(now time.Time, o Observation) {
+	if o.History || m.stopsSent() == 0 {
+		return
+	}
+	if m.saved.OwnStops.Kills > 0 {
+		m.graceTooShort(now, o)
+	}
+	m.requestLogs(o.At, o.ExitCode)
+}
+
+// RecreateCollected tells a worker what was collected of it before the transaction's stop.
+type RecreateCollected struct{ Outcome Outcome }
+
+func (RecreateCollected) input() {}
+
+func (m *Machine) recreateCollected(now time.Time, in RecreateCollected) {
+	if r := in.Outcome.Action.Evidence; r != nil && r.HealID == m.heal().ID {
+		m.collection = collection{healID: r.HealID, sentAt: now, logsUntil: m.collection.logsUntil}
+	}
+	m.keepEvidence(now, in.Outcome)
+}
