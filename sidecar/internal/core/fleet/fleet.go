@@ -47,6 +47,7 @@ type Fleet struct {
 	viewers   viewers
 	schedule  schedule
 	probes    probes
+	outside   outside
 	stream    stream
 	overload  overloadGuard
 	demands   demands
@@ -78,6 +79,8 @@ type member struct {
 	action       slot // the next action
 	stats        slot // the next reading for a decision
 	dependents   slot // the restart of its dependents
+	outside      slot // the next probe from outside
+	probing      bool // one is under way
 
 	group       *group       // whose demand decides how many run; nil for none
 	contradicts bool         // its labels contradict those of its group
@@ -196,6 +199,9 @@ func (f *Fleet) finish(now time.Time, flight inFlight, o worker.Outcome) {
 	case o.Action.Verb == worker.ReadStats:
 		f.read(now, flight.purpose, o)
 		return
+	case o.Action.Verb == worker.RunProbe:
+		f.probeAnswered(now, o)
+		return
 	case o.Action.Verb == worker.AskSource:
 		f.answered(now, o)
 		return
@@ -281,6 +287,7 @@ func (f *Fleet) settle(now time.Time) Effects {
 	}
 	f.askDue(now)
 	f.readStatsDue(now)
+	f.probesDue(now)
 	f.giveUpDue(now)
 	t := f.out
 	t.Wake = f.wake(now)
@@ -331,6 +338,7 @@ func (f *Fleet) wake(now time.Time) time.Time {
 	wake = earliest(wake, f.dependentsWake(now))
 	if f.reads() { // else what is due waits for the connection
 		wake = earliest(wake, f.schedule.stats.next())
+		wake = earliest(wake, f.outside.future.next())
 		wake = earliest(wake, f.demandWake())
 	}
 	wake = earliest(wake, f.displayStatsWake(now))

@@ -37,6 +37,7 @@ func Labels() []Label {
 	labels = append(labels, faultLabels()...)
 	labels = append(labels, quotaLabels()...)
 	labels = append(labels, budgetLabels()...)
+	labels = append(labels, probeLabels()...)
 	return append(labels, demandLabels()...)
 }
 

@@ -36,6 +36,7 @@ func (d Defaults) Parse(labels map[string]string) (Policy, []Problem) {
 	said := collect(labels)
 	policy, problems := d.parse(said)
 	problems = append(problems, demandWithoutSource(policy, said)...)
+	problems = append(problems, probeWithoutTarget(policy, said)...)
 	slices.SortFunc(problems, byLabel)
 	return policy, problems
 }

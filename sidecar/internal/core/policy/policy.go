@@ -96,6 +96,7 @@ type Policy struct {
 	StableAfter    time.Duration
 	Dependents     Dependents
 	Demand         Demand
+	Probe          Probe
 }
 
 // Default is the policy of a worker whose only label is stoker.enable=true.
@@ -116,6 +117,7 @@ func Default() Policy {
 		StableAfter:    time.Minute,
 		Dependents:     DependentsAuto,
 		Demand:         defaultDemand(),
+		Probe:          defaultProbe(),
 	}
 }
 

@@ -35,6 +35,8 @@ const (
 	RemoveClone
 	// AskSource asks a source of work how much there is. It is about no worker.
 	AskSource
+	// RunProbe probes a worker from outside. It changes nothing.
+	RunProbe
 	// Connect connects a container to Networks, one request each, then inspects.
 	Connect
 )
@@ -65,6 +67,8 @@ func (v Verb) String() string {
 		return "remove-clone"
 	case AskSource:
 		return "ask-source"
+	case RunProbe:
+		return "run-probe"
 	case Connect:
 		return "connect"
 	}
@@ -90,6 +94,7 @@ type Action struct {
 	Names  map[string]Key
 	Call   *RecreateCall // RecreateStep
 	Source demand.Source // AskSource
+	Probe  *ProbeCall    // RunProbe
 	Number int           // Clone
 	Span   bool          // ReadStats: two readings a second apart, for a share; else one, which is cheap
 	Host   bool          // ReadStats: how busy the host is meanwhile, too
@@ -152,6 +157,7 @@ type Outcome struct {
 	Report          *StepReport     // RecreateStep
 	Dependents      []Dependent     // ListDependents
 	Work            *demand.Reading // AskSource, when Done
+	Probe           *ProbeAnswer    // RunProbe, when Done
 	Usage           *Usage          // Sample, when Done
 	Host            *HostLoad       // Sample, also when Failed; nil where it was not asked for or cannot be told
 	// Broken: the link was lost while the action was under way, so that another engine may have answered.

@@ -19,7 +19,7 @@ const probeCost = 50 * time.Millisecond
 // planIdle keeps the readings going while idleness would mean something: not right after a start that is not through, nor
 // while anything else is being done about the worker.
 func (m *Machine) planIdle(now time.Time, readable bool) {
-	watched := readable && m.id.Policy.IdleAfter > 0 && !m.boredRightly() && m.idle() && m.saved.Boost == nil && m.checks.status != HealthStarting
+	watched := readable && m.id.Policy.IdleAfter > 0 && !m.boredRightly() && m.idle() && m.saved.Boost == nil && m.health() != HealthStarting
 	switch {
 	case !watched:
 		m.cpu.statsAt, m.cpu.lastStats, m.cpu.idleSince = time.Time{}, Stats{}, time.Time{}

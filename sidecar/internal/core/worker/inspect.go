@@ -174,7 +174,7 @@ func (m *Machine) judgeHealth(now time.Time, s Snapshot) {
 	if s.Health == HealthUnhealthy && !m.checks.resumedAt.IsZero() && !m.checks.probe.At.After(m.checks.resumedAt) {
 		m.checks.status = HealthStarting // set by the pause, not by a probe; the next lists are compared with this
 	}
-	switch m.checks.status {
+	switch m.health() {
 	case HealthNone, HealthHealthy:
 		m.checks.unhealthyAt, m.checks.leftReason = time.Time{}, HeldNot
 		m.markHealthy(now)
@@ -194,11 +194,13 @@ func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
 	switch m.phase() {
 	case PhaseStopDue, PhaseRecreateDue:
 		m.probeFailsNow(s)
+		m.otherCheckFails(m.unhealthyCause(s))
 		return
 	case PhaseStopping, PhaseRecreating, PhaseExhausted:
 		return
 	case PhaseWatching, PhaseHeld, PhaseAsleep, PhaseDocker, PhaseBackingOff, PhaseStarting, PhaseVerifying:
 	}
+	c := m.unhealthyCause(s)
 	switch {
 	case m.id.Policy.OnUnhealthy == policy.OnUnhealthyIgnore:
 		m.leaveUnhealthy(now, HeldIgnored)
@@ -206,20 +208,17 @@ func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
 	case m.container.config.autoRemove && m.checks.leftReason == HeldNeedsRecreate: // and its stop would be its removal
 		return
 	}
-	c := cause{fault: FaultUnhealthy, intent: IntentNone, reason: ReasonProbeFailed, action: HealRestart}
-	if p, ok := s.LastProbe(); ok {
-		c.output = p.Output
-		if p.ExitCode == ProbeTimedOut {
-			c.reason = ReasonProbeTimedOut
-		}
-	}
 	m.openHeal(now, c)
 }
 
 func (m *Machine) leaveUnhealthy(now time.Time, why Reason) {
 	if m.checks.leftReason != why {
 		m.checks.leftReason = why
-		m.emit(Event{At: now, Kind: EventHeld, Fault: FaultUnhealthy, Reason: why, Output: m.checks.probe.Output})
+		output := m.checks.probe.Output
+		if m.failsOutside() {
+			output = m.outside.last.Detail
+		}
+		m.emit(Event{At: now, Kind: EventHeld, Fault: FaultUnhealthy, Reason: why, Output: output})
 	}
 }
 

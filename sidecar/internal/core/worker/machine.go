@@ -62,6 +62,7 @@ type Machine struct {
 	foreign   foreignStop
 	own       ownStop
 	checks    checks
+	outside   outside
 	inspects  inspects
 	cpu       cpuUse
 	quota     quota
@@ -289,6 +290,7 @@ func (m *Machine) Step(now time.Time, in Input) Effects {
 	m.restartOrphaned(now)
 	m.dependentsDue(now)
 	m.sense(now)
+	m.planProbe(now)
 	m.keepQuota(now)
 	lane, due := m.plan(now)
 	turn := Effects{Do: do, Class: lane, Due: due, Events: m.events, Removed: m.container.removed}
@@ -333,6 +335,8 @@ func (m *Machine) take(now time.Time, in Input) (do *Action) {
 		m.workTold(in)
 	case GroupConflict:
 		m.groupConflict(now, in)
+	case ProbeAnswered:
+		m.probeAnswered(now, in)
 	}
 	return do
 }

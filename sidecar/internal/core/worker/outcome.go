@@ -30,7 +30,7 @@ func (m *Machine) finish(now time.Time, o Outcome) {
 		m.finishUpdate(now, o)
 	case Connect:
 		m.finishConnect(now, o)
-	case Recreate, RecreateStep, ListDependents, RestartDependent, ReadStats, AskSource, Clone, RemoveClone: // the first is dealt with above, the others are the fleet's
+	case Recreate, RecreateStep, ListDependents, RestartDependent, ReadStats, AskSource, RunProbe, Clone, RemoveClone: // the first is dealt with above, the others are the fleet's
 	}
 }
 

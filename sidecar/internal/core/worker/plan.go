@@ -74,7 +74,7 @@ func (m *Machine) planRecreate() (ActionClass, time.Time) {
 func (m *Machine) planHeal() (ActionClass, time.Time) {
 	s := m.saved.State
 	running, down := m.container.status == StatusRunning, m.container.status.Down()
-	known := s.Heal.Fault != FaultUnhealthy || m.checks.status == HealthUnhealthy // it is not after a pause
+	known := s.Heal.Fault != FaultUnhealthy || m.health() == HealthUnhealthy // it is not after a pause
 	switch {
 	case s.Phase == PhaseBackingOff && down:
 		return ClassStart, s.Due
@@ -91,7 +91,7 @@ func (m *Machine) planHeal() (ActionClass, time.Time) {
 // stopAllowedAt is when a running worker may be stopped: not while somebody else's stop of it is under way.
 func (m *Machine) stopAllowedAt() time.Time {
 	due := latest(m.saved.State.Due, m.foreign.until)
-	if m.heal().Reason == ReasonProbeTimedOut {
+	if m.heal().Reason.cutOff() {
 		due = latest(due, m.checks.groupDeadline)
 		if !m.cpu.askAt.IsZero() && !m.cpu.hostStarved {
 			due = latest(due, m.cpu.askAt.Add(senseWait))
@@ -179,7 +179,7 @@ func (m *Machine) fillStop(now time.Time, a *Action) {
 	m.charge()
 	a.Verb, a.Reason, a.Attempt = Stop, s.Heal.Reason, s.Heal.Attempt
 	a.Grace = m.requestGrace(s.Stop)
-	a.OnlyIfUnhealthy = s.Heal.Fault == FaultUnhealthy
+	a.OnlyIfUnhealthy = s.Heal.Fault == FaultUnhealthy && !m.failsOutside() // of which the engine knows nothing
 	a.Inspected = now.Sub(m.inspects.appliedAt) < freshInspect
 	a.Deadline = s.Stop.Grace + stopMargin
 }

@@ -106,7 +106,7 @@ func (m *Machine) fillRecreate(a *Action) {
 	if s.Stop.Grace == 0 && !m.container.inspected {
 		a.Grace = -1 // the container's own, which is not known here
 	}
-	a.OnlyIfUnhealthy = heal.Fault == FaultUnhealthy && !heal.Missing && !m.resent
+	a.OnlyIfUnhealthy = heal.Fault == FaultUnhealthy && !heal.Missing && !m.resent && !m.failsOutside()
 	a.Deadline = s.Stop.Grace + RecreateMargin
 	if heal.Missing {
 		a.Definition = m.saved.Definition

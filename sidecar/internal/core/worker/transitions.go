@@ -97,6 +97,8 @@ func InputName(in Input) string {
 		return "work told"
 	case GroupConflict:
 		return "group conflict"
+	case ProbeAnswered:
+		return "probe answered"
 	}
 	return "dependents" // DependentsRestarted, TemporaryContainer: what is remembered of others
 }

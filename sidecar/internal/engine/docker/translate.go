@@ -41,6 +41,7 @@ func translateInspect(in container.InspectResponse, raw []byte) (worker.Snapshot
 		StopSignal:    syscall.SIGTERM,
 		Definition:    bytes.Clone(bytes.TrimSpace(raw)),
 	}
+	s.Reach, s.Unseen = reachOf(in), unseen(in)
 	translateHealth(&s, in.State.Health)
 	translateConfig(&s, in.Config)
 	translateHost(&s, in.HostConfig)
