@@ -58,7 +58,9 @@ func advise(c config.Config, p policy.Policy, s worker.Snapshot) []string {
 		}
 	}
 	say(s.HasHealthcheck && s.Status == worker.StatusRunning && s.Health == worker.HealthUnhealthy, "%s", unhealthy(s))
-	say(!s.HasHealthcheck, noHealthCheck)
+	if !s.HasHealthcheck {
+		advice = append(advice, adviseOnCheck(p, s.Ports, noHealthCheck)...)
+	}
 	advice = append(advice, adviseOnQuota(c, p, s.CPUs)...)
 	say(s.AutoRemove, "--rm: Docker removes it when it ends, its anonymous volumes too; Stoker recreates a crashed one")
 	say(s.StartError != "", "its last start failed: %s", s.StartError)

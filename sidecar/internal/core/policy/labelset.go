@@ -20,7 +20,7 @@ func (w label) problem(message string) Problem {
 	case strings.EqualFold(name, labelDemand):
 		value = demand.Shown(w.value)
 	case strings.EqualFold(name, labelProbe):
-		value = shownProbe(w.value)
+		value = ShownProbe(w.value)
 	}
 	return Problem{Label: w.key, Value: value, Message: message}
 }

@@ -208,8 +208,8 @@ func (t ProbeTarget) GoString() string { return t.String() }
 // MarshalText is String, for JSON and logs.
 func (t ProbeTarget) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// shownProbe is the value of stoker.probe as it may be repeated.
-func shownProbe(value string) string {
+// ShownProbe is the value of stoker.probe as it may be repeated: without user, password and query.
+func ShownProbe(value string) string {
 	if t, err := ParseProbe(value); err == nil {
 		return t.String()
 	}

@@ -96,9 +96,10 @@ func reachOf(in container.InspectResponse) worker.Reach {
 	return r
 }
 
-// unseen are the folders of a container that the engine's archive calls do not show: what is mounted in memory (seen on 20.10.24).
+// unseen are the folders of a container that the engine's archive calls do not show, for they are mounted in memory (seen on 20.10.24):
+// those that it asks for itself, beside what each container has.
 func unseen(in container.InspectResponse) []string {
-	folders := []string{"/proc", "/sys", "/dev"}
+	var folders []string
 	if in.ContainerJSONBase != nil && in.HostConfig != nil {
 		for folder := range in.HostConfig.Tmpfs {
 			folders = append(folders, path.Clean(folder))

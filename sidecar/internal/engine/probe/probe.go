@@ -138,7 +138,7 @@ func onLink(addresses []string) ([]string, error) {
 // file judges the age of a file.
 func (p *Prober) file(ctx context.Context, id string, c worker.ProbeCall) worker.ProbeAnswer {
 	file := c.Target.Path
-	for _, folder := range c.Unseen {
+	for _, folder := range append([]string{"/dev", "/proc", "/sys"}, c.Unseen...) {
 		if file == folder || strings.HasPrefix(file, strings.TrimSuffix(folder, "/")+"/") {
 			return worker.ProbeAnswer{Verdict: worker.VerdictImpossible, Detail: fmt.Sprintf(
 				"%s is mounted in memory, where the engine does not show files: have the worker write it to its own file system or to a volume", path.Clean(folder))}

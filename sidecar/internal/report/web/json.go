@@ -56,6 +56,7 @@ type workerJSON struct {
 	Group     string            `json:"group"`           // whose demand decides how many run
 	Scope     string            `json:"scope"`
 	Lost      []string          `json:"lost_networks"`
+	Probe     *probeJSON        `json:"probe"` // from outside; null without stoker.probe
 	Problems  []problemJSON     `json:"problems"`
 }
 
@@ -106,6 +107,7 @@ func workerOf(w fleet.WorkerView, at time.Time) workerJSON {
 			shown.Throttled = number(w.Share.Throttled)
 		}
 	}
+	shown.Probe = probeOf(w.Probe)
 	for n, p := range w.Problems {
 		shown.Problems[n] = problemOf(p)
 	}

@@ -74,10 +74,11 @@ func probeFollowsAddress(s *stage) {
 	require.Equal(s.t, 1, got.Attempts)
 	if s.Real() { // where the address of a container that was stopped is free for the next one
 		address = got.Probe.Address
+		again := s.State(w.Name)
 		s.Operate(OpStop, w.Name)
 		s.run(WorkerSpec{Name: "other"})
 		s.Operate(OpStart, w.Name)
-		got = s.wellOutside(w)
+		got = s.back(w, again)
 	}
 	require.NotEqual(s.t, address, got.Probe.Address)
 }
