@@ -141,6 +141,7 @@ func lines() map[worker.EventKind]line {
 		worker.EventRefused:             {logrus.WarnLevel, "worker cannot be recreated unchanged, restarting it instead"},
 		worker.EventHung:                {logrus.WarnLevel, "the probe timed out and the CPU is idle: the worker hangs"},
 		worker.EventOutOfMemory:         {logrus.WarnLevel, "the kernel killed a process in the worker, which goes on: raise its memory limit"},
+		worker.EventUnprobed:            {logrus.WarnLevel, "worker cannot be probed from outside; everything else goes on"},
 		worker.EventStatsUnavailable:    {logrus.WarnLevel, "no CPU stats in time, deciding without"},
 		worker.EventQuota:               {logrus.InfoLevel, "set the worker's CPU quota"},
 		worker.EventQuotaFailed:         {logrus.WarnLevel, "cannot set the worker's CPU quota, trying again"},

@@ -51,7 +51,7 @@ func (m metered) Do(ctx context.Context, a worker.Action) worker.Outcome {
 }
 
 func (m metered) do(ctx context.Context, a worker.Action) worker.Outcome {
-	switch a.Verb { //nolint:exhaustive // the rest is the engine's
+	switch a.Verb { // the rest is the engine's
 	case worker.RunProbe:
 		answer := m.prober.Do(ctx, a)
 		return worker.Outcome{Action: a, Result: worker.Done, Probe: &answer}

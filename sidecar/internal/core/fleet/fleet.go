@@ -79,8 +79,7 @@ type member struct {
 	action       slot // the next action
 	stats        slot // the next reading for a decision
 	dependents   slot // the restart of its dependents
-	outside      slot // the next probe from outside
-	probing      bool // one is under way
+	outside      outsideProbe
 
 	group       *group       // whose demand decides how many run; nil for none
 	contradicts bool         // its labels contradict those of its group
@@ -112,7 +111,8 @@ type inFlight struct {
 	group      *dependentGroup // whose dependent it is about, or all
 	dependent  *dependents.Affected
 	healed     healedDependent
-	purpose    purpose     // Sample
+	purpose    purpose     // ReadStats
+	member     *member     // of ReadStats and RunProbe: it may have another container by the time of the answer
 	verb       worker.Verb // of one machine's action
 	done       time.Time   // when an event said that it was carried out, before any answer
 	givenUp    bool
@@ -197,10 +197,10 @@ func (f *Fleet) finish(now time.Time, flight inFlight, o worker.Outcome) {
 		f.finishDependents(now, flight, o)
 		return
 	case o.Action.Verb == worker.ReadStats:
-		f.read(now, flight.purpose, o)
+		f.read(now, flight, o)
 		return
 	case o.Action.Verb == worker.RunProbe:
-		f.probeAnswered(now, o)
+		f.probeAnswered(now, flight.member, o)
 		return
 	case o.Action.Verb == worker.AskSource:
 		f.answered(now, o)

@@ -46,14 +46,33 @@ type outside struct {
 	asking [probeLanes]int
 }
 
+// outsideProbe is what a member's probes from outside are about.
+type outsideProbe struct {
+	next    slot
+	asked   uint64 // the action under way; 0 is none
+	of      worker.Incarnation
+	givenUp bool
+}
+
 // planProbe puts a member into its place after it has taken in an input.
 func (f *Fleet) planProbe(m *member) {
 	due, ok := m.machine.ProbeDue()
-	if !ok || m.probing {
-		m.outside.move(nil, time.Time{})
+	if of := m.machine.Saved().Incarnation; !ok || m.outside.of.ID != of.ID || !m.outside.of.StartedAt.Equal(of.StartedAt) {
+		f.giveUpProbe(m)
+	}
+	if !ok || m.outside.asked != 0 {
+		m.outside.next.move(nil, time.Time{})
 		return
 	}
-	m.outside.move(&f.outside.future, due)
+	m.outside.next.move(&f.outside.future, due)
+}
+
+// giveUpProbe ends a probe of a life that is over: the next one is not to wait for its time-out.
+func (f *Fleet) giveUpProbe(m *member) {
+	if m.outside.asked != 0 && !m.outside.givenUp {
+		m.outside.givenUp = true
+		f.out.GiveUp = append(f.out.GiveUp, m.outside.asked)
+	}
 }
 
 // probesDue asks for the probes that are due, in the order of (due, key).
@@ -78,21 +97,21 @@ func (f *Fleet) probesDue(now time.Time) {
 func (f *Fleet) sendProbe(m *member, lane probeLane) {
 	call := m.machine.ProbeCall()
 	call.Skew = f.stream.engine.Skew
-	m.probing = true
+	of := m.machine.Saved().Incarnation
 	f.outside.asking[lane]++
-	f.send(inFlight{session: f.stream.session, verb: worker.RunProbe}, worker.Action{
-		Key: m.key(), Incarnation: m.machine.Saved().Incarnation, Verb: worker.RunProbe, Probe: &call, Deadline: call.Timeout + probeMargin,
+	f.send(inFlight{session: f.stream.session, verb: worker.RunProbe, member: m}, worker.Action{
+		Key: m.key(), Incarnation: of, Verb: worker.RunProbe, Probe: &call, Deadline: call.Timeout + probeMargin,
 	})
+	m.outside.asked, m.outside.of, m.outside.givenUp = f.actions.lastID, of, false
 }
 
 // probeAnswered hands an answer to its machine.
-func (f *Fleet) probeAnswered(now time.Time, o worker.Outcome) {
+func (f *Fleet) probeAnswered(now time.Time, m *member, o worker.Outcome) {
 	f.outside.asking[laneOf(o.Action.Probe.Target)]--
-	m := f.byID[o.Action.Incarnation.ID]
-	if m == nil {
+	m.outside.asked = 0
+	if f.byID[m.id] != m { // forgotten
 		return
 	}
-	m.probing = false
 	answer := worker.ProbeAnswer{Verdict: worker.VerdictNotMade, Detail: o.Err}
 	if o.Result == worker.Done && o.Probe != nil {
 		answer = *o.Probe

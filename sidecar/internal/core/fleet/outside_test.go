@@ -150,3 +150,24 @@ func TestProbesWithoutAnAnswerAreNoReasonToRestartAll(t *testing.T) {
 	}
 	require.Len(t, stops, 4, "what refuses is not overloaded")
 }
+
+// The first probe of a life does not wait for one of the last that gets no answer.
+func TestAProbeOfALifeThatIsOverIsGivenUp(t *testing.T) {
+	d := probedDesk(t, port(1), "w", "v")
+	d.pass(30 * time.Second)
+	probes := d.verb(worker.RunProbe)
+	d.do = nil
+	d.event(worker.Exited, "w")
+	require.Equal(t, []uint64{probes[1].ID}, d.turn.GiveUp)
+	d.probed(probes[1], worker.VerdictNotMade)
+	start := d.verb(worker.Start)[0]
+	d.do = nil
+	s := d.running(start)
+	s.StartedAt = d.now
+	d.answer(start, s)
+	require.Empty(t, d.turn.GiveUp)
+	d.pass(30 * time.Second)
+	require.Equal(t, []worker.Key{"w"}, keys(d.verb(worker.RunProbe)))
+	d.event(worker.Gone, "v")
+	require.Equal(t, []uint64{probes[0].ID}, d.turn.GiveUp)
+}

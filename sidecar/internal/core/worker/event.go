@@ -21,6 +21,7 @@ const (
 	EventHung                EventKind = "hung"                 // its probe timed out with an idle CPU: it is healed at once
 	EventOutOfMemory         EventKind = "out-of-memory"        // the kernel killed a process in it, and it goes on
 	EventStatsUnavailable    EventKind = "stats-unavailable"    // decided without the CPU readings that were asked for
+	EventUnprobed            EventKind = "unprobed"             // its probe from outside cannot be made; the rest goes on
 	EventQuota               EventKind = "quota"                // its CPU quota was set, from From to CPUs
 	EventQuotaFailed         EventKind = "quota-failed"         // it could not be; that is tried again
 	EventNetworkLost         EventKind = "network-lost"         // it runs without a network that a failed start has removed; that is tried again

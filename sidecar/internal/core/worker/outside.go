@@ -129,7 +129,7 @@ func (m *Machine) probeImpossible(now time.Time, a ProbeAnswer) {
 	o := &m.outside
 	if o.impossible != a.Detail {
 		o.impossible = a.Detail
-		m.emit(Event{At: now, Kind: EventProblem, Reason: ReasonProbeImpossible, Detail: m.probeProblem().String()})
+		m.emit(Event{At: now, Kind: EventUnprobed, Reason: ReasonProbeImpossible, Detail: m.probeProblem().String()})
 	}
 	if o.status != HealthUnhealthy {
 		o.last, o.failures = ProbeAnswer{}, 0

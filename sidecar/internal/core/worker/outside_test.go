@@ -188,7 +188,7 @@ func TestProbesFromOutside(t *testing.T) {
 			given probe=tcp://:1
 			up
 			outside impossible no network
-			= told problem
+			= told unprobed
 			= outside none
 			die 1
 			> start 1
@@ -196,11 +196,11 @@ func TestProbesFromOutside(t *testing.T) {
 			answer running
 			= phase watching
 			outside impossible no network
-			= untold problem
+			= untold unprobed
 			outside well
 			= outside healthy
 			outside impossible no network
-			= told problem`},
+			= told unprobed`},
 		{"what failed on Stoker's own side says nothing", `
 			given probe=tcp://:1 probe-retries=1
 			up

@@ -302,7 +302,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		}
 	}))
 	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
-		switch s { //nolint:exhaustive // only the ends of it
+		switch s {
 		case http.StateNew:
 			open.Add(1)
 		case http.StateClosed:

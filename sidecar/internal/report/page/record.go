@@ -25,6 +25,7 @@ const (
 	quotaSet       outcome = "quota set"
 	quotaFailed    outcome = "quota not set"
 	networkLost    outcome = "without its network"
+	notProbed      outcome = "not probed"
 	networkBack    outcome = "network restored"
 	followed       outcome = "dependents restarted"
 	disconnected   outcome = "engine disconnected"
@@ -184,6 +185,8 @@ func otherOutcome(kind worker.EventKind) outcome {
 		return quotaFailed
 	case worker.EventNetworkLost:
 		return networkLost
+	case worker.EventUnprobed:
+		return notProbed
 	case worker.EventNetworkRestored:
 		return networkBack
 	case worker.EventDependentsRestarted:
@@ -218,7 +221,7 @@ func tone(o outcome) string {
 		return "ok"
 	case underWay:
 		return "busy"
-	case failed, refused, quotaFailed, networkLost, badLabels, demandLost, demandLimited:
+	case failed, refused, quotaFailed, networkLost, notProbed, badLabels, demandLost, demandLimited:
 		return "warn"
 	case exhausted, disconnected, hostOverloaded:
 		return "bad"

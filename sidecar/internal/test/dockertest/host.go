@@ -17,13 +17,13 @@ type Host interface {
 	Hands
 	Saboteur
 	Witness
+	HealthPort() int // where workers with WorkerSpec.Probed answer GET /health
 }
 
 // Ground is where the workers live.
 type Ground interface {
 	Real() bool
 	DockerHost() string // what to give Stoker as DOCKER_HOST
-	HealthPort() int    // where workers with WorkerSpec.Probed answer GET /health
 	Scope() string      // what to give it as STOKER_SCOPE: all workers of this test carry it
 	// Run creates and starts a worker. Its full name is made from the spec's and is different in each test.
 	Run(spec WorkerSpec) Worker
@@ -78,7 +78,7 @@ type WorkerSpec struct {
 	Health        bool          // probed every second, unhealthy after two failures
 	ProbeTimeout  time.Duration // 0 is 3 s
 	ProbeEffort   time.Duration // CPU time of a probe, out of the worker's quota; only real workers have one
-	Probed        bool          // it answers GET /health on Ground.HealthPort, well as long as its probe would be
+	Probed        bool          // it answers GET /health on Host.HealthPort, well as long as its probe would be
 	BeatFile      bool          // it writes BeatFile while it works
 	Memory        int64         // bytes; 0 is no limit
 	HostPort      int           // on 127.0.0.1
