@@ -37,6 +37,7 @@ const (
 	Asleep                // it can be woken
 	Failing               // it should run, and its next start is further away than a poll: no capacity
 	Down                  // it should run, and its start is due within a poll
+	Waking                // its wake was decided on, and its start was not sent yet
 	Starting              // it was started, and is not well yet
 	Awake
 	Leaving // it was told to sleep, and has not ended yet
@@ -64,7 +65,9 @@ type Worker struct {
 }
 
 // capacity reports whether the worker runs or is about to.
-func (w Worker) capacity() bool { return w.State == Awake || w.State == Starting || w.State == Down }
+func (w Worker) capacity() bool {
+	return w.State == Awake || w.State == Starting || w.State == Down || w.State == Waking
+}
 
 // SourceState is what is known of a source.
 type SourceState uint8
@@ -166,7 +169,7 @@ func Decide(now time.Time, s Settings, m Memory, in Input) (Decision, Memory) {
 	}
 	switch {
 	case running < d.Wanted:
-		wake(&d, in, d.Wanted-running)
+		wake(&d, in, min(d.Wanted-running, s.room(now, m, in)))
 		d.Clone = s.clones(d, in, running)
 	case running > d.Wanted && !s.KeepAwake:
 		s.sleep(now, &d, m, in, running-d.Wanted)
@@ -192,14 +195,12 @@ func (s Settings) wanted(now time.Time, m Memory, in Input, closed bool) (wanted
 		return 0, 0, LimitNone
 	}
 	wish, work := s.wish(in)
-	least, most := s.Min, s.Max
+	least := s.Min
 	if s.Hours.Set() {
 		least = max(least, s.hoursReplicas(exist))
 	}
 	possible := max(exist, s.CloneUpTo)
-	if most == All {
-		most = possible
-	}
+	most := s.most(possible)
 	wish = max(wish, least)
 	switch {
 	case wish > most && most < possible:
@@ -208,6 +209,41 @@ func (s Settings) wanted(now time.Time, m Memory, in Input, closed bool) (wanted
 		limit = LimitWorkers
 	}
 	return min(wish, most, possible), work, limit
+}
+
+// most is the maximum, given how many workers there may be.
+func (s Settings) most(possible int) int {
+	if s.Max == All {
+		return possible
+	}
+	return s.Max
+}
+
+// room is how many more workers may run. One that is leaving runs still.
+func (s Settings) room(now time.Time, m Memory, in Input) int {
+	if m.AwakeUntil.After(now) {
+		return len(in.Workers)
+	}
+	leaving := count(in.Workers, func(w Worker) bool { return w.State == Leaving })
+	return s.most(max(len(in.Workers), s.CloneUpTo)) - leaving - count(in.Workers, Worker.capacity)
+}
+
+// Recall is which of the workers that are to wake may not any more: others have been started since, so that they would be more than the
+// maximum, or than in.Budget allows, in which those that are to wake have no share yet.
+func Recall(now time.Time, s Settings, m Memory, in Input) []int {
+	var recalled []int
+	room := s.room(now, m, in) + count(in.Workers, func(w Worker) bool { return w.State == Waking })
+	for i, w := range in.Workers {
+		switch {
+		case w.State != Waking:
+		case room <= 0 || w.CPUs > in.Budget:
+			recalled = append(recalled, i)
+		default:
+			room--
+			in.Budget -= w.CPUs
+		}
+	}
+	return recalled
 }
 
 func (s Settings) hoursReplicas(exist int) int {

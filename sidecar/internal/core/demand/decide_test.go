@@ -27,13 +27,13 @@ func settings(edit ...func(*demand.Settings)) demand.Settings {
 	return s
 }
 
-// workers are one for each letter: z asleep, i awake and idle, b awake and busy, u awake and not measured, s starting, d down, f failing, l
+// workers are one for each letter: z asleep, i awake and idle, b awake and busy, u awake and not measured, s starting, d down, w waking, f failing, l
 // leaving, o out. Each has one CPU and has run for an hour.
 func workers(letters string) []demand.Worker {
 	states := map[rune]demand.Worker{
 		'z': {State: demand.Asleep}, 'i': {State: demand.Awake, Use: demand.UseIdle}, 'b': {State: demand.Awake, Use: demand.UseBusy},
 		'u': {State: demand.Awake}, 's': {State: demand.Starting}, 'd': {State: demand.Down}, 'f': {State: demand.Failing}, 'l': {State: demand.Leaving},
-		'o': {State: demand.Out},
+		'o': {State: demand.Out}, 'w': {State: demand.Waking},
 	}
 	var all []demand.Worker
 	for _, letter := range letters {
@@ -89,6 +89,11 @@ func TestDecide(t *testing.T) {
 		{name: "one that fails for long does not", set: settings(), workers: "fzzz", answers: []demand.Answer{waiting(1)}, want: "1 wake 1"},
 		{name: "a held one is not woken", set: settings(), workers: "ozoz", answers: []demand.Answer{waiting(9)}, want: "2 wake 1 3 limit workers"},
 		{name: "one that is being stopped is no capacity", set: settings(), workers: "lzzz", answers: []demand.Answer{waiting(1)}, want: "1 wake 1"},
+		{name: "one whose wake is decided on counts", set: settings(), workers: "wzzz", answers: []demand.Answer{waiting(1)}, want: "1"},
+		{
+			name: "one that is being stopped runs still, so that none may run in its place", set: settings(limits(0, 2)), workers: "izl",
+			answers: []demand.Answer{waiting(9)}, want: "2 limit max-replicas measure",
+		},
 		{name: "budget", set: settings(), workers: "izzz", answers: []demand.Answer{waiting(9)}, budget: 2, want: "4 wake 1 2 limit cpu-budget measure"},
 		{name: "no budget at all", set: settings(), workers: "zz", answers: []demand.Answer{waiting(9)}, budget: 0.5, want: "2 limit cpu-budget"},
 		{
@@ -138,6 +143,29 @@ func TestDecide(t *testing.T) {
 			d, _ := demand.Decide(noon, c.set, c.memory, demand.Input{Workers: workers(c.workers), Answers: c.answers, Budget: c.budget})
 			require.Equal(t, c.want, inWords(d))
 		})
+	}
+}
+
+// TestRecall: workers that are to wake do not, if others were started meanwhile.
+func TestRecall(t *testing.T) {
+	limit := func(most int) demand.Settings { return settings(func(s *demand.Settings) { s.Max = most }) }
+	for _, c := range []struct {
+		workers string
+		set     demand.Settings
+		memory  demand.Memory
+		budget  float64
+		want    []int
+	}{
+		{workers: "wwi", set: settings(), budget: 9},
+		{workers: "wwi", set: limit(2), budget: 9, want: []int{1}},
+		{workers: "wwii", set: limit(2), budget: 9, want: []int{0, 1}},
+		{workers: "wl", set: limit(1), budget: 9, want: []int{0}},
+		{workers: "wdz", set: limit(2), budget: 9},
+		{workers: "www", set: settings(), budget: 2, want: []int{2}},
+		{workers: "wii", set: limit(1), budget: 9, memory: demand.Memory{AwakeUntil: noon.Add(time.Minute)}},
+	} {
+		got := demand.Recall(noon, c.set, c.memory, demand.Input{Workers: workers(c.workers), Budget: c.budget})
+		require.Equal(t, c.want, got, "%+v", c)
 	}
 }
 

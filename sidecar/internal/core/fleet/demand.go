@@ -42,6 +42,7 @@ type group struct {
 	clone     cloning
 	dryRun    string // what a dry run has told that it would do
 	changesAt hoursChange
+	recalled  time.Time // when a wake was last taken back: what is decided at the same time would be the same
 }
 
 // limitTold is what people were told of a limit. A limit is told when it has stood for two answers: right after a start, not all workers
@@ -198,7 +199,7 @@ func (f *Fleet) groupsDue(now time.Time) []*group {
 	var due []*group
 	for _, g := range f.demands.byName {
 		timeUp := !g.decideAt.IsZero() && !g.decideAt.After(now)
-		if (g.changed || timeUp) && g.measuring == 0 {
+		if (g.changed || timeUp) && g.measuring == 0 && !g.recalled.Equal(now) {
 			due = append(due, g)
 		}
 	}
@@ -206,7 +207,10 @@ func (f *Fleet) groupsDue(now time.Time) []*group {
 }
 
 func (f *Fleet) decideGroup(now time.Time, g *group) bool {
-	in := demand.Input{Budget: f.budgetLeft(g)}
+	in := demand.Input{Budget: math.Inf(1)}
+	if slices.ContainsFunc(g.members, func(m *member) bool { return m.machine.Wakeable() }) {
+		in.Budget = f.budgetLeft(now, func(m *member) bool { return m.machine.TakesBudget() })
+	}
 	for _, m := range g.members {
 		in.Workers = append(in.Workers, f.demandWorker(now, g, m))
 	}
@@ -248,14 +252,17 @@ func (f *Fleet) demandWorker(now time.Time, g *group, m *member) demand.Worker {
 	w := demand.Worker{State: m.machine.DemandState(now, g.settings.Poll), Use: m.use.use, CPUs: m.machine.BudgetShare(), InHand: f.inHand(g, m)}
 	m.demandState = w.State
 	w.AsleepSince = m.cloneAsleep(now, w.State)
-	if !saved.Incarnation.StartedAt.IsZero() {
-		w.Since = saved.Incarnation.StartedAt.Add(-f.stream.engine.Skew)
+	if began := saved.Incarnation.StartedAt.Add(-f.stream.engine.Skew); !saved.Incarnation.StartedAt.IsZero() && began.Before(now.Add(clockError)) {
+		w.Since = began // else the clock has stepped back since, and it is not known when
 	}
 	if w.State == demand.Awake && !m.machine.Sleepable() {
 		w.Use = demand.UseUnknown // it is not put to sleep now
 	}
 	return w
 }
+
+// clockError is more than the clocks of the engine and of Stoker are taken to be apart wrongly.
+const clockError = 5 * time.Second
 
 // inHand is how many items the sources say the member holds.
 func (f *Fleet) inHand(g *group, m *member) float64 {
@@ -272,22 +279,30 @@ func (f *Fleet) inHand(g *group, m *member) float64 {
 	return items
 }
 
-// budgetLeft is how many CPUs may still be given to workers that sleep. Dead ones that should run have theirs already.
-func (f *Fleet) budgetLeft(g *group) float64 {
+// budgetLeft is how many CPUs may still be given to workers that sleep, beside those that take theirs. It is none before all workers were
+// inspected: what they take is not known. One whose inspect fails is not waited for.
+func (f *Fleet) budgetLeft(now time.Time, takes func(*member) bool) float64 {
 	budget := f.set.CPUBudget
 	switch {
-	case budget < 0 || !slices.ContainsFunc(g.members, func(m *member) bool { return m.machine.Wakeable() }):
+	case budget < 0:
 		return math.Inf(1)
 	case budget == 0:
 		budget = float64(f.stream.engine.Engine.CPUs)
 	}
 	for _, m := range f.byID {
-		if f.bound(m) && m.machine.Manageable() && m.machine.TakesBudget() {
+		switch {
+		case !f.bound(m) || !m.machine.Manageable():
+		case !m.machine.Inspected() && now.Sub(f.stream.engine.Since) < inspectWait:
+			return 0
+		case takes(m):
 			budget -= m.machine.BudgetShare()
 		}
 	}
 	return budget + budgetSlack
 }
+
+// inspectWait is how long after the connection was made a first inspect is waited for.
+const inspectWait = 20 * time.Second
 
 // budgetSlack is less than any quota, and more than the sum of many is off by.
 const budgetSlack = 1e-6

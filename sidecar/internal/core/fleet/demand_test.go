@@ -139,6 +139,60 @@ func TestCPUBudget(t *testing.T) {
 }
 
 // TestSharedSource: one question for all groups that have the source.
+// TestBudgetOfTheUnknown: nobody wakes before all quotas are known. One whose inspect fails for ever is not waited for.
+func TestBudgetOfTheUnknown(t *testing.T) {
+	p := newPool(t, fleet.Settings{CPUBudget: 4}, source)
+	p.add(1, worker.StatusCreated)
+	big := p.add(2, worker.StatusRunning)
+	s := p.state[big]
+	s.CPUs = 4
+	p.state[big], p.stuck[big] = s, true
+	p.queue.Waiting = 99
+	require.Equal(t, "2", p.connect().after(5*time.Second).running())
+	delete(p.stuck, big)
+	require.Equal(t, "2", p.after(time.Minute).running())
+	p.stuck[big] = true
+	p.see(worker.Observation{Kind: worker.Disconnected})
+	require.Equal(t, "2", p.connect().after(time.Minute).running(), "its quota is remembered")
+
+	q := newPool(t, fleet.Settings{CPUBudget: 4}, source)
+	q.add(1, worker.StatusCreated)
+	q.stuck[q.add(2, worker.StatusRunning)] = true
+	q.queue.Waiting = 99
+	require.Equal(t, "1 2", q.connect().after(time.Minute).running())
+}
+
+// TestRecalled: a wake is decided on and the engine goes away; when it is back, somebody has started another worker in its place.
+func TestRecalled(t *testing.T) {
+	p := newPool(t, fleet.Settings{}, source, "max-replicas=1")
+	first := p.add(1, worker.StatusCreated)
+	second := p.add(2, worker.StatusCreated)
+	p.connect().after(10 * time.Second)
+	p.queue.Waiting, p.gone = 1, true
+	p.after(5 * time.Second)
+	require.Empty(t, p.running())
+	p.see(worker.Observation{Kind: worker.Disconnected})
+	s := p.state[second]
+	s.Status, s.StartedAt = worker.StatusRunning, p.now
+	p.state[second] = s
+	p.gone = false
+	p.see(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: p.now, BootedAt: noon.Add(-24 * time.Hour), CPUs: 4}})
+	p.event(worker.Started, second, 0, 0)
+	p.list()
+	require.Equal(t, "2", p.after(20*time.Second).running())
+	require.Equal(t, worker.HeldAsleep, p.worker(first).Held)
+}
+
+// TestClockStepsBack: a worker that was started an hour ahead of what the clock shows now goes to sleep all the same.
+func TestClockStepsBack(t *testing.T) {
+	p := newPool(t, fleet.Settings{}, source, "cooldown=1m")
+	key := p.add(1, worker.StatusRunning)
+	s := p.state[key]
+	s.StartedAt = p.now.Add(time.Hour)
+	p.state[key] = s
+	require.Empty(t, p.connect().after(3*time.Minute).running())
+}
+
 func TestSharedSource(t *testing.T) {
 	p := newPool(t, fleet.Settings{}, source)
 	for n := 1; n <= 10; n++ {

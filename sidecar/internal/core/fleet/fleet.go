@@ -278,6 +278,7 @@ func (f *Fleet) report(m *member, events []worker.Event) {
 func (f *Fleet) settle(now time.Time) Effects {
 	f.judgeHost(now)
 	for moved := true; moved; {
+		f.recallWakes(now)
 		moved = f.grantDue(now)
 		f.resumeDue(now)
 		moved = f.stepRecreations(now) || moved

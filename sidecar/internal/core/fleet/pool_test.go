@@ -27,7 +27,8 @@ type pool struct {
 	broken string // what the queue answers instead
 	asked  int
 	events []worker.Event
-	stuck  map[worker.Key]bool // starts of it fail
+	stuck  map[worker.Key]bool // starts and inspects of it fail
+	gone   bool                // the engine, for whoever asks for a start
 	inHand demand.InHandKind   // what a queue tells of the items in hand
 	before func(worker.Action) // an action is carried out
 
@@ -139,7 +140,16 @@ func (p *pool) carryOut(a worker.Action, o *worker.Outcome) {
 	case worker.ReadStats:
 		o.Usage = &worker.Usage{Now: worker.Stats{At: p.now, CPU: p.spent[a.Key]}}
 		return
+	case worker.Inspect:
+		if p.stuck[a.Key] {
+			o.Result, o.Err = worker.Failed, "no"
+			return
+		}
 	case worker.Start:
+		if p.gone {
+			o.Result, o.Unreachable = worker.Failed, true
+			return
+		}
 		if p.stuck[a.Key] {
 			o.Result, o.Err, o.Snapshot = worker.Failed, "no", &s
 			return

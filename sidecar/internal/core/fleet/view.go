@@ -128,7 +128,7 @@ func stateOf(now time.Time, w WorkerView, p worker.View) State {
 		return StateWaking
 	case p.Heal.Action == worker.HealSleep:
 		return StateRetiring
-	case w.Held == worker.HeldIgnored:
+	case w.Held == worker.HeldIgnored, w.Held == worker.HeldNotified:
 		return StateUnhealthy
 	case w.Held != worker.HeldNot:
 		return StateHeld

@@ -22,6 +22,8 @@ type OnUnhealthy string
 const (
 	OnUnhealthyRestart  OnUnhealthy = "restart"
 	OnUnhealthyRecreate OnUnhealthy = "recreate"
+	OnUnhealthyStop     OnUnhealthy = "stop"   // and leave it down until somebody starts it
+	OnUnhealthyNotify   OnUnhealthy = "notify" // tell people, and do nothing
 	OnUnhealthyIgnore   OnUnhealthy = "ignore"
 )
 
@@ -75,6 +77,7 @@ type Policy struct {
 	// OnExitExplicit distinguishes a label on the worker from a default: a Docker restart policy of
 	// on-failure calls exit 0 success, and only the worker's own label overrules that.
 	OnExitExplicit bool
+	FinalCodes     ExitCodes // of ends that are none of a fault, whatever OnExit says
 	OnUnhealthy    OnUnhealthy
 	OnMissing      OnMissing
 	OnStarved      OnStarved
@@ -89,6 +92,7 @@ type Policy struct {
 	StopTimeout    time.Duration // OwnStopTimeout, or a grace of 0 and more
 	RecreateAfter  int           // failed restarts in a row; 0 is never
 	MaxAttempts    int           // 0 is no limit
+	AttemptsWindow time.Duration // MaxAttempts counts those of this long; 0 counts all since the worker was last stable
 	WhenExhausted  WhenExhausted
 	RetryEvery     time.Duration
 	BackoffInitial time.Duration

@@ -1,6 +1,9 @@
 package worker
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Budget counts the attempts to heal a worker. One budget serves all faults: every attempt since the worker was last
 // stable counts.
@@ -18,30 +21,69 @@ func (b Budget) spent(limit int) bool { return limit > 0 && b.Attempts >= limit 
 // exhausted reports whether the worker was given up, or is retried slowly.
 func (b Budget) exhausted() bool { return !b.ExhaustedAt.IsZero() }
 
-// next is the number of the attempt that a heal decided on now has. Retries past the limit keep its number.
-func (b Budget) next(limit int) int {
-	if b.spent(limit) {
-		return b.Attempts
+// charge counts an attempt when its first call goes out, and reports whether it is a new one.
+func (b *Budget) charge(attempt int) bool {
+	if attempt <= b.Attempts {
+		return false
 	}
-	return b.Attempts + 1
+	b.Attempts = attempt
+	b.RestartsInARow++
+	return true
 }
 
-// charge counts an attempt when its first call goes out.
-func (b *Budget) charge(attempt int) {
-	if attempt > b.Attempts {
-		b.Attempts = attempt
-		b.RestartsInARow++
-	}
-}
-
-// refund takes a charge back: the engine was never asked.
-func (b *Budget) refund(attempt int) {
+// refund takes a charge back, and reports whether there was one: the engine was never asked.
+func (b *Budget) refund(attempt int) bool {
 	if attempt != b.Attempts || b.Attempts == 0 {
-		return
+		return false
 	}
 	b.Attempts--
 	b.RestartsInARow = max(b.RestartsInARow-1, 0)
+	return true
 }
 
 // reset begins again: the worker is stable, or an operator started it.
 func (b *Budget) reset() { b.Attempts, b.RestartsInARow = 0, 0 }
+
+// budgetSpent reports whether the worker may not be healed any more: all attempts are used up, or those of the rolling window.
+func (m *Machine) budgetSpent(now time.Time) bool {
+	p := m.id.Policy
+	if p.AttemptsWindow == 0 {
+		return m.saved.Budget.spent(p.MaxAttempts)
+	}
+	return p.MaxAttempts > 0 && len(m.recentAttempts(now)) >= p.MaxAttempts
+}
+
+// recentAttempts are those within the window. One that seems to be ahead of the clock was made before the clock stepped back, and counts.
+func (m *Machine) recentAttempts(now time.Time) []time.Time {
+	since := now.Add(-m.id.Policy.AttemptsWindow)
+	return slices.DeleteFunc(slices.Clone(m.saved.RecentAttempts), func(at time.Time) bool { return !at.After(since) })
+}
+
+// nextAttempt is the number of the attempt that a heal decided on now has. Retries past the limit keep its number.
+func (m *Machine) nextAttempt(now time.Time) int {
+	if m.budgetSpent(now) {
+		return m.saved.Budget.Attempts
+	}
+	return m.saved.Budget.Attempts + 1
+}
+
+// charge counts the attempt of the open heal when its first call goes out.
+func (m *Machine) charge(now time.Time) {
+	if m.saved.Budget.charge(m.heal().Attempt) && m.id.Policy.AttemptsWindow > 0 {
+		m.saved.RecentAttempts = append(m.recentAttempts(now), now)
+		m.changes++
+	}
+}
+
+func (m *Machine) refund() {
+	if recent := m.saved.RecentAttempts; m.saved.Budget.refund(m.heal().Attempt) && len(recent) > 0 {
+		m.saved.RecentAttempts = slices.Clone(recent[:len(recent)-1])
+		m.changes++
+	}
+}
+
+// resetBudget begins again, because somebody has started the worker.
+func (m *Machine) resetBudget() {
+	m.saved.Budget.reset()
+	m.saved.RecentAttempts = nil
+}

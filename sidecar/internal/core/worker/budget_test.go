@@ -115,5 +115,62 @@ func TestBudget(t *testing.T) {
 			late die 1
 			+1s
 			> start 4`},
+		{"a rolling window counts the attempts of its length, whether the worker was stable between them or not", `
+			given max-attempts=2 attempts-window=10m stable-after=1m
+			up
+			die 1
+			> start 1
+			start
+			answer running none
+			+2m
+			= attempts 0
+			die 1
+			> start 1
+			start
+			answer running none
+			+2m
+			die 1
+			= held exhausted
+			= told exhausted`},
+		{"attempts leave the window", `
+			given max-attempts=2 attempts-window=10m stable-after=1m
+			up
+			die 1
+			> start 1
+			start
+			answer running none
+			+11m
+			die 1
+			> start 1
+			start
+			answer running none
+			+2m
+			die 1
+			> start 1`},
+		{"a start by somebody empties the window", `
+			given max-attempts=1 attempts-window=10m
+			up
+			die 1
+			> start 1
+			start
+			answer running none
+			+2m
+			die 1
+			= held exhausted
+			start
+			die 1
+			> start 1`},
+		{"the window is remembered", `
+			given max-attempts=1 attempts-window=1h
+			up
+			die 1
+			> start 1
+			start
+			answer running none
+			+2m
+			reborn
+			list running none
+			die 1
+			= held exhausted`},
 	})
 }

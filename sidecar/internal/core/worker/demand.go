@@ -71,9 +71,19 @@ func (m *Machine) wake(now time.Time, in Wake) {
 	}
 }
 
+// Waking reports whether a Wake was taken in whose start was not sent yet. A Sleep takes it back.
+func (m *Machine) Waking() bool {
+	p := m.phase()
+	return m.heal().Action == HealWake && (p == PhaseBackingOff || p == PhaseRecreateDue) && m.inFlight == nil && m.container.status.Down()
+}
+
 func (m *Machine) sleep(now time.Time, in Sleep) {
-	if m.Sleepable() {
+	switch {
+	case m.Sleepable():
 		m.beginDemand(now, PhaseStopDue, Heal{Action: HealSleep, Reason: in.Reason, Note: in.Detail})
+	case m.Waking():
+		m.enter(State{Phase: PhaseAsleep, Stop: m.saved.State.Stop})
+		m.saved.Expected = false
 	}
 }
 
@@ -180,10 +190,12 @@ func (m *Machine) DemandState(now time.Time, poll time.Duration) demand.State {
 	switch {
 	case !m.Manageable() || m.container.removed || m.saved.Budget.exhausted():
 		return demand.Out
-	case s.Heal.Action == HealSleep:
+	case s.Heal.Action == HealSleep, s.Heal.Action == HealStop:
 		return demand.Leaving
 	case m.Wakeable():
 		return demand.Asleep
+	case m.Waking():
+		return demand.Waking
 	case s.Phase == PhaseHeld, s.Phase == PhaseAsleep, s.Phase == PhaseExhausted, m.container.status == StatusPaused, m.container.status == StatusRemoving:
 		return demand.Out
 	case s.Phase == PhaseWatching && running && m.health() != HealthStarting:
@@ -200,6 +212,9 @@ func (m *Machine) DemandState(now time.Time, poll time.Duration) demand.State {
 
 // BudgetShare is what the worker takes of the CPU budget while it runs or should: its quota, or one CPU where it has none.
 func (m *Machine) BudgetShare() float64 { return cmp.Or(m.ownQuota(), 1) }
+
+// Inspected reports whether an inspect has shown what the worker is, its quota for one.
+func (m *Machine) Inspected() bool { return m.container.inspected }
 
 // TakesBudget reports whether the worker runs, or should and is dead.
 func (m *Machine) TakesBudget() bool { return m.container.status == StatusRunning || m.saved.Expected }

@@ -360,6 +360,16 @@ func TestDemandState(t *testing.T) {
 	}
 }
 
+// TestRecalled: a wake whose start was not sent yet is taken back, without an event.
+func TestRecalled(t *testing.T) {
+	s := play(t, asleep)
+	s.m.Step(s.now, worker.Wake{})
+	require.Equal(t, demand.Waking, s.m.DemandState(s.now, 5*time.Second))
+	require.Empty(t, s.m.Step(s.now, worker.Sleep{}).Events)
+	require.Equal(t, demand.Asleep, s.m.DemandState(s.now, 5*time.Second))
+	s.goOn("> nothing\n= held asleep\nwake\n> start 0")
+}
+
 // TestGroupConflict: labels that contradict those of the group hold the worker like any other mistake in them, until they do not.
 func TestGroupConflict(t *testing.T) {
 	s := play(t, "given demand\nup")

@@ -18,6 +18,8 @@ const (
 	EventStable              EventKind = "stable"               // the attempts went back to 0
 	EventExhausted           EventKind = "exhausted"            // the budget is used up
 	EventRefused             EventKind = "refused"              // it cannot be recreated faithfully, and is restarted instead
+	EventUnhealthy           EventKind = "unhealthy"            // it is left so, for its label asks to tell people and no more
+	EventStopped             EventKind = "stopped"              // it was unhealthy, and its label asks to leave it down
 	EventHung                EventKind = "hung"                 // its probe timed out with an idle CPU: it is healed at once
 	EventOutOfMemory         EventKind = "out-of-memory"        // the kernel killed a process in it, and it goes on
 	EventStatsUnavailable    EventKind = "stats-unavailable"    // decided without the CPU readings that were asked for

@@ -293,8 +293,11 @@ func (m *Machine) finishes(e exitFacts) bool {
 	if e.intent == IntentEngine {
 		failed = true // cut off by the engine's shutdown, whatever code it managed to leave
 	}
+	ended := e.fault == FaultNone && !e.oom && !e.likely && e.intent != IntentEngine
 	switch {
 	case m.id.Policy.OnExit == policy.OnExitNever:
+		return true
+	case ended && m.id.Policy.FinalCodes.Has(e.code):
 		return true
 	case failed:
 		return false

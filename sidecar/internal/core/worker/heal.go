@@ -25,12 +25,15 @@ func (m *Machine) openHeal(now time.Time, c cause) {
 		m.emit(m.healEvent(now, EventHealFailed, c.detail))
 	}
 	c.stop = m.saved.State.Stop
-	if m.saved.Budget.spent(m.id.Policy.MaxAttempts) {
+	if m.budgetSpent(now) && c.action != HealStop {
 		m.exhaust(now, c)
 		return
 	}
 	attempt := m.saved.Budget.Attempts + 1
 	delay := m.id.Policy.Delay(attempt, policy.Seed(string(m.saved.Key), attempt))
+	if c.action == HealStop {
+		delay = 0
+	}
 	m.release()
 	m.begin(now, c, now.Add(delay))
 }
@@ -39,8 +42,11 @@ func (m *Machine) openHeal(now time.Time, c cause) {
 func (m *Machine) begin(now time.Time, c cause, due time.Time) {
 	s := State{Phase: PhaseBackingOff, Due: due, Stop: c.stop, Heal: Heal{
 		Fault: c.fault, Intent: c.intent, Reason: c.reason, Action: m.nextAction(c), Output: c.output, OpenedAt: now,
-		Missing: m.container.status == StatusGone, Attempt: m.saved.Budget.next(m.id.Policy.MaxAttempts), ExitCode: m.life.exitCode,
+		Missing: m.container.status == StatusGone, Attempt: m.nextAttempt(now), ExitCode: m.life.exitCode,
 	}}
+	if s.Heal.Action == HealStop {
+		s.Heal.Attempt = 0
+	}
 	s.Heal.ID = m.healID(now, s.Heal)
 	if m.container.status == StatusRunning {
 		s.Phase = PhaseStopDue
@@ -89,6 +95,9 @@ const groupWindow = 3 * time.Second
 
 // nextAction is a recreate where nothing less helps, after so many failed restarts in a row, or because the label asks for it.
 func (m *Machine) nextAction(c cause) HealAction {
+	if c.action == HealStop {
+		return HealStop
+	}
 	asked := c.fault == FaultUnhealthy && m.id.Policy.OnUnhealthy == policy.OnUnhealthyRecreate
 	due := m.id.Policy.RecreateAfter > 0 && m.saved.Budget.RestartsInARow >= m.id.Policy.RecreateAfter
 	if asked || due || m.saved.Dependents.NeedsNewParentID || m.saved.AutoRemove || m.container.status == StatusGone {
@@ -133,6 +142,13 @@ func (m *Machine) hold(now time.Time, reason Reason, at time.Time) {
 		m.requestInspect(now, ReasonUncertain)
 	}
 	m.life.exit = exitSettled
+}
+
+// stoppedForGood: the stop of an unhealthy worker has worked, and its label asks for no start. The stop's own event may still come.
+func (m *Machine) stoppedForGood(now time.Time) {
+	m.emit(m.healEvent(now, EventStopped, ""))
+	m.enter(State{Phase: PhaseHeld, Hold: Hold{Reason: HeldUnhealthy, At: now}, Stop: m.saved.State.Stop})
+	m.saved.Expected, m.life.exit = false, exitSettled
 }
 
 // markHealthy: running, and healthy if it has a health check.

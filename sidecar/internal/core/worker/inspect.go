@@ -75,7 +75,7 @@ func (m *Machine) applyStatus(now time.Time, s Snapshot, p inspectContext) {
 // found, but known.
 func (m *Machine) dropOldState(s Snapshot) {
 	if i := m.saved.StopIntent; i != nil && i.At.Before(s.StartedAt) {
-		m.saved.StopIntent = nil
+		m.saved.StopIntent, m.foreign.until, m.foreign.window = nil, time.Time{}, time.Time{}
 	}
 	m.life.stoppedByDaemon = m.life.stoppedByDaemon && !s.StartedAt.After(m.life.bootedAt)
 	if m.life.exit == exitUnobserved { // an exit that was seen may be that of the present incarnation
@@ -176,7 +176,8 @@ func (m *Machine) judgeHealth(now time.Time, s Snapshot) {
 	}
 	switch m.health() {
 	case HealthNone, HealthHealthy:
-		m.checks.unhealthyAt, m.checks.leftReason = time.Time{}, HeldNot
+		m.checks.unhealthyAt = time.Time{}
+		m.noLongerLeft(now)
 		m.markHealthy(now)
 	case HealthUnhealthy:
 		m.judgeUnhealthy(now, s)
@@ -200,13 +201,19 @@ func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
 		return
 	case PhaseWatching, PhaseHeld, PhaseAsleep, PhaseDocker, PhaseBackingOff, PhaseStarting, PhaseVerifying:
 	}
-	c := m.unhealthyCause(s)
 	switch {
 	case m.id.Policy.OnUnhealthy == policy.OnUnhealthyIgnore:
 		m.leaveUnhealthy(now, HeldIgnored)
 		return
+	case m.id.Policy.OnUnhealthy == policy.OnUnhealthyNotify:
+		m.notifyUnhealthy(now)
+		return
 	case m.container.config.autoRemove && m.checks.leftReason == HeldNeedsRecreate: // and its stop would be its removal
 		return
+	}
+	c := m.unhealthyCause(s)
+	if m.id.Policy.OnUnhealthy == policy.OnUnhealthyStop {
+		c.action = HealStop
 	}
 	m.openHeal(now, c)
 }
@@ -214,12 +221,28 @@ func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
 func (m *Machine) leaveUnhealthy(now time.Time, why Reason) {
 	if m.checks.leftReason != why {
 		m.checks.leftReason = why
-		output := m.checks.probe.Output
-		if m.failsOutside() {
-			output = m.outside.last.Detail
-		}
-		m.emit(Event{At: now, Kind: EventHeld, Fault: FaultUnhealthy, Reason: why, Output: output})
+		m.emit(Event{At: now, Kind: EventHeld, Fault: FaultUnhealthy, Reason: why, Output: m.healthOutput()})
 	}
+}
+
+// notifyUnhealthy tells people of an unhealthy worker, once it has been so for as long as its label asks for.
+func (m *Machine) notifyUnhealthy(now time.Time) {
+	if due := m.checks.unhealthyAt.Add(m.id.Policy.UnhealthyFor); due.After(now) {
+		m.requestInspect(due, ReasonProbeFailed)
+		return
+	}
+	if m.checks.leftReason != HeldNotified {
+		m.checks.leftReason = HeldNotified
+		m.emit(Event{At: now, Kind: EventUnhealthy, Fault: FaultUnhealthy, Reason: HeldNotified, Output: m.healthOutput()})
+	}
+}
+
+// noLongerLeft: an unhealthy worker that was left so is healthy again.
+func (m *Machine) noLongerLeft(now time.Time) {
+	if m.checks.leftReason == HeldNotified {
+		m.emit(Event{At: now, Kind: EventRecovered, Fault: FaultUnhealthy, Reason: ReasonRecovered})
+	}
+	m.checks.leftReason = HeldNot
 }
 
 // inspectContext is what a look is compared with.

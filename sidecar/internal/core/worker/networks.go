@@ -277,7 +277,7 @@ func (m *Machine) finishConnectFirst(now time.Time, o Outcome) {
 		m.requestInspect(now.Add(firstRetry), ReasonUncertain)
 	default:
 		if !o.Unreachable {
-			m.charge()
+			m.charge(now)
 		}
 		m.startFailed(now, o)
 	}

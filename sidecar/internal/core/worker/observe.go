@@ -235,7 +235,7 @@ func (m *Machine) startedByOther(now time.Time, byDocker bool) {
 	if byDocker {
 		reason = ReasonWaitsDocker
 	} else {
-		m.saved.Budget.reset()
+		m.resetBudget()
 	}
 	switch {
 	case m.asleep():
@@ -272,7 +272,7 @@ func (m *Machine) turnedHealthy(now time.Time) {
 		return
 	}
 	m.checks.unhealthyAt = time.Time{}
-	m.checks.leftReason = HeldNot
+	m.noLongerLeft(now)
 	if m.container.status == StatusRunning {
 		m.markHealthy(now)
 	}

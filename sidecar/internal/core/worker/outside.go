@@ -200,6 +200,14 @@ func (m *Machine) unhealthyCause(s Snapshot) cause {
 	return c
 }
 
+// healthOutput is what the check that makes the worker unhealthy has said.
+func (m *Machine) healthOutput() string {
+	if m.failsOutside() {
+		return m.outside.last.Detail
+	}
+	return m.checks.probe.Output
+}
+
 func (a ProbeAnswer) reason() Reason {
 	if a.Verdict == VerdictNoAnswer {
 		return ReasonOutsideTimedOut

@@ -216,6 +216,20 @@ func TestProbesFromOutside(t *testing.T) {
 			= held unhealthy-ignored
 			outside well
 			= free`},
+		{"stopped for good", `
+			given probe=tcp://:1 probe-retries=1 on-unhealthy=stop
+			up
+			outside refused
+			> stop 0`},
+		{"told, and nothing done", `
+			given probe=tcp://:1 probe-retries=1 on-unhealthy=notify
+			up
+			outside refused
+			> nothing
+			= told unhealthy
+			outside well
+			= told recovered
+			= free`},
 		{"recreated", `
 			given probe=tcp://:1 probe-retries=1 on-unhealthy=recreate
 			up

@@ -128,6 +128,16 @@ func TestOverlaps(t *testing.T) {
 			late:1h kill KILL
 			late:1h die 137
 			> start 1`},
+		{"an operator's signal to a life that is over does not put off the stop of the next one", `
+			given health
+			up
+			kill HUP
+			kill TERM
+			reborn
+			world running unhealthy new
+			list running unhealthy
+			answer running unhealthy new
+			> stop 1`},
 		{"started and stopped unseen, as the clock goes on", `
 			given grace=1s
 			up

@@ -26,7 +26,7 @@ func (m *Machine) enter(s State) {
 	if !s.Phase.healing() && s.Phase != PhaseDocker {
 		s.Heal, s.Due = Heal{}, time.Time{}
 	}
-	if !s.Phase.keepsStop() {
+	if !s.Phase.keepsStop() && s.Hold.Reason != HeldUnhealthy {
 		s.Stop = SentStop{}
 	}
 	if !s.Stop.Sent() {
@@ -67,9 +67,14 @@ func (m *Machine) stopSent() bool { return m.saved.State.Stop.Sent() }
 
 // stoppedForHeal: the stop of a restart has worked, and the start is due; or the worker was stopped for want of work.
 func (m *Machine) stoppedForHeal(now, due time.Time) {
-	if m.heal().Action == HealSleep {
+	switch m.heal().Action {
+	case HealSleep:
 		m.fallAsleep(now)
 		return
+	case HealStop:
+		m.stoppedForGood(now)
+		return
+	case HealNone, HealStart, HealRestart, HealRecreate, HealWake:
 	}
 	m.toDue(PhaseBackingOff, due)
 }

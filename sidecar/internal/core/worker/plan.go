@@ -90,7 +90,10 @@ func (m *Machine) planHeal() (ActionClass, time.Time) {
 
 // stopAllowedAt is when a running worker may be stopped: not while somebody else's stop of it is under way.
 func (m *Machine) stopAllowedAt() time.Time {
-	due := latest(m.saved.State.Due, m.foreign.until)
+	due := m.saved.State.Due
+	if m.saved.StopIntent != nil {
+		due = latest(due, m.foreign.until)
+	}
 	if m.heal().Reason.cutOff() {
 		due = latest(due, m.checks.groupDeadline)
 		if !m.cpu.askAt.IsZero() && !m.cpu.hostStarved {
@@ -150,7 +153,7 @@ func (m *Machine) grant(now time.Time, id uint64) *Action {
 	case ClassStop:
 		m.fillStop(now, &a)
 	case ClassRecreate:
-		m.fillRecreate(&a)
+		m.fillRecreate(now, &a)
 	case ClassUpdate:
 		if m.connectsNow(now) {
 			m.fillConnect(&a)
@@ -166,7 +169,7 @@ func (m *Machine) fillStart(now time.Time, a *Action) {
 	m.to(PhaseStarting)
 	m.saved.StopIntent = nil
 	m.life.awaitStart = now.Add(startDeadline)
-	m.charge()
+	m.charge(now)
 	a.Verb, a.Reason, a.Attempt, a.Deadline = Start, m.heal().Reason, m.heal().Attempt, startDeadline
 }
 
@@ -176,14 +179,10 @@ func (m *Machine) fillStop(now time.Time, a *Action) {
 	m.enter(s)
 	m.own.issuedHere = true
 	m.saved.OwnStops.Sent++
-	m.charge()
+	m.charge(now)
 	a.Verb, a.Reason, a.Attempt = Stop, s.Heal.Reason, s.Heal.Attempt
 	a.Grace = m.requestGrace(s.Stop)
 	a.OnlyIfUnhealthy = s.Heal.Fault == FaultUnhealthy && !m.failsOutside() // of which the engine knows nothing
 	a.Inspected = now.Sub(m.inspects.appliedAt) < freshInspect
 	a.Deadline = s.Stop.Grace + stopMargin
 }
-
-func (m *Machine) charge() { m.saved.Budget.charge(m.heal().Attempt) }
-
-func (m *Machine) refund() { m.saved.Budget.refund(m.heal().Attempt) }

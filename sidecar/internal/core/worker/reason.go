@@ -36,6 +36,8 @@ const (
 	HealStart    HealAction = "start"
 	HealRestart  HealAction = "restart"
 	HealRecreate HealAction = "recreate"
+	// HealStop ends an unhealthy worker for good, by its label. It counts as no attempt.
+	HealStop HealAction = "stop"
 	// What the demand for a group asks for. They cure no fault, and count as no attempt.
 	HealWake  HealAction = "wake"
 	HealSleep HealAction = "sleep"
@@ -102,6 +104,8 @@ const (
 	HeldReplaced        Reason = "being-replaced"
 	HeldDryRun          Reason = "dry-run"
 	HeldIgnored         Reason = "unhealthy-ignored"
+	HeldNotified        Reason = "unhealthy-notified" // people were told, and nothing is done
+	HeldUnhealthy       Reason = "stopped-unhealthy"  // Stoker stopped it by its label
 	HeldStarved         Reason = "starved"
 	HeldAsleep          Reason = "asleep" // there is no work for it
 )

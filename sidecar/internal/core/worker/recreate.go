@@ -87,7 +87,7 @@ func (m *Machine) StoppedBeforeRename() bool {
 	return was.StopIntent != nil || was.State.Phase == PhaseHeld && was.State.Hold.Reason == HeldOperator
 }
 
-func (m *Machine) fillRecreate(a *Action) {
+func (m *Machine) fillRecreate(now time.Time, a *Action) {
 	s := m.saved.State
 	heal := s.Heal
 	m.resent = s.Phase == PhaseRecreating
@@ -100,7 +100,7 @@ func (m *Machine) fillRecreate(a *Action) {
 	if !m.resent { // else a stop that was seen meanwhile holds for the transaction that goes on
 		m.saved.StopIntent = nil
 	}
-	m.charge()
+	m.charge(now)
 	m.saved.Budget.RestartsInARow = 0
 	a.Verb, a.Reason, a.Attempt, a.Grace = Recreate, heal.Reason, heal.Attempt, m.requestGrace(s.Stop)
 	if s.Stop.Grace == 0 && !m.container.inspected {

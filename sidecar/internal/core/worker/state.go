@@ -15,12 +15,14 @@ type Saved struct {
 	Expected bool `json:"expected"`
 	// LastEventAt is the time of the last event that this record takes into account (the engine's clock). A replay brings
 	// older ones again; they are dropped, for what they did is in the record already.
-	LastEventAt time.Time       `json:"last_event_at,omitzero"`
-	State       State           `json:"state"`
-	OwnStops    OwnStops        `json:"own_stops,omitzero"`
-	Budget      Budget          `json:"budget,omitzero"`
-	Dependents  SavedDependents `json:"dependents,omitzero"`
-	AutoRemove  bool            `json:"auto_remove,omitempty"`
+	LastEventAt time.Time `json:"last_event_at,omitzero"`
+	State       State     `json:"state"`
+	OwnStops    OwnStops  `json:"own_stops,omitzero"`
+	Budget      Budget    `json:"budget,omitzero"`
+	// RecentAttempts are those that a rolling window may count, oldest first (Stoker's clock).
+	RecentAttempts []time.Time     `json:"recent_attempts,omitempty"`
+	Dependents     SavedDependents `json:"dependents,omitzero"`
+	AutoRemove     bool            `json:"auto_remove,omitempty"`
 	// StopSignal is the container's own, of the last inspect. A replay tells of signals before the first inspect.
 	StopSignal syscall.Signal `json:"stop_signal,omitempty"`
 	// PreviousIDs are the IDs that the worker had before it was recreated, oldest first, the last ones only; before them,

@@ -101,7 +101,7 @@ func (m *Machine) RunningUndisturbed() bool {
 // StoppedForHeal reports whether Stoker has stopped the worker, or is about to have, and not yet started it again. Of one that is being
 // removed meanwhile nothing is left to start.
 func (m *Machine) StoppedForHeal() bool {
-	sleeps := m.asleep() || m.heal().Action == HealSleep // nothing is to be started after its stop
+	sleeps := m.asleep() || m.heal().Action == HealSleep || m.heal().Action == HealStop // nothing is to be started after its stop
 	return m.stopSent() && !sleeps && m.container.status != StatusRemoving && m.container.status != StatusDead
 }
 

@@ -17,6 +17,8 @@ const (
 	eventGaveUp             = "gave-up"
 	eventRecreate           = "recreate"
 	eventRefused            = "refused"
+	eventUnhealthy          = "unhealthy"
+	eventStopped            = "stopped"
 	eventEngineDisconnected = "engine-disconnected"
 	eventEngineConnected    = "engine-connected"
 	eventHostOverloaded     = "host-overloaded"
@@ -27,7 +29,7 @@ const (
 
 // Defaults returns what is reported by default: what a person may have to look at, and not each restart.
 func Defaults() []string {
-	return []string{eventGaveUp, eventRecreate, eventRefused, eventEngineDisconnected, eventHostOverloaded, eventDemandLost}
+	return []string{eventGaveUp, eventRecreate, eventRefused, eventUnhealthy, eventStopped, eventEngineDisconnected, eventHostOverloaded, eventDemandLost}
 }
 
 // row is how a kind of event is reported.
@@ -47,6 +49,8 @@ func rows() []row {
 		{kindNotRecreated, eventRecreate, "could not be recreated", "could not be recreated", ""},
 		{"refused", eventRefused, "cannot be recreated unchanged", "cannot be recreated unchanged",
 			"a recreate would lose something: Stoker restarts the worker instead"},
+		{"unhealthy", eventUnhealthy, "is unhealthy, and is left so", "are unhealthy, and are left so", "a worker with `stoker.on-unhealthy: notify` is unhealthy"},
+		{"stopped", eventStopped, "was unhealthy, and was stopped", "were unhealthy, and were stopped", "a worker with `stoker.on-unhealthy: stop` was unhealthy; somebody has to start it"},
 		{"engine-disconnected", eventEngineDisconnected, "Docker connection lost, reconnecting", "", "the connection to Docker is lost"},
 		{"engine-connected", eventEngineConnected, "Docker connection is back", "", "it is back; also reported after `engine-disconnected` was"},
 		{"host-overloaded", eventHostOverloaded, "the host is overloaded: restarts of running workers wait", "",

@@ -180,7 +180,7 @@ func groupOf(w fleet.WorkerView) group {
 func onPurpose(r worker.Reason) bool {
 	switch r {
 	case worker.HeldBadLabels, worker.HeldExitNotObserved, worker.HeldExhausted, worker.HeldHostOverloaded,
-		worker.HeldNeedsRecreate, worker.HeldStarved, worker.HeldDryRun:
+		worker.HeldNeedsRecreate, worker.HeldStarved, worker.HeldDryRun, worker.HeldUnhealthy:
 		return false
 	default:
 		return true

@@ -153,8 +153,10 @@ func conditionOf(n worker.Event) (condition, bool) {
 		return alive, true
 	case worker.EventFault, worker.EventHealFailed, worker.EventExhausted:
 		return ofFault(n.Fault), true
-	case worker.EventAsleep:
+	case worker.EventAsleep, worker.EventStopped:
 		return stopped, true
+	case worker.EventUnhealthy:
+		return unhealthy, true
 	case worker.EventHung:
 		return healing, true
 	case worker.EventUnmanaged:
@@ -175,13 +177,14 @@ func ofFault(f worker.Fault) condition {
 
 func ofHeld(n worker.Event) (condition, bool) {
 	switch n.Reason {
-	case worker.HeldIgnored, worker.HeldStarved:
+	case worker.HeldIgnored, worker.HeldNotified, worker.HeldStarved:
 		return unhealthy, true
 	case worker.HeldNeedsRecreate, worker.HeldDryRun, worker.HeldHostOverloaded, worker.HeldExhausted:
 		return ofFault(n.Fault), n.Fault != worker.FaultNone
 	case worker.HeldBadLabels, worker.HeldSwarm, worker.HeldOneOff:
 		return unknown, true // not managed, whether it runs or not
-	case worker.HeldOperator, worker.HeldPaused, worker.HeldFinished, worker.HeldNeverStarted, worker.HeldRemoving, worker.HeldReplaced, worker.HeldAsleep:
+	case worker.HeldOperator, worker.HeldPaused, worker.HeldFinished, worker.HeldNeverStarted, worker.HeldRemoving, worker.HeldReplaced, worker.HeldAsleep,
+		worker.HeldUnhealthy:
 		return stopped, true
 	default: // Docker restarts it, or nobody observed why it exited
 		return down, true

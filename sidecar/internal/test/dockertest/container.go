@@ -3,6 +3,7 @@ package dockertest
 import (
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"strings"
 	"syscall"
@@ -164,7 +165,24 @@ func (d Details) facts() worker.Snapshot {
 		HasHealthcheck: d.Spec.Health != nil, Health: d.Health, Probes: append([]worker.Probe(nil), d.Probes...),
 		RestartPolicy: d.Spec.RestartPolicy, AutoRemove: d.Spec.AutoRemove,
 		StopSignal: signal, StopTimeout: d.Spec.StopTimeout, CPUs: d.Spec.CPUs, Networks: d.networks(), ModeNetwork: d.Spec.modeNetwork(),
+		Addresses: d.addresses(),
 	}
+}
+
+// addresses are those of a container that runs in a network: one, which no other container has.
+func (d Details) addresses() []string {
+	if !d.Running || len(d.networks()) == 0 {
+		return nil
+	}
+	return []string{Address(d.ID)}
+}
+
+// Address is the address that a container has while it runs in a network.
+func Address(id string) string {
+	sum := fnv.New32a()
+	_, _ = sum.Write([]byte(id)) // never fails
+	n := sum.Sum32()
+	return fmt.Sprintf("10.%d.%d.%d", byte(n>>16), byte(n>>8), byte(n))
 }
 
 // definition is a small stand-in for the inspect as the engine sends it.

@@ -49,6 +49,8 @@ type SimConfig struct {
 	Retry    time.Duration   // first wait for a new session, doubled up to 10 s; 0 is 100 ms
 	// Select picks the containers of which anything is told; nil is all.
 	Select func(o worker.Observation) bool
+	// Ask answers for the sources of work, and says how long that takes. Nil: none answers.
+	Ask func(a worker.Action) (worker.Outcome, time.Duration)
 }
 
 // Output is one thing for the fleet: an observation or an outcome, never both.

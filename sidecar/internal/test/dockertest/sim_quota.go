@@ -46,7 +46,23 @@ func (w *World) hostLoad() *worker.HostLoad {
 // Overload makes the host short of CPU, or lets it recover. That alone makes no probe time out: see Sicken.
 func (w *World) Overload(on bool) { w.overloaded = on }
 
-// meter is what a worker has used that is busy for half of its quota: neither starved nor hung nor idle.
+// askSource is worker.AskSource.
+func (e *actionRunner) askSource() {
+	out, took := worker.Outcome{Result: worker.Failed, Err: "there is no source"}, time.Duration(0)
+	if e.s.config.Ask != nil {
+		out, took = e.s.config.Ask(e.action)
+	}
+	if !e.sleep(took) {
+		out = worker.Outcome{Result: worker.Failed, Err: "no answer within the time limit"}
+	}
+	e.finish(out)
+}
+
+// MeterBy has f tell how much CPU time the present life of a container has used. Where it does not know, the container is busy for half
+// of its quota all the time.
+func (w *World) MeterBy(f func(id string) (time.Duration, bool)) { w.meter = f }
+
+// meter is what a worker has used. One of which nobody else tells is neither starved nor hung nor idle.
 func (e *actionRunner) meter() (worker.Stats, error) {
 	d, err := e.see(e.action.Incarnation.ID)
 	switch {
@@ -61,7 +77,13 @@ func (e *actionRunner) meter() (worker.Stats, error) {
 	}
 	age := e.s.w.age(d.ID)
 	periods := uint64(age / (100 * time.Millisecond))
-	return worker.Stats{At: now, CPU: time.Duration(float64(age) * quota / 2), Periods: periods, Throttled: periods / 10}, nil
+	used := time.Duration(float64(age) * quota / 2)
+	if e.s.w.meter != nil {
+		if own, ok := e.s.w.meter(d.ID); ok {
+			used = own
+		}
+	}
+	return worker.Stats{At: now, CPU: used, Periods: periods, Throttled: periods / 10}, nil
 }
 
 // age is how long the present life of a container lasts. The kernel counts it whatever the wall clock does meanwhile.

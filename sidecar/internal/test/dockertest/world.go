@@ -94,6 +94,7 @@ type World struct {
 	skew   time.Duration // of the engine's clock
 
 	overloaded bool // the host is short of CPU
+	meter      func(id string) (time.Duration, bool)
 
 	ring    []Event // what the engine can replay
 	log     []*Event

@@ -114,6 +114,22 @@ func action() []named {
 			old: `if !ok || due.After(now) || !f.bound(m) {`, new: `if ok || !due.After(now) || !f.bound(m) {`,
 		},
 		{
+			name: "I10: a busy worker is put to sleep", file: "core/demand/sleep.go", pkg: "core/demand",
+			old: `w.Use == UseIdle && w.InHand <= 0`, new: `w.Use != UseUnknown && w.InHand <= 0`,
+		},
+		{
+			name: "I10: a worker that holds an item is put to sleep", file: "core/demand/sleep.go", pkg: "core/demand",
+			old: `w.Use == UseIdle && w.InHand <= 0`, new: `w.Use == UseIdle`,
+		},
+		{
+			name: "I10: the CPU budget has no end", file: "core/demand/decide.go", pkg: "core/demand",
+			old: "		in.Budget -= w.CPUs\n		d.Wake", new: "		d.Wake",
+		},
+		{
+			name: "I11: one that fails for long counts as capacity", file: "core/demand/decide.go", pkg: "core/demand",
+			old: `w.State == Down || w.State == Waking`, new: `w.State == Down || w.State == Waking || w.State == Failing`,
+		},
+		{
 			name: "a dry run acts", file: "core/fleet/fleet.go", pkg: "core/fleet", run: "DryRun",
 			old: `if f.set.DryRun && do.Verb != worker.Inspect {`, new: `if false {`,
 		},

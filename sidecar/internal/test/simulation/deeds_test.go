@@ -12,7 +12,7 @@ import (
 // do carries one deed out.
 func (r *run) do(d deed) {
 	r.count.deeds[d.Do]++
-	if r.doOperator(d) || r.doWorker(d) || r.doEngine(d) {
+	if r.pool != nil && r.pool.do(r, d) || r.doOperator(d) || r.doWorker(d) || r.doEngine(d) {
 		return
 	}
 	switch d.Do {
@@ -286,6 +286,9 @@ func (r *run) calmDown() {
 	if !r.rebooted && (r.stoker == nil || !r.stoker.ending.IsZero()) {
 		r.fire()
 		r.hire()
+	}
+	if r.pool != nil {
+		r.pool.calm()
 	}
 	r.mend()
 }

@@ -49,6 +49,7 @@ func drawPlan(seed uint64, length time.Duration) plan {
 	}
 	drawNetworks(newDice(^seed), &p)
 	drawProbes(newDice(seed+1<<32), &p)
+	drawPool(newDice(seed*2654435761), &p)
 	return p
 }
 

@@ -24,6 +24,7 @@ type journal struct {
 	mark     worker.Bookmark
 	heard    map[sound]time.Time // when Stoker heard what its memory on disk may rest on
 	expected map[string]bool     // containers that were ever remembered as expected to run
+	slept    map[string]bool     // containers that were ever remembered as asleep
 
 	put      []change
 	newMark  worker.Bookmark
@@ -35,6 +36,7 @@ type change struct {
 	key  worker.Key
 	body []byte // nil to delete
 	id   string // of a container that is expected to run
+	rest string // of one that sleeps
 }
 
 // sound is an observation, as an event of the world is told from others.
@@ -50,7 +52,7 @@ type heard struct {
 }
 
 func newJournal() *journal {
-	return &journal{memories: map[worker.Key][]byte{}, heard: map[sound]time.Time{}, expected: map[string]bool{}}
+	return &journal{memories: map[worker.Key][]byte{}, heard: map[sound]time.Time{}, expected: map[string]bool{}, slept: map[string]bool{}}
 }
 
 // keep takes in one turn.
@@ -66,6 +68,9 @@ func (j *journal) keep(now time.Time, t fleet.Effects, mark worker.Bookmark) {
 		c := change{key: mem.Key, body: body}
 		if mem.Expected {
 			c.id = mem.Incarnation.ID
+		}
+		if mem.State.Phase == worker.PhaseAsleep {
+			c.rest = mem.Incarnation.ID
 		}
 		j.put = append(j.put, c)
 	}
@@ -91,7 +96,7 @@ func (j *journal) write() {
 		} else {
 			j.memories[c.key] = c.body
 		}
-		j.expected[c.id] = true
+		j.expected[c.id], j.slept[c.rest] = true, true
 	}
 	for _, h := range j.newHeard {
 		if _, ok := j.heard[h.sound]; !ok {

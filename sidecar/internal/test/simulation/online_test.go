@@ -35,9 +35,10 @@ func (r *run) checkAction(a worker.Action) {
 			looks++
 		}
 	}
-	if a.Verb == worker.Inspect || a.Verb == worker.ReadStats || a.Verb == worker.RunProbe {
+	if a.Verb == worker.Inspect || a.Verb == worker.ReadStats || a.Verb == worker.AskSource || a.Verb == worker.RunProbe {
 		return
 	}
+	r.checkDemand(a)
 	if a.Verb == worker.Stop {
 		r.stops = append(r.stops, decidedStop{id: a.Incarnation.ID, at: r.w.Now(), by: len(r.hires), in: a.Deadline})
 	}
@@ -70,7 +71,7 @@ func (r *run) checkAction(a worker.Action) {
 // ofOne reports whether an action is one on one incarnation. A look at a dependent, or before the next step of a recreate, changes nothing.
 func ofOne(a worker.Action) bool {
 	inspects := a.Call != nil && a.Call.Do == worker.CallInspect || a.Verb == worker.Inspect && a.Reason == worker.ReasonParentRestarted
-	return a.Verb != worker.ListDependents && a.Verb != worker.ReadStats && a.Verb != worker.RunProbe && !inspects
+	return a.Verb != worker.ListDependents && a.Verb != worker.ReadStats && a.Verb != worker.AskSource && a.Verb != worker.RunProbe && !inspects
 }
 
 // ofDependent reports whether an action may be about a container in a worker's namespaces: its restart, or a recreate that is no attempt at

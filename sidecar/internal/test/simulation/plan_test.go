@@ -16,6 +16,7 @@ type plan struct {
 	Parallel      int
 	DryRun        bool
 	LosesNetworks bool              // the engine, when a start fails because a port is taken
+	Pool          *poolPlan         `json:",omitempty"` // nil without a group of workers that depend on work
 	Containers    []dockertest.Spec // workers and strangers
 	Deeds         []deed            // in the order of their times
 	Quiets        []quiet           // in the order of their times

@@ -3,6 +3,7 @@ package simulation
 import (
 	"hash"
 	"hash/fnv"
+	"math"
 	"slices"
 	"time"
 
@@ -25,6 +26,8 @@ type run struct {
 	quiets   []quiet
 	calm     bool
 	mended   bool // once more, for what the engine was not there for the first time
+	pool     *pool
+	work     quietWork
 
 	wrong    []string
 	falls    []time.Time // of the engine, in whatever way
@@ -44,6 +47,27 @@ type run struct {
 	count    tally
 }
 
+// quietWork is how far the work of a quiet has come.
+type quietWork uint8
+
+const (
+	workNotYet quietWork = iota
+	workBrought
+	workChecked
+)
+
+// after is when the next step is due in a quiet that began then.
+func (w quietWork) after(from time.Duration) time.Duration {
+	switch w {
+	case workNotYet:
+		return from + poolWorkAt
+	case workBrought:
+		return from + poolWorkAt + poolWithin
+	case workChecked:
+	}
+	return math.MaxInt64
+}
+
 // decidedStop is a stop that a Stoker was to send. Where it was killed meanwhile, the next one cannot know whether it was sent.
 type decidedStop struct {
 	id string
@@ -57,6 +81,7 @@ func newRun(p plan) *run {
 		plan: p, w: dockertest.New(dockertest.Config{Seed: p.Seed, ProbeEvents: p.Seed%8 == 0, LosesNetworks: p.LosesNetworks}), specs: map[string]dockertest.Spec{},
 		journal: newJournal(), deeds: slices.Clone(p.Deeds), quiets: slices.Clone(p.Quiets), forgiven: map[string]int{}, unclear: map[string]bool{}, pushed: map[string]time.Time{}, count: newTally(),
 	}
+	r.pool = newPool(p.Pool, r.w)
 	r.start = r.w.Now()
 	for _, s := range p.Containers {
 		r.specs[s.Name] = s
@@ -116,12 +141,18 @@ func (r *run) next(end time.Time) time.Time {
 			if !r.mended {
 				at(r.start.Add(r.quiets[0].From + time.Minute))
 			}
+			if r.pool != nil && r.work != workChecked {
+				at(r.start.Add(r.work.after(r.quiets[0].From)))
+			}
 		} else {
 			at(r.start.Add(r.quiets[0].From))
 		}
 	}
 	at(r.hireAt)
 	at(r.journal.due)
+	if r.pool != nil {
+		at(r.pool.next())
+	}
 	if r.rebooted {
 		at(r.w.Now().Add(100 * time.Millisecond))
 	}
@@ -149,6 +180,9 @@ func (r *run) due() {
 	if !r.journal.due.IsZero() && !r.journal.due.After(now) {
 		r.journal.write()
 	}
+	if r.pool != nil {
+		r.pool.advance()
+	}
 	if r.rebooted {
 		r.reboot()
 	}
@@ -173,8 +207,11 @@ func (r *run) dueQuiet(now time.Time) {
 	}
 	q := r.quiets[0]
 	if !r.calm && !r.start.Add(q.From).After(now) {
-		r.calm, r.mended = true, false
+		r.calm, r.mended, r.work = true, false, workNotYet
 		r.calmDown()
+	}
+	if r.calm && r.pool != nil && r.work != workChecked && !r.start.Add(r.work.after(q.From)).After(now) {
+		r.dueWork()
 	}
 	if r.calm && !r.mended && !r.start.Add(q.From+time.Minute).After(now) {
 		r.mended = true
@@ -185,6 +222,17 @@ func (r *run) dueQuiet(now time.Time) {
 		r.quiets = r.quiets[1:]
 		r.checkQuiet()
 	}
+}
+
+// dueWork brings the work of a quiet, or checks that somebody does it.
+func (r *run) dueWork() {
+	if r.work == workNotYet {
+		r.bringWork()
+		r.work = workBrought
+		return
+	}
+	r.checkWork()
+	r.work = workChecked
 }
 
 // reboot takes Stoker down and up with the engine that it is a container of.

@@ -45,7 +45,12 @@ func (r *run) hire() {
 	s.set = fleet.Settings{
 		Rules:    policy.Rules{Selector: policy.Selector{Mode: r.plan.Mode}, Defaults: policy.Defaults{Policy: policy.Default()}},
 		Parallel: r.plan.Parallel, DryRun: r.plan.DryRun, Self: r.self,
-		Saved: r.journal.load(), Bookmark: r.journal.mark,
+		Saved: r.journal.load(), Bookmark: r.journal.mark, CPUBudget: -1,
+	}
+	config := dockertest.SimConfig{Bookmark: s.set.Bookmark, Select: s.set.Keep}
+	if r.pool != nil {
+		s.set.CPUBudget, config.Ask = r.plan.Pool.Budget, r.pool.ask
+		r.pool.told, r.pool.read = nil, map[string][]cpuReading{}
 	}
 	r.say("Stoker begins with %d memories", len(s.set.Saved))
 	r.hireAt = time.Time{}
@@ -53,7 +58,7 @@ func (r *run) hire() {
 	r.count.stokers++
 	r.hires = append(r.hires, now)
 	s.f = fleet.New(now.Add(s.offset), s.set)
-	s.sim = dockertest.NewSim(r.w, dockertest.SimConfig{Bookmark: s.set.Bookmark, Select: s.set.Keep})
+	s.sim = dockertest.NewSim(r.w, config)
 	r.apply(s.f.Tick(now.Add(s.offset)))
 }
 
@@ -165,6 +170,9 @@ func (r *run) turn(out dockertest.Output, ok bool) {
 	case out.Outcome != nil:
 		r.sayOutcome(*out.Outcome)
 		delete(s.flying, out.Outcome.Action.ID)
+		if r.pool != nil {
+			r.pool.hear(*out.Outcome)
+		}
 		r.apply(s.f.Finish(now, *out.Outcome))
 	case s.ending.IsZero(): // who ends does not listen any more
 		o := *out.Observation

@@ -172,7 +172,7 @@ func (r *run) checkBudget(t dockertest.Truth, mine []dockertest.Record) {
 		if settled(t, since, a.Sent, p.StableAfter) {
 			attempts = 0
 		}
-		if r.parentEnded(t, since, a.Sent) { // it followed its parent, which costs no attempt
+		if r.parentEnded(t, since, a.Sent) || byDemand(a.Action) { // it followed its parent, or was woken, which costs no attempt
 			since = a.Sent
 			continue
 		}

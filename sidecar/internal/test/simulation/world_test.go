@@ -38,6 +38,9 @@ func (r *run) checkQuiet() {
 		r.checkMissing(w)
 	}
 	r.checkWhole()
+	if r.pool != nil {
+		r.checkRest()
+	}
 }
 
 func (r *run) checkOne(t dockertest.Truth, w fleet.WorkerView, ok bool) {
@@ -58,6 +61,9 @@ func (r *run) checkOne(t dockertest.Truth, w fleet.WorkerView, ok bool) {
 		r.blame("%s is %s %s, and shown as %s %s %s", t.Key, t.Status, t.Health, w.Key, w.Status, w.Health)
 	}
 	if t.Status == worker.StatusRunning {
+		if w.Heal == worker.HealSleep {
+			return // its stop may take as long as its grace
+		}
 		if w.State != fleet.StateRunning && w.State != fleet.StateStarting && !r.signalled(t) && (w.Reason != worker.ReasonNetworkLost || !r.portElsewhere(t) && !r.plan.DryRun) {
 			r.blame("I5: %s runs, and its state is %s (%s, heal %s)", t.Key, w.State, w.Held, w.Heal)
 		}
@@ -267,6 +273,11 @@ func (r *run) mayBeDown(t dockertest.Truth, w fleet.WorkerView) string {
 	done := p.OnExit == policy.OnExitNever || clean && p.OnExit == policy.OnExitFailure ||
 		clean && t.RestartPolicy.Name == "on-failure" && !p.OnExitExplicit
 	switch w.Held {
+	case worker.HeldAsleep:
+		if inPool(t) {
+			return "" // whether somebody is needed, checkWork tells
+		}
+		return "it has no demand"
 	case worker.HeldExhausted:
 		if p.MaxAttempts > 0 && w.Attempts >= p.MaxAttempts && p.WhenExhausted == policy.WhenExhaustedHold {
 			return ""
@@ -279,6 +290,9 @@ func (r *run) mayBeDown(t dockertest.Truth, w fleet.WorkerView) string {
 		return "its work is not done"
 	case worker.HeldExitNotObserved:
 		if !r.amnesia.IsZero() || !r.journal.expected[t.ID] || !r.heardStart(t.ID) {
+			return ""
+		}
+		if r.journal.slept[t.ID] { // somebody else has started it since, and Stoker ended before it knew all workers
 			return ""
 		}
 		return "its end was seen, or it was expected to run"

@@ -1,0 +1,117 @@
+package worker_test
+
+import "testing"
+
+// TestFinalCodes: some ends are none of a fault, whatever on-exit says.
+func TestFinalCodes(t *testing.T) {
+	run(t, []scenario{
+		{"a final code", `
+			given final-codes=2,64-78
+			up
+			die 70
+			= held finished
+			> nothing`},
+		{"another code", `
+			given final-codes=2,64-78
+			up
+			die 3
+			> start 1`},
+		{"also where exit 0 is none", `
+			given final-codes=2 on-exit=always
+			up
+			die 0
+			> start 1`},
+		{"killed for want of memory, with a final code", `
+			given final-codes=137
+			up
+			oom
+			die 137 oom
+			> start 1`},
+		{"with a demand it sleeps, and is woken for work", `
+			given demand final-codes=2
+			up
+			die 2
+			= phase asleep
+			wake
+			> start 0`},
+	})
+}
+
+// TestOtherAnswersToUnhealthy: stop it for good, or tell people.
+func TestOtherAnswersToUnhealthy(t *testing.T) {
+	run(t, []scenario{
+		{"stop: it is left down, and people are told", `
+			given health on-unhealthy=stop
+			up
+			unhealthy
+			> stop 0
+			kill TERM
+			die 143
+			stop
+			answer down 143
+			= held stopped-unhealthy
+			= told stopped
+			= attempts 0
+			+1h
+			> nothing`},
+		{"stop, and somebody starts it", `
+			given health on-unhealthy=stop
+			up
+			unhealthy
+			> stop 0
+			die 143
+			answer down 143
+			start
+			= free
+			healthy
+			die 1
+			> start 1`},
+		{"stop needs no attempt", `
+			given health on-unhealthy=stop max-attempts=1
+			up
+			die 1
+			> start 1
+			start
+			answer running starting
+			unhealthy
+			> stop 0`},
+		{"Stoker is killed during that stop", `
+			given health on-unhealthy=stop
+			up
+			unhealthy
+			> stop 0
+			reborn
+			list down 143
+			+2s
+			= held stopped-unhealthy
+			> nothing`},
+		{"notify: nothing is done, and people are told once", `
+			given health on-unhealthy=notify
+			up
+			unhealthy
+			= held unhealthy-notified
+			= told unhealthy
+			+10m
+			list running unhealthy
+			= untold unhealthy
+			> nothing
+			healthy
+			= free
+			= told recovered`},
+		{"notify, not before unhealthy-for", `
+			given health on-unhealthy=notify unhealthy-for=30s
+			up
+			unhealthy
+			= untold unhealthy
+			+29s
+			= untold unhealthy
+			+1s
+			= told unhealthy`},
+		{"notify, and it dies", `
+			given health on-unhealthy=notify
+			up
+			unhealthy
+			die 1
+			> start 1`},
+	})
+}
