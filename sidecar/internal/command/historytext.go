@@ -63,12 +63,12 @@ func kindColour(kind worker.EventKind) colour {
 	case worker.EventProblem, worker.EventExhausted, worker.EventHealFailed, worker.EventEngineDisconnected, worker.EventHostOverloaded,
 		worker.EventQuotaFailed, worker.EventNetworkLost, worker.EventDemandLost:
 		return red
-	case worker.EventFault, worker.EventRefused, worker.EventHung, worker.EventOutOfMemory, worker.EventStatsUnavailable, worker.EventUnprobed, worker.EventDemandLimited:
+	case worker.EventFault, worker.EventRefused, worker.EventHung, worker.EventOutOfMemory, worker.EventStatsUnavailable, worker.EventUnprobed, worker.EventUnhealthy, worker.EventDemandLimited:
 		return yellow
 	case worker.EventHealed, worker.EventRecovered, worker.EventStable, worker.EventEngineConnected, worker.EventHostRecovered,
 		worker.EventNetworkRestored, worker.EventWoken, worker.EventDemandBack:
 		return green
-	case worker.EventManaged, worker.EventUnmanaged, worker.EventHeld, worker.EventQuota, worker.EventDependentsRestarted, worker.EventAsleep:
+	case worker.EventManaged, worker.EventUnmanaged, worker.EventHeld, worker.EventQuota, worker.EventDependentsRestarted, worker.EventAsleep, worker.EventStopped:
 		return plain
 	}
 	return plain

@@ -25,7 +25,7 @@ const (
 	quotaSet       outcome = "quota set"
 	quotaFailed    outcome = "quota not set"
 	networkLost    outcome = "without its network"
-	notProbed      outcome = "not probed"
+	notProbed      outcome = outcome(worker.EventUnprobed)
 	networkBack    outcome = "network restored"
 	followed       outcome = "dependents restarted"
 	disconnected   outcome = "engine disconnected"
@@ -185,8 +185,6 @@ func otherOutcome(kind worker.EventKind) outcome {
 		return quotaFailed
 	case worker.EventNetworkLost:
 		return networkLost
-	case worker.EventUnprobed:
-		return notProbed
 	case worker.EventNetworkRestored:
 		return networkBack
 	case worker.EventDependentsRestarted:

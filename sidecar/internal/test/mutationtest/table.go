@@ -4,7 +4,7 @@ import "slices"
 
 // table is the named mutants, in the order of the rules of docs/how-it-works.md that they break.
 func table() []named {
-	return slices.Concat(perception(), action(), probes())
+	return slices.Concat(perception(), action(), groups(), probes())
 }
 
 // perception is what Stoker makes of what it sees.
@@ -114,6 +114,16 @@ func action() []named {
 			old: `if !ok || due.After(now) || !f.bound(m) {`, new: `if ok || !due.After(now) || !f.bound(m) {`,
 		},
 		{
+			name: "a dry run acts", file: "core/fleet/fleet.go", pkg: "core/fleet", run: "DryRun",
+			old: `if f.set.DryRun && do.Verb != worker.Inspect {`, new: `if false {`,
+		},
+	}
+}
+
+// groups is how many workers run.
+func groups() []named {
+	return []named{
+		{
 			name: "I10: a busy worker is put to sleep", file: "core/demand/sleep.go", pkg: "core/demand",
 			old: `w.Use == UseIdle && w.InHand <= 0`, new: `w.Use != UseUnknown && w.InHand <= 0`,
 		},
@@ -128,10 +138,6 @@ func action() []named {
 		{
 			name: "I11: one that fails for long counts as capacity", file: "core/demand/decide.go", pkg: "core/demand",
 			old: `w.State == Down || w.State == Waking`, new: `w.State == Down || w.State == Waking || w.State == Failing`,
-		},
-		{
-			name: "a dry run acts", file: "core/fleet/fleet.go", pkg: "core/fleet", run: "DryRun",
-			old: `if f.set.DryRun && do.Verb != worker.Inspect {`, new: `if false {`,
 		},
 	}
 }
