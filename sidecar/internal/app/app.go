@@ -105,8 +105,8 @@ func New(opts Options) (*App, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("serve status: %w", err), a.abandon())
 	}
-	if a.control, err = control.Listen(context.Background(), control.Socket(opts.Config.StateDir, opts.Config.Rules.Scope), a.sup); err != nil {
-		a.log.message(logrus.WarnLevel, "no socket for stoker wake", err.Error())
+	if a.control, err = control.Listen(context.Background(), control.Socket(opts.Config.StateDir, opts.Config.Rules.Scope), &operator{sup: a.sup, stateDir: opts.Config.StateDir}); err != nil {
+		a.log.message(logrus.WarnLevel, "no socket for stoker pause, resume and wake", err.Error())
 	}
 	if problem := a.server.SocketProblem; problem != nil {
 		a.log.message(logrus.WarnLevel, "no socket for stoker healthcheck", problem.Error())
@@ -179,6 +179,11 @@ func (a *App) settings() fleet.Settings {
 		OverloadShare: c.OverloadShare, OverloadHold: c.OverloadHold,
 		CPUBudget: c.CPUBudget, Zone: time.Local,
 	}
+	pauses, err := control.LoadPauses(c.StateDir)
+	if err != nil {
+		a.log.message(logrus.WarnLevel, "pauses are lost", err.Error())
+	}
+	set.Pauses = pauses
 	for _, mem := range memories {
 		set.Saved = append(set.Saved, mem)
 	}
@@ -287,7 +292,7 @@ func (a *App) serveControl(ctx context.Context) {
 		return
 	}
 	if err := a.control.Serve(ctx); err != nil {
-		a.log.message(logrus.ErrorLevel, "stoker wake does not work any more; healing goes on", err.Error())
+		a.log.message(logrus.ErrorLevel, "stoker pause, resume and wake do not work any more; healing goes on", err.Error())
 	}
 }
 

@@ -121,7 +121,6 @@ func newRoot(env Env) *cobra.Command {
 		Args:              cobra.NoArgs,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	run := newRun(env)
 	// Not cobra's own flag: its output can only be changed by a template.
@@ -132,7 +131,7 @@ func newRoot(env Env) *cobra.Command {
 		}
 		return run.RunE(cmd, args)
 	}
-	root.AddCommand(run, newCheck(env), newStatus(env), newHistory(env), newWake(env), newNotifyTest(env), newHealthcheck(env), newVersion(env))
+	root.AddCommand(run, newCheck(env), newStatus(env), newHistory(env), newPause(env), newResume(env), newWake(env), newNotifyTest(env), newHealthcheck(env), newVersion(env))
 	return root
 }
 

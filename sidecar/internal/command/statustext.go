@@ -25,6 +25,23 @@ type fleetView struct {
 	} `json:"engine"`
 	Workers []workerRow `json:"workers"`
 	Groups  []groupRow  `json:"groups"`
+	Pauses  []pauseRow  `json:"pauses"`
+}
+
+type pauseRow struct {
+	Scope  string    `json:"scope"`
+	Name   string    `json:"name"`
+	Until  time.Time `json:"until"`
+	Reason string    `json:"reason"`
+}
+
+// words says what is paused, for how long, and why.
+func (p pauseRow) words(now time.Time) string {
+	line := "paused for " + short(p.Until.Sub(now)) + " more: " + strings.TrimSpace(p.Scope+" "+p.Name)
+	if p.Reason != "" {
+		line += " (" + p.Reason + ")"
+	}
+	return line
 }
 
 type groupRow struct {
@@ -100,6 +117,9 @@ func (e Env) statusText(f fleetView, now time.Time) string {
 	}
 	b.WriteString(t.text())
 	b.WriteString(e.groupText(f, now))
+	for _, p := range f.Pauses {
+		b.WriteString(e.lines(yellow, p.words(now)))
+	}
 	for _, w := range f.Workers {
 		for _, p := range w.Problems {
 			b.WriteString(e.lines(red, w.Key+": "+problemText(p)))

@@ -22,8 +22,9 @@ func newWake(env Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			client := control.NewClient(control.Socket(c.StateDir, c.Rules.Scope))
 			for _, group := range groups {
-				if err := control.Wake(cmd.Context(), control.Socket(c.StateDir, c.Rules.Scope), group); err != nil {
+				if err := client.Wake(cmd.Context(), group); err != nil {
 					return failed(err)
 				}
 				if _, err := fmt.Fprintln(env.Stdout, sanitize.Escape(group)+": all workers are being woken"); err != nil {

@@ -3,6 +3,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -11,7 +12,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"path/filepath"
 	"time"
 
@@ -24,14 +24,36 @@ func Socket(stateDir, scope string) string {
 	return filepath.Join(stateDir, fmt.Sprintf("control-%x.sock", sum[:4]))
 }
 
-// Handler does what is asked for.
+// Handler does what is asked for. Its errors are for the operator.
 type Handler interface {
-	// WakeGroup wakes all workers of a group, and reports whether there is such a group.
-	WakeGroup(ctx context.Context, group string) (bool, error)
+	// Wake wakes all workers of a group.
+	Wake(ctx context.Context, group string) error
+	// Pause leaves workers alone for a while.
+	Pause(ctx context.Context, p Pause) error
+	// Resume ends a pause, and gives exhausted workers new attempts.
+	Resume(ctx context.Context, of Selection) error
 }
 
-// requestTimeout bounds one request.
-const requestTimeout = 5 * time.Second
+// Selection is what a pause is about: workers by name, a project of Compose, or all.
+type Selection struct {
+	Workers []string `json:"workers,omitempty"`
+	Project string   `json:"project,omitempty"`
+	All     bool     `json:"all,omitempty"`
+}
+
+// Pause is a pause as it is asked for.
+type Pause struct {
+	Selection
+	For    time.Duration `json:"for"`
+	Reason string        `json:"reason,omitempty"`
+}
+
+const (
+	// requestTimeout bounds one request.
+	requestTimeout = 5 * time.Second
+	// maxRequest bounds its size.
+	maxRequest = 1 << 20
+)
 
 // Server answers on the socket.
 type Server struct {
@@ -46,8 +68,10 @@ func Listen(ctx context.Context, socket string, h Handler) (*Server, error) {
 		return nil, fmt.Errorf("bind the control socket: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /wake", func(w http.ResponseWriter, r *http.Request) { wake(w, r, h) })
-	return &Server{listener: listener, http: &http.Server{Handler: mux, ReadHeaderTimeout: requestTimeout}}, nil
+	mux.HandleFunc("POST /wake", answer(h.Wake))
+	mux.HandleFunc("POST /pause", answer(h.Pause))
+	mux.HandleFunc("POST /resume", answer(h.Resume))
+	return &Server{listener: listener, http: &http.Server{Handler: mux, ReadHeaderTimeout: requestTimeout, ReadTimeout: requestTimeout}}, nil
 }
 
 // Serve answers until ctx ends.
@@ -60,53 +84,76 @@ func (s *Server) Serve(ctx context.Context) error {
 	return nil
 }
 
-type answer struct {
+// result is the answer to each request; empty when all went well.
+type result struct {
 	Error string `json:"error,omitempty"`
 }
 
-func wake(w http.ResponseWriter, r *http.Request, h Handler) {
-	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
-	defer cancel()
-	group := r.URL.Query().Get("group")
-	switch found, err := h.WakeGroup(ctx, group); {
-	case err != nil:
-		reply(w, http.StatusServiceUnavailable, answer{Error: err.Error()})
-	case !found:
-		reply(w, http.StatusNotFound, answer{Error: fmt.Sprintf("there is no group %q of workers with stoker.demand or stoker.hours; stoker status lists them", group)})
-	default:
-		reply(w, http.StatusOK, answer{})
+// answer reads a request, has it done and says what came of it.
+func answer[T any](do func(context.Context, T) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		defer cancel()
+		var request T
+		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&request)
+		if err == nil {
+			err = do(ctx, request)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		var told result
+		if err != nil {
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			told.Error = err.Error()
+		}
+		_ = json.NewEncoder(w).Encode(told) // a client that went away asks again
 	}
 }
 
-func reply(w http.ResponseWriter, status int, a answer) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(a) // a client that went away asks again
+// Client asks the Stoker behind a socket.
+type Client struct {
+	socket string
+	http   *http.Client
 }
 
-// Wake asks the Stoker behind a socket to wake a group.
-func Wake(ctx context.Context, socket, group string) error {
-	client := &http.Client{Timeout: 2 * requestTimeout, Transport: &http.Transport{
+// NewClient makes a client for a socket.
+func NewClient(socket string) Client {
+	return Client{socket: socket, http: &http.Client{Timeout: 2 * requestTimeout, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		},
-	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://stoker/wake?"+url.Values{"group": {group}}.Encode(), nil)
+	}}}
+}
+
+// Wake asks it to wake a group.
+func (c Client) Wake(ctx context.Context, group string) error { return c.ask(ctx, "wake", group) }
+
+// Pause asks it to leave workers alone for a while.
+func (c Client) Pause(ctx context.Context, p Pause) error { return c.ask(ctx, "pause", p) }
+
+// Resume asks it to end a pause.
+func (c Client) Resume(ctx context.Context, of Selection) error { return c.ask(ctx, "resume", of) }
+
+func (c Client) ask(ctx context.Context, what string, body any) error {
+	text, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}
-	response, err := client.Do(request)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://stoker/"+what, bytes.NewReader(text))
 	if err != nil {
-		return fmt.Errorf("no Stoker answers at %s; run this in its container, by docker exec: %w", socket, err)
+		return err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return fmt.Errorf("no Stoker answers at %s; run this in its container, by docker exec: %w", c.socket, err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	var a answer
-	if err := json.NewDecoder(io.LimitReader(response.Body, 64<<10)).Decode(&a); err != nil {
+	var told result
+	if err := json.NewDecoder(io.LimitReader(response.Body, maxRequest)).Decode(&told); err != nil {
 		return fmt.Errorf("read the answer of the running Stoker: %w", err)
 	}
-	if response.StatusCode != http.StatusOK {
-		return errors.New(a.Error)
+	if told.Error != "" {
+		return errors.New(told.Error)
 	}
 	return nil
 }

@@ -40,6 +40,7 @@ const (
 	Waking                // its wake was decided on, and its start was not sent yet
 	Starting              // it was started, and is not well yet
 	Awake
+	Unseen  // what it is will be known in a moment; it may run, or should
 	Leaving // it was told to sleep, and has not ended yet
 )
 
@@ -66,7 +67,7 @@ type Worker struct {
 
 // capacity reports whether the worker runs or is about to.
 func (w Worker) capacity() bool {
-	return w.State == Awake || w.State == Starting || w.State == Down || w.State == Waking
+	return w.State == Awake || w.State == Starting || w.State == Down || w.State == Waking || w.State == Unseen
 }
 
 // SourceState is what is known of a source.

@@ -52,7 +52,7 @@ func (s Settings) maySleep(now time.Time, w Worker) bool {
 // clones reports whether one more worker is to be made: all that exist run, and more are wanted.
 func (s Settings) clones(d Decision, in Input, running int) bool {
 	asleep := count(in.Workers, func(w Worker) bool { return w.State == Asleep })
-	starting := count(in.Workers, func(w Worker) bool { return w.State == Failing || w.State == Leaving })
+	starting := count(in.Workers, func(w Worker) bool { return w.State == Failing || w.State == Leaving || w.State == Unseen })
 	last := len(in.Workers) - 1
 	room := len(in.Workers) < s.CloneUpTo && asleep == 0 && starting == 0 && last >= 0
 	return room && running < d.Wanted && in.Workers[last].CPUs <= in.Budget

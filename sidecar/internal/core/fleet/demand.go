@@ -176,7 +176,7 @@ func (f *Fleet) demandChanged(now time.Time, m *member) {
 		}
 		return
 	}
-	if state := m.machine.DemandState(now, m.group.settings.Poll); state != m.demandState {
+	if state := f.stateForDemand(now, m.group, m); state != m.demandState {
 		m.demandState = state
 		m.group.changed = true
 	}
@@ -249,14 +249,18 @@ func (g *group) dryRunTells(d demand.Decision) bool {
 // demandWorker is what a decision is told of a member.
 func (f *Fleet) demandWorker(now time.Time, g *group, m *member) demand.Worker {
 	saved := m.machine.Saved()
-	w := demand.Worker{State: m.machine.DemandState(now, g.settings.Poll), Use: m.use.use, CPUs: m.machine.BudgetShare(), InHand: f.inHand(g, m)}
+	w := demand.Worker{State: f.stateForDemand(now, g, m), Use: m.use.use, CPUs: m.machine.BudgetShare(), InHand: f.inHand(g, m)}
 	m.demandState = w.State
 	w.AsleepSince = m.cloneAsleep(now, w.State)
 	if began := saved.Incarnation.StartedAt.Add(-f.stream.engine.Skew); !saved.Incarnation.StartedAt.IsZero() && began.Before(now.Add(clockError)) {
 		w.Since = began // else the clock has stepped back since, and it is not known when
 	}
-	if w.State == demand.Awake && !m.machine.Sleepable() {
+	alone := f.leftAlone(m)
+	if w.State == demand.Awake && (alone || !m.machine.Sleepable()) {
 		w.Use = demand.UseUnknown // it is not put to sleep now
+	}
+	if alone && (w.State == demand.Asleep || w.State == demand.Waking || w.State == demand.Down) {
+		w.State = demand.Out
 	}
 	return w
 }
@@ -292,13 +296,27 @@ func (f *Fleet) budgetLeft(now time.Time, takes func(*member) bool) float64 {
 	for _, m := range f.byID {
 		switch {
 		case !f.bound(m) || !m.machine.Manageable():
-		case !m.machine.Inspected() && now.Sub(f.stream.engine.Since) < inspectWait:
+		case f.awaitsInspect(now, m):
 			return 0
 		case takes(m):
 			budget -= m.machine.BudgetShare()
 		}
 	}
 	return budget + budgetSlack
+}
+
+// awaitsInspect reports whether what a member is will be known soon.
+func (f *Fleet) awaitsInspect(now time.Time, m *member) bool {
+	return !m.machine.Inspected() && now.Sub(f.stream.engine.Since) < inspectWait
+}
+
+// stateForDemand is what a member is for its group. One that was not inspected yet may run.
+func (f *Fleet) stateForDemand(now time.Time, g *group, m *member) demand.State {
+	state := m.machine.DemandState(now, g.settings.Poll)
+	if f.awaitsInspect(now, m) && m.machine.Manageable() {
+		return demand.Unseen
+	}
+	return state
 }
 
 // inspectWait is how long after the connection was made a first inspect is waited for.
@@ -349,12 +367,12 @@ func items(n float64) string {
 	return text + " items"
 }
 
-// WakeGroup wakes all workers of a group for a cooldown at least, as an operator asks. It reports whether there is such a group.
-func (f *Fleet) WakeGroup(now time.Time, name string) (Effects, bool) {
+// WakeGroup wakes all workers of a group for a cooldown at least, as an operator asks. Its error says that there is no such group.
+func (f *Fleet) WakeGroup(now time.Time, name string) (Effects, error) {
 	g := f.demands.groups[name]
 	if g == nil {
-		return f.settle(now), false
+		return f.settle(now), fmt.Errorf("there is no group %q of workers with stoker.demand or stoker.hours; stoker status lists them", name)
 	}
 	g.memory.AwakeUntil, g.changed = now.Add(max(g.settings.Cooldown, time.Minute)), true
-	return f.settle(now), true
+	return f.settle(now), nil
 }

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"slices"
 	"time"
 
 	"stoker/sidecar/internal/core/demand"
@@ -31,6 +32,7 @@ type Settings struct {
 	CPUBudget     float64        // CPUs that demand may fill with workers; 0 is the host's, below 0 is no limit
 	Zone          *time.Location // of stoker.hours that name none
 	Saved         []worker.Saved
+	Pauses        []Pause
 	Bookmark      worker.Bookmark
 }
 
@@ -51,6 +53,7 @@ type Fleet struct {
 	stream    stream
 	overload  overloadGuard
 	demands   demands
+	pauses    []Pause
 	closing   bool // Stoker is being stopped: heals under way are finished, none is begun
 	out       Effects
 }
@@ -135,7 +138,7 @@ func New(now time.Time, set Settings) *Fleet {
 		set: set, members: map[worker.Key]*member{}, byID: map[string]*member{}, rejected: map[string]rejection{}, recreates: newRecreates(),
 		followers: followers{leftDown: map[string]bool{}}, stream: stream{bookmark: set.Bookmark},
 		actions: actions{inFlight: map[uint64]inFlight{}, inClass: map[worker.ActionClass]int{}},
-		demands: newDemands(),
+		demands: newDemands(), pauses: slices.Clone(set.Pauses),
 	}
 	f.beginRound()
 	f.stream.engine = EngineLink{Since: now}
@@ -266,6 +269,9 @@ func (f *Fleet) step(now time.Time, m *member, in worker.Input) *worker.Action {
 
 // report passes on what a machine has to tell, with the group of its worker.
 func (f *Fleet) report(m *member, events []worker.Event) {
+	if len(events) > 0 && f.leftAlone(m) {
+		events = slices.DeleteFunc(events, func(e worker.Event) bool { return untoldByPause(e.Kind) })
+	}
 	if m.group != nil {
 		for i := range events {
 			events[i].Group = m.group.name
@@ -276,6 +282,7 @@ func (f *Fleet) report(m *member, events []worker.Event) {
 
 // settle grants what is due and has room, until nothing more moves, and closes the turn.
 func (f *Fleet) settle(now time.Time) Effects {
+	f.endPauses(now)
 	f.judgeHost(now)
 	for moved := true; moved; {
 		f.recallWakes(now)
@@ -344,6 +351,7 @@ func (f *Fleet) wake(now time.Time) time.Time {
 	}
 	wake = earliest(wake, f.displayStatsWake(now))
 	wake = earliest(wake, f.answerWake())
+	wake = earliest(wake, f.pauseWake())
 	for _, o := range f.recreates.unfinished {
 		if o.due.After(now) {
 			wake = earliest(wake, o.due)

@@ -67,7 +67,7 @@ func (f *Fleet) groupView(now time.Time, g *group) GroupView {
 			v.Running++
 		case demand.Asleep:
 			v.Asleep++
-		case demand.Out, demand.Failing, demand.Down, demand.Waking, demand.Leaving:
+		case demand.Out, demand.Failing, demand.Down, demand.Waking, demand.Unseen, demand.Leaving:
 		}
 	}
 	for _, key := range g.settings.Sources {

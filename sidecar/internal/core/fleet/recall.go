@@ -20,7 +20,7 @@ func (f *Fleet) recallWakes(now time.Time) {
 		}
 		in := demand.Input{Budget: f.budgetLeft(now, func(m *member) bool { return m.machine.TakesBudget() && !m.machine.Waking() })}
 		for _, m := range g.members {
-			in.Workers = append(in.Workers, demand.Worker{State: m.machine.DemandState(now, g.settings.Poll), CPUs: m.machine.BudgetShare()})
+			in.Workers = append(in.Workers, demand.Worker{State: f.stateForDemand(now, g, m), CPUs: m.machine.BudgetShare()})
 		}
 		members := slices.Clone(g.members)
 		for _, i := range demand.Recall(now, g.settings, g.memory, in) {

@@ -16,6 +16,7 @@ type View struct {
 	Workers        []WorkerView // by key
 	HostOverloaded bool         // restarts of running workers wait
 	Groups         []GroupView  // by name
+	Pauses         []Pause      // in force
 }
 
 // EngineLink is the state of the link to the engine.
@@ -69,6 +70,7 @@ type WorkerView struct {
 	// LostNetworks are those that a failed start has removed. It runs without them until Stoker can connect it again.
 	LostNetworks []string
 	Probe        worker.ProbeView
+	Pause        Pause // that it is under; zero for none
 }
 
 // FullHealth is that of all checks of the worker together.
@@ -76,7 +78,7 @@ func (w WorkerView) FullHealth() worker.Health { return worker.WorseHealth(w.Hea
 
 // View is the picture of now.
 func (f *Fleet) View(now time.Time) View {
-	v := View{At: now, Engine: f.stream.engine, HostOverloaded: f.overload.on}
+	v := View{At: now, Pauses: f.Pauses(), Engine: f.stream.engine, HostOverloaded: f.overload.on}
 	for _, m := range f.sorted() {
 		if !m.undecided && f.bound(m) {
 			v.Workers = append(v.Workers, f.workerView(now, m))
@@ -107,6 +109,9 @@ func (f *Fleet) workerView(now time.Time, m *member) WorkerView {
 	}
 	if w.reconnects() { // and not, any more, why it was started
 		w.Reason = worker.ReasonNetworkLost
+	}
+	if w.Pause, _ = f.pausedBy(m); f.leftAlone(m) && w.Held == worker.HeldNot {
+		w.Held, w.NextAt = worker.HeldByPause, time.Time{}
 	}
 	w.State = stateOf(now, w, p)
 	return w

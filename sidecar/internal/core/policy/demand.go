@@ -222,6 +222,9 @@ func demandWithoutSource(p Policy, said labelSet) []Problem {
 	return problems
 }
 
+// Project is the Compose project of a container, by its labels; empty when it has none.
+func Project(labels map[string]string) string { return labels["com.docker.compose.project"] }
+
 // Group is the name of the group that a container belongs to, by its labels and its own name, and the worker's place in it.
 func Group(labels map[string]string, name string) (group string, number int) {
 	number, _ = strconv.Atoi(labels["com.docker.compose.container-number"])
@@ -230,7 +233,7 @@ func Group(labels map[string]string, name string) (group string, number int) {
 			return strings.TrimSpace(value), number
 		}
 	}
-	project, service := labels["com.docker.compose.project"], labels["com.docker.compose.service"]
+	project, service := Project(labels), labels["com.docker.compose.service"]
 	if project != "" && service != "" {
 		return project + "/" + service, number
 	}

@@ -192,6 +192,8 @@ func (m *Machine) DemandState(now time.Time, poll time.Duration) demand.State {
 		return demand.Out
 	case s.Heal.Action == HealSleep, s.Heal.Action == HealStop:
 		return demand.Leaving
+	case m.unexplained():
+		return demand.Unseen
 	case m.Wakeable():
 		return demand.Asleep
 	case m.Waking():

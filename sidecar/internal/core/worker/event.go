@@ -33,6 +33,8 @@ const (
 	EventEngineConnected     EventKind = "engine-connected"     // it does, and the picture is complete
 	EventHostOverloaded      EventKind = "host-overloaded"      // restarts of running workers wait
 	EventHostRecovered       EventKind = "host-recovered"       // they do not any more
+	EventPaused              EventKind = "paused"               // an operator has Stoker leave workers alone for a while
+	EventResumed             EventKind = "resumed"              // that is over
 	EventWoken               EventKind = "woken"                // it slept, and runs again, healthy if it has a health check
 	EventAsleep              EventKind = "asleep"               // stopped, for there is no work for it
 	EventDemandLost          EventKind = "demand-lost"          // a source of work does not answer, or not with a number

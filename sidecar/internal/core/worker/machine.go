@@ -333,6 +333,8 @@ func (m *Machine) take(now time.Time, in Input) (do *Action) {
 		m.sleep(now, in)
 	case WorkTold:
 		m.workTold(in)
+	case Resume:
+		m.resume(now)
 	case GroupConflict:
 		m.groupConflict(now, in)
 	case ProbeAnswered:

@@ -225,7 +225,8 @@ func (r Reason) cutOff() bool { return r == ReasonProbeTimedOut || r == ReasonOu
 // outside fails, and one whose probe from outside is well again may turn out to be starved.
 func (m *Machine) otherCheckFails(c cause) {
 	st := m.saved.State
-	if st.Heal.Fault != FaultUnhealthy || st.Heal.Reason.outside() == c.reason.outside() {
+	answersNow := st.Heal.Reason == ReasonOutsideTimedOut && c.reason == ReasonOutsideFailed // so that it is no sign of a busy host any more
+	if st.Heal.Fault != FaultUnhealthy || st.Heal.Reason.outside() == c.reason.outside() && !answersNow {
 		return
 	}
 	if st.Heal.Reason == ReasonStarved && !m.checks.dueAlone.IsZero() {

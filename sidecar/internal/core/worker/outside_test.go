@@ -147,6 +147,21 @@ func TestProbesFromOutside(t *testing.T) {
 			= reason outside-probe-timed-out
 			+3s
 			> stop 1`},
+		{"an answer at last, and a wrong one", `
+			given probe=tcp://:1 probe-retries=1 unhealthy-for=1h
+			up
+			outside silent
+			= reason outside-probe-timed-out
+			outside refused
+			= reason outside-probe-failed
+			outside silent
+			= reason outside-probe-failed`},
+		{"each failure leads to a look, for the address may be another one", `
+			given probe=tcp://:1
+			up
+			> look
+			outside refused
+			> look`},
 		{"starved by its own check, and answering from outside: as without the probe", `
 			given health cpus=0.03 probe=tcp://:1 starved-grace=2m
 			up
@@ -382,4 +397,23 @@ func TestReach(t *testing.T) {
 	require.Empty(t, worker.Reach{Host: true}.From(own))
 	require.Equal(t, []string{"10.0.0.2", "fd00::2", "10.1.0.2"}, worker.Reach{Endpoints: []worker.Endpoint{a, b}}.From(worker.Reach{Host: true}))
 	require.Equal(t, worker.Loopback(), worker.Reach{Host: true}.From(worker.Reach{Host: true}))
+}
+
+func TestProbeView(t *testing.T) {
+	view := func(text string) worker.ProbeView { return play(t, text).m.View().Probe }
+	require.Equal(t, worker.HealthNone, view("given\nup").Status)
+	v := view("given probe=tcp://:1\nup\noutside refused nobody listens")
+	require.Equal(t, []any{worker.HealthStarting, "tcp://:1", "172.17.0.2:8000", "nobody listens", false}, []any{v.Status, v.Target.String(), v.Address, v.Detail, v.Impossible})
+	require.Equal(t, noon, v.Since)
+	v = view("given probe=tcp://:1\nup\noutside impossible no network")
+	require.Equal(t, []any{worker.HealthNone, "no network", true}, []any{v.Status, v.Detail, v.Impossible})
+	s := play(t, "given probe=tcp://:1\nup\noutside impossible no network")
+	require.Equal(t, []policy.Problem{{Label: "stoker.probe", Value: "tcp://:1", Message: "no network"}}, s.m.View().Problems)
+	require.Equal(t, worker.HealthNone, view("given probe=tcp://:1\nup\noutside well\npause").Status)
+}
+
+// A host that is named is no address of the worker's, which an inspect could show anew.
+func TestAFailureOfANamedHostLeadsToNoLook(t *testing.T) {
+	s := play(t, "given probe=tcp://host:1\nup\n> look\noutside refused")
+	require.Empty(t, s.did)
 }

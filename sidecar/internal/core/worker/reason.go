@@ -81,6 +81,7 @@ const (
 	ReasonWokenByHand   Reason = "woken-by-hand"  // stoker wake
 	ReasonDemandRemoved Reason = "demand-removed" // it has no source of work and no hours any more
 	ReasonStartedByHand Reason = "started-by-hand"
+	ReasonResumed       Reason = "resumed"       // stoker resume
 	ReasonCloneRefused  Reason = "clone-refused" // no further worker of a group can be made
 	ReasonSourceFailed  Reason = "source-failed" // a source of work does not answer as it should
 )
@@ -103,6 +104,7 @@ const (
 	HeldRemoving        Reason = "being-removed"
 	HeldReplaced        Reason = "being-replaced"
 	HeldDryRun          Reason = "dry-run"
+	HeldByPause         Reason = "paused-by-operator" // stoker pause
 	HeldIgnored         Reason = "unhealthy-ignored"
 	HeldNotified        Reason = "unhealthy-notified" // people were told, and nothing is done
 	HeldUnhealthy       Reason = "stopped-unhealthy"  // Stoker stopped it by its label

@@ -67,7 +67,7 @@ type Supervisor struct {
 	lastTick   atomic.Int64
 	viewedAt   atomic.Int64  // when somebody last looked at the workers; Unix nanoseconds, 0 for never
 	viewerWake chan struct{} // somebody began to
-	wakes      chan wakeGroup
+	requests   chan request
 	builds     atomic.Int64 // of the view
 }
 
@@ -76,7 +76,7 @@ func New(f *fleet.Fleet, e Engine, j Journal, s Sink) *Supervisor {
 	sup := &Supervisor{
 		Closing: Closing{Heals: 6500 * time.Millisecond, Actions: 500 * time.Millisecond},
 		fleet:   f, engine: e, journal: j, sink: s,
-		outcomes: make(chan worker.Outcome), cancels: map[uint64]context.CancelFunc{}, viewerWake: make(chan struct{}, 1), wakes: make(chan wakeGroup),
+		outcomes: make(chan worker.Outcome), cancels: map[uint64]context.CancelFunc{}, viewerWake: make(chan struct{}, 1), requests: make(chan request),
 	}
 	sup.publish()
 	return sup
@@ -99,21 +99,49 @@ func (s *Supervisor) ViewForDisplay() fleet.View {
 	return s.View()
 }
 
-// wakeGroup is an operator's request. The loop answers it in found, which has room for one.
-type wakeGroup struct {
-	name  string
-	found chan bool
+// request is what an operator asks of the fleet. The loop answers in answer, which has room for one.
+type request struct {
+	ask    func(f *fleet.Fleet, now time.Time) (fleet.Effects, error)
+	answer chan error
 }
 
-// WakeGroup wakes all workers of a group for a while, and reports whether there is such a group. It waits for the loop.
-func (s *Supervisor) WakeGroup(ctx context.Context, name string) (bool, error) {
-	w := wakeGroup{name: name, found: make(chan bool, 1)}
+// request waits for the loop.
+func (s *Supervisor) request(ctx context.Context, ask func(f *fleet.Fleet, now time.Time) (fleet.Effects, error)) error {
+	r := request{ask: ask, answer: make(chan error, 1)}
 	select {
-	case s.wakes <- w:
-		return <-w.found, nil
+	case s.requests <- r:
+		return <-r.answer
 	case <-ctx.Done():
-		return false, fmt.Errorf("wake group %s: the loop takes no request: %w", name, ctx.Err())
+		return fmt.Errorf("the loop takes no request: %w", ctx.Err())
 	}
+}
+
+// WakeGroup wakes all workers of a group for a while. The error says why not.
+func (s *Supervisor) WakeGroup(ctx context.Context, name string) error {
+	return s.request(ctx, func(f *fleet.Fleet, now time.Time) (fleet.Effects, error) { return f.WakeGroup(now, name) })
+}
+
+// Pause leaves workers alone for a while, and returns the pauses that are in force then.
+func (s *Supervisor) Pause(ctx context.Context, p fleet.Pause, length time.Duration) ([]fleet.Pause, error) {
+	var in []fleet.Pause
+	err := s.request(ctx, func(f *fleet.Fleet, now time.Time) (fleet.Effects, error) {
+		p.At, p.Until = now, now.Add(length)
+		t, err := f.Pause(now, p)
+		in = f.Pauses()
+		return t, err
+	})
+	return in, err
+}
+
+// Resume ends a pause, and returns the pauses that are in force then.
+func (s *Supervisor) Resume(ctx context.Context, of fleet.Pause) ([]fleet.Pause, error) {
+	var in []fleet.Pause
+	err := s.request(ctx, func(f *fleet.Fleet, now time.Time) (fleet.Effects, error) {
+		t, err := f.Resume(now, of)
+		in = f.Pauses()
+		return t, err
+	})
+	return in, err
 }
 
 // passViewed tells the fleet that somebody looked. The loop turns often enough to notice that in time.
@@ -149,10 +177,10 @@ func (s *Supervisor) Run(ctx context.Context, seen <-chan worker.Observation) {
 			timer.Reset(s.apply(acting, s.fleet.Observe(time.Now(), o)))
 		case out := <-s.outcomes:
 			timer.Reset(s.finish(acting, out))
-		case w := <-s.wakes:
-			t, found := s.fleet.WakeGroup(time.Now(), w.name)
+		case r := <-s.requests:
+			t, err := r.ask(s.fleet, time.Now())
 			timer.Reset(s.apply(acting, t))
-			w.found <- found
+			r.answer <- err
 		case <-timer.C:
 			timer.Reset(s.apply(acting, s.fleet.Tick(time.Now())))
 		case <-viewTimer.C:

@@ -76,6 +76,8 @@ func rows() []row {
 		{"demand-lost", eventDemandLost, "a source of work cannot be read: no worker is put to sleep or woken for it", "", "a source of work failed three times; its groups stay as they are, or go by `stoker.demand-fallback`"},
 		{"demand-back", eventDemandBack, "a source of work can be read again", "", "that is over; also reported after `demand-lost` was"},
 		{"demand-limited", "demand-limited", "there is more work than workers that may run", "", "a group has more work than `stoker.max-replicas` or `STOKER_CPU_BUDGET` allows workers for"},
+		{"paused", "paused", "is paused by an operator", "are paused by an operator", "`stoker pause`; without a worker the message says what is paused"},
+		{"resumed", "resumed", "is not paused any more", "are not paused any more", "a pause is over"},
 		{"woken", "woken", "was woken", "were woken", "a worker that slept runs again"},
 		{"asleep", "asleep", "sleeps, for there is no work", "sleep, for there is no work", "a worker was stopped for want of work"},
 		{"managed", "managed", "is managed", "are managed", "a worker is managed from now on"},

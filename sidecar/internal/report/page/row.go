@@ -90,7 +90,7 @@ func gaugeOf(w fleet.WorkerView, now time.Time) gauge {
 func (r request) row(w fleet.WorkerView) row {
 	line := row{
 		Key: w.Key, Name: sanitize.Line(string(w.Key)), State: w.State, Heal: w.Heal, Health: w.Health, Status: w.Status, Probe: outsideOf(w.Probe, r.now),
-		Group: groupOf(w), CPU: gaugeOf(w, r.now), Attempts: w.Attempts, Next: instantOf(w.NextAt, r.now), Why: why(w),
+		Group: groupOf(w), CPU: gaugeOf(w, r.now), Attempts: w.Attempts, Next: instantOf(w.NextAt, r.now), Why: why(w, r.now),
 	}
 	line.Rank = rank(line.Group, w.State)
 	if w.Status == worker.StatusRunning {
@@ -143,8 +143,10 @@ func (r row) rev() string {
 }
 
 // why returns the reason for a state, in Stoker's fixed words.
-func why(w fleet.WorkerView) string {
+func why(w fleet.WorkerView, now time.Time) string {
 	switch {
+	case w.Held == worker.HeldByPause:
+		return fmt.Sprintf("%s, %s left", w.Held, lasting(w.Pause.Until.Sub(now)))
 	case w.Held != worker.HeldNot:
 		return string(w.Held)
 	case w.Fault != worker.FaultNone && string(w.Fault) != string(w.Reason):

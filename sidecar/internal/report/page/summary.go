@@ -15,8 +15,32 @@ type summary struct {
 	Hint string
 }
 
-// summarize looks at the connection first: without it the rest is outdated.
+// summarize looks at the connection first: without it the rest is outdated. Pauses are told wherever there is nothing more urgent to explain.
 func summarize(v fleet.View) summary {
+	s := stateOfAll(v)
+	if s.Hint == "" {
+		s.Hint = pauses(v)
+	}
+	return s
+}
+
+// pauses is which pauses are in force.
+func pauses(v fleet.View) string {
+	var words []string
+	for _, p := range v.Pauses {
+		text := fmt.Sprintf("%s for %s more", p, lasting(p.Until.Sub(v.At)))
+		if p.Reason != "" {
+			text += " (" + p.Reason + ")"
+		}
+		words = append(words, brief(text, 200))
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return "Paused: " + strings.Join(words, "; ") + "."
+}
+
+func stateOfAll(v fleet.View) summary {
 	groups := map[group]int{}
 	for _, w := range v.Workers {
 		groups[groupOf(w)]++

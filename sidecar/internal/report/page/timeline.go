@@ -184,7 +184,7 @@ func ofHeld(n worker.Event) (condition, bool) {
 	case worker.HeldBadLabels, worker.HeldSwarm, worker.HeldOneOff:
 		return unknown, true // not managed, whether it runs or not
 	case worker.HeldOperator, worker.HeldPaused, worker.HeldFinished, worker.HeldNeverStarted, worker.HeldRemoving, worker.HeldReplaced, worker.HeldAsleep,
-		worker.HeldUnhealthy:
+		worker.HeldUnhealthy, worker.HeldByPause:
 		return stopped, true
 	default: // Docker restarts it, or nobody observed why it exited
 		return down, true

@@ -20,6 +20,20 @@ type fleetJSON struct {
 	HostOverloaded bool         `json:"host_overloaded"`
 	Workers        []workerJSON `json:"workers"`
 	Groups         []groupJSON  `json:"groups"`
+	Pauses         []pauseJSON  `json:"pauses"` // in force
+}
+
+// pauseJSON is a pause.
+type pauseJSON struct {
+	Scope  fleet.PauseScope `json:"scope"` // worker, project or all
+	Name   string           `json:"name"`  // of the worker or the project
+	Since  *time.Time       `json:"since"`
+	Until  *time.Time       `json:"until"`
+	Reason string           `json:"reason"` // in the operator's words
+}
+
+func pauseOf(p fleet.Pause) pauseJSON {
+	return pauseJSON{Scope: p.Scope, Name: clip(p.Name), Since: moment(p.At), Until: moment(p.Until), Reason: clip(p.Reason)}
 }
 
 type engineJSON struct {
@@ -57,6 +71,7 @@ type workerJSON struct {
 	Scope     string            `json:"scope"`
 	Lost      []string          `json:"lost_networks"`
 	Probe     *probeJSON        `json:"probe"` // from outside; null without stoker.probe
+	Pause     *pauseJSON        `json:"pause"` // that it is under; null for none
 	Problems  []problemJSON     `json:"problems"`
 }
 
@@ -74,12 +89,15 @@ type problemJSON struct {
 }
 
 func fleetOf(v fleet.View) fleetJSON {
-	all := fleetJSON{At: moment(v.At), Engine: engineOf(v.Engine), HostOverloaded: v.HostOverloaded, Workers: make([]workerJSON, len(v.Workers)), Groups: make([]groupJSON, len(v.Groups))}
+	all := fleetJSON{At: moment(v.At), Engine: engineOf(v.Engine), HostOverloaded: v.HostOverloaded, Workers: make([]workerJSON, len(v.Workers)), Groups: make([]groupJSON, len(v.Groups)), Pauses: make([]pauseJSON, len(v.Pauses))}
 	for n, w := range v.Workers {
 		all.Workers[n] = workerOf(w, v.At)
 	}
 	for n, g := range v.Groups {
 		all.Groups[n] = groupOf(g)
+	}
+	for n, p := range v.Pauses {
+		all.Pauses[n] = pauseOf(p)
 	}
 	return all
 }
@@ -97,6 +115,10 @@ func workerOf(w fleet.WorkerView, at time.Time) workerJSON {
 		Expected: w.Expected, Held: w.Held, Fault: w.Fault, Reason: w.Reason, Heal: w.Heal, Attempts: w.Attempts,
 		NextAt: moment(w.NextAt), CPUs: w.CPUs, Boosted: w.Boosted, Scope: w.Scope, Problems: make([]problemJSON, len(w.Problems)),
 		Group: clip(w.Group), Lost: append([]string{}, w.LostNetworks...),
+	}
+	if !w.Pause.Until.IsZero() {
+		pause := pauseOf(w.Pause)
+		shown.Pause = &pause
 	}
 	if !w.NextAt.IsZero() {
 		shown.NextIn = max(0, w.NextAt.Sub(at).Seconds())

@@ -43,7 +43,8 @@ type scenario struct {
 func Contract(t *testing.T, host func(testing.TB) Host, crew Crew) {
 	onReal := host(t).Real()
 	for _, c := range slices.Concat(
-		endings(), operators(), policies(), budgets(), selections(), deaths(), outages(), recreates(), quotas(), networkLosses(), outsideProbes(),
+		endings(), operators(), policies(), answers(), budgets(), selections(), deaths(), outages(), recreates(), quotas(), networkLosses(),
+		outsideProbes(),
 	) {
 		if (c.fake && onReal) || (c.real && !onReal) {
 			continue

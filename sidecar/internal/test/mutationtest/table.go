@@ -111,7 +111,7 @@ func action() []named {
 		},
 		{
 			name: "rule 18: dependents are left in a namespace that is gone", file: "core/fleet/dependents.go", pkg: "core/fleet", run: "Dependents|Parent",
-			old: `if !ok || due.After(now) || !f.bound(m) {`, new: `if ok || !due.After(now) || !f.bound(m) {`,
+			old: `if !ok || due.After(now) || !f.bound(m) || f.leftAlone(m) {`, new: `if ok || !due.After(now) || !f.bound(m) {`,
 		},
 		{
 			name: "a dry run acts", file: "core/fleet/fleet.go", pkg: "core/fleet", run: "DryRun",
@@ -137,7 +137,7 @@ func groups() []named {
 		},
 		{
 			name: "I11: one that fails for long counts as capacity", file: "core/demand/decide.go", pkg: "core/demand",
-			old: `w.State == Down || w.State == Waking`, new: `w.State == Down || w.State == Waking || w.State == Failing`,
+			old: `w.State == Waking || w.State == Unseen`, new: `w.State == Waking || w.State == Unseen || w.State == Failing`,
 		},
 	}
 }

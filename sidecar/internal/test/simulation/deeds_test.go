@@ -12,7 +12,7 @@ import (
 // do carries one deed out.
 func (r *run) do(d deed) {
 	r.count.deeds[d.Do]++
-	if r.pool != nil && r.pool.do(r, d) || r.doOperator(d) || r.doWorker(d) || r.doEngine(d) {
+	if r.pool != nil && r.pool.do(r, d) || r.doPause(d) || r.doOperator(d) || r.doWorker(d) || r.doEngine(d) {
 		return
 	}
 	switch d.Do {
@@ -290,6 +290,7 @@ func (r *run) calmDown() {
 	if r.pool != nil {
 		r.pool.calm()
 	}
+	r.endPauses()
 	r.mend()
 }
 

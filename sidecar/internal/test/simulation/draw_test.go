@@ -50,6 +50,7 @@ func drawPlan(seed uint64, length time.Duration) plan {
 	drawNetworks(newDice(^seed), &p)
 	drawProbes(newDice(seed+1<<32), &p)
 	drawPool(newDice(seed*2654435761), &p)
+	drawPauses(newDice(seed*40503), &p, names)
 	return p
 }
 

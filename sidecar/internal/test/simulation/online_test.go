@@ -39,6 +39,7 @@ func (r *run) checkAction(a worker.Action) {
 		return
 	}
 	r.checkDemand(a)
+	r.checkPause(a)
 	if a.Verb == worker.Stop {
 		r.stops = append(r.stops, decidedStop{id: a.Incarnation.ID, at: r.w.Now(), by: len(r.hires), in: a.Deadline})
 	}

@@ -62,7 +62,10 @@ const (
 	opReplace2   what = "replace-2"  // as docker compose 2 does it
 	opDisconnect what = "disconnect" // from the first of its networks
 	opConnect    what = "connect"    // to it
-	opRevive     what = "revive"     // start anyone who is down, run anyone who is gone
+	opPauseAll   what = "stoker-pause-all"
+	opPauseOne   what = "stoker-pause"
+	opResumeAll  what = "stoker-resume-all"
+	opRevive     what = "revive" // start anyone who is down, run anyone who is gone
 )
 
 // What workers do.

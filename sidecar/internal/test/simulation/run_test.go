@@ -27,6 +27,7 @@ type run struct {
 	calm     bool
 	mended   bool // once more, for what the engine was not there for the first time
 	pool     *pool
+	pauses   []fleet.Pause // what the state directory has
 	work     quietWork
 
 	wrong    []string

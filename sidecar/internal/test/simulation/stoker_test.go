@@ -45,7 +45,7 @@ func (r *run) hire() {
 	s.set = fleet.Settings{
 		Rules:    policy.Rules{Selector: policy.Selector{Mode: r.plan.Mode}, Defaults: policy.Defaults{Policy: policy.Default()}},
 		Parallel: r.plan.Parallel, DryRun: r.plan.DryRun, Self: r.self,
-		Saved: r.journal.load(), Bookmark: r.journal.mark, CPUBudget: -1,
+		Saved: r.journal.load(), Bookmark: r.journal.mark, CPUBudget: -1, Pauses: r.pauses,
 	}
 	config := dockertest.SimConfig{Bookmark: s.set.Bookmark, Select: s.set.Keep}
 	if r.pool != nil {

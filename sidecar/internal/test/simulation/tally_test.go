@@ -72,6 +72,7 @@ func suits() []suit {
 			engRefuse, engDone, engUndone, engSlow, engSlowLook, engSlowList, engDrop, engDuplicate, engDelay, engCut, engRestart, engCrash,
 			hostReboot, hostCrash, clockStep,
 		}},
+		{"pauses of Stoker's", []what{opPauseAll, opPauseOne, opResumeAll}},
 		{"work and its source", []what{workComes, workGone, sourceFails, sourceHangs, sourceLies, opWakeGroup}},
 		{"ends of Stoker", []what{stokerKilled, stokerFuse, stokerEnded, stokerAmnesia}},
 	}

@@ -1,0 +1,61 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"stoker/sidecar/internal/control"
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/engine/supervisor"
+)
+
+// operator does what is asked for over the control socket.
+type operator struct {
+	sup      *supervisor.Supervisor
+	stateDir string
+	saving   sync.Mutex // the last pauses that are in force are the last ones on the disk
+}
+
+// Wake wakes all workers of a group.
+func (o *operator) Wake(ctx context.Context, group string) error { return o.sup.WakeGroup(ctx, group) }
+
+// Pause leaves workers alone for a while. What is wrong with one of several keeps the others from nothing.
+func (o *operator) Pause(ctx context.Context, p control.Pause) error {
+	return o.each(p.Selection, func(s fleet.Pause) ([]fleet.Pause, error) {
+		s.Reason = p.Reason
+		return o.sup.Pause(ctx, s, p.For)
+	})
+}
+
+// Resume ends a pause, and gives exhausted workers new attempts.
+func (o *operator) Resume(ctx context.Context, of control.Selection) error {
+	return o.each(of, func(s fleet.Pause) ([]fleet.Pause, error) { return o.sup.Resume(ctx, s) })
+}
+
+func (o *operator) each(of control.Selection, do func(fleet.Pause) ([]fleet.Pause, error)) error {
+	var selected []fleet.Pause
+	for _, name := range of.Workers {
+		selected = append(selected, fleet.Pause{Scope: fleet.PauseWorker, Name: name})
+	}
+	if of.Project != "" {
+		selected = append(selected, fleet.Pause{Scope: fleet.PauseProject, Name: of.Project})
+	}
+	if of.All {
+		selected = append(selected, fleet.Pause{Scope: fleet.PauseAll})
+	}
+	if len(selected) == 0 {
+		return errors.New("name workers, or give --project or --all")
+	}
+	o.saving.Lock()
+	defer o.saving.Unlock()
+	var problems []error
+	for _, s := range selected {
+		in, err := do(s)
+		problems = append(problems, err)
+		if err == nil {
+			problems = append(problems, control.SavePauses(o.stateDir, in))
+		}
+	}
+	return errors.Join(problems...)
+}

@@ -1,0 +1,221 @@
+package fleet
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// PauseScope is what a pause is about.
+type PauseScope string
+
+// The scopes of a pause.
+const (
+	PauseWorker  PauseScope = "worker"
+	PauseProject PauseScope = "project" // of Compose, also for workers that it will have
+	PauseAll     PauseScope = "all"
+)
+
+// LongestPause is how long a pause may last.
+const LongestPause = 7 * 24 * time.Hour
+
+// Pause is an operator's word that workers are left alone until then. A restart whose stop was sent is finished, a recreate too.
+type Pause struct {
+	Scope  PauseScope `json:"scope"`
+	Name   string     `json:"name,omitempty"` // of the worker or the project
+	At     time.Time  `json:"at"`
+	Until  time.Time  `json:"until"`
+	Reason string     `json:"reason,omitempty"` // in the operator's words
+}
+
+// same reports whether two pauses are about the same.
+func (p Pause) same(o Pause) bool { return p.Scope == o.Scope && p.Name == o.Name }
+
+// String says what is paused.
+func (p Pause) String() string {
+	if p.Scope == PauseAll {
+		return "all workers"
+	}
+	return string(p.Scope) + " " + p.Name
+}
+
+func (p Pause) covers(m *member) bool {
+	switch p.Scope {
+	case PauseAll:
+		return true
+	case PauseProject:
+		return policy.Project(m.machine.Saved().Labels) == p.Name
+	case PauseWorker:
+		return string(m.key()) == p.Name
+	}
+	return false
+}
+
+// Pauses are those in force.
+func (f *Fleet) Pauses() []Pause { return slices.Clone(f.pauses) }
+
+// Pause leaves workers alone until then. A pause of the same workers that is in force is replaced. The error says what is wrong with it.
+func (f *Fleet) Pause(now time.Time, p Pause) (Effects, error) {
+	switch length := p.Until.Sub(now); {
+	case length <= 0:
+		return f.settle(now), errors.New("a pause must last for some time; give --for a duration such as 1h")
+	case length > LongestPause:
+		return f.settle(now), fmt.Errorf("a pause lasts for %v at most", LongestPause)
+	case p.Scope == PauseProject && p.Name == "":
+		return f.settle(now), errors.New("no project is named; give --project a name")
+	}
+	if err := f.knows(p); err != nil {
+		return f.settle(now), err
+	}
+	f.pauses = slices.DeleteFunc(f.pauses, p.same)
+	f.pauses = append(f.pauses, p)
+	f.out.Events = append(f.out.Events, pauseEvent(now, worker.EventPaused, p))
+	f.demandsChanged()
+	return f.settle(now), nil
+}
+
+// Resume ends a pause, and gives one worker that has used up its attempts new ones. The error says why nothing came of it.
+func (f *Fleet) Resume(now time.Time, of Pause) (Effects, error) {
+	if err := f.knows(of); err != nil {
+		return f.settle(now), err
+	}
+	n := len(f.pauses)
+	ended := slices.ContainsFunc(f.pauses, of.same)
+	f.pauses = slices.DeleteFunc(f.pauses, of.same)
+	if len(f.pauses) < n {
+		f.ended(now, of)
+	}
+	if of.Scope != PauseWorker {
+		if !ended {
+			return f.settle(now), fmt.Errorf("%s: no such pause is in force; stoker status shows which are", of)
+		}
+		return f.settle(now), nil
+	}
+	m := f.members[worker.Key(of.Name)]
+	if by, ok := f.pausedBy(m); ok {
+		return f.settle(now), fmt.Errorf("%s stays paused with %s; resume that", of.Name, by)
+	}
+	if m.machine.Exhausted() {
+		f.step(now, m, worker.Resume{})
+		ended = true
+	}
+	if !ended {
+		return f.settle(now), fmt.Errorf("%s is neither paused nor exhausted", of.Name)
+	}
+	return f.settle(now), nil
+}
+
+// knows reports whether there is a worker that the pause is about.
+func (f *Fleet) knows(p Pause) error {
+	if p.Scope == PauseAll {
+		return nil
+	}
+	var names []string
+	for _, m := range f.sorted() {
+		if !f.bound(m) || m.undecided {
+			continue
+		}
+		if p.covers(m) {
+			return nil
+		}
+		name := string(m.key())
+		if p.Scope == PauseProject {
+			name = policy.Project(m.machine.Saved().Labels)
+		}
+		names = append(names, name)
+	}
+	message := fmt.Sprintf("there is no %s among the managed workers", p)
+	if near := policy.Suggest(p.Name, names); near != "" {
+		message += "; did you mean " + near + "?"
+	} else {
+		message += "; stoker status lists them"
+	}
+	return errors.New(message)
+}
+
+// pausedBy returns the pause that lasts longest of those that a worker is under.
+func (f *Fleet) pausedBy(m *member) (Pause, bool) {
+	var longest Pause
+	for _, p := range f.pauses {
+		if p.covers(m) && p.Until.After(longest.Until) {
+			longest = p
+		}
+	}
+	return longest, !longest.Until.IsZero()
+}
+
+// leftAlone reports whether a pause keeps Stoker from acting on a worker. Whoever it has stopped itself is started again.
+func (f *Fleet) leftAlone(m *member) bool {
+	if len(f.pauses) == 0 || m.machine.StoppedForHeal() {
+		return false
+	}
+	_, paused := f.pausedBy(m)
+	return paused
+}
+
+// endPauses ends those whose time is over. One that would last longer than it may was made before the clock stepped back.
+func (f *Fleet) endPauses(now time.Time) {
+	for i := 0; i < len(f.pauses); {
+		p := f.pauses[i]
+		if p.Until.After(now) && p.Until.Sub(now) <= LongestPause {
+			i++
+			continue
+		}
+		f.pauses = slices.Delete(f.pauses, i, i+1)
+		f.ended(now, p)
+	}
+}
+
+// ended tells that a pause is over, and what is wrong with its workers then.
+func (f *Fleet) ended(now time.Time, p Pause) {
+	f.out.Events = append(f.out.Events, pauseEvent(now, worker.EventResumed, p))
+	for _, m := range f.sorted() {
+		if !f.bound(m) || !p.covers(m) || f.leftAlone(m) {
+			continue
+		}
+		if e, ok := m.machine.OpenFault(now); ok {
+			f.report(m, []worker.Event{e})
+		}
+	}
+	f.demandsChanged()
+}
+
+// demandsChanged has each group decide anew.
+func (f *Fleet) demandsChanged() {
+	for _, g := range f.demands.groups {
+		g.changed = true
+	}
+}
+
+// pauseWake is when the next pause ends.
+func (f *Fleet) pauseWake() time.Time {
+	var wake time.Time
+	for _, p := range f.pauses {
+		wake = earliest(wake, p.Until)
+	}
+	return wake
+}
+
+func pauseEvent(now time.Time, kind worker.EventKind, p Pause) worker.Event {
+	e := worker.Event{At: now, Kind: kind, Reason: worker.HeldByPause, Detail: p.String()}
+	if p.Scope == PauseWorker {
+		e.Key = worker.Key(p.Name)
+	}
+	if kind == worker.EventPaused {
+		e.Delay = p.Until.Sub(now)
+	}
+	if p.Reason != "" {
+		e.Detail += ": " + strings.TrimSpace(p.Reason)
+	}
+	return e
+}
+
+// untoldByPause reports whether an event of a worker waits for the end of its pause: what is wrong then is told then.
+func untoldByPause(k worker.EventKind) bool {
+	return k == worker.EventFault || k == worker.EventRecovered || k == worker.EventHung || k == worker.EventHealFailed
+}
