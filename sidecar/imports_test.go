@@ -16,7 +16,7 @@ func allowed() map[string][]string {
 	return map[string][]string{
 		"core/demand":        nil,
 		"unixsocket":         nil,
-		"control":            {"unixsocket"},
+		"control":            {"core/fleet", "unixsocket"},
 		"core/policy":        {"core/demand"},
 		"core/worker":        {"core/policy", "core/demand"},
 		"core/dependents":    {"core/worker", "core/policy"},
@@ -42,7 +42,7 @@ func allowed() map[string][]string {
 			"config", "engine/docker", "core/fleet", "report/history", "engine/journal", "core/worker", "report/metrics", "report/notify", "report/page",
 			"core/policy", "report/web", "engine/supervisor", "engine/watch", "sanitize", "control", "core/demand", "engine/queue", "engine/probe", "report/trend",
 		},
-		"command": {"app", "composefile", "config", "control", "core/demand", "engine/docker", "engine/queue", "report/history", "core/worker", "report/notify", "core/policy", "report/web", "sanitize"},
+		"command": {"app", "composefile", "config", "control", "core/demand", "core/fleet", "engine/docker", "engine/queue", "report/history", "core/worker", "report/notify", "core/policy", "report/web", "sanitize"},
 	}
 }
 

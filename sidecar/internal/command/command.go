@@ -118,9 +118,9 @@ func newRoot(env Env) *cobra.Command {
 		Short: "Stoker watches labelled containers through the Docker API and heals those that fail",
 		Long: "Stoker watches labelled containers through the Docker API and heals those that fail.\n" +
 			"It is configured by its environment (STOKER_*, DOCKER_*) and by labels on the containers; without a command it runs.",
-		Args:              cobra.NoArgs,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
 	}
 	run := newRun(env)
 	// Not cobra's own flag: its output can only be changed by a template.

@@ -68,7 +68,8 @@ func kindColour(kind worker.EventKind) colour {
 	case worker.EventHealed, worker.EventRecovered, worker.EventStable, worker.EventEngineConnected, worker.EventHostRecovered,
 		worker.EventNetworkRestored, worker.EventWoken, worker.EventDemandBack:
 		return green
-	case worker.EventManaged, worker.EventUnmanaged, worker.EventHeld, worker.EventQuota, worker.EventDependentsRestarted, worker.EventAsleep, worker.EventStopped:
+	case worker.EventManaged, worker.EventUnmanaged, worker.EventHeld, worker.EventQuota, worker.EventDependentsRestarted, worker.EventAsleep, worker.EventStopped, worker.EventPaused,
+		worker.EventResumed:
 		return plain
 	}
 	return plain
