@@ -33,6 +33,7 @@ func allowed() map[string][]string {
 		"report/history":     {"core/worker", "sanitize"},
 		"report/metrics":     {"core/fleet", "core/worker", "core/demand", "sanitize"},
 		"report/notify":      {"core/worker", "sanitize"},
+		"report/ping":        nil,
 		"report/trend":       {"core/fleet"},
 		"report/page":        {"report/trend", "core/demand", "core/fleet", "core/worker", "report/history", "sanitize"},
 		"report/web":         {"core/fleet", "report/history", "core/worker", "core/policy", "core/demand", "sanitize", "unixsocket"},
@@ -40,7 +41,7 @@ func allowed() map[string][]string {
 		"composefile":        {"core/worker"},
 		"app": {
 			"config", "engine/docker", "core/fleet", "report/history", "engine/journal", "core/worker", "report/metrics", "report/notify", "report/page",
-			"core/policy", "report/web", "engine/supervisor", "engine/watch", "sanitize", "control", "core/demand", "engine/queue", "engine/probe", "report/trend",
+			"core/policy", "report/web", "engine/supervisor", "engine/watch", "sanitize", "control", "core/demand", "engine/queue", "engine/probe", "report/ping", "report/trend",
 		},
 		"command": {"app", "composefile", "config", "control", "core/demand", "core/fleet", "engine/docker", "engine/queue", "report/history", "core/worker", "report/notify", "core/policy", "report/web", "sanitize"},
 	}

@@ -75,7 +75,7 @@ func New(opts Options) (*App, error) {
 	a.metrics = metrics.New(metrics.Options{View: a.look, Version: opts.Version, Commit: opts.Commit})
 	a.log = newLogSink(opts.Log, func() { a.metrics.Dropped("log", 1) })
 	var err error
-	if a.notify, err = NewNotifier(opts, a.metrics); err != nil {
+	if a.notify, err = NewNotifier(opts, a.metrics, a.hostName); err != nil {
 		return nil, err
 	}
 	if a.engine, err = docker.New(a.dockerOptions()); err != nil {
@@ -118,7 +118,7 @@ func (a *App) dockerOptions() docker.Options {
 	d := a.opts.Config.Docker
 	return docker.Options{
 		Host: d.Host, TLSVerify: d.TLSVerify, CertPath: d.CertPath, APIVersion: d.APIVersion,
-		UserAgent: "stoker/" + a.opts.Version, Self: docker.SelfID(), OnDenied: a.denied,
+		UserAgent: "stoker/" + a.opts.Version, HostName: a.opts.Config.Host, Self: docker.SelfID(), OnDenied: a.denied,
 	}
 }
 
@@ -196,6 +196,16 @@ func (a *App) linkError(err error) {
 	a.log.message(logrus.ErrorLevel, "cannot follow the engine, trying again until it answers", docker.Explain(err))
 }
 
+// hostName is what this host is called.
+func (a *App) hostName() string {
+	if a.sup != nil {
+		if name := a.sup.View().Engine.Engine.Name; name != "" {
+			return name
+		}
+	}
+	return HostName(a.opts.Config)
+}
+
 // View is the last picture of the fleet.
 func (a *App) View() fleet.View { return a.sup.View() }
 
@@ -224,6 +234,7 @@ func (a *App) Run(ctx context.Context) error {
 	served.Go(func() { a.serve(serving) })
 	served.Go(func() { a.notify.Run(serving) })
 	served.Go(func() { a.serveControl(serving) })
+	served.Go(func() { a.ping(serving) })
 	served.Go(func() { a.trend.Run(serving, a.sup.View) })
 
 	seen := make(chan worker.Observation)

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"stoker/sidecar/internal/config"
 	"stoker/sidecar/internal/core/demand"
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/engine/docker"
@@ -120,9 +121,9 @@ func (t *trials) observe(ctx context.Context, o worker.Observation) {
 
 func (t *trials) wait() { t.group.Wait() }
 
-// NewNotifier parses the notification URLs. Its error has one line for each mistake, without secrets.
-func NewNotifier(opts Options, m *metrics.Metrics) (*notify.Notifier, error) {
-	o := notify.Options{URLs: opts.Config.Notify, On: opts.Config.NotifyOn, Host: hostName(), Agent: "stoker/" + opts.Version}
+// NewNotifier parses the notification URLs. Host is what this host is called, as far as is known yet. Its error has one line for each mistake, without secrets.
+func NewNotifier(opts Options, m *metrics.Metrics, host func() string) (*notify.Notifier, error) {
+	o := notify.Options{URLs: opts.Config.Notify, On: opts.Config.NotifyOn, Host: host, Agent: "stoker/" + opts.Version}
 	if m != nil {
 		o.OnDropped = func(n uint64) { m.Dropped("notify", n) }
 		o.OnResult = func(_, outcome string) { m.Notified(outcome) }
@@ -130,8 +131,11 @@ func NewNotifier(opts Options, m *metrics.Metrics) (*notify.Notifier, error) {
 	return notify.New(o)
 }
 
-// hostName returns the name of this host for people. The default name of a container is its ID, which is of no use.
-func hostName() string {
+// HostName returns the name of this host for people, where no engine tells it. The default name of a container is its ID, which is of no use.
+func HostName(c config.Config) string {
+	if c.Host != "" {
+		return c.Host
+	}
 	name, err := os.Hostname()
 	if err != nil || (name != "" && strings.HasPrefix(docker.SelfID(), name)) {
 		return ""

@@ -32,7 +32,9 @@ type Env struct {
 	Stdout  io.Writer
 	Stderr  io.Writer
 	Width   int // of the terminal behind Stdout, in characters; 0 when it is none
-	Build   Build
+	// Terminal is the terminal of a person who can press keys; nil when there is none.
+	Terminal Terminal
+	Build    Build
 
 	// Run is the sidecar. It works until ctx ends.
 	Run func(ctx context.Context, c config.Config, log *logrus.Logger, build Build) error
@@ -50,6 +52,15 @@ type Env struct {
 	Self func() string
 	// Hostname is the host's name, the same for the sidecar and for its healthcheck.
 	Hostname func() (string, error)
+}
+
+// Terminal is where a person reads and presses keys.
+type Terminal interface {
+	io.Reader
+	// Raw has each key passed on at once, and not shown, until restore is called.
+	Raw() (restore func(), err error)
+	// Size is in characters.
+	Size() (width, height int)
 }
 
 // Engine is what check asks.

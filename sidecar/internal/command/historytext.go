@@ -61,15 +61,15 @@ func what(e history.Entry) string {
 func kindColour(kind worker.EventKind) colour {
 	switch kind {
 	case worker.EventProblem, worker.EventExhausted, worker.EventHealFailed, worker.EventEngineDisconnected, worker.EventHostOverloaded,
-		worker.EventQuotaFailed, worker.EventNetworkLost, worker.EventDemandLost:
+		worker.EventQuotaFailed, worker.EventNetworkLost, worker.EventDemandLost, worker.EventUnhealthy, worker.EventStopped:
 		return red
-	case worker.EventFault, worker.EventRefused, worker.EventHung, worker.EventOutOfMemory, worker.EventStatsUnavailable, worker.EventUnprobed, worker.EventUnhealthy, worker.EventDemandLimited:
+	case worker.EventFault, worker.EventRefused, worker.EventHung, worker.EventOutOfMemory, worker.EventStatsUnavailable, worker.EventUnprobed, worker.EventDemandLimited:
 		return yellow
 	case worker.EventHealed, worker.EventRecovered, worker.EventStable, worker.EventEngineConnected, worker.EventHostRecovered,
 		worker.EventNetworkRestored, worker.EventWoken, worker.EventDemandBack:
 		return green
-	case worker.EventManaged, worker.EventUnmanaged, worker.EventHeld, worker.EventQuota, worker.EventDependentsRestarted, worker.EventAsleep, worker.EventStopped, worker.EventPaused,
-		worker.EventResumed:
+	case worker.EventManaged, worker.EventUnmanaged, worker.EventHeld, worker.EventQuota, worker.EventDependentsRestarted, worker.EventAsleep,
+		worker.EventPaused, worker.EventResumed:
 		return plain
 	}
 	return plain

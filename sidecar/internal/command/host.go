@@ -5,7 +5,7 @@ import (
 	"os"
 
 	"github.com/sirupsen/logrus"
-	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 
 	"stoker/sidecar/internal/app"
 	"stoker/sidecar/internal/config"
@@ -23,6 +23,7 @@ func Host(build Build) Env {
 		Stdout:    os.Stdout,
 		Stderr:    os.Stderr,
 		Width:     terminalWidth(os.Stdout),
+		Terminal:  terminalOf(os.Stdin, os.Stdout),
 		Build:     build,
 		Run:       runApp,
 		Connect:   connect,
@@ -61,7 +62,7 @@ func runApp(ctx context.Context, c config.Config, log *logrus.Logger, build Buil
 }
 
 func notifierOf(c config.Config, build Build) (Notifier, error) {
-	n, err := app.NewNotifier(app.Options{Config: c, Version: build.Version}, nil)
+	n, err := app.NewNotifier(app.Options{Config: c, Version: build.Version}, nil, func() string { return app.HostName(c) })
 	if err != nil {
 		return nil, err
 	}
@@ -84,9 +85,38 @@ func connect(c config.Config, build Build) (Engine, error) {
 
 // terminalWidth is in columns, 0 when file is no terminal.
 func terminalWidth(file *os.File) int {
-	size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
+	width, _, err := term.GetSize(int(file.Fd()))
 	if err != nil {
 		return 0
 	}
-	return int(size.Col)
+	return width
+}
+
+// terminal is the one of this process.
+type terminal struct{ in, out *os.File }
+
+// terminalOf returns nil unless both are a terminal.
+func terminalOf(in, out *os.File) Terminal {
+	if !term.IsTerminal(int(in.Fd())) || !term.IsTerminal(int(out.Fd())) {
+		return nil
+	}
+	return terminal{in, out}
+}
+
+func (t terminal) Read(p []byte) (int, error) { return t.in.Read(p) }
+
+func (t terminal) Raw() (func(), error) {
+	before, err := term.MakeRaw(int(t.in.Fd()))
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = term.Restore(int(t.in.Fd()), before) }, nil
+}
+
+func (t terminal) Size() (width, height int) {
+	width, height, err := term.GetSize(int(t.out.Fd()))
+	if err != nil {
+		return 80, 24
+	}
+	return width, height
 }

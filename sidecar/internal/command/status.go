@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -38,7 +37,7 @@ func newStatus(env Env) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return env.status(cmd.Context(), ask) },
 	}
-	ask.flags(cmd, "go on, and show every change; with --json a line for each")
+	ask.flags(cmd, "go on, and show every change; with --json a line for each. On a terminal s and r sort, q ends")
 	return cmd
 }
 
@@ -67,85 +66,6 @@ func (e Env) status(ctx context.Context, ask watchFlags) error {
 		return &ending{code: exitFailed}
 	}
 	return err
-}
-
-// watchStatus shows each view that differs from the last. On a terminal it also redraws every second, because ages grow.
-func (e Env) watchStatus(ctx context.Context, s *sidecar, ask watchFlags) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	screen := &screen{env: e, json: ask.json}
-	shown, ended := make(chan []byte), make(chan error, 1)
-	go func() {
-		ended <- e.keepFollowing(ctx, s, "", func(t streamEvent) error {
-			if t.name != "view" {
-				return nil
-			}
-			select {
-			case shown <- t.data:
-			case <-ctx.Done():
-			}
-			return nil
-		})
-	}()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		var err error
-		select {
-		case text := <-shown:
-			err = screen.show(text)
-		case <-tick.C:
-			err = screen.age()
-		case err := <-ended:
-			if err != nil {
-				return failed(err)
-			}
-			return nil
-		}
-		if err != nil {
-			cancel()
-			return errors.Join(err, <-ended)
-		}
-	}
-}
-
-// screen shows views.
-type screen struct {
-	env   Env
-	json  bool
-	last  *fleetView
-	since time.Time // when last was received
-}
-
-func (s *screen) show(text []byte) error {
-	if s.json {
-		return s.env.say(harmless(string(text)) + "\n")
-	}
-	var shown fleetView
-	if err := json.Unmarshal(text, &shown); err != nil {
-		return failed(fmt.Errorf("read a view: %w", err))
-	}
-	s.last, s.since = &shown, time.Now()
-	return s.draw()
-}
-
-// age redraws on a terminal; elsewhere nothing has changed.
-func (s *screen) age() error {
-	if s.last == nil || s.env.Width == 0 {
-		return nil
-	}
-	return s.draw()
-}
-
-func (s *screen) draw() error {
-	now := time.Now()
-	text := s.env.statusText(*s.last, s.last.now(now).Add(now.Sub(s.since)))
-	if s.env.Width > 0 {
-		text = "\x1b[H" + strings.ReplaceAll(text, "\n", "\x1b[K\n") + "\x1b[J" // over the last one: clearing the screen would flicker
-	} else {
-		text += "\n"
-	}
-	return s.env.say(text)
 }
 
 func (e Env) say(text string) error {

@@ -17,6 +17,7 @@ import (
 // fleetView is the part of the API's answer that status shows.
 type fleetView struct {
 	At             time.Time `json:"at"`
+	Host           string    `json:"host"`
 	HostOverloaded bool      `json:"host_overloaded"`
 	Engine         struct {
 		Connected bool      `json:"connected"`
@@ -149,7 +150,11 @@ func headline(f fleetView, now time.Time) string {
 	if !f.Engine.Since.IsZero() {
 		engine += " for " + short(now.Sub(f.Engine.Since))
 	}
-	line := count(len(f.Workers), "worker") + ", " + engine
+	line := count(len(f.Workers), "worker")
+	if f.Host != "" {
+		line += " on " + f.Host
+	}
+	line += ", " + engine
 	if f.HostOverloaded {
 		line += "; the host is overloaded: restarts of running workers wait"
 	}

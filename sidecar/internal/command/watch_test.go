@@ -82,6 +82,75 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// keyboard is a terminal whose keys a test presses.
+type keyboard struct {
+	keys   chan byte
+	height int
+	raw    atomic.Int64 // how often it was taken and not given back
+}
+
+func (k *keyboard) Read(p []byte) (int, error) {
+	key, open := <-k.keys
+	if !open {
+		return 0, io.EOF
+	}
+	p[0] = key
+	return 1, nil
+}
+
+func (k *keyboard) Raw() (func(), error) {
+	k.raw.Add(1)
+	return func() { k.raw.Add(-1) }, nil
+}
+
+func (k *keyboard) Size() (width, height int) { return 100, k.height }
+
+// TestLiveStatus: sorted by another column, reversed, cut at the height of the terminal, and ended by q.
+func TestLiveStatus(t *testing.T) {
+	t.Parallel()
+	r := run(t)
+	idle, busy, third := burner(), burner(), burner()
+	idle.Key, idle.State, busy.Key, third.Key = "a-idle", fleet.StateRunning, "b-busy", "c-third"
+	busy.State = fleet.StateExhausted
+	r.show(view(idle, busy, third))
+	k := &keyboard{keys: make(chan byte), height: 24}
+	out, code := &paper{}, make(chan int, 1)
+	go func() {
+		code <- Execute(t.Context(), Env{Args: []string{"status", "--watch", "--url", r.url}, Stdout: out, Stderr: io.Discard, Width: 100, Terminal: k, Environ: []string{"NO_COLOR=1"}})
+	}()
+	first := func(hint string) string { // worker on the last screen with that hint
+		holds(t, out, hint)
+		all := out.String()
+		last := all[:strings.LastIndex(all, hint)]
+		last = last[strings.LastIndex(last, "\x1b[H"):]
+		at := len(last)
+		for _, name := range []string{"a-idle", "b-busy", "c-third"} {
+			if i := strings.Index(last, name); i >= 0 && i < at {
+				at = i
+			}
+		}
+		return last[at : at+6]
+	}
+	require.Equal(t, "a-idle", first("by name · s:"))
+	k.keys <- 's'
+	require.Equal(t, "b-busy", first("by state · s:"))
+	k.keys <- 'r'
+	require.Equal(t, "c-thir", first("by state, reversed · s:"))
+	k.keys <- 'q'
+	require.Equal(t, 0, <-code)
+	require.Zero(t, k.raw.Load(), "the terminal is as it was")
+	require.True(t, strings.HasSuffix(out.String(), showCursor+leaveScreen))
+
+	low := &keyboard{keys: make(chan byte), height: 4}
+	out = &paper{}
+	go func() {
+		code <- Execute(t.Context(), Env{Args: []string{"status", "-w", "--url", r.url}, Stdout: out, Stderr: io.Discard, Width: 100, Terminal: low, Environ: []string{"NO_COLOR=1"}})
+	}()
+	holds(t, out, "more lines")
+	low.keys <- interrupt
+	require.Equal(t, 0, <-code)
+}
+
 func TestWatchHistory(t *testing.T) {
 	t.Parallel()
 	r := run(t)

@@ -42,8 +42,11 @@ type Config struct {
 	Stats         Stats
 	Resync        time.Duration // 5 s and more
 	DryRun        bool
-	StateDir      string                     // absolute
-	Listen        string                     // host:port; empty is off
+	StateDir      string // absolute
+	Listen        string // host:port; empty is off
+	Host          string // what this host is called; empty is what the engine says
+	Ping          string // a URL, and a secret; empty is none
+	PingEvery     time.Duration
 	Notify        []string                   // URLs; they hold secrets
 	Sources       map[string][]demand.Source // of work, by demand.SourceName; nil is none
 	NotifyOn      []string                   // names of events, lower case; nil is the default ones

@@ -28,6 +28,7 @@ func standard() Config {
 		OverloadHold:  5 * time.Minute,
 		Stats:         StatsWatched,
 		Resync:        time.Minute,
+		PingEvery:     time.Minute,
 		StateDir:      "/var/lib/stoker",
 		Listen:        ":8080",
 		LogLevel:      "info",
@@ -54,6 +55,9 @@ func TestLoadGood(t *testing.T) {
 		{"", func(*Config) {}},
 		{"PATH=/bin|DOCKER_CONTEXT=x|STOKERISH=1|nonsense", func(*Config) {}},
 		{"STOKER_RESYNC=|STOKER_STOP_TIMEOUT= |STOKER_DRY_RUN=|STOKER_PARALLEL=", func(*Config) {}},
+		{"STOKER_HOST=node 1|STOKER_PING=https://hc-ping.com/x|STOKER_PING_EVERY=5m", func(c *Config) {
+			c.Host, c.Ping, c.PingEvery = "node 1", "https://hc-ping.com/x", 5*time.Minute
+		}},
 		{"STOKER_LISTEN=", func(c *Config) { c.Listen = "" }},
 		{"STOKER_LISTEN= ", func(c *Config) { c.Listen = "" }},
 		{"STOKER_LISTEN=127.0.0.1:0", func(c *Config) { c.Listen = "127.0.0.1:0" }},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"path"
 	"reflect"
 	"regexp"
@@ -27,6 +28,9 @@ type (
 	overloadHold  time.Duration
 	cpuBudget     float64
 	address       string
+	hostName      string
+	pingURL       string
+	pingEvery     time.Duration
 	urls          []string
 	words         []string
 	logLevel      string
@@ -35,6 +39,7 @@ type (
 
 const (
 	leastResync  = 5 * time.Second
+	leastPing    = 5 * time.Second
 	mostParallel = 1024
 )
 
@@ -54,6 +59,9 @@ func parsers() map[reflect.Type]env.ParserFunc {
 	read(parsers, parseOverloadHold)
 	read(parsers, parseCompat)
 	read(parsers, parseCPUBudget)
+	read(parsers, parseHostName)
+	read(parsers, parsePing)
+	read(parsers, parsePingEvery)
 	read(parsers, policy.ParseBool)
 	read(parsers, choose(policy.ModeLabel, policy.ModeQuota, policy.ModeAll))
 	read(parsers, choose(RequireQuotaWarn, RequireQuotaApply, RequireQuotaOff))
@@ -242,4 +250,30 @@ func parseAPIVersion(value string) (apiVersion, error) {
 		return "", fmt.Errorf("older than 1.%d; in YAML a version has to be in quotes", oldest)
 	}
 	return apiVersion(version), nil
+}
+
+// mostHostName bounds a name that every message has.
+const mostHostName = 100
+
+func parseHostName(value string) (hostName, error) {
+	if len(value) > mostHostName || strings.ContainsFunc(value, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return "", fmt.Errorf("must be at most %d printable characters", mostHostName)
+	}
+	return hostName(value), nil
+}
+
+func parsePing(value string) (pingURL, error) {
+	u, err := url.Parse(value)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return "", errors.New("not a URL that can be fetched; write http://… or https://…")
+	}
+	return pingURL(value), nil
+}
+
+func parsePingEvery(value string) (pingEvery, error) {
+	d, err := policy.ParseDuration(value)
+	if err == nil && d < leastPing {
+		err = fmt.Errorf("must be at least %v", leastPing)
+	}
+	return pingEvery(d), err
 }

@@ -21,6 +21,9 @@ func (c Config) Summary() []string {
 		"notify=" + services(c.Notify) + listed(", on ", strings.Join(c.NotifyOn, ",")),
 		"log=" + c.LogLevel + ", " + c.LogFormat,
 	}
+	if c.Ping != "" {
+		lines = append(lines, "ping=every "+c.PingEvery.String())
+	}
 	if named := namedSources(c.Sources); len(named) > 0 {
 		lines = append(lines, "sources of work: "+strings.Join(named, ", "))
 	}

@@ -28,6 +28,9 @@ type variables struct {
 	Resync           time.Duration   `env:"STOKER_RESYNC" envDefault:"1m" doc:"full comparison with the engine; at least $5s$"`
 	DryRun           bool            `env:"STOKER_DRY_RUN" envDefault:"false" doc:"decide and report, touch nothing"`
 	StateDir         folder          `env:"STOKER_STATE_DIR" envDefault:"/var/lib/stoker" doc:"the journal; not writable means: reported once, kept in memory"`
+	Host             hostName        `env:"STOKER_HOST" default:"the engine's host name" doc:"what this host is called on the page, in the API and in messages"`
+	Ping             pingURL         `env:"STOKER_PING" secret:"true" doc:"a URL (Healthchecks.io, a push monitor of Uptime Kuma) that is fetched while Stoker is connected to the engine and its loop turns: its silence is the alarm"`
+	PingEvery        pingEvery       `env:"STOKER_PING_EVERY" envDefault:"1m" doc:"how often; at least $5s$"`
 	Listen           address         `env:"STOKER_LISTEN" envDefault:":8080" doc:"status page, API, metrics; empty turns it off"`
 	Notify           urls            `env:"STOKER_NOTIFY" secret:"true" doc:"notification URLs, separated by spaces, line ends or commas"`
 	NotifyOn         words           `env:"STOKER_NOTIFY_ON" default:"gave-up,recreate,refused,engine-disconnected,host-overloaded" doc:"the events to send (comma list), $all$ or $none$; see [notifications](docs/notifications.md)"`
@@ -45,7 +48,7 @@ type Variable struct {
 }
 
 // fileSuffix makes the name of the variable that holds the path of a file with a secret in it, for engines that
-// mount secrets as files. Only STOKER_NOTIFY and the sources of work are: DOCKER_CERT_PATH names a folder, and DOCKER_HOST may not hold a
+// mount secrets as files. Only STOKER_NOTIFY, STOKER_PING and the sources of work are: DOCKER_CERT_PATH names a folder, and DOCKER_HOST may not hold a
 // password.
 const fileSuffix = "_FILE"
 
@@ -110,6 +113,9 @@ func (v variables) config(defaults policy.Defaults) Config {
 		DryRun:        v.DryRun,
 		StateDir:      string(v.StateDir),
 		Listen:        string(v.Listen),
+		Host:          string(v.Host),
+		Ping:          string(v.Ping),
+		PingEvery:     time.Duration(v.PingEvery),
 		Notify:        v.Notify,
 		NotifyOn:      v.NotifyOn,
 		LogLevel:      string(v.LogLevel),

@@ -1,10 +1,6 @@
 package worker
 
-import (
-	"time"
-
-	"stoker/sidecar/internal/core/policy"
-)
+import "time"
 
 // applyInspect takes in a look. What the events said later than the look was taken wins over it.
 func (m *Machine) applyInspect(now time.Time, s Snapshot) {
@@ -168,54 +164,6 @@ func (m *Machine) stillStopping(now time.Time) {
 		return
 	}
 	m.toDue(PhaseStopDue, now)
-}
-
-func (m *Machine) judgeHealth(now time.Time, s Snapshot) {
-	if s.Health == HealthUnhealthy && !m.checks.resumedAt.IsZero() && !m.checks.probe.At.After(m.checks.resumedAt) {
-		m.checks.status = HealthStarting // set by the pause, not by a probe; the next lists are compared with this
-	}
-	switch m.health() {
-	case HealthNone, HealthHealthy:
-		m.checks.unhealthyAt = time.Time{}
-		m.noLongerLeft(now)
-		m.markHealthy(now)
-	case HealthUnhealthy:
-		m.judgeUnhealthy(now, s)
-	case HealthStarting, HealthUnknown: // only ever at the beginning of a life
-		m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}
-	}
-}
-
-// judgeUnhealthy decides on a running worker whose health check fails.
-func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
-	m.checks.healthySince = time.Time{}
-	if m.checks.unhealthyAt.IsZero() {
-		m.checks.unhealthyAt = now
-	}
-	switch m.phase() {
-	case PhaseStopDue, PhaseRecreateDue:
-		m.probeFailsNow(s)
-		m.otherCheckFails(m.unhealthyCause(s))
-		return
-	case PhaseStopping, PhaseRecreating, PhaseExhausted:
-		return
-	case PhaseWatching, PhaseHeld, PhaseAsleep, PhaseDocker, PhaseBackingOff, PhaseStarting, PhaseVerifying:
-	}
-	switch {
-	case m.id.Policy.OnUnhealthy == policy.OnUnhealthyIgnore:
-		m.leaveUnhealthy(now, HeldIgnored)
-		return
-	case m.id.Policy.OnUnhealthy == policy.OnUnhealthyNotify:
-		m.notifyUnhealthy(now)
-		return
-	case m.container.config.autoRemove && m.checks.leftReason == HeldNeedsRecreate: // and its stop would be its removal
-		return
-	}
-	c := m.unhealthyCause(s)
-	if m.id.Policy.OnUnhealthy == policy.OnUnhealthyStop {
-		c.action = HealStop
-	}
-	m.openHeal(now, c)
 }
 
 // inspectContext is what a look is compared with.

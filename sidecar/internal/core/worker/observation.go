@@ -57,6 +57,7 @@ type Engine struct {
 	Version    string
 	APIVersion string
 	CPUs       int
+	Name       string // what its host is called
 	// GraceUnknown: the grace of a stop without one may be another than Docker's 10 s, and the engine does not tell it.
 	GraceUnknown bool
 	Store        string // the storage driver, which the containers belong to as well: with another one the engine shows none of them

@@ -27,6 +27,7 @@ type Options struct {
 	CertPath   string // DOCKER_CERT_PATH: folder of ca.pem, cert.pem, key.pem; empty with TLSVerify is ~/.docker
 	APIVersion string // DOCKER_API_VERSION: pinned; empty negotiates with each new session
 	UserAgent  string
+	HostName   string            // what the engine's host is called; empty is what the engine says
 	Self       string            // ID of the container that Stoker runs in: it is never touched
 	Transport  http.RoundTripper // for tests; nil dials Host
 	// OnDenied receives, in one line, that something before the engine refuses a call: when that is first seen, and again after it

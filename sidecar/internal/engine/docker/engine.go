@@ -37,6 +37,7 @@ func (c *Client) Engine(ctx context.Context) (worker.Engine, error) {
 		Version:    info.ServerVersion,
 		APIVersion: api.ClientVersion(),
 		CPUs:       info.NCPU,
+		Name:       cmp.Or(c.opts.HostName, info.Name),
 		Store:      storeOf(info),
 		// A Podman writes its default into each container.
 		GraceUnknown: podman == nil && !olderThan(info.ServerVersion, 29, 7),

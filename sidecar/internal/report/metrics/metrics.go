@@ -38,6 +38,7 @@ type Metrics struct {
 	dropped       *prometheus.CounterVec
 	notifications *prometheus.CounterVec
 	observations  *prometheus.CounterVec
+	pings         *prometheus.CounterVec
 	resyncs       prometheus.Counter
 	words         *words
 }
@@ -53,6 +54,7 @@ func New(opts Options) *Metrics {
 		calls:         histogram("stoker_engine_call_duration_seconds", "Duration of calls to the engine.", callBuckets(), "kind", "outcome"),
 		events:        counter("stoker_events_total", "Events about workers, the connection to the engine and the host.", "kind"),
 		dropped:       counter("stoker_events_dropped_total", "Events that a sink had no room for.", "sink"),
+		pings:         counter("stoker_pings_total", "Fetches of STOKER_PING, by outcome.", "outcome"),
 		notifications: counter("stoker_notifications_total", "Notifications, by outcome.", "outcome"),
 		observations:  counter("stoker_observations_total", "Observations of the watch about containers and the connection to the engine.", "kind"),
 		resyncs:       prometheus.NewCounter(prometheus.CounterOpts{Name: "stoker_resyncs_total", Help: "Complete lists taken from the engine."}),
@@ -67,7 +69,7 @@ func New(opts Options) *Metrics {
 	build.WithLabelValues(sanitize.Label(opts.Version), sanitize.Label(opts.Commit), sanitize.Label(runtime.Version())).Set(1)
 	m.registry.MustRegister(
 		&viewCollector{view: opts.View, workers: m.workers, gauges: newGauges()},
-		m.healDurations, m.wakeDurations, m.calls, m.events, m.dropped, m.notifications, m.observations, m.resyncs, build,
+		m.healDurations, m.wakeDurations, m.calls, m.events, m.dropped, m.notifications, m.pings, m.observations, m.resyncs, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -109,6 +111,15 @@ func (m *Metrics) Dropped(sink string, n uint64) {
 // Notified counts one notification: sent, failed, or dropped.
 func (m *Metrics) Notified(outcome string) {
 	m.notifications.WithLabelValues(m.words.bounded("notification", outcome)).Inc()
+}
+
+// Pinged counts one fetch of STOKER_PING.
+func (m *Metrics) Pinged(err error) {
+	outcome := "ok"
+	if err != nil {
+		outcome = "failed"
+	}
+	m.pings.WithLabelValues(outcome).Inc()
 }
 
 // Observed counts one observation of the watch, by its kind.

@@ -40,10 +40,10 @@ func (m Message) whole() string {
 	return m.Title + "\n" + m.Text
 }
 
-// renderer renders digests. It is pure.
+// renderer renders digests. The name of the host is not known before the engine has told it.
 type renderer struct {
 	catalog catalog
-	host    string
+	host    func() string
 }
 
 // message renders a digest. Missed is the number of messages before this one that did not reach the same target.
@@ -55,8 +55,8 @@ func (w renderer) message(d Digest, missed int) Message {
 
 func (w renderer) title(d Digest) string {
 	name := "stoker"
-	if w.host != "" {
-		name += " on " + inMessage(w.host, maxName)
+	if host := w.host(); host != "" {
+		name += " on " + inMessage(host, maxName)
 	}
 	var parts []string
 	for _, g := range w.groups(d) {

@@ -46,7 +46,7 @@ func TestMessages(t *testing.T) {
 		{"", []worker.Event{out, out}, "stoker: web-1 reached its retry limit\n" + strings.TrimSuffix(strings.Repeat(
 			"- web-1: unhealthy, probe-failed, attempt 3; health output: connection refused\n", 2), "\n")},
 	} {
-		require.Equal(t, c.whole, renderer{b, c.host}.message(digestOf(b, c.notes...), 0).whole())
+		require.Equal(t, c.whole, renderer{b, called(c.host)}.message(digestOf(b, c.notes...), 0).whole())
 	}
 }
 
@@ -58,12 +58,12 @@ func TestFiftyWorkersInOneMessage(t *testing.T) {
 		notes = append(notes, gaveUp(fmt.Sprintf("w%d", n)))
 	}
 	d := digestOf(b, notes...)
-	m := renderer{b, ""}.message(d, 0)
+	m := renderer{b, called("")}.message(d, 0)
 	require.Equal(t, "stoker: 50 workers reached their retry limit", m.Title)
 	require.Equal(t, maxListed, strings.Count(m.Text, "- w"))
 	require.True(t, strings.HasSuffix(m.Text, "\nand 40 more"))
 	d.Omitted["exhausted"], d.Dropped = 5, 7
-	m = renderer{b, ""}.message(d, 2)
+	m = renderer{b, called("")}.message(d, 2)
 	require.Equal(t, "stoker: 55 workers reached their retry limit", m.Title)
 	require.True(t, strings.HasSuffix(m.Text, "\nand 45 more\n(7 events were dropped: too many at once)\n(2 earlier messages could not be sent)"))
 	var record digestJSON
@@ -109,10 +109,10 @@ func TestHostileNamesAndOutputs(t *testing.T) {
 			n.Attempt = i
 			many = append(many, n)
 		}
-		harmless(t, renderer{b, s}.message(digestOf(b, n), 0))
-		harmless(t, renderer{b, s}.message(digestOf(b, many...), 3))
+		harmless(t, renderer{b, called(s)}.message(digestOf(b, n), 0))
+		harmless(t, renderer{b, called(s)}.message(digestOf(b, many...), 3))
 		n.Kind = worker.EventKind(s)
-		renderer{b, s}.message(digestOf(b, n), 0)
+		renderer{b, called(s)}.message(digestOf(b, n), 0)
 	}
 }
 
@@ -123,7 +123,7 @@ func FuzzMessage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name, output string) {
 		b := bookOf(t, "all")
 		n := worker.Event{Kind: worker.EventExhausted, Key: worker.Key(name), Output: output, Detail: name}
-		harmless(t, renderer{b, name}.message(digestOf(b, n, n), 0))
+		harmless(t, renderer{b, called(name)}.message(digestOf(b, n, n), 0))
 	})
 }
 
@@ -132,3 +132,6 @@ func TestFields(t *testing.T) {
 	require.Equal(t, "a\nb", field("a\r\nb"))
 	require.Equal(t, maxField, utf8.RuneCountInString(field(strings.Repeat("é", 100_000))))
 }
+
+// called is what a host is called.
+func called(name string) func() string { return func() string { return name } }

@@ -82,7 +82,7 @@ func recordExample(t *testing.T) string {
 	n.ID, n.Intent, n.Heal = "4f2a", worker.IntentNone, worker.HealRestart
 	n.Output = "connection refused"
 	var out bytes.Buffer
-	require.NoError(t, json.Indent(&out, renderer{b, "node-1"}.message(digestOf(b, n), 0).JSON, "", "  "))
+	require.NoError(t, json.Indent(&out, renderer{b, called("node-1")}.message(digestOf(b, n), 0).JSON, "", "  "))
 	return "```json\n" + out.String() + "\n```\n"
 }
 

@@ -27,9 +27,9 @@ const (
 
 // Options are the configuration of a Notifier.
 type Options struct {
-	URLs []string // of the services; they contain secrets
-	On   []string // names of events; none is Defaults
-	Host string   // what people call this host; may be empty
+	URLs []string      // of the services; they contain secrets
+	On   []string      // names of events; none is Defaults
+	Host func() string // what people call this host; may return nothing
 	// Agent is the User-Agent, such as stoker/1.0.
 	Agent string
 	// OnDropped is called with the number of events that were dropped, because too many came at once. Record calls it; it must
@@ -89,12 +89,19 @@ func prefix(words string, err error) []error {
 	return all
 }
 
+func (n *Notifier) host() string {
+	if n.opts.Host == nil {
+		return ""
+	}
+	return n.opts.Host()
+}
+
 func (n *Notifier) addTarget(m redactor, to sender) {
 	result := n.opts.OnResult
 	if result == nil {
 		result = func(string, string) {}
 	}
-	n.targets = append(n.targets, newTarget(m, to, renderer{n.catalog, n.opts.Host}, result))
+	n.targets = append(n.targets, newTarget(m, to, renderer{n.catalog, n.host}, result))
 }
 
 // Record queues the events that are wanted. It never blocks.

@@ -224,7 +224,7 @@ func TestNoTargets(t *testing.T) {
 func TestTheTestMessage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		n, err := New(Options{Host: "node-1", On: []string{"none"}})
+		n, err := New(Options{Host: func() string { return "node-1" }, On: []string{"none"}})
 		require.NoError(t, err)
 		good := &fakeTarget{}
 		n.addTarget(redactor{name: "good"}, good)

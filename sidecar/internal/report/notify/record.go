@@ -33,7 +33,7 @@ type eventJSON struct {
 
 func (w renderer) json(d Digest, m Message, missed int) []byte {
 	all := digestJSON{
-		Version: 1, At: d.At.UTC(), Host: field(w.host), Title: m.Title, Text: m.Text, Counts: map[string]int{},
+		Version: 1, At: d.At.UTC(), Host: field(w.host()), Title: m.Title, Text: m.Text, Counts: map[string]int{},
 		Events: []eventJSON{}, Omitted: omitted(d), Dropped: d.Dropped, Missed: missed,
 	}
 	for _, e := range d.Items {

@@ -89,6 +89,7 @@ func census(all int, groups map[group]int) string {
 // engine is what is shown of the engine.
 type engine struct {
 	Connected bool
+	Name      string
 	Version   string
 	API       string
 	CPUs      int
@@ -99,7 +100,7 @@ type engine struct {
 const skewShown = 2 * time.Second
 
 func engineOf(l fleet.EngineLink) engine {
-	shown := engine{Connected: l.Connected, Version: brief(l.Engine.Version, 40), API: brief(l.Engine.APIVersion, 20), CPUs: l.Engine.CPUs}
+	shown := engine{Connected: l.Connected, Name: brief(l.Engine.Name, 100), Version: brief(l.Engine.Version, 40), API: brief(l.Engine.APIVersion, 20), CPUs: l.Engine.CPUs}
 	if l.Skew.Abs() >= skewShown {
 		shown.Skew = lasting(l.Skew) + " behind"
 		if l.Skew > 0 {

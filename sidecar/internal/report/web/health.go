@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	// stuckAfter is how long the supervisor's loop may pause. It runs every few seconds even when nothing happens, so that a
+	// StuckAfter is how long the supervisor's loop may pause. It runs every few seconds even when nothing happens, so that a
 	// pause of this length is a loop that hangs.
-	stuckAfter = 30 * time.Second
+	StuckAfter = 30 * time.Second
 	// disconnectedAfter is how long the engine may be disconnected before Stoker reports itself unhealthy: longer than a restart
 	// of the engine takes.
 	disconnectedAfter = time.Minute
@@ -32,7 +32,7 @@ func (s *site) healthz(w http.ResponseWriter, _ *http.Request) {
 	engine := s.opts.View().Engine
 	tick, since := later(s.opts.LastTick(), s.began), later(engine.Since, s.began)
 	switch {
-	case now.Sub(tick) > stuckAfter:
+	case now.Sub(tick) > StuckAfter:
 		health = healthJSON{Status: "stuck", Detail: fmt.Sprintf("the loop has not run for %s: restart Stoker", age(now, tick))}
 	case !engine.Connected && now.Sub(since) > disconnectedAfter:
 		health = healthJSON{Status: "disconnected", Detail: fmt.Sprintf("no connection to the engine for %s: the log says why", age(now, since))}

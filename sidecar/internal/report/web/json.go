@@ -15,7 +15,8 @@ import (
 // time is null. Times are RFC 3339 in UTC, durations are seconds.
 
 type fleetJSON struct {
-	At             *time.Time   `json:"at"` // of this view
+	At             *time.Time   `json:"at"`   // of this view
+	Host           string       `json:"host"` // what this host is called
 	Engine         engineJSON   `json:"engine"`
 	HostOverloaded bool         `json:"host_overloaded"`
 	Workers        []workerJSON `json:"workers"`
@@ -89,7 +90,7 @@ type problemJSON struct {
 }
 
 func fleetOf(v fleet.View) fleetJSON {
-	all := fleetJSON{At: moment(v.At), Engine: engineOf(v.Engine), HostOverloaded: v.HostOverloaded, Workers: make([]workerJSON, len(v.Workers)), Groups: make([]groupJSON, len(v.Groups)), Pauses: make([]pauseJSON, len(v.Pauses))}
+	all := fleetJSON{At: moment(v.At), Host: clip(v.Engine.Engine.Name), Engine: engineOf(v.Engine), HostOverloaded: v.HostOverloaded, Workers: make([]workerJSON, len(v.Workers)), Groups: make([]groupJSON, len(v.Groups)), Pauses: make([]pauseJSON, len(v.Pauses))}
 	for n, w := range v.Workers {
 		all.Workers[n] = workerOf(w, v.At)
 	}

@@ -2,9 +2,11 @@ package dockertest
 
 import (
 	"syscall"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"stoker/sidecar/internal/control"
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/worker"
 )
@@ -16,6 +18,9 @@ func answers() []scenario {
 		{name: "answers/unhealthy and stopped", play: unhealthyStopped},
 		{name: "answers/unhealthy and told", play: unhealthyTold},
 		{name: "answers/attempts in a window", play: attemptsInAWindow},
+		{name: "pause/outlives a Stoker that is killed", play: pausedAcrossDeath},
+		{name: "pause/a project that compose replaces", play: replacedWhilePaused},
+		{name: "pause/exhausted and resumed", play: resumedWhenExhausted},
 	}
 }
 
@@ -72,4 +77,66 @@ func attemptsInAWindow(s *stage) {
 	s.Operate(OpStart, w.Name)
 	s.running(w)
 	s.crashed(w)
+}
+
+// control is the way in which `stoker pause` asks the Stoker of the scenario.
+func (s *stage) control() control.Client { return control.NewClient(control.Socket(s.dir, s.Scope())) }
+
+// down makes sure that a worker stays down while another one is healed.
+func (s *stage) down(w Worker, why worker.Reason) {
+	s.t.Helper()
+	s.held(w, why)
+	s.canary()
+	require.False(s.t, s.State(w.Name).Running())
+}
+
+// pausedAcrossDeath: what is paused stays so when Stoker is killed, and is healed when it is resumed; the other one is healed at once.
+func pausedAcrossDeath(s *stage) {
+	s.spawn()
+	w := s.work(WorkerSpec{})
+	require.NoError(s.t, s.control().Pause(s.t.Context(), control.Pause{
+		Selection: control.Selection{Workers: []string{w.Name}}, For: time.Hour, Reason: "look at it",
+	}))
+	before := s.State(w.Name)
+	s.Crash(w.Name, syscall.SIGKILL)
+	s.down(w, worker.HeldByPause)
+	s.stoker.Kill()
+	s.spawn()
+	s.down(w, worker.HeldByPause)
+	require.ErrorContains(s.t, s.control().Resume(s.t.Context(), control.Selection{All: true}), "no such pause")
+	require.NoError(s.t, s.control().Resume(s.t.Context(), control.Selection{Workers: []string{w.Name}}))
+	s.back(w, before)
+	s.told(w, "die 137", "start")
+}
+
+// replacedWhilePaused: an upgrade by hand during a pause of the project. Nothing is done about it, and the new container is healed afterwards.
+func replacedWhilePaused(s *stage) {
+	s.spawn()
+	project := map[string]string{"com.docker.compose.project": s.Scope(), "com.docker.compose.service": "w", "stoker.on-missing": "recreate"}
+	w := s.work(WorkerSpec{Labels: project})
+	require.NoError(s.t, s.control().Pause(s.t.Context(), control.Pause{Selection: control.Selection{Project: s.Scope()}, For: time.Hour}))
+	s.Crash(w.Name, syscall.SIGKILL)
+	s.down(w, worker.HeldByPause)
+	s.Operate(OpRemove, w.Name)
+	s.canary()
+	_, known := s.seen(w.Name)
+	next := s.run(WorkerSpec{Name: "next", Labels: project})
+	s.shown(next, "paused", func(got fleet.WorkerView) bool { return got.Held == worker.HeldByPause })
+	require.False(s.t, known, "what compose has removed is not made again")
+	require.NoError(s.t, s.control().Resume(s.t.Context(), control.Selection{Project: s.Scope()}))
+	s.running(next)
+	s.crashed(next)
+	s.told(w, "die 137", "destroy")
+}
+
+// resumedWhenExhausted: stoker resume gives it new attempts.
+func resumedWhenExhausted(s *stage) {
+	s.spawn()
+	w := s.work(WorkerSpec{Labels: labels("max-attempts", "1")})
+	s.crashed(w)
+	before := s.State(w.Name)
+	s.Crash(w.Name, syscall.SIGKILL)
+	s.leftAlone(w, worker.HeldExhausted)
+	require.NoError(s.t, s.control().Resume(s.t.Context(), control.Selection{Workers: []string{w.Name}}))
+	s.back(w, before)
 }

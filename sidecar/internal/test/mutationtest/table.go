@@ -4,7 +4,7 @@ import "slices"
 
 // table is the named mutants, in the order of the rules of docs/how-it-works.md that they break.
 func table() []named {
-	return slices.Concat(perception(), action(), groups(), probes())
+	return slices.Concat(perception(), action(), onDemand(), probes())
 }
 
 // perception is what Stoker makes of what it sees.
@@ -51,7 +51,7 @@ func perception() []named {
 			old: `case m.container.config.restart.Active():`, new: `case false:`,
 		},
 		{
-			name: "rule 13: a heal ends before the worker is healthy", file: "core/worker/inspect.go", pkg: "core/worker",
+			name: "rule 13: a heal ends before the worker is healthy", file: "core/worker/unhealthy.go", pkg: "core/worker",
 			old: "		m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}\n	}\n}", new: "		m.markHealthy(now)\n	}\n}",
 		},
 	}
@@ -120,8 +120,8 @@ func action() []named {
 	}
 }
 
-// groups is how many workers run.
-func groups() []named {
+// onDemand is how many workers of a group run.
+func onDemand() []named {
 	return []named{
 		{
 			name: "I10: a busy worker is put to sleep", file: "core/demand/sleep.go", pkg: "core/demand",

@@ -169,7 +169,7 @@ func (r *run) checkBudget(t dockertest.Truth, mine []dockertest.Record) {
 		if a.Op != dockertest.OpStart || a.Action.Verb != worker.Start {
 			continue
 		}
-		if settled(t, since, a.Sent, p.StableAfter) {
+		if settled(t, since, a.Sent, p.StableAfter) || a.Action.Reason == worker.ReasonResumed {
 			attempts = 0
 		}
 		if r.parentEnded(t, since, a.Sent) || byDemand(a.Action) { // it followed its parent, or was woken, which costs no attempt

@@ -1,0 +1,34 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"stoker/sidecar/internal/report/ping"
+	"stoker/sidecar/internal/report/web"
+)
+
+// ping fetches STOKER_PING while Stoker does its work. What goes wrong is logged once, until it is over.
+func (a *App) ping(ctx context.Context) {
+	failing := false
+	ping.Run(ctx, ping.Options{
+		URL: a.opts.Config.Ping, Every: a.opts.Config.PingEvery, Agent: "stoker/" + a.opts.Version, Well: a.well,
+		OnResult: func(err error) {
+			a.metrics.Pinged(err)
+			switch {
+			case err != nil && !failing:
+				a.log.message(logrus.WarnLevel, "STOKER_PING cannot be fetched, trying again", err.Error())
+			case err == nil && failing:
+				a.log.message(logrus.InfoLevel, "STOKER_PING can be fetched again", "")
+			}
+			failing = err != nil
+		},
+	})
+}
+
+// well reports whether Stoker is connected to the engine and its loop turns.
+func (a *App) well() bool {
+	return a.sup.View().Engine.Connected && time.Since(a.sup.LastTick()) < web.StuckAfter
+}
