@@ -80,7 +80,7 @@ func probeFollowsAddress(s *stage) {
 	again, address := s.State(w.Name), got.Probe.Address
 	s.Operate(OpStop, w.Name)
 	for n := range 20 {
-		if s.wellOutside(s.run(s.probed("other" + decimal(n)))).Probe.Address == address {
+		if s.wellOutside(s.run(s.probed("other"+decimal(n)))).Probe.Address == address {
 			break
 		}
 	}
