@@ -28,6 +28,7 @@ func allowed() map[string][]string {
 		"engine/docker/spec": {"core/worker"},
 		"engine/journal":     {"core/worker"},
 		"engine/queue":       {"core/demand"},
+		"engine/probe":       {"core/worker", "core/policy"},
 		"sanitize":           nil,
 		"report/history":     {"core/worker", "sanitize"},
 		"report/metrics":     {"core/fleet", "core/worker", "core/demand", "sanitize"},
@@ -40,7 +41,7 @@ func allowed() map[string][]string {
 		"composefile":        {"core/worker"},
 		"app": {
 			"config", "engine/docker", "core/fleet", "report/history", "engine/journal", "core/worker", "report/metrics", "report/notify", "report/page",
-			"core/policy", "report/web", "engine/supervisor", "engine/watch", "sanitize", "control", "core/demand", "engine/queue", "report/ping", "report/trend",
+			"core/policy", "report/web", "engine/supervisor", "engine/watch", "sanitize", "control", "core/demand", "engine/queue", "engine/probe", "report/ping", "report/trend",
 		},
 		"command": {"app", "composefile", "config", "control", "core/demand", "core/fleet", "engine/docker", "engine/queue", "report/history", "core/worker", "report/notify", "core/policy", "report/web", "sanitize"},
 	}

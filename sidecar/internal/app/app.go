@@ -19,6 +19,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/engine/docker"
 	"stoker/sidecar/internal/engine/journal"
+	"stoker/sidecar/internal/engine/probe"
 	"stoker/sidecar/internal/engine/queue"
 	"stoker/sidecar/internal/engine/supervisor"
 	"stoker/sidecar/internal/engine/watch"
@@ -90,7 +91,7 @@ func New(opts Options) (*App, error) {
 	set := a.settings()
 	a.saved = len(set.Saved)
 	all := sinks{a.log, a.metrics, a.history, a.notify}
-	a.sup = supervisor.New(fleet.New(time.Now(), set), metered{a.engine, a.sources, a.metrics}, a.journal, all)
+	a.sup = supervisor.New(fleet.New(time.Now(), set), metered{a.engine, a.sources, NewProber(a.engine), a.metrics}, a.journal, all)
 	a.sup.Closing = supervisor.Closing{Heals: healBudget, Actions: actionBudget}
 	a.watch = watch.New(a.engine, watch.Options{
 		Resync: opts.Config.Resync, Bookmark: set.Bookmark, Keep: set.Keep, OnError: a.linkError, OnHidden: a.hidden,
@@ -143,6 +144,11 @@ func (a *App) denied(text string, necessary bool) {
 		return
 	}
 	a.log.message(logrus.WarnLevel, "a call is refused", text)
+}
+
+// NewProber makes the prober of workers of an engine.
+func NewProber(engine *docker.Client) *probe.Prober {
+	return probe.New(probe.Options{Engine: engine, Self: docker.SelfID(), NotFound: docker.ErrNotFound, Denied: docker.ErrDenied})
 }
 
 // owner marks this Stoker's transactions on an engine that another Stoker may use, the same after a restart.

@@ -143,6 +143,7 @@ func lines() map[worker.EventKind]line {
 		worker.EventOutOfMemory:         {logrus.WarnLevel, "the kernel killed a process in the worker, which goes on: raise its memory limit"},
 		worker.EventGraceTooShort:       {logrus.WarnLevel, "the quota throttled the worker while it wound up, and its grace was over: raise the grace or the quota"},
 		worker.EventEvidence:            {logrus.DebugLevel, "kept evidence of the heal: see stoker history WORKER --evidence"},
+		worker.EventUnprobed:            {logrus.WarnLevel, "worker cannot be probed from outside; everything else goes on"},
 		worker.EventStatsUnavailable:    {logrus.WarnLevel, "no CPU stats in time, deciding without"},
 		worker.EventQuota:               {logrus.InfoLevel, "set the worker's CPU quota"},
 		worker.EventQuotaFailed:         {logrus.WarnLevel, "cannot set the worker's CPU quota, trying again"},

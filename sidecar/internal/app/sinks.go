@@ -30,7 +30,13 @@ func (all sinks) Record(events []worker.Event) {
 type metered struct {
 	*docker.Client
 	sources sources
+	prober  prober
 	metrics *metrics.Metrics
+}
+
+// prober is who probes workers from outside.
+type prober interface {
+	Do(ctx context.Context, a worker.Action) worker.ProbeAnswer
 }
 
 // sources is who asks how much work there is.
@@ -46,7 +52,12 @@ func (m metered) Do(ctx context.Context, a worker.Action) worker.Outcome {
 }
 
 func (m metered) do(ctx context.Context, a worker.Action) worker.Outcome {
-	if a.Verb != worker.AskSource {
+	switch a.Verb { // the rest is the engine's
+	case worker.RunProbe:
+		answer := m.prober.Do(ctx, a)
+		return worker.Outcome{Action: a, Result: worker.Done, Probe: &answer}
+	case worker.AskSource:
+	default:
 		return m.Client.Do(ctx, a)
 	}
 	work, err := m.sources.Ask(ctx, a.Source)

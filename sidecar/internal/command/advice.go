@@ -62,7 +62,9 @@ func advise(c config.Config, p policy.Policy, s worker.Snapshot) []string {
 		}
 	}
 	say(s.HasHealthcheck && s.Status == worker.StatusRunning && s.Health == worker.HealthUnhealthy, "%s", unhealthy(s))
-	say(!s.HasHealthcheck, noHealthCheck)
+	if !s.HasHealthcheck {
+		advice = append(advice, adviseOnCheck(p, s.Ports, noHealthCheck)...)
+	}
 	advice = append(advice, adviseOnQuota(c, p, s.CPUs)...)
 	advice = append(advice, adviseOnMemory(p, s.MemoryLimit)...)
 	advice = append(advice, adviseOnSchedules(s.Labels)...)

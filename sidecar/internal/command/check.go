@@ -26,6 +26,7 @@ type containerReport struct {
 	Status   worker.Status `json:"status"`
 	Health   worker.Health `json:"health"`
 	ExitCode int           `json:"exit_code"`
+	Probe    *probeReport  `json:"probe"` // null without stoker.probe, or where it is not probed
 	evaluation
 
 	member groupMember // without a demand where it belongs to no group
@@ -60,7 +61,8 @@ func newCheck(env Env) *cobra.Command {
 		Use:   "check",
 		Short: "Show which containers Stoker manages and why, what is wrong with their labels, and what could be better",
 		Long: "Asks the engine for all containers and shows which of them a Stoker with this environment manages and why,\n" +
-			"what is wrong with their labels, and what could be better. Each source of work is asked once, and its answer is shown.\n" +
+			"what is wrong with their labels, and what could be better. Each source of work is asked once, and its answer is shown;\n" +
+			"each worker with stoker.probe is probed once.\n" +
 			"It changes nothing and needs no running Stoker.\n\n" +
 			"With --compose it shows the same for a stack that does not run yet, and needs no engine: for one compose file or\n" +
 			"several, as docker compose reads them. The settings of a Stoker among the services apply.\n\n" +
@@ -106,6 +108,7 @@ func (e Env) check(ctx context.Context, asJSON bool) error {
 	all.Plan, all.Caveat = planOf(about.CPUs, all.loads()), about.Caveat
 	all.Groups = groupsOf(c, all.members())
 	all.Problems += e.askSources(ctx, all.Groups)
+	all.Problems += e.probeWorkers(ctx, engine, all.Workers)
 	all.Denied = engine.TryCalls(ctx)
 	if all.lacking = engine.Lacking(); all.lacking != "" {
 		all.Problems++
@@ -208,6 +211,7 @@ func (f *containerReport) see(c config.Config, p policy.Policy, s worker.Snapsho
 	}
 	if f.Managed {
 		f.promised = promised(p, s.CPUs)
+		f.planProbe(p, s)
 		f.Advice = append(f.Advice, advise(c, p, s)...)
 	}
 }

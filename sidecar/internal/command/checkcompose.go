@@ -98,7 +98,7 @@ func (e Env) stackReport(c config.Config, stack composefile.Stack) stackReport {
 		d.Stokers = append(d.Stokers, here)
 	}
 	for _, s := range workers {
-		p := plannedOf(c, s)
+		p := plannedOf(c, s, stokers)
 		d.Problems += len(p.Problems)
 		switch p.place(s.Labels) {
 		case placeManaged:
@@ -157,7 +157,7 @@ func decides(name string) bool {
 	return slices.ContainsFunc(policy.Labels(), func(l policy.Label) bool { return l.Env == name })
 }
 
-func plannedOf(c config.Config, s composefile.Service) serviceReport {
+func plannedOf(c config.Config, s composefile.Service, stokers []composefile.Service) serviceReport {
 	reading := c.Rules.Read(policy.Candidate{Labels: s.Labels, CPUs: s.CPUs, QuotaKnown: true})
 	p := serviceReport{Service: s.Name, Replicas: s.Replicas, evaluation: evaluate(c, reading, s.Labels)}
 	p.CPUs, p.Restart = s.CPUs, restart(s.Restart)
@@ -176,7 +176,8 @@ func plannedOf(c config.Config, s composefile.Service) serviceReport {
 		p.member = groupMember{name: s.Name, group: group, demand: reading.Policy.Demand, cpus: s.CPUs, count: p.Replicas, advice: adviseOnSleep(reading.Policy, s.Restart, false)}
 	}
 	if p.Managed {
-		p.Advice = append(p.Advice, adviseOnService(s)...)
+		p.Problems = append(p.Problems, sharesNoNetwork(reading.Policy, s, stokers)...)
+		p.Advice = append(p.Advice, adviseOnService(reading.Policy, s)...)
 		p.Advice = append(p.Advice, adviseOnQuota(c, reading.Policy, s.CPUs)...)
 		p.Advice = append(p.Advice, adviseOnMemory(reading.Policy, s.Memory)...)
 		p.Advice = append(p.Advice, adviseOnSchedules(s.Labels)...)
@@ -232,13 +233,14 @@ func refusedByEngine(s composefile.Service) []string {
 	return problems
 }
 
-func adviseOnService(s composefile.Service) []string {
+func adviseOnService(p policy.Policy, s composefile.Service) []string {
 	var advice []string
 	switch s.Health {
 	case composefile.HealthOff:
-		advice = append(advice, noHealthCheck)
+		advice = append(advice, adviseOnCheck(p, s.Ports, noHealthCheck)...)
 	case composefile.HealthUnspecified:
-		advice = append(advice, "no health check here, and whether the image has one cannot be seen from here: without one a worker that hangs looks alive")
+		advice = append(advice, adviseOnCheck(p, s.Ports,
+			"no health check here, and whether the image has one cannot be seen from here: without one a worker that hangs looks alive")...)
 	case composefile.HealthOn:
 	}
 	switch {

@@ -44,6 +44,8 @@ type Env struct {
 	Notifier func(c config.Config, build Build) (Notifier, error)
 	// AskSource asks a source of work how much there is.
 	AskSource func(ctx context.Context, s demand.Source) (demand.Reading, error)
+	// Probe probes a worker of an engine once, from outside. Nil probes none.
+	Probe func(ctx context.Context, engine Engine, a worker.Action) worker.ProbeAnswer
 	// Explain returns in one line what an error of the engine means and what to do.
 	Explain func(err error) string
 	// Self is the ID of the container that this process runs in, empty outside one.

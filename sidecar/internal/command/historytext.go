@@ -63,7 +63,8 @@ func kindColour(kind worker.EventKind) colour {
 	case worker.EventProblem, worker.EventExhausted, worker.EventHealFailed, worker.EventEngineDisconnected, worker.EventHostOverloaded,
 		worker.EventQuotaFailed, worker.EventNetworkLost, worker.EventDemandLost, worker.EventUnhealthy, worker.EventStopped:
 		return red
-	case worker.EventFault, worker.EventRefused, worker.EventHung, worker.EventOutOfMemory, worker.EventGraceTooShort, worker.EventStatsUnavailable, worker.EventDemandLimited:
+	case worker.EventFault, worker.EventRefused, worker.EventHung, worker.EventOutOfMemory, worker.EventGraceTooShort, worker.EventStatsUnavailable, worker.EventUnprobed,
+		worker.EventDemandLimited:
 		return yellow
 	case worker.EventHealed, worker.EventRecovered, worker.EventStable, worker.EventEngineConnected, worker.EventHostRecovered,
 		worker.EventNetworkRestored, worker.EventWoken, worker.EventDemandBack:

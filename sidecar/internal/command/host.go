@@ -10,6 +10,7 @@ import (
 	"stoker/sidecar/internal/app"
 	"stoker/sidecar/internal/config"
 	"stoker/sidecar/internal/core/demand"
+	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/engine/docker"
 	"stoker/sidecar/internal/engine/queue"
 )
@@ -28,6 +29,7 @@ func Host(build Build) Env {
 		Connect:   connect,
 		Notifier:  notifierOf,
 		AskSource: askSource,
+		Probe:     probeOnce,
 		Explain:   docker.Explain,
 		Self:      docker.SelfID,
 		Hostname:  os.Hostname,
@@ -39,6 +41,15 @@ func askSource(ctx context.Context, s demand.Source) (demand.Reading, error) {
 	pool := queue.New(queue.Options{})
 	defer func() { _ = pool.Close(ctx) }()
 	return pool.Ask(ctx, s)
+}
+
+// probeOnce probes from where this process is, which is where Stoker is when check runs in its container.
+func probeOnce(ctx context.Context, engine Engine, a worker.Action) worker.ProbeAnswer {
+	client, ok := engine.(*docker.Client) // as connect returns it
+	if !ok {
+		return worker.ProbeAnswer{Verdict: worker.VerdictNotMade, Detail: "not an engine that tells where its containers are"}
+	}
+	return app.NewProber(client).Do(ctx, a)
 }
 
 func runApp(ctx context.Context, c config.Config, log *logrus.Logger, build Build) error {

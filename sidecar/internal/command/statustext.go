@@ -83,6 +83,7 @@ type workerRow struct {
 	Boosted   bool      `json:"boosted"`
 	Used      *float64  `json:"used_cpus"`
 	Throttled *float64  `json:"throttled_share"`
+	Probe     *probeRow `json:"probe"`
 	Problems  []policy.Problem
 	Recycle   recycleRow `json:"recycle"`
 }
@@ -175,7 +176,7 @@ func (w workerRow) cells(now time.Time) []cell {
 	}
 	up, health := "-", "-"
 	if w.Status == string(worker.StatusRunning) { // else the health is outdated
-		health = orDash(w.Health)
+		health = orDash(w.health())
 		if !w.StartedAt.IsZero() {
 			up = short(now.Sub(w.StartedAt))
 		}

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,22 +25,25 @@ const (
 
 // Service is the part of a service that Stoker uses. Of its environment it contains only Stoker's own variables.
 type Service struct {
-	Name     string
-	Image    string            // as written; empty when it is only built
-	Labels   map[string]string // of its containers: those that a build gives the image, and its own over them
-	Swarm    map[string]string // deploy.labels, which compose puts on no container
-	CPUs     float64           // quota of each container; 0 is none
-	Memory   int64             // limit of each container, in bytes; 0 is none
-	Clash    bool              // both cpus and cpu_quota or cpu_period: the engine refuses such a container
-	Pair     int64             // cpu_quota, in microseconds, where that is the quota
-	Restart  worker.RestartPolicy
-	Retries  string // of the restart policy, as written; empty is none
-	Health   Health
-	Replicas int               // 0 and more
-	Inactive []string          // its profiles, when none of them is active: compose up does not create it
-	Awaited  bool              // another service waits for it to complete (depends_on)
-	Stoker   bool              // it is one, by its image or its settings
-	Settings map[string]string // of a Stoker: STOKER_* and the engine's DOCKER_* of its environment, except those without a value
+	Name        string
+	Image       string            // as written; empty when it is only built
+	Labels      map[string]string // of its containers: those that a build gives the image, and its own over them
+	Swarm       map[string]string // deploy.labels, which compose puts on no container
+	CPUs        float64           // quota of each container; 0 is none
+	Memory      int64             // limit of each container, in bytes; 0 is none
+	Clash       bool              // both cpus and cpu_quota or cpu_period: the engine refuses such a container
+	Pair        int64             // cpu_quota, in microseconds, where that is the quota
+	Restart     worker.RestartPolicy
+	Retries     string // of the restart policy, as written; empty is none
+	Health      Health
+	Ports       []int             // exposed or published over TCP, in the container, sorted
+	Networks    []string          // by the names in the file; nil is the default one alone
+	NetworkMode string            // empty for Networks
+	Replicas    int               // 0 and more
+	Inactive    []string          // its profiles, when none of them is active: compose up does not create it
+	Awaited     bool              // another service waits for it to complete (depends_on)
+	Stoker      bool              // it is one, by its image or its settings
+	Settings    map[string]string // of a Stoker: STOKER_* and the engine's DOCKER_* of its environment, except those without a value
 }
 
 func translate(s types.ServiceConfig) Service {
@@ -47,6 +51,7 @@ func translate(s types.ServiceConfig) Service {
 		Name: s.Name, Image: s.Image, Labels: map[string]string{}, Replicas: s.GetScale(),
 		Restart: restart(s), Health: health(s.HealthCheck), Settings: map[string]string{},
 	}
+	service.Ports, service.Networks, service.NetworkMode = ports(s), networks(s), s.NetworkMode
 	if s.Build != nil {
 		maps.Copy(service.Labels, s.Build.Labels)
 	}
@@ -134,6 +139,35 @@ func restart(s types.ServiceConfig) worker.RestartPolicy {
 		policy.MaxRetries = int(*most) //nolint:gosec // a number of attempts
 	}
 	return policy
+}
+
+// ports are the first ones of ranges, in the container.
+func ports(s types.ServiceConfig) []int {
+	var all []int
+	for _, p := range s.Ports {
+		if p.Target > 0 && (p.Protocol == "" || p.Protocol == "tcp") {
+			all = append(all, int(p.Target))
+		}
+	}
+	for _, text := range s.Expose {
+		number, protocol, _ := strings.Cut(text, "/")
+		number, _, _ = strings.Cut(number, "-")
+		if n, err := strconv.ParseUint(number, 10, 16); err == nil && n > 0 && (protocol == "" || protocol == "tcp") {
+			all = append(all, int(n))
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func networks(s types.ServiceConfig) []string {
+	if s.NetworkMode != "" {
+		return nil
+	}
+	if _, only := s.Networks["default"]; only && len(s.Networks) == 1 {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(s.Networks))
 }
 
 func health(check *types.HealthCheckConfig) Health {

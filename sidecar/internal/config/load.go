@@ -131,7 +131,7 @@ func givenDefaults(values map[string]string) []string {
 	for _, label := range policy.Labels() {
 		if value := values[label.Env]; label.Env != "" && value != "" {
 			if hidden(label.Env, value) {
-				value = demand.Shown(value)
+				value = shown(label.Env, value)
 			}
 			given = append(given, label.Env+"="+value)
 		}
@@ -157,6 +157,14 @@ func parse(values map[string]string) (variables, []Problem) {
 }
 
 // problemOf finds the variable behind an error of the env package, which names the field.
+// shown is what of a hidden value may be repeated.
+func shown(name, value string) string {
+	if name == variableProbe {
+		return policy.ShownProbe(value)
+	}
+	return demand.Shown(value)
+}
+
 func problemOf(err error, values map[string]string) Problem {
 	parseError := env.ParseError{}
 	if !errors.As(err, &parseError) {

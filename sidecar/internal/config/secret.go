@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"stoker/sidecar/internal/core/demand"
+	"stoker/sidecar/internal/core/policy"
 )
 
 // readSecrets puts the contents of the files that _FILE variables name into the values.
@@ -55,6 +56,8 @@ func hidden(name, value string) bool {
 	switch {
 	case name == "DOCKER_HOST":
 		return strings.Contains(value, "@")
+	case name == variableProbe:
+		return policy.ShownProbe(value) != value
 	case strings.HasPrefix(name, "STOKER_DEMAND") && slices.Contains(names(), name):
 		return demand.Shown(value) != strings.Join(strings.Fields(value), " ")
 	}

@@ -55,6 +55,9 @@ const fileSuffix = "_FILE"
 // variableListen is the one variable for which empty is a value of its own.
 const variableListen = "STOKER_LISTEN"
 
+// variableProbe may have a password in its URL.
+const variableProbe = "STOKER_PROBE"
+
 // Variables is every variable that Stoker reads, in the order in which they are documented: the defaults of labels,
 // then those that exist in the environment only, each secret followed by its _FILE form.
 func Variables() []Variable {

@@ -100,6 +100,7 @@ func (w *Worker) serve(ctx context.Context, stop context.CancelFunc, signals <-c
 	orders := make(chan []fault.Fault)
 	scheduler := fault.NewScheduler(w.injector, w.set.FaultFile, orders)
 	helpers.Go(func() { scheduler.Serve(ctx, w.set.Faults) })
+	w.serveHealth(ctx, helpers)
 	helpers.Go(func() { w.handleSignals(ctx, stop, signals, orders) })
 }
 

@@ -4,6 +4,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +31,7 @@ type Settings struct {
 	Checkpoint time.Duration
 	Progress   time.Duration
 	Heartbeat  Heartbeat
+	Listen     string // address of the health endpoint; empty is none
 
 	Faults      []fault.Fault // from the start on
 	FaultFile   string
@@ -61,6 +63,7 @@ func Read(lookup Lookup) (Settings, error) {
 		Checkpoint: e.duration("WORKER_CHECKPOINT", time.Second, time.Millisecond),
 		Progress:   e.duration("WORKER_PROGRESS", 10*time.Second, time.Second),
 		Heartbeat:  e.heartbeat(),
+		Listen:     e.address("WORKER_LISTEN"),
 
 		Faults:      e.faults("WORKER_FAULT", ""),
 		FaultFile:   e.faultFile(),
@@ -151,6 +154,19 @@ func (e *environment) heartbeat() Heartbeat {
 		MaxAge: e.duration("WORKER_HEALTH_MAX_AGE", 10*time.Second, 2*time.Second),
 		Effort: e.duration("WORKER_HEALTH_EFFORT", 0, 0),
 	}
+}
+
+func (e *environment) address(name string) string {
+	text := e.text(name, "")
+	if text == "" {
+		return ""
+	}
+	_, port, err := net.SplitHostPort(text)
+	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 {
+		e.bad(name, fmt.Errorf("%q is not an address like :8000", text))
+		return ""
+	}
+	return text
 }
 
 func (e *environment) faultFile() string {

@@ -30,7 +30,7 @@ func TestValues(t *testing.T) {
 	s, err := Read(env(map[string]string{
 		"WORKER_TASK": "squares", "WORKER_RANGE": "1_000-2_000", "WORKER_CHUNK": "10", "WORKER_ROUNDS": "3", "WORKER_THREADS": "2",
 		"WORKER_STATE": "off", "WORKER_CHECKPOINT": "50ms", "WORKER_PROGRESS": "1m", "WORKER_FAULT": "crash@30s,exit:2",
-		"WORKER_SIGNAL_FAULT": "spin", "WORKER_HEALTH_MAX_AGE": "3s", "WORKER_HEALTH_EFFORT": "100ms", "WORKER_HEARTBEAT": "/tmp/beat", "WORKER_FAULT_FILE": "/tmp/fault",
+		"WORKER_SIGNAL_FAULT": "spin", "WORKER_HEALTH_MAX_AGE": "3s", "WORKER_HEALTH_EFFORT": "100ms", "WORKER_LISTEN": ":8000", "WORKER_HEARTBEAT": "/tmp/beat", "WORKER_FAULT_FILE": "/tmp/fault",
 	}))
 	require.NoError(t, err)
 	require.Equal(t, task.Task{
@@ -43,6 +43,7 @@ func TestValues(t *testing.T) {
 	require.Equal(t, time.Minute, s.Progress)
 	require.Len(t, s.Faults, 2)
 	require.Equal(t, []fault.Fault{{Kind: fault.Spin}}, s.SignalFault)
+	require.Equal(t, ":8000", s.Listen)
 	require.Equal(t, Heartbeat{Path: "/tmp/beat", MaxAge: 3 * time.Second, Effort: 100 * time.Millisecond}, s.Heartbeat)
 }
 
@@ -64,7 +65,7 @@ func TestOneLinePerProblem(t *testing.T) {
 	bad := map[string]string{
 		"WORKER_RANGE": "a-b", "WORKER_PREFIX": "xyz", "WORKER_CHUNK": "-1", "WORKER_ROUNDS": "many", "WORKER_THREADS": "5000",
 		"WORKER_CHECKPOINT": "soon", "WORKER_PROGRESS": "1ms", "WORKER_HEALTH_MAX_AGE": "1s", "WORKER_FAULT": "explode",
-		"WORKER_SIGNAL_FAULT": "exit:x",
+		"WORKER_SIGNAL_FAULT": "exit:x", "WORKER_LISTEN": "8000",
 	}
 	_, err := Read(env(bad))
 	require.Error(t, err)

@@ -49,6 +49,7 @@ type Fleet struct {
 	viewers   viewers
 	schedule  schedule
 	probes    probes
+	outside   outside
 	stream    stream
 	overload  overloadGuard
 	demands   demands
@@ -83,6 +84,7 @@ type member struct {
 	action       slot // the next action
 	stats        slot // the next reading for a decision
 	dependents   slot // the restart of its dependents
+	outside      outsideProbe
 
 	group       *group       // whose demand decides how many run; nil for none
 	contradicts bool         // its labels contradict those of its group
@@ -116,7 +118,8 @@ type inFlight struct {
 	group      *dependentGroup // whose dependent it is about, or all
 	dependent  *dependents.Affected
 	healed     healedDependent
-	purpose    purpose     // Sample
+	purpose    purpose     // ReadStats
+	member     *member     // of ReadStats and RunProbe: it may have another container by the time of the answer
 	verb       worker.Verb // of one machine's action
 	done       time.Time   // when an event said that it was carried out, before any answer
 	givenUp    bool
@@ -202,7 +205,10 @@ func (f *Fleet) finish(now time.Time, flight inFlight, o worker.Outcome) {
 		f.finishDependents(now, flight, o)
 		return
 	case o.Action.Verb == worker.ReadStats:
-		f.read(now, flight.purpose, o)
+		f.read(now, flight, o)
+		return
+	case o.Action.Verb == worker.RunProbe:
+		f.probeAnswered(now, flight.member, o)
 		return
 	case o.Action.Verb == worker.ReadLogs:
 		f.logsRead(now, o)
@@ -301,6 +307,7 @@ func (f *Fleet) settle(now time.Time) Effects {
 	f.askDue(now)
 	f.readStatsDue(now)
 	f.readLogsDue()
+	f.probesDue(now)
 	f.giveUpDue(now)
 	t := f.out
 	t.Wake = f.wake(now)
@@ -373,6 +380,7 @@ func (f *Fleet) wake(now time.Time) time.Time {
 	wake = earliest(wake, f.recycleWake(now))
 	if f.reads() { // else what is due waits for the connection
 		wake = earliest(wake, f.schedule.stats.next())
+		wake = earliest(wake, f.outside.future.next())
 		wake = earliest(wake, f.demandWake())
 	}
 	wake = earliest(wake, f.displayStatsWake(now))

@@ -215,7 +215,7 @@ func (f *Fleet) register(machine *worker.Machine, id worker.Identity) *member {
 // shelter takes the machine in without a name of its own.
 func (f *Fleet) shelter(machine *worker.Machine, id worker.Identity) *member {
 	m := &member{machine: machine, id: id.ID, round: f.stream.round, undecided: id.Tentative}
-	m.action.m, m.stats.m, m.dependents.m = m, m, m
+	m.action.m, m.stats.m, m.dependents.m, m.outside.next.m = m, m, m, m
 	f.byID[id.ID] = m
 	machine.Host(f.stream.engine.Engine.CPUs)
 	machine.EngineGrace(f.stream.engine.Engine.GraceUnknown)

@@ -75,20 +75,20 @@ func (f *Fleet) readStats(m *member, p purpose, span bool) bool {
 	}
 	m.reading[p] = true
 	f.actions.reading[p]++
-	f.send(inFlight{id: m.id, session: f.stream.session, purpose: p}, worker.Action{
+	f.send(inFlight{id: m.id, session: f.stream.session, purpose: p, member: m}, worker.Action{
 		Key: m.key(), Incarnation: m.machine.Saved().Incarnation, Verb: worker.ReadStats, Span: span, Host: p == forHeal, Deadline: sampleDeadline,
 	})
 	return true
 }
 
 // read hands a reading to its machine.
-func (f *Fleet) read(now time.Time, p purpose, o worker.Outcome) {
+func (f *Fleet) read(now time.Time, flight inFlight, o worker.Outcome) {
+	p, m := flight.purpose, flight.member
 	f.actions.reading[p]--
-	m := f.byID[o.Action.Incarnation.ID]
-	if m == nil {
+	m.reading[p] = false
+	if f.byID[m.id] != m { // forgotten
 		return
 	}
-	m.reading[p] = false
 	in := worker.StatsRead{Incarnation: o.Action.Incarnation, Span: o.Action.Span, Host: o.Host, Err: o.Err}
 	if o.Result == worker.Done {
 		in.Usage = o.Usage

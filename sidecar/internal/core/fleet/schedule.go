@@ -40,6 +40,7 @@ func (f *Fleet) plan(m *member, due time.Time) {
 	} else {
 		m.dependents.move(nil, at)
 	}
+	f.planProbe(m)
 	f.probes.count(m)
 }
 
@@ -48,6 +49,8 @@ func (f *Fleet) unplan(m *member) {
 	m.action.move(nil, time.Time{})
 	m.stats.move(nil, time.Time{})
 	m.dependents.move(nil, time.Time{})
+	m.outside.next.move(nil, time.Time{})
+	f.giveUpProbe(m)
 	f.probes.remove(m)
 }
 

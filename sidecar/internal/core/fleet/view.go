@@ -70,8 +70,12 @@ type WorkerView struct {
 	// LostNetworks are those that a failed start has removed. It runs without them until Stoker can connect it again.
 	LostNetworks []string
 	Recycle      worker.RecycleView
+	Probe        worker.ProbeView
 	Pause        Pause // that it is under; zero for none
 }
+
+// FullHealth is that of all checks of the worker together.
+func (w WorkerView) FullHealth() worker.Health { return worker.WorseHealth(w.Health, w.Probe.Status) }
 
 // View is the picture of now.
 func (f *Fleet) View(now time.Time) View {
@@ -90,7 +94,7 @@ func (f *Fleet) workerView(now time.Time, m *member) WorkerView {
 	w := WorkerView{
 		Key: p.Key, ID: p.Incarnation.ID, StartedAt: p.Incarnation.StartedAt, Status: p.Status, Health: p.Health,
 		Expected: p.Expected, Held: p.Held, Attempts: p.Attempts, CPUs: p.CPUs, Boosted: p.Boosted, Share: p.Share, Problems: p.Problems, Scope: f.set.Rules.Scope,
-		LostNetworks: p.LostNetworks, Recycle: p.Recycle,
+		LostNetworks: p.LostNetworks, Recycle: p.Recycle, Probe: p.Probe,
 	}
 	if m.group != nil {
 		w.Group = m.group.name
@@ -144,9 +148,9 @@ func stateOf(now time.Time, w WorkerView, p worker.View) State {
 	switch {
 	case w.Status != worker.StatusRunning:
 		return StateUnknown
-	case w.Health == worker.HealthStarting:
+	case w.FullHealth() == worker.HealthStarting:
 		return StateStarting
-	case w.Health == worker.HealthUnhealthy:
+	case w.FullHealth() == worker.HealthUnhealthy:
 		return StateUnhealthy
 	}
 	return StateRunning

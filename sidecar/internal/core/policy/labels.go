@@ -39,6 +39,7 @@ func Labels() []Label {
 	labels = append(labels, budgetLabels()...)
 	labels = append(labels, recycleLabels()...)
 	labels = append(labels, evidenceLabels()...)
+	labels = append(labels, probeLabels()...)
 	return append(labels, demandLabels()...)
 }
 

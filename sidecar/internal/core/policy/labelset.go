@@ -16,8 +16,11 @@ type label struct {
 
 func (w label) problem(message string) Problem {
 	value := shown(w.value)
-	if strings.EqualFold(strings.TrimSpace(w.key), labelDemand) {
+	switch name := strings.TrimSpace(w.key); {
+	case strings.EqualFold(name, labelDemand):
 		value = demand.Shown(w.value)
+	case strings.EqualFold(name, labelProbe):
+		value = ShownProbe(w.value)
 	}
 	return Problem{Label: w.key, Value: value, Message: message}
 }

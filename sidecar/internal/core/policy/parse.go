@@ -37,6 +37,7 @@ func (d Defaults) Parse(labels map[string]string) (Policy, []Problem) {
 	policy, problems := d.parse(said)
 	problems = append(problems, demandWithoutSource(policy, said)...)
 	problems = append(problems, evidenceWithoutCommand(policy, said)...)
+	problems = append(problems, probeWithoutTarget(policy, said)...)
 	slices.SortFunc(problems, byLabel)
 	return policy, problems
 }

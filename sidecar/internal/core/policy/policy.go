@@ -102,6 +102,7 @@ type Policy struct {
 	Demand         Demand
 	Recycle        Recycle
 	Evidence       Evidence
+	Probe          Probe
 }
 
 // Default is the policy of a worker whose only label is stoker.enable=true.
@@ -124,6 +125,7 @@ func Default() Policy {
 		Demand:         defaultDemand(),
 		Recycle:        defaultRecycle(),
 		Evidence:       defaultEvidence(),
+		Probe:          defaultProbe(),
 	}
 }
 

@@ -35,6 +35,8 @@ const (
 	RemoveClone
 	// AskSource asks a source of work how much there is. It is about no worker.
 	AskSource
+	// RunProbe probes a worker from outside. It changes nothing.
+	RunProbe
 	// Connect connects a container to Networks, one request each, then inspects.
 	Connect
 	// Collect gathers what Evidence asks for before a stop, and then runs its command in the container. It stops nothing, and is refused as a
@@ -70,6 +72,8 @@ func (v Verb) String() string {
 		return "remove-clone"
 	case AskSource:
 		return "ask-source"
+	case RunProbe:
+		return "run-probe"
 	case Connect:
 		return "connect"
 	case Collect:
@@ -99,6 +103,7 @@ type Action struct {
 	Names    map[string]Key
 	Call     *RecreateCall    // RecreateStep
 	Source   demand.Source    // AskSource
+	Probe    *ProbeCall       // RunProbe
 	Evidence *EvidenceRequest // Collect, ReadLogs, the step of a recreate before its stop
 	Number   int              // Clone
 	Span     bool             // ReadStats: two readings a second apart, for a share; else one, which is cheap
@@ -163,6 +168,7 @@ type Outcome struct {
 	Evidence        *HealEvidence   // Collect, ReadLogs, RecreateStep; also what was collected up to a failure
 	Dependents      []Dependent     // ListDependents
 	Work            *demand.Reading // AskSource, when Done
+	Probe           *ProbeAnswer    // RunProbe, when Done
 	Usage           *Usage          // Sample, when Done
 	Host            *HostLoad       // Sample, also when Failed; nil where it was not asked for or cannot be told
 	// Broken: the link was lost while the action was under way, so that another engine may have answered.

@@ -74,7 +74,7 @@ func (m *Machine) fillCollect(now time.Time, a *Action) {
 
 // onlyIfUnhealthy: a worker that is healthy again is not stopped, unless the command before its stop has begun to end its work.
 func (m *Machine) onlyIfUnhealthy() bool {
-	return m.heal().Fault == FaultUnhealthy && !m.heal().BeforeStop
+	return m.heal().Fault == FaultUnhealthy && !m.heal().BeforeStop && !m.failsOutside() // of which the engine knows nothing
 }
 
 // finishCollect takes in what was collected. That nothing could be is no reason to put the stop off.

@@ -200,7 +200,7 @@ func (m *Machine) DemandState(now time.Time, poll time.Duration) demand.State {
 		return demand.Waking
 	case s.Phase == PhaseHeld, s.Phase == PhaseAsleep, s.Phase == PhaseExhausted, m.container.status == StatusPaused, m.container.status == StatusRemoving:
 		return demand.Out
-	case s.Phase == PhaseWatching && running && m.checks.status != HealthStarting:
+	case s.Phase == PhaseWatching && running && m.health() != HealthStarting:
 		return demand.Awake
 	case running, s.Phase == PhaseStarting, s.Phase == PhaseVerifying, s.Phase == PhaseStopping, s.Phase == PhaseRecreating:
 		return demand.Starting

@@ -25,6 +25,7 @@ const (
 	EventGraceTooShort       EventKind = "grace-too-short"      // its quota throttled it so that Stoker's stop ended with SIGKILL
 	EventEvidence            EventKind = "evidence"             // what was kept of a life around its end
 	EventStatsUnavailable    EventKind = "stats-unavailable"    // decided without the CPU readings that were asked for
+	EventUnprobed            EventKind = "unprobed"             // its probe from outside cannot be made; the rest goes on
 	EventQuota               EventKind = "quota"                // its CPU quota was set, from From to CPUs
 	EventQuotaFailed         EventKind = "quota-failed"         // it could not be; that is tried again
 	EventNetworkLost         EventKind = "network-lost"         // it runs without a network that a failed start has removed; that is tried again

@@ -30,6 +30,9 @@ func TestGarbage(t *testing.T) {
 		p.MaxAttempts = rapid.IntRange(0, 3).Draw(t, "max attempts")
 		p.WhenExhausted = rapid.SampledFrom([]policy.WhenExhausted{policy.WhenExhaustedHold, policy.WhenExhaustedRetry}).Draw(t, "when exhausted")
 		p.OnExit = rapid.SampledFrom([]policy.OnExit{policy.OnExitAlways, policy.OnExitFailure, policy.OnExitNever}).Draw(t, "on exit")
+		if rapid.Bool().Draw(t, "probed from outside") {
+			p.Probe.Target, p.Probe.Retries = policy.ProbeTarget{Kind: policy.ProbeTCP, Port: "1"}, 1
+		}
 		g := &garbage{now: noon, limit: p.MaxAttempts}
 		g.barred = rapid.SampledFrom([]worker.Reason{worker.HeldNot, worker.HeldNot, worker.HeldSwarm}).Draw(t, "barred")
 		g.m = worker.New(worker.Identity{Key: "w", ID: containerID, Policy: p, Unmanageable: g.barred})
@@ -45,13 +48,17 @@ func TestGarbage(t *testing.T) {
 func (g *garbage) step(t *rapid.T) bool {
 	g.now = g.now.Add(time.Duration(rapid.IntRange(-1000, 20000).Draw(t, "pass")) * time.Millisecond)
 	var turn worker.Effects
-	switch rapid.IntRange(0, 3).Draw(t, "input") {
+	switch rapid.IntRange(0, 4).Draw(t, "input") {
 	case 0:
 		turn = g.grant(t)
 	case 1:
 		turn = g.answer(t)
 	case 2:
 		turn = step(t, g.m, g.now, g.observation(t))
+	case 4:
+		turn = step(t, g.m, g.now, worker.ProbeAnswered{Incarnation: g.m.Saved().Incarnation, Answer: worker.ProbeAnswer{
+			Verdict: worker.Verdict(rapid.IntRange(0, int(worker.VerdictImpossible)).Draw(t, "verdict")),
+		}})
 	case 3:
 		if rapid.IntRange(0, 99).Draw(t, "engine") < 90 {
 			turn = step(t, g.m, g.now, g.observation(t))

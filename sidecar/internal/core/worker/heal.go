@@ -52,7 +52,7 @@ func (m *Machine) begin(now time.Time, c cause, due time.Time) {
 		s.Phase = PhaseStopDue
 		s.Due = latest(due, m.checks.unhealthyAt.Add(m.id.Policy.UnhealthyFor))
 		m.checks.dueAlone = s.Due
-		if c.reason == ReasonProbeTimedOut {
+		if c.reason.cutOff() {
 			s.Due = latest(s.Due, now.Add(groupWindow))
 		}
 	}

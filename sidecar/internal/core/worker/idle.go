@@ -35,7 +35,7 @@ func (m *Machine) planStats(now time.Time, readable bool) {
 // watchesIdleness reports whether idleness would be a fault: not right after a start that is not through, nor while anything else is being
 // done about the worker.
 func (m *Machine) watchesIdleness() bool {
-	return m.id.Policy.IdleAfter > 0 && !m.boredRightly() && m.idle() && m.saved.Boost == nil && m.checks.status != HealthStarting
+	return m.id.Policy.IdleAfter > 0 && !m.boredRightly() && m.idle() && m.saved.Boost == nil && m.health() != HealthStarting
 }
 
 // statsInterval is the time between two readings; 0 is none.

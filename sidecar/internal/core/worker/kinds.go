@@ -6,7 +6,7 @@ func EventKinds() []EventKind {
 	return []EventKind{
 		EventManaged, EventUnmanaged, EventProblem, EventHeld, EventFault,
 		EventHealFailed, EventHealed, EventRecovered, EventStable, EventExhausted,
-		EventRefused, EventHung, EventOutOfMemory, EventGraceTooShort, EventEvidence, EventStatsUnavailable, EventQuota, EventQuotaFailed,
+		EventRefused, EventHung, EventOutOfMemory, EventGraceTooShort, EventEvidence, EventStatsUnavailable, EventUnprobed, EventQuota, EventQuotaFailed,
 		EventNetworkLost, EventNetworkRestored,
 		EventDependentsRestarted, EventEngineDisconnected, EventEngineConnected, EventHostOverloaded, EventHostRecovered,
 		EventWoken, EventAsleep, EventDemandLost, EventDemandBack, EventDemandLimited,

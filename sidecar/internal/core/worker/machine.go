@@ -63,6 +63,7 @@ type Machine struct {
 	foreign   foreignStop
 	own       ownStop
 	checks    checks
+	outside   outside
 	inspects  inspects
 	cpu       cpuUse
 	quota     quota
@@ -297,6 +298,7 @@ func (m *Machine) Step(now time.Time, in Input) Effects {
 	m.dependentsDue(now)
 	m.recycleDue(now)
 	m.sense(now)
+	m.planProbe(now)
 	m.keepQuota(now)
 	lane, due := m.plan(now)
 	turn := Effects{Do: do, Class: lane, Due: due, Events: m.events, Removed: m.container.removed}
@@ -350,6 +352,8 @@ func (m *Machine) take(now time.Time, in Input) (do *Action) {
 		m.recycleTurn(now)
 	case RecycleNow:
 		m.recycleNow(now, in)
+	case ProbeAnswered:
+		m.probeAnswered(now, in)
 	}
 	return do
 }

@@ -35,6 +35,8 @@ type networks struct {
 	connectAt   time.Time // when the running container is to be connected again; zero when it has lost none
 	tries       int
 	addresses   []string // of the last inspect
+	reach       Reach    // of the last inspect
+	unseen      []string // of the last inspect: folders that the engine does not show
 }
 
 // connectDeadline bounds the requests to connect a container, with the inspect after them.
@@ -69,7 +71,7 @@ func (n SavedNetworks) startedSince(s Snapshot) bool {
 // noteNetworks compares the networks of an inspect with those of the last one. What is missing since a start that has failed for a network
 // is lost; without such a start somebody has disconnected it, and means it.
 func (m *Machine) noteNetworks(now time.Time, s Snapshot) {
-	m.networks.addresses = s.Addresses
+	m.networks.addresses, m.networks.reach, m.networks.unseen = s.Addresses, s.Reach, s.Unseen
 	if m.networks.seenAt = now; s.Networks == nil { // not told
 		return
 	}

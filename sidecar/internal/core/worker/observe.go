@@ -268,8 +268,11 @@ func (m *Machine) turnedUnhealthy(now time.Time) {
 
 func (m *Machine) turnedHealthy(now time.Time) {
 	m.checks.status = HealthHealthy
-	m.checks.unhealthyAt = time.Time{}
 	m.reinspect(now)
+	if m.health() != HealthHealthy { // a probe from outside does not say so
+		return
+	}
+	m.checks.unhealthyAt = time.Time{}
 	m.noLongerLeft(now)
 	if m.container.status == StatusRunning {
 		m.markHealthy(now)

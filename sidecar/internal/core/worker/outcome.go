@@ -32,7 +32,7 @@ func (m *Machine) finish(now time.Time, o Outcome) {
 		m.finishConnect(now, o)
 	case Collect:
 		m.finishCollect(now, o)
-	case Recreate, RecreateStep, ListDependents, RestartDependent, ReadStats, ReadLogs, AskSource, Clone, RemoveClone: // the first is dealt with above, the others are the fleet's
+	case Recreate, RecreateStep, ListDependents, RestartDependent, ReadStats, ReadLogs, AskSource, RunProbe, Clone, RemoveClone: // the first is dealt with above, the others are the fleet's
 	}
 }
 

@@ -82,7 +82,7 @@ func (m *Machine) planRecreate() (ActionClass, time.Time) {
 func (m *Machine) planHeal() (ActionClass, time.Time) {
 	s := m.saved.State
 	running, down := m.container.status == StatusRunning, m.container.status.Down()
-	known := s.Heal.Fault != FaultUnhealthy || m.checks.status == HealthUnhealthy || m.stopBegun() // it is not after a pause
+	known := s.Heal.Fault != FaultUnhealthy || m.health() == HealthUnhealthy || m.stopBegun() // it is not after a pause
 	switch {
 	case s.Phase == PhaseBackingOff && down:
 		return ClassStart, s.Due
@@ -102,7 +102,7 @@ func (m *Machine) stopAllowedAt() time.Time {
 	if m.saved.StopIntent != nil {
 		due = latest(due, m.foreign.until)
 	}
-	if m.heal().Reason == ReasonProbeTimedOut {
+	if m.heal().Reason.cutOff() {
 		due = latest(due, m.checks.groupDeadline)
 		if !m.cpu.askAt.IsZero() && !m.cpu.hostStarved {
 			due = latest(due, m.cpu.askAt.Add(senseWait))

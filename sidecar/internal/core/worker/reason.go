@@ -60,6 +60,8 @@ const (
 	ReasonLikelyOOM       Reason = "likely-out-of-memory"
 	ReasonProbeFailed     Reason = "probe-failed"
 	ReasonProbeTimedOut   Reason = "probe-timed-out"
+	ReasonOutsideFailed   Reason = "outside-probe-failed"
+	ReasonOutsideTimedOut Reason = "outside-probe-timed-out"
 	ReasonStartFailed     Reason = "start-failed"
 	ReasonDockerGaveUp    Reason = "docker-gave-up"
 	ReasonEngineRestarted Reason = "engine-restarted"
@@ -131,4 +133,6 @@ const (
 	ReasonSuperseded  Reason = "superseded"
 	ReasonVerifying   Reason = "verifying"
 	ReasonWaitsDocker Reason = "waits-for-docker"
+	// ReasonProbeImpossible: the probe from outside cannot be made.
+	ReasonProbeImpossible Reason = "probe-impossible"
 )

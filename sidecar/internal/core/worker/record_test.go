@@ -61,7 +61,7 @@ func TestNames(t *testing.T) {
 	require.Equal(t, "unknown", worker.Kind(0).String())
 	require.Equal(t, "gone", worker.Gone.String())
 	require.Equal(t, "unknown", (worker.Gone + 1).String())
-	require.Len(t, worker.EventKinds(), 30)
+	require.Len(t, worker.EventKinds(), 31)
 }
 
 // TestWords: the words of verbs and results are told apart, and are those of the metrics.
@@ -71,7 +71,7 @@ func TestWords(t *testing.T) {
 		require.False(t, seen[v.String()], v)
 		seen[v.String()] = true
 	}
-	require.Len(t, seen, 16)
+	require.Len(t, seen, 17)
 	results := map[string]bool{}
 	for r := worker.Result(0); r <= worker.Skipped; r++ {
 		results[r.String()] = true

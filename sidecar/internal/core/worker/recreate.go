@@ -108,7 +108,7 @@ func (m *Machine) fillRecreate(now time.Time, a *Action) {
 	if s.Stop.Grace == 0 && !m.container.inspected {
 		a.Grace = -1 // the container's own, which is not known here
 	}
-	a.OnlyIfUnhealthy = heal.Fault == FaultUnhealthy && !heal.Missing && !m.resent
+	a.OnlyIfUnhealthy = heal.Fault == FaultUnhealthy && !heal.Missing && !m.resent && !m.failsOutside()
 	if r := m.evidenceRequest(); m.container.status == StatusRunning && (r.Keep || len(r.Command) > 0) {
 		a.Evidence = &r
 	}

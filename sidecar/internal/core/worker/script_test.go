@@ -40,6 +40,7 @@ import (
 //	turn · recycle [busy]    its turn to be recycled has come · it begins
 //	= stage waits-for-idle · = due-for old · = quiet · = occupies      how far its recycle is
 //	reads 0.1 0 0 mem:700    with the memory in MiB
+//	outside well|refused|silent|unmade|impossible TEXT   what a probe from outside has shown; = outside healthy, = probe-due 30s
 //	reborn                   Stoker was killed; the next one reads the journal, and lists and looks
 //	engine gone              it shuts down: nothing that is asked is answered, while events still come
 //	engine restarted [-5s]   another engine process; the stops of the last so many seconds were its shutdown's
@@ -114,6 +115,8 @@ func (s *script) line(at string, w []string) {
 		s.expect(at, w[1:])
 	case w[0] == "reads":
 		s.reads(at, w[1:])
+	case w[0] == "outside": // what a probe from outside has shown
+		s.outside(at, w[1:])
 	case w[0] == "answer":
 		s.answer(at, w[1:])
 	case w[0] == "transaction" && w[1] == "refused": // the engine has refused that stop

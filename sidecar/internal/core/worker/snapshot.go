@@ -117,6 +117,9 @@ type Snapshot struct {
 	ProbeEvery     time.Duration // between two runs of the health check; 0 when there is none
 	Networks       []string      // that it is connected to, by name, sorted; nil: not told
 	Addresses      []string      // IP addresses in these networks
+	Reach          Reach         // where it is on them
+	Ports          []int         // that it exposes over TCP, whether published or not, sorted
+	Unseen         []string      // folders that the engine does not show: what is mounted in memory
 	ModeNetwork    string        // of them the one that its network mode names, whether it has it or not; empty for a mode that is none
 	Parents        []string      // containers whose namespaces it shares: IDs as a rule
 	PIDParent      string        // the one of them whose process namespace it shares: it is killed when that one ends

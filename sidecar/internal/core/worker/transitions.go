@@ -103,6 +103,8 @@ func InputName(in Input) string {
 		return "recycle turn"
 	case RecycleNow:
 		return "recycle"
+	case ProbeAnswered:
+		return "probe answered"
 	}
 	return "dependents" // DependentsRestarted, TemporaryContainer: what is remembered of others
 }

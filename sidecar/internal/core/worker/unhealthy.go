@@ -10,7 +10,7 @@ func (m *Machine) judgeHealth(now time.Time, s Snapshot) {
 	if s.Health == HealthUnhealthy && !m.checks.resumedAt.IsZero() && !m.checks.probe.At.After(m.checks.resumedAt) {
 		m.checks.status = HealthStarting // set by the pause, not by a probe; the next lists are compared with this
 	}
-	switch m.checks.status {
+	switch m.health() {
 	case HealthNone, HealthHealthy:
 		m.checks.unhealthyAt = time.Time{}
 		m.noLongerLeft(now)
@@ -22,7 +22,7 @@ func (m *Machine) judgeHealth(now time.Time, s Snapshot) {
 	}
 }
 
-// judgeUnhealthy decides on a running worker whose health check fails.
+// judgeUnhealthy decides on a running worker whose health check or probe from outside fails.
 func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
 	m.checks.healthySince = time.Time{}
 	if m.checks.unhealthyAt.IsZero() {
@@ -31,6 +31,7 @@ func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
 	switch m.phase() {
 	case PhaseStopDue, PhaseRecreateDue:
 		m.probeFailsNow(s)
+		m.otherCheckFails(m.unhealthyCause(s))
 		return
 	case PhaseStopping, PhaseRecreating, PhaseExhausted:
 		return
@@ -46,13 +47,7 @@ func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
 	case m.container.config.autoRemove && m.checks.leftReason == HeldNeedsRecreate: // and its stop would be its removal
 		return
 	}
-	c := cause{fault: FaultUnhealthy, intent: IntentNone, reason: ReasonProbeFailed, action: HealRestart}
-	if p, ok := s.LastProbe(); ok {
-		c.output = p.Output
-		if p.ExitCode == ProbeTimedOut {
-			c.reason = ReasonProbeTimedOut
-		}
-	}
+	c := m.unhealthyCause(s)
 	if m.id.Policy.OnUnhealthy == policy.OnUnhealthyStop {
 		c.action = HealStop
 	}
@@ -62,7 +57,7 @@ func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
 func (m *Machine) leaveUnhealthy(now time.Time, why Reason) {
 	if m.checks.leftReason != why {
 		m.checks.leftReason = why
-		m.emit(Event{At: now, Kind: EventHeld, Fault: FaultUnhealthy, Reason: why, Output: m.checks.probe.Output})
+		m.emit(Event{At: now, Kind: EventHeld, Fault: FaultUnhealthy, Reason: why, Output: m.healthOutput()})
 	}
 }
 
@@ -74,7 +69,7 @@ func (m *Machine) notifyUnhealthy(now time.Time) {
 	}
 	if m.checks.leftReason != HeldNotified {
 		m.checks.leftReason = HeldNotified
-		m.emit(Event{At: now, Kind: EventUnhealthy, Fault: FaultUnhealthy, Reason: HeldNotified, Output: m.checks.probe.Output})
+		m.emit(Event{At: now, Kind: EventUnhealthy, Fault: FaultUnhealthy, Reason: HeldNotified, Output: m.healthOutput()})
 	}
 }
 

@@ -27,6 +27,7 @@ type View struct {
 	// LostNetworks are those that a failed start has removed; see SavedNetworks.
 	LostNetworks []string
 	Recycle      RecycleView
+	Probe        ProbeView
 }
 
 // View is a copy: it does not change with the machine.
@@ -35,7 +36,7 @@ func (m *Machine) View() View {
 		Key: m.saved.Key, Incarnation: m.saved.Incarnation, Status: m.container.status, Health: m.checks.status, Expected: m.saved.Expected,
 		Held: m.held(), Attempts: m.saved.Budget.Attempts, Phase: m.phase(), Heal: m.heal(), Due: m.saved.State.Due, Acting: m.inFlight != nil && m.inFlight.Verb != Inspect, CPUs: m.ownQuota(),
 		Boosted: m.saved.Boost != nil, Share: m.share(),
-		Problems: m.id.Problems, Inspected: m.container.inspected, LostNetworks: m.saved.Networks.Lost, Recycle: m.recycleView(),
+		Problems: m.problems(), Inspected: m.container.inspected, LostNetworks: m.saved.Networks.Lost, Recycle: m.recycleView(), Probe: m.probeView(),
 	}
 	return p
 }
@@ -106,10 +107,14 @@ func (m *Machine) StoppedForHeal() bool {
 	return m.stopSent() && starts && m.container.status != StatusRemoving && m.container.status != StatusDead
 }
 
-// ProbeState reports whether the worker runs with a health check, and whether that check was cut off last time: the sign
-// of a starved host rather than of a broken worker.
+// ProbeState reports whether the worker runs with a health check or a probe from outside, and whether that was cut off last time: the sign
+// of a starved host rather than of a broken worker. A probe from outside that fails for another reason shows a broken one.
 func (m *Machine) ProbeState() (watched, timedOut bool) {
-	watched = m.container.status == StatusRunning && m.container.config.healthcheck
+	running := m.container.status == StatusRunning
+	watched = running && (m.container.config.healthcheck || m.outsideHealth() != HealthNone)
+	if running && m.failsOutside() {
+		return watched, m.outside.last.Verdict == VerdictNoAnswer
+	}
 	h := m.heal()
 	own := h.Reason == ReasonStarved || h.Reason == ReasonHung // it is known why, and not the host
 	timedOut = watched && m.checks.status == HealthUnhealthy && m.checks.probe.ExitCode == ProbeTimedOut && !own

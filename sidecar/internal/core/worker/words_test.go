@@ -415,6 +415,15 @@ func (s *script) expect(at string, w []string) {
 		require.True(s.t, s.turn.Removed, at)
 	case "lacking", "not-lacking":
 		require.Equal(s.t, w[0] == "lacking", s.m.HostStarved(), at)
+	case "outside":
+		require.Equal(s.t, worker.Health(w[1]), p.Probe.Status, at)
+	case "probe-due":
+		due, ok := s.m.ProbeDue()
+		require.True(s.t, ok, at)
+		require.Equal(s.t, w[1], due.Sub(s.now).String(), at)
+	case "unprobed":
+		_, ok := s.m.ProbeDue()
+		require.False(s.t, ok, at)
 	case "told":
 		require.Contains(s.t, s.told, w[1], at)
 		s.told = nil

@@ -22,10 +22,13 @@ const (
 	lacksQuotas     lack = "Stoker cannot set quotas"
 	lacksRecreates  lack = "Stoker cannot recreate workers and restarts them instead"
 	lacksDependents lack = "Stoker cannot restart dependents"
+	lacksFiles      lack = "Stoker cannot probe files in workers"
 )
 
 func lacks() []lack {
-	return []lack{lacksView, lacksHeals, lacksClock, lacksBoot, lacksCause, lacksStats, lacksEvidence, lacksCommands, lacksQuotas, lacksRecreates, lacksDependents}
+	return []lack{
+		lacksView, lacksHeals, lacksClock, lacksBoot, lacksCause, lacksStats, lacksEvidence, lacksCommands, lacksQuotas, lacksRecreates, lacksDependents, lacksFiles,
+	}
 }
 
 // necessary reports whether Stoker is of no use without it.
@@ -64,6 +67,7 @@ func calls() []call {
 		{"GET /networks/{name}", `networks/[^/]+`, lacksRecreates, []string{"NETWORKS=1"}, false},
 		{"GET /containers/{id}/changes", one + `/changes`, lacksRecreates, containers, false},
 		{"GET /containers/{id}/archive", one + `/archive`, lacksRecreates, containers, false},
+		{"HEAD /containers/{id}/archive", one + `/archive`, lacksFiles, containers, false},
 		{"PUT /containers/{id}/archive", one + `/archive`, lacksRecreates, changes, false},
 		{"POST /containers/create", `containers/create`, lacksRecreates, changes, false},
 		{"POST /networks/{name}/connect", `networks/[^/]+/connect`, lacksRecreates, []string{"NETWORKS=1", "POST=1"}, false},
@@ -94,17 +98,21 @@ func newDirectory() directory {
 
 // find returns the call of a request. One that is not in the list counts as itself, and nothing depends on it.
 func (d directory) find(method, path string) call {
-	if method == "HEAD" {
-		method = "GET"
+	at := d.index(method, path)
+	if at < 0 && method == "HEAD" {
+		at = d.index("GET", path)
 	}
-	at := slices.IndexFunc(d.all, func(c call) bool {
-		verb, _, _ := strings.Cut(c.name, " ")
-		return verb == method && d.pattern(c).MatchString(path)
-	})
 	if at < 0 {
 		return call{name: method + " " + path}
 	}
 	return d.all[at]
+}
+
+func (d directory) index(method, path string) int {
+	return slices.IndexFunc(d.all, func(c call) bool {
+		verb, _, _ := strings.Cut(c.name, " ")
+		return verb == method && d.pattern(c).MatchString(path)
+	})
 }
 
 func (d directory) pattern(of call) *regexp.Regexp {

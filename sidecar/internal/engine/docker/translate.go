@@ -41,6 +41,7 @@ func translateInspect(in container.InspectResponse, raw []byte) (worker.Snapshot
 		StopSignal:    syscall.SIGTERM,
 		Definition:    bytes.Clone(bytes.TrimSpace(raw)),
 	}
+	s.Reach, s.Unseen = reachOf(in), unseen(in)
 	translateHealth(&s, in.State.Health)
 	translateConfig(&s, in.Config)
 	translateHost(&s, in.HostConfig)
@@ -57,6 +58,12 @@ func translateConfig(s *worker.Snapshot, conf *container.Config) {
 		return
 	}
 	s.Image, s.Labels = conf.Image, conf.Labels
+	for port := range conf.ExposedPorts {
+		if port.Proto() == "tcp" && port.Int() > 0 {
+			s.Ports = append(s.Ports, port.Int())
+		}
+	}
+	slices.Sort(s.Ports)
 	if check := conf.Healthcheck; check != nil && len(check.Test) > 0 {
 		s.HasHealthcheck = check.Test[0] != "NONE"
 		if s.ProbeEvery = max(0, check.Interval); s.HasHealthcheck && s.ProbeEvery == 0 {

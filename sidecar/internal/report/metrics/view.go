@@ -46,6 +46,7 @@ func newGauges() gauges {
 	add("worker_boosted", "1 while the worker's CPU quota is raised, because it starved.", "worker")
 	add("worker_cpu_use", "CPUs that the worker used at the last measurement, if there was one since its last start.", "worker")
 	add("worker_throttled_ratio", "Share of the quota's periods, from 0 to 1, in which the worker was throttled at the last measurement, if there was one since its last start.", "worker")
+	add("worker_probe_up", "1 while the probes from outside show that the worker is well, 0 while they fail, before the first and while it cannot be probed. Only for workers with stoker.probe.", "worker")
 	add("worker_label_problems", "Labels of the worker that are wrong.", "worker")
 	add("worker_started_timestamp_seconds", "When the worker was last started.", "worker")
 	add("worker_next_attempt_timestamp_seconds", "When the next heal is tried, if one waits.", "worker")
@@ -163,6 +164,9 @@ func (s scrape) sum(label string, c *sum) {
 	s.put("worker_quota_cpus", c.quota, label)
 	s.put("worker_boosted", c.boosted, label)
 	s.put("worker_label_problems", c.problems, label)
+	if c.probed > 0 {
+		s.put("worker_probe_up", c.probeUp, label)
+	}
 	if c.measured > 0 {
 		s.put("worker_cpu_use", c.use, label)
 	}
@@ -172,6 +176,8 @@ func (s scrape) sum(label string, c *sum) {
 type sum struct {
 	running, expected, attempts, problems, quota, boosted float64
 
+	probed   int // workers with a probe from outside
+	probeUp  float64
 	measured int // workers whose CPU use is known
 	use      float64
 	states   map[fleet.State]int
@@ -187,6 +193,10 @@ func (s *sum) add(w fleet.WorkerView) {
 	s.problems += float64(len(w.Problems))
 	s.quota += w.CPUs
 	s.boosted += oneIf(w.Boosted)
+	if w.Probe.Target.Kind != 0 {
+		s.probed++
+		s.probeUp += oneIf(w.Probe.Status == worker.HealthHealthy)
+	}
 	if !w.Share.At.IsZero() {
 		s.measured++
 		s.use += w.Share.CPUs

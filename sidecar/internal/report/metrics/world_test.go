@@ -139,6 +139,7 @@ func busy() *stage {
 	held.State, held.Held, held.Expected, held.Problems = fleet.StateHeld, worker.HeldBadLabels, false, []policy.Problem{{}}
 	measured := newWorker("worker-a")
 	measured.Boosted, measured.Share = true, worker.Share{At: noon(), CPUs: 0.49, Throttled: 0.75}
+	measured.Probe = worker.ProbeView{Target: policy.ProbeTarget{Kind: policy.ProbeTCP, Port: "80"}, Status: worker.HealthHealthy}
 	s.view.Workers = []fleet.WorkerView{measured, waits, held}
 	s.view.Groups = []fleet.GroupView{{
 		Name: "render/worker", Work: 12, Wanted: 4, Running: 3, Limit: demand.LimitBudget, Sources: []fleet.SourceView{{State: demand.SourceAnswered, Waiting: 12}},

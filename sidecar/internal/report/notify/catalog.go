@@ -57,6 +57,7 @@ func rows() []row {
 			"most workers fail together, or the host is out of CPU: restarts of running ones wait"},
 		{"host-recovered", eventHostRecovered, "the host has recovered", "", "that is over; also reported after `host-overloaded` was"},
 		{"problem", "problem", "has wrong labels and is held: fix them", "have wrong labels and are held: fix them", "labels are wrong, the worker is held"},
+		{"unprobed", "unprobed", "cannot be probed from outside", "cannot be probed from outside", "a probe from outside cannot be made, and the worker counts as one without it"},
 		{"fault", "fault", "needs healing", "need healing", "something is wrong with a worker, and a heal was decided on"},
 		{kindRecycled, "fault", "is restarted, and nothing is wrong with it", "are restarted, and nothing is wrong with them", ""},
 		{"heal-failed", "heal-failed", "had a failed heal", "had a failed heal", "one attempt failed"},

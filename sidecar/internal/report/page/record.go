@@ -25,6 +25,7 @@ const (
 	quotaSet       outcome = "quota set"
 	quotaFailed    outcome = "quota not set"
 	networkLost    outcome = "without its network"
+	notProbed      outcome = outcome(worker.EventUnprobed)
 	networkBack    outcome = "network restored"
 	followed       outcome = "dependents restarted"
 	disconnected   outcome = "engine disconnected"
@@ -222,7 +223,7 @@ func tone(o outcome) string {
 		return "ok"
 	case underWay:
 		return "busy"
-	case failed, refused, quotaFailed, networkLost, badLabels, demandLost, demandLimited, graceTooShort:
+	case failed, refused, quotaFailed, networkLost, notProbed, badLabels, demandLost, demandLimited, graceTooShort:
 		return "warn"
 	case exhausted, disconnected, hostOverloaded:
 		return "bad"

@@ -36,6 +36,7 @@ type row struct {
 	Why      string  // fault and reason, or why it is held
 	Heal     worker.HealAction
 	Health   worker.Health
+	Probe    outside
 	Status   worker.Status
 	Problems []string
 	CPU      gauge
@@ -88,7 +89,7 @@ func gaugeOf(w fleet.WorkerView, now time.Time) gauge {
 // row returns a worker's line.
 func (r request) row(w fleet.WorkerView) row {
 	line := row{
-		Key: w.Key, Name: sanitize.Line(string(w.Key)), State: w.State, Heal: w.Heal, Health: w.Health, Status: w.Status,
+		Key: w.Key, Name: sanitize.Line(string(w.Key)), State: w.State, Heal: w.Heal, Health: w.Health, Status: w.Status, Probe: outsideOf(w.Probe, r.now),
 		Group: groupOf(w), CPU: gaugeOf(w, r.now), Attempts: w.Attempts, Next: instantOf(w.NextAt, r.now), Why: why(w, r.now),
 	}
 	line.Rank = rank(line.Group, w.State)
@@ -104,8 +105,11 @@ func (r request) row(w fleet.WorkerView) row {
 	return line
 }
 
-// NoCheck reports whether the worker has no health check.
+// NoCheck reports whether the worker has no health check of Docker's.
 func (r row) NoCheck() bool { return r.Health == worker.HealthNone }
+
+// Unchecked reports whether it has no check of any kind.
+func (r row) Unchecked() bool { return r.NoCheck() && r.Probe.Status == "" }
 
 // quarters draws the last day in quarters of an hour by the clock, so that it changes four times an hour and not all the time.
 func quarters(spans []span, now time.Time) drawing {
@@ -133,7 +137,7 @@ func (r request) spans(w fleet.WorkerView) []span {
 
 func (r row) rev() string {
 	h := fnv.New64a()
-	_, _ = fmt.Fprint(h, r.State, r.Group, r.Since.UTC, r.Why, r.Heal, r.Health, r.Status, r.Problems, r.CPU.Use, r.CPU.Quota,
+	_, _ = fmt.Fprint(h, r.State, r.Group, r.Since.UTC, r.Why, r.Heal, r.Health, r.Probe.Status, r.Probe.Address, r.Probe.Detail, r.Status, r.Problems, r.CPU.Use, r.CPU.Quota,
 		r.CPU.Throttled, r.CPU.Boosted, r.Attempts, r.Next.UTC, r.Day.Strokes, r.Heals, r.Failed)
 	return fmt.Sprintf("%x", h.Sum64())
 }

@@ -181,6 +181,9 @@ func demo(now time.Time) *world {
 	labels.Problems = []policy.Problem{{Label: "stoker.on-exti", Value: "always", Message: "no such label", Nearest: "stoker.on-exit"}}
 	free := runs(now, "sum-of-squares", 130*time.Hour, 1.93, 0)
 	free.CPUs, free.Health = 0, worker.HealthNone
+	free.Probe = worker.ProbeView{
+		Target: policy.ProbeTarget{Kind: policy.ProbeHTTP, Port: "8000", Path: "/health"}, Status: worker.HealthHealthy, Since: ago(130 * time.Hour), Address: "172.18.0.7:8000",
+	}
 	w := &world{view: fleet.View{At: now, Engine: engineUp(now), Workers: []fleet.WorkerView{
 		runs(now, "hash-search-1", 74*time.Hour, 0.42, 0.08), runs(now, "hash-search-2", 74*time.Hour, 0.5, 0.22), runs(now, "hash-search-3", 3*time.Hour, 0.47, 0.12),
 		stopped, runs(now, "render-1", 26*time.Hour, 0.38, 0.02), mixed, free, labels,

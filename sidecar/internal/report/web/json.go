@@ -72,6 +72,7 @@ type workerJSON struct {
 	Scope     string            `json:"scope"`
 	Lost      []string          `json:"lost_networks"`
 	Recycle   recycleJSON       `json:"recycle"`
+	Probe     *probeJSON        `json:"probe"` // from outside; null without stoker.probe
 	Pause     *pauseJSON        `json:"pause"` // that it is under; null for none
 	Problems  []problemJSON     `json:"problems"`
 }
@@ -130,6 +131,7 @@ func workerOf(w fleet.WorkerView, at time.Time) workerJSON {
 			shown.Throttled = number(w.Share.Throttled)
 		}
 	}
+	shown.Probe = probeOf(w.Probe)
 	for n, p := range w.Problems {
 		shown.Problems[n] = problemOf(p)
 	}

@@ -28,7 +28,10 @@ func picture() fleet.View {
 				Health: worker.HealthNone, Expected: true, Attempts: 2, Heal: worker.HealStart, Fault: worker.FaultExited,
 				Reason: worker.ReasonCrashed, NextAt: noon.Add(1500 * time.Millisecond), CPUs: 0.5, Scope: "blue",
 				Boosted: true, Share: worker.Share{At: noon.Add(-time.Second), CPUs: 0.25, Throttled: 0.9}},
-			{Key: "odd", State: fleet.StateHeld, Held: worker.HeldBadLabels, Problems: []policy.Problem{
+			{Key: "odd", Probe: worker.ProbeView{
+				Target: policy.ProbeTarget{Kind: policy.ProbeHTTP, Port: "8000", Path: "/health", Password: "secret"}, Status: worker.HealthUnhealthy,
+				Since: noon, Address: "172.17.0.2:8000", Detail: "answered 500",
+			}, State: fleet.StateHeld, Held: worker.HeldBadLabels, Problems: []policy.Problem{
 				{Label: "stoker.on-exti", Value: "<script>\x00\xff\u2028", Message: "unknown", Nearest: "stoker.on-exit"},
 				{Label: "stoker.cpus", Value: strings.Repeat("é", 1000), Message: "not a number"},
 			}},
@@ -87,9 +90,12 @@ func TestWorkers(t *testing.T) {
 		"started_at": "2026-03-01T10:00:00Z", "expected": true, "held": "", "fault": "exited", "reason": "crashed",
 		"heal": "start", "attempts": 2.0, "next_at": "2026-03-01T11:00:01.5Z", "next_in_seconds": 1.5, "cpus": 0.5,
 		"boosted": true, "used_cpus": 0.25, "throttled_share": 0.9, "measured_at": "2026-03-01T10:59:59Z",
-		"scope": "blue", "group": "", "lost_networks": []any{}, "pause": nil, "problems": []any{},
+		"scope": "blue", "group": "", "lost_networks": []any{}, "pause": nil, "probe": nil, "problems": []any{},
 		"recycle": map[string]any{"fault": "old", "stage": "waits-for-idle", "since": "2026-03-01T10:59:00Z", "next_at": nil},
 	}, got.Workers[0])
+	require.Equal(t, map[string]any{
+		"target": "http://***@:8000/health", "status": "unhealthy", "since": "2026-03-01T11:00:00Z", "address": "172.17.0.2:8000", "detail": "answered 500",
+	}, got.Workers[1]["probe"])
 	for _, name := range []string{"used_cpus", "throttled_share", "measured_at"} {
 		require.Contains(t, got.Workers[1], name)
 		require.Nil(t, got.Workers[1][name], "never measured")

@@ -46,7 +46,7 @@ func Contract(t *testing.T, host func(testing.TB) Host, crew Crew) {
 	onReal := host(t).Real()
 	for _, c := range slices.Concat(
 		endings(), operators(), policies(), answers(), budgets(), selections(), deaths(), outages(), recreates(), quotas(), networkLosses(), recycles(),
-		evidences(),
+		evidences(), outsideProbes(),
 	) {
 		if (c.fake && onReal) || (c.real && !onReal) {
 			continue

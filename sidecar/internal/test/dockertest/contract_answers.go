@@ -41,6 +41,7 @@ func unhealthyStopped(s *stage) {
 	s.hire()
 	w := s.work(WorkerSpec{Health: true, Labels: labels("on-unhealthy", "stop")})
 	s.Sicken(w.Name, Failing)
+	s.told(w, "kill 15", "die 0", "stop") // the last of these comes behind the end, which is what holds it
 	s.leftAlone(w, worker.HeldUnhealthy)
 	got, _ := s.seen(w.Name)
 	require.Zero(s.t, got.Attempts)

@@ -50,7 +50,11 @@ func signalNamed(name string) syscall.Signal {
 
 func (h *handler) inspect(w http.ResponseWriter, r *http.Request) {
 	if reply, ok := h.ask(w, r, Request{Op: OpInspect, Ref: r.PathValue("id")}); ok {
-		h.write(w, http.StatusOK, inspection(reply.Details))
+		in := inspection(reply.Details)
+		if h.server.world.config.Addresses {
+			showAddresses(in.NetworkSettings.Networks, reply.Details)
+		}
+		h.write(w, http.StatusOK, in)
 	}
 }
 

@@ -30,6 +30,7 @@ func (h *handler) furniture() {
 	h.mux.HandleFunc("POST /networks/{name}/disconnect", h.disconnect)
 	h.mux.HandleFunc("GET /containers/{id}/changes", h.changes)
 	h.mux.HandleFunc("GET /containers/{id}/archive", h.readArchive)
+	h.mux.HandleFunc("HEAD /containers/{id}/archive", h.statArchive)
 	h.mux.HandleFunc("PUT /containers/{id}/archive", h.writeArchive)
 }
 

@@ -17,6 +17,7 @@ type Host interface {
 	Hands
 	Saboteur
 	Witness
+	HealthPort() int // where workers with WorkerSpec.Probed answer GET /health
 }
 
 // Ground is where the workers live.
@@ -77,6 +78,8 @@ type WorkerSpec struct {
 	Health        bool          // probed every second, unhealthy after two failures
 	ProbeTimeout  time.Duration // 0 is 3 s
 	ProbeEffort   time.Duration // CPU time of a probe, out of the worker's quota; only real workers have one
+	Probed        bool          // it answers GET /health on Host.HealthPort, well as long as its probe would be
+	BeatFile      bool          // it writes BeatFile while it works
 	Memory        int64         // bytes; 0 is no limit
 	Leak          int           // MiB a second, with Memory; only real workers use any
 	Busy          bool          // it computes all the time; only real workers do

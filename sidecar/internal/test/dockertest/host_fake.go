@@ -14,14 +14,15 @@ type fakeHost struct {
 	server *Server
 	host   string
 	scope  string
+	port   int // of the health endpoints
 }
 
 // FakeHost is a Host without a real engine. It ends with the test.
 func FakeHost(t testing.TB) Host {
 	t.Helper()
-	s := NewServer(Config{Seed: fingerprint(t.Name())})
+	s := NewServer(Config{Seed: fingerprint(t.Name()), Addresses: true})
 	t.Cleanup(s.Close)
-	return &fakeHost{t: t, server: s, host: Serve(t, s), scope: "fake"}
+	return &fakeHost{t: t, server: s, host: Serve(t, s), scope: "fake", port: serveHealth(t, s)}
 }
 
 // Behind is the world behind a fake host; false for a real one. Through it a scenario can plan faults and ask for the truth.
@@ -36,6 +37,7 @@ func Behind(h Host) (*Server, bool) {
 func (f *fakeHost) Real() bool         { return false }
 func (f *fakeHost) DockerHost() string { return f.host }
 func (f *fakeHost) Scope() string      { return f.scope }
+func (f *fakeHost) HealthPort() int    { return f.port }
 
 func (f *fakeHost) Run(spec WorkerSpec) Worker {
 	f.t.Helper()

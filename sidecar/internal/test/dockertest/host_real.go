@@ -83,6 +83,7 @@ func randomHex() string {
 func (r *realHost) Real() bool         { return true }
 func (r *realHost) DockerHost() string { return r.api.DaemonHost() }
 func (r *realHost) Scope() string      { return r.scope }
+func (r *realHost) HealthPort() int    { return healthPort }
 
 // removeAll removes what the test made, whatever became of the test.
 func (r *realHost) removeAll() {
@@ -131,8 +132,10 @@ func (r *realHost) awaitReady(id string) {
 			return // a short life
 		}
 		r.check(err, "inspect "+id)
-		if _, err := os.Stat(filepath.Join("/proc", decimal(got.State.Pid), "root", heartbeat)); err == nil {
-			return
+		for _, file := range []string{heartbeat, BeatFile} {
+			if _, err := os.Stat(filepath.Join("/proc", decimal(got.State.Pid), "root", file)); err == nil {
+				return
+			}
 		}
 	}
 	r.t.Fatalf("the worker %s does not begin to work, or cannot be reached from here", id)
@@ -153,6 +156,12 @@ func (r *realHost) config(spec WorkerSpec) *api.Config {
 		"WORKER_STATE=off", "WORKER_THREADS=1", "WORKER_HEALTH_MAX_AGE=2s", "WORKER_FAULT=" + faultsOf(spec),
 		"WORKER_HEALTH_EFFORT=" + spec.ProbeEffort.String(),
 	}}
+	if spec.Probed {
+		config.Env = append(config.Env, fmt.Sprintf("WORKER_LISTEN=:%d", healthPort))
+	}
+	if spec.BeatFile {
+		config.Env = append(config.Env, "WORKER_HEARTBEAT="+BeatFile)
+	}
 	if spec.StopTimeout > 0 {
 		seconds := int(spec.StopTimeout / time.Second)
 		config.StopTimeout = &seconds
@@ -183,7 +192,7 @@ func faultsOf(spec WorkerSpec) string {
 	if spec.Leak > 0 {
 		faults = append(faults, fmt.Sprintf("leak:%d", spec.Leak))
 	}
-	if !spec.Health && !spec.Busy { // nobody asks whether it works: it begins to, and then leaves the CPU to the others
+	if !spec.Health && !spec.Busy && !spec.Probed && !spec.BeatFile { // nobody asks whether it works: it begins to, and then leaves the CPU to the others
 		faults = append(faults, "hang@500ms")
 	}
 	return strings.Join(faults, ",")

@@ -42,6 +42,8 @@ func (s *Sim) Do(a worker.Action) {
 		s.run(a, (*actionRunner).restartDependent)
 	case worker.ReadStats:
 		s.run(a, (*actionRunner).sample)
+	case worker.RunProbe:
+		s.run(a, (*actionRunner).outsideProbe)
 	case worker.AskSource:
 		s.run(a, (*actionRunner).askSource)
 	case worker.Update:

@@ -26,6 +26,8 @@ type Config struct {
 	ProbeEvents bool
 	// LosesNetworks: a start that fails because the port is taken removes a network from the container for good.
 	LosesNetworks bool
+	// Addresses: running containers have one each, in 127.0.0.0/8.
+	Addresses bool
 }
 
 // Timing is how long the engine takes. Each use is drawn around the value, from 3/4 to 5/4 of it.

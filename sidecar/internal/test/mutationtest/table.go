@@ -4,7 +4,7 @@ import "slices"
 
 // table is the named mutants, in the order of the rules of docs/how-it-works.md that they break.
 func table() []named {
-	return slices.Concat(perception(), action(), onDemand(), recycling(), evidence())
+	return slices.Concat(perception(), action(), onDemand(), recycling(), evidence(), probes())
 }
 
 // perception is what Stoker makes of what it sees.
@@ -184,6 +184,41 @@ func recycling() []named {
 			old: `	case reading.Memory <= uint64(bound): //nolint:gosec // positive
 		m.recycle.overSince = time.Time{}`, new: `	case reading.Memory <= uint64(bound): //nolint:gosec // positive
 		_ = time.Time{}`,
+		},
+	}
+}
+
+// probes is what is seen from outside, and what follows from it.
+func probes() []named {
+	const pkg = "core/worker"
+	return []named{
+		{
+			name: "probes: one that fails does not make the worker unhealthy", file: "core/worker/outside.go", pkg: pkg,
+			old: `return WorseHealth(m.checks.status, m.outsideHealth())`, new: `return m.checks.status`,
+		},
+		{
+			name: "probes: the engine's health refuses the stop that a probe led to", file: "core/worker/collect.go", pkg: pkg,
+			old: `&& !m.heal().BeforeStop && !m.failsOutside()`, new: `&& !m.heal().BeforeStop`,
+		},
+		{
+			name: "probes: an answer about another life counts", file: "core/worker/outside.go", pkg: pkg,
+			old: `if !m.probed() || !in.Incarnation.same(m.saved.Incarnation) || !o.of.same(in.Incarnation) {`, new: `if !m.probed() {`,
+		},
+		{
+			name: "probes: a life goes on with the failures of the last one", file: "core/worker/outside.go", pkg: pkg,
+			old: `due: now.Add(p.Pace(0)), impossible: o.impossible}`, new: `due: now.Add(p.Pace(0)), impossible: o.impossible, failures: o.failures + 1}`,
+		},
+		{
+			name: "probes: those without an answer do not count for the overload", file: "core/worker/view.go", pkg: "core/fleet", run: "^TestProbes",
+			old: `return watched, m.outside.last.Verdict == VerdictNoAnswer`, new: `return watched, false`,
+		},
+		{
+			name: "probes: a network that is not Stoker's is reached all the same", file: "core/worker/reach.go", pkg: "engine/probe",
+			old: `if shared || other.Host {`, new: `if shared || true {`,
+		},
+		{
+			name: "probes: redirects of a worker's are a failure", file: "engine/probe/network.go", pkg: "engine/probe",
+			old: `code < 200 || code >= 400`, new: `code < 200 || code >= 300`,
 		},
 	}
 }

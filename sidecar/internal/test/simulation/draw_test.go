@@ -48,6 +48,7 @@ func drawPlan(seed uint64, length time.Duration) plan {
 		at += 10*time.Second + d.upTo(time.Minute)
 	}
 	drawNetworks(newDice(^seed), &p)
+	drawProbes(newDice(seed+1<<32), &p)
 	drawPool(newDice(seed*2654435761), &p)
 	drawRecycles(newDice(seed*40503+7), &p)
 	drawPauses(newDice(seed*40503), &p, names)

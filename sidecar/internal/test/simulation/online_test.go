@@ -35,7 +35,7 @@ func (r *run) checkAction(a worker.Action) {
 			looks++
 		}
 	}
-	if a.Verb == worker.Inspect || a.Verb == worker.ReadStats || a.Verb == worker.AskSource || a.Verb == worker.ReadLogs {
+	if slices.Contains([]worker.Verb{worker.Inspect, worker.ReadStats, worker.AskSource, worker.ReadLogs, worker.RunProbe}, a.Verb) {
 		return
 	}
 	r.checkDemand(a)
@@ -82,7 +82,7 @@ func (r *run) beginsRestart(a worker.Action) bool {
 // ofOne reports whether an action is one on one incarnation. A look at a dependent, or before the next step of a recreate, changes nothing.
 func ofOne(a worker.Action) bool {
 	inspects := a.Call != nil && a.Call.Do == worker.CallInspect || a.Verb == worker.Inspect && a.Reason == worker.ReasonParentRestarted
-	return a.Verb != worker.ListDependents && a.Verb != worker.ReadStats && a.Verb != worker.AskSource && a.Verb != worker.ReadLogs && !inspects
+	return !slices.Contains([]worker.Verb{worker.ListDependents, worker.ReadStats, worker.AskSource, worker.ReadLogs, worker.RunProbe}, a.Verb) && !inspects
 }
 
 // ofDependent reports whether an action may be about a container in a worker's namespaces: its restart, or a recreate that is no attempt at
@@ -156,10 +156,13 @@ func (r *run) checkBrake(a worker.Action) {
 		acting[f.Incarnation.ID] = acting[f.Incarnation.ID] || ofOne(f)
 	}
 	for _, t := range r.w.Truths() {
-		if t.Gone || t.Status != worker.StatusRunning || !t.HasHealthcheck || !r.isWorker(t) {
+		outside := t.Labels["stoker.probe"] != ""
+		if t.Gone || t.Status != worker.StatusRunning || !t.HasHealthcheck && !outside || !r.isWorker(t) {
 			continue
 		}
-		watched++
+		if watched++; outside { // what it has shown last, nobody here knows
+			continue
+		}
 		p, ok := t.LastProbe()
 		heard, told := s.unwell[t.ID]
 		known := told && now.Sub(heard) > 2*time.Second && !acting[t.ID] && !r.pausedAcrossAStep(t.ID)

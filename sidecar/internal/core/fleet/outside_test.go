@@ -1,0 +1,173 @@
+package fleet_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// probedDesk is a fleet all of whose workers are probed each 30 s.
+func probedDesk(t *testing.T, target policy.ProbeTarget, names ...string) *desk {
+	t.Helper()
+	p := policy.Default()
+	p.Probe.Target, p.Probe.Retries = target, 1
+	d := newDesk(t, fleet.Settings{Rules: policy.Rules{Defaults: policy.Defaults{Policy: p}}})
+	d.up(names...)
+	d.do = nil
+	return d
+}
+
+func port(n int) policy.ProbeTarget {
+	return policy.ProbeTarget{Kind: policy.ProbeTCP, Port: fmt.Sprint(n)}
+}
+
+func (d *desk) probed(a worker.Action, v worker.Verdict) {
+	d.take(d.f.Finish(d.now, worker.Outcome{Action: a, Result: worker.Done, Probe: &worker.ProbeAnswer{Verdict: v, Detail: "detail"}}))
+}
+
+// Workers that do not answer keep nobody else from being probed or healed.
+func TestSlowProbesDelayNoOther(t *testing.T) {
+	slow := []string{}
+	for i := range 200 {
+		slow = append(slow, fmt.Sprintf("slow%03d", i))
+	}
+	d := probedDesk(t, port(1), append(slow, "z")...)
+	d.pass(30 * time.Second)
+	probes := d.verb(worker.RunProbe)
+	require.Len(t, probes, 201, "all that are due at once")
+	require.Equal(t, worker.Key("z"), probes[200].Key)
+	require.Equal(t, 32*time.Second, probes[0].Deadline)
+	for range 5 { // z is answered each time, the others never
+		z := probes[len(probes)-1]
+		require.Equal(t, worker.Key("z"), z.Key)
+		d.probed(z, worker.VerdictWell)
+		d.answerLooks()
+		d.do = nil
+		d.pass(30 * time.Second)
+		probes = d.verb(worker.RunProbe)
+		require.Len(t, probes, 1, "no second probe of one that is under way")
+	}
+	d.do = nil
+	d.event(worker.Exited, "z")
+	require.Equal(t, []worker.Key{"z"}, keys(d.verb(worker.Start)))
+}
+
+func TestProbesAreBounded(t *testing.T) {
+	for _, c := range []struct {
+		target policy.ProbeTarget
+		most   int
+	}{
+		{port(1), 256},
+		{policy.ProbeTarget{Kind: policy.ProbeFile, Path: "/beat", MaxAge: time.Minute}, 16},
+	} {
+		all := []string{}
+		for i := range c.most + 2 {
+			all = append(all, fmt.Sprintf("w%03d", i))
+		}
+		d := probedDesk(t, c.target, all...)
+		d.pass(30 * time.Second)
+		probes := d.verb(worker.RunProbe)
+		require.Len(t, probes, c.most)
+		d.do = nil
+		d.probed(probes[0], worker.VerdictWell)
+		require.Len(t, d.verb(worker.RunProbe), 1, "the next one gets the place")
+		d.do = nil
+		d.event(worker.Gone, string(probes[1].Key))
+		d.probed(probes[1], worker.VerdictWell) // of one that is gone
+		require.Len(t, d.verb(worker.RunProbe), 1)
+	}
+}
+
+func TestProbesWaitForTheEngine(t *testing.T) {
+	d := probedDesk(t, port(1), "w")
+	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.pass(time.Minute)
+	require.Empty(t, d.verb(worker.RunProbe), "what could be done about it is not known")
+	d.open()
+	d.list("w")
+	require.Len(t, d.verb(worker.RunProbe), 1)
+	require.Equal(t, worker.HealthStarting, d.newWorker("w").Probe.Status)
+	require.Equal(t, fleet.StateStarting, d.newWorker("w").State)
+}
+
+func TestAProbeThatFailsLeadsToAStop(t *testing.T) {
+	d := probedDesk(t, port(1), "w")
+	d.pass(30 * time.Second)
+	probe := d.verb(worker.RunProbe)[0]
+	d.probed(probe, worker.VerdictBad)
+	looks := d.verb(worker.Inspect)
+	require.Len(t, looks, 1, "the engine's state decides")
+	d.answer(looks[0], d.running(looks[0]))
+	require.Len(t, d.verb(worker.Stop), 1)
+	w := d.newWorker("w")
+	require.Equal(t, worker.ReasonOutsideFailed, w.Reason)
+	require.Equal(t, worker.HealthUnhealthy, w.FullHealth())
+	require.Equal(t, "detail", w.Probe.Detail)
+}
+
+// A prober that gives no answer at all says nothing about the worker.
+func TestAProbeWithoutAnOutcome(t *testing.T) {
+	d := probedDesk(t, port(1), "w")
+	d.pass(30 * time.Second)
+	d.take(d.f.Finish(d.now, worker.Outcome{Action: d.verb(worker.RunProbe)[0], Result: worker.Failed, Err: "no"}))
+	require.Empty(t, d.verb(worker.Stop))
+	require.Equal(t, worker.HealthStarting, d.newWorker("w").Probe.Status)
+}
+
+// Most workers stop answering at once: that is the host, or Stoker's own network, and restarts would help nobody (rule 15).
+func TestProbesWithoutAnAnswerAreNoReasonToRestartAll(t *testing.T) {
+	d := probedDesk(t, port(1), "a", "b", "c", "d")
+	d.pass(30 * time.Second)
+	probes := d.verb(worker.RunProbe)
+	require.Len(t, probes, 4)
+	for _, p := range probes {
+		d.probed(p, worker.VerdictNoAnswer)
+	}
+	d.answerLooks()
+	d.do = nil
+	d.pass(5 * time.Second)
+	require.True(t, d.f.View(d.now).HostOverloaded)
+	require.Empty(t, d.verb(worker.Stop))
+
+	d = probedDesk(t, port(1), "a", "b", "c", "d")
+	d.pass(30 * time.Second)
+	for _, p := range d.verb(worker.RunProbe) {
+		d.probed(p, worker.VerdictBad)
+	}
+	stops := []worker.Action{}
+	for looks := d.verb(worker.Inspect); len(looks) > 0; looks = d.verb(worker.Inspect) {
+		d.do = nil
+		for _, a := range looks {
+			d.answer(a, d.running(a))
+		}
+		stops = append(stops, d.verb(worker.Stop)...)
+	}
+	require.Len(t, stops, 4, "what refuses is not overloaded")
+}
+
+// The first probe of a life does not wait for one of the last that gets no answer.
+func TestAProbeOfALifeThatIsOverIsGivenUp(t *testing.T) {
+	d := probedDesk(t, port(1), "w", "v")
+	d.pass(30 * time.Second)
+	probes := d.verb(worker.RunProbe)
+	d.do = nil
+	d.event(worker.Exited, "w")
+	require.Equal(t, []uint64{probes[1].ID}, d.turn.GiveUp)
+	d.probed(probes[1], worker.VerdictNotMade)
+	start := d.verb(worker.Start)[0]
+	d.do = nil
+	s := d.running(start)
+	s.StartedAt = d.now
+	d.answer(start, s)
+	require.Empty(t, d.turn.GiveUp)
+	d.pass(30 * time.Second)
+	require.Equal(t, []worker.Key{"w"}, keys(d.verb(worker.RunProbe)))
+	d.event(worker.Gone, "v")
+	require.Equal(t, []uint64{probes[0].ID}, d.turn.GiveUp)
+}

@@ -1,0 +1,419 @@
+package worker_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+)
+
+var verdicts = map[string]worker.Verdict{
+	"well": worker.VerdictWell, "refused": worker.VerdictBad, "silent": worker.VerdictNoAnswer,
+	"unmade": worker.VerdictNotMade, "impossible": worker.VerdictImpossible,
+}
+
+// outside answers a probe of the present life.
+func (s *script) outside(at string, w []string) {
+	s.t.Helper()
+	verdict := verdicts[w[0]]
+	require.NotZero(s.t, verdict, at)
+	s.step(worker.ProbeAnswered{Incarnation: s.m.Saved().Incarnation, Answer: worker.ProbeAnswer{
+		Verdict: verdict, Address: "172.17.0.2:8000", Detail: strings.Join(w[1:], " "),
+	}})
+}
+
+func TestProbesFromOutside(t *testing.T) {
+	run(t, []scenario{
+		{"three failures in a row, and the heal ends when a probe says so", `
+			given probe=http://:8000/health
+			up
+			= outside starting
+			= probe-due 30s
+			+30s
+			outside well
+			= outside healthy
+			= probe-due 30s
+			outside refused
+			outside refused
+			outside well
+			outside refused
+			outside refused
+			> nothing
+			= outside healthy
+			outside refused
+			= outside unhealthy
+			> stop 1
+			= fault unhealthy
+			= reason outside-probe-failed
+			kill TERM
+			die 0
+			answer down 0
+			> start 1
+			= unprobed
+			start
+			answer running
+			= outside starting
+			= phase verifying
+			+30s
+			outside refused
+			= phase verifying
+			outside well
+			= phase watching
+			= told healed
+			= attempts 1`},
+		{"either makes it unhealthy", `
+			given health probe=tcp://:1 probe-retries=1
+			up
+			outside well
+			unhealthy
+			> stop 1
+			= reason probe-failed`},
+		{"both have to be well", `
+			given health probe=tcp://:1 probe-retries=1 unhealthy-for=1h
+			up
+			outside refused no-one
+			= phase stop-due
+			healthy
+			= phase stop-due
+			= untold recovered
+			outside well
+			= phase watching
+			= told recovered`},
+		{"the engine's own healthy is not enough after a heal", `
+			given health probe=tcp://:1
+			up
+			die 1
+			> start 1
+			start
+			answer running starting
+			healthy
+			= phase verifying
+			outside well
+			= phase watching`},
+		{"a life begins anew", `
+			given probe=tcp://:1 probe-retries=2
+			up
+			outside refused
+			die 1
+			= unprobed
+			> start 1
+			start
+			answer running
+			outside refused
+			> nothing
+			outside refused
+			> nothing
+			= outside unhealthy
+			+2s
+			> stop 2`},
+		{"a pause begins anew too", `
+			given probe=tcp://:1 probe-retries=2
+			up
+			outside refused
+			pause
+			= unprobed
+			unpause
+			outside refused
+			> nothing
+			= outside starting`},
+		{"start period", `
+			given probe=tcp://:1 probe-retries=1 probe-start-period=1m
+			up
+			= probe-due 5s
+			outside refused
+			+59s
+			outside refused
+			= outside starting
+			+1s
+			outside refused
+			> stop 1`},
+		{"a success ends the start period", `
+			given probe=tcp://:1 probe-retries=1 probe-start-period=1m
+			up
+			outside well
+			outside refused
+			> stop 1`},
+		{"without an answer: company is waited for, as a host that is overloaded has it", `
+			given probe=tcp://:1 probe-retries=1
+			up
+			+1m
+			outside silent
+			> nothing
+			= reason outside-probe-timed-out
+			+3s
+			> stop 1`},
+		{"an answer at last, and a wrong one", `
+			given probe=tcp://:1 probe-retries=1 unhealthy-for=1h
+			up
+			outside silent
+			= reason outside-probe-timed-out
+			outside refused
+			= reason outside-probe-failed
+			outside silent
+			= reason outside-probe-failed`},
+		{"each failure leads to a look, for the address may be another one", `
+			given probe=tcp://:1
+			up
+			> look
+			outside refused
+			> look`},
+		{"starved by its own check, and answering from outside: as without the probe", `
+			given health cpus=0.03 probe=tcp://:1 starved-grace=2m
+			up
+			outside well
+			unhealthy timed-out
+			> sample
+			reads 0.03 1 1
+			= held starved
+			outside well
+			+119s
+			= held starved
+			> nothing
+			+1s
+			> stop 1
+			= reason starved`},
+		{"a starved worker that fails from outside waits no longer", `
+			given health cpus=0.1 probe=tcp://:1 probe-retries=1 starved-grace=10m
+			up
+			+1m
+			unhealthy timed-out
+			> sample
+			reads 0.1 1 1
+			= held starved
+			+1s
+			outside refused
+			> stop 1
+			= reason outside-probe-failed`},
+		{"well again from outside, and the engine's check was cut off: it may be starved", `
+			given health cpus=0.1 probe=tcp://:1 probe-retries=1 unhealthy-for=10m
+			up
+			outside refused
+			= reason outside-probe-failed
+			unhealthy timed-out
+			= reason outside-probe-failed
+			outside well
+			= reason probe-timed-out
+			> sample`},
+		{"it cannot be probed: told once, and the worker counts as one without a probe", `
+			given probe=tcp://:1
+			up
+			outside impossible no network
+			= told unprobed
+			= outside none
+			die 1
+			> start 1
+			start
+			answer running
+			= phase watching
+			outside impossible no network
+			= untold unprobed
+			outside well
+			= outside healthy
+			outside impossible no network
+			= told unprobed`},
+		{"what failed on Stoker's own side says nothing", `
+			given probe=tcp://:1 probe-retries=1
+			up
+			outside unmade
+			outside unmade
+			= outside starting
+			> nothing
+			= probe-due 30s`},
+		{"ignored", `
+			given probe=tcp://:1 probe-retries=1 on-unhealthy=ignore
+			up
+			outside refused
+			= held unhealthy-ignored
+			outside well
+			= free`},
+		{"stopped for good", `
+			given probe=tcp://:1 probe-retries=1 on-unhealthy=stop
+			up
+			outside refused
+			> stop 0`},
+		{"told, and nothing done", `
+			given probe=tcp://:1 probe-retries=1 on-unhealthy=notify
+			up
+			outside refused
+			> nothing
+			= told unhealthy
+			outside well
+			= told recovered
+			= free`},
+		{"recreated", `
+			given probe=tcp://:1 probe-retries=1 on-unhealthy=recreate
+			up
+			outside refused
+			> recreate 1
+			answer running made
+			= phase verifying
+			= outside starting
+			outside well
+			= phase watching`},
+		{"off for one that is held for its labels", `
+			given probe=tcp://:1 barred=bad-labels
+			up
+			= unprobed`},
+	})
+}
+
+// The look before the stop knows only the engine's health, which must not refuse a stop that a probe from outside has led to (rule 1).
+func TestTheStopAfterAProbeDoesNotAskTheEngine(t *testing.T) {
+	s := play(t, `
+		given health probe=tcp://:1 probe-retries=1
+		up
+		outside refused
+		> stop 1`)
+	require.False(t, s.flight.OnlyIfUnhealthy)
+	s = play(t, `
+		given health probe=tcp://:1
+		up
+		unhealthy
+		> stop 1`)
+	require.True(t, s.flight.OnlyIfUnhealthy)
+	s = play(t, `
+		given health probe=tcp://:1 probe-retries=1 on-unhealthy=recreate
+		up
+		outside refused
+		> recreate 1`)
+	require.False(t, s.flight.OnlyIfUnhealthy)
+}
+
+// An answer that was on its way when the worker was restarted is not about the life that is.
+func TestALateAnswerIsAboutAnotherLife(t *testing.T) {
+	s := play(t, `
+		given probe=tcp://:1 probe-retries=1
+		up`)
+	before := s.m.Saved().Incarnation
+	s.goOn(`
+		die 1
+		> start 1
+		start
+		answer running
+		outside well`)
+	s.step(worker.ProbeAnswered{Incarnation: before, Answer: worker.ProbeAnswer{Verdict: worker.VerdictBad}})
+	s.goOn("= outside healthy")
+}
+
+// A clock that steps back leaves no probe waiting for it.
+func TestProbeAfterAStepOfTheClock(t *testing.T) {
+	s := play(t, `
+		given probe=tcp://:1
+		up
+		outside well`)
+	s.now = s.now.Add(-time.Hour)
+	s.step(s.list())
+	s.goOn("= probe-due 30s")
+}
+
+func TestProbeState(t *testing.T) {
+	state := func(text string) [2]bool {
+		watched, timedOut := play(t, text).m.ProbeState()
+		return [2]bool{watched, timedOut}
+	}
+	require.Equal(t, [2]bool{true, true}, state("given probe=tcp://:1 probe-retries=1\nup\noutside silent"))
+	require.Equal(t, [2]bool{true, false}, state("given probe=tcp://:1 probe-retries=1 unhealthy-for=1h\nup\noutside refused"))
+	require.Equal(t, [2]bool{true, false}, state("given health probe=tcp://:1 probe-retries=1 unhealthy-for=1h\nup\nunhealthy timed-out\noutside refused"))
+	require.Equal(t, [2]bool{true, false}, state("given probe=tcp://:1\nup"))
+	require.Equal(t, [2]bool{false, false}, state("given probe=tcp://:1\nup\noutside impossible"))
+}
+
+// The worker is healed if and only if the engine's check fails, or so many probes in a row have failed in its present life.
+func TestEitherKindOfCheckMakesItUnhealthy(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := policy.Default()
+		p.Probe.Target, p.UnhealthyFor = policy.ProbeTarget{Kind: policy.ProbeTCP, Port: "1"}, 10*time.Hour
+		p.Probe.Retries = rapid.IntRange(1, 4).Draw(t, "retries")
+		now, streak, docker := noon, 0, worker.HealthHealthy
+		life := worker.Incarnation{ID: containerID, StartedAt: noon.Add(-time.Hour)}
+		m := worker.New(worker.Identity{Key: "w", ID: containerID, Policy: p})
+		tell := func(in worker.Input) {
+			effects := step(t, m, now, in)
+			for effects.Class == worker.ClassInspect && !effects.Due.IsZero() {
+				now = latest(now, effects.Due)
+				effects = step(t, m, now, worker.Dispatch{ActionID: 1})
+				require.NotNil(t, effects.Do)
+				effects = step(t, m, now, worker.Outcome{Action: *effects.Do, Result: worker.Done, Snapshot: &worker.Snapshot{
+					Incarnation: life, Key: "w", Status: worker.StatusRunning, HasHealthcheck: true, Health: docker, Definition: []byte("{}"),
+				}})
+			}
+		}
+		tell(worker.Observation{Kind: worker.Listed, At: now, ID: containerID, Key: "w", Status: worker.StatusRunning, Health: docker})
+		answered := false
+		for range rapid.IntRange(1, 40).Draw(t, "inputs") {
+			now = now.Add(5 * time.Second) // no two starts are taken for one
+			switch rapid.IntRange(0, 3).Draw(t, "input") {
+			case 0:
+				docker = worker.HealthUnhealthy
+				tell(worker.Observation{Kind: worker.Unhealthy, At: now, ID: containerID, Key: "w"})
+			case 1:
+				docker = worker.HealthHealthy
+				tell(worker.Observation{Kind: worker.Healthy, At: now, ID: containerID, Key: "w"})
+			case 2:
+				well := rapid.Bool().Draw(t, "well")
+				answer := worker.ProbeAnswer{Verdict: worker.VerdictBad}
+				if streak++; well {
+					answer.Verdict, streak = worker.VerdictWell, 0
+				}
+				answered = answered || well || streak >= p.Probe.Retries
+				tell(worker.ProbeAnswered{Incarnation: m.Saved().Incarnation, Answer: answer})
+			case 3: // somebody restarts it
+				life.StartedAt, streak, answered, docker = now, 0, false, worker.HealthStarting
+				tell(worker.Observation{Kind: worker.Started, At: now.Add(time.Millisecond), ID: containerID, Key: "w"})
+			}
+			sick := docker == worker.HealthUnhealthy || streak >= p.Probe.Retries
+			if sick || answered && docker == worker.HealthHealthy { // else it is not known yet, and a heal that was opened before waits for that
+				require.Equal(t, sick, m.View().Heal.Open(), "engine: %s, %d failures of %d", docker, streak, p.Probe.Retries)
+			}
+			want := worker.HealthHealthy
+			switch {
+			case !answered:
+				want = worker.HealthStarting
+			case streak >= p.Probe.Retries:
+				want = worker.HealthUnhealthy
+			}
+			require.Equal(t, want, m.View().Probe.Status)
+		}
+	})
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+func TestReach(t *testing.T) {
+	a, b := worker.Endpoint{Network: "a", Addresses: []string{"10.0.0.2", "fd00::2"}}, worker.Endpoint{Network: "b", Addresses: []string{"10.1.0.2"}}
+	own := worker.Reach{Endpoints: []worker.Endpoint{{Network: "a", Addresses: []string{"10.0.0.9"}}}}
+	require.Equal(t, []string{"10.0.0.2", "fd00::2"}, worker.Reach{Endpoints: []worker.Endpoint{a, b}}.From(own))
+	require.Empty(t, worker.Reach{Endpoints: []worker.Endpoint{b}}.From(own))
+	require.Empty(t, worker.Reach{Host: true}.From(own))
+	require.Equal(t, []string{"10.0.0.2", "fd00::2", "10.1.0.2"}, worker.Reach{Endpoints: []worker.Endpoint{a, b}}.From(worker.Reach{Host: true}))
+	require.Equal(t, worker.Loopback(), worker.Reach{Host: true}.From(worker.Reach{Host: true}))
+}
+
+func TestProbeView(t *testing.T) {
+	view := func(text string) worker.ProbeView { return play(t, text).m.View().Probe }
+	require.Equal(t, worker.HealthNone, view("given\nup").Status)
+	v := view("given probe=tcp://:1\nup\noutside refused nobody listens")
+	require.Equal(t, []any{worker.HealthStarting, "tcp://:1", "172.17.0.2:8000", "nobody listens", false}, []any{v.Status, v.Target.String(), v.Address, v.Detail, v.Impossible})
+	require.Equal(t, noon, v.Since)
+	v = view("given probe=tcp://:1\nup\noutside impossible no network")
+	require.Equal(t, []any{worker.HealthNone, "no network", true}, []any{v.Status, v.Detail, v.Impossible})
+	s := play(t, "given probe=tcp://:1\nup\noutside impossible no network")
+	require.Equal(t, []policy.Problem{{Label: "stoker.probe", Value: "tcp://:1", Message: "no network"}}, s.m.View().Problems)
+	require.Equal(t, worker.HealthNone, view("given probe=tcp://:1\nup\noutside well\npause").Status)
+}
+
+// A host that is named is no address of the worker's, which an inspect could show anew.
+func TestAFailureOfANamedHostLeadsToNoLook(t *testing.T) {
+	s := play(t, "given probe=tcp://host:1\nup\n> look\noutside refused")
+	require.Empty(t, s.did)
+}

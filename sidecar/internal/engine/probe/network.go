@@ -1,0 +1,204 @@
+package probe
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+const (
+	// longestBody is what is read of an answer, in bytes. What comes after it does not matter.
+	longestBody = 16 << 10
+	// longestShown is what of a bad answer's body is passed on, in bytes.
+	longestShown   = 256
+	longestHeaders = 64 << 10
+)
+
+// dial connects to the first of the addresses that takes a connection; a worker may be in several networks, and listen in one.
+func dial(ctx context.Context, addresses []string) (net.Conn, error) {
+	type result struct {
+		conn net.Conn
+		err  error
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	results := make(chan result, len(addresses))
+	for _, address := range addresses {
+		go func() {
+			conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+			results <- result{conn, err}
+		}()
+	}
+	var failure error
+	for n := range addresses {
+		r := <-results
+		if r.err != nil {
+			failure = worst(failure, r.err)
+			continue
+		}
+		cancel()
+		go func() { // those that connect all the same
+			for range len(addresses) - n - 1 {
+				if late := <-results; late.err == nil {
+					_ = late.conn.Close()
+				}
+			}
+		}()
+		return r.conn, nil
+	}
+	return nil, failure
+}
+
+// worst prefers what says most about the worker: a refusal to no answer.
+func worst(a, b error) error {
+	if a != nil && errors.Is(a, syscall.ECONNREFUSED) {
+		return a
+	}
+	return b
+}
+
+func (p *Prober) tcp(ctx context.Context, c worker.ProbeCall, addresses []string) worker.ProbeAnswer {
+	conn, err := dial(ctx, addresses)
+	if err != nil {
+		return judge(ctx, c, addresses, err)
+	}
+	at := conn.RemoteAddr().String()
+	_ = conn.Close()
+	return worker.ProbeAnswer{Verdict: worker.VerdictWell, Address: at}
+}
+
+// http asks once. A redirect is an answer like any other and is not followed: it may lead to somebody else, or nowhere. The body has to
+// come within the time-out, as far as it is read.
+func (p *Prober) http(ctx context.Context, c worker.ProbeCall, addresses []string) worker.ProbeAnswer {
+	at := strings.Join(addresses, ", ")
+	transport := &http.Transport{ // of its own: nothing of a connection outlives the probe
+		DisableKeepAlives: true, MaxResponseHeaderBytes: longestHeaders, DisableCompression: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			conn, err := dial(ctx, addresses)
+			if err == nil {
+				at = conn.RemoteAddr().String()
+			}
+			return conn, err
+		},
+		TLSClientConfig: &tls.Config{
+			MinVersion: tls.VersionTLS12,
+			// A worker's own address is in no certificate. Where a host is named, the certificate is for it.
+			InsecureSkipVerify: c.Target.Host == "", //nolint:gosec // nothing secret is sent, and only whether it answers is asked
+		},
+	}
+	defer transport.CloseIdleConnections()
+	request, err := newRequest(ctx, c)
+	if err != nil {
+		return notMade("the URL cannot be part of a request over HTTP")
+	}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return judge(ctx, c, []string{at}, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(response.Body, longestBody))
+	if err != nil {
+		return judge(ctx, c, []string{at}, err)
+	}
+	answer := worker.ProbeAnswer{Verdict: worker.VerdictWell, Address: at}
+	if code := response.StatusCode; code < 200 || code >= 400 {
+		answer.Verdict = worker.VerdictBad
+		answer.Detail = strings.TrimSpace(fmt.Sprintf("%s answered %d %s: %s", at, code, http.StatusText(code), strings.TrimSpace(string(body[:min(len(body), longestShown)]))))
+		answer.Detail = strings.TrimSuffix(answer.Detail, ":")
+	}
+	return answer
+}
+
+// newRequest names localhost where the worker's own address is asked, as a health check inside the container would: many a server answers
+// only to hosts that it knows.
+func newRequest(ctx context.Context, c worker.ProbeCall) (*http.Request, error) {
+	t := c.Target
+	host := t.Host
+	if host == "" {
+		host = "localhost"
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, t.Scheme()+"://"+net.JoinHostPort(host, t.Port)+t.Path, http.NoBody)
+	if err != nil {
+		return nil, errors.New("bad URL") // its own error repeats it
+	}
+	request.URL.RawQuery = t.Query
+	request.Header.Set("User-Agent", "stoker-probe")
+	if t.User+t.Password != "" {
+		request.SetBasicAuth(t.User, t.Password)
+	}
+	return request, nil
+}
+
+// judge turns an error into an answer, in words of its own: those of the libraries repeat what a server has sent.
+func judge(ctx context.Context, c worker.ProbeCall, addresses []string, err error) worker.ProbeAnswer {
+	at := strings.Join(addresses, ", ")
+	answer := worker.ProbeAnswer{Verdict: worker.VerdictBad, Address: at}
+	var (
+		name   *net.DNSError
+		record tls.RecordHeaderError
+		verify *tls.CertificateVerificationError
+		alert  tls.AlertError
+		cert   x509.UnknownAuthorityError
+	)
+	switch {
+	case errors.Is(err, context.Canceled) && !errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return notMade("the probe was ended")
+	case ownTrouble(err):
+		return notMade(at + ": " + why(err))
+	case errors.Is(err, syscall.ECONNREFUSED):
+		answer.Detail = at + " refuses the connection: nothing listens there"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		answer.Detail = at + " closed the connection without an answer"
+	case errors.As(err, &name):
+		answer.Verdict, answer.Detail = worker.VerdictNoAnswer, fmt.Sprintf("the name %s leads to no address", c.Target.Host)
+	case ctx.Err() != nil, timedOut(err):
+		answer.Verdict, answer.Detail = worker.VerdictNoAnswer, fmt.Sprintf("no answer from %s within %s", at, c.Timeout)
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ETIMEDOUT):
+		answer.Verdict, answer.Detail = worker.VerdictNoAnswer, at+" does not answer: "+why(err)
+	case errors.As(err, &record):
+		answer.Detail = at + " does not speak TLS; write http://, or another port"
+	case errors.As(err, &verify), errors.As(err, &cert):
+		answer.Detail = "the certificate of " + at + " is not one for this host that Stoker trusts"
+	case errors.As(err, &alert):
+		answer.Detail = at + " ended the TLS handshake"
+	default:
+		answer.Detail = at + " answered with something that is not HTTP"
+	}
+	return answer
+}
+
+func timedOut(err error) bool {
+	var late net.Error
+	return errors.As(err, &late) && late.Timeout()
+}
+
+// ownTrouble reports whether the error is about Stoker's own side: no route, no more files or memory, not allowed.
+func ownTrouble(err error) bool {
+	for _, one := range []syscall.Errno{
+		syscall.ENETUNREACH, syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
+		syscall.EACCES, syscall.EPERM, syscall.ENETDOWN,
+	} {
+		if errors.Is(err, one) {
+			return true
+		}
+	}
+	return false
+}
+
+// why is the system's own word for an error.
+func why(err error) string {
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		return number.Error()
+	}
+	return "unknown error"
+}

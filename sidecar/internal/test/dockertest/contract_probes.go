@@ -1,0 +1,128 @@
+package dockertest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// Scenarios about probes from outside.
+func outsideProbes() []scenario {
+	return []scenario{
+		{name: "probes/http that fails", play: httpProbeFails},
+		{name: "probes/http without an answer", fake: true, play: httpProbeHangs},
+		{name: "probes/recreated with a new address", play: probeFollowsAddress},
+		{name: "probes/age of a file", play: fileProbeFails},
+		{name: "probes/port that nobody listens on", fake: true, play: nobodyListens},
+		{name: "probes/starved, and well from outside", real: true, play: starvedButAnswers, podman: noThrottling},
+	}
+}
+
+// probed is a worker with a health endpoint and no health check, that is probed there.
+func (s *stage) probed(name string, pairs ...string) WorkerSpec {
+	all := append([]string{"probe", s.healthURL(), "probe-interval", "300ms", "probe-timeout", "20s", "probe-retries", "2"}, pairs...)
+	return WorkerSpec{Name: name, Probed: true, Labels: labels(all...)}
+}
+
+func (s *stage) healthURL() string { return fmt.Sprintf("http://:%d/health", s.HealthPort()) }
+
+// wellOutside waits until the probes of a worker show that it is well.
+func (s *stage) wellOutside(w Worker) fleet.WorkerView {
+	s.t.Helper()
+	return s.shown(w, "well from outside", func(got fleet.WorkerView) bool { return got.Probe.Status == worker.HealthHealthy })
+}
+
+func httpProbeFails(s *stage) {
+	s.hire()
+	w := s.work(s.probed("w"))
+	before := s.State(w.Name)
+	got := s.wellOutside(w)
+	require.Equal(s.t, worker.HealthNone, got.Health, "the engine knows nothing of it")
+	require.Equal(s.t, 0, got.Attempts)
+	s.Sicken(w.Name, Failing)
+	got = s.back(w, before)
+	require.Equal(s.t, 1, got.Attempts)
+	require.Equal(s.t, worker.HealthHealthy, got.Probe.Status, "a heal ends when the probe says so")
+	s.told(w, "kill 15", "die 0", "stop", "start")
+}
+
+// httpProbeHangs: a worker that takes connections and says nothing.
+func httpProbeHangs(s *stage) {
+	s.hire()
+	w := s.work(s.probed("w", "probe-timeout", "200ms"))
+	before := s.State(w.Name)
+	s.Sicken(w.Name, Hanging)
+	s.shown(w, "unhealthy for want of an answer", func(got fleet.WorkerView) bool { return got.Reason == worker.ReasonOutsideTimedOut })
+	s.back(w, before)
+	s.told(w, "kill 15", "die 0", "stop", "start")
+}
+
+func probeFollowsAddress(s *stage) {
+	s.hire()
+	w := s.work(s.probed("w", "on-unhealthy", "recreate"))
+	before, address := s.State(w.Name), s.wellOutside(w).Probe.Address
+	require.NotEmpty(s.t, address)
+	s.Sicken(w.Name, Failing)
+	s.await("another container", func() bool { return s.State(w.Name).ID != before.ID && s.State(w.Name).Running() })
+	got := s.shown(w, "well at its new address", func(got fleet.WorkerView) bool {
+		return got.ID != before.ID && got.State == fleet.StateRunning && got.Probe.Status == worker.HealthHealthy
+	})
+	require.Equal(s.t, 1, got.Attempts)
+	if !s.Real() {
+		require.NotEqual(s.t, address, got.Probe.Address)
+		return
+	}
+	// The address of a container that was stopped is free for the next one, which here others may be, too.
+	again, address := s.State(w.Name), got.Probe.Address
+	s.Operate(OpStop, w.Name)
+	for n := range 20 {
+		if s.wellOutside(s.run(s.probed("other"+decimal(n)))).Probe.Address == address {
+			break
+		}
+	}
+	s.Operate(OpStart, w.Name)
+	require.NotEqual(s.t, address, s.back(w, again).Probe.Address)
+}
+
+func fileProbeFails(s *stage) {
+	s.hire()
+	spec := s.probed("w", "probe", "file://"+BeatFile+"?max-age=3s")
+	spec.Probed, spec.BeatFile = false, true
+	w := s.work(spec)
+	before := s.State(w.Name)
+	s.wellOutside(w)
+	s.Sicken(w.Name, Failing)
+	got := s.back(w, before)
+	require.Equal(s.t, 1, got.Attempts)
+	s.told(w, "kill 15", "die 0", "stop", "start")
+}
+
+// nobodyListens: the connection is refused.
+func nobodyListens(s *stage) {
+	s.hire()
+	w := s.run(WorkerSpec{Labels: labels("probe", "tcp://:1", "probe-interval", "200ms", "probe-retries", "1", "on-unhealthy", "ignore")})
+	s.held(w, worker.HeldIgnored)
+	got, _ := s.seen(w.Name)
+	require.Equal(s.t, fleet.StateUnhealthy, got.State)
+	require.Contains(s.t, got.Probe.Detail, "refuses the connection")
+	s.told(w)
+}
+
+// starvedButAnswers: the health check is cut off for want of CPU, and the worker is told to be starved, while the probe from outside goes
+// on to be answered.
+func starvedButAnswers(s *stage) {
+	s.hire()
+	w := s.run(WorkerSpec{
+		Name: "starved", CPUs: 0.03, Health: true, ProbeTimeout: time.Second, ProbeEffort: 150 * time.Millisecond, Probed: true,
+		Labels: labels("starved-grace", "10m", "probe", s.healthURL(), "probe-interval", "1s", "probe-timeout", "20s", "probe-retries", "3"),
+	})
+	s.held(w, worker.HeldStarved)
+	got := s.wellOutside(w)
+	require.Equal(s.t, 0, got.Attempts)
+	require.Contains(s.t, []worker.Reason{worker.ReasonStarved, ""}, got.Reason) // a probe that comes through makes it healthy for a while
+	s.told(w)
+}
