@@ -54,11 +54,11 @@ func (e Env) watchStatus(ctx context.Context, s *sidecar, ask watchFlags) error 
 		}
 		if err != nil {
 			cancel()
-			<-ended
+			following := <-ended
 			if errors.Is(err, errQuit) {
 				return nil
 			}
-			return err
+			return errors.Join(err, following)
 		}
 	}
 }

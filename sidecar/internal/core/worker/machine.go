@@ -338,22 +338,8 @@ func (m *Machine) take(now time.Time, in Input) (do *Action) {
 		m.recreateStopFailed()
 	case RecreateCollected:
 		m.recreateCollected(now, in)
-	case Wake:
-		m.wake(now, in)
-	case Sleep:
-		m.sleep(now, in)
-	case WorkTold:
-		m.workTold(in)
-	case Resume:
-		m.resume(now)
-	case GroupConflict:
-		m.groupConflict(now, in)
-	case RecycleTurn:
-		m.recycleTurn(now)
-	case RecycleNow:
-		m.recycleNow(now, in)
-	case ProbeAnswered:
-		m.probeAnswered(now, in)
+	default:
+		m.takeOfFleet(now, in)
 	}
 	return do
 }
