@@ -16,7 +16,7 @@ import (
 func probedDesk(t *testing.T, target policy.ProbeTarget, names ...string) *desk {
 	t.Helper()
 	p := policy.Default()
-	p.Probe.Target, p.Probe.Retries = target, 1
+	p.Probe.Target, p.Probe.Retries, p.Evidence.Level = target, 1, policy.EvidenceOff // each stop comes at once
 	d := newDesk(t, fleet.Settings{Rules: policy.Rules{Defaults: policy.Defaults{Policy: p}}})
 	d.up(names...)
 	d.do = nil

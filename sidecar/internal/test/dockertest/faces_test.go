@@ -142,7 +142,7 @@ func inEssence(o worker.Outcome) essence {
 		e.Snapshot = *o.Snapshot
 		// Times and IDs are each world's own, and the definition is only a stand-in on the first face.
 		e.Snapshot.Incarnation, e.Snapshot.FinishedAt, e.Snapshot.Definition = worker.Incarnation{}, time.Time{}, nil
-		e.Snapshot.Probes, e.Snapshot.Created = nil, time.Time{}
+		e.Snapshot.Probes, e.Snapshot.Created, e.Snapshot.Addresses = nil, time.Time{}, nil // the second face has those that a test can listen at
 	}
 	return e
 }

@@ -18,7 +18,7 @@ import (
 var (
 	oneSeed   = flag.Uint64("seed", 0, "run this seed only")
 	firstSeed = flag.Uint64("first", 1, "the first seed; 0 draws it from the clock, as make sim does")
-	seeds     = flag.Uint64("seeds", 250, "how many seeds")
+	seeds     = flag.Uint64("seeds", 150, "how many seeds")
 	hours     = flag.Float64("hours", 0.5, "virtual hours of each seed, roughly")
 	cores     = flag.Int("cores", 1, "how many seeds at once")
 	report    = flag.String("report", "", "a file for the table of what happened")

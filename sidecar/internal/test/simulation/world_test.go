@@ -193,10 +193,17 @@ func (r *run) checkStranded() {
 		if r.thawed(t) || r.signalled(t) {
 			continue
 		}
-		if p, ok := r.w.Truth(guestsOf); ok && !p.Gone && p.Status == worker.StatusRunning && r.leads(t, p) {
+		if p, ok := r.w.Truth(guestsOf); ok && !p.Gone && p.Status == worker.StatusRunning && r.leads(t, p) && !r.justBegun(p) {
 			r.blame("%s is orphaned", t.Key)
 		}
 	}
+}
+
+// justBegun reports whether a container began its life so short a time ago that those who follow it may be at it still. A parent may be
+// recycled at any time.
+func (r *run) justBegun(t dockertest.Truth) bool {
+	const following = 45 * time.Second // an inspect, the command before the stop, and the longest grace
+	return len(t.Lives) > 0 && r.w.Now().Sub(t.Lives[len(t.Lives)-1].Began) < following
 }
 
 // thawed reports whether a container that is no worker was paused when its parent began its life: it is not touched then, and nobody
