@@ -1,0 +1,25 @@
+package worker
+
+import "time"
+
+// takeOfFleet takes in what the fleet has decided for, or learned about, a worker.
+func (m *Machine) takeOfFleet(now time.Time, in Input) {
+	switch in := in.(type) {
+	case Wake:
+		m.wake(now, in)
+	case Sleep:
+		m.sleep(now, in)
+	case WorkTold:
+		m.workTold(in)
+	case Resume:
+		m.resume(now)
+	case GroupConflict:
+		m.groupConflict(now, in)
+	case RecycleTurn:
+		m.recycleTurn(now)
+	case RecycleNow:
+		m.recycleNow(now, in)
+	case ProbeAnswered:
+		m.probeAnswered(now, in)
+	}
+}
