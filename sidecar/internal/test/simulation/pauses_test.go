@@ -82,10 +82,11 @@ func (r *run) checkPause(a worker.Action) {
 	}
 }
 
-// stoppedByStoker reports whether the last life of a container was ended by a stop of Stoker's own.
+// stoppedByStoker reports whether the last life of a container was ended by a stop of Stoker's own, since when no start has worked.
 func (r *run) stoppedByStoker(id string) bool {
 	for _, a := range slices.Backward(r.w.Audit()) {
-		if a.Incarnation.ID == id && a.By == dockertest.ByStoker {
+		failed := a.Op == dockertest.OpStart && !a.Effect
+		if a.Incarnation.ID == id && a.By == dockertest.ByStoker && !failed {
 			return a.Op == dockertest.OpStop
 		}
 	}
