@@ -121,7 +121,9 @@ func (f *Fleet) mayRecycle(m *member) bool {
 }
 
 // occupies reports whether the others of its group wait for a member; not for one that an operator has paused.
-func (f *Fleet) occupies(m *member) bool { return m.recycling.state.Occupies && !f.leftAlone(m) }
+func (f *Fleet) occupies(m *member) bool {
+	return m.recycling.state.Occupies && (!f.leftAlone(m) || m.machine.BeingRecycled())
+}
 
 // othersOccupy reports whether another one of the group has fallen ill since the member got its turn, or was paused when it did: it comes
 // first.

@@ -66,7 +66,7 @@ func (m *Machine) Sleepable() bool {
 
 func (m *Machine) wake(now time.Time, in Wake) {
 	if m.Wakeable() {
-		m.release()
+		m.foreign.inspectFailed = false
 		m.beginDemand(now, PhaseBackingOff, Heal{Action: HealWake, Reason: in.Reason, Note: in.Detail})
 	}
 }

@@ -38,6 +38,19 @@ func TestSleepAndWake(t *testing.T) {
 			= told woken
 			= attempts 0
 			= free`},
+		{"work comes before the own stop's last event does", `
+			given demand
+			up
+			sleep
+			> stop 0
+			kill TERM
+			die 143
+			wake
+			late:100ms stop
+			= untold held
+			answer down 143
+			= phase starting
+			> start 0`},
 		{"an inspect is ahead of the events", `
 			given demand
 			up

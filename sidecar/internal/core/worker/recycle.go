@@ -286,6 +286,11 @@ func (m *Machine) RecycleState() RecycleState {
 	}
 }
 
+// BeingRecycled reports whether the worker was stopped to be recycled, or is about to be, and is not well again.
+func (m *Machine) BeingRecycled() bool {
+	return m.heal().Fault.Recycles() || m.recycling().Stage == RecycleSettling
+}
+
 // RecycleView is what people are shown of a worker's recycle.
 type RecycleView struct {
 	Fault  Fault        // of the restart that waits; empty when none does

@@ -119,7 +119,7 @@ func (o *pool) calm() {
 // checkWork is I11: work waits, somebody could do it, and does.
 func (r *run) checkWork() {
 	r.pool.advance()
-	if r.plan.DryRun || r.pool.waiting == 0 && len(r.pool.items) == 0 {
+	if r.plan.DryRun || r.acting() || r.pool.waiting == 0 && len(r.pool.items) == 0 { // one that is being recreated counts as running
 		return
 	}
 	for _, t := range r.pool.members() {

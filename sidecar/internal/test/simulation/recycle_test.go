@@ -43,6 +43,7 @@ func (r *run) checkRecycle(a worker.Action) {
 		switch {
 		case w.Key == a.Key && w.Held != worker.HeldNot && w.Held != worker.HeldHostOverloaded:
 			r.blame("%s is recycled, and is held: %s", a.Key, w.Held)
+		case w.Held == worker.HeldIgnored || w.Held == worker.HeldNotified: // it is left as it is, and nobody waits for it
 		case w.Key != a.Key && w.Fault.Recycles() && group != "" && r.groupOf(w.Key) == group:
 			r.blame("%s is recycled, and so is %s of the same group", a.Key, w.Key)
 		}
