@@ -147,9 +147,13 @@ func (r *run) checkRest() {
 	if !quiet || r.plan.DryRun {
 		return
 	}
+	acted := map[string]bool{} // on: some are stopped just now
+	for _, w := range r.view().Workers {
+		acted[w.ID] = w.Heal != worker.HealNone
+	}
 	running := 0
 	for _, t := range r.pool.members() {
-		if t.Status == worker.StatusRunning && !t.AutoRemove && !r.signalled(t) {
+		if t.Status == worker.StatusRunning && !t.AutoRemove && !r.signalled(t) && !acted[t.ID] {
 			running++
 		}
 	}
