@@ -69,7 +69,7 @@ func (r *run) checkPause(a worker.Action) {
 	if a.Verb == worker.RecreateStep && a.Call != nil && a.Call.Transaction <= s.lastRecreate {
 		return
 	}
-	if a.Verb == worker.Start && r.stoppedByStoker(a.Incarnation.ID) {
+	if (a.Verb == worker.Start || a.Verb == worker.Connect) && r.stoppedByStoker(a.Incarnation.ID) { // its restart is finished
 		return
 	}
 	for _, p := range s.f.Pauses() {
@@ -85,9 +85,9 @@ func (r *run) checkPause(a worker.Action) {
 // stoppedByStoker reports whether the last life of a container was ended by a stop of Stoker's own, since when no start has worked.
 func (r *run) stoppedByStoker(id string) bool {
 	for _, a := range slices.Backward(r.w.Audit()) {
-		failed := a.Op == dockertest.OpStart && !a.Effect
-		if a.Incarnation.ID == id && a.By == dockertest.ByStoker && !failed {
-			return a.Op == dockertest.OpStop
+		worked := a.Op == dockertest.OpStart && a.Effect
+		if a.Incarnation.ID == id && a.By == dockertest.ByStoker && (worked || a.Op == dockertest.OpStop) {
+			return !worked
 		}
 	}
 	return false
