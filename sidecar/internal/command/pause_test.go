@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -69,7 +68,7 @@ func TestPauseAndResume(t *testing.T) {
 	got = play(t, env, "resume", "burnr")
 	require.Equal(t, 1, got.code)
 	require.Contains(t, got.err, "did you mean burner?")
-	require.False(t, strings.Contains(got.err, "\x1b"), "what a name holds does not reach the terminal")
+	require.NotContains(t, got.err, "\x1b", "what a name holds does not reach the terminal")
 	require.Equal(t, 1, play(t, env, "wake", "shop/worker").code)
 	require.Equal(t, []string{"shop/worker"}, a.woken)
 }
