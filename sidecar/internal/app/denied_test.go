@@ -101,7 +101,7 @@ func TestProxyRefusesAStart(t *testing.T) {
 	h := newHouse(t)
 	proxy := dockertest.Spoilable(t, h.Host)
 	out := newRecord(t)
-	s := hireWith(t, h.environ("DOCKER_HOST="+proxy.DockerHost()), out)
+	s := hireWith(t, h.environ("DOCKER_HOST="+proxy.DockerHost(), "STOKER_RESYNC=5s"), out) // the first trial of the calls may meet the refusal, too, and the next comes with a list
 	h.watched(s)
 	proxy.Spoil(dockertest.Spoiling{Calls: "^POST ", Status: http.StatusForbidden, Page: true})
 	h.crash()
