@@ -179,7 +179,7 @@ func (a *App) settings() fleet.Settings {
 		OverloadShare: c.OverloadShare, OverloadHold: c.OverloadHold,
 		CPUBudget: c.CPUBudget, Zone: time.Local,
 	}
-	pauses, err := control.LoadPauses(c.StateDir)
+	pauses, err := control.LoadPauses(c.StateDir, time.Now())
 	if err != nil {
 		a.log.message(logrus.WarnLevel, "pauses are lost", err.Error())
 	}

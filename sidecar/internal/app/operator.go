@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 
 	"stoker/sidecar/internal/control"
@@ -20,7 +21,7 @@ type operator struct {
 // Wake wakes all workers of a group.
 func (o *operator) Wake(ctx context.Context, group string) error { return o.sup.WakeGroup(ctx, group) }
 
-// Pause leaves workers alone for a while. What is wrong with one of several keeps the others from nothing.
+// Pause leaves workers alone for a while. If one of several cannot be paused, the others are all the same, and the error says so.
 func (o *operator) Pause(ctx context.Context, p control.Pause) error {
 	return o.each(p.Selection, func(s fleet.Pause) ([]fleet.Pause, error) {
 		s.Reason = p.Reason
@@ -49,13 +50,20 @@ func (o *operator) each(of control.Selection, do func(fleet.Pause) ([]fleet.Paus
 	}
 	o.saving.Lock()
 	defer o.saving.Unlock()
+	var done []string
 	var problems []error
 	for _, s := range selected {
 		in, err := do(s)
-		problems = append(problems, err)
 		if err == nil {
-			problems = append(problems, control.SavePauses(o.stateDir, in))
+			done = append(done, s.String())
+			err = control.SavePauses(o.stateDir, in)
 		}
+		if err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if len(problems) > 0 && len(done) > 0 && len(selected) > 1 {
+		problems = append(problems, errors.New("done for "+strings.Join(done, ", ")))
 	}
 	return errors.Join(problems...)
 }

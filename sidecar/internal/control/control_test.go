@@ -76,22 +76,25 @@ func TestControl(t *testing.T) {
 
 func TestPauses(t *testing.T) {
 	dir := t.TempDir()
-	pauses, err := control.LoadPauses(dir)
+	at := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	pauses, err := control.LoadPauses(dir, at)
 	require.NoError(t, err)
 	require.Empty(t, pauses)
 
-	at := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 	want := []fleet.Pause{{Scope: fleet.PauseAll, At: at, Until: at.Add(time.Hour), Reason: "upgrade"}, {Scope: fleet.PauseWorker, Name: "w", At: at, Until: at.Add(time.Minute)}}
 	require.NoError(t, control.SavePauses(dir, want))
-	pauses, err = control.LoadPauses(dir)
+	pauses, err = control.LoadPauses(dir, at)
 	require.NoError(t, err)
 	require.Equal(t, want, pauses)
+	pauses, err = control.LoadPauses(dir, at.Add(30*time.Minute))
+	require.NoError(t, err)
+	require.Equal(t, want[:1], pauses, "the other one is over, and its end was told")
 	info, err := os.Stat(filepath.Join(dir, control.PausesName))
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, control.PausesName), []byte("[{"), 0o600))
-	_, err = control.LoadPauses(dir)
+	_, err = control.LoadPauses(dir, at)
 	require.ErrorContains(t, err, "mend")
 	require.ErrorContains(t, control.SavePauses(filepath.Join(dir, "none"), want), "will not survive")
 }

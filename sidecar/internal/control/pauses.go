@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"github.com/google/renameio/v2"
 
@@ -16,8 +18,9 @@ import (
 // PausesName is the file of the pauses in the state directory. It is text, which a person may edit while Stoker is down.
 const PausesName = "pauses.json"
 
-// LoadPauses reads the pauses that the last Stoker has left. Without the file there are none. Its error says what to do.
-func LoadPauses(stateDir string) ([]fleet.Pause, error) {
+// LoadPauses reads the pauses that the last Stoker has left and that are in force now. Without the file there are none. Its error says what
+// to do.
+func LoadPauses(stateDir string, now time.Time) ([]fleet.Pause, error) {
 	path := filepath.Join(stateDir, PausesName)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -30,7 +33,7 @@ func LoadPauses(stateDir string) ([]fleet.Pause, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the pauses, nobody is paused: %w; mend %s, or pause again", err, path)
 	}
-	return pauses, nil
+	return slices.DeleteFunc(pauses, func(p fleet.Pause) bool { return !p.Until.After(now) }), nil
 }
 
 // SavePauses keeps the pauses for the next Stoker. They are on the disk when it returns nil.

@@ -35,7 +35,7 @@ func (m *member) cloneAsleep(now time.Time, state demand.State) time.Time {
 
 // changeClones makes one more worker, or removes one that nobody needs any more.
 func (f *Fleet) changeClones(now time.Time, g *group, d demand.Decision, members []*member) {
-	if g.clone.action != 0 || f.set.DryRun || slices.ContainsFunc(members, f.leftAlone) || g.clone.retryAt.After(now) || f.cloneUnseen(now, g) {
+	if g.clone.action != 0 || f.set.DryRun || slices.ContainsFunc(members, f.heldByPause) || g.clone.retryAt.After(now) || f.cloneUnseen(now, g) {
 		return
 	}
 	switch {

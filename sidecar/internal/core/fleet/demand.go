@@ -256,7 +256,7 @@ func (f *Fleet) demandWorker(now time.Time, g *group, m *member) demand.Worker {
 	if began := saved.Incarnation.StartedAt.Add(-f.stream.engine.Skew); !saved.Incarnation.StartedAt.IsZero() && began.Before(now.Add(clockError)) {
 		w.Since = began // else the clock has stepped back since, and it is not known when
 	}
-	alone := f.leftAlone(m)
+	alone := f.heldByPause(m)
 	if w.State == demand.Awake && (alone || !m.machine.Sleepable()) {
 		w.Use = demand.UseUnknown // it is not put to sleep now
 	}

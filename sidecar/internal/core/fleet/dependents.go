@@ -79,7 +79,7 @@ func (f *Fleet) groupDue(now time.Time) *dependentGroup {
 	for _, slot := range f.schedule.dependents.sorted() {
 		m := slot.m
 		p, due, ok := m.machine.DependentsDue()
-		if !ok || due.After(now) || !f.bound(m) || f.leftAlone(m) {
+		if !ok || due.After(now) || !f.bound(m) || f.heldByPause(m) {
 			continue
 		}
 		if first.IsZero() || due.Before(first) {

@@ -84,18 +84,22 @@ func (f *Fleet) Resume(now time.Time, of Pause) (Effects, error) {
 	if err := f.knows(of); err != nil {
 		return f.settle(now), err
 	}
-	n := len(f.pauses)
 	ended := slices.ContainsFunc(f.pauses, of.same)
-	f.pauses = slices.DeleteFunc(f.pauses, of.same)
-	if len(f.pauses) < n {
+	if ended {
+		f.pauses = slices.DeleteFunc(f.pauses, of.same)
 		f.ended(now, of)
 	}
-	if of.Scope != PauseWorker {
-		if !ended {
-			return f.settle(now), fmt.Errorf("%s: no such pause is in force; stoker status shows which are", of)
-		}
-		return f.settle(now), nil
+	switch {
+	case of.Scope == PauseWorker:
+		return f.resumeWorker(now, of, ended)
+	case !ended:
+		return f.settle(now), fmt.Errorf("%s: no such pause is in force; stoker status shows which are", of)
 	}
+	return f.settle(now), nil
+}
+
+// resumeWorker is the rest of Resume for one worker, whose own pause has ended if it had one.
+func (f *Fleet) resumeWorker(now time.Time, of Pause, ended bool) (Effects, error) {
 	m := f.members[worker.Key(of.Name)]
 	if by, ok := f.pausedBy(m); ok {
 		return f.settle(now), fmt.Errorf("%s stays paused with %s; resume that", of.Name, by)
@@ -149,9 +153,10 @@ func (f *Fleet) pausedBy(m *member) (Pause, bool) {
 	return longest, !longest.Until.IsZero()
 }
 
-// leftAlone reports whether a pause keeps Stoker from acting on a worker. Whoever it has stopped itself is started again.
-func (f *Fleet) leftAlone(m *member) bool {
-	if len(f.pauses) == 0 || m.machine.StoppedForHeal() {
+// heldByPause reports whether a pause keeps Stoker from acting on a worker. A restart that was begun is finished: a worker that Stoker has
+// stopped is started again, and one whose stoker.before-stop was sent, which may have drained it, is stopped.
+func (f *Fleet) heldByPause(m *member) bool {
+	if len(f.pauses) == 0 || m.machine.StoppedForHeal() || m.machine.StopBegun() {
 		return false
 	}
 	_, paused := f.pausedBy(m)
@@ -175,7 +180,7 @@ func (f *Fleet) endPauses(now time.Time) {
 func (f *Fleet) ended(now time.Time, p Pause) {
 	f.out.Events = append(f.out.Events, pauseEvent(now, worker.EventResumed, p))
 	for _, m := range f.sorted() {
-		if !f.bound(m) || !p.covers(m) || f.leftAlone(m) {
+		if !f.bound(m) || !p.covers(m) || f.heldByPause(m) {
 			continue
 		}
 		if e, ok := m.machine.OpenFault(now); ok {
@@ -185,7 +190,7 @@ func (f *Fleet) ended(now time.Time, p Pause) {
 	f.demandsChanged()
 }
 
-// demandsChanged has each group decide anew.
+// demandsChanged has each group decide again.
 func (f *Fleet) demandsChanged() {
 	for _, g := range f.demands.groups {
 		g.changed = true

@@ -163,7 +163,7 @@ func TestPauseIsRemembered(t *testing.T) {
 	require.Equal(t, "1", start(30*24*time.Hour).after(5*time.Second).running())
 }
 
-// TestPausedGroup: demand neither wakes nor stops who is paused, and whoever runs does its work.
+// TestPausedGroup: demand neither wakes nor stops a paused worker, and the others do its work.
 func TestPausedGroup(t *testing.T) {
 	p := paused(t, fleet.Pause{Scope: fleet.PauseAll}, source, "cooldown=90s")
 	require.Equal(t, "1 2 3", p.after(8*time.Minute).running())
@@ -177,4 +177,28 @@ func TestPausedGroup(t *testing.T) {
 	require.Equal(t, "2", p.after(10*time.Second).running())
 	p.queue.Waiting = 9
 	require.Equal(t, "1 2 3", p.after(2*time.Minute).running())
+}
+
+// TestPausedWhileItIsDrained: the command before its stop was sent, so that the restart is finished.
+func TestPausedWhileItIsDrained(t *testing.T) {
+	p := newPool(t, fleet.Settings{}, "max-age=10m", "recycle-wait=0s", "before-stop=drain")
+	p.add(1, worker.StatusCreated)
+	p.connect().after(time.Minute)
+	s := p.state["w-1"]
+	s.Status, s.StartedAt = worker.StatusRunning, p.now
+	p.state["w-1"] = s
+	p.event(worker.Started, "w-1", 0, 0)
+	p.work()
+	pauses := 0
+	p.before = func(a worker.Action) {
+		if a.Verb == worker.Collect {
+			pauses++
+			_, err := p.f.Pause(p.now, fleet.Pause{Scope: fleet.PauseAll, At: p.now, Until: p.now.Add(time.Hour)})
+			require.NoError(t, err)
+		}
+	}
+	p.after(15 * time.Minute)
+	require.Equal(t, 1, pauses)
+	require.True(t, p.state["w-1"].StartedAt.After(s.StartedAt), "stopped and started again")
+	require.Equal(t, "1", p.running())
 }

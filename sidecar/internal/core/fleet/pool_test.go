@@ -29,7 +29,7 @@ type pool struct {
 	asked  int
 	events []worker.Event
 	stuck  map[worker.Key]bool // starts and inspects of it fail
-	gone   bool                // the engine, for whoever asks for a start
+	gone   bool                // the engine does not answer a request to start
 	inHand demand.InHandKind   // what a queue tells of the items in hand
 	before func(worker.Action) // an action is carried out
 
@@ -136,6 +136,11 @@ func (p *pool) carryOut(a worker.Action, o *worker.Outcome) {
 			o.Work = &r
 		} else {
 			o.Result, o.Err = worker.Failed, p.broken
+		}
+		return
+	case worker.Collect:
+		if len(a.Evidence.Command) > 0 {
+			o.Evidence = &worker.HealEvidence{Command: &worker.CommandEvidence{}}
 		}
 		return
 	case worker.ReadStats:

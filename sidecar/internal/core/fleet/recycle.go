@@ -117,12 +117,12 @@ func (f *Fleet) recycle(now time.Time, m *member, occupied map[string]bool) bool
 
 // mayRecycle reports whether a member may be restarted at all. Without its parent it could not start again.
 func (f *Fleet) mayRecycle(m *member) bool {
-	return m.recycling.group != "" && m.machine.Recyclable() && !f.leftAlone(m) && !f.lacksParent(m)
+	return m.recycling.group != "" && m.machine.Recyclable() && !f.heldByPause(m) && !f.lacksParent(m)
 }
 
 // occupies reports whether the others of its group wait for a member; not for one that an operator has paused.
 func (f *Fleet) occupies(m *member) bool {
-	return m.recycling.state.Occupies && (!f.leftAlone(m) || m.machine.BeingRecycled())
+	return m.recycling.state.Occupies && (!f.heldByPause(m) || m.machine.BeingRecycled())
 }
 
 // othersOccupy reports whether another one of the group has fallen ill since the member got its turn, or was paused when it did: it comes

@@ -128,7 +128,7 @@ func (f *Fleet) allowed(m *member) bool {
 	if starts && f.waitsForParent(m) || f.tookWorkMeanwhile(m) {
 		return false
 	}
-	return free && (!f.closing || m.machine.StoppedForHeal()) && (m.class == worker.ClassInspect || !f.leftAlone(m))
+	return free && (!f.closing || m.machine.StoppedForHeal()) && (m.class == worker.ClassInspect || !f.heldByPause(m))
 }
 
 // guarded reports whether the overload guard has a say in the class.

@@ -111,7 +111,7 @@ func (f *Fleet) workerView(now time.Time, m *member) WorkerView {
 	if w.reconnects() { // and not, any more, why it was started
 		w.Reason = worker.ReasonNetworkLost
 	}
-	if w.Pause, _ = f.pausedBy(m); f.leftAlone(m) && w.Held == worker.HeldNot {
+	if w.Pause, _ = f.pausedBy(m); f.heldByPause(m) && w.Held == worker.HeldNot {
 		w.Held, w.NextAt = worker.HeldByPause, time.Time{}
 	}
 	w.State = stateOf(now, w, p)

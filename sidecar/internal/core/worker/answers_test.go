@@ -85,6 +85,27 @@ func TestOtherAnswersToUnhealthy(t *testing.T) {
 			+2s
 			= held stopped-unhealthy
 			> nothing`},
+		{"stop, of a worker that removes itself: its removal is no reason to make it again", `
+			given health rm on-unhealthy=stop on-missing=recreate
+			up
+			unhealthy
+			> stop 0
+			kill TERM
+			die 143
+			stop
+			destroy
+			= over`},
+		{"stop, not while it is starved", `
+			given health cpus=0.5 on-unhealthy=stop starved-grace=2m
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.5 0.9 1
+			= held starved
+			+1m
+			healthy
+			= free
+			= untold stopped`},
 		{"notify: nothing is done, and people are told once", `
 			given health on-unhealthy=notify
 			up

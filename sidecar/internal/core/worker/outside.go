@@ -60,7 +60,7 @@ func (m *Machine) probed() bool {
 	return m.id.Policy.Probe.Set() && m.readable() && m.phase() != PhaseStopping && !m.id.Tentative && !m.container.removed
 }
 
-// planProbe begins anew with each life. What was seen stays while a transaction is under way, which may come to nothing.
+// planProbe starts over with each life. What was seen stays while a transaction is under way, which may come to nothing.
 func (m *Machine) planProbe(now time.Time) {
 	p := m.id.Policy.Probe
 	o := &m.outside

@@ -95,7 +95,7 @@ func TestProbesFromOutside(t *testing.T) {
 			= phase verifying
 			outside well
 			= phase watching`},
-		{"a life begins anew", `
+		{"each life starts over", `
 			given probe=tcp://:1 probe-retries=2
 			up
 			outside refused

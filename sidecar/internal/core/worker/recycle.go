@@ -75,7 +75,7 @@ func (m *Machine) Recyclable() bool {
 func (m *Machine) recycleBarred() bool {
 	known, running := m.container.status != StatusUnknown, m.container.status == StatusRunning
 	return !m.idle() || m.id.Tentative || known && !running || m.saved.StopIntent != nil || m.saved.Dependents.RestartPending ||
-		m.checks.leftReason != HeldNot || m.checks.status == HealthUnhealthy
+		m.checks.leftReason != HeldNot || m.health() == HealthUnhealthy
 }
 
 // recycleDue keeps the recycle of the worker up to date: it notes what has become due, and drops what is not asked for any more.

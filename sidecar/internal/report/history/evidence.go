@@ -1,10 +1,13 @@
 package history
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/docker/go-units"
 
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/sanitize"
@@ -48,7 +51,7 @@ type evidence struct {
 
 // find returns the evidence that an event brought; nil when it is not kept any more.
 func (e *evidence) find(id uint64) *worker.HealEvidence {
-	if n, found := slices.BinarySearchFunc(e.parts, id, func(p part, id uint64) int { return compareIDs(p.id, id) }); found {
+	if n, found := slices.BinarySearchFunc(e.parts, id, func(p part, id uint64) int { return cmp.Compare(p.id, id) }); found {
 		return e.parts[n].evidence
 	}
 	return nil
@@ -93,16 +96,6 @@ func (e *evidence) dropUntil(minID uint64) {
 func (e *evidence) drop(n int) {
 	e.bytes -= e.parts[n].evidence.Size()
 	e.parts = slices.Delete(e.parts, n, n+1)
-}
-
-func compareIDs(a, b uint64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // Evidence returns what is kept of the last heals of a worker, newest first. It is never nil.
@@ -262,9 +255,9 @@ func indented(text, by string) string {
 }
 
 func usageText(u worker.UsageEvidence) string {
-	text := "memory: " + bytesText(float64(u.Memory))
+	text := "memory: " + units.BytesSize(float64(u.Memory))
 	if u.MemoryLimit > 0 {
-		text += " of " + bytesText(float64(u.MemoryLimit))
+		text += " of " + units.BytesSize(float64(u.MemoryLimit))
 	}
 	text += fmt.Sprintf("; CPU: %.1f s", u.CPU)
 	if u.Quota > 0 {
@@ -274,14 +267,6 @@ func usageText(u worker.UsageEvidence) string {
 		text += fmt.Sprintf(", throttled in %.0f %% of the periods with work", 100**u.Throttled)
 	}
 	return text
-}
-
-func bytesText(n float64) string {
-	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
-	for n >= 1024 && len(units) > 1 {
-		n, units = n/1024, units[1:]
-	}
-	return fmt.Sprintf("%.4g %s", n, units[0])
 }
 
 func probeWords(code int) string {

@@ -118,7 +118,7 @@ func TestEvidenceText(t *testing.T) {
 		Usage:   &worker.UsageEvidence{Memory: 3 << 20, MemoryLimit: 1 << 30, CPU: 1.25, Quota: 0.5, Throttled: &share},
 		Command: &worker.CommandEvidence{ExitCode: &code, Took: 0.2, Output: "dump\n"},
 	}}
-	require.Equal(t, `memory: 3 MiB of 1 GiB; CPU: 1.2 s with a quota of 0.5 CPUs, throttled in 93 % of the periods with work
+	require.Equal(t, `memory: 3MiB of 1GiB; CPU: 1.2 s with a quota of 0.5 CPUs, throttled in 93 % of the periods with work
 health checks:
   12:00:00 timed out: late
   12:00:00 could not be run: 

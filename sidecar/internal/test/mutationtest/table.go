@@ -111,7 +111,7 @@ func action() []named {
 		},
 		{
 			name: "rule 18: dependents are left in a namespace that is gone", file: "core/fleet/dependents.go", pkg: "core/fleet", run: "Dependents|Parent",
-			old: `if !ok || due.After(now) || !f.bound(m) || f.leftAlone(m) {`, new: `if ok || !due.After(now) || !f.bound(m) {`,
+			old: `if !ok || due.After(now) || !f.bound(m) || f.heldByPause(m) {`, new: `if ok || !due.After(now) || !f.bound(m) {`,
 		},
 		{
 			name: "a dry run acts", file: "core/fleet/fleet.go", pkg: "core/fleet", run: "DryRun",
