@@ -66,6 +66,12 @@ func (r *run) endPauses() {
 // checkPause: who is paused is not acted on, unless Stoker has stopped it, or a recreate of it was begun before.
 func (r *run) checkPause(a worker.Action) {
 	s := r.stoker
+	if a.Verb == worker.Collect && len(a.Evidence.Command) > 0 {
+		r.drained[a.Incarnation] = true
+	}
+	if a.Verb == worker.Stop && r.drained[a.Incarnation] { // it was begun
+		return
+	}
 	if a.Verb == worker.RecreateStep && a.Call != nil && a.Call.Transaction <= s.lastRecreate {
 		return
 	}

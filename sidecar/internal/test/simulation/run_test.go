@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/test/dockertest"
 )
 
@@ -27,7 +28,8 @@ type run struct {
 	calm     bool
 	mended   bool // once more, for what the engine was not there for the first time
 	pool     *pool
-	pauses   []fleet.Pause // what the state directory has
+	pauses   []fleet.Pause               // what the state directory has
+	drained  map[worker.Incarnation]bool // lives in which the command before the stop was sent
 	work     quietWork
 
 	wrong    []string
@@ -80,7 +82,7 @@ type decidedStop struct {
 func newRun(p plan) *run {
 	r := &run{
 		plan: p, w: dockertest.New(dockertest.Config{Seed: p.Seed, ProbeEvents: p.Seed%8 == 0, LosesNetworks: p.LosesNetworks}), specs: map[string]dockertest.Spec{},
-		journal: newJournal(), deeds: slices.Clone(p.Deeds), quiets: slices.Clone(p.Quiets), forgiven: map[string]int{}, unclear: map[string]bool{}, pushed: map[string]time.Time{}, count: newTally(),
+		journal: newJournal(), deeds: slices.Clone(p.Deeds), quiets: slices.Clone(p.Quiets), forgiven: map[string]int{}, unclear: map[string]bool{}, drained: map[worker.Incarnation]bool{}, pushed: map[string]time.Time{}, count: newTally(),
 	}
 	r.pool = newPool(p.Pool, r.w)
 	r.start = r.w.Now()
