@@ -122,7 +122,8 @@ func (s *amqpServer) loginProblem(err error) error {
 		return problem(Refused, "the user may not use vhost %q of %s; give permissions there: ^$ for all three is enough", t.Vhost, t.Address())
 	case errors.Is(err, amqp.ErrCredentials), said.Code == amqp.AccessRefused:
 		return problem(Refused, "%s refused user or password (user guest may log in from the server's own host only)", t.Address())
-	case said.Code == amqp.FrameError, said.Code == amqp.SyntaxError:
+	case said.Code == amqp.FrameError, said.Code == amqp.SyntaxError, errors.Is(err, amqp.ErrClosed):
+		// The library says ErrClosed where it read what is no frame before it wrote its own greeting.
 		return problem(BadAnswer, "%s does not speak %s; see whether host and port are right", t.Address(), protocol(t))
 	}
 	return problem(Unreachable, "%s ended the connection with code %d; see its log", t.Address(), said.Code)
