@@ -16,6 +16,7 @@ func allowed() map[string][]string {
 	return map[string][]string{
 		"core/demand":        nil,
 		"unixsocket":         nil,
+		"zones":              nil,
 		"control":            {"core/fleet", "unixsocket"},
 		"core/policy":        {"core/demand"},
 		"core/worker":        {"core/policy", "core/demand"},
