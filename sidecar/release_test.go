@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -89,10 +90,15 @@ func TestNothingOfTheDaemonIsLinked(t *testing.T) {
 // What the Makefile builds, what the image from source builds and what is released are the same program.
 func TestBuildsAgree(t *testing.T) {
 	t.Parallel()
+	notInlined := strings.Fields(regexp.MustCompile(`foreach module,([^,]+),`).FindStringSubmatch(read(t, "../Makefile"))[1])
+	require.NotEmpty(t, notInlined)
 	for _, file := range []string{"../Makefile", "../Dockerfile.sidecar", "../.goreleaser.yaml"} {
 		text := read(t, file)
 		for _, flag := range []string{"nethttpomithttp2", "-trimpath", "-funcalign=16", "-s -w", "-X main.version=", "-X main.commit="} {
 			require.Contains(t, text, flag, file)
+		}
+		for _, module := range notInlined {
+			require.Contains(t, text, module, file)
 		}
 	}
 	instructions := func(file string) []string {
@@ -112,4 +118,20 @@ func read(t *testing.T, file string) string {
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
 	return string(text)
+}
+
+// The unit is right, and as closed as docs/security.md says. Where systemd is not installed nobody can tell.
+func TestUnit(t *testing.T) {
+	t.Parallel()
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("systemd-analyze is not installed")
+	}
+	unit := strings.NewReplacer("ExecStart=/usr/bin/stoker", "ExecStart=/bin/true", "Documentation=man:stoker(1)\n", "").Replace(read(t, "../packaging/stoker.service"))
+	file := filepath.Join(t.TempDir(), "stoker.service")
+	require.NoError(t, os.WriteFile(file, []byte(unit), 0o600))
+	out, err := exec.CommandContext(t.Context(), analyze, "verify", file).CombinedOutput()
+	require.NoError(t, err, string(out))
+	out, err = exec.CommandContext(t.Context(), analyze, "security", "--offline=yes", "--no-pager", "--threshold=15", file).CombinedOutput()
+	require.NoError(t, err, string(out))
 }

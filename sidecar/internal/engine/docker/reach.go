@@ -14,6 +14,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
 
+	"stoker/sidecar/internal/core/sorting"
 	"stoker/sidecar/internal/core/worker"
 )
 
@@ -92,7 +93,7 @@ func reachOf(in container.InspectResponse) worker.Reach {
 			r.Endpoints = append(r.Endpoints, e)
 		}
 	}
-	slices.SortFunc(r.Endpoints, func(a, b worker.Endpoint) int { return cmp.Compare(a.Addresses[0], b.Addresses[0]) })
+	sorting.By(r.Endpoints, func(a, b worker.Endpoint) int { return cmp.Compare(a.Addresses[0], b.Addresses[0]) })
 	return r
 }
 
