@@ -110,7 +110,7 @@ func (m *Machine) StoppedForHeal() bool {
 // ProbeState reports whether the worker runs with a health check or a probe from outside, and whether that was cut off last time: the sign
 // of a starved host rather than of a broken worker. A probe from outside that fails for another reason shows a broken one.
 func (m *Machine) ProbeState() (watched, timedOut bool) {
-	running := m.container.status == StatusRunning
+	running := m.container.status == StatusRunning && m.id.Unmanageable == HeldNot // nobody asks how an unmanageable one is
 	watched = running && (m.container.config.healthcheck || m.outsideHealth() != HealthNone)
 	if running && m.failsOutside() {
 		return watched, m.outside.last.Verdict == VerdictNoAnswer
