@@ -32,7 +32,7 @@ func (EngineRestarted) input() {}
 // ActionClass is the bound that a wish counts against. Stopping and starting are bounded apart.
 type ActionClass uint8
 
-// The lanes. LaneNone is a wish for time to pass, which needs no room.
+// The classes. ClassNone waits for time to pass and needs no capacity.
 const (
 	ClassNone ActionClass = iota
 	ClassInspect

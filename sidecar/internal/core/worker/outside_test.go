@@ -111,7 +111,7 @@ func TestProbesFromOutside(t *testing.T) {
 			= outside unhealthy
 			+2s
 			> stop 2`},
-		{"a pause begins anew too", `
+		{"a pause begins again too", `
 			given probe=tcp://:1 probe-retries=2
 			up
 			outside refused
@@ -412,7 +412,7 @@ func TestProbeView(t *testing.T) {
 	require.Equal(t, worker.HealthNone, view("given probe=tcp://:1\nup\noutside well\npause").Status)
 }
 
-// A host that is named is no address of the worker's, which an inspect could show anew.
+// A host that is named is no address of the worker's, which an inspect could update.
 func TestAFailureOfANamedHostLeadsToNoLook(t *testing.T) {
 	s := play(t, "given probe=tcp://host:1\nup\n> look\noutside refused")
 	require.Empty(t, s.did)
