@@ -61,7 +61,7 @@ func TestNewContainerIsNoDependent(t *testing.T) {
 	marks := map[string]string{worker.MarkOf: "id-w", worker.MarkName: "w", "stoker.enable": "true"}
 	replacing := worker.Dependent{Key: "w", ID: "id-new", Labels: marks, Parents: []string{"id-p"}}
 	d.recreating("w")
-	d.finish(worker.Outcome{Action: list, Result: worker.Done, Dependents: []worker.Dependent{replacing}})
+	d.finish(worker.Outcome{Action: list, Result: worker.Done, Answer: worker.Answer{Dependents: []worker.Dependent{replacing}}})
 	for _, look := range d.verb(worker.Inspect) {
 		require.NotEqual(t, "id-new", look.Incarnation.ID)
 	}
@@ -117,7 +117,7 @@ func TestStopBeforeACutSession(t *testing.T) {
 func TestPausedParentIsFollowedLater(t *testing.T) {
 	d, list := restartedParent(t)
 	d.event(worker.Paused, "p")
-	d.finish(worker.Outcome{Action: list, Result: worker.Done, Dependents: []worker.Dependent{{Key: "net", ID: "id-net", Parents: []string{"id-p"}}}})
+	d.finish(worker.Outcome{Action: list, Result: worker.Done, Answer: worker.Answer{Dependents: []worker.Dependent{{Key: "net", ID: "id-net", Parents: []string{"id-p"}}}}})
 	d.pass(time.Minute)
 	require.Empty(t, d.verb(worker.ListDependents))
 	d.event(worker.Resumed, "p")
@@ -154,8 +154,8 @@ func TestBackupThatAnOperatorHadStopped(t *testing.T) {
 		if calls = append(calls, call.Do); call.Do == worker.CallRename {
 			name = call.Name
 		}
-		old := worker.Snapshot{Incarnation: worker.Incarnation{ID: "id-a", StartedAt: noon.Add(-time.Hour)}, Key: name, Labels: enabled, Status: worker.StatusExited}
-		d.finish(worker.Outcome{Action: steps[0], Result: worker.Done, Report: &worker.StepReport{Seen: map[string]worker.Snapshot{"id-a": old}}})
+		old := worker.Snapshot{Incarnation: worker.Incarnation{ID: "id-a", StartedAt: noon.Add(-time.Hour)}, Key: name, Labels: enabled, ProcessState: worker.ProcessState{Status: worker.StatusExited}}
+		d.finish(worker.Outcome{Action: steps[0], Result: worker.Done, Answer: worker.Answer{Report: &worker.StepReport{Seen: map[string]worker.Snapshot{"id-a": old}}}})
 	}
 	require.Equal(t, worker.Key("a"), name)
 	require.NotContains(t, calls, worker.CallStart)

@@ -338,9 +338,13 @@ func TestEitherKindOfCheckMakesItUnhealthy(t *testing.T) {
 				now = latest(now, effects.Due)
 				effects = step(t, m, now, worker.Dispatch{ActionID: 1})
 				require.NotNil(t, effects.Do)
-				effects = step(t, m, now, worker.Outcome{Action: *effects.Do, Result: worker.Done, Snapshot: &worker.Snapshot{
-					Incarnation: life, Key: "w", Status: worker.StatusRunning, HasHealthcheck: true, Health: docker, Definition: []byte("{}"),
-				}})
+				effects = step(t, m, now, worker.Outcome{Action: *effects.Do, Result: worker.Done, Answer: worker.Answer{Snapshot: &worker.Snapshot{
+					Incarnation:  life,
+					Key:          "w",
+					ProcessState: worker.ProcessState{Status: worker.StatusRunning},
+					HealthState:  worker.HealthState{HasHealthcheck: true, Health: docker},
+					Definition:   []byte("{}"),
+				}}})
 			}
 		}
 		tell(worker.Observation{Kind: worker.Listed, At: now, ID: containerID, Key: "w", Status: worker.StatusRunning, Health: docker})
