@@ -85,6 +85,7 @@ type Machine struct {
 // container is what is known of the container itself.
 type container struct {
 	status            Status
+	listed            Status // by the last list before the first inspect
 	config            containerConfig
 	inspected         bool // config and incarnation come from an inspect of this very container
 	hostCPUs          float64

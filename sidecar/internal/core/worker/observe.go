@@ -95,6 +95,7 @@ func (m *Machine) listed(now time.Time, o Observation) {
 	m.backInPlace(now, o)
 	m.leftUnderBackupName(now, o)
 	if !m.container.inspected {
+		m.container.listed = o.Status
 		m.requestInspect(now, ReasonNew)
 		return
 	}

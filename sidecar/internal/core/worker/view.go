@@ -93,8 +93,8 @@ func (m *Machine) StopTimeout() time.Duration { return m.container.config.stopTi
 
 // RunningUndisturbed reports whether the worker ran when it was last heard of and nobody had begun to stop it.
 func (m *Machine) RunningUndisturbed() bool {
-	if m.container.status == StatusUnknown { // remembered, and not seen since; the ends of a barred one are not remembered
-		return m.saved.Expected && m.id.Unmanageable == HeldNot && !m.heal().Open() && m.saved.StopIntent == nil
+	if m.container.status == StatusUnknown { // remembered, and not inspected since; the ends of an unmanageable one are not remembered
+		return !m.container.listed.Down() && m.saved.Expected && m.id.Unmanageable == HeldNot && !m.heal().Open() && m.saved.StopIntent == nil
 	}
 	return m.container.status == StatusRunning && m.saved.StopIntent == nil && !m.stopSent()
 }
