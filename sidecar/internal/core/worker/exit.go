@@ -163,7 +163,7 @@ func (m *Machine) stopped(now time.Time, o Observation) {
 		m.saved.OwnStops.Stops++
 		return
 	}
-	if m.stopSuperseded(now) {
+	if m.stopSuperseded(now) || m.heldFor(HeldReplaced) {
 		return
 	}
 	if m.container.status == StatusRunning || m.awaiting(now) {

@@ -178,5 +178,17 @@ func TestOverlaps(t *testing.T) {
 			old:20s die 137
 			list down 137
 			= held stopped-by-operator`},
+		{"the engine's shutdown ends one that is held under a backup name, and removes it", `
+			given rm
+			up
+			rename w.stoker-old
+			= held being-replaced
+			kill TERM
+			die 143
+			stop
+			= held being-replaced
+			engine restarted
+			old:0s destroy
+			= over`},
 	})
 }
