@@ -75,8 +75,7 @@ down: ## end the demo, with its volumes
 logs: ## follow the demo
 	$(COMPOSE) logs --follow --tail 50
 
-demo-text: images ## record a crash and its heal on a fresh demo, rewrite the README's recording (root)
-	@.ci/compose >/dev/null
+demo-text: images ## record a first minute on an engine without containers, rewrite the README's recording (root)
 	.ci/demo
 
 # DEMAND_BROKER=redis takes Redis. The image of the broker is made from Debian's packages the first time, which takes minutes, root and mmdebstrap.

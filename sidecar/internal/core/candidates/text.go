@@ -58,9 +58,9 @@ func (a Advice) found() string {
 	if a.Containers == 0 {
 		return "There is no container but Stoker's own."
 	}
-	text := fmt.Sprintf("None of %d containers has %s", a.Containers, Wanted(a.Selector))
+	text := fmt.Sprintf("None of %d containers has %s", a.Containers, wanted(a.Selector))
 	if a.Containers == 1 {
-		text = "The only container does not have " + Wanted(a.Selector)
+		text = "The only other container does not have " + wanted(a.Selector)
 	}
 	switch {
 	case len(a.Quotas) > 0 && a.Selector.Scope == "":
@@ -83,20 +83,23 @@ func (a Advice) named() string {
 	return strings.Join(names, ", ")
 }
 
-// Wanted is what a selector looks for.
-func Wanted(s policy.Selector) string {
-	scope := " and no " + policy.LabelScope
-	if s.Scope != "" {
-		scope = " and " + policy.LabelScope + "=" + s.Scope
-	}
+// wanted is what a selector looks for. That a Stoker without a scope leaves containers with one alone is said of these (Near).
+func wanted(s policy.Selector) string {
+	var parts []string
 	switch s.Mode {
 	case policy.ModeQuota:
-		return "a CPU quota" + scope
+		parts = append(parts, "a CPU quota")
 	case policy.ModeAll:
-		return strings.TrimPrefix(scope, " and ")
-	case policy.ModeLabel:
+	default:
+		parts = append(parts, policy.LabelEnable+"=true")
 	}
-	return policy.LabelEnable + "=true" + scope
+	if s.Scope != "" {
+		parts = append(parts, policy.LabelScope+"="+s.Scope)
+	}
+	if len(parts) == 0 {
+		return "no " + policy.LabelScope
+	}
+	return strings.Join(parts, " and ")
 }
 
 func (a Advice) check() string {
