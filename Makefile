@@ -25,7 +25,7 @@ export STOKER_PORT
 COMPOSE = $$(.ci/compose) -p stoker-demo -f compose/compose.yaml
 WORKER ?= stoker-demo-a
 
-.PHONY: help build install-plugin images up down logs demo-text crash hang demo-demand demo-demand-images demo-demand-down test test-recreate test-trouble fuzz vuln e2e sim mutants soak bench lint clean FORCE
+.PHONY: help build install-plugin images docs up down logs demo-text crash hang demo-demand demo-demand-images demo-demand-down test test-recreate test-trouble fuzz vuln e2e sim mutants soak bench lint clean FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ images: build ## stoker:dev and stoker-worker:dev, from dist/, with no registry
 	docker build -q -f Dockerfile.worker --target prebuilt $(STAMP) -t stoker-worker:dev .
 
 STAMP = --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) --build-arg CREATED=$(CREATED)
+
+docs: ## the site of the documentation into dist/site; needs Debian's mkdocs and mkdocs-material
+	.ci/docs
 
 up: images ## build all, start the demo: Stoker and three workers
 	@.ci/compose >/dev/null
