@@ -43,7 +43,7 @@ func (l *lookout) List(context.Context) ([]worker.Observation, error) {
 
 func (l *lookout) Do(_ context.Context, a worker.Action) worker.Outcome {
 	l.inspected = append(l.inspected, a.Incarnation.ID)
-	return worker.Outcome{Action: a, Result: worker.Done, Snapshot: &worker.Snapshot{CPUs: 0.5}}
+	return worker.Outcome{Action: a, Result: worker.Done, Answer: worker.Answer{Snapshot: &worker.Snapshot{Resources: worker.Resources{CPUs: 0.5}}}}
 }
 
 // list ends a list of the watch, and waits until the workers were counted.

@@ -85,7 +85,7 @@ func TestSummaryHelps(t *testing.T) {
 	require.Len(t, s.Advice, len(advice.Lines()))
 	require.NotContains(t, s.Advice[0].Text, "\u202e", "a name that turns the text around")
 	require.Empty(t, s.Hint)
-	v.Workers = []fleet.WorkerView{{State: fleet.StateRunning}}
+	v.Workers = []fleet.WorkerView{{HealView: fleet.HealView{State: fleet.StateRunning}}}
 	require.Empty(t, summarize(v).Advice)
 }
 
