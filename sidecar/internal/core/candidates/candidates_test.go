@@ -25,7 +25,7 @@ func limited(name string, cpus float64, pairs ...string) candidates.Container {
 	return c
 }
 
-// A container that somebody has labelled is named with what is missing; whoever has labelled nothing is not accused of it.
+// A container that somebody has labelled is named with what is missing; one without such labels is not.
 func TestNear(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
