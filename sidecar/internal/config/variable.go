@@ -33,7 +33,7 @@ type variables struct {
 	PingEvery        pingEvery       `env:"STOKER_PING_EVERY" envDefault:"1m" doc:"how often; at least $5s$"`
 	Listen           address         `env:"STOKER_LISTEN" envDefault:":8080" doc:"status page, API, metrics; empty turns it off"`
 	Notify           urls            `env:"STOKER_NOTIFY" secret:"true" doc:"notification URLs, separated by spaces, line ends or commas"`
-	NotifyOn         words           `env:"STOKER_NOTIFY_ON" default:"gave-up,recreate,refused,engine-disconnected,host-overloaded" doc:"the events to send (comma list), $all$ or $none$; see [notifications](docs/notifications.md)"`
+	NotifyOn         words           `env:"STOKER_NOTIFY_ON" default:"gave-up,recreate,refused,engine-disconnected,host-overloaded" doc:"the events to send (comma list), $all$ or $none$; see [notifications](notifications.md)"`
 	LogLevel         logLevel        `env:"STOKER_LOG_LEVEL" envDefault:"info" doc:"$trace$, $debug$, $info$, $warn$, $error$"`
 	LogFormat        logFormat       `env:"STOKER_LOG_FORMAT" envDefault:"text" doc:"$text$, $json$"`
 }
