@@ -191,13 +191,24 @@ func onPurpose(r worker.Reason) bool {
 	}
 }
 
+// ranksPerGroup is more than there are states.
+const ranksPerGroup = 20
+
 func rank(g group, s fleet.State) int {
-	groups := []group{groupAttention, groupHealing, groupUnknown, groupHeld, groupRunning}
-	states := []fleet.State{
+	return ranksPerGroup*slices.Index(groupOrder(), g) + slices.Index(stateOrder(), s)
+}
+
+// groupOrder is the groups, the most urgent first.
+func groupOrder() []group {
+	return []group{groupAttention, groupHealing, groupUnknown, groupHeld, groupRunning}
+}
+
+// stateOrder is all states, the most urgent first.
+func stateOrder() []fleet.State {
+	return []fleet.State{
 		fleet.StateExhausted, fleet.StateUnhealthy, fleet.StateHeld, fleet.StateHealing, fleet.StateWaiting, fleet.StateUnknown,
 		fleet.StateAsleep, fleet.StateWaking, fleet.StateRetiring, fleet.StateStarting, fleet.StateRunning,
 	}
-	return 10*slices.Index(groups, g) + slices.Index(states, s)
 }
 
 // rows returns all workers, the most urgent first.

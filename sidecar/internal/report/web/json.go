@@ -24,6 +24,13 @@ type fleetJSON struct {
 	Pauses         []pauseJSON  `json:"pauses"` // in force
 }
 
+// workersJSON is all of it, and which Stoker answers.
+type workersJSON struct {
+	fleetJSON
+	Version  string `json:"version"`  // of Stoker
+	Instance string `json:"instance"` // of its process, another one after each start
+}
+
 // pauseJSON is a pause.
 type pauseJSON struct {
 	Scope  fleet.PauseScope `json:"scope"` // worker, project or all
