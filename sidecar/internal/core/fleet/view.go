@@ -71,7 +71,8 @@ type WorkerView struct {
 	LostNetworks []string
 	Recycle      worker.RecycleView
 	Probe        worker.ProbeView
-	Pause        Pause // that it is under; zero for none
+	Task         policy.Task // its place in Swarm; zero for none
+	Pause        Pause       // that it is under; zero for none
 }
 
 // FullHealth is that of all checks of the worker together.
@@ -94,7 +95,7 @@ func (f *Fleet) workerView(now time.Time, m *member) WorkerView {
 	w := WorkerView{
 		Key: p.Key, ID: p.Incarnation.ID, StartedAt: p.Incarnation.StartedAt, Status: p.Status, Health: p.Health,
 		Expected: p.Expected, Held: p.Held, Attempts: p.Attempts, CPUs: p.CPUs, Boosted: p.Boosted, Share: p.Share, Problems: p.Problems, Scope: f.set.Rules.Scope,
-		LostNetworks: p.LostNetworks, Recycle: p.Recycle, Probe: p.Probe,
+		LostNetworks: p.LostNetworks, Recycle: p.Recycle, Probe: p.Probe, Task: p.Task,
 	}
 	if m.group != nil {
 		w.Group = m.group.name

@@ -103,6 +103,7 @@ type Policy struct {
 	Recycle        Recycle
 	Evidence       Evidence
 	Probe          Probe
+	Swarm          Swarm
 }
 
 // Default is the policy of a worker whose only label is stoker.enable=true.
@@ -126,6 +127,7 @@ func Default() Policy {
 		Recycle:        defaultRecycle(),
 		Evidence:       defaultEvidence(),
 		Probe:          defaultProbe(),
+		Swarm:          SwarmObserve,
 	}
 }
 

@@ -48,6 +48,7 @@ type otherRow struct {
 	CPU      gauge
 	Attempts int
 	Problems []string
+	Task     string
 	rank     int
 }
 
@@ -161,7 +162,7 @@ func (r request) otherRow(w peers.Worker) otherRow {
 			v.Share.Throttled = *w.Throttled
 		}
 	}
-	line := otherRow{Name: w.Key, Health: worker.Health(w.Health), CPU: gaugeOf(v, r.now), Attempts: w.Attempts, Why: otherWhy(v, w, r.now)}
+	line := otherRow{Name: w.Key, Health: worker.Health(w.Health), CPU: gaugeOf(v, r.now), Attempts: w.Attempts, Why: otherWhy(v, w, r.now), Task: taskText(w.Service, w.Slot)}
 	for _, p := range w.Problems {
 		line.Problems = append(line.Problems, problem(p.Label, p.Value, p.Message, p.Nearest))
 	}

@@ -39,6 +39,7 @@ type row struct {
 	Probe    outside
 	Status   worker.Status
 	Problems []string
+	Task     string // its place in Swarm; empty for none
 	CPU      gauge
 	Attempts int
 	Next     instant
@@ -90,7 +91,7 @@ func gaugeOf(w fleet.WorkerView, now time.Time) gauge {
 func (r request) row(w fleet.WorkerView) row {
 	line := row{
 		Key: w.Key, Name: sanitize.Line(string(w.Key)), State: w.State, Heal: w.Heal, Health: w.Health, Status: w.Status, Probe: outsideOf(w.Probe, r.now),
-		Group: groupOf(w), CPU: gaugeOf(w, r.now), Attempts: w.Attempts, Next: instantOf(w.NextAt, r.now), Why: why(w, r.now),
+		Group: groupOf(w), CPU: gaugeOf(w, r.now), Attempts: w.Attempts, Next: instantOf(w.NextAt, r.now), Why: why(w, r.now), Task: taskText(w.Task.Service, w.Task.Slot),
 	}
 	line.Rank = rank(line.Group, w.State)
 	if w.Status == worker.StatusRunning {
@@ -103,6 +104,14 @@ func (r request) row(w fleet.WorkerView) row {
 	line.Heals, line.Failed = r.past.workers[w.Key].healsSince(r.now.Add(-day))
 	line.Rev = line.rev()
 	return line
+}
+
+// taskText is where a task stands in Swarm.
+func taskText(service, slot string) string {
+	if service == "" {
+		return ""
+	}
+	return "task " + brief(slot, 40) + " of " + brief(service, 100)
 }
 
 // NoCheck reports whether the worker has no health check of Docker's.

@@ -58,6 +58,8 @@ type Worker struct {
 	Heal      string     `json:"heal"`
 	Attempts  int        `json:"attempts"`
 	NextIn    float64    `json:"next_in_seconds"`
+	Service   string     `json:"service"` // of Swarm, whose task it is; empty for none
+	Slot      string     `json:"slot"`
 	CPU
 	Problems []Problem `json:"problems"` // at most maxProblems
 }

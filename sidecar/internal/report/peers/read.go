@@ -114,7 +114,7 @@ func (r *Report) workers(d *json.Decoder) error {
 
 // clean returns the worker with nothing in it that a terminal, a page or a table could not take.
 func (w Worker) clean() Worker {
-	w.Key = line(w.Key, mostName)
+	w.Key, w.Service, w.Slot = line(w.Key, mostName), line(w.Service, mostName), line(w.Slot, mostName)
 	for _, field := range []*string{&w.State, &w.Status, &w.Health, &w.Held, &w.Fault, &w.Reason, &w.Heal} {
 		*field = word(*field)
 	}

@@ -77,6 +77,8 @@ type workerJSON struct {
 	Measured  *time.Time        `json:"measured_at"`     // the engine's clock
 	Group     string            `json:"group"`           // whose demand decides how many run
 	Scope     string            `json:"scope"`
+	Service   string            `json:"service"` // of Swarm, whose task it is; empty for none
+	Slot      string            `json:"slot"`    // of the service: a number, or the node of a global one
 	Lost      []string          `json:"lost_networks"`
 	Recycle   recycleJSON       `json:"recycle"`
 	Probe     *probeJSON        `json:"probe"` // from outside; null without stoker.probe
@@ -139,6 +141,7 @@ func workerOf(w fleet.WorkerView, at time.Time) workerJSON {
 		}
 	}
 	shown.Probe = probeOf(w.Probe)
+	shown.Service, shown.Slot = clip(w.Task.Service), clip(w.Task.Slot)
 	for n, p := range w.Problems {
 		shown.Problems[n] = problemOf(p)
 	}
