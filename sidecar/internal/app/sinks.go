@@ -55,16 +55,16 @@ func (m metered) do(ctx context.Context, a worker.Action) worker.Outcome {
 	switch a.Verb { // the rest is the engine's
 	case worker.RunProbe:
 		answer := m.prober.Do(ctx, a)
-		return worker.Outcome{Action: a, Result: worker.Done, Probe: &answer}
+		return worker.Outcome{Action: a, Result: worker.Done, Answer: worker.Answer{Probe: &answer}}
 	case worker.AskSource:
 	default:
 		return m.Client.Do(ctx, a)
 	}
 	work, err := m.sources.Ask(ctx, a.Source)
 	if err != nil {
-		return worker.Outcome{Action: a, Result: worker.Failed, Err: err.Error()}
+		return worker.Outcome{Action: a, Result: worker.Failed, Failure: worker.Failure{Err: err.Error()}}
 	}
-	return worker.Outcome{Action: a, Result: worker.Done, Work: &work}
+	return worker.Outcome{Action: a, Result: worker.Done, Answer: worker.Answer{Work: &work}}
 }
 
 // forward passes on the observations of the watch, and counts them.

@@ -60,16 +60,31 @@ func view(workers ...fleet.WorkerView) fleet.View {
 
 func burner() fleet.WorkerView {
 	return fleet.WorkerView{
-		Key: "burner", State: fleet.StateRunning, Status: worker.StatusRunning, Health: worker.HealthHealthy,
-		StartedAt: noon.Add(-90 * time.Minute), CPUs: 0.5, Share: worker.Share{At: noon, CPUs: 0.49, Throttled: 0.97},
+		Key:      "burner",
+		HealView: fleet.HealView{State: fleet.StateRunning},
+		ContainerView: fleet.ContainerView{
+			Status:    worker.StatusRunning,
+			Health:    worker.HealthHealthy,
+			StartedAt: noon.Add(-90 * time.Minute),
+			CPUs:      0.5,
+			Share:     worker.Share{At: noon, CPUs: 0.49, Throttled: 0.97},
+		},
 	}
 }
 
 func TestStatusTable(t *testing.T) {
 	r := run(t)
 	r.show(view(burner(), fleet.WorkerView{
-		Key: "grinder", State: fleet.StateWaiting, Status: worker.StatusExited, Attempts: 3, Heal: worker.HealStart,
-		Fault: worker.FaultExited, Reason: worker.ReasonCrashed, NextAt: noon.Add(1500 * time.Millisecond), Boosted: true, CPUs: 1,
+		Key: "grinder",
+		HealView: fleet.HealView{
+			State:    fleet.StateWaiting,
+			Attempts: 3,
+			Heal:     worker.HealStart,
+			Fault:    worker.FaultExited,
+			Reason:   worker.ReasonCrashed,
+			NextAt:   noon.Add(1500 * time.Millisecond),
+		},
+		ContainerView: fleet.ContainerView{Status: worker.StatusExited, Boosted: true, CPUs: 1},
 	}))
 	got := play(t, Env{}, "status", "--url", r.url)
 	require.Equal(t, said{0, strings.Join([]string{

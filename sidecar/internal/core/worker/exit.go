@@ -32,6 +32,9 @@ func deliberateCode(code int) bool {
 // signalled: a kill event always precedes its die (moby kill.go holds the container's lock), so that a stop signal seen
 // before the end is a sound sign of intent. Signals that do not mean stop (HUP, USR1) say nothing.
 func (m *Machine) signalled(now time.Time, o Observation) {
+	if m.stoppedUnheard(now) {
+		return
+	}
 	if !m.container.inspected && !m.meansStop(o.Signal) {
 		if m.ownSignal(now, o) {
 			return
@@ -123,13 +126,15 @@ func (m *Machine) ownSignal(now time.Time, o Observation) bool {
 }
 
 // graceOver reports whether Stoker's own stop may have come to SIGKILL. It is enough that one of the two clocks says so: the
-// engine's may step meanwhile, and what Stoker sees may lag.
+// engine's may step meanwhile, and what Stoker sees may lag. When a replayed signal was sent, only the engine's clock tells, unless it
+// shows a step back.
 func (m *Machine) graceOver(now time.Time, o Observation) bool {
 	grace, at := m.saved.State.Stop.least(), o.At
 	if m.own.signals == 0 {
 		return m.firstUnseen(!m.own.issuedHere, o)
 	}
-	return at.Sub(m.own.termAt) >= grace-graceSlack || now.Sub(m.own.termSeen) >= grace-graceSlack
+	seen := !o.History || at.Before(m.own.termAt)
+	return at.Sub(m.own.termAt) >= grace-graceSlack || seen && now.Sub(m.own.termSeen) >= grace-graceSlack
 }
 
 // firstUnseen reports whether a SIGKILL may be that of Stoker's own stop although none of its signals was seen before: the first one was
@@ -153,12 +158,15 @@ func (m *Machine) firstSignal(s syscall.Signal) bool {
 
 // stopped: the stop event comes before or after the end, and alone for a container in Docker's own restart delay.
 func (m *Machine) stopped(now time.Time, o Observation) {
+	if m.stoppedUnheard(now) {
+		return
+	}
 	if m.stopSent() && !m.own.stopped {
 		m.own.stopped = true
 		m.saved.OwnStops.Stops++
 		return
 	}
-	if m.stopSuperseded(now) || m.id.Task && m.container.status != StatusRunning {
+	if m.stopSuperseded(now) || m.heldFor(HeldReplaced) || m.id.Task && m.container.status != StatusRunning {
 		return
 	}
 	if m.container.status == StatusRunning || m.awaiting(now) {

@@ -97,8 +97,12 @@ func (g *garbage) grant(t *rapid.T) worker.Effects {
 
 func (g *garbage) answer(t *rapid.T) worker.Effects {
 	o := worker.Outcome{
-		Action: worker.Action{ID: 99999, Verb: worker.Stop}, Result: worker.Result(rapid.IntRange(1, 5).Draw(t, "result")),
-		Unreachable: rapid.IntRange(0, 99).Draw(t, "unreachable") > 80, Missing: rapid.IntRange(0, 99).Draw(t, "missing") == 99,
+		Action: worker.Action{ID: 99999, Verb: worker.Stop},
+		Result: worker.Result(rapid.IntRange(1, 5).Draw(t, "result")),
+		Failure: worker.Failure{
+			Unreachable: rapid.IntRange(0, 99).Draw(t, "unreachable") > 80,
+			Missing:     rapid.IntRange(0, 99).Draw(t, "missing") == 99,
+		},
 	}
 	if g.flight != nil && rapid.IntRange(0, 99).Draw(t, "stranger") < 90 {
 		o.Action, g.flight = *g.flight, nil
@@ -112,12 +116,24 @@ func (g *garbage) answer(t *rapid.T) worker.Effects {
 
 func (g *garbage) snapshot(t *rapid.T) worker.Snapshot {
 	return worker.Snapshot{
-		Incarnation: worker.Incarnation{ID: containerID, StartedAt: g.moment(t)}, Key: "w", FinishedAt: g.moment(t),
-		Status: g.status(t), Health: g.health(t), HasHealthcheck: rapid.Bool().Draw(t, "probed"),
-		ExitCode: rapid.SampledFrom([]int{0, 1, 137}).Draw(t, "code"), OOMKilled: rapid.Bool().Draw(t, "oom"),
-		StartError: rapid.SampledFrom([]string{"", "", "no"}).Draw(t, "start error"), AutoRemove: rapid.IntRange(0, 99).Draw(t, "rm") > 90,
-		RestartPolicy: worker.RestartPolicy{Name: rapid.SampledFrom([]string{"no", "no", "always", "on-failure"}).Draw(t, "docker")},
-		Probes:        []worker.Probe{{At: g.moment(t), ExitCode: rapid.SampledFrom([]int{0, 1, -1}).Draw(t, "probe")}},
+		Incarnation: worker.Incarnation{ID: containerID, StartedAt: g.moment(t)},
+		Key:         "w",
+		ProcessState: worker.ProcessState{
+			FinishedAt: g.moment(t),
+			Status:     g.status(t),
+			ExitCode:   rapid.SampledFrom([]int{0, 1, 137}).Draw(t, "code"),
+			OOMKilled:  rapid.Bool().Draw(t, "oom"),
+			StartError: rapid.SampledFrom([]string{"", "", "no"}).Draw(t, "start error"),
+		},
+		HealthState: worker.HealthState{
+			Health:         g.health(t),
+			HasHealthcheck: rapid.Bool().Draw(t, "probed"),
+			Probes:         []worker.Probe{{At: g.moment(t), ExitCode: rapid.SampledFrom([]int{0, 1, -1}).Draw(t, "probe")}},
+		},
+		EndRules: worker.EndRules{
+			AutoRemove:    rapid.IntRange(0, 99).Draw(t, "rm") > 90,
+			RestartPolicy: worker.RestartPolicy{Name: rapid.SampledFrom([]string{"no", "no", "always", "on-failure"}).Draw(t, "docker")},
+		},
 	}
 }
 

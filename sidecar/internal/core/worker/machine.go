@@ -32,7 +32,7 @@ func (EngineRestarted) input() {}
 // ActionClass is the bound that a wish counts against. Stopping and starting are bounded apart.
 type ActionClass uint8
 
-// The lanes. LaneNone is a wish for time to pass, which needs no room.
+// The classes. ClassNone waits for time to pass and needs no capacity.
 const (
 	ClassNone ActionClass = iota
 	ClassInspect
@@ -85,6 +85,7 @@ type Machine struct {
 // container is what is known of the container itself.
 type container struct {
 	status            Status
+	listed            Status // by the last list before the first inspect
 	config            containerConfig
 	inspected         bool // config and incarnation come from an inspect of this very container
 	hostCPUs          float64

@@ -96,8 +96,8 @@ func (m *Machine) StopTimeout() time.Duration { return m.container.config.stopTi
 
 // RunningUndisturbed reports whether the worker ran when it was last heard of and nobody had begun to stop it.
 func (m *Machine) RunningUndisturbed() bool {
-	if m.container.status == StatusUnknown { // remembered, and not seen since; the ends of a barred one are not remembered
-		return m.saved.Expected && m.id.Unmanageable == HeldNot && !m.heal().Open() && m.saved.StopIntent == nil
+	if m.container.status == StatusUnknown { // remembered, and not inspected since; the ends of an unmanageable one are not remembered
+		return !m.container.listed.Down() && m.saved.Expected && m.id.Unmanageable == HeldNot && !m.heal().Open() && m.saved.StopIntent == nil
 	}
 	return m.container.status == StatusRunning && m.saved.StopIntent == nil && !m.stopSent()
 }
@@ -113,7 +113,7 @@ func (m *Machine) StoppedForHeal() bool {
 // ProbeState reports whether the worker runs with a health check or a probe from outside, and whether that was cut off last time: the sign
 // of a starved host rather than of a broken worker. A probe from outside that fails for another reason shows a broken one.
 func (m *Machine) ProbeState() (watched, timedOut bool) {
-	running := m.container.status == StatusRunning
+	running := m.container.status == StatusRunning && m.id.Unmanageable == HeldNot // nobody asks how an unmanageable one is
 	watched = running && (m.container.config.healthcheck || m.outsideHealth() != HealthNone)
 	if running && m.failsOutside() {
 		return watched, m.outside.last.Verdict == VerdictNoAnswer

@@ -120,7 +120,7 @@ func (r request) worker(key worker.Key) (pageData, bool) {
 	if index < 0 && (past == nil || key == "") {
 		return pageData{}, false
 	}
-	w := fleet.WorkerView{Key: key, State: fleet.StateUnknown}
+	w := fleet.WorkerView{Key: key, HealView: fleet.HealView{State: fleet.StateUnknown}}
 	if index >= 0 {
 		w = r.view.Workers[index]
 	}

@@ -154,7 +154,8 @@ func (r request) otherRows(h peers.Host) []otherRow {
 // otherRow shows a worker of another host in the words of this one. A state that only a newer Stoker has is shown as unknown, with its name.
 func (r request) otherRow(w peers.Worker) otherRow {
 	v := fleet.WorkerView{
-		State: fleet.State(w.State), Held: worker.Reason(w.Held), Fault: worker.Fault(w.Fault), Reason: worker.Reason(w.Reason), CPUs: w.CPUs, Boosted: w.Boosted,
+		ContainerView: fleet.ContainerView{CPUs: w.CPUs, Boosted: w.Boosted},
+		HealView:      fleet.HealView{State: fleet.State(w.State), Held: worker.Reason(w.Held), Fault: worker.Fault(w.Fault), Reason: worker.Reason(w.Reason)},
 	}
 	if w.Used != nil {
 		v.Share = worker.Share{At: r.now, CPUs: *w.Used, ThrottlingUnknown: w.Throttled == nil}

@@ -96,9 +96,11 @@ func TestHostileIsText(t *testing.T) {
 func TestWorkersOfAllKinds(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	w := &world{view: fleet.View{Workers: []fleet.WorkerView{{Key: "remembered", State: fleet.StateUnknown}}}}
+	w := &world{view: fleet.View{Workers: []fleet.WorkerView{{Key: "remembered", HealView: fleet.HealView{State: fleet.StateUnknown}}}}}
 	w.view.Workers = append(w.view.Workers, fleet.WorkerView{
-		Key: "leaky", State: fleet.StateRunning, Recycle: worker.RecycleView{Fault: worker.FaultMemory, Stage: worker.RecycleWaitsForGroup},
+		Key:      "leaky",
+		HealView: fleet.HealView{State: fleet.StateRunning},
+		Recycle:  worker.RecycleView{Fault: worker.FaultMemory, Stage: worker.RecycleWaitsForGroup},
 	})
 	w.notes = healOf("gone", now.Add(-time.Hour), time.Second, crash(1))
 	h := New(w.options())

@@ -43,10 +43,10 @@ func TestInstant(t *testing.T) {
 
 func TestSummary(t *testing.T) {
 	t.Parallel()
-	is := func(s fleet.State) fleet.WorkerView { return fleet.WorkerView{State: s} }
+	is := func(s fleet.State) fleet.WorkerView { return fleet.WorkerView{HealView: fleet.HealView{State: s}} }
 	running, healing, sick := is(fleet.StateRunning), is(fleet.StateHealing), is(fleet.StateUnhealthy)
-	stopped := fleet.WorkerView{State: fleet.StateHeld, Held: worker.HeldOperator}
-	wrong := fleet.WorkerView{State: fleet.StateRunning, Problems: []policy.Problem{{Label: "x"}}}
+	stopped := fleet.WorkerView{HealView: fleet.HealView{State: fleet.StateHeld, Held: worker.HeldOperator}}
+	wrong := fleet.WorkerView{HealView: fleet.HealView{State: fleet.StateRunning}, Problems: []policy.Problem{{Label: "x"}}}
 	up := fleet.EngineLink{Connected: true, Synced: noon}
 	for want, v := range map[string]fleet.View{
 		"Not connected to the engine yet":                {},
@@ -72,7 +72,7 @@ func TestSummary(t *testing.T) {
 func heldBy(reasons ...worker.Reason) []fleet.WorkerView {
 	var workers []fleet.WorkerView
 	for _, r := range reasons {
-		workers = append(workers, fleet.WorkerView{State: fleet.StateHeld, Held: r})
+		workers = append(workers, fleet.WorkerView{HealView: fleet.HealView{State: fleet.StateHeld, Held: r}})
 	}
 	return workers
 }
@@ -87,9 +87,9 @@ func TestSkew(t *testing.T) {
 // Where nobody counts the periods of a quota, the page does not say that nothing is throttled.
 func TestThrottlingThatIsNotMeasured(t *testing.T) {
 	t.Parallel()
-	g := gaugeOf(fleet.WorkerView{CPUs: 1, Share: worker.Share{At: noon, CPUs: 0.5}}, noon)
+	g := gaugeOf(fleet.WorkerView{ContainerView: fleet.ContainerView{CPUs: 1, Share: worker.Share{At: noon, CPUs: 0.5}}}, noon)
 	require.Equal(t, "0 %", g.Throttled)
-	g = gaugeOf(fleet.WorkerView{CPUs: 1, Share: worker.Share{At: noon, CPUs: 0.5, ThrottlingUnknown: true}}, noon)
+	g = gaugeOf(fleet.WorkerView{ContainerView: fleet.ContainerView{CPUs: 1, Share: worker.Share{At: noon, CPUs: 0.5, ThrottlingUnknown: true}}}, noon)
 	require.Equal(t, "not measured", g.Throttled)
 	require.False(t, g.Hurts)
 }

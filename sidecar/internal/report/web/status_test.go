@@ -24,14 +24,11 @@ func picture() fleet.View {
 		At:     noon,
 		Engine: fleet.EngineLink{Connected: true, Since: noon, Synced: noon, Engine: worker.Engine{Version: "20.10.24", APIVersion: "1.41", CPUs: 2}},
 		Workers: []fleet.WorkerView{
-			{Recycle: worker.RecycleView{Fault: worker.FaultOld, Stage: worker.RecycleWaitsForIdle, Since: noon.Add(-time.Minute)}, Key: "burner", ID: "abc", StartedAt: noon.Add(-time.Hour), State: fleet.StateWaiting, Status: worker.StatusExited,
-				Health: worker.HealthNone, Expected: true, Attempts: 2, Heal: worker.HealStart, Fault: worker.FaultExited,
-				Reason: worker.ReasonCrashed, NextAt: noon.Add(1500 * time.Millisecond), CPUs: 0.5, Scope: "blue",
-				Boosted: true, Share: worker.Share{At: noon.Add(-time.Second), CPUs: 0.25, Throttled: 0.9}},
+			{Recycle: worker.RecycleView{Fault: worker.FaultOld, Stage: worker.RecycleWaitsForIdle, Since: noon.Add(-time.Minute)}, Key: "burner", ID: "abc", ContainerView: fleet.ContainerView{StartedAt: noon.Add(-time.Hour), Status: worker.StatusExited, Health: worker.HealthNone, CPUs: 0.5, Boosted: true, Share: worker.Share{At: noon.Add(-time.Second), CPUs: 0.25, Throttled: 0.9}}, HealView: fleet.HealView{State: fleet.StateWaiting, Expected: true, Attempts: 2, Heal: worker.HealStart, Fault: worker.FaultExited, Reason: worker.ReasonCrashed, NextAt: noon.Add(1500 * time.Millisecond)}, Scope: "blue"},
 			{Key: "odd", Probe: worker.ProbeView{
 				Target: policy.ProbeTarget{Kind: policy.ProbeHTTP, Port: "8000", Path: "/health", Password: "secret"}, Status: worker.HealthUnhealthy,
 				Since: noon, Address: "172.17.0.2:8000", Detail: "answered 500",
-			}, State: fleet.StateHeld, Held: worker.HeldBadLabels, Problems: []policy.Problem{
+			}, HealView: fleet.HealView{State: fleet.StateHeld, Held: worker.HeldBadLabels}, Problems: []policy.Problem{
 				{Label: "stoker.on-exti", Value: "<script>\x00\xff\u2028", Message: "unknown", Nearest: "stoker.on-exit"},
 				{Label: "stoker.cpus", Value: strings.Repeat("é", 1000), Message: "not a number"},
 			}},
