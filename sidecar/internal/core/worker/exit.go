@@ -112,6 +112,9 @@ func (m *Machine) ownSignal(now time.Time, o Observation) bool {
 	if o.History && m.own.signals > 0 && o.At.Equal(m.own.termAt) {
 		return true // the Stoker before this one was killed between this event's replay and its first inspect
 	}
+	if m.id.Task {
+		return m.ownKill(now, o)
+	}
 	if m.own.signals == 0 && m.firstSignal(o.Signal) {
 		m.own.signals, m.own.termAt, m.own.termSeen = 1, o.At, now
 		m.saved.OwnStops.first(now, o.At)
@@ -168,7 +171,7 @@ func (m *Machine) stopped(now time.Time, o Observation) {
 		m.saved.OwnStops.Stops++
 		return
 	}
-	if m.stopSuperseded(now) || m.heldFor(HeldReplaced) {
+	if m.stopSuperseded(now) || m.heldFor(HeldReplaced) || m.id.Task && m.container.status != StatusRunning {
 		return
 	}
 	if m.container.status == StatusRunning || m.awaiting(now) {
@@ -205,6 +208,8 @@ func (m *Machine) exited(now time.Time, o Observation) {
 	by := m.evidence(now, o.At).EndedBy()
 	switch {
 	case m.id.Unmanageable != HeldNot, m.heldFor(HeldReplaced):
+	case m.id.Task:
+		m.taskEnded(now)
 	case by == EndedByOperator:
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
 	case m.heldUntilStarted(), !m.container.inspected:
