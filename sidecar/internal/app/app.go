@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -27,6 +28,7 @@ import (
 	"stoker/sidecar/internal/report/metrics"
 	"stoker/sidecar/internal/report/notify"
 	"stoker/sidecar/internal/report/page"
+	"stoker/sidecar/internal/report/peers/poll"
 	"stoker/sidecar/internal/report/trend"
 	"stoker/sidecar/internal/report/web"
 )
@@ -51,21 +53,25 @@ type Options struct {
 
 // App is one running Stoker.
 type App struct {
-	opts    Options
-	engine  *docker.Client
-	journal *journal.Journal
-	log     *logSink
-	metrics *metrics.Metrics
-	history *history.Log
-	trend   *trend.Trend
-	notify  *notify.Notifier
-	sources *queue.Pool
-	control *control.Server // nil when its socket cannot be bound
-	sup     *supervisor.Supervisor
-	watch   *watch.Watch
-	server  *web.Server
-	saved   int      // workers that the journal knew at the start
-	lock    *os.File // of the state directory; nil when it cannot be locked
+	opts     Options
+	engine   *docker.Client
+	journal  *journal.Journal
+	log      *logSink
+	metrics  *metrics.Metrics
+	history  *history.Log
+	trend    *trend.Trend
+	peers    *poll.Poller // nil without STOKER_PEERS
+	notify   *notify.Notifier
+	sources  *queue.Pool
+	control  *control.Server // nil when its socket cannot be bound
+	sup      *supervisor.Supervisor
+	first    *firstLook
+	problem  atomic.Pointer[string] // the last one of the connection to the engine
+	watch    *watch.Watch
+	server   *web.Server
+	instance string   // of this process, by which it knows its own answers
+	saved    int      // workers that the journal knew at the start
+	lock     *os.File // of the state directory; nil when it cannot be locked
 }
 
 // New makes everything that can be made without an engine that answers, listener included, so that the address is known
@@ -93,14 +99,16 @@ func New(opts Options) (*App, error) {
 	all := sinks{a.log, a.metrics, a.history, a.notify}
 	a.sup = supervisor.New(fleet.New(time.Now(), set), metered{a.engine, a.sources, NewProber(a.engine), a.metrics}, a.journal, all)
 	a.sup.Closing = supervisor.Closing{Heals: healBudget, Actions: actionBudget}
+	a.first = newFirstLook(opts.Config.Rules.Selector, docker.SelfID(), a.engine, a.sup.View, a.log)
 	a.watch = watch.New(a.engine, watch.Options{
 		Resync: opts.Config.Resync, Bookmark: set.Bookmark, Keep: set.Keep, OnError: a.linkError, OnHidden: a.hidden,
 		Workers: a.workers,
 	})
+	a.preparePeers()
 	a.server, err = web.Listen(web.Options{
-		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Display: a.look, LastTick: a.sup.LastTick, Lacking: a.engine.Lacking,
+		Instance: a.instance, Hosts: a.freshHosts(), Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Display: a.look, LastTick: a.sup.LastTick, Lacking: a.engine.Lacking,
 		Version: opts.Version, Commit: opts.Commit, History: a.history, Metrics: a.metrics.Handler(),
-		Page: page.New(page.Options{View: a.look, Trend: a.trend.Of, Events: a.history.After, Evidence: a.history.Evidence, Version: opts.Version, Now: time.Now}),
+		Page: page.New(page.Options{View: a.look, Hosts: a.knownHosts(), Trend: a.trend.Of, Events: a.history.After, Evidence: a.history.Evidence, Version: opts.Version, Now: time.Now}),
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("serve status: %w", err), a.abandon())
@@ -193,7 +201,9 @@ func (a *App) settings() fleet.Settings {
 
 // linkError reports the first of a series of connection errors.
 func (a *App) linkError(err error) {
-	a.log.message(logrus.ErrorLevel, "cannot follow the engine, trying again until it answers", docker.Explain(err))
+	problem := docker.Explain(err)
+	a.problem.Store(&problem)
+	a.log.message(logrus.ErrorLevel, "cannot follow the engine, trying again until it answers", problem)
 }
 
 // hostName is what this host is called.
@@ -207,14 +217,22 @@ func (a *App) hostName() string {
 }
 
 // View is the last picture of the fleet.
-func (a *App) View() fleet.View { return a.sup.View() }
+func (a *App) View() fleet.View { return a.complete(a.sup.View()) }
+
+// complete adds what the fleet is not told.
+func (a *App) complete(v fleet.View) fleet.View {
+	if problem := a.problem.Load(); problem != nil && !v.Engine.Connected {
+		v.Engine.Problem = *problem
+	}
+	return a.first.within(v)
+}
 
 // look is View for the page, the API and the metrics: what workers use is read while these are looked at.
 func (a *App) look() fleet.View {
 	if a.opts.Config.Stats == config.StatsOff {
-		return a.sup.View()
+		return a.View()
 	}
-	return a.sup.ViewForDisplay()
+	return a.complete(a.sup.ViewForDisplay())
 }
 
 // Addr is where the status is served; empty when it is not.
@@ -235,6 +253,7 @@ func (a *App) Run(ctx context.Context) error {
 	served.Go(func() { a.notify.Run(serving) })
 	served.Go(func() { a.serveControl(serving) })
 	served.Go(func() { a.ping(serving) })
+	served.Go(func() { a.runPeers(serving) })
 	served.Go(func() { a.trend.Run(serving, a.sup.View) })
 
 	seen := make(chan worker.Observation)

@@ -55,31 +55,30 @@ func (m metered) do(ctx context.Context, a worker.Action) worker.Outcome {
 	switch a.Verb { // the rest is the engine's
 	case worker.RunProbe:
 		answer := m.prober.Do(ctx, a)
-		return worker.Outcome{Action: a, Result: worker.Done, Probe: &answer}
+		return worker.Outcome{Action: a, Result: worker.Done, Answer: worker.Answer{Probe: &answer}}
 	case worker.AskSource:
 	default:
 		return m.Client.Do(ctx, a)
 	}
 	work, err := m.sources.Ask(ctx, a.Source)
 	if err != nil {
-		return worker.Outcome{Action: a, Result: worker.Failed, Err: err.Error()}
+		return worker.Outcome{Action: a, Result: worker.Failed, Failure: worker.Failure{Err: err.Error()}}
 	}
-	return worker.Outcome{Action: a, Result: worker.Done, Work: &work}
+	return worker.Outcome{Action: a, Result: worker.Done, Answer: worker.Answer{Work: &work}}
 }
 
 // forward passes on the observations of the watch, and counts them.
 func (a *App) forward(ctx context.Context, from <-chan worker.Observation, to chan<- worker.Observation) {
 	trying := newTrials(a.engine, a.opts.Config.DryRun)
 	defer trying.wait()
-	missing := newEmptyNotice(a.opts.Config.Rules.Selector, a.sup.View, a.log)
-	defer missing.wait()
+	defer a.first.wait()
 	for o := range from {
 		a.metrics.Observed(o.Kind.String())
 		if o.Kind == worker.ListEnd {
 			a.metrics.Resynced()
 		}
 		trying.observe(ctx, o)
-		missing.observe(ctx, o)
+		a.first.observe(ctx, o)
 		select {
 		case to <- o:
 		case <-ctx.Done():

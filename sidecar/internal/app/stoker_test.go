@@ -218,8 +218,19 @@ func (a apiView) view() fleet.View {
 	v.Engine.Connected = a.Engine.Connected
 	for _, w := range a.Workers {
 		shown := fleet.WorkerView{
-			Key: w.Key, ID: w.ID, StartedAt: w.StartedAt, State: w.State, Status: w.Status, Health: w.Health, Expected: w.Expected,
-			Held: w.Held, Attempts: w.Attempts, Heal: w.Heal, Fault: w.Fault, Reason: w.Reason, NextAt: w.NextAt, CPUs: w.CPUs,
+			Key:           w.Key,
+			ID:            w.ID,
+			ContainerView: fleet.ContainerView{StartedAt: w.StartedAt, Status: w.Status, Health: w.Health, CPUs: w.CPUs},
+			HealView: fleet.HealView{
+				State:    w.State,
+				Expected: w.Expected,
+				Held:     w.Held,
+				Attempts: w.Attempts,
+				Heal:     w.Heal,
+				Fault:    w.Fault,
+				Reason:   w.Reason,
+				NextAt:   w.NextAt,
+			},
 			Scope: w.Scope,
 		}
 		for _, p := range w.Problems {

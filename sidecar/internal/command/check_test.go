@@ -20,9 +20,12 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // container is a worker without fault, changed by change.
 func container(name string, change ...func(*worker.Snapshot)) worker.Snapshot {
 	s := worker.Snapshot{
-		Incarnation: worker.Incarnation{ID: "id-" + name, StartedAt: noon}, Key: worker.Key(name),
-		Labels: map[string]string{"stoker.enable": "true"}, Status: worker.StatusRunning, HasHealthcheck: true,
-		Health: worker.HealthHealthy, CPUs: 0.5,
+		Incarnation:  worker.Incarnation{ID: "id-" + name, StartedAt: noon},
+		Key:          worker.Key(name),
+		Labels:       map[string]string{"stoker.enable": "true"},
+		ProcessState: worker.ProcessState{Status: worker.StatusRunning},
+		HealthState:  worker.HealthState{HasHealthcheck: true, Health: worker.HealthHealthy},
+		Resources:    worker.Resources{CPUs: 0.5},
 	}
 	for _, c := range change {
 		c(&s)

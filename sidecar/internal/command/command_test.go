@@ -214,7 +214,7 @@ func (e *fakeEngine) List(context.Context) ([]worker.Observation, error) {
 
 func (e *fakeEngine) Do(_ context.Context, a worker.Action) worker.Outcome {
 	e.looks++
-	out := worker.Outcome{Action: a, Result: worker.Failed, Err: e.lookErr, Missing: e.gone}
+	out := worker.Outcome{Action: a, Result: worker.Failed, Failure: worker.Failure{Err: e.lookErr, Missing: e.gone}}
 	if a.Verb != worker.Inspect || e.gone || e.lookErr != "" {
 		return out
 	}

@@ -18,7 +18,7 @@ const (
 )
 
 // serveHealth answers GET /health on WORKER_LISTEN until ctx ends. An address that cannot be listened on is reported, and the work goes on:
-// then whoever asks finds that nobody answers.
+// then a client that asks finds that nothing answers.
 func (w *Worker) serveHealth(ctx context.Context, helpers *sync.WaitGroup) {
 	if w.set.Listen == "" {
 		return

@@ -129,7 +129,7 @@ func TestRequiredAction(t *testing.T) {
 	restarted := map[string]Begun{id("p"): {Key: "p", Incarnation: worker.Incarnation{ID: id("p"), StartedAt: at(5)}, EndedAt: at(4)}}
 	recreated := map[string]Begun{id("p"): {Key: "p", Incarnation: worker.Incarnation{ID: id("n"), StartedAt: at(5)}}}
 	running := func(since int) worker.Snapshot {
-		return worker.Snapshot{Incarnation: worker.Incarnation{StartedAt: at(since)}, Status: worker.StatusRunning}
+		return worker.Snapshot{Incarnation: worker.Incarnation{StartedAt: at(since)}, ProcessState: worker.ProcessState{Status: worker.StatusRunning}}
 	}
 	down := func(ended, code int) worker.Snapshot {
 		s := running(1)

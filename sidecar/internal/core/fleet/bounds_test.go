@@ -113,7 +113,7 @@ func TestViewSaysItInOneWord(t *testing.T) {
 	require.Equal(t, worker.HealStart, w.Heal)
 	require.Zero(t, w.NextAt)
 	start := d.verb(worker.Start)[0]
-	d.take(d.f.Finish(d.now, worker.Outcome{Action: start, Result: worker.Failed, Err: "no"}))
+	d.take(d.f.Finish(d.now, worker.Outcome{Action: start, Result: worker.Failed, Failure: worker.Failure{Err: "no"}}))
 	w = d.newWorker("a")
 	require.Equal(t, fleet.StateWaiting, w.State)
 	require.Equal(t, worker.FaultStartFailed, w.Fault)

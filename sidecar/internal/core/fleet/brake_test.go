@@ -43,6 +43,28 @@ func (h *house) sickenAll(s dockertest.Sickness) {
 	}
 }
 
+// Workers that Stoker does not manage are no part of the host's most: nobody knows how they are.
+func TestHostIsIllBesideUnmanageable(t *testing.T) {
+	h := newHouse(dockertest.Config{Seed: 2}, fleet.Settings{Parallel: 4})
+	health := &dockertest.Healthcheck{Interval: 5 * time.Second, Timeout: 2 * time.Second, Retries: 1}
+	for i, name := range names(7) {
+		s := newWorker(name)
+		if i >= 5 {
+			s = newWorker(name, "on-exit", "sometimes", "probe", "tcp://:80")
+		}
+		s.Health = health
+		h.w.Operator().Run(s)
+	}
+	h.live(10 * time.Second)
+	h.hire()
+	h.live(10 * time.Second)
+	for _, name := range names(3) {
+		h.w.Sicken(name, dockertest.Hanging)
+	}
+	h.live(time.Minute)
+	require.Equal(t, 1, h.told(worker.EventHostOverloaded))
+}
+
 func TestHostIsIll(t *testing.T) {
 	h := probed(1, 6)
 	h.sickenAll(dockertest.Hanging)

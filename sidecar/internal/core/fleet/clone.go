@@ -74,8 +74,12 @@ func (f *Fleet) makeClone(now time.Time, g *group, last *member) {
 		return
 	}
 	f.send(inFlight{session: f.stream.session, verb: worker.Clone}, worker.Action{
-		Verb: worker.Clone, Key: worker.Key(name), Incarnation: saved.Incarnation, Definition: slices.Clone(saved.Definition), Number: number + 1, Deadline: cloneDeadline,
-		Reason: worker.ReasonWorkWaits,
+		Verb:         worker.Clone,
+		Key:          worker.Key(name),
+		Incarnation:  saved.Incarnation,
+		RecreateArgs: worker.RecreateArgs{Definition: slices.Clone(saved.Definition), Number: number + 1},
+		Deadline:     cloneDeadline,
+		Reason:       worker.ReasonWorkWaits,
 	})
 	g.clone.action = f.actions.lastID
 }

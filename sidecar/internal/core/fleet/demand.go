@@ -138,7 +138,7 @@ func (f *Fleet) joinPending(now time.Time) {
 	}
 }
 
-// dropEmptyGroups ends the groups that nobody belongs to any more. Those that contradicted one may make it anew.
+// dropEmptyGroups ends the groups that nobody belongs to any more. Those that contradicted one may form it again.
 func (f *Fleet) dropEmptyGroups() {
 	for _, name := range slices.Sorted(maps.Keys(f.demands.groups)) {
 		if len(f.demands.groups[name].members) > 0 {

@@ -198,8 +198,13 @@ func (f *Fleet) inspectedDependent(now time.Time, g *dependentGroup, d dependent
 	default:
 		g.busy++
 		f.send(inFlight{id: d.ID, group: g, dependent: &d, healed: h, session: f.stream.session}, worker.Action{
-			Key: d.Key, Verb: worker.RestartDependent, Incarnation: s.Incarnation, Reason: worker.ReasonParentRestarted,
-			Deadline: restartDeadline, Grace: -1, Down: s.Status.Down(),
+			Key:         d.Key,
+			Verb:        worker.RestartDependent,
+			Incarnation: s.Incarnation,
+			Reason:      worker.ReasonParentRestarted,
+			Deadline:    restartDeadline,
+			StopArgs:    worker.StopArgs{Grace: -1},
+			Down:        s.Status.Down(),
 		})
 	}
 }
@@ -238,7 +243,7 @@ func (f *Fleet) recreateDependent(now time.Time, g *dependentGroup, h healedDepe
 		names[id], names[b.ID] = b.Key, b.Key
 	}
 	p := f.begin(now, recreate.Request{
-		Action: worker.Action{Key: h.Key, Reason: worker.ReasonParentRestarted, Grace: -1, Names: names}, OldID: h.ID,
+		Action: worker.Action{Key: h.Key, Reason: worker.ReasonParentRestarted, StopArgs: worker.StopArgs{Grace: -1}, RecreateArgs: worker.RecreateArgs{Names: names}}, OldID: h.ID,
 		Expect: &recreate.Expectation{StartedAt: s.StartedAt, Status: s.Status},
 	})
 	p.finished = func(_ time.Time, r recreate.Result) { f.recreatedDependent(g, h, r) }

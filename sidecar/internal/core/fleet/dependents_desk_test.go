@@ -40,7 +40,7 @@ func (d *desk) finish(o worker.Outcome) { d.take(d.f.Finish(d.now, o)) }
 // Rule 18: what becomes of a dependent is reported, and what may work later is tried again.
 func TestDependentsOutcomes(t *testing.T) {
 	at := func(status worker.Status, code int) *worker.Snapshot {
-		return &worker.Snapshot{Incarnation: worker.Incarnation{ID: "id-net", StartedAt: noon}, Key: "net", Status: status, ExitCode: code}
+		return &worker.Snapshot{Incarnation: worker.Incarnation{ID: "id-net", StartedAt: noon}, Key: "net", ProcessState: worker.ProcessState{Status: status, ExitCode: code}}
 	}
 	for name, c := range map[string]struct {
 		list    worker.Outcome // of the list; the zero value is one dependent
@@ -49,26 +49,26 @@ func TestDependentsOutcomes(t *testing.T) {
 		says    string // empty: nothing is reported
 		again   bool
 	}{
-		"it runs":                      {restart: worker.Outcome{Result: worker.Done, Snapshot: at(worker.StatusRunning, 0)}, says: "net: restart"},
-		"it ended again":               {restart: worker.Outcome{Result: worker.Done, Snapshot: at(worker.StatusExited, 3)}, says: "net: restart failed: it is exited after the restart, exit code 3"},
-		"it ended at once (--rm)":      {restart: worker.Outcome{Result: worker.Failed, Missing: true}, says: "net: restart failed: it ended at once, and is gone"},
-		"the engine says no":           {restart: worker.Outcome{Result: worker.Failed, Err: "no"}, says: "net: restart failed: no", again: true},
-		"a proxy says no":              {restart: worker.Outcome{Result: worker.Failed, Err: "403", Forbidden: true}, says: "net: restart failed: 403"},
-		"the list fails":               {list: worker.Outcome{Result: worker.Failed, Err: "no list"}, says: "no list", again: true},
-		"it cannot be inspected":       {look: worker.Outcome{Result: worker.Failed, Err: "no"}, says: "net: no", again: true},
-		"it is gone":                   {look: worker.Outcome{Result: worker.Failed, Missing: true}},
-		"it began later than p anyway": {look: worker.Outcome{Result: worker.Done, Snapshot: &worker.Snapshot{Incarnation: worker.Incarnation{ID: "id-net", StartedAt: noon.Add(time.Hour)}, Key: "net", Status: worker.StatusRunning}}},
+		"it runs":                      {restart: worker.Outcome{Result: worker.Done, Answer: worker.Answer{Snapshot: at(worker.StatusRunning, 0)}}, says: "net: restart"},
+		"it ended again":               {restart: worker.Outcome{Result: worker.Done, Answer: worker.Answer{Snapshot: at(worker.StatusExited, 3)}}, says: "net: restart failed: it is exited after the restart, exit code 3"},
+		"it ended at once (--rm)":      {restart: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Missing: true}}, says: "net: restart failed: it ended at once, and is gone"},
+		"the engine says no":           {restart: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}}, says: "net: restart failed: no", again: true},
+		"a proxy says no":              {restart: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "403", Forbidden: true}}, says: "net: restart failed: 403"},
+		"the list fails":               {list: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no list"}}, says: "no list", again: true},
+		"it cannot be inspected":       {look: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}}, says: "net: no", again: true},
+		"it is gone":                   {look: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Missing: true}}},
+		"it began later than p anyway": {look: worker.Outcome{Result: worker.Done, Answer: worker.Answer{Snapshot: &worker.Snapshot{Incarnation: worker.Incarnation{ID: "id-net", StartedAt: noon.Add(time.Hour)}, Key: "net", ProcessState: worker.ProcessState{Status: worker.StatusRunning}}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, list := restartedParent(t)
 			if c.list.Result == 0 {
-				c.list = worker.Outcome{Result: worker.Done, Dependents: []worker.Dependent{{Key: "net", ID: "id-net", Parents: []string{"id-p"}}}}
+				c.list = worker.Outcome{Result: worker.Done, Answer: worker.Answer{Dependents: []worker.Dependent{{Key: "net", ID: "id-net", Parents: []string{"id-p"}}}}}
 			}
 			c.list.Action = list
 			d.finish(c.list)
 			if c.list.Result == worker.Done {
 				if c.look.Result == 0 {
-					c.look = worker.Outcome{Result: worker.Done, Snapshot: d.pointer(d.running(worker.Action{Key: "net", Incarnation: worker.Incarnation{ID: "id-net"}}))}
+					c.look = worker.Outcome{Result: worker.Done, Answer: worker.Answer{Snapshot: d.pointer(d.running(worker.Action{Key: "net", Incarnation: worker.Incarnation{ID: "id-net"}}))}}
 				}
 				c.look.Action = d.only(worker.Inspect)
 				d.finish(c.look)

@@ -105,13 +105,16 @@ func (d *desk) answerLooks() {
 
 func (d *desk) running(a worker.Action) worker.Snapshot {
 	return worker.Snapshot{
-		Incarnation: worker.Incarnation{ID: a.Incarnation.ID, StartedAt: noon.Add(-time.Hour)}, Key: a.Key, Labels: enabled,
-		Status: worker.StatusRunning, Health: worker.HealthNone,
+		Incarnation:  worker.Incarnation{ID: a.Incarnation.ID, StartedAt: noon.Add(-time.Hour)},
+		Key:          a.Key,
+		Labels:       enabled,
+		ProcessState: worker.ProcessState{Status: worker.StatusRunning},
+		HealthState:  worker.HealthState{Health: worker.HealthNone},
 	}
 }
 
 func (d *desk) answer(a worker.Action, s worker.Snapshot) {
-	d.take(d.f.Finish(d.now, worker.Outcome{Action: a, Result: worker.Done, Snapshot: &s}))
+	d.take(d.f.Finish(d.now, worker.Outcome{Action: a, Result: worker.Done, Answer: worker.Answer{Snapshot: &s}}))
 }
 
 func (d *desk) pass(by time.Duration) {

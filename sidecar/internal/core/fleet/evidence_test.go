@@ -44,7 +44,7 @@ func TestDeathGivesUpTheCollecting(t *testing.T) {
 	d.event(worker.Exited, "w")
 	require.Equal(t, []uint64{collects[0].ID}, d.turn.GiveUp, "at once")
 	require.Empty(t, d.verb(worker.Start), "one action at a time")
-	d.take(d.f.Finish(d.now, worker.Outcome{Action: collects[0], Result: worker.Failed, Err: "context canceled"}))
+	d.take(d.f.Finish(d.now, worker.Outcome{Action: collects[0], Result: worker.Failed, Failure: worker.Failure{Err: "context canceled"}}))
 	require.Equal(t, []worker.Key{"w"}, keys(d.verb(worker.Start)))
 }
 
@@ -62,7 +62,7 @@ func TestGuardHoldsTheStopAfterReadings(t *testing.T) {
 		d.sick(name, worker.ProbeTimedOut)
 	}
 	require.Contains(t, d.told, worker.EventHostOverloaded)
-	d.take(d.f.Finish(d.now, worker.Outcome{Action: collects[0], Result: worker.Done, Evidence: &worker.HealEvidence{}}))
+	d.take(d.f.Finish(d.now, worker.Outcome{Action: collects[0], Result: worker.Done, Answer: worker.Answer{Evidence: &worker.HealEvidence{}}}))
 	d.pass(time.Minute)
 	require.Empty(t, d.verb(worker.Stop))
 	d.pass(5 * time.Minute)
@@ -87,7 +87,7 @@ func TestGuardHoldsTheCollectingAndNotTheStopAfterIt(t *testing.T) {
 	d.pass(3 * time.Second)
 	require.Contains(t, d.told, worker.EventHostOverloaded)
 	require.Empty(t, d.verb(worker.Collect), "those wait")
-	d.take(d.f.Finish(d.now, worker.Outcome{Action: collects[0], Result: worker.Done, Evidence: &worker.HealEvidence{Command: &worker.CommandEvidence{}}}))
+	d.take(d.f.Finish(d.now, worker.Outcome{Action: collects[0], Result: worker.Done, Answer: worker.Answer{Evidence: &worker.HealEvidence{Command: &worker.CommandEvidence{}}}}))
 	require.Equal(t, keys(collects), keys(d.verb(worker.Stop)), "this one was begun")
 }
 
@@ -110,7 +110,7 @@ func TestLogReadsAreBounded(t *testing.T) {
 		a := reads[0]
 		d.do = nil
 		code := a.Evidence.ExitCode
-		d.take(d.f.Finish(d.now, worker.Outcome{Action: a, Result: worker.Done, Evidence: &worker.HealEvidence{ExitCode: &code, Logs: "x"}}))
+		d.take(d.f.Finish(d.now, worker.Outcome{Action: a, Result: worker.Done, Answer: worker.Answer{Evidence: &worker.HealEvidence{ExitCode: &code, Logs: "x"}}}))
 		reads = append(reads[1:], d.verb(worker.ReadLogs)...)
 	}
 	require.Equal(t, 8+256, answered, "the others are left out")
@@ -135,7 +135,7 @@ func TestLogsOfAWorkerThatIsGone(t *testing.T) {
 	require.Len(t, reads, 1)
 	d.event(worker.Gone, "w")
 	d.told = nil
-	d.take(d.f.Finish(d.now, worker.Outcome{Action: reads[0], Result: worker.Done, Evidence: &worker.HealEvidence{Logs: "x"}}))
+	d.take(d.f.Finish(d.now, worker.Outcome{Action: reads[0], Result: worker.Done, Answer: worker.Answer{Evidence: &worker.HealEvidence{Logs: "x"}}}))
 	require.Equal(t, []worker.EventKind{worker.EventEvidence}, d.told)
 	require.Equal(t, worker.Key("w"), d.turn.Events[0].Key)
 	require.NotZero(t, d.turn.Events[0].HealID)

@@ -103,7 +103,7 @@ func (d *desk) reads(a worker.Action, now worker.Stats) {
 	if a.Span {
 		u.Before = worker.Stats{At: now.At.Add(-time.Second), CPU: now.CPU - time.Second/4}
 	}
-	d.take(d.f.Finish(d.now, worker.Outcome{Action: a, Result: worker.Done, Usage: u}))
+	d.take(d.f.Finish(d.now, worker.Outcome{Action: a, Result: worker.Done, Answer: worker.Answer{Usage: u}}))
 }
 
 func TestCheapReadingsAreCompared(t *testing.T) {

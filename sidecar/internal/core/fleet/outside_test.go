@@ -28,7 +28,7 @@ func port(n int) policy.ProbeTarget {
 }
 
 func (d *desk) probed(a worker.Action, v worker.Verdict) {
-	d.take(d.f.Finish(d.now, worker.Outcome{Action: a, Result: worker.Done, Probe: &worker.ProbeAnswer{Verdict: v, Detail: "detail"}}))
+	d.take(d.f.Finish(d.now, worker.Outcome{Action: a, Result: worker.Done, Answer: worker.Answer{Probe: &worker.ProbeAnswer{Verdict: v, Detail: "detail"}}}))
 }
 
 // Workers that do not answer keep nobody else from being probed or healed.
@@ -115,7 +115,7 @@ func TestAProbeThatFailsLeadsToAStop(t *testing.T) {
 func TestAProbeWithoutAnOutcome(t *testing.T) {
 	d := probedDesk(t, port(1), "w")
 	d.pass(30 * time.Second)
-	d.take(d.f.Finish(d.now, worker.Outcome{Action: d.verb(worker.RunProbe)[0], Result: worker.Failed, Err: "no"}))
+	d.take(d.f.Finish(d.now, worker.Outcome{Action: d.verb(worker.RunProbe)[0], Result: worker.Failed, Failure: worker.Failure{Err: "no"}}))
 	require.Empty(t, d.verb(worker.Stop))
 	require.Equal(t, worker.HealthStarting, d.newWorker("w").Probe.Status)
 }

@@ -61,7 +61,7 @@ func TestNewContainerIsNoDependent(t *testing.T) {
 	marks := map[string]string{worker.MarkOf: "id-w", worker.MarkName: "w", "stoker.enable": "true"}
 	replacing := worker.Dependent{Key: "w", ID: "id-new", Labels: marks, Parents: []string{"id-p"}}
 	d.recreating("w")
-	d.finish(worker.Outcome{Action: list, Result: worker.Done, Dependents: []worker.Dependent{replacing}})
+	d.finish(worker.Outcome{Action: list, Result: worker.Done, Answer: worker.Answer{Dependents: []worker.Dependent{replacing}}})
 	for _, look := range d.verb(worker.Inspect) {
 		require.NotEqual(t, "id-new", look.Incarnation.ID)
 	}
@@ -113,11 +113,73 @@ func TestStopBeforeACutSession(t *testing.T) {
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 }
 
+// TestStopLongBeforeAShutdown: an operator's stop that no inspect has confirmed, for the engine is slow, and a minute later the engine shuts
+// down and stops another worker.
+func TestStopLongBeforeAShutdown(t *testing.T) {
+	d := newDesk(t, fleet.Settings{})
+	d.up("a", "b")
+	stop := func(name string) {
+		d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-" + name, Key: worker.Key(name), Signal: 15})
+		d.event(worker.Exited, name)
+	}
+	fail := func(unreachable bool) {
+		for _, a := range d.verb(worker.Inspect) {
+			d.finish(worker.Outcome{Action: a, Result: worker.Failed, Failure: worker.Failure{Err: "no answer", Unreachable: unreachable}})
+		}
+		d.do = nil
+	}
+	stop("a")
+	d.pass(20 * time.Second)
+	fail(false)
+	d.pass(40 * time.Second)
+	stop("b")
+	d.pass(time.Second)
+	fail(true)
+	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now}})
+	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
+	require.NotEqual(t, worker.HeldOperator, d.newWorker("b").Held)
+}
+
+// TestShutdownBesideOneThatIsDown: a Stoker lists a worker that is down and exhausted, and before it has inspected it the engine shuts down,
+// which takes longer than its first signals. That the exhausted one was not signalled does not cut the shutdown short.
+func TestShutdownBesideOneThatIsDown(t *testing.T) {
+	began := noon.Add(-time.Hour)
+	saved := func(name string, state worker.State) worker.Saved {
+		return worker.Saved{Key: worker.Key(name), Incarnation: worker.Incarnation{ID: "id-" + name, StartedAt: began}, Labels: enabled, Expected: true, State: state}
+	}
+	exhausted := saved("a", worker.State{Phase: worker.PhaseExhausted})
+	exhausted.Budget.ExhaustedAt = began
+	d := newDesk(t, fleet.Settings{
+		Saved:    []worker.Saved{exhausted, saved("b", worker.State{Phase: worker.PhaseWatching})},
+		Bookmark: worker.Bookmark{EventAt: noon.Add(-time.Minute), BootedAt: noon.Add(-24 * time.Hour)},
+	})
+	d.open()
+	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.listed("a", worker.StatusExited)
+	d.listed("b", worker.StatusRunning)
+	d.tell(worker.Observation{Kind: worker.ListEnd})
+	for _, a := range d.verb(worker.Inspect) {
+		if s := d.running(a); a.Key == "b" {
+			s.StartedAt = began
+			d.answer(a, s)
+		}
+	}
+	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-b", Key: "b", Signal: 15})
+	d.pass(3 * time.Second)
+	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-b", Key: "b", Signal: 9})
+	d.event(worker.Exited, "b")
+	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.pass(10 * time.Second)
+	d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now}})
+	require.NotEqual(t, worker.HeldOperator, d.newWorker("b").Held)
+}
+
 // TestPausedParentIsFollowedLater: somebody pauses a worker while its dependents are looked for.
 func TestPausedParentIsFollowedLater(t *testing.T) {
 	d, list := restartedParent(t)
 	d.event(worker.Paused, "p")
-	d.finish(worker.Outcome{Action: list, Result: worker.Done, Dependents: []worker.Dependent{{Key: "net", ID: "id-net", Parents: []string{"id-p"}}}})
+	d.finish(worker.Outcome{Action: list, Result: worker.Done, Answer: worker.Answer{Dependents: []worker.Dependent{{Key: "net", ID: "id-net", Parents: []string{"id-p"}}}}})
 	d.pass(time.Minute)
 	require.Empty(t, d.verb(worker.ListDependents))
 	d.event(worker.Resumed, "p")
@@ -154,8 +216,8 @@ func TestBackupThatAnOperatorHadStopped(t *testing.T) {
 		if calls = append(calls, call.Do); call.Do == worker.CallRename {
 			name = call.Name
 		}
-		old := worker.Snapshot{Incarnation: worker.Incarnation{ID: "id-a", StartedAt: noon.Add(-time.Hour)}, Key: name, Labels: enabled, Status: worker.StatusExited}
-		d.finish(worker.Outcome{Action: steps[0], Result: worker.Done, Report: &worker.StepReport{Seen: map[string]worker.Snapshot{"id-a": old}}})
+		old := worker.Snapshot{Incarnation: worker.Incarnation{ID: "id-a", StartedAt: noon.Add(-time.Hour)}, Key: name, Labels: enabled, ProcessState: worker.ProcessState{Status: worker.StatusExited}}
+		d.finish(worker.Outcome{Action: steps[0], Result: worker.Done, Answer: worker.Answer{Report: &worker.StepReport{Seen: map[string]worker.Snapshot{"id-a": old}}}})
 	}
 	require.Equal(t, worker.Key("a"), name)
 	require.NotContains(t, calls, worker.CallStart)

@@ -64,8 +64,15 @@ func (p *pool) add(n int, status worker.Status, labels ...string) worker.Key {
 	}
 	p.labels[key] = all
 	s := worker.Snapshot{
-		Incarnation: worker.Incarnation{ID: "id-" + string(key)}, Key: key, Labels: all, Status: status, Health: worker.HealthNone, StopSignal: syscall.SIGTERM,
-		CPUs: 1, Definition: []byte("{}"), Addresses: []string{"10.0.0." + fmt.Sprint(n)},
+		Incarnation:  worker.Incarnation{ID: "id-" + string(key)},
+		Key:          key,
+		Labels:       all,
+		ProcessState: worker.ProcessState{Status: status},
+		HealthState:  worker.HealthState{Health: worker.HealthNone},
+		EndRules:     worker.EndRules{StopSignal: syscall.SIGTERM},
+		Resources:    worker.Resources{CPUs: 1},
+		Definition:   []byte("{}"),
+		NetworkState: worker.NetworkState{Addresses: []string{"10.0.0." + fmt.Sprint(n)}},
 	}
 	if status == worker.StatusRunning {
 		s.StartedAt = p.now.Add(-time.Hour)

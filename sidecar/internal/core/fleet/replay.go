@@ -41,7 +41,7 @@ func (f *Fleet) replayed(now time.Time) {
 // lastKnown is the index of the last event of each container that its record takes into account, where it is among the events. One
 // that was passed on before is known; an event before it that was not was lost then, and is outdated now. The start of the life that the record has, which an inspect may have told, is one of them.
 func (f *Fleet) lastKnown(events []worker.Observation) map[string]int {
-	known, started := map[string]int{}, map[string]bool{}
+	known, over := map[string]int{}, map[string]bool{} // over: a later start, be it within the same seconds, is another life's
 	for i, o := range events {
 		if o.Repeated {
 			known[o.ID] = i
@@ -52,10 +52,10 @@ func (f *Fleet) lastKnown(events []worker.Observation) map[string]int {
 			continue
 		}
 		last, start := m.machine.Recorded(o)
-		if last || start && !started[o.ID] { // a later start within the same seconds is another life's
+		if last || start && !over[o.ID] {
 			known[o.ID] = i
 		}
-		started[o.ID] = started[o.ID] || start
+		over[o.ID] = over[o.ID] || start || m.machine.RecordedEnd(o)
 	}
 	return known
 }

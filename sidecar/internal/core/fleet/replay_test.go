@@ -96,3 +96,33 @@ func TestReplayOfALostEvent(t *testing.T) {
 		require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 	}
 }
+
+// TestReplayOfARestartWithinSeconds: the life that is recorded ended, and the next one began within the seconds in which the event of the
+// recorded start might still have come.
+func TestReplayOfARestartWithinSeconds(t *testing.T) {
+	began := noon.Add(-10 * time.Second)
+	d := newDesk(t, fleet.Settings{Saved: []worker.Saved{{
+		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: began}, Labels: enabled, Expected: true, LastEventAt: noon.Add(-time.Hour),
+		State: worker.State{Phase: worker.PhaseWatching}, StopIntent: &worker.StopIntent{ID: "id-a", At: began.Add(time.Second), Signal: 15},
+	}}})
+	again := began.Add(5 * time.Second)
+	d.open()
+	for _, o := range []worker.Observation{
+		{Kind: worker.Exited, At: began.Add(4 * time.Second)},
+		{Kind: worker.Started, At: again},
+		{Kind: worker.Signalled, At: noon.Add(-time.Second), Signal: 15},
+	} {
+		o.ID, o.Key = "id-a", "a"
+		d.tell(o)
+	}
+	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.listed("a", worker.StatusRunning)
+	d.tell(worker.Observation{Kind: worker.ListEnd})
+	for _, a := range d.verb(worker.Inspect) {
+		s := d.running(a)
+		s.StartedAt = again.Add(-time.Millisecond)
+		d.answer(a, s)
+	}
+	d.event(worker.Exited, "a")
+	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held, "an operator's stop was under way")
+}

@@ -76,7 +76,11 @@ func (f *Fleet) readStats(m *member, p purpose, span bool) bool {
 	m.reading[p] = true
 	f.actions.reading[p]++
 	f.send(inFlight{id: m.id, session: f.stream.session, purpose: p, member: m}, worker.Action{
-		Key: m.key(), Incarnation: m.machine.Saved().Incarnation, Verb: worker.ReadStats, Span: span, Host: p == forHeal, Deadline: sampleDeadline,
+		Key:         m.key(),
+		Incarnation: m.machine.Saved().Incarnation,
+		Verb:        worker.ReadStats,
+		StatsArgs:   worker.StatsArgs{Span: span, Host: p == forHeal},
+		Deadline:    sampleDeadline,
 	})
 	return true
 }

@@ -76,8 +76,13 @@ func (s *scale) snapshot(a worker.Action) *worker.Snapshot {
 		s.at[i] = s.now
 	}
 	return &worker.Snapshot{
-		Incarnation: worker.Incarnation{ID: a.Incarnation.ID, StartedAt: s.at[i]}, Key: a.Key, Labels: enabled, Status: worker.StatusRunning,
-		Health: worker.HealthNone, CPUs: 0.5, Definition: make([]byte, 6000),
+		Incarnation:  worker.Incarnation{ID: a.Incarnation.ID, StartedAt: s.at[i]},
+		Key:          a.Key,
+		Labels:       enabled,
+		ProcessState: worker.ProcessState{Status: worker.StatusRunning},
+		HealthState:  worker.HealthState{Health: worker.HealthNone},
+		Resources:    worker.Resources{CPUs: 0.5},
+		Definition:   make([]byte, 6000),
 	}
 }
 

@@ -99,7 +99,7 @@ func (f *Fleet) resumeDue(now time.Time) {
 		}
 		f.actions.inClass[worker.ClassRecreate]++
 		p := f.begin(now, recreate.Request{
-			Action: worker.Action{Key: name, Reason: worker.ReasonUncertain, Grace: -1}, OldID: u.of, ResumeOnly: true,
+			Action: worker.Action{Key: name, Reason: worker.ReasonUncertain, StopArgs: worker.StopArgs{Grace: -1}}, OldID: u.of, ResumeOnly: true,
 		})
 		p.finished = func(now time.Time, r recreate.Result) { f.resumed(now, p, r) }
 		if m := f.byID[u.of]; u.alone && m != nil && m.machine.StoppedBeforeRename() {

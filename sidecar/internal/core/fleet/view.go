@@ -5,6 +5,7 @@ package fleet
 import (
 	"time"
 
+	"stoker/sidecar/internal/core/candidates"
 	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
 )
@@ -17,6 +18,9 @@ type View struct {
 	HostOverloaded bool         // restarts of running workers wait
 	Groups         []GroupView  // by name
 	Pauses         []Pause      // in force
+	// Candidates is why there are no workers. The fleet does not fill it in: it sees no containers that it cannot manage. Nil while there are
+	// workers, and before the containers were looked at.
+	Candidates *candidates.Advice
 }
 
 // EngineLink is the state of the link to the engine.
@@ -26,6 +30,8 @@ type EngineLink struct {
 	Synced    time.Time // the last complete list; zero before the first
 	Engine    worker.Engine
 	Skew      time.Duration // the engine's clock minus Stoker's
+	// Problem is why it is not connected, in one line for people. The fleet does not fill it in: it is told only that the connection is lost.
+	Problem string
 }
 
 // State is a worker's state in one word, for people.
@@ -48,30 +54,41 @@ const (
 
 // WorkerView is one worker in a View.
 type WorkerView struct {
-	Key       worker.Key
-	ID        string
+	Key   worker.Key
+	ID    string
+	Scope string
+	Group string // whose demand decides how many run; empty for none
+	ContainerView
+	HealView
+	Problems []policy.Problem
+	Recycle  worker.RecycleView
+	Probe    worker.ProbeView
+	Task     policy.Task // its place in Swarm; zero for none
+	Pause    Pause       // that it is under; zero for none
+}
+
+// ContainerView is what is known of a worker's container.
+type ContainerView struct {
 	StartedAt time.Time
-	State     State
 	Status    worker.Status
 	Health    worker.Health
-	Expected  bool
-	Held      worker.Reason
-	Attempts  int
-	Heal      worker.HealAction // under way or waiting
-	Fault     worker.Fault
-	Reason    worker.Reason
-	NextAt    time.Time    // of the next attempt; zero when none waits
 	CPUs      float64      // quota; 0 is none
 	Boosted   bool         // its quota is raised for a while
 	Share     worker.Share // what it was last seen to use
-	Problems  []policy.Problem
-	Scope     string
-	Group     string // whose demand decides how many run; empty for none
 	// LostNetworks are those that a failed start has removed. It runs without them until Stoker can connect it again.
 	LostNetworks []string
-	Recycle      worker.RecycleView
-	Probe        worker.ProbeView
-	Pause        Pause // that it is under; zero for none
+}
+
+// HealView is what is being done about a worker.
+type HealView struct {
+	State    State
+	Expected bool
+	Held     worker.Reason
+	Attempts int
+	Heal     worker.HealAction // under way or waiting
+	Fault    worker.Fault
+	Reason   worker.Reason
+	NextAt   time.Time // of the next attempt; zero when none waits
 }
 
 // FullHealth is that of all checks of the worker together.
@@ -92,9 +109,23 @@ func (f *Fleet) View(now time.Time) View {
 func (f *Fleet) workerView(now time.Time, m *member) WorkerView {
 	p := m.machine.View()
 	w := WorkerView{
-		Key: p.Key, ID: p.Incarnation.ID, StartedAt: p.Incarnation.StartedAt, Status: p.Status, Health: p.Health,
-		Expected: p.Expected, Held: p.Held, Attempts: p.Attempts, CPUs: p.CPUs, Boosted: p.Boosted, Share: p.Share, Problems: p.Problems, Scope: f.set.Rules.Scope,
-		LostNetworks: p.LostNetworks, Recycle: p.Recycle, Probe: p.Probe,
+		Key: p.Key,
+		ID:  p.Incarnation.ID,
+		ContainerView: ContainerView{
+			StartedAt:    p.Incarnation.StartedAt,
+			Status:       p.Status,
+			Health:       p.Health,
+			CPUs:         p.CPUs,
+			Boosted:      p.Boosted,
+			Share:        p.Share,
+			LostNetworks: p.LostNetworks,
+		},
+		HealView: HealView{Expected: p.Expected, Held: p.Held, Attempts: p.Attempts},
+		Problems: p.Problems,
+		Scope:    f.set.Rules.Scope,
+		Recycle:  p.Recycle,
+		Probe:    p.Probe,
+		Task:     p.Task,
 	}
 	if m.group != nil {
 		w.Group = m.group.name

@@ -10,7 +10,7 @@ import (
 )
 
 func TestDelayNominal(t *testing.T) {
-	p := Policy{BackoffInitial: time.Second, BackoffMax: 10 * time.Second}
+	p := Policy{RetryRules: RetryRules{BackoffInitial: time.Second, BackoffMax: 10 * time.Second}}
 	want := []time.Duration{0, 0, 1, 2, 4, 8, 10, 10}
 	for attempt, seconds := range want {
 		require.Equal(t, seconds*time.Second, p.nominal(attempt), "attempt %d", attempt)
@@ -19,7 +19,7 @@ func TestDelayNominal(t *testing.T) {
 	require.Zero(t, p.nominal(math.MinInt))
 	require.Zero(t, Policy{}.Delay(9, 1), "a zero policy waits for nothing")
 
-	long := Policy{BackoffInitial: math.MaxInt64/2 + 2, BackoffMax: math.MaxInt64}
+	long := Policy{RetryRules: RetryRules{BackoffInitial: math.MaxInt64/2 + 2, BackoffMax: math.MaxInt64}}
 	require.Equal(t, time.Duration(math.MaxInt64), long.nominal(3), "doubling would overflow")
 }
 
@@ -27,8 +27,7 @@ func TestDelayBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		top := rapid.Int64Range(1, math.MaxInt64).Draw(t, "max")
 		p := Policy{
-			BackoffInitial: time.Duration(rapid.Int64Range(1, top).Draw(t, "initial")),
-			BackoffMax:     time.Duration(top),
+			RetryRules: RetryRules{BackoffInitial: time.Duration(rapid.Int64Range(1, top).Draw(t, "initial")), BackoffMax: time.Duration(top)},
 		}
 		attempt := rapid.IntRange(2, math.MaxInt-1).Draw(t, "attempt")
 		seed := rapid.Uint64().Draw(t, "seed")

@@ -73,23 +73,54 @@ const NoStopWait time.Duration = -1
 
 // Policy is what one worker's labels ask for, defaults filled in.
 type Policy struct {
+	ExitRules
+	HealthRules
+	IdleRules
+	QuotaRules
+	RetryRules
+	StopTimeout time.Duration // OwnStopTimeout, or a grace of 0 and more
+	Dependents  Dependents
+	Demand      Demand
+	Recycle     Recycle
+	Evidence    Evidence
+	Probe       Probe
+	Swarm       Swarm
+}
+
+// ExitRules say which ends of a worker are faults.
+type ExitRules struct {
 	OnExit OnExit
 	// OnExitExplicit distinguishes a label on the worker from a default: a Docker restart policy of
 	// on-failure calls exit 0 success, and only the worker's own label overrules that.
 	OnExitExplicit bool
 	FinalCodes     ExitCodes // of ends that are none of a fault, whatever OnExit says
-	OnUnhealthy    OnUnhealthy
 	OnMissing      OnMissing
-	OnStarved      OnStarved
-	StarvedGrace   time.Duration
-	BoostCPUs      float64       // CPUs; 0 is twice the quota
-	IdleAfter      time.Duration // 0 is off
-	IdleBelow      float64       // share of the worker's own quota, 0..1
-	CPUs           float64       // CPUs; 0 is none asked for
-	CPUsExplicit   bool          // by the worker's own label, which is enforced; a default is only for workers without a quota
-	CPUsWhereNone  bool          // give CPUs to a worker without a quota
-	UnhealthyFor   time.Duration
-	StopTimeout    time.Duration // OwnStopTimeout, or a grace of 0 and more
+}
+
+// HealthRules say what is done about a worker that is unhealthy or starved.
+type HealthRules struct {
+	OnUnhealthy  OnUnhealthy
+	UnhealthyFor time.Duration
+	OnStarved    OnStarved
+	StarvedGrace time.Duration
+	BoostCPUs    float64 // CPUs; 0 is twice the quota
+}
+
+// IdleRules say when a worker counts as hung because it uses no CPU.
+type IdleRules struct {
+	IdleAfter time.Duration // 0 is off
+	IdleBelow float64       // share of the worker's own quota, 0..1
+}
+
+// QuotaRules are the quota that a worker is to have.
+type QuotaRules struct {
+	CPUs          float64 // CPUs; 0 is none asked for
+	CPUsExplicit  bool    // by the worker's own label, which is enforced; a default is only for workers without a quota
+	CPUsWhereNone bool    // give CPUs to a worker without a quota
+}
+
+// RetryRules bound the attempts to heal a worker.
+type RetryRules struct {
 	RecreateAfter  int           // failed restarts in a row; 0 is never
 	MaxAttempts    int           // 0 is no limit
 	AttemptsWindow time.Duration // MaxAttempts counts those of this long; 0 counts all since the worker was last stable
@@ -98,34 +129,29 @@ type Policy struct {
 	BackoffInitial time.Duration
 	BackoffMax     time.Duration
 	StableAfter    time.Duration
-	Dependents     Dependents
-	Demand         Demand
-	Recycle        Recycle
-	Evidence       Evidence
-	Probe          Probe
 }
 
 // Default is the policy of a worker whose only label is stoker.enable=true.
 func Default() Policy {
 	return Policy{
-		OnExit:         OnExitAlways,
-		OnUnhealthy:    OnUnhealthyRestart,
-		OnMissing:      OnMissingIgnore,
-		OnStarved:      OnStarvedWait,
-		StarvedGrace:   2 * time.Minute,
-		IdleBelow:      0.01,
-		StopTimeout:    OwnStopTimeout,
-		RecreateAfter:  3,
-		WhenExhausted:  WhenExhaustedHold,
-		RetryEvery:     10 * time.Minute,
-		BackoffInitial: time.Second,
-		BackoffMax:     time.Minute,
-		StableAfter:    time.Minute,
-		Dependents:     DependentsAuto,
-		Demand:         defaultDemand(),
-		Recycle:        defaultRecycle(),
-		Evidence:       defaultEvidence(),
-		Probe:          defaultProbe(),
+		ExitRules:   ExitRules{OnExit: OnExitAlways, OnMissing: OnMissingIgnore},
+		HealthRules: HealthRules{OnUnhealthy: OnUnhealthyRestart, OnStarved: OnStarvedWait, StarvedGrace: 2 * time.Minute},
+		IdleRules:   IdleRules{IdleBelow: 0.01},
+		StopTimeout: OwnStopTimeout,
+		RetryRules: RetryRules{
+			RecreateAfter:  3,
+			WhenExhausted:  WhenExhaustedHold,
+			RetryEvery:     10 * time.Minute,
+			BackoffInitial: time.Second,
+			BackoffMax:     time.Minute,
+			StableAfter:    time.Minute,
+		},
+		Dependents: DependentsAuto,
+		Demand:     defaultDemand(),
+		Recycle:    defaultRecycle(),
+		Evidence:   defaultEvidence(),
+		Probe:      defaultProbe(),
+		Swarm:      SwarmObserve,
 	}
 }
 

@@ -29,6 +29,15 @@ func TestCollectsBeforeTheStop(t *testing.T) {
 	require.Nil(t, e.actions[StopOld].Evidence, "of one step only")
 }
 
+// One that removes itself gives its name away before its stop, and keeps it while it is collected: a command may run for minutes.
+func TestCollectsBeforeTheNameIsGivenAway(t *testing.T) {
+	e := newEngine(t)
+	e.has[oldID].AutoRemove = true
+	e.run(collecting("drain"))
+	at := slices.Index(e.steps, string(CollectOld))
+	require.Equal(t, []string{string(Compare), string(CollectOld), string(RenameOld), string(StopOld)}, e.steps[at-1:at+3])
+}
+
 // That it fails, in whichever way, costs the evidence and nothing else.
 func TestCollectingThatFails(t *testing.T) {
 	for _, f := range []fault{unanswered, unheard, late, denied, unreachable} {

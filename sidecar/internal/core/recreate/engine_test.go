@@ -69,14 +69,18 @@ func newEngine(t *testing.T) *engine {
 
 func (e *engine) add(id string, name worker.Key) *worker.Snapshot {
 	e.has[id] = &worker.Snapshot{
-		Incarnation: worker.Incarnation{ID: id, StartedAt: noon.Add(-time.Hour)}, Key: name, Status: worker.StatusRunning,
-		Labels: map[string]string{worker.MarkNetworks: network}, Networks: []string{"bridge"}, Created: noon.Add(-time.Hour),
+		Incarnation:  worker.Incarnation{ID: id, StartedAt: noon.Add(-time.Hour)},
+		Key:          name,
+		ProcessState: worker.ProcessState{Status: worker.StatusRunning},
+		Labels:       map[string]string{worker.MarkNetworks: network},
+		NetworkState: worker.NetworkState{Networks: []string{"bridge"}},
+		Created:      noon.Add(-time.Hour),
 	}
 	return e.has[id]
 }
 
 func request() Request {
-	return Request{Action: worker.Action{ID: 1, Key: "w", Grace: grace}, OldID: oldID, Owner: mine}
+	return Request{Action: worker.Action{ID: 1, Key: "w", StopArgs: worker.StopArgs{Grace: grace}}, OldID: oldID, Owner: mine}
 }
 
 // find is the container that has an ID or a name.
@@ -125,7 +129,7 @@ func (e *engine) do(a worker.Action) worker.Outcome {
 	e.steps = append(e.steps, a.Call.Step)
 	e.actions[step] = a
 	e.now = e.now.Add(e.lag)
-	out := worker.Outcome{Action: a, Result: worker.Done, Report: &worker.StepReport{Sent: a.Call.Do != worker.CallInspect}}
+	out := worker.Outcome{Action: a, Result: worker.Done, Answer: worker.Answer{Report: &worker.StepReport{Sent: a.Call.Do != worker.CallInspect}}}
 	if f == works || f == unheard || f == late {
 		if why := e.call(a.Call, out.Report); why != "" {
 			out.Result, out.Err = worker.Failed, why

@@ -296,7 +296,10 @@ func TestForbiddenCreate(t *testing.T) {
 	e.resume(tx, 1)
 	a := tx.Next(e.now)
 	tx.Finish(e.now, worker.Outcome{
-		Action: *a, Result: worker.Failed, Err: "403", Report: &worker.StepReport{Forbidden: true, Seen: map[string]worker.Snapshot{oldID: *e.has[oldID]}},
+		Action:  *a,
+		Result:  worker.Failed,
+		Failure: worker.Failure{Err: "403"},
+		Answer:  worker.Answer{Report: &worker.StepReport{Forbidden: true, Seen: map[string]worker.Snapshot{oldID: *e.has[oldID]}}},
 	})
 	out := e.resume(tx, 10).Outcome(worker.Action{})
 	require.True(t, out.CannotRecreate)

@@ -210,7 +210,7 @@ func (t *Transaction) restart(p phase) {
 
 // Outcome puts a result into the words of an action.
 func (r Result) Outcome(a worker.Action) worker.Outcome {
-	out := worker.Outcome{Action: a, Snapshot: r.holder(), Err: r.text(), EndedAt: r.EndedAt}
+	out := worker.Outcome{Action: a, Answer: worker.Answer{Snapshot: r.holder(), EndedAt: r.EndedAt}, Failure: worker.Failure{Err: r.text()}}
 	switch {
 	case r.Ending == Unknown && !r.Untouched:
 		out.Result = worker.Unknown

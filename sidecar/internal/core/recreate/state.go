@@ -152,10 +152,9 @@ func (s State) forwardFromTemporary() Step {
 		return s.back()
 	case !s.Old.usable():
 		return s.newAlone()
+	case s.Old.up() && s.Collect && (old == atName || old == atBackup): // it may take its time, during which the worker keeps its name
+		return CollectOld
 	case old == atName && s.Old.up() && !s.Old.AutoRemove, old == atBackup && s.Old.up():
-		if s.Collect {
-			return CollectOld
-		}
 		return StopOld
 	case old == atName:
 		return RenameOld

@@ -15,6 +15,9 @@ const (
 	Inspect Verb = iota + 1 // inspect
 	Start                   // start, then inspect
 	Stop                    // inspect, compare with what was decided on, stop
+	// Kill ends a task of a Swarm service by SIGKILL: inspect, compare with what was decided on, ask whether the service is being updated where
+	// that can be known, kill. It is refused as a Stop is, and during an update.
+	Kill
 	// Recreate recreates the container. The fleet carries it out as a series of RecreateStep (core/recreate).
 	Recreate
 	// RecreateStep is one step of a recreate; Call says which.
@@ -54,6 +57,8 @@ func (v Verb) String() string {
 		return "start"
 	case Stop:
 		return "stop"
+	case Kill:
+		return "kill"
 	case Recreate:
 		return "recreate"
 	case RecreateStep:
@@ -91,34 +96,49 @@ type Action struct {
 	Incarnation Incarnation
 	Verb        Verb
 	Reason      Reason
-	Attempt     int           // the heal's attempt, for Start, Stop and Recreate
-	Grace       time.Duration // Stop, Recreate: time before SIGKILL
-	// Definition is the last inspect of a container that is gone, for Recreate. Nil: it should be there. With Networks it has their settings.
-	Definition []byte
-	// Like is what a Recreate goes by instead of the container's inspect: that lacks what the container has lost.
-	Like []byte
-	// Networks are those that Connect connects the container to.
-	Networks []string
-	// Names are other containers by their IDs, also by those that they had before they were recreated, for RecreateStep.
-	Names    map[string]Key
-	Call     *RecreateCall    // RecreateStep
+	Attempt     int // the heal's attempt, for Start, Stop and Recreate
+	// Deadline bounds the whole action from its start. Past it the result is Unknown: what the client gave up, the engine may still do.
+	Deadline time.Duration
+	StopArgs
+	RecreateArgs
+	StatsArgs
+	QuotaArgs
+	Networks []string         // that Connect connects the container to
 	Source   demand.Source    // AskSource
 	Probe    *ProbeCall       // RunProbe
 	Evidence *EvidenceRequest // Collect, ReadLogs, the step of a recreate before its stop
-	Number   int              // Clone
-	Span     bool             // ReadStats: two readings a second apart, for a share; else one, which is cheap
-	Host     bool             // ReadStats: how busy the host is meanwhile, too
 	Down     bool             // RestartDependent: it is down, and a start is enough
-	// From and CPUs are the quota that Update expects and the one that it sets, in CPUs; 0 is none. Refused when it finds
-	// another one.
-	From, CPUs float64
-	// OnlyIfUnhealthy makes a Stop or a Recreate a refusal when the look before it finds the worker healthy again.
+}
+
+// StopArgs are those of Stop, and of the stop within a Recreate.
+type StopArgs struct {
+	Grace time.Duration // before SIGKILL
+	// OnlyIfUnhealthy makes a Stop or a Recreate a refusal when the inspect before it finds the worker healthy again.
 	OnlyIfUnhealthy bool
 	// Inspected: the inspect on which a Stop was decided is so recent that none is needed before it.
 	Inspected bool
-	// Deadline bounds the whole action from its start. Past it the result is Unknown: what the client gave up, the engine may still do.
-	Deadline time.Duration
 }
+
+// RecreateArgs are those of Recreate, RecreateStep and Clone.
+type RecreateArgs struct {
+	// Definition is the last inspect of a container that is gone. Nil: it should be there. With Action.Networks it has their settings.
+	Definition []byte
+	// Like is what a Recreate goes by instead of the container's inspect: that lacks what the container has lost.
+	Like []byte
+	// Names are other containers by their IDs, also by those that they had before they were recreated, for RecreateStep.
+	Names  map[string]Key
+	Call   *RecreateCall // RecreateStep
+	Number int           // Clone
+}
+
+// StatsArgs are those of ReadStats.
+type StatsArgs struct {
+	Span bool // two readings a second apart, for a share; else one, which is cheap
+	Host bool // how busy the host is meanwhile, too
+}
+
+// QuotaArgs are the quota that Update expects and the one that it sets, in CPUs; 0 is none. Refused when it finds another one.
+type QuotaArgs struct{ From, CPUs float64 }
 
 // Result says how an action ended.
 type Result uint8
@@ -152,7 +172,13 @@ func (r Result) String() string {
 type Outcome struct {
 	Action Action
 	Result Result
-	Err    string // the engine's words, or the transport's
+	Failure
+	Answer
+}
+
+// Failure is why an action was not Done, as far as is known.
+type Failure struct {
+	Err string // the engine's words, or the transport's
 	// Unreachable: the engine could not be asked at all, so that nothing was done and the worker is not to blame.
 	Unreachable bool
 	Accepted    bool // with Unknown: the engine said yes, and only the inspect after it failed
@@ -163,15 +189,19 @@ type Outcome struct {
 	CannotRecreate bool
 	// OperatorStopped: someone stopped or removed the worker during the recreate, so that nothing was started again.
 	OperatorStopped bool
-	EndedAt         time.Time       // Recreate: when the last life of the old container ended, the engine's clock
-	Report          *StepReport     // RecreateStep
-	Evidence        *HealEvidence   // Collect, ReadLogs, RecreateStep; also what was collected up to a failure
-	Dependents      []Dependent     // ListDependents
-	Work            *demand.Reading // AskSource, when Done
-	Probe           *ProbeAnswer    // RunProbe, when Done
-	Usage           *Usage          // Sample, when Done
-	Host            *HostLoad       // Sample, also when Failed; nil where it was not asked for or cannot be told
 	// Broken: the link was lost while the action was under way, so that another engine may have answered.
-	Broken   bool
-	Snapshot *Snapshot // the last look that belongs to the action; nil when there was none
+	Broken bool
+}
+
+// Answer is what an action has brought.
+type Answer struct {
+	Snapshot   *Snapshot       // the last inspect that belongs to the action; nil when there was none
+	EndedAt    time.Time       // Recreate: when the last life of the old container ended, the engine's clock
+	Report     *StepReport     // RecreateStep
+	Evidence   *HealEvidence   // Collect, ReadLogs, RecreateStep; also what was collected up to a failure
+	Dependents []Dependent     // ListDependents
+	Work       *demand.Reading // AskSource, when Done
+	Probe      *ProbeAnswer    // RunProbe, when Done
+	Usage      *Usage          // ReadStats, when Done
+	Host       *HostLoad       // ReadStats, also when Failed; nil where it was not asked for or cannot be told
 }

@@ -106,7 +106,7 @@ func (m *Machine) fallAsleep(now time.Time) {
 	m.life.exit = exitSettled
 }
 
-// staysAwake: the stop for want of work came to nothing. Whether the worker is to sleep is decided anew.
+// staysAwake: the stop for want of work came to nothing. Whether the worker is to sleep is decided again.
 func (m *Machine) staysAwake(now time.Time, why string) {
 	if why != "" {
 		m.emit(m.healEvent(now, EventHealFailed, why))

@@ -77,7 +77,7 @@ func TestNoStopSignalOfItsOwn(t *testing.T) {
 // The engine says no to a start, and the worker runs all the same.
 func TestStartRefusedAndRunning(t *testing.T) {
 	s := play(t, "up\ndie 1\n> start 1\nstart")
-	s.finish(worker.Outcome{Result: worker.Failed, Err: "no", Snapshot: s.snapshot()})
+	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}, Answer: worker.Answer{Snapshot: s.snapshot()}})
 	s.goOn("= told healed\n= free\n= attempts 1")
 }
 
@@ -115,7 +115,7 @@ func TestUpdateAction(t *testing.T) {
 	require.Equal(t, worker.ClassInspect, s.turn.Class, "it may have been done")
 
 	s = play(t, boosting)
-	s.finish(worker.Outcome{Result: worker.Failed, Err: "no"})
+	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}})
 	require.Equal(t, worker.ClassUpdate, s.turn.Class)
 	require.Equal(t, time.Second, s.turn.Due.Sub(s.now))
 
@@ -134,7 +134,7 @@ func TestStopBeforeATransactionThatSentNothing(t *testing.T) {
 	for events, complete := range map[string]bool{"kill TERM": false, "kill TERM\nstop": true} {
 		s := play(t, recreating+events)
 		s.mute = true
-		s.finish(worker.Outcome{Result: worker.Refused, Snapshot: s.snapshot()})
+		s.finish(worker.Outcome{Result: worker.Refused, Answer: worker.Answer{Snapshot: s.snapshot()}})
 		require.NotNil(t, s.m.Saved().StopIntent)
 		require.Equal(t, complete, s.m.Saved().StopIntent.Complete)
 	}
@@ -149,7 +149,7 @@ func TestStopBeforeATransactionThatSentNothing(t *testing.T) {
 // It cannot be recreated, and how it is was not told.
 func TestCannotRecreateWithoutASnapshot(t *testing.T) {
 	s := play(t, recreating)
-	s.finish(worker.Outcome{Result: worker.Failed, CannotRecreate: true, Err: "no"})
+	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{CannotRecreate: true, Err: "no"}})
 	s.goOn("= told refused\n+1s\n> stop 1\n= attempts 1")
 }
 
@@ -189,7 +189,7 @@ func TestInspectOlderThanAStart(t *testing.T) {
 	before := *s.snapshot()
 	s.goOn("+1s\nmute update\n+1s\nstart")
 	s.mute = true
-	s.finish(worker.Outcome{Result: worker.Done, Snapshot: &before})
+	s.finish(worker.Outcome{Result: worker.Done, Answer: worker.Answer{Snapshot: &before}})
 	require.Equal(t, worker.StatusRunning, s.m.View().Status)
 	s.goOn("= free")
 }

@@ -32,6 +32,9 @@ func deliberateCode(code int) bool {
 // signalled: a kill event always precedes its die (moby kill.go holds the container's lock), so that a stop signal seen
 // before the end is a sound sign of intent. Signals that do not mean stop (HUP, USR1) say nothing.
 func (m *Machine) signalled(now time.Time, o Observation) {
+	if m.stoppedUnheard(now) {
+		return
+	}
 	if !m.container.inspected && !m.meansStop(o.Signal) {
 		if m.ownSignal(now, o) {
 			return
@@ -106,6 +109,12 @@ func (m *Machine) ownSignal(now time.Time, o Observation) bool {
 	if !m.stopSent() {
 		return false
 	}
+	if o.History && m.own.signals > 0 && o.At.Equal(m.own.termAt) {
+		return true // the Stoker before this one was killed between this event's replay and its first inspect
+	}
+	if m.id.Task {
+		return m.ownKill(now, o)
+	}
 	if m.own.signals == 0 && m.firstSignal(o.Signal) {
 		m.own.signals, m.own.termAt, m.own.termSeen = 1, o.At, now
 		m.saved.OwnStops.first(now, o.At)
@@ -120,11 +129,15 @@ func (m *Machine) ownSignal(now time.Time, o Observation) bool {
 }
 
 // graceOver reports whether Stoker's own stop may have come to SIGKILL. It is enough that one of the two clocks says so: the
-// engine's may step meanwhile, and what Stoker sees may lag.
+// engine's may step meanwhile, and what Stoker sees may lag. When a replayed signal was sent, only the engine's clock shows, and only
+// roughly: it may have stepped, as it has where the signal seems to come before the first one.
 func (m *Machine) graceOver(now time.Time, o Observation) bool {
 	grace, at := m.saved.State.Stop.least(), o.At
 	if m.own.signals == 0 {
 		return m.firstUnseen(!m.own.issuedHere, o)
+	}
+	if o.History && !at.Before(m.own.termAt) {
+		return at.Sub(m.own.termAt) >= grace-settle
 	}
 	return at.Sub(m.own.termAt) >= grace-graceSlack || now.Sub(m.own.termSeen) >= grace-graceSlack
 }
@@ -150,12 +163,15 @@ func (m *Machine) firstSignal(s syscall.Signal) bool {
 
 // stopped: the stop event comes before or after the end, and alone for a container in Docker's own restart delay.
 func (m *Machine) stopped(now time.Time, o Observation) {
+	if m.stoppedUnheard(now) {
+		return
+	}
 	if m.stopSent() && !m.own.stopped {
 		m.own.stopped = true
 		m.saved.OwnStops.Stops++
 		return
 	}
-	if m.stopSuperseded(now) {
+	if m.stopSuperseded(now) || m.heldFor(HeldReplaced) || m.id.Task && m.container.status != StatusRunning {
 		return
 	}
 	if m.container.status == StatusRunning || m.awaiting(now) {
@@ -192,6 +208,8 @@ func (m *Machine) exited(now time.Time, o Observation) {
 	by := m.evidence(now, o.At).EndedBy()
 	switch {
 	case m.id.Unmanageable != HeldNot, m.heldFor(HeldReplaced):
+	case m.id.Task:
+		m.taskEnded(now)
 	case by == EndedByOperator:
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
 	case m.heldUntilStarted(), !m.container.inspected:

@@ -16,6 +16,7 @@ import (
 
 // garbage feeds a machine anything in any order, as no engine would, and holds it to what must hold all the same.
 type garbage struct {
+	task   bool
 	m      *worker.Machine
 	now    time.Time
 	limit  int
@@ -35,7 +36,11 @@ func TestGarbage(t *testing.T) {
 		}
 		g := &garbage{now: noon, limit: p.MaxAttempts}
 		g.barred = rapid.SampledFrom([]worker.Reason{worker.HeldNot, worker.HeldNot, worker.HeldSwarm}).Draw(t, "barred")
-		g.m = worker.New(worker.Identity{Key: "w", ID: containerID, Policy: p, Unmanageable: g.barred})
+		g.task = g.barred == worker.HeldNot && rapid.IntRange(0, 3).Draw(t, "task") == 0
+		if g.task {
+			p = p.ForTask()
+		}
+		g.m = worker.New(worker.Identity{Key: "w", ID: containerID, Policy: p, Unmanageable: g.barred, Task: g.task})
 		for range rapid.IntRange(10, 150).Draw(t, "inputs") {
 			if g.step(t) {
 				return
@@ -86,6 +91,10 @@ func (g *garbage) grant(t *rapid.T) worker.Effects {
 		return turn
 	}
 	require.Empty(t, g.barred, "rule 9")
+	if g.task {
+		require.Contains(t, []worker.Verb{worker.Kill, worker.Collect}, turn.Do.Verb, "of a task of Swarm")
+		require.Equal(t, worker.StatusRunning, before.Status)
+	}
 	require.Contains(t, []worker.Reason{worker.HeldNot, worker.HeldExhausted}, before.Held)
 	require.True(t, turn.Do.Verb != worker.Start || before.Status.Down(), "a start of what is not down: %s", before.Status)
 	require.True(t, turn.Do.Verb != worker.Stop || before.Status == worker.StatusRunning, "a stop of what is %s", before.Status)
@@ -97,8 +106,12 @@ func (g *garbage) grant(t *rapid.T) worker.Effects {
 
 func (g *garbage) answer(t *rapid.T) worker.Effects {
 	o := worker.Outcome{
-		Action: worker.Action{ID: 99999, Verb: worker.Stop}, Result: worker.Result(rapid.IntRange(1, 5).Draw(t, "result")),
-		Unreachable: rapid.IntRange(0, 99).Draw(t, "unreachable") > 80, Missing: rapid.IntRange(0, 99).Draw(t, "missing") == 99,
+		Action: worker.Action{ID: 99999, Verb: worker.Stop},
+		Result: worker.Result(rapid.IntRange(1, 5).Draw(t, "result")),
+		Failure: worker.Failure{
+			Unreachable: rapid.IntRange(0, 99).Draw(t, "unreachable") > 80,
+			Missing:     rapid.IntRange(0, 99).Draw(t, "missing") == 99,
+		},
 	}
 	if g.flight != nil && rapid.IntRange(0, 99).Draw(t, "stranger") < 90 {
 		o.Action, g.flight = *g.flight, nil
@@ -112,12 +125,24 @@ func (g *garbage) answer(t *rapid.T) worker.Effects {
 
 func (g *garbage) snapshot(t *rapid.T) worker.Snapshot {
 	return worker.Snapshot{
-		Incarnation: worker.Incarnation{ID: containerID, StartedAt: g.moment(t)}, Key: "w", FinishedAt: g.moment(t),
-		Status: g.status(t), Health: g.health(t), HasHealthcheck: rapid.Bool().Draw(t, "probed"),
-		ExitCode: rapid.SampledFrom([]int{0, 1, 137}).Draw(t, "code"), OOMKilled: rapid.Bool().Draw(t, "oom"),
-		StartError: rapid.SampledFrom([]string{"", "", "no"}).Draw(t, "start error"), AutoRemove: rapid.IntRange(0, 99).Draw(t, "rm") > 90,
-		RestartPolicy: worker.RestartPolicy{Name: rapid.SampledFrom([]string{"no", "no", "always", "on-failure"}).Draw(t, "docker")},
-		Probes:        []worker.Probe{{At: g.moment(t), ExitCode: rapid.SampledFrom([]int{0, 1, -1}).Draw(t, "probe")}},
+		Incarnation: worker.Incarnation{ID: containerID, StartedAt: g.moment(t)},
+		Key:         "w",
+		ProcessState: worker.ProcessState{
+			FinishedAt: g.moment(t),
+			Status:     g.status(t),
+			ExitCode:   rapid.SampledFrom([]int{0, 1, 137}).Draw(t, "code"),
+			OOMKilled:  rapid.Bool().Draw(t, "oom"),
+			StartError: rapid.SampledFrom([]string{"", "", "no"}).Draw(t, "start error"),
+		},
+		HealthState: worker.HealthState{
+			Health:         g.health(t),
+			HasHealthcheck: rapid.Bool().Draw(t, "probed"),
+			Probes:         []worker.Probe{{At: g.moment(t), ExitCode: rapid.SampledFrom([]int{0, 1, -1}).Draw(t, "probe")}},
+		},
+		EndRules: worker.EndRules{
+			AutoRemove:    rapid.IntRange(0, 99).Draw(t, "rm") > 90,
+			RestartPolicy: worker.RestartPolicy{Name: rapid.SampledFrom([]string{"no", "no", "always", "on-failure"}).Draw(t, "docker")},
+		},
 	}
 }
 

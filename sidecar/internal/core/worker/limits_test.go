@@ -129,7 +129,7 @@ func TestStopAction(t *testing.T) {
 func TestInspectsAreTriedAgain(t *testing.T) {
 	s := play(t, "up\nmute update")
 	for _, seconds := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
-		s.finish(worker.Outcome{Result: worker.Failed, Err: "no"})
+		s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}})
 		require.Equal(t, seconds*time.Second, s.turn.Due.Sub(s.now))
 		s.now, s.mute = s.turn.Due, true
 		s.grant()
@@ -155,7 +155,7 @@ func TestChanged(t *testing.T) {
 	s.world.Definition = []byte(`{"other":1}`)
 	s.goOn("+0s\nmute update")
 	c := *s.snapshot()
-	o := worker.Outcome{Action: *s.flight, Result: worker.Done, Snapshot: &c}
+	o := worker.Outcome{Action: *s.flight, Result: worker.Done, Answer: worker.Answer{Snapshot: &c}}
 	require.True(t, step(t, s.m, s.now, o).Changed, "the definition is another one")
 	require.Equal(t, c.Definition, s.m.Saved().Definition)
 }

@@ -83,7 +83,7 @@ func (m *Machine) comesBack(at time.Time) (cause, bool) {
 	c := cause{fault: FaultMissing, intent: IntentNone, reason: ReasonRemoved, action: HealRecreate}
 	recreates := m.phase() == PhaseRecreateDue || m.phase() == PhaseRecreating
 	switch {
-	case len(m.saved.Definition) == 0 || m.id.Unmanageable != HeldNot:
+	case len(m.saved.Definition) == 0 || m.id.Unmanageable != HeldNot, m.saved.Key.IsBackupName(): // another one has its name
 		return c, false
 	case m.saved.AutoRemove && recreates:
 		return c, true

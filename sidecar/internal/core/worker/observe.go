@@ -90,11 +90,13 @@ func (m *Machine) listed(now time.Time, o Observation) {
 	}
 	if m.id.Unmanageable != HeldNot {
 		m.container.status, m.checks.status = o.Status, o.Health
+		m.observeTask(now)
 		return
 	}
 	m.backInPlace(now, o)
 	m.leftUnderBackupName(now, o)
 	if !m.container.inspected {
+		m.container.listed = o.Status
 		m.requestInspect(now, ReasonNew)
 		return
 	}
@@ -156,7 +158,7 @@ func (m *Machine) shortID() string {
 }
 
 func (m *Machine) started(now time.Time, o Observation) {
-	if m.container.status == StatusRunning && m.startKnown(o) { // a look was quicker than the event
+	if m.startKnown(o) && (m.container.status == StatusRunning || m.stoppedUnheard(now)) { // an inspect was quicker than the event
 		if !o.At.Before(m.life.startedAt) {
 			m.life.awaitStart, m.life.startUnheard = time.Time{}, false
 		}
@@ -192,6 +194,12 @@ func (m *Machine) started(now time.Time, o Observation) {
 // after Stoker's own start is that start's, however late it is.
 func (m *Machine) startKnown(o Observation) bool {
 	return m.startOf(m.life.startedAt, o) || m.life.startUnheard
+}
+
+// stoppedUnheard reports whether Stoker has sent a stop to the life whose start has not come by in the stream. What comes before that start
+// is about an earlier life, and the stop's own events are behind it.
+func (m *Machine) stoppedUnheard(now time.Time) bool {
+	return m.awaiting(now) && m.life.startUnheard && m.stopSent()
 }
 
 // beganByHeal reports whether a start is that of the heal: one that was sent, or the one of a life of which a look has told that

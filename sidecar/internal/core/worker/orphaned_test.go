@@ -139,7 +139,7 @@ func TestOrphanedAndUndone(t *testing.T) {
 		if !same {
 			s.describe([]string{"new"})
 		}
-		s.finish(worker.Outcome{Result: worker.Failed, Err: "no", Snapshot: s.snapshot()})
+		s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}, Answer: worker.Answer{Snapshot: s.snapshot()}})
 		require.Equal(t, same, s.m.Saved().Dependents.RestartPending || s.m.View().Heal.Open())
 	}
 }

@@ -111,7 +111,7 @@ func TestProbesFromOutside(t *testing.T) {
 			= outside unhealthy
 			+2s
 			> stop 2`},
-		{"a pause begins anew too", `
+		{"a pause begins again too", `
 			given probe=tcp://:1 probe-retries=2
 			up
 			outside refused
@@ -338,9 +338,13 @@ func TestEitherKindOfCheckMakesItUnhealthy(t *testing.T) {
 				now = latest(now, effects.Due)
 				effects = step(t, m, now, worker.Dispatch{ActionID: 1})
 				require.NotNil(t, effects.Do)
-				effects = step(t, m, now, worker.Outcome{Action: *effects.Do, Result: worker.Done, Snapshot: &worker.Snapshot{
-					Incarnation: life, Key: "w", Status: worker.StatusRunning, HasHealthcheck: true, Health: docker, Definition: []byte("{}"),
-				}})
+				effects = step(t, m, now, worker.Outcome{Action: *effects.Do, Result: worker.Done, Answer: worker.Answer{Snapshot: &worker.Snapshot{
+					Incarnation:  life,
+					Key:          "w",
+					ProcessState: worker.ProcessState{Status: worker.StatusRunning},
+					HealthState:  worker.HealthState{HasHealthcheck: true, Health: docker},
+					Definition:   []byte("{}"),
+				}}})
 			}
 		}
 		tell(worker.Observation{Kind: worker.Listed, At: now, ID: containerID, Key: "w", Status: worker.StatusRunning, Health: docker})
@@ -412,7 +416,7 @@ func TestProbeView(t *testing.T) {
 	require.Equal(t, worker.HealthNone, view("given probe=tcp://:1\nup\noutside well\npause").Status)
 }
 
-// A host that is named is no address of the worker's, which an inspect could show anew.
+// A host that is named is no address of the worker's, which an inspect could update.
 func TestAFailureOfANamedHostLeadsToNoLook(t *testing.T) {
 	s := play(t, "given probe=tcp://host:1\nup\n> look\noutside refused")
 	require.Empty(t, s.did)

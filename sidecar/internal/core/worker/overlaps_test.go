@@ -149,5 +149,60 @@ func TestOverlaps(t *testing.T) {
 			list down 3 new:10m
 			+2s
 			> nothing`},
+		{"the event of the own start, and those of the stop after it, come behind both answers", asleep + `
+			wake
+			> start 0
+			answer running new
+			+2s
+			sleep
+			> stop 0
+			world down 143
+			answer down 143
+			= phase asleep
+			late:3s stop
+			slow:5ms start
+			= phase asleep
+			late:50ms kill TERM
+			late:20ms die 143
+			late:0s stop
+			= phase asleep`},
+		{"an operator kills it during the own stop before SIGKILL is due, while no Stoker is there", `
+			given health grace=15s
+			up
+			unhealthy
+			> stop 1
+			kill TERM
+			reborn
+			+30s
+			old:20s kill KILL
+			old:20s die 137
+			list down 137
+			= held stopped-by-operator`},
+		{"the engine's shutdown ends one that is held under a backup name, and removes it", `
+			given rm
+			up
+			rename w.stoker-old
+			= held being-replaced
+			kill TERM
+			die 143
+			stop
+			= held being-replaced
+			engine restarted
+			old:0s destroy
+			= over`},
+		{"two Stokers in a row hear the signal of the own stop in their replays", `
+			given health
+			up
+			unhealthy
+			> stop 1
+			+2s
+			reborn
+			old:1s kill TERM
+			reborn
+			old:1001ms kill TERM
+			list running unhealthy
+			die 143
+			+2s
+			> start 1`},
 	})
 }

@@ -57,7 +57,7 @@ func (m *Machine) wantedQuota() (float64, bool) {
 	return 0, false
 }
 
-// boosting: the time of a boost is the grace, unless the worker gets well before.
+// boosting: the time of a boost is the grace, unless the worker recovers before.
 func (m *Machine) boosting() bool {
 	return m.starving() && m.container.status == StatusRunning && !m.quota.boostOver
 }

@@ -140,33 +140,33 @@ func TestRecreateOfAMissingOne(t *testing.T) {
 
 	other := *s.snapshot()
 	other.ID = "another"
-	s.finish(worker.Outcome{Result: worker.Refused, Snapshot: &other})
+	s.finish(worker.Outcome{Result: worker.Refused, Answer: worker.Answer{Snapshot: &other}})
 	s.goOn("= missing\n+2s\n> recreate 1")
 
 	s.describe([]string{"running", "new"})
-	s.finish(worker.Outcome{Result: worker.Refused, Snapshot: s.snapshot()}) // somebody had renamed it
+	s.finish(worker.Outcome{Result: worker.Refused, Answer: worker.Answer{Snapshot: s.snapshot()}}) // somebody had renamed it
 	s.goOn("= free")
 
 	s = play(t, missing)
-	s.finish(worker.Outcome{Result: worker.Failed, CannotRecreate: true, Err: "no such image"})
+	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{CannotRecreate: true, Err: "no such image"}})
 	s.goOn("= told refused\n= missing\n= attempts 0\n+1s\n> recreate 1")
 	s.told = nil
-	s.finish(worker.Outcome{Result: worker.Failed, CannotRecreate: true, Err: "no such image"})
+	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{CannotRecreate: true, Err: "no such image"}})
 	s.goOn("= untold refused")
 }
 
 // Somebody stops or removes the worker while it is recreated.
 func TestStoodDown(t *testing.T) {
 	s := play(t, recreating)
-	s.finish(worker.Outcome{Result: worker.Failed, OperatorStopped: true, Missing: true, Err: "removed"})
+	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{OperatorStopped: true, Missing: true, Err: "removed"}})
 	s.goOn("= over\n= told unmanaged")
 
 	s = play(t, missing)
-	s.finish(worker.Outcome{Result: worker.Failed, OperatorStopped: true})
+	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{OperatorStopped: true}})
 	s.goOn("= over")
 
 	s = play(t, recreating)
-	s.finish(worker.Outcome{Result: worker.Failed, OperatorStopped: true})
+	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{OperatorStopped: true}})
 	s.goOn("= held stopped-by-operator")
 	at, unsure := s.m.StoppedAt()
 	require.Equal(t, s.now, at)
@@ -174,7 +174,7 @@ func TestStoodDown(t *testing.T) {
 
 	s = play(t, recreating)
 	s.describe([]string{"down", "143"})
-	s.finish(worker.Outcome{Result: worker.Failed, OperatorStopped: true, Broken: true})
+	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{OperatorStopped: true, Broken: true}})
 	_, unsure = s.m.StoppedAt()
 	require.True(t, unsure, "it may have been the daemon's shutdown")
 
@@ -190,7 +190,7 @@ func TestStoodDown(t *testing.T) {
 	s.describe([]string{"made", "down", "143"})
 	s.now = s.now.Add(time.Minute)
 	s.world.StartedAt = s.now
-	s.finish(worker.Outcome{Result: worker.Failed, OperatorStopped: true, Snapshot: s.snapshot()})
+	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{OperatorStopped: true}, Answer: worker.Answer{Snapshot: s.snapshot()}})
 	at, _ = s.m.StoppedAt()
 	require.Equal(t, s.now, at, "a stop of the old container holds for the new one too")
 	require.Equal(t, []string{containerID}, s.m.Saved().PreviousIDs)
@@ -216,7 +216,7 @@ func TestRecreateWithoutAnAnswer(t *testing.T) {
 	s.finish(worker.Outcome{Result: worker.Done})
 	require.False(t, s.m.View().Inspected, "the new container has to be looked at")
 	s = play(t, recreating)
-	s.finish(worker.Outcome{Result: worker.Failed, Err: "no"})
+	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}})
 	s.goOn("= told heal-failed\n= phase recreate-due\n= attempts 1\n+1s\n> recreate 2")
 }
 

@@ -17,6 +17,12 @@ func (m *Machine) Recorded(o Observation) (last, start bool) {
 	return !at.IsZero() && o.At.Equal(at), start
 }
 
+// RecordedEnd reports whether a replayed event is the end of the life that the record has.
+func (m *Machine) RecordedEnd(o Observation) bool {
+	began := m.saved.Incarnation.StartedAt
+	return o.Kind == Exited && !began.IsZero() && !o.At.Before(began)
+}
+
 // replayed: an event of an earlier life still tells where in the stream the present one begins.
 func (m *Machine) replayed(o Observation) {
 	if o.Kind == Started {

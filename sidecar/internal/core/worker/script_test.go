@@ -77,8 +77,12 @@ func play(t *testing.T, text string) *script {
 	t.Helper()
 	s := &script{t: t, now: noon, id: worker.Identity{Key: "w", ID: containerID, Policy: scriptPolicy()}}
 	s.world = worker.Snapshot{
-		Incarnation: worker.Incarnation{ID: containerID, StartedAt: noon.Add(-time.Hour)}, Key: "w",
-		Status: worker.StatusRunning, Health: worker.HealthNone, StopSignal: syscall.SIGTERM, Definition: []byte("{}"),
+		Incarnation:  worker.Incarnation{ID: containerID, StartedAt: noon.Add(-time.Hour)},
+		Key:          "w",
+		ProcessState: worker.ProcessState{Status: worker.StatusRunning},
+		HealthState:  worker.HealthState{Health: worker.HealthNone},
+		EndRules:     worker.EndRules{StopSignal: syscall.SIGTERM},
+		Definition:   []byte("{}"),
 	}
 	s.goOn(text)
 	return s
@@ -216,7 +220,7 @@ func (s *script) grant() {
 		case worker.Inspect:
 			s.did = append(s.did, "look")
 			if !s.mute {
-				s.finish(worker.Outcome{Result: worker.Done, Snapshot: s.snapshot()})
+				s.finish(worker.Outcome{Result: worker.Done, Answer: worker.Answer{Snapshot: s.snapshot()}})
 			}
 		case worker.Start:
 			s.did = append(s.did, "start "+strconv.Itoa(t.Do.Attempt))
@@ -224,10 +228,10 @@ func (s *script) grant() {
 			s.did = append(s.did, strings.Join(append([]string{"connect"}, t.Do.Networks...), " "))
 			if s.world.Status.Down() && !s.mute {
 				s.describe([]string{"networks:" + strings.Join(append(t.Do.Networks, s.world.Networks...), ",")})
-				s.finish(worker.Outcome{Result: worker.Done, Snapshot: s.snapshot()})
+				s.finish(worker.Outcome{Result: worker.Done, Answer: worker.Answer{Snapshot: s.snapshot()}})
 			}
-		case worker.Stop:
-			s.did = append(s.did, "stop "+strconv.Itoa(t.Do.Attempt))
+		case worker.Stop, worker.Kill:
+			s.did = append(s.did, t.Do.Verb.String()+" "+strconv.Itoa(t.Do.Attempt))
 		case worker.Collect:
 			s.did = append(s.did, strings.Join(append([]string{"collect"}, t.Do.Evidence.Command...), " "))
 		case worker.Update:

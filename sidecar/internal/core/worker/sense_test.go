@@ -17,7 +17,7 @@ func TestStarvedOrHung(t *testing.T) {
 			up
 			unhealthy
 			> stop 1`},
-		{"starved: waits for its grace, and gets well", `
+		{"starved: waits for its grace, and recovers", `
 			given health cpus=0.1
 			up
 			unhealthy timed-out
@@ -255,7 +255,7 @@ func TestLacking(t *testing.T) {
 			= not-lacking
 			> stop 1
 			= reason probe-timed-out`},
-		{"gets well meanwhile", lacks + `
+		{"recovers meanwhile", lacks + `
 			healthy
 			= not-lacking
 			= free

@@ -90,43 +90,68 @@ func (p RestartPolicy) Active() bool {
 // Snapshot is what one inspect of a container said.
 type Snapshot struct {
 	Incarnation
-	Key            Key
-	Labels         map[string]string
-	Image          string // as written by the user
-	ImageID        string
-	Created        time.Time // the engine's clock
-	Status         Status
-	Stopping       bool      // a stop through the API is under way (Podman; Docker does not show it)
-	FinishedAt     time.Time // the engine's clock
-	ExitCode       int
-	OOMKilled      bool
-	MemoryLimit    int64  // bytes; 0 is none
-	StartError     string // why the engine's last start of it failed
-	NetworkFailed  bool   // that was about its networks, or the ports to publish on them
-	HasHealthcheck bool
-	Health         Health
-	Probes         []Probe // newest last, as many as the engine keeps (5)
-	ExitCause      ExitCause
-	RestartPolicy  RestartPolicy
-	RestartCount   int // by the restart policy, since the last start through the API
-	AutoRemove     bool
-	StopSignal     syscall.Signal
-	StopTimeout    time.Duration // the container's own; 0 when it has none, policy.NoStopWait when it is 0
-	CPUs           float64       // quota in CPUs; 0 is none
-	CPUPeriod      time.Duration // of that quota
-	ProbeEvery     time.Duration // between two runs of the health check; 0 when there is none
-	Networks       []string      // that it is connected to, by name, sorted; nil: not told
-	Addresses      []string      // IP addresses in these networks
-	Reach          Reach         // where it is on them
-	Ports          []int         // that it exposes over TCP, whether published or not, sorted
-	Unseen         []string      // folders that the engine does not show: what is mounted in memory
-	ModeNetwork    string        // of them the one that its network mode names, whether it has it or not; empty for a mode that is none
-	Parents        []string      // containers whose namespaces it shares: IDs as a rule
-	PIDParent      string        // the one of them whose process namespace it shares: it is killed when that one ends
-	Devices        bool          // it has devices of a driver, such as GPUs, which an update would drop
+	Key     Key
+	Labels  map[string]string
+	Image   string // as written by the user
+	ImageID string
+	Created time.Time // the engine's clock
+	ProcessState
+	HealthState
+	EndRules
+	Resources
+	NetworkState
+	Unseen    []string // folders that the engine does not show: what is mounted in memory
+	Parents   []string // containers whose namespaces it shares: IDs as a rule
+	PIDParent string   // the one of them whose process namespace it shares: it is killed when that one ends
 	// Definition is the inspect as the engine sent it. It holds the container's environment, so that it goes
 	// nowhere but into the journal.
 	Definition []byte
+}
+
+// ProcessState is what the engine says of the container's process, or of how the last one ended.
+type ProcessState struct {
+	Status        Status
+	Stopping      bool      // a stop through the API is under way (Podman; Docker does not show it)
+	FinishedAt    time.Time // the engine's clock
+	ExitCode      int
+	ExitCause     ExitCause
+	OOMKilled     bool
+	StartError    string // why the engine's last start of it failed
+	NetworkFailed bool   // that was about its networks, or the ports to publish on them
+	RestartCount  int    // by the restart policy, since the last start through the API
+}
+
+// HealthState is the container's own health check, and what it has shown.
+type HealthState struct {
+	HasHealthcheck bool
+	Health         Health
+	Probes         []Probe       // newest last, as many as the engine keeps (5)
+	ProbeEvery     time.Duration // between two runs; 0 when there is no health check
+}
+
+// EndRules are how the container is stopped, and what the engine does when it ends.
+type EndRules struct {
+	RestartPolicy RestartPolicy
+	AutoRemove    bool
+	StopSignal    syscall.Signal
+	StopTimeout   time.Duration // the container's own; 0 when it has none, policy.NoStopWait when it is 0
+}
+
+// Resources are what the container may use.
+type Resources struct {
+	MemoryLimit int64         // bytes; 0 is none
+	CPUs        float64       // quota in CPUs; 0 is none
+	CPUPeriod   time.Duration // of that quota
+	Devices     bool          // it has devices of a driver, such as GPUs, which an update would drop
+}
+
+// NetworkState is where the container is on its networks.
+type NetworkState struct {
+	Networks    []string // that it is connected to, by name, sorted; nil: not told
+	Addresses   []string // IP addresses in these networks
+	Reach       Reach    // where it is on them
+	Ports       []int    // that it exposes over TCP, whether published or not, sorted
+	ModeNetwork string   // the network that its network mode names, whether it has it or not; empty for a mode that is none
 }
 
 // retriesUsedUp reports whether the restart policy has no try left.

@@ -28,6 +28,7 @@ type View struct {
 	LostNetworks []string
 	Recycle      RecycleView
 	Probe        ProbeView
+	Task         policy.Task // zero when it is none of Swarm's
 }
 
 // View is a copy: it does not change with the machine.
@@ -36,7 +37,7 @@ func (m *Machine) View() View {
 		Key: m.saved.Key, Incarnation: m.saved.Incarnation, Status: m.container.status, Health: m.checks.status, Expected: m.saved.Expected,
 		Held: m.held(), Attempts: m.saved.Budget.Attempts, Phase: m.phase(), Heal: m.heal(), Due: m.saved.State.Due, Acting: m.inFlight != nil && m.inFlight.Verb != Inspect, CPUs: m.ownQuota(),
 		Boosted: m.saved.Boost != nil, Share: m.share(),
-		Problems: m.problems(), Inspected: m.container.inspected, LostNetworks: m.saved.Networks.Lost, Recycle: m.recycleView(), Probe: m.probeView(),
+		Problems: m.problems(), Inspected: m.container.inspected, LostNetworks: m.saved.Networks.Lost, Recycle: m.recycleView(), Probe: m.probeView(), Task: policy.TaskOf(m.saved.Labels),
 	}
 	return p
 }
@@ -45,6 +46,8 @@ func (m *Machine) held() Reason {
 	switch {
 	case m.id.Unmanageable != HeldNot:
 		return m.id.Unmanageable
+	case m.id.Task && m.container.status.Down():
+		return HeldSwarm
 	case m.container.status == StatusPaused:
 		return HeldPaused
 	case m.container.status == StatusRemoving, m.container.status == StatusDead:
@@ -93,8 +96,8 @@ func (m *Machine) StopTimeout() time.Duration { return m.container.config.stopTi
 
 // RunningUndisturbed reports whether the worker ran when it was last heard of and nobody had begun to stop it.
 func (m *Machine) RunningUndisturbed() bool {
-	if m.container.status == StatusUnknown { // remembered, and not seen since; the ends of a barred one are not remembered
-		return m.saved.Expected && m.id.Unmanageable == HeldNot && !m.heal().Open() && m.saved.StopIntent == nil
+	if m.container.status == StatusUnknown { // remembered, and not inspected since; the ends of an unmanageable one are not remembered
+		return !m.container.listed.Down() && m.saved.Expected && m.id.Unmanageable == HeldNot && !m.heal().Open() && m.saved.StopIntent == nil
 	}
 	return m.container.status == StatusRunning && m.saved.StopIntent == nil && !m.stopSent()
 }
@@ -103,14 +106,14 @@ func (m *Machine) RunningUndisturbed() bool {
 // removed meanwhile nothing is left to start.
 func (m *Machine) StoppedForHeal() bool {
 	h := m.heal()
-	starts := h.Open() && h.Action != HealSleep && h.Action != HealStop // else nothing is to be started after its stop
+	starts := h.Open() && h.Action != HealSleep && h.Action != HealStop && h.Action != HealKill // else nothing is to be started after its stop
 	return m.stopSent() && starts && m.container.status != StatusRemoving && m.container.status != StatusDead
 }
 
 // ProbeState reports whether the worker runs with a health check or a probe from outside, and whether that was cut off last time: the sign
 // of a starved host rather than of a broken worker. A probe from outside that fails for another reason shows a broken one.
 func (m *Machine) ProbeState() (watched, timedOut bool) {
-	running := m.container.status == StatusRunning
+	running := m.container.status == StatusRunning && m.id.Unmanageable == HeldNot // nobody asks how an unmanageable one is
 	watched = running && (m.container.config.healthcheck || m.outsideHealth() != HealthNone)
 	if running && m.failsOutside() {
 		return watched, m.outside.last.Verdict == VerdictNoAnswer

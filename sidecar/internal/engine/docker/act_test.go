@@ -27,8 +27,11 @@ func inspectedAt(status, health string, at time.Time) string {
 
 func action(verb worker.Verb) worker.Action {
 	return worker.Action{
-		ID: 7, Verb: verb, Incarnation: worker.Incarnation{ID: testID, StartedAt: bornAt},
-		Grace: 1500 * time.Millisecond, Deadline: 5 * time.Second,
+		ID:          7,
+		Verb:        verb,
+		Incarnation: worker.Incarnation{ID: testID, StartedAt: bornAt},
+		StopArgs:    worker.StopArgs{Grace: 1500 * time.Millisecond},
+		Deadline:    5 * time.Second,
 	}
 }
 

@@ -114,7 +114,7 @@ func (b *bench) recreated(s worker.Snapshot) worker.Snapshot {
 }
 
 func recreateOf(s worker.Snapshot) worker.Action {
-	return worker.Action{ID: 9, Key: s.Key, Verb: worker.Recreate, Incarnation: s.Incarnation, Grace: 5 * time.Second, Deadline: time.Minute}
+	return worker.Action{ID: 9, Key: s.Key, Verb: worker.Recreate, Incarnation: s.Incarnation, StopArgs: worker.StopArgs{Grace: 5 * time.Second}, Deadline: time.Minute}
 }
 
 func (b *bench) world(do func(w *dockertest.World)) { b.server.With(do) }

@@ -28,7 +28,7 @@ func TestLiveClone(t *testing.T) {
 	body.HostConfig.NanoCPUs = 250_000_000
 	old := w.run("w-1", "7000", body)
 	w.write("w-1", "/scratch/data", "its own")
-	ask := worker.Action{Verb: worker.Clone, Key: worker.Key(w.name("w-2")), Incarnation: old.Incarnation, Definition: old.Definition, Number: 2, Deadline: time.Minute}
+	ask := worker.Action{Verb: worker.Clone, Key: worker.Key(w.name("w-2")), Incarnation: old.Incarnation, RecreateArgs: worker.RecreateArgs{Definition: old.Definition, Number: 2}, Deadline: time.Minute}
 	out := w.c.Do(t.Context(), ask)
 	w.cleanup(func(ctx context.Context) error { return w.remove(ctx, "w-2") })
 	require.Equal(t, worker.Done, out.Result, out.Err)

@@ -173,7 +173,7 @@ func TestLeftoverIsFinished(t *testing.T) {
 				require.Equal(t, worker.Done, out.Result, out.Err)
 				require.NotEqual(t, old.ID, out.Snapshot.ID)
 				require.Equal(t, b.snapshot("w").ID, out.Snapshot.ID)
-				out = resumeWith(t.Context(), b.c, worker.Action{Key: "w", Grace: -1})
+				out = resumeWith(t.Context(), b.c, worker.Action{Key: "w", StopArgs: worker.StopArgs{Grace: -1}})
 				require.Equal(t, worker.Done, out.Result)
 				require.Equal(t, b.snapshot("w").ID, out.Snapshot.ID, "nothing to do: it tells who has the name")
 			})
@@ -204,7 +204,7 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 
 func TestResumeOfNothing(t *testing.T) {
 	onBench(t, func(t *testing.T, b *bench) {
-		out := resumeWith(t.Context(), b.c, worker.Action{Key: "w", Grace: -1})
+		out := resumeWith(t.Context(), b.c, worker.Action{Key: "w", StopArgs: worker.StopArgs{Grace: -1}})
 		require.Equal(t, worker.Done, out.Result, out.Err)
 		require.Nil(t, out.Snapshot)
 		require.Empty(t, out.Err)

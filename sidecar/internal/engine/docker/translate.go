@@ -25,21 +25,23 @@ func translateInspect(in container.InspectResponse, raw []byte) (worker.Snapshot
 		return worker.Snapshot{}, errors.New("the answer has no id or no state")
 	}
 	s := worker.Snapshot{
-		Incarnation:   worker.Incarnation{ID: in.ID, StartedAt: engineTime(in.State.StartedAt)},
-		Key:           worker.Key(strings.TrimPrefix(in.Name, "/")),
-		Created:       engineTime(in.Created),
-		Stopping:      in.State.Status == "stopping",
-		ImageID:       in.Image,
-		Status:        status(in.State),
-		FinishedAt:    engineTime(in.State.FinishedAt),
-		ExitCode:      in.State.ExitCode,
-		OOMKilled:     in.State.OOMKilled,
-		StartError:    in.State.Error,
-		NetworkFailed: strings.Contains(in.State.Error, networkError) || strings.Contains(in.State.Error, portError),
-		Health:        worker.HealthNone,
-		RestartCount:  in.RestartCount,
-		StopSignal:    syscall.SIGTERM,
-		Definition:    bytes.Clone(bytes.TrimSpace(raw)),
+		Incarnation: worker.Incarnation{ID: in.ID, StartedAt: engineTime(in.State.StartedAt)},
+		Key:         worker.Key(strings.TrimPrefix(in.Name, "/")),
+		Created:     engineTime(in.Created),
+		ProcessState: worker.ProcessState{
+			Stopping:      in.State.Status == "stopping",
+			Status:        status(in.State),
+			FinishedAt:    engineTime(in.State.FinishedAt),
+			ExitCode:      in.State.ExitCode,
+			OOMKilled:     in.State.OOMKilled,
+			StartError:    in.State.Error,
+			NetworkFailed: strings.Contains(in.State.Error, networkError) || strings.Contains(in.State.Error, portError),
+			RestartCount:  in.RestartCount,
+		},
+		ImageID:     in.Image,
+		HealthState: worker.HealthState{Health: worker.HealthNone},
+		EndRules:    worker.EndRules{StopSignal: syscall.SIGTERM},
+		Definition:  bytes.Clone(bytes.TrimSpace(raw)),
 	}
 	s.Reach, s.Unseen = reachOf(in), unseen(in)
 	translateHealth(&s, in.State.Health)

@@ -37,30 +37,36 @@ func TestSnapshotOfInspect(t *testing.T) {
 		return when
 	}
 	require.Equal(t, worker.Snapshot{
-		Incarnation:    worker.Incarnation{ID: testID, StartedAt: at("2026-11-23T17:37:28.313755226Z")},
-		Key:            "web-1",
-		Labels:         map[string]string{"stoker.enable": "true"},
-		Image:          "worker:dev",
-		ImageID:        "sha256:aa",
-		Created:        at("2026-11-23T17:37:28Z"),
-		Status:         worker.StatusExited,
-		FinishedAt:     at("2026-11-23T17:37:28.85414314Z"),
-		ExitCode:       137,
-		OOMKilled:      true,
-		StartError:     "bind: address already in use",
-		HasHealthcheck: true, ProbeEvery: 30 * time.Second,
-		Health: worker.HealthUnhealthy,
-		Probes: []worker.Probe{
-			{At: at("2026-11-23T17:37:20.1Z"), ExitCode: 1, Output: "no"},
-			{At: at("2026-11-23T17:37:25Z"), ExitCode: worker.ProbeTimedOut, Output: "Health check exceeded timeout (1s)"},
+		Incarnation: worker.Incarnation{ID: testID, StartedAt: at("2026-11-23T17:37:28.313755226Z")},
+		Key:         "web-1",
+		Labels:      map[string]string{"stoker.enable": "true"},
+		Image:       "worker:dev",
+		ImageID:     "sha256:aa",
+		Created:     at("2026-11-23T17:37:28Z"),
+		ProcessState: worker.ProcessState{
+			Status:     worker.StatusExited,
+			FinishedAt: at("2026-11-23T17:37:28.85414314Z"),
+			ExitCode:   137,
+			OOMKilled:  true,
+			StartError: "bind: address already in use",
 		},
-		RestartPolicy: worker.RestartPolicy{Name: "on-failure", MaxRetries: 2},
-		AutoRemove:    true,
-		StopSignal:    syscall.SIGINT,
-		StopTimeout:   30 * time.Second,
-		CPUs:          0.5,
-		MemoryLimit:   32 << 20,
-		Definition:    []byte(strings.TrimSpace(wholeInspect)),
+		HealthState: worker.HealthState{
+			HasHealthcheck: true,
+			ProbeEvery:     30 * time.Second,
+			Health:         worker.HealthUnhealthy,
+			Probes: []worker.Probe{
+				{At: at("2026-11-23T17:37:20.1Z"), ExitCode: 1, Output: "no"},
+				{At: at("2026-11-23T17:37:25Z"), ExitCode: worker.ProbeTimedOut, Output: "Health check exceeded timeout (1s)"},
+			},
+		},
+		EndRules: worker.EndRules{
+			RestartPolicy: worker.RestartPolicy{Name: "on-failure", MaxRetries: 2},
+			AutoRemove:    true,
+			StopSignal:    syscall.SIGINT,
+			StopTimeout:   30 * time.Second,
+		},
+		Resources:  worker.Resources{CPUs: 0.5, MemoryLimit: 32 << 20},
+		Definition: []byte(strings.TrimSpace(wholeInspect)),
 	}, *out.Snapshot)
 }
 

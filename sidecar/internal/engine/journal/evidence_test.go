@@ -12,7 +12,7 @@ import (
 )
 
 // The evidence of a heal is dropped long before its event: the file must not keep what nobody would read again.
-func TestHistoryWithDroppedEvidenceIsWrittenAnew(t *testing.T) {
+func TestHistoryWithDroppedEvidenceIsRewritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		j := open(t, dir)

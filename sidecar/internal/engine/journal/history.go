@@ -13,7 +13,7 @@ import (
 const (
 	// historyPause is how long events wait after a write with them has failed.
 	historyPause = 10 * time.Minute
-	// historySlack is how much the history's file may grow beyond twice what it held when it was last written anew: the evidence of a heal is
+	// historySlack is how much the history's file may grow beyond twice what it held when it was last rewritten: the evidence of a heal is
 	// dropped long before its event.
 	historySlack = 32 << 20
 	// maxEvents bounds the events of one write.

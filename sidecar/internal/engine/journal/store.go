@@ -35,7 +35,7 @@ type store struct {
 	compact  int64    // the size at which the file is compacted
 	eventIDs []uint64 // in the history's file, ascending
 
-	eventsLive int64 // the size of the history's file when it was last written anew; 0 before
+	eventsLive int64 // the size of the history's file when it was last rewritten; 0 before
 }
 
 // opened is a store that is ready, and what was in the directory.

@@ -80,7 +80,7 @@ func New(o Options) *Pool {
 }
 
 // Ask asks a source once, with one request, or gets the answer of a request for the same source that is under way. It returns by the end of
-// ctx, and after 30 s at the latest. A connection that was lost since the last question is made anew within it.
+// ctx, and after 30 s at the latest. A connection that was lost since the last question is opened again within it.
 //
 // The error is an *Error, unless ctx was cancelled or the pool is closed.
 func (p *Pool) Ask(ctx context.Context, s demand.Source) (demand.Reading, error) {

@@ -178,7 +178,7 @@ func testConnections(t *testing.T, r *queuetest.Rabbit) {
 	require.Eventually(t, func() bool { return connections(t, r) == 1 }, 10*time.Second, 200*time.Millisecond, "all queues of a vhost share one")
 	require.Eventually(t, func() bool { return connections(t, r) == 0 }, 40*time.Second, 200*time.Millisecond, "it ends when nobody asks")
 	r.Publish(t, vhost, "one", "1")
-	require.InDelta(t, 1, reads(t, p, r.Source("amqp", asker, password, vhost, "one")).Waiting, 0, "and is made anew")
+	require.InDelta(t, 1, reads(t, p, r.Source("amqp", asker, password, vhost, "one")).Waiting, 0, "and is opened again")
 }
 
 // Ask recovers by itself, within one question, from a server that was away.

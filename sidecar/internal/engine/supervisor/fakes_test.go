@@ -63,7 +63,7 @@ func (e *engine) answer(a worker.Action) worker.Outcome {
 	case worker.Inspect:
 	}
 	e.state[a.Incarnation.ID] = s
-	return worker.Outcome{Result: worker.Done, Snapshot: &s}
+	return worker.Outcome{Result: worker.Done, Answer: worker.Answer{Snapshot: &s}}
 }
 
 // take makes each action of a verb last so long from now on.
@@ -204,8 +204,11 @@ func (s *stage) open(keys []string) {
 	for _, key := range keys {
 		s.engine.set(key, func(c *worker.Snapshot) {
 			*c = worker.Snapshot{
-				Incarnation: worker.Incarnation{ID: key, StartedAt: now.Add(-time.Hour)}, Key: worker.Key(key),
-				Labels: enabled, Status: worker.StatusRunning, HasHealthcheck: true, Health: worker.HealthHealthy,
+				Incarnation:  worker.Incarnation{ID: key, StartedAt: now.Add(-time.Hour)},
+				Key:          worker.Key(key),
+				Labels:       enabled,
+				ProcessState: worker.ProcessState{Status: worker.StatusRunning},
+				HealthState:  worker.HealthState{HasHealthcheck: true, Health: worker.HealthHealthy},
 			}
 		})
 		s.tell(worker.Listed, key)

@@ -138,7 +138,7 @@ func TestCloseTriesAgain(t *testing.T) {
 		s.engine.take(worker.Stop, time.Second)
 		s.sicken("a")
 		synctest.Wait()
-		s.engine.fail(worker.Start, worker.Outcome{Result: worker.Failed, Unreachable: true})
+		s.engine.fail(worker.Start, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Unreachable: true}})
 		s.stop()
 		<-s.ended
 		require.Len(t, s.engine.done(worker.Start), 2)
@@ -201,7 +201,7 @@ func TestBeatMovesWhileNothingHappens(t *testing.T) {
 
 func TestEndOfTheStreamIsNoEndOfTheLoop(t *testing.T) {
 	play(t, []string{"a"}, func(t *testing.T, s *stage) {
-		s.engine.fail(worker.Start, worker.Outcome{Result: worker.Failed, Err: "no"})
+		s.engine.fail(worker.Start, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}})
 		s.crash("a")
 		close(s.seen)
 		time.Sleep(2 * time.Second)

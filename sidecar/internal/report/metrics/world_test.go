@@ -125,8 +125,10 @@ func told(kind worker.EventKind, n worker.Event) worker.Event {
 
 func newWorker(key string) fleet.WorkerView {
 	return fleet.WorkerView{
-		Key: worker.Key(key), ID: "id-" + key, StartedAt: noon().Add(-time.Hour), State: fleet.StateRunning,
-		Status: worker.StatusRunning, Expected: true, CPUs: 0.5,
+		Key:           worker.Key(key),
+		ID:            "id-" + key,
+		ContainerView: fleet.ContainerView{StartedAt: noon().Add(-time.Hour), Status: worker.StatusRunning, CPUs: 0.5},
+		HealView:      fleet.HealView{State: fleet.StateRunning, Expected: true},
 	}
 }
 

@@ -96,9 +96,11 @@ func TestHostileIsText(t *testing.T) {
 func TestWorkersOfAllKinds(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	w := &world{view: fleet.View{Workers: []fleet.WorkerView{{Key: "remembered", State: fleet.StateUnknown}}}}
+	w := &world{view: fleet.View{Workers: []fleet.WorkerView{{Key: "remembered", HealView: fleet.HealView{State: fleet.StateUnknown}}}}}
 	w.view.Workers = append(w.view.Workers, fleet.WorkerView{
-		Key: "leaky", State: fleet.StateRunning, Recycle: worker.RecycleView{Fault: worker.FaultMemory, Stage: worker.RecycleWaitsForGroup},
+		Key:      "leaky",
+		HealView: fleet.HealView{State: fleet.StateRunning},
+		Recycle:  worker.RecycleView{Fault: worker.FaultMemory, Stage: worker.RecycleWaitsForGroup},
 	})
 	w.notes = healOf("gone", now.Add(-time.Hour), time.Second, crash(1))
 	h := New(w.options())
@@ -285,9 +287,9 @@ func BenchmarkRequestAfterTenThousandEvents(b *testing.B) {
 		w.notes = append(w.notes, healOf("batch-worker-001", time.Now(), time.Second, crash(1))...)
 	}
 	s := &site{opts: w.options(), past: newPast()}
-	s.data(false, "")
+	s.content("page", nil)
 	for b.Loop() {
-		s.data(false, "")
+		s.content("page", nil)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stoker/sidecar/internal/core/candidates"
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
@@ -43,10 +44,10 @@ func TestInstant(t *testing.T) {
 
 func TestSummary(t *testing.T) {
 	t.Parallel()
-	is := func(s fleet.State) fleet.WorkerView { return fleet.WorkerView{State: s} }
+	is := func(s fleet.State) fleet.WorkerView { return fleet.WorkerView{HealView: fleet.HealView{State: s}} }
 	running, healing, sick := is(fleet.StateRunning), is(fleet.StateHealing), is(fleet.StateUnhealthy)
-	stopped := fleet.WorkerView{State: fleet.StateHeld, Held: worker.HeldOperator}
-	wrong := fleet.WorkerView{State: fleet.StateRunning, Problems: []policy.Problem{{Label: "x"}}}
+	stopped := fleet.WorkerView{HealView: fleet.HealView{State: fleet.StateHeld, Held: worker.HeldOperator}}
+	wrong := fleet.WorkerView{HealView: fleet.HealView{State: fleet.StateRunning}, Problems: []policy.Problem{{Label: "x"}}}
 	up := fleet.EngineLink{Connected: true, Synced: noon}
 	for want, v := range map[string]fleet.View{
 		"Not connected to the engine yet":                {},
@@ -69,10 +70,29 @@ func TestSummary(t *testing.T) {
 	}
 }
 
+// A page without an engine says why there is none, and one without workers what to do.
+func TestSummaryHelps(t *testing.T) {
+	t.Parallel()
+	denied := fleet.View{Engine: fleet.EngineLink{Problem: "may not open /var/run/docker.sock"}}
+	require.Equal(t, "may not open /var/run/docker.sock", summarize(denied).Hint)
+	require.Contains(t, summarize(fleet.View{}).Hint, "log")
+	denied.Engine.Synced = noon
+	require.Contains(t, summarize(denied).Hint, "may not open /var/run/docker.sock")
+
+	advice := candidates.Advise(policy.Selector{}, "", []candidates.Container{{Name: "a\u202eb", CPUs: 0.5}})
+	v := fleet.View{Engine: fleet.EngineLink{Connected: true, Synced: noon}, Candidates: &advice}
+	s := summarize(v)
+	require.Len(t, s.Advice, len(advice.Lines()))
+	require.NotContains(t, s.Advice[0].Text, "\u202e", "a name that turns the text around")
+	require.Empty(t, s.Hint)
+	v.Workers = []fleet.WorkerView{{HealView: fleet.HealView{State: fleet.StateRunning}}}
+	require.Empty(t, summarize(v).Advice)
+}
+
 func heldBy(reasons ...worker.Reason) []fleet.WorkerView {
 	var workers []fleet.WorkerView
 	for _, r := range reasons {
-		workers = append(workers, fleet.WorkerView{State: fleet.StateHeld, Held: r})
+		workers = append(workers, fleet.WorkerView{HealView: fleet.HealView{State: fleet.StateHeld, Held: r}})
 	}
 	return workers
 }
@@ -87,9 +107,9 @@ func TestSkew(t *testing.T) {
 // Where nobody counts the periods of a quota, the page does not say that nothing is throttled.
 func TestThrottlingThatIsNotMeasured(t *testing.T) {
 	t.Parallel()
-	g := gaugeOf(fleet.WorkerView{CPUs: 1, Share: worker.Share{At: noon, CPUs: 0.5}}, noon)
+	g := gaugeOf(fleet.WorkerView{ContainerView: fleet.ContainerView{CPUs: 1, Share: worker.Share{At: noon, CPUs: 0.5}}}, noon)
 	require.Equal(t, "0 %", g.Throttled)
-	g = gaugeOf(fleet.WorkerView{CPUs: 1, Share: worker.Share{At: noon, CPUs: 0.5, ThrottlingUnknown: true}}, noon)
+	g = gaugeOf(fleet.WorkerView{ContainerView: fleet.ContainerView{CPUs: 1, Share: worker.Share{At: noon, CPUs: 0.5, ThrottlingUnknown: true}}}, noon)
 	require.Equal(t, "not measured", g.Throttled)
 	require.False(t, g.Hurts)
 }

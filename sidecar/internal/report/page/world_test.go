@@ -142,8 +142,16 @@ func engineUp(now time.Time) fleet.EngineLink {
 
 func runs(now time.Time, key string, since time.Duration, use, throttled float64) fleet.WorkerView {
 	return fleet.WorkerView{
-		Key: worker.Key(key), ID: "4f8d2c1b9a7e6d5c4b3a", StartedAt: now.Add(-since), State: fleet.StateRunning, Status: worker.StatusRunning,
-		Health: worker.HealthHealthy, Expected: true, CPUs: 0.5, Share: worker.Share{At: now.Add(-4 * time.Second), CPUs: use, Throttled: throttled},
+		Key: worker.Key(key),
+		ID:  "4f8d2c1b9a7e6d5c4b3a",
+		ContainerView: fleet.ContainerView{
+			StartedAt: now.Add(-since),
+			Status:    worker.StatusRunning,
+			Health:    worker.HealthHealthy,
+			CPUs:      0.5,
+			Share:     worker.Share{At: now.Add(-4 * time.Second), CPUs: use, Throttled: throttled},
+		},
+		HealView: fleet.HealView{State: fleet.StateRunning, Expected: true},
 	}
 }
 

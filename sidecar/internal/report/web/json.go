@@ -21,7 +21,15 @@ type fleetJSON struct {
 	HostOverloaded bool         `json:"host_overloaded"`
 	Workers        []workerJSON `json:"workers"`
 	Groups         []groupJSON  `json:"groups"`
-	Pauses         []pauseJSON  `json:"pauses"` // in force
+	Pauses         []pauseJSON  `json:"pauses"`     // in force
+	Candidates     *adviceJSON  `json:"candidates"` // why there are no workers; null while there are some, and before the containers were looked at
+}
+
+// workersJSON is all of it, and which Stoker answers.
+type workersJSON struct {
+	fleetJSON
+	Version  string `json:"version"`  // of Stoker
+	Instance string `json:"instance"` // of its process, another one after each start
 }
 
 // pauseJSON is a pause.
@@ -39,6 +47,7 @@ func pauseOf(p fleet.Pause) pauseJSON {
 
 type engineJSON struct {
 	Connected  bool       `json:"connected"`
+	Problem    string     `json:"problem"` // why it is not connected
 	Since      *time.Time `json:"since"`
 	Synced     *time.Time `json:"synced"`
 	BootedAt   *time.Time `json:"booted_at"`
@@ -70,6 +79,8 @@ type workerJSON struct {
 	Measured  *time.Time        `json:"measured_at"`     // the engine's clock
 	Group     string            `json:"group"`           // whose demand decides how many run
 	Scope     string            `json:"scope"`
+	Service   string            `json:"service"` // of Swarm, whose task it is; empty for none
+	Slot      string            `json:"slot"`    // of the service: a number, or the node of a global one
 	Lost      []string          `json:"lost_networks"`
 	Recycle   recycleJSON       `json:"recycle"`
 	Probe     *probeJSON        `json:"probe"` // from outside; null without stoker.probe
@@ -101,12 +112,13 @@ func fleetOf(v fleet.View) fleetJSON {
 	for n, p := range v.Pauses {
 		all.Pauses[n] = pauseOf(p)
 	}
+	all.Candidates = adviceOf(v.Candidates)
 	return all
 }
 
 func engineOf(l fleet.EngineLink) engineJSON {
 	return engineJSON{
-		Connected: l.Connected, Since: moment(l.Since), Synced: moment(l.Synced), BootedAt: moment(l.Engine.BootedAt),
+		Connected: l.Connected, Problem: clip(l.Problem), Since: moment(l.Since), Synced: moment(l.Synced), BootedAt: moment(l.Engine.BootedAt),
 		Version: clip(l.Engine.Version), APIVersion: clip(l.Engine.APIVersion), CPUs: l.Engine.CPUs, Skew: l.Skew.Seconds(),
 	}
 }
@@ -132,6 +144,7 @@ func workerOf(w fleet.WorkerView, at time.Time) workerJSON {
 		}
 	}
 	shown.Probe = probeOf(w.Probe)
+	shown.Service, shown.Slot = clip(w.Task.Service), clip(w.Task.Slot)
 	for n, p := range w.Problems {
 		shown.Problems[n] = problemOf(p)
 	}

@@ -24,14 +24,11 @@ func picture() fleet.View {
 		At:     noon,
 		Engine: fleet.EngineLink{Connected: true, Since: noon, Synced: noon, Engine: worker.Engine{Version: "20.10.24", APIVersion: "1.41", CPUs: 2}},
 		Workers: []fleet.WorkerView{
-			{Recycle: worker.RecycleView{Fault: worker.FaultOld, Stage: worker.RecycleWaitsForIdle, Since: noon.Add(-time.Minute)}, Key: "burner", ID: "abc", StartedAt: noon.Add(-time.Hour), State: fleet.StateWaiting, Status: worker.StatusExited,
-				Health: worker.HealthNone, Expected: true, Attempts: 2, Heal: worker.HealStart, Fault: worker.FaultExited,
-				Reason: worker.ReasonCrashed, NextAt: noon.Add(1500 * time.Millisecond), CPUs: 0.5, Scope: "blue",
-				Boosted: true, Share: worker.Share{At: noon.Add(-time.Second), CPUs: 0.25, Throttled: 0.9}},
+			{Recycle: worker.RecycleView{Fault: worker.FaultOld, Stage: worker.RecycleWaitsForIdle, Since: noon.Add(-time.Minute)}, Key: "burner", ID: "abc", ContainerView: fleet.ContainerView{StartedAt: noon.Add(-time.Hour), Status: worker.StatusExited, Health: worker.HealthNone, CPUs: 0.5, Boosted: true, Share: worker.Share{At: noon.Add(-time.Second), CPUs: 0.25, Throttled: 0.9}}, HealView: fleet.HealView{State: fleet.StateWaiting, Expected: true, Attempts: 2, Heal: worker.HealStart, Fault: worker.FaultExited, Reason: worker.ReasonCrashed, NextAt: noon.Add(1500 * time.Millisecond)}, Scope: "blue"},
 			{Key: "odd", Probe: worker.ProbeView{
 				Target: policy.ProbeTarget{Kind: policy.ProbeHTTP, Port: "8000", Path: "/health", Password: "secret"}, Status: worker.HealthUnhealthy,
 				Since: noon, Address: "172.17.0.2:8000", Detail: "answered 500",
-			}, State: fleet.StateHeld, Held: worker.HeldBadLabels, Problems: []policy.Problem{
+			}, HealView: fleet.HealView{State: fleet.StateHeld, Held: worker.HeldBadLabels}, Problems: []policy.Problem{
 				{Label: "stoker.on-exti", Value: "<script>\x00\xff\u2028", Message: "unknown", Nearest: "stoker.on-exit"},
 				{Label: "stoker.cpus", Value: strings.Repeat("é", 1000), Message: "not a number"},
 			}},
@@ -82,7 +79,7 @@ func TestWorkers(t *testing.T) {
 	require.Equal(t, "2026-03-01T11:00:00Z", got.At)
 	require.NotNil(t, got.HostOverloaded)
 	require.Equal(t, map[string]any{
-		"connected": true, "since": "2026-03-01T11:00:00Z", "synced": "2026-03-01T11:00:00Z", "booted_at": nil,
+		"connected": true, "problem": "", "since": "2026-03-01T11:00:00Z", "synced": "2026-03-01T11:00:00Z", "booted_at": nil,
 		"version": "20.10.24", "api_version": "1.41", "cpus": 2.0, "clock_skew_seconds": 0.0,
 	}, got.Engine)
 	require.Equal(t, map[string]any{
@@ -90,7 +87,7 @@ func TestWorkers(t *testing.T) {
 		"started_at": "2026-03-01T10:00:00Z", "expected": true, "held": "", "fault": "exited", "reason": "crashed",
 		"heal": "start", "attempts": 2.0, "next_at": "2026-03-01T11:00:01.5Z", "next_in_seconds": 1.5, "cpus": 0.5,
 		"boosted": true, "used_cpus": 0.25, "throttled_share": 0.9, "measured_at": "2026-03-01T10:59:59Z",
-		"scope": "blue", "group": "", "lost_networks": []any{}, "pause": nil, "probe": nil, "problems": []any{},
+		"scope": "blue", "service": "", "slot": "", "group": "", "lost_networks": []any{}, "pause": nil, "probe": nil, "problems": []any{},
 		"recycle": map[string]any{"fault": "old", "stage": "waits-for-idle", "since": "2026-03-01T10:59:00Z", "next_at": nil},
 	}, got.Workers[0])
 	require.Equal(t, map[string]any{

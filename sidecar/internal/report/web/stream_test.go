@@ -51,7 +51,7 @@ func newStage(t *testing.T) *stage {
 }
 
 func (s *stage) show(state fleet.State) {
-	s.views.Store(&fleet.View{Workers: []fleet.WorkerView{{Key: "w", State: state, NextAt: time.Now().Add(time.Hour)}}})
+	s.views.Store(&fleet.View{Workers: []fleet.WorkerView{{Key: "w", HealView: fleet.HealView{State: state, NextAt: time.Now().Add(time.Hour)}}}})
 }
 
 func (s *stage) tell(n int) {
@@ -337,7 +337,7 @@ func TestReadingsAreNoNews(t *testing.T) {
 		require.Equal(t, []string{"view"}, names(c.next()))
 		sent := 0
 		for n := range 60 {
-			s.views.Store(&fleet.View{Workers: []fleet.WorkerView{{Key: "w", State: fleet.StateRunning, Share: worker.Share{At: time.Now(), CPUs: float64(n)}}}})
+			s.views.Store(&fleet.View{Workers: []fleet.WorkerView{{Key: "w", HealView: fleet.HealView{State: fleet.StateRunning}, ContainerView: fleet.ContainerView{Share: worker.Share{At: time.Now(), CPUs: float64(n)}}}}})
 			time.Sleep(time.Second)
 			for _, e := range c.next() {
 				if e.name == "view" {

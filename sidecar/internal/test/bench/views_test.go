@@ -23,9 +23,16 @@ func viewOf(n int) fleet.View {
 	v := fleet.View{At: now, Engine: fleet.EngineLink{Connected: true, Since: now.Add(-time.Hour), Synced: now, Engine: worker.Engine{Now: now, CPUs: 64}}}
 	for i := range n {
 		v.Workers = append(v.Workers, fleet.WorkerView{
-			Key: worker.Key(fmt.Sprintf("worker-%05d", i)), ID: fmt.Sprintf("%064d", i), StartedAt: now.Add(-time.Hour), State: fleet.StateRunning,
-			Status: worker.StatusRunning, Health: worker.HealthHealthy, Expected: true, CPUs: 0.5,
-			Share: worker.Share{At: now, CPUs: 0.4, Throttled: 0.1},
+			Key: worker.Key(fmt.Sprintf("worker-%05d", i)),
+			ID:  fmt.Sprintf("%064d", i),
+			ContainerView: fleet.ContainerView{
+				StartedAt: now.Add(-time.Hour),
+				Status:    worker.StatusRunning,
+				Health:    worker.HealthHealthy,
+				CPUs:      0.5,
+				Share:     worker.Share{At: now, CPUs: 0.4, Throttled: 0.1},
+			},
+			HealView: fleet.HealView{State: fleet.StateRunning, Expected: true},
 		})
 	}
 	return v

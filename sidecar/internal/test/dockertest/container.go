@@ -155,17 +155,37 @@ func (d Details) facts() worker.Snapshot {
 		every = d.Spec.Health.Interval
 	}
 	return worker.Snapshot{
-		ProbeEvery:  every,
+		HealthState: worker.HealthState{
+			ProbeEvery:     every,
+			HasHealthcheck: d.Spec.Health != nil,
+			Health:         d.Health,
+			Probes:         append([]worker.Probe(nil), d.Probes...),
+		},
 		Incarnation: worker.Incarnation{ID: d.ID, StartedAt: d.StartedAt},
-		Key:         worker.Key(d.Name), Labels: maps.Clone(d.Spec.Labels),
-		Image: d.Spec.Image, ImageID: imageID(d.Spec.Image),
-		Created: d.Created, Parents: d.Spec.parents(), PIDParent: d.Spec.pidParent(), RestartCount: d.RestartCount,
-		Status: d.Status(), FinishedAt: d.FinishedAt, ExitCode: d.ExitCode, OOMKilled: d.OOMKilled, StartError: d.Error,
-		NetworkFailed:  strings.Contains(d.Error, "driver failed programming external connectivity"),
-		HasHealthcheck: d.Spec.Health != nil, Health: d.Health, Probes: append([]worker.Probe(nil), d.Probes...),
-		RestartPolicy: d.Spec.RestartPolicy, AutoRemove: d.Spec.AutoRemove,
-		StopSignal: signal, StopTimeout: d.Spec.StopTimeout, CPUs: d.Spec.CPUs, Networks: d.networks(), ModeNetwork: d.Spec.modeNetwork(),
-		Addresses: d.addresses(),
+		Key:         worker.Key(d.Name),
+		Labels:      maps.Clone(d.Spec.Labels),
+		Image:       d.Spec.Image,
+		ImageID:     imageID(d.Spec.Image),
+		Created:     d.Created,
+		Parents:     d.Spec.parents(),
+		PIDParent:   d.Spec.pidParent(),
+		ProcessState: worker.ProcessState{
+			RestartCount:  d.RestartCount,
+			Status:        d.Status(),
+			FinishedAt:    d.FinishedAt,
+			ExitCode:      d.ExitCode,
+			OOMKilled:     d.OOMKilled,
+			StartError:    d.Error,
+			NetworkFailed: strings.Contains(d.Error, "driver failed programming external connectivity"),
+		},
+		EndRules: worker.EndRules{
+			RestartPolicy: d.Spec.RestartPolicy,
+			AutoRemove:    d.Spec.AutoRemove,
+			StopSignal:    signal,
+			StopTimeout:   d.Spec.StopTimeout,
+		},
+		Resources:    worker.Resources{CPUs: d.Spec.CPUs},
+		NetworkState: worker.NetworkState{Networks: d.networks(), ModeNetwork: d.Spec.modeNetwork(), Addresses: d.addresses()},
 	}
 }
 

@@ -78,7 +78,7 @@ func TestFacesAgree(t *testing.T) {
 // decide makes the action that is decided on while the worker runs, before anything happens to it.
 func (c faceCase) decide(w *dockertest.World) worker.Action {
 	truth, _ := w.Truth("a")
-	a := worker.Action{ID: 1, Key: "a", Incarnation: truth.Incarnation, Verb: c.verb, Grace: time.Second, Deadline: 30 * time.Second}
+	a := worker.Action{ID: 1, Key: "a", Incarnation: truth.Incarnation, Verb: c.verb, StopArgs: worker.StopArgs{Grace: time.Second}, Deadline: 30 * time.Second}
 	if c.action != nil {
 		c.action(&a)
 	}

@@ -34,6 +34,9 @@ func (s *Sim) Do(a worker.Action) {
 			return
 		}
 		j.look(j.judge)
+	case worker.Kill:
+		j := s.job(a)
+		j.look(j.judge)
 	case worker.RecreateStep:
 		s.run(a, (*actionRunner).recreateStep)
 	case worker.ListDependents:
@@ -97,6 +100,10 @@ func (j *job) judge(out worker.Outcome) {
 		j.finish(out)
 		return
 	}
+	if j.action.Verb == worker.Kill {
+		j.change(Request{Op: OpKill})
+		return
+	}
 	j.stop()
 }
 
@@ -135,19 +142,22 @@ func (j *job) change(req Request) {
 		switch {
 		case r.Err == nil || r.Err.Status == http.StatusNotModified:
 			j.after = true
-			if j.action.Verb == worker.Stop { // the exit event tells the rest
+			if j.action.Verb == worker.Stop || j.action.Verb == worker.Kill { // the exit event tells the rest
 				j.finish(worker.Outcome{Action: j.action, Result: worker.Done})
 				return
 			}
 			j.look(j.conclude)
 		case r.Err.Status == 0 && !r.Err.Unsent:
-			j.finish(worker.Outcome{Action: j.action, Result: worker.Unknown, Err: r.Err.Message})
+			j.finish(worker.Outcome{Action: j.action, Result: worker.Unknown, Failure: worker.Failure{Err: r.Err.Message}})
 		case r.Err.Status == 0:
-			j.finish(worker.Outcome{Action: j.action, Result: worker.Failed, Err: r.Err.Message, Unreachable: true})
+			j.finish(worker.Outcome{Action: j.action, Result: worker.Failed, Failure: worker.Failure{Err: r.Err.Message, Unreachable: true}})
 		default:
 			j.look(func(after worker.Outcome) {
 				j.finish(worker.Outcome{
-					Action: j.action, Result: worker.Failed, Err: r.Err.Message, Snapshot: after.Snapshot, Missing: after.Missing,
+					Action:  j.action,
+					Result:  worker.Failed,
+					Failure: worker.Failure{Err: r.Err.Message, Missing: after.Missing},
+					Answer:  worker.Answer{Snapshot: after.Snapshot},
 				})
 			})
 		}
@@ -171,7 +181,7 @@ func (s *Sim) GiveUp(action uint64) {
 
 // giveUp is the deadline. Before anything was sent nothing was done; after that nobody knows.
 func (j *job) giveUp() {
-	out := worker.Outcome{Action: j.action, Result: worker.Failed, Err: "context deadline exceeded", Unreachable: true}
+	out := worker.Outcome{Action: j.action, Result: worker.Failed, Failure: worker.Failure{Err: "context deadline exceeded", Unreachable: true}}
 	if j.sent || j.after {
 		out.Result, out.Unreachable, out.Accepted = worker.Unknown, false, j.after
 	}

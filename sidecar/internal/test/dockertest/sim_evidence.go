@@ -79,5 +79,5 @@ func (e *actionRunner) runWhile(d *Details, limit time.Duration) bool {
 // readLogs is worker.ReadLogs.
 func (e *actionRunner) readLogs() {
 	code := e.action.Evidence.ExitCode
-	e.finish(worker.Outcome{Result: worker.Done, Evidence: &worker.HealEvidence{ExitCode: &code, Logs: "the end"}})
+	e.finish(worker.Outcome{Result: worker.Done, Answer: worker.Answer{Evidence: &worker.HealEvidence{ExitCode: &code, Logs: "the end"}}})
 }

@@ -10,7 +10,7 @@ import (
 func (e *actionRunner) outsideProbe() {
 	const prompt = 20 * time.Millisecond
 	answer := worker.ProbeAnswer{Verdict: worker.VerdictBad, Detail: "refuses the connection"}
-	defer func() { e.finish(worker.Outcome{Result: worker.Done, Probe: &answer}) }()
+	defer func() { e.finish(worker.Outcome{Result: worker.Done, Answer: worker.Answer{Probe: &answer}}) }()
 	if !e.sleep(prompt) {
 		return
 	}

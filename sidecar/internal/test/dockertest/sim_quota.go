@@ -48,12 +48,12 @@ func (w *World) Overload(on bool) { w.overloaded = on }
 
 // askSource is worker.AskSource.
 func (e *actionRunner) askSource() {
-	out, took := worker.Outcome{Result: worker.Failed, Err: "there is no source"}, time.Duration(0)
+	out, took := worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "there is no source"}}, time.Duration(0)
 	if e.s.config.Ask != nil {
 		out, took = e.s.config.Ask(e.action)
 	}
 	if !e.sleep(took) {
-		out = worker.Outcome{Result: worker.Failed, Err: "no answer within the time limit"}
+		out = worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no answer within the time limit"}}
 	}
 	e.finish(out)
 }
@@ -120,14 +120,14 @@ func (e *actionRunner) setQuota() worker.Outcome {
 	switch {
 	case r.Err == nil:
 	case r.Err.Status == 0 && !r.Err.Unsent:
-		return worker.Outcome{Result: worker.Unknown, Err: r.Err.Message}
+		return worker.Outcome{Result: worker.Unknown, Failure: worker.Failure{Err: r.Err.Message}}
 	default:
 		out.Result, out.Err, out.Unreachable = worker.Failed, r.Err.Message, r.Err.Status == 0
 	}
 	after, err := e.see(e.action.Incarnation.ID)
 	switch {
 	case err != nil && out.Result == worker.Done:
-		return worker.Outcome{Result: worker.Unknown, Err: err.Error()}
+		return worker.Outcome{Result: worker.Unknown, Failure: worker.Failure{Err: err.Error()}}
 	case err == nil && after == nil:
 		out.Result, out.Missing = worker.Failed, true
 	case err == nil:

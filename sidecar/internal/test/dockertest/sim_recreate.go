@@ -39,7 +39,7 @@ func (u unfit) Error() string { return u.why }
 
 // recreateStep is worker.RecreateStep.
 func (e *actionRunner) recreateStep() {
-	out := worker.Outcome{Result: worker.Done, Report: &worker.StepReport{}}
+	out := worker.Outcome{Result: worker.Done, Answer: worker.Answer{Report: &worker.StepReport{}}}
 	if e.action.Call.Do == worker.CallCollect {
 		if d, err := e.see(e.action.Call.ID); err == nil && d != nil && d.Status() == worker.StatusRunning {
 			out.Report.Sent = len(e.action.Evidence.Command) > 0
@@ -185,7 +185,7 @@ func (e *actionRunner) nameOf(ref string) (string, error) {
 func (e *actionRunner) listDependents() {
 	r := e.ask(Request{Op: OpList}, simCall)
 	if r.Err != nil {
-		e.finish(worker.Outcome{Result: worker.Failed, Err: r.Err.Message, Unreachable: r.Err.Status == 0})
+		e.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: r.Err.Message, Unreachable: r.Err.Status == 0}})
 		return
 	}
 	out := worker.Outcome{Result: worker.Done}
@@ -220,7 +220,7 @@ func (e *actionRunner) conclude(r Reply) {
 	switch {
 	case r.Err == nil:
 	case r.Err.Status == 0 && !r.Err.Unsent:
-		e.finish(worker.Outcome{Result: worker.Unknown, Err: r.Err.Message})
+		e.finish(worker.Outcome{Result: worker.Unknown, Failure: worker.Failure{Err: r.Err.Message}})
 		return
 	default:
 		out.Result, out.Err, out.Unreachable = worker.Failed, r.Err.Message, r.Err.Status == 0

@@ -239,13 +239,13 @@ func (o *pool) ask(worker.Action) (worker.Outcome, time.Duration) {
 	case o.faults.hangs.After(now):
 		return worker.Outcome{}, time.Hour
 	case o.faults.fails.After(now):
-		return worker.Outcome{Result: worker.Failed, Err: "connection refused"}, time.Millisecond
+		return worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "connection refused"}}, time.Millisecond
 	}
 	r := o.reading()
 	if o.faults.lies.After(now) {
 		r = o.lie(r)
 	}
-	return worker.Outcome{Result: worker.Done, Work: &r}, 2 * time.Millisecond
+	return worker.Outcome{Result: worker.Done, Answer: worker.Answer{Work: &r}}, 2 * time.Millisecond
 }
 
 func (o *pool) reading() demand.Reading {

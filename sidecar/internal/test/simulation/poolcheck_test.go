@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"stoker/sidecar/internal/core/demand"
+	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/test/dockertest"
 )
@@ -132,7 +133,11 @@ func (r *run) checkWork() {
 			return
 		}
 	}
-	for _, w := range r.view().Workers {
+	workers := r.view().Workers
+	if slices.ContainsFunc(workers, func(w fleet.WorkerView) bool { return w.Group == poolName && w.Fault.Recycles() }) {
+		return // the worker that runs is being recycled
+	}
+	for _, w := range workers {
 		if w.Held == worker.HeldAsleep {
 			r.blame("I11: work waits, no worker of the group runs, and %s sleeps", w.Key)
 			return

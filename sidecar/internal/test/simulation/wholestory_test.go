@@ -172,7 +172,7 @@ func (r *run) checkBudget(t dockertest.Truth, mine []dockertest.Record) {
 		if a.Op != dockertest.OpStart || a.Action.Verb != worker.Start {
 			continue
 		}
-		if settled(t, since, a.Sent, p.StableAfter) || a.Action.Reason == worker.ReasonResumed {
+		if settled(t, since, a.Sent, p.StableAfter) || a.Action.Reason == worker.ReasonResumed || byDemand(a.Action) { // one that slept has new attempts
 			attempts = 0
 		}
 		if r.parentEnded(t, since, a.Sent) || byDemand(a.Action) || recycles(a.Action) { // it followed its parent, was woken or recycled, which costs no attempt

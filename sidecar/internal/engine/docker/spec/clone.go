@@ -21,7 +21,7 @@ type Clone struct {
 // composeNumber is the label by which Compose tells the containers of a service apart.
 const composeNumber = "com.docker.compose.container-number"
 
-// CloneOf turns the inspect of a container into that of a further one, for Build. The error says why where there can be only one: with a fixed host port, a static address, or a named volume that it writes to. Anonymous volumes are made anew.
+// CloneOf turns the inspect of a container into that of a further one, for Build. The error says why where there can be only one: with a fixed host port, a static address, or a named volume that it writes to. Anonymous volumes are created for it.
 func CloneOf(raw json.RawMessage, c Clone) (json.RawMessage, error) {
 	old, err := decode(raw)
 	if err != nil {
