@@ -91,6 +91,7 @@ func near(s policy.Selector, c Container) string {
 		return "its labels say that it is not to be managed"
 	case policy.WhyOtherScope:
 		return scopes(s.Scope, c.Labels)
+	default: // nobody has named it for Stoker, or only almost
 	}
 	if key, value, ok := similar(c.Labels); ok {
 		return fmt.Sprintf("its label %.80s=%.20s is none of Stoker's; write %s=true", key, value, policy.LabelEnable)
