@@ -36,15 +36,17 @@ func allowed() map[string][]string {
 		"report/notify":      {"core/worker", "sanitize"},
 		"report/ping":        nil,
 		"report/trend":       {"core/fleet"},
-		"report/page":        {"core/candidates", "report/trend", "core/demand", "core/fleet", "core/worker", "report/history", "sanitize"},
-		"report/web":         {"core/candidates", "core/fleet", "report/history", "core/worker", "core/policy", "core/demand", "sanitize", "unixsocket"},
+		"report/peers":       {"sanitize"},
+		"report/peers/poll":  {"report/peers"},
+		"report/page":        {"core/candidates", "report/trend", "report/peers", "core/demand", "core/fleet", "core/worker", "report/history", "sanitize"},
+		"report/web":         {"core/candidates", "core/fleet", "report/history", "report/peers", "core/worker", "core/policy", "core/demand", "sanitize", "unixsocket"},
 		"config":             {"core/policy", "core/demand"},
 		"composefile":        {"core/worker"},
 		"app": {
 			"core/candidates", "config", "engine/docker", "core/fleet", "report/history", "engine/journal", "core/worker", "report/metrics", "report/notify", "report/page",
-			"core/policy", "report/web", "engine/supervisor", "engine/watch", "sanitize", "control", "core/demand", "engine/queue", "engine/probe", "report/ping", "report/trend",
+			"core/policy", "report/web", "engine/supervisor", "engine/watch", "sanitize", "control", "core/demand", "engine/queue", "engine/probe", "report/ping", "report/trend", "report/peers", "report/peers/poll",
 		},
-		"command": {"app", "core/candidates", "composefile", "config", "control", "core/demand", "core/fleet", "engine/docker", "engine/queue", "report/history", "core/worker", "report/notify", "core/policy", "report/web", "sanitize"},
+		"command": {"app", "core/candidates", "composefile", "config", "control", "core/demand", "core/fleet", "engine/docker", "engine/queue", "report/history", "core/worker", "report/notify", "report/peers", "core/policy", "report/web", "sanitize"},
 	}
 }
 

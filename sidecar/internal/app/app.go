@@ -28,6 +28,7 @@ import (
 	"stoker/sidecar/internal/report/metrics"
 	"stoker/sidecar/internal/report/notify"
 	"stoker/sidecar/internal/report/page"
+	"stoker/sidecar/internal/report/peers/poll"
 	"stoker/sidecar/internal/report/trend"
 	"stoker/sidecar/internal/report/web"
 )
@@ -52,23 +53,25 @@ type Options struct {
 
 // App is one running Stoker.
 type App struct {
-	opts    Options
-	engine  *docker.Client
-	journal *journal.Journal
-	log     *logSink
-	metrics *metrics.Metrics
-	history *history.Log
-	trend   *trend.Trend
-	notify  *notify.Notifier
-	sources *queue.Pool
-	control *control.Server // nil when its socket cannot be bound
-	sup     *supervisor.Supervisor
-	first   *firstLook
-	problem atomic.Pointer[string] // the last one of the connection to the engine
-	watch   *watch.Watch
-	server  *web.Server
-	saved   int      // workers that the journal knew at the start
-	lock    *os.File // of the state directory; nil when it cannot be locked
+	opts     Options
+	engine   *docker.Client
+	journal  *journal.Journal
+	log      *logSink
+	metrics  *metrics.Metrics
+	history  *history.Log
+	trend    *trend.Trend
+	peers    *poll.Poller // nil without STOKER_PEERS
+	notify   *notify.Notifier
+	sources  *queue.Pool
+	control  *control.Server // nil when its socket cannot be bound
+	sup      *supervisor.Supervisor
+	first    *firstLook
+	problem  atomic.Pointer[string] // the last one of the connection to the engine
+	watch    *watch.Watch
+	server   *web.Server
+	instance string   // of this process, by which it knows its own answers
+	saved    int      // workers that the journal knew at the start
+	lock     *os.File // of the state directory; nil when it cannot be locked
 }
 
 // New makes everything that can be made without an engine that answers, listener included, so that the address is known
@@ -101,10 +104,11 @@ func New(opts Options) (*App, error) {
 		Resync: opts.Config.Resync, Bookmark: set.Bookmark, Keep: set.Keep, OnError: a.linkError, OnHidden: a.hidden,
 		Workers: a.workers,
 	})
+	a.preparePeers()
 	a.server, err = web.Listen(web.Options{
-		Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Display: a.look, LastTick: a.sup.LastTick, Lacking: a.engine.Lacking,
+		Instance: a.instance, Hosts: a.freshHosts(), Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Display: a.look, LastTick: a.sup.LastTick, Lacking: a.engine.Lacking,
 		Version: opts.Version, Commit: opts.Commit, History: a.history, Metrics: a.metrics.Handler(),
-		Page: page.New(page.Options{View: a.look, Trend: a.trend.Of, Events: a.history.After, Evidence: a.history.Evidence, Version: opts.Version, Now: time.Now}),
+		Page: page.New(page.Options{View: a.look, Hosts: a.knownHosts(), Trend: a.trend.Of, Events: a.history.After, Evidence: a.history.Evidence, Version: opts.Version, Now: time.Now}),
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("serve status: %w", err), a.abandon())
@@ -249,6 +253,7 @@ func (a *App) Run(ctx context.Context) error {
 	served.Go(func() { a.notify.Run(serving) })
 	served.Go(func() { a.serveControl(serving) })
 	served.Go(func() { a.ping(serving) })
+	served.Go(func() { a.runPeers(serving) })
 	served.Go(func() { a.trend.Run(serving, a.sup.View) })
 
 	seen := make(chan worker.Observation)

@@ -28,16 +28,25 @@ func (w *watchFlags) flags(cmd *cobra.Command, watch string) {
 
 func newStatus(env Env) *cobra.Command {
 	var ask watchFlags
+	all := false
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the workers of the Stoker that runs here, and how they are",
 		Long: "Asks the Stoker that runs here, at STOKER_LISTEN or --url, for its workers and shows how they are.\n" +
 			"Exit code 0: nothing is wrong. 1: a worker is exhausted or has bad labels, the engine is disconnected, or no\n" +
-			"Stoker answers. With --watch: 0 when it is stopped.",
+			"Stoker answers. With --watch: 0 when it is stopped.\n" +
+			"With --all it shows the workers of the peers (STOKER_PEERS), too; a host that does not answer is wrong as well.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return env.status(cmd.Context(), ask) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if all {
+				return env.statusAll(cmd.Context(), ask)
+			}
+			return env.status(cmd.Context(), ask)
+		},
 	}
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "the workers of all hosts")
 	ask.flags(cmd, "go on, and show every change; with --json a line for each. On a terminal s and r sort, q ends")
+	cmd.MarkFlagsMutuallyExclusive("all", "watch")
 	return cmd
 }
 

@@ -85,6 +85,7 @@ type workerRow struct {
 	Heal      string    `json:"heal"`
 	Attempts  int       `json:"attempts"`
 	NextAt    time.Time `json:"next_at"`
+	NextIn    float64   `json:"next_in_seconds"`
 	CPUs      float64   `json:"cpus"`
 	Boosted   bool      `json:"boosted"`
 	Used      *float64  `json:"used_cpus"`

@@ -42,10 +42,11 @@ type Config struct {
 	Stats         Stats
 	Resync        time.Duration // 5 s and more
 	DryRun        bool
-	StateDir      string // absolute
-	Listen        string // host:port; empty is off
-	Host          string // what this host is called; empty is what the engine says
-	Ping          string // a URL, and a secret; empty is none
+	StateDir      string   // absolute
+	Listen        string   // host:port; empty is off
+	Host          string   // what this host is called; empty is what the engine says
+	Peers         []string // other Stokers: base URLs, and names with a port whose addresses are all meant
+	Ping          string   // a URL, and a secret; empty is none
 	PingEvery     time.Duration
 	Notify        []string                   // URLs; they hold secrets
 	Sources       map[string][]demand.Source // of work, by demand.SourceName; nil is none

@@ -80,6 +80,9 @@ func TestLoadGood(t *testing.T) {
 		{"STOKER_PARALLEL=1|STOKER_RESYNC=5s|STOKER_DRY_RUN=YES", func(c *Config) {
 			c.Parallel, c.Resync, c.DryRun = 1, 5*time.Second, true
 		}},
+		{"STOKER_PEERS=Tasks.Stoker:8080, https://b.example/stoker/ http://10.0.0.2:8080 http://10.0.0.2:8080/", func(c *Config) {
+			c.Peers = []string{"tasks.stoker:8080", "https://b.example/stoker", "http://10.0.0.2:8080"}
+		}},
 		{"STOKER_STATE_DIR=/data/", func(c *Config) { c.StateDir = "/data" }},
 		{"STOKER_NOTIFY=a://x?to=b,c,d://y\n e://z,", func(c *Config) { c.Notify = []string{"a://x?to=b,c", "d://y", "e://z"} }},
 		{"STOKER_NOTIFY_FILE=/run/secrets/notify", func(c *Config) { c.Notify = []string{"discord://token@id"} }},
@@ -150,6 +153,10 @@ func TestLoadBad(t *testing.T) {
 		{"STOKER_REQUIRE_QUOTA=apply", `STOKER_REQUIRE_QUOTA="apply": STOKER_CPUS is not set; say which quota to apply`},
 		{"STOKER_SELECT=labels", `STOKER_SELECT="labels": not one of label, quota, all; did you mean label?`},
 		{"STOKER_COMPAT=autoheal,watchtower", `STOKER_COMPAT="autoheal,watchtower": "watchtower" is not one of autoheal, deunhealth`},
+		{"STOKER_PEERS=a:1,tasks.stoker", `STOKER_PEERS="a:1,tasks.stoker": entry 2 of 2 is not a peer; write a name and a port such as tasks.stoker:8080, or a URL such as http://10.0.0.2:8080`},
+		{"STOKER_PEERS=ftp://host", `STOKER_PEERS="ftp://host": entry 1 of 1 is not a URL of a Stoker; write http://host:8080`},
+		{"STOKER_PEERS=http://u:p@host", `STOKER_PEERS: entry 1 of 1 is a URL with a user, which a Stoker does not know; protect the network instead`},
+		{"STOKER_PEERS=http://host/?q=1", `STOKER_PEERS="http://host/?q=1": entry 1 of 1 is a URL with a query; write where the page is, such as http://host:8080`},
 		{"STOKER_STATE_DIR=data", `STOKER_STATE_DIR="data": not an absolute path; begin it with /`},
 		{"STOKER_LISTEN=8080", `STOKER_LISTEN="8080": missing colon; write :8080`},
 		{"STOKER_LISTEN=off", `STOKER_LISTEN="off": not an address; write :8080 or 127.0.0.1:8080, or set it to nothing to turn it off`},

@@ -29,6 +29,7 @@ type (
 	cpuBudget     float64
 	address       string
 	hostName      string
+	peerList      []string
 	pingURL       string
 	pingEvery     time.Duration
 	urls          []string
@@ -60,6 +61,7 @@ func parsers() map[reflect.Type]env.ParserFunc {
 	read(parsers, parseCompat)
 	read(parsers, parseCPUBudget)
 	read(parsers, parseHostName)
+	read(parsers, parsePeers)
 	read(parsers, parsePing)
 	read(parsers, parsePingEvery)
 	read(parsers, policy.ParseBool)
@@ -260,6 +262,46 @@ func parseHostName(value string) (hostName, error) {
 		return "", fmt.Errorf("must be at most %d printable characters", mostHostName)
 	}
 	return hostName(value), nil
+}
+
+// parsePeers reads base URLs, and names with a port. A password has no place in either: a peer has nothing to log in to.
+func parsePeers(value string) (peerList, error) {
+	const most = 100
+	entries := list(value)
+	var all peerList
+	for n, entry := range entries {
+		peer, err := parsePeer(entry)
+		if err != nil {
+			return nil, fmt.Errorf("entry %d of %d is %w", n+1, len(entries), err)
+		}
+		if !slices.Contains(all, peer) {
+			all = append(all, peer)
+		}
+	}
+	if len(all) > most {
+		return nil, fmt.Errorf("more than %d peers", most)
+	}
+	return all, nil
+}
+
+func parsePeer(entry string) (string, error) {
+	if !strings.Contains(entry, "://") {
+		host, number, err := net.SplitHostPort(entry)
+		if err != nil || host == "" || strings.ContainsAny(host, "/@?#") || !port(number) || number == "0" {
+			return "", errors.New("not a peer; write a name and a port such as tasks.stoker:8080, or a URL such as http://10.0.0.2:8080")
+		}
+		return net.JoinHostPort(strings.ToLower(host), number), nil
+	}
+	u, err := url.Parse(entry)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return "", errors.New("not a URL of a Stoker; write http://host:8080")
+	case u.User != nil:
+		return "", errors.New("a URL with a user, which a Stoker does not know; protect the network instead")
+	case u.RawQuery != "" || u.Fragment != "":
+		return "", errors.New("a URL with a query; write where the page is, such as http://host:8080")
+	}
+	return strings.TrimRight(u.String(), "/"), nil
 }
 
 func parsePing(value string) (pingURL, error) {

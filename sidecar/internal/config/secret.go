@@ -51,10 +51,10 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// hidden keeps back secrets, what gives sources of work a name, and a DOCKER_HOST that someone wrote a password into.
+// hidden keeps back secrets, what gives sources of work a name, and addresses that someone wrote a password into.
 func hidden(name, value string) bool {
 	switch {
-	case name == "DOCKER_HOST":
+	case name == "DOCKER_HOST", name == "STOKER_PEERS":
 		return strings.Contains(value, "@")
 	case name == variableProbe:
 		return policy.ShownProbe(value) != value

@@ -21,6 +21,9 @@ func (c Config) Summary() []string {
 		"notify=" + services(c.Notify) + listed(", on ", strings.Join(c.NotifyOn, ",")),
 		"log=" + c.LogLevel + ", " + c.LogFormat,
 	}
+	if len(c.Peers) > 0 {
+		lines = append(lines, "peers="+strings.Join(c.Peers, " "))
+	}
 	if c.Ping != "" {
 		lines = append(lines, "ping=every "+c.PingEvery.String())
 	}

@@ -348,7 +348,7 @@ func (f *Fleet) grant(now time.Time, m *member) {
 // collected before it where that has a command or took the guard's turn.
 func (f *Fleet) beginsRestart(a worker.Action) bool {
 	switch a.Verb { //nolint:exhaustive // the others are no part of a restart
-	case worker.Stop, worker.Recreate:
+	case worker.Stop, worker.Kill, worker.Recreate:
 		return true
 	case worker.Collect:
 		return f.overload.on || len(a.Evidence.Command) > 0

@@ -205,6 +205,7 @@ func TestSelection(t *testing.T) {
 		"other scope":    {labels: map[string]string{"stoker.enable": "true", "stoker.scope": "s"}},
 		"bad label":      {labels: map[string]string{"stoker.enable": "true", "stoker.on-exit": "maybe"}, taken: true, held: worker.HeldBadLabels},
 		"Swarm task":     {labels: map[string]string{"stoker.enable": "true", "com.docker.swarm.task.id": "t"}, taken: true, held: worker.HeldSwarm},
+		"task to kill":   {labels: map[string]string{"stoker.enable": "true", "com.docker.swarm.task.id": "t", "stoker.swarm": "kill"}, taken: true},
 		"compose run":    {labels: map[string]string{"stoker.enable": "true", "com.docker.compose.oneoff": "True"}, taken: true, held: worker.HeldOneOff},
 		"Stoker's image": {labels: map[string]string{}},
 	} {
@@ -220,6 +221,10 @@ func TestSelection(t *testing.T) {
 				return
 			}
 			require.Equal(t, c.held, d.newWorker("a").Held)
+			if c.held == worker.HeldSwarm { // to show its quota
+				require.Equal(t, worker.Inspect, d.do[0].Verb)
+				return
+			}
 			require.Equal(t, c.held == worker.HeldNot, len(d.do) == 1)
 		})
 	}

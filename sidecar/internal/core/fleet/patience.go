@@ -26,7 +26,7 @@ func (f *Fleet) seenDone(now time.Time, o worker.Observation) {
 			f.actions.inFlight[id] = fl
 			continue
 		}
-		asked := (fl.verb == worker.Start && o.Kind == worker.Started) || (fl.verb == worker.Stop && o.Kind == worker.Exited)
+		asked := (fl.verb == worker.Start && o.Kind == worker.Started) || ((fl.verb == worker.Stop || fl.verb == worker.Kill) && o.Kind == worker.Exited)
 		if asked && fl.id == o.ID && fl.done.IsZero() {
 			fl.done = now
 			f.actions.inFlight[id] = fl

@@ -158,7 +158,23 @@ func (f *Fleet) replacementOf(id worker.Identity, o worker.Observation) *worker.
 		mem.Labels, mem.Definition = o.Labels, nil
 		return worker.NewReplacement(id, mem)
 	}
-	return newcomer(id, o)
+	m := worker.Saved{Labels: o.Labels}
+	if id.Task && o.Kind != worker.Listed {
+		m.Budget = f.formerTask(o.Labels)
+	}
+	return worker.Restore(id, m)
+}
+
+// formerTask returns the budget of the task that had the place before: a place whose tasks are killed again and again is backed off from.
+func (f *Fleet) formerTask(labels map[string]string) worker.Budget {
+	place, last, at := policy.TaskOf(labels), worker.Budget{}, time.Time{}
+	for _, m := range f.byID {
+		saved := m.machine.Saved()
+		if policy.TaskOf(saved.Labels) == place && saved.Incarnation.StartedAt.After(at) {
+			last, at = saved.Budget, saved.Incarnation.StartedAt
+		}
+	}
+	return worker.Budget{Attempts: last.Attempts}
 }
 
 // newcomer is a machine that remembers the labels from the beginning: anyone who recalls it must see what bars it, also when
@@ -195,6 +211,8 @@ func (f *Fleet) identify(key worker.Key, container string, labels map[string]str
 	}
 	id := worker.Identity{Key: key, ID: container, Policy: r.Policy, Problems: r.Problems, Tentative: r.Undecided, Zone: f.set.Zone}
 	switch {
+	case policy.SwarmTask(labels) && r.Policy.Swarm == policy.SwarmKill && len(r.Problems) == 0:
+		id.Task, id.Policy = true, r.Policy.ForTask()
 	case policy.SwarmTask(labels):
 		id.Unmanageable = worker.HeldSwarm
 	case policy.OneOff(labels):

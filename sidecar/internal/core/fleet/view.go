@@ -63,7 +63,8 @@ type WorkerView struct {
 	Problems []policy.Problem
 	Recycle  worker.RecycleView
 	Probe    worker.ProbeView
-	Pause    Pause // that it is under; zero for none
+	Task     policy.Task // its place in Swarm; zero for none
+	Pause    Pause       // that it is under; zero for none
 }
 
 // ContainerView is what is known of a worker's container.
@@ -124,6 +125,7 @@ func (f *Fleet) workerView(now time.Time, m *member) WorkerView {
 		Scope:    f.set.Rules.Scope,
 		Recycle:  p.Recycle,
 		Probe:    p.Probe,
+		Task:     p.Task,
 	}
 	if m.group != nil {
 		w.Group = m.group.name

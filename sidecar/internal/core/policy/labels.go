@@ -40,6 +40,7 @@ func Labels() []Label {
 	labels = append(labels, recycleLabels()...)
 	labels = append(labels, evidenceLabels()...)
 	labels = append(labels, probeLabels()...)
+	labels = append(labels, swarmLabels()...)
 	return append(labels, demandLabels()...)
 }
 

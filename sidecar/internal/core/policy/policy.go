@@ -84,6 +84,7 @@ type Policy struct {
 	Recycle     Recycle
 	Evidence    Evidence
 	Probe       Probe
+	Swarm       Swarm
 }
 
 // ExitRules say which ends of a worker are faults.
@@ -150,6 +151,7 @@ func Default() Policy {
 		Recycle:    defaultRecycle(),
 		Evidence:   defaultEvidence(),
 		Probe:      defaultProbe(),
+		Swarm:      SwarmObserve,
 	}
 }
 

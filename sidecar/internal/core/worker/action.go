@@ -15,6 +15,9 @@ const (
 	Inspect Verb = iota + 1 // inspect
 	Start                   // start, then inspect
 	Stop                    // inspect, compare with what was decided on, stop
+	// Kill ends a task of a Swarm service by SIGKILL: inspect, compare with what was decided on, ask whether the service is being updated where
+	// that can be known, kill. It is refused as a Stop is, and during an update.
+	Kill
 	// Recreate recreates the container. The fleet carries it out as a series of RecreateStep (core/recreate).
 	Recreate
 	// RecreateStep is one step of a recreate; Call says which.
@@ -54,6 +57,8 @@ func (v Verb) String() string {
 		return "start"
 	case Stop:
 		return "stop"
+	case Kill:
+		return "kill"
 	case Recreate:
 		return "recreate"
 	case RecreateStep:

@@ -82,8 +82,11 @@ func (m *Machine) refund() {
 	}
 }
 
-// resetBudget begins again, because somebody has started the worker.
+// resetBudget begins again, because somebody has started the worker. A task goes on with the attempts of the one before it.
 func (m *Machine) resetBudget() {
+	if m.id.Task {
+		return
+	}
 	m.saved.Budget.reset()
 	m.saved.RecentAttempts = nil
 }

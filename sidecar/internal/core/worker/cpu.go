@@ -121,6 +121,11 @@ func (m *Machine) statsRead(now time.Time, in StatsRead) {
 
 // answer settles the question whether the worker is starved. Without readings it is decided as if nobody had asked.
 func (m *Machine) answer(now time.Time, in StatsRead) {
+	if in.Usage == nil && m.cpu.askedAgain {
+		m.cpu.answered, m.cpu.askAt = true, time.Time{}
+		m.starve(now) // as it was
+		return
+	}
 	again := m.cpu.hostStarved
 	m.cpu.answered, m.cpu.askAt, m.cpu.hostStarved = true, time.Time{}, false
 	if in.Usage == nil {
@@ -151,6 +156,12 @@ func (m *Machine) starve(now time.Time) {
 	s := &m.saved.State
 	s.Heal.Reason = ReasonStarved
 	s.Due = latest(s.Due, m.checks.unhealthyAt.Add(m.id.Policy.StarvedGrace))
+	if m.id.Task {
+		s.Due = now.Add(m.id.Policy.StarvedGrace)
+	}
+	if m.cpu.askedAgain {
+		return
+	}
 	m.emit(Event{
 		At: now, Kind: EventHeld, HealID: s.Heal.ID, Fault: s.Heal.Fault, Reason: HeldStarved, Attempt: s.Heal.Attempt, Delay: s.Due.Sub(now),
 		Output: s.Heal.Output,

@@ -16,6 +16,7 @@ import (
 
 // garbage feeds a machine anything in any order, as no engine would, and holds it to what must hold all the same.
 type garbage struct {
+	task   bool
 	m      *worker.Machine
 	now    time.Time
 	limit  int
@@ -35,7 +36,11 @@ func TestGarbage(t *testing.T) {
 		}
 		g := &garbage{now: noon, limit: p.MaxAttempts}
 		g.barred = rapid.SampledFrom([]worker.Reason{worker.HeldNot, worker.HeldNot, worker.HeldSwarm}).Draw(t, "barred")
-		g.m = worker.New(worker.Identity{Key: "w", ID: containerID, Policy: p, Unmanageable: g.barred})
+		g.task = g.barred == worker.HeldNot && rapid.IntRange(0, 3).Draw(t, "task") == 0
+		if g.task {
+			p = p.ForTask()
+		}
+		g.m = worker.New(worker.Identity{Key: "w", ID: containerID, Policy: p, Unmanageable: g.barred, Task: g.task})
 		for range rapid.IntRange(10, 150).Draw(t, "inputs") {
 			if g.step(t) {
 				return
@@ -86,6 +91,10 @@ func (g *garbage) grant(t *rapid.T) worker.Effects {
 		return turn
 	}
 	require.Empty(t, g.barred, "rule 9")
+	if g.task {
+		require.Contains(t, []worker.Verb{worker.Kill, worker.Collect}, turn.Do.Verb, "of a task of Swarm")
+		require.Equal(t, worker.StatusRunning, before.Status)
+	}
 	require.Contains(t, []worker.Reason{worker.HeldNot, worker.HeldExhausted}, before.Held)
 	require.True(t, turn.Do.Verb != worker.Start || before.Status.Down(), "a start of what is not down: %s", before.Status)
 	require.True(t, turn.Do.Verb != worker.Stop || before.Status == worker.StatusRunning, "a stop of what is %s", before.Status)

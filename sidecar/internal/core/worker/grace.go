@@ -17,6 +17,9 @@ func (m *Machine) ownGrace() bool {
 
 // stopNow is a stop that is sent now.
 func (m *Machine) stopNow(now time.Time) SentStop {
+	if m.id.Task {
+		return SentStop{At: now} // by SIGKILL
+	}
 	s := SentStop{At: now, Grace: m.id.Policy.Grace(m.container.config.stopTimeout)}
 	if m.ownGrace() && m.container.graceUnknown {
 		s.Grace, s.Any = longestEngineGrace, true

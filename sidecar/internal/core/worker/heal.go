@@ -63,7 +63,7 @@ func (m *Machine) begin(now time.Time, c cause, due time.Time) {
 	if m.container.status.Down() {
 		m.requestLogs(m.life.endedAt, m.life.exitCode)
 	}
-	m.cpu.answered, m.cpu.hostStarved, m.cpu.askAt, m.quota.boostOver = false, false, time.Time{}, false
+	m.cpu.answered, m.cpu.askedAgain, m.cpu.hostStarved, m.cpu.askAt, m.quota.boostOver = false, false, false, time.Time{}, false
 	m.saved.Expected = true
 	e := m.healEvent(now, EventFault, c.detail)
 	e.Delay = s.Due.Sub(now)
@@ -106,6 +106,9 @@ const groupWindow = 3 * time.Second
 
 // nextAction is a recreate where nothing less helps, after so many failed restarts in a row, or because the label asks for it.
 func (m *Machine) nextAction(c cause) HealAction {
+	if m.id.Task {
+		return HealKill
+	}
 	if c.action == HealStop {
 		return HealStop
 	}

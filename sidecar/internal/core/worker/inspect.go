@@ -195,6 +195,8 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 	phase := m.phase()
 	switch {
 	case m.id.Unmanageable != HeldNot:
+	case m.id.Task:
+		m.taskEnded(now)
 	case m.heldUntilStarted() && p.startedSince(m.saved.State.Hold.At, s):
 		m.startedSinceHold(now, s)
 	case phase == PhaseAsleep:

@@ -20,8 +20,9 @@ type Dispatch struct{ ActionID uint64 }
 // EngineRestarted tells that another engine process answers now. Stops since StopsSince were the old one's own
 // shutdown, not an operator's.
 type EngineRestarted struct {
-	BootedAt   time.Time // zero when it cannot be told
-	StopsSince time.Time // the engine's clock; zero when no stop belongs to the shutdown
+	BootedAt     time.Time // zero when it cannot be told
+	StopsSince   time.Time // the engine's clock; zero when no stop belongs to the shutdown
+	EarliestStop time.Time // no stop before it can be the shutdown's, however late it was confirmed; the engine's clock
 }
 
 func (Observation) input()     {}
@@ -178,6 +179,7 @@ type inspects struct {
 type cpuUse struct {
 	askAt       time.Time // when readings are due that tell starved from hung; zero when they are not asked for
 	answered    bool      // that question about the open heal
+	askedAgain  bool      // it was answered with starved before
 	hostStarved bool      // the last answer was that the host is out of CPU
 	statsAt     time.Time // when the next reading for idle-after is due
 	lastStats   Stats
@@ -226,10 +228,12 @@ type inspectRequest struct {
 
 // Identity is what a machine is made for.
 type Identity struct {
-	Key          Key
-	ID           string
-	Policy       policy.Policy
-	Problems     []policy.Problem
+	Key      Key
+	ID       string
+	Policy   policy.Policy
+	Problems []policy.Problem
+	// Task: it is a task of a Swarm service that Stoker may kill. It never starts one, and leaves its end to Swarm.
+	Task         bool
 	Unmanageable Reason // HeldNot, HeldBadLabels, HeldSwarm or HeldOneOff
 	// Tentative: whether the container is a worker depends on its first look. Nothing is told of it before Confirm.
 	Tentative bool
@@ -294,6 +298,7 @@ func (m *Machine) Step(now time.Time, in Input) Effects {
 	if !isReplay(in) {
 		m.announce(now)
 	}
+	m.askTaskAgain(now)
 	do := m.take(now, in)
 	m.restartOrphaned(now)
 	m.dependentsDue(now)

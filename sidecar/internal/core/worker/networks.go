@@ -72,7 +72,7 @@ func (n SavedNetworks) startedSince(s Snapshot) bool {
 // is lost; without such a start somebody has disconnected it, and means it.
 func (m *Machine) noteNetworks(now time.Time, s Snapshot) {
 	m.networks.addresses, m.networks.reach, m.networks.unseen = s.Addresses, s.Reach, s.Unseen
-	if m.networks.seenAt = now; s.Networks == nil { // not told
+	if m.networks.seenAt = now; s.Networks == nil || m.id.Task { // not told, or connected by Swarm
 		return
 	}
 	before := m.saved.Networks

@@ -90,6 +90,7 @@ func (m *Machine) listed(now time.Time, o Observation) {
 	}
 	if m.id.Unmanageable != HeldNot {
 		m.container.status, m.checks.status = o.Status, o.Health
+		m.observeTask(now)
 		return
 	}
 	m.backInPlace(now, o)

@@ -24,7 +24,7 @@ func (m *Machine) finish(now time.Time, o Outcome) {
 		m.finishInspect(now, o)
 	case Start:
 		m.finishStart(now, o)
-	case Stop:
+	case Stop, Kill:
 		m.finishStop(now, o)
 	case Update:
 		m.finishUpdate(now, o)
@@ -166,7 +166,7 @@ func (m *Machine) stopNotSent(now time.Time) {
 		m.staysAwake(now, "")
 		return
 	case m.phase() == PhaseStopping:
-		m.toDue(PhaseStopDue, now.Add(firstRetry))
+		m.toDue(PhaseStopDue, now.Add(m.refusedRetry()))
 		return
 	}
 	m.dropOwnStop()

@@ -78,6 +78,9 @@ func (m *Machine) stoppedForHeal(now, due time.Time) {
 	case HealStop:
 		m.stoppedForGood(now)
 		return
+	case HealKill:
+		m.taskEnded(now)
+		return
 	case HealNone, HealStart, HealRestart, HealRecreate, HealWake:
 	}
 	m.toDue(PhaseBackingOff, due)

@@ -32,8 +32,11 @@ func (m *Machine) inspectBackoff() time.Duration {
 // plan says what the machine wants next. It is recomputed after each input, so that nothing that was wanted
 // before outlives its reason.
 func (m *Machine) plan(now time.Time) (ActionClass, time.Time) {
-	if m.container.removed || m.inFlight != nil || (m.id.Unmanageable != HeldNot && !m.id.Tentative) {
+	if m.container.removed || m.inFlight != nil || (m.id.Unmanageable != HeldNot && !m.observedTask() && !m.id.Tentative) {
 		return ClassNone, time.Time{}
+	}
+	if m.observedTask() {
+		return m.planObserved(now)
 	}
 	if m.Recreating() || m.Missing() {
 		return m.planRecreate()
@@ -105,7 +108,7 @@ func (m *Machine) stopAllowedAt() time.Time {
 	if m.heal().Reason.cutOff() {
 		due = latest(due, m.checks.groupDeadline)
 		if !m.cpu.askAt.IsZero() && !m.cpu.hostStarved {
-			due = latest(due, m.cpu.askAt.Add(senseWait))
+			due = latest(due, m.cpu.askAt.Add(m.senseWait()))
 		}
 	}
 	return due
@@ -191,11 +194,15 @@ func (m *Machine) fillStop(now time.Time, a *Action) {
 	a.OnlyIfUnhealthy = m.onlyIfUnhealthy()
 	s := m.saved.State
 	s.Phase, s.Stop = PhaseStopping, m.stopNow(now)
+	verb := Stop
+	if m.id.Task {
+		verb = Kill
+	}
 	m.enter(s)
 	m.own.issuedHere = true
 	m.saved.OwnStops.Sent++
 	m.charge(now)
-	a.Verb, a.Reason, a.Attempt = Stop, s.Heal.Reason, s.Heal.Attempt
+	a.Verb, a.Reason, a.Attempt = verb, s.Heal.Reason, s.Heal.Attempt
 	a.Grace = m.requestGrace(s.Stop)
 	a.Inspected = now.Sub(m.inspects.appliedAt) < freshInspect
 	a.Deadline = s.Stop.Grace + stopMargin

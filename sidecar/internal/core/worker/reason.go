@@ -42,6 +42,8 @@ const (
 	HealRecreate HealAction = "recreate"
 	// HealStop ends an unhealthy worker for good, by its label. It counts as no attempt.
 	HealStop HealAction = "stop"
+	// HealKill ends a task of a Swarm service by SIGKILL. Swarm replaces it.
+	HealKill HealAction = "kill"
 	// What the demand for a group asks for. They cure no fault, and count as no attempt.
 	HealWake  HealAction = "wake"
 	HealSleep HealAction = "sleep"

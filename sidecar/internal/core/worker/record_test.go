@@ -71,7 +71,7 @@ func TestWords(t *testing.T) {
 		require.False(t, seen[v.String()], v)
 		seen[v.String()] = true
 	}
-	require.Len(t, seen, 17)
+	require.Len(t, seen, 18)
 	results := map[string]bool{}
 	for r := worker.Result(0); r <= worker.Skipped; r++ {
 		results[r.String()] = true

@@ -230,8 +230,8 @@ func (s *script) grant() {
 				s.describe([]string{"networks:" + strings.Join(append(t.Do.Networks, s.world.Networks...), ",")})
 				s.finish(worker.Outcome{Result: worker.Done, Answer: worker.Answer{Snapshot: s.snapshot()}})
 			}
-		case worker.Stop:
-			s.did = append(s.did, "stop "+strconv.Itoa(t.Do.Attempt))
+		case worker.Stop, worker.Kill:
+			s.did = append(s.did, t.Do.Verb.String()+" "+strconv.Itoa(t.Do.Attempt))
 		case worker.Collect:
 			s.did = append(s.did, strings.Join(append([]string{"collect"}, t.Do.Evidence.Command...), " "))
 		case worker.Update:

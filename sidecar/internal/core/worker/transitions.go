@@ -57,6 +57,7 @@ func Transitions() []Transition {
 		{"start answered", unlessRecreating(), seen},
 		{"start answered", []Phase{PhaseStarting, PhaseBackingOff}, []Phase{PhaseVerifying}},
 		{"stop answered", unlessRecreating(), seen},
+		{"kill answered", unlessRecreating(), seen}, // of a task of a Swarm service
 		{"collect answered", unlessRecreating(), slices.Concat(seen, []Phase{PhaseAsleep})},
 		{"update answered", unlessRecreating(), seen},
 		{"update answered", []Phase{PhaseStarting}, []Phase{PhaseVerifying}},

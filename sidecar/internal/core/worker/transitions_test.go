@@ -40,7 +40,7 @@ func step(t require.TestingT, m *worker.Machine, now time.Time, in worker.Input)
 // TestTransitionsAreNamed: every row speaks of phases and inputs that exist.
 func TestTransitionsAreNamed(t *testing.T) {
 	inputs := []string{
-		"", "due", "engine restarted", "stats read", "orphaned", "recreate found", "inspect answered", "start answered", "stop answered",
+		"", "due", "engine restarted", "stats read", "orphaned", "recreate found", "inspect answered", "start answered", "stop answered", "kill answered",
 		"update answered", "collect answered", "connect answered", "recreate answered", "started", "exited", "stopped", "healthy", "gone", "renamed", "listed", "wake", "sleep", "recycle",
 	}
 	reached := map[worker.Phase]bool{worker.PhaseWatching: true}

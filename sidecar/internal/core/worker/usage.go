@@ -40,7 +40,7 @@ func (m *Machine) DisplayStatsRead(now time.Time, of Incarnation, u Usage) {
 
 // readable: a reading is about the worker as it is known to be.
 func (m *Machine) readable() bool {
-	return m.container.status == StatusRunning && m.container.inspected && m.id.Unmanageable == HeldNot && !m.Recreating()
+	return m.container.status == StatusRunning && m.container.inspected && (m.id.Unmanageable == HeldNot || m.observedTask()) && !m.Recreating()
 }
 
 func (m *Machine) show(r rates, at time.Time) {

@@ -28,6 +28,7 @@ type View struct {
 	LostNetworks []string
 	Recycle      RecycleView
 	Probe        ProbeView
+	Task         policy.Task // zero when it is none of Swarm's
 }
 
 // View is a copy: it does not change with the machine.
@@ -36,7 +37,7 @@ func (m *Machine) View() View {
 		Key: m.saved.Key, Incarnation: m.saved.Incarnation, Status: m.container.status, Health: m.checks.status, Expected: m.saved.Expected,
 		Held: m.held(), Attempts: m.saved.Budget.Attempts, Phase: m.phase(), Heal: m.heal(), Due: m.saved.State.Due, Acting: m.inFlight != nil && m.inFlight.Verb != Inspect, CPUs: m.ownQuota(),
 		Boosted: m.saved.Boost != nil, Share: m.share(),
-		Problems: m.problems(), Inspected: m.container.inspected, LostNetworks: m.saved.Networks.Lost, Recycle: m.recycleView(), Probe: m.probeView(),
+		Problems: m.problems(), Inspected: m.container.inspected, LostNetworks: m.saved.Networks.Lost, Recycle: m.recycleView(), Probe: m.probeView(), Task: policy.TaskOf(m.saved.Labels),
 	}
 	return p
 }
@@ -45,6 +46,8 @@ func (m *Machine) held() Reason {
 	switch {
 	case m.id.Unmanageable != HeldNot:
 		return m.id.Unmanageable
+	case m.id.Task && m.container.status.Down():
+		return HeldSwarm
 	case m.container.status == StatusPaused:
 		return HeldPaused
 	case m.container.status == StatusRemoving, m.container.status == StatusDead:
@@ -103,7 +106,7 @@ func (m *Machine) RunningUndisturbed() bool {
 // removed meanwhile nothing is left to start.
 func (m *Machine) StoppedForHeal() bool {
 	h := m.heal()
-	starts := h.Open() && h.Action != HealSleep && h.Action != HealStop // else nothing is to be started after its stop
+	starts := h.Open() && h.Action != HealSleep && h.Action != HealStop && h.Action != HealKill // else nothing is to be started after its stop
 	return m.stopSent() && starts && m.container.status != StatusRemoving && m.container.status != StatusDead
 }
 

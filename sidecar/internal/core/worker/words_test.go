@@ -21,6 +21,8 @@ func (s *script) given(at string, words []string) {
 		switch name {
 		case "health":
 			s.world.HasHealthcheck, s.world.Health = true, worker.HealthHealthy
+		case "task":
+			s.id.Task = true
 		case "rm":
 			s.world.AutoRemove = true
 		case "demand":
@@ -77,6 +79,9 @@ func (s *script) given(at string, words []string) {
 		}
 	}
 	s.id.Policy = s.labelled(at, labels)
+	if s.id.Task {
+		s.id.Policy = s.id.Policy.ForTask()
+	}
 	if remembered {
 		mem := worker.Saved{Key: "w", Incarnation: s.world.Incarnation, Expected: true}
 		s.m, s.closed = worker.Restore(s.id, mem), true

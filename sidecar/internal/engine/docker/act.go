@@ -38,6 +38,8 @@ func (c *Client) Do(ctx context.Context, a worker.Action) worker.Outcome {
 		c.start(ctx, &out)
 	case worker.Stop:
 		c.stop(ctx, &out)
+	case worker.Kill:
+		c.kill(ctx, &out)
 	case worker.RecreateStep:
 		c.recreateStep(ctx, &out)
 	case worker.ListDependents:
@@ -144,7 +146,7 @@ func refusal(a worker.Action, s worker.Snapshot) string {
 func (c *Client) finishCall(ctx context.Context, out *worker.Outcome, s *response, err error) {
 	out.Snapshot = nil
 	switch {
-	case err == nil && out.Action.Verb == worker.Stop:
+	case err == nil && (out.Action.Verb == worker.Stop || out.Action.Verb == worker.Kill):
 		out.Result = worker.Done
 	case err == nil:
 		c.inspect(ctx, out)

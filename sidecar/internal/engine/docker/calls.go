@@ -23,11 +23,14 @@ const (
 	lacksRecreates  lack = "Stoker cannot recreate workers and restarts them instead"
 	lacksDependents lack = "Stoker cannot restart dependents"
 	lacksFiles      lack = "Stoker cannot probe files in workers"
+	lacksTasks      lack = "Stoker cannot kill tasks that Swarm leaves alone"
+	lacksUpdates    lack = "Stoker kills such tasks also while their service is being updated"
 )
 
 func lacks() []lack {
 	return []lack{
 		lacksView, lacksHeals, lacksClock, lacksBoot, lacksCause, lacksStats, lacksEvidence, lacksCommands, lacksQuotas, lacksRecreates, lacksDependents, lacksFiles,
+		lacksTasks, lacksUpdates,
 	}
 }
 
@@ -78,6 +81,8 @@ func calls() []call {
 		{"POST /containers/{id}/exec", one + `/exec`, lacksCommands, append([]string{"EXEC=1"}, changes...), false},
 		{"POST /exec/{id}/start", `exec/[^/]+/start`, lacksCommands, []string{"EXEC=1", "POST=1"}, false},
 		{"GET /exec/{id}/json", `exec/[^/]+/json`, lacksCommands, []string{"EXEC=1"}, false},
+		{"POST /containers/{id}/kill", one + `/kill`, lacksTasks, changes, false},
+		{"GET /services/{id}", `services/[^/]+`, lacksUpdates, []string{"SERVICES=1"}, false},
 		{"POST /containers/{id}/restart", one + `/restart`, lacksDependents, changes, false},
 	}
 }

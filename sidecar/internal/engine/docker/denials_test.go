@@ -253,8 +253,10 @@ func TestCallsAreKnown(t *testing.T) {
 	for one := range documented(t) {
 		want[strings.NewReplacer("<", "{", ">", "}").Replace(one)] = true
 	}
-	for one := range documentedIn(t, "evidence.md") {
-		want[strings.NewReplacer("<", "{", ">", "}").Replace(one)] = true
+	for _, page := range []string{"evidence.md", "swarm.md"} {
+		for one := range documentedIn(t, page) {
+			want[strings.NewReplacer("<", "{", ">", "}").Replace(one)] = true
+		}
 	}
 	d := newDirectory()
 	for _, c := range calls() {

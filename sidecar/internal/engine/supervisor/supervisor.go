@@ -263,7 +263,7 @@ func (s *Supervisor) finish(ctx context.Context, out worker.Outcome) time.Durati
 // back waits for the journal first: if Stoker dies in the middle of it, the next Stoker must know that the stop in it was not an
 // operator's. A start waits for nothing; doing it twice does no harm.
 func (s *Supervisor) act(ctx, bounded context.Context, a worker.Action) {
-	if a.Verb == worker.Stop || a.Verb == worker.RecreateStep || a.Verb == worker.Update || a.Verb == worker.Collect && len(a.Evidence.Command) > 0 {
+	if a.Verb == worker.Stop || a.Verb == worker.Kill || a.Verb == worker.RecreateStep || a.Verb == worker.Update || a.Verb == worker.Collect && len(a.Evidence.Command) > 0 {
 		wait, cancel := context.WithTimeout(bounded, syncWait)
 		_ = s.journal.Sync(wait) // the journal reports its own problems; the worker is healed all the same
 		cancel()

@@ -50,7 +50,7 @@ func rows() []row {
 		{"refused", eventRefused, "cannot be recreated unchanged", "cannot be recreated unchanged",
 			"a recreate would lose something: Stoker restarts the worker instead"},
 		{"unhealthy", eventUnhealthy, "is unhealthy, and is left so", "are unhealthy, and are left so", "a worker with `stoker.on-unhealthy: notify` is unhealthy"},
-		{"stopped", eventStopped, "was unhealthy, and was stopped", "were unhealthy, and were stopped", "a worker with `stoker.on-unhealthy: stop` was unhealthy; somebody has to start it"},
+		{"stopped", eventStopped, "was unhealthy, and was stopped", "were unhealthy, and were stopped", "a worker with `stoker.on-unhealthy: stop` was unhealthy; somebody has to start it. Or a task of a Swarm service was killed (`stoker.swarm: kill`); Swarm replaces it"},
 		{"engine-disconnected", eventEngineDisconnected, "Docker connection lost, reconnecting", "", "the connection to Docker is lost"},
 		{"engine-connected", eventEngineConnected, "Docker connection is back", "", "it is back; also reported after `engine-disconnected` was"},
 		{"host-overloaded", eventHostOverloaded, "the host is overloaded: restarts of running workers wait", "",

@@ -9,6 +9,7 @@ import (
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/report/history"
+	"stoker/sidecar/internal/report/peers"
 	"stoker/sidecar/internal/report/trend"
 	"stoker/sidecar/internal/sanitize"
 )
@@ -35,6 +36,7 @@ type request struct {
 	assets  addresses
 
 	evidence func(key worker.Key) []history.Heal
+	others   func() []peers.Host // nil without peers
 }
 
 // pageData is what the templates show.
@@ -47,6 +49,7 @@ type pageData struct {
 	Summary summary
 	Engine  engine
 	Groups  []groupRow
+	Hosts   *hostsData // nil without peers
 	Rows    []row
 	History []entry
 	Worker  *detail // the page of one worker

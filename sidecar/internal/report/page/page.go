@@ -8,6 +8,7 @@ import (
 	"compress/gzip"
 	"html/template"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/report/history"
+	"stoker/sidecar/internal/report/peers"
 	"stoker/sidecar/internal/report/trend"
 )
 
@@ -27,6 +29,8 @@ type Options struct {
 	Events func(after uint64) []history.Entry
 	// Evidence returns what is kept of the last heals of a worker, the newest first; nil has none.
 	Evidence func(key worker.Key) []history.Heal
+	// Hosts returns the other hosts; nil has none.
+	Hosts func() []peers.Host
 	// Trend returns the last day of a group; nil has none.
 	Trend func(group string) []trend.Point
 	// Version is the version of Stoker.
@@ -67,27 +71,20 @@ func New(opts Options) http.Handler {
 	return mux
 }
 
-// page answers with all workers, with one (worker=NAME), or with a fragment of either for the script (fragment=...).
+// page answers with all workers, with one (worker=NAME), with one other host (host=ADDRESS), or with a fragment of these for the script
+// (fragment=...).
 func (s *site) page(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	one := query.Has("worker")
-	name, found := templateOf(one, query.Get("fragment"))
-	var data pageData
+	name, found := templateOf(query)
+	var content any
 	if found {
-		data, found = s.data(one, worker.Key(query.Get("worker")))
+		content, found = s.content(name, query)
 	}
 	if !found {
-		http.Error(w, "no such worker or fragment of the page", http.StatusNotFound)
+		http.Error(w, "no such worker, host or fragment of the page", http.StatusNotFound)
 		return
 	}
 	var body bytes.Buffer
-	var content any = data
-	switch name {
-	case "history":
-		content = data.History
-	case "detail":
-		content = data.Worker
-	}
 	if err := s.templates.ExecuteTemplate(&body, name, content); err != nil { // a template and its data do not fit, which tests would show
 		http.Error(w, "the page cannot be rendered", http.StatusInternalServerError)
 		return
@@ -101,26 +98,53 @@ func (s *site) page(w http.ResponseWriter, r *http.Request) {
 	write(w, r, body.Bytes())
 }
 
-// templateOf returns the template for one worker or for all, and for a fragment.
-func templateOf(one bool, fragment string) (name string, found bool) {
-	names := map[string]string{"": "page", "workers": "workers", "history": "history"}
-	if one {
+// templateOf returns the template for one worker, for one host or for all, and for a fragment.
+func templateOf(query url.Values) (name string, found bool) {
+	names := map[string]string{"": "page", "workers": "workers", "history": "history", "hosts": "hosts"}
+	switch {
+	case query.Has("worker"):
 		names = map[string]string{"": "worker", "detail": "detail"}
+	case query.Has("host"):
+		names = map[string]string{"": "host", "hosts": "hosts"}
 	}
-	name, found = names[fragment]
+	name, found = names[query.Get("fragment")]
 	return name, found
 }
 
-// data returns what the page shows, and false when nothing is known of the worker.
-func (s *site) data(one bool, key worker.Key) (pageData, bool) {
+// content returns what a template shows, and false when nothing is known of the worker or the host.
+func (s *site) content(name string, query url.Values) (any, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.update()
-	r := request{now: s.opts.Now(), view: s.opts.View(), past: s.past, trend: s.opts.Trend, evidence: s.opts.Evidence, version: s.opts.Version, assets: s.addresses}
-	if one {
-		return r.worker(key)
+	r := request{
+		now: s.opts.Now(), view: s.opts.View(), past: s.past, trend: s.opts.Trend, evidence: s.opts.Evidence, others: s.opts.Hosts, version: s.opts.Version,
+		assets: s.addresses,
 	}
-	return r.all(), true
+	var data pageData
+	found := true
+	switch {
+	case query.Has("worker"):
+		data, found = r.worker(worker.Key(query.Get("worker")))
+	case query.Has("host"):
+		data, found = r.host(query.Get("host"))
+	case name == "hosts":
+		data.Hosts = r.hosts()
+		found = data.Hosts != nil
+	case name == "page":
+		data = r.all()
+		data.Hosts = r.hosts()
+	default:
+		data = r.all()
+	}
+	switch name {
+	case "history":
+		return data.History, found
+	case "detail":
+		return data.Worker, found
+	case "hosts":
+		return data.Hosts, found
+	}
+	return data, found
 }
 
 // update adds the events since the last request. Once it holds many events that the history has dropped, it starts again with

@@ -287,9 +287,9 @@ func BenchmarkRequestAfterTenThousandEvents(b *testing.B) {
 		w.notes = append(w.notes, healOf("batch-worker-001", time.Now(), time.Second, crash(1))...)
 	}
 	s := &site{opts: w.options(), past: newPast()}
-	s.data(false, "")
+	s.content("page", nil)
 	for b.Loop() {
-		s.data(false, "")
+		s.content("page", nil)
 	}
 }
 

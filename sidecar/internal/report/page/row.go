@@ -39,6 +39,7 @@ type row struct {
 	Probe    outside
 	Status   worker.Status
 	Problems []string
+	Task     string // its place in Swarm; empty for none
 	CPU      gauge
 	Attempts int
 	Next     instant
@@ -90,7 +91,7 @@ func gaugeOf(w fleet.WorkerView, now time.Time) gauge {
 func (r request) row(w fleet.WorkerView) row {
 	line := row{
 		Key: w.Key, Name: sanitize.Line(string(w.Key)), State: w.State, Heal: w.Heal, Health: w.Health, Status: w.Status, Probe: outsideOf(w.Probe, r.now),
-		Group: groupOf(w), CPU: gaugeOf(w, r.now), Attempts: w.Attempts, Next: instantOf(w.NextAt, r.now), Why: why(w, r.now),
+		Group: groupOf(w), CPU: gaugeOf(w, r.now), Attempts: w.Attempts, Next: instantOf(w.NextAt, r.now), Why: why(w, r.now), Task: taskText(w.Task.Service, w.Task.Slot),
 	}
 	line.Rank = rank(line.Group, w.State)
 	if w.Status == worker.StatusRunning {
@@ -103,6 +104,14 @@ func (r request) row(w fleet.WorkerView) row {
 	line.Heals, line.Failed = r.past.workers[w.Key].healsSince(r.now.Add(-day))
 	line.Rev = line.rev()
 	return line
+}
+
+// taskText is where a task stands in Swarm.
+func taskText(service, slot string) string {
+	if service == "" {
+		return ""
+	}
+	return "task " + brief(slot, 40) + " of " + brief(service, 100)
 }
 
 // NoCheck reports whether the worker has no health check of Docker's.
@@ -191,13 +200,24 @@ func onPurpose(r worker.Reason) bool {
 	}
 }
 
+// ranksPerGroup is more than there are states.
+const ranksPerGroup = 20
+
 func rank(g group, s fleet.State) int {
-	groups := []group{groupAttention, groupHealing, groupUnknown, groupHeld, groupRunning}
-	states := []fleet.State{
+	return ranksPerGroup*slices.Index(groupOrder(), g) + slices.Index(stateOrder(), s)
+}
+
+// groupOrder is the groups, the most urgent first.
+func groupOrder() []group {
+	return []group{groupAttention, groupHealing, groupUnknown, groupHeld, groupRunning}
+}
+
+// stateOrder is all states, the most urgent first.
+func stateOrder() []fleet.State {
+	return []fleet.State{
 		fleet.StateExhausted, fleet.StateUnhealthy, fleet.StateHeld, fleet.StateHealing, fleet.StateWaiting, fleet.StateUnknown,
 		fleet.StateAsleep, fleet.StateWaking, fleet.StateRetiring, fleet.StateStarting, fleet.StateRunning,
 	}
-	return 10*slices.Index(groups, g) + slices.Index(states, s)
 }
 
 // rows returns all workers, the most urgent first.

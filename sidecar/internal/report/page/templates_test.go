@@ -15,10 +15,10 @@ func TestNoFieldIsMarkup(t *testing.T) {
 	t.Parallel()
 	const nasty = "\"'><script>alert(1)</script><img src=x onerror=alert(1) a='b' c=\"d\" {{.}} &worker=x`"
 	templates := parseTemplates()
-	for _, name := range []string{"page", "worker", "workers", "detail", "history"} {
+	for _, name := range []string{"page", "worker", "workers", "detail", "history", "host", "hosts"} {
 		render := func(text string) string {
 			d := filled(text)
-			data := map[string]any{"detail": d.Worker, "history": d.History}[name]
+			data := map[string]any{"detail": d.Worker, "history": d.History, "hosts": d.Hosts}[name]
 			if data == nil {
 				data = d
 			}
@@ -29,7 +29,7 @@ func TestNoFieldIsMarkup(t *testing.T) {
 		tame, wild := render("tame"), render(nasty)
 		require.Contains(t, tame, "tame", name)
 		require.Contains(t, wild, "&lt;script&gt;", name)
-		for _, mark := range []string{"<", ">", `"`, "'", "=\"", "?worker=", "<script", "<img"} {
+		for _, mark := range []string{"<", ">", `"`, "'", "=\"", "?worker=", "?host=", "<script", "<img"} {
 			require.Equal(t, strings.Count(tame, mark), strings.Count(wild, mark), "%s in %s", mark, name)
 		}
 		require.NotContains(t, wild, "&worker=", name)
@@ -46,6 +46,7 @@ func filled(text string) pageData {
 		r.Problems, r.Day.Strokes, r.Attempts, r.Heals, r.Failed = make([]string, 1), make([]stroke, 1), 1, 1, 1
 		r.CPU = gauge{Known: true, Boosted: true, Hurts: true}
 	}
+	d.Hosts = &hostsData{Hosts: make([]hostRow, 1), Workers: []otherRow{{Problems: make([]string, 1), CPU: gauge{Known: true}}}, More: 1}
 	d.Worker.Timeline.Strokes = make([]stroke, 1)
 	d.Engine = engine{Connected: true, CPUs: 1}
 	d.History[0].Attempt = 1

@@ -32,6 +32,7 @@ import (
 	"stoker/sidecar/internal/engine/supervisor"
 	"stoker/sidecar/internal/engine/watch"
 	"stoker/sidecar/internal/report/history"
+	"stoker/sidecar/internal/report/peers"
 	"stoker/sidecar/internal/report/web"
 	"stoker/sidecar/internal/test/dockertest"
 )
@@ -102,7 +103,7 @@ func (h *house) serve() {
 	var running sync.WaitGroup
 	running.Go(func() { _ = watch.New(engine, watch.Options{}).Run(ctx, seen) })
 	running.Go(func() { h.sup.Run(ctx, seen) })
-	server := httptest.NewServer(web.Handler(web.Options{View: h.sup.View, LastTick: h.sup.LastTick, History: h.log}))
+	server := httptest.NewServer(web.Handler(web.Options{View: h.sup.View, LastTick: h.sup.LastTick, History: h.log, Version: "1.4.0", Instance: "V4VPMBH5LRAWDSOZ3HCPMLH2XZ", Hosts: neighbours}))
 	h.url = server.URL
 	h.t.Cleanup(func() {
 		server.Close()
@@ -110,6 +111,16 @@ func (h *house) serve() {
 		running.Wait()
 		require.NoError(h.t, j.Close(context.Background()))
 	})
+}
+
+// neighbours is a host that answered last a while ago.
+func neighbours(context.Context) []peers.Host {
+	at, used, throttled := time.Now(), 0.5, 0.5
+	return []peers.Host{{Name: "beta", Address: "http://10.0.0.2:8080", State: peers.Silent, Error: "connection refused", Answered: &at, Report: peers.Report{
+		At: &at, Version: "1.4.0", Connected: true, Engine: "28.5.2", Workers: []peers.Worker{{
+			Key: "sieve", State: "unknown", Status: "running", Health: "healthy", StartedAt: &at, CPU: peers.CPU{CPUs: 0.5, Used: &used, Throttled: &throttled}, Problems: []peers.Problem{},
+		}},
+	}}}
 }
 
 func (h *house) eventually(what string, ok func() bool) {
@@ -182,7 +193,7 @@ func TestExamples(t *testing.T) {
 	raw, err := os.ReadFile(docs)
 	require.NoError(t, err)
 	places := regexp.MustCompile(`(?s)<!-- example: GET (\S+) -->\n(.*?)<!-- /example -->`)
-	require.Len(t, places.FindAllSubmatch(raw, -1), 8)
+	require.Len(t, places.FindAllSubmatch(raw, -1), 9)
 	examples := map[string]string{}
 	for _, place := range places.FindAllSubmatch(raw, -1) {
 		path := string(place[1])

@@ -25,6 +25,13 @@ type fleetJSON struct {
 	Candidates     *adviceJSON  `json:"candidates"` // why there are no workers; null while there are some, and before the containers were looked at
 }
 
+// workersJSON is all of it, and which Stoker answers.
+type workersJSON struct {
+	fleetJSON
+	Version  string `json:"version"`  // of Stoker
+	Instance string `json:"instance"` // of its process, another one after each start
+}
+
 // pauseJSON is a pause.
 type pauseJSON struct {
 	Scope  fleet.PauseScope `json:"scope"` // worker, project or all
@@ -72,6 +79,8 @@ type workerJSON struct {
 	Measured  *time.Time        `json:"measured_at"`     // the engine's clock
 	Group     string            `json:"group"`           // whose demand decides how many run
 	Scope     string            `json:"scope"`
+	Service   string            `json:"service"` // of Swarm, whose task it is; empty for none
+	Slot      string            `json:"slot"`    // of the service: a number, or the node of a global one
 	Lost      []string          `json:"lost_networks"`
 	Recycle   recycleJSON       `json:"recycle"`
 	Probe     *probeJSON        `json:"probe"` // from outside; null without stoker.probe
@@ -135,6 +144,7 @@ func workerOf(w fleet.WorkerView, at time.Time) workerJSON {
 		}
 	}
 	shown.Probe = probeOf(w.Probe)
+	shown.Service, shown.Slot = clip(w.Task.Service), clip(w.Task.Slot)
 	for n, p := range w.Problems {
 		shown.Problems[n] = problemOf(p)
 	}

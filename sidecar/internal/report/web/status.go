@@ -3,6 +3,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/report/history"
+	"stoker/sidecar/internal/report/peers"
 )
 
 // Options are the sources of the server, and its addresses.
@@ -24,10 +26,12 @@ type Options struct {
 	Lacking  func() string     // which calls are refused without which Stoker cannot do its work, in one line; nil or empty is none
 	Version  string
 	Commit   string
+	Instance string // of this process, by which it knows its own answers
 
-	History *history.Log // nil serves none, and no stream of events
-	Metrics http.Handler // at /metrics; nil serves none
-	Page    http.Handler // at / and all paths that nothing else serves; nil serves a list of paths
+	History *history.Log                           // nil serves none, and no stream of events
+	Hosts   func(ctx context.Context) []peers.Host // the other hosts; it may wait for their answers for seconds; nil has none
+	Metrics http.Handler                           // at /metrics; nil serves none
+	Page    http.Handler                           // at / and all paths that nothing else serves; nil serves a list of paths
 }
 
 // recentEvents is how many events are shown with a worker.
@@ -62,6 +66,7 @@ func (s *site) routes() *http.ServeMux {
 	mux.HandleFunc("GET /api/v1/workers", s.workers)
 	mux.HandleFunc("GET /api/v1/workers/{key}", s.worker)
 	mux.HandleFunc("GET /api/v1/groups", s.groups)
+	mux.HandleFunc("GET /api/v1/hosts", s.hosts)
 	if s.opts.History != nil {
 		mux.HandleFunc("GET /api/v1/history", s.history)
 		mux.HandleFunc("GET /api/v1/workers/{key}/evidence", s.evidence)
@@ -116,6 +121,7 @@ func (s *site) index(w http.ResponseWriter, _ *http.Request) {
 /api/v1/workers        all workers
 /api/v1/workers/{key}  one worker, by its container's name, and its last events
 /api/v1/groups         groups of workers with a demand
+/api/v1/hosts          the workers of all hosts
 /api/v1/history        events, newest first
 /api/v1/events         events as they happen, as server-sent events
 /metrics               for Prometheus
@@ -125,7 +131,7 @@ func (s *site) index(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *site) workers(w http.ResponseWriter, _ *http.Request) {
-	write(w, http.StatusOK, fleetOf(s.opts.Display()))
+	write(w, http.StatusOK, workersJSON{fleetJSON: fleetOf(s.opts.Display()), Version: clip(s.opts.Version), Instance: s.opts.Instance})
 }
 
 func (s *site) worker(w http.ResponseWriter, r *http.Request) {

@@ -87,7 +87,7 @@ func TestWorkers(t *testing.T) {
 		"started_at": "2026-03-01T10:00:00Z", "expected": true, "held": "", "fault": "exited", "reason": "crashed",
 		"heal": "start", "attempts": 2.0, "next_at": "2026-03-01T11:00:01.5Z", "next_in_seconds": 1.5, "cpus": 0.5,
 		"boosted": true, "used_cpus": 0.25, "throttled_share": 0.9, "measured_at": "2026-03-01T10:59:59Z",
-		"scope": "blue", "group": "", "lost_networks": []any{}, "pause": nil, "probe": nil, "problems": []any{},
+		"scope": "blue", "service": "", "slot": "", "group": "", "lost_networks": []any{}, "pause": nil, "probe": nil, "problems": []any{},
 		"recycle": map[string]any{"fault": "old", "stage": "waits-for-idle", "since": "2026-03-01T10:59:00Z", "next_at": nil},
 	}, got.Workers[0])
 	require.Equal(t, map[string]any{

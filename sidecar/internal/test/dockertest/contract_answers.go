@@ -1,6 +1,7 @@
 package dockertest
 
 import (
+	"maps"
 	"syscall"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 
 	"stoker/sidecar/internal/control"
 	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
 )
 
@@ -17,6 +19,8 @@ func answers() []scenario {
 		{name: "answers/final code", play: finalCode},
 		{name: "answers/unhealthy and stopped", play: unhealthyStopped},
 		{name: "answers/unhealthy and told", play: unhealthyTold},
+		{name: "answers/task of Swarm killed", play: taskKilled},
+		{name: "answers/task of Swarm observed", play: taskObserved},
 		{name: "answers/attempts in a window", play: attemptsInAWindow},
 		{name: "pause/outlives a Stoker that is killed", play: pausedAcrossDeath},
 		{name: "pause/a project that compose replaces", play: replacedWhilePaused},
@@ -49,6 +53,40 @@ func unhealthyStopped(s *stage) {
 	s.running(w)
 	s.crashed(w)
 	s.told(w, "kill 15", "die 0", "stop", "start", "die 137", "start")
+}
+
+// task is a container with the labels of a task of a Swarm service, which nothing replaces here.
+func task(more map[string]string) WorkerSpec {
+	all := map[string]string{
+		"com.docker.swarm.task": "", "com.docker.swarm.task.id": "t1", "com.docker.swarm.task.name": "web.2.t1",
+		"com.docker.swarm.service.id": "s1", "com.docker.swarm.service.name": "web",
+	}
+	maps.Copy(all, more)
+	return WorkerSpec{Health: true, CPUs: 0.15, Labels: all}
+}
+
+// taskKilled: a task that is left unhealthy is killed once, by SIGKILL, and not started again.
+func taskKilled(s *stage) {
+	s.hire()
+	w := s.work(task(labels("swarm", "kill")))
+	got, _ := s.seen(w.Name)
+	require.Equal(s.t, policy.Task{Service: "web", Slot: "2"}, got.Task)
+	s.Sicken(w.Name, Failing)
+	s.told(w, "kill 9", "die 137")
+	s.leftAlone(w, worker.HeldSwarm)
+	s.told(w, "kill 9", "die 137")
+}
+
+// taskObserved: nothing is done about it, and it is shown with its quota.
+func taskObserved(s *stage) {
+	s.hire()
+	w := s.run(task(nil))
+	s.shown(w, "its quota", func(got fleet.WorkerView) bool { return got.Held == worker.HeldSwarm && got.CPUs == 0.15 })
+	s.Sicken(w.Name, Failing)
+	s.shown(w, "unhealthy", func(got fleet.WorkerView) bool { return got.Health == worker.HealthUnhealthy })
+	s.Crash(w.Name, syscall.SIGKILL)
+	s.told(w, "die 137")
+	s.leftAlone(w, worker.HeldSwarm)
 }
 
 // unhealthyTold: nothing is done about it.

@@ -40,6 +40,9 @@ func (h *handler) routes() {
 	h.mux.HandleFunc("POST /containers/{id}/stop", h.plain(OpStop))
 	h.mux.HandleFunc("POST /containers/{id}/restart", h.plain(OpRestart))
 	h.mux.HandleFunc("POST /containers/{id}/kill", h.plain(OpKill))
+	h.mux.HandleFunc("GET /services/{id}", func(w http.ResponseWriter, _ *http.Request) {
+		h.fail(w, refuse(http.StatusServiceUnavailable, "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager."))
+	})
 	h.mux.HandleFunc("POST /containers/{id}/pause", h.plain(OpPause))
 	h.mux.HandleFunc("POST /containers/{id}/unpause", h.plain(OpUnpause))
 	h.mux.HandleFunc("POST /containers/{id}/rename", h.plain(OpRename))

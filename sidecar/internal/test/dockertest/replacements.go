@@ -107,7 +107,7 @@ func (w *World) decidedOn(r *Record) bool {
 		})
 		again := strings.HasSuffix(r.Key, worker.BackupSuffix) // an engine that came back has started it once more
 		return ofWorker(r) && made && !again && r.Op == OpStop && r.Incarnation.ID == r.Action.Incarnation.ID
-	case worker.Inspect, worker.Start, worker.Stop:
+	case worker.Inspect, worker.Start, worker.Stop, worker.Kill:
 	}
 	return true
 }

@@ -34,6 +34,9 @@ func (s *Sim) Do(a worker.Action) {
 			return
 		}
 		j.look(j.judge)
+	case worker.Kill:
+		j := s.job(a)
+		j.look(j.judge)
 	case worker.RecreateStep:
 		s.run(a, (*actionRunner).recreateStep)
 	case worker.ListDependents:
@@ -97,6 +100,10 @@ func (j *job) judge(out worker.Outcome) {
 		j.finish(out)
 		return
 	}
+	if j.action.Verb == worker.Kill {
+		j.change(Request{Op: OpKill})
+		return
+	}
 	j.stop()
 }
 
@@ -135,7 +142,7 @@ func (j *job) change(req Request) {
 		switch {
 		case r.Err == nil || r.Err.Status == http.StatusNotModified:
 			j.after = true
-			if j.action.Verb == worker.Stop { // the exit event tells the rest
+			if j.action.Verb == worker.Stop || j.action.Verb == worker.Kill { // the exit event tells the rest
 				j.finish(worker.Outcome{Action: j.action, Result: worker.Done})
 				return
 			}

@@ -99,7 +99,7 @@ func action() []named {
 		},
 		{
 			name: "rule 16: a stop goes out before the journal has it", file: "engine/supervisor/supervisor.go", pkg: "engine/supervisor",
-			old: `if a.Verb == worker.Stop || a.Verb == worker.RecreateStep || a.Verb == worker.Update || a.Verb == worker.Collect && len(a.Evidence.Command) > 0 {`, new: `if a.Verb == worker.Update {`,
+			old: `if a.Verb == worker.Stop || a.Verb == worker.Kill || a.Verb == worker.RecreateStep || a.Verb == worker.Update || a.Verb == worker.Collect && len(a.Evidence.Command) > 0 {`, new: `if a.Verb == worker.Update {`,
 		},
 		{
 			name: "docker rm -f brings back a worker that does not ask for it", file: "core/worker/missing.go", pkg: "core/worker",

@@ -7,6 +7,7 @@ const $ = (selector, root = document) => root.querySelector(selector);
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 const rows = $('#rows');
 const one = $('#one');
+const hosts = $('#hosts');
 document.documentElement.classList.add('js');
 
 // Times are by the server's clock: texts must not depend on the viewer's.
@@ -131,6 +132,10 @@ async function loadOne() {
   swap(one, await fetchPart(one.dataset.src + '&fragment=detail'));
 }
 
+async function loadHosts() {
+  swap(hosts, await fetchPart(hosts.dataset.src));
+}
+
 async function loadDetail(row) {
   if (row.detail) swap(row.detail.cells[0], await fetchPart(hrefOf(row) + '&fragment=detail'));
 }
@@ -173,7 +178,13 @@ async function run() {
   plan();
 }
 
-const everything = () => (one ? want(loadOne) : want(loadWorkers, loadHistory));
+const changed = () => (one ? want(loadOne) : rows ? want(loadWorkers) : undefined);
+
+function everything() {
+  changed();
+  if (rows) want(loadHistory);
+  if (hosts) want(loadHosts);
+}
 
 // Live.
 
@@ -197,7 +208,7 @@ function listen() {
     state(true);
     if (source.readyState === EventSource.CLOSED) retry = setTimeout(listen, 5000);
   };
-  source.addEventListener('view', () => want(one ? loadOne : loadWorkers));
+  source.addEventListener('view', changed);
   source.addEventListener('gap', everything); // the server no longer has some of the missed events
   for (const kind of document.body.dataset.kinds.split(' ')) source.addEventListener(kind, everything);
 }
@@ -218,6 +229,8 @@ document.addEventListener('visibilitychange', attend);
 window.addEventListener('pagehide', () => { source?.close(); source = null; });
 window.addEventListener('pageshow', attend);
 setInterval(() => { if (live.classList.contains('lost') && !document.hidden) everything(); }, 10000);
+// The server asks the other hosts as often; no event reports a change of theirs.
+if (hosts) setInterval(() => { if (!document.hidden) want(loadHosts); }, 5000);
 attend();
 if (!rows) return;
 

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/report/history"
+	"stoker/sidecar/internal/report/page"
+	"stoker/sidecar/internal/report/peers"
+	"stoker/sidecar/internal/report/peers/poll"
+	"stoker/sidecar/internal/report/web"
+)
+
+// The cluster of the benchmark.
+const (
+	peerCount   = 50
+	peerWorkers = 200
+)
+
+// neighbours starts the servers of the peers and returns their addresses.
+func neighbours(b *testing.B) []string {
+	b.Helper()
+	v := viewOf(peerWorkers)
+	handler := web.Handler(web.Options{View: func() fleet.View { return v }, LastTick: time.Now, Version: "bench", Instance: "peer"})
+	var urls []string
+	for range peerCount {
+		server := httptest.NewServer(handler)
+		b.Cleanup(server.Close)
+		urls = append(urls, server.URL)
+	}
+	return urls
+}
+
+// known returns the hosts after one round over real connections.
+func known(b *testing.B, urls []string) []peers.Host {
+	b.Helper()
+	p := poll.New(poll.Options{Peers: urls, Instance: "own"})
+	ctx, cancel := context.WithCancel(b.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); p.Run(ctx) }()
+	hosts := p.Fresh(ctx)
+	cancel()
+	<-ended
+	require.Len(b, hosts, peerCount)
+	for _, h := range hosts {
+		require.Equal(b, peers.Answered, h.State, h.Error)
+		require.Len(b, h.Workers, peerWorkers)
+	}
+	return hosts
+}
+
+// cpuTime is what this process has used so far: on a busy machine the time that passes says little.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var used syscall.Rusage
+	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &used))
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+// BenchmarkPeers measures a cluster of 50 hosts with 200 workers each: a round of questions to all of them, with the answers of the peers in the
+// same process; and one request for each thing that shows them all.
+func BenchmarkPeers(b *testing.B) {
+	urls := neighbours(b)
+	b.Run("round", func(b *testing.B) {
+		var before, after runtime.MemStats
+		var hosts []peers.Host
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		began := cpuTime(b)
+		for b.Loop() {
+			hosts = known(b, urls)
+		}
+		b.ReportMetric(float64((cpuTime(b)-began).Milliseconds())/float64(b.N), "CPU-ms/op")
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(int64(after.HeapAlloc)-int64(before.HeapAlloc))/(1<<20), "MiB/kept")
+		runtime.KeepAlive(hosts)
+	})
+	hosts := known(b, urls)
+	own := viewOf(peerWorkers)
+	view := func() fleet.View { return own }
+	pages := page.New(page.Options{
+		View: view, Hosts: func() []peers.Host { return hosts }, Events: func(uint64) []history.Entry { return nil }, Version: "bench", Now: time.Now,
+	})
+	api := web.Handler(web.Options{View: view, Hosts: func(context.Context) []peers.Host { return hosts }, LastTick: time.Now, Version: "bench"})
+	for _, shown := range []struct {
+		name, path string
+		handler    http.Handler
+	}{{"page", "/", pages}, {"fragment", "/?fragment=hosts", pages}, {"hosts", "/api/v1/hosts", api}} {
+		b.Run(shown.name, func(b *testing.B) {
+			size := 0
+			b.ReportAllocs()
+			began := cpuTime(b)
+			for b.Loop() {
+				answer := httptest.NewRecorder()
+				shown.handler.ServeHTTP(answer, httptest.NewRequestWithContext(b.Context(), http.MethodGet, shown.path, http.NoBody))
+				require.Equal(b, http.StatusOK, answer.Code)
+				size = answer.Body.Len()
+			}
+			b.ReportMetric(float64((cpuTime(b)-began).Milliseconds())/float64(b.N), "CPU-ms/op")
+			b.ReportMetric(float64(size)/(1<<20), "MiB/answer")
+		})
+	}
+}
