@@ -130,14 +130,14 @@ func (m *Machine) ownSignal(now time.Time, o Observation) bool {
 
 // graceOver reports whether Stoker's own stop may have come to SIGKILL. It is enough that one of the two clocks says so: the
 // engine's may step meanwhile, and what Stoker sees may lag. When a replayed signal was sent, only the engine's clock shows, and only
-// roughly: it may have stepped, as it has where the signal seems to come before the first one.
+// roughly: it may have stepped. Where the signal seems to come before the first one it has, and nothing shows how long it was.
 func (m *Machine) graceOver(now time.Time, o Observation) bool {
 	grace, at := m.saved.State.Stop.least(), o.At
 	if m.own.signals == 0 {
 		return m.firstUnseen(!m.own.issuedHere, o)
 	}
-	if o.History && !at.Before(m.own.termAt) {
-		return at.Sub(m.own.termAt) >= grace-settle
+	if o.History {
+		return at.Sub(m.own.termAt) >= grace-settle || at.Before(m.own.termAt)
 	}
 	return at.Sub(m.own.termAt) >= grace-graceSlack || now.Sub(m.own.termSeen) >= grace-graceSlack
 }

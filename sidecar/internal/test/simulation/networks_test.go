@@ -82,7 +82,18 @@ func (r *run) checkNetworks(t dockertest.Truth) {
 
 // lossUnclear reports whether nobody can know of networks that a container has lost.
 func (r *run) lossUnclear(t dockertest.Truth) bool {
-	return t.Loss.ByOperator || startedSoon(t) || !r.amnesia.IsZero()
+	return t.Loss.ByOperator || startedSoon(t) || !r.amnesia.IsZero() || r.lostBeforeInspect(t)
+}
+
+// lostBeforeInspect reports whether Stoker was killed so soon after a container was made that no inspect may have shown the networks which
+// it had before the loss.
+func (r *run) lostBeforeInspect(t dockertest.Truth) bool {
+	const soon = time.Second
+	return slices.ContainsFunc(r.w.History(t.ID), func(e dockertest.Event) bool {
+		return e.Action == "create" && slices.ContainsFunc(r.deaths, func(at time.Time) bool {
+			return !at.Before(e.TrueAt) && at.Sub(e.TrueAt) < soon && at.Before(t.Loss.At)
+		})
+	})
 }
 
 // unseen reports whether an operator's change came so soon before the container lost a network, or was removed, that no list may have shown
@@ -111,7 +122,10 @@ func (r *run) startUnseen(change dockertest.Change, t dockertest.Truth) bool {
 	lives := slices.ContainsFunc(r.w.Truths(), func(other dockertest.Truth) bool {
 		return r.root(other) == r.root(t) && slices.ContainsFunc(other.Lives, func(l dockertest.Life) bool { return near(l.Began) })
 	})
-	if change.At.IsZero() || !lives {
+	failed := slices.ContainsFunc(r.w.Audit(), func(a dockertest.Record) bool {
+		return (a.Op == dockertest.OpStart || a.Op == dockertest.OpRestart) && a.Incarnation.ID == t.ID && a.Err != "" && near(a.Sent)
+	})
+	if change.At.IsZero() || !lives && !failed {
 		return false
 	}
 	if slices.ContainsFunc(slices.Concat(r.falls, r.hires, r.drops), near) || slices.ContainsFunc(r.w.History(t.ID), func(e dockertest.Event) bool {

@@ -66,10 +66,11 @@ func (r *run) endPauses() {
 // checkPause: who is paused is not acted on, unless Stoker has stopped it, or a recreate of it was begun before.
 func (r *run) checkPause(a worker.Action) {
 	s := r.stoker
+	begun := r.drained[a.Incarnation]
 	if a.Verb == worker.Collect && len(a.Evidence.Command) > 0 {
 		r.drained[a.Incarnation] = true
 	}
-	if a.Verb == worker.Stop && r.drained[a.Incarnation] { // it was begun
+	if begun && (a.Verb == worker.Stop || a.Verb == worker.Collect) { // a Stoker that began meanwhile collects again
 		return
 	}
 	if a.Verb == worker.RecreateStep && a.Call != nil && a.Call.Transaction <= s.lastRecreate {
