@@ -218,5 +218,8 @@ func (m *Machine) BudgetShare() float64 { return cmp.Or(m.ownQuota(), 1) }
 // Inspected reports whether an inspect has shown what the worker is, its quota for one.
 func (m *Machine) Inspected() bool { return m.container.inspected }
 
-// TakesBudget reports whether the worker runs, or should and is dead.
-func (m *Machine) TakesBudget() bool { return m.container.status == StatusRunning || m.saved.Expected }
+// TakesBudget reports whether the worker runs, is being started, or should run and is dead.
+func (m *Machine) TakesBudget() bool {
+	starting := m.inFlight != nil && m.inFlight.Verb == Start
+	return m.container.status == StatusRunning || m.saved.Expected || starting
+}

@@ -403,4 +403,6 @@ func TestBudgetShare(t *testing.T) {
 	require.False(t, s.m.TakesBudget())
 	s = play(t, "given demand\nup\ndie 1\n> start 1")
 	require.True(t, s.m.TakesBudget(), "dead, and should run")
+	s = play(t, "given demand\nup\ndie 1\n> start 1\nrename 0123456789ab_w")
+	require.True(t, s.m.TakesBudget(), "the start of one that is replaced may yet come")
 }
