@@ -182,9 +182,15 @@ func plannedOf(c config.Config, s composefile.Service, stokers []composefile.Ser
 		p.Advice = append(p.Advice, adviseOnMemory(reading.Policy, s.Memory)...)
 		p.Advice = append(p.Advice, adviseOnSchedules(s.Labels)...)
 		p.Advice = append(p.Advice, adviseOnEnd(reading.Policy, s)...)
+		if s.Condition == "on-failure" && s.Health != composefile.HealthOff {
+			p.Advice = append(p.Advice, onFailure)
+		}
 	}
 	return p
 }
+
+// onFailure is why a condition of Swarm's does not go with a health check.
+const onFailure = "restart condition on-failure and a health check: Swarm stops an unhealthy task, and one that then ends with 0 is complete and never replaced; use condition any"
 
 // misplaced finds labels of Stoker that are in deploy.labels.
 func misplaced(s composefile.Service) []string {

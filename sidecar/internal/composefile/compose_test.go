@@ -81,7 +81,7 @@ func TestQuotaRestartAndHealth(t *testing.T) {
 		"cpus":      {CPUs: 0.1, Health: HealthUnspecified, Replicas: 1},
 		"deploy":    {CPUs: 0.35, Health: HealthUnspecified, Replicas: 4, Restart: policy("on-failure", 3)},
 		"quota":     {CPUs: 0.5, Pair: 50_000, Health: HealthUnspecified, Replicas: 1, Restart: policy("unless-stopped", 0)},
-		"period":    {CPUs: 2, Pair: 50_000, Health: HealthUnspecified, Replicas: 1, Restart: policy("always", 0)},
+		"period":    {Condition: "any", CPUs: 2, Pair: 50_000, Health: HealthUnspecified, Replicas: 1, Restart: policy("always", 0)},
 		"clash":     {CPUs: 1, Health: HealthUnspecified, Replicas: 0, Clash: true},
 		"none":      {Health: HealthUnspecified, Replicas: 1},
 		"off":       {Health: HealthOff, Replicas: 1, Restart: policy("no", 0)},
