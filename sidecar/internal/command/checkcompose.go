@@ -190,7 +190,7 @@ func plannedOf(c config.Config, s composefile.Service, stokers []composefile.Ser
 }
 
 // onFailure is why a condition of Swarm's does not go with a health check.
-const onFailure = "restart condition on-failure and a health check: Swarm stops an unhealthy task, and one that then ends with 0 is complete and never replaced; use condition any"
+const onFailure = "deploy.restart_policy on-failure and a health check: in a Swarm a task that is unhealthy and ends with 0 when it is stopped is never replaced; use condition any"
 
 // misplaced finds labels of Stoker that are in deploy.labels.
 func misplaced(s composefile.Service) []string {
