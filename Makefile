@@ -25,7 +25,7 @@ export STOKER_PORT
 COMPOSE = $$(.ci/compose) -p stoker-demo -f compose/compose.yaml
 WORKER ?= stoker-demo-a
 
-.PHONY: help build images up down logs demo-text crash hang demo-demand demo-demand-images demo-demand-down test test-recreate test-trouble fuzz vuln e2e sim mutants soak bench lint clean FORCE
+.PHONY: help build install-plugin images docs up down logs demo-text crash hang demo-demand demo-demand-images demo-demand-down test test-recreate test-trouble fuzz vuln e2e sim mutants soak bench lint clean FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,11 +45,19 @@ dist/stoker: FORCE
 dist/worker: FORCE
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./workerimage
 
+# The Docker CLI takes each docker-NAME of this folder for its command NAME.
+install-plugin: dist/stoker ## docker stoker: the same binary as a plugin of the Docker CLI, for this user
+	install -D -m 755 dist/stoker "$${DOCKER_CONFIG:-$$HOME/.docker}/cli-plugins/docker-stoker"
+	@docker stoker version
+
 images: build ## stoker:dev and stoker-worker:dev, from dist/, with no registry
 	docker build -q -f Dockerfile.sidecar --target prebuilt $(STAMP) -t stoker:dev .
 	docker build -q -f Dockerfile.worker --target prebuilt $(STAMP) -t stoker-worker:dev .
 
 STAMP = --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) --build-arg CREATED=$(CREATED)
+
+docs: ## the site of the documentation into dist/site; needs Debian's mkdocs and mkdocs-material
+	.ci/docs
 
 up: images ## build all, start the demo: Stoker and three workers
 	@.ci/compose >/dev/null
@@ -70,8 +78,7 @@ down: ## end the demo, with its volumes
 logs: ## follow the demo
 	$(COMPOSE) logs --follow --tail 50
 
-demo-text: images ## record a crash and its heal on a fresh demo, rewrite the README's recording (root)
-	@.ci/compose >/dev/null
+demo-text: images ## record a first minute on an engine without containers, rewrite the README's recording (root)
 	.ci/demo
 
 # DEMAND_BROKER=redis takes Redis. The image of the broker is made from Debian's packages the first time, which takes minutes, root and mmdebstrap.

@@ -18,10 +18,11 @@ func allowed() map[string][]string {
 		"unixsocket":         nil,
 		"control":            {"core/fleet", "unixsocket"},
 		"core/policy":        {"core/demand"},
+		"core/candidates":    {"core/policy"},
 		"core/worker":        {"core/policy", "core/demand"},
 		"core/dependents":    {"core/worker", "core/policy"},
 		"core/recreate":      {"core/worker"},
-		"core/fleet":         {"core/worker", "core/policy", "core/demand", "core/dependents", "core/recreate"},
+		"core/fleet":         {"core/worker", "core/policy", "core/demand", "core/dependents", "core/recreate", "core/candidates"},
 		"engine/supervisor":  {"core/fleet", "core/worker"},
 		"engine/watch":       {"core/worker"},
 		"engine/docker":      {"engine/docker/spec", "core/worker", "core/policy"},
@@ -37,15 +38,15 @@ func allowed() map[string][]string {
 		"report/trend":       {"core/fleet"},
 		"report/peers":       {"sanitize"},
 		"report/peers/poll":  {"report/peers"},
-		"report/page":        {"report/trend", "report/peers", "core/demand", "core/fleet", "core/worker", "report/history", "sanitize"},
-		"report/web":         {"core/fleet", "report/history", "report/peers", "core/worker", "core/policy", "core/demand", "sanitize", "unixsocket"},
+		"report/page":        {"core/candidates", "report/trend", "report/peers", "core/demand", "core/fleet", "core/worker", "report/history", "sanitize"},
+		"report/web":         {"core/candidates", "core/fleet", "report/history", "report/peers", "core/worker", "core/policy", "core/demand", "sanitize", "unixsocket"},
 		"config":             {"core/policy", "core/demand"},
 		"composefile":        {"core/worker"},
 		"app": {
-			"config", "engine/docker", "core/fleet", "report/history", "engine/journal", "core/worker", "report/metrics", "report/notify", "report/page",
+			"core/candidates", "config", "engine/docker", "core/fleet", "report/history", "engine/journal", "core/worker", "report/metrics", "report/notify", "report/page",
 			"core/policy", "report/web", "engine/supervisor", "engine/watch", "sanitize", "control", "core/demand", "engine/queue", "engine/probe", "report/ping", "report/trend", "report/peers", "report/peers/poll",
 		},
-		"command": {"app", "composefile", "config", "control", "core/demand", "core/fleet", "engine/docker", "engine/queue", "report/history", "core/worker", "report/notify", "report/peers", "core/policy", "report/web", "sanitize"},
+		"command": {"app", "core/candidates", "composefile", "config", "control", "core/demand", "core/fleet", "engine/docker", "engine/queue", "report/history", "core/worker", "report/notify", "report/peers", "core/policy", "report/web", "sanitize"},
 	}
 }
 

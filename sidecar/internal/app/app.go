@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -64,6 +65,8 @@ type App struct {
 	sources  *queue.Pool
 	control  *control.Server // nil when its socket cannot be bound
 	sup      *supervisor.Supervisor
+	first    *firstLook
+	problem  atomic.Pointer[string] // the last one of the connection to the engine
 	watch    *watch.Watch
 	server   *web.Server
 	instance string   // of this process, by which it knows its own answers
@@ -96,6 +99,7 @@ func New(opts Options) (*App, error) {
 	all := sinks{a.log, a.metrics, a.history, a.notify}
 	a.sup = supervisor.New(fleet.New(time.Now(), set), metered{a.engine, a.sources, NewProber(a.engine), a.metrics}, a.journal, all)
 	a.sup.Closing = supervisor.Closing{Heals: healBudget, Actions: actionBudget}
+	a.first = newFirstLook(opts.Config.Rules.Selector, docker.SelfID(), a.engine, a.sup.View, a.log)
 	a.watch = watch.New(a.engine, watch.Options{
 		Resync: opts.Config.Resync, Bookmark: set.Bookmark, Keep: set.Keep, OnError: a.linkError, OnHidden: a.hidden,
 		Workers: a.workers,
@@ -197,7 +201,9 @@ func (a *App) settings() fleet.Settings {
 
 // linkError reports the first of a series of connection errors.
 func (a *App) linkError(err error) {
-	a.log.message(logrus.ErrorLevel, "cannot follow the engine, trying again until it answers", docker.Explain(err))
+	problem := docker.Explain(err)
+	a.problem.Store(&problem)
+	a.log.message(logrus.ErrorLevel, "cannot follow the engine, trying again until it answers", problem)
 }
 
 // hostName is what this host is called.
@@ -211,14 +217,22 @@ func (a *App) hostName() string {
 }
 
 // View is the last picture of the fleet.
-func (a *App) View() fleet.View { return a.sup.View() }
+func (a *App) View() fleet.View { return a.complete(a.sup.View()) }
+
+// complete adds what the fleet is not told.
+func (a *App) complete(v fleet.View) fleet.View {
+	if problem := a.problem.Load(); problem != nil && !v.Engine.Connected {
+		v.Engine.Problem = *problem
+	}
+	return a.first.within(v)
+}
 
 // look is View for the page, the API and the metrics: what workers use is read while these are looked at.
 func (a *App) look() fleet.View {
 	if a.opts.Config.Stats == config.StatsOff {
-		return a.sup.View()
+		return a.View()
 	}
-	return a.sup.ViewForDisplay()
+	return a.complete(a.sup.ViewForDisplay())
 }
 
 // Addr is where the status is served; empty when it is not.

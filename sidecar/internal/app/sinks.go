@@ -71,15 +71,14 @@ func (m metered) do(ctx context.Context, a worker.Action) worker.Outcome {
 func (a *App) forward(ctx context.Context, from <-chan worker.Observation, to chan<- worker.Observation) {
 	trying := newTrials(a.engine, a.opts.Config.DryRun)
 	defer trying.wait()
-	missing := newEmptyNotice(a.opts.Config.Rules.Selector, a.sup.View, a.log)
-	defer missing.wait()
+	defer a.first.wait()
 	for o := range from {
 		a.metrics.Observed(o.Kind.String())
 		if o.Kind == worker.ListEnd {
 			a.metrics.Resynced()
 		}
 		trying.observe(ctx, o)
-		missing.observe(ctx, o)
+		a.first.observe(ctx, o)
 		select {
 		case to <- o:
 		case <-ctx.Done():

@@ -55,7 +55,7 @@ func label(labels map[string]string, name string) string {
 const noHealthCheck = "no health check: a worker that hangs looks alive, and only its exit is noticed"
 
 // advise advises on a worker.
-func advise(c config.Config, p policy.Policy, s worker.Snapshot) []string {
+func advise(c config.Config, why policy.Why, p policy.Policy, s worker.Snapshot) []string {
 	var advice []string
 	say := func(when bool, text string, args ...any) {
 		if when {
@@ -71,7 +71,7 @@ func advise(c config.Config, p policy.Policy, s worker.Snapshot) []string {
 	advice = append(advice, adviseOnSchedules(s.Labels)...)
 	say(s.AutoRemove, "--rm: Docker removes it when it ends, its anonymous volumes too; Stoker recreates a crashed one")
 	say(s.StartError != "", "its last start failed: %s", s.StartError)
-	return append(advice, adviseOnRestart(p, s.RestartPolicy)...)
+	return append(advice, adviseOnRestart(why, p, s.RestartPolicy)...)
 }
 
 // sameQuota allows for the rounding of a quota that is given as a pair.
@@ -118,8 +118,11 @@ func adviseOnSchedules(labels map[string]string) []string {
 }
 
 // adviseOnRestart is about Docker's own restart policy, which comes first after an exit (rule 10).
-func adviseOnRestart(p policy.Policy, r worker.RestartPolicy) []string {
+// A container with another healer's labels leaves its exits to Docker on purpose.
+func adviseOnRestart(why policy.Why, p policy.Policy, r worker.RestartPolicy) []string {
 	switch {
+	case why == policy.WhyCompatAutoheal, why == policy.WhyCompatDeunhealth:
+		return nil
 	case r.Name != "always" && r.Name != "unless-stopped":
 		return nil
 	case p.OnExit != policy.OnExitAlways:

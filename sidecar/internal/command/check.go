@@ -217,6 +217,6 @@ func (f *containerReport) see(c config.Config, p policy.Policy, s worker.Snapsho
 	if f.Managed {
 		f.promised = promised(p, s.CPUs)
 		f.planProbe(p, s)
-		f.Advice = append(f.Advice, advise(c, p, s)...)
+		f.Advice = append(f.Advice, advise(c, f.Why, p, s)...)
 	}
 }

@@ -124,23 +124,42 @@ func (e Env) stackReport(c config.Config, stack composefile.Stack) stackReport {
 // its settings and the environment of this command, which wins. It is valid only without problems.
 func (e Env) stokerHere(s composefile.Service) (stokerHere, config.Config) {
 	here := stokerHere{Service: s.Name, Settings: []string{}, Problems: []string{}}
-	loader := config.Loader{ReadFile: func(string) ([]byte, error) { return []byte("https://elsewhere.invalid"), nil }}
-	var own []string
+	loader := config.Loader{ReadFile: func(path string) ([]byte, error) { return elsewhere(s.Settings, path), nil }}
+	var own, deciding []string
 	for _, name := range slices.Sorted(maps.Keys(s.Settings)) {
 		own = append(own, name+"="+s.Settings[name])
 		if s.Settings[name] != "" && decides(name) && e.variable(name) == "" {
-			here.Settings = append(here.Settings, name+"="+s.Settings[name])
+			deciding = append(deciding, name+"="+s.Settings[name])
+			here.Settings = append(here.Settings, shownSetting(name, s.Settings[name]))
 		}
 	}
 	_, problems := loader.Load(own)
 	for _, p := range problems {
 		here.Problems = append(here.Problems, p.String())
 	}
-	merged, problems := loader.Load(slices.Concat(here.Settings, e.given()))
+	merged, problems := loader.Load(slices.Concat(deciding, e.given()))
 	if len(problems) > 0 && len(here.Problems) == 0 {
 		here.Problems = append(here.Problems, "does not go with the environment of this command: "+problems[0].String())
 	}
 	return here, merged
+}
+
+// elsewhere stands for the content of a file in a Stoker's container, as the variable that names the file wants it.
+func elsewhere(settings map[string]string, path string) []byte {
+	for name, value := range settings {
+		if value == path && config.IsSource(name) {
+			return []byte("http+json://elsewhere.invalid/?value=unknown")
+		}
+	}
+	return []byte("https://elsewhere.invalid")
+}
+
+// shownSetting is a setting as it may be shown: the URL of a source may hold a password.
+func shownSetting(name, value string) string {
+	if config.IsSource(name) {
+		return name + "=…"
+	}
+	return name + "=" + value
 }
 
 // given returns the environment without empty variables, which count as not set.
@@ -154,7 +173,7 @@ func decides(name string) bool {
 	case "STOKER_SELECT", "STOKER_SCOPE", "STOKER_COMPAT", "STOKER_REQUIRE_QUOTA", "STOKER_CPU_BUDGET":
 		return true
 	}
-	return slices.ContainsFunc(policy.Labels(), func(l policy.Label) bool { return l.Env == name })
+	return config.IsSource(name) || slices.ContainsFunc(policy.Labels(), func(l policy.Label) bool { return l.Env == name })
 }
 
 func plannedOf(c config.Config, s composefile.Service, stokers []composefile.Service) serviceReport {
@@ -181,7 +200,7 @@ func plannedOf(c config.Config, s composefile.Service, stokers []composefile.Ser
 		p.Advice = append(p.Advice, adviseOnQuota(c, reading.Policy, s.CPUs)...)
 		p.Advice = append(p.Advice, adviseOnMemory(reading.Policy, s.Memory)...)
 		p.Advice = append(p.Advice, adviseOnSchedules(s.Labels)...)
-		p.Advice = append(p.Advice, adviseOnEnd(reading.Policy, s)...)
+		p.Advice = append(p.Advice, adviseOnEnd(p.Why, reading.Policy, s)...)
 		if s.Condition == "on-failure" && s.Health != composefile.HealthOff {
 			p.Advice = append(p.Advice, onFailure)
 		}
@@ -259,8 +278,8 @@ func adviseOnService(p policy.Policy, s composefile.Service) []string {
 }
 
 // adviseOnEnd is about services that should exit, and about Docker's restart policy.
-func adviseOnEnd(p policy.Policy, s composefile.Service) []string {
-	advice := adviseOnRestart(p, s.Restart)
+func adviseOnEnd(why policy.Why, p policy.Policy, s composefile.Service) []string {
+	advice := adviseOnRestart(why, p, s.Restart)
 	if s.Awaited && p.OnExit == policy.OnExitAlways && len(advice) == 0 {
 		advice = append(advice, "another service waits for it to complete, and stoker.on-exit=always starts it again after that: "+
 			"stoker.on-exit=failure lets it end")

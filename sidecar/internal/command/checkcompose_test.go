@@ -73,37 +73,39 @@ func TestPlanned(t *testing.T) {
 		problems []string // what each holds
 		advice   []string
 	}{
-		"all well":          {nil, "labels: {stoker.enable: true}, cpus: 1" + checked, "enabled", nil, nil},
-		"bad value":         {nil, "labels: {stoker.enable: true, stoker.on-exit: sometimes}, cpus: 1" + checked, "enabled", []string{"stoker.on-exit=sometimes"}, nil},
-		"clash":             {nil, "labels: {stoker.enable: true}, cpus: 1, cpu_quota: 50000" + checked, "enabled", []string{"the engine refuses"}, nil},
-		"no quota":          {nil, "labels: {stoker.enable: true}" + checked, "enabled", nil, []string{"no CPU quota"}},
-		"not wanted":        {[]string{"STOKER_REQUIRE_QUOTA=off"}, "labels: {stoker.enable: true}" + checked, "enabled", nil, nil},
-		"share of nothing":  {nil, "labels: {stoker.enable: true, stoker.max-memory: 90%}, cpus: 1" + checked, "enabled", []string{"the container has none"}, nil},
-		"share of a limit":  {nil, "labels: {stoker.enable: true, stoker.max-memory: 90%}, mem_limit: 1g, cpus: 1" + checked, "enabled", nil, nil},
-		"out of reach":      {nil, "labels: {stoker.enable: true, stoker.max-memory: 2g}, deploy: {resources: {limits: {memory: 1g, cpus: '1'}}}" + checked, "enabled", nil, []string{"before Stoker restarts it"}},
-		"bad schedule":      {nil, "labels: {stoker.enable: true, stoker.restart-at: 3 o'clock}, cpus: 1" + checked, "enabled", []string{"five fields"}, nil},
-		"two schedules":     {nil, "labels: {stoker.enable: true, ofelia.job-run.fresh.command: docker restart me}, cpus: 1" + checked, "enabled", nil, []string{"stoker.restart-at waits"}},
-		"image's check":     {nil, "labels: {stoker.enable: true}, cpus: 1", "enabled", nil, []string{"whether the image has one cannot be seen"}},
-		"check off":         {nil, "labels: {stoker.enable: true}, cpus: 1, healthcheck: {disable: true}", "enabled", nil, []string{"no health check: "}},
-		"doubles":           {nil, "labels: {stoker.enable: true}, cpus: 1, restart: always" + checked, "enabled", nil, []string{"restart: always doubles"}},
-		"fights":            {[]string{"STOKER_ON_EXIT=never"}, "labels: {stoker.enable: true}, cpus: 1, restart: always" + checked, "enabled", nil, []string{"fights"}},
-		"none made":         {nil, "labels: {stoker.enable: true}, cpus: 1, scale: 0" + checked, "enabled", nil, []string{"0 replicas"}},
-		"in a profile":      {nil, "labels: {stoker.enable: true}, cpus: 1, profiles: [night]" + checked, "enabled", nil, []string{"--profile night"}},
-		"by quota":          {[]string{"STOKER_SELECT=quota"}, "cpu_quota: 50000" + checked, "has-quota", nil, nil},
-		"all":               {[]string{"STOKER_SELECT=all"}, "cpus: 1" + checked, "all", nil, nil},
-		"misspelt policy":   {nil, "labels: {stoker.enable: true}, cpus: 1, restart: unless-stoped" + checked, "enabled", []string{"restart: unless-stoped: the engine refuses it; did you mean unless-stopped?"}, nil},
-		"retries of always": {nil, "labels: {stoker.enable: true}, cpus: 1, restart: 'always:3'" + checked, "enabled", []string{"restart: always:3: the engine takes a number of retries with on-failure alone"}, []string{"restart: always doubles"}},
-		"retries":           {nil, "labels: {stoker.enable: true}, cpus: 1, restart: 'on-failure:3'" + checked, "enabled", nil, nil},
-		"no number":         {nil, "labels: {stoker.enable: true}, cpus: 1, restart: 'on-failure:x'" + checked, "enabled", []string{"restart: on-failure:x: the number of retries is not a whole number"}, nil},
-		"of deploy":         {nil, "labels: {stoker.enable: true}, cpus: 1, deploy: {restart_policy: {condition: sometimes}}" + checked, "enabled", []string{"restart: sometimes: the engine refuses it"}, nil},
-		"tiny quota":        {nil, "labels: {stoker.enable: true}, cpus: 0.001" + checked, "enabled", []string{"cpus 0.001: the kernel takes no quota below 0.01: such a container is created and never starts"}, nil},
-		"tiny pair":         {nil, "labels: {stoker.enable: true}, cpu_quota: 999" + checked, "enabled", []string{"cpu_quota 999: the kernel takes no quota below 1000"}, nil},
-		"small pair":        {nil, "labels: {stoker.enable: true}, cpu_quota: 1000, cpu_period: 1000000" + checked, "enabled", nil, nil},
-		"quota by label":    {nil, "labels: {stoker.enable: true, stoker.cpus: 0.5}" + checked, "enabled", nil, nil},
-		"two quotas":        {nil, "labels: {stoker.enable: true, stoker.cpus: 0.5}, cpus: 1" + checked, "enabled", nil, []string{"cpus 1, and stoker.cpus sets 0.5: keep one of the two"}},
-		"the same quota":    {nil, "labels: {stoker.enable: true, stoker.cpus: 0.5}, cpus: 0.5" + checked, "enabled", nil, nil},
-		"tiny label":        {nil, "labels: {stoker.enable: true, stoker.cpus: 0.001}" + checked, "enabled", []string{"less than 0.01 CPUs"}, []string{"no CPU quota"}},
-		"compat":            {[]string{"STOKER_COMPAT=autoheal"}, "labels: {autoheal: true}, cpus: 1" + checked, "compat-autoheal", nil, nil},
+		"all well":           {nil, "labels: {stoker.enable: true}, cpus: 1" + checked, "enabled", nil, nil},
+		"bad value":          {nil, "labels: {stoker.enable: true, stoker.on-exit: sometimes}, cpus: 1" + checked, "enabled", []string{"stoker.on-exit=sometimes"}, nil},
+		"clash":              {nil, "labels: {stoker.enable: true}, cpus: 1, cpu_quota: 50000" + checked, "enabled", []string{"the engine refuses"}, nil},
+		"no quota":           {nil, "labels: {stoker.enable: true}" + checked, "enabled", nil, []string{"no CPU quota"}},
+		"not wanted":         {[]string{"STOKER_REQUIRE_QUOTA=off"}, "labels: {stoker.enable: true}" + checked, "enabled", nil, nil},
+		"share of nothing":   {nil, "labels: {stoker.enable: true, stoker.max-memory: 90%}, cpus: 1" + checked, "enabled", []string{"the container has none"}, nil},
+		"share of a limit":   {nil, "labels: {stoker.enable: true, stoker.max-memory: 90%}, mem_limit: 1g, cpus: 1" + checked, "enabled", nil, nil},
+		"out of reach":       {nil, "labels: {stoker.enable: true, stoker.max-memory: 2g}, deploy: {resources: {limits: {memory: 1g, cpus: '1'}}}" + checked, "enabled", nil, []string{"before Stoker restarts it"}},
+		"bad schedule":       {nil, "labels: {stoker.enable: true, stoker.restart-at: 3 o'clock}, cpus: 1" + checked, "enabled", []string{"five fields"}, nil},
+		"two schedules":      {nil, "labels: {stoker.enable: true, ofelia.job-run.fresh.command: docker restart me}, cpus: 1" + checked, "enabled", nil, []string{"stoker.restart-at waits"}},
+		"image's check":      {nil, "labels: {stoker.enable: true}, cpus: 1", "enabled", nil, []string{"whether the image has one cannot be seen"}},
+		"check off":          {nil, "labels: {stoker.enable: true}, cpus: 1, healthcheck: {disable: true}", "enabled", nil, []string{"no health check: "}},
+		"doubles":            {nil, "labels: {stoker.enable: true}, cpus: 1, restart: always" + checked, "enabled", nil, []string{"restart: always doubles"}},
+		"fights":             {[]string{"STOKER_ON_EXIT=never"}, "labels: {stoker.enable: true}, cpus: 1, restart: always" + checked, "enabled", nil, []string{"fights"}},
+		"none made":          {nil, "labels: {stoker.enable: true}, cpus: 1, scale: 0" + checked, "enabled", nil, []string{"0 replicas"}},
+		"in a profile":       {nil, "labels: {stoker.enable: true}, cpus: 1, profiles: [night]" + checked, "enabled", nil, []string{"--profile night"}},
+		"by quota":           {[]string{"STOKER_SELECT=quota"}, "cpu_quota: 50000" + checked, "has-quota", nil, nil},
+		"all":                {[]string{"STOKER_SELECT=all"}, "cpus: 1" + checked, "all", nil, nil},
+		"misspelt policy":    {nil, "labels: {stoker.enable: true}, cpus: 1, restart: unless-stoped" + checked, "enabled", []string{"restart: unless-stoped: the engine refuses it; did you mean unless-stopped?"}, nil},
+		"retries of always":  {nil, "labels: {stoker.enable: true}, cpus: 1, restart: 'always:3'" + checked, "enabled", []string{"restart: always:3: the engine takes a number of retries with on-failure alone"}, []string{"restart: always doubles"}},
+		"retries":            {nil, "labels: {stoker.enable: true}, cpus: 1, restart: 'on-failure:3'" + checked, "enabled", nil, nil},
+		"no number":          {nil, "labels: {stoker.enable: true}, cpus: 1, restart: 'on-failure:x'" + checked, "enabled", []string{"restart: on-failure:x: the number of retries is not a whole number"}, nil},
+		"of deploy":          {nil, "labels: {stoker.enable: true}, cpus: 1, deploy: {restart_policy: {condition: sometimes}}" + checked, "enabled", []string{"restart: sometimes: the engine refuses it"}, nil},
+		"tiny quota":         {nil, "labels: {stoker.enable: true}, cpus: 0.001" + checked, "enabled", []string{"cpus 0.001: the kernel takes no quota below 0.01: such a container is created and never starts"}, nil},
+		"tiny pair":          {nil, "labels: {stoker.enable: true}, cpu_quota: 999" + checked, "enabled", []string{"cpu_quota 999: the kernel takes no quota below 1000"}, nil},
+		"small pair":         {nil, "labels: {stoker.enable: true}, cpu_quota: 1000, cpu_period: 1000000" + checked, "enabled", nil, nil},
+		"quota by label":     {nil, "labels: {stoker.enable: true, stoker.cpus: 0.5}" + checked, "enabled", nil, nil},
+		"two quotas":         {nil, "labels: {stoker.enable: true, stoker.cpus: 0.5}, cpus: 1" + checked, "enabled", nil, []string{"cpus 1, and stoker.cpus sets 0.5: keep one of the two"}},
+		"the same quota":     {nil, "labels: {stoker.enable: true, stoker.cpus: 0.5}, cpus: 0.5" + checked, "enabled", nil, nil},
+		"tiny label":         {nil, "labels: {stoker.enable: true, stoker.cpus: 0.001}" + checked, "enabled", []string{"less than 0.01 CPUs"}, []string{"no CPU quota"}},
+		"compat, exits":      {[]string{"STOKER_COMPAT=autoheal"}, "labels: {autoheal: true}, cpus: 1, restart: unless-stopped" + checked, "compat-autoheal", nil, nil},
+		"idle without check": {nil, "labels: {stoker.enable: true, stoker.idle-after: 5m}, cpus: 1, healthcheck: {disable: true}", "enabled", nil, nil},
+		"compat":             {[]string{"STOKER_COMPAT=autoheal"}, "labels: {autoheal: true}, cpus: 1" + checked, "compat-autoheal", nil, nil},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -121,6 +123,30 @@ func TestPlanned(t *testing.T) {
 			}
 			require.Equal(t, len(tt.problems), d.Problems)
 			require.Equal(t, len(tt.problems) > 0, code == 1)
+		})
+	}
+}
+
+// A source of work whose URL is in the environment of the Stoker in the file is known by its name, and its password is not shown.
+func TestPlannedSources(t *testing.T) {
+	const group = "labels: {stoker.enable: true, stoker.demand: tasks}, cpus: 1, healthcheck: {test: beat}"
+	for name, tt := range map[string]struct {
+		variable string
+		problems int
+	}{
+		"in a variable": {"STOKER_DEMAND_TASKS: 'amqp://u:correct-horse@rabbit/?queue=q'", 0},
+		"in a file":     {"STOKER_DEMAND_TASKS_FILE: /run/secrets/tasks", 0},
+		"by two names":  {"STOKER_DEMAND_TASKS: 'redis://r/0?list=l', STOKER_NOTIFY_FILE: /run/secrets/notify", 0},
+		"of another":    {"STOKER_DEMAND_OTHER: 'redis://r/0?list=l'", 1},
+		"not a source":  {"STOKER_DEMAND_TASKS: 'ftp://u:correct-horse@r/'", 2}, // of the Stoker, and of the label
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := stackFile(t, "a: {image: w, "+group+"}", "stoker: {image: stoker, environment: {"+tt.variable+"}}")
+			d, code := drafted(t, nil, "-f", file)
+			require.Equal(t, tt.problems, d.Problems, "%v", d)
+			require.Equal(t, tt.problems > 0, code == 1)
+			got := play(t, Env{}, "check", "-f", file)
+			require.NotContains(t, got.out+got.err, "correct-horse")
 		})
 	}
 }

@@ -79,10 +79,10 @@ func (f *containerReport) probed(a worker.ProbeAnswer) (problems int) {
 	return 0
 }
 
-// adviseOnCheck is about a worker that nothing asks how it is. Ports are the TCP ports that it exposes.
+// adviseOnCheck is about a worker that nothing asks how it is, and whose CPU use nobody watches either. Ports are the TCP ports that it exposes.
 func adviseOnCheck(p policy.Policy, ports []int, advice string) []string {
 	switch {
-	case p.Probe.Set():
+	case p.Probe.Set(), p.IdleAfter > 0:
 		return nil
 	case len(ports) > 0:
 		return []string{fmt.Sprintf("%s; stoker.probe: tcp://:%d sees from outside whether it answers", advice, ports[0])}

@@ -28,6 +28,7 @@ const (
 
 // Env holds the dependencies of a command.
 type Env struct {
+	Name    string   // of the program's file; PluginName makes it a plugin of the Docker CLI
 	Args    []string // without the program's name
 	Environ []string // as of os.Environ
 	Stdout  io.Writer
@@ -51,6 +52,8 @@ type Env struct {
 	Explain func(err error) string
 	// Self is the ID of the container that this process runs in, empty outside one.
 	Self func() string
+	// CLI runs the docker command, for the plugin.
+	CLI CLI
 	// Hostname is the host's name, the same for the sidecar and for its healthcheck.
 	Hostname func() (string, error)
 }
@@ -99,23 +102,30 @@ func (e *ending) Unwrap() error { return e.err }
 
 // Execute runs the command that env.Args ask for and returns the exit code of the program.
 func Execute(ctx context.Context, env Env) int {
-	root := newRoot(env)                          //nolint:contextcheck // cobra hands the context to the commands
-	root.SetArgs(append([]string{}, env.Args...)) // nil would make cobra take the process's own
-	root.SetOut(env.Stdout)
-	root.SetErr(env.Stderr)
+	if env.Name == PluginName {
+		return executePlugin(ctx, env)
+	}
+	return env.execute(ctx, newRoot(env), "stoker help") //nolint:contextcheck // cobra hands the context to the commands
+}
+
+// execute runs a tree of commands with the arguments. Help is the command to see after a mistake.
+func (e Env) execute(ctx context.Context, root *cobra.Command, help string) int {
+	root.SetArgs(append([]string{}, e.Args...)) // nil would make cobra take the process's own
+	root.SetOut(e.Stdout)
+	root.SetErr(e.Stderr)
 	err := root.ExecuteContext(ctx)
 	var end *ending
 	switch {
 	case err == nil:
 		return exitFine
 	case !errors.As(err, &end): // cobra's own: an unknown command or flag
-		env.warn(err.Error() + "; see stoker help")
+		e.warn(err.Error() + "; see " + help)
 		return exitUsage
 	case end.err != nil && end.code != exitUsage:
-		env.warn(err.Error())
+		e.warn(err.Error())
 	case end.err != nil: // each mistake has its line
 		for line := range strings.Lines(err.Error()) {
-			env.warn(strings.TrimSuffix(line, "\n"))
+			e.warn(strings.TrimSuffix(line, "\n"))
 		}
 	}
 	return end.code

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"os"
+	"path/filepath"
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/term"
@@ -18,6 +19,7 @@ import (
 // Host is the Env of this process: its arguments and streams, the real sidecar, the real engine.
 func Host(build Build) Env {
 	return Env{
+		Name:      filepath.Base(os.Args[0]),
 		Args:      os.Args[1:],
 		Environ:   os.Environ(),
 		Stdout:    os.Stdout,
@@ -32,6 +34,7 @@ func Host(build Build) Env {
 		Probe:     probeOnce,
 		Explain:   docker.Explain,
 		Self:      docker.SelfID,
+		CLI:       runCLI,
 		Hostname:  os.Hostname,
 	}
 }

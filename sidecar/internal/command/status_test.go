@@ -12,6 +12,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/stretchr/testify/require"
 
+	"stoker/sidecar/internal/core/candidates"
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
@@ -114,6 +115,29 @@ func TestStatusTable(t *testing.T) {
 	require.NotContains(t, narrow.out, "\x1b")
 	require.Contains(t, play(t, Env{Width: 100}, "status", "--url", r.url).out, "\x1b[32mrunning\x1b[0m")
 	require.NotContains(t, play(t, Env{Width: 100, Environ: []string{"TERM=dumb"}}, "status", "--url", r.url).out, "\x1b")
+}
+
+// Without workers status says what to do, with each thing to type on a line of its own; without an engine, why there is none.
+func TestStatusWithoutWorkers(t *testing.T) {
+	r := run(t)
+	advice := candidates.Advise(policy.Selector{}, "shop-stoker-1", []candidates.Container{{Name: "cruncher" + hostile, CPUs: 0.5}})
+	v := view()
+	v.Candidates = &advice
+	r.show(v)
+	got := play(t, Env{}, "status", "--url", r.url)
+	require.Equal(t, 0, got.code)
+	for _, line := range []string{"  docker exec shop-stoker-1 /stoker check\n", "  labels: [stoker.enable=true]\n", "  STOKER_SELECT=quota\n"} {
+		require.Contains(t, got.out, line)
+	}
+	require.Contains(t, got.out, "cruncher")
+	require.NotContains(t, got.out, "\x1b")
+	require.Contains(t, play(t, Env{}, "status", "--json", "--url", r.url).out, `"with_quota": [`)
+
+	v.Candidates, v.Engine = nil, fleet.EngineLink{Problem: "may not open /var/run/docker.sock"}
+	r.show(v)
+	got = play(t, Env{}, "status", "--url", r.url)
+	require.Equal(t, 1, got.code)
+	require.Contains(t, got.out, "engine disconnected\nmay not open /var/run/docker.sock\n")
 }
 
 func TestStatusExitCodes(t *testing.T) {

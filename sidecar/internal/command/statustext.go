@@ -9,6 +9,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
+	"stoker/sidecar/internal/core/candidates"
 	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/sanitize"
@@ -23,10 +24,15 @@ type fleetView struct {
 		Connected bool      `json:"connected"`
 		Since     time.Time `json:"since"`
 		Version   string    `json:"version"`
+		Problem   string    `json:"problem"`
 	} `json:"engine"`
 	Workers []workerRow `json:"workers"`
 	Groups  []groupRow  `json:"groups"`
 	Pauses  []pauseRow  `json:"pauses"`
+	// Candidates is why there are no workers; nil where there are some.
+	Candidates *struct {
+		Lines []candidates.Line `json:"lines"`
+	} `json:"candidates"`
 }
 
 type pauseRow struct {
@@ -117,7 +123,11 @@ func (f fleetView) wrong() bool {
 func (e Env) statusText(f fleetView, now time.Time) string {
 	var b strings.Builder
 	b.WriteString(paint(text.Snip(sanitize.Escape(headline(f, now)), e.width(), ellipsis), bold, e.coloured()) + "\n")
+	if !f.Engine.Connected && f.Engine.Problem != "" {
+		b.WriteString(e.lines(red, f.Engine.Problem))
+	}
 	if len(f.Workers) == 0 {
+		b.WriteString(e.adviceText(f))
 		return b.String()
 	}
 	t := e.table(column{"WORKER", 10}, column{"STATE", 7}, column{"HEALTH", 4}, column{"UP", 3}, column{"CPUS", 4},
@@ -133,6 +143,21 @@ func (e Env) statusText(f fleetView, now time.Time) string {
 	for _, w := range f.Workers {
 		for _, p := range w.Problems {
 			b.WriteString(e.lines(red, w.Key+": "+problemText(p)))
+		}
+	}
+	return b.String()
+}
+
+// adviceText is what a Stoker without workers advises. What is to be typed has a line of its own.
+func (e Env) adviceText(f fleetView) string {
+	if f.Candidates == nil {
+		return ""
+	}
+	var b strings.Builder
+	for _, l := range f.Candidates.Lines {
+		b.WriteString(e.lines(plain, l.Text))
+		if l.Code != "" {
+			b.WriteString("  " + paint(sanitize.Escape(l.Code), bold, e.coloured()) + "\n")
 		}
 	}
 	return b.String()

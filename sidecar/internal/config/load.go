@@ -78,7 +78,7 @@ func unknown(values map[string]string) []Problem {
 	known := names()
 	var problems []Problem
 	for name := range values {
-		if slices.Contains(known, name) || isSource(name) {
+		if slices.Contains(known, name) || IsSource(name) {
 			continue
 		}
 		p := Problem{Variable: name, Message: "not a variable that Stoker knows"}

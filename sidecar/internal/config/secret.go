@@ -61,5 +61,5 @@ func hidden(name, value string) bool {
 	case strings.HasPrefix(name, "STOKER_DEMAND") && slices.Contains(names(), name):
 		return demand.Shown(value) != strings.Join(strings.Fields(value), " ")
 	}
-	return isSource(name) || slices.ContainsFunc(Variables(), func(v Variable) bool { return v.Name == name && v.Secret })
+	return IsSource(name) || slices.ContainsFunc(Variables(), func(v Variable) bool { return v.Name == name && v.Secret })
 }

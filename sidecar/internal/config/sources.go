@@ -27,8 +27,8 @@ const placeholder = "<NAME>"
 // taken are the words after STOKER_DEMAND_ that have a meaning, so that no source can have them as its name.
 func taken() []string { return []string{"target", "activation", "poll", "fallback", "file"} }
 
-// isSource reports whether a variable gives a source of work a name, or tries to.
-func isSource(variable string) bool {
+// IsSource reports whether a variable gives a source of work a name, or tries to.
+func IsSource(variable string) bool {
 	return strings.HasPrefix(variable, demand.SourceVariable) && !slices.Contains(names(), variable)
 }
 
@@ -38,7 +38,7 @@ func (l Loader) sources(values map[string]string) (map[string][]demand.Source, [
 	var problems []Problem
 	from := map[string]string{}
 	for _, variable := range slices.Sorted(maps.Keys(values)) {
-		if !isSource(variable) || values[variable] == "" {
+		if !IsSource(variable) || values[variable] == "" {
 			continue
 		}
 		name, err := sourceName(variable)

@@ -29,12 +29,12 @@ type variables struct {
 	DryRun           bool            `env:"STOKER_DRY_RUN" envDefault:"false" doc:"decide and report, touch nothing"`
 	StateDir         folder          `env:"STOKER_STATE_DIR" envDefault:"/var/lib/stoker" doc:"the journal; not writable means: reported once, kept in memory"`
 	Host             hostName        `env:"STOKER_HOST" default:"the engine's host name" doc:"what this host is called on the page, in the API and in messages"`
-	Peers            peerList        `env:"STOKER_PEERS" doc:"other Stokers whose workers the page, $stoker status --all$ and $/api/v1/hosts$ show, too: a DNS name with a port that stands for all of them ($tasks.stoker:8080$), or URLs, separated by commas or spaces; see [docs/swarm.md](docs/swarm.md)"`
+	Peers            peerList        `env:"STOKER_PEERS" doc:"other Stokers whose workers the page, $stoker status --all$ and $/api/v1/hosts$ show, too: a DNS name with a port that stands for all of them ($tasks.stoker:8080$), or URLs, separated by commas or spaces; see [swarm.md](swarm.md)"`
 	Ping             pingURL         `env:"STOKER_PING" secret:"true" doc:"a URL (Healthchecks.io, a push monitor of Uptime Kuma) that is fetched while Stoker is connected to the engine and its loop turns: its silence is the alarm"`
 	PingEvery        pingEvery       `env:"STOKER_PING_EVERY" envDefault:"1m" doc:"how often; at least $5s$"`
 	Listen           address         `env:"STOKER_LISTEN" envDefault:":8080" doc:"status page, API, metrics; empty turns it off"`
 	Notify           urls            `env:"STOKER_NOTIFY" secret:"true" doc:"notification URLs, separated by spaces, line ends or commas"`
-	NotifyOn         words           `env:"STOKER_NOTIFY_ON" default:"gave-up,recreate,refused,engine-disconnected,host-overloaded" doc:"the events to send (comma list), $all$ or $none$; see [notifications](docs/notifications.md)"`
+	NotifyOn         words           `env:"STOKER_NOTIFY_ON" default:"gave-up,recreate,refused,engine-disconnected,host-overloaded" doc:"the events to send (comma list), $all$ or $none$; see [notifications](notifications.md)"`
 	LogLevel         logLevel        `env:"STOKER_LOG_LEVEL" envDefault:"info" doc:"$trace$, $debug$, $info$, $warn$, $error$"`
 	LogFormat        logFormat       `env:"STOKER_LOG_FORMAT" envDefault:"text" doc:"$text$, $json$"`
 }

@@ -89,9 +89,9 @@ func (f *Fleet) restarted(before, after worker.Engine) bool {
 }
 
 func (f *Fleet) engineRestarted(now time.Time, engine worker.Engine) {
-	since := f.shutdownBegan(engine)
+	since, earliest := f.shutdownBegan(engine)
 	for _, m := range f.sorted() {
-		in := worker.EngineRestarted{BootedAt: engine.BootedAt, StopsSince: since}
+		in := worker.EngineRestarted{BootedAt: engine.BootedAt, StopsSince: since, EarliestStop: earliest}
 		if _, ok := f.stoppedAt(m); !ok {
 			in.StopsSince = time.Time{}
 		}
@@ -100,11 +100,12 @@ func (f *Fleet) engineRestarted(now time.Time, engine worker.Engine) {
 	f.withdrawStops()
 }
 
-// shutdownBegan is the time from which on stops were the engine's own shutdown, or zero. The shutdown's stops are the
-// last ones before the loss of the link, and all of a moment.
-func (f *Fleet) shutdownBegan(engine worker.Engine) time.Time {
-	if f.stream.bookmark.LostAt.IsZero() {
-		return time.Time{} // nobody was told to end: the stops that were seen were people's
+// shutdownBegan is the time from which on stops were the engine's own shutdown, or zero, and the one before which none of its stops can have
+// come. The shutdown's stops are the last ones before the loss of the link, and all of a moment.
+func (f *Fleet) shutdownBegan(engine worker.Engine) (since, earliest time.Time) {
+	lost := f.stream.bookmark.LostAt
+	if lost.IsZero() {
+		return time.Time{}, time.Time{} // nobody was told to end: the stops that were seen were people's
 	}
 	var last time.Time
 	longest := shutdownLongest
@@ -114,13 +115,14 @@ func (f *Fleet) shutdownBegan(engine worker.Engine) time.Time {
 		}
 		longest = max(longest, m.machine.StopTimeout()+shutdownLongest/2)
 	}
+	earliest = lost.Add(-longest)
 	if engine.BootedAt.IsZero() || f.cutShort() {
 		longest = shutdownSpread
 	}
-	if last.IsZero() || last.Before(f.stream.bookmark.LostAt.Add(-longest)) {
-		return time.Time{}
+	if last.IsZero() || last.Before(lost.Add(-longest)) {
+		return time.Time{}, earliest
 	}
-	return last.Add(-shutdownSpread)
+	return last.Add(-shutdownSpread), earliest
 }
 
 // stoppedAt is when somebody stopped a worker before the loss of the link. A stop that seems to have come after it was seen

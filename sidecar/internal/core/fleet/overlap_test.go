@@ -113,6 +113,34 @@ func TestStopBeforeACutSession(t *testing.T) {
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 }
 
+// TestStopLongBeforeAShutdown: an operator's stop that no inspect has confirmed, for the engine is slow, and a minute later the engine shuts
+// down and stops another worker.
+func TestStopLongBeforeAShutdown(t *testing.T) {
+	d := newDesk(t, fleet.Settings{})
+	d.up("a", "b")
+	stop := func(name string) {
+		d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-" + name, Key: worker.Key(name), Signal: 15})
+		d.event(worker.Exited, name)
+	}
+	fail := func(unreachable bool) {
+		for _, a := range d.verb(worker.Inspect) {
+			d.finish(worker.Outcome{Action: a, Result: worker.Failed, Failure: worker.Failure{Err: "no answer", Unreachable: unreachable}})
+		}
+		d.do = nil
+	}
+	stop("a")
+	d.pass(20 * time.Second)
+	fail(false)
+	d.pass(40 * time.Second)
+	stop("b")
+	d.pass(time.Second)
+	fail(true)
+	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now}})
+	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
+	require.NotEqual(t, worker.HeldOperator, d.newWorker("b").Held)
+}
+
 // TestShutdownBesideOneThatIsDown: a Stoker lists a worker that is down and exhausted, and before it has inspected it the engine shuts down,
 // which takes longer than its first signals. That the exhausted one was not signalled does not cut the shutdown short.
 func TestShutdownBesideOneThatIsDown(t *testing.T) {

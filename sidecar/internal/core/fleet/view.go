@@ -5,6 +5,7 @@ package fleet
 import (
 	"time"
 
+	"stoker/sidecar/internal/core/candidates"
 	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
 )
@@ -17,6 +18,9 @@ type View struct {
 	HostOverloaded bool         // restarts of running workers wait
 	Groups         []GroupView  // by name
 	Pauses         []Pause      // in force
+	// Candidates is why there are no workers. The fleet does not fill it in: it sees no containers that it cannot manage. Nil while there are
+	// workers, and before the containers were looked at.
+	Candidates *candidates.Advice
 }
 
 // EngineLink is the state of the link to the engine.
@@ -26,6 +30,8 @@ type EngineLink struct {
 	Synced    time.Time // the last complete list; zero before the first
 	Engine    worker.Engine
 	Skew      time.Duration // the engine's clock minus Stoker's
+	// Problem is why it is not connected, in one line for people. The fleet does not fill it in: it is told only that the connection is lost.
+	Problem string
 }
 
 // State is a worker's state in one word, for people.

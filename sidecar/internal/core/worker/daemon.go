@@ -19,7 +19,9 @@ func (m *Machine) engineRestarted(now time.Time, in EngineRestarted) {
 	if in.StopsSince.IsZero() {
 		return
 	}
-	own := func(at time.Time) bool { return m.foreign.inspectFailed || !at.Before(in.StopsSince) }
+	own := func(at time.Time) bool {
+		return m.foreign.inspectFailed && !at.Before(in.EarliestStop) || !at.Before(in.StopsSince)
+	}
 	if h := m.saved.State.Hold; m.heldFor(HeldOperator) && !h.Confirmed && own(h.At) {
 		m.release()
 		m.saved.Expected, m.life.stoppedByDaemon = true, true

@@ -109,6 +109,9 @@ func (m *Machine) ownSignal(now time.Time, o Observation) bool {
 	if !m.stopSent() {
 		return false
 	}
+	if o.History && m.own.signals > 0 && o.At.Equal(m.own.termAt) {
+		return true // the Stoker before this one was killed between this event's replay and its first inspect
+	}
 	if m.id.Task {
 		return m.ownKill(now, o)
 	}
@@ -126,15 +129,17 @@ func (m *Machine) ownSignal(now time.Time, o Observation) bool {
 }
 
 // graceOver reports whether Stoker's own stop may have come to SIGKILL. It is enough that one of the two clocks says so: the
-// engine's may step meanwhile, and what Stoker sees may lag. When a replayed signal was sent, only the engine's clock tells, unless it
-// shows a step back.
+// engine's may step meanwhile, and what Stoker sees may lag. When a replayed signal was sent, only the engine's clock shows, and only
+// roughly: it may have stepped, as it has where the signal seems to come before the first one.
 func (m *Machine) graceOver(now time.Time, o Observation) bool {
 	grace, at := m.saved.State.Stop.least(), o.At
 	if m.own.signals == 0 {
 		return m.firstUnseen(!m.own.issuedHere, o)
 	}
-	seen := !o.History || at.Before(m.own.termAt)
-	return at.Sub(m.own.termAt) >= grace-graceSlack || seen && now.Sub(m.own.termSeen) >= grace-graceSlack
+	if o.History && !at.Before(m.own.termAt) {
+		return at.Sub(m.own.termAt) >= grace-settle
+	}
+	return at.Sub(m.own.termAt) >= grace-graceSlack || now.Sub(m.own.termSeen) >= grace-graceSlack
 }
 
 // firstUnseen reports whether a SIGKILL may be that of Stoker's own stop although none of its signals was seen before: the first one was

@@ -20,8 +20,9 @@ type Dispatch struct{ ActionID uint64 }
 // EngineRestarted tells that another engine process answers now. Stops since StopsSince were the old one's own
 // shutdown, not an operator's.
 type EngineRestarted struct {
-	BootedAt   time.Time // zero when it cannot be told
-	StopsSince time.Time // the engine's clock; zero when no stop belongs to the shutdown
+	BootedAt     time.Time // zero when it cannot be told
+	StopsSince   time.Time // the engine's clock; zero when no stop belongs to the shutdown
+	EarliestStop time.Time // no stop before it can be the shutdown's, however late it was confirmed; the engine's clock
 }
 
 func (Observation) input()     {}

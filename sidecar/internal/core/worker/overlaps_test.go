@@ -190,5 +190,19 @@ func TestOverlaps(t *testing.T) {
 			engine restarted
 			old:0s destroy
 			= over`},
+		{"two Stokers in a row hear the signal of the own stop in their replays", `
+			given health
+			up
+			unhealthy
+			> stop 1
+			+2s
+			reborn
+			old:1s kill TERM
+			reborn
+			old:1001ms kill TERM
+			list running unhealthy
+			die 143
+			+2s
+			> start 1`},
 	})
 }

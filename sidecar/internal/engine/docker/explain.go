@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -127,20 +128,25 @@ func explainSocket(e *linkError) string {
 	}
 	switch {
 	case errors.Is(e, fs.ErrPermission):
-		return explainPermission(path)
+		group, known := socketGroup(path)
+		return explainPermission(path, group, known, mapped(readOr("/proc/self/uid_map")))
 	case errors.Is(e, fs.ErrNotExist):
-		return fmt.Sprintf("no engine socket at %s: is Docker running? In a container, mount it: -v %s:%s; elsewhere, set DOCKER_HOST", path, path, path)
+		return fmt.Sprintf("no engine socket at %s: is Docker running? In a container, mount it: -v %s:%s (of a rootless engine: -v $XDG_RUNTIME_DIR/docker.sock:%s); elsewhere, set DOCKER_HOST",
+			path, path, path, path)
 	case errors.Is(e, syscall.ECONNREFUSED) && isFolder(path):
-		return fmt.Sprintf("%s is a folder, which Docker makes when the socket to mount does not exist: remove it on the host, and mount the engine's real socket", path)
+		return fmt.Sprintf("%s is a folder, which Docker makes when the socket to mount does not exist: remove it on the host, and mount the engine's real socket (of a rootless engine: $XDG_RUNTIME_DIR/docker.sock)", path)
 	case errors.Is(e, syscall.ECONNREFUSED):
 		return fmt.Sprintf("nobody answers at %s: is Docker running? If the engine was restarted beneath a mounted socket, the mount is stale: restart this container", path)
 	}
 	return ""
 }
 
-func explainPermission(path string) string {
-	group, ok := socketGroup(path)
-	if !ok {
+// explainPermission: in a user namespace, such as that of a rootless engine, the host's groups do not exist, and root is the user outside.
+func explainPermission(path string, group uint32, known, inNamespace bool) string {
+	if inNamespace {
+		return fmt.Sprintf("may not open %s: with a rootless engine run Stoker as root of its container (docker run --user 0:0, in compose user: \"0:0\"), which is you outside of it; with an engine that has userns-remap, use --userns=host", path)
+	}
+	if !known {
 		return fmt.Sprintf("may not open %s: run Stoker with the socket's group (--group-add, in compose group_add)", path)
 	}
 	return fmt.Sprintf("may not open %s, which belongs to group %d: run Stoker with that group (docker run --group-add %d, in compose group_add: [\"%d\"])", path, group, group, group)
@@ -160,6 +166,21 @@ func explainNetwork(e *linkError) string {
 		return fmt.Sprintf("%s does not answer in time (%s): the engine is overloaded or stuck, or a firewall is between", e.host, e.doing)
 	}
 	return ""
+}
+
+// mapped reports whether a process with this uid_map is in another user namespace than the host's.
+func mapped(uidMap string) bool {
+	fields := strings.Fields(uidMap)
+	return len(fields) > 0 && !slices.Equal(fields, []string{"0", "0", "4294967295"})
+}
+
+// readOr returns a file's text; empty where it cannot be read.
+func readOr(path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	return string(text)
 }
 
 // socketGroup is the group that may open the socket.

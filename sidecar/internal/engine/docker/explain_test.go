@@ -81,6 +81,19 @@ func TestExplainPermission(t *testing.T) {
 	require.Contains(t, text, "group "+strconv.FormatUint(uint64(group), 10))
 }
 
+// In the user namespace of a rootless engine a group of the host is no help.
+func TestExplainPermissionInANamespace(t *testing.T) {
+	t.Parallel()
+	require.True(t, mapped("         0       1000          1\n         1     100000      65536\n"))
+	require.False(t, mapped("         0          0 4294967295\n"))
+	require.False(t, mapped(""), "not Linux, or no /proc")
+	rootless := explainPermission("/var/run/docker.sock", 998, true, true)
+	require.Contains(t, rootless, "0:0")
+	require.NotContains(t, rootless, "998")
+	require.Contains(t, explainPermission("/var/run/docker.sock", 998, true, false), "--group-add 998")
+	require.Contains(t, explainPermission("/var/run/docker.sock", 0, false, false), "--group-add")
+}
+
 // foreignCA writes the certificate of an authority that signed nothing.
 func foreignCA(t *testing.T, path string) {
 	t.Helper()

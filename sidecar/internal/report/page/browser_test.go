@@ -11,7 +11,9 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
+	"stoker/sidecar/internal/core/candidates"
 	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
 )
 
@@ -24,6 +26,7 @@ func TestBrowser(t *testing.T) {
 		"live heal":          liveHeal,
 		"kept while live":    keptWhileLive,
 		"lost and back":      lostAndBack,
+		"no workers yet":     noWorkersYet,
 		"hostile":            hostileText,
 		"dark":               darkMode,
 		"small screen":       smallScreen,
@@ -153,6 +156,27 @@ func lostAndBack(t *testing.T, browser chrome) {
 	w.cut(false)
 	v.until(isLive)
 	v.until(rowOf("missed"))
+}
+
+// noWorkersYet: what to do is readable at the width of a phone, whatever the containers are called, and goes once there is a worker.
+func noWorkersYet(t *testing.T, browser chrome) {
+	now := time.Now()
+	advice := candidates.Advise(policy.Selector{}, "shop-stoker-1", []candidates.Container{
+		{Name: "shop-cruncher-1", CPUs: 0.5}, {Name: strings.Repeat("long", 50), CPUs: 2}, {Name: "<b>near</b>", Labels: map[string]string{"stoker.on-exit": "never"}},
+	})
+	w := &world{view: fleet.View{Engine: engineUp(now), Candidates: &advice}}
+	v := open(t, browser, w, "/", phone(360))
+	v.until(isLive)
+	for _, text := range []string{"shop-cruncher-1 (0.5)", "<b>near</b>: it has labels of Stoker", "docker exec shop-stoker-1 /stoker check", "labels: [stoker.enable=true]", "STOKER_SELECT=quota"} {
+		require.Contains(t, ask[string](v, `document.querySelector('.advice').innerText`), text)
+	}
+	require.LessOrEqual(t, ask[int](v, `document.documentElement.scrollWidth`), 360)
+	v.keep("phone-no-workers", false)
+	w.happen(func(f *fleet.View) {
+		f.Candidates, f.Workers = nil, []fleet.WorkerView{runs(now, "first", time.Hour, 0.4, 0)}
+	})
+	v.until(rowOf("first") + ` && !document.querySelector('.advice')`)
+	v.clean()
 }
 
 func hostileText(t *testing.T, browser chrome) {

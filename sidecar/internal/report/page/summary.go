@@ -5,7 +5,9 @@ import (
 	"strings"
 	"time"
 
+	"stoker/sidecar/internal/core/candidates"
 	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/sanitize"
 )
 
 // summary is the state of everything in a line.
@@ -13,6 +15,8 @@ type summary struct {
 	Text string
 	Tone string // ok, busy, warn, bad, idle
 	Hint string
+	// Advice is what to do where there are no workers.
+	Advice []candidates.Line
 }
 
 // summarize looks at the connection first: without it the rest is outdated. Pauses are told wherever there is nothing more urgent to explain.
@@ -48,13 +52,13 @@ func stateOfAll(v fleet.View) summary {
 	all, bad, healing := len(v.Workers), groups[groupAttention], groups[groupHealing]
 	switch {
 	case !v.Engine.Connected && v.Engine.Synced.IsZero():
-		return summary{"Not connected to the engine yet", "bad", "The log says what Stoker waits for."}
+		return summary{Text: "Not connected to the engine yet", Tone: "bad", Hint: linkProblem(v.Engine, "The log says what Stoker waits for.")}
 	case !v.Engine.Connected:
-		return summary{"Docker connection lost, reconnecting", "bad", "The workers below are as they were last seen."}
+		return summary{Text: "Docker connection lost, reconnecting", Tone: "bad", Hint: strings.TrimSpace("The workers below are as they were last seen. " + linkProblem(v.Engine, ""))}
 	case v.HostOverloaded:
-		return summary{"The host is overloaded", "bad", "Most workers time out together, or the host is out of CPU. Restarts of running workers wait; exited ones are started."}
+		return summary{Text: "The host is overloaded", Tone: "bad", Hint: "Most workers time out together, or the host is out of CPU. Restarts of running workers wait; exited ones are started."}
 	case all == 0:
-		return summary{"No workers yet", "idle", "Give a container the label stoker.enable=true."}
+		return noWorkers(v.Candidates)
 	case bad > 0 && healing > 0:
 		return summary{Text: fmt.Sprintf("%s, %d being healed", attention(bad, all), healing), Tone: "warn"}
 	case bad > 0:
@@ -67,6 +71,27 @@ func stateOfAll(v fleet.View) summary {
 		return summary{Text: fmt.Sprintf("%d workers, all running", all), Tone: "ok"}
 	}
 	return summary{Text: census(all, groups), Tone: "ok"}
+}
+
+// noWorkers is the page of a Stoker that manages nothing.
+func noWorkers(a *candidates.Advice) summary {
+	s := summary{Text: "No workers yet", Tone: "idle"}
+	if a == nil {
+		s.Hint = "Give a container the label stoker.enable=true."
+		return s
+	}
+	for _, l := range a.Lines() {
+		s.Advice = append(s.Advice, candidates.Line{Text: sanitize.Line(l.Text), Code: sanitize.Line(l.Code)})
+	}
+	return s
+}
+
+// linkProblem is why the engine is not connected, or another text where that is not known.
+func linkProblem(l fleet.EngineLink, unknown string) string {
+	if l.Problem == "" {
+		return unknown
+	}
+	return sanitize.Line(l.Problem)
 }
 
 func attention(bad, all int) string {

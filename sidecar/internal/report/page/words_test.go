@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stoker/sidecar/internal/core/candidates"
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
@@ -67,6 +68,25 @@ func TestSummary(t *testing.T) {
 	} {
 		require.Equal(t, want, summarize(v).Text)
 	}
+}
+
+// A page without an engine says why there is none, and one without workers what to do.
+func TestSummaryHelps(t *testing.T) {
+	t.Parallel()
+	denied := fleet.View{Engine: fleet.EngineLink{Problem: "may not open /var/run/docker.sock"}}
+	require.Equal(t, "may not open /var/run/docker.sock", summarize(denied).Hint)
+	require.Contains(t, summarize(fleet.View{}).Hint, "log")
+	denied.Engine.Synced = noon
+	require.Contains(t, summarize(denied).Hint, "may not open /var/run/docker.sock")
+
+	advice := candidates.Advise(policy.Selector{}, "", []candidates.Container{{Name: "a\u202eb", CPUs: 0.5}})
+	v := fleet.View{Engine: fleet.EngineLink{Connected: true, Synced: noon}, Candidates: &advice}
+	s := summarize(v)
+	require.Len(t, s.Advice, len(advice.Lines()))
+	require.NotContains(t, s.Advice[0].Text, "\u202e", "a name that turns the text around")
+	require.Empty(t, s.Hint)
+	v.Workers = []fleet.WorkerView{{HealView: fleet.HealView{State: fleet.StateRunning}}}
+	require.Empty(t, summarize(v).Advice)
 }
 
 func heldBy(reasons ...worker.Reason) []fleet.WorkerView {

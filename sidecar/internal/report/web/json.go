@@ -21,7 +21,8 @@ type fleetJSON struct {
 	HostOverloaded bool         `json:"host_overloaded"`
 	Workers        []workerJSON `json:"workers"`
 	Groups         []groupJSON  `json:"groups"`
-	Pauses         []pauseJSON  `json:"pauses"` // in force
+	Pauses         []pauseJSON  `json:"pauses"`     // in force
+	Candidates     *adviceJSON  `json:"candidates"` // why there are no workers; null while there are some, and before the containers were looked at
 }
 
 // workersJSON is all of it, and which Stoker answers.
@@ -46,6 +47,7 @@ func pauseOf(p fleet.Pause) pauseJSON {
 
 type engineJSON struct {
 	Connected  bool       `json:"connected"`
+	Problem    string     `json:"problem"` // why it is not connected
 	Since      *time.Time `json:"since"`
 	Synced     *time.Time `json:"synced"`
 	BootedAt   *time.Time `json:"booted_at"`
@@ -110,12 +112,13 @@ func fleetOf(v fleet.View) fleetJSON {
 	for n, p := range v.Pauses {
 		all.Pauses[n] = pauseOf(p)
 	}
+	all.Candidates = adviceOf(v.Candidates)
 	return all
 }
 
 func engineOf(l fleet.EngineLink) engineJSON {
 	return engineJSON{
-		Connected: l.Connected, Since: moment(l.Since), Synced: moment(l.Synced), BootedAt: moment(l.Engine.BootedAt),
+		Connected: l.Connected, Problem: clip(l.Problem), Since: moment(l.Since), Synced: moment(l.Synced), BootedAt: moment(l.Engine.BootedAt),
 		Version: clip(l.Engine.Version), APIVersion: clip(l.Engine.APIVersion), CPUs: l.Engine.CPUs, Skew: l.Skew.Seconds(),
 	}
 }

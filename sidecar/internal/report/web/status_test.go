@@ -79,7 +79,7 @@ func TestWorkers(t *testing.T) {
 	require.Equal(t, "2026-03-01T11:00:00Z", got.At)
 	require.NotNil(t, got.HostOverloaded)
 	require.Equal(t, map[string]any{
-		"connected": true, "since": "2026-03-01T11:00:00Z", "synced": "2026-03-01T11:00:00Z", "booted_at": nil,
+		"connected": true, "problem": "", "since": "2026-03-01T11:00:00Z", "synced": "2026-03-01T11:00:00Z", "booted_at": nil,
 		"version": "20.10.24", "api_version": "1.41", "cpus": 2.0, "clock_skew_seconds": 0.0,
 	}, got.Engine)
 	require.Equal(t, map[string]any{

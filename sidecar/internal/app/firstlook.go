@@ -1,0 +1,164 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"stoker/sidecar/internal/core/candidates"
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+)
+
+const (
+	// lookWait is how long after a list the workers are counted: containers that are selected by their quota are inspected first, and
+	// those of the same compose file may be a little later.
+	lookWait = 5 * time.Second
+	// maxInspects bounds how many containers are inspected for their quota after one list, and inspectLimit how long each may take.
+	maxInspects  = 100
+	inspectLimit = 5 * time.Second
+	// maxKeys bounds how many workers the first line of the log names.
+	maxKeys = 10
+)
+
+// firstLook reports what a Stoker manages after its first list, and advises as long as that is nothing. Its observe is called by one
+// goroutine.
+type firstLook struct {
+	selector policy.Selector
+	self     string // the ID of this container
+	engine   listing
+	view     func() fleet.View
+	log      *logSink
+
+	busy  atomic.Bool
+	group sync.WaitGroup
+
+	quotas map[string]float64 // by ID, of the goroutine that looks
+	told   bool               // of that goroutine, too
+	advice atomic.Pointer[candidates.Advice]
+}
+
+// listing is an engine whose containers are looked at. The watch passes on only those that may be workers.
+type listing interface {
+	List(ctx context.Context) ([]worker.Observation, error)
+	Do(ctx context.Context, a worker.Action) worker.Outcome
+}
+
+func newFirstLook(s policy.Selector, self string, engine listing, view func() fleet.View, log *logSink) *firstLook {
+	return &firstLook{selector: s, self: self, engine: engine, view: view, log: log, quotas: map[string]float64{}}
+}
+
+// observe has the workers counted some time after each list.
+func (f *firstLook) observe(ctx context.Context, o worker.Observation) {
+	if o.Kind != worker.ListEnd || f.busy.Swap(true) {
+		return
+	}
+	f.group.Go(func() {
+		defer f.busy.Store(false)
+		select {
+		case <-ctx.Done():
+		case <-time.After(lookWait):
+			f.look(ctx)
+		}
+	})
+}
+
+func (f *firstLook) wait() { f.group.Wait() }
+
+// look counts the workers. Only where there are none it asks the engine. The log has a line of the first look only.
+func (f *firstLook) look(ctx context.Context) {
+	first := !f.told
+	workers := f.view().Workers
+	if len(workers) > 0 {
+		f.advice.Store(nil)
+		if first {
+			f.told = true
+			f.log.message(logrus.InfoLevel, "managing "+numbered(len(workers), "container"), names(workers))
+		}
+		return
+	}
+	listed, err := f.engine.List(ctx)
+	if err != nil { // the watch says so; the next list comes soon
+		return
+	}
+	f.told = true
+	advice := candidates.Advise(f.selector, f.name(listed), f.containers(ctx, listed))
+	f.advice.Store(&advice)
+	if first {
+		f.log.message(logrus.WarnLevel, "no container is managed", advice.String())
+	}
+}
+
+// containers are those of a list but this one, with their quotas where there is time to ask for them.
+func (f *firstLook) containers(ctx context.Context, listed []worker.Observation) []candidates.Container {
+	var all []candidates.Container
+	known := map[string]float64{}
+	inspects := 0
+	for _, o := range listed {
+		if o.ID == f.self {
+			continue
+		}
+		cpus, ok := f.quotas[o.ID]
+		if !ok && inspects < maxInspects && candidates.Possible(o.Labels) {
+			inspects++
+			cpus, ok = f.quota(ctx, o)
+		}
+		if ok {
+			known[o.ID] = cpus
+		}
+		all = append(all, candidates.Container{Name: string(o.Key), Labels: o.Labels, Running: o.Status == worker.StatusRunning, CPUs: cpus})
+	}
+	f.quotas = known
+	return all
+}
+
+func (f *firstLook) quota(ctx context.Context, o worker.Observation) (float64, bool) {
+	out := f.engine.Do(ctx, worker.Action{Key: o.Key, Incarnation: worker.Incarnation{ID: o.ID}, Verb: worker.Inspect, Deadline: inspectLimit})
+	if out.Snapshot == nil {
+		return 0, false
+	}
+	return out.Snapshot.CPUs, true
+}
+
+// name is the name of this container; empty outside of one.
+func (f *firstLook) name(listed []worker.Observation) string {
+	for _, o := range listed {
+		if f.self != "" && o.ID == f.self {
+			return string(o.Key)
+		}
+	}
+	return ""
+}
+
+// within adds the advice to a view without workers.
+func (f *firstLook) within(v fleet.View) fleet.View {
+	if v.Candidates = f.advice.Load(); len(v.Workers) > 0 {
+		v.Candidates = nil
+	}
+	return v
+}
+
+func names(workers []fleet.WorkerView) string {
+	var keys []string
+	for n, w := range workers {
+		if n == maxKeys {
+			keys = append(keys, fmt.Sprintf("%d more", len(workers)-maxKeys))
+			break
+		}
+		keys = append(keys, string(w.Key))
+	}
+	return strings.Join(keys, ", ")
+}
+
+func numbered(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

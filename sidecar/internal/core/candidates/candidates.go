@@ -1,0 +1,141 @@
+// Package candidates advises the operator of a Stoker that manages no container: which containers were probably meant, which could be
+// managed, and the line to add. It is pure.
+package candidates
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"stoker/sidecar/internal/core/policy"
+)
+
+// Container is what is known of a container that is not managed.
+type Container struct {
+	Name    string
+	Labels  map[string]string // with those of its image
+	Running bool
+	CPUs    float64 // quota in CPUs; 0 is none, or not known
+}
+
+// imageTitle is the label of an image's name, and title the value that Stoker's own has.
+const (
+	imageTitle = "org.opencontainers.image.title"
+	title      = "Stoker"
+)
+
+// Near is a container that was probably meant to be managed, and is not.
+type Near struct {
+	Name string
+	Why  string // in one line
+}
+
+// Quota is a container with a CPU quota, which could be managed.
+type Quota struct {
+	Name string
+	CPUs float64
+}
+
+// Advice is what a Stoker that manages nothing has to say. Its lists are sorted by name, the running containers first.
+type Advice struct {
+	Selector   policy.Selector
+	Containers int // that were looked at; those that Stoker never touches are not counted
+	Near       []Near
+	Quotas     []Quota
+	Self       string // the container of this Stoker; empty outside of one
+}
+
+// Possible reports whether Stoker could manage such a container. It never touches another Stoker, a task of Swarm, or a one-off container of
+// Compose.
+func Possible(labels map[string]string) bool {
+	return labels[imageTitle] != title && !policy.SwarmTask(labels) && !policy.OneOff(labels)
+}
+
+// Advise looks at the containers, of which the selector selects none. Self is the name of the container of this Stoker, empty outside of
+// one.
+func Advise(s policy.Selector, self string, all []Container) Advice {
+	a := Advice{Selector: s, Self: self}
+	all = slices.Clone(all)
+	slices.SortFunc(all, func(x, y Container) int {
+		return cmp.Or(cmp.Compare(rank(x), rank(y)), cmp.Compare(x.Name, y.Name))
+	})
+	for _, c := range all {
+		if !Possible(c.Labels) {
+			continue
+		}
+		a.Containers++
+		if why := near(s, c); why != "" {
+			a.Near = append(a.Near, Near{Name: c.Name, Why: why})
+		} else if c.CPUs > 0 {
+			a.Quotas = append(a.Quotas, Quota{Name: c.Name, CPUs: c.CPUs})
+		}
+	}
+	return a
+}
+
+func rank(c Container) int {
+	if c.Running {
+		return 0
+	}
+	return 1
+}
+
+// near returns why a container that somebody has labelled for Stoker, or for a similar healer, is not managed; empty for any other.
+func near(s policy.Selector, c Container) string {
+	verdict := s.Select(policy.Candidate{Labels: c.Labels, CPUs: c.CPUs, QuotaKnown: true})
+	switch verdict.Why {
+	case policy.WhyNotEnabled:
+		return "it has labels of Stoker, but not " + policy.LabelEnable + "=true"
+	case policy.WhyDisabled:
+		return "its labels say that it is not to be managed"
+	case policy.WhyOtherScope:
+		return scopes(s.Scope, c.Labels)
+	}
+	if key, value, ok := similar(c.Labels); ok {
+		return fmt.Sprintf("its label %.80s=%.20s is none of Stoker's; write %s=true", key, value, policy.LabelEnable)
+	}
+	if compat := otherHealer(c.Labels); compat != "" {
+		return "it has labels of " + string(compat) + ", which STOKER_COMPAT=" + string(compat) + " understands"
+	}
+	return ""
+}
+
+// scopes returns how the scopes of a container and of this Stoker differ.
+func scopes(own string, labels map[string]string) string {
+	theirs := ""
+	for key, value := range labels {
+		if strings.EqualFold(strings.TrimSpace(key), policy.LabelScope) {
+			theirs = value
+		}
+	}
+	switch {
+	case own == "":
+		return fmt.Sprintf("it has %s=%.80s, and this Stoker has no STOKER_SCOPE", policy.LabelScope, theirs)
+	case theirs == "":
+		return "it has no " + policy.LabelScope + ", and this Stoker has STOKER_SCOPE=" + own
+	}
+	return fmt.Sprintf("it has %s=%.80s, and this Stoker has STOKER_SCOPE=%s", policy.LabelScope, theirs, own)
+}
+
+// similar returns a label whose name contains Stoker's, such as stoker, com.example.stoker or enable-stoker, and whose value is one for yes. A
+// misspelt stoker.enable is managed and held, so that it never comes here.
+func similar(labels map[string]string) (key, value string, found bool) {
+	for k, v := range labels {
+		on, err := policy.ParseBool(v)
+		if strings.Contains(strings.ToLower(k), "stoker") && err == nil && on && (key == "" || k < key) {
+			key, value, found = k, v, true
+		}
+	}
+	return key, value, found
+}
+
+// otherHealer returns the healer whose labels would have a container managed.
+func otherHealer(labels map[string]string) policy.Compat {
+	for _, compat := range []policy.Compat{policy.CompatAutoheal, policy.CompatDeunhealth} {
+		if (policy.Selector{Compat: []policy.Compat{compat}}).Select(policy.Candidate{Labels: labels}).Take {
+			return compat
+		}
+	}
+	return ""
+}

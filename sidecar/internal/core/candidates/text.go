@@ -1,0 +1,122 @@
+package candidates
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"stoker/sidecar/internal/core/policy"
+)
+
+// maxNamed bounds how many containers a text names.
+const maxNamed = 5
+
+// Line is a sentence for people. Code is what to type or to write after it, in one line; empty where there is nothing.
+type Line struct {
+	Text string `json:"text"`
+	Code string `json:"code"`
+}
+
+// Lines puts the advice into words: what was found, then what to do.
+func (a Advice) Lines() []Line {
+	lines := []Line{{Text: a.found()}}
+	for n, c := range a.Near {
+		if n == maxNamed {
+			lines = append(lines, Line{Text: fmt.Sprintf("%d more have such labels.", len(a.Near)-maxNamed)})
+			break
+		}
+		lines = append(lines, Line{Text: c.Name + ": " + c.Why + "."})
+	}
+	lines = append(lines, Line{Text: "For each container why it is managed or not:", Code: a.check()})
+	if a.Selector.Mode == policy.ModeQuota {
+		return append(lines, Line{Text: "A quota makes a container a worker: cpus: 0.5 in the compose file, or", Code: "docker update --cpus 0.5 CONTAINER"})
+	}
+	if a.Selector.Mode == policy.ModeAll && a.Selector.Scope == "" {
+		return lines
+	}
+	lines = append(lines, Line{Text: "To have a service managed, add to it in the compose file, then docker compose up -d:", Code: a.labels()})
+	if len(a.Quotas) > 0 && a.Selector.Mode != policy.ModeAll {
+		lines = append(lines, Line{Text: "Or, without any label, have every container with a CPU quota managed, by a variable of Stoker:", Code: "STOKER_SELECT=quota"})
+	}
+	return lines
+}
+
+// String is the same in one line, for a log.
+func (a Advice) String() string {
+	var parts []string
+	for _, l := range a.Lines() {
+		if l.Code != "" {
+			l.Text += " `" + l.Code + "`;"
+		}
+		parts = append(parts, l.Text)
+	}
+	return strings.TrimSuffix(strings.Join(parts, " "), ";")
+}
+
+// found is what was looked for and what is there.
+func (a Advice) found() string {
+	if a.Containers == 0 {
+		return "There is no container but Stoker's own."
+	}
+	text := fmt.Sprintf("None of %d containers has %s", a.Containers, wanted(a.Selector))
+	if a.Containers == 1 {
+		text = "The only other container does not have " + wanted(a.Selector)
+	}
+	switch {
+	case len(a.Quotas) > 0 && a.Selector.Scope == "":
+		return text + "; with a CPU quota, so probably workers: " + a.named() + "."
+	case len(a.Quotas) > 0:
+		return text + "; with a CPU quota: " + a.named() + "."
+	}
+	return text + "."
+}
+
+func (a Advice) named() string {
+	var names []string
+	for n, c := range a.Quotas {
+		if n == maxNamed {
+			names = append(names, fmt.Sprintf("%d more", len(a.Quotas)-maxNamed))
+			break
+		}
+		names = append(names, c.Name+" ("+strconv.FormatFloat(c.CPUs, 'g', 4, 64)+")")
+	}
+	return strings.Join(names, ", ")
+}
+
+// wanted is what a selector looks for. That a Stoker without a scope leaves containers with one alone is said of these (Near).
+func wanted(s policy.Selector) string {
+	var parts []string
+	switch s.Mode {
+	case policy.ModeQuota:
+		parts = append(parts, "a CPU quota")
+	case policy.ModeAll:
+	default:
+		parts = append(parts, policy.LabelEnable+"=true")
+	}
+	if s.Scope != "" {
+		parts = append(parts, policy.LabelScope+"="+s.Scope)
+	}
+	if len(parts) == 0 {
+		return "no " + policy.LabelScope
+	}
+	return strings.Join(parts, " and ")
+}
+
+func (a Advice) check() string {
+	if a.Self == "" {
+		return "stoker check"
+	}
+	return "docker exec " + a.Self + " /stoker check"
+}
+
+// labels are the labels that have a service managed, as Compose takes them in one line.
+func (a Advice) labels() string {
+	labels := []string{}
+	if a.Selector.Mode != policy.ModeAll {
+		labels = append(labels, policy.LabelEnable+"=true")
+	}
+	if a.Selector.Scope != "" {
+		labels = append(labels, policy.LabelScope+"="+a.Selector.Scope)
+	}
+	return "labels: [" + strings.Join(labels, ", ") + "]"
+}
