@@ -74,6 +74,11 @@ type Engine interface {
 	Do(ctx context.Context, a worker.Action) worker.Outcome
 	// Services returns what can be checked of the services of a Swarm; none where the engine is no manager.
 	Services(ctx context.Context) []policy.Service
+	calls
+}
+
+// calls are what an engine, or something before it, lets through.
+type calls interface {
 	// TryCalls returns which calls of Stoker's something before the engine refuses, a line for each consequence.
 	TryCalls(ctx context.Context) []string
 	// Lacking is those of them without which Stoker cannot do its work, in one line; empty when there are none.
