@@ -85,15 +85,13 @@ func start(t *testing.T, o Options) *Poller {
 func TestPeersInTrouble(t *testing.T) {
 	var followed atomic.Int32
 	elsewhere := serve(t, func(http.ResponseWriter, *http.Request) { followed.Add(1) })
-	closed := httptest.NewServer(http.NotFoundHandler())
-	closed.Close()
 	cases := map[string]struct {
 		state peers.State
 		url   string
 	}{
 		"well":          {peers.Answered, serve(t, answerWith(good))},
 		"itself":        {"", serve(t, answerWith(strings.Replace(good, "other", "me", 1)))},
-		"dead":          {peers.Silent, closed.URL},
+		"dead":          {peers.Silent, "http://127.0.0.1:1"},
 		"hangs":         {peers.Silent, serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })},
 		"drips":         {peers.Silent, serve(t, endless(`{"x":"`, "a", 50*time.Millisecond))},
 		"garbage":       {peers.Invalid, serve(t, answerWith("\x00\x1b[2J<html>"))},
