@@ -163,4 +163,6 @@ func TestRead(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, r.Workers, MaxWorkers)
 	require.Equal(t, 6, r.More)
+	_, err = Read(strings.NewReader(`{"engine":{},"workers":[` + strings.Repeat(`{},`, mostCounted+1) + `{}]}`))
+	require.ErrorIs(t, err, errTooMany)
 }
