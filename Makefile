@@ -25,7 +25,7 @@ export STOKER_PORT
 COMPOSE = $$(.ci/compose) -p stoker-demo -f compose/compose.yaml
 WORKER ?= stoker-demo-a
 
-.PHONY: help build install-plugin images docs up down logs demo-text crash hang demo-demand demo-demand-images demo-demand-down test test-recreate test-trouble fuzz vuln e2e sim mutants soak bench lint clean FORCE
+.PHONY: help build root install-plugin images docs up down logs demo-text crash hang demo-demand demo-demand-images demo-demand-down test test-recreate test-trouble fuzz vuln e2e sim mutants soak bench lint processors release-check release-snapshot clean FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,14 +33,21 @@ help: ## this list
 # The certificate authorities for https targets of notifications. The file goes into the image.
 CERTS ?= /etc/ssl/certs/ca-certificates.crt
 
-build: dist/stoker dist/worker ## both binaries into dist/, static
+build: dist/stoker dist/worker root ## both binaries into dist/, static
+
+# What the images hold beside the binaries.
+root:
 	@for name in stoker worker; do install -d -m 1777 dist/root/$$name/var/lib/$$name; done
 	@if [ -f $(CERTS) ]; then install -D -m 644 $(CERTS) dist/root/stoker/etc/ssl/certs/ca-certificates.crt; \
 	else echo 'no $(CERTS) here: https targets of notifications will need SSL_CERT_FILE'; fi
 
-# No server that Stoker calls needs HTTP/2, which adds half a megabyte.
+# For the size of the image (docs/performance.md): no server that Stoker calls needs HTTP/2; functions begin every 16 bytes on amd64, too; and
+# what reads compose files, for check alone, is not inlined. Dockerfile.sidecar and .goreleaser.yaml build with the same flags,
+# which a test compares. OUT names another file, as for another GOARCH.
+ONCE := $(foreach module,github.com/compose-spec github.com/go-viper github.com/santhosh-tekuri go.yaml.in golang.org/x/text,-gcflags=$(module)/...=-l)
+
 dist/stoker: FORCE
-	CGO_ENABLED=0 go build -tags nethttpomithttp2 -trimpath -ldflags '$(LDFLAGS)' -o $@ ./sidecar
+	CGO_ENABLED=0 go build -tags nethttpomithttp2 $(ONCE) -trimpath -ldflags '-funcalign=16 $(LDFLAGS)' -o $(or $(OUT),$@) ./sidecar
 
 dist/worker: FORCE
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./workerimage
@@ -170,6 +177,15 @@ bench: images ## measure against a raw client, and with 10,000 workers; rewrite 
 
 lint: ## golangci-lint; the first time it is built, which takes minutes
 	go run $(GOLANGCI) run ./...
+
+processors: ## Stoker for arm64 and 32-bit arm, emulated, heals a worker of the engine at hand (qemu-user-static)
+	.ci/processors
+
+release-check: ## whether GoReleaser understands .goreleaser.yaml; the first time it is built, which takes minutes
+	.ci/release check
+
+release-snapshot: ## all of a release but publishing and signatures: archives, packages, images, SBOMs in dist/release
+	.ci/release snapshot
 
 clean: ## remove what was built
 	rm -rf dist coverage.out

@@ -141,6 +141,9 @@ func (e Env) warn(line string) {
 	_, _ = fmt.Fprintln(e.Stderr, "stoker:", sanitize.Escape(line))
 }
 
+// Tree is the whole command line, for what describes it: manual pages and completions.
+func Tree(env Env) *cobra.Command { return newRoot(env) }
+
 func newRoot(env Env) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "stoker",

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"stoker/sidecar/internal/core/sorting"
 )
 
 // watchStatus shows each view that differs from the last. On a terminal it also redraws every second, because ages grow, and obeys keys.
@@ -206,7 +208,7 @@ func (s *screen) draw() error {
 func (s *screen) sorted() fleetView {
 	shown := *s.last
 	shown.Workers = slices.Clone(shown.Workers)
-	slices.SortStableFunc(shown.Workers, orders()[s.order].compare)
+	sorting.Stable(shown.Workers, orders()[s.order].compare)
 	if s.reverse {
 		slices.Reverse(shown.Workers)
 	}

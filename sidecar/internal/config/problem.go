@@ -3,8 +3,9 @@ package config
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
+
+	"stoker/sidecar/internal/core/sorting"
 )
 
 // Problem is one thing wrong with the environment.
@@ -25,6 +26,6 @@ func (p Problem) String() string {
 }
 
 func sorted(problems []Problem) []Problem {
-	slices.SortStableFunc(problems, func(a, b Problem) int { return cmp.Compare(a.Variable, b.Variable) })
+	sorting.Stable(problems, func(a, b Problem) int { return cmp.Compare(a.Variable, b.Variable) })
 	return problems
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/sorting"
 )
 
 // Container is what is known of a container that is not managed.
@@ -40,14 +41,14 @@ type Quota struct {
 // Advice is what a Stoker that manages nothing has to say. Its lists are sorted by name, the running containers first.
 type Advice struct {
 	Selector   policy.Selector
-	Containers int // that were looked at; those that Stoker never touches are not counted
+	Containers int // that were looked at, of those that are possible
 	Near       []Near
 	Quotas     []Quota
 	Self       string // the container of this Stoker; empty outside of one
 }
 
-// Possible reports whether Stoker could manage such a container. It never touches another Stoker, a task of Swarm, or a one-off container of
-// Compose.
+// Possible reports whether a label would have Stoker heal such a container. It never touches another Stoker or a one-off container of Compose, and a
+// task of Swarm is Swarm's.
 func Possible(labels map[string]string) bool {
 	return labels[imageTitle] != title && !policy.SwarmTask(labels) && !policy.OneOff(labels)
 }
@@ -57,7 +58,7 @@ func Possible(labels map[string]string) bool {
 func Advise(s policy.Selector, self string, all []Container) Advice {
 	a := Advice{Selector: s, Self: self}
 	all = slices.Clone(all)
-	slices.SortFunc(all, func(x, y Container) int {
+	sorting.By(all, func(x, y Container) int {
 		return cmp.Or(cmp.Compare(rank(x), rank(y)), cmp.Compare(x.Name, y.Name))
 	})
 	for _, c := range all {
@@ -91,6 +92,7 @@ func near(s policy.Selector, c Container) string {
 		return "its labels say that it is not to be managed"
 	case policy.WhyOtherScope:
 		return scopes(s.Scope, c.Labels)
+	default: // nobody has named it for Stoker, or only almost
 	}
 	if key, value, ok := similar(c.Labels); ok {
 		return fmt.Sprintf("its label %.80s=%.20s is none of Stoker's; write %s=true", key, value, policy.LabelEnable)

@@ -170,7 +170,7 @@ func TestCommands(t *testing.T) {
 		"hangs":                  {[]string{dockertest.ExecHang}, 100 * time.Millisecond, nil, true, ""},
 		"forks":                  {[]string{dockertest.ExecFork}, time.Minute, code(0), false, "forked\n"},
 		"prints a hundred MB":    {[]string{dockertest.ExecFlood, strconv.Itoa(100 << 20)}, time.Minute, code(0), false, "bytes are left out"},
-		"prints without an end":  {[]string{dockertest.ExecFlood, strconv.Itoa(1 << 40)}, 100 * time.Millisecond, nil, true, "bytes are left out"},
+		"prints without an end":  {[]string{dockertest.ExecFlood, strconv.FormatInt(1<<40, 10)}, 100 * time.Millisecond, nil, true, "bytes are left out"},
 		"ends the worker itself": {[]string{dockertest.ExecWorker, "signal", "QUIT"}, time.Minute, code(0), false, "sent\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -85,7 +85,7 @@ func stopTimeout(seconds int) time.Duration {
 	switch {
 	case seconds == 0:
 		return policy.NoStopWait
-	case seconds < 0, seconds > mostStopSeconds:
+	case seconds < 0, int64(seconds) > mostStopSeconds: // an int has 32 bits on some processors
 		return mostStopSeconds * time.Second
 	}
 	return time.Duration(seconds) * time.Second

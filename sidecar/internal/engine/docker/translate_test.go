@@ -1,7 +1,9 @@
 package docker
 
 import (
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -109,7 +111,7 @@ func TestProbeExit(t *testing.T) {
 func TestStopTimeout(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		`{}`: 0, `{"StopTimeout":null}`: 0, `{"StopTimeout":0}`: policy.NoStopWait, `{"StopTimeout":7}`: 7 * time.Second,
-		`{"StopTimeout":-1}`: mostStopSeconds * time.Second, `{"StopTimeout":9223372036854775807}`: mostStopSeconds * time.Second,
+		`{"StopTimeout":-1}`: mostStopSeconds * time.Second, `{"StopTimeout":` + strconv.Itoa(math.MaxInt) + `}`: min(math.MaxInt, mostStopSeconds) * time.Second,
 	} {
 		c, _ := newFake(t, says(200, `{"Id":"a","State":{"Status":"running"},"Config":`+text+`}`))
 		require.Equal(t, want, c.Do(t.Context(), action(worker.Inspect)).Snapshot.StopTimeout, text)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"stoker/sidecar/internal/core/sorting"
 	"stoker/sidecar/internal/core/worker"
 )
 
@@ -226,7 +227,9 @@ func (c *collector) catchUp(now time.Time) {
 			c.change(now, s, *s.pending, true)
 		}
 	}
-	for _, key := range slices.SortedFunc(maps.Keys(c.known), dedupKey.compare) {
+	keys := slices.Collect(maps.Keys(c.known))
+	sorting.By(keys, dedupKey.compare)
+	for _, key := range keys {
 		t := c.known[key]
 		switch {
 		case now.Before(t.until):

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"stoker/sidecar/internal/core/sorting"
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/sanitize"
 )
@@ -104,12 +105,12 @@ func (w renderer) groups(d Digest) []group {
 		}
 		all = append(all, g)
 	}
-	order := map[string]int{}
+	places := map[string]int{}
 	for n, r := range rows() {
-		order[r.kind] = n - len(rows())
+		places[r.kind] = n - len(rows())
 	}
-	slices.SortFunc(all, func(x, y group) int {
-		return cmp.Or(cmp.Compare(order[x.row.kind], order[y.row.kind]), cmp.Compare(x.row.kind, y.row.kind))
+	sorting.By(all, func(x, y group) int {
+		return cmp.Or(cmp.Compare(places[x.row.kind], places[y.row.kind]), cmp.Compare(x.row.kind, y.row.kind))
 	})
 	return all
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/sorting"
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/sanitize"
 )
@@ -226,6 +227,6 @@ func (r request) rows() []row {
 	for n, w := range r.view.Workers {
 		rows[n] = r.row(w)
 	}
-	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Key, b.Key)) })
+	sorting.By(rows, func(a, b row) int { return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Key, b.Key)) })
 	return rows
 }

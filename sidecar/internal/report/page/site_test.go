@@ -44,7 +44,9 @@ func TestSiteInABrowser(t *testing.T) {
 	}
 	v.run(chromedp.Navigate(server.URL + "/index.html"))
 	v.keep("site-phone", false)
-	v.run(do(`document.querySelector('[for=__search]').click()`), do(`const q = document.querySelector('.md-search__input'); q.focus(); q.value = 'starved'; q.dispatchEvent(new Event('keyup', {bubbles: true}))`))
+	v.run(do(`document.querySelector('[for=__search]').click()`), do(`document.querySelector('.md-search__input').focus()`))
+	v.until(`document.querySelector('.md-search-result__meta').textContent.includes('Type to start')`) // the index is there
+	v.run(do(`{ const q = document.querySelector('.md-search__input'); q.value = 'starved'; q.dispatchEvent(new Event('keyup', {bubbles: true})) }`))
 	v.until(`[...document.querySelectorAll('.md-search-result__link')].some((e) => e.href.includes('quota.html'))`)
 	v.keep("site-phone-search", false)
 	v.run(size(1280, 900), chromedp.Navigate(server.URL+"/configuration.html"))
