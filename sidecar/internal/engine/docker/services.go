@@ -12,7 +12,7 @@ import (
 // Services returns what can be checked of the services of a Swarm. An engine that is no manager, or does not let the question through, has none.
 func (c *Client) Services(ctx context.Context) []policy.Service {
 	asked, s := withResponse(ctx)
-	listed, err := c.api.Load().ServiceList(asked, swarm.ServiceListOptions{})
+	listed, err := c.api.load().ServiceList(asked, swarm.ServiceListOptions{})
 	if err != nil {
 		_ = c.fail("list the services", s, err) // notes a refusal by a proxy
 		return nil
