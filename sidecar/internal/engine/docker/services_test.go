@@ -17,7 +17,8 @@ func TestServices(t *testing.T) {
 		{Name: "web", Labels: map[string]string{"a": "b"}, ContainerLabels: map[string]string{"stoker.enable": "true"}, Condition: "on-failure", Unchecked: true, CPUs: 0.25, MaxAttempts: 3},
 		{Name: "bare", Condition: "any"},
 	}, client.Services(t.Context()))
-	require.Equal(t, []string{"GET /v1.41/services"}, engine.seen())
+	require.Len(t, engine.seen(), 1)
+	require.Regexp(t, `^GET /v1\.\d+/services$`, engine.seen()[0])
 
 	client, _ = newFake(t, inTurn(t, answers{says(503, `{"message":"This node is not a swarm manager."}`)}))
 	require.Empty(t, client.Services(t.Context()))
