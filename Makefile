@@ -41,13 +41,10 @@ root:
 	@if [ -f $(CERTS) ]; then install -D -m 644 $(CERTS) dist/root/stoker/etc/ssl/certs/ca-certificates.crt; \
 	else echo 'no $(CERTS) here: https targets of notifications will need SSL_CERT_FILE'; fi
 
-# For the size of the image (docs/performance.md): no server that Stoker calls needs HTTP/2; functions begin every 16 bytes on amd64, too; and
-# what reads compose files, for check alone, is not inlined. Dockerfile.sidecar and .goreleaser.yaml build with the same flags,
-# which a test compares. OUT names another file, as for another GOARCH.
-ONCE := $(foreach module,github.com/compose-spec github.com/go-viper github.com/santhosh-tekuri go.yaml.in golang.org/x/text,-gcflags=$(module)/...=-l)
-
+# No server that Stoker calls needs HTTP/2, half a megabyte. Dockerfile.sidecar and .goreleaser.yaml build with the same flags, which a test
+# compares. OUT names another file, as for another GOARCH.
 dist/stoker: FORCE
-	CGO_ENABLED=0 go build -tags nethttpomithttp2 $(ONCE) -trimpath -ldflags '-funcalign=16 $(LDFLAGS)' -o $(or $(OUT),$@) ./sidecar
+	CGO_ENABLED=0 go build -tags nethttpomithttp2 -trimpath -ldflags '$(LDFLAGS)' -o $(or $(OUT),$@) ./sidecar
 
 dist/worker: FORCE
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./workerimage

@@ -1,4 +1,4 @@
-// Command stoker keeps CPU workers burning: see the README.
+// Command stoker keeps CPU workers running: see the README.
 package main
 
 import (
@@ -6,9 +6,9 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // TZ works in an image that holds nothing else
 
 	"stoker/sidecar/internal/command"
-	"stoker/sidecar/internal/zones"
 )
 
 // Stamped in by the linker: -ldflags "-X main.version=1.2.3 -X main.commit=abcdef".
@@ -19,7 +19,6 @@ func main() {
 }
 
 func execute() int {
-	zones.Register() // TZ works in an image that holds nothing else
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +17,6 @@ import (
 	"stoker/sidecar/internal/config"
 	"stoker/sidecar/internal/control"
 	"stoker/sidecar/internal/core/fleet"
-	"stoker/sidecar/internal/core/sorting"
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/engine/docker"
 	"stoker/sidecar/internal/engine/journal"
@@ -195,7 +195,7 @@ func (a *App) settings() fleet.Settings {
 	for _, mem := range memories {
 		set.Saved = append(set.Saved, mem)
 	}
-	sorting.By(set.Saved, func(x, y worker.Saved) int { return cmp.Compare(x.Key, y.Key) })
+	slices.SortFunc(set.Saved, func(x, y worker.Saved) int { return cmp.Compare(x.Key, y.Key) })
 	return set
 }
 

@@ -3,13 +3,13 @@ package command
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"stoker/sidecar/internal/config"
 	"stoker/sidecar/internal/core/policy"
-	"stoker/sidecar/internal/core/sorting"
 	"stoker/sidecar/internal/core/worker"
 )
 
@@ -168,8 +168,8 @@ func (i inspector) inspect(ctx context.Context, listed []worker.Observation) rep
 		}
 	}
 	byName := func(a, b containerReport) int { return cmp.Compare(a.Worker, b.Worker) }
-	sorting.By(all.Workers, byName)
-	sorting.By(all.Ignored, byName)
+	slices.SortFunc(all.Workers, byName)
+	slices.SortFunc(all.Ignored, byName)
 	return all
 }
 

@@ -12,7 +12,6 @@ import (
 	"stoker/sidecar/internal/config"
 	"stoker/sidecar/internal/core/demand"
 	"stoker/sidecar/internal/core/policy"
-	"stoker/sidecar/internal/core/sorting"
 )
 
 // sourceTimeout bounds the question to one source.
@@ -67,7 +66,7 @@ func groupsOf(c config.Config, workers []groupMember) []groupReport {
 	for n := range groups {
 		groups[n].advise(c)
 	}
-	sorting.By(groups, func(a, b groupReport) int { return cmp.Compare(a.Group, b.Group) })
+	slices.SortFunc(groups, func(a, b groupReport) int { return cmp.Compare(a.Group, b.Group) })
 	return groups
 }
 

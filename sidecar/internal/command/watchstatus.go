@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/text"
-
-	"stoker/sidecar/internal/core/sorting"
 )
 
 // watchStatus shows each view that differs from the last. On a terminal it also redraws every second, because ages grow, and obeys keys.
@@ -208,7 +206,7 @@ func (s *screen) draw() error {
 func (s *screen) sorted() fleetView {
 	shown := *s.last
 	shown.Workers = slices.Clone(shown.Workers)
-	sorting.Stable(shown.Workers, orders()[s.order].compare)
+	slices.SortStableFunc(shown.Workers, orders()[s.order].compare)
 	if s.reverse {
 		slices.Reverse(shown.Workers)
 	}

@@ -14,8 +14,6 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
-
-	"stoker/sidecar/internal/core/sorting"
 )
 
 // Source names the files to read.
@@ -56,7 +54,7 @@ func Read(ctx context.Context, from Source) (Stack, error) {
 		}
 		stack.Services = append(stack.Services, service)
 	}
-	sorting.By(stack.Services, func(a, b Service) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(stack.Services, func(a, b Service) int { return cmp.Compare(a.Name, b.Name) })
 	return stack, nil
 }
 

@@ -3,9 +3,8 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
-
-	"stoker/sidecar/internal/core/sorting"
 )
 
 // Problem is one thing wrong with the environment.
@@ -26,6 +25,6 @@ func (p Problem) String() string {
 }
 
 func sorted(problems []Problem) []Problem {
-	sorting.Stable(problems, func(a, b Problem) int { return cmp.Compare(a.Variable, b.Variable) })
+	slices.SortStableFunc(problems, func(a, b Problem) int { return cmp.Compare(a.Variable, b.Variable) })
 	return problems
 }

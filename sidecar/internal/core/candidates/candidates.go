@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"stoker/sidecar/internal/core/policy"
-	"stoker/sidecar/internal/core/sorting"
 )
 
 // Container is what is known of a container that is not managed.
@@ -58,7 +57,7 @@ func Possible(labels map[string]string) bool {
 func Advise(s policy.Selector, self string, all []Container) Advice {
 	a := Advice{Selector: s, Self: self}
 	all = slices.Clone(all)
-	sorting.By(all, func(x, y Container) int {
+	slices.SortFunc(all, func(x, y Container) int {
 		return cmp.Or(cmp.Compare(rank(x), rank(y)), cmp.Compare(x.Name, y.Name))
 	})
 	for _, c := range all {

@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"stoker/sidecar/internal/core/demand"
-	"stoker/sidecar/internal/core/sorting"
 )
 
 // Defaults is the policy of a worker without labels of its own.
@@ -38,7 +38,7 @@ func (d Defaults) Parse(labels map[string]string) (Policy, []Problem) {
 	problems = append(problems, demandWithoutSource(policy, said)...)
 	problems = append(problems, evidenceWithoutCommand(policy, said)...)
 	problems = append(problems, probeWithoutTarget(policy, said)...)
-	sorting.By(problems, byLabel)
+	slices.SortFunc(problems, byLabel)
 	return policy, problems
 }
 
@@ -60,7 +60,7 @@ func (d Defaults) parse(said labelSet) (Policy, []Problem) {
 	}
 	problems = append(problems, d.reconcile(&policy, said)...)
 	problems = append(problems, d.reconcileDemand(&policy, said)...)
-	sorting.By(problems, byLabel)
+	slices.SortFunc(problems, byLabel)
 	return d.withDemand(policy, said), problems
 }
 

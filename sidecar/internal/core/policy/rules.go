@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"stoker/sidecar/internal/core/sorting"
 )
 
 // The labels of other healers. Both tools match them exactly, key and value; Stoker takes any word for yes, because who
@@ -42,7 +40,7 @@ func (r Rules) Read(c Candidate) Reading {
 	policy, problems := defaults.Parse(c.Labels)
 	problems = append(problems, foreign...)
 	problems = append(problems, r.colonProblems(c.Labels)...)
-	sorting.By(problems, byLabel)
+	slices.SortFunc(problems, byLabel)
 	verdict.Problems = verdict.relevant(problems)
 	return Reading{Verdict: verdict, Policy: policy}
 }

@@ -54,6 +54,15 @@ func TestLostNetworks(t *testing.T) {
 			= lost
 			answer running new networks:front
 			= free`},
+		{"somebody's start works in the moment in which Stoker's has failed", `
+			given networks=front
+			up
+			die 137
+			> start 1
+			world running new networks:
+			answer failed port
+			= lost front
+			> connect front`},
 		{"somebody has started it without: connected while it runs, with back-off, told once", `
 			given networks=front
 			up

@@ -107,6 +107,7 @@ func (m *Machine) startFailed(now time.Time, o Outcome) {
 		return
 	}
 	if o.Snapshot != nil && o.Snapshot.Status == StatusRunning && !o.Unreachable {
+		m.networks.unseenStart = true // somebody else's has worked right after it, which hides what it has removed
 		m.startWorked(o.Snapshot)
 		m.applyInspect(now, *o.Snapshot)
 		return

@@ -74,7 +74,7 @@ func (c *Client) inspect(ctx context.Context, out *worker.Outcome) {
 
 func (c *Client) inspectRef(ctx context.Context, out *worker.Outcome, ref string) {
 	ctx, s := withResponse(ctx)
-	inspected, raw, err := c.api.load().ContainerInspectWithRaw(ctx, ref, false)
+	inspected, raw, err := c.api.Load().ContainerInspectWithRaw(ctx, ref, false)
 	if err != nil {
 		c.failed(out, s, c.fail("inspect the container", s, err))
 		out.Missing = s.status == http.StatusNotFound
@@ -97,7 +97,7 @@ func (c *Client) inspectRef(ctx context.Context, out *worker.Outcome, ref string
 // every heal. A failed start is followed by an inspect, because the container may be running or being removed.
 func (c *Client) start(ctx context.Context, out *worker.Outcome) {
 	asked, s := withResponse(ctx)
-	err := c.api.load().ContainerStart(asked, out.Action.Incarnation.ID, container.StartOptions{})
+	err := c.api.Load().ContainerStart(asked, out.Action.Incarnation.ID, container.StartOptions{})
 	c.finishCall(ctx, out, s, c.fail("start the container", s, err))
 }
 
@@ -113,7 +113,7 @@ func (c *Client) stop(ctx context.Context, out *worker.Outcome) {
 		options.Timeout = &grace
 	}
 	asked, s := withResponse(ctx)
-	err := c.api.load().ContainerStop(asked, out.Action.Incarnation.ID, options)
+	err := c.api.Load().ContainerStop(asked, out.Action.Incarnation.ID, options)
 	c.finishCall(ctx, out, s, c.fail("stop the container", s, err))
 }
 

@@ -42,7 +42,7 @@ type Client struct {
 	host     string
 	scheme   string
 	recorder http.RoundTripper
-	api      apiPointer
+	api      atomic.Pointer[client.Client]
 	podman   atomic.Pointer[podman] // nil for a Docker
 	known    known
 	// newestAPI is the newest version that the engine of the session speaks, which may be newer than what the client does; nil before the first.
@@ -76,7 +76,7 @@ func New(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.api.store(api)
+	c.api.Store(api)
 	return c, nil
 }
 
@@ -94,9 +94,9 @@ func (c *Client) Ping(ctx context.Context) error {
 // ping returns the response to a ping or, where that is refused, to a question after the engine's info.
 func (c *Client) ping(ctx context.Context) (*response, error) {
 	asked, s := withResponse(ctx)
-	_, err := c.api.load().Ping(asked)
+	_, err := c.api.Load().Ping(asked)
 	if err != nil && s.maybeDenied() {
-		_, err = c.api.load().Info(asked)
+		_, err = c.api.Load().Info(asked)
 	}
 	return s, c.fail("ping the engine", s, err)
 }

@@ -40,14 +40,14 @@ func (c *Client) clone(ctx context.Context, out *worker.Outcome) {
 // dropClone removes a clone that never ran.
 func (c *Client) dropClone(ctx context.Context, id string) error {
 	return bounded(context.WithoutCancel(ctx), 0, func(ctx context.Context) error {
-		return c.api.load().ContainerRemove(ctx, id, container.RemoveOptions{RemoveVolumes: true})
+		return c.api.Load().ContainerRemove(ctx, id, container.RemoveOptions{RemoveVolumes: true})
 	})
 }
 
 // removeClone removes a clone that sleeps. Without force the engine refuses where somebody has started it meanwhile.
 func (c *Client) removeClone(ctx context.Context, out *worker.Outcome) {
 	asked, s := withResponse(ctx)
-	in, err := c.api.load().ContainerInspect(asked, out.Action.Incarnation.ID)
+	in, err := c.api.Load().ContainerInspect(asked, out.Action.Incarnation.ID)
 	switch {
 	case cerrdefs.IsNotFound(err):
 		out.Result = worker.Done
@@ -60,7 +60,7 @@ func (c *Client) removeClone(ctx context.Context, out *worker.Outcome) {
 		return
 	}
 	asked, s = withResponse(ctx)
-	err = c.api.load().ContainerRemove(asked, out.Action.Incarnation.ID, container.RemoveOptions{RemoveVolumes: true})
+	err = c.api.Load().ContainerRemove(asked, out.Action.Incarnation.ID, container.RemoveOptions{RemoveVolumes: true})
 	if err != nil && !cerrdefs.IsNotFound(err) {
 		c.failed(out, s, c.fail("remove the clone", s, err))
 		return

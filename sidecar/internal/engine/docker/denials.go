@@ -276,7 +276,7 @@ func (c *Client) try(ctx context.Context, method, path string) (closed bool) {
 		body = strings.NewReader("{}")
 	}
 	to, query, _ := strings.Cut(path, "?")
-	version := c.api.load().ClientVersion()
+	version := c.api.Load().ClientVersion()
 	if p := c.podman.Load(); p != nil && strings.HasPrefix(path, "/libpod") {
 		version = p.version
 	}

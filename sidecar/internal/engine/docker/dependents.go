@@ -50,7 +50,7 @@ func (c *Client) listDependents(ctx context.Context, out *worker.Outcome) {
 // listAll is every container, running or not.
 func (c *Client) listAll(ctx context.Context) ([]container.Summary, error) {
 	answered := c.known.list()
-	list, err := c.api.load().ContainerList(ctx, container.ListOptions{All: true})
+	list, err := c.api.Load().ContainerList(ctx, container.ListOptions{All: true})
 	answered(list, err)
 	return list, err
 }
@@ -73,7 +73,7 @@ func (c *Client) inspectNew(ctx context.Context, all map[string]knownContainer) 
 		group.Go(func() {
 			defer func() { <-free }()
 			asked, s := withResponse(ctx)
-			in, err := c.api.load().ContainerInspect(asked, id)
+			in, err := c.api.Load().ContainerInspect(asked, id)
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -118,9 +118,9 @@ func (c *Client) restartDependent(ctx context.Context, out *worker.Outcome) {
 	asked, s := withResponse(ctx)
 	var err error
 	if out.Action.Down {
-		doing, err = "start the container", c.api.load().ContainerStart(asked, id, container.StartOptions{})
+		doing, err = "start the container", c.api.Load().ContainerStart(asked, id, container.StartOptions{})
 	} else {
-		err = c.api.load().ContainerRestart(asked, id, container.StopOptions{})
+		err = c.api.Load().ContainerRestart(asked, id, container.StopOptions{})
 	}
 	c.finishCall(ctx, out, s, c.fail(doing, s, err))
 	out.Forbidden = err != nil && s.status == http.StatusForbidden

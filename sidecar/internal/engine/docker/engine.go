@@ -29,7 +29,7 @@ func (c *Client) Engine(ctx context.Context) (worker.Engine, error) {
 	if err != nil {
 		return worker.Engine{}, c.fail("ask the engine what it is", s, err)
 	}
-	c.api.store(api)
+	c.api.Store(api)
 	c.podman.Store(podman)
 	c.sameHost.Store(c.knowsHost(info))
 	engine := worker.Engine{

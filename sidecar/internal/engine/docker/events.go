@@ -142,7 +142,7 @@ func (c *Client) messages(ctx context.Context, since, until time.Time) (<-chan e
 	if p := c.podman.Load(); p != nil {
 		return c.podmanMessages(ctx, p.since(since, time.Now()), until)
 	}
-	return c.api.load().Events(ctx, listOptions(since, until))
+	return c.api.Load().Events(ctx, listOptions(since, until))
 }
 
 func (p *pump) run(ctx context.Context, messages <-chan events.Message, errs <-chan error) error {

@@ -110,7 +110,7 @@ func (c *Client) processes(ctx context.Context, id string) (string, error) {
 		args = []string{podmanColumns}
 	}
 	asked, s := withResponse(ctx)
-	top, err := c.api.load().ContainerTop(asked, id, args)
+	top, err := c.api.Load().ContainerTop(asked, id, args)
 	if err != nil {
 		return "", c.fail("list the container's processes", s, err)
 	}
@@ -141,7 +141,7 @@ func (c *Client) logTail(ctx context.Context, id string, r worker.EvidenceReques
 	if !r.Until.IsZero() {
 		options.Until = fmt.Sprintf("%d.%09d", r.Until.Unix(), r.Until.Nanosecond())
 	}
-	body, err := c.api.load().ContainerLogs(asked, id, options)
+	body, err := c.api.Load().ContainerLogs(asked, id, options)
 	if err != nil {
 		return "", s, c.fail("read the container's last log lines", s, err)
 	}

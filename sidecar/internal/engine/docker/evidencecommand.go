@@ -32,7 +32,7 @@ func (c *Client) runCommand(ctx context.Context, id string, command []string, li
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	asked, s := withResponse(limited)
-	exec, err := c.api.load().ContainerExecCreate(asked, id, container.ExecOptions{AttachStdout: true, AttachStderr: true, Cmd: command})
+	exec, err := c.api.Load().ContainerExecCreate(asked, id, container.ExecOptions{AttachStdout: true, AttachStderr: true, Cmd: command})
 	if err != nil {
 		commandFailed(e, c.fail("prepare the command", s, err), limited.Err() != nil && ctx.Err() == nil)
 		return e
@@ -54,7 +54,7 @@ func (c *Client) runCommand(ctx context.Context, id string, command []string, li
 // startCommand starts it and returns its output. It is an ordinary request without an upgrade of the connection, so that it goes the way
 // of all others: both engines send the output in the answer.
 func (c *Client) startCommand(ctx context.Context, exec string) (io.ReadCloser, error) {
-	url := c.url("/v"+c.api.load().ClientVersion()+"/exec/"+exec+"/start", "")
+	url := c.url("/v"+c.api.Load().ClientVersion()+"/exec/"+exec+"/start", "")
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(`{"Detach":false,"Tty":false}`))
 	if err != nil {
 		return nil, fmt.Errorf("start the command: %w", err)
@@ -94,7 +94,7 @@ func (c *Client) followCommand(ctx context.Context, exec string, output io.ReadC
 		case <-ctx.Done():
 			return true
 		case <-poll.C:
-			in, err := c.api.load().ContainerExecInspect(ctx, exec)
+			in, err := c.api.Load().ContainerExecInspect(ctx, exec)
 			if err != nil || in.Running {
 				continue
 			}
@@ -111,7 +111,7 @@ func (c *Client) followCommand(ctx context.Context, exec string, output io.ReadC
 // commandCode is the exit code; false where it still runs or nothing can be known.
 func (c *Client) commandCode(ctx context.Context, exec string, timedOut bool) (int, bool) {
 	for range codePolls {
-		in, err := c.api.load().ContainerExecInspect(ctx, exec)
+		in, err := c.api.Load().ContainerExecInspect(ctx, exec)
 		if err != nil || in.Running && timedOut {
 			return 0, false
 		}

@@ -19,6 +19,6 @@ func (c *Client) kill(ctx context.Context, out *worker.Outcome) {
 		return
 	}
 	asked, s := withResponse(ctx)
-	err := c.api.load().ContainerKill(asked, out.Action.Incarnation.ID, "SIGKILL")
+	err := c.api.Load().ContainerKill(asked, out.Action.Incarnation.ID, "SIGKILL")
 	c.finishCall(ctx, out, s, c.fail("kill the container", s, err))
 }

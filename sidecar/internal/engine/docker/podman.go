@@ -122,7 +122,7 @@ func (c *Client) pourMessages(ctx context.Context, options events.ListOptions, t
 	if options.Until != "" {
 		query.Set("until", options.Until)
 	}
-	answer, err := c.get(ctx, "/v"+c.api.load().ClientVersion()+"/events", query)
+	answer, err := c.get(ctx, "/v"+c.api.Load().ClientVersion()+"/events", query)
 	if err != nil {
 		return err
 	}

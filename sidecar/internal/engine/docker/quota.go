@@ -24,10 +24,10 @@ func (c *Client) sample(ctx context.Context, out *worker.Outcome) {
 		defer func() { out.Host = load() }()
 	}
 	asked, s := withResponse(ctx)
-	ask := c.api.load().ContainerStatsOneShot
+	ask := c.api.Load().ContainerStatsOneShot
 	if out.Action.Span {
 		ask = func(ctx context.Context, id string) (container.StatsResponseReader, error) {
-			return c.api.load().ContainerStats(ctx, id, false)
+			return c.api.Load().ContainerStats(ctx, id, false)
 		}
 	}
 	answer, err := ask(asked, out.Action.Incarnation.ID)
@@ -99,7 +99,7 @@ func (c *Client) update(ctx context.Context, out *worker.Outcome) {
 		return
 	}
 	asked, s := withResponse(ctx)
-	_, err = c.api.load().ContainerUpdate(asked, a.Incarnation.ID, container.UpdateConfig{Resources: config})
+	_, err = c.api.Load().ContainerUpdate(asked, a.Incarnation.ID, container.UpdateConfig{Resources: config})
 	c.finishCall(ctx, out, s, c.fail("set the container's CPU quota", s, err))
 	if now := out.Snapshot; out.Result == worker.Done && now != nil && math.Abs(now.CPUs-a.CPUs) > quotaSlack {
 		out.Result, out.Err = worker.Failed, "the engine accepted the quota, but the container has another one"

@@ -14,7 +14,6 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
 
-	"stoker/sidecar/internal/core/sorting"
 	"stoker/sidecar/internal/core/worker"
 )
 
@@ -30,7 +29,7 @@ func (c *Client) Local() bool { return strings.HasPrefix(c.host, "unix://") }
 // ReachOf inspects a container and returns where it is on the engine's networks. The error is ErrNotFound where there is none.
 func (c *Client) ReachOf(ctx context.Context, ref string) (worker.Reach, error) {
 	asked, s := withResponse(ctx)
-	in, err := c.api.load().ContainerInspect(asked, ref)
+	in, err := c.api.Load().ContainerInspect(asked, ref)
 	if err != nil {
 		return worker.Reach{}, c.failOf("inspect the container", s, err)
 	}
@@ -50,7 +49,7 @@ func (c *Client) FileTime(ctx context.Context, id, file string) (time.Time, erro
 
 func (c *Client) statFile(ctx context.Context, id, file string) (container.PathStat, error) {
 	asked, s := withResponse(ctx)
-	stat, err := c.api.load().ContainerStatPath(asked, id, file)
+	stat, err := c.api.Load().ContainerStatPath(asked, id, file)
 	if err != nil {
 		return stat, c.failOf("ask for a file of the container", s, err)
 	}
@@ -93,7 +92,7 @@ func reachOf(in container.InspectResponse) worker.Reach {
 			r.Endpoints = append(r.Endpoints, e)
 		}
 	}
-	sorting.By(r.Endpoints, func(a, b worker.Endpoint) int { return cmp.Compare(a.Addresses[0], b.Addresses[0]) })
+	slices.SortFunc(r.Endpoints, func(a, b worker.Endpoint) int { return cmp.Compare(a.Addresses[0], b.Addresses[0]) })
 	return r
 }
 

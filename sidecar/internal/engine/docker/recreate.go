@@ -26,7 +26,7 @@ const callLimit = 30 * time.Second
 
 // recreateAPI is the client of the session, or one of an older version where that one's is too new.
 func (c *Client) recreateAPI() *client.Client {
-	api := c.api.load()
+	api := c.api.Load()
 	if versions.LessThanOrEqualTo(api.ClientVersion(), newestToRead) {
 		return api
 	}

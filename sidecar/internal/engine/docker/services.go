@@ -57,7 +57,7 @@ func (c *Client) updating(ctx context.Context, id string) bool {
 
 // askSwarm reads an answer of a manager.
 func (c *Client) askSwarm(ctx context.Context, path string, into any) error {
-	answer, err := c.get(ctx, "/v"+c.api.load().ClientVersion()+path, nil)
+	answer, err := c.get(ctx, "/v"+c.api.Load().ClientVersion()+path, nil)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"stoker/sidecar/internal/core/sorting"
 	"stoker/sidecar/internal/core/worker"
 )
 
@@ -228,7 +227,7 @@ func (c *collector) catchUp(now time.Time) {
 		}
 	}
 	keys := slices.Collect(maps.Keys(c.known))
-	sorting.By(keys, dedupKey.compare)
+	slices.SortFunc(keys, dedupKey.compare)
 	for _, key := range keys {
 		t := c.known[key]
 		switch {

@@ -9,7 +9,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"stoker/sidecar/internal/core/sorting"
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/sanitize"
 )
@@ -109,7 +108,7 @@ func (w renderer) groups(d Digest) []group {
 	for n, r := range rows() {
 		places[r.kind] = n - len(rows())
 	}
-	sorting.By(all, func(x, y group) int {
+	slices.SortFunc(all, func(x, y group) int {
 		return cmp.Or(cmp.Compare(places[x.row.kind], places[y.row.kind]), cmp.Compare(x.row.kind, y.row.kind))
 	})
 	return all

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"stoker/sidecar/internal/core/fleet"
-	"stoker/sidecar/internal/core/sorting"
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/report/peers"
 )
@@ -62,7 +61,7 @@ func (r request) hosts() *hostsData {
 	for _, h := range r.others() {
 		d.add(r.hostRow(h), r.otherRows(h))
 	}
-	sorting.Stable(d.Workers, func(a, b otherRow) int { return cmp.Compare(a.rank, b.rank) })
+	slices.SortStableFunc(d.Workers, func(a, b otherRow) int { return cmp.Compare(a.rank, b.rank) })
 	if over := len(d.Workers) - maxOthers; over > 0 {
 		d.Workers, d.More = d.Workers[:maxOthers], d.More+over
 	}
@@ -148,7 +147,7 @@ func (r request) otherRows(h peers.Host) []otherRow {
 		rows[n] = r.otherRow(w)
 		rows[n].Host, rows[n].Address = brief(h.Name, 128), h.Address
 	}
-	sorting.Stable(rows, func(a, b otherRow) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.Name, b.Name)) })
+	slices.SortStableFunc(rows, func(a, b otherRow) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.Name, b.Name)) })
 	return rows
 }
 

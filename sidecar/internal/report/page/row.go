@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"stoker/sidecar/internal/core/fleet"
-	"stoker/sidecar/internal/core/sorting"
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/sanitize"
 )
@@ -227,6 +226,6 @@ func (r request) rows() []row {
 	for n, w := range r.view.Workers {
 		rows[n] = r.row(w)
 	}
-	sorting.By(rows, func(a, b row) int { return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Key, b.Key)) })
+	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Key, b.Key)) })
 	return rows
 }

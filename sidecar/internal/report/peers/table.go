@@ -6,8 +6,6 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	"stoker/sidecar/internal/core/sorting"
 )
 
 const (
@@ -181,7 +179,7 @@ func (t *Table) Hosts() []Host {
 			hosts = append(hosts, Host{Name: name, Address: name, State: Unresolved, Error: cmp.Or(e.problem, "the name has no address"), Report: Report{Workers: []Worker{}}})
 		}
 	}
-	sorting.By(hosts, func(a, b Host) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Address, b.Address)) })
+	slices.SortFunc(hosts, func(a, b Host) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Address, b.Address)) })
 	return hosts
 }
 

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"stoker/sidecar/internal/core/sorting"
 )
 
 // Difference is one field in which the new container is not as the old one was.
@@ -41,7 +39,7 @@ func Diff(old, recreated []byte, names map[string]string) ([]Difference, error) 
 	}
 	d := &differ{was: was, is: is}
 	d.walk(nil, was.tree, is.tree)
-	sorting.By(d.found, func(a, b Difference) int { return strings.Compare(a.Field, b.Field) })
+	slices.SortFunc(d.found, func(a, b Difference) int { return strings.Compare(a.Field, b.Field) })
 	return d.found, nil
 }
 

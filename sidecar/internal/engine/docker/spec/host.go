@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"github.com/docker/docker/api/types/container"
-
-	"stoker/sidecar/internal/core/sorting"
 )
 
 // hostname drops a name that the engine gave: the old ID, which would be a lie on the new container (R5), and the host's
@@ -105,6 +103,6 @@ func (b *builder) ports() error {
 	if b.spec.HostConfig.PublishAllPorts {
 		b.note("R31", "HostConfig.PublishAllPorts", "the host ports are the engine's choice and change")
 	}
-	sorting.Stable(b.spec.Notes, func(x, y Note) int { return strings.Compare(x.Field, y.Field) })
+	slices.SortStableFunc(b.spec.Notes, func(x, y Note) int { return strings.Compare(x.Field, y.Field) })
 	return nil
 }

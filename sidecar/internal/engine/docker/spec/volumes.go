@@ -3,12 +3,11 @@ package spec
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
-
-	"stoker/sidecar/internal/core/sorting"
 )
 
 // pins is what it takes to give a new container the volumes of the old one that nobody named: those of the image, of -v
@@ -109,7 +108,7 @@ func added(c *container.InspectResponse, left map[string]container.MountPoint) [
 			VolumeOptions: withoutCopy(nil),
 		})
 	}
-	sorting.By(list, func(a, b mount.Mount) int { return strings.Compare(a.Target, b.Target) })
+	slices.SortFunc(list, func(a, b mount.Mount) int { return strings.Compare(a.Target, b.Target) })
 	return list
 }
 
