@@ -32,7 +32,8 @@ func adviseOnLabels(c config.Config, v evaluation, labels map[string]string) []s
 			advice = append(advice, fmt.Sprintf(text, args...))
 		}
 	}
-	say(v.Held == worker.HeldSwarm, "a task of a Swarm service: Swarm replaces it, Stoker never touches it")
+	say(v.Held == worker.HeldSwarm, "a task of a Swarm service: Swarm replaces it, Stoker only shows it (stoker.swarm=kill: kills one that Swarm leaves unhealthy, hung or idle)")
+	say(v.Managed && v.Held == worker.HeldNot && policy.SwarmTask(labels), "a task of a Swarm service: Stoker kills it when Swarm leaves it unhealthy, hung or idle, and does nothing else")
 	say(v.Held == worker.HeldOneOff, "made by compose run, so it should exit: Stoker never touches it")
 	say(v.Why == policy.WhyNotEnabled, "has stoker labels, but not stoker.enable=true")
 	say(v.Why == policy.WhyOtherScope, "belongs to the scope %q, and this is the Stoker of %q",

@@ -46,6 +46,7 @@ type report struct {
 	Workers    []containerReport `json:"workers"`
 	Ignored    []containerReport `json:"ignored"`    // with labels of Stoker or of a similar healer
 	Unlabelled int               `json:"unlabelled"` // containers without such labels
+	Services   []swarmReport     `json:"services"`   // of the Swarm that the engine is a manager of, with labels of Stoker
 	Groups     []groupReport     `json:"groups"`     // whose number of workers depends on their work or on the hours
 	Plan       plan              `json:"plan"`
 	Problems   int               `json:"problems"`
@@ -109,6 +110,10 @@ func (e Env) check(ctx context.Context, asJSON bool) error {
 	all.Groups = groupsOf(c, all.members())
 	all.Problems += e.askSources(ctx, all.Groups)
 	all.Problems += e.probeWorkers(ctx, engine, all.Workers)
+	all.Services = servicesOf(engine.Services(ctx))
+	for _, s := range all.Services {
+		all.Problems += len(s.Problems)
+	}
 	all.Denied = engine.TryCalls(ctx)
 	if all.lacking = engine.Lacking(); all.lacking != "" {
 		all.Problems++

@@ -104,6 +104,7 @@ func TestFindings(t *testing.T) {
 		"restart on failure": {nil, container("w", restarts("on-failure", 3)), "enabled", "", nil, nil},
 		"rm":                 {nil, container("w", func(s *worker.Snapshot) { s.AutoRemove = true }), "enabled", "", nil, []string{"--rm"}},
 		"swarm":              {nil, container("w", with("com.docker.swarm.task.id", "x")), "enabled", "swarm-task", nil, []string{"Swarm"}},
+		"swarm, to kill":     {nil, container("w", with("com.docker.swarm.task.id", "x"), with("stoker.swarm", "kill")), "enabled", "", nil, []string{"Stoker kills it"}},
 		"one-off":            {nil, container("w", with("com.docker.compose.oneoff", "True")), "enabled", "compose-one-off", nil, []string{"compose run"}},
 		"share of nothing":   {nil, container("w", with("stoker.max-memory", "90%")), "enabled", "bad-labels", []string{"the container has none"}, nil},
 		"out of reach": {nil, container("w", with("stoker.max-memory", "1GiB"), func(s *worker.Snapshot) { s.MemoryLimit = 1 << 30 }),

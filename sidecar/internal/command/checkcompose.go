@@ -201,9 +201,15 @@ func plannedOf(c config.Config, s composefile.Service, stokers []composefile.Ser
 		p.Advice = append(p.Advice, adviseOnMemory(reading.Policy, s.Memory)...)
 		p.Advice = append(p.Advice, adviseOnSchedules(s.Labels)...)
 		p.Advice = append(p.Advice, adviseOnEnd(p.Why, reading.Policy, s)...)
+		if s.Condition == "on-failure" && s.Health != composefile.HealthOff {
+			p.Advice = append(p.Advice, onFailure)
+		}
 	}
 	return p
 }
+
+// onFailure is why a condition of Swarm's does not go with a health check.
+const onFailure = "deploy.restart_policy on-failure and a health check: in a Swarm a task that is unhealthy and ends with 0 when it is stopped is never replaced; use condition any"
 
 // misplaced finds labels of Stoker that are in deploy.labels.
 func misplaced(s composefile.Service) []string {

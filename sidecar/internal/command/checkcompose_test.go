@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stoker/sidecar/internal/config"
+	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
 )
 
@@ -193,6 +194,8 @@ func (h hostOf) Engine(context.Context) (worker.Engine, error) {
 func (hostOf) TryCalls(context.Context) []string { panic("not asked") }
 
 func (hostOf) Lacking() string { panic("not asked") }
+
+func (hostOf) Services(context.Context) []policy.Service { panic("not asked") }
 
 func (hostOf) List(context.Context) ([]worker.Observation, error) { panic("not asked") }
 

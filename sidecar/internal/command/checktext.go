@@ -51,9 +51,9 @@ func (e Env) reportText(all report) string {
 		proxy = append(proxy, reportRow{[]string{"the engine's proxy"}, evaluation{Problems: []string{all.lacking}}})
 	}
 	text := e.reportTable([]string{"WORKER", "STATE", "CPUS", "RESTART", "MANAGED BY", "HELD"}, managed) +
-		e.reportTable([]string{"IGNORED", "STATE", "WHY"}, ignored) + e.groupTable(all.Groups) +
+		e.reportTable([]string{"IGNORED", "STATE", "WHY"}, ignored) + e.servicesTable(all.Services) + e.groupTable(all.Groups) +
 		e.total(fmt.Sprintf("%s managed, %d ignored, %s unlabelled; ", count(len(managed), "worker"), len(ignored),
-			count(all.Unlabelled, "other container")), managed, ignored, proxy, groupRows(all.Groups)) +
+			count(all.Unlabelled, "other container")), managed, ignored, proxy, serviceRows(all.Services), groupRows(all.Groups)) +
 		e.lines(plain, all.Plan.lines()...)
 	if all.Caveat != "" {
 		text += e.lines(plain, all.Caveat)

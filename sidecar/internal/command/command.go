@@ -14,6 +14,7 @@ import (
 
 	"stoker/sidecar/internal/config"
 	"stoker/sidecar/internal/core/demand"
+	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/sanitize"
 )
@@ -71,6 +72,13 @@ type Engine interface {
 	Engine(ctx context.Context) (worker.Engine, error)
 	List(ctx context.Context) ([]worker.Observation, error)
 	Do(ctx context.Context, a worker.Action) worker.Outcome
+	// Services returns what can be checked of the services of a Swarm; none where the engine is no manager.
+	Services(ctx context.Context) []policy.Service
+	calls
+}
+
+// calls are what an engine, or something before it, lets through.
+type calls interface {
 	// TryCalls returns which calls of Stoker's something before the engine refuses, a line for each consequence.
 	TryCalls(ctx context.Context) []string
 	// Lacking is those of them without which Stoker cannot do its work, in one line; empty when there are none.

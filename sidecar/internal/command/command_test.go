@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stoker/sidecar/internal/config"
+	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
 )
 
@@ -192,9 +193,12 @@ type fakeEngine struct {
 	lookErr    string // of every look
 	gone       bool   // every container is, by the time it is looked at
 	looks      int
+	services   []policy.Service
 	denied     []string // calls that a proxy refuses
 	lacking    string   // of these, what Stoker needs
 }
+
+func (e *fakeEngine) Services(context.Context) []policy.Service { return e.services }
 
 func (e *fakeEngine) TryCalls(context.Context) []string { return e.denied }
 

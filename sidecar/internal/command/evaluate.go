@@ -44,6 +44,8 @@ func unmanageable(r policy.Reading, labels map[string]string) worker.Reason {
 	switch {
 	case !r.Take:
 		return worker.HeldNot
+	case policy.SwarmTask(labels) && r.Policy.Swarm == policy.SwarmKill && len(r.Problems) == 0:
+		return worker.HeldNot
 	case policy.SwarmTask(labels):
 		return worker.HeldSwarm
 	case policy.OneOff(labels):

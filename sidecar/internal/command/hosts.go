@@ -107,7 +107,7 @@ func (e Env) hostsText(v hostsView) string {
 	}
 	b.WriteString("\n" + t.text() + problems.String())
 	if more > 0 {
-		b.WriteString(fmt.Sprintf("%d more workers are not listed; ask their hosts\n", more))
+		fmt.Fprintf(&b, "%d more workers are not listed; ask their hosts\n", more)
 	}
 	return b.String()
 }

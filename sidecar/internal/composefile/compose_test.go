@@ -79,12 +79,12 @@ func TestQuotaRestartAndHealth(t *testing.T) {
 	_, services := read(t, Source{Files: []string{"quota/compose.yaml"}})
 	for name, want := range map[string]Service{
 		"cpus":      {CPUs: 0.1, Health: HealthUnspecified, Replicas: 1},
-		"deploy":    {CPUs: 0.35, Health: HealthUnspecified, Replicas: 4, Restart: policy("on-failure", 3)},
+		"deploy":    {Condition: "on-failure", CPUs: 0.35, Health: HealthUnspecified, Replicas: 4, Restart: policy("on-failure", 3)},
 		"quota":     {CPUs: 0.5, Pair: 50_000, Health: HealthUnspecified, Replicas: 1, Restart: policy("unless-stopped", 0)},
-		"period":    {CPUs: 2, Pair: 50_000, Health: HealthUnspecified, Replicas: 1, Restart: policy("always", 0)},
+		"period":    {Condition: "any", CPUs: 2, Pair: 50_000, Health: HealthUnspecified, Replicas: 1, Restart: policy("always", 0)},
 		"clash":     {CPUs: 1, Health: HealthUnspecified, Replicas: 0, Clash: true},
 		"none":      {Health: HealthUnspecified, Replicas: 1},
-		"off":       {Health: HealthOff, Replicas: 1, Restart: policy("no", 0)},
+		"off":       {Condition: "none", Health: HealthOff, Replicas: 1, Restart: policy("no", 0)},
 		"none-test": {Health: HealthOff, Replicas: 1},
 		"on":        {Health: HealthOn, Replicas: 1, Labels: map[string]string{"stoker.enable": "true", "stoker.on-exit": "always"}},
 	} {

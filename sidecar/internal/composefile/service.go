@@ -29,6 +29,7 @@ type Service struct {
 	Image       string            // as written; empty when it is only built
 	Labels      map[string]string // of its containers: those that a build gives the image, and its own over them
 	Swarm       map[string]string // deploy.labels, which compose puts on no container
+	Condition   string            // deploy.restart_policy.condition, by which Swarm replaces tasks; empty is none given
 	CPUs        float64           // quota of each container; 0 is none
 	Memory      int64             // limit of each container, in bytes; 0 is none
 	Clash       bool              // both cpus and cpu_quota or cpu_period: the engine refuses such a container
@@ -58,6 +59,9 @@ func translate(s types.ServiceConfig) Service {
 	maps.Copy(service.Labels, s.Labels)
 	if s.Deploy != nil {
 		service.Swarm = s.Deploy.Labels
+		if s.Deploy.RestartPolicy != nil {
+			service.Condition = s.Deploy.RestartPolicy.Condition
+		}
 	}
 	service.CPUs, service.Clash = quota(s)
 	service.Memory = memory(s)

@@ -24,13 +24,14 @@ const (
 	lacksDependents lack = "Stoker cannot restart dependents"
 	lacksFiles      lack = "Stoker cannot probe files in workers"
 	lacksTasks      lack = "Stoker cannot kill tasks that Swarm leaves alone"
+	lacksServices   lack = "stoker check says nothing about the services of a Swarm"
 	lacksUpdates    lack = "Stoker kills such tasks also while their service is being updated"
 )
 
 func lacks() []lack {
 	return []lack{
 		lacksView, lacksHeals, lacksClock, lacksBoot, lacksCause, lacksStats, lacksEvidence, lacksCommands, lacksQuotas, lacksRecreates, lacksDependents, lacksFiles,
-		lacksTasks, lacksUpdates,
+		lacksTasks, lacksUpdates, lacksServices,
 	}
 }
 
@@ -82,6 +83,7 @@ func calls() []call {
 		{"POST /exec/{id}/start", `exec/[^/]+/start`, lacksCommands, []string{"EXEC=1", "POST=1"}, false},
 		{"GET /exec/{id}/json", `exec/[^/]+/json`, lacksCommands, []string{"EXEC=1"}, false},
 		{"POST /containers/{id}/kill", one + `/kill`, lacksTasks, changes, false},
+		{"GET /services", `services`, lacksServices, []string{"SERVICES=1"}, false},
 		{"GET /services/{id}", `services/[^/]+`, lacksUpdates, []string{"SERVICES=1"}, false},
 		{"POST /containers/{id}/restart", one + `/restart`, lacksDependents, changes, false},
 	}

@@ -2,9 +2,6 @@ package docker
 
 import (
 	"context"
-	"slices"
-
-	"github.com/docker/docker/api/types/swarm"
 
 	"stoker/sidecar/internal/core/worker"
 )
@@ -24,16 +21,4 @@ func (c *Client) kill(ctx context.Context, out *worker.Outcome) {
 	asked, s := withResponse(ctx)
 	err := c.api.Load().ContainerKill(asked, out.Action.Incarnation.ID, "SIGKILL")
 	c.finishCall(ctx, out, s, c.fail("kill the container", s, err))
-}
-
-// updating reports whether a service is being updated or rolled back. An engine that is no manager, or does not answer, is taken for no.
-func (c *Client) updating(ctx context.Context, id string) bool {
-	ctx, s := withResponse(ctx)
-	service, _, err := c.api.Load().ServiceInspectWithRaw(ctx, id, swarm.ServiceInspectOptions{})
-	if err != nil {
-		_ = c.fail("inspect the service", s, err) // notes a refusal by a proxy
-		return false
-	}
-	under := []swarm.UpdateState{swarm.UpdateStateUpdating, swarm.UpdateStateRollbackStarted}
-	return service.UpdateStatus != nil && slices.Contains(under, service.UpdateStatus.State)
 }

@@ -13,7 +13,7 @@ import (
 func TestKill(t *testing.T) {
 	const (
 		killCall    = "POST /v1.41/containers/" + testID + "/kill?signal=SIGKILL"
-		serviceCall = "GET /v1.41/services/s1?insertDefaults=false"
+		serviceCall = "GET /v1.41/services/s1"
 	)
 	task := func(status string) string {
 		return fmt.Sprintf(`{"Id":%q,"Name":"/web.1.t1","State":{"Status":%q,"Running":%t,"StartedAt":%q,"Health":{"Status":"unhealthy"}},`+

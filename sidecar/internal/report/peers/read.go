@@ -16,7 +16,9 @@ const (
 	// MaxAnswer is how many bytes of an answer are read; a larger one is invalid. A worker takes about 1.2 kB.
 	MaxAnswer = 4 << 20
 	// MaxWorkers is how many workers of a host are kept. The others are counted.
-	MaxWorkers  = 2000
+	MaxWorkers = 2000
+	// mostCounted is how many are counted: decoding millions of empty ones would cost seconds of CPU.
+	mostCounted = 20_000
 	maxProblems = 3
 	mostName    = 128 // bytes, of a name
 	mostText    = 200 // bytes, of other texts
@@ -92,6 +94,8 @@ type skipped struct{}
 // UnmarshalJSON takes anything.
 func (*skipped) UnmarshalJSON([]byte) error { return nil }
 
+var errTooMany = fmt.Errorf("the answer has more than %d workers", mostCounted)
+
 // workers reads the list of workers one by one: the memory of an answer is bounded by what is kept of it.
 func (r *Report) workers(d *json.Decoder) error {
 	if err := expect(d, '['); err != nil {
@@ -104,7 +108,9 @@ func (r *Report) workers(d *json.Decoder) error {
 			return err
 		}
 		if len(r.Workers) == MaxWorkers {
-			r.More++
+			if r.More++; r.More > mostCounted-MaxWorkers {
+				return errTooMany
+			}
 			continue
 		}
 		r.Workers = append(r.Workers, w.clean())

@@ -58,7 +58,7 @@ func TestAPeerReadsTheWorkers(t *testing.T) {
 	require.Equal(t, own.Version, read.Version)
 	require.Equal(t, own.At, read.At)
 	require.Equal(t, own.Workers[0], read.Workers[0])
-	require.Equal(t, len(own.Workers), len(read.Workers))
+	require.Len(t, read.Workers, len(own.Workers))
 	require.Equal(t, own.Workers[1].Problems[0].Label, read.Workers[1].Problems[0].Label)
 }
 
