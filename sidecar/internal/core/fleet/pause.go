@@ -79,15 +79,19 @@ func (f *Fleet) Pause(now time.Time, p Pause) (Effects, error) {
 	return f.settle(now), nil
 }
 
-// Resume ends a pause, and gives one worker that has used up its attempts new ones. The error says why nothing came of it.
+// Resume ends a pause, also one whose workers are gone or not known yet, and gives one worker that has used up its attempts new ones. The
+// error says why nothing came of it.
 func (f *Fleet) Resume(now time.Time, of Pause) (Effects, error) {
-	if err := f.knows(of); err != nil {
-		return f.settle(now), err
-	}
 	ended := slices.ContainsFunc(f.pauses, of.same)
 	if ended {
 		f.pauses = slices.DeleteFunc(f.pauses, of.same)
 		f.ended(now, of)
+	}
+	if err := f.knows(of); err != nil {
+		if ended {
+			err = nil
+		}
+		return f.settle(now), err
 	}
 	switch {
 	case of.Scope == PauseWorker:

@@ -110,6 +110,22 @@ func TestResume(t *testing.T) {
 	require.ErrorContains(t, resume(fleet.Pause{Scope: fleet.PauseWorker, Name: "w-1"}), "neither paused nor exhausted")
 }
 
+// TestResumeOfWorkersThatAreGone: the pause ends, whether or not Stoker has seen a worker of it.
+func TestResumeOfWorkersThatAreGone(t *testing.T) {
+	gone := []fleet.Pause{{Scope: fleet.PauseProject, Name: "q"}, {Scope: fleet.PauseWorker, Name: "w-7"}}
+	pauses := []fleet.Pause{gone[0], gone[1]}
+	for i := range pauses {
+		pauses[i].Until = noon.Add(time.Hour)
+	}
+	p := newPool(t, fleet.Settings{Pauses: pauses})
+	for _, of := range gone {
+		turn, err := p.f.Resume(p.now, of)
+		require.NoError(t, err)
+		p.take(turn)
+	}
+	require.Empty(t, p.f.Pauses())
+}
+
 // TestResumeExhausted: it has its attempts back.
 func TestResumeExhausted(t *testing.T) {
 	p := newPool(t, fleet.Settings{}, "max-attempts=1")
