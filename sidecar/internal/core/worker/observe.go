@@ -182,12 +182,23 @@ func (m *Machine) started(now time.Time, o Observation) {
 	m.saved.Expected = true
 	m.saved.OwnStops = OwnStops{}
 	m.newLife()
-	if own {
+	switch {
+	case own:
 		m.verifyOwnStart(now)
 		return
+	case m.stopMayHit():
+		m.to(PhaseStopping)
+		m.own = ownStop{issuedHere: true}
+	default:
+		m.startedByOther(now, byDocker)
 	}
-	m.startedByOther(now, byDocker)
 	m.requestInspect(now, ReasonChanged)
+}
+
+// stopMayHit reports whether a stop of Stoker's own is still on its way to a life that has ended by itself, so that it may hit the next one.
+func (m *Machine) stopMayHit() bool {
+	p := m.phase()
+	return m.inFlight != nil && m.inFlight.Verb == Stop && m.heal().Open() && (p == PhaseStopping || p == PhaseBackingOff)
 }
 
 // startKnown reports whether a start event tells of the life that an inspect has shown, or of an earlier one. The first start event

@@ -139,9 +139,13 @@ func (m *Machine) finishStop(now time.Time, o Outcome) {
 	case Skipped:
 		m.skip(now)
 	case Done:
-		if m.container.status == StatusRunning { // the exit event is behind the answer
-			m.requestInspect(now, ReasonVerifying)
+		if m.container.status != StatusRunning {
+			return
 		}
+		if m.phase() == PhaseStopping && m.own.signals == 0 && !m.saved.Incarnation.same(o.Action.Incarnation) { // it came before that life
+			m.startedByOther(now, m.life.startedBy == startedByDocker)
+		}
+		m.requestInspect(now, ReasonVerifying) // the exit event is behind the answer
 	case Unknown:
 		m.inspects.outcomeUnknown = true
 		m.requestInspect(now.Add(firstRetry), ReasonUncertain)

@@ -204,5 +204,30 @@ func TestOverlaps(t *testing.T) {
 			die 143
 			+2s
 			> start 1`},
+		{"it ends by itself as the own stop is on its way, and Docker starts it: the stop hits the next life", `
+			given health docker=always
+			up
+			unhealthy
+			> stop 1
+			die 2
+			start
+			kill TERM
+			die 143
+			stop
+			answer down 143
+			> start 1`},
+		{"it ends by itself as the own stop is on its way, and Docker starts it: the stop was for the life before", `
+			given health docker=always
+			up
+			unhealthy
+			> stop 1
+			die 2
+			start
+			answer running
+			= phase watching
+			= untold healed
+			= untold held
+			die 1
+			> start 1`},
 	})
 }

@@ -39,6 +39,7 @@ func Transitions() []Transition {
 		{"stop answered", []Phase{PhaseStopping}, []Phase{PhaseAsleep}},
 		{"due", []Phase{PhaseExhausted}, []Phase{PhaseStopDue, PhaseRecreateDue}}, // stable, and its restart as an orphan waited for attempts
 		{"started", unlessRecreating(), []Phase{PhaseWatching}},
+		{"started", []Phase{PhaseBackingOff}, []Phase{PhaseStopping}}, // Stoker's own stop is on its way, and may hit the life that begins
 		{"exited", unlessRecreating(), decided()},
 		{"stopped", unlessRecreating(), []Phase{PhaseHeld}},
 		{"healthy", []Phase{PhaseVerifying, PhaseStopDue, PhaseRecreateDue, PhaseDocker, PhaseHeld, PhaseExhausted}, []Phase{PhaseWatching}},
