@@ -58,29 +58,47 @@ type Effects struct {
 type Machine struct {
 	id    Identity
 	saved Saved
-
-	container container
-	life      life
-	foreign   foreignStop
-	own       ownStop
-	checks    checks
-	outside   outside
-	inspects  inspects
-	cpu       cpuUse
-	quota     quota
-	resent    bool // the recreate under way goes on with an earlier one
-	deps      dependents
-	networks  networks
-	recycle   recycleUse
-
-	collection collection
-	logs       *LogsRequest // of this step
+	observed
+	stops
+	wants
+	turn
 
 	inFlight  *Action
 	announced bool
-	events    []Event
+	resent    bool   // the recreate under way goes on with an earlier one
 	opened    uint64 // heals opened by this process
-	changes   int    // bumped when Definition or Labels change: they are too big to compare
+}
+
+// observed is what was seen of the worker.
+type observed struct {
+	container container
+	life      life
+	checks    checks
+	outside   outside
+	cpu       cpuUse
+	networks  networks
+}
+
+// stops are those of somebody else and those of Stoker.
+type stops struct {
+	foreign foreignStop
+	own     ownStop
+}
+
+// wants is what has to be done about the worker.
+type wants struct {
+	inspects   inspects
+	quota      quota
+	deps       dependents
+	recycle    recycleUse
+	collection collection
+}
+
+// turn is what one step brings about.
+type turn struct {
+	events  []Event
+	logs    *LogsRequest
+	changes int // bumped when Definition or Labels change: they are too big to compare
 }
 
 // container is what is known of the container itself.

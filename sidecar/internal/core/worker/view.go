@@ -10,36 +10,51 @@ import (
 type View struct {
 	Key         Key
 	Incarnation Incarnation
-	Status      Status
-	Health      Health
-	Expected    bool
-	Held        Reason
-	Attempts    int
-	Phase       Phase
-	Heal        Heal      // zero when none is open
-	Due         time.Time // of its next action
-	Acting      bool
-	CPUs        float64 // quota; 0 is none
-	Boosted     bool
-	Share       Share
-	Problems    []policy.Problem
-	Inspected   bool
+	ContainerView
+	HealView
+	Problems []policy.Problem
+	Recycle  RecycleView
+	Probe    ProbeView
+	Task     policy.Task // zero when it is none of Swarm's
+}
+
+// ContainerView is what is known of the worker's container.
+type ContainerView struct {
+	Status    Status
+	Health    Health
+	CPUs      float64 // quota; 0 is none
+	Boosted   bool
+	Share     Share
+	Inspected bool
 	// LostNetworks are those that a failed start has removed; see SavedNetworks.
 	LostNetworks []string
-	Recycle      RecycleView
-	Probe        ProbeView
-	Task         policy.Task // zero when it is none of Swarm's
+}
+
+// HealView is what is being done about the worker.
+type HealView struct {
+	Expected bool
+	Held     Reason
+	Attempts int
+	Phase    Phase
+	Heal     Heal      // zero when none is open
+	Due      time.Time // of its next action
+	Acting   bool
 }
 
 // View is a copy: it does not change with the machine.
 func (m *Machine) View() View {
-	p := View{
-		Key: m.saved.Key, Incarnation: m.saved.Incarnation, Status: m.container.status, Health: m.checks.status, Expected: m.saved.Expected,
-		Held: m.held(), Attempts: m.saved.Budget.Attempts, Phase: m.phase(), Heal: m.heal(), Due: m.saved.State.Due, Acting: m.inFlight != nil && m.inFlight.Verb != Inspect, CPUs: m.ownQuota(),
-		Boosted: m.saved.Boost != nil, Share: m.share(),
-		Problems: m.problems(), Inspected: m.container.inspected, LostNetworks: m.saved.Networks.Lost, Recycle: m.recycleView(), Probe: m.probeView(), Task: policy.TaskOf(m.saved.Labels),
+	return View{
+		Key: m.saved.Key, Incarnation: m.saved.Incarnation,
+		ContainerView: ContainerView{
+			Status: m.container.status, Health: m.checks.status, CPUs: m.ownQuota(), Boosted: m.saved.Boost != nil, Share: m.share(),
+			Inspected: m.container.inspected, LostNetworks: m.saved.Networks.Lost,
+		},
+		HealView: HealView{
+			Expected: m.saved.Expected, Held: m.held(), Attempts: m.saved.Budget.Attempts, Phase: m.phase(), Heal: m.heal(), Due: m.saved.State.Due,
+			Acting: m.inFlight != nil && m.inFlight.Verb != Inspect,
+		},
+		Problems: m.problems(), Recycle: m.recycleView(), Probe: m.probeView(), Task: policy.TaskOf(m.saved.Labels),
 	}
-	return p
 }
 
 func (m *Machine) held() Reason {
