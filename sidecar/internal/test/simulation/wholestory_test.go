@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"slices"
+	"syscall"
 	"time"
 
 	"stoker/sidecar/internal/core/policy"
@@ -126,8 +127,17 @@ func (r *run) mistaken(start dockertest.Record, signal, stop *dockertest.Event) 
 	}
 	return slices.ContainsFunc(r.w.Audit(), func(a dockertest.Record) bool {
 		return a.By == dockertest.ByStoker && a.Op == dockertest.OpStop && (a.Action.Incarnation.ID == start.Incarnation.ID || a.Incarnation.ID == stop.ID) &&
-			a.Sent.Before(stop.TrueAt) && (a.Arrived.After(stop.TrueAt) || !a.Effect && a.Answered.After(began.Add(-2*time.Second)))
+			a.Sent.Before(stop.TrueAt) && (a.Arrived.After(stop.TrueAt) || !a.Effect && a.Answered.After(began.Add(-2*time.Second)) || killsAsWell(a, signal))
 	})
+}
+
+// killsAsWell reports whether an operator's SIGKILL came when that of a stop of Stoker's own under way was due.
+func killsAsWell(a dockertest.Record, signal *dockertest.Event) bool {
+	if signal == nil || signal.Signal != int(syscall.SIGKILL) || a.Arrived.IsZero() {
+		return false
+	}
+	late := signal.TrueAt.Sub(a.Arrived.Add(a.Action.Grace))
+	return late > -100*time.Millisecond && late < time.Second
 }
 
 // awaited reports whether at that time a Stoker still waited for a stop that the one before it was to send.
