@@ -165,10 +165,19 @@ func (f *Fleet) listedDependents(g *dependentGroup, o worker.Outcome) {
 		g.absent[p.ID] = !runs
 		return !runs
 	})
-	all := slices.DeleteFunc(slices.Clone(o.Dependents), func(d worker.Dependent) bool {
-		return d.ID == f.set.Self || f.inTransaction(d) // Stoker itself may share a worker's network
-	})
-	g.waiting = dependents.Find(all, parents, func(id string) bool { return f.byID[id] != nil })
+	var all, replacing []worker.Dependent
+	for _, d := range o.Dependents {
+		switch {
+		case d.ID == f.set.Self: // Stoker itself may share a worker's network
+		case f.inTransaction(d):
+			replacing = append(replacing, d)
+		default:
+			all = append(all, d)
+		}
+	}
+	known := func(id string) bool { return f.byID[id] != nil }
+	g.waiting = dependents.Find(all, parents, known)
+	g.again = g.again || len(dependents.Find(replacing, parents, known)) > 0 // it may have joined the incarnation before
 }
 
 // inTransaction reports whether a container is about to replace one whose recreate is under way.

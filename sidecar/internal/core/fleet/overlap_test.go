@@ -65,6 +65,9 @@ func TestNewContainerIsNoDependent(t *testing.T) {
 	for _, look := range d.verb(worker.Inspect) {
 		require.NotEqual(t, "id-new", look.Incarnation.ID)
 	}
+	d.do = nil
+	d.pass(time.Minute)
+	require.NotEmpty(t, d.verb(worker.ListDependents), "it may have joined the incarnation before, and is looked at later")
 }
 
 // recreating has a worker's recreate begin, for its health check fails.
