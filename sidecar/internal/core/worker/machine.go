@@ -275,7 +275,8 @@ func Restore(id Identity, saved Saved) *Machine {
 	m.life.knownUntil = saved.LastEventAt
 	m.networks.unseenStart = true // while no Stoker was there
 	m.container.config.stopSignal = saved.StopSignal
-	if o := saved.OwnStops; saved.State.Stop.Sent() && o.Terms > 0 { // the record has the first signal, which a replay does not bring again
+	stop, o := saved.State.Stop, saved.OwnStops
+	if stop.Sent() && o.Terms > 0 && !o.TermSeen.Before(stop.At) { // the record has its first signal, which a replay does not bring again
 		m.own = ownStop{signals: 1, termAt: o.TermAt, termSeen: o.TermSeen}
 	}
 	if saved.State.Heal.Missing {
