@@ -129,7 +129,7 @@ func (r *run) checkWhole() {
 		}
 		name := string(t.Key)
 		half := strings.HasSuffix(name, worker.NewSuffix) || strings.HasSuffix(name, worker.BackupSuffix)
-		if half && !r.acting() && !r.strayRename(t.ID) && !r.replacementRenamed(t.ID) {
+		if half && !r.acting() && !r.strayRename(t.ID) && !r.replacementTaken(t.ID) {
 			r.blame("I6: %s is left behind", name)
 		}
 		if alive[root]++; alive[root] > 1 && !r.acting() && !r.renamed(root) {
@@ -406,12 +406,12 @@ func (r *run) strayRename(id string) bool {
 	})
 }
 
-// replacementRenamed reports whether an operator gave the container that replaces another one a name of their own, and Stoker lost its
-// journal: then nothing leads from the one to the other.
-func (r *run) replacementRenamed(id string) bool {
+// replacementTaken reports whether an operator renamed or stopped the container that replaces another one, and Stoker lost its journal: then
+// nothing leads from the one to the other, or nobody knows whether the new one works.
+func (r *run) replacementTaken(id string) bool {
 	return !r.amnesia.IsZero() && slices.ContainsFunc(r.w.Audit(), func(a dockertest.Record) bool {
 		_, of, _ := worker.ReplacementOf(a.Labels)
-		return a.By == dockertest.ByOperator && a.Op == dockertest.OpRename && of == id
+		return a.By == dockertest.ByOperator && (a.Op == dockertest.OpRename || a.Op == dockertest.OpStop || a.Op == dockertest.OpKill) && of == id
 	})
 }
 
