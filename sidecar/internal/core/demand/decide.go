@@ -303,10 +303,10 @@ func (s Settings) replicas(items float64) int {
 	return int(min(math.Ceil(items/s.Target), mostWanted))
 }
 
-// wake picks who wakes, in order, as far as the budget goes.
+// wake picks who wakes, in order, as far as the budget goes. There may be less than no room: more are leaving than may run.
 func wake(d *Decision, in Input, wanted int) {
 	for i, w := range in.Workers {
-		if wanted == 0 {
+		if wanted <= 0 {
 			return
 		}
 		if w.State != Asleep {
