@@ -278,7 +278,8 @@ type RecycleState struct {
 func (m *Machine) RecycleState() RecycleState {
 	r := m.recycling()
 	out := m.leftAlone() != HeldNot && m.phase() != PhaseDocker || !m.Manageable() || m.container.removed || m.checks.leftReason != HeldNot
-	dead := m.saved.Expected && m.container.status.Down() && !m.heal().Open() // and what that means is not known yet
+	down := m.container.status.Down() || !m.container.inspected // or it may be
+	dead := m.saved.Expected && down && !m.heal().Open()        // and what that means is not known yet
 	unstable := m.heal().Open() && !m.heal().byDemand() || m.saved.Budget.Attempts > 0 || m.phase() == PhaseDocker || dead
 	return RecycleState{
 		Recycle: r, Idle: m.recycle.idle,

@@ -46,6 +46,14 @@ const recycled = old + `
 
 func TestRecycle(t *testing.T) {
 	run(t, []scenario{
+		{"a new Stoker has not inspected it yet: it may be down, and the others wait", `
+			given max-age=1h30m
+			up
+			= vacant
+			reborn
+			= occupies
+			up
+			= vacant`},
 		{"old: it settles, and is stable after a minute", recycled + `
 			= stage settling
 			= occupies
