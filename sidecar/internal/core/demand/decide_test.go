@@ -276,7 +276,7 @@ func TestInvariants(t *testing.T) {
 		d, _ := demand.Decide(noon, set, memory, in)
 		running, leaving, cpus := 0, 0, 0.0
 		for _, w := range in.Workers {
-			switch w.State { //nolint:exhaustive // the others neither run nor will
+			switch w.State {
 			case demand.Awake, demand.Starting, demand.Down:
 				running++
 			case demand.Leaving:

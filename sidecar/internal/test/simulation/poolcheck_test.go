@@ -61,7 +61,7 @@ func (r *run) checkBusy(a worker.Action) {
 func (r *run) checkLimits(a worker.Action) {
 	running, cpus := 0, 0.0
 	for _, t := range r.w.Truths() {
-		if t.Gone || !r.isWorker(t) || len(barred(t)) > 0 || t.ID != a.Incarnation.ID && !r.knownUp(t) || worker.Key(t.Key).IsBackupName() {
+		if t.Gone || !r.isWorker(t) || len(barred(t)) > 0 || t.ID != a.Incarnation.ID && !r.knownUp(t) || t.Key.IsBackupName() {
 			continue // one that is set aside is on its way out
 		}
 		if cpus += t.CPUs; t.CPUs == 0 {
