@@ -213,7 +213,7 @@ func (m *Machine) exited(now time.Time, o Observation) {
 	case by == EndedByOperator:
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
 	case m.heldUntilStarted(), !m.container.inspected:
-	case by == EndedByStoker && m.phase() != PhaseRecreateDue: // there the starts after it have failed already
+	case by == EndedByStoker && m.phase() != PhaseRecreateDue && m.phase() != PhaseExhausted: // there the starts after it have failed already
 		if !known {
 			m.graceTooShort(now, o)
 		}

@@ -229,5 +229,21 @@ func TestOverlaps(t *testing.T) {
 			= untold held
 			die 1
 			> start 1`},
+		{"the events of the own stop come when the start after it has used up the attempts", `
+			given health max-attempts=1
+			up
+			unhealthy
+			> stop 1
+			world down 143
+			answer down 143
+			+2s
+			> start 1
+			answer failed mount is gone
+			= held exhausted
+			late:3s kill TERM
+			late:2s die 143
+			late:2s stop
+			= held exhausted
+			> nothing`},
 	})
 }
