@@ -118,11 +118,12 @@ func (m *Machine) RunningUndisturbed() bool {
 }
 
 // StoppedForHeal reports whether Stoker has stopped the worker, or is about to have, and not yet started it again. Of one that is being
-// removed meanwhile nothing is left to start.
+// removed meanwhile nothing is left to start, and one that somebody has paused is left so.
 func (m *Machine) StoppedForHeal() bool {
 	h := m.heal()
 	starts := h.Open() && h.Action != HealSleep && h.Action != HealStop && h.Action != HealKill // else nothing is to be started after its stop
-	return m.stopSent() && starts && m.container.status != StatusRemoving && m.container.status != StatusDead
+	leftAlone := m.container.status == StatusRemoving || m.container.status == StatusDead || m.container.status == StatusPaused
+	return m.stopSent() && starts && !leftAlone
 }
 
 // ProbeState reports whether the worker runs with a health check or a probe from outside, and whether that was cut off last time: the sign

@@ -111,6 +111,7 @@ type pool struct {
 	told    map[string]float64      // by address, in the last answer that a Stoker got
 	read    map[string][]cpuReading // the last ones that a Stoker got
 	idleAt  time.Time               // since when nothing is to do
+	wokenAt time.Time               // when an operator last woke all of the group
 }
 
 // item is one that a container holds.
@@ -305,6 +306,7 @@ func (o *pool) do(r *run, d deed) bool {
 		o.faults.lies, o.faults.lie = until, d.N
 	case opWakeGroup:
 		if r.stoker != nil && r.stoker.ending.IsZero() {
+			o.wokenAt = r.w.Now()
 			t, _ := r.stoker.f.WakeGroup(r.clock(), poolName)
 			r.apply(t)
 		}

@@ -71,7 +71,8 @@ func (r *run) checkLimits(a worker.Action) {
 			running++
 		}
 	}
-	if limit := r.plan.Pool.Max; limit > 0 && running > limit && a.Reason != worker.ReasonWokenByHand {
+	byHand := a.Reason == worker.ReasonWokenByHand || r.w.Now().Sub(r.pool.wokenAt) < r.plan.Pool.Cooldown // what was to wake before, too
+	if limit := r.plan.Pool.Max; limit > 0 && running > limit && !byHand {
 		r.blame("I10: with %s %d workers of the group run, and %d may", a.Key, running, limit)
 	}
 	if budget := r.plan.Pool.Budget; budget > 0 && cpus > budget+1e-6 && !r.quotaUnclear() {
