@@ -237,6 +237,10 @@ func TestWhatOthersAsk(t *testing.T) {
 	require.True(t, s.m.StoppedForHeal())
 	s.goOn("answer removing")
 	require.False(t, s.m.StoppedForHeal(), "nothing is left to start")
+	s = play(t, "given health\nup\nunhealthy\n> stop 1")
+	require.True(t, s.m.StoppedForHeal())
+	s.goOn("pause")
+	require.False(t, s.m.StoppedForHeal(), "somebody has paused it")
 
 	s = play(t, "given health on-unhealthy=recreate\nup\nunhealthy\n> recreate 1")
 	require.False(t, s.m.Joinable())
