@@ -36,7 +36,7 @@ func (m *Machine) ownKill(now time.Time, o Observation) bool {
 	return true
 }
 
-// taskEnded: what comes after the end of a task is up to Swarm, whoever ended it.
+// taskEnded holds a task that has ended, for whatever reason: its replacement is up to Swarm.
 func (m *Machine) taskEnded(now time.Time) {
 	m.life.exit = exitSettled
 	if m.heldFor(HeldSwarm) {
