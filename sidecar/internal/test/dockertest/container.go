@@ -93,6 +93,7 @@ func (c *container) release() {
 // stopWait is one caller that waits until a container does not run.
 type stopWait struct {
 	then      func()
+	by        Actor
 	announces bool // it emits stop afterwards
 	announced bool // the stop went out already
 }
