@@ -139,6 +139,9 @@ func (m *Machine) graceOver(now time.Time, o Observation) bool {
 	if o.History {
 		return at.Sub(m.own.termAt) >= grace-settle || at.Before(m.own.termAt)
 	}
+	if !m.own.issuedHere && at.Before(m.own.termAt) { // when the Stoker before this one sent it, Stoker's clock does not tell either after a step
+		return true
+	}
 	return at.Sub(m.own.termAt) >= grace-graceSlack || now.Sub(m.own.termSeen) >= grace-graceSlack
 }
 

@@ -15,6 +15,18 @@ func TestOverlaps(t *testing.T) {
 			= reason probe-failed
 			+3s
 			> stop 1`},
+		{"the clock steps back during the stop of the Stoker before this one", `
+			given demand
+			up
+			sleep
+			> stop 0
+			reborn
+			old:0s kill TERM
+			up
+			+5s
+			late:1h kill KILL
+			late:1h die 137
+			= phase asleep`},
 		{"the event of Stoker's start is lost, and an operator stops the worker when it is healthy", `
 			given health
 			up
