@@ -32,7 +32,7 @@ func deliberateCode(code int) bool {
 // signalled: a kill event always precedes its die (moby kill.go holds the container's lock), so that a stop signal seen
 // before the end is a sound sign of intent. Signals that do not mean stop (HUP, USR1) say nothing.
 func (m *Machine) signalled(now time.Time, o Observation) {
-	if m.stoppedUnheard(now) {
+	if m.stoppedUnheard(now) || m.earlierLife(now, o) {
 		return
 	}
 	if !m.container.inspected && !m.meansStop(o.Signal) {
@@ -166,7 +166,7 @@ func (m *Machine) firstSignal(s syscall.Signal) bool {
 
 // stopped: the stop event comes before or after the end, and alone for a container in Docker's own restart delay.
 func (m *Machine) stopped(now time.Time, o Observation) {
-	if m.stoppedUnheard(now) {
+	if m.stoppedUnheard(now) || m.earlierLife(now, o) {
 		return
 	}
 	if m.stopSent() && !m.own.stopped {
@@ -197,6 +197,10 @@ func (m *Machine) stopSuperseded(now time.Time) bool {
 
 func (m *Machine) exited(now time.Time, o Observation) {
 	if m.awaiting(now) {
+		return
+	}
+	if m.earlierLife(now, o) {
+		m.requestInspect(now, ReasonUncertain) // or the clock stepped back
 		return
 	}
 	known := m.container.status == StatusExited && !m.unexplained() // by a look, or by this event the first time

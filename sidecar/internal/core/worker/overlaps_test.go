@@ -15,6 +15,17 @@ func TestOverlaps(t *testing.T) {
 			= reason probe-failed
 			+3s
 			> stop 1`},
+		{"an operator restarts the worker, an inspect shows the crash of the new life, and the events of the restart come behind it", `
+			up
+			+1h
+			world down 139 new:2s
+			late:4s kill TERM
+			late:4s die 0
+			> nothing
+			late:4s stop
+			late:3s start
+			late:1s die 139
+			> start 1`},
 		{"the clock steps back during the stop of the Stoker before this one", `
 			given demand
 			up
