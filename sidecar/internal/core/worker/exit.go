@@ -238,7 +238,8 @@ func (m *Machine) exited(now time.Time, o Observation) {
 // startFailedSinceStop reports whether a start after Stoker's own stop has failed already, so that the end which that stop caused changes
 // nothing about when the next one is due.
 func (m *Machine) startFailedSinceStop() bool {
-	return m.phase() == PhaseBackingOff && m.stopSent() && m.heal().OpenedAt.After(m.saved.State.Stop.At)
+	waits := m.phase() == PhaseBackingOff || m.phase() == PhaseRecreateDue
+	return waits && m.stopSent() && m.heal().OpenedAt.After(m.saved.State.Stop.At)
 }
 
 // heldUntilStarted reports whether only a start by someone ends the hold, whatever the end of the worker looks like.
