@@ -24,7 +24,7 @@ func TestCheckService(t *testing.T) {
 		"attempts":              {Service{ContainerLabels: enabled, Condition: "any", CPUs: 1, MaxAttempts: 3}, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			problems, advice := c.service.Check()
+			problems, advice := c.service.Check(Rules{Defaults: Defaults{Policy: Default()}}, false)
 			require.Len(t, problems, c.problems)
 			require.Len(t, advice, c.advice)
 		})
