@@ -225,3 +225,17 @@ func TestBackupThatAnOperatorHadStopped(t *testing.T) {
 	require.Equal(t, worker.Key("a"), name)
 	require.NotContains(t, calls, worker.CallStart)
 }
+
+// TestRenamedByAnOperatorDuringRecreate: the new container of a recreate that was undone has a name that somebody gave it. It is a worker of its
+// own, also while the next recreate is under way.
+func TestRenamedByAnOperatorDuringRecreate(t *testing.T) {
+	d := newDesk(t, fleet.Settings{})
+	d.up("w")
+	d.recreating("w")
+	marks := map[string]string{worker.MarkOf: "id-w", worker.MarkName: "w", "stoker.enable": "true"}
+	d.tell(worker.Observation{Kind: worker.ListBegin, At: d.now})
+	d.tell(worker.Observation{Kind: worker.Listed, At: d.now, ID: "id-w", Key: "w", Labels: enabled, Status: worker.StatusRunning})
+	d.tell(worker.Observation{Kind: worker.Listed, At: d.now, ID: "id-new", Key: "wx", Labels: marks, Status: worker.StatusRunning})
+	d.tell(worker.Observation{Kind: worker.ListEnd, At: d.now})
+	require.Equal(t, []worker.Key{"w", "wx"}, d.inView())
+}

@@ -182,11 +182,18 @@ func (f *Fleet) ofRecreation(now time.Time, o worker.Observation) bool {
 	if o.Kind == worker.Listed {
 		f.recreates.replacements[o.ID] = replacement{name: key, of: of, key: o.Key, status: o.Status}
 	}
-	if m := f.byID[of]; m != nil && m.machine.Recreating() {
+	if m := f.byID[of]; m != nil && f.resuming(m) && f.partOf(m, key, o) {
 		f.observeReplacement(now, m, o)
 		return true
 	}
 	return o.Key.IsTemporaryName(o.Labels) && f.byID[o.ID] == nil
+}
+
+// partOf reports whether a marked container is the one that a member's transaction has made, or may be the one that it will go on with: it finds
+// it by its name.
+func (f *Fleet) partOf(m *member, name worker.Key, o worker.Observation) bool {
+	p := f.recreates.recreations[m.id]
+	return o.Key == name || o.Key.IsTemporaryName(o.Labels) || p != nil && p.tx.New() == o.ID
 }
 
 func (f *Fleet) observeReplacement(now time.Time, m *member, o worker.Observation) {

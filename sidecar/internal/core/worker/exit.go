@@ -215,6 +215,7 @@ func (m *Machine) exited(now time.Time, o Observation) {
 	case by == EndedByOperator:
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
 	case m.heldUntilStarted(), !m.container.inspected:
+	case by == EndedByStoker && m.startFailedSinceStop():
 	case by == EndedByStoker && m.phase() != PhaseRecreateDue && m.phase() != PhaseExhausted: // there the starts after it have failed already
 		if !known {
 			m.graceTooShort(now, o)
@@ -227,6 +228,12 @@ func (m *Machine) exited(now time.Time, o Observation) {
 	default:
 		m.judgeExit(now, m.observedExit(o))
 	}
+}
+
+// startFailedSinceStop reports whether a start after Stoker's own stop has failed already, so that the end which that stop caused changes
+// nothing about when the next one is due.
+func (m *Machine) startFailedSinceStop() bool {
+	return m.stopSent() && m.heal().OpenedAt.After(m.saved.State.Stop.At)
 }
 
 // heldUntilStarted reports whether only a start by someone ends the hold, whatever the end of the worker looks like.

@@ -57,8 +57,10 @@ func (m *Machine) apply(now time.Time, o Observation) {
 	case OutOfMemory:
 		m.outOfMemory(now, o)
 	case Unhealthy:
+		m.lifeSeen(o)
 		m.turnedUnhealthy(now)
 	case Healthy:
+		m.lifeSeen(o)
 		m.turnedHealthy(now)
 	case Paused:
 		m.container.status = StatusPaused
@@ -82,6 +84,13 @@ func (m *Machine) apply(now time.Time, o Observation) {
 // that start has not come by in it. The time bounds the damage of a start event that was lost.
 func (m *Machine) awaiting(now time.Time) bool {
 	return now.Before(m.life.awaitStart)
+}
+
+// lifeSeen: a probe of the life that Stoker's own start began has come by, so that the event of that start was lost.
+func (m *Machine) lifeSeen(o Observation) {
+	if m.life.startUnheard && o.At.After(m.saved.Incarnation.StartedAt) {
+		m.life.awaitStart, m.life.startUnheard = time.Time{}, false
+	}
 }
 
 func (m *Machine) listed(now time.Time, o Observation) {

@@ -15,6 +15,40 @@ func TestOverlaps(t *testing.T) {
 			= reason probe-failed
 			+3s
 			> stop 1`},
+		{"the event of Stoker's start is lost, and an operator stops the worker when it is healthy", `
+			given health
+			up
+			mute die 1
+			> start 1
+			answer new running starting
+			+1s
+			healthy
+			kill TERM
+			die 1
+			= held stopped-by-operator`},
+		{"the event of Stoker's start is lost, and an operator stops the worker a while later", `
+			up
+			mute die 1
+			> start 1
+			answer new running
+			+10s
+			kill TERM
+			die 1
+			= held stopped-by-operator`},
+		{"the events of an own stop come behind a recreate that was undone", `
+			given health on-unhealthy=recreate grace=2s
+			up
+			unhealthy
+			> recreate 1
+			transaction stops
+			+2s
+			answer undone unstarted down 143
+			late:1s kill TERM
+			late:1s die 143
+			late:1s stop
+			= phase recreate-due
+			+1s
+			> recreate 2`},
 		{"somebody pauses what the start began before its answer", `
 			up
 			die 1

@@ -356,9 +356,12 @@ func (m *Machine) undone(now time.Time, o Outcome) {
 		return
 	}
 	m.emit(m.healEvent(now, EventHealFailed, o.Err))
+	same, stop := o.Snapshot.same(m.saved.Incarnation), m.saved.State.Stop
 	m.to(PhaseWatching)
-	same := o.Snapshot.same(m.saved.Incarnation)
 	m.backTo(now, prev, o)
+	if same && m.container.status.Down() && m.heal().Open() {
+		m.stopOfSameLife(stop)
+	}
 	if same && prev.Fault == FaultOrphaned && m.container.status == StatusRunning { // it never stopped, and is as alone as it was
 		m.saved.Dependents.RestartPending = true
 	}

@@ -62,3 +62,20 @@ func (m *Machine) recreateGraceOver(now time.Time, o Observation) bool {
 	}
 	return at.Sub(s.TermAt) >= grace-graceSlack || now.Sub(s.TermSeen) >= grace-graceSlack
 }
+
+// stopOfSameLife: the life that Stoker's own stop ended is still the last one, before a recreate that was undone and after it. What that stop
+// has not caused yet is behind in the stream.
+func (m *Machine) stopOfSameLife(stop SentStop) {
+	if !stop.Sent() {
+		return
+	}
+	m.saved.State.Stop = stop
+	o, sent := m.saved.OwnStops, m.stopsSent()
+	m.own = ownStop{issuedHere: true, stopped: o.Stops >= sent, termAt: o.TermAt, termSeen: o.TermSeen}
+	switch {
+	case o.Kills >= sent:
+		m.own.signals = 2
+	case o.Terms >= sent:
+		m.own.signals = 1
+	}
+}
