@@ -149,7 +149,7 @@ CORES ?= $(shell nproc 2>/dev/null || echo 1)
 SIM_TABLE = $(CURDIR)/dist/simulation.md
 sim: ## a long simulation over fresh seeds: SEEDS=5000 HOURS=0.5 CORES=2; FIRST=n begins at a seed, SEED=n prints one line by line
 	@mkdir -p dist
-	go test ./sidecar/internal/test/simulation -run 'TestSim$$' -timeout 0 -v -args -hours=$(HOURS) \
+	GOGC=600 go test ./sidecar/internal/test/simulation -run 'TestSim$$' -timeout 0 -v -args -hours=$(HOURS) \
 	  $(if $(SEED),-seed=$(SEED) -trace,-first=$(FIRST) -seeds=$(SEEDS) -cores=$(CORES) -report=$(SIM_TABLE))
 	$(if $(WRITE),.ci/e2e/fill docs/reliability.md simulation <$(SIM_TABLE))
 

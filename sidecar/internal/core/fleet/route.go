@@ -42,6 +42,10 @@ func (f *Fleet) route(now time.Time, o worker.Observation) {
 			f.step(now, m, *missed)
 		}
 	}
+	if o.Kind == worker.Gone && f.abandoned(m) {
+		f.forget(m)
+		return
+	}
 	m.round = f.stream.round
 	if p := f.recreates.recreations[m.id]; p != nil && o.Kind == worker.Started && p.notified[o.ID] {
 		p.again = true
@@ -321,7 +325,11 @@ func (f *Fleet) decided(m *member, o worker.Outcome) bool {
 func (f *Fleet) listEnded(now time.Time, o worker.Observation) {
 	maps.DeleteFunc(f.rejected, func(_ string, r rejection) bool { return r.round != f.stream.round })
 	for _, m := range f.sorted() {
-		if m.round != f.stream.round && !m.ahead(o.At) {
+		switch {
+		case m.round == f.stream.round || m.ahead(o.At):
+		case f.abandoned(m):
+			f.forget(m)
+		default:
 			f.step(now, m, worker.Observation{Kind: worker.Gone, At: o.At, ID: m.id})
 		}
 	}

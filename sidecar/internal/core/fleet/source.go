@@ -249,6 +249,14 @@ func (f *Fleet) measured(m *member, in worker.StatsRead) {
 	}
 }
 
+// nextDecision is when to decide again, which is never at the instant of a recall.
+func (g *group) nextDecision() time.Time {
+	if !g.decideAt.IsZero() && !g.decideAt.After(g.recalled) {
+		return g.recalled.Add(time.Millisecond)
+	}
+	return g.decideAt
+}
+
 // demandWake is when a source is to be asked or a group decided about again.
 func (f *Fleet) demandWake() time.Time {
 	var wake time.Time
@@ -259,7 +267,7 @@ func (f *Fleet) demandWake() time.Time {
 	}
 	for _, g := range f.demands.groups {
 		if g.measuring == 0 {
-			wake = earliest(wake, g.decideAt)
+			wake = earliest(wake, g.nextDecision())
 		}
 	}
 	return wake

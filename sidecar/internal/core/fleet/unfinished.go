@@ -76,6 +76,9 @@ func (f *Fleet) resuming(m *member) bool {
 	return m.machine.Recreating() && (f.bound(m) || f.recreates.recreations[m.id] != nil)
 }
 
+// abandoned reports whether a member's transaction was cut short and will not be gone on with, because somebody else has its name.
+func (f *Fleet) abandoned(m *member) bool { return m.machine.Recreating() && !f.resuming(m) }
+
 // unfinished: it has not its name yet, or has it and was never started, or the old container still has its backup name.
 func (r replacement) unfinished(backups map[string]backup) bool {
 	switch r.key {

@@ -101,7 +101,7 @@ func (m *Machine) beginDemand(now time.Time, p Phase, h Heal) {
 func (m *Machine) fallAsleep(now time.Time) {
 	m.emit(m.healEvent(now, EventAsleep, m.heal().Note))
 	m.enter(State{Phase: PhaseAsleep, Stop: m.saved.State.Stop})
-	m.saved.Expected = false
+	m.saved.Expected, m.saved.StopIntent = false, nil // a stop that does not explain the exit is over with it
 	m.saved.Budget = Budget{}
 	m.life.exit = exitSettled
 }

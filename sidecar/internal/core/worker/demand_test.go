@@ -90,6 +90,20 @@ func TestSleepAndWake(t *testing.T) {
 			answer down 137
 			= phase asleep
 			= untold fault`},
+		{"somebody's stop signal during the stop for want of work explains nothing, for the exit comes too late: it can be woken", `
+			given demand
+			up
+			sleep
+			> stop 0
+			kill TERM
+			kill TERM
+			+25s
+			kill KILL
+			die 137
+			answer down 137
+			= phase asleep
+			wake
+			> start 0`},
 		{"a wake changes nothing about one that runs, a sleep nothing about one that sleeps", asleep + `
 			sleep
 			> nothing

@@ -32,7 +32,7 @@ func deliberateCode(code int) bool {
 // signalled: a kill event always precedes its die (moby kill.go holds the container's lock), so that a stop signal seen
 // before the end is a sound sign of intent. Signals that do not mean stop (HUP, USR1) say nothing.
 func (m *Machine) signalled(now time.Time, o Observation) {
-	if m.stoppedUnheard(now) {
+	if m.stoppedUnheard(now) || m.earlierLife(now, o) {
 		return
 	}
 	if !m.container.inspected && !m.meansStop(o.Signal) {
@@ -139,6 +139,9 @@ func (m *Machine) graceOver(now time.Time, o Observation) bool {
 	if o.History {
 		return at.Sub(m.own.termAt) >= grace-settle || at.Before(m.own.termAt)
 	}
+	if !m.own.issuedHere && at.Before(m.own.termAt) { // when the Stoker before this one sent it, Stoker's clock does not tell either after a step
+		return true
+	}
 	return at.Sub(m.own.termAt) >= grace-graceSlack || now.Sub(m.own.termSeen) >= grace-graceSlack
 }
 
@@ -163,7 +166,7 @@ func (m *Machine) firstSignal(s syscall.Signal) bool {
 
 // stopped: the stop event comes before or after the end, and alone for a container in Docker's own restart delay.
 func (m *Machine) stopped(now time.Time, o Observation) {
-	if m.stoppedUnheard(now) {
+	if m.stoppedUnheard(now) || m.earlierLife(now, o) {
 		return
 	}
 	if m.stopSent() && !m.own.stopped {
@@ -196,6 +199,10 @@ func (m *Machine) exited(now time.Time, o Observation) {
 	if m.awaiting(now) {
 		return
 	}
+	if m.earlierLife(now, o) {
+		m.requestInspect(now, ReasonUncertain) // or the clock stepped back
+		return
+	}
 	known := m.container.status == StatusExited && !m.unexplained() // by a look, or by this event the first time
 	m.container.status = StatusExited
 	m.life.endedAt, m.life.exitCode = o.At, o.ExitCode
@@ -213,6 +220,7 @@ func (m *Machine) exited(now time.Time, o Observation) {
 	case by == EndedByOperator:
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
 	case m.heldUntilStarted(), !m.container.inspected:
+	case by == EndedByStoker && m.startFailedSinceStop():
 	case by == EndedByStoker && m.phase() != PhaseRecreateDue && m.phase() != PhaseExhausted: // there the starts after it have failed already
 		if !known {
 			m.graceTooShort(now, o)
@@ -225,6 +233,13 @@ func (m *Machine) exited(now time.Time, o Observation) {
 	default:
 		m.judgeExit(now, m.observedExit(o))
 	}
+}
+
+// startFailedSinceStop reports whether a start after Stoker's own stop has failed already, so that the end which that stop caused changes
+// nothing about when the next one is due.
+func (m *Machine) startFailedSinceStop() bool {
+	waits := m.phase() == PhaseBackingOff || m.phase() == PhaseRecreateDue
+	return waits && m.stopSent() && m.heal().OpenedAt.After(m.saved.State.Stop.At)
 }
 
 // heldUntilStarted reports whether only a start by someone ends the hold, whatever the end of the worker looks like.

@@ -76,7 +76,7 @@ func (m *Machine) finishStart(now time.Time, o Outcome) {
 	case Skipped:
 		m.skip(now)
 	case Done:
-		m.startWorked(o.Snapshot)
+		m.startWorked(now, o.Snapshot)
 		m.applyOrInspect(now, o)
 	case Unknown:
 		m.inspects.outcomeUnknown, m.networks.unseenStart = true, m.networks.unseenStart || !o.Accepted
@@ -88,7 +88,7 @@ func (m *Machine) finishStart(now time.Time, o Outcome) {
 }
 
 // startWorked: whatever late events made of it meanwhile, the incarnation that the answer shows is one that Stoker began.
-func (m *Machine) startWorked(s *Snapshot) {
+func (m *Machine) startWorked(now time.Time, s *Snapshot) {
 	if s == nil || s.Status != StatusRunning || (m.inspects.stale && m.older(*s)) {
 		return
 	}
@@ -96,6 +96,9 @@ func (m *Machine) startWorked(s *Snapshot) {
 		m.to(PhaseStarting)
 	}
 	m.life.startUnheard = !m.life.awaitStart.IsZero()
+	if m.life.startUnheard {
+		m.life.awaitStart = earliestOf(m.life.awaitStart, now.Add(startNotice))
+	}
 }
 
 // startFailed: the engine said no, with the container still down. Whatever ended the worker first, what keeps it down
@@ -108,7 +111,7 @@ func (m *Machine) startFailed(now time.Time, o Outcome) {
 	}
 	if o.Snapshot != nil && o.Snapshot.Status == StatusRunning && !o.Unreachable {
 		m.networks.unseenStart = true // somebody else's has worked right after it, which hides what it has removed
-		m.startWorked(o.Snapshot)
+		m.startWorked(now, o.Snapshot)
 		m.applyInspect(now, *o.Snapshot)
 		return
 	}

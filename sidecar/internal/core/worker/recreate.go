@@ -250,7 +250,7 @@ func (m *Machine) setContainer(s Snapshot) {
 	m.saved.Incarnation = Incarnation{ID: s.ID}
 	m.newLife()
 	m.own = ownStop{}
-	m.life.startedAt, m.life.endedAt, m.life.oomAt, m.life.awaitStart = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	m.life.startedAt, m.life.endedAt, m.life.oomAt, m.life.awaitStart, m.life.startBehind = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	m.inspects.stale, m.life.startedBy, m.container.inspected, m.inspects.tries = false, startedByOther, false, 0
 	m.container.status, m.checks.probe = StatusUnknown, Probe{}
 }
@@ -356,9 +356,12 @@ func (m *Machine) undone(now time.Time, o Outcome) {
 		return
 	}
 	m.emit(m.healEvent(now, EventHealFailed, o.Err))
+	same, stop := o.Snapshot.same(m.saved.Incarnation), m.saved.State.Stop
 	m.to(PhaseWatching)
-	same := o.Snapshot.same(m.saved.Incarnation)
 	m.backTo(now, prev, o)
+	if same && m.container.status.Down() && m.heal().Open() {
+		m.stopOfSameLife(stop)
+	}
 	if same && prev.Fault == FaultOrphaned && m.container.status == StatusRunning { // it never stopped, and is as alone as it was
 		m.saved.Dependents.RestartPending = true
 	}

@@ -27,6 +27,17 @@ func (m *Machine) recreateStop(now time.Time) {
 	}
 }
 
+// RecreateUndone tells a worker that the transaction is about to stop the new container of that ID, on its way back.
+type RecreateUndone struct{ ID string }
+
+func (RecreateUndone) input() {}
+
+func (m *Machine) recreateUndone(in RecreateUndone) {
+	if m.Recreating() {
+		m.saved.State.Undone = in.ID
+	}
+}
+
 // RecreateStopFailed tells a worker that the engine has refused that stop: no signal of it is to come.
 type RecreateStopFailed struct{}
 
@@ -61,4 +72,21 @@ func (m *Machine) recreateGraceOver(now time.Time, o Observation) bool {
 		return m.firstUnseen(s.Sent != 1, o)
 	}
 	return at.Sub(s.TermAt) >= grace-graceSlack || now.Sub(s.TermSeen) >= grace-graceSlack
+}
+
+// stopOfSameLife: the life that Stoker's own stop ended is still the last one, before a recreate that was undone and after it. What that stop
+// has not caused yet is behind in the stream.
+func (m *Machine) stopOfSameLife(stop SentStop) {
+	if !stop.Sent() {
+		return
+	}
+	m.saved.State.Stop = stop
+	o, sent := m.saved.OwnStops, m.stopsSent()
+	m.own = ownStop{issuedHere: true, stopped: o.Stops >= sent, termAt: o.TermAt, termSeen: o.TermSeen}
+	switch {
+	case o.Kills >= sent:
+		m.own.signals = 2
+	case o.Terms >= sent:
+		m.own.signals = 1
+	}
 }

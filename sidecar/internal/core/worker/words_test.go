@@ -182,7 +182,11 @@ func (s *script) answer(at string, w []string) {
 		o.Snapshot = s.snapshot()
 	case "undone": // put back
 		o.Result, o.Err = worker.Failed, "undone"
-		s.describe(append(w[1:], "new"))
+		if w[1] == "unstarted" {
+			s.describe(w[2:])
+		} else {
+			s.describe(append(w[1:], "new"))
+		}
 		o.Snapshot = s.snapshot()
 	case "stood-down":
 		o.Result, o.OperatorStopped = worker.Failed, true

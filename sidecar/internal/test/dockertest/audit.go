@@ -70,6 +70,17 @@ func (w *World) Truths() []Truth {
 	return truths
 }
 
+// TruthsOf are the containers that exist and have a label with that value, in the order of their creation.
+func (w *World) TruthsOf(label, value string) []Truth {
+	var truths []Truth
+	for _, c := range w.containers {
+		if c.Spec.Labels[label] == value {
+			truths = append(truths, c.truth())
+		}
+	}
+	return truths
+}
+
 // Truth is the container of that name, or the last one that had it.
 func (w *World) Truth(name string) (Truth, bool) {
 	if c := w.find(name); c != nil {

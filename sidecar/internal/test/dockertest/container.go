@@ -1,6 +1,8 @@
 package dockertest
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -91,6 +93,7 @@ func (c *container) release() {
 // stopWait is one caller that waits until a container does not run.
 type stopWait struct {
 	then      func()
+	by        Actor
 	announces bool // it emits stop afterwards
 	announced bool // the stop went out already
 }
@@ -230,11 +233,11 @@ func nanoCPUs(cpus float64) int64 { return int64(cpus*1e9 + 0.5) }
 
 // longID is 64 hex digits that depend on n alone.
 func longID(n uint64) string {
-	id := ""
+	id := make([]byte, 0, 32)
 	for i := range uint64(4) {
-		id += fmt.Sprintf("%016x", scramble(n+i*7919))
+		id = binary.BigEndian.AppendUint64(id, scramble(n+i*7919))
 	}
-	return id
+	return hex.EncodeToString(id)
 }
 
 // find is the container of a name, an ID or the beginning of an ID.

@@ -54,7 +54,7 @@ func (w *World) settleExit(c *container, p *process) {
 	} else {
 		c.setStopped(p.endCode, p.ended)
 	}
-	w.announceStopEarly(c, p)
+	w.announceStopEarly(c)
 	die := w.event(c, "die", p.killer)
 	die.ExitCode = p.endCode
 	w.publish(die)
@@ -67,11 +67,11 @@ func (w *World) settleExit(c *container, p *process) {
 }
 
 // announceStopEarly now and then lets the stop go out before the die: their order is a race in the engine.
-func (w *World) announceStopEarly(c *container, p *process) {
+func (w *World) announceStopEarly(c *container) {
 	for _, wait := range c.stopped {
 		if wait.announces && !wait.announced && w.oneIn(16, c.ID+"stop-first") {
 			wait.announced = true
-			w.emit(c, "stop", p.killer)
+			w.emit(c, "stop", wait.by)
 		}
 	}
 }

@@ -43,7 +43,7 @@ func (w *World) stop(c *container, s stopOrder, done func(*Error)) {
 // the policy there is no process to signal: then stop is all that is emitted.
 func (w *World) stopFlow(c *container, s stopOrder, done func(*Error)) {
 	var force *due
-	wait := &stopWait{announces: true}
+	wait := &stopWait{by: s.by, announces: true}
 	wait.then = func() {
 		force.off()
 		w.engineAfter(w.draw(c.ID+"stop", w.config.Timing.Stop), func() {

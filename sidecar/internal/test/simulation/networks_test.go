@@ -117,13 +117,13 @@ func (r *run) unseen(change dockertest.Change, t dockertest.Truth) bool {
 // before: by a recreate, by a start of Stoker's own that was not answered, or while the engine or Stoker began or events were lost or late.
 func (r *run) startUnseen(change dockertest.Change, t dockertest.Truth) bool {
 	near := func(at time.Time) bool {
-		return at.Sub(change.At) > -90*time.Second && at.Sub(change.At) < 3*time.Minute
+		return at.Sub(change.At) > -3*time.Minute && at.Sub(change.At) < 3*time.Minute
 	}
 	lives := slices.ContainsFunc(r.w.Truths(), func(other dockertest.Truth) bool {
 		return r.root(other) == r.root(t) && slices.ContainsFunc(other.Lives, func(l dockertest.Life) bool { return near(l.Began) })
 	})
 	failed := slices.ContainsFunc(r.w.Audit(), func(a dockertest.Record) bool {
-		return (a.Op == dockertest.OpStart || a.Op == dockertest.OpRestart) && a.Incarnation.ID == t.ID && a.Err != "" && near(a.Sent)
+		return (a.Op == dockertest.OpStart || a.Op == dockertest.OpRestart) && (a.Incarnation.ID == t.ID || a.Key == string(t.Key)) && a.Err != "" && near(a.Sent)
 	})
 	if change.At.IsZero() || !lives && !failed {
 		return false

@@ -109,8 +109,13 @@ func (r *run) isWorker(t dockertest.Truth) bool {
 	return r.plan.Mode == policy.ModeAll || r.plan.Mode == policy.ModeQuota && t.CPUs > 0
 }
 
+// policyOf is what the labels of a container ask for, which never change.
 func (r *run) policyOf(t dockertest.Truth) policy.Policy {
-	p, _ := policy.Defaults{Policy: policy.Default()}.Parse(t.Labels)
+	p, ok := r.policies[t.ID]
+	if !ok {
+		p, _ = policy.Defaults{Policy: policy.Default()}.Parse(t.Labels)
+		r.policies[t.ID] = p
+	}
 	return p
 }
 

@@ -148,7 +148,7 @@ func newPool(p *poolPlan, w *dockertest.World) *pool {
 
 // members are the containers that do the work, in the order of their creation.
 func (o *pool) members() []dockertest.Truth {
-	return slices.DeleteFunc(o.w.Truths(), func(t dockertest.Truth) bool { return t.Gone || !inPool(t) })
+	return o.w.TruthsOf("stoker.group", poolName)
 }
 
 func inPool(t dockertest.Truth) bool { return t.Labels["stoker.group"] == poolName }

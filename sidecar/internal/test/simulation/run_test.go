@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/test/dockertest"
 )
@@ -18,7 +19,8 @@ type run struct {
 	w        *dockertest.World
 	start    time.Time
 	specs    map[string]dockertest.Spec
-	self     string // ID of the container that Stoker is thought to be in
+	policies map[string]policy.Policy // by container ID
+	self     string                   // ID of the container that Stoker is thought to be in
 	stoker   *stoker
 	journal  *journal
 	hireAt   time.Time // when the next Stoker begins; zero for not by itself
@@ -81,7 +83,7 @@ type decidedStop struct {
 
 func newRun(p plan) *run {
 	r := &run{
-		plan: p, w: dockertest.New(dockertest.Config{Seed: p.Seed, ProbeEvents: p.Seed%8 == 0, LosesNetworks: p.LosesNetworks}), specs: map[string]dockertest.Spec{},
+		plan: p, w: dockertest.New(dockertest.Config{Seed: p.Seed, ProbeEvents: p.Seed%8 == 0, LosesNetworks: p.LosesNetworks}), specs: map[string]dockertest.Spec{}, policies: map[string]policy.Policy{},
 		journal: newJournal(), deeds: slices.Clone(p.Deeds), quiets: slices.Clone(p.Quiets), forgiven: map[string]int{}, unclear: map[string]bool{}, drained: map[worker.Incarnation]bool{}, pushed: map[string]time.Time{}, count: newTally(),
 	}
 	r.pool = newPool(p.Pool, r.w)
