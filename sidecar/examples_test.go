@@ -56,6 +56,7 @@ func TestExamples(t *testing.T) {
 			text, err := os.ReadFile(file)
 			require.NoError(t, err)
 			require.Contains(t, string(text), command.Image)
+			require.NotRegexp(t, `\$\{[^}]*\$\{`, string(text), "docker-compose 1.29 knows no variable within another")
 			if name := filepath.Base(file); filepath.Dir(file) == "../compose/examples" {
 				require.Contains(t, string(page), "compose/examples/"+name)
 			}

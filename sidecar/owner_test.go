@@ -44,6 +44,20 @@ func newMachine(t *testing.T, securityOptions, host string) machine {
 	return m
 }
 
+// onlyPodman is a machine whose docker or podman command is Podman's: it knows no contexts. Its folder of programs holds all that compose/owner
+// needs.
+func (m machine) onlyPodman(called, info string) {
+	m.t.Helper()
+	for _, program := range []string{"bash", "env", "stat"} {
+		path, err := exec.LookPath(program)
+		require.NoError(m.t, err)
+		require.NoError(m.t, os.Symlink(path, filepath.Join(m.bin, program)))
+	}
+	require.NoError(m.t, os.Remove(filepath.Join(m.bin, "docker")))
+	podman := "#!/bin/bash\ncase $1$3 in info*Host.Security.Rootless*) echo '" + info + "' ;; *) exit 125 ;; esac\n"
+	require.NoError(m.t, os.WriteFile(filepath.Join(m.bin, called), []byte(podman), 0o755)) //nolint:gosec // it is run
+}
+
 func (m machine) run(environ []string, command ...string) string {
 	m.t.Helper()
 	cmd := exec.Command(command[0], command[1:]...)
@@ -78,6 +92,25 @@ func TestOwnerOfTheSocket(t *testing.T) {
 			}
 			require.Equal(t, say.Replace(tc.want), m.run(tc.environ, "compose/owner"))
 		})
+	}
+}
+
+// Podman's own command says it in words of its own, whether it is called docker or not.
+func TestOwnerWherePodmanIs(t *testing.T) {
+	for _, called := range []string{"docker", "podman"} {
+		for info, want := range map[string]string{
+			"true SOCKET":         "STOKER_SOCKET=SOCKET\nSTOKER_UID=0\nSTOKER_GID=0\n",
+			"true unix://SOCKET":  "STOKER_SOCKET=SOCKET\nSTOKER_UID=0\nSTOKER_GID=0\n",
+			"false unix://SOCKET": "STOKER_SOCKET=SOCKET\nSTOKER_UID=65532\nSTOKER_GID=GROUP\n",
+		} {
+			t.Run(called+" "+info, func(t *testing.T) {
+				m := newMachine(t, "", "")
+				m.onlyPodman(called, strings.ReplaceAll(info, "SOCKET", m.socket))
+				// The name of a variable ends in SOCKET, too.
+				say := strings.NewReplacer("=SOCKET", "="+m.socket, "=GROUP", "="+m.group)
+				require.Equal(t, say.Replace(want), m.run([]string{"PATH=" + m.bin}, "compose/owner"))
+			})
+		}
 	}
 }
 

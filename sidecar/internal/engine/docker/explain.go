@@ -134,11 +134,20 @@ func explainSocket(e *linkError) string {
 		return fmt.Sprintf("no engine socket at %s: is Docker running? In a container, mount it: -v %s:%s (of a rootless engine: -v $XDG_RUNTIME_DIR/docker.sock:%s); elsewhere, set DOCKER_HOST",
 			path, path, path, path)
 	case errors.Is(e, syscall.ECONNREFUSED) && isFolder(path):
-		return fmt.Sprintf("%s is a folder, which Docker makes when the socket to mount does not exist: remove it on the host, and mount the engine's real socket (of a rootless engine: $XDG_RUNTIME_DIR/docker.sock)", path)
+		return explainFolder(path, mapped(readOr("/proc/self/uid_map")))
 	case errors.Is(e, syscall.ECONNREFUSED):
 		return fmt.Sprintf("nobody answers at %s: is Docker running? If the engine was restarted beneath a mounted socket, the mount is stale: restart this container", path)
 	}
 	return ""
+}
+
+// explainFolder: a rootless engine makes the folder in a /run of its own, so that there is nothing to remove on the host.
+func explainFolder(path string, inNamespace bool) string {
+	const made = "%s is a folder, which Docker makes when the socket to mount does not exist: "
+	if inNamespace {
+		return fmt.Sprintf(made+"mount the socket of the rootless engine (-v $XDG_RUNTIME_DIR/docker.sock:%s; for the compose files STOKER_SOCKET=$XDG_RUNTIME_DIR/docker.sock, best in .env)", path, path)
+	}
+	return fmt.Sprintf(made+"remove it on the host, and mount the engine's real socket (of a rootless engine: $XDG_RUNTIME_DIR/docker.sock)", path)
 }
 
 // explainPermission: in a user namespace, such as that of a rootless engine, the host's groups do not exist, and root is the user outside.

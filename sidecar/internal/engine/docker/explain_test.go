@@ -94,6 +94,15 @@ func TestExplainPermissionInANamespace(t *testing.T) {
 	require.Contains(t, explainPermission("/var/run/docker.sock", 0, false, false), "--group-add")
 }
 
+// The folder that a rootless engine makes is not seen on the host.
+func TestExplainFolder(t *testing.T) {
+	t.Parallel()
+	require.Contains(t, explainFolder("/var/run/docker.sock", false), "remove it on the host")
+	rootless := explainFolder("/var/run/docker.sock", true)
+	require.NotContains(t, rootless, "remove")
+	require.Contains(t, rootless, "-v $XDG_RUNTIME_DIR/docker.sock:/var/run/docker.sock")
+}
+
 // foreignCA writes the certificate of an authority that signed nothing.
 func foreignCA(t *testing.T, path string) {
 	t.Helper()

@@ -29,7 +29,7 @@ func translateInspect(in container.InspectResponse, raw []byte) (worker.Snapshot
 		Key:         worker.Key(strings.TrimPrefix(in.Name, "/")),
 		Created:     engineTime(in.Created),
 		ProcessState: worker.ProcessState{
-			Stopping:      in.State.Status == "stopping",
+			Stopping:      stopping(in.State),
 			Status:        status(in.State),
 			FinishedAt:    engineTime(in.State.FinishedAt),
 			ExitCode:      in.State.ExitCode,
@@ -183,6 +183,12 @@ func status(s *container.State) worker.Status {
 		return worker.StatusRunning
 	}
 	return statusWord(s.Status)
+}
+
+// stopping reports whether a stop is under way, which Docker does not show. Podman 5.4 says "stopping"; 5.8 "running", of a container that
+// does not run.
+func stopping(s *container.State) bool {
+	return s.Status == "stopping" || s.Status == container.StateRunning && !s.Running
 }
 
 func statusWord(word string) worker.Status {

@@ -118,6 +118,23 @@ func TestStopTimeout(t *testing.T) {
 	}
 }
 
+func TestStopping(t *testing.T) {
+	cases := map[string]struct {
+		state container.State
+		want  bool
+	}{
+		"running":               {container.State{Status: "running", Running: true}, false},
+		"paused":                {container.State{Status: "paused", Running: true, Paused: true}, false},
+		"exited":                {container.State{Status: "exited"}, false},
+		"stopping, Podman 5.4":  {container.State{Status: "stopping"}, true},
+		"stopping, Podman 5.8":  {container.State{Status: "running", Pid: 3457}, true},
+		"an engine of tomorrow": {container.State{Status: "hibernated"}, false},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) { require.Equal(t, tc.want, stopping(&tc.state)) })
+	}
+}
+
 func TestStatus(t *testing.T) {
 	cases := map[string]struct {
 		state container.State
