@@ -205,6 +205,14 @@ func otherOutcome(kind worker.EventKind) outcome {
 		return hostOverloaded
 	case worker.EventHostRecovered:
 		return hostRecovered
+	default:
+		return demandOutcome(kind)
+	}
+}
+
+// demandOutcome returns the words for an event of a group or of a service.
+func demandOutcome(kind worker.EventKind) outcome {
+	switch kind {
 	case worker.EventWoken:
 		return woken
 	case worker.EventAsleep:
