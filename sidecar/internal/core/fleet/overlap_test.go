@@ -149,7 +149,7 @@ func TestStopLongBeforeAShutdown(t *testing.T) {
 func TestShutdownBesideOneThatIsDown(t *testing.T) {
 	began := noon.Add(-time.Hour)
 	saved := func(name string, state worker.State) worker.Saved {
-		return worker.Saved{Key: worker.Key(name), Incarnation: worker.Incarnation{ID: "id-" + name, StartedAt: began}, Labels: enabled, Expected: true, State: state}
+		return worker.Saved{Key: worker.Key(name), Incarnation: worker.Incarnation{ID: "id-" + name, StartedAt: began}, Labels: enabled, Expected: true, SavedHeals: worker.SavedHeals{State: state}}
 	}
 	exhausted := saved("a", worker.State{Phase: worker.PhaseExhausted})
 	exhausted.Budget.ExhaustedAt = began

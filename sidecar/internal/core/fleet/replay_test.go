@@ -14,7 +14,7 @@ import (
 func remembers(t *testing.T, last time.Time) *desk {
 	return newDesk(t, fleet.Settings{Saved: []worker.Saved{{
 		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: noon.Add(-time.Hour)}, Labels: enabled, LastEventAt: last,
-		State: worker.State{Phase: worker.PhaseHeld, Hold: worker.Hold{Reason: worker.HeldOperator, At: last, Confirmed: true}},
+		SavedHeals: worker.SavedHeals{State: worker.State{Phase: worker.PhaseHeld, Hold: worker.Hold{Reason: worker.HeldOperator, At: last, Confirmed: true}}},
 	}}})
 }
 
@@ -103,7 +103,7 @@ func TestReplayOfARestartWithinSeconds(t *testing.T) {
 	began := noon.Add(-10 * time.Second)
 	d := newDesk(t, fleet.Settings{Saved: []worker.Saved{{
 		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: began}, Labels: enabled, Expected: true, LastEventAt: noon.Add(-time.Hour),
-		State: worker.State{Phase: worker.PhaseWatching}, StopIntent: &worker.StopIntent{ID: "id-a", At: began.Add(time.Second), Signal: 15},
+		SavedHeals: worker.SavedHeals{State: worker.State{Phase: worker.PhaseWatching}}, StopIntent: &worker.StopIntent{ID: "id-a", At: began.Add(time.Second), Signal: 15},
 	}}})
 	again := began.Add(5 * time.Second)
 	d.open()
