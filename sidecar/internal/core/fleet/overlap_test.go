@@ -27,7 +27,7 @@ func TestBackupWithNobodyInItsPlace(t *testing.T) {
 			d.open()
 			d.tell(worker.Observation{Kind: worker.ListBegin})
 			for _, name := range c.listed {
-				o := worker.Observation{Kind: worker.Listed, ID: "id-" + name, Key: worker.Key(name), Labels: enabled, Status: worker.StatusRunning}
+				o := worker.Observation{Kind: worker.Listed, ID: "id-" + name, Key: worker.Key(name), Labels: enabled, ListState: worker.ListState{Status: worker.StatusRunning}}
 				if strings.HasPrefix(name, "foreign") {
 					o.Labels = map[string]string{"stoker.enable": "true", "stoker.scope": "other"}
 				}
@@ -50,7 +50,7 @@ func TestNewContainerIsNoDependent(t *testing.T) {
 	d := newDesk(t, fleet.Settings{})
 	d.up("p", "w")
 	d.pass(time.Second)
-	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-p", Key: "p", ExitCode: 1})
+	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-p", Key: "p", Exit: worker.Exit{ExitCode: 1}})
 	d.pass(0)
 	start := d.only(worker.Start)
 	s := d.running(start)
@@ -106,7 +106,7 @@ func TestStopBeforeACutSession(t *testing.T) {
 	}}, Bookmark: worker.Bookmark{EventAt: noon.Add(-time.Minute), BootedAt: noon.Add(-24 * time.Hour)}})
 	d.open()
 	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
-	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", ExitCode: 143})
+	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 143}})
 	d.pass(time.Minute)
 	d.tell(worker.Observation{Kind: worker.Disconnected})
 	d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now}})
@@ -206,7 +206,7 @@ func TestBackupThatAnOperatorHadStopped(t *testing.T) {
 	require.Equal(t, worker.HeldReplaced, d.newWorker("a.stoker-old").Held)
 	d.do = nil
 	d.tell(worker.Observation{Kind: worker.ListBegin})
-	d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a.stoker-old", Status: worker.StatusExited})
+	d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a.stoker-old", ListState: worker.ListState{Status: worker.StatusExited}})
 	d.tell(worker.Observation{Kind: worker.ListEnd})
 	name := worker.Key("a.stoker-old")
 	var calls []worker.Call
@@ -234,8 +234,8 @@ func TestRenamedByAnOperatorDuringRecreate(t *testing.T) {
 	d.recreating("w")
 	marks := map[string]string{worker.MarkOf: "id-w", worker.MarkName: "w", "stoker.enable": "true"}
 	d.tell(worker.Observation{Kind: worker.ListBegin, At: d.now})
-	d.tell(worker.Observation{Kind: worker.Listed, At: d.now, ID: "id-w", Key: "w", Labels: enabled, Status: worker.StatusRunning})
-	d.tell(worker.Observation{Kind: worker.Listed, At: d.now, ID: "id-new", Key: "wx", Labels: marks, Status: worker.StatusRunning})
+	d.tell(worker.Observation{Kind: worker.Listed, At: d.now, ID: "id-w", Key: "w", Labels: enabled, ListState: worker.ListState{Status: worker.StatusRunning}})
+	d.tell(worker.Observation{Kind: worker.Listed, At: d.now, ID: "id-new", Key: "wx", Labels: marks, ListState: worker.ListState{Status: worker.StatusRunning}})
 	d.tell(worker.Observation{Kind: worker.ListEnd, At: d.now})
 	require.Equal(t, []worker.Key{"w", "wx"}, d.inView())
 }

@@ -23,7 +23,7 @@ func remembers(t *testing.T, last time.Time) *desk {
 func TestReplayAcrossAStep(t *testing.T) {
 	last, stepped := noon.Add(-time.Minute), noon.Add(-2*time.Hour)
 	replay := func(d *desk, kind worker.Kind, at time.Time) {
-		d.tell(worker.Observation{Kind: kind, At: at, ID: "id-a", Key: "a", ExitCode: 1, Signal: 15})
+		d.tell(worker.Observation{Kind: kind, At: at, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 1}, Signal: 15})
 	}
 	down := func(d *desk, began, ended time.Time) {
 		for _, a := range d.verb(worker.Inspect) {
@@ -88,8 +88,8 @@ func TestReplayOfALostEvent(t *testing.T) {
 		d.tell(worker.Observation{Kind: worker.Disconnected})
 		d.open()
 		d.tell(worker.Observation{Kind: worker.Started, At: noon.Add(at), ID: "id-a", Key: "a"})
-		d.tell(worker.Observation{Kind: worker.Signalled, At: noon, ID: "id-a", Key: "a", Signal: 15, Repeated: true})
-		d.tell(worker.Observation{Kind: worker.Exited, At: noon, ID: "id-a", Key: "a", Repeated: true})
+		d.tell(worker.Observation{Kind: worker.Signalled, At: noon, ID: "id-a", Key: "a", Signal: 15, Replay: worker.Replay{Repeated: true}})
+		d.tell(worker.Observation{Kind: worker.Exited, At: noon, ID: "id-a", Key: "a", Replay: worker.Replay{Repeated: true}})
 		d.tell(worker.Observation{Kind: worker.ListBegin})
 		d.listed("a", worker.StatusExited)
 		d.tell(worker.Observation{Kind: worker.ListEnd})
