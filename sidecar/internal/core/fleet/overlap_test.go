@@ -1,7 +1,9 @@
 package fleet_test
 
 import (
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -238,4 +240,39 @@ func TestRenamedByAnOperatorDuringRecreate(t *testing.T) {
 	d.tell(worker.Observation{Kind: worker.Listed, At: d.now, ID: "id-new", Key: "wx", Labels: marks, ListState: worker.ListState{Status: worker.StatusRunning}})
 	d.tell(worker.Observation{Kind: worker.ListEnd, At: d.now})
 	require.Equal(t, []worker.Key{"w", "wx"}, d.inView())
+}
+
+// TestStopOnTheWayBackIsReplayed: Stoker was killed when a recreate had stopped its new container, to put the old one back. The first signal of
+// that stop, and a SIGKILL, are the recreate's; another first signal is somebody's.
+func TestStopOnTheWayBackIsReplayed(t *testing.T) {
+	for name, c := range map[string]struct {
+		undone  string
+		signals []syscall.Signal
+		stopped bool
+	}{
+		"its own":               {"id-new", []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL}, false},
+		"somebody's as well":    {"id-new", []syscall.Signal{syscall.SIGTERM, syscall.SIGTERM}, true},
+		"none was sent by then": {"", []syscall.Signal{syscall.SIGTERM}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			heal := worker.Heal{ID: 1, Fault: worker.FaultExited, Action: worker.HealRecreate, Attempt: 1}
+			d := newDesk(t, fleet.Settings{Saved: []worker.Saved{{
+				Key: "w", Incarnation: worker.Incarnation{ID: "id-w", StartedAt: noon.Add(-time.Hour)}, Labels: enabled, Expected: true,
+				State: worker.State{Phase: worker.PhaseRecreating, Heal: heal, Due: noon, Undone: c.undone},
+			}}})
+			marks := map[string]string{worker.MarkOf: "id-w", worker.MarkName: "w", "stoker.enable": "true"}
+			d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: noon, BootedAt: noon.Add(-24 * time.Hour)}})
+			for i, signal := range c.signals {
+				at := noon.Add(time.Duration(i-60) * time.Second)
+				d.tell(worker.Observation{Kind: worker.Signalled, At: at, ID: "id-new", Key: "w", Labels: marks, Signal: signal, History: true})
+			}
+			d.tell(worker.Observation{Kind: worker.ListBegin})
+			d.tell(worker.Observation{Kind: worker.Listed, ID: "id-w", Key: "w.stoker-old", Status: worker.StatusExited})
+			d.tell(worker.Observation{Kind: worker.Listed, ID: "id-new", Key: "w", Labels: marks, Status: worker.StatusRunning})
+			d.tell(worker.Observation{Kind: worker.ListEnd})
+			require.True(t, d.f.Recreating("id-w"))
+			stopped := slices.ContainsFunc(d.turn.Save, func(s worker.Saved) bool { return s.StopIntent != nil })
+			require.Equal(t, c.stopped, stopped)
+		})
+	}
 }

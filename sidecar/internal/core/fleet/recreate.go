@@ -3,6 +3,7 @@ package fleet
 import (
 	"maps"
 	"slices"
+	"syscall"
 	"time"
 
 	"stoker/sidecar/internal/core/policy"
@@ -108,9 +109,7 @@ func (f *Fleet) stepRecreations(now time.Time) bool {
 		}
 		if a := p.tx.Next(now); a != nil {
 			p.covered = len(p.buffered)
-			if p.member != nil && a.Call.Do == worker.CallStop && a.Call.ID == p.member.id {
-				f.step(now, p.member, worker.RecreateStop{})
-			}
+			f.tellStop(now, p, a.Call)
 			a.Call.Transaction = a.ID
 			f.send(inFlight{id: p.tx.Old(), recreation: p, session: f.stream.session}, *a)
 			continue
@@ -118,6 +117,17 @@ func (f *Fleet) stepRecreations(now time.Time) bool {
 		ended = f.endIfOver(now, p) || ended
 	}
 	return ended
+}
+
+// tellStop tells a worker which stop of its transaction is about to be sent.
+func (f *Fleet) tellStop(now time.Time, p *recreation, call *worker.RecreateCall) {
+	switch {
+	case p.member == nil || call.Do != worker.CallStop:
+	case call.ID == p.member.id:
+		f.step(now, p.member, worker.RecreateStop{})
+	case call.ID == p.tx.New():
+		f.step(now, p.member, worker.RecreateUndone{ID: call.ID})
+	}
 }
 
 // stopFailed tells a worker that a stop of its container which the transaction sent has come to nothing.
@@ -229,8 +239,11 @@ func (f *Fleet) tellExit(now time.Time, p *recreation, o worker.Observation) {
 // and nobody has started it since. One that was renamed back was stopped by Stoker, on its way back.
 func (f *Fleet) replayStop(now time.Time, m *member, p *recreation) {
 	var stop *worker.Observation
+	undone, begun := m.machine.Saved().State.Undone, false
 	for i, o := range p.buffered {
 		switch {
+		case o.Kind == worker.Signalled && o.ID == undone && (!begun || o.Signal == syscall.SIGKILL): // the transaction's own stop
+			begun = true
 		case o.Kind == worker.Signalled && m.machine.MeansStop(o.Signal):
 			stop = &p.buffered[i]
 		case o.Kind == worker.Started, o.Kind == worker.Renamed && o.Key.IsTemporaryName(o.Labels), o.Kind == worker.Gone:

@@ -32,7 +32,7 @@ func deliberateCode(code int) bool {
 // signalled: a kill event always precedes its die (moby kill.go holds the container's lock), so that a stop signal seen
 // before the end is a sound sign of intent. Signals that do not mean stop (HUP, USR1) say nothing.
 func (m *Machine) signalled(now time.Time, o Observation) {
-	if m.stoppedUnheard(now) {
+	if m.stoppedUnheard(now) || m.earlierLife(now, o) {
 		return
 	}
 	if !m.container.inspected && !m.meansStop(o.Signal) {
@@ -139,6 +139,9 @@ func (m *Machine) graceOver(now time.Time, o Observation) bool {
 	if o.History {
 		return at.Sub(m.own.termAt) >= grace-settle || at.Before(m.own.termAt)
 	}
+	if !m.own.issuedHere && at.Before(m.own.termAt) { // when the Stoker before this one sent it, Stoker's clock does not tell either after a step
+		return true
+	}
 	return at.Sub(m.own.termAt) >= grace-graceSlack || now.Sub(m.own.termSeen) >= grace-graceSlack
 }
 
@@ -163,7 +166,7 @@ func (m *Machine) firstSignal(s syscall.Signal) bool {
 
 // stopped: the stop event comes before or after the end, and alone for a container in Docker's own restart delay.
 func (m *Machine) stopped(now time.Time, o Observation) {
-	if m.stoppedUnheard(now) {
+	if m.stoppedUnheard(now) || m.earlierLife(now, o) {
 		return
 	}
 	if m.stopSent() && !m.own.stopped {
@@ -194,6 +197,10 @@ func (m *Machine) stopSuperseded(now time.Time) bool {
 
 func (m *Machine) exited(now time.Time, o Observation) {
 	if m.awaiting(now) {
+		return
+	}
+	if m.earlierLife(now, o) {
+		m.requestInspect(now, ReasonUncertain) // or the clock stepped back
 		return
 	}
 	known := m.container.status == StatusExited && !m.unexplained() // by a look, or by this event the first time
@@ -231,7 +238,8 @@ func (m *Machine) exited(now time.Time, o Observation) {
 // startFailedSinceStop reports whether a start after Stoker's own stop has failed already, so that the end which that stop caused changes
 // nothing about when the next one is due.
 func (m *Machine) startFailedSinceStop() bool {
-	return m.stopSent() && m.heal().OpenedAt.After(m.saved.State.Stop.At)
+	waits := m.phase() == PhaseBackingOff || m.phase() == PhaseRecreateDue
+	return waits && m.stopSent() && m.heal().OpenedAt.After(m.saved.State.Stop.At)
 }
 
 // heldUntilStarted reports whether only a start by someone ends the hold, whatever the end of the worker looks like.

@@ -39,6 +39,9 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	}
 	if unheard && !known.IsZero() {
 		m.dropOldState(s)
+		if !first && !m.awaiting(now) {
+			m.life.startBehind = now.Add(startNotice)
+		}
 	}
 	if before == StatusPaused {
 		m.checks.resumedAt = latest(m.checks.resumedAt, m.checks.probe.At)

@@ -215,6 +215,8 @@ func (m *Machine) take(now time.Time, in Input) (do *Action) {
 		m.interrupted(now)
 	case RecreateStop:
 		m.recreateStop(now)
+	case RecreateUndone:
+		m.recreateUndone(in)
 	case RecreateStopFailed:
 		m.recreateStopFailed()
 	case RecreateCollected:

@@ -86,16 +86,25 @@ func (m *Machine) awaiting(now time.Time) bool {
 	return now.Before(m.life.awaitStart)
 }
 
-// lifeSeen: a probe of the life that Stoker's own start began has come by, so that the event of that start was lost.
+// lifeSeen: a probe of the present life has come by, so that the event of its start was lost.
 func (m *Machine) lifeSeen(o Observation) {
-	if m.life.startUnheard && o.At.After(m.saved.Incarnation.StartedAt) {
+	if !o.At.After(m.saved.Incarnation.StartedAt) {
+		return
+	}
+	m.life.startBehind = time.Time{}
+	if m.life.startUnheard {
 		m.life.awaitStart, m.life.startUnheard = time.Time{}, false
 	}
 }
 
+// earlierLife reports whether a live event of an end is about a life before the one that is known: an inspect was quicker than the events.
+func (m *Machine) earlierLife(now time.Time, o Observation) bool {
+	return !o.History && now.Before(m.life.startBehind) && o.At.Before(m.saved.Incarnation.StartedAt)
+}
+
 func (m *Machine) listed(now time.Time, o Observation) {
 	if o.History {
-		m.life.awaitStart = time.Time{}
+		m.life.awaitStart, m.life.startBehind = time.Time{}, time.Time{}
 	}
 	if m.id.Unmanageable != HeldNot {
 		m.container.status, m.checks.status = o.Status, o.Health
@@ -167,6 +176,7 @@ func (m *Machine) shortID() string {
 }
 
 func (m *Machine) started(now time.Time, o Observation) {
+	m.life.startBehind = time.Time{}
 	if m.startKnown(o) && (m.container.status == StatusRunning || m.stoppedUnheard(now)) { // an inspect was quicker than the event
 		if !o.At.Before(m.life.startedAt) {
 			m.life.awaitStart, m.life.startUnheard = time.Time{}, false

@@ -15,6 +15,29 @@ func TestOverlaps(t *testing.T) {
 			= reason probe-failed
 			+3s
 			> stop 1`},
+		{"an operator restarts the worker, an inspect shows the crash of the new life, and the events of the restart come behind it", `
+			up
+			+1h
+			world down 139 new:2s
+			late:4s kill TERM
+			late:4s die 0
+			> nothing
+			late:4s stop
+			late:3s start
+			late:1s die 139
+			> start 1`},
+		{"the clock steps back during the stop of the Stoker before this one", `
+			given demand
+			up
+			sleep
+			> stop 0
+			reborn
+			old:0s kill TERM
+			up
+			+5s
+			late:1h kill KILL
+			late:1h die 137
+			= phase asleep`},
 		{"the event of Stoker's start is lost, and an operator stops the worker when it is healthy", `
 			given health
 			up

@@ -45,6 +45,7 @@ type life struct {
 	oomTold         bool      // that the kernel killed a process in it, and it goes on
 	oomAt           time.Time // the engine's clock
 	awaitStart      time.Time // until then, Stoker's own start was sent and its Started event has not come by
+	startBehind     time.Time // until then, the event of the start that an inspect has shown is still to come; Stoker's clock
 	exit            exitState
 	unobservedSince time.Time // exitUnobserved; Stoker's clock
 	noStopEvents    bool      // the engine sends no stop event before an exit (Podman)

@@ -35,6 +35,9 @@ func (m *Machine) enter(s State) {
 	if !s.Stop.Sent() {
 		m.own = ownStop{}
 	}
+	if s.Phase != PhaseRecreating {
+		s.Undone = ""
+	}
 	if s.Phase != PhaseDocker {
 		m.life.delayed = false
 	}

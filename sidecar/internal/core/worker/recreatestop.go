@@ -27,6 +27,17 @@ func (m *Machine) recreateStop(now time.Time) {
 	}
 }
 
+// RecreateUndone tells a worker that the transaction is about to stop the new container of that ID, on its way back.
+type RecreateUndone struct{ ID string }
+
+func (RecreateUndone) input() {}
+
+func (m *Machine) recreateUndone(in RecreateUndone) {
+	if m.Recreating() {
+		m.saved.State.Undone = in.ID
+	}
+}
+
 // RecreateStopFailed tells a worker that the engine has refused that stop: no signal of it is to come.
 type RecreateStopFailed struct{}
 

@@ -113,6 +113,9 @@ type State struct {
 	// Stop is Stoker's own stop, from when it is sent until the incarnation after it begins.
 	Stop    SentStop `json:"stop,omitzero"`
 	Recycle Recycle  `json:"recycle,omitzero"` // PhaseWatching
+	// Undone is the ID of the new container that a recreate stops on its way back: PhaseRecreating. A replay tells of that stop only after a
+	// crash of Stoker.
+	Undone string `json:"undone,omitempty"`
 }
 
 // Hold is why a worker is left alone.
