@@ -258,17 +258,17 @@ func TestStopOnTheWayBackIsReplayed(t *testing.T) {
 			heal := worker.Heal{ID: 1, Fault: worker.FaultExited, Action: worker.HealRecreate, Attempt: 1}
 			d := newDesk(t, fleet.Settings{Saved: []worker.Saved{{
 				Key: "w", Incarnation: worker.Incarnation{ID: "id-w", StartedAt: noon.Add(-time.Hour)}, Labels: enabled, Expected: true,
-				State: worker.State{Phase: worker.PhaseRecreating, Heal: heal, Due: noon, Undone: c.undone},
+				SavedHeals: worker.SavedHeals{State: worker.State{Phase: worker.PhaseRecreating, Heal: heal, Due: noon, Undone: c.undone}},
 			}}})
 			marks := map[string]string{worker.MarkOf: "id-w", worker.MarkName: "w", "stoker.enable": "true"}
 			d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: noon, BootedAt: noon.Add(-24 * time.Hour)}})
 			for i, signal := range c.signals {
 				at := noon.Add(time.Duration(i-60) * time.Second)
-				d.tell(worker.Observation{Kind: worker.Signalled, At: at, ID: "id-new", Key: "w", Labels: marks, Signal: signal, History: true})
+				d.tell(worker.Observation{Kind: worker.Signalled, At: at, ID: "id-new", Key: "w", Labels: marks, Signal: signal, Replay: worker.Replay{History: true}})
 			}
 			d.tell(worker.Observation{Kind: worker.ListBegin})
-			d.tell(worker.Observation{Kind: worker.Listed, ID: "id-w", Key: "w.stoker-old", Status: worker.StatusExited})
-			d.tell(worker.Observation{Kind: worker.Listed, ID: "id-new", Key: "w", Labels: marks, Status: worker.StatusRunning})
+			d.tell(worker.Observation{Kind: worker.Listed, ID: "id-w", Key: "w.stoker-old", ListState: worker.ListState{Status: worker.StatusExited}})
+			d.tell(worker.Observation{Kind: worker.Listed, ID: "id-new", Key: "w", Labels: marks, ListState: worker.ListState{Status: worker.StatusRunning}})
 			d.tell(worker.Observation{Kind: worker.ListEnd})
 			require.True(t, d.f.Recreating("id-w"))
 			stopped := slices.ContainsFunc(d.turn.Save, func(s worker.Saved) bool { return s.StopIntent != nil })
