@@ -43,8 +43,12 @@ func (n Event) Record() Record {
 // Event is what the record was made of. Durations come back to the microsecond or nearly so.
 func (r Record) Event() Event {
 	n := Event{
-		Kind: r.Kind, Key: r.Worker, ID: r.Container, Group: r.Group, HealID: r.HealID, Fault: r.Fault, Intent: r.Intent, Heal: r.Heal, Reason: r.Reason, Attempt: r.Attempt,
-		Delay: seconds(r.Delay), Duration: seconds(r.Duration), Output: r.Output, From: r.FromCPUs, CPUs: r.CPUs, Detail: r.Detail,
+		Kind: r.Kind, Key: r.Worker, ID: r.Container, Group: r.Group, Reason: r.Reason, Detail: r.Detail,
+		HealDetails: HealDetails{
+			HealID: r.HealID, Fault: r.Fault, Intent: r.Intent, Heal: r.Heal, Attempt: r.Attempt,
+			Delay: seconds(r.Delay), Duration: seconds(r.Duration), Output: r.Output,
+		},
+		QuotaChange: QuotaChange{From: r.FromCPUs, CPUs: r.CPUs},
 	}
 	if r.At != nil {
 		n.At = *r.At
