@@ -25,7 +25,9 @@ func allowed() map[string][]string {
 		"core/fleet":         {"core/worker", "core/policy", "core/demand", "core/dependents", "core/recreate", "core/candidates"},
 		"engine/supervisor":  {"core/fleet", "core/worker"},
 		"engine/watch":       {"core/worker"},
-		"engine/docker":      {"engine/docker/spec", "core/worker", "core/policy"},
+		"core/service":       {"core/demand", "core/fleet", "core/policy", "core/worker"},
+		"engine/scaler":      {"core/demand", "core/service", "core/worker"},
+		"engine/docker":      {"engine/docker/spec", "core/service", "core/worker", "core/policy"},
 		"engine/docker/spec": {"core/worker"},
 		"engine/journal":     {"core/worker"},
 		"engine/queue":       {"core/demand"},
@@ -43,6 +45,7 @@ func allowed() map[string][]string {
 		"config":             {"core/policy", "core/demand"},
 		"composefile":        {"core/worker"},
 		"app": {
+			"core/service", "engine/scaler",
 			"core/candidates", "config", "engine/docker", "core/fleet", "report/history", "engine/journal", "core/worker", "report/metrics", "report/notify", "report/page",
 			"core/policy", "report/web", "engine/supervisor", "engine/watch", "sanitize", "control", "core/demand", "engine/queue", "engine/probe", "report/ping", "report/trend", "report/peers", "report/peers/poll",
 		},

@@ -22,6 +22,7 @@ import (
 	"stoker/sidecar/internal/engine/journal"
 	"stoker/sidecar/internal/engine/probe"
 	"stoker/sidecar/internal/engine/queue"
+	"stoker/sidecar/internal/engine/scaler"
 	"stoker/sidecar/internal/engine/supervisor"
 	"stoker/sidecar/internal/engine/watch"
 	"stoker/sidecar/internal/report/history"
@@ -60,7 +61,8 @@ type App struct {
 	metrics  *metrics.Metrics
 	history  *history.Log
 	trend    *trend.Trend
-	peers    *poll.Poller // nil without STOKER_PEERS
+	peers    *poll.Poller   // nil without STOKER_PEERS
+	services *scaler.Scaler // nil without STOKER_SWARM_SCALE
 	notify   *notify.Notifier
 	sources  *queue.Pool
 	control  *control.Server // nil when its socket cannot be bound
@@ -96,7 +98,7 @@ func New(opts Options) (*App, error) {
 	a.history = history.New(history.Options{Store: a.journal})
 	set := a.settings()
 	a.saved = len(set.Saved)
-	all := sinks{a.log, a.metrics, a.history, a.notify}
+	all := a.prepareServices(sinks{a.log, a.metrics, a.history, a.notify})
 	a.sup = supervisor.New(fleet.New(time.Now(), set), metered{a.engine, a.sources, NewProber(a.engine), a.metrics}, a.journal, all)
 	a.sup.Closing = supervisor.Closing{Heals: healBudget, Actions: actionBudget}
 	a.first = newFirstLook(opts.Config.Rules.Selector, docker.SelfID(), a.engine, a.sup.View, a.log)
@@ -224,7 +226,7 @@ func (a *App) complete(v fleet.View) fleet.View {
 	if problem := a.problem.Load(); problem != nil && !v.Engine.Connected {
 		v.Engine.Problem = *problem
 	}
-	return a.first.within(v)
+	return a.withServices(a.first.within(v))
 }
 
 // look is View for the page, the API and the metrics: what workers use is read while these are looked at.
@@ -260,6 +262,7 @@ func (a *App) Run(ctx context.Context) error {
 	watched, stopWatching := context.WithCancel(ctx)
 	defer stopWatching()
 	watching.Go(func() { a.follow(watched, seen) })
+	watching.Go(func() { a.runServices(watched) })
 
 	a.sup.Run(ctx, seen)
 	err := a.closeJournal(closing)

@@ -159,6 +159,10 @@ func lines() map[worker.EventKind]line {
 		worker.EventDemandLost:          {logrus.ErrorLevel, "a source of work cannot be read, asking it again until it can"},
 		worker.EventDemandBack:          {logrus.InfoLevel, "the source of work can be read again"},
 		worker.EventDemandLimited:       {logrus.WarnLevel, "there is more work than workers that may run"},
+		worker.EventServiceScaled:       {logrus.InfoLevel, "service was given another number of replicas"},
+		worker.EventServiceHeld:         {logrus.WarnLevel, "the replicas of the service are left as they are"},
+		worker.EventServiceForced:       {logrus.WarnLevel, "service was updated by force, to bring lost tasks back"},
+		worker.EventTaskLost:            {logrus.ErrorLevel, "task was unhealthy and ended with 0: under restart condition on-failure Swarm does not replace it, use any"},
 	}
 }
 

@@ -110,7 +110,7 @@ func (e Env) check(ctx context.Context, asJSON bool) error {
 	all.Groups = groupsOf(c, all.members())
 	all.Problems += e.askSources(ctx, all.Groups)
 	all.Problems += e.probeWorkers(ctx, engine, all.Workers)
-	all.Services = servicesOf(engine.Services(ctx))
+	all.Services = servicesOf(c, engine.Services(ctx))
 	for _, s := range all.Services {
 		all.Problems += len(s.Problems)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"stoker/sidecar/internal/config"
 	"stoker/sidecar/internal/core/policy"
 )
 
@@ -18,13 +19,13 @@ type swarmReport struct {
 }
 
 // servicesOf checks the services that have labels of Stoker, by name.
-func servicesOf(services []policy.Service) []swarmReport {
+func servicesOf(c config.Config, services []policy.Service) []swarmReport {
 	all := []swarmReport{}
 	for _, s := range services {
 		if !s.Concerned() {
 			continue
 		}
-		problems, advice := s.Check()
+		problems, advice := s.Check(c.Rules, c.SwarmScale)
 		all = append(all, swarmReport{Service: s.Name, Condition: s.Condition, CPUs: s.CPUs, Problems: append([]string{}, problems...), Advice: append([]string{}, advice...)})
 	}
 	slices.SortFunc(all, func(a, b swarmReport) int { return cmp.Compare(a.Service, b.Service) })

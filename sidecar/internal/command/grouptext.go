@@ -9,7 +9,7 @@ import (
 // groupText is the table of the groups with a demand, and what is wrong with their sources; empty where there is none.
 func (e Env) groupText(f fleetView, now time.Time) string {
 	if len(f.Groups) == 0 {
-		return ""
+		return e.swarmText(f.Swarm)
 	}
 	t := e.table(column{"GROUP", 10}, column{"WORK", 4}, column{"WANTED", 3}, column{"RUNNING", 3}, column{"ASLEEP", 3}, column{"WHY", 8})
 	var problems strings.Builder
@@ -18,13 +18,40 @@ func (e Env) groupText(f fleetView, now time.Time) string {
 			{g.Name, plain}, {g.work(), plain}, {strconv.Itoa(g.Wanted), plain}, {strconv.Itoa(g.Running), g.colour()}, {strconv.Itoa(g.Asleep), faint},
 			{g.why(now), plain},
 		}})
+		if s := g.Service; s != nil && s.Problem != "" {
+			problems.WriteString(e.lines(red, g.Name+": "+s.Problem))
+		}
 		for _, s := range g.Sources {
 			if s.Error != "" {
 				problems.WriteString(e.lines(red, g.Name+": "+s.Name+": "+s.Error))
 			}
 		}
 	}
-	return "\n" + t.text() + problems.String()
+	return "\n" + t.text() + problems.String() + e.swarmText(f.Swarm)
+}
+
+// swarmText says why this Stoker scales no services, where it was asked to; empty when it does.
+func (e Env) swarmText(s *swarmState) string {
+	switch {
+	case s == nil || s.Role == "leader":
+		return ""
+	case s.Problem != "":
+		return "\n" + e.lines(red, "services are not scaled from here: "+s.Problem)
+	}
+	return "\n" + e.lines(faint, "services are not scaled from here: this engine is "+s.words()+", and the leader's Stoker does it")
+}
+
+// words is the role for people.
+func (s swarmState) words() string {
+	switch s.Role {
+	case "follower":
+		return "a manager that does not lead"
+	case "no-manager":
+		return "no manager"
+	case "no-swarm":
+		return "in no Swarm"
+	}
+	return "not asked yet"
 }
 
 func (g groupRow) work() string {
@@ -47,6 +74,9 @@ func (g groupRow) colour() colour {
 // why says what else decides how many run.
 func (g groupRow) why(now time.Time) string {
 	var parts []string
+	if s := g.Service; s != nil {
+		parts = append(parts, "service, "+count(s.Replicas, "replica")+", "+s.State)
+	}
 	for _, s := range g.Sources {
 		if s.State != "answered" {
 			parts = append(parts, "source "+s.State)

@@ -61,16 +61,17 @@ func what(e history.Entry) string {
 func kindColour(kind worker.EventKind) colour {
 	switch kind {
 	case worker.EventProblem, worker.EventExhausted, worker.EventHealFailed, worker.EventEngineDisconnected, worker.EventHostOverloaded,
-		worker.EventQuotaFailed, worker.EventNetworkLost, worker.EventDemandLost, worker.EventUnhealthy, worker.EventStopped:
+		worker.EventQuotaFailed, worker.EventNetworkLost, worker.EventDemandLost, worker.EventUnhealthy, worker.EventStopped,
+		worker.EventTaskLost:
 		return red
 	case worker.EventFault, worker.EventRefused, worker.EventHung, worker.EventOutOfMemory, worker.EventGraceTooShort, worker.EventStatsUnavailable, worker.EventUnprobed,
-		worker.EventDemandLimited:
+		worker.EventDemandLimited, worker.EventServiceHeld, worker.EventServiceForced:
 		return yellow
 	case worker.EventHealed, worker.EventRecovered, worker.EventStable, worker.EventEngineConnected, worker.EventHostRecovered,
 		worker.EventNetworkRestored, worker.EventWoken, worker.EventDemandBack:
 		return green
 	case worker.EventManaged, worker.EventUnmanaged, worker.EventHeld, worker.EventQuota, worker.EventDependentsRestarted, worker.EventAsleep,
-		worker.EventPaused, worker.EventResumed, worker.EventEvidence:
+		worker.EventPaused, worker.EventResumed, worker.EventEvidence, worker.EventServiceScaled:
 		return plain
 	}
 	return plain

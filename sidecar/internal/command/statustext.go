@@ -29,6 +29,7 @@ type fleetView struct {
 	Workers []workerRow `json:"workers"`
 	Groups  []groupRow  `json:"groups"`
 	Pauses  []pauseRow  `json:"pauses"`
+	Swarm   *swarmState `json:"swarm"` // nil without STOKER_SWARM_SCALE
 	// Candidates is why there are no workers; nil where there are some.
 	Candidates *struct {
 		Lines []candidates.Line `json:"lines"`
@@ -64,6 +65,19 @@ type groupRow struct {
 	Open    bool        `json:"open"`
 	Changes time.Time   `json:"open_changes_at"`
 	Awake   time.Time   `json:"awake_until"`
+	Service *serviceRow `json:"service"` // nil where it is no service of a Swarm
+}
+
+type serviceRow struct {
+	State    string `json:"state"`
+	Replicas int    `json:"replicas"`
+	Problem  string `json:"problem"`
+}
+
+// swarmState is what the engine is in its Swarm.
+type swarmState struct {
+	Role    string `json:"role"`
+	Problem string `json:"problem"`
 }
 
 type sourceRow struct {

@@ -42,6 +42,7 @@ type Config struct {
 	Stats         Stats
 	Resync        time.Duration // 5 s and more
 	DryRun        bool
+	SwarmScale    bool     // the leader's Stoker sets the replicas of services
 	StateDir      string   // absolute
 	Listen        string   // host:port; empty is off
 	Host          string   // what this host is called; empty is what the engine says

@@ -21,6 +21,9 @@ func (c Config) Summary() []string {
 		"notify=" + services(c.Notify) + listed(", on ", strings.Join(c.NotifyOn, ",")),
 		"log=" + c.LogLevel + ", " + c.LogFormat,
 	}
+	if c.SwarmScale {
+		lines = append(lines, "swarm=services are scaled by the leader")
+	}
 	if len(c.Peers) > 0 {
 		lines = append(lines, "peers="+strings.Join(c.Peers, " "))
 	}

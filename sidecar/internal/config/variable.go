@@ -30,6 +30,7 @@ type variables struct {
 	StateDir         folder          `env:"STOKER_STATE_DIR" envDefault:"/var/lib/stoker" doc:"the journal; not writable means: reported once, kept in memory"`
 	Host             hostName        `env:"STOKER_HOST" default:"the engine's host name" doc:"what this host is called on the page, in the API and in messages"`
 	Peers            peerList        `env:"STOKER_PEERS" doc:"other Stokers whose workers the page, $stoker status --all$ and $/api/v1/hosts$ show, too: a DNS name with a port that stands for all of them ($tasks.stoker:8080$), or URLs, separated by commas or spaces; see [swarm.md](swarm.md)"`
+	SwarmScale       bool            `env:"STOKER_SWARM_SCALE" envDefault:"false" doc:"on a manager of a Swarm: the leader's Stoker sets the replicas of services whose own labels have $stoker.demand$ or $stoker.hours$, and brings back tasks that Swarm lost; see [swarm.md](swarm.md#services-on-demand)"`
 	Ping             pingURL         `env:"STOKER_PING" secret:"true" doc:"a URL (Healthchecks.io, a push monitor of Uptime Kuma) that is fetched while Stoker is connected to the engine and its loop turns: its silence is the alarm"`
 	PingEvery        pingEvery       `env:"STOKER_PING_EVERY" envDefault:"1m" doc:"how often; at least $5s$"`
 	Listen           address         `env:"STOKER_LISTEN" envDefault:":8080" doc:"status page, API, metrics; empty turns it off"`
@@ -112,6 +113,7 @@ func (v variables) config(defaults policy.Defaults) Config {
 		Stats:         v.Stats,
 		Resync:        v.Resync,
 		DryRun:        v.DryRun,
+		SwarmScale:    v.SwarmScale,
 		StateDir:      string(v.StateDir),
 		Listen:        string(v.Listen),
 		Host:          string(v.Host),

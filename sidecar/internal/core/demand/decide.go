@@ -120,10 +120,11 @@ type Limit uint8
 
 // The limits.
 const (
-	LimitNone    Limit = iota
-	LimitMax           // stoker.max-replicas
-	LimitBudget        // the CPU budget
-	LimitWorkers       // there are no more that could be woken
+	LimitNone      Limit = iota
+	LimitMax             // stoker.max-replicas
+	LimitBudget          // the CPU budget
+	LimitWorkers         // there are no more that could be woken
+	LimitPlacement       // Swarm finds no node for more tasks
 )
 
 func (l Limit) String() string {
@@ -136,6 +137,8 @@ func (l Limit) String() string {
 		return "cpu-budget"
 	case LimitWorkers:
 		return "workers"
+	case LimitPlacement:
+		return "placement"
 	}
 	return "unknown"
 }

@@ -160,6 +160,26 @@ func TestCloseFinishesWhatIsMidway(t *testing.T) {
 	require.Zero(t, d.f.Busy())
 }
 
+// TestCloseDoesNotWaitForAParent: a worker that Stoker has stopped, and whose parent ends meanwhile, is the next Stoker's.
+func TestCloseDoesNotWaitForAParent(t *testing.T) {
+	d := newDesk(t, fleet.Settings{})
+	d.up("a", "p")
+	d.event(worker.Unhealthy, "a")
+	look := d.verb(worker.Inspect)[0]
+	s := d.running(look)
+	s.HasHealthcheck, s.Health, s.Parents = true, worker.HealthUnhealthy, []string{"id-p"}
+	d.answer(look, s)
+	stop := d.verb(worker.Stop)[0]
+	d.take(d.f.Close(d.now))
+	require.Equal(t, 1, d.f.Busy())
+	d.event(worker.Exited, "p")
+	d.event(worker.Exited, "a")
+	s.Status, s.FinishedAt = worker.StatusExited, d.now
+	d.answer(stop, s)
+	require.Empty(t, d.verb(worker.Start))
+	require.Zero(t, d.f.Busy())
+}
+
 // TestRejectedIsLookedAtAgain: an update that gave a container its quota may have been lost with the engine that sent it, so that
 // the first list of a session has every rejected container inspected again.
 func TestRejectedIsLookedAtAgain(t *testing.T) {

@@ -238,7 +238,7 @@ func (f *Fleet) Close(now time.Time) Effects {
 func (f *Fleet) Busy() int {
 	n := len(f.recreates.transactions)
 	for _, m := range f.members { // anyone who has lost its name is not waited for
-		if m.machine.StoppedForHeal() {
+		if m.machine.StoppedForHeal() && !(m.class == worker.ClassStart && f.waitsForParent(m)) { // a parent that is down is not started any more
 			n++
 		}
 	}

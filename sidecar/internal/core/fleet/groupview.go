@@ -21,6 +21,21 @@ type GroupView struct {
 	Hours   HoursView
 	// AwakeUntil is until when an operator has woken all workers; zero when nobody has.
 	AwakeUntil time.Time
+	// Service is set for a service of a Swarm, whose workers are its tasks.
+	Service *ServiceView
+}
+
+// ServiceView is what is done about the replicas of a Swarm service.
+type ServiceView struct {
+	State    string // in one word: scaled, updating, by-hand, …
+	Replicas int    // that Swarm is to run
+	Problem  string // in one line; empty when there is none
+}
+
+// SwarmView is what STOKER_SWARM_SCALE has found.
+type SwarmView struct {
+	Role    string // of the engine: leader, follower, no-manager, no-swarm, unknown; empty when it is off
+	Problem string // why it is unknown
 }
 
 // Starving reports whether work waits and no worker runs.

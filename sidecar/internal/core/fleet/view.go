@@ -18,6 +18,8 @@ type View struct {
 	HostOverloaded bool         // restarts of running workers wait
 	Groups         []GroupView  // by name
 	Pauses         []Pause      // in force
+	// Swarm is what this engine is in its Swarm. The fleet does not fill it in, nor the groups that are services.
+	Swarm SwarmView
 	// Candidates is why there are no workers. The fleet does not fill it in: it sees no containers that it cannot manage. Nil while there are
 	// workers, and before the containers were looked at.
 	Candidates *candidates.Advice

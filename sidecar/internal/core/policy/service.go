@@ -16,12 +16,21 @@ type Service struct {
 	Unchecked       bool              // its health check is turned off; else it has one, or the image may
 	CPUs            float64           // limit of a task; 0 is none
 	MaxAttempts     uint64            // 0 is no limit
+	UsedUp          []string          // places whose tasks have failed so often: slots, or nodes of a global service
 }
 
-// Check returns what is wrong with a service and what could be better. A service without labels of Stoker is none of its concern.
-func (s Service) Check() (problems, advice []string) {
+// Check returns what is wrong with a service and what could be better. A service without labels of Stoker is none of its concern. Scale is whether
+// Stoker sets the replicas of services (STOKER_SWARM_SCALE).
+func (s Service) Check(rules Rules, scale bool) (problems, advice []string) {
+	_, wrong, scaled := rules.ServiceDemand(s.Labels)
+	for _, p := range wrong {
+		problems = append(problems, p.String())
+	}
+	if scaled && !scale {
+		advice = append(advice, "its labels ask for replicas by demand, which Stoker sets with STOKER_SWARM_SCALE=true alone, on the managers")
+	}
 	for _, key := range slices.Sorted(maps.Keys(s.Labels)) {
-		if _, also := s.ContainerLabels[key]; ofStoker(key) && !also {
+		if _, also := s.ContainerLabels[key]; ofStoker(key) && !also && (!scaled || !aboutReplicas(key)) {
 			problems = append(problems, key+"="+s.Labels[key]+": is a label of the service, which no container has; make it one of the containers (labels in a stack file, --container-label)")
 		}
 	}
@@ -30,7 +39,7 @@ func (s Service) Check() (problems, advice []string) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.ContainerLabels)) {
 		if strings.HasPrefix(strings.ToLower(key), prefix+"demand") || strings.EqualFold(key, "stoker.hours") {
-			advice = append(advice, key+": how many tasks a service has is up to Swarm; the label has no effect on a task")
+			advice = append(advice, key+": has no effect on a task; make it a label of the service (deploy.labels in a stack file, --label), for STOKER_SWARM_SCALE")
 		}
 	}
 	if s.Condition == "on-failure" && !s.Unchecked {
@@ -42,7 +51,9 @@ func (s Service) Check() (problems, advice []string) {
 	if s.CPUs == 0 {
 		advice = append(advice, "no limit of CPUs: its tasks can take all of a node; set deploy.resources.limits.cpus (--limit-cpu)")
 	}
-	if s.MaxAttempts > 0 {
+	if len(s.UsedUp) > 0 {
+		problems = append(problems, fmt.Sprintf("max_attempts %d is used up in %s: nothing runs there until docker service update --force %s", s.MaxAttempts, strings.Join(s.UsedUp, ", "), s.Name))
+	} else if s.MaxAttempts > 0 {
 		advice = append(advice, fmt.Sprintf("max_attempts %d: a slot whose tasks failed so often stays empty until docker service update --force", s.MaxAttempts))
 	}
 	return problems, advice

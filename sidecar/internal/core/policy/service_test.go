@@ -21,10 +21,13 @@ func TestCheckService(t *testing.T) {
 		"on-failure, unchecked": {Service{ContainerLabels: enabled, Condition: "on-failure", CPUs: 1, Unchecked: true}, 0, 0},
 		"none":                  {Service{ContainerLabels: enabled, Condition: "none", CPUs: 1}, 0, 1},
 		"no limit":              {Service{ContainerLabels: enabled, Condition: "any"}, 0, 1},
+		"attempts used up":      {Service{ContainerLabels: enabled, Condition: "any", CPUs: 1, MaxAttempts: 3, UsedUp: []string{"2"}}, 1, 0},
+		"demand, not scaled":    {Service{Labels: map[string]string{"stoker.demand": "redis://h/0?list=l", "stoker.max-replicas": "3"}, ContainerLabels: enabled, Condition: "any", CPUs: 1}, 0, 1},
+		"demand without most":   {Service{Labels: map[string]string{"stoker.demand": "redis://h/0?list=l"}, ContainerLabels: enabled, Condition: "any", CPUs: 1}, 1, 1},
 		"attempts":              {Service{ContainerLabels: enabled, Condition: "any", CPUs: 1, MaxAttempts: 3}, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			problems, advice := c.service.Check()
+			problems, advice := c.service.Check(Rules{Defaults: Defaults{Policy: Default()}}, false)
 			require.Len(t, problems, c.problems)
 			require.Len(t, advice, c.advice)
 		})

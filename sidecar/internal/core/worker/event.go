@@ -42,6 +42,10 @@ const (
 	EventDemandLost          EventKind = "demand-lost"          // a source of work does not answer, or not with a number
 	EventDemandBack          EventKind = "demand-back"          // it does again
 	EventDemandLimited       EventKind = "demand-limited"       // a group has more work than workers that may run
+	EventServiceScaled       EventKind = "service-scaled"       // a Swarm service was given another number of replicas
+	EventServiceHeld         EventKind = "service-held"         // it is not, for a reason
+	EventServiceForced       EventKind = "service-forced"       // it was updated by force, which brings lost tasks back
+	EventTaskLost            EventKind = "task-lost"            // a task was unhealthy and ended with 0, which Swarm may not replace
 )
 
 // Event is one fact for people. Strings that come from a container (Output, Detail) are as hostile as the container.

@@ -204,6 +204,7 @@ func (m *Machine) exited(now time.Time, o Observation) {
 		return
 	}
 	known := m.container.status == StatusExited && !m.unexplained() // by a look, or by this event the first time
+	unhealthy := !m.checks.unhealthyAt.IsZero()                     // also where a look was ahead of this event
 	m.container.status = StatusExited
 	m.life.endedAt, m.life.exitCode = o.At, o.ExitCode
 	m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}
@@ -212,6 +213,7 @@ func (m *Machine) exited(now time.Time, o Observation) {
 		m.life.exit = exitPending
 	}
 	m.life.noStopEvents, m.life.restarting = o.NoStopEvents, o.Restarting
+	m.noteLostTask(now, o, unhealthy)
 	by := m.evidence(now, o.At).EndedBy()
 	switch {
 	case m.id.Unmanageable != HeldNot, m.heldFor(HeldReplaced):

@@ -10,5 +10,6 @@ func EventKinds() []EventKind {
 		EventNetworkLost, EventNetworkRestored,
 		EventDependentsRestarted, EventEngineDisconnected, EventEngineConnected, EventHostOverloaded, EventHostRecovered,
 		EventWoken, EventAsleep, EventDemandLost, EventDemandBack, EventDemandLimited,
+		EventServiceScaled, EventServiceHeld, EventServiceForced, EventTaskLost,
 	}
 }

@@ -100,6 +100,14 @@ const (
 	ReasonSourceFailed  Reason = "source-failed" // a source of work does not answer as it should
 )
 
+// Why the replicas of a Swarm service are left alone, or its tasks replaced.
+const (
+	ReasonScaledByHand    Reason = "scaled-by-hand"   // somebody else has set them
+	ReasonServiceUpdating Reason = "service-updating" // an update is under way
+	ReasonUpdateRefused   Reason = "update-refused"   // the engine does not take the update
+	ReasonTaskLost        Reason = "task-lost"        // a task ended with 0 under on-failure
+)
+
 // Why a worker is left alone.
 const (
 	HeldNot             Reason = ""

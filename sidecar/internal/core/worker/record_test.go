@@ -61,7 +61,7 @@ func TestNames(t *testing.T) {
 	require.Equal(t, "unknown", worker.Kind(0).String())
 	require.Equal(t, "gone", worker.Gone.String())
 	require.Equal(t, "unknown", (worker.Gone + 1).String())
-	require.Len(t, worker.EventKinds(), 31)
+	require.Len(t, worker.EventKinds(), 35)
 }
 
 // TestWords: the words of verbs and results are told apart, and are those of the metrics.

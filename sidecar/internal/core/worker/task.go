@@ -3,6 +3,8 @@ package worker
 import (
 	"syscall"
 	"time"
+
+	"stoker/sidecar/internal/core/policy"
 )
 
 // taskRetry is the wait after a kill of a task was refused, as it is while its service is being updated.
@@ -47,6 +49,19 @@ func (m *Machine) taskEnded(now time.Time) {
 		m.emit(m.healEvent(now, EventStopped, ""))
 	}
 	m.hold(now, HeldSwarm, m.life.endedAt)
+}
+
+// noteLostTask tells of a task that was unhealthy and ended with 0. To Swarm it is complete, and under the restart condition on-failure it is not
+// replaced: its agent stops an unhealthy task, and only another code than 0 makes it a failed one (moby, daemon/cluster/executor/container/controller.go).
+func (m *Machine) noteLostTask(now time.Time, o Observation, unhealthy bool) {
+	place := policy.TaskOf(m.saved.Labels)
+	if !unhealthy || o.ExitCode != 0 || o.History || place.Service == "" {
+		return
+	}
+	m.emit(Event{
+		At: now, Kind: EventTaskLost, Group: place.Service, Fault: FaultUnhealthy, Reason: ReasonExitedZero,
+		Detail: "under the restart condition on-failure Swarm does not replace it; use any",
+	})
 }
 
 // refusedRetry is the wait after a stop that was refused.

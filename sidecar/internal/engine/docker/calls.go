@@ -26,12 +26,15 @@ const (
 	lacksTasks      lack = "Stoker cannot kill tasks that Swarm leaves alone"
 	lacksServices   lack = "stoker check says nothing about the services of a Swarm"
 	lacksUpdates    lack = "Stoker kills such tasks also while their service is being updated"
+	lacksLeader     lack = "Stoker cannot tell whether this manager leads, and scales no service"
+	lacksScaling    lack = "Stoker cannot scale services, nor bring lost tasks back"
+	lacksReasons    lack = "Stoker cannot tell why tasks of a service do not run, nor bring lost ones back"
 )
 
 func lacks() []lack {
 	return []lack{
 		lacksView, lacksHeals, lacksClock, lacksBoot, lacksCause, lacksStats, lacksEvidence, lacksCommands, lacksQuotas, lacksRecreates, lacksDependents, lacksFiles,
-		lacksTasks, lacksUpdates, lacksServices,
+		lacksTasks, lacksUpdates, lacksServices, lacksLeader, lacksScaling, lacksReasons,
 	}
 }
 
@@ -85,6 +88,9 @@ func calls() []call {
 		{"POST /containers/{id}/kill", one + `/kill`, lacksTasks, changes, false},
 		{"GET /services", `services`, lacksServices, []string{"SERVICES=1"}, false},
 		{"GET /services/{id}", `services/[^/]+`, lacksUpdates, []string{"SERVICES=1"}, false},
+		{"GET /nodes/{id}", `nodes/[^/]+`, lacksLeader, []string{"NODES=1"}, false},
+		{"GET /tasks", `tasks`, lacksReasons, []string{"TASKS=1"}, false},
+		{"POST /services/{id}/update", `services/[^/]+/update`, lacksScaling, []string{"SERVICES=1", "POST=1"}, false},
 		{"POST /containers/{id}/restart", one + `/restart`, lacksDependents, changes, false},
 	}
 }

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -193,12 +194,14 @@ func (c *Client) get(ctx context.Context, path string, query url.Values) (io.Rea
 		return resp.Body, nil
 	}
 	defer func() { _ = resp.Body.Close() }()
+	return nil, errors.New(wordsOf(resp))
+}
+
+// wordsOf is what an engine says of a request that it refuses.
+func wordsOf(resp *http.Response) string {
 	var words struct{ Message string }
 	_ = json.NewDecoder(io.LimitReader(resp.Body, mostWordsOfError)).Decode(&words)
-	if words.Message == "" {
-		words.Message = resp.Status
-	}
-	return nil, errors.New(words.Message)
+	return cmp.Or(words.Message, resp.Status)
 }
 
 // url is where a path of the API is.

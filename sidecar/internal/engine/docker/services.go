@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/url"
 	"slices"
+	"strconv"
+	"time"
 
 	"stoker/sidecar/internal/core/policy"
 )
@@ -17,6 +19,7 @@ const mostServices = 64 << 20
 // swarmService is the part of the API's service that is read. The client's own types of Swarm would make the program larger by far more than
 // they are used.
 type swarmService struct {
+	ID   string
 	Spec struct {
 		Name         string
 		Labels       map[string]string
@@ -35,6 +38,19 @@ type swarmService struct {
 	UpdateStatus struct{ State string }
 }
 
+// swarmTask is the part of the API's task that is read.
+type swarmTask struct {
+	Slot         int
+	NodeID       string
+	DesiredState string
+	Status       struct {
+		Timestamp       time.Time
+		State           string
+		Err             string
+		ContainerStatus struct{ ContainerID string }
+	}
+}
+
 // Services returns what can be checked of the services of a Swarm. An engine that is no manager, or does not let the question through, has none.
 func (c *Client) Services(ctx context.Context) []policy.Service {
 	var listed []swarmService
@@ -43,9 +59,52 @@ func (c *Client) Services(ctx context.Context) []policy.Service {
 	}
 	var all []policy.Service
 	for _, one := range listed {
-		all = append(all, one.translate())
+		s := one.translate()
+		if s.MaxAttempts > 0 && s.Concerned() {
+			tasks, err := c.tasks(ctx, one.ID)
+			if err == nil {
+				s.UsedUp = usedUp(tasks)
+			}
+		}
+		all = append(all, s)
 	}
 	return all
+}
+
+// tasks returns the tasks of a service that Swarm remembers.
+func (c *Client) tasks(ctx context.Context, service string) ([]swarmTask, error) {
+	filter, err := json.Marshal(map[string][]string{"service": {service}})
+	if err != nil {
+		return nil, fmt.Errorf("write the filter of tasks: %w", err)
+	}
+	var listed []swarmTask
+	err = NewSwarm(c).ask(ctx, "/tasks", url.Values{"filters": {string(filter)}}, &listed)
+	return listed, err
+}
+
+// usedUp returns the places of a service, its slots or the nodes of a global one, that Swarm leaves empty because their tasks have failed as often as
+// max_attempts allows: the last task has failed, and none is to run there. Swarm keeps the last five tasks of a slot, so that it cannot be counted.
+func usedUp(tasks []swarmTask) []string {
+	last := map[string]swarmTask{}
+	alive := map[string]bool{}
+	for _, one := range tasks {
+		place := strconv.Itoa(one.Slot)
+		if one.Slot == 0 {
+			place = one.NodeID
+		}
+		alive[place] = alive[place] || one.DesiredState == "running" || one.DesiredState == "ready"
+		if before, ok := last[place]; !ok || one.Status.Timestamp.After(before.Status.Timestamp) {
+			last[place] = one
+		}
+	}
+	var places []string
+	for place, one := range last {
+		if !alive[place] && (one.Status.State == "failed" || one.Status.State == "rejected") {
+			places = append(places, place)
+		}
+	}
+	slices.Sort(places)
+	return places
 }
 
 // updating reports whether a service is being updated or rolled back. An engine that is no manager, or does not answer, is taken for no.

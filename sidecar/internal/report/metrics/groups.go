@@ -19,6 +19,9 @@ func (s scrape) groups(view fleet.View) {
 			down := slices.ContainsFunc(g.Sources, func(s fleet.SourceView) bool { return s.State != demand.SourceAnswered })
 			s.put("demand_up", oneIf(!down), label)
 		}
+		if g.Service != nil {
+			s.put("service_replicas", float64(g.Service.Replicas), label, g.Service.State)
+		}
 		s.put("replicas_wanted", float64(g.Wanted), label)
 		s.put("replicas_running", float64(g.Running), label)
 		s.put("replicas_asleep", float64(g.Asleep), label)

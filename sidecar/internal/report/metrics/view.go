@@ -52,6 +52,7 @@ func newGauges() gauges {
 	add("worker_next_attempt_timestamp_seconds", "When the next heal is tried, if one waits.", "worker")
 	add("demand_value", "Items of work that a group has to do, waiting or in hand, as far as is known.", "group")
 	add("demand_up", "1 while all sources of work of a group answer.", "group")
+	add("service_replicas", "Replicas that a Swarm service was given, by what is done about them (STOKER_SWARM_SCALE).", "group", "state")
 	add("replicas_wanted", "Workers of a group that should run.", "group")
 	add("replicas_running", "Workers of a group that run.", "group")
 	add("replicas_asleep", "Workers of a group that sleep and can be woken.", "group")

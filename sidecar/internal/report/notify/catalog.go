@@ -25,11 +25,12 @@ const (
 	eventHostRecovered      = "host-recovered"
 	eventDemandLost         = "demand-lost"
 	eventDemandBack         = "demand-back"
+	eventTaskLost           = "task-lost"
 )
 
 // Defaults returns what is reported by default: what a person may have to look at, and not each restart.
 func Defaults() []string {
-	return []string{eventGaveUp, eventRecreate, eventRefused, eventUnhealthy, eventStopped, eventEngineDisconnected, eventHostOverloaded, eventDemandLost}
+	return []string{eventGaveUp, eventRecreate, eventRefused, eventUnhealthy, eventStopped, eventEngineDisconnected, eventHostOverloaded, eventDemandLost, eventTaskLost}
 }
 
 // row is how a kind of event is reported.
@@ -79,6 +80,12 @@ func rows() []row {
 		{"demand-lost", eventDemandLost, "a source of work cannot be read: no worker is put to sleep or woken for it", "", "a source of work failed three times; its groups stay as they are, or go by `stoker.demand-fallback`"},
 		{"demand-back", eventDemandBack, "a source of work can be read again", "", "that is over; also reported after `demand-lost` was"},
 		{"demand-limited", "demand-limited", "there is more work than workers that may run", "", "a group has more work than `stoker.max-replicas` or `STOKER_CPU_BUDGET` allows workers for"},
+		{"service-scaled", "service-scaled", "a service has another number of replicas", "", "a service of a Swarm was given other replicas (`STOKER_SWARM_SCALE`)"},
+		{"service-held", "service-held", "the replicas of a service are left as they are", "",
+			"they are not changed: somebody else has set them, the service is being updated, its labels are wrong, or the engine refused"},
+		{"service-forced", "service-forced", "a service was updated by force, to bring lost tasks back", "", "a task that Swarm lost is brought back by `docker service update --force`, once"},
+		{"task-lost", eventTaskLost, "was unhealthy and ended with 0, which Swarm does not replace under on-failure", "were unhealthy and ended with 0, which Swarm does not replace under on-failure",
+			"a task was unhealthy and ended with 0; use restart condition `any`"},
 		{"paused", "paused", "is paused by an operator", "are paused by an operator", "`stoker pause`; without a worker the message says what is paused"},
 		{"resumed", "resumed", "is not paused any more", "are not paused any more", "a pause is over"},
 		{"woken", "woken", "was woken", "were woken", "a worker that slept runs again"},

@@ -55,6 +55,12 @@ func (r request) group(g fleet.GroupView) groupRow {
 	if g.Hours.Text != "" {
 		line.Why = append(line.Why, hoursText(g.Hours, r.now))
 	}
+	if s := g.Service; s != nil {
+		line.Why = append(line.Why, fmt.Sprintf("service, %s, %s", count(s.Replicas, "replica"), s.State))
+		if s.Problem != "" {
+			line.Problems = append(line.Problems, brief(s.Problem, 300))
+		}
+	}
 	for _, s := range g.Sources {
 		if s.State != demand.SourceAnswered {
 			line.Why = append(line.Why, "source "+s.State.String())

@@ -38,6 +38,10 @@ const (
 	demandBack     outcome = "source of work back"
 	demandLimited  outcome = "more work than workers"
 	graceTooShort  outcome = "grace too short"
+	scaled         outcome = "replicas set"
+	notScaled      outcome = "replicas left"
+	forced         outcome = "updated by force"
+	taskLost       outcome = "task lost"
 )
 
 // record is an attempt to heal from its fault to its outcome, or one other thing that happened.
@@ -211,6 +215,14 @@ func otherOutcome(kind worker.EventKind) outcome {
 		return demandBack
 	case worker.EventDemandLimited:
 		return demandLimited
+	case worker.EventServiceScaled:
+		return scaled
+	case worker.EventServiceHeld:
+		return notScaled
+	case worker.EventServiceForced:
+		return forced
+	case worker.EventTaskLost:
+		return taskLost
 	default:
 		return outcome(kind)
 	}
@@ -223,11 +235,11 @@ func tone(o outcome) string {
 		return "ok"
 	case underWay:
 		return "busy"
-	case failed, refused, quotaFailed, networkLost, notProbed, badLabels, demandLost, demandLimited, graceTooShort:
+	case failed, refused, quotaFailed, networkLost, notProbed, badLabels, demandLost, demandLimited, graceTooShort, notScaled, forced, taskLost:
 		return "warn"
 	case exhausted, disconnected, hostOverloaded:
 		return "bad"
-	case dropped, held, unmanaged, quotaSet, asleep:
+	case dropped, held, unmanaged, quotaSet, asleep, scaled:
 	}
 	return "idle"
 }

@@ -24,6 +24,14 @@ type groupJSON struct {
 	Open    bool         `json:"open"`         // within the hours
 	Changes *time.Time   `json:"open_changes_at"`
 	Awake   *time.Time   `json:"awake_until"` // all are awake until then, for somebody asked for it
+	Service *serviceJSON `json:"service"`     // null where it is no service of a Swarm
+}
+
+// serviceJSON is what is done about the replicas of a Swarm service.
+type serviceJSON struct {
+	State    string `json:"state"`
+	Replicas int    `json:"replicas"`
+	Problem  string `json:"problem"` // empty when there is none
 }
 
 // sourceJSON is where the work of a group is.
@@ -44,6 +52,9 @@ func groupOf(g fleet.GroupView) groupJSON {
 	if g.Max != demand.All {
 		shown.Max = &g.Max
 	}
+	if s := g.Service; s != nil {
+		shown.Service = &serviceJSON{State: clip(s.State), Replicas: s.Replicas, Problem: clip(s.Problem)}
+	}
 	for n, s := range g.Sources {
 		shown.Sources[n] = sourceJSON{Name: clip(s.Name), State: s.State.String(), Since: moment(s.Since), Waiting: s.Waiting, Error: clip(s.Err)}
 		if s.InHandKnown {
@@ -53,11 +64,25 @@ func groupOf(g fleet.GroupView) groupJSON {
 	return shown
 }
 
+// swarmJSON is what this engine is in its Swarm.
+type swarmJSON struct {
+	Role    string `json:"role"`
+	Problem string `json:"problem"` // why the role is unknown
+}
+
+func swarmOf(s fleet.SwarmView) *swarmJSON {
+	if s.Role == "" {
+		return nil
+	}
+	return &swarmJSON{Role: s.Role, Problem: clip(s.Problem)}
+}
+
 // groups answers with all groups.
 func (s *site) groups(w http.ResponseWriter, _ *http.Request) {
 	all := fleetOf(s.opts.View())
 	write(w, http.StatusOK, struct {
 		At     *time.Time  `json:"at"`
 		Groups []groupJSON `json:"groups"`
-	}{all.At, all.Groups})
+		Swarm  *swarmJSON  `json:"swarm"` // null without STOKER_SWARM_SCALE
+	}{all.At, all.Groups, all.Swarm})
 }

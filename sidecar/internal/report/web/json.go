@@ -22,6 +22,7 @@ type fleetJSON struct {
 	Workers        []workerJSON `json:"workers"`
 	Groups         []groupJSON  `json:"groups"`
 	Pauses         []pauseJSON  `json:"pauses"`     // in force
+	Swarm          *swarmJSON   `json:"swarm"`      // null without STOKER_SWARM_SCALE
 	Candidates     *adviceJSON  `json:"candidates"` // why there are no workers; null while there are some, and before the containers were looked at
 }
 
@@ -102,7 +103,7 @@ type problemJSON struct {
 }
 
 func fleetOf(v fleet.View) fleetJSON {
-	all := fleetJSON{At: moment(v.At), Host: clip(v.Engine.Engine.Name), Engine: engineOf(v.Engine), HostOverloaded: v.HostOverloaded, Workers: make([]workerJSON, len(v.Workers)), Groups: make([]groupJSON, len(v.Groups)), Pauses: make([]pauseJSON, len(v.Pauses))}
+	all := fleetJSON{At: moment(v.At), Host: clip(v.Engine.Engine.Name), Engine: engineOf(v.Engine), HostOverloaded: v.HostOverloaded, Swarm: swarmOf(v.Swarm), Workers: make([]workerJSON, len(v.Workers)), Groups: make([]groupJSON, len(v.Groups)), Pauses: make([]pauseJSON, len(v.Pauses))}
 	for n, w := range v.Workers {
 		all.Workers[n] = workerOf(w, v.At)
 	}

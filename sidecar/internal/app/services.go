@@ -1,0 +1,45 @@
+package app
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"stoker/sidecar/internal/core/fleet"
+	"stoker/sidecar/internal/core/service"
+	"stoker/sidecar/internal/engine/docker"
+	"stoker/sidecar/internal/engine/scaler"
+)
+
+// prepareServices makes what scales services, if STOKER_SWARM_SCALE asks for it, and returns the sinks with it. The events of services go to the
+// others only.
+func (a *App) prepareServices(all sinks) sinks {
+	c := a.opts.Config
+	if !c.SwarmScale {
+		return all
+	}
+	a.services = scaler.New(scaler.Options{
+		Settings: service.Settings{Rules: c.Rules, Zone: time.Local, DryRun: c.DryRun},
+		Swarm:    docker.NewSwarm(a.engine), Ask: a.sources.Ask, Tell: all.Record,
+	})
+	return append(slices.Clone(all), a.services)
+}
+
+func (a *App) runServices(ctx context.Context) {
+	if a.services != nil {
+		a.services.Run(ctx)
+	}
+}
+
+// withServices adds the services of a Swarm to a view.
+func (a *App) withServices(v fleet.View) fleet.View {
+	if a.services == nil {
+		return v
+	}
+	seen := a.services.View()
+	v.Swarm = seen.Swarm
+	v.Groups = append(slices.Clone(v.Groups), seen.Groups...)
+	slices.SortStableFunc(v.Groups, func(x, y fleet.GroupView) int { return strings.Compare(x.Name, y.Name) })
+	return v
+}

@@ -1,0 +1,49 @@
+package policy
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"stoker/sidecar/internal/core/demand"
+)
+
+// MostReplicas bounds stoker.max-replicas of a service.
+const MostReplicas = 10000
+
+// ServiceDemand reads what the labels of a Swarm service ask for about its replicas. It is not ok where they ask for nothing: without a stoker.demand
+// or stoker.hours of its own, with stoker.enable=false, or in another scope. With problems the demand is not to be used.
+func (r Rules) ServiceDemand(labels map[string]string) (d Demand, problems []Problem, ok bool) {
+	said := collect(labels)
+	_, source := said.once(labelDemand)
+	_, hours := said.once("stoker.hours")
+	if !source && !hours || !r.inScope(said) || said.enable() == enableNo {
+		return Demand{}, nil, false
+	}
+	own := maps.Clone(labels)
+	maps.DeleteFunc(own, func(key, _ string) bool { return ofStoker(key) && !aboutReplicas(key) })
+	p, problems := r.Parse(own)
+	d = p.Demand
+	w, ok := said.once("stoker.max-replicas")
+	if !ok {
+		w = label{key: "stoker.max-replicas"}
+	}
+	switch {
+	case len(problems) > 0:
+	case d.Max == demand.All:
+		problems = append(problems, w.problem("a service needs a number, for nothing else bounds it"))
+	case d.Max > MostReplicas:
+		problems = append(problems, w.problem("more than 10000"))
+	}
+	return d, problems, true
+}
+
+// aboutReplicas reports whether a label says how many workers there are; one that Stoker does not know may have been meant so.
+func aboutReplicas(key string) bool {
+	name := strings.ToLower(strings.TrimSpace(key))
+	if name == LabelGroup || name == "stoker.clone-up-to" || name == LabelCloneOf {
+		return false
+	}
+	is := func(l Label) bool { return l.Name == name }
+	return slices.ContainsFunc(demandLabels(), is) || !slices.ContainsFunc(Labels(), is)
+}

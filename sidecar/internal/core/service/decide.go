@@ -1,0 +1,190 @@
+package service
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"stoker/sidecar/internal/core/demand"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// Changes returns the updates to send now, one of a service at most, by name. Each needs a Finish. None is returned by a Table that does not lead.
+func (t *Table) Changes(now time.Time) []Change {
+	if t.role != RoleLeader {
+		return nil
+	}
+	var changes []Change
+	for _, s := range t.inOrder() {
+		if c, ok := t.decide(now, s); ok {
+			changes = append(changes, c)
+		}
+	}
+	return append(changes, t.force(now, changes)...)
+}
+
+// decide is the next change of one service.
+func (t *Table) decide(now time.Time, s *scaled) (Change, bool) {
+	switch {
+	case s.change.sent:
+		return Change{}, false
+	case len(s.problems) > 0:
+		s.change.state = StateLabels
+		t.tellOnce(now, s, worker.HeldBadLabels, s.problems[0].String())
+		return Change{}, false
+	}
+	t.noteWork(now, s)
+	in := demand.Input{Workers: t.workers(now, s), Budget: math.Inf(1)}
+	for _, key := range s.settings.Sources {
+		in.Answers = append(in.Answers, t.sources[key].answer())
+	}
+	stepped := s.memory.SteppedAt
+	s.decision, s.memory = demand.Decide(now, s.settings, s.memory, in)
+	s.memory.SteppedAt = stepped // it is noted when the update was taken
+	t.tellLimit(now, s)
+	to := min(s.seen.Replicas+len(s.decision.Wake)-len(s.decision.Sleep), max(s.settings.Max, s.seen.Replicas))
+	if t.waits(now, s, in, to) {
+		return Change{}, false
+	}
+	s.change.sent = true
+	return Change{ID: s.seen.ID, Name: s.seen.Name, Version: s.seen.Version, Spec: s.seen.Spec, From: s.seen.Replicas, To: to}, true
+}
+
+// tellLimit tells once that there is more work than stoker.max-replicas allows tasks for.
+func (t *Table) tellLimit(now time.Time, s *scaled) {
+	if s.decision.Limit == demand.LimitWorkers { // no more than the maximum exist
+		s.decision.Limit = demand.LimitMax
+	}
+	limited := s.decision.Limit == demand.LimitMax
+	if limited && !s.limited {
+		t.tell(worker.Event{At: now, Kind: worker.EventDemandLimited, Group: s.seen.Name, Reason: worker.Reason(s.decision.Limit.String()), Detail: s.situation()})
+	}
+	s.limited = limited
+}
+
+// waits reports whether nothing is changed now, and keeps why.
+func (t *Table) waits(now time.Time, s *scaled, in demand.Input, to int) bool {
+	differs := to != s.seen.Replicas
+	switch {
+	case s.byHand(in):
+		s.change.state = StateByHand
+		t.tellOnce(now, s, worker.ReasonScaledByHand, fmt.Sprintf("%s, set by somebody else; %d wanted: it stays so until another number is", replicas(s.seen.Replicas), s.decision.Wanted))
+	case s.seen.Updating:
+		s.change.state = StateUpdating
+		if differs {
+			t.tellOnce(now, s, worker.ReasonServiceUpdating, fmt.Sprintf("%s, %d wanted: that waits for the end of the update", replicas(s.seen.Replicas), s.decision.Wanted))
+		}
+	case s.pending(in):
+		s.change.state = StateWaiting
+	case s.change.retryAt.After(now) && differs:
+		s.change.state = StateRefused
+	case t.set.DryRun && differs:
+		s.change.state = StateDryRun
+		t.tellOnce(now, s, worker.HeldDryRun, fmt.Sprintf("%s would become %d: %s", replicas(s.seen.Replicas), to, s.situation()))
+	default:
+		s.change.state = StateScaled
+		if !differs {
+			s.told = ""
+		}
+		return !differs
+	}
+	return true
+}
+
+// byHand reports whether somebody else's number is kept. It is until another number is wanted than when it was seen.
+func (s *scaled) byHand(in demand.Input) bool {
+	switch {
+	case !s.hand.on:
+		return false
+	case s.pending(in):
+	case !s.hand.noted:
+		s.hand.wanted, s.hand.noted = s.decision.Wanted, true
+	case s.hand.wanted != s.decision.Wanted:
+		s.hand = hand{}
+		return false
+	}
+	s.memory = demand.Memory{} // a cooldown begins when this is over
+	return true
+}
+
+// pending reports whether a source was not heard yet.
+func (s *scaled) pending(in demand.Input) bool {
+	for _, a := range in.Answers {
+		if a.State == demand.SourcePending {
+			return true
+		}
+	}
+	return false
+}
+
+// Finish takes in what became of a change; err is the engine's word for a refusal.
+func (t *Table) Finish(now time.Time, c Change, r Result, err string) {
+	t.again = t.again || r == Conflict || r == Lost
+	if c.Force {
+		t.forced(now, c, r, err)
+		return
+	}
+	s := t.services[c.ID]
+	if s == nil {
+		return
+	}
+	switch r {
+	case Done, Lost:
+		s.change.asked, s.change.err, s.calmAt = c.To, "", now
+		if c.To < c.From {
+			s.memory.SteppedAt = now
+		}
+		if r == Done {
+			s.seen.Replicas, s.told = c.To, ""
+			t.tell(worker.Event{At: now, Kind: worker.EventServiceScaled, Group: c.Name, Reason: s.reason(c), Detail: fmt.Sprintf("%s instead of %d: %s", replicas(c.To), c.From, s.situation())})
+		}
+	case Refused:
+		s.change.state, s.change.err, s.change.retryAt = StateRefused, err, now.Add(retryUpdate)
+		t.tellOnce(now, s, worker.ReasonUpdateRefused, err)
+	case Conflict:
+	}
+}
+
+// reason is why the number was changed.
+func (s *scaled) reason(c Change) worker.Reason {
+	switch {
+	case c.To < c.From && (s.decision.Closed || len(s.settings.Sources) == 0):
+		return worker.ReasonHours
+	case c.To < c.From:
+		return worker.ReasonNoWork
+	case s.decision.Work > 0:
+		return worker.ReasonWorkWaits
+	case s.settings.Hours.Set():
+		return worker.ReasonHours
+	}
+	return worker.ReasonMinReplicas
+}
+
+// situation is the decision in words.
+func (s *scaled) situation() string {
+	if s.decision.Closed {
+		return "outside its hours"
+	}
+	text := fmt.Sprintf("%d wanted", s.decision.Wanted)
+	if len(s.settings.Sources) > 0 {
+		text = strings.TrimSuffix(fmt.Sprintf("%.1f", s.decision.Work), ".0") + " to do, " + text
+	}
+	return text
+}
+
+// tellOnce tells why nothing is changed, until that is another reason or over.
+func (t *Table) tellOnce(now time.Time, s *scaled, why worker.Reason, detail string) {
+	if s.told == why {
+		return
+	}
+	s.told = why
+	t.tell(worker.Event{At: now, Kind: worker.EventServiceHeld, Group: s.seen.Name, Reason: why, Detail: detail})
+}
+
+func replicas(n int) string {
+	if n == 1 {
+		return "1 replica"
+	}
+	return fmt.Sprintf("%d replicas", n)
+}

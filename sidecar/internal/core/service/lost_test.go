@@ -1,0 +1,124 @@
+package service_test
+
+import (
+	"testing"
+	"time"
+
+	"stoker/sidecar/internal/core/service"
+)
+
+// lose has a task of the service end with 0 while it is unhealthy; state is what Swarm says of it.
+func (w *world) lose(container, state string) {
+	w.table.Lost(service.Loss{Service: "web", Container: container, At: w.now})
+	w.tasks = append(w.tasks, service.Task{Container: container, State: state})
+}
+
+const forced = "service-forced task-lost"
+
+func TestLostTaskIsBroughtBackOnce(t *testing.T) {
+	w := newWorld(t, nil)
+	w.round()
+	w.lose("a", "complete")
+	w.table.Lost(service.Loss{Service: "web", Container: "a", At: w.now})
+	w.pass(time.Minute)
+	w.took([]string{"force"}, forced)
+	w.pass(time.Hour)
+	w.took(nil)
+}
+
+func TestLostTasksBackOff(t *testing.T) {
+	w := newWorld(t, nil)
+	w.lose("a", "complete")
+	w.pass(10 * time.Second)
+	w.took([]string{"force"}, forced)
+	w.lose("b", "complete")
+	w.lose("c", "complete")
+	w.pass(40 * time.Second)
+	w.took(nil)
+	w.pass(30 * time.Second)
+	w.took([]string{"force"}, forced)
+	w.lose("d", "complete")
+	w.pass(100 * time.Second)
+	w.took(nil)
+	w.pass(30 * time.Second)
+	w.took([]string{"force"}, forced)
+}
+
+func TestWhatIsNoLoss(t *testing.T) {
+	for _, state := range []string{"shutdown", "failed", "remove"} {
+		w := newWorld(t, nil)
+		w.lose("a", state)
+		w.pass(time.Minute)
+		w.took(nil)
+	}
+	w := newWorld(t, nil)
+	w.web().Condition = "any"
+	w.lose("a", "complete")
+	w.pass(time.Minute)
+	w.took(nil)
+	w = newWorld(t, nil)
+	w.table.Lost(service.Loss{Service: "web", Container: "gone", At: w.now})
+	w.pass(3 * time.Minute)
+	w.took(nil)
+}
+
+// The manager may hear of an end later than the node does.
+func TestLossThatSwarmDoesNotKnowYet(t *testing.T) {
+	w := newWorld(t, nil)
+	w.lose("a", "running")
+	w.pass(10 * time.Second)
+	w.took(nil)
+	w.tasks[0].State = "complete"
+	w.pass(10 * time.Second)
+	w.took([]string{"force"}, forced)
+}
+
+func TestLossWhileTheServiceIsUpdated(t *testing.T) {
+	w := newWorld(t, nil)
+	w.lose("a", "complete")
+	w.web().Updating = true
+	w.pass(time.Minute)
+	w.took(nil)
+	w.web().Updating = false
+	w.pass(10 * time.Second)
+	w.took([]string{"force"}, forced)
+}
+
+func TestLossOfAFollower(t *testing.T) {
+	w := newWorld(t, nil)
+	w.role = service.RoleFollower
+	w.lose("a", "complete")
+	w.pass(time.Minute)
+	w.took(nil)
+	w.role = service.RoleLeader
+	w.pass(10 * time.Second)
+	w.took([]string{"force"}, forced)
+	w.role = service.RoleFollower
+	w.lose("b", "complete")
+	w.pass(20 * time.Minute)
+	w.role = service.RoleLeader
+	w.pass(time.Minute)
+	w.took(nil)
+}
+
+// A change of the replicas and one that brings a task back are two updates, and the second one waits for the next look.
+func TestLossBesideDemand(t *testing.T) {
+	w := newWorld(t, labels())
+	w.work(3, 0)
+	w.lose("a", "complete")
+	w.round()
+	w.took([]string{"3"}, scaledUp)
+	w.round()
+	w.took([]string{"force"}, forced)
+}
+
+func TestLossThatIsRefused(t *testing.T) {
+	w := newWorld(t, nil)
+	w.lose("a", "complete")
+	w.result = service.Refused
+	w.pass(time.Minute)
+	w.took([]string{"force!2"}, "service-held update-refused")
+	w.result = service.Done
+	w.pass(2 * time.Minute)
+	w.took([]string{"force"}, forced)
+}

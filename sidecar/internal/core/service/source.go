@@ -1,0 +1,105 @@
+package service
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"stoker/sidecar/internal/core/demand"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// lostAfter is how many questions in a row have to fail until a source is lost.
+const lostAfter = 3
+
+// source is where work is, for all services that have it.
+type source struct {
+	name     string // without secrets
+	every    time.Duration
+	due      time.Time
+	state    demand.SourceState
+	since    time.Time // of state
+	reading  demand.Reading
+	failures int
+	err      string
+	services []string // names
+}
+
+func (s *source) answer() demand.Answer { return demand.Answer{State: s.state, Reading: s.reading} }
+
+// orderSources keeps the sources that a service has, and how often each is asked.
+func (t *Table) orderSources(now time.Time) {
+	before := t.sources
+	t.sources = map[demand.Source]*source{}
+	for _, s := range t.inOrder() {
+		for _, key := range s.settings.Sources {
+			one := t.sources[key]
+			if one == nil {
+				if one = before[key]; one == nil {
+					one = &source{name: key.String(), due: now, since: now}
+				}
+				one.services, one.every = nil, s.settings.Poll
+				t.sources[key] = one
+			}
+			one.services = append(one.services, s.seen.Name)
+			one.every = min(one.every, s.settings.Poll)
+		}
+	}
+}
+
+// Due returns the sources that are to be asked now. Each needs an Answer.
+func (t *Table) Due(now time.Time) []demand.Source {
+	if t.role != RoleLeader {
+		return nil
+	}
+	var due []demand.Source
+	for key, s := range t.sources {
+		if s.due.Sub(now) > s.every { // the clock stepped back
+			s.due = now
+		}
+		if !s.due.After(now) {
+			due = append(due, key)
+			s.due = now.Add(s.every)
+		}
+	}
+	slices.SortFunc(due, func(a, b demand.Source) int { return cmp.Compare(t.sources[a].name, t.sources[b].name) })
+	return due
+}
+
+// Answer takes in what a source has said; err is why it has not.
+func (t *Table) Answer(now time.Time, key demand.Source, r demand.Reading, err string) {
+	s := t.sources[key]
+	if s == nil {
+		return
+	}
+	if err != "" {
+		t.failed(now, s, err)
+		return
+	}
+	if s.state == demand.SourceLost {
+		t.tell(worker.Event{At: now, Kind: worker.EventDemandBack, Group: strings.Join(s.services, ", "), Detail: s.name})
+	}
+	if s.state != demand.SourceAnswered {
+		s.since = now
+	}
+	s.state, s.reading, s.failures, s.err = demand.SourceAnswered, r, 0, ""
+}
+
+func (t *Table) failed(now time.Time, s *source, err string) {
+	s.failures++
+	s.err = err
+	switch {
+	case s.failures >= lostAfter && s.state != demand.SourceLost:
+		s.state, s.since = demand.SourceLost, now
+		t.tell(worker.Event{At: now, Kind: worker.EventDemandLost, Group: strings.Join(s.services, ", "), Reason: worker.ReasonSourceFailed, Detail: err})
+	case s.state == demand.SourceAnswered:
+		s.state, s.since = demand.SourceFailing, now
+	}
+}
+
+// inOrder returns the services by name.
+func (t *Table) inOrder() []*scaled {
+	return slices.SortedFunc(maps.Values(t.services), func(a, b *scaled) int { return cmp.Compare(a.seen.Name, b.seen.Name) })
+}

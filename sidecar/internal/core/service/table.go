@@ -1,0 +1,181 @@
+package service
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"stoker/sidecar/internal/core/demand"
+	"stoker/sidecar/internal/core/policy"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// Settings of a Table.
+type Settings struct {
+	Rules  policy.Rules
+	Zone   *time.Location // of hours that name none
+	DryRun bool
+}
+
+// Table is all services whose replicas are Stoker's. It has one owner.
+type Table struct {
+	set      Settings
+	role     Role
+	problem  string
+	services map[string]*scaled // by ID
+	sources  map[demand.Source]*source
+	losses   map[string]*losses // by the service's name
+	events   []worker.Event
+	again    bool // look again at once: a service was changed meanwhile
+}
+
+// scaled is a service whose replicas Stoker sets.
+type scaled struct {
+	seen     Service
+	words    policy.Demand
+	problems []policy.Problem
+	settings demand.Settings
+	memory   demand.Memory
+	decision demand.Decision
+	hand     hand
+	change   changing
+	unplaced unplaced
+	waitedAt time.Time // when work last waited
+	calmAt   time.Time // when work did not wait, or the replicas were changed, last
+	told     worker.Reason
+	limited  bool // it was told that there is more work than tasks that may run
+}
+
+// hand is what somebody else has done to the replicas.
+type hand struct {
+	on     bool
+	wanted int // when it was seen
+	noted  bool
+}
+
+// changing is what Stoker does to the replicas.
+type changing struct {
+	sent    bool // in this round: what was seen is no longer so
+	asked   int  // replicas of the last update, until it is seen; Unknown for none
+	state   State
+	err     string
+	retryAt time.Time
+}
+
+// The waits between looks.
+const (
+	lookLeader   = 5 * time.Second // or the shortest stoker.demand-poll
+	lookFollower = 5 * time.Second // another leader takes over
+	lookOften    = time.Second
+	lookIdle     = 15 * time.Second // no service has a demand
+	lookNone     = time.Minute      // a node may become a manager
+	retryUpdate  = 30 * time.Second
+)
+
+// mostReplicas bounds a number of tasks.
+const mostReplicas = policy.MostReplicas
+
+// New returns a Table that has seen nothing.
+func New(set Settings) *Table {
+	return &Table{set: set, services: map[string]*scaled{}, sources: map[demand.Source]*source{}, losses: map[string]*losses{}}
+}
+
+// See takes in a look at the Swarm. Who does not lead forgets all but the losses: another one decides, and a leader begins with what is there.
+func (t *Table) See(now time.Time, l Look) {
+	t.role, t.problem, t.again = l.Role, l.Err, false
+	if l.Role == RoleUnknown && l.Err != "" && len(t.services) > 0 {
+		for _, s := range t.services { // a look that failed is no change of the leader
+			s.change.sent = true
+		}
+		return
+	}
+	if l.Role != RoleLeader {
+		t.services, t.sources = map[string]*scaled{}, map[demand.Source]*source{}
+		t.dropOldLosses(now)
+		return
+	}
+	gone := maps.Clone(t.services)
+	for _, seen := range l.Services {
+		delete(gone, seen.ID)
+		t.see(seen)
+		t.seeLosses(now, seen)
+	}
+	for id := range gone {
+		delete(t.services, id)
+	}
+	t.forgetLosses(now, l.Services)
+	t.orderSources(now)
+}
+
+// see takes in one service.
+func (t *Table) see(seen Service) {
+	words, problems, ours := t.set.Rules.ServiceDemand(seen.Labels)
+	if !ours || !seen.Replicated {
+		delete(t.services, seen.ID)
+		return
+	}
+	s := t.services[seen.ID]
+	if s == nil {
+		s = &scaled{seen: seen}
+		s.change.asked, s.change.state = Unknown, StateWaiting
+		t.services[seen.ID] = s
+	}
+	if s.words != words {
+		settings, err := words.Settings(t.set.Rules.Named, t.set.Zone)
+		if err != nil {
+			problems = append(problems, policy.Problem{Label: "stoker.demand", Message: err.Error()})
+		}
+		settings.CloneUpTo = 0
+		s.settings, s.words = settings, words
+	}
+	s.problems = problems
+	if len(problems) > 0 {
+		s.settings.Sources = nil
+		s.words = policy.Demand{}
+	}
+	s.seeReplicas(seen)
+	s.seen, s.change.sent = seen, false
+}
+
+// seeReplicas tells Stoker's own change from one of somebody else.
+func (s *scaled) seeReplicas(seen Service) {
+	own := seen.Replicas == s.change.asked
+	if seen.Replicas != s.seen.Replicas && !own {
+		s.hand, s.memory = hand{on: true}, demand.Memory{}
+		s.told = ""
+	}
+	s.change.asked = Unknown
+}
+
+// Next is when to look again.
+func (t *Table) Next(now time.Time) time.Time {
+	switch {
+	case t.again:
+		return now
+	case t.role == RoleLeader && len(t.services)+len(t.losses) > 0:
+		every := lookLeader
+		for _, s := range t.services {
+			if s.settings.Poll > 0 {
+				every = min(every, max(s.settings.Poll, lookOften))
+			}
+		}
+		return now.Add(every)
+	case t.role == RoleLeader:
+		return now.Add(lookIdle)
+	case t.role == RoleFollower, t.role == RoleUnknown:
+		return now.Add(lookFollower)
+	}
+	return now.Add(lookNone)
+}
+
+// Take returns what there is to tell, once.
+func (t *Table) Take() []worker.Event {
+	events := t.events
+	t.events = nil
+	return events
+}
+
+func (t *Table) tell(e worker.Event) { t.events = append(t.events, e) }
+
+// sortedKeys returns the keys of a map in order.
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,89 @@
+package service
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"stoker/sidecar/internal/core/demand"
+	"stoker/sidecar/internal/core/worker"
+)
+
+// placeFor is how long fewer tasks than replicas run until it is asked why, and how often.
+const (
+	placeFor   = 30 * time.Second
+	placeEvery = time.Minute
+)
+
+// unplaced is replicas for which Swarm finds no node.
+type unplaced struct {
+	since time.Time // fewer tasks run than there are replicas; zero when they do not
+	asked time.Time
+	asks  bool   // in this round
+	why   string // Swarm's words; empty when it has none
+	told  bool
+}
+
+// Wanted returns the IDs of the services whose tasks decide something now. Each needs a Tasks.
+func (t *Table) Wanted(now time.Time) []string {
+	if t.role != RoleLeader {
+		return nil
+	}
+	var ids []string
+	for _, s := range t.inOrder() {
+		if s.asksPlace(now) {
+			s.unplaced.asked, s.unplaced.asks = now, true
+			ids = append(ids, s.seen.ID)
+		}
+	}
+	for _, name := range sortedKeys(t.losses) {
+		if l := t.losses[name]; l.asks(now) && !slices.Contains(ids, l.service.ID) {
+			ids = append(ids, l.service.ID)
+		}
+	}
+	return ids
+}
+
+// asksPlace reports whether it is time to ask why fewer tasks run than there are replicas.
+func (s *scaled) asksPlace(now time.Time) bool {
+	u := &s.unplaced
+	switch {
+	case s.seen.Running == Unknown || s.seen.Running >= s.seen.Replicas || s.seen.Updating:
+		*u = unplaced{}
+	case u.since.IsZero() || u.since.After(now):
+		u.since = now
+	}
+	return !u.since.IsZero() && now.Sub(u.since) >= placeFor && now.Sub(u.asked) >= placeEvery
+}
+
+// Tasks takes in the tasks of a service that are to run or have run. With an error nothing is known of them.
+func (t *Table) Tasks(now time.Time, id string, tasks []Task, err string) {
+	if err != "" {
+		return
+	}
+	if s := t.services[id]; s != nil && s.unplaced.asks {
+		s.unplaced.asks = false
+		s.unplaced.why = whyPending(tasks)
+		if s.unplaced.why != "" && !s.unplaced.told {
+			s.unplaced.told = true
+			t.tell(worker.Event{At: now, Kind: worker.EventDemandLimited, Group: s.seen.Name, Reason: worker.Reason(demand.LimitPlacement.String()), Detail: s.unplaced.why})
+		}
+	}
+	for _, l := range t.losses {
+		if l.service.ID == id {
+			l.judge(now, tasks)
+		}
+	}
+	t.dropSettledLosses()
+}
+
+// whyPending is why Swarm does not run tasks, in its own words.
+func whyPending(tasks []Task) string {
+	var all []string
+	for _, one := range tasks {
+		if one.State == "pending" && one.Err != "" && !slices.Contains(all, one.Err) {
+			all = append(all, one.Err)
+		}
+	}
+	return strings.Join(all, "; ")
+}

@@ -1,0 +1,95 @@
+package docker
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/service"
+)
+
+const (
+	managerInfo = `{"Swarm":{"NodeID":"n1","LocalNodeState":"active","ControlAvailable":true}}`
+	leaderNode  = `{"ManagerStatus":{"Leader":true}}`
+	noManager   = `{"message":"This node is not a swarm manager."}`
+	oneService  = `{"ID":"s1","Version":{"Index":7},"Spec":{"Name":"web","Labels":{"a":"b"},"Mode":{"Replicated":{"Replicas":2}},"New":{"deep":[1.50]},` +
+		`"TaskTemplate":{"ForceUpdate":3,"RestartPolicy":{"Condition":"on-failure"}}},"ServiceStatus":{"RunningTasks":1},"UpdateStatus":{"State":"paused"}}`
+)
+
+func TestSwarmLook(t *testing.T) {
+	for name, c := range map[string]struct {
+		answers answers
+		role    service.Role
+	}{
+		"no Swarm":   {answers{says(200, `{"Swarm":{"LocalNodeState":"inactive"}}`)}, service.RoleNone},
+		"a worker":   {answers{says(200, `{"Swarm":{"NodeID":"n1","LocalNodeState":"active"}}`)}, service.RoleWorker},
+		"a follower": {answers{says(200, managerInfo), says(200, `{"ManagerStatus":{"Reachability":"reachable"}}`)}, service.RoleFollower},
+		"a leader":   {answers{says(200, managerInfo), says(200, leaderNode), says(200, "["+oneService+"]")}, service.RoleLeader},
+		"demoted":    {answers{says(200, managerInfo), says(503, noManager)}, service.RoleUnknown},
+		"no answer":  {answers{says(500, `{"message":"no"}`)}, service.RoleUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, engine := newFake(t, inTurn(t, c.answers))
+			look := NewSwarm(client).Look(t.Context())
+			require.Equal(t, c.role, look.Role, look.Err)
+			require.Equal(t, c.role == service.RoleUnknown, look.Err != "")
+			require.Len(t, engine.seen(), len(c.answers))
+			if c.role == service.RoleLeader {
+				require.Len(t, look.Services, 1)
+				s := look.Services[0]
+				s.Spec = nil
+				require.Equal(t, service.Service{ID: "s1", Name: "web", Version: 7, Labels: map[string]string{"a": "b"}, Replicated: true, Replicas: 2, Running: 1, Condition: "on-failure", Updating: true}, s)
+			}
+		})
+	}
+}
+
+// A manager that leads is asked two calls a look, and one that was demoted is found again.
+func TestSwarmLooksAgain(t *testing.T) {
+	client, engine := newFake(t, inTurn(t, answers{
+		says(200, managerInfo), says(200, leaderNode), says(200, "[]"), says(200, leaderNode), says(200, "[]"), says(503, noManager), says(200, `{"Swarm":{"NodeID":"n1"}}`),
+	}))
+	s := NewSwarm(client)
+	for _, role := range []service.Role{service.RoleLeader, service.RoleLeader, service.RoleUnknown, service.RoleWorker} {
+		require.Equal(t, role, s.Look(t.Context()).Role)
+	}
+	require.Len(t, engine.seen(), 7)
+}
+
+// An update sends the spec as the engine gave it, but for the one number; fields that are not known, too.
+func TestSwarmUpdate(t *testing.T) {
+	var given struct{ Spec json.RawMessage }
+	require.NoError(t, json.Unmarshal([]byte(oneService), &given))
+	for name, c := range map[string]struct {
+		answer func(*http.Request) (*http.Response, error)
+		result service.Result
+	}{
+		"done":     {says(200, `{}`), service.Done},
+		"conflict": {says(500, `{"message":"rpc error: code = Unknown desc = update out of sequence"}`), service.Conflict},
+		"refused":  {says(400, `{"message":"no"}`), service.Refused},
+		"broken":   {func(*http.Request) (*http.Response, error) { return nil, errBroken }, service.Lost},
+		"nobody":   {func(*http.Request) (*http.Response, error) { return nil, errRefused }, service.Refused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var sent []byte
+			client, engine := newFake(t, func(r *http.Request) (*http.Response, error) {
+				var err error
+				sent, err = io.ReadAll(r.Body)
+				require.NoError(t, err)
+				return c.answer(r)
+			})
+			result, _ := NewSwarm(client).Update(t.Context(), service.Change{ID: "s1", Version: 7, Spec: given.Spec, From: 2, To: 3})
+			require.Equal(t, c.result, result)
+			require.Regexp(t, `^POST /v1\.\d+/services/s1/update\?version=7$`, engine.seen()[0])
+			require.JSONEq(t, `{"Name":"web","Labels":{"a":"b"},"Mode":{"Replicated":{"Replicas":3}},"New":{"deep":[1.50]},"TaskTemplate":{"ForceUpdate":3,"RestartPolicy":{"Condition":"on-failure"}}}`, string(sent))
+			require.Contains(t, string(sent), "1.50", "numbers are not rewritten")
+		})
+	}
+	forced, err := changed(service.Change{Spec: given.Spec, From: 2, To: 2, Force: true})
+	require.NoError(t, err)
+	require.Contains(t, string(forced), `"ForceUpdate":4`)
+	require.Contains(t, string(forced), `"Replicas":2`)
+}
