@@ -83,7 +83,7 @@ func TestFirstLookAdvises(t *testing.T) {
 		l := newLookout(policy.Selector{})
 		ctx, cancel := context.WithCancel(t.Context())
 		l.listed = []worker.Observation{
-			{ID: "own", Key: "shop-stoker-1"}, {ID: "x", Key: "shop-cruncher-1", Status: worker.StatusRunning},
+			{ID: "own", Key: "shop-stoker-1"}, {ID: "x", Key: "shop-cruncher-1", ListState: worker.ListState{Status: worker.StatusRunning}},
 			{ID: "task", Key: "task", Labels: map[string]string{"com.docker.swarm.task.id": "t"}},
 		}
 		require.Nil(t, l.within(l.shown).Candidates, "nothing was looked at")

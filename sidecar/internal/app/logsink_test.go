@@ -67,10 +67,10 @@ func TestTellNeverBlocks(t *testing.T) {
 		go func() { sink.run(ctx); close(ended) }()
 
 		const told = 3 * logQueue
-		sink.Record([]worker.Event{{Kind: worker.EventManaged, Attempt: 1}})
+		sink.Record([]worker.Event{{Kind: worker.EventManaged, HealDetails: worker.HealDetails{Attempt: 1}}})
 		synctest.Wait() // that one is being written
 		for n := range told - 1 {
-			sink.Record([]worker.Event{{Kind: worker.EventManaged, Attempt: n + 2}})
+			sink.Record([]worker.Event{{Kind: worker.EventManaged, HealDetails: worker.HealDetails{Attempt: n + 2}}})
 		}
 		close(g.open)
 		cancel()
@@ -101,7 +101,7 @@ func TestHostileStrings(t *testing.T) {
 				var out bytes.Buffer
 				sink := newLogSink(loggerTo(&out, format), func() {})
 				sink.Record([]worker.Event{{
-					Kind: worker.EventFault, Key: worker.Key(text), ID: text, Output: text, Detail: text, Reason: worker.Reason(text),
+					Kind: worker.EventFault, Key: worker.Key(text), ID: text, HealDetails: worker.HealDetails{Output: text}, Detail: text, Reason: worker.Reason(text),
 				}})
 				sink.message(logrus.WarnLevel, text, text)
 				sink.drain()
@@ -138,9 +138,9 @@ func TestNotesAsLines(t *testing.T) {
 	var out bytes.Buffer
 	sink := newLogSink(loggerTo(&out, &logrus.JSONFormatter{}), func() {})
 	sink.Record([]worker.Event{{
-		At: at, Kind: worker.EventFault, Key: "w", ID: strings.Repeat("a", 64), Fault: worker.FaultExited, Intent: worker.IntentNone,
-		Heal: worker.HealStart, Reason: worker.ReasonCrashed, Attempt: 2, Delay: 1500 * time.Millisecond, Duration: time.Second,
-		ExitCode: 0, Output: "o", Detail: "d",
+		At: at, Kind: worker.EventFault, Key: "w", ID: strings.Repeat("a", 64), HealDetails: worker.HealDetails{Fault: worker.FaultExited, Intent: worker.IntentNone,
+			Heal: worker.HealStart, Attempt: 2, Delay: 1500 * time.Millisecond, Duration: time.Second,
+			ExitCode: 0, Output: "o"}, Reason: worker.ReasonCrashed, Detail: "d",
 	}})
 	sink.drain()
 	got := entries(t, out.String())[0]
@@ -153,7 +153,7 @@ func TestNotesAsLines(t *testing.T) {
 
 // TestRecycleIsNoWarning: nothing is wrong with a worker that is restarted for its age.
 func TestRecycleIsNoWarning(t *testing.T) {
-	level, text := newLogSink(nil, nil).sentence(worker.Event{Kind: worker.EventFault, Fault: worker.FaultOld})
+	level, text := newLogSink(nil, nil).sentence(worker.Event{Kind: worker.EventFault, HealDetails: worker.HealDetails{Fault: worker.FaultOld}})
 	require.Equal(t, logrus.InfoLevel, level)
 	require.Contains(t, text, "nothing is wrong")
 }

@@ -211,7 +211,7 @@ func (e *fakeEngine) Engine(context.Context) (worker.Engine, error) {
 func (e *fakeEngine) List(context.Context) ([]worker.Observation, error) {
 	var list []worker.Observation
 	for _, s := range e.containers {
-		list = append(list, worker.Observation{Kind: worker.Listed, ID: s.ID, Key: s.Key, Labels: s.Labels, Status: s.Status, Health: s.Health})
+		list = append(list, worker.Observation{Kind: worker.Listed, ID: s.ID, Key: s.Key, Labels: s.Labels, ListState: worker.ListState{Status: s.Status, Health: s.Health}})
 	}
 	return list, e.listErr
 }

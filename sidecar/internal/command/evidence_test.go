@@ -20,8 +20,8 @@ func TestEvidence(t *testing.T) {
 	code := 0
 	for heal := range uint64(2) {
 		r.log.Record([]worker.Event{
-			{At: at, Kind: worker.EventFault, Key: "burner", HealID: heal + 1, Fault: worker.FaultUnhealthy, Reason: worker.ReasonHung, Heal: worker.HealRestart, Attempt: int(heal) + 1},
-			{At: at, Kind: worker.EventEvidence, Key: "burner", HealID: heal + 1, Evidence: &worker.HealEvidence{
+			{At: at, Kind: worker.EventFault, Key: "burner", HealDetails: worker.HealDetails{HealID: heal + 1, Fault: worker.FaultUnhealthy, Heal: worker.HealRestart, Attempt: int(heal) + 1}, Reason: worker.ReasonHung},
+			{At: at, Kind: worker.EventEvidence, Key: "burner", HealDetails: worker.HealDetails{HealID: heal + 1}, Evidence: &worker.HealEvidence{
 				Processes: "PID COMMAND\n1 worker\n", Command: &worker.CommandEvidence{ExitCode: &code, Output: "goroutine 1\x1b[2J:\n\tmain.go"},
 			}},
 		})

@@ -24,10 +24,10 @@ import (
 func toldHistory(r *running, at time.Time) {
 	r.log.Record([]worker.Event{
 		{At: at, Kind: worker.EventEngineConnected},
-		{At: at, Kind: worker.EventFault, Key: "burner", Fault: worker.FaultExited, ExitCode: 137, Reason: worker.ReasonCrashed, Intent: worker.IntentNone, Heal: worker.HealStart, Attempt: 1, Delay: time.Second},
-		{At: at, Kind: worker.EventHealFailed, Key: "burner", Fault: worker.FaultUnhealthy, Reason: worker.ReasonProbeFailed, Heal: worker.HealRestart, Attempt: 2, Duration: 2300 * time.Millisecond, Detail: "no such image", Output: " no beat\n"},
-		{At: at, Kind: worker.EventQuota, Key: "grinder", From: 0, CPUs: 0.5},
-		{At: at, Kind: worker.EventHeld, Key: "grinder", Reason: worker.HeldOperator, Intent: worker.IntentOperator},
+		{At: at, Kind: worker.EventFault, Key: "burner", HealDetails: worker.HealDetails{Fault: worker.FaultExited, ExitCode: 137, Intent: worker.IntentNone, Heal: worker.HealStart, Attempt: 1, Delay: time.Second}, Reason: worker.ReasonCrashed},
+		{At: at, Kind: worker.EventHealFailed, Key: "burner", HealDetails: worker.HealDetails{Fault: worker.FaultUnhealthy, Heal: worker.HealRestart, Attempt: 2, Duration: 2300 * time.Millisecond, Output: " no beat\n"}, Reason: worker.ReasonProbeFailed, Detail: "no such image"},
+		{At: at, Kind: worker.EventQuota, Key: "grinder", QuotaChange: worker.QuotaChange{From: 0, CPUs: 0.5}},
+		{At: at, Kind: worker.EventHeld, Key: "grinder", Reason: worker.HeldOperator, HealDetails: worker.HealDetails{Intent: worker.IntentOperator}},
 	})
 }
 

@@ -179,7 +179,7 @@ func TestHostileWords(t *testing.T) {
 	w.Problems = []policy.Problem{{Label: hostile, Value: strings.Repeat("界", 60_000), Message: hostile}}
 	r.show(view(w, burner()))
 	for _, text := range []string{hostile, strings.Repeat("\x00", 100_000), strings.Repeat("界", 50_000), strings.Repeat("é\u0301", 1000)} {
-		r.log.Record([]worker.Event{{Kind: worker.EventHealFailed, Key: worker.Key(text), Output: text, Detail: text, Reason: worker.Reason(hostile)}})
+		r.log.Record([]worker.Event{{Kind: worker.EventHealFailed, Key: worker.Key(text), HealDetails: worker.HealDetails{Output: text}, Detail: text, Reason: worker.Reason(hostile)}})
 	}
 	for _, width := range []int{1, 20, 33, 80, 200} {
 		for _, args := range [][]string{{"status"}, {"history"}} {

@@ -186,7 +186,7 @@ func TestRejectedIsLookedAtAgain(t *testing.T) {
 	d := newDesk(t, fleet.Settings{Rules: quotaRules()})
 	unlabelled := func() {
 		d.tell(worker.Observation{Kind: worker.ListBegin})
-		d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a", Labels: map[string]string{"other": "label"}, Status: worker.StatusRunning})
+		d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a", Labels: map[string]string{"other": "label"}, ListState: worker.ListState{Status: worker.StatusRunning}})
 		d.tell(worker.Observation{Kind: worker.ListEnd})
 	}
 	d.open()

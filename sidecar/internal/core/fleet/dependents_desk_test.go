@@ -15,7 +15,7 @@ func restartedParent(t *testing.T) (*desk, worker.Action) {
 	d := newDesk(t, fleet.Settings{})
 	d.up("p")
 	d.pass(time.Second)
-	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-p", Key: "p", ExitCode: 1})
+	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-p", Key: "p", Exit: worker.Exit{ExitCode: 1}})
 	d.pass(0)
 	starts := d.verb(worker.Start)
 	require.Len(t, starts, 1)

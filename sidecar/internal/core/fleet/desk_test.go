@@ -68,7 +68,7 @@ func (d *desk) event(kind worker.Kind, name string) {
 }
 
 func (d *desk) listed(name string, s worker.Status) {
-	d.tell(worker.Observation{Kind: worker.Listed, ID: "id-" + name, Key: worker.Key(name), Status: s, Health: worker.HealthNone})
+	d.tell(worker.Observation{Kind: worker.Listed, ID: "id-" + name, Key: worker.Key(name), ListState: worker.ListState{Status: s, Health: worker.HealthNone}})
 }
 
 // open is the beginning of a session up to its list.

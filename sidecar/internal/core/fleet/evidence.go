@@ -52,7 +52,7 @@ func (f *Fleet) logsRead(now time.Time, o worker.Outcome) {
 		return
 	}
 	e := worker.Event{
-		At: now, Kind: worker.EventEvidence, Key: o.Action.Key, ID: o.Action.Incarnation.ID, HealID: o.Action.Evidence.HealID,
+		At: now, Kind: worker.EventEvidence, Key: o.Action.Key, ID: o.Action.Incarnation.ID, HealDetails: worker.HealDetails{HealID: o.Action.Evidence.HealID},
 		Detail: o.Evidence.Summary(), Evidence: o.Evidence,
 	}
 	if m := f.members[e.Key]; m != nil && m.group != nil {

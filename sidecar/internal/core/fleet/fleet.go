@@ -37,26 +37,40 @@ type Settings struct {
 
 // Fleet is all workers. It is not safe for concurrent use; one goroutine owns it.
 type Fleet struct {
-	set      Settings
+	set Settings
+	registry
+	actions actions
+	heals
+	inquiries
+	stream   stream
+	demands  demands
+	recycles recycles
+	pauses   []Pause
+	closing  bool // Stoker is being stopped: heals under way are finished, none is begun
+	out      Effects
+}
+
+// registry is which containers are workers.
+type registry struct {
 	members  map[worker.Key]*member // by the name that is theirs now
 	byID     map[string]*member     // all, also those whose name someone else has taken
 	rejected map[string]rejection   // containers that an inspect showed to be no workers
+}
 
+// heals are those under way and those that wait.
+type heals struct {
 	recreates recreates
 	followers followers
-	actions   actions
-	viewers   viewers
 	schedule  schedule
 	probes    probes
-	outside   outside
-	stream    stream
 	overload  overloadGuard
-	demands   demands
-	recycles  recycles
-	logs      logReads
-	pauses    []Pause
-	closing   bool // Stoker is being stopped: heals under way are finished, none is begun
-	out       Effects
+}
+
+// inquiries are what is asked about the workers beside inspects: display stats, probes from outside and last log lines.
+type inquiries struct {
+	viewers viewers
+	outside outside
+	logs    logReads
 }
 
 // actions are those that were sent and have no answer yet.
@@ -110,10 +124,12 @@ type Effects struct {
 // New is a fleet that remembers what set says and has seen nothing yet.
 func New(now time.Time, set Settings) *Fleet {
 	f := &Fleet{
-		set: set, members: map[worker.Key]*member{}, byID: map[string]*member{}, rejected: map[string]rejection{}, recreates: newRecreates(),
-		followers: followers{leftDown: map[string]bool{}}, stream: stream{bookmark: set.Bookmark},
-		actions: actions{inFlight: map[uint64]inFlight{}, inClass: map[worker.ActionClass]int{}},
-		demands: newDemands(), recycles: recycles{groups: map[string][]*member{}}, pauses: slices.Clone(set.Pauses),
+		set:      set,
+		registry: registry{members: map[worker.Key]*member{}, byID: map[string]*member{}, rejected: map[string]rejection{}},
+		heals:    heals{recreates: newRecreates(), followers: followers{leftDown: map[string]bool{}}},
+		stream:   stream{bookmark: set.Bookmark},
+		actions:  actions{inFlight: map[uint64]inFlight{}, inClass: map[worker.ActionClass]int{}},
+		demands:  newDemands(), recycles: recycles{groups: map[string][]*member{}}, pauses: slices.Clone(set.Pauses),
 	}
 	f.beginRound()
 	f.stream.engine = EngineLink{Since: now}

@@ -48,7 +48,7 @@ func TestStopSeenOnlyInTheReplayHolds(t *testing.T) {
 	d := newDesk(t, fleet.Settings{Saved: []worker.Saved{mem}})
 	d.open()
 	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15, At: noon.Add(-time.Minute)})
-	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", ExitCode: 143, At: noon.Add(-time.Minute)})
+	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 143}, At: noon.Add(-time.Minute)})
 	d.tell(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusExited)
 	d.tell(worker.Observation{Kind: worker.ListEnd})
@@ -79,7 +79,7 @@ func TestListIsOvertakenByEvents(t *testing.T) {
 		d.pass(50 * time.Millisecond)
 		d.event(worker.Created, "b")
 		d.tell(worker.Observation{Kind: worker.ListBegin, At: asked})
-		d.tell(worker.Observation{Kind: worker.Listed, At: asked, ID: "id-a", Key: "a", Status: worker.StatusRunning, Health: worker.HealthNone})
+		d.tell(worker.Observation{Kind: worker.Listed, At: asked, ID: "id-a", Key: "a", ListState: worker.ListState{Status: worker.StatusRunning, Health: worker.HealthNone}})
 		d.tell(worker.Observation{Kind: worker.ListEnd, At: asked})
 		require.Equal(t, []worker.Key{"a", "b"}, d.inView())
 	})
@@ -92,7 +92,7 @@ func TestListIsOvertakenByEvents(t *testing.T) {
 		d.event(worker.Gone, "a")
 		d.tell(worker.Observation{Kind: worker.Started, ID: "id-new", Key: "a"})
 		d.tell(worker.Observation{Kind: worker.ListBegin, At: asked})
-		d.tell(worker.Observation{Kind: worker.Listed, At: asked, ID: "id-a", Key: "a", Status: worker.StatusRunning})
+		d.tell(worker.Observation{Kind: worker.Listed, At: asked, ID: "id-a", Key: "a", ListState: worker.ListState{Status: worker.StatusRunning}})
 		d.tell(worker.Observation{Kind: worker.ListEnd, At: asked})
 		require.Equal(t, "id-new", d.newWorker("a").ID)
 	})
@@ -127,8 +127,8 @@ func TestNamesSwappedInAGap(t *testing.T) {
 	d.event(worker.Exited, "a")
 	d.pass(time.Minute)
 	d.tell(worker.Observation{Kind: worker.ListBegin})
-	d.tell(worker.Observation{Kind: worker.Listed, ID: "id-b", Key: "a", Status: worker.StatusRunning, Health: worker.HealthNone})
-	d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "b", Status: worker.StatusExited})
+	d.tell(worker.Observation{Kind: worker.Listed, ID: "id-b", Key: "a", ListState: worker.ListState{Status: worker.StatusRunning, Health: worker.HealthNone}})
+	d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "b", ListState: worker.ListState{Status: worker.StatusExited}})
 	d.tell(worker.Observation{Kind: worker.ListEnd})
 	require.Equal(t, "id-b", d.newWorker("a").ID)
 	require.Equal(t, worker.HeldOperator, d.newWorker("b").Held, "what was known of it went with it")
@@ -139,7 +139,7 @@ func TestQuotaMode(t *testing.T) {
 	listed := func(d *desk) worker.Action {
 		d.open()
 		d.tell(worker.Observation{Kind: worker.ListBegin})
-		d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a", Labels: none, Status: worker.StatusRunning})
+		d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a", Labels: none, ListState: worker.ListState{Status: worker.StatusRunning}})
 		d.tell(worker.Observation{Kind: worker.ListEnd})
 		require.Empty(d.t, d.inView(), "it is nobody's before its quota is known")
 		require.Empty(d.t, d.turn.Save)
@@ -156,7 +156,7 @@ func TestQuotaMode(t *testing.T) {
 		d.answer(look, found(d, look, 0.5))
 		require.Equal(t, []worker.Key{"a"}, d.inView())
 		require.Contains(t, d.told, worker.EventManaged)
-		d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Labels: none, ExitCode: 1})
+		d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Labels: none, Exit: worker.Exit{ExitCode: 1}})
 		require.Len(t, d.verb(worker.Start), 1)
 	})
 	t.Run("no quota does not, until an update gives it one", func(t *testing.T) {
@@ -166,7 +166,7 @@ func TestQuotaMode(t *testing.T) {
 		require.Empty(t, d.inView())
 		require.NotContains(t, d.told, worker.EventManaged)
 		d.do = nil
-		d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Labels: none, ExitCode: 1})
+		d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Labels: none, Exit: worker.Exit{ExitCode: 1}})
 		require.Empty(t, d.do)
 		d.tell(worker.Observation{Kind: worker.Updated, ID: "id-a", Key: "a", Labels: none})
 		look = d.verb(worker.Inspect)[0]
@@ -178,7 +178,7 @@ func TestQuotaMode(t *testing.T) {
 		wrong := map[string]string{"stoker.max-attempts": "many"}
 		d.open()
 		d.tell(worker.Observation{Kind: worker.ListBegin})
-		d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a", Labels: wrong, Status: worker.StatusRunning})
+		d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a", Labels: wrong, ListState: worker.ListState{Status: worker.StatusRunning}})
 		d.tell(worker.Observation{Kind: worker.ListEnd})
 		look := d.verb(worker.Inspect)[0]
 		s := found(d, look, 0.5)
@@ -186,7 +186,7 @@ func TestQuotaMode(t *testing.T) {
 		d.answer(look, s)
 		require.Equal(t, worker.HeldBadLabels, d.newWorker("a").Held)
 		require.Len(t, d.newWorker("a").Problems, 1)
-		d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Labels: wrong, ExitCode: 1})
+		d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Labels: wrong, Exit: worker.Exit{ExitCode: 1}})
 		require.Empty(t, d.verb(worker.Start))
 	})
 }

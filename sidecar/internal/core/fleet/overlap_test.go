@@ -29,7 +29,7 @@ func TestBackupWithNobodyInItsPlace(t *testing.T) {
 			d.open()
 			d.tell(worker.Observation{Kind: worker.ListBegin})
 			for _, name := range c.listed {
-				o := worker.Observation{Kind: worker.Listed, ID: "id-" + name, Key: worker.Key(name), Labels: enabled, Status: worker.StatusRunning}
+				o := worker.Observation{Kind: worker.Listed, ID: "id-" + name, Key: worker.Key(name), Labels: enabled, ListState: worker.ListState{Status: worker.StatusRunning}}
 				if strings.HasPrefix(name, "foreign") {
 					o.Labels = map[string]string{"stoker.enable": "true", "stoker.scope": "other"}
 				}
@@ -52,7 +52,7 @@ func TestNewContainerIsNoDependent(t *testing.T) {
 	d := newDesk(t, fleet.Settings{})
 	d.up("p", "w")
 	d.pass(time.Second)
-	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-p", Key: "p", ExitCode: 1})
+	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-p", Key: "p", Exit: worker.Exit{ExitCode: 1}})
 	d.pass(0)
 	start := d.only(worker.Start)
 	s := d.running(start)
@@ -108,7 +108,7 @@ func TestStopBeforeACutSession(t *testing.T) {
 	}}, Bookmark: worker.Bookmark{EventAt: noon.Add(-time.Minute), BootedAt: noon.Add(-24 * time.Hour)}})
 	d.open()
 	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
-	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", ExitCode: 143})
+	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 143}})
 	d.pass(time.Minute)
 	d.tell(worker.Observation{Kind: worker.Disconnected})
 	d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now}})
@@ -151,7 +151,7 @@ func TestStopLongBeforeAShutdown(t *testing.T) {
 func TestShutdownBesideOneThatIsDown(t *testing.T) {
 	began := noon.Add(-time.Hour)
 	saved := func(name string, state worker.State) worker.Saved {
-		return worker.Saved{Key: worker.Key(name), Incarnation: worker.Incarnation{ID: "id-" + name, StartedAt: began}, Labels: enabled, Expected: true, State: state}
+		return worker.Saved{Key: worker.Key(name), Incarnation: worker.Incarnation{ID: "id-" + name, StartedAt: began}, Labels: enabled, Expected: true, SavedHeals: worker.SavedHeals{State: state}}
 	}
 	exhausted := saved("a", worker.State{Phase: worker.PhaseExhausted})
 	exhausted.Budget.ExhaustedAt = began
@@ -208,7 +208,7 @@ func TestBackupThatAnOperatorHadStopped(t *testing.T) {
 	require.Equal(t, worker.HeldReplaced, d.newWorker("a.stoker-old").Held)
 	d.do = nil
 	d.tell(worker.Observation{Kind: worker.ListBegin})
-	d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a.stoker-old", Status: worker.StatusExited})
+	d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a.stoker-old", ListState: worker.ListState{Status: worker.StatusExited}})
 	d.tell(worker.Observation{Kind: worker.ListEnd})
 	name := worker.Key("a.stoker-old")
 	var calls []worker.Call
@@ -236,8 +236,8 @@ func TestRenamedByAnOperatorDuringRecreate(t *testing.T) {
 	d.recreating("w")
 	marks := map[string]string{worker.MarkOf: "id-w", worker.MarkName: "w", "stoker.enable": "true"}
 	d.tell(worker.Observation{Kind: worker.ListBegin, At: d.now})
-	d.tell(worker.Observation{Kind: worker.Listed, At: d.now, ID: "id-w", Key: "w", Labels: enabled, Status: worker.StatusRunning})
-	d.tell(worker.Observation{Kind: worker.Listed, At: d.now, ID: "id-new", Key: "wx", Labels: marks, Status: worker.StatusRunning})
+	d.tell(worker.Observation{Kind: worker.Listed, At: d.now, ID: "id-w", Key: "w", Labels: enabled, ListState: worker.ListState{Status: worker.StatusRunning}})
+	d.tell(worker.Observation{Kind: worker.Listed, At: d.now, ID: "id-new", Key: "wx", Labels: marks, ListState: worker.ListState{Status: worker.StatusRunning}})
 	d.tell(worker.Observation{Kind: worker.ListEnd, At: d.now})
 	require.Equal(t, []worker.Key{"w", "wx"}, d.inView())
 }
@@ -258,17 +258,17 @@ func TestStopOnTheWayBackIsReplayed(t *testing.T) {
 			heal := worker.Heal{ID: 1, Fault: worker.FaultExited, Action: worker.HealRecreate, Attempt: 1}
 			d := newDesk(t, fleet.Settings{Saved: []worker.Saved{{
 				Key: "w", Incarnation: worker.Incarnation{ID: "id-w", StartedAt: noon.Add(-time.Hour)}, Labels: enabled, Expected: true,
-				State: worker.State{Phase: worker.PhaseRecreating, Heal: heal, Due: noon, Undone: c.undone},
+				SavedHeals: worker.SavedHeals{State: worker.State{Phase: worker.PhaseRecreating, Heal: heal, Due: noon, Undone: c.undone}},
 			}}})
 			marks := map[string]string{worker.MarkOf: "id-w", worker.MarkName: "w", "stoker.enable": "true"}
 			d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: noon, BootedAt: noon.Add(-24 * time.Hour)}})
 			for i, signal := range c.signals {
 				at := noon.Add(time.Duration(i-60) * time.Second)
-				d.tell(worker.Observation{Kind: worker.Signalled, At: at, ID: "id-new", Key: "w", Labels: marks, Signal: signal, History: true})
+				d.tell(worker.Observation{Kind: worker.Signalled, At: at, ID: "id-new", Key: "w", Labels: marks, Signal: signal, Replay: worker.Replay{History: true}})
 			}
 			d.tell(worker.Observation{Kind: worker.ListBegin})
-			d.tell(worker.Observation{Kind: worker.Listed, ID: "id-w", Key: "w.stoker-old", Status: worker.StatusExited})
-			d.tell(worker.Observation{Kind: worker.Listed, ID: "id-new", Key: "w", Labels: marks, Status: worker.StatusRunning})
+			d.tell(worker.Observation{Kind: worker.Listed, ID: "id-w", Key: "w.stoker-old", ListState: worker.ListState{Status: worker.StatusExited}})
+			d.tell(worker.Observation{Kind: worker.Listed, ID: "id-new", Key: "w", Labels: marks, ListState: worker.ListState{Status: worker.StatusRunning}})
 			d.tell(worker.Observation{Kind: worker.ListEnd})
 			require.True(t, d.f.Recreating("id-w"))
 			stopped := slices.ContainsFunc(d.turn.Save, func(s worker.Saved) bool { return s.StopIntent != nil })

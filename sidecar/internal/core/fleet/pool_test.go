@@ -91,7 +91,7 @@ func (p *pool) connect() *pool {
 func (p *pool) list() {
 	p.see(worker.Observation{Kind: worker.ListBegin})
 	for _, key := range slices.Sorted(maps.Keys(p.state)) {
-		p.see(worker.Observation{Kind: worker.Listed, ID: p.state[key].ID, Key: key, Status: p.state[key].Status, Health: worker.HealthNone, Labels: p.labels[key]})
+		p.see(worker.Observation{Kind: worker.Listed, ID: p.state[key].ID, Key: key, ListState: worker.ListState{Status: p.state[key].Status, Health: worker.HealthNone}, Labels: p.labels[key]})
 	}
 	p.see(worker.Observation{Kind: worker.ListEnd})
 }
@@ -113,7 +113,7 @@ func (p *pool) take(t fleet.Effects) {
 func (p *pool) collect() { p.events = append(p.events, p.turn.Events...); p.turn.Events = nil }
 
 func (p *pool) event(kind worker.Kind, key worker.Key, code int, signal syscall.Signal) {
-	p.see(worker.Observation{Kind: kind, ID: p.state[key].ID, Key: key, Labels: p.labels[key], ExitCode: code, Signal: signal})
+	p.see(worker.Observation{Kind: kind, ID: p.state[key].ID, Key: key, Labels: p.labels[key], Exit: worker.Exit{ExitCode: code}, Signal: signal})
 }
 
 // work carries out what the fleet asks for.

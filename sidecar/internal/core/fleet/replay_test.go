@@ -14,7 +14,7 @@ import (
 func remembers(t *testing.T, last time.Time) *desk {
 	return newDesk(t, fleet.Settings{Saved: []worker.Saved{{
 		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: noon.Add(-time.Hour)}, Labels: enabled, LastEventAt: last,
-		State: worker.State{Phase: worker.PhaseHeld, Hold: worker.Hold{Reason: worker.HeldOperator, At: last, Confirmed: true}},
+		SavedHeals: worker.SavedHeals{State: worker.State{Phase: worker.PhaseHeld, Hold: worker.Hold{Reason: worker.HeldOperator, At: last, Confirmed: true}}},
 	}}})
 }
 
@@ -23,7 +23,7 @@ func remembers(t *testing.T, last time.Time) *desk {
 func TestReplayAcrossAStep(t *testing.T) {
 	last, stepped := noon.Add(-time.Minute), noon.Add(-2*time.Hour)
 	replay := func(d *desk, kind worker.Kind, at time.Time) {
-		d.tell(worker.Observation{Kind: kind, At: at, ID: "id-a", Key: "a", ExitCode: 1, Signal: 15})
+		d.tell(worker.Observation{Kind: kind, At: at, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 1}, Signal: 15})
 	}
 	down := func(d *desk, began, ended time.Time) {
 		for _, a := range d.verb(worker.Inspect) {
@@ -88,8 +88,8 @@ func TestReplayOfALostEvent(t *testing.T) {
 		d.tell(worker.Observation{Kind: worker.Disconnected})
 		d.open()
 		d.tell(worker.Observation{Kind: worker.Started, At: noon.Add(at), ID: "id-a", Key: "a"})
-		d.tell(worker.Observation{Kind: worker.Signalled, At: noon, ID: "id-a", Key: "a", Signal: 15, Repeated: true})
-		d.tell(worker.Observation{Kind: worker.Exited, At: noon, ID: "id-a", Key: "a", Repeated: true})
+		d.tell(worker.Observation{Kind: worker.Signalled, At: noon, ID: "id-a", Key: "a", Signal: 15, Replay: worker.Replay{Repeated: true}})
+		d.tell(worker.Observation{Kind: worker.Exited, At: noon, ID: "id-a", Key: "a", Replay: worker.Replay{Repeated: true}})
 		d.tell(worker.Observation{Kind: worker.ListBegin})
 		d.listed("a", worker.StatusExited)
 		d.tell(worker.Observation{Kind: worker.ListEnd})
@@ -103,7 +103,7 @@ func TestReplayOfARestartWithinSeconds(t *testing.T) {
 	began := noon.Add(-10 * time.Second)
 	d := newDesk(t, fleet.Settings{Saved: []worker.Saved{{
 		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: began}, Labels: enabled, Expected: true, LastEventAt: noon.Add(-time.Hour),
-		State: worker.State{Phase: worker.PhaseWatching}, StopIntent: &worker.StopIntent{ID: "id-a", At: began.Add(time.Second), Signal: 15},
+		SavedHeals: worker.SavedHeals{State: worker.State{Phase: worker.PhaseWatching}}, StopIntent: &worker.StopIntent{ID: "id-a", At: began.Add(time.Second), Signal: 15},
 	}}})
 	again := began.Add(5 * time.Second)
 	d.open()

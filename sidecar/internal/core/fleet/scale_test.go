@@ -38,7 +38,7 @@ func (s *scale) id(i int) (string, worker.Key) {
 func (s *scale) event(kind worker.Kind, i int) {
 	id, key := s.id(i)
 	s.take(s.f.Observe(s.now, worker.Observation{
-		Kind: kind, At: s.now, ID: id, Key: key, Labels: enabled, ExitCode: 1, Status: worker.StatusRunning, Health: worker.HealthNone,
+		Kind: kind, At: s.now, ID: id, Key: key, Labels: enabled, Exit: worker.Exit{ExitCode: 1}, ListState: worker.ListState{Status: worker.StatusRunning, Health: worker.HealthNone},
 	}))
 }
 

@@ -25,7 +25,7 @@ func TestTasksOfASlotShareTheirAttempts(t *testing.T) {
 	saved := func(key, slot, id string, attempts int, began time.Duration) worker.Saved {
 		return worker.Saved{
 			Key: worker.Key(key), Incarnation: worker.Incarnation{ID: "id-" + key, StartedAt: noon.Add(began)}, Labels: taskLabels("web", slot, id),
-			Budget: worker.Budget{Attempts: attempts}, State: worker.State{Phase: worker.PhaseHeld, Hold: worker.Hold{Reason: worker.HeldSwarm}},
+			SavedHeals: worker.SavedHeals{Budget: worker.Budget{Attempts: attempts}, State: worker.State{Phase: worker.PhaseHeld, Hold: worker.Hold{Reason: worker.HeldSwarm}}},
 		}
 	}
 	d := newDesk(t, fleet.Settings{Saved: []worker.Saved{saved("old", "1", "t0", 9, -2*time.Hour), saved("last", "1", "t1", 3, -time.Hour), saved("other", "2", "t2", 7, 0)}})

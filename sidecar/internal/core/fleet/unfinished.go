@@ -129,7 +129,7 @@ func (f *Fleet) resumed(now time.Time, p *recreation, r recreate.Result) {
 		return
 	}
 	seen := worker.Observation{
-		Kind: worker.Listed, At: f.engineTime(now), ID: s.ID, Key: s.Key, Labels: s.Labels, Status: s.Status, Health: s.Health,
+		Kind: worker.Listed, At: f.engineTime(now), ID: s.ID, Key: s.Key, Labels: s.Labels, ListState: worker.ListState{Status: s.Status, Health: s.Health},
 	}
 	if s.ID != u.of {
 		f.recreates.replacedIDs[u.of] = f.stream.round

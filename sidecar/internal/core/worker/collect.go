@@ -106,7 +106,7 @@ func (m *Machine) keepEvidence(now time.Time, o Outcome) {
 	if o.Evidence.Empty() || o.Action.Evidence == nil {
 		return
 	}
-	e := Event{At: now, Kind: EventEvidence, HealID: o.Action.Evidence.HealID, Reason: o.Action.Reason, Attempt: o.Action.Attempt, Evidence: o.Evidence}
+	e := Event{At: now, Kind: EventEvidence, HealDetails: HealDetails{HealID: o.Action.Evidence.HealID, Attempt: o.Action.Attempt}, Reason: o.Action.Reason, Evidence: o.Evidence}
 	e.Detail = o.Evidence.Summary()
 	m.emit(e)
 	if u := o.Evidence.Usage; u != nil && u.Throttled != nil {

@@ -163,8 +163,8 @@ func (m *Machine) starve(now time.Time) {
 		return
 	}
 	m.emit(Event{
-		At: now, Kind: EventHeld, HealID: s.Heal.ID, Fault: s.Heal.Fault, Reason: HeldStarved, Attempt: s.Heal.Attempt, Delay: s.Due.Sub(now),
-		Output: s.Heal.Output,
+		At: now, Kind: EventHeld, HealDetails: HealDetails{HealID: s.Heal.ID, Fault: s.Heal.Fault, Attempt: s.Heal.Attempt, Delay: s.Due.Sub(now),
+			Output: s.Heal.Output}, Reason: HeldStarved,
 	})
 	if m.id.Policy.OnStarved == policy.OnStarvedBoost {
 		m.wishBoost(now)

@@ -53,7 +53,7 @@ func (m *Machine) rest(now time.Time, why Reason, at time.Time) {
 		m.hold(now, why, at)
 		return
 	}
-	m.emit(Event{At: now, Kind: EventAsleep, HealID: m.heal().ID, Reason: why, ExitCode: m.life.exitCode})
+	m.emit(Event{At: now, Kind: EventAsleep, HealDetails: HealDetails{HealID: m.heal().ID, ExitCode: m.life.exitCode}, Reason: why})
 	m.enter(State{Phase: PhaseAsleep})
 	m.saved.Expected, m.saved.Budget, m.life.exit = false, Budget{}, exitSettled
 }

@@ -95,9 +95,9 @@ func TestRememberedWaits(t *testing.T) {
 		"a starved one's grace":          {worker.ReasonStarved, time.Time{}, time.Hour, 5 * time.Minute},
 		"the slow pace of one exhausted": {worker.ReasonCrashed, noon, time.Hour, 30 * time.Minute},
 	} {
-		saved := worker.Saved{Incarnation: worker.Incarnation{ID: containerID}, Budget: worker.Budget{ExhaustedAt: c.exhausted}, State: worker.State{
+		saved := worker.Saved{Incarnation: worker.Incarnation{ID: containerID}, SavedHeals: worker.SavedHeals{Budget: worker.Budget{ExhaustedAt: c.exhausted}, State: worker.State{
 			Phase: worker.PhaseBackingOff, Due: noon.Add(c.due), Heal: worker.Heal{ID: 1, Fault: worker.FaultExited, Reason: c.reason},
-		}}
+		}}}
 		m := worker.Restore(s.id, saved)
 		step(t, m, noon, worker.StatsRead{})
 		require.Equal(t, c.want, m.View().Due.Sub(noon), name)

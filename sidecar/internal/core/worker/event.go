@@ -50,23 +50,33 @@ const (
 
 // Event is one fact for people. Strings that come from a container (Output, Detail) are as hostile as the container.
 type Event struct {
-	At       time.Time
-	Kind     EventKind
-	Key      Key
-	ID       string // container ID
-	Group    string // that the worker belongs to, or that the event is about; empty where there is no demand
-	HealID   uint64 // of the heal that the event is about; 0 when it is about none
+	At     time.Time
+	Kind   EventKind
+	Key    Key
+	ID     string // container ID
+	Group  string // that the worker belongs to, or that the event is about; empty where there is no demand
+	Reason Reason
+	HealDetails
+	QuotaChange
+	Detail   string        // the engine's error, the label problem
+	Evidence *HealEvidence // EventEvidence; must not be changed
+}
+
+// HealDetails are of the heal that an event is about, with the fault that it is for.
+type HealDetails struct {
+	HealID   uint64 // 0 when the event is about none
 	Fault    Fault
 	Intent   Intent
 	Heal     HealAction
-	Reason   Reason
 	Attempt  int
-	Delay    time.Duration // NoteFault, NoteHealFailed: wait before the next attempt
-	Duration time.Duration // NoteHealed, NoteHealFailed: since the fault was seen
+	Delay    time.Duration // EventFault, EventHealFailed: wait before the next attempt
+	Duration time.Duration // EventHealed, EventHealFailed: since the fault was seen
 	ExitCode int           // meaningful for FaultExited and FaultOOM
 	Output   string        // the last health output
-	From     float64       // NoteQuota, NoteQuotaFailed: CPUs before; 0 is none
-	CPUs     float64       // and after
-	Detail   string        // the engine's error, the label problem
-	Evidence *HealEvidence // EventEvidence; must not be changed
+}
+
+// QuotaChange is what an EventQuota or an EventQuotaFailed is about.
+type QuotaChange struct {
+	From float64 // CPUs before; 0 is none
+	CPUs float64 // and after
 }

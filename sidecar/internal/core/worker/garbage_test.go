@@ -153,10 +153,10 @@ func (g *garbage) observation(t *rapid.T) worker.Observation {
 	}
 	return worker.Observation{
 		Kind: kind, At: g.moment(t),
-		ID: containerID, Key: "w", OldKey: "v", Status: g.status(t), Health: g.health(t),
-		ExitCode: rapid.SampledFrom([]int{0, 1, 137}).Draw(t, "code"),
-		Signal:   rapid.SampledFrom([]syscall.Signal{syscall.SIGTERM, syscall.SIGKILL, syscall.SIGHUP}).Draw(t, "signal"),
-		History:  rapid.Bool().Draw(t, "history"),
+		ID: containerID, Key: "w", OldKey: "v", ListState: worker.ListState{Status: g.status(t), Health: g.health(t)},
+		Exit:   worker.Exit{ExitCode: rapid.SampledFrom([]int{0, 1, 137}).Draw(t, "code")},
+		Signal: rapid.SampledFrom([]syscall.Signal{syscall.SIGTERM, syscall.SIGKILL, syscall.SIGHUP}).Draw(t, "signal"),
+		Replay: worker.Replay{History: rapid.Bool().Draw(t, "history")},
 	}
 }
 

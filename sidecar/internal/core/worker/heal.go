@@ -125,8 +125,7 @@ func (m *Machine) exhaust(now time.Time, c cause) {
 	if !m.saved.Budget.exhausted() {
 		m.saved.Budget.ExhaustedAt = now
 		m.emit(Event{
-			At: now, Kind: EventExhausted, HealID: m.heal().ID, Fault: c.fault, Intent: c.intent, Reason: c.reason,
-			Attempt: m.saved.Budget.Attempts, ExitCode: m.life.exitCode, Detail: c.detail,
+			At: now, Kind: EventExhausted, HealDetails: HealDetails{HealID: m.heal().ID, Fault: c.fault, Intent: c.intent, Attempt: m.saved.Budget.Attempts, ExitCode: m.life.exitCode}, Reason: c.reason, Detail: c.detail,
 		})
 	}
 	if m.id.Policy.WhenExhausted == policy.WhenExhaustedRetry {
@@ -143,7 +142,7 @@ func (m *Machine) exhaust(now time.Time, c cause) {
 // hold leaves the worker alone until someone starts it.
 func (m *Machine) hold(now time.Time, reason Reason, at time.Time) {
 	if !m.heldFor(reason) {
-		m.emit(Event{At: now, Kind: EventHeld, HealID: m.heal().ID, Reason: reason, ExitCode: m.life.exitCode})
+		m.emit(Event{At: now, Kind: EventHeld, HealDetails: HealDetails{HealID: m.heal().ID, ExitCode: m.life.exitCode}, Reason: reason})
 	}
 	h := Hold{Reason: reason, At: at}
 	if reason == HeldOperator {
@@ -210,7 +209,7 @@ func (m *Machine) recovered(now time.Time, reason Reason) {
 
 // stable: the attempts are forgotten.
 func (m *Machine) stable(now time.Time) {
-	m.emit(Event{At: now, Kind: EventStable, Attempt: m.saved.Budget.Attempts})
+	m.emit(Event{At: now, Kind: EventStable, HealDetails: HealDetails{Attempt: m.saved.Budget.Attempts}})
 	m.saved.Budget.reset()
 	if m.saved.Dependents.RestartPending {
 		m.openOrphanedHeal(now, "")
@@ -220,7 +219,10 @@ func (m *Machine) stable(now time.Time) {
 func (m *Machine) healEvent(now time.Time, kind EventKind, detail string) Event {
 	h := m.heal()
 	return Event{
-		At: now, Kind: kind, HealID: h.ID, Fault: h.Fault, Intent: h.Intent, Heal: h.Action, Reason: h.Reason, Attempt: h.Attempt,
-		Duration: now.Sub(h.OpenedAt), ExitCode: h.ExitCode, Output: h.Output, Detail: detail,
+		At: now, Kind: kind, Reason: h.Reason, Detail: detail,
+		HealDetails: HealDetails{
+			HealID: h.ID, Fault: h.Fault, Intent: h.Intent, Heal: h.Action, Attempt: h.Attempt,
+			Duration: now.Sub(h.OpenedAt), ExitCode: h.ExitCode, Output: h.Output,
+		},
 	}
 }

@@ -23,7 +23,7 @@ func TestLostTask(t *testing.T) {
 	} {
 		m := worker.Restore(worker.Identity{Key: "web.1.t1", ID: "c1", Policy: policy.Default(), Unmanageable: worker.HeldSwarm}, worker.Saved{Key: "web.1.t1", Labels: labels})
 		lost := false
-		for n, o := range []worker.Observation{{Kind: worker.Started}, {Kind: c.health}, {Kind: worker.Exited, ExitCode: c.code}} {
+		for n, o := range []worker.Observation{{Kind: worker.Started}, {Kind: c.health}, {Kind: worker.Exited, Exit: worker.Exit{ExitCode: c.code}}} {
 			o.Key, o.ID, o.At = "web.1.t1", "c1", at.Add(time.Duration(n)*time.Second)
 			for _, e := range m.Step(o.At, o).Events {
 				if e.Kind == worker.EventTaskLost {

@@ -117,7 +117,7 @@ type Identity struct {
 
 // New is a machine for a container that nothing is remembered of.
 func New(id Identity) *Machine {
-	return Restore(id, Saved{Key: id.Key, Incarnation: Incarnation{ID: id.ID}, State: State{Phase: PhaseWatching}})
+	return Restore(id, Saved{Key: id.Key, Incarnation: Incarnation{ID: id.ID}, SavedHeals: SavedHeals{State: State{Phase: PhaseWatching}}})
 }
 
 // Restore is a machine that goes on where the one that left saved stopped. A hold of a dry run binds nobody but the dry run.

@@ -66,7 +66,7 @@ func (m *Machine) gone(now, at time.Time) {
 	case !back:
 		m.container.status = StatusGone
 		m.container.removed = true
-		m.emit(Event{At: now, Kind: EventUnmanaged, HealID: m.heal().ID, Reason: m.leftAlone()})
+		m.emit(Event{At: now, Kind: EventUnmanaged, HealDetails: HealDetails{HealID: m.heal().ID}, Reason: m.leftAlone()})
 		m.to(PhaseWatching)
 	case m.phase() == PhaseRecreateDue || m.phase() == PhaseRecreating:
 		m.markMissing()

@@ -90,7 +90,7 @@ func (m *Machine) noteNetworks(now time.Time, s Snapshot) {
 	if len(missing) == 0 {
 		m.networks.connectAt, m.networks.tries = time.Time{}, 0
 		if before.Told && s.Status == StatusRunning {
-			m.emit(Event{At: now, Kind: EventNetworkRestored, HealID: m.heal().ID, Reason: ReasonNetworkLost, Detail: networkList(before.Lost)})
+			m.emit(Event{At: now, Kind: EventNetworkRestored, HealDetails: HealDetails{HealID: m.heal().ID}, Reason: ReasonNetworkLost, Detail: networkList(before.Lost)})
 		}
 		missing = nil
 	}
@@ -256,7 +256,7 @@ func (m *Machine) finishConnect(now time.Time, o Outcome) {
 			m.saved.Networks.Told = true
 			m.changes++
 			detail := networkList(m.saved.Networks.Lost) + ", lost in a start that failed: " + o.Err
-			m.emit(Event{At: now, Kind: EventNetworkLost, HealID: m.heal().ID, Reason: ReasonNetworkLost, Detail: detail})
+			m.emit(Event{At: now, Kind: EventNetworkLost, HealDetails: HealDetails{HealID: m.heal().ID}, Reason: ReasonNetworkLost, Detail: detail})
 		}
 		if o.Result == Unknown || o.Snapshot != nil {
 			m.applyOrInspect(now, o)

@@ -77,24 +77,39 @@ func (e Engine) Title() string {
 
 // Observation is one fact about Docker, in the order in which it became true.
 type Observation struct {
-	Kind         Kind
-	At           time.Time // the engine's clock; Stoker's own for LinkLost
-	ID           string    // the container's full ID
-	Key          Key       // its name at that time
-	OldKey       Key       // Renamed
-	Labels       map[string]string
-	ExitCode     int            // Exited
-	Signal       syscall.Signal // Signalled
-	Status       Status         // Listed
-	Health       Health         // Listed
-	Networks     []string       // Listed; nil: not told
-	Engine       Engine         // LinkOpened
-	NoStopEvents bool           // Exited: what was said before it does not tell whether somebody meant it; a look does (Podman)
-	// Restarting: Exited; the engine will start it again, by its policy or because somebody restarts it. Engines before API 1.57 never say so.
+	Kind      Kind
+	At        time.Time // the engine's clock; Stoker's own for Disconnected
+	ID        string    // the container's full ID
+	Key       Key       // its name at that time
+	OldKey    Key       // Renamed
+	Labels    map[string]string
+	Signal    syscall.Signal // Signalled
+	Exit                     // Exited
+	ListState                // Listed
+	Engine    Engine         // Connecting
+	Replay
+}
+
+// Exit is what the event of an exit carries.
+type Exit struct {
+	ExitCode     int
+	NoStopEvents bool // what was said before it does not tell whether somebody meant it; an inspect does (Podman)
+	// Restarting: the engine will start it again, by its policy or because somebody restarts it. Engines before API 1.57 never say so.
 	Restarting bool
+}
+
+// ListState is what a list shows of a container's state.
+type ListState struct {
+	Status   Status
+	Health   Health
+	Networks []string // nil: not told
+}
+
+// Replay is whether an observation is news.
+type Replay struct {
 	// History: replayed by the engine at the start of a session, and older than the list that follows it.
 	History bool
-	// Repeated: History; it was passed on in an earlier session, and comes once more only because it shows which of the replayed events
+	// Repeated: it was passed on in an earlier session, and comes once more only because it shows which of the replayed events
 	// are older than it.
 	Repeated bool
 	// Order is where a replayed event stands in the stream.

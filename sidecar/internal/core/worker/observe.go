@@ -278,9 +278,9 @@ func (m *Machine) startedByOther(now time.Time, byDocker bool) {
 	}
 	switch {
 	case m.asleep():
-		m.emit(Event{At: now, Kind: EventWoken, Heal: HealWake, Reason: ReasonStartedByHand})
+		m.emit(Event{At: now, Kind: EventWoken, HealDetails: HealDetails{Heal: HealWake}, Reason: ReasonStartedByHand})
 	case m.phase() != PhaseWatching || m.saved.Budget.exhausted():
-		m.emit(Event{At: now, Kind: EventRecovered, HealID: m.heal().ID, Reason: reason})
+		m.emit(Event{At: now, Kind: EventRecovered, HealDetails: HealDetails{HealID: m.heal().ID}, Reason: reason})
 	}
 	m.to(PhaseWatching)
 	m.release()

@@ -271,7 +271,7 @@ func TestRememberedAsUndisturbed(t *testing.T) {
 		"it ran":               {worker.Saved{Expected: true}, worker.HeldNot, true},
 		"it did not":           {worker.Saved{}, worker.HeldNot, false},
 		"barred":               {worker.Saved{Expected: true}, worker.HeldSwarm, false},
-		"it was healed":        {worker.Saved{Expected: true, State: worker.State{Phase: worker.PhaseBackingOff, Heal: worker.Heal{Fault: worker.FaultExited}}}, worker.HeldNot, false},
+		"it was healed":        {worker.Saved{Expected: true, SavedHeals: worker.SavedHeals{State: worker.State{Phase: worker.PhaseBackingOff, Heal: worker.Heal{Fault: worker.FaultExited}}}}, worker.HeldNot, false},
 		"it was being stopped": {worker.Saved{Expected: true, StopIntent: &worker.StopIntent{}}, worker.HeldNot, false},
 	} {
 		m := worker.Restore(worker.Identity{Key: "w", ID: containerID, Unmanageable: c.held}, c.saved)

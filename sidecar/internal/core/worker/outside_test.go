@@ -347,7 +347,7 @@ func TestEitherKindOfCheckMakesItUnhealthy(t *testing.T) {
 				}}})
 			}
 		}
-		tell(worker.Observation{Kind: worker.Listed, At: now, ID: containerID, Key: "w", Status: worker.StatusRunning, Health: docker})
+		tell(worker.Observation{Kind: worker.Listed, At: now, ID: containerID, Key: "w", ListState: worker.ListState{Status: worker.StatusRunning, Health: docker}})
 		answered := false
 		for range rapid.IntRange(1, 40).Draw(t, "inputs") {
 			now = now.Add(5 * time.Second) // no two starts are taken for one

@@ -117,14 +117,14 @@ func (m *Machine) finishUpdate(now time.Time, o Outcome) {
 	case Done, Refused:
 		m.quota.updateTries, m.quota.updateAt = 0, time.Time{}
 		if o.Result == Done {
-			m.emit(Event{At: now, Kind: EventQuota, Reason: o.Action.Reason, From: o.Action.From, CPUs: o.Action.CPUs})
+			m.emit(Event{At: now, Kind: EventQuota, Reason: o.Action.Reason, QuotaChange: QuotaChange{From: o.Action.From, CPUs: o.Action.CPUs}})
 		}
 		m.applyOrInspect(now, o)
 	case Skipped:
 		m.quota.updateAt = now.Add(lastRetry)
 	case Failed, Unknown:
 		if m.quota.updateTries == 0 {
-			m.emit(Event{At: now, Kind: EventQuotaFailed, Reason: o.Action.Reason, From: o.Action.From, CPUs: o.Action.CPUs, Detail: o.Err})
+			m.emit(Event{At: now, Kind: EventQuotaFailed, Reason: o.Action.Reason, QuotaChange: QuotaChange{From: o.Action.From, CPUs: o.Action.CPUs}, Detail: o.Err})
 		}
 		m.quota.updateAt = now.Add(min(firstRetry<<min(m.quota.updateTries, 10), time.Minute))
 		m.quota.updateTries++

@@ -10,26 +10,34 @@ type Record struct {
 	Worker    Key        `json:"worker"`    // empty when the note is about none
 	Container string     `json:"container"` // its ID
 	Group     string     `json:"group"`     // of workers with a demand; empty when the note is about none
-	HealID    uint64     `json:"heal_id"`   // of the heal that the event is about; 0 when it is about none
-	Fault     Fault      `json:"fault"`
-	Intent    Intent     `json:"intent"`
-	Heal      HealAction `json:"heal"`
-	Reason    Reason     `json:"reason"`
-	Attempt   int        `json:"attempt"`
-	Delay     float64    `json:"delay_seconds"`
-	Duration  float64    `json:"duration_seconds"`
-	ExitCode  *int       `json:"exit_code"` // null unless something ended
-	Output    string     `json:"output"`
-	FromCPUs  float64    `json:"from_cpus"`
-	CPUs      float64    `json:"cpus"`
-	Detail    string     `json:"detail"`
+	RecordHeal
+	FromCPUs float64 `json:"from_cpus"`
+	CPUs     float64 `json:"cpus"`
+	Detail   string  `json:"detail"`
+}
+
+// RecordHeal is what a Record says of a heal. Reason is also that of a hold or a quota. Its fields stand beside those of the Record in the JSON.
+type RecordHeal struct {
+	HealID   uint64     `json:"heal_id"` // of the heal that the event is about; 0 when it is about none
+	Fault    Fault      `json:"fault"`
+	Intent   Intent     `json:"intent"`
+	Heal     HealAction `json:"heal"`
+	Reason   Reason     `json:"reason"`
+	Attempt  int        `json:"attempt"`
+	Delay    float64    `json:"delay_seconds"`
+	Duration float64    `json:"duration_seconds"`
+	ExitCode *int       `json:"exit_code"` // null unless something ended
+	Output   string     `json:"output"`
 }
 
 // Record is the note as a record, with its strings as they are.
 func (n Event) Record() Record {
 	r := Record{
-		Kind: n.Kind, Worker: n.Key, Container: n.ID, Group: n.Group, HealID: n.HealID, Fault: n.Fault, Intent: n.Intent, Heal: n.Heal, Reason: n.Reason, Attempt: n.Attempt,
-		Delay: n.Delay.Seconds(), Duration: n.Duration.Seconds(), Output: n.Output, FromCPUs: n.From, CPUs: n.CPUs, Detail: n.Detail,
+		Kind: n.Kind, Worker: n.Key, Container: n.ID, Group: n.Group, FromCPUs: n.From, CPUs: n.CPUs, Detail: n.Detail,
+		RecordHeal: RecordHeal{
+			HealID: n.HealID, Fault: n.Fault, Intent: n.Intent, Heal: n.Heal, Reason: n.Reason, Attempt: n.Attempt,
+			Delay: n.Delay.Seconds(), Duration: n.Duration.Seconds(), Output: n.Output,
+		},
 	}
 	if at := n.At.UTC(); !at.IsZero() && at.Year() > 0 && at.Year() <= 9999 {
 		r.At = &at
@@ -43,8 +51,12 @@ func (n Event) Record() Record {
 // Event is what the record was made of. Durations come back to the microsecond or nearly so.
 func (r Record) Event() Event {
 	n := Event{
-		Kind: r.Kind, Key: r.Worker, ID: r.Container, Group: r.Group, HealID: r.HealID, Fault: r.Fault, Intent: r.Intent, Heal: r.Heal, Reason: r.Reason, Attempt: r.Attempt,
-		Delay: seconds(r.Delay), Duration: seconds(r.Duration), Output: r.Output, From: r.FromCPUs, CPUs: r.CPUs, Detail: r.Detail,
+		Kind: r.Kind, Key: r.Worker, ID: r.Container, Group: r.Group, Reason: r.Reason, Detail: r.Detail,
+		HealDetails: HealDetails{
+			HealID: r.HealID, Fault: r.Fault, Intent: r.Intent, Heal: r.Heal, Attempt: r.Attempt,
+			Delay: seconds(r.Delay), Duration: seconds(r.Duration), Output: r.Output,
+		},
+		QuotaChange: QuotaChange{From: r.FromCPUs, CPUs: r.CPUs},
 	}
 	if r.At != nil {
 		n.At = *r.At

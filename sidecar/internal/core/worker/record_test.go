@@ -13,9 +13,9 @@ import (
 // TestRecord: a record becomes the event that it was made of, but for what only some events have.
 func TestRecord(t *testing.T) {
 	e := worker.Event{
-		At: noon, Kind: worker.EventFault, Key: "w", ID: containerID, HealID: 7, Fault: worker.FaultExited, Intent: worker.IntentNone,
-		Heal: worker.HealStart, Reason: worker.ReasonCrashed, Attempt: 2, Delay: 1500 * time.Millisecond, Duration: 123457 * time.Microsecond,
-		ExitCode: 3, Output: "out", From: 1, CPUs: 2, Detail: "why",
+		At: noon, Kind: worker.EventFault, Key: "w", ID: containerID, HealDetails: worker.HealDetails{HealID: 7, Fault: worker.FaultExited, Intent: worker.IntentNone,
+			Heal: worker.HealStart, Attempt: 2, Delay: 1500 * time.Millisecond, Duration: 123457 * time.Microsecond,
+			ExitCode: 3, Output: "out"}, Reason: worker.ReasonCrashed, QuotaChange: worker.QuotaChange{From: 1, CPUs: 2}, Detail: "why",
 	}
 	r := e.Record()
 	require.Equal(t, e, r.Event())

@@ -303,7 +303,7 @@ func (m *Machine) beingStopped(now time.Time, s Snapshot, i StopIntent) {
 // removedWhileRecreating: no container of the worker exists any more, and none is to be made.
 func (m *Machine) removedWhileRecreating(now time.Time, o Outcome) {
 	m.container.removed, m.container.status = true, StatusGone
-	m.emit(Event{At: now, Kind: EventUnmanaged, HealID: m.heal().ID, Reason: ReasonRemoved, Detail: o.Err})
+	m.emit(Event{At: now, Kind: EventUnmanaged, HealDetails: HealDetails{HealID: m.heal().ID}, Reason: ReasonRemoved, Detail: o.Err})
 	m.to(PhaseWatching)
 }
 

@@ -215,12 +215,12 @@ func TestClockStepped(t *testing.T) {
 // Nothing is told of a container that may not be a worker, until it is known for one.
 func TestTentative(t *testing.T) {
 	m := worker.New(worker.Identity{Key: "w", ID: containerID, Tentative: true, Unmanageable: worker.HeldSwarm})
-	e := m.Step(noon, worker.Observation{Kind: worker.Listed, At: noon, ID: containerID, Key: "w", Status: worker.StatusRunning})
+	e := m.Step(noon, worker.Observation{Kind: worker.Listed, At: noon, ID: containerID, Key: "w", ListState: worker.ListState{Status: worker.StatusRunning}})
 	require.Empty(t, e.Events)
 	_, _, ok := m.DependentsDue()
 	require.False(t, ok)
 	m.Confirm()
-	e = m.Step(noon, worker.Observation{Kind: worker.Listed, At: noon, ID: containerID, Key: "w", Status: worker.StatusRunning})
+	e = m.Step(noon, worker.Observation{Kind: worker.Listed, At: noon, ID: containerID, Key: "w", ListState: worker.ListState{Status: worker.StatusRunning}})
 	require.Len(t, e.Events, 2)
 	require.Equal(t, worker.EventManaged, e.Events[0].Kind)
 	require.Equal(t, worker.HeldSwarm, e.Events[1].Reason)

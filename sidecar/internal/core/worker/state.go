@@ -6,7 +6,7 @@ import (
 )
 
 // Saved is what must survive a crash of Stoker about one worker. It is a value: the journal stores it, and a Machine
-// restored from it goes on where the last one stopped.
+// restored from it goes on where the last one stopped. The fields of its parts stand beside its own in the JSON.
 type Saved struct {
 	Key         Key               `json:"key"`
 	Incarnation Incarnation       `json:"incarnation"`
@@ -16,28 +16,43 @@ type Saved struct {
 	// LastEventAt is the time of the last event that this record takes into account (the engine's clock). A replay brings
 	// older ones again; they are dropped, for what they did is in the record already.
 	LastEventAt time.Time `json:"last_event_at,omitzero"`
-	State       State     `json:"state"`
-	OwnStops    OwnStops  `json:"own_stops,omitzero"`
-	Budget      Budget    `json:"budget,omitzero"`
-	// RecentAttempts are those that a rolling window may count, oldest first (Stoker's clock).
-	RecentAttempts []time.Time     `json:"recent_attempts,omitempty"`
-	Dependents     SavedDependents `json:"dependents,omitzero"`
-	AutoRemove     bool            `json:"auto_remove,omitempty"`
-	// StopSignal is the container's own, of the last inspect. A replay tells of signals before the first inspect.
-	StopSignal syscall.Signal `json:"stop_signal,omitempty"`
-	// PreviousIDs are the IDs that the worker had before it was recreated, oldest first, the last ones only; before them,
-	// where there is room, the IDs of its temporary containers.
-	PreviousIDs []string `json:"previous_ids,omitempty"`
+	SavedHeals
+	Dependents SavedDependents `json:"dependents,omitzero"`
+	SavedContainer
 	// Boost is a raised quota that has to be given back.
 	Boost *Boost `json:"boost,omitempty"`
 	// StopIntent: an operator's stop was seen, and the exit that it causes was not yet.
 	StopIntent *StopIntent `json:"stop_intent,omitempty"`
+	SavedDefinition
+	// RecycledAt is when the worker was last restarted without a fault of its own (Stoker's clock).
+	RecycledAt time.Time `json:"recycled_at,omitzero"`
+}
+
+// SavedHeals is what must survive about the heals of a worker.
+type SavedHeals struct {
+	State    State    `json:"state"`
+	OwnStops OwnStops `json:"own_stops,omitzero"`
+	Budget   Budget   `json:"budget,omitzero"`
+	// RecentAttempts are those that a rolling window may count, oldest first (Stoker's clock).
+	RecentAttempts []time.Time `json:"recent_attempts,omitempty"`
+}
+
+// SavedContainer is what must survive about the worker's containers, for a replay comes before the first inspect.
+type SavedContainer struct {
+	AutoRemove bool `json:"auto_remove,omitempty"`
+	// StopSignal is the container's own, of the last inspect.
+	StopSignal syscall.Signal `json:"stop_signal,omitempty"`
+	// PreviousIDs are the IDs that the worker had before it was recreated, oldest first, the last ones only; before them,
+	// where there is room, the IDs of its temporary containers.
+	PreviousIDs []string `json:"previous_ids,omitempty"`
+}
+
+// SavedDefinition is what a container that is missing is created from.
+type SavedDefinition struct {
 	// Definition is the last inspect as the engine sent it, with the networks that the container has lost since; it holds the container's
 	// environment.
 	Definition []byte        `json:"definition,omitempty"`
 	Networks   SavedNetworks `json:"networks,omitzero"`
-	// RecycledAt is when the worker was last restarted without a fault of its own (Stoker's clock).
-	RecycledAt time.Time `json:"recycled_at,omitzero"`
 }
 
 // Phase names what Stoker is doing with a worker. A worker is in exactly one phase.

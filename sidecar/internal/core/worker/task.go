@@ -59,7 +59,7 @@ func (m *Machine) noteLostTask(now time.Time, o Observation, unhealthy bool) {
 		return
 	}
 	m.emit(Event{
-		At: now, Kind: EventTaskLost, Group: place.Service, Fault: FaultUnhealthy, Reason: ReasonExitedZero,
+		At: now, Kind: EventTaskLost, Group: place.Service, HealDetails: HealDetails{Fault: FaultUnhealthy}, Reason: ReasonExitedZero,
 		Detail: "under the restart condition on-failure Swarm does not replace it; use any",
 	})
 }

@@ -57,7 +57,7 @@ func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
 func (m *Machine) leaveUnhealthy(now time.Time, why Reason) {
 	if m.checks.leftReason != why {
 		m.checks.leftReason = why
-		m.emit(Event{At: now, Kind: EventHeld, Fault: FaultUnhealthy, Reason: why, Output: m.healthOutput()})
+		m.emit(Event{At: now, Kind: EventHeld, HealDetails: HealDetails{Fault: FaultUnhealthy, Output: m.healthOutput()}, Reason: why})
 	}
 }
 
@@ -69,14 +69,14 @@ func (m *Machine) notifyUnhealthy(now time.Time) {
 	}
 	if m.checks.leftReason != HeldNotified {
 		m.checks.leftReason = HeldNotified
-		m.emit(Event{At: now, Kind: EventUnhealthy, Fault: FaultUnhealthy, Reason: HeldNotified, Output: m.healthOutput()})
+		m.emit(Event{At: now, Kind: EventUnhealthy, HealDetails: HealDetails{Fault: FaultUnhealthy, Output: m.healthOutput()}, Reason: HeldNotified})
 	}
 }
 
 // noLongerLeft: an unhealthy worker that was left so is healthy again.
 func (m *Machine) noLongerLeft(now time.Time) {
 	if m.checks.leftReason == HeldNotified {
-		m.emit(Event{At: now, Kind: EventRecovered, Fault: FaultUnhealthy, Reason: ReasonRecovered})
+		m.emit(Event{At: now, Kind: EventRecovered, HealDetails: HealDetails{Fault: FaultUnhealthy}, Reason: ReasonRecovered})
 	}
 	m.checks.leftReason = HeldNot
 }

@@ -30,8 +30,8 @@ func TestEventTranslation(t *testing.T) {
 	}{
 		{"create", "", worker.Observation{Kind: worker.Created}},
 		{"start", "", worker.Observation{Kind: worker.Started}},
-		{"die", `,"exitCode":"137","execDuration":"3"`, worker.Observation{Kind: worker.Exited, ExitCode: 137}},
-		{"die", `,"exitCode":"0","restarting":"true"`, worker.Observation{Kind: worker.Exited, Restarting: true}},
+		{"die", `,"exitCode":"137","execDuration":"3"`, worker.Observation{Kind: worker.Exited, Exit: worker.Exit{ExitCode: 137}}},
+		{"die", `,"exitCode":"0","restarting":"true"`, worker.Observation{Kind: worker.Exited, Exit: worker.Exit{Restarting: true}}},
 		{"die", `,"exitCode":"0","restarting":"false"`, worker.Observation{Kind: worker.Exited}},
 		{"stop", `,"restarting":"true"`, worker.Observation{Kind: worker.Stopped}},
 		{"kill", `,"signal":"15"`, worker.Observation{Kind: worker.Signalled, Signal: syscall.SIGTERM}},

@@ -31,8 +31,8 @@ func (c *Client) List(ctx context.Context) ([]worker.Observation, error) {
 			ID:     one.ID,
 			Key:    keyOf(one.Names),
 			Labels: one.Labels,
-			Status: statusWord(one.State),
-			Health: inWords(one.Status),
+			ListState: worker.ListState{Status: statusWord(one.State),
+				Health: inWords(one.Status)},
 		})
 		if settings := one.NetworkSettings; settings != nil && c.podman.Load() == nil {
 			list[len(list)-1].Networks = networkNames(settings.Networks)

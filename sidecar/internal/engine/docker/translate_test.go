@@ -193,7 +193,7 @@ func TestList(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"GET /v1.41/containers/json?all=1"}, f.seen())
 	listed := func(id, key string, s worker.Status, h worker.Health) worker.Observation {
-		return worker.Observation{Kind: worker.Listed, ID: id, Key: worker.Key(key), Status: s, Health: h}
+		return worker.Observation{Kind: worker.Listed, ID: id, Key: worker.Key(key), ListState: worker.ListState{Status: s, Health: h}}
 	}
 	want := []worker.Observation{
 		listed("a", "net2", worker.StatusRunning, worker.HealthHealthy),

@@ -247,7 +247,7 @@ func TestHistoryAcrossRuns(t *testing.T) {
 		log := history.New(history.Options{Store: j, Keep: 500})
 		require.Equal(t, want, log.Page(history.Query{Limit: 1000}))
 		for n := range 300 {
-			log.Record([]worker.Event{{Kind: worker.EventFault, Key: "w", Attempt: run*1000 + n, Output: strings.Repeat("x", n*20)}})
+			log.Record([]worker.Event{{Kind: worker.EventFault, Key: "w", HealDetails: worker.HealDetails{Attempt: run*1000 + n, Output: strings.Repeat("x", n*20)}}})
 		}
 		closeIt(t, j)
 		want = log.Page(history.Query{Limit: 1000})

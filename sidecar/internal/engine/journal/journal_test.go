@@ -24,13 +24,13 @@ func newWorker(name string) worker.Saved {
 		Incarnation: worker.Incarnation{ID: "id-" + name, StartedAt: day},
 		Labels:      map[string]string{"stoker.enable": "true"},
 		Expected:    true,
-		Budget:      worker.Budget{Attempts: 2, RestartsInARow: 1},
-		State: worker.State{
-			Phase: worker.PhaseBackingOff, Due: day.Add(time.Second),
-			Heal: worker.Heal{ID: 7, Fault: worker.FaultExited, Action: worker.HealStart, OpenedAt: day},
-		},
-		StopIntent: &worker.StopIntent{ID: "id-" + name, At: day, Signal: 15},
-		Definition: []byte(`{"Id":"` + name + `"}`),
+		SavedHeals: worker.SavedHeals{Budget: worker.Budget{Attempts: 2, RestartsInARow: 1},
+			State: worker.State{
+				Phase: worker.PhaseBackingOff, Due: day.Add(time.Second),
+				Heal: worker.Heal{ID: 7, Fault: worker.FaultExited, Action: worker.HealStart, OpenedAt: day},
+			}},
+		StopIntent:      &worker.StopIntent{ID: "id-" + name, At: day, Signal: 15},
+		SavedDefinition: worker.SavedDefinition{Definition: []byte(`{"Id":"` + name + `"}`)},
 	}
 }
 

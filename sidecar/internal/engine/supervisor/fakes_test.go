@@ -219,8 +219,8 @@ func (s *stage) open(keys []string) {
 
 func (s *stage) tell(kind worker.Kind, key string) {
 	s.seen <- worker.Observation{
-		Kind: kind, At: time.Now(), ID: key, Key: worker.Key(key), Labels: enabled, Status: worker.StatusRunning,
-		Health: worker.HealthHealthy,
+		Kind: kind, At: time.Now(), ID: key, Key: worker.Key(key), Labels: enabled, ListState: worker.ListState{Status: worker.StatusRunning,
+			Health: worker.HealthHealthy},
 	}
 }
 
@@ -228,7 +228,7 @@ func (s *stage) crash(key string) {
 	s.engine.set(key, func(c *worker.Snapshot) {
 		c.Status, c.ExitCode, c.FinishedAt = worker.StatusExited, 1, time.Now()
 	})
-	s.seen <- worker.Observation{Kind: worker.Exited, At: time.Now(), ID: key, Key: worker.Key(key), Labels: enabled, ExitCode: 1}
+	s.seen <- worker.Observation{Kind: worker.Exited, At: time.Now(), ID: key, Key: worker.Key(key), Labels: enabled, Exit: worker.Exit{ExitCode: 1}}
 }
 
 func (s *stage) sicken(key string) {

@@ -38,8 +38,8 @@ func storm(t testing.TB, workers, n int) *Supervisor {
 	now := time.Now()
 	tell := func(kind worker.Kind, n int) {
 		id := fmt.Sprint("w", n)
-		seen <- worker.Observation{Kind: kind, At: time.Now(), ID: id, Key: worker.Key(id), Status: worker.StatusRunning,
-			Labels: map[string]string{policy.LabelEnable: "true"}, Health: worker.HealthHealthy}
+		seen <- worker.Observation{Kind: kind, At: time.Now(), ID: id, Key: worker.Key(id), ListState: worker.ListState{Status: worker.StatusRunning, Health: worker.HealthHealthy},
+			Labels: map[string]string{policy.LabelEnable: "true"}}
 	}
 	seen <- worker.Observation{Kind: worker.Connecting, At: now, Engine: worker.Engine{Now: now}}
 	seen <- worker.Observation{Kind: worker.ListBegin, At: now}

@@ -81,7 +81,7 @@ func (v *viewer) forget() {
 }
 
 func listed(id string) worker.Observation {
-	return worker.Observation{Kind: worker.Listed, ID: id, Key: worker.Key(id), Status: worker.StatusRunning}
+	return worker.Observation{Kind: worker.Listed, ID: id, Key: worker.Key(id), ListState: worker.ListState{Status: worker.StatusRunning}}
 }
 
 func TestOneSession(t *testing.T) {

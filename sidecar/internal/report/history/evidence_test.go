@@ -15,18 +15,18 @@ import (
 )
 
 func evidenceOf(key worker.Key, heal uint64, e worker.HealEvidence) worker.Event {
-	return worker.Event{At: noon, Kind: worker.EventEvidence, Key: key, ID: "abc", HealID: heal, Detail: e.Summary(), Evidence: &e}
+	return worker.Event{At: noon, Kind: worker.EventEvidence, Key: key, ID: "abc", HealDetails: worker.HealDetails{HealID: heal}, Detail: e.Summary(), Evidence: &e}
 }
 
 func TestEvidenceOfAHeal(t *testing.T) {
 	l := New(Options{Now: func() time.Time { return noon }})
 	code := 2
 	l.Record([]worker.Event{
-		{At: noon, Kind: worker.EventFault, Key: "w", HealID: 7, Fault: worker.FaultUnhealthy, Reason: worker.ReasonHung, Heal: worker.HealRestart, Attempt: 3},
+		{At: noon, Kind: worker.EventFault, Key: "w", HealDetails: worker.HealDetails{HealID: 7, Fault: worker.FaultUnhealthy, Heal: worker.HealRestart, Attempt: 3}, Reason: worker.ReasonHung},
 		evidenceOf("w", 7, worker.HealEvidence{Processes: "PID\n1\n", Missing: []string{"a"}}),
 		evidenceOf("other", 8, worker.HealEvidence{Logs: "other"}),
 		evidenceOf("w", 7, worker.HealEvidence{Logs: "secret words", ExitCode: &code, Missing: []string{"b"}}),
-		{At: noon, Kind: worker.EventHealed, Key: "w", HealID: 7, Fault: worker.FaultUnhealthy, Heal: worker.HealRestart},
+		{At: noon, Kind: worker.EventHealed, Key: "w", HealDetails: worker.HealDetails{HealID: 7, Fault: worker.FaultUnhealthy, Heal: worker.HealRestart}},
 	})
 	heals := l.Evidence("w")
 	require.Equal(t, []Heal{{

@@ -111,7 +111,7 @@ func TestBounds(t *testing.T) {
 		l := New(Options{})
 		long := strings.Repeat("x", maxText)
 		for range 5000 {
-			l.Record([]worker.Event{{At: time.Now(), Output: long, Detail: long}})
+			l.Record([]worker.Event{{At: time.Now(), HealDetails: worker.HealDetails{Output: long}, Detail: long}})
 		}
 		require.LessOrEqual(t, l.bytes, maxBytes)
 		require.Greater(t, len(l.events), 1000)
@@ -139,7 +139,7 @@ func TestHostileText(t *testing.T) {
 	for name, text := range tests {
 		t.Run(name, func(t *testing.T) {
 			l := New(Options{})
-			l.Record([]worker.Event{{At: time.Now(), Key: worker.Key(text), ID: text, Output: text, Detail: text}})
+			l.Record([]worker.Event{{At: time.Now(), Key: worker.Key(text), ID: text, HealDetails: worker.HealDetails{Output: text}, Detail: text}})
 			got := l.Page(Query{Worker: worker.Key(text)})
 			require.Len(t, got, 1, "found under the name that it came with")
 			for _, s := range []string{got[0].Output, got[0].Detail, string(got[0].Key), got[0].Event.ID} {
@@ -161,9 +161,9 @@ func TestHostileText(t *testing.T) {
 
 func TestJSON(t *testing.T) {
 	e := Entry{ID: 7, Event: worker.Event{
-		At: noon, Kind: worker.EventHealFailed, Key: "w", ID: "abc", HealID: 5, Fault: worker.FaultExited, Intent: worker.IntentNone,
-		Heal: worker.HealStart, Reason: worker.ReasonCrashed, Attempt: 2, Delay: 1500 * time.Millisecond,
-		Duration: 123 * time.Millisecond, ExitCode: 137, Output: "no", From: 0.5, CPUs: 1, Detail: "why",
+		At: noon, Kind: worker.EventHealFailed, Key: "w", ID: "abc", HealDetails: worker.HealDetails{HealID: 5, Fault: worker.FaultExited, Intent: worker.IntentNone,
+			Heal: worker.HealStart, Attempt: 2, Delay: 1500 * time.Millisecond,
+			Duration: 123 * time.Millisecond, ExitCode: 137, Output: "no"}, Reason: worker.ReasonCrashed, QuotaChange: worker.QuotaChange{From: 0.5, CPUs: 1}, Detail: "why",
 	}}
 	encoded, err := json.Marshal(e)
 	require.NoError(t, err)
@@ -175,11 +175,11 @@ func TestJSON(t *testing.T) {
 	require.Equal(t, e, back)
 
 	l := New(Options{})
-	l.Record([]worker.Event{{CPUs: math.NaN(), From: math.Inf(1)}})
+	l.Record([]worker.Event{{QuotaChange: worker.QuotaChange{CPUs: math.NaN(), From: math.Inf(1)}}})
 	_, err = json.Marshal(l.Page(Query{}))
 	require.NoError(t, err)
 
-	encoded, err = json.Marshal(Entry{Event: worker.Event{At: time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC), ExitCode: 1}})
+	encoded, err = json.Marshal(Entry{Event: worker.Event{At: time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC), HealDetails: worker.HealDetails{ExitCode: 1}}})
 	require.NoError(t, err)
 	require.Contains(t, string(encoded), `"at":null`)
 	require.Contains(t, string(encoded), `"exit_code":null`)

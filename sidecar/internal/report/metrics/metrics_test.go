@@ -90,8 +90,8 @@ func TestHealsAreCountedByWhatBecameOfThem(t *testing.T) {
 		},
 		"kinds and faults of tomorrow": {
 			notes: []worker.Event{
-				{At: noon(), Kind: "transmuted", Key: "w", Fault: "haunted"},
-				{At: noon(), Kind: worker.EventHealed, Key: "w", Fault: "haunted", Heal: "exorcise"},
+				{At: noon(), Kind: "transmuted", Key: "w", HealDetails: worker.HealDetails{Fault: "haunted"}},
+				{At: noon(), Kind: worker.EventHealed, Key: "w", HealDetails: worker.HealDetails{Fault: "haunted", Heal: "exorcise"}},
 			},
 			want: []string{`{action="exorcise",fault="haunted",outcome="healed",worker="w"} 1`},
 		},

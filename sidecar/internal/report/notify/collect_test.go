@@ -22,8 +22,8 @@ func start() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 
 func gaveUp(name string) worker.Event {
 	return worker.Event{
-		At: start(), Kind: worker.EventExhausted, Key: worker.Key(name), Fault: worker.FaultUnhealthy,
-		Reason: worker.ReasonProbeFailed, Attempt: 3,
+		At: start(), Kind: worker.EventExhausted, Key: worker.Key(name), HealDetails: worker.HealDetails{Fault: worker.FaultUnhealthy, Attempt: 3},
+		Reason: worker.ReasonProbeFailed,
 	}
 }
 
@@ -122,8 +122,8 @@ func TestPairsTellWhatIsTrue(t *testing.T) {
 
 func TestWhatIsWanted(t *testing.T) {
 	t.Parallel()
-	recreated := worker.Event{Kind: worker.EventHealed, Heal: worker.HealRecreate}
-	again := worker.Event{Kind: worker.EventHealed, Heal: worker.HealRestart}
+	recreated := worker.Event{Kind: worker.EventHealed, HealDetails: worker.HealDetails{Heal: worker.HealRecreate}}
+	again := worker.Event{Kind: worker.EventHealed, HealDetails: worker.HealDetails{Heal: worker.HealRestart}}
 	for _, c := range []struct {
 		on   []string
 		note worker.Event
@@ -131,8 +131,8 @@ func TestWhatIsWanted(t *testing.T) {
 	}{
 		{nil, recreated, kindRecreated},
 		{nil, again, ""},
-		{nil, worker.Event{Kind: worker.EventHealFailed, Heal: worker.HealRecreate}, kindNotRecreated},
-		{nil, worker.Event{Kind: worker.EventHealFailed, Heal: worker.HealStart}, ""},
+		{nil, worker.Event{Kind: worker.EventHealFailed, HealDetails: worker.HealDetails{Heal: worker.HealRecreate}}, kindNotRecreated},
+		{nil, worker.Event{Kind: worker.EventHealFailed, HealDetails: worker.HealDetails{Heal: worker.HealStart}}, ""},
 		{nil, worker.Event{Kind: "refused"}, "refused"},
 		{nil, worker.Event{Kind: "never-heard-of"}, ""},
 		{[]string{"all"}, worker.Event{Kind: "never-heard-of"}, "never-heard-of"},

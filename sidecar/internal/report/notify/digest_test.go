@@ -29,7 +29,7 @@ func TestMessages(t *testing.T) {
 	out.Output = "connection\r\n  refused"
 	exited := gaveUp("db")
 	exited.Fault, exited.Reason, exited.ExitCode, exited.Detail = worker.FaultExited, worker.ReasonCrashed, 7, "no such image"
-	recreated := worker.Event{Kind: worker.EventHealed, Heal: worker.HealRecreate, Key: "x", Fault: worker.FaultIdle, Reason: "idle", Duration: 90 * time.Second}
+	recreated := worker.Event{Kind: worker.EventHealed, HealDetails: worker.HealDetails{Heal: worker.HealRecreate, Fault: worker.FaultIdle, Duration: 90 * time.Second}, Key: "x", Reason: "idle"}
 	for _, c := range []struct {
 		host  string
 		notes []worker.Event
@@ -40,7 +40,7 @@ func TestMessages(t *testing.T) {
 		{"", []worker.Event{exited, recreated},
 			"stoker: db reached its retry limit; x was recreated\n" +
 				"- db reached its retry limit: exited, exit code 7, crashed, attempt 3, no such image\n- x was recreated: idle, after 1m30s"},
-		{"", []worker.Event{{Kind: worker.EventFault, Heal: worker.HealRestart, Key: "x", Fault: worker.FaultOld, Reason: worker.ReasonOld, Detail: "it has run for 24h0m0s"}},
+		{"", []worker.Event{{Kind: worker.EventFault, HealDetails: worker.HealDetails{Heal: worker.HealRestart, Fault: worker.FaultOld}, Key: "x", Reason: worker.ReasonOld, Detail: "it has run for 24h0m0s"}},
 			"stoker: x is restarted, and nothing is wrong with it\n- x: old, it has run for 24h0m0s"},
 		{"", []worker.Event{{Kind: worker.EventEngineDisconnected}}, "stoker: Docker connection lost, reconnecting"},
 		{"", []worker.Event{{Kind: worker.EventEngineDisconnected, Detail: "EOF"}}, "stoker: Docker connection lost, reconnecting\n- Docker connection lost, reconnecting: EOF"},
@@ -104,7 +104,7 @@ func TestHostileNamesAndOutputs(t *testing.T) {
 	b := bookOf(t, "all")
 	for _, s := range hostile() {
 		n := worker.Event{
-			Kind: worker.EventExhausted, Key: worker.Key(s), ID: s, Output: s, Detail: s, Reason: worker.Reason(s), Fault: worker.Fault(s),
+			Kind: worker.EventExhausted, Key: worker.Key(s), ID: s, HealDetails: worker.HealDetails{Output: s, Fault: worker.Fault(s)}, Detail: s, Reason: worker.Reason(s),
 		}
 		var many []worker.Event
 		for i := range 30 {
@@ -124,7 +124,7 @@ func FuzzMessage(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, name, output string) {
 		b := bookOf(t, "all")
-		n := worker.Event{Kind: worker.EventExhausted, Key: worker.Key(name), Output: output, Detail: name}
+		n := worker.Event{Kind: worker.EventExhausted, Key: worker.Key(name), HealDetails: worker.HealDetails{Output: output}, Detail: name}
 		harmless(t, renderer{b, called(name)}.message(digestOf(b, n, n), 0))
 	})
 }

@@ -23,7 +23,7 @@ func TestLogTail(t *testing.T) {
 	other := gaveUp("other")
 	sent := replay(newCollector(b), map[int][]worker.Event{
 		10: {gaveUp("web"), other}, 11: {tailed("web", "first\nlast @everyone\x1b[2J")},
-		1000: {{Kind: worker.EventRefused, Key: "web", Fault: worker.FaultIdle}}, // long after
+		1000: {{Kind: worker.EventRefused, Key: "web", HealDetails: worker.HealDetails{Fault: worker.FaultIdle}}}, // long after
 	})
 	require.Len(t, sent, 2)
 	m := renderer{b, func() string { return "" }}.message(sent[12], 0)

@@ -176,7 +176,7 @@ func TestNotesNobodyWantsCostNothing(t *testing.T) {
 	n, err := New(Options{URLs: []string{"ntfy://ntfy.sh/t"}, OnDropped: func(uint64) { panic("dropped") }})
 	require.NoError(t, err)
 	for range 2 * maxQueued {
-		n.Record([]worker.Event{{Kind: worker.EventManaged}, {Kind: worker.EventHealed, Heal: worker.HealStart}})
+		n.Record([]worker.Event{{Kind: worker.EventManaged}, {Kind: worker.EventHealed, HealDetails: worker.HealDetails{Heal: worker.HealStart}}})
 	}
 	require.Empty(t, n.queue)
 }

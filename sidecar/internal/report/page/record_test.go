@@ -35,7 +35,7 @@ func TestRecords(t *testing.T) {
 		"no news":             {[]worker.Event{note(1, worker.EventManaged), note(2, worker.EventStable), note(3, worker.EventStatsUnavailable), note(4, worker.EventRecovered)}, nil},
 		"two workers": {[]worker.Event{fault(1), note(2, worker.EventFault, worker.Key("other")), note(3, worker.EventHealed), note(4, worker.EventHealed, worker.Key("other"))},
 			[]line{{healed, 2 * h}, {healed, 2 * h}}},
-		"a heal whose fault is forgotten": {[]worker.Event{{At: hour(3), Key: "w", Kind: worker.EventHealed, Duration: h}}, []line{{healed, h}}},
+		"a heal whose fault is forgotten": {[]worker.Event{{At: hour(3), Key: "w", Kind: worker.EventHealed, HealDetails: worker.HealDetails{Duration: h}}}, []line{{healed, h}}},
 		"about no worker":                 {[]worker.Event{note(1, worker.EventEngineDisconnected, worker.Key("")), note(2, worker.EventEngineConnected, worker.Key(""))}, []line{{connected, 0}, {disconnected, 0}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,9 +81,9 @@ func TestHealsArePairedByTheirID(t *testing.T) {
 // What the fault knew and the end does not say again stays; what the end knows better wins.
 func TestRecordKeepsWhatWasKnown(t *testing.T) {
 	t.Parallel()
-	first := worker.Event{At: hour(1), Kind: worker.EventFault, Key: "w", Fault: worker.FaultUnhealthy, Intent: worker.IntentNone,
-		Heal: worker.HealRestart, Reason: worker.ReasonProbeTimedOut, Output: "no answer"}
-	ended := worker.Event{At: hour(2), Kind: worker.EventHealed, Key: "w", Reason: worker.ReasonHung, Heal: worker.HealRecreate, Detail: "recreated"}
+	first := worker.Event{At: hour(1), Kind: worker.EventFault, Key: "w", HealDetails: worker.HealDetails{Fault: worker.FaultUnhealthy, Intent: worker.IntentNone,
+		Heal: worker.HealRestart, Output: "no answer"}, Reason: worker.ReasonProbeTimedOut}
+	ended := worker.Event{At: hour(2), Kind: worker.EventHealed, Key: "w", Reason: worker.ReasonHung, HealDetails: worker.HealDetails{Heal: worker.HealRecreate}, Detail: "recreated"}
 	got := pastOf([]worker.Event{first, ended}).records
 	require.Len(t, got, 1)
 	n := got[0].Event

@@ -164,11 +164,11 @@ func healOf(key string, at time.Time, took time.Duration, n worker.Event) []work
 }
 
 func crash(code int) worker.Event {
-	return worker.Event{Fault: worker.FaultExited, Intent: worker.IntentNone, Heal: worker.HealStart, Reason: worker.ReasonCrashed, ExitCode: code}
+	return worker.Event{HealDetails: worker.HealDetails{Fault: worker.FaultExited, Intent: worker.IntentNone, Heal: worker.HealStart, ExitCode: code}, Reason: worker.ReasonCrashed}
 }
 
 func sick(output string) worker.Event {
-	return worker.Event{Fault: worker.FaultUnhealthy, Intent: worker.IntentNone, Heal: worker.HealRestart, Reason: worker.ReasonProbeFailed, Output: output}
+	return worker.Event{HealDetails: worker.HealDetails{Fault: worker.FaultUnhealthy, Intent: worker.IntentNone, Heal: worker.HealRestart, Output: output}, Reason: worker.ReasonProbeFailed}
 }
 
 // demo is a small fleet on which something happened.
@@ -207,20 +207,20 @@ func demo(now time.Time) *world {
 	tell(healOf("render-2", ago(9*time.Hour+40*time.Minute), 40*time.Minute, sick("queue stalled for 300 s"))...)
 	tell(worker.Event{At: ago(7 * time.Hour), Kind: worker.EventEngineDisconnected}, worker.Event{At: ago(7*time.Hour - 25*time.Minute), Kind: worker.EventEngineConnected})
 	tell(healOf("hash-search-3", ago(3*time.Hour), 2300*time.Millisecond, crash(2))...)
-	tell(worker.Event{At: ago(50 * time.Minute), Kind: worker.EventQuota, Key: "transcode-1", Reason: worker.ReasonQuotaMismatch, From: 0, CPUs: 0.5})
+	tell(worker.Event{At: ago(50 * time.Minute), Kind: worker.EventQuota, Key: "transcode-1", Reason: worker.ReasonQuotaMismatch, QuotaChange: worker.QuotaChange{From: 0, CPUs: 0.5}})
 	for n, back := range []time.Duration{34 * time.Minute, 29 * time.Minute, 11 * time.Minute} {
 		failedOnce := crash(1)
 		failedOnce.Attempt = n + 1
 		tell(healOf("transcode-1", ago(back), time.Duration(n+1)*time.Second, failedOnce)...)
 	}
 	for n, back := range []time.Duration{9 * time.Minute, 6 * time.Minute} {
-		tell(worker.Event{At: ago(back), Kind: worker.EventFault, Key: "transcode-3", Fault: worker.FaultOOM, Intent: worker.IntentNone, Heal: worker.HealStart,
-			Reason: worker.ReasonOutOfMemory, Attempt: n + 1, ExitCode: 137, Delay: time.Duration(n) * time.Minute})
-		tell(worker.Event{At: ago(back - 80*time.Second), Kind: worker.EventHealFailed, Key: "transcode-3", Fault: worker.FaultOOM, Heal: worker.HealStart,
-			Reason: worker.ReasonOutOfMemory, Attempt: n + 1, ExitCode: 137, Duration: 80 * time.Second})
+		tell(worker.Event{At: ago(back), Kind: worker.EventFault, Key: "transcode-3", HealDetails: worker.HealDetails{Fault: worker.FaultOOM, Intent: worker.IntentNone, Heal: worker.HealStart, Attempt: n + 1, ExitCode: 137, Delay: time.Duration(n) * time.Minute},
+			Reason: worker.ReasonOutOfMemory})
+		tell(worker.Event{At: ago(back - 80*time.Second), Kind: worker.EventHealFailed, Key: "transcode-3", HealDetails: worker.HealDetails{Fault: worker.FaultOOM, Heal: worker.HealStart, Attempt: n + 1, ExitCode: 137, Duration: 80 * time.Second},
+			Reason: worker.ReasonOutOfMemory})
 	}
-	tell(worker.Event{At: ago(3 * time.Minute), Kind: worker.EventFault, Key: "transcode-3", Fault: worker.FaultOOM, Intent: worker.IntentNone, Heal: worker.HealStart,
-		Reason: worker.ReasonOutOfMemory, Attempt: 3, ExitCode: 137, Delay: 222 * time.Second})
+	tell(worker.Event{At: ago(3 * time.Minute), Kind: worker.EventFault, Key: "transcode-3", HealDetails: worker.HealDetails{Fault: worker.FaultOOM, Intent: worker.IntentNone, Heal: worker.HealStart, Attempt: 3, ExitCode: 137, Delay: 222 * time.Second},
+		Reason: worker.ReasonOutOfMemory})
 	starved := sick("Get \"http://127.0.0.1:8081/health\": context deadline exceeded")
 	starved.At, starved.Key, starved.Kind, starved.Attempt, starved.Delay, starved.Reason = ago(25*time.Second), "render-2", worker.EventFault, 1, 3*time.Second, worker.ReasonProbeTimedOut
 	tell(starved)

@@ -18,8 +18,8 @@ func TestEvidence(t *testing.T) {
 	log := history.New(history.Options{})
 	key := worker.Key(`a/b <script>`)
 	log.Record([]worker.Event{
-		{At: time.Now(), Kind: worker.EventFault, Key: key, HealID: 7, Fault: worker.FaultUnhealthy, Reason: worker.ReasonHung, Heal: worker.HealRestart, Attempt: 1},
-		{At: time.Now(), Kind: worker.EventEvidence, Key: key, ID: "abc", HealID: 7, Evidence: &worker.HealEvidence{Logs: "</script>\x00", ExitCode: &code}},
+		{At: time.Now(), Kind: worker.EventFault, Key: key, HealDetails: worker.HealDetails{HealID: 7, Fault: worker.FaultUnhealthy, Heal: worker.HealRestart, Attempt: 1}, Reason: worker.ReasonHung},
+		{At: time.Now(), Kind: worker.EventEvidence, Key: key, ID: "abc", HealDetails: worker.HealDetails{HealID: 7}, Evidence: &worker.HealEvidence{Logs: "</script>\x00", ExitCode: &code}},
 	})
 	o := options()
 	o.History = log

@@ -17,7 +17,7 @@ import (
 func told(n int) *history.Log {
 	log := history.New(history.Options{})
 	for k := range n {
-		log.Record([]worker.Event{{At: time.Now(), Kind: worker.EventKinds()[k%3], Key: worker.Key([]string{"a", "b"}[k%2]), Attempt: k}})
+		log.Record([]worker.Event{{At: time.Now(), Kind: worker.EventKinds()[k%3], Key: worker.Key([]string{"a", "b"}[k%2]), HealDetails: worker.HealDetails{Attempt: k}}})
 	}
 	return log
 }
@@ -101,7 +101,7 @@ func TestHostileEvents(t *testing.T) {
 	opts := options()
 	opts.History = history.New(history.Options{})
 	for _, text := range []string{"</script><script>", "\x00\x1b[2J\r\n", "\xff\xfe", strings.Repeat("\xff", 100_000), "\u2028event: x\n\ndata: y"} {
-		opts.History.Record([]worker.Event{{Kind: worker.EventHealFailed, Key: "burner", Output: text, Detail: text}})
+		opts.History.Record([]worker.Event{{Kind: worker.EventHealFailed, Key: "burner", HealDetails: worker.HealDetails{Output: text}, Detail: text}})
 	}
 	w := ask(t, Handler(opts), http.MethodGet, "/api/v1/workers/burner")
 	require.Equal(t, http.StatusOK, w.Code)

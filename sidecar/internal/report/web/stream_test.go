@@ -56,7 +56,7 @@ func (s *stage) show(state fleet.State) {
 
 func (s *stage) tell(n int) {
 	for range n {
-		s.log.Record([]worker.Event{{Kind: worker.EventFault, Key: "w", Output: "a\nb"}})
+		s.log.Record([]worker.Event{{Kind: worker.EventFault, Key: "w", HealDetails: worker.HealDetails{Output: "a\nb"}}})
 	}
 }
 
@@ -311,7 +311,7 @@ func TestManyRealStreams(t *testing.T) {
 	const told = 1000
 	go func() {
 		for range told {
-			opts.History.Record([]worker.Event{{Kind: worker.EventFault, Key: "burner", Output: strings.Repeat("x", 500)}})
+			opts.History.Record([]worker.Event{{Kind: worker.EventFault, Key: "burner", HealDetails: worker.HealDetails{Output: strings.Repeat("x", 500)}}})
 		}
 		opts.History.Record([]worker.Event{{Kind: worker.EventStable, Key: "burner"}})
 	}()

@@ -110,8 +110,8 @@ func (s *Sim) tellList(session uint64, at time.Time, list []Details) {
 	s.tell(worker.Observation{Kind: worker.ListBegin, At: at})
 	for _, d := range list {
 		s.tell(worker.Observation{
-			Kind: worker.Listed, At: at, ID: d.ID, Key: worker.Key(d.Name), Labels: d.Spec.Labels, Networks: d.networks(),
-			Status: d.Status(), Health: listedHealth(d),
+			Kind: worker.Listed, At: at, ID: d.ID, Key: worker.Key(d.Name), Labels: d.Spec.Labels, ListState: worker.ListState{Networks: d.networks(),
+				Status: d.Status(), Health: listedHealth(d)},
 		})
 	}
 	s.tell(worker.Observation{Kind: worker.ListEnd, At: at})
@@ -216,6 +216,6 @@ func translate(e Event) (worker.Observation, bool) {
 	kind := kindOf(e.Action)
 	return worker.Observation{
 		Kind: kind, At: e.At, ID: e.ID, Key: worker.Key(e.Name), OldKey: worker.Key(strings.TrimPrefix(e.OldName, "/")),
-		Labels: e.Labels, ExitCode: e.ExitCode, Signal: syscall.Signal(e.Signal),
+		Labels: e.Labels, Exit: worker.Exit{ExitCode: e.ExitCode}, Signal: syscall.Signal(e.Signal),
 	}, kind != 0
 }

@@ -78,8 +78,8 @@ func action() []named {
 		},
 		{
 			name: "rule 14: a start without an answer counts as failed", file: "core/worker/outcome.go", pkg: "core/worker",
-			old: "		m.startWorked(o.Snapshot)\n		m.applyOrInspect(now, o)\n	case Unknown:\n		m.inspects.outcomeUnknown, m.networks.unseenStart = true, m.networks.unseenStart || !o.Accepted\n		m.requestInspect(now.Add(firstRetry), ReasonUncertain)\n	case Failed, Refused:",
-			new: "		m.startWorked(o.Snapshot)\n		m.applyOrInspect(now, o)\n	case Unknown, Failed, Refused:",
+			old: "		m.startWorked(now, o.Snapshot)\n		m.applyOrInspect(now, o)\n	case Unknown:\n		m.inspects.outcomeUnknown, m.networks.unseenStart = true, m.networks.unseenStart || !o.Accepted\n		m.requestInspect(now.Add(firstRetry), ReasonUncertain)\n	case Failed, Refused:",
+			new: "		m.startWorked(now, o.Snapshot)\n		m.applyOrInspect(now, o)\n	case Unknown, Failed, Refused:",
 		},
 		{
 			name: "rule 15: restarts go on while the host is overloaded", file: "core/fleet/schedule.go", pkg: "core/fleet", run: "Overload|Brake|Host",

@@ -1,0 +1,47 @@
+package worker_test
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"reflect"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// savedLine is a worker as a journal holds it, with a value in every field.
+//
+//go:embed testdata/saved.json
+var savedLine []byte
+
+// The journal's format outlives a release: a line that an earlier Stoker wrote is read whole, and the same worker is written as it was.
+func TestSavedIsWrittenAsItWas(t *testing.T) {
+	var before bytes.Buffer
+	require.NoError(t, json.Compact(&before, savedLine))
+	var saved worker.Saved
+	require.NoError(t, json.Unmarshal(before.Bytes(), &saved))
+	requireFilled(t, "Saved", reflect.ValueOf(saved))
+
+	after, err := json.Marshal(saved)
+	require.NoError(t, err)
+	assert.Equal(t, before.String(), string(after)) //nolint:testifylint // the order of the fields counts too
+}
+
+// requireFilled has a new field added to the line as well.
+func requireFilled(t *testing.T, name string, v reflect.Value) {
+	t.Helper()
+	require.False(t, v.IsZero(), "%s is not in testdata/saved.json", name)
+	for v.Kind() == reflect.Pointer {
+		v = v.Elem()
+	}
+	if v.Kind() != reflect.Struct || v.NumField() == 0 || !v.Type().Field(0).IsExported() { // a time.Time has no exported fields
+		return
+	}
+	for i := range v.NumField() {
+		requireFilled(t, name+"."+v.Type().Field(i).Name, v.Field(i))
+	}
+}
