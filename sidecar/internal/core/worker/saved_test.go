@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"stoker/sidecar/internal/core/worker"
@@ -28,7 +27,7 @@ func TestSavedIsWrittenAsItWas(t *testing.T) {
 
 	after, err := json.Marshal(saved)
 	require.NoError(t, err)
-	assert.Equal(t, before.String(), string(after)) //nolint:testifylint // the order of the fields counts too
+	require.Equal(t, before.String(), string(after), "the order of the fields counts too")
 }
 
 // requireFilled has a new field added to the line as well.
