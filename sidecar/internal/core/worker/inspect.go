@@ -136,7 +136,7 @@ func (m *Machine) foundRunning(now time.Time, s Snapshot, newLife bool) {
 		} else {
 			m.stillStopping(now)
 		}
-	case PhaseStopDue, PhaseRecreateDue:
+	case PhaseStopDue, PhaseRecreateDue, PhaseExhausted:
 		if newLife {
 			m.startedByOther(now, false)
 		}
@@ -147,7 +147,7 @@ func (m *Machine) foundRunning(now time.Time, s Snapshot, newLife bool) {
 		}
 	case PhaseAsleep:
 		m.startedByOther(now, false)
-	case PhaseWatching, PhaseVerifying, PhaseRecreating, PhaseExhausted:
+	case PhaseWatching, PhaseVerifying, PhaseRecreating:
 	}
 	m.judgeHealth(now, s)
 }

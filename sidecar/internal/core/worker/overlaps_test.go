@@ -26,6 +26,22 @@ func TestOverlaps(t *testing.T) {
 			late:3s start
 			late:1s die 139
 			> start 1`},
+		{"attempts are used up, and an inspect shows an operator's start before its event", `
+			given max-attempts=1
+			up
+			die 1
+			> start 1
+			start
+			answer running
+			die 1
+			= held exhausted
+			+20s
+			list running new
+			+2s
+			= free
+			= attempts 0
+			start
+			= free`},
 		{"the clock steps back during the stop of the Stoker before this one", `
 			given demand
 			up

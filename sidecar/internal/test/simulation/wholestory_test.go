@@ -122,12 +122,23 @@ func (r *run) mistaken(start dockertest.Record, signal, stop *dockertest.Event) 
 	if signal != nil {
 		began = signal.TrueAt
 	}
-	if slices.ContainsFunc(r.stops, func(s decidedStop) bool { return s.id == stop.ID && r.awaited(s, began) }) {
+	if slices.ContainsFunc(r.stops, func(s decidedStop) bool { return s.id == stop.ID && (r.awaited(s, began) || r.unsent(s, began)) }) {
 		return true
 	}
 	return slices.ContainsFunc(r.w.Audit(), func(a dockertest.Record) bool {
 		return a.By == dockertest.ByStoker && a.Op == dockertest.OpStop && (a.Action.Incarnation.ID == start.Incarnation.ID || a.Incarnation.ID == stop.ID) &&
-			a.Sent.Before(stop.TrueAt) && (a.Arrived.After(stop.TrueAt) || !a.Effect && a.Answered.After(began.Add(-2*time.Second)) || killsAsWell(a, signal))
+			a.Sent.Before(stop.TrueAt) && (a.Arrived.After(stop.TrueAt) || !a.Effect && (a.Answered.IsZero() || a.Answered.After(began.Add(-2*time.Second))) || killsAsWell(a, signal))
+	})
+}
+
+// unsent reports whether Stoker waited at that time for a stop that the engine never got, and cannot know that it did not.
+func (r *run) unsent(s decidedStop, at time.Time) bool {
+	const margin = 30 * time.Second // as the core waits for an answer that does not come
+	if at.Before(s.at) || at.After(s.at.Add(s.in+margin)) {
+		return false
+	}
+	return !slices.ContainsFunc(r.w.Audit(), func(a dockertest.Record) bool {
+		return a.By == dockertest.ByStoker && a.Op == dockertest.OpStop && a.Incarnation.ID == s.id && a.Effect && !a.Sent.Before(s.at) && a.Arrived.Before(at)
 	})
 }
 
