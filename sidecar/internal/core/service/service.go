@@ -48,7 +48,7 @@ type Look struct {
 type Service struct {
 	ID         string
 	Name       string
-	Version    uint64 // by which the engine tells whether it was changed since
+	Version    uint64 // of the engine: an update that names an older one is refused
 	Spec       []byte // as the engine gave it
 	Labels     map[string]string
 	Replicated bool // else it has no number of replicas
