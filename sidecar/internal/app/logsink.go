@@ -162,7 +162,7 @@ func lines() map[worker.EventKind]line {
 		worker.EventServiceScaled:       {logrus.InfoLevel, "service was given another number of replicas"},
 		worker.EventServiceHeld:         {logrus.WarnLevel, "the replicas of the service are left as they are"},
 		worker.EventServiceForced:       {logrus.WarnLevel, "service was updated by force, to bring lost tasks back"},
-		worker.EventTaskLost:            {logrus.ErrorLevel, "task was unhealthy and ended with 0: under restart condition on-failure Swarm does not replace it, use any"},
+		worker.EventTaskLost:            {logrus.WarnLevel, "task was unhealthy and ended with 0, which is no failure to Swarm: it is replaced under restart condition any alone"},
 	}
 }
 

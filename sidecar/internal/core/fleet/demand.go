@@ -216,7 +216,7 @@ func (f *Fleet) decideGroup(now time.Time, g *group) bool {
 		in.Workers = append(in.Workers, f.demandWorker(now, g, m))
 	}
 	for _, s := range g.settings.Sources {
-		in.Answers = append(in.Answers, f.demands.sources[s].answer())
+		in.Answers = append(in.Answers, f.demands.sources[s].Answer())
 	}
 	d, memory := demand.Decide(now, g.settings, g.memory, in)
 	g.decision, g.memory, g.decideAt, g.changed = d, memory, d.Next, false
@@ -273,7 +273,7 @@ const clockError = 5 * time.Second
 func (f *Fleet) inHand(g *group, m *member) float64 {
 	items := 0.0
 	for _, s := range g.settings.Sources {
-		held := f.demands.sources[s].reading.InHand.ByAddress
+		held := f.demands.sources[s].Reading.InHand.ByAddress
 		if held == nil {
 			continue
 		}

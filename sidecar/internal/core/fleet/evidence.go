@@ -68,7 +68,7 @@ func (f *Fleet) tookWorkMeanwhile(m *member) bool {
 	if m.class != worker.ClassStop || m.group == nil || !m.machine.DrainedForSleep() {
 		return false
 	}
-	pending := slices.ContainsFunc(m.group.settings.Sources, func(s demand.Source) bool { return f.demands.sources[s].state == demand.SourcePending })
+	pending := slices.ContainsFunc(m.group.settings.Sources, func(s demand.Source) bool { return f.demands.sources[s].State == demand.SourcePending })
 	return pending || f.inHand(m.group, m) > 0 // it was the Stoker before this one that asked
 }
 

@@ -88,8 +88,8 @@ func (f *Fleet) groupView(now time.Time, g *group) GroupView {
 	for _, key := range g.settings.Sources {
 		s := f.demands.sources[key]
 		v.Sources = append(v.Sources, SourceView{
-			Name: s.name, State: s.state, Since: s.since, Waiting: max(s.reading.Waiting, 0), InHand: s.reading.InHand.Total,
-			InHandKnown: s.reading.InHand.Kind == demand.InHandCounted, Err: s.err,
+			Name: s.name, State: s.State, Since: s.Since, Waiting: max(s.Reading.Waiting, 0), InHand: s.Reading.InHand.Total,
+			InHandKnown: s.Reading.InHand.Kind == demand.InHandCounted, Err: s.Err,
 		})
 	}
 	return v

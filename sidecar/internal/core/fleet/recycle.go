@@ -146,7 +146,7 @@ func (f *Fleet) recycleBusy(m *member) bool {
 func (f *Fleet) tellsHolders(g *group) bool {
 	return len(g.settings.Sources) > 0 && !slices.ContainsFunc(g.settings.Sources, func(key demand.Source) bool {
 		s := f.demands.sources[key]
-		return s.state != demand.SourceAnswered || s.reading.InHand.ByAddress == nil
+		return s.State != demand.SourceAnswered || s.Reading.InHand.ByAddress == nil
 	})
 }
 

@@ -11,29 +11,18 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// lostAfter is how many questions in a row have to fail until a source is lost.
-const lostAfter = 3
-
 // sourceDeadline bounds one question.
 const sourceDeadline = 5 * time.Second
 
 // source is where work is, for all groups that have it.
 type source struct {
-	source   demand.Source
-	name     string        // without secrets; to make it takes longer than to ask
-	groups   []*group      // that have it, by name
-	every    time.Duration // the shortest of its groups'
-	due      time.Time
-	asking   bool
-	state    demand.SourceState
-	reading  demand.Reading // the last one
-	failures int
-	since    time.Time // of state
-	err      string    // of the last question, if it failed
-}
-
-func (s *source) answer() demand.Answer {
-	return demand.Answer{State: s.state, Reading: s.reading}
+	source demand.Source
+	name   string        // without secrets; to make it takes longer than to ask
+	groups []*group      // that have it, by name
+	every  time.Duration // the shortest of its groups'
+	due    time.Time
+	asking bool
+	demand.SourceStatus
 }
 
 // addSources asks for the sources of a group from now on.
@@ -41,7 +30,7 @@ func (f *Fleet) addSources(now time.Time, g *group) {
 	for _, key := range g.settings.Sources {
 		s := f.demands.sources[key]
 		if s == nil {
-			s = &source{source: key, name: key.String(), due: now, since: now}
+			s = &source{source: key, name: key.String(), due: now, SourceStatus: demand.SourceStatus{Since: now}}
 			f.demands.sources[key] = s
 		}
 	}
@@ -116,30 +105,21 @@ func (f *Fleet) answered(now time.Time, o worker.Outcome) {
 }
 
 func (f *Fleet) sourceFailed(now time.Time, s *source, groups []*group, why string) {
-	s.failures++
-	s.err = why
-	switch {
-	case s.failures >= lostAfter && s.state != demand.SourceLost:
-		s.state, s.since = demand.SourceLost, now
+	if s.Failed(now, why) {
 		f.out.Events = append(f.out.Events, worker.Event{
 			At: now, Kind: worker.EventDemandLost, Group: groupNames(groups), Reason: worker.ReasonSourceFailed, Detail: why,
 		})
-	case s.state == demand.SourceAnswered:
-		s.state, s.since = demand.SourceFailing, now
 	}
 }
 
 func (f *Fleet) sourceAnswered(now time.Time, s *source, groups []*group, r demand.Reading) {
-	if s.state == demand.SourceLost {
+	taken := r.Waiting < s.Reading.Waiting
+	if s.Answered(now, r) {
 		f.out.Events = append(f.out.Events, worker.Event{At: now, Kind: worker.EventDemandBack, Group: groupNames(groups), Detail: s.name})
 	}
-	if s.state != demand.SourceAnswered {
-		s.since = now
-	}
-	if r.Waiting < s.reading.Waiting {
+	if taken {
 		f.consumed(now, groups)
 	}
-	s.state, s.reading, s.failures, s.err = demand.SourceAnswered, r, 0, ""
 }
 
 func groupNames(groups []*group) string {
@@ -186,10 +166,10 @@ func (f *Fleet) workWaits(g *group) bool {
 	for _, key := range g.settings.Sources {
 		s := f.demands.sources[key]
 		taken := 0.0
-		if s.reading.InHand.Kind == demand.InHandIncluded {
+		if s.Reading.InHand.Kind == demand.InHandIncluded {
 			taken = float64(running)
 		}
-		if s.state == demand.SourceAnswered && s.reading.Waiting > taken {
+		if s.State == demand.SourceAnswered && s.Reading.Waiting > taken {
 			return true
 		}
 	}

@@ -37,7 +37,7 @@ func (t *Table) decide(now time.Time, s *scaled) (Change, bool) {
 	t.noteWork(now, s)
 	in := demand.Input{Workers: t.workers(now, s), Budget: math.Inf(1)}
 	for _, key := range s.settings.Sources {
-		in.Answers = append(in.Answers, t.sources[key].answer())
+		in.Answers = append(in.Answers, t.sources[key].Answer())
 	}
 	stepped := s.memory.SteppedAt
 	s.decision, s.memory = demand.Decide(now, s.settings, s.memory, in)

@@ -11,23 +11,14 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// lostAfter is how many questions in a row have to fail until a source is lost.
-const lostAfter = 3
-
 // source is where work is, for all services that have it.
 type source struct {
 	name     string // without secrets
 	every    time.Duration
 	due      time.Time
-	state    demand.SourceState
-	since    time.Time // of state
-	reading  demand.Reading
-	failures int
-	err      string
 	services []string // names
+	demand.SourceStatus
 }
-
-func (s *source) answer() demand.Answer { return demand.Answer{State: s.state, Reading: s.reading} }
 
 // orderSources keeps the sources that a service has, and how often each is asked.
 func (t *Table) orderSources(now time.Time) {
@@ -38,7 +29,7 @@ func (t *Table) orderSources(now time.Time) {
 			one := t.sources[key]
 			if one == nil {
 				if one = before[key]; one == nil {
-					one = &source{name: key.String(), due: now, since: now}
+					one = &source{name: key.String(), due: now, SourceStatus: demand.SourceStatus{Since: now}}
 				}
 				one.services, one.every = nil, s.settings.Poll
 				t.sources[key] = one
@@ -74,28 +65,13 @@ func (t *Table) Answer(now time.Time, key demand.Source, r demand.Reading, err s
 	if s == nil {
 		return
 	}
-	if err != "" {
-		t.failed(now, s, err)
-		return
-	}
-	if s.state == demand.SourceLost {
-		t.tell(worker.Event{At: now, Kind: worker.EventDemandBack, Group: strings.Join(s.services, ", "), Detail: s.name})
-	}
-	if s.state != demand.SourceAnswered {
-		s.since = now
-	}
-	s.state, s.reading, s.failures, s.err = demand.SourceAnswered, r, 0, ""
-}
-
-func (t *Table) failed(now time.Time, s *source, err string) {
-	s.failures++
-	s.err = err
 	switch {
-	case s.failures >= lostAfter && s.state != demand.SourceLost:
-		s.state, s.since = demand.SourceLost, now
-		t.tell(worker.Event{At: now, Kind: worker.EventDemandLost, Group: strings.Join(s.services, ", "), Reason: worker.ReasonSourceFailed, Detail: err})
-	case s.state == demand.SourceAnswered:
-		s.state, s.since = demand.SourceFailing, now
+	case err != "":
+		if s.Failed(now, err) {
+			t.tell(worker.Event{At: now, Kind: worker.EventDemandLost, Group: strings.Join(s.services, ", "), Reason: worker.ReasonSourceFailed, Detail: err})
+		}
+	case s.Answered(now, r):
+		t.tell(worker.Event{At: now, Kind: worker.EventDemandBack, Group: strings.Join(s.services, ", "), Detail: s.name})
 	}
 }
 

@@ -38,14 +38,14 @@ func (t *Table) inHand(now time.Time, s *scaled) (busy int, rest demand.Use) {
 	for _, key := range s.settings.Sources {
 		one := t.sources[key]
 		switch {
-		case one.state == demand.SourceLost && s.settings.Fallback != demand.Keep: // a number was asked for
-		case one.state != demand.SourceAnswered:
+		case one.State == demand.SourceLost && s.settings.Fallback != demand.Keep: // a number was asked for
+		case one.State != demand.SourceAnswered:
 			rest = demand.UseUnknown
-		case one.reading.InHand.Kind == demand.InHandCounted:
-			busy += holders(one.reading.InHand)
-		case one.reading.InHand.Kind == demand.InHandUnknown && !s.toldByAnother(key):
+		case one.Reading.InHand.Kind == demand.InHandCounted:
+			busy += holders(one.Reading.InHand)
+		case one.Reading.InHand.Kind == demand.InHandUnknown && !s.toldByAnother(key):
 			switch {
-			case one.reading.Waiting > 0 && now.Sub(s.calmAt) >= settle:
+			case one.Reading.Waiting > 0 && now.Sub(s.calmAt) >= settle:
 				busy = s.seen.Replicas
 			case now.Sub(s.waitedAt) < s.settings.Cooldown:
 				rest = demand.UseUnknown
@@ -88,7 +88,7 @@ func (t *Table) noteWork(now time.Time, s *scaled) {
 	}
 	waits := false
 	for _, key := range s.settings.Sources {
-		waits = waits || t.sources[key].reading.Waiting > 0
+		waits = waits || t.sources[key].Reading.Waiting > 0
 	}
 	if waits {
 		s.waitedAt = now

@@ -38,8 +38,8 @@ func (t *Table) groupView(now time.Time, s *scaled) fleet.GroupView {
 	for _, key := range s.settings.Sources {
 		o := t.sources[key]
 		g.Sources = append(g.Sources, fleet.SourceView{
-			Name: o.name, State: o.state, Since: o.since, Waiting: max(o.reading.Waiting, 0), InHand: o.reading.InHand.Total,
-			InHandKnown: o.reading.InHand.Kind == demand.InHandCounted, Err: o.err,
+			Name: o.name, State: o.State, Since: o.Since, Waiting: max(o.Reading.Waiting, 0), InHand: o.Reading.InHand.Total,
+			InHandKnown: o.Reading.InHand.Kind == demand.InHandCounted, Err: o.Err,
 		})
 	}
 	return g

@@ -60,7 +60,7 @@ func (m *Machine) noteLostTask(now time.Time, o Observation, unhealthy bool) {
 	}
 	m.emit(Event{
 		At: now, Kind: EventTaskLost, Group: place.Service, HealDetails: HealDetails{Fault: FaultUnhealthy}, Reason: ReasonExitedZero,
-		Detail: "under the restart condition on-failure Swarm does not replace it; use any",
+		Detail: "Swarm replaces it under the restart condition any, and not under on-failure",
 	})
 }
 

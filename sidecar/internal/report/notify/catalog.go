@@ -25,12 +25,11 @@ const (
 	eventHostRecovered      = "host-recovered"
 	eventDemandLost         = "demand-lost"
 	eventDemandBack         = "demand-back"
-	eventTaskLost           = "task-lost"
 )
 
 // Defaults returns what is reported by default: what a person may have to look at, and not each restart.
 func Defaults() []string {
-	return []string{eventGaveUp, eventRecreate, eventRefused, eventUnhealthy, eventStopped, eventEngineDisconnected, eventHostOverloaded, eventDemandLost, eventTaskLost}
+	return []string{eventGaveUp, eventRecreate, eventRefused, eventUnhealthy, eventStopped, eventEngineDisconnected, eventHostOverloaded, eventDemandLost}
 }
 
 // row is how a kind of event is reported.
@@ -84,8 +83,8 @@ func rows() []row {
 		{"service-held", "service-held", "the replicas of a service are left as they are", "",
 			"they are not changed: somebody else has set them, the service is being updated, its labels are wrong, or the engine refused"},
 		{"service-forced", "service-forced", "a service was updated by force, to bring lost tasks back", "", "a task that Swarm lost is brought back by `docker service update --force`, once"},
-		{"task-lost", eventTaskLost, "was unhealthy and ended with 0, which Swarm does not replace under on-failure", "were unhealthy and ended with 0, which Swarm does not replace under on-failure",
-			"a task was unhealthy and ended with 0; use restart condition `any`"},
+		{"task-lost", "task-lost", "was unhealthy and ended with 0, which Swarm does not replace under on-failure", "were unhealthy and ended with 0, which Swarm does not replace under on-failure",
+			"a task was unhealthy and ended with 0; under the restart condition `any` Swarm replaces it, under `on-failure` it does not"},
 		{"paused", "paused", "is paused by an operator", "are paused by an operator", "`stoker pause`; without a worker the message says what is paused"},
 		{"resumed", "resumed", "is not paused any more", "are not paused any more", "a pause is over"},
 		{"woken", "woken", "was woken", "were woken", "a worker that slept runs again"},
