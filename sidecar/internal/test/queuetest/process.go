@@ -98,6 +98,20 @@ func (p *process) stop() {
 	p.cmd = nil
 }
 
+// end asks the server to end, and kills what is left of it after the time that a start may take.
+func (p *process) end() {
+	p.mu.Lock()
+	if p.cmd != nil {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-p.ended:
+		case <-time.After(startTime):
+		}
+	}
+	p.mu.Unlock()
+	p.stop()
+}
+
 // pause stops the server and its children, and returns once none of its threads runs: the kernel stops them one after the other.
 func (p *process) pause(tb testing.TB) {
 	tb.Helper()

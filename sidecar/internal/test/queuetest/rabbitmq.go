@@ -116,13 +116,13 @@ func (r *Rabbit) Start(tb testing.TB) {
 	})
 }
 
-// Stop kills the server. Durable queues and persistent messages that were confirmed survive.
+// Stop kills the server. A queue that was declared a moment before may be lost: Mnesia writes it to the disk later.
 func (r *Rabbit) Stop() { r.server.stop() }
 
-// Restart stops and starts it.
+// Restart ends it in good order and starts it. Durable queues and persistent messages that were confirmed survive.
 func (r *Rabbit) Restart(tb testing.TB) {
 	tb.Helper()
-	r.Stop()
+	r.server.end()
 	r.Start(tb)
 }
 
