@@ -60,7 +60,9 @@ func boostGivenBack(s *stage) {
 
 func idleWorker(s *stage) {
 	s.hire()
-	w := s.work(WorkerSpec{Labels: labels("idle-after", "10s")}) // it stops working soon, and nothing probes it
+	// It stops working soon, and nothing probes it. Idle, its program uses 1 to 2 ms of CPU in a second, as much as the default bound of 1 % of
+	// its quota; on a slow machine more.
+	w := s.work(WorkerSpec{Labels: labels("idle-after", "10s", "idle-below", "5%")})
 	before := s.State(w.Name)
 	s.await("it to be restarted", func() bool { return s.State(w.Name).StartedAt.After(before.StartedAt) })
 	got := s.shown(w, "healed", func(got fleet.WorkerView) bool { return got.Attempts == 1 })
