@@ -121,7 +121,7 @@ func restartedOnTime(s *stage) {
 // recycledWhenIdle: two readings show that it does nothing.
 func recycledWhenIdle(s *stage) {
 	s.hire()
-	w := s.work(WorkerSpec{Labels: labels("max-age", "3s")}) // it stops working soon
+	w := s.work(WorkerSpec{Labels: labels("max-age", "3s", "idle-below", "5%")}) // it stops working soon; as in idleWorker
 	s.await("its restart", func() bool { return s.starts(w) == 2 })
 	s.told(w, "kill 15", "die 0", "stop", "start")
 }
