@@ -59,7 +59,10 @@ func (h *house) watched(s dockertest.Stoker) {
 	h.t.Helper()
 	h.eventually("Stoker to look after the worker", func() bool {
 		v := s.View()
-		return v.Engine.Connected && len(v.Workers) == 1 && v.Workers[0].State == fleet.StateRunning
+		if !v.Engine.Connected || len(v.Workers) != 1 || v.Workers[0].State != fleet.StateRunning {
+			return false
+		}
+		return v.Workers[0].StartedAt.Equal(h.State(h.w.Name).StartedAt) // a view may be a moment old
 	})
 }
 

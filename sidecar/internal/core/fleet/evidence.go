@@ -13,8 +13,9 @@ const (
 	maxLogReads = 8
 	// maxLogQueue bounds those that wait. When all workers of a large host crash together, the first ones tell enough.
 	maxLogQueue = 256
-	// logsDeadline bounds one reading. Nothing waits for it.
-	logsDeadline = 5 * time.Second
+	// logsDeadline bounds one reading. Nothing waits for it, and it waits for the start: Docker holds the container's lock while it
+	// starts it (20.10 and 28.5), which takes a busy host more than five seconds.
+	logsDeadline = 30 * time.Second
 )
 
 // logReads are the readings of last log lines, under way and waiting. They are apart from the workers' own actions, so that no start

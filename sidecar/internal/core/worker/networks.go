@@ -34,9 +34,10 @@ type networks struct {
 	seenAt      time.Time // the last inspect; Stoker's clock
 	connectAt   time.Time // when the running container is to be connected again; zero when it has lost none
 	tries       int
-	addresses   []string // of the last inspect
-	reach       Reach    // of the last inspect
-	unseen      []string // of the last inspect: folders that the engine does not show
+	addresses   []string    // of the last inspect
+	reach       Reach       // of the last inspect
+	unseen      []string    // of the last inspect: folders that the engine does not show
+	runningIn   Incarnation // the life that the last inspect of a running container showed: one that is down has no addresses
 }
 
 // connectDeadline bounds the requests to connect a container, with the inspect after them.
@@ -72,6 +73,9 @@ func (n SavedNetworks) startedSince(s Snapshot) bool {
 // is lost; without such a start somebody has disconnected it, and means it.
 func (m *Machine) noteNetworks(now time.Time, s Snapshot) {
 	m.networks.addresses, m.networks.reach, m.networks.unseen = s.Addresses, s.Reach, s.Unseen
+	if m.networks.runningIn = (Incarnation{}); s.Status == StatusRunning || s.Status == StatusPaused {
+		m.networks.runningIn = s.Incarnation
+	}
 	if m.networks.seenAt = now; s.Networks == nil || m.id.Task { // not told, or connected by Swarm
 		return
 	}

@@ -78,9 +78,9 @@ func (m *Machine) planProbe(now time.Time) {
 	}
 }
 
-// ProbeDue is when the next probe from outside is due, and false when none is.
+// ProbeDue is when the next probe from outside is due, and false when none is. A life that only an event has told of has no address yet.
 func (m *Machine) ProbeDue() (due time.Time, ok bool) {
-	return m.outside.due, m.probed() && m.outside.of.same(m.saved.Incarnation)
+	return m.outside.due, m.probed() && m.outside.of.same(m.saved.Incarnation) && m.networks.runningIn.same(m.saved.Incarnation)
 }
 
 // ProbeCall is what it takes to make it, but for Skew.

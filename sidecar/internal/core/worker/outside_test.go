@@ -56,8 +56,10 @@ func TestProbesFromOutside(t *testing.T) {
 			> start 1
 			= unprobed
 			start
+			= unprobed
 			answer running
 			= outside starting
+			= probe-due 30s
 			= phase verifying
 			+30s
 			outside refused

@@ -57,6 +57,11 @@ func (s *stage) evidence(w Worker) []kept {
 func (s *stage) keeps(w Worker, what string, wanted func(kept) bool) kept {
 	s.t.Helper()
 	var last []kept
+	defer func() {
+		if s.t.Failed() {
+			s.t.Logf("kept of %s: %+v", w.Name, last)
+		}
+	}()
 	s.await("evidence: "+what, func() bool {
 		last = s.evidence(w)
 		return len(last) > 0 && wanted(last[0])
@@ -70,7 +75,9 @@ const quit = `["/worker","signal","QUIT"]`
 // dumped: the command ends the worker, and what it has printed is in its log.
 func dumped(s *stage) {
 	s.hire()
-	w := s.work(WorkerSpec{Health: true, Labels: labels("evidence", "logs", "before-stop", quit, "on-exit", "never")})
+	w := s.work(WorkerSpec{
+		Health: true, ProbeTimeout: 3 * time.Second, Labels: labels("evidence", "logs", "before-stop", quit, "on-exit", "never"),
+	})
 	before := s.State(w.Name)
 	if s.Real() && !onPodman(s.Host) {
 		s.Sicken(w.Name, Hung)

@@ -33,7 +33,7 @@ func (s *stage) starving(pairs ...string) Worker {
 func starvedNotHung(s *stage) {
 	s.hire()
 	starved := s.starving("starved-grace", "10m")
-	hung := s.work(WorkerSpec{Name: "hung", Health: true})
+	hung := s.work(WorkerSpec{Name: "hung", Health: true, ProbeTimeout: 3 * time.Second})
 	s.held(starved, worker.HeldStarved)
 	before := s.State(hung.Name)
 	s.Sicken(hung.Name, Hung)

@@ -76,7 +76,7 @@ type WorkerSpec struct {
 	AutoRemove    bool
 	StopTimeout   time.Duration
 	Health        bool          // probed every second, unhealthy after two failures
-	ProbeTimeout  time.Duration // 0 is 3 s
+	ProbeTimeout  time.Duration // 0 is hostProbeTimeout; a story whose probes hang waits for it twice
 	ProbeEffort   time.Duration // CPU time of a probe, out of the worker's quota; only real workers have one
 	Probed        bool          // it answers GET /health on Host.HealthPort, well as long as its probe would be
 	BeatFile      bool          // it writes BeatFile while it works
@@ -136,10 +136,10 @@ const (
 )
 
 // The probes of a worker with Health. A probe of a real one costs the engine a tenth of a CPU second, and takes as long as
-// the machine is busy.
+// the machine is busy: one that fails must not become one that times out, which means something else to Stoker.
 const (
 	hostProbeInterval = time.Second
-	hostProbeTimeout  = 3 * time.Second
+	hostProbeTimeout  = 15 * time.Second
 	hostProbeRetries  = 2
 )
 

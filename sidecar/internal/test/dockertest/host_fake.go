@@ -1,6 +1,7 @@
 package dockertest
 
 import (
+	"cmp"
 	"syscall"
 	"testing"
 	"time"
@@ -64,7 +65,7 @@ func (f *fakeHost) spec(spec WorkerSpec, name string) Spec {
 	}
 	if spec.Health {
 		// Twenty times as fast as a real one, for the order of things is what matters here.
-		made.Health = &Healthcheck{Interval: hostProbeInterval / 20, Timeout: hostProbeTimeout / 20, Retries: hostProbeRetries}
+		made.Health = &Healthcheck{Interval: hostProbeInterval / 20, Timeout: cmp.Or(spec.ProbeTimeout, hostProbeTimeout) / 20, Retries: hostProbeRetries}
 	}
 	return made
 }
