@@ -60,7 +60,7 @@ images: build ## stoker:dev and stoker-worker:dev, from dist/, with no registry
 
 STAMP = --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) --build-arg CREATED=$(CREATED)
 
-docs: ## the site of the documentation into dist/site; needs Debian's mkdocs and mkdocs-material
+docs: ## the site of the documentation into dist/site; needs Debian's mkdocs, mkdocs-material and graphviz
 	.ci/docs
 
 up: images ## build all, start the demo: Stoker and three workers
