@@ -21,6 +21,7 @@ func answers() []scenario {
 		{name: "answers/unhealthy and told", play: unhealthyTold},
 		{name: "answers/task of Swarm killed", play: taskKilled},
 		{name: "answers/task of Swarm observed", play: taskObserved},
+		{name: "answers/task of Swarm starved, its neighbour killed", real: true, play: taskStarved, podman: noThrottling},
 		{name: "answers/attempts in a window", play: attemptsInAWindow},
 		{name: "pause/outlives a Stoker that is killed", play: pausedAcrossDeath},
 		{name: "pause/a project that compose replaces", play: replacedWhilePaused},
@@ -87,6 +88,22 @@ func taskObserved(s *stage) {
 	s.Crash(w.Name, syscall.SIGKILL)
 	s.told(w, "die 137")
 	s.leftAlone(w, worker.HeldSwarm)
+}
+
+// taskStarved: a task that its quota starves is not killed, though it is unhealthy for longer than one that is killed.
+func taskStarved(s *stage) {
+	s.hire()
+	spec := task(labels("swarm", "kill", "starved-grace", "5s"))
+	spec.Name, spec.CPUs, spec.ProbeTimeout, spec.ProbeEffort = "starved", 0.03, time.Second, 150*time.Millisecond
+	starved := s.run(spec)
+	s.held(starved, worker.HeldStarved)
+	other := task(labels("swarm", "kill"))
+	other.Name, other.Labels["com.docker.swarm.task.id"], other.Labels["com.docker.swarm.task.name"] = "other", "t2", "web.3.t2"
+	failing := s.work(other)
+	s.Sicken(failing.Name, Failing)
+	s.told(failing, "kill 9", "die 137")
+	s.held(starved, worker.HeldStarved)
+	s.told(starved)
 }
 
 // unhealthyTold: nothing is done about it.

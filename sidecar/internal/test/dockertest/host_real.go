@@ -156,6 +156,9 @@ func (r *realHost) config(spec WorkerSpec) *api.Config {
 		"WORKER_STATE=off", "WORKER_THREADS=1", "WORKER_HEALTH_MAX_AGE=2s", "WORKER_FAULT=" + faultsOf(spec),
 		"WORKER_HEALTH_EFFORT=" + spec.ProbeEffort.String(),
 	}}
+	if spec.isProbed() && !spec.computes() {
+		config.Env = append(config.Env, noQueue)
+	}
 	if spec.Probed {
 		config.Env = append(config.Env, fmt.Sprintf("WORKER_LISTEN=:%d", healthPort))
 	}
@@ -180,6 +183,15 @@ func (r *realHost) config(spec WorkerSpec) *api.Config {
 	return config
 }
 
+// noQueue has a worker wait for work, from a queue that is not there. Its heart beats, and it leaves the CPU to the other tests.
+const noQueue = "WORKER_QUEUE=redis://127.0.0.1:1/0?list=none"
+
+// isProbed reports whether something asks whether the worker works.
+func (s WorkerSpec) isProbed() bool { return s.Health || s.Probed || s.BeatFile }
+
+// computes reports whether the test is about the CPU that the worker uses.
+func (s WorkerSpec) computes() bool { return s.Busy || s.ProbeEffort > 0 }
+
 // faultsOf says in the worker's words how it behaves from its start.
 func faultsOf(spec WorkerSpec) string {
 	faults := []string{}
@@ -192,7 +204,7 @@ func faultsOf(spec WorkerSpec) string {
 	if spec.Leak > 0 {
 		faults = append(faults, fmt.Sprintf("leak:%d", spec.Leak))
 	}
-	if !spec.Health && !spec.Busy && !spec.Probed && !spec.BeatFile { // nobody asks whether it works: it begins to, and then leaves the CPU to the others
+	if !spec.isProbed() && !spec.computes() { // nobody asks whether it works: it begins to, and then leaves the CPU to the others
 		faults = append(faults, "hang@500ms")
 	}
 	return strings.Join(faults, ",")
