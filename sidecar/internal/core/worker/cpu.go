@@ -77,7 +77,9 @@ func (m *Machine) sense(now time.Time) {
 	readable := m.readable()
 	switch {
 	case !readable || !m.askingStarved():
-		m.cpu.askAt, m.cpu.hostStarved = time.Time{}, false
+		if m.cpu.askAt = (time.Time{}); m.cpu.question == questionHostStarved {
+			m.cpu.question = questionOpen
+		}
 	case m.cpu.askAt.IsZero():
 		m.cpu.askAt = now
 	}
@@ -90,7 +92,7 @@ func (m *Machine) askingStarved() bool {
 	if !waits || m.heal().Reason != ReasonProbeTimedOut {
 		return false
 	}
-	return m.ownQuota() > 0 && m.id.Policy.OnStarved != policy.OnStarvedRestart && !m.cpu.answered
+	return m.ownQuota() > 0 && m.id.Policy.OnStarved != policy.OnStarvedRestart && m.cpu.question != questionAnswered
 }
 
 // StatsDue is when readings are wanted, and whether they shall show a share by themselves; false when none are.
@@ -121,13 +123,12 @@ func (m *Machine) statsRead(now time.Time, in StatsRead) {
 
 // answer settles the question whether the worker is starved. Without readings it is decided as if nobody had asked.
 func (m *Machine) answer(now time.Time, in StatsRead) {
-	if in.Usage == nil && m.cpu.askedAgain {
-		m.cpu.answered, m.cpu.askAt = true, time.Time{}
+	again := m.cpu.question == questionHostStarved
+	m.cpu.question, m.cpu.askAt = questionAnswered, time.Time{}
+	if in.Usage == nil && m.cpu.wasStarved {
 		m.starve(now) // as it was
 		return
 	}
-	again := m.cpu.hostStarved
-	m.cpu.answered, m.cpu.askAt, m.cpu.hostStarved = true, time.Time{}, false
 	if in.Usage == nil {
 		if !again {
 			m.emit(m.healEvent(now, EventStatsUnavailable, in.Err))
@@ -159,7 +160,7 @@ func (m *Machine) starve(now time.Time) {
 	if m.id.Task {
 		s.Due = now.Add(m.id.Policy.StarvedGrace)
 	}
-	if m.cpu.askedAgain {
+	if m.cpu.wasStarved {
 		return
 	}
 	m.emit(Event{

@@ -63,7 +63,7 @@ func (m *Machine) begin(now time.Time, c cause, due time.Time) {
 	if m.container.status.Down() {
 		m.requestLogs(m.life.endedAt, m.life.exitCode)
 	}
-	m.cpu.answered, m.cpu.askedAgain, m.cpu.hostStarved, m.cpu.askAt, m.quota.boostOver = false, false, false, time.Time{}, false
+	m.cpu.question, m.cpu.askAt, m.cpu.wasStarved, m.quota.boostOver = questionOpen, time.Time{}, false, false
 	m.saved.Expected = true
 	e := m.healEvent(now, EventFault, c.detail)
 	e.Delay = s.Due.Sub(now)

@@ -29,12 +29,12 @@ const hostStarvedRetry = 30 * time.Second
 // again meanwhile, for the host may get well, or the worker turn out to hang.
 func (m *Machine) hostStarvedAnswer(now time.Time, host *HostLoad) {
 	if host.Saturated() {
-		m.cpu.hostStarved, m.cpu.answered, m.cpu.askAt = true, false, now.Add(hostStarvedRetry)
+		m.cpu.question, m.cpu.askAt = questionHostStarved, now.Add(hostStarvedRetry)
 	}
 }
 
 // HostStarved reports whether the worker's probe was cut off because the host is out of CPU.
 func (m *Machine) HostStarved() bool {
 	_, timedOut := m.ProbeState()
-	return m.cpu.hostStarved && timedOut
+	return m.cpu.question == questionHostStarved && timedOut
 }

@@ -234,7 +234,9 @@ func (m *Machine) otherCheckFails(c cause) {
 	}
 	st.Heal.Reason, st.Heal.Output = c.reason, c.output
 	m.enter(st)
-	m.cpu.answered = false
+	if m.cpu.question == questionAnswered {
+		m.cpu.question = questionOpen
+	}
 }
 
 // ProbeView is what people are shown of the probe from outside.

@@ -98,19 +98,27 @@ type inspects struct {
 	vanishedAt     time.Time // an answer said that there is no such container; Stoker's clock
 }
 
+// starvedQuestion is how far the question is whether the worker of the open heal is starved or hangs.
+type starvedQuestion uint8
+
+const (
+	questionOpen        starvedQuestion = iota // it is asked if the heal needs an answer
+	questionHostStarved                        // the host is out of CPU: it is asked again
+	questionAnswered
+)
+
 // cpuUse is what the CPU accounting has shown, and what it is asked for.
 type cpuUse struct {
-	askAt       time.Time // when readings are due that tell starved from hung; zero when they are not asked for
-	answered    bool      // that question about the open heal
-	askedAgain  bool      // it was answered with starved before
-	hostStarved bool      // the last answer was that the host is out of CPU
-	statsAt     time.Time // when the next reading for idle-after is due
-	lastStats   Stats
-	idleSince   time.Time // nothing but idleness since; the engine's clock
-	workWaits   bool      // for a worker with a source of work
-	shown       Share
-	shownOf     Incarnation
-	display     displayStats // the last reading for people
+	question   starvedQuestion
+	askAt      time.Time // when readings are due that answer it; zero when they are not asked for
+	wasStarved bool      // it is open again about the same heal, for it was answered with starved before
+	statsAt    time.Time // when the next reading for idle-after is due
+	lastStats  Stats
+	idleSince  time.Time // nothing but idleness since; the engine's clock
+	workWaits  bool      // for a worker with a source of work
+	shown      Share
+	shownOf    Incarnation
+	display    displayStats // the last reading for people
 }
 
 // quota is what has to be done about the CPU quota.

@@ -107,7 +107,7 @@ func (m *Machine) stopAllowedAt() time.Time {
 	}
 	if m.heal().Reason.cutOff() {
 		due = latest(due, m.checks.groupDeadline)
-		if !m.cpu.askAt.IsZero() && !m.cpu.hostStarved {
+		if !m.cpu.askAt.IsZero() && m.cpu.question != questionHostStarved {
 			due = latest(due, m.cpu.askAt.Add(m.senseWait()))
 		}
 	}

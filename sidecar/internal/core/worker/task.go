@@ -74,7 +74,7 @@ func (m *Machine) refusedRetry() time.Duration {
 
 // senseWait is how long a stop waits for the answer whether the worker is starved.
 func (m *Machine) senseWait() time.Duration {
-	if m.cpu.askedAgain {
+	if m.cpu.wasStarved {
 		return m.id.Policy.StarvedGrace // it was, and is killed only when it is known that it is not
 	}
 	return senseWait
@@ -87,5 +87,5 @@ func (m *Machine) askTaskAgain(now time.Time) {
 		return
 	}
 	s.Heal.Reason = ReasonProbeTimedOut
-	m.cpu.answered, m.cpu.askedAgain, m.cpu.askAt = false, true, now
+	m.cpu.question, m.cpu.wasStarved, m.cpu.askAt = questionOpen, true, now
 }
