@@ -153,14 +153,16 @@ func (f *Fleet) Observe(now time.Time, o worker.Observation) Effects {
 	case worker.ListEnd:
 		f.listEnded(now, o)
 	case worker.Listed:
-		o.History = f.stream.opening
+		o.Origin = f.stream.origin()
 		f.route(now, o)
 	default:
-		o.History = f.stream.opening
+		if o.Origin != worker.OriginRepeated {
+			o.Origin = f.stream.origin()
+		}
 		switch {
 		case f.stream.opening:
 			f.keepReplayed(now, o)
-		case !o.Repeated:
+		case o.Origin != worker.OriginRepeated:
 			f.route(now, o)
 		}
 	}

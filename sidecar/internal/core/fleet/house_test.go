@@ -140,7 +140,7 @@ func (h *house) live(d time.Duration) {
 		case !ok:
 			h.apply(h.f.Tick(now))
 		case out.Observation != nil:
-			if !out.Observation.Repeated {
+			if out.Observation.Origin != worker.OriginRepeated {
 				h.hear(*out.Observation)
 			}
 			h.apply(h.f.Observe(now, *out.Observation))

@@ -29,6 +29,14 @@ type stream struct {
 	replay   []worker.Observation // what the session began with, until it is whole
 }
 
+// origin is that of an observation that was not passed on before.
+func (s *stream) origin() worker.Origin {
+	if s.opening {
+		return worker.OriginReplayed
+	}
+	return worker.OriginLive
+}
+
 func (f *Fleet) disconnected(now time.Time) {
 	f.replayed(now)                                    // the next session does not bring these events again
 	if f.stream.engine.Connected || f.stream.opening { // events are followed from the opening on, with or without a list

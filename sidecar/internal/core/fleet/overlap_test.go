@@ -264,7 +264,7 @@ func TestStopOnTheWayBackIsReplayed(t *testing.T) {
 			d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: noon, BootedAt: noon.Add(-24 * time.Hour)}})
 			for i, signal := range c.signals {
 				at := noon.Add(time.Duration(i-60) * time.Second)
-				d.tell(worker.Observation{Kind: worker.Signalled, At: at, ID: "id-new", Key: "w", Labels: marks, Signal: signal, Replay: worker.Replay{History: true}})
+				d.tell(worker.Observation{Kind: worker.Signalled, At: at, ID: "id-new", Key: "w", Labels: marks, Signal: signal, Replay: worker.Replay{Origin: worker.OriginReplayed}})
 			}
 			d.tell(worker.Observation{Kind: worker.ListBegin})
 			d.tell(worker.Observation{Kind: worker.Listed, ID: "id-w", Key: "w.stoker-old", ListState: worker.ListState{Status: worker.StatusExited}})

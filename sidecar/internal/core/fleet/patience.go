@@ -17,7 +17,7 @@ const answerTimeout = 5 * time.Second
 //
 // A Collect of a worker that is dead has nothing left to do, and must not delay its start.
 func (f *Fleet) seenDone(now time.Time, o worker.Observation) {
-	if o.History || (o.Kind != worker.Started && o.Kind != worker.Exited) {
+	if o.History() || (o.Kind != worker.Started && o.Kind != worker.Exited) {
 		return
 	}
 	for id, fl := range f.actions.inFlight {

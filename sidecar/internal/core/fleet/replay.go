@@ -25,7 +25,7 @@ func (f *Fleet) replayed(now time.Time) {
 	f.stream.replay = nil
 	known := f.lastKnown(events)
 	for i, o := range events {
-		if o.Repeated {
+		if o.Origin == worker.OriginRepeated {
 			continue
 		}
 		if last, ok := known[o.ID]; ok {
@@ -43,7 +43,7 @@ func (f *Fleet) replayed(now time.Time) {
 func (f *Fleet) lastKnown(events []worker.Observation) map[string]int {
 	known, over := map[string]int{}, map[string]bool{} // over: a later start, be it within the same seconds, is another life's
 	for i, o := range events {
-		if o.Repeated {
+		if o.Origin == worker.OriginRepeated {
 			known[o.ID] = i
 			continue
 		}

@@ -56,7 +56,7 @@ func (f *Fleet) route(now time.Time, o worker.Observation) {
 		m.lastEventAt = o.At
 	}
 	if o.Order == worker.OrderUnknown && m.machine.Saved().Incarnation.StartedAt.After(f.stream.engine.Engine.Now) {
-		o.History = false // the clock stepped back in this life, so that what happened in it seems older than it is
+		o.Origin = worker.OriginLive // the clock stepped back in this life, so that what happened in it seems older than it is
 	}
 	f.seenDone(now, o)
 	f.step(now, m, o)
@@ -102,7 +102,7 @@ func (f *Fleet) isDaemonBootStop(o worker.Observation) bool {
 	stops := o.Kind == worker.Signalled || o.Kind == worker.Stopped
 	engine := f.stream.engine.Engine
 	stepped := engine.BootedAt.After(engine.Now) // the clock, since the boot
-	return stops && o.History && !stepped && o.At.Before(engine.BootedAt)
+	return stops && o.History() && !stepped && o.At.Before(engine.BootedAt)
 }
 
 // rejects reports whether a container is known to be no worker.
@@ -148,7 +148,7 @@ func (f *Fleet) adopt(o worker.Observation) *member {
 	case holder == nil:
 	case o.Kind == worker.Listed && holder.ahead(o.At):
 		return nil // the list is older than the events that gave the name away
-	case o.Kind != worker.Listed && o.History:
+	case o.Kind != worker.Listed && o.History():
 		return f.shelter(newcomer(id, o), id) // it may have had another name then; the list will tell
 	}
 	return f.register(f.replacementOf(id, o), id)
@@ -246,7 +246,7 @@ func (f *Fleet) shelter(machine *worker.Machine, id worker.Identity) *member {
 
 // rename follows a container to its new name. History hangs on the name, and goes with it.
 func (f *Fleet) rename(m *member, o worker.Observation) {
-	old := o.Kind == worker.Gone || (o.History && o.Kind != worker.Listed) || (o.Kind == worker.Listed && m.ahead(o.At))
+	old := o.Kind == worker.Gone || (o.History() && o.Kind != worker.Listed) || (o.Kind == worker.Listed && m.ahead(o.At))
 	same := o.Key == m.key() && (f.bound(m) || o.Kind != worker.Listed) // who lost a name gets it back by a list only
 	if o.Kind == worker.Listed && o.Key == m.key() && m.machine.Recreating() && !old && f.members[o.Key] == nil && f.recreates.recreations[m.id] == nil {
 		f.bindName(m) // anyone who had its name during the transaction is gone, and it was put back

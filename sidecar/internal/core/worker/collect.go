@@ -161,7 +161,7 @@ func (m *Machine) graceTooShort(now time.Time, o Observation) {
 // exitedWhileRecreating: the old container's exit means nothing to the recreate but what people may want to know of it. The container is
 // removed a little later.
 func (m *Machine) exitedWhileRecreating(now time.Time, o Observation) {
-	if o.History || m.stopsSent() == 0 {
+	if o.History() || m.stopsSent() == 0 {
 		return
 	}
 	if m.saved.OwnStops.Kills > 0 {

@@ -109,7 +109,7 @@ func (m *Machine) ownSignal(now time.Time, o Observation) bool {
 	if !m.stopSent() {
 		return false
 	}
-	if o.History && m.own.signals > 0 && o.At.Equal(m.own.termAt) {
+	if o.History() && m.own.signals > 0 && o.At.Equal(m.own.termAt) {
 		return true // the Stoker before this one was killed between this event's replay and its first inspect
 	}
 	if m.id.Task {
@@ -136,7 +136,7 @@ func (m *Machine) graceOver(now time.Time, o Observation) bool {
 	if m.own.signals == 0 {
 		return m.firstUnseen(!m.own.issuedHere, o)
 	}
-	if o.History {
+	if o.History() {
 		return at.Sub(m.own.termAt) >= grace-settle || at.Before(m.own.termAt)
 	}
 	if !m.own.issuedHere && at.Before(m.own.termAt) { // when the Stoker before this one sent it, Stoker's clock does not tell either after a step
@@ -150,7 +150,7 @@ func (m *Machine) graceOver(now time.Time, o Observation) bool {
 // stream, sees its first signal first: without it that stop has not reached the worker.
 func (m *Machine) firstUnseen(recalled bool, o Observation) bool {
 	stop := m.saved.State.Stop
-	return (recalled || o.History) && !o.At.Before(stop.At.Add(stop.least()-settle))
+	return (recalled || o.History()) && !o.At.Before(stop.At.Add(stop.least()-settle))
 }
 
 // firstSignal reports whether a stop of this container begins with that signal. Before the first look any but SIGKILL may.
@@ -181,7 +181,7 @@ func (m *Machine) stopped(now time.Time, o Observation) {
 		m.operatorStop(now, StopIntent{ID: o.ID, At: o.At, Complete: true})
 		return
 	}
-	again := o.History && o.At.Sub(m.saved.State.Hold.At) > m.stopWindow() // of a later incarnation, whose start was not seen
+	again := o.History() && o.At.Sub(m.saved.State.Hold.At) > m.stopWindow() // of a later incarnation, whose start was not seen
 	m.inspects.stale = m.inFlight != nil
 	if !m.heldFor(HeldOperator) || again {
 		m.hold(now, HeldOperator, o.At)
@@ -295,7 +295,7 @@ type exitFacts struct {
 
 func (m *Machine) observedExit(o Observation) exitFacts {
 	e := exitFacts{code: o.ExitCode, intent: IntentNone}
-	if o.History && m.engineCutIt() {
+	if o.History() && m.engineCutIt() {
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
 	}
 	e.oom = !m.life.oomAt.IsZero() && o.At.Sub(m.life.oomAt) < oomWindow && o.ExitCode != 0

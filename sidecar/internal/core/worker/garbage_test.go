@@ -156,7 +156,7 @@ func (g *garbage) observation(t *rapid.T) worker.Observation {
 		ID: containerID, Key: "w", OldKey: "v", ListState: worker.ListState{Status: g.status(t), Health: g.health(t)},
 		Exit:   worker.Exit{ExitCode: rapid.SampledFrom([]int{0, 1, 137}).Draw(t, "code")},
 		Signal: rapid.SampledFrom([]syscall.Signal{syscall.SIGTERM, syscall.SIGKILL, syscall.SIGHUP}).Draw(t, "signal"),
-		Replay: worker.Replay{History: rapid.Bool().Draw(t, "history")},
+		Replay: worker.Replay{Origin: worker.Origin(rapid.IntRange(0, 1).Draw(t, "origin"))},
 	}
 }
 

@@ -141,7 +141,7 @@ func TestStopOfALaterIncarnation(t *testing.T) {
 	for after, again := range map[time.Duration]bool{20 * time.Second: false, 20*time.Second + time.Millisecond: true} {
 		s := play(t, "up\nkill TERM\ndie 143\nstop")
 		s.now = noon.Add(after)
-		s.step(worker.Observation{Kind: worker.Stopped, At: s.now, ID: containerID, Key: "w", Replay: worker.Replay{History: true}})
+		s.step(worker.Observation{Kind: worker.Stopped, At: s.now, ID: containerID, Key: "w", Replay: worker.Replay{Origin: worker.OriginReplayed}})
 		at, _ := s.m.StoppedAt()
 		require.Equal(t, again, at.Equal(s.now), after)
 	}

@@ -249,7 +249,7 @@ func (m *Machine) Rename(key Key) {
 // isReplay reports whether an input is replayed history, from before Stoker knew whether the container still exists.
 func isReplay(in Input) bool {
 	o, ok := in.(Observation)
-	return ok && o.History && o.Kind != Listed
+	return ok && o.History() && o.Kind != Listed
 }
 
 // announce tells once who is looked after, and what is wrong with it.

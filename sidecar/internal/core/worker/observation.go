@@ -107,14 +107,25 @@ type ListState struct {
 
 // Replay is whether an observation is news.
 type Replay struct {
-	// History: replayed by the engine at the start of a session, and older than the list that follows it.
-	History bool
-	// Repeated: it was passed on in an earlier session, and comes once more only because it shows which of the replayed events
-	// are older than it.
-	Repeated bool
+	Origin Origin
 	// Order is where a replayed event stands in the stream.
 	Order Order
 }
+
+// History reports whether an observation is older than the list with which a session opens, or is from that list.
+func (r Replay) History() bool { return r.Origin != OriginLive }
+
+// Origin is where an observation comes from.
+type Origin uint8
+
+// The origins.
+const (
+	OriginLive     Origin = iota
+	OriginReplayed        // by the engine at the start of a session, or that session's list
+	// OriginRepeated: replayed, and passed on in an earlier session. It comes once more only because it shows which of the replayed events
+	// are older than it.
+	OriginRepeated
+)
 
 // Order is whether a remembered worker has taken a replayed event into account, as the order of the events shows it.
 type Order uint8

@@ -19,7 +19,7 @@ func (m *Machine) observe(now time.Time, o Observation) {
 		return // it was about the container that is gone
 	case m.Recreating():
 		old := o.ID == m.saved.Incarnation.ID && o.Kind != Listed
-		if old && o.History && m.known(o) {
+		if old && o.History() && m.known(o) {
 			return
 		}
 		m.observeRecreating(now, o)
@@ -28,7 +28,7 @@ func (m *Machine) observe(now time.Time, o Observation) {
 		}
 		return
 	}
-	if o.History && m.outdated(o) {
+	if o.History() && m.outdated(o) {
 		m.replayed(o)
 		return
 	}
@@ -99,11 +99,11 @@ func (m *Machine) lifeSeen(o Observation) {
 
 // earlierLife reports whether a live event of an end is about a life before the one that is known: an inspect was quicker than the events.
 func (m *Machine) earlierLife(now time.Time, o Observation) bool {
-	return !o.History && now.Before(m.life.startBehind) && o.At.Before(m.saved.Incarnation.StartedAt)
+	return !o.History() && now.Before(m.life.startBehind) && o.At.Before(m.saved.Incarnation.StartedAt)
 }
 
 func (m *Machine) listed(now time.Time, o Observation) {
-	if o.History {
+	if o.History() {
 		m.life.awaitStart, m.life.startBehind = time.Time{}, time.Time{}
 	}
 	if m.id.Unmanageable != HeldNot {
@@ -184,7 +184,7 @@ func (m *Machine) started(now time.Time, o Observation) {
 		m.saved.StopIntent, m.foreign.until, m.foreign.window = nil, time.Time{}, time.Time{} // what came before it in the stream was about the life before
 		return
 	}
-	again := m.life.startedBy == startedByDocker && o.History && !m.container.inspected && m.saved.StopIntent == nil // one of several that nobody followed
+	again := m.life.startedBy == startedByDocker && o.History() && !m.container.inspected && m.saved.StopIntent == nil // one of several that nobody followed
 	byDocker := m.phase() == PhaseDocker || m.container.status == StatusRestarting || again
 	own := m.awaiting(now) || m.beganByHeal(o)
 	m.life.startedAt, m.life.startedBy = o.At, startedByOther

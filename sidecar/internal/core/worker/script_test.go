@@ -159,7 +159,7 @@ func (s *script) up(w []string) {
 }
 
 func (s *script) list() worker.Observation {
-	return worker.Observation{Kind: worker.Listed, At: s.now, ID: s.id.ID, Key: "w", ListState: worker.ListState{Status: s.world.Status, Health: s.world.Health}, Replay: worker.Replay{History: true}}
+	return worker.Observation{Kind: worker.Listed, At: s.now, ID: s.id.ID, Key: "w", ListState: worker.ListState{Status: s.world.Status, Health: s.world.Health}, Replay: worker.Replay{Origin: worker.OriginReplayed}}
 }
 
 func (s *script) reborn(at string) {

@@ -55,7 +55,7 @@ func (m *Machine) taskEnded(now time.Time) {
 // replaced: its agent stops an unhealthy task, and only another code than 0 makes it a failed one (moby, daemon/cluster/executor/container/controller.go).
 func (m *Machine) noteLostTask(now time.Time, o Observation, unhealthy bool) {
 	place := policy.TaskOf(m.saved.Labels)
-	if !unhealthy || o.ExitCode != 0 || o.History || place.Service == "" {
+	if !unhealthy || o.ExitCode != 0 || o.History() || place.Service == "" {
 		return
 	}
 	m.emit(Event{

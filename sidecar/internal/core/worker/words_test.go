@@ -286,7 +286,9 @@ func (s *script) event(at string, w []string) {
 		}
 		w = w[1:]
 		s.mute = s.mute || prefix == "mute"
-		o.History = o.History || prefix == "old"
+		if prefix == "old" {
+			o.Origin = worker.OriginReplayed
+		}
 		if prefix != "mute" {
 			news, o.At = false, s.now.Add(-time.Second)
 		}

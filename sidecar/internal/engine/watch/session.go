@@ -217,10 +217,12 @@ func (s *session) event(ctx context.Context, o worker.Observation) error {
 		if s.listed {
 			return nil
 		}
-		o.Repeated = true
+		o.Origin = worker.OriginRepeated
 	case unseen:
+		if !s.listed && !o.At.After(s.engine.Now) {
+			o.Origin = worker.OriginReplayed
+		}
 	}
-	o.History = !s.listed && !o.At.After(s.engine.Now)
 	if !send(ctx, s.out, o) {
 		return ctx.Err()
 	}

@@ -59,14 +59,14 @@ func (v *viewer) story() []string {
 	defer v.mu.Unlock()
 	var words []string
 	for _, o := range v.got {
-		if o.Repeated { // it is no news
+		if o.Origin == worker.OriginRepeated { // it is no news
 			continue
 		}
 		word := o.Kind.String()
 		if o.ID != "" {
 			word += " " + o.ID
 		}
-		if o.History {
+		if o.History() {
 			word = "old " + word
 		}
 		words = append(words, word)

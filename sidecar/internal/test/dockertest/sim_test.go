@@ -26,9 +26,9 @@ func drain(s *Sim, d time.Duration) []string {
 func inWords(out Output) string {
 	if o := out.Observation; o != nil {
 		history := ""
-		if o.History {
+		if o.History() {
 			history = "old "
-			if o.Repeated {
+			if o.Origin == worker.OriginRepeated {
 				history = "repeated "
 			}
 		}

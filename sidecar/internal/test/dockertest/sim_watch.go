@@ -69,12 +69,12 @@ func (s *Sim) retell() {
 			continue
 		case known: // once more, for its place in the stream
 			s.known[e.Seq] = s.session
-			o.Repeated = true
+			o.Origin = worker.OriginRepeated
 		default:
 			s.remember(e)
+			o.Origin = s.origin()
 		}
 		s.retold[e.Seq] = true
-		o.History = !s.listed
 		s.tell(o)
 	}
 }
@@ -159,9 +159,17 @@ func (s *Sim) hear(e *Event) {
 			return
 		}
 		s.remember(event)
-		o.History = !s.listed
+		o.Origin = s.origin()
 		s.tell(o)
 	})
+}
+
+// origin is that of an event that was not passed on before.
+func (s *Sim) origin() worker.Origin {
+	if s.listed {
+		return worker.OriginLive
+	}
+	return worker.OriginReplayed
 }
 
 // remember keeps how far the stream was read, and marks the event as known to Stoker.

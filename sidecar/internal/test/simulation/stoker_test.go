@@ -177,7 +177,7 @@ func (r *run) turn(out dockertest.Output, ok bool) {
 	case s.ending.IsZero(): // who ends does not listen any more
 		o := *out.Observation
 		r.sayHeard(o)
-		if !o.Repeated {
+		if o.Origin != worker.OriginRepeated {
 			r.journal.hear(r.w.Now(), o)
 			r.hear(o)
 		}

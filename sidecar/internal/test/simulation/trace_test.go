@@ -74,7 +74,7 @@ func (r *run) sayHeard(o worker.Observation) {
 	case worker.Renamed:
 		s += fmt.Sprintf(" from %s", o.OldKey)
 	}
-	if o.History {
+	if o.History() {
 		s += " (history)"
 	}
 	r.say("%s of %s", s, o.At.Format("15:04:05.000"))
