@@ -124,7 +124,7 @@ test-recreate: ## every crash point of a recreate, on the fake engine and on the
 	STOKER_TEST_RECREATE=1 go test -timeout 20m ./sidecar/internal/engine/docker/...
 
 test-trouble: ## faults on the connection between Stoker and the engine at hand: minutes
-	STOKER_TEST_TROUBLE=1 go test -timeout 20m ./sidecar/internal/app -run TroubleBetween -count 1
+	STOKER_TEST_TROUBLE=1 go test -timeout 20m ./sidecar/internal/app -run ProxyFaults -count 1
 
 # A finding is an input in testdata/fuzz. Keep it: make test runs it from then on.
 FUZZTIME ?= 1m

@@ -25,28 +25,28 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// house is a fake engine with one worker on it.
-type house struct {
+// singleWorker is a fake engine with one worker on it.
+type singleWorker struct {
 	dockertest.Host
 	t   *testing.T
 	w   dockertest.Worker
 	dir string
 }
 
-func newHouse(t *testing.T) *house {
+func newSingleWorker(t *testing.T) *singleWorker {
 	t.Helper()
-	h := &house{Host: dockertest.FakeHost(t), t: t, dir: t.TempDir()}
+	h := &singleWorker{Host: dockertest.FakeHost(t), t: t, dir: t.TempDir()}
 	h.w = h.Run(dockertest.WorkerSpec{Labels: map[string]string{"stoker.backoff-initial": "1ms", "stoker.backoff-max": "1ms"}})
 	return h
 }
 
-func (h *house) environ(more ...string) []string {
+func (h *singleWorker) environ(more ...string) []string {
 	return append([]string{
 		"DOCKER_HOST=" + h.DockerHost(), "STOKER_SCOPE=" + h.Scope(), "STOKER_STATE_DIR=" + h.dir, "STOKER_LISTEN=127.0.0.1:0",
 	}, more...)
 }
 
-func (h *house) eventually(what string, ok func() bool) {
+func (h *singleWorker) eventually(what string, ok func() bool) {
 	h.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -55,7 +55,7 @@ func (h *house) eventually(what string, ok func() bool) {
 	}
 }
 
-func (h *house) watched(s dockertest.Stoker) {
+func (h *singleWorker) watched(s dockertest.Stoker) {
 	h.t.Helper()
 	h.eventually("Stoker to look after the worker", func() bool {
 		v := s.View()
@@ -67,7 +67,7 @@ func (h *house) watched(s dockertest.Stoker) {
 }
 
 // heals makes sure that a crash is healed.
-func (h *house) heals() {
+func (h *singleWorker) heals() {
 	h.t.Helper()
 	before := h.State(h.w.Name)
 	h.Crash(h.w.Name, syscall.SIGKILL)
@@ -89,9 +89,9 @@ func answer(t *testing.T, addr, path string) int {
 // The address is there before Run, and everything is given back after it: the address, the journal, the local socket.
 func TestStartAndStop(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newSingleWorker(t)
 	for range 3 {
-		s := hire(t, h.environ())
+		s := startStoker(t, h.environ())
 		h.watched(s)
 		require.Equal(t, http.StatusOK, answer(t, s.Addr(), "/readyz"))
 		require.Equal(t, http.StatusOK, answer(t, s.Addr(), "/healthz"))
@@ -114,7 +114,7 @@ func TestStartAndStop(t *testing.T) {
 // A mistake in the configuration is an error of New, and leaves nothing behind.
 func TestNewFails(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newSingleWorker(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, taken.Close()) }()
@@ -130,7 +130,7 @@ func TestNewFails(t *testing.T) {
 			}
 			_, err := app.New(app.Options{Config: configured(t, environ), Log: logrus.New()})
 			require.Error(t, err)
-			s := hire(t, h.environ())
+			s := startStoker(t, h.environ())
 			h.watched(s)
 			s.Stop()
 		})
@@ -140,8 +140,8 @@ func TestNewFails(t *testing.T) {
 // Two Stokers with one state directory would undo each other: the second one does not start.
 func TestAnotherStoker(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	h.watched(hire(t, h.environ()))
+	h := newSingleWorker(t)
+	h.watched(startStoker(t, h.environ()))
 	_, err := app.New(app.Options{Config: configured(t, h.environ()), Log: logrus.New()})
 	require.ErrorContains(t, err, "STOKER_STATE_DIR")
 	h.heals()
@@ -190,9 +190,9 @@ func TestJournalUnusable(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := newHouse(t)
+			h := newSingleWorker(t)
 			dir := t.TempDir()
-			s := hire(t, h.environ("STOKER_STATE_DIR="+tt.prepare(t, dir)))
+			s := startStoker(t, h.environ("STOKER_STATE_DIR="+tt.prepare(t, dir)))
 			h.watched(s)
 			h.heals()
 			h.Operate(dockertest.OpStop, h.w.Name)
@@ -225,10 +225,10 @@ func (s *stuck) Write(p []byte) (int, error) {
 // I9: a log that blocks delays no heal, keeps no link down and does not keep Stoker from ending with its journal on disk.
 func TestStuckLog(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newSingleWorker(t)
 	server, _ := dockertest.Behind(h.Host)
 	log := newStuck(t)
-	s := hireWith(t, h.environ(), log)
+	s := startStokerWith(t, h.environ(), log)
 	<-log.tried
 	h.watched(s)
 	for range 5 {
@@ -254,9 +254,9 @@ func TestStuckLog(t *testing.T) {
 // The commands of one program find each other: run, and the healthcheck that Docker starts beside it.
 func TestHealthcheckOfARunningStoker(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newSingleWorker(t)
 	environ := h.environ("STOKER_LISTEN=")
-	s := hire(t, environ)
+	s := startStoker(t, environ)
 	h.watched(s)
 	require.Empty(t, s.Addr())
 	code, out, _ := execute(t, environ, "healthcheck")

@@ -58,10 +58,10 @@ func mute(t *testing.T, addr, path string) {
 // read, 200 open event streams that nobody reads either, and a log that blocks.
 func TestNoAudienceDelaysAHeal(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newSingleWorker(t)
 	log := newStuck(t)
 	pace := testenv.NewPace(t)
-	s := hireWith(t, h.environ("STOKER_NOTIFY_ON=all", "STOKER_NOTIFY=json+http://"+deaf(t)+"/hook json+http://127.0.0.1:1/hook"), log)
+	s := startStokerWith(t, h.environ("STOKER_NOTIFY_ON=all", "STOKER_NOTIFY=json+http://"+deaf(t)+"/hook json+http://127.0.0.1:1/hook"), log)
 	<-log.tried
 	h.watched(s)
 	for range 200 {
@@ -106,7 +106,7 @@ func (i *inbox) String() string {
 func TestNoSecretOfAnEnvironmentAppears(t *testing.T) {
 	t.Parallel()
 	const secret = "5w0rdf1sh"
-	h := newHouse(t)
+	h := newSingleWorker(t)
 	server, _ := dockertest.Behind(h.Host)
 	h.Operate(dockertest.OpRemove, h.w.Name)
 	server.With(func(w *dockertest.World) {
@@ -119,7 +119,7 @@ func TestNoSecretOfAnEnvironmentAppears(t *testing.T) {
 	hook := httptest.NewServer(mail)
 	defer hook.Close()
 	record := newRecord(t)
-	s := hireWith(t, h.environ("STOKER_LOG_LEVEL=trace", "STOKER_NOTIFY_ON=all", "STOKER_RECREATE_AFTER=1",
+	s := startStokerWith(t, h.environ("STOKER_LOG_LEVEL=trace", "STOKER_NOTIFY_ON=all", "STOKER_RECREATE_AFTER=1",
 		"STOKER_NOTIFY=json+http://"+strings.TrimPrefix(hook.URL, "http://")), record)
 	h.watched(s)
 	h.heals()

@@ -8,5 +8,5 @@ import (
 
 func TestComposeOnARealEngine(t *testing.T) {
 	t.Parallel()
-	dockertest.ComposeStory(t, dockertest.RealHost(t), crew)
+	dockertest.ComposeStory(t, dockertest.RealHost(t), launcher)
 }

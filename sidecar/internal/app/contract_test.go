@@ -8,10 +8,10 @@ import (
 
 func TestContractOnTheFakeEngine(t *testing.T) {
 	t.Parallel()
-	dockertest.Contract(t, dockertest.FakeHost, crew)
+	dockertest.Contract(t, dockertest.FakeHost, launcher)
 }
 
 func TestContractOnARealEngine(t *testing.T) {
 	t.Parallel()
-	dockertest.Contract(t, dockertest.RealHost, crew)
+	dockertest.Contract(t, dockertest.RealHost, launcher)
 }

@@ -39,7 +39,7 @@ func TestProxyRefusesACall(t *testing.T) {
 		"POST /containers/{id}/update": one + `/update$`, "GET /images/{id}/json": `/images/.*/json$`, "GET /volumes/{name}": `/volumes/[^/]+$`,
 		"POST /containers/{id}/rename": one + `/rename$`, "DELETE /containers/{id}": one + `$`, "POST /containers/{id}/restart": one + `/restart$`,
 	}
-	for how, trouble := range map[string]dockertest.Spoiling{
+	for how, trouble := range map[string]dockertest.ProxyFault{
 		"answers 403 to": {Status: http.StatusForbidden}, "answers 500 to": {Status: http.StatusInternalServerError}, "closes the connection to": {Reset: true},
 	} {
 		for call, path := range needed {
@@ -54,22 +54,22 @@ func TestProxyRefusesACall(t *testing.T) {
 // refused is a call that a proxy refuses.
 type refused struct {
 	how, call, path string
-	trouble         dockertest.Spoiling
+	trouble         dockertest.ProxyFault
 	needed          bool
 }
 
 func refuses(t *testing.T, r refused) {
 	t.Parallel()
 	how, call, path, trouble, needed := r.how, r.call, r.path, r.trouble, r.needed
-	h := newHouse(t)
-	proxy := dockertest.Spoilable(t, h.Host)
+	h := newSingleWorker(t)
+	proxy := dockertest.NewFaultProxy(t, h.Host)
 	method, _, _ := strings.Cut(call, " ")
 	if trouble.Calls = `^` + method + ` ` + path; method == http.MethodGet {
 		trouble.Calls = `^(GET|HEAD) ` + path
 	}
-	proxy.Spoil(trouble)
+	proxy.Inject(trouble)
 	out := newRecord(t)
-	s := hireWith(t, h.environ("DOCKER_HOST="+proxy.DockerHost(), "STOKER_RESYNC=5s"), out)
+	s := startStokerWith(t, h.environ("DOCKER_HOST="+proxy.DockerHost(), "STOKER_RESYNC=5s"), out)
 	told := how + " " + call
 	h.eventually("the call to be named", func() bool {
 		for line := range strings.Lines(out.String()) {
@@ -84,7 +84,7 @@ func refuses(t *testing.T, r refused) {
 			code, text := ready(t, s.Addr())
 			return code == http.StatusServiceUnavailable && strings.Contains(text, told)
 		})
-		proxy.Mend()
+		proxy.Clear()
 		h.eventually("Stoker to be ready", func() bool { code, _ := ready(t, s.Addr()); return code == http.StatusOK })
 	}
 	h.watched(s)
@@ -98,12 +98,12 @@ func refuses(t *testing.T, r refused) {
 // A start that is refused while Stoker runs fails with the proxy's name on it, and not with its page.
 func TestProxyRefusesAStart(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	proxy := dockertest.Spoilable(t, h.Host)
+	h := newSingleWorker(t)
+	proxy := dockertest.NewFaultProxy(t, h.Host)
 	out := newRecord(t)
-	s := hireWith(t, h.environ("DOCKER_HOST="+proxy.DockerHost(), "STOKER_RESYNC=5s"), out) // the first trial of the calls may meet the refusal, too, and the next comes with a list
+	s := startStokerWith(t, h.environ("DOCKER_HOST="+proxy.DockerHost(), "STOKER_RESYNC=5s"), out) // the first trial of the calls may meet the refusal, too, and the next comes with a list
 	h.watched(s)
-	proxy.Spoil(dockertest.Spoiling{Calls: "^POST ", Status: http.StatusForbidden, Page: true})
+	proxy.Inject(dockertest.ProxyFault{Calls: "^POST ", Status: http.StatusForbidden, Page: true})
 	h.crash()
 	h.eventually("the refusal", func() bool { return strings.Contains(out.String(), "a call that Stoker needs is refused") })
 	h.eventually("the heal to fail", func() bool { return strings.Contains(out.String(), "heal failed") })
@@ -111,7 +111,7 @@ func TestProxyRefusesAStart(t *testing.T) {
 	code, text := ready(t, s.Addr())
 	require.Equal(t, http.StatusServiceUnavailable, code)
 	require.Contains(t, text, "answers 403 to POST /containers/{id}/start")
-	proxy.Mend()
+	proxy.Clear()
 	h.eventually("the worker to be back", func() bool { return h.State(h.w.Name).Status == worker.StatusRunning })
 	h.eventually("Stoker to be ready", func() bool { code, _ := ready(t, s.Addr()); return code == http.StatusOK })
 }

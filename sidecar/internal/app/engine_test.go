@@ -34,14 +34,14 @@ func TestCheckWithoutAnEngine(t *testing.T) {
 		oneLine(t, code, said, socket, "DOCKER_HOST")
 	})
 	t.Run("nobody at the socket", func(t *testing.T) {
-		h := newHouse(t)
+		h := newSingleWorker(t)
 		server, _ := dockertest.Behind(h.Host)
 		server.With(func(w *dockertest.World) { w.CrashEngine() })
 		code, _, said := execute(t, h.environ(), "check")
 		oneLine(t, code, said, strings.TrimPrefix(h.DockerHost(), "unix://"))
 	})
 	t.Run("too new an API version", func(t *testing.T) {
-		h := newHouse(t)
+		h := newSingleWorker(t)
 		code, _, said := execute(t, h.environ("DOCKER_API_VERSION=1.99"), "check")
 		oneLine(t, code, said, "DOCKER_API_VERSION", "1.47")
 	})
@@ -50,14 +50,14 @@ func TestCheckWithoutAnEngine(t *testing.T) {
 		oneLine(t, code, said, "tcp://127.0.0.1:1", "DOCKER_HOST")
 	})
 	t.Run("permission denied", func(t *testing.T) {
-		h := newHouse(t)
+		h := newSingleWorker(t)
 		code, said := checkAsNobody(t, h)
 		oneLine(t, code, said, strings.TrimPrefix(h.DockerHost(), "unix://"), "group")
 	})
 }
 
 // checkAsNobody runs check as a user who may not open the socket.
-func checkAsNobody(t *testing.T, h *house) (code int, said string) {
+func checkAsNobody(t *testing.T, h *singleWorker) (code int, said string) {
 	t.Helper()
 	socket := strings.TrimPrefix(h.DockerHost(), "unix://")
 	require.NoError(t, os.Chmod(filepath.Dir(socket), 0o755))
@@ -99,7 +99,7 @@ func forAll(t *testing.T, program string) string {
 // check lists what is managed, and its exit code reports whether something is wrong.
 func TestCheckOnAnEngine(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newSingleWorker(t)
 	code, out, said := execute(t, h.environ(), "check")
 	require.Equal(t, 0, code, said)
 	require.Contains(t, out, h.w.Name)
@@ -113,13 +113,13 @@ func TestCheckOnAnEngine(t *testing.T) {
 // run keeps trying: it is not ready while there is no engine, and ready once there is one, with all that happened meanwhile.
 func TestRunWaitsForTheEngine(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newSingleWorker(t)
 	server, _ := dockertest.Behind(h.Host)
 	server.With(func(w *dockertest.World) { w.ShutDown() })
 	socket := strings.TrimPrefix(h.DockerHost(), "unix://")
 	h.eventually("the socket to go", func() bool { _, err := os.Stat(socket); return os.IsNotExist(err) })
 
-	s := hire(t, h.environ())
+	s := startStoker(t, h.environ())
 	for range 3 {
 		require.Equal(t, http.StatusServiceUnavailable, answer(t, s.Addr(), "/readyz"))
 		require.Equal(t, http.StatusOK, answer(t, s.Addr(), "/healthz"), "not for a minute yet")

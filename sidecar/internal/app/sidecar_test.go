@@ -14,12 +14,12 @@ import (
 )
 
 // onBoth runs a story on the fake engine, and on a real one if there is one.
-func onBoth(t *testing.T, story func(t *testing.T, h *house)) {
+func onBoth(t *testing.T, story func(t *testing.T, h *singleWorker)) {
 	t.Parallel()
 	for name, host := range map[string]func(testing.TB) dockertest.Host{"fake": dockertest.FakeHost, "real": dockertest.RealHost} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &house{Host: host(t), t: t, dir: t.TempDir()}
+			h := &singleWorker{Host: host(t), t: t, dir: t.TempDir()}
 			h.w = h.Run(dockertest.WorkerSpec{StopTimeout: time.Second, Labels: map[string]string{
 				"stoker.backoff-initial": "100ms", "stoker.backoff-max": "1s", "stoker.recreate-after": "0",
 			}})
@@ -29,7 +29,7 @@ func onBoth(t *testing.T, story func(t *testing.T, h *house)) {
 }
 
 // crash has the worker die, and returns what it was before.
-func (h *house) crash() dockertest.State {
+func (h *singleWorker) crash() dockertest.State {
 	h.t.Helper()
 	before := h.State(h.w.Name)
 	h.Crash(h.w.Name, syscall.SIGKILL)
@@ -37,7 +37,7 @@ func (h *house) crash() dockertest.State {
 }
 
 // back waits until the worker runs in a later life.
-func (h *house) back(before dockertest.State) {
+func (h *singleWorker) back(before dockertest.State) {
 	h.t.Helper()
 	h.eventually("the worker to be back", func() bool {
 		now := h.State(h.w.Name)
@@ -46,7 +46,7 @@ func (h *house) back(before dockertest.State) {
 }
 
 // count is how often something happened to the worker.
-func (h *house) count(action string) int {
+func (h *singleWorker) count(action string) int {
 	h.t.Helper()
 	n := 0
 	for _, one := range h.History(h.w.ID) {
@@ -67,7 +67,7 @@ func (s *outside) files(n uint64) {
 // A Stoker that may not open one more file can neither ask the engine anything nor answer anybody. It stays, and goes on where
 // it was as soon as it can: nothing that it failed to ask counts as an answer.
 func TestOutOfFiles(t *testing.T) {
-	onBoth(t, func(t *testing.T, h *house) {
+	onBoth(t, func(t *testing.T, h *singleWorker) {
 		s := spawn(t, h.environ("STOKER_RESYNC=5s"))
 		h.watched(s)
 		stopped := h.Run(dockertest.WorkerSpec{Name: "stopped", StopTimeout: time.Second})
@@ -103,9 +103,9 @@ func held(v fleet.View, name string) worker.Reason {
 // Two Stokers look after the same worker by mistake. Each end is healed once, for a start of a running worker does nothing, and
 // an operator's stop is one for both.
 func TestTwoStokersOfOneScope(t *testing.T) {
-	onBoth(t, func(t *testing.T, h *house) {
-		one := hire(t, h.environ("STOKER_STATE_DIR="+t.TempDir()))
-		two := hire(t, h.environ("STOKER_STATE_DIR="+t.TempDir()))
+	onBoth(t, func(t *testing.T, h *singleWorker) {
+		one := startStoker(t, h.environ("STOKER_STATE_DIR="+t.TempDir()))
+		two := startStoker(t, h.environ("STOKER_STATE_DIR="+t.TempDir()))
 		h.watched(one)
 		h.watched(two)
 		for range 10 {

@@ -30,8 +30,8 @@ import (
 // for its journal, with room for a busy machine.
 const endWait = 30 * time.Second
 
-var crew = dockertest.Crew{
-	Hire:  func(t testing.TB, environ []string) dockertest.Stoker { return hire(t, environ) },
+var launcher = dockertest.Launcher{
+	Start: func(t testing.TB, environ []string) dockertest.Stoker { return startStoker(t, environ) },
 	Spawn: func(t testing.TB, environ []string) dockertest.Stoker { return spawn(t, environ) },
 }
 
@@ -80,12 +80,12 @@ type inside struct {
 	once   sync.Once
 }
 
-func hire(t testing.TB, environ []string) *inside {
+func startStoker(t testing.TB, environ []string) *inside {
 	t.Helper()
-	return hireWith(t, environ, newRecord(t))
+	return startStokerWith(t, environ, newRecord(t))
 }
 
-func hireWith(t testing.TB, environ []string, out io.Writer) *inside {
+func startStokerWith(t testing.TB, environ []string, out io.Writer) *inside {
 	t.Helper()
 	log := logrus.New()
 	log.SetOutput(out)

@@ -90,12 +90,12 @@ func (m *moved) restart(away bool) {
 // with the old store all goes on as it was left.
 func TestEngineWithAnotherImageStore(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newSingleWorker(t)
 	stopped := h.Run(dockertest.WorkerSpec{Name: "stopped", Labels: map[string]string{"stoker.on-missing": "recreate"}})
 	m := newMoved(t, h.DockerHost())
 	out := newRecord(t)
 	environ := h.environ("DOCKER_HOST="+m.address, "STOKER_RESYNC=5s")
-	s := hireWith(t, environ, out)
+	s := startStokerWith(t, environ, out)
 	h.eventually("both workers", func() bool { return len(s.View().Workers) == 2 })
 	h.Operate(dockertest.OpStop, stopped.Name)
 	h.eventually("the operator's word to be heard", func() bool { return held(s.View(), stopped.Name) == worker.HeldOperator })
@@ -111,7 +111,7 @@ func TestEngineWithAnotherImageStore(t *testing.T) {
 	s.Stop()
 
 	out = newRecord(t)
-	s = hireWith(t, environ, out)
+	s = startStokerWith(t, environ, out)
 	h.eventually("the warning of the next Stoker", func() bool { return strings.Contains(out.String(), words) })
 	time.Sleep(2 * time.Second)
 	require.Equal(t, starts, h.count("start"), "nothing was sent")

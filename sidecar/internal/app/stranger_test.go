@@ -24,8 +24,8 @@ func text(t *testing.T, addr, path string) string {
 // A Stoker that was started with a socket and nothing else says on its page, in the API and in status what it could manage.
 func TestStartedWithNothingElse(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t) // its worker has a quota, and a scope that this Stoker does not have
-	s := hire(t, []string{"DOCKER_HOST=" + h.DockerHost(), "STOKER_STATE_DIR=" + h.dir, "STOKER_LISTEN=127.0.0.1:0"})
+	h := newSingleWorker(t) // its worker has a quota, and a scope that this Stoker does not have
+	s := startStoker(t, []string{"DOCKER_HOST=" + h.DockerHost(), "STOKER_STATE_DIR=" + h.dir, "STOKER_LISTEN=127.0.0.1:0"})
 	h.eventually("the advice", func() bool { return s.View().Candidates != nil })
 	advice := s.View().Candidates
 	require.Len(t, advice.Near, 1)
@@ -43,8 +43,8 @@ func TestStartedWithoutASocket(t *testing.T) {
 	t.Parallel()
 	socket := filepath.Join(t.TempDir(), "docker.sock")
 	out := newRecord(t)
-	s := hireWith(t, []string{"DOCKER_HOST=unix://" + socket, "STOKER_STATE_DIR=" + t.TempDir(), "STOKER_LISTEN=127.0.0.1:0"}, out)
-	h := house{t: t}
+	s := startStokerWith(t, []string{"DOCKER_HOST=unix://" + socket, "STOKER_STATE_DIR=" + t.TempDir(), "STOKER_LISTEN=127.0.0.1:0"}, out)
+	h := singleWorker{t: t}
 	h.eventually("the reason", func() bool { return s.View().Engine.Problem != "" })
 	require.Contains(t, s.View().Engine.Problem, "-v "+socket)
 	require.Contains(t, text(t, s.Addr(), "/"), "no engine socket at "+socket)

@@ -60,7 +60,7 @@ func (r *recordedCalls) ofSwarm() []string {
 }
 
 // recordCalls stands before an engine that says of itself that it is a manager of a Swarm.
-func recordCalls(t *testing.T, h *house) (*recordedCalls, string) {
+func recordCalls(t *testing.T, h *singleWorker) (*recordedCalls, string) {
 	t.Helper()
 	network, address, _ := strings.Cut(h.DockerHost(), "://")
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "engine"})
@@ -94,9 +94,9 @@ func sayManager(answer *http.Response) error {
 // A manager's socket is the whole cluster: without STOKER_SWARM_SCALE a Stoker that looks after its workers asks nothing of it.
 func TestNothingIsAskedOfASwarm(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newSingleWorker(t)
 	calls, through := recordCalls(t, h)
-	s := hire(t, h.environ(through, "STOKER_RESYNC=5s"))
+	s := startStoker(t, h.environ(through, "STOKER_RESYNC=5s"))
 	h.watched(s)
 	h.heals()
 	h.watched(s)
@@ -107,9 +107,9 @@ func TestNothingIsAskedOfASwarm(t *testing.T) {
 
 func TestServicesAreAskedFor(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newSingleWorker(t)
 	calls, through := recordCalls(t, h)
-	s := hire(t, h.environ(through, "STOKER_SWARM_SCALE=true"))
+	s := startStoker(t, h.environ(through, "STOKER_SWARM_SCALE=true"))
 	h.eventually("a call about the Swarm", func() bool { return slices.Contains(calls.ofSwarm(), "GET /nodes/n1") })
 	s.Stop()
 }

@@ -20,7 +20,7 @@ func names(n int) []string {
 }
 
 func TestStartsAreBounded(t *testing.T) {
-	d := newDesk(t, fleet.Settings{Parallel: 2})
+	d := newHarness(t, fleet.Settings{Parallel: 2})
 	d.up("c", "a", "d", "b")
 	d.tell(worker.Observation{Kind: worker.Disconnected})
 	d.open()
@@ -41,7 +41,7 @@ func TestStartsAreBounded(t *testing.T) {
 }
 
 func TestDueComesBeforeName(t *testing.T) {
-	d := newDesk(t, fleet.Settings{Parallel: 1})
+	d := newHarness(t, fleet.Settings{Parallel: 1})
 	d.up("a", "b", "z")
 	d.event(worker.Exited, "z")
 	d.pass(time.Millisecond)
@@ -57,7 +57,7 @@ func TestDueComesBeforeName(t *testing.T) {
 }
 
 func TestStopsHoldNoPlaceAmongStarts(t *testing.T) {
-	d := newDesk(t, fleet.Settings{Parallel: 2})
+	d := newHarness(t, fleet.Settings{Parallel: 2})
 	all := names(40)
 	d.up(append(all, "z")...)
 	for _, name := range all {
@@ -80,7 +80,7 @@ func TestStopsHoldNoPlaceAmongStarts(t *testing.T) {
 }
 
 func TestLooksAreBounded(t *testing.T) {
-	d := newDesk(t, fleet.Settings{})
+	d := newHarness(t, fleet.Settings{})
 	d.open()
 	d.list(names(100)...)
 	looks := d.verb(worker.Inspect)
@@ -91,7 +91,7 @@ func TestLooksAreBounded(t *testing.T) {
 }
 
 func TestDryRunTouchesNothing(t *testing.T) {
-	d := newDesk(t, fleet.Settings{DryRun: true})
+	d := newHarness(t, fleet.Settings{DryRun: true})
 	d.up("a")
 	d.event(worker.Exited, "a")
 	d.pass(time.Hour)
@@ -101,7 +101,7 @@ func TestDryRunTouchesNothing(t *testing.T) {
 }
 
 func TestViewSaysItInOneWord(t *testing.T) {
-	d := newDesk(t, fleet.Settings{})
+	d := newHarness(t, fleet.Settings{})
 	d.open()
 	d.list("a")
 	require.Equal(t, fleet.StateUnknown, d.newWorker("a").State)
@@ -127,7 +127,7 @@ func TestViewSaysItInOneWord(t *testing.T) {
 }
 
 func TestViewDoesNotChange(t *testing.T) {
-	d := newDesk(t, fleet.Settings{})
+	d := newHarness(t, fleet.Settings{})
 	d.up("a")
 	v := d.f.View(d.now)
 	before := v.Workers[0]
@@ -136,7 +136,7 @@ func TestViewDoesNotChange(t *testing.T) {
 }
 
 func TestCloseFinishesWhatIsMidway(t *testing.T) {
-	d := newDesk(t, fleet.Settings{})
+	d := newHarness(t, fleet.Settings{})
 	d.up("a", "b")
 	d.event(worker.Unhealthy, "a")
 	look := d.verb(worker.Inspect)[0]
@@ -162,7 +162,7 @@ func TestCloseFinishesWhatIsMidway(t *testing.T) {
 
 // TestCloseDoesNotWaitForAParent: a worker that Stoker has stopped, and whose parent ends meanwhile, is the next Stoker's.
 func TestCloseDoesNotWaitForAParent(t *testing.T) {
-	d := newDesk(t, fleet.Settings{})
+	d := newHarness(t, fleet.Settings{})
 	d.up("a", "p")
 	d.event(worker.Unhealthy, "a")
 	look := d.verb(worker.Inspect)[0]
@@ -183,7 +183,7 @@ func TestCloseDoesNotWaitForAParent(t *testing.T) {
 // TestRejectedIsLookedAtAgain: an update that gave a container its quota may have been lost with the engine that sent it, so that
 // the first list of a session has every rejected container inspected again.
 func TestRejectedIsLookedAtAgain(t *testing.T) {
-	d := newDesk(t, fleet.Settings{Rules: quotaRules()})
+	d := newHarness(t, fleet.Settings{Rules: quotaRules()})
 	unlabelled := func() {
 		d.tell(worker.Observation{Kind: worker.ListBegin})
 		d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a", Labels: map[string]string{"other": "label"}, ListState: worker.ListState{Status: worker.StatusRunning}})
@@ -209,7 +209,7 @@ func TestRejectedIsLookedAtAgain(t *testing.T) {
 // TestBookmarkAfterAStep: the engine's clock steps back, and events go on from there. The bookmark follows, or a replay would count
 // what comes later as read.
 func TestBookmarkAfterAStep(t *testing.T) {
-	d := newDesk(t, fleet.Settings{})
+	d := newHarness(t, fleet.Settings{})
 	d.up("a")
 	d.event(worker.Healthy, "a")
 	require.Equal(t, d.now, d.f.Bookmark().EventAt)

@@ -12,22 +12,22 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// probed is a house with so many workers that have a health check, all well.
-func probed(seed uint64, n int) *house {
-	h := newHouse(dockertest.Config{Seed: seed}, fleet.Settings{Parallel: 4})
+// probed is a simHost with so many workers that have a health check, all well.
+func probed(seed uint64, n int) *simHost {
+	h := newSimHost(dockertest.Config{Seed: seed}, fleet.Settings{Parallel: 4})
 	for _, name := range names(n) {
 		s := newWorker(name)
 		s.Health = &dockertest.Healthcheck{Interval: 5 * time.Second, Timeout: 2 * time.Second, Retries: 1}
 		h.w.Operator().Run(s)
 	}
 	h.live(10 * time.Second)
-	h.hire()
+	h.startStoker()
 	h.live(10 * time.Second)
 	return h
 }
 
 // stops is how many requests for a stop there were.
-func (h *house) stops() int {
+func (h *simHost) stops() int {
 	n := 0
 	for _, r := range h.w.Audit() {
 		if r.By == dockertest.ByStoker && r.Op == dockertest.OpStop {
@@ -37,7 +37,7 @@ func (h *house) stops() int {
 	return n
 }
 
-func (h *house) sickenAll(s dockertest.Sickness) {
+func (h *simHost) sickenAll(s dockertest.Sickness) {
 	for _, truth := range h.w.Truths() {
 		h.w.Sicken(string(truth.Key), s)
 	}
@@ -45,7 +45,7 @@ func (h *house) sickenAll(s dockertest.Sickness) {
 
 // Workers that Stoker does not manage are no part of the host's most: nobody knows how they are.
 func TestHostIsIllBesideUnmanageable(t *testing.T) {
-	h := newHouse(dockertest.Config{Seed: 2}, fleet.Settings{Parallel: 4})
+	h := newSimHost(dockertest.Config{Seed: 2}, fleet.Settings{Parallel: 4})
 	health := &dockertest.Healthcheck{Interval: 5 * time.Second, Timeout: 2 * time.Second, Retries: 1}
 	for i, name := range names(7) {
 		s := newWorker(name)
@@ -56,7 +56,7 @@ func TestHostIsIllBesideUnmanageable(t *testing.T) {
 		h.w.Operator().Run(s)
 	}
 	h.live(10 * time.Second)
-	h.hire()
+	h.startStoker()
 	h.live(10 * time.Second)
 	for _, name := range names(3) {
 		h.w.Sicken(name, dockertest.Hanging)
@@ -131,8 +131,8 @@ func TestSickHostIsNotMadeWorse(t *testing.T) {
 }
 
 // limited is probed whose workers have a quota, so that their readings tell something. The fake's are short of CPU, but not by it.
-func limited(n int, set fleet.Settings) *house {
-	h := newHouse(dockertest.Config{Seed: 2}, set)
+func limited(n int, set fleet.Settings) *simHost {
+	h := newSimHost(dockertest.Config{Seed: 2}, set)
 	for _, name := range names(n) {
 		s := newWorker(name)
 		s.CPUs = 0.5
@@ -140,7 +140,7 @@ func limited(n int, set fleet.Settings) *house {
 		h.w.Operator().Run(s)
 	}
 	h.live(10 * time.Second)
-	h.hire()
+	h.startStoker()
 	h.live(10 * time.Second)
 	return h
 }

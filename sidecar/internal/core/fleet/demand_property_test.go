@@ -170,9 +170,9 @@ func (w *workload) reborn() {
 	}
 	w.set.Bookmark = w.f.Bookmark()
 	now := w.now
-	d := newDesk(w.desk.t, withZone(w.set))
+	d := newHarness(w.harness.t, withZone(w.set))
 	d.now = now
-	w.desk = d
+	w.harness = d
 	w.connect()
 }
 

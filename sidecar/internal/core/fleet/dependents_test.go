@@ -18,7 +18,7 @@ func composed(name, service, dependsOn string) dockertest.Spec {
 }
 
 // incarnations is how often a container was started.
-func (h *house) incarnations(name string) int {
+func (h *simHost) incarnations(name string) int {
 	truth, _ := h.w.Truth(name)
 	return len(truth.Lives)
 }
@@ -29,7 +29,7 @@ func TestWhoFollowsARestart(t *testing.T) {
 	parent := newWorker("p")
 	parent.Labels["com.docker.compose.project"], parent.Labels["com.docker.compose.service"] = "x", "p"
 	task := dockertest.Spec{Name: "task", NetworkMode: "container:p", Labels: map[string]string{"com.docker.swarm.task.id": "x"}}
-	h := housing(parent,
+	h := simHostWith(parent,
 		dockertest.Spec{Name: "net", NetworkMode: "container:p"}, dockertest.Spec{Name: "ipc", IpcMode: "container:p"},
 		dockertest.Spec{Name: "below", NetworkMode: "container:net"}, dockertest.Spec{Name: "stranger"},
 		dockertest.Spec{Name: "paused", NetworkMode: "container:p"}, dockertest.Spec{Name: "down", NetworkMode: "container:p"}, task,
@@ -55,7 +55,7 @@ func TestWhoFollowsARestart(t *testing.T) {
 // A dependent that holds the ID of a container that is gone is recreated; one that cannot be is left as it is, and that is reported.
 func TestWhoFollowsARecreate(t *testing.T) {
 	t.Parallel()
-	h := housing(ill("w"),
+	h := simHostWith(ill("w"),
 		dockertest.Spec{Name: "net", NetworkMode: "container:w"}, dockertest.Spec{Name: "below", NetworkMode: "container:net"},
 		dockertest.Spec{Name: "unfit", NetworkMode: "container:w", Unfit: "it has a network that is gone"},
 	)
@@ -78,7 +78,7 @@ func TestWhoFollowsARecreate(t *testing.T) {
 // A dependent that Stoker's own restart has left down is Stoker's to bring back.
 func TestDependentLeftDown(t *testing.T) {
 	t.Parallel()
-	h := housing(newWorker("w"), dockertest.Spec{Name: "tail", NetworkMode: "container:w"})
+	h := simHostWith(newWorker("w"), dockertest.Spec{Name: "tail", NetworkMode: "container:w"})
 	h.w.FailStarts("tail", "no such device", "no such device")
 	h.w.Crash("w", syscall.SIGSEGV)
 	h.live(time.Minute)

@@ -22,7 +22,7 @@ func asking(level policy.EvidenceLevel) fleet.Settings {
 }
 
 // sick has a worker turn unhealthy, and answers the look at it.
-func (d *desk) sick(name string, code int) {
+func (d *harness) sick(name string, code int) {
 	d.event(worker.Unhealthy, name)
 	for _, a := range d.verb(worker.Inspect) {
 		s := d.running(a)
@@ -35,7 +35,7 @@ func (d *desk) sick(name string, code int) {
 
 // A death while its evidence is collected: nobody waits for that any longer than its cancelling takes.
 func TestDeathGivesUpTheCollecting(t *testing.T) {
-	d := newDesk(t, asking(policy.EvidenceBasic))
+	d := newHarness(t, asking(policy.EvidenceBasic))
 	d.up("w")
 	d.sick("w", 1)
 	collects := d.verb(worker.Collect)
@@ -50,7 +50,7 @@ func TestDeathGivesUpTheCollecting(t *testing.T) {
 
 // What only reads begins nothing: the overload guard still holds the stop after it.
 func TestGuardHoldsTheStopAfterReadings(t *testing.T) {
-	d := newDesk(t, asking(policy.EvidenceBasic))
+	d := newHarness(t, asking(policy.EvidenceBasic))
 	all := names(8)
 	d.up(all...)
 	d.sick(all[0], worker.ProbeTimedOut)
@@ -73,7 +73,7 @@ func TestGuardHoldsTheStopAfterReadings(t *testing.T) {
 func TestGuardHoldsTheCollectingAndNotTheStopAfterIt(t *testing.T) {
 	set := asking(policy.EvidenceOff)
 	set.Rules.Policy.Evidence.BeforeStop = []string{"drain"}
-	d := newDesk(t, set)
+	d := newHarness(t, set)
 	all := names(8)
 	d.up(all...)
 	d.sick(all[0], worker.ProbeTimedOut)
@@ -95,7 +95,7 @@ func TestGuardHoldsTheCollectingAndNotTheStopAfterIt(t *testing.T) {
 func TestLogReadsAreBounded(t *testing.T) {
 	set := asking(policy.EvidenceLogs)
 	set.Parallel = 1000
-	d := newDesk(t, set)
+	d := newHarness(t, set)
 	all := names(400)
 	d.up(all...)
 	for _, name := range all {
@@ -128,7 +128,7 @@ func count(kinds []worker.EventKind, one worker.EventKind) (n int) {
 
 // What was read belongs to the heal, also when the worker has another container by then, or none.
 func TestLogsOfAWorkerThatIsGone(t *testing.T) {
-	d := newDesk(t, asking(policy.EvidenceLogs))
+	d := newHarness(t, asking(policy.EvidenceLogs))
 	d.up("w")
 	d.event(worker.Exited, "w")
 	reads := d.verb(worker.ReadLogs)
@@ -144,7 +144,7 @@ func TestLogsOfAWorkerThatIsGone(t *testing.T) {
 func TestDryRunReadsNoLogs(t *testing.T) {
 	set := asking(policy.EvidenceLogs)
 	set.DryRun = true
-	d := newDesk(t, set)
+	d := newHarness(t, set)
 	d.up("w")
 	d.event(worker.Exited, "w")
 	require.Empty(t, d.verb(worker.ReadLogs))
@@ -161,7 +161,7 @@ func before(command string, more map[string]string) dockertest.Spec {
 // A recreate runs the command, too, before it stops the old container. One that ends the worker is its stop.
 func TestCommandBeforeARecreate(t *testing.T) {
 	for _, command := range []string{dockertest.CommandDrains, dockertest.CommandHangs, dockertest.CommandEnds} {
-		h := housing(before(command, map[string]string{"stoker.before-stop-timeout": "3s", "stoker.max-attempts": "1"}))
+		h := simHostWith(before(command, map[string]string{"stoker.before-stop-timeout": "3s", "stoker.max-attempts": "1"}))
 		id := mustTruth(t, h, "w").ID
 		h.w.Sicken("w", dockertest.Failing)
 		for h.f.Transactions() == 0 {
@@ -178,7 +178,7 @@ func TestCommandBeforeARecreate(t *testing.T) {
 // An operator who stops the worker during the command of a recreate is obeyed: nothing of the transaction is left.
 func TestStoppedDuringTheCommandOfARecreate(t *testing.T) {
 	for _, after := range []time.Duration{100 * time.Millisecond, time.Second, 2500 * time.Millisecond} {
-		h := housing(before(dockertest.CommandHangs, map[string]string{"stoker.before-stop-timeout": "3s"}))
+		h := simHostWith(before(dockertest.CommandHangs, map[string]string{"stoker.before-stop-timeout": "3s"}))
 		h.w.Sicken("w", dockertest.Failing)
 		for h.f.Transactions() == 0 {
 			h.live(time.Millisecond)
@@ -192,7 +192,7 @@ func TestStoppedDuringTheCommandOfARecreate(t *testing.T) {
 	}
 }
 
-func mustTruth(t *testing.T, h *house, name string) dockertest.Truth {
+func mustTruth(t *testing.T, h *simHost, name string) dockertest.Truth {
 	t.Helper()
 	truth, ok := h.named(name)
 	require.True(t, ok, fmt.Sprint(h.log))

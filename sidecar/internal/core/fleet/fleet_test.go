@@ -12,7 +12,7 @@ import (
 )
 
 func TestNothingIsGrantedBeforeTheListIsComplete(t *testing.T) {
-	d := newDesk(t, fleet.Settings{})
+	d := newHarness(t, fleet.Settings{})
 	d.event(worker.Exited, "a")
 	d.open()
 	d.event(worker.Exited, "a")
@@ -28,7 +28,7 @@ func TestNothingIsGrantedBeforeTheListIsComplete(t *testing.T) {
 }
 
 func TestNothingIsGrantedWhileTheLinkIsDown(t *testing.T) {
-	d := newDesk(t, fleet.Settings{})
+	d := newHarness(t, fleet.Settings{})
 	d.up("a")
 	d.tell(worker.Observation{Kind: worker.Disconnected})
 	d.event(worker.Exited, "a")
@@ -45,7 +45,7 @@ func TestStopSeenOnlyInTheReplayHolds(t *testing.T) {
 	mem := worker.Saved{
 		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: noon.Add(-time.Hour)}, Labels: enabled, Expected: true,
 	}
-	d := newDesk(t, fleet.Settings{Saved: []worker.Saved{mem}})
+	d := newHarness(t, fleet.Settings{Saved: []worker.Saved{mem}})
 	d.open()
 	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15, At: noon.Add(-time.Minute)})
 	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 143}, At: noon.Add(-time.Minute)})
@@ -62,7 +62,7 @@ func TestStopSeenOnlyInTheReplayHolds(t *testing.T) {
 }
 
 func TestWhoIsNotListedIsGone(t *testing.T) {
-	d := newDesk(t, fleet.Settings{})
+	d := newHarness(t, fleet.Settings{})
 	d.up("a", "b")
 	d.pass(time.Minute)
 	d.list("b")
@@ -72,7 +72,7 @@ func TestWhoIsNotListedIsGone(t *testing.T) {
 
 func TestListIsOvertakenByEvents(t *testing.T) {
 	t.Run("a container made after it stays", func(t *testing.T) {
-		d := newDesk(t, fleet.Settings{})
+		d := newHarness(t, fleet.Settings{})
 		d.up("a")
 		d.pass(time.Minute)
 		asked := d.now
@@ -84,7 +84,7 @@ func TestListIsOvertakenByEvents(t *testing.T) {
 		require.Equal(t, []worker.Key{"a", "b"}, d.inView())
 	})
 	t.Run("a name given away after it stays given away", func(t *testing.T) {
-		d := newDesk(t, fleet.Settings{})
+		d := newHarness(t, fleet.Settings{})
 		d.up("a")
 		d.pass(time.Minute)
 		asked := d.now
@@ -97,7 +97,7 @@ func TestListIsOvertakenByEvents(t *testing.T) {
 		require.Equal(t, "id-new", d.newWorker("a").ID)
 	})
 	t.Run("a clock that stepped back keeps nobody alive", func(t *testing.T) {
-		d := newDesk(t, fleet.Settings{})
+		d := newHarness(t, fleet.Settings{})
 		d.up("a", "b")
 		d.tell(worker.Observation{Kind: worker.Updated, ID: "id-a", Key: "a", At: d.now.Add(time.Hour)})
 		d.list("b")
@@ -106,7 +106,7 @@ func TestListIsOvertakenByEvents(t *testing.T) {
 }
 
 func TestNameTakenOverBeforeTheOldOneIsGone(t *testing.T) {
-	d := newDesk(t, fleet.Settings{})
+	d := newHarness(t, fleet.Settings{})
 	d.up("a")
 	d.tell(worker.Observation{Kind: worker.Started, ID: "id-new", Key: "a"})
 	require.Equal(t, "id-new", d.newWorker("a").ID)
@@ -121,7 +121,7 @@ func TestNameTakenOverBeforeTheOldOneIsGone(t *testing.T) {
 }
 
 func TestNamesSwappedInAGap(t *testing.T) {
-	d := newDesk(t, fleet.Settings{})
+	d := newHarness(t, fleet.Settings{})
 	d.up("a", "b")
 	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 9})
 	d.event(worker.Exited, "a")
@@ -136,7 +136,7 @@ func TestNamesSwappedInAGap(t *testing.T) {
 
 func TestQuotaMode(t *testing.T) {
 	none := map[string]string{}
-	listed := func(d *desk) worker.Action {
+	listed := func(d *harness) worker.Action {
 		d.open()
 		d.tell(worker.Observation{Kind: worker.ListBegin})
 		d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a", Labels: none, ListState: worker.ListState{Status: worker.StatusRunning}})
@@ -145,13 +145,13 @@ func TestQuotaMode(t *testing.T) {
 		require.Empty(d.t, d.turn.Save)
 		return d.verb(worker.Inspect)[0]
 	}
-	found := func(d *desk, a worker.Action, cpus float64) worker.Snapshot {
+	found := func(d *harness, a worker.Action, cpus float64) worker.Snapshot {
 		s := d.running(a)
 		s.Labels, s.CPUs = none, cpus
 		return s
 	}
 	t.Run("a quota makes it a worker", func(t *testing.T) {
-		d := newDesk(t, fleet.Settings{Rules: quotaRules()})
+		d := newHarness(t, fleet.Settings{Rules: quotaRules()})
 		look := listed(d)
 		d.answer(look, found(d, look, 0.5))
 		require.Equal(t, []worker.Key{"a"}, d.inView())
@@ -160,7 +160,7 @@ func TestQuotaMode(t *testing.T) {
 		require.Len(t, d.verb(worker.Start), 1)
 	})
 	t.Run("no quota does not, until an update gives it one", func(t *testing.T) {
-		d := newDesk(t, fleet.Settings{Rules: quotaRules()})
+		d := newHarness(t, fleet.Settings{Rules: quotaRules()})
 		look := listed(d)
 		d.answer(look, found(d, look, 0))
 		require.Empty(t, d.inView())
@@ -174,7 +174,7 @@ func TestQuotaMode(t *testing.T) {
 		require.Equal(t, []worker.Key{"a"}, d.inView())
 	})
 	t.Run("wrong labels are shown once the quota is known", func(t *testing.T) {
-		d := newDesk(t, fleet.Settings{Rules: quotaRules()})
+		d := newHarness(t, fleet.Settings{Rules: quotaRules()})
 		wrong := map[string]string{"stoker.max-attempts": "many"}
 		d.open()
 		d.tell(worker.Observation{Kind: worker.ListBegin})
@@ -212,7 +212,7 @@ func TestSelection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			set := fleet.Settings{Rules: policy.Rules{Selector: policy.Selector{Scope: c.scope}, Defaults: workers.Defaults}}
 			require.Equal(t, c.taken, set.Keep(worker.Observation{ID: "id-a", Labels: c.labels}))
-			d := newDesk(t, set)
+			d := newHarness(t, set)
 			d.open()
 			d.list()
 			d.tell(worker.Observation{Kind: worker.Started, ID: "id-a", Key: "a", Labels: c.labels})
@@ -235,7 +235,7 @@ func TestStokerLeavesItselfAlone(t *testing.T) {
 	set := fleet.Settings{Self: "id-me", Saved: []worker.Saved{mem}}
 	set.Rules.Defaults = workers.Defaults
 	require.False(t, set.Keep(worker.Observation{ID: "id-me", Labels: enabled}))
-	d := newDesk(t, set)
+	d := newHarness(t, set)
 	require.Equal(t, []worker.Key{"stoker"}, d.drop)
 	d.open()
 	d.list()

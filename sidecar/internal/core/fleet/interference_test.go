@@ -13,12 +13,12 @@ import (
 )
 
 // interfere does something to a worker so long after its recreate was decided on, and lets everything come to rest.
-func interfere(after time.Duration, slow bool, do func(h *house)) *house {
+func interfere(after time.Duration, slow bool, do func(h *simHost)) *simHost {
 	s := ill("w")
 	if slow {
 		s.Behaviour.TermDelay = 400 * time.Millisecond
 	}
-	h := housing(s)
+	h := simHostWith(s)
 	h.w.Sicken("w", dockertest.Failing)
 	for h.f.Transactions() == 0 {
 		h.live(time.Millisecond)
@@ -31,7 +31,7 @@ func interfere(after time.Duration, slow bool, do func(h *house)) *house {
 }
 
 // existing are the containers that there are of all workers.
-func (h *house) existing() []dockertest.Truth {
+func (h *simHost) existing() []dockertest.Truth {
 	var list []dockertest.Truth
 	for _, truth := range h.w.Truths() {
 		if !truth.Gone {
@@ -58,7 +58,7 @@ func TestRemovedByForceDuringRecreate(t *testing.T) {
 	t.Parallel()
 	atEveryMoment(t, func(t *testing.T, after time.Duration, slow bool) {
 		removed := true
-		h := interfere(after, slow, func(h *house) {
+		h := interfere(after, slow, func(h *simHost) {
 			_, removed = h.named("w")
 			h.w.Operator().Remove("w", true)
 		})
@@ -72,7 +72,7 @@ func TestRemovedByForceDuringRecreate(t *testing.T) {
 	})
 }
 
-func (h *house) named(name string) (dockertest.Truth, bool) {
+func (h *simHost) named(name string) (dockertest.Truth, bool) {
 	truth, ok := h.w.Truth(name)
 	return truth, ok && !truth.Gone
 }
@@ -82,7 +82,7 @@ func TestRemovedDuringRecreate(t *testing.T) {
 	t.Parallel()
 	atEveryMoment(t, func(t *testing.T, after time.Duration, slow bool) {
 		id := ""
-		h := interfere(after, slow, func(h *house) {
+		h := interfere(after, slow, func(h *simHost) {
 			if truth, ok := h.named("w"); ok {
 				id = truth.ID
 			}
@@ -105,7 +105,7 @@ func TestRemovedDuringRecreate(t *testing.T) {
 func TestComposeDownDuringRecreate(t *testing.T) {
 	t.Parallel()
 	atEveryMoment(t, func(t *testing.T, after time.Duration, slow bool) {
-		h := interfere(after, slow, func(h *house) {
+		h := interfere(after, slow, func(h *simHost) {
 			ids := []string{}
 			for _, truth := range h.existing() {
 				ids = append(ids, truth.ID)
@@ -122,7 +122,7 @@ func TestComposeDownDuringRecreate(t *testing.T) {
 }
 
 // renamesCross reports whether somebody's rename was carried out while one of Stoker's was on its way: the later one holds.
-func (h *house) renamesCross() bool {
+func (h *simHost) renamesCross() bool {
 	return slices.ContainsFunc(h.w.Events(), func(e dockertest.Event) bool {
 		return e.Action == "rename" && e.By == dockertest.ByOperator && slices.ContainsFunc(h.w.Audit(), func(r dockertest.Record) bool {
 			crossed := !e.TrueAt.Before(r.Sent) && !e.TrueAt.After(r.Answered)
@@ -136,7 +136,7 @@ func TestRenamedDuringRecreate(t *testing.T) {
 	t.Parallel()
 	atEveryMoment(t, func(t *testing.T, after time.Duration, slow bool) {
 		renamed := false
-		h := interfere(after, slow, func(h *house) {
+		h := interfere(after, slow, func(h *simHost) {
 			_, renamed = h.named("w")
 			h.w.Operator().Rename("w", "x")
 		})

@@ -17,21 +17,21 @@ func TestHeirStoppedWhileStokerWasDead(t *testing.T) {
 	for name, again := range map[string]bool{"stopped": false, "stopped and started": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := housing(ill("w"))
+			h := simHostWith(ill("w"))
 			old := h.id("w")
 			h.w.Sicken("w", dockertest.Failing)
 			h.until(t, "w"+worker.BackupSuffix)
 			for h.id("w") == old || h.status("w") != worker.StatusRunning {
 				h.live(time.Millisecond)
 			}
-			h.fire()
+			h.killStoker()
 			h.w.Operator().Stop("w", 0)
 			h.live(time.Second)
 			if again {
 				h.w.Operator().Start("w")
 				h.live(time.Second)
 			}
-			h.hire()
+			h.startStoker()
 			h.live(time.Minute)
 			require.Empty(t, h.check(), "%v", h.log)
 			require.Equal(t, again, h.status("w") == worker.StatusRunning, "%v", h.log)
@@ -47,7 +47,7 @@ func TestEngineShutdownDuringARecreate(t *testing.T) {
 	slow := ill("w")
 	slow.Behaviour.IgnoreTerm = true
 	slow.StopTimeout = 8 * time.Second
-	h := housing(newWorker("b"), slow)
+	h := simHostWith(newWorker("b"), slow)
 	h.w.Sicken("w", dockertest.Failing)
 	h.until(t, "w"+worker.NewSuffix)
 	h.live(time.Second)
@@ -66,15 +66,15 @@ func TestPausedGuestRejoinsWhenThawed(t *testing.T) {
 			t.Parallel()
 			guest := newWorker("g")
 			guest.NetworkMode = "container:a"
-			h := housing(newWorker("a"), guest)
+			h := simHostWith(newWorker("a"), guest)
 			began, _ := h.w.Truth("g")
 			h.w.Operator().Pause("g")
 			h.w.Operator().Restart("a", 0)
 			h.live(20 * time.Second)
 			require.Equal(t, worker.StatusPaused, h.status("g"))
 			if another {
-				h.fire()
-				h.hire()
+				h.killStoker()
+				h.startStoker()
 				h.live(5 * time.Second)
 			}
 			h.w.Operator().Unpause("g")

@@ -12,12 +12,12 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// probedDesk is a fleet all of whose workers are probed each 30 s.
-func probedDesk(t *testing.T, target policy.ProbeTarget, names ...string) *desk {
+// probedHarness is a fleet all of whose workers are probed each 30 s.
+func probedHarness(t *testing.T, target policy.ProbeTarget, names ...string) *harness {
 	t.Helper()
 	p := policy.Default()
 	p.Probe.Target, p.Probe.Retries, p.Evidence.Level = target, 1, policy.EvidenceOff // each stop comes at once
-	d := newDesk(t, fleet.Settings{Rules: policy.Rules{Defaults: policy.Defaults{Policy: p}}})
+	d := newHarness(t, fleet.Settings{Rules: policy.Rules{Defaults: policy.Defaults{Policy: p}}})
 	d.up(names...)
 	d.do = nil
 	return d
@@ -27,7 +27,7 @@ func port(n int) policy.ProbeTarget {
 	return policy.ProbeTarget{Kind: policy.ProbeTCP, Port: fmt.Sprint(n)}
 }
 
-func (d *desk) probed(a worker.Action, v worker.Verdict) {
+func (d *harness) probed(a worker.Action, v worker.Verdict) {
 	d.take(d.f.Finish(d.now, worker.Outcome{Action: a, Result: worker.Done, Answer: worker.Answer{Probe: &worker.ProbeAnswer{Verdict: v, Detail: "detail"}}}))
 }
 
@@ -37,7 +37,7 @@ func TestSlowProbesDelayNoOther(t *testing.T) {
 	for i := range 200 {
 		slow = append(slow, fmt.Sprintf("slow%03d", i))
 	}
-	d := probedDesk(t, port(1), append(slow, "z")...)
+	d := probedHarness(t, port(1), append(slow, "z")...)
 	d.pass(30 * time.Second)
 	probes := d.verb(worker.RunProbe)
 	require.Len(t, probes, 201, "all that are due at once")
@@ -70,7 +70,7 @@ func TestProbesAreBounded(t *testing.T) {
 		for i := range c.most + 2 {
 			all = append(all, fmt.Sprintf("w%03d", i))
 		}
-		d := probedDesk(t, c.target, all...)
+		d := probedHarness(t, c.target, all...)
 		d.pass(30 * time.Second)
 		probes := d.verb(worker.RunProbe)
 		require.Len(t, probes, c.most)
@@ -85,7 +85,7 @@ func TestProbesAreBounded(t *testing.T) {
 }
 
 func TestProbesWaitForTheEngine(t *testing.T) {
-	d := probedDesk(t, port(1), "w")
+	d := probedHarness(t, port(1), "w")
 	d.tell(worker.Observation{Kind: worker.Disconnected})
 	d.pass(time.Minute)
 	require.Empty(t, d.verb(worker.RunProbe), "what could be done about it is not known")
@@ -97,7 +97,7 @@ func TestProbesWaitForTheEngine(t *testing.T) {
 }
 
 func TestAProbeThatFailsLeadsToAStop(t *testing.T) {
-	d := probedDesk(t, port(1), "w")
+	d := probedHarness(t, port(1), "w")
 	d.pass(30 * time.Second)
 	probe := d.verb(worker.RunProbe)[0]
 	d.probed(probe, worker.VerdictBad)
@@ -113,7 +113,7 @@ func TestAProbeThatFailsLeadsToAStop(t *testing.T) {
 
 // A prober that gives no answer at all says nothing about the worker.
 func TestAProbeWithoutAnOutcome(t *testing.T) {
-	d := probedDesk(t, port(1), "w")
+	d := probedHarness(t, port(1), "w")
 	d.pass(30 * time.Second)
 	d.take(d.f.Finish(d.now, worker.Outcome{Action: d.verb(worker.RunProbe)[0], Result: worker.Failed, Failure: worker.Failure{Err: "no"}}))
 	require.Empty(t, d.verb(worker.Stop))
@@ -122,7 +122,7 @@ func TestAProbeWithoutAnOutcome(t *testing.T) {
 
 // Most workers stop answering at once: that is the host, or Stoker's own network, and restarts would help nobody (rule 15).
 func TestProbesWithoutAnAnswerAreNoReasonToRestartAll(t *testing.T) {
-	d := probedDesk(t, port(1), "a", "b", "c", "d")
+	d := probedHarness(t, port(1), "a", "b", "c", "d")
 	d.pass(30 * time.Second)
 	probes := d.verb(worker.RunProbe)
 	require.Len(t, probes, 4)
@@ -135,7 +135,7 @@ func TestProbesWithoutAnAnswerAreNoReasonToRestartAll(t *testing.T) {
 	require.True(t, d.f.View(d.now).HostOverloaded)
 	require.Empty(t, d.verb(worker.Stop))
 
-	d = probedDesk(t, port(1), "a", "b", "c", "d")
+	d = probedHarness(t, port(1), "a", "b", "c", "d")
 	d.pass(30 * time.Second)
 	for _, p := range d.verb(worker.RunProbe) {
 		d.probed(p, worker.VerdictBad)
@@ -153,7 +153,7 @@ func TestProbesWithoutAnAnswerAreNoReasonToRestartAll(t *testing.T) {
 
 // The first probe of a life does not wait for one of the last that gets no answer.
 func TestAProbeOfALifeThatIsOverIsGivenUp(t *testing.T) {
-	d := probedDesk(t, port(1), "w", "v")
+	d := probedHarness(t, port(1), "w", "v")
 	d.pass(30 * time.Second)
 	probes := d.verb(worker.RunProbe)
 	d.do = nil

@@ -25,7 +25,7 @@ func TestBackupWithNobodyInItsPlace(t *testing.T) {
 		"it is another Stoker's":      {[]string{"foreign.stoker-old"}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t, fleet.Settings{})
+			d := newHarness(t, fleet.Settings{})
 			d.open()
 			d.tell(worker.Observation{Kind: worker.ListBegin})
 			for _, name := range c.listed {
@@ -49,7 +49,7 @@ func TestBackupWithNobodyInItsPlace(t *testing.T) {
 // TestNewContainerIsNoDependent: a container that is about to replace a worker joins its parent's network before it has a machine. It
 // is not restarted as a dependent of that parent meanwhile.
 func TestNewContainerIsNoDependent(t *testing.T) {
-	d := newDesk(t, fleet.Settings{})
+	d := newHarness(t, fleet.Settings{})
 	d.up("p", "w")
 	d.pass(time.Second)
 	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-p", Key: "p", Exit: worker.Exit{ExitCode: 1}})
@@ -73,7 +73,7 @@ func TestNewContainerIsNoDependent(t *testing.T) {
 }
 
 // recreating has a worker's recreate begin, for its health check fails.
-func (d *desk) recreating(name string) {
+func (d *harness) recreating(name string) {
 	d.t.Helper()
 	d.tell(worker.Observation{Kind: worker.Updated, ID: "id-" + name, Key: worker.Key(name)})
 	for _, a := range d.verb(worker.Inspect) {
@@ -88,7 +88,7 @@ func (d *desk) recreating(name string) {
 
 // TestNothingIsDueWithoutTheEngine: a reading that is due while the engine is not followed waits for it, and does not keep Stoker awake.
 func TestNothingIsDueWithoutTheEngine(t *testing.T) {
-	d := newDesk(t, fleet.Settings{})
+	d := newHarness(t, fleet.Settings{})
 	d.up("a")
 	d.tell(worker.Observation{Kind: worker.Updated, ID: "id-a", Key: "a"})
 	look := d.verb(worker.Inspect)[0]
@@ -103,7 +103,7 @@ func TestNothingIsDueWithoutTheEngine(t *testing.T) {
 // TestStopBeforeACutSession: an operator's stop, then a session that breaks before its list, then another engine. The stop was long over
 // when the connection was lost, so that it was not the engine's shutdown.
 func TestStopBeforeACutSession(t *testing.T) {
-	d := newDesk(t, fleet.Settings{Saved: []worker.Saved{{
+	d := newHarness(t, fleet.Settings{Saved: []worker.Saved{{
 		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: noon.Add(-time.Hour)}, Labels: enabled, Expected: true,
 	}}, Bookmark: worker.Bookmark{EventAt: noon.Add(-time.Minute), BootedAt: noon.Add(-24 * time.Hour)}})
 	d.open()
@@ -121,7 +121,7 @@ func TestStopBeforeACutSession(t *testing.T) {
 // TestStopLongBeforeAShutdown: an operator's stop that no inspect has confirmed, for the engine is slow, and a minute later the engine shuts
 // down and stops another worker.
 func TestStopLongBeforeAShutdown(t *testing.T) {
-	d := newDesk(t, fleet.Settings{})
+	d := newHarness(t, fleet.Settings{})
 	d.up("a", "b")
 	stop := func(name string) {
 		d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-" + name, Key: worker.Key(name), Signal: 15})
@@ -155,7 +155,7 @@ func TestShutdownBesideOneThatIsDown(t *testing.T) {
 	}
 	exhausted := saved("a", worker.State{Phase: worker.PhaseExhausted})
 	exhausted.Budget.ExhaustedAt = began
-	d := newDesk(t, fleet.Settings{
+	d := newHarness(t, fleet.Settings{
 		Saved:    []worker.Saved{exhausted, saved("b", worker.State{Phase: worker.PhaseWatching})},
 		Bookmark: worker.Bookmark{EventAt: noon.Add(-time.Minute), BootedAt: noon.Add(-24 * time.Hour)},
 	})
@@ -200,7 +200,7 @@ func TestPausedParentIsFollowedLater(t *testing.T) {
 // TestBackupThatAnOperatorHadStopped: the container that a late rename has set aside was held as stopped by an operator. It gets its name
 // back, and is not started.
 func TestBackupThatAnOperatorHadStopped(t *testing.T) {
-	d := newDesk(t, fleet.Settings{})
+	d := newHarness(t, fleet.Settings{})
 	d.up("a")
 	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
 	d.event(worker.Exited, "a")
@@ -231,7 +231,7 @@ func TestBackupThatAnOperatorHadStopped(t *testing.T) {
 // TestRenamedByAnOperatorDuringRecreate: the new container of a recreate that was undone has a name that somebody gave it. It is a worker of its
 // own, also while the next recreate is under way.
 func TestRenamedByAnOperatorDuringRecreate(t *testing.T) {
-	d := newDesk(t, fleet.Settings{})
+	d := newHarness(t, fleet.Settings{})
 	d.up("w")
 	d.recreating("w")
 	marks := map[string]string{worker.MarkOf: "id-w", worker.MarkName: "w", "stoker.enable": "true"}
@@ -256,7 +256,7 @@ func TestStopOnTheWayBackIsReplayed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			heal := worker.Heal{ID: 1, Fault: worker.FaultExited, Action: worker.HealRecreate, Attempt: 1}
-			d := newDesk(t, fleet.Settings{Saved: []worker.Saved{{
+			d := newHarness(t, fleet.Settings{Saved: []worker.Saved{{
 				Key: "w", Incarnation: worker.Incarnation{ID: "id-w", StartedAt: noon.Add(-time.Hour)}, Labels: enabled, Expected: true,
 				SavedHeals: worker.SavedHeals{State: worker.State{Phase: worker.PhaseRecreating, Heal: heal, Due: noon, Undone: c.undone}},
 			}}})

@@ -33,14 +33,14 @@ type overload struct {
 // playOverload: the probes of all workers time out, also after a restart, and one worker a minute dies. With a share above 1
 // there is no brake.
 func playOverload(share float64) overload {
-	h := newHouse(dockertest.Config{Seed: 4}, fleet.Settings{Parallel: 8, OverloadShare: share})
+	h := newSimHost(dockertest.Config{Seed: 4}, fleet.Settings{Parallel: 8, OverloadShare: share})
 	for _, name := range names(overloaded) {
 		s := newWorker(name, "backoff-max", "1m", "recreate-after", "0")
 		s.Health = &dockertest.Healthcheck{Interval: 5 * time.Second, Timeout: 2 * time.Second, Retries: 1}
 		h.w.Operator().Run(s)
 	}
 	h.live(30 * time.Second)
-	h.hire()
+	h.startStoker()
 	h.live(30 * time.Second)
 	var o overload
 	for at := time.Duration(0); at < overloadTime; at += time.Second {
@@ -61,7 +61,7 @@ func playOverload(share float64) overload {
 }
 
 // starts looks at what came of the deaths.
-func (o *overload) starts(h *house) {
+func (o *overload) starts(h *simHost) {
 	died := map[string]time.Time{}
 	for _, e := range h.w.Events() {
 		switch {

@@ -11,7 +11,7 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-func (h *house) attempts(key worker.Key) int {
+func (h *simHost) attempts(key worker.Key) int {
 	for _, w := range h.f.View(h.w.Now()).Workers {
 		if w.Key == key {
 			return w.Attempts
@@ -24,24 +24,24 @@ func (h *house) attempts(key worker.Key) int {
 func TestChildWaitsForItsParent(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		fault func(h *house)
+		fault func(h *simHost)
 		down  bool
 	}{
-		"crashed":   {func(h *house) { h.w.Crash("w", syscall.SIGSEGV) }, false},
-		"recreated": {func(h *house) { h.w.Sicken("w", dockertest.Failing) }, false},
-		"cannot start for a while": {func(h *house) {
+		"crashed":   {func(h *simHost) { h.w.Crash("w", syscall.SIGSEGV) }, false},
+		"recreated": {func(h *simHost) { h.w.Sicken("w", dockertest.Failing) }, false},
+		"cannot start for a while": {func(h *simHost) {
 			h.w.BreakStarts("w", "no such device")
 			h.w.Crash("w", syscall.SIGSEGV)
 			h.live(20 * time.Second)
 			h.w.BreakStarts("w", "")
 		}, false},
-		"stopped by an operator": {func(h *house) { h.w.Operator().Stop("w", dockertest.OwnGrace) }, true},
+		"stopped by an operator": {func(h *simHost) { h.w.Operator().Stop("w", dockertest.OwnGrace) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			child := newWorker("child", "max-attempts", "1", "stable-after", "10m")
 			child.NetworkMode, child.PidMode = "container:w", "container:w"
-			h := housing(ill("w"), child)
+			h := simHostWith(ill("w"), child)
 			c.fault(h)
 			h.live(time.Minute)
 			if c.down {
@@ -64,13 +64,13 @@ func TestChildWaitsForItsParent(t *testing.T) {
 // A container that is no worker dies with the worker whose process namespace it shares, and is healed with it.
 func TestDiesWithItsParent(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]func(h *house){
-		"crashed":   func(h *house) { h.w.Crash("w", syscall.SIGSEGV) },
-		"recreated": func(h *house) { h.w.Sicken("w", dockertest.Failing) },
+	for name, fault := range map[string]func(h *simHost){
+		"crashed":   func(h *simHost) { h.w.Crash("w", syscall.SIGSEGV) },
+		"recreated": func(h *simHost) { h.w.Sicken("w", dockertest.Failing) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := housing(ill("w"), dockertest.Spec{Name: "tail", PidMode: "container:w"}, dockertest.Spec{Name: "stopped", PidMode: "container:w"})
+			h := simHostWith(ill("w"), dockertest.Spec{Name: "tail", PidMode: "container:w"}, dockertest.Spec{Name: "stopped", PidMode: "container:w"})
 			h.w.Operator().Stop("stopped", dockertest.OwnGrace)
 			h.live(10 * time.Second)
 			fault(h)

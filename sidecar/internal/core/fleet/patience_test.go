@@ -16,7 +16,7 @@ func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	t.Run("of a start", func(t *testing.T) {
 		t.Parallel()
-		h := staffed("w")
+		h := simHostOf("w")
 		h.w.Plan(dockertest.Fault{Kind: dockertest.TimeOutDone, Op: dockertest.OpStart})
 		h.w.Exit("w", 1)
 		h.live(time.Second)
@@ -41,7 +41,7 @@ func TestLostAnswer(t *testing.T) {
 // TestSlowAnswerIsWaitedFor: without an event that says it is done, an answer may take as long as the deadline allows.
 func TestSlowAnswerIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	h := staffed("w")
+	h := simHostOf("w")
 	h.w.Plan(dockertest.Fault{Kind: dockertest.Slow, Op: dockertest.OpStart, Delay: 40 * time.Second})
 	h.w.Exit("w", 1)
 	h.live(50 * time.Second)

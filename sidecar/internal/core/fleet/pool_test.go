@@ -18,7 +18,7 @@ import (
 
 // pool is a fleet with workers that do what they are told at once, and a queue.
 type pool struct {
-	*desk
+	*harness
 	labels map[worker.Key]map[string]string
 	state  map[worker.Key]worker.Snapshot
 	busy   map[worker.Key]bool
@@ -47,7 +47,7 @@ func newPool(t *testing.T, set fleet.Settings, labels ...string) *pool {
 		stuck: map[worker.Key]bool{}, memory: map[worker.Key]uint64{}, saved: map[worker.Key]worker.Saved{},
 	}
 	set.Zone = time.UTC
-	p.desk = newDesk(t, set)
+	p.harness = newHarness(t, set)
 	p.common = labels
 	return p
 }
@@ -107,7 +107,7 @@ func (p *pool) take(t fleet.Effects) {
 	for _, s := range t.Save {
 		p.saved[s.Key] = s
 	}
-	p.desk.take(t)
+	p.harness.take(t)
 }
 
 func (p *pool) collect() { p.events = append(p.events, p.turn.Events...); p.turn.Events = nil }

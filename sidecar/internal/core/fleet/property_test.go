@@ -18,7 +18,7 @@ import (
 // The world knows what really happened; its checkers hold the contract's invariants against that.
 func TestInvariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		h := newHouse(dockertest.Config{Seed: rapid.Uint64().Draw(t, "seed")}, fleet.Settings{Parallel: 2})
+		h := newSimHost(dockertest.Config{Seed: rapid.Uint64().Draw(t, "seed")}, fleet.Settings{Parallel: 2})
 		names := []string{"a", "b", "c"}[:rapid.IntRange(1, 3).Draw(t, "workers")]
 		for _, name := range names {
 			h.w.Operator().Run(drawSpec(t, name))
@@ -26,7 +26,7 @@ func TestInvariants(t *testing.T) {
 		h.w.Operator().Run(dockertest.Spec{Name: "stranger"})
 		h.live(time.Second)
 		names = append(names, h.guests(t)...)
-		h.hire()
+		h.startStoker()
 		h.live(2 * time.Second)
 		for range rapid.IntRange(1, 12).Draw(t, "deeds") {
 			deed(t, h, rapid.SampledFrom(names).Draw(t, "who"))
@@ -42,7 +42,7 @@ func TestInvariants(t *testing.T) {
 }
 
 // check holds what must hold at any time.
-func (h *house) check() []string {
+func (h *simHost) check() []string {
 	wrong := h.wrong
 	if !h.stepped && !h.lagged { // it goes by the engine's times, and by what was heard before
 		wrong = append(wrong, slices.DeleteFunc(dockertest.CheckIncarnation(h.w), func(line string) bool {
@@ -61,7 +61,7 @@ func (h *house) check() []string {
 
 // wanted reports whether the last word of people about a worker was a start. They may talk at once, and then the engine's order
 // counts, not theirs.
-func (h *house) wanted(truth dockertest.Truth) bool {
+func (h *simHost) wanted(truth dockertest.Truth) bool {
 	wanted, signalled, finished := false, false, false
 	for _, e := range h.w.History(truth.ID) {
 		if e.Action == "die" {
@@ -91,9 +91,9 @@ func (h *house) wanted(truth dockertest.Truth) bool {
 }
 
 // settleDown ends all faults and gives Stoker the time that the contract gives it.
-func (h *house) settleDown() {
+func (h *simHost) settleDown() {
 	if h.f == nil {
-		h.hire()
+		h.startStoker()
 	}
 	h.say("quiet")
 	for range 3 { // a worker that was gone comes back with the ways of the one that was removed
@@ -103,7 +103,7 @@ func (h *house) settleDown() {
 	h.live(4 * time.Minute)
 }
 
-func (h *house) calm() {
+func (h *simHost) calm() {
 	for _, truth := range h.w.Truths() {
 		if name := string(truth.Key); !truth.Gone {
 			h.w.Behave(name, dockertest.Behaviour{})
@@ -140,7 +140,7 @@ func drawPause(t *rapid.T) time.Duration {
 }
 
 // deed is one thing that happens.
-func deed(t *rapid.T, h *house, name string) {
+func deed(t *rapid.T, h *simHost, name string) {
 	all := deeds()
 	if h.stepped { // a replay over a step of the clock is not what it seems to be, and no hour of the past is near
 		all = append(operatorDeeds(), workerDeeds()...)
@@ -152,7 +152,7 @@ func deed(t *rapid.T, h *house, name string) {
 
 type deedKind struct {
 	name string
-	do   func(t *rapid.T, h *house, name string)
+	do   func(t *rapid.T, h *simHost, name string)
 }
 
 func deeds() []deedKind {
@@ -162,59 +162,61 @@ func deeds() []deedKind {
 func operatorDeeds() []deedKind {
 	grace := dockertest.OwnGrace
 	return []deedKind{
-		{"docker stop", func(_ *rapid.T, h *house, n string) { h.w.Operator().Stop(n, grace) }},
-		{"docker stop -t 0", func(_ *rapid.T, h *house, n string) { h.w.Operator().Stop(n, 0) }},
-		{"docker start", func(_ *rapid.T, h *house, n string) { h.w.Operator().Start(n) }},
-		{"docker restart", func(_ *rapid.T, h *house, n string) { h.w.Operator().Restart(n, grace) }},
-		{"docker kill", func(_ *rapid.T, h *house, n string) { h.w.Operator().Kill(n, syscall.SIGKILL) }},
-		{"docker kill -s TERM", func(_ *rapid.T, h *house, n string) { h.w.Operator().Kill(n, syscall.SIGTERM) }},
-		{"docker pause", func(_ *rapid.T, h *house, n string) { h.w.Operator().Pause(n) }},
-		{"docker unpause", func(_ *rapid.T, h *house, n string) { h.w.Operator().Unpause(n) }},
-		{"docker update", func(_ *rapid.T, h *house, n string) { h.w.Operator().Update(n, 0.5) }},
-		{"docker rename", func(_ *rapid.T, h *house, n string) { h.w.Operator().Rename(n, n+"x") }},
-		{"docker rename back", func(_ *rapid.T, h *house, n string) { h.w.Operator().Rename(n+"x", n) }},
-		{"docker rm -f", func(_ *rapid.T, h *house, n string) { h.w.Operator().Remove(n, true) }},
-		{"docker run", func(t *rapid.T, h *house, n string) { h.w.Operator().Run(drawSpec(t, n)) }},
+		{"docker stop", func(_ *rapid.T, h *simHost, n string) { h.w.Operator().Stop(n, grace) }},
+		{"docker stop -t 0", func(_ *rapid.T, h *simHost, n string) { h.w.Operator().Stop(n, 0) }},
+		{"docker start", func(_ *rapid.T, h *simHost, n string) { h.w.Operator().Start(n) }},
+		{"docker restart", func(_ *rapid.T, h *simHost, n string) { h.w.Operator().Restart(n, grace) }},
+		{"docker kill", func(_ *rapid.T, h *simHost, n string) { h.w.Operator().Kill(n, syscall.SIGKILL) }},
+		{"docker kill -s TERM", func(_ *rapid.T, h *simHost, n string) { h.w.Operator().Kill(n, syscall.SIGTERM) }},
+		{"docker pause", func(_ *rapid.T, h *simHost, n string) { h.w.Operator().Pause(n) }},
+		{"docker unpause", func(_ *rapid.T, h *simHost, n string) { h.w.Operator().Unpause(n) }},
+		{"docker update", func(_ *rapid.T, h *simHost, n string) { h.w.Operator().Update(n, 0.5) }},
+		{"docker rename", func(_ *rapid.T, h *simHost, n string) { h.w.Operator().Rename(n, n+"x") }},
+		{"docker rename back", func(_ *rapid.T, h *simHost, n string) { h.w.Operator().Rename(n+"x", n) }},
+		{"docker rm -f", func(_ *rapid.T, h *simHost, n string) { h.w.Operator().Remove(n, true) }},
+		{"docker run", func(t *rapid.T, h *simHost, n string) { h.w.Operator().Run(drawSpec(t, n)) }},
 	}
 }
 
 func workerDeeds() []deedKind {
 	return []deedKind{
-		{"crash", func(_ *rapid.T, h *house, n string) { h.crash(n, syscall.SIGSEGV) }},
-		{"killed from the host", func(_ *rapid.T, h *house, n string) { h.crash(n, syscall.SIGKILL) }},
-		{"exit", func(t *rapid.T, h *house, n string) { h.w.Exit(n, rapid.SampledFrom([]int{0, 1, 143}).Draw(t, "code")) }},
-		{"oom", func(_ *rapid.T, h *house, n string) { h.w.OOM(n) }},
-		{"sicken", func(_ *rapid.T, h *house, n string) { h.w.Sicken(n, dockertest.Failing) }},
-		{"hang", func(_ *rapid.T, h *house, n string) { h.w.Sicken(n, dockertest.Hanging) }},
-		{"recover", func(_ *rapid.T, h *house, n string) { h.w.Sicken(n, dockertest.Well) }},
-		{"loop", func(t *rapid.T, h *house, n string) {
+		{"crash", func(_ *rapid.T, h *simHost, n string) { h.crash(n, syscall.SIGSEGV) }},
+		{"killed from the host", func(_ *rapid.T, h *simHost, n string) { h.crash(n, syscall.SIGKILL) }},
+		{"exit", func(t *rapid.T, h *simHost, n string) {
+			h.w.Exit(n, rapid.SampledFrom([]int{0, 1, 143}).Draw(t, "code"))
+		}},
+		{"oom", func(_ *rapid.T, h *simHost, n string) { h.w.OOM(n) }},
+		{"sicken", func(_ *rapid.T, h *simHost, n string) { h.w.Sicken(n, dockertest.Failing) }},
+		{"hang", func(_ *rapid.T, h *simHost, n string) { h.w.Sicken(n, dockertest.Hanging) }},
+		{"recover", func(_ *rapid.T, h *simHost, n string) { h.w.Sicken(n, dockertest.Well) }},
+		{"loop", func(t *rapid.T, h *simHost, n string) {
 			ms := rapid.IntRange(1, 3000).Draw(t, "run for")
 			h.w.Behave(n, dockertest.Behaviour{RunFor: time.Duration(ms) * time.Millisecond, ExitCode: 1})
 		}},
-		{"be good", func(_ *rapid.T, h *house, n string) { h.w.Behave(n, dockertest.Behaviour{}) }},
-		{"starts fail", func(_ *rapid.T, h *house, n string) { h.w.FailStarts(n, "no such device", "no such device") }},
+		{"be good", func(_ *rapid.T, h *simHost, n string) { h.w.Behave(n, dockertest.Behaviour{}) }},
+		{"starts fail", func(_ *rapid.T, h *simHost, n string) { h.w.FailStarts(n, "no such device", "no such device") }},
 	}
 }
 
 func worldDeeds() []deedKind {
-	plan := func(f dockertest.Fault) func(*rapid.T, *house, string) {
-		return func(_ *rapid.T, h *house, _ string) { h.w.Plan(f) }
+	plan := func(f dockertest.Fault) func(*rapid.T, *simHost, string) {
+		return func(_ *rapid.T, h *simHost, _ string) { h.w.Plan(f) }
 	}
 	return []deedKind{
-		{"Stoker killed", func(_ *rapid.T, h *house, _ string) {
+		{"Stoker killed", func(_ *rapid.T, h *simHost, _ string) {
 			if h.linked() {
-				h.fire()
+				h.killStoker()
 			}
 		}},
-		{"Stoker started", func(_ *rapid.T, h *house, _ string) {
+		{"Stoker started", func(_ *rapid.T, h *simHost, _ string) {
 			if h.f == nil {
-				h.hire()
+				h.startStoker()
 			}
 		}},
-		{"Stoker restarted", func(_ *rapid.T, h *house, _ string) {
+		{"Stoker restarted", func(_ *rapid.T, h *simHost, _ string) {
 			if h.linked() {
-				h.fire()
-				h.hire()
+				h.killStoker()
+				h.startStoker()
 			}
 		}},
 		{"stream cut", plan(dockertest.Fault{Kind: dockertest.CutStream})},
@@ -223,12 +225,12 @@ func worldDeeds() []deedKind {
 		// Only for starts: a stop of Stoker's own that nobody carried out and an operator's are one signal, as if it were its own.
 		{"timed out, undone", plan(dockertest.Fault{Kind: dockertest.TimeOutUndone, Op: dockertest.OpStart})},
 		{"slow", plan(dockertest.Fault{Kind: dockertest.Slow, Op: dockertest.OpInspect, Delay: 3 * time.Second})},
-		{"events late", func(t *rapid.T, h *house, _ string) {
+		{"events late", func(t *rapid.T, h *simHost, _ string) {
 			lag := time.Duration(rapid.IntRange(1, 4000).Draw(t, "lag")) * time.Millisecond
 			h.lagged = true
 			h.w.Plan(dockertest.Fault{Kind: dockertest.DelayEvents, Count: rapid.IntRange(1, 6).Draw(t, "events"), Delay: lag})
 		}},
-		{"clock stepped", func(t *rapid.T, h *house, _ string) {
+		{"clock stepped", func(t *rapid.T, h *simHost, _ string) {
 			if !h.linked() {
 				return
 			}
@@ -236,12 +238,12 @@ func worldDeeds() []deedKind {
 			h.w.StepClock(time.Duration(rapid.IntRange(-3600, 3600).Draw(t, "by")) * time.Second)
 		}},
 		{"engine restarted", fall(dockertest.RestartEngine)},
-		{"engine restarted, Stoker in it", func(t *rapid.T, h *house, n string) {
+		{"engine restarted, Stoker in it", func(t *rapid.T, h *simHost, n string) {
 			fall(dockertest.RestartEngine)(t, h, n)
 			if h.f != nil && !h.w.EngineUp() {
 				h.live(time.Duration(rapid.IntRange(0, 1000).Draw(t, "told after")) * time.Millisecond)
 				h.apply(h.f.Close(h.w.Now()))
-				h.fire()
+				h.killStoker()
 				h.live(15 * time.Second)
 			}
 		}},
@@ -251,21 +253,21 @@ func worldDeeds() []deedKind {
 }
 
 // crash ends a process from the host. A frozen one is left alone: when it ends at last, the world no longer knows by whom.
-func (h *house) crash(name string, sig syscall.Signal) {
+func (h *simHost) crash(name string, sig syscall.Signal) {
 	if h.status(name) != worker.StatusPaused {
 		h.w.Crash(name, sig)
 	}
 }
 
 // linked reports whether there is a Stoker that follows a living engine.
-func (h *house) linked() bool {
+func (h *simHost) linked() bool {
 	return h.f != nil && h.w.EngineUp() && h.f.View(h.w.Now()).Engine.Connected
 }
 
 // fall takes the engine down for a second. A restart by an operator that the fall cuts short looks like a stop for ever, so
 // that one gets the time to end.
-func fall(kind dockertest.FaultKind) func(*rapid.T, *house, string) {
-	return func(_ *rapid.T, h *house, _ string) {
+func fall(kind dockertest.FaultKind) func(*rapid.T, *simHost, string) {
+	return func(_ *rapid.T, h *simHost, _ string) {
 		h.live(12 * time.Second)
 		h.say("%s now", kind)
 		if h.w.EngineUp() {

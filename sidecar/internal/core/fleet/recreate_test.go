@@ -20,20 +20,20 @@ func ill(name string) dockertest.Spec {
 	return s
 }
 
-// housing is a house with these containers and a Stoker that knows them.
-func housing(specs ...dockertest.Spec) *house {
-	h := newHouse(dockertest.Config{Seed: 7}, fleet.Settings{})
+// simHostWith is a simHost with these containers and a Stoker that knows them.
+func simHostWith(specs ...dockertest.Spec) *simHost {
+	h := newSimHost(dockertest.Config{Seed: 7}, fleet.Settings{})
 	for _, s := range specs {
 		h.w.Operator().Run(s)
 		h.live(time.Second)
 	}
-	h.hire()
+	h.startStoker()
 	h.live(3 * time.Second)
 	return h
 }
 
 // whole: one container, running, with the name, and nothing else of it.
-func (h *house) whole(t *testing.T, name string) dockertest.Truth {
+func (h *simHost) whole(t *testing.T, name string) dockertest.Truth {
 	t.Helper()
 	require.Empty(t, h.checkWhole(), "%v", h.log)
 	require.Empty(t, h.check(), "%v", h.log)
@@ -45,7 +45,7 @@ func (h *house) whole(t *testing.T, name string) dockertest.Truth {
 }
 
 // until lets time pass up to the first container of that name.
-func (h *house) until(t *testing.T, name string) dockertest.Truth {
+func (h *simHost) until(t *testing.T, name string) dockertest.Truth {
 	t.Helper()
 	for range 20000 {
 		if truth, ok := h.w.Truth(name); ok && !truth.Gone {
@@ -62,7 +62,7 @@ func TestTransactionIsFoundWithoutTheJournal(t *testing.T) {
 	for _, at := range []string{"w" + worker.NewSuffix, "w" + worker.BackupSuffix} {
 		t.Run(at, func(t *testing.T) {
 			t.Parallel()
-			h := housing(ill("w"))
+			h := simHostWith(ill("w"))
 			h.w.Sicken("w", dockertest.Failing)
 			h.until(t, at)
 			h.live(2 * time.Millisecond)
@@ -76,7 +76,7 @@ func TestTransactionIsFoundWithoutTheJournal(t *testing.T) {
 func TestStrangerHalfRecreatedIsFound(t *testing.T) {
 	t.Parallel()
 	for _, at := range []string{"tail" + worker.NewSuffix, "tail" + worker.BackupSuffix} {
-		h := housing(ill("w"), dockertest.Spec{Name: "tail", NetworkMode: "container:w"})
+		h := simHostWith(ill("w"), dockertest.Spec{Name: "tail", NetworkMode: "container:w"})
 		h.w.Sicken("w", dockertest.Failing)
 		h.until(t, at)
 		h.live(2 * time.Millisecond)
@@ -90,7 +90,7 @@ func TestHeirInheritsAttempts(t *testing.T) {
 	t.Parallel()
 	s := newWorker("w", "recreate-after", "1")
 	s.Behaviour = dockertest.Behaviour{RunFor: 3 * time.Second, ExitCode: 1}
-	h := housing(s)
+	h := simHostWith(s)
 	old := h.id("w")
 	h.live(10 * time.Second)
 	require.NotEqual(t, old, h.id("w"))
@@ -102,7 +102,7 @@ func TestHeirInheritsAttempts(t *testing.T) {
 
 func TestDiesRightAfterItsProof(t *testing.T) {
 	t.Parallel()
-	h := housing(ill("w"))
+	h := simHostWith(ill("w"))
 	h.w.Sicken("w", dockertest.Failing)
 	h.until(t, "w"+worker.BackupSuffix)
 	for h.w.Now().Before(h.w.Now().Add(time.Second)) {
@@ -119,7 +119,7 @@ func TestDiesRightAfterItsProof(t *testing.T) {
 }
 
 // removing reports whether the removal of an old container has been sent.
-func (h *house) removing() bool {
+func (h *simHost) removing() bool {
 	for _, r := range h.w.Audit() {
 		if r.Op == dockertest.OpRemove && r.By == dockertest.ByStoker {
 			return true
@@ -130,7 +130,7 @@ func (h *house) removing() bool {
 
 func TestStoppedWhileItIsProven(t *testing.T) {
 	t.Parallel()
-	h := housing(ill("w"))
+	h := simHostWith(ill("w"))
 	old := h.id("w")
 	h.w.Sicken("w", dockertest.Failing)
 	h.until(t, "w"+worker.BackupSuffix)
@@ -148,7 +148,7 @@ func TestStoppedWhileItIsProven(t *testing.T) {
 
 func TestRemovedWhileItIsRecreated(t *testing.T) {
 	t.Parallel()
-	h := housing(newWorker("w", "on-missing", "recreate"))
+	h := simHostWith(newWorker("w", "on-missing", "recreate"))
 	old := h.id("w")
 	h.w.Operator().Remove("w", true)
 	for h.id("w") == old || h.status("w") != worker.StatusRunning {
@@ -165,19 +165,19 @@ func TestRemoved(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		spec dockertest.Spec
-		do   func(h *house)
+		do   func(h *simHost)
 		back bool
 	}{
-		"by force, and wanted back":     {newWorker("w", "on-missing", "recreate"), func(h *house) { h.w.Operator().Remove("w", true) }, true},
-		"by force":                      {newWorker("w"), func(h *house) { h.w.Operator().Remove("w", true) }, false},
+		"by force, and wanted back":     {newWorker("w", "on-missing", "recreate"), func(h *simHost) { h.w.Operator().Remove("w", true) }, true},
+		"by force":                      {newWorker("w"), func(h *simHost) { h.w.Operator().Remove("w", true) }, false},
 		"stopped first":                 {newWorker("w", "on-missing", "recreate"), stopAndRemove, false},
-		"by itself, with --rm":          {rm("w"), func(h *house) { h.w.Exit("w", 1) }, true},
-		"by docker stop, with --rm":     {rm("w"), func(h *house) { h.w.Operator().Stop("w", dockertest.OwnGrace) }, false},
-		"by an engine's boot, and --rm": {rm("w"), func(h *house) { h.w.RestartEngine(time.Second) }, true},
+		"by itself, with --rm":          {rm("w"), func(h *simHost) { h.w.Exit("w", 1) }, true},
+		"by docker stop, with --rm":     {rm("w"), func(h *simHost) { h.w.Operator().Stop("w", dockertest.OwnGrace) }, false},
+		"by an engine's boot, and --rm": {rm("w"), func(h *simHost) { h.w.RestartEngine(time.Second) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := housing(c.spec, newWorker("other"))
+			h := simHostWith(c.spec, newWorker("other"))
 			old := h.id("w")
 			c.do(h)
 			h.live(time.Minute)
@@ -198,7 +198,7 @@ func rm(name string) dockertest.Spec {
 	return s
 }
 
-func stopAndRemove(h *house) {
+func stopAndRemove(h *simHost) {
 	h.w.Operator().Stop("w", dockertest.OwnGrace)
 	h.live(time.Second)
 	h.w.Operator().Remove("w", false)
@@ -207,7 +207,7 @@ func stopAndRemove(h *house) {
 func TestForeignContainerHasTheName(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"w" + worker.NewSuffix, "w" + worker.BackupSuffix} {
-		h := housing(ill("w"), dockertest.Spec{Name: name})
+		h := simHostWith(ill("w"), dockertest.Spec{Name: name})
 		foreign := h.id(name)
 		h.w.Sicken("w", dockertest.Failing)
 		h.live(time.Minute)
@@ -224,7 +224,7 @@ func TestForeignContainerHasTheName(t *testing.T) {
 
 func TestAnotherStokersTransactionIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	h := housing(ill("w"))
+	h := simHostWith(ill("w"))
 	h.w.Sicken("w", dockertest.Failing)
 	h.until(t, "w"+worker.BackupSuffix)
 	h.live(2 * time.Millisecond)
@@ -244,7 +244,7 @@ func TestDependentsFollow(t *testing.T) {
 			t.Parallel()
 			dep := newWorker("dep")
 			dep.NetworkMode, dep.PidMode = "container:w", "container:w"
-			h := housing(ill("w"), dep, dockertest.Spec{Name: "tail", NetworkMode: "container:w"}, dockertest.Spec{Name: "beside"})
+			h := simHostWith(ill("w"), dep, dockertest.Spec{Name: "tail", NetworkMode: "container:w"}, dockertest.Spec{Name: "beside"})
 			if how == "restarted" {
 				h.w.Crash("w", syscall.SIGSEGV)
 			} else {
@@ -266,7 +266,7 @@ func TestDependentsFollow(t *testing.T) {
 
 func TestDependentsAreLeftAlone(t *testing.T) {
 	t.Parallel()
-	h := housing(newWorker("w", "dependents", "none"), dockertest.Spec{Name: "tail", NetworkMode: "container:w"})
+	h := simHostWith(newWorker("w", "dependents", "none"), dockertest.Spec{Name: "tail", NetworkMode: "container:w"})
 	h.w.Crash("w", syscall.SIGSEGV)
 	h.live(time.Minute)
 	tail, _ := h.w.Truth("tail")
@@ -276,12 +276,12 @@ func TestDependentsAreLeftAlone(t *testing.T) {
 
 func TestFollowsAreFew(t *testing.T) {
 	t.Parallel()
-	h := newHouse(dockertest.Config{Seed: 7}, fleet.Settings{})
+	h := newSimHost(dockertest.Config{Seed: 7}, fleet.Settings{})
 	for i := range 50 {
 		h.w.Operator().Run(newWorker(fmt.Sprintf("w%d", i)))
 	}
 	h.live(5 * time.Second)
-	h.hire()
+	h.startStoker()
 	h.live(5 * time.Second)
 	for i := range 50 {
 		h.w.Crash(fmt.Sprintf("w%d", i), syscall.SIGSEGV)
@@ -294,7 +294,7 @@ func TestFollowsAreFew(t *testing.T) {
 
 func TestEngineGoesDownWhileAWorkerIsRecreated(t *testing.T) {
 	t.Parallel()
-	h := housing(ill("w"))
+	h := simHostWith(ill("w"))
 	h.w.Behave("w", dockertest.Behaviour{IgnoreTerm: true})
 	h.w.Sicken("w", dockertest.Failing)
 	h.until(t, "w"+worker.NewSuffix)
@@ -313,7 +313,7 @@ func TestUnhealthyWhileItIsVerified(t *testing.T) {
 			s := ill("w")
 			s.Labels["stoker.max-attempts"] = "1"
 			s.Health = &dockertest.Healthcheck{Interval: 200 * time.Millisecond, Timeout: 100 * time.Millisecond, Retries: 1}
-			h := housing(s)
+			h := simHostWith(s)
 			old := h.id("w")
 			h.w.Sicken("w", dockertest.Failing)
 			h.until(t, "w"+worker.BackupSuffix)
@@ -335,7 +335,7 @@ func TestUnhealthyWhileItIsVerified(t *testing.T) {
 // What a recreate has to say that succeeded reaches people (H11).
 func TestRecreateReportsNotes(t *testing.T) {
 	t.Parallel()
-	h := housing(ill("w"))
+	h := simHostWith(ill("w"))
 	h.w.Plan(dockertest.Fault{Kind: dockertest.Refuse, Op: dockertest.OpRemove, Text: "it is in use", Count: 20})
 	h.w.Sicken("w", dockertest.Failing)
 	h.live(30 * time.Second)
@@ -354,10 +354,10 @@ func TestLateEventsOfADiscardedContainer(t *testing.T) {
 	t.Parallel()
 	s := newWorker("w", "recreate-after", "1")
 	s.HostPort = 8080
-	h := newHouse(dockertest.Config{Seed: 7, LosesNetworks: true}, fleet.Settings{})
+	h := newSimHost(dockertest.Config{Seed: 7, LosesNetworks: true}, fleet.Settings{})
 	h.w.Operator().Run(s)
 	h.live(time.Second)
-	h.hire()
+	h.startStoker()
 	h.live(3 * time.Second)
 	old := h.id("w")
 	h.w.TakePort(s.HostPort)
@@ -377,16 +377,16 @@ func TestFinishedRecreateIsFound(t *testing.T) {
 	t.Parallel()
 	for _, after := range []time.Duration{300 * time.Millisecond, 2500 * time.Millisecond} {
 		s := newWorker("w", "on-missing", "recreate")
-		h := housing(s)
+		h := simHostWith(s)
 		h.w.Operator().Remove("w", true)
 		h.until(t, "w"+worker.NewSuffix)
 		h.until(t, "w")
 		h.live(after)
 		made := h.id("w")
-		h.fire()
+		h.killStoker()
 		h.w.Crash("w", syscall.SIGSEGV)
 		h.live(time.Second)
-		h.hire()
+		h.startStoker()
 		h.live(3 * time.Minute)
 		require.Zero(t, h.told(worker.EventUnmanaged), "%v", h.log)
 		require.Equal(t, made, h.whole(t, "w").ID)

@@ -326,7 +326,7 @@ func (w *freshPool) deed(key worker.Key, what string) {
 			set.Saved = append(set.Saved, saved)
 		}
 		now := w.now
-		w.desk = newDesk(w.t, set)
+		w.harness = newHarness(w.t, set)
 		w.now = now
 		w.connect()
 	}

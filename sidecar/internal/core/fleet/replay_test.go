@@ -11,8 +11,8 @@ import (
 )
 
 // remembers is a fleet that remembers one worker, which an operator stopped. The record has the stop's last event.
-func remembers(t *testing.T, last time.Time) *desk {
-	return newDesk(t, fleet.Settings{Saved: []worker.Saved{{
+func remembers(t *testing.T, last time.Time) *harness {
+	return newHarness(t, fleet.Settings{Saved: []worker.Saved{{
 		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: noon.Add(-time.Hour)}, Labels: enabled, LastEventAt: last,
 		SavedHeals: worker.SavedHeals{State: worker.State{Phase: worker.PhaseHeld, Hold: worker.Hold{Reason: worker.HeldOperator, At: last, Confirmed: true}}},
 	}}})
@@ -22,23 +22,23 @@ func remembers(t *testing.T, last time.Time) *desk {
 // account. The order of the events does.
 func TestReplayAcrossAStep(t *testing.T) {
 	last, stepped := noon.Add(-time.Minute), noon.Add(-2*time.Hour)
-	replay := func(d *desk, kind worker.Kind, at time.Time) {
+	replay := func(d *harness, kind worker.Kind, at time.Time) {
 		d.tell(worker.Observation{Kind: kind, At: at, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 1}, Signal: 15})
 	}
-	down := func(d *desk, began, ended time.Time) {
+	down := func(d *harness, began, ended time.Time) {
 		for _, a := range d.verb(worker.Inspect) {
 			s := d.running(a)
 			s.Status, s.StartedAt, s.FinishedAt, s.ExitCode = worker.StatusExited, began, ended, 1
 			d.answer(a, s)
 		}
 	}
-	begin := func(d *desk) {
+	begin := func(d *harness) {
 		d.open()
 		replay(d, worker.Started, noon.Add(-time.Hour))
 		replay(d, worker.Signalled, last.Add(-time.Second))
 		replay(d, worker.Exited, last)
 	}
-	list := func(d *desk) {
+	list := func(d *harness) {
 		d.tell(worker.Observation{Kind: worker.ListBegin})
 		d.listed("a", worker.StatusExited)
 		d.tell(worker.Observation{Kind: worker.ListEnd})
@@ -61,7 +61,7 @@ func TestReplayAcrossAStep(t *testing.T) {
 
 // TestReplayOfACutSession: the stream breaks before the list is there. The next session does not bring the replayed events again.
 func TestReplayOfACutSession(t *testing.T) {
-	d := newDesk(t, fleet.Settings{})
+	d := newHarness(t, fleet.Settings{})
 	d.up("a")
 	d.tell(worker.Observation{Kind: worker.Disconnected})
 	d.open()
@@ -79,7 +79,7 @@ func TestReplayOfACutSession(t *testing.T) {
 // the engine's clock says.
 func TestReplayOfALostEvent(t *testing.T) {
 	for _, at := range []time.Duration{-time.Minute, time.Hour} {
-		d := newDesk(t, fleet.Settings{})
+		d := newHarness(t, fleet.Settings{})
 		d.up("a")
 		d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
 		d.event(worker.Exited, "a")
@@ -101,7 +101,7 @@ func TestReplayOfALostEvent(t *testing.T) {
 // recorded start might still have come.
 func TestReplayOfARestartWithinSeconds(t *testing.T) {
 	began := noon.Add(-10 * time.Second)
-	d := newDesk(t, fleet.Settings{Saved: []worker.Saved{{
+	d := newHarness(t, fleet.Settings{Saved: []worker.Saved{{
 		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: began}, Labels: enabled, Expected: true, LastEventAt: noon.Add(-time.Hour),
 		SavedHeals: worker.SavedHeals{State: worker.State{Phase: worker.PhaseWatching}}, StopIntent: &worker.StopIntent{ID: "id-a", At: began.Add(time.Second), Signal: 15},
 	}}})

@@ -28,7 +28,7 @@ func TestTasksOfASlotShareTheirAttempts(t *testing.T) {
 			SavedHeals: worker.SavedHeals{Budget: worker.Budget{Attempts: attempts}, State: worker.State{Phase: worker.PhaseHeld, Hold: worker.Hold{Reason: worker.HeldSwarm}}},
 		}
 	}
-	d := newDesk(t, fleet.Settings{Saved: []worker.Saved{saved("old", "1", "t0", 9, -2*time.Hour), saved("last", "1", "t1", 3, -time.Hour), saved("other", "2", "t2", 7, 0)}})
+	d := newHarness(t, fleet.Settings{Saved: []worker.Saved{saved("old", "1", "t0", 9, -2*time.Hour), saved("last", "1", "t1", 3, -time.Hour), saved("other", "2", "t2", 7, 0)}})
 	d.open()
 	d.tell(worker.Observation{Kind: worker.ListBegin})
 	for _, name := range []string{"old", "last", "other"} {

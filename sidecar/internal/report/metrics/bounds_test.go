@@ -36,7 +36,7 @@ func TestHostileNamesDoNotBreakThePage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStage()
-			s.Record([]worker.Event{note(worker.EventManaged, key), fallen(key), risen(key)})
+			s.Record([]worker.Event{note(worker.EventManaged, key), faultEvent(key), healedEvent(key)})
 			s.view.Workers = []fleet.WorkerView{newWorker(key), newWorker("next")}
 			page := s.scrape(t)
 			require.True(t, utf8.ValidString(page))
@@ -53,7 +53,7 @@ func TestWhatIsSecretIsNotShown(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"
 	s := newStage()
-	n := fallen("w")
+	n := faultEvent("w")
 	n.Output, n.Detail = "password="+secret, "token "+secret
 	s.Record([]worker.Event{n, {At: noon(), Kind: worker.EventEngineConnected, Detail: secret}})
 	w := newWorker("w")
@@ -68,7 +68,7 @@ func TestWorkersBeyondTheBoundAreSummedUp(t *testing.T) {
 	s := newStage()
 	for i := range maxWorkers + beyond {
 		key := fmt.Sprintf("w%04d", i)
-		s.Record([]worker.Event{note(worker.EventManaged, key), fallen(key), risen(key)})
+		s.Record([]worker.Event{note(worker.EventManaged, key), faultEvent(key), healedEvent(key)})
 		s.view.Workers = append(s.view.Workers, newWorker(key))
 	}
 	last := &s.view.Workers[maxWorkers+beyond-1]
@@ -103,7 +103,7 @@ func TestNobodyCanSwellALabel(t *testing.T) {
 		s.Notified(word)
 		s.Dropped(word, 1)
 		s.Called(word, time.Second, word)
-		n := risen("w")
+		n := healedEvent("w")
 		n.Fault, n.Heal, n.Reason = worker.Fault(word), worker.HealAction(word), worker.Reason(word)
 		opened := n
 		opened.Kind = worker.EventFault
@@ -123,7 +123,7 @@ func TestNobodyCanSwellALabel(t *testing.T) {
 func TestSeriesEndWithTheirWorker(t *testing.T) {
 	t.Parallel()
 	s := newStage()
-	s.Record([]worker.Event{fallen("w"), risen("w")})
+	s.Record([]worker.Event{faultEvent("w"), healedEvent("w")})
 	s.view.Workers = []fleet.WorkerView{newWorker("w")}
 	require.Len(t, series(s.scrape(t), "stoker_worker_running"), 1)
 	s.Record([]worker.Event{note(worker.EventUnmanaged, "w")})
@@ -134,11 +134,11 @@ func TestSeriesEndWithTheirWorker(t *testing.T) {
 func TestARecreateGoesOnWithItsSeries(t *testing.T) {
 	t.Parallel()
 	s := newStage()
-	s.Record([]worker.Event{fallen("w"), risen("w")})
+	s.Record([]worker.Event{faultEvent("w"), healedEvent("w")})
 	old := note(worker.EventUnmanaged, "w")
-	heir := risen("w")
-	heir.ID = "id-of-the-new-one"
-	s.Record([]worker.Event{heir, old}) // the old one is removed when the new one runs
+	replacement := healedEvent("w")
+	replacement.ID = "id-of-the-new-one"
+	s.Record([]worker.Event{replacement, old}) // the old one is removed when the new one runs
 	s.view.Workers = []fleet.WorkerView{newWorker("w")}
 	tells(t, s.scrape(t), `stoker_heals_total{action="start",fault="exited",outcome="healed",worker="w"} 2`)
 }
@@ -146,7 +146,7 @@ func TestARecreateGoesOnWithItsSeries(t *testing.T) {
 func TestNoNoteTellsOfARename(t *testing.T) {
 	t.Parallel()
 	s := newStage()
-	s.Record([]worker.Event{fallen("before"), risen("before")})
+	s.Record([]worker.Event{faultEvent("before"), healedEvent("before")})
 	s.view.Workers = []fleet.WorkerView{newWorker("before")}
 	s.scrape(t)
 
@@ -185,7 +185,7 @@ func BenchmarkScrapeOfAThousandWorkers(b *testing.B) {
 	s := newStage()
 	for i := range maxWorkers {
 		key := fmt.Sprintf("w%04d", i)
-		s.Record([]worker.Event{fallen(key), risen(key)})
+		s.Record([]worker.Event{faultEvent(key), healedEvent(key)})
 		s.view.Workers = append(s.view.Workers, newWorker(key))
 	}
 	for b.Loop() {

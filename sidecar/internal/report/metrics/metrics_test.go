@@ -21,7 +21,7 @@ func TestHealsAreCountedByWhatBecameOfThem(t *testing.T) {
 	t.Parallel()
 	exhaustion := note(worker.EventExhausted, "w")
 	exhaustion.Fault = worker.FaultExited
-	again := risen("w")
+	again := healedEvent("w")
 	again.Kind = worker.EventHealFailed
 	bare := note(worker.EventRecovered, "w")
 	for name, tc := range map[string]struct {
@@ -29,18 +29,18 @@ func TestHealsAreCountedByWhatBecameOfThem(t *testing.T) {
 		want  []string
 	}{
 		"healed": {
-			notes: []worker.Event{fallen("w"), risen("w")},
+			notes: []worker.Event{faultEvent("w"), healedEvent("w")},
 			want:  []string{`{action="start",fault="exited",outcome="healed",worker="w"} 1`},
 		},
 		"failed, then healed": {
-			notes: []worker.Event{fallen("w"), again, fallen("w"), risen("w")},
+			notes: []worker.Event{faultEvent("w"), again, faultEvent("w"), healedEvent("w")},
 			want: []string{
 				`{action="start",fault="exited",outcome="failed",worker="w"} 1`,
 				`{action="start",fault="exited",outcome="healed",worker="w"} 1`,
 			},
 		},
 		"failed and exhausted: the action is the last one tried": {
-			notes: []worker.Event{fallen("w"), again, exhaustion},
+			notes: []worker.Event{faultEvent("w"), again, exhaustion},
 			want: []string{
 				`{action="start",fault="exited",outcome="exhausted",worker="w"} 1`,
 				`{action="start",fault="exited",outcome="failed",worker="w"} 1`,
@@ -51,14 +51,14 @@ func TestHealsAreCountedByWhatBecameOfThem(t *testing.T) {
 			want:  []string{`{action="none",fault="exited",outcome="exhausted",worker="w"} 1`},
 		},
 		"recovered: the note of another's start says neither fault nor action": {
-			notes: []worker.Event{fallen("w"), bare},
+			notes: []worker.Event{faultEvent("w"), bare},
 			want:  []string{`{action="start",fault="exited",outcome="recovered",worker="w"} 1`},
 		},
 		"a held worker that somebody started was not healed": {
 			notes: []worker.Event{note(worker.EventHeld, "w"), bare},
 		},
 		"a stop by an operator ends a heal without an outcome": {
-			notes: []worker.Event{fallen("w"), note(worker.EventHeld, "w"), bare},
+			notes: []worker.Event{faultEvent("w"), note(worker.EventHeld, "w"), bare},
 		},
 		"starved, and then somebody else restarted it: to hold out is not to give up": {
 			notes: []worker.Event{sick("w"), starved("w"), bare},
@@ -108,25 +108,25 @@ func TestHealsAreCountedByWhatBecameOfThem(t *testing.T) {
 func TestAFaultSaysWhy(t *testing.T) {
 	t.Parallel()
 	s := newStage()
-	s.Record([]worker.Event{fallen("w"), risen("w"), fallen("w")})
+	s.Record([]worker.Event{faultEvent("w"), healedEvent("w"), faultEvent("w")})
 	require.Equal(t, []string{`{fault="exited",intent="none",reason="crashed",worker="w"} 2`}, series(s.scrape(t), "stoker_faults_total"))
 }
 
 func TestWordsThatAreLeftOutDoNotClash(t *testing.T) {
 	t.Parallel()
 	s := newStage()
-	silent := fallen("w")
+	silent := faultEvent("w")
 	silent.Intent = "" // the same series as IntentNone, "none"
-	s.Record([]worker.Event{fallen("w"), silent})
+	s.Record([]worker.Event{faultEvent("w"), silent})
 	require.Equal(t, []string{`{fault="exited",intent="none",reason="crashed",worker="w"} 2`}, series(s.scrape(t), "stoker_faults_total"))
 }
 
 func TestTheTimeToHealIsAHistogram(t *testing.T) {
 	t.Parallel()
 	s := newStage()
-	backwards := risen("w")
+	backwards := healedEvent("w")
 	backwards.Duration = -time.Second // the clock was set
-	s.Record([]worker.Event{risen("w"), backwards})
+	s.Record([]worker.Event{healedEvent("w"), backwards})
 	page := s.scrape(t)
 	tells(t, page, `stoker_heal_duration_seconds_bucket{action="start",fault="exited",le="0.5"} 1`)
 	tells(t, page, `stoker_heal_duration_seconds_bucket{action="start",fault="exited",le="1"} 2`)
@@ -196,7 +196,7 @@ func TestTellAndScrapeAtOnce(t *testing.T) {
 	for i := range 4 {
 		all.Go(func() {
 			for range 200 {
-				s.Record([]worker.Event{fallen(fmt.Sprint("w", i)), risen(fmt.Sprint("w", i))})
+				s.Record([]worker.Event{faultEvent(fmt.Sprint("w", i)), healedEvent(fmt.Sprint("w", i))})
 				s.Called("look", time.Millisecond, "done")
 				s.Observed("started")
 			}
@@ -235,7 +235,7 @@ func TestAClientThatNeverReadsHoldsNothing(t *testing.T) {
 		s.Handler().ServeHTTP(slow, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
 	}()
 	<-slow.writing
-	s.Record([]worker.Event{fallen("w"), risen("w")})
+	s.Record([]worker.Event{faultEvent("w"), healedEvent("w")})
 	require.Len(t, series(s.scrape(t), "stoker_faults_total"), 3)
 	close(slow.cut)
 	<-ended
@@ -284,14 +284,14 @@ func TestHealsArePairedByTheirID(t *testing.T) {
 		want   []string
 	}{
 		"the end of an earlier heal does not end this one": {
-			events: []worker.Event{withID(fallen("w"), 1), withID(sick("w"), 2), withID(risen("w"), 1), bare(worker.EventRecovered, 2)},
+			events: []worker.Event{withID(faultEvent("w"), 1), withID(sick("w"), 2), withID(healedEvent("w"), 1), bare(worker.EventRecovered, 2)},
 			want: []string{
 				`{action="restart",fault="unhealthy",outcome="recovered",worker="w"} 1`,
 				`{action="start",fault="exited",outcome="healed",worker="w"} 1`,
 			},
 		},
 		"an event about no heal ends none": {
-			events: []worker.Event{withID(fallen("w"), 1), bare(worker.EventRecovered, 0), withID(risen("w"), 1)},
+			events: []worker.Event{withID(faultEvent("w"), 1), bare(worker.EventRecovered, 0), withID(healedEvent("w"), 1)},
 			want:   []string{`{action="start",fault="exited",outcome="healed",worker="w"} 1`},
 		},
 		"a heal of before Stoker's restart": {
@@ -299,7 +299,7 @@ func TestHealsArePairedByTheirID(t *testing.T) {
 			want:   []string{`{action="none",fault="none",outcome="recovered",worker="w"} 1`},
 		},
 		"attempts of one heal": {
-			events: []worker.Event{withID(fallen("w"), 1), withID(told(worker.EventHealFailed, fallen("w")), 1), withID(fallen("w"), 1), bare(worker.EventExhausted, 1)},
+			events: []worker.Event{withID(faultEvent("w"), 1), withID(told(worker.EventHealFailed, faultEvent("w")), 1), withID(faultEvent("w"), 1), bare(worker.EventExhausted, 1)},
 			want: []string{
 				`{action="start",fault="exited",outcome="exhausted",worker="w"} 1`,
 				`{action="start",fault="exited",outcome="failed",worker="w"} 1`,

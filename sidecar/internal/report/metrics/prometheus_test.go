@@ -64,7 +64,7 @@ func lively() *stage {
 // happen makes everything happen once more.
 func (s *stage) happen() {
 	exhaustion := note(worker.EventExhausted, "worker-d")
-	s.Record([]worker.Event{fallen("worker-a"), risen("worker-a"), fallen("worker-d"), exhaustion, {Kind: worker.EventEngineDisconnected}})
+	s.Record([]worker.Event{faultEvent("worker-a"), healedEvent("worker-a"), faultEvent("worker-d"), exhaustion, {Kind: worker.EventEngineDisconnected}})
 	s.Dropped("log", 1)
 	s.Notified("sent")
 	s.Observed("started")

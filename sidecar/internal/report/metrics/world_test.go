@@ -82,23 +82,23 @@ func note(kind worker.EventKind, key string) worker.Event {
 	return worker.Event{At: noon(), Kind: kind, Key: worker.Key(key), ID: "id-" + key}
 }
 
-// fallen is the start of a heal.
-func fallen(key string) worker.Event {
+// faultEvent is the start of a heal.
+func faultEvent(key string) worker.Event {
 	n := note(worker.EventFault, key)
 	n.Fault, n.Intent, n.Reason, n.Heal, n.Attempt = worker.FaultExited, worker.IntentNone, worker.ReasonCrashed, worker.HealStart, 1
 	return n
 }
 
-// risen is its good end.
-func risen(key string) worker.Event {
-	n := fallen(key)
+// healedEvent is its good end.
+func healedEvent(key string) worker.Event {
+	n := faultEvent(key)
 	n.Kind, n.Duration = worker.EventHealed, 700*time.Millisecond
 	return n
 }
 
 // sick is the start of a heal that a probe asked for.
 func sick(key string) worker.Event {
-	n := fallen(key)
+	n := faultEvent(key)
 	n.Fault, n.Reason, n.Heal = worker.FaultUnhealthy, worker.ReasonProbeTimedOut, worker.HealRestart
 	return n
 }
@@ -112,7 +112,7 @@ func starved(key string) worker.Event {
 
 // lost is the start of a heal by a recreate.
 func lost(key string, fault worker.Fault) worker.Event {
-	n := fallen(key)
+	n := faultEvent(key)
 	n.Fault, n.Heal = fault, worker.HealRecreate
 	return n
 }
@@ -150,7 +150,7 @@ func busy() *stage {
 	}}
 	wake := note(worker.EventWoken, "worker-a")
 	wake.Group, wake.HealID, wake.Duration = "render/worker", 7, time.Second
-	s.Record([]worker.Event{note(worker.EventManaged, "worker-a"), fallen("worker-a"), risen("worker-a"), fallen("worker-b"), wake})
+	s.Record([]worker.Event{note(worker.EventManaged, "worker-a"), faultEvent("worker-a"), healedEvent("worker-a"), faultEvent("worker-b"), wake})
 	s.Dropped("log", 1)
 	s.Notified("sent")
 	s.Observed("started")

@@ -44,8 +44,8 @@ const (
 	secret = "correct-horse-battery-staple"
 )
 
-// house is a fake engine with workers, and a Stoker that looks after them and serves its status.
-type house struct {
+// apiServer is a fake engine with workers, and a Stoker that looks after them and serves its status.
+type apiServer struct {
 	dockertest.Host
 	t   *testing.T
 	log *history.Log
@@ -53,9 +53,9 @@ type house struct {
 	url string
 }
 
-func newHouse(t *testing.T) *house {
+func newAPIServer(t *testing.T) *apiServer {
 	t.Helper()
-	h := &house{Host: dockertest.FakeHost(t), t: t}
+	h := &apiServer{Host: dockertest.FakeHost(t), t: t}
 	h.create("burner", map[string]string{"stoker.backoff-initial": "1ms"})
 	h.create("grinder", map[string]string{"stoker.on-exti": "never"})
 	h.create("miller", nil)
@@ -63,7 +63,7 @@ func newHouse(t *testing.T) *house {
 }
 
 // create makes and starts a worker through the engine's API, with an environment that nobody else is to see.
-func (h *house) create(name string, labels map[string]string) {
+func (h *apiServer) create(name string, labels map[string]string) {
 	h.t.Helper()
 	all := map[string]string{dockertest.LabelEnable: "true", dockertest.LabelScope: h.Scope()}
 	maps.Copy(all, labels)
@@ -88,7 +88,7 @@ func (h *house) create(name string, labels map[string]string) {
 }
 
 // serve starts a Stoker.
-func (h *house) serve() {
+func (h *apiServer) serve() {
 	h.t.Helper()
 	c, problems := config.Load([]string{"STOKER_SCOPE=" + h.Scope()})
 	require.Empty(h.t, problems)
@@ -123,12 +123,12 @@ func neighbours(context.Context) []peers.Host {
 	}}}
 }
 
-func (h *house) eventually(what string, ok func() bool) {
+func (h *apiServer) eventually(what string, ok func() bool) {
 	h.t.Helper()
 	require.Eventually(h.t, ok, 20*time.Second, 5*time.Millisecond, what)
 }
 
-func (h *house) is(key worker.Key, state fleet.State) func() bool {
+func (h *apiServer) is(key worker.Key, state fleet.State) func() bool {
 	return func() bool {
 		for _, w := range h.sup.View().Workers {
 			if w.Key == key {
@@ -139,14 +139,14 @@ func (h *house) is(key worker.Key, state fleet.State) func() bool {
 	}
 }
 
-func (h *house) told(key worker.Key, kind worker.EventKind) func() bool {
+func (h *apiServer) told(key worker.Key, kind worker.EventKind) func() bool {
 	return func() bool {
 		return len(h.log.Page(history.Query{Worker: key, Kinds: []worker.EventKind{kind}})) > 0
 	}
 }
 
 // live has something of everything happen.
-func (h *house) live() {
+func (h *apiServer) live() {
 	h.eventually("the workers", func() bool {
 		return h.is("burner", fleet.StateRunning)() && h.is("miller", fleet.StateRunning)() && h.is("grinder", fleet.StateHeld)()
 	})
@@ -160,7 +160,7 @@ func (h *house) live() {
 }
 
 // get is the text of an answer. A stream is read up to its second event.
-func (h *house) get(path string) (code int, text string) {
+func (h *apiServer) get(path string) (code int, text string) {
 	h.t.Helper()
 	req, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, h.url+path, nil)
 	require.NoError(h.t, err)
@@ -186,7 +186,7 @@ func (h *house) get(path string) (code int, text string) {
 
 // The documentation shows what a Stoker answers.
 func TestExamples(t *testing.T) {
-	h := newHouse(t)
+	h := newAPIServer(t)
 	h.serve()
 	h.live()
 	fault := h.log.Page(history.Query{Worker: "burner", Kinds: []worker.EventKind{worker.EventFault}})[0].ID
@@ -213,7 +213,7 @@ func TestExamples(t *testing.T) {
 }
 
 // example is the answer as the documentation has it. The ID in a path stands for the last one before something happened.
-func (h *house) example(path string, fault uint64) string {
+func (h *apiServer) example(path string, fault uint64) string {
 	h.t.Helper()
 	after := "after=" + strconv.FormatUint(fault, 10)
 	asked := regexp.MustCompile(`after=\d+`).ReplaceAllString(path, after)
@@ -233,7 +233,7 @@ func (h *house) example(path string, fault uint64) string {
 }
 
 // steady replaces what is another one each time. An event's ID becomes its place in the history.
-func (h *house) steady(text string) string {
+func (h *apiServer) steady(text string) string {
 	var known []uint64
 	for _, e := range h.log.Page(history.Query{Limit: 1000}) {
 		known = append(known, e.ID)

@@ -136,7 +136,7 @@ func CheckBudget(w *World, name string, limit int, stable time.Duration) []strin
 
 // settled reports whether a container had between two times a life long enough, or one that an operator started.
 func (w *World) settled(id string, from, to time.Time, stable time.Duration) bool {
-	ids := w.lineage(id)
+	ids := w.replacements(id)
 	for _, c := range slices.Concat(w.graves, w.containers) {
 		if !slices.Contains(ids, c.ID) {
 			continue

@@ -25,9 +25,9 @@ type Stoker interface {
 	Kill()
 }
 
-// Crew starts Stokers with an environment in the form of os.Environ. Each ends with the test at the latest, in good order.
-type Crew struct {
-	Hire  func(t testing.TB, environ []string) Stoker // in the process of the test
+// Launcher starts Stokers with an environment in the form of os.Environ. Each ends with the test at the latest, in good order.
+type Launcher struct {
+	Start func(t testing.TB, environ []string) Stoker // in the process of the test
 	Spawn func(t testing.TB, environ []string) Stoker // in a process of its own
 }
 
@@ -37,12 +37,12 @@ type scenario struct {
 	fake   bool   // only on the fake engine: it needs one, or says nothing about real ones that others do not
 	real   bool   // only on a real engine: it is about CPUs
 	podman string // why it cannot be as told on a Podman, where it is skipped
-	play   func(s *stage)
+	play   func(s *fixture)
 }
 
 // Contract plays every scenario on a host of its own, in parallel. What it holds Stoker to is the engine's state, events and
 // times, and Stoker's own View; never what is logged. It is skipped as a whole, in one line, where host skips.
-func Contract(t *testing.T, host func(testing.TB) Host, crew Crew) {
+func Contract(t *testing.T, host func(testing.TB) Host, launcher Launcher) {
 	onReal := host(t).Real()
 	for _, c := range slices.Concat(
 		endings(), operators(), policies(), answers(), budgets(), selections(), deaths(), outages(), recreates(), quotas(), networkLosses(), recycles(),
@@ -53,7 +53,7 @@ func Contract(t *testing.T, host func(testing.TB) Host, crew Crew) {
 		}
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := &stage{t: t, Host: host(t), crew: crew, dir: t.TempDir()}
+			s := &fixture{t: t, Host: host(t), launcher: launcher, dir: t.TempDir()}
 			if c.podman != "" && onPodman(s.Host) {
 				t.Skipf("not on a Podman: %s", c.podman)
 			}
@@ -63,51 +63,51 @@ func Contract(t *testing.T, host func(testing.TB) Host, crew Crew) {
 	}
 }
 
-// stage is where a scenario plays.
-type stage struct {
+// fixture is where a scenario plays.
+type fixture struct {
 	Host
-	t       testing.TB
-	crew    Crew
-	dir     string // the journal's, of all Stokers of the scenario one after the other
-	stoker  Stoker
-	workers []Worker
-	bird    Worker // the canary; of the scope of the environment
-	wanted  string // what is waited for
-	played  bool
+	t        testing.TB
+	launcher Launcher
+	dir      string // the journal's, of all Stokers of the scenario one after the other
+	stoker   Stoker
+	workers  []Worker
+	bird     Worker // the canary; of the scope of the environment
+	wanted   string // what is waited for
+	played   bool
 }
 
 // patience is for what must happen. It is far more than a busy machine needs: a test that fails has waited, one that
 // passes has not.
 const patience = 2 * time.Minute
 
-// hire starts a Stoker in this process and waits until it has the whole picture.
-func (s *stage) hire(environ ...string) {
+// startStoker starts a Stoker in this process and waits until it has the whole picture.
+func (s *fixture) startStoker(environ ...string) {
 	s.t.Helper()
-	s.stoker = s.crew.Hire(s.t, s.environ(environ))
+	s.stoker = s.launcher.Start(s.t, s.environ(environ))
 	s.synced()
 }
 
 // spawn does the same with a process of its own, which can be killed.
-func (s *stage) spawn(environ ...string) {
+func (s *fixture) spawn(environ ...string) {
 	s.t.Helper()
-	s.stoker = s.crew.Spawn(s.t, s.environ(environ))
+	s.stoker = s.launcher.Spawn(s.t, s.environ(environ))
 	s.synced()
 }
 
 // environ leaves STOKER_RESYNC at its minute, so that what happens sooner comes of events.
-func (s *stage) environ(more []string) []string {
+func (s *fixture) environ(more []string) []string {
 	return append([]string{
 		"DOCKER_HOST=" + s.DockerHost(), "STOKER_SCOPE=" + s.Scope(), "STOKER_STATE_DIR=" + s.dir, "STOKER_LISTEN=127.0.0.1:0",
 	}, more...)
 }
 
-func (s *stage) synced() {
+func (s *fixture) synced() {
 	s.t.Helper()
 	s.await("a complete picture", func() bool { return s.stoker.View().Engine.Connected })
 }
 
 // work runs a worker and waits until Stoker looks after it.
-func (s *stage) work(spec WorkerSpec) Worker {
+func (s *fixture) work(spec WorkerSpec) Worker {
 	s.t.Helper()
 	w := s.run(spec)
 	s.running(w)
@@ -115,7 +115,7 @@ func (s *stage) work(spec WorkerSpec) Worker {
 }
 
 // run runs a worker.
-func (s *stage) run(spec WorkerSpec) Worker {
+func (s *fixture) run(spec WorkerSpec) Worker {
 	s.t.Helper()
 	w := s.Run(spec)
 	s.workers = append(s.workers, w)
@@ -132,7 +132,7 @@ func labels(pairs ...string) map[string]string {
 }
 
 // await waits until ok.
-func (s *stage) await(what string, ok func() bool) {
+func (s *fixture) await(what string, ok func() bool) {
 	s.t.Helper()
 	s.wanted = what
 	for deadline := time.Now().Add(patience); !ok(); time.Sleep(s.pace()) {
@@ -144,7 +144,7 @@ func (s *stage) await(what string, ok func() bool) {
 }
 
 // pace is the time between two looks, which cost a real engine something.
-func (s *stage) pace() time.Duration {
+func (s *fixture) pace() time.Duration {
 	if s.Real() {
 		return 100 * time.Millisecond
 	}
@@ -152,7 +152,7 @@ func (s *stage) pace() time.Duration {
 }
 
 // seen is what Stoker shows of a worker.
-func (s *stage) seen(name string) (fleet.WorkerView, bool) {
+func (s *fixture) seen(name string) (fleet.WorkerView, bool) {
 	for _, w := range s.stoker.View().Workers {
 		if string(w.Key) == name {
 			return w, true
@@ -162,7 +162,7 @@ func (s *stage) seen(name string) (fleet.WorkerView, bool) {
 }
 
 // shown waits until Stoker shows a worker as wanted, and returns what it shows then.
-func (s *stage) shown(w Worker, what string, wanted func(fleet.WorkerView) bool) fleet.WorkerView {
+func (s *fixture) shown(w Worker, what string, wanted func(fleet.WorkerView) bool) fleet.WorkerView {
 	s.t.Helper()
 	var last fleet.WorkerView
 	s.await(fmt.Sprintf("Stoker to show %s %s", w.Name, what), func() bool {
@@ -174,7 +174,7 @@ func (s *stage) shown(w Worker, what string, wanted func(fleet.WorkerView) bool)
 }
 
 // running waits until both the engine and Stoker show a worker running, in the same life, with nothing left to do.
-func (s *stage) running(w Worker) fleet.WorkerView {
+func (s *fixture) running(w Worker) fleet.WorkerView {
 	s.t.Helper()
 	return s.shown(w, "running", func(got fleet.WorkerView) bool {
 		if got.State != fleet.StateRunning || got.Heal != worker.HealNone {
@@ -186,7 +186,7 @@ func (s *stage) running(w Worker) fleet.WorkerView {
 }
 
 // back waits until a worker runs in a later life than the one given, and works.
-func (s *stage) back(w Worker, before State) fleet.WorkerView {
+func (s *fixture) back(w Worker, before State) fleet.WorkerView {
 	s.t.Helper()
 	s.await(w.Name+" to be back", func() bool {
 		now := s.State(w.Name)
@@ -199,7 +199,7 @@ func (s *stage) back(w Worker, before State) fleet.WorkerView {
 }
 
 // crashed has a worker crash and waits until it is back.
-func (s *stage) crashed(w Worker) fleet.WorkerView {
+func (s *fixture) crashed(w Worker) fleet.WorkerView {
 	s.t.Helper()
 	before := s.State(w.Name)
 	s.Crash(w.Name, syscall.SIGKILL)
@@ -207,14 +207,14 @@ func (s *stage) crashed(w Worker) fleet.WorkerView {
 }
 
 // held waits until Stoker leaves a worker alone for a reason.
-func (s *stage) held(w Worker, why worker.Reason) {
+func (s *fixture) held(w Worker, why worker.Reason) {
 	s.t.Helper()
 	s.shown(w, "held: "+string(why), func(got fleet.WorkerView) bool { return got.Held == why })
 }
 
 // leftAlone waits until Stoker leaves a worker alone, and makes sure that it stays so. What Stoker wanted to do at once, it
 // would have asked for before it healed a worker that crashed later, and a held worker without a heal waits for nothing.
-func (s *stage) leftAlone(w Worker, why worker.Reason) {
+func (s *fixture) leftAlone(w Worker, why worker.Reason) {
 	s.t.Helper()
 	s.held(w, why)
 	before, story := s.State(w.Name), s.story(w)
@@ -230,7 +230,7 @@ func (s *stage) leftAlone(w Worker, why worker.Reason) {
 
 // canary has a worker crash that has nothing to do with the scenario, and waits until it is healed: whatever Stoker has to
 // do at once about what happened before, it has asked for by then.
-func (s *stage) canary() {
+func (s *fixture) canary() {
 	s.t.Helper()
 	if s.bird.ID == "" {
 		s.bird = s.work(WorkerSpec{Name: "canary", Labels: labels("backoff-initial", "1ms", "backoff-max", "1ms")})
@@ -240,7 +240,7 @@ func (s *stage) canary() {
 
 // story is what happened to a worker since it was first started, apart from its probes. The engine tells die and stop in
 // either order; here stop comes last.
-func (s *stage) story(w Worker) []string {
+func (s *fixture) story(w Worker) []string {
 	s.t.Helper()
 	story := []string{}
 	for _, one := range s.History(w.ID) {
@@ -258,7 +258,7 @@ func (s *stage) story(w Worker) []string {
 }
 
 // stopping waits until a worker has been told to stop.
-func (s *stage) stopping(w Worker) {
+func (s *fixture) stopping(w Worker) {
 	s.t.Helper()
 	s.await("a stop of "+w.Name, func() bool {
 		if r, ok := realOf(s.Host); ok && r.podman {
@@ -270,7 +270,7 @@ func (s *stage) stopping(w Worker) {
 
 // told waits until the engine tells that much of a worker, and makes sure that it tells nothing else. "die *" is an end
 // with any code but 0.
-func (s *stage) told(w Worker, want ...string) {
+func (s *fixture) told(w Worker, want ...string) {
 	s.t.Helper()
 	var got []string
 	want = sharedWords(s.Host, want)
@@ -319,7 +319,7 @@ func onceOOM(story []string) []string {
 }
 
 // starts is how often a worker was started.
-func (s *stage) starts(w Worker) int {
+func (s *fixture) starts(w Worker) int {
 	s.t.Helper()
 	n := 0
 	for _, one := range s.History(w.ID) {
@@ -341,7 +341,7 @@ func count(all []string, one string) int {
 }
 
 // explain tells after a failure what there was to see.
-func (s *stage) explain() {
+func (s *fixture) explain() {
 	if !s.t.Failed() || s.played {
 		return
 	}

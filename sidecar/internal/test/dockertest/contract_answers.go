@@ -30,8 +30,8 @@ func answers() []scenario {
 }
 
 // finalCode: one code is the end of the work, another is not.
-func finalCode(s *stage) {
-	s.hire()
+func finalCode(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Labels: labels("final-codes", "2,64-78")})
 	before := s.State(w.Name)
 	s.Exit(w.Name, 3)
@@ -42,8 +42,8 @@ func finalCode(s *stage) {
 }
 
 // unhealthyStopped: it is stopped, and left down until somebody starts it.
-func unhealthyStopped(s *stage) {
-	s.hire()
+func unhealthyStopped(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, Labels: labels("on-unhealthy", "stop")})
 	s.Sicken(w.Name, Failing)
 	s.told(w, "kill 15", "die 0", "stop") // the last of these comes behind the end, which is what holds it
@@ -67,8 +67,8 @@ func task(more map[string]string) WorkerSpec {
 }
 
 // taskKilled: a task that is left unhealthy is killed once, by SIGKILL, and not started again.
-func taskKilled(s *stage) {
-	s.hire()
+func taskKilled(s *fixture) {
+	s.startStoker()
 	w := s.work(task(labels("swarm", "kill")))
 	got, _ := s.seen(w.Name)
 	require.Equal(s.t, policy.Task{Service: "web", Slot: "2"}, got.Task)
@@ -79,8 +79,8 @@ func taskKilled(s *stage) {
 }
 
 // taskObserved: nothing is done about it, and it is shown with its quota.
-func taskObserved(s *stage) {
-	s.hire()
+func taskObserved(s *fixture) {
+	s.startStoker()
 	w := s.run(task(nil))
 	s.shown(w, "its quota", func(got fleet.WorkerView) bool { return got.Held == worker.HeldSwarm && got.CPUs == 0.15 })
 	s.Sicken(w.Name, Failing)
@@ -91,8 +91,8 @@ func taskObserved(s *stage) {
 }
 
 // taskStarved: a task that its quota starves is not killed, though it is unhealthy for longer than one that is killed.
-func taskStarved(s *stage) {
-	s.hire()
+func taskStarved(s *fixture) {
+	s.startStoker()
 	spec := task(labels("swarm", "kill", "starved-grace", "5s"))
 	spec.Name, spec.CPUs, spec.ProbeTimeout, spec.ProbeEffort = "starved", 0.03, time.Second, 150*time.Millisecond
 	starved := s.run(spec)
@@ -107,8 +107,8 @@ func taskStarved(s *stage) {
 }
 
 // unhealthyTold: nothing is done about it.
-func unhealthyTold(s *stage) {
-	s.hire()
+func unhealthyTold(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, Labels: labels("on-unhealthy", "notify")})
 	s.Sicken(w.Name, Failing)
 	s.held(w, worker.HeldNotified)
@@ -120,8 +120,8 @@ func unhealthyTold(s *stage) {
 }
 
 // attemptsInAWindow: it is stable after each start, and exhausted all the same. A start by somebody sets it going again.
-func attemptsInAWindow(s *stage) {
-	s.hire()
+func attemptsInAWindow(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Labels: labels("max-attempts", "2", "attempts-window", "1h", "stable-after", "200ms")})
 	for range 2 {
 		s.crashed(w)
@@ -135,10 +135,12 @@ func attemptsInAWindow(s *stage) {
 }
 
 // control is the way in which `stoker pause` asks the Stoker of the scenario.
-func (s *stage) control() control.Client { return control.NewClient(control.Socket(s.dir, s.Scope())) }
+func (s *fixture) control() control.Client {
+	return control.NewClient(control.Socket(s.dir, s.Scope()))
+}
 
 // down makes sure that a worker stays down while another one is healed.
-func (s *stage) down(w Worker, why worker.Reason) {
+func (s *fixture) down(w Worker, why worker.Reason) {
 	s.t.Helper()
 	s.held(w, why)
 	s.canary()
@@ -146,7 +148,7 @@ func (s *stage) down(w Worker, why worker.Reason) {
 }
 
 // pausedAcrossDeath: what is paused stays so when Stoker is killed, and is healed when it is resumed; the other one is healed at once.
-func pausedAcrossDeath(s *stage) {
+func pausedAcrossDeath(s *fixture) {
 	s.spawn()
 	w := s.work(WorkerSpec{})
 	require.NoError(s.t, s.control().Pause(s.t.Context(), control.Pause{
@@ -165,7 +167,7 @@ func pausedAcrossDeath(s *stage) {
 }
 
 // replacedWhilePaused: an upgrade by hand during a pause of the project. Nothing is done about it, and the new container is healed afterwards.
-func replacedWhilePaused(s *stage) {
+func replacedWhilePaused(s *fixture) {
 	s.spawn()
 	project := map[string]string{"com.docker.compose.project": s.Scope(), "com.docker.compose.service": "w", "stoker.on-missing": "recreate"}
 	w := s.work(WorkerSpec{Labels: project})
@@ -185,7 +187,7 @@ func replacedWhilePaused(s *stage) {
 }
 
 // resumedWhenExhausted: stoker resume gives it new attempts.
-func resumedWhenExhausted(s *stage) {
+func resumedWhenExhausted(s *fixture) {
 	s.spawn()
 	w := s.work(WorkerSpec{Labels: labels("max-attempts", "1")})
 	s.crashed(w)

@@ -28,7 +28,7 @@ func loop(pairs ...string) WorkerSpec {
 }
 
 // gaps are the times from each end of a worker to its next start, on the engine's clock.
-func (s *stage) gaps(w Worker) []time.Duration {
+func (s *fixture) gaps(w Worker) []time.Duration {
 	s.t.Helper()
 	gaps := []time.Duration{}
 	var died time.Time
@@ -45,9 +45,9 @@ func (s *stage) gaps(w Worker) []time.Duration {
 
 // crashLoop: the engine's own times show the back-off of the policy, jitter included, for that depends on name and
 // attempt only.
-func crashLoop(s *stage) {
+func crashLoop(s *fixture) {
 	const first, most, starts = 300 * time.Millisecond, 1200 * time.Millisecond, 6
-	s.hire()
+	s.startStoker()
 	w := s.run(loop("backoff-initial", first.String(), "backoff-max", most.String(), "recreate-after", "0"))
 	s.await("six starts", func() bool { return s.starts(w) >= starts })
 	p := policy.Default()
@@ -68,8 +68,8 @@ func crashLoop(s *stage) {
 }
 
 // stableResets: without that, the second heal would wait for eight minutes at least.
-func stableResets(s *stage) {
-	s.hire()
+func stableResets(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Labels: labels("stable-after", "500ms", "backoff-initial", "10m", "backoff-max", "10m")})
 	s.crashed(w)
 	s.shown(w, "stable", func(got fleet.WorkerView) bool { return got.Attempts == 0 })
@@ -77,14 +77,14 @@ func stableResets(s *stage) {
 	require.Equal(s.t, 1, got.Attempts)
 }
 
-func (s *stage) exhausted(w Worker) {
+func (s *fixture) exhausted(w Worker) {
 	s.t.Helper()
 	s.shown(w, "exhausted", func(got fleet.WorkerView) bool { return got.State == fleet.StateExhausted })
 }
 
 // exhausted: two attempts and no more; an operator's start gives it two new ones.
-func exhausted(s *stage) {
-	s.hire()
+func exhausted(s *fixture) {
+	s.startStoker()
 	w := s.run(loop("max-attempts", "2", "backoff-initial", "50ms"))
 	s.exhausted(w)
 	s.leftAlone(w, worker.HeldExhausted)
@@ -97,8 +97,8 @@ func exhausted(s *stage) {
 }
 
 // exhaustedRetry: past the budget it goes on at its own pace, and the attempts stay what they were.
-func exhaustedRetry(s *stage) {
-	s.hire()
+func exhaustedRetry(s *fixture) {
+	s.startStoker()
 	w := s.run(loop("max-attempts", "1", "when-exhausted", "retry", "retry-every", "1s", "backoff-initial", "50ms"))
 	s.await("two retries", func() bool { return s.starts(w) >= 4 })
 	got, _ := s.seen(w.Name)
@@ -109,8 +109,8 @@ func exhaustedRetry(s *stage) {
 }
 
 // oneBudget: a crash and an illness count together.
-func oneBudget(s *stage) {
-	s.hire()
+func oneBudget(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, Labels: labels("max-attempts", "2", "backoff-initial", "50ms")})
 	s.crashed(w)
 	before := s.State(w.Name)

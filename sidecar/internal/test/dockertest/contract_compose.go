@@ -18,15 +18,15 @@ import (
 
 // ComposeStory has the Compose of this machine, `docker compose` or docker-compose, do to a small stack what people do, with a
 // Stoker beside it that must not undo or bring back anything, and looks after what is new. Without Compose it is skipped, in one line.
-func ComposeStory(t *testing.T, h Host, crew Crew) {
+func ComposeStory(t *testing.T, h Host, launcher Launcher) {
 	command, separator := composeCommand()
 	if command == nil {
 		testenv.Missing(t, "no Docker Compose here, neither docker compose nor docker-compose")
 	}
-	s := &stage{t: t, Host: h, crew: crew, dir: t.TempDir()}
+	s := &fixture{t: t, Host: h, launcher: launcher, dir: t.TempDir()}
 	t.Cleanup(s.explain)
 	c := &project{
-		stage: s, command: command, separator: separator, file: filepath.Join(t.TempDir(), "compose.yaml"),
+		fixture: s, command: command, separator: separator, file: filepath.Join(t.TempDir(), "compose.yaml"),
 		name: "stoker" + h.Scope()[len(h.Scope())-8:],
 	}
 	c.play()
@@ -47,7 +47,7 @@ func composeCommand() (command []string, separator string) {
 
 // project is a stack of two services.
 type project struct {
-	*stage
+	*fixture
 	command   []string
 	separator string
 	file      string
@@ -130,7 +130,7 @@ func (p *project) play() {
 			p.t.Errorf("compose down: %v: %s", err, said)
 		}
 	})
-	p.hire()
+	p.startStoker()
 	p.canary()
 	one, two := p.up()
 	one = p.change(one, two)

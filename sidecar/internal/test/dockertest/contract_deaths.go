@@ -34,7 +34,7 @@ func deaths() []scenario {
 		},
 		{
 			name: "restart and crash", told: []string{"kill 15", "die 0", "stop", "start", "restart", "die 137", "start"},
-			do: func(s *stage, name string) { s.Operate(OpRestart, name); s.Crash(name, syscall.SIGKILL) },
+			do: func(s *fixture, name string) { s.Operate(OpRestart, name); s.Crash(name, syscall.SIGKILL) },
 		},
 		{name: "pause", do: byOperator(OpPause), told: []string{"pause"}, held: worker.HeldPaused},
 	} {
@@ -47,20 +47,20 @@ func deaths() []scenario {
 type whileDown struct {
 	name string
 	fake bool
-	do   func(s *stage, name string)
+	do   func(s *fixture, name string)
 	told []string
 	held worker.Reason
 }
 
-func byOperator(ops ...Op) func(*stage, string) {
-	return func(s *stage, name string) {
+func byOperator(ops ...Op) func(*fixture, string) {
+	return func(s *fixture, name string) {
 		for _, op := range ops {
 			s.Operate(op, name)
 		}
 	}
 }
 
-func (d whileDown) play(s *stage) {
+func (d whileDown) play(s *fixture) {
 	s.spawn()
 	w := s.work(WorkerSpec{})
 	s.stoker.Kill()
@@ -76,8 +76,8 @@ func (d whileDown) play(s *stage) {
 }
 
 // heldAcrossDeath: a stop that Stoker saw is remembered when it dies, and a start ends it.
-func heldAcrossDeath(op Op) func(*stage) {
-	return func(s *stage) {
+func heldAcrossDeath(op Op) func(*fixture) {
+	return func(s *fixture) {
 		s.spawn()
 		w := s.work(WorkerSpec{})
 		s.Operate(op, w.Name)
@@ -92,7 +92,7 @@ func heldAcrossDeath(op Op) func(*stage) {
 }
 
 // slowStop has Stoker send a stop to an unhealthy worker that ignores SIGTERM, and kills Stoker while it lasts.
-func (s *stage) slowStop(grace time.Duration) Worker {
+func (s *fixture) slowStop(grace time.Duration) Worker {
 	s.t.Helper()
 	s.spawn()
 	w := s.work(WorkerSpec{Health: true, IgnoreTerm: true, StopTimeout: grace})
@@ -105,8 +105,8 @@ func (s *stage) slowStop(grace time.Duration) Worker {
 
 // killedInSlowStop: the next Stoker knows the stop for its own and starts the worker. The engine goes on with the stop, until
 // SIGKILL, although its client is gone.
-func killedInSlowStop(late bool) func(*stage) {
-	return func(s *stage) {
+func killedInSlowStop(late bool) func(*fixture) {
+	return func(s *fixture) {
 		w := s.slowStop(3 * time.Second)
 		before := s.State(w.Name)
 		if late {
@@ -119,7 +119,7 @@ func killedInSlowStop(late bool) func(*stage) {
 }
 
 // killedInSlowStopThenOperator: with Stoker down, an operator cuts the stop short, and means it.
-func killedInSlowStopThenOperator(s *stage) {
+func killedInSlowStopThenOperator(s *fixture) {
 	w := s.slowStop(time.Minute)
 	s.Operate(OpKill, w.Name)
 	s.told(w, "kill 15", "kill 9", "die 137", "stop")
@@ -128,8 +128,8 @@ func killedInSlowStopThenOperator(s *stage) {
 }
 
 // stoppedInSlowStop: a Stoker that is told to end finishes first what it has begun.
-func stoppedInSlowStop(s *stage) {
-	s.hire()
+func stoppedInSlowStop(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, IgnoreTerm: true, StopTimeout: 2 * time.Second})
 	before := s.State(w.Name)
 	s.Sicken(w.Name, Failing)
@@ -139,7 +139,7 @@ func stoppedInSlowStop(s *stage) {
 	s.told(w, "kill 15", "kill 9", "die 137", "stop", "start")
 }
 
-func attemptsKept(s *stage) {
+func attemptsKept(s *fixture) {
 	s.spawn()
 	w := s.work(WorkerSpec{Labels: labels("backoff-initial", "10m", "backoff-max", "10m")})
 	s.crashed(w)
@@ -158,7 +158,7 @@ func attemptsKept(s *stage) {
 
 // written waits until the journal has been left alone for a second. It is written behind: only a stop waits for it, so that a
 // SIGKILL a few milliseconds after a decision may find the decision not on disk yet.
-func (s *stage) written() {
+func (s *fixture) written() {
 	s.t.Helper()
 	s.await("the journal to be written", func() bool {
 		quiet := true
@@ -172,7 +172,7 @@ func (s *stage) written() {
 	})
 }
 
-func exhaustedKept(s *stage) {
+func exhaustedKept(s *fixture) {
 	s.spawn()
 	w := s.run(loop("max-attempts", "1"))
 	s.exhausted(w)
@@ -184,7 +184,7 @@ func exhaustedKept(s *stage) {
 }
 
 // noMemory: a Stoker that has never seen these workers has only the engine's word.
-func noMemory(s *stage) {
+func noMemory(s *fixture) {
 	crashed := s.run(WorkerSpec{Name: "crashed"})
 	stopped := s.run(WorkerSpec{Name: "stopped"})
 	alive := s.run(WorkerSpec{Name: "alive"})
@@ -192,7 +192,7 @@ func noMemory(s *stage) {
 	s.Exit(crashed.Name, 3)
 	s.told(crashed, "die 3")
 	s.Operate(OpStop, stopped.Name)
-	s.hire()
+	s.startStoker()
 	s.back(crashed, before)
 	s.leftAlone(stopped, worker.HeldOperator)
 	s.running(alive)

@@ -16,20 +16,20 @@ type ending struct {
 	name string
 	fake bool
 	spec WorkerSpec
-	fail func(s *stage, name string)
+	fail func(s *fixture, name string)
 	told []string
 	held worker.Reason // HeldNot: it is healed, in one attempt
 }
 
-func bySignal(sig syscall.Signal) func(*stage, string) {
-	return func(s *stage, name string) { s.Crash(name, sig) }
+func bySignal(sig syscall.Signal) func(*fixture, string) {
+	return func(s *fixture, name string) { s.Crash(name, sig) }
 }
 
-func byExit(code int) func(*stage, string) {
-	return func(s *stage, name string) { s.Exit(name, code) }
+func byExit(code int) func(*fixture, string) {
+	return func(s *fixture, name string) { s.Exit(name, code) }
 }
 
-func bySickness(s *stage, name string) { s.Sicken(name, Failing) }
+func bySickness(s *fixture, name string) { s.Sicken(name, Failing) }
 
 func endings() []scenario {
 	all := []scenario{
@@ -45,7 +45,7 @@ func endings() []scenario {
 		{name: "exit 1", fail: byExit(1), told: []string{"die 1", "start"}},
 		{
 			name: "out of memory", spec: WorkerSpec{Memory: 24 << 20}, told: []string{"oom", "die 137", "start"},
-			fail: func(s *stage, name string) { s.OOM(name) },
+			fail: func(s *fixture, name string) { s.OOM(name) },
 		},
 		{
 			name: "exit 0 with on-exit=failure", spec: WorkerSpec{Labels: labels("on-exit", "failure")}, fail: byExit(0),
@@ -82,8 +82,8 @@ func endings() []scenario {
 	return all
 }
 
-func (e ending) play(s *stage) {
-	s.hire()
+func (e ending) play(s *fixture) {
+	s.startStoker()
 	w := s.work(e.spec)
 	before := s.State(w.Name)
 	e.fail(s, w.Name)
@@ -98,8 +98,8 @@ func (e ending) play(s *stage) {
 	s.told(w, e.told...)
 }
 
-func unhealthyIgnored(s *stage) {
-	s.hire()
+func unhealthyIgnored(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, Labels: labels("on-unhealthy", "ignore")})
 	s.Sicken(w.Name, Failing)
 	s.leftAlone(w, worker.HeldIgnored)
@@ -107,8 +107,8 @@ func unhealthyIgnored(s *stage) {
 }
 
 // unhealthyForAWhile: a worker that gets well within its unhealthy-for is not touched.
-func unhealthyForAWhile(s *stage) {
-	s.hire()
+func unhealthyForAWhile(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, Labels: labels("unhealthy-for", "1h")})
 	s.Sicken(w.Name, Failing)
 	got := s.shown(w, "waiting", func(got fleet.WorkerView) bool { return got.State == fleet.StateWaiting })
@@ -122,8 +122,8 @@ func unhealthyForAWhile(s *stage) {
 
 // hostIll: probes of most workers time out together, so that running ones are left to it, and a dead one is started. The
 // probes of the fake engine are quick; three seconds of company are still waited for (rule 15).
-func hostIll(s *stage) {
-	s.hire()
+func hostIll(s *fixture) {
+	s.startStoker()
 	ill := []Worker{}
 	for _, name := range []string{"a", "b", "c"} {
 		ill = append(ill, s.work(WorkerSpec{Name: name, Health: true}))
@@ -149,10 +149,10 @@ func hostIll(s *stage) {
 
 // manyIgnoreTerm: twenty slow stops are under way at once, with room for one start only, and a worker that dies meanwhile is
 // started before the first of them is over.
-func manyIgnoreTerm(s *stage) {
+func manyIgnoreTerm(s *fixture) {
 	const grace = 4 * time.Second
 	pace := testenv.NewPace(s.t)
-	s.hire("STOKER_PARALLEL=1")
+	s.startStoker("STOKER_PARALLEL=1")
 	slow := []Worker{}
 	for i := range 20 {
 		slow = append(slow, s.work(WorkerSpec{Name: "slow" + decimal(i), Health: true, IgnoreTerm: true, StopTimeout: grace}))
@@ -176,7 +176,7 @@ func manyIgnoreTerm(s *stage) {
 }
 
 // span is from the first stop signal that workers got to the last start of theirs.
-func (s *stage) span(workers []Worker) (first, last time.Time) {
+func (s *fixture) span(workers []Worker) (first, last time.Time) {
 	for _, w := range workers {
 		for _, one := range s.History(w.ID) {
 			if one.Action == "kill 15" && (first.IsZero() || one.At.Before(first)) {

@@ -36,7 +36,7 @@ type kept struct {
 }
 
 // ask reads an answer of Stoker's API; false when there is none.
-func (s *stage) ask(path string, into any) bool {
+func (s *fixture) ask(path string, into any) bool {
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	answer, err := client.Get("http://" + s.stoker.Addr() + path)
 	if err != nil {
@@ -47,14 +47,14 @@ func (s *stage) ask(path string, into any) bool {
 }
 
 // evidence is what Stoker keeps of a worker, newest first.
-func (s *stage) evidence(w Worker) []kept {
+func (s *fixture) evidence(w Worker) []kept {
 	var all struct{ Heals []kept }
 	s.ask("/api/v1/workers/"+url.PathEscape(w.Name)+"/evidence", &all)
 	return all.Heals
 }
 
 // keeps waits for evidence of a worker's last heal that is as wanted.
-func (s *stage) keeps(w Worker, what string, wanted func(kept) bool) kept {
+func (s *fixture) keeps(w Worker, what string, wanted func(kept) bool) kept {
 	s.t.Helper()
 	var last []kept
 	defer func() {
@@ -73,8 +73,8 @@ func (s *stage) keeps(w Worker, what string, wanted func(kept) bool) kept {
 const quit = `["/worker","signal","QUIT"]`
 
 // dumped: the command ends the worker, and what it has printed is in its log.
-func dumped(s *stage) {
-	s.hire()
+func dumped(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{
 		Health: true, ProbeTimeout: 3 * time.Second, Labels: labels("evidence", "logs", "before-stop", quit, "on-exit", "never"),
 	})
@@ -105,8 +105,8 @@ func dumped(s *stage) {
 }
 
 // logsOfCrash: they are of the life that is over, and its start does not wait for them.
-func logsOfCrash(s *stage) {
-	s.hire()
+func logsOfCrash(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Labels: labels("evidence", "logs")})
 	s.crashed(w)
 	e := s.keeps(w, "log lines", func(e kept) bool { return e.Logs != "" })
@@ -119,8 +119,8 @@ func logsOfCrash(s *stage) {
 }
 
 // stoppedDuringCommand: until the command ends, no stop of Stoker's is on its way.
-func stoppedDuringCommand(s *stage) {
-	s.hire()
+func stoppedDuringCommand(s *fixture) {
+	s.startStoker()
 	command := `["hang"]`
 	if s.Real() {
 		command = `["/worker"]` // a second one computes in the same container
@@ -133,8 +133,8 @@ func stoppedDuringCommand(s *stage) {
 	require.NotContains(s.t, s.story(w), "start")
 }
 
-func noSuchCommand(s *stage) {
-	s.hire()
+func noSuchCommand(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, Labels: labels("before-stop", "echo hello")}) // there is no shell
 	before := s.State(w.Name)
 	s.Sicken(w.Name, Failing)
@@ -146,7 +146,7 @@ func noSuchCommand(s *stage) {
 }
 
 // evidenceAcrossDeath: it is on the disk with the events.
-func evidenceAcrossDeath(s *stage) {
+func evidenceAcrossDeath(s *fixture) {
 	s.spawn()
 	w := s.work(WorkerSpec{Labels: labels("evidence", "logs")})
 	s.Crash(w.Name, syscall.SIGKILL)
@@ -157,8 +157,8 @@ func evidenceAcrossDeath(s *stage) {
 	require.Equal(s.t, before, s.keeps(w, "the same", func(e kept) bool { return e.HealID == before.HealID }))
 }
 
-func evidenceOfRecreate(s *stage) {
-	s.hire()
+func evidenceOfRecreate(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, Labels: labels("evidence", "logs", "on-unhealthy", "recreate", "before-stop", `["/worker","version"]`)})
 	s.Sicken(w.Name, Failing)
 	s.shown(w, "recreated", func(got fleet.WorkerView) bool { return got.ID != w.ID && got.State == fleet.StateRunning })
@@ -168,8 +168,8 @@ func evidenceOfRecreate(s *stage) {
 }
 
 // graceUnderThrottling: a worker that computes with too little CPU does not come to its end. The engine says 137, and no more.
-func graceUnderThrottling(s *stage) {
-	s.hire()
+func graceUnderThrottling(s *fixture) {
+	s.startStoker()
 	w := s.run(WorkerSpec{
 		CPUs: 0.03, Health: true, ProbeTimeout: time.Second, ProbeEffort: 150 * time.Millisecond, IgnoreTerm: true,
 		Labels: labels("on-starved", "restart", "stop-timeout", "1s"),

@@ -21,17 +21,17 @@ func networkLosses() []scenario {
 }
 
 // losesNetworks makes the fake engine such a one. A real engine is what it is, and the end is the same.
-func (s *stage) losesNetworks() {
+func (s *fixture) losesNetworks() {
 	if server, ok := Behind(s.Host); ok {
 		server.With(func(w *World) { w.LoseNetworks() })
 	}
 }
 
 // published is a worker that publishes a port, and waits for a second before its second heal.
-func (s *stage) published(spec WorkerSpec) (Worker, int) {
+func (s *fixture) published(spec WorkerSpec) (Worker, int) {
 	s.t.Helper()
 	s.losesNetworks()
-	s.hire()
+	s.startStoker()
 	port := s.freePort()
 	spec.HostPort = port
 	w := s.work(spec)
@@ -40,7 +40,7 @@ func (s *stage) published(spec WorkerSpec) (Worker, int) {
 }
 
 // networkLost: the start fails as long as the port is taken, and does not become one that works without a network.
-func networkLost(s *stage) {
+func networkLost(s *fixture) {
 	w, port := s.published(WorkerSpec{Labels: labels("backoff-initial", "500ms", "backoff-max", "500ms", "recreate-after", "0")})
 	s.crashed(w)
 	before := s.State(w.Name)
@@ -57,7 +57,7 @@ func networkLost(s *stage) {
 }
 
 // networkLostByDocker: the start that failed was Docker's, and Stoker's first one would have worked without a network.
-func networkLostByDocker(s *stage) {
+func networkLostByDocker(s *fixture) {
 	w, port := s.published(WorkerSpec{RestartPolicy: worker.RestartPolicy{Name: "always"}, Labels: labels("backoff-max", "1s")})
 	before := s.State(w.Name)
 	s.Crash(w.Name, syscall.SIGKILL)
@@ -69,7 +69,7 @@ func networkLostByDocker(s *stage) {
 }
 
 // startedWithout: it runs and is not back. Once the port is free it is connected as it runs.
-func startedWithout(s *stage) {
+func startedWithout(s *fixture) {
 	w, port := s.published(WorkerSpec{Labels: labels("backoff-initial", "1m")})
 	before := s.State(w.Name)
 	free := s.TakePort(port)
@@ -89,7 +89,7 @@ func startedWithout(s *stage) {
 }
 
 // recreatedWithNetwork: the new container is made from what is remembered.
-func recreatedWithNetwork(s *stage) {
+func recreatedWithNetwork(s *fixture) {
 	w, port := s.published(WorkerSpec{Labels: labels("recreate-after", "1", "backoff-initial", "1s", "backoff-max", "1s")})
 	before := s.State(w.Name)
 	free := s.TakePort(port)
@@ -105,7 +105,7 @@ func recreatedWithNetwork(s *stage) {
 }
 
 // disconnected: what an operator has disconnected stays so.
-func disconnected(s *stage) {
+func disconnected(s *fixture) {
 	w, _ := s.published(WorkerSpec{})
 	server, _ := Behind(s.Host)
 	done := make(chan *Error, 1)

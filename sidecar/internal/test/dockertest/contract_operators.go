@@ -33,9 +33,9 @@ func operators() []scenario {
 }
 
 // stoppedByHand: the operator's word holds until a start, and from then on Stoker looks after the worker again.
-func stoppedByHand(spec WorkerSpec, told []string, ops ...Op) func(*stage) {
-	return func(s *stage) {
-		s.hire()
+func stoppedByHand(spec WorkerSpec, told []string, ops ...Op) func(*fixture) {
+	return func(s *fixture) {
+		s.startStoker()
 		w := s.work(spec)
 		for _, op := range ops {
 			s.Operate(op, w.Name)
@@ -51,8 +51,8 @@ func stoppedByHand(spec WorkerSpec, told []string, ops ...Op) func(*stage) {
 	}
 }
 
-func restartedByHand(s *stage) {
-	s.hire()
+func restartedByHand(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{})
 	before := s.State(w.Name)
 	s.Operate(OpRestart, w.Name)
@@ -62,13 +62,13 @@ func restartedByHand(s *stage) {
 	s.told(w, "kill 15", "die 0", "stop", "start", "restart", "die 137", "start")
 }
 
-func (s *stage) forgotten(w Worker) {
+func (s *fixture) forgotten(w Worker) {
 	s.t.Helper()
 	s.await("Stoker to forget "+w.Name, func() bool { _, known := s.seen(w.Name); return !known })
 }
 
-func removedByHand(s *stage) {
-	s.hire()
+func removedByHand(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{})
 	s.Operate(OpRemove, w.Name)
 	s.forgotten(w)
@@ -78,8 +78,8 @@ func removedByHand(s *stage) {
 }
 
 // removedDead: with a start of it waiting for its back-off.
-func removedDead(s *stage) {
-	s.hire()
+func removedDead(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Labels: labels("backoff-initial", "10m", "backoff-max", "10m")})
 	s.crashed(w)
 	s.Crash(w.Name, syscall.SIGKILL)
@@ -90,8 +90,8 @@ func removedDead(s *stage) {
 }
 
 // pausedByHand: the engine calls a paused container unhealthy, and that means nothing.
-func pausedByHand(s *stage) {
-	s.hire()
+func pausedByHand(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Health: true})
 	s.Operate(OpPause, w.Name)
 	s.leftAlone(w, worker.HeldPaused)
@@ -103,8 +103,8 @@ func pausedByHand(s *stage) {
 }
 
 // harmlessSignal: a signal through the API that does not mean stop explains no end.
-func harmlessSignal(s *stage) {
-	s.hire()
+func harmlessSignal(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{})
 	s.Signal(w.Name, syscall.SIGWINCH)
 	s.crashed(w)
@@ -112,8 +112,8 @@ func harmlessSignal(s *stage) {
 }
 
 // killDuringOwnStop: a SIGKILL before the grace of Stoker's own stop is over is somebody else's.
-func killDuringOwnStop(s *stage) {
-	s.hire()
+func killDuringOwnStop(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, IgnoreTerm: true, StopTimeout: time.Minute})
 	s.Sicken(w.Name, Failing)
 	s.stopping(w)
@@ -124,8 +124,8 @@ func killDuringOwnStop(s *stage) {
 }
 
 // startDuringBackoff: an operator who does not want to wait wipes the slate.
-func startDuringBackoff(s *stage) {
-	s.hire()
+func startDuringBackoff(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Labels: labels("backoff-initial", "10m", "backoff-max", "10m")})
 	s.crashed(w)
 	before := s.State(w.Name)
@@ -140,8 +140,8 @@ func startDuringBackoff(s *stage) {
 }
 
 // renamed: history goes with the name.
-func renamed(s *stage) {
-	s.hire()
+func renamed(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{})
 	s.crashed(w)
 	other := Worker{Name: w.Name + "-renamed", ID: w.ID}
@@ -155,8 +155,8 @@ func renamed(s *stage) {
 }
 
 // renamedByCompose: docker-compose renames a container to <short id>_<name> when it is about to replace it.
-func renamedByCompose(s *stage) {
-	s.hire()
+func renamedByCompose(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{})
 	old := Worker{Name: w.ID[:12] + "_" + w.Name, ID: w.ID}
 	s.workers = append(s.workers, old)

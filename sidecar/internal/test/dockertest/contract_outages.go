@@ -31,9 +31,9 @@ type outage struct {
 }
 
 // play: what ran before runs again, whatever Docker's own policy makes of it, and what an operator stopped stays so.
-func (o outage) play(s *stage) {
+func (o outage) play(s *fixture) {
 	server, _ := Behind(s.Host)
-	s.hire()
+	s.startStoker()
 	all := []Worker{}
 	for _, policy := range []string{"no", "always", "unless-stopped", "on-failure"} {
 		all = append(all, s.work(WorkerSpec{Name: policy, RestartPolicy: worker.RestartPolicy{Name: policy}}))
@@ -57,9 +57,9 @@ func (o outage) play(s *stage) {
 }
 
 // streamsBreak: what happens while the link is down is told at the next session.
-func streamsBreak(s *stage) {
+func streamsBreak(s *fixture) {
 	server, _ := Behind(s.Host)
-	s.hire()
+	s.startStoker()
 	dead, stopped := s.work(WorkerSpec{Name: "dead"}), s.work(WorkerSpec{Name: "stopped"})
 	before := s.State(dead.Name)
 	server.With(func(w *World) { w.CutStreams() })
@@ -72,9 +72,9 @@ func streamsBreak(s *stage) {
 }
 
 // startUnanswered: the engine does it and the answer never comes. It is not done twice, and nobody else waits for it.
-func startUnanswered(s *stage) {
+func startUnanswered(s *fixture) {
 	server, _ := Behind(s.Host)
-	s.hire("STOKER_PARALLEL=2")
+	s.startStoker("STOKER_PARALLEL=2")
 	w := s.work(WorkerSpec{})
 	server.With(func(world *World) {
 		world.Plan(Fault{Kind: TimeOutDone, Op: OpStart, Key: w.Name})

@@ -25,9 +25,9 @@ func policies() []scenario {
 }
 
 // dockersOwn: Docker restarts it, and Stoker lets it; an operator's stop holds all the same.
-func dockersOwn(policy string) func(*stage) {
-	return func(s *stage) {
-		s.hire()
+func dockersOwn(policy string) func(*fixture) {
+	return func(s *fixture) {
+		s.startStoker()
 		w := s.work(WorkerSpec{RestartPolicy: worker.RestartPolicy{Name: policy}})
 		got := s.crashed(w)
 		require.Zero(s.t, got.Attempts, "it was Docker's")
@@ -39,8 +39,8 @@ func dockersOwn(policy string) func(*stage) {
 }
 
 // dockerUsedUp: on-failure:2 restarts it twice, then it is Stoker's.
-func dockerUsedUp(s *stage) {
-	s.hire()
+func dockerUsedUp(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{RestartPolicy: worker.RestartPolicy{Name: "on-failure", MaxRetries: 2}})
 	for n := range 2 {
 		got := s.crashed(w)
@@ -54,8 +54,8 @@ func dockerUsedUp(s *stage) {
 }
 
 // dockerDone: exit 0 under on-failure is the end of the work, unless the worker's own label says otherwise.
-func dockerDone(s *stage) {
-	s.hire()
+func dockerDone(s *fixture) {
+	s.startStoker()
 	policy := worker.RestartPolicy{Name: "on-failure"}
 	done := s.work(WorkerSpec{Name: "done", RestartPolicy: policy})
 	again := s.work(WorkerSpec{Name: "again", RestartPolicy: policy, Labels: labels("on-exit", "always")})
@@ -69,8 +69,8 @@ func dockerDone(s *stage) {
 }
 
 // dockersUnhealthy: that Docker never heals. The stop through the API keeps its policy quiet, the start wakes it again.
-func dockersUnhealthy(s *stage) {
-	s.hire()
+func dockersUnhealthy(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, RestartPolicy: worker.RestartPolicy{Name: "always"}})
 	before := s.State(w.Name)
 	s.Sicken(w.Name, Failing)
@@ -82,8 +82,8 @@ func dockersUnhealthy(s *stage) {
 }
 
 // dockerGivesUp: Docker tries its own start once. Its delay of 100 ms is the time in which the port is taken.
-func dockerGivesUp(s *stage) {
-	s.hire()
+func dockerGivesUp(s *fixture) {
+	s.startStoker()
 	port := s.freePort()
 	w := s.work(WorkerSpec{
 		HostPort: port, RestartPolicy: worker.RestartPolicy{Name: "always"}, Labels: labels("backoff-max", "1s"),
@@ -100,7 +100,7 @@ func dockerGivesUp(s *stage) {
 }
 
 // startFails waits until Stoker has seen a start of its own fail.
-func (s *stage) startFails(w Worker) {
+func (s *fixture) startFails(w Worker) {
 	s.t.Helper()
 	s.shown(w, "with a start that fails", func(got fleet.WorkerView) bool {
 		return got.Fault == worker.FaultStartFailed && got.Reason == worker.ReasonStartFailed && got.Attempts > 0
@@ -108,8 +108,8 @@ func (s *stage) startFails(w Worker) {
 }
 
 // portTaken: the second heal waits for its back-off, and in that time somebody takes the port.
-func portTaken(s *stage) {
-	s.hire()
+func portTaken(s *fixture) {
+	s.startStoker()
 	port := s.freePort()
 	w := s.work(WorkerSpec{HostPort: port, Labels: labels("backoff-initial", "1s", "backoff-max", "1s")})
 	s.crashed(w)
@@ -125,21 +125,21 @@ func portTaken(s *stage) {
 }
 
 // mountMissing: the engine refuses such a start before it begins, and leaves no error in the state.
-func mountMissing(s *stage) {
-	s.hire()
+func mountMissing(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Breakable: true, Labels: labels("backoff-initial", "500ms", "backoff-max", "500ms")})
 	before := s.State(w.Name)
-	mend := s.BreakStarts(w.Name)
+	repair := s.BreakStarts(w.Name)
 	s.Crash(w.Name, syscall.SIGKILL)
 	s.startFails(w)
-	mend()
+	repair()
 	got := s.back(w, before)
 	require.GreaterOrEqual(s.t, got.Attempts, 2)
 	s.told(w, "die 137", "start")
 }
 
 // freePort is one that nobody has on 127.0.0.1 now.
-func (s *stage) freePort() int {
+func (s *fixture) freePort() int {
 	s.t.Helper()
 	var binding net.ListenConfig
 	listener, err := binding.Listen(s.t.Context(), "tcp4", "127.0.0.1:0")

@@ -23,21 +23,21 @@ func outsideProbes() []scenario {
 }
 
 // probed is a worker with a health endpoint and no health check, that is probed there.
-func (s *stage) probed(name string, pairs ...string) WorkerSpec {
+func (s *fixture) probed(name string, pairs ...string) WorkerSpec {
 	all := append([]string{"probe", s.healthURL(), "probe-interval", "300ms", "probe-timeout", "20s", "probe-retries", "2"}, pairs...)
 	return WorkerSpec{Name: name, Probed: true, Labels: labels(all...)}
 }
 
-func (s *stage) healthURL() string { return fmt.Sprintf("http://:%d/health", s.HealthPort()) }
+func (s *fixture) healthURL() string { return fmt.Sprintf("http://:%d/health", s.HealthPort()) }
 
 // wellOutside waits until the probes of a worker show that it is well.
-func (s *stage) wellOutside(w Worker) fleet.WorkerView {
+func (s *fixture) wellOutside(w Worker) fleet.WorkerView {
 	s.t.Helper()
 	return s.shown(w, "well from outside", func(got fleet.WorkerView) bool { return got.Probe.Status == worker.HealthHealthy })
 }
 
-func httpProbeFails(s *stage) {
-	s.hire()
+func httpProbeFails(s *fixture) {
+	s.startStoker()
 	w := s.work(s.probed("w"))
 	before := s.State(w.Name)
 	got := s.wellOutside(w)
@@ -51,8 +51,8 @@ func httpProbeFails(s *stage) {
 }
 
 // httpProbeHangs: a worker that takes connections and says nothing.
-func httpProbeHangs(s *stage) {
-	s.hire()
+func httpProbeHangs(s *fixture) {
+	s.startStoker()
 	w := s.work(s.probed("w", "probe-timeout", "200ms"))
 	before := s.State(w.Name)
 	s.Sicken(w.Name, Hanging)
@@ -61,8 +61,8 @@ func httpProbeHangs(s *stage) {
 	s.told(w, "kill 15", "die 0", "stop", "start")
 }
 
-func probeFollowsAddress(s *stage) {
-	s.hire()
+func probeFollowsAddress(s *fixture) {
+	s.startStoker()
 	w := s.work(s.probed("w", "on-unhealthy", "recreate"))
 	before, address := s.State(w.Name), s.wellOutside(w).Probe.Address
 	require.NotEmpty(s.t, address)
@@ -88,8 +88,8 @@ func probeFollowsAddress(s *stage) {
 	require.NotEqual(s.t, address, s.back(w, again).Probe.Address)
 }
 
-func fileProbeFails(s *stage) {
-	s.hire()
+func fileProbeFails(s *fixture) {
+	s.startStoker()
 	spec := s.probed("w", "probe", "file://"+BeatFile+"?max-age=3s")
 	spec.Probed, spec.BeatFile = false, true
 	w := s.work(spec)
@@ -102,8 +102,8 @@ func fileProbeFails(s *stage) {
 }
 
 // nobodyListens: the connection is refused.
-func nobodyListens(s *stage) {
-	s.hire()
+func nobodyListens(s *fixture) {
+	s.startStoker()
 	w := s.run(WorkerSpec{Labels: labels("probe", "tcp://:1", "probe-interval", "200ms", "probe-retries", "1", "on-unhealthy", "ignore")})
 	s.held(w, worker.HeldIgnored)
 	got, _ := s.seen(w.Name)
@@ -114,8 +114,8 @@ func nobodyListens(s *stage) {
 
 // starvedButAnswers: the health check is cut off for want of CPU, and the worker is told to be starved, while the probe from outside goes
 // on to be answered.
-func starvedButAnswers(s *stage) {
-	s.hire()
+func starvedButAnswers(s *fixture) {
+	s.startStoker()
 	w := s.run(WorkerSpec{
 		Name: "starved", CPUs: 0.03, Health: true, ProbeTimeout: time.Second, ProbeEffort: 150 * time.Millisecond, Probed: true,
 		Labels: labels("starved-grace", "10m", "probe", s.healthURL(), "probe-interval", "1s", "probe-timeout", "20s", "probe-retries", "3"),

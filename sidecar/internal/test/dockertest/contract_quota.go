@@ -23,15 +23,15 @@ const noThrottling = "its statistics say that nothing was ever throttled, so tha
 
 // starving runs a worker that computes with so little CPU that its probes time out. Some engines begin to count a probe's
 // time only when its process runs; so each needs five times the CPU that the whole worker gets in the time of a probe.
-func (s *stage) starving(pairs ...string) Worker {
+func (s *fixture) starving(pairs ...string) Worker {
 	s.t.Helper()
 	return s.run(WorkerSpec{
 		Name: "starved", CPUs: 0.03, Health: true, ProbeTimeout: time.Second, ProbeEffort: 150 * time.Millisecond, Labels: labels(pairs...),
 	})
 }
 
-func starvedNotHung(s *stage) {
-	s.hire()
+func starvedNotHung(s *fixture) {
+	s.startStoker()
 	starved := s.starving("starved-grace", "10m")
 	hung := s.work(WorkerSpec{Name: "hung", Health: true, ProbeTimeout: 3 * time.Second})
 	s.held(starved, worker.HeldStarved)
@@ -49,7 +49,7 @@ func starvedNotHung(s *stage) {
 }
 
 // boostGivenBack: the raised quota is a debt in the journal.
-func boostGivenBack(s *stage) {
+func boostGivenBack(s *fixture) {
 	s.spawn()
 	w := s.starving("on-starved", "boost", "boost-cpus", "0.5", "starved-grace", "20s")
 	s.await("the boost", func() bool { return s.State(w.Name).CPUs > 0.4 })
@@ -58,8 +58,8 @@ func boostGivenBack(s *stage) {
 	s.await("its end", func() bool { return s.State(w.Name).CPUs < 0.04 })
 }
 
-func idleWorker(s *stage) {
-	s.hire()
+func idleWorker(s *fixture) {
+	s.startStoker()
 	// It stops working soon, and nothing probes it. Idle, its program uses 1 to 2 ms of CPU in a second, as much as the default bound of 1 % of
 	// its quota; on a slow machine more.
 	w := s.work(WorkerSpec{Labels: labels("idle-after", "10s", "idle-below", "5%")})
@@ -70,8 +70,8 @@ func idleWorker(s *stage) {
 	s.told(w, "kill 15", "die 0", "stop", "start")
 }
 
-func quotaKept(s *stage) {
-	s.hire("STOKER_REQUIRE_QUOTA=apply", "STOKER_CPUS=0.2")
+func quotaKept(s *fixture) {
+	s.startStoker("STOKER_REQUIRE_QUOTA=apply", "STOKER_CPUS=0.2")
 	given := s.work(WorkerSpec{Name: "given", CPUs: Unlimited})
 	kept := s.work(WorkerSpec{Name: "kept", CPUs: 0.3, Labels: labels("cpus", "0.25")})
 	other := s.work(WorkerSpec{Name: "other", CPUs: 0.15})
@@ -84,4 +84,4 @@ func quotaKept(s *stage) {
 
 func near(a, b float64) bool { return a-b < 1e-6 && b-a < 1e-6 }
 
-func (s *stage) count(w Worker, one string) int { return count(s.story(w), one) }
+func (s *fixture) count(w Worker, one string) int { return count(s.story(w), one) }

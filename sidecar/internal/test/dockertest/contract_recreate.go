@@ -29,7 +29,7 @@ func recreates() []scenario {
 }
 
 // replaced waits until a worker has another container, which runs, and makes sure that nothing is left of the old one.
-func (s *stage) replaced(w Worker, before State) Worker {
+func (s *fixture) replaced(w Worker, before State) Worker {
 	s.t.Helper()
 	s.await(w.Name+" to have another container", func() bool {
 		now := s.State(w.Name)
@@ -46,15 +46,15 @@ func (s *stage) replaced(w Worker, before State) Worker {
 }
 
 // alone makes sure that no temporary name is left.
-func (s *stage) alone(w Worker) {
+func (s *fixture) alone(w Worker) {
 	s.t.Helper()
 	for _, suffix := range []string{worker.NewSuffix, worker.BackupSuffix} {
 		require.Equal(s.t, worker.StatusGone, s.State(w.Name+suffix).Status, suffix)
 	}
 }
 
-func recreateWhenUnhealthy(s *stage) {
-	s.hire()
+func recreateWhenUnhealthy(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, CPUs: 0.17, StopTimeout: 3 * time.Second, Labels: labels("on-unhealthy", "recreate")})
 	before := s.State(w.Name)
 	s.Sicken(w.Name, Failing)
@@ -68,8 +68,8 @@ func recreateWhenUnhealthy(s *stage) {
 	require.Equal(s.t, 2, got.Attempts, "one budget for all faults, and for all containers of a worker")
 }
 
-func recreateByLadder(s *stage) {
-	s.hire()
+func recreateByLadder(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Labels: labels("recreate-after", "1", "backoff-initial", "10ms", "backoff-max", "10ms")})
 	s.crashed(w)
 	before := s.State(w.Name)
@@ -79,8 +79,8 @@ func recreateByLadder(s *stage) {
 	require.Equal(s.t, made.ID, s.State(made.Name).ID, "after a recreate the count begins again")
 }
 
-func recreateWhenRemoved(s *stage) {
-	s.hire()
+func recreateWhenRemoved(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{CPUs: 0.17, Labels: labels("on-missing", "recreate")})
 	before := s.State(w.Name)
 	s.Operate(OpRemove, w.Name)
@@ -89,8 +89,8 @@ func recreateWhenRemoved(s *stage) {
 	s.crashed(made)
 }
 
-func goneWhenStoppedFirst(s *stage) {
-	s.hire()
+func goneWhenStoppedFirst(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Labels: labels("on-missing", "recreate")})
 	s.Operate(OpStop, w.Name)
 	s.held(w, worker.HeldOperator)
@@ -100,8 +100,8 @@ func goneWhenStoppedFirst(s *stage) {
 	require.Equal(s.t, worker.StatusGone, s.State(w.Name).Status)
 }
 
-func recreateOfTransient(s *stage) {
-	s.hire()
+func recreateOfTransient(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{AutoRemove: true})
 	before := s.State(w.Name)
 	s.Crash(w.Name, syscall.SIGKILL)
@@ -109,8 +109,8 @@ func recreateOfTransient(s *stage) {
 	require.Equal(s.t, worker.StatusRunning, s.State(made.Name).Status)
 }
 
-func goneTransient(s *stage) {
-	s.hire()
+func goneTransient(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{AutoRemove: true, Labels: labels("on-missing", "recreate")})
 	s.Operate(OpStop, w.Name)
 	s.forgotten(w)
@@ -119,7 +119,7 @@ func goneTransient(s *stage) {
 }
 
 // slowRecreate has a worker recreated that takes its time to stop, and returns in the middle of that stop.
-func (s *stage) slowRecreate() Worker {
+func (s *fixture) slowRecreate() Worker {
 	s.t.Helper()
 	w := s.work(WorkerSpec{Health: true, IgnoreTerm: true, StopTimeout: 4 * time.Second, Labels: labels("on-unhealthy", "recreate")})
 	s.Sicken(w.Name, Failing)
@@ -129,8 +129,8 @@ func (s *stage) slowRecreate() Worker {
 
 // stoppedWhileRecreating: an operator's stop while the old container is being stopped for its successor. It stays down, under its
 // name, and nothing is started.
-func stoppedWhileRecreating(s *stage) {
-	s.hire()
+func stoppedWhileRecreating(s *fixture) {
+	s.startStoker()
 	w := s.slowRecreate()
 	s.Operate(OpStop, w.Name)
 	s.held(w, worker.HeldOperator)
@@ -142,8 +142,8 @@ func stoppedWhileRecreating(s *stage) {
 
 // killedWhileRecreating: the next Stoker ends what the last one began, by its journal or by the names and labels alone. Then one
 // container has the name, and runs.
-func killedWhileRecreating(forget bool) func(*stage) {
-	return func(s *stage) {
+func killedWhileRecreating(forget bool) func(*fixture) {
+	return func(s *fixture) {
 		s.spawn()
 		w := s.slowRecreate()
 		s.stoker.Kill()
@@ -161,8 +161,8 @@ func killedWhileRecreating(forget bool) func(*stage) {
 
 // strandedByRestart: anyone who lives in a worker's network is restarted after it. The dependent of this one is a worker too, and
 // so it is healed by its own machine.
-func strandedByRestart(s *stage) {
-	s.hire()
+func strandedByRestart(s *fixture) {
+	s.startStoker()
 	parent := s.work(WorkerSpec{Name: "parent"})
 	worker := s.work(WorkerSpec{Name: "child", Inside: parent.Name})
 	guest := s.run(WorkerSpec{Name: "guest", Unlabelled: true, Inside: parent.Name})
@@ -178,8 +178,8 @@ func strandedByRestart(s *stage) {
 }
 
 // strandedByRecreate: the ID that they hold is gone, so that they are recreated as well.
-func strandedByRecreate(s *stage) {
-	s.hire()
+func strandedByRecreate(s *fixture) {
+	s.startStoker()
 	parent := s.work(WorkerSpec{Name: "parent", Labels: labels("on-missing", "recreate")})
 	worker := s.work(WorkerSpec{Name: "child", Inside: parent.Name})
 	guest := s.run(WorkerSpec{Name: "guest", Unlabelled: true, Inside: parent.Name})
@@ -195,8 +195,8 @@ func strandedByRecreate(s *stage) {
 }
 
 // foreignNames: a container that merely has such a name is nobody's, and its neighbour is restarted instead.
-func foreignNames(s *stage) {
-	s.hire()
+func foreignNames(s *fixture) {
+	s.startStoker()
 	foreign := s.run(WorkerSpec{Name: "w" + worker.BackupSuffix})
 	before := s.State(foreign.Name)
 	w := s.work(WorkerSpec{Health: true, Labels: labels("on-unhealthy", "recreate")})

@@ -29,15 +29,15 @@ func recycles() []scenario {
 }
 
 // aged runs a worker that is restarted once it has run for two seconds, less a tenth.
-func (s *stage) aged(name string, pairs ...string) Worker {
+func (s *fixture) aged(name string, pairs ...string) Worker {
 	s.t.Helper()
 	all := append([]string{"max-age", "2s", "recycle-wait", "0s", "stable-after", "500ms"}, pairs...)
 	return s.run(WorkerSpec{Name: name, Labels: labels(all...)})
 }
 
 // oneAtATime: of four that become too old together, none is stopped before the last one has run for stable-after.
-func oneAtATime(s *stage) {
-	s.hire()
+func oneAtATime(s *fixture) {
+	s.startStoker()
 	var pool []Worker
 	for n := 1; n <= 4; n++ {
 		pool = append(pool, s.aged(fmt.Sprintf("pool-%d", n), "group", s.Scope()))
@@ -70,13 +70,13 @@ func oneAtATime(s *stage) {
 }
 
 // pending waits until the restart of a worker has its turn, and waits for the worker to be idle.
-func (s *stage) pending(w Worker) {
+func (s *fixture) pending(w Worker) {
 	s.t.Helper()
 	s.shown(w, "waiting to be idle", func(got fleet.WorkerView) bool { return got.Recycle.Stage == worker.RecycleWaitsForIdle })
 }
 
-func stoppedBeforeTurn(s *stage) {
-	s.hire()
+func stoppedBeforeTurn(s *fixture) {
+	s.startStoker()
 	w := s.run(WorkerSpec{Busy: true, Labels: labels("max-age", "1s")})
 	s.pending(w)
 	s.Operate(OpStop, w.Name)
@@ -86,8 +86,8 @@ func stoppedBeforeTurn(s *stage) {
 	require.Equal(s.t, 1, s.starts(w))
 }
 
-func crashedBeforeTurn(s *stage) {
-	s.hire()
+func crashedBeforeTurn(s *fixture) {
+	s.startStoker()
 	w := s.run(WorkerSpec{Labels: labels("max-age", "1s")})
 	s.pending(w)
 	got := s.crashed(w)
@@ -96,21 +96,21 @@ func crashedBeforeTurn(s *stage) {
 }
 
 // turnSurvives: the next Stoker goes on with the wait of the one before, and the restart comes when it is over.
-func turnSurvives(s *stage) {
-	s.hire()
+func turnSurvives(s *fixture) {
+	s.startStoker()
 	w := s.run(WorkerSpec{Busy: true, Labels: labels("max-age", "1s", "recycle-wait", "5s")})
 	s.pending(w)
 	got, _ := s.seen(w.Name)
 	s.stoker.Stop()
-	s.hire()
+	s.startStoker()
 	s.shown(w, "waiting as before", func(now fleet.WorkerView) bool { return now.Recycle.Since.Equal(got.Recycle.Since) })
 	s.await("its restart", func() bool { return s.starts(w) == 2 })
 	s.told(w, "kill 15", "die 0", "stop", "start")
 }
 
 // restartedOnTime takes up to a minute, for that is the grain of a schedule.
-func restartedOnTime(s *stage) {
-	s.hire()
+func restartedOnTime(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Labels: labels("restart-at", "TZ=UTC * * * * *", "recycle-wait", "0s", "stop-timeout", "5s")})
 	s.await("its restart", func() bool { return s.starts(w) == 2 })
 	s.told(w, "kill 15", "die 0", "stop", "start")
@@ -119,16 +119,16 @@ func restartedOnTime(s *stage) {
 }
 
 // recycledWhenIdle: two readings show that it does nothing.
-func recycledWhenIdle(s *stage) {
-	s.hire()
+func recycledWhenIdle(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Labels: labels("max-age", "3s", "idle-below", "5%")}) // it stops working soon; as in idleWorker
 	s.await("its restart", func() bool { return s.starts(w) == 2 })
 	s.told(w, "kill 15", "die 0", "stop", "start")
 }
 
 // recycledThoughBusy: not sooner than recycle-wait after its turn.
-func recycledThoughBusy(s *stage) {
-	s.hire()
+func recycledThoughBusy(s *fixture) {
+	s.startStoker()
 	w := s.work(WorkerSpec{Busy: true, Labels: labels("max-age", "3s", "recycle-wait", "12s")})
 	before := s.State(w.Name)
 	s.await("its restart", func() bool { return s.starts(w) == 2 })
@@ -137,8 +137,8 @@ func recycledThoughBusy(s *stage) {
 }
 
 // recycledInTime: the kernel would have killed it in the middle of a task.
-func recycledInTime(s *stage) {
-	s.hire()
+func recycledInTime(s *fixture) {
+	s.startStoker()
 	w := s.run(WorkerSpec{
 		Memory: 256 << 20, Leak: 4, Busy: true,
 		Labels: labels("max-memory", "20%", "max-memory-for", "5s", "recycle-wait", "0s"),
@@ -147,8 +147,8 @@ func recycledInTime(s *stage) {
 	s.told(w, "kill 15", "die 0", "stop", "start")
 }
 
-func shareOfNoLimit(s *stage) {
-	s.hire()
+func shareOfNoLimit(s *fixture) {
+	s.startStoker()
 	w := s.run(WorkerSpec{Labels: labels("max-memory", "90%")})
 	s.held(w, worker.HeldBadLabels)
 	got, _ := s.seen(w.Name)

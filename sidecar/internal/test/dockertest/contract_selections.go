@@ -25,8 +25,8 @@ func selections() []scenario {
 }
 
 // badLabels: such a worker is held and shown with its problems, whatever happens to it, and the others go on.
-func badLabels(s *stage) {
-	s.hire()
+func badLabels(s *fixture) {
+	s.startStoker()
 	bad := s.run(WorkerSpec{Name: "bad", Labels: labels("on-exit", "sometimes", "backof-max", "1s")})
 	s.held(bad, worker.HeldBadLabels)
 	s.Crash(bad.Name, syscall.SIGKILL)
@@ -40,7 +40,7 @@ func badLabels(s *stage) {
 }
 
 // untouched: a container that is not Stoker's crashes, and nothing comes of it.
-func (s *stage) untouched(w Worker) {
+func (s *fixture) untouched(w Worker) {
 	s.t.Helper()
 	s.Crash(w.Name, syscall.SIGKILL)
 	s.told(w, "die 137")
@@ -50,8 +50,8 @@ func (s *stage) untouched(w Worker) {
 	require.False(s.t, known, "%s is not shown", w.Name)
 }
 
-func notEnabled(s *stage) {
-	s.hire()
+func notEnabled(s *fixture) {
+	s.startStoker()
 	scope := map[string]string{LabelScope: s.Scope()}
 	silent := s.run(WorkerSpec{Name: "silent", Unlabelled: true, Labels: scope})
 	refused := s.run(WorkerSpec{Name: "refused", Labels: labels("enable", "off")})
@@ -60,8 +60,8 @@ func notEnabled(s *stage) {
 }
 
 // twoScopes: each Stoker looks after its own, also when the other one is not there.
-func twoScopes(s *stage) {
-	s.hire()
+func twoScopes(s *fixture) {
+	s.startStoker()
 	scope := s.Scope() + "-other"
 	theirs := s.run(WorkerSpec{Name: "theirs", Labels: map[string]string{LabelScope: scope}})
 	nobodys := s.run(WorkerSpec{Name: "nobodys", Unlabelled: true, Labels: map[string]string{LabelEnable: "true"}})
@@ -71,7 +71,7 @@ func twoScopes(s *stage) {
 	s.told(theirs, "die 3")
 
 	before, first := s.State(theirs.Name), s.stoker
-	s.hire("STOKER_SCOPE="+scope, "STOKER_STATE_DIR="+s.t.TempDir())
+	s.startStoker("STOKER_SCOPE="+scope, "STOKER_STATE_DIR="+s.t.TempDir())
 	s.back(theirs, before)
 	require.Len(s.t, s.stoker.View().Workers, 1)
 	require.Equal(s.t, scope, s.stoker.View().Workers[0].Scope)
@@ -83,8 +83,8 @@ func twoScopes(s *stage) {
 }
 
 // otherHealers: with their labels comes their meaning: only the unhealthy are restarted, with autoheal's own stop timeout.
-func otherHealers(s *stage) {
-	s.hire("STOKER_COMPAT=autoheal, deunhealth")
+func otherHealers(s *fixture) {
+	s.startStoker("STOKER_COMPAT=autoheal, deunhealth")
 	auto := s.run(WorkerSpec{Name: "auto", Unlabelled: true, Health: true, IgnoreTerm: true, StopTimeout: time.Hour, Labels: map[string]string{
 		LabelScope: s.Scope(), "autoheal": "true", "autoheal.stop.timeout": "1",
 	}})
@@ -108,16 +108,16 @@ func otherHealers(s *stage) {
 	s.told(other, "kill 15", "die 0", "stop", "start", "die 137")
 }
 
-func healerNotNamed(s *stage) {
-	s.hire("STOKER_COMPAT=autoheal")
+func healerNotNamed(s *fixture) {
+	s.startStoker("STOKER_COMPAT=autoheal")
 	s.untouched(s.run(WorkerSpec{Unlabelled: true, Labels: map[string]string{
 		LabelScope: s.Scope(), "deunhealth.restart.on.unhealthy": "true",
 	}}))
 }
 
 // byQuota: with STOKER_SELECT=quota a quota takes a container in, and its own stoker.enable=false keeps it out.
-func byQuota(s *stage) {
-	s.hire("STOKER_SELECT=quota")
+func byQuota(s *fixture) {
+	s.startStoker("STOKER_SELECT=quota")
 	scope := map[string]string{LabelScope: s.Scope()}
 	w := s.work(WorkerSpec{Name: "quota", Unlabelled: true, CPUs: 0.2, Labels: scope})
 	free := s.run(WorkerSpec{Name: "free", Unlabelled: true, CPUs: Unlimited, Labels: scope})
@@ -129,8 +129,8 @@ func byQuota(s *stage) {
 }
 
 // dryRun decides and shows, and touches nothing; without it, the next Stoker does what this one said.
-func dryRun(s *stage) {
-	s.hire("STOKER_DRY_RUN=true")
+func dryRun(s *fixture) {
+	s.startStoker("STOKER_DRY_RUN=true")
 	dead := s.work(WorkerSpec{Name: "dead"})
 	ill := s.work(WorkerSpec{Name: "ill", Health: true})
 	before := s.State(dead.Name)
@@ -144,7 +144,7 @@ func dryRun(s *stage) {
 	s.told(dead, "die 137")
 	s.told(ill)
 	s.stoker.Stop()
-	s.hire()
+	s.startStoker()
 	s.back(dead, before)
 	s.shown(ill, "healed", func(got fleet.WorkerView) bool { return got.Attempts == 1 && got.State == fleet.StateRunning })
 	s.told(dead, "die 137", "start")
@@ -152,9 +152,9 @@ func dryRun(s *stage) {
 }
 
 // neverStarted: what was only created is not dead.
-func neverStarted(s *stage) {
+func neverStarted(s *fixture) {
 	made := s.Create(WorkerSpec{Name: "made"})
-	s.hire()
+	s.startStoker()
 	s.leftAlone(made, worker.HeldNeverStarted)
 	s.Operate(OpStart, made.Name)
 	s.workers = append(s.workers, made)
@@ -163,8 +163,8 @@ func neverStarted(s *stage) {
 }
 
 // oneOff: what compose run made is meant to end.
-func oneOff(s *stage) {
-	s.hire()
+func oneOff(s *fixture) {
+	s.startStoker()
 	w := s.run(WorkerSpec{Labels: map[string]string{"com.docker.compose.oneoff": "True"}})
 	s.held(w, worker.HeldOneOff)
 	s.Crash(w.Name, syscall.SIGKILL)

@@ -49,7 +49,7 @@ func (w *World) ShutDown() {
 	if !w.EngineUp() {
 		return
 	}
-	w.shutDoors(stopping)
+	w.closeListeners(stopping)
 	left := 1
 	done := func() {
 		if left--; left == 0 {
@@ -89,7 +89,7 @@ func (w *World) CrashHost() {
 
 // fall is the end of the engine process.
 func (w *World) fall() {
-	w.shutDoors(down)
+	w.closeListeners(down)
 	w.engine.epoch++
 	w.ring = nil
 	for _, c := range w.containers {
@@ -160,7 +160,7 @@ func (w *World) finishBoot() {
 		left := 1
 		done := func() {
 			if left--; left == 0 {
-				w.openDoors()
+				w.openListeners()
 			}
 		}
 		for _, c := range append([]*container(nil), w.containers...) {
@@ -181,19 +181,19 @@ func (w *World) startsAtBoot(c *container) bool {
 	return c.startedBefore && !c.Running && c.wantsRestart(c.ExitCode, c.manuallyStopped, c.FinishedAt.Sub(c.StartedAt))
 }
 
-// shutDoors ends the time in which requests are answered, if it lasted until now.
-func (w *World) shutDoors(next phase) {
+// closeListeners ends the time in which requests are answered, if it lasted until now.
+func (w *World) closeListeners(next phase) {
 	was := w.engine.phase
 	w.engine.phase = next
 	if was != serving {
 		return
 	}
-	w.engine.turns.tell(doorsShut)
+	w.engine.turns.tell(listenersClosed)
 }
 
-func (w *World) openDoors() {
+func (w *World) openListeners() {
 	w.engine.phase = serving
-	w.engine.turns.tell(doorsOpen)
+	w.engine.turns.tell(listenersOpen)
 }
 
 // RestartEngine is a shutdown with a boot after it, away for a while in between.

@@ -27,7 +27,7 @@ func (h *handler) routes() {
 	h.mux.HandleFunc("GET /info", h.info)
 	h.mux.HandleFunc("GET /events", h.events)
 	h.mux.HandleFunc("GET /networks/bridge", h.bridge)
-	h.furniture()
+	h.resources()
 	h.mux.HandleFunc("GET /containers/json", h.list)
 	h.mux.HandleFunc("POST /containers/create", h.create)
 	h.mux.HandleFunc("GET /containers/{id}/json", h.inspect)

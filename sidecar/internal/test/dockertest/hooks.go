@@ -29,8 +29,8 @@ func (h *hooks[T]) tell(v T) {
 type turn uint8
 
 const (
-	doorsShut    turn = iota // requests are not answered any more
-	doorsOpen                // they are again
-	streamsBroke             // the engine is gone
-	streamsCut               // only the streams of Stoker are broken
+	listenersClosed turn = iota // requests are not answered any more
+	listenersOpen               // they are again
+	streamsBroke                // the engine is gone
+	streamsCut                  // only the streams of Stoker are broken
 )

@@ -51,9 +51,9 @@ type Saboteur interface {
 
 // Starter makes starts fail.
 type Starter interface {
-	// BreakStarts makes starts of a worker fail until mend is called: the engine refuses them with status 400 and leaves no
+	// BreakStarts makes starts of a worker fail until repair is called: the engine refuses them with status 400 and leaves no
 	// error in the state. Needs WorkerSpec.Breakable.
-	BreakStarts(name string) (mend func())
+	BreakStarts(name string) (repair func())
 	// TakePort makes a host port someone else's until free is called: starts that want it fail with status 500, and the
 	// error is in the state. It waits for anyone who has the port now.
 	TakePort(port int) (free func())

@@ -31,7 +31,7 @@ func onPodman(h Host) bool {
 
 // realOf is the host, if it is a real one.
 func realOf(h Host) (*realHost, bool) {
-	if b, ok := h.(*Between); ok {
+	if b, ok := h.(*FaultProxy); ok {
 		h = b.Host
 	}
 	r, ok := h.(*realHost)

@@ -34,7 +34,7 @@ type realHost struct {
 	t     testing.TB
 	api   *client.Client
 	scope string
-	chron *chronicle
+	log   *eventLog
 	binds map[string]string // full name to the folder that BreakStarts takes away
 	// network of workers that share nobody's; empty is the engine's default one.
 	network string
@@ -68,7 +68,7 @@ func RealHost(t testing.TB) Host {
 	}
 	r := &realHost{t: t, api: c, scope: "et-" + randomHex(), binds: map[string]string{}, podman: podman}
 	r.quietOOM = info.CgroupVersion == "2" && info.CgroupDriver == "systemd"
-	r.chron = follow(t, c, chapter{scope: r.scope, since: since})
+	r.log = follow(t, c, chapter{scope: r.scope, since: since})
 	r.network = OwnNetwork(t, c, r.scope)
 	t.Cleanup(r.removeAll)
 	return r
@@ -333,7 +333,7 @@ func (r *realHost) History(id string) []Happening {
 	r.check(err, "ask the engine for the time")
 	now, err := time.Parse(time.RFC3339Nano, info.SystemTime)
 	r.check(err, "read the engine's clock")
-	history, err := r.chron.of(r.ctx(), id, now)
+	history, err := r.log.of(r.ctx(), id, now)
 	r.check(err, "ask for the events of "+id)
 	return history
 }

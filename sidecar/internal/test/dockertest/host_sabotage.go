@@ -97,15 +97,15 @@ func (r *realHost) BreakStarts(name string) func() {
 		r.t.Fatalf("%s is not breakable", name)
 	}
 	r.check(os.Rename(folder, folder+".away"), "take the folder away")
-	mended := false
-	mend := func() {
-		if !mended {
-			mended = true
+	cleared := false
+	repair := func() {
+		if !cleared {
+			cleared = true
 			_ = os.Rename(folder+".away", folder)
 		}
 	}
-	r.t.Cleanup(mend)
-	return mend
+	r.t.Cleanup(repair)
+	return repair
 }
 
 // TakePort listens on a port, as soon as anyone who has it lets go.

@@ -96,7 +96,7 @@ var agreements = []agreement{
 		name: "start that fails", spec: WorkerSpec{Breakable: true}, until: up, want: []string{"die 137", "start"},
 		podman: "its start begins before it fails, with status 500",
 		act: func(t *testing.T, h Host, name string) {
-			mend := h.BreakStarts(name)
+			repair := h.BreakStarts(name)
 			h.Crash(name, syscall.SIGKILL)
 			Await(t, h, name, time.Minute, ended)
 			state, err := startInVain(t, h, name)
@@ -104,7 +104,7 @@ var agreements = []agreement{
 			require.Equal(t, worker.StatusExited, state.Status)
 			require.Equal(t, 137, state.ExitCode, "of the last life")
 			require.Empty(t, state.Error, "a start that is refused before it begins leaves no trace")
-			mend()
+			repair()
 			h.Operate(OpStart, name)
 		},
 	},

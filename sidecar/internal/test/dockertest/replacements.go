@@ -11,8 +11,8 @@ import (
 
 // A worker that was recreated is several containers, one after the other. Their labels tell which replaces which.
 
-// lineage are the IDs of a container and of all that it replaces, oldest first.
-func (w *World) lineage(id string) []string {
+// replacements are the IDs of a container and of all that it replaces, oldest first.
+func (w *World) replacements(id string) []string {
 	ids := []string{id}
 	for {
 		c := w.everFind(ids[0])
@@ -49,7 +49,7 @@ func (w *World) History(id string) []Event {
 }
 
 func (w *World) history(byID map[string][]*Event, id string) []*Event {
-	ids := w.lineage(id)
+	ids := w.replacements(id)
 	if len(ids) == 1 {
 		return byID[id]
 	}

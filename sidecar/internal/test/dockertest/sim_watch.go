@@ -132,7 +132,7 @@ func (s *Sim) turn(t turn) {
 	switch t {
 	case streamsBroke, streamsCut:
 		s.lose()
-	case doorsShut, doorsOpen: // seen by anyone who asks
+	case listenersClosed, listenersOpen: // seen by anyone who asks
 	}
 }
 

@@ -17,16 +17,16 @@ func (r *run) do(d deed) {
 	}
 	switch d.Do {
 	case stokerKilled:
-		r.fire()
-		r.hireAt = r.w.Now().Add(d.For)
+		r.killStoker()
+		r.startAt = r.w.Now().Add(d.For)
 	case stokerAmnesia:
-		r.fire()
+		r.killStoker()
 		r.journal = newJournal()
 		r.amnesia = r.w.Now()
-		r.hireAt = r.w.Now().Add(d.For)
+		r.startAt = r.w.Now().Add(d.For)
 	case stokerEnded:
 		r.end()
-		r.hireAt = r.w.Now().Add(closeWait + d.For)
+		r.startAt = r.w.Now().Add(closeWait + d.For)
 	case stokerFuse:
 		if r.stoker != nil {
 			r.stoker.fuse, r.stoker.away = d.N, d.For
@@ -270,7 +270,7 @@ func (r *run) fall(d deed) bool {
 		r.w.AdvanceTo(r.w.Now()) // the shutdown begins; the containers are told, and Stoker is one of them
 		r.end()
 	case d.Do == hostCrash && d.N == 0:
-		r.fire()
+		r.killStoker()
 		r.rebooted = true
 	}
 	return true
@@ -284,14 +284,14 @@ func (r *run) calmDown() {
 		r.stoker.fuse = 0
 	}
 	if !r.rebooted && (r.stoker == nil || !r.stoker.ending.IsZero()) {
-		r.fire()
-		r.hire()
+		r.killStoker()
+		r.startStoker()
 	}
 	if r.pool != nil {
 		r.pool.calm()
 	}
 	r.endPauses()
-	r.mend()
+	r.repair()
 }
 
 // called are all names under which containers of a plan's worker are or were: anyone who is in the middle of a recreate, or to be recreated
@@ -308,8 +308,8 @@ func (r *run) called(name string) []string {
 	return names
 }
 
-// mend makes everything well that no Stoker could make well.
-func (r *run) mend() {
+// repair makes everything well that no Stoker could make well.
+func (r *run) repair() {
 	r.tidy()
 	for _, s := range r.plan.Containers {
 		for _, name := range r.called(s.Name) {

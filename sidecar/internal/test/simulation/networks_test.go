@@ -128,7 +128,7 @@ func (r *run) startUnseen(change dockertest.Change, t dockertest.Truth) bool {
 	if change.At.IsZero() || !lives && !failed {
 		return false
 	}
-	if slices.ContainsFunc(slices.Concat(r.falls, r.hires, r.drops), near) || slices.ContainsFunc(r.w.History(t.ID), func(e dockertest.Event) bool {
+	if slices.ContainsFunc(slices.Concat(r.falls, r.begun, r.drops), near) || slices.ContainsFunc(r.w.History(t.ID), func(e dockertest.Event) bool {
 		return e.Action == "start" && near(e.TrueAt) && e.SeenAt.Sub(e.TrueAt) > 100*time.Millisecond // an inspect may have been quicker
 	}) {
 		return true

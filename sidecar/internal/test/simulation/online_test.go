@@ -42,7 +42,7 @@ func (r *run) checkAction(a worker.Action) {
 	r.checkRecycle(a)
 	r.checkPause(a)
 	if a.Verb == worker.Stop {
-		r.stops = append(r.stops, decidedStop{id: a.Incarnation.ID, at: r.w.Now(), by: len(r.hires), in: a.Deadline})
+		r.stops = append(r.stops, decidedStop{id: a.Incarnation.ID, at: r.w.Now(), by: len(r.begun), in: a.Deadline})
 	}
 	if r.plan.DryRun {
 		r.blame("dry run: %s of %s", a.Verb, a.Key)

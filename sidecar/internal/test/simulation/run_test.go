@@ -23,7 +23,7 @@ type run struct {
 	self     string                   // ID of the container that Stoker is thought to be in
 	stoker   *stoker
 	journal  *journal
-	hireAt   time.Time // when the next Stoker begins; zero for not by itself
+	startAt  time.Time // when the next Stoker begins; zero for not by itself
 	rebooted bool      // Stoker begins when the engine is up again, and ends when it is down
 	deeds    []deed
 	quiets   []quiet
@@ -38,7 +38,7 @@ type run struct {
 	falls    []time.Time // of the engine, in whatever way
 	blind    bool        // at one of them a Stoker had no list yet
 	deaths   []time.Time // of Stokers that were killed
-	hires    []time.Time // when a Stoker began
+	begun    []time.Time // when a Stoker began
 	stops    []decidedStop
 	steps    []time.Time // of the engine's clock
 	drops    []time.Time // of events
@@ -111,7 +111,7 @@ func newRun(p plan) *run {
 func simulate(p plan, telling bool) *run {
 	r := newRun(p)
 	r.telling, r.hash = telling, fnv.New64a()
-	r.hire()
+	r.startStoker()
 	r.live(p.length())
 	if len(r.wrong) == 0 {
 		r.journal.write()
@@ -153,7 +153,7 @@ func (r *run) next(end time.Time) time.Time {
 			at(r.start.Add(r.quiets[0].From))
 		}
 	}
-	at(r.hireAt)
+	at(r.startAt)
 	at(r.journal.due)
 	if r.pool != nil {
 		at(r.pool.next())
@@ -191,10 +191,10 @@ func (r *run) due() {
 	if r.rebooted {
 		r.reboot()
 	}
-	if !r.hireAt.IsZero() && !r.hireAt.After(now) {
-		r.hireAt = time.Time{}
+	if !r.startAt.IsZero() && !r.startAt.After(now) {
+		r.startAt = time.Time{}
 		if r.stoker == nil {
-			r.hire()
+			r.startStoker()
 		}
 	}
 	for len(r.deeds) > 0 && !r.start.Add(r.deeds[0].At).After(now) {
@@ -220,7 +220,7 @@ func (r *run) dueQuiet(now time.Time) {
 	}
 	if r.calm && !r.mended && !r.start.Add(q.From+time.Minute).After(now) {
 		r.mended = true
-		r.mend()
+		r.repair()
 	}
 	if r.calm && !r.start.Add(q.To).After(now) {
 		r.calm = false
@@ -244,10 +244,10 @@ func (r *run) dueWork() {
 func (r *run) reboot() {
 	switch {
 	case r.stoker != nil && !r.w.EngineUp() && !r.w.EngineStopping():
-		r.fire()
+		r.killStoker()
 	case r.stoker == nil && r.w.EngineUp():
 		r.rebooted = false
-		r.hireAt = r.w.Now().Add(400 * time.Millisecond)
+		r.startAt = r.w.Now().Add(400 * time.Millisecond)
 	}
 }
 

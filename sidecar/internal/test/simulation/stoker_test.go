@@ -37,8 +37,8 @@ type stoker struct {
 	lastRecreate uint64 // the transaction of which a step was sent last
 }
 
-// hire starts a Stoker that finds what the journal holds.
-func (r *run) hire() {
+// startStoker starts a Stoker that finds what the journal holds.
+func (r *run) startStoker() {
 	now := r.w.Now()
 	s := &stoker{born: now, flying: map[uint64]worker.Action{}, unwell: map[string]time.Time{}}
 	s.offset = r.w.EngineNow().Sub(now) // it reads the host's clock when it begins, and counts from there
@@ -53,17 +53,17 @@ func (r *run) hire() {
 		r.pool.told, r.pool.read = nil, map[string][]cpuReading{}
 	}
 	r.say("Stoker begins with %d memories", len(s.set.Saved))
-	r.hireAt = time.Time{}
+	r.startAt = time.Time{}
 	r.stoker = s
 	r.count.stokers++
-	r.hires = append(r.hires, now)
+	r.begun = append(r.begun, now)
 	s.f = fleet.New(now.Add(s.offset), s.set)
 	s.sim = dockertest.NewSim(r.w, config)
 	r.apply(s.f.Tick(now.Add(s.offset)))
 }
 
-// fire is the end of the Stoker there is, with no time for anything.
-func (r *run) fire() {
+// killStoker is the end of the Stoker there is, with no time for anything.
+func (r *run) killStoker() {
 	if r.stoker == nil {
 		return
 	}
@@ -99,7 +99,7 @@ func (r *run) ended() {
 	}
 	r.checkLeftBehind()
 	r.journal.write()
-	r.fire()
+	r.killStoker()
 }
 
 // clock is Stoker's.
@@ -153,8 +153,8 @@ func (r *run) burns(actions int) bool {
 	if s.turns%2 == 0 {
 		r.journal.write()
 	}
-	r.fire()
-	r.hireAt = r.w.Now().Add(s.away)
+	r.killStoker()
+	r.startAt = r.w.Now().Add(s.away)
 	return true
 }
 

@@ -153,7 +153,7 @@ func killsAsWell(a dockertest.Record, signal *dockertest.Event) bool {
 
 // awaited reports whether at that time a Stoker still waited for a stop that the one before it was to send.
 func (r *run) awaited(s decidedStop, at time.Time) bool {
-	for _, born := range r.hires[s.by:] {
+	for _, born := range r.begun[s.by:] {
 		if s.at.Before(born) && born.Before(at) && at.Before(born.Add(s.in+2*time.Second)) {
 			return true
 		}

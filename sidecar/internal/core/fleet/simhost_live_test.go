@@ -12,20 +12,20 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// staffed is a house with some workers and a Stoker that knows them.
-func staffed(workers ...string) *house {
-	h := newHouse(dockertest.Config{Seed: 7}, fleet.Settings{})
+// simHostOf is a simHost with some workers and a Stoker that knows them.
+func simHostOf(workers ...string) *simHost {
+	h := newSimHost(dockertest.Config{Seed: 7}, fleet.Settings{})
 	for _, name := range workers {
 		h.w.Operator().Run(newWorker(name))
 	}
 	h.live(time.Second)
-	h.hire()
+	h.startStoker()
 	h.live(time.Second)
 	return h
 }
 
 // touched is how often Stoker started or stopped anything.
-func (h *house) touched() int {
+func (h *simHost) touched() int {
 	n := 0
 	for _, r := range h.w.Audit() {
 		if r.By == dockertest.ByStoker {
@@ -35,13 +35,13 @@ func (h *house) touched() int {
 	return n
 }
 
-func (h *house) id(name string) string {
+func (h *simHost) id(name string) string {
 	truth, _ := h.w.Truth(name)
 	return truth.ID
 }
 
 func TestComposeV1Recreates(t *testing.T) {
-	h := staffed("w")
+	h := simHostOf("w")
 	op, old := h.w.Operator(), h.id("w")
 	op.Stop("w", dockertest.OwnGrace)
 	h.live(time.Second)
@@ -56,7 +56,7 @@ func TestComposeV1Recreates(t *testing.T) {
 }
 
 func TestComposeV2Recreates(t *testing.T) {
-	h := staffed("w")
+	h := simHostOf("w")
 	op, old := h.w.Operator(), h.id("w")
 	op.Create(newWorker(old[:12] + "_w"))
 	h.live(time.Second)
@@ -72,7 +72,7 @@ func TestComposeV2Recreates(t *testing.T) {
 }
 
 // afterRecreate: Stoker kept out of it, and looks after the new one.
-func (h *house) afterRecreate(t *testing.T, old string) {
+func (h *simHost) afterRecreate(t *testing.T, old string) {
 	t.Helper()
 	require.Zero(t, h.touched())
 	view := h.f.View(h.w.Now())
@@ -87,16 +87,21 @@ func (h *house) afterRecreate(t *testing.T, old string) {
 }
 
 func TestEngineRestarts(t *testing.T) {
-	down := map[string]func(h *house){
-		"in good order":     func(h *house) { h.w.RestartEngine(time.Second) },
-		"killed":            func(h *house) { h.w.CrashEngine(); h.w.Plan(); h.live(time.Second); h.w.Boot() },
-		"with the host":     func(h *house) { h.w.CrashHost(); h.live(time.Second); h.w.Boot() },
-		"and Stoker too":    func(h *house) { h.w.RestartEngine(time.Second); h.leave() },
-		"and Stoker killed": func(h *house) { h.fire(); h.w.RestartEngine(time.Second); h.live(20 * time.Second); h.hire() },
+	down := map[string]func(h *simHost){
+		"in good order":  func(h *simHost) { h.w.RestartEngine(time.Second) },
+		"killed":         func(h *simHost) { h.w.CrashEngine(); h.w.Plan(); h.live(time.Second); h.w.Boot() },
+		"with the host":  func(h *simHost) { h.w.CrashHost(); h.live(time.Second); h.w.Boot() },
+		"and Stoker too": func(h *simHost) { h.w.RestartEngine(time.Second); h.leave() },
+		"and Stoker killed": func(h *simHost) {
+			h.killStoker()
+			h.w.RestartEngine(time.Second)
+			h.live(20 * time.Second)
+			h.startStoker()
+		},
 	}
 	for name, fall := range down {
 		t.Run(name, func(t *testing.T) {
-			h := staffed("stopped", "a", "b")
+			h := simHostOf("stopped", "a", "b")
 			h.w.Behave("b", dockertest.Behaviour{IgnoreTerm: true})
 			h.w.Operator().Stop("stopped", dockertest.OwnGrace)
 			h.live(10 * time.Second)
@@ -111,16 +116,16 @@ func TestEngineRestarts(t *testing.T) {
 }
 
 // leave is what a Stoker inside a container does when the engine goes down: it is told at the same time as all others.
-func (h *house) leave() {
+func (h *simHost) leave() {
 	h.live(5 * time.Millisecond)
 	h.apply(h.f.Close(h.w.Now()))
-	h.fire()
+	h.killStoker()
 	h.live(20 * time.Second)
-	h.hire()
+	h.startStoker()
 }
 
 func TestTheOnlyWorkerStaysStoppedOverAReboot(t *testing.T) {
-	h := staffed("w")
+	h := simHostOf("w")
 	h.w.Operator().Stop("w", dockertest.OwnGrace)
 	h.live(40 * time.Second)
 	h.w.RestartEngine(time.Second)
@@ -132,7 +137,7 @@ func TestTheOnlyWorkerStaysStoppedOverAReboot(t *testing.T) {
 // Only the last moment before the end of an engine is its shutdown: who was stopped well before it stays so, also if no look has
 // settled whose word that was.
 func TestStoppedBeforeTheShutdown(t *testing.T) {
-	d := newDesk(t, fleet.Settings{})
+	d := newHarness(t, fleet.Settings{})
 	d.up("a", "b")
 	for _, name := range []string{"a", "b"} {
 		d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-" + name, Key: worker.Key(name), Signal: 15})
@@ -147,7 +152,7 @@ func TestStoppedBeforeTheShutdown(t *testing.T) {
 }
 
 func TestEngineThatDoesNotTellWhenItBooted(t *testing.T) {
-	session := func(d *desk) {
+	session := func(d *harness) {
 		d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now}})
 		d.tell(worker.Observation{Kind: worker.ListBegin})
 		d.listed("a", worker.StatusExited)
@@ -161,7 +166,7 @@ func TestEngineThatDoesNotTellWhenItBooted(t *testing.T) {
 		"well before the loss":  {5 * time.Second, worker.HeldOperator},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t, fleet.Settings{})
+			d := newHarness(t, fleet.Settings{})
 			d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now}})
 			d.list("a")
 			d.answerLooks()
@@ -202,12 +207,12 @@ func TestSameInputsSameTurns(t *testing.T) {
 func TestBudget(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.IntRange(1, 4).Draw(t, "limit")
-		h := newHouse(dockertest.Config{Seed: rapid.Uint64().Draw(t, "seed")}, fleet.Settings{})
+		h := newSimHost(dockertest.Config{Seed: rapid.Uint64().Draw(t, "seed")}, fleet.Settings{})
 		s := newWorker("w", "max-attempts", string(rune('0'+limit)), "backoff-max", "2s")
 		s.Health = &dockertest.Healthcheck{Interval: 2 * time.Second, Timeout: time.Second, Retries: 1}
 		h.w.Operator().Run(s)
 		h.live(time.Second)
-		h.hire()
+		h.startStoker()
 		h.live(time.Second)
 		for range rapid.IntRange(1, 20).Draw(t, "deeds") {
 			all := append(workerDeeds(), worldDeeds()[:3]...) // Stoker killed, started, restarted

@@ -21,8 +21,8 @@ import (
 	"github.com/docker/docker/api/types/volume"
 )
 
-// furniture are the routes about what a container needs besides itself, and about the files in it.
-func (h *handler) furniture() {
+// resources are the routes about what a container needs besides itself, and about the files in it.
+func (h *handler) resources() {
 	h.mux.HandleFunc("GET /images/{id}/json", h.image)
 	h.mux.HandleFunc("GET /volumes/{name}", h.volume)
 	h.mux.HandleFunc("GET /networks/{name}", h.network)

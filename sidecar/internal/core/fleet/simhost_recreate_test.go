@@ -30,7 +30,7 @@ func drawRecreate(t *rapid.T, s *dockertest.Spec) {
 }
 
 // guests run in the first worker's network: perhaps a worker, perhaps a stranger. It names the worker.
-func (h *house) guests(t *rapid.T) []string {
+func (h *simHost) guests(t *rapid.T) []string {
 	var names []string
 	if rapid.Bool().Draw(t, "stranger in its network") {
 		h.w.Operator().Run(dockertest.Spec{Name: "tail", NetworkMode: "container:a", StopTimeout: time.Second})
@@ -47,12 +47,12 @@ func (h *house) guests(t *rapid.T) []string {
 
 func recreateDeeds() []deedKind {
 	return []deedKind{
-		{"journal lost", func(_ *rapid.T, h *house, _ string) {
+		{"journal lost", func(_ *rapid.T, h *simHost, _ string) {
 			if h.linked() {
 				h.lose()
 			}
 		}},
-		{"Stoker killed in the midst of it", func(t *rapid.T, h *house, n string) {
+		{"Stoker killed in the midst of it", func(t *rapid.T, h *simHost, n string) {
 			if !h.linked() {
 				return
 			}
@@ -60,10 +60,10 @@ func recreateDeeds() []deedKind {
 			h.crash(n, 11)
 			h.live(time.Duration(rapid.IntRange(0, 6000).Draw(t, "after")) * time.Millisecond)
 			if h.f != nil {
-				h.fire()
+				h.killStoker()
 			}
 		}},
-		{"docker stop, docker rm", func(t *rapid.T, h *house, n string) {
+		{"docker stop, docker rm", func(t *rapid.T, h *simHost, n string) {
 			h.w.Operator().Stop(n, 0)
 			h.live(time.Duration(rapid.IntRange(100, 3000).Draw(t, "between")) * time.Millisecond)
 			h.w.Operator().Remove(n, false)
@@ -72,16 +72,16 @@ func recreateDeeds() []deedKind {
 }
 
 // lose kills the Stoker there is and takes its journal away.
-func (h *house) lose() {
-	h.fire()
+func (h *simHost) lose() {
+	h.killStoker()
 	h.memories, h.mark, h.forgot = map[worker.Key][]byte{}, worker.Bookmark{}, true
 	h.lostAt = h.w.Now()
-	h.hire()
+	h.startStoker()
 }
 
 // midwayAtLoss: the journal was lost between Stoker's stop of the container and its start. Nothing tells the next Stoker that
 // the stop was not a person's.
-func (h *house) midwayAtLoss(truth dockertest.Truth) bool {
+func (h *simHost) midwayAtLoss(truth dockertest.Truth) bool {
 	if len(truth.Lives) == 0 {
 		return false
 	}
@@ -93,7 +93,7 @@ func (h *house) midwayAtLoss(truth dockertest.Truth) bool {
 }
 
 // family is all containers that are one worker: each was recreated as the next.
-func (h *house) family(truth dockertest.Truth) string {
+func (h *simHost) family(truth dockertest.Truth) string {
 	for {
 		_, of, ok := worker.ReplacementOf(truth.Labels)
 		old, found := h.w.TruthByID(of)
@@ -105,7 +105,7 @@ func (h *house) family(truth dockertest.Truth) string {
 }
 
 // renamed reports whether people have renamed a container of a family: then both may be theirs.
-func (h *house) renamed(root string) bool {
+func (h *simHost) renamed(root string) bool {
 	return slices.ContainsFunc(h.w.Events(), func(e dockertest.Event) bool {
 		truth, _ := h.w.TruthByID(e.ID)
 		return e.Action == "rename" && e.By == dockertest.ByOperator && h.family(truth) == root
@@ -113,7 +113,7 @@ func (h *house) renamed(root string) bool {
 }
 
 // checkWhole holds what must hold once all transactions are over: I6, and that nobody is orphaned.
-func (h *house) checkWhole() []string {
+func (h *simHost) checkWhole() []string {
 	for range 300 { // one that is under way, for who cannot start is tried again and again, is not over
 		if h.f != nil && h.f.Transactions() > 0 || h.flying[worker.ListDependents]+h.flying[worker.RestartDependent] > 0 {
 			h.live(100 * time.Millisecond)
@@ -150,7 +150,7 @@ func (h *house) checkWhole() []string {
 
 // homeless reports whether a container cannot start: what it lives in does not run, or was recreated while it was down, and it
 // is never to be recreated itself.
-func (h *house) homeless(truth dockertest.Truth) bool {
+func (h *simHost) homeless(truth dockertest.Truth) bool {
 	for _, ref := range truth.Parents {
 		parent, _ := h.w.TruthByID(ref)
 		heir := slices.ContainsFunc(h.w.Truths(), func(other dockertest.Truth) bool {
@@ -166,7 +166,7 @@ func (h *house) homeless(truth dockertest.Truth) bool {
 
 // checkStranded: anyone who runs, runs in namespaces that somebody else is in. Without the journal nobody knows of the lives before,
 // and a clock that stepped does not tell which came first.
-func (h *house) checkStranded() []string {
+func (h *simHost) checkStranded() []string {
 	var wrong []string
 	for _, truth := range h.w.Orphaned() {
 		parent, _ := h.w.Truth("a")

@@ -11,8 +11,8 @@ import (
 )
 
 // restartedParent is a fleet whose worker p was restarted, and the list of dependents that it asks for.
-func restartedParent(t *testing.T) (*desk, worker.Action) {
-	d := newDesk(t, fleet.Settings{})
+func restartedParent(t *testing.T) (*harness, worker.Action) {
+	d := newHarness(t, fleet.Settings{})
 	d.up("p")
 	d.pass(time.Second)
 	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-p", Key: "p", Exit: worker.Exit{ExitCode: 1}})
@@ -27,7 +27,7 @@ func restartedParent(t *testing.T) (*desk, worker.Action) {
 }
 
 // only is the one action of a verb since the last look.
-func (d *desk) only(v worker.Verb) worker.Action {
+func (d *harness) only(v worker.Verb) worker.Action {
 	d.t.Helper()
 	found := d.verb(v)
 	require.Len(d.t, found, 1)
@@ -35,7 +35,7 @@ func (d *desk) only(v worker.Verb) worker.Action {
 	return found[0]
 }
 
-func (d *desk) finish(o worker.Outcome) { d.take(d.f.Finish(d.now, o)) }
+func (d *harness) finish(o worker.Outcome) { d.take(d.f.Finish(d.now, o)) }
 
 // Rule 18: what becomes of a dependent is reported, and what may work later is tried again.
 func TestDependentsOutcomes(t *testing.T) {
@@ -89,4 +89,4 @@ func TestDependentsOutcomes(t *testing.T) {
 	}
 }
 
-func (d *desk) pointer(s worker.Snapshot) *worker.Snapshot { return &s }
+func (d *harness) pointer(s worker.Snapshot) *worker.Snapshot { return &s }

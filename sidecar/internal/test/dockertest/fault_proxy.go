@@ -12,25 +12,25 @@ import (
 	"time"
 )
 
-// Between is a Host whose engine is reached through a proxy that can be spoilt. Only Stoker goes through it; the test itself
+// FaultProxy is a Host whose engine is reached through a proxy that makes calls fail on request. Only Stoker goes through it; the test itself
 // goes straight to the engine.
 //
 // It is one of ours, and not one that works on connections (toxiproxy), for most of what it does concerns some calls and leaves
 // the others whole: a list that fails while starts work, one stream that dies while the next one lives.
-type Between struct {
+type FaultProxy struct {
 	Host
 	address string
 	wire    *http.Transport
 	gone    context.Context // ends with the test
 
 	mu      sync.Mutex
-	trouble *Spoiling
-	mended  chan struct{}
+	trouble *ProxyFault
+	cleared chan struct{}
 	streams map[*passage]struct{}
 }
 
-// Spoiling is what happens to calls on their way. One of its kinds is set.
-type Spoiling struct {
+// ProxyFault is what happens to calls on their way. One of its kinds is set.
+type ProxyFault struct {
 	Calls string // regular expression for "METHOD /path" without the API version; empty is all
 
 	Delay   time.Duration // before the engine gets it
@@ -49,8 +49,8 @@ type passage struct {
 	reset chan struct{}
 }
 
-// Spoilable puts a proxy before the engine of a host, until the test ends.
-func Spoilable(t testing.TB, h Host) *Between {
+// NewFaultProxy puts a proxy before the engine of a host, until the test ends.
+func NewFaultProxy(t testing.TB, h Host) *FaultProxy {
 	t.Helper()
 	network, address, _ := strings.Cut(h.DockerHost(), "://")
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -58,7 +58,7 @@ func Spoilable(t testing.TB, h Host) *Between {
 		t.Fatalf("listen for Stoker: %v", err)
 	}
 	gone, end := context.WithCancel(context.Background())
-	b := &Between{Host: h, address: listener.Addr().String(), gone: gone, mended: make(chan struct{}), streams: map[*passage]struct{}{}}
+	b := &FaultProxy{Host: h, address: listener.Addr().String(), gone: gone, cleared: make(chan struct{}), streams: map[*passage]struct{}{}}
 	b.wire = &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, address)
 	}}
@@ -74,27 +74,27 @@ func Spoilable(t testing.TB, h Host) *Between {
 }
 
 // DockerHost is the way through the proxy.
-func (b *Between) DockerHost() string { return "tcp://" + b.address }
+func (b *FaultProxy) DockerHost() string { return "tcp://" + b.address }
 
-// Spoil has trouble begin, in the place of what there was. It concerns the calls that begin from now on.
-func (b *Between) Spoil(s Spoiling) {
+// Inject has trouble begin, in the place of what there was. It concerns the calls that begin from now on.
+func (b *FaultProxy) Inject(s ProxyFault) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.trouble = &s
 }
 
-// Mend ends the trouble.
-func (b *Between) Mend() {
+// Clear ends the trouble.
+func (b *FaultProxy) Clear() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.trouble = nil
-	close(b.mended)
-	b.mended = make(chan struct{})
+	close(b.cleared)
+	b.cleared = make(chan struct{})
 }
 
 // MuteStreams has the event streams that are open stay so for ever, with nothing on them: what a firewall does that forgets a
 // connection.
-func (b *Between) MuteStreams() {
+func (b *FaultProxy) MuteStreams() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for p := range b.streams {
@@ -103,7 +103,7 @@ func (b *Between) MuteStreams() {
 }
 
 // ResetStreams resets the event streams that are open.
-func (b *Between) ResetStreams() {
+func (b *FaultProxy) ResetStreams() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for p := range b.streams {
@@ -115,18 +115,18 @@ func (b *Between) ResetStreams() {
 var apiVersion = regexp.MustCompile(`^/v[0-9.]+`)
 
 // of is the trouble of one call, and what is closed when it is over.
-func (b *Between) of(r *http.Request) (Spoiling, <-chan struct{}) {
+func (b *FaultProxy) of(r *http.Request) (ProxyFault, <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	call := r.Method + " " + apiVersion.ReplaceAllString(r.URL.Path, "")
 	if b.trouble == nil || !regexp.MustCompile(b.trouble.Calls).MatchString(call) {
-		return Spoiling{}, nil
+		return ProxyFault{}, nil
 	}
-	return *b.trouble, b.mended
+	return *b.trouble, b.cleared
 }
 
-func (b *Between) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	trouble, mended := b.of(r)
+func (b *FaultProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	trouble, cleared := b.of(r)
 	switch {
 	case trouble.Reset:
 		reset(w)
@@ -142,7 +142,7 @@ func (b *Between) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"message":"something is wrong"}`)
 		return
 	case trouble.Silence:
-		if !b.sleep(r, mended, 0) {
+		if !b.sleep(r, cleared, 0) {
 			return
 		}
 	case trouble.Delay > 0:
@@ -154,7 +154,7 @@ func (b *Between) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // sleep waits for the time, or for until if there is none. False is a call that nobody waits for any more.
-func (b *Between) sleep(r *http.Request, until <-chan struct{}, d time.Duration) bool {
+func (b *FaultProxy) sleep(r *http.Request, until <-chan struct{}, d time.Duration) bool {
 	var over <-chan time.Time
 	if d > 0 {
 		over = time.After(d)
@@ -171,7 +171,7 @@ func (b *Between) sleep(r *http.Request, until <-chan struct{}, d time.Duration)
 }
 
 // pass has the engine do it, and brings its answer back.
-func (b *Between) pass(w http.ResponseWriter, r *http.Request, trouble Spoiling) {
+func (b *FaultProxy) pass(w http.ResponseWriter, r *http.Request, trouble ProxyFault) {
 	out := r.Clone(r.Context())
 	out.URL.Scheme, out.URL.Host, out.RequestURI = "http", "engine", ""
 	answer, err := b.wire.RoundTrip(out)
@@ -205,7 +205,7 @@ func (b *Between) pass(w http.ResponseWriter, r *http.Request, trouble Spoiling)
 }
 
 // write sends a body, at so many bytes a second if that is not zero.
-func (b *Between) write(w http.ResponseWriter, r *http.Request, body []byte, rate int) {
+func (b *FaultProxy) write(w http.ResponseWriter, r *http.Request, body []byte, rate int) {
 	const ticks = 10 // a second
 	for rate > 0 && len(body) > 0 {
 		n := min(max(rate/ticks, 1), len(body))
@@ -219,7 +219,7 @@ func (b *Between) write(w http.ResponseWriter, r *http.Request, body []byte, rat
 }
 
 // stream brings events, until the engine or the client ends it, or somebody resets it.
-func (b *Between) stream(w http.ResponseWriter, answer *http.Response) {
+func (b *FaultProxy) stream(w http.ResponseWriter, answer *http.Response) {
 	p := &passage{reset: make(chan struct{})}
 	b.mu.Lock()
 	b.streams[p] = struct{}{}
@@ -249,7 +249,7 @@ func (b *Between) stream(w http.ResponseWriter, answer *http.Response) {
 }
 
 // bring copies what comes. Of a muted stream not even the end comes through.
-func (b *Between) bring(w http.ResponseWriter, from io.Reader, p *passage) {
+func (b *FaultProxy) bring(w http.ResponseWriter, from io.Reader, p *passage) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)

@@ -11,8 +11,8 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// desk is a fleet that a test talks to word by word.
-type desk struct {
+// harness is a fleet that a test talks to word by word.
+type harness struct {
 	t    *testing.T
 	f    *fleet.Fleet
 	now  time.Time
@@ -29,19 +29,19 @@ var (
 	enabled = map[string]string{"stoker.enable": "true"}
 )
 
-func newDesk(t *testing.T, set fleet.Settings) *desk {
+func newHarness(t *testing.T, set fleet.Settings) *harness {
 	if set.Rules.Policy.BackoffMax == 0 {
 		set.Rules.Defaults = withoutEvidence()
 	}
 	if set.Parallel == 0 {
 		set.Parallel = 2
 	}
-	d := &desk{t: t, now: noon, f: fleet.New(noon, set)}
+	d := &harness{t: t, now: noon, f: fleet.New(noon, set)}
 	d.take(d.f.Tick(noon))
 	return d
 }
 
-func (d *desk) take(t fleet.Effects) {
+func (d *harness) take(t fleet.Effects) {
 	d.turn = t
 	d.do = append(d.do, t.Do...)
 	d.drop = append(d.drop, t.Drop...)
@@ -53,7 +53,7 @@ func (d *desk) take(t fleet.Effects) {
 	}
 }
 
-func (d *desk) tell(o worker.Observation) {
+func (d *harness) tell(o worker.Observation) {
 	if o.At.IsZero() {
 		o.At = d.now
 	}
@@ -63,21 +63,21 @@ func (d *desk) tell(o worker.Observation) {
 	d.take(d.f.Observe(d.now, o))
 }
 
-func (d *desk) event(kind worker.Kind, name string) {
+func (d *harness) event(kind worker.Kind, name string) {
 	d.tell(worker.Observation{Kind: kind, ID: "id-" + name, Key: worker.Key(name)})
 }
 
-func (d *desk) listed(name string, s worker.Status) {
+func (d *harness) listed(name string, s worker.Status) {
 	d.tell(worker.Observation{Kind: worker.Listed, ID: "id-" + name, Key: worker.Key(name), ListState: worker.ListState{Status: s, Health: worker.HealthNone}})
 }
 
 // open is the beginning of a session up to its list.
-func (d *desk) open() {
+func (d *harness) open() {
 	d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: noon.Add(-24 * time.Hour)}})
 }
 
 // list is a full list of running containers.
-func (d *desk) list(names ...string) {
+func (d *harness) list(names ...string) {
 	d.tell(worker.Observation{Kind: worker.ListBegin})
 	for _, name := range names {
 		d.listed(name, worker.StatusRunning)
@@ -86,14 +86,14 @@ func (d *desk) list(names ...string) {
 }
 
 // up is a fleet that follows and has looked at everyone.
-func (d *desk) up(names ...string) {
+func (d *harness) up(names ...string) {
 	d.open()
 	d.list(names...)
 	d.answerLooks()
 }
 
 // answerLooks answers all looks with what is true of a running container.
-func (d *desk) answerLooks() {
+func (d *harness) answerLooks() {
 	for len(d.verb(worker.Inspect)) > 0 {
 		looks := d.verb(worker.Inspect)
 		d.do = nil
@@ -103,7 +103,7 @@ func (d *desk) answerLooks() {
 	}
 }
 
-func (d *desk) running(a worker.Action) worker.Snapshot {
+func (d *harness) running(a worker.Action) worker.Snapshot {
 	return worker.Snapshot{
 		Incarnation:  worker.Incarnation{ID: a.Incarnation.ID, StartedAt: noon.Add(-time.Hour)},
 		Key:          a.Key,
@@ -113,16 +113,16 @@ func (d *desk) running(a worker.Action) worker.Snapshot {
 	}
 }
 
-func (d *desk) answer(a worker.Action, s worker.Snapshot) {
+func (d *harness) answer(a worker.Action, s worker.Snapshot) {
 	d.take(d.f.Finish(d.now, worker.Outcome{Action: a, Result: worker.Done, Answer: worker.Answer{Snapshot: &s}}))
 }
 
-func (d *desk) pass(by time.Duration) {
+func (d *harness) pass(by time.Duration) {
 	d.now = d.now.Add(by)
 	d.take(d.f.Tick(d.now))
 }
 
-func (d *desk) verb(v worker.Verb) []worker.Action {
+func (d *harness) verb(v worker.Verb) []worker.Action {
 	var out []worker.Action
 	for _, a := range d.do {
 		if a.Verb == v {
@@ -140,7 +140,7 @@ func keys(actions []worker.Action) []worker.Key {
 	return out
 }
 
-func (d *desk) newWorker(key worker.Key) fleet.WorkerView {
+func (d *harness) newWorker(key worker.Key) fleet.WorkerView {
 	d.t.Helper()
 	for _, w := range d.f.View(d.now).Workers {
 		if w.Key == key {
@@ -151,7 +151,7 @@ func (d *desk) newWorker(key worker.Key) fleet.WorkerView {
 	return fleet.WorkerView{}
 }
 
-func (d *desk) inView() []worker.Key {
+func (d *harness) inView() []worker.Key {
 	out := []worker.Key{}
 	for _, w := range d.f.View(d.now).Workers {
 		out = append(out, w.Key)
@@ -163,7 +163,7 @@ func quotaRules() policy.Rules {
 	return policy.Rules{Selector: policy.Selector{Mode: policy.ModeQuota}, Defaults: withoutEvidence()}
 }
 
-// withoutEvidence are the defaults of a desk: nothing is collected before a stop unless a label asks for it.
+// withoutEvidence are the defaults of a harness: nothing is collected before a stop unless a label asks for it.
 func withoutEvidence() policy.Defaults {
 	d := workers.Defaults
 	d.Policy.Evidence.Level = policy.EvidenceOff

@@ -12,32 +12,32 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// TroubleBetween plays what can go wrong between Stoker and its engine, in parallel. In each story somebody has stopped a worker
+// ProxyFaults plays what can go wrong between Stoker and its engine, in parallel. In each story somebody has stopped a worker
 // before, and a worker dies meanwhile: that one is started once, and the other is left alone.
-func TroubleBetween(t *testing.T, host func(testing.TB) Host, crew Crew) {
+func ProxyFaults(t *testing.T, host func(testing.TB) Host, launcher Launcher) {
 	host(t) // skips where there is none
 	for _, story := range troubles() {
 		t.Run(story.name, func(t *testing.T) {
 			t.Parallel()
-			b := Spoilable(t, host(t))
-			s := &stage{t: t, Host: b, crew: crew, dir: t.TempDir()}
+			b := NewFaultProxy(t, host(t))
+			s := &fixture{t: t, Host: b, launcher: launcher, dir: t.TempDir()}
 			t.Cleanup(s.explain)
-			story.play(&between{stage: s, way: b})
+			story.play(&proxied{fixture: s, way: b})
 		})
 	}
 }
 
-// between is a stage with a way to the engine that can be spoilt.
-type between struct {
-	*stage
-	way                  *Between
+// proxied is a fixture whose Stoker reaches the engine through a proxy that fails on request.
+type proxied struct {
+	*fixture
+	way                  *FaultProxy
 	other, dead, stopped Worker
 	life                 State // of the dead one, before
 }
 
 type troubleStory struct {
 	name string
-	play func(s *between)
+	play func(s *proxied)
 }
 
 // bad is how long a trouble lasts that Stoker cannot get over while it lasts.
@@ -51,18 +51,18 @@ const (
 
 func troubles() []troubleStory {
 	all := []troubleStory{
-		{"a stream dies without a word", (*between).deaf},
-		{"a stop that nobody hears of", (*between).unheardStop},
-		{"everything silent, then all of it at once", (*between).silent},
-		{"a stream reset, and all calls", (*between).broken},
-		{"lists fail", func(s *between) { s.blind(Spoiling{Calls: everyList, Status: 500}) }},
-		{"lists end in the middle", func(s *between) { s.blind(Spoiling{Calls: everyList, Cut: true}) }},
-		{"lists are reset", func(s *between) { s.blind(Spoiling{Calls: everyList, Reset: true}) }},
-		{"starts refused", func(s *between) { s.refused(Spoiling{Calls: everyStart, Status: 500}) }},
-		{"starts find nobody", func(s *between) { s.refused(Spoiling{Calls: everyStart, Status: 503}) }},
-		{"everything refused", func(s *between) { s.refused(Spoiling{Status: 500}) }},
+		{"a stream dies without a word", (*proxied).deaf},
+		{"a stop that nobody hears of", (*proxied).unheardStop},
+		{"everything silent, then all of it at once", (*proxied).silent},
+		{"a stream reset, and all calls", (*proxied).broken},
+		{"lists fail", func(s *proxied) { s.blind(ProxyFault{Calls: everyList, Status: 500}) }},
+		{"lists end in the middle", func(s *proxied) { s.blind(ProxyFault{Calls: everyList, Cut: true}) }},
+		{"lists are reset", func(s *proxied) { s.blind(ProxyFault{Calls: everyList, Reset: true}) }},
+		{"starts refused", func(s *proxied) { s.refused(ProxyFault{Calls: everyStart, Status: 500}) }},
+		{"starts find nobody", func(s *proxied) { s.refused(ProxyFault{Calls: everyStart, Status: 503}) }},
+		{"everything refused", func(s *proxied) { s.refused(ProxyFault{Status: 500}) }},
 	}
-	for name, trouble := range map[string]Spoiling{
+	for name, trouble := range map[string]ProxyFault{
 		"everything a second late":   {Delay: time.Second},
 		"a trickle":                  {Trickle: 16 << 10},
 		"starts are done unanswered": {Calls: everyStart, Lost: true},
@@ -70,7 +70,7 @@ func troubles() []troubleStory {
 		"looks fail":                 {Calls: everyLook, Status: 500},
 		"looks end in the middle":    {Calls: everyLook, Cut: true},
 	} {
-		all = append(all, troubleStory{name, func(s *between) { s.meanwhile(trouble) }})
+		all = append(all, troubleStory{name, func(s *proxied) { s.meanwhile(trouble) }})
 	}
 	slices.SortFunc(all, func(a, b troubleStory) int {
 		if a.name < b.name {
@@ -82,9 +82,9 @@ func troubles() []troubleStory {
 }
 
 // begin has three workers, one of which somebody stops. By the time that this is known nothing is left to do about the others.
-func (s *between) begin(environ ...string) {
+func (s *proxied) begin(environ ...string) {
 	s.t.Helper()
-	s.hire(environ...)
+	s.startStoker(environ...)
 	quick := labels("backoff-initial", "100ms", "backoff-max", "1s", "on-missing", "recreate", "recreate-after", "0")
 	s.other = s.work(WorkerSpec{Name: "other", Labels: quick, StopTimeout: time.Second})
 	s.dead = s.work(WorkerSpec{Name: "dead", Labels: quick})
@@ -94,14 +94,14 @@ func (s *between) begin(environ ...string) {
 }
 
 // kill has a worker die of itself.
-func (s *between) kill() {
+func (s *proxied) kill() {
 	s.t.Helper()
 	s.life = s.State(s.dead.Name)
 	s.Crash(s.dead.Name, syscall.SIGKILL)
 }
 
 // over makes sure that in the end the dead one was started once, and nobody touched the other.
-func (s *between) over() fleet.WorkerView {
+func (s *proxied) over() fleet.WorkerView {
 	s.t.Helper()
 	got := s.back(s.dead, s.life)
 	s.leftAlone(s.stopped, worker.HeldOperator)
@@ -113,7 +113,7 @@ func (s *between) over() fleet.WorkerView {
 }
 
 // unchanged makes sure that for a while nothing comes of it that is not known: every worker is still there.
-func (s *between) unchanged(d time.Duration) {
+func (s *proxied) unchanged(d time.Duration) {
 	s.t.Helper()
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(s.pace()) {
 		require.Len(s.t, s.stoker.View().Workers, 3, "an error is not an empty list")
@@ -123,21 +123,21 @@ func (s *between) unchanged(d time.Duration) {
 }
 
 // meanwhile: Stoker gets over it while it lasts.
-func (s *between) meanwhile(trouble Spoiling) {
+func (s *proxied) meanwhile(trouble ProxyFault) {
 	s.begin("STOKER_RESYNC=5s")
-	s.way.Spoil(trouble)
+	s.way.Inject(trouble)
 	s.kill()
 	s.await(s.dead.Name+" to be back in spite of it", func() bool {
 		now := s.State(s.dead.Name)
 		return now.Running() && now.StartedAt.After(s.life.StartedAt)
 	})
 	s.unchanged(time.Second)
-	s.way.Mend()
+	s.way.Clear()
 	require.Equal(s.t, 1, s.over().Attempts)
 }
 
 // deaf: the event stream of a Stoker is dead, and its connection is not. The next list is what shows it.
-func (s *between) deaf() {
+func (s *proxied) deaf() {
 	s.begin("STOKER_RESYNC=5s")
 	s.way.MuteStreams()
 	s.kill()
@@ -145,7 +145,7 @@ func (s *between) deaf() {
 }
 
 // unheardStop: with the stream dead an operator stops a worker, which then is found down with nothing to tell why.
-func (s *between) unheardStop() {
+func (s *proxied) unheardStop() {
 	s.begin("STOKER_RESYNC=5s")
 	s.way.MuteStreams()
 	s.Operate(OpStop, s.other.Name)
@@ -155,50 +155,50 @@ func (s *between) unheardStop() {
 }
 
 // silent: an engine that freezes and thaws. What was asked meanwhile it does then.
-func (s *between) silent() {
+func (s *proxied) silent() {
 	s.begin("STOKER_RESYNC=5s")
-	s.way.Spoil(Spoiling{Silence: true})
+	s.way.Inject(ProxyFault{Silence: true})
 	s.kill()
 	s.Operate(OpStop, s.other.Name)
 	time.Sleep(bad)
-	s.way.Mend()
+	s.way.Clear()
 	s.over()
 	s.leftAlone(s.other, worker.HeldOperator)
 }
 
 // broken: every connection is reset. What happened meanwhile is told at the next session.
-func (s *between) broken() {
+func (s *proxied) broken() {
 	s.begin()
-	s.way.Spoil(Spoiling{Reset: true})
+	s.way.Inject(ProxyFault{Reset: true})
 	s.way.ResetStreams()
 	s.await("the link to be down", func() bool { return !s.stoker.View().Engine.Connected })
 	s.kill()
 	s.Operate(OpStop, s.other.Name)
 	time.Sleep(bad)
 	require.Equal(s.t, 1, s.starts(s.dead))
-	s.way.Mend()
+	s.way.Clear()
 	require.Equal(s.t, 1, s.over().Attempts)
 	s.leftAlone(s.other, worker.HeldOperator)
 }
 
 // blind: rule 3. No session comes to its first list.
-func (s *between) blind(trouble Spoiling) {
+func (s *proxied) blind(trouble ProxyFault) {
 	s.begin()
-	s.way.Spoil(trouble)
+	s.way.Inject(trouble)
 	s.way.ResetStreams()
 	s.kill()
 	s.unchanged(bad)
-	s.way.Mend()
+	s.way.Clear()
 	require.Equal(s.t, 1, s.over().Attempts)
 }
 
 // refused: every start fails, and is tried again until it works.
-func (s *between) refused(trouble Spoiling) {
+func (s *proxied) refused(trouble ProxyFault) {
 	s.begin()
-	s.way.Spoil(trouble)
+	s.way.Inject(trouble)
 	s.kill()
 	s.unchanged(bad)
 	require.Equal(s.t, 1, s.starts(s.dead))
-	s.way.Mend()
+	s.way.Clear()
 	s.over()
 }

@@ -7,16 +7,16 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-func TestTroubleBetweenOnTheFakeEngine(t *testing.T) {
+func TestProxyFaultsOnTheFakeEngine(t *testing.T) {
 	t.Parallel()
-	dockertest.TroubleBetween(t, dockertest.FakeHost, crew)
+	dockertest.ProxyFaults(t, dockertest.FakeHost, launcher)
 }
 
 // It takes minutes, with some fifty containers at a time: make test-trouble.
-func TestTroubleBetweenOnARealEngine(t *testing.T) {
+func TestProxyFaultsOnARealEngine(t *testing.T) {
 	if os.Getenv("STOKER_TEST_TROUBLE") == "" {
 		t.Skip("only with STOKER_TEST_TROUBLE")
 	}
 	t.Parallel()
-	dockertest.TroubleBetween(t, dockertest.RealHost, crew)
+	dockertest.ProxyFaults(t, dockertest.RealHost, launcher)
 }

@@ -16,11 +16,11 @@ import (
 func Serve(t testing.TB, s *Server) (host string) {
 	t.Helper()
 	// t.TempDir has the test's name in it, and a socket's path must stay under 108 bytes.
-	folder, err := os.MkdirTemp("", "door") //nolint:usetesting // see above
+	folder, err := os.MkdirTemp("", "listener") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatalf("make a folder for the socket: %v", err)
 	}
-	d := &door{path: filepath.Join(folder, "docker.sock"), http: &http.Server{
+	d := &listener{path: filepath.Join(folder, "docker.sock"), http: &http.Server{
 		Handler: s.Handler(ByStoker), ReadHeaderTimeout: 10 * time.Second, ErrorLog: nil,
 	}}
 	if err := d.open(); err != nil {
@@ -36,8 +36,8 @@ func Serve(t testing.TB, s *Server) (host string) {
 	return "unix://" + d.path
 }
 
-// door is a socket that comes and goes with the engine. Requests on their way stay when it goes.
-type door struct {
+// listener is a socket that comes and goes with the engine. Requests on their way stay when it goes.
+type listener struct {
 	path string
 	http *http.Server
 
@@ -46,7 +46,7 @@ type door struct {
 	serving  sync.WaitGroup
 }
 
-func (d *door) open() error {
+func (d *listener) open() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	listener, err := net.Listen("unix", d.path)
@@ -58,7 +58,7 @@ func (d *door) open() error {
 	return nil
 }
 
-func (d *door) shut() {
+func (d *listener) shut() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.listener != nil {
@@ -67,11 +67,11 @@ func (d *door) shut() {
 	}
 }
 
-func (d *door) turn(t turn) {
+func (d *listener) turn(t turn) {
 	switch t {
-	case doorsShut:
+	case listenersClosed:
 		d.shut()
-	case doorsOpen:
+	case listenersOpen:
 		if err := d.open(); err != nil {
 			panic(fmt.Sprintf("enginetest: the engine is back and its socket is not: %v", err))
 		}
@@ -79,7 +79,7 @@ func (d *door) turn(t turn) {
 	}
 }
 
-func (d *door) close() {
+func (d *listener) close() {
 	d.shut()
 	_ = d.http.Close()
 	d.serving.Wait()

@@ -17,9 +17,9 @@ import (
 	"github.com/docker/docker/client"
 )
 
-// chronicle keeps the events of one test's containers. The engine itself remembers 256 of all containers, and a dozen
+// eventLog keeps the events of one test's containers. The engine itself remembers 256 of all containers, and a dozen
 // health checks elsewhere push those out within seconds.
-type chronicle struct {
+type eventLog struct {
 	api *client.Client
 	chapter
 
@@ -34,9 +34,9 @@ type chapter struct {
 	since time.Time // the engine's clock
 }
 
-// follow begins a chronicle that ends with the test.
-func follow(t testing.TB, api *client.Client, what chapter) *chronicle {
-	c := &chronicle{api: api, chapter: what, kept: map[string][]Happening{}}
+// follow begins an eventLog that ends with the test.
+func follow(t testing.TB, api *client.Client, what chapter) *eventLog {
+	c := &eventLog{api: api, chapter: what, kept: map[string][]Happening{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	messages, errs := api.Events(ctx, events.ListOptions{Since: unixText(what.since), Filters: what.filters()})
 	var following sync.WaitGroup
@@ -61,7 +61,7 @@ func (c chapter) filters() filters.Args {
 	return filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)), filters.Arg("label", markLabel+"="+c.scope))
 }
 
-func (c *chronicle) keep(m events.Message) {
+func (c *eventLog) keep(m events.Message) {
 	e := eventOf(m)
 	one := Happening{At: e.At, Action: e.short()}
 	c.mu.Lock()
@@ -73,7 +73,7 @@ func (c *chronicle) keep(m events.Message) {
 }
 
 // of is what happened to a container up to now, the engine's clock. What is on its way on the stream is asked for once more.
-func (c *chronicle) of(ctx context.Context, id string, now time.Time) ([]Happening, error) {
+func (c *eventLog) of(ctx context.Context, id string, now time.Time) ([]Happening, error) {
 	args := c.filters()
 	args.Add("container", id)
 	messages, errs := c.api.Events(ctx, events.ListOptions{Since: unixText(c.since), Until: unixText(now), Filters: args})

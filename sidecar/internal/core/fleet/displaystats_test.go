@@ -12,13 +12,13 @@ import (
 )
 
 // look is somebody who looks at the workers now.
-func (h *house) look() {
+func (h *simHost) look() {
 	h.f.Viewed(h.w.Now())
 	h.apply(h.f.Tick(h.w.Now()))
 }
 
 // used are those of whom it is known what they use.
-func (h *house) used() []worker.Key {
+func (h *simHost) used() []worker.Key {
 	known := []worker.Key{}
 	for _, w := range h.f.View(h.w.Now()).Workers {
 		if !w.Share.At.IsZero() {
@@ -28,15 +28,15 @@ func (h *house) used() []worker.Key {
 	return known
 }
 
-func quotas(n int) *house {
-	h := newHouse(dockertest.Config{Seed: 5}, fleet.Settings{})
+func quotas(n int) *simHost {
+	h := newSimHost(dockertest.Config{Seed: 5}, fleet.Settings{})
 	for _, name := range names(n) {
 		s := newWorker(name)
 		s.CPUs = 0.5
 		h.w.Operator().Run(s)
 	}
 	h.live(time.Second)
-	h.hire()
+	h.startStoker()
 	h.live(time.Second)
 	return h
 }
@@ -79,7 +79,7 @@ func TestReadingsWhileSomebodyLooks(t *testing.T) {
 
 // TestReadingsAreSpread: past the first ones, workers are read at times of their own.
 func TestReadingsAreSpread(t *testing.T) {
-	d := newDesk(t, fleet.Settings{})
+	d := newHarness(t, fleet.Settings{})
 	d.up(names(60)...)
 	busiest := 0
 	for range 120 {
@@ -98,7 +98,7 @@ func TestReadingsAreSpread(t *testing.T) {
 }
 
 // reads answers a reading with what a cgroup said then.
-func (d *desk) reads(a worker.Action, now worker.Stats) {
+func (d *harness) reads(a worker.Action, now worker.Stats) {
 	u := &worker.Usage{Now: now}
 	if a.Span {
 		u.Before = worker.Stats{At: now.At.Add(-time.Second), CPU: now.CPU - time.Second/4}
@@ -107,7 +107,7 @@ func (d *desk) reads(a worker.Action, now worker.Stats) {
 }
 
 func TestCheapReadingsAreCompared(t *testing.T) {
-	d := newDesk(t, fleet.Settings{})
+	d := newHarness(t, fleet.Settings{})
 	d.up("a")
 	d.f.Viewed(d.now)
 	d.pass(0)
@@ -135,7 +135,7 @@ func TestCheapReadingsAreCompared(t *testing.T) {
 
 // TestReadingsDelayNoDecision: all places for people's readings are taken by answers that do not come.
 func TestReadingsDelayNoDecision(t *testing.T) {
-	d := newDesk(t, fleet.Settings{})
+	d := newHarness(t, fleet.Settings{})
 	d.up(names(30)...)
 	d.f.Viewed(d.now)
 	d.pass(0)

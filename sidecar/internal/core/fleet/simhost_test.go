@@ -13,8 +13,8 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// house is a world with a Stoker in it, driven by one thread: the fleet decides, the world does and tells.
-type house struct {
+// simHost is a world with a Stoker in it, driven by one thread: the fleet decides, the world does and tells.
+type simHost struct {
 	w        *dockertest.World
 	sim      *dockertest.Sim
 	f        *fleet.Fleet
@@ -40,8 +40,8 @@ var workers = policy.Rules{Defaults: policy.Defaults{Policy: policy.Default()}}
 
 func isWorker(labels map[string]string) bool { return labels["stoker.enable"] == "true" }
 
-func newHouse(config dockertest.Config, set fleet.Settings) *house {
-	h := &house{w: dockertest.New(config), set: set, memories: map[worker.Key][]byte{}, most: map[worker.Verb]int{}, sent: map[worker.Verb]int{}}
+func newSimHost(config dockertest.Config, set fleet.Settings) *simHost {
+	h := &simHost{w: dockertest.New(config), set: set, memories: map[worker.Key][]byte{}, most: map[worker.Verb]int{}, sent: map[worker.Verb]int{}}
 	if h.set.Parallel == 0 {
 		h.set.Parallel = 4
 	}
@@ -49,8 +49,8 @@ func newHouse(config dockertest.Config, set fleet.Settings) *house {
 	return h
 }
 
-// hire begins a Stoker that knows what the journal holds.
-func (h *house) hire() {
+// startStoker begins a Stoker that knows what the journal holds.
+func (h *simHost) startStoker() {
 	h.set.Saved, h.set.Bookmark = nil, h.mark
 	for _, key := range slices.Sorted(maps.Keys(h.memories)) {
 		var mem worker.Saved
@@ -70,18 +70,18 @@ func (h *house) hire() {
 	h.apply(h.f.Tick(h.w.Now()))
 }
 
-func (h *house) keep(o worker.Observation) bool {
+func (h *simHost) keep(o worker.Observation) bool {
 	return h.set.Keep(o)
 }
 
-// fire kills the Stoker there is.
-func (h *house) fire() {
+// killStoker kills the Stoker there is.
+func (h *simHost) killStoker() {
 	h.sim.Close()
 	h.sim, h.f = nil, nil
 	h.wake = time.Time{}
 }
 
-func (h *house) apply(t fleet.Effects) {
+func (h *simHost) apply(t fleet.Effects) {
 	for _, key := range t.Drop {
 		delete(h.memories, key)
 	}
@@ -124,7 +124,7 @@ func ofOne(a worker.Action) bool {
 }
 
 // live lets time pass.
-func (h *house) live(d time.Duration) {
+func (h *simHost) live(d time.Duration) {
 	end := h.w.Now().Add(d)
 	for h.sim == nil || h.sim.Now().Before(end) {
 		if h.sim == nil {
@@ -170,7 +170,7 @@ func found(o *worker.Outcome) string {
 	return fmt.Sprintf("%s/%s since %s %s", o.Snapshot.Status, o.Snapshot.Health, o.Snapshot.StartedAt.Format("04:05.000"), o.Err)
 }
 
-func (h *house) hear(o worker.Observation) {
+func (h *simHost) hear(o worker.Observation) {
 	line := fmt.Sprintf("%s heard %s %s", h.stamp(), o.Kind, o.Key)
 	switch o.Kind {
 	case worker.Exited:
@@ -183,9 +183,9 @@ func (h *house) hear(o worker.Observation) {
 	h.log = append(h.log, line)
 }
 
-func (h *house) stamp() string { return h.w.Now().Format("04:05.000") }
+func (h *simHost) stamp() string { return h.w.Now().Format("04:05.000") }
 
-func (h *house) say(format string, args ...any) {
+func (h *simHost) say(format string, args ...any) {
 	h.log = append(h.log, h.stamp()+" ==== "+fmt.Sprintf(format, args...))
 }
 
@@ -198,7 +198,7 @@ func newWorker(name string, labels ...string) dockertest.Spec {
 	return s
 }
 
-func (h *house) told(kind worker.EventKind) int {
+func (h *simHost) told(kind worker.EventKind) int {
 	n := 0
 	for _, note := range h.notes {
 		if note.Kind == kind {
@@ -208,7 +208,7 @@ func (h *house) told(kind worker.EventKind) int {
 	return n
 }
 
-func (h *house) held(key worker.Key) worker.Reason {
+func (h *simHost) held(key worker.Key) worker.Reason {
 	for _, w := range h.f.View(h.w.Now()).Workers {
 		if w.Key == key {
 			return w.Held
@@ -217,7 +217,7 @@ func (h *house) held(key worker.Key) worker.Reason {
 	return "not in view"
 }
 
-func (h *house) status(key string) worker.Status {
+func (h *simHost) status(key string) worker.Status {
 	t, _ := h.w.Truth(key)
 	return t.Status
 }
