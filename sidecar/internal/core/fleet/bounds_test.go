@@ -64,9 +64,9 @@ func TestStopsHoldNoPlaceAmongStarts(t *testing.T) {
 		d.event(worker.Unhealthy, name)
 	}
 	for len(d.verb(worker.Inspect)) > 0 {
-		looks := d.verb(worker.Inspect)
+		inspects := d.verb(worker.Inspect)
 		d.do = d.verb(worker.Stop)
-		for _, a := range looks {
+		for _, a := range inspects {
 			s := d.running(a)
 			s.HasHealthcheck, s.Health = true, worker.HealthUnhealthy
 			s.Probes = []worker.Probe{{At: d.now, ExitCode: 1}}
@@ -83,10 +83,10 @@ func TestLooksAreBounded(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.open()
 	d.list(names(100)...)
-	looks := d.verb(worker.Inspect)
-	require.Len(t, looks, 8)
+	inspects := d.verb(worker.Inspect)
+	require.Len(t, inspects, 8)
 	d.do = nil
-	d.answer(looks[0], d.running(looks[0]))
+	d.answer(inspects[0], d.running(inspects[0]))
 	require.Len(t, d.verb(worker.Inspect), 1)
 }
 
@@ -105,7 +105,7 @@ func TestViewSaysItInOneWord(t *testing.T) {
 	d.open()
 	d.list("a")
 	require.Equal(t, fleet.StateUnknown, d.newWorker("a").State)
-	d.answerLooks()
+	d.answerInspects()
 	require.Equal(t, fleet.StateRunning, d.newWorker("a").State)
 	d.event(worker.Exited, "a")
 	w := d.newWorker("a")
@@ -119,7 +119,7 @@ func TestViewSaysItInOneWord(t *testing.T) {
 	require.Equal(t, worker.FaultStartFailed, w.Fault)
 	require.Equal(t, d.turn.Wake, w.NextAt)
 	d.event(worker.Started, "a")
-	d.answerLooks()
+	d.answerInspects()
 	d.event(worker.Paused, "a")
 	require.Equal(t, fleet.StateHeld, d.newWorker("a").State)
 	d.event(worker.Gone, "a")
@@ -139,10 +139,10 @@ func TestCloseFinishesWhatIsMidway(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a", "b")
 	d.event(worker.Unhealthy, "a")
-	look := d.verb(worker.Inspect)[0]
-	s := d.running(look)
+	inspect := d.verb(worker.Inspect)[0]
+	s := d.running(inspect)
 	s.HasHealthcheck, s.Health = true, worker.HealthUnhealthy
-	d.answer(look, s)
+	d.answer(inspect, s)
 	stop := d.verb(worker.Stop)[0]
 	require.Zero(t, d.f.Bookmark().LostAt)
 	d.take(d.f.Close(d.now))
@@ -165,10 +165,10 @@ func TestCloseDoesNotWaitForAParent(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a", "p")
 	d.event(worker.Unhealthy, "a")
-	look := d.verb(worker.Inspect)[0]
-	s := d.running(look)
+	inspect := d.verb(worker.Inspect)[0]
+	s := d.running(inspect)
 	s.HasHealthcheck, s.Health, s.Parents = true, worker.HealthUnhealthy, []string{"id-p"}
-	d.answer(look, s)
+	d.answer(inspect, s)
 	stop := d.verb(worker.Stop)[0]
 	d.take(d.f.Close(d.now))
 	require.Equal(t, 1, d.f.Busy())
@@ -180,9 +180,9 @@ func TestCloseDoesNotWaitForAParent(t *testing.T) {
 	require.Zero(t, d.f.Busy())
 }
 
-// TestRejectedIsLookedAtAgain: an update that gave a container its quota may have been lost with the engine that sent it, so that
+// TestRejectedIsInspectedAgain: an update that gave a container its quota may have been lost with the engine that sent it, so that
 // the first list of a session has every rejected container inspected again.
-func TestRejectedIsLookedAtAgain(t *testing.T) {
+func TestRejectedIsInspectedAgain(t *testing.T) {
 	d := newHarness(t, fleet.Settings{Rules: quotaRules()})
 	unlabelled := func() {
 		d.tell(worker.Observation{Kind: worker.ListBegin})
@@ -191,11 +191,11 @@ func TestRejectedIsLookedAtAgain(t *testing.T) {
 	}
 	d.open()
 	unlabelled()
-	looks := d.verb(worker.Inspect)
-	require.Len(t, looks, 1)
-	found := d.running(looks[0])
+	inspects := d.verb(worker.Inspect)
+	require.Len(t, inspects, 1)
+	found := d.running(inspects[0])
 	found.Labels = nil
-	d.answer(looks[0], found)
+	d.answer(inspects[0], found)
 	d.do = nil
 	require.Empty(t, d.f.View(d.now).Workers)
 	unlabelled()

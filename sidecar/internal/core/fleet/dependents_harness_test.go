@@ -26,7 +26,7 @@ func restartedParent(t *testing.T) (*harness, worker.Action) {
 	return d, d.only(worker.ListDependents)
 }
 
-// only is the one action of a verb since the last look.
+// only is the one action of a verb since the last inspect.
 func (d *harness) only(v worker.Verb) worker.Action {
 	d.t.Helper()
 	found := d.verb(v)
@@ -44,7 +44,7 @@ func TestDependentsOutcomes(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		list    worker.Outcome // of the list; the zero value is one dependent
-		look    worker.Outcome // of the dependent; the zero value is that it runs
+		inspect worker.Outcome // of the dependent; the zero value is that it runs
 		restart worker.Outcome
 		says    string // empty: nothing is reported
 		again   bool
@@ -55,9 +55,9 @@ func TestDependentsOutcomes(t *testing.T) {
 		"the engine says no":           {restart: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}}, says: "net: restart failed: no", again: true},
 		"a proxy says no":              {restart: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "403", Forbidden: true}}, says: "net: restart failed: 403"},
 		"the list fails":               {list: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no list"}}, says: "no list", again: true},
-		"it cannot be inspected":       {look: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}}, says: "net: no", again: true},
-		"it is gone":                   {look: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Missing: true}}},
-		"it began later than p anyway": {look: worker.Outcome{Result: worker.Done, Answer: worker.Answer{Snapshot: &worker.Snapshot{Incarnation: worker.Incarnation{ID: "id-net", StartedAt: noon.Add(time.Hour)}, Key: "net", ProcessState: worker.ProcessState{Status: worker.StatusRunning}}}}},
+		"it cannot be inspected":       {inspect: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}}, says: "net: no", again: true},
+		"it is gone":                   {inspect: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Missing: true}}},
+		"it began later than p anyway": {inspect: worker.Outcome{Result: worker.Done, Answer: worker.Answer{Snapshot: &worker.Snapshot{Incarnation: worker.Incarnation{ID: "id-net", StartedAt: noon.Add(time.Hour)}, Key: "net", ProcessState: worker.ProcessState{Status: worker.StatusRunning}}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, list := restartedParent(t)
@@ -67,11 +67,11 @@ func TestDependentsOutcomes(t *testing.T) {
 			c.list.Action = list
 			d.finish(c.list)
 			if c.list.Result == worker.Done {
-				if c.look.Result == 0 {
-					c.look = worker.Outcome{Result: worker.Done, Answer: worker.Answer{Snapshot: d.pointer(d.running(worker.Action{Key: "net", Incarnation: worker.Incarnation{ID: "id-net"}}))}}
+				if c.inspect.Result == 0 {
+					c.inspect = worker.Outcome{Result: worker.Done, Answer: worker.Answer{Snapshot: d.pointer(d.running(worker.Action{Key: "net", Incarnation: worker.Incarnation{ID: "id-net"}}))}}
 				}
-				c.look.Action = d.only(worker.Inspect)
-				d.finish(c.look)
+				c.inspect.Action = d.only(worker.Inspect)
+				d.finish(c.inspect)
 			}
 			if c.restart.Result != 0 {
 				c.restart.Action = d.only(worker.RestartDependent)

@@ -12,7 +12,7 @@ import (
 )
 
 // look is somebody who looks at the workers now.
-func (h *simHost) look() {
+func (h *simHost) view() {
 	h.f.Viewed(h.w.Now())
 	h.apply(h.f.Tick(h.w.Now()))
 }
@@ -50,7 +50,7 @@ func TestNobodyIsReadWhileNobodyLooks(t *testing.T) {
 
 func TestALookIsAnsweredSoon(t *testing.T) {
 	h := quotas(20)
-	h.look()
+	h.view()
 	h.live(10 * time.Second)
 	require.Len(t, h.used(), 20)
 	require.LessOrEqual(t, h.most[worker.ReadStats], 8)
@@ -62,7 +62,7 @@ func TestALookIsAnsweredSoon(t *testing.T) {
 func TestReadingsWhileSomebodyLooks(t *testing.T) {
 	h := quotas(20)
 	for range 60 {
-		h.look()
+		h.view()
 		h.live(10 * time.Second)
 	}
 	sent := h.sent[worker.ReadStats]
@@ -72,7 +72,7 @@ func TestReadingsWhileSomebodyLooks(t *testing.T) {
 	sent = h.sent[worker.ReadStats]
 	h.live(time.Hour)
 	require.Equal(t, sent, h.sent[worker.ReadStats], "nobody has looked for two minutes")
-	h.look()
+	h.view()
 	h.live(10 * time.Second)
 	require.Equal(t, sent+20, h.sent[worker.ReadStats])
 }
@@ -159,7 +159,7 @@ func TestReadingsAreTheSameEachTime(t *testing.T) {
 	for range 3 {
 		h := quotas(30)
 		for range 12 {
-			h.look()
+			h.view()
 			h.live(10 * time.Second)
 		}
 		if first == nil {

@@ -52,10 +52,10 @@ func TestStopSeenOnlyInTheReplayHolds(t *testing.T) {
 	d.tell(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusExited)
 	d.tell(worker.Observation{Kind: worker.ListEnd})
-	look := d.verb(worker.Inspect)[0]
-	s := d.running(look)
+	inspect := d.verb(worker.Inspect)[0]
+	s := d.running(inspect)
 	s.Status, s.ExitCode, s.FinishedAt = worker.StatusExited, 143, noon.Add(-time.Minute)
-	d.answer(look, s)
+	d.answer(inspect, s)
 	d.pass(time.Hour)
 	require.Empty(t, d.verb(worker.Start))
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
@@ -152,8 +152,8 @@ func TestQuotaMode(t *testing.T) {
 	}
 	t.Run("a quota makes it a worker", func(t *testing.T) {
 		d := newHarness(t, fleet.Settings{Rules: quotaRules()})
-		look := listed(d)
-		d.answer(look, found(d, look, 0.5))
+		inspect := listed(d)
+		d.answer(inspect, found(d, inspect, 0.5))
 		require.Equal(t, []worker.Key{"a"}, d.inView())
 		require.Contains(t, d.told, worker.EventManaged)
 		d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Labels: none, Exit: worker.Exit{ExitCode: 1}})
@@ -161,16 +161,16 @@ func TestQuotaMode(t *testing.T) {
 	})
 	t.Run("no quota does not, until an update gives it one", func(t *testing.T) {
 		d := newHarness(t, fleet.Settings{Rules: quotaRules()})
-		look := listed(d)
-		d.answer(look, found(d, look, 0))
+		inspect := listed(d)
+		d.answer(inspect, found(d, inspect, 0))
 		require.Empty(t, d.inView())
 		require.NotContains(t, d.told, worker.EventManaged)
 		d.do = nil
 		d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Labels: none, Exit: worker.Exit{ExitCode: 1}})
 		require.Empty(t, d.do)
 		d.tell(worker.Observation{Kind: worker.Updated, ID: "id-a", Key: "a", Labels: none})
-		look = d.verb(worker.Inspect)[0]
-		d.answer(look, found(d, look, 0.5))
+		inspect = d.verb(worker.Inspect)[0]
+		d.answer(inspect, found(d, inspect, 0.5))
 		require.Equal(t, []worker.Key{"a"}, d.inView())
 	})
 	t.Run("wrong labels are shown once the quota is known", func(t *testing.T) {
@@ -180,10 +180,10 @@ func TestQuotaMode(t *testing.T) {
 		d.tell(worker.Observation{Kind: worker.ListBegin})
 		d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a", Labels: wrong, ListState: worker.ListState{Status: worker.StatusRunning}})
 		d.tell(worker.Observation{Kind: worker.ListEnd})
-		look := d.verb(worker.Inspect)[0]
-		s := found(d, look, 0.5)
+		inspect := d.verb(worker.Inspect)[0]
+		s := found(d, inspect, 0.5)
 		s.Labels = wrong
-		d.answer(look, s)
+		d.answer(inspect, s)
 		require.Equal(t, worker.HeldBadLabels, d.newWorker("a").Held)
 		require.Len(t, d.newWorker("a").Problems, 1)
 		d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Labels: wrong, Exit: worker.Exit{ExitCode: 1}})

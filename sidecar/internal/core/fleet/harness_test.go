@@ -17,7 +17,7 @@ type harness struct {
 	f    *fleet.Fleet
 	now  time.Time
 	turn fleet.Effects
-	do   []worker.Action // since the last look at it
+	do   []worker.Action // since the last inspect at it
 	drop []worker.Key
 	told []worker.EventKind
 
@@ -89,15 +89,15 @@ func (d *harness) list(names ...string) {
 func (d *harness) up(names ...string) {
 	d.open()
 	d.list(names...)
-	d.answerLooks()
+	d.answerInspects()
 }
 
-// answerLooks answers all looks with what is true of a running container.
-func (d *harness) answerLooks() {
+// answerInspects answers all inspects with what is true of a running container.
+func (d *harness) answerInspects() {
 	for len(d.verb(worker.Inspect)) > 0 {
-		looks := d.verb(worker.Inspect)
+		inspects := d.verb(worker.Inspect)
 		d.do = nil
-		for _, a := range looks {
+		for _, a := range inspects {
 			d.answer(a, d.running(a))
 		}
 	}

@@ -47,7 +47,7 @@ func TestSlowProbesDelayNoOther(t *testing.T) {
 		z := probes[len(probes)-1]
 		require.Equal(t, worker.Key("z"), z.Key)
 		d.probed(z, worker.VerdictWell)
-		d.answerLooks()
+		d.answerInspects()
 		d.do = nil
 		d.pass(30 * time.Second)
 		probes = d.verb(worker.RunProbe)
@@ -101,9 +101,9 @@ func TestAProbeThatFailsLeadsToAStop(t *testing.T) {
 	d.pass(30 * time.Second)
 	probe := d.verb(worker.RunProbe)[0]
 	d.probed(probe, worker.VerdictBad)
-	looks := d.verb(worker.Inspect)
-	require.Len(t, looks, 1, "the engine's state decides")
-	d.answer(looks[0], d.running(looks[0]))
+	inspects := d.verb(worker.Inspect)
+	require.Len(t, inspects, 1, "the engine's state decides")
+	d.answer(inspects[0], d.running(inspects[0]))
 	require.Len(t, d.verb(worker.Stop), 1)
 	w := d.newWorker("w")
 	require.Equal(t, worker.ReasonOutsideFailed, w.Reason)
@@ -129,7 +129,7 @@ func TestProbesWithoutAnAnswerAreNoReasonToRestartAll(t *testing.T) {
 	for _, p := range probes {
 		d.probed(p, worker.VerdictNoAnswer)
 	}
-	d.answerLooks()
+	d.answerInspects()
 	d.do = nil
 	d.pass(5 * time.Second)
 	require.True(t, d.f.View(d.now).HostOverloaded)
@@ -141,9 +141,9 @@ func TestProbesWithoutAnAnswerAreNoReasonToRestartAll(t *testing.T) {
 		d.probed(p, worker.VerdictBad)
 	}
 	stops := []worker.Action{}
-	for looks := d.verb(worker.Inspect); len(looks) > 0; looks = d.verb(worker.Inspect) {
+	for inspects := d.verb(worker.Inspect); len(inspects) > 0; inspects = d.verb(worker.Inspect) {
 		d.do = nil
-		for _, a := range looks {
+		for _, a := range inspects {
 			d.answer(a, d.running(a))
 		}
 		stops = append(stops, d.verb(worker.Stop)...)

@@ -64,8 +64,8 @@ func TestNewContainerIsNoDependent(t *testing.T) {
 	replacing := worker.Dependent{Key: "w", ID: "id-new", Labels: marks, Parents: []string{"id-p"}}
 	d.recreating("w")
 	d.finish(worker.Outcome{Action: list, Result: worker.Done, Answer: worker.Answer{Dependents: []worker.Dependent{replacing}}})
-	for _, look := range d.verb(worker.Inspect) {
-		require.NotEqual(t, "id-new", look.Incarnation.ID)
+	for _, inspect := range d.verb(worker.Inspect) {
+		require.NotEqual(t, "id-new", inspect.Incarnation.ID)
 	}
 	d.do = nil
 	d.pass(time.Minute)
@@ -91,12 +91,12 @@ func TestNothingIsDueWithoutTheEngine(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a")
 	d.tell(worker.Observation{Kind: worker.Updated, ID: "id-a", Key: "a"})
-	look := d.verb(worker.Inspect)[0]
-	s := d.running(look)
+	inspect := d.verb(worker.Inspect)[0]
+	s := d.running(inspect)
 	s.Health, s.HasHealthcheck, s.CPUs = worker.HealthUnhealthy, true, 0.5
 	s.Probes = []worker.Probe{{At: d.now, ExitCode: worker.ProbeTimedOut}}
 	d.tell(worker.Observation{Kind: worker.Disconnected})
-	d.answer(look, s)
+	d.answer(inspect, s)
 	require.True(t, d.turn.Wake.IsZero() || d.turn.Wake.After(d.now), "%s", d.turn.Wake)
 }
 

@@ -34,7 +34,7 @@ func (f *Fleet) seenDone(now time.Time, o worker.Observation) {
 	}
 }
 
-// giveUpDue says of which actions no answer is waited for any longer. Their outcome is Unknown, and a look tells the rest.
+// giveUpDue says of which actions no answer is waited for any longer. Their outcome is Unknown, and an inspect tells the rest.
 func (f *Fleet) giveUpDue(now time.Time) {
 	for id, fl := range f.actions.inFlight {
 		if !fl.done.IsZero() && !fl.givenUp && !now.Before(fl.done.Add(answerTimeout)) {

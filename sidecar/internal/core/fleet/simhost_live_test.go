@@ -134,7 +134,7 @@ func TestTheOnlyWorkerStaysStoppedOverAReboot(t *testing.T) {
 	require.Equal(t, worker.StatusExited, h.status("w"))
 }
 
-// Only the last moment before the end of an engine is its shutdown: who was stopped well before it stays so, also if no look has
+// Only the last moment before the end of an engine is its shutdown: who was stopped well before it stays so, also if no inspect has
 // settled whose word that was.
 func TestStoppedBeforeTheShutdown(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
@@ -169,7 +169,7 @@ func TestEngineThatDoesNotTellWhenItBooted(t *testing.T) {
 			d := newHarness(t, fleet.Settings{})
 			d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now}})
 			d.list("a")
-			d.answerLooks()
+			d.answerInspects()
 			d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
 			d.event(worker.Exited, "a")
 			d.pass(c.before)

@@ -96,7 +96,7 @@ func (t *Transaction) finishStep(now time.Time, step Step, o worker.Outcome, rep
 	case step == CollectOld:
 	case t.repeat.failed != Finished:
 		t.lookForEffect(now, observed)
-	case step == Look && !observed:
+	case step == InspectState && !observed:
 		t.lookFailed(now, err)
 	case t.verify.active:
 		t.verified(now, step, err)

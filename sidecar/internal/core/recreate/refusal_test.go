@@ -11,7 +11,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// What is found at the first look may forbid the recreate: then nothing is sent.
+// What is found at the first inspect may forbid the recreate: then nothing is sent.
 func TestRefusals(t *testing.T) {
 	down := func(e *engine, _ *Request) { e.stop(oldID) }
 	for name, c := range map[string]struct {
@@ -116,7 +116,7 @@ func TestNewOneIsKnownByItsLabels(t *testing.T) {
 		}
 		return works
 	}
-	require.Equal(t, Done, e.run(request()).Ending, "the answer was lost, and the look behind it finds the new one: %v", e.steps)
+	require.Equal(t, Done, e.run(request()).Ending, "the answer was lost, and the inspect behind it finds the new one: %v", e.steps)
 
 	for _, label := range []string{worker.MarkAttempt, worker.MarkBy} {
 		e := newEngine(t)
@@ -129,12 +129,12 @@ func TestNewOneIsKnownByItsLabels(t *testing.T) {
 		}
 		require.Equal(t, Busy, e.run(request()).Ending)
 		require.Contains(t, e.has, "third")
-		require.Equal(t, []string{"look", "create new"}, e.steps)
+		require.Equal(t, []string{"inspect", "create new"}, e.steps)
 	}
 }
 
 // A call without an answer may work yet: its effect is looked for, a second apart. Where nothing was sent, or the call does not
-// touch the worker, one look is enough.
+// touch the worker, one inspect is enough.
 func TestEffectIsLookedFor(t *testing.T) {
 	for _, c := range []struct {
 		step  Step
@@ -151,7 +151,7 @@ func TestEffectIsLookedFor(t *testing.T) {
 			case s == c.step && failed.IsZero():
 				failed = e.now
 				return c.f
-			case !failed.IsZero() && turned.IsZero() && s != Look:
+			case !failed.IsZero() && turned.IsZero() && s != InspectState:
 				turned = e.now
 			}
 			return works
@@ -202,7 +202,7 @@ func TestAnotherStokers(t *testing.T) {
 					one.Created = e.now
 				}
 			}
-			e.now = e.now.Add(c.after - 2*e.lag) // it is decided on after the second look
+			e.now = e.now.Add(c.after - 2*e.lag) // it is decided on after the second inspect
 			r := e.run(request())
 			require.Equal(t, c.want, r.Ending, "%v", e.steps)
 			if c.want == Busy {

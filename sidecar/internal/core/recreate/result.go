@@ -43,7 +43,7 @@ type Result struct {
 	Err     error     // why it is not Done, or why there is a Leftover
 	Notes   []string  // how the new container differs from the old one
 	EndedAt time.Time // of the old container's last life, the engine's clock
-	// Gone: there was no old container at the first look.
+	// Gone: there was no old container at the first inspect.
 	Gone bool
 	// Untouched: nothing was sent that changes anything.
 	Untouched bool
@@ -82,7 +82,7 @@ func (t *Transaction) setHolder(id string) {
 
 // unasked: the engine could not be asked before anything was sent.
 func (t *Transaction) unasked(o worker.Outcome) {
-	t.run.trouble.why = fmt.Errorf("%s: %s", Look, o.Err)
+	t.run.trouble.why = fmt.Errorf("%s: %s", InspectState, o.Err)
 	t.run.trouble.unreachable = o.Unreachable
 	t.end(Unknown)
 }
@@ -232,7 +232,7 @@ func (r Result) Outcome(a worker.Action) worker.Outcome {
 	return out
 }
 
-// refused tells what may be otherwise at the next look from what will not.
+// refused tells what may be otherwise at the next inspect from what will not.
 func (r Result) refused(a worker.Action, out *worker.Outcome) {
 	switch {
 	case r.Gone && len(a.Definition) == 0:

@@ -14,7 +14,7 @@ import (
 func TestOutcome(t *testing.T) {
 	const old = "old"
 	no := errors.New("no")
-	changed := fmt.Errorf("look: %w", refusal{why: "it is paused", changed: true})
+	changed := fmt.Errorf("inspect: %w", refusal{why: "it is paused", changed: true})
 	for name, c := range map[string]struct {
 		r        Result
 		want     worker.Outcome
@@ -30,8 +30,8 @@ func TestOutcome(t *testing.T) {
 		"gone and forgotten": {
 			Result{Ending: Refused, Err: refusal{why: "gone"}, Gone: true}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Missing: true, Err: "gone"}}, false,
 		},
-		"changed":      {Result{Ending: Refused, Err: changed}, worker.Outcome{Result: worker.Refused, Failure: worker.Failure{Err: "look: it is paused"}}, true},
-		"a stranger":   {Result{Ending: Refused, Err: changed, ID: "other"}, worker.Outcome{Result: worker.Refused, Failure: worker.Failure{Err: "look: it is paused"}}, false},
+		"changed":      {Result{Ending: Refused, Err: changed}, worker.Outcome{Result: worker.Refused, Failure: worker.Failure{Err: "inspect: it is paused"}}, true},
+		"a stranger":   {Result{Ending: Refused, Err: changed, ID: "other"}, worker.Outcome{Result: worker.Refused, Failure: worker.Failure{Err: "inspect: it is paused"}}, false},
 		"busy":         {Result{Ending: Busy, Err: no}, worker.Outcome{Result: worker.Refused, Failure: worker.Failure{Err: "no"}}, false},
 		"undone":       {Result{Ending: Undone, Err: no}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}}, true},
 		"stopped":      {Result{Ending: Undone, Err: no, OperatorStopped: true}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{OperatorStopped: true, Err: "no"}}, true},

@@ -7,7 +7,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Pauses between two looks, and between two tries.
+// Pauses between two inspects, and between two tries.
 const (
 	effectPause = time.Second
 	retryPause  = 200 * time.Millisecond
@@ -24,13 +24,13 @@ func (t *Transaction) lookFailed(now time.Time, err error) {
 	t.at = now.Add(lookPause)
 }
 
-// stepFailed looks whether a step was done although its call failed. Without an answer, and for a stop whose answer a proxy
+// stepFailed finds out whether a step was done although its call failed. Without an answer, and for a stop whose answer a proxy
 // did not wait for, it looks for a while.
 func (t *Transaction) stepFailed(now time.Time, step Step, o worker.Outcome, err error) {
 	unsent := o.Report != nil && !o.Report.Sent
-	t.repeat.failed, t.repeat.err, t.repeat.answered, t.repeat.looks = step, err, answered(o), 1
+	t.repeat.failed, t.repeat.err, t.repeat.answered, t.repeat.inspects = step, err, answered(o), 1
 	if !t.repeat.answered && (!first(step) || step == CreateNew && !unsent) || step == StopOld {
-		t.repeat.looks = 4
+		t.repeat.inspects = 4
 	}
 	t.lookForEffect(now, !t.stale)
 }
@@ -44,7 +44,7 @@ func (t *Transaction) lookForEffect(now time.Time, observed bool) {
 	if observed && t.stale { // the name has to be looked for, too
 		return
 	}
-	if r.looks--; r.looks > 0 {
+	if r.inspects--; r.inspects > 0 {
 		t.at = now.Add(effectPause)
 		return
 	}

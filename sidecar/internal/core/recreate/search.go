@@ -81,7 +81,7 @@ func (t *Transaction) adopt(now time.Time, o worker.Outcome, report *worker.Step
 		return
 	}
 	made, ok := report.Seen[t.run.newID]
-	if t.run.newID != "" && !ok { // its owner has ended it between the two looks, and has left the old container as it is to be
+	if t.run.newID != "" && !ok { // its owner has ended it between the two inspects, and has left the old container as it is to be
 		t.phase = searching
 		t.begin(now, t.req.OldID, "")
 		return

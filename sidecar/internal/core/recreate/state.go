@@ -62,11 +62,11 @@ type Step string
 
 // The steps. CreateNew to Compare come first and leave the old container alone; they are State.Todo.
 const (
-	Look      Step = "look" // inspect, because the last step left the state unknown
-	CreateNew Step = "create new"
-	Connect   Step = "connect"
-	CopyFiles Step = "copy files"
-	Compare   Step = "compare"
+	InspectState Step = "inspect" // because the last step left the state unknown
+	CreateNew    Step = "create new"
+	Connect      Step = "connect"
+	CopyFiles    Step = "copy files"
+	Compare      Step = "compare"
 
 	CollectOld Step = "collect evidence" // of the old container
 	StopOld    Step = "stop old"

@@ -176,7 +176,7 @@ func judge(p State, step Step) string {
 		if p.Rollback && !p.OperatorRemoved || old != atName && old != atBackup {
 			return "the old container is stopped although it is to run, or is not the transaction's"
 		}
-	case RenameOld, RestoreOld, UndoRename, StopNew, Verify, WaitRemoval, WaitStop, Look, CreateNew, Connect, CopyFiles, Compare, Finished:
+	case RenameOld, RestoreOld, UndoRename, StopNew, Verify, WaitRemoval, WaitStop, InspectState, CreateNew, Connect, CopyFiles, Compare, Finished:
 	}
 	return ""
 }

@@ -46,8 +46,8 @@ func (t *Transaction) send(now time.Time, step Step) *worker.Action {
 	case RemoveNew:
 		call.Do, call.ID = worker.CallRemove, t.run.newID
 		t.run.removing[t.run.newID] = true
-	case Look, Verify, WaitRemoval, WaitStop, CollectOld, Finished:
-		return t.look()
+	case InspectState, Verify, WaitRemoval, WaitStop, CollectOld, Finished:
+		return t.inspectState()
 	}
 	t.state.Touched = t.state.Touched || touches
 	call.Observe = t.observed(step)
@@ -60,8 +60,8 @@ func (t *Transaction) collect() *worker.Action {
 	return t.action(CollectOld, worker.RecreateCall{Do: worker.CallCollect, ID: t.run.oldID, Observe: t.observed(CollectOld)})
 }
 
-func (t *Transaction) look() *worker.Action {
-	return t.action(Look, worker.RecreateCall{Do: worker.CallInspect, Observe: t.observed(Look)})
+func (t *Transaction) inspectState() *worker.Action {
+	return t.action(InspectState, worker.RecreateCall{Do: worker.CallInspect, Observe: t.observed(InspectState)})
 }
 
 // observed are the containers to inspect after a step: both, by ID, for the names are what the steps change; and the name where

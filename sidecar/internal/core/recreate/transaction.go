@@ -17,7 +17,7 @@ type Request struct {
 	// Like is what the new container is to be like instead of the old one's inspect, where that lacks what the container has lost; nil for
 	// the inspect.
 	Like []byte
-	// Expect is what the container must be like at the first look; nil accepts every one.
+	// Expect is what the container must be like at the first inspect; nil accepts every one.
 	Expect *Expectation
 	// Owner tells the transactions of this Stoker from those of another one on the same engine, also after its own restart.
 	Owner string
@@ -71,7 +71,7 @@ const (
 	createDeadline = 3 * time.Minute
 )
 
-// Transaction is one recreate from its first look to its end. It is a value without a clock: Due and Next say what to do and
+// Transaction is one recreate from its first inspect to its end. It is a value without a clock: Due and Next say what to do and
 // when, Finish takes in what became of it. Not safe for concurrent use.
 type Transaction struct {
 	req    Request
@@ -104,12 +104,12 @@ const (
 // run is what is known of one way from the old container to the new one, or back, beside its state.
 type run struct {
 	oldID, newID string
-	old          *worker.Snapshot // at the first look; nil when it was gone, and for a resumed run
+	old          *worker.Snapshot // at the first inspect; nil when it was gone, and for a resumed run
 	like         []byte           // what the new container is compared with; nil when nobody knows the old one
 	plan         *worker.Plan
 	marks        map[string]string // of the new container
 	resumed      bool
-	gone         bool            // there was no old container at the first look
+	gone         bool            // there was no old container at the first inspect
 	started      bool            // the new one, with success
 	named        bool            // the new one has the name, as the transaction's own renames tell
 	stopSent     bool            // to the new one, so that a stop of it may be the transaction's own
@@ -138,7 +138,7 @@ type repeat struct {
 	failed   Step // whose effect is looked for
 	err      error
 	answered bool
-	looks    int // left
+	inspects int // left
 	tries    map[Step]int
 	rounds   int    // of earlier transactions that were dealt with
 	owner    string // of the transaction that was found
@@ -232,7 +232,7 @@ func (t *Transaction) inspect(others ...worker.Key) *worker.Action {
 	for _, other := range others {
 		refs = append(refs, string(other))
 	}
-	return t.action(Look, worker.RecreateCall{Do: worker.CallInspect, Observe: refs})
+	return t.action(InspectState, worker.RecreateCall{Do: worker.CallInspect, Observe: refs})
 }
 
 func (t *Transaction) action(step Step, call worker.RecreateCall) *worker.Action {
@@ -300,7 +300,7 @@ func (t *Transaction) nextOfRun(now time.Time) *worker.Action {
 		t.stop(now, errDeadline)
 		return nil
 	case t.stale || t.repeat.failed != Finished:
-		return t.look()
+		return t.inspectState()
 	case t.awaitsExit(now):
 		return nil
 	}
@@ -345,7 +345,7 @@ func (t *Transaction) overruled() error {
 }
 
 // changed reports whether somebody else has changed the old container before the transaction touched it. What Docker's own
-// restart policy does to it between two looks is nobody's wish.
+// restart policy does to it between two inspects is nobody's wish.
 func (t *Transaction) changed() bool {
 	old, before := t.state.Old, containerOf(*t.run.old)
 	if old == nil || old.Name != before.Name || !old.usable() {

@@ -12,7 +12,7 @@ import (
 )
 
 var straight = []Step{
-	Look, CreateNew, Connect, CopyFiles, Compare, StopOld, RenameOld, RenameNew, StartNew, Look, Look, Look, Look, Compare, RemoveOld,
+	InspectState, CreateNew, Connect, CopyFiles, Compare, StopOld, RenameOld, RenameNew, StartNew, InspectState, InspectState, InspectState, InspectState, Compare, RemoveOld,
 }
 
 func TestStraightOn(t *testing.T) {
@@ -274,9 +274,9 @@ func TestOwnStopOfTheNewOne(t *testing.T) {
 	require.Equal(t, []string{"w"}, e.running())
 }
 
-// Another Stoker ends its own transaction between the two looks of the one that has found it: an operator had stopped the worker. There
+// Another Stoker ends its own transaction between the two inspects of the one that has found it: an operator had stopped the worker. There
 // is nothing left to undo, and nothing is started.
-func TestEndedByItsOwnerBetweenTwoLooks(t *testing.T) {
+func TestEndedByItsOwnerBetweenTwoInspects(t *testing.T) {
 	for _, resume := range []bool{true, false} {
 		e, req := unfinished(t, "host/1", 6), request()
 		req.ResumeOnly = resume

@@ -12,14 +12,14 @@ import (
 // verification sees the new container stay up for Request.Verify, then compares it with the old one once more.
 type verification struct {
 	active    bool
-	looks     int       // done
+	inspects  int       // done
 	startedAt time.Time // of the new container
 	endedAt   time.Time // when it was found down, for it may have been an operator's stop; zero while it is up
 	why       unstable  // then
 }
 
-// verifyLooks is how many intervals the new container is looked at for.
-const verifyLooks = 4
+// verifyInspects is how many intervals the new container is looked at for.
+const verifyInspects = 4
 
 // stopNoticeWait is how long an operator's stop may take to become known after its effect was seen: it comes as an event.
 const stopNoticeWait = time.Second
@@ -45,9 +45,9 @@ func (t *Transaction) nextOfVerify(now time.Time) *worker.Action {
 			return nil
 		}
 	}
-	t.run.bound.steps = 0 // the number of looks bounds it
-	if v.looks < verifyLooks {
-		return t.look()
+	t.run.bound.steps = 0 // the number of inspects bounds it
+	if v.inspects < verifyInspects {
+		return t.inspectState()
 	}
 	return t.send(now, Compare)
 }
@@ -62,7 +62,7 @@ func (t *Transaction) verified(now time.Time, step Step, err error) {
 	case step == Compare && t.holds():
 		t.state.Verified, t.verify = true, verification{}
 	default:
-		t.verify.looks++
+		t.verify.inspects++
 		t.judge(now)
 	}
 }
@@ -104,8 +104,8 @@ func (t *Transaction) judge(now time.Time) {
 		t.verifyFailed(now, unstable{"the new container was restarted while it had to stay up"})
 	default:
 		v.startedAt = s.StartedAt
-		if v.looks < verifyLooks {
-			t.at = now.Add(t.req.Verify / verifyLooks)
+		if v.inspects < verifyInspects {
+			t.at = now.Add(t.req.Verify / verifyInspects)
 		}
 	}
 }

@@ -40,12 +40,12 @@ func TestNewOneDoesNotStayUp(t *testing.T) {
 		"somebody restarts it":    {func(c *worker.Snapshot, now time.Time) { c.StartedAt = now }, "was restarted while it had to stay up", 0},
 		"it is paused":            {func(c *worker.Snapshot, _ time.Time) { c.Status = worker.StatusPaused }, "it is paused", stopNoticeWait},
 	} {
-		for _, look := range []int{9, 11} {
+		for _, inspect := range []int{9, 11} {
 			t.Run(name, func(t *testing.T) {
 				e := newEngine(t)
 				var changed time.Time
 				e.before = func(*Transaction, Step) {
-					if len(e.steps) == look {
+					if len(e.steps) == inspect {
 						c.change(e.newOne(), e.now)
 						changed = e.now
 					}
@@ -91,11 +91,11 @@ func TestStopSeenBeforeItsEvent(t *testing.T) {
 // A Podman shows that somebody is stopping the new container: that is waited for, and nothing is started.
 func TestStoppingOnPodman(t *testing.T) {
 	e := newEngine(t)
-	looks := 0
+	inspects := 0
 	e.before = func(_ *Transaction, _ Step) {
 		if one := e.newOne(); one != nil && one.Status == worker.StatusRunning {
 			one.Stopping = true
-			if looks++; looks == 4 {
+			if inspects++; inspects == 4 {
 				one.Stopping = false
 				e.stop(one.ID)
 			}
@@ -187,13 +187,13 @@ func TestOwnGrace(t *testing.T) {
 
 // The old container removes itself, and the engine takes its time: the name is waited for, for ten seconds.
 func TestRemovalUnderWay(t *testing.T) {
-	for looks, want := range map[int]Ending{20: Done, 200: Unknown} {
+	for inspects, want := range map[int]Ending{20: Done, 200: Unknown} {
 		e := newEngine(t)
 		left := -1
 		e.before = func(_ *Transaction, step Step) {
 			switch one := e.has[oldID]; {
 			case step == RenameOld && left < 0:
-				one.Status, one.AutoRemove, left = worker.StatusRemoving, true, looks
+				one.Status, one.AutoRemove, left = worker.StatusRemoving, true, inspects
 			case left > 0:
 				if left--; left == 0 {
 					delete(e.has, oldID)

@@ -143,11 +143,11 @@ type QuotaArgs struct{ From, CPUs float64 }
 // Result says how an action ended.
 type Result uint8
 
-// The results. Unknown is a value of its own: after it Stoker looks before it acts again.
+// The results. Unknown is a value of its own: after it Stoker inspects before it acts again.
 const (
 	Done    Result = iota + 1
 	Failed         // the engine said no; Err says why
-	Refused        // the look before it found something else than was decided on
+	Refused        // the inspect before it found something else than was decided on
 	Unknown        // no answer: it may have happened, may happen yet, or never will
 	Skipped        // dry run
 )

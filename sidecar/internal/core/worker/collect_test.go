@@ -63,7 +63,7 @@ func TestEvidenceBeforeAStop(t *testing.T) {
 			> collect
 			answer nothing
 			> stop 2`},
-		{"rule 1: healthy again at the look before", `
+		{"rule 1: healthy again at the inspect before", `
 			given health evidence=basic
 			up
 			unhealthy
@@ -148,7 +148,7 @@ func TestCommandBeforeAStop(t *testing.T) {
 			die 0
 			answer nothing
 			> start 1`},
-		{"before-stop: not run in a worker that is healthy at the look before", `
+		{"before-stop: not run in a worker that is healthy at the inspect before", `
 			given health before-stop=drain
 			up
 			unhealthy

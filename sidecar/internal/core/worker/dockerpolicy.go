@@ -2,7 +2,7 @@ package worker
 
 import "time"
 
-// waitForDocker: Docker has decided under the container's lock before it sends die, so that a look at once reports whether
+// waitForDocker: Docker has decided under the container's lock before it sends die, so that an inspect at once reports whether
 // it is going to restart the container. Podman shows no such thing: it restarts the container within a moment, or does not.
 func (m *Machine) waitForDocker(now time.Time) {
 	m.to(PhaseDocker)

@@ -80,7 +80,7 @@ func TestDockersOwnRestarts(t *testing.T) {
 			+1h
 			> nothing
 			= held stopped-by-operator`},
-		{"rule 10: stopped in Docker's wait, a look first", `
+		{"rule 10: stopped in Docker's wait, an inspect first", `
 			given docker=always
 			up
 			mute die 1

@@ -115,7 +115,7 @@ func TestAcrossTheEnginesDeath(t *testing.T) {
 			up
 			+1s
 			> start 2`},
-		{"rule 11: a start that is due does not wait for a look that is due longer", `
+		{"rule 11: a start that is due does not wait for an inspect that is due longer", `
 			up
 			die 1
 			> start 1

@@ -39,7 +39,7 @@ func (m *Machine) signalled(now time.Time, o Observation) {
 		if m.ownSignal(now, o) {
 			return
 		}
-		m.foreign.pending = &pendingSignal{at: now, o: o} // it may be the container's own stop signal, which only a look tells
+		m.foreign.pending = &pendingSignal{at: now, o: o} // it may be the container's own stop signal, which only an inspect tells
 		return
 	}
 	if !m.meansStop(o.Signal) || m.ownSignal(now, o) || m.stopSuperseded(now) {
@@ -50,7 +50,7 @@ func (m *Machine) signalled(now time.Time, o Observation) {
 }
 
 // operatorStop notes an operator's word. SIGKILL and the stop event come at the end of the same stop and change nothing about
-// when it began; whose it is an answered look settles, so that one is asked for. Another signal behind a SIGKILL is the stop of
+// when it began; whose it is an answered inspect settles, so that one is asked for. Another signal behind a SIGKILL is the stop of
 // somebody who came too late to see it: then it was not killed alone.
 func (m *Machine) operatorStop(now time.Time, i StopIntent) {
 	if was := m.saved.StopIntent; m.stoppedByOperator(now, i.At) {
@@ -67,13 +67,13 @@ func (m *Machine) operatorStop(now time.Time, i StopIntent) {
 	}
 }
 
-// pendingSignal is a signal that came before the first look.
+// pendingSignal is a signal that came before the first inspect.
 type pendingSignal struct {
 	at time.Time // Stoker's clock
 	o  Observation
 }
 
-// applyPendingSignal makes up for a signal whose meaning the first look has told. If the end came before the look as well, the
+// applyPendingSignal makes up for a signal whose meaning the first inspect has told. If the end came before the inspect as well, the
 // signal is taken in before that end is judged.
 func (m *Machine) applyPendingSignal() {
 	if e := m.foreign.pending; e != nil {
@@ -153,7 +153,7 @@ func (m *Machine) firstUnseen(recalled bool, o Observation) bool {
 	return (recalled || o.History()) && !o.At.Before(stop.At.Add(stop.least()-settle))
 }
 
-// firstSignal reports whether a stop of this container begins with that signal. Before the first look any but SIGKILL may.
+// firstSignal reports whether a stop of this container begins with that signal. Before the first inspect any but SIGKILL may.
 func (m *Machine) firstSignal(s syscall.Signal) bool {
 	switch {
 	case m.container.config.stopSignal != 0:
@@ -203,8 +203,8 @@ func (m *Machine) exited(now time.Time, o Observation) {
 		m.requestInspect(now, ReasonUncertain) // or the clock stepped back
 		return
 	}
-	known := m.container.status == StatusExited && !m.unexplained() // by a look, or by this event the first time
-	unhealthy := !m.checks.unhealthyAt.IsZero()                     // also where a look was ahead of this event
+	known := m.container.status == StatusExited && !m.unexplained() // by an inspect, or by this event the first time
+	unhealthy := !m.checks.unhealthyAt.IsZero()                     // also where an inspect was ahead of this event
 	m.container.status = StatusExited
 	m.life.endedAt, m.life.exitCode = o.At, o.ExitCode
 	m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}
@@ -302,7 +302,7 @@ func (m *Machine) observedExit(o Observation) exitFacts {
 	return m.likelyOOM(e, o.At)
 }
 
-// lateExit is an end whose event came before the first look.
+// lateExit is an end whose event came before the first inspect.
 func (m *Machine) lateExit(s Snapshot) exitFacts {
 	e := exitFacts{code: m.life.exitCode, oom: s.OOMKilled, intent: IntentNone}
 	if m.engineCutIt() {

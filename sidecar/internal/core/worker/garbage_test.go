@@ -116,7 +116,7 @@ func (g *garbage) answer(t *rapid.T) worker.Effects {
 	if g.flight != nil && rapid.IntRange(0, 99).Draw(t, "stranger") < 90 {
 		o.Action, g.flight = *g.flight, nil
 	}
-	if rapid.IntRange(0, 99).Draw(t, "look") < 80 {
+	if rapid.IntRange(0, 99).Draw(t, "inspect") < 80 {
 		s := g.snapshot(t)
 		o.Snapshot = &s
 	}

@@ -100,7 +100,7 @@ func TestStarting(t *testing.T) {
 			= attempts 1
 			+1s
 			> start 2`},
-		{"rule 12: died at once, an old look in the answer", `
+		{"rule 12: died at once, an old inspect in the answer", `
 			up
 			die 1
 			> start 1
@@ -143,7 +143,7 @@ func TestStarting(t *testing.T) {
 			list running new
 			answer unknown
 			+1s
-			> look
+			> inspect
 			= told healed
 			late start
 			= attempts 1`},
@@ -154,7 +154,7 @@ func TestStarting(t *testing.T) {
 			answer unknown
 			> nothing
 			+1s
-			> look
+			> inspect
 			= due 800ms..1s
 			+1s
 			> start 2`},
@@ -169,7 +169,7 @@ func TestStarting(t *testing.T) {
 			= due 700ms..1s
 			+1s
 			> start 2`},
-		{"rule 14: no answer to the start, and the next one is due: a look comes first", `
+		{"rule 14: no answer to the start, and the next one is due: an inspect comes first", `
 			up
 			die 1
 			> start 1

@@ -2,7 +2,7 @@ package worker
 
 import "time"
 
-// applyInspect takes in a look. What the events said later than the look was taken wins over it.
+// applyInspect takes in an inspect. What the events said later than the inspect was taken wins over it.
 func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	first := !m.container.inspected
 	if first {
@@ -71,7 +71,7 @@ func (m *Machine) applyStatus(now time.Time, s Snapshot, p inspectContext) {
 	}
 }
 
-// dropOldState forgets what is not about the life that a look found, but about one before it. A life of which an event has told is not
+// dropOldState forgets what is not about the life that an inspect found, but about one before it. A life of which an event has told is not
 // found, but known.
 func (m *Machine) dropOldState(s Snapshot) {
 	if i := m.saved.StopIntent; i != nil && i.At.Before(s.StartedAt) {
@@ -103,7 +103,7 @@ func (m *Machine) updateConfig(s Snapshot) {
 	}
 }
 
-// older reports whether the events know better than the look. Both carry the engine's clock, and both are about the
+// older reports whether the events know better than the inspect. Both carry the engine's clock, and both are about the
 // same process, so that a step of the clock between them would have to fall into the same few milliseconds.
 func (m *Machine) older(s Snapshot) bool {
 	switch {
@@ -170,7 +170,7 @@ func (m *Machine) stillStopping(now time.Time) {
 	m.toDue(PhaseStopDue, now)
 }
 
-// inspectContext is what a look is compared with.
+// inspectContext is what an inspect is compared with.
 type inspectContext struct {
 	before  Status
 	first   bool // nothing is known of before
@@ -186,14 +186,14 @@ func (p inspectContext) startedSince(at time.Time, s Snapshot) bool {
 	return p.unheard && (s.StartedAt.After(at) || stepped)
 }
 
-// begunAt reports whether a life that is known by the time of its start event is the one that a look shows: the engine notes
+// begunAt reports whether a life that is known by the time of its start event is the one that an inspect shows: the engine notes
 // the start a little before it tells of it.
 func begunAt(event time.Time, s Snapshot) bool {
 	lag := event.Sub(s.StartedAt)
 	return lag >= 0 && lag < startNotice
 }
 
-// foundDown: a look found no process. Where an event told the end, it is judged already.
+// foundDown: an inspect found no process. Where an event told the end, it is judged already.
 func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 	phase := m.phase()
 	switch {
@@ -259,7 +259,7 @@ func (m *Machine) startedSinceHold(now time.Time, s Snapshot) {
 	m.exitNotObserved(now, s)
 }
 
-// diedAtOnce: the start worked, and the look behind it came too late to see the worker alive. The events will tell.
+// diedAtOnce: the start worked, and the inspect behind it came too late to see the worker alive. The events will tell.
 func (m *Machine) diedAtOnce(now time.Time, s Snapshot) {
 	m.to(PhaseVerifying)
 	m.exitNotObserved(now, s)

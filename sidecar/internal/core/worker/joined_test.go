@@ -4,7 +4,7 @@ import "testing"
 
 func TestOperatorJoinsTheOwnStop(t *testing.T) {
 	run(t, []scenario{
-		{"rule 5: docker restart, and a look that is ahead of its last events", `
+		{"rule 5: docker restart, and an inspect that is ahead of its last events", `
 			up
 			mute kill TERM
 			die 0

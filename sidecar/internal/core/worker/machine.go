@@ -109,7 +109,7 @@ type Identity struct {
 	// Task: it is a task of a Swarm service that Stoker may kill. It never starts one, and leaves its end to Swarm.
 	Task         bool
 	Unmanageable Reason // HeldNot, HeldBadLabels, HeldSwarm or HeldOneOff
-	// Tentative: whether the container is a worker depends on its first look. Nothing is told of it before Confirm.
+	// Tentative: whether the container is a worker depends on its first inspect. Nothing is told of it before Confirm.
 	Tentative bool
 	// Zone is that of restart-at where it names none; nil is UTC.
 	Zone *time.Location

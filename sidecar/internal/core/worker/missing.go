@@ -21,7 +21,7 @@ func (m *Machine) markMissing() {
 	}
 }
 
-// onlyKilled reports whether a SIGKILL is all that somebody sent. A signal behind it whose meaning only a look will tell is a stop's:
+// onlyKilled reports whether a SIGKILL is all that somebody sent. A signal behind it whose meaning only an inspect will tell is a stop's:
 // nobody has anything else to say to a worker that was killed.
 func (m *Machine) onlyKilled() bool {
 	i := m.saved.StopIntent

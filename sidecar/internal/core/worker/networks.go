@@ -43,9 +43,9 @@ type networks struct {
 // connectDeadline bounds the requests to connect a container, with the inspect after them.
 const connectDeadline = time.Minute
 
-// lookBeforeStart is how old the last inspect may be when a worker whose start has failed is started again. What is missing without
+// inspectBeforeStart is how old the last inspect may be when a worker whose start has failed is started again. What is missing without
 // another failed start an operator has disconnected, and once a start has worked that cannot be told any more.
-const lookBeforeStart = 2 * time.Second
+const inspectBeforeStart = 2 * time.Second
 
 // whole reports whether the worker has all networks that it was given.
 func (m *Machine) whole() bool { return len(m.saved.Networks.Lost) == 0 }
@@ -193,10 +193,10 @@ func withNetworks(inspect, earlier []byte, names []string) ([]byte, error) {
 	return json.Marshal(is.document)
 }
 
-// looksBeforeStart reports whether a start has to wait for an inspect that tells a loss from an operator's disconnect.
-func (m *Machine) looksBeforeStart(class ActionClass, at time.Time) bool {
+// inspectsBeforeStart reports whether a start has to wait for an inspect that tells a loss from an operator's disconnect.
+func (m *Machine) inspectsBeforeStart(class ActionClass, at time.Time) bool {
 	failed := class == ClassStart && m.heal().Fault == FaultStartFailed && m.inspects.tries == 0
-	return failed && len(m.saved.Networks.Shown) > 0 && at.Sub(m.networks.seenAt) > lookBeforeStart
+	return failed && len(m.saved.Networks.Shown) > 0 && at.Sub(m.networks.seenAt) > inspectBeforeStart
 }
 
 // connects reports whether a running worker is to be connected again. It is the only thing that brings a network back without a

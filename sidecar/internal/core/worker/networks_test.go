@@ -215,21 +215,21 @@ func TestLostNetworks(t *testing.T) {
 			world networks: start-error:port2
 			+20s
 			> connect front, start 2`},
-		{"lost before anybody had looked: that of its mode is known", `
+		{"lost before any inspect: that of its mode is known", `
 			given networks=front,rear never-started
 			world networks: start-error:port1
 			up
 			= lost front
 			+5s
 			> connect front, start 1`},
-		{"a start that failed for something else, before anybody had looked", `
+		{"a start that failed for something else, before any inspect", `
 			given networks=front never-started
 			world networks: start-error:mount
 			up
 			= lost
 			+5s
 			> start 1`},
-		{"a start that was not answered, and another one that worked before a look", `
+		{"a start that was not answered, and another one that worked before an inspect", `
 			given networks=front
 			up
 			die 137
@@ -313,7 +313,7 @@ func TestLostNetworks(t *testing.T) {
 			= held stopped-by-operator
 			start
 			> connect front`},
-		{"a start that was accepted, and an operator's disconnect before the look", `
+		{"a start that was accepted, and an operator's disconnect before the inspect", `
 			given networks=front
 			up
 			die 137

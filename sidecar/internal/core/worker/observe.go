@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// settle is how long a state that contradicts the events may wait for the event that explains it. A list or a look
+// settle is how long a state that contradicts the events may wait for the event that explains it. A list or an inspect
 // travels on another connection than the events and may lead them.
 const settle = 2 * time.Second
 
@@ -194,7 +194,7 @@ func (m *Machine) started(now time.Time, o Observation) {
 	case byDocker:
 		m.life.startedBy = startedByDocker
 	}
-	m.saved.Incarnation.StartedAt = o.At // nearly: a replay of this start is known by it, also when no look comes any more
+	m.saved.Incarnation.StartedAt = o.At // nearly: a replay of this start is known by it, also when no inspect comes any more
 	m.life.awaitStart, m.inspects.stale = time.Time{}, m.inFlight != nil
 	m.container.status, m.checks.status = StatusRunning, m.firstHealth()
 	m.saved.StopIntent = nil
@@ -232,7 +232,7 @@ func (m *Machine) stoppedUnheard(now time.Time) bool {
 	return m.awaiting(now) && m.life.startUnheard && m.stopSent()
 }
 
-// beganByHeal reports whether a start is that of the heal: one that was sent, or the one of a life of which a look has told that
+// beganByHeal reports whether a start is that of the heal: one that was sent, or the one of a life of which an inspect has told that
 // it is over already.
 func (m *Machine) beganByHeal(o Observation) bool {
 	if m.phase() == PhaseVerifying {
@@ -256,7 +256,7 @@ func (m *Machine) newLife() {
 	m.foreign.pending = nil
 }
 
-// verifyOwnStart: the answer to the start is on its way, or was lost; then a look tells. Stop signals from here on are
+// verifyOwnStart: the answer to the start is on its way, or was lost; then an inspect tells. Stop signals from here on are
 // somebody else's.
 func (m *Machine) verifyOwnStart(now time.Time) {
 	m.dropOwnStop()
@@ -350,7 +350,7 @@ func (m *Machine) renamedBack(now time.Time) {
 	m.requestInspect(now, ReasonChanged)
 }
 
-// reinspect: an event came by while a look is under way, whose answer may be older than the event. It is looked once more, or a
+// reinspect: an event came by while an inspect is under way, whose answer may be older than the event. It is inspected once more, or a
 // worker that got well just then would count as starting until the next list.
 func (m *Machine) reinspect(now time.Time) {
 	if m.inFlight != nil {

@@ -158,12 +158,12 @@ func TestProbesFromOutside(t *testing.T) {
 			= reason outside-probe-failed
 			outside silent
 			= reason outside-probe-failed`},
-		{"each failure leads to a look, for the address may be another one", `
+		{"each failure leads to an inspect, for the address may be another one", `
 			given probe=tcp://:1
 			up
-			> look
+			> inspect
 			outside refused
-			> look`},
+			> inspect`},
 		{"starved by its own check, and answering from outside: as without the probe", `
 			given health cpus=0.03 probe=tcp://:1 starved-grace=2m
 			up
@@ -264,7 +264,7 @@ func TestProbesFromOutside(t *testing.T) {
 	})
 }
 
-// The look before the stop knows only the engine's health, which must not refuse a stop that a probe from outside has led to (rule 1).
+// The inspect before the stop knows only the engine's health, which must not refuse a stop that a probe from outside has led to (rule 1).
 func TestTheStopAfterAProbeDoesNotAskTheEngine(t *testing.T) {
 	s := play(t, `
 		given health probe=tcp://:1 probe-retries=1
@@ -419,7 +419,7 @@ func TestProbeView(t *testing.T) {
 }
 
 // A host that is named is no address of the worker's, which an inspect could update.
-func TestAFailureOfANamedHostLeadsToNoLook(t *testing.T) {
-	s := play(t, "given probe=tcp://host:1\nup\n> look\noutside refused")
+func TestAFailureOfANamedHostLeadsToNoInspect(t *testing.T) {
+	s := play(t, "given probe=tcp://host:1\nup\n> inspect\noutside refused")
 	require.Empty(t, s.did)
 }

@@ -2,10 +2,10 @@ package worker_test
 
 import "testing"
 
-// Looks whose answer is older than an event that came by meanwhile. What the answer gets wrong must not last until the next list.
-func TestLooksThatAreOvertaken(t *testing.T) {
+// Inspects whose answer is older than an event that came by meanwhile. What the answer gets wrong must not last until the next list.
+func TestInspectsThatAreOvertaken(t *testing.T) {
 	run(t, []scenario{
-		{"got well while the look behind its start was under way", `
+		{"got well while the inspect behind its start was under way", `
 			given health
 			up
 			die 1
@@ -15,7 +15,7 @@ func TestLooksThatAreOvertaken(t *testing.T) {
 			answer stale running starting
 			= free
 			= told healed`},
-		{"paused while the look behind its start was under way", `
+		{"paused while the inspect behind its start was under way", `
 			up
 			die 1
 			> start 1
@@ -23,15 +23,15 @@ func TestLooksThatAreOvertaken(t *testing.T) {
 			pause
 			answer stale running
 			= held paused`},
-		{"renamed for a replacement while a look was under way", `
+		{"renamed for a replacement while an inspect was under way", `
 			up
-			> look
+			> inspect
 			mute update
 			rename 0123456789ab_w
 			answer running
 			= held being-replaced
 			die 1
-			> look
+			> inspect
 			= held being-replaced`},
 	})
 }

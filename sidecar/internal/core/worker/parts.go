@@ -151,7 +151,7 @@ type containerConfig struct {
 	pidParent   string
 }
 
-// inspectRequest is a look wanted at some time; a zero due is no wish.
+// inspectRequest is an inspect wanted at some time; a zero due is no wish.
 type inspectRequest struct {
 	due    time.Time
 	reason Reason

@@ -11,7 +11,7 @@ const (
 	startDeadline   = time.Minute
 )
 
-// Looks that brought nothing are repeated after 1 s, 2 s, 4 s … 30 s.
+// Inspects that brought nothing are repeated after 1 s, 2 s, 4 s … 30 s.
 const (
 	firstRetry = time.Second
 	lastRetry  = 30 * time.Second
@@ -45,7 +45,7 @@ func (m *Machine) plan(now time.Time) (ActionClass, time.Time) {
 		return ClassInspect, latest(m.inspects.request.due, now)
 	}
 	lane, due := m.planHeal()
-	if m.looksBeforeStart(lane, latest(due, now)) {
+	if m.inspectsBeforeStart(lane, latest(due, now)) {
 		lane = ClassInspect
 	}
 	lane, due = m.planUpdate(now, lane, due)
@@ -57,7 +57,7 @@ func (m *Machine) plan(now time.Time) (ActionClass, time.Time) {
 		return lane, due
 	}
 	if lane == ClassStart && !due.After(now) {
-		return lane, due // a start that is due waits for nothing, and does no harm where a look would have found it running
+		return lane, due // a start that is due waits for nothing, and does no harm where an inspect would have found it running
 	}
 	sooner := due.IsZero() || m.inspects.request.due.Before(due) || (lane == ClassStop && !m.inspects.request.due.After(latest(due, now)))
 	if sooner {

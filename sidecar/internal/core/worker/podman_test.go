@@ -2,15 +2,15 @@ package worker_test
 
 import "testing"
 
-// Podman does not say before an end that somebody means it, but remembers it: a look tells (docs/podman.md).
+// Podman does not say before an end that somebody means it, but remembers it: an inspect tells (docs/podman.md).
 func TestPodman(t *testing.T) {
 	run(t, []scenario{
-		{"a crash is healed after a look", `
+		{"a crash is healed after an inspect", `
 			given podman
 			up
-			> look
+			> inspect
 			mute die 137 own
-			> look
+			> inspect
 			answer down 137
 			> start 1
 			= fault exited

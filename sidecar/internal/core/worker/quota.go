@@ -11,7 +11,7 @@ type Boost struct {
 	To   float64 `json:"to"`
 }
 
-// updateDeadline bounds one docker update, with the look before it.
+// updateDeadline bounds one docker update, with the inspect before it.
 const updateDeadline = 20 * time.Second
 
 // boostFactor is the boost where the label does not say how much.

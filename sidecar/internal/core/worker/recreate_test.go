@@ -171,7 +171,7 @@ func TestRecreate(t *testing.T) {
 			= held stopped-by-operator
 			+1h
 			> nothing`},
-		{"rule 5: someone stops it before the first look of the transaction", `
+		{"rule 5: someone stops it before the first inspect of the transaction", `
 			given health on-unhealthy=recreate grace=10s
 			up
 			unhealthy

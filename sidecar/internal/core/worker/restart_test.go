@@ -125,7 +125,7 @@ func TestRestarting(t *testing.T) {
 			+1h
 			> nothing
 			= attempts 0`},
-		{"recovered in the look before the stop", `
+		{"recovered in the inspect before the stop", `
 			given health
 			up
 			unhealthy

@@ -49,7 +49,7 @@ func TestWhatAnEndMeans(t *testing.T) {
 			+6s
 			oom
 			= fault exited`},
-		{"rule 11: a start that is due does not wait for a look that is due", `
+		{"rule 11: a start that is due does not wait for an inspect that is due", `
 			up
 			mute update
 			late die 1

@@ -17,35 +17,35 @@ import (
 // A script is one worker's story, one line each:
 //
 //	given health grace=5s on-exit=failure docker=on-failure:2 rm stop-signal=USR1 max-attempts=2 …   (first line only)
-//	up | up unhealthy        the first list and look find it running
+//	up | up unhealthy        the first list and inspect find it running
 //	+500ms                   time passes; what falls due meanwhile is granted at its time
 //	die 1 · kill TERM · stop · start · oom · unhealthy · healthy · pause · unpause · update · destroy · list running healthy
 //	old die 1                the same, replayed by the engine at the start of a session
 //	late kill TERM           the same, of a second ago (late:5s, of five): it comes behind the answer that it led to
 //	rename w.stoker-old · rename w w.stoker-old · list running as:NAME      another name, from w or from the second one
-//	mute unhealthy           the same, and the look that it leads to waits for its answer line
+//	mute unhealthy           the same, and the inspect that it leads to waits for its answer line
 //	answer running …         the action in flight ended: running, down CODE, restarting, paused, failed TEXT, unknown,
 //	                         unreachable, refused, missing, undone …, undone unstarted …; with "new" it is another life than the last one known
-//	> start 2 · > stop · > look · > nothing      what was granted since the last such line, in order; a start with its attempt
+//	> start 2 · > stop · > inspect · > nothing      what was granted since the last such line, in order; a start with its attempt
 //	> collect · > collect drain      what is read before a stop, and its command: only with evidence=basic or logs, or before-stop=drain
 //	answer ran 0 · answer hangs      the command ended with that exit code, or did not end in time
-//	> connect front          to the networks that it has lost; of one that is down it works at once, unless looks are muted
+//	> connect front          to the networks that it has lost; of one that is down it works at once, unless inspects are muted
 //	= lost front rear · = remembers front rear      networks that a failed start has removed; those of what is remembered
 //	= held exhausted · = free · = attempts 2 · = phase backing-off · = due 1s..2s · = idle · = told healed · = untold fault
 //	die 0 meant · die 1 own · die 1 hidden   on a Podman (given podman): what it says of the end when it is asked
 //	transaction stops        the recreate is about to stop the old container
 //	transaction refused      the engine has refused to
-//	world networks:a,b start-error:TEXT     what a look would find changes, and no event tells it
+//	world networks:a,b start-error:TEXT     what an inspect would find changes, and no event tells it
 //	wake · sleep · work waits · work none · work consumed      what the demand for the worker's group says
 //	turn · recycle [busy]    its turn to be recycled has come · it begins
 //	= stage waits-for-idle · = due-for old · = quiet · = occupies      how far its recycle is
 //	reads 0.1 0 0 mem:700    with the memory in MiB
 //	outside well|refused|silent|unmade|impossible TEXT   what a probe from outside has shown; = outside healthy, = probe-due 30s
-//	reborn                   Stoker was killed; the next one reads the journal, and lists and looks
+//	reborn                   Stoker was killed; the next one reads the journal, lists and inspects
 //	engine gone              it shuts down: nothing that is asked is answered, while events still come
 //	engine restarted [-5s]   another engine process; the stops of the last so many seconds were its shutdown's
 //
-// Looks need no line of their own: unless a script says otherwise they are answered at once, with what is true.
+// Inspects need no line of their own: unless a script says otherwise they are answered at once, with what is true.
 type script struct {
 	t    *testing.T
 	m    *worker.Machine
@@ -53,14 +53,14 @@ type script struct {
 	now  time.Time
 	turn worker.Effects
 
-	world   worker.Snapshot // what a look would find
+	world   worker.Snapshot // what an inspect would find
 	flight  *worker.Action
 	did     []string
 	told    []string
 	details []string
 	ids     uint64
 	closed  bool // no session is open: nothing is granted
-	mute    bool // looks wait for an answer line
+	mute    bool // inspects wait for an answer line
 	podman  bool
 	like    string // what the last recreate goes by instead of the inspect
 
@@ -150,7 +150,7 @@ func (s *script) line(at string, w []string) {
 	}
 }
 
-// up is the first list, and the look that it leads to.
+// up is the first list, and the inspect that it leads to.
 func (s *script) up(w []string) {
 	if len(w) > 0 {
 		s.describe(w)
@@ -218,7 +218,7 @@ func (s *script) grant() {
 		s.flight = t.Do
 		switch t.Do.Verb {
 		case worker.Inspect:
-			s.did = append(s.did, "look")
+			s.did = append(s.did, "inspect")
 			if !s.mute {
 				s.finish(worker.Outcome{Result: worker.Done, Answer: worker.Answer{Snapshot: s.snapshot()}})
 			}
@@ -304,7 +304,7 @@ func short(ids []string) []string {
 func starts(did []string) []string {
 	var out []string
 	for _, d := range did {
-		if d != "look" {
+		if d != "inspect" {
 			out = append(out, d)
 		}
 	}

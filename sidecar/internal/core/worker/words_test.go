@@ -192,7 +192,7 @@ func (s *script) answer(at string, w []string) {
 		o.Result, o.OperatorStopped = worker.Failed, true
 		s.describe(w[1:])
 		o.Snapshot = s.snapshot()
-	case "stale": // a look that was taken before the last event
+	case "stale": // an inspect that was taken before the last event
 		stale := s.world
 		s.describe(w[1:])
 		o.Snapshot = s.snapshot()
@@ -361,11 +361,11 @@ func (s *script) follow(o worker.Observation, w []string) {
 	}
 }
 
-// expectDone compares what was granted since the last such line. A look is only compared where one is named.
+// expectDone compares what was granted since the last such line. An inspect is only compared where one is named.
 func (s *script) expectDone(at, want string) {
 	s.t.Helper()
 	got := s.did
-	if want != "look" {
+	if want != "inspect" {
 		got = starts(got)
 	}
 	if want == "nothing" {

@@ -56,13 +56,13 @@ func fails(err error) func(*http.Request) (*http.Response, error) {
 }
 
 const (
-	lookCall  = "GET /v1.41/containers/" + testID + "/json"
-	startCall = "POST /v1.41/containers/" + testID + "/start"
-	stopCall  = "POST /v1.41/containers/" + testID + "/stop?t=2"
+	inspectCall = "GET /v1.41/containers/" + testID + "/json"
+	startCall   = "POST /v1.41/containers/" + testID + "/start"
+	stopCall    = "POST /v1.41/containers/" + testID + "/stop?t=2"
 )
 
 func TestDo(t *testing.T) {
-	look := says(200, inspected("running", "unhealthy"))
+	inspect := says(200, inspected("running", "unhealthy"))
 	down := says(200, inspected("exited", "unhealthy"))
 	no := says(500, `{"message":"port is already allocated"}`)
 	recent := action(worker.Stop)
@@ -80,36 +80,36 @@ func TestDo(t *testing.T) {
 		answers answers
 		want    want
 	}{
-		"look":                 {action(worker.Inspect), answers{look}, want{result: worker.Done, status: "running", calls: []string{lookCall}}},
-		"look at nothing":      {action(worker.Inspect), answers{gone}, want{result: worker.Failed, missing: true, calls: []string{lookCall}}},
-		"look at nobody":       {action(worker.Inspect), answers{fails(errRefused)}, want{result: worker.Failed, unreachable: true, calls: []string{lookCall}}},
-		"look unanswered":      {action(worker.Inspect), answers{hang}, want{result: worker.Failed, unreachable: true, calls: []string{lookCall}}},
-		"look at nonsense":     {action(worker.Inspect), answers{says(200, `{}`)}, want{result: worker.Failed, calls: []string{lookCall}}},
-		"look, proxy alone":    {action(worker.Inspect), answers{says(503, `no server`)}, want{result: worker.Failed, unreachable: true, calls: []string{lookCall}}},
-		"start":                {action(worker.Start), answers{says(204, ""), look}, want{result: worker.Done, status: "running", calls: []string{startCall, lookCall}}},
-		"start of a running":   {action(worker.Start), answers{says(304, ""), look}, want{result: worker.Done, status: "running", calls: []string{startCall, lookCall}}},
-		"start says no":        {action(worker.Start), answers{no, down}, want{result: worker.Failed, status: "exited", calls: []string{startCall, lookCall}}},
-		"start, network gone":  {action(worker.Start), answers{says(404, `{"message":"network x not found"}`), down}, want{result: worker.Failed, status: "exited", calls: []string{startCall, lookCall}}},
-		"start of nothing":     {action(worker.Start), answers{gone, gone}, want{result: worker.Failed, missing: true, calls: []string{startCall, lookCall}}},
-		"start, nobody there":  {action(worker.Start), answers{fails(errRefused)}, want{result: worker.Failed, unreachable: true, calls: []string{startCall}}},
-		"start, no answer":     {action(worker.Start), answers{hang}, want{result: worker.Unknown, calls: []string{startCall}}},
-		"start, engine dies":   {action(worker.Start), answers{fails(errBroken)}, want{result: worker.Unknown, calls: []string{startCall}}},
-		"start, proxy tired":   {action(worker.Start), answers{says(504, `timeout`)}, want{result: worker.Unknown, calls: []string{startCall}}},
-		"start, proxy alone":   {action(worker.Start), answers{says(503, `no server`)}, want{result: worker.Failed, unreachable: true, calls: []string{startCall}}},
-		"start, look fails":    {action(worker.Start), answers{says(204, ""), fails(errRefused)}, want{result: worker.Unknown, calls: []string{startCall, lookCall}}},
-		"start, gone at once":  {action(worker.Start), answers{says(204, ""), gone}, want{result: worker.Failed, missing: true, calls: []string{startCall, lookCall}}},
-		"stop":                 {action(worker.Stop), answers{look, says(204, "")}, want{result: worker.Done, calls: []string{lookCall, stopCall}}},
-		"stop, just inspected": {recent, answers{says(204, "")}, want{result: worker.Done, calls: []string{stopCall}}},
-		"stop of nothing":      {action(worker.Stop), answers{gone}, want{result: worker.Failed, missing: true, calls: []string{lookCall}}},
-		"stop, no first look":  {action(worker.Stop), answers{hang}, want{result: worker.Failed, unreachable: true, calls: []string{lookCall}}},
-		"stop, no answer":      {action(worker.Stop), answers{look, hang}, want{result: worker.Unknown, calls: []string{lookCall, stopCall}}},
-		"stop says no":         {action(worker.Stop), answers{look, no, look}, want{result: worker.Failed, status: "running", calls: []string{lookCall, stopCall, lookCall}}},
-		"stop of a dead one":   {action(worker.Stop), answers{down}, want{result: worker.Refused, status: "exited", calls: []string{lookCall}}},
-		"stop of a paused one": {action(worker.Stop), answers{says(200, inspected("paused", "unhealthy"))}, want{result: worker.Refused, status: "paused", calls: []string{lookCall}}},
+		"inspect":                {action(worker.Inspect), answers{inspect}, want{result: worker.Done, status: "running", calls: []string{inspectCall}}},
+		"inspect at nothing":     {action(worker.Inspect), answers{gone}, want{result: worker.Failed, missing: true, calls: []string{inspectCall}}},
+		"inspect at nobody":      {action(worker.Inspect), answers{fails(errRefused)}, want{result: worker.Failed, unreachable: true, calls: []string{inspectCall}}},
+		"inspect unanswered":     {action(worker.Inspect), answers{hang}, want{result: worker.Failed, unreachable: true, calls: []string{inspectCall}}},
+		"inspect at nonsense":    {action(worker.Inspect), answers{says(200, `{}`)}, want{result: worker.Failed, calls: []string{inspectCall}}},
+		"inspect, proxy alone":   {action(worker.Inspect), answers{says(503, `no server`)}, want{result: worker.Failed, unreachable: true, calls: []string{inspectCall}}},
+		"start":                  {action(worker.Start), answers{says(204, ""), inspect}, want{result: worker.Done, status: "running", calls: []string{startCall, inspectCall}}},
+		"start of a running":     {action(worker.Start), answers{says(304, ""), inspect}, want{result: worker.Done, status: "running", calls: []string{startCall, inspectCall}}},
+		"start says no":          {action(worker.Start), answers{no, down}, want{result: worker.Failed, status: "exited", calls: []string{startCall, inspectCall}}},
+		"start, network gone":    {action(worker.Start), answers{says(404, `{"message":"network x not found"}`), down}, want{result: worker.Failed, status: "exited", calls: []string{startCall, inspectCall}}},
+		"start of nothing":       {action(worker.Start), answers{gone, gone}, want{result: worker.Failed, missing: true, calls: []string{startCall, inspectCall}}},
+		"start, nobody there":    {action(worker.Start), answers{fails(errRefused)}, want{result: worker.Failed, unreachable: true, calls: []string{startCall}}},
+		"start, no answer":       {action(worker.Start), answers{hang}, want{result: worker.Unknown, calls: []string{startCall}}},
+		"start, engine dies":     {action(worker.Start), answers{fails(errBroken)}, want{result: worker.Unknown, calls: []string{startCall}}},
+		"start, proxy tired":     {action(worker.Start), answers{says(504, `timeout`)}, want{result: worker.Unknown, calls: []string{startCall}}},
+		"start, proxy alone":     {action(worker.Start), answers{says(503, `no server`)}, want{result: worker.Failed, unreachable: true, calls: []string{startCall}}},
+		"start, inspect fails":   {action(worker.Start), answers{says(204, ""), fails(errRefused)}, want{result: worker.Unknown, calls: []string{startCall, inspectCall}}},
+		"start, gone at once":    {action(worker.Start), answers{says(204, ""), gone}, want{result: worker.Failed, missing: true, calls: []string{startCall, inspectCall}}},
+		"stop":                   {action(worker.Stop), answers{inspect, says(204, "")}, want{result: worker.Done, calls: []string{inspectCall, stopCall}}},
+		"stop, just inspected":   {recent, answers{says(204, "")}, want{result: worker.Done, calls: []string{stopCall}}},
+		"stop of nothing":        {action(worker.Stop), answers{gone}, want{result: worker.Failed, missing: true, calls: []string{inspectCall}}},
+		"stop, no first inspect": {action(worker.Stop), answers{hang}, want{result: worker.Failed, unreachable: true, calls: []string{inspectCall}}},
+		"stop, no answer":        {action(worker.Stop), answers{inspect, hang}, want{result: worker.Unknown, calls: []string{inspectCall, stopCall}}},
+		"stop says no":           {action(worker.Stop), answers{inspect, no, inspect}, want{result: worker.Failed, status: "running", calls: []string{inspectCall, stopCall, inspectCall}}},
+		"stop of a dead one":     {action(worker.Stop), answers{down}, want{result: worker.Refused, status: "exited", calls: []string{inspectCall}}},
+		"stop of a paused one":   {action(worker.Stop), answers{says(200, inspected("paused", "unhealthy"))}, want{result: worker.Refused, status: "paused", calls: []string{inspectCall}}},
 		"stop in Docker's delay": {action(worker.Stop), answers{says(200, inspected("restarting", "unhealthy"))},
-			want{result: worker.Refused, status: "restarting", calls: []string{lookCall}}},
+			want{result: worker.Refused, status: "restarting", calls: []string{inspectCall}}},
 		"stop of a later life": {action(worker.Stop), answers{says(200, inspectedAt("running", "unhealthy", bornAt.Add(1)))},
-			want{result: worker.Refused, status: "running", calls: []string{lookCall}}},
+			want{result: worker.Refused, status: "running", calls: []string{inspectCall}}},
 		"no such verb": {action(99), nil, want{result: worker.Failed}},
 	}
 	for name, tc := range cases {

@@ -23,7 +23,7 @@ func connectedTo(status, networks string) string {
 	return strings.Replace(inspected(status, ""), `"HostConfig":{}`, `"HostConfig":{},"NetworkSettings":{"Networks":{`+networks+`}}`, 1)
 }
 
-// A worker that was lost a network before anybody had looked is connected to that of its mode, and known by its name in compose.
+// A worker that was lost a network before any inspect is connected to that of its mode, and known by its name in compose.
 func TestConnectTheUnknown(t *testing.T) {
 	unknown := strings.Replace(definition, `"Hostname":"h"`, `"Labels":{"com.docker.compose.service":"web"}`, 1)
 	for _, name := range []string{"rear", "bridge"} {
@@ -53,13 +53,13 @@ func TestConnect(t *testing.T) {
 		result  worker.Result
 		calls   []string
 	}{
-		"running":                 {worker.Connect, answers{yes, yes, whole}, worker.Done, []string{front, bridge, lookCall}},
-		"port still taken":        {worker.Connect, answers{taken, half}, worker.Failed, []string{front, lookCall}},
-		"was connected meanwhile": {worker.Connect, answers{taken, whole, yes, whole}, worker.Done, []string{front, lookCall, bridge, lookCall}},
-		"accepted, and not done":  {worker.Connect, answers{yes, yes, half}, worker.Failed, []string{front, bridge, lookCall}},
+		"running":                 {worker.Connect, answers{yes, yes, whole}, worker.Done, []string{front, bridge, inspectCall}},
+		"port still taken":        {worker.Connect, answers{taken, half}, worker.Failed, []string{front, inspectCall}},
+		"was connected meanwhile": {worker.Connect, answers{taken, whole, yes, whole}, worker.Done, []string{front, inspectCall, bridge, inspectCall}},
+		"accepted, and not done":  {worker.Connect, answers{yes, yes, half}, worker.Failed, []string{front, bridge, inspectCall}},
 		"no answer":               {worker.Connect, answers{fails(errBroken)}, worker.Unknown, []string{front}},
 		"nobody there":            {worker.Connect, answers{fails(errRefused)}, worker.Failed, []string{front}},
-		"network gone":            {worker.Connect, answers{says(404, `{"message":"network front not found"}`), down}, worker.Failed, []string{front, lookCall}},
+		"network gone":            {worker.Connect, answers{says(404, `{"message":"network front not found"}`), down}, worker.Failed, []string{front, inspectCall}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -218,7 +218,7 @@ func (t *stepper) changes(ctx context.Context) (list []container.FilesystemChang
 	})
 	switch {
 	case err != nil && forbidden(ctx, err):
-		return nil, nil // Build notes that nobody looked
+		return nil, nil // Build notes that nobody asked
 	case err != nil:
 		return nil, fmt.Errorf("ask which files the container changed: %w", err)
 	case list == nil:

@@ -18,7 +18,7 @@ import (
 )
 
 // Every call of the transaction meets every fault; for the other kinds of worker only the calls that change something, for a
-// fault at a look does the same for all. Afterwards Stoker starts again, knows nothing, and sweeps.
+// fault at an inspect does the same for all. Afterwards Stoker starts again, knows nothing, and sweeps.
 func TestEveryCallMeetsEveryFault(t *testing.T) {
 	onRequest(t)
 	for name, k := range kinds() {
@@ -204,7 +204,7 @@ func TestTwoRace(t *testing.T) {
 // At every moment of a transaction there is a container with the name, or the new one that says whose it will be.
 func TestNeverWithoutAWorker(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
-		look := func(int, *http.Request) fault {
+		inspect := func(int, *http.Request) fault {
 			kept := false
 			b.server.With(func(w *dockertest.World) {
 				for _, truth := range w.Truths() {
@@ -214,6 +214,6 @@ func TestNeverWithoutAWorker(t *testing.T) {
 			require.True(t, kept)
 			return noFault
 		}
-		require.Equal(t, recreate.Done, b.recreator(&wire{spoil: look}, "a").Do(t.Context(), b.request()).Ending)
+		require.Equal(t, recreate.Done, b.recreator(&wire{spoil: inspect}, "a").Do(t.Context(), b.request()).Ending)
 	})
 }

@@ -164,7 +164,7 @@ func TestOperatorStopsItDuringResume(t *testing.T) {
 	})
 }
 
-// What the caller does not accept is refused at the first look.
+// What the caller does not accept is refused at the first inspect.
 func TestAccept(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
 		before := b.lives()

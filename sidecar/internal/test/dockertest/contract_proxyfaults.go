@@ -44,9 +44,9 @@ type troubleStory struct {
 const bad = 4 * time.Second
 
 const (
-	everyList  = "^GET /containers/json"
-	everyStart = "/start$"
-	everyLook  = "^GET /containers/.+/json"
+	everyList    = "^GET /containers/json"
+	everyStart   = "/start$"
+	everyInspect = "^GET /containers/.+/json"
 )
 
 func troubles() []troubleStory {
@@ -67,8 +67,8 @@ func troubles() []troubleStory {
 		"a trickle":                  {Trickle: 16 << 10},
 		"starts are done unanswered": {Calls: everyStart, Lost: true},
 		"answers to starts cut":      {Calls: everyStart, Cut: true},
-		"looks fail":                 {Calls: everyLook, Status: 500},
-		"looks end in the middle":    {Calls: everyLook, Cut: true},
+		"inspects fail":              {Calls: everyInspect, Status: 500},
+		"inspects end in the middle": {Calls: everyInspect, Cut: true},
 	} {
 		all = append(all, troubleStory{name, func(s *proxied) { s.meanwhile(trouble) }})
 	}

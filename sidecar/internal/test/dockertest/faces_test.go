@@ -24,8 +24,8 @@ type faceCase struct {
 }
 
 var faceCases = []faceCase{
-	{name: "look", verb: worker.Inspect},
-	{name: "look at what is gone", verb: worker.Inspect, before: remove},
+	{name: "inspect", verb: worker.Inspect},
+	{name: "inspect at what is gone", verb: worker.Inspect, before: remove},
 	{name: "start of a dead one", verb: worker.Start, before: exit},
 	{name: "start of a running one", verb: worker.Start},
 	{name: "start of a paused one", verb: worker.Start, before: pause},
@@ -37,7 +37,7 @@ var faceCases = []faceCase{
 		w.Plan(dockertest.Fault{Kind: dockertest.TimeOutDone})
 	}},
 	{name: "start with the engine down", verb: worker.Start, before: (*dockertest.World).CrashEngine},
-	{name: "look with the engine down", verb: worker.Inspect, before: (*dockertest.World).CrashEngine},
+	{name: "inspect with the engine down", verb: worker.Inspect, before: (*dockertest.World).CrashEngine},
 	{name: "stop with the engine down", verb: worker.Stop, before: (*dockertest.World).CrashEngine},
 	{name: "stop", verb: worker.Stop},
 	{name: "stop of a dead one", verb: worker.Stop, before: exit},
@@ -132,13 +132,13 @@ type essence struct {
 	Result      worker.Result
 	Missing     bool
 	Unreachable bool
-	Looked      bool
+	Inspected   bool
 	Snapshot    worker.Snapshot
 }
 
 func inEssence(o worker.Outcome) essence {
-	e := essence{Result: o.Result, Missing: o.Missing, Unreachable: o.Unreachable, Looked: o.Snapshot != nil}
-	if e.Looked {
+	e := essence{Result: o.Result, Missing: o.Missing, Unreachable: o.Unreachable, Inspected: o.Snapshot != nil}
+	if e.Inspected {
 		e.Snapshot = *o.Snapshot
 		// Times and IDs are each world's own, and the definition is only a stand-in on the first face.
 		e.Snapshot.Incarnation, e.Snapshot.FinishedAt, e.Snapshot.Definition = worker.Incarnation{}, time.Time{}, nil

@@ -45,8 +45,8 @@ func (h *handler) judgeNetworks(networks map[string]*network.EndpointSettings) *
 	return nil
 }
 
-// look asks the world something that takes no container's lock.
-func (h *handler) look(w http.ResponseWriter, r *http.Request, find func(*World) any) {
+// read asks the world something that takes no container's lock.
+func (h *handler) read(w http.ResponseWriter, r *http.Request, find func(*World) any) {
 	if _, ok := h.ask(w, r, Request{Op: OpInfo}); !ok {
 		return
 	}
@@ -61,7 +61,7 @@ func (h *handler) look(w http.ResponseWriter, r *http.Request, find func(*World)
 
 // image: there is one for every container that there ever was.
 func (h *handler) image(w http.ResponseWriter, r *http.Request) {
-	h.look(w, r, func(world *World) any {
+	h.read(w, r, func(world *World) any {
 		for _, c := range append(slices.Clone(world.graves), world.containers...) {
 			name := c.Spec.Image
 			if ref := r.PathValue("id"); name != ref && imageID(name) != ref {
@@ -78,7 +78,7 @@ func (h *handler) image(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *handler) volume(w http.ResponseWriter, r *http.Request) {
-	h.look(w, r, func(world *World) any {
+	h.read(w, r, func(world *World) any {
 		name := r.PathValue("name")
 		if _, ok := world.stores.volumes[name]; !ok {
 			return nil
@@ -88,7 +88,7 @@ func (h *handler) volume(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *handler) network(w http.ResponseWriter, r *http.Request) {
-	h.look(w, r, func(world *World) any {
+	h.read(w, r, func(world *World) any {
 		name := r.PathValue("name")
 		if !world.hasNetwork(name) {
 			return nil

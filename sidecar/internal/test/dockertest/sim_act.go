@@ -24,7 +24,7 @@ func (s *Sim) Do(a worker.Action) {
 	switch a.Verb {
 	case worker.Inspect:
 		j := s.job(a)
-		j.look(j.finish)
+		j.inspect(j.finish)
 	case worker.Start:
 		s.job(a).change(Request{Op: OpStart})
 	case worker.Stop:
@@ -33,10 +33,10 @@ func (s *Sim) Do(a worker.Action) {
 			j.stop()
 			return
 		}
-		j.look(j.judge)
+		j.inspect(j.judge)
 	case worker.Kill:
 		j := s.job(a)
-		j.look(j.judge)
+		j.inspect(j.judge)
 	case worker.RecreateStep:
 		s.run(a, (*actionRunner).recreateStep)
 	case worker.ListDependents:
@@ -72,7 +72,7 @@ func (s *Sim) job(a worker.Action) *job {
 // Busy is how many actions have no outcome yet.
 func (s *Sim) Busy() int { return s.jobs }
 
-func (j *job) look(then func(worker.Outcome)) {
+func (j *job) inspect(then func(worker.Outcome)) {
 	j.s.w.Call(Request{By: ByStoker, Op: OpInspect, Ref: j.action.Incarnation.ID}, func(r Reply) {
 		if j.over {
 			return
@@ -146,13 +146,13 @@ func (j *job) change(req Request) {
 				j.finish(worker.Outcome{Action: j.action, Result: worker.Done})
 				return
 			}
-			j.look(j.conclude)
+			j.inspect(j.conclude)
 		case r.Err.Status == 0 && !r.Err.Unsent:
 			j.finish(worker.Outcome{Action: j.action, Result: worker.Unknown, Failure: worker.Failure{Err: r.Err.Message}})
 		case r.Err.Status == 0:
 			j.finish(worker.Outcome{Action: j.action, Result: worker.Failed, Failure: worker.Failure{Err: r.Err.Message, Unreachable: true}})
 		default:
-			j.look(func(after worker.Outcome) {
+			j.inspect(func(after worker.Outcome) {
 				j.finish(worker.Outcome{
 					Action:  j.action,
 					Result:  worker.Failed,
@@ -164,7 +164,7 @@ func (j *job) change(req Request) {
 	})
 }
 
-// conclude is the end after a yes. A look that fails then leaves open what holds now.
+// conclude is the end after a yes. An inspect that fails then leaves open what holds now.
 func (j *job) conclude(out worker.Outcome) {
 	if out.Result == worker.Failed && !out.Missing {
 		out.Result, out.Unreachable, out.Accepted = worker.Unknown, false, true

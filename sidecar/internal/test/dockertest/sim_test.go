@@ -135,11 +135,11 @@ func TestSimActions(t *testing.T) {
 		check  func(t *testing.T, o worker.Outcome)
 	}{
 		{
-			name: "look", verb: worker.Inspect, want: worker.Done,
+			name: "inspect", verb: worker.Inspect, want: worker.Done,
 			check: func(t *testing.T, o worker.Outcome) { require.Equal(t, worker.StatusRunning, o.Snapshot.Status) },
 		},
 		{
-			name: "look at what is gone", verb: worker.Inspect, want: worker.Failed,
+			name: "inspect at what is gone", verb: worker.Inspect, want: worker.Failed,
 			before: func(w *World) { w.Operator().Remove("a", true) },
 			check:  func(t *testing.T, o worker.Outcome) { require.True(t, o.Missing) },
 		},

@@ -222,7 +222,7 @@ func (r *run) doEngine(d deed) bool {
 		f.Kind = dockertest.TimeOutUndone
 	case engSlow:
 		f.Kind = dockertest.Slow
-	case engSlowLook:
+	case engSlowInspect:
 		f.Kind, f.Op = dockertest.Slow, dockertest.OpInspect
 	case engSlowList:
 		f.Kind, f.Op, f.Key = dockertest.Slow, dockertest.OpList, ""

@@ -200,7 +200,7 @@ func everything() deck {
 		{3, opPause}, {4, opUnpause}, {2, opRename}, {2, opNameBack}, {2, opUpdate}, {4, opRun}, {2, opReplace}, {2, opReplace2},
 		{8, doCrash}, {4, doKilled}, {6, doExit}, {3, doOOM}, {6, doSicken}, {5, doHang}, {2, doHangAll}, {3, doRecover},
 		{6, doLoop}, {3, doBehave}, {5, failNext}, {2, breakIt}, {1, mendIt}, {2, takePort}, {1, freePort},
-		{3, engRefuse}, {4, engDone}, {4, engUndone}, {4, engSlow}, {3, engSlowLook}, {2, engSlowList}, {2, engDrop},
+		{3, engRefuse}, {4, engDone}, {4, engUndone}, {4, engSlow}, {3, engSlowInspect}, {2, engSlowList}, {2, engDrop},
 		{4, engDelay}, {3, engCut}, {2, engRestart}, {2, engCrash}, {2, hostReboot}, {1, hostCrash}, {1, clockStep},
 		{4, stokerKilled}, {6, stokerFuse}, {3, stokerEnded}, {1, stokerAmnesia},
 	}
@@ -251,7 +251,7 @@ func drawDeed(d dice, do what, key string) deed {
 		e.N, e.For = 1+d.IntN(2), pick(d, 10*time.Millisecond, time.Second, 10*time.Second)+d.upTo(time.Second)
 	case engDelay:
 		e.N, e.For = 1+d.IntN(2), pick(d, 10*time.Millisecond, time.Second, 5*time.Second)+d.upTo(time.Second)
-	case engSlowLook, engSlowList:
+	case engSlowInspect, engSlowList:
 		e.N, e.For = 1+d.IntN(2), pick(d, 10*time.Millisecond, time.Second, 10*time.Second, 45*time.Second)+d.upTo(time.Second)
 	case engRestart, engCrash, hostReboot, hostCrash:
 		e.N = d.IntN(2)

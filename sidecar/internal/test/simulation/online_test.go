@@ -22,7 +22,7 @@ func (r *run) blame(format string, args ...any) {
 // checkAction holds one decision against I1, I3, the bounds and the brake, before it is carried out.
 func (r *run) checkAction(a worker.Action) {
 	s := r.stoker
-	starts, looks := 0, 0
+	starts, inspects := 0, 0
 	for _, other := range s.flying {
 		both := other.Verb == worker.Inspect && a.Verb == worker.Inspect
 		if ofOne(other) && ofOne(a) && other.Incarnation.ID == a.Incarnation.ID && !both {
@@ -32,7 +32,7 @@ func (r *run) checkAction(a worker.Action) {
 		case worker.Start:
 			starts++
 		case worker.Inspect:
-			looks++
+			inspects++
 		}
 	}
 	if slices.Contains([]worker.Verb{worker.Inspect, worker.ReadStats, worker.AskSource, worker.ReadLogs, worker.RunProbe}, a.Verb) {
@@ -79,7 +79,7 @@ func (r *run) beginsRestart(a worker.Action) bool {
 	return a.Verb == worker.Stop && (!ok || len(r.policyOf(t).Evidence.BeforeStop) == 0)
 }
 
-// ofOne reports whether an action is one on one incarnation. A look at a dependent, or before the next step of a recreate, changes nothing.
+// ofOne reports whether an action is one on one incarnation. An inspect at a dependent, or before the next step of a recreate, changes nothing.
 func ofOne(a worker.Action) bool {
 	inspects := a.Call != nil && a.Call.Do == worker.CallInspect || a.Verb == worker.Inspect && a.Reason == worker.ReasonParentRestarted
 	return !slices.Contains([]worker.Verb{worker.ListDependents, worker.ReadStats, worker.AskSource, worker.ReadLogs, worker.RunProbe}, a.Verb) && !inspects
@@ -156,7 +156,7 @@ func (r *run) checkBrake(a worker.Action) {
 		return
 	}
 	watched, ill := 0, 0
-	acting := map[string]bool{} // a look says why a worker is unhealthy, and comes after the answer to what is under way
+	acting := map[string]bool{} // an inspect says why a worker is unhealthy, and comes after the answer to what is under way
 	for _, f := range s.flying {
 		acting[f.Incarnation.ID] = acting[f.Incarnation.ID] || ofOne(f)
 	}

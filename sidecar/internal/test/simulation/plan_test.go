@@ -89,21 +89,21 @@ const (
 
 // What the engine does, and what happens to its answers and events.
 const (
-	engRefuse    what = "refuse"
-	engDone      what = "timeout-done"
-	engUndone    what = "timeout-undone"
-	engSlow      what = "slow"
-	engSlowLook  what = "slow-inspect"
-	engSlowList  what = "slow-list"
-	engDrop      what = "drop-events"
-	engDuplicate what = "duplicate-events"
-	engDelay     what = "delay-events"
-	engCut       what = "cut-stream"
-	engRestart   what = "engine-restart"
-	engCrash     what = "engine-crash"
-	hostReboot   what = "host-reboot" // in good order, and Stoker is one of the containers
-	hostCrash    what = "host-crash"  // and Stoker with it, unless N is 1: it is elsewhere then
-	clockStep    what = "clock-step"
+	engRefuse      what = "refuse"
+	engDone        what = "timeout-done"
+	engUndone      what = "timeout-undone"
+	engSlow        what = "slow"
+	engSlowInspect what = "slow-inspect"
+	engSlowList    what = "slow-list"
+	engDrop        what = "drop-events"
+	engDuplicate   what = "duplicate-events"
+	engDelay       what = "delay-events"
+	engCut         what = "cut-stream"
+	engRestart     what = "engine-restart"
+	engCrash       what = "engine-crash"
+	hostReboot     what = "host-reboot" // in good order, and Stoker is one of the containers
+	hostCrash      what = "host-crash"  // and Stoker with it, unless N is 1: it is elsewhere then
+	clockStep      what = "clock-step"
 )
 
 // What happens to Stoker.

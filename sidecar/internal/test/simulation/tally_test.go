@@ -69,7 +69,7 @@ func suits() []suit {
 			doCrash, doKilled, doExit, doOOM, doSicken, doHang, doHangAll, doRecover, doLoop, doBehave, failNext, breakIt, mendIt, takePort, freePort,
 		}},
 		{"faults of the engine, its answers and its events", []what{
-			engRefuse, engDone, engUndone, engSlow, engSlowLook, engSlowList, engDrop, engDuplicate, engDelay, engCut, engRestart, engCrash,
+			engRefuse, engDone, engUndone, engSlow, engSlowInspect, engSlowList, engDrop, engDuplicate, engDelay, engCut, engRestart, engCrash,
 			hostReboot, hostCrash, clockStep,
 		}},
 		{"pauses of Stoker's", []what{opPauseAll, opPauseOne, opResumeAll}},

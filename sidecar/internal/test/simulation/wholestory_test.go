@@ -39,13 +39,13 @@ func (r *run) checkWorld() {
 	}
 }
 
-// checkLife is I2 and rule 1: right before its stop Stoker looked, so that a life or a health that is older than that was
+// checkLife is I2 and rule 1: right before its stop Stoker inspected it, so that a life or a health that is older than that was
 // known.
 func (r *run) checkLife(a dockertest.Record, t dockertest.Truth) {
-	const looked = 20 * time.Millisecond
+	const inspected = 20 * time.Millisecond
 	decided := a.Action.Incarnation
 	for _, l := range t.Lives {
-		if l.Incarnation.StartedAt.After(decided.StartedAt) && l.Began.Before(a.Sent.Add(-looked)) && l.Incarnation.StartedAt != decided.StartedAt {
+		if l.Incarnation.StartedAt.After(decided.StartedAt) && l.Began.Before(a.Sent.Add(-inspected)) && l.Incarnation.StartedAt != decided.StartedAt {
 			if l.Began.After(a.Sent.Add(-time.Hour)) && a.Incarnation.StartedAt.Equal(l.Incarnation.StartedAt) {
 				r.blame("I2: %s was decided on the life of %s", &a, decided.StartedAt.Format("15:04:05.000"))
 			}
