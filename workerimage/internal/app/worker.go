@@ -67,10 +67,9 @@ func (w *Worker) Run(signals <-chan os.Signal) int {
 	}
 	store, ledger := w.restore()
 	w.ledger = ledger
-	w.heartbeat.Start()
-
 	var helpers sync.WaitGroup
 	w.serve(ctx, stop, signals, &helpers)
+	w.heartbeat.Start() // it shows that the worker behaves as its faults want it
 	helpers.Go(func() { w.logProgress(ctx) })
 	books := newSaver(store, ledger, w.log)
 	saved := make(chan error, 1)
@@ -84,10 +83,10 @@ func (w *Worker) Run(signals <-chan os.Signal) int {
 
 // consume works on the tasks of a queue. What is in hand at the end is given back, so that there is no checkpoint to write.
 func (w *Worker) consume(ctx context.Context, stop context.CancelFunc, signals <-chan os.Signal) int {
-	w.heartbeat.Start()
 	c := newConsumer(w)
 	var helpers sync.WaitGroup
 	w.serve(ctx, stop, signals, &helpers)
+	w.heartbeat.Start()
 	helpers.Go(func() { c.logProgress(ctx) })
 	c.run(ctx)
 	stop()
@@ -99,7 +98,8 @@ func (w *Worker) consume(ctx context.Context, stop context.CancelFunc, signals <
 func (w *Worker) serve(ctx context.Context, stop context.CancelFunc, signals <-chan os.Signal, helpers *sync.WaitGroup) {
 	orders := make(chan []fault.Fault)
 	scheduler := fault.NewScheduler(w.injector, w.set.FaultFile, orders)
-	helpers.Go(func() { scheduler.Serve(ctx, w.set.Faults) })
+	scheduler.Begin(ctx, w.set.Faults)
+	helpers.Go(func() { scheduler.Serve(ctx) })
 	w.serveHealth(ctx, helpers)
 	helpers.Go(func() { w.handleSignals(ctx, stop, signals, orders) })
 }

@@ -191,7 +191,8 @@ func serve(t *testing.T, world *trace, file string, orders <-chan []Fault, first
 	ctx, cancel := context.WithCancel(t.Context())
 	scheduler := NewScheduler(NewInjector(world.world()), file, orders)
 	var served sync.WaitGroup
-	served.Go(func() { scheduler.Serve(ctx, faults) })
+	scheduler.Begin(ctx, faults)
+	served.Go(func() { scheduler.Serve(ctx) })
 	return func() { cancel(); served.Wait() }
 }
 

@@ -30,9 +30,14 @@ func NewScheduler(injector *Injector, file string, orders <-chan []Fault) *Sched
 	return &Scheduler{injector: injector, file: file, orders: orders}
 }
 
-// Serve injects faults, those given first and those that come later, until ctx ends.
-func (d *Scheduler) Serve(ctx context.Context, first []Fault) {
+// Begin takes the faults that are given first, and has injected those that are due at once when it returns. It comes before Serve.
+func (d *Scheduler) Begin(ctx context.Context, first []Fault) {
 	d.schedule(first)
+	d.fire(ctx)
+}
+
+// Serve injects faults, those of Begin and those that come later, until ctx ends.
+func (d *Scheduler) Serve(ctx context.Context) {
 	defer d.injector.wait()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()

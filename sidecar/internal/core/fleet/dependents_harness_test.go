@@ -26,7 +26,7 @@ func restartedParent(t *testing.T) (*harness, worker.Action) {
 	return d, d.only(worker.ListDependents)
 }
 
-// only is the one action of a verb since the last inspect.
+// only is the one action of a verb since the test last read them.
 func (d *harness) only(v worker.Verb) worker.Action {
 	d.t.Helper()
 	found := d.verb(v)

@@ -7,7 +7,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// ViewedFor is how long after somebody looked at the workers readings are taken for the next inspect. A page that is open asks
+// ViewedFor is how long after somebody looked at the workers readings are taken for the next request. A page that is open asks
 // every few seconds, Prometheus every minute at most by its usual settings.
 const ViewedFor = 2 * time.Minute
 
@@ -25,7 +25,7 @@ type viewers struct {
 	scanAt  time.Time // when the workers are looked through again
 	waiting bool      // some were due and had to wait
 	nextAt  time.Time // when the next of those that were not due then is
-	began   time.Time // the present spell, in which no inspect was far from the last one
+	began   time.Time // the present spell, in which no request was far from the last one
 	last    time.Time
 }
 

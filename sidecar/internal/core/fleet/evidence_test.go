@@ -21,7 +21,7 @@ func asking(level policy.EvidenceLevel) fleet.Settings {
 	return set
 }
 
-// sick has a worker turn unhealthy, and answers the inspect at it.
+// sick has a worker turn unhealthy, and answers the inspect of it.
 func (d *harness) sick(name string, code int) {
 	d.event(worker.Unhealthy, name)
 	for _, a := range d.verb(worker.Inspect) {

@@ -95,7 +95,7 @@ func (f *Fleet) groupView(now time.Time, g *group) GroupView {
 	return v
 }
 
-// hoursChange is when the hours begin or end next. To find it costs an inspect at each minute, so that it is done once in one.
+// hoursChange is when the hours begin or end next. To find it takes a check of each minute, so that it is done once in one.
 func (g *group) hoursChange(now time.Time) time.Time {
 	if minute := now.Truncate(time.Minute); g.settings.Hours.Set() && !g.changesAt.asked.Equal(minute) {
 		g.changesAt = hoursChange{asked: minute, at: g.settings.Hours.Changes(now)}

@@ -17,7 +17,7 @@ type harness struct {
 	f    *fleet.Fleet
 	now  time.Time
 	turn fleet.Effects
-	do   []worker.Action // since the last inspect at it
+	do   []worker.Action // since the test last read it
 	drop []worker.Key
 	told []worker.EventKind
 

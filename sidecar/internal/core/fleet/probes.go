@@ -2,7 +2,7 @@ package fleet
 
 import "time"
 
-// probes counts what the health checks of all members show, so that an event does not cost an inspect at every worker.
+// probes counts what the health checks of all members show, so that an event does not cost a pass over all workers.
 type probes struct {
 	watched, timedOut, starved int
 	recent                     map[*member]bool // stopped a moment ago for a timed-out probe

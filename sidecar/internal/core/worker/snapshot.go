@@ -21,7 +21,7 @@ func (i Incarnation) same(j Incarnation) bool { return i.ID == j.ID && i.Started
 // nor restarting: Docker sets several of its flags at once.
 type Status string
 
-// The states of a container. StatusUnknown is what is known of one before the first inspect at it.
+// The states of a container. StatusUnknown is what is known of one before its first inspect.
 const (
 	StatusUnknown    Status = ""
 	StatusCreated    Status = "created"

@@ -18,7 +18,7 @@ import (
 )
 
 // Every call of the transaction meets every fault; for the other kinds of worker only the calls that change something, for a
-// fault at an inspect does the same for all. Afterwards Stoker starts again, knows nothing, and sweeps.
+// fault of an inspect does the same for all. Afterwards Stoker starts again, knows nothing, and sweeps.
 func TestEveryCallMeetsEveryFault(t *testing.T) {
 	onRequest(t)
 	for name, k := range kinds() {

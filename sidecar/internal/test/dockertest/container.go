@@ -140,7 +140,7 @@ func (d Details) Status() worker.Status {
 	return worker.StatusExited
 }
 
-// Snapshot is the details in Stoker's own terms, as its inspect at the container makes them.
+// Snapshot is the details in Stoker's own terms, as an inspect of the container shows them.
 func (d Details) Snapshot() worker.Snapshot {
 	s := d.facts()
 	s.Definition = d.definition()

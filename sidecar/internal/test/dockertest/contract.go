@@ -143,7 +143,7 @@ func (s *fixture) await(what string, ok func() bool) {
 	s.wanted = ""
 }
 
-// pace is the time between two inspects, which cost a real engine something.
+// pace is the time between two polls, which cost a real engine something.
 func (s *fixture) pace() time.Duration {
 	if s.Real() {
 		return 100 * time.Millisecond

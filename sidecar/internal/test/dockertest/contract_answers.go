@@ -152,7 +152,7 @@ func pausedAcrossDeath(s *fixture) {
 	s.spawn()
 	w := s.work(WorkerSpec{})
 	require.NoError(s.t, s.control().Pause(s.t.Context(), control.Pause{
-		Selection: control.Selection{Workers: []string{w.Name}}, For: time.Hour, Reason: "inspect at it",
+		Selection: control.Selection{Workers: []string{w.Name}}, For: time.Hour, Reason: "look at it",
 	}))
 	before := s.State(w.Name)
 	s.Crash(w.Name, syscall.SIGKILL)

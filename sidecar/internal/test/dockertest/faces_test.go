@@ -25,7 +25,7 @@ type faceCase struct {
 
 var faceCases = []faceCase{
 	{name: "inspect", verb: worker.Inspect},
-	{name: "inspect at what is gone", verb: worker.Inspect, before: remove},
+	{name: "inspect what is gone", verb: worker.Inspect, before: remove},
 	{name: "start of a dead one", verb: worker.Start, before: exit},
 	{name: "start of a running one", verb: worker.Start},
 	{name: "start of a paused one", verb: worker.Start, before: pause},

@@ -76,7 +76,7 @@ func (r *realHost) Sicken(name string, s Sickness) {
 	deadline := time.Now().Add(10 * time.Second)
 	for before := (os.FileInfo)(nil); ; { // the last beat is over when the file stays as it is for longer than beats are apart
 		now, err := os.Stat(path)
-		r.check(err, "inspect at the heartbeat of "+name)
+		r.check(err, "read the heartbeat of "+name)
 		if before != nil && now.ModTime().Equal(before.ModTime()) {
 			break
 		}

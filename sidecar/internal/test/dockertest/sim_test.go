@@ -139,7 +139,7 @@ func TestSimActions(t *testing.T) {
 			check: func(t *testing.T, o worker.Outcome) { require.Equal(t, worker.StatusRunning, o.Snapshot.Status) },
 		},
 		{
-			name: "inspect at what is gone", verb: worker.Inspect, want: worker.Failed,
+			name: "inspect what is gone", verb: worker.Inspect, want: worker.Failed,
 			before: func(w *World) { w.Operator().Remove("a", true) },
 			check:  func(t *testing.T, o worker.Outcome) { require.True(t, o.Missing) },
 		},

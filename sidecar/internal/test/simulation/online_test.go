@@ -79,7 +79,7 @@ func (r *run) beginsRestart(a worker.Action) bool {
 	return a.Verb == worker.Stop && (!ok || len(r.policyOf(t).Evidence.BeforeStop) == 0)
 }
 
-// ofOne reports whether an action is one on one incarnation. An inspect at a dependent, or before the next step of a recreate, changes nothing.
+// ofOne reports whether an action is one on one incarnation. An inspect of a dependent, or before the next step of a recreate, changes nothing.
 func ofOne(a worker.Action) bool {
 	inspects := a.Call != nil && a.Call.Do == worker.CallInspect || a.Verb == worker.Inspect && a.Reason == worker.ReasonParentRestarted
 	return !slices.Contains([]worker.Verb{worker.ListDependents, worker.ReadStats, worker.AskSource, worker.ReadLogs, worker.RunProbe}, a.Verb) && !inspects
