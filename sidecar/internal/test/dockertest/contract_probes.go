@@ -62,6 +62,7 @@ func httpProbeHangs(s *fixture) {
 }
 
 func probeFollowsAddress(s *fixture) {
+	s.SmallNetwork()
 	s.startStoker()
 	w := s.work(s.probed("w", "on-unhealthy", "recreate"))
 	before, address := s.State(w.Name), s.wellOutside(w).Probe.Address
@@ -76,16 +77,24 @@ func probeFollowsAddress(s *fixture) {
 		require.NotEqual(s.t, address, got.Probe.Address)
 		return
 	}
-	// The address of a container that was stopped is free for the next one, which here others may be, too.
-	again, address := s.State(w.Name), got.Probe.Address
+	again := s.State(w.Name)
 	s.Operate(OpStop, w.Name)
-	for n := range 20 {
-		if s.wellOutside(s.run(s.probed("other"+decimal(n)))).Probe.Address == address {
-			break
-		}
-	}
+	s.occupy(got.Probe.Address)
 	s.Operate(OpStart, w.Name)
-	require.NotEqual(s.t, address, s.back(w, again).Probe.Address)
+	require.NotEqual(s.t, got.Probe.Address, s.back(w, again).Probe.Address)
+}
+
+// occupy makes workers until one has this address, which is free. The others are removed, so that not all addresses are taken.
+func (s *fixture) occupy(address string) {
+	s.t.Helper()
+	for n := range 14 {
+		other := s.run(s.probed("other" + decimal(n)))
+		if s.wellOutside(other).Probe.Address == address {
+			return
+		}
+		s.Operate(OpRemove, other.Name)
+	}
+	require.Fail(s.t, "no worker got the address "+address)
 }
 
 func fileProbeFails(s *fixture) {

@@ -36,6 +36,9 @@ type Hands interface {
 	// Operate does one of OpStart, OpStop, OpKill (with SIGKILL), OpRestart, OpPause, OpUnpause, OpUpdate (to a quota of 0.1 CPUs)
 	// and OpRemove (by force).
 	Operate(op Op, name string)
+	// SmallNetwork puts the workers that are made from now on into a network that only this test uses. It has so few addresses that
+	// one that is free is given again after a few others. The fake engine's addresses are never given again.
+	SmallNetwork()
 	Signal(name string, sig syscall.Signal) // through the API
 	Rename(name, to string)
 }
