@@ -169,7 +169,13 @@ func TestLiveStopDuringRecreate(t *testing.T) {
 			stopped := w.stopsOf(a)
 			outs := make(chan worker.Outcome, 1)
 			go func() { outs <- recreateWith(t.Context(), w.c, a, stopped) }()
-			require.Eventually(t, func() bool { return during(old) }, time.Minute, 10*time.Millisecond)
+			for !during(old) {
+				select {
+				case out := <-outs:
+					require.Fail(t, "the recreate ended before the stop", "%s: %v", out.Result, out.Err)
+				case <-time.After(10 * time.Millisecond):
+				}
+			}
 			require.NoError(t, w.api.ContainerStop(t.Context(), w.name(name), container.StopOptions{}))
 
 			out := <-outs

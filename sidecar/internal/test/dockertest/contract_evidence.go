@@ -1,9 +1,12 @@
 package dockertest
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -152,6 +155,10 @@ func evidenceAcrossDeath(s *fixture) {
 	s.Crash(w.Name, syscall.SIGKILL)
 	before := s.keeps(w, "log lines", func(e kept) bool { return e.Logs != "" })
 	s.running(w)
+	s.await("the evidence to be on disk", func() bool { // the API has it before
+		text, err := os.ReadFile(filepath.Join(s.dir, "history.jsonl"))
+		return err == nil && bytes.Contains(text, []byte(`"kind":"evidence"`))
+	})
 	s.stoker.Kill()
 	s.spawn()
 	require.Equal(s.t, before, s.keeps(w, "the same", func(e kept) bool { return e.HealID == before.HealID }))
