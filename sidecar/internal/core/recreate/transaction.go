@@ -215,7 +215,11 @@ func (t *Transaction) Next(now time.Time) *worker.Action {
 		case searching, checking:
 			return t.inspect(t.req.Action.Key+worker.NewSuffix, t.req.Action.Key, t.req.Action.Key+worker.BackupSuffix)
 		case adopting:
-			return t.inspect(worker.Key(t.run.newID), worker.Key(t.repeat.owner), t.req.Action.Key)
+			made := worker.Key(t.run.newID)
+			if made == "" {
+				made = t.req.Action.Key + worker.NewSuffix
+			}
+			return t.inspect(made, worker.Key(t.repeat.owner), t.req.Action.Key)
 		case running:
 			if a := t.nextOfRun(now); a != nil {
 				return a

@@ -151,7 +151,7 @@ func TestLiveStopDuringRecreate(t *testing.T) {
 		},
 		"new": func(old worker.Snapshot) bool {
 			in, err := w.api.ContainerInspect(t.Context(), string(old.Key))
-			return err == nil && in.ID != old.ID && in.State.Running
+			return err == nil && in.ID != old.ID && in.State.Running && w.ready(in.ID)
 		},
 	} {
 		id++
@@ -164,6 +164,7 @@ func TestLiveStopDuringRecreate(t *testing.T) {
 			w.t = t
 			old := w.run(name, "0", container.CreateRequest{Config: &container.Config{
 				Cmd: []string{"0", "1500ms"}, Labels: map[string]string{"of": w.name(name)}}})
+			require.Eventually(t, func() bool { return w.ready(old.ID) }, time.Minute, 10*time.Millisecond)
 			a := w.recreateOf(old)
 			a.ID, a.Grace = id, 10*time.Second
 			stopped := w.stopsOf(a)

@@ -1,5 +1,5 @@
-// Command talk is the container of the live tests. "talk PORT DELAY" answers anyone who connects to the port, none with 0, and
-// ends so long after SIGTERM. "talk dial ADDRESS" succeeds if somebody answers there.
+// Command talk is the container of the live tests. "talk PORT DELAY" answers each connection to the port, none with 0, and ends so long after
+// SIGTERM; it prints "ready" once it handles that. "talk dial ADDRESS" succeeds if it is answered there.
 package main
 
 import (
@@ -20,6 +20,7 @@ func main() {
 	}
 	end := make(chan os.Signal, 1)
 	signal.Notify(end, syscall.SIGTERM)
+	_, _ = os.Stdout.WriteString("ready\n")
 	delay, err := time.ParseDuration(os.Args[2])
 	if err != nil {
 		panic(err)
