@@ -276,8 +276,9 @@ func (m *Machine) foundStopped(now time.Time, s Snapshot) {
 }
 
 // startCameToNothing: the answer to a start was lost, and the worker is down.
+// The engine may be at that start still.
 func (m *Machine) startCameToNothing(now time.Time, s Snapshot) {
-	m.life.awaitStart = time.Time{}
+	m.life.awaitStart, m.life.lateStart = time.Time{}, now.Add(startDeadline)
 	if i := m.saved.StopIntent; i != nil { // it came by while the start was on its way
 		m.hold(now, HeldOperator, i.At)
 		return

@@ -265,17 +265,20 @@ func (m *Machine) verifyOwnStart(now time.Time) {
 	}
 }
 
-// startedByOther: an operator's start wipes the slate; Docker's own does not, for it is part of the same trouble.
+// startedByOther: an operator's start gives the worker new attempts. Docker's own does not, for it is part of the same trouble, and neither does
+// what may be a start of Stoker's own that was taken for one that came to nothing.
 func (m *Machine) startedByOther(now time.Time, byDocker bool) {
 	if m.life.startedBy == startedByStoker {
 		m.life.startedBy = startedByOther
 	}
 	reason := ReasonSuperseded
-	if byDocker {
+	switch {
+	case byDocker:
 		reason = ReasonWaitsDocker
-	} else {
+	case !now.Before(m.life.lateStart):
 		m.resetBudget()
 	}
+	m.life.lateStart = time.Time{}
 	switch {
 	case m.asleep():
 		m.emit(Event{At: now, Kind: EventWoken, HealDetails: HealDetails{Heal: HealWake}, Reason: ReasonStartedByHand})
