@@ -124,29 +124,34 @@ func (m *Machine) foundRunning(now time.Time, s Snapshot, newLife bool) {
 		return
 	}
 	m.outOfMemoryInside(now, s)
+	m.startExplained(s)
 	switch p := m.phase(); p {
 	case PhaseStarting:
 		m.life.startedBy = startedByStoker
 		m.to(PhaseVerifying)
 	case PhaseBackingOff, PhaseDocker:
-		m.startedByOther(now, p == PhaseDocker)
+		by := s.startedBy()
+		if p == PhaseDocker {
+			by = startedByDocker
+		}
+		m.startedByOther(now, by)
 	case PhaseStopping:
 		if newLife {
-			m.startedByOther(now, false)
+			m.startedByOther(now, s.startedBy())
 		} else {
 			m.stillStopping(now)
 		}
 	case PhaseStopDue, PhaseRecreateDue, PhaseExhausted:
 		if newLife {
-			m.startedByOther(now, false)
+			m.startedByOther(now, s.startedBy())
 		}
 	case PhaseHeld:
 		onItsWayOut := m.heldFor(HeldReplaced) && !newLife // renamed while it runs: it will be removed all the same
 		if !onItsWayOut && !m.heldFor(HeldDryRun) {
-			m.startedByOther(now, false)
+			m.startedByOther(now, s.startedBy())
 		}
 	case PhaseAsleep:
-		m.startedByOther(now, false)
+		m.startedByOther(now, s.startedBy())
 	case PhaseWatching, PhaseVerifying, PhaseRecreating:
 	}
 	m.judgeHealth(now, s)

@@ -25,6 +25,7 @@ const (
 	startedByOther startedBy = iota
 	startedByDocker
 	startedByStoker
+	startedByEither // somebody, or Docker by the worker's restart policy: the next inspect tells
 )
 
 // exitState is what is still open about the last exit.
