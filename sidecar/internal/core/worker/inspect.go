@@ -12,10 +12,7 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	known := m.saved.Incarnation.StartedAt
 	newLife := !s.StartedAt.Equal(known)
 	unheard := newLife && !begunAt(known, s)
-	untold := m.container.status == StatusRunning && s.Status.Down()
-	if untold || unheard && m.phase() != PhaseStarting { // another start may have failed before the last one, and no event told of anything
-		m.networks.unseenStart = true
-	}
+	m.networks.unseenStart = m.networks.unseenStart || m.hidesStart(s, unheard)
 	m.noteNetworks(now, s)
 	m.updateConfig(s)
 	m.memoryLimitKnown(now)
