@@ -173,6 +173,7 @@ func (r *run) turn(out dockertest.Output, ok bool) {
 		if r.pool != nil {
 			r.pool.hear(*out.Outcome)
 		}
+		r.noteFirst(*out.Outcome)
 		r.apply(s.f.Finish(now, *out.Outcome))
 	case s.ending.IsZero(): // who ends does not listen any more
 		o := *out.Observation
