@@ -163,10 +163,14 @@ func startedSoon(t dockertest.Truth) bool {
 	})
 }
 
-// portElsewhere reports whether another container than this one has its port.
+// portElsewhere reports whether another container than this one has its port, or had it when a network was last connected again: one that is
+// restarted gives it up for a moment.
 func (r *run) portElsewhere(t dockertest.Truth) bool {
+	const retry = 31 * time.Second
 	port := r.specs[nameOf(t)].HostPort
 	return port != 0 && slices.ContainsFunc(r.w.Truths(), func(other dockertest.Truth) bool {
-		return other.ID != t.ID && !other.Gone && other.Status == worker.StatusRunning && r.specs[nameOf(other)].HostPort == port
+		_, ended := life(other)
+		has := other.Status == worker.StatusRunning && !other.Gone || !ended.IsZero() && r.w.Now().Sub(ended) < retry
+		return other.ID != t.ID && has && r.specs[nameOf(other)].HostPort == port
 	})
 }
