@@ -87,6 +87,7 @@ func (r *run) end() {
 	}
 	r.say("Stoker is told to end")
 	s.ending = r.w.Now().Add(closeWait)
+	r.journal.replayed()
 	r.apply(s.f.Close(r.clock()))
 	r.ended()
 }
