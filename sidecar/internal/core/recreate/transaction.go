@@ -194,6 +194,9 @@ func (t *Transaction) OperatorStopped(now time.Time, id string) {
 		return
 	}
 	t.state.OperatorStopped = true
+	if id == t.run.newID && t.verify.active {
+		t.verify.stopped.toldAt = now
+	}
 	t.stale = t.stale || t.phase == running
 	t.judgeRemoval()
 	if t.verify.waitsForStop() {
@@ -203,7 +206,7 @@ func (t *Transaction) OperatorStopped(now time.Time, id string) {
 
 // StopWithdrawn takes back OperatorStopped: it was the daemon's own shutdown, or somebody has started the container since.
 func (t *Transaction) StopWithdrawn() {
-	t.state.OperatorStopped = false
+	t.state.OperatorStopped, t.verify.stopped = false, stopWatch{}
 	t.judgeRemoval()
 }
 
