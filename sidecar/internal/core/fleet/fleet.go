@@ -148,7 +148,7 @@ func (f *Fleet) Observe(now time.Time, o worker.Observation) Effects {
 	case worker.Connecting:
 		f.connecting(now, o)
 	case worker.ListBegin:
-		f.replayed(now)
+		f.endReplay(now)
 		f.beginRound()
 	case worker.ListEnd:
 		f.listEnded(now, o)
@@ -231,7 +231,7 @@ func (f *Fleet) Bookmark() worker.Bookmark { return f.stream.bookmark }
 // goes down as well tells it to nobody any more.
 func (f *Fleet) Close(now time.Time) Effects {
 	f.closing = true
-	f.replayed(now)
+	f.takeReplay(now)
 	if f.stream.engine.Connected || f.stream.opening {
 		f.stream.bookmark.LostAt, f.stream.bookmark.Closed = f.engineTime(now), true
 	}
@@ -286,6 +286,7 @@ func (f *Fleet) report(m *member, events []worker.Event) {
 
 // settle grants what is due and has room, until nothing more moves, and closes the turn.
 func (f *Fleet) settle(now time.Time) Effects {
+	f.replayDue(now)
 	f.endPauses(now)
 	f.judgeHost(now)
 	for moved := true; moved; {
@@ -380,6 +381,7 @@ func (f *Fleet) wake(now time.Time) time.Time {
 	wake = earliest(wake, f.displayStatsWake(now))
 	wake = earliest(wake, f.answerWake())
 	wake = earliest(wake, f.pauseWake())
+	wake = earliest(wake, f.stream.replay.wake())
 	for _, o := range f.recreates.unfinished {
 		if o.due.After(now) {
 			wake = earliest(wake, o.due)

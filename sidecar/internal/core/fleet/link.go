@@ -22,11 +22,11 @@ const shutdownLongest = 30 * time.Second
 type stream struct {
 	engine   EngineLink
 	bookmark worker.Bookmark
-	session  uint64               // counts the connections to an engine
-	opening  bool                 // between Connecting and the first ListEnd: history and a first list, no news
-	round    uint64               // of the list under way or last complete
-	readTo   time.Time            // bookmark.EventAt when the session began
-	replay   []worker.Observation // what the session began with, until it is whole
+	session  uint64    // counts the connections to an engine
+	opening  bool      // between Connecting and the first ListEnd: history and a first list, no news
+	round    uint64    // of the list under way or last complete
+	readTo   time.Time // bookmark.EventAt when the session began
+	replay   replay
 }
 
 // origin is that of an observation that was not passed on before.
@@ -38,7 +38,7 @@ func (s *stream) origin() worker.Origin {
 }
 
 func (f *Fleet) disconnected(now time.Time) {
-	f.replayed(now)                                    // the next session does not bring these events again
+	f.endReplay(now)                                   // the next session does not bring these events again
 	if f.stream.engine.Connected || f.stream.opening { // events are followed from the opening on, with or without a list
 		f.stream.bookmark.LostAt = f.engineTime(now)
 	}
@@ -58,7 +58,7 @@ func (f *Fleet) engineTime(now time.Time) time.Time {
 }
 
 func (f *Fleet) connecting(now time.Time, o worker.Observation) {
-	f.stream.opening = true
+	f.stream.opening, f.stream.replay.due = true, now.Add(replayWait)
 	f.stream.session++
 	before := f.stream.engine.Engine
 	f.stream.engine.Engine = o.Engine

@@ -36,6 +36,7 @@ type recreates struct {
 	recreations  map[string]*recreation             // those of them that are workers', by the ID of the old container
 	unfinished   map[worker.Key]*unfinishedRecreate // left behind, by the worker's name
 	replacedIDs  map[string]uint64                  // containers that were replaced, or were to replace one and are gone, with the round of that
+	outlived     map[string]outlived                // new containers that are no part of a transaction any more, by ID
 	early        map[string][]worker.Observation    // of new containers whose transaction the Stoker before this one began, by the old ID
 	replacements map[string]replacement             // by ID; marked containers of the list under way or last complete
 	backups      map[string]backup                  // old containers of that list, by ID
@@ -44,7 +45,7 @@ type recreates struct {
 func newRecreates() recreates {
 	return recreates{
 		transactions: map[worker.Key]*recreation{}, recreations: map[string]*recreation{}, unfinished: map[worker.Key]*unfinishedRecreate{},
-		replacedIDs: map[string]uint64{}, early: map[string][]worker.Observation{},
+		replacedIDs: map[string]uint64{}, early: map[string][]worker.Observation{}, outlived: map[string]outlived{},
 	}
 }
 
@@ -309,6 +310,7 @@ func (f *Fleet) replaced(now time.Time, m *member, p *recreation, o worker.Outco
 	if o.Snapshot == nil || o.Snapshot.ID == m.id || o.Snapshot.ID == "" {
 		f.step(now, m, o)
 		f.reportTemporary(now, m, p)
+		f.keepOutlived(now, p, o)
 		return
 	}
 	f.recreates.replacedIDs[m.id] = f.stream.round
@@ -348,6 +350,7 @@ func (f *Fleet) reportTemporary(now time.Time, m *member, p *recreation) {
 func (f *Fleet) beginRound() {
 	f.stream.round++
 	f.recreates.replacements, f.recreates.backups = map[string]replacement{}, map[string]backup{}
+	maps.DeleteFunc(f.recreates.outlived, func(_ string, o outlived) bool { return f.stream.round > o.round+2 })
 	maps.DeleteFunc(f.recreates.replacedIDs, func(_ string, round uint64) bool { return f.stream.round > round+2 })
 }
 

@@ -126,3 +126,62 @@ func TestReplayOfARestartWithinSeconds(t *testing.T) {
 	d.event(worker.Exited, "a")
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held, "an operator's stop was under way")
 }
+
+// TestReplayBeforeALateList: an operator's stop is heard in the replay, and the list is late. What was heard is saved before the list is there,
+// for an engine that crashes has forgotten it. What comes meanwhile is saved at once.
+func TestReplayBeforeALateList(t *testing.T) {
+	remembered := func(name string) worker.Saved {
+		return worker.Saved{
+			Key: worker.Key(name), Incarnation: worker.Incarnation{ID: "id-" + name, StartedAt: noon.Add(-time.Hour)}, Labels: enabled, Expected: true,
+			SavedHeals: worker.SavedHeals{State: worker.State{Phase: worker.PhaseWatching}},
+		}
+	}
+	saved := map[worker.Key]worker.Saved{"a": remembered("a"), "b": remembered("b")}
+	d := newHarness(t, fleet.Settings{Saved: []worker.Saved{saved["a"], saved["b"]}})
+	keep := func() {
+		for _, s := range d.turn.Save {
+			saved[s.Key] = s
+		}
+	}
+	stop := func(name string) {
+		d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-" + name, Key: worker.Key(name), Signal: 15})
+		keep()
+		d.event(worker.Exited, name)
+		keep()
+	}
+	d.open()
+	stop("a")
+	require.Equal(t, worker.PhaseWatching, saved["a"].State.Phase, "the replay may not be whole")
+	require.False(t, d.turn.Wake.IsZero())
+	d.now = d.turn.Wake
+	d.pass(0)
+	keep()
+	require.Equal(t, worker.HeldOperator, saved["a"].State.Hold.Reason)
+	require.True(t, d.turn.Wake.IsZero() || d.turn.Wake.After(d.now))
+	d.pass(10 * time.Second)
+	stop("b")
+	require.Equal(t, worker.HeldOperator, saved["b"].State.Hold.Reason)
+
+	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.listed("a", worker.StatusExited)
+	d.listed("b", worker.StatusRunning)
+	d.tell(worker.Observation{Kind: worker.ListEnd})
+	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
+	require.Equal(t, worker.HeldOperator, d.newWorker("b").Held)
+}
+
+// TestReplayBehindALateList: what comes between the replay and a late list is after all that the record has, also where the engine's clock was
+// set back since.
+func TestReplayBehindALateList(t *testing.T) {
+	last := noon.Add(-time.Minute)
+	d := remembers(t, last)
+	d.open()
+	d.tell(worker.Observation{Kind: worker.Exited, At: last, ID: "id-a", Key: "a"})
+	d.pass(10 * time.Second)
+	stepped := noon.Add(-2 * time.Hour)
+	d.tell(worker.Observation{Kind: worker.Started, At: stepped, ID: "id-a", Key: "a"})
+	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.listed("a", worker.StatusRunning)
+	d.tell(worker.Observation{Kind: worker.ListEnd})
+	require.Equal(t, worker.HeldNot, d.newWorker("a").Held)
+}

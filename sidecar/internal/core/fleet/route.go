@@ -38,9 +38,7 @@ func (f *Fleet) route(now time.Time, o worker.Observation) {
 		if m = f.adopt(o); m == nil {
 			return
 		}
-		if missed != nil {
-			f.step(now, m, *missed)
-		}
+		f.tellMissed(now, m, missed)
 	}
 	if o.Kind == worker.Gone && f.abandoned(m) {
 		f.forget(m)

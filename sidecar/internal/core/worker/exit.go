@@ -128,21 +128,27 @@ func (m *Machine) ownSignal(now time.Time, o Observation) bool {
 	return false
 }
 
-// graceOver reports whether Stoker's own stop may have come to SIGKILL. It is enough that one of the two clocks says so: the
-// engine's may step meanwhile, and what Stoker sees may lag. When a replayed signal was sent, only the engine's clock shows, and only
-// roughly: it may have stepped. Where the signal seems to come before the first one it has, and nothing shows how long it was.
+// graceOver reports whether Stoker's own stop may have come to SIGKILL.
 func (m *Machine) graceOver(now time.Time, o Observation) bool {
-	grace, at := m.saved.State.Stop.least(), o.At
 	if m.own.signals == 0 {
 		return m.firstUnseen(!m.own.issuedHere, o)
 	}
-	if o.History() {
-		return at.Sub(m.own.termAt) >= grace-settle || at.Before(m.own.termAt)
-	}
-	if !m.own.issuedHere && at.Before(m.own.termAt) { // when the Stoker before this one sent it, Stoker's clock does not tell either after a step
+	if !m.own.issuedHere && o.At.Before(m.own.termAt) { // when the Stoker before this one sent it, Stoker's clock does not tell either after a step
 		return true
 	}
-	return at.Sub(m.own.termAt) >= grace-graceSlack || now.Sub(m.own.termSeen) >= grace-graceSlack
+	return m.graceSince(now, o, m.own.termAt, m.own.termSeen)
+}
+
+// graceSince reports whether a SIGKILL came the grace after the first signal of Stoker's own stop: termAt on the engine's clock, termSeen on
+// Stoker's. It is enough that one of the two clocks says so: the engine's may step meanwhile, and what Stoker sees may lag. When a replayed
+// signal was sent, only the engine's clock shows. Where the signal seems to come before the first one it has stepped, and nothing shows how
+// long it was.
+func (m *Machine) graceSince(now time.Time, o Observation, termAt, termSeen time.Time) bool {
+	least := m.saved.State.Stop.least() - graceSlack
+	if o.History() {
+		return o.At.Sub(termAt) >= least || o.At.Before(termAt)
+	}
+	return o.At.Sub(termAt) >= least || now.Sub(termSeen) >= least
 }
 
 // firstUnseen reports whether a SIGKILL may be that of Stoker's own stop although none of its signals was seen before: the first one was

@@ -145,11 +145,12 @@ func (m *Machine) finishStop(now time.Time, o Outcome) {
 		if m.container.status != StatusRunning {
 			return
 		}
-		if m.phase() == PhaseStopping && m.own.signals == 0 && !m.saved.Incarnation.same(o.Action.Incarnation) { // it came before that life
-			m.startedByOther(now, m.life.startedBy)
-		}
+		m.stopEndedBefore(now, o)
 		m.requestInspect(now, ReasonVerifying) // the exit event is behind the answer
 	case Unknown:
+		if m.own.carriedOut {
+			m.stopEndedBefore(now, o)
+		}
 		m.inspects.outcomeUnknown = true
 		m.requestInspect(now.Add(firstRetry), ReasonUncertain)
 	case Refused:
@@ -159,6 +160,13 @@ func (m *Machine) finishStop(now time.Time, o Outcome) {
 		m.applyOrInspect(now, o)
 	case Failed:
 		m.stopFailed(now, o)
+	}
+}
+
+// stopEndedBefore: somebody has started the worker since, and no signal has come by in the life that began: the stop was over before it.
+func (m *Machine) stopEndedBefore(now time.Time, o Outcome) {
+	if m.phase() == PhaseStopping && m.own.signals == 0 && !m.saved.Incarnation.same(o.Action.Incarnation) {
+		m.startedByOther(now, m.life.startedBy)
 	}
 }
 

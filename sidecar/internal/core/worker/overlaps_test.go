@@ -318,5 +318,35 @@ func TestOverlaps(t *testing.T) {
 			late:2s stop
 			= held exhausted
 			> nothing`},
+		{"the answer to the own stop is lost, and somebody starts the worker meanwhile and stops it later", `
+			given health
+			up
+			unhealthy
+			> stop 1
+			kill TERM
+			die 143
+			stop
+			start
+			= phase stopping
+			answer unknown
+			+2s
+			= phase watching
+			kill TERM
+			die 143
+			= held stopped-by-operator`},
+		{"the answer to the own stop is lost, and somebody starts the worker before that stop has reached it", `
+			given health
+			up
+			unhealthy
+			> stop 1
+			die 2
+			start
+			answer unknown
+			+2s
+			= phase stopping
+			kill TERM
+			die 143
+			stop
+			> start 1`},
 	})
 }

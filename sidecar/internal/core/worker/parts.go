@@ -73,6 +73,7 @@ type ownStop struct {
 	issuedHere bool      // by this very process
 	signals    int       // stop signals seen
 	stopped    bool      // the stop event was seen
+	carriedOut bool      // its events came by in the life before, and its answer did not
 	termAt     time.Time // the first of signals, the engine's clock
 	termSeen   time.Time // the same, Stoker's clock
 	adopted    time.Time // when this process first waited for a stop that the one before it sent; Stoker's clock

@@ -67,11 +67,11 @@ func (m *Machine) ownRecreateSignal(now time.Time, o Observation) bool {
 }
 
 func (m *Machine) recreateGraceOver(now time.Time, o Observation) bool {
-	grace, s, at := m.saved.State.Stop.least(), m.saved.OwnStops, o.At
+	s := m.saved.OwnStops
 	if s.Terms == 0 {
 		return m.firstUnseen(s.Sent != 1, o)
 	}
-	return at.Sub(s.TermAt) >= grace-graceSlack || now.Sub(s.TermSeen) >= grace-graceSlack
+	return m.graceSince(now, o, s.TermAt, s.TermSeen)
 }
 
 // stopOfSameLife: the life that Stoker's own stop ended is still the last one, before a recreate that was undone and after it. What that stop

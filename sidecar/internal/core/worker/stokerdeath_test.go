@@ -351,5 +351,31 @@ func TestAcrossStokersDeath(t *testing.T) {
 			old:990ms start
 			up
 			= attempts 1`},
+		{"rule 7: killed during its own stop, and a replayed SIGKILL came a second before the grace was over", `
+			given health grace=5s
+			up
+			unhealthy
+			> stop 1
+			kill TERM
+			reborn
+			+20s
+			old:16s kill KILL
+			old:16s die 137
+			list down 137
+			+1h
+			> nothing
+			= held stopped-by-operator`},
+		{"rule 7: killed during its own stop, and a replayed SIGKILL came when the grace was over", `
+			given health grace=5s
+			up
+			unhealthy
+			> stop 1
+			kill TERM
+			reborn
+			+20s
+			old:15s kill KILL
+			old:15s die 137
+			list down 137
+			> start 1`},
 	})
 }

@@ -101,6 +101,39 @@ func TestCheckOperatorObeyed(t *testing.T) {
 	}
 }
 
+// TestCheckOperatorObeyedOfARecreatedWorker: a stop of the container that was replaced holds for the one that replaces it, unless somebody has
+// given both a name of their own.
+func TestCheckOperatorObeyedOfARecreatedWorker(t *testing.T) {
+	for name, c := range map[string]struct {
+		renamed map[string]string
+		wrong   int
+	}{
+		"one worker":  {map[string]string{"a": "a.stoker-old", "a.stoker-new": "a"}, 1},
+		"on its way":  {map[string]string{}, 1},
+		"two workers": {map[string]string{"a.stoker-new": "b"}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, s := running(t, Spec{Name: "a"})
+			old, _ := w.Truth("a")
+			w.Operator().Run(Spec{Name: "a.stoker-new", Labels: map[string]string{worker.MarkOf: old.ID, worker.MarkName: "a"}})
+			drain(s, time.Second)
+			made, _ := w.Truth("a.stoker-new")
+			for _, from := range []string{"a", "a.stoker-new"} {
+				if to := c.renamed[from]; to != "" {
+					w.Operator().Rename(from, to)
+				}
+			}
+			w.Operator().Stop(old.ID, OwnGrace)
+			w.Exit(made.ID, 1)
+			drain(s, 2*time.Second)
+			made, _ = w.TruthByID(made.ID)
+			s.Do(action(w, string(made.Key), worker.Start))
+			drain(s, time.Second)
+			require.Len(t, CheckOperatorObeyed(w), c.wrong)
+		})
+	}
+}
+
 func TestCheckRunning(t *testing.T) {
 	w, _ := running(t, Spec{Name: "a"}, Spec{Name: "b"}, Spec{Name: "c"})
 	w.Exit("a", 1)

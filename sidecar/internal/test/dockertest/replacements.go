@@ -39,7 +39,8 @@ func (w *World) everFind(id string) *container {
 	return nil
 }
 
-// History are the events of a container and of those that it replaces, in order.
+// History are the events of a container and of those that it replaces, in order. The events of one that lives on beside its replacement, under a
+// name of its own, are not among them from then on: somebody has made two workers of the one.
 func (w *World) History(id string) []Event {
 	var events []Event
 	for _, e := range w.history(w.eventsByID(), id) {
@@ -58,7 +59,18 @@ func (w *World) history(byID map[string][]*Event, id string) []*Event {
 		events = append(events, byID[id]...)
 	}
 	slices.SortStableFunc(events, func(a, b *Event) int { return cmp.Compare(a.Seq, b.Seq) })
-	return events
+	named := make([]bool, len(ids)) // with a name that is no transaction's
+	return slices.DeleteFunc(events, func(e *Event) bool {
+		i := slices.Index(ids, e.ID)
+		key := worker.Key(e.Name)
+		named[i] = e.Action != "destroy" && !key.IsTemporaryName(e.Labels) && !key.IsBackupName()
+		for next := i + 1; next < len(ids); next++ {
+			if named[next-1] && named[next] {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // killAndRemove is how long after its SIGKILL the removal of a docker rm -f may come, and a bit.

@@ -166,6 +166,18 @@ func (r *run) stepped(from, to time.Time) bool {
 	return slices.ContainsFunc(r.steps, func(at time.Time) bool { return !at.Before(from) && !at.After(to) })
 }
 
+// stepInStop reports whether the clock stepped during the grace of a stop of Stoker's own, and that Stoker was killed in it: the next one cannot
+// tell how long the grace was when SIGKILL came.
+func (r *run) stepInStop(id string) bool {
+	return slices.ContainsFunc(r.w.Audit(), func(a dockertest.Record) bool {
+		if a.By != dockertest.ByStoker || a.Op != dockertest.OpStop || a.Incarnation.ID != id || !a.Effect {
+			return false
+		}
+		killed := slices.ContainsFunc(r.deaths, func(at time.Time) bool { return at.After(a.Sent) && at.Before(a.Done) })
+		return killed && r.stepped(a.Arrived, a.Done)
+	})
+}
+
 func meansStop(signal int, t dockertest.Truth) bool {
 	return signal == 15 || signal == 9 || signal == 2 || signal == 3 || signal == int(t.StopSignal)
 }

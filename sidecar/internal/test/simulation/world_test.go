@@ -336,7 +336,7 @@ func (r *run) mayBeDown(t dockertest.Truth, w fleet.WorkerView) string {
 		}
 		return "nobody replaces it"
 	case worker.HeldOperator:
-		if r.lastWord(t.ID) || r.untold() || r.strayStop(t.ID) || len(r.drops) > 0 || !r.amnesia.IsZero() {
+		if r.lastWord(t.ID) || r.untold() || r.strayStop(t.ID) || r.stepInStop(t.ID) || len(r.drops) > 0 || !r.amnesia.IsZero() {
 			return ""
 		}
 		return "no operator stopped it"

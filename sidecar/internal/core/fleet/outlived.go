@@ -1,0 +1,44 @@
+package fleet
+
+import (
+	"time"
+
+	"stoker/sidecar/internal/core/worker"
+)
+
+// outlived is a new container that has outlived its transaction without becoming the worker: somebody gave it another name meanwhile. It is a
+// worker of its own once it is seen under that name.
+type outlived struct {
+	events []worker.Observation // of it, during the transaction
+	round  uint64               // of the list by which it had
+}
+
+// keepOutlived keeps what was heard of a new container that an operator has stopped, unless the transaction has removed it. Only these events
+// tell whose stop it was. Where its other name is known already it is a worker at once.
+func (f *Fleet) keepOutlived(now time.Time, p *recreation, o worker.Outcome) {
+	id := p.tx.New()
+	if !o.OperatorStopped || !p.notified[id] || p.tx.Discarded() == id {
+		return
+	}
+	var events []worker.Observation
+	for _, seen := range p.buffered {
+		if seen.ID == id {
+			events = append(events, seen)
+		}
+	}
+	f.recreates.outlived[id] = outlived{events: events, round: f.stream.round}
+	if last := events[len(events)-1]; last.Key != p.name && last.Kind != worker.Gone {
+		f.route(now, last)
+	}
+}
+
+// tellMissed tells a machine that was just made what was heard of its container before.
+func (f *Fleet) tellMissed(now time.Time, m *member, rejected *worker.Observation) {
+	if rejected != nil {
+		f.step(now, m, *rejected)
+	}
+	for _, seen := range f.recreates.outlived[m.id].events {
+		f.step(now, m, seen)
+	}
+	delete(f.recreates.outlived, m.id)
+}

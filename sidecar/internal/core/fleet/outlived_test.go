@@ -1,0 +1,45 @@
+package fleet_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/test/dockertest"
+)
+
+// TestRenamedWhenItWasStoppedDuringARecreate: an operator stops the new container of a recreate and gives it another name, before the recreate
+// has removed it. It is a worker of its own from then on, which an operator has stopped.
+func TestRenamedWhenItWasStoppedDuringARecreate(t *testing.T) {
+	t.Parallel()
+	for name, heard := range map[string]bool{"its other name is heard": true, "a list tells its other name": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := simHostWith(ill("w"))
+			old := h.id("w")
+			h.w.Sicken("w", dockertest.Failing)
+			h.until(t, "w"+worker.BackupSuffix)
+			for h.id("w") == old || h.status("w") != worker.StatusRunning {
+				h.live(time.Millisecond)
+			}
+			made := h.id("w")
+			h.live(5 * time.Millisecond)
+			h.w.Operator().Stop("w", 0)
+			for h.id("w") == made {
+				h.live(time.Millisecond)
+			}
+			if !heard {
+				h.w.Plan(dockertest.Fault{Kind: dockertest.DropEvents, Count: 1})
+				h.live(0)
+			}
+			h.w.Operator().Rename(made, "wx")
+			h.live(2 * time.Minute)
+			require.Empty(t, h.check(), "%v", h.log)
+			require.Equal(t, worker.StatusExited, h.status("wx"), "%v", h.log)
+			require.Equal(t, worker.HeldOperator, h.held("wx"), "%v", h.log)
+			require.Equal(t, worker.HeldOperator, h.held("w"), "%v", h.log)
+		})
+	}
+}
