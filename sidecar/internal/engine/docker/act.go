@@ -208,7 +208,7 @@ func neverSent(err error) bool {
 	case errors.As(err, &record), errors.As(err, &verify):
 		return true
 	}
-	return errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, errWantsTLS)
+	return errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, errRequiresTLS)
 }
 
 // seconds rounds up, for the API takes whole seconds and a shorter grace than asked for would kill too soon. An int has 32 bits on some

@@ -9,7 +9,7 @@ import (
 // lack is what Stoker cannot do where a call is refused.
 type lack string
 
-// The lacks, worst first. The first two leave Stoker without its work.
+// The lacks, worst first. Without one of the first two Stoker cannot work.
 const (
 	lacksView       lack = "Stoker cannot see the containers"
 	lacksHeals      lack = "Stoker cannot heal workers"
@@ -46,9 +46,9 @@ type call struct {
 	name    string // as the documentation has it
 	path    string // regular expression for what comes after the version
 	without lack
-	// settings are those of docker-socket-proxy (Tecnativa), the proxy that most people have, which let it through (its haproxy.cfg of 2025).
+	// settings are those of docker-socket-proxy (Tecnativa), the most common proxy, that allow the call (its haproxy.cfg of 2025).
 	settings []string
-	// session: it is sent where a session begins, and a refusal ends that with an error of its own.
+	// session: sent at the start of a session; a refusal ends the session with an error of its own.
 	session bool
 }
 
@@ -95,7 +95,7 @@ func calls() []call {
 	}
 }
 
-// directory finds the call that a request is.
+// directory maps requests to calls.
 type directory struct {
 	all      []call
 	patterns []*regexp.Regexp
@@ -109,7 +109,7 @@ func newDirectory() directory {
 	return d
 }
 
-// find returns the call of a request. One that is not in the list counts as itself, and nothing depends on it.
+// find returns the call of a request. A request that is not in the list is a call of its own, which nothing needs.
 func (d directory) find(method, path string) call {
 	at := d.index(method, path)
 	if at < 0 && method == "HEAD" {
