@@ -35,7 +35,7 @@ func TestNeededByPlace(t *testing.T) {
 	}
 }
 
-func TestNamesByID(t *testing.T) {
+func TestNameBook(t *testing.T) {
 	one, two := strings.Repeat("1", 64), strings.Repeat("1", 20)+strings.Repeat("2", 44)
 	book := namesByID{one: "/first", two: "second"}
 	for ref, want := range map[string]string{
