@@ -251,7 +251,7 @@ func TestLiveModes(t *testing.T) {
 }
 
 // Diff reports all fields that an incomplete create request would lose.
-func TestLiveDiffReports(t *testing.T) {
+func TestLiveDiffTells(t *testing.T) {
 	w := newWorld(t)
 	w.network("sp-a", "10.77.1.0/24")
 	w.run("sp-forgotten", container.CreateRequest{
