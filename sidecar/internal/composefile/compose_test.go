@@ -131,7 +131,7 @@ func TestBadFiles(t *testing.T) {
 		"empty":           {[]string{"bad/empty.yaml"}, []string{"bad/empty.yaml", "empty"}},
 		"unknown key":     {[]string{"bad/key.yaml"}, []string{"bad/key.yaml", "services.a.imge is not an attribute"}},
 		"bad labels":      {[]string{"bad/labels.yaml"}, []string{"bad/labels.yaml", "services.a.labels"}},
-		"unset variable":  {[]string{"bad/unset.yaml"}, []string{"bad/unset.yaml", "services.a.image", "TAG", "say which"}},
+		"unset variable":  {[]string{"bad/unset.yaml"}, []string{"bad/unset.yaml", "services.a.image", "TAG", "set a tag"}},
 		"undefined":       {[]string{"bad/undefined.yaml"}, []string{"bad/undefined.yaml", `"a"`, `"b"`}},
 		"neither of both": {[]string{"bad/good.yaml", "bad/undefined.yaml"}, []string{"bad/undefined.yaml", `"b"`}},
 		"no image":        {[]string{"bad/no-image.yaml"}, []string{"bad/no-image.yaml", "image"}},

@@ -15,7 +15,7 @@ type Kind string
 
 // The kinds of faults.
 const (
-	Crash      Kind = "crash"       // dies of SIGSEGV
+	Crash      Kind = "crash"       // ends with SIGSEGV
 	Exit       Kind = "exit"        // ends at once with an exit code, 1 by default
 	Hang       Kind = "hang"        // the threads stop: no CPU, no heartbeat
 	Spin       Kind = "spin"        // the threads burn CPU without doing work: no heartbeat

@@ -32,9 +32,9 @@ func TestEveryChunkIsCountedOnce(t *testing.T) {
 func TestARoundCutOffAgainAndAgain(t *testing.T) {
 	work := squares(5000, 7)
 	saved := checkpoint.State{Task: work.ID(), Round: 1}
-	lives := 0
-	for ; ; lives++ {
-		require.Less(t, lives, 1000)
+	runs := 0
+	for ; ; runs++ {
+		require.Less(t, runs, 1000)
 		ledger, err := NewLedger(work.Chunks(), saved)
 		require.NoError(t, err)
 		ctx, kill := context.WithCancel(t.Context())
@@ -55,7 +55,7 @@ func TestARoundCutOffAgainAndAgain(t *testing.T) {
 			break
 		}
 	}
-	require.Greater(t, lives, 20)
+	require.Greater(t, runs, 20)
 }
 
 func TestStopDropsTheChunkWithinASlice(t *testing.T) {

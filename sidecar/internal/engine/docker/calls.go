@@ -14,9 +14,9 @@ const (
 	lacksView       lack = "Stoker cannot see the containers"
 	lacksHeals      lack = "Stoker cannot heal workers"
 	lacksClock      lack = "Stoker asks for the engine's info instead"
-	lacksBoot       lack = "Stoker cannot tell the stops of an engine's own boot from an operator's"
-	lacksCause      lack = "Stoker cannot tell a stop from an end, and holds workers that ended with 0, 137 or 143"
-	lacksStats      lack = "Stoker cannot tell a starved worker from a hung one, nor an idle one, and does not see their memory"
+	lacksBoot       lack = "Stoker cannot distinguish the stops of an engine's own boot from an operator's"
+	lacksCause      lack = "Stoker cannot distinguish a stop from an exit, and holds workers that exited with 0, 137 or 143"
+	lacksStats      lack = "Stoker cannot distinguish starved, hung and idle workers, and cannot read their memory"
 	lacksEvidence   lack = "Stoker keeps less evidence of a worker that it heals"
 	lacksCommands   lack = "Stoker cannot run stoker.before-stop"
 	lacksQuotas     lack = "Stoker cannot set quotas"
@@ -24,11 +24,11 @@ const (
 	lacksDependents lack = "Stoker cannot restart dependents"
 	lacksFiles      lack = "Stoker cannot probe files in workers"
 	lacksTasks      lack = "Stoker cannot kill tasks that Swarm leaves alone"
-	lacksServices   lack = "stoker check says nothing about the services of a Swarm"
+	lacksServices   lack = "stoker check does not show the services of a Swarm"
 	lacksUpdates    lack = "Stoker kills such tasks also while their service is being updated"
-	lacksLeader     lack = "Stoker cannot tell whether this manager leads, and scales no service"
+	lacksLeader     lack = "Stoker does not detect whether this manager leads, and scales no service"
 	lacksScaling    lack = "Stoker cannot scale services, nor bring lost tasks back"
-	lacksReasons    lack = "Stoker cannot tell why tasks of a service do not run, nor bring lost ones back"
+	lacksReasons    lack = "Stoker does not show why tasks of a service do not run, and does not replace lost ones"
 )
 
 func lacks() []lack {

@@ -16,7 +16,7 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// nameless shows inspects as 28.5.2 does: the volume of the bind /bare has no name, and lies below a prefix if there is one.
+// nameless shows inspects as 28.5.2 does: the volume of the bind /bare has no name, and its path begins with a prefix if there is one.
 type nameless struct {
 	next   http.RoundTripper
 	prefix string

@@ -49,7 +49,7 @@ type Options struct {
 	Patience   time.Duration // for one answer of the engine: 30s
 	BackoffMin time.Duration // before the second session: 200ms, doubling
 	BackoffMax time.Duration // 15s
-	Lived      time.Duration // the duration after which a session counts as good: 30s
+	GoodAfter  time.Duration // the duration after which a session counts as good: 30s
 }
 
 // Watch turns a Source into one stream that continues across restarts of the engine.
@@ -77,7 +77,7 @@ func New(src Source, opts Options) *Watch {
 	def(&opts.Patience, 30*time.Second)
 	def(&opts.BackoffMin, 200*time.Millisecond)
 	def(&opts.BackoffMax, 15*time.Second)
-	def(&opts.Lived, 30*time.Second)
+	def(&opts.GoodAfter, 30*time.Second)
 	if opts.Keep == nil {
 		opts.Keep = func(worker.Observation) bool { return true }
 	}
@@ -101,11 +101,11 @@ func New(src Source, opts Options) *Watch {
 // may come before it.
 func (w *Watch) Run(ctx context.Context, out chan<- worker.Observation) error {
 	for inARow := 1; ; inARow++ {
-		lived, err := w.session(ctx, out)
+		lasted, err := w.session(ctx, out)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if lived >= w.opts.Lived {
+		if lasted >= w.opts.GoodAfter {
 			inARow = 1
 		}
 		if inARow == 1 {

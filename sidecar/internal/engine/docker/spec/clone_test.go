@@ -12,7 +12,7 @@ import (
 
 const anonymousVolume = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-// clonable is the inspect of a container that can be cloned. Tests insert more at the words in braces.
+// clonable is the inspect of a container that can be cloned. Tests insert more at the placeholders in braces.
 const clonable = `{"Id":"4f2a","Name":"/shop-worker-2","Config":{"Image":"w","Labels":{"com.docker.compose.container-number":"2","stoker.enable":"true"}},
 	"HostConfig":{"Binds":["/srv:/srv:rw","` + anonymousVolume + `:/scratch:rw"],"PortBindings":{PORTS}},
 	"Mounts":[{"Type":"volume","Name":"` + anonymousVolume + `","Destination":"/scratch","RW":true}MOUNTS],
