@@ -27,18 +27,18 @@ func problemText(p policy.Problem) string {
 // adviseOnLabels advises on the selection of a container.
 func adviseOnLabels(c config.Config, v evaluation, labels map[string]string) []string {
 	var advice []string
-	say := func(when bool, text string, args ...any) {
+	add := func(when bool, text string, args ...any) {
 		if when {
 			advice = append(advice, fmt.Sprintf(text, args...))
 		}
 	}
-	say(v.Held == worker.HeldSwarm, "a task of a Swarm service: Swarm replaces it, Stoker only shows it (stoker.swarm=kill: kills one that Swarm leaves unhealthy, hung or idle)")
-	say(v.Managed && v.Held == worker.HeldNot && policy.SwarmTask(labels), "a task of a Swarm service: Stoker kills it when Swarm leaves it unhealthy, hung or idle, and does nothing else")
-	say(v.Held == worker.HeldOneOff, "made by compose run, so it should exit: Stoker never touches it")
-	say(v.Why == policy.WhyNotEnabled, "has stoker labels, but not stoker.enable=true")
-	say(v.Why == policy.WhyOtherScope, "belongs to the scope %q, and this is the Stoker of %q",
+	add(v.Held == worker.HeldSwarm, "a task of a Swarm service: Swarm replaces it, Stoker only shows it (stoker.swarm=kill: kills one that Swarm leaves unhealthy, hung or idle)")
+	add(v.Managed && v.Held == worker.HeldNot && policy.SwarmTask(labels), "a task of a Swarm service: Stoker kills it when Swarm leaves it unhealthy, hung or idle, and does nothing else")
+	add(v.Held == worker.HeldOneOff, "made by compose run, so it should exit: Stoker never touches it")
+	add(v.Why == policy.WhyNotEnabled, "has stoker labels, but not stoker.enable=true")
+	add(v.Why == policy.WhyOtherScope, "belongs to the scope %q, and this is the Stoker of %q",
 		label(labels, policy.LabelScope), c.Rules.Scope)
-	say(v.Why == policy.WhyNoLabels && hasHealerLabels(labels), "has labels of another healer: STOKER_COMPAT manages such containers")
+	add(v.Why == policy.WhyNoLabels && hasHealerLabels(labels), "has labels of another healer: STOKER_COMPAT manages such containers")
 	return advice
 }
 
@@ -57,20 +57,20 @@ const noHealthCheck = "no health check: a worker that hangs looks alive, and onl
 // advise advises on a worker.
 func advise(c config.Config, why policy.Why, p policy.Policy, s worker.Snapshot) []string {
 	var advice []string
-	say := func(when bool, text string, args ...any) {
+	add := func(when bool, text string, args ...any) {
 		if when {
 			advice = append(advice, fmt.Sprintf(text, args...))
 		}
 	}
-	say(s.HasHealthcheck && s.Status == worker.StatusRunning && s.Health == worker.HealthUnhealthy, "%s", unhealthy(s))
+	add(s.HasHealthcheck && s.Status == worker.StatusRunning && s.Health == worker.HealthUnhealthy, "%s", unhealthy(s))
 	if !s.HasHealthcheck {
 		advice = append(advice, adviseOnCheck(p, s.Ports, noHealthCheck)...)
 	}
 	advice = append(advice, adviseOnQuota(c, p, s.CPUs)...)
 	advice = append(advice, adviseOnMemory(p, s.MemoryLimit)...)
 	advice = append(advice, adviseOnSchedules(s.Labels)...)
-	say(s.AutoRemove, "--rm: Docker removes it when it ends, its anonymous volumes too; Stoker recreates a crashed one")
-	say(s.StartError != "", "its last start failed: %s", s.StartError)
+	add(s.AutoRemove, "--rm: Docker removes it when it ends, its anonymous volumes too; Stoker recreates a crashed one")
+	add(s.StartError != "", "its last start failed: %s", s.StartError)
 	return append(advice, adviseOnRestart(why, p, s.RestartPolicy)...)
 }
 

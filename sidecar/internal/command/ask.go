@@ -66,7 +66,7 @@ func (e Env) sidecar(at string) (*sidecar, error) {
 	return s, nil
 }
 
-// get returns the answer to a request, or an error that says what is wrong.
+// get returns the answer to a request, or an error that explains what is wrong.
 func (s *sidecar) get(ctx context.Context, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()

@@ -118,7 +118,7 @@ func (e Env) check(ctx context.Context, asJSON bool) error {
 	if all.lacking = engine.Lacking(); all.lacking != "" {
 		all.Problems++
 	}
-	return e.print(asJSON, all, func() error { return e.say(e.reportText(all)) }, all.Problems)
+	return e.print(asJSON, all, func() error { return e.output(e.reportText(all)) }, all.Problems)
 }
 
 // print prints a report as JSON or as text, and returns an error if it has problems.

@@ -64,7 +64,7 @@ func checked(t *testing.T, environ []string, containers ...worker.Snapshot) (rep
 	return all, got.code
 }
 
-// A proxy that refuses what Stoker needs is a problem, though nothing is wrong with any container; what it can do without is told.
+// A proxy that refuses what Stoker needs is a problem, though nothing is wrong with any container; a refused call that it can do without is reported.
 func TestCheckBehindAProxy(t *testing.T) {
 	engine := &fakeEngine{containers: []worker.Snapshot{container("w")}, denied: []string{"POST update: no quotas"}}
 	got := play(t, checkEnv(engine), "check")
@@ -77,7 +77,7 @@ func TestCheckBehindAProxy(t *testing.T) {
 	require.Contains(t, got.out, "; 1 problem: the engine's proxy\n")
 }
 
-// TestFindings checks one container each: what is said of it, and whether that is a problem.
+// TestFindings checks one container each: the finding, and whether it is a problem.
 func TestFindings(t *testing.T) {
 	tests := map[string]struct {
 		environ  []string
@@ -185,12 +185,12 @@ func TestOthersAreCounted(t *testing.T) {
 
 func TestCheckAndTheEngine(t *testing.T) {
 	down := &fakeEngine{listErr: errors.New("no\x1b[2J answer")}
-	require.Equal(t, said{1, "", "stoker: explained: no\\x1b[2J answer\n"}, play(t, checkEnv(down), "check"))
-	require.Equal(t, said{1, "", "stoker: explained: no\\x1b[2J answer\n"}, play(t, checkEnv(down), "check", "--json"))
+	require.Equal(t, result{1, "", "stoker: explained: no\\x1b[2J answer\n"}, play(t, checkEnv(down), "check"))
+	require.Equal(t, result{1, "", "stoker: explained: no\\x1b[2J answer\n"}, play(t, checkEnv(down), "check", "--json"))
 
 	env := checkEnv(down)
 	env.Connect = func(config.Config, Build) (Engine, error) { return nil, errors.New("DOCKER_HOST is odd") }
-	require.Equal(t, said{2, "", "stoker: DOCKER_HOST is odd\n"}, play(t, env, "check"))
+	require.Equal(t, result{2, "", "stoker: DOCKER_HOST is odd\n"}, play(t, env, "check"))
 
 	gone := &fakeEngine{containers: []worker.Snapshot{container("w")}, gone: true}
 	got := play(t, checkEnv(gone), "check")

@@ -61,7 +61,7 @@ func (e Env) checkCompose(ctx context.Context, asked checkFlags) error {
 	d := e.stackReport(c, stack)
 	d.Plan = planOf(e.hostCPUs(ctx, c), d.loads())
 	d.Plan.draft = true
-	return e.print(asked.json, d, func() error { return e.say(e.stackText(d)) }, d.Problems)
+	return e.print(asked.json, d, func() error { return e.output(e.stackText(d)) }, d.Problems)
 }
 
 // hostCPUs returns 0 when no engine answers.
@@ -232,13 +232,13 @@ const (
 // refusedByEngine finds what is no container: compose passes it on, and the engine refuses it.
 func refusedByEngine(s composefile.Service) []string {
 	var problems []string
-	say := func(when bool, text string, args ...any) {
+	add := func(when bool, text string, args ...any) {
 		if when {
 			problems = append(problems, fmt.Sprintf(text, args...))
 		}
 	}
-	say(s.Pair == 0 && s.CPUs > 0 && s.CPUs < leastCPUs, "cpus %g: the kernel takes no quota below %g: such a container is created and never starts", s.CPUs, leastCPUs)
-	say(s.Pair > 0 && s.Pair < leastPair, "cpu_quota %d: the kernel takes no quota below %d: the engine refuses such a container", s.Pair, leastPair)
+	add(s.Pair == 0 && s.CPUs > 0 && s.CPUs < leastCPUs, "cpus %g: the kernel takes no quota below %g: such a container is created and never starts", s.CPUs, leastCPUs)
+	add(s.Pair > 0 && s.Pair < leastPair, "cpu_quota %d: the kernel takes no quota below %d: the engine refuses such a container", s.Pair, leastPair)
 	policies := []string{"no", "always", "unless-stopped", "on-failure"}
 	written := s.Restart.Name
 	if s.Retries != "" {
@@ -248,12 +248,12 @@ func refusedByEngine(s composefile.Service) []string {
 	switch known := s.Restart.Name == "" || slices.Contains(policies, s.Restart.Name); {
 	case !known:
 		nearest := policy.Suggest(s.Restart.Name, policies)
-		say(nearest == "", "restart: %s: the engine refuses it; write one of %s", written, strings.Join(policies, ", "))
-		say(nearest != "", "restart: %s: the engine refuses it; did you mean %s?", written, nearest)
+		add(nearest == "", "restart: %s: the engine refuses it; write one of %s", written, strings.Join(policies, ", "))
+		add(nearest != "", "restart: %s: the engine refuses it; did you mean %s?", written, nearest)
 	case s.Retries != "" && s.Restart.Name != "on-failure":
-		say(true, "restart: %s: the engine takes a number of retries with on-failure alone", written)
+		add(true, "restart: %s: the engine takes a number of retries with on-failure alone", written)
 	default:
-		say(s.Retries != "" && err != nil, "restart: %s: the number of retries is not a whole number", written)
+		add(s.Retries != "" && err != nil, "restart: %s: the number of retries is not a whole number", written)
 	}
 	return problems
 }

@@ -46,7 +46,7 @@ func drafted(t *testing.T, environ []string, args ...string) (stackReport, int) 
 
 func TestComposeTable(t *testing.T) {
 	got := play(t, noEngine(), "check", "--compose", stacks+"typo/compose.yaml")
-	require.Equal(t, said{1, `SERVICE   REPLICAS  CPUS  RESTART  MANAGED BY      HELD
+	require.Equal(t, result{1, `SERVICE   REPLICAS  CPUS  RESTART  MANAGED BY      HELD
 as-list   1         0.5   no       enabled         -
 misspelt  1         0.5   no       enabled         bad-labels
   problem  stoker.on-exti=never: not a label that Stoker knows; did you mean stoker.on-exit?
@@ -62,8 +62,8 @@ swarm    no-labels
 `, ""}, got)
 }
 
-// TestPlanned is one service each: what is said of it, and whether that is a problem. It is the same as check says of a
-// container, where both can know it.
+// TestPlanned is one service each: the finding, and whether it is a problem. It is the same that check reports of a
+// container, where both can find it.
 func TestPlanned(t *testing.T) {
 	const checked = ", healthcheck: {test: beat}"
 	tests := map[string]struct {
@@ -184,7 +184,7 @@ func TestPlanOfAStack(t *testing.T) {
 	require.Contains(t, play(t, env, files...).out, "\n4 workers would be allocated 4.75 CPUs of this host's 4.\nThat is 19% too much")
 }
 
-// hostOf is an engine that tells its CPUs and nothing else.
+// hostOf is an engine that reports its CPUs and nothing else.
 type hostOf int
 
 func (h hostOf) Engine(context.Context) (worker.Engine, error) {
@@ -269,7 +269,7 @@ func TestComposeUsage(t *testing.T) {
 	require.Regexp(t, `^stoker: .*bad/yaml\.yaml: .*line 3.*\n$`, got.err)
 
 	got = play(t, noEngine(), "check", "--profile", "night")
-	require.Equal(t, said{2, "", "stoker: --profile is about compose files: name them with --compose\n"}, got)
+	require.Equal(t, result{2, "", "stoker: --profile is about compose files: name them with --compose\n"}, got)
 
 	got = play(t, noEngine("STOKER_SELECT=none"), "check", "-f", stacks+"typo/compose.yaml")
 	require.Equal(t, 2, got.code)

@@ -34,7 +34,7 @@ type groupReport struct {
 type sourceReport struct {
 	Name    string   `json:"name"` // without user, password and token
 	Waiting float64  `json:"waiting"`
-	InHand  *float64 `json:"in_hand"` // null where the source does not tell
+	InHand  *float64 `json:"in_hand"` // null where the source does not report it
 	Error   string   `json:"error"`
 }
 
@@ -79,7 +79,7 @@ type groupMember struct {
 	advice      []string
 }
 
-// advise says what is not wrong, but hardly meant.
+// advise lists what is valid but probably not intended.
 func (g *groupReport) advise(c config.Config) {
 	slices.Sort(g.Advice)
 	g.Advice = slices.Compact(g.Advice)

@@ -79,7 +79,7 @@ func (f *containerReport) probed(a worker.ProbeAnswer) (problems int) {
 	return 0
 }
 
-// adviseOnCheck is about a worker that nothing asks how it is, and whose CPU use nobody watches either. Ports are the TCP ports that it exposes.
+// adviseOnCheck is for a worker that has no probe, and whose CPU use is not watched either. Ports are the TCP ports that it exposes.
 func adviseOnCheck(p policy.Policy, ports []int, advice string) []string {
 	switch {
 	case p.Probe.Set(), p.IdleAfter > 0:

@@ -35,16 +35,16 @@ func TestCheckProbesEachWorkerOnce(t *testing.T) {
 		require.LessOrEqual(t, a.Probe.Timeout, probeTimeout)
 		return answers[a.Key]
 	}
-	said := play(t, env, "check", "--json")
+	printed := play(t, env, "check", "--json")
 	close(got)
 	for key := range got {
 		asked[key]++
 	}
 	require.Equal(t, map[worker.Key]int{"well": 1, "ill": 1, "far": 1}, asked, "neither one that is down nor one that is held")
-	require.Equal(t, 1, said.code)
-	require.NotContains(t, said.out, "geheim")
+	require.Equal(t, 1, printed.code)
+	require.NotContains(t, printed.out, "geheim")
 	var all report
-	require.NoError(t, json.Unmarshal([]byte(said.out), &all))
+	require.NoError(t, json.Unmarshal([]byte(printed.out), &all))
 	require.Equal(t, 2, all.Problems, "the label that is wrong, and the network")
 	by := map[worker.Key]containerReport{}
 	for _, w := range all.Workers {

@@ -18,20 +18,20 @@ const (
 	cliVariable = "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND"
 	// cliSocketVariable names the socket that a Docker CLI of version 25 or later closes when its plugin is to end.
 	cliSocketVariable = "DOCKER_CLI_PLUGIN_SOCKET"
-	// cliEnd is how long the docker command may take to end after it was told to.
+	// cliEnd is how long the docker command may take to end after it was asked to.
 	cliEnd = 5 * time.Second
-	// exitInterrupted is the exit code of a docker command that was told to end, as shells have it.
+	// exitInterrupted is the exit code of a docker command that was interrupted, as shells have it.
 	exitInterrupted = 130
 )
 
 // runCLI is the CLI of this process: the one that called it, else the docker command in PATH. It has the contexts, keys and connections of
-// the user, so that the plugin needs to know nothing of them.
+// the user, so that the plugin does not handle them.
 func runCLI(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) (int, error) {
 	path, err := exec.LookPath(cmp.Or(os.Getenv(cliVariable), "docker"))
 	if err != nil {
 		return 0, fmt.Errorf("find the docker command: %w", err)
 	}
-	ctx, stop := untilTold(ctx, os.Getenv(cliSocketVariable))
+	ctx, stop := untilInterrupted(ctx, os.Getenv(cliSocketVariable))
 	defer stop()
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Stdout, cmd.Stderr = out, errs
@@ -53,9 +53,9 @@ func runCLI(ctx context.Context, args []string, in io.Reader, out, errs io.Write
 	return 0, fmt.Errorf("run %s: %w", path, err)
 }
 
-// untilTold is a context that also ends when the Docker CLI closes its socket, which it does when it is told to end. Without a socket, or with
+// untilInterrupted is a context that also ends when the Docker CLI closes its socket, which it does when it is interrupted. Without a socket, or with
 // one that cannot be opened, the signals of the terminal have to do.
-func untilTold(ctx context.Context, socket string) (context.Context, context.CancelFunc) {
+func untilInterrupted(ctx context.Context, socket string) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	if socket == "" {
 		return ctx, cancel

@@ -110,7 +110,7 @@ func Execute(ctx context.Context, env Env) int {
 	if env.Name == PluginName {
 		return executePlugin(ctx, env)
 	}
-	return env.execute(ctx, newRoot(env), "stoker help") //nolint:contextcheck // cobra hands the context to the commands
+	return env.execute(ctx, newRoot(env), "stoker help") //nolint:contextcheck // cobra passes the context to the commands
 }
 
 // execute runs a tree of commands with the arguments. Help is the command to see after a mistake.

@@ -17,14 +17,14 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// said is what a command printed and how it ended.
-type said struct {
+// result is what a command printed and how it ended.
+type result struct {
 	code     int
 	out, err string
 }
 
 // play runs a command in-process. An Env that is not complete gets what no command should need.
-func play(t *testing.T, env Env, args ...string) said {
+func play(t *testing.T, env Env, args ...string) result {
 	t.Helper()
 	var out, errs bytes.Buffer
 	env.Args, env.Stdout, env.Stderr = args, &out, &errs
@@ -44,7 +44,7 @@ func play(t *testing.T, env Env, args ...string) said {
 		env.Hostname = func() (string, error) { return "host", nil }
 	}
 	code := Execute(t.Context(), env)
-	return said{code, out.String(), errs.String()}
+	return result{code, out.String(), errs.String()}
 }
 
 func TestUsage(t *testing.T) {
@@ -118,7 +118,7 @@ func TestRun(t *testing.T) {
 					return tt.end
 				},
 			}, tt.args...)
-			require.Equal(t, said{tt.code, "", tt.err}, got)
+			require.Equal(t, result{tt.code, "", tt.err}, got)
 			require.Equal(t, 1, ran)
 		})
 	}
@@ -141,8 +141,8 @@ func TestLogger(t *testing.T) {
 		t.Run(format, func(t *testing.T) {
 			var b bytes.Buffer
 			log := newLogger(&b, config.Config{LogFormat: format, LogLevel: "info"})
-			log.Debug("not said")
-			log.WithField("output", "\x1b[31m\nred").Info("said")
+			log.Debug("below the level")
+			log.WithField("output", "\x1b[31m\nred").Info("logged")
 			parse(t, b.String())
 		})
 	}
@@ -150,7 +150,7 @@ func TestLogger(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	env := Env{Build: Build{Version: "1.2.3", Commit: "abcdef", Go: "go1.26 linux/amd64"}}
-	require.Equal(t, said{0, "stoker 1.2.3 (commit abcdef, go1.26 linux/amd64)\n", ""}, play(t, env, "version"))
+	require.Equal(t, result{0, "stoker 1.2.3 (commit abcdef, go1.26 linux/amd64)\n", ""}, play(t, env, "version"))
 	got := play(t, env, "version", "--json")
 	var b Build
 	require.NoError(t, json.Unmarshal([]byte(got.out), &b))

@@ -46,15 +46,15 @@ func (e Env) evidence(ctx context.Context, ask past) error {
 		return failed(fmt.Errorf("read the answer: %w", err))
 	}
 	if len(kept.Heals) == 0 {
-		return e.say("nothing is kept: no heal of a running worker yet, or stoker.evidence is off\n")
+		return e.output("nothing is kept: no heal of a running worker yet, or stoker.evidence is off\n")
 	}
 	now := time.Now()
 	for n, h := range slices.Backward(kept.Heals) {
-		if err := e.say(e.healText(h, now)); err != nil {
+		if err := e.output(e.healText(h, now)); err != nil {
 			return err
 		}
 		if n > 0 {
-			if err := e.say("\n"); err != nil {
+			if err := e.output("\n"); err != nil {
 				return err
 			}
 		}

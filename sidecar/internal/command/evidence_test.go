@@ -34,7 +34,7 @@ func TestEvidence(t *testing.T) {
   before-stop: exit code 0 after 0.0 s
     goroutine 1` + "\uFFFD[2J:\n    \tmain.go\n"
 	stamp := at.Format(time.RFC3339)
-	require.Equal(t, said{0, stamp + one + "\n" + stamp + strings.Replace(one, "attempt 1", "attempt 2", 1), ""}, got)
+	require.Equal(t, result{0, stamp + one + "\n" + stamp + strings.Replace(one, "attempt 1", "attempt 2", 1), ""}, got)
 
 	got = play(t, Env{}, "history", "burner", "--evidence", "--json", "--url", r.url)
 	var all struct{ Heals []map[string]any }

@@ -30,7 +30,7 @@ func (e Env) groupText(f fleetView, now time.Time) string {
 	return "\n" + t.text() + problems.String() + e.swarmText(f.Swarm)
 }
 
-// swarmText says why this Stoker scales no services, where it was asked to; empty when it does.
+// swarmText returns why this Stoker scales no services although it was asked to; empty when it does.
 func (e Env) swarmText(s *swarmState) string {
 	switch {
 	case s == nil || s.Role == "leader":
@@ -71,7 +71,7 @@ func (g groupRow) colour() colour {
 	return faint
 }
 
-// why says what else decides how many run.
+// why returns what else decides how many run.
 func (g groupRow) why(now time.Time) string {
 	var parts []string
 	if s := g.Service; s != nil {

@@ -68,7 +68,7 @@ func healthAddresses(host string, c config.Config) []address {
 	return all
 }
 
-// dialFirst connects to the first address where somebody listens.
+// dialFirst connects to the first address that accepts a connection.
 func dialFirst(ctx context.Context, addresses []address) (net.Conn, error) {
 	var first error
 	for _, a := range addresses {
@@ -83,7 +83,7 @@ func dialFirst(ctx context.Context, addresses []address) (net.Conn, error) {
 	return nil, first
 }
 
-// askHealth returns the status of the Stoker at the first address that answers, or an error that says what is wrong with it.
+// askHealth returns the status of the Stoker at the first address that answers, or an error that explains what is wrong with it.
 func askHealth(ctx context.Context, addresses []address) (string, error) {
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,

@@ -16,7 +16,7 @@ import (
 	"stoker/sidecar/internal/report/web"
 )
 
-func healthcheck(t *testing.T, dir string, environ ...string) said {
+func healthcheck(t *testing.T, dir string, environ ...string) result {
 	t.Helper()
 	return play(t, Env{Environ: append(environ, "STOKER_STATE_DIR="+dir, "STOKER_LISTEN="), Hostname: os.Hostname}, "healthcheck")
 }
@@ -33,14 +33,14 @@ func TestHealthcheckAsksTheServer(t *testing.T) {
 	go func() { ended <- server.Serve(ctx) }()
 	defer func() { cancel(); require.NoError(t, <-ended) }()
 
-	require.Equal(t, said{0, "ok\n", ""}, healthcheck(t, dir, "STOKER_SCOPE=blue"))
-	// Somebody who took the abstract name, which any process can, is not asked.
+	require.Equal(t, result{0, "ok\n", ""}, healthcheck(t, dir, "STOKER_SCOPE=blue"))
+	// A process that took the abstract name, which any process can, is not asked.
 	host, err := os.Hostname()
 	require.NoError(t, err)
 	taken, err := net.Listen("unix", web.HealthSockets(host, dir, "blue")[1])
 	require.NoError(t, err)
 	defer taken.Close()
-	require.Equal(t, said{0, "ok\n", ""}, healthcheck(t, dir, "STOKER_SCOPE=blue"))
+	require.Equal(t, result{0, "ok\n", ""}, healthcheck(t, dir, "STOKER_SCOPE=blue"))
 
 	got := healthcheck(t, dir, "STOKER_SCOPE=red")
 	require.Equal(t, 1, got.code, "another Stoker's health is not this one's")
@@ -59,20 +59,20 @@ func TestHealthcheckWithoutAStateDirectory(t *testing.T) {
 	go func() { ended <- server.Serve(ctx) }()
 	defer func() { cancel(); require.NoError(t, <-ended) }()
 	got := play(t, Env{Environ: []string{"STOKER_STATE_DIR=" + dir, "STOKER_LISTEN=" + server.Addr()}, Hostname: os.Hostname}, "healthcheck")
-	require.Equal(t, said{0, "ok\n", ""}, got)
-	require.Equal(t, said{0, "ok\n", ""}, healthcheck(t, dir), "nor STOKER_LISTEN: the abstract socket is left")
+	require.Equal(t, result{0, "ok\n", ""}, got)
+	require.Equal(t, result{0, "ok\n", ""}, healthcheck(t, dir), "nor STOKER_LISTEN: the abstract socket is left")
 }
 
 func TestHealthcheckAnswers(t *testing.T) {
 	tests := map[string]struct {
 		code int
 		body string
-		want said
+		want result
 	}{
-		"well":    {200, `{"status":"ok"}`, said{0, "ok\n", ""}},
-		"stuck":   {503, `{"status":"stuck","detail":"for 40s"}`, said{1, "", "stoker: stuck: for 40s\n"}},
-		"hostile": {503, `{"status":"\u001b[2J","detail":"a\nb"}`, said{1, "", `stoker: \x1b[2J: a\nb` + "\n"}},
-		"junk":    {200, `<html>`, said{1, "", "stoker: read the answer: invalid character '<' looking for beginning of value\n"}},
+		"well":    {200, `{"status":"ok"}`, result{0, "ok\n", ""}},
+		"stuck":   {503, `{"status":"stuck","detail":"for 40s"}`, result{1, "", "stoker: stuck: for 40s\n"}},
+		"hostile": {503, `{"status":"\u001b[2J","detail":"a\nb"}`, result{1, "", `stoker: \x1b[2J: a\nb` + "\n"}},
+		"junk":    {200, `<html>`, result{1, "", "stoker: read the answer: invalid character '<' looking for beginning of value\n"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -117,7 +117,7 @@ func (e Env) history(ctx context.Context, ask past) error {
 		return failed(err)
 	}
 	slices.Reverse(events)
-	if err := e.sayEvents(events, ask); err != nil || !ask.watch {
+	if err := e.printEvents(events, ask); err != nil || !ask.watch {
 		return err
 	}
 	shown := last
@@ -148,24 +148,24 @@ func (s *sidecar) lastEvent(ctx context.Context) (uint64, error) {
 	return events[0].ID, nil
 }
 
-// sayEvents prints past events.
-func (e Env) sayEvents(events []history.Entry, ask past) error {
+// printEvents prints past events.
+func (e Env) printEvents(events []history.Entry, ask past) error {
 	if ask.json {
-		return e.sayLines(events)
+		return e.printLines(events)
 	}
 	if len(events) == 0 && !ask.watch {
-		return e.say("nothing has happened\n")
+		return e.output("nothing has happened\n")
 	}
-	return e.say(e.eventTable(events, time.Now()).text())
+	return e.output(e.eventTable(events, time.Now()).text())
 }
 
-func (e Env) sayLines(events []history.Entry) error {
+func (e Env) printLines(events []history.Entry) error {
 	for _, event := range events {
 		line, err := json.Marshal(event)
 		if err != nil {
 			return failed(fmt.Errorf("encode an event: %w", err))
 		}
-		if err := e.say(harmless(string(line)) + "\n"); err != nil {
+		if err := e.output(harmless(string(line)) + "\n"); err != nil {
 			return err
 		}
 	}
@@ -190,11 +190,11 @@ func (e Env) watchHistory(ctx context.Context, s *sidecar, ask past, after uint6
 			return nil
 		}
 		if ask.json {
-			return e.sayLines([]history.Entry{event})
+			return e.printLines([]history.Entry{event})
 		}
 		t := e.eventTable([]history.Entry{event}, time.Now())
 		t.headless = true
-		return e.say(t.text())
+		return e.output(t.text())
 	})
 	var end *ending
 	if err == nil || errors.As(err, &end) {

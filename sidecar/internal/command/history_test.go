@@ -20,8 +20,8 @@ import (
 	"stoker/sidecar/internal/report/web"
 )
 
-// toldHistory tells what happens in a life.
-func toldHistory(r *running, at time.Time) {
+// recordedHistory records what happens in one life of a worker.
+func recordedHistory(r *running, at time.Time) {
 	r.log.Record([]worker.Event{
 		{At: at, Kind: worker.EventEngineConnected},
 		{At: at, Kind: worker.EventFault, Key: "burner", HealDetails: worker.HealDetails{Fault: worker.FaultExited, ExitCode: 137, Intent: worker.IntentNone, Heal: worker.HealStart, Attempt: 1, Delay: time.Second}, Reason: worker.ReasonCrashed},
@@ -33,12 +33,12 @@ func toldHistory(r *running, at time.Time) {
 
 func TestHistory(t *testing.T) {
 	r := run(t)
-	require.Equal(t, said{0, "nothing has happened\n", ""}, play(t, Env{}, "history", "--url", r.url))
+	require.Equal(t, result{0, "nothing has happened\n", ""}, play(t, Env{}, "history", "--url", r.url))
 	at := time.Now().Add(-5 * time.Minute).UTC().Truncate(time.Second)
-	toldHistory(r, at)
+	recordedHistory(r, at)
 	got := play(t, Env{}, "history", "--url", r.url)
 	stamp := at.Format(time.RFC3339)
-	require.Equal(t, said{0, strings.Join([]string{
+	require.Equal(t, result{0, strings.Join([]string{
 		"WHEN                  WORKER   EVENT             WHAT",
 		stamp + "  -        engine-connected  -",
 		stamp + "  burner   fault             exited (137), crashed, start 1, in 1s",
@@ -82,8 +82,8 @@ func TestBadQuestions(t *testing.T) {
 		"bad kind":       {nil, []string{"history", "--kind", "\x1b[2J"}, 2, `--kind: \x1b[2J`},
 		"two workers":    {nil, []string{"history", "a", "b"}, 2, "accepts at most 1"},
 		"bad variable":   {[]string{"STOKER_RESYNC=soon"}, []string{"status"}, 2, "STOKER_RESYNC"},
-		"nobody there":   {[]string{"STOKER_LISTEN=" + strings.TrimPrefix(dead.URL, "http://")}, []string{"history"}, 1, "no Stoker answers"},
-		"nobody to see":  {nil, []string{"status", "--watch", "--url", dead.URL}, 1, "no Stoker answers"},
+		"no listener":    {[]string{"STOKER_LISTEN=" + strings.TrimPrefix(dead.URL, "http://")}, []string{"history"}, 1, "no Stoker answers"},
+		"no sidecar":     {nil, []string{"status", "--watch", "--url", dead.URL}, 1, "no Stoker answers"},
 		"not Stoker":     {nil, []string{"status", "--url", junk.URL}, 1, "not from a Stoker of this version"},
 		"not this one":   {nil, []string{"history", "--url", lost.URL}, 1, "not from a Stoker of this version"},
 	}
@@ -118,7 +118,7 @@ func TestStatusFindsTheSidecar(t *testing.T) {
 func TestOutputOfQuestionsThatCannotBeWritten(t *testing.T) {
 	r := run(t)
 	r.show(view(burner()))
-	toldHistory(r, time.Now())
+	recordedHistory(r, time.Now())
 	for _, args := range [][]string{{"status"}, {"history"}, {"status", "--json"}, {"history", "--json"}, {"status", "--watch"}, {"history", "--watch"}} {
 		var errs bytes.Buffer
 		code := Execute(t.Context(), Env{Args: append(args, "--url", r.url), Stdout: full{}, Stderr: &errs})

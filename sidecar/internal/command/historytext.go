@@ -35,26 +35,26 @@ func (e Env) when(at, now time.Time) string {
 // what returns an event in a few words, the fixed ones of the contract first.
 func what(e history.Entry) string {
 	var parts []string
-	say := func(when bool, format string, args ...any) {
+	add := func(when bool, format string, args ...any) {
 		if when {
 			parts = append(parts, fmt.Sprintf(format, args...))
 		}
 	}
 	switch e.Fault {
 	case worker.FaultExited, worker.FaultOOM:
-		say(true, "%s (%d)", e.Fault, e.ExitCode)
+		add(true, "%s (%d)", e.Fault, e.ExitCode)
 	default:
-		say(e.Fault != "", "%s", e.Fault)
+		add(e.Fault != "", "%s", e.Fault)
 	}
-	say(e.Reason != "" && string(e.Reason) != string(e.Fault), "%s", e.Reason)
-	say(e.Intent != "" && e.Intent != worker.IntentNone, "by %s", e.Intent)
-	say(e.Heal != "" && e.Attempt > 0, "%s %d", e.Heal, e.Attempt)
-	say(e.Heal != "" && e.Attempt == 0, "%s", e.Heal)
-	say(e.Delay > 0, "in %s", short(e.Delay))
-	say(e.Duration > 0, "took %s", short(e.Duration))
-	say(e.CPUs > 0 || e.From > 0, "%s to %s CPUs", cpus(e.From), cpus(e.CPUs))
-	say(e.Detail != "", "%s", e.Detail)
-	say(e.Output != "", "output: %s", strings.TrimSpace(e.Output))
+	add(e.Reason != "" && string(e.Reason) != string(e.Fault), "%s", e.Reason)
+	add(e.Intent != "" && e.Intent != worker.IntentNone, "by %s", e.Intent)
+	add(e.Heal != "" && e.Attempt > 0, "%s %d", e.Heal, e.Attempt)
+	add(e.Heal != "" && e.Attempt == 0, "%s", e.Heal)
+	add(e.Delay > 0, "in %s", short(e.Delay))
+	add(e.Duration > 0, "took %s", short(e.Duration))
+	add(e.CPUs > 0 || e.From > 0, "%s to %s CPUs", cpus(e.From), cpus(e.CPUs))
+	add(e.Detail != "", "%s", e.Detail)
+	add(e.Output != "", "output: %s", strings.TrimSpace(e.Output))
 	return orDash(strings.Join(parts, ", "))
 }
 

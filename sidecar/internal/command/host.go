@@ -50,7 +50,7 @@ func askSource(ctx context.Context, s demand.Source) (demand.Reading, error) {
 func probeOnce(ctx context.Context, engine Engine, a worker.Action) worker.ProbeAnswer {
 	client, ok := engine.(*docker.Client) // as connect returns it
 	if !ok {
-		return worker.ProbeAnswer{Verdict: worker.VerdictNotMade, Detail: "not an engine that tells where its containers are"}
+		return worker.ProbeAnswer{Verdict: worker.VerdictNotMade, Detail: "not an engine that reports where its containers are"}
 	}
 	return app.NewProber(client).Do(ctx, a)
 }

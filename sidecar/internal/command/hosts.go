@@ -51,7 +51,7 @@ func (e Env) statusAll(ctx context.Context, ask watchFlags) error {
 	if ask.json {
 		err = e.relay(text)
 	} else {
-		err = e.say(e.hostsText(shown))
+		err = e.output(e.hostsText(shown))
 	}
 	if err == nil && shown.wrong() {
 		return &ending{code: exitFailed}

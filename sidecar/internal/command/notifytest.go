@@ -48,7 +48,7 @@ func (e Env) notifyTest(ctx context.Context, asJSON bool) error {
 		return err
 	}
 	if len(c.Notify) == 0 {
-		e.warn("STOKER_NOTIFY is not set: there is nobody to notify; docs/notifications.md has the URLs")
+		e.warn("STOKER_NOTIFY is not set: there is no target to notify; docs/notifications.md has the URLs")
 		return &ending{code: exitFailed}
 	}
 	n, err := e.Notifier(c, e.Build)

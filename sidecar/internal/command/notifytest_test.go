@@ -29,19 +29,19 @@ func TestNotifyTest(t *testing.T) {
 	}{
 		"all took it":  {[]string{"STOKER_NOTIFY=ntfy://ntfy.sh/t"}, targets{good}, nil, 0, "ok      ntfy://ntfy.sh/*** (1.2 s)\n"},
 		"one did not":  {[]string{"STOKER_NOTIFY=a://b"}, targets{good, bad}, nil, 1, "ok      ntfy://ntfy.sh/*** (1.2 s)\nfailed  discord://***: 404\\x1b[31m\n        make a new webhook\n"},
-		"nobody":       {nil, nil, nil, 1, ""},
+		"no target":    {nil, nil, nil, 1, ""},
 		"not readable": {[]string{"STOKER_NOTIFY=a://b"}, nil, errors.Join(errors.New("one"), errors.New("two")), 2, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var out, said bytes.Buffer
+			var out, errs bytes.Buffer
 			code := Execute(t.Context(), Env{
-				Args: []string{"notify-test"}, Environ: c.environ, Stdout: &out, Stderr: &said,
+				Args: []string{"notify-test"}, Environ: c.environ, Stdout: &out, Stderr: &errs,
 				Notifier: func(config.Config, Build) (Notifier, error) { return c.targets, c.err },
 			})
 			require.Equal(t, c.code, code)
 			require.Equal(t, c.out, out.String())
 			if c.err != nil {
-				require.Equal(t, "stoker: one\nstoker: two\n", said.String())
+				require.Equal(t, "stoker: one\nstoker: two\n", errs.String())
 			}
 		})
 	}

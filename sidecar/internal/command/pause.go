@@ -60,7 +60,7 @@ func addSelection(cmd *cobra.Command, s *control.Selection) {
 	cmd.Flags().BoolVar(&s.All, "all", false, "all workers")
 }
 
-// operate asks the running Stoker, and says what was done.
+// operate asks the running Stoker, and prints what was done.
 func (e Env) operate(of control.Selection, done string, ask func(control.Client) error) error {
 	names := of.Workers
 	if of.Project != "" {
@@ -79,5 +79,5 @@ func (e Env) operate(of control.Selection, done string, ask func(control.Client)
 	if err := ask(control.NewClient(control.Socket(c.StateDir, c.Rules.Scope))); err != nil {
 		return failed(err)
 	}
-	return e.say(sanitize.Escape(strings.Join(names, ", ")) + ": " + done + "\n")
+	return e.output(sanitize.Escape(strings.Join(names, ", ")) + ": " + done + "\n")
 }

@@ -27,7 +27,7 @@ func TestPlan(t *testing.T) {
 		"unlimited":    {2, runs(1, 0), []string{"2 running workers are allocated 1 CPUs of this host's 2.", "1 of them has no quota and may take all of it."}},
 		"two of them":  {2, runs(0, 0), []string{"2 running workers are allocated 0 CPUs of this host's 2.", "2 of them have no quota and may take all of it."}},
 		"one":          {2, runs(1), []string{"1 running worker is allocated 1 CPUs of this host's 2."}},
-		"nobody runs":  {2, runs(), nil},
+		"none runs":    {2, runs(), nil},
 		"no such word": {0, runs(1), nil},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, planOf(c.host, c.workers.loads()).lines()) })

@@ -22,7 +22,7 @@ const (
 	pluginMetadata = "docker-cli-plugin-metadata"
 	// pluginSchema is the version of the answer, the only one there is.
 	pluginSchema = "0.1.0"
-	// pluginShort is what docker help says of the plugin.
+	// pluginShort is the plugin's line in docker help.
 	pluginShort = "Ask the Stoker that runs on this engine for its workers, check, pause and wake them"
 )
 
@@ -37,9 +37,9 @@ type metadata struct {
 	ShortDescription string
 }
 
-// executePlugin runs the command that the Docker CLI hands over: its own global flags, the plugin's name, and the plugin's arguments.
+// executePlugin runs the command that the Docker CLI passes on: its own global flags, the plugin's name, and the plugin's arguments.
 func executePlugin(ctx context.Context, env Env) int {
-	root := newPlugin(env) //nolint:contextcheck // cobra hands the context to the commands
+	root := newPlugin(env) //nolint:contextcheck // cobra passes the context to the commands
 	return env.execute(ctx, root, "docker stoker --help")
 }
 
@@ -146,10 +146,10 @@ func (p *plugin) forward(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// given are the flags that were set, each as one word.
+// given are the flags that were set, each as one argument.
 func given(flags *pflag.FlagSet) []string {
 	words := []string{}
-	flags.VisitAll(func(f *pflag.Flag) { // a set that was put together from others does not know by itself which were set
+	flags.VisitAll(func(f *pflag.Flag) { // a set that was merged from others does not record which were set
 		if !f.Changed {
 			return
 		}
@@ -175,14 +175,14 @@ func (p *plugin) find(ctx context.Context) (string, error) {
 	switch {
 	case err != nil:
 		return "", failed(err)
-	case code != exitFine: // the CLI has said why
+	case code != exitFine: // the CLI has printed why
 		return "", &ending{code: exitFailed}
 	}
 	return chooseSidecar(out.String())
 }
 
 // What finds a sidecar among the containers: the title of its image, which a container label may give to another image, and the columns
-// that tell whether it runs as a sidecar.
+// that show whether it runs as a sidecar.
 const (
 	sidecarLabel  = "org.opencontainers.image.title=Stoker"
 	sidecarFormat = "{{.Names}}\t{{.Status}}\t{{.Command}}"

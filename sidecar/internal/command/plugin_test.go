@@ -44,7 +44,7 @@ func (f *fakeCLI) run(_ context.Context, args []string, in io.Reader, out, _ io.
 // last is the last call in one line.
 func (f *fakeCLI) last() string { return strings.Join(f.calls[len(f.calls)-1], " ") }
 
-func plug(t *testing.T, f *fakeCLI, args ...string) said {
+func plug(t *testing.T, f *fakeCLI, args ...string) result {
 	t.Helper()
 	return play(t, Env{Name: PluginName, Build: Build{Version: "1.2.3"}, CLI: f.run}, args...)
 }
@@ -83,7 +83,7 @@ func TestPluginForwards(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := &fakeCLI{listed: oneSidecar, code: 1}
 			got := plug(t, f, tt.args...)
-			require.Equal(t, said{1, "the answer\n", ""}, got)
+			require.Equal(t, result{1, "the answer\n", ""}, got)
 			require.Equal(t, tt.call, f.last())
 			require.False(t, f.input, "no terminal, no input")
 		})
@@ -93,7 +93,7 @@ func TestPluginForwards(t *testing.T) {
 	require.Equal(t, "--context=far", f.calls[0][0], "the container is looked for where it is asked")
 }
 
-// A terminal is handed on, with its colours.
+// A terminal is passed on, with its colours.
 func TestPluginOnATerminal(t *testing.T) {
 	f := &fakeCLI{listed: oneSidecar}
 	got := play(t, Env{Name: PluginName, CLI: f.run, Terminal: terminal{os.Stdin, os.Stdout}, Environ: []string{"NO_COLOR=1"}}, "stoker", "status", "--watch")
@@ -102,7 +102,7 @@ func TestPluginOnATerminal(t *testing.T) {
 	require.True(t, f.input)
 }
 
-// Without a sidecar, or with several, the error says what to do.
+// Without a sidecar, or with several, the error shows what to do.
 func TestPluginFindsTheSidecar(t *testing.T) {
 	tests := map[string]struct {
 		listed string
@@ -124,7 +124,7 @@ func TestPluginFindsTheSidecar(t *testing.T) {
 		})
 	}
 	got := plug(t, &fakeCLI{err: errors.New("no docker command")}, "stoker", "status")
-	require.Equal(t, said{1, "", "stoker: no docker command\n"}, got)
+	require.Equal(t, result{1, "", "stoker: no docker command\n"}, got)
 }
 
 // Compose files are where the user is, and not in the sidecar.
@@ -160,12 +160,12 @@ func TestPluginHelp(t *testing.T) {
 	require.Contains(t, got.err, "see docker stoker --help")
 }
 
-// A CLI that is told to end closes the socket that it gave to its plugin.
+// A CLI that is interrupted closes the socket that it gave to its plugin.
 func TestPluginEndsWithTheCLI(t *testing.T) {
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, l.Close()) }()
-	ctx, cancel := untilTold(t.Context(), l.Addr().String())
+	ctx, cancel := untilInterrupted(t.Context(), l.Addr().String())
 	defer cancel()
 	conn, err := l.Accept()
 	require.NoError(t, err)
@@ -173,7 +173,7 @@ func TestPluginEndsWithTheCLI(t *testing.T) {
 	require.NoError(t, conn.Close())
 	<-ctx.Done()
 
-	ctx, cancel = untilTold(t.Context(), filepath.Join(t.TempDir(), "nothing"))
+	ctx, cancel = untilInterrupted(t.Context(), filepath.Join(t.TempDir(), "nothing"))
 	require.NoError(t, ctx.Err(), "without it the signals have to do")
 	cancel()
 }

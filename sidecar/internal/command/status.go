@@ -69,7 +69,7 @@ func (e Env) status(ctx context.Context, ask watchFlags) error {
 	if ask.json {
 		err = e.relay(text)
 	} else {
-		err = e.say(e.statusText(shown, shown.now(time.Now())))
+		err = e.output(e.statusText(shown, shown.now(time.Now())))
 	}
 	if err == nil && shown.wrong() {
 		return &ending{code: exitFailed}
@@ -77,7 +77,7 @@ func (e Env) status(ctx context.Context, ask watchFlags) error {
 	return err
 }
 
-func (e Env) say(text string) error {
+func (e Env) output(text string) error {
 	_, err := io.WriteString(e.Stdout, text)
 	return written(err)
 }
@@ -88,7 +88,7 @@ func (e Env) relay(text []byte) error {
 	if err := json.Indent(&b, bytes.TrimSpace(text), "", "  "); err != nil {
 		return failed(errors.New("the answer is no JSON"))
 	}
-	return e.say(harmless(b.String()) + "\n")
+	return e.output(harmless(b.String()) + "\n")
 }
 
 // harmless escapes what JSON allows unescaped in a string, but a terminal could take for a command or show as something else. It

@@ -88,7 +88,7 @@ func TestStatusTable(t *testing.T) {
 		ContainerView: fleet.ContainerView{Status: worker.StatusExited, Boosted: true, CPUs: 1},
 	}))
 	got := play(t, Env{}, "status", "--url", r.url)
-	require.Equal(t, said{0, strings.Join([]string{
+	require.Equal(t, result{0, strings.Join([]string{
 		"2 workers, connected to engine 28.5.2 for 3h",
 		"WORKER   STATE    HEALTH   UP   CPUS         THROTTLED  TRIES  NEXT     WHY",
 		"burner   running  healthy  90m  0.49 of 0.5  97%        0      -        -",
@@ -117,7 +117,7 @@ func TestStatusTable(t *testing.T) {
 	require.NotContains(t, play(t, Env{Width: 100, Environ: []string{"TERM=dumb"}}, "status", "--url", r.url).out, "\x1b")
 }
 
-// Without workers status says what to do, with each thing to type on a line of its own; without an engine, why there is none.
+// Without workers status shows what to do, with each command on a line of its own; without an engine, why there is none.
 func TestStatusWithoutWorkers(t *testing.T) {
 	r := run(t)
 	advice := candidates.Advise(policy.Selector{}, "shop-stoker-1", []candidates.Container{{Name: "cruncher" + hostile, CPUs: 0.5}})

@@ -43,7 +43,7 @@ type pauseRow struct {
 	Reason string    `json:"reason"`
 }
 
-// words says what is paused, for how long, and why.
+// words returns what is paused, for how long, and why.
 func (p pauseRow) words(now time.Time) string {
 	line := "paused for " + short(p.Until.Sub(now)) + " more: " + strings.TrimSpace(p.Scope+" "+p.Name)
 	if p.Reason != "" {

@@ -154,7 +154,7 @@ func TestLiveStatus(t *testing.T) {
 func TestWatchHistory(t *testing.T) {
 	t.Parallel()
 	r := run(t)
-	toldHistory(r, time.Now())
+	recordedHistory(r, time.Now())
 	all, endAll := watch(t, 0, "history", "--watch", "--url", r.url)
 	one, endOne := watch(t, 0, "history", "grinder", "--watch", "--json", "--url", r.url)
 	holds(t, all, "stopped-by-operator")

@@ -102,10 +102,10 @@ func (e Env) newScreen(ctx context.Context, lines bool) (*screen, <-chan byte, e
 		}
 	}()
 	s.restore = func() {
-		_ = e.say(showCursor + leaveScreen)
+		_ = e.output(showCursor + leaveScreen)
 		restore()
 	}
-	return s, keys, e.say(enterScreen + hideCursor)
+	return s, keys, e.output(enterScreen + hideCursor)
 }
 
 // What a terminal understands.
@@ -163,7 +163,7 @@ func (s *screen) press(key byte) error {
 
 func (s *screen) show(text []byte) error {
 	if s.json {
-		return s.env.say(harmless(string(text)) + "\n")
+		return s.env.output(harmless(string(text)) + "\n")
 	}
 	var shown fleetView
 	if err := json.Unmarshal(text, &shown); err != nil {
@@ -187,9 +187,9 @@ func (s *screen) draw() error {
 	if s.env.Terminal == nil {
 		content := s.env.statusText(shown, shown.now(now).Add(now.Sub(s.since)))
 		if s.env.Width > 0 {
-			return s.env.say("\x1b[H" + strings.ReplaceAll(content, "\n", "\x1b[K\n") + "\x1b[J") // over the last one: clearing the screen would flicker
+			return s.env.output("\x1b[H" + strings.ReplaceAll(content, "\n", "\x1b[K\n") + "\x1b[J") // over the last one: clearing the screen would flicker
 		}
-		return s.env.say(content + "\n")
+		return s.env.output(content + "\n")
 	}
 	var height int
 	s.env.Width, height = s.env.Terminal.Size()
@@ -199,7 +199,7 @@ func (s *screen) draw() error {
 		lines = append(lines[:room-1:room-1], fmt.Sprintf("… %d more lines", hidden))
 	}
 	lines = append(lines, paint(text.Snip(s.hint(), s.env.width(), ellipsis), faint, s.env.coloured()))
-	return s.env.say("\x1b[H" + strings.Join(lines, "\x1b[K\r\n") + "\x1b[K\x1b[J")
+	return s.env.output("\x1b[H" + strings.Join(lines, "\x1b[K\r\n") + "\x1b[K\x1b[J")
 }
 
 // sorted is the last view with its workers in the order that was asked for.

@@ -33,15 +33,16 @@ type State uint8
 
 // The states of a worker.
 const (
-	Out      State = iota // held or exhausted, so that it is neither capacity nor can it be woken
+	Out      State = iota // held, or exhausted and down, so that it is neither capacity nor can it be woken
 	Asleep                // it can be woken
 	Failing               // it should run, and its next start is further away than a poll: no capacity
 	Down                  // it should run, and its start is due within a poll
 	Waking                // its wake was decided on, and its start was not sent yet
 	Starting              // it was started, and is not well yet
 	Awake
-	Unseen  // what it is will be known in a moment; it may run, or should
-	Leaving // it was told to sleep, and has not ended yet
+	Unseen    // what it is will be known in a moment; it may run, or should
+	Leaving   // it was told to sleep, and has not ended yet
+	Exhausted // its attempts are used up, and it runs: no capacity, but one of those that may run
 )
 
 // Use is what a worker did between the last two polls.
@@ -173,8 +174,9 @@ func Decide(now time.Time, s Settings, m Memory, in Input) (Decision, Memory) {
 	}
 	switch {
 	case running < d.Wanted:
-		wake(&d, in, min(d.Wanted-running, s.room(now, m, in)))
-		d.Clone = s.clones(d, in, running)
+		room := s.room(now, m, in)
+		wake(&d, in, min(d.Wanted-running, room))
+		d.Clone = room > 0 && s.clones(d, in, running)
 	case running > d.Wanted && !s.KeepAwake:
 		s.sleep(now, &d, m, in, running-d.Wanted)
 	}
@@ -191,7 +193,7 @@ func Decide(now time.Time, s Settings, m Memory, in Input) (Decision, Memory) {
 
 // wanted is how many workers should run.
 func (s Settings) wanted(now time.Time, m Memory, in Input, closed bool) (wanted int, work float64, limit Limit) {
-	exist := count(in.Workers, func(w Worker) bool { return w.State != Out })
+	exist := count(in.Workers, func(w Worker) bool { return w.State != Out && w.State != Exhausted })
 	if m.AwakeUntil.After(now) {
 		return exist, 0, LimitNone
 	}
@@ -223,13 +225,13 @@ func (s Settings) most(possible int) int {
 	return s.Max
 }
 
-// room is how many more workers may run. One that is leaving runs still.
+// room is how many more workers may run. One that is leaving runs still, and so does an exhausted one.
 func (s Settings) room(now time.Time, m Memory, in Input) int {
 	if m.AwakeUntil.After(now) {
 		return len(in.Workers)
 	}
-	leaving := count(in.Workers, func(w Worker) bool { return w.State == Leaving })
-	return s.most(max(len(in.Workers), s.CloneUpTo)) - leaving - count(in.Workers, Worker.capacity)
+	others := count(in.Workers, func(w Worker) bool { return w.State == Leaving || w.State == Exhausted })
+	return s.most(max(len(in.Workers), s.CloneUpTo)) - others - count(in.Workers, Worker.capacity)
 }
 
 // Recall is which of the workers that are to wake may not any more: others have been started since, so that they would be more than the
@@ -306,7 +308,7 @@ func (s Settings) replicas(items float64) int {
 	return int(min(math.Ceil(items/s.Target), mostWanted))
 }
 
-// wake picks who wakes, in order, as far as the budget goes. There may be less than no room: more are leaving than may run.
+// wake picks who wakes, in order, as far as the budget goes. There may be less than no room: more run than may.
 func wake(d *Decision, in Input, wanted int) {
 	for i, w := range in.Workers {
 		if wanted <= 0 {

@@ -28,12 +28,12 @@ func settings(edit ...func(*demand.Settings)) demand.Settings {
 }
 
 // workers are one for each letter: z asleep, i awake and idle, b awake and busy, u awake and not measured, s starting, d down, w waking, f failing, l
-// leaving, o out. Each has one CPU and has run for an hour.
+// leaving, o out, x exhausted. Each has one CPU and has run for an hour.
 func workers(letters string) []demand.Worker {
 	states := map[rune]demand.Worker{
 		'z': {State: demand.Asleep}, 'i': {State: demand.Awake, Use: demand.UseIdle}, 'b': {State: demand.Awake, Use: demand.UseBusy},
 		'u': {State: demand.Awake}, 's': {State: demand.Starting}, 'd': {State: demand.Down}, 'f': {State: demand.Failing}, 'l': {State: demand.Leaving},
-		'o': {State: demand.Out}, 'w': {State: demand.Waking},
+		'o': {State: demand.Out}, 'w': {State: demand.Waking}, 'x': {State: demand.Exhausted},
 	}
 	var all []demand.Worker
 	for _, letter := range letters {
@@ -94,6 +94,11 @@ func TestDecide(t *testing.T) {
 			name: "one that is being stopped runs still, so that none may run in its place", set: settings(limits(0, 2)), workers: "izl",
 			answers: []demand.Answer{waiting(9)}, want: "2 limit max-replicas measure",
 		},
+		{
+			name: "one that is exhausted and runs is one of those that may", set: settings(limits(0, 2)), workers: "izzx",
+			answers: []demand.Answer{waiting(9)}, want: "2 limit max-replicas measure",
+		},
+		{name: "and no capacity", set: settings(), workers: "xzz", answers: []demand.Answer{waiting(1)}, want: "1 wake 1"},
 		{name: "budget", set: settings(), workers: "izzz", answers: []demand.Answer{waiting(9)}, budget: 2, want: "4 wake 1 2 limit cpu-budget measure"},
 		{name: "more are being stopped than may run", set: settings(limits(0, 1)), workers: "zzll", answers: []demand.Answer{waiting(9)}, want: "1 limit max-replicas"},
 		{name: "no budget at all", set: settings(), workers: "zz", answers: []demand.Answer{waiting(9)}, budget: 0.5, want: "2 limit cpu-budget"},
@@ -265,7 +270,7 @@ func TestInvariants(t *testing.T) {
 			s.Min = rapid.IntRange(0, max(s.Max, 0)).Draw(t, "min")
 			s.Fallback = rapid.IntRange(-1, 8).Draw(t, "fallback")
 		})
-		in := demand.Input{Workers: workers(rapid.StringOfN(rapid.SampledFrom([]rune("zibusdflo")), 0, 8, -1).Draw(t, "workers")), Budget: rapid.Float64Range(-2, 8).Draw(t, "budget")}
+		in := demand.Input{Workers: workers(rapid.StringOfN(rapid.SampledFrom([]rune("zibusdflox")), 0, 8, -1).Draw(t, "workers")), Budget: rapid.Float64Range(-2, 8).Draw(t, "budget")}
 		a := demand.Answer{State: demand.SourceState(rapid.IntRange(0, 3).Draw(t, "state"))}
 		a.Reading.Waiting = rapid.OneOf(rapid.Float64Range(-5, 30), rapid.Just(1e300)).Draw(t, "waiting")
 		a.Reading.InHand.Kind = demand.InHandKind(rapid.IntRange(0, 2).Draw(t, "kind"))
@@ -279,7 +284,7 @@ func TestInvariants(t *testing.T) {
 			switch w.State {
 			case demand.Awake, demand.Starting, demand.Down:
 				running++
-			case demand.Leaving:
+			case demand.Leaving, demand.Exhausted:
 				leaving++
 			}
 		}

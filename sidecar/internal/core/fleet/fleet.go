@@ -227,10 +227,12 @@ func (f *Fleet) Tick(now time.Time) Effects { return f.settle(now) }
 // Bookmark is how far the event stream was read.
 func (f *Fleet) Bookmark() worker.Bookmark { return f.stream.bookmark }
 
-// Close lets only those heals go on whose worker Stoker itself has stopped.
+// Close lets only those heals go on whose worker Stoker itself has stopped. Of a replay that has begun it takes in what has come: an engine that
+// goes down as well tells it to nobody any more.
 func (f *Fleet) Close(now time.Time) Effects {
 	f.closing = true
-	if f.stream.engine.Connected {
+	f.replayed(now)
+	if f.stream.engine.Connected || f.stream.opening {
 		f.stream.bookmark.LostAt, f.stream.bookmark.Closed = f.engineTime(now), true
 	}
 	return f.settle(now)

@@ -82,7 +82,7 @@ func (f *Fleet) groupView(now time.Time, g *group) GroupView {
 			v.Running++
 		case demand.Asleep:
 			v.Asleep++
-		case demand.Out, demand.Failing, demand.Down, demand.Waking, demand.Unseen, demand.Leaving:
+		case demand.Out, demand.Failing, demand.Down, demand.Waking, demand.Unseen, demand.Leaving, demand.Exhausted:
 		}
 	}
 	for _, key := range g.settings.Sources {

@@ -40,6 +40,37 @@ func TestHeirStoppedWhileStokerWasDead(t *testing.T) {
 	}
 }
 
+// TestHeirRestartedByAnOperator: somebody restarts the new container of a recreate while it has to stay up, and may stop it then.
+func TestHeirRestartedByAnOperator(t *testing.T) {
+	t.Parallel()
+	for name, stopped := range map[string]bool{"restarted": false, "restarted and stopped": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spec := ill("w")
+			spec.Behaviour.TermExit = 1
+			h := simHostWith(spec)
+			old := h.id("w")
+			h.w.Sicken("w", dockertest.Failing)
+			h.until(t, "w"+worker.BackupSuffix)
+			for h.id("w") == old || h.status("w") != worker.StatusRunning {
+				h.live(time.Millisecond)
+			}
+			h.live(time.Second)
+			heir := h.id("w")
+			h.w.Operator().Restart("w", 0)
+			h.live(500 * time.Millisecond)
+			if stopped {
+				h.w.Operator().Stop("w", 0)
+			}
+			h.live(time.Minute)
+			require.Empty(t, h.check(), "%v", h.log)
+			require.Equal(t, stopped, h.status("w") != worker.StatusRunning, "%v", h.log)
+			require.Equal(t, stopped, h.held("w") == worker.HeldOperator, "%v", h.log)
+			require.Equal(t, stopped, h.id("w") != heir, "%v", h.log)
+		})
+	}
+}
+
 // TestEngineShutdownDuringARecreate: the transaction's own stop and the shutdown's are one for the engine, and end when the grace
 // does; the shutdown began when it signalled all the others.
 func TestEngineShutdownDuringARecreate(t *testing.T) {

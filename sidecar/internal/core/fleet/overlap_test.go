@@ -118,6 +118,31 @@ func TestStopBeforeACutSession(t *testing.T) {
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 }
 
+// TestToldToEndBeforeItsFirstList: a Stoker has read of an operator's stop in the replay, and is told to end before it has its first list, for the
+// host goes down. The engine that comes up tells nothing of that stop any more.
+func TestToldToEndBeforeItsFirstList(t *testing.T) {
+	before := worker.Saved{
+		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: noon.Add(-time.Hour)}, Labels: enabled, Expected: true,
+	}
+	ended := noon.Add(-time.Minute)
+	d := newHarness(t, fleet.Settings{Saved: []worker.Saved{before}, Bookmark: worker.Bookmark{
+		EventAt: noon.Add(-time.Hour), BootedAt: noon.Add(-24 * time.Hour), LostAt: ended, Closed: true,
+	}})
+	d.open()
+	d.tell(worker.Observation{Kind: worker.Signalled, At: ended, ID: "id-a", Key: "a", Signal: 9})
+	d.tell(worker.Observation{Kind: worker.Exited, At: ended, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 137}})
+	d.take(d.f.Close(d.now))
+	require.NotEmpty(t, d.turn.Save)
+
+	next := newHarness(t, fleet.Settings{Saved: d.turn.Save[len(d.turn.Save)-1:], Bookmark: d.f.Bookmark()})
+	next.now = noon.Add(time.Minute)
+	next.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: next.now, BootedAt: next.now}})
+	next.tell(worker.Observation{Kind: worker.ListBegin})
+	next.listed("a", worker.StatusExited)
+	next.tell(worker.Observation{Kind: worker.ListEnd})
+	require.Equal(t, worker.HeldOperator, next.newWorker("a").Held)
+}
+
 // TestStopLongBeforeAShutdown: an operator's stop that no inspect has confirmed, for the engine is slow, and a minute later the engine shuts
 // down and stops another worker.
 func TestStopLongBeforeAShutdown(t *testing.T) {

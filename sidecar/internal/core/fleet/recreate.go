@@ -26,7 +26,7 @@ type recreation struct {
 
 	buffered []worker.Observation // of the new container, for when it is the worker
 	covered  int                  // how many of them the inspects of the last step are newer than
-	notified map[string]bool      // containers that an operator stopped
+	notified map[string]bool      // containers that an operator stopped, and nobody has started since
 	again    bool                 // one of them was started again after that: it was a restart
 }
 
@@ -221,7 +221,7 @@ func (f *Fleet) observeReplacement(now time.Time, m *member, o worker.Observatio
 		p.buffered = append(p.buffered, o)
 	}
 	f.tellExit(now, p, o)
-	p.again = p.again || (o.Kind == worker.Started && p.notified[o.ID])
+	p.startedAgain(o)
 	if o.Kind == worker.Signalled && m.machine.MeansStop(o.Signal) {
 		f.step(now, m, o) // whether it was the daemon's own shutdown may yet be found out
 		p.stopped(now, o.ID)
@@ -259,8 +259,16 @@ func (f *Fleet) replayStop(now time.Time, m *member, p *recreation) {
 // stopped tells the transaction that an operator has stopped one of its containers.
 func (p *recreation) stopped(now time.Time, id string) {
 	if !p.notified[id] {
-		p.notified[id] = true
+		p.notified[id], p.again = true, false
 		p.tx.OperatorStopped(now, id)
+	}
+}
+
+// startedAgain notes that somebody has started a container which an operator had stopped.
+func (p *recreation) startedAgain(o worker.Observation) {
+	if o.Kind == worker.Started && p.notified[o.ID] {
+		p.again = true
+		delete(p.notified, o.ID)
 	}
 }
 

@@ -47,8 +47,8 @@ func (f *Fleet) route(now time.Time, o worker.Observation) {
 		return
 	}
 	m.round = f.stream.round
-	if p := f.recreates.recreations[m.id]; p != nil && o.Kind == worker.Started && p.notified[o.ID] {
-		p.again = true
+	if p := f.recreates.recreations[m.id]; p != nil {
+		p.startedAgain(o)
 	}
 	f.tellExit(now, f.recreates.recreations[m.id], o)
 	f.rename(m, o)

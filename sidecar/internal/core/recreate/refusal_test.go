@@ -213,6 +213,41 @@ func TestAnotherStokers(t *testing.T) {
 	}
 }
 
+// Another Stoker renames its new container between two inspects of a search, which misses it under both names. What the next step finds counts.
+func TestMissedWhileItWasRenamed(t *testing.T) {
+	for name, c := range map[string]struct {
+		then func(e *engine, made *worker.Snapshot)
+		want Ending
+	}{
+		"the transaction goes on": {func(e *engine, made *worker.Snapshot) { e.has[made.ID] = made }, Busy},
+		"it is undone, for an operator stopped the worker": {func(e *engine, _ *worker.Snapshot) {
+			e.has[oldID].Key, e.has[oldID].Status = "w", worker.StatusExited
+		}, Nothing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := unfinished(t, "host/1", 7)
+			made := e.find("w.stoker-new")
+			made.Created = e.now
+			inspects := 0
+			e.before = func(*Transaction, Step) {
+				if inspects++; inspects == 1 {
+					delete(e.has, made.ID)
+				} else if inspects == 2 {
+					c.then(e, made)
+				}
+			}
+			e.faults = func(Step, int) fault { return works }
+			e.steps = nil
+			req := request()
+			req.ResumeOnly = true
+			require.Equal(t, c.want, e.run(req).Ending)
+			for _, step := range e.steps {
+				require.Equal(t, string(InspectState), step)
+			}
+		})
+	}
+}
+
 // What the engine's clock says of a lease counts, not Stoker's.
 func TestLeaseOnTheEnginesClock(t *testing.T) {
 	e, req := unfinished(t, "host/1", 7), request()

@@ -81,7 +81,7 @@ func (t *Transaction) adopt(now time.Time, o worker.Outcome, report *worker.Step
 		return
 	}
 	made, ok := report.Seen[t.run.newID]
-	if t.run.newID != "" && !ok { // its owner has ended it between the two inspects, and has left the old container as it is to be
+	if t.run.newID != "" && !ok || t.run.newID == "" && !t.onlyBackup(report) { // its owner works on it, or has ended it between the two inspects
 		t.phase = searching
 		t.begin(now, t.req.OldID, "")
 		return
@@ -99,6 +99,22 @@ func (t *Transaction) adopt(now time.Time, o worker.Outcome, report *worker.Step
 	t.observe(report.Seen)
 	t.run.lost, t.state.OperatorRemoved = lost{}, false
 	t.state.Rollback = rollsBack(t.state, t.req.Verify)
+}
+
+// onlyBackup reports whether the old container still has its backup name and no new one is there. The inspects of a step are made one after
+// the other, so that a new container which is renamed meanwhile may be missed under both of its names.
+func (t *Transaction) onlyBackup(report *worker.StepReport) bool {
+	key := t.req.Action.Key
+	if old, ok := report.Seen[t.run.oldID]; !ok || old.Key != key+worker.BackupSuffix {
+		return false
+	}
+	for _, name := range []worker.Key{key + worker.NewSuffix, key} {
+		made, ok := report.Seen[string(name)]
+		if _, marked := replaces(made, key); ok && marked && made.Key == name {
+			return false
+		}
+	}
+	return true
 }
 
 func (t *Transaction) othersWork(now time.Time, made worker.Snapshot, report *worker.StepReport) bool {

@@ -194,6 +194,9 @@ func (t *Transaction) OperatorStopped(now time.Time, id string) {
 		return
 	}
 	t.state.OperatorStopped = true
+	if id == t.run.newID && t.verify.active {
+		t.verify.stopped.toldAt = now
+	}
 	t.stale = t.stale || t.phase == running
 	t.judgeRemoval()
 	if t.verify.waitsForStop() {
@@ -203,7 +206,7 @@ func (t *Transaction) OperatorStopped(now time.Time, id string) {
 
 // StopWithdrawn takes back OperatorStopped: it was the daemon's own shutdown, or somebody has started the container since.
 func (t *Transaction) StopWithdrawn() {
-	t.state.OperatorStopped = false
+	t.state.OperatorStopped, t.verify.stopped = false, stopWatch{}
 	t.judgeRemoval()
 }
 
@@ -215,7 +218,11 @@ func (t *Transaction) Next(now time.Time) *worker.Action {
 		case searching, checking:
 			return t.inspect(t.req.Action.Key+worker.NewSuffix, t.req.Action.Key, t.req.Action.Key+worker.BackupSuffix)
 		case adopting:
-			return t.inspect(worker.Key(t.run.newID), worker.Key(t.repeat.owner), t.req.Action.Key)
+			made := worker.Key(t.run.newID)
+			if made == "" {
+				made = t.req.Action.Key + worker.NewSuffix
+			}
+			return t.inspect(made, worker.Key(t.repeat.owner), t.req.Action.Key)
 		case running:
 			if a := t.nextOfRun(now); a != nil {
 				return a

@@ -16,6 +16,13 @@ type verification struct {
 	startedAt time.Time // of the new container
 	endedAt   time.Time // when it was found down, for it may have been an operator's stop; zero while it is up
 	why       unstable  // then
+	stopped   stopWatch
+}
+
+// stopWatch is an operator's stop of the new container while it has to stay up. It may be that of a restart.
+type stopWatch struct {
+	toldAt time.Time // zero when there is none
+	downAt time.Time // when the container was found down; zero while it is up
 }
 
 // verifyInspects is how many intervals the new container is looked at for.
@@ -24,12 +31,18 @@ const verifyInspects = 4
 // stopNoticeWait is how long an operator's stop may take to become known after its effect was seen: it comes as an event.
 const stopNoticeWait = time.Second
 
+// restartWait is how long after the end the start of an operator's restart may come: the engine begins with it at once.
+const restartWait = 5 * time.Second
+
 func (v verification) waitsForStop() bool { return !v.endedAt.IsZero() }
 
 // nextOfVerify is the next step of the verification; nil when it waits, or has failed.
 func (t *Transaction) nextOfVerify(now time.Time) *worker.Action {
 	v := &t.verify
 	switch {
+	case t.state.OperatorStopped && t.restartMayFollow(now):
+		t.run.bound.steps = 0
+		return t.inspectState()
 	case t.state.OperatorStopped && !t.stopping():
 		t.verifyFailed(now, errStopped)
 		return nil
@@ -86,6 +99,8 @@ func (t *Transaction) judge(now time.Time) {
 		t.at = now.Add(stopNoticeWait)
 	}
 	switch {
+	case !v.stopped.toldAt.IsZero():
+		t.judgeStopped(now)
 	case !ok:
 		wait("the new container is gone again")
 	case s.Stopping: // until it is over a Podman does not remove it
@@ -108,6 +123,35 @@ func (t *Transaction) judge(now time.Time) {
 			t.at = now.Add(t.req.Verify / verifyInspects)
 		}
 	}
+}
+
+// restartMayFollow reports whether an operator's stop of the new container may yet turn out as a restart. It is waited for before anything is
+// renamed or removed, which would take the container away from that restart.
+func (t *Transaction) restartMayFollow(now time.Time) bool {
+	switch w := t.verify.stopped; {
+	case w.toldAt.IsZero():
+		return false
+	case w.downAt.IsZero():
+		return now.Before(w.toldAt.Add(max(t.grace(), engineGrace) + stopNoticeWait))
+	default:
+		return now.Before(w.downAt.Add(restartWait))
+	}
+}
+
+// judgeStopped looks at the new container after an operator's stop of it. One that runs in another life was restarted, and has to stay up anew.
+func (t *Transaction) judgeStopped(now time.Time) {
+	v := &t.verify
+	s, ok := t.seen[t.run.newID]
+	switch {
+	case ok && s.Status == worker.StatusRunning && !v.startedAt.IsZero() && !s.StartedAt.Equal(v.startedAt):
+		t.StopWithdrawn()
+		t.verify = verification{active: true}
+		t.judge(now)
+		return
+	case !t.state.New.up() && v.stopped.downAt.IsZero():
+		v.stopped.downAt = now
+	}
+	t.at = now.Add(retryPause)
 }
 
 // asked reports whether a container ended as one does that was told to: with 0, or by one of the signals of a stop.

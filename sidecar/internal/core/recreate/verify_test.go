@@ -88,6 +88,73 @@ func TestStopSeenBeforeItsEvent(t *testing.T) {
 	require.Equal(t, []string{"w"}, e.names())
 }
 
+// An operator restarts the new container while it has to stay up. Between the stop and the start nothing is renamed or removed; what comes of it
+// has to stay up anew.
+func TestRestartWhileItHasToStayUp(t *testing.T) {
+	for name, again := range map[string]bool{"restarted": true, "stopped": false} {
+		t.Run(name, func(t *testing.T) {
+			e := newEngine(t)
+			tx := New(e.now, request())
+			e.resume(tx, 10)
+			one, told := e.newOne(), e.now
+			tx.OperatorStopped(e.now, one.ID)
+			e.resume(tx, 2)
+			e.stop(one.ID)
+			one.ExitCode = 1 // as one that does not end well when it is told to
+			down := e.now
+			e.resume(tx, 3)
+			require.Equal(t, []string{"w", "w.stoker-old"}, e.names(), "%v", e.steps)
+			if again {
+				one.Status, one.StartedAt = worker.StatusRunning, e.now
+			}
+			began := e.now
+			e.before = func(_ *Transaction, step Step) {
+				if step == UndoRename {
+					require.GreaterOrEqual(t, e.now.Sub(down), restartWait)
+				}
+			}
+			r := e.resume(tx, 100)
+			require.Equal(t, !again, r.OperatorStopped, "%v", e.steps)
+			require.Equal(t, []string{"w"}, e.names())
+			if again {
+				require.Equal(t, Done, r.Ending)
+				require.GreaterOrEqual(t, e.now.Sub(began), standardVerify)
+				return
+			}
+			require.Empty(t, e.running())
+			require.Less(t, e.now.Sub(told), restartWait+2*time.Second)
+		})
+	}
+}
+
+// An operator's signal that the new container survives is waited for no longer than a stop may take.
+func TestSignalThatItSurvives(t *testing.T) {
+	e := newEngine(t)
+	tx := New(e.now, request())
+	e.resume(tx, 10)
+	told := e.now
+	tx.OperatorStopped(e.now, tx.New())
+	r := e.resume(tx, 200)
+	require.True(t, r.OperatorStopped)
+	require.Empty(t, e.running())
+	require.Less(t, e.now.Sub(told), grace+2*stopNoticeWait)
+}
+
+// It was the engine's own shutdown, which is found out later: the new container was not stopped by anybody, and has ended.
+func TestStopOfTheNewOneIsWithdrawn(t *testing.T) {
+	e := newEngine(t)
+	tx := New(e.now, request())
+	e.resume(tx, 10)
+	tx.OperatorStopped(e.now, tx.New())
+	e.stop(tx.New())
+	e.resume(tx, 2)
+	tx.StopWithdrawn()
+	r := e.resume(tx, 100)
+	require.False(t, r.OperatorStopped)
+	require.Equal(t, Undone, r.Ending)
+	require.Equal(t, []string{"w"}, e.running())
+}
+
 // A Podman shows that somebody is stopping the new container: that is waited for, and nothing is started.
 func TestStoppingOnPodman(t *testing.T) {
 	e := newEngine(t)

@@ -188,6 +188,8 @@ func (m *Machine) DemandState(now time.Time, poll time.Duration) demand.State {
 	s := m.saved.State
 	running := m.container.status == StatusRunning
 	switch {
+	case m.saved.Budget.exhausted() && m.Manageable() && (running || beginsOrEnds(s.Phase)):
+		return demand.Exhausted
 	case !m.Manageable() || m.container.removed || m.saved.Budget.exhausted():
 		return demand.Out
 	case s.Heal.Action == HealSleep, s.Heal.Action == HealStop:
@@ -202,7 +204,7 @@ func (m *Machine) DemandState(now time.Time, poll time.Duration) demand.State {
 		return demand.Out
 	case s.Phase == PhaseWatching && running && m.health() != HealthStarting:
 		return demand.Awake
-	case running, s.Phase == PhaseStarting, s.Phase == PhaseVerifying, s.Phase == PhaseStopping, s.Phase == PhaseRecreating:
+	case running, beginsOrEnds(s.Phase):
 		return demand.Starting
 	case s.Heal.Open() && s.Due.Sub(now) > poll:
 		return demand.Failing
@@ -210,6 +212,11 @@ func (m *Machine) DemandState(now time.Time, poll time.Duration) demand.State {
 		return demand.Down
 	}
 	return demand.Out
+}
+
+// beginsOrEnds reports whether a life of the worker begins or ends in the phase.
+func beginsOrEnds(p Phase) bool {
+	return p == PhaseStarting || p == PhaseVerifying || p == PhaseStopping || p == PhaseRecreating
 }
 
 // BudgetShare is what the worker takes of the CPU budget while it runs or should: its quota, or one CPU where it has none.

@@ -378,6 +378,8 @@ func TestDemandState(t *testing.T) {
 		{"given demand\nup\ndie 1\n> start 1\nanswer failed no\n= phase backing-off", demand.Down},
 		{"given demand backoff-initial=30s\nup\ndie 1\n> start 1\nanswer failed no\n= phase backing-off", demand.Failing},
 		{"given demand max-attempts=1\nup\ndie 1\n> start 1\nanswer failed no\n= held exhausted", demand.Out},
+		{"given demand max-attempts=1 health\nup\ndie 1\n> start 1\nstart\nanswer running starting\nunhealthy\n= held exhausted", demand.Exhausted},
+		{"given demand max-attempts=1 when-exhausted=retry\nup\ndie 1\n> start 1\nanswer failed no\n+10m\n> start 1", demand.Exhausted},
 		{"given demand\nup\nkill TERM\ndie 143\nstop", demand.Out},
 		{"given demand\nup\npause", demand.Out},
 		{"given demand never-started\nup created\n+3s", demand.Asleep},

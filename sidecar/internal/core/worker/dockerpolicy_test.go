@@ -35,6 +35,45 @@ func TestDockersOwnRestarts(t *testing.T) {
 			die 137 restarting
 			+9s
 			> nothing`},
+		{"somebody's signal that it might have survived, and Docker restarts it: that gives no new attempts", `
+			given docker=on-failure:2 max-attempts=2 stop-signal=USR1
+			up
+			die 1
+			> start 1
+			start
+			answer running
+			kill TERM
+			die 1
+			= held stopped-by-operator
+			world restarts:1
+			start
+			= free
+			= attempts 1`},
+		{"the same, and the event of that start is lost", `
+			given docker=on-failure:2 max-attempts=2 stop-signal=USR1
+			up
+			die 1
+			> start 1
+			start
+			answer running
+			kill TERM
+			die 1
+			list running new restarts:1
+			+2s
+			= free
+			= attempts 1`},
+		{"the same, and somebody starts it", `
+			given docker=on-failure:2 max-attempts=2 stop-signal=USR1
+			up
+			die 1
+			> start 1
+			start
+			answer running
+			kill TERM
+			die 1
+			start
+			= free
+			= attempts 0`},
 		{"rule 10: on-failure is used up", `
 			given docker=on-failure:2
 			up

@@ -12,10 +12,7 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	known := m.saved.Incarnation.StartedAt
 	newLife := !s.StartedAt.Equal(known)
 	unheard := newLife && !begunAt(known, s)
-	untold := m.container.status == StatusRunning && s.Status.Down()
-	if untold || unheard && m.phase() != PhaseStarting { // another start may have failed before the last one, and no event told of anything
-		m.networks.unseenStart = true
-	}
+	m.networks.unseenStart = m.networks.unseenStart || m.hidesStart(s, unheard)
 	m.noteNetworks(now, s)
 	m.updateConfig(s)
 	m.memoryLimitKnown(now)
@@ -124,29 +121,34 @@ func (m *Machine) foundRunning(now time.Time, s Snapshot, newLife bool) {
 		return
 	}
 	m.outOfMemoryInside(now, s)
+	m.startExplained(s)
 	switch p := m.phase(); p {
 	case PhaseStarting:
 		m.life.startedBy = startedByStoker
 		m.to(PhaseVerifying)
 	case PhaseBackingOff, PhaseDocker:
-		m.startedByOther(now, p == PhaseDocker)
+		by := s.startedBy()
+		if p == PhaseDocker {
+			by = startedByDocker
+		}
+		m.startedByOther(now, by)
 	case PhaseStopping:
 		if newLife {
-			m.startedByOther(now, false)
+			m.startedByOther(now, s.startedBy())
 		} else {
 			m.stillStopping(now)
 		}
 	case PhaseStopDue, PhaseRecreateDue, PhaseExhausted:
 		if newLife {
-			m.startedByOther(now, false)
+			m.startedByOther(now, s.startedBy())
 		}
 	case PhaseHeld:
 		onItsWayOut := m.heldFor(HeldReplaced) && !newLife // renamed while it runs: it will be removed all the same
 		if !onItsWayOut && !m.heldFor(HeldDryRun) {
-			m.startedByOther(now, false)
+			m.startedByOther(now, s.startedBy())
 		}
 	case PhaseAsleep:
-		m.startedByOther(now, false)
+		m.startedByOther(now, s.startedBy())
 	case PhaseWatching, PhaseVerifying, PhaseRecreating:
 	}
 	m.judgeHealth(now, s)
@@ -276,8 +278,9 @@ func (m *Machine) foundStopped(now time.Time, s Snapshot) {
 }
 
 // startCameToNothing: the answer to a start was lost, and the worker is down.
+// The engine may be at that start still.
 func (m *Machine) startCameToNothing(now time.Time, s Snapshot) {
-	m.life.awaitStart = time.Time{}
+	m.life.awaitStart, m.life.lateStart = time.Time{}, now.Add(startDeadline)
 	if i := m.saved.StopIntent; i != nil { // it came by while the start was on its way
 		m.hold(now, HeldOperator, i.At)
 		return

@@ -69,6 +69,15 @@ func (n SavedNetworks) startedSince(s Snapshot) bool {
 	return !s.same(n.Of) || s.StartError != "" && s.StartError != n.StartError
 }
 
+// hidesStart reports whether another start may have failed before the last one that an inspect shows, and no event told of anything. Docker's own
+// start follows the end at once, and after one that fails there is no other (moby monitor.go).
+func (m *Machine) hidesStart(s Snapshot, unheard bool) bool {
+	was := m.container.status
+	untold := was == StatusRunning && s.Status.Down()
+	byDocker := s.startedBy() == startedByDocker && (was.Down() || was == StatusRestarting)
+	return untold || unheard && m.phase() != PhaseStarting && !byDocker
+}
+
 // noteNetworks compares the networks of an inspect with those of the last one. What is missing since a start that has failed for a network
 // is lost; without such a start somebody has disconnected it, and means it.
 func (m *Machine) noteNetworks(now time.Time, s Snapshot) {

@@ -360,6 +360,22 @@ func TestLostNetworks(t *testing.T) {
 			update
 			= lost front
 			> connect front`},
+		{"a start by Docker that an inspect shows before its event, and an operator's disconnect: nothing has failed in between", `
+			given networks=front,rear docker=always
+			up
+			mute die 1
+			world running new restarts:1 networks:front
+			answer running
+			= lost
+			start
+			> nothing`},
+		{"the same without the event of the end: there may have been more than one", `
+			given networks=front,rear docker=always
+			up
+			world running new restarts:1 networks:front
+			update
+			= lost rear
+			> connect rear`},
 		{"an end of which no event told, and a start after it that failed for something else", `
 			given networks=front docker=always
 			up

@@ -193,6 +193,8 @@ func (m *Machine) started(now time.Time, o Observation) {
 		m.life.startedBy = startedByStoker
 	case byDocker:
 		m.life.startedBy = startedByDocker
+	case m.container.config.restart.Active() && !now.Before(m.life.lateStart):
+		m.life.startedBy = startedByEither
 	}
 	m.saved.Incarnation.StartedAt = o.At // nearly: a replay of this start is known by it, also when no inspect comes any more
 	m.life.awaitStart, m.inspects.stale = time.Time{}, m.inFlight != nil
@@ -209,7 +211,7 @@ func (m *Machine) started(now time.Time, o Observation) {
 		m.to(PhaseStopping)
 		m.own = ownStop{issuedHere: true}
 	default:
-		m.startedByOther(now, byDocker)
+		m.startedByOther(now, m.life.startedBy)
 	}
 	m.requestInspect(now, ReasonChanged)
 }
@@ -265,17 +267,21 @@ func (m *Machine) verifyOwnStart(now time.Time) {
 	}
 }
 
-// startedByOther: an operator's start wipes the slate; Docker's own does not, for it is part of the same trouble.
-func (m *Machine) startedByOther(now time.Time, byDocker bool) {
+// startedByOther: an operator's start gives the worker new attempts. Docker's own does not, for it is part of the same trouble, and neither does
+// what may be a start of Stoker's own that was taken for one that came to nothing.
+func (m *Machine) startedByOther(now time.Time, by startedBy) {
 	if m.life.startedBy == startedByStoker {
 		m.life.startedBy = startedByOther
 	}
 	reason := ReasonSuperseded
-	if byDocker {
+	switch {
+	case by == startedByDocker:
 		reason = ReasonWaitsDocker
-	} else {
+	case by == startedByEither: // see startExplained
+	case !now.Before(m.life.lateStart):
 		m.resetBudget()
 	}
+	m.life.lateStart = time.Time{}
 	switch {
 	case m.asleep():
 		m.emit(Event{At: now, Kind: EventWoken, HealDetails: HealDetails{Heal: HealWake}, Reason: ReasonStartedByHand})
@@ -284,6 +290,24 @@ func (m *Machine) startedByOther(now time.Time, byDocker bool) {
 	}
 	m.to(PhaseWatching)
 	m.release()
+}
+
+// startExplained: an inspect tells whether it was Docker that began the present life. It counts its own starts since the last one through the API.
+func (m *Machine) startExplained(s Snapshot) {
+	if m.life.startedBy != startedByEither {
+		return
+	}
+	if m.life.startedBy = s.startedBy(); m.life.startedBy == startedByOther {
+		m.resetBudget()
+	}
+}
+
+// startedBy reports who began the life of a container that runs, if it was not Stoker.
+func (s Snapshot) startedBy() startedBy {
+	if s.RestartCount > 0 {
+		return startedByDocker
+	}
+	return startedByOther
 }
 
 func (m *Machine) firstHealth() Health {

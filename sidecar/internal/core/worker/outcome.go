@@ -146,7 +146,7 @@ func (m *Machine) finishStop(now time.Time, o Outcome) {
 			return
 		}
 		if m.phase() == PhaseStopping && m.own.signals == 0 && !m.saved.Incarnation.same(o.Action.Incarnation) { // it came before that life
-			m.startedByOther(now, m.life.startedBy == startedByDocker)
+			m.startedByOther(now, m.life.startedBy)
 		}
 		m.requestInspect(now, ReasonVerifying) // the exit event is behind the answer
 	case Unknown:

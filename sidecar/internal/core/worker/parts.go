@@ -25,6 +25,7 @@ const (
 	startedByOther startedBy = iota
 	startedByDocker
 	startedByStoker
+	startedByEither // somebody, or Docker by the worker's restart policy: the next inspect tells
 )
 
 // exitState is what is still open about the last exit.
@@ -52,6 +53,7 @@ type life struct {
 	restarting      bool      // the engine said with the exit that it will start it again
 	stoppedByDaemon bool      // the engine's own shutdown stopped it
 	startUnheard    bool      // Stoker began the present life, and the event of its start has not come
+	lateStart       time.Time // until then, Stoker's own start that had no answer may still begin a life; Stoker's clock
 	knownUntil      time.Time // the Stoker before this one has dealt with events up to then; the engine's clock
 	bootedAt        time.Time // of the engine process; zero when it cannot be told
 	delayed         bool      // an inspect found it waiting for its restart by Docker

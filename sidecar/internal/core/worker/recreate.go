@@ -251,6 +251,7 @@ func (m *Machine) setContainer(s Snapshot) {
 	m.newLife()
 	m.own = ownStop{}
 	m.life.startedAt, m.life.endedAt, m.life.oomAt, m.life.awaitStart, m.life.startBehind = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	m.life.lateStart = time.Time{}
 	m.inspects.stale, m.life.startedBy, m.container.inspected, m.inspects.tries = false, startedByOther, false, 0
 	m.container.status, m.checks.probe = StatusUnknown, Probe{}
 }

@@ -113,6 +113,45 @@ func TestAcrossStokersDeath(t *testing.T) {
 			up
 			+1s
 			> start 2`},
+		{"killed before the answer to the start, which happens later: it is no operator's, and gives no new attempts", `
+			given max-attempts=2
+			up
+			die 1
+			> start 1
+			reborn
+			up
+			start
+			= free
+			= attempts 1
+			die 1
+			+1s
+			> start 2`},
+		{"killed before the answer to the last start, which happens later", `
+			given max-attempts=1
+			up
+			die 1
+			> start 1
+			reborn
+			up
+			= held exhausted
+			start
+			= free
+			= attempts 1
+			die 1
+			= held exhausted
+			start
+			= free
+			= attempts 0`},
+		{"killed before the answer to the start, which does not happen: what begins a life a minute later is somebody's start", `
+			given max-attempts=1
+			up
+			die 1
+			> start 1
+			reborn
+			up
+			+1m
+			start
+			= attempts 0`},
 		{"killed while it verifies", `
 			given health
 			up

@@ -113,7 +113,7 @@ func signal(name string) syscall.Signal { return signals[name] }
 
 // describe makes a state of words: running [starting|healthy|unhealthy|timed-out], down CODE [port taken], restarting,
 // paused, removing; "new" makes it another life, "new:3s" one
-// that began 3 s ago.
+// that began 3 s ago; "restarts:1" that Docker has restarted it once since the last start through the API.
 func (s *script) describe(words []string) {
 	w := &s.world
 	for i, word := range words {
@@ -143,6 +143,8 @@ func (s *script) describe(words []string) {
 			w.Probes = []worker.Probe{{At: s.now, ExitCode: worker.ProbeTimedOut}}
 		case "cpus":
 			w.CPUs, _ = strconv.ParseFloat(words[i+1], 64)
+		case "restarts": // by Docker's policy
+			w.RestartCount, _ = strconv.Atoi(ago)
 		case "port-taken":
 			w.StartError = "port is already allocated"
 		case "oom":

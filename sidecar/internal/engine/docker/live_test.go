@@ -151,7 +151,7 @@ func TestLiveStopDuringRecreate(t *testing.T) {
 		},
 		"new": func(old worker.Snapshot) bool {
 			in, err := w.api.ContainerInspect(t.Context(), string(old.Key))
-			return err == nil && in.ID != old.ID && in.State.Running
+			return err == nil && in.ID != old.ID && in.State.Running && w.ready(in.ID)
 		},
 	} {
 		id++
@@ -164,12 +164,19 @@ func TestLiveStopDuringRecreate(t *testing.T) {
 			w.t = t
 			old := w.run(name, "0", container.CreateRequest{Config: &container.Config{
 				Cmd: []string{"0", "1500ms"}, Labels: map[string]string{"of": w.name(name)}}})
+			require.Eventually(t, func() bool { return w.ready(old.ID) }, time.Minute, 10*time.Millisecond)
 			a := w.recreateOf(old)
 			a.ID, a.Grace = id, 10*time.Second
 			stopped := w.stopsOf(a)
 			outs := make(chan worker.Outcome, 1)
 			go func() { outs <- recreateWith(t.Context(), w.c, a, stopped) }()
-			require.Eventually(t, func() bool { return during(old) }, time.Minute, 10*time.Millisecond)
+			for !during(old) {
+				select {
+				case out := <-outs:
+					require.Fail(t, "the recreate ended before the stop", "%s: %v", out.Result, out.Err)
+				case <-time.After(10 * time.Millisecond):
+				}
+			}
 			require.NoError(t, w.api.ContainerStop(t.Context(), w.name(name), container.StopOptions{}))
 
 			out := <-outs

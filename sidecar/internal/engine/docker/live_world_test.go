@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -155,6 +156,17 @@ func (w *liveWorld) run(name, port string, body container.CreateRequest) worker.
 	w.cleanup(func(ctx context.Context) error { return w.remove(ctx, name) })
 	require.NoError(w.t, w.api.ContainerStart(w.t.Context(), made.ID, container.StartOptions{}))
 	return w.snapshot(name)
+}
+
+// ready reports whether a container handles SIGTERM. Without a handler the signal ends the first process at once, or is ignored.
+func (w *liveWorld) ready(id string) bool {
+	logs, err := w.api.ContainerLogs(w.t.Context(), id, container.LogsOptions{ShowStdout: true})
+	if err != nil {
+		return false
+	}
+	defer func() { _ = logs.Close() }()
+	text, err := io.ReadAll(logs)
+	return err == nil && strings.Contains(string(text), "ready")
 }
 
 // remove removes all containers with one of the names that a worker may have, with their volumes.

@@ -189,16 +189,16 @@ func TestJSON(t *testing.T) {
 func TestFollow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Options{Keep: 10})
-		tell := func(n int) {
+		record := func(n int) {
 			for range n {
 				l.Record([]worker.Event{note(worker.EventFault, "w", time.Now())})
 			}
 		}
-		tell(3)
+		record(3)
 		missed, gap, live, stop := l.Follow(0)
 		require.Len(t, missed, 3)
 		require.False(t, gap)
-		tell(2)
+		record(2)
 		require.Equal(t, missed[2].ID+1, (<-live).ID)
 		require.Equal(t, missed[2].ID+2, (<-live).ID)
 		stop()
@@ -224,7 +224,7 @@ func TestFollow(t *testing.T) {
 		expect(first-1, 5, true)
 		expect(l.Last()+1, 0, true)
 		expect(math.MaxUint64, 0, true)
-		tell(10) // the first five are forgotten
+		record(10) // the first five are forgotten
 		expect(first, 10, true)
 		expect(first+4, 10, false)
 		expect(first+5, 9, false)
@@ -232,7 +232,7 @@ func TestFollow(t *testing.T) {
 	})
 }
 
-// A follower that does not read is dropped, blocks nobody, and gets everything when it follows again.
+// A follower that does not read is dropped, blocks no one else, and gets everything when it follows again.
 func TestFollowerThatDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Options{})

@@ -41,10 +41,10 @@ func TestHostileNamesDoNotBreakThePage(t *testing.T) {
 			page := s.scrape(t)
 			require.True(t, utf8.ValidString(page))
 			require.Less(t, len(page), 64_000)
-			tells(t, page, "stoker_engine_up 1\n")
+			requireSamples(t, page, "stoker_engine_up 1\n")
 			require.Len(t, series(page, "stoker_heals_total"), 1)
 			require.Len(t, series(page, "stoker_worker_running"), 2)
-			tells(t, page, "stoker_workers_overflow 0\n")
+			requireSamples(t, page, "stoker_workers_overflow 0\n")
 		})
 	}
 }
@@ -59,7 +59,7 @@ func TestWhatIsSecretIsNotShown(t *testing.T) {
 	w := newWorker("w")
 	w.Problems = []policy.Problem{{Label: "stoker.x", Value: secret, Message: "no label " + secret}}
 	s.view.Workers = []fleet.WorkerView{w}
-	hides(t, s.scrape(t), secret)
+	requireAbsent(t, s.scrape(t), secret)
 }
 
 func TestWorkersBeyondTheBoundAreSummedUp(t *testing.T) {
@@ -77,7 +77,7 @@ func TestWorkersBeyondTheBoundAreSummedUp(t *testing.T) {
 	page := s.scrape(t)
 	require.Len(t, series(page, "stoker_worker_running"), maxWorkers+1)
 	require.Len(t, series(page, "stoker_heals_total"), maxWorkers+1)
-	tells(t, page,
+	requireSamples(t, page,
 		`stoker_workers_overflow 25`, `stoker_workers{state="running"} 1024`, `stoker_worker_running{worker="~other"} 25`,
 		`stoker_worker_state{state="running",worker="~other"} 24`, `stoker_worker_state{state="exhausted",worker="~other"} 1`,
 		`stoker_worker_held{reason="exhausted",worker="~other"} 1`, `stoker_worker_quota_cpus{worker="~other"} 12.5`,
@@ -90,8 +90,8 @@ func TestWorkersBeyondTheBoundAreSummedUp(t *testing.T) {
 	s.Record([]worker.Event{note(worker.EventUnmanaged, "w0000")}) // makes room
 	s.view.Workers = s.view.Workers[1:]
 	page = s.scrape(t)
-	tells(t, page, "stoker_workers_overflow 24\n")
-	hides(t, page, `worker="w0000"`)
+	requireSamples(t, page, "stoker_workers_overflow 24\n")
+	requireAbsent(t, page, `worker="w0000"`)
 }
 
 func TestNobodyCanSwellALabel(t *testing.T) {
@@ -116,8 +116,8 @@ func TestNobodyCanSwellALabel(t *testing.T) {
 	} {
 		require.LessOrEqual(t, len(series(page, name)), maxWords+1, name)
 	}
-	tells(t, page, `stoker_observations_total{kind="~other"} 9936`)
-	tells(t, page, `stoker_heals_total{action="~other",fault="~other",outcome="~other",worker="w"} 9936`)
+	requireSamples(t, page, `stoker_observations_total{kind="~other"} 9936`)
+	requireSamples(t, page, `stoker_heals_total{action="~other",fault="~other",outcome="~other",worker="w"} 9936`)
 }
 
 func TestSeriesEndWithTheirWorker(t *testing.T) {
@@ -128,7 +128,7 @@ func TestSeriesEndWithTheirWorker(t *testing.T) {
 	require.Len(t, series(s.scrape(t), "stoker_worker_running"), 1)
 	s.Record([]worker.Event{note(worker.EventUnmanaged, "w")})
 	s.view.Workers = nil
-	hides(t, s.scrape(t), `worker="w"`)
+	requireAbsent(t, s.scrape(t), `worker="w"`)
 }
 
 func TestARecreateGoesOnWithItsSeries(t *testing.T) {
@@ -140,7 +140,7 @@ func TestARecreateGoesOnWithItsSeries(t *testing.T) {
 	replacement.ID = "id-of-the-new-one"
 	s.Record([]worker.Event{replacement, old}) // the old one is removed when the new one runs
 	s.view.Workers = []fleet.WorkerView{newWorker("w")}
-	tells(t, s.scrape(t), `stoker_heals_total{action="start",fault="exited",outcome="healed",worker="w"} 2`)
+	requireSamples(t, s.scrape(t), `stoker_heals_total{action="start",fault="exited",outcome="healed",worker="w"} 2`)
 }
 
 func TestNoNoteTellsOfARename(t *testing.T) {
@@ -155,11 +155,11 @@ func TestNoNoteTellsOfARename(t *testing.T) {
 	require.Len(t, series(s.scrape(t), "stoker_worker_running"), 1, "it may be in the middle of a recreate")
 	s.view.At = noon().Add(goneAfter + time.Second)
 	s.view.Engine.Connected = false
-	require.Len(t, series(s.scrape(t), "stoker_worker_running"), 1, "without the link nobody knows")
+	require.Len(t, series(s.scrape(t), "stoker_worker_running"), 1, "without a connection it is not known")
 	s.view.Engine.Connected = true
 	page := s.scrape(t)
-	hides(t, page, `worker="before"`)
-	tells(t, page, `stoker_worker_running{worker="after"} 1`)
+	requireAbsent(t, page, `worker="before"`)
+	requireSamples(t, page, `stoker_worker_running{worker="after"} 1`)
 }
 
 func TestAPictureThatIsOlderThanTheNotesLeavesNothingBehind(t *testing.T) {
@@ -169,7 +169,7 @@ func TestAPictureThatIsOlderThanTheNotesLeavesNothingBehind(t *testing.T) {
 	s.Record([]worker.Event{note(worker.EventManaged, "w"), note(worker.EventUnmanaged, "w")})
 	require.Len(t, series(s.scrape(t), "stoker_worker_running"), 1)
 	s.view = fleet.View{At: noon().Add(goneAfter + time.Second), Engine: s.view.Engine}
-	hides(t, s.scrape(t), `worker="w"`)
+	requireAbsent(t, s.scrape(t), `worker="w"`)
 	require.Empty(t, s.workers.byName)
 }
 
@@ -178,7 +178,7 @@ func TestAWorkerShownTwiceDoesNotHideThePage(t *testing.T) {
 	s := newStage()
 	s.view.Workers = []fleet.WorkerView{newWorker("w"), newWorker("w")}
 	page := s.scrape(t)
-	tells(t, page, "stoker_workers_overflow 1\n")
+	requireSamples(t, page, "stoker_workers_overflow 1\n")
 }
 
 func BenchmarkScrapeOfAThousandWorkers(b *testing.B) {

@@ -7,7 +7,7 @@ import (
 	"stoker/sidecar/internal/core/fleet"
 )
 
-// maxGroups bounds the groups with series of their own. The others have none: a sum over groups says nothing.
+// maxGroups bounds the groups with series of their own. The others have none: a sum over groups means nothing.
 const maxGroups = 1000
 
 // groups collects the groups whose number of workers depends on their work or on the hours.

@@ -1,5 +1,5 @@
 // Package metrics exports what Stoker does to Prometheus: events become counters, and the last view of the fleet becomes
-// gauges at the moment of a scrape. It decides nothing and blocks nobody.
+// gauges at the moment of a scrape. It decides nothing and blocks no one.
 //
 // Every label value that is not one of Stoker's own words is sanitized, and every label has a bounded number of values:
 // containers can have any name and come by the thousand.
@@ -93,7 +93,7 @@ func (m *Metrics) Handler() http.Handler {
 func (m *Metrics) Record(events []worker.Event) {
 	for _, e := range events {
 		m.events.WithLabelValues(m.words.bounded("event", string(e.Kind))).Inc()
-		if e.Kind == worker.EventWoken && e.HealID != 0 { // else somebody else has started it
+		if e.Kind == worker.EventWoken && e.HealID != 0 { // else another client has started it
 			m.wakeDurations.WithLabelValues(m.words.bounded("group", e.Group)).Observe(max(e.Duration, 0).Seconds())
 		}
 		if e.Kind == worker.EventHealed {
@@ -148,7 +148,7 @@ func callBuckets() []float64 {
 const (
 	// overflow is the label value for everything beyond a bound. No sanitized value is equal to it.
 	overflow = sanitize.LabelMark + "other"
-	// none is the label value where an event says nothing: to Prometheus an empty label is a missing one.
+	// none is the label value where an event has none: to Prometheus an empty label is a missing one.
 	none = "none"
 	// maxWords is the number of values of a label that Stoker's own words fill. There are fewer than half as many.
 	maxWords = 64
@@ -160,7 +160,7 @@ type words struct {
 	known map[string]map[string]bool // by label
 }
 
-// bounded returns the label value for a word: the word itself, or overflow when the label has too many values already.
+// bounded returns the label value for a text: the text itself, or overflow when the label has too many values already.
 func (w *words) bounded(label, word string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -176,7 +176,7 @@ func (w *words) bounded(label, word string) string {
 	return value(word)
 }
 
-// value returns a word as a label value.
+// value returns a text as a label value.
 func value[W ~string](word W) string {
 	if word == "" {
 		return none

@@ -48,8 +48,8 @@ func (s *stage) scrape(t *testing.T) string {
 	return answer.Body.String()
 }
 
-// tells that the page has samples beginning so. A page is long: only what is missing is shown.
-func tells(t *testing.T, page string, samples ...string) {
+// requireSamples requires samples that begin with these texts. A page is long: only what is missing is printed.
+func requireSamples(t *testing.T, page string, samples ...string) {
 	t.Helper()
 	lines := slices.Collect(strings.Lines(page))
 	for _, sample := range samples {
@@ -58,8 +58,8 @@ func tells(t *testing.T, page string, samples ...string) {
 	}
 }
 
-// hides that the page has something in it, in whatever place.
-func hides(t *testing.T, page, what string) {
+// requireAbsent requires that the page does not contain a text.
+func requireAbsent(t *testing.T, page, what string) {
 	t.Helper()
 	for line := range strings.Lines(page) {
 		require.NotContains(t, line, what)
@@ -117,8 +117,8 @@ func lost(key string, fault worker.Fault) worker.Event {
 	return n
 }
 
-// told is another note of the same heal.
-func told(kind worker.EventKind, n worker.Event) worker.Event {
+// sameHeal returns another event of the same heal.
+func sameHeal(kind worker.EventKind, n worker.Event) worker.Event {
 	n.Kind = kind
 	return n
 }
@@ -132,7 +132,7 @@ func newWorker(key string) fleet.WorkerView {
 	}
 }
 
-// busy is a Stoker of which every metric has something to tell.
+// busy is a Stoker with a value for every metric.
 func busy() *stage {
 	s := newStage()
 	s.view.Engine.Engine = worker.Engine{Version: "20.10.24", APIVersion: "1.41", CPUs: 2}

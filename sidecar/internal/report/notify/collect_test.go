@@ -99,10 +99,10 @@ func TestPairsTellWhatIsTrue(t *testing.T) {
 		sent   map[int][]string
 	}{
 		{"the first contact is no news", nil, map[int][]worker.Event{0: {up}}, map[int][]string{}},
-		{"nor for those who want to know that it is back", []string{"engine-connected"}, map[int][]worker.Event{0: {up}}, map[int][]string{}},
+		{"nor for a target that wants to know that it is back", []string{"engine-connected"}, map[int][]worker.Event{0: {up}}, map[int][]string{}},
 		{"back comes with lost", nil, map[int][]worker.Event{0: {lost}, 9: {lost}, 30: {up}}, map[int][]string{2: {"engine-disconnected"}, 32: {"engine-connected"}}},
 		{"a blip is one message", nil, map[int][]worker.Event{0: {lost, up}}, map[int][]string{2: {"engine-disconnected", "engine-connected"}}},
-		{"nobody was sent that it was lost", []string{"host-overloaded"}, map[int][]worker.Event{0: {lost}, 9: {up}}, map[int][]string{}},
+		{"no target was sent that it was lost", []string{"host-overloaded"}, map[int][]worker.Event{0: {lost}, 9: {up}}, map[int][]string{}},
 		{"only back is wanted", []string{"engine-connected"}, map[int][]worker.Event{0: {lost}, 9: {up}}, map[int][]string{11: {"engine-connected"}}},
 		{"flapping", nil, map[int][]worker.Event{0: {lost}, 10: {up}, 20: {lost}, 30: {up}, 40: {lost}, 50: {up}},
 			map[int][]string{2: {"engine-disconnected"}, 12: {"engine-connected"}}},

@@ -40,7 +40,7 @@ func (m Message) whole() string {
 	return m.Title + "\n" + m.Text
 }
 
-// renderer renders digests. The name of the host is not known before the engine has told it.
+// renderer renders digests. The name of the host is not known before the engine has reported it.
 type renderer struct {
 	catalog catalog
 	host    func() string
@@ -199,31 +199,31 @@ func (w renderer) line(e Item, several bool) string {
 func facts(e Item) []string {
 	n := e.Event
 	var all []string
-	say := func(s string) {
+	add := func(s string) {
 		if s != "" && !slices.Contains(all, s) {
 			all = append(all, s)
 		}
 	}
-	say(inMessage(string(n.Fault), maxName))
+	add(inMessage(string(n.Fault), maxName))
 	if n.Fault == worker.FaultExited {
-		say("exit code " + strconv.Itoa(n.ExitCode))
+		add("exit code " + strconv.Itoa(n.ExitCode))
 	}
-	say(inMessage(string(n.Reason), maxName))
+	add(inMessage(string(n.Reason), maxName))
 	if n.Attempt > 0 {
-		say("attempt " + strconv.Itoa(n.Attempt))
+		add("attempt " + strconv.Itoa(n.Attempt))
 	}
 	if n.From > 0 || n.CPUs > 0 {
-		say(fmt.Sprintf("CPUs %g to %g", n.From, n.CPUs))
+		add(fmt.Sprintf("CPUs %g to %g", n.From, n.CPUs))
 	}
 	if n.Duration > 0 {
-		say("after " + n.Duration.Round(roundToWait).String())
+		add("after " + n.Duration.Round(roundToWait).String())
 	}
 	if n.Delay > 0 {
-		say("next try in " + n.Delay.Round(roundToWait).String())
+		add("next try in " + n.Delay.Round(roundToWait).String())
 	}
 	if e.Repeats > 1 {
-		say(strconv.Itoa(e.Repeats) + " times")
+		add(strconv.Itoa(e.Repeats) + " times")
 	}
-	say(inMessage(n.Detail, maxDetail))
+	add(inMessage(n.Detail, maxDetail))
 	return all
 }

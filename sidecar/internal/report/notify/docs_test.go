@@ -18,7 +18,7 @@ import (
 
 const docs = "../../../../docs/notifications.md"
 
-// The tables and the record are written from the code, so that they cannot tell another story: with -update the test writes
+// The tables and the record are written from the code, so that they cannot differ from it: with -update the test writes
 // them, without it the test compares.
 func TestTheDocumentationMatchesTheCode(t *testing.T) {
 	text, err := os.ReadFile(docs)

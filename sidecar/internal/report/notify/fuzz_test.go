@@ -14,7 +14,7 @@ import (
 	"stoker/sidecar/internal/sanitize"
 )
 
-// written is a word as it has to be written in a URL, wherever in it.
+// written returns a text as it has to be written in a URL, wherever in it.
 func written(word string) string {
 	var out strings.Builder
 	for _, b := range []byte(word) {
@@ -65,7 +65,7 @@ func FuzzRedact(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, scheme, word string) {
 		if !alone.MatchString(forms()[scheme]) || len(word) < minPiece || !utf8.ValidString(word) || strings.TrimSpace(sanitize.Words(word, maxDetail)) != word {
-			return // too short to be looked for, or not as anybody would see it
+			return // too short to be searched for, or not as it would be shown
 		}
 		if strings.Contains(shownOf(t, scheme, secret), strings.ToLower(word)) || strings.Trim(word, "*") == "" {
 			return // one of Stoker's own words

@@ -159,14 +159,14 @@ func TestTellNeverBlocks(t *testing.T) {
 		f.mu.Unlock()
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		told := int(w.dropped)
+		counted := int(w.dropped)
 		for _, m := range f.got {
 			require.LessOrEqual(t, len(m.JSON), 4<<20)
 			var record digestJSON
 			require.NoError(t, json.Unmarshal(m.JSON, &record))
-			told += record.Counts[eventGaveUp]
+			counted += record.Counts[eventGaveUp]
 		}
-		require.Equal(t, 100_000, told, "each is sent or counted")
+		require.Equal(t, 100_000, counted, "each is sent or counted")
 		require.Equal(t, map[string]int{"a sent": len(f.got)}, w.seen())
 	})
 }

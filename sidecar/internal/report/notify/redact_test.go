@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// secret is a word that stands for itself wherever it is found.
+// secret is a text that is found wherever it is printed.
 const secret = "5EC2E7feedFACE0123456789"
 
 // forms is a URL of each service with secrets in all places that can hold one.
@@ -130,7 +130,7 @@ func TestShortPasswordsSilenceErrors(t *testing.T) {
 	require.NoError(t, err)
 	c := explain(errors.New("535 pw is wrong"), m)
 	require.NotContains(t, c.problem, "pw")
-	require.Equal(t, "no answer in time", explain(context.DeadlineExceeded, m).problem, "what happened is still told")
+	require.Equal(t, "no answer in time", explain(context.DeadlineExceeded, m).problem, "what happened is still reported")
 }
 
 func TestTargetsOfOneServiceCanBeToldApart(t *testing.T) {

@@ -67,7 +67,7 @@ func find(scheme string) (service, bool) {
 	return all[n], true
 }
 
-// open creates the sender for a URL. The error says what to write, and contains nothing of the URL but its service.
+// open creates the sender for a URL. The error explains what to write, and contains nothing of the URL but its service.
 func open(raw string, client *http.Client) (sender, redactor, error) {
 	scheme, _, _ := strings.Cut(raw, "://")
 	s, ok := find(scheme)

@@ -104,14 +104,14 @@ func open(t *testing.T, browser chrome, w *world, path string, before ...step) *
 	ctx, stop := context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(stop)
 	v := &visit{t: t, ctx: ctx, home: server.URL, hosts: map[string]bool{}}
-	require.NoError(t, chromedp.Listen(ctx, v.hear))
+	require.NoError(t, chromedp.Listen(ctx, v.observe))
 	v.run(call(log.Enable, cdp.Empty{}), call(network.Enable, network.EnableParams{}), size(1280, 900))
 	v.run(before...)
 	v.run(chromedp.Navigate(server.URL + path))
 	return v
 }
 
-func (v *visit) hear(event any) {
+func (v *visit) observe(event any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	switch e := event.(type) {
@@ -161,7 +161,7 @@ func ask[T any](v *visit, expression string) T {
 	return answer
 }
 
-// clean: nothing went wrong in the tab, and it talked to nobody else.
+// clean requires that nothing went wrong in the tab, and that it made no other connection.
 func (v *visit) clean() {
 	v.t.Helper()
 	v.mu.Lock()

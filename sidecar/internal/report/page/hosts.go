@@ -131,7 +131,7 @@ func (r request) hostRow(h peers.Host) hostRow {
 	return line
 }
 
-// warn says what is wrong with a host that answers.
+// warn returns what is wrong with a host that answers.
 func (h *hostRow) warn(connected, overloaded bool) {
 	switch {
 	case !connected:
@@ -181,7 +181,7 @@ func (r request) otherRow(w peers.Worker) otherRow {
 
 func otherWhy(v fleet.WorkerView, w peers.Worker, now time.Time) string {
 	if v.Held != worker.HeldNot {
-		return string(v.Held) // how long a pause lasts is told on the host's own page
+		return string(v.Held) // how long a pause lasts is shown on the host's own page
 	}
 	text := why(v, now)
 	if w.NextIn > 0 && w.Heal != "" {

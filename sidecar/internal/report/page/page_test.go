@@ -265,7 +265,7 @@ func TestContrast(t *testing.T) {
 	}
 }
 
-// The conditions of a timeline can be told by lightness alone, and the bad ones from what they stand on.
+// The conditions of a timeline can be distinguished by lightness alone, and the bad ones from what they stand on.
 func TestTimelineColours(t *testing.T) {
 	t.Parallel()
 	for scheme, c := range colours(t) {

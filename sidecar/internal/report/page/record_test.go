@@ -78,7 +78,7 @@ func TestHealsArePairedByTheirID(t *testing.T) {
 	}
 }
 
-// What the fault knew and the end does not say again stays; what the end knows better wins.
+// What the fault event has and the end event has not stays; where both have it, the end's counts.
 func TestRecordKeepsWhatWasKnown(t *testing.T) {
 	t.Parallel()
 	first := worker.Event{At: hour(1), Kind: worker.EventFault, Key: "w", HealDetails: worker.HealDetails{Fault: worker.FaultUnhealthy, Intent: worker.IntentNone,
@@ -92,7 +92,7 @@ func TestRecordKeepsWhatWasKnown(t *testing.T) {
 		[]any{n.Fault, n.Intent, n.Heal, n.Reason, n.Output, n.Detail})
 }
 
-// Each kind has a word of its own, or none on purpose.
+// Each kind has a text of its own, or none on purpose.
 func TestEveryKindIsKnown(t *testing.T) {
 	t.Parallel()
 	for _, k := range worker.EventKinds() {

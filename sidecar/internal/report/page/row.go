@@ -20,7 +20,7 @@ const (
 	groupAttention group = "attention" // a person should look
 	groupHealing   group = "healing"   // Stoker heals it
 	groupUnknown   group = "unknown"
-	groupHeld      group = "held" // and somebody meant it
+	groupHeld      group = "held" // and it is intended
 	groupRunning   group = "running"
 )
 
@@ -62,7 +62,7 @@ type gauge struct {
 	At        instant
 }
 
-// notMeasured stands where nobody counts the periods of a quota.
+// notMeasured stands where the periods of a quota are not counted.
 const notMeasured = "not measured"
 
 // hurtful is the share of throttled periods that is worth a colour.
@@ -189,7 +189,7 @@ func groupOf(w fleet.WorkerView) group {
 	return groupUnknown
 }
 
-// onPurpose reports whether a worker is held because somebody meant it, or in a way that does no harm.
+// onPurpose reports whether a worker is held because it is intended, or in a way that does no harm.
 func onPurpose(r worker.Reason) bool {
 	switch r {
 	case worker.HeldBadLabels, worker.HeldExitNotObserved, worker.HeldExhausted, worker.HeldHostOverloaded,

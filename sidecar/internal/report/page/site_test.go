@@ -31,7 +31,7 @@ func TestSiteInABrowser(t *testing.T) {
 	ctx, stop := context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(stop)
 	v := &visit{t: t, ctx: ctx, home: server.URL, hosts: map[string]bool{}}
-	require.NoError(t, chromedp.Listen(ctx, v.hear))
+	require.NoError(t, chromedp.Listen(ctx, v.observe))
 	v.run(call(log.Enable, cdp.Empty{}), call(network.Enable, network.EnableParams{}), phone(390))
 	pages, err := filepath.Glob(filepath.Join(site, "*.html"))
 	require.NoError(t, err)

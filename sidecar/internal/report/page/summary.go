@@ -19,7 +19,7 @@ type summary struct {
 	Advice []candidates.Line
 }
 
-// summarize looks at the connection first: without it the rest is outdated. Pauses are told wherever there is nothing more urgent to explain.
+// summarize checks the connection first: without it the rest is outdated. Pauses are shown wherever there is nothing more urgent to explain.
 func summarize(v fleet.View) summary {
 	s := stateOfAll(v)
 	if s.Hint == "" {
@@ -52,7 +52,7 @@ func stateOfAll(v fleet.View) summary {
 	all, bad, healing := len(v.Workers), groups[groupAttention], groups[groupHealing]
 	switch {
 	case !v.Engine.Connected && v.Engine.Synced.IsZero():
-		return summary{Text: "Not connected to the engine yet", Tone: "bad", Hint: linkProblem(v.Engine, "The log says what Stoker waits for.")}
+		return summary{Text: "Not connected to the engine yet", Tone: "bad", Hint: linkProblem(v.Engine, "The log shows what Stoker waits for.")}
 	case !v.Engine.Connected:
 		return summary{Text: "Docker connection lost, reconnecting", Tone: "bad", Hint: strings.TrimSpace("The workers below are as they were last seen. " + linkProblem(v.Engine, ""))}
 	case v.HostOverloaded:

@@ -17,7 +17,7 @@ const (
 	stopped   condition = "stopped" // down, and an operator or the worker itself meant it
 	healing   condition = "healing" // a heal is under way
 	unhealthy condition = "unhealthy"
-	down      condition = "down" // and nobody meant it
+	down      condition = "down" // and it is not intended
 )
 
 // conditions are in the order in which a short one must not be hidden by a long one.
@@ -66,7 +66,7 @@ func (p *past) absence(w *workerPast, n worker.Event) {
 	}
 }
 
-// timeline is what the events of one worker say about its condition.
+// timeline is the condition of one worker over time, from its events.
 type timeline struct {
 	changes []change
 	due     change // the end of a wait, unless something else comes first
@@ -140,7 +140,7 @@ func (p *past) timeline(key worker.Key, l life, from, to time.Time) []span {
 	return normalize(spans, from, to)
 }
 
-// healBegins reports whether an event says when the next attempt is made.
+// healBegins reports whether an event has the time of the next attempt.
 func healBegins(n worker.Event) bool {
 	return n.Kind == worker.EventFault || n.Kind == worker.EventHealFailed ||
 		n.Kind == worker.EventHeld && n.Reason == worker.HeldStarved
@@ -189,7 +189,7 @@ func ofHeld(n worker.Event) (condition, bool) {
 	case worker.HeldOperator, worker.HeldPaused, worker.HeldFinished, worker.HeldNeverStarted, worker.HeldRemoving, worker.HeldReplaced, worker.HeldAsleep,
 		worker.HeldUnhealthy, worker.HeldByPause:
 		return stopped, true
-	default: // Docker restarts it, or nobody observed why it exited
+	default: // Docker restarts it, or it was not observed why it exited
 		return down, true
 	}
 }

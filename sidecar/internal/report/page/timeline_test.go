@@ -86,7 +86,7 @@ func TestTimeline(t *testing.T) {
 		"no link over a heal":       {[]worker.Event{note(-3, managed), note(4, worker.EventEngineDisconnected, noKey), note(6, worker.EventEngineConnected, noKey), note(6, fault, exited), note(7, healed)}, running, "alive 0-4, unknown 4-6, healing 6-7, alive 7-24"},
 		"stoker away, one life":     {[]worker.Event{note(-3, managed), note(10, managed)}, running, "alive 0-24"},
 		"stoker away, another life": {[]worker.Event{note(-3, managed), note(5, healed), note(10, managed)}, life{true, hour(9)}, "alive 0-5, unknown 5-10, alive 10-24"},
-		"somebody heard later":      {[]worker.Event{note(-3, managed), note(9, healed, worker.Key("other")), note(10, managed)}, life{true, hour(9.5)}, "alive 0-9, unknown 9-10, alive 10-24"},
+		"observed again later":      {[]worker.Event{note(-3, managed), note(9, healed, worker.Key("other")), note(10, managed)}, life{true, hour(9.5)}, "alive 0-9, unknown 9-10, alive 10-24"},
 		"stoker away, held":         {[]worker.Event{note(-3, managed), note(5, heldFor, worker.HeldOperator), note(10, managed), note(10, heldFor, worker.HeldOperator)}, life{}, "alive 0-5, stopped 5-24"},
 		"stoker away, found dead":   {[]worker.Event{note(-3, managed), note(10, managed), note(10, fault, exited), note(11, healed)}, life{}, "unknown 0-10, healing 10-11, alive 11-24"},
 		"died without a link":       {[]worker.Event{note(-3, managed), note(4, worker.EventEngineDisconnected, noKey), note(8, managed), note(8, worker.EventEngineConnected, noKey)}, running, "alive 0-4, unknown 4-8, alive 8-24"},

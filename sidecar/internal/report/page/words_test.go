@@ -70,7 +70,7 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// A page without an engine says why there is none, and one without workers what to do.
+// A page without an engine shows why there is none, and one without workers what to do.
 func TestSummaryHelps(t *testing.T) {
 	t.Parallel()
 	denied := fleet.View{Engine: fleet.EngineLink{Problem: "may not open /var/run/docker.sock"}}
@@ -104,7 +104,7 @@ func TestSkew(t *testing.T) {
 	require.Equal(t, "5 min behind", engineOf(fleet.EngineLink{Skew: -5 * time.Minute}).Skew)
 }
 
-// Where nobody counts the periods of a quota, the page does not say that nothing is throttled.
+// Where the periods of a quota are not counted, the page does not show that nothing is throttled.
 func TestThrottlingThatIsNotMeasured(t *testing.T) {
 	t.Parallel()
 	g := gaugeOf(fleet.WorkerView{ContainerView: fleet.ContainerView{CPUs: 1, Share: worker.Share{At: noon, CPUs: 0.5}}}, noon)

@@ -14,7 +14,7 @@ import (
 	"stoker/sidecar/internal/report/history"
 )
 
-// hostile is what a container could be called and print, if nobody minded.
+// hostile is what a container may be called and may print.
 const hostile = "<img src=x onerror=alert(1)>\u202egpj.exe\"'`{{.}}"
 
 // world is a fleet that tests change, and its server: the page, and events in the form of the real ones.
@@ -55,7 +55,7 @@ func entriesOf(events []worker.Event, after uint64) []history.Entry {
 	return entries
 }
 
-// pastOf is the past that the events tell.
+// pastOf is the past that the events describe.
 func pastOf(events []worker.Event) *past {
 	p := newPast()
 	for _, e := range entriesOf(events, 0) {
@@ -64,7 +64,7 @@ func pastOf(events []worker.Event) *past {
 	return p
 }
 
-// happen changes the world and tells the listeners, as the server does.
+// happen changes the world and notifies the listeners, as the server does.
 func (w *world) happen(change func(*fleet.View), notes ...worker.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -106,17 +106,17 @@ func (w *world) cut(away bool) {
 }
 
 func (w *world) stream(out http.ResponseWriter, r *http.Request) {
-	told := make(chan string, 100)
+	events := make(chan string, 100)
 	w.mu.Lock()
 	if w.listeners == nil {
 		w.listeners = map[chan string]bool{}
 	}
-	w.listeners[told] = true
+	w.listeners[events] = true
 	w.mu.Unlock()
 	defer func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		delete(w.listeners, told)
+		delete(w.listeners, events)
 	}()
 	out.Header().Set("Content-Type", "text/event-stream")
 	flush := http.NewResponseController(out)
@@ -124,7 +124,7 @@ func (w *world) stream(out http.ResponseWriter, r *http.Request) {
 	_ = flush.Flush()
 	for {
 		select {
-		case event, more := <-told:
+		case event, more := <-events:
 			if !more {
 				return
 			}
@@ -200,32 +200,32 @@ func demo(now time.Time) *world {
 	for _, shown := range w.view.Workers {
 		w.notes = append(w.notes, worker.Event{At: ago(31 * time.Hour), Kind: worker.EventManaged, Key: shown.Key})
 	}
-	tell := func(notes ...worker.Event) { w.notes = append(w.notes, notes...) }
-	tell(healOf("render-1", ago(26*time.Hour), 5*time.Second, crash(137))...)
-	tell(healOf("verify", ago(20*time.Hour), 9*time.Second, sick("connect: connection refused\nprobe gave up after 3 tries"))...)
-	tell(worker.Event{At: ago(15 * time.Hour), Kind: worker.EventHeld, Key: "index-nightly", Reason: worker.HeldOperator})
-	tell(healOf("render-2", ago(9*time.Hour+40*time.Minute), 40*time.Minute, sick("queue stalled for 300 s"))...)
-	tell(worker.Event{At: ago(7 * time.Hour), Kind: worker.EventEngineDisconnected}, worker.Event{At: ago(7*time.Hour - 25*time.Minute), Kind: worker.EventEngineConnected})
-	tell(healOf("hash-search-3", ago(3*time.Hour), 2300*time.Millisecond, crash(2))...)
-	tell(worker.Event{At: ago(50 * time.Minute), Kind: worker.EventQuota, Key: "transcode-1", Reason: worker.ReasonQuotaMismatch, QuotaChange: worker.QuotaChange{From: 0, CPUs: 0.5}})
+	record := func(notes ...worker.Event) { w.notes = append(w.notes, notes...) }
+	record(healOf("render-1", ago(26*time.Hour), 5*time.Second, crash(137))...)
+	record(healOf("verify", ago(20*time.Hour), 9*time.Second, sick("connect: connection refused\nprobe gave up after 3 tries"))...)
+	record(worker.Event{At: ago(15 * time.Hour), Kind: worker.EventHeld, Key: "index-nightly", Reason: worker.HeldOperator})
+	record(healOf("render-2", ago(9*time.Hour+40*time.Minute), 40*time.Minute, sick("queue stalled for 300 s"))...)
+	record(worker.Event{At: ago(7 * time.Hour), Kind: worker.EventEngineDisconnected}, worker.Event{At: ago(7*time.Hour - 25*time.Minute), Kind: worker.EventEngineConnected})
+	record(healOf("hash-search-3", ago(3*time.Hour), 2300*time.Millisecond, crash(2))...)
+	record(worker.Event{At: ago(50 * time.Minute), Kind: worker.EventQuota, Key: "transcode-1", Reason: worker.ReasonQuotaMismatch, QuotaChange: worker.QuotaChange{From: 0, CPUs: 0.5}})
 	for n, back := range []time.Duration{34 * time.Minute, 29 * time.Minute, 11 * time.Minute} {
 		failedOnce := crash(1)
 		failedOnce.Attempt = n + 1
-		tell(healOf("transcode-1", ago(back), time.Duration(n+1)*time.Second, failedOnce)...)
+		record(healOf("transcode-1", ago(back), time.Duration(n+1)*time.Second, failedOnce)...)
 	}
 	for n, back := range []time.Duration{9 * time.Minute, 6 * time.Minute} {
-		tell(worker.Event{At: ago(back), Kind: worker.EventFault, Key: "transcode-3", HealDetails: worker.HealDetails{Fault: worker.FaultOOM, Intent: worker.IntentNone, Heal: worker.HealStart, Attempt: n + 1, ExitCode: 137, Delay: time.Duration(n) * time.Minute},
+		record(worker.Event{At: ago(back), Kind: worker.EventFault, Key: "transcode-3", HealDetails: worker.HealDetails{Fault: worker.FaultOOM, Intent: worker.IntentNone, Heal: worker.HealStart, Attempt: n + 1, ExitCode: 137, Delay: time.Duration(n) * time.Minute},
 			Reason: worker.ReasonOutOfMemory})
-		tell(worker.Event{At: ago(back - 80*time.Second), Kind: worker.EventHealFailed, Key: "transcode-3", HealDetails: worker.HealDetails{Fault: worker.FaultOOM, Heal: worker.HealStart, Attempt: n + 1, ExitCode: 137, Duration: 80 * time.Second},
+		record(worker.Event{At: ago(back - 80*time.Second), Kind: worker.EventHealFailed, Key: "transcode-3", HealDetails: worker.HealDetails{Fault: worker.FaultOOM, Heal: worker.HealStart, Attempt: n + 1, ExitCode: 137, Duration: 80 * time.Second},
 			Reason: worker.ReasonOutOfMemory})
 	}
-	tell(worker.Event{At: ago(3 * time.Minute), Kind: worker.EventFault, Key: "transcode-3", HealDetails: worker.HealDetails{Fault: worker.FaultOOM, Intent: worker.IntentNone, Heal: worker.HealStart, Attempt: 3, ExitCode: 137, Delay: 222 * time.Second},
+	record(worker.Event{At: ago(3 * time.Minute), Kind: worker.EventFault, Key: "transcode-3", HealDetails: worker.HealDetails{Fault: worker.FaultOOM, Intent: worker.IntentNone, Heal: worker.HealStart, Attempt: 3, ExitCode: 137, Delay: 222 * time.Second},
 		Reason: worker.ReasonOutOfMemory})
 	starved := sick("Get \"http://127.0.0.1:8081/health\": context deadline exceeded")
 	starved.At, starved.Key, starved.Kind, starved.Attempt, starved.Delay, starved.Reason = ago(25*time.Second), "render-2", worker.EventFault, 1, 3*time.Second, worker.ReasonProbeTimedOut
-	tell(starved)
+	record(starved)
 	starved.At, starved.Kind, starved.Delay, starved.Reason = ago(22*time.Second), worker.EventHeld, 117*time.Second, worker.HeldStarved
-	tell(starved)
+	record(starved)
 	return w
 }
 

@@ -34,7 +34,7 @@ func (h Host) Current() bool { return h.State == Own || h.State == Answered }
 // Report is what a Stoker reports of its host.
 type Report struct {
 	At         *time.Time `json:"at"`      // by its clock
-	Version    string     `json:"version"` // of Stoker; empty where an older one does not tell
+	Version    string     `json:"version"` // of Stoker; empty where an older one does not report it
 	Connected  bool       `json:"engine_connected"`
 	Engine     string     `json:"engine_version"`
 	Overloaded bool       `json:"host_overloaded"`

@@ -22,13 +22,13 @@ const (
 	maxProblems = 3
 	mostName    = 128 // bytes, of a name
 	mostText    = 200 // bytes, of other texts
-	mostWord    = 40  // bytes, of a fixed word
+	mostWord    = 40  // bytes, of a fixed value
 )
 
 // errNoStoker is what Read returns for an answer in another form.
 var errNoStoker = errors.New("the answer is not that of a Stoker")
 
-// Read reads the answer of another Stoker to GET /api/v1/workers. Fields that it does not know are ignored, as are those that an older Stoker
+// Read reads the answer of another Stoker to GET /api/v1/workers. Unknown fields are ignored, as are those that an older Stoker
 // does not send. It holds no more than MaxWorkers workers at a time; the caller bounds the bytes and the time.
 func Read(from io.Reader) (Report, error) {
 	d := json.NewDecoder(from)
@@ -140,7 +140,7 @@ func (w Worker) clean() Worker {
 	return w
 }
 
-// word returns one of the fixed words of the API, of this version or another: lower case, digits and dashes. Anything else is none.
+// word returns one of the fixed values of the API, of this version or another: lower case, digits and dashes. Anything else is none.
 func word(text string) string {
 	strange := func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') && (r < '0' || r > '9') }
 	if len(text) > mostWord || strings.ContainsFunc(text, strange) {
@@ -198,7 +198,7 @@ func expect(d *json.Decoder, delimiter json.Delim) error {
 	return nil
 }
 
-// wrong says what is wrong with an answer. What breaks off is left as it is, so that the caller can tell a time limit from garbage.
+// wrong describes what is wrong with an answer. An answer that breaks off is left as it is, so that the caller can distinguish a time limit from garbage.
 func wrong(err error) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError

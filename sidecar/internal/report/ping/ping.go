@@ -1,5 +1,5 @@
 // Package ping fetches a URL while Stoker does its work. The service behind it, such as Healthchecks.io or Uptime Kuma, raises the alarm when
-// that ceases: a host that is down cannot tell of it.
+// that ceases: a host that is down cannot report it.
 package ping
 
 import (
@@ -15,13 +15,13 @@ import (
 const (
 	// timeout bounds one fetch, to the end of its answer.
 	timeout = 10 * time.Second
-	// mostBody is how much of an answer is read. What it says does not matter.
+	// mostBody is how much of an answer is read. Its content does not matter.
 	mostBody = 64 << 10
 	// look is the time between two looks whether Stoker is well again.
 	look = time.Second
 )
 
-// Options says what is fetched, and when.
+// Options configure what is fetched, and when.
 type Options struct {
 	URL   string // a secret; empty fetches nothing
 	Every time.Duration

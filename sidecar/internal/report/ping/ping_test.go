@@ -49,7 +49,7 @@ func TestItsSilenceIsTheAlarm(t *testing.T) {
 	})
 }
 
-// TestWhatGoesWrong: it is told, without the URL, which is a secret.
+// TestWhatGoesWrong: it is reported, without the URL, which is a secret.
 func TestWhatGoesWrong(t *testing.T) {
 	const secret = "5c0ffee5"
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -2,7 +2,7 @@ package web
 
 import "stoker/sidecar/internal/core/candidates"
 
-// adviceJSON is what a Stoker without workers has to say.
+// adviceJSON is the advice of a Stoker without workers.
 type adviceJSON struct {
 	Containers int               `json:"containers"` // that were looked at
 	Near       []nearJSON        `json:"near"`       // that were probably meant to be managed

@@ -62,7 +62,7 @@ func newAPIServer(t *testing.T) *apiServer {
 	return h
 }
 
-// create makes and starts a worker through the engine's API, with an environment that nobody else is to see.
+// create makes and starts a worker through the engine's API, with an environment that must not be shown.
 func (h *apiServer) create(name string, labels map[string]string) {
 	h.t.Helper()
 	all := map[string]string{dockertest.LabelEnable: "true", dockertest.LabelScope: h.Scope()}
@@ -139,7 +139,7 @@ func (h *apiServer) is(key worker.Key, state fleet.State) func() bool {
 	}
 }
 
-func (h *apiServer) told(key worker.Key, kind worker.EventKind) func() bool {
+func (h *apiServer) recorded(key worker.Key, kind worker.EventKind) func() bool {
 	return func() bool {
 		return len(h.log.Page(history.Query{Worker: key, Kinds: []worker.EventKind{kind}})) > 0
 	}
@@ -151,9 +151,9 @@ func (h *apiServer) live() {
 		return h.is("burner", fleet.StateRunning)() && h.is("miller", fleet.StateRunning)() && h.is("grinder", fleet.StateHeld)()
 	})
 	h.Crash("burner", syscall.SIGKILL)
-	h.eventually("the heal", h.told("burner", worker.EventHealed))
+	h.eventually("the heal", h.recorded("burner", worker.EventHealed))
 	h.Operate(dockertest.OpStop, "miller")
-	h.eventually("the operator's word", h.told("miller", worker.EventHeld))
+	h.eventually("the operator's stop", h.recorded("miller", worker.EventHeld))
 	h.eventually("the picture of all that", func() bool {
 		return h.is("burner", fleet.StateRunning)() && h.is("miller", fleet.StateHeld)()
 	})

@@ -26,7 +26,7 @@ type healJSON struct {
 	worker.HealEvidence
 }
 
-// evidence answers also for a worker that is gone: what it left may tell why.
+// evidence answers also for a worker that is gone: what it left may show why.
 func (s *site) evidence(w http.ResponseWriter, r *http.Request) {
 	key := worker.Key(r.PathValue("key"))
 	all := evidenceJSON{Worker: key, Heals: []healJSON{}}

@@ -49,7 +49,7 @@ func FuzzHistory(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, query string) {
 		opts := options()
-		opts.History = told(7)
+		opts.History = historyOf(7)
 		seen := map[uint64]bool{}
 		for {
 			w := ofAnyKind(t.Context(), opts, "/api/v1/history", query, "")
@@ -72,7 +72,7 @@ func FuzzHistory(f *testing.F) {
 
 func requirePage(t *testing.T, got historyJSON, query string, seen map[uint64]bool) {
 	t.Helper()
-	asked, _ := url.ParseQuery(query) // what cannot be read of it counts as not said, as for the server
+	asked, _ := url.ParseQuery(query) // a part that cannot be read counts as absent, as for the server
 	limit := defaultPage
 	if text := asked.Get("limit"); text != "" {
 		var err error
@@ -81,7 +81,7 @@ func requirePage(t *testing.T, got historyJSON, query string, seen map[uint64]bo
 	}
 	require.LessOrEqual(t, len(got.Events), limit)
 	for i, e := range got.Events {
-		require.False(t, seen[e.ID], "told twice")
+		require.False(t, seen[e.ID], "returned twice")
 		seen[e.ID] = true
 		require.True(t, i == 0 || e.ID < got.Events[i-1].ID, "newest first")
 		if worker := asked.Get("worker"); worker != "" {
@@ -100,7 +100,7 @@ func FuzzResume(f *testing.F) {
 		f.Add(id, "")
 		f.Add("", "after="+id)
 	}
-	log := told(7)
+	log := historyOf(7)
 	f.Fuzz(func(t *testing.T, id, query string) {
 		ctx, gone := context.WithCancel(t.Context())
 		gone() // a client that goes once it has what there is

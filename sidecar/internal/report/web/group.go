@@ -23,7 +23,7 @@ type groupJSON struct {
 	Hours   string       `json:"hours"`        // as written; empty is at any time
 	Open    bool         `json:"open"`         // within the hours
 	Changes *time.Time   `json:"open_changes_at"`
-	Awake   *time.Time   `json:"awake_until"` // all are awake until then, for somebody asked for it
+	Awake   *time.Time   `json:"awake_until"` // all are awake until then, because an operator asked for it
 	Service *serviceJSON `json:"service"`     // null where it is no service of a Swarm
 }
 
@@ -40,7 +40,7 @@ type sourceJSON struct {
 	State   string     `json:"state"`
 	Since   *time.Time `json:"since"`
 	Waiting float64    `json:"waiting"`
-	InHand  *float64   `json:"in_hand"` // null where the source does not tell
+	InHand  *float64   `json:"in_hand"` // null where the source does not report it
 	Error   string     `json:"error"`
 }
 

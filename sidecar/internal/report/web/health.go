@@ -25,7 +25,7 @@ type healthJSON struct {
 //
 // Stuck comes first: the view of a loop that hangs is old, and its engine looks connected for ever. Disconnected counts too. When
 // Docker runs its health check, the engine is up, so that a Stoker without a connection for a minute has a stale socket mount, no
-// permission or a broken proxy, and heals nothing. Others who ask over TCP want to know in either case. Docker itself does
+// permission or a broken proxy, and heals nothing. Clients over TCP want to know in either case. Docker itself does
 // nothing to an unhealthy container, and restarting Stoker does no harm, because the journal keeps its state.
 func (s *site) healthz(w http.ResponseWriter, _ *http.Request) {
 	health, now := healthJSON{Status: "ok"}, time.Now()
@@ -35,7 +35,7 @@ func (s *site) healthz(w http.ResponseWriter, _ *http.Request) {
 	case now.Sub(tick) > StuckAfter:
 		health = healthJSON{Status: "stuck", Detail: fmt.Sprintf("the loop has not run for %s: restart Stoker", age(now, tick))}
 	case !engine.Connected && now.Sub(since) > disconnectedAfter:
-		health = healthJSON{Status: "disconnected", Detail: fmt.Sprintf("no connection to the engine for %s: the log says why", age(now, since))}
+		health = healthJSON{Status: "disconnected", Detail: fmt.Sprintf("no connection to the engine for %s: the log shows why", age(now, since))}
 	}
 	writeHealth(w, health, health.Status == "ok")
 }

@@ -42,7 +42,7 @@ func (s *site) history(w http.ResponseWriter, r *http.Request) {
 	write(w, http.StatusOK, page)
 }
 
-// queryOf parses the parameters. Its errors say what would be right, and do not repeat the input.
+// queryOf parses the parameters. Its errors show what would be right, and do not repeat the input.
 func queryOf(values url.Values, now time.Time) (history.Query, error) {
 	q := history.Query{Worker: worker.Key(values.Get("worker")), Limit: defaultPage}
 	var err error

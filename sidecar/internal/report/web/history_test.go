@@ -13,8 +13,8 @@ import (
 	"stoker/sidecar/internal/report/history"
 )
 
-// told is a history of n events about two workers.
-func told(n int) *history.Log {
+// historyOf returns a history of n events about two workers.
+func historyOf(n int) *history.Log {
 	log := history.New(history.Options{})
 	for k := range n {
 		log.Record([]worker.Event{{At: time.Now(), Kind: worker.EventKinds()[k%3], Key: worker.Key([]string{"a", "b"}[k%2]), HealDetails: worker.HealDetails{Attempt: k}}})
@@ -43,7 +43,7 @@ func page(t *testing.T, h http.Handler, query string) (attempts []int, next stri
 
 func TestHistoryPages(t *testing.T) {
 	opts := options()
-	opts.History = told(12)
+	opts.History = historyOf(12)
 	h := Handler(opts)
 	var all []int
 	next, pages := "", 0
@@ -73,7 +73,7 @@ func TestHistoryPages(t *testing.T) {
 	got, _ = page(t, h, "?worker=%00%ff%3Cscript%3E")
 	require.Empty(t, got)
 
-	opts.History = told(defaultPage + 1)
+	opts.History = historyOf(defaultPage + 1)
 	got, next = page(t, Handler(opts), "")
 	require.Len(t, got, defaultPage)
 	require.NotEmpty(t, next)
@@ -96,7 +96,7 @@ func TestBadQueries(t *testing.T) {
 	}
 }
 
-// What a container says goes through escaped, bounded and valid.
+// What a container prints goes through escaped, bounded and valid.
 func TestHostileEvents(t *testing.T) {
 	opts := options()
 	opts.History = history.New(history.Options{})

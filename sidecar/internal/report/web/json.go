@@ -16,14 +16,14 @@ import (
 
 type fleetJSON struct {
 	At             *time.Time   `json:"at"`   // of this view
-	Host           string       `json:"host"` // what this host is called
+	Host           string       `json:"host"` // the name of this host
 	Engine         engineJSON   `json:"engine"`
 	HostOverloaded bool         `json:"host_overloaded"`
 	Workers        []workerJSON `json:"workers"`
 	Groups         []groupJSON  `json:"groups"`
 	Pauses         []pauseJSON  `json:"pauses"`     // in force
 	Swarm          *swarmJSON   `json:"swarm"`      // null without STOKER_SWARM_SCALE
-	Candidates     *adviceJSON  `json:"candidates"` // why there are no workers; null while there are some, and before the containers were looked at
+	Candidates     *adviceJSON  `json:"candidates"` // why there are no workers; null while there are some, and before the first list of containers
 }
 
 // workersJSON is all of it, and which Stoker answers.
@@ -39,7 +39,7 @@ type pauseJSON struct {
 	Name   string           `json:"name"`  // of the worker or the project
 	Since  *time.Time       `json:"since"`
 	Until  *time.Time       `json:"until"`
-	Reason string           `json:"reason"` // in the operator's words
+	Reason string           `json:"reason"` // as the operator gave it
 }
 
 func pauseOf(p fleet.Pause) pauseJSON {
@@ -58,35 +58,54 @@ type engineJSON struct {
 	Skew       float64    `json:"clock_skew_seconds"` // the engine's clock minus Stoker's
 }
 
+// workerJSON is a worker. Its parts are not visible in JSON.
 type workerJSON struct {
-	Key       worker.Key        `json:"key"`
-	ID        string            `json:"id"`
-	State     fleet.State       `json:"state"`
-	Status    worker.Status     `json:"status"`
-	Health    worker.Health     `json:"health"`
-	StartedAt *time.Time        `json:"started_at"` // the engine's clock
-	Expected  bool              `json:"expected"`
-	Held      worker.Reason     `json:"held"`
-	Fault     worker.Fault      `json:"fault"`
-	Reason    worker.Reason     `json:"reason"`
-	Heal      worker.HealAction `json:"heal"`
-	Attempts  int               `json:"attempts"`
-	NextAt    *time.Time        `json:"next_at"`
-	NextIn    float64           `json:"next_in_seconds"` // 0 when none waits
-	CPUs      float64           `json:"cpus"`            // the quota; 0 is none
-	Boosted   bool              `json:"boosted"`         // the quota is raised for a while
-	Used      *float64          `json:"used_cpus"`
-	Throttled *float64          `json:"throttled_share"` // of the quota's periods, 0 to 1; null when it is not measured
-	Measured  *time.Time        `json:"measured_at"`     // the engine's clock
-	Group     string            `json:"group"`           // whose demand decides how many run
-	Scope     string            `json:"scope"`
-	Service   string            `json:"service"` // of Swarm, whose task it is; empty for none
-	Slot      string            `json:"slot"`    // of the service: a number, or the node of a global one
-	Lost      []string          `json:"lost_networks"`
-	Recycle   recycleJSON       `json:"recycle"`
-	Probe     *probeJSON        `json:"probe"` // from outside; null without stoker.probe
-	Pause     *pauseJSON        `json:"pause"` // that it is under; null for none
-	Problems  []problemJSON     `json:"problems"`
+	containerJSON
+	healingJSON
+	cpuJSON
+	placeJSON
+	Lost     []string      `json:"lost_networks"`
+	Recycle  recycleJSON   `json:"recycle"`
+	Probe    *probeJSON    `json:"probe"` // from outside; null without stoker.probe
+	Pause    *pauseJSON    `json:"pause"` // that it is under; null for none
+	Problems []problemJSON `json:"problems"`
+}
+
+type containerJSON struct {
+	Key       worker.Key    `json:"key"`
+	ID        string        `json:"id"`
+	State     fleet.State   `json:"state"`
+	Status    worker.Status `json:"status"`
+	Health    worker.Health `json:"health"`
+	StartedAt *time.Time    `json:"started_at"` // the engine's clock
+	Expected  bool          `json:"expected"`
+}
+
+// healingJSON is what is wrong and what is done about it.
+type healingJSON struct {
+	Held     worker.Reason     `json:"held"`
+	Fault    worker.Fault      `json:"fault"`
+	Reason   worker.Reason     `json:"reason"`
+	Heal     worker.HealAction `json:"heal"`
+	Attempts int               `json:"attempts"`
+	NextAt   *time.Time        `json:"next_at"`
+	NextIn   float64           `json:"next_in_seconds"` // 0 when none waits
+}
+
+type cpuJSON struct {
+	CPUs      float64    `json:"cpus"`    // the quota; 0 is none
+	Boosted   bool       `json:"boosted"` // the quota is raised for a while
+	Used      *float64   `json:"used_cpus"`
+	Throttled *float64   `json:"throttled_share"` // of the quota's periods, 0 to 1; null when it is not measured
+	Measured  *time.Time `json:"measured_at"`     // the engine's clock
+}
+
+// placeJSON is what the worker is part of.
+type placeJSON struct {
+	Group   string `json:"group"` // whose demand decides how many run
+	Scope   string `json:"scope"`
+	Service string `json:"service"` // of Swarm, whose task it is; empty for none
+	Slot    string `json:"slot"`    // of the service: a number, or the node of a global one
 }
 
 // workerEventsJSON is one worker with its last events, newest first.
@@ -126,10 +145,14 @@ func engineOf(l fleet.EngineLink) engineJSON {
 
 func workerOf(w fleet.WorkerView, at time.Time) workerJSON {
 	shown := workerJSON{
-		Key: w.Key, ID: w.ID, State: w.State, Status: w.Status, Health: w.Health, StartedAt: moment(w.StartedAt),
-		Expected: w.Expected, Held: w.Held, Fault: w.Fault, Reason: w.Reason, Heal: w.Heal, Attempts: w.Attempts,
-		NextAt: moment(w.NextAt), CPUs: w.CPUs, Boosted: w.Boosted, Scope: w.Scope, Problems: make([]problemJSON, len(w.Problems)),
-		Group: clip(w.Group), Lost: append([]string{}, w.LostNetworks...), Recycle: recycleOf(w.Recycle),
+		containerJSON: containerJSON{Key: w.Key, ID: w.ID, State: w.State, Status: w.Status, Health: w.Health, StartedAt: moment(w.StartedAt), Expected: w.Expected},
+		healingJSON:   healingJSON{Held: w.Held, Fault: w.Fault, Reason: w.Reason, Heal: w.Heal, Attempts: w.Attempts, NextAt: moment(w.NextAt)},
+		cpuJSON:       cpuOf(w),
+		placeJSON:     placeJSON{Group: clip(w.Group), Scope: w.Scope, Service: clip(w.Task.Service), Slot: clip(w.Task.Slot)},
+		Lost:          append([]string{}, w.LostNetworks...),
+		Recycle:       recycleOf(w.Recycle),
+		Probe:         probeOf(w.Probe),
+		Problems:      make([]problemJSON, len(w.Problems)),
 	}
 	if !w.Pause.Until.IsZero() {
 		pause := pauseOf(w.Pause)
@@ -138,16 +161,20 @@ func workerOf(w fleet.WorkerView, at time.Time) workerJSON {
 	if !w.NextAt.IsZero() {
 		shown.NextIn = max(0, w.NextAt.Sub(at).Seconds())
 	}
-	if shown.Measured = moment(w.Share.At); shown.Measured != nil {
-		shown.Used = number(w.Share.CPUs)
-		if !w.Share.ThrottlingUnknown {
-			shown.Throttled = number(w.Share.Throttled)
-		}
-	}
-	shown.Probe = probeOf(w.Probe)
-	shown.Service, shown.Slot = clip(w.Task.Service), clip(w.Task.Slot)
 	for n, p := range w.Problems {
 		shown.Problems[n] = problemOf(p)
+	}
+	return shown
+}
+
+func cpuOf(w fleet.WorkerView) cpuJSON {
+	shown := cpuJSON{CPUs: w.CPUs, Boosted: w.Boosted, Measured: moment(w.Share.At)}
+	if shown.Measured == nil {
+		return shown
+	}
+	shown.Used = number(w.Share.CPUs)
+	if !w.Share.ThrottlingUnknown {
+		shown.Throttled = number(w.Share.Throttled)
 	}
 	return shown
 }

@@ -66,7 +66,7 @@ func Listen(opts Options) (*Server, error) {
 	return s, nil
 }
 
-// newServer returns a server that no slow client can block. Mistakes of clients are not logged: anyone who can connect could
+// newServer returns a server that no slow client can block. Mistakes of clients are not logged: any client that can connect could
 // fill the log.
 func newServer(routes http.Handler) *http.Server {
 	return &http.Server{

@@ -200,7 +200,7 @@ func TestSlowClientsHoldNothingUp(t *testing.T) {
 	require.Equal(t, http.StatusOK, code)
 }
 
-// memoryListener hands out pipes, which live in a bubble.
+// memoryListener accepts pipes, which work in a bubble.
 type memoryListener struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -233,7 +233,7 @@ func TestLimits(t *testing.T) {
 			third <- time.Since(began)
 			_ = conn.Close()
 		}()
-		require.Equal(t, headerTimeout, <-third, "a client that says nothing loses its place")
+		require.Equal(t, headerTimeout, <-third, "a client that sends nothing loses its place")
 		for _, conn := range slow {
 			_, err := io.ReadAll(conn)
 			require.NoError(t, err)

@@ -1,4 +1,4 @@
-// Package web serves the API and the health checks over HTTP, and the page and the metrics that are handed in. It is read-only
+// Package web serves the API and the health checks over HTTP, and the page and the metrics that are passed in. It is read-only
 // and reads nothing but the last view: no request reaches the supervisor's loop or the engine.
 package web
 
@@ -26,7 +26,7 @@ type Options struct {
 	Lacking  func() string     // which calls are refused without which Stoker cannot do its work, in one line; nil or empty is none
 	Version  string
 	Commit   string
-	Instance string // of this process, by which it knows its own answers
+	Instance string // of this process, by which it recognizes its own answers
 
 	History *history.Log                           // nil serves none, and no stream of events
 	Hosts   func(ctx context.Context) []peers.Host // the other hosts; it may wait for their answers for seconds; nil has none

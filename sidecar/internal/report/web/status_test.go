@@ -49,7 +49,7 @@ func ask(t *testing.T, h http.Handler, method, path string) *httptest.ResponseRe
 	return w
 }
 
-// Where nobody counts the periods of a quota, the share is null and not 0.
+// Where the periods of a quota are not counted, the share is null and not 0.
 func TestThrottlingThatIsNotMeasured(t *testing.T) {
 	o := options()
 	o.View = func() fleet.View {

@@ -54,7 +54,7 @@ func (s *stage) show(state fleet.State) {
 	s.views.Store(&fleet.View{Workers: []fleet.WorkerView{{Key: "w", HealView: fleet.HealView{State: state, NextAt: time.Now().Add(time.Hour)}}}})
 }
 
-func (s *stage) tell(n int) {
+func (s *stage) record(n int) {
 	for range n {
 		s.log.Record([]worker.Event{{Kind: worker.EventFault, Key: "w", HealDetails: worker.HealDetails{Output: "a\nb"}}})
 	}
@@ -150,7 +150,7 @@ func names(events []sse) []string {
 func TestStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
-		s.tell(3)
+		s.record(3)
 		c := s.follow("", "")
 		require.Equal(t, http.StatusOK, c.code)
 		first := c.next()
@@ -160,7 +160,7 @@ func TestStream(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(first[0].data), &view))
 		require.Len(t, view["workers"], 1)
 
-		s.tell(2)
+		s.record(2)
 		got := c.next()
 		require.Equal(t, []string{"fault", "fault"}, names(got))
 		require.Equal(t, strconv.FormatUint(s.log.Last(), 10), got[1].id)
@@ -205,7 +205,7 @@ func TestResume(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newStage(t)
-				s.tell(10)
+				s.record(10)
 				filled := func(text string) string {
 					for n := range uint64(11) {
 						text = strings.ReplaceAll(text, fmt.Sprintf("{%d}", n), strconv.FormatUint(s.log.Last()-10+n, 10))
@@ -216,7 +216,7 @@ func TestResume(t *testing.T) {
 				got := c.next()
 				require.Equal(t, tt.want, names(got))
 				require.Equal(t, filled("{10}"), got[len(got)-1].id, "from where to go on")
-				s.tell(1)
+				s.record(1)
 				require.Equal(t, []string{"fault"}, names(c.next()))
 				require.NoError(t, c.conn.Close())
 				s.close()
@@ -230,11 +230,11 @@ func TestSlowReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		conn := s.dial("GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
-		s.tell(300) // the queue of a follower holds 128
+		s.record(300) // the queue of a follower holds 128
 		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		require.NoError(t, err)
 		time.Sleep(streamTimeout / 2)
-		s.tell(100)
+		s.record(100)
 		c := &client{events: make(chan sse, 1000)}
 		go readEvents(resp.Body, func(e sse) bool { c.events <- e; return true })
 		seen := map[string]bool{}
@@ -250,7 +250,7 @@ func TestSlowReader(t *testing.T) {
 	})
 }
 
-// 200 clients that never read hold up nobody and lose their places; beyond 256 there are none.
+// 200 clients that never read delay no one and lose their places; beyond 256 there are none.
 func TestClientsThatNeverRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
@@ -268,7 +268,7 @@ func TestClientsThatNeverRead(t *testing.T) {
 		require.NoError(t, refused.Close())
 
 		began := time.Now()
-		s.tell(5000)
+		s.record(5000)
 		require.Zero(t, time.Since(began), "telling waits for no client")
 		other := s.dial("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 		resp, err = http.ReadResponse(bufio.NewReader(other), nil)
@@ -289,7 +289,7 @@ func TestClientsThatNeverRead(t *testing.T) {
 	})
 }
 
-// The same on real connections, whose buffers take a while to fill: what is told still is told to those who read.
+// The same on real connections, whose buffers take a while to fill: events still reach those who read.
 func TestManyRealStreams(t *testing.T) {
 	opts := options()
 	opts.Listen = "127.0.0.1:0"
@@ -308,9 +308,9 @@ func TestManyRealStreams(t *testing.T) {
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	defer resp.Body.Close()
-	const told = 1000
+	const sent = 1000
 	go func() {
-		for range told {
+		for range sent {
 			opts.History.Record([]worker.Event{{Kind: worker.EventFault, Key: "burner", HealDetails: worker.HealDetails{Output: strings.Repeat("x", 500)}}})
 		}
 		opts.History.Record([]worker.Event{{Kind: worker.EventStable, Key: "burner"}})
@@ -324,7 +324,7 @@ func TestManyRealStreams(t *testing.T) {
 		return !ended
 	})
 	require.True(t, ended)
-	require.Equal(t, told, seen)
+	require.Equal(t, sent, seen)
 	code, _ := get(t, local, "http://stoker/healthz")
 	require.Equal(t, http.StatusOK, code)
 }

@@ -21,7 +21,7 @@ type actionRunner struct {
 	dead   bool
 }
 
-// arm sees to it that the run goes on at some time.
+// arm schedules the run to go on at some time.
 type arm func(resume func())
 
 // run begins one.
@@ -43,7 +43,7 @@ func (s *Sim) run(a worker.Action, do func(*actionRunner)) {
 	e.resume()
 }
 
-// await lets the world go on until what was armed happens; false when there is nobody left to go on.
+// await lets the world go on until what was armed happens; false when no run is left to go on.
 func (e *actionRunner) await(then arm) bool {
 	if e.dead {
 		return false
@@ -103,7 +103,7 @@ func (e *actionRunner) ask(req Request, patience time.Duration) Reply {
 	return reply
 }
 
-// finish hands the outcome over.
+// finish passes the outcome on.
 func (e *actionRunner) finish(out worker.Outcome) {
 	out.Action = e.action
 	if e.s.closed {

@@ -40,7 +40,7 @@ type Record struct {
 type Truth struct {
 	worker.Snapshot
 	Sickness Sickness // of its process now
-	Parents  []string // containers whose namespaces it lives in
+	Parents  []string // containers whose namespaces it shares
 	Unfit    string   // why it cannot be recreated; empty when it can
 	Given    []string // the networks that it was made with, and what operators did to them since
 	Loss     Loss
@@ -61,7 +61,7 @@ func (w *World) Audit() []Record {
 // Truths are all containers that there ever were, in the order of their creation.
 func (w *World) Truths() []Truth {
 	truths := []Truth{}
-	for _, c := range w.graves {
+	for _, c := range w.removed {
 		truths = append(truths, c.truth())
 	}
 	for _, c := range w.containers {
@@ -86,9 +86,9 @@ func (w *World) Truth(name string) (Truth, bool) {
 	if c := w.find(name); c != nil {
 		return c.truth(), true
 	}
-	for i := len(w.graves) - 1; i >= 0; i-- {
-		if w.graves[i].Name == name {
-			return w.graves[i].truth(), true
+	for i := len(w.removed) - 1; i >= 0; i-- {
+		if w.removed[i].Name == name {
+			return w.removed[i].truth(), true
 		}
 	}
 	return Truth{}, false
@@ -101,7 +101,7 @@ func (w *World) TruthByID(id string) (Truth, bool) {
 			return c.truth(), true
 		}
 	}
-	for _, c := range w.graves {
+	for _, c := range w.removed {
 		if c.ID == id {
 			return c.truth(), true
 		}

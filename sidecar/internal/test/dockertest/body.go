@@ -76,7 +76,7 @@ type stores struct {
 // Volumes are all volumes that there are, sorted.
 func (w *World) Volumes() []string { return slices.Sorted(maps.Keys(w.stores.volumes)) }
 
-// RemoveVolume takes a volume away as nobody could while a container has it: for tests of what is gone.
+// RemoveVolume removes a volume although a container uses it, which no client could: for tests of what is gone.
 func (w *World) RemoveVolume(name string) { delete(w.stores.volumes, name) }
 
 // AddNetwork makes a network.
@@ -184,7 +184,7 @@ func (w *World) mounts(c *container) []api.MountPoint {
 }
 
 // dropVolumes removes the anonymous volumes of a container that is removed with its volumes or removes itself, unless
-// somebody else has them too.
+// another container has them too.
 func (w *World) dropVolumes(c *container) {
 	if c.Spec.Body == nil || (!c.dropVolumes && !c.Spec.AutoRemove) {
 		return

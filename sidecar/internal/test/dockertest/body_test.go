@@ -55,11 +55,11 @@ func TestBodyIsEchoed(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		in, err = c.ContainerInspect(ctx, "a")
 		require.NoError(t, err)
-		require.Equal(t, 4, in.State.ExitCode, "it behaves as its environment says")
+		require.Equal(t, 4, in.State.ExitCode, "it behaves as its environment asks")
 	})
 }
 
-// A static address is the container's that runs; volumes outlive their container unless nobody named them and it is
+// A static address is the container's that runs; volumes outlive their container unless they are anonymous and it is
 // removed with them.
 func TestAddressesAndVolumes(t *testing.T) {
 	bubble(t, func(t *testing.T, s *Server, c *client.Client) {

@@ -70,7 +70,7 @@ type call struct {
 	sent   time.Time
 }
 
-// Call sends a request. done gets the answer later, once, or never when a fault swallows it. Anyone who gives up waiting
+// Call sends a request. done gets the answer later, once, or never when a fault swallows it. A caller that gives up waiting
 // changes nothing: the engine goes on.
 func (w *World) Call(req Request, done func(Reply)) {
 	c := &call{w: w, req: req, done: done, sent: w.now}
@@ -85,7 +85,7 @@ func (w *World) Call(req Request, done func(Reply)) {
 	w.after(travel+fault.delay(), func() { c.arrive(fault) })
 }
 
-// arrive is the moment at which the engine has the request in hand.
+// arrive is the moment at which the engine receives the request.
 func (c *call) arrive(fault *Fault) {
 	w := c.w
 	if !w.EngineUp() {
@@ -186,7 +186,7 @@ func (c *call) dispatch(done func(Reply)) {
 func (c *call) act(target *container, done func(Reply)) {
 	w, req := c.w, c.req
 	plain := func(err *Error) { done(Reply{Err: err}) }
-	c.heed(target)
+	c.recordIntent(target)
 	order := stopOrder{by: req.By, grace: req.Grace}
 	switch req.Op {
 	case OpInspect:
@@ -236,9 +236,9 @@ func (w *World) edit(c *container, req Request) *Error {
 	return nil
 }
 
-// heed keeps what the operator wants of the container. A stop of what is down already counts: it is the operator's word,
-// even though no event tells of it.
-func (c *call) heed(target *container) {
+// recordIntent records what the operator intends with the container. A stop of a container that is down already counts: it is the operator's intent,
+// even though no event shows it.
+func (c *call) recordIntent(target *container) {
 	if c.req.By != ByOperator {
 		return
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // The checkers hold a run against the contract's invariants. Each returns one line per violation and none for a good
-// run. They know what really happened; what Stoker could not know, because no event told it, it is not blamed for.
+// run. They have what really happened; what Stoker could not know, because it received no event, is no violation.
 
 // CheckOneHealAtOnce is I1: Stoker never has two requests under way that change the same container. A request that it gave
 // up waiting for is over in this sense.
@@ -27,7 +27,7 @@ func CheckOneHealAtOnce(w *World) []string {
 }
 
 // CheckIncarnation is I2: when Stoker's request arrives the container is in the life that the action was decided on, unless a
-// new life began of which Stoker had not heard when it sent the request.
+// new life began and Stoker had not received its event when it sent the request.
 func CheckIncarnation(w *World) []string {
 	var wrong []string
 	events := w.eventsByID()
@@ -36,14 +36,14 @@ func CheckIncarnation(w *World) []string {
 		if !w.decidedOn(r) || decided.ID == "" || decided.ID == r.Incarnation.ID && decided.StartedAt.Equal(r.Incarnation.StartedAt) {
 			continue
 		}
-		if heard(events, r, func(e *Event) bool { return e.Action == "start" && !e.At.Before(r.Incarnation.StartedAt) }) {
+		if received(events, r, func(e *Event) bool { return e.Action == "start" && !e.At.Before(r.Incarnation.StartedAt) }) {
 			wrong = append(wrong, fmt.Sprintf("I2: %s was decided on the life of %s", r, stamp(decided.StartedAt)))
 		}
 	}
 	return wrong
 }
 
-// CheckOnlyWorkers is I3: Stoker changes nothing but workers, and what lives in their namespaces.
+// CheckOnlyWorkers is I3: Stoker changes nothing but workers and their dependents.
 func CheckOnlyWorkers(w *World, isWorker func(labels map[string]string) bool) []string {
 	var wrong []string
 	for _, r := range w.byStoker() {
@@ -137,7 +137,7 @@ func CheckBudget(w *World, name string, limit int, stable time.Duration) []strin
 // settled reports whether a container had between two times a life long enough, or one that an operator started.
 func (w *World) settled(id string, from, to time.Time, stable time.Duration) bool {
 	ids := w.replacements(id)
-	for _, c := range slices.Concat(w.graves, w.containers) {
+	for _, c := range slices.Concat(w.removed, w.containers) {
 		if !slices.Contains(ids, c.ID) {
 			continue
 		}
@@ -155,7 +155,7 @@ func (w *World) settled(id string, from, to time.Time, stable time.Duration) boo
 	return false
 }
 
-// CheckPrompt is I9: the first start after an end that Stoker was told of is sent within limit of being told. It concerns
+// CheckPrompt is I9: the first start after an end is sent within limit of the moment at which Stoker received its event. It concerns
 // lives that ended by themselves while an operator wanted the container, and that Stoker then started.
 func CheckPrompt(w *World, limit time.Duration) []string {
 	var wrong []string
@@ -197,8 +197,8 @@ func (w *World) eventsByID() map[string][]*Event {
 	return events
 }
 
-// heard reports whether Stoker had been handed such an event of a request's container when it sent the request.
-func heard(events map[string][]*Event, r *Record, is func(*Event) bool) bool {
+// received reports whether Stoker had received such an event of a request's container when it sent the request.
+func received(events map[string][]*Event, r *Record, is func(*Event) bool) bool {
 	for _, e := range events[r.Incarnation.ID] {
 		if !e.SeenAt.IsZero() && !e.SeenAt.After(r.Sent) && is(e) {
 			return true

@@ -14,7 +14,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Details are what an inspect of a container tells.
+// Details are what an inspect of a container returns.
 type Details struct {
 	ID           string
 	Name         string // without the slash
@@ -38,7 +38,7 @@ type Details struct {
 	Connected    []string // to networks, sorted; of a container without a body, see networks
 }
 
-// container is a container with what the engine does not tell.
+// container is a container with what the engine does not show.
 type container struct {
 	Details
 	w       *World
@@ -121,7 +121,7 @@ func (c *container) setStopped(code int, at time.Time) {
 	c.ExitCode, c.FinishedAt = code, at
 }
 
-// Status is the one word for the state, by the engine's own precedence.
+// Status is the state by the engine's own precedence.
 func (d Details) Status() worker.Status {
 	switch {
 	case d.Running && d.Paused:
@@ -255,7 +255,7 @@ func (w *World) find(ref string) *container {
 	return nil
 }
 
-// details copies what an inspect tells, so that the answer does not change on its way.
+// details copies what an inspect returns, so that the answer does not change on its way.
 func (c *container) details() Details {
 	d := c.Details
 	d.Probes = append([]worker.Probe(nil), d.Probes...)

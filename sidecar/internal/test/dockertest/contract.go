@@ -34,9 +34,9 @@ type Launcher struct {
 // scenario is one story of the contract: what happens to workers, and what the engine shows of it afterwards.
 type scenario struct {
 	name   string
-	fake   bool   // only on the fake engine: it needs one, or says nothing about real ones that others do not
+	fake   bool   // only on the fake engine: it needs one, or adds nothing to what other stories show on a real one
 	real   bool   // only on a real engine: it is about CPUs
-	podman string // why it cannot be as told on a Podman, where it is skipped
+	podman string // why it cannot go like this on a Podman, where it is skipped
 	play   func(s *fixture)
 }
 
@@ -137,7 +137,7 @@ func (s *fixture) await(what string, ok func() bool) {
 	s.wanted = what
 	for deadline := time.Now().Add(patience); !ok(); time.Sleep(s.pace()) {
 		if time.Now().After(deadline) {
-			s.t.Fatalf("waited in vain for %s", what)
+			s.t.Fatalf("timed out waiting for %s", what)
 		}
 	}
 	s.wanted = ""
@@ -238,7 +238,7 @@ func (s *fixture) canary() {
 	s.crashed(s.bird)
 }
 
-// story is what happened to a worker since it was first started, apart from its probes. The engine tells die and stop in
+// story is what happened to a worker since it was first started, apart from its probes. The engine emits die and stop in
 // either order; here stop comes last.
 func (s *fixture) story(w Worker) []string {
 	s.t.Helper()
@@ -248,7 +248,7 @@ func (s *fixture) story(w Worker) []string {
 			story = append(story, one.Action)
 		}
 	}
-	story = sharedWords(s.Host, story)
+	story = sharedEvents(s.Host, story)
 	for i := 0; i+1 < len(story); i++ {
 		if story[i] == "stop" && strings.HasPrefix(story[i+1], "die ") {
 			story[i], story[i+1] = story[i+1], story[i]
@@ -257,7 +257,7 @@ func (s *fixture) story(w Worker) []string {
 	return slices.Clone(story[min(len(story), 2):]) // after create and start
 }
 
-// stopping waits until a worker has been told to stop.
+// stopping waits until a worker has received a signal.
 func (s *fixture) stopping(w Worker) {
 	s.t.Helper()
 	s.await("a stop of "+w.Name, func() bool {
@@ -268,12 +268,12 @@ func (s *fixture) stopping(w Worker) {
 	})
 }
 
-// told waits until the engine tells that much of a worker, and makes sure that it tells nothing else. "die *" is an end
+// requireEvents waits until the engine has emitted these events of a worker, and requires that there are no others. "die *" is an end
 // with any code but 0.
-func (s *fixture) told(w Worker, want ...string) {
+func (s *fixture) requireEvents(w Worker, want ...string) {
 	s.t.Helper()
 	var got []string
-	want = sharedWords(s.Host, want)
+	want = sharedEvents(s.Host, want)
 	s.wanted = fmt.Sprintf("the story of %s to be %q", w.Name, want)
 	for deadline := time.Now().Add(patience); ; time.Sleep(s.pace()) {
 		if got = oncePaused(onceOOM(s.story(w))); len(got) >= len(want) || time.Now().After(deadline) {
@@ -286,36 +286,36 @@ func (s *fixture) told(w Worker, want ...string) {
 }
 
 // oncePaused folds a pause that the kernel could not carry out on a busy machine, and that was asked for again: the engine
-// tells of both, and of the thaw in between (realHost.pause).
+// emits events of both, and of the unpause in between (realHost.pause).
 func oncePaused(story []string) []string {
-	told := []string{}
+	folded := []string{}
 	for _, one := range story {
-		if n := len(told); one == "pause" && n >= 2 && told[n-1] == "unpause" && told[n-2] == "pause" {
-			told = told[:n-2]
+		if n := len(folded); one == "pause" && n >= 2 && folded[n-1] == "unpause" && folded[n-2] == "pause" {
+			folded = folded[:n-2]
 		}
-		told = append(told, one)
+		folded = append(folded, one)
 	}
-	return told
+	return folded
 }
 
-// onceOOM folds the reports of one end: the kernel may kill more than one task of it, and the engine tells of each, before
+// onceOOM folds the reports of one end: the kernel may kill more than one task of it, and the engine emits an event for each, before
 // the end or a little after it.
 func onceOOM(story []string) []string {
-	told := []string{}
+	folded := []string{}
 	for _, one := range story {
-		last := len(told) - 1
+		last := len(folded) - 1
 		switch {
 		case one != "oom" || last < 0:
-			told = append(told, one)
-		case told[last] == "oom":
-		case strings.HasPrefix(told[last], "die ") && last > 0 && told[last-1] == "oom":
-		case strings.HasPrefix(told[last], "die "):
-			told = slices.Insert(told, last, one)
+			folded = append(folded, one)
+		case folded[last] == "oom":
+		case strings.HasPrefix(folded[last], "die ") && last > 0 && folded[last-1] == "oom":
+		case strings.HasPrefix(folded[last], "die "):
+			folded = slices.Insert(folded, last, one)
 		default:
-			told = append(told, one)
+			folded = append(folded, one)
 		}
 	}
-	return told
+	return folded
 }
 
 // starts is how often a worker was started.
@@ -340,7 +340,7 @@ func count(all []string, one string) int {
 	return n
 }
 
-// explain tells after a failure what there was to see.
+// explain logs the state of both sides after a failure.
 func (s *fixture) explain() {
 	if !s.t.Failed() || s.played {
 		return

@@ -18,7 +18,7 @@ func answers() []scenario {
 	return []scenario{
 		{name: "answers/final code", play: finalCode},
 		{name: "answers/unhealthy and stopped", play: unhealthyStopped},
-		{name: "answers/unhealthy and told", play: unhealthyTold},
+		{name: "answers/unhealthy and reported", play: unhealthyReported},
 		{name: "answers/task of Swarm killed", play: taskKilled},
 		{name: "answers/task of Swarm observed", play: taskObserved},
 		{name: "answers/task of Swarm starved, its neighbour killed", real: true, play: taskStarved, podman: noThrottling},
@@ -38,22 +38,22 @@ func finalCode(s *fixture) {
 	s.back(w, before)
 	s.Exit(w.Name, 70)
 	s.leftAlone(w, worker.HeldFinished)
-	s.told(w, "die 3", "start", "die 70")
+	s.requireEvents(w, "die 3", "start", "die 70")
 }
 
-// unhealthyStopped: it is stopped, and left down until somebody starts it.
+// unhealthyStopped: it is stopped, and left down until an operator starts it.
 func unhealthyStopped(s *fixture) {
 	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, Labels: labels("on-unhealthy", "stop")})
 	s.Sicken(w.Name, Failing)
-	s.told(w, "kill 15", "die 0", "stop") // the last of these comes behind the end, which is what holds it
+	s.requireEvents(w, "kill 15", "die 0", "stop") // the last of these comes behind the end, which is what holds it
 	s.leftAlone(w, worker.HeldUnhealthy)
 	got, _ := s.seen(w.Name)
 	require.Zero(s.t, got.Attempts)
 	s.Operate(OpStart, w.Name)
 	s.running(w)
 	s.crashed(w)
-	s.told(w, "kill 15", "die 0", "stop", "start", "die 137", "start")
+	s.requireEvents(w, "kill 15", "die 0", "stop", "start", "die 137", "start")
 }
 
 // task is a container with the labels of a task of a Swarm service, which nothing replaces here.
@@ -73,9 +73,9 @@ func taskKilled(s *fixture) {
 	got, _ := s.seen(w.Name)
 	require.Equal(s.t, policy.Task{Service: "web", Slot: "2"}, got.Task)
 	s.Sicken(w.Name, Failing)
-	s.told(w, "kill 9", "die 137")
+	s.requireEvents(w, "kill 9", "die 137")
 	s.leftAlone(w, worker.HeldSwarm)
-	s.told(w, "kill 9", "die 137")
+	s.requireEvents(w, "kill 9", "die 137")
 }
 
 // taskObserved: nothing is done about it, and it is shown with its quota.
@@ -86,7 +86,7 @@ func taskObserved(s *fixture) {
 	s.Sicken(w.Name, Failing)
 	s.shown(w, "unhealthy", func(got fleet.WorkerView) bool { return got.Health == worker.HealthUnhealthy })
 	s.Crash(w.Name, syscall.SIGKILL)
-	s.told(w, "die 137")
+	s.requireEvents(w, "die 137")
 	s.leftAlone(w, worker.HeldSwarm)
 }
 
@@ -101,13 +101,13 @@ func taskStarved(s *fixture) {
 	other.Name, other.Labels["com.docker.swarm.task.id"], other.Labels["com.docker.swarm.task.name"] = "other", "t2", "web.3.t2"
 	failing := s.work(other)
 	s.Sicken(failing.Name, Failing)
-	s.told(failing, "kill 9", "die 137")
+	s.requireEvents(failing, "kill 9", "die 137")
 	s.held(starved, worker.HeldStarved)
-	s.told(starved)
+	s.requireEvents(starved)
 }
 
-// unhealthyTold: nothing is done about it.
-func unhealthyTold(s *fixture) {
+// unhealthyReported: nothing is done about it.
+func unhealthyReported(s *fixture) {
 	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, Labels: labels("on-unhealthy", "notify")})
 	s.Sicken(w.Name, Failing)
@@ -116,10 +116,10 @@ func unhealthyTold(s *fixture) {
 	require.Equal(s.t, worker.StatusRunning, s.State(w.Name).Status)
 	s.Sicken(w.Name, Well)
 	s.running(w)
-	s.told(w)
+	s.requireEvents(w)
 }
 
-// attemptsInAWindow: it is stable after each start, and exhausted all the same. A start by somebody sets it going again.
+// attemptsInAWindow: it is stable after each start, and exhausted all the same. An operator's start resets it.
 func attemptsInAWindow(s *fixture) {
 	s.startStoker()
 	w := s.work(WorkerSpec{Labels: labels("max-attempts", "2", "attempts-window", "1h", "stable-after", "200ms")})
@@ -163,7 +163,7 @@ func pausedAcrossDeath(s *fixture) {
 	require.ErrorContains(s.t, s.control().Resume(s.t.Context(), control.Selection{All: true}), "no such pause")
 	require.NoError(s.t, s.control().Resume(s.t.Context(), control.Selection{Workers: []string{w.Name}}))
 	s.back(w, before)
-	s.told(w, "die 137", "start")
+	s.requireEvents(w, "die 137", "start")
 }
 
 // replacedWhilePaused: an upgrade by hand during a pause of the project. Nothing is done about it, and the new container is healed afterwards.
@@ -183,7 +183,7 @@ func replacedWhilePaused(s *fixture) {
 	require.NoError(s.t, s.control().Resume(s.t.Context(), control.Selection{Project: s.Scope()}))
 	s.running(next)
 	s.crashed(next)
-	s.told(w, "die 137", "destroy")
+	s.requireEvents(w, "die 137", "destroy")
 }
 
 // resumedWhenExhausted: stoker resume gives it new attempts.

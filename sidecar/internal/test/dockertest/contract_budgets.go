@@ -89,11 +89,11 @@ func exhausted(s *fixture) {
 	s.exhausted(w)
 	s.leftAlone(w, worker.HeldExhausted)
 	once := []string{"die 1", "start", "die 1", "start", "die 1"}
-	s.told(w, once...)
+	s.requireEvents(w, once...)
 	s.Operate(OpStart, w.Name)
 	s.await("two more attempts", func() bool { return len(s.story(w)) >= 11 })
 	s.exhausted(w)
-	s.told(w, append(append(once, "start"), once...)...)
+	s.requireEvents(w, append(append(once, "start"), once...)...)
 }
 
 // exhaustedRetry: past the budget it goes on at its own pace, and the attempts stay what they were.
@@ -119,5 +119,5 @@ func oneBudget(s *fixture) {
 	require.Equal(s.t, 2, got.Attempts)
 	s.Crash(w.Name, syscall.SIGKILL)
 	s.leftAlone(w, worker.HeldExhausted)
-	s.told(w, "die 137", "start", "kill 15", "die 0", "stop", "start", "die 137")
+	s.requireEvents(w, "die 137", "start", "kill 15", "die 0", "stop", "start", "die 137")
 }

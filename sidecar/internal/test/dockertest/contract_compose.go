@@ -87,8 +87,8 @@ func (p *project) write(generation int) {
 func (p *project) compose(args ...string) {
 	p.t.Helper()
 	p.t.Logf("%s: compose %v", time.Now().Format("15:04:05.000"), args)
-	said, err := p.invoke(args)
-	require.NoError(p.t, err, "compose %v: %s", args, said)
+	printed, err := p.invoke(args)
+	require.NoError(p.t, err, "compose %v: %s", args, printed)
 }
 
 func (p *project) invoke(args []string) (string, error) {
@@ -97,10 +97,10 @@ func (p *project) invoke(args []string) (string, error) {
 	all := append(append([]string{}, p.command[1:]...), "-p", p.name, "-f", p.file)
 	cmd := exec.CommandContext(ctx, p.command[0], append(all, args...)...)
 	cmd.Env = append(os.Environ(), "DOCKER_HOST="+p.DockerHost())
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var printed bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &printed, &printed
 	err := cmd.Run()
-	return said.String(), err
+	return printed.String(), err
 }
 
 // worker is the n-th container of a service, as it is now.
@@ -113,11 +113,11 @@ func (p *project) worker(service string, n int) Worker {
 	return w
 }
 
-// only makes sure that Stoker and the engine know these workers of the project and no others.
+// only makes sure that Stoker and the engine have these workers of the project and no others.
 func (p *project) only(workers ...Worker) {
 	p.t.Helper()
 	want := len(workers) + 1 // the canary
-	p.await(fmt.Sprintf("Stoker to know %d workers", want), func() bool { return len(p.stoker.View().Workers) == want })
+	p.await(fmt.Sprintf("Stoker to show %d workers", want), func() bool { return len(p.stoker.View().Workers) == want })
 	for _, w := range workers {
 		_, known := p.seen(w.Name)
 		require.True(p.t, known, w.Name)
@@ -126,8 +126,8 @@ func (p *project) only(workers ...Worker) {
 
 func (p *project) play() {
 	p.t.Cleanup(func() {
-		if said, err := p.invoke([]string{"down", "--volumes", "--remove-orphans", "-t", "0"}); err != nil {
-			p.t.Errorf("compose down: %v: %s", err, said)
+		if printed, err := p.invoke([]string{"down", "--volumes", "--remove-orphans", "-t", "0"}); err != nil {
+			p.t.Errorf("compose down: %v: %s", err, printed)
 		}
 	})
 	p.startStoker()

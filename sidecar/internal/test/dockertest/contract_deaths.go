@@ -25,18 +25,18 @@ func deaths() []scenario {
 		{name: "death/no memory", play: noMemory},
 	}
 	for _, w := range []whileDown{
-		{name: "crash", do: bySignal(syscall.SIGKILL), told: []string{"die 137", "start"}},
-		{name: "exit 0", fake: true, do: byExit(0), told: []string{"die 0", "start"}},
-		{name: "stop", do: byOperator(OpStop), told: []string{"kill 15", "die 0", "stop"}, held: worker.HeldOperator},
-		{name: "kill", do: byOperator(OpKill), told: []string{"kill 9", "die 137"}, held: worker.HeldOperator},
+		{name: "crash", do: bySignal(syscall.SIGKILL), events: []string{"die 137", "start"}},
+		{name: "exit 0", fake: true, do: byExit(0), events: []string{"die 0", "start"}},
+		{name: "stop", do: byOperator(OpStop), events: []string{"kill 15", "die 0", "stop"}, held: worker.HeldOperator},
+		{name: "kill", do: byOperator(OpKill), events: []string{"kill 9", "die 137"}, held: worker.HeldOperator},
 		{
-			name: "stop and start", do: byOperator(OpStop, OpStart), told: []string{"kill 15", "die 0", "stop", "start"},
+			name: "stop and start", do: byOperator(OpStop, OpStart), events: []string{"kill 15", "die 0", "stop", "start"},
 		},
 		{
-			name: "restart and crash", told: []string{"kill 15", "die 0", "stop", "start", "restart", "die 137", "start"},
+			name: "restart and crash", events: []string{"kill 15", "die 0", "stop", "start", "restart", "die 137", "start"},
 			do: func(s *fixture, name string) { s.Operate(OpRestart, name); s.Crash(name, syscall.SIGKILL) },
 		},
-		{name: "pause", do: byOperator(OpPause), told: []string{"pause"}, held: worker.HeldPaused},
+		{name: "pause", do: byOperator(OpPause), events: []string{"pause"}, held: worker.HeldPaused},
 	} {
 		all = append(all, scenario{name: "death/while it is down: " + w.name, fake: w.fake, play: w.play})
 	}
@@ -45,11 +45,11 @@ func deaths() []scenario {
 
 // whileDown is something that happens to a worker after a SIGKILL of Stoker, and what the next one makes of it.
 type whileDown struct {
-	name string
-	fake bool
-	do   func(s *fixture, name string)
-	told []string
-	held worker.Reason
+	name   string
+	fake   bool
+	do     func(s *fixture, name string)
+	events []string
+	held   worker.Reason
 }
 
 func byOperator(ops ...Op) func(*fixture, string) {
@@ -67,12 +67,12 @@ func (d whileDown) play(s *fixture) {
 	d.do(s, w.Name)
 	s.spawn()
 	if d.held == worker.HeldNot {
-		s.await("the whole story", func() bool { return len(s.story(w)) >= len(sharedWords(s.Host, d.told)) })
+		s.await("the whole story", func() bool { return len(s.story(w)) >= len(sharedEvents(s.Host, d.events)) })
 		s.running(w)
 	} else {
 		s.leftAlone(w, d.held)
 	}
-	s.told(w, d.told...)
+	s.requireEvents(w, d.events...)
 }
 
 // heldAcrossDeath: a stop that Stoker saw is remembered when it dies, and a start ends it.
@@ -98,12 +98,12 @@ func (s *fixture) slowStop(grace time.Duration) Worker {
 	w := s.work(WorkerSpec{Health: true, IgnoreTerm: true, StopTimeout: grace})
 	s.Sicken(w.Name, Failing)
 	s.stopping(w)
-	s.told(w, "kill 15")
+	s.requireEvents(w, "kill 15")
 	s.stoker.Kill()
 	return w
 }
 
-// killedInSlowStop: the next Stoker knows the stop for its own and starts the worker. The engine goes on with the stop, until
+// killedInSlowStop: the next Stoker recognizes the stop as its own and starts the worker. The engine goes on with the stop, until
 // SIGKILL, although its client is gone.
 func killedInSlowStop(late bool) func(*fixture) {
 	return func(s *fixture) {
@@ -114,7 +114,7 @@ func killedInSlowStop(late bool) func(*fixture) {
 		}
 		s.spawn()
 		s.back(w, before)
-		s.told(w, "kill 15", "kill 9", "die 137", "stop", "start")
+		s.requireEvents(w, "kill 15", "kill 9", "die 137", "stop", "start")
 	}
 }
 
@@ -122,21 +122,21 @@ func killedInSlowStop(late bool) func(*fixture) {
 func killedInSlowStopThenOperator(s *fixture) {
 	w := s.slowStop(time.Minute)
 	s.Operate(OpKill, w.Name)
-	s.told(w, "kill 15", "kill 9", "die 137", "stop")
+	s.requireEvents(w, "kill 15", "kill 9", "die 137", "stop")
 	s.spawn()
 	s.leftAlone(w, worker.HeldOperator)
 }
 
-// stoppedInSlowStop: a Stoker that is told to end finishes first what it has begun.
+// stoppedInSlowStop: a Stoker that is asked to end finishes first what it has begun.
 func stoppedInSlowStop(s *fixture) {
 	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, IgnoreTerm: true, StopTimeout: 2 * time.Second})
 	before := s.State(w.Name)
 	s.Sicken(w.Name, Failing)
-	s.told(w, "kill 15")
+	s.requireEvents(w, "kill 15")
 	s.stoker.Stop()
 	require.True(s.t, s.State(w.Name).StartedAt.After(before.StartedAt), "started when Stop returns")
-	s.told(w, "kill 15", "kill 9", "die 137", "stop", "start")
+	s.requireEvents(w, "kill 15", "kill 9", "die 137", "stop", "start")
 }
 
 func attemptsKept(s *fixture) {
@@ -153,7 +153,7 @@ func attemptsKept(s *fixture) {
 	require.Equal(s.t, 1, got.Attempts)
 	require.WithinDuration(s.t, before.NextAt, got.NextAt, time.Millisecond)
 	s.canary()
-	s.told(w, "die 137", "start", "die 137")
+	s.requireEvents(w, "die 137", "start", "die 137")
 }
 
 // written waits until the journal has been left alone for a second. It is written behind: only a stop waits for it, so that a
@@ -180,23 +180,23 @@ func exhaustedKept(s *fixture) {
 	s.stoker.Kill()
 	s.spawn()
 	s.leftAlone(w, worker.HeldExhausted)
-	s.told(w, "die 1", "start", "die 1")
+	s.requireEvents(w, "die 1", "start", "die 1")
 }
 
-// noMemory: a Stoker that has never seen these workers has only the engine's word.
+// noMemory: a Stoker that has never seen these workers has only what the engine reports.
 func noMemory(s *fixture) {
 	crashed := s.run(WorkerSpec{Name: "crashed"})
 	stopped := s.run(WorkerSpec{Name: "stopped"})
 	alive := s.run(WorkerSpec{Name: "alive"})
 	before := s.State(crashed.Name)
 	s.Exit(crashed.Name, 3)
-	s.told(crashed, "die 3")
+	s.requireEvents(crashed, "die 3")
 	s.Operate(OpStop, stopped.Name)
 	s.startStoker()
 	s.back(crashed, before)
 	s.leftAlone(stopped, worker.HeldOperator)
 	s.running(alive)
 	s.crashed(alive)
-	s.told(crashed, "die 3", "start")
-	s.told(stopped, "kill 15", "die 0", "stop")
+	s.requireEvents(crashed, "die 3", "start")
+	s.requireEvents(stopped, "kill 15", "die 0", "stop")
 }

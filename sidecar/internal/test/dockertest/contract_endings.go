@@ -13,12 +13,12 @@ import (
 
 // ending is a worker that fails in one way, and what becomes of it: it is held for a reason, or healed.
 type ending struct {
-	name string
-	fake bool
-	spec WorkerSpec
-	fail func(s *fixture, name string)
-	told []string
-	held worker.Reason // HeldNot: it is healed, in one attempt
+	name   string
+	fake   bool
+	spec   WorkerSpec
+	fail   func(s *fixture, name string)
+	events []string
+	held   worker.Reason // HeldNot: it is healed, in one attempt
 }
 
 func bySignal(sig syscall.Signal) func(*fixture, string) {
@@ -39,41 +39,41 @@ func endings() []scenario {
 		{name: "endings/many that ignore SIGTERM", fake: true, play: manyIgnoreTerm},
 	}
 	for _, e := range []ending{
-		{name: "killed from the host", fail: bySignal(syscall.SIGKILL), told: []string{"die 137", "start"}},
-		{name: "segmentation fault", fail: bySignal(syscall.SIGSEGV), told: []string{"die *", "start"}},
-		{name: "exit 0", fail: byExit(0), told: []string{"die 0", "start"}},
-		{name: "exit 1", fail: byExit(1), told: []string{"die 1", "start"}},
+		{name: "killed from the host", fail: bySignal(syscall.SIGKILL), events: []string{"die 137", "start"}},
+		{name: "segmentation fault", fail: bySignal(syscall.SIGSEGV), events: []string{"die *", "start"}},
+		{name: "exit 0", fail: byExit(0), events: []string{"die 0", "start"}},
+		{name: "exit 1", fail: byExit(1), events: []string{"die 1", "start"}},
 		{
-			name: "out of memory", spec: WorkerSpec{Memory: 24 << 20}, told: []string{"oom", "die 137", "start"},
+			name: "out of memory", spec: WorkerSpec{Memory: 24 << 20}, events: []string{"oom", "die 137", "start"},
 			fail: func(s *fixture, name string) { s.OOM(name) },
 		},
 		{
 			name: "exit 0 with on-exit=failure", spec: WorkerSpec{Labels: labels("on-exit", "failure")}, fail: byExit(0),
-			told: []string{"die 0"}, held: worker.HeldFinished,
+			events: []string{"die 0"}, held: worker.HeldFinished,
 		},
 		{
 			name: "exit 1 with on-exit=failure", fake: true, spec: WorkerSpec{Labels: labels("on-exit", "failure")}, fail: byExit(1),
-			told: []string{"die 1", "start"},
+			events: []string{"die 1", "start"},
 		},
 		{
 			name: "killed with on-exit=never", spec: WorkerSpec{Labels: labels("on-exit", "never")}, fail: bySignal(syscall.SIGKILL),
-			told: []string{"die 137"}, held: worker.HeldFinished,
+			events: []string{"die 137"}, held: worker.HeldFinished,
 		},
 		{
 			// On a busy machine the probe of a sick worker is cut off before it fails; these stories are not about whose fault that is.
 			name: "unhealthy", spec: WorkerSpec{Health: true, Labels: labels("on-starved", "restart")}, fail: bySickness,
-			told: []string{"kill 15", "die 0", "stop", "start"},
+			events: []string{"kill 15", "die 0", "stop", "start"},
 		},
 		{
 			name: "unhealthy with on-exit=never", fake: true, spec: WorkerSpec{Health: true, Labels: labels("on-exit", "never")}, fail: bySickness,
-			told: []string{"kill 15", "die 0", "stop", "start"},
+			events: []string{"kill 15", "die 0", "stop", "start"},
 		},
 		{
 			name: "unhealthy and ignores SIGTERM", spec: WorkerSpec{Health: true, IgnoreTerm: true, StopTimeout: time.Second, Labels: labels("on-starved", "restart")}, fail: bySickness,
-			told: []string{"kill 15", "kill 9", "die 137", "stop", "start"},
+			events: []string{"kill 15", "kill 9", "die 137", "stop", "start"},
 		},
 		{
-			name: "stop timeout by label", fake: true, fail: bySickness, told: []string{"kill 15", "kill 9", "die 137", "stop", "start"},
+			name: "stop timeout by label", fake: true, fail: bySickness, events: []string{"kill 15", "kill 9", "die 137", "stop", "start"},
 			spec: WorkerSpec{Health: true, IgnoreTerm: true, StopTimeout: time.Hour, Labels: labels("stop-timeout", "1s")},
 		},
 	} {
@@ -89,13 +89,13 @@ func (e ending) play(s *fixture) {
 	e.fail(s, w.Name)
 	if e.held != worker.HeldNot {
 		s.leftAlone(w, e.held)
-		s.told(w, e.told...)
+		s.requireEvents(w, e.events...)
 		return
 	}
 	got := s.back(w, before)
 	require.Equal(s.t, 1, got.Attempts)
 	require.True(s.t, got.Expected)
-	s.told(w, e.told...)
+	s.requireEvents(w, e.events...)
 }
 
 func unhealthyIgnored(s *fixture) {
@@ -103,7 +103,7 @@ func unhealthyIgnored(s *fixture) {
 	w := s.work(WorkerSpec{Health: true, Labels: labels("on-unhealthy", "ignore")})
 	s.Sicken(w.Name, Failing)
 	s.leftAlone(w, worker.HeldIgnored)
-	s.told(w)
+	s.requireEvents(w)
 }
 
 // unhealthyForAWhile: a worker that gets well within its unhealthy-for is not touched.
@@ -117,7 +117,7 @@ func unhealthyForAWhile(s *fixture) {
 	s.Sicken(w.Name, Well)
 	s.running(w)
 	s.canary()
-	s.told(w)
+	s.requireEvents(w)
 }
 
 // hostIll: probes of most workers time out together, so that running ones are left to it, and a dead one is started. The
@@ -139,12 +139,12 @@ func hostIll(s *fixture) {
 	}
 	s.canary()
 	for _, w := range ill {
-		s.told(w)
+		s.requireEvents(w)
 	}
 	s.Sicken(ill[0].Name, Well)
 	s.Sicken(ill[1].Name, Well)
 	s.await("the host to be well", func() bool { return !s.stoker.View().HostOverloaded })
-	s.told(ill[2], "kill 15", "die 0", "stop", "start")
+	s.requireEvents(ill[2], "kill 15", "die 0", "stop", "start")
 }
 
 // manyIgnoreTerm: twenty slow stops are under way at once, with room for one start only, and a worker that dies meanwhile is
@@ -162,12 +162,12 @@ func manyIgnoreTerm(s *fixture) {
 		s.Sicken(w.Name, Failing)
 	}
 	for _, w := range slow {
-		s.await(w.Name+" to be told to stop", func() bool { return len(s.story(w)) > 0 })
+		s.await(w.Name+" to receive a signal", func() bool { return len(s.story(w)) > 0 })
 	}
 	s.crashed(dead)
 	for _, w := range slow {
 		s.running(w)
-		s.told(w, "kill 15", "kill 9", "die 137", "stop", "start")
+		s.requireEvents(w, "kill 15", "kill 9", "die 137", "stop", "start")
 	}
 	back := s.State(dead.Name).StartedAt
 	first, last := s.span(slow)

@@ -1,9 +1,12 @@
 package dockertest
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -27,7 +30,7 @@ func evidences() []scenario {
 	}
 }
 
-// kept is a heal as the API tells of it.
+// kept is a heal as the API returns it.
 type kept struct {
 	HealID uint64 `json:"heal_id"`
 	Fault  worker.Fault
@@ -140,9 +143,9 @@ func noSuchCommand(s *fixture) {
 	s.Sicken(w.Name, Failing)
 	s.back(w, before)
 	e := s.keeps(w, "why it was not run", func(e kept) bool { return e.Command != nil })
-	said := strings.ToLower(e.Command.Output + e.Command.Err)
-	require.Contains(s.t, said, "no such file or directory")
-	s.told(w, "kill 15", "die 0", "stop", "start")
+	printed := strings.ToLower(e.Command.Output + e.Command.Err)
+	require.Contains(s.t, printed, "no such file or directory")
+	s.requireEvents(w, "kill 15", "die 0", "stop", "start")
 }
 
 // evidenceAcrossDeath: it is on the disk with the events.
@@ -152,6 +155,10 @@ func evidenceAcrossDeath(s *fixture) {
 	s.Crash(w.Name, syscall.SIGKILL)
 	before := s.keeps(w, "log lines", func(e kept) bool { return e.Logs != "" })
 	s.running(w)
+	s.await("the evidence to be on disk", func() bool { // the API has it before
+		text, err := os.ReadFile(filepath.Join(s.dir, "history.jsonl"))
+		return err == nil && bytes.Contains(text, []byte(`"kind":"evidence"`))
+	})
 	s.stoker.Kill()
 	s.spawn()
 	require.Equal(s.t, before, s.keeps(w, "the same", func(e kept) bool { return e.HealID == before.HealID }))
@@ -167,21 +174,21 @@ func evidenceOfRecreate(s *fixture) {
 	require.NotEmpty(s.t, e.Health)
 }
 
-// graceUnderThrottling: a worker that computes with too little CPU does not come to its end. The engine says 137, and no more.
+// graceUnderThrottling: a worker that computes with too little CPU does not come to its end. The engine reports 137, and no more.
 func graceUnderThrottling(s *fixture) {
 	s.startStoker()
 	w := s.run(WorkerSpec{
 		CPUs: 0.03, Health: true, ProbeTimeout: time.Second, ProbeEffort: 150 * time.Millisecond, IgnoreTerm: true,
 		Labels: labels("on-starved", "restart", "stop-timeout", "1s"),
 	})
-	var told struct {
+	var answer struct {
 		Events []struct{ Reason, Detail string }
 	}
 	s.await("the grace to be named", func() bool {
-		return s.ask("/api/v1/history?kind=grace-too-short&worker="+url.QueryEscape(w.Name), &told) && len(told.Events) > 0
+		return s.ask("/api/v1/history?kind=grace-too-short&worker="+url.QueryEscape(w.Name), &answer) && len(answer.Events) > 0
 	})
-	require.Equal(s.t, string(worker.ReasonGraceTooShort), told.Events[0].Reason)
-	require.Contains(s.t, told.Events[0].Detail, "raise stoker.stop-timeout")
+	require.Equal(s.t, string(worker.ReasonGraceTooShort), answer.Events[0].Reason)
+	require.Contains(s.t, answer.Events[0].Detail, "raise stoker.stop-timeout")
 	e := s.keeps(w, "that it was throttled", func(e kept) bool { return e.Usage != nil })
 	require.Greater(s.t, *e.Usage.Throttled, 0.2)
 }

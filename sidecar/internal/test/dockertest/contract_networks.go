@@ -53,7 +53,7 @@ func networkLost(s *fixture) {
 	free()
 	s.back(w, before)
 	require.Equal(s.t, before.Networks, s.State(w.Name).Networks)
-	s.told(w, "die 137", "start", "die 137", "start")
+	s.requireEvents(w, "die 137", "start", "die 137", "start")
 }
 
 // networkLostByDocker: the start that failed was Docker's, and Stoker's first one would have worked without a network.
@@ -85,7 +85,7 @@ func startedWithout(s *fixture) {
 	got := s.running(w)
 	require.Equal(s.t, before.Networks, s.State(w.Name).Networks)
 	require.True(s.t, got.StartedAt.Equal(started.StartedAt), "it was not restarted")
-	s.told(w, "die 137", "start")
+	s.requireEvents(w, "die 137", "start")
 }
 
 // recreatedWithNetwork: the new container is made from what is remembered.

@@ -32,8 +32,8 @@ func operators() []scenario {
 	}
 }
 
-// stoppedByHand: the operator's word holds until a start, and from then on Stoker looks after the worker again.
-func stoppedByHand(spec WorkerSpec, told []string, ops ...Op) func(*fixture) {
+// stoppedByHand: an operator's stop holds until a start, and from then on Stoker manages the worker again.
+func stoppedByHand(spec WorkerSpec, events []string, ops ...Op) func(*fixture) {
 	return func(s *fixture) {
 		s.startStoker()
 		w := s.work(spec)
@@ -42,12 +42,12 @@ func stoppedByHand(spec WorkerSpec, told []string, ops ...Op) func(*fixture) {
 		}
 		s.leftAlone(w, worker.HeldOperator)
 		require.Equal(s.t, worker.StatusExited, s.State(w.Name).Status)
-		s.told(w, told...)
+		s.requireEvents(w, events...)
 		s.Operate(OpStart, w.Name)
 		s.running(w)
 		got := s.crashed(w)
 		require.Equal(s.t, 1, got.Attempts)
-		s.told(w, append(slices.Clone(told), "start", "die 137", "start")...)
+		s.requireEvents(w, append(slices.Clone(events), "start", "die 137", "start")...)
 	}
 }
 
@@ -59,7 +59,7 @@ func restartedByHand(s *fixture) {
 	got := s.back(w, before)
 	require.Zero(s.t, got.Attempts, "it was not Stoker's")
 	s.crashed(w)
-	s.told(w, "kill 15", "die 0", "stop", "start", "restart", "die 137", "start")
+	s.requireEvents(w, "kill 15", "die 0", "stop", "start", "restart", "die 137", "start")
 }
 
 func (s *fixture) forgotten(w Worker) {
@@ -74,7 +74,7 @@ func removedByHand(s *fixture) {
 	s.forgotten(w)
 	s.canary()
 	require.Equal(s.t, worker.StatusGone, s.State(w.Name).Status)
-	s.told(w, "kill 9", "die 137", "destroy")
+	s.requireEvents(w, "kill 9", "die 137", "destroy")
 }
 
 // removedDead: with a start of it waiting for its back-off.
@@ -86,7 +86,7 @@ func removedDead(s *fixture) {
 	s.shown(w, "waiting", func(got fleet.WorkerView) bool { return got.State == fleet.StateWaiting })
 	s.Operate(OpRemove, w.Name)
 	s.forgotten(w)
-	s.told(w, "die 137", "start", "die 137", "destroy")
+	s.requireEvents(w, "die 137", "start", "die 137", "destroy")
 }
 
 // pausedByHand: the engine calls a paused container unhealthy, and that means nothing.
@@ -99,7 +99,7 @@ func pausedByHand(s *fixture) {
 	s.Operate(OpUnpause, w.Name)
 	s.running(w)
 	s.crashed(w)
-	s.told(w, "pause", "unpause", "die 137", "start")
+	s.requireEvents(w, "pause", "unpause", "die 137", "start")
 }
 
 // harmlessSignal: a signal through the API that does not mean stop explains no end.
@@ -108,18 +108,18 @@ func harmlessSignal(s *fixture) {
 	w := s.work(WorkerSpec{})
 	s.Signal(w.Name, syscall.SIGWINCH)
 	s.crashed(w)
-	s.told(w, "kill 28", "die 137", "start")
+	s.requireEvents(w, "kill 28", "die 137", "start")
 }
 
-// killDuringOwnStop: a SIGKILL before the grace of Stoker's own stop is over is somebody else's.
+// killDuringOwnStop: a SIGKILL before the grace of Stoker's own stop is over is not Stoker's.
 func killDuringOwnStop(s *fixture) {
 	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, IgnoreTerm: true, StopTimeout: time.Minute})
 	s.Sicken(w.Name, Failing)
 	s.stopping(w)
-	s.told(w, "kill 15")
+	s.requireEvents(w, "kill 15")
 	s.Operate(OpKill, w.Name)
-	s.told(w, "kill 15", "kill 9", "die 137", "stop")
+	s.requireEvents(w, "kill 15", "kill 9", "die 137", "stop")
 	s.leftAlone(w, worker.HeldOperator)
 }
 
@@ -151,7 +151,7 @@ func renamed(s *fixture) {
 	s.forgotten(w)
 	got = s.crashed(other)
 	require.Equal(s.t, 2, got.Attempts)
-	s.told(other, "die 137", "start", "rename", "die 137", "start")
+	s.requireEvents(other, "die 137", "start", "rename", "die 137", "start")
 }
 
 // renamedByCompose: docker-compose renames a container to <short id>_<name> when it is about to replace it.
@@ -163,7 +163,7 @@ func renamedByCompose(s *fixture) {
 	s.Rename(w.Name, old.Name)
 	s.shown(old, "under its new name", func(fleet.WorkerView) bool { return true })
 	s.Crash(old.Name, syscall.SIGKILL)
-	s.told(old, "rename", "die 137")
+	s.requireEvents(old, "rename", "die 137")
 	s.leftAlone(old, worker.HeldReplaced)
-	s.told(old, "rename", "die 137")
+	s.requireEvents(old, "rename", "die 137")
 }

@@ -41,7 +41,7 @@ func (o outage) play(s *fixture) {
 	stopped := s.work(WorkerSpec{Name: "stopped"})
 	s.Operate(OpStop, stopped.Name)
 	s.held(stopped, worker.HeldOperator)
-	// An operator's stop in the last two seconds before the engine's own shutdown cannot be told from it (rule 6).
+	// An operator's stop in the last two seconds before the engine's own shutdown cannot be distinguished from it (rule 6).
 	time.Sleep(2500 * time.Millisecond)
 	before := map[string]State{}
 	for _, w := range all {
@@ -53,10 +53,10 @@ func (o outage) play(s *fixture) {
 		s.back(w, before[w.Name])
 	}
 	s.leftAlone(stopped, worker.HeldOperator)
-	s.told(stopped, "kill 15", "die 0", "stop")
+	s.requireEvents(stopped, "kill 15", "die 0", "stop")
 }
 
-// streamsBreak: what happens while the link is down is told at the next session.
+// streamsBreak: what happens while the link is down is replayed at the next session.
 func streamsBreak(s *fixture) {
 	server, _ := Behind(s.Host)
 	s.startStoker()
@@ -68,10 +68,10 @@ func streamsBreak(s *fixture) {
 	s.Operate(OpStop, stopped.Name)
 	s.back(dead, before)
 	s.leftAlone(stopped, worker.HeldOperator)
-	s.told(dead, "die 137", "start")
+	s.requireEvents(dead, "die 137", "start")
 }
 
-// startUnanswered: the engine does it and the answer never comes. It is not done twice, and nobody else waits for it.
+// startUnanswered: the engine does it and the answer never comes. It is not done twice, and no other worker waits for it.
 func startUnanswered(s *fixture) {
 	server, _ := Behind(s.Host)
 	s.startStoker("STOKER_PARALLEL=2")
@@ -80,9 +80,9 @@ func startUnanswered(s *fixture) {
 		world.Plan(Fault{Kind: TimeOutDone, Op: OpStart, Key: w.Name})
 	})
 	s.Crash(w.Name, syscall.SIGKILL)
-	s.told(w, "die 137", "start")
+	s.requireEvents(w, "die 137", "start")
 	s.canary()
-	s.told(w, "die 137", "start")
+	s.requireEvents(w, "die 137", "start")
 	got, _ := s.seen(w.Name)
 	require.Equal(s.t, 1, got.Attempts)
 }

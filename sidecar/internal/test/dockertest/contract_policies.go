@@ -34,7 +34,7 @@ func dockersOwn(policy string) func(*fixture) {
 		require.Equal(s.t, 1, s.State(w.Name).RestartCount, "a start of Stoker's would have reset it")
 		s.Operate(OpStop, w.Name)
 		s.leftAlone(w, worker.HeldOperator)
-		s.told(w, "die 137", "start", "kill 15", "die 0", "stop")
+		s.requireEvents(w, "die 137", "start", "kill 15", "die 0", "stop")
 	}
 }
 
@@ -50,10 +50,10 @@ func dockerUsedUp(s *fixture) {
 	got := s.crashed(w)
 	require.Equal(s.t, 1, got.Attempts)
 	require.Zero(s.t, s.State(w.Name).RestartCount, "only a start through the API resets it")
-	s.told(w, "die 137", "start", "die 137", "start", "die 137", "start")
+	s.requireEvents(w, "die 137", "start", "die 137", "start", "die 137", "start")
 }
 
-// dockerDone: exit 0 under on-failure is the end of the work, unless the worker's own label says otherwise.
+// dockerDone: exit 0 under on-failure is the end of the work, unless the worker's own label overrides it.
 func dockerDone(s *fixture) {
 	s.startStoker()
 	policy := worker.RestartPolicy{Name: "on-failure"}
@@ -64,8 +64,8 @@ func dockerDone(s *fixture) {
 	s.Exit(again.Name, 0)
 	s.back(again, before)
 	s.leftAlone(done, worker.HeldFinished)
-	s.told(done, "die 0")
-	s.told(again, "die 0", "start")
+	s.requireEvents(done, "die 0")
+	s.requireEvents(again, "die 0", "start")
 }
 
 // dockersUnhealthy: that Docker never heals. The stop through the API keeps its policy quiet, the start wakes it again.
@@ -78,7 +78,7 @@ func dockersUnhealthy(s *fixture) {
 	require.Equal(s.t, 1, got.Attempts)
 	s.crashed(w)
 	require.Equal(s.t, 1, s.State(w.Name).RestartCount)
-	s.told(w, "kill 15", "die 0", "stop", "start", "die 137", "start")
+	s.requireEvents(w, "kill 15", "die 0", "stop", "start", "die 137", "start")
 }
 
 // dockerGivesUp: Docker tries its own start once. Its delay of 100 ms is the time in which the port is taken.
@@ -96,7 +96,7 @@ func dockerGivesUp(s *fixture) {
 	free()
 	s.back(w, before)
 	require.Empty(s.t, s.State(w.Name).Error)
-	s.told(w, "die 137", "start")
+	s.requireEvents(w, "die 137", "start")
 }
 
 // startFails waits until Stoker has seen a start of its own fail.
@@ -107,7 +107,7 @@ func (s *fixture) startFails(w Worker) {
 	})
 }
 
-// portTaken: the second heal waits for its back-off, and in that time somebody takes the port.
+// portTaken: the second heal waits for its back-off, and in that time another process takes the port.
 func portTaken(s *fixture) {
 	s.startStoker()
 	port := s.freePort()
@@ -121,7 +121,7 @@ func portTaken(s *fixture) {
 	free()
 	got := s.back(w, before)
 	require.GreaterOrEqual(s.t, got.Attempts, 3, "the first heal, the one that failed, and the one that worked")
-	s.told(w, "die 137", "start", "die 137", "start")
+	s.requireEvents(w, "die 137", "start", "die 137", "start")
 }
 
 // mountMissing: the engine refuses such a start before it begins, and leaves no error in the state.
@@ -135,10 +135,10 @@ func mountMissing(s *fixture) {
 	repair()
 	got := s.back(w, before)
 	require.GreaterOrEqual(s.t, got.Attempts, 2)
-	s.told(w, "die 137", "start")
+	s.requireEvents(w, "die 137", "start")
 }
 
-// freePort is one that nobody has on 127.0.0.1 now.
+// freePort is one that is free on 127.0.0.1 now.
 func (s *fixture) freePort() int {
 	s.t.Helper()
 	var binding net.ListenConfig

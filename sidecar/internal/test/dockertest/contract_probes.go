@@ -17,7 +17,7 @@ func outsideProbes() []scenario {
 		{name: "probes/http without an answer", fake: true, play: httpProbeHangs},
 		{name: "probes/recreated with a new address", play: probeFollowsAddress},
 		{name: "probes/age of a file", play: fileProbeFails},
-		{name: "probes/port that nobody listens on", fake: true, play: nobodyListens},
+		{name: "probes/connection refused", fake: true, play: connectionRefused},
 		{name: "probes/starved, and well from outside", real: true, play: starvedButAnswers, podman: noThrottling},
 	}
 }
@@ -41,16 +41,16 @@ func httpProbeFails(s *fixture) {
 	w := s.work(s.probed("w"))
 	before := s.State(w.Name)
 	got := s.wellOutside(w)
-	require.Equal(s.t, worker.HealthNone, got.Health, "the engine knows nothing of it")
+	require.Equal(s.t, worker.HealthNone, got.Health, "the engine has no health of it")
 	require.Equal(s.t, 0, got.Attempts)
 	s.Sicken(w.Name, Failing)
 	got = s.back(w, before)
 	require.Equal(s.t, 1, got.Attempts)
-	require.Equal(s.t, worker.HealthHealthy, got.Probe.Status, "a heal ends when the probe says so")
-	s.told(w, "kill 15", "die 0", "stop", "start")
+	require.Equal(s.t, worker.HealthHealthy, got.Probe.Status, "a heal ends when the probe succeeds")
+	s.requireEvents(w, "kill 15", "die 0", "stop", "start")
 }
 
-// httpProbeHangs: a worker that takes connections and says nothing.
+// httpProbeHangs: a worker that accepts connections and sends nothing.
 func httpProbeHangs(s *fixture) {
 	s.startStoker()
 	w := s.work(s.probed("w", "probe-timeout", "200ms"))
@@ -58,10 +58,11 @@ func httpProbeHangs(s *fixture) {
 	s.Sicken(w.Name, Hanging)
 	s.shown(w, "unhealthy for want of an answer", func(got fleet.WorkerView) bool { return got.Reason == worker.ReasonOutsideTimedOut })
 	s.back(w, before)
-	s.told(w, "kill 15", "die 0", "stop", "start")
+	s.requireEvents(w, "kill 15", "die 0", "stop", "start")
 }
 
 func probeFollowsAddress(s *fixture) {
+	s.SmallNetwork()
 	s.startStoker()
 	w := s.work(s.probed("w", "on-unhealthy", "recreate"))
 	before, address := s.State(w.Name), s.wellOutside(w).Probe.Address
@@ -76,16 +77,24 @@ func probeFollowsAddress(s *fixture) {
 		require.NotEqual(s.t, address, got.Probe.Address)
 		return
 	}
-	// The address of a container that was stopped is free for the next one, which here others may be, too.
-	again, address := s.State(w.Name), got.Probe.Address
+	again := s.State(w.Name)
 	s.Operate(OpStop, w.Name)
-	for n := range 20 {
-		if s.wellOutside(s.run(s.probed("other"+decimal(n)))).Probe.Address == address {
-			break
-		}
-	}
+	s.occupy(got.Probe.Address)
 	s.Operate(OpStart, w.Name)
-	require.NotEqual(s.t, address, s.back(w, again).Probe.Address)
+	require.NotEqual(s.t, got.Probe.Address, s.back(w, again).Probe.Address)
+}
+
+// occupy makes workers until one has this address, which is free. The others are removed, so that not all addresses are taken.
+func (s *fixture) occupy(address string) {
+	s.t.Helper()
+	for n := range 14 {
+		other := s.run(s.probed("other" + decimal(n)))
+		if s.wellOutside(other).Probe.Address == address {
+			return
+		}
+		s.Operate(OpRemove, other.Name)
+	}
+	require.Fail(s.t, "no worker got the address "+address)
 }
 
 func fileProbeFails(s *fixture) {
@@ -98,21 +107,21 @@ func fileProbeFails(s *fixture) {
 	s.Sicken(w.Name, Failing)
 	got := s.back(w, before)
 	require.Equal(s.t, 1, got.Attempts)
-	s.told(w, "kill 15", "die 0", "stop", "start")
+	s.requireEvents(w, "kill 15", "die 0", "stop", "start")
 }
 
-// nobodyListens: the connection is refused.
-func nobodyListens(s *fixture) {
+// connectionRefused: the connection is refused.
+func connectionRefused(s *fixture) {
 	s.startStoker()
 	w := s.run(WorkerSpec{Labels: labels("probe", "tcp://:1", "probe-interval", "200ms", "probe-retries", "1", "on-unhealthy", "ignore")})
 	s.held(w, worker.HeldIgnored)
 	got, _ := s.seen(w.Name)
 	require.Equal(s.t, fleet.StateUnhealthy, got.State)
 	require.Contains(s.t, got.Probe.Detail, "refuses the connection")
-	s.told(w)
+	s.requireEvents(w)
 }
 
-// starvedButAnswers: the health check is cut off for want of CPU, and the worker is told to be starved, while the probe from outside goes
+// starvedButAnswers: the health check is cut off for want of CPU, and the worker is reported as starved, while the probe from outside goes
 // on to be answered.
 func starvedButAnswers(s *fixture) {
 	s.startStoker()
@@ -124,5 +133,5 @@ func starvedButAnswers(s *fixture) {
 	got := s.wellOutside(w)
 	require.Equal(s.t, 0, got.Attempts)
 	require.Contains(s.t, []worker.Reason{worker.ReasonStarved, ""}, got.Reason) // a probe that comes through makes it healthy for a while
-	s.told(w)
+	s.requireEvents(w)
 }

@@ -12,7 +12,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// ProxyFaults plays what can go wrong between Stoker and its engine, in parallel. In each story somebody has stopped a worker
+// ProxyFaults plays what can go wrong between Stoker and its engine, in parallel. In each story an operator has stopped a worker
 // before, and a worker dies meanwhile: that one is started once, and the other is left alone.
 func ProxyFaults(t *testing.T, host func(testing.TB) Host, launcher Launcher) {
 	host(t) // skips where there is none
@@ -51,15 +51,15 @@ const (
 
 func troubles() []troubleStory {
 	all := []troubleStory{
-		{"a stream dies without a word", (*proxied).deaf},
-		{"a stop that nobody hears of", (*proxied).unheardStop},
+		{"a stream stalls", (*proxied).stalledStream},
+		{"a stop whose event is lost", (*proxied).missedStop},
 		{"everything silent, then all of it at once", (*proxied).silent},
 		{"a stream reset, and all calls", (*proxied).broken},
 		{"lists fail", func(s *proxied) { s.blind(ProxyFault{Calls: everyList, Status: 500}) }},
 		{"lists end in the middle", func(s *proxied) { s.blind(ProxyFault{Calls: everyList, Cut: true}) }},
 		{"lists are reset", func(s *proxied) { s.blind(ProxyFault{Calls: everyList, Reset: true}) }},
 		{"starts refused", func(s *proxied) { s.refused(ProxyFault{Calls: everyStart, Status: 500}) }},
-		{"starts find nobody", func(s *proxied) { s.refused(ProxyFault{Calls: everyStart, Status: 503}) }},
+		{"starts without an engine", func(s *proxied) { s.refused(ProxyFault{Calls: everyStart, Status: 503}) }},
 		{"everything refused", func(s *proxied) { s.refused(ProxyFault{Status: 500}) }},
 	}
 	for name, trouble := range map[string]ProxyFault{
@@ -81,7 +81,7 @@ func troubles() []troubleStory {
 	return all
 }
 
-// begin has three workers, one of which somebody stops. By the time that this is known nothing is left to do about the others.
+// begin has three workers, one of which an operator stops. By the time that this is known nothing is left to do about the others.
 func (s *proxied) begin(environ ...string) {
 	s.t.Helper()
 	s.startStoker(environ...)
@@ -100,12 +100,12 @@ func (s *proxied) kill() {
 	s.Crash(s.dead.Name, syscall.SIGKILL)
 }
 
-// over makes sure that in the end the dead one was started once, and nobody touched the other.
+// over makes sure that in the end the dead one was started once, and the other was not touched.
 func (s *proxied) over() fleet.WorkerView {
 	s.t.Helper()
 	got := s.back(s.dead, s.life)
 	s.leftAlone(s.stopped, worker.HeldOperator)
-	s.told(s.dead, "die 137", "start")
+	s.requireEvents(s.dead, "die 137", "start")
 	require.Equal(s.t, s.dead.ID, s.State(s.dead.Name).ID, "not recreated")
 	require.Equal(s.t, 1, s.starts(s.stopped))
 	require.Equal(s.t, 1, s.starts(s.other))
@@ -136,16 +136,16 @@ func (s *proxied) meanwhile(trouble ProxyFault) {
 	require.Equal(s.t, 1, s.over().Attempts)
 }
 
-// deaf: the event stream of a Stoker is dead, and its connection is not. The next list is what shows it.
-func (s *proxied) deaf() {
+// stalledStream: the event stream of a Stoker is dead, and its connection is not. The next list is what shows it.
+func (s *proxied) stalledStream() {
 	s.begin("STOKER_RESYNC=5s")
 	s.way.MuteStreams()
 	s.kill()
 	s.over()
 }
 
-// unheardStop: with the stream dead an operator stops a worker, which then is found down with nothing to tell why.
-func (s *proxied) unheardStop() {
+// missedStop: with the stream dead an operator stops a worker, which then is found down without a reason.
+func (s *proxied) missedStop() {
 	s.begin("STOKER_RESYNC=5s")
 	s.way.MuteStreams()
 	s.Operate(OpStop, s.other.Name)
@@ -166,7 +166,7 @@ func (s *proxied) silent() {
 	s.leftAlone(s.other, worker.HeldOperator)
 }
 
-// broken: every connection is reset. What happened meanwhile is told at the next session.
+// broken: every connection is reset. What happened meanwhile is replayed at the next session.
 func (s *proxied) broken() {
 	s.begin()
 	s.way.Inject(ProxyFault{Reset: true})

@@ -19,7 +19,7 @@ func quotas() []scenario {
 	}
 }
 
-const noThrottling = "its statistics say that nothing was ever throttled, so that no worker is seen to starve"
+const noThrottling = "its statistics never show throttling, so that no worker is seen to starve"
 
 // starving runs a worker that computes with so little CPU that its probes time out. Some engines begin to count a probe's
 // time only when its process runs; so each needs five times the CPU that the whole worker gets in the time of a probe.
@@ -45,7 +45,7 @@ func starvedNotHung(s *fixture) {
 	require.Equal(s.t, 0, got.Attempts)
 	require.Greater(s.t, got.Share.CPUs, 0.02)
 	require.Greater(s.t, got.Share.Throttled, 0.5)
-	s.told(starved)
+	s.requireEvents(starved)
 }
 
 // boostGivenBack: the raised quota is a debt in the journal.
@@ -67,7 +67,7 @@ func idleWorker(s *fixture) {
 	s.await("it to be restarted", func() bool { return s.State(w.Name).StartedAt.After(before.StartedAt) })
 	got := s.shown(w, "healed", func(got fleet.WorkerView) bool { return got.Attempts == 1 })
 	require.InDelta(s.t, 0.15, got.CPUs, 1e-9)
-	s.told(w, "kill 15", "die 0", "stop", "start")
+	s.requireEvents(w, "kill 15", "die 0", "stop", "start")
 }
 
 func quotaKept(s *fixture) {

@@ -15,15 +15,15 @@ func recreates() []scenario {
 	return []scenario{
 		{name: "recreate/asked for", play: recreateWhenUnhealthy},
 		{name: "recreate/after restarts that did not help", play: recreateByLadder},
-		{name: "recreate/rm -f", play: recreateWhenRemoved, podman: "it tells of rm -f as of a stop and a removal"},
+		{name: "recreate/rm -f", play: recreateWhenRemoved, podman: "its events of rm -f are those of a stop and a removal"},
 		{name: "recreate/stop, then rm", play: goneWhenStoppedFirst},
-		{name: "recreate/--rm crashed", play: recreateOfTransient, podman: "it may have removed the worker before anybody has asked whether its end was meant"},
+		{name: "recreate/--rm crashed", play: recreateOfTransient, podman: "it may have removed the worker before Stoker has inspected whether its end was intended"},
 		{name: "recreate/--rm stopped", fake: true, play: goneTransient},
-		{name: "recreate/stopped by hand meanwhile", play: stoppedWhileRecreating, podman: "it tells nothing of a stop while another one is under way"},
+		{name: "recreate/stopped by hand meanwhile", play: stoppedWhileRecreating, podman: "it emits no event of a stop while another one is under way"},
 		{name: "recreate/Stoker killed in the middle", play: killedWhileRecreating(false)},
 		{name: "recreate/Stoker killed in the middle, and its journal lost", play: killedWhileRecreating(true)},
-		{name: "recreate/dependents after a restart", play: strandedByRestart},
-		{name: "recreate/dependents after a recreate", play: strandedByRecreate, podman: "it does not remove a container that others live in"},
+		{name: "recreate/dependents after a restart", play: orphanedByRestart},
+		{name: "recreate/dependents after a recreate", play: orphanedByRecreate, podman: "it does not remove a container whose namespaces others share"},
 		{name: "recreate/names of others", play: foreignNames},
 	}
 }
@@ -159,42 +159,42 @@ func killedWhileRecreating(forget bool) func(*fixture) {
 	}
 }
 
-// strandedByRestart: anyone who lives in a worker's network is restarted after it. The dependent of this one is a worker too, and
+// orphanedByRestart: containers in a worker's network are restarted after it. The dependent of this one is a worker too, and
 // so it is healed by its own machine.
-func strandedByRestart(s *fixture) {
+func orphanedByRestart(s *fixture) {
 	s.startStoker()
 	parent := s.work(WorkerSpec{Name: "parent"})
 	worker := s.work(WorkerSpec{Name: "child", Inside: parent.Name})
-	guest := s.run(WorkerSpec{Name: "guest", Unlabelled: true, Inside: parent.Name})
-	old, older := s.State(worker.Name), s.State(guest.Name)
+	dependent := s.run(WorkerSpec{Name: "dependent", Unlabelled: true, Inside: parent.Name})
+	old, dependentBefore := s.State(worker.Name), s.State(dependent.Name)
 	s.crashed(parent)
 	s.back(worker, old)
-	s.await("the guest to be restarted", func() bool {
-		now := s.State(guest.Name)
-		return now.Running() && now.StartedAt.After(older.StartedAt)
+	s.await("the dependent to be restarted", func() bool {
+		now := s.State(dependent.Name)
+		return now.Running() && now.StartedAt.After(dependentBefore.StartedAt)
 	})
 	require.Equal(s.t, old.ID, s.State(worker.Name).ID)
-	require.Equal(s.t, older.ID, s.State(guest.Name).ID)
+	require.Equal(s.t, dependentBefore.ID, s.State(dependent.Name).ID)
 }
 
-// strandedByRecreate: the ID that they hold is gone, so that they are recreated as well.
-func strandedByRecreate(s *fixture) {
+// orphanedByRecreate: the ID that they hold is gone, so that they are recreated as well.
+func orphanedByRecreate(s *fixture) {
 	s.startStoker()
 	parent := s.work(WorkerSpec{Name: "parent", Labels: labels("on-missing", "recreate")})
 	worker := s.work(WorkerSpec{Name: "child", Inside: parent.Name})
-	guest := s.run(WorkerSpec{Name: "guest", Unlabelled: true, Inside: parent.Name})
-	before, old, older := s.State(parent.Name), s.State(worker.Name), s.State(guest.Name)
+	dependent := s.run(WorkerSpec{Name: "dependent", Unlabelled: true, Inside: parent.Name})
+	before, old, dependentBefore := s.State(parent.Name), s.State(worker.Name), s.State(dependent.Name)
 	s.Operate(OpRemove, parent.Name)
 	s.replaced(parent, before)
 	s.replaced(worker, old)
-	s.await("the guest to be recreated", func() bool {
-		now := s.State(guest.Name)
-		return now.Running() && now.ID != older.ID
+	s.await("the dependent to be recreated", func() bool {
+		now := s.State(dependent.Name)
+		return now.Running() && now.ID != dependentBefore.ID
 	})
-	s.alone(guest)
+	s.alone(dependent)
 }
 
-// foreignNames: a container that merely has such a name is nobody's, and its neighbour is restarted instead.
+// foreignNames: a container that merely has such a name is not touched, and its neighbour is restarted instead.
 func foreignNames(s *fixture) {
 	s.startStoker()
 	foreign := s.run(WorkerSpec{Name: "w" + worker.BackupSuffix})

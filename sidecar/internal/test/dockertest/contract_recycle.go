@@ -92,7 +92,7 @@ func crashedBeforeTurn(s *fixture) {
 	s.pending(w)
 	got := s.crashed(w)
 	require.Equal(s.t, 1, got.Attempts)
-	s.told(w, "die 137", "start")
+	s.requireEvents(w, "die 137", "start")
 }
 
 // turnSurvives: the next Stoker goes on with the wait of the one before, and the restart comes when it is over.
@@ -105,7 +105,7 @@ func turnSurvives(s *fixture) {
 	s.startStoker()
 	s.shown(w, "waiting as before", func(now fleet.WorkerView) bool { return now.Recycle.Since.Equal(got.Recycle.Since) })
 	s.await("its restart", func() bool { return s.starts(w) == 2 })
-	s.told(w, "kill 15", "die 0", "stop", "start")
+	s.requireEvents(w, "kill 15", "die 0", "stop", "start")
 }
 
 // restartedOnTime takes up to a minute, for that is the grain of a schedule.
@@ -113,7 +113,7 @@ func restartedOnTime(s *fixture) {
 	s.startStoker()
 	w := s.work(WorkerSpec{Labels: labels("restart-at", "TZ=UTC * * * * *", "recycle-wait", "0s", "stop-timeout", "5s")})
 	s.await("its restart", func() bool { return s.starts(w) == 2 })
-	s.told(w, "kill 15", "die 0", "stop", "start")
+	s.requireEvents(w, "kill 15", "die 0", "stop", "start")
 	began := s.State(w.Name).StartedAt
 	require.Less(s.t, began.Second(), 30, "right after the full minute: %s", began)
 }
@@ -123,7 +123,7 @@ func recycledWhenIdle(s *fixture) {
 	s.startStoker()
 	w := s.work(WorkerSpec{Labels: labels("max-age", "3s", "idle-below", "5%")}) // it stops working soon; as in idleWorker
 	s.await("its restart", func() bool { return s.starts(w) == 2 })
-	s.told(w, "kill 15", "die 0", "stop", "start")
+	s.requireEvents(w, "kill 15", "die 0", "stop", "start")
 }
 
 // recycledThoughBusy: not sooner than recycle-wait after its turn.
@@ -133,7 +133,7 @@ func recycledThoughBusy(s *fixture) {
 	before := s.State(w.Name)
 	s.await("its restart", func() bool { return s.starts(w) == 2 })
 	require.Greater(s.t, s.State(w.Name).StartedAt.Sub(before.StartedAt), 14*time.Second)
-	s.told(w, "kill 15", "die 0", "stop", "start")
+	s.requireEvents(w, "kill 15", "die 0", "stop", "start")
 }
 
 // recycledInTime: the kernel would have killed it in the middle of a task.
@@ -144,7 +144,7 @@ func recycledInTime(s *fixture) {
 		Labels: labels("max-memory", "20%", "max-memory-for", "5s", "recycle-wait", "0s"),
 	})
 	s.await("its restart", func() bool { return s.starts(w) == 2 })
-	s.told(w, "kill 15", "die 0", "stop", "start")
+	s.requireEvents(w, "kill 15", "die 0", "stop", "start")
 }
 
 func shareOfNoLimit(s *fixture) {

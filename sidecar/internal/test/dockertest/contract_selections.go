@@ -30,22 +30,22 @@ func badLabels(s *fixture) {
 	bad := s.run(WorkerSpec{Name: "bad", Labels: labels("on-exit", "sometimes", "backof-max", "1s")})
 	s.held(bad, worker.HeldBadLabels)
 	s.Crash(bad.Name, syscall.SIGKILL)
-	s.told(bad, "die 137")
+	s.requireEvents(bad, "die 137")
 	s.leftAlone(bad, worker.HeldBadLabels)
 	got, _ := s.seen(bad.Name)
 	require.Len(s.t, got.Problems, 2)
 	require.Equal(s.t, fleet.StateHeld, got.State)
 	require.Equal(s.t, worker.StatusExited, s.State(bad.Name).Status)
-	s.told(bad, "die 137")
+	s.requireEvents(bad, "die 137")
 }
 
 // untouched: a container that is not Stoker's crashes, and nothing comes of it.
 func (s *fixture) untouched(w Worker) {
 	s.t.Helper()
 	s.Crash(w.Name, syscall.SIGKILL)
-	s.told(w, "die 137")
+	s.requireEvents(w, "die 137")
 	s.canary()
-	s.told(w, "die 137")
+	s.requireEvents(w, "die 137")
 	_, known := s.seen(w.Name)
 	require.False(s.t, known, "%s is not shown", w.Name)
 }
@@ -66,9 +66,9 @@ func twoScopes(s *fixture) {
 	theirs := s.run(WorkerSpec{Name: "theirs", Labels: map[string]string{LabelScope: scope}})
 	nobodys := s.run(WorkerSpec{Name: "nobodys", Unlabelled: true, Labels: map[string]string{LabelEnable: "true"}})
 	s.Exit(theirs.Name, 3)
-	s.told(theirs, "die 3")
+	s.requireEvents(theirs, "die 3")
 	s.untouched(nobodys)
-	s.told(theirs, "die 3")
+	s.requireEvents(theirs, "die 3")
 
 	before, first := s.State(theirs.Name), s.stoker
 	s.startStoker("STOKER_SCOPE="+scope, "STOKER_STATE_DIR="+s.t.TempDir())
@@ -76,7 +76,7 @@ func twoScopes(s *fixture) {
 	require.Len(s.t, s.stoker.View().Workers, 1)
 	require.Equal(s.t, scope, s.stoker.View().Workers[0].Scope)
 	s.crashed(theirs)
-	s.told(theirs, "die 3", "start", "die 137", "start")
+	s.requireEvents(theirs, "die 3", "start", "die 137", "start")
 	for _, w := range first.View().Workers {
 		require.NotEqual(s.t, theirs.Name, string(w.Key))
 	}
@@ -104,8 +104,8 @@ func otherHealers(s *fixture) {
 		s.held(w, worker.HeldFinished)
 	}
 	s.leftAlone(auto, worker.HeldFinished)
-	s.told(auto, "kill 15", "kill 9", "die 137", "stop", "start", "die 137")
-	s.told(other, "kill 15", "die 0", "stop", "start", "die 137")
+	s.requireEvents(auto, "kill 15", "kill 9", "die 137", "stop", "start", "die 137")
+	s.requireEvents(other, "kill 15", "die 0", "stop", "start", "die 137")
 }
 
 func healerNotNamed(s *fixture) {
@@ -128,7 +128,7 @@ func byQuota(s *fixture) {
 	s.untouched(refused)
 }
 
-// dryRun decides and shows, and touches nothing; without it, the next Stoker does what this one said.
+// dryRun decides and shows, and touches nothing; without it, the next Stoker does what this one announced.
 func dryRun(s *fixture) {
 	s.startStoker("STOKER_DRY_RUN=true")
 	dead := s.work(WorkerSpec{Name: "dead"})
@@ -141,14 +141,14 @@ func dryRun(s *fixture) {
 	// What is done in earnest is done within 5 ms of the die; a second is long for a start that must not come.
 	time.Sleep(time.Second)
 	s.held(dead, worker.HeldDryRun)
-	s.told(dead, "die 137")
-	s.told(ill)
+	s.requireEvents(dead, "die 137")
+	s.requireEvents(ill)
 	s.stoker.Stop()
 	s.startStoker()
 	s.back(dead, before)
 	s.shown(ill, "healed", func(got fleet.WorkerView) bool { return got.Attempts == 1 && got.State == fleet.StateRunning })
-	s.told(dead, "die 137", "start")
-	s.told(ill, "kill 15", "die 0", "stop", "start")
+	s.requireEvents(dead, "die 137", "start")
+	s.requireEvents(ill, "kill 15", "die 0", "stop", "start")
 }
 
 // neverStarted: what was only created is not dead.
@@ -168,6 +168,6 @@ func oneOff(s *fixture) {
 	w := s.run(WorkerSpec{Labels: map[string]string{"com.docker.compose.oneoff": "True"}})
 	s.held(w, worker.HeldOneOff)
 	s.Crash(w.Name, syscall.SIGKILL)
-	s.told(w, "die 137")
+	s.requireEvents(w, "die 137")
 	s.leftAlone(w, worker.HeldOneOff)
 }

@@ -65,14 +65,14 @@ func (w *World) ShutDown() {
 	done()
 }
 
-// CrashEngine kills the engine process: the streams break at once, nothing is told, and the containers live on.
+// CrashEngine kills the engine process: the streams break at once, without events, and the containers run on.
 func (w *World) CrashEngine() {
 	if w.engine.phase != down {
 		w.fall()
 	}
 }
 
-// lostExit is the exit code that the engine gives a container whose end nobody was there to see.
+// lostExit is the exit code that the engine gives a container whose end it did not see.
 const lostExit = 255
 
 // CrashHost takes engine and containers down at once, as a power cut does.
@@ -101,11 +101,11 @@ func (w *World) fall() {
 		call.breakOff()
 	}
 	w.calls = nil
-	w.engine.turns.tell(streamsBroke)
+	w.engine.turns.call(streamsBroke)
 }
 
 // Boot starts an engine process that is down. Containers that outlived the last one are stopped first, with kill, die and
-// stop in the new ring; then the bridge is made, and the policies have their say.
+// stop in the new ring; then the bridge is made, and the policies apply.
 func (w *World) Boot() {
 	if w.engine.phase != down {
 		return
@@ -188,12 +188,12 @@ func (w *World) closeListeners(next phase) {
 	if was != serving {
 		return
 	}
-	w.engine.turns.tell(listenersClosed)
+	w.engine.turns.call(listenersClosed)
 }
 
 func (w *World) openListeners() {
 	w.engine.phase = serving
-	w.engine.turns.tell(listenersOpen)
+	w.engine.turns.call(listenersOpen)
 }
 
 // RestartEngine is a shutdown with a boot after it, away for a while in between.

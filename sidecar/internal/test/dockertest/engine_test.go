@@ -106,7 +106,7 @@ func TestEngineRestarts(t *testing.T) {
 func TestShutdownTellsBeforeItBreaks(t *testing.T) {
 	w := New(Config{Seed: 5})
 	w.Operator().Run(Spec{Name: "a"})
-	w.Operator().Run(Spec{Name: "deaf", StopTimeout: 4 * time.Second, Behaviour: Behaviour{IgnoreTerm: true}})
+	w.Operator().Run(Spec{Name: "stubborn", StopTimeout: 4 * time.Second, Behaviour: Behaviour{IgnoreTerm: true}})
 	w.Advance(time.Second)
 	seen := []string{}
 	w.readers.add(func(e *Event) { seen = append(seen, e.Name+" "+e.short()) })
@@ -120,7 +120,7 @@ func TestShutdownTellsBeforeItBreaks(t *testing.T) {
 	w.ShutDown()
 	refused := w.Operator().Start("a")
 	w.Advance(time.Minute)
-	require.Equal(t, []string{"a kill 15", "deaf kill 15", "a die 0", "a stop", "deaf kill 9", "deaf die 137", "deaf stop"}, seen)
+	require.Equal(t, []string{"a kill 15", "stubborn kill 15", "a die 0", "a stop", "stubborn kill 9", "stubborn die 137", "stubborn stop"}, seen)
 	require.Greater(t, broke.Sub(began), 4*time.Second)
 	require.True(t, refused.Err.Unsent, "new requests are refused from the beginning")
 	truth, _ := w.Truth("a")
@@ -139,7 +139,7 @@ func TestRequestsThatTheEngineTakesDown(t *testing.T) {
 	w.Advance(time.Second)
 	require.True(t, answer.Done)
 	require.Zero(t, answer.Err.Status)
-	require.False(t, answer.Err.Unsent, "it was sent, nobody knows what came of it")
+	require.False(t, answer.Err.Unsent, "it was sent, and its result is unknown")
 }
 
 func TestHealth(t *testing.T) {

@@ -21,8 +21,8 @@ type Event struct {
 	ExitCode int    // die
 	Signal   int    // kill
 	OldName  string // rename, with its slash
-	By       Actor  // who made it happen; no API tells this
-	// SeenAt is when a stream first handed it to Stoker, on the world's clock; zero when it never did.
+	By       Actor  // who made it happen; no API has this
+	// SeenAt is when a stream first sent it to Stoker, on the world's clock; zero when it never did.
 	SeenAt time.Time
 }
 
@@ -81,7 +81,7 @@ func (w *World) publish(e Event) *Event {
 		w.log = append(w.log, published)
 	}
 	if w.engine.phase != down {
-		w.readers.tell(published)
+		w.readers.call(published)
 	}
 	return published
 }
@@ -119,7 +119,7 @@ func (w *World) replay(since time.Time) []Event {
 	return append([]Event(nil), w.ring[from:]...)
 }
 
-// markSeen notes that Stoker was handed an event.
+// markSeen notes that Stoker received an event.
 func (w *World) markSeen(seq uint64) {
 	// The log is ordered by Seq and mostly the newest are marked.
 	for i := len(w.log) - 1; i >= 0 && w.log[i].Seq >= seq; i-- {

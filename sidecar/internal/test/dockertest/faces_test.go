@@ -13,7 +13,7 @@ import (
 )
 
 // The first face must answer an action as Stoker's Docker package does over the second: else a simulation that passes
-// says nothing about Stoker.
+// shows nothing about Stoker.
 
 type faceCase struct {
 	name   string

@@ -153,7 +153,7 @@ func (b *FaultProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b.pass(w, r, trouble)
 }
 
-// sleep waits for the time, or for until if there is none. False is a call that nobody waits for any more.
+// sleep waits for the time, or for until if there is none. False is a call whose client has gone.
 func (b *FaultProxy) sleep(r *http.Request, until <-chan struct{}, d time.Duration) bool {
 	var over <-chan time.Time
 	if d > 0 {
@@ -176,7 +176,7 @@ func (b *FaultProxy) pass(w http.ResponseWriter, r *http.Request, trouble ProxyF
 	out.URL.Scheme, out.URL.Host, out.RequestURI = "http", "engine", ""
 	answer, err := b.wire.RoundTrip(out)
 	if err != nil {
-		reset(w) // nobody there
+		reset(w) // no engine
 		return
 	}
 	defer func() { _ = answer.Body.Close() }()
@@ -218,7 +218,7 @@ func (b *FaultProxy) write(w http.ResponseWriter, r *http.Request, body []byte, 
 	_, _ = w.Write(body)
 }
 
-// stream brings events, until the engine or the client ends it, or somebody resets it.
+// stream brings events, until the engine or the client ends it, or a test resets it.
 func (b *FaultProxy) stream(w http.ResponseWriter, answer *http.Response) {
 	p := &passage{reset: make(chan struct{})}
 	b.mu.Lock()
@@ -266,7 +266,7 @@ func (b *FaultProxy) bring(w http.ResponseWriter, from io.Reader, p *passage) {
 	}
 }
 
-// reset ends a connection as a kernel does that knows nothing of it.
+// reset ends a connection as a kernel does that has no such connection.
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {

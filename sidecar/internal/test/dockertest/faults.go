@@ -7,13 +7,13 @@ type FaultKind string
 
 // The faults of requests. Each hits Stoker's next matching requests after its time.
 const (
-	Refuse        FaultKind = "refuse"          // the engine says no with Text; nothing is done
+	Refuse        FaultKind = "refuse"          // the engine refuses with Text; nothing is done
 	TimeOutDone   FaultKind = "time-out-done"   // done, but the answer never comes
 	TimeOutUndone FaultKind = "time-out-undone" // neither done nor answered
 	Slow          FaultKind = "slow"            // the request takes Delay longer to arrive
 )
 
-// The faults of the event stream. Each hits the next events that would be handed to Stoker after its time.
+// The faults of the event stream. Each hits the next events that would be sent to Stoker after its time.
 const (
 	DropEvents      FaultKind = "drop-events"
 	DuplicateEvents FaultKind = "duplicate-events"
@@ -77,7 +77,7 @@ func (w *World) strikeNow(f Fault) {
 func (w *World) Disarm() { w.faults = nil }
 
 // CutStreams breaks every open event stream of Stoker; the engine stays.
-func (w *World) CutStreams() { w.engine.turns.tell(streamsCut) }
+func (w *World) CutStreams() { w.engine.turns.call(streamsCut) }
 
 // callFault takes the fault that hits a request off the plan; nil for none.
 func (w *World) callFault(req Request) *Fault {
@@ -149,7 +149,7 @@ func (f *Fault) text() string {
 }
 
 // Trouble is a plan of n faults that depends on the seed alone, spread over length. It holds no crash of the host and no clock
-// step: both change what Stoker can know, and are for tests of their own.
+// step: both change what Stoker can observe, and are for tests of their own.
 func Trouble(seed uint64, length time.Duration, n int) []Fault {
 	kinds := []FaultKind{
 		Refuse, TimeOutDone, TimeOutUndone, Slow, DropEvents, DuplicateEvents, DelayEvents, CutStream, RestartEngine,

@@ -83,15 +83,15 @@ func (s *stream) open(replay bool, since, until time.Time) (past bool) {
 		if past {
 			return
 		}
-		unread := w.readers.add(func(e *Event) { s.hear(w, *e) })
+		unread := w.readers.add(func(e *Event) { s.receive(w, *e) })
 		unturn := w.engine.turns.add(s.turn)
 		s.unread = func() { unread(); unturn() }
 	})
 	return past
 }
 
-// hear takes an event in the engine's hands on to the client, Stoker's through the faults of the plan.
-func (s *stream) hear(w *World, e Event) {
+// receive passes an event of the engine on to the client, Stoker's through the faults of the plan.
+func (s *stream) receive(w *World, e Event) {
 	switch {
 	case !matches(s.args, message(e)):
 	case s.h.by == ByStoker:

@@ -31,8 +31,8 @@ type execution struct {
 const (
 	ExecHang   = "hang"    // it goes on until the container ends
 	ExecFork   = "fork"    // it ends, and a child holds the output open
-	ExecFlood  = "flood"   // prints as many bytes as the next word says
-	ExecExit   = "exit"    // ends with the next word's code
+	ExecFlood  = "flood"   // prints as many bytes as the next argument
+	ExecExit   = "exit"    // ends with the next argument as its code
 	ExecWorker = "/worker" // the sample worker: signal QUIT ends the container's process, and has it print its stacks
 )
 
@@ -161,7 +161,7 @@ func (h *handler) execute(w http.ResponseWriter, r *http.Request, x *execution) 
 		piece := frame(strings.Repeat("x", 1<<16-1) + "\n")
 		for sent := 0; sent < number; sent += 1 << 16 {
 			if _, err := w.Write(piece); err != nil {
-				return // nobody reads, and it goes on
+				return // without a reader it goes on
 			}
 		}
 		end(0)

@@ -62,7 +62,7 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request, find func(*World)
 // image: there is one for every container that there ever was.
 func (h *handler) image(w http.ResponseWriter, r *http.Request) {
 	h.read(w, r, func(world *World) any {
-		for _, c := range append(slices.Clone(world.graves), world.containers...) {
+		for _, c := range append(slices.Clone(world.removed), world.containers...) {
 			name := c.Spec.Image
 			if ref := r.PathValue("id"); name != ref && imageID(name) != ref {
 				continue

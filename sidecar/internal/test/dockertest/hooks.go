@@ -1,13 +1,13 @@
 package dockertest
 
-// hooks are functions to tell something, in the order in which they were added.
+// hooks are functions to call, in the order in which they were added.
 type hooks[T any] struct{ all []*hook[T] }
 
-type hook[T any] struct{ tell func(T) }
+type hook[T any] struct{ call func(T) }
 
-// add has f told from now on, until the returned function is called.
+// add has f called from now on, until the returned function is called.
 func (h *hooks[T]) add(f func(T)) (remove func()) {
-	mine := &hook[T]{tell: f}
+	mine := &hook[T]{call: f}
 	h.all = append(h.all, mine)
 	return func() {
 		for i, other := range h.all {
@@ -19,9 +19,9 @@ func (h *hooks[T]) add(f func(T)) (remove func()) {
 	}
 }
 
-func (h *hooks[T]) tell(v T) {
+func (h *hooks[T]) call(v T) {
 	for _, hook := range h.all {
-		hook.tell(v)
+		hook.call(v)
 	}
 }
 

@@ -11,12 +11,12 @@ import (
 )
 
 // Host is an engine with workers on it, either the world behind its API or a real one, so that one set of scenarios
-// runs on both. Its methods fail the test that made it when they cannot do what they say.
+// runs on both. Its methods fail the test that made it when they cannot do their work.
 type Host interface {
 	Ground
-	Hands
-	Saboteur
-	Witness
+	Operations
+	FaultInjector
+	Inspector
 	HealthPort() int // where workers with WorkerSpec.Probed answer GET /health
 }
 
@@ -31,17 +31,20 @@ type Ground interface {
 	Create(spec WorkerSpec) Worker
 }
 
-// Hands are the operator's. The requests are over when the methods return.
-type Hands interface {
+// Operations are the operator's. The requests are over when the methods return.
+type Operations interface {
 	// Operate does one of OpStart, OpStop, OpKill (with SIGKILL), OpRestart, OpPause, OpUnpause, OpUpdate (to a quota of 0.1 CPUs)
 	// and OpRemove (by force).
 	Operate(op Op, name string)
+	// SmallNetwork puts the workers that are made from now on into a network that only this test uses. It has so few addresses that
+	// one that is free is given again after a few others. The fake engine's addresses are never given again.
+	SmallNetwork()
 	Signal(name string, sig syscall.Signal) // through the API
 	Rename(name, to string)
 }
 
-// Saboteur does what no API does.
-type Saboteur interface {
+// FaultInjector does what no API does.
+type FaultInjector interface {
 	Crash(name string, sig syscall.Signal) // from the host
 	Exit(name string, code int)            // by itself
 	OOM(name string)                       // needs WorkerSpec.Memory
@@ -54,13 +57,13 @@ type Starter interface {
 	// BreakStarts makes starts of a worker fail until repair is called: the engine refuses them with status 400 and leaves no
 	// error in the state. Needs WorkerSpec.Breakable.
 	BreakStarts(name string) (repair func())
-	// TakePort makes a host port someone else's until free is called: starts that want it fail with status 500, and the
-	// error is in the state. It waits for anyone who has the port now.
+	// TakePort gives a host port to another process until free is called: starts that want it fail with status 500, and the
+	// error is in the state. It waits until the port is free.
 	TakePort(port int) (free func())
 }
 
-// Witness tells what the engine says.
-type Witness interface {
+// Inspector returns what the engine reports.
+type Inspector interface {
 	State(name string) State
 	// History is what happened to one container, apart from its probes.
 	History(id string) []Happening
@@ -85,7 +88,7 @@ type WorkerSpec struct {
 	Busy          bool          // it computes all the time; only real workers do
 	HostPort      int           // on 127.0.0.1
 	Breakable     bool          // BreakStarts works on it
-	Inside        string        // full name of the container whose network it lives in
+	Inside        string        // full name of the container whose network it shares
 	RunFor        time.Duration
 	ExitCode      int // after RunFor
 	IgnoreTerm    bool

@@ -88,6 +88,8 @@ func (f *fakeHost) must(req Request) Reply {
 	return Reply{}
 }
 
+func (f *fakeHost) SmallNetwork() {}
+
 func (f *fakeHost) Operate(op Op, name string) {
 	f.t.Helper()
 	req := Request{Op: op, Ref: name, Grace: OwnGrace, Force: true}

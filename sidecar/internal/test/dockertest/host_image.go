@@ -77,8 +77,8 @@ func buildWorker(ctx context.Context) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", path, "./workerimage")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOFLAGS=")
-	if said, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("compile the worker: %w\n%s", err, said)
+	if got, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("compile the worker: %w\n%s", err, got)
 	}
 	return os.ReadFile(path)
 }
@@ -101,7 +101,7 @@ func moduleRoot() (string, error) {
 	}
 }
 
-// contextOf is a build context in memory. Its times are fixed, so that the engine's cache knows it again.
+// contextOf is a build context in memory. Its times are fixed, so that the engine's cache recognizes it.
 func contextOf(binary []byte) io.Reader {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)

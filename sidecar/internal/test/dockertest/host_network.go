@@ -2,6 +2,9 @@ package dockertest
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,14 +30,36 @@ func OwnNetwork(t testing.TB, c *client.Client, name string) string {
 	if err != nil {
 		t.Fatalf("the engine has no default network, and no other one can be made: %v", err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := c.NetworkRemove(ctx, made.ID); err != nil {
-			t.Errorf("remove the network %s: %v", name, err)
-		}
-	})
+	t.Cleanup(func() { removeNetwork(t, c, made.ID) })
 	return name
+}
+
+func removeNetwork(t testing.TB, c *client.Client, id string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := c.NetworkRemove(ctx, id); err != nil {
+		t.Errorf("remove the network %s: %v", id, err)
+	}
+}
+
+// SmallNetwork creates a network of 13 addresses. Another network of this host may overlap with the one that is asked for first.
+func (r *realHost) SmallNetwork() {
+	r.t.Helper()
+	name := r.scope + "-small"
+	var made network.CreateResponse
+	err := errors.New("not tried")
+	for tries := 0; err != nil && tries < 10; tries++ {
+		subnet := fmt.Sprintf("10.%d.%d.0/28", mathrand.IntN(256), mathrand.IntN(256)) //nolint:gosec // no secret
+		made, err = r.api.NetworkCreate(r.ctx(), name, network.CreateOptions{
+			Driver: "bridge", Labels: map[string]string{markLabel: r.scope}, IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet}}},
+		})
+	}
+	r.check(err, "create a network")
+	r.network = name
+	r.t.Cleanup(func() {
+		r.removeAll() // a network with containers cannot be removed
+		removeNetwork(r.t, r.api, made.ID)
+	})
 }
 
 // HasDefaultNetwork reports whether containers get a network without asking for one.

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// replaceByPipe puts a pipe in the place of a file, with the file's owner. In the mounts of a rootless container nobody can make a file whose
-// owner does not exist in its user namespace: root of the host is told EOVERFLOW. So it is made by a thread that takes the owner for itself.
+// replaceByPipe puts a pipe in the place of a file, with the file's owner. In the mounts of a rootless container root of the host cannot make a file whose
+// owner does not exist in its user namespace (EOVERFLOW). So it is made by a thread that takes on the owner.
 func replaceByPipe(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -19,7 +19,7 @@ func replaceByPipe(path string) error {
 	}
 	owner, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return errors.New("find the owner: this system tells none")
+		return errors.New("find the owner: this system has none")
 	}
 	made := make(chan error)
 	go func() {

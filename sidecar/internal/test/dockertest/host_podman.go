@@ -38,11 +38,11 @@ func realOf(h Host) (*realHost, bool) {
 	return r, ok
 }
 
-// sharedWords is a story in the words that Docker and Podman share: on a Podman a stop has no signals, nothing is told when the
+// sharedEvents is a story in the events that Docker and Podman share: on a Podman a stop has no signals, there is no event when the
 // kernel kills for want of memory, and there are events of its own between the others. A restart and a removal are by other
-// signals there, so that with which code somebody's stop ends is the engine's. A Docker on cgroup v2 with the systemd driver tells of
+// signals there, so that the exit code of an operator's stop depends on the engine. A Docker on cgroup v2 with the systemd driver emits
 // some of these kills only (containerd PR 12714). Elsewhere it is the story as it is.
-func sharedWords(h Host, story []string) []string {
+func sharedEvents(h Host, story []string) []string {
 	r, ok := realOf(h)
 	switch {
 	case ok && !r.podman && r.quietOOM:
@@ -52,8 +52,8 @@ func sharedWords(h Host, story []string) []string {
 	}
 	shared, meant := []string{}, false
 	for _, one := range story {
-		word, _, _ := strings.Cut(one, " ")
-		switch word {
+		action, _, _ := strings.Cut(one, " ")
+		switch action {
 		case "kill":
 			meant = true
 		case "die":
@@ -76,16 +76,16 @@ const (
 	anyEnd     = "die ?"
 )
 
-// asWanted is a story in which each end that is as wanted says what is wanted.
+// asWanted is a story in which each end that matches the wanted one is replaced by it.
 func asWanted(want, got []string) []string {
-	said := slices.Clone(got)
-	for i := range min(len(said), len(want)) {
-		end := strings.HasPrefix(said[i], "die ")
-		if end && (want[i] == anyEnd || want[i] == anyFailure && said[i] != "die 0") {
-			said[i] = want[i]
+	folded := slices.Clone(got)
+	for i := range min(len(folded), len(want)) {
+		end := strings.HasPrefix(folded[i], "die ")
+		if end && (want[i] == anyEnd || want[i] == anyFailure && folded[i] != "die 0") {
+			folded[i] = want[i]
 		}
 	}
-	return said
+	return folded
 }
 
 // stopping reports whether a stop of a container is under way. Of that Podman makes no event, and its Docker API calls it running.
@@ -122,12 +122,12 @@ func inDockersWords(s State, host *api.HostConfig) State {
 	return s
 }
 
-// isGone reports whether there is no such container. While it removes one a Podman says so with status 500.
+// isGone reports whether there is no such container. While it removes one a Podman answers with status 500.
 func (r *realHost) isGone(err error) bool {
 	return cerrdefs.IsNotFound(err) || r.podman && err != nil && strings.Contains(err.Error(), "no such container")
 }
 
-// Quota is a quota as an engine's update takes it: a Podman says yes to NanoCpus, and minds the pair only.
+// Quota is a quota as an engine's update takes it: a Podman accepts NanoCpus, and applies the pair only.
 func Quota(podman bool, cpus float64) api.Resources {
 	if podman {
 		const period = 100_000 // microseconds

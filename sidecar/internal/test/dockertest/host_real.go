@@ -36,11 +36,11 @@ type realHost struct {
 	scope string
 	log   *eventLog
 	binds map[string]string // full name to the folder that BreakStarts takes away
-	// network of workers that share nobody's; empty is the engine's default one.
+	// network of workers that do not share another's; empty is the engine's default one.
 	network string
 
 	podman   bool
-	quietOOM bool // the engine may not tell when the kernel kills for want of memory
+	quietOOM bool // the engine may not report when the kernel kills for want of memory
 }
 
 // RealHost is the engine of DOCKER_HOST, else the local one. Without one the test is skipped, in one line. All that it makes
@@ -93,7 +93,7 @@ func (r *realHost) removeAll() {
 	if err != nil {
 		r.t.Errorf("list what is to be removed: %v", err)
 	}
-	// A Podman removes none that others live in: what it refuses is tried again when the others are gone.
+	// A Podman removes none whose namespaces others share: what it refuses is tried again when the others are gone.
 	var refused error
 	for range 3 {
 		list, refused = r.remove(ctx, list)
@@ -103,7 +103,7 @@ func (r *realHost) removeAll() {
 	}
 }
 
-// remove removes containers, and tells which of them could not be, and why the first.
+// remove removes containers, and returns those that could not be removed, and the first error.
 func (r *realHost) remove(ctx context.Context, list []api.Summary) (left []api.Summary, why error) {
 	for _, one := range list {
 		err := r.api.ContainerRemove(ctx, one.ID, api.RemoveOptions{Force: true, RemoveVolumes: true})
@@ -192,7 +192,7 @@ func (s WorkerSpec) isProbed() bool { return s.Health || s.Probed || s.BeatFile 
 // computes reports whether the test is about the CPU that the worker uses.
 func (s WorkerSpec) computes() bool { return s.Busy || s.ProbeEffort > 0 }
 
-// faultsOf says in the worker's words how it behaves from its start.
+// faultsOf returns how it behaves from its start, in the worker's syntax.
 func faultsOf(spec WorkerSpec) string {
 	faults := []string{}
 	if spec.IgnoreTerm {
@@ -204,7 +204,7 @@ func faultsOf(spec WorkerSpec) string {
 	if spec.Leak > 0 {
 		faults = append(faults, fmt.Sprintf("leak:%d", spec.Leak))
 	}
-	if !spec.isProbed() && !spec.computes() { // nobody asks whether it works: it begins to, and then leaves the CPU to the others
+	if !spec.isProbed() && !spec.computes() { // it has no probe: it begins to work, and then leaves the CPU to the others
 		faults = append(faults, "hang@500ms")
 	}
 	return strings.Join(faults, ",")

@@ -133,13 +133,13 @@ func (a agreement) try(t *testing.T, h Host) {
 	a.act(t, h, w.Name)
 	state := Await(t, h, w.Name, time.Minute, a.until)
 	require.Equal(t, a.code, state.ExitCode)
-	want, got := sharedWords(h, a.want), []string{}
+	want, got := sharedEvents(h, a.want), []string{}
 	require.Eventually(t, func() bool {
 		got = []string{}
 		for _, one := range h.History(w.ID) {
 			got = append(got, one.Action)
 		}
-		got = sharedWords(h, got)
+		got = sharedEvents(h, got)
 		return len(got) >= len(want)+2
 	}, time.Minute, 20*time.Millisecond)
 	got = oncePaused(onceOOM(got))
@@ -178,7 +178,7 @@ func TestHostsAgreeOnATakenPort(t *testing.T) {
 			for _, one := range h.History(w.ID) {
 				story = append(story, one.Action)
 			}
-			require.Equal(t, []string{"create", "start"}, sharedWords(h, story), "the start that failed made no event")
+			require.Equal(t, []string{"create", "start"}, sharedEvents(h, story), "the start that failed made no event")
 		})
 	}
 }

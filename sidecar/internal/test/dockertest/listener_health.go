@@ -15,7 +15,7 @@ import (
 )
 
 // Workers of a fake engine have addresses of their own in 127.0.0.0/8, at which their health endpoints really listen: one server for all
-// of them tells by the address who is asked.
+// of them finds by the address which worker is asked.
 
 // BeatFile is a file that a worker writes while it works, where an engine's archive calls show it.
 const BeatFile = "/beat"
@@ -80,7 +80,7 @@ func (s *Server) sicknessAt(address string) (sick Sickness, runs bool) {
 	return sick, runs
 }
 
-// statArchive knows one file: BeatFile, which a worker that is well has just written.
+// statArchive has one file: BeatFile, which a worker that is well has just written.
 func (h *handler) statArchive(w http.ResponseWriter, r *http.Request) {
 	if _, ok := h.ask(w, r, Request{Op: OpInspect, Ref: r.PathValue("id")}); !ok {
 		return

@@ -13,10 +13,10 @@ import (
 
 const containerMode = "container:"
 
-// modes are where a spec says in whose namespaces the container lives, in the engine's order.
+// modes are the fields of a spec that name a container to share namespaces with, in the engine's order.
 func (s *Spec) modes() []*string { return []*string{&s.NetworkMode, &s.PidMode, &s.IpcMode} }
 
-// parents are the containers whose namespaces it lives in, as the modes refer to them.
+// parents are the containers whose namespaces it shares, as the modes refer to them.
 func (s Spec) parents() []string {
 	var refs []string
 	for _, mode := range s.modes() {
@@ -91,7 +91,7 @@ func (w *World) namespaceProblem(c *container) *Error {
 	return nil
 }
 
-// Orphaned are the running containers that live in the namespaces of a life that is over, or of a container that is gone.
+// Orphaned are the running containers that share the namespaces of a life that is over, or of a container that is gone.
 func (w *World) Orphaned() []Truth {
 	var orphaned []Truth
 	for _, c := range w.containers {

@@ -13,7 +13,7 @@ import (
 // networks are those that a container is connected to, sorted.
 func (d Details) networks() []string {
 	if b := d.Spec.Body; b != nil {
-		names := slices.AppendSeq(make([]string, 0, len(b.Networks)), maps.Keys(b.Networks)) // never nil, which is not told
+		names := slices.AppendSeq(make([]string, 0, len(b.Networks)), maps.Keys(b.Networks)) // never nil, which means unknown
 		slices.Sort(names)
 		return names
 	}
@@ -127,7 +127,7 @@ func (c *container) connect(name string, settings *network.EndpointSettings) *Er
 	return nil
 }
 
-// disconnect says nothing about ports: nobody here publishes a port that another network has as well.
+// disconnect does not change ports: no container here publishes a port that another network has as well.
 func (c *container) disconnect(name string) *Error {
 	if !slices.Contains(c.networks(), name) {
 		return refuse(http.StatusForbidden, "container %s is not connected to network %s", c.ID, name)

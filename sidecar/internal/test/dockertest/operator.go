@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Operator acts on the world as someone with a Docker client does. Each request is only sent; it is done as the clock goes on.
+// Operator acts on the world as a person with a Docker client does. Each request is only sent; it is done as the clock goes on.
 type Operator struct{ w *World }
 
-// Operator is someone other than Stoker who uses the API.
+// Operator is a user of the API other than Stoker.
 func (w *World) Operator() Operator { return Operator{w} }
 
 // Answer is what becomes of an operator's request.

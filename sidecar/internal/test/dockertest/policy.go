@@ -18,7 +18,7 @@ type restartManager struct {
 }
 
 // wantsRestart decides at the end of a life. It keeps the order of the engine's own questions: always does not ask
-// whether someone stopped the container by hand, it only notices that it was cancelled.
+// whether an operator stopped the container, it only notices that it was cancelled.
 func (c *container) wantsRestart(code int, byHand bool, ran time.Duration) bool {
 	m, policy := &c.restarts, c.Spec.RestartPolicy
 	if !policy.Active() || m.canceled {
@@ -136,7 +136,7 @@ func (w *World) bury(c *container, by Actor) {
 		}
 	}
 	w.containers = kept
-	w.graves = append(w.graves, c)
+	w.removed = append(w.removed, c)
 	w.dropVolumes(c)
 	w.emit(c, "destroy", by)
 }

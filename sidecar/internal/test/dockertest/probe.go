@@ -23,7 +23,7 @@ func (c *container) startMonitor() {
 	c.scheduleProbe()
 }
 
-// stopMonitor ends the probes, and sets unhealthy, without an event: what a stopped or paused container's health says
+// stopMonitor ends the probes, and sets unhealthy, without an event: the health of a stopped or paused container
 // means nothing.
 func (c *container) stopMonitor() {
 	if c.Spec.Health == nil || c.monitor == nil {
@@ -75,7 +75,7 @@ func outcomeOf(sick Sickness, h Healthcheck, began time.Time) worker.Probe {
 	return worker.Probe{At: began, Output: "ok\n"}
 }
 
-// judge counts a result in and tells when the health changed.
+// judge counts a result in and emits an event when the health changed.
 func (c *container) judge(began time.Time, result worker.Probe) {
 	h, before := c.Spec.Health, c.Health
 	c.Probes = append(c.Probes, result)

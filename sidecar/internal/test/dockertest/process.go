@@ -21,9 +21,9 @@ type process struct {
 	left      time.Duration  // of ending, while frozen
 	endCode   int            // of ending
 	endOOM    bool           // of ending
-	killer    Actor          // who asked for its end; ByItself as long as nobody did
+	killer    Actor          // who asked for its end; ByItself while no client did
 	pending   syscall.Signal // the strongest signal that waits for the thaw; 0 is none
-	forced    *Sickness      // set from outside, over what the behaviour says
+	forced    *Sickness      // set from outside, over what the behaviour gives
 	ended     time.Time      // the engine's clock
 }
 
@@ -206,7 +206,7 @@ func (w *World) Behave(name string, b Behaviour) bool {
 	if c == nil {
 		return false
 	}
-	for _, one := range append(w.gravesOf(name), c) {
+	for _, one := range append(w.removedOf(name), c) {
 		one.Spec.Behaviour, one.Spec.Lives = b, nil
 	}
 	if p := c.process; p != nil && p.alive {
@@ -220,22 +220,22 @@ func (w *World) lastOf(name string) *container {
 	if c := w.find(name); c != nil {
 		return c
 	}
-	if graves := w.gravesOf(name); len(graves) > 0 {
-		return graves[len(graves)-1]
+	if removed := w.removedOf(name); len(removed) > 0 {
+		return removed[len(removed)-1]
 	}
 	return nil
 }
 
-// gravesOf are the containers of that name that are gone, in the order of their removals. One with --rm is set aside before it is
+// removedOf are the containers of that name that are gone, in the order of their removals. One with --rm is set aside before it is
 // stopped to be recreated, and so has another name when it goes; what is made from it later is the worker all the same.
-func (w *World) gravesOf(name string) []*container {
-	var graves []*container
-	for _, grave := range w.graves {
-		if strings.TrimSuffix(grave.Name, worker.BackupSuffix) == name {
-			graves = append(graves, grave)
+func (w *World) removedOf(name string) []*container {
+	var removed []*container
+	for _, old := range w.removed {
+		if strings.TrimSuffix(old.Name, worker.BackupSuffix) == name {
+			removed = append(removed, old)
 		}
 	}
-	return graves
+	return removed
 }
 
 // FailStarts makes the next starts of a container fail, one after the other, with these errors.
@@ -259,7 +259,7 @@ func (w *World) BreakStarts(name, reason string) bool {
 	return true
 }
 
-// TakePort makes a host port someone else's: starts of containers that publish it fail.
+// TakePort gives a host port to another process: starts of containers that publish it fail.
 func (w *World) TakePort(port int) { w.ports[port] = true }
 
 // FreePort gives it back.
@@ -268,7 +268,7 @@ func (w *World) FreePort(port int) { delete(w.ports, port) }
 // LetStart ends all that keeps a container from starting, apart from taken ports.
 func (w *World) LetStart(name string) {
 	if c := w.lastOf(name); c != nil {
-		for _, one := range append(w.gravesOf(name), c) {
+		for _, one := range append(w.removedOf(name), c) {
 			one.failStarts, one.broken = nil, ""
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// A worker that was recreated is several containers, one after the other. Their labels tell which replaces which.
+// A worker that was recreated is several containers, one after the other. Their labels show which replaces which.
 
 // replacements are the IDs of a container and of all that it replaces, oldest first.
 func (w *World) replacements(id string) []string {
@@ -29,7 +29,7 @@ func (w *World) replacements(id string) []string {
 
 // everFind is the container of an ID, also when it is gone.
 func (w *World) everFind(id string) *container {
-	for _, all := range [][]*container{w.containers, w.graves} {
+	for _, all := range [][]*container{w.containers, w.removed} {
 		for _, c := range all {
 			if c.ID == id {
 				return c
@@ -119,7 +119,7 @@ func sameTransaction(a, b *Record) bool {
 	return a.Action.Call != nil && b.Action.Call != nil && a.Action.Key == b.Action.Key && a.Action.Call.Transaction == b.Action.Call.Transaction
 }
 
-// dependent reports whether a request is to heal what lives in the namespaces of a worker, or finishes such a heal.
+// dependent reports whether a request is to heal a dependent of a worker, or finishes such a heal.
 func (w *World) dependent(r *Record) bool {
 	c := w.everFind(r.Incarnation.ID)
 	shares := c != nil && len(c.Spec.parents()) > 0

@@ -80,7 +80,7 @@ func TestClientLooks(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, list, 1)
 		require.Equal(t, "Up 3 seconds (healthy)", list[0].Status)
-		_, err = c.ContainerInspect(t.Context(), "nobody")
+		_, err = c.ContainerInspect(t.Context(), "missing")
 		require.True(t, cerrdefs.IsNotFound(err))
 
 		info, err := c.Info(t.Context())

@@ -112,7 +112,7 @@ func summary(d Details, now time.Time) api.Summary {
 	return s
 }
 
-// networkMode as a list tells it.
+// networkMode as a list has it.
 func networkMode(d Details) string {
 	switch b := d.Spec.Body; {
 	case d.Spec.NetworkMode != "":

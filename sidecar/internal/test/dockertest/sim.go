@@ -26,13 +26,13 @@ type Sim struct {
 	session  uint64 // counts up; what belongs to an older one is void
 	open     bool
 	listing  bool
-	listed   bool              // the session's first list was told
+	listed   bool              // the session's first list was emitted
 	began    time.Time         // of the session
 	since    time.Time         // where the session's replay begins, the engine's clock
-	arrival  time.Time         // of the last event handed over; the stream keeps its order
+	arrival  time.Time         // of the last event that was emitted; the stream keeps its order
 	lastSeen time.Time         // the engine's clock
-	known    map[uint64]uint64 // events handed over that a replay could bring again, with the session in which they were last
-	retold   map[uint64]bool   // those that a replay handed over and the stream may bring again
+	known    map[uint64]uint64 // emitted events that a replay could bring again, with the session in which they were last
+	replayed map[uint64]bool   // those that a replay emitted and the stream may bring again
 	backoff  time.Duration
 	engine   worker.Engine
 	jobs     int
@@ -47,9 +47,9 @@ type SimConfig struct {
 	Overlap  time.Duration   // how far before the last event a replay begins; 0 is 2 s
 	Resync   time.Duration   // 0 is one minute; below zero is never
 	Retry    time.Duration   // first wait for a new session, doubled up to 10 s; 0 is 100 ms
-	// Select picks the containers of which anything is told; nil is all.
+	// Select picks the containers that are observed; nil is all.
 	Select func(o worker.Observation) bool
-	// Ask answers for the sources of work, and says how long that takes. Nil: none answers.
+	// Ask answers for the sources of work, and returns how long that takes. Nil: none answers.
 	Ask func(a worker.Action) (worker.Outcome, time.Duration)
 }
 
@@ -79,9 +79,9 @@ func NewSim(w *World, config SimConfig) *Sim {
 	if config.Retry == 0 {
 		config.Retry = simRetry
 	}
-	s := &Sim{w: w, config: config, known: map[uint64]uint64{}, retold: map[uint64]bool{}, lastSeen: config.Bookmark.EventAt,
+	s := &Sim{w: w, config: config, known: map[uint64]uint64{}, replayed: map[uint64]bool{}, lastSeen: config.Bookmark.EventAt,
 		waiting: map[uint64]*job{}}
-	s.stops = append(s.stops, w.readers.add(s.hear), w.engine.turns.add(s.turn))
+	s.stops = append(s.stops, w.readers.add(s.receive), w.engine.turns.add(s.turn))
 	w.after(0, s.connect)
 	return s
 }
@@ -142,7 +142,7 @@ func (s *Sim) Until(limit time.Time) (Output, bool) {
 	}
 }
 
-func (s *Sim) tell(o worker.Observation) {
+func (s *Sim) emit(o worker.Observation) {
 	if s.closed || o.ID != "" && s.config.Select != nil && !s.config.Select(o) {
 		return
 	}

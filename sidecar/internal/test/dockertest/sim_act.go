@@ -142,7 +142,7 @@ func (j *job) change(req Request) {
 		switch {
 		case r.Err == nil || r.Err.Status == http.StatusNotModified:
 			j.after = true
-			if j.action.Verb == worker.Stop || j.action.Verb == worker.Kill { // the exit event tells the rest
+			if j.action.Verb == worker.Stop || j.action.Verb == worker.Kill { // the exit event has the rest
 				j.finish(worker.Outcome{Action: j.action, Result: worker.Done})
 				return
 			}
@@ -179,7 +179,7 @@ func (s *Sim) GiveUp(action uint64) {
 	}
 }
 
-// giveUp is the deadline. Before anything was sent nothing was done; after that nobody knows.
+// giveUp is the deadline. Before anything was sent nothing was done; after that it is unknown.
 func (j *job) giveUp() {
 	out := worker.Outcome{Action: j.action, Result: worker.Failed, Failure: worker.Failure{Err: "context deadline exceeded", Unreachable: true}}
 	if j.sent || j.after {

@@ -6,7 +6,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// What stoker.before-stop does in a simulation, by the last word of the command. Any other one ends at once.
+// What stoker.before-stop does in a simulation, by the last argument of the command. Any other one ends at once.
 const (
 	CommandDrains = "drain" // takes three seconds
 	CommandHangs  = "hang"

@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// connectAll connects a container to the networks of an action; false when that has failed, and the outcome is told.
+// connectAll connects a container to the networks of an action; false when that has failed, and the outcome is emitted.
 func (e *actionRunner) connectAll() bool {
 	for _, name := range e.action.Networks {
 		r := e.ask(Request{Op: OpConnect, Ref: e.action.Incarnation.ID, furnish: func(c *container) *Error { return c.connect(name, nil) }}, simCall)

@@ -58,11 +58,11 @@ func (e *actionRunner) askSource() {
 	e.finish(out)
 }
 
-// MeterBy has f tell how much CPU time the present life of a container has used. Where it does not know, the container is busy for half
+// MeterBy has f return how much CPU time the present life of a container has used. Where f has no value, the container is busy for half
 // of its quota all the time.
 func (w *World) MeterBy(f func(id string) (time.Duration, bool)) { w.meter = f }
 
-// meter is what a worker has used. One of which nobody else tells is neither starved nor hung nor idle.
+// meter is what a worker has used. One that f does not cover is neither starved nor hung nor idle.
 func (e *actionRunner) meter() (worker.Stats, error) {
 	d, err := e.see(e.action.Incarnation.ID)
 	switch {

@@ -26,7 +26,7 @@ func (e *actionRunner) see(ref string) (*Details, error) {
 	return nil, r.Err
 }
 
-// noAnswer reports whether the engine said nothing at all.
+// noAnswer reports whether the engine did not answer at all.
 func noAnswer(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Status == 0
@@ -208,7 +208,7 @@ func (e *actionRunner) restartDependent() {
 		req.Op = OpStart
 	}
 	r := e.ask(req, restartPatience)
-	if r.Err != nil && r.Err.Status == http.StatusNotModified { // somebody else was quicker
+	if r.Err != nil && r.Err.Status == http.StatusNotModified { // another client was quicker
 		r.Err = nil
 	}
 	e.conclude(r)

@@ -13,13 +13,13 @@ import (
 
 // drain lets a simulation go on for a while and returns all that came out, in words.
 func drain(s *Sim, d time.Duration) []string {
-	said := []string{}
+	got := []string{}
 	for end := s.Now().Add(d); ; {
 		out, ok := s.Until(end)
 		if !ok {
-			return said
+			return got
 		}
-		said = append(said, inWords(out))
+		got = append(got, inWords(out))
 	}
 }
 
@@ -96,16 +96,16 @@ func TestSimSessionsAfterALoss(t *testing.T) {
 	w.Operator().Start("a")
 	require.Equal(t, []string{"engine-disconnected"}, drain(s, 0))
 	w.Advance(0)
-	said := drain(s, 5*time.Second)
-	require.Equal(t, "engine-connecting", said[0])
-	require.NotContains(t, said, "old exited a")
-	require.Contains(t, said, "repeated exited a", "for its place in the stream")
+	got := drain(s, 5*time.Second)
+	require.Equal(t, "engine-connecting", got[0])
+	require.NotContains(t, got, "old exited a")
+	require.Contains(t, got, "repeated exited a", "for its place in the stream")
 
 	w.RestartEngine(time.Second)
-	said = drain(s, 20*time.Second)
+	got = drain(s, 20*time.Second)
 	require.Equal(t, []string{
 		"signalled a", "exited a", "stopped a", "engine-disconnected", "engine-connecting", "list-began", "listed a exited", "list-ended",
-	}, said)
+	}, got)
 }
 
 func TestSimReplaysToTheNextStoker(t *testing.T) {
@@ -121,7 +121,7 @@ func TestSimReplaysToTheNextStoker(t *testing.T) {
 	require.Equal(t, []string{
 		"engine-connecting", "old updated a", "old signalled a", "old exited a", "old stopped a", "list-began", "listed a exited", "list-ended",
 	}, drain(next, time.Second))
-	require.Empty(t, drain(s, time.Second), "a closed one says nothing")
+	require.Empty(t, drain(s, time.Second), "a closed one emits nothing")
 }
 
 func TestSimActions(t *testing.T) {
@@ -164,7 +164,7 @@ func TestSimActions(t *testing.T) {
 		},
 		{
 			name: "stop", verb: worker.Stop, want: worker.Done,
-			check: func(t *testing.T, o worker.Outcome) { require.Nil(t, o.Snapshot, "the exit event tells the rest") },
+			check: func(t *testing.T, o worker.Outcome) { require.Nil(t, o.Snapshot, "the exit event has the rest") },
 		},
 		{
 			name: "stop of another life", verb: worker.Stop, want: worker.Refused,
@@ -268,7 +268,7 @@ func TestFaultsOfEvents(t *testing.T) {
 	}
 }
 
-// storm is a short and wild run; its every word must depend on the seed alone.
+// storm is a short run with many faults; each line of it must depend on the seed alone.
 func storm(seed uint64) []string {
 	w := New(Config{Seed: seed, ProbeEvents: true})
 	for i := range 8 {
@@ -284,13 +284,13 @@ func storm(seed uint64) []string {
 		Fault{Kind: CrashEngine, At: 40 * time.Second, Delay: time.Second},
 	)
 	s := NewSim(w, SimConfig{Resync: 7 * time.Second})
-	said := []string{}
+	got := []string{}
 	for end := w.Now().Add(2 * time.Minute); s.Now().Before(end); {
 		out, ok := s.Until(end)
 		if !ok {
 			break
 		}
-		said = append(said, fmt.Sprintf("%v %s", out.At.Sub(w.config.Start), inWords(out)))
+		got = append(got, fmt.Sprintf("%v %s", out.At.Sub(w.config.Start), inWords(out)))
 		if o := out.Observation; o != nil && (o.Kind == worker.Exited || o.Kind == worker.Listed && o.Status.Down()) {
 			s.Do(action(w, string(o.Key), worker.Start))
 		}
@@ -298,7 +298,7 @@ func storm(seed uint64) []string {
 			w.Operator().Kill(string(o.Key), syscall.SIGKILL)
 		}
 	}
-	return said
+	return got
 }
 
 func TestSameSeedSameWorld(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// connect tries to open a session: the engine's word about itself, then the replay, then the news; and a list, fetched beside.
+// connect tries to open a session: the engine's description, then the replay, then new events; and a list, fetched beside.
 func (s *Sim) connect() {
 	if s.closed || s.open {
 		return
@@ -46,7 +46,7 @@ func (s *Sim) retry() {
 	s.w.after(s.w.draw("retry", s.backoff), s.connect)
 }
 
-// begin opens a session at this very instant: what the ring holds is told first, then what comes.
+// begin opens a session at this instant: what the ring holds is emitted first, then what comes.
 func (s *Sim) begin(info worker.Engine) {
 	since := s.lastSeen.Add(-s.config.Overlap)
 	if s.lastSeen.IsZero() || info.BootedAt.After(s.lastSeen) || info.Now.Before(s.lastSeen) {
@@ -54,13 +54,13 @@ func (s *Sim) begin(info worker.Engine) {
 	}
 	s.engine, s.open, s.backoff = info, true, 0
 	s.began, s.since, s.listed = s.w.now, since, false
-	s.tell(worker.Observation{Kind: worker.Connecting, At: info.Now, Engine: info})
-	s.retell()
+	s.emit(worker.Observation{Kind: worker.Connecting, At: info.Now, Engine: info})
+	s.replay()
 	s.list(s.session)
 }
 
-// retell hands over what the ring holds and Stoker has not got yet. The stream brings it too; once is enough.
-func (s *Sim) retell() {
+// replay emits what the ring holds and Stoker has not received yet. The stream brings it too; once is enough.
+func (s *Sim) replay() {
 	for _, e := range s.w.replay(s.since) {
 		o, ok := translate(e)
 		last, known := s.known[e.Seq]
@@ -74,13 +74,13 @@ func (s *Sim) retell() {
 			s.remember(e)
 			o.Origin = s.origin()
 		}
-		s.retold[e.Seq] = true
-		s.tell(o)
+		s.replayed[e.Seq] = true
+		s.emit(o)
 	}
 }
 
-// list asks for the full list, beside the stream. The first of a session is told after the events up to its answer, which
-// are asked for by themselves. A later one is told when it comes: it may be behind the events, or ahead of them.
+// list asks for the full list, beside the stream. The first of a session is emitted after the events up to its answer, which
+// are asked for by themselves. A later one is emitted when it comes: it may be behind the events, or ahead of them.
 func (s *Sim) list(session uint64) {
 	if s.closed || s.session != session || s.listing {
 		return
@@ -97,7 +97,7 @@ func (s *Sim) list(session uint64) {
 		default:
 			s.w.after(s.w.draw("history", s.w.config.Timing.Call), func() {
 				if !s.closed && s.session == session {
-					s.retell()
+					s.replay()
 					s.tellList(session, at, r.List)
 				}
 			})
@@ -107,20 +107,20 @@ func (s *Sim) list(session uint64) {
 
 func (s *Sim) tellList(session uint64, at time.Time, list []Details) {
 	s.listing, s.listed = false, true
-	s.tell(worker.Observation{Kind: worker.ListBegin, At: at})
+	s.emit(worker.Observation{Kind: worker.ListBegin, At: at})
 	for _, d := range list {
-		s.tell(worker.Observation{
+		s.emit(worker.Observation{
 			Kind: worker.Listed, At: at, ID: d.ID, Key: worker.Key(d.Name), Labels: d.Spec.Labels, ListState: worker.ListState{Networks: d.networks(),
 				Status: d.Status(), Health: listedHealth(d)},
 		})
 	}
-	s.tell(worker.Observation{Kind: worker.ListEnd, At: at})
+	s.emit(worker.Observation{Kind: worker.ListEnd, At: at})
 	if s.config.Resync > 0 {
 		s.w.after(s.config.Resync, func() { s.list(session) })
 	}
 }
 
-// listedHealth is the health as a list tells it: in the words for people, which have none unless the container runs.
+// listedHealth is the health as a list has it: in the text for people, which has none unless the container runs.
 func listedHealth(d Details) worker.Health {
 	if d.Status() != worker.StatusRunning {
 		return worker.HealthNone
@@ -132,7 +132,7 @@ func (s *Sim) turn(t turn) {
 	switch t {
 	case streamsBroke, streamsCut:
 		s.lose()
-	case listenersClosed, listenersOpen: // seen by anyone who asks
+	case listenersClosed, listenersOpen: // every request shows it
 	}
 }
 
@@ -143,24 +143,24 @@ func (s *Sim) lose() {
 	}
 	s.session++
 	s.open, s.listing = false, false
-	s.tell(worker.Observation{Kind: worker.Disconnected, At: s.w.now})
+	s.emit(worker.Observation{Kind: worker.Disconnected, At: s.w.now})
 	s.retry()
 }
 
-// hear takes an event off the engine's hands; it arrives a little later.
-func (s *Sim) hear(e *Event) {
+// receive takes an event of the engine; it arrives a little later.
+func (s *Sim) receive(e *Event) {
 	o, ok := translate(*e)
 	if s.closed || !s.open || !ok {
 		return
 	}
 	session := s.session
 	s.w.deliver(&s.arrival, *e, func(event Event) {
-		if s.closed || s.session != session || s.retold[event.Seq] {
+		if s.closed || s.session != session || s.replayed[event.Seq] {
 			return
 		}
 		s.remember(event)
 		o.Origin = s.origin()
-		s.tell(o)
+		s.emit(o)
 	})
 }
 
@@ -181,7 +181,7 @@ func (s *Sim) remember(e Event) {
 		for seq := range s.known { // what the ring has lost cannot come again
 			if seq+2*ringSize < e.Seq {
 				delete(s.known, seq)
-				delete(s.retold, seq)
+				delete(s.replayed, seq)
 			}
 		}
 	}
@@ -219,7 +219,7 @@ func kindOf(action string) worker.Kind {
 	return 0
 }
 
-// translate makes an observation of an event, or says that it is none of those that matter.
+// translate makes an observation of an event, or reports that it is none of those that matter.
 func translate(e Event) (worker.Observation, bool) {
 	kind := kindOf(e.Action)
 	return worker.Observation{

@@ -15,7 +15,7 @@ type Actor string
 const (
 	ByOperator Actor = "operator" // through the API, not Stoker
 	ByStoker   Actor = "stoker"   // through the API
-	ByItself   Actor = "itself"   // crash, exit, OOM, a signal from the host: nobody used the API
+	ByItself   Actor = "itself"   // crash, exit, OOM, a signal from the host: the API was not used
 	ByDocker   Actor = "docker"   // its restart policy
 	ByEngine   Actor = "engine"   // the engine's own shutdown, fall or boot
 )

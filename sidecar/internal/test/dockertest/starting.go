@@ -123,7 +123,7 @@ func (w *World) portTaken(port int, by *container) bool {
 	return false
 }
 
-// failStart leaves the error in the state and tells nobody: no event, and the exit code of the last life stays unless it
+// failStart leaves the error in the state without an event, and the exit code of the last life stays unless it
 // was 0 (watched on 20.10.24).
 func (w *World) failStart(c *container, err *Error) {
 	c.Error = err.Message
@@ -169,7 +169,7 @@ func (w *World) add(spec Spec) *container {
 }
 
 // inherit makes a container that replaces another one the same worker to the world: what operators want of the one they want
-// of the other, and what keeps the one from starting keeps the other. Of one that is gone somebody wants it back.
+// of the other, and what keeps the one from starting keeps the other. Of one that is gone an operator may want it back.
 func (w *World) inherit(c *container, labels map[string]string) {
 	of := labels[worker.MarkOf]
 	if of == "" {
@@ -181,7 +181,7 @@ func (w *World) inherit(c *container, labels map[string]string) {
 			return
 		}
 	}
-	for _, old := range w.graves {
+	for _, old := range w.removed {
 		if old.ID == of {
 			c.given, c.loss, c.broken = old.given, old.loss, old.broken
 			*c.wanted = true

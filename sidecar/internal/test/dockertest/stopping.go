@@ -151,7 +151,7 @@ func (w *World) restart(c *container, s stopOrder, done func(*Error)) {
 func (w *World) restartStart(c *container, by Actor, done func(*Error)) {
 	w.start(c, by, func(err *Error) {
 		if err != nil && err.Status == http.StatusNotModified {
-			err = nil // someone else was quicker
+			err = nil // another client was quicker
 		}
 		if err != nil {
 			err = refuse(err.Status, "Cannot restart container %s: %s", c.Name, err.Message)

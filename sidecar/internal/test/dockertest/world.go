@@ -1,12 +1,12 @@
 // Package dockertest is one in-memory Docker world with two faces.
 //
 // The World behaves as a Docker engine with containers on a virtual clock: same events in the same order, same hidden
-// flags, same lies. Its first face, Sim, feeds a single-threaded simulation with observations and outcomes. Its second,
-// Server, speaks the Docker HTTP API to the real client. Host runs one set of scenarios against the world and
+// flags, same false answers. Its first interface, Sim, feeds a single-threaded simulation with observations and outcomes. Its second,
+// Server, serves the Docker HTTP API to the real client. Host runs one set of scenarios against the world and
 // against a real engine, so that the world cannot drift from the truth.
 //
 // What the engine does was read in moby's source (v28.5.2) and watched on engine 20.10.24; where they differ, the
-// comment says so.
+// comment notes it.
 package dockertest
 
 import (
@@ -20,7 +20,7 @@ type Config struct {
 	Timing     Timing    // zero is RealTiming
 	CPUs       int       // of the host; 0 is 4
 	Version    string    // of the engine; empty is 28.5.2
-	APIVersion string    // newest that the engine speaks; empty is 1.47
+	APIVersion string    // newest that the engine has; empty is 1.47
 	// ProbeEvents puts the three exec events of each health probe into the ring, as a real engine does, so that
 	// they push out the events that matter.
 	ProbeEvents bool
@@ -101,12 +101,12 @@ type World struct {
 	eventID uint64
 	readers hooks[*Event]
 
-	faults []Fault
-	audit  []*Record
-	calls  []*call // under way
-	graves []*container
-	ports  map[int]bool // taken by someone else on the host
-	stores stores
+	faults  []Fault
+	audit   []*Record
+	calls   []*call // under way
+	removed []*container
+	ports   map[int]bool // taken by another process of the host
+	stores  stores
 }
 
 // New is a world with an engine that has just booted and no container.

@@ -29,6 +29,7 @@ type journal struct {
 	put      []change
 	newMark  worker.Bookmark
 	newHeard []heard
+	replay   []heard   // of a session that begins: a Stoker takes it in when it is whole
 	due      time.Time // of the next write; zero when there is none to do
 }
 
@@ -85,7 +86,20 @@ func (j *journal) keep(now time.Time, t fleet.Effects, mark worker.Bookmark) {
 }
 
 func (j *journal) hear(now time.Time, o worker.Observation) {
-	j.newHeard = append(j.newHeard, heard{sound{o.ID, o.Kind, o.At.UnixNano()}, now})
+	h := heard{sound{o.ID, o.Kind, o.At.UnixNano()}, now}
+	switch {
+	case o.Kind == worker.ListBegin, o.Kind == worker.Disconnected:
+		j.replayed()
+	case o.History() && o.Kind != worker.Listed:
+		j.replay = append(j.replay, h)
+		return
+	}
+	j.newHeard = append(j.newHeard, h)
+}
+
+// replayed takes in the replay with which a session has begun.
+func (j *journal) replayed() {
+	j.newHeard, j.replay = append(j.newHeard, j.replay...), nil
 }
 
 // write puts all on disk.
@@ -104,11 +118,17 @@ func (j *journal) write() {
 		}
 	}
 	j.mark = j.newMark
-	j.forget()
+	j.drop()
 }
 
 // forget loses what is not on disk, as a SIGKILL does.
 func (j *journal) forget() {
+	j.replay = nil
+	j.drop()
+}
+
+// drop ends what was to be written.
+func (j *journal) drop() {
 	j.put, j.newHeard, j.due = nil, nil, time.Time{}
 	j.newMark = j.mark
 }

@@ -85,11 +85,22 @@ func (r *run) lossUnclear(t dockertest.Truth) bool {
 	return t.Loss.ByOperator || startedSoon(t) || !r.amnesia.IsZero() || r.lostBeforeInspect(t)
 }
 
-// lostBeforeInspect reports whether Stoker was killed so soon after a container was made that no inspect may have shown the networks which
-// it had before the loss.
+// noteFirst notes what the first inspect of a worker lacks.
+func (r *run) noteFirst(o worker.Outcome) {
+	if o.Snapshot == nil {
+		return
+	}
+	t, _ := r.w.TruthByID(o.Snapshot.ID)
+	if _, known := r.lacked[r.root(t)]; !known {
+		r.lacked[r.root(t)] = slices.ContainsFunc(t.Given, func(name string) bool { return !slices.Contains(o.Snapshot.Networks, name) })
+	}
+}
+
+// lostBeforeInspect reports whether the first inspect of a container came after the loss, or Stoker was killed so soon after it was made that no
+// inspect may have shown the networks which it had before.
 func (r *run) lostBeforeInspect(t dockertest.Truth) bool {
 	const soon = time.Second
-	return slices.ContainsFunc(r.w.History(t.ID), func(e dockertest.Event) bool {
+	return r.lacked[r.root(t)] || slices.ContainsFunc(r.w.History(t.ID), func(e dockertest.Event) bool {
 		return e.Action == "create" && slices.ContainsFunc(r.deaths, func(at time.Time) bool {
 			return !at.Before(e.TrueAt) && at.Sub(e.TrueAt) < soon && at.Before(t.Loss.At)
 		})
@@ -152,10 +163,14 @@ func startedSoon(t dockertest.Truth) bool {
 	})
 }
 
-// portElsewhere reports whether another container than this one has its port.
+// portElsewhere reports whether another container than this one has its port, or had it when a network was last connected again: one that is
+// restarted gives it up for a moment.
 func (r *run) portElsewhere(t dockertest.Truth) bool {
+	const retry = 31 * time.Second
 	port := r.specs[nameOf(t)].HostPort
 	return port != 0 && slices.ContainsFunc(r.w.Truths(), func(other dockertest.Truth) bool {
-		return other.ID != t.ID && !other.Gone && other.Status == worker.StatusRunning && r.specs[nameOf(other)].HostPort == port
+		_, ended := life(other)
+		has := other.Status == worker.StatusRunning && !other.Gone || !ended.IsZero() && r.w.Now().Sub(ended) < retry
+		return other.ID != t.ID && has && r.specs[nameOf(other)].HostPort == port
 	})
 }

@@ -80,7 +80,8 @@ func (r *run) checkLimits(a worker.Action) {
 	}
 }
 
-// knownUp reports whether Stoker knows that a container runs: it has heard of its start, or has asked for it.
+// knownUp reports whether Stoker knows that a container runs: it has heard of the start of the present life, or has asked for it. A process is
+// there before its start event is.
 func (r *run) knownUp(t dockertest.Truth) bool {
 	for _, a := range r.stoker.flying {
 		if a.Verb == worker.Start && a.Incarnation.ID == t.ID {
@@ -90,10 +91,11 @@ func (r *run) knownUp(t dockertest.Truth) bool {
 	if t.Status != worker.StatusRunning {
 		return false
 	}
+	began, _ := life(t)
 	history := r.w.History(t.ID)
 	for _, e := range slices.Backward(history) {
 		if e.Action == "start" {
-			return !e.SeenAt.IsZero() && e.SeenAt.Before(r.w.Now())
+			return !e.TrueAt.Before(began) && !e.SeenAt.IsZero() && e.SeenAt.Before(r.w.Now())
 		}
 	}
 	return false

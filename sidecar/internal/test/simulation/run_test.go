@@ -45,6 +45,7 @@ type run struct {
 	amnesia  time.Time   // the last time that the journal was lost
 	forgiven map[string]int
 	unclear  map[string]bool      // disconnected while Stoker thought it lost, or was away
+	lacked   map[string]bool      // by the first container of a worker: the first inspect has shown that it had lost a network
 	pushed   map[string]time.Time // the incarnation in which a container was last signalled, by its start
 	lines    []string
 	hash     hash.Hash64
@@ -84,7 +85,7 @@ type decidedStop struct {
 func newRun(p plan) *run {
 	r := &run{
 		plan: p, w: dockertest.New(dockertest.Config{Seed: p.Seed, ProbeEvents: p.Seed%8 == 0, LosesNetworks: p.LosesNetworks}), specs: map[string]dockertest.Spec{}, policies: map[string]policy.Policy{},
-		journal: newJournal(), deeds: slices.Clone(p.Deeds), quiets: slices.Clone(p.Quiets), forgiven: map[string]int{}, unclear: map[string]bool{}, drained: map[worker.Incarnation]bool{}, pushed: map[string]time.Time{}, count: newTally(),
+		journal: newJournal(), deeds: slices.Clone(p.Deeds), quiets: slices.Clone(p.Quiets), forgiven: map[string]int{}, unclear: map[string]bool{}, lacked: map[string]bool{}, drained: map[worker.Incarnation]bool{}, pushed: map[string]time.Time{}, count: newTally(),
 	}
 	r.pool = newPool(p.Pool, r.w)
 	r.start = r.w.Now()

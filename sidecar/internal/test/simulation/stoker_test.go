@@ -87,6 +87,7 @@ func (r *run) end() {
 	}
 	r.say("Stoker is told to end")
 	s.ending = r.w.Now().Add(closeWait)
+	r.journal.replayed()
 	r.apply(s.f.Close(r.clock()))
 	r.ended()
 }
@@ -173,6 +174,7 @@ func (r *run) turn(out dockertest.Output, ok bool) {
 		if r.pool != nil {
 			r.pool.hear(*out.Outcome)
 		}
+		r.noteFirst(*out.Outcome)
 		r.apply(s.f.Finish(now, *out.Outcome))
 	case s.ending.IsZero(): // who ends does not listen any more
 		o := *out.Observation

@@ -1,5 +1,5 @@
-// Package poll asks the Stokers of other hosts for their workers: each at most once every few seconds, however many look, and now and then
-// when nobody does. It gives away nothing but the request, follows no redirect, and bounds time, bytes and the number of requests at once.
+// Package poll asks the Stokers of other hosts for their workers: each at most once every few seconds, for any number of viewers, and now and then
+// without viewers. It sends nothing but the request, follows no redirect, and bounds time, bytes and the number of requests at once.
 package poll
 
 import (
@@ -19,14 +19,14 @@ import (
 )
 
 const (
-	// restEvery is how often peers are asked while nobody looks, so that it is known when each answered last.
+	// restEvery is how often peers are asked without viewers, so that it is known when each answered last.
 	restEvery = time.Minute
 	// askTimeout bounds one question, to the end of its answer; waitTimeout how long a request of an own client waits for the answers.
 	askTimeout  = 4 * time.Second
 	waitTimeout = 6 * time.Second
 	dialTimeout = 2 * time.Second
 	nameTimeout = 2 * time.Second
-	// mostAsked is how many peers are asked at once. An answer that lies costs about twice peers.MaxAnswer while it is read.
+	// mostAsked is how many peers are asked at once. A hostile answer costs about twice peers.MaxAnswer while it is read.
 	mostAsked   = 16
 	headerBytes = 16 << 10
 )
@@ -48,7 +48,7 @@ type Poller struct {
 	names  []string
 	client *http.Client
 	asking chan struct{} // a place for each peer that is asked
-	wake   chan struct{} // somebody looks
+	wake   chan struct{} // there is a viewer
 
 	mu    sync.Mutex
 	table *peers.Table
@@ -57,7 +57,7 @@ type Poller struct {
 	done  chan struct{} // closed when the round under way, or the next one, has ended
 }
 
-// New returns a poller that asks nobody before Run.
+// New returns a poller that asks no peer before Run.
 func New(o Options) *Poller {
 	var urls, names []string
 	for _, p := range o.Peers {
@@ -89,7 +89,7 @@ func newClient() *http.Client {
 	}
 }
 
-// Run asks until ctx ends: when somebody looks, and every minute.
+// Run asks until ctx ends: while there are viewers, and every minute.
 func (p *Poller) Run(ctx context.Context) {
 	defer p.client.CloseIdleConnections()
 	for ctx.Err() == nil {
@@ -151,7 +151,7 @@ func (p *Poller) known() []peers.Host {
 func (p *Poller) look() {
 	select {
 	case p.wake <- struct{}{}:
-	default: // somebody looked already
+	default: // a wake is pending already
 	}
 }
 
@@ -258,7 +258,7 @@ func (p *Poller) fetch(ctx context.Context, address string) (peers.Report, *fail
 	return report, nil
 }
 
-// unanswered says why there was no answer, or none in HTTP.
+// unanswered returns why there was no answer, or none in HTTP.
 func unanswered(err error) *failure {
 	var of *url.Error
 	if errors.As(err, &of) {

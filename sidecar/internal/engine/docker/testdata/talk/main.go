@@ -1,5 +1,6 @@
 // Command talk is the process in the containers of the live tests. "talk PORT DELAY" answers every connection to the port, listens on none
-// if PORT is 0, and exits DELAY after SIGTERM. "talk dial ADDRESS" succeeds if a talk answers at the address.
+// if PORT is 0, prints "ready" once it handles SIGTERM, and exits DELAY after that signal. "talk dial ADDRESS" succeeds if a talk answers at
+// the address.
 package main
 
 import (
@@ -20,6 +21,7 @@ func main() {
 	}
 	end := make(chan os.Signal, 1)
 	signal.Notify(end, syscall.SIGTERM)
+	_, _ = os.Stdout.WriteString("ready\n")
 	delay, err := time.ParseDuration(os.Args[2])
 	if err != nil {
 		panic(err)

@@ -49,7 +49,7 @@ func (r *realHost) ask(name, fault string) {
 	r.t.Helper()
 	made, err := r.api.ContainerExecCreate(r.ctx(), name, api.ExecOptions{Cmd: []string{"/worker", "fault", fault}})
 	r.check(err, "exec in "+name)
-	// A Podman refuses to start what nobody listens to, unless it is detached.
+	// A Podman refuses to start an exec without a client attached, unless it is detached.
 	r.check(r.api.ContainerExecStart(r.ctx(), made.ID, api.ExecStartOptions{Detach: r.podman}), "exec in "+name)
 }
 
@@ -57,7 +57,7 @@ func (r *realHost) ask(name, fault string) {
 const heartbeat = "dev/shm/worker-heartbeat"
 
 // Sicken stops the heartbeat, so that probes fail. For probes that hang a pipe without a writer takes the heartbeat's
-// place: anyone who opens it waits.
+// place: every open of it waits.
 func (r *realHost) Sicken(name string, s Sickness) {
 	r.t.Helper()
 	if s == Well {
@@ -108,7 +108,7 @@ func (r *realHost) BreakStarts(name string) func() {
 	return repair
 }
 
-// TakePort listens on a port, as soon as anyone who has it lets go.
+// TakePort listens on a port, as soon as it is free.
 func (r *realHost) TakePort(port int) func() {
 	r.t.Helper()
 	address := net.JoinHostPort("127.0.0.1", decimal(port))
