@@ -96,7 +96,7 @@ func scaleRows(found map[string]measurement) ([]row, error) {
 			name: fmt.Sprintf("with %s workers: %s", strings.Join(scaleSizes(), ", "), l.name), fact: strings.Join(parts, ", "), bound: l.bound,
 		})
 	}
-	if ns, ok := found["EventsOfStrangers"]["ns/op"]; ok {
+	if ns, ok := found["ForeignEvents"]["ns/op"]; ok {
 		rows = append(rows, row{name: "decoding one event of a container without labels of Stoker", fact: fmt.Sprintf("%.0f µs", ns/1000)})
 	}
 	return rows, nil
