@@ -33,6 +33,7 @@ func (m *Machine) observeRecreating(now time.Time, o Observation) {
 		}
 	case Started:
 		m.saved.StopIntent = nil // somebody has started it again; the transaction itself starts nothing after a stop
+		m.ownStopsOver()
 	case Stopped:
 		if m.saved.OwnStops.Stops++; m.saved.OwnStops.Stops > m.stopsSent() {
 			m.stopWhileRecreating(o, true)
