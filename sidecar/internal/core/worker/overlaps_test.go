@@ -348,5 +348,44 @@ func TestOverlaps(t *testing.T) {
 			die 143
 			stop
 			> start 1`},
+		{"somebody stops and removes the worker right before its recreate, and the events come behind the answer", `
+			given health on-unhealthy=recreate
+			up
+			unhealthy
+			> recreate 1
+			answer vanished
+			= attempts 0
+			> nothing
+			late kill TERM
+			late die 143
+			late stop
+			late destroy
+			= over
+			+1h
+			> nothing`},
+		{"somebody removes the worker by force right before its recreate, and its label asks for it back", `
+			given health on-unhealthy=recreate on-missing=recreate
+			up
+			unhealthy
+			> recreate 1
+			answer vanished
+			late kill KILL
+			late die 137
+			late destroy
+			= missing
+			> recreate 1`},
+		{"somebody stops and removes the worker right before its recreate, and no event says so", `
+			given health on-unhealthy=recreate
+			up
+			unhealthy
+			> recreate 1
+			answer vanished
+			+1999ms
+			mute update
+			+1ms
+			answer missing
+			= over
+			+1h
+			> nothing`},
 	})
 }
