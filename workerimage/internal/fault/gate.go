@@ -14,7 +14,7 @@ const (
 	spinning
 )
 
-// Each thread passes a Gate between two slices of work. It costs an atomic load while it is open.
+// Gate is passed by each thread between two slices of work. It costs an atomic load while it is open.
 type Gate struct {
 	mode atomic.Int32
 
