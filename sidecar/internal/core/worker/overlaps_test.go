@@ -54,6 +54,28 @@ func TestOverlaps(t *testing.T) {
 			late:1h kill KILL
 			late:1h die 137
 			= phase asleep`},
+		{"the engine's clock steps back during the own stop, whose first event was late", `
+			given demand
+			up
+			sleep
+			> stop 0
+			+2s
+			late:2s kill TERM
+			+8s
+			late:1h kill KILL
+			late:1h die 137
+			= phase asleep`},
+		{"the same, and an operator kills the worker before its grace is over", `
+			given demand
+			up
+			sleep
+			> stop 0
+			+2s
+			late:2s kill TERM
+			+5s
+			late:1h kill KILL
+			late:1h die 137
+			= held stopped-by-operator`},
 		{"the event of Stoker's start is lost, and an operator stops the worker when it is healthy", `
 			given health
 			up
