@@ -132,7 +132,7 @@ func (r *run) stopAmbiguous(start dockertest.Record, signal, stop *dockertest.Ev
 	})
 }
 
-// neverSent reports whether Stoker waited at that time for a stop that the engine never received. Stoker cannot know that it did not.
+// neverSent reports whether Stoker waited at that time for a stop that the engine never received. Stoker cannot detect that.
 func (r *run) neverSent(s decidedStop, at time.Time) bool {
 	const margin = 30 * time.Second // the core's wait for an answer that does not come
 	if at.Before(s.at) || at.After(s.at.Add(s.timeout+margin)) {

@@ -54,7 +54,7 @@ func (r *run) checkBusy(a worker.Action) {
 	r.violate("I10: %s goes to sleep, and was busy between its last readings", a.Key)
 }
 
-// checkLimits checks that demand starts no worker beyond the maximum or the CPU budget. Only workers count that Stoker can know to run.
+// checkLimits checks that demand starts no worker beyond the maximum or the CPU budget. Only workers count whose start Stoker observed or requested.
 func (r *run) checkLimits(a worker.Action) {
 	running, cpus := 0, 0.0
 	for _, t := range r.world.Truths() {
@@ -77,7 +77,7 @@ func (r *run) checkLimits(a worker.Action) {
 	}
 }
 
-// knownUp reports whether Stoker can know that a container runs: it received the start event of the current incarnation, or requested the
+// knownUp reports whether Stoker counts a container as running: it received the start event of the current incarnation, or requested the
 // start. A process runs before its start event is sent.
 func (r *run) knownUp(t dockertest.Truth) bool {
 	for _, a := range r.stoker.inFlight {
@@ -105,7 +105,7 @@ func (r *run) quotaUnclear() bool {
 
 // addWork adds the work of a quiet period.
 func (r *run) addWork() {
-	r.tracef("==== work comes in the quiet")
+	r.tracef("==== work is added in the quiet period")
 	r.pool.waiting += 4
 	r.pool.advance()
 }

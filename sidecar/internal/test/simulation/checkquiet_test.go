@@ -107,7 +107,7 @@ func (r *run) checkMissing(w fleet.WorkerView) {
 	t, _ := r.world.TruthByID(w.ID)
 	t.Key = w.Key // the container may have had another name at last
 	spec := r.specs[plannedName(t)]
-	// A container that seems to have no network is not recreated.
+	// Stoker does not recreate a container whose networks it does not have.
 	unconnected := spec.NetworkMode == "" && (len(t.Networks) == 0 && r.lossUnclear(t) || r.changeUnobserved(t.Loss.Connected, t))
 	impossible := len(t.Given) == 0 || unconnected || r.parentUnavailable(t) || spec.Unfit != "" || r.portInUse(spec)
 	if w.Heal == worker.HealRecreate && impossible || w.Held == worker.HeldExhausted || w.Held == worker.HeldDryRun {

@@ -279,7 +279,7 @@ func (r *run) injectEngineDown(f fault) bool {
 
 // beginQuiet clears all faults. If no Stoker runs, or one that stops, it starts a new one.
 func (r *run) beginQuiet() {
-	r.tracef("==== quiet")
+	r.tracef("==== quiet period")
 	r.world.Disarm()
 	if r.stoker != nil {
 		r.stoker.kill = plannedKill{}

@@ -60,7 +60,7 @@ func (r *run) reportsLostNetworks(key string) bool {
 // checkNetworks checks I12: a running worker has the networks that it was given, except those that an operator disconnected. It does not check
 // where Stoker cannot distinguish the two: a network that was lost in an operator's failed start looks disconnected after a later start that
 // works, and a network that the operator disconnects around a failed start, or before a list has shown it, looks lost. A removed container is
-// created from an inspect that may be older than the disconnect.
+// created from an inspect that may be older than the disconnect. Without its journal Stoker has only the network of the container's mode.
 func (r *run) checkNetworks(t dockertest.Truth) {
 	if r.lossUnclear(t) || r.plan.DryRun || r.portElsewhere(t) || r.signalled(t) {
 		return
@@ -80,7 +80,7 @@ func (r *run) checkNetworks(t dockertest.Truth) {
 	}
 }
 
-// lossUnclear reports whether Stoker cannot know that a container lost networks.
+// lossUnclear reports whether Stoker may have no evidence that a container lost networks.
 func (r *run) lossUnclear(t dockertest.Truth) bool {
 	return t.Loss.ByOperator || startedSoon(t) || !r.checks.timeline.journalLost.IsZero() || r.lostBeforeFirstInspect(t)
 }

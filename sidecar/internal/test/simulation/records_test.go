@@ -8,7 +8,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// checks holds what the checkers found, and what they need to know of the run so far.
+// checks holds what the checkers found, and what they need from the run so far.
 type checks struct {
 	violations []string
 	timeline   timeline
@@ -43,7 +43,7 @@ func newRecords() records {
 	}
 }
 
-// decidedStop is a stop that a Stoker decided on. If that Stoker was killed, the next one cannot know whether the stop was sent.
+// decidedStop is a stop that a Stoker decided on. If that Stoker was killed, the next one cannot find out whether the stop was sent.
 type decidedStop struct {
 	id      string
 	at      time.Time

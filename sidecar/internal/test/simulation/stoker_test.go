@@ -64,7 +64,7 @@ func (r *run) startStoker() {
 		settings.CPUBudget, config.Ask = r.plan.Pool.Budget, r.pool.ask
 		r.pool.inHand, r.pool.readings = nil, map[string][]cpuReading{}
 	}
-	r.tracef("Stoker begins with %d memories", len(settings.Saved))
+	r.tracef("Stoker starts with %d saved workers", len(settings.Saved))
 	r.schedule.startAt = time.Time{}
 	r.stoker = s
 	r.tally.stokers++
@@ -79,7 +79,7 @@ func (r *run) killStoker() {
 	if r.stoker == nil {
 		return
 	}
-	r.tracef("Stoker is dead")
+	r.tracef("Stoker exits")
 	if s := r.stoker; s.deadline.IsZero() || !r.schedule.followsHost {
 		r.checks.timeline.killed = append(r.checks.timeline.killed, r.world.Now())
 	}
@@ -97,7 +97,7 @@ func (r *run) stopStoker() {
 	if s == nil || !s.deadline.IsZero() {
 		return
 	}
-	r.tracef("Stoker is told to end")
+	r.tracef("Stoker is asked to stop")
 	s.deadline = r.world.Now().Add(closeWait)
 	r.journal.commitReplay()
 	r.apply(s.fleet.Close(r.clock()))

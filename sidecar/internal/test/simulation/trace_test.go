@@ -30,7 +30,7 @@ func (r *run) traceEffects(t fleet.Effects) {
 		return
 	}
 	for _, n := range t.Events {
-		r.tracef("  note %s %s %s %s attempt %d %s %s", n.Key, n.Kind, n.Fault, n.Reason, n.Attempt, n.Delay, n.Detail)
+		r.tracef("  event %s %s %s %s attempt %d %s %s", n.Key, n.Kind, n.Fault, n.Reason, n.Attempt, n.Delay, n.Detail)
 	}
 	for _, m := range t.Save {
 		r.tracef("  save %s", savedString(m))
@@ -71,7 +71,7 @@ func (r *run) traceObservation(o worker.Observation) {
 	if !r.trace.enabled || o.Kind == worker.ListBegin {
 		return
 	}
-	s := fmt.Sprintf("heard %s %s", o.Kind, o.Key)
+	s := fmt.Sprintf("observe %s %s", o.Kind, o.Key)
 	switch o.Kind {
 	case worker.Exited:
 		s += fmt.Sprintf(" %d", o.ExitCode)
@@ -92,7 +92,7 @@ func (r *run) traceOutcome(o worker.Outcome) {
 	if !r.trace.enabled {
 		return
 	}
-	s := fmt.Sprintf("%d %s %s is %s %s", o.Action.ID, o.Action.Verb, o.Action.Key, o.Result, o.Err)
+	s := fmt.Sprintf("outcome %d %s %s: %s %s", o.Action.ID, o.Action.Verb, o.Action.Key, o.Result, o.Err)
 	if p := o.Snapshot; p != nil {
 		s += fmt.Sprintf(": %s %s since %s until %s code %d", p.Status, p.Health, p.StartedAt.Format("15:04:05.000"), p.FinishedAt.Format("15:04:05.000"), p.ExitCode)
 		s += fmt.Sprintf(" on %v", p.Networks)
