@@ -12,7 +12,7 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// unexplainedDown returns why a worker that an operator wants must not be down, or "" if there is a reason for it.
+// unexplainedDown checks a worker that is down although an operator wants it to run. It returns what is wrong, or "" if the worker may be down.
 func (r *run) unexplainedDown(t dockertest.Truth, w fleet.WorkerView) string {
 	// A renamed container, or one that an interrupted docker-compose left behind, may have the port.
 	if port := r.specs[plannedName(t)].HostPort; r.parentUnavailable(t) || (port != 0 && strings.Contains(t.StartError, "address already in use")) {

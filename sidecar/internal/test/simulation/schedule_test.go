@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// schedule is what of a plan is still to come. Offsets are from the run's start.
+// schedule is the part of a plan that is still to come. Offsets are from the run's start.
 type schedule struct {
 	faults      []fault   // not injected yet
 	quiets      []quiet   // not over yet

@@ -154,8 +154,8 @@ func (r *run) apply(t fleet.Effects) {
 	}
 }
 
-// killIfDue kills Stoker if a planned kill is due, and reports whether it did. In the last six turns a kill waits for no other turn than one
-// with actions, which are then decided on but not carried out.
+// killIfDue kills Stoker if a planned kill is due, and reports whether it did. The kill is due in the last of its turns, or up to six turns
+// earlier if the turn has actions: those are decided on, but not carried out.
 func (r *run) killIfDue(actions int) bool {
 	s := r.stoker
 	if s.kill.turns == 0 {
