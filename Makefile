@@ -85,7 +85,7 @@ logs: ## follow the demo
 demo-text: images ## record a first minute on an engine without containers, rewrite the README's recording (root)
 	.ci/demo
 
-# DEMAND_BROKER=redis takes Redis. The image of the broker is made from Debian's packages the first time, which takes minutes, root and mmdebstrap.
+# DEMAND_BROKER=redis uses Redis. The image of the broker is made from Debian's packages the first time, which takes minutes, root and mmdebstrap.
 DEMAND_BROKER ?= rabbitmq
 export DEMAND_BROKER
 demo-demand: demo-demand-images ## workers that sleep until a queue fills, and when it is empty again (DEMAND_BROKER=redis)
@@ -138,12 +138,12 @@ vuln: ## known vulnerabilities in the code that is called, if the database can b
 	.ci/vuln
 
 # Engines in containers, and in machines with cgroup v2 (User Mode Linux), made from Debian's packages; needs root, and takes more than an hour.
-# ENGINE=/path/to/dockerd takes one that somebody built, alone. WRITE=1 puts the figures into docs/reliability.md.
+# ENGINE=/path/to/dockerd tests only that one. WRITE=1 puts the figures into docs/reliability.md.
 export ENGINE
 e2e: ## the live tests on Docker 20.10 to 28.5, cgroups v1 and v2, rootless, Podman (E2E=rootless picks one; ENGINE=/path/to/dockerd)
 	.ci/e2e/run $(if $(WRITE),--write) $(E2E)
 
-# Each seed is half an hour of a virtual host under faults. Each run draws new seeds; a failure names its seed. WRITE=1 puts the table
+# Each seed is half an hour of a virtual host under faults. Each run draws new seeds; a failure prints its seed. WRITE=1 puts the table
 # of what happened into docs/reliability.md.
 SEEDS ?= 5000
 FIRST ?= 0
@@ -156,14 +156,14 @@ sim: ## a long simulation over fresh seeds: SEEDS=5000 HOURS=0.5 CORES=2; FIRST=
 	  $(if $(SEED),-seed=$(SEED) -trace,-first=$(FIRST) -seeds=$(SEEDS) -cores=$(CORES) -report=$(SIM_TABLE))
 	$(if $(WRITE),.ci/e2e/fill docs/reliability.md simulation <$(SIM_TABLE))
 
-# Each mutant is a Stoker that is broken on purpose; a test must fail. dist/survivors.txt lists the operators that no test notices.
+# Each mutant is a deliberately broken Stoker; a test must fail. dist/survivors.txt lists the operators that no test detects.
 # MUTANTS='-packages worker -only heal.go -skip-named' picks some and writes nothing into the documents.
 mutants: ## replace each operator of core, break rules in named ways, and see which tests fail
 	@mkdir -p dist
 	go run ./sidecar/internal/test/mutationtest -survivors dist/survivors.txt $(if $(MUTANTS),$(MUTANTS),>dist/mutants.md && \
 	.ci/e2e/fill docs/reliability.md mutants <dist/mutants.md)
 
-# On an engine in a container, which is stopped and killed too; needs root and mmdebstrap. SOAK_ENGINE=here takes the engine at hand.
+# On an engine in a container, which is stopped and killed too; needs root and mmdebstrap. SOAK_ENGINE=here uses this machine's engine.
 # SOAKFLAGS='-write docs/reliability.md' keeps the table.
 SOAK ?= 10m
 export SOAK SOAK_SEED SOAK_ENGINE

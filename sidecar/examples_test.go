@@ -14,7 +14,7 @@ import (
 	"stoker/sidecar/internal/config"
 )
 
-// checked is the report of check about a compose file, without an engine.
+// checked is check's report for a compose file, without an engine.
 type checked struct {
 	Services []struct {
 		Service          string
@@ -37,7 +37,7 @@ func check(t *testing.T, file string) checked {
 	return report
 }
 
-// What people paste is right: check finds no problem in it, and has no advice. It has one Stoker, of the published image.
+// The examples are correct: check finds no problem in them, and has no advice. Each has one Stoker, of the published image.
 func TestExamples(t *testing.T) {
 	files, err := filepath.Glob("../compose/examples/*.yaml")
 	require.NoError(t, err)
@@ -56,7 +56,7 @@ func TestExamples(t *testing.T) {
 			text, err := os.ReadFile(file)
 			require.NoError(t, err)
 			require.Contains(t, string(text), command.Image)
-			require.NotRegexp(t, `\$\{[^}]*\$\{`, string(text), "docker-compose 1.29 knows no variable within another")
+			require.NotRegexp(t, `\$\{[^}]*\$\{`, string(text), "docker-compose 1.29 does not support nested variables")
 			if name := filepath.Base(file); filepath.Dir(file) == "../compose/examples" {
 				require.Contains(t, string(page), "compose/examples/"+name)
 			}
@@ -64,7 +64,7 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// readmeStack is the first compose file of the README.
+// readmeStack returns the first compose file of the README.
 func readmeStack(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile("../README.md")

@@ -11,7 +11,7 @@ import (
 
 const internal = "stoker/sidecar/internal/"
 
-// allowed is who may import whom: core imports only core; engine and report import core; app wires.
+// allowed lists the imports that each package may have: core imports only core; engine and report import core; app wires.
 func allowed() map[string][]string {
 	return map[string][]string{
 		"core/demand":        nil,
@@ -61,7 +61,7 @@ func TestImportsPointDownwards(t *testing.T) {
 		paths := strings.Fields(line)
 		from := strings.TrimPrefix(paths[0], internal)
 		may, ok := rules[from]
-		if !ok { // test help and programs of the bench are not part of Stoker
+		if !ok { // test helpers and bench programs are not part of Stoker
 			continue
 		}
 		seen++
@@ -70,10 +70,10 @@ func TestImportsPointDownwards(t *testing.T) {
 				require.True(t, slices.Contains(may, to), "%s must not import %s", from, to)
 			}
 			if strings.HasPrefix(path, "github.com/docker/docker") {
-				require.Contains(t, []string{"engine/docker", "engine/docker/spec"}, from, "only package docker may know Docker's types")
+				require.Contains(t, []string{"engine/docker", "engine/docker/spec"}, from, "only package docker may import Docker's types")
 			}
 			if strings.HasPrefix(path, "github.com/compose-spec/") {
-				require.Equal(t, "composefile", from, "only package composefile may know compose-go's types")
+				require.Equal(t, "composefile", from, "only package composefile may import compose-go's types")
 			}
 		}
 	}

@@ -6,12 +6,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	_ "time/tzdata" // TZ works in an image that holds nothing else
+	_ "time/tzdata" // TZ works in an image without zoneinfo
 
 	"stoker/sidecar/internal/command"
 )
 
-// Stamped in by the linker: -ldflags "-X main.version=1.2.3 -X main.commit=abcdef".
+// Set by the linker: -ldflags "-X main.version=1.2.3 -X main.commit=abcdef".
 var version, commit string
 
 func main() {

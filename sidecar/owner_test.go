@@ -15,7 +15,7 @@ import (
 	"stoker/sidecar/internal/test/testenv"
 )
 
-// machine is a host with a docker command that knows one engine.
+// machine is a host with a docker command for one engine.
 type machine struct {
 	t      *testing.T
 	bin    string
@@ -44,7 +44,7 @@ func newMachine(t *testing.T, securityOptions, host string) machine {
 	return m
 }
 
-// onlyPodman is a machine whose docker or podman command is Podman's: it knows no contexts. Its folder of programs holds all that compose/owner
+// onlyPodman is a machine whose docker or podman command is Podman's: it has no contexts. Its folder of programs has all that compose/owner
 // needs.
 func (m machine) onlyPodman(called, info string) {
 	m.t.Helper()
@@ -68,34 +68,34 @@ func (m machine) run(environ []string, command ...string) string {
 	return string(out)
 }
 
-// Stoker is run with the socket's group, but for a rootless engine, in whose user namespace the host's groups do not exist.
+// Stoker runs with the socket's group, except with a rootless engine, in whose user namespace the host's groups do not exist.
 func TestOwnerOfTheSocket(t *testing.T) {
 	const rootless, rootful = "[name=seccomp,profile=builtin name=rootless name=cgroupns]", "[name=seccomp,profile=builtin]"
 	cases := map[string]struct {
 		options, host string
 		environ       []string
-		want          string // SOCKET and GROUP stand for the machine's
+		want          string // SOCKET and GROUP are replaced by the machine's
 	}{
 		"rootless":              {rootless, "unix://SOCKET", nil, "STOKER_SOCKET=SOCKET\nSTOKER_UID=0\nSTOKER_GID=0\n"},
 		"rootless, DOCKER_HOST": {rootless, "unix:///nowhere", []string{"DOCKER_HOST=unix://SOCKET"}, "STOKER_SOCKET=SOCKET\nSTOKER_UID=0\nSTOKER_GID=0\n"},
 		"rootful":               {rootful, "unix://SOCKET", nil, "STOKER_SOCKET=SOCKET\nSTOKER_UID=65532\nSTOKER_GID=GROUP\n"},
 		"no such socket":        {rootful, "unix:///nowhere/docker.sock", nil, "STOKER_SOCKET=/nowhere/docker.sock\nSTOKER_UID=0\nSTOKER_GID=0\n"},
 		"by tcp":                {rootful, "tcp://h:1", []string{"STOKER_SOCKET=/x/y.sock"}, "STOKER_SOCKET=/x/y.sock\nSTOKER_UID=0\nSTOKER_GID=0\n"},
-		"as somebody says":      {rootful, "unix://SOCKET", []string{"STOKER_UID=7", "STOKER_GID=8"}, "STOKER_SOCKET=SOCKET\nSTOKER_UID=7\nSTOKER_GID=8\n"},
+		"as set":                {rootful, "unix://SOCKET", []string{"STOKER_UID=7", "STOKER_GID=8"}, "STOKER_SOCKET=SOCKET\nSTOKER_UID=7\nSTOKER_GID=8\n"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(t, tc.options, tc.host)
-			say := strings.NewReplacer("SOCKET", m.socket, "STOKER_SOCKET", "STOKER_SOCKET", "GROUP", m.group)
+			fill := strings.NewReplacer("SOCKET", m.socket, "STOKER_SOCKET", "STOKER_SOCKET", "GROUP", m.group)
 			for n := range tc.environ {
-				tc.environ[n] = say.Replace(tc.environ[n])
+				tc.environ[n] = fill.Replace(tc.environ[n])
 			}
-			require.Equal(t, say.Replace(tc.want), m.run(tc.environ, "compose/owner"))
+			require.Equal(t, fill.Replace(tc.want), m.run(tc.environ, "compose/owner"))
 		})
 	}
 }
 
-// Podman's own command says it in words of its own, whether it is called docker or not.
+// Podman's own command has its own field names, whether it is called docker or not.
 func TestOwnerWherePodmanIs(t *testing.T) {
 	for _, called := range []string{"docker", "podman"} {
 		for info, want := range map[string]string{
@@ -107,14 +107,14 @@ func TestOwnerWherePodmanIs(t *testing.T) {
 				m := newMachine(t, "", "")
 				m.onlyPodman(called, strings.ReplaceAll(info, "SOCKET", m.socket))
 				// The name of a variable ends in SOCKET, too.
-				say := strings.NewReplacer("=SOCKET", "="+m.socket, "=GROUP", "="+m.group)
-				require.Equal(t, say.Replace(want), m.run([]string{"PATH=" + m.bin}, "compose/owner"))
+				fill := strings.NewReplacer("=SOCKET", "="+m.socket, "=GROUP", "="+m.group)
+				require.Equal(t, fill.Replace(want), m.run([]string{"PATH=" + m.bin}, "compose/owner"))
 			})
 		}
 	}
 }
 
-// make up gives Compose what compose/owner says.
+// make up passes the output of compose/owner to Compose.
 func TestMakeAsksForTheOwner(t *testing.T) {
 	if _, err := exec.LookPath("make"); err != nil {
 		testenv.Missing(t, "no make here")
@@ -128,6 +128,6 @@ func TestMakeAsksForTheOwner(t *testing.T) {
 			want = m.socket + " 65532 " + m.group + "\n"
 		}
 		out := m.run(nil, "make", "-s", "-f", file, "logs")
-		require.True(t, strings.HasSuffix(out, want), out) // before it make says that the target has another recipe
+		require.True(t, strings.HasSuffix(out, want), out) // make first warns that the target has another recipe
 	}
 }

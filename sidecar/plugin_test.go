@@ -17,7 +17,7 @@ import (
 	"stoker/sidecar/internal/test/testenv"
 )
 
-// pluggedIn is the docker command of this machine with this program as a plugin, and a Stoker in a container. That one has no socket, so that
+// pluggedIn is this machine's docker command with this program as a plugin, and a Stoker in a container. The Stoker has no socket, so
 // it manages nothing.
 type pluggedIn struct {
 	t       *testing.T
@@ -45,7 +45,7 @@ func plugIn(t *testing.T) pluggedIn {
 	return p
 }
 
-// imageOf is the layer of an image with a program.
+// imageOf returns the layer of an image with a program.
 func imageOf(t *testing.T, program string) []byte {
 	t.Helper()
 	content, err := os.ReadFile(program)
@@ -61,7 +61,7 @@ func imageOf(t *testing.T, program string) []byte {
 
 func (p pluggedIn) clean(args ...string) { _ = exec.Command("docker", args...).Run() }
 
-// docker runs the command, with nothing but pipes, and returns its exit code and what it printed.
+// docker runs the command, with pipes only, and returns its exit code and its output.
 func (p pluggedIn) docker(in []byte, args ...string) (int, string) {
 	p.t.Helper()
 	cmd := exec.CommandContext(p.t.Context(), "docker", args...)
@@ -75,7 +75,7 @@ func (p pluggedIn) docker(in []byte, args ...string) (int, string) {
 	return cmd.ProcessState.ExitCode(), string(out)
 }
 
-// The real Docker CLI takes the program for a plugin, and what it is asked is answered by the sidecar, with the sidecar's exit code.
+// The real Docker CLI accepts the program as a plugin; the sidecar answers the commands, with its exit code.
 func TestLivePlugin(t *testing.T) {
 	p := plugIn(t)
 	_, help := p.docker(nil, "--help")
@@ -88,20 +88,20 @@ func TestLivePlugin(t *testing.T) {
 	require.Contains(t, version, "stoker 1.2.3")
 
 	var status string
-	require.Eventually(t, func() bool { // it is asked while it starts
+	require.Eventually(t, func() bool { // it is starting
 		code, status = p.docker(nil, "stoker", "status", "--sidecar", p.sidecar)
 		return strings.Contains(status, "no engine socket")
 	}, time.Minute, 100*time.Millisecond)
 	require.Equal(t, 1, code, status)
 	require.Contains(t, status, "engine disconnected")
-	code, paused := p.docker(nil, "stoker", "pause", "--sidecar", p.sidecar, "--all", "--for", "1m", "--reason", "two words")
+	code, paused := p.docker(nil, "stoker", "pause", "--sidecar", p.sidecar, "--all", "--for", "1m", "--reason", "a reason")
 	require.Zero(t, code, paused)
 	_, status = p.docker(nil, "stoker", "status", "--sidecar", p.sidecar, "--json")
-	require.Contains(t, status, `"two words"`)
+	require.Contains(t, status, `"a reason"`)
 	code, none := p.docker(nil, "stoker", "pause", "--sidecar", p.sidecar)
 	require.Equal(t, 2, code, none)
 	require.Contains(t, none, "name workers")
-	code, found := p.docker(nil, "stoker", "status") // others may run on this engine
+	code, found := p.docker(nil, "stoker", "status") // other workers may run on this engine
 	require.NotZero(t, code)
 	require.True(t, strings.Contains(found, "engine disconnected") || strings.Contains(found, p.sidecar), found)
 }

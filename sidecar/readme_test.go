@@ -15,7 +15,7 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// The tables of the documents are written from the code, so that they cannot differ from it: with -update the test writes
+// The tables of the documents are generated from the code, so they cannot differ from it: with -update the test writes
 // them, without it the test compares.
 func TestDocumentsMatchTheCode(t *testing.T) {
 	for file, tables := range map[string]map[string]string{
@@ -35,7 +35,7 @@ func TestDocumentsMatchTheCode(t *testing.T) {
 	}
 }
 
-// TestREADMEIsShort: a stranger reads it to the end.
+// TestREADMEIsShort: a new user reads it to the end.
 func TestREADMEIsShort(t *testing.T) {
 	text, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
@@ -71,7 +71,7 @@ func variableTable() string {
 	return b.String()
 }
 
-// checkExample is what check says of a compose file with the mistakes that people make.
+// checkExample returns check's output for a compose file with common mistakes.
 func checkExample(t *testing.T) string {
 	var out strings.Builder
 	env := command.Host(command.NewBuild("test", "test"))
@@ -82,7 +82,7 @@ func checkExample(t *testing.T) string {
 	return "```\n$ stoker check -f compose.yaml\n" + out.String() + "```\n"
 }
 
-// code marks a value as such; words stay words.
+// code formats a value as code; prose is unchanged.
 func code(value string) string {
 	if value == policy.NoDefault || strings.Contains(value, " ") {
 		return value

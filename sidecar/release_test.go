@@ -17,7 +17,7 @@ import (
 	"stoker/sidecar/internal/test/testenv"
 )
 
-// vex is what scanners read of docs/stoker.openvex.json.
+// vex has the fields of docs/stoker.openvex.json that scanners read.
 type vex struct {
 	Context    string    `json:"@context"`
 	ID         string    `json:"@id"`
@@ -40,7 +40,7 @@ type vex struct {
 	} `json:"statements"`
 }
 
-// The VEX file is whole, speaks of the version in go.mod and of the image that is released, and docs/security.md explains each finding.
+// The VEX file is complete, is about the version in go.mod and the released image, and docs/security.md explains each finding.
 func TestVEX(t *testing.T) {
 	t.Parallel()
 	file, err := os.Open("../docs/stoker.openvex.json")
@@ -74,7 +74,7 @@ func TestVEX(t *testing.T) {
 	require.ElementsMatch(t, []string{"CVE-2026-34040", "CVE-2026-33997", "CVE-2026-41567", "CVE-2026-41568", "CVE-2026-42306"}, named)
 }
 
-// The ground of the statements: of the module with the daemon, only the client and the API's types are linked.
+// The reason for the statements: of the module with the daemon, only the client and the API's types are linked.
 func TestNothingOfTheDaemonIsLinked(t *testing.T) {
 	t.Parallel()
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-tags", "nethttpomithttp2", ".").Output()
@@ -89,7 +89,7 @@ func TestNothingOfTheDaemonIsLinked(t *testing.T) {
 	}
 }
 
-// What the Makefile builds, what the image from source builds and what is released are the same program.
+// The Makefile, the image from source and the release build the same program.
 func TestBuildsAgree(t *testing.T) {
 	t.Parallel()
 	for _, file := range []string{"../Makefile", "../Dockerfile.sidecar", "../.goreleaser.yaml"} {
@@ -101,8 +101,8 @@ func TestBuildsAgree(t *testing.T) {
 	instructions := func(file string) []string {
 		lines := strings.Split(strings.ReplaceAll(read(t, file), "\\\n", ""), "\n")
 		lines = slices.DeleteFunc(lines, func(line string) bool {
-			word, _, _ := strings.Cut(line, " ")
-			return !slices.Contains([]string{"LABEL", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT"}, word)
+			instruction, _, _ := strings.Cut(line, " ")
+			return !slices.Contains([]string{"LABEL", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT"}, instruction)
 		})
 		return lines
 	}
@@ -117,7 +117,7 @@ func read(t *testing.T, file string) string {
 	return string(text)
 }
 
-// The unit is right, and as closed as docs/security.md says. Only systemd can tell.
+// The systemd unit is valid, and as restricted as docs/security.md states. Only systemd can check that.
 func TestUnit(t *testing.T) {
 	t.Parallel()
 	analyze, err := exec.LookPath("systemd-analyze")

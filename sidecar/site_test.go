@@ -14,7 +14,7 @@ import (
 	"golang.org/x/net/html"
 )
 
-// page is what a page of the site links to, and what can be linked to in it.
+// page is the links of a page of the site, and its anchors.
 type page struct {
 	links   []string
 	anchors map[string]bool
@@ -81,7 +81,7 @@ func TestSite(t *testing.T) {
 	}
 }
 
-// What the documents link to is there: a file, and the heading in it, as GitHub names headings.
+// Each link of the documents leads to an existing file and heading, as GitHub names headings.
 func TestLinksOfTheDocuments(t *testing.T) {
 	files, err := filepath.Glob("../docs/*.md")
 	require.NoError(t, err)
@@ -112,7 +112,7 @@ func withoutCode(text string) string {
 	return regexp.MustCompile("(?ms)^```.*?^```$").ReplaceAllString(text, "")
 }
 
-// headings are the anchors of a document.
+// headings returns the anchors of a document.
 func headings(text string) []string {
 	var all []string
 	for line := range strings.Lines(withoutCode(text)) {

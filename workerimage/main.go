@@ -36,7 +36,7 @@ const usage = `usage: worker [COMMAND]
   worker signal NAME  send a signal to the container's first process, as kill -NAME 1 where there is a kill: QUIT has the worker
                       print the stacks of its goroutines, and end with 2
   worker produce ...  put tasks into a queue, and collect their results with --wait
-  worker collect ...  collect the results of an earlier run; worker produce --help tells the options of both
+  worker collect ...  collect the results of an earlier run; worker produce --help shows the options of both
   worker version
 `
 
@@ -87,7 +87,7 @@ func work(out, errs io.Writer) int {
 	return app.New(set, log.New(out, "", log.LstdFlags|log.LUTC)).Run(signals)
 }
 
-// check prints one line: Docker keeps it with the result, and Stoker shows it.
+// check prints one line: Docker stores it with the result, and Stoker shows it.
 func check(out, errs io.Writer) int {
 	beat, err := settings.ReadHeartbeat(os.LookupEnv)
 	if err != nil {
@@ -116,10 +116,10 @@ func send(list string, out, errs io.Writer) int {
 	return 0
 }
 
-// firstProcess is the worker in its container.
+// firstProcess is the PID of the worker in its container.
 const firstProcess = 1
 
-// signalFirst is for stoker.before-stop: an image from scratch has no kill.
+// signalFirst sends a signal to the worker, for stoker.before-stop: an image from scratch has no kill.
 func signalFirst(name string, out, errs io.Writer) int {
 	number := unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(name), "SIG"))
 	if number == 0 {
@@ -145,7 +145,7 @@ func isWorker(pid int) bool {
 	return err == nil && selfErr == nil && os.SameFile(other, self)
 }
 
-// put is `worker produce`, or `worker collect` if put is false.
+// put runs `worker produce`, or `worker collect` if put is false.
 func put(args []string, put bool, out, errs io.Writer) int {
 	for _, arg := range args {
 		if arg == "--help" || arg == "-help" || arg == "-h" {

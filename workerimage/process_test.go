@@ -29,10 +29,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// patience is the longest that anything may take on a busy machine. Nothing waits for it when all is well.
+// patience is the time limit for any step on a busy machine. A passing test does not wait for it.
 const patience = 30 * time.Second
 
-// site is where one worker works: its directory and environment.
+// site is the directory and environment of one worker.
 type site struct {
 	dir string
 	env map[string]string
@@ -67,8 +67,8 @@ func (s *site) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// say runs a command to its end and returns what it printed, with its exit code.
-func (s *site) say(t *testing.T, args ...string) (string, int) {
+// run runs a command to its end and returns its output and its exit code.
+func (s *site) run(t *testing.T, args ...string) (string, int) {
 	t.Helper()
 	cmd := s.command(args...)
 	text, err := cmd.CombinedOutput()
@@ -92,7 +92,7 @@ func (s *site) start(t *testing.T, args ...string) *process {
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	require.NoError(t, p.cmd.Start())
 	go func() {
-		_ = p.cmd.Wait() // the state is what counts
+		_ = p.cmd.Wait() // the state is checked instead
 		close(p.done)
 	}()
 	t.Cleanup(func() {
@@ -102,9 +102,9 @@ func (s *site) start(t *testing.T, args ...string) *process {
 	return p
 }
 
-func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) } // it may be gone already
+func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) } // it may have ended already
 
-// end waits for the process and says how it ended.
+// end waits for the process and returns its status.
 func (p *process) end() syscall.WaitStatus {
 	p.t.Helper()
 	select {
@@ -124,7 +124,7 @@ func (p *process) ended() bool {
 	}
 }
 
-// cpu is the CPU time that the process used so far, in clock ticks of a hundredth of a second.
+// cpu returns the CPU time that the process used so far, in clock ticks of a hundredth of a second.
 func (p *process) cpu() int {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 	require.NoError(p.t, err)
@@ -135,7 +135,7 @@ func (p *process) cpu() int {
 	return user + system
 }
 
-// state is the checkpoint as it is now, or nil before the first.
+// state returns the current checkpoint, or nil before the first.
 func (s *site) state(t *testing.T) *checkpoint.State {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(s.env["WORKER_STATE"], "checkpoint.json"))
@@ -144,7 +144,7 @@ func (s *site) state(t *testing.T) *checkpoint.State {
 	}
 	require.NoError(t, err)
 	var file struct{ State checkpoint.State }
-	require.NoError(t, json.Unmarshal(text, &file), "a checkpoint is whole at any instant")
+	require.NoError(t, json.Unmarshal(text, &file), "a checkpoint is complete at any time")
 	return &file.State
 }
 
@@ -160,7 +160,7 @@ func (s *site) working(t *testing.T) {
 
 func (s *site) healthy(t *testing.T) bool {
 	t.Helper()
-	_, code := s.say(t, "healthcheck")
+	_, code := s.run(t, "healthcheck")
 	return code == 0
 }
 
@@ -171,17 +171,17 @@ func (s *site) silent(t *testing.T, age time.Duration) bool {
 	return err != nil && strings.Contains(err.Error(), "ago")
 }
 
-// until looks again and again, in the test's own goroutine, so that the condition may use require.
+// until polls the condition in the test's own goroutine, so that it may use require.
 func until(t *testing.T, condition func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
 	for !condition() {
-		require.True(t, time.Now().Before(deadline), "waited in vain")
-		time.Sleep(5 * time.Millisecond) // another process does the work, so virtual time is no help
+		require.True(t, time.Now().Before(deadline), "timed out")
+		time.Sleep(5 * time.Millisecond) // another process does the work, so virtual time does not help
 	}
 }
 
-// buffer is a bytes.Buffer for a writer and a reader at once.
+// buffer is a bytes.Buffer for a concurrent writer and reader.
 type buffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer

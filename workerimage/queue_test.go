@@ -23,7 +23,7 @@ import (
 	"stoker/workerimage/internal/test/servers"
 )
 
-// WORKER_TEST_ROUNDS does the test of random kills more often.
+// WORKER_TEST_ROUNDS repeats the test of random kills.
 func rounds() int {
 	n, err := strconv.Atoi(os.Getenv("WORKER_TEST_ROUNDS"))
 	if err != nil {
@@ -32,7 +32,7 @@ func rounds() int {
 	return n
 }
 
-// What holds for a worker on a queue, on each broker.
+// The guarantees for a worker on a queue, on each broker.
 func TestQueue(t *testing.T) {
 	for name, start := range map[string]func(testing.TB) *servers.Server{"rabbitmq": servers.Rabbit, "redis": servers.Redis} {
 		t.Run(name, func(t *testing.T) {
@@ -50,7 +50,7 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-// newConsumerSite is a worker on the queue that is named after the test.
+// newConsumerSite returns a worker on the queue that is named after the test.
 func newConsumerSite(t *testing.T, server *servers.Server, name string) *site {
 	t.Helper()
 	return newSite(t, map[string]string{
@@ -62,8 +62,8 @@ func queueOf(t *testing.T, server *servers.Server) string {
 	return server.URL + url.QueryEscape(path.Base(t.Name()))
 }
 
-// riot is one round of kills: workers die by SIGKILL and SIGTERM at random moments, and the broker once. Every task has its result at the end, and the
-// right one. With Redis none was counted twice; with RabbitMQ a second result is of a task that was delivered again.
+// riot is one round of kills: workers are killed by SIGKILL and SIGTERM at random times, and the broker once. At the end every task has its
+// correct result. With Redis no result was counted twice; with RabbitMQ each second result is of a task that was delivered again.
 type riot struct {
 	t      *testing.T
 	server *servers.Server
@@ -95,15 +95,15 @@ func (r *riot) run() {
 	var err error
 	options.Queue, err = queue.Parse(queueOf(r.t, r.server))
 	require.NoError(r.t, err)
-	var said buffer
-	require.Equal(r.t, produce.ExitDone, produce.Run(r.t.Context(), options, &said, &said), said.String())
+	var out buffer
+	require.Equal(r.t, produce.ExitDone, produce.Run(r.t.Context(), options, &out, &out), out.String())
 
 	options.Put, options.Wait = false, true
 	collected := make(chan *produce.Tally, 1)
-	go func() { collected <- produce.Collect(r.t.Context(), options, &said, &said) }()
+	go func() { collected <- produce.Collect(r.t.Context(), options, &out, &out) }()
 	tally := r.storm(collected)
 	r.t.Logf("%d × SIGKILL, %d × SIGTERM, then: %s", r.kills[syscall.SIGKILL], r.kills[syscall.SIGTERM], tally)
-	require.Empty(r.t, tally.Missing(), said.String())
+	require.Empty(r.t, tally.Missing(), out.String())
 	r.right(options, tally)
 	switch options.Queue.Kind {
 	case queue.Redis:
@@ -147,7 +147,7 @@ func (r *riot) storm(collected <-chan *produce.Tally) *produce.Tally {
 	}
 }
 
-// right compares each result with the work done here.
+// right compares each result with the same work done here.
 func (r *riot) right(options produce.Options, tally *produce.Tally) {
 	r.t.Helper()
 	jobs := map[string]job.Job{}
@@ -170,7 +170,7 @@ func (r *riot) right(options produce.Options, tally *produce.Tally) {
 	all.Wait()
 }
 
-// While there is nothing to do a worker is healthy and needs next to no CPU; one that was told to hang then is not healthy.
+// While there is nothing to do a worker is healthy and needs next to no CPU; one with the fault hang is then not healthy.
 func aWorkerThatWaits(t *testing.T, server *servers.Server) {
 	s := newConsumerSite(t, server, "idler")
 	s.env["WORKER_HEALTH_MAX_AGE"] = "2s"
@@ -183,14 +183,14 @@ func aWorkerThatWaits(t *testing.T, server *servers.Server) {
 	}
 	require.Less(t, p.cpu()-used, 10, "hundredths of a second in three seconds")
 
-	out, code := s.say(t, "fault", "hang")
+	out, code := s.run(t, "fault", "hang")
 	require.Zero(t, code, out)
 	until(t, func() bool { return !s.healthy(t) })
 	p.signal(syscall.SIGTERM)
 	require.Zero(t, p.end().ExitStatus())
 }
 
-// A broker that is not there makes no worker unhealthy, and is told of once. What is put when it has come is done. It is not started before.
+// A missing broker makes no worker unhealthy, and is logged once. Tasks that are put once it has started are done.
 func theBrokerIsAway(t *testing.T, server *servers.Server) {
 	s := newConsumerSite(t, server, "early")
 	s.env["WORKER_HEALTH_MAX_AGE"] = "2s"
@@ -201,30 +201,30 @@ func theBrokerIsAway(t *testing.T, server *servers.Server) {
 	}
 	require.Equal(t, 1, strings.Count(p.out.String(), "no connection"), p.out.String())
 	server.Start()
-	out, code := s.say(t, "produce", "--tasks", "3", "--size", "1000", "--wait", "--timeout", "1m")
+	out, code := s.run(t, "produce", "--tasks", "3", "--size", "1000", "--wait", "--timeout", "1m")
 	require.Zero(t, code, out)
 	require.Contains(t, out, "3 results, 0 duplicates, 0 missing")
 }
 
-// A task in the hand of a worker that is stopped is another's at once, and not only after the lease.
+// The task of a stopped worker is available to another at once, not only after the lease.
 func aStoppedWorkerGivesItsTaskBack(t *testing.T, server *servers.Server) {
 	first := newConsumerSite(t, server, "first")
 	first.env["WORKER_LEASE"] = "1h"
 	first.env["WORKER_PROGRESS"] = "1s"
 	p := first.start(t)
-	out, code := first.say(t, "produce", "--tasks", "1", "--run", "long", "--size", "20000000")
+	out, code := first.run(t, "produce", "--tasks", "1", "--run", "long", "--size", "20000000")
 	require.Zero(t, code, out)
 	until(t, func() bool { return strings.Contains(p.out.String(), "task long-1:") })
 	p.signal(syscall.SIGTERM)
 	require.Zero(t, p.end().ExitStatus(), p.out.String())
 	second := newConsumerSite(t, server, "second")
 	second.start(t)
-	out, code = second.say(t, "collect", "--tasks", "1", "--run", "long", "--timeout", "1m")
+	out, code = second.run(t, "collect", "--tasks", "1", "--run", "long", "--timeout", "1m")
 	require.Zero(t, code, out)
 	require.Contains(t, out, "second")
 }
 
-// It is answered with a result that says why, and does not keep the worker from the next task.
+// It is answered with a result that has the reason, and the worker continues with the next task.
 func aMessageThatIsNoTask(t *testing.T, server *servers.Server) {
 	s := newConsumerSite(t, server, "reader")
 	s.start(t)
@@ -241,9 +241,9 @@ func aMessageThatIsNoTask(t *testing.T, server *servers.Server) {
 	})
 	require.NoError(t, client.Clear(t.Context(), []string{refused.ID}))
 
-	out, code := s.say(t, "collect", "--tasks", "1", "--run", "odd", "--timeout", "20s")
+	out, code := s.run(t, "collect", "--tasks", "1", "--run", "odd", "--timeout", "20s")
 	require.Equal(t, 1, code, out)
 	require.Contains(t, out, "1 refused")
-	out, code = s.say(t, "produce", "--tasks", "2", "--size", "1000", "--kind", "squares", "--wait", "--timeout", "20s")
+	out, code = s.run(t, "produce", "--tasks", "2", "--size", "1000", "--kind", "squares", "--wait", "--timeout", "20s")
 	require.Zero(t, code, out)
 }

@@ -14,7 +14,7 @@ import (
 	"stoker/workerimage/internal/checkpoint"
 )
 
-// Killed again and again, a worker comes to the same result from the same number of chunks as one left in peace.
+// A worker that is killed repeatedly gets the same result from the same number of chunks as one that is not.
 func TestKillsNeitherLoseNorDoubleAChunk(t *testing.T) {
 	work := map[string]string{"WORKER_THREADS": "4", "WORKER_RANGE": "6000000", "WORKER_CHUNK": "2000", "WORKER_ROUNDS": "1"}
 	peace := newSite(t, work)
@@ -36,7 +36,7 @@ func TestKillsNeitherLoseNorDoubleAChunk(t *testing.T) {
 	require.Equal(t, want, war.state(t))
 }
 
-// killedAtWork kills the worker some time after it saved something new, or says that it was done first.
+// killedAtWork kills the worker some time after a new save. It reports false if the worker ended first.
 func killedAtWork(t *testing.T, s *site, p *process, later time.Duration) bool {
 	t.Helper()
 	before := s.state(t)
@@ -85,9 +85,9 @@ func TestFaultByFile(t *testing.T) {
 	site := newSite(t, nil)
 	p := site.start(t)
 	site.working(t)
-	_, code := site.say(t, "fault", "explode")
+	_, code := site.run(t, "fault", "explode")
 	require.Equal(t, exitUsage, code)
-	_, code = site.say(t, "fault", "exit:9")
+	_, code = site.run(t, "fault", "exit:9")
 	require.Equal(t, 0, code)
 	require.Equal(t, "exit 9", ending(p.end()))
 	require.NoFileExists(t, site.env["WORKER_FAULT_FILE"])
@@ -95,7 +95,7 @@ func TestFaultByFile(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// hang and spin differ in the CPU that they use, and are alike in all else.
+// hang and spin differ only in the CPU time that they use.
 func TestHangAndSpin(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"hang", "spin"} {
@@ -135,7 +135,7 @@ func TestUnhealthyWorksOn(t *testing.T) {
 	until(t, func() bool { return site.silent(t, 2*time.Second) })
 	site.working(t)
 	require.False(t, site.healthy(t))
-	_, code := site.say(t, "fault", "recover")
+	_, code := site.run(t, "fault", "recover")
 	require.Equal(t, 0, code)
 	until(t, func() bool { return site.healthy(t) })
 }
@@ -195,10 +195,10 @@ func TestTwoWorkersInOneDirectory(t *testing.T) {
 // Outside a container the first process is no worker, and gets no signal.
 func TestSignalToNoWorker(t *testing.T) {
 	t.Parallel()
-	text, code := newSite(t, nil).say(t, "signal", "NOPE")
+	text, code := newSite(t, nil).run(t, "signal", "NOPE")
 	require.Equal(t, exitUsage, code)
 	require.Contains(t, text, "is no signal")
-	text, code = newSite(t, nil).say(t, "signal", "QUIT")
+	text, code = newSite(t, nil).run(t, "signal", "QUIT")
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, text, "is no worker")
 }
@@ -206,25 +206,25 @@ func TestSignalToNoWorker(t *testing.T) {
 func TestBadUseAndBadSettingsExit2(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"dance"}, {"worker", "x"}, {"fault"}, {"healthcheck", "x"}} {
-		text, code := newSite(t, nil).say(t, args...)
+		text, code := newSite(t, nil).run(t, args...)
 		require.Equal(t, exitUsage, code)
 		require.Contains(t, text, "usage:")
 	}
-	text, code := newSite(t, map[string]string{"WORKER_PREFIX": "zz", "WORKER_ROUNDS": "x"}).say(t)
+	text, code := newSite(t, map[string]string{"WORKER_PREFIX": "zz", "WORKER_ROUNDS": "x"}).run(t)
 	require.Equal(t, exitUsage, code)
 	require.Equal(t, 2, strings.Count(text, "\n"))
 }
 
 func TestVersion(t *testing.T) {
 	t.Parallel()
-	text, code := newSite(t, nil).say(t, "version")
+	text, code := newSite(t, nil).run(t, "version")
 	require.Equal(t, 0, code)
 	require.Equal(t, "worker dev (unknown)\n", text)
 }
 
 func TestHealthCheckBeforeTheFirstBeat(t *testing.T) {
 	t.Parallel()
-	text, code := newSite(t, nil).say(t, "healthcheck")
+	text, code := newSite(t, nil).run(t, "healthcheck")
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, text, "no heartbeat yet")
 }

@@ -1,4 +1,4 @@
-// Package app puts Stoker together and takes it apart again. It contains no logic of its own.
+// Package app builds Stoker from its parts, runs it and shuts it down. It contains no logic of its own.
 package app
 
 import (
@@ -34,17 +34,17 @@ import (
 	"stoker/sidecar/internal/report/web"
 )
 
-// After its context has ended, Stoker has shutdownBudget in all; Docker kills it after 10 s. Restarts under way have the first part of
-// it, actions that do not heed their end a second one. The journal has what is left, which is never less than a second, and
-// the log, the notifications and the status server what that leaves.
+// shutdownBudget is the time for the whole shutdown after Stoker's context has ended; Docker kills it after 10 s. The first part is for
+// restarts that have begun, the second for actions that ignore their context. The journal has the rest, which is at least a second. The
+// log, the notifications and the status server have what remains.
 const (
 	shutdownBudget = 8 * time.Second
 	healBudget     = 6500 * time.Millisecond
 	actionBudget   = 500 * time.Millisecond
-	logBudget      = 2 * time.Second // at most, for a log that nobody reads
+	logBudget      = 2 * time.Second // at most, for a log that blocks
 )
 
-// Options is what an App is made from.
+// Options configure an App.
 type Options struct {
 	Config  config.Config
 	Log     *logrus.Logger
@@ -68,26 +68,26 @@ type App struct {
 	control  *control.Server // nil when its socket cannot be bound
 	sup      *supervisor.Supervisor
 	first    *firstLook
-	problem  atomic.Pointer[string] // the last one of the connection to the engine
+	problem  atomic.Pointer[string] // the last error of the connection to the engine
 	watch    *watch.Watch
 	server   *web.Server
-	instance string   // of this process, by which it knows its own answers
-	saved    int      // workers that the journal knew at the start
-	lock     *os.File // of the state directory; nil when it cannot be locked
+	instance string   // the ID of this process, which identifies its own answers
+	saved    int      // workers in the journal at the start
+	lock     *os.File // of the state directory; nil if it cannot be locked
 }
 
-// New makes everything that can be made without an engine that answers, listener included, so that the address is known
-// before Run. Its errors are mistakes in the configuration.
+// New builds all parts that do not require a working engine, including the listener, so that the address is known before Run. Its errors
+// are mistakes in the configuration.
 func New(opts Options) (*App, error) {
 	a := &App{opts: opts}
-	a.metrics = metrics.New(metrics.Options{View: a.look, Version: opts.Version, Commit: opts.Commit})
+	a.metrics = metrics.New(metrics.Options{View: a.viewForDisplay, Version: opts.Version, Commit: opts.Commit})
 	a.log = newLogSink(opts.Log, func() { a.metrics.Dropped("log", 1) })
 	var err error
 	if a.notify, err = NewNotifier(opts, a.metrics, a.hostName); err != nil {
 		return nil, err
 	}
 	if a.engine, err = docker.New(a.dockerOptions()); err != nil {
-		return nil, fmt.Errorf("prepare the link to the engine: %w", err)
+		return nil, fmt.Errorf("prepare the connection to the engine: %w", err)
 	}
 	if a.lock, err = lockStateDir(opts.Config.StateDir, opts.Config.Rules.Scope); err != nil {
 		return nil, err
@@ -108,9 +108,9 @@ func New(opts Options) (*App, error) {
 	})
 	a.preparePeers()
 	a.server, err = web.Listen(web.Options{
-		Instance: a.instance, Hosts: a.freshHosts(), Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Display: a.look, LastTick: a.sup.LastTick, Lacking: a.engine.Lacking,
+		Instance: a.instance, Hosts: a.freshHosts(), Listen: opts.Config.Listen, StateDir: opts.Config.StateDir, Scope: opts.Config.Rules.Scope, View: a.View, Display: a.viewForDisplay, LastTick: a.sup.LastTick, Lacking: a.engine.Lacking,
 		Version: opts.Version, Commit: opts.Commit, History: a.history, Metrics: a.metrics.Handler(),
-		Page: page.New(page.Options{View: a.look, Hosts: a.knownHosts(), Trend: a.trend.Of, Events: a.history.After, Evidence: a.history.Evidence, Version: opts.Version, Now: time.Now}),
+		Page: page.New(page.Options{View: a.viewForDisplay, Hosts: a.knownHosts(), Trend: a.trend.Of, Events: a.history.After, Evidence: a.history.Evidence, Version: opts.Version, Now: time.Now}),
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("serve status: %w", err), a.abandon())
@@ -132,7 +132,7 @@ func (a *App) dockerOptions() docker.Options {
 	}
 }
 
-// workers is how many there are to be forgotten: those of the journal have no view before the first list.
+// workers returns the number of workers whose state could be lost. Before the first list, those of the journal are not in the view.
 func (a *App) workers() int {
 	if v := a.sup.View(); !v.Engine.Synced.IsZero() {
 		return len(v.Workers)
@@ -140,10 +140,10 @@ func (a *App) workers() int {
 	return a.saved
 }
 
-// hidden reports an engine that came back without its containers. There may be nobody else who could tell.
+// hidden reports an engine that came back without its containers. No other program may detect that.
 func (a *App) hidden(before, now string) {
-	a.log.message(logrus.ErrorLevel, "the engine came back with another image store: its containers of before are not visible, and nothing is done about them",
-		fmt.Sprintf("%s was %s, %d workers are remembered as they were left; start the engine with the old store again, or create the workers again", now, before,
+	a.log.message(logrus.ErrorLevel, "the engine came back with another image store: its earlier containers are not visible, and Stoker keeps their state",
+		fmt.Sprintf("%s was %s, the state of %d workers is kept; start the engine with the old store again, or recreate the workers", now, before,
 			a.workers()))
 }
 
@@ -156,17 +156,17 @@ func (a *App) denied(text string, necessary bool) {
 	a.log.message(logrus.WarnLevel, "a call is refused", text)
 }
 
-// NewProber makes the prober of workers of an engine.
+// NewProber returns the prober for an engine's workers.
 func NewProber(engine *docker.Client) *probe.Prober {
 	return probe.New(probe.Options{Engine: engine, Self: docker.SelfID(), NotFound: docker.ErrNotFound, Denied: docker.ErrDenied})
 }
 
-// owner marks this Stoker's transactions on an engine that another Stoker may use, the same after a restart.
+// owner returns the mark of this Stoker's transactions on an engine that another Stoker may use too. It is the same after a restart.
 func owner(scope string) string {
 	if id := docker.SelfID(); id != "" {
 		return id + "/" + scope
 	}
-	host, _ := os.Hostname() // without one it is the scope that tells
+	host, _ := os.Hostname() // without one, only the scope differs
 	return host + "/" + scope
 }
 
@@ -208,7 +208,7 @@ func (a *App) linkError(err error) {
 	a.log.message(logrus.ErrorLevel, "cannot follow the engine, trying again until it answers", problem)
 }
 
-// hostName is what this host is called.
+// hostName returns the name of this host.
 func (a *App) hostName() string {
 	if a.sup != nil {
 		if name := a.sup.View().Engine.Engine.Name; name != "" {
@@ -218,10 +218,10 @@ func (a *App) hostName() string {
 	return HostName(a.opts.Config)
 }
 
-// View is the last picture of the fleet.
+// View returns the latest view of the fleet.
 func (a *App) View() fleet.View { return a.complete(a.sup.View()) }
 
-// complete adds what the fleet is not told.
+// complete adds the parts of the view that are not the fleet's.
 func (a *App) complete(v fleet.View) fleet.View {
 	if problem := a.problem.Load(); problem != nil && !v.Engine.Connected {
 		v.Engine.Problem = *problem
@@ -229,19 +229,19 @@ func (a *App) complete(v fleet.View) fleet.View {
 	return a.withServices(a.first.within(v))
 }
 
-// look is View for the page, the API and the metrics: what workers use is read while these are looked at.
-func (a *App) look() fleet.View {
+// viewForDisplay is View for the page, the API and the metrics: while they are read, the workers' resource usage is read, too.
+func (a *App) viewForDisplay() fleet.View {
 	if a.opts.Config.Stats == config.StatsOff {
 		return a.View()
 	}
 	return a.complete(a.sup.ViewForDisplay())
 }
 
-// Addr is where the status is served; empty when it is not.
+// Addr returns the address of the status server; empty if there is none.
 func (a *App) Addr() string { return a.server.Addr() }
 
-// Run works until ctx ends, then shuts down within shutdownBudget: no new observations, the restarts under way finished, the journal
-// on disk, the server shut, the log written. What does not end in time is left to the end of the process.
+// Run works until ctx ends, then shuts down within shutdownBudget: no new observations, restarts that have begun are finished, the journal
+// is on disk, the server is shut down, the log is written. Parts that do not end in time end with the process.
 func (a *App) Run(ctx context.Context) error {
 	closing, closed := within(ctx, shutdownBudget)
 	defer closed()
@@ -267,7 +267,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.sup.Run(ctx, seen)
 	err := a.closeJournal(closing)
 	stopServing()
-	_ = a.sources.Close(closing) // what does not close ends with the process
+	_ = a.sources.Close(closing) // open connections end with the process
 	wait(closing, &watching)
 	wait(closing, &served)
 	a.log.message(logrus.InfoLevel, "stoker ends", "")
@@ -278,7 +278,7 @@ func (a *App) Run(ctx context.Context) error {
 	return err
 }
 
-// within is a context that ends so long after ctx has, and not before.
+// within returns a context that ends limit after ctx has ended.
 func within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	context.AfterFunc(ctx, func() {

@@ -50,7 +50,7 @@ func (h *singleWorker) eventually(what string, ok func() bool) {
 	h.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			h.t.Fatalf("waited in vain for %s", what)
+			h.t.Fatalf("timed out waiting for %s", what)
 		}
 	}
 }
@@ -62,11 +62,11 @@ func (h *singleWorker) watched(s dockertest.Stoker) {
 		if !v.Engine.Connected || len(v.Workers) != 1 || v.Workers[0].State != fleet.StateRunning {
 			return false
 		}
-		return v.Workers[0].StartedAt.Equal(h.State(h.w.Name).StartedAt) // a view may be a moment old
+		return v.Workers[0].StartedAt.Equal(h.State(h.w.Name).StartedAt) // a view may be slightly outdated
 	})
 }
 
-// heals makes sure that a crash is healed.
+// heals requires that a crash is healed.
 func (h *singleWorker) heals() {
 	h.t.Helper()
 	before := h.State(h.w.Name)
@@ -86,7 +86,7 @@ func answer(t *testing.T, addr, path string) int {
 	return got.StatusCode
 }
 
-// The address is there before Run, and everything is given back after it: the address, the journal, the local socket.
+// The address exists before Run, and everything is released after it: the address, the journal, the local socket.
 func TestStartAndStop(t *testing.T) {
 	t.Parallel()
 	h := newSingleWorker(t)
@@ -107,7 +107,7 @@ func TestStartAndStop(t *testing.T) {
 		require.NoError(t, j.Close(t.Context()))
 		require.True(t, memories[worker.Key(h.w.Name)].Expected)
 		require.Equal(t, h.State(h.w.Name).StartedAt, memories[worker.Key(h.w.Name)].Incarnation.StartedAt)
-		require.True(t, mark.Closed, "that Stoker was told to end is on disk when it has ended")
+		require.True(t, mark.Closed, "the mark of the ordered shutdown is on disk when Stoker has ended")
 	}
 }
 
@@ -137,7 +137,7 @@ func TestNewFails(t *testing.T) {
 	}
 }
 
-// Two Stokers with one state directory would undo each other: the second one does not start.
+// Two Stokers with one state directory would undo each other's work: the second one does not start.
 func TestAnotherStoker(t *testing.T) {
 	t.Parallel()
 	h := newSingleWorker(t)
@@ -147,7 +147,7 @@ func TestAnotherStoker(t *testing.T) {
 	h.heals()
 }
 
-// A state directory that cannot be used costs the memory, not the healing; what is in it stays.
+// With an unusable state directory Stoker heals, but keeps its state in memory only. Files in the directory are kept.
 func TestJournalUnusable(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -196,14 +196,14 @@ func TestJournalUnusable(t *testing.T) {
 			h.watched(s)
 			h.heals()
 			h.Operate(dockertest.OpStop, h.w.Name)
-			h.eventually("the operator's word to be heard", func() bool { return s.View().Workers[0].Held == worker.HeldOperator })
+			h.eventually("the operator's stop to be noticed", func() bool { return s.View().Workers[0].Held == worker.HeldOperator })
 			s.Stop()
 			tt.kept(t, dir)
 		})
 	}
 }
 
-// stuck is a log that nobody reads until it is let go, as Docker's log driver is when it blocks.
+// stuck is a log that blocks until it is released, as Docker's log driver may.
 type stuck struct {
 	let   chan struct{}
 	once  sync.Once
@@ -222,7 +222,7 @@ func (s *stuck) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// I9: a log that blocks delays no heal, keeps no link down and does not keep Stoker from ending with its journal on disk.
+// I9: a log that blocks delays no heal and no reconnect, and Stoker ends with its journal on disk.
 func TestStuckLog(t *testing.T) {
 	t.Parallel()
 	h := newSingleWorker(t)
@@ -251,7 +251,7 @@ func TestStuckLog(t *testing.T) {
 	require.True(t, mark.Closed)
 }
 
-// The commands of one program find each other: run, and the healthcheck that Docker starts beside it.
+// The healthcheck command, which Docker starts beside run, finds the running Stoker.
 func TestHealthcheckOfARunningStoker(t *testing.T) {
 	t.Parallel()
 	h := newSingleWorker(t)
@@ -262,13 +262,13 @@ func TestHealthcheckOfARunningStoker(t *testing.T) {
 	code, out, _ := execute(t, environ, "healthcheck")
 	require.Equal(t, 0, code, out)
 	s.Stop()
-	code, _, said := execute(t, environ, "healthcheck")
+	code, _, stderr := execute(t, environ, "healthcheck")
 	require.Equal(t, 1, code)
-	require.Equal(t, 1, strings.Count(said, "\n"), said)
+	require.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
 }
 
 // execute runs a command of the real program in this process.
-func execute(t *testing.T, environ []string, args ...string) (code int, out, said string) {
+func execute(t *testing.T, environ []string, args ...string) (code int, out, errors string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	env := command.Host(command.NewBuild("test", "test"))

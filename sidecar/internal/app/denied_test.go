@@ -25,8 +25,8 @@ func ready(t *testing.T, addr string) (int, string) {
 	return got.StatusCode, string(text)
 }
 
-// A proxy refuses one of Stoker's calls, in one of the ways in which proxies do. Stoker says so in one line with the call before a worker
-// needs it, is not ready where it needs the call, and does all that it can do without. Once the call is let through it is ready.
+// A proxy refuses one of Stoker's calls, in one of the ways in which proxies do. Stoker reports that in one line with the call before a
+// worker needs it, is not ready if it needs the call, and does everything that works without it. Once the call is allowed it is ready.
 func TestProxyRefusesACall(t *testing.T) {
 	t.Parallel()
 	const one = `/containers/[^/]+`
@@ -70,7 +70,7 @@ func refuses(t *testing.T, r refused) {
 	proxy.Inject(trouble)
 	out := newRecord(t)
 	s := startStokerWith(t, h.environ("DOCKER_HOST="+proxy.DockerHost(), "STOKER_RESYNC=5s"), out)
-	told := how + " " + call
+	report := how + " " + call
 	h.eventually("the call to be named", func() bool {
 		for line := range strings.Lines(out.String()) {
 			if strings.Contains(line, call) && strings.Contains(line, strings.TrimSuffix(how, " to")) && strings.Contains(line, "allow") {
@@ -82,7 +82,7 @@ func refuses(t *testing.T, r refused) {
 	if needed {
 		h.eventually("Stoker not to be ready", func() bool {
 			code, text := ready(t, s.Addr())
-			return code == http.StatusServiceUnavailable && strings.Contains(text, told)
+			return code == http.StatusServiceUnavailable && strings.Contains(text, report)
 		})
 		proxy.Clear()
 		h.eventually("Stoker to be ready", func() bool { code, _ := ready(t, s.Addr()); return code == http.StatusOK })
@@ -92,10 +92,10 @@ func refuses(t *testing.T, r refused) {
 	h.watched(s)
 	code, _ := ready(t, s.Addr())
 	require.Equal(t, http.StatusOK, code)
-	require.Equal(t, 1, strings.Count(out.String(), told), "told once:\n%s", out)
+	require.Equal(t, 1, strings.Count(out.String(), report), "reported once:\n%s", out)
 }
 
-// A start that is refused while Stoker runs fails with the proxy's name on it, and not with its page.
+// A start that is refused while Stoker runs fails with an error about the proxy, not with the proxy's page.
 func TestProxyRefusesAStart(t *testing.T) {
 	t.Parallel()
 	h := newSingleWorker(t)

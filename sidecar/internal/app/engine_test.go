@@ -15,49 +15,49 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// oneLine makes sure that a command failed with one line that holds what to look at.
-func oneLine(t *testing.T, code int, said string, words ...string) {
+// oneLine requires that a command failed with one line that contains the texts.
+func oneLine(t *testing.T, code int, stderr string, texts ...string) {
 	t.Helper()
-	require.Equal(t, 1, code, said)
-	require.Equal(t, 1, strings.Count(said, "\n"), said)
-	for _, word := range words {
-		require.Contains(t, said, word)
+	require.Equal(t, 1, code, stderr)
+	require.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
+	for _, text := range texts {
+		require.Contains(t, stderr, text)
 	}
 }
 
-// An engine that cannot be asked is one line that says what to do, and exit code 1.
+// Without a usable engine, check prints one line with what to do, and exits with 1.
 func TestCheckWithoutAnEngine(t *testing.T) {
 	t.Parallel()
 	t.Run("no socket", func(t *testing.T) {
 		socket := filepath.Join(t.TempDir(), "docker.sock")
-		code, _, said := execute(t, []string{"DOCKER_HOST=unix://" + socket}, "check")
-		oneLine(t, code, said, socket, "DOCKER_HOST")
+		code, _, stderr := execute(t, []string{"DOCKER_HOST=unix://" + socket}, "check")
+		oneLine(t, code, stderr, socket, "DOCKER_HOST")
 	})
-	t.Run("nobody at the socket", func(t *testing.T) {
+	t.Run("no engine at the socket", func(t *testing.T) {
 		h := newSingleWorker(t)
 		server, _ := dockertest.Behind(h.Host)
 		server.With(func(w *dockertest.World) { w.CrashEngine() })
-		code, _, said := execute(t, h.environ(), "check")
-		oneLine(t, code, said, strings.TrimPrefix(h.DockerHost(), "unix://"))
+		code, _, stderr := execute(t, h.environ(), "check")
+		oneLine(t, code, stderr, strings.TrimPrefix(h.DockerHost(), "unix://"))
 	})
 	t.Run("too new an API version", func(t *testing.T) {
 		h := newSingleWorker(t)
-		code, _, said := execute(t, h.environ("DOCKER_API_VERSION=1.99"), "check")
-		oneLine(t, code, said, "DOCKER_API_VERSION", "1.47")
+		code, _, stderr := execute(t, h.environ("DOCKER_API_VERSION=1.99"), "check")
+		oneLine(t, code, stderr, "DOCKER_API_VERSION", "1.47")
 	})
-	t.Run("nobody at the port", func(t *testing.T) {
-		code, _, said := execute(t, []string{"DOCKER_HOST=tcp://127.0.0.1:1"}, "check")
-		oneLine(t, code, said, "tcp://127.0.0.1:1", "DOCKER_HOST")
+	t.Run("no engine at the port", func(t *testing.T) {
+		code, _, stderr := execute(t, []string{"DOCKER_HOST=tcp://127.0.0.1:1"}, "check")
+		oneLine(t, code, stderr, "tcp://127.0.0.1:1", "DOCKER_HOST")
 	})
 	t.Run("permission denied", func(t *testing.T) {
 		h := newSingleWorker(t)
-		code, said := checkAsNobody(t, h)
-		oneLine(t, code, said, strings.TrimPrefix(h.DockerHost(), "unix://"), "group")
+		code, stderr := checkAsNobody(t, h)
+		oneLine(t, code, stderr, strings.TrimPrefix(h.DockerHost(), "unix://"), "group")
 	})
 }
 
 // checkAsNobody runs check as a user who may not open the socket.
-func checkAsNobody(t *testing.T, h *singleWorker) (code int, said string) {
+func checkAsNobody(t *testing.T, h *singleWorker) (code int, text string) {
 	t.Helper()
 	socket := strings.TrimPrefix(h.DockerHost(), "unix://")
 	require.NoError(t, os.Chmod(filepath.Dir(socket), 0o755))
@@ -70,15 +70,15 @@ func checkAsNobody(t *testing.T, h *singleWorker) (code int, said string) {
 	}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
-	stdin, err := cmd.StdinPipe() // it ends with it
+	stdin, err := cmd.StdinPipe() // the child ends when this is closed
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	_ = cmd.Wait() // the exit code tells more
+	_ = cmd.Wait() // the exit code is checked instead
 	_ = stdin.Close()
 	return cmd.ProcessState.ExitCode(), stderr.String()
 }
 
-// forAll is a copy of a program that everybody may run.
+// forAll returns a copy of a program that every user may run.
 func forAll(t *testing.T, program string) string {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "check") //nolint:usetesting // the folders of t.TempDir are their owner's alone
@@ -100,8 +100,8 @@ func forAll(t *testing.T, program string) string {
 func TestCheckOnAnEngine(t *testing.T) {
 	t.Parallel()
 	h := newSingleWorker(t)
-	code, out, said := execute(t, h.environ(), "check")
-	require.Equal(t, 0, code, said)
+	code, out, stderr := execute(t, h.environ(), "check")
+	require.Equal(t, 0, code, stderr)
 	require.Contains(t, out, h.w.Name)
 	bad := h.Run(dockertest.WorkerSpec{Name: "bad", Labels: map[string]string{"stoker.on-exit": "perhaps"}})
 	code, out, _ = execute(t, h.environ(), "check")
@@ -110,7 +110,7 @@ func TestCheckOnAnEngine(t *testing.T) {
 	require.Contains(t, out, "stoker.on-exit")
 }
 
-// run keeps trying: it is not ready while there is no engine, and ready once there is one, with all that happened meanwhile.
+// run keeps trying: it is not ready while there is no engine, and ready once there is one. It then handles all that happened meanwhile.
 func TestRunWaitsForTheEngine(t *testing.T) {
 	t.Parallel()
 	h := newSingleWorker(t)
@@ -127,7 +127,7 @@ func TestRunWaitsForTheEngine(t *testing.T) {
 	require.Empty(t, s.View().Workers)
 	h.eventually("the engine to be back", func() bool {
 		up := false
-		server.With(func(w *dockertest.World) { w.Boot(); up = w.EngineUp() }) // nothing happens before it is down for good
+		server.With(func(w *dockertest.World) { w.Boot(); up = w.EngineUp() }) // no event before it is down
 		return up
 	})
 	h.eventually("Stoker to be ready", func() bool { return answer(t, s.Addr(), "/readyz") == http.StatusOK })

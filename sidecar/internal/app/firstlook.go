@@ -17,18 +17,17 @@ import (
 )
 
 const (
-	// lookWait is how long after a list the workers are counted: containers that are selected by their quota are inspected first, and
-	// those of the same compose file may be a little later.
+	// lookWait is the time between a list and the count of workers: containers that are selected by their quota are inspected first, and
+	// those of the same compose file may start a little later.
 	lookWait = 5 * time.Second
-	// maxInspects bounds how many containers are inspected for their quota after one list, and inspectLimit how long each may take.
+	// maxInspects bounds the number of containers inspected for their quota after one list, and inspectLimit the time for each.
 	maxInspects  = 100
 	inspectLimit = 5 * time.Second
-	// maxKeys bounds how many workers the first line of the log names.
+	// maxKeys bounds the number of workers named in the first log line.
 	maxKeys = 10
 )
 
-// firstLook reports what a Stoker manages after its first list, and advises as long as that is nothing. Its observe is called by one
-// goroutine.
+// firstLook logs what Stoker manages after its first list, and gives advice while that is nothing. Its observe is called by one goroutine.
 type firstLook struct {
 	selector policy.Selector
 	self     string // the ID of this container
@@ -39,12 +38,12 @@ type firstLook struct {
 	busy  atomic.Bool
 	group sync.WaitGroup
 
-	quotas map[string]float64 // by ID, of the goroutine that looks
-	told   bool               // of that goroutine, too
+	quotas map[string]float64 // by ID; used by the goroutine of look only
+	logged bool               // used by that goroutine only, too
 	advice atomic.Pointer[candidates.Advice]
 }
 
-// listing is an engine whose containers are looked at. The watch passes on only those that may be workers.
+// listing lists and inspects an engine's containers. The watch passes on only those that may be workers.
 type listing interface {
 	List(ctx context.Context) ([]worker.Observation, error)
 	Do(ctx context.Context, a worker.Action) worker.Outcome
@@ -54,7 +53,7 @@ func newFirstLook(s policy.Selector, self string, engine listing, view func() fl
 	return &firstLook{selector: s, self: self, engine: engine, view: view, log: log, quotas: map[string]float64{}}
 }
 
-// observe has the workers counted some time after each list.
+// observe counts the workers some time after each list.
 func (f *firstLook) observe(ctx context.Context, o worker.Observation) {
 	if o.Kind != worker.ListEnd || f.busy.Swap(true) {
 		return
@@ -71,23 +70,23 @@ func (f *firstLook) observe(ctx context.Context, o worker.Observation) {
 
 func (f *firstLook) wait() { f.group.Wait() }
 
-// look counts the workers. Only where there are none it asks the engine. The log has a line of the first look only.
+// look counts the workers. It queries the engine only if there are none. Only the first look is logged.
 func (f *firstLook) look(ctx context.Context) {
-	first := !f.told
+	first := !f.logged
 	workers := f.view().Workers
 	if len(workers) > 0 {
 		f.advice.Store(nil)
 		if first {
-			f.told = true
+			f.logged = true
 			f.log.message(logrus.InfoLevel, "managing "+numbered(len(workers), "container"), names(workers))
 		}
 		return
 	}
 	listed, err := f.engine.List(ctx)
-	if err != nil { // the watch says so; the next list comes soon
+	if err != nil { // the watch reports it; the next list follows soon
 		return
 	}
-	f.told = true
+	f.logged = true
 	advice := candidates.Advise(f.selector, f.name(listed), f.containers(ctx, listed))
 	f.advice.Store(&advice)
 	if first {
@@ -95,7 +94,7 @@ func (f *firstLook) look(ctx context.Context) {
 	}
 }
 
-// containers are those of a list but this one, with their quotas where there is time to ask for them.
+// containers returns those of a list except Stoker's own, with their quotas as far as there is time to inspect them.
 func (f *firstLook) containers(ctx context.Context, listed []worker.Observation) []candidates.Container {
 	var all []candidates.Container
 	known := map[string]float64{}
@@ -126,7 +125,7 @@ func (f *firstLook) quota(ctx context.Context, o worker.Observation) (float64, b
 	return out.Snapshot.CPUs, true
 }
 
-// name is the name of this container; empty outside of one.
+// name returns the name of this container; empty outside a container.
 func (f *firstLook) name(listed []worker.Observation) string {
 	for _, o := range listed {
 		if f.self != "" && o.ID == f.self {

@@ -17,8 +17,8 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// lookout is a firstLook with a view and containers that a test changes.
-type lookout struct {
+// lookFixture is a firstLook with a view and containers that a test changes.
+type lookFixture struct {
 	*firstLook
 	out       bytes.Buffer
 	shown     fleet.View
@@ -29,64 +29,64 @@ type lookout struct {
 	sink      *logSink
 }
 
-func newLookout(s policy.Selector) *lookout {
-	l := &lookout{}
+func newLookFixture(s policy.Selector) *lookFixture {
+	l := &lookFixture{}
 	l.sink = newLogSink(loggerTo(&l.out, textFormat()), func() {})
 	l.firstLook = newFirstLook(s, "own", l, func() fleet.View { return l.shown }, l.sink)
 	return l
 }
 
-func (l *lookout) List(context.Context) ([]worker.Observation, error) {
+func (l *lookFixture) List(context.Context) ([]worker.Observation, error) {
 	l.lists++
 	return l.listed, l.failure
 }
 
-func (l *lookout) Do(_ context.Context, a worker.Action) worker.Outcome {
+func (l *lookFixture) Do(_ context.Context, a worker.Action) worker.Outcome {
 	l.inspected = append(l.inspected, a.Incarnation.ID)
 	return worker.Outcome{Action: a, Result: worker.Done, Answer: worker.Answer{Snapshot: &worker.Snapshot{Resources: worker.Resources{CPUs: 0.5}}}}
 }
 
-// list ends a list of the watch, and waits until the workers were counted.
-func (l *lookout) list(ctx context.Context) {
+// list ends a list of the watch, and waits until the workers are counted.
+func (l *lookFixture) list(ctx context.Context) {
 	l.observe(ctx, worker.Observation{Kind: worker.ListEnd})
 	time.Sleep(time.Minute)
 	synctest.Wait()
 }
 
-func (l *lookout) told() string {
+func (l *lookFixture) logged() string {
 	l.sink.drain()
 	return l.out.String()
 }
 
-// A Stoker says once how many containers it manages.
+// Stoker logs once how many containers it manages.
 func TestFirstLookNamesTheWorkers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLookout(policy.Selector{})
+		l := newLookFixture(policy.Selector{})
 		ctx, cancel := context.WithCancel(t.Context())
 		l.shown.Workers = []fleet.WorkerView{{Key: "a"}, {Key: "b"}}
 		l.list(ctx)
 		l.list(ctx)
 		cancel()
 		l.wait()
-		require.Equal(t, 1, strings.Count(l.told(), "\n"), l.told())
-		require.Contains(t, l.told(), "level="+logrus.InfoLevel.String())
-		require.Contains(t, l.told(), "2 containers")
-		require.Contains(t, l.told(), "a, b")
-		require.Zero(t, l.lists, "there is nobody to advise")
+		require.Equal(t, 1, strings.Count(l.logged(), "\n"), l.logged())
+		require.Contains(t, l.logged(), "level="+logrus.InfoLevel.String())
+		require.Contains(t, l.logged(), "2 containers")
+		require.Contains(t, l.logged(), "a, b")
+		require.Zero(t, l.lists, "no advice is needed")
 		require.Nil(t, l.within(l.shown).Candidates)
 	})
 }
 
-// One that manages none advises, in one line of the log, and in the view as long as that is so. It inspects each container once.
+// If it manages none it gives advice, in one log line, and in the view while that lasts. It inspects each container once.
 func TestFirstLookAdvises(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLookout(policy.Selector{})
+		l := newLookFixture(policy.Selector{})
 		ctx, cancel := context.WithCancel(t.Context())
 		l.listed = []worker.Observation{
 			{ID: "own", Key: "shop-stoker-1"}, {ID: "x", Key: "shop-cruncher-1", ListState: worker.ListState{Status: worker.StatusRunning}},
 			{ID: "task", Key: "task", Labels: map[string]string{"com.docker.swarm.task.id": "t"}},
 		}
-		require.Nil(t, l.within(l.shown).Candidates, "nothing was looked at")
+		require.Nil(t, l.within(l.shown).Candidates, "no list yet")
 		l.failure = errors.New("no answer")
 		l.list(ctx)
 		require.Nil(t, l.within(l.shown).Candidates, "nothing is known")
@@ -110,20 +110,20 @@ func TestFirstLookAdvises(t *testing.T) {
 		require.Nil(t, l.within(l.shown).Candidates, "of before")
 		cancel()
 		l.wait()
-		require.Equal(t, 1, strings.Count(l.told(), "\n"), l.told())
-		require.Contains(t, l.told(), "level="+logrus.WarnLevel.String())
-		require.Contains(t, l.told(), "shop-cruncher-1 (0.5)")
-		require.Contains(t, l.told(), "docker exec shop-stoker-1 /stoker check")
+		require.Equal(t, 1, strings.Count(l.logged(), "\n"), l.logged())
+		require.Contains(t, l.logged(), "level="+logrus.WarnLevel.String())
+		require.Contains(t, l.logged(), "shop-cruncher-1 (0.5)")
+		require.Contains(t, l.logged(), "docker exec shop-stoker-1 /stoker check")
 	})
 }
 
-// Without a list nothing is known, and nothing is said.
+// Without a list nothing is logged.
 func TestFirstLookWaitsForTheList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLookout(policy.Selector{})
+		l := newLookFixture(policy.Selector{})
 		l.observe(t.Context(), worker.Observation{Kind: worker.Connecting})
 		time.Sleep(time.Minute)
 		l.wait()
-		require.Empty(t, l.told())
+		require.Empty(t, l.logged())
 	})
 }

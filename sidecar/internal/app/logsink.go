@@ -11,7 +11,7 @@ import (
 	"stoker/sidecar/internal/sanitize"
 )
 
-// The names of log fields, spelled once.
+// The names of log fields.
 const (
 	fieldWorker   = "worker"
 	fieldID       = "id"
@@ -31,14 +31,14 @@ const (
 	fieldCPUs     = "cpus"
 )
 
-// logQueue is how many lines may wait for a slow log. Docker's log driver blocks a container whose log is not read.
+// logQueue is the number of lines that may wait for a slow log. Docker's log driver blocks a container whose log is not read.
 const logQueue = 1024
 
-// maxOutput bounds a text of a container in a log line, in bytes.
+// maxOutput bounds a container's text in a log line, in bytes.
 const maxOutput = 300
 
-// logSink writes to the log from a goroutine of its own, so that a log that blocks delays no heal. What does not fit into its
-// queue is dropped and counted.
+// logSink writes to the log from its own goroutine, so that a log that blocks delays no heal. Lines beyond its queue are dropped and
+// counted.
 type logSink struct {
 	log     *logrus.Logger
 	lines   map[worker.EventKind]line
@@ -66,7 +66,7 @@ func (t *logSink) Record(events []worker.Event) {
 	}
 }
 
-// message queues a line that is about no worker. It never blocks.
+// message queues a line that does not concern a worker. It never blocks.
 func (t *logSink) message(level logrus.Level, text, detail string) {
 	t.put(entry{event: worker.Event{At: time.Now()}, level: level, text: text, detail: detail})
 }
@@ -80,7 +80,7 @@ func (t *logSink) put(s entry) {
 	}
 }
 
-// run writes until ctx ends, then what is still queued.
+// run writes until ctx ends, then writes the queued lines.
 func (t *logSink) run(ctx context.Context) {
 	for {
 		select {
@@ -119,7 +119,7 @@ func (t *logSink) write(s entry) {
 	t.log.WithTime(s.event.At).WithFields(all).Log(level, sanitize.Line(text))
 }
 
-// line is how a kind of event is written.
+// line is the level and text of a kind of event.
 type line struct {
 	level logrus.Level
 	text  string

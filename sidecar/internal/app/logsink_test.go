@@ -18,7 +18,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// gate is a log that nobody reads until it is opened.
+// gate is a log that blocks until it is opened.
 type gate struct {
 	open chan struct{}
 	out  io.Writer
@@ -29,7 +29,7 @@ func (g gate) Write(p []byte) (int, error) {
 	return g.out.Write(p)
 }
 
-// loggerTo is a log in one of the formats that Stoker has.
+// loggerTo returns a logger in one of Stoker's formats.
 func loggerTo(out io.Writer, format logrus.Formatter) *logrus.Logger {
 	log := logrus.New()
 	log.SetOutput(out)
@@ -41,7 +41,7 @@ func textFormat() logrus.Formatter {
 	return &logrus.TextFormatter{FullTimestamp: true, DisableColors: true}
 }
 
-// entries are the lines of a log in JSON.
+// entries returns the lines of a log in JSON.
 func entries(t *testing.T, text string) []map[string]any {
 	t.Helper()
 	all := []map[string]any{}
@@ -56,8 +56,8 @@ func entries(t *testing.T, text string) []map[string]any {
 	}
 }
 
-// While the log blocks nobody waits for it; what fits into the queue is written later, and the rest is counted, once.
-func TestTellNeverBlocks(t *testing.T) {
+// While the log blocks no caller waits for it; the queued lines are written later, and the rest is counted once.
+func TestRecordNeverBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		g := gate{open: make(chan struct{}), out: &out}
@@ -66,10 +66,10 @@ func TestTellNeverBlocks(t *testing.T) {
 		ended := make(chan struct{})
 		go func() { sink.run(ctx); close(ended) }()
 
-		const told = 3 * logQueue
+		const recorded = 3 * logQueue
 		sink.Record([]worker.Event{{Kind: worker.EventManaged, HealDetails: worker.HealDetails{Attempt: 1}}})
 		synctest.Wait() // that one is being written
-		for n := range told - 1 {
+		for n := range recorded - 1 {
 			sink.Record([]worker.Event{{Kind: worker.EventManaged, HealDetails: worker.HealDetails{Attempt: n + 2}}})
 		}
 		close(g.open)
@@ -85,11 +85,11 @@ func TestTellNeverBlocks(t *testing.T) {
 			}
 		}
 		require.Equal(t, logQueue+1, written)
-		require.Equal(t, told-written, dropped)
+		require.Equal(t, recorded-written, dropped)
 	})
 }
 
-// What a container says about itself stays within one line, and within bounds, and does nothing to a terminal.
+// Texts of a container stay in one line and within bounds, and do not affect a terminal.
 func TestHostileStrings(t *testing.T) {
 	hostile := []string{
 		"\x1b[2J\x1b]0;owned\a", "line\nlevel=error msg=forged", "\r\x08\x7f", "\u009b31m", "\u202egnp.exe", "\xff\xfe\xc3", `" msg="forged`,
@@ -114,7 +114,7 @@ func TestHostileStrings(t *testing.T) {
 						return r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) || r == 0x202e || r == 0x2028
 					}), "%q", line)
 				}
-				// The worker's name is bounded by the engine, the ID by its length; each of the others has its bound.
+				// The worker's name is bounded by the engine, the ID by its length; each other text has its bound.
 				if len(text) > 1000 {
 					require.Less(t, len(lines[0]), len(text)*2+3*maxOutput)
 				}
@@ -123,16 +123,16 @@ func TestHostileStrings(t *testing.T) {
 	}
 }
 
-// Each note has a sentence of its own, and the facts that belong to it.
-func TestNotesAsLines(t *testing.T) {
+// Each kind of event has its own sentence and fields.
+func TestEventsAsLines(t *testing.T) {
 	kinds := worker.EventKinds()
-	said := map[string]bool{}
+	sentences := map[string]bool{}
 	for _, kind := range kinds {
 		_, text := newLogSink(nil, nil).sentence(worker.Event{Kind: kind})
-		require.NotEqual(t, string(kind), text, "a sentence, not the bare word")
-		said[text] = true
+		require.NotEqual(t, string(kind), text, "a sentence, not the kind's name")
+		sentences[text] = true
 	}
-	require.Len(t, said, len(kinds))
+	require.Len(t, sentences, len(kinds))
 
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var out bytes.Buffer
@@ -151,7 +151,7 @@ func TestNotesAsLines(t *testing.T) {
 	}, got)
 }
 
-// TestRecycleIsNoWarning: nothing is wrong with a worker that is restarted for its age.
+// TestRecycleIsNoWarning: a worker that is restarted because of its age has no problem.
 func TestRecycleIsNoWarning(t *testing.T) {
 	level, text := newLogSink(nil, nil).sentence(worker.Event{Kind: worker.EventFault, HealDetails: worker.HealDetails{Fault: worker.FaultOld}})
 	require.Equal(t, logrus.InfoLevel, level)

@@ -17,8 +17,8 @@ import (
 	"stoker/sidecar/internal/config"
 )
 
-// childVariable makes a process of this test binary a Stoker: the same program as main.go's, but for two things. It says
-// on its standard output where it listens, and it ends with its standard input, so that no killed test leaves one behind.
+// childVariable makes a process of this test binary a Stoker: the same program as main.go's, with two differences. It prints its address on
+// its standard output, and it ends with its standard input, so that no process survives a killed test.
 const childVariable = "APP_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	if !given {
-		// Scenarios wait most of their time; the default, the number of CPUs, would make their waits add up.
+		// Scenarios wait most of the time; with the default, the number of CPUs, their waits would add up.
 		if err := flag.Set("test.parallel", "8"); err != nil {
 			panic(err)
 		}

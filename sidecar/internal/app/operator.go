@@ -11,17 +11,17 @@ import (
 	"stoker/sidecar/internal/engine/supervisor"
 )
 
-// operator does what is asked for over the control socket.
+// operator carries out the requests to the control socket.
 type operator struct {
 	sup      *supervisor.Supervisor
 	stateDir string
-	saving   sync.Mutex // the last pauses that are in force are the last ones on the disk
+	saving   sync.Mutex // so that the pauses on disk are the last ones in force
 }
 
 // Wake wakes all workers of a group.
 func (o *operator) Wake(ctx context.Context, group string) error { return o.sup.WakeGroup(ctx, group) }
 
-// Pause leaves workers alone for a while. If one of several cannot be paused, the others are all the same, and the error says so.
+// Pause stops healing workers for a while. If one of several cannot be paused, the others are still paused, and the error reports that.
 func (o *operator) Pause(ctx context.Context, p control.Pause) error {
 	return o.each(p.Selection, func(s fleet.Pause) ([]fleet.Pause, error) {
 		s.Reason = p.Reason

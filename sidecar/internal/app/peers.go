@@ -8,7 +8,7 @@ import (
 	"stoker/sidecar/internal/report/peers/poll"
 )
 
-// preparePeers makes the poller of STOKER_PEERS, if there are any.
+// preparePeers creates the poller of STOKER_PEERS, if there are any.
 func (a *App) preparePeers() {
 	a.instance = rand.Text()
 	if len(a.opts.Config.Peers) > 0 {
@@ -22,7 +22,7 @@ func (a *App) runPeers(ctx context.Context) {
 	}
 }
 
-// freshHosts returns what the API asks for the other hosts; nil when there are none.
+// freshHosts returns the function with which the API polls the other hosts; nil if there are none.
 func (a *App) freshHosts() func(context.Context) []peers.Host {
 	if a.peers == nil {
 		return nil
@@ -30,7 +30,7 @@ func (a *App) freshHosts() func(context.Context) []peers.Host {
 	return a.peers.Fresh
 }
 
-// knownHosts returns what the page asks for them; nil when there are none.
+// knownHosts returns the function with which the page reads their last answers; nil if there are none.
 func (a *App) knownHosts() func() []peers.Host {
 	if a.peers == nil {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"stoker/sidecar/internal/report/web"
 )
 
-// ping fetches STOKER_PING while Stoker does its work. What goes wrong is logged once, until it is over.
+// ping fetches STOKER_PING while Stoker is healthy. A failure is logged once, until it is over.
 func (a *App) ping(ctx context.Context) {
 	failing := false
 	ping.Run(ctx, ping.Options{

@@ -12,7 +12,7 @@ func TestProxyFaultsOnTheFakeEngine(t *testing.T) {
 	dockertest.ProxyFaults(t, dockertest.FakeHost, launcher)
 }
 
-// It takes minutes, with some fifty containers at a time: make test-trouble.
+// It takes minutes, with about fifty containers at a time: make test-trouble.
 func TestProxyFaultsOnARealEngine(t *testing.T) {
 	if os.Getenv("STOKER_TEST_TROUBLE") == "" {
 		t.Skip("only with STOKER_TEST_TROUBLE")

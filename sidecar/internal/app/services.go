@@ -12,8 +12,8 @@ import (
 	"stoker/sidecar/internal/engine/scaler"
 )
 
-// prepareServices makes what scales services, if STOKER_SWARM_SCALE asks for it, and returns the sinks with it. The events of services go to the
-// others only.
+// prepareServices creates the scaler of services if STOKER_SWARM_SCALE is set, and returns the sinks with it. The events of services go to
+// the other sinks only.
 func (a *App) prepareServices(all sinks) sinks {
 	c := a.opts.Config
 	if !c.SwarmScale {
@@ -21,7 +21,7 @@ func (a *App) prepareServices(all sinks) sinks {
 	}
 	a.services = scaler.New(scaler.Options{
 		Settings: service.Settings{Rules: c.Rules, Zone: time.Local, DryRun: c.DryRun},
-		Swarm:    docker.NewSwarm(a.engine), Ask: a.sources.Ask, Tell: all.Record,
+		Swarm:    docker.NewSwarm(a.engine), Ask: a.sources.Ask, Record: all.Record,
 	})
 	return append(slices.Clone(all), a.services)
 }

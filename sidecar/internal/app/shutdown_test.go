@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// All parts together have one budget, whichever of them never ends.
+// All parts together have one budget, even if one of them never ends.
 func TestShutdownBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -24,7 +24,7 @@ func TestShutdownBudget(t *testing.T) {
 		cancel()
 		began := time.Now()
 		time.Sleep(healBudget + actionBudget)
-		require.NoError(t, closing.Err(), "the journal has time left")
+		require.NoError(t, closing.Err(), "the journal still has time")
 		var stuck sync.WaitGroup
 		release := make(chan struct{})
 		stuck.Go(func() { <-release })
@@ -37,7 +37,7 @@ func TestShutdownBudget(t *testing.T) {
 	})
 }
 
-// Docker's patience is longer than the budget: the default of 10 s, and what the compose files set.
+// Docker's stop timeout is longer than the budget: the default of 10 s, and the compose files' setting.
 func TestGraceOfTheComposeFiles(t *testing.T) {
 	require.LessOrEqual(t, shutdownBudget+time.Second, 10*time.Second)
 	files, err := filepath.Glob("../../../compose/*.yaml")

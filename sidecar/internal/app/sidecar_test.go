@@ -13,8 +13,8 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// onBoth runs a story on the fake engine, and on a real one if there is one.
-func onBoth(t *testing.T, story func(t *testing.T, h *singleWorker)) {
+// onBoth runs a test on the fake engine, and on a real one if there is one.
+func onBoth(t *testing.T, test func(t *testing.T, h *singleWorker)) {
 	t.Parallel()
 	for name, host := range map[string]func(testing.TB) dockertest.Host{"fake": dockertest.FakeHost, "real": dockertest.RealHost} {
 		t.Run(name, func(t *testing.T) {
@@ -23,12 +23,12 @@ func onBoth(t *testing.T, story func(t *testing.T, h *singleWorker)) {
 			h.w = h.Run(dockertest.WorkerSpec{StopTimeout: time.Second, Labels: map[string]string{
 				"stoker.backoff-initial": "100ms", "stoker.backoff-max": "1s", "stoker.recreate-after": "0",
 			}})
-			story(t, h)
+			test(t, h)
 		})
 	}
 }
 
-// crash has the worker die, and returns what it was before.
+// crash kills the worker, and returns its state before.
 func (h *singleWorker) crash() dockertest.State {
 	h.t.Helper()
 	before := h.State(h.w.Name)
@@ -36,7 +36,7 @@ func (h *singleWorker) crash() dockertest.State {
 	return before
 }
 
-// back waits until the worker runs in a later life.
+// back waits until the worker runs in a later incarnation.
 func (h *singleWorker) back(before dockertest.State) {
 	h.t.Helper()
 	h.eventually("the worker to be back", func() bool {
@@ -45,7 +45,7 @@ func (h *singleWorker) back(before dockertest.State) {
 	})
 }
 
-// count is how often something happened to the worker.
+// count returns the number of an action's events for the worker.
 func (h *singleWorker) count(action string) int {
 	h.t.Helper()
 	n := 0
@@ -57,22 +57,22 @@ func (h *singleWorker) count(action string) int {
 	return n
 }
 
-// files sets how many files a process may have open.
+// files sets the process's limit of open files.
 func (s *outside) files(n uint64) {
 	s.t.Helper()
 	limit := unix.Rlimit{Cur: n, Max: 1024}
 	require.NoError(s.t, unix.Prlimit(s.cmd.Process.Pid, unix.RLIMIT_NOFILE, &limit, nil))
 }
 
-// A Stoker that may not open one more file can neither ask the engine anything nor answer anybody. It stays, and goes on where
-// it was as soon as it can: nothing that it failed to ask counts as an answer.
+// A Stoker that cannot open another file can neither send requests to the engine nor answer any. It keeps running, and continues as soon as
+// it can: a request that it failed to send does not count as an answer.
 func TestOutOfFiles(t *testing.T) {
 	onBoth(t, func(t *testing.T, h *singleWorker) {
 		s := spawn(t, h.environ("STOKER_RESYNC=5s"))
 		h.watched(s)
 		stopped := h.Run(dockertest.WorkerSpec{Name: "stopped", StopTimeout: time.Second})
 		h.Operate(dockertest.OpStop, stopped.Name)
-		h.eventually("the operator's word to be heard", func() bool { return held(s.View(), stopped.Name) == worker.HeldOperator })
+		h.eventually("the operator's stop to be noticed", func() bool { return held(s.View(), stopped.Name) == worker.HeldOperator })
 		starts := h.count("start")
 
 		s.files(3)
@@ -80,7 +80,7 @@ func TestOutOfFiles(t *testing.T) {
 		h.eventually("the end", func() bool { return h.State(h.w.Name).Status == worker.StatusExited })
 		for end := time.Now().Add(7 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 			require.Equal(t, worker.StatusExited, h.State(h.w.Name).Status, "it cannot have been started")
-			require.NoError(t, s.cmd.Process.Signal(syscall.Signal(0)), "Stoker lives")
+			require.NoError(t, s.cmd.Process.Signal(syscall.Signal(0)), "Stoker runs")
 		}
 		s.files(1024)
 		h.back(before)
@@ -100,8 +100,8 @@ func held(v fleet.View, name string) worker.Reason {
 	return worker.HeldNot
 }
 
-// Two Stokers look after the same worker by mistake. Each end is healed once, for a start of a running worker does nothing, and
-// an operator's stop is one for both.
+// Two Stokers manage the same worker by mistake. Each exit is healed once, because a start of a running worker has no effect. Both respect
+// an operator's stop.
 func TestTwoStokersOfOneScope(t *testing.T) {
 	onBoth(t, func(t *testing.T, h *singleWorker) {
 		one := startStoker(t, h.environ("STOKER_STATE_DIR="+t.TempDir()))
@@ -118,7 +118,7 @@ func TestTwoStokersOfOneScope(t *testing.T) {
 
 		h.Operate(dockertest.OpStop, h.w.Name)
 		for _, s := range []*inside{one, two} {
-			h.eventually("the operator's word to be heard", func() bool { return held(s.View(), h.w.Name) == worker.HeldOperator })
+			h.eventually("the operator's stop to be noticed", func() bool { return held(s.View(), h.w.Name) == worker.HeldOperator })
 		}
 		require.Equal(t, worker.StatusExited, h.State(h.w.Name).Status)
 		require.Equal(t, 11, h.count("start"))

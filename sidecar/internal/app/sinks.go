@@ -17,7 +17,7 @@ import (
 	"stoker/sidecar/internal/report/notify"
 )
 
-// sinks passes every event to all of them. None of them blocks.
+// sinks passes every event to each of its sinks. None of them blocks.
 type sinks []supervisor.Sink
 
 func (all sinks) Record(events []worker.Event) {
@@ -26,7 +26,7 @@ func (all sinks) Record(events []worker.Event) {
 	}
 }
 
-// metered counts and times the calls to the engine and the questions to sources of work.
+// metered counts and times the calls to the engine, the probes and the requests to sources of work.
 type metered struct {
 	*docker.Client
 	sources sources
@@ -34,12 +34,12 @@ type metered struct {
 	metrics *metrics.Metrics
 }
 
-// prober is who probes workers from outside.
+// prober probes workers from outside.
 type prober interface {
 	Do(ctx context.Context, a worker.Action) worker.ProbeAnswer
 }
 
-// sources is who asks how much work there is.
+// sources reads the amount of work.
 type sources interface {
 	Ask(ctx context.Context, s demand.Source) (demand.Reading, error)
 }
@@ -52,7 +52,7 @@ func (m metered) Do(ctx context.Context, a worker.Action) worker.Outcome {
 }
 
 func (m metered) do(ctx context.Context, a worker.Action) worker.Outcome {
-	switch a.Verb { // the rest is the engine's
+	switch a.Verb { // the engine does the rest
 	case worker.RunProbe:
 		answer := m.prober.Do(ctx, a)
 		return worker.Outcome{Action: a, Result: worker.Done, Answer: worker.Answer{Probe: &answer}}
@@ -86,21 +86,21 @@ func (a *App) forward(ctx context.Context, from <-chan worker.Observation, to ch
 	}
 }
 
-// trials have the engine tried for calls that something before it refuses: once a session and, while some are refused, with each list.
+// trials tests which calls something before the engine refuses: once per session and, while some are refused, with each list.
 type trials struct {
 	engine interface {
 		TryCalls(ctx context.Context) []string
 	}
 	off     bool
 	running atomic.Bool
-	refused atomic.Bool // a call, at the last trial
+	refused atomic.Bool // a call was refused at the last trial
 	group   sync.WaitGroup
 }
 
 // trialLimit bounds a trial, which is a few short calls.
 const trialLimit = 20 * time.Second
 
-// newTrials: what a dry run never sends need not be allowed.
+// newTrials returns trials. They are off in a dry run, which does not send these calls.
 func newTrials(engine *docker.Client, dryRun bool) *trials {
 	return &trials{engine: engine, off: dryRun}
 }
@@ -120,7 +120,8 @@ func (t *trials) observe(ctx context.Context, o worker.Observation) {
 
 func (t *trials) wait() { t.group.Wait() }
 
-// NewNotifier parses the notification URLs. Host is what this host is called, as far as is known yet. Its error has one line for each mistake, without secrets.
+// NewNotifier parses the notification URLs. Host returns the name of this host, as far as it is known yet. Its error has one line for each
+// mistake, without secrets.
 func NewNotifier(opts Options, m *metrics.Metrics, host func() string) (*notify.Notifier, error) {
 	o := notify.Options{URLs: opts.Config.Notify, On: opts.Config.NotifyOn, Host: host, Agent: "stoker/" + opts.Version}
 	if m != nil {
@@ -130,7 +131,8 @@ func NewNotifier(opts Options, m *metrics.Metrics, host func() string) (*notify.
 	return notify.New(o)
 }
 
-// HostName returns the name of this host for people, where no engine tells it. The default name of a container is its ID, which is of no use.
+// HostName returns the name of this host for display, if no engine reports one. The default name of a container is its ID, which is useless
+// here.
 func HostName(c config.Config) string {
 	if c.Host != "" {
 		return c.Host

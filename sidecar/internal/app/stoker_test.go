@@ -26,8 +26,8 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// endWait is for a Stoker that was told to end: eight seconds for its restarts, two for its clients, two for its log and two
-// for its journal, with room for a busy machine.
+// endWait is the limit for a Stoker to end after SIGTERM: eight seconds for its restarts, two for its clients, two for its log and two for
+// its journal, with a margin for a busy machine.
 const endWait = 30 * time.Second
 
 var launcher = dockertest.Launcher{
@@ -35,7 +35,7 @@ var launcher = dockertest.Launcher{
 	Spawn: func(t testing.TB, environ []string) dockertest.Stoker { return spawn(t, environ) },
 }
 
-// record keeps what a Stoker logs, to be shown when its test fails.
+// record stores a Stoker's log, which is shown if the test fails.
 type record struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -63,7 +63,7 @@ func (r *record) String() string {
 	return r.text.String()
 }
 
-// configured is a configuration from an environment without problems.
+// configured returns the configuration from an environment without problems.
 func configured(t testing.TB, environ []string) config.Config {
 	t.Helper()
 	c, problems := config.Load(environ)
@@ -71,7 +71,7 @@ func configured(t testing.TB, environ []string) config.Config {
 	return c
 }
 
-// inside is a Stoker in this process.
+// inside is a Stoker in the test's process.
 type inside struct {
 	*app.App
 	t      testing.TB
@@ -111,7 +111,7 @@ func (s *inside) Stop() {
 	})
 }
 
-func (s *inside) Kill() { require.Fail(s.t, "a Stoker in the process of the test cannot be killed") }
+func (s *inside) Kill() { require.Fail(s.t, "a Stoker in the test's process cannot be killed") }
 
 // outside is a Stoker in a process of its own.
 type outside struct {
@@ -122,7 +122,7 @@ type outside struct {
 	once  sync.Once
 }
 
-// childOf is this test binary as a Stoker's program.
+// childOf returns a command that runs this test binary as Stoker.
 func childOf(t testing.TB, environ []string, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -144,7 +144,7 @@ func spawn(t testing.TB, environ []string) *outside {
 	s := &outside{t: t, cmd: cmd, stdin: stdin}
 	t.Cleanup(s.Stop)
 	line, err := bufio.NewReader(stdout).ReadString('\n')
-	require.NoError(t, err, "where Stoker listens")
+	require.NoError(t, err, "Stoker's address")
 	s.addr = strings.TrimSpace(line)
 	return s
 }
@@ -167,7 +167,7 @@ func (s *outside) end(sig syscall.Signal) {
 	})
 }
 
-// View is what the API shows; an empty one while nobody answers there.
+// View returns the API's view; an empty one if the API does not answer.
 func (s *outside) View() fleet.View {
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	answer, err := client.Get("http://" + s.addr + "/api/v1/workers")
@@ -182,7 +182,7 @@ func (s *outside) View() fleet.View {
 	return shown.view()
 }
 
-// apiView is the part of the API's answer that scenarios look at, in its own words: the API's names are part of the contract.
+// apiView is the part of the API's answer that scenarios use. Its field names are part of the contract.
 type apiView struct {
 	At             time.Time `json:"at"`
 	HostOverloaded bool      `json:"host_overloaded"`

@@ -21,7 +21,7 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// moved is an engine that can come back with another image store: none of its containers is there then.
+// moved is an engine that can come back with another image store, without its containers.
 type moved struct {
 	address string
 	away    atomic.Bool
@@ -47,7 +47,7 @@ func newMoved(t *testing.T, host string) *moved {
 	return m
 }
 
-// answer is what the engine says once it is elsewhere.
+// answer changes the engine's answers to those with the other store.
 func (m *moved) answer(r *http.Response) error {
 	path := r.Request.URL.Path
 	store, text := "overlay2", ""
@@ -80,14 +80,14 @@ func (m *moved) answer(r *http.Response) error {
 	return nil
 }
 
-// restart is a new engine process, as far as Stoker can tell: every connection ends.
+// restart looks like a new engine process to Stoker: every connection ends.
 func (m *moved) restart(away bool) {
 	m.away.Store(away)
 	m.server.CloseClientConnections()
 }
 
-// The engine comes back with another image store, under Stoker or before the next one. It is told once, nothing is sent, nothing is forgotten, and
-// with the old store all goes on as it was left.
+// The engine comes back with another image store, while Stoker runs or before the next one starts. That is reported once, no action is
+// sent, no state is lost, and with the old store all continues as before.
 func TestEngineWithAnotherImageStore(t *testing.T) {
 	t.Parallel()
 	h := newSingleWorker(t)
@@ -98,21 +98,21 @@ func TestEngineWithAnotherImageStore(t *testing.T) {
 	s := startStokerWith(t, environ, out)
 	h.eventually("both workers", func() bool { return len(s.View().Workers) == 2 })
 	h.Operate(dockertest.OpStop, stopped.Name)
-	h.eventually("the operator's word to be heard", func() bool { return held(s.View(), stopped.Name) == worker.HeldOperator })
+	h.eventually("the operator's stop to be noticed", func() bool { return held(s.View(), stopped.Name) == worker.HeldOperator })
 
-	const words = "another image store"
+	const warning = "another image store"
 	starts := h.count("start")
 	m.restart(true)
-	h.eventually("the warning", func() bool { return strings.Contains(out.String(), words) })
-	h.Crash(h.w.Name, 9) // which nobody sees
+	h.eventually("the warning", func() bool { return strings.Contains(out.String(), warning) })
+	h.Crash(h.w.Name, 9) // while it is not visible
 	time.Sleep(7 * time.Second)
-	require.Equal(t, 1, strings.Count(out.String(), words), "once:\n%s", out)
+	require.Equal(t, 1, strings.Count(out.String(), warning), "once:\n%s", out)
 	require.Len(t, s.View().Workers, 2)
 	s.Stop()
 
 	out = newRecord(t)
 	s = startStokerWith(t, environ, out)
-	h.eventually("the warning of the next Stoker", func() bool { return strings.Contains(out.String(), words) })
+	h.eventually("the warning of the next Stoker", func() bool { return strings.Contains(out.String(), warning) })
 	time.Sleep(2 * time.Second)
 	require.Equal(t, starts, h.count("start"), "nothing was sent")
 	m.restart(false)

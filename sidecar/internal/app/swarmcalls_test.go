@@ -23,7 +23,7 @@ import (
 // versioned is the API version before a path.
 var versioned = regexp.MustCompile(`^/v[0-9.]+`)
 
-// recordedCalls stands before an engine and keeps the calls, without the API version.
+// recordedCalls is a proxy before an engine that records the calls, without the API version.
 type recordedCalls struct {
 	proxy *httputil.ReverseProxy
 	mu    sync.Mutex
@@ -49,7 +49,7 @@ func (r *recordedCalls) count(call string) int {
 	return n
 }
 
-// ofSwarm are the calls that read or change what belongs to the whole cluster.
+// ofSwarm returns the calls that read or change objects of the whole cluster.
 func (r *recordedCalls) ofSwarm() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -59,14 +59,14 @@ func (r *recordedCalls) ofSwarm() []string {
 	})
 }
 
-// recordCalls stands before an engine that says of itself that it is a manager of a Swarm.
+// recordCalls starts a recording proxy before an engine that reports to be a manager of a Swarm.
 func recordCalls(t *testing.T, h *singleWorker) (*recordedCalls, string) {
 	t.Helper()
 	network, address, _ := strings.Cut(h.DockerHost(), "://")
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "engine"})
 	proxy.FlushInterval = -1
 	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
-	proxy.ModifyResponse = sayManager
+	proxy.ModifyResponse = reportManager
 	proxy.Transport = &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, address)
 	}}
@@ -76,7 +76,7 @@ func recordCalls(t *testing.T, h *singleWorker) (*recordedCalls, string) {
 	return r, "DOCKER_HOST=tcp://" + server.Listener.Addr().String()
 }
 
-func sayManager(answer *http.Response) error {
+func reportManager(answer *http.Response) error {
 	if !strings.HasSuffix(answer.Request.URL.Path, "/info") {
 		return nil
 	}
@@ -91,7 +91,7 @@ func sayManager(answer *http.Response) error {
 	return err
 }
 
-// A manager's socket is the whole cluster: without STOKER_SWARM_SCALE a Stoker that looks after its workers asks nothing of it.
+// A manager's socket controls the whole cluster: without STOKER_SWARM_SCALE Stoker sends no request about it.
 func TestNothingIsAskedOfASwarm(t *testing.T) {
 	t.Parallel()
 	h := newSingleWorker(t)

@@ -1,5 +1,5 @@
-// Package composefile reads the compose files of a stack that does not run yet, as docker compose would: overlays, .env,
-// interpolation, profiles, extends and include are compose-go's work. It is the only package that knows compose-go's types.
+// Package composefile reads the compose files of a stack that does not run yet, as docker compose would: compose-go handles overlays, .env,
+// interpolation, profiles, extends and include. It is the only package that uses compose-go's types.
 package composefile
 
 import (
@@ -18,18 +18,18 @@ import (
 
 // Source names the files to read.
 type Source struct {
-	Files    []string // laid over each other in this order; - is the standard input
+	Files    []string // merged in this order; - is the standard input
 	Profiles []string // to activate beside those of COMPOSE_PROFILES
-	Environ  []string // for interpolation, as of os.Environ; .env beside the first file fills it up
+	Environ  []string // for interpolation, as of os.Environ; completed by .env beside the first file
 }
 
-// Stack is what the files describe.
+// Stack is the content of the files.
 type Stack struct {
 	Services []Service // by name, those of inactive profiles too
 	Warnings []string  // of compose-go, such as a variable that is not set; a line each
 }
 
-// Read reads the files. Its error is one line that says which file, and where in it as far as compose-go tells.
+// Read reads the files. Its error is one line with the file, and the place in it if compose-go reports one.
 //
 // The files that env_file names are not read: they may be secret, they need not exist where this runs, and no label depends on them.
 func Read(ctx context.Context, from Source) (Stack, error) {
@@ -44,7 +44,7 @@ func Read(ctx context.Context, from Source) (Stack, error) {
 	stack := Stack{Warnings: warnings}
 	awaitedServices := awaited(project)
 	for name, s := range project.AllServices() {
-		if s.Provider != nil { // something else than a container
+		if s.Provider != nil { // not a container
 			continue
 		}
 		service := translate(s)
@@ -110,10 +110,10 @@ func (s Source) names(text string) bool {
 	})
 }
 
-// oneLine keeps compose-go's text except for a phrase that only its authors understand.
+// oneLine returns compose-go's text in one line, with a cryptic phrase replaced.
 func oneLine(err error) string {
 	text := strings.Join(strings.Fields(err.Error()), " ")
-	return strings.ReplaceAll(text, " false schema", " is no attribute that compose knows")
+	return strings.ReplaceAll(text, " false schema", " is not an attribute of compose")
 }
 
 // awaited returns the services for whose successful exit another one waits.
@@ -129,7 +129,7 @@ func awaited(project *types.Project) map[string]bool {
 	return all
 }
 
-// projectName returns a name for a project from the standard input, which need not have one: there may be no folder with a name, as
+// projectName returns a name for a project from the standard input, which may have none: there may be no folder with a name, as
 // in the root of an image. Others keep their own.
 func projectName(files []string) string {
 	if slices.Contains(files, "-") {

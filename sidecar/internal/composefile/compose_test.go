@@ -97,7 +97,7 @@ func TestQuotaRestartAndHealth(t *testing.T) {
 	}
 }
 
-// A worker may talk to an engine, too: its environment is its own.
+// A worker may use an engine, too: its environment is not kept.
 func TestWhoseEnvironmentIsKept(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "compose.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(`services:
@@ -114,29 +114,29 @@ func TestWhoseEnvironmentIsKept(t *testing.T) {
 	require.Equal(t, map[string]string{"DOCKER_HOST": "tcp://x", "STOKER_SCOPE": "s"}, stack.Services[2].Settings)
 }
 
-// TestBadFiles is what is said of each: one line with what and where.
+// TestBadFiles checks the error for each file: one line with the mistake and its place.
 func TestBadFiles(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "binary.yaml")
 	require.NoError(t, os.WriteFile(binary, []byte("\x80\x00\xff\x1b[2J"), 0o600))
 	for name, want := range map[string]struct {
 		files []string
-		says  []string
+		texts []string
 	}{
 		"no file":         {[]string{"bad/nope.yaml"}, []string{"bad/nope.yaml: no such file"}},
 		"a folder":        {[]string{"bad"}, []string{"testdata/bad", "is a directory"}},
 		"bad YAML":        {[]string{"bad/yaml.yaml"}, []string{"bad/yaml.yaml", "line 3"}},
 		"in the overlay":  {[]string{"bad/good.yaml", "bad/yaml.yaml", "bad/key.yaml"}, []string{"bad/yaml.yaml", "line 3"}},
 		"under it":        {[]string{"bad/yaml.yaml", "bad/good.yaml"}, []string{"bad/yaml.yaml", "line 3"}},
-		"only words":      {[]string{"bad/words.yaml"}, []string{"bad/words.yaml", "line 1"}},
+		"only text":       {[]string{"bad/text.yaml"}, []string{"bad/text.yaml", "line 1"}},
 		"empty":           {[]string{"bad/empty.yaml"}, []string{"bad/empty.yaml", "empty"}},
-		"unknown key":     {[]string{"bad/key.yaml"}, []string{"bad/key.yaml", "services.a.imge is no attribute"}},
+		"unknown key":     {[]string{"bad/key.yaml"}, []string{"bad/key.yaml", "services.a.imge is not an attribute"}},
 		"bad labels":      {[]string{"bad/labels.yaml"}, []string{"bad/labels.yaml", "services.a.labels"}},
-		"unset variable":  {[]string{"bad/unset.yaml"}, []string{"bad/unset.yaml", "services.a.image", "TAG", "say which"}},
-		"undefined":       {[]string{"bad/nobody.yaml"}, []string{"bad/nobody.yaml", `"a"`, `"b"`}},
-		"neither of both": {[]string{"bad/good.yaml", "bad/nobody.yaml"}, []string{"bad/nobody.yaml", `"b"`}},
+		"unset variable":  {[]string{"bad/unset.yaml"}, []string{"bad/unset.yaml", "services.a.image", "TAG", "set a tag"}},
+		"undefined":       {[]string{"bad/undefined.yaml"}, []string{"bad/undefined.yaml", `"a"`, `"b"`}},
+		"neither of both": {[]string{"bad/good.yaml", "bad/undefined.yaml"}, []string{"bad/undefined.yaml", `"b"`}},
 		"no image":        {[]string{"bad/no-image.yaml"}, []string{"bad/no-image.yaml", "image"}},
 		"include gone":    {[]string{"bad/include.yaml"}, []string{"bad/gone.yaml: no such file"}},
-		"extends nobody":  {[]string{"bad/extends.yaml"}, []string{"bad/extends.yaml", `"b"`}},
+		"extends nothing": {[]string{"bad/extends.yaml"}, []string{"bad/extends.yaml", `"b"`}},
 		"binary":          {[]string{binary}, []string{"binary.yaml", "UTF-8"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -147,7 +147,7 @@ func TestBadFiles(t *testing.T) {
 			}
 			_, err := Read(t.Context(), Source{Files: want.files})
 			require.Error(t, err)
-			for _, text := range want.says {
+			for _, text := range want.texts {
 				require.Contains(t, err.Error(), text)
 			}
 			require.NotContains(t, err.Error(), "\n")
@@ -175,7 +175,7 @@ func TestStandardInput(t *testing.T) {
 	t.Chdir("/")
 	feed("services: {a: {image: w}}")
 	stack, err = Read(t.Context(), Source{Files: []string{"-"}})
-	require.NoError(t, err, "where no folder names the project")
+	require.NoError(t, err, "if no folder gives the project a name")
 	require.Equal(t, "a", stack.Services[0].Name)
 
 	feed("services: [")
@@ -183,7 +183,7 @@ func TestStandardInput(t *testing.T) {
 	require.ErrorContains(t, err, "standard input: ")
 }
 
-// FuzzRead: whatever stands in the file, the answer is a stack or a line.
+// FuzzRead: for any content of the file, the result is a stack or an error of one line.
 func FuzzRead(f *testing.F) {
 	for _, pattern := range []string{"testdata/*/*.yaml"} {
 		files, err := filepath.Glob(pattern)

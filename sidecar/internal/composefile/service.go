@@ -23,17 +23,17 @@ const (
 	HealthUnspecified Health = "unspecified" // as in the image, which a file does not show
 )
 
-// Service is the part of a service that Stoker uses. Of its environment it contains only Stoker's own variables.
+// Service is the part of a service that Stoker uses. It contains only Stoker's own variables of the environment.
 type Service struct {
 	Name        string
-	Image       string            // as written; empty when it is only built
+	Image       string            // as written; empty if it is only built
 	Labels      map[string]string // of its containers: those that a build gives the image, and its own over them
 	Swarm       map[string]string // deploy.labels, which compose puts on no container
 	Condition   string            // deploy.restart_policy.condition, by which Swarm replaces tasks; empty is none given
 	CPUs        float64           // quota of each container; 0 is none
 	Memory      int64             // limit of each container, in bytes; 0 is none
 	Clash       bool              // both cpus and cpu_quota or cpu_period: the engine refuses such a container
-	Pair        int64             // cpu_quota, in microseconds, where that is the quota
+	Pair        int64             // cpu_quota, in microseconds, if that is the quota
 	Restart     worker.RestartPolicy
 	Retries     string // of the restart policy, as written; empty is none
 	Health      Health
@@ -41,9 +41,9 @@ type Service struct {
 	Networks    []string          // by the names in the file; nil is the default one alone
 	NetworkMode string            // empty for Networks
 	Replicas    int               // 0 and more
-	Inactive    []string          // its profiles, when none of them is active: compose up does not create it
+	Inactive    []string          // its profiles, if none of them is active: compose up does not create it
 	Awaited     bool              // another service waits for it to complete (depends_on)
-	Stoker      bool              // it is one, by its image or its settings
+	Stoker      bool              // it is a Stoker, by its image or its settings
 	Settings    map[string]string // of a Stoker: STOKER_* and the engine's DOCKER_* of its environment, except those without a value
 }
 
@@ -84,12 +84,12 @@ func translate(s types.ServiceConfig) Service {
 	return service
 }
 
-// engineVariables are the Docker CLI's that Stoker reads. A container that is no Stoker may have them for itself.
+// engineVariables returns the Docker CLI's variables that Stoker reads. Other containers may have them, too.
 func engineVariables() []string {
 	return []string{"DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_API_VERSION"}
 }
 
-// memory is the limit that compose sends to the engine: deploy's wins, and compose-go refuses two that differ.
+// memory returns the limit that compose sends to the engine: deploy's wins, and compose-go refuses two that differ.
 func memory(s types.ServiceConfig) int64 {
 	if s.Deploy != nil && s.Deploy.Resources.Limits != nil && s.Deploy.Resources.Limits.MemoryBytes > 0 {
 		return int64(s.Deploy.Resources.Limits.MemoryBytes)
@@ -100,14 +100,14 @@ func memory(s types.ServiceConfig) int64 {
 // defaultPeriod of a quota is the kernel's, in microseconds.
 const defaultPeriod = 100_000
 
-// quota follows what compose sends to the engine: deploy's limit overrides cpus (compose-go refuses two that differ), and
+// quota returns what compose sends to the engine: deploy's limit overrides cpus (compose-go refuses two that differ), and
 // both are another setting than cpu_quota.
 func quota(s types.ServiceConfig) (cpus float64, clash bool) {
 	given := s.CPUS
 	if s.Deploy != nil && s.Deploy.Resources.Limits != nil && s.Deploy.Resources.Limits.NanoCPUs > 0 {
 		given = s.Deploy.Resources.Limits.NanoCPUs.Value()
 	}
-	cpus = math.Round(float64(given)*1e6) / 1e6 // a float32 is 0.10000000149 where the file says 0.1
+	cpus = math.Round(float64(given)*1e6) / 1e6 // the float32 of 0.1 is 0.10000000149
 	switch {
 	case cpus > 0:
 		return cpus, s.CPUQuota > 0 || s.CPUPeriod > 0
@@ -124,7 +124,7 @@ func restart(s types.ServiceConfig) worker.RestartPolicy {
 	if s.Restart != "" {
 		name, most, _ := strings.Cut(s.Restart, ":")
 		n, err := strconv.Atoi(most)
-		if err != nil { // none, or what compose will refuse
+		if err != nil { // none, or one that compose refuses
 			n = 0
 		}
 		return worker.RestartPolicy{Name: name, MaxRetries: n}
@@ -145,7 +145,7 @@ func restart(s types.ServiceConfig) worker.RestartPolicy {
 	return policy
 }
 
-// ports are the first ones of ranges, in the container.
+// ports returns the container's ports; of a range, the first one.
 func ports(s types.ServiceConfig) []int {
 	var all []int
 	for _, p := range s.Ports {

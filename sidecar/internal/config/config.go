@@ -11,13 +11,13 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// RequireQuota is what to do about a worker without a CPU quota.
+// RequireQuota is the handling of a worker without a CPU quota.
 type RequireQuota string
 
 // The values of STOKER_REQUIRE_QUOTA.
 const (
 	RequireQuotaWarn  RequireQuota = "warn"
-	RequireQuotaApply RequireQuota = "apply" // give it STOKER_CPUS, which is then set
+	RequireQuotaApply RequireQuota = "apply" // give it STOKER_CPUS, which must be set
 	RequireQuotaOff   RequireQuota = "off"
 )
 
@@ -26,27 +26,27 @@ type Stats string
 
 // The values of STOKER_STATS.
 const (
-	StatsWatched Stats = "watched" // while somebody looks at the page, the API or the metrics
+	StatsWatched Stats = "watched" // while the page, the API or the metrics are read
 	StatsOff     Stats = "off"
 )
 
-// Config is what the environment asks for. It is to be used only when Load found no problems.
+// Config is the configuration from the environment. It must be used only if Load found no problems.
 type Config struct {
 	Rules         policy.Rules
 	Docker        Docker
 	RequireQuota  RequireQuota
-	Parallel      int           // heals under way at once, 1 and more
+	Parallel      int           // concurrent heals, 1 and more
 	OverloadShare float64       // of the workers, at which probes that time out together mean an overloaded host; above 1 is never
-	OverloadHold  time.Duration // how long restarts of running workers wait then, before they trickle
-	CPUBudget     float64       // CPUs that demand may fill with workers; 0 is the host's, below 0 is no limit
+	OverloadHold  time.Duration // the time that restarts of running workers wait then, before they continue one by one
+	CPUBudget     float64       // the CPUs that workers started on demand may use; 0 is the host's, below 0 is no limit
 	Stats         Stats
 	Resync        time.Duration // 5 s and more
 	DryRun        bool
 	SwarmScale    bool     // the leader's Stoker sets the replicas of services
 	StateDir      string   // absolute
 	Listen        string   // host:port; empty is off
-	Host          string   // what this host is called; empty is what the engine says
-	Peers         []string // other Stokers: base URLs, and names with a port whose addresses are all meant
+	Host          string   // the name of this host; empty is the one that the engine reports
+	Peers         []string // other Stokers: base URLs, and names with a port, of which all addresses are used
 	Ping          string   // a URL, and a secret; empty is none
 	PingEvery     time.Duration
 	Notify        []string                   // URLs; they hold secrets
@@ -58,7 +58,7 @@ type Config struct {
 	given []string // defaults of labels that were set, for Summary
 }
 
-// Docker is the engine to use, as the Docker CLI reads the variables of these names.
+// Docker is the engine to use. The variables have the same meaning as in the Docker CLI.
 type Docker struct {
 	Host       string // empty is the client's default, the local socket
 	TLSVerify  bool

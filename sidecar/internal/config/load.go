@@ -14,19 +14,18 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// Loader loads a configuration. Its reading of files is replaceable for tests.
+// Loader loads a configuration. Tests may replace its function to read files.
 type Loader struct {
 	ReadFile func(path string) ([]byte, error)
 }
 
-// Load reads an environment in the form of os.Environ, and the files that its _FILE variables name. It reports all problems
-// at once, by variable. A variable that is set to nothing counts as absent, save STOKER_LISTEN. Variables other than
-// STOKER_* and the engine's DOCKER_* are not looked at.
+// Load reads an environment in the form of os.Environ, and the files that its _FILE variables name. It reports all problems at once, by
+// variable. An empty variable counts as absent, except STOKER_LISTEN. Variables other than STOKER_* and the engine's DOCKER_* are ignored.
 func Load(environ []string) (Config, []Problem) {
 	return Loader{ReadFile: os.ReadFile}.Load(environ)
 }
 
-// Load is the function Load with this loader's way to read files.
+// Load is the function Load with this loader's function to read files.
 func (l Loader) Load(environ []string) (Config, []Problem) {
 	values := trimmed(environ)
 	problems := unknown(values)
@@ -45,7 +44,7 @@ func (l Loader) Load(environ []string) (Config, []Problem) {
 	return config, sorted(problems)
 }
 
-// trimmed is what concerns Stoker of the environment.
+// trimmed returns the variables of the environment that Stoker reads.
 func trimmed(environ []string) map[string]string {
 	values := env.ToMap(environ)
 	known := names()
@@ -62,7 +61,7 @@ func ours(name string) bool {
 
 const prefix = "STOKER_"
 
-// names is those of all variables that have one name.
+// names returns the names of all variables with a fixed name.
 func names() []string {
 	var names []string
 	for _, v := range Variables() {
@@ -73,7 +72,7 @@ func names() []string {
 	return names
 }
 
-// unknown never repeats a value: STOKER_NOTIFI may hold what STOKER_NOTIFY does.
+// unknown never repeats a value: STOKER_NOTIFI may hold STOKER_NOTIFY's secret.
 func unknown(values map[string]string) []Problem {
 	known := names()
 	var problems []Problem
@@ -81,7 +80,7 @@ func unknown(values map[string]string) []Problem {
 		if slices.Contains(known, name) || IsSource(name) {
 			continue
 		}
-		p := Problem{Variable: name, Message: "not a variable that Stoker knows"}
+		p := Problem{Variable: name, Message: "not a variable of Stoker"}
 		if base, found := strings.CutSuffix(name, fileSuffix); found && slices.Contains(known, base) {
 			p.Nearest, p.Message = base, "only a secret can be given in a file; write "+base
 		} else if p.Nearest = suggest(name, known); p.Nearest != "" {
@@ -105,7 +104,7 @@ func suggest(name string, known []string) string {
 	return ""
 }
 
-// labelDefaults reads the variables that stand for labels.
+// labelDefaults reads the variables that are defaults of labels.
 func labelDefaults(values map[string]string, sources map[string][]demand.Source) (policy.Defaults, []Problem) {
 	given, variable := map[string]string{}, map[string]string{}
 	for _, label := range policy.Labels() {
@@ -125,7 +124,7 @@ func labelDefaults(values map[string]string, sources map[string][]demand.Source)
 	return defaults, problems
 }
 
-// givenDefaults is the defaults of labels that someone set, as written but for secrets.
+// givenDefaults returns the defaults of labels that are set, as written except for secrets.
 func givenDefaults(values map[string]string) []string {
 	var given []string
 	for _, label := range policy.Labels() {
@@ -156,8 +155,7 @@ func parse(values map[string]string) (variables, []Problem) {
 	return parsed, problems
 }
 
-// problemOf finds the variable behind an error of the env package, which names the field.
-// shown is what of a hidden value may be repeated.
+// shown returns the part of a hidden value that may be repeated.
 func shown(name, value string) string {
 	if name == variableProbe {
 		return policy.ShownProbe(value)
@@ -165,6 +163,7 @@ func shown(name, value string) string {
 	return demand.Shown(value)
 }
 
+// problemOf returns the problem of the variable behind an error of the env package, which names the field.
 func problemOf(err error, values map[string]string) Problem {
 	parseError := env.ParseError{}
 	if !errors.As(err, &parseError) {
@@ -179,8 +178,8 @@ func problemOf(err error, values map[string]string) Problem {
 	return p
 }
 
-// quoted finds values in literal quotes, as an env file has them: STOKER_SCOPE="prod" there is a scope with quotes in its name, which
-// no container has.
+// quoted finds values in literal quotes, which an env file keeps: STOKER_SCOPE="prod" is then a scope with quotes in its name, which no
+// container has.
 func quoted(values map[string]string, known []Problem) []Problem {
 	var problems []Problem
 	for name, value := range values {
@@ -196,16 +195,16 @@ func quoted(values map[string]string, known []Problem) []Problem {
 	return problems
 }
 
-// contradictions are between values that are fine alone. What is a problem already is not reported twice.
+// contradictions returns conflicts between values that are valid alone. Values with a known problem are not reported twice.
 func contradictions(c Config, known []Problem) []Problem {
 	var problems []Problem
 	if c.RequireQuota == RequireQuotaApply && c.Rules.Policy.CPUs == 0 && !hasProblem(known, "STOKER_CPUS") {
 		problems = append(problems, Problem{Variable: "STOKER_REQUIRE_QUOTA", Value: string(c.RequireQuota),
-			Message: "STOKER_CPUS is not set; say which quota to apply"})
+			Message: "STOKER_CPUS is not set; set it to the quota to apply"})
 	}
 	if c.Docker.TLSVerify && c.Docker.CertPath == "" {
 		problems = append(problems, Problem{Variable: "DOCKER_TLS_VERIFY",
-			Message: "DOCKER_CERT_PATH is not set; say where ca.pem, cert.pem and key.pem are"})
+			Message: "DOCKER_CERT_PATH is not set; set it to the folder of ca.pem, cert.pem and key.pem"})
 	}
 	return problems
 }

@@ -36,7 +36,7 @@ func standard() Config {
 	}
 }
 
-// load has two files: one with a secret and an empty one.
+// load loads with two files: one with a secret and an empty one.
 func load(environ ...string) (Config, []Problem) {
 	files := map[string]string{"/run/secrets/notify": "discord://token@id\n", "/empty": " \n"}
 	return Loader{ReadFile: func(path string) ([]byte, error) {
@@ -111,7 +111,7 @@ func TestLoadFromDisk(t *testing.T) {
 
 	_, problems = Load([]string{"STOKER_NOTIFY_FILE=" + path + "-gone"})
 	require.Len(t, problems, 1)
-	require.Equal(t, 1, strings.Count(problems[0].String(), path), "the path is told once")
+	require.Equal(t, 1, strings.Count(problems[0].String(), path), "the path appears once")
 }
 
 func TestLoadLabelDefaults(t *testing.T) {
@@ -120,7 +120,7 @@ func TestLoadLabelDefaults(t *testing.T) {
 	want := policy.Default()
 	want.CPUsWhereNone = true
 	want.OnExit, want.StopTimeout, want.CPUs, want.IdleBelow = policy.OnExitFailure, 30*time.Second, 0.5, 0.02
-	require.Equal(t, want, got.Rules.Policy, "and on-exit is nobody's own word")
+	require.Equal(t, want, got.Rules.Policy, "on-exit does not count as set")
 	require.Equal(t, RequireQuotaApply, got.RequireQuota)
 
 	for _, label := range policy.Labels() {
@@ -128,7 +128,7 @@ func TestLoadLabelDefaults(t *testing.T) {
 			continue
 		}
 		wrong := "no such value"
-		if label.Env == "STOKER_BEFORE_STOP" { // any text is one for a shell
+		if label.Env == "STOKER_BEFORE_STOP" { // any text is valid for a shell
 			wrong = "[no such value"
 		}
 		_, problems := load(label.Env + "=" + wrong)
@@ -150,12 +150,12 @@ func TestLoadBad(t *testing.T) {
 		{"STOKER_PARALLEL=0", `STOKER_PARALLEL="0": not a whole number from 1 to 1024`},
 		{"STOKER_PARALLEL=many", `STOKER_PARALLEL="many": not a whole number from 1 to 1024`},
 		{"STOKER_DRY_RUN=ja", `STOKER_DRY_RUN="ja": neither true nor false; write true or false`},
-		{"STOKER_REQUIRE_QUOTA=apply", `STOKER_REQUIRE_QUOTA="apply": STOKER_CPUS is not set; say which quota to apply`},
+		{"STOKER_REQUIRE_QUOTA=apply", `STOKER_REQUIRE_QUOTA="apply": STOKER_CPUS is not set; set it to the quota to apply`},
 		{"STOKER_SELECT=labels", `STOKER_SELECT="labels": not one of label, quota, all; did you mean label?`},
 		{"STOKER_COMPAT=autoheal,watchtower", `STOKER_COMPAT="autoheal,watchtower": "watchtower" is not one of autoheal, deunhealth`},
 		{"STOKER_PEERS=a:1,tasks.stoker", `STOKER_PEERS="a:1,tasks.stoker": entry 2 of 2 is not a peer; write a name and a port such as tasks.stoker:8080, or a URL such as http://10.0.0.2:8080`},
 		{"STOKER_PEERS=ftp://host", `STOKER_PEERS="ftp://host": entry 1 of 1 is not a URL of a Stoker; write http://host:8080`},
-		{"STOKER_PEERS=http://u:p@host", `STOKER_PEERS: entry 1 of 1 is a URL with a user, which a Stoker does not know; protect the network instead`},
+		{"STOKER_PEERS=http://u:p@host", `STOKER_PEERS: entry 1 of 1 is a URL with a user, but a Stoker has no users; protect the network instead`},
 		{"STOKER_PEERS=http://host/?q=1", `STOKER_PEERS="http://host/?q=1": entry 1 of 1 is a URL with a query; write where the page is, such as http://host:8080`},
 		{"STOKER_STATE_DIR=data", `STOKER_STATE_DIR="data": not an absolute path; begin it with /`},
 		{"STOKER_LISTEN=8080", `STOKER_LISTEN="8080": missing colon; write :8080`},
@@ -178,12 +178,12 @@ func TestLoadBad(t *testing.T) {
 		{"DOCKER_HOST=tcp://", `DOCKER_HOST="tcp://": nothing after ://; write unix:// and a path, or tcp:// and host:port`},
 		{"DOCKER_API_VERSION=latest", `DOCKER_API_VERSION="latest": not an API version; write it such as 1.41`},
 		{"DOCKER_API_VERSION=1.4", `DOCKER_API_VERSION="1.4": older than 1.24; in YAML a version has to be in quotes`},
-		{"DOCKER_TLS_VERIFY=1", `DOCKER_TLS_VERIFY: DOCKER_CERT_PATH is not set; say where ca.pem, cert.pem and key.pem are`},
-		{"STOKER_RESINC=1m", `STOKER_RESINC: not a variable that Stoker knows; did you mean STOKER_RESYNC?`},
-		{"stoker_resync=1m", `stoker_resync: not a variable that Stoker knows; did you mean STOKER_RESYNC?`},
-		{"STOKER_STOPTIMEOUT=9s", `STOKER_STOPTIMEOUT: not a variable that Stoker knows; did you mean STOKER_STOP_TIMEOUT?`},
-		{"STOKER_ENABLE=true", `STOKER_ENABLE: not a variable that Stoker knows`},
-		{"STOKER_=1", `STOKER_: not a variable that Stoker knows`},
+		{"DOCKER_TLS_VERIFY=1", `DOCKER_TLS_VERIFY: DOCKER_CERT_PATH is not set; set it to the folder of ca.pem, cert.pem and key.pem`},
+		{"STOKER_RESINC=1m", `STOKER_RESINC: not a variable of Stoker; did you mean STOKER_RESYNC?`},
+		{"stoker_resync=1m", `stoker_resync: not a variable of Stoker; did you mean STOKER_RESYNC?`},
+		{"STOKER_STOPTIMEOUT=9s", `STOKER_STOPTIMEOUT: not a variable of Stoker; did you mean STOKER_STOP_TIMEOUT?`},
+		{"STOKER_ENABLE=true", `STOKER_ENABLE: not a variable of Stoker`},
+		{"STOKER_=1", `STOKER_: not a variable of Stoker`},
 		{"STOKER_SCOPE_FILE=/x", `STOKER_SCOPE_FILE: only a secret can be given in a file; write STOKER_SCOPE`},
 		{"STOKER_NOTIFY_FILE=/nowhere", `STOKER_NOTIFY_FILE="/nowhere": cannot be read: no such file or directory`},
 		{"STOKER_NOTIFY_FILE=/empty", `STOKER_NOTIFY_FILE="/empty": the file is empty`},
@@ -196,7 +196,7 @@ func TestLoadBad(t *testing.T) {
 	}
 }
 
-func TestLoadTellsAllAtOnce(t *testing.T) {
+func TestLoadReportsAllAtOnce(t *testing.T) {
 	_, problems := load("STOKER_RESYNC=5", "STOKER_CPUS=x", "STOKER_REQUIRE_QUOTA=apply", "STOKER_ZZZ=1", "DOCKER_HOST=x",
 		"STOKER_LISTEN=1:2:3", "STOKER_NOTIFY=nothing", "STOKER_ON_EXIT=x", "STOKER_BOOST_CPUS=-1")
 	var about []string
@@ -208,19 +208,19 @@ func TestLoadTellsAllAtOnce(t *testing.T) {
 }
 
 func TestSecretsStaySecret(t *testing.T) {
-	const word = "hunter2"
+	const secret = "hunter2"
 	tests := []struct {
 		name    string
 		environ []string
 		bad     bool
 	}{
-		{"good", []string{"STOKER_NOTIFY=discord://" + word + "@id smtp://u:" + word + "@host/"}, false},
-		{"bad", []string{"STOKER_NOTIFY=smtp://u:" + word + "@host/ " + word}, true},
-		{"quoted", []string{`STOKER_NOTIFY="` + word + `"`}, true},
-		{"misspelt", []string{"STOKER_NOTIFI=discord://" + word}, true},
-		{"two ways", []string{"STOKER_NOTIFY=discord://" + word, "STOKER_NOTIFY_FILE=/run/secrets/notify"}, true},
-		{"password in the engine's address", []string{"DOCKER_HOST=tcp://user:" + word + "@host:2375"}, true},
-		{"password and no scheme", []string{"DOCKER_HOST=user:" + word + "@host:2375"}, true},
+		{"good", []string{"STOKER_NOTIFY=discord://" + secret + "@id smtp://u:" + secret + "@host/"}, false},
+		{"bad", []string{"STOKER_NOTIFY=smtp://u:" + secret + "@host/ " + secret}, true},
+		{"quoted", []string{`STOKER_NOTIFY="` + secret + `"`}, true},
+		{"misspelt", []string{"STOKER_NOTIFI=discord://" + secret}, true},
+		{"two ways", []string{"STOKER_NOTIFY=discord://" + secret, "STOKER_NOTIFY_FILE=/run/secrets/notify"}, true},
+		{"password in the engine's address", []string{"DOCKER_HOST=tcp://user:" + secret + "@host:2375"}, true},
+		{"password and no scheme", []string{"DOCKER_HOST=user:" + secret + "@host:2375"}, true},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -228,9 +228,9 @@ func TestSecretsStaySecret(t *testing.T) {
 			require.Equal(t, test.bad, len(problems) > 0)
 			printed := []string{fmt.Sprint(config), fmt.Sprintf("%+v %#v", config, &config), strings.Join(config.Summary(), "\n")}
 			for _, text := range append(printed, lines(problems)...) {
-				require.NotContains(t, text, word)
+				require.NotContains(t, text, secret)
 			}
-			require.NotContains(t, fmt.Sprintf("%+v", problems), word)
+			require.NotContains(t, fmt.Sprintf("%+v", problems), secret)
 		})
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// Types that only say how a variable is read.
+// Types that only select the parser of a variable.
 type (
 	dockerHost    string
 	apiVersion    string
@@ -33,7 +33,7 @@ type (
 	pingURL       string
 	pingEvery     time.Duration
 	urls          []string
-	words         []string
+	nameList      []string
 	logLevel      string
 	logFormat     string
 )
@@ -44,7 +44,7 @@ const (
 	mostParallel = 1024
 )
 
-// parsers reads each type of the struct variables. None is asked about an empty value. No error repeats the value,
+// parsers reads each type of the struct variables. They are not called for an empty value. No error repeats the value,
 // which may be a secret.
 func parsers() map[reflect.Type]env.ParserFunc {
 	parsers := map[reflect.Type]env.ParserFunc{}
@@ -53,7 +53,7 @@ func parsers() map[reflect.Type]env.ParserFunc {
 	read(parsers, parseFolder)
 	read(parsers, parseAddress)
 	read(parsers, parseURLs)
-	read(parsers, parseWords)
+	read(parsers, parseNames)
 	read(parsers, parseResync)
 	read(parsers, parseParallel)
 	read(parsers, parseOverloadShare)
@@ -96,7 +96,7 @@ func parseResync(value string) (time.Duration, error) {
 	return d, err
 }
 
-// parseOverloadShare: 0 is never, for no share of the workers is as large as what that becomes.
+// parseOverloadShare: 0 means never: it becomes a share that is never reached.
 func parseOverloadShare(value string) (overloadShare, error) {
 	share, err := policy.ParseShare(value)
 	if err == nil && share == 0 {
@@ -121,7 +121,7 @@ func parseParallel(value string) (int, error) {
 	return n, nil
 }
 
-// parseCPUBudget: no limit is below 0, for 0 stands for the CPUs of the host.
+// parseCPUBudget: no limit becomes a value below 0, because 0 means the CPUs of the host.
 func parseCPUBudget(value string) (cpuBudget, error) {
 	if on, err := policy.ParseBool(value); err == nil && !on && value != "0" {
 		return -1, nil
@@ -132,10 +132,10 @@ func parseCPUBudget(value string) (cpuBudget, error) {
 
 func parseCompat(value string) ([]policy.Compat, error) {
 	var all []policy.Compat
-	for _, word := range list(value) {
-		c, err := policy.ParseChoice(word, policy.CompatAutoheal, policy.CompatDeunhealth)
+	for _, name := range list(value) {
+		c, err := policy.ParseChoice(name, policy.CompatAutoheal, policy.CompatDeunhealth)
 		if err != nil {
-			return nil, fmt.Errorf("%.40q is %w", word, err)
+			return nil, fmt.Errorf("%.40q is %w", name, err)
 		}
 		if !slices.Contains(all, c) {
 			all = append(all, c)
@@ -144,16 +144,16 @@ func parseCompat(value string) ([]policy.Compat, error) {
 	return all, nil
 }
 
-// parseWords reads names. Which names there are is for the one who uses them to say.
-func parseWords(value string) (words, error) {
-	name := regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
-	var all words
-	for _, word := range list(strings.ToLower(value)) {
-		if !name.MatchString(word) {
-			return nil, fmt.Errorf("%.40q is not a name; write a comma list such as healed,exhausted", word)
+// parseNames parses a comma list of names. The caller checks whether they exist.
+func parseNames(value string) (nameList, error) {
+	valid := regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+	var all nameList
+	for _, name := range list(strings.ToLower(value)) {
+		if !valid.MatchString(name) {
+			return nil, fmt.Errorf("%.40q is not a name; write a comma list such as healed,exhausted", name)
 		}
-		if !slices.Contains(all, word) {
-			all = append(all, word)
+		if !slices.Contains(all, name) {
+			all = append(all, name)
 		}
 	}
 	return all, nil
@@ -185,7 +185,7 @@ func parseURLs(value string) (urls, error) {
 	return all, nil
 }
 
-// parseFolder wants an absolute path: the image has no working directory to speak of.
+// parseFolder requires an absolute path: the image's working directory is just /.
 func parseFolder(value string) (folder, error) {
 	if !path.IsAbs(value) || strings.ContainsRune(value, 0) {
 		return "", errors.New("not an absolute path; begin it with /")
@@ -193,7 +193,7 @@ func parseFolder(value string) (folder, error) {
 	return folder(path.Clean(value)), nil
 }
 
-// parseAddress takes a numeric port only: a scratch image has no list of service names.
+// parseAddress accepts only a numeric port: a scratch image has no /etc/services.
 func parseAddress(value string) (address, error) {
 	if port(value) {
 		return "", fmt.Errorf("missing colon; write :%s", value)
@@ -238,8 +238,8 @@ func parseHost(value string) (dockerHost, error) {
 	return dockerHost(value), nil
 }
 
-// parseAPIVersion refuses what the client (v28.5.2) would: it speaks 1.24 and newer. The commonest way to get there is
-// an unquoted 1.40 in YAML, which is the number 1.4.
+// parseAPIVersion refuses the versions that the client (v28.5.2) refuses: it supports 1.24 and newer. The most common cause is an unquoted
+// 1.40 in YAML, which is the number 1.4.
 func parseAPIVersion(value string) (apiVersion, error) {
 	const oldest = 24
 	version := strings.TrimPrefix(value, "v")
@@ -254,7 +254,7 @@ func parseAPIVersion(value string) (apiVersion, error) {
 	return apiVersion(version), nil
 }
 
-// mostHostName bounds a name that every message has.
+// mostHostName bounds the host's name, which is in every message.
 const mostHostName = 100
 
 func parseHostName(value string) (hostName, error) {
@@ -264,7 +264,7 @@ func parseHostName(value string) (hostName, error) {
 	return hostName(value), nil
 }
 
-// parsePeers reads base URLs, and names with a port. A password has no place in either: a peer has nothing to log in to.
+// parsePeers reads base URLs, and names with a port. Neither may have a password: a peer has no login.
 func parsePeers(value string) (peerList, error) {
 	const most = 100
 	entries := list(value)
@@ -297,7 +297,7 @@ func parsePeer(entry string) (string, error) {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
 		return "", errors.New("not a URL of a Stoker; write http://host:8080")
 	case u.User != nil:
-		return "", errors.New("a URL with a user, which a Stoker does not know; protect the network instead")
+		return "", errors.New("a URL with a user, but a Stoker has no users; protect the network instead")
 	case u.RawQuery != "" || u.Fragment != "":
 		return "", errors.New("a URL with a query; write where the page is, such as http://host:8080")
 	}

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// Problem is one thing wrong with the environment.
+// Problem is one mistake in the environment.
 type Problem struct {
 	Variable string // as written in the environment
 	Value    string // empty where it may be a secret
-	Message  string // what is wrong, and what would be right
-	Nearest  string // the known variable that was probably meant; empty when none is near
+	Message  string // the mistake, and how to fix it
+	Nearest  string // the known variable that was probably meant; empty if none is similar
 }
 
-// String is the problem in one line of bounded length.
+// String returns the problem in one line of bounded length.
 func (p Problem) String() string {
 	name := strings.Trim(fmt.Sprintf("%.80q", p.Variable), `"`)
 	if p.Value == "" {

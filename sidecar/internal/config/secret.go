@@ -9,7 +9,7 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// readSecrets puts the contents of the files that _FILE variables name into the values.
+// readSecrets sets values to the content of the files that _FILE variables name.
 func (l Loader) readSecrets(values map[string]string) []Problem {
 	var problems []Problem
 	for _, v := range Variables() {
@@ -27,7 +27,7 @@ func (l Loader) readSecrets(values map[string]string) []Problem {
 	return problems
 }
 
-// readSecret is the secret in a file, or what is wrong.
+// readSecret returns the secret in a file, or an error message.
 func (l Loader) readSecret(path string, alreadySet bool, name string) (secret, message string) {
 	if alreadySet {
 		return "", name + " is set too; keep one of them"
@@ -43,7 +43,7 @@ func (l Loader) readSecret(path string, alreadySet bool, name string) (secret, m
 	return secret, ""
 }
 
-// cause leaves out the path that errors of the os package repeat.
+// cause removes the path that errors of the os package repeat.
 func cause(err error) string {
 	if inner := errors.Unwrap(err); inner != nil {
 		return inner.Error()
@@ -51,7 +51,7 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// hidden keeps back secrets, what gives sources of work a name, and addresses that someone wrote a password into.
+// hidden reports whether a value must not be shown: secrets, sources of work, and addresses with a password.
 func hidden(name, value string) bool {
 	switch {
 	case name == "DOCKER_HOST", name == "STOKER_PEERS":

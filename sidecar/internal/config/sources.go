@@ -11,7 +11,7 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// sourceVariables are the rows of the documentation for all variables that give sources of work a name.
+// sourceVariables returns the rows of the documentation for all variables that name sources of work.
 func sourceVariables() []Variable {
 	name := demand.SourceVariable + placeholder
 	return []Variable{
@@ -21,18 +21,18 @@ func sourceVariables() []Variable {
 	}
 }
 
-// placeholder stands for the part of a variable's name that people choose.
+// placeholder stands for the part of a variable's name that users choose.
 const placeholder = "<NAME>"
 
-// taken are the words after STOKER_DEMAND_ that have a meaning, so that no source can have them as its name.
+// taken returns the suffixes of STOKER_DEMAND_ that have another meaning, so no source can have them as its name.
 func taken() []string { return []string{"target", "activation", "poll", "fallback", "file"} }
 
-// IsSource reports whether a variable gives a source of work a name, or tries to.
+// IsSource reports whether a variable names a source of work, even if the name is invalid.
 func IsSource(variable string) bool {
 	return strings.HasPrefix(variable, demand.SourceVariable) && !slices.Contains(names(), variable)
 }
 
-// sources reads the variables that give sources a name, and the files that they name. No problem repeats a value.
+// sources reads the variables that name sources, and the files that they name. No problem repeats a value.
 func (l Loader) sources(values map[string]string) (map[string][]demand.Source, []Problem) {
 	var all map[string][]demand.Source
 	var problems []Problem
@@ -62,7 +62,7 @@ func (l Loader) sources(values map[string]string) (map[string][]demand.Source, [
 	return all, problems
 }
 
-// sourceName is the name that a variable gives.
+// sourceName returns the source's name in a variable's name.
 func sourceName(variable string) (string, error) {
 	name, ok := demand.SourceName(strings.TrimSuffix(strings.TrimPrefix(variable, demand.SourceVariable), fileSuffix))
 	switch {
@@ -74,7 +74,7 @@ func sourceName(variable string) (string, error) {
 	return name, nil
 }
 
-// source reads the value of a variable, or the file that it is the path of.
+// source reads the value of a variable, or the file at that path.
 func (l Loader) source(variable, value string) ([]demand.Source, error) {
 	text := value
 	if strings.HasSuffix(variable, fileSuffix) {
@@ -95,7 +95,7 @@ func (l Loader) source(variable, value string) ([]demand.Source, error) {
 	return nil, errors.New(message)
 }
 
-// namedSources is what Summary says of them: sources print themselves without secrets.
+// namedSources returns the sources for Summary: sources print themselves without secrets.
 func namedSources(all map[string][]demand.Source) []string {
 	var named []string
 	for _, name := range slices.Sorted(maps.Keys(all)) {

@@ -12,7 +12,7 @@ import (
 	"stoker/sidecar/internal/core/demand"
 )
 
-// loadSources has one file with a source in it.
+// loadSources loads with one file that holds a source.
 func loadSources(environ ...string) (Config, []Problem) {
 	files := map[string]string{"/run/secrets/tasks": "amqp://u:hunter2@h?queue=q\n", "/run/secrets/bad": "amqp://u:hunter2@h\n", "/empty": "\n"}
 	return Loader{ReadFile: func(path string) ([]byte, error) {
@@ -52,7 +52,7 @@ func TestBadSources(t *testing.T) {
 		"STOKER_DEMAND_TASKS_FILE=/nowhere":                                         "STOKER_DEMAND_TASKS_FILE: cannot be read: file does not exist",
 		"STOKER_DEMAND_TASKS_FILE=/empty":                                           "STOKER_DEMAND_TASKS_FILE: the file is empty",
 		"STOKER_DEMAND_TASKS_FILE=/run/secrets/bad":                                 "STOKER_DEMAND_TASKS_FILE: queue= is missing, so Stoker does not know which queue; write amqp://user:password@host/vhost?queue=name",
-		"stoker_demand_tasks=redis://h?list=l":                                      "stoker_demand_tasks: not a variable that Stoker knows; did you mean STOKER_DEMAND_TARGET?",
+		"stoker_demand_tasks=redis://h?list=l":                                      "stoker_demand_tasks: not a variable of Stoker; did you mean STOKER_DEMAND_TARGET?",
 		"STOKER_DEMAND_TASKS=redis://h?list=l|STOKER_DEMAND_tasks=redis://h?list=l": "STOKER_DEMAND_tasks: STOKER_DEMAND_TASKS is set too; keep one of them",
 		"STOKER_DEMAND_TASKS=redis://h?list=l|STOKER_DEMAND_TASKS_FILE=/empty":      "STOKER_DEMAND_TASKS_FILE: STOKER_DEMAND_TASKS is set too; keep one of them",
 	} {
@@ -63,7 +63,7 @@ func TestBadSources(t *testing.T) {
 	}
 }
 
-// STOKER_DEMAND itself is the default of a label, and may name what other variables hold.
+// STOKER_DEMAND itself is the default of a label, and may name sources of other variables.
 func TestSourceOfAll(t *testing.T) {
 	c, problems := loadSources("STOKER_DEMAND=tasks amqp://u:hunter2@i?queue=r", "STOKER_DEMAND_TASKS=amqp://u:hunter2@h?queue=q")
 	require.Empty(t, problems)
@@ -75,11 +75,11 @@ func TestSourceOfAll(t *testing.T) {
 	require.Equal(t, []string{`STOKER_DEMAND="tasks": no source is called "tasks"; set STOKER_DEMAND_TASKS or STOKER_DEMAND_TASKS_FILE of Stoker to its URL`}, lines(problems))
 }
 
-// The words that have a meaning are those of labels, or would be taken for one.
+// The taken names are suffixes of labels' variables, or look like one.
 func TestTakenNamesAreNoSources(t *testing.T) {
-	for _, word := range taken() {
-		_, problems := loadSources("STOKER_DEMAND_" + strings.ToUpper(word) + "=amqp://u:hunter2@h?queue=q")
-		require.Len(t, problems, 1, word)
+	for _, name := range taken() {
+		_, problems := loadSources("STOKER_DEMAND_" + strings.ToUpper(name) + "=amqp://u:hunter2@h?queue=q")
+		require.Len(t, problems, 1, name)
 		require.NotContains(t, problems[0].String(), "hunter2")
 	}
 }
@@ -91,7 +91,7 @@ func TestSecretsOfSourcesStaySecret(t *testing.T) {
 	} {
 		for _, variable := range []string{"STOKER_DEMAND_TASKS", "STOKER_DEMAND_TASKS_FILE", "STOKER_DEMAND_POLL_FILE", "STOKER_DEMAND_FILE", "STOKER_DEMND_TASKS", "stoker_demand_tasks", "STOKER_DEMAND", "STOKER_DEMAND_TARGET", "STOKER_DEMAND_POLL"} {
 			if (value == "hunter2" || strings.HasSuffix(value, " hunter2")) && slices.Contains(names(), variable) {
-				continue // a word of its own is the name of a source there, and no secret
+				continue // a plain word is the name of a source here, and no secret
 			}
 			c, problems := loadSources(variable + "=" + value)
 			printed := fmt.Sprintf("%v %+v %#v %s %+v %v", c, c, &c, strings.Join(c.Summary(), "\n"), problems, lines(problems))

@@ -7,8 +7,8 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// Summary is the configuration in lines of name=value for the start of the log. Of secrets it has only how many there
-// are and which service each is for; sources of work print themselves without them.
+// Summary returns the configuration in lines of name=value for the start of the log. Of secrets it shows only their number and the service
+// of each; sources of work print themselves without them.
 func (c Config) Summary() []string {
 	lines := []string{
 		"engine=" + orElse(c.Docker.Host, "local socket") + tls(c.Docker),
@@ -39,10 +39,10 @@ func (c Config) Summary() []string {
 	return lines
 }
 
-// String keeps secrets out of whatever prints a Config.
+// String returns the summary, so that a printed Config shows no secrets.
 func (c Config) String() string { return strings.Join(c.Summary(), "; ") }
 
-// GoString is String, for %#v.
+// GoString returns String, for %#v.
 func (c Config) GoString() string { return c.String() }
 
 func services(urls []string) string {

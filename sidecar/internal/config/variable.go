@@ -8,9 +8,9 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// variables is every variable that is not the default of a label. The env package reads it; the README's table is written from its
-// tags: envDefault is what an absent or empty variable counts as, default describes it where that is clearer, doc is its meaning. A
-// secret one is never shown, and may be given in a file instead.
+// variables has every variable that is not the default of a label. The env package reads it. The README's table is generated from its tags:
+// envDefault is the value of an absent or empty variable, default describes it where that is clearer, doc is its meaning. A secret one is
+// never shown, and may be given in a file instead.
 type variables struct {
 	DockerHost       dockerHost      `env:"DOCKER_HOST" default:"as the Docker CLI" doc:"the engine: a unix socket or a tcp address"`
 	DockerTLSVerify  string          `env:"DOCKER_TLS_VERIFY" default:"as the Docker CLI" doc:"any value: use TLS, and verify the engine's certificate"`
@@ -35,7 +35,7 @@ type variables struct {
 	PingEvery        pingEvery       `env:"STOKER_PING_EVERY" envDefault:"1m" doc:"how often; at least $5s$"`
 	Listen           address         `env:"STOKER_LISTEN" envDefault:":8080" doc:"status page, API, metrics; empty turns it off"`
 	Notify           urls            `env:"STOKER_NOTIFY" secret:"true" doc:"notification URLs, separated by spaces, line ends or commas"`
-	NotifyOn         words           `env:"STOKER_NOTIFY_ON" default:"gave-up,recreate,refused,engine-disconnected,host-overloaded" doc:"the events to send (comma list), $all$ or $none$; see [notifications](notifications.md)"`
+	NotifyOn         nameList        `env:"STOKER_NOTIFY_ON" default:"gave-up,recreate,refused,engine-disconnected,host-overloaded" doc:"the events to send (comma list), $all$ or $none$; see [notifications](notifications.md)"`
 	LogLevel         logLevel        `env:"STOKER_LOG_LEVEL" envDefault:"info" doc:"$trace$, $debug$, $info$, $warn$, $error$"`
 	LogFormat        logFormat       `env:"STOKER_LOG_FORMAT" envDefault:"text" doc:"$text$, $json$"`
 }
@@ -44,23 +44,22 @@ type variables struct {
 type Variable struct {
 	Name    string
 	Default string // as documented
-	Meaning string // one line for people
+	Meaning string // one line for the documentation
 	// Secret values are never shown, and may be given in a file instead (fileSuffix).
 	Secret bool
 }
 
-// fileSuffix makes the name of the variable that holds the path of a file with a secret in it, for engines that
-// mount secrets as files. Only STOKER_NOTIFY, STOKER_PING and the sources of work are: DOCKER_CERT_PATH names a folder, and DOCKER_HOST may not hold a
-// password.
+// fileSuffix is the suffix of the variable with the path of a file that holds the secret, for engines that mount secrets as files. Only
+// STOKER_NOTIFY, STOKER_PING and the sources of work have one: DOCKER_CERT_PATH names a folder, and DOCKER_HOST may not hold a password.
 const fileSuffix = "_FILE"
 
-// variableListen is the one variable for which empty is a value of its own.
+// variableListen is the one variable for which empty has its own meaning.
 const variableListen = "STOKER_LISTEN"
 
 // variableProbe may have a password in its URL.
 const variableProbe = "STOKER_PROBE"
 
-// Variables is every variable that Stoker reads, in the order in which they are documented: the defaults of labels,
+// Variables returns every variable that Stoker reads, in the order in which they are documented: the defaults of labels,
 // then those that exist in the environment only, each secret followed by its _FILE form.
 func Variables() []Variable {
 	var all []Variable

@@ -1,4 +1,4 @@
-// Package control carries what an operator asks of a running Stoker: over a socket in the state directory that only its owner can open.
+// Package control passes an operator's requests to a running Stoker, over a socket in the state directory that only its owner can open.
 // HTTP on STOKER_LISTEN stays read-only.
 package control
 
@@ -24,24 +24,24 @@ func Socket(stateDir, scope string) string {
 	return filepath.Join(stateDir, fmt.Sprintf("control-%x.sock", sum[:4]))
 }
 
-// Handler does what is asked for. Its errors are for the operator.
+// Handler carries out the requests. Its errors are shown to the operator.
 type Handler interface {
 	// Wake wakes all workers of a group.
 	Wake(ctx context.Context, group string) error
-	// Pause leaves workers alone for a while.
+	// Pause stops healing workers for a while.
 	Pause(ctx context.Context, p Pause) error
 	// Resume ends a pause, and gives exhausted workers new attempts.
 	Resume(ctx context.Context, of Selection) error
 }
 
-// Selection is what a pause is about: workers by name, a project of Compose, or all.
+// Selection is the workers of a pause: by name, a project of Compose, or all.
 type Selection struct {
 	Workers []string `json:"workers,omitempty"`
 	Project string   `json:"project,omitempty"`
 	All     bool     `json:"all,omitempty"`
 }
 
-// Pause is a pause as it is asked for.
+// Pause is the request for a pause.
 type Pause struct {
 	Selection
 	For    time.Duration `json:"for"`
@@ -61,7 +61,7 @@ type Server struct {
 	http     *http.Server
 }
 
-// Listen binds the socket. Its error says why nobody can control this Stoker; healing needs none of it.
+// Listen binds the socket. On an error this Stoker cannot be controlled; healing works without it.
 func Listen(ctx context.Context, socket string, h Handler) (*Server, error) {
 	listener, err := unixsocket.Listen(ctx, socket)
 	if err != nil {
@@ -84,12 +84,12 @@ func (s *Server) Serve(ctx context.Context) error {
 	return nil
 }
 
-// result is the answer to each request; empty when all went well.
+// result is the answer to each request; empty on success.
 type result struct {
 	Error string `json:"error,omitempty"`
 }
 
-// answer reads a request, has it done and says what came of it.
+// answer reads a request, passes it to do and sends the result.
 func answer[T any](do func(context.Context, T) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
@@ -100,12 +100,12 @@ func answer[T any](do func(context.Context, T) error) http.HandlerFunc {
 			err = do(ctx, request)
 		}
 		w.Header().Set("Content-Type", "application/json")
-		var told result
+		var reply result
 		if err != nil {
 			w.WriteHeader(http.StatusUnprocessableEntity)
-			told.Error = err.Error()
+			reply.Error = err.Error()
 		}
-		_ = json.NewEncoder(w).Encode(told) // a client that went away asks again
+		_ = json.NewEncoder(w).Encode(reply) // a client that disconnected asks again
 	}
 }
 
@@ -115,7 +115,7 @@ type Client struct {
 	http   *http.Client
 }
 
-// NewClient makes a client for a socket.
+// NewClient returns a client for a socket.
 func NewClient(socket string) Client {
 	return Client{socket: socket, http: &http.Client{Timeout: 2 * requestTimeout, Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -125,13 +125,13 @@ func NewClient(socket string) Client {
 	}}}
 }
 
-// Wake asks it to wake a group.
+// Wake requests to wake a group.
 func (c Client) Wake(ctx context.Context, group string) error { return c.ask(ctx, "wake", group) }
 
-// Pause asks it to leave workers alone for a while.
+// Pause requests to stop healing workers for a while.
 func (c Client) Pause(ctx context.Context, p Pause) error { return c.ask(ctx, "pause", p) }
 
-// Resume asks it to end a pause.
+// Resume requests to end a pause.
 func (c Client) Resume(ctx context.Context, of Selection) error { return c.ask(ctx, "resume", of) }
 
 func (c Client) ask(ctx context.Context, what string, body any) error {
@@ -148,12 +148,12 @@ func (c Client) ask(ctx context.Context, what string, body any) error {
 		return fmt.Errorf("no Stoker answers at %s; run this in its container, by docker exec: %w", c.socket, err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	var told result
-	if err := json.NewDecoder(io.LimitReader(response.Body, maxRequest)).Decode(&told); err != nil {
+	var reply result
+	if err := json.NewDecoder(io.LimitReader(response.Body, maxRequest)).Decode(&reply); err != nil {
 		return fmt.Errorf("read the answer of the running Stoker: %w", err)
 	}
-	if told.Error != "" {
-		return errors.New(told.Error)
+	if reply.Error != "" {
+		return errors.New(reply.Error)
 	}
 	return nil
 }

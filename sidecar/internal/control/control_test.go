@@ -88,13 +88,13 @@ func TestPauses(t *testing.T) {
 	require.Equal(t, want, pauses)
 	pauses, err = control.LoadPauses(dir, at.Add(30*time.Minute))
 	require.NoError(t, err)
-	require.Equal(t, want[:1], pauses, "the other one is over, and its end was told")
+	require.Equal(t, want[:1], pauses, "the other one is over, and its end was reported")
 	info, err := os.Stat(filepath.Join(dir, control.PausesName))
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, control.PausesName), []byte("[{"), 0o600))
 	_, err = control.LoadPauses(dir, at)
-	require.ErrorContains(t, err, "mend")
+	require.ErrorContains(t, err, "fix")
 	require.ErrorContains(t, control.SavePauses(filepath.Join(dir, "none"), want), "will not survive")
 }

@@ -15,11 +15,10 @@ import (
 	"stoker/sidecar/internal/core/fleet"
 )
 
-// PausesName is the file of the pauses in the state directory. It is text, which a person may edit while Stoker is down.
+// PausesName is the file of the pauses in the state directory. It is text, which an operator may edit while Stoker is down.
 const PausesName = "pauses.json"
 
-// LoadPauses reads the pauses that the last Stoker has left and that are in force now. Without the file there are none. Its error says what
-// to do.
+// LoadPauses reads the pauses of the last Stoker that are still in force. Without the file there are none. Its error includes what to do.
 func LoadPauses(stateDir string, now time.Time) ([]fleet.Pause, error) {
 	path := filepath.Join(stateDir, PausesName)
 	text, err := os.ReadFile(path)
@@ -31,12 +30,12 @@ func LoadPauses(stateDir string, now time.Time) ([]fleet.Pause, error) {
 		err = json.Unmarshal(text, &pauses)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the pauses, nobody is paused: %w; mend %s, or pause again", err, path)
+		return nil, fmt.Errorf("read the pauses, no worker is paused: %w; fix %s, or pause again", err, path)
 	}
 	return slices.DeleteFunc(pauses, func(p fleet.Pause) bool { return !p.Until.After(now) }), nil
 }
 
-// SavePauses keeps the pauses for the next Stoker. They are on the disk when it returns nil.
+// SavePauses stores the pauses for the next Stoker. They are on the disk when it returns nil.
 func SavePauses(stateDir string, pauses []fleet.Pause) error {
 	text, err := json.MarshalIndent(pauses, "", "  ")
 	if err != nil {

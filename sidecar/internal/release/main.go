@@ -1,5 +1,5 @@
-// Command release writes what a release ships beside the binary: manual pages into DIR/man and shell completions into
-// DIR/completions. SOURCE_DATE_EPOCH dates the pages.
+// Command release writes the files that a release ships beside the binary: manual pages into DIR/man and shell completions into
+// DIR/completions. SOURCE_DATE_EPOCH is the date of the pages.
 package main
 
 import (
@@ -37,7 +37,7 @@ func run(args []string) error {
 }
 
 func writePages(root *cobra.Command, dir string) error {
-	root.DisableAutoGenTag = true // it would name the day of the build
+	root.DisableAutoGenTag = true // it would contain the day of the build
 	return doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "Stoker", Manual: "Stoker"}, dir)
 }
 

@@ -1,5 +1,5 @@
-// Package sanitize makes text harmless that comes from containers and engines: names, labels, health output, errors. Any
-// of it can be hostile: invalid UTF-8, terminal escapes, marks that turn the direction of writing, megabytes.
+// Package sanitize makes text from containers and engines safe: names, labels, health output, errors. Any of it can be hostile: invalid
+// UTF-8, terminal escapes, marks that change the direction of writing, megabytes.
 //
 // The functions make text safe to show as text. Escaping for a format (HTML, JSON, Markdown) is the job of its writer.
 package sanitize
@@ -16,8 +16,8 @@ import (
 // ellipsis marks text that was cut.
 const ellipsis = "…"
 
-// Line returns text as a single line: white space becomes a space, and what is no valid UTF-8 or does not print (control
-// characters, marks that turn the direction of writing or cannot be seen) becomes U+FFFD.
+// Line returns text as a single line: white space becomes a space, and invalid UTF-8 and non-printing characters (control characters,
+// invisible marks, marks that change the direction of writing) become U+FFFD.
 func Line(text string) string { return strings.Map(visible, text) }
 
 // Text returns the same as Line, but keeps line ends and tabs. CR LF becomes LF.
@@ -40,15 +40,15 @@ func visible(r rune) rune {
 	return utf8.RuneError
 }
 
-// Words returns text as a single line of at most that many runes, with one space where there was white space of any length.
+// Words returns text as a single line of at most the given number of runes, with each run of white space replaced by one space.
 // The work is bounded by the number of runes, not by the text.
 func Words(text string, runes int) string {
-	const spaces = 8 // what white space may take up
+	const spaces = 8 // allows for white space, which is collapsed
 	text = Clip(text, spaces*utf8.UTFMax*runes)
 	return ClipRunes(strings.Join(strings.Fields(Line(text)), " "), runes)
 }
 
-// Escape returns text as a single line in which what does not print is shown by its code, such as \n or \u202e.
+// Escape returns text as a single line in which non-printing characters are replaced by their codes, such as \n or \u202e.
 func Escape(text string) string {
 	var b strings.Builder
 	for _, r := range text {
@@ -62,7 +62,7 @@ func Escape(text string) string {
 	return b.String()
 }
 
-// Clip returns valid UTF-8 of at most that many bytes, an ellipsis included if something was cut. The result does not keep
+// Clip returns valid UTF-8 of at most the given number of bytes, including an ellipsis if it was cut. The result does not keep
 // the memory of a text that is cut.
 func Clip(text string, bytes int) string {
 	whole := len(text) <= bytes
@@ -80,7 +80,7 @@ func Clip(text string, bytes int) string {
 	return text[:end] + ellipsis
 }
 
-// ClipRunes returns at most that many runes of text, an ellipsis included if something was cut.
+// ClipRunes returns at most the given number of runes of text, including an ellipsis if it was cut.
 func ClipRunes(text string, runes int) string {
 	if len(text) <= runes || utf8.RuneCountInString(text) <= runes {
 		return text
@@ -94,7 +94,7 @@ func ClipRunes(text string, runes int) string {
 	return text
 }
 
-// LabelMark stands before the hash in a label value that was changed. Names of containers cannot contain it.
+// LabelMark is written before the hash in a label value that was changed. Names of containers cannot contain it.
 const LabelMark = "~"
 
 // Label returns a label value for metrics: a short single line. Different texts have different values: a text that had to be

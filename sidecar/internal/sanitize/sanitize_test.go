@@ -54,7 +54,7 @@ func TestClip(t *testing.T) {
 	require.Equal(t, "a\uFFFD", Clip("a\xff", 5))
 }
 
-// harmless is what holds for every text that is shown in a line.
+// harmless checks the guarantees for every text that is shown in a line.
 func harmless(t require.TestingT, text string) {
 	require.True(t, utf8.ValidString(text))
 	for _, r := range text {

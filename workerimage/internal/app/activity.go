@@ -11,12 +11,12 @@ import (
 	"stoker/workerimage/internal/task"
 )
 
-// activity is what the log tells of the work on a queue. It is safe for concurrent use.
+// activity counts the work on a queue, for the log. It is safe for concurrent use.
 type activity struct {
 	mu     sync.Mutex
 	tasks  uint64 // whose result this process has stored
 	items  uint64 // numbers computed for tasks that ended
-	id     string // of the task under way, "" is none
+	id     string // of the current task, "" if none
 	work   task.Task
 	ledger *pool.Ledger
 }
@@ -49,10 +49,10 @@ func (a *activity) done() uint64 {
 	return a.tasks
 }
 
-// reading is an activity at one moment.
+// reading is a copy of an activity at one time.
 type reading struct {
 	tasks, items uint64
-	line         string // the task under way
+	line         string // the current task
 }
 
 func (a *activity) read() reading {
@@ -68,7 +68,7 @@ func (a *activity) read() reading {
 	return now
 }
 
-// progress is one line, or "" if nothing has changed between two readings.
+// progress returns one line, or "" if nothing has changed between two readings.
 func progress(before, now reading, passed time.Duration) string {
 	if before == now || passed <= 0 {
 		return ""
@@ -77,7 +77,7 @@ func progress(before, now reading, passed time.Duration) string {
 	return fmt.Sprintf("%d tasks done, %s/s, %s", now.tasks, pool.Count(rate), now.line)
 }
 
-// logProgress logs the progress at intervals until ctx ends. A worker that only waits says so once.
+// logProgress logs the progress at intervals until ctx ends. A worker that only waits logs that once.
 func (c *consumer) logProgress(ctx context.Context) {
 	before, at := c.activity.read(), time.Now()
 	tick := time.NewTicker(c.set.Progress)

@@ -22,14 +22,14 @@ import (
 	"stoker/workerimage/internal/task"
 )
 
-func TestTheSaverTellsOfTroubleOnceAndOfItsEnd(t *testing.T) {
+func TestTheSaverLogsTroubleOnceAndItsEnd(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	store, err := checkpoint.Open(dir)
 	require.NoError(t, err)
 	ledger, err := pool.NewLedger(100, checkpoint.State{Round: 1})
 	require.NoError(t, err)
-	var said bytes.Buffer
-	saver := newSaver(store, ledger, log.New(&said, "", 0))
+	var out bytes.Buffer
+	saver := newSaver(store, ledger, log.New(&out, "", 0))
 	work := func() {
 		chunk, more := ledger.Take()
 		require.True(t, more)
@@ -43,10 +43,10 @@ func TestTheSaverTellsOfTroubleOnceAndOfItsEnd(t *testing.T) {
 		work()
 		require.Error(t, saver.save())
 	}
-	require.Equal(t, 1, lines(&said))
+	require.Equal(t, 1, lines(&out))
 	require.NoError(t, os.Rename(dir+".away", dir))
 	require.NoError(t, saver.save())
-	require.Equal(t, 2, lines(&said))
+	require.Equal(t, 2, lines(&out))
 	state, err := store.Load()
 	require.NoError(t, err)
 	require.Equal(t, uint64(4), state.Done())

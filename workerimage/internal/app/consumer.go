@@ -18,11 +18,11 @@ import (
 const (
 	// waitingThread beats for the loop while it waits. The threads of the pool count from 0.
 	waitingThread = -1
-	// beatEvery is well below the second between two writes of the heartbeat, so that none of them comes late.
+	// beatEvery is well below the second between two writes of the heartbeat, so that none of them is late.
 	beatEvery = 500 * time.Millisecond
-	// lastWords bounds what a stopped worker still says to the broker: together they leave room in Docker's 10 s.
+	// lastResult and lastCall bound the last calls of a stopped worker to the broker: together they leave time in Docker's 10 s.
 	lastResult = 4 * time.Second
-	lastWords  = 3 * time.Second
+	lastCall   = 3 * time.Second
 
 	leastPause = 500 * time.Millisecond
 	mostPause  = 5 * time.Second
@@ -32,7 +32,7 @@ const (
 type consumer struct {
 	*Worker
 	source   broker.Consumer
-	trouble  string // why there is no connection, as it was logged
+	trouble  string // the last logged reason why there is no connection
 	activity activity
 }
 
@@ -40,7 +40,7 @@ func newConsumer(w *Worker) *consumer {
 	return &consumer{Worker: w, source: broker.NewConsumer(*w.set.Queue, w.set.Name, w.set.Lease)}
 }
 
-// run works until ctx ends, and gives back what is in hand then.
+// run works until ctx ends, and then returns the current task.
 func (c *consumer) run(ctx context.Context) {
 	c.reconnect(ctx, nil)
 	for ctx.Err() == nil {
@@ -56,7 +56,7 @@ func (c *consumer) run(ctx context.Context) {
 	c.leave(context.WithoutCancel(ctx))
 }
 
-// do works on one task. If ctx ends first the task stays in hand, for leave.
+// do works on one task. If ctx ends first the task remains the worker's, for leave.
 func (c *consumer) do(ctx context.Context, next queue.Task) {
 	result, finished := c.result(ctx, next)
 	if !finished {
@@ -69,7 +69,7 @@ func (c *consumer) do(ctx context.Context, next queue.Task) {
 	c.finish(ctx, next, queue.Message{ID: result.ID, Attempt: result.Attempt, Body: body})
 }
 
-// result is false if ctx ended before the work.
+// result returns false if ctx ended before the work.
 func (c *consumer) result(ctx context.Context, next queue.Task) (job.Result, bool) {
 	work, err := job.Decode(next.Body)
 	if err != nil {
@@ -93,7 +93,7 @@ func (c *consumer) sign(result job.Result, next queue.Task) job.Result {
 	return result
 }
 
-// compute works as a round of a worker without a queue does, and keeps the task meanwhile.
+// compute works like a round of a worker without a queue, and holds the task meanwhile.
 func (c *consumer) compute(ctx context.Context, work job.Job) (task.Partial, bool) {
 	t, err := work.Task()
 	if err != nil {
@@ -101,7 +101,7 @@ func (c *consumer) compute(ctx context.Context, work job.Job) (task.Partial, boo
 	}
 	ledger, err := pool.NewLedger(t.Chunks(), checkpoint.State{Task: t.ID(), Round: 1})
 	if err != nil {
-		panic(err) // a state with no chunk in it fits every task
+		panic(err) // a state without chunks is valid for every task
 	}
 	c.activity.begin(work.ID, t, ledger)
 	defer c.activity.pause()
@@ -117,7 +117,7 @@ func (c *consumer) compute(ctx context.Context, work job.Job) (task.Partial, boo
 	return ledger.State().Sum, ledger.Complete()
 }
 
-// hold keeps the task while the threads work, and lets it go when they do not: another worker gets it then.
+// hold renews the lease of the task while the threads work. When they do not, the lease ends, and another worker gets the task.
 func (c *consumer) hold(ctx context.Context) {
 	tick := time.NewTicker(c.set.Lease / 3)
 	defer tick.Stop()
@@ -134,12 +134,12 @@ func (c *consumer) hold(ctx context.Context) {
 		}
 		seen = now
 		if c.source.Hold(ctx) != nil && c.source.Connect(ctx) == nil {
-			_ = c.source.Hold(ctx) // if the connection is lost still, finish finds that
+			_ = c.source.Hold(ctx) // if the connection is still lost, finish detects that
 		}
 	}
 }
 
-// finish tries until the result is stored or the task is somebody else's. A stopped worker tries for lastResult.
+// finish tries until the result is stored or another worker has the task. A stopped worker tries for lastResult.
 func (c *consumer) finish(ctx context.Context, done queue.Task, result queue.Message) {
 	trying, cancel := outlive(ctx, lastResult)
 	defer cancel()
@@ -158,27 +158,27 @@ func (c *consumer) finish(ctx context.Context, done queue.Task, result queue.Mes
 	}
 }
 
-// leave gives back what is in hand. Without a connection the broker does that by itself.
+// leave returns the current task. Without a connection the broker returns it to the queue by itself.
 func (c *consumer) leave(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, lastWords)
+	ctx, cancel := context.WithTimeout(ctx, lastCall)
 	defer cancel()
 	left := make(chan error, 1)
 	go func() { left <- c.source.Leave(ctx) }()
 	select {
 	case err := <-left:
 		if err != nil {
-			c.log.Printf("could not take leave of the broker, which gives back by itself what was in hand: %v", err)
+			c.log.Printf("could not return the task; the broker does that by itself: %v", err)
 		}
 	case <-ctx.Done():
-		c.log.Printf("the broker did not answer within %s; it gives back by itself what was in hand", lastWords)
+		c.log.Printf("the broker did not answer within %s; it returns the task to the queue by itself", lastCall)
 	}
 	c.log.Printf("stopped after %d tasks", c.activity.done())
 }
 
-// reconnect tries again and again, with longer and longer pauses, and is false if ctx ended first. The worker stays healthy meanwhile: another start
-// would not bring the broker back. Each reason is logged once.
+// reconnect tries again and again, with increasing pauses, and returns false if ctx ended first. The worker stays healthy meanwhile,
+// because a restart would not make the broker available. Each reason is logged once.
 func (c *consumer) reconnect(ctx context.Context, why error) bool {
-	c.say(why)
+	c.logTrouble(why)
 	pause := leastPause
 	for ctx.Err() == nil {
 		_, err := await(ctx, c, func() (struct{}, error) { return struct{}{}, c.source.Connect(ctx) })
@@ -187,14 +187,14 @@ func (c *consumer) reconnect(ctx context.Context, why error) bool {
 			c.trouble = ""
 			return true
 		}
-		c.say(err)
+		c.logTrouble(err)
 		_, _ = await(ctx, c, func() (struct{}, error) { return struct{}{}, sleep(ctx, pause/2+rand.N(pause/2)) })
 		pause = min(2*pause, mostPause)
 	}
 	return false
 }
 
-func (c *consumer) say(trouble error) {
+func (c *consumer) logTrouble(trouble error) {
 	if trouble == nil || trouble.Error() == c.trouble {
 		return
 	}
@@ -202,8 +202,8 @@ func (c *consumer) say(trouble error) {
 	c.log.Printf("no connection, still trying: %v", trouble)
 }
 
-// await waits for a call in a goroutine of its own. The loop beats meanwhile, and passes the gate before each beat, so that a worker that hangs while it
-// waits is told from one that has nothing to do. The call must end by itself, or with ctx.
+// await waits for a call in its own goroutine. The loop beats meanwhile, and passes the gate before each beat, so that a worker that hangs
+// while it waits differs from an idle one. The call must end by itself, or with ctx.
 func await[T any](ctx context.Context, c *consumer, call func() (T, error)) (T, error) {
 	var value T
 	var err error
@@ -226,7 +226,7 @@ func await[T any](ctx context.Context, c *consumer, call func() (T, error)) (T, 
 	}
 }
 
-// outlive is a context that ends so long after ctx.
+// outlive returns a context that ends by after ctx has ended.
 func outlive(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {

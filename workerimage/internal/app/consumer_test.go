@@ -21,18 +21,18 @@ import (
 	"stoker/workerimage/internal/task"
 )
 
-// desk is a broker with one task, in memory.
-type desk struct {
-	body     []byte // nil: none
-	down     bool   // no call works
-	refuses  int    // so many calls of Finish fail
+// fakeSource is an in-memory broker with one task.
+type fakeSource struct {
+	body     []byte // nil if none
+	down     bool   // all calls fail
+	refuses  int    // the number of calls of Finish that fail
 	holds    atomic.Int64
 	connects int
 	finished []queue.Message
 	left     bool
 }
 
-func (d *desk) Connect(context.Context) error {
+func (d *fakeSource) Connect(context.Context) error {
 	d.connects++
 	if d.down {
 		return errors.New("down")
@@ -40,7 +40,7 @@ func (d *desk) Connect(context.Context) error {
 	return nil
 }
 
-func (d *desk) Take(ctx context.Context) (queue.Task, error) {
+func (d *fakeSource) Take(ctx context.Context) (queue.Task, error) {
 	if d.down {
 		return queue.Task{}, errors.New("down")
 	}
@@ -52,9 +52,9 @@ func (d *desk) Take(ctx context.Context) (queue.Task, error) {
 	return queue.Task{}, queue.ErrNone
 }
 
-func (d *desk) Hold(context.Context) error { d.holds.Add(1); return nil }
+func (d *fakeSource) Hold(context.Context) error { d.holds.Add(1); return nil }
 
-func (d *desk) Finish(_ context.Context, _ queue.Task, result queue.Message) (queue.Outcome, error) {
+func (d *fakeSource) Finish(_ context.Context, _ queue.Task, result queue.Message) (queue.Outcome, error) {
 	if d.refuses > 0 {
 		d.refuses--
 		return "", errors.New("lost")
@@ -63,9 +63,9 @@ func (d *desk) Finish(_ context.Context, _ queue.Task, result queue.Message) (qu
 	return queue.Stored, nil
 }
 
-func (d *desk) Leave(context.Context) error { d.left = true; return nil }
+func (d *fakeSource) Leave(context.Context) error { d.left = true; return nil }
 
-func newTestConsumer(t *testing.T, d *desk) *consumer {
+func newTestConsumer(t *testing.T, d *fakeSource) *consumer {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "heartbeat")
 	set, err := settings.Read(func(name string) (string, bool) {
@@ -78,7 +78,7 @@ func newTestConsumer(t *testing.T, d *desk) *consumer {
 	return c
 }
 
-// run is c.run until the time is over, in a bubble.
+// runFor runs c.run for a duration, in a bubble.
 func runFor(t *testing.T, c *consumer, d time.Duration) {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
@@ -96,7 +96,7 @@ func TestATaskIsAnsweredByItsResult(t *testing.T) {
 		"the answer is refused": {body: `{"id":"a","kind":"squares","to":4}`, refuses: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := &desk{body: []byte(tc.body), refuses: tc.refuses}
+			d := &fakeSource{body: []byte(tc.body), refuses: tc.refuses}
 			c := newTestConsumer(t, d)
 			synctest.Test(t, func(t *testing.T) { runFor(t, c, time.Minute) })
 			require.True(t, d.left)
@@ -116,9 +116,9 @@ func TestATaskIsAnsweredByItsResult(t *testing.T) {
 	}
 }
 
-// While it waits, connected or not, the worker beats; when it hangs then, it does not, and it obeys still.
+// While it waits, connected or not, the worker beats. When it hangs then, it does not beat, but still handles signals.
 func TestBeatsWhileWaiting(t *testing.T) {
-	for name, d := range map[string]*desk{"for a task": {}, "for the broker": {down: true}} {
+	for name, d := range map[string]*fakeSource{"for a task": {}, "for the broker": {down: true}} {
 		t.Run(name, func(t *testing.T) {
 			c := newTestConsumer(t, d)
 			synctest.Test(t, func(t *testing.T) {
@@ -146,7 +146,7 @@ func TestBeatsWhileWaiting(t *testing.T) {
 
 // A worker that is stopped in the middle of a task reports no result.
 func TestAStopInTheMiddle(t *testing.T) {
-	d := &desk{body: []byte(`{"id":"a","kind":"pow","prefix":"00","to":100000000}`)}
+	d := &fakeSource{body: []byte(`{"id":"a","kind":"pow","prefix":"00","to":100000000}`)}
 	c := newTestConsumer(t, d)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -160,7 +160,7 @@ func TestAStopInTheMiddle(t *testing.T) {
 
 // The lease is held while the threads work, and not while they hang.
 func TestTheLeaseIsHeldByWork(t *testing.T) {
-	d := &desk{}
+	d := &fakeSource{}
 	c := newTestConsumer(t, d)
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -187,7 +187,7 @@ func TestProgressOfAConsumer(t *testing.T) {
 	var a activity
 	work := task.Task{Kind: task.Squares, Range: task.Span{To: 100}, Chunk: 10}
 	begin := a.read()
-	require.Empty(t, progress(begin, a.read(), time.Second), "it waits, and has said so")
+	require.Empty(t, progress(begin, a.read(), time.Second), "it waits, and has logged that")
 	ledger, err := pool.NewLedger(work.Chunks(), checkpoint.State{Round: 1})
 	require.NoError(t, err)
 	a.begin("a", work, ledger)

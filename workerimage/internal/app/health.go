@@ -17,8 +17,8 @@ const (
 	healthHeaders = 4 << 10
 )
 
-// serveHealth answers GET /health on WORKER_LISTEN until ctx ends. An address that cannot be listened on is reported, and the work goes on:
-// then a client that asks finds that nothing answers.
+// serveHealth answers GET /health on WORKER_LISTEN until ctx ends. If the address cannot be used, that is logged, and the work continues
+// without the endpoint.
 func (w *Worker) serveHealth(ctx context.Context, helpers *sync.WaitGroup) {
 	if w.set.Listen == "" {
 		return
@@ -36,7 +36,7 @@ func (w *Worker) serveHealth(ctx context.Context, helpers *sync.WaitGroup) {
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 }
 
-// healthHandler judges by the file that the health check judges by, so that both say the same. It costs one small read.
+// healthHandler checks the same file as the health check, so that both give the same result. It costs one small read.
 func healthHandler(path string, maxAge time.Duration) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {

@@ -27,7 +27,7 @@ func (w *Worker) logStart() {
 	}
 }
 
-// report logs the progress at intervals until ctx ends.
+// logProgress logs the progress at intervals until ctx ends.
 func (w *Worker) logProgress(ctx context.Context) {
 	progress := pool.NewProgress(w.set.Task, time.Now(), w.ledger.State())
 	tick := time.NewTicker(w.set.Progress)
@@ -42,7 +42,7 @@ func (w *Worker) logProgress(ctx context.Context) {
 	}
 }
 
-// tell logs a result. A worker that is killed right after this, before the checkpoint, finishes the round again and
+// logResult logs a result. A worker that is killed right after this, before the checkpoint, finishes the round again and
 // prints the same result again; the result is the same and counts once.
 func (w *Worker) logResult(round checkpoint.Round) {
 	w.log.Printf("round %d done: %s", round.Number, w.result(round))

@@ -7,8 +7,8 @@ import (
 	"stoker/workerimage/internal/pool"
 )
 
-// restore finds out where to continue. A problem with the state directory does not keep a worker from working: it is logged once, and
-// the worker goes on without a checkpoint, or from the beginning. Nothing is deleted.
+// restore determines where to continue. A problem with the state directory does not stop a worker: it is logged once, and the worker
+// continues without a checkpoint, or from the beginning. Nothing is deleted.
 func (w *Worker) restore() (*checkpoint.Store, *pool.Ledger) {
 	if w.set.State == "" {
 		w.log.Printf("no state directory: a restart starts from the beginning")
@@ -31,7 +31,7 @@ func (w *Worker) restore() (*checkpoint.Store, *pool.Ledger) {
 func (w *Worker) begin() *pool.Ledger {
 	ledger, err := pool.NewLedger(w.set.Task.Chunks(), checkpoint.State{Task: w.set.Task.ID(), Round: 1})
 	if err != nil {
-		panic(err) // a state with no chunk in it fits every task
+		panic(err) // a state without chunks is valid for every task
 	}
 	return ledger
 }

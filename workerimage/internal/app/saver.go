@@ -11,11 +11,11 @@ import (
 
 // saver writes the checkpoint at intervals. It has its own goroutine, so that a slow disk does not stop the work.
 type saver struct {
-	store   *checkpoint.Store // nil is nowhere
+	store   *checkpoint.Store // nil saves nothing
 	ledger  *pool.Ledger
 	log     *log.Logger
 	failing bool
-	round   uint64 // what the file says, as far as this process wrote it
+	round   uint64 // the round in the file, if this process wrote it
 	done    uint64
 }
 

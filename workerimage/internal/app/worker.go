@@ -19,8 +19,8 @@ import (
 
 // Exit codes of a worker. Faults have their own.
 const (
-	ExitDone    = 0 // all rounds done, or stopped as asked and the checkpoint written
-	ExitUnsaved = 1 // stopped as asked, and the last checkpoint could not be written
+	ExitDone    = 0 // all rounds done, or stopped by a signal and the checkpoint written
+	ExitUnsaved = 1 // stopped by a signal, and the last checkpoint could not be written
 )
 
 // lastSave bounds the last save: with a dead disk a worker must still end within Docker's 10 s.
@@ -48,7 +48,7 @@ func New(set settings.Settings, logger *log.Logger) *Worker {
 		Exit:      os.Exit,
 		Crash:     fault.CrashProcess,
 		Memory:    func() (uint64, bool) { return cgroup.Memory(os.DirFS("/")) },
-		Say:       logger.Printf,
+		Log:       logger.Printf,
 		Heartbeat: w.heartbeat,
 		Gate:      w.gate,
 	})
@@ -69,7 +69,7 @@ func (w *Worker) Run(signals <-chan os.Signal) int {
 	w.ledger = ledger
 	var helpers sync.WaitGroup
 	w.serve(ctx, stop, signals, &helpers)
-	w.heartbeat.Start() // it shows that the worker behaves as its faults want it
+	w.heartbeat.Start() // it shows that the worker's first faults are injected
 	helpers.Go(func() { w.logProgress(ctx) })
 	books := newSaver(store, ledger, w.log)
 	saved := make(chan error, 1)
@@ -81,7 +81,7 @@ func (w *Worker) Run(signals <-chan os.Signal) int {
 	return w.finish(store, saved)
 }
 
-// consume works on the tasks of a queue. What is in hand at the end is given back, so that there is no checkpoint to write.
+// consume works on the tasks of a queue. The current task is returned at the end, so there is no checkpoint to write.
 func (w *Worker) consume(ctx context.Context, stop context.CancelFunc, signals <-chan os.Signal) int {
 	c := newConsumer(w)
 	var helpers sync.WaitGroup
@@ -94,7 +94,7 @@ func (w *Worker) consume(ctx context.Context, stop context.CancelFunc, signals <
 	return ExitDone
 }
 
-// serve starts what carries out faults and answers signals until ctx ends.
+// serve starts the goroutines that inject faults and handle signals until ctx ends.
 func (w *Worker) serve(ctx context.Context, stop context.CancelFunc, signals <-chan os.Signal, helpers *sync.WaitGroup) {
 	orders := make(chan []fault.Fault)
 	scheduler := fault.NewScheduler(w.injector, w.set.FaultFile, orders)

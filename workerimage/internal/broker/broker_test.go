@@ -20,7 +20,7 @@ import (
 	"stoker/workerimage/internal/test/servers"
 )
 
-// bench is a queue of its own on a shared server.
+// bench is a test's own queue on a shared server.
 type bench struct {
 	*testing.T
 	spec queue.Spec
@@ -90,7 +90,7 @@ func (b bench) finish(c broker.Consumer, task queue.Task, attempt string) queue.
 	return outcome
 }
 
-// results is the bodies of all results of these IDs. They stay.
+// results returns the bodies of all results of these IDs. They stay.
 func (b bench) results(ids ...string) []string {
 	b.Helper()
 	client := b.client()
@@ -102,7 +102,7 @@ func (b bench) results(ids ...string) []string {
 			bodies = append(bodies, string(one.Body))
 		}
 	}
-	require.NoError(b, client.Clear(b.Context(), nil)) // RabbitMQ gives them to the next
+	require.NoError(b, client.Clear(b.Context(), nil)) // RabbitMQ delivers them to the next consumer
 	slices.Sort(bodies)
 	return slices.Compact(bodies)
 }
@@ -145,7 +145,7 @@ func inTurn(b bench) {
 	require.ElementsMatch(b, []string{"result of 1 by x", "result of 2 by x", "result of 3 by x"}, b.results("1", "2", "3"))
 }
 
-// A worker that leaves gives its task back at once, to the front.
+// A worker that leaves returns its task at once, to the front.
 func givenBack(b bench) {
 	b.put("1", "2")
 	one := b.consumer("one", time.Hour)
@@ -154,7 +154,7 @@ func givenBack(b bench) {
 	two := b.consumer("two", time.Hour)
 	task := b.take(two)
 	require.Equal(b, "1", string(task.Body))
-	require.Equal(b, b.spec.Kind == queue.AMQP, task.Again, "as far as the broker tells")
+	require.Equal(b, b.spec.Kind == queue.AMQP, task.Again, "if the broker reports that")
 }
 
 // With RabbitMQ a task goes with its connection. With Redis it stays, and the result counts.
@@ -190,7 +190,7 @@ func twoResults(b bench) {
 	require.Equal(b, []queue.Found{{Body: []byte("result of 1 by x"), Duplicates: 1}}, found)
 }
 
-// Results stay until they are cleared, and those of others after that, too.
+// Results stay until they are cleared; other results stay after that, too.
 func collected(b bench) {
 	b.put("1", "2")
 	one := b.consumer("one", time.Hour)
@@ -249,7 +249,7 @@ func ofRedis() map[string]func(bench) {
 			one := b.consumer("one", time.Hour)
 			b.take(one)
 			require.NoError(b, one.Connect(b.Context()))
-			require.Equal(b, "1", string(b.take(one).Body), "the worker has nothing in hand, as it asks for a task")
+			require.Equal(b, "1", string(b.take(one).Body), "a worker that requests a task has none")
 		},
 		"of one name": func(b bench) {
 			b.put("1")
@@ -262,7 +262,7 @@ func ofRedis() map[string]func(bench) {
 
 func ofRabbit() map[string]func(bench) {
 	return map[string]func(bench){
-		// The broker confirms a message for a queue that is not there. It must not be taken for a result that is stored.
+		// The broker confirms a message for a queue that is not there. That must not count as a stored result.
 		"no queue of results": func(b bench) {
 			b.put("1")
 			one := b.consumer("one", 0)
@@ -273,7 +273,7 @@ func ofRabbit() map[string]func(bench) {
 			})
 			_, err := one.Finish(b.Context(), task, result("1", "x"))
 			require.Error(b, err)
-			require.NoError(b, one.Connect(b.Context()), "which makes the queue again")
+			require.NoError(b, one.Connect(b.Context()), "which creates the queue again")
 			require.Equal(b, queue.Stored, b.finish(one, b.take(one), "y"))
 			require.Equal(b, []string{"result of 1 by y"}, b.results("1"))
 		},
@@ -314,7 +314,7 @@ func ofRabbit() map[string]func(bench) {
 	}
 }
 
-// raw speaks to the broker without the code under test.
+// raw calls the broker without the code under test.
 func (b bench) raw(call func(channel *amqp.Channel) error) {
 	b.Helper()
 	conn, err := amqp.DialConfig("amqp://"+b.spec.Host, amqp.Config{
@@ -327,7 +327,7 @@ func (b bench) raw(call func(channel *amqp.Channel) error) {
 	require.NoError(b, call(channel))
 }
 
-// A wrong password, a port where nobody is, and one where somebody is silent: an error in time, with no password in it.
+// A wrong password, a closed port, and a server that does not answer: an error in time, without the password.
 func TestNoConnection(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -344,7 +344,7 @@ func TestNoConnection(t *testing.T) {
 				begin := time.Now()
 				consumer := broker.NewConsumer(spec, "one", time.Minute)
 				err = consumer.Connect(t.Context())
-				if err == nil { // Redis is asked first when a task is
+				if err == nil { // the first request to Redis is for a task
 					_, err = consumer.Take(t.Context())
 				}
 				require.Error(t, err)

@@ -17,7 +17,7 @@ const mount = "sys/fs/cgroup"
 // noLimit is how cgroup v1 writes "no memory limit": a number near 2^63, rounded down to a page.
 const noLimit = 1 << 62
 
-// CPUs is the CPU quota in CPUs (0.5 for `cpus: 0.5`), or false without one. root is the file system of the process,
+// CPUs returns the CPU quota in CPUs (0.5 for `cpus: 0.5`), or false without one. root is the file system of the process,
 // os.DirFS("/").
 func CPUs(root fs.FS) (float64, bool) {
 	if fields, ok := read(root, "", "cpu.max"); ok && len(fields) == 2 {
@@ -31,7 +31,7 @@ func CPUs(root fs.FS) (float64, bool) {
 	return ratio(quota[0], period[0])
 }
 
-// Memory is the memory limit in bytes, or false without one.
+// Memory returns the memory limit in bytes, or false without one.
 func Memory(root fs.FS) (uint64, bool) {
 	fields, ok := read(root, "", "memory.max")
 	if !ok {
@@ -44,9 +44,8 @@ func Memory(root fs.FS) (uint64, bool) {
 	return limit, err == nil && limit < noLimit
 }
 
-// Threads is how many threads can be busy: the quota rounded up, and never more than procs, which is what the Go runtime
-// allows. Go 1.26 looks at the quota too, but never goes below 2, so that its own threads have room; a working thread
-// beyond the quota would only make the throttling longer for both.
+// Threads returns the number of threads to run: the quota rounded up, and never more than procs, the Go runtime's limit. Go 1.26 considers
+// the quota too, but never goes below 2, for its own threads; a working thread beyond the quota would only cause more throttling for both.
 func Threads(root fs.FS, procs int) int {
 	quota, ok := CPUs(root)
 	if !ok {
@@ -80,7 +79,7 @@ func read(root fs.FS, controller, file string) ([]string, bool) {
 	return nil, false
 }
 
-// own is the path after the second colon of the controller's line, "" if there is none. The v2 line has no controller.
+// own returns the path after the second colon of the controller's line, "" if there is none. The v2 line has no controller.
 func own(root fs.FS, controller string) string {
 	text, err := fs.ReadFile(root, "proc/self/cgroup")
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package checkpoint keeps what a worker has done across its death.
+// Package checkpoint stores a worker's finished work across its death.
 //
 // The set of chunks done and the result that they add up to are one value in one file, and the file is replaced in one
 // step. So a worker killed at any instant finds, at its next start, a result that counts exactly the chunks that the
@@ -21,7 +21,7 @@ const version = 1
 // State is what a worker has done.
 type State struct {
 	Task  string       `json:"task"`            // task.Task.ID of the work that this is a state of
-	Round uint64       `json:"round"`           // the round under way, counted from 1
+	Round uint64       `json:"round"`           // the current round, counted from 1
 	Next  uint64       `json:"next"`            // chunks below this one are done
 	Ahead []uint64     `json:"ahead,omitempty"` // chunks done at or above Next, in rising order
 	Sum   task.Partial `json:"sum"`             // the chunks done in this round, added up
@@ -31,11 +31,11 @@ type State struct {
 // Round is a finished round.
 type Round struct {
 	Number uint64       `json:"number"`
-	Chunks uint64       `json:"chunks"` // how many were counted into Sum
+	Chunks uint64       `json:"chunks"` // the number of chunks in Sum
 	Sum    task.Partial `json:"sum"`
 }
 
-// Done is how many chunks of the round under way are done.
+// Done returns the number of chunks of the current round that are done.
 func (s State) Done() uint64 { return s.Next + uint64(len(s.Ahead)) }
 
 type envelope struct {
@@ -62,7 +62,7 @@ func decode(text []byte) (State, error) {
 		return State{}, fmt.Errorf("version %d, this worker reads version %d", e.Version, version)
 	}
 	if digest(e.State) != e.SHA256 {
-		return State{}, fmt.Errorf("the checksum does not fit the content")
+		return State{}, fmt.Errorf("the checksum does not match the content")
 	}
 	var state State
 	if err := json.Unmarshal(e.State, &state); err != nil {
@@ -71,7 +71,7 @@ func decode(text []byte) (State, error) {
 	return state, state.check()
 }
 
-// check refuses a state that no worker can have written; with a good checksum that is somebody's hand.
+// check refuses a state that no worker can have written; with a valid checksum it was edited by hand.
 func (s State) check() error {
 	if s.Round == 0 {
 		return fmt.Errorf("round 0: rounds are counted from 1")

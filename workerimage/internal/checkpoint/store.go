@@ -13,17 +13,17 @@ const (
 	lockName = "lock"
 )
 
-// ErrInUse says that another worker holds the directory. Two workers with one checkpoint would each take the other's
-// chunks for its own: `docker compose up --scale` with one named volume does exactly that.
+// ErrInUse means that another worker has locked the directory. Two workers with one checkpoint would each count the other's chunks as its
+// own: `docker compose up --scale` with one named volume does exactly that.
 var ErrInUse = errors.New("another worker uses this directory: give each worker a volume of its own")
 
-// Store is a directory with one checkpoint in it, held by this process until Close or death.
+// Store is a directory with one checkpoint in it, locked by this process until Close or its end.
 type Store struct {
 	dir  string
 	lock *os.File
 }
 
-// Open makes the directory if need be, holds it, and tries to write in it. The errors are those of the file system, or ErrInUse.
+// Open creates the directory if necessary, locks it, and tries to write in it. The errors are those of the file system, or ErrInUse.
 func Open(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -42,11 +42,11 @@ func Open(dir string) (*Store, error) {
 	return &Store{dir: dir, lock: lock}, nil
 }
 
-// Close lets go of the directory.
+// Close unlocks the directory.
 func (s *Store) Close() error { return s.lock.Close() }
 
-// Load reads the checkpoint. No checkpoint is nil and no error. One that cannot be read as a checkpoint is a *Damaged
-// error, and is for SetAside; any other error is the file system's.
+// Load reads the checkpoint. Without a checkpoint it returns nil and no error. For an invalid one it returns a *Damaged error, and the
+// caller should use SetAside; any other error is the file system's.
 func (s *Store) Load() (*State, error) {
 	text, err := os.ReadFile(s.path())
 	if errors.Is(err, os.ErrNotExist) {
@@ -62,7 +62,7 @@ func (s *Store) Load() (*State, error) {
 	return &state, nil
 }
 
-// Damaged is a checkpoint that is there and cannot be used.
+// Damaged is the error of a checkpoint that exists and cannot be used.
 type Damaged struct {
 	Path string
 	Why  error
@@ -72,8 +72,8 @@ func (d *Damaged) Error() string { return fmt.Sprintf("checkpoint %s: %v", d.Pat
 
 func (d *Damaged) Unwrap() error { return d.Why }
 
-// SetAside renames the checkpoint, so that the next Save does not destroy what a person may want to look at, and returns
-// where it is. Only the latest one of each suffix is kept.
+// SetAside renames the checkpoint, so that the next Save does not replace it and an operator can inspect it, and returns the new path. Only
+// the latest one of each suffix is kept.
 func (s *Store) SetAside(suffix string) (string, error) {
 	to := s.path() + "." + suffix
 	if err := os.Rename(s.path(), to); err != nil {
@@ -82,8 +82,8 @@ func (s *Store) SetAside(suffix string) (string, error) {
 	return to, s.syncDir()
 }
 
-// Save replaces the checkpoint. When it returns nil the state outlives a crash of the host; when it fails or the process
-// is killed in it, the checkpoint is the old one or the new one, whole. Not for two goroutines at once.
+// Save replaces the checkpoint atomically. When it returns nil the state survives a crash of the host. When it fails or the process is
+// killed during it, the checkpoint is the old or the new one. It is not safe for concurrent use.
 func (s *Store) Save(state State) error {
 	text, err := encode(state)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"stoker/workerimage/internal/task"
 )
 
-func TestLoadGivesBackWhatSaveTook(t *testing.T) {
+func TestLoadReturnsWhatWasSaved(t *testing.T) {
 	store := open(t)
 	none, err := store.Load()
 	require.NoError(t, err)
@@ -29,7 +29,7 @@ func TestLoadGivesBackWhatSaveTook(t *testing.T) {
 func TestAHalfWrittenFileIsNotTheCheckpoint(t *testing.T) {
 	store := open(t)
 	require.NoError(t, store.Save(sample()))
-	// What a kill in the middle of Save leaves.
+	// The state after a kill during Save.
 	require.NoError(t, os.WriteFile(store.path()+".next", []byte(`{"version":1,"sh`), 0o600))
 	got, err := store.Load()
 	require.NoError(t, err)
@@ -43,7 +43,7 @@ func TestAHalfWrittenFileIsNotTheCheckpoint(t *testing.T) {
 	require.Equal(t, next, *got)
 }
 
-func TestDamagedCheckpointIsToldAndSetAside(t *testing.T) {
+func TestDamagedCheckpointIsReportedAndSetAside(t *testing.T) {
 	good, err := encode(sample())
 	require.NoError(t, err)
 	handmade := func(change func(*State)) string {
@@ -119,8 +119,8 @@ func sample() State {
 	}
 }
 
-// FuzzLoad puts any bytes where the checkpoint is, or any state under a good checksum. What is taken for a state is one, and
-// is the same after it was saved again; all else is kept.
+// FuzzLoad loads any bytes as a checkpoint, or any state with a valid checksum. A state that is accepted is valid, and is the same after it
+// was saved again; all others are kept.
 func FuzzLoad(f *testing.F) {
 	good, err := encode(sample())
 	require.NoError(f, err)

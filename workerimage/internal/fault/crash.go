@@ -6,7 +6,7 @@ import (
 	"unsafe"
 )
 
-// CrashProcess dies of SIGSEGV, also as process 1 of a container. There a signal that is sent, be it by the process to
+// CrashProcess ends the process with SIGSEGV, also as process 1 of a container. There a signal that is sent, be it by the process to
 // itself, does nothing unless a handler is set; only a real fault of the CPU, with the default action set, still kills. The
 // Go runtime has a handler for SIGSEGV that turns it into a panic and exit code 2, so that handler is taken away first.
 // Docker shows 139. No core file is left.

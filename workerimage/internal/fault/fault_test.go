@@ -48,7 +48,7 @@ func TestParseRefuses(t *testing.T) {
 	require.Len(t, faults, 1)
 }
 
-// FuzzParse reads any list. A fault of it can happen, at a time that is not before now, and its name means itself.
+// FuzzParse reads any list. Each fault is valid, its time is not in the past, and its name parses to the same fault.
 func FuzzParse(f *testing.F) {
 	for _, list := range []string{
 		"crash@60s~20s", "unhealthy@10s,recover@40s", "exit:255,leak:1048576", " , ", "hang@2562047h~2562047h", "exit:1@-1s", "leak:+7@.5s~0", "crash@1s~\xff",
@@ -114,7 +114,7 @@ func TestFaultsComeWhenTheyAreDue(t *testing.T) {
 	})
 }
 
-func TestABadFileIsTakenAndTold(t *testing.T) {
+func TestABadFileIsRemovedAndReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := newTrace()
 		file := filepath.Join(t.TempDir(), "fault")
@@ -130,7 +130,7 @@ func TestABadFileIsTakenAndTold(t *testing.T) {
 	})
 }
 
-func TestAFileThatCannotBeTakenIsToldOnce(t *testing.T) {
+func TestAFileThatCannotBeRemovedIsReportedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := newTrace()
 		stop := serve(t, world, t.TempDir(), nil, "")
@@ -146,7 +146,7 @@ func TestLeakNeedsAMemoryLimit(t *testing.T) {
 		world := newTrace()
 		stop := serve(t, world, "", nil, "leak:1")
 		time.Sleep(10 * time.Second)
-		require.Equal(t, 2, world.lines()) // the fault, and that it is refused
+		require.Equal(t, 2, world.lines()) // the fault, and its refusal
 		stop()
 
 		world.memory = true
@@ -196,11 +196,11 @@ func serve(t *testing.T, world *trace, file string, orders <-chan []Fault, first
 	return func() { cancel(); served.Wait() }
 }
 
-// trace is a world that writes down what is done to it.
+// trace is a process that records the calls.
 type trace struct {
 	mu     sync.Mutex
 	done   []string
-	said   int
+	logged int
 	memory bool
 }
 
@@ -211,7 +211,7 @@ func (w *trace) world() Process {
 		Exit:      func(code int) { w.note(fmt.Sprintf("exit %d", code)) },
 		Crash:     func() { w.note("crash") },
 		Memory:    func() (uint64, bool) { return 1 << 30, w.memory },
-		Say:       func(string, ...any) { w.mu.Lock(); defer w.mu.Unlock(); w.said++ },
+		Log:       func(string, ...any) { w.mu.Lock(); defer w.mu.Unlock(); w.logged++ },
 		Heartbeat: w,
 		Gate:      NewGate(),
 	}
@@ -228,7 +228,7 @@ func (w *trace) note(what string) {
 func (w *trace) lines() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.said
+	return w.logged
 }
 
 func (w *trace) take() []string {

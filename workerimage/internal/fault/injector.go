@@ -13,12 +13,12 @@ type HeartbeatSwitch interface {
 	Mute(on bool)
 }
 
-// Process is what faults act on. It holds functions, so that a test survives them.
+// Process is the target of faults. It has functions, so that tests can replace them.
 type Process struct {
 	Exit      func(code int)        // ends the process at once, with no checkpoint
 	Crash     func()                // ends it by SIGSEGV
 	Memory    func() (uint64, bool) // the container's memory limit
-	Say       func(string, ...any)  // one line for people
+	Log       func(string, ...any)  // logs one line
 	Heartbeat HeartbeatSwitch
 	Gate      *Gate
 }
@@ -33,7 +33,7 @@ type Injector struct {
 	plug  context.CancelFunc // stops the leak
 }
 
-// NewInjector does nothing until Inject.
+// NewInjector returns an injector, which does nothing until Inject.
 func NewInjector(world Process) *Injector { return &Injector{world: world, plug: func() {}} }
 
 // IgnoresTerm reports whether SIGTERM is ignored.
@@ -41,7 +41,7 @@ func (i *Injector) IgnoresTerm() bool { return i.ignoreTerm.Load() }
 
 // Inject carries out the fault now, whatever its time. A leak ends with ctx.
 func (i *Injector) Inject(ctx context.Context, fault Fault) {
-	i.world.Say("fault: %s", fault)
+	i.world.Log("fault: %s", fault)
 	switch fault.Kind {
 	case Crash:
 		i.world.Crash()
@@ -74,7 +74,7 @@ func (i *Injector) undo() {
 // leak refuses to run without a memory limit: the kernel would then kill any process of the host.
 func (i *Injector) leak(ctx context.Context, perSecond int) {
 	if _, limited := i.world.Memory(); !limited {
-		i.world.Say("fault: leak refused, this container has no memory limit: set mem_limit")
+		i.world.Log("fault: leak refused, this container has no memory limit: set mem_limit")
 		return
 	}
 	i.mu.Lock()

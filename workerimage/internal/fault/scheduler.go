@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// look is how often the scheduler checks the clock and the file: the precision of a fault's time. Each check wakes the
-// process, which costs some 0.3 ms of CPU on a small host; a worker that hangs must appear idle.
+// pollInterval is the interval at which the scheduler checks the clock and the file: the precision of a fault's time. Each check wakes the
+// process, which costs about 0.3 ms of CPU on a small host; a worker that hangs must appear idle.
 const pollInterval = 500 * time.Millisecond
 
 // Scheduler accepts faults from a file and a channel, and injects them when they are due.
@@ -17,7 +17,7 @@ type Scheduler struct {
 	file        string
 	orders      <-chan []Fault
 	pending     []scheduledFault
-	lastProblem string // with the file, so that it is not logged twice a second
+	lastProblem string // of the file, so that it is not logged twice a second
 }
 
 type scheduledFault struct {
@@ -30,7 +30,7 @@ func NewScheduler(injector *Injector, file string, orders <-chan []Fault) *Sched
 	return &Scheduler{injector: injector, file: file, orders: orders}
 }
 
-// Begin takes the faults that are given first, and has injected those that are due at once when it returns. It comes before Serve.
+// Begin accepts the first faults, and injects those that are due at once before it returns. Call it before Serve.
 func (d *Scheduler) Begin(ctx context.Context, first []Fault) {
 	d.schedule(first)
 	d.fire(ctx)
@@ -81,13 +81,13 @@ func (d *Scheduler) readFile() {
 		problem = err.Error()
 	}
 	if problem != "" && problem != d.lastProblem {
-		d.injector.world.Say("fault file %s: %s", d.file, problem)
+		d.injector.world.Log("fault file %s: %s", d.file, problem)
 	}
 	d.lastProblem = problem
 	d.schedule(faults)
 }
 
-// collect reads the file and removes it before a fault is injected: after a crash the process must not find it again.
+// collect reads the file and removes it before a fault is injected: a crash must not repeat the fault at the next start.
 func collect(path string) ([]Fault, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {

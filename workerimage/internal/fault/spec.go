@@ -15,7 +15,7 @@ type Kind string
 
 // The kinds of faults.
 const (
-	Crash      Kind = "crash"       // dies of SIGSEGV
+	Crash      Kind = "crash"       // ends with SIGSEGV
 	Exit       Kind = "exit"        // ends at once with an exit code, 1 by default
 	Hang       Kind = "hang"        // the threads stop: no CPU, no heartbeat
 	Spin       Kind = "spin"        // the threads burn CPU without doing work: no heartbeat
@@ -25,7 +25,7 @@ const (
 	Recover    Kind = "recover"     // ends hang, spin, leak, ignore-term and unhealthy
 )
 
-// Kinds is all of them, for messages.
+// Kinds returns all of them, for messages.
 func Kinds() []Kind {
 	return []Kind{Crash, Exit, Hang, Spin, Leak, IgnoreTerm, Unhealthy, Recover}
 }
@@ -124,7 +124,7 @@ func positive(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// due draws the time at which the fault is to happen, never before 0.
+// due returns a random time for the fault within its spread, never before 0.
 func (f Fault) due() time.Duration {
 	if f.Spread == 0 {
 		return f.After

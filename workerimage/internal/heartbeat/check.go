@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Check is the health check: nil while the last beat is at most maxAge old. It costs two small reads, because it runs on the
+// Check is the health check: it returns nil while the last beat is at most maxAge old. It costs two small reads, because it runs on the
 // worker's own throttled quota.
 func Check(path string, maxAge time.Duration) error {
 	text, err := os.ReadFile(path)
@@ -25,7 +25,7 @@ func Check(path string, maxAge time.Duration) error {
 	}
 	now, err := sinceBoot()
 	if err != nil {
-		return fmt.Errorf("cannot tell the age of the heartbeat: %w", err)
+		return fmt.Errorf("cannot determine the age of the heartbeat: %w", err)
 	}
 	return judge(now-time.Duration(beat), maxAge)
 }
@@ -41,8 +41,8 @@ func judge(age, maxAge time.Duration) error {
 	}
 }
 
-// sinceBoot is the clock that worker and health check share. The wall clock would make every worker of a host unhealthy, or
-// a dead one healthy, whenever it is set.
+// sinceBoot returns the clock that worker and health check share. The wall clock would make every worker of a host unhealthy, or a dead one
+// healthy, whenever it is set.
 func sinceBoot() (time.Duration, error) {
 	text, err := os.ReadFile("/proc/uptime")
 	if err != nil {

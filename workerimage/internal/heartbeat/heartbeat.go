@@ -1,4 +1,4 @@
-// Package heartbeat tells the health check, which is another process, that the threads work.
+// Package heartbeat shows the health check, which is another process, that the threads work.
 //
 // There is no goroutine that beats: the thread that has done a slice of work writes the file, so that the file is
 // recent only while work is being done.
@@ -21,16 +21,16 @@ type Heartbeat struct {
 	path   string
 	failed func(error)
 
-	mu      sync.Mutex
-	beats   map[int]time.Time
-	count   uint64
-	written time.Time
-	muted   bool
-	told    bool
+	mu       sync.Mutex
+	beats    map[int]time.Time
+	count    uint64
+	written  time.Time
+	muted    bool
+	reported bool
 }
 
-// New returns a heartbeat that writes the file at path. A write that fails is reported to failed once, and repeated at every beat; the
-// health check fails meanwhile.
+// New returns a heartbeat that writes the file at path. The first failed write is reported to failed; the write is repeated at every beat,
+// and the health check fails meanwhile.
 func New(path string, failed func(error)) *Heartbeat {
 	return &Heartbeat{path: path, failed: failed, beats: map[int]time.Time{}}
 }
@@ -43,7 +43,7 @@ func (h *Heartbeat) Start() {
 }
 
 // Beat records that a thread has just done a slice of work. The file holds the time of the thread that has been
-// silent longest, so that the others do not hide one that hangs.
+// silent longest, so that one that hangs is not hidden by the others.
 func (h *Heartbeat) Beat(thread int) {
 	now := time.Now()
 	h.mu.Lock()
@@ -56,7 +56,7 @@ func (h *Heartbeat) Beat(thread int) {
 	h.write(now)
 }
 
-// Count is how many beats there were. It rises while any thread works, muted or not.
+// Count returns the number of beats. It rises while any thread works, muted or not.
 func (h *Heartbeat) Count() uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -70,7 +70,7 @@ func (h *Heartbeat) Rest(thread int) {
 	delete(h.beats, thread)
 }
 
-// Mute stops the file from being written while work goes on, or lets it be written again: the fault "unhealthy".
+// Mute stops or resumes writing the file while the work continues: the fault "unhealthy".
 func (h *Heartbeat) Mute(on bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -83,8 +83,8 @@ func (h *Heartbeat) write(now time.Time) {
 	if err == nil {
 		err = replace(h.path, boot-h.silence(now))
 	}
-	if err != nil && !h.told {
-		h.told = true
+	if err != nil && !h.reported {
+		h.reported = true
 		h.failed(err)
 	}
 }
@@ -97,7 +97,7 @@ func (h *Heartbeat) silence(now time.Time) time.Duration {
 	return now.Sub(oldest)
 }
 
-// replace is a rename, so that the health check never reads half a number. It need not survive a crash of the host.
+// replace renames a new file into place, so that the health check never reads half a number. It need not survive a crash of the host.
 func replace(path string, beat time.Duration) error {
 	next := path + ".next"
 	if err := os.WriteFile(next, strconv.AppendInt(nil, int64(beat), 10), 0o644); err != nil {

@@ -34,7 +34,7 @@ func TestCheckRefusesWhatIsNoBeat(t *testing.T) {
 	require.Error(t, Check(t.TempDir(), time.Hour))
 }
 
-func TestTheFileTellsTheAgeOfTheSlowestThread(t *testing.T) {
+func TestTheFileHasTheAgeOfTheSlowestThread(t *testing.T) {
 	steps := []struct {
 		name string
 		do   func(*Heartbeat)
@@ -89,7 +89,7 @@ func TestMutedWritesNothing(t *testing.T) {
 	})
 }
 
-func TestAFailureIsToldOnce(t *testing.T) {
+func TestAFailureIsReportedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reports := 0
 		heart := New(filepath.Join(t.TempDir(), "no", "beat"), func(error) { reports++ })

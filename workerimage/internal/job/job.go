@@ -1,4 +1,4 @@
-// Package job is what a queue carries: one task as a message, and its result as another. Both are JSON objects.
+// Package job encodes the messages of a queue: a task and its result. Both are JSON objects.
 package job
 
 import (
@@ -21,7 +21,7 @@ type Job struct {
 	Seed   string    `json:"seed,omitempty"`   // task.Pow
 }
 
-// Result is what a worker answers. Two results with the same ID are of the same job.
+// Result is a worker's answer. Two results with the same ID are of the same job.
 type Result struct {
 	ID      string        `json:"id"`
 	Attempt string        `json:"attempt"` // differs between two computations of the same job
@@ -38,7 +38,7 @@ const longest = 255
 // Encode returns the message of the job.
 func (j Job) Encode() ([]byte, error) { return json.Marshal(j) }
 
-// Decode reads a message. The error says what is wrong with it, in one line.
+// Decode reads a message. The error is one line.
 func Decode(body []byte) (Job, error) {
 	var j Job
 	reader := json.NewDecoder(bytes.NewReader(body))
@@ -56,7 +56,7 @@ func Decode(body []byte) (Job, error) {
 	return j, err
 }
 
-// Task is the work of the job, or what is wrong with its parameters.
+// Task returns the work of the job, or an error if its parameters are invalid.
 func (j Job) Task() (task.Task, error) {
 	t := task.Task{
 		Kind:  j.Kind,
@@ -74,7 +74,7 @@ func (j Job) Task() (task.Task, error) {
 	return t, t.Check()
 }
 
-// Refuse is the result of a message that is not a job. A message without a usable ID gets one from its bytes, so that the same message has
+// Refuse returns the result of a message that is not a job. A message without a usable ID gets one from its bytes, so that the same message has
 // the same result ID each time.
 func Refuse(body []byte, why error) Result {
 	var named struct {

@@ -10,7 +10,7 @@ import (
 // Heartbeat receives the beats of the threads.
 type Heartbeat interface {
 	Beat(thread int) // the thread has just done a slice of work
-	Rest(thread int) // the thread has no work for now: its silence means nothing
+	Rest(thread int) // the thread has no work for now: ignore its missing beats
 }
 
 // Gate may block a thread, as a fault does. It must return when ctx ends.

@@ -28,13 +28,13 @@ func TestEveryChunkIsCountedOnce(t *testing.T) {
 	}
 }
 
-// A round cut off again and again, each time going on from a copy of the books that is some chunks old, as after a kill.
+// A round that is interrupted repeatedly continues each time from a copy of the ledger that is some chunks old, as after a kill.
 func TestARoundCutOffAgainAndAgain(t *testing.T) {
 	work := squares(5000, 7)
 	saved := checkpoint.State{Task: work.ID(), Round: 1}
-	lives := 0
-	for ; ; lives++ {
-		require.Less(t, lives, 1000)
+	runs := 0
+	for ; ; runs++ {
+		require.Less(t, runs, 1000)
 		ledger, err := NewLedger(work.Chunks(), saved)
 		require.NoError(t, err)
 		ctx, kill := context.WithCancel(t.Context())
@@ -55,7 +55,7 @@ func TestARoundCutOffAgainAndAgain(t *testing.T) {
 			break
 		}
 	}
-	require.Greater(t, lives, 20)
+	require.Greater(t, runs, 20)
 }
 
 func TestStopDropsTheChunkWithinASlice(t *testing.T) {
@@ -95,8 +95,8 @@ func TestLedgerGoesOnFromAState(t *testing.T) {
 	require.Panics(t, func() { ledger.Enter(3, task.Partial{}) })
 }
 
-// An earlier life did 1 to 3 and was killed over 0.
-func TestLedgerDoesNotHandOutWhatAnEarlierLifeDidAhead(t *testing.T) {
+// An earlier process did 1 to 3 and was killed during 0.
+func TestLedgerDoesNotIssueWhatAnEarlierProcessDidAhead(t *testing.T) {
 	ledger, err := NewLedger(5, checkpoint.State{Round: 1, Ahead: []uint64{1, 2, 3}})
 	require.NoError(t, err)
 	for _, want := range []uint64{0, 4} {

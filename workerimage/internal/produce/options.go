@@ -17,12 +17,12 @@ import (
 	"stoker/workerimage/internal/task"
 )
 
-// Usage is the options, for people.
+// Usage is the help text.
 const Usage = `usage: worker produce --tasks N [OPTION...]    put tasks into a queue
        worker collect --tasks N --run NAME     collect the results of an earlier run
 
   --queue URL     amqp://user:password@host/vhost?queue=tasks or redis://host:6379/0?list=tasks; WORKER_QUEUE or WORKER_QUEUE_FILE
-                  unless told: a command line is no place for a password
+                  by default; a password should not be on a command line
   --tasks N       how many
   --kind KIND     pow or squares (pow)
   --size N        numbers in each task (1000000)
@@ -33,7 +33,7 @@ const Usage = `usage: worker produce --tasks N [OPTION...]    put tasks into a q
   --timeout T     for all of it (10m)
 `
 
-// Options is what to put.
+// Options configure a run.
 type Options struct {
 	Queue   queue.Spec
 	Tasks   int
@@ -140,7 +140,7 @@ func (o *Options) check() error {
 	return err
 }
 
-// IDs is the IDs of all jobs of the run.
+// IDs returns the IDs of all jobs of the run.
 func (o *Options) IDs() []string {
 	ids := make([]string, o.Tasks)
 	for n := range ids {
@@ -149,7 +149,7 @@ func (o *Options) IDs() []string {
 	return ids
 }
 
-// Jobs is all jobs of the run.
+// Jobs returns all jobs of the run.
 func (o *Options) Jobs() []job.Job {
 	jobs := make([]job.Job, o.Tasks)
 	for n := range jobs {
@@ -160,7 +160,7 @@ func (o *Options) Jobs() []job.Job {
 
 func (o *Options) id(n int) string { return fmt.Sprintf("%s-%d", o.Run, n+1) }
 
-// job is the n-th job, counted from 0. The ranges of the jobs follow each other.
+// job returns the n-th job, counted from 0. The ranges of the jobs follow each other.
 func (o *Options) job(n int) job.Job {
 	j := job.Job{ID: o.id(n), Kind: o.Kind, From: uint64(n) * o.Size, To: uint64(n+1) * o.Size}
 	if o.Kind == task.Pow {

@@ -13,11 +13,11 @@ import (
 	"stoker/workerimage/internal/task"
 )
 
-func TestTallyTellsDuplicatesApart(t *testing.T) {
+func TestTallyDetectsDuplicates(t *testing.T) {
 	tally := produce.NewTally([]string{"1", "2", "3", "4"})
 	for _, result := range []job.Result{
 		{ID: "1", Attempt: "a", Worker: "w1"},
-		{ID: "1", Attempt: "a", Worker: "w1"}, // the broker delivered the same result again
+		{ID: "1", Attempt: "a", Worker: "w1"}, // the broker delivered the result again
 		{ID: "2", Attempt: "b", Worker: "w1"},
 		{ID: "2", Attempt: "c", Worker: "w2", Again: true},
 		{ID: "2", Attempt: "c", Worker: "w2", Again: true},
@@ -65,7 +65,7 @@ func TestParse(t *testing.T) {
 	body, err := one.Jobs()[0].Encode()
 	require.NoError(t, err)
 	_, err = job.Decode(body)
-	require.NoError(t, err, "what is put is a task")
+	require.NoError(t, err, "the message is a task")
 
 	o, err = produce.Parse(strings.Fields("--tasks 3 --run r --queue amqp://h?queue=q"), false, lookup(nil))
 	require.NoError(t, err)
@@ -85,7 +85,7 @@ func TestBadOptions(t *testing.T) {
 		"too many":          {url + "--tasks 1000001", true},
 		"not a number":      {url + "--tasks many", true},
 		"unknown":           {url + "--tasks 1 --colour red", true},
-		"a word":            {url + "--tasks 1 now", true},
+		"an argument":       {url + "--tasks 1 now", true},
 		"a URL as a number": {"--tasks amqp://u:secret@h?queue=q", true},
 		"a URL as a flag":   {"--tasks=1 --amqp://u:secret@h", true},
 		"kind":              {url + "--tasks 1 --kind knit", true},

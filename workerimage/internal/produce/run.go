@@ -14,25 +14,25 @@ import (
 // Exit codes of produce and collect.
 const (
 	ExitDone    = 0
-	ExitMissing = 1 // not all tasks were put, not all results came in time, or one says that the message was no task
+	ExitMissing = 1 // not all tasks were put, not all results came in time, or one is for a message that is no task
 )
 
 const (
 	pause  = 500 * time.Millisecond // after a failed attempt to reach the broker
 	batch  = 100
-	report = 5 * time.Second // between lines while results come
+	report = 5 * time.Second // between log lines while results arrive
 )
 
-// run is one command under way.
+// run is one running command.
 type run struct {
 	options Options
 	client  broker.Client
 	out     io.Writer
 	errs    io.Writer
-	trouble string // as it was printed
+	trouble string // the last printed one
 }
 
-// Run does what the options want until it is done or ctx or the timeout ends, and returns the exit code.
+// Run puts and collects as configured until all is done or ctx or the timeout ends, and returns the exit code.
 func Run(ctx context.Context, options Options, out, errs io.Writer) int {
 	ctx, cancel := context.WithTimeout(ctx, options.Timeout)
 	defer cancel()
@@ -58,7 +58,7 @@ func Run(ctx context.Context, options Options, out, errs io.Writer) int {
 	return ExitDone
 }
 
-// put repeats what was not confirmed, so that a broker that is lost in between may get a task twice: it is one task still, by its ID.
+// put repeats unconfirmed messages, so a broker may get a task twice after a lost connection: by its ID it is still one task.
 func (r *run) put(ctx context.Context) bool {
 	begin := time.Now()
 	for n := 0; n < r.options.Tasks; {
@@ -87,7 +87,7 @@ func (r *run) put(ctx context.Context) bool {
 	return true
 }
 
-// due is how many tasks are to be put by now, at most a batch more than there are.
+// due returns the number of tasks that should be put by now, at most a batch more than were put.
 func (r *run) due(passed time.Duration, put int) int {
 	due := r.options.Tasks
 	if r.options.Rate > 0 {
@@ -96,7 +96,7 @@ func (r *run) due(passed time.Duration, put int) int {
 	return min(max(due, put), put+batch)
 }
 
-// Collect waits for the results of a run, as far as they come before ctx or the timeout ends. If all did they are removed at the broker.
+// Collect waits for the results of a run until ctx or the timeout ends. Once it has all, it removes them at the broker.
 func Collect(ctx context.Context, options Options, out, errs io.Writer) *Tally {
 	ctx, cancel := context.WithTimeout(ctx, options.Timeout)
 	defer cancel()
@@ -108,7 +108,7 @@ func Collect(ctx context.Context, options Options, out, errs io.Writer) *Tally {
 func (r *run) collect(ctx context.Context) *Tally {
 	ids := r.options.IDs()
 	tally := NewTally(ids)
-	said := time.Now()
+	reported := time.Now()
 	for len(tally.Missing()) > 0 {
 		var found []queue.Found
 		if !r.try(ctx, func() (err error) { found, err = r.client.Collect(ctx, tally.Missing()); return err }) {
@@ -122,8 +122,8 @@ func (r *run) collect(ctx context.Context) *Tally {
 			}
 			tally.Add(result, one.Duplicates)
 		}
-		if time.Since(said) >= report {
-			said = time.Now()
+		if time.Since(reported) >= report {
+			reported = time.Now()
 			fmt.Fprintf(r.out, "%d of %d results\n", len(ids)-len(tally.Missing()), len(ids))
 		}
 	}
@@ -143,7 +143,7 @@ func (r *run) try(ctx context.Context, call func() error) bool {
 		if err == nil {
 			return true
 		}
-		r.say(err)
+		r.printTrouble(err)
 		if !r.connect(ctx) {
 			break
 		}
@@ -158,14 +158,14 @@ func (r *run) connect(ctx context.Context) bool {
 			r.trouble = ""
 			return true
 		}
-		r.say(err)
+		r.printTrouble(err)
 		sleep(ctx, pause)
 	}
 	return false
 }
 
-// say prints each reason once until a connection is there again.
-func (r *run) say(err error) {
+// printTrouble prints each reason once until a connection is there again.
+func (r *run) printTrouble(err error) {
 	if err.Error() == r.trouble {
 		return
 	}

@@ -12,20 +12,20 @@ import (
 
 // Tally counts the results of one run. It is not safe for concurrent use.
 type Tally struct {
-	ids       []string
-	results   map[string]job.Result // the first of each ID
-	attempts  map[string]bool       // a result that a broker delivers twice is one result
-	dropped   map[string]int        // by ID: duplicates that the broker told apart
-	repeated  int
-	again     int // of those, how many were of tasks that were delivered again
-	strangers map[string]bool
+	ids      []string
+	results  map[string]job.Result // the first of each ID
+	attempts map[string]bool       // a result that a broker delivers twice is one result
+	dropped  map[string]int        // by ID: duplicates that the broker detected
+	repeated int
+	again    int             // of those, how many were of tasks that were delivered again
+	foreign  map[string]bool // results of other runs
 }
 
 // NewTally expects one result for each ID.
 func NewTally(ids []string) *Tally {
 	t := &Tally{
 		ids:     ids,
-		results: make(map[string]job.Result, len(ids)), attempts: map[string]bool{}, dropped: map[string]int{}, strangers: map[string]bool{},
+		results: make(map[string]job.Result, len(ids)), attempts: map[string]bool{}, dropped: map[string]int{}, foreign: map[string]bool{},
 	}
 	for _, id := range ids {
 		t.results[id] = job.Result{}
@@ -38,7 +38,7 @@ func (t *Tally) Add(result job.Result, dropped int) {
 	first, ours := t.results[result.ID]
 	switch {
 	case !ours:
-		t.strangers[result.ID+"\x00"+result.Attempt] = true
+		t.foreign[result.ID+"\x00"+result.Attempt] = true
 		return
 	case t.attempts[result.ID+"\x00"+result.Attempt]:
 	case first.ID == "":
@@ -53,7 +53,7 @@ func (t *Tally) Add(result job.Result, dropped int) {
 	t.dropped[result.ID] = max(t.dropped[result.ID], dropped)
 }
 
-// Missing is the IDs that have no result.
+// Missing returns the IDs that have no result.
 func (t *Tally) Missing() []string {
 	var missing []string
 	for _, id := range t.ids {
@@ -64,7 +64,7 @@ func (t *Tally) Missing() []string {
 	return missing
 }
 
-// Results is the first result of each ID that has one.
+// Results returns the first result of each ID that has one.
 func (t *Tally) Results() []job.Result {
 	var results []job.Result
 	for _, id := range t.ids {
@@ -75,7 +75,7 @@ func (t *Tally) Results() []job.Result {
 	return results
 }
 
-// Refused is how many messages no worker took for a task.
+// Refused returns the number of messages that were no task.
 func (t *Tally) Refused() int {
 	refused := 0
 	for _, result := range t.results {
@@ -86,7 +86,7 @@ func (t *Tally) Refused() int {
 	return refused
 }
 
-// Duplicates is how many more results than IDs with a result there were.
+// Duplicates returns the number of results beyond one per ID.
 func (t *Tally) Duplicates() int {
 	sum := t.repeated
 	for _, n := range t.dropped {
@@ -95,10 +95,10 @@ func (t *Tally) Duplicates() int {
 	return sum
 }
 
-// DeliveredAgain is how many of the duplicates stem from a task that the broker delivered a second time, as far as the results say.
+// DeliveredAgain returns the number of duplicates of tasks that the broker delivered again, according to the results.
 func (t *Tally) DeliveredAgain() int { return t.again }
 
-// String is the counts, and below them those of each worker.
+// String returns the counts, and below them those of each worker.
 func (t *Tally) String() string {
 	missing := len(t.Missing())
 	text := fmt.Sprintf("%d tasks, %d results, %d duplicates, %d missing", len(t.ids), len(t.ids)-missing, t.Duplicates(), missing)
@@ -108,8 +108,8 @@ func (t *Tally) String() string {
 	if refused := t.Refused(); refused > 0 {
 		text += fmt.Sprintf("; %d refused", refused)
 	}
-	if len(t.strangers) > 0 {
-		text += fmt.Sprintf("; %d results of other runs, left alone", len(t.strangers))
+	if len(t.foreign) > 0 {
+		text += fmt.Sprintf("; %d results of other runs, left alone", len(t.foreign))
 	}
 	byWorker := map[string]int{}
 	for _, result := range t.Results() {

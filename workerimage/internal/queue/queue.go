@@ -1,4 +1,4 @@
-// Package queue holds what the brokers have in common: where a queue is, what comes out of it, and how a task ends there.
+// Package queue has the types that the brokers share: the address of a queue, its messages, and the outcome of a task.
 package queue
 
 import (
@@ -20,7 +20,7 @@ const (
 	Redis Kind = "redis"
 )
 
-// Spec says where a queue is. It holds a password: log only what String returns.
+// Spec is the address of a queue. It holds a password: log only the result of String.
 type Spec struct {
 	Kind     Kind
 	TLS      bool
@@ -35,7 +35,7 @@ type Spec struct {
 // Results is the name of the queue, or the hash, that results are put into.
 func (s Spec) Results() string { return s.Name + ".results" }
 
-// String names the queue for people, with no secret in it.
+// String returns the queue's name for logs, without secrets.
 func (s Spec) String() string {
 	return fmt.Sprintf("%s queue %q at %s", s.Kind, s.Name, s.Host)
 }
@@ -111,23 +111,23 @@ func (s *Spec) common(u *url.URL, parameter, port string) error {
 	return nil
 }
 
-// ErrNone says that no task came in time.
+// ErrNone means that no task came in time.
 var ErrNone = errors.New("no task")
 
-// Task is a task in hand: it is the worker's until it is finished or given back, or the broker takes it away.
+// Task is a task that was taken: it is the worker's until it is finished or returned, or the broker takes it away.
 type Task struct {
 	Body   []byte
-	Again  bool   // it was delivered before, as far as the broker tells
+	Again  bool   // the broker reports that it was delivered before
 	Handle Handle // for the broker that it came from
 }
 
-// Handle is how a broker recognizes a task.
+// Handle identifies a task at the broker.
 type Handle struct {
 	Tag  uint64
 	Life int // counts the connections
 }
 
-// Message is something to put into a queue.
+// Message is a message to put into a queue.
 type Message struct {
 	ID      string // of the job
 	Attempt string // of a result, "" for a job
@@ -141,11 +141,11 @@ type Outcome string
 const (
 	Stored    Outcome = "stored"     // the result is confirmed, and the task is gone from the queue
 	Duplicate Outcome = "duplicate"  // the same, but there was a result of the same ID before, which was kept
-	TakenAway Outcome = "taken away" // the broker gave the task to somebody else meanwhile; the result was not stored
+	TakenAway Outcome = "taken away" // the broker gave the task to another worker meanwhile; the result was not stored
 )
 
 // Found is a result that was collected.
 type Found struct {
 	Body       []byte
-	Duplicates int // results of the same ID that the broker itself told apart and dropped
+	Duplicates int // results of the same ID that the broker itself detected and dropped
 }

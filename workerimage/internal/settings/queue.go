@@ -8,7 +8,7 @@ import (
 	"stoker/workerimage/internal/queue"
 )
 
-// queue reads a URL, which may hold a password, from WORKER_QUEUE or from the file in WORKER_QUEUE_FILE. No problem names any part of it.
+// queue reads a URL, which may hold a password, from WORKER_QUEUE or from the file in WORKER_QUEUE_FILE. No problem repeats any part of it.
 func (e *environment) queue() *queue.Spec {
 	name, text := "WORKER_QUEUE", e.text("WORKER_QUEUE", "")
 	if path := e.text("WORKER_QUEUE_FILE", ""); path != "" {
@@ -38,7 +38,7 @@ func (e *environment) queue() *queue.Spec {
 	return &spec
 }
 
-// name is the host name unless told, which is the container's ID in Docker.
+// name returns WORKER_NAME or else the host name, which is the container's ID in Docker.
 func (e *environment) name() string {
 	host, err := os.Hostname()
 	if err != nil {

@@ -20,35 +20,35 @@ type Lookup func(name string) (string, bool)
 // Settings is the configuration of a worker.
 type Settings struct {
 	Task   task.Task
-	Rounds uint64 // 0 is for ever
+	Rounds uint64 // 0 means without end
 
-	Queue *queue.Spec   // where tasks come from, in place of Task and Rounds; nil is nowhere
-	Lease time.Duration // Redis: how long a task stays with a worker that is not heard of
+	Queue *queue.Spec   // where tasks come from, in place of Task and Rounds; nil means none
+	Lease time.Duration // Redis: the time after which a task of a worker without a heartbeat is returned
 	Name  string        // of the worker, in results and at the broker
 
-	Threads    int    // 0 is by the CPU quota
+	Threads    int    // 0 means by the CPU quota
 	State      string // directory of the checkpoint, "" is none
 	Checkpoint time.Duration
 	Progress   time.Duration
 	Heartbeat  Heartbeat
 	Listen     string // address of the health endpoint; empty is none
 
-	Faults      []fault.Fault // from the start on
+	Faults      []fault.Fault // injected from the start on
 	FaultFile   string
-	SignalFault []fault.Fault // what SIGUSR1 asks for
+	SignalFault []fault.Fault // injected by SIGUSR1
 }
 
-// Heartbeat is what worker and health check must agree on.
+// Heartbeat is the settings that worker and health check share.
 type Heartbeat struct {
 	Path   string
 	MaxAge time.Duration
-	Effort time.Duration // CPU time that each health check costs on top
+	Effort time.Duration // additional CPU time of each health check
 }
 
 // Off as WORKER_STATE means no checkpoint.
 const Off = "off"
 
-// Read takes the settings from the environment. The error has one line per problem.
+// Read reads the settings from the environment. The error has one line per problem.
 func Read(lookup Lookup) (Settings, error) {
 	e := &environment{lookup: lookup}
 	s := Settings{
@@ -75,18 +75,18 @@ func Read(lookup Lookup) (Settings, error) {
 	return s, e.err()
 }
 
-// ReadHeartbeat takes what the health check needs, and no more: a bad WORKER_RANGE is not its business.
+// ReadHeartbeat reads only the settings that the health check needs: it ignores a bad WORKER_RANGE.
 func ReadHeartbeat(lookup Lookup) (Heartbeat, error) {
 	e := &environment{lookup: lookup}
 	return e.heartbeat(), e.err()
 }
 
-// ReadFaultFile takes what `worker fault` needs.
+// ReadFaultFile reads the setting that `worker fault` needs.
 func ReadFaultFile(lookup Lookup) string {
 	return (&environment{lookup: lookup}).faultFile()
 }
 
-// ReadQueue takes the queue alone, for `worker produce`; nil is none.
+// ReadQueue reads only the queue, for `worker produce`; nil means none.
 func ReadQueue(lookup Lookup) (*queue.Spec, error) {
 	e := &environment{lookup: lookup}
 	return e.queue(), e.err()
@@ -150,7 +150,7 @@ func (e *environment) heartbeat() Heartbeat {
 	return Heartbeat{
 		// Docker mounts a tmpfs at /dev/shm in every container, also in one with a read-only root.
 		Path: e.text("WORKER_HEARTBEAT", "/dev/shm/worker-heartbeat"),
-		// Under 2s a worker that beats once a second would be unhealthy by rounding.
+		// Below 2s, rounding would make a worker that beats once a second unhealthy.
 		MaxAge: e.duration("WORKER_HEALTH_MAX_AGE", 10*time.Second, 2*time.Second),
 		Effort: e.duration("WORKER_HEALTH_EFFORT", 0, 0),
 	}

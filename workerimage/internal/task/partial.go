@@ -15,7 +15,7 @@ type Partial struct {
 	Lowest *uint64 `json:"lowest,omitempty"` // Pow: the lowest of them
 }
 
-// Plus is p and q together. Neither is changed.
+// Plus returns the sum of p and q. Neither is changed.
 func (p Partial) Plus(q Partial) Partial {
 	return Partial{
 		Items:  p.Items + q.Items,
@@ -38,7 +38,7 @@ type Wide struct {
 	hi, lo uint64
 }
 
-// Plus is w+v, modulo 2^128.
+// Plus returns w+v, modulo 2^128.
 func (w Wide) Plus(v Wide) Wide {
 	lo, carry := bits.Add64(w.lo, v.lo, 0)
 	hi, _ := bits.Add64(w.hi, v.hi, carry)

@@ -76,7 +76,7 @@ func searchNonces(m message, prefix Prefix, span Span) Partial {
 	return found
 }
 
-// Digest is the MD5 digest of one nonce in hex, for a person who wants to check a hit by hand.
+// Digest returns the MD5 digest of one nonce in hex, to check a hit by hand.
 func (t Task) Digest(round, nonce uint64) string {
 	digest := newMessage(t.Seed, round).digest(nonce, nil)
 	return fmt.Sprintf("%x", digest)

@@ -22,7 +22,7 @@ type Span struct {
 	To   uint64
 }
 
-// Len is the count of numbers in the span.
+// Len returns the count of numbers in the span.
 func (s Span) Len() uint64 { return s.To - s.From }
 
 // Task is one round's work. The zero value is not usable; fill it and call Check.
@@ -34,7 +34,7 @@ type Task struct {
 	Seed   string // Pow only: what is hashed is "seed:round:nonce"
 }
 
-// Check says what is wrong with the task, or nil.
+// Check returns an error if the task is invalid.
 func (t Task) Check() error {
 	switch t.Kind {
 	case Pow, Squares:
@@ -50,7 +50,7 @@ func (t Task) Check() error {
 	return nil
 }
 
-// ID tells tasks apart: two tasks with the same ID give the same partial for every chunk, so that a checkpoint of one is
+// ID identifies the task's work: two tasks with the same ID give the same partial for every chunk, so that a checkpoint of one is
 // a checkpoint of the other.
 func (t Task) ID() string {
 	cut := fmt.Sprintf("range=%d-%d chunk=%d", t.Range.From, t.Range.To, t.Chunk)
@@ -60,19 +60,19 @@ func (t Task) ID() string {
 	return fmt.Sprintf("%s %s", t.Kind, cut)
 }
 
-// Chunks is the number of chunks of a round.
+// Chunks returns the number of chunks of a round.
 func (t Task) Chunks() uint64 {
 	return (t.Range.Len()-1)/t.Chunk + 1
 }
 
-// Span is the numbers of the n-th chunk, counted from 0.
+// Span returns the numbers of the n-th chunk, counted from 0.
 func (t Task) Span(n uint64) Span {
 	from := t.Range.From + n*t.Chunk
 	left := t.Range.To - from
 	return Span{From: from, To: from + min(left, t.Chunk)}
 }
 
-// Slice is how many numbers to compute between two heartbeats: about a millisecond of work on a free CPU, so that even at
+// Slice returns the number of numbers to compute between two heartbeats: about a millisecond of work on a free CPU, so that even at
 // a hundredth of a CPU a working worker beats many times within the shortest sensible age limit.
 func (t Task) Slice() uint64 {
 	if t.Kind == Squares {
@@ -81,7 +81,7 @@ func (t Task) Slice() uint64 {
 	return 1 << 13
 }
 
-// Compute does the numbers of span and returns what they add to the result of the round.
+// Compute processes the numbers of span and returns their part of the round's result.
 func (t Task) Compute(round uint64, span Span) Partial {
 	if t.Kind == Squares {
 		return sumSquares(span)
@@ -89,7 +89,7 @@ func (t Task) Compute(round uint64, span Span) Partial {
 	return searchNonces(newMessage(t.Seed, round), t.Prefix, span)
 }
 
-// DefaultChunk is a chunk of some ten milliseconds on a free CPU: what a kill can cost, per thread.
+// DefaultChunk returns a chunk of about ten milliseconds on a free CPU: the work that a kill can cost, per thread.
 func DefaultChunk(kind Kind) uint64 {
 	if kind == Squares {
 		return 20_000_000

@@ -56,7 +56,7 @@ func TestSquaresBeyond64Bits(t *testing.T) {
 	require.Greater(t, want.BitLen(), 64)
 }
 
-// squaresBelow is n(n-1)(2n-1)/6.
+// squaresBelow returns n(n-1)(2n-1)/6.
 func squaresBelow(n uint64) *big.Int {
 	a := new(big.Int).SetUint64(n)
 	product := new(big.Int).Mul(a, new(big.Int).SetUint64(n-1))
@@ -122,7 +122,7 @@ func TestCheckRefuses(t *testing.T) {
 	require.Error(t, Task{Kind: Pow, Range: Span{0, 2}}.Check())
 }
 
-func TestIDTellsTasksApart(t *testing.T) {
+func TestDifferentTasksHaveDifferentIDs(t *testing.T) {
 	base := powTask(t, "00")
 	ids := map[string]bool{base.ID(): true}
 	prefix, err := ParsePrefix("01")

@@ -69,6 +69,9 @@ func (f *Fleet) takeReplay(now time.Time) {
 			}
 		}
 		f.route(now, o)
+		if m := f.byID[o.ID]; m != nil && o.Kind == worker.Started && m.machine.Saved().Incarnation.StartedAt.Equal(o.At) {
+			known[o.ID] = from + i // what comes after it is about the life that began
+		}
 	}
 }
 

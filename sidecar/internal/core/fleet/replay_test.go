@@ -185,3 +185,34 @@ func TestReplayBehindALateList(t *testing.T) {
 	d.tell(worker.Observation{Kind: worker.ListEnd})
 	require.Equal(t, worker.HeldNot, d.newWorker("a").Held)
 }
+
+// TestReplayOfAStepBehindAStart: while no Stoker was there somebody started the worker, the engine's clock was set back, and somebody stopped the
+// worker, at a time before that start.
+func TestReplayOfAStepBehindAStart(t *testing.T) {
+	last := noon.Add(-time.Minute)
+	d := remembers(t, last)
+	d.open()
+	began := noon.Add(-10 * time.Second)
+	for _, o := range []worker.Observation{
+		{Kind: worker.Started, At: began},
+		{Kind: worker.Signalled, At: began.Add(-time.Second), Signal: 15},
+		{Kind: worker.Exited, At: began.Add(-900 * time.Millisecond), Exit: worker.Exit{ExitCode: 143}},
+		{Kind: worker.Stopped, At: began.Add(-800 * time.Millisecond)},
+	} {
+		o.ID, o.Key = "id-a", "a"
+		d.tell(o)
+	}
+	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.listed("a", worker.StatusExited)
+	d.tell(worker.Observation{Kind: worker.ListEnd})
+	for range 3 {
+		for _, a := range d.verb(worker.Inspect) {
+			s := d.running(a)
+			s.Status, s.StartedAt, s.FinishedAt, s.ExitCode = worker.StatusExited, began.Add(-time.Millisecond), began.Add(-time.Second), 143
+			d.answer(a, s)
+		}
+		d.pass(2 * time.Second)
+	}
+	require.Empty(t, d.verb(worker.Start))
+	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
+}

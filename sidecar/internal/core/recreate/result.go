@@ -235,6 +235,8 @@ func (r Result) Outcome(a worker.Action) worker.Outcome {
 // refused tells what may be otherwise at the next inspect from what will not.
 func (r Result) refused(a worker.Action, out *worker.Outcome) {
 	switch {
+	case r.Gone && len(a.Definition) == 0 && r.Untouched:
+		out.Result, out.Missing, out.Snapshot = worker.Refused, true, nil
 	case r.Gone && len(a.Definition) == 0:
 		out.Result, out.Missing, out.Snapshot = worker.Failed, true, nil
 	case isChanged(r.Err):

@@ -27,6 +27,9 @@ func TestOutcome(t *testing.T) {
 		},
 		"unproven": {Result{Ending: Unproven, Err: no}, worker.Outcome{Result: worker.Done, Failure: worker.Failure{Err: "no"}}, true},
 		"unfit":    {Result{Ending: Refused, Err: refusal{why: "gone"}}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{CannotRecreate: true, Err: "gone"}}, true},
+		"gone before anything was done": {
+			Result{Ending: Refused, Err: refusal{why: "gone"}, Gone: true, Untouched: true}, worker.Outcome{Result: worker.Refused, Failure: worker.Failure{Missing: true, Err: "gone"}}, false,
+		},
 		"gone and forgotten": {
 			Result{Ending: Refused, Err: refusal{why: "gone"}, Gone: true}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Missing: true, Err: "gone"}}, false,
 		},

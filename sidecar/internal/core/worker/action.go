@@ -183,7 +183,7 @@ type Failure struct {
 	Unreachable bool
 	Accepted    bool // with Unknown: the engine said yes, and only the inspect after it failed
 	ParentDown  bool // Start: another worker whose namespaces it shares does not run
-	Missing     bool // the container does not exist (any more)
+	Missing     bool // the container does not exist (any more); with Refused, it did not when a Recreate began
 	Forbidden   bool // RestartDependent: a proxy does not let the request through, and so at every try
 	// CannotRecreate: it cannot be recreated faithfully, Err says why. It is as it was.
 	CannotRecreate bool

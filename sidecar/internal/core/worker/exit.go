@@ -140,15 +140,20 @@ func (m *Machine) graceOver(now time.Time, o Observation) bool {
 }
 
 // graceSince reports whether a SIGKILL came the grace after the first signal of Stoker's own stop: termAt on the engine's clock, termSeen on
-// Stoker's. It is enough that one of the two clocks says so: the engine's may step meanwhile, and what Stoker sees may lag. When a replayed
-// signal was sent, only the engine's clock shows. Where the signal seems to come before the first one it has stepped, and nothing shows how
-// long it was.
+// Stoker's. It is enough that one of the two clocks shows it: the engine's may step meanwhile, and events may be late. Of a replayed signal only
+// the engine's clock shows when it was sent. Where the signal seems to come before the first one, the engine's clock has stepped: what counts
+// then is the time since the stop was sent, for the event of the first signal may have been late; of a replayed one nothing shows it.
 func (m *Machine) graceSince(now time.Time, o Observation, termAt, termSeen time.Time) bool {
 	least := m.saved.State.Stop.least() - graceSlack
-	if o.History() {
-		return o.At.Sub(termAt) >= least || o.At.Before(termAt)
+	switch stepped := o.At.Before(termAt); {
+	case o.At.Sub(termAt) >= least:
+		return true
+	case o.History():
+		return stepped
+	case stepped:
+		return now.Sub(m.saved.State.Stop.At) >= least
 	}
-	return o.At.Sub(termAt) >= least || now.Sub(termSeen) >= least
+	return now.Sub(termSeen) >= least
 }
 
 // firstUnseen reports whether a SIGKILL may be that of Stoker's own stop although none of its signals was seen before: the first one was

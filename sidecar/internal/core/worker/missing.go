@@ -77,6 +77,23 @@ func (m *Machine) gone(now, at time.Time) {
 	}
 }
 
+// observeMissing: events of the container that is gone may come behind the answer that showed it. Somebody's stop among them is obeyed, as if they
+// had come in time. What a replay brings of it was taken into account before it was missing.
+func (m *Machine) observeMissing(now time.Time, o Observation) {
+	if o.ID != m.saved.Incarnation.ID || o.History() || o.Kind == Listed {
+		return
+	}
+	m.observeRecreating(now, o)
+	if o.Kind == Exited {
+		m.life.endedAt, m.life.exitCode = o.At, o.ExitCode
+	}
+	if o.Kind == Gone && !m.Recreating() && m.stoppedByOperator(now, latest(m.life.endedAt, m.saved.Incarnation.StartedAt)) {
+		m.container.status = StatusExited
+		m.hold(now, HeldOperator, m.saved.StopIntent.At)
+		m.gone(now, o.At)
+	}
+}
+
 // comesBack reports whether a removed worker is to be made again, and why. The removal of one that was down already says
 // nothing of the kind: docker compose down sends no stop to a worker that waits for its next attempt.
 func (m *Machine) comesBack(at time.Time) (cause, bool) {

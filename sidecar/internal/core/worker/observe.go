@@ -16,7 +16,8 @@ const dockerSettle = 10 * time.Second
 func (m *Machine) observe(now time.Time, o Observation) {
 	switch {
 	case m.Missing():
-		return // it was about the container that is gone
+		m.observeMissing(now, o)
+		return
 	case m.Recreating():
 		old := o.ID == m.saved.Incarnation.ID && o.Kind != Listed
 		if old && o.History() && m.known(o) {

@@ -54,6 +54,28 @@ func TestOverlaps(t *testing.T) {
 			late:1h kill KILL
 			late:1h die 137
 			= phase asleep`},
+		{"the engine's clock steps back during the own stop, whose first event was late", `
+			given demand
+			up
+			sleep
+			> stop 0
+			+2s
+			late:2s kill TERM
+			+8s
+			late:1h kill KILL
+			late:1h die 137
+			= phase asleep`},
+		{"the same, and an operator kills the worker before its grace is over", `
+			given demand
+			up
+			sleep
+			> stop 0
+			+2s
+			late:2s kill TERM
+			+5s
+			late:1h kill KILL
+			late:1h die 137
+			= held stopped-by-operator`},
 		{"the event of Stoker's start is lost, and an operator stops the worker when it is healthy", `
 			given health
 			up
@@ -348,5 +370,44 @@ func TestOverlaps(t *testing.T) {
 			die 143
 			stop
 			> start 1`},
+		{"somebody stops and removes the worker right before its recreate, and the events come behind the answer", `
+			given health on-unhealthy=recreate
+			up
+			unhealthy
+			> recreate 1
+			answer vanished
+			= attempts 0
+			> nothing
+			late kill TERM
+			late die 143
+			late stop
+			late destroy
+			= over
+			+1h
+			> nothing`},
+		{"somebody removes the worker by force right before its recreate, and its label asks for it back", `
+			given health on-unhealthy=recreate on-missing=recreate
+			up
+			unhealthy
+			> recreate 1
+			answer vanished
+			late kill KILL
+			late die 137
+			late destroy
+			= missing
+			> recreate 1`},
+		{"somebody stops and removes the worker right before its recreate, and no event says so", `
+			given health on-unhealthy=recreate
+			up
+			unhealthy
+			> recreate 1
+			answer vanished
+			+1999ms
+			mute update
+			+1ms
+			answer missing
+			= over
+			+1h
+			> nothing`},
 	})
 }

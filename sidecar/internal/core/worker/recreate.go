@@ -33,6 +33,7 @@ func (m *Machine) observeRecreating(now time.Time, o Observation) {
 		}
 	case Started:
 		m.saved.StopIntent = nil // somebody has started it again; the transaction itself starts nothing after a stop
+		m.ownStopsOver()
 	case Stopped:
 		if m.saved.OwnStops.Stops++; m.saved.OwnStops.Stops > m.stopsSent() {
 			m.stopWhileRecreating(o, true)
@@ -138,15 +139,23 @@ func (m *Machine) finishRecreate(now time.Time, o Outcome) {
 	case Refused:
 		m.clearRecreate(now)
 		m.refund()
-		if m.heal().Missing {
-			m.stillMissing(now, o)
-			return
-		}
-		m.applyRecreated(now, o)
+		m.recreateNotBegun(now, o)
 	case Unknown:
 		m.delayRecreate(now)
 	case Failed:
 		m.recreateFailed(now, o)
+	}
+}
+
+// recreateNotBegun: the first inspect found something else than was decided on.
+func (m *Machine) recreateNotBegun(now time.Time, o Outcome) {
+	switch {
+	case m.heal().Missing:
+		m.stillMissing(now, o)
+	case o.Missing:
+		m.vanished(now)
+	default:
+		m.applyRecreated(now, o)
 	}
 }
 

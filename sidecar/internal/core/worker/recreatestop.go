@@ -66,6 +66,13 @@ func (m *Machine) ownRecreateSignal(now time.Time, o Observation) bool {
 	return false
 }
 
+// ownStopsOver: a life has begun. A stop whose first signal has come by before was for the life before, and so its SIGKILL.
+func (m *Machine) ownStopsOver() {
+	if s := &m.saved.OwnStops; s.Terms >= m.stopsSent() {
+		s.Kills = max(s.Kills, m.stopsSent())
+	}
+}
+
 func (m *Machine) recreateGraceOver(now time.Time, o Observation) bool {
 	s := m.saved.OwnStops
 	if s.Terms == 0 {

@@ -31,6 +31,8 @@ func TestWhoseStopWhileRecreating(t *testing.T) {
 		"the engine has refused its stop":                           {"transaction refused\nkill TERM", true},
 		"refused, and sent again":                                   {"transaction refused\ntransaction stops\nkill TERM\nstop", false},
 		"a second SIGKILL":                                          {"kill TERM\n+10s\nkill KILL\nkill KILL", true},
+		"SIGKILL in a life that began after its stop":               {"kill TERM\ndie 143\nstop\nstart\n+20s\nkill KILL", true},
+		"its stop comes in a life that has just begun":              {"die 1\nstart\nkill TERM\n+10s\nkill KILL", false},
 		"a second stop event":                                       {"kill TERM\ndie 143\nstop\nstop", true},
 		"SIGKILL alone":                                             {"kill KILL", true},
 		"SIGKILL alone, in time":                                    {"+10s\nkill KILL", true},

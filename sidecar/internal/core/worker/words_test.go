@@ -177,6 +177,8 @@ func (s *script) answer(at string, w []string) {
 		o.Result, o.Unreachable = worker.Failed, true
 	case "missing":
 		o.Result, o.Missing = worker.Failed, true
+	case "vanished": // before a recreate has done anything
+		o.Result, o.Missing = worker.Refused, true
 	case "skipped":
 		o.Result = worker.Skipped
 	case "unfit": // as it was

@@ -15,16 +15,16 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Do runs one action and returns its outcome, at the latest when the action's deadline or ctx is over.
+// Do runs one action and returns its outcome, at the latest at the action's deadline or the end of ctx.
 //
 // The results mean:
 //   - Done: the engine confirmed the change, and the inspect after it succeeded. No inspect follows a stop.
 //   - Refused: nothing was sent, because the container was not the one that was decided on.
-//   - Unknown: a request that changes something may have reached the engine, and its effect is not known; also when the change
-//     was confirmed and only the inspect after it failed.
+//   - Unknown: a changing request may have reached the engine, and its effect is not known; also if the change was confirmed
+//     and only the inspect after it failed.
 //   - Failed: nothing was changed. The engine refused, or (Unreachable) could not be reached.
 //
-// A RecreateStep is Done or not by its call alone; what could be inspected afterwards is in its report.
+// The result of a RecreateStep depends only on its call; its report has the inspects afterwards.
 func (c *Client) Do(ctx context.Context, a worker.Action) worker.Outcome {
 	if a.Deadline > 0 {
 		var cancel context.CancelFunc
@@ -67,7 +67,7 @@ func (c *Client) Do(ctx context.Context, a worker.Action) worker.Outcome {
 	return out
 }
 
-// inspect sets Snapshot and Done, or Failed and the cause. It changes nothing, so that its result is never Unknown.
+// inspect sets Snapshot and Done, or Failed and the cause. It changes nothing, so its result is never Unknown.
 func (c *Client) inspect(ctx context.Context, out *worker.Outcome) {
 	c.inspectRef(ctx, out, out.Action.Incarnation.ID)
 }
@@ -87,7 +87,7 @@ func (c *Client) inspectRef(ctx context.Context, out *worker.Outcome, ref string
 	}
 	if c.podman.Load() != nil {
 		timeoutsOnly(snapshot.Probes)
-		snapshot.Networks = nil // it loses none, and names some otherwise than it shows them in a list
+		snapshot.Networks = nil // Podman loses none, and its inspect names some differently from its list
 	}
 	c.askExitCause(ctx, &snapshot)
 	out.Result, out.Snapshot = worker.Done, &snapshot
@@ -101,8 +101,8 @@ func (c *Client) start(ctx context.Context, out *worker.Outcome) {
 	c.finishCall(ctx, out, s, c.fail("start the container", s, err))
 }
 
-// stop inspects first, unless the action says that it was decided on just now. No inspect follows a stop that worked: the exit
-// event tells the rest, and an inspect would delay the start.
+// stop inspects first, unless the action was decided on a recent inspect. No inspect follows a stop that succeeded: the exit
+// event has the rest, and an inspect would delay the start.
 func (c *Client) stop(ctx context.Context, out *worker.Outcome) {
 	if !out.Action.Inspected && !c.stopExpected(ctx, out) {
 		return
@@ -143,7 +143,7 @@ func refusal(a worker.Action, s worker.Snapshot) string {
 	return ""
 }
 
-// finishCall turns the answer to a request that changes something into a result, and inspects the container.
+// finishCall turns the answer to a changing request into a result, and inspects the container.
 func (c *Client) finishCall(ctx context.Context, out *worker.Outcome, s *response, err error) {
 	out.Snapshot = nil
 	switch {
@@ -186,9 +186,9 @@ func (s *response) answered() bool {
 	return true
 }
 
-// mayHaveHappened reports whether the engine may carry out the request although it did not answer. A dial or a TLS
-// handshake that failed sent nothing. A proxy without an engine (503) sent nothing either; one that lost the
-// connection (502) or timed out (504) did. Anything else without an answer may have arrived.
+// mayHaveHappened reports whether the engine may carry out the request although it did not answer. Nothing was sent after a
+// failed dial or TLS handshake, nor by a proxy without an engine (503). A proxy that lost the connection (502) or timed out
+// (504) sent it. Any other request without an answer may have arrived.
 func (s *response) mayHaveHappened() bool {
 	if s.answered() || s.status == http.StatusServiceUnavailable {
 		return false
@@ -208,10 +208,10 @@ func neverSent(err error) bool {
 	case errors.As(err, &record), errors.As(err, &verify):
 		return true
 	}
-	return errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, errWantsTLS)
+	return errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, errRequiresTLS)
 }
 
-// seconds rounds up, for the API takes whole seconds and a shorter grace than asked for would kill too soon. An int has 32 bits on some
+// seconds rounds up, because the API accepts whole seconds, and a shorter grace than requested would kill too soon. An int has 32 bits on some
 // processors, which is 68 years.
 func seconds(d time.Duration) int {
 	return int(min((d+time.Second-1)/time.Second, math.MaxInt))

@@ -37,7 +37,7 @@ func action(verb worker.Verb) worker.Action {
 
 type answers []func(*http.Request) (*http.Response, error)
 
-// inTurn answers call after call; a call too many is a failure of the test.
+// inTurn answers call after call; one call too many fails the test.
 func inTurn(t *testing.T, list answers) func(*http.Request) (*http.Response, error) {
 	next := 0
 	return func(r *http.Request) (*http.Response, error) {
@@ -47,7 +47,7 @@ func inTurn(t *testing.T, list answers) func(*http.Request) (*http.Response, err
 	}
 }
 
-func says(status int, body string) func(*http.Request) (*http.Response, error) {
+func replies(status int, body string) func(*http.Request) (*http.Response, error) {
 	return func(*http.Request) (*http.Response, error) { return reply(status, body), nil }
 }
 
@@ -62,17 +62,17 @@ const (
 )
 
 func TestDo(t *testing.T) {
-	inspect := says(200, inspected("running", "unhealthy"))
-	down := says(200, inspected("exited", "unhealthy"))
-	no := says(500, `{"message":"port is already allocated"}`)
+	inspect := replies(200, inspected("running", "unhealthy"))
+	down := replies(200, inspected("exited", "unhealthy"))
+	no := replies(500, `{"message":"port is already allocated"}`)
 	recent := action(worker.Stop)
 	recent.Inspected = true
-	gone := says(404, `{"message":"No such container"}`)
+	gone := replies(404, `{"message":"No such container"}`)
 	type want struct {
 		result      worker.Result
 		missing     bool
 		unreachable bool
-		status      worker.Status // of the snapshot; empty is no snapshot
+		status      worker.Status // of the snapshot; empty means no snapshot
 		calls       []string
 	}
 	cases := map[string]struct {
@@ -82,33 +82,33 @@ func TestDo(t *testing.T) {
 	}{
 		"inspect":                {action(worker.Inspect), answers{inspect}, want{result: worker.Done, status: "running", calls: []string{inspectCall}}},
 		"inspect at nothing":     {action(worker.Inspect), answers{gone}, want{result: worker.Failed, missing: true, calls: []string{inspectCall}}},
-		"inspect at nobody":      {action(worker.Inspect), answers{fails(errRefused)}, want{result: worker.Failed, unreachable: true, calls: []string{inspectCall}}},
-		"inspect unanswered":     {action(worker.Inspect), answers{hang}, want{result: worker.Failed, unreachable: true, calls: []string{inspectCall}}},
-		"inspect at nonsense":    {action(worker.Inspect), answers{says(200, `{}`)}, want{result: worker.Failed, calls: []string{inspectCall}}},
-		"inspect, proxy alone":   {action(worker.Inspect), answers{says(503, `no server`)}, want{result: worker.Failed, unreachable: true, calls: []string{inspectCall}}},
-		"start":                  {action(worker.Start), answers{says(204, ""), inspect}, want{result: worker.Done, status: "running", calls: []string{startCall, inspectCall}}},
-		"start of a running":     {action(worker.Start), answers{says(304, ""), inspect}, want{result: worker.Done, status: "running", calls: []string{startCall, inspectCall}}},
-		"start says no":          {action(worker.Start), answers{no, down}, want{result: worker.Failed, status: "exited", calls: []string{startCall, inspectCall}}},
-		"start, network gone":    {action(worker.Start), answers{says(404, `{"message":"network x not found"}`), down}, want{result: worker.Failed, status: "exited", calls: []string{startCall, inspectCall}}},
+		"inspect, no engine":     {action(worker.Inspect), answers{fails(errRefused)}, want{result: worker.Failed, unreachable: true, calls: []string{inspectCall}}},
+		"inspect, no answer":     {action(worker.Inspect), answers{hang}, want{result: worker.Failed, unreachable: true, calls: []string{inspectCall}}},
+		"inspect at nonsense":    {action(worker.Inspect), answers{replies(200, `{}`)}, want{result: worker.Failed, calls: []string{inspectCall}}},
+		"inspect, proxy alone":   {action(worker.Inspect), answers{replies(503, `no server`)}, want{result: worker.Failed, unreachable: true, calls: []string{inspectCall}}},
+		"start":                  {action(worker.Start), answers{replies(204, ""), inspect}, want{result: worker.Done, status: "running", calls: []string{startCall, inspectCall}}},
+		"start of a running":     {action(worker.Start), answers{replies(304, ""), inspect}, want{result: worker.Done, status: "running", calls: []string{startCall, inspectCall}}},
+		"start refused":          {action(worker.Start), answers{no, down}, want{result: worker.Failed, status: "exited", calls: []string{startCall, inspectCall}}},
+		"start, network gone":    {action(worker.Start), answers{replies(404, `{"message":"network x not found"}`), down}, want{result: worker.Failed, status: "exited", calls: []string{startCall, inspectCall}}},
 		"start of nothing":       {action(worker.Start), answers{gone, gone}, want{result: worker.Failed, missing: true, calls: []string{startCall, inspectCall}}},
-		"start, nobody there":    {action(worker.Start), answers{fails(errRefused)}, want{result: worker.Failed, unreachable: true, calls: []string{startCall}}},
+		"start, no engine":       {action(worker.Start), answers{fails(errRefused)}, want{result: worker.Failed, unreachable: true, calls: []string{startCall}}},
 		"start, no answer":       {action(worker.Start), answers{hang}, want{result: worker.Unknown, calls: []string{startCall}}},
 		"start, engine dies":     {action(worker.Start), answers{fails(errBroken)}, want{result: worker.Unknown, calls: []string{startCall}}},
-		"start, proxy tired":     {action(worker.Start), answers{says(504, `timeout`)}, want{result: worker.Unknown, calls: []string{startCall}}},
-		"start, proxy alone":     {action(worker.Start), answers{says(503, `no server`)}, want{result: worker.Failed, unreachable: true, calls: []string{startCall}}},
-		"start, inspect fails":   {action(worker.Start), answers{says(204, ""), fails(errRefused)}, want{result: worker.Unknown, calls: []string{startCall, inspectCall}}},
-		"start, gone at once":    {action(worker.Start), answers{says(204, ""), gone}, want{result: worker.Failed, missing: true, calls: []string{startCall, inspectCall}}},
-		"stop":                   {action(worker.Stop), answers{inspect, says(204, "")}, want{result: worker.Done, calls: []string{inspectCall, stopCall}}},
-		"stop, just inspected":   {recent, answers{says(204, "")}, want{result: worker.Done, calls: []string{stopCall}}},
+		"start, proxy timeout":   {action(worker.Start), answers{replies(504, `timeout`)}, want{result: worker.Unknown, calls: []string{startCall}}},
+		"start, proxy alone":     {action(worker.Start), answers{replies(503, `no server`)}, want{result: worker.Failed, unreachable: true, calls: []string{startCall}}},
+		"start, inspect fails":   {action(worker.Start), answers{replies(204, ""), fails(errRefused)}, want{result: worker.Unknown, calls: []string{startCall, inspectCall}}},
+		"start, gone at once":    {action(worker.Start), answers{replies(204, ""), gone}, want{result: worker.Failed, missing: true, calls: []string{startCall, inspectCall}}},
+		"stop":                   {action(worker.Stop), answers{inspect, replies(204, "")}, want{result: worker.Done, calls: []string{inspectCall, stopCall}}},
+		"stop, just inspected":   {recent, answers{replies(204, "")}, want{result: worker.Done, calls: []string{stopCall}}},
 		"stop of nothing":        {action(worker.Stop), answers{gone}, want{result: worker.Failed, missing: true, calls: []string{inspectCall}}},
 		"stop, no first inspect": {action(worker.Stop), answers{hang}, want{result: worker.Failed, unreachable: true, calls: []string{inspectCall}}},
 		"stop, no answer":        {action(worker.Stop), answers{inspect, hang}, want{result: worker.Unknown, calls: []string{inspectCall, stopCall}}},
-		"stop says no":           {action(worker.Stop), answers{inspect, no, inspect}, want{result: worker.Failed, status: "running", calls: []string{inspectCall, stopCall, inspectCall}}},
+		"stop refused":           {action(worker.Stop), answers{inspect, no, inspect}, want{result: worker.Failed, status: "running", calls: []string{inspectCall, stopCall, inspectCall}}},
 		"stop of a dead one":     {action(worker.Stop), answers{down}, want{result: worker.Refused, status: "exited", calls: []string{inspectCall}}},
-		"stop of a paused one":   {action(worker.Stop), answers{says(200, inspected("paused", "unhealthy"))}, want{result: worker.Refused, status: "paused", calls: []string{inspectCall}}},
-		"stop in Docker's delay": {action(worker.Stop), answers{says(200, inspected("restarting", "unhealthy"))},
+		"stop of a paused one":   {action(worker.Stop), answers{replies(200, inspected("paused", "unhealthy"))}, want{result: worker.Refused, status: "paused", calls: []string{inspectCall}}},
+		"stop in Docker's delay": {action(worker.Stop), answers{replies(200, inspected("restarting", "unhealthy"))},
 			want{result: worker.Refused, status: "restarting", calls: []string{inspectCall}}},
-		"stop of a later life": {action(worker.Stop), answers{says(200, inspectedAt("running", "unhealthy", bornAt.Add(1)))},
+		"stop of a later incarnation": {action(worker.Stop), answers{replies(200, inspectedAt("running", "unhealthy", bornAt.Add(1)))},
 			want{result: worker.Refused, status: "running", calls: []string{inspectCall}}},
 		"no such verb": {action(99), nil, want{result: worker.Failed}},
 	}
@@ -141,7 +141,7 @@ func TestStopOnlyIfUnhealthy(t *testing.T) {
 		"healthy": worker.Refused, "starting": worker.Refused, "unhealthy": worker.Done,
 	} {
 		t.Run(health, func(t *testing.T) {
-			c, _ := newFake(t, inTurn(t, answers{says(200, inspected("running", health)), says(204, ""), says(200, inspected("exited", health))}))
+			c, _ := newFake(t, inTurn(t, answers{replies(200, inspected("running", health)), replies(204, ""), replies(200, inspected("exited", health))}))
 			a := action(worker.Stop)
 			a.OnlyIfUnhealthy = true
 			require.Equal(t, want, c.Do(t.Context(), a).Result)
@@ -154,7 +154,7 @@ func TestStopGrace(t *testing.T) {
 		0: "?t=0", 1: "?t=1", time.Second: "?t=1", 1001 * time.Millisecond: "?t=2", 5 * time.Minute: "?t=300", -1: "",
 	} {
 		t.Run(grace.String(), func(t *testing.T) {
-			c, f := newFake(t, inTurn(t, answers{says(200, inspected("running", "")), says(204, ""), says(200, inspected("exited", ""))}))
+			c, f := newFake(t, inTurn(t, answers{replies(200, inspected("running", "")), replies(204, ""), replies(200, inspected("exited", ""))}))
 			a := action(worker.Stop)
 			a.Grace = grace
 			require.Equal(t, worker.Done, c.Do(t.Context(), a).Result)
@@ -164,7 +164,7 @@ func TestStopGrace(t *testing.T) {
 	}
 }
 
-// A stop may take as long as its grace; nothing but the action's own deadline may cut it.
+// A stop may take as long as its grace; only the action's own deadline may end it.
 func TestNoTimeLimitOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := func(r *http.Request) (*http.Response, error) {
@@ -175,7 +175,7 @@ func TestNoTimeLimitOfItsOwn(t *testing.T) {
 				return nil, r.Context().Err()
 			}
 		}
-		c, _ := newFake(t, inTurn(t, answers{says(200, inspected("running", "")), slow, says(200, inspected("exited", ""))}))
+		c, _ := newFake(t, inTurn(t, answers{replies(200, inspected("running", "")), slow, replies(200, inspected("exited", ""))}))
 		a := action(worker.Stop)
 		a.Deadline = 10 * time.Minute
 		require.Equal(t, worker.Done, c.Do(t.Context(), a).Result)

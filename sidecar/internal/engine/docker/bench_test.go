@@ -18,7 +18,7 @@ import (
 
 const stokerID = "5e1f000000000000000000000000000000000000000000000000000000000000"
 
-// bench is the client before the fake engine.
+// bench is a client that is connected to the fake engine.
 type bench struct {
 	t      *testing.T
 	server *dockertest.Server
@@ -26,7 +26,7 @@ type bench struct {
 
 	mu    sync.Mutex
 	calls []string // that changed something, or would have
-	// before is asked at each call; what it answers stands for the engine's. Nil asks nobody.
+	// before is called for each request; a response or error of its own replaces the engine's. Nil calls nothing.
 	before func(r *http.Request) (*http.Response, error)
 }
 
@@ -57,7 +57,7 @@ func (b *bench) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.server.Transport(dockertest.ByStoker).RoundTrip(r)
 }
 
-// sent are the calls since the last time it was asked.
+// sent returns the calls since its last call.
 func (b *bench) sent(method string) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -71,14 +71,14 @@ func (b *bench) sent(method string) []string {
 	return sent
 }
 
-// api speaks to the engine behind Stoker's back.
+// api returns a client of the engine that Stoker does not observe.
 func (b *bench) api() *client.Client {
 	c, err := client.NewClientWithOpts(client.WithHTTPClient(&http.Client{Transport: b.server.Transport(dockertest.ByStoker)}), client.WithAPIVersionNegotiation())
 	require.NoError(b.t, err)
 	return c
 }
 
-// run makes a container and starts it.
+// run creates a container and starts it.
 func (b *bench) run(name string, conf container.Config, host container.HostConfig) worker.Snapshot {
 	b.t.Helper()
 	if conf.Image == "" {
@@ -98,7 +98,7 @@ func (b *bench) snapshot(ref string) worker.Snapshot {
 	return s
 }
 
-// fresh ends a life and begins another, as a heal by restart does.
+// fresh restarts a container, as a heal does.
 func (b *bench) fresh(name string) worker.Snapshot {
 	b.t.Helper()
 	require.NoError(b.t, b.api().ContainerRestart(b.t.Context(), name, container.StopOptions{}))

@@ -9,14 +9,14 @@ import (
 // lack is what Stoker cannot do where a call is refused.
 type lack string
 
-// The lacks, worst first. The first two leave Stoker without its work.
+// The lacks, worst first. Without one of the first two Stoker cannot work.
 const (
 	lacksView       lack = "Stoker cannot see the containers"
 	lacksHeals      lack = "Stoker cannot heal workers"
 	lacksClock      lack = "Stoker asks for the engine's info instead"
-	lacksBoot       lack = "Stoker cannot tell the stops of an engine's own boot from an operator's"
-	lacksCause      lack = "Stoker cannot tell a stop from an end, and holds workers that ended with 0, 137 or 143"
-	lacksStats      lack = "Stoker cannot tell a starved worker from a hung one, nor an idle one, and does not see their memory"
+	lacksBoot       lack = "Stoker cannot distinguish the stops of an engine's own boot from an operator's"
+	lacksCause      lack = "Stoker cannot distinguish a stop from an exit, and holds workers that exited with 0, 137 or 143"
+	lacksStats      lack = "Stoker cannot distinguish starved, hung and idle workers, and cannot read their memory"
 	lacksEvidence   lack = "Stoker keeps less evidence of a worker that it heals"
 	lacksCommands   lack = "Stoker cannot run stoker.before-stop"
 	lacksQuotas     lack = "Stoker cannot set quotas"
@@ -24,11 +24,11 @@ const (
 	lacksDependents lack = "Stoker cannot restart dependents"
 	lacksFiles      lack = "Stoker cannot probe files in workers"
 	lacksTasks      lack = "Stoker cannot kill tasks that Swarm leaves alone"
-	lacksServices   lack = "stoker check says nothing about the services of a Swarm"
+	lacksServices   lack = "stoker check does not show the services of a Swarm"
 	lacksUpdates    lack = "Stoker kills such tasks also while their service is being updated"
-	lacksLeader     lack = "Stoker cannot tell whether this manager leads, and scales no service"
+	lacksLeader     lack = "Stoker does not detect whether this manager leads, and scales no service"
 	lacksScaling    lack = "Stoker cannot scale services, nor bring lost tasks back"
-	lacksReasons    lack = "Stoker cannot tell why tasks of a service do not run, nor bring lost ones back"
+	lacksReasons    lack = "Stoker does not show why tasks of a service do not run, and does not replace lost ones"
 )
 
 func lacks() []lack {
@@ -46,9 +46,9 @@ type call struct {
 	name    string // as the documentation has it
 	path    string // regular expression for what comes after the version
 	without lack
-	// settings are those of docker-socket-proxy (Tecnativa), the proxy that most people have, which let it through (its haproxy.cfg of 2025).
+	// settings are those of docker-socket-proxy (Tecnativa), the most common proxy, that allow the call (its haproxy.cfg of 2025).
 	settings []string
-	// session: it is sent where a session begins, and a refusal ends that with an error of its own.
+	// session: sent at the start of a session; a refusal ends the session with an error of its own.
 	session bool
 }
 
@@ -95,7 +95,7 @@ func calls() []call {
 	}
 }
 
-// directory finds the call that a request is.
+// directory maps requests to calls.
 type directory struct {
 	all      []call
 	patterns []*regexp.Regexp
@@ -109,7 +109,7 @@ func newDirectory() directory {
 	return d
 }
 
-// find returns the call of a request. One that is not in the list counts as itself, and nothing depends on it.
+// find returns the call of a request. A request that is not in the list is a call of its own, which nothing needs.
 func (d directory) find(method, path string) call {
 	at := d.index(method, path)
 	if at < 0 && method == "HEAD" {

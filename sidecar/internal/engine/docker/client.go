@@ -1,5 +1,5 @@
-// Package docker translates between Stoker and the Docker API, and decides nothing. It is the only package that uses Docker's types:
-// github.com/docker/docker is frozen at v28.5.2 upstream, so that a later move touches one folder.
+// Package docker translates between Stoker and the Docker API, and decides nothing. It is the only package that imports Docker's types:
+// github.com/docker/docker is frozen at v28.5.2 upstream, so a later migration touches one folder.
 package docker
 
 import (
@@ -20,39 +20,39 @@ import (
 	"github.com/docker/go-connections/tlsconfig"
 )
 
-// Options say where the engine is, as the Docker CLI's environment does.
+// Options hold the engine's address and credentials, with the meaning of the Docker CLI's environment variables.
 type Options struct {
 	Host       string // DOCKER_HOST: unix or tcp; empty is the local socket
 	TLSVerify  bool   // DOCKER_TLS_VERIFY
 	CertPath   string // DOCKER_CERT_PATH: folder of ca.pem, cert.pem, key.pem; empty with TLSVerify is ~/.docker
 	APIVersion string // DOCKER_API_VERSION: pinned; empty negotiates with each new session
 	UserAgent  string
-	HostName   string            // what the engine's host is called; empty is what the engine says
+	HostName   string            // the name of the engine's host; empty is the one that the engine reports
 	Self       string            // ID of the container that Stoker runs in: it is never touched
 	Transport  http.RoundTripper // for tests; nil dials Host
-	// OnDenied receives, in one line, that something before the engine refuses a call: when that is first seen, and again after it
-	// was let through in between. Necessary is whether Stoker cannot do its work without it. It must not block.
+	// OnDenied receives a line of text when a call is first refused by something before the engine, and again after the call was allowed in
+	// between. Necessary reports whether Stoker cannot work without the call. OnDenied must not block.
 	OnDenied func(text string, necessary bool)
 }
 
-// Client talks to one engine. It is safe for concurrent use. It has no time limit of its own: a stop may rightly take
-// minutes, so that every call is bounded by its context.
+// Client talks to one engine. It is safe for concurrent use. It sets no timeout of its own, because a stop may take
+// minutes: the context bounds each call.
 type Client struct {
 	opts     Options
 	host     string
 	scheme   string
 	recorder http.RoundTripper
 	api      atomic.Pointer[client.Client]
-	podman   atomic.Pointer[podman] // nil for a Docker
+	podman   atomic.Pointer[podman] // nil for Docker
 	known    known
-	// newestAPI is the newest version that the engine of the session speaks, which may be newer than what the client does; nil before the first.
+	// newestAPI is the newest API version that the session's engine supports, maybe newer than the client's; nil before the first session.
 	newestAPI atomic.Pointer[string]
 	denials   *denials
 
 	collecting chan struct{} // has a place for each container whose evidence is read
 
-	proc     string      // the folder of the kernel's figures
-	sameHost atomic.Bool // they are those of the engine's host
+	proc     string      // the path of procfs
+	sameHost atomic.Bool // proc belongs to the engine's host
 }
 
 // New prepares a client and sends nothing. Its errors are mistakes in the options.
@@ -83,15 +83,15 @@ func New(opts Options) (*Client, error) {
 // Host is the engine's address as it is dialled.
 func (c *Client) Host() string { return c.host }
 
-// Ping asks whether the engine answers, over a connection of its own. An engine that is shutting down closes its
-// socket before it sends the first container its signal, so that an answer after a stop signal shows that the engine
-// stays (seen on 20.10.24). Behind a socket that systemd holds there is no refusal but silence: bound ctx.
+// Ping checks whether the engine answers, over a connection of its own. An engine that is shutting down closes its socket before it sends
+// the first container its signal, so an answer after a stop signal shows that the engine stays (seen on 20.10.24). Behind a socket that
+// systemd holds a ping is not refused but gets no answer: bound ctx.
 func (c *Client) Ping(ctx context.Context) error {
 	_, err := c.ping(ctx)
 	return err
 }
 
-// ping returns the response to a ping or, where that is refused, to a question after the engine's info.
+// ping returns the response to a ping or, where that is refused, to a request for the engine's info.
 func (c *Client) ping(ctx context.Context) (*response, error) {
 	asked, s := withResponse(ctx)
 	_, err := c.api.Load().Ping(asked)
@@ -101,8 +101,8 @@ func (c *Client) ping(ctx context.Context) (*response, error) {
 	return s, c.fail("ping the engine", s, err)
 }
 
-// newAPI returns a client that has not negotiated yet. An engine may come back from an upgrade with another range of API
-// versions, and the Docker client negotiates only once, and only downwards: each session starts with a new client.
+// newAPI returns a client that has not negotiated yet. After an upgrade the engine may support another range of API versions. The Docker
+// client negotiates only once, and only downwards, so each session starts with a new client.
 func (c *Client) newAPI() (*client.Client, error) {
 	version := client.WithAPIVersionNegotiation()
 	if c.opts.APIVersion != "" {
@@ -127,8 +127,8 @@ func (c *Client) apiWith(version client.Opt) (*client.Client, error) {
 	return api, nil
 }
 
-// Times of a tcp connection. An engine whose host vanished is noticed within a quarter of a minute by the event
-// stream's keep-alive, without a request.
+// Timeouts of a TCP connection. The keep-alive of the event stream detects within 15 s that the engine's host is gone,
+// without a request.
 const (
 	dialTimeout       = 10 * time.Second
 	keepAliveIdle     = 10 * time.Second
@@ -136,9 +136,9 @@ const (
 	keepAliveCount    = 3
 )
 
-// transport opens a connection for each request. That costs a tenth of a millisecond on a unix socket and avoids two problems: a
-// start or stop sent into a connection that a restart of the engine broke long ago, whose result is unknown; and an
-// engine that goes on answering on old connections while it shuts down (20.10.24 does).
+// transport opens a connection for each request. That costs a tenth of a millisecond on a unix socket and avoids two problems: a start or
+// stop sent over a connection that a restart of the engine broke has an unknown result; and an engine that is shutting down may still
+// answer on old connections (20.10.24 does).
 func (c *Client) transport() (*http.Transport, error) {
 	proto, addr, _ := strings.Cut(c.host, "://")
 	tr := &http.Transport{DisableKeepAlives: true}
@@ -188,7 +188,7 @@ func (o Options) tls() (*tls.Config, error) {
 	return conf, nil
 }
 
-// present is the file's path, or nothing when it does not exist: an engine need not ask for a client certificate.
+// present is the file's path, or empty when it does not exist: an engine need not ask for a client certificate.
 func present(folder, name string) string {
 	path := filepath.Join(folder, name)
 	if _, err := os.Stat(path); os.IsNotExist(err) {
@@ -197,7 +197,7 @@ func present(folder, name string) string {
 	return path
 }
 
-// normalHost fills in what the Docker CLI lets people leave out: the tcp:// and its port.
+// normalHost adds the parts that the Docker CLI allows to omit: tcp:// and its port.
 func normalHost(o Options) (string, error) {
 	host := strings.TrimSpace(o.Host)
 	if host == "" {
@@ -215,7 +215,7 @@ func normalHost(o Options) (string, error) {
 	case proto == "http" || proto == "https":
 		return "", fmt.Errorf("DOCKER_HOST %q: write tcp:// for it, and DOCKER_TLS_VERIFY=1 for TLS", host)
 	}
-	return "", fmt.Errorf("DOCKER_HOST %q: only unix:// and tcp:// are understood", host)
+	return "", fmt.Errorf("DOCKER_HOST %q: only unix:// and tcp:// are supported", host)
 }
 
 func withPort(addr string, tls bool) string {

@@ -13,8 +13,8 @@ import (
 	"stoker/sidecar/internal/engine/docker/spec"
 )
 
-// clone makes a further worker like one that exists, by the create request of a recreate, and does not start it. What was made is removed again
-// where it cannot be connected to all its networks.
+// clone creates a further worker like an existing one, with the create request of a recreate, and does not start it. The new container is
+// removed again if it cannot be connected to all its networks.
 func (c *Client) clone(ctx context.Context, out *worker.Outcome) {
 	a := out.Action
 	like, err := spec.CloneOf(a.Definition, spec.Clone{Name: string(a.Key), Number: a.Number, Of: policy.LabelCloneOf})
@@ -44,7 +44,7 @@ func (c *Client) dropClone(ctx context.Context, id string) error {
 	})
 }
 
-// removeClone removes a clone that sleeps. Without force the engine refuses where somebody has started it meanwhile.
+// removeClone removes a stopped clone. It does not force, so the engine refuses if another client has started the clone meanwhile.
 func (c *Client) removeClone(ctx context.Context, out *worker.Outcome) {
 	asked, s := withResponse(ctx)
 	in, err := c.api.Load().ContainerInspect(asked, out.Action.Incarnation.ID)

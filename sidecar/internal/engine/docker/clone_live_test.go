@@ -14,7 +14,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// TestLiveClone makes a further worker on the real engine, and removes it again.
+// TestLiveClone creates a further worker on the real engine, and removes it again.
 func TestLiveClone(t *testing.T) {
 	w := newLiveWorld(t)
 	w.network("a", 112)

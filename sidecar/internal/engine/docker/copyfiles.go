@@ -15,7 +15,7 @@ import (
 // copyFiles copies files from the old container into the new one, at the same paths and with the same owners and modes.
 func (t *stepper) copyFiles(ctx context.Context) error {
 	t.report.Sent = true
-	planned, _ := t.call.Plan.Data.(plan) // nobody else makes one
+	planned, _ := t.call.Plan.Data.(plan) // Data is always a plan
 	for _, file := range planned.files {
 		err := bounded(ctx, 0, func(ctx context.Context) error { return t.copyFile(ctx, file) })
 		if err != nil {
@@ -37,8 +37,8 @@ func (t *stepper) copyFile(ctx context.Context, file string) error {
 	return t.api.CopyToContainer(ctx, t.call.ID, "/", read, container.CopyToContainerOptions{})
 }
 
-// rebase rewrites an archive of one file with the whole path in it: the engine makes the folders above it, which the new
-// container need not have.
+// rebase rewrites an archive of one file with the whole path in it: the engine creates the parent folders, which may be
+// missing in the new container.
 func rebase(to io.Writer, from io.Reader, file string) error {
 	in, out := tar.NewReader(from), tar.NewWriter(to)
 	for {

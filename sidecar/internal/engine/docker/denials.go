@@ -14,7 +14,7 @@ import (
 	"syscall"
 )
 
-// denial is a call that something before the engine, a socket proxy or an authorization plugin, does not let through.
+// denial is a call that a socket proxy or an authorization plugin before the engine refuses.
 type denial struct {
 	call call
 	how  string // "answers 403"
@@ -33,7 +33,7 @@ func (e *deniedError) Error() string { return e.doing + ": " + e.String() }
 
 func (e *deniedError) Unwrap() error { return e.err }
 
-// lineOf tells people about denials with the same consequence: which calls, and what to allow.
+// lineOf returns the log text about denials with the same consequence: which calls, and what to allow.
 func lineOf(all []denial) string {
 	var names, settings []string
 	for _, r := range all {
@@ -57,28 +57,28 @@ func lineOf(all []denial) string {
 	return text
 }
 
-// denials is which calls are refused at present. It learns from each answer.
+// denials holds the calls that are refused at present. Each answer updates it.
 type denials struct {
 	directory directory
-	tell      func(text string, necessary bool)
+	onDenied  func(text string, necessary bool)
 
 	mu      sync.Mutex
-	header  bool              // the engine's answers carry its version on this way
-	refused map[string]string // how, by the call's name
-	closed  map[string]int    // calls whose connection was closed without an answer: how many others were answered by then
+	header  bool              // the engine's answers arrive with the header Api-Version
+	refused map[string]string // how it is refused, by the call's name
+	closed  map[string]int    // calls whose connection was closed without an answer: the value of answers at that time
 	answers int
-	news    []denial // to be told
-	quiet   int      // tells under way are gathered
+	news    []denial // not reported yet
+	quiet   int      // calls of gather whose function was not called yet
 }
 
-func newDenials(tell func(string, bool)) *denials {
-	if tell == nil {
-		tell = func(string, bool) {}
+func newDenials(onDenied func(string, bool)) *denials {
+	if onDenied == nil {
+		onDenied = func(string, bool) {}
 	}
-	return &denials{directory: newDirectory(), tell: tell, refused: map[string]string{}, closed: map[string]int{}}
+	return &denials{directory: newDirectory(), onDenied: onDenied, refused: map[string]string{}, closed: map[string]int{}}
 }
 
-// see takes in the end of a request, and returns the refusal that it is.
+// see records the result of a request. It returns the denial if the request was refused, else nil.
 func (r *denials) see(req *http.Request, resp *http.Response, err error) *denial {
 	c := r.directory.find(req.Method, req.URL.Path)
 	r.mu.Lock()
@@ -97,7 +97,7 @@ func (r *denials) see(req *http.Request, resp *http.Response, err error) *denial
 	var found *denial
 	if how != "" {
 		found = &denial{call: c, how: how}
-		if r.refused[c.name] == "" && (!c.session || err != nil) { // that it was closed was no denial yet when the session told it
+		if r.refused[c.name] == "" && (!c.session || err != nil) { // the session's error does not report a closed connection as a denial
 			r.news = append(r.news, *found)
 		}
 		r.refused[c.name] = how
@@ -107,17 +107,17 @@ func (r *denials) see(req *http.Request, resp *http.Response, err error) *denial
 	return found
 }
 
-// taken is a call that reached the engine.
+// taken records that a call reached the engine.
 func (r *denials) taken(c call) {
 	delete(r.refused, c.name)
 	delete(r.closed, c.name)
 	r.answers++
 }
 
-// notTheEngines reports whether an answer is a refusal by something before the engine. The engine's own carry the version
-// of its API, whatever their status (seen on 20.10; an authorization plugin's do not: moby, cmd/dockerd/daemon.go, has it before
-// the version). Where a proxy takes that header away, the form of the answer tells; a ping's is a plain text. 502, 503 and 504 are a proxy's words for an
-// engine that is away.
+// notTheEngines reports whether an answer is a refusal by something before the engine. The engine's own answers carry the header
+// Api-Version, whatever their status (seen on 20.10). Those of an authorization plugin do not: in moby, cmd/dockerd/daemon.go, the plugin
+// runs before the version header is set. Where a proxy removes the header, the form of the answer decides; a ping's is plain text. 502, 503
+// and 504 mean that a proxy cannot reach the engine.
 func (r *denials) notTheEngines(c call, resp *http.Response) bool {
 	switch resp.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed:
@@ -132,8 +132,8 @@ func (r *denials) notTheEngines(c call, resp *http.Response) bool {
 	return r.header || c.without == lacksClock || form != "application/json"
 }
 
-// seeClosed: a connection that is closed without an answer may be an engine that dies. It is a refusal when it happens to the
-// same call again, and other calls were answered between the two.
+// seeClosed handles a connection that was closed without an answer, perhaps by an engine that is shutting down. It is a refusal if the same
+// call fails in this way again and other calls were answered between the two.
 func (r *denials) seeClosed(ctx context.Context, c call, err error) string {
 	if ctx.Err() != nil || !closedOnUs(err) {
 		return ""
@@ -153,11 +153,11 @@ func closedOnUs(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// maybeDenied reports whether another call may well be answered where this one was not.
+// maybeDenied reports whether this call alone may have been refused, so that another one can succeed.
 func (s *response) maybeDenied() bool { return s.denied != nil || s.err != nil && closedOnUs(s.err) }
 
-// gather holds back what there is to tell until the function that it returns is called.
-func (r *denials) gather() (tell func()) {
+// gather holds back the reports until the function that it returns is called.
+func (r *denials) gather() (report func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.quiet++
@@ -169,7 +169,7 @@ func (r *denials) gather() (tell func()) {
 	}
 }
 
-// flush tells what is new, in one line for each consequence.
+// flush reports the new denials, in one line for each consequence.
 func (r *denials) flush() {
 	r.mu.Lock()
 	if r.quiet > 0 {
@@ -180,11 +180,11 @@ func (r *denials) flush() {
 	r.news = nil
 	r.mu.Unlock()
 	for _, one := range byLack(news) {
-		r.tell(lineOf(one), one[0].call.without.necessary())
+		r.onDenied(lineOf(one), one[0].call.without.necessary())
 	}
 }
 
-// byLack has those together that have the same consequence and are refused in the same way.
+// byLack groups denials that have the same consequence and are refused in the same way.
 func byLack(all []denial) [][]denial {
 	var groups [][]denial
 	for _, l := range append(lacks(), "") {
@@ -206,7 +206,7 @@ func byLack(all []denial) [][]denial {
 	return groups
 }
 
-// now is every call that is refused, in the order of the list.
+// now returns the calls that are refused, in the order of the list.
 func (r *denials) now() []denial {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -219,7 +219,7 @@ func (r *denials) now() []denial {
 	return all
 }
 
-// Lacking says in one line which calls are refused without which Stoker cannot do its work; empty when there are none.
+// Lacking returns in one line the refused calls that Stoker cannot work without; empty when there are none.
 func (c *Client) Lacking() string {
 	var lines []string
 	for _, group := range byLack(c.denials.now()) {
@@ -233,12 +233,12 @@ func (c *Client) Lacking() string {
 // noContainer is an ID that no container has.
 const noContainer = "0000000000000000000000000000000000000000000000000000000000000000"
 
-// TryCalls sends the calls that Stoker will need, about a container that does not exist: the engine answers that there is no such
-// container, and whatever refuses a call is known before a worker needs it. It tells Options.OnDenied what is new, and returns a line for
-// each lack. What can only be asked about something that is (create, copy, connect) is not tried.
+// TryCalls sends the calls that Stoker will need, about a container that does not exist. The engine answers that there is no such
+// container, so a call that is refused is found before a worker needs it. TryCalls reports new denials to Options.OnDenied, and returns a
+// line for each lack. Calls that require an existing object (create, copy, connect) are not tried.
 func (c *Client) TryCalls(ctx context.Context) []string {
 	defer c.denials.gather()()
-	for range 2 { // a connection that was closed tells nothing the first time
+	for range 2 { // a closed connection counts from the second time on
 		closed := false
 		for _, one := range c.trials() {
 			closed = c.try(ctx, one[0], one[1]) || closed
@@ -254,7 +254,7 @@ func (c *Client) TryCalls(ctx context.Context) []string {
 	return lines
 }
 
-// trials are method and path.
+// trials returns the method and path of each call to try.
 func (c *Client) trials() [][2]string {
 	const one = "/containers/" + noContainer
 	all := [][2]string{
@@ -269,7 +269,7 @@ func (c *Client) trials() [][2]string {
 	return append(all, [2]string{http.MethodGet, "/networks/bridge"})
 }
 
-// try sends a request for its refusal alone, and reports whether the connection was closed.
+// try sends a request only to see whether it is refused, and reports whether the connection was closed.
 func (c *Client) try(ctx context.Context, method, path string) (closed bool) {
 	var body io.Reader
 	if method == http.MethodPost {

@@ -14,7 +14,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// denies answers as a proxy does, which is not the engine.
+// denies answers as a proxy does, without the engine's headers.
 func denies(status int) func(*http.Request) (*http.Response, error) {
 	return func(*http.Request) (*http.Response, error) {
 		return &http.Response{
@@ -24,7 +24,7 @@ func denies(status int) func(*http.Request) (*http.Response, error) {
 	}
 }
 
-// waysToDeny are what proxies do with what they do not let through.
+// waysToDeny returns the ways in which proxies refuse calls.
 func waysToDeny() map[string]func(*http.Request) (*http.Response, error) {
 	return map[string]func(*http.Request) (*http.Response, error){
 		"answers 403": denies(403), "answers 404": denies(404), "answers 500": denies(500), "closes the connection": fails(io.EOF),
@@ -35,7 +35,7 @@ func waysToDeny() map[string]func(*http.Request) (*http.Response, error) {
 type guarded struct {
 	deny  func(method, path string) bool
 	how   func(*http.Request) (*http.Response, error)
-	bare  bool // the proxy takes the engine's headers away
+	bare  bool // the proxy removes the engine's headers
 	http  func(*http.Request) (*http.Response, error)
 	mu    sync.Mutex
 	asked []string
@@ -64,13 +64,13 @@ func (g *guarded) engine(r *http.Request) (*http.Response, error) {
 
 func (g *guarded) client(t *testing.T) (*Client, *[]string) {
 	t.Helper()
-	told := &[]string{}
-	c, err := New(Options{Transport: g, OnDenied: func(text string, necessary bool) { *told = append(*told, fmt.Sprint(necessary, " ", text)) }})
+	reports := &[]string{}
+	c, err := New(Options{Transport: g, OnDenied: func(text string, necessary bool) { *reports = append(*reports, fmt.Sprint(necessary, " ", text)) }})
 	require.NoError(t, err)
-	return c, told
+	return c, reports
 }
 
-// engineOf answers pings and what upToDate does, with the newest version in each answer.
+// engineOf answers pings and the requests of upToDate, with the newest version in each answer.
 func engineOf(oldest, newest string) func(*http.Request) (*http.Response, error) {
 	answer := upToDate(oldest, newest)
 	return func(r *http.Request) (*http.Response, error) {
@@ -83,8 +83,8 @@ func engineOf(oldest, newest string) func(*http.Request) (*http.Response, error)
 	}
 }
 
-// Each call that is tried and denied is told once, in one line with what to allow; where Stoker cannot work without it, it says so for
-// as long as that lasts.
+// Each call that is tried and denied is reported once, in one line with what to allow. If Stoker cannot work without it, Lacking returns it
+// while that lasts.
 func TestDeniedCallsAreTold(t *testing.T) {
 	for name, how := range waysToDeny() {
 		for _, trial := range (&Client{}).trials() {
@@ -93,8 +93,8 @@ func TestDeniedCallsAreTold(t *testing.T) {
 			t.Run(name+" "+method+strings.ReplaceAll(path, noContainer, "x"), func(t *testing.T) {
 				on := true
 				g := &guarded{how: how, http: engineOf("1.12", "1.41"), deny: func(m, p string) bool { return on && m == method && strings.HasSuffix(p, path) }}
-				c, told := g.client(t)
-				if path != "/networks/bridge" { // of which the session tells
+				c, reports := g.client(t)
+				if path != "/networks/bridge" { // reported by the session
 					_, err := c.Engine(t.Context())
 					require.NoError(t, err)
 				}
@@ -102,17 +102,17 @@ func TestDeniedCallsAreTold(t *testing.T) {
 				require.Len(t, lines, 1)
 				denied := c.denials.directory.find(method, path)
 				require.Contains(t, lines[0], name+" to "+denied.name+": "+string(denied.without)+"; allow it (docker-socket-proxy: ")
-				require.Equal(t, []string{fmt.Sprint(denied.without.necessary(), " ", lines[0])}, *told)
+				require.Equal(t, []string{fmt.Sprint(denied.without.necessary(), " ", lines[0])}, *reports)
 				require.Equal(t, denied.without.necessary(), c.Lacking() == lines[0])
 
 				c.TryCalls(t.Context())
-				require.Len(t, *told, 1, "told once")
+				require.Len(t, *reports, 1, "reported once")
 				on = false
 				require.Empty(t, c.TryCalls(t.Context()))
 				require.Empty(t, c.Lacking())
 				on = true
 				c.TryCalls(t.Context())
-				require.Len(t, *told, 2, "told again, as it was let through in between")
+				require.Len(t, *reports, 2, "reported again, because it was allowed in between")
 			})
 		}
 	}
@@ -121,13 +121,13 @@ func TestDeniedCallsAreTold(t *testing.T) {
 // With POST denied as a whole there is one line for each thing that Stoker then cannot do.
 func TestAllPostsDenied(t *testing.T) {
 	g := &guarded{how: denies(403), http: engineOf("1.12", "1.41"), deny: func(m, _ string) bool { return m == http.MethodPost }}
-	c, told := g.client(t)
+	c, reports := g.client(t)
 	_, err := c.Engine(t.Context())
 	require.NoError(t, err)
 	c.TryCalls(t.Context())
-	require.Len(t, *told, 4)
+	require.Len(t, *reports, 4)
 	require.Equal(t, "true a socket proxy or authorization plugin before the engine answers 403 to POST /containers/{id}/start, "+
-		"POST /containers/{id}/stop: Stoker cannot heal workers; allow them (docker-socket-proxy: CONTAINERS=1 POST=1)", (*told)[0])
+		"POST /containers/{id}/stop: Stoker cannot heal workers; allow them (docker-socket-proxy: CONTAINERS=1 POST=1)", (*reports)[0])
 
 	out := c.Do(t.Context(), worker.Action{Verb: worker.Start, Incarnation: worker.Incarnation{ID: testID}})
 	require.Equal(t, worker.Failed, out.Result)
@@ -135,19 +135,19 @@ func TestAllPostsDenied(t *testing.T) {
 	require.NotContains(t, out.Err, "<html>")
 }
 
-// The engine's own words are no denial, whatever its status.
+// The engine's own answer is no denial, whatever its status.
 func TestEngineRefusesByItself(t *testing.T) {
 	for _, status := range []int{400, 403, 404, 409, 500} {
-		c, _ := newFake(t, says(status, `{"message":"no"}`))
+		c, _ := newFake(t, replies(status, `{"message":"no"}`))
 		c.Do(t.Context(), worker.Action{Verb: worker.Start, Incarnation: worker.Incarnation{ID: testID}})
 		require.Empty(t, c.denials.now(), status)
 	}
-	for _, status := range []int{502, 503, 504} { // the proxy's words for an engine that is away
+	for _, status := range []int{502, 503, 504} { // a proxy's answers without the engine
 		c, _ := newFake(t, denies(status))
 		c.Do(t.Context(), worker.Action{Verb: worker.Start, Incarnation: worker.Incarnation{ID: testID}})
 		require.Empty(t, c.denials.now(), status)
 	}
-	c, _ := newFake(t, fails(io.EOF)) // an engine that dies takes every call along
+	c, _ := newFake(t, fails(io.EOF)) // all calls to an engine that shuts down fail
 	for range 3 {
 		c.Do(t.Context(), worker.Action{Verb: worker.Start, Incarnation: worker.Incarnation{ID: testID}})
 	}
@@ -165,9 +165,9 @@ func TestSessionBehindAProxy(t *testing.T) {
 		} {
 			t.Run(name+" "+tc.call, func(t *testing.T) {
 				g := &guarded{how: how, http: engineOf("1.44", "1.52"), deny: func(_, p string) bool { return strings.HasSuffix(p, "/"+tc.call) }}
-				c, told := g.client(t)
+				c, reports := g.client(t)
 				var err error
-				for range 2 { // a connection that was closed tells nothing the first time
+				for range 2 { // a closed connection counts from the second time on
 					var engine worker.Engine
 					if engine, err = c.Engine(t.Context()); err == nil {
 						require.Equal(t, "1.51", engine.APIVersion)
@@ -185,24 +185,24 @@ func TestSessionBehindAProxy(t *testing.T) {
 				if tc.necessary {
 					require.ErrorContains(t, errorString(Explain(err)), name+" to GET /"+tc.call+": Stoker cannot see the containers; allow it")
 					require.Contains(t, c.Lacking(), tc.call)
-					if name == "closes the connection" { // which is known when the session's error was told already
-						require.Len(t, *told, 1)
+					if name == "closes the connection" { // which is detected after the session's error was returned
+						require.Len(t, *reports, 1)
 						return
 					}
-					require.Empty(t, *told, "the session's error tells")
+					require.Empty(t, *reports, "the session's error has it")
 					return
 				}
 				require.NoError(t, err)
 				require.Empty(t, c.Lacking())
-				require.Len(t, *told, 1)
-				require.Contains(t, (*told)[0], "false ")
-				require.Contains(t, (*told)[0], name+" to GET /"+tc.call)
+				require.Len(t, *reports, 1)
+				require.Contains(t, (*reports)[0], "false ")
+				require.Contains(t, (*reports)[0], name+" to GET /"+tc.call)
 			})
 		}
 	}
 }
 
-// The API version is found where the ping is denied, and where the proxy takes the header away that has it.
+// The API version is found if the ping is denied, and if the proxy removes the header with it.
 func TestVersionBehindAProxy(t *testing.T) {
 	for name, tc := range map[string]struct {
 		oldest, newest string
@@ -229,7 +229,7 @@ func TestVersionBehindAProxy(t *testing.T) {
 	}
 }
 
-// asMoby is engineOf with moby's words for a version that it does not speak.
+// asMoby is engineOf with moby's error for a version that it does not support.
 func asMoby(oldest, newest string) func(*http.Request) (*http.Response, error) {
 	engine := engineOf(oldest, newest)
 	return func(r *http.Request) (*http.Response, error) {
@@ -243,7 +243,7 @@ func asMoby(oldest, newest string) func(*http.Request) (*http.Response, error) {
 	}
 }
 
-// Every call that the documentation lists is known, with what is lost without it, and no other.
+// The list of calls, with what is lost without each, is the same in the documentation and in the code.
 func TestCallsAreKnown(t *testing.T) {
 	want := map[string]bool{"GET /_ping": true}
 	for _, one := range callsOfReadme(t) {

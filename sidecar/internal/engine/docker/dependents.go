@@ -13,14 +13,14 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// shared is whose namespaces a container shares. It cannot change while the container exists.
+// shared is the containers whose namespaces a container shares. It cannot change while the container exists.
 type shared struct {
 	parents   []string
 	pidParent string
 }
 
-// listDependents finds the containers that could depend on others, and which namespaces they share. A list does not show that, so each container is
-// inspected once while it exists; and the list itself is asked for only where the events do not show which containers exist.
+// listDependents finds the containers that may depend on others, and the namespaces that they share. A list does not show those, so each
+// container is inspected once in its lifetime. The list itself is requested only if the events do not show which containers exist.
 func (c *Client) listDependents(ctx context.Context, out *worker.Outcome) {
 	all, complete := c.known.snapshot()
 	if !complete {
@@ -38,7 +38,7 @@ func (c *Client) listDependents(ctx context.Context, out *worker.Outcome) {
 	out.Result = worker.Done
 	for _, id := range slices.Sorted(maps.Keys(all)) {
 		one := all[id]
-		if id == c.opts.Self || one.shared == nil { // itself, or gone meanwhile
+		if id == c.opts.Self || one.shared == nil { // Stoker's own, or removed meanwhile
 			continue
 		}
 		out.Dependents = append(out.Dependents, worker.Dependent{
@@ -47,7 +47,7 @@ func (c *Client) listDependents(ctx context.Context, out *worker.Outcome) {
 	}
 }
 
-// listAll is every container, running or not.
+// listAll returns every container, running or not.
 func (c *Client) listAll(ctx context.Context) ([]container.Summary, error) {
 	answered := c.known.list()
 	list, err := c.api.Load().ContainerList(ctx, container.ListOptions{All: true})
@@ -55,16 +55,16 @@ func (c *Client) listAll(ctx context.Context) ([]container.Summary, error) {
 	return list, err
 }
 
-// inspectsAtOnce is how many containers are inspected at a time.
+// inspectsAtOnce is the number of containers inspected at a time.
 const inspectsAtOnce = 4
 
-// inspectNew fills in what is not known yet. The error comes with what the transport said to that call.
+// inspectNew inspects the containers that were not inspected before. An error comes with the response to the call that failed.
 func (c *Client) inspectNew(ctx context.Context, all map[string]knownContainer) (*response, error) {
 	var (
 		mu     sync.Mutex
 		group  sync.WaitGroup
 		failed error
-		told   *response
+		answer *response
 	)
 	free := make(chan struct{}, inspectsAtOnce)
 	missing := slices.DeleteFunc(slices.Sorted(maps.Keys(all)), func(id string) bool { return all[id].shared != nil || id == c.opts.Self })
@@ -86,15 +86,15 @@ func (c *Client) inspectNew(ctx context.Context, all map[string]knownContainer) 
 				c.known.inspected(id, found)
 			case s.status == http.StatusNotFound:
 			default:
-				failed, told = c.fail("inspect a container", s, err), s
+				failed, answer = c.fail("inspect a container", s, err), s
 			}
 		})
 	}
 	group.Wait()
-	return told, failed
+	return answer, failed
 }
 
-// sharedWith are the containers whose namespaces a container shares, and that of its process namespace.
+// sharedWith returns the containers whose namespaces a container shares, and the one whose PID namespace it shares.
 func sharedWith(host *container.HostConfig) (parents []string, pid string) {
 	if host == nil {
 		return nil, ""
@@ -111,8 +111,8 @@ func sharedWith(host *container.HostConfig) (parents []string, pid string) {
 	return parents, pid
 }
 
-// restartDependent is one request, which the engine carries out to its end even when nobody waits for it any more: a stop and a
-// start could be torn apart, and leave the container down.
+// restartDependent is one request, which the engine completes even if the client disconnects. With a separate stop and start, the second
+// could be lost, and leave the container stopped.
 func (c *Client) restartDependent(ctx context.Context, out *worker.Outcome) {
 	id, doing := out.Action.Incarnation.ID, "restart the container"
 	asked, s := withResponse(ctx)

@@ -55,7 +55,7 @@ func TestListDependents(t *testing.T) {
 	})
 }
 
-// The namespaces of a container are asked for once while it exists.
+// The namespaces of a container are requested once in its lifetime.
 func TestListDependentsAsksLittle(t *testing.T) {
 	onBench(t, func(t *testing.T, b *bench) {
 		for _, name := range []string{"a", "b", "c"} {
@@ -74,7 +74,7 @@ func TestListDependentsAsksLittle(t *testing.T) {
 	})
 }
 
-// While the events are followed a list is not asked for again: 20 heals cost none (point 9).
+// While the event stream is open, no further list is requested: 20 heals cost none (point 9).
 func TestListDependentsFollowsTheEvents(t *testing.T) {
 	onBench(t, func(t *testing.T, b *bench) {
 		p := b.run("p", container.Config{}, container.HostConfig{})
@@ -142,13 +142,13 @@ func TestDependentsWithoutAnswers(t *testing.T) {
 		unreachable bool
 		forbidden   bool
 	}{
-		"no list":            {"/containers/json", fails(errRefused), false, worker.Failed, true, false},
-		"the list is no":     {"/containers/json", says(500, `{"message":"no"}`), false, worker.Failed, false, false},
-		"no inspect":         {"g/json", fails(errRefused), false, worker.Failed, true, false},
-		"restart unanswered": {"/restart", fails(errors.New("EOF")), true, worker.Unknown, false, false},
-		"restart never sent": {"/restart", fails(errRefused), true, worker.Failed, true, false},
-		"restart refused":    {"/restart", says(500, `{"message":"no"}`), true, worker.Failed, false, false},
-		"restart forbidden":  {"/restart", says(403, `{"message":"forbidden"}`), true, worker.Failed, false, true},
+		"no list":             {"/containers/json", fails(errRefused), false, worker.Failed, true, false},
+		"the list is refused": {"/containers/json", replies(500, `{"message":"no"}`), false, worker.Failed, false, false},
+		"no inspect":          {"g/json", fails(errRefused), false, worker.Failed, true, false},
+		"restart unanswered":  {"/restart", fails(errors.New("EOF")), true, worker.Unknown, false, false},
+		"restart never sent":  {"/restart", fails(errRefused), true, worker.Failed, true, false},
+		"restart refused":     {"/restart", replies(500, `{"message":"no"}`), true, worker.Failed, false, false},
+		"restart forbidden":   {"/restart", replies(403, `{"message":"forbidden"}`), true, worker.Failed, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onBench(t, func(t *testing.T, b *bench) {

@@ -16,7 +16,7 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// The list of calls in the documentation is what a recreate and the heal of a dependent send, no less and no more.
+// The list of calls in the documentation has exactly the calls that a recreate and the heal of a dependent send.
 func TestCallsAreDocumented(t *testing.T) {
 	onBench(t, func(t *testing.T, b *bench) {
 		b.world(func(w *dockertest.World) {
@@ -43,7 +43,7 @@ func TestCallsAreDocumented(t *testing.T) {
 	})
 }
 
-// pattern has every ID and name in a call stand for all.
+// pattern replaces the IDs and names in a call by placeholders.
 func pattern(call string) string {
 	method, path, _ := strings.Cut(call, " ")
 	parts := strings.Split(path, "/")

@@ -23,7 +23,7 @@ func (c *Client) Engine(ctx context.Context) (worker.Engine, error) {
 	}
 	asked, s := withResponse(ctx)
 	info, err := api.Info(asked)
-	if cerrdefs.IsInvalidArgument(err) { // a plain GET without arguments: only the version can be wrong
+	if cerrdefs.IsInvalidArgument(err) { // a GET without arguments: only the version can be wrong
 		return worker.Engine{}, c.wrongVersion(api, s, err)
 	}
 	if err != nil {
@@ -31,7 +31,7 @@ func (c *Client) Engine(ctx context.Context) (worker.Engine, error) {
 	}
 	c.api.Store(api)
 	c.podman.Store(podman)
-	c.sameHost.Store(c.knowsHost(info))
+	c.sameHost.Store(c.isSameHost(info))
 	engine := worker.Engine{
 		Now:        engineTime(info.SystemTime),
 		Version:    info.ServerVersion,
@@ -39,7 +39,7 @@ func (c *Client) Engine(ctx context.Context) (worker.Engine, error) {
 		CPUs:       info.NCPU,
 		Name:       cmp.Or(c.opts.HostName, info.Name),
 		Store:      storeOf(info),
-		// A Podman writes its default into each container.
+		// Podman writes its default into each container.
 		GraceUnknown: podman == nil && !olderThan(info.ServerVersion, 29, 7),
 		Podman:       podman != nil,
 	}
@@ -51,8 +51,8 @@ func (c *Client) Engine(ctx context.Context) (worker.Engine, error) {
 	return engine, nil
 }
 
-// renew makes the session's client. Where the ping is refused, or its answer does not tell the API version, the version is
-// asked for otherwise: the Docker client would take the oldest, which a new engine does not speak.
+// renew creates the session's client. Where the ping is refused, or its answer has no API version, askVersion determines the version: the
+// Docker client would take the oldest, which a new engine does not support.
 func (c *Client) renew(ctx context.Context) (*client.Client, *podman, error) {
 	api, err := c.newAPI()
 	if err != nil {
@@ -73,12 +73,11 @@ func (c *Client) renew(ctx context.Context) (*client.Client, *podman, error) {
 	return api, podmanOf(s), nil
 }
 
-// tooNew is what an engine answers to a version that it does not speak yet (20.10 to 29).
+// tooNew matches the engine's error for an API version that is newer than its own (20.10 to 29).
 var tooNew = regexp.MustCompile(`[Mm]aximum supported API version is ([0-9]+\.[0-9]+)`)
 
-// askVersion asks for the engine's info with the newest version that the client speaks. Whatever the answer, its header has the
-// newest version of the engine; where something took the header away, the refusal of too new a version names it. In s it leaves
-// the response.
+// askVersion requests the engine's info with the newest version that the client supports. The header of any answer has the newest version
+// of the engine; where a proxy removed the header, the error for a version that is too new contains it. s receives the response.
 func (c *Client) askVersion(ctx context.Context, newest string, s *response) (string, error) {
 	body, err := c.get(context.WithValue(ctx, responseKey{}, s), "/v"+newest+"/info", nil)
 	if err == nil {
@@ -101,13 +100,13 @@ func (c *Client) wrongVersion(api *client.Client, s *response, err error) error 
 	return &versionError{host: c.host, used: api.ClientVersion(), pinned: c.opts.APIVersion != "", newest: cmp.Or(s.api, "unknown"), err: err}
 }
 
-// olderThan reports whether a version is known to be before another one. A version that is no number is not.
+// olderThan reports whether a version is before another one. It is false for a version that cannot be parsed.
 func olderThan(version string, major, minor int) bool {
 	return atLeast(version, 0, 0) && !atLeast(version, major, minor)
 }
 
-// storeOf is where an engine keeps images and containers. The image store of containerd has the name of a snapshotter, and a mark (moby,
-// daemon/containerd/service.go).
+// storeOf returns where an engine keeps images and containers. The image store of containerd is named after a snapshotter and is marked in
+// DriverStatus (moby, daemon/containerd/service.go).
 func storeOf(info system.Info) string {
 	for _, pair := range info.DriverStatus {
 		if pair[0] == "driver-type" && strings.Contains(pair[1], "containerd") {
@@ -117,13 +116,12 @@ func storeOf(info system.Info) string {
 	return info.Driver
 }
 
-// bootedAt is when this engine process began. No call reports it, but each process creates the default bridge network
-// while it starts: after it has dealt with the containers of its predecessor, before it first answers the API (seen on
-// 20.10.24). So an event before it, in the memory of this engine, belongs to the boot
-// and is not an operator's.
+// bootedAt returns when this engine process started. No call reports it, but each process creates the default bridge network while it
+// starts: after it has handled the containers of its predecessor, before it first answers the API (seen on 20.10.24). So an earlier event
+// that this engine still has belongs to the boot and is not an operator's.
 //
-// Zero when there is no such network (bridge "none"), or a proxy forbids the call. With live-restore and running
-// containers the network is kept and the time is an older one.
+// It is zero when there is no such network (bridge "none"), or a proxy forbids the call. With live-restore and running containers the
+// network is kept, and the time is an older one.
 func (c *Client) bootedAt(ctx context.Context, api *client.Client) time.Time {
 	bridge, err := api.NetworkInspect(ctx, "bridge", network.InspectOptions{})
 	if err != nil {

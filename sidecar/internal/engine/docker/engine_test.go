@@ -17,7 +17,7 @@ const (
 	bridgeBody = `{"Name":"bridge","Created":"2026-11-23T17:43:05.379118989Z"}`
 )
 
-// upToDate is an engine that speaks versions from oldest on, by its own words to be judged as strings of equal length.
+// upToDate is an engine that supports versions from oldest on. It compares versions as strings, so they need equal lengths.
 func upToDate(oldest, newest string) func(*http.Request) (*http.Response, error) {
 	return func(r *http.Request) (*http.Response, error) {
 		version, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v"), "/")
@@ -71,7 +71,7 @@ func TestEngine(t *testing.T) {
 	}
 }
 
-// An engine upgraded beneath a running Stoker may have dropped the version that was agreed on with the old one.
+// An engine that is upgraded while Stoker runs may no longer support the version negotiated before.
 func TestEngineUpgrade(t *testing.T) {
 	f := &fake{newest: "1.41", answer: upToDate("1.12", "1.41")}
 	c, err := New(Options{Transport: f})
@@ -92,7 +92,7 @@ func TestEngineUpgrade(t *testing.T) {
 func TestBootUnknown(t *testing.T) {
 	for name, status := range map[string]int{"no bridge": 404, "forbidden": 403} {
 		t.Run(name, func(t *testing.T) {
-			c, _ := newFake(t, inTurn(t, answers{says(200, infoBody), says(status, `{"message":"no"}`)}))
+			c, _ := newFake(t, inTurn(t, answers{replies(200, infoBody), replies(status, `{"message":"no"}`)}))
 			got, err := c.Engine(t.Context())
 			require.NoError(t, err)
 			require.True(t, got.BootedAt.IsZero())

@@ -15,24 +15,24 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// ErrOverflow ends a stream whose consumer fell too far behind. The engine itself drops events silently when its own
-// reader is slow (1024 of them, then 100 ms each), so that the reader here never waits for the consumer.
+// ErrOverflow ends a stream whose consumer is too slow. The engine drops events silently when its own reader is slow (1024 of them, then
+// 100 ms each), so the reader here never waits for the consumer.
 var ErrOverflow = errors.New("the event buffer is full")
 
-// bufferSize is how many observations may wait for the consumer. It takes memory only while they do.
+// bufferSize is the number of observations that may wait for the consumer. Memory is used only while they wait.
 const bufferSize = 4096
 
-// Events follows the containers' events from since on, that instant included; a zero since begins with all that the
-// engine remembers (256 events of any type). Both channels concern one stream: when it ends, the observations that were
-// read are still delivered, then the first channel is closed, and the second holds one value: nil when ctx ended it,
-// io.EOF within when the engine did, ErrOverflow when the consumer was too slow.
+// Events streams the containers' events from since on, that instant included; a zero since begins with all the events that the engine still
+// has (256 of any type). Both channels belong to one stream. When it ends, the observations read so far are still delivered, then the first
+// channel is closed. The second then holds one value: nil when ctx ended the stream, an error that wraps io.EOF when the engine did,
+// ErrOverflow when the consumer was too slow.
 //
-// The call returns at once; that the engine refuses is seen as an end. The engine answers before it subscribes, so that
-// only since closes the gap to an earlier stream or list.
+// The call returns at once; a refusal by the engine ends the stream. The engine answers before it subscribes, so only since closes the gap
+// to an earlier stream or list.
 //
-// An observation without a kind is an event that is no news. Only Podman's streams have them.
+// An observation without a kind is an event that changes nothing. Only Podman's streams have them.
 //
-// Labels are the event's attributes without the engine's own keys, so that a label that is named like one of those
+// Labels are the event's attributes without the engine's own keys, so a label with the name of one of those
 // (image, name, exitCode, signal, oldName, execDuration, restarting) is missing.
 func (c *Client) Events(ctx context.Context, since time.Time) (<-chan worker.Observation, <-chan error) {
 	out := make(chan worker.Observation)
@@ -40,8 +40,8 @@ func (c *Client) Events(ctx context.Context, since time.Time) (<-chan worker.Obs
 	go func() {
 		inner, cancel := context.WithCancel(ctx)
 		defer cancel()
-		heard, s := withResponse(inner)
-		messages, errs := c.messages(heard, since, time.Time{})
+		recorded, s := withResponse(inner)
+		messages, errs := c.messages(recorded, since, time.Time{})
 		defer c.known.follow()()
 		p := pump{out: out, reader: c.reader(), observe: c.known.observe}
 		err := p.run(ctx, messages, errs)
@@ -57,13 +57,13 @@ func (c *Client) Events(ctx context.Context, since time.Time) (<-chan worker.Obs
 	return out, end
 }
 
-// History is what the engine remembers of the time from since to until, both included. It is complete: unlike a stream
-// it has an end that the engine marks. An until in the engine's future makes the engine wait for it.
+// History returns the events that the engine still has of the time from since to until, both included. It is complete: unlike a stream it
+// has an end that the engine marks. With an until in the engine's future, the engine waits for it.
 func (c *Client) History(ctx context.Context, since, until time.Time) ([]worker.Observation, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	heard, s := withResponse(ctx)
-	messages, errs := c.messages(heard, since, until)
+	recorded, s := withResponse(ctx)
+	messages, errs := c.messages(recorded, since, until)
 	var history []worker.Observation
 	r := c.reader()
 	for {
@@ -81,9 +81,9 @@ func (c *Client) History(ctx context.Context, since, until time.Time) ([]worker.
 	}
 }
 
-// Newest is when the newest event happened that the engine remembers from since on, up to the call; zero when there is none,
-// and when that is not known: the engine's clock is behind since, or its answers carry no date. It takes up to a second, because the date
-// has no fraction, and the engine waits for an until in its future.
+// Newest returns when the newest event from since on happened that the engine still has; zero when there is none, and when the time is
+// unknown: the engine's clock is behind since, or its answers carry no date. It takes up to a second, because the date has no fraction, and
+// the engine waits for an until in its future.
 func (c *Client) Newest(ctx context.Context, since time.Time) (time.Time, error) {
 	s, err := c.ping(ctx)
 	if err != nil {
@@ -103,7 +103,7 @@ func (c *Client) Newest(ctx context.Context, since time.Time) (time.Time, error)
 	return newest, err
 }
 
-// streamEnd wraps the end of a stream that was not asked for.
+// streamEnd wraps the error of a stream that Stoker did not end.
 func (c *Client) streamEnd(s *response, err error) error {
 	if s.status == 200 {
 		return fmt.Errorf("the event stream of %s ended: %w", c.host, err)
@@ -111,22 +111,22 @@ func (c *Client) streamEnd(s *response, err error) error {
 	return c.fail("follow the events", s, err)
 }
 
-// pump takes from the engine as fast as it sends, and hands over as fast as the consumer takes.
+// pump buffers between the engine's stream and the consumer, so that a slow consumer does not delay reading.
 type pump struct {
 	out     chan<- worker.Observation
 	queue   []worker.Observation
 	reader  reader
-	observe func(worker.Observation) // before it is handed over
+	observe func(worker.Observation) // before delivery
 }
 
-// reader makes observations of the events of one stream.
+// reader turns the events of one stream into observations.
 type reader struct {
-	podman *podman // nil for a Docker
-	told   map[string]worker.Kind
+	podman *podman // nil for Docker
+	health map[string]worker.Kind
 }
 
 func (c *Client) reader() reader {
-	return reader{podman: c.podman.Load(), told: map[string]worker.Kind{}}
+	return reader{podman: c.podman.Load(), health: map[string]worker.Kind{}}
 }
 
 func (r reader) read(m events.Message) (worker.Observation, bool) {
@@ -137,7 +137,7 @@ func (r reader) read(m events.Message) (worker.Observation, bool) {
 	return o, ok
 }
 
-// messages are the engine's events as it sends them.
+// messages returns the engine's events as they arrive.
 func (c *Client) messages(ctx context.Context, since, until time.Time) (<-chan events.Message, <-chan error) {
 	if p := c.podman.Load(); p != nil {
 		return c.podmanMessages(ctx, p.since(since, time.Now()), until)
@@ -171,7 +171,7 @@ func (p *pump) run(ctx context.Context, messages <-chan events.Message, errs <-c
 	}
 }
 
-// head is the oldest observation and where to send it; nowhere when there is none.
+// head returns the oldest observation and the channel to send it to; a nil channel when there is none.
 func (p *pump) head() (worker.Observation, chan<- worker.Observation) {
 	if len(p.queue) == 0 {
 		return worker.Observation{}, nil
@@ -179,7 +179,7 @@ func (p *pump) head() (worker.Observation, chan<- worker.Observation) {
 	return p.queue[0], p.out
 }
 
-// pop lets go of what was handed over, and of the room of a burst once it is over.
+// pop drops the delivered observation, and the queue's memory once the queue is empty.
 func (p *pump) pop() {
 	p.queue[0] = worker.Observation{}
 	p.queue = p.queue[1:]
@@ -199,9 +199,8 @@ func (p *pump) drain(ctx context.Context) {
 	}
 }
 
-// listOptions asks for containers and for the events that matter. Each health probe makes three exec events, so that
-// unfiltered streams are mostly noise. The health_status filter makes the engine match all of these by prefix; no other
-// container event begins with one of them.
+// listOptions selects containers and the events that matter. Each health probe emits three exec events, so an unfiltered stream is mostly
+// noise. The filter health_status makes the engine match all of these by prefix; no other container event begins with one of them.
 func listOptions(since, until time.Time) events.ListOptions {
 	args := filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)))
 	for _, action := range []events.Action{
@@ -224,7 +223,7 @@ func stamp(t time.Time) string {
 	return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond())
 }
 
-// translateEvent makes an observation of an event; false means that the event does not matter.
+// translateEvent turns an event into an observation; it returns false if the event does not matter.
 func translateEvent(m events.Message) (worker.Observation, bool) {
 	action, detail, _ := strings.Cut(string(m.Action), ": ")
 	attributes := m.Actor.Attributes
@@ -273,7 +272,7 @@ func kindOf(action events.Action, detail string) worker.Kind {
 		return worker.Updated
 	case events.ActionRename:
 		return worker.Renamed
-	case events.ActionDestroy, events.ActionRemove: // of a container the latter is Podman's word
+	case events.ActionDestroy, events.ActionRemove: // for containers, only Podman emits the latter
 		return worker.Gone
 	case events.ActionHealthStatus:
 		return healthKind(detail)
@@ -288,7 +287,7 @@ func healthKind(detail string) worker.Kind {
 	case worker.HealthUnhealthy:
 		return worker.Unhealthy
 	case worker.HealthNone, worker.HealthStarting, worker.HealthUnknown:
-		// not news
+		// nothing changed
 	}
 	return 0
 }

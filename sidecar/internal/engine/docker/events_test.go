@@ -52,7 +52,7 @@ func TestEventTranslation(t *testing.T) {
 	for _, tc := range cases {
 		t.Run(tc.action, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c, _ := newFake(t, says(200, eventJSON(5_000_000_001, tc.action, tc.attributes)))
+				c, _ := newFake(t, replies(200, eventJSON(5_000_000_001, tc.action, tc.attributes)))
 				got, err := c.History(t.Context(), time.Unix(1, 0), time.Unix(9, 0))
 				require.NoError(t, err)
 				if tc.want.Kind == 0 {
@@ -99,7 +99,7 @@ func TestEventsQuery(t *testing.T) {
 	}
 }
 
-// read takes all that a stream has, and its end.
+// read reads a stream to its end.
 func read(out <-chan worker.Observation, end <-chan error) ([]worker.Observation, error) {
 	var all []worker.Observation
 	for o := range out {
@@ -115,9 +115,9 @@ func TestEventsEnd(t *testing.T) {
 		read   int
 		is     error
 	}{
-		"the engine goes":   {says(200, whole), 2, io.EOF},
-		"broken in the mid": {says(200, whole+`{"Type":"conta`), 2, io.ErrUnexpectedEOF},
-		"nobody there":      {fails(errRefused), 0, syscall.ECONNREFUSED},
+		"the engine goes":   {replies(200, whole), 2, io.EOF},
+		"cut in the middle": {replies(200, whole+`{"Type":"conta`), 2, io.ErrUnexpectedEOF},
+		"no engine":         {fails(errRefused), 0, syscall.ECONNREFUSED},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -155,7 +155,7 @@ func TestEventsArriveHoursLaterAndStopOnRequest(t *testing.T) {
 	})
 }
 
-// A consumer that sleeps loses nothing until the buffer is full, and is told when it is.
+// A blocked consumer loses nothing until the buffer is full, and then gets an error.
 func TestEventsOverflow(t *testing.T) {
 	for name, tc := range map[string]struct {
 		sent int
@@ -175,7 +175,7 @@ func TestEventsOverflow(t *testing.T) {
 					}
 					_ = w.Close()
 				}()
-				synctest.Wait() // the consumer has taken nothing yet
+				synctest.Wait() // the consumer has received nothing yet
 				all, err := read(out, end)
 				require.ErrorIs(t, err, tc.is)
 				require.Len(t, all, bufferSize)
@@ -190,13 +190,13 @@ func TestEventsOverflow(t *testing.T) {
 
 func TestHistoryBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, f := newFake(t, says(200, ""))
+		c, f := newFake(t, replies(200, ""))
 		got, err := c.History(t.Context(), time.Time{}, time.Unix(8, 9))
 		require.NoError(t, err)
 		require.Empty(t, got)
 		require.Contains(t, f.seen()[0], "since=0&until=8.000000009")
 
-		c, _ = newFake(t, says(200, eventJSON(1, "die", "")+`{"Ty`))
+		c, _ = newFake(t, replies(200, eventJSON(1, "die", "")+`{"Ty`))
 		got, err = c.History(t.Context(), time.Time{}, time.Unix(8, 9))
 		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 		require.Empty(t, got, "a history with a hole is none")

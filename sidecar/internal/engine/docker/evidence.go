@@ -16,34 +16,34 @@ import (
 )
 
 const (
-	// maxCollecting bounds the containers whose evidence is read at once: the engine runs a ps of its host for each.
+	// maxCollecting bounds the containers whose evidence is read at once: the engine runs ps on its host for each.
 	maxCollecting = 16
-	// maxMissing bounds a reason why something could not be read, in bytes.
+	// maxMissing bounds the text of an error, in bytes.
 	maxMissing = 200
-	// askedLines is how many log lines are asked for: the engine takes the tail first and leaves out what is too new then, so that the
-	// first lines of the next life count.
+	// askedLines is the number of log lines to request. The engine applies tail before until, so the first lines of the next incarnation
+	// count.
 	askedLines = 2 * worker.MaxLogLines
-	// mostLogs bounds what is read of the lines, some of which may be megabytes long.
+	// mostLogs bounds the bytes read; a line may be megabytes long.
 	mostLogs = 16 << 20
 )
 
-// The columns of the process list: names without arguments, which may hold secrets. Podman has descriptors of its own in place of the
-// arguments of ps.
+// The columns of the process list: names without arguments, which may hold secrets. Podman has its own descriptors in place of ps's
+// options.
 const (
 	psColumns     = "pid,ppid,stat,etime,time,comm"
 	podmanColumns = "pid,ppid,state,etime,time,comm"
 )
 
-// collect inspects the container, and then gathers what the action asks for. It fails only where the container is not the one that was
-// decided on, or cannot be inspected.
+// collect inspects the container, and then gathers what the action requests. It fails only if the container is not the one that was decided
+// on, or cannot be inspected.
 func (c *Client) collect(ctx context.Context, out *worker.Outcome) {
 	if c.stopExpected(ctx, out) {
 		out.Evidence = c.gather(ctx, *out.Action.Evidence, *out.Snapshot)
-		out.Snapshot = nil // it is old by now
+		out.Snapshot = nil // outdated by now
 	}
 }
 
-// gather reads what is asked for, which takes worker.CollectLimit at most, and then runs the command: that may end the worker.
+// gather reads what was requested, for at most worker.CollectLimit, and then runs the command, which may end the worker.
 func (c *Client) gather(ctx context.Context, r worker.EvidenceRequest, s worker.Snapshot) *worker.HealEvidence {
 	e := &worker.HealEvidence{}
 	if r.Keep {
@@ -56,7 +56,7 @@ func (c *Client) gather(ctx context.Context, r worker.EvidenceRequest, s worker.
 	return e
 }
 
-// read reads the processes and the use at the same time.
+// read reads the processes and the resource usage concurrently.
 func (c *Client) read(ctx context.Context, e *worker.HealEvidence, s worker.Snapshot) {
 	ctx, cancel := context.WithTimeout(ctx, worker.CollectLimit)
 	defer cancel()
@@ -81,7 +81,7 @@ func healthEvidence(probes []worker.Probe) []worker.ProbeEvidence {
 	room := worker.MaxEvidenceHealth
 	all := make([]worker.ProbeEvidence, 0, len(probes))
 	for n, p := range probes {
-		output := clip(p.Output, room/(len(probes)-n)) // what the others leave goes to the newest
+		output := clip(p.Output, room/(len(probes)-n)) // the newest probe gets what the others leave
 		room -= len(output)
 		all = append(all, worker.ProbeEvidence{At: p.At, ExitCode: p.ExitCode, Output: output})
 	}
@@ -103,7 +103,7 @@ func (c *Client) usageEvidence(ctx context.Context, s worker.Snapshot) (*worker.
 	return u, nil
 }
 
-// processes is a table of the container's processes, with a line for each.
+// processes returns a table of the container's processes, with a line for each.
 func (c *Client) processes(ctx context.Context, id string) (string, error) {
 	args := []string{"-eo", psColumns}
 	if c.podman.Load() != nil {
@@ -121,7 +121,7 @@ func (c *Client) processes(ctx context.Context, id string) (string, error) {
 	return text.String(), nil
 }
 
-// readLogs reads the last lines that a life has printed. The container may run again.
+// readLogs reads the last lines that an incarnation printed. The container may be running again.
 func (c *Client) readLogs(ctx context.Context, out *worker.Outcome) {
 	r := *out.Action.Evidence
 	e := &worker.HealEvidence{ExitCode: &r.ExitCode}
@@ -153,14 +153,14 @@ func (c *Client) logTail(ctx context.Context, id string, r worker.EvidenceReques
 	return text.lastLines(worker.MaxLogLines), s, nil
 }
 
-// miss notes why something could not be read; nil is no reason.
+// miss records why something could not be read; a nil error records nothing.
 func miss(e *worker.HealEvidence, what string, why error) {
 	if why != nil {
 		e.Missing = append(e.Missing, what+": "+clip(Explain(why), maxMissing))
 	}
 }
 
-// collect gathers evidence of the container that a recreate is about to stop. That it cannot be is no reason not to.
+// collect gathers evidence of the container that a recreate is about to stop. A failure does not prevent the recreate.
 func (t *stepper) collect(ctx context.Context) error {
 	in, raw, err := t.inspect(ctx, t.call.ID)
 	if err != nil || raw == nil {

@@ -109,7 +109,7 @@ func FuzzDemultiplex(f *testing.F) {
 	})
 }
 
-// served is a fake engine with a worker, behind a socket, for output comes in streams.
+// served is a fake engine with a worker, behind a socket, because output is streamed.
 func served(t *testing.T) (*Client, *dockertest.Server, worker.Action) {
 	t.Helper()
 	s := dockertest.NewServer(dockertest.Config{Seed: 1})
@@ -192,7 +192,7 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// A worker that dies ends its command, and one that is given up ends at once.
+// A command ends with its worker, and at once when its context is cancelled.
 func TestCommandOfAWorkerThatDies(t *testing.T) {
 	t.Parallel()
 	c, s, a := served(t)
@@ -226,13 +226,13 @@ func TestReadLogs(t *testing.T) {
 	require.Nil(t, out.Evidence)
 }
 
-// What refuses a call costs the evidence and nothing else.
+// A refused call costs the evidence and nothing else.
 func TestEvidenceBehindAProxy(t *testing.T) {
 	t.Parallel()
 	s := dockertest.NewServer(dockertest.Config{Seed: 1})
 	t.Cleanup(s.Close)
 	inner := s.Transport(dockertest.ByStoker)
-	told := make(chan string, 10)
+	reported := make(chan string, 10)
 	transport := roundTrip(func(r *http.Request) (*http.Response, error) {
 		for _, denied := range []string{"/top", "/exec", "/logs", "/stats"} {
 			if strings.HasSuffix(r.URL.Path, denied) {
@@ -245,7 +245,7 @@ func TestEvidenceBehindAProxy(t *testing.T) {
 	})
 	c, err := New(Options{Transport: transport, OnDenied: func(text string, necessary bool) {
 		require.False(t, necessary)
-		told <- text
+		reported <- text
 	}})
 	require.NoError(t, err)
 	s.With(func(w *dockertest.World) { w.Operator().Run(dockertest.Spec{Name: "w"}) })
@@ -267,10 +267,10 @@ func TestEvidenceBehindAProxy(t *testing.T) {
 	}
 	a.Verb = worker.ReadLogs
 	require.Len(t, c.Do(t.Context(), a).Evidence.Missing, 1)
-	require.Len(t, told, 4, "each once")
+	require.Len(t, reported, 4, "each once")
 }
 
-// Secrets are in arguments and environments: neither is asked for.
+// Secrets are in arguments and environments: neither is requested.
 func TestProcessesHaveNoArguments(t *testing.T) {
 	t.Parallel()
 	for _, columns := range []string{psColumns, podmanColumns} {

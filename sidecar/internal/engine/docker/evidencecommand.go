@@ -14,17 +14,17 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// A command whose process has ended may leave a child that holds its output open, so that the end is asked for, too. The engine notes
-// the exit code a moment after the output ends.
+// A command may leave a child process that holds its output open, so its end is polled as well. The engine records the exit code a moment
+// after the output ends.
 const (
 	commandPoll = 500 * time.Millisecond
-	commandRest = 200 * time.Millisecond // for output that is on its way
+	commandRest = 200 * time.Millisecond // for output in transit
 	codePolls   = 10
 	codePoll    = 50 * time.Millisecond
 )
 
-// runCommand runs stoker.before-stop in the container, as its user and without a terminal, and waits for it until the limit. What still
-// runs then is left to the container's end: the API cannot end it.
+// runCommand runs stoker.before-stop in the container, as the container's user and without a terminal, and waits for it up to the limit. A
+// command that still runs then ends with the container: the API cannot end it.
 func (c *Client) runCommand(ctx context.Context, id string, command []string, limit time.Duration) *worker.CommandEvidence {
 	began := time.Now()
 	e := &worker.CommandEvidence{}
@@ -51,8 +51,8 @@ func (c *Client) runCommand(ctx context.Context, id string, command []string, li
 	return e
 }
 
-// startCommand starts it and returns its output. It is an ordinary request without an upgrade of the connection, so that it goes the way
-// of all others: both engines send the output in the answer.
+// startCommand starts it and returns its output. It is an ordinary request without a connection upgrade, so it uses the same transport as
+// all others: both engines send the output in the response body.
 func (c *Client) startCommand(ctx context.Context, exec string) (io.ReadCloser, error) {
 	url := c.url("/v"+c.api.Load().ClientVersion()+"/exec/"+exec+"/start", "")
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(`{"Detach":false,"Tty":false}`))
@@ -68,20 +68,20 @@ func (c *Client) startCommand(ctx context.Context, exec string) (io.ReadCloser, 
 	}
 	if resp.StatusCode != http.StatusOK {
 		defer func() { _ = resp.Body.Close() }()
-		words, _ := io.ReadAll(io.LimitReader(resp.Body, maxMissing))
-		return nil, c.fail("start the command", s, errors.New(resp.Status+": "+string(words)))
+		message, _ := io.ReadAll(io.LimitReader(resp.Body, maxMissing))
+		return nil, c.fail("start the command", s, errors.New(resp.Status+": "+string(message)))
 	}
 	return resp.Body, nil
 }
 
-// followCommand reads the output until its end or that of the command, and reports whether the time was over first.
+// followCommand reads the output until its end or the command's end, and reports whether the time limit came first.
 func (c *Client) followCommand(ctx context.Context, exec string, output io.ReadCloser, to io.Writer) (timedOut bool) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = demultiplex(to, output) // an output that breaks off is kept so far
+		_ = demultiplex(to, output) // truncated output is kept
 	}()
-	defer func() { // the reader is the one who writes to the text
+	defer func() { // the goroutine above writes to the text
 		_ = output.Close()
 		<-ended
 	}()
@@ -108,7 +108,7 @@ func (c *Client) followCommand(ctx context.Context, exec string, output io.ReadC
 	}
 }
 
-// commandCode is the exit code; false where it still runs or nothing can be known.
+// commandCode returns the exit code; false if the command still runs or the code is unknown.
 func (c *Client) commandCode(ctx context.Context, exec string, timedOut bool) (int, bool) {
 	for range codePolls {
 		in, err := c.api.Load().ContainerExecInspect(ctx, exec)

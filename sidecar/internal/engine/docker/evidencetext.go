@@ -11,13 +11,13 @@ import (
 
 // boundedText keeps the beginning and the end of what is written to it, whatever its length. It never fails.
 type boundedText struct {
-	head, tail int // bytes to keep of each, the mark of what is left out included
+	head, tail int // bytes to keep of each, including the mark of the cut
 	first      []byte
 	last       []byte // up to twice tail
 	total      int64
 }
 
-// leftOut is what the mark of a cut may take.
+// leftOut is the maximum length of the mark of a cut.
 const leftOut = 48
 
 func (b *boundedText) Write(p []byte) (int, error) {
@@ -38,7 +38,7 @@ func (b *boundedText) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// String is valid UTF-8 of at most head+tail bytes, or of what the mark of a cut takes.
+// String returns valid UTF-8 of at most head+tail bytes, or of the length of the mark if that is longer.
 func (b *boundedText) String() string {
 	if b.total <= int64(b.head+b.tail) {
 		return b.valid(string(b.first) + string(b.last))
@@ -53,7 +53,7 @@ func (b *boundedText) String() string {
 	return b.valid(string(first) + mark + string(last))
 }
 
-// valid replaces what is no text by a mark as long, so that nothing grows.
+// valid replaces bytes that are not UTF-8 by a mark of the same length, so the text does not grow.
 func (*boundedText) valid(text string) string {
 	if utf8.ValidString(text) {
 		return text
@@ -61,7 +61,7 @@ func (*boundedText) valid(text string) string {
 	return strings.ToValidUTF8(text, "?")
 }
 
-// lastLines is the end of the text: at most so many whole lines, and no line that was cut unless it is the only one.
+// lastLines returns the end of the text: at most n whole lines, and no truncated line unless it is the only one.
 func (b *boundedText) lastLines(n int) string {
 	text := string(append(append([]byte{}, b.first...), b.last...))
 	whole := int64(len(text)) == b.total
@@ -78,8 +78,8 @@ func (b *boundedText) lastLines(n int) string {
 	return b.valid(strings.Join(lines[max(0, len(lines)-n):], "\n"))
 }
 
-// demultiplex copies what the engine sends of a container's output: as it is from a terminal, else in frames with a header of eight bytes.
-// A terminal's output that looks like a frame costs nothing but its form. It returns what ended it, nil for the end.
+// demultiplex copies a container's output: unchanged from a terminal, else out of frames with a header of eight bytes. A terminal's output
+// that looks like a frame only loses its formatting. It returns the error that ended the output, nil at its end.
 func demultiplex(to io.Writer, from io.Reader) error {
 	in := bufio.NewReader(from)
 	const size = 8
@@ -103,7 +103,7 @@ func demultiplex(to io.Writer, from io.Reader) error {
 	}
 }
 
-// clip is the beginning of a text, with a mark where it was cut.
+// clip returns the beginning of a text, with a mark where it was cut.
 func clip(text string, bytes int) string {
 	b := &boundedText{head: bytes}
 	_, _ = io.WriteString(b, text)

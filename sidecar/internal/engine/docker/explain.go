@@ -15,12 +15,12 @@ import (
 	"syscall"
 )
 
-// linkError is a call that the engine did not answer.
+// linkError is the error of a call that the engine did not answer.
 type linkError struct {
 	doing  string
 	host   string
 	cause  error   // the transport's
-	denied *denial // nil where nothing is known of one
+	denied *denial // nil if no denial is known
 }
 
 func (e *linkError) Error() string {
@@ -79,9 +79,9 @@ func explainVersion(err error) string {
 	case !errors.As(err, &v):
 		return ""
 	case v.pinned:
-		return fmt.Sprintf("the engine at %s does not speak API version %s, which DOCKER_API_VERSION asks for (its newest is %s): unset DOCKER_API_VERSION", v.host, v.used, v.newest)
+		return fmt.Sprintf("the engine at %s does not support API version %s, which DOCKER_API_VERSION asks for (its newest is %s): unset DOCKER_API_VERSION", v.host, v.used, v.newest)
 	}
-	return fmt.Sprintf("the engine at %s does not speak API version %s, the nearest that Stoker knows (its newest is %s): use a Stoker that fits this engine", v.host, v.used, v.newest)
+	return fmt.Sprintf("the engine at %s does not support API version %s, the nearest that Stoker supports (its newest is %s): use a version of Stoker that supports this engine", v.host, v.used, v.newest)
 }
 
 func explainLink(e *linkError) string {
@@ -105,8 +105,8 @@ func explainTLS(e *linkError) string {
 		op        *net.OpError
 	)
 	switch {
-	case errors.Is(e, errWantsTLS):
-		return e.host + " wants TLS: set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder of ca.pem, cert.pem and key.pem"
+	case errors.Is(e, errRequiresTLS):
+		return e.host + " requires TLS: set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder of ca.pem, cert.pem and key.pem"
 	case errors.Is(e, http.ErrSchemeMismatch), errors.As(e, &record):
 		return e.host + " answers without TLS: unset DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or use the engine's TLS port (2376 as a rule)"
 	case errors.As(e, &authority):
@@ -136,12 +136,12 @@ func explainSocket(e *linkError) string {
 	case errors.Is(e, syscall.ECONNREFUSED) && isFolder(path):
 		return explainFolder(path, mapped(readOr("/proc/self/uid_map")))
 	case errors.Is(e, syscall.ECONNREFUSED):
-		return fmt.Sprintf("nobody answers at %s: is Docker running? If the engine was restarted beneath a mounted socket, the mount is stale: restart this container", path)
+		return fmt.Sprintf("nothing listens at %s: is Docker running? If the engine was restarted beneath a mounted socket, the mount is stale: restart this container", path)
 	}
 	return ""
 }
 
-// explainFolder: a rootless engine makes the folder in a /run of its own, so that there is nothing to remove on the host.
+// explainFolder: a rootless engine creates the folder in its own /run, so there is nothing to remove on the host.
 func explainFolder(path string, inNamespace bool) string {
 	const made = "%s is a folder, which Docker makes when the socket to mount does not exist: "
 	if inNamespace {
@@ -170,7 +170,7 @@ func explainNetwork(e *linkError) string {
 	case errors.As(e, &dns):
 		return fmt.Sprintf("no address for the name in %s: check DOCKER_HOST", e.host)
 	case errors.Is(e, syscall.ECONNREFUSED):
-		return fmt.Sprintf("nobody listens at %s: check the port in DOCKER_HOST (2375 plain, 2376 TLS as a rule) and that the engine listens on it", e.host)
+		return fmt.Sprintf("nothing listens at %s: check the port in DOCKER_HOST (2375 plain, 2376 TLS as a rule) and that the engine listens on it", e.host)
 	case errors.Is(e, context.DeadlineExceeded), errors.As(e, &op) && op.Timeout():
 		return fmt.Sprintf("%s does not answer in time (%s): the engine is overloaded or stuck, or a firewall is between", e.host, e.doing)
 	}
@@ -183,7 +183,7 @@ func mapped(uidMap string) bool {
 	return len(fields) > 0 && !slices.Equal(fields, []string{"0", "0", "4294967295"})
 }
 
-// readOr returns a file's text; empty where it cannot be read.
+// readOr returns a file's text; empty if it cannot be read.
 func readOr(path string) string {
 	text, err := os.ReadFile(path)
 	if err != nil {

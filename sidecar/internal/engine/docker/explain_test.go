@@ -26,8 +26,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// told asks a client for a list that must fail, and what Explain makes of it: one line that names host and cure.
-func told(t *testing.T, opts Options) string {
+// explained returns what Explain makes of the error of a failed list: one line with the host and the fix.
+func explained(t *testing.T, opts Options) string {
 	t.Helper()
 	c, err := New(opts)
 	require.NoError(t, err)
@@ -43,7 +43,7 @@ func told(t *testing.T, opts Options) string {
 func TestExplainNoFiles(t *testing.T) {
 	t.Parallel()
 	none := &net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("socket", syscall.EMFILE)}
-	text := told(t, Options{Transport: &fake{answer: func(*http.Request) (*http.Response, error) { return nil, none }}})
+	text := explained(t, Options{Transport: &fake{answer: func(*http.Request) (*http.Response, error) { return nil, none }}})
 	require.Contains(t, text, "ulimit")
 }
 
@@ -61,27 +61,27 @@ func TestExplainSocket(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			text := told(t, Options{Host: "unix://" + tc.path})
+			text := explained(t, Options{Host: "unix://" + tc.path})
 			require.Contains(t, text, tc.path)
 			require.Contains(t, text, tc.want)
 		})
 	}
 }
 
-// Root may open everything, so that the refusal is the transport's here and the group is the file's.
+// Root may open every file, so here the transport refuses, and the group is that of the file.
 func TestExplainPermission(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.sock")
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
 	group, ok := socketGroup(path)
 	require.True(t, ok)
 	denied := &net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", os.ErrPermission)}
-	text := told(t, Options{Host: "unix://" + path, Transport: transportFunc(fails(denied))})
+	text := explained(t, Options{Host: "unix://" + path, Transport: transportFunc(fails(denied))})
 	require.Contains(t, text, "may not open "+path)
 	require.Contains(t, text, "--group-add")
 	require.Contains(t, text, "group "+strconv.FormatUint(uint64(group), 10))
 }
 
-// In the user namespace of a rootless engine a group of the host is no help.
+// In the user namespace of a rootless engine the groups of the host do not exist.
 func TestExplainPermissionInANamespace(t *testing.T) {
 	t.Parallel()
 	require.True(t, mapped("         0       1000          1\n         1     100000      65536\n"))
@@ -94,7 +94,7 @@ func TestExplainPermissionInANamespace(t *testing.T) {
 	require.Contains(t, explainPermission("/var/run/docker.sock", 0, false, false), "--group-add")
 }
 
-// The folder that a rootless engine makes is not seen on the host.
+// A folder that a rootless engine creates is not visible on the host.
 func TestExplainFolder(t *testing.T) {
 	t.Parallel()
 	require.Contains(t, explainFolder("/var/run/docker.sock", false), "remove it on the host")
@@ -155,11 +155,11 @@ func TestExplainTCP(t *testing.T) {
 		"TLS to plain":      {Options{Host: address(plain), TLSVerify: true, CertPath: certs}, "unset DOCKER_TLS_VERIFY"},
 		"unknown authority": {Options{Host: address(secure), TLSVerify: true, CertPath: certs}, "unknown authority"},
 		"no client cert":    {Options{Host: address(strict), TLSVerify: true, CertPath: trusting}, "refuses this client's certificate"},
-		"nobody listens":    {Options{Host: "tcp://" + dead.Addr().String()}, "2375"},
+		"nothing listens":   {Options{Host: "tcp://" + dead.Addr().String()}, "2375"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			text := told(t, tc.opts)
+			text := explained(t, tc.opts)
 			require.Contains(t, text, tc.want)
 			require.Contains(t, text, strings.TrimPrefix(tc.opts.Host, "tcp://"))
 		})
@@ -168,12 +168,12 @@ func TestExplainTCP(t *testing.T) {
 
 func TestExplainVersionAndProxy(t *testing.T) {
 	f := &fake{newest: "1.41", answer: upToDate("1.12", "1.41")}
-	require.Contains(t, told(t, Options{Transport: f, APIVersion: "1.47"}), "unset DOCKER_API_VERSION")
+	require.Contains(t, explained(t, Options{Transport: f, APIVersion: "1.47"}), "unset DOCKER_API_VERSION")
 	f = &fake{newest: "1.60", answer: upToDate("1.55", "1.60")}
-	require.Contains(t, told(t, Options{Transport: f}), "use a Stoker that fits")
+	require.Contains(t, explained(t, Options{Transport: f}), "use a version of Stoker that supports")
 	f = &fake{answer: denies(403)}
-	require.Contains(t, told(t, Options{Transport: f}), "socket proxy")
-	require.Contains(t, told(t, Options{Transport: transportFunc(fails(context.DeadlineExceeded))}), "does not answer in time")
+	require.Contains(t, explained(t, Options{Transport: f}), "socket proxy")
+	require.Contains(t, explained(t, Options{Transport: transportFunc(fails(context.DeadlineExceeded))}), "does not answer in time")
 	require.Empty(t, Explain(nil))
 	require.Equal(t, "multiple words", Explain(errorString("multiple\n words")))
 }
@@ -187,7 +187,7 @@ func TestHost(t *testing.T) {
 	foreignCA(t, filepath.Join(certs, "ca.pem"))
 	cases := map[string]struct {
 		opts Options
-		want string // empty is an error
+		want string // empty means an error
 	}{
 		"nothing":      {Options{}, "unix:///var/run/docker.sock"},
 		"unix":         {Options{Host: "unix:///run/d.sock"}, "unix:///run/d.sock"},

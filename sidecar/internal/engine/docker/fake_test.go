@@ -15,19 +15,19 @@ import (
 
 const testID = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-// errRefused is what a real transport says when nobody listens.
+// errRefused is a real transport's error when nothing listens.
 var errRefused = &net.OpError{Op: "dial", Net: "unix", Err: syscall.ECONNREFUSED}
 
-// errBroken is what it says when the engine dies after the request was sent.
+// errBroken is its error when the engine dies after the request was sent.
 var errBroken = errors.New("unexpected EOF")
 
-// fake stands where the transport stands: the client above it is the real one, and so are the bytes.
+// fake replaces the transport: the client is the real one, and so are the bytes.
 type fake struct {
 	mu     sync.Mutex
 	calls  []string // method, path and query, without pings
-	newest string   // API version told to a ping; empty is 1.41
+	newest string   // API version in the answer to a ping; empty is 1.41
 	date   string   // the same for the Date header; empty is none
-	// answer is asked for everything but pings. It may block on the request's context.
+	// answer is called for every request but pings. It may block on the request's context.
 	answer func(r *http.Request) (*http.Response, error)
 }
 
@@ -70,7 +70,7 @@ func stream(body io.ReadCloser) *http.Response {
 	return resp
 }
 
-// hang is an engine that took the request and says nothing.
+// hang is an engine that accepts the request and does not answer.
 func hang(r *http.Request) (*http.Response, error) {
 	<-r.Context().Done()
 	return nil, r.Context().Err()

@@ -18,8 +18,8 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// wordOf is the word of the engine for each kind of observation that comes from an event.
-func wordOf() map[worker.Kind]events.Action {
+// actions maps each kind of observation that comes from an event to the engine's action.
+func actions() map[worker.Kind]events.Action {
 	return map[worker.Kind]events.Action{
 		worker.Created: "create", worker.Started: "start", worker.Exited: "die", worker.Signalled: "kill", worker.Stopped: "stop",
 		worker.OutOfMemory: "oom", worker.Paused: "pause", worker.Resumed: "unpause", worker.Updated: "update", worker.Renamed: "rename",
@@ -27,10 +27,10 @@ func wordOf() map[worker.Kind]events.Action {
 	}
 }
 
-// FuzzEvents feeds bytes that are no stream of events, or one that no engine would send. What is taken from them is whole,
-// can be kept in the journal, and said again as the engine says it means the same.
+// FuzzEvents feeds bytes that are no event stream, or one that no engine would send. The observations are complete and can be stored in the
+// journal. Encoded as events again, they have the same meaning.
 func FuzzEvents(f *testing.F) {
-	for _, action := range wordOf() {
+	for _, action := range actions() {
 		f.Add([]byte(eventJSON(5_000_000_001, string(action), `,"exitCode":"137","signal":"15","oldName":"/v"`)))
 	}
 	f.Add([]byte(eventJSON(1, "die", "") + eventJSON(2, "start", "") + `{"Type":"conta`))
@@ -38,7 +38,7 @@ func FuzzEvents(f *testing.F) {
 	f.Add([]byte(`{"Type":"container","Action":"kill","Actor":{"ID":"a","Attributes":{"signal":"SIGRTMAX-99","name":"\u0000"}},"timeNano":-1}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		history := func(body []byte) ([]worker.Observation, error) {
-			c, _ := newFake(t, says(200, string(body)))
+			c, _ := newFake(t, replies(200, string(body)))
 			return c.History(t.Context(), time.Unix(1, 0), time.Unix(9, 0))
 		}
 		got, err := history(body)
@@ -53,7 +53,7 @@ func FuzzEvents(f *testing.F) {
 				got[i].Labels = map[string]string{}
 			}
 			requireWhole(t, o)
-			again = append(again, say(t, o)...)
+			again = append(again, encode(t, o)...)
 		}
 		same, err := history(again)
 		require.NoError(t, err)
@@ -63,7 +63,7 @@ func FuzzEvents(f *testing.F) {
 
 func requireWhole(t *testing.T, o worker.Observation) {
 	t.Helper()
-	require.NotEmpty(t, wordOf()[o.Kind])
+	require.NotEmpty(t, actions()[o.Kind])
 	require.NotEmpty(t, o.ID)
 	require.True(t, o.Signal >= 0 && o.Signal <= rtMax)
 	requireStorable(t, o.At)
@@ -72,8 +72,8 @@ func requireWhole(t *testing.T, o worker.Observation) {
 	}
 }
 
-// say is an observation as the engine would tell it.
-func say(t *testing.T, o worker.Observation) []byte {
+// encode returns the engine's event for an observation.
+func encode(t *testing.T, o worker.Observation) []byte {
 	t.Helper()
 	attributes := map[string]string{"name": string(o.Key)}
 	for name, value := range o.Labels {
@@ -86,10 +86,10 @@ func say(t *testing.T, o worker.Observation) []byte {
 		attributes["signal"] = jsonOf(t, int(o.Signal))
 	case worker.Renamed:
 		attributes["oldName"] = "/" + string(o.OldKey)
-	default: // says all with its kind
+	default: // the kind is enough
 	}
-	m := events.Message{Type: events.ContainerEventType, Action: wordOf()[o.Kind], Actor: events.Actor{ID: o.ID, Attributes: attributes}}
-	if m.Time = o.At.Unix(); m.Time > -9e9 && m.Time < 9e9 { // what nanoseconds can tell
+	m := events.Message{Type: events.ContainerEventType, Action: actions()[o.Kind], Actor: events.Actor{ID: o.ID, Attributes: attributes}}
+	if m.Time = o.At.Unix(); m.Time > -9e9 && m.Time < 9e9 { // the range of nanoseconds
 		m.TimeNano = o.At.UnixNano()
 	}
 	return []byte(jsonOf(t, m))
@@ -102,7 +102,7 @@ func jsonOf(t *testing.T, value any) string {
 	return string(text)
 }
 
-// requireStorable checks what the journal needs of a time: one whose year has four digits.
+// requireStorable checks that the journal can store a time: its year has four digits.
 func requireStorable(t *testing.T, at time.Time) {
 	t.Helper()
 	require.Equal(t, time.UTC, at.Location())
@@ -110,8 +110,8 @@ func requireStorable(t *testing.T, at time.Time) {
 	require.NoError(t, err)
 }
 
-// FuzzInspect feeds bytes that are no inspect, or one that no engine would send. A snapshot of it has no value that the
-// rules could not count with, and reading the definition that it keeps gives it again.
+// FuzzInspect feeds bytes that are no inspect, or one that no engine would send. The snapshot has no value that the rules cannot handle,
+// and parsing the definition that it keeps gives the same snapshot.
 func FuzzInspect(f *testing.F) {
 	f.Add([]byte(wholeInspect))
 	f.Add([]byte(`{"Id":"a","State":{"Status":"created","StartedAt":"0001-01-01T00:00:00Z","FinishedAt":"9999-12-31T23:59:59-23:59"},"Config":{"Healthcheck":{"Test":["NONE"]},"StopTimeout":9999999999999}}`))
@@ -148,7 +148,7 @@ func requireCountable(t *testing.T, s worker.Snapshot) {
 	t.Helper()
 	require.NotEmpty(t, s.ID)
 	require.Equal(t, s.Health, health(string(s.Health)))
-	require.Equal(t, s.Status, statusWord(string(s.Status)))
+	require.Equal(t, s.Status, statusOf(string(s.Status)))
 	require.True(t, s.StopSignal > 0 && s.StopSignal <= rtMax)
 	require.GreaterOrEqual(t, s.StopTimeout, policy.NoStopWait)
 	require.GreaterOrEqual(t, s.ProbeEvery, time.Duration(0))
@@ -161,7 +161,7 @@ func requireCountable(t *testing.T, s worker.Snapshot) {
 	}
 }
 
-// FuzzList feeds bytes that are no list of containers. An answer that cannot be read is never a host without workers.
+// FuzzList feeds bytes that are no list of containers. An answer that cannot be parsed is never taken for a host without workers.
 func FuzzList(f *testing.F) {
 	f.Add([]byte(`[{"Id":"` + testID + `","Names":["/web/db","/db"],"State":"running","Status":"Up 2 minutes (healthy)","Labels":{"stoker.enable":"true"}}]`))
 	f.Add([]byte(`[{"Id":"a","Names":null,"State":"Exited","Status":"Up 1 second (health: starting)"},{"Id":"b","Names":["/"],"Status":")("}]`))
@@ -170,7 +170,7 @@ func FuzzList(f *testing.F) {
 	f.Add([]byte(`{"message":"no such thing"}`))
 	f.Add([]byte(``))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		c, _ := newFake(t, says(200, string(body)))
+		c, _ := newFake(t, replies(200, string(body)))
 		got, err := c.List(t.Context())
 		if err != nil {
 			require.Nil(t, got)
@@ -183,13 +183,13 @@ func FuzzList(f *testing.F) {
 			require.Equal(t, worker.Listed, o.Kind)
 			require.NotEmpty(t, o.ID)
 			require.NotContains(t, string(o.Key), "/")
-			require.Equal(t, o.Status, statusWord(string(o.Status)))
+			require.Equal(t, o.Status, statusOf(string(o.Status)))
 			require.Equal(t, o.Health, health(string(o.Health)))
 		}
 	})
 }
 
-// FuzzStats feeds bytes that are no CPU accounting. What is read is a reading of some time, and counts up from nothing.
+// FuzzStats feeds bytes that are no CPU accounting. A sample has a time, and its counters are not negative.
 func FuzzStats(f *testing.F) {
 	f.Add([]byte(`{"read":"2026-11-23T17:37:28Z","preread":"2026-11-23T17:37:27Z","cpu_stats":{"cpu_usage":{"total_usage":7},"throttling_data":{"periods":2,"throttled_periods":1}},"precpu_stats":{"cpu_usage":{"total_usage":5}}}`), true)
 	f.Add([]byte(`{"read":"0001-01-01T00:00:00Z"}`), false)

@@ -8,8 +8,8 @@ import (
 
 const serviceLabel = "com.docker.swarm.service.id"
 
-// kill ends a task of a Swarm service by SIGKILL. It inspects first, and leaves the task alone while its service is being updated, where that
-// can be known: only managers know it.
+// kill ends a task of a Swarm service with SIGKILL. It inspects first, and leaves the task alone while its service is being updated. Only
+// managers report updates.
 func (c *Client) kill(ctx context.Context, out *worker.Outcome) {
 	if !c.stopExpected(ctx, out) {
 		return

@@ -8,16 +8,16 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// known is which containers exist, as the last list and the events since then show it. It saves the list that the search for dependents
-// would cost after each heal. It is complete only while one stream of events is followed and a list was taken since that began: what was
-// created before a worker ended comes before that end in the stream.
+// known holds the containers that exist, from the last list and the events since then. It saves the list that the search for dependents
+// would cost after each heal. It is complete only while one event stream is open and a list was taken after that stream began: the create
+// event of a container comes before the exit of a worker that it depends on.
 type known struct {
 	mu         sync.Mutex
 	containers map[string]knownContainer
 	complete   bool
-	stream     uint64               // counts the streams; odd while one is followed
-	changes    []worker.Observation // since the list under way was asked for
-	listing    int                  // lists under way
+	stream     uint64               // counts the streams; odd while one is open
+	changes    []worker.Observation // since the pending list was requested
+	listing    int                  // pending lists
 }
 
 type knownContainer struct {
@@ -40,7 +40,7 @@ func (k *known) follow() (end func()) {
 	}
 }
 
-// observe takes in an event.
+// observe applies an event.
 func (k *known) observe(o worker.Observation) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -65,7 +65,7 @@ func (k *known) apply(o worker.Observation) {
 	}
 }
 
-// list begins a list. The function that it returns takes in the answer; without one nothing changes.
+// list begins a list. The caller passes the answer to the function that it returns; an error changes nothing.
 func (k *known) list() (answered func(list []container.Summary, err error)) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -93,7 +93,7 @@ func (k *known) list() (answered func(list []container.Summary, err error)) {
 	}
 }
 
-// snapshot is the containers that exist; false when they are not known.
+// snapshot returns the containers that exist; false if they are not known.
 func (k *known) snapshot() (map[string]knownContainer, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -108,7 +108,7 @@ func (k *known) copied() map[string]knownContainer {
 	return all
 }
 
-// inspected keeps whose namespaces a container shares.
+// inspected stores the namespaces that a container shares.
 func (k *known) inspected(id string, s shared) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

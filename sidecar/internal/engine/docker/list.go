@@ -8,9 +8,9 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// List returns every container of the engine, running or not, as Listed with Status, Health and Labels. The caller sets At.
-// Health is meaningful for running containers only: engines below API
-// 1.52 report it in the text of `docker ps`, which has none for the others. On an error there is no list.
+// List returns every container of the engine, running or not, as Listed with Status, Health and Labels. The caller sets At. Health is set
+// for running containers only: engines below API 1.52 report it in the text of `docker ps`, which has none for the others. On an error
+// there is no list.
 func (c *Client) List(ctx context.Context) ([]worker.Observation, error) {
 	ctx, s := withResponse(ctx)
 	found, err := c.listAll(ctx)
@@ -18,20 +18,20 @@ func (c *Client) List(ctx context.Context) ([]worker.Observation, error) {
 		return nil, c.fail("list the containers", s, err)
 	}
 	list := make([]worker.Observation, 0, len(found))
-	inWords := healthInWords
-	if c.podman.Load() != nil { // its words leave the health out
+	inWords := healthFromText
+	if c.podman.Load() != nil { // its text has no health
 		inWords = func(string) worker.Health { return worker.HealthUnknown }
 	}
 	for _, one := range found {
 		if one.ID == "" {
-			return nil, fmt.Errorf("list the containers of %s: an entry has no id; what answers there is no Docker engine", c.host)
+			return nil, fmt.Errorf("list the containers of %s: an entry has no id; this is no Docker engine", c.host)
 		}
 		list = append(list, worker.Observation{
 			Kind:   worker.Listed,
 			ID:     one.ID,
 			Key:    keyOf(one.Names),
 			Labels: one.Labels,
-			ListState: worker.ListState{Status: statusWord(one.State),
+			ListState: worker.ListState{Status: statusOf(one.State),
 				Health: inWords(one.Status)},
 		})
 		if settings := one.NetworkSettings; settings != nil && c.podman.Load() == nil {
@@ -41,7 +41,7 @@ func (c *Client) List(ctx context.Context) ([]worker.Observation, error) {
 	return list, nil
 }
 
-// keyOf is the container's own name. A linked container is also listed under its alias in the other one (/web/db), and
+// keyOf returns the container's own name. A linked container is also listed under its alias in the other one (/web/db), and
 // that may come first (seen on 20.10.24).
 func keyOf(names []string) worker.Key {
 	for _, name := range names {
@@ -52,8 +52,8 @@ func keyOf(names []string) worker.Key {
 	return ""
 }
 
-// healthInWords reads "Up 2 minutes (healthy)" and "Up 1 second (health: starting)".
-func healthInWords(text string) worker.Health {
+// healthFromText parses "Up 2 minutes (healthy)" and "Up 1 second (health: starting)".
+func healthFromText(text string) worker.Health {
 	open := strings.LastIndexByte(text, '(')
 	if open < 0 || !strings.HasSuffix(text, ")") {
 		return worker.HealthNone

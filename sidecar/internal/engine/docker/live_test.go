@@ -95,8 +95,8 @@ func TestLiveRecreate(t *testing.T) {
 	require.Equal(t, now.Incarnation, out.Snapshot.Incarnation, "it was done already")
 }
 
-// stopsOf are the containers that an operator has stopped, as the worker's machine finds out: each signal to another container than the
-// old one, and each to the old one after the transaction's own.
+// stopsOf returns the containers that an operator stopped, by the rules of the worker's state machine: each signal to another container
+// than the old one, and each to the old one after the recreate's own.
 func (w *liveWorld) stopsOf(a worker.Action) func() []string {
 	ctx, cancel := context.WithCancel(context.Background())
 	args := filters.NewArgs(filters.Arg("type", "container"), filters.Arg("event", "kill"), filters.Arg("label", "of="+string(a.Key)))
@@ -135,7 +135,7 @@ func (w *liveWorld) stopsOf(a worker.Action) func() []string {
 	}
 }
 
-// An operator's docker stop in the middle of a recreate stays: whichever of the two containers it meets.
+// An operator's docker stop in the middle of a recreate is respected, whether it reaches the old or the new container.
 func TestLiveStopDuringRecreate(t *testing.T) {
 	t.Parallel()
 	w := newLiveWorld(t)
@@ -159,7 +159,7 @@ func TestLiveStopDuringRecreate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if w.podman && name == "old" {
-				t.Skip("not on a Podman: it tells nothing of a stop while another one is under way")
+				t.Skip("not on a Podman: it emits no event for a stop while another one is in progress")
 			}
 			w.t = t
 			old := w.run(name, "0", container.CreateRequest{Config: &container.Config{
@@ -194,7 +194,7 @@ func TestLiveStopDuringRecreate(t *testing.T) {
 	}
 }
 
-// What shares a worker's network serves nobody once the worker has another one, until it has followed.
+// A dependent of a worker's network namespace is unreachable after the worker restarts, until the dependent is restarted too.
 func TestLiveFollow(t *testing.T) {
 	t.Parallel()
 	w := newLiveWorld(t)
@@ -205,7 +205,7 @@ func TestLiveFollow(t *testing.T) {
 	shared := func(s worker.Snapshot, rm bool) container.CreateRequest {
 		return container.CreateRequest{HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode("container:" + s.ID), AutoRemove: rm}}
 	}
-	guest := w.run("guest", "7001", shared(parent, false))
+	dependent := w.run("dependent", "7001", shared(parent, false))
 	w.run("thrown-away", "7002", shared(parent, true))
 	reached := func(want bool) {
 		t.Helper()
@@ -226,21 +226,21 @@ func TestLiveFollow(t *testing.T) {
 			shares = append(shares, d.Key)
 		}
 	}
-	require.ElementsMatch(t, []worker.Key{worker.Key(w.name("guest")), worker.Key(w.name("thrown-away"))}, shares)
-	for _, name := range []string{"guest", "thrown-away"} {
+	require.ElementsMatch(t, []worker.Key{worker.Key(w.name("dependent")), worker.Key(w.name("thrown-away"))}, shares)
+	for _, name := range []string{"dependent", "thrown-away"} {
 		s := w.snapshot(name)
 		require.Equal(t, []string{parent.ID}, s.Parents)
 		out := w.c.Do(t.Context(), worker.Action{Verb: worker.RestartDependent, Key: s.Key, Incarnation: s.Incarnation})
 		require.Equal(t, worker.Done, out.Result, out.Err)
 	}
 	reached(true)
-	require.Equal(t, guest.ID, w.snapshot("guest").ID)
+	require.Equal(t, dependent.ID, w.snapshot("dependent").ID)
 
 	out := recreateWith(t.Context(), w.c, w.recreateOf(again), nil)
 	require.Equal(t, worker.Done, out.Result, out.Err)
 	reached(false)
 	names := map[string]worker.Key{parent.ID: parent.Key, out.Snapshot.ID: parent.Key}
-	for _, name := range []string{"guest", "thrown-away"} {
+	for _, name := range []string{"dependent", "thrown-away"} {
 		a := w.recreateOf(w.snapshot(name))
 		a.Names = names
 		out := recreateWith(t.Context(), w.c, a, nil)
@@ -252,7 +252,7 @@ func TestLiveFollow(t *testing.T) {
 		w.requireNothingLost(out.Err)
 	}
 	reached(true)
-	require.NotEqual(t, guest.ID, w.snapshot("guest").ID)
+	require.NotEqual(t, dependent.ID, w.snapshot("dependent").ID)
 }
 
 // A probe that cannot be run has failed; it has not timed out.

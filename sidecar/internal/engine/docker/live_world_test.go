@@ -31,7 +31,7 @@ import (
 	"stoker/sidecar/internal/test/testenv"
 )
 
-// liveWorld is a real engine. All that a test makes there begins with the world's prefix, and goes with the test.
+// liveWorld is a real engine. The names of all that a test creates there begin with the world's prefix, and cleanup removes it.
 type liveWorld struct {
 	t      *testing.T
 	api    *client.Client
@@ -39,7 +39,7 @@ type liveWorld struct {
 	podman bool
 	prefix string
 	subnet int
-	// ownNetwork is that of containers that ask for none; empty is the engine's default one.
+	// ownNetwork is the network of containers that request none; empty is the engine's default one.
 	ownNetwork string
 }
 
@@ -64,21 +64,21 @@ func newLiveWorld(t *testing.T) *liveWorld {
 	return w
 }
 
-// requireNothingLost wants no word about what was not carried over, but for the one of the second network's MAC address, which
-// engines from 28 on draw, and do not tell from one that was asked for. On a Podman there is the one of what its inspect hides.
-func (w *liveWorld) requireNothingLost(words string) {
+// requireNothingLost requires that no note reports a loss. The exception is the second network's MAC address: engines from 28 on draw it,
+// and do not show whether it was requested. On Podman there is one note about what its inspect hides.
+func (w *liveWorld) requireNothingLost(notes string) {
 	w.t.Helper()
 	if w.podman {
-		require.Regexp(w.t, "^HostConfig: Podman's inspect does not show [^;\n]*$", words)
+		require.Regexp(w.t, "^HostConfig: Podman's inspect does not show [^;\n]*$", notes)
 		return
 	}
 	if versions.LessThan(w.api.ClientVersion(), "1.48") {
-		require.Empty(w.t, words)
+		require.Empty(w.t, notes)
 		return
 	}
-	require.Contains(w.t, words, "["+w.name("b")+"].MacAddress")
-	require.NotContains(w.t, words, "\n")
-	require.NotContains(w.t, words, ";")
+	require.Contains(w.t, notes, "["+w.name("b")+"].MacAddress")
+	require.NotContains(w.t, notes, "\n")
+	require.NotContains(w.t, notes, ";")
 }
 
 func (w *liveWorld) name(name string) string { return w.prefix + "-" + name }
@@ -106,10 +106,10 @@ func (w *liveWorld) image() {
 	made, err := w.api.ImageImport(w.t.Context(), image.ImportSource{Source: tarOf(w.t, "talk", program), SourceName: "-"},
 		w.name("talk"), image.ImportOptions{Changes: []string{"VOLUME /declared", `ENTRYPOINT ["/talk"]`}})
 	require.NoError(w.t, err)
-	said, err := io.ReadAll(made)
+	output, err := io.ReadAll(made)
 	require.NoError(w.t, err)
 	require.NoError(w.t, made.Close())
-	require.Contains(w.t, string(said), "sha256:")
+	require.Contains(w.t, string(output), "sha256:")
 	w.cleanup(func(ctx context.Context) error {
 		_, err := w.api.ImageRemove(ctx, w.name("talk"), image.RemoveOptions{PruneChildren: true})
 		return err
@@ -135,7 +135,7 @@ func (w *liveWorld) network(name string, third int) {
 	w.cleanup(func(ctx context.Context) error { return w.api.NetworkRemove(ctx, made.ID) })
 }
 
-// run makes a container that answers on a port (0 is none), and ends at once when told to unless cmd says otherwise.
+// run creates a container that answers on a port (0 is none), and by default exits at once on SIGTERM.
 func (w *liveWorld) run(name, port string, body container.CreateRequest) worker.Snapshot {
 	w.t.Helper()
 	if body.Config == nil {
@@ -169,7 +169,7 @@ func (w *liveWorld) ready(id string) bool {
 	return err == nil && strings.Contains(string(text), "ready")
 }
 
-// remove removes what has one of the names that a worker may have, with its volumes.
+// remove removes all containers with one of the names that a worker may have, with their volumes.
 func (w *liveWorld) remove(ctx context.Context, name string) error {
 	for _, suffix := range []string{"", worker.NewSuffix, worker.BackupSuffix} {
 		in, err := w.api.ContainerInspect(ctx, w.name(name)+suffix)
@@ -180,7 +180,7 @@ func (w *liveWorld) remove(ctx context.Context, name string) error {
 			return err
 		}
 		for _, m := range in.Mounts {
-			if m.Type == mount.TypeVolume { // 28.5.2 does not name each, but tells where it lies
+			if m.Type == mount.TypeVolume { // 28.5.2 does not name each, but shows its path
 				name := cmp.Or(m.Name, path.Base(path.Dir(m.Source)))
 				if err := w.api.VolumeRemove(ctx, name, false); err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) {
 					return err
@@ -218,8 +218,8 @@ func (w *liveWorld) read(name, file string) string {
 	return string(text)
 }
 
-// answers reports whether one container gets an answer from another one's port, by name and over their network. Where the engine has no
-// DNS it asks for the address instead.
+// answers reports whether a container gets an answer from another one's port, by name and over their network. If the engine has no DNS it
+// uses the address.
 func (w *liveWorld) answers(from, to, port string) bool {
 	w.t.Helper()
 	at := w.name(to)
@@ -239,7 +239,7 @@ func (w *liveWorld) answers(from, to, port string) bool {
 	return now.ExitCode == 0
 }
 
-// address is that of a container on its one network, or empty.
+// address returns the address of a container in its only network, or empty.
 func (w *liveWorld) address(name string) string {
 	w.t.Helper()
 	in, err := w.api.ContainerInspect(w.t.Context(), w.name(name))

@@ -14,18 +14,18 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// procFolder holds the kernel's own figures, also in a container: /proc/stat has no namespace.
+// procFolder is procfs. Its stat file shows the host's CPUs also in a container, because it has no namespace.
 const procFolder = "/proc"
 
-// loadEvery is the time between two readings of the queue of the CPUs. It changes with every tick, so that one reading means little.
+// loadEvery is the interval between two samples of the CPUs' run queue. The queue changes with every tick, so one sample means little.
 const loadEvery = 100 * time.Millisecond
 
 // leastLoad is the shortest time over which the share of busy CPUs means something: the kernel counts it in hundredths of a second.
 const leastLoad = 500 * time.Millisecond
 
-// knowsHost reports whether the engine's host is the one whose /proc is read here. A unix socket does not prove it: it may be
+// isSameHost reports whether the engine's host is the one whose /proc is read here. A unix socket does not prove it: it may be
 // forwarded, and lxcfs may show a container another /proc/stat. Memory and CPUs must be those that the engine reports.
-func (c *Client) knowsHost(info system.Info) bool {
+func (c *Client) isSameHost(info system.Info) bool {
 	if !strings.HasPrefix(c.host, "unix://") {
 		return false
 	}
@@ -34,7 +34,7 @@ func (c *Client) knowsHost(info system.Info) bool {
 	return ok && known && load.cpus == info.NCPU && memory == info.MemTotal
 }
 
-// hostMemory is MemTotal in bytes, which is where the engine has it from as well.
+// hostMemory returns MemTotal in bytes, which is the engine's source as well.
 func (c *Client) hostMemory() (int64, bool) {
 	text, err := os.ReadFile(filepath.Join(c.proc, "meminfo"))
 	if err != nil {
@@ -49,7 +49,7 @@ func (c *Client) hostMemory() (int64, bool) {
 	return kilobytes << 10, err == nil
 }
 
-// load is one reading of /proc/stat.
+// load is one sample of /proc/stat.
 type load struct {
 	all, idle uint64 // time of all CPUs since the boot, in ticks
 	runnable  int
@@ -64,19 +64,19 @@ func (c *Client) readLoad() (load, bool) {
 	return parseLoad(text)
 }
 
-// parseLoad reads the lines of proc_stat(5). Time that a hypervisor took (steal) is not idle; the columns after
+// parseLoad parses the lines of proc_stat(5). Time that the hypervisor used (steal) is not idle; the columns after
 // it are part of the first two.
 func parseLoad(text []byte) (load, bool) {
 	var l load
 	for line := range bytes.Lines(text) {
-		words := strings.Fields(string(line[:min(len(line), 256)])) // the line of interrupts has thousands
-		if len(words) < 2 {
+		fields := strings.Fields(string(line[:min(len(line), 256)])) // the line of interrupts has thousands
+		if len(fields) < 2 {
 			continue
 		}
-		switch name := words[0]; {
+		switch name := fields[0]; {
 		case name == "cpu":
-			for n, word := range words[1:min(len(words), 9)] {
-				ticks, _ := strconv.ParseUint(word, 10, 64)
+			for n, field := range fields[1:min(len(fields), 9)] {
+				ticks, _ := strconv.ParseUint(field, 10, 64)
 				l.all += ticks
 				if n == 3 || n == 4 { // idle, and idle with a disk at work
 					l.idle += ticks
@@ -85,13 +85,13 @@ func parseLoad(text []byte) (load, bool) {
 		case strings.HasPrefix(name, "cpu"):
 			l.cpus++
 		case name == "procs_running":
-			l.runnable, _ = strconv.Atoi(words[1])
+			l.runnable, _ = strconv.Atoi(fields[1])
 		}
 	}
 	return l, l.all > 0 && l.cpus > 0 && l.runnable > 0
 }
 
-// watchLoad samples the host's load until the result is asked for, which is nil where it is not known.
+// watchLoad samples the host's load until the result is requested, which is nil if it is unknown.
 func (c *Client) watchLoad(ctx context.Context) (stop func() *worker.HostLoad) {
 	first, ok := c.readLoad()
 	if !ok || !c.sameHost.Load() {
@@ -127,7 +127,7 @@ func (c *Client) looks(ctx context.Context, first load) []load {
 	}
 }
 
-// loadOf is what several looks show. The one who looks is runnable each time and does not count.
+// loadOf combines several samples. The sampling process is runnable each time and does not count.
 func loadOf(looks []load) *worker.HostLoad {
 	first, last := looks[0], looks[len(looks)-1]
 	if last.all <= first.all || last.idle < first.idle {

@@ -44,7 +44,7 @@ func TestLoadOf(t *testing.T) {
 	require.Nil(t, loadOf(looks[:1]), "no time has passed")
 }
 
-// kernel is a client that sees a /proc of a test's own.
+// kernel returns a client with a /proc of the test's own.
 func kernel(t *testing.T, host string) (*Client, func(name, text string)) {
 	t.Helper()
 	c, err := New(Options{Host: host})
@@ -58,7 +58,7 @@ func kernel(t *testing.T, host string) (*Client, func(name, text string)) {
 	return c, write
 }
 
-func TestKnowsHost(t *testing.T) {
+func TestIsSameHost(t *testing.T) {
 	same := system.Info{NCPU: 2, MemTotal: 24683620 << 10}
 	for name, c := range map[string]struct {
 		host string
@@ -77,7 +77,7 @@ func TestKnowsHost(t *testing.T) {
 		if c.lose != "" {
 			require.NoError(t, os.Remove(filepath.Join(client.proc, c.lose)))
 		}
-		require.Equal(t, c.want, client.knowsHost(c.info), name)
+		require.Equal(t, c.want, client.isSameHost(c.info), name)
 	}
 }
 

@@ -24,15 +24,15 @@ func (c *Client) connect(ctx context.Context, out *worker.Outcome) {
 	}
 }
 
-// connectAll connects a container to the networks of an action, with what its definition says of them. It reports whether the container
-// has them all now; if not, the outcome says why. A network that it is connected to is no failure: an engine takes the request for a
-// stopped container again, and refuses it for a running one.
+// connectAll connects a container to the networks of an action, with the settings of its definition. It reports whether the container has
+// all of them now; if not, the outcome has the reason. A network that it is already connected to is no failure: an engine accepts the
+// request again for a stopped container, and refuses it for a running one.
 func (c *Client) connectAll(ctx context.Context, out *worker.Outcome) bool {
 	a := out.Action
 	if len(a.Networks) == 0 {
 		return true
 	}
-	api := c.recreateAPI() // the definition is in the words of that API version
+	api := c.recreateAPI() // the definition was read with that API version
 	endpoints, err := spec.Endpoints(a.Definition, a.Networks, api.ClientVersion())
 	if err != nil {
 		out.Result, out.Err = worker.Failed, "connect the container to its networks: "+err.Error()

@@ -23,7 +23,7 @@ func connectedTo(status, networks string) string {
 	return strings.Replace(inspected(status, ""), `"HostConfig":{}`, `"HostConfig":{},"NetworkSettings":{"Networks":{`+networks+`}}`, 1)
 }
 
-// A worker that was lost a network before any inspect is connected to that of its mode, and known by its name in compose.
+// A worker that lost a network before the first inspect is connected to the network of its mode, with its compose service as alias.
 func TestConnectTheUnknown(t *testing.T) {
 	unknown := strings.Replace(definition, `"Hostname":"h"`, `"Labels":{"com.docker.compose.service":"web"}`, 1)
 	for _, name := range []string{"rear", "bridge"} {
@@ -42,11 +42,11 @@ func TestConnectTheUnknown(t *testing.T) {
 
 func TestConnect(t *testing.T) {
 	const front, bridge = "POST /v1.41/networks/front/connect", "POST /v1.41/networks/bridge/connect"
-	yes := says(200, "")
-	taken := says(500, `{"message":"driver failed programming external connectivity: address already in use"}`)
-	whole := says(200, connectedTo("running", `"front":{},"bridge":{}`))
-	half := says(200, connectedTo("running", `"bridge":{}`))
-	down := says(200, connectedTo("exited", `"bridge":{}`))
+	yes := replies(200, "")
+	taken := replies(500, `{"message":"driver failed programming external connectivity: address already in use"}`)
+	whole := replies(200, connectedTo("running", `"front":{},"bridge":{}`))
+	half := replies(200, connectedTo("running", `"bridge":{}`))
+	down := replies(200, connectedTo("exited", `"bridge":{}`))
 	cases := map[string]struct {
 		verb    worker.Verb
 		answers answers
@@ -58,8 +58,8 @@ func TestConnect(t *testing.T) {
 		"was connected meanwhile": {worker.Connect, answers{taken, whole, yes, whole}, worker.Done, []string{front, inspectCall, bridge, inspectCall}},
 		"accepted, and not done":  {worker.Connect, answers{yes, yes, half}, worker.Failed, []string{front, bridge, inspectCall}},
 		"no answer":               {worker.Connect, answers{fails(errBroken)}, worker.Unknown, []string{front}},
-		"nobody there":            {worker.Connect, answers{fails(errRefused)}, worker.Failed, []string{front}},
-		"network gone":            {worker.Connect, answers{says(404, `{"message":"network front not found"}`), down}, worker.Failed, []string{front, inspectCall}},
+		"no engine":               {worker.Connect, answers{fails(errRefused)}, worker.Failed, []string{front}},
+		"network gone":            {worker.Connect, answers{replies(404, `{"message":"network front not found"}`), down}, worker.Failed, []string{front, inspectCall}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// newer makes an engine of API 1.57 of the fake one: containers may have a Umask, which create takes from 1.56 on and drops below. Every
+// newer makes the fake engine one of API 1.57: containers may have a Umask, which create accepts from 1.56 on and ignores below. Every
 // inspect shows it, whatever the version, as moby does.
 type newer struct {
 	next http.RoundTripper
@@ -70,7 +70,7 @@ func (n *newer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// What a newer engine's containers have, and the Docker client has no field for, is carried by a recreate.
+// Fields of a newer engine that the Docker client does not have are kept by a recreate.
 func TestRecreateCarriesWhatTheClientDoesNotKnow(t *testing.T) {
 	for name, pinned := range map[string]string{"negotiated": "", "pinned": "1.41"} {
 		t.Run(name, func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestRecreateCarriesWhatTheClientDoesNotKnow(t *testing.T) {
 				_, err = b.c.Engine(t.Context())
 				require.NoError(t, err)
 				w := b.run("w", container.Config{}, container.HostConfig{})
-				n.has[w.ID] = 0.0 // zero is an answer of its own
+				n.has[w.ID] = 0.0 // zero is a value of its own
 				out := b.c.Do(t.Context(), worker.Action{Verb: worker.Inspect, Incarnation: worker.Incarnation{ID: w.ID}})
 				require.Equal(t, worker.Done, out.Result)
 				require.Contains(t, string(out.Snapshot.Definition), "Umask")

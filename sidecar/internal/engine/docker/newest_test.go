@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// clocked is a client of an engine that shows its clock, as every Go server does, and remembers two events.
+// clocked is a client of an engine that shows its clock, as every Go server does, and has two events.
 func clocked(t *testing.T, date string) (*Client, *fake) {
 	t.Helper()
 	f := &fake{date: date}
@@ -32,7 +32,7 @@ func TestNewest(t *testing.T) {
 	require.Contains(t, f.seen()[0], "until=10.000000000", "the date is cut to the second")
 }
 
-// What cannot be told is not asked for: an engine refuses a since after the until, and waits for an until to come.
+// No request is sent if the result cannot be known: an engine refuses a since after the until, and waits for an until in the future.
 func TestNewestUnknown(t *testing.T) {
 	t.Parallel()
 	for name, date := range map[string]string{"the clock stepped back": "Thu, 01 Jan 1970 00:00:02 GMT", "no date": ""} {
@@ -49,7 +49,7 @@ func TestNewestUnknown(t *testing.T) {
 func TestNewestFails(t *testing.T) {
 	t.Parallel()
 	c, f := clocked(t, "Thu, 01 Jan 1970 00:00:09 GMT")
-	f.answer = says(http.StatusInternalServerError, `{"message":"no"}`)
+	f.answer = replies(http.StatusInternalServerError, `{"message":"no"}`)
 	_, err := c.Newest(t.Context(), time.Unix(4, 5))
 	require.Error(t, err)
 	require.True(t, strings.HasPrefix(err.Error(), "follow the events"), err)

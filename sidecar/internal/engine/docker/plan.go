@@ -16,7 +16,7 @@ import (
 	"stoker/sidecar/internal/engine/docker/spec"
 )
 
-// gather asks for everything that Build wants to know.
+// gather requests all the input of Build.
 func (t *stepper) gather(ctx context.Context) (spec.Input, error) {
 	in := spec.Input{Container: t.call.Like, Carry: !t.call.OldGone}
 	needs, err := spec.Needed(t.call.Like)
@@ -51,8 +51,8 @@ func (t *stepper) list(ctx context.Context) (list []container.Summary, err error
 	return list, nil
 }
 
-// namesOf is ID to lasting name. A container that replaced another one stands for that one's ID too, so that what lives
-// in its namespaces finds it again; and one in the middle of a transaction goes by the name that it will have.
+// namesOf maps IDs to permanent names. A replacement also stands for the ID of the container that it replaced, so that its dependents find
+// it. A container in the middle of a recreate has the name that it will get.
 func namesOf(list []container.Summary, more map[string]worker.Key) map[string]string {
 	names := map[string]string{}
 	for _, one := range list {
@@ -72,7 +72,7 @@ func namesOf(list []container.Summary, more map[string]worker.Key) map[string]st
 	return names
 }
 
-// absent are the references that lead to no container that exists.
+// absent returns the references to containers that do not exist.
 func absent(refs []string, list []container.Summary, names map[string]string) []string {
 	var gone []string
 	for _, ref := range refs {
@@ -96,8 +96,8 @@ func forbidden(ctx context.Context, err error) bool {
 	return cerrdefs.IsPermissionDenied(err) || s != nil && s.denied != nil
 }
 
-// engine asks after the API version in use has been negotiated, which the first call did. A proxy may forbid the
-// questions; then the answers are unknown, and Build says what that means.
+// engine is called after the API version has been negotiated, which the first call did. A proxy may forbid the requests; then the values
+// are unknown, and Build handles that.
 func (t *stepper) engine(ctx context.Context) (spec.Engine, error) {
 	e := spec.Engine{APIVersion: t.api.ClientVersion()}
 	err := bounded(ctx, 0, func(ctx context.Context) error {
@@ -124,7 +124,7 @@ func (t *stepper) engine(ctx context.Context) (spec.Engine, error) {
 	return e, nil
 }
 
-// image is empty when it is gone.
+// image returns nothing if the image was removed.
 func (t *stepper) image(ctx context.Context, id string) (raw json.RawMessage, err error) {
 	if id == "" {
 		return nil, nil
@@ -142,8 +142,8 @@ func (t *stepper) image(ctx context.Context, id string) (raw json.RawMessage, er
 	return raw, nil
 }
 
-// surroundings looks for volumes, which the engine would recreate empty, and networks, which it would not miss
-// before the start. Where a proxy forbids to ask for networks the start finds out; for volumes nothing would.
+// surroundings checks the volumes, which the engine would recreate empty, and the networks, whose absence it reports only at the start. If
+// a proxy forbids to inspect networks, the start fails; nothing would report a missing volume.
 func (t *stepper) surroundings(ctx context.Context, needs spec.Needs, missing *spec.Needs) error {
 	kept, err := t.outlasting(needs.Volumes)
 	if err != nil {
@@ -157,7 +157,7 @@ func (t *stepper) surroundings(ctx context.Context, needs spec.Needs, missing *s
 			return fmt.Errorf("inspect volume %s: %w", name, err)
 		case needs.Places[name] != "" && needs.Places[name] != place:
 			return spec.Refusal{Hazard: "R12", Field: "Mounts", Why: fmt.Sprintf(
-				"the volume at %s has no name to find it by, and volume %s lies elsewhere, at %s", needs.Places[name], name, place)}
+				"the volume at %s has no name to find it by, and volume %s is elsewhere, at %s", needs.Places[name], name, place)}
 		}
 	}
 	for _, name := range needs.Networks {
@@ -175,7 +175,7 @@ func (t *stepper) surroundings(ctx context.Context, needs spec.Needs, missing *s
 	return nil
 }
 
-// placeOf is where a volume lies.
+// placeOf returns the path of a volume.
 func (t *stepper) placeOf(ctx context.Context, volume string) (place string, err error) {
 	err = bounded(ctx, 0, func(ctx context.Context) error {
 		found, err := t.api.VolumeInspect(ctx, volume)
@@ -187,8 +187,8 @@ func (t *stepper) placeOf(ctx context.Context, volume string) (place string, err
 
 var anonymous = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// outlasting leaves out the volumes that --rm took along with a container that is gone: anyone who says --rm wants them
-// thrown away, and the new one begins with empty ones (R18).
+// outlasting leaves out the volumes that --rm removed together with the old container: --rm asks for that, and the new container begins
+// with empty ones (R18).
 func (t *stepper) outlasting(volumes []string) ([]string, error) {
 	f, err := factsOf(t.call.Like)
 	if err != nil || !t.call.OldGone || !f.HostConfig.AutoRemove {
@@ -197,7 +197,7 @@ func (t *stepper) outlasting(volumes []string) ([]string, error) {
 	kept := slices.DeleteFunc(slices.Clone(volumes), anonymous.MatchString)
 	if len(kept) < len(volumes) {
 		t.report.Notes = append(t.report.Notes, "Mounts: "+
-			"the anonymous volumes went with the old container, as --rm says: the new one may begin with empty ones")
+			"the anonymous volumes went with the old container, because of --rm: the new one may begin with empty ones")
 	}
 	return kept, nil
 }
@@ -205,8 +205,8 @@ func (t *stepper) outlasting(volumes []string) ([]string, error) {
 // composeProject is a label of containers that docker compose made.
 const composeProject = "com.docker.compose.project"
 
-// changes asks which files the container wrote, where it may matter: only compose copies files in. The engine walks the
-// container's whole layer for the answer.
+// changes asks which files the container wrote, if it may matter: only compose copies files in. The engine walks the container's whole
+// layer for the answer.
 func (t *stepper) changes(ctx context.Context) (list []container.FilesystemChange, err error) {
 	f, err := factsOf(t.call.Like)
 	if err != nil || t.call.OldGone || f.Config.Labels[composeProject] == "" {
@@ -218,7 +218,7 @@ func (t *stepper) changes(ctx context.Context) (list []container.FilesystemChang
 	})
 	switch {
 	case err != nil && forbidden(ctx, err):
-		return nil, nil // Build notes that nobody asked
+		return nil, nil // Build notes that this was not checked
 	case err != nil:
 		return nil, fmt.Errorf("ask which files the container changed: %w", err)
 	case list == nil:
@@ -227,7 +227,7 @@ func (t *stepper) changes(ctx context.Context) (list []container.FilesystemChang
 	return list, nil
 }
 
-// facts are what is read from the bytes of an inspect beside what package spec reads.
+// facts are the fields of an inspect that are read here, beside those that package spec reads.
 type facts struct {
 	Config     struct{ Labels map[string]string }
 	HostConfig struct{ AutoRemove bool }

@@ -23,10 +23,10 @@ import (
 // podman describes an engine that is Podman. docs/podman.md lists how it differs from Docker.
 type podman struct {
 	version   string
-	remembers bool // its inspect reports whether an end was meant
+	remembers bool // its inspect reports whether an exit was requested
 }
 
-// podmanOf reads the header that Podman puts on each answer, also on a ping's.
+// podmanOf reads the header that Podman sets on each answer, also on a ping's.
 func podmanOf(s *response) *podman {
 	if s.libpod == "" {
 		return nil
@@ -34,11 +34,11 @@ func podmanOf(s *response) *podman {
 	return &podman{version: s.libpod, remembers: atLeast(s.libpod, 4, 7)}
 }
 
-// caveat is what its user has to know.
+// caveat returns a warning for the user of this engine.
 func (p *podman) caveat() string {
 	text := "this is Podman " + p.version + ", on which not everything works as on Docker (docs/podman.md)"
 	if !p.remembers {
-		text += ": before 4.7 it does not tell a stop from an end of its own, so that ends with exit code 0, 137 or 143 are held"
+		text += ": before 4.7 it does not report whether an exit was requested, so workers that exit with code 0, 137 or 143 are held"
 	}
 	return text
 }
@@ -54,13 +54,13 @@ func atLeast(version string, major, minor int) bool {
 	return err1 == nil && err2 == nil && (first > major || first == major && second >= minor)
 }
 
-// retold is how much of the past is asked of a Podman that remembers whether a stop was requested. It keeps its events
-// for days, and has one for each health probe.
-const retold = time.Minute
+// podmanHistory is how much of the past is requested from a Podman that reports whether an exit was requested. Podman keeps its events for
+// days, and has one for each health probe.
+const podmanHistory = time.Minute
 
 // since bounds where an event stream begins. now may be off by as much as the clocks differ.
 func (p *podman) since(since, now time.Time) time.Time {
-	if earliest := now.Add(-retold); p.remembers && since.Before(earliest) {
+	if earliest := now.Add(-podmanHistory); p.remembers && since.Before(earliest) {
 		return earliest
 	}
 	return since
@@ -75,37 +75,37 @@ var podmanStatus = map[string]worker.Status{
 	"stopping": worker.StatusRunning, "stopped": worker.StatusExited,
 }
 
-// adapt gives an observation of Podman's the meaning of Docker's. Some versions report the result of each probe, others only
-// changes: what is no change loses its kind, and stays as a sign that the stream works, because Newest counts it too. Before
-// an exit Podman does not report the request: a stop has no kill event, and a kill event no signal.
+// adapt gives an observation of Podman the meaning that it has with Docker. Some versions report the result of each probe, others only
+// changes. A result without a change loses its kind; it is kept as a sign that the stream works, because Newest counts it too. Before an
+// exit Podman does not report the request: a stop has no kill event, and a kill event no signal.
 func (r reader) adapt(o *worker.Observation) {
 	switch o.Kind {
 	case worker.Exited:
 		o.NoStopEvents = true
-		delete(r.told, o.ID)
+		delete(r.health, o.ID)
 	case worker.Started, worker.Gone:
-		delete(r.told, o.ID)
+		delete(r.health, o.ID)
 	case worker.Signalled:
 		if o.Signal == 0 {
 			o.Signal = syscall.SIGKILL
 		}
 	case worker.Healthy, worker.Unhealthy:
-		if r.told[o.ID] == o.Kind {
+		if r.health[o.ID] == o.Kind {
 			o.Kind = 0
 			return
 		}
-		r.told[o.ID] = o.Kind
+		r.health[o.ID] = o.Kind
 	default: // the same
 	}
 }
 
-// podmanMessage is an event in Podman's words: where Docker puts the health into the action it stands beside it.
+// podmanMessage is an event of Podman. The health has a field of its own; Docker puts it into the action.
 type podmanMessage struct {
 	events.Message
 	HealthStatus string
 }
 
-// podmanMessages is what the Docker client's Events is for a Docker. That drops the health.
+// podmanMessages replaces the Docker client's Events, which drops Podman's health field.
 func (c *Client) podmanMessages(ctx context.Context, since, until time.Time) (<-chan events.Message, <-chan error) {
 	messages, errs := make(chan events.Message), make(chan error, 1)
 	go func() { errs <- c.pourMessages(ctx, listOptions(since, until), messages) }()
@@ -144,8 +144,8 @@ func (c *Client) pourMessages(ctx context.Context, options events.ListOptions, t
 	}
 }
 
-// askExitCause asks Podman whether the exit that an inspect shows was requested: its Docker API leaves that out. Without an answer it
-// stays hidden.
+// askExitCause asks Podman whether the exit that an inspect shows was requested, which its Docker API does not report. Without an answer
+// the cause stays unknown.
 func (c *Client) askExitCause(ctx context.Context, s *worker.Snapshot) {
 	p := c.podman.Load()
 	if p == nil || !s.Status.Down() {
@@ -176,10 +176,10 @@ func (c *Client) askExitCause(ctx context.Context, s *worker.Snapshot) {
 	}
 }
 
-// mostInspect bounds what is read of one inspect.
+// mostInspect bounds the bytes read of one inspect.
 const mostInspect = 16 << 20
 
-// get asks for what the Docker client does not know. Its error is the engine's own words, or that there were none.
+// get sends a request that the Docker client does not have. Its error is the engine's message, or the cause of a missing answer.
 func (c *Client) get(ctx context.Context, path string, query url.Values) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url(path, query.Encode()), nil)
 	if err != nil {
@@ -194,14 +194,14 @@ func (c *Client) get(ctx context.Context, path string, query url.Values) (io.Rea
 		return resp.Body, nil
 	}
 	defer func() { _ = resp.Body.Close() }()
-	return nil, errors.New(wordsOf(resp))
+	return nil, errors.New(errorMessage(resp))
 }
 
-// wordsOf is what an engine says of a request that it refuses.
-func wordsOf(resp *http.Response) string {
-	var words struct{ Message string }
-	_ = json.NewDecoder(io.LimitReader(resp.Body, mostWordsOfError)).Decode(&words)
-	return cmp.Or(words.Message, resp.Status)
+// errorMessage returns the engine's message for a request that it refused.
+func errorMessage(resp *http.Response) string {
+	var body struct{ Message string }
+	_ = json.NewDecoder(io.LimitReader(resp.Body, mostErrorBody)).Decode(&body)
+	return cmp.Or(body.Message, resp.Status)
 }
 
 // url is where a path of the API is.
@@ -215,11 +215,11 @@ func (c *Client) url(path, query string) string {
 	return to.String()
 }
 
-// mostWordsOfError bounds what is read of an engine's refusal.
-const mostWordsOfError = 64 << 10
+// mostErrorBody bounds the bytes read of an engine's error.
+const mostErrorBody = 64 << 10
 
-// timeoutsOnly sets the exit codes of probes right: Podman gives -1 to those that timed out only, with what the probe printed until
-// then; one that it cannot run has a code of its own (libpod/healthcheck.go of 5.4).
+// timeoutsOnly corrects the exit codes of probes: Podman reports -1 only for those that timed out, with their output up to then. A probe
+// that it cannot run has a code of its own (libpod/healthcheck.go of 5.4).
 func timeoutsOnly(probes []worker.Probe) {
 	for n := range probes {
 		if probes[n].ExitCode == worker.ProbeNotRun {

@@ -14,10 +14,10 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// podmanFake answers as Podman 5.4.2 does, in bytes that one sent.
+// podmanFake answers as Podman 5.4.2 does, with recorded bytes.
 type podmanFake struct {
 	version string
-	meant   string // what its own inspect says; empty is a refusal
+	cause   string // the field in its own inspect; empty means a refusal
 	asked   []string
 }
 
@@ -33,8 +33,8 @@ func (f *podmanFake) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		body = string(text)
-	case strings.HasPrefix(path, "/v"+f.version+"/libpod/") && f.meant != "":
-		body = `{"State":{"StartedAt":"2026-11-25T21:45:26Z"` + f.meant + `}}`
+	case strings.HasPrefix(path, "/v"+f.version+"/libpod/") && f.cause != "":
+		body = `{"State":{"StartedAt":"2026-11-25T21:45:26Z"` + f.cause + `}}`
 	case strings.Contains(path, "/libpod/"):
 		body, status = `{"cause":"","message":"forbidden","response":403}`, http.StatusForbidden
 	case strings.HasSuffix(path, testID+"/json"):
@@ -56,10 +56,10 @@ func podmanClient(t *testing.T, f *podmanFake) (*Client, worker.Engine) {
 	return c, engine
 }
 
-func TestPodmanIsKnownByItsPing(t *testing.T) {
+func TestPodmanIsDetectedByItsPing(t *testing.T) {
 	_, engine := podmanClient(t, &podmanFake{version: "5.4.2"})
 	require.True(t, engine.Podman)
-	require.True(t, engine.BootedAt.IsZero(), "its default network tells nothing")
+	require.True(t, engine.BootedAt.IsZero(), "its default network is older")
 	require.Contains(t, engine.Caveat, "5.4.2")
 	_, old := podmanClient(t, &podmanFake{version: "4.3.1"})
 	require.Greater(t, len(old.Caveat), len(engine.Caveat))
@@ -91,11 +91,11 @@ func TestPodmanEvents(t *testing.T) {
 		}
 		require.Equal(t, []string{
 			"created", "started", "stopped", "exited", // docker stop
-			"started", "unhealthy", "exited", // podman stop: no word of its own
+			"started", "unhealthy", "exited", // podman stop: no stop event
 			"started", "signalled", "exited", // docker kill
 			"started", "exited", // a crash
 			"started", "exited", "started", // docker restart
-			"paused", "resumed", "renamed", "unhealthy", "updated", // each later probe said unhealthy as well
+			"paused", "resumed", "renamed", "unhealthy", "updated", // each later probe reported unhealthy as well
 			"stopped", "exited", "gone", // docker rm -f
 		}, story)
 		require.Equal(t, 137, got[9].ExitCode)
@@ -103,20 +103,20 @@ func TestPodmanEvents(t *testing.T) {
 	})
 }
 
-func TestPodmanEnding(t *testing.T) {
+func TestPodmanExitCause(t *testing.T) {
 	cases := map[string]struct {
-		version, meant string
+		version, cause string
 		want           worker.ExitCause
 	}{
-		"stopped by somebody":  {"5.4.2", `,"StoppedByUser":true`, worker.ExitCauseRequested},
-		"by itself":            {"5.4.2", ` `, worker.ExitCauseOwn},
-		"forbidden by a proxy": {"5.4.2", ``, worker.ExitCauseHidden},
-		"before it remembered": {"4.6.2", ` `, worker.ExitCauseHidden},
-		"as soon as it did":    {"4.7.0", ` `, worker.ExitCauseOwn},
+		"stopped by an operator": {"5.4.2", `,"StoppedByUser":true`, worker.ExitCauseRequested},
+		"by itself":              {"5.4.2", ` `, worker.ExitCauseOwn},
+		"forbidden by a proxy":   {"5.4.2", ``, worker.ExitCauseHidden},
+		"before it remembered":   {"4.6.2", ` `, worker.ExitCauseHidden},
+		"as soon as it did":      {"4.7.0", ` `, worker.ExitCauseOwn},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			c, _ := podmanClient(t, &podmanFake{version: tc.version, meant: tc.meant})
+			c, _ := podmanClient(t, &podmanFake{version: tc.version, cause: tc.cause})
 			out := c.Do(t.Context(), worker.Action{Verb: worker.Inspect, Incarnation: worker.Incarnation{ID: testID}})
 			require.Equal(t, worker.Done, out.Result, out.Err)
 			require.Equal(t, tc.want, out.Snapshot.ExitCause)
@@ -132,10 +132,10 @@ func TestPodmanList(t *testing.T) {
 	require.Equal(t, worker.HealthUnknown, list[0].Health)
 }
 
-func TestPodmanRetells(t *testing.T) {
+func TestPodmanSince(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	remembers, forgets := &podman{remembers: true}, &podman{}
-	require.Equal(t, now.Add(-retold), remembers.since(time.Time{}, now))
+	require.Equal(t, now.Add(-podmanHistory), remembers.since(time.Time{}, now))
 	require.Equal(t, now.Add(-time.Second), remembers.since(now.Add(-time.Second), now))
 	require.True(t, forgets.since(time.Time{}, now).IsZero())
 }

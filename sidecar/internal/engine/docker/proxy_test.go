@@ -10,27 +10,27 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// gatekeeper is compose/haproxy.cfg, as far as it decides: its conditions, and what it allows by them.
-type gatekeeper struct {
+// proxyRules are the rules of compose/haproxy.cfg: its conditions, and what it allows by them.
+type proxyRules struct {
 	methods map[string][]string
 	paths   map[string]*regexp.Regexp
-	allowed [][]string // any of them, all words of one of them
+	allowed [][]string // one rule must hold, with all its conditions
 }
 
-func readGatekeeper(t *testing.T) gatekeeper {
+func readProxyRules(t *testing.T) proxyRules {
 	t.Helper()
 	text, err := os.ReadFile("../../../../compose/haproxy.cfg")
 	require.NoError(t, err)
-	g := gatekeeper{methods: map[string][]string{}, paths: map[string]*regexp.Regexp{}}
+	g := proxyRules{methods: map[string][]string{}, paths: map[string]*regexp.Regexp{}}
 	for line := range strings.Lines(string(text)) {
-		words := strings.Fields(line)
+		fields := strings.Fields(line)
 		switch {
-		case len(words) > 3 && words[0] == "acl" && words[2] == "method":
-			g.methods[words[1]] = words[3:]
-		case len(words) == 4 && words[0] == "acl" && words[2] == "path_reg":
-			g.paths[words[1]] = regexp.MustCompile(words[3])
+		case len(fields) > 3 && fields[0] == "acl" && fields[2] == "method":
+			g.methods[fields[1]] = fields[3:]
+		case len(fields) == 4 && fields[0] == "acl" && fields[2] == "path_reg":
+			g.paths[fields[1]] = regexp.MustCompile(fields[3])
 		case strings.HasPrefix(strings.TrimSpace(line), "http-request allow if "):
-			for _, rule := range strings.Split(strings.Join(words[3:], " "), " || ") {
+			for _, rule := range strings.Split(strings.Join(fields[3:], " "), " || ") {
 				g.allowed = append(g.allowed, strings.Fields(rule))
 			}
 		}
@@ -39,8 +39,8 @@ func readGatekeeper(t *testing.T) gatekeeper {
 	return g
 }
 
-// lets reports whether a call gets through.
-func (g gatekeeper) lets(method, path string, recreates bool, evidence ...bool) bool {
+// lets reports whether a call is allowed.
+func (g proxyRules) lets(method, path string, recreates bool, evidence ...bool) bool {
 	var settings []string
 	if recreates {
 		settings = append(settings, "recreates")
@@ -51,23 +51,23 @@ func (g gatekeeper) lets(method, path string, recreates bool, evidence ...bool) 
 	return g.letsWith(method, path, settings...)
 }
 
-// letsWith reports whether a call gets through where those settings are 1.
-func (g gatekeeper) letsWith(method, path string, settings ...string) bool {
-	holds := func(word string) bool {
-		if slices.Contains(settings, word) {
+// letsWith reports whether a call is allowed if those settings are 1.
+func (g proxyRules) letsWith(method, path string, settings ...string) bool {
+	holds := func(condition string) bool {
+		if slices.Contains(settings, condition) {
 			return true
 		}
-		for _, one := range g.methods[word] {
+		for _, one := range g.methods[condition] {
 			if one == method {
 				return true
 			}
 		}
-		return g.paths[word] != nil && g.paths[word].MatchString(path)
+		return g.paths[condition] != nil && g.paths[condition].MatchString(path)
 	}
 	for _, rule := range g.allowed {
 		all := true
-		for _, word := range rule {
-			all = all && holds(word)
+		for _, condition := range rule {
+			all = all && holds(condition)
 		}
 		if all {
 			return true
@@ -76,7 +76,7 @@ func (g gatekeeper) letsWith(method, path string, settings ...string) bool {
 	return false
 }
 
-// callsOfReadme are the calls that README.md lists for every Stoker.
+// callsOfReadme returns the calls that README.md lists for every Stoker.
 func callsOfReadme(t *testing.T) []string {
 	t.Helper()
 	text, err := os.ReadFile("../../../../README.md")
@@ -86,8 +86,8 @@ func callsOfReadme(t *testing.T) []string {
 	list, _, found = strings.Cut(list, "For recreates")
 	require.True(t, found)
 	calls, method := []string{}, ""
-	for _, word := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(list, -1) {
-		verb, path, both := strings.Cut(word[1], " ")
+	for _, quoted := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(list, -1) {
+		verb, path, both := strings.Cut(quoted[1], " ")
 		switch {
 		case both:
 			calls = append(calls, verb+" "+path)
@@ -100,18 +100,18 @@ func callsOfReadme(t *testing.T) []string {
 	return calls
 }
 
-// asSent is a documented call with names in the place of what stands for them, and the version before it.
+// asSent returns a documented call with names in place of its placeholders, and with the version prefix.
 func asSent(call string) (method, path string) {
 	method, path, _ = strings.Cut(call, " ")
 	path = regexp.MustCompile(`[{<](id|name)[}>]`).ReplaceAllString(path, "a-Name_0.1")
 	return method, "/v1.41" + path
 }
 
-// The README says that these are all calls, docs/recreate.md has those of recreates, and the proxy of compose/proxy.yaml lets
-// through both, and of the latter none that it was not told to.
-func TestProxyLetsThroughWhatIsDocumented(t *testing.T) {
+// The README lists the calls of every Stoker, docs/recreate.md those of recreates. The proxy of compose/proxy.yaml allows the former, and
+// the latter only if it is set to.
+func TestProxyAllowsTheDocumentedCalls(t *testing.T) {
 	t.Parallel()
-	g := readGatekeeper(t)
+	g := readProxyRules(t)
 	always := callsOfReadme(t)
 	require.Contains(t, always, "POST /containers/{id}/update")
 	known := map[string]bool{}

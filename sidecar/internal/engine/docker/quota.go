@@ -13,11 +13,11 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// mostStats bounds what is read of one answer; the real ones have some 3 kB.
+// mostStats bounds the bytes read of one answer; real ones have about 3 kB.
 const mostStats = 1 << 20
 
-// sample reads the CPU accounting. With a span the engine itself takes two readings about a second apart (stream=false, not
-// one-shot), so that one call shows a share.
+// sample reads the CPU accounting. With a span the engine takes two samples about a second apart (stream=false, not one-shot), so one call
+// is enough for a share.
 func (c *Client) sample(ctx context.Context, out *worker.Outcome) {
 	if out.Action.Host {
 		load := c.watchLoad(ctx)
@@ -55,7 +55,7 @@ func (c *Client) sample(ctx context.Context, out *worker.Outcome) {
 }
 
 func readings(at time.Time, s container.CPUStats) worker.Stats {
-	if at = inUTC(at); at.Year() <= 1 { // the engine had no reading before
+	if at = inUTC(at); at.Year() <= 1 { // the engine had no earlier sample
 		return worker.Stats{}
 	}
 	return worker.Stats{
@@ -64,8 +64,8 @@ func readings(at time.Time, s container.CPUStats) worker.Stats {
 	}
 }
 
-// memoryUsed is what counts against the limit and cannot be given back at once: the file cache that was not read lately is left out,
-// as docker stats does. Cgroup v1 has it as total_inactive_file, v2 as inactive_file.
+// memoryUsed returns the memory that counts against the limit and cannot be reclaimed at once: as docker stats does, it leaves out inactive
+// file cache. Cgroup v1 has that as total_inactive_file, v2 as inactive_file.
 func memoryUsed(m container.MemoryStats) uint64 {
 	inactive, ok := m.Stats["total_inactive_file"]
 	if !ok {
@@ -77,8 +77,8 @@ func memoryUsed(m container.MemoryStats) uint64 {
 	return m.Usage - inactive
 }
 
-// update sets the quota if it is still the one that the decision was made on. It uses the form that the container has: an
-// engine refuses NanoCpus for one that was given period and quota, and the other way round.
+// update sets the quota if it is still the one that the decision was based on. It uses the form that the container has: an engine refuses
+// NanoCpus for one that was given period and quota, and the other way round.
 func (c *Client) update(ctx context.Context, out *worker.Outcome) {
 	a := out.Action
 	c.inspect(ctx, out)
@@ -106,11 +106,11 @@ func (c *Client) update(ctx context.Context, out *worker.Outcome) {
 	}
 }
 
-// quotaSlack allows for what the engine's own rounding does to a quota that is given as a pair.
+// quotaSlack allows for the engine's rounding of a quota that is given as a pair.
 const quotaSlack = 0.0005
 
-// resources is a quota in the form in which the container has one. Podman accepts NanoCpus and ignores it (5.4.2): it is
-// given the pair, and shows both forms.
+// resources returns a quota in the form in which the container has one. Podman accepts NanoCpus and ignores it (5.4.2), so it gets the
+// pair; it shows both forms.
 func resources(inspect []byte, cpus float64, podman bool) (container.Resources, error) {
 	var in container.InspectResponse
 	if err := json.Unmarshal(inspect, &in); err != nil {

@@ -13,8 +13,8 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Answers of the stats call, cut down to what is about the CPU. The first two were taken from engine 20.10.24 on cgroup v1; the
-// third has the form of one on cgroup v2, which does not count by CPU; the last is a container that is down.
+// Answers of the stats call, reduced to the CPU. The first two were taken from engine 20.10.24 on cgroup v1; the third has the form of
+// cgroup v2, which has no counter for each CPU; the last is of a stopped container.
 const (
 	statsV1 = `{"read":"2026-11-25T21:59:39.739019957Z","preread":"2026-11-25T21:59:38.584191944Z","pids_stats":{"current":7},"num_procs":0,
 		"cpu_stats":{"cpu_usage":{"total_usage":251144056,"percpu_usage":[49201390,201942666],"usage_in_kernelmode":80000000,"usage_in_usermode":160000000},
@@ -68,14 +68,14 @@ func TestSample(t *testing.T) {
 			out := c2.Do(t.Context(), a)
 			require.Equal(t, c.want, out.Usage)
 			require.Equal(t, map[bool]worker.Result{true: worker.Done, false: worker.Failed}[c.want != nil], out.Result)
-			require.Nil(t, out.Host, "nobody asked")
+			require.Nil(t, out.Host, "not requested")
 			require.Len(t, f.seen(), 1)
 			require.Equal(t, !c.span, strings.Contains(f.seen()[0], "one-shot=1"), f.seen()[0])
 		})
 	}
 }
 
-// What the file cache holds and nobody has read lately is not in use. Figures of 20.10.24 (v1) and 28.5.2 (v2), shortened.
+// Inactive file cache does not count as used. Figures of 20.10.24 (v1) and 28.5.2 (v2), shortened.
 func TestMemoryUsed(t *testing.T) {
 	for name, c := range map[string]struct {
 		stats string
@@ -84,7 +84,7 @@ func TestMemoryUsed(t *testing.T) {
 		"cgroup v1":    {`{"usage":3000000,"limit":25165824,"stats":{"inactive_file":1,"total_inactive_file":1000000}}`, 2000000},
 		"cgroup v2":    {`{"usage":3000000,"limit":25165824,"stats":{"inactive_file":500000}}`, 2500000},
 		"more than it": {`{"usage":3000000,"stats":{"inactive_file":5000000}}`, 3000000},
-		"nobody says":  {`{}`, 0},
+		"no figures":   {`{}`, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer := strings.Replace(oneShotV1, `"cpu_stats"`, `"memory_stats":`+c.stats+`,"cpu_stats"`, 1)
@@ -99,9 +99,8 @@ func inspectedWith(host string) string {
 	return strings.Replace(inspected("running", "healthy"), `"HostConfig":{}`, `"HostConfig":{`+host+`}`, 1)
 }
 
-// TestUpdateSpeaksAsTheContainerDoes: an engine refuses one form for a container that was given the other, and a Podman minds
-// only the pair.
-func TestUpdateSpeaksAsTheContainerDoes(t *testing.T) {
+// An engine refuses one form of the quota for a container that was given the other, and Podman obeys only the pair.
+func TestUpdateUsesTheContainersForm(t *testing.T) {
 	for name, c := range map[string]struct {
 		host, sent string
 		podman     bool
@@ -139,7 +138,7 @@ func TestUpdateSpeaksAsTheContainerDoes(t *testing.T) {
 	}
 }
 
-// An engine that says yes and does nothing would be asked again at once, for ever.
+// An engine that confirms the update and does nothing would get the request again at once, for ever.
 func TestUpdateThatDoesNothing(t *testing.T) {
 	client, _ := newFake(t, func(r *http.Request) (*http.Response, error) {
 		if r.Method == http.MethodPost {
@@ -160,8 +159,8 @@ func TestUpdateIsNotSent(t *testing.T) {
 		host string
 		want worker.Result
 	}{
-		"GPUs, which it would take away":     {`"NanoCpus":500000000,"DeviceRequests":[{"Driver":"nvidia","Count":-1,"Capabilities":[["gpu"]]}]`, worker.Failed},
-		"somebody else has set it meanwhile": {`"NanoCpus":400000000`, worker.Refused},
+		"GPUs, which it would take away":  {`"NanoCpus":500000000,"DeviceRequests":[{"Driver":"nvidia","Count":-1,"Capabilities":[["gpu"]]}]`, worker.Failed},
+		"another client set it meanwhile": {`"NanoCpus":400000000`, worker.Refused},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client, f := newFake(t, func(r *http.Request) (*http.Response, error) {

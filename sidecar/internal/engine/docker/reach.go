@@ -17,16 +17,16 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// ErrNotFound is that there is no such container, or no such file in it.
+// ErrNotFound means that there is no such container, or no such file in it.
 var ErrNotFound = errors.New("not found")
 
-// ErrDenied is that something before the engine does not let the call through.
+// ErrDenied means that something before the engine refuses the call.
 var ErrDenied = errors.New("not allowed")
 
-// Local reports whether the engine is asked over a socket of this host, so that its bridges may be this host's.
+// Local reports whether the engine's address is a socket of this host, so that its bridges may be this host's.
 func (c *Client) Local() bool { return strings.HasPrefix(c.host, "unix://") }
 
-// ReachOf inspects a container and returns where it is on the engine's networks. The error is ErrNotFound where there is none.
+// ReachOf inspects a container and returns its addresses on the engine's networks. The error is ErrNotFound if there is no such container.
 func (c *Client) ReachOf(ctx context.Context, ref string) (worker.Reach, error) {
 	asked, s := withResponse(ctx)
 	in, err := c.api.Load().ContainerInspect(asked, ref)
@@ -36,13 +36,12 @@ func (c *Client) ReachOf(ctx context.Context, ref string) (worker.Reach, error) 
 	return reachOf(in), nil
 }
 
-// FileTime is when a file in a container was last modified, by the engine's clock. The engine looks into the container's file system and
-// its volumes, and not into what is mounted in memory. The error is ErrNotFound where there is no such file, ErrDenied where the
-// call is not let through.
+// FileTime returns when a file in a container was last modified, by the engine's clock. The engine reads the container's file system and
+// its volumes, but no in-memory mounts. The error is ErrNotFound if there is no such file, ErrDenied if the call is refused.
 func (c *Client) FileTime(ctx context.Context, id, file string) (time.Time, error) {
 	stat, err := c.statFile(ctx, id, file)
 	if err == nil && stat.Mode&os.ModeSymlink != 0 && stat.LinkTarget != "" {
-		stat, err = c.statFile(ctx, id, stat.LinkTarget) // the engine has followed all links on the way
+		stat, err = c.statFile(ctx, id, stat.LinkTarget) // the engine has followed all links of the path
 	}
 	return stat.Mtime, err
 }
@@ -96,8 +95,8 @@ func reachOf(in container.InspectResponse) worker.Reach {
 	return r
 }
 
-// unseen are the folders of a container that the engine's archive calls do not show, for they are mounted in memory (seen on 20.10.24):
-// those that it asks for itself, beside what each container has.
+// unseen returns the folders of a container that the engine's archive calls do not show, because they are mounted in memory (seen on
+// 20.10.24): those of the container's own definition, beside those that each container has.
 func unseen(in container.InspectResponse) []string {
 	var folders []string
 	if in.ContainerJSONBase != nil && in.HostConfig != nil {

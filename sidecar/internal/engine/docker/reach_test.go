@@ -23,7 +23,7 @@ func TestWhereAContainerIs(t *testing.T) {
 	want := worker.Reach{Endpoints: []worker.Endpoint{
 		{Network: "rear", Addresses: []string{"10.0.0.2"}}, {Network: "f1", Addresses: []string{"172.18.0.2", "fd00::2"}},
 	}}
-	c, _ := newFake(t, says(200, reachable))
+	c, _ := newFake(t, replies(200, reachable))
 	got, err := c.ReachOf(t.Context(), testID)
 	require.NoError(t, err)
 	require.Equal(t, want, got)
@@ -32,15 +32,15 @@ func TestWhereAContainerIs(t *testing.T) {
 	require.Equal(t, []string{"/run", "/tmp"}, s.Unseen)
 	require.Equal(t, []int{8000, 9000}, s.Ports)
 
-	c, _ = newFake(t, says(200, `{"Id":"`+testID+`","State":{},"HostConfig":{"NetworkMode":"host"},"NetworkSettings":{"Networks":{"host":{"NetworkID":"h1"}}}}`))
+	c, _ = newFake(t, replies(200, `{"Id":"`+testID+`","State":{},"HostConfig":{"NetworkMode":"host"},"NetworkSettings":{"Networks":{"host":{"NetworkID":"h1"}}}}`))
 	got, err = c.ReachOf(t.Context(), testID)
 	require.NoError(t, err)
 	require.Equal(t, worker.Reach{Host: true}, got)
-	c, _ = newFake(t, says(200, `{"Id":"`+testID+`","State":{},"HostConfig":{"NetworkMode":"container:vpn"}}`))
+	c, _ = newFake(t, replies(200, `{"Id":"`+testID+`","State":{},"HostConfig":{"NetworkMode":"container:vpn"}}`))
 	got, err = c.ReachOf(t.Context(), testID)
 	require.NoError(t, err)
 	require.Equal(t, worker.Reach{Inside: "vpn"}, got)
-	c, _ = newFake(t, says(404, `{"message":"No such container"}`))
+	c, _ = newFake(t, replies(404, `{"message":"No such container"}`))
 	_, err = c.ReachOf(t.Context(), testID)
 	require.ErrorIs(t, err, ErrNotFound)
 }
@@ -56,7 +56,7 @@ func TestFileTime(t *testing.T) {
 		switch r.URL.Query().Get("path") {
 		case "/beat":
 			return stat(`{"name":"beat","size":1,"mode":420,"mtime":"2026-11-29T09:55:45.5Z"}`), nil
-		case "/link": // as 20.10.24 shows one: with the time of the link itself
+		case "/link": // as 20.10.24 shows it: with the time of the link itself
 			return stat(`{"name":"link","size":4,"mode":134218239,"mtime":"2020-01-01T00:00:00Z","linkTarget":"/beat"}`), nil
 		}
 		r404 := reply(404, "")

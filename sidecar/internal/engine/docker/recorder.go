@@ -11,18 +11,18 @@ import (
 	"time"
 )
 
-// errWantsTLS is a plain request that reached a TLS port.
-var errWantsTLS = errors.New("the engine wants TLS")
+// errRequiresTLS is the error of a plain request to a TLS port.
+var errRequiresTLS = errors.New("the engine requires TLS")
 
 // response describes the transport's answer to the last request of a call. The Docker client's errors drop it: v28.5.2 turns a
 // refused connection and a missing socket into the same text (client/request.go).
 type response struct {
-	err    error     // no answer, and why
+	err    error     // why there was no answer
 	status int       // the answer's status; 0 when there was none
 	date   time.Time // the Date header, in whole seconds; zero without one
 	libpod string    // Podman's version; empty when the engine is not Podman
-	api    string    // the newest API version that the engine speaks; empty where the answer does not tell
-	denied *denial   // something before the engine did not let it through; nil when nothing is known of that
+	api    string    // the newest API version that the engine supports; empty if the answer has none
+	denied *denial   // something before the engine refused it; nil if no denial is known
 }
 
 type responseKey struct{}
@@ -42,12 +42,12 @@ type recorder struct {
 
 type moreKey struct{}
 
-// withMore returns a context whose requests get more fields into their JSON bodies.
+// withMore returns a context whose requests get additional fields in their JSON bodies.
 func withMore(ctx context.Context, more map[string]any) context.Context {
 	return context.WithValue(ctx, moreKey{}, more)
 }
 
-// addMore puts the fields of the context into a request's body; objects that are in both are put together.
+// addMore puts the fields of the context into a request's body; objects that are in both are merged.
 func addMore(req *http.Request) (*http.Request, error) {
 	more, ok := req.Context().Value(moreKey{}).(map[string]any)
 	if !ok || req.Body == nil {
@@ -58,12 +58,12 @@ func addMore(req *http.Request) (*http.Request, error) {
 	decoder.UseNumber()
 	body := map[string]any{}
 	if err := decoder.Decode(&body); err != nil {
-		return nil, fmt.Errorf("read the request that more is to be added to: %w", err)
+		return nil, fmt.Errorf("read the request to add fields to: %w", err)
 	}
 	merge(body, more)
 	text, err := json.Marshal(body)
 	if err != nil {
-		return nil, fmt.Errorf("write the request that more was added to: %w", err)
+		return nil, fmt.Errorf("write the request with the fields added: %w", err)
 	}
 	req = req.Clone(req.Context())
 	req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
@@ -89,7 +89,7 @@ func (w recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := w.next.RoundTrip(req)
 	if err == nil && w.plain && fromTLSPort(resp) {
 		_ = resp.Body.Close()
-		resp, err = nil, errWantsTLS
+		resp, err = nil, errRequiresTLS
 	}
 	denied := w.denials.see(req, resp, err)
 	if s, ok := req.Context().Value(responseKey{}).(*response); ok {
@@ -102,8 +102,8 @@ func (w recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// fromTLSPort reports whether this is the answer that Go's TLS server, and so an engine, gives to plain HTTP: HTTP/1.0, status 400, no
-// headers. An engine's own answers are HTTP/1.1 and carry Api-Version.
+// fromTLSPort reports whether this is the answer of Go's TLS server, and so of an engine, to plain HTTP: HTTP/1.0, status 400, no headers.
+// An engine's own answers are HTTP/1.1 and carry Api-Version.
 func fromTLSPort(r *http.Response) bool {
 	return r.StatusCode == http.StatusBadRequest && r.ProtoMajor == 1 && r.ProtoMinor == 0 && r.Header.Get("Api-Version") == ""
 }

@@ -18,42 +18,42 @@ import (
 	"stoker/sidecar/internal/engine/docker/spec"
 )
 
-// newestToRead is the last API version whose inspect has all that it takes to recreate a container (package spec).
+// newestToRead is the last API version whose inspect has everything that is needed to recreate a container (package spec).
 const newestToRead = "1.51"
 
-// callLimit bounds each call of a recreate, a stop besides its grace.
+// callLimit bounds each call of a recreate; a stop has its grace in addition.
 const callLimit = 30 * time.Second
 
-// recreateAPI is the client of the session, or one of an older version where that one's is too new.
+// recreateAPI returns the session's client, or one with an older API version if the session's is too new.
 func (c *Client) recreateAPI() *client.Client {
 	api := c.api.Load()
 	if versions.LessThanOrEqualTo(api.ClientVersion(), newestToRead) {
 		return api
 	}
 	older, err := c.apiWith(client.WithVersion(newestToRead))
-	if err != nil { // the same options have made the other one
+	if err != nil { // cannot fail: the same options made the session's client
 		return api
 	}
 	return older
 }
 
-// createAPI is the client for a create request with fields that the Docker client does not know, and the context that has the
-// transport add them: in the newest API version of the engine, which drops in an older one what that did not have (Umask below 1.56). Where
-// the version is pinned, or the engine is no newer than the client, they are left out, and the comparison tells.
+// createAPI returns the client for a create request with fields that the Docker client does not have, and a context that makes the
+// transport add them. It uses the newest API version of the engine, which ignores newer fields in requests of an older version (Umask below
+// 1.56). If the version is pinned, or the engine is no newer than the client, the fields are left out, and the comparison reports them.
 func (c *Client) createAPI(ctx context.Context, api *client.Client, unknown map[string]any) (*client.Client, context.Context) {
 	newest := c.newestAPI.Load()
 	if len(unknown) == 0 || c.opts.APIVersion != "" || newest == nil || versions.LessThanOrEqualTo(*newest, newestToRead) {
 		return api, ctx
 	}
 	newer, err := c.apiWith(client.WithVersion(*newest))
-	if err != nil { // the same options have made the other one
+	if err != nil { // cannot fail: the same options made the session's client
 		return api, ctx
 	}
 	return newer, withMore(ctx, unknown)
 }
 
-// recreateStep carries out one step of a recreate, then inspects what the step asks for. What failed and what to do next
-// core/recreate decides.
+// recreateStep carries out one step of a recreate, then inspects what the step requests. Package core/recreate decides what failed and what
+// to do next.
 func (c *Client) recreateStep(ctx context.Context, out *worker.Outcome) {
 	step := &stepper{c: c, api: c.recreateAPI(), a: out.Action, call: *out.Action.Call, report: &worker.StepReport{}}
 	asked, s := withResponse(ctx)
@@ -83,7 +83,7 @@ type stepper struct {
 
 func (t *stepper) do(ctx context.Context) error {
 	id := t.call.ID
-	switch t.call.Do { //nolint:exhaustive // the others are one request, below
+	switch t.call.Do { //nolint:exhaustive // the others are single requests, below
 	case worker.CallInspect:
 		return nil
 	case worker.CallCreate:
@@ -105,7 +105,7 @@ func (t *stepper) do(ctx context.Context) error {
 		return bounded(ctx, 0, func(ctx context.Context) error { return t.api.ContainerStart(ctx, id, container.StartOptions{}) })
 	case worker.CallRename:
 		return bounded(ctx, 0, func(ctx context.Context) error { return t.api.ContainerRename(ctx, id, string(t.call.Name)) })
-	case worker.CallRemove: // neither by force nor with volumes: what runs, or was made by others, stays
+	case worker.CallRemove: // without force and without volumes: a running container, and one that others made, stays
 		return bounded(ctx, 0, func(ctx context.Context) error { return t.api.ContainerRemove(ctx, id, container.RemoveOptions{}) })
 	}
 	return fmt.Errorf("no such call: %q", t.call.Do)
@@ -118,7 +118,7 @@ func bounded(ctx context.Context, grace time.Duration, call func(context.Context
 	return call(ctx)
 }
 
-// sort puts the end of a step into the words of an outcome.
+// sort turns the result of a step into an outcome.
 func (t *stepper) sort(out *worker.Outcome, s *response, err error) {
 	var (
 		refused spec.Refusal
@@ -143,7 +143,7 @@ func (t *stepper) sort(out *worker.Outcome, s *response, err error) {
 	}
 }
 
-// nameTaken reports whether create was refused because another container has the name: Podman says so with status 500.
+// nameTaken reports whether create was refused because another container has the name: Podman answers that with status 500.
 func nameTaken(err error) bool {
 	return cerrdefs.IsConflict(err) || cerrdefs.IsInternal(err) && strings.Contains(err.Error(), "that name is already in use")
 }
@@ -172,7 +172,7 @@ func (t *stepper) observe(ctx context.Context) (map[string]worker.Snapshot, erro
 	return seen, nil
 }
 
-// inspect returns no bytes and no error where there is no such container.
+// inspect returns no bytes and no error if there is no such container.
 func (t *stepper) inspect(ctx context.Context, ref string) (container.InspectResponse, []byte, error) {
 	asked, s := withResponse(ctx)
 	asked, cancel := context.WithTimeout(asked, callLimit)
@@ -200,14 +200,14 @@ func (t *stepper) stop(ctx context.Context) error {
 	return bounded(ctx, grace, func(ctx context.Context) error { return t.api.ContainerStop(ctx, t.call.ID, options) })
 }
 
-// plan is what a create has found out, for the calls that make the container complete.
+// plan is the part of a create's result that the following calls need to complete the container.
 type plan struct {
 	connect []spec.Endpoint
 	files   []string
 	names   map[string]string
 }
 
-// create gathers all that the new container needs, builds the request, and sends it. Nothing is sent where the container cannot be recreated
+// create gathers the input for the new container, builds the request, and sends it. Nothing is sent if the container cannot be recreated
 // faithfully.
 func (t *stepper) create(ctx context.Context) error {
 	in, err := t.gather(ctx)
@@ -217,7 +217,7 @@ func (t *stepper) create(ctx context.Context) error {
 	in.Name, in.Marks, in.Self = string(t.call.Name), t.call.Marks, t.c.opts.Self
 	in.Marks[worker.MarkNetworks] = networksOf(t.call.Like)
 	built, err := spec.Build(in)
-	t.report.Notes = append(t.report.Notes, worthTelling(built.Notes)...)
+	t.report.Notes = append(t.report.Notes, worthReporting(built.Notes)...)
 	if err != nil {
 		return err
 	}
@@ -236,9 +236,9 @@ func (t *stepper) create(ctx context.Context) error {
 	})
 }
 
-// worthTelling leaves out what is so after nearly every recreate, and changes nothing for the worker: that anonymous
-// volumes have names now, and that the engine chooses host ports, which it does at every start.
-func worthTelling(notes []spec.Note) []string {
+// worthReporting leaves out the notes that hold after nearly every recreate and change nothing for the worker: that anonymous volumes have
+// names now, and that the engine chooses host ports, which it does at every start.
+func worthReporting(notes []spec.Note) []string {
 	var texts []string
 	for _, n := range notes {
 		if n.Hazard != "R12" && n.Hazard != "R31" {
@@ -248,10 +248,10 @@ func worthTelling(notes []spec.Note) []string {
 	return texts
 }
 
-// connect connects the new container to the networks that are left. One call may have been done although it failed.
+// connect connects the new container to the remaining networks. A call that failed may have taken effect.
 func (t *stepper) connect(ctx context.Context) error {
 	t.report.Sent = true
-	planned, _ := t.call.Plan.Data.(plan) // nobody else makes one
+	planned, _ := t.call.Plan.Data.(plan) // Data is always a plan
 	for _, e := range planned.connect {
 		err := bounded(ctx, 0, func(ctx context.Context) error {
 			return t.api.NetworkConnect(ctx, e.Network, t.call.ID, e.Settings)
@@ -263,7 +263,7 @@ func (t *stepper) connect(ctx context.Context) error {
 	return nil
 }
 
-// isConnected is asked with other words for the transport, which keeps those of the call that failed.
+// isConnected uses a context of its own, so that the recorded response stays that of the call that failed.
 func (t *stepper) isConnected(ctx context.Context, name string) bool {
 	in, raw, err := t.inspect(ctx, t.call.ID)
 	if err != nil || raw == nil || in.NetworkSettings == nil {
@@ -284,7 +284,7 @@ func (d differsError) Error() string {
 	return "the new container is not like the old one: " + strings.Join(texts, "; ")
 }
 
-// compare refuses a new container that is not like the old one. There is nothing to compare with where nobody knows the old one.
+// compare refuses a new container that is not like the old one. If the old container's definition is unknown, there is nothing to compare.
 func (t *stepper) compare(ctx context.Context) error {
 	if t.call.Like == nil {
 		return nil
@@ -307,7 +307,7 @@ func (t *stepper) compare(ctx context.Context) error {
 	return err
 }
 
-// names are the containers' names by their IDs, as they were when the new container was planned.
+// names returns the containers' names by ID, as of the time when the new container was planned.
 func (t *stepper) names(ctx context.Context) (map[string]string, error) {
 	if t.call.Plan != nil {
 		if planned, ok := t.call.Plan.Data.(plan); ok {
@@ -325,6 +325,6 @@ func networksOf(inspect []byte) string {
 	var f struct {
 		NetworkSettings struct{ Networks map[string]json.RawMessage }
 	}
-	_ = json.Unmarshal(inspect, &f) // it was read before
+	_ = json.Unmarshal(inspect, &f) // it was parsed before
 	return fmt.Sprint(len(f.NetworkSettings.Networks))
 }

@@ -17,8 +17,8 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// Every call of the transaction meets every fault; for the other kinds of worker only the calls that change something, for a
-// fault of an inspect does the same for all. Afterwards Stoker starts again, knows nothing, and sweeps.
+// Every call of the recreate meets every fault; for the other kinds of worker only the calls that change something, because a fault of an
+// inspect has the same effect for all. Afterwards Stoker starts again without a state, and sweeps.
 func TestEveryCallMeetsEveryFault(t *testing.T) {
 	onRequest(t)
 	for name, k := range kinds() {
@@ -38,7 +38,7 @@ func TestEveryCallMeetsEveryFault(t *testing.T) {
 
 func callsOf(t *testing.T, k kind) []string {
 	t.Helper()
-	w := &wire{}
+	w := &faultTransport{}
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, k)
 		defer b.close()
@@ -47,11 +47,11 @@ func callsOf(t *testing.T, k kind) []string {
 	return w.calls
 }
 
-// survives has the n-th call of a transaction meet a fault.
+// survives injects a fault into the n-th call of a transaction, and checks the result.
 func (b *bench) survives(f fault, n int) {
 	t := b.t
 	changes := false
-	w := &wire{spoil: func(at int, r *http.Request) fault {
+	w := &faultTransport{inject: func(at int, r *http.Request) fault {
 		if at != n {
 			return noFault
 		}
@@ -63,8 +63,8 @@ func (b *bench) survives(f fault, n int) {
 	require.Equal(t, f != killBefore && f != killAfter, ended)
 	if ended {
 		t.Logf("%s: %v", result.Ending, result.Err)
-		b.honest(result)
-		require.True(t, f != timeOutDone || !changes || b.copies(w.calls[n]) || result.Ending == recreate.Done, "it was done, and that can be seen")
+		b.requireTrue(result)
+		require.True(t, f != timeOutDone || !changes || b.copies(w.calls[n]) || result.Ending == recreate.Done, "it was done, and an inspect shows that")
 	}
 	b.repair("a")
 	b.heal(f == restarted || f == crashed)
@@ -74,15 +74,15 @@ func (b *bench) survives(f fault, n int) {
 	}
 }
 
-// copies: of a file that was copied there is nothing to see.
+// copies reports whether a call copies files, which no inspect shows.
 func (b *bench) copies(call string) bool { return strings.HasSuffix(call, "/archive") }
 
-// honest compares what a result says with what there is.
-func (b *bench) honest(result result) {
+// requireTrue compares a result with the containers that exist.
+func (b *bench) requireTrue(result result) {
 	t := b.t
 	list, err := b.client(nil).ContainerList(t.Context(), container.ListOptions{All: true})
 	if err != nil {
-		require.NotEqual(t, recreate.Done, result.Ending, "the engine is away")
+		require.NotEqual(t, recreate.Done, result.Ending, "the engine does not answer")
 		return
 	}
 	switch result.Ending {
@@ -95,8 +95,8 @@ func (b *bench) honest(result result) {
 	}
 }
 
-// heal is what the machine of the worker does about one that is down or gone. A sweep leaves no such worker behind unless
-// it was down before the transaction had begun, or the engine took it down; or there never was another one.
+// heal does what the worker's state machine does about a worker that is down or gone. A sweep leaves no such worker unless it was down
+// before the transaction, the engine stopped it, or there was no other container.
 func (b *bench) heal(engine bool) {
 	t := b.t
 	switch status := b.status(); {
@@ -127,7 +127,7 @@ func TestManyFaults(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%d", name, seed), func(t *testing.T) {
 				inBubble(t, k, func(t *testing.T, b *bench) {
 					dice := rand.New(rand.NewPCG(seed, 7))
-					spoil := func(_ int, r *http.Request) fault {
+					inject := func(_ int, r *http.Request) fault {
 						if dice.IntN(40) > 0 {
 							return noFault
 						}
@@ -135,9 +135,9 @@ func TestManyFaults(t *testing.T) {
 						t.Logf("%s %s: %s", r.Method, r.URL.Path, f)
 						return f
 					}
-					b.attempt(b.recreator(&wire{spoil: spoil}, "a"), func(r *recreator) result { return r.Do(t.Context(), b.request()) })
+					b.attempt(b.recreator(&faultTransport{inject: inject}, "a"), func(r *recreator) result { return r.Do(t.Context(), b.request()) })
 					for range 3 {
-						result, _ := b.attempt(b.recreator(&wire{spoil: spoil}, "a"), func(r *recreator) result {
+						result, _ := b.attempt(b.recreator(&faultTransport{inject: inject}, "a"), func(r *recreator) result {
 							return r.Resume(t.Context(), request{Name: workerName, Grace: -1})
 						})
 						t.Log(result.Ending, result.Err)
@@ -153,8 +153,8 @@ func TestManyFaults(t *testing.T) {
 	}
 }
 
-// Two Stokers that race for one worker: anyone who loses does no damage, whether it knows the other one by its owner's name or
-// not, and also when one of them is killed.
+// Two Stokers race for one worker: the loser does no damage, whether it recognizes the other one by its owner's name or not, and also if
+// one of them is killed.
 func TestTwoRace(t *testing.T) {
 	onRequest(t)
 	for seed := range uint64(40) {
@@ -165,12 +165,12 @@ func TestTwoRace(t *testing.T) {
 					results := make(chan result, 2)
 					for i, owner := range []string{"a", second} {
 						late := time.Duration(dice.IntN(2000)) * time.Millisecond
-						w := &wire{}
+						w := &faultTransport{}
 						pauses := rand.New(rand.NewPCG(seed, uint64(i)))
 						w.pause = func(int) time.Duration { return time.Duration(pauses.IntN(100)) * time.Millisecond }
 						if i == 0 && seed%2 == 0 {
 							die := dice.IntN(60)
-							w.spoil = func(n int, _ *http.Request) fault {
+							w.inject = func(n int, _ *http.Request) fault {
 								if n == die {
 									return killBefore
 								}
@@ -190,7 +190,7 @@ func TestTwoRace(t *testing.T) {
 						t.Log(result.Ending, result.Err)
 						require.Equal(t, result.Ending == recreate.Done || result.Ending == "killed", result.Err == nil, "%v", result.Err)
 					}
-					time.Sleep(11 * time.Minute) // what another owner left is abandoned by now
+					time.Sleep(11 * time.Minute) // what another owner left counts as abandoned by now
 					b.repair("a")
 					b.repair(second)
 					b.heal(false)
@@ -201,7 +201,7 @@ func TestTwoRace(t *testing.T) {
 	}
 }
 
-// At every moment of a transaction there is a container with the name, or the new one that says whose it will be.
+// At every moment of a transaction a container has the name, or the new one has the label with it.
 func TestNeverWithoutAWorker(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
 		inspect := func(int, *http.Request) fault {
@@ -214,6 +214,6 @@ func TestNeverWithoutAWorker(t *testing.T) {
 			require.True(t, kept)
 			return noFault
 		}
-		require.Equal(t, recreate.Done, b.recreator(&wire{spoil: inspect}, "a").Do(t.Context(), b.request()).Ending)
+		require.Equal(t, recreate.Done, b.recreator(&faultTransport{inject: inspect}, "a").Do(t.Context(), b.request()).Ending)
 	})
 }

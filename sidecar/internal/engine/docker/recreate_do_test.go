@@ -37,11 +37,11 @@ func TestDo(t *testing.T) {
 	}
 }
 
-// The engine refuses to remove what runs, and spares volumes, unless it is asked not to.
+// By default the engine refuses to remove a running container, and keeps its volumes.
 func TestRemovesGently(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
 		asked := []string{}
-		w := &wire{spoil: func(_ int, r *http.Request) fault {
+		w := &faultTransport{inject: func(_ int, r *http.Request) fault {
 			if r.Method == http.MethodDelete {
 				asked = append(asked, r.URL.RawQuery)
 			}

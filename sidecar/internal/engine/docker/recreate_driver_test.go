@@ -21,28 +21,28 @@ type recreator struct {
 	verify time.Duration
 }
 
-// request says which worker to recreate.
+// request selects the worker to recreate.
 type request struct {
 	Name       string
 	OldID      string
 	Definition []byte
 	Grace      time.Duration
 	Expect     *recreate.Expectation
-	Stopped    func() []string // IDs of containers that an operator has stopped, as far as that is known by now
+	Stopped    func() []string // the IDs of the containers that an operator is known to have stopped
 }
 
-// result is what became of it, and how long the steps took.
+// result is the outcome, and the duration of each step.
 type result struct {
 	recreate.Result
 	Steps []docker.TimedStep
 }
 
-// lastID tells the transactions of a test apart.
+// lastID is the ID of the test's latest transaction.
 var lastID atomic.Uint64
 
 func (r *recreator) Do(ctx context.Context, req request) result { return r.run(ctx, req, false) }
 
-// Resume finishes what an earlier transaction left, and begins none.
+// Resume finishes an earlier transaction, and begins none.
 func (r *recreator) Resume(ctx context.Context, req request) result { return r.run(ctx, req, true) }
 
 func (r *recreator) run(ctx context.Context, req request, resume bool) result {
@@ -53,7 +53,7 @@ func (r *recreator) run(ctx context.Context, req request, resume bool) result {
 	return result{done, steps}
 }
 
-// Sweep resumes every transaction on the engine that was left unfinished, as a fleet does that finds them in its list.
+// Sweep resumes every transaction on the engine that was left unfinished, as a fleet does with those in its list.
 func (r *recreator) Sweep(ctx context.Context) ([]result, error) {
 	list, err := r.list.ContainerList(ctx, container.ListOptions{All: true})
 	if err != nil {

@@ -38,11 +38,11 @@ const (
 	crashed     fault = "engine crashed"
 )
 
-// wire carries calls to the engine and spoils some of them.
-type wire struct {
+// faultTransport is a transport that injects faults into some calls.
+type faultTransport struct {
 	next   http.RoundTripper
 	server *dockertest.Server
-	spoil  func(n int, r *http.Request) fault // n counts from 0, without pings; nil spoils nothing
+	inject func(n int, r *http.Request) fault // n counts from 0, without pings; nil injects none
 	pause  func(n int) time.Duration          // before a call; nil is none
 
 	mu    sync.Mutex
@@ -50,7 +50,7 @@ type wire struct {
 	dead  bool
 }
 
-func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+func (w *faultTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if strings.HasSuffix(r.URL.Path, "/_ping") {
 		return w.next.RoundTrip(r)
 	}
@@ -66,14 +66,14 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		time.Sleep(w.pause(n))
 	}
 	kind := noFault
-	if w.spoil != nil {
-		kind = w.spoil(n, r)
+	if w.inject != nil {
+		kind = w.inject(n, r)
 	}
-	return w.suffer(kind, r)
+	return w.apply(kind, r)
 }
 
-// suffer does to the call what the fault says. A killed Stoker is a goroutine that ends in the middle.
-func (w *wire) suffer(kind fault, r *http.Request) (*http.Response, error) {
+// apply carries out the call with the fault. A killed Stoker is a goroutine that ends in the middle.
+func (w *faultTransport) apply(kind fault, r *http.Request) (*http.Response, error) {
 	switch kind {
 	case killBefore:
 		w.die()
@@ -111,7 +111,7 @@ func (w *wire) suffer(kind fault, r *http.Request) (*http.Response, error) {
 	return w.next.RoundTrip(r)
 }
 
-func (w *wire) die() {
+func (w *faultTransport) die() {
 	w.mu.Lock()
 	w.dead = true
 	w.mu.Unlock()
@@ -124,7 +124,7 @@ type bench struct {
 	server  *dockertest.Server
 	kind    kind
 	oldID   string
-	raw     []byte // of the workerName, when all was well
+	raw     []byte // the worker's inspect before any fault
 	volumes []string
 }
 
@@ -137,7 +137,7 @@ type kind struct {
 	labels  map[string]string
 	env     []string
 	down    bool // it has ended
-	missing bool // and somebody removed it
+	missing bool // and it was removed
 }
 
 func kinds() map[string]kind {
@@ -206,11 +206,11 @@ func (b *bench) spec() dockertest.Spec {
 	})
 }
 
-// client is a Docker client whose calls go over a wire; nil is one that spoils nothing.
-func (b *bench) client(w *wire) *client.Client {
+// client is a Docker client whose calls go over a faultTransport; nil is one without faults.
+func (b *bench) client(w *faultTransport) *client.Client {
 	b.t.Helper()
 	if w == nil {
-		w = &wire{}
+		w = &faultTransport{}
 	}
 	w.server, w.next = b.server, b.server.Transport(dockertest.ByStoker)
 	c, err := client.NewClientWithOpts(client.WithHTTPClient(&http.Client{Transport: w}), client.WithAPIVersionNegotiation())
@@ -218,10 +218,10 @@ func (b *bench) client(w *wire) *client.Client {
 	return c
 }
 
-func (b *bench) recreator(w *wire, owner string) *recreator {
+func (b *bench) recreator(w *faultTransport, owner string) *recreator {
 	b.t.Helper()
 	if w == nil {
-		w = &wire{}
+		w = &faultTransport{}
 	}
 	w.server, w.next = b.server, b.server.Transport(dockertest.ByStoker)
 	return b.recreatorOver(w, owner)
@@ -249,10 +249,10 @@ func (b *bench) attempt(r *recreator, do func(*recreator) result) (result, bool)
 	return result, ok
 }
 
-// repair is the next run of Stoker: it sweeps, and does for what is down or gone what the worker's machine would do.
+// repair is the next run of Stoker: it sweeps, and heals a worker that is down or gone as its state machine would.
 func (b *bench) repair(owner string) {
 	b.t.Helper()
-	time.Sleep(10 * time.Second) // an engine that was restarted is back, and what timed out has been done
+	time.Sleep(10 * time.Second) // the engine is up again, and calls that timed out are done
 	r := b.recreator(nil, owner)
 	results, err := r.Sweep(b.t.Context())
 	require.NoError(b.t, err)
@@ -261,7 +261,7 @@ func (b *bench) repair(owner string) {
 	}
 }
 
-// running is the ID of the one container with the worker's name, as it must be in the end.
+// running requires that exactly one container has the worker's name and runs, and returns its ID.
 func (b *bench) running() string {
 	b.t.Helper()
 	list, err := b.client(nil).ContainerList(b.t.Context(), container.ListOptions{All: true})
@@ -297,7 +297,7 @@ func mountsOf(t *testing.T, raw []byte) map[string]string {
 
 func (b *bench) close() { b.server.Close() }
 
-// world does something to the fake engine, behind Stoker's back.
+// world changes the fake engine without Stoker.
 func (b *bench) world(do func(w *dockertest.World)) { b.server.With(do) }
 
 func (b *bench) status() worker.Status {

@@ -46,11 +46,11 @@ func TestLiveStepTimes(t *testing.T) {
 	}
 }
 
-// Stoker is killed before and after every call that changes something, on a real engine. The next one knows nothing.
+// Stoker is killed before and after every call that changes something, on a real engine. The next Stoker has no state.
 func TestLiveKilledAtEveryCall(t *testing.T) {
 	t.Parallel()
 	w := newLiveWorld(t)
-	calls := &wire{}
+	calls := &faultTransport{}
 	l := w.newWorker(t, nil)
 	require.Equal(t, recreate.Done, w.recreator(t, calls).Do(t.Context(), l.request()).Ending)
 	l.requireWell(t)
@@ -71,7 +71,7 @@ func TestLiveKilledAtEveryCall(t *testing.T) {
 
 func (w *liveWorld) dies(t *testing.T, n int, f fault) {
 	l := w.newWorker(t, nil)
-	over := &wire{spoil: func(at int, r *http.Request) fault {
+	over := &faultTransport{inject: func(at int, r *http.Request) fault {
 		if at != n {
 			return noFault
 		}
@@ -93,7 +93,7 @@ func (w *liveWorld) dies(t *testing.T, n int, f fault) {
 	l.requireWell(t)
 }
 
-// The engine removes such a container by itself, with the volumes that nobody else has.
+// The engine removes such a container by itself, with the volumes that no other container uses.
 func TestLiveAutoRemove(t *testing.T) {
 	t.Parallel()
 	w := newLiveWorld(t)
@@ -115,14 +115,14 @@ func TestLiveMissing(t *testing.T) {
 	require.Equal(t, result.ID, l.requireWell(t))
 }
 
-// Somebody takes the port in the moment in which the worker does not have it, and gives it back.
+// Another container takes the port while the worker does not have it, and releases it.
 func TestLiveStartFails(t *testing.T) {
 	t.Parallel()
 	w := newLiveWorld(t)
 	l := w.newWorker(t, nil)
 	var thief net.Listener
 	starts := 0
-	over := &wire{spoil: func(_ int, r *http.Request) fault {
+	over := &faultTransport{inject: func(_ int, r *http.Request) fault {
 		if !strings.HasSuffix(r.URL.Path, "/start") {
 			return noFault
 		}
@@ -142,14 +142,14 @@ func TestLiveStartFails(t *testing.T) {
 	require.Equal(t, l.id, l.requireWell(t))
 }
 
-// A new container that ends at once: the same command, and by now a host without the file that it wants.
+// The new container exits at once: the host no longer has the file that its command needs.
 func TestLiveUnproven(t *testing.T) {
 	t.Parallel()
 	w := newLiveWorld(t)
 	l := w.newWorker(t, func(conf *container.Config, _ *container.HostConfig) {
 		conf.Env = append(conf.Env, "WORKER_FAULT=")
 	})
-	over := &wire{spoil: at(http.MethodPost, "/start", func() {
+	over := &faultTransport{inject: at(http.MethodPost, "/start", func() {
 		go func() { // it gets a signal from the host as soon as it runs
 			for range 200 {
 				if in, err := w.api.ContainerInspect(t.Context(), l.name); err == nil && in.ID != l.id && in.State.Running {
@@ -184,7 +184,7 @@ func TestLiveTwoRace(t *testing.T) {
 	require.NotEqual(t, l.id, id)
 }
 
-// A container that only looks as if it had been set aside is left alone.
+// A container that only has the name of a backup is left alone.
 func TestLiveForeignAside(t *testing.T) {
 	t.Parallel()
 	w := newLiveWorld(t)
@@ -212,7 +212,7 @@ services:
 volumes: {stock: {}}
 `
 
-// docker-compose does not take a worker that was recreated for one that has drifted.
+// docker-compose detects no drift in a recreated worker.
 func TestLiveComposeSeesNoDrift(t *testing.T) {
 	t.Parallel()
 	compose, err := exec.LookPath("docker-compose")
@@ -232,7 +232,7 @@ func TestLiveComposeSeesNoDrift(t *testing.T) {
 	var volumes []container.MountPoint
 	t.Cleanup(func() {
 		run("down", "-v")
-		for _, m := range volumes { // compose knows nothing of those that nobody named
+		for _, m := range volumes { // anonymous volumes are not in the compose file
 			_ = w.api.VolumeRemove(context.Background(), volumeOf(m), true)
 		}
 	})
@@ -255,11 +255,11 @@ func TestLiveComposeSeesNoDrift(t *testing.T) {
 
 	made, err := w.api.ContainerInspect(t.Context(), name)
 	require.NoError(t, err)
-	said := run("up", "-d")
+	output := run("up", "-d")
 	after, err := w.api.ContainerInspect(t.Context(), name)
 	require.NoError(t, err)
-	require.Equal(t, result.ID, after.ID, said)
-	require.Equal(t, made.State.StartedAt, after.State.StartedAt, said)
+	require.Equal(t, result.ID, after.ID, output)
+	require.Equal(t, made.State.StartedAt, after.State.StartedAt, output)
 	require.True(t, after.State.Running)
 	for _, m := range before.Mounts {
 		require.Contains(t, mountsOf(t, result.Holder.Definition), m.Destination)

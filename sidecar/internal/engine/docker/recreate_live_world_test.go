@@ -36,7 +36,7 @@ import (
 
 const liveImage = "stoker-worker:test"
 
-// liveWorld is a real engine with two networks. All that it makes begins with its prefix and goes with the test.
+// liveWorld is a real engine with two networks. The names of all that it creates begin with its prefix, and cleanup removes it.
 type liveWorld struct {
 	api    *client.Client
 	host   string
@@ -61,8 +61,7 @@ func newLiveWorld(t *testing.T) *liveWorld {
 	return w
 }
 
-// network makes one at addresses that nobody has: those of other tests, and of whatever else is on this engine, are found out
-// only by asking for them.
+// network creates a network with unused addresses. Those of other tests and of other networks of the engine are found only by trying.
 func (w *liveWorld) network(t *testing.T, name string) {
 	t.Helper()
 	var err error
@@ -113,7 +112,7 @@ func (w *liveWorld) client(t *testing.T) *client.Client {
 	return c
 }
 
-func (w *liveWorld) recreator(t *testing.T, over *wire) *recreator {
+func (w *liveWorld) recreator(t *testing.T, over *faultTransport) *recreator {
 	t.Helper()
 	options := docker.Options{Host: w.host}
 	if over != nil {
@@ -125,14 +124,13 @@ func (w *liveWorld) recreator(t *testing.T, over *wire) *recreator {
 	return &recreator{engine: engine, list: w.api, owner: w.prefix, verify: 400 * time.Millisecond}
 }
 
-// liveWorker is a worker with static addresses in two networks, a fixed and a random port, and volumes with data in them:
-// one that is named, and two that are not.
+// liveWorker is a worker with static addresses in two networks, a fixed and a random port, and volumes with data: one named, two anonymous.
 type liveWorker struct {
 	w       *liveWorld
 	name    string
 	id      string
 	number  int
-	port    int // published, the same for all its lives
+	port    int // published, the same for all its incarnations
 	raw     []byte
 	volumes []string
 }
@@ -171,8 +169,8 @@ func (w *liveWorld) newWorker(t *testing.T, change func(*container.Config, *cont
 	return l
 }
 
-// freePort is one that nobody listens at, below those that the kernel and the engine draw from by themselves: a worker has it to
-// itself also while it is down.
+// freePort returns a port that nothing uses, below the kernel's and the engine's ephemeral ports, so that it also stays free while the
+// worker is down.
 func freePort(t *testing.T) int {
 	t.Helper()
 	var err error
@@ -190,7 +188,7 @@ func freePort(t *testing.T) int {
 	return 0
 }
 
-// volumeOf is its name, also where the engine shows only where it lies.
+// volumeOf returns the volume's name, also if the engine shows only its path.
 func volumeOf(m container.MountPoint) string {
 	return cmp.Or(m.Name, path.Base(path.Dir(m.Source)))
 }
@@ -217,7 +215,7 @@ func (l *liveWorker) address(net string) string {
 	return fmt.Sprintf("%s.%d", l.w.nets[net], 10+l.number)
 }
 
-// at asks for no address on a Podman, whose inspect does not tell one that was asked for.
+// at requests no address on Podman, whose inspect does not show a requested one.
 func (l *liveWorker) at(net, alias string) *network.EndpointSettings {
 	if l.w.podman {
 		return &network.EndpointSettings{Aliases: []string{alias}}
@@ -225,7 +223,7 @@ func (l *liveWorker) at(net, alias string) *network.EndpointSettings {
 	return &network.EndpointSettings{Aliases: []string{alias}, IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: l.address(net)}}
 }
 
-// remove removes whatever of the worker is there, under each of the names, and its volumes.
+// remove removes the worker's containers, under each of the names, and their volumes.
 func (l *liveWorker) remove(ctx context.Context) error {
 	for _, name := range []string{l.name, l.name + worker.NewSuffix, l.name + worker.BackupSuffix} {
 		err := l.w.api.ContainerRemove(ctx, name, container.RemoveOptions{Force: true})
@@ -304,7 +302,7 @@ func (l *liveWorker) requireWell(t *testing.T) (id string) {
 	return in.ID
 }
 
-// onRequest skips what takes minutes: it is for changes of this package.
+// onRequest skips a test that takes minutes and is meant for changes of this package.
 func onRequest(t *testing.T) {
 	t.Helper()
 	if os.Getenv("STOKER_TEST_RECREATE") == "" {

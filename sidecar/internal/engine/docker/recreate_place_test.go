@@ -16,7 +16,7 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// nameless shows inspects as 28.5.2 does: the volume of the bind /bare has no name, and lies below a prefix if there is one.
+// nameless shows inspects as 28.5.2 does: the volume of the bind /bare has no name, and its path begins with a prefix if there is one.
 type nameless struct {
 	next   http.RoundTripper
 	prefix string
@@ -33,7 +33,7 @@ func (n nameless) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	var tree map[string]any
-	if json.Unmarshal(text, &tree) == nil { // not a list, nor an error
+	if json.Unmarshal(text, &tree) == nil { // neither a list nor an error
 		n.hide(tree)
 		text, _ = json.Marshal(tree)
 	}
@@ -54,7 +54,7 @@ func (n nameless) hide(inspect map[string]any) {
 	}
 }
 
-// A volume that the engine does not name is found by the place where it lies, if that is the place of the volume (R12).
+// A volume that the engine does not name is found by its path, if that is the path of the volume (R12).
 func TestVolumeByPlace(t *testing.T) {
 	for prefix, want := range map[string]recreate.Ending{"": recreate.Done, "/elsewhere": recreate.Refused} {
 		t.Run(string(want), func(t *testing.T) {

@@ -14,28 +14,28 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// stoppingWords has other words for what runs once somebody has begun to stop it, as a Podman's inspect does.
-type stoppingWords struct {
-	next      http.RoundTripper
-	said, say string
-	begun     atomic.Bool
+// stoppingStatus changes the status of a running container once a stop has begun, as Podman's inspect does.
+type stoppingStatus struct {
+	next     http.RoundTripper
+	old, new string
+	begun    atomic.Bool
 }
 
-func (w *stoppingWords) RoundTrip(r *http.Request) (*http.Response, error) {
+func (w *stoppingStatus) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := w.next.RoundTrip(r)
 	if err != nil || !w.begun.Load() || !strings.HasSuffix(r.URL.Path, "/json") {
 		return resp, err
 	}
 	body, err := io.ReadAll(resp.Body)
 	_ = resp.Body.Close()
-	body = bytes.ReplaceAll(body, []byte(w.said), []byte(w.say))
+	body = bytes.ReplaceAll(body, []byte(w.old), []byte(w.new))
 	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	return resp, err
 }
 
-// A Podman tells of a stop when it is over, and refuses to remove what is stopping: no word of the caller's stands beside this one.
+// Podman emits the stop event when the stop is over, and refuses to remove a stopping container. So no event shows this stop in time.
 func TestStoppingIsAStop(t *testing.T) {
-	for version, words := range map[string]struct{ said, say string }{
+	for version, status := range map[string]struct{ old, new string }{
 		"5.4": {`"Status":"running"`, `"Status":"stopping"`},
 		"5.8": {`"Running":true`, `"Running":false`},
 	} {
@@ -44,9 +44,9 @@ func TestStoppingIsAStop(t *testing.T) {
 				k := kinds()["old engine"]
 				k.env = []string{dockertest.BehaviourEnv(dockertest.Behaviour{TermDelay: takes})}
 				inBubble(t, k, func(t *testing.T, b *bench) {
-					podman := &stoppingWords{said: words.said, say: words.say}
-					w := &wire{}
-					w.spoil = at(http.MethodPost, "/start", func() {
+					podman := &stoppingStatus{old: status.old, new: status.new}
+					w := &faultTransport{}
+					w.inject = at(http.MethodPost, "/start", func() {
 						go func() {
 							time.Sleep(400 * time.Millisecond)
 							podman.begun.Store(true)

@@ -14,29 +14,29 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// told is what becomes known of stops, some time after they have happened.
-type told struct {
+// stopEvents collects the IDs of stopped containers some time after the stops, as the event stream does.
+type stopEvents struct {
 	mu  sync.Mutex
 	ids []string
 }
 
-func (w *told) add(id string) {
+func (w *stopEvents) add(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ids = append(w.ids, id)
 }
 
-func (w *told) stopped() []string {
+func (w *stopEvents) stopped() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.ids)
 }
 
-// eventsTake is longer than it takes an inspect to see the effect.
+// eventsTake is the delay of an event. It is longer than the delay until an inspect shows the effect.
 const eventsTake = 200 * time.Millisecond
 
-// operatorStops stops the worker after a while, as an operator does who knows it by its name.
-func (b *bench) operatorStops(after time.Duration, w *told) {
+// operatorStops stops the worker by its name after a delay, as an operator does.
+func (b *bench) operatorStops(after time.Duration, w *stopEvents) {
 	go func() {
 		time.Sleep(after)
 		id := ""
@@ -62,13 +62,13 @@ func (b *bench) requireLeftDown(result result) {
 func (b *bench) requireDownForGood() {
 	t := b.t
 	time.Sleep(time.Second)
-	require.Len(t, b.lives(), 1)
+	require.Len(t, b.startTimes(), 1)
 	require.Equal(t, worker.StatusExited, b.status())
 	time.Sleep(time.Minute)
 	require.Equal(t, worker.StatusExited, b.status())
 }
 
-// An operator's stop is never undone, whichever of the two it meets, and however late it becomes known.
+// An operator's stop is never undone, whichever of the two containers it stops, and however late its event is.
 func TestOperatorStopsItInTheMiddle(t *testing.T) {
 	for name, c := range map[string]struct {
 		call  string
@@ -83,10 +83,10 @@ func TestOperatorStopsItInTheMiddle(t *testing.T) {
 				k := kinds()["old engine"]
 				k.env = []string{dockertest.BehaviourEnv(dockertest.Behaviour{TermDelay: takes})}
 				inBubble(t, k, func(t *testing.T, b *bench) {
-					words := &told{}
-					w := &wire{spoil: at(http.MethodPost, c.call, func() { b.operatorStops(c.after, words) })}
+					events := &stopEvents{}
+					w := &faultTransport{inject: at(http.MethodPost, c.call, func() { b.operatorStops(c.after, events) })}
 					req := b.request()
-					req.Stopped = words.stopped
+					req.Stopped = events.stopped
 					b.requireLeftDown(b.recreator(w, "a").Do(t.Context(), req))
 				})
 			})
@@ -94,16 +94,16 @@ func TestOperatorStopsItInTheMiddle(t *testing.T) {
 	}
 }
 
-// Just after the proof it is the new one's ordinary stop.
+// Just after the verification it is an ordinary stop of the new container.
 func TestOperatorStopsItAtTheEnd(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
-		words := &told{}
-		w := &wire{spoil: at(http.MethodDelete, "", func() {
-			b.operatorStops(0, words)
+		events := &stopEvents{}
+		w := &faultTransport{inject: at(http.MethodDelete, "", func() {
+			b.operatorStops(0, events)
 			time.Sleep(time.Second)
 		})}
 		req := b.request()
-		req.Stopped = words.stopped
+		req.Stopped = events.stopped
 		result := b.recreator(w, "a").Do(t.Context(), req)
 		require.Equal(t, recreate.Done, result.Ending)
 		require.NotEqual(t, b.oldID, result.ID)
@@ -111,17 +111,17 @@ func TestOperatorStopsItAtTheEnd(t *testing.T) {
 	})
 }
 
-// The transaction stops the new one itself on the way back: the word about that is not an operator's.
+// A rollback stops the new container itself: the event of that stop is not an operator's.
 func TestItsOwnStopIsNoWord(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
-		words := &told{}
+		events := &stopEvents{}
 		stops := 0
-		w := &wire{spoil: func(_ int, r *http.Request) fault {
+		w := &faultTransport{inject: func(_ int, r *http.Request) fault {
 			if r.Method == http.MethodPost && r.URL.Path[len(r.URL.Path)-5:] == "/stop" {
 				if stops++; stops == 2 {
 					b.world(func(world *dockertest.World) {
 						truth, _ := world.Truth(workerName)
-						words.add(truth.ID)
+						events.add(truth.ID)
 					})
 				}
 			}
@@ -132,21 +132,21 @@ func TestItsOwnStopIsNoWord(t *testing.T) {
 			return noFault
 		}}
 		req := b.request()
-		req.Stopped = words.stopped
+		req.Stopped = events.stopped
 		result := b.recreator(w, "a").Do(t.Context(), req)
 		require.Equal(t, recreate.Undone, result.Ending)
 		require.ErrorContains(t, result.Err, "not like the old one")
-		require.Len(t, words.ids, 1)
+		require.Len(t, events.ids, 1)
 		require.False(t, result.OperatorStopped)
 		require.Equal(t, b.oldID, b.running())
 	})
 }
 
-// A transaction that was found, and goes on, is overruled too.
+// An operator's stop also ends a transaction that is resumed.
 func TestOperatorStopsItDuringResume(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
 		renames := 0
-		w := &wire{spoil: func(_ int, r *http.Request) fault {
+		w := &faultTransport{inject: func(_ int, r *http.Request) fault {
 			if r.Method == http.MethodPost && r.URL.Path[len(r.URL.Path)-7:] == "/rename" {
 				if renames++; renames == 2 {
 					return killAfter
@@ -156,18 +156,18 @@ func TestOperatorStopsItDuringResume(t *testing.T) {
 		}}
 		_, ended := b.attempt(b.recreator(w, "a"), func(r *recreator) result { return r.Do(t.Context(), b.request()) })
 		require.False(t, ended)
-		words := &told{}
-		over := &wire{spoil: at(http.MethodPost, "/start", func() { b.operatorStops(time.Second, words) })}
+		events := &stopEvents{}
+		over := &faultTransport{inject: at(http.MethodPost, "/start", func() { b.operatorStops(time.Second, events) })}
 		req := b.request()
-		req.Stopped = words.stopped
+		req.Stopped = events.stopped
 		b.requireLeftDown(b.recreator(over, "a").Resume(t.Context(), req))
 	})
 }
 
-// What the caller does not accept is refused at the first inspect.
+// A container that the caller does not accept is refused at the first inspect.
 func TestAccept(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
-		before := b.lives()
+		before := b.startTimes()
 		req := b.request()
 		req.Expect = &recreate.Expectation{StartedAt: time.Unix(1, 0)}
 		result := b.recreator(nil, "a").Do(t.Context(), req)
@@ -177,14 +177,14 @@ func TestAccept(t *testing.T) {
 		require.Equal(t, b.oldID, result.ID)
 		require.NotEmpty(t, result.Holder)
 		require.Equal(t, worker.Refused, result.Result.Outcome(worker.Action{}).Result)
-		require.Equal(t, before, b.lives())
+		require.Equal(t, before, b.startTimes())
 	})
 }
 
-// An earlier try was undone, and what it started again is not accepted any more: that is no refusal, for something was done.
+// An earlier attempt was undone, and the container that it started again is no longer accepted. That is no refusal, because something was done.
 func TestAcceptAfterAnEarlierTry(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
-		w := &wire{spoil: func(_ int, r *http.Request) fault {
+		w := &faultTransport{inject: func(_ int, r *http.Request) fault {
 			if r.Method == http.MethodPost && r.URL.Path[len(r.URL.Path)-5:] == "/stop" {
 				return killAfter
 			}
@@ -202,12 +202,12 @@ func TestAcceptAfterAnEarlierTry(t *testing.T) {
 	})
 }
 
-// It was recreated, and nobody got to know it: asked once more for the same container, that is what is told.
+// It was recreated, and the result was lost: a second request for the same container returns that result.
 func TestRecreatedAlready(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
 		first := b.recreator(nil, "a").Do(t.Context(), b.request())
 		require.Equal(t, recreate.Done, first.Ending)
-		w := &wire{}
+		w := &faultTransport{}
 		again := b.recreator(w, "a").Do(t.Context(), b.request())
 		require.Equal(t, recreate.Done, again.Ending)
 		require.NoError(t, again.Err)

@@ -9,8 +9,8 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// unfinished are the workers of which a marked container has not its name yet, or has it while the old one stands aside
-// or without ever having been started.
+// unfinished returns the workers with a marked container that does not have its name yet, or that has it while the old one still exists as
+// a backup or was never started itself.
 func unfinished(list []container.Summary) []string {
 	byID := map[string]string{}
 	for _, one := range list {
@@ -35,7 +35,7 @@ func unfinished(list []container.Summary) []string {
 	return slices.Compact(names)
 }
 
-// ownName is the container's own among the names of a list: a linked one is also listed under its alias in the other.
+// ownName returns the container's own name among those of a list: a linked one is also listed under its alias in the other.
 func ownName(names []string) string {
 	for _, name := range names {
 		if own := strings.TrimPrefix(name, "/"); !strings.Contains(own, "/") {

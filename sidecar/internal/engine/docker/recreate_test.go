@@ -33,7 +33,7 @@ func TestRecreate(t *testing.T) {
 	})
 }
 
-// A recreate is of one life of one container, as it was when it was decided on.
+// A recreate applies only to the incarnation and state that it was decided on.
 func TestRecreateRefuses(t *testing.T) {
 	type do = func(b *bench, s worker.Snapshot, a *worker.Action)
 	operator := func(f func(o dockertest.Operator)) do {
@@ -68,7 +68,7 @@ func TestRecreateRefuses(t *testing.T) {
 	}
 }
 
-// A worker that is down is recreated as well, also when only an unhealthy running one may be.
+// A worker that is down is recreated as well, even if only an unhealthy running one may be.
 func TestRecreateOfOneThatIsDown(t *testing.T) {
 	onBench(t, func(t *testing.T, b *bench) {
 		old := b.run("w", container.Config{}, container.HostConfig{})
@@ -89,7 +89,7 @@ func TestRecreateOfOneThatIsGone(t *testing.T) {
 		time.Sleep(time.Second)
 		a := recreateOf(old)
 		out := recreateWith(t.Context(), b.c, a, nil)
-		require.Equal(t, worker.Failed, out.Result)
+		require.Equal(t, worker.Refused, out.Result, "nothing was done")
 		require.True(t, out.Missing)
 		require.False(t, out.CannotRecreate)
 		require.Nil(t, out.Snapshot)
@@ -105,7 +105,7 @@ func TestRecreateOfOneThatIsGone(t *testing.T) {
 	})
 }
 
-// What cannot be recreated faithfully is said with its field, and nothing is touched.
+// A container that cannot be recreated faithfully is refused with the field's name, and not touched.
 func TestRecreateUnfit(t *testing.T) {
 	onBench(t, func(t *testing.T, b *bench) {
 		old := b.run("w", container.Config{Labels: map[string]string{"io.kubernetes.pod.uid": "1"}}, container.HostConfig{})
@@ -119,13 +119,13 @@ func TestRecreateUnfit(t *testing.T) {
 	})
 }
 
-// A proxy that lets through what a restart needs, and no more, will say no every time: the worker is restarted instead.
+// A proxy that allows only the calls of a restart refuses every recreate: the worker is restarted instead.
 func TestForbiddenRecreate(t *testing.T) {
 	for _, shut := range []string{"/images/", "/volumes/", "/containers/create"} {
 		t.Run(shut, func(t *testing.T) {
 			onBench(t, func(t *testing.T, b *bench) {
 				old := b.run("w", container.Config{}, container.HostConfig{Binds: []string{"/bare"}})
-				no := says(403, "forbidden")
+				no := replies(403, "forbidden")
 				b.before = func(r *http.Request) (*http.Response, error) {
 					if strings.Contains(r.URL.Path, shut) {
 						return no(r)
@@ -144,7 +144,7 @@ func TestRecreateWithoutAnEngine(t *testing.T) {
 	onBench(t, func(t *testing.T, b *bench) {
 		old := b.run("w", container.Config{}, container.HostConfig{})
 		for name, answer := range map[string]func(*http.Request) (*http.Response, error){
-			"refused": fails(errRefused), "silent": hang, "proxy alone": says(503, "no server"),
+			"refused": fails(errRefused), "silent": hang, "proxy alone": replies(503, "no server"),
 		} {
 			b.before = answer
 			out := recreateWith(t.Context(), b.c, recreateOf(old), nil)
@@ -155,7 +155,7 @@ func TestRecreateWithoutAnEngine(t *testing.T) {
 	})
 }
 
-// What a Stoker that was killed has left is finished by a recreate and by a resume alike.
+// Both a recreate and a resume finish the transaction of a Stoker that was killed.
 func TestLeftoverIsFinished(t *testing.T) {
 	for name, resume := range map[string]bool{"recreate": false, "resume": true} {
 		t.Run(name, func(t *testing.T) {
@@ -175,13 +175,13 @@ func TestLeftoverIsFinished(t *testing.T) {
 				require.Equal(t, b.snapshot("w").ID, out.Snapshot.ID)
 				out = resumeWith(t.Context(), b.c, worker.Action{Key: "w", StopArgs: worker.StopArgs{Grace: -1}})
 				require.Equal(t, worker.Done, out.Result)
-				require.Equal(t, b.snapshot("w").ID, out.Snapshot.ID, "nothing to do: it tells who has the name")
+				require.Equal(t, b.snapshot("w").ID, out.Snapshot.ID, "nothing to do: it returns the container with the name")
 			})
 		})
 	}
 }
 
-// leaveAfter has another Stoker of the same owner be cut off from the engine after a call.
+// leaveAfter disconnects another Stoker of the same owner from the engine after a call.
 func (b *bench) leaveAfter(part string) {
 	b.t.Helper()
 	dead := false
@@ -211,7 +211,7 @@ func TestResumeOfNothing(t *testing.T) {
 	})
 }
 
-// An operator's stop, before the transaction begins or while it is under way.
+// An operator's stop, before or during the transaction.
 func TestStoppedDuringRecreate(t *testing.T) {
 	for name, early := range map[string]bool{"before it began": true, "in the middle": false} {
 		t.Run(name, func(t *testing.T) {
@@ -234,17 +234,17 @@ func TestStoppedDuringRecreate(t *testing.T) {
 				require.Equal(t, worker.Failed, out.Result, out.Err)
 				require.True(t, out.OperatorStopped)
 				require.Equal(t, old.ID, out.Snapshot.ID)
-				require.Equal(t, early, b.snapshot("w").Status == worker.StatusRunning, "what nobody touched is as it was")
+				require.Equal(t, early, b.snapshot("w").Status == worker.StatusRunning, "an untouched worker is unchanged")
 			})
 		})
 	}
 }
 
-// Newer API versions do not tell a static MAC address.
-func TestRecreateSpeaksAnOlderVersion(t *testing.T) {
+// Newer API versions do not show whether a MAC address is static.
+func TestRecreateUsesAnOlderVersion(t *testing.T) {
 	for pinned, want := range map[string]string{"1.52": "/v1.51/", "1.99": "/v1.51/", "1.51": "/v1.51/", "1.43": "/v1.43/"} {
 		synctest.Test(t, func(t *testing.T) {
-			f := &fake{answer: says(404, `{"message":"no such container"}`)}
+			f := &fake{answer: replies(404, `{"message":"no such container"}`)}
 			c, err := New(Options{Transport: f, APIVersion: pinned})
 			require.NoError(t, err)
 			a := action(worker.Recreate)
@@ -260,11 +260,11 @@ func TestRecreateSpeaksAnOlderVersion(t *testing.T) {
 
 // The engine does not create a second container of a name: 409 on Docker, 500 on Podman.
 func TestNameTaken(t *testing.T) {
-	words := `creating container storage: the container name "w.stoker-new" is already in use by 74c8: that name is already in use`
+	text := `creating container storage: the container name "w.stoker-new" is already in use by 74c8: that name is already in use`
 	require.True(t, nameTaken(fmt.Errorf("%w: Conflict", cerrdefs.ErrConflict)))
-	require.True(t, nameTaken(fmt.Errorf("%w: %s", cerrdefs.ErrInternal, words)))
+	require.True(t, nameTaken(fmt.Errorf("%w: %s", cerrdefs.ErrInternal, text)))
 	require.False(t, nameTaken(fmt.Errorf("%w: no space left on device", cerrdefs.ErrInternal)))
-	require.False(t, nameTaken(errors.New(words)), "no answer of the engine's")
+	require.False(t, nameTaken(errors.New(text)), "not an error of the engine")
 }
 
 // Names of what was recreated: the labels lead from the old ID to the name.

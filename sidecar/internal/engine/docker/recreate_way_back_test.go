@@ -16,7 +16,7 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// at does something when the first call of a kind comes by, before it reaches the engine.
+// at calls do once, before the first call of a kind reaches the engine.
 func at(method, part string, do func()) func(int, *http.Request) fault {
 	done := false
 	return func(_ int, r *http.Request) fault {
@@ -28,7 +28,7 @@ func at(method, part string, do func()) func(int, *http.Request) fault {
 	}
 }
 
-// A refusal costs nothing: nothing is sent that changes anything, and the worker does not notice.
+// A refusal has no effect: no changing request is sent, and the worker is untouched.
 func TestRefusalCostsNothing(t *testing.T) {
 	k := kinds()["old engine"]
 	foreign := func(name string) func(*bench, *request) {
@@ -36,7 +36,7 @@ func TestRefusalCostsNothing(t *testing.T) {
 			b.world(func(w *dockertest.World) { w.Operator().Create(dockertest.Spec{Name: name}) })
 		}
 	}
-	for name, spoil := range map[string]func(*bench, *request){
+	for name, inject := range map[string]func(*bench, *request){
 		"volume gone":  func(b *bench, _ *request) { b.world(func(w *dockertest.World) { w.RemoveVolume("stock") }) },
 		"network gone": func(b *bench, _ *request) { b.world(func(w *dockertest.World) { w.RemoveNetwork("rear") }) },
 		"paused":       func(b *bench, _ *request) { b.world(func(w *dockertest.World) { w.Operator().Pause(workerName) }) },
@@ -51,10 +51,10 @@ func TestRefusalCostsNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, k, func(t *testing.T, b *bench) {
 				req := b.request()
-				spoil(b, &req)
+				inject(b, &req)
 				time.Sleep(time.Second)
-				before := b.lives()
-				w := &wire{}
+				before := b.startTimes()
+				w := &faultTransport{}
 				result := b.recreator(w, "a").Do(t.Context(), req)
 				require.Equal(t, recreate.Refused, result.Ending, "%v", result.Err)
 				require.True(t, result.Untouched)
@@ -65,26 +65,26 @@ func TestRefusalCostsNothing(t *testing.T) {
 				results, err := b.recreator(nil, "a").Sweep(t.Context())
 				require.NoError(t, err)
 				require.Empty(t, results, "what has no labels of a transaction is left alone, whatever its name")
-				require.Equal(t, before, b.lives())
+				require.Equal(t, before, b.startTimes())
 			})
 		})
 	}
 }
 
-// lives are all containers that there are, with their starts.
-func (b *bench) lives() map[string]string {
-	lives := map[string]string{}
+// startTimes returns all existing containers, with their start times.
+func (b *bench) startTimes() map[string]string {
+	starts := map[string]string{}
 	b.world(func(w *dockertest.World) {
 		for _, truth := range w.Truths() {
 			if !truth.Gone {
-				lives[truth.ID] = fmt.Sprint(truth.Key, truth.Status, truth.StartedAt)
+				starts[truth.ID] = fmt.Sprint(truth.Key, truth.Status, truth.StartedAt)
 			}
 		}
 	})
-	return lives
+	return starts
 }
 
-// A Swarm task is refused by its spec, and that refusal is told as what it is.
+// A Swarm task is refused by its spec, and reported as such.
 func TestRefusalOfTheSpec(t *testing.T) {
 	k := kinds()["old engine"]
 	k.labels = map[string]string{"com.docker.swarm.task.id": "x"}
@@ -95,25 +95,25 @@ func TestRefusalOfTheSpec(t *testing.T) {
 	})
 }
 
-// A new container that is not like the old one is found out before the old one is touched.
+// A difference between the new and the old container is detected before the old one is touched.
 func TestDifferenceIsFoundInTime(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
-		before := b.lives()
-		w := &wire{spoil: at(http.MethodPost, "/connect", func() {
+		before := b.startTimes()
+		w := &faultTransport{inject: at(http.MethodPost, "/connect", func() {
 			b.world(func(w *dockertest.World) { w.Operator().Update(workerName+worker.NewSuffix, 0.1) })
 			time.Sleep(100 * time.Millisecond)
 		})}
 		result := b.recreator(w, "a").Do(t.Context(), b.request())
 		require.Equal(t, recreate.Refused, result.Ending)
 		require.ErrorContains(t, result.Err, "HostConfig.NanoCpus")
-		require.Equal(t, before, b.lives())
+		require.Equal(t, before, b.startTimes())
 	})
 }
 
-// A difference that comes later makes it go back, too.
+// A difference that appears later causes a rollback, too.
 func TestLateDifferenceRollsBack(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
-		w := &wire{spoil: at(http.MethodPost, "/start", func() {
+		w := &faultTransport{inject: at(http.MethodPost, "/start", func() {
 			b.world(func(w *dockertest.World) { w.Operator().Update(workerName, 0.1) })
 			time.Sleep(100 * time.Millisecond)
 		})}
@@ -124,7 +124,7 @@ func TestLateDifferenceRollsBack(t *testing.T) {
 	})
 }
 
-// The old one had its short first life already; that of the new one is too short to be proven.
+// The old container's short first run is over; the new one runs too briefly to be verified.
 func TestUnprovenGoesBack(t *testing.T) {
 	short := dockertest.Behaviour{RunFor: 300 * time.Millisecond, ExitCode: 3}
 	for name, k := range map[string]kind{
@@ -161,10 +161,10 @@ func TestUnprovenWithoutOld(t *testing.T) {
 	})
 }
 
-// The new one cannot be started, and by then the old one cannot either. It has its name, and nothing else is left.
+// Neither the new container nor, by then, the old one can be started. The old one has its name again, and no other container is left.
 func TestNeitherStarts(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
-		w := &wire{spoil: at(http.MethodPost, "/start", func() { b.world(func(w *dockertest.World) { w.TakePort(4000) }) })}
+		w := &faultTransport{inject: at(http.MethodPost, "/start", func() { b.world(func(w *dockertest.World) { w.TakePort(4000) }) })}
 		result := b.recreator(w, "a").Do(t.Context(), b.request())
 		require.Equal(t, recreate.Undone, result.Ending)
 		require.ErrorContains(t, result.Err, string(recreate.StartOld))
@@ -175,29 +175,29 @@ func TestNeitherStarts(t *testing.T) {
 	})
 }
 
-// Somebody stops the worker before the transaction touched it: that is left so.
+// An operator stops the worker before the transaction touches it: it stays stopped.
 func TestOperatorStopsItMeanwhile(t *testing.T) {
 	for _, name := range []string{"old engine", "rm"} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, kinds()[name], func(t *testing.T, b *bench) {
-				w := &wire{spoil: at(http.MethodPost, "/create", func() {
+				w := &faultTransport{inject: at(http.MethodPost, "/create", func() {
 					b.world(func(w *dockertest.World) { w.Operator().Stop(workerName, dockertest.OwnGrace) })
 					time.Sleep(time.Second)
 				})}
 				result := b.recreator(w, "a").Do(t.Context(), b.request())
 				require.Equal(t, recreate.Refused, result.Ending, "%v", result.Err)
 				require.NotEqual(t, worker.StatusRunning, b.status())
-				require.LessOrEqual(t, len(b.lives()), 1)
+				require.LessOrEqual(t, len(b.startTimes()), 1)
 			})
 		})
 	}
 }
 
-// On the way back nothing is started that somebody has stopped since.
+// A rollback starts no container that an operator has stopped since.
 func TestStayDown(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
 		var stopped atomic.Bool
-		w := &wire{spoil: at(http.MethodPost, "/start", func() { b.world(func(w *dockertest.World) { w.TakePort(4000) }); stopped.Store(true) })}
+		w := &faultTransport{inject: at(http.MethodPost, "/start", func() { b.world(func(w *dockertest.World) { w.TakePort(4000) }); stopped.Store(true) })}
 		req := b.request()
 		req.Stopped = func() []string {
 			if stopped.Load() {
@@ -208,15 +208,15 @@ func TestStayDown(t *testing.T) {
 		result := b.recreator(w, "a").Do(t.Context(), req)
 		require.Equal(t, recreate.Undone, result.Ending)
 		require.True(t, result.OperatorStopped)
-		require.Len(t, b.lives(), 1)
+		require.Len(t, b.startTimes(), 1)
 		require.Equal(t, worker.StatusExited, b.status())
 	})
 }
 
-// An old one that cannot be removed does not cost the new one; a later sweep removes it.
+// If the old container cannot be removed, the new one stays; a later sweep removes the old one.
 func TestLeftover(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
-		w := &wire{spoil: func(_ int, r *http.Request) fault {
+		w := &faultTransport{inject: func(_ int, r *http.Request) fault {
 			if r.Method == http.MethodDelete {
 				return refuse
 			}
@@ -231,12 +231,12 @@ func TestLeftover(t *testing.T) {
 	})
 }
 
-// Somebody else recreates the worker, in the moment in which nobody has the name. His is left alone, and the old one
-// too: whether it may go is not for Stoker to say.
+// Another client recreates the worker while no container has the name. Its container is left alone, and so is the old one: Stoker must not
+// decide whether that may be removed.
 func TestStrangerTakesTheName(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
 		renames := 0
-		w := &wire{spoil: func(_ int, r *http.Request) fault {
+		w := &faultTransport{inject: func(_ int, r *http.Request) fault {
 			if strings.HasSuffix(r.URL.Path, "/rename") {
 				if renames++; renames == 2 {
 					b.world(func(w *dockertest.World) { w.Operator().Create(dockertest.Spec{Name: workerName}) })
@@ -249,15 +249,15 @@ func TestStrangerTakesTheName(t *testing.T) {
 		require.Equal(t, recreate.Refused, result.Ending, "%v", result.Err)
 		require.Equal(t, b.oldID, result.Leftover)
 		require.NotEqual(t, b.oldID, result.ID)
-		require.Len(t, b.lives(), 2)
+		require.Len(t, b.startTimes(), 2)
 		require.Equal(t, worker.StatusCreated, b.status())
 	})
 }
 
-// The journal knows an old container whose replacement somebody removed in the middle: nothing else does.
+// Only the journal has the old container of a transaction whose new container was removed in the middle.
 func TestResumeWithTheJournalAlone(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
-		w := &wire{spoil: func(_ int, r *http.Request) fault {
+		w := &faultTransport{inject: func(_ int, r *http.Request) fault {
 			if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/start") {
 				return killAfter
 			}
@@ -274,10 +274,10 @@ func TestResumeWithTheJournalAlone(t *testing.T) {
 	})
 }
 
-// What another Stoker is at is its own for a while.
+// A transaction of another Stoker is left to it for a while.
 func TestAnotherOwner(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
-		w := &wire{spoil: func(_ int, r *http.Request) fault {
+		w := &faultTransport{inject: func(_ int, r *http.Request) fault {
 			if strings.HasSuffix(r.URL.Path, "/stop") {
 				return killAfter
 			}
@@ -285,23 +285,23 @@ func TestAnotherOwner(t *testing.T) {
 		}}
 		b.attempt(b.recreator(w, "a"), func(r *recreator) result { return r.Do(t.Context(), b.request()) })
 		other := b.recreator(nil, "b")
-		before := b.lives()
+		before := b.startTimes()
 		require.Equal(t, recreate.Busy, other.Do(t.Context(), b.request()).Ending)
 		results, err := other.Sweep(t.Context())
 		require.NoError(t, err)
 		require.Len(t, results, 1)
 		require.Equal(t, recreate.Busy, results[0].Ending)
-		require.Equal(t, before, b.lives())
+		require.Equal(t, before, b.startTimes())
 		time.Sleep(10 * time.Minute)
 		require.Equal(t, recreate.Undone, other.Resume(t.Context(), b.request()).Ending)
 		require.Equal(t, b.oldID, b.running())
 	})
 }
 
-// An owner that was a container and is gone will not come back: nobody waits ten minutes for it.
+// An owner whose container was removed will not come back: Stoker does not wait ten minutes for it.
 func TestAnotherOwnerThatIsGone(t *testing.T) {
 	inBubble(t, kinds()["old engine"], func(t *testing.T, b *bench) {
-		w := &wire{spoil: func(_ int, r *http.Request) fault {
+		w := &faultTransport{inject: func(_ int, r *http.Request) fault {
 			if strings.HasSuffix(r.URL.Path, "/stop") {
 				return killAfter
 			}

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// SelfID is the ID of the container that this process runs in, or nothing outside one.
+// SelfID returns the ID of the container that this process runs in; empty outside a container.
 func SelfID() string {
 	if id := findIn("/proc/self/mountinfo", idInMounts); id != "" {
 		return id
@@ -30,7 +30,7 @@ var (
 	anyID        = regexp.MustCompile(`[0-9a-f]{64}`)
 )
 
-// idInMounts finds the files that an engine mounts into each container from its own folder. Only these count: a host's
+// idInMounts looks for the files that an engine mounts into each container from its own folder. Only these count: a host's
 // mount table is full of other containers' folders.
 func idInMounts(r io.Reader) string {
 	lines := bufio.NewScanner(r)
@@ -50,8 +50,8 @@ func idInMounts(r io.Reader) string {
 	return ""
 }
 
-// idInCgroup finds the ID in the cgroup's path: /docker/<id>, or docker-<id>.scope under systemd. With a cgroup namespace
-// of its own a container sees only "/". In a nested engine the innermost counts, which comes last.
+// idInCgroup looks for the ID in the cgroup's path: /docker/<id>, or docker-<id>.scope under systemd. With a cgroup namespace
+// of its own, a container sees only "/". In a nested engine the innermost counts, which is the last.
 func idInCgroup(r io.Reader) string {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {

@@ -16,8 +16,8 @@ import (
 // mostServices bounds an answer about services, in bytes.
 const mostServices = 64 << 20
 
-// swarmService is the part of the API's service that is read. The client's own types of Swarm would make the program larger by far more than
-// they are used.
+// swarmService is the part of the API's service that is read. The client's own types of Swarm would enlarge the binary too much for their
+// use.
 type swarmService struct {
 	ID   string
 	Spec struct {
@@ -51,7 +51,7 @@ type swarmTask struct {
 	}
 }
 
-// Services returns what can be checked of the services of a Swarm. An engine that is no manager, or does not let the question through, has none.
+// Services returns what can be checked of the services of a Swarm. It returns none if the engine is no manager or the call is refused.
 func (c *Client) Services(ctx context.Context) []policy.Service {
 	var listed []swarmService
 	if c.askSwarm(ctx, "/services", &listed) != nil {
@@ -71,7 +71,7 @@ func (c *Client) Services(ctx context.Context) []policy.Service {
 	return all
 }
 
-// tasks returns the tasks of a service that Swarm remembers.
+// tasks returns the tasks of a service that Swarm still has.
 func (c *Client) tasks(ctx context.Context, service string) ([]swarmTask, error) {
 	filter, err := json.Marshal(map[string][]string{"service": {service}})
 	if err != nil {
@@ -82,8 +82,9 @@ func (c *Client) tasks(ctx context.Context, service string) ([]swarmTask, error)
 	return listed, err
 }
 
-// usedUp returns the places of a service, its slots or the nodes of a global one, that Swarm leaves empty because their tasks have failed as often as
-// max_attempts allows: the last task has failed, and none is to run there. Swarm keeps the last five tasks of a slot, so that it cannot be counted.
+// usedUp returns the places of a service, its slots or the nodes of a global one, that Swarm leaves empty because their tasks have failed
+// as often as max_attempts allows: the last task has failed, and no task is desired to run there. Swarm keeps only the last five tasks of a
+// slot, so the failures cannot be counted.
 func usedUp(tasks []swarmTask) []string {
 	last := map[string]swarmTask{}
 	alive := map[string]bool{}
@@ -107,7 +108,7 @@ func usedUp(tasks []swarmTask) []string {
 	return places
 }
 
-// updating reports whether a service is being updated or rolled back. An engine that is no manager, or does not answer, is taken for no.
+// updating reports whether a service is being updated or rolled back. It returns false if the engine is no manager or does not answer.
 func (c *Client) updating(ctx context.Context, id string) bool {
 	var service swarmService
 	err := c.askSwarm(ctx, "/services/"+url.PathEscape(id), &service)

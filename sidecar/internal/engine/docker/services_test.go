@@ -18,7 +18,7 @@ func TestServices(t *testing.T) {
 		{"Slot":3,"DesiredState":"shutdown","Status":{"State":"failed","Timestamp":"2026-01-01T00:00:05Z"}},
 		{"Slot":3,"DesiredState":"shutdown","Status":{"State":"complete","Timestamp":"2026-01-01T00:00:06Z"}},
 		{"NodeID":"n1","DesiredState":"shutdown","Status":{"State":"rejected","Timestamp":"2026-01-01T00:00:05Z"}}]`
-	client, engine := newFake(t, inTurn(t, answers{says(200, listed), says(200, tasks)}))
+	client, engine := newFake(t, inTurn(t, answers{replies(200, listed), replies(200, tasks)}))
 	require.Equal(t, []policy.Service{
 		{Name: "web", Labels: map[string]string{"a": "b"}, ContainerLabels: map[string]string{"stoker.enable": "true"}, Condition: "on-failure", Unchecked: true, CPUs: 0.25, MaxAttempts: 3, UsedUp: []string{"2", "n1"}},
 		{Name: "bare", Condition: "any"},
@@ -27,6 +27,6 @@ func TestServices(t *testing.T) {
 	require.Regexp(t, `^GET /v1\.\d+/services$`, engine.seen()[0])
 	require.Regexp(t, `^GET /v1\.\d+/tasks\?filters=`, engine.seen()[1])
 
-	client, _ = newFake(t, inTurn(t, answers{says(503, `{"message":"This node is not a swarm manager."}`)}))
+	client, _ = newFake(t, inTurn(t, answers{replies(503, `{"message":"This node is not a swarm manager."}`)}))
 	require.Empty(t, client.Services(t.Context()))
 }

@@ -16,16 +16,16 @@ import (
 	"stoker/sidecar/internal/core/service"
 )
 
-// Swarm looks at the Swarm of an engine and updates its services. Its methods are for one goroutine.
+// Swarm reads the Swarm of an engine and updates its services. Its methods are for one goroutine.
 type Swarm struct {
 	client *Client
 	node   string // the ID of this node while it is a manager
 }
 
-// NewSwarm asks nothing yet.
+// NewSwarm returns the Swarm of a client's engine. It sends no request.
 func NewSwarm(c *Client) *Swarm { return &Swarm{client: c} }
 
-// replicatedService is the part of a service that decides about its replicas.
+// replicatedService is the part of a service that determines its replicas.
 type replicatedService struct {
 	ID      string
 	Version struct{ Index uint64 }
@@ -44,12 +44,12 @@ type replicatedSpec struct {
 	TaskTemplate struct{ RestartPolicy struct{ Condition string } }
 }
 
-// updateStates are those of an update that is not over. A paused one waits for a person.
+// updateStates returns the states of an unfinished update. A paused one waits for an operator.
 func updateStates() []string {
 	return []string{"updating", "paused", "rollback_started", "rollback_paused"}
 }
 
-// Look returns what this engine is in its Swarm and, if it leads it, the services: two calls of a manager (GET /nodes/<id>, GET /services), one of
+// Look returns what this engine is in its Swarm and, if it is the leader, the services. That takes two calls of a manager (GET /nodes/<id>, GET /services), one of
 // any other engine (GET /info).
 func (s *Swarm) Look(ctx context.Context) service.Look {
 	if s.node == "" {
@@ -139,7 +139,7 @@ func (r replicatedService) translate() (service.Service, error) {
 	return out, nil
 }
 
-// Tasks returns the tasks of a service that Swarm remembers.
+// Tasks returns the tasks of a service that Swarm still has.
 func (s *Swarm) Tasks(ctx context.Context, id string) ([]service.Task, error) {
 	listed, err := s.client.tasks(ctx, id)
 	var all []service.Task
@@ -149,7 +149,7 @@ func (s *Swarm) Tasks(ctx context.Context, id string) ([]service.Task, error) {
 	return all, err
 }
 
-// Update sends a service its own spec with the change in it. The text is the engine's for a refusal.
+// Update updates a service to its own spec with the change applied. The text is the engine's message if it refuses.
 func (s *Swarm) Update(ctx context.Context, c service.Change) (service.Result, string) {
 	spec, err := changed(c)
 	if err != nil {
@@ -184,7 +184,7 @@ func (s *Swarm) ask(ctx context.Context, path string, query url.Values, into any
 	return nil
 }
 
-// changed is the spec of a service with the change in it. All else is as the engine gave it, fields that are not known included.
+// changed returns the spec of a service with the change applied. All other fields, unknown ones included, stay as the engine sent them.
 func changed(c service.Change) ([]byte, error) {
 	spec, err := with(c.Spec, []string{"Mode", "Replicated", "Replicas"}, func(json.RawMessage) (json.RawMessage, error) {
 		return json.RawMessage(strconv.Itoa(c.To)), nil
@@ -203,7 +203,7 @@ func changed(c service.Change) ([]byte, error) {
 	}, c.Force)
 }
 
-// with is an object with one of its fields replaced, which lies at path. Not wanted, it is the object.
+// with returns an object with the field at path replaced; unless wanted, it returns the object unchanged.
 func with(object json.RawMessage, path []string, by func(json.RawMessage) (json.RawMessage, error), wanted bool) (json.RawMessage, error) {
 	if !wanted {
 		return object, nil
@@ -245,5 +245,5 @@ func (c *Client) post(ctx context.Context, path string, query url.Values, body [
 	if resp.StatusCode < http.StatusMultipleChoices {
 		return nil
 	}
-	return errors.New(wordsOf(resp))
+	return errors.New(errorMessage(resp))
 }

@@ -24,12 +24,12 @@ func TestSwarmLook(t *testing.T) {
 		answers answers
 		role    service.Role
 	}{
-		"no Swarm":   {answers{says(200, `{"Swarm":{"LocalNodeState":"inactive"}}`)}, service.RoleNone},
-		"a worker":   {answers{says(200, `{"Swarm":{"NodeID":"n1","LocalNodeState":"active"}}`)}, service.RoleWorker},
-		"a follower": {answers{says(200, managerInfo), says(200, `{"ManagerStatus":{"Reachability":"reachable"}}`)}, service.RoleFollower},
-		"a leader":   {answers{says(200, managerInfo), says(200, leaderNode), says(200, "["+oneService+"]")}, service.RoleLeader},
-		"demoted":    {answers{says(200, managerInfo), says(503, noManager)}, service.RoleUnknown},
-		"no answer":  {answers{says(500, `{"message":"no"}`)}, service.RoleUnknown},
+		"no Swarm":   {answers{replies(200, `{"Swarm":{"LocalNodeState":"inactive"}}`)}, service.RoleNone},
+		"a worker":   {answers{replies(200, `{"Swarm":{"NodeID":"n1","LocalNodeState":"active"}}`)}, service.RoleWorker},
+		"a follower": {answers{replies(200, managerInfo), replies(200, `{"ManagerStatus":{"Reachability":"reachable"}}`)}, service.RoleFollower},
+		"a leader":   {answers{replies(200, managerInfo), replies(200, leaderNode), replies(200, "["+oneService+"]")}, service.RoleLeader},
+		"demoted":    {answers{replies(200, managerInfo), replies(503, noManager)}, service.RoleUnknown},
+		"no answer":  {answers{replies(500, `{"message":"no"}`)}, service.RoleUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client, engine := newFake(t, inTurn(t, c.answers))
@@ -47,10 +47,10 @@ func TestSwarmLook(t *testing.T) {
 	}
 }
 
-// A manager that leads is asked two calls a look, and one that was demoted is found again.
+// Each look at a leader costs two calls, and a demoted manager is detected.
 func TestSwarmLooksAgain(t *testing.T) {
 	client, engine := newFake(t, inTurn(t, answers{
-		says(200, managerInfo), says(200, leaderNode), says(200, "[]"), says(200, leaderNode), says(200, "[]"), says(503, noManager), says(200, `{"Swarm":{"NodeID":"n1"}}`),
+		replies(200, managerInfo), replies(200, leaderNode), replies(200, "[]"), replies(200, leaderNode), replies(200, "[]"), replies(503, noManager), replies(200, `{"Swarm":{"NodeID":"n1"}}`),
 	}))
 	s := NewSwarm(client)
 	for _, role := range []service.Role{service.RoleLeader, service.RoleLeader, service.RoleUnknown, service.RoleWorker} {
@@ -59,7 +59,7 @@ func TestSwarmLooksAgain(t *testing.T) {
 	require.Len(t, engine.seen(), 7)
 }
 
-// An update sends the spec as the engine gave it, but for the one number; fields that are not known, too.
+// An update sends the engine's spec, unknown fields included, with only the one number changed.
 func TestSwarmUpdate(t *testing.T) {
 	var given struct{ Spec json.RawMessage }
 	require.NoError(t, json.Unmarshal([]byte(oneService), &given))
@@ -67,11 +67,11 @@ func TestSwarmUpdate(t *testing.T) {
 		answer func(*http.Request) (*http.Response, error)
 		result service.Result
 	}{
-		"done":     {says(200, `{}`), service.Done},
-		"conflict": {says(500, `{"message":"rpc error: code = Unknown desc = update out of sequence"}`), service.Conflict},
-		"refused":  {says(400, `{"message":"no"}`), service.Refused},
-		"broken":   {func(*http.Request) (*http.Response, error) { return nil, errBroken }, service.Lost},
-		"nobody":   {func(*http.Request) (*http.Response, error) { return nil, errRefused }, service.Refused},
+		"done":      {replies(200, `{}`), service.Done},
+		"conflict":  {replies(500, `{"message":"rpc error: code = Unknown desc = update out of sequence"}`), service.Conflict},
+		"refused":   {replies(400, `{"message":"no"}`), service.Refused},
+		"broken":    {func(*http.Request) (*http.Response, error) { return nil, errBroken }, service.Lost},
+		"no engine": {func(*http.Request) (*http.Response, error) { return nil, errRefused }, service.Refused},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var sent []byte

@@ -14,8 +14,8 @@ type TimedStep struct {
 	Took time.Duration
 }
 
-// RunTransaction carries out a whole transaction, one step after the other as the fleet does. Stopped are the IDs of containers that an
-// operator has stopped, as far as that is known by now; nil is none.
+// RunTransaction carries out a whole transaction, one step after the other as the fleet does. Stopped returns the IDs of the containers that an
+// operator is known to have stopped; nil means none.
 func RunTransaction(ctx context.Context, c *Client, req recreate.Request, stopped func() []string) (recreate.Result, []TimedStep) {
 	tx := recreate.New(time.Now(), req)
 	var steps []TimedStep
@@ -42,7 +42,7 @@ func RunTransaction(ctx context.Context, c *Client, req recreate.Request, stoppe
 	return tx.Result(), steps
 }
 
-// recreateWith carries out a machine's Recreate.
+// recreateWith carries out the Recreate of a worker's state machine.
 func recreateWith(ctx context.Context, c *Client, a worker.Action, stopped func() []string) worker.Outcome {
 	r, _ := RunTransaction(ctx, c, recreate.Request{
 		Action: a, OldID: a.Incarnation.ID, Definition: a.Definition, Owner: "bench",
@@ -51,7 +51,7 @@ func recreateWith(ctx context.Context, c *Client, a worker.Action, stopped func(
 	return r.Outcome(a)
 }
 
-// resumeWith finishes what an earlier transaction left.
+// resumeWith finishes an earlier transaction.
 func resumeWith(ctx context.Context, c *Client, a worker.Action) worker.Outcome {
 	r, _ := RunTransaction(ctx, c, recreate.Request{Action: a, OldID: a.Incarnation.ID, Owner: "bench", ResumeOnly: true}, nil)
 	return r.Outcome(a)

@@ -19,7 +19,7 @@ import (
 	"stoker/sidecar/internal/engine/docker/spec"
 )
 
-// translateInspect makes a Snapshot of an inspect. Raw is what the engine sent; the snapshot keeps a copy.
+// translateInspect turns an inspect into a Snapshot. Raw is the engine's answer; the snapshot keeps a copy.
 func translateInspect(in container.InspectResponse, raw []byte) (worker.Snapshot, error) {
 	if in.ContainerJSONBase == nil || in.State == nil || in.ID == "" {
 		return worker.Snapshot{}, errors.New("the answer has no id or no state")
@@ -80,7 +80,7 @@ func translateConfig(s *worker.Snapshot, conf *container.Config) {
 	}
 }
 
-// stopTimeout is a container's own stop timeout, given in seconds. A negative one has the engine wait for ever.
+// stopTimeout returns a container's own stop timeout, given in seconds. With a negative one the engine waits for ever.
 func stopTimeout(seconds int) time.Duration {
 	switch {
 	case seconds == 0:
@@ -106,15 +106,15 @@ func translateHost(s *worker.Snapshot, host *container.HostConfig) {
 // defaultInterval is the interval of a health check that sets none (moby health.go).
 const defaultInterval = 30 * time.Second
 
-// An engine takes any stop timeout. What is longer than a century would overflow where a margin is added to it.
+// An engine accepts any stop timeout. One longer than a century would overflow where a margin is added to it.
 const mostStopSeconds = 100 * 365 * 24 * 60 * 60
 
 const (
 	kernelPeriod = 100_000   // microseconds
-	mostPeriod   = 1_000_000 // the kernel takes no longer one
+	mostPeriod   = 1_000_000 // the kernel's maximum
 )
 
-// quota is the CPU quota in CPUs. --cpus sets NanoCpus; --cpu-quota and compose's cpu_quota set the pair, whose period
+// quota returns the CPU quota in CPUs. --cpus sets NanoCpus; --cpu-quota and compose's cpu_quota set the pair, whose period
 // defaults to the kernel's 100 ms.
 func quota(r container.Resources) float64 {
 	if r.NanoCPUs > 0 {
@@ -142,8 +142,8 @@ func translateHealth(s *worker.Snapshot, h *container.Health) {
 	}
 }
 
-// probeExit is a probe's exit code. Docker gives -1 to a probe that timed out, and to one that it could not run: the output, which is
-// then its own, tells them apart (daemon/health.go of 20.10.24 and 28.5.2).
+// probeExit returns a probe's exit code. Docker reports -1 for a probe that timed out, and for one that it could not run. Docker then sets
+// the output itself, which shows the difference (daemon/health.go of 20.10.24 and 28.5.2).
 func probeExit(probe *container.HealthcheckResult) int {
 	const docker = -1
 	switch {
@@ -157,21 +157,21 @@ func probeExit(probe *container.HealthcheckResult) int {
 	return worker.ProbeNotRun
 }
 
-func health(word string) worker.Health {
-	switch h := worker.Health(word); h {
+func health(text string) worker.Health {
+	switch h := worker.Health(text); h {
 	case worker.HealthStarting, worker.HealthHealthy, worker.HealthUnhealthy, worker.HealthNone:
 		return h
 	case worker.HealthUnknown:
-		// of an inspect that means none
+		// an inspect without a health check has none
 	}
 	return worker.HealthNone
 }
 
-// status reads the flags before the word: a container in Docker's restart delay is both running and restarting (seen on
+// status checks the flags before the status text: a container in Docker's restart delay is both running and restarting (seen on
 // 20.10.24), and one that is paused is running too.
 func status(s *container.State) worker.Status {
 	switch {
-	case statusWord(s.Status) == worker.StatusRemoving:
+	case statusOf(s.Status) == worker.StatusRemoving:
 		return worker.StatusRemoving
 	case s.Dead:
 		return worker.StatusDead
@@ -182,21 +182,21 @@ func status(s *container.State) worker.Status {
 	case s.Running:
 		return worker.StatusRunning
 	}
-	return statusWord(s.Status)
+	return statusOf(s.Status)
 }
 
-// stopping reports whether a stop is under way, which Docker does not show. Podman 5.4 says "stopping"; 5.8 "running", of a container that
-// does not run.
+// stopping reports whether a stop is in progress, which Docker does not show. Podman 5.4 reports "stopping"; 5.8 reports "running" for a
+// container that does not run.
 func stopping(s *container.State) bool {
 	return s.Status == "stopping" || s.Status == container.StateRunning && !s.Running
 }
 
-func statusWord(word string) worker.Status {
-	word = strings.ToLower(word)
-	if docker, ok := podmanStatus[word]; ok {
+func statusOf(text string) worker.Status {
+	text = strings.ToLower(text)
+	if docker, ok := podmanStatus[text]; ok {
 		return docker
 	}
-	switch s := worker.Status(word); s {
+	switch s := worker.Status(text); s {
 	case worker.StatusCreated, worker.StatusRunning, worker.StatusPaused, worker.StatusRestarting,
 		worker.StatusExited, worker.StatusDead, worker.StatusRemoving:
 		return s
@@ -206,7 +206,7 @@ func statusWord(word string) worker.Status {
 	return worker.StatusUnknown
 }
 
-// engineTime reads the engine's time; Docker writes "never" as 0001-01-01T00:00:00Z.
+// engineTime parses the engine's time; Docker writes "never" as 0001-01-01T00:00:00Z.
 func engineTime(text string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
@@ -215,8 +215,8 @@ func engineTime(text string) time.Time {
 	return inUTC(t)
 }
 
-// inUTC is the same instant, and never one whose year has not four digits in UTC: the journal could not keep a worker with
-// such a time. A broken clock can report one; it counts as "never".
+// inUTC returns the same instant, or "never" if its year does not have four digits in UTC: the journal could not store a worker with such a
+// time. A broken clock can report one.
 func inUTC(t time.Time) time.Time {
 	t = t.UTC()
 	if year := t.Year(); year < 1 || year > 9999 {
@@ -225,7 +225,7 @@ func inUTC(t time.Time) time.Time {
 	return t
 }
 
-// signalOf reads a signal as Docker does: 15, TERM, SIGTERM, RTMIN+3, in any case. 0 is none or unknown.
+// signalOf parses a signal as Docker does: 15, TERM, SIGTERM, RTMIN+3, in any case. 0 is none or unknown.
 func signalOf(text string) syscall.Signal {
 	text = strings.ToUpper(strings.TrimSpace(text))
 	if n, err := strconv.Atoi(text); err == nil {
@@ -266,13 +266,13 @@ func inRange(n int) syscall.Signal {
 	return syscall.Signal(n)
 }
 
-// What an engine says of a start that fails for a network or a port: the second in all versions, with the first around it from 29 on.
+// An engine's message for a start that fails because of a network or a port: the second in all versions, wrapped in the first from 29 on.
 const (
 	networkError = "failed to set up container networking"
 	portError    = "driver failed programming external connectivity"
 )
 
-// networkNames is nil where the engine tells none.
+// networkNames returns nil if the engine reports none.
 func networkNames(networks map[string]*network.EndpointSettings) []string {
 	if networks == nil {
 		return nil
@@ -282,7 +282,7 @@ func networkNames(networks map[string]*network.EndpointSettings) []string {
 	return names
 }
 
-// addresses are those that others see the container at.
+// addresses returns the addresses at which other hosts reach the container.
 func addresses(networks map[string]*network.EndpointSettings) []string {
 	var all []string
 	for _, n := range networks {

@@ -28,7 +28,7 @@ const wholeInspect = `{"Id":"` + testID + `","Created":"2026-11-23T17:37:28Z","I
 `
 
 func TestSnapshotOfInspect(t *testing.T) {
-	c, _ := newFake(t, says(200, wholeInspect))
+	c, _ := newFake(t, replies(200, wholeInspect))
 	out := c.Do(t.Context(), action(worker.Inspect))
 	require.Equal(t, worker.Done, out.Result, out.Err)
 	at := func(text string) time.Time {
@@ -71,7 +71,7 @@ func TestSnapshotOfInspect(t *testing.T) {
 }
 
 func TestSnapshotOfLittle(t *testing.T) {
-	c, _ := newFake(t, says(200, `{"Id":"a","State":{"Status":"created","StartedAt":"0001-01-01T00:00:00Z","FinishedAt":"0001-01-01T00:00:00Z"},"Config":{"Healthcheck":{"Test":["NONE"]}}}`))
+	c, _ := newFake(t, replies(200, `{"Id":"a","State":{"Status":"created","StartedAt":"0001-01-01T00:00:00Z","FinishedAt":"0001-01-01T00:00:00Z"},"Config":{"Healthcheck":{"Test":["NONE"]}}}`))
 	got := c.Do(t.Context(), action(worker.Inspect)).Snapshot
 	require.NotNil(t, got)
 	require.True(t, got.StartedAt.IsZero())
@@ -84,7 +84,7 @@ func TestSnapshotOfLittle(t *testing.T) {
 	require.Zero(t, got.CPUs)
 }
 
-// Only what the engine itself calls a time-out is one. The texts are those of engines 20.10.24 and 28.5.2.
+// Only a probe that the engine reports as timed out counts as timed out. The texts are those of engines 20.10.24 and 28.5.2.
 func TestProbeExit(t *testing.T) {
 	tests := map[string]struct {
 		code int
@@ -113,7 +113,7 @@ func TestStopTimeout(t *testing.T) {
 		`{}`: 0, `{"StopTimeout":null}`: 0, `{"StopTimeout":0}`: policy.NoStopWait, `{"StopTimeout":7}`: 7 * time.Second,
 		`{"StopTimeout":-1}`: mostStopSeconds * time.Second, `{"StopTimeout":` + strconv.Itoa(math.MaxInt) + `}`: min(math.MaxInt, mostStopSeconds) * time.Second,
 	} {
-		c, _ := newFake(t, says(200, `{"Id":"a","State":{"Status":"running"},"Config":`+text+`}`))
+		c, _ := newFake(t, replies(200, `{"Id":"a","State":{"Status":"running"},"Config":`+text+`}`))
 		require.Equal(t, want, c.Do(t.Context(), action(worker.Inspect)).Snapshot.StopTimeout, text)
 	}
 }
@@ -140,15 +140,15 @@ func TestStatus(t *testing.T) {
 		state container.State
 		want  worker.Status
 	}{
-		"running":                 {container.State{Status: "running", Running: true}, worker.StatusRunning},
-		"paused wins":             {container.State{Status: "running", Running: true, Paused: true}, worker.StatusPaused},
-		"restarting wins":         {container.State{Status: "running", Running: true, Restarting: true}, worker.StatusRestarting},
-		"dead wins":               {container.State{Status: "exited", Dead: true, Running: true}, worker.StatusDead},
-		"removing wins":           {container.State{Status: "removing", Dead: true}, worker.StatusRemoving},
-		"created":                 {container.State{Status: "created"}, worker.StatusCreated},
-		"exited":                  {container.State{Status: "exited"}, worker.StatusExited},
-		"a word of some tomorrow": {container.State{Status: "hibernated"}, worker.StatusUnknown},
-		"gone is not theirs":      {container.State{Status: "gone"}, worker.StatusUnknown},
+		"running":            {container.State{Status: "running", Running: true}, worker.StatusRunning},
+		"paused wins":        {container.State{Status: "running", Running: true, Paused: true}, worker.StatusPaused},
+		"restarting wins":    {container.State{Status: "running", Running: true, Restarting: true}, worker.StatusRestarting},
+		"dead wins":          {container.State{Status: "exited", Dead: true, Running: true}, worker.StatusDead},
+		"removing wins":      {container.State{Status: "removing", Dead: true}, worker.StatusRemoving},
+		"created":            {container.State{Status: "created"}, worker.StatusCreated},
+		"exited":             {container.State{Status: "exited"}, worker.StatusExited},
+		"a future status":    {container.State{Status: "hibernated"}, worker.StatusUnknown},
+		"gone is not theirs": {container.State{Status: "gone"}, worker.StatusUnknown},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) { require.Equal(t, tc.want, status(&tc.state)) })
@@ -182,7 +182,7 @@ func TestSignalOf(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
-	c, f := newFake(t, says(200, `[
+	c, f := newFake(t, replies(200, `[
 {"Id":"a","Names":["/lnk/al","/net2"],"State":"running","Status":"Up 2 minutes (healthy)","Labels":{"k":"v"}},
 {"Id":"b","Names":["/b"],"State":"restarting","Status":"Restarting (3) 1 second ago"},
 {"Id":"c","Names":["/c"],"State":"running","Status":"Up 1 second (health: starting)"},
@@ -210,7 +210,7 @@ func TestList(t *testing.T) {
 // Rule 3: an error is never "no workers".
 func TestListFails(t *testing.T) {
 	for name, answer := range map[string]func(*http.Request) (*http.Response, error){
-		"error": says(500, `{"message":"no"}`), "forbidden": says(403, "no"), "half": says(200, `[{"Id":"a"}`), "nobody": fails(errRefused),
+		"error": replies(500, `{"message":"no"}`), "forbidden": replies(403, "no"), "half": replies(200, `[{"Id":"a"}`), "no engine": fails(errRefused),
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, _ := newFake(t, answer)
@@ -228,8 +228,8 @@ func TestOwnID(t *testing.T) {
 		"podman": {"541 540 0:1 /var/lib/containers/storage/overlay-containers/" + testID + "/userdata/hostname /etc/hostname rw - tmpfs tmpfs rw\n", testID},
 		"a host with containers": {"98 28 0:45 / /var/lib/docker/containers/" + other + "/mounts/shm rw - tmpfs shm rw\n" +
 			"99 28 254:1 /etc/hosts /etc/hosts rw - ext4 /dev/vda rw\n", ""},
-		"a folder of someone's": {"99 28 254:1 /var/lib/docker/containers/" + other + "/x /data rw - ext4 /dev/vda rw\n", ""},
-		"cut short":             {"1 2 3\n", ""},
+		"another container's folder": {"99 28 254:1 /var/lib/docker/containers/" + other + "/x /data rw - ext4 /dev/vda rw\n", ""},
+		"cut short":                  {"1 2 3\n", ""},
 	}
 	for name, tc := range mounts {
 		t.Run(name, func(t *testing.T) { require.Equal(t, tc.want, idInMounts(strings.NewReader(tc.table))) })

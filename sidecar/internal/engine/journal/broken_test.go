@@ -15,7 +15,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// listener keeps what a journal says; in a bubble it is read after synctest.Wait.
+// listener records the callbacks of a journal; in a bubble it is read after synctest.Wait.
 type listener struct {
 	problems  []string
 	recovered int
@@ -28,7 +28,7 @@ func (l *listener) options() Options {
 	}
 }
 
-// requireInMemory checks that the journal works, but for the disk.
+// requireInMemory checks that the journal works without the disk.
 func requireInMemory(t *testing.T, j *Journal, report Report) {
 	t.Helper()
 	require.False(t, report.Persistent)
@@ -42,7 +42,7 @@ func requireInMemory(t *testing.T, j *Journal, report Report) {
 	synced(t, j)
 	require.Zero(t, time.Since(began), "there is no disk to wait for")
 	got, mark := j.Load()
-	require.Equal(t, memories(newWorker("a")), got)
+	require.Equal(t, savedByKey(newWorker("a")), got)
 	require.Equal(t, day, mark.EventAt)
 }
 
@@ -94,13 +94,13 @@ func TestUnusableDirectories(t *testing.T) {
 				requireInMemory(t, j, report)
 				time.Sleep(10 * time.Minute)
 				closeIt(t, j)
-				require.Empty(t, l.problems, "said once, by the report")
+				require.Empty(t, l.problems, "reported once, by the report")
 			})
 		})
 	}
 }
 
-// However many workers come and go while there is no disk, what waits for it is bounded by those that are there.
+// While there is no disk, the pending changes are bounded by the existing workers, however many come and go.
 func TestMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, _ := Open("/proc/stoker", Options{})
@@ -128,7 +128,7 @@ func TestLockedByAnotherStoker(t *testing.T) {
 		require.Equal(t, lockTimeout, time.Since(began).Truncate(lockTimeout))
 		requireInMemory(t, second, report)
 
-		// The first ends; the second takes over, and what it knows replaces what the first one left.
+		// The first ends; the second takes over, and its state replaces the first one's files.
 		closeIt(t, first)
 		time.Sleep(2 * retryEvery)
 		synctest.Wait()
@@ -136,7 +136,7 @@ func TestLockedByAnotherStoker(t *testing.T) {
 		require.Empty(t, l.problems)
 		closeIt(t, second)
 		got, mark := open(t, dir).Load()
-		require.Equal(t, memories(newWorker("a")), got)
+		require.Equal(t, savedByKey(newWorker("a")), got)
 		require.Equal(t, day, mark.EventAt)
 	})
 }
@@ -163,7 +163,7 @@ func TestNewerVersionIsLeftUntouched(t *testing.T) {
 	})
 }
 
-// The disk fails under an open journal: said once, nothing held up, and all there once it works again.
+// The disk fails under an open journal: that is reported once, nothing is delayed, and all data is written once the disk works again.
 func TestDiskFailsAndComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -176,7 +176,7 @@ func TestDiskFailsAndComesBack(t *testing.T) {
 
 		require.NoError(t, j.writer.store.states.file.Close()) // every write fails from now on
 		require.NoError(t, os.Rename(dir, dir+".away"))
-		require.NoError(t, os.WriteFile(dir, nil, 0o600)) // and no new file can be made
+		require.NoError(t, os.WriteFile(dir, nil, 0o600)) // and no new file can be created
 		began := time.Now()
 		for n := range 100 {
 			mem := newWorker("new")
@@ -185,7 +185,7 @@ func TestDiskFailsAndComesBack(t *testing.T) {
 			synced(t, j)
 		}
 		j.Drop("dropped meanwhile")
-		require.Zero(t, time.Since(began), "a broken disk holds nobody up")
+		require.Zero(t, time.Since(began), "a broken disk delays no caller")
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
 		require.Len(t, l.problems, 1)
@@ -203,11 +203,11 @@ func TestDiskFailsAndComesBack(t *testing.T) {
 		last := newWorker("new")
 		last.Budget.Attempts = 99
 		got, _ := open(t, dir).Load()
-		require.Equal(t, memories(newWorker("old"), last), got)
+		require.Equal(t, savedByKey(newWorker("old"), last), got)
 	})
 }
 
-// Another program truncates the file, extends it or takes it away: the next write finds out, and all is written again.
+// Another program truncates, extends or removes the file: the next write detects that, and all is written again.
 func TestFileChangedWhileOpen(t *testing.T) {
 	for _, size := range []int64{-1, 0, 100, 4096, 8192} {
 		synctest.Test(t, func(t *testing.T) {
@@ -230,12 +230,12 @@ func TestFileChangedWhileOpen(t *testing.T) {
 			closeIt(t, j)
 			require.NotEmpty(t, l.problems)
 			got, _ := open(t, dir).Load()
-			require.Equal(t, memories(newWorker("a"), newWorker("b"), newWorker("c")), got)
+			require.Equal(t, savedByKey(newWorker("a"), newWorker("b"), newWorker("c")), got)
 		})
 	}
 }
 
-// A disk that hangs delays the first Sync by its limit and no other, and is said once.
+// A disk that hangs delays the first Sync by its limit and no other, and is reported once.
 func TestDiskHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The test binary is its own child: a process that can be killed or be short of space.
+// The test binary starts itself as a child process that can be killed or run out of space.
 func TestMain(m *testing.M) {
 	if dir, ok := os.LookupEnv("JOURNAL_WRITE_UNTIL_KILLED"); ok {
 		writeUntilKilled(dir)
@@ -37,7 +37,7 @@ func child(t *testing.T, variable, dir string) *exec.Cmd {
 	return cmd
 }
 
-// writeUntilKilled counts up in one worker's attempts and says each number once Sync has returned.
+// writeUntilKilled counts up in one worker's attempts and prints each number once Sync has returned.
 func writeUntilKilled(dir string) {
 	j, report := Open(dir, Options{})
 	known, _ := j.Load()
@@ -60,7 +60,7 @@ func writeUntilKilled(dir string) {
 	}
 }
 
-// Killed at any moment, the next run finds a sound file with everything that Sync had returned for.
+// Killed at any moment, the next run finds an intact file with everything that was synced.
 func TestKilledInTheMiddle(t *testing.T) {
 	dir := t.TempDir()
 	last := 0
@@ -76,7 +76,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 			require.NoError(t, err, lines.Text())
 			last = n
 			if count == 5+round*7 {
-				require.NoError(t, cmd.Process.Kill()) // and read on: what is said still counts
+				require.NoError(t, cmd.Process.Kill()) // and read on: printed numbers still count
 			}
 		}
 		require.Error(t, cmd.Wait())
@@ -94,7 +94,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 	require.Positive(t, last)
 }
 
-// writeWithoutSpace writes until the file may not grow any more, and says what the journal said.
+// writeWithoutSpace writes until the file may not grow any more, and prints the journal's reports.
 func writeWithoutSpace(dir string) {
 	signal.Ignore(syscall.SIGXFSZ)
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 40 << 10, Max: 40 << 10}); err != nil {

@@ -14,10 +14,9 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-const blockLen = 4096 // what a disk loses at once
+const blockLen = 4096 // the unit that a disk loses
 
-// fullFile is a journal's file with definitions that span blocks, lines that do not count any more, and workers that were
-// forgotten.
+// fullFile returns a journal's file with definitions that span blocks, obsolete lines, and workers that were deleted.
 func fullFile(t testing.TB, workers int) []byte {
 	t.Helper()
 	dir := t.TempDir()
@@ -37,20 +36,20 @@ func fullFile(t testing.TB, workers int) []byte {
 	return content
 }
 
-// fullWorker is what fullFile puts for worker n.
+// fullWorker is worker n of fullFile.
 func fullWorker(n int) worker.Saved {
 	saved := newWorker(fmt.Sprintf("worker-%03d", n))
 	saved.Definition = filled(n, 1+100*(n%90))
 	return saved
 }
 
-// filled is a JSON string of about this size.
+// filled returns a JSON string of about this size.
 func filled(n, size int) []byte {
 	return []byte(`"` + string(bytes.Repeat([]byte{byte('a' + n%26)}, size)) + `"`)
 }
 
-// openBytes opens a journal over content and checks what holds for any content: no crash, a working journal, and a file that
-// was damaged is still there. It returns what was read.
+// openBytes opens a journal over content and checks the guarantees for any content: no crash, a working journal, and a copy of a damaged
+// file. It returns what was read.
 func openBytes(t testing.TB, name string, content []byte) (map[worker.Key]worker.Saved, [][]byte, Report) {
 	t.Helper()
 	dir := t.TempDir()
@@ -94,14 +93,14 @@ func openBytes(t testing.TB, name string, content []byte) (map[worker.Key]worker
 	return got, past, report
 }
 
-// requireTrue checks that whatever was read was once written: damage may lose a line, but never changes one.
-func requireTrue(t testing.TB, got map[worker.Key]worker.Saved) {
+// requireUnchanged checks that whatever was read was once written: damage may lose a line, but never changes one.
+func requireUnchanged(t testing.TB, got map[worker.Key]worker.Saved) {
 	t.Helper()
 	for n := range 40 {
 		if saved, ok := got[fullWorker(n).Key]; ok {
 			want := fullWorker(n)
 			if saved.Definition == nil {
-				want.Definition = nil // a line of its own, which may be lost by itself
+				want.Definition = nil // a line of its own, which may be lost separately
 			}
 			require.True(t, reflect.DeepEqual(want, saved), "worker %d changed", n)
 			delete(got, saved.Key)
@@ -132,14 +131,14 @@ func TestDamagedFiles(t *testing.T) {
 	t.Run("zeroed block", func(t *testing.T) {
 		for at := 0; at < len(whole); at += blockLen {
 			got, _ := openStates(t, changed(func(b []byte) { clear(b[at:min(at+blockLen, len(b))]) }))
-			requireTrue(t, got)
+			requireUnchanged(t, got)
 		}
 	})
 	t.Run("block over another", func(t *testing.T) {
 		for range 40 {
 			from, to := random.IntN(len(whole)/blockLen), random.IntN(len(whole)/blockLen)
 			got, _ := openStates(t, changed(func(b []byte) { copy(b[to*blockLen:], whole[from*blockLen:(from+1)*blockLen]) }))
-			requireTrue(t, got)
+			requireUnchanged(t, got)
 		}
 	})
 	t.Run("random bytes", func(t *testing.T) {
@@ -164,7 +163,7 @@ func TestDamagedFiles(t *testing.T) {
 	})
 }
 
-// Cut off anywhere, as by a crash or a power cut, the file holds what was written before, and no copy is kept.
+// A file that was cut off anywhere, as by a crash or a power failure, still has the lines before, and no copy is kept.
 func TestTornTail(t *testing.T) {
 	whole := fullFile(t, 4)
 	for size := range len(whole) {
@@ -181,7 +180,7 @@ func TestTornTail(t *testing.T) {
 		require.True(t, report.Persistent)
 		require.Equal(t, intact, report.Problem == "", "%d: %s", size, report.Problem)
 		got, mark := j.Load()
-		requireTrue(t, got)
+		requireUnchanged(t, got)
 		require.True(t, mark.EventAt.IsZero() || size >= len(whole)-1)
 		require.NoError(t, j.Close(t.Context()))
 		aside, err := filepath.Glob(filepath.Join(dir, "*.corrupt-*"))
@@ -193,7 +192,7 @@ func TestTornTail(t *testing.T) {
 	}
 }
 
-// A flipped bit costs its line. With the line end it joins two, and costs both.
+// A flipped bit costs its line. In a line end it joins two lines, and costs both.
 func TestFlippedBits(t *testing.T) {
 	whole := fullFile(t, 40)
 	random := rand.New(rand.NewPCG(3, 4))
@@ -203,12 +202,12 @@ func TestFlippedBits(t *testing.T) {
 		b[at] ^= 1 << random.IntN(8)
 		got, report := openStates(t, b)
 		require.NotEmpty(t, report.Problem)
-		requireTrue(t, got)
+		requireUnchanged(t, got)
 	}
 }
 
-// What comes after the damaged line of a worker stands; what came before it counts again; and the bookmark goes back to before
-// the damage, so that the engine's events since are read once more.
+// Lines after the damaged line of a worker count; otherwise the one before it does again. The bookmark returns to before the damage, so
+// that the engine's events since are read once more.
 func TestDamagedLineCostsThatLine(t *testing.T) {
 	dir := t.TempDir()
 	j := open(t, dir)
@@ -240,7 +239,7 @@ func TestDamagedLineCostsThatLine(t *testing.T) {
 	require.Equal(t, early, mark, "also after another start")
 }
 
-// A definition that is lost costs the definition: the next inspect brings it.
+// If the line of a definition is lost, only the definition is: the next inspect has it.
 func TestDamagedDefinition(t *testing.T) {
 	whole := fullFile(t, 10)
 	want, _ := openStates(t, whole)
@@ -255,7 +254,7 @@ func TestDamagedDefinition(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
-// A person may change a line, and says so in place of the checksum.
+// An operator may change a line, and marks it in place of the checksum.
 func TestRepairedByHand(t *testing.T) {
 	whole := fullFile(t, 2)
 	var edited []byte

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The evidence of a heal is dropped long before its event: the file must not keep what nobody would read again.
+// The evidence of a heal is dropped long before its event: the file must not keep data that is never read again.
 func TestHistoryWithDroppedEvidenceIsRewritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()

@@ -11,16 +11,16 @@ import (
 )
 
 const (
-	// historyPause is how long events wait after a write with them has failed.
+	// historyPause is the time that events wait after a write with them has failed.
 	historyPause = 10 * time.Minute
-	// historySlack is how much the history's file may grow beyond twice what it held when it was last rewritten: the evidence of a heal is
+	// historySlack is the size that the history's file may have beyond twice its size after the last rewrite: the evidence of a heal is
 	// dropped long before its event.
 	historySlack = 32 << 20
 	// maxEvents bounds the events of one write.
 	maxEvents = 256
 )
 
-// EventSource is where the journal takes events from: those with an ID above after, oldest first, at most limit of them. Records
+// EventSource is the source of the journal's events: it returns those with an ID above after, oldest first, at most limit of them. Records
 // with an ID up to minID are to be deleted. It must not wait for the journal.
 type EventSource = func(after uint64, limit int) (minID uint64, ids []uint64, records [][]byte)
 
@@ -30,7 +30,7 @@ type event struct {
 	record []byte // JSON
 }
 
-// History returns the records that the last run of Stoker left, oldest first. It gives them away: a second call finds none.
+// History returns the records of the last run of Stoker, oldest first. It drops them: a second call returns none.
 func (j *Journal) History() [][]byte {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -39,7 +39,7 @@ func (j *Journal) History() [][]byte {
 	return past
 }
 
-// Source sets where events come from, from now on.
+// Source sets the source of events from now on.
 func (j *Journal) Source(take EventSource) {
 	j.mu.Lock()
 	j.source = take
@@ -49,11 +49,11 @@ func (j *Journal) Source(take EventSource) {
 
 // Notify reports that the source has something new. It never blocks.
 //
-// Events are written at once, and reach the disk when the kernel writes them there, or with Close: a power cut may cost the
-// newest ones, a crash of Stoker does not. A disk that cannot take them costs nothing: the source still has them when it can.
+// Events are written at once, and reach the disk when the kernel writes them there, or with Close: a power failure may cost the newest
+// ones, a crash of Stoker does not. A disk that cannot store them costs nothing: the source still has them when the disk works again.
 func (j *Journal) Notify() { j.poke() }
 
-// pendingEvents returns what the source has and the file has not.
+// pendingEvents returns the source's events that are not in the file.
 func (j *Journal) pendingEvents(limit int) (events []event, minID uint64) {
 	j.mu.Lock()
 	take := j.source
@@ -72,7 +72,7 @@ func collect(take EventSource, after uint64, limit int) (events []event, minID u
 	return events, minID
 }
 
-// writeEvents appends what the source has, at most limit events, and reports whether there may be more.
+// writeEvents appends the source's events, at most limit of them, and reports whether there may be more.
 func (j *Journal) writeEvents(now time.Time, limit int) (more bool, err error) {
 	if now.Before(j.writer.eventsAfter) {
 		return false, nil
@@ -160,7 +160,7 @@ func (s *store) tooManyOld(minID uint64) bool {
 	return old >= maxEvents && old > len(s.eventIDs)/2
 }
 
-// tooLarge reports whether much of the file may be evidence that is not kept any more.
+// tooLarge reports whether much of the file may be evidence that was dropped.
 func (s *store) tooLarge() bool { return s.events.size > historySlack+2*s.eventsLive }
 
 func (s *store) replaceEvents(events []event) error {

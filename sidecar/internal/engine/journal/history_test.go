@@ -19,7 +19,7 @@ import (
 	"stoker/sidecar/internal/report/history"
 )
 
-// source is a history in memory.
+// source is an in-memory history.
 type source struct {
 	mu     sync.Mutex
 	events []event
@@ -41,14 +41,14 @@ func (c *source) take(after uint64, limit int) (minID uint64, ids []uint64, reco
 	return c.minID, ids, records
 }
 
-func (c *source) tell(j *Journal, id uint64) {
+func (c *source) add(j *Journal, id uint64) {
 	c.mu.Lock()
 	c.events = append(c.events, event{id: id, record: fmt.Appendf(nil, `"event %d"`, id)})
 	c.mu.Unlock()
 	j.Notify()
 }
 
-// forget does as a history that has become too long.
+// forget drops events, as a history that is too long does.
 func (c *source) forget(minID uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,7 +58,7 @@ func (c *source) forget(minID uint64) {
 	}
 }
 
-// kept is the numbers of the events in a directory's file.
+// kept returns the numbers of the events in a directory's file.
 func kept(t *testing.T, dir string) []int {
 	t.Helper()
 	j := open(t, dir)
@@ -80,7 +80,7 @@ func TestHistoryIsKeptAndPruned(t *testing.T) {
 	require.Empty(t, j.History())
 	j.Source(c.take)
 	for n := range uint64(1000) {
-		c.tell(j, n*2+1)
+		c.add(j, n*2+1)
 	}
 	closeIt(t, j)
 	all := kept(t, dir)
@@ -96,7 +96,7 @@ func TestHistoryIsKeptAndPruned(t *testing.T) {
 
 	j = open(t, dir)
 	j.Source(c.take)
-	c.tell(j, 3000)
+	c.add(j, 3000)
 	closeIt(t, j)
 	all = kept(t, dir)
 	require.Len(t, all, 250)
@@ -104,14 +104,14 @@ func TestHistoryIsKeptAndPruned(t *testing.T) {
 	require.Equal(t, 3000, all[249])
 }
 
-// Events cost no fsync, and are in the file at once.
+// Events need no fsync, and are in the file at once.
 func TestHistoryIsWrittenAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		j, c := open(t, dir), &source{}
 		j.Source(c.take)
 		for n := range uint64(100) {
-			c.tell(j, n+1)
+			c.add(j, n+1)
 			synctest.Wait()
 			require.Equal(t, n+1, j.writer.store.lastEvent())
 		}
@@ -129,7 +129,7 @@ func TestHistoryIsWrittenAtOnce(t *testing.T) {
 	})
 }
 
-// A long history that waits delays a worker's state by one bounded write at most.
+// A long pending history delays a worker's state by one bounded write at most.
 func TestWorkersGoFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -152,7 +152,7 @@ func TestWorkersGoFirst(t *testing.T) {
 	})
 }
 
-// Without a disk the history is in memory; once there is one, all of it is written, also to a file that is new.
+// Without a disk the history is in memory; once there is one, all of it is written, also to a new file.
 func TestHistoryComesBackWithTheDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -161,7 +161,7 @@ func TestHistoryComesBackWithTheDisk(t *testing.T) {
 		require.True(t, report.Persistent)
 		c := &source{}
 		j.Source(c.take)
-		c.tell(j, 1)
+		c.add(j, 1)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 
@@ -169,13 +169,13 @@ func TestHistoryComesBackWithTheDisk(t *testing.T) {
 		require.NoError(t, os.RemoveAll(dir))
 		require.NoError(t, os.WriteFile(dir, nil, 0o600))
 		for n := range uint64(500) {
-			c.tell(j, n+2)
+			c.add(j, n+2)
 		}
 		j.Put(newWorker("w"))
 		synced(t, j)
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		require.Len(t, l.problems, 1, "said once")
+		require.Len(t, l.problems, 1, "reported once")
 
 		require.NoError(t, os.Remove(dir))
 		time.Sleep(retryEvery + historyPause)
@@ -186,9 +186,9 @@ func TestHistoryComesBackWithTheDisk(t *testing.T) {
 	})
 }
 
-// After a write with events has failed the memories are written without: it may be for the events that there is no space.
-// The limit that stands for a full disk is the process's, so that the test has one of its own.
-func TestHistoryDoesNotTakeTheMemoriesSpace(t *testing.T) {
+// After a write with events has failed the workers are written without events, which may be what exceeds the space. The limit that
+// represents a full disk applies to the process, so the test has a process of its own.
+func TestHistoryDoesNotTakeTheWorkersSpace(t *testing.T) {
 	const inChild = "JOURNAL_LIMIT_FILES"
 	if _, ok := os.LookupEnv(inChild); !ok {
 		cmd := child(t, inChild, t.TempDir())
@@ -225,11 +225,11 @@ func TestHistoryDoesNotTakeTheMemoriesSpace(t *testing.T) {
 		require.Equal(t, 1, l.recovered)
 		j.Put(newWorker("w"))
 		synced(t, j)
-		require.True(t, j.persistent, "the memories are on disk again")
+		require.True(t, j.persistent, "the workers are on disk again")
 
 		small(math.MaxUint64)
 		c.forget(100)
-		c.tell(j, 101)
+		c.add(j, 101)
 		time.Sleep(historyPause + retryEvery)
 		synctest.Wait()
 		require.Len(t, l.problems, 1)
@@ -238,7 +238,7 @@ func TestHistoryDoesNotTakeTheMemoriesSpace(t *testing.T) {
 	})
 }
 
-// The history itself and the journal together: what was told before the end is there after it, and numbers go on.
+// The history itself and the journal together: events from before the end exist after it, and the numbers continue.
 func TestHistoryAcrossRuns(t *testing.T) {
 	dir := t.TempDir()
 	want := []history.Entry{}

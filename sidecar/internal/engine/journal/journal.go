@@ -1,21 +1,21 @@
-// Package journal keeps what must survive a crash of Stoker: what is known of each worker, how far the events were read, and
-// the history that people are shown.
+// Package journal stores what must survive a crash of Stoker: the state of each worker, how far the events were read, and the history that
+// is shown to users.
 //
-// It never fails and never blocks its callers: without a usable state directory it goes on in memory and reports that once.
+// It never fails and never blocks its callers: without a usable state directory it continues in memory and reports that once.
 // Nothing in a state directory can crash it.
 //
 // # Files
 //
 // Both files are text, with mode 0600 because inspects hold the environments of containers. Each line is a checksum, a
-// space and JSON: CRC-32 (IEEE, as gzip has it) of the JSON in eight hex digits. Type entry lists the forms of a line. Lines are only ever
-// appended; when most of a file is old lines, a new file takes its place by a rename.
+// space and JSON: CRC-32 (IEEE, as in gzip) of the JSON in eight hex digits. Type entry lists the forms of a line. Lines are only ever
+// appended; when most of a file is old lines, a new file replaces it by a rename.
 //
-// A line that does not match its checksum is dropped, and nothing else is lost: a worker goes back to the line before, and
-// the bookmark to before the damage, so that the engine is asked for those events again. The file as it was is kept beside it, with
-// ".corrupt-" and the time in its name.
+// A line that does not match its checksum is dropped, and nothing else is lost: a worker returns to its line before, and the bookmark to
+// before the damage, so that those events are requested again. A copy of the damaged file is kept beside it, with ".corrupt-" and the time
+// in its name.
 //
-// To repair a file by hand, stop Stoker and edit it: take lines away, or change them and write "-" in place of the
-// checksum. An empty file is a valid one.
+// To repair a file by hand, stop Stoker and edit it: remove lines, or change them and write "-" in place of the checksum. An empty file is
+// valid.
 package journal
 
 import (
@@ -35,28 +35,28 @@ const (
 )
 
 const (
-	// markEvery bounds how often a bookmark alone is written: the events after it are replayed, so that an old one is
-	// only more work, and an fsync for each event of a busy host would be far more.
+	// markEvery bounds how often a bookmark alone is written. The events after a bookmark are replayed, so an old one only costs work, much
+	// less than an fsync for each event of a busy host.
 	markEvery = 5 * time.Second
-	// retryEvery is the pace of attempts to get a lost state directory back.
+	// retryEvery is the interval of attempts to open a lost state directory again.
 	retryEvery = 30 * time.Second
-	// syncLimit bounds Sync: a disk that hangs must not hold up healing.
+	// syncLimit bounds Sync: a disk that hangs must not delay healing.
 	syncLimit = time.Second
 )
 
 // Options are called when something happens after Open. Both are called without a lock held, must not block, and may be nil.
 type Options struct {
-	OnProblem   func(problem string) // persistence was lost; once for each loss; one line that says what to do
+	OnProblem   func(problem string) // persistence was lost; called once for each loss, with one line that includes what to do
 	OnRecovered func()               // persistence works again, and everything known is on disk
 }
 
-// Report is what Open found.
+// Report is the result of Open.
 type Report struct {
-	Persistent bool   // what is put reaches the disk
-	Problem    string // one line; empty when all is well
+	Persistent bool   // changes reach the disk
+	Problem    string // one line; empty if there is none
 }
 
-// Journal keeps what it is given. Its methods may be called from any goroutine; Put, Drop and Mark never block.
+// Journal stores workers, bookmark and events. Its methods may be called from any goroutine; Put, Drop and Mark never block.
 type Journal struct {
 	dir  string
 	opts Options
@@ -67,26 +67,26 @@ type Journal struct {
 	end     sync.Once
 
 	mu          sync.Mutex
-	live        map[worker.Key]image    // everything known, as it is or will be on disk
-	dirty       map[worker.Key]struct{} // differs from what the file is known to hold
+	live        map[worker.Key]image    // all workers, as they are or will be on disk
+	dirty       map[worker.Key]struct{} // differs from the file
 	mark        worker.Bookmark
 	markDirty   bool
-	unencodable bool // a worker that cannot be encoded was reported already
+	unencodable bool // an encoding error was reported already
 	asked       uint64
 	stored      uint64
 	changed     chan struct{} // closed and replaced whenever stored, persistent or stuck change
 	persistent  bool
-	stuck       bool // a Sync ran into its limit and the write under way has not come back
+	stuck       bool // a Sync reached its limit and the current write has not returned
 	past        [][]byte
 	source      EventSource
 
 	syncs atomic.Int64 // writes that were followed by an fsync
 
-	writer writer // touched by Open and then by the writer goroutine only
+	writer writer // used by Open and then by the writer goroutine only
 }
 
-// Open opens the journal in dir, makes the directory and the files if they are missing, and reads what is there. It
-// takes a little over a second at most on a disk that answers: it waits that long for another Stoker to end.
+// Open opens the journal in dir, creates the directory and the files if they are missing, and reads them. It takes a little over a second
+// at most on a working disk: it waits that long for another Stoker to end.
 //
 // The Journal is always usable. The caller must Close it.
 func Open(dir string, opts Options) (*Journal, Report) {
@@ -109,7 +109,7 @@ func newJournal(dir string, opts Options) *Journal {
 	}
 }
 
-// begin reads what is on disk into the journal's maps.
+// begin reads the files into the journal's maps.
 func (j *Journal) begin() Report {
 	opened, err := openStore(j.dir)
 	if err != nil {
@@ -125,21 +125,21 @@ func (j *Journal) begin() Report {
 	return Report{Persistent: true, Problem: opened.note}
 }
 
-// Load returns everything known: after Open what the last run of Stoker left. The maps are the caller's own.
+// Load returns all workers and the bookmark: after Open those of the last run of Stoker. The caller owns the maps.
 func (j *Journal) Load() (map[worker.Key]worker.Saved, worker.Bookmark) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	all := make(map[worker.Key]worker.Saved, len(j.live))
 	for key, img := range j.live {
-		if saved, err := img.decode(); err == nil { // what is in live was encoded here or decoded before
+		if saved, err := img.decode(); err == nil { // images in live were encoded here or decoded before
 			all[key] = saved
 		}
 	}
 	return all, j.mark
 }
 
-// Put keeps a worker under its key, in place of what was kept before. The bytes of its Definition must not be
-// changed afterwards; the rest is copied. A worker equal to the last one costs no write.
+// Put stores a worker under its key, in place of its earlier state. The bytes of its Definition must not be changed afterwards; the rest is
+// copied. A worker equal to the stored one costs no write.
 func (j *Journal) Put(saved worker.Saved) {
 	j.mu.Lock()
 	old, known := j.live[saved.Key]
@@ -172,15 +172,15 @@ func (j *Journal) Drop(key worker.Key) {
 	}
 	delete(j.live, key)
 	if !j.persistent {
-		// Nothing to delete on disk: a file that comes back is made equal to live as a whole. So the set stays bounded.
+		// Nothing to delete on disk: a file that is opened again is made equal to live. So the set stays bounded.
 		delete(j.dirty, key)
 		return
 	}
 	j.change(key)
 }
 
-// Mark keeps how far the events were read. Put what an event changed before marking the event as read: a bookmark
-// ahead of the workers would lose the event in a crash.
+// Mark stores how far the events were read. Put an event's changes before marking the event as read: a bookmark ahead of the workers would
+// lose the event in a crash.
 func (j *Journal) Mark(mark worker.Bookmark) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -194,14 +194,14 @@ func (j *Journal) Mark(mark worker.Bookmark) {
 	}
 }
 
-// change marks key as to be written. The lock is held.
+// change marks key as dirty. The lock is held.
 func (j *Journal) change(key worker.Key) {
 	j.dirty[key] = struct{}{}
 	j.asked++
 	j.poke()
 }
 
-// poke wakes the writer; a wake-up that is pending already is enough.
+// poke wakes the writer, unless a wake-up is pending.
 func (j *Journal) poke() {
 	select {
 	case j.wake <- struct{}{}:
@@ -209,10 +209,10 @@ func (j *Journal) poke() {
 	}
 }
 
-// Sync returns when everything put or dropped before is on disk; bookmarks alone are not waited for.
+// Sync returns when everything put or dropped before is on disk; it does not wait for bookmarks alone.
 //
-// It returns nil at once when there is no disk to wait for, and nil after a second when the disk hangs: a broken disk
-// costs memory across a crash of Stoker, never a heal. Its only error is ctx's.
+// It returns nil at once when there is no disk to wait for, and nil after a second when the disk hangs: a broken disk costs the state in a
+// crash of Stoker, never a heal. Its only error is ctx's.
 func (j *Journal) Sync(ctx context.Context) error {
 	limit := time.NewTimer(syncLimit)
 	defer limit.Stop()
@@ -235,7 +235,7 @@ func (j *Journal) Sync(ctx context.Context) error {
 	return nil
 }
 
-// giveUpWaiting lets every Sync go on until the write that hangs comes back.
+// giveUpWaiting lets every Sync return at once until the write that hangs returns.
 func (j *Journal) giveUpWaiting(want uint64) {
 	j.mu.Lock()
 	first := j.stored < want && j.persistent && !j.stuck
@@ -255,8 +255,8 @@ func (j *Journal) broadcast() {
 	j.changed = make(chan struct{})
 }
 
-// Close writes what is pending, the bookmark too, and closes the files. What is put afterwards is not written. When
-// ctx ends first it returns ctx's error, and the writer ends as soon as the disk answers.
+// Close writes the pending changes, the bookmark too, and closes the files. Later changes are not written. When ctx ends first it returns
+// ctx's error, and the writer ends as soon as the disk answers.
 func (j *Journal) Close(ctx context.Context) error {
 	j.end.Do(func() { close(j.closing) })
 	select {

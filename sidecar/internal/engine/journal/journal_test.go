@@ -17,7 +17,7 @@ import (
 
 var day = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// worker is a memory with something in every field that a restart depends on.
+// newWorker returns a worker with a value in every field that a restart depends on.
 func newWorker(name string) worker.Saved {
 	return worker.Saved{
 		Key:         worker.Key(name),
@@ -34,7 +34,7 @@ func newWorker(name string) worker.Saved {
 	}
 }
 
-// open opens a journal that is closed at the end of the test, if not before, and that must not complain.
+// open opens a journal that must not report a problem. It is closed at the end of the test, if not before.
 func open(t *testing.T, dir string) *Journal {
 	t.Helper()
 	j, report := Open(dir, Options{OnProblem: func(problem string) { t.Errorf("unexpected problem: %s", problem) }})
@@ -55,7 +55,7 @@ func synced(t *testing.T, j *Journal) {
 	require.NoError(t, j.Sync(context.Background()))
 }
 
-func memories(of ...worker.Saved) map[worker.Key]worker.Saved {
+func savedByKey(of ...worker.Saved) map[worker.Key]worker.Saved {
 	all := map[worker.Key]worker.Saved{}
 	for _, mem := range of {
 		all[mem.Key] = mem
@@ -63,7 +63,7 @@ func memories(of ...worker.Saved) map[worker.Key]worker.Saved {
 	return all
 }
 
-func TestRemembersAcrossRuns(t *testing.T) {
+func TestKeepsWorkersAcrossRuns(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "made", "on", "demand")
 	mark := worker.Bookmark{EventAt: day, BootedAt: day.Add(-time.Hour)}
 	a, b, c := newWorker("a"), newWorker("b"), newWorker("c")
@@ -77,7 +77,7 @@ func TestRemembersAcrossRuns(t *testing.T) {
 	closeIt(t, j)
 
 	got, gotMark := open(t, dir).Load()
-	require.Equal(t, memories(a, b), got)
+	require.Equal(t, savedByKey(a, b), got)
 	require.Equal(t, mark, gotMark)
 
 	for _, name := range []string{FileName, HistoryName} {
@@ -106,10 +106,10 @@ func TestDropAndChangeAreLasting(t *testing.T) {
 	closeIt(t, j)
 
 	got, _ := open(t, dir).Load()
-	require.Equal(t, memories(changed), got)
+	require.Equal(t, savedByKey(changed), got)
 }
 
-// A memory must be on disk when Sync returns, not when Close does.
+// A worker must be on disk when Sync returns, not when Close does.
 func TestSyncIsOnDisk(t *testing.T) {
 	dir := t.TempDir()
 	j := open(t, dir)
@@ -123,7 +123,7 @@ func TestSyncIsOnDisk(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(copied, content, 0o600))
 		got, _ := open(t, filepath.Dir(copied)).Load()
-		require.Equal(t, memories(mem), got)
+		require.Equal(t, savedByKey(mem), got)
 	}
 }
 
@@ -219,8 +219,8 @@ func TestManyWritersBatch(t *testing.T) {
 	}
 }
 
-// One memory that cannot be stored must not spoil the rest.
-func TestUnwritableMemory(t *testing.T) {
+// One worker that cannot be stored must not affect the rest.
+func TestUnwritableWorker(t *testing.T) {
 	dir := t.TempDir()
 	var problems []string
 	j, _ := Open(dir, Options{OnProblem: func(p string) { problems = append(problems, p) }})
@@ -233,7 +233,7 @@ func TestUnwritableMemory(t *testing.T) {
 	closeIt(t, j)
 	require.Len(t, problems, 1)
 	got, _ := open(t, dir).Load()
-	require.Equal(t, memories(newWorker("fine")), got)
+	require.Equal(t, savedByKey(newWorker("fine")), got)
 }
 
 func TestPutIsACopy(t *testing.T) {
@@ -243,7 +243,7 @@ func TestPutIsACopy(t *testing.T) {
 	mem.Labels["stoker.enable"] = "changed"
 	mem.StopIntent.Signal = 99
 	got, _ := j.Load()
-	require.Equal(t, memories(newWorker("w")), got)
+	require.Equal(t, savedByKey(newWorker("w")), got)
 }
 
 func TestCloseTwiceAndAfterwards(t *testing.T) {
@@ -263,13 +263,13 @@ func TestSyncEndsWithItsContext(t *testing.T) {
 	j := open(t, t.TempDir())
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	j.mu.Lock() // as if a write were under way that has not come back
+	j.mu.Lock() // like a write that does not return
 	j.asked++
 	j.mu.Unlock()
 	require.ErrorIs(t, j.Sync(ctx), context.Canceled)
 }
 
-// The file stays bounded however long Stoker runs, and a reader finds the newest of everything in it.
+// The file stays bounded however long Stoker runs, and has the newest state of everything.
 func TestFileIsCompacted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()

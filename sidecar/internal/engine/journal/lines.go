@@ -17,14 +17,14 @@ import (
 // maxLine bounds one line in memory. An inspect has some ten kilobytes; a file without a line end must not fill the memory.
 const maxLine = 16 << 20
 
-// Why a file cannot be used.
+// The reasons why a file cannot be used.
 var (
 	errNewer   = errors.New("written by a newer version")
 	errNotFile = errors.New("not a regular file")
 	errChanged = errors.New("truncated, extended or deleted by another program")
 )
 
-// handEdited stands in the place of the checksum of a line that a person changed: such a line is taken as it is.
+// handEdited is written in place of the checksum of a line that an operator changed: such a line is accepted unchecked.
 const handEdited = "-"
 
 // appendLine adds one line with its checksum to text. The JSON must not hold a line end.
@@ -34,7 +34,7 @@ func appendLine(text, json []byte) []byte {
 	return append(text, '\n')
 }
 
-// payload returns the JSON of a line, or false when the line is not what was written.
+// payload returns the JSON of a line, or false if the line is damaged.
 func payload(line []byte) ([]byte, bool) {
 	sum, json, ok := bytes.Cut(line, []byte(" "))
 	if !ok {
@@ -43,7 +43,7 @@ func payload(line []byte) ([]byte, bool) {
 	return json, string(sum) == handEdited || string(sum) == fmt.Sprintf("%08x", crc32.ChecksumIEEE(json))
 }
 
-// reader takes in the lines of a file one after the other.
+// reader receives the lines of a file in order.
 type reader interface {
 	line(json []byte) error // an error counts the line as damaged; errNewer ends the reading
 	damaged()               // a line could not be read
@@ -56,9 +56,9 @@ type lineFile struct {
 	size int64
 }
 
-// openLines opens the file at path, makes it if it is missing, and hands its lines to r. A file with damaged lines is
-// replaced by one without them; note then says so in one line. The damaged file is kept under another name, unless all
-// that is wrong with it is a last line that was cut off.
+// openLines opens the file at path, creates it if it is missing, and passes its lines to r. A file with damaged lines is replaced by one
+// without them; note is one line about that. The damaged file is kept under another name, unless the only damage is a last line that was
+// cut off.
 func openLines(path string, r reader) (l *lineFile, note string, err error) {
 	file, err := openRegular(path)
 	if err != nil {
@@ -85,7 +85,7 @@ func openLines(path string, r reader) (l *lineFile, note string, err error) {
 func (l *lineFile) repair(found scanned) (note string, err error) {
 	name := filepath.Base(l.path)
 	switch {
-	case found.damaged == 0: // only the last line end is missing
+	case found.damaged == 0: // only the final line end is missing
 	case found.damaged == 1 && found.cutOff && found.lines > 1:
 		note = fmt.Sprintf("the last line of %s was cut off, by a crash or a power cut, and is dropped", name)
 	default:
@@ -99,11 +99,11 @@ func (l *lineFile) repair(found scanned) (note string, err error) {
 	return note, l.replace(found.intact)
 }
 
-// scanned is what was found in a file.
+// scanned is the result of reading a file.
 type scanned struct {
 	lines, damaged int
 	cutOff         bool   // the last line has no end
-	intact         []byte // the lines that are not damaged, once there is one that is
+	intact         []byte // the intact lines; set once there is a damaged one
 	size           int64
 }
 
@@ -143,7 +143,7 @@ func scan(file io.ReadSeeker, r reader) (scanned, error) {
 	return found, nil
 }
 
-// readLine returns the next line and its length in the file. The line is nil when it is too long. At the end of the file the error
+// readLine returns the next line and its length in the file. The line is nil if it is too long. At the end of the file the error
 // is io.EOF, together with the last line if that has no end.
 func readLine(in *bufio.Reader) (line []byte, length int64, err error) {
 	line = []byte{}
@@ -161,14 +161,14 @@ func readLine(in *bufio.Reader) (line []byte, length int64, err error) {
 	}
 }
 
-// append writes text at the end, and waits until the disk has it if sync is set. After an error the file must be closed and
-// opened again: the kernel may have dropped what it could not write, and call the next fsync a success.
+// append writes text at the end, and waits until it is on disk if sync is set. After an error the file must be closed and opened again: the
+// kernel may have dropped the data that it could not write, and report success for the next fsync.
 func (l *lineFile) append(text []byte, sync bool) error {
 	if len(text) == 0 {
 		return nil
 	}
 	if _, err := l.file.Write(text); err != nil {
-		_ = l.file.Truncate(l.size) // a part of a line helps nobody
+		_ = l.file.Truncate(l.size) // a part of a line is useless
 		return err
 	}
 	l.size += int64(len(text))
@@ -187,7 +187,7 @@ func (l *lineFile) append(text []byte, sync bool) error {
 	return nil
 }
 
-// replace makes text the content of the file, in one step: after a crash there is the old content or the new one.
+// replace replaces the content of the file atomically: after a crash the file has the old content or the new one.
 func (l *lineFile) replace(text []byte) error {
 	path := l.path + ".new"
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
@@ -212,7 +212,7 @@ func (l *lineFile) replace(text []byte) error {
 
 func (l *lineFile) close() { _ = l.file.Close() }
 
-// openRegular opens the file for reading and appending, and makes it if it is missing.
+// openRegular opens the file for reading and appending, and creates it if it is missing.
 func openRegular(path string) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
@@ -229,7 +229,7 @@ func openRegular(path string) (*os.File, error) {
 	return file, nil
 }
 
-// syncDir makes a new name in dir last. Not every file system can; then the name lasts when the file system says so.
+// syncDir writes a new name in dir to disk. Some file systems do not support that, and write it later.
 func syncDir(dir string) {
 	if d, err := os.Open(dir); err == nil {
 		_ = d.Sync()
@@ -253,6 +253,6 @@ func keepCopy(path string) (string, error) {
 		if os.Link(path, aside) == nil {
 			return aside, nil
 		}
-		return aside, os.Rename(path, aside) // a file system without hard links
+		return aside, os.Rename(path, aside) // for a file system without hard links
 	}
 }

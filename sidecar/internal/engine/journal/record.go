@@ -20,8 +20,8 @@ const format = 1
 //
 //	{"format":1}                                             the first line
 //	{"definition_of":"web","id":"1a2b3c4d","definition":{}}  the inspect of a container, which is large and changes seldom
-//	{"worker":{"key":"web"},"definition_id":"1a2b3c4d"}      all else that is known of a worker; the last one counts
-//	{"forget":"web"}                                         the worker is not known any more
+//	{"worker":{"key":"web"},"definition_id":"1a2b3c4d"}      the rest of a worker; the last one counts
+//	{"forget":"web"}                                         the worker is deleted
 //	{"bookmark":{}}                                          how far the engine's events were read; the last one counts
 //	{"id":17,"event":{}}                                     of history.jsonl: an event
 type entry struct {
@@ -42,14 +42,14 @@ func parse(text []byte) (entry, error) {
 		return entry{}, err
 	}
 	if e.Format > format {
-		return entry{}, fmt.Errorf("%w (format %d, this Stoker knows %d)", errNewer, e.Format, format)
+		return entry{}, fmt.Errorf("%w (format %d, this Stoker supports %d)", errNewer, e.Format, format)
 	}
 	return e, nil
 }
 
 var errUnknownLine = errors.New("not a line of this file")
 
-// image is a worker.Saved as it is stored: the definition apart from the rest.
+// image is a worker.Saved as it is stored: the definition separate from the rest.
 type image struct {
 	record     string // JSON
 	definition []byte // JSON without line ends
@@ -59,10 +59,10 @@ func (i image) equal(other image) bool {
 	return i.record == other.record && bytes.Equal(i.definition, other.definition)
 }
 
-// size is about what the image takes in the file.
+// size returns the image's approximate size in the file.
 func (i image) size() int64 { return int64(len(i.record) + len(i.definition) + 100) }
 
-// encode makes an image of a saved worker. Old is the last image of the same worker.
+// encode returns the image of a saved worker. Old is the last image of the same worker.
 func encode(saved worker.Saved, old image) (image, error) {
 	if saved.Key == "" || !utf8.ValidString(string(saved.Key)) {
 		return image{}, fmt.Errorf("a name of %d bytes that is not text", len(saved.Key))
@@ -86,7 +86,7 @@ func encode(saved worker.Saved, old image) (image, error) {
 	return image{record: string(record), definition: definition}, nil
 }
 
-// decode is the worker.Saved that i was made from.
+// decode returns the worker.Saved that i was made from.
 func (i image) decode() (worker.Saved, error) {
 	var saved worker.Saved
 	if err := json.Unmarshal([]byte(i.record), &saved); err != nil {
@@ -101,7 +101,7 @@ func (i image) decode() (worker.Saved, error) {
 	return saved, nil
 }
 
-// appendImage adds the lines of an image. The definition is left out when the file has it.
+// appendImage adds the lines of an image. The definition is omitted if the file has it.
 func appendImage(text []byte, key worker.Key, img, old image) []byte {
 	id := ""
 	if len(img.definition) > 0 {
@@ -114,7 +114,7 @@ func appendImage(text []byte, key worker.Key, img, old image) []byte {
 	return appendLine(text, fmt.Appendf(nil, `{"worker":%s}`, img.record))
 }
 
-// mustMarshal puts the key as JSON before the other parts. A key is text, which always is JSON.
+// mustMarshal formats the key as JSON and the other parts. A key is text, which always has a JSON form.
 func mustMarshal(key worker.Key, layout string, parts ...any) []byte {
 	quoted, _ := json.Marshal(string(key))
 	return fmt.Appendf(nil, layout, append([]any{quoted}, parts...)...)
@@ -154,8 +154,8 @@ func newStates() *states {
 	return &states{images: map[worker.Key]image{}, definitions: map[worker.Key]map[string][]byte{}}
 }
 
-// damaged has the bookmark stay where it is: what the lost line told may be among the events after it, an operator's stop for
-// instance, and those are asked for once more.
+// damaged keeps the bookmark where it is: the change of the lost line may have come from the events after it, an operator's stop for
+// instance, and those are requested again.
 func (s *states) damaged() { s.broken = true }
 
 func (s *states) line(text []byte) error {
@@ -186,7 +186,7 @@ func (s *states) line(text []byte) error {
 	return nil
 }
 
-// worker takes a worker's line. Its definition may be lost: then the next inspect brings it.
+// worker reads a worker's line. Its definition may be lost: then the next inspect has it.
 func (s *states) worker(e entry) error {
 	img := image{record: string(e.Worker)}
 	saved, err := img.decode()

@@ -13,15 +13,15 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// lockName is a file that anyone who uses the directory holds locked. It is empty, and stays.
+// lockName is a file that each user of the directory locks. It is empty, and is not removed.
 const lockName = "lock"
 
-// lockTimeout is how long another Stoker may take to end before this one goes on in memory.
+// lockTimeout is the time to wait for another Stoker to end before this one continues in memory.
 const lockTimeout = time.Second
 
 var errLocked = errors.New("in use by another process")
 
-// slack is how much the journal's file may grow beyond twice what it holds before it is compacted.
+// slack is the size beyond twice the live data at which the journal's file is compacted.
 const slack = 1 << 20
 
 // store is the open files of a state directory.
@@ -31,24 +31,24 @@ type store struct {
 	events   *lineFile
 	written  map[worker.Key]image
 	mark     worker.Bookmark
-	live     int64    // about what the workers take in a file without old lines
+	live     int64    // the workers' approximate size in a file without old lines
 	compact  int64    // the size at which the file is compacted
 	eventIDs []uint64 // in the history's file, ascending
 
 	eventsLive int64 // the size of the history's file when it was last rewritten; 0 before
 }
 
-// opened is a store that is ready, and what was in the directory.
+// opened is a ready store, and the content of the directory.
 type opened struct {
 	store    *store
 	images   map[worker.Key]image
 	mark     worker.Bookmark
 	markBack bool // the file holds a later bookmark, which must not be used
 	history  []event
-	note     string // about damaged lines; empty when there were none
+	note     string // about damaged lines; empty if there were none
 }
 
-// openStore opens the journal in dir, and makes the directory and the files if they are missing.
+// openStore opens the journal in dir, and creates the directory and the files if they are missing.
 func openStore(dir string) (o opened, err error) {
 	s := &store{}
 	defer func() {
@@ -85,7 +85,7 @@ func openStore(dir string) (o opened, err error) {
 	}, nil
 }
 
-// lockDir keeps other Stokers out of dir. The lock ends with the process, however that ends.
+// lockDir locks dir against other Stokers. The lock ends with the process, however it ends.
 func lockDir(dir string) (*os.File, error) {
 	file, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -109,14 +109,14 @@ func lockDir(dir string) (*os.File, error) {
 	}
 }
 
-// write appends what b changes, with one fsync; nothing if the file holds it already. It reports whether it wrote.
+// write appends b's changes, with one fsync; nothing if the file has them already. It reports whether it wrote.
 func (s *store) write(b batch) (bool, error) {
 	var text []byte
 	if s.states.size == 0 {
 		text = appendHead(text)
 	}
 	head := len(text)
-	for _, c := range b.changes { // a crash in the middle leaves a worker too many rather than one too few
+	for _, c := range b.changes { // a crash in the middle leaves a worker too many, not one too few
 		if had, ok := s.written[c.key]; !c.gone && (!ok || !had.equal(c.img)) {
 			text = appendImage(text, c.key, c.img, had)
 		}
@@ -142,7 +142,7 @@ func (s *store) write(b batch) (bool, error) {
 	return true, nil
 }
 
-// note remembers what the file holds now.
+// note records the file's current content.
 func (s *store) note(b batch) {
 	for _, c := range b.changes {
 		if had, ok := s.written[c.key]; ok {
@@ -159,8 +159,8 @@ func (s *store) note(b batch) {
 	}
 }
 
-// tidy compacts the journal's file when most of it is old lines. A failure is left to the next write, which tells more: the old
-// file is as good as before.
+// tidy compacts the journal's file when most of it is old lines. A failure is ignored: the old file is still valid, and the next write
+// reports more.
 func (s *store) tidy() {
 	if s.states.size < s.compact {
 		return
@@ -172,7 +172,7 @@ func (s *store) tidy() {
 	s.compact = s.states.size + slack
 }
 
-// close lets go of the files and of the lock.
+// close closes the files and releases the lock.
 func (s *store) close() {
 	if s.states != nil {
 		s.states.close()
@@ -191,7 +191,7 @@ func isPermanent(err error) bool {
 	return errors.Is(err, errNewer)
 }
 
-// explain is err in one line that says what to do.
+// explain returns err in one line, with what to do.
 func explain(dir string, err error) string {
 	const until = "; until then Stoker remembers in memory only"
 	switch {

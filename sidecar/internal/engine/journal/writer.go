@@ -10,7 +10,7 @@ import (
 // writer is the state of the one goroutine that writes.
 type writer struct {
 	store       *store    // nil while there are no files to write to
-	permanent   bool      // no files, and none may be used: they belong to a newer Stoker
+	permanent   bool      // no files are open and none may be: they belong to a newer Stoker
 	retryAt     time.Time // of the next attempt to open the files
 	markedAt    time.Time // when a bookmark was last written
 	eventsAfter time.Time // events wait until then, because a write with them failed
@@ -20,7 +20,7 @@ type writer struct {
 type batch struct {
 	changes []change
 	mark    *worker.Bookmark
-	asked   uint64 // what is on disk once the batch is
+	asked   uint64 // on disk once the batch is
 }
 
 // change is one key of a batch; gone when it is to be deleted.
@@ -51,7 +51,7 @@ func (j *Journal) run() {
 	}
 }
 
-// turn does what is due and returns the wait until something else will be; 0 is until woken.
+// turn does the work that is due and returns the time until more is due; 0 means to wait for a wake-up.
 func (j *Journal) turn(now time.Time) time.Duration {
 	if j.writer.store == nil {
 		if wait := j.reopen(now); wait != 0 || j.writer.store == nil {
@@ -75,7 +75,7 @@ func (j *Journal) turn(now time.Time) time.Duration {
 	return max(j.writer.eventsAfter.Sub(now), 0)
 }
 
-// take empties the pending set into a batch. A bookmark rides with any change, and goes alone when markDue.
+// take empties the pending set into a batch. A bookmark is part of any batch with changes, and is written alone if markDue.
 func (j *Journal) take(markDue bool) batch {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -92,7 +92,7 @@ func (j *Journal) take(markDue bool) batch {
 	return b
 }
 
-// commit writes b and then events, and reports whether more of them wait. When it cannot, it puts b back and closes the
+// commit writes b and then events, and reports whether more of them wait. On failure it puts b back and closes the
 // files.
 func (j *Journal) commit(b batch, now time.Time, limit int) (more bool) {
 	wrote, err := j.writer.store.write(b)
@@ -115,15 +115,15 @@ func (j *Journal) commit(b batch, now time.Time, limit int) (more bool) {
 		j.recovered()
 	}
 	if more, err = j.writeEvents(now, limit); err != nil {
-		j.writer.eventsAfter = now.Add(historyPause) // it may be their size that the disk cannot take: the workers go first
+		j.writer.eventsAfter = now.Add(historyPause) // their size may exceed the space: the workers go first
 		j.lose(batch{}, err, now)
 		return false
 	}
 	return more
 }
 
-// lose puts b back and closes the files. After a failed write or fsync the kernel may have dropped what it could not
-// write and call the next fsync a success. The only safe way on is to open, read and write again.
+// lose puts b back and closes the files. After a failed write or fsync the kernel may have dropped data and report success for the next
+// fsync. The only safe way is to open, read and write again.
 func (j *Journal) lose(b batch, err error, now time.Time) {
 	j.writer.store.close()
 	j.writer.store = nil
@@ -142,9 +142,9 @@ func (j *Journal) lose(b batch, err error, now time.Time) {
 	}
 }
 
-// reopen tries to open the files again when it is time, and makes everything pending that they do not hold. What is
-// known now is newer than anything in the file, so that the file is made equal to it. It returns the wait until the
-// next attempt, 0 when there are files or never will be.
+// reopen tries to open the files again when that is due, and makes everything pending that they do not have. The state in memory is newer
+// than anything in the file, so the file is made equal to it. It returns the wait until the next attempt, 0 if the files are open or never
+// will be.
 func (j *Journal) reopen(now time.Time) time.Duration {
 	if j.writer.permanent {
 		return 0
@@ -175,7 +175,7 @@ func (j *Journal) reopen(now time.Time) time.Duration {
 	return 0
 }
 
-// finish writes what is pending and closes the files.
+// finish writes the pending changes and closes the files.
 func (j *Journal) finish() {
 	if j.writer.store == nil {
 		return
@@ -186,6 +186,6 @@ func (j *Journal) finish() {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.persistent = false // nothing that comes now reaches the disk, and no Sync is to wait for it
+	j.persistent = false // later changes do not reach the disk, and no Sync must wait for them
 	j.broadcast()
 }

@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	// longestBody is what is read of an answer, in bytes. What comes after it does not matter.
+	// longestBody is the number of bytes read of an answer. The rest does not matter.
 	longestBody = 16 << 10
-	// longestShown is what of a bad answer's body is passed on, in bytes.
+	// longestShown is the number of bytes of a bad answer's body that are reported.
 	longestShown   = 256
 	longestHeaders = 64 << 10
 )
 
-// dial connects to the first of the addresses that takes a connection; a worker may be in several networks, and listen in one.
+// dial connects to the first of the addresses that accepts; a worker may be in several networks, and listen in one.
 func dial(ctx context.Context, addresses []string) (net.Conn, error) {
 	type result struct {
 		conn net.Conn
@@ -46,7 +46,7 @@ func dial(ctx context.Context, addresses []string) (net.Conn, error) {
 			continue
 		}
 		cancel()
-		go func() { // those that connect all the same
+		go func() { // those that connect later
 			for range len(addresses) - n - 1 {
 				if late := <-results; late.err == nil {
 					_ = late.conn.Close()
@@ -58,7 +58,7 @@ func dial(ctx context.Context, addresses []string) (net.Conn, error) {
 	return nil, failure
 }
 
-// worst prefers what says most about the worker: a refusal to no answer.
+// worst returns the error that shows most about the worker: a refusal rather than no answer.
 func worst(a, b error) error {
 	if a != nil && errors.Is(a, syscall.ECONNREFUSED) {
 		return a
@@ -76,11 +76,11 @@ func (p *Prober) tcp(ctx context.Context, c worker.ProbeCall, addresses []string
 	return worker.ProbeAnswer{Verdict: worker.VerdictWell, Address: at}
 }
 
-// http asks once. A redirect is an answer like any other and is not followed: it may lead to somebody else, or nowhere. The body has to
-// come within the time-out, as far as it is read.
+// http sends one request. A redirect is an answer like any other and is not followed: it may lead to another host, or nowhere. The part of
+// the body that is read has to arrive within the timeout.
 func (p *Prober) http(ctx context.Context, c worker.ProbeCall, addresses []string) worker.ProbeAnswer {
 	at := strings.Join(addresses, ", ")
-	transport := &http.Transport{ // of its own: nothing of a connection outlives the probe
+	transport := &http.Transport{ // of its own: no connection outlives the probe
 		DisableKeepAlives: true, MaxResponseHeaderBytes: longestHeaders, DisableCompression: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			conn, err := dial(ctx, addresses)
@@ -91,8 +91,8 @@ func (p *Prober) http(ctx context.Context, c worker.ProbeCall, addresses []strin
 		},
 		TLSClientConfig: &tls.Config{
 			MinVersion: tls.VersionTLS12,
-			// A worker's own address is in no certificate. Where a host is named, the certificate is for it.
-			InsecureSkipVerify: c.Target.Host == "", //nolint:gosec // nothing secret is sent, and only whether it answers is asked
+			// No certificate is for a worker's own address. If a host is named, the certificate is for the host.
+			InsecureSkipVerify: c.Target.Host == "", //nolint:gosec // nothing secret is sent, and only the answer's status matters
 		},
 	}
 	defer transport.CloseIdleConnections()
@@ -118,8 +118,8 @@ func (p *Prober) http(ctx context.Context, c worker.ProbeCall, addresses []strin
 	return answer
 }
 
-// newRequest names localhost where the worker's own address is asked, as a health check inside the container would: many a server answers
-// only to hosts that it knows.
+// newRequest sends the host localhost to the worker's own address, as a health check inside the container would: many servers only answer
+// requests for hosts that they are configured for.
 func newRequest(ctx context.Context, c worker.ProbeCall) (*http.Request, error) {
 	t := c.Target
 	host := t.Host
@@ -138,7 +138,7 @@ func newRequest(ctx context.Context, c worker.ProbeCall) (*http.Request, error) 
 	return request, nil
 }
 
-// judge turns an error into an answer, in words of its own: those of the libraries repeat what a server has sent.
+// judge turns an error into an answer, with its own text: those of the libraries repeat what a server has sent.
 func judge(ctx context.Context, c worker.ProbeCall, addresses []string, err error) worker.ProbeAnswer {
 	at := strings.Join(addresses, ", ")
 	answer := worker.ProbeAnswer{Verdict: worker.VerdictBad, Address: at}
@@ -165,7 +165,7 @@ func judge(ctx context.Context, c worker.ProbeCall, addresses []string, err erro
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ETIMEDOUT):
 		answer.Verdict, answer.Detail = worker.VerdictNoAnswer, at+" does not answer: "+why(err)
 	case errors.As(err, &record):
-		answer.Detail = at + " does not speak TLS; write http://, or another port"
+		answer.Detail = at + " does not use TLS; write http://, or another port"
 	case errors.As(err, &verify), errors.As(err, &cert):
 		answer.Detail = "the certificate of " + at + " is not one for this host that Stoker trusts"
 	case errors.As(err, &alert):
@@ -181,7 +181,7 @@ func timedOut(err error) bool {
 	return errors.As(err, &late) && late.Timeout()
 }
 
-// ownTrouble reports whether the error is about Stoker's own side: no route, no more files or memory, not allowed.
+// ownTrouble reports whether the cause of the error is on Stoker's side: no route, no more files or memory, not allowed.
 func ownTrouble(err error) bool {
 	for _, one := range []syscall.Errno{
 		syscall.ENETUNREACH, syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
@@ -194,7 +194,7 @@ func ownTrouble(err error) bool {
 	return false
 }
 
-// why is the system's own word for an error.
+// why returns the system's text for an error.
 func why(err error) string {
 	var number syscall.Errno
 	if errors.As(err, &number) {

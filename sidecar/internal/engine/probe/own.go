@@ -9,10 +9,10 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// ownFresh is how long what is known of Stoker's own networks is believed: somebody may connect it to another one.
+// ownFresh is the time for which Stoker's own networks are cached: an operator may connect it to another one.
 const ownFresh = 30 * time.Second
 
-// own is where Stoker itself is on the engine's networks.
+// own is Stoker's own place on the engine's networks.
 type own struct {
 	mu    sync.Mutex
 	known place
@@ -24,7 +24,7 @@ type place struct {
 	inside string // the container whose network Stoker's own shares
 }
 
-// get asks the engine where that is not known. Of several that ask at the same time each does: none waits for the other.
+// get asks the engine if the place is not cached. Concurrent callers each do so: none waits for another.
 func (o *own) get(ctx context.Context, opts Options) (place, error) {
 	o.mu.Lock()
 	known := o.known

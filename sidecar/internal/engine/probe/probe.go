@@ -1,5 +1,4 @@
-// Package probe asks workers from outside how they are: over HTTP, by a TCP connection, by the age of a file. It decides nothing about
-// them.
+// Package probe checks workers from outside: over HTTP, by a TCP connection, by the age of a file. It makes no decisions about them.
 package probe
 
 import (
@@ -16,22 +15,22 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Engine tells what only the engine knows.
+// Engine is the part of the engine that probes need.
 type Engine interface {
-	// ReachOf is where a container is on the engine's networks. The error is Options.NotFound where there is none.
+	// ReachOf returns a container's place on the engine's networks. The error is Options.NotFound if it does not exist.
 	ReachOf(ctx context.Context, id string) (worker.Reach, error)
-	// FileTime is when a file in a container was last modified, by the engine's clock. The error is Options.NotFound where there is no such
-	// file, and Options.Denied where the question is not let through.
+	// FileTime returns when a file in a container was last modified, by the engine's clock. The error is Options.NotFound if there is no
+	// such file, and Options.Denied if the call is refused.
 	FileTime(ctx context.Context, id, file string) (time.Time, error)
 	// Local reports whether the engine may be the one of this host.
 	Local() bool
 }
 
-// Options is what a Prober is made from.
+// Options configure a Prober.
 type Options struct {
 	Engine Engine
 	Self   string // the container that Stoker runs in; empty outside one
-	// NotFound and Denied are the errors of Engine that mean so.
+	// NotFound and Denied are the errors of Engine with that meaning.
 	NotFound, Denied error
 }
 
@@ -41,10 +40,10 @@ type Prober struct {
 	own  own
 }
 
-// New prepares a Prober and asks nothing.
+// New returns a Prober. It sends nothing.
 func New(opts Options) *Prober { return &Prober{opts: opts} }
 
-// Do makes the probe of an action. It returns when that is over, at the latest a moment after its time-out.
+// Do makes the probe of an action. It returns at the latest a moment after the timeout.
 func (p *Prober) Do(ctx context.Context, a worker.Action) worker.ProbeAnswer {
 	c := *a.Probe
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
@@ -62,7 +61,7 @@ func (p *Prober) Do(ctx context.Context, a worker.Action) worker.ProbeAnswer {
 	return p.http(ctx, c, targets)
 }
 
-// targets are the addresses, with the port, that a probe asks; or else the answer that says why there is none.
+// targets returns the addresses, with the port, for a probe; or else the answer with the reason why there is none.
 func (p *Prober) targets(ctx context.Context, id string, c worker.ProbeCall) ([]string, worker.ProbeAnswer) {
 	if c.Target.Host != "" {
 		return []string{net.JoinHostPort(c.Target.Host, c.Target.Port)}, worker.ProbeAnswer{}
@@ -70,7 +69,7 @@ func (p *Prober) targets(ctx context.Context, id string, c worker.ProbeCall) ([]
 	addresses, err := p.addresses(ctx, id, c.Reach)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return nil, notMade("the engine did not tell in time where the worker is")
+		return nil, notMade("the engine did not return the worker's address in time")
 	case err != nil:
 		return nil, notMade(err.Error())
 	case len(addresses) == 0:
@@ -88,14 +87,14 @@ func notMade(why string) worker.ProbeAnswer {
 	return worker.ProbeAnswer{Verdict: worker.VerdictNotMade, Detail: why}
 }
 
-// addresses are those at which Stoker reaches a container.
+// addresses returns the addresses at which Stoker reaches a container.
 func (p *Prober) addresses(ctx context.Context, id string, reach worker.Reach) ([]string, error) {
 	own, err := p.own.get(ctx, p.opts)
 	if err != nil {
 		return nil, err
 	}
 	self := p.opts.Self
-	place := id // whose network namespace the worker is in
+	place := id // the owner of the worker's network namespace
 	if reach.Inside != "" {
 		place = reach.Inside
 		if reach, err = p.opts.Engine.ReachOf(ctx, place); err != nil {
@@ -112,8 +111,8 @@ func (p *Prober) addresses(ctx context.Context, id string, reach worker.Reach) (
 	return all, nil
 }
 
-// onLink leaves those addresses that are in a network of one of this host's interfaces: what is behind a router, an overlay or the network
-// namespace of a rootless engine cannot be reached, and may be somebody else.
+// onLink filters the addresses that are in a network of one of this host's interfaces: an address behind a router, an overlay or the
+// network namespace of a rootless engine cannot be reached, and may be another host's.
 func onLink(addresses []string) ([]string, error) {
 	interfaces, err := net.InterfaceAddrs()
 	if err != nil {
@@ -151,7 +150,7 @@ func (p *Prober) file(ctx context.Context, id string, c worker.ProbeCall) worker
 	case errors.Is(err, p.opts.NotFound):
 		return worker.ProbeAnswer{Verdict: worker.VerdictBad, Address: file, Detail: "there is no " + file + " in the container"}
 	case err != nil && ctx.Err() != nil:
-		return notMade("the engine did not tell in time how old the file is")
+		return notMade("the engine did not return the file's age in time")
 	case err != nil:
 		return notMade(err.Error())
 	}

@@ -24,7 +24,7 @@ var (
 	errDenied   = errors.New("denied")
 )
 
-// engine is one that knows what it is given.
+// engine is a fake that returns its fields.
 type engine struct {
 	reach  map[string]worker.Reach
 	err    error
@@ -63,7 +63,7 @@ func on(address string) worker.Reach {
 	return worker.Reach{Endpoints: []worker.Endpoint{{Network: "net", Addresses: []string{address}}}}
 }
 
-// outside is a Prober in no container, as with go run: what is on this host's own networks can be reached.
+// outside is a Prober in no container, as with go run: addresses in this host's networks can be reached.
 func outside() *Prober {
 	return New(Options{Engine: &engine{local: true}, NotFound: errNotFound, Denied: errDenied})
 }
@@ -75,7 +75,7 @@ func target(t *testing.T, text string) policy.ProbeTarget {
 	return target
 }
 
-// ask probes with a time-out that nothing waits for when all is well.
+// ask probes with a timeout that a passing test does not wait for.
 func ask(t *testing.T, p *Prober, text string, reach worker.Reach, timeout time.Duration) worker.ProbeAnswer {
 	t.Helper()
 	began := time.Now()
@@ -129,7 +129,7 @@ func TestHTTP(t *testing.T) {
 	require.Equal(t, worker.VerdictWell, ask(t, p, "http://u:p@:"+portOf(t, at)+"/secret?a=b", on("127.0.0.1"), patience).Verdict)
 	require.Equal(t, worker.VerdictWell, ask(t, p, url+"/loop", on("127.0.0.1"), patience).Verdict, "3xx is well, and not followed")
 	require.Equal(t, 1, loop)
-	require.Equal(t, worker.VerdictWell, ask(t, p, "http://localhost:"+portOf(t, at)+"/health", worker.Reach{}, patience).Verdict, "with a host nobody's address is looked for")
+	require.Equal(t, worker.VerdictWell, ask(t, p, "http://localhost:"+portOf(t, at)+"/health", worker.Reach{}, patience).Verdict, "with a host no address is looked up")
 
 	broken := ask(t, p, url+"/broken", on("127.0.0.1"), patience)
 	require.Equal(t, worker.VerdictBad, broken.Verdict)
@@ -138,7 +138,7 @@ func TestHTTP(t *testing.T) {
 	require.Equal(t, at+" answered 404 Not Found", ask(t, p, url+"/", on("127.0.0.1"), patience).Detail)
 }
 
-// bad serves what no server should.
+// bad is a server with invalid answers.
 func bad(t *testing.T, serve func(net.Conn)) (port string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -161,7 +161,7 @@ func bad(t *testing.T, serve func(net.Conn)) (port string) {
 
 func request(c net.Conn) { _, _ = c.Read(make([]byte, 4096)) }
 
-// hold keeps the connection until the other side ends it.
+// hold keeps the connection open until the peer closes it.
 func hold(c net.Conn) {
 	for b := make([]byte, 4096); ; {
 		if _, err := c.Read(b); err != nil {
@@ -176,7 +176,7 @@ func TestBadServers(t *testing.T) {
 		serve   func(net.Conn)
 		timeout time.Duration
 		verdict worker.Verdict
-		says    string
+		detail  string
 	}{
 		"silent": {hold, 100 * time.Millisecond, worker.VerdictNoAnswer, "no answer from 127.0.0.1"},
 		"closes": {request, patience, worker.VerdictBad, "closed the connection without an answer"},
@@ -217,13 +217,13 @@ func TestBadServers(t *testing.T) {
 			t.Parallel()
 			answer := ask(t, p, "http://:"+bad(t, c.serve)+"/", on("127.0.0.1"), c.timeout)
 			require.Equal(t, c.verdict, answer.Verdict, answer.Detail)
-			require.Contains(t, answer.Detail, c.says)
+			require.Contains(t, answer.Detail, c.detail)
 			require.NotContains(t, answer.Detail, "SSH", "what it sends is not repeated")
 		})
 	}
 }
 
-// closedPort is one that nobody listens on.
+// closedPort returns a port that nothing listens on.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -265,7 +265,7 @@ func TestTLS(t *testing.T) {
 	plain := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer plain.Close()
 	mixed := ask(t, outside(), "https://:"+portOf(t, plain.Listener.Addr().String()), on("127.0.0.1"), patience)
-	require.Contains(t, mixed.Detail, "does not speak TLS")
+	require.Contains(t, mixed.Detail, "does not use TLS")
 }
 
 func TestIPv6(t *testing.T) {
@@ -282,7 +282,7 @@ func TestIPv6(t *testing.T) {
 	require.Equal(t, worker.VerdictWell, ask(t, outside(), "tcp://[::1]:"+port, worker.Reach{}, patience).Verdict)
 }
 
-// No proxy of Stoker's own environment stands between it and a worker.
+// Probes ignore the proxy settings of Stoker's environment.
 func TestNoProxy(t *testing.T) {
 	var proxied atomic.Int32
 	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { proxied.Add(1) }))

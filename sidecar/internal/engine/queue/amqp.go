@@ -15,20 +15,20 @@ import (
 )
 
 const (
-	// connectionName is what RabbitMQ shows of Stoker's connections.
+	// connectionName is the name of Stoker's connections in RabbitMQ.
 	connectionName = "stoker"
 	// heartbeat lets both sides notice a dead peer, within two of it.
 	heartbeat = 10 * time.Second
-	// idleChannels is how many open channels of a connection wait for a question.
+	// idleChannels is the number of open channels that a connection keeps for the next requests.
 	idleChannels = 4
 )
 
-// amqpServer asks the queues of one vhost, over one connection. Each question has a channel of its own: RabbitMQ ends a channel that asks for
-// a queue that is not there.
+// amqpServer reads the queues of one vhost, over one connection. Each request has a channel of its own: RabbitMQ closes a channel on a
+// request for a missing queue.
 type amqpServer struct {
 	target demand.Target
 	dial   dialer
-	turn   chan struct{} // of the one who connects
+	turn   chan struct{} // held while connecting
 
 	mu   sync.Mutex
 	link *amqpLink // nil: none
@@ -38,7 +38,7 @@ func newAMQP(t demand.Target, dial dialer) *amqpServer {
 	return &amqpServer{target: t, dial: dial, turn: make(chan struct{}, 1)}
 }
 
-// ask declares a queue passively: that needs no permission, and answers how many messages are ready. What consumers hold is not told.
+// ask declares a queue passively: that needs no permission, and returns the number of ready messages, without those that consumers hold.
 func (s *amqpServer) ask(ctx context.Context, t demand.Target) (demand.Reading, error) {
 	for {
 		link, fresh, err := s.connect(ctx)
@@ -49,18 +49,18 @@ func (s *amqpServer) ask(ctx context.Context, t demand.Target) (demand.Reading, 
 		if err == nil {
 			return demand.Reading{Waiting: float64(ready), InHand: demand.InHand{Kind: demand.InHandUnknown}}, nil
 		}
-		if said, ok := errors.AsType[*amqp.Error](err); ok && said.Server && said.Code != amqp.ConnectionForced {
-			return demand.Reading{}, queueProblem(said, t)
+		if refusal, ok := errors.AsType[*amqp.Error](err); ok && refusal.Server && refusal.Code != amqp.ConnectionForced {
+			return demand.Reading{}, queueProblem(refusal, t)
 		}
 		s.drop(link)
 		if ctx.Err() != nil || fresh {
 			return demand.Reading{}, err
 		}
-		// The connection was kept, and lost since the last question.
+		// A kept connection was lost since the last request.
 	}
 }
 
-// connect returns the connection that is there, or a fresh one.
+// connect returns the existing connection, or a fresh one.
 func (s *amqpServer) connect(ctx context.Context) (link *amqpLink, fresh bool, err error) {
 	select {
 	case s.turn <- struct{}{}:
@@ -104,9 +104,9 @@ func (s *amqpServer) open(ctx context.Context) (*amqpLink, error) {
 	return &amqpLink{raw: raw, connection: connection}, nil
 }
 
-// loginProblem tells what RabbitMQ had against a new connection. Its own words hold the name of the user.
+// loginProblem explains why RabbitMQ refused a connection. It does not quote the server, whose text has the user's name.
 func (s *amqpServer) loginProblem(err error) error {
-	said, ok := errors.AsType[*amqp.Error](err)
+	refusal, ok := errors.AsType[*amqp.Error](err)
 	if !ok {
 		return err
 	}
@@ -114,36 +114,36 @@ func (s *amqpServer) loginProblem(err error) error {
 	switch {
 	case errors.Is(err, amqp.ErrSASL):
 		return problem(Refused, "%s does not let users log in with a password (mechanism PLAIN)", t.Address())
-	case said.Code == amqp.NotAllowed && strings.Contains(said.Reason, "not found"):
+	case refusal.Code == amqp.NotAllowed && strings.Contains(refusal.Reason, "not found"):
 		return problem(NoVhost, "vhost %q does not exist on %s; create it, or correct the path of the URL", t.Vhost, t.Address())
-	case said.Code == amqp.NotAllowed && strings.Contains(said.Reason, "limit"):
+	case refusal.Code == amqp.NotAllowed && strings.Contains(refusal.Reason, "limit"):
 		return problem(Refused, "%s has as many connections as it allows; raise its limit for the user or for vhost %q", t.Address(), t.Vhost)
-	case said.Code == amqp.NotAllowed, errors.Is(err, amqp.ErrVhost):
+	case refusal.Code == amqp.NotAllowed, errors.Is(err, amqp.ErrVhost):
 		return problem(Refused, "the user may not use vhost %q of %s; give permissions there: ^$ for all three is enough", t.Vhost, t.Address())
-	case errors.Is(err, amqp.ErrCredentials), said.Code == amqp.AccessRefused:
+	case errors.Is(err, amqp.ErrCredentials), refusal.Code == amqp.AccessRefused:
 		return problem(Refused, "%s refused user or password (user guest may log in from the server's own host only)", t.Address())
-	case said.Code == amqp.FrameError, said.Code == amqp.SyntaxError, errors.Is(err, amqp.ErrClosed):
-		// The library says ErrClosed where it read what is no frame before it wrote its own greeting.
-		return problem(BadAnswer, "%s does not speak %s; see whether host and port are right", t.Address(), protocol(t))
+	case refusal.Code == amqp.FrameError, refusal.Code == amqp.SyntaxError, errors.Is(err, amqp.ErrClosed):
+		// The library returns ErrClosed if it reads an invalid frame before it wrote its own greeting.
+		return problem(BadAnswer, "%s does not use %s; see whether host and port are right", t.Address(), protocol(t))
 	}
-	return problem(Unreachable, "%s ended the connection with code %d; see its log", t.Address(), said.Code)
+	return problem(Unreachable, "%s ended the connection with code %d; see its log", t.Address(), refusal.Code)
 }
 
-func queueProblem(said *amqp.Error, t demand.Target) *Error {
-	switch said.Code {
+func queueProblem(refusal *amqp.Error, t demand.Target) *Error {
+	switch refusal.Code {
 	case amqp.NotFound:
 		return noQueue(t)
 	case amqp.ResourceLocked:
 		return problem(Refused, "queue %q on %s is exclusive to one connection; it cannot be asked for", t.Queue, t.Address())
 	}
-	return problem(BadAnswer, "%s answered code %d when asked for queue %q; see its log", t.Address(), said.Code, t.Queue)
+	return problem(BadAnswer, "%s answered code %d when asked for queue %q; see its log", t.Address(), refusal.Code, t.Queue)
 }
 
 func noQueue(t demand.Target) *Error {
 	return problem(NoQueue, "queue %q does not exist on %s in vhost %q; declare it, or correct queue=", t.Queue, t.Address(), t.Vhost)
 }
 
-// drop ends a connection at once. Those who use it at this moment make a new one.
+// drop ends a connection at once. Concurrent users of it open a new one.
 func (s *amqpServer) drop(link *amqpLink) {
 	s.mu.Lock()
 	if s.link == link {
@@ -164,7 +164,7 @@ func (s *amqpServer) close() {
 	}
 }
 
-// amqpLink is a connection that works, or did.
+// amqpLink is an established connection, which may be broken by now.
 type amqpLink struct {
 	raw        net.Conn
 	connection *amqp.Connection
@@ -173,8 +173,8 @@ type amqpLink struct {
 	idle []*amqp.Channel
 }
 
-// declare waits for the answer, or for the end of ctx. The library's calls know no end: the one who gets an error other than the server's
-// own has to drop the connection, which ends the call.
+// declare waits for the answer, or for the end of ctx. The library's calls have no timeout: on an error that is not the server's, the
+// caller has to drop the connection, which ends the call.
 func (l *amqpLink) declare(ctx context.Context, queue string) (ready int, err error) {
 	answered := make(chan struct{})
 	var answer amqp.Queue

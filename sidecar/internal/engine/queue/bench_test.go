@@ -15,8 +15,8 @@ import (
 	"stoker/sidecar/internal/test/queuetest"
 )
 
-// BenchmarkAsk is what one question costs over a connection that is kept. It reports the CPU time of this process beside the time that passes:
-// the servers are others, but for JSON, whose server is part of the process and of its figures.
+// BenchmarkAsk measures one request over a kept connection. It reports the CPU time of this process beside the elapsed time: the servers
+// are other processes, except for JSON, whose server is part of this process and of its figures.
 func BenchmarkAsk(b *testing.B) {
 	r := queuetest.RabbitMQ(b)
 	r.Declare(b, "/", "tasks")
@@ -51,7 +51,7 @@ func BenchmarkAsk(b *testing.B) {
 	}
 }
 
-// BenchmarkKept is the memory that 100 sources take which are asked over and over, each of them of another queue or list.
+// BenchmarkKept measures the memory of 100 sources that are polled, each with another queue or list.
 func BenchmarkKept(b *testing.B) {
 	r := queuetest.RabbitMQ(b)
 	redis := queuetest.Redis(b, nil)
@@ -63,10 +63,10 @@ func BenchmarkKept(b *testing.B) {
 	}
 	for name, text := range map[string]func(int) string{
 		"amqp": func(i int) string { return r.Source("amqp", "guest", "guest", "/", fmt.Sprint("queue", i)) },
-		// Each with a connection of its own.
+		// Each user has a connection of its own.
 		"amqp-100-users": func(i int) string { return r.Source("amqp", fmt.Sprint("user", i), "p", "/", fmt.Sprint("queue", i)) },
 		"redis-list":     func(i int) string { return redis.Source("redis", "", "", 0, fmt.Sprint("list=", i)) },
-		// Each of another database, so that no connection is shared.
+		// Each list is in another database, so that no connection is shared.
 		"redis-16-databases": func(i int) string { return redis.Source("redis", "", "", i%16, fmt.Sprint("list=", i)) },
 	} {
 		b.Run(name, func(b *testing.B) {
@@ -85,15 +85,15 @@ func BenchmarkKept(b *testing.B) {
 	}
 }
 
-// inUse is the memory of heap and stacks after a collection.
+// inUse returns the memory of heap and stacks after a collection.
 func inUse() int64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapInuse + m.StackInuse) //nolint:gosec // far from the end of it
+	return int64(m.HeapInuse + m.StackInuse) //nolint:gosec // far below the maximum
 }
 
-// cpu is the time that this process has used.
+// cpu returns the CPU time that this process has used.
 func cpu(b *testing.B) time.Duration {
 	b.Helper()
 	var u syscall.Rusage

@@ -26,10 +26,10 @@ func (d dialer) connect(ctx context.Context, t demand.Target) (net.Conn, error) 
 	return secure, nil
 }
 
-// errTooLong ends a connection over which more came than any answer is long.
+// errTooLong ends a connection that received more than the longest valid answer.
 var errTooLong = errors.New("the answer is too long")
 
-// bounded is a connection that fails after so many bytes. The one who uses it allows more before each question.
+// bounded is a connection that fails after a number of bytes. Its user allows more before each request.
 type bounded struct {
 	net.Conn
 	left atomic.Int64

@@ -16,34 +16,34 @@ import (
 	"stoker/sidecar/internal/core/demand"
 )
 
-// ErrorKind is what is wrong with a source.
+// ErrorKind is the kind of a source's error.
 type ErrorKind string
 
-// What may be wrong with a source.
+// The kinds of errors.
 const (
 	Unreachable   ErrorKind = "unreachable"    // no connection, or it was lost twice
 	Timeout       ErrorKind = "timeout"        // no answer in time
-	Untrusted     ErrorKind = "untrusted"      // TLS: the certificate is none that this machine trusts
-	Refused       ErrorKind = "refused"        // user, password, or what the user may do
+	Untrusted     ErrorKind = "untrusted"      // TLS: this machine does not trust the certificate
+	Refused       ErrorKind = "refused"        // user, password, or permissions
 	NoVhost       ErrorKind = "no-vhost"       // RabbitMQ
 	NoQueue       ErrorKind = "no-queue"       // RabbitMQ
 	NoStream      ErrorKind = "no-stream"      // Redis
 	NoGroup       ErrorKind = "no-group"       // Redis
 	WrongType     ErrorKind = "wrong-type"     // Redis: the key is something else
-	NotANumber    ErrorKind = "not-a-number"   // there is an answer, and no number in it
-	BadAnswer     ErrorKind = "bad-answer"     // not what such a server answers
-	NoSuchAddress ErrorKind = "no-such-server" // the name of the host is not known
+	NotANumber    ErrorKind = "not-a-number"   // there is no number in the answer
+	BadAnswer     ErrorKind = "bad-answer"     // not an answer of this kind of server
+	NoSuchAddress ErrorKind = "no-such-server" // the host's name cannot be resolved
 )
 
-// Error is why a source gave no reading. The same problem of the same source has the same kind and text each time. It holds no secret, and
-// wraps no error that might.
+// Error is the reason why a source gave no reading. The same problem of the same source has the same kind and text each time. It holds no
+// secret, and wraps no error that might.
 type Error struct {
 	Kind   ErrorKind
 	Source demand.Source
-	Detail string // what was found, and what to do
+	Detail string // the problem, and what to do
 }
 
-// Error is the source without its secrets, and the detail.
+// Error returns the source without its secrets, and the detail.
 func (e *Error) Error() string {
 	if e.Source.IsZero() {
 		return e.Detail
@@ -55,7 +55,7 @@ func problem(kind ErrorKind, format string, args ...any) *Error {
 	return &Error{Kind: kind, Detail: fmt.Sprintf(format, args...)}
 }
 
-// outOfTime is the error of a question that did not end by itself. A cancelled one has no fault.
+// outOfTime returns the error of a request that timed out, or the error of a cancelled one.
 func outOfTime(err error, s demand.Source) error {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		return err
@@ -63,12 +63,12 @@ func outOfTime(err error, s demand.Source) error {
 	t := s.Reveal()
 	detail := t.Address() + " gave no answer in time; see whether the server hangs, or a firewall drops what is sent to it"
 	if t.TLS {
-		detail += ", or that port does not speak TLS"
+		detail += ", or that port does not use TLS"
 	}
 	return &Error{Kind: Timeout, Source: s, Detail: detail}
 }
 
-// connectionProblem turns what libraries return into words of its own: theirs hold addresses that differ each time, and may hold the URL.
+// connectionProblem replaces the texts of library errors: those hold addresses that differ each time, and may hold the URL.
 func connectionProblem(err error, t demand.Target) *Error {
 	address := t.Address()
 	if e := trustProblem(err, t); e != nil {
@@ -87,17 +87,17 @@ func connectionProblem(err error, t demand.Target) *Error {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return problem(Timeout, "%s gave no answer in time; see whether the server hangs", address)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
-		return problem(Unreachable, "%s ended the connection; see whether it speaks %s, and what its log says", address, protocol(t))
+		return problem(Unreachable, "%s ended the connection; check that it uses %s, and its log", address, protocol(t))
 	case isNumber:
 		return problem(Unreachable, "%s cannot be reached: %s", address, number)
 	}
 	return problem(BadAnswer, "%s does not answer as a server of %s does; see whether host and port are right", address, protocol(t))
 }
 
-// trustProblem is what is wrong with TLS, or nil.
+// trustProblem returns the problem with TLS, or nil.
 func trustProblem(err error, t demand.Target) *Error {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return problem(BadAnswer, "%s does not speak TLS; write %s://, or another port", t.Address(), withoutTLS(t))
+		return problem(BadAnswer, "%s does not use TLS; write %s://, or another port", t.Address(), withoutTLS(t))
 	}
 	if _, ok := errors.AsType[tls.AlertError](err); ok {
 		return problem(Untrusted, "%s ended the TLS handshake; see its log", t.Address())
@@ -130,8 +130,7 @@ func protocol(t demand.Target) string {
 	return name + " without TLS"
 }
 
-// quote is a part of what a server said, without control characters, and without anything that is secret. It is empty if there is nothing
-// to say.
+// quote returns a part of a server's text, without control characters and secrets. It is empty if nothing is left.
 func quote(text string, t demand.Target) string {
 	const most = 160
 	secrets := []string{t.User, t.Password}

@@ -14,8 +14,8 @@ import (
 	"stoker/sidecar/internal/test/queuetest"
 )
 
-// trusted is the authority of SSL_CERT_FILE, which Go reads once in a process.
-var trusted *queuetest.Authority //nolint:gochecknoglobals // as the file is
+// trusted is the authority of SSL_CERT_FILE, which Go reads once per process.
+var trusted *queuetest.Authority //nolint:gochecknoglobals // the file is global, too
 
 func TestMain(m *testing.M) {
 	code, err := withAuthority(m.Run)
@@ -45,7 +45,7 @@ func withAuthority(run func() int) (int, error) {
 	return run(), nil
 }
 
-// newPool is a pool that has to end with the test.
+// newPool returns a pool that is closed with the test.
 func newPool(tb testing.TB, o Options) *Pool {
 	tb.Helper()
 	p := New(o)
@@ -64,7 +64,7 @@ func source(tb testing.TB, text string) demand.Source {
 	return s
 }
 
-// ask asks within as long as a poll may take.
+// ask asks with the time limit of a poll.
 func ask(tb testing.TB, p *Pool, text string) (demand.Reading, error) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), 10*time.Second)
@@ -79,15 +79,15 @@ func reads(tb testing.TB, p *Pool, text string) demand.Reading {
 	return reading
 }
 
-// fails wants an error of a kind that says something, twice in the same words.
-func fails(tb testing.TB, p *Pool, text string, kind ErrorKind, says string) {
+// fails requires an error of a kind that contains a text, twice with the same text.
+func fails(tb testing.TB, p *Pool, url string, kind ErrorKind, text string) {
 	tb.Helper()
-	_, err := ask(tb, p, text)
+	_, err := ask(tb, p, url)
 	var e *Error
-	require.ErrorAs(tb, err, &e, text)
+	require.ErrorAs(tb, err, &e, url)
 	require.Equal(tb, kind, e.Kind, e.Error())
-	require.ErrorContains(tb, err, says)
-	require.Equal(tb, source(tb, text), e.Source)
-	_, again := ask(tb, p, text)
-	require.EqualError(tb, again, err.Error(), "the same problem has the same words")
+	require.ErrorContains(tb, err, text)
+	require.Equal(tb, source(tb, url), e.Source)
+	_, again := ask(tb, p, url)
+	require.EqualError(tb, again, err.Error(), "the same problem has the same text")
 }

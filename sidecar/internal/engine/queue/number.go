@@ -11,12 +11,12 @@ import (
 	"stoker/sidecar/internal/core/demand"
 )
 
-// included is a reading of a number that is the user's own.
+// included returns a reading of a number that the user defines.
 func included(value float64) demand.Reading {
 	return demand.Reading{Waiting: value, InHand: demand.InHand{Kind: demand.InHandIncluded}}
 }
 
-// prometheusAnswer is that of /api/v1/query.
+// prometheusAnswer is the answer of /api/v1/query.
 type prometheusAnswer struct {
 	Status string `json:"status"`
 	Error  string `json:"error"`
@@ -29,8 +29,8 @@ type prometheusAnswer struct {
 // sample is a time and a number as text.
 type sample [2]any
 
-// askPrometheus wants one number: a scalar, or a vector of one sample. An empty vector is 0: a series of a queue that was never used does not
-// exist.
+// askPrometheus requires one number: a scalar, or a vector of one sample. An empty vector is 0: the series of a queue that was never used
+// does not exist.
 func (w *web) askPrometheus(ctx context.Context, t demand.Target) (demand.Reading, error) {
 	params := "query=" + url.QueryEscape(t.Query)
 	if t.Params != "" {
@@ -40,10 +40,10 @@ func (w *web) askPrometheus(ctx context.Context, t demand.Target) (demand.Readin
 	if err != nil {
 		return demand.Reading{}, err
 	}
-	var said prometheusAnswer
-	err = a.decode(t, &said)
-	if err == nil && said.Status == "error" {
-		return demand.Reading{}, problem(BadAnswer, "Prometheus on %s refused the query%s; correct query=", t.Address(), quote(said.Error, t))
+	var result prometheusAnswer
+	err = a.decode(t, &result)
+	if err == nil && result.Status == "error" {
+		return demand.Reading{}, problem(BadAnswer, "Prometheus on %s refused the query%s; correct query=", t.Address(), quote(result.Error, t))
 	}
 	if failed := a.statusProblem(t); failed != nil {
 		return demand.Reading{}, failed
@@ -51,10 +51,10 @@ func (w *web) askPrometheus(ctx context.Context, t demand.Target) (demand.Readin
 	if err != nil {
 		return demand.Reading{}, err
 	}
-	if said.Status != "success" {
+	if result.Status != "success" {
 		return demand.Reading{}, problem(BadAnswer, "%s does not answer as Prometheus does; correct host, port and path", t.Address())
 	}
-	value, err := said.number(t)
+	value, err := result.number(t)
 	return included(value), err
 }
 
@@ -88,7 +88,7 @@ func (a prometheusAnswer) number(t demand.Target) (float64, error) {
 	return finite(text, "the result of the query", t)
 }
 
-// askJSON wants a number, or a text that is one, at a place in the answer.
+// askJSON requires a number, or a text that is one, at a path in the answer.
 func (w *web) askJSON(ctx context.Context, t demand.Target) (demand.Reading, error) {
 	a, err := w.get(ctx, t, t.Path, t.Params)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"stoker/sidecar/internal/test/queuetest"
 )
 
-// serve is a server over HTTP, as host:port.
+// serve starts an HTTP server, and returns its host:port.
 func serve(t *testing.T, handler http.HandlerFunc) string {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -36,7 +36,7 @@ func TestJSONNumbers(t *testing.T) {
 	} {
 		require.Equal(t, demand.Reading{Waiting: want, InHand: demand.InHand{Kind: demand.InHandIncluded}}, reads(t, p, "http+json://"+address+"/x?value="+path), path)
 	}
-	for path, says := range map[string]string{
+	for path, text := range map[string]string{
 		"queued.none":     `"queued.none" in the answer is null, not a number`,
 		"queued.yes":      `"queued.yes" in the answer is true, not a number`,
 		"queued.word":     `"queued.word" in the answer is not a number: "many"`,
@@ -52,7 +52,7 @@ func TestJSONNumbers(t *testing.T) {
 		"queued.total.x":  `the answer has no "queued.total.x"`,
 		"queued.list.n.x": `the answer has no "queued.list.n"`,
 	} {
-		fails(t, p, "http+json://"+address+"/x?value="+path, NotANumber, says)
+		fails(t, p, "http+json://"+address+"/x?value="+path, NotANumber, text)
 	}
 }
 
@@ -76,7 +76,7 @@ func TestJSONRequest(t *testing.T) {
 func TestAnswersThatAreNone(t *testing.T) {
 	for name, tc := range map[string]struct {
 		kind ErrorKind
-		says string
+		text string
 		do   http.HandlerFunc
 	}{
 		"not found": {BadAnswer, "answered 404 Not Found; see whether the URL is right", http.NotFound},
@@ -112,7 +112,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPool(t, Options{})
-			fails(t, p, "http+json://u:hunter2@"+serve(t, tc.do)+"/p?value=n", tc.kind, tc.says)
+			fails(t, p, "http+json://u:hunter2@"+serve(t, tc.do)+"/p?value=n", tc.kind, tc.text)
 		})
 	}
 }
@@ -170,10 +170,10 @@ func TestHTTPConnectionsAreKept(t *testing.T) {
 }
 
 func TestHTTPWithTLS(t *testing.T) {
-	stranger, err := queuetest.NewAuthority()
+	other, err := queuetest.NewAuthority()
 	require.NoError(t, err)
 	p := newPool(t, Options{})
-	for _, authority := range []*queuetest.Authority{trusted, stranger} {
+	for _, authority := range []*queuetest.Authority{trusted, other} {
 		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, `[5]`) }))
 		server.TLS = &tls.Config{Certificates: []tls.Certificate{authority.Certificate(t)}}
 		server.StartTLS()

@@ -1,6 +1,6 @@
-// Package queue asks the sources of work: queues of RabbitMQ, lists and streams of Redis, Prometheus, and JSON over HTTP.
+// Package queue reads the sources of work: queues of RabbitMQ, lists and streams of Redis, Prometheus, and JSON over HTTP.
 //
-// It decides nothing, and it says nothing but its answers and errors, which hold no secret. Connections are kept between questions.
+// It makes no decisions and logs nothing. Its answers and errors hold no secret. Connections are kept between requests.
 package queue
 
 import (
@@ -14,26 +14,26 @@ import (
 )
 
 const (
-	// longestAsk ends a question whose context has no end, or a late one.
+	// longestAsk bounds a request whose context has no deadline, or a late one.
 	longestAsk = 30 * time.Second
-	// defaultIdle is how long connections are kept that nobody uses. A source is asked every few seconds.
+	// defaultIdle is the time for which unused connections are kept. A source is polled every few seconds.
 	defaultIdle = 5 * time.Minute
-	// goodbye is how long the end of a connection may take.
+	// goodbye is the time limit for closing a connection.
 	goodbye = time.Second
 )
 
-// Options of a Pool. The zero value is right.
+// Options of a Pool. The zero value has the defaults.
 type Options struct {
-	// Idle is how long connections are kept after the last question; 0 is 5 minutes.
+	// Idle is the time for which connections are kept after the last request; 0 is 5 minutes.
 	Idle time.Duration
-	// Dial connects to host:port; nil is that of net.Dialer.
+	// Dial connects to host:port; nil is net.Dialer's.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // ErrClosed is the answer of a closed Pool.
 var ErrClosed = errors.New("the sources of work are not asked any more: Stoker ends")
 
-// Pool asks sources, and keeps what connections it takes. Its methods may be called at the same time.
+// Pool reads sources, and keeps the connections. Its methods may be called concurrently.
 type Pool struct {
 	options Options
 	web     *web
@@ -47,19 +47,19 @@ type Pool struct {
 
 // server is a connection to a server, or several.
 type server interface {
-	// ask ends by the end of ctx. An error is an *Error without its Source, or that of ctx.
+	// ask returns by the end of ctx. Its error is an *Error without a Source, or ctx's.
 	ask(ctx context.Context, t demand.Target) (demand.Reading, error)
 	close()
 }
 
-// kept is a server that was asked lately.
+// kept is a server that was used recently.
 type kept struct {
 	server
 	asking int
 	unused *time.Timer
 }
 
-// question is one request under way, for all who want its answer.
+// question is one pending request, for all its callers.
 type question struct {
 	cancel  context.CancelFunc
 	waiting int
@@ -68,7 +68,7 @@ type question struct {
 	err     error
 }
 
-// New makes a pool without connections. Close ends it.
+// New returns a pool without connections. Close ends it.
 func New(o Options) *Pool {
 	if o.Idle <= 0 {
 		o.Idle = defaultIdle
@@ -79,8 +79,8 @@ func New(o Options) *Pool {
 	return &Pool{options: o, web: newWeb(o), questions: map[demand.Source]*question{}, servers: map[demand.Target]*kept{}}
 }
 
-// Ask asks a source once, with one request, or gets the answer of a request for the same source that is under way. It returns by the end of
-// ctx, and after 30 s at the latest. A connection that was lost since the last question is opened again within it.
+// Ask reads a source once, with one request, or waits for a pending request for the same source. It returns by the end of ctx, and after 30
+// s at the latest. A connection that was lost since the last request is opened again within it.
 //
 // The error is an *Error, unless ctx was cancelled or the pool is closed.
 func (p *Pool) Ask(ctx context.Context, s demand.Source) (demand.Reading, error) {
@@ -100,7 +100,7 @@ func (p *Pool) Ask(ctx context.Context, s demand.Source) (demand.Reading, error)
 	}
 }
 
-// join is the question for a source that is under way, or a new one.
+// join returns the pending question for a source, or a new one.
 func (p *Pool) join(ctx context.Context, s demand.Source) (*question, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -111,7 +111,7 @@ func (p *Pool) join(ctx context.Context, s demand.Source) (*question, error) {
 		q.waiting++
 		return q, nil
 	}
-	// Another one may still want the answer when the first one does not any more.
+	// Another caller may still wait for the answer when the first one has left.
 	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeLeft(ctx))
 	q := &question{cancel: cancel, waiting: 1, done: make(chan struct{})}
 	p.questions[s] = q
@@ -131,7 +131,7 @@ func timeLeft(ctx context.Context) time.Duration {
 	return longestAsk
 }
 
-// leave ends a question that nobody waits for.
+// leave ends a question when its last caller leaves.
 func (p *Pool) leave(s demand.Source, q *question) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -163,7 +163,7 @@ func (p *Pool) request(ctx context.Context, s demand.Source) (demand.Reading, er
 	switch known, ok := errors.AsType[*Error](err); {
 	case err == nil:
 		return reading, nil
-	case ctx.Err() != nil: // whatever the library made of it
+	case ctx.Err() != nil: // whatever error the library returned
 		return demand.Reading{}, outOfTime(ctx.Err(), s)
 	case ok:
 		return demand.Reading{}, &Error{Kind: known.Kind, Source: s, Detail: known.Detail}
@@ -173,7 +173,7 @@ func (p *Pool) request(ctx context.Context, s demand.Source) (demand.Reading, er
 	}
 }
 
-// take returns the connections to the server of a source, to be given back.
+// take returns the connections to the server of a source. The caller returns them.
 func (p *Pool) take(t demand.Target) (*kept, error) {
 	if t.Kind != demand.KindAMQP && t.Kind != demand.KindRedis {
 		return &kept{server: p.web}, nil
@@ -211,7 +211,7 @@ func (p *Pool) giveBack(t demand.Target, k *kept) {
 	}
 }
 
-// drop ends connections that nobody used for some time.
+// drop closes connections that were not used for some time.
 func (p *Pool) drop(t demand.Target, k *kept) {
 	p.mu.Lock()
 	if p.closed || k.asking > 0 || p.servers[t] != k {
@@ -223,7 +223,7 @@ func (p *Pool) drop(t demand.Target, k *kept) {
 	p.mu.Unlock()
 }
 
-// Close ends what is under way and all connections. Nothing of the pool runs afterwards, unless ctx ended before.
+// Close ends the pending requests and all connections. No goroutine of the pool runs afterwards, unless ctx ended before.
 func (p *Pool) Close(ctx context.Context) error {
 	p.mu.Lock()
 	p.closed = true

@@ -18,7 +18,7 @@ import (
 	"stoker/sidecar/internal/core/demand"
 )
 
-// silent is a server that takes connections and says nothing. It tells how many there were.
+// silent is a server that accepts connections and sends nothing but a greeting. It counts the connections.
 func silent(tb testing.TB, greeting string) (address string, taken *atomic.Int32) {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -50,7 +50,7 @@ func silent(tb testing.TB, greeting string) (address string, taken *atomic.Int32
 	return l.Addr().String(), taken
 }
 
-// every is the URL of each kind of source on a server.
+// every returns the URL of each kind of source on a server.
 func every(address string) []string {
 	return []string{
 		"amqp://u:p@" + address + "?queue=q", "amqps://u:p@" + address + "?queue=q",
@@ -61,7 +61,7 @@ func every(address string) []string {
 	}
 }
 
-func TestAServerThatSaysNothing(t *testing.T) {
+func TestAServerThatDoesNotAnswer(t *testing.T) {
 	address, _ := silent(t, "")
 	before := runtime.NumGoroutine()
 	p := newPool(t, Options{})
@@ -84,7 +84,7 @@ func TestAServerThatSaysNothing(t *testing.T) {
 	require.ErrorIs(t, err, ErrClosed)
 }
 
-// A source that hangs takes no longer than its own time from others, also from those on the same server.
+// A source that hangs does not delay others, also not those on the same server.
 func TestAHangingSourceDelaysNoOther(t *testing.T) {
 	over := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -133,12 +133,12 @@ func TestAnotherProtocol(t *testing.T) {
 	defer web.Close()
 	address := web.Listener.Addr().String()
 	fails(t, p, "redis://"+address+"?list=q", BadAnswer, "does not answer as a server of Redis without TLS does")
-	fails(t, p, "https+json://"+address+"?value=q", BadAnswer, "does not speak TLS; write http+json://")
-	fails(t, p, "amqps://"+address+"?queue=q", BadAnswer, "does not speak TLS; write amqp://")
-	fails(t, p, "rediss://"+address+"?list=q", BadAnswer, "does not speak TLS; write redis://")
+	fails(t, p, "https+json://"+address+"?value=q", BadAnswer, "does not use TLS; write http+json://")
+	fails(t, p, "amqps://"+address+"?queue=q", BadAnswer, "does not use TLS; write amqp://")
+	fails(t, p, "rediss://"+address+"?list=q", BadAnswer, "does not use TLS; write redis://")
 }
 
-func TestNobodyThere(t *testing.T) {
+func TestNoServer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	address := l.Addr().String()
@@ -152,7 +152,7 @@ func TestNobodyThere(t *testing.T) {
 	}
 }
 
-// Those who ask for the same at the same time share one request. The one who began may leave.
+// Concurrent callers for the same source share one request. The first one may leave.
 func TestQuestionsAreShared(t *testing.T) {
 	var requests atomic.Int32
 	asked, over := make(chan struct{}, 100), make(chan struct{})
@@ -205,8 +205,8 @@ func waiting(p *Pool, s demand.Source) int {
 	return 0
 }
 
-// A request that nobody waits for ends.
-func TestALonelyQuestionEnds(t *testing.T) {
+// A request without a caller ends.
+func TestAQuestionWithoutACallerEnds(t *testing.T) {
 	began, ended := make(chan struct{}), make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(began)
@@ -226,7 +226,7 @@ func TestALonelyQuestionEnds(t *testing.T) {
 	<-ended
 }
 
-func TestCloseEndsWhatIsUnderWay(t *testing.T) {
+func TestCloseEndsPendingRequests(t *testing.T) {
 	address, taken := silent(t, "")
 	p := New(Options{})
 	failed := make(chan error)

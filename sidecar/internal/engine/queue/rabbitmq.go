@@ -10,7 +10,7 @@ import (
 	"stoker/sidecar/internal/core/demand"
 )
 
-// rabbitQueue is what GET /api/queues/VHOST/QUEUE tells, and Stoker uses.
+// rabbitQueue has the fields of GET /api/queues/VHOST/QUEUE that Stoker uses.
 type rabbitQueue struct {
 	Ready          *float64 `json:"messages_ready"`
 	Unacknowledged *float64 `json:"messages_unacknowledged"`
@@ -21,7 +21,7 @@ type rabbitQueue struct {
 	} `json:"consumer_details"`
 }
 
-// rabbitChannel is an element of what GET /api/vhosts/VHOST/channels tells.
+// rabbitChannel is an element of the answer of GET /api/vhosts/VHOST/channels.
 type rabbitChannel struct {
 	Name           string  `json:"name"`
 	Unacknowledged float64 `json:"messages_unacknowledged"`
@@ -31,16 +31,17 @@ type rabbitChannel struct {
 	} `json:"connection_details"`
 }
 
-// askRabbitMQ asks the management API for a queue, and for the channels of the vhost if anything is unacknowledged. A user with tag monitoring
-// and no permissions (^$) may do both.
+// askRabbitMQ reads a queue from the management API, and the channels of the vhost if there are unacknowledged messages. A user with the
+// tag monitoring and no permissions (^$) may do both.
 //
-// The API tells of a consumer which channel it is on, and not what it holds: that is told by channel, for all queues of the channel together.
-// So an address has what the channels hold that consume from this queue, and those without a consumer, which may have fetched from it.
-// Where these are fewer than the queue says, ByAddress is nil: the figures of queue and channels are of different moments.
+// The API returns the channel of a consumer, but not the messages that it holds: these are counted by channel, for all queues of the
+// channel together. So an address has the messages of the channels that consume from this queue, and of those without a consumer, which may
+// have fetched from it. If these are fewer than the queue's unacknowledged messages, ByAddress is nil: the figures of queue and channels
+// are of different times.
 //
-// All figures are those of the last report of a queue or channel, which report every 5 s (collect_statistics_interval) to what the API collects
-// every 5 s. Measured on 3.10: a message is seen 3 to 7 s after it was published, and as long after it was taken or given back. AMQP tells at
-// once.
+// All figures are from the last report of a queue or channel. These report every 5 s (collect_statistics_interval), and the API collects
+// the reports every 5 s. Measured on 3.10: a message is counted 3 to 7 s after it was published, and as long after it was taken or
+// returned. AMQP has no delay.
 func (w *web) askRabbitMQ(ctx context.Context, t demand.Target) (demand.Reading, error) {
 	path := "/api/queues/" + url.PathEscape(t.Vhost) + "/" + url.PathEscape(t.Queue)
 	a, err := w.get(ctx, t, path, "columns=messages_ready,messages_unacknowledged,consumer_details.channel_details.name")
@@ -65,7 +66,7 @@ func (w *web) askRabbitMQ(ctx context.Context, t demand.Target) (demand.Reading,
 	return reading, nil
 }
 
-// holders is what is held by address, or nil if that cannot be said.
+// holders returns the unacknowledged messages by address, or nil if that is unknown.
 func (w *web) holders(ctx context.Context, t demand.Target, q rabbitQueue) map[string]float64 {
 	a, err := w.get(ctx, t, "/api/vhosts/"+url.PathEscape(t.Vhost)+"/channels",
 		"columns=name,messages_unacknowledged,consumer_count,connection_details.peer_host")
@@ -98,25 +99,25 @@ func (w *web) holders(ctx context.Context, t demand.Target, q rabbitQueue) map[s
 	return held
 }
 
-// rabbitProblem tells what is wrong from what the API answered. It answers the same if a vhost or if a queue is missing, so it is then asked for
-// all queues of the vhost: the vhost itself is shown to administrators only.
+// rabbitProblem returns the problem for an answer of the API. The answer is the same for a missing vhost and a missing queue, so all queues
+// of the vhost are requested then: only administrators may read the vhost itself.
 func (w *web) rabbitProblem(ctx context.Context, a answer, t demand.Target) error {
-	var said struct {
+	var refusal struct {
 		Reason string `json:"reason"`
 	}
 	switch a.status {
 	case http.StatusUnauthorized:
-		if a.decode(t, &said) != nil {
+		if a.decode(t, &refusal) != nil {
 			break
 		}
 		switch {
-		case strings.Contains(said.Reason, "virtual host"):
+		case strings.Contains(refusal.Reason, "virtual host"):
 			return problem(Refused, "the user may not use vhost %q of %s, or that vhost does not exist; give permissions there: ^$ for all three is enough", t.Vhost, t.Address())
-		case strings.Contains(said.Reason, "management"):
+		case strings.Contains(refusal.Reason, "management"):
 			return problem(Refused, "the user may not use the management API of %s; give it the tag monitoring", t.Address())
 		}
 	case http.StatusNotFound:
-		if a.decode(t, &said) != nil {
+		if a.decode(t, &refusal) != nil {
 			return problem(BadAnswer, "%s answers, and is not the management API of RabbitMQ; its port is 15672 unless set", t.Address())
 		}
 		queues := "/api/queues/" + url.PathEscape(t.Vhost)

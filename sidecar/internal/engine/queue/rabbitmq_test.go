@@ -13,10 +13,10 @@ import (
 	"stoker/sidecar/internal/test/queuetest"
 )
 
-// The users of the tests: one that may do nothing but ask, and one that may not even use the vhost.
+// The users of the tests: one that may only read, and one that may not use the vhost.
 const (
 	asker    = "asker"
-	stranger = "stranger"
+	foreign  = "foreign"
 	password = "p/a:s@s?w#o%r d"
 	vhost    = "work/shop"
 )
@@ -28,7 +28,7 @@ func TestRabbitMQ(t *testing.T) {
 	r.User(t, asker, password, "monitoring")
 	r.Permit(t, vhost, asker, "^$")
 	r.Permit(t, "/", asker, "^$")
-	r.User(t, stranger, password, "")
+	r.User(t, foreign, password, "")
 	t.Run("AMQP", func(t *testing.T) { testAMQP(t, r) })
 	t.Run("management", func(t *testing.T) { testManagement(t, r) })
 	t.Run("TLS", func(t *testing.T) {
@@ -59,11 +59,11 @@ func testAMQP(t *testing.T, r *queuetest.Rabbit) {
 	require.InDelta(t, 1, reads(t, p, text("tasks")).Waiting, 0, "the connection goes on")
 	fails(t, p, r.Source("amqp", asker, password, "nowhere", "q"), NoVhost, `vhost "nowhere" does not exist`)
 	fails(t, p, r.Source("amqp", asker, "hunter2", vhost, "q"), Refused, "refused user or password")
-	fails(t, p, r.Source("amqp", "nobody", password, vhost, "q"), Refused, "refused user or password")
-	fails(t, p, r.Source("amqp", stranger, password, vhost, "q"), Refused, `the user may not use vhost "work/shop"`)
-	fails(t, p, "amqps://"+r.Address+"?queue=tasks", BadAnswer, "does not speak TLS; write amqp://")
-	fails(t, p, "amqp://"+r.TLSAddress+"?queue=tasks", BadAnswer, "does not speak AMQP 0-9-1 without TLS")
-	fails(t, p, "amqp://"+r.ManagementAddress+"?queue=tasks", BadAnswer, "does not speak AMQP")
+	fails(t, p, r.Source("amqp", "no-such-user", password, vhost, "q"), Refused, "refused user or password")
+	fails(t, p, r.Source("amqp", foreign, password, vhost, "q"), Refused, `the user may not use vhost "work/shop"`)
+	fails(t, p, "amqps://"+r.Address+"?queue=tasks", BadAnswer, "does not use TLS; write amqp://")
+	fails(t, p, "amqp://"+r.TLSAddress+"?queue=tasks", BadAnswer, "does not use AMQP 0-9-1 without TLS")
+	fails(t, p, "amqp://"+r.ManagementAddress+"?queue=tasks", BadAnswer, "does not use AMQP")
 
 	c := r.Connect(t, vhost)
 	ch, err := c.Channel()
@@ -105,7 +105,7 @@ func testManagement(t *testing.T, r *queuetest.Rabbit) {
 	require.True(t, ok)
 	r.Declare(t, vhost, "another")
 	r.Publish(t, vhost, "another", "1")
-	consume(t, r, "another", 1) // what it holds is of another queue
+	consume(t, r, "another", 1) // its message is of another queue
 	eventually(t, p, text("a/b c"), counted(3, 3, map[string]float64{"127.0.0.1": 3}))
 
 	require.NoError(t, holder.Close())
@@ -115,7 +115,7 @@ func testManagement(t *testing.T, r *queuetest.Rabbit) {
 	fails(t, p, text("nothing"), NoQueue, `queue "nothing" does not exist`)
 	fails(t, p, r.Source("rabbitmq+http", asker, password, "nowhere", "q"), NoVhost, `vhost "nowhere" does not exist`)
 	fails(t, p, r.Source("rabbitmq+http", asker, "hunter2", vhost, "q"), Refused, "refused user or password")
-	fails(t, p, r.Source("rabbitmq+http", stranger, password, vhost, "q"), Refused, "give it the tag monitoring")
+	fails(t, p, r.Source("rabbitmq+http", foreign, password, vhost, "q"), Refused, "give it the tag monitoring")
 	r.User(t, "outsider", password, "monitoring")
 	fails(t, p, r.Source("rabbitmq+http", "outsider", password, vhost, "a/b c"), Refused, `the user may not use vhost "work/shop"`)
 }
@@ -136,7 +136,7 @@ func eventually(t *testing.T, p *Pool, text string, want demand.Reading) {
 	require.Equal(t, want, last)
 }
 
-// connections is how many Stoker has to the server.
+// connections returns the number of Stoker's connections to the server.
 func connections(t *testing.T, r *queuetest.Rabbit) int {
 	t.Helper()
 	var all []struct {
@@ -152,7 +152,7 @@ func connections(t *testing.T, r *queuetest.Rabbit) int {
 	return n
 }
 
-// Queues of one vhost share a connection, that is kept, has a name, and ends when nobody asks.
+// Queues of one vhost share a connection, which has a name, is kept, and is closed when it is unused.
 func testConnections(t *testing.T, r *queuetest.Rabbit) {
 	require.Eventually(t, func() bool { return connections(t, r) == 0 }, 30*time.Second, 200*time.Millisecond, "those of other tests have ended")
 	p := newPool(t, Options{Idle: 15 * time.Second})
@@ -176,12 +176,12 @@ func testConnections(t *testing.T, r *queuetest.Rabbit) {
 		require.NoError(t, <-failed)
 	}
 	require.Eventually(t, func() bool { return connections(t, r) == 1 }, 10*time.Second, 200*time.Millisecond, "all queues of a vhost share one")
-	require.Eventually(t, func() bool { return connections(t, r) == 0 }, 40*time.Second, 200*time.Millisecond, "it ends when nobody asks")
+	require.Eventually(t, func() bool { return connections(t, r) == 0 }, 40*time.Second, 200*time.Millisecond, "it is closed when unused")
 	r.Publish(t, vhost, "one", "1")
 	require.InDelta(t, 1, reads(t, p, r.Source("amqp", asker, password, vhost, "one")).Waiting, 0, "and is opened again")
 }
 
-// Ask recovers by itself, within one question, from a server that was away.
+// Ask recovers by itself, within one call, when a server returns.
 func testOutages(t *testing.T, r *queuetest.Rabbit) {
 	p := newPool(t, Options{})
 	plain, api := r.Source("amqp", asker, password, vhost, "lasting"), r.Source("rabbitmq+http", asker, password, vhost, "lasting")
@@ -202,7 +202,7 @@ func testOutages(t *testing.T, r *queuetest.Rabbit) {
 	r.Resume(t)
 	require.InDelta(t, 2, reads(t, p, plain).Waiting, 0)
 
-	r.Restart(t) // the pool has a connection to the one before
+	r.Restart(t) // the pool has a connection to the old process
 	require.InDelta(t, 2, reads(t, p, plain).Waiting, 0, "the first question works")
 	eventually(t, p, api, counted(2, 0, map[string]float64{}))
 

@@ -13,10 +13,10 @@ import (
 	"stoker/sidecar/internal/core/demand"
 )
 
-// redisConnections is how many questions one server is asked at once, with one user and database. Others wait.
+// redisConnections is the number of concurrent requests to one server, with one user and database. Others wait.
 const redisConnections = 4
 
-// redisServer asks one database of a server.
+// redisServer reads one database of a server.
 type redisServer struct {
 	target demand.Target
 	dial   dialer
@@ -48,7 +48,7 @@ func (s *redisServer) ask(ctx context.Context, t demand.Target) (demand.Reading,
 			return demand.Reading{}, s.explain(err, t)
 		}
 		reading, err := s.read(ctx, link, t)
-		if link.Err() == nil { // the connection is good, whatever was answered
+		if link.Err() == nil { // the connection works, whatever the answer is
 			s.keep(link)
 			return reading, s.explain(err, t)
 		}
@@ -56,7 +56,7 @@ func (s *redisServer) ask(ctx context.Context, t demand.Target) (demand.Reading,
 		if ctx.Err() != nil || fresh || errors.Is(err, errTooLong) {
 			return demand.Reading{}, s.explain(err, t)
 		}
-		// The connection was kept, and lost since the last question.
+		// A kept connection was lost since the last request.
 	}
 }
 
@@ -105,16 +105,16 @@ func (s *redisServer) read(ctx context.Context, link *redisLink, t demand.Target
 	if t.Stream != "" {
 		return readStream(ctx, link, t)
 	}
-	// A list without items does not exist in Redis: that is a length of 0, and no error.
+	// An empty list does not exist in Redis: its length is 0, which is no error.
 	length, err := redis.Int64(redis.DoContext(link.Conn, ctx, "LLEN", t.List))
 	return demand.Reading{Waiting: float64(length), InHand: demand.InHand{Kind: demand.InHandUnknown}}, err
 }
 
-// readStream reads what a group has not been given yet (its lag), and what its consumers hold (pending).
+// readStream reads the number of entries not yet delivered to a group (its lag), and of those that its consumers hold (pending).
 //
-// Redis before 7.0 does not tell the lag, and 7.0 does not where entries were deleted that were not delivered, or where the group began at an
-// arbitrary entry. Then it is 0 if no entry follows the last one that was delivered, else what the stream holds and is not pending. That is
-// too many where entries that are done stay in the stream.
+// Redis before 7.0 does not report the lag. Redis 7.0 does not if undelivered entries were deleted, or if the group began at an arbitrary
+// entry. Then the lag is 0 if no entry follows the last delivered one, else the length of the stream without the pending entries. That is
+// too high if processed entries stay in the stream.
 func readStream(ctx context.Context, link *redisLink, t demand.Target) (demand.Reading, error) {
 	groups, err := redis.Values(redis.DoContext(link.Conn, ctx, "XINFO", "GROUPS", t.Stream))
 	if err != nil {
@@ -168,8 +168,7 @@ func countAfter(ctx context.Context, link *redisLink, stream, last string, pendi
 	return max(length-pending, 1), err
 }
 
-// explain tells what Redis had against a question. An answer of Redis begins with a word for programs. Its other words may hold what was
-// sent.
+// explain returns the problem for an error of Redis. An error of Redis begins with a code. The rest of its text may repeat the request.
 func (s *redisServer) explain(err error, t demand.Target) error {
 	if err == nil {
 		return nil
@@ -180,26 +179,26 @@ func (s *redisServer) explain(err error, t demand.Target) error {
 	if errors.Is(err, errTooLong) {
 		return problem(BadAnswer, "the answer of %s is longer than 1 MiB", t.Address())
 	}
-	said, ok := errors.AsType[redis.Error](err)
+	refusal, ok := errors.AsType[redis.Error](err)
 	if !ok {
 		if strings.HasPrefix(err.Error(), "redigo: ") {
 			return problem(BadAnswer, "%s does not answer as a server of %s does; see whether host and port are right", t.Address(), protocol(t))
 		}
 		return err
 	}
-	code, words, _ := strings.Cut(string(said), " ")
+	code, text, _ := strings.Cut(string(refusal), " ")
 	switch {
-	case strings.Contains(words, "without any password configured"):
+	case strings.Contains(text, "without any password configured"):
 		return problem(Refused, "%s has no password; leave it out of the URL", t.Address())
-	case code == "NOAUTH", code == "WRONGPASS", strings.Contains(words, "AUTH"):
+	case code == "NOAUTH", code == "WRONGPASS", strings.Contains(text, "AUTH"):
 		return problem(Refused, "%s refused user or password, or the lack of one; write redis://user:password@host, or redis://:password@host", t.Address())
 	case code == "NOPERM":
 		return problem(Refused, "the user may not read %s on %s; give it +llen, or +xinfo, +xrange and +xlen, and the key", what(t), t.Address())
 	case code == "WRONGTYPE":
 		return problem(WrongType, "%s on %s is of another type; correct the name, or write %s", what(t), t.Address(), other(t))
-	case strings.Contains(words, "no such key"):
+	case strings.Contains(text, "no such key"):
 		return problem(NoStream, "stream %q does not exist on %s in database %d; create it, or correct stream=", t.Stream, t.Address(), t.Database)
-	case strings.Contains(words, "DB index"):
+	case strings.Contains(text, "DB index"):
 		return problem(BadAnswer, "%s has no database %d; correct the path of the URL", t.Address(), t.Database)
 	case code == "LOADING", code == "MASTERDOWN", code == "BUSY", code == "CLUSTERDOWN":
 		return problem(Unreachable, "%s is not ready (%s)", t.Address(), code)

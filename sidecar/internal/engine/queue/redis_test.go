@@ -61,15 +61,15 @@ func testStreams(t *testing.T, r *queuetest.RedisServer) {
 	r.Do(t, 0, "XACK", "s", "g", ids[0])
 	require.Equal(t, stream(3, 1), reads(t, p, text))
 
-	// An entry that was deleted before it was delivered: Redis does not know the lag any more.
+	// An entry was deleted before it was delivered: Redis cannot compute the lag any more.
 	r.Do(t, 0, "XDEL", "s", ids[3])
 	require.Equal(t, stream(3, 1), reads(t, p, text), "of 4 entries one is pending: at most 3 wait")
 	r.Do(t, 0, "XDEL", "s", ids[0])
-	require.Equal(t, stream(2, 1), reads(t, p, text), "where what is done is deleted, it is exact")
+	require.Equal(t, stream(2, 1), reads(t, p, text), "exact if processed entries are deleted")
 	r.Do(t, 0, "XREADGROUP", "GROUP", "g", "c", "COUNT", 9, "STREAMS", "s", ">")
 	require.Equal(t, stream(0, 3), reads(t, p, text))
 	r.Do(t, 0, "XACK", "s", "g", ids[1], ids[2], ids[4])
-	require.Equal(t, stream(0, 0), reads(t, p, text), "nothing follows what was delivered, whatever is left in the stream")
+	require.Equal(t, stream(0, 0), reads(t, p, text), "no entry follows the last delivered one")
 	add(t, r, 1)
 	require.GreaterOrEqual(t, reads(t, p, text).Waiting, 1.0)
 }
@@ -93,7 +93,7 @@ func testRedisRefusals(t *testing.T, r *queuetest.RedisServer) {
 	fails(t, p, r.Source("redis", "", "wrong", 0, "list=x"), Refused, "has no password; leave it out of the URL")
 	fails(t, p, r.Source("redis", "nothing", redisPassword, 0, "list=x"), Refused, `the user may not read list "x"`)
 	fails(t, p, r.Source("redis", "", "", 99, "list=x"), BadAnswer, "has no database 99; correct the path of the URL")
-	fails(t, p, "redis://"+r.TLSAddress+"?list=x", Unreachable, "ended the connection; see whether it speaks Redis without TLS")
+	fails(t, p, "redis://"+r.TLSAddress+"?list=x", Unreachable, "ended the connection; check that it uses Redis without TLS")
 
 	locked := queuetest.Redis(t, []string{"requirepass " + redisPassword})
 	fails(t, p, "redis://"+locked.Address+"?list=x", Refused, "refused user or password, or the lack of one")
@@ -121,7 +121,7 @@ func testRedisConnections(t *testing.T, r *queuetest.RedisServer) {
 	}
 	require.LessOrEqual(t, clients(t, r, "asker"), redisConnections)
 	require.NotZero(t, clients(t, r, "asker"))
-	require.Eventually(t, func() bool { return clients(t, r, "asker") == 0 }, 10*time.Second, 50*time.Millisecond, "they end when nobody asks")
+	require.Eventually(t, func() bool { return clients(t, r, "asker") == 0 }, 10*time.Second, 50*time.Millisecond, "they are closed when unused")
 	reads(t, p, r.Source("redis", "asker", redisPassword, 0, "list=1"))
 }
 

@@ -18,12 +18,12 @@ import (
 	"stoker/sidecar/internal/test/queuetest"
 )
 
-// odd are passwords that end a part of a URL, or are written in another way within one. Each has the word ter2 in it.
+// odd returns passwords that contain the end of a URL part, or are escaped in a URL. Each contains ter2.
 func odd() []string {
 	return []string{"hunter2", "hun/ter2", "hun@ter2", "hun:ter2", "hun?ter2", "hun#ter2", "hun%ter2", "hun&ter2", "hun+ter2", "hün ter2", `hun"ter2`, "hun\r\nter2", "%74er2"}
 }
 
-// withSecrets is every kind of source on a server, with the secret in all places that may hold one.
+// withSecrets returns every kind of source on a server, with the secret in all parts that may hold one.
 func withSecrets(address, secret string) []string {
 	login := url.UserPassword("u"+secret, secret).String() + "@" + address
 	token := url.QueryEscape(secret)
@@ -35,16 +35,16 @@ func withSecrets(address, secret string) []string {
 	}
 }
 
-// echo answers with all that it was sent, in every place that an error might quote.
+// echo answers with all that it received, in every field that an error might quote.
 func echo(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		user, password, _ := r.BasicAuth()
-		said := fmt.Sprintf("%s %s %s %s", r.RequestURI, user, password, r.URL.Query().Get("token"))
+		received := fmt.Sprintf("%s %s %s %s", r.RequestURI, user, password, r.URL.Query().Get("token"))
 		w.Header().Set("Location", "http://"+url.QueryEscape(password)+".example/"+r.URL.RawQuery)
-		w.Header().Set("Content-Type", said)
+		w.Header().Set("Content-Type", received)
 		w.WriteHeader(status)
 		_ = json.NewEncoder(w).Encode(map[string]any{
-			"status": "error", "error": said, "reason": said, "q": said, "messages_ready": said, "data": map[string]any{"resultType": said},
+			"status": "error", "error": received, "reason": received, "q": received, "messages_ready": received, "data": map[string]any{"resultType": received},
 		})
 	}
 }
@@ -55,7 +55,7 @@ func TestSecretsStaySecret(t *testing.T) {
 	require.NoError(t, closed.Close())
 	greeter, _ := silent(t, "hello\r\n")
 	hanging, _ := silent(t, "")
-	addresses := map[string]string{"nobody": closed.Addr().String(), "greeter": greeter, "hanging": hanging, "no name": "no-such-host.invalid:1"}
+	addresses := map[string]string{"closed": closed.Addr().String(), "greeter": greeter, "hanging": hanging, "no name": "no-such-host.invalid:1"}
 	for _, status := range []int{200, 302, 400, 401, 403, 404, 500} {
 		addresses[fmt.Sprint("echo ", status)] = serve(t, echo(status))
 	}
@@ -64,13 +64,13 @@ func TestSecretsStaySecret(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			secrets := odd()
 			if name == "no name" {
-				secrets = secrets[:2] // each question takes some time
+				secrets = secrets[:2] // each request takes some time
 			}
 			for _, secret := range secrets {
 				for _, text := range withSecrets(address, secret) {
 					limit := 5 * time.Second
 					if name == "hanging" || strings.HasPrefix(name, "echo") && strings.Contains(text, "amqp") || strings.Contains(text, "rediss") {
-						limit = 10 * time.Millisecond // the end of the time is what is tested
+						limit = 10 * time.Millisecond // this tests the timeout
 					}
 					staysSecret(t, p, text, limit)
 				}
@@ -79,7 +79,7 @@ func TestSecretsStaySecret(t *testing.T) {
 	}
 }
 
-// staysSecret asks and wants an error without a secret, in whatever way it is printed.
+// staysSecret requires an error without a secret, however it is printed.
 func staysSecret(t *testing.T, p *Pool, text string, limit time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -110,7 +110,7 @@ func TestSecretsStaySecretOnRealServers(t *testing.T) {
 			r.Address: "amqp://", r.ManagementAddress: "rabbitmq+http://", redis.Address: "redis://", open.Address: "redis://", prometheus.Address: "prometheus+http://",
 		} {
 			for _, text := range withSecrets(address, secret) {
-				limit := 100 * time.Millisecond // what another server makes of it
+				limit := 100 * time.Millisecond // to see the errors of another server
 				if strings.HasPrefix(text, own) {
 					limit = 10 * time.Second
 				}

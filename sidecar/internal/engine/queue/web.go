@@ -16,16 +16,16 @@ import (
 )
 
 const (
-	// longestAnswer bounds what is read of an answer, in bytes.
+	// longestAnswer bounds the bytes read of an answer.
 	longestAnswer = 1 << 20
-	// mostRedirects of one question, all on the same host.
+	// mostRedirects bounds the redirects of one request, all on the same host.
 	mostRedirects  = 3
 	longestHeaders = 1 << 16
-	// Connections without a question, to all servers and to each.
+	// Idle connections, to all servers and to each.
 	idleConnections, idlePerServer = 32, 2
 )
 
-// web asks over HTTP.
+// web reads sources over HTTP.
 type web struct{ client *http.Client }
 
 func newWeb(o Options) *web {
@@ -38,7 +38,7 @@ func newWeb(o Options) *web {
 	}}
 }
 
-// sameServer follows redirects on one server. Another one would be given user and password, or answer in the first one's place.
+// sameServer follows redirects on one server. Another server would receive user and password, or answer in place of the first one.
 func sameServer(next *http.Request, before []*http.Request) error {
 	first := before[0].URL
 	if next.URL.Host != first.Host || next.URL.Scheme != first.Scheme || len(before) > mostRedirects {
@@ -62,15 +62,15 @@ func (w *web) ask(ctx context.Context, t demand.Target) (demand.Reading, error) 
 	return demand.Reading{}, problem(BadAnswer, "not a source over HTTP")
 }
 
-// answer is what a server said, whatever its status.
+// answer is a server's answer, whatever its status.
 type answer struct {
 	status int
-	kind   string // of the content
-	to     string // where it redirects to
+	kind   string // the content type
+	to     string // the target of a redirect
 	body   []byte
 }
 
-// get asks for a path, which is escaped, with parameters.
+// get requests a path, which is escaped, with parameters.
 func (w *web) get(ctx context.Context, t demand.Target, path, params string) (answer, error) {
 	scheme := "http://"
 	if t.TLS {
@@ -110,15 +110,15 @@ func (w *web) get(ctx context.Context, t demand.Target, path, params string) (an
 	return a, nil
 }
 
-// webProblem knows the one error of HTTP that has no type.
+// webProblem detects the one error of HTTP that has no type.
 func webProblem(err error, t demand.Target) error {
 	if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
-		return problem(BadAnswer, "%s does not speak TLS; write %s://, or another port", t.Address(), withoutTLS(t))
+		return problem(BadAnswer, "%s does not use TLS; write %s://, or another port", t.Address(), withoutTLS(t))
 	}
 	return err
 }
 
-// statusProblem is what the status says, or nil.
+// statusProblem returns the problem for the status, or nil.
 func (a answer) statusProblem(t demand.Target) *Error {
 	switch {
 	case a.status == http.StatusUnauthorized:
@@ -133,7 +133,7 @@ func (a answer) statusProblem(t demand.Target) *Error {
 	return nil
 }
 
-// towards does not say where a redirect leads: what servers put there may hold what was sent to them.
+// towards describes a redirect without its target: that may repeat secrets of the request.
 func towards(to, from *url.URL) string {
 	switch {
 	case to.Hostname() != from.Hostname():
@@ -146,7 +146,7 @@ func towards(to, from *url.URL) string {
 	return "again and again"
 }
 
-// decode reads JSON. Numbers are json.Number where into is of any type.
+// decode parses JSON. Numbers are json.Number if into is of type any.
 func (a answer) decode(t demand.Target, into any) error {
 	decoder := json.NewDecoder(strings.NewReader(string(a.body)))
 	decoder.UseNumber()
@@ -163,7 +163,7 @@ func (a answer) decode(t demand.Target, into any) error {
 	return problem(BadAnswer, "%s answered something that is not the JSON that was asked for; correct the path", t.Address())
 }
 
-// finite reads a number as text.
+// finite parses a finite number.
 func finite(text, what string, t demand.Target) (float64, error) {
 	value, err := json.Number(strings.TrimSpace(text)).Float64()
 	if err != nil || math.IsNaN(value) || math.IsInf(value, 0) {

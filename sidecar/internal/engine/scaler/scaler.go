@@ -1,5 +1,5 @@
-// Package scaler carries out what core/service decides: it looks at the Swarm, asks the sources of work, and sends the updates of services. It
-// decides nothing.
+// Package scaler carries out the decisions of core/service: it reads the Swarm, polls the sources of work, and sends the updates of
+// services. It makes no decisions.
 package scaler
 
 import (
@@ -14,14 +14,14 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// The bounds of what may take long. An answer that comes later is none.
+// The bounds of calls that may take long. A later answer does not count.
 const (
 	callLimit   = 10 * time.Second
 	sourceLimit = 5 * time.Second
 	mostLost    = 100 // losses that wait for the next round
 )
 
-// Swarm is what the engine is asked. docker.Swarm is one.
+// Swarm is the calls of the engine. docker.Swarm implements it.
 type Swarm interface {
 	Look(ctx context.Context) service.Look
 	Tasks(ctx context.Context, id string) ([]service.Task, error)
@@ -33,10 +33,10 @@ type Options struct {
 	Settings service.Settings
 	Swarm    Swarm
 	Ask      func(ctx context.Context, s demand.Source) (demand.Reading, error)
-	Tell     func([]worker.Event) // must not block
+	Record   func([]worker.Event) // must not block
 }
 
-// Scaler is the one loop that owns the services. Its methods may be called at the same time.
+// Scaler is the one loop that owns the services. Its methods may be called concurrently.
 type Scaler struct {
 	opts Options
 	view atomic.Pointer[service.View]
@@ -45,17 +45,17 @@ type Scaler struct {
 	lost []service.Loss
 }
 
-// New makes a Scaler that does nothing before Run.
+// New returns a Scaler that does nothing before Run.
 func New(o Options) *Scaler {
 	s := &Scaler{opts: o}
 	s.view.Store(&service.View{})
 	return s
 }
 
-// View is the last picture.
+// View returns the latest view.
 func (s *Scaler) View() service.View { return *s.view.Load() }
 
-// Record takes in the tasks of services that Swarm may not replace. It does not block.
+// Record stores the lost tasks of services that Swarm may not replace. It does not block.
 func (s *Scaler) Record(events []worker.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,10 +83,10 @@ func (s *Scaler) Run(ctx context.Context) {
 	}
 }
 
-// shortestWait is between two looks that follow each other at once, as after a conflict.
+// shortestWait is the time between two rounds that follow each other at once, as after a conflict.
 const shortestWait = 100 * time.Millisecond
 
-// round is one look and what follows from it. It decides with what was seen in the same round only.
+// round reads the Swarm once, and acts on the result. Its decisions use only the data of the same round.
 func (s *Scaler) round(ctx context.Context, table *service.Table) {
 	s.mu.Lock()
 	for _, l := range s.lost {
@@ -116,11 +116,11 @@ func (s *Scaler) round(ctx context.Context, table *service.Table) {
 		table.Finish(time.Now(), c, result, why)
 	}
 	if events := table.Take(); len(events) > 0 {
-		s.opts.Tell(events)
+		s.opts.Record(events)
 	}
 }
 
-// askSources asks those that are due, all at once.
+// askSources polls the sources that are due, concurrently.
 func (s *Scaler) askSources(ctx context.Context, table *service.Table) {
 	due := table.Due(time.Now())
 	readings, errs := make([]demand.Reading, len(due)), make([]error, len(due))

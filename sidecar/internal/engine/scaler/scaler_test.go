@@ -16,7 +16,7 @@ import (
 	"stoker/sidecar/internal/engine/scaler"
 )
 
-// swarm has one service, and gives each update the next of its results; the last one counts for the rest.
+// swarm has one service, and returns the next of its results for each update; the last one is repeated.
 type swarm struct {
 	mu      sync.Mutex
 	role    service.Role
@@ -50,40 +50,40 @@ func (s *swarm) Update(_ context.Context, c service.Change) (service.Result, str
 	return r, ""
 }
 
-// run has a Scaler work for a while, with three items of work.
+// run runs a Scaler for a while, with three items of work.
 func run(t *testing.T, s *swarm, length time.Duration) []worker.EventKind {
 	t.Helper()
 	labels := map[string]string{"stoker.demand": "redis://host/0?list=l", "stoker.max-replicas": "4"}
 	s.service = service.Service{ID: "web", Name: "web", Version: 1, Labels: labels, Replicated: true, Replicas: 1, Running: 1, Condition: "any"}
-	var told []worker.EventKind
+	var recorded []worker.EventKind
 	one := scaler.New(scaler.Options{
 		Settings: service.Settings{Rules: policy.Rules{Defaults: policy.Defaults{Policy: policy.Default()}}, Zone: time.UTC},
 		Swarm:    s,
 		Ask:      func(context.Context, demand.Source) (demand.Reading, error) { return demand.Reading{Waiting: 3}, nil },
-		Tell: func(events []worker.Event) {
+		Record: func(events []worker.Event) {
 			for _, e := range events {
-				told = append(told, e.Kind)
+				recorded = append(recorded, e.Kind)
 			}
 		},
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), length)
 	defer cancel()
 	one.Run(ctx)
-	return told
+	return recorded
 }
 
-// A change is sent with the version that was seen, once, and told.
+// A change is sent once, with the version that was read, and recorded.
 func TestScaler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &swarm{role: service.RoleLeader, results: []service.Result{service.Done}}
-		require.Equal(t, []worker.EventKind{worker.EventServiceScaled}, run(t, s, 30*time.Second)) // what waits for a minute counts as more
+		require.Equal(t, []worker.EventKind{worker.EventServiceScaled}, run(t, s, 30*time.Second)) // items that wait for a minute count as more
 		require.Len(t, s.updates, 1)
 		require.Equal(t, uint64(1), s.updates[0].Version)
 		require.Greater(t, s.updates[0].To, 1)
 	})
 }
 
-// After a conflict it looks again at once, and sends the update with the version that it sees then.
+// After a conflict it reads the service again at once, and sends the update with the new version.
 func TestScalerLooksAgainAfterAConflict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &swarm{role: service.RoleLeader, results: []service.Result{service.Conflict, service.Done}}
@@ -93,7 +93,7 @@ func TestScalerLooksAgainAfterAConflict(t *testing.T) {
 	})
 }
 
-// A follower looks, and sends nothing.
+// A follower reads the Swarm, and sends no update.
 func TestScalerFollows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &swarm{role: service.RoleFollower, results: []service.Result{service.Done}}

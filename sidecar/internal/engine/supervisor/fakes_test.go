@@ -19,14 +19,14 @@ type call struct {
 	at     time.Time
 }
 
-// engine is a fake that takes some time for each verb, and keeps what its containers are.
+// engine is a fake with a duration for each verb, which stores its containers' state.
 type engine struct {
 	mu    sync.Mutex
 	calls []call
 	takes map[worker.Verb]time.Duration
 	state map[string]worker.Snapshot
 	fails map[worker.Verb]worker.Outcome // the next answer of that verb
-	stuck <-chan struct{}                // a stop ends when it is closed, whatever its context says
+	stuck <-chan struct{}                // a stop ends only when it is closed, even if its context is done
 }
 
 func (e *engine) Do(ctx context.Context, a worker.Action) worker.Outcome {
@@ -66,14 +66,14 @@ func (e *engine) answer(a worker.Action) worker.Outcome {
 	return worker.Outcome{Result: worker.Done, Answer: worker.Answer{Snapshot: &s}}
 }
 
-// take makes each action of a verb last so long from now on.
+// take sets the duration of each later action of a verb.
 func (e *engine) take(v worker.Verb, d time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.takes[v] = d
 }
 
-// fail is the next answer to a verb.
+// fail sets the next outcome of a verb.
 func (e *engine) fail(v worker.Verb, out worker.Outcome) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -88,7 +88,7 @@ func (e *engine) set(id string, change func(*worker.Snapshot)) {
 	e.state[id] = s
 }
 
-// done is when each action of a verb reached the engine.
+// done returns the actions of a verb that reached the engine, with their times.
 func (e *engine) done(v worker.Verb) []call {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -101,7 +101,7 @@ func (e *engine) done(v worker.Verb) []call {
 	return out
 }
 
-// journal is a fake whose Sync takes its time, or as long as it is let.
+// journal is a fake whose Sync takes a given time, or until it is released.
 type journal struct {
 	mu    sync.Mutex
 	takes time.Duration
@@ -144,20 +144,20 @@ func (j *journal) Sync(ctx context.Context) error {
 	}
 }
 
-// sink keeps what it is told.
+// sink stores the recorded events.
 type sink struct {
-	mu    sync.Mutex
-	notes []worker.Event
+	mu     sync.Mutex
+	events []worker.Event
 }
 
-func (s *sink) Record(notes []worker.Event) {
+func (s *sink) Record(events []worker.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.notes = append(s.notes, notes...)
+	s.events = append(s.events, events...)
 }
 
-// stage is a supervisor with fakes around it, inside a bubble.
-type stage struct {
+// fixture is a supervisor with fakes, inside a bubble.
+type fixture struct {
 	engine  *engine
 	journal *journal
 	sink    *sink
@@ -169,12 +169,11 @@ type stage struct {
 
 var enabled = map[string]string{"stoker.enable": "true"}
 
-// play runs a test in a bubble, with a supervisor whose workers run and are known, and sees to its end. A goroutine that
-// is left behind fails the bubble.
-func play(t *testing.T, keys []string, test func(t *testing.T, s *stage)) {
+// run runs a test in a bubble, with a supervisor of running workers, and waits for its end. A leaked goroutine fails the bubble.
+func run(t *testing.T, keys []string, test func(t *testing.T, s *fixture)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s := &stage{
+		s := &fixture{
 			engine: &engine{
 				takes: map[worker.Verb]time.Duration{}, state: map[string]worker.Snapshot{},
 				fails: map[worker.Verb]worker.Outcome{},
@@ -197,7 +196,7 @@ func play(t *testing.T, keys []string, test func(t *testing.T, s *stage)) {
 	})
 }
 
-func (s *stage) open(keys []string) {
+func (s *fixture) open(keys []string) {
 	now := time.Now()
 	s.seen <- worker.Observation{Kind: worker.Connecting, At: now, Engine: worker.Engine{Now: now}}
 	s.seen <- worker.Observation{Kind: worker.ListBegin, At: now}
@@ -211,29 +210,29 @@ func (s *stage) open(keys []string) {
 				HealthState:  worker.HealthState{HasHealthcheck: true, Health: worker.HealthHealthy},
 			}
 		})
-		s.tell(worker.Listed, key)
+		s.observe(worker.Listed, key)
 	}
 	s.seen <- worker.Observation{Kind: worker.ListEnd, At: now}
 	synctest.Wait()
 }
 
-func (s *stage) tell(kind worker.Kind, key string) {
+func (s *fixture) observe(kind worker.Kind, key string) {
 	s.seen <- worker.Observation{
 		Kind: kind, At: time.Now(), ID: key, Key: worker.Key(key), Labels: enabled, ListState: worker.ListState{Status: worker.StatusRunning,
 			Health: worker.HealthHealthy},
 	}
 }
 
-func (s *stage) crash(key string) {
+func (s *fixture) crash(key string) {
 	s.engine.set(key, func(c *worker.Snapshot) {
 		c.Status, c.ExitCode, c.FinishedAt = worker.StatusExited, 1, time.Now()
 	})
 	s.seen <- worker.Observation{Kind: worker.Exited, At: time.Now(), ID: key, Key: worker.Key(key), Labels: enabled, Exit: worker.Exit{ExitCode: 1}}
 }
 
-func (s *stage) sicken(key string) {
+func (s *fixture) makeUnhealthy(key string) {
 	s.engine.set(key, func(c *worker.Snapshot) {
 		c.Health, c.Probes = worker.HealthUnhealthy, []worker.Probe{{At: time.Now(), ExitCode: 1}}
 	})
-	s.tell(worker.Unhealthy, key)
+	s.observe(worker.Unhealthy, key)
 }

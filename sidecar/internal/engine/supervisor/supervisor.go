@@ -1,5 +1,5 @@
-// Package supervisor runs the one loop that owns the fleet, and the actions that the fleet asks for. It knows no Docker
-// types and decides nothing.
+// Package supervisor runs the one loop that owns the fleet, and the actions that the fleet requests. It uses no Docker types and makes no
+// decisions.
 package supervisor
 
 import (
@@ -19,7 +19,7 @@ type Engine interface {
 	Do(ctx context.Context, a worker.Action) worker.Outcome
 }
 
-// Journal keeps what must survive. Only Sync waits: until all that was put before is safe, or cannot be made safe.
+// Journal stores what must survive a crash. Only Sync waits: until all earlier changes are on disk, or cannot be written.
 type Journal interface {
 	Put(mem worker.Saved)
 	Drop(key worker.Key)
@@ -27,25 +27,25 @@ type Journal interface {
 	Sync(ctx context.Context) error
 }
 
-// Sink reports to people. It never blocks.
+// Sink receives the events to report. It never blocks.
 type Sink interface {
 	Record(events []worker.Event)
 }
 
-// tickInterval bounds the time between two turns of the loop. It tells a loop that hangs from one with nothing to do.
+// tickInterval bounds the time between two turns of the loop, so that a loop that hangs differs from an idle one.
 const tickInterval = 5 * time.Second
 
 // syncWait bounds how long a stop waits for the journal. A broken disk must not keep workers unhealthy.
 const syncWait = 2 * time.Second
 
-// Closing bounds what Run still does once its context has ended.
+// Closing bounds the time that Run takes after the end of its context.
 type Closing struct {
-	Heals   time.Duration // restarts that Stoker is in the middle of are finished
-	Actions time.Duration // after that, actions that were cancelled are waited for; those that do not end are left behind
+	Heals   time.Duration // to finish the restarts that have begun
+	Actions time.Duration // after that, to wait for cancelled actions; those that do not end are abandoned
 }
 
-// maxViewAge and viewShare bound how often the view is built in a storm of events: it is never older than maxViewAge while the
-// loop turns, and building it takes no more than one viewShare-th of the loop's time where that bound allows it.
+// maxViewAge and viewShare bound how often the view is built in a storm of events: it is never older than maxViewAge while the loop turns,
+// and otherwise building it takes no more than one viewShare-th of the loop's time.
 const (
 	maxViewAge = 100 * time.Millisecond
 	viewShare  = 20
@@ -61,17 +61,17 @@ type Supervisor struct {
 	sink       Sink
 	outcomes   chan worker.Outcome
 	actions    sync.WaitGroup
-	cancels    map[uint64]context.CancelFunc // of the actions under way; the loop's own
+	cancels    map[uint64]context.CancelFunc // of the running actions; used by the loop only
 	view       atomic.Pointer[fleet.View]
-	viewDue    time.Time // when the view may be built again; the loop's own
+	viewDue    time.Time // when the view may be built again; used by the loop only
 	lastTick   atomic.Int64
-	viewedAt   atomic.Int64  // when somebody last looked at the workers; Unix nanoseconds, 0 for never
-	viewerWake chan struct{} // somebody began to
+	viewedAt   atomic.Int64  // when the view was last displayed; Unix nanoseconds, 0 for never
+	viewerWake chan struct{} // wakes the loop when displaying begins
 	requests   chan request
 	builds     atomic.Int64 // of the view
 }
 
-// New is a supervisor of a fleet that it owns from now on.
+// New returns a supervisor of a fleet, which it owns from now on.
 func New(f *fleet.Fleet, e Engine, j Journal, s Sink) *Supervisor {
 	sup := &Supervisor{
 		Closing: Closing{Heals: 6500 * time.Millisecond, Actions: 500 * time.Millisecond},
@@ -82,11 +82,11 @@ func New(f *fleet.Fleet, e Engine, j Journal, s Sink) *Supervisor {
 	return sup
 }
 
-// View is the last view of the fleet, at most maxViewAge behind the loop. It never waits for the loop.
+// View returns the latest view of the fleet, at most maxViewAge behind the loop. It never waits for the loop.
 func (s *Supervisor) View() fleet.View { return *s.view.Load() }
 
-// ViewForDisplay is View for somebody who looks at the workers and is likely to look again soon: for a while the fleet reads
-// what they use. It never waits for the loop either.
+// ViewForDisplay is View for a caller that displays the workers and is likely to do so again soon: for a while the fleet reads their
+// resource usage. It never waits for the loop either.
 func (s *Supervisor) ViewForDisplay() fleet.View {
 	now := time.Now()
 	before := time.Unix(0, s.viewedAt.Swap(now.UnixNano()))
@@ -99,29 +99,29 @@ func (s *Supervisor) ViewForDisplay() fleet.View {
 	return s.View()
 }
 
-// request is what an operator asks of the fleet. The loop answers in answer, which has room for one.
+// request is an operator's request to the fleet. The loop sends the result to answer, whose buffer is 1.
 type request struct {
 	ask    func(f *fleet.Fleet, now time.Time) (fleet.Effects, error)
 	answer chan error
 }
 
-// request waits for the loop.
+// request passes a request to the loop and waits for the result.
 func (s *Supervisor) request(ctx context.Context, ask func(f *fleet.Fleet, now time.Time) (fleet.Effects, error)) error {
 	r := request{ask: ask, answer: make(chan error, 1)}
 	select {
 	case s.requests <- r:
 		return <-r.answer
 	case <-ctx.Done():
-		return fmt.Errorf("the loop takes no request: %w", ctx.Err())
+		return fmt.Errorf("the loop does not accept the request: %w", ctx.Err())
 	}
 }
 
-// WakeGroup wakes all workers of a group for a while. The error says why not.
+// WakeGroup wakes all workers of a group for a while. The error is the reason if it does not.
 func (s *Supervisor) WakeGroup(ctx context.Context, name string) error {
 	return s.request(ctx, func(f *fleet.Fleet, now time.Time) (fleet.Effects, error) { return f.WakeGroup(now, name) })
 }
 
-// Pause leaves workers alone for a while, and returns the pauses that are in force then.
+// Pause stops healing workers for a while, and returns the pauses that are in force then.
 func (s *Supervisor) Pause(ctx context.Context, p fleet.Pause, length time.Duration) ([]fleet.Pause, error) {
 	var in []fleet.Pause
 	err := s.request(ctx, func(f *fleet.Fleet, now time.Time) (fleet.Effects, error) {
@@ -144,18 +144,18 @@ func (s *Supervisor) Resume(ctx context.Context, of fleet.Pause) ([]fleet.Pause,
 	return in, err
 }
 
-// passViewed tells the fleet that somebody looked. The loop turns often enough to notice that in time.
+// passViewed passes the time of the last display to the fleet. The loop turns often enough for that.
 func (s *Supervisor) passViewed() {
 	if at := s.viewedAt.Load(); at != 0 {
 		s.fleet.Viewed(time.Unix(0, at))
 	}
 }
 
-// LastTick is when the loop last turned.
+// LastTick returns when the loop last turned.
 func (s *Supervisor) LastTick() time.Time { return time.Unix(0, s.lastTick.Load()) }
 
-// Run turns the loop until ctx ends, then finishes the restarts that are under way, within the bounds of Closing. Actions run in
-// goroutines of their own. Each is ended by its deadline or by the end of Run, which nobody needs their answers after.
+// Run turns the loop until ctx ends, then finishes the restarts that have begun, within the bounds of Closing. Actions run in goroutines of
+// their own. Each ends by its deadline, or by the end of Run, after which its outcome is not used.
 func (s *Supervisor) Run(ctx context.Context, seen <-chan worker.Observation) {
 	acting, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.apply(acting, s.fleet.Tick(time.Now()))
@@ -171,7 +171,7 @@ func (s *Supervisor) Run(ctx context.Context, seen <-chan worker.Observation) {
 			timer.Reset(s.apply(acting, s.fleet.Tick(time.Now())))
 		case o, ok := <-seen:
 			if !ok {
-				seen = nil // nothing more will be seen; what is under way goes on
+				seen = nil // no more observations; running actions continue
 				continue
 			}
 			timer.Reset(s.apply(acting, s.fleet.Observe(time.Now(), o)))
@@ -195,7 +195,7 @@ func (s *Supervisor) Run(ctx context.Context, seen <-chan worker.Observation) {
 	s.waitForActions(s.Closing.Actions)
 }
 
-// waitForActions returns when no action is under way, or after the limit.
+// waitForActions returns when no action is running, or after the limit.
 func (s *Supervisor) waitForActions(limit time.Duration) {
 	ended := make(chan struct{})
 	go func() { defer close(ended); s.actions.Wait() }()
@@ -205,7 +205,7 @@ func (s *Supervisor) waitForActions(limit time.Duration) {
 	}
 }
 
-// close finishes what would otherwise leave a worker stopped by Stoker and started by nobody.
+// close finishes restarts, which would otherwise leave a worker stopped.
 func (s *Supervisor) close(acting context.Context, limit time.Duration) {
 	end := time.NewTimer(limit)
 	defer end.Stop()
@@ -259,13 +259,13 @@ func (s *Supervisor) finish(ctx context.Context, out worker.Outcome) time.Durati
 	return s.apply(ctx, s.fleet.Finish(time.Now(), out))
 }
 
-// act carries out one action, and hands its outcome over while ctx lasts. A stop, the command before one, a step of a recreate or a quota that has to be given
-// back waits for the journal first: if Stoker dies in the middle of it, the next Stoker must know that the stop in it was not an
-// operator's. A start waits for nothing; doing it twice does no harm.
+// act carries out one action, and passes on its outcome while ctx lasts. A stop, the command before one, a step of a recreate and a quota
+// that has to be restored wait for the journal first: if Stoker dies in the middle of it, the next Stoker must find that the stop was not
+// an operator's. A start does not wait; sending it twice is harmless.
 func (s *Supervisor) act(ctx, bounded context.Context, a worker.Action) {
 	if a.Verb == worker.Stop || a.Verb == worker.Kill || a.Verb == worker.RecreateStep || a.Verb == worker.Update || a.Verb == worker.Collect && len(a.Evidence.Command) > 0 {
 		wait, cancel := context.WithTimeout(bounded, syncWait)
-		_ = s.journal.Sync(wait) // the journal reports its own problems; the worker is healed all the same
+		_ = s.journal.Sync(wait) // the journal reports its own problems; the worker is healed anyway
 		cancel()
 	}
 	bounded, cancel := context.WithTimeout(bounded, a.Deadline)
@@ -278,7 +278,7 @@ func (s *Supervisor) act(ctx, bounded context.Context, a worker.Action) {
 	}
 }
 
-// publishWhenDue builds the view, or returns how long that has to wait. A view lists all workers in order; with thousands of
+// publishWhenDue builds the view, or returns the time until it may be built. A view lists all workers in order; with thousands of
 // them, building it for each event of a storm would take more time than the events.
 func (s *Supervisor) publishWhenDue(now time.Time) time.Duration {
 	if wait := s.viewDue.Sub(now); wait > 0 {

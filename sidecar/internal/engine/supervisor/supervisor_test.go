@@ -13,8 +13,8 @@ import (
 )
 
 func TestStartLeavesAtOnce(t *testing.T) {
-	play(t, []string{"a"}, func(t *testing.T, s *stage) {
-		s.journal.takes = time.Hour // a start does not ask it
+	run(t, []string{"a"}, func(t *testing.T, s *fixture) {
+		s.journal.takes = time.Hour // a start does not wait for it
 		died := time.Now()
 		s.crash("a")
 		synctest.Wait()
@@ -26,24 +26,24 @@ func TestStartLeavesAtOnce(t *testing.T) {
 }
 
 func TestStopWaitsForTheJournal(t *testing.T) {
-	play(t, []string{"a"}, func(t *testing.T, s *stage) {
+	run(t, []string{"a"}, func(t *testing.T, s *fixture) {
 		s.journal.takes = 300 * time.Millisecond
 		ill := time.Now()
-		s.sicken("a")
+		s.makeUnhealthy("a")
 		time.Sleep(time.Second)
 		stops := s.engine.done(worker.Stop)
 		require.Len(t, stops, 1)
 		require.Equal(t, 300*time.Millisecond, stops[0].at.Sub(ill))
-		require.Empty(t, s.engine.done(worker.Start), "the end of the stop has not been told yet")
+		require.Empty(t, s.engine.done(worker.Start), "the exit has not been observed yet")
 		time.Sleep(2 * time.Second)
 		require.Len(t, s.engine.done(worker.Start), 1)
 	})
 }
 
 func TestStopIsInTheJournalBeforeItIsSent(t *testing.T) {
-	play(t, []string{"a"}, func(t *testing.T, s *stage) {
+	run(t, []string{"a"}, func(t *testing.T, s *fixture) {
 		s.engine.take(worker.Stop, 5*time.Second)
-		s.sicken("a")
+		s.makeUnhealthy("a")
 		synctest.Wait()
 		require.Len(t, s.engine.done(worker.Stop), 1)
 		s.journal.mu.Lock()
@@ -52,11 +52,11 @@ func TestStopIsInTheJournalBeforeItIsSent(t *testing.T) {
 	})
 }
 
-func TestStuckJournalHoldsNobodyUp(t *testing.T) {
-	play(t, []string{"a", "b"}, func(t *testing.T, s *stage) {
+func TestStuckJournalDelaysNoHeal(t *testing.T) {
+	run(t, []string{"a", "b"}, func(t *testing.T, s *fixture) {
 		s.journal.stuck = true
 		ill := time.Now()
-		s.sicken("a")
+		s.makeUnhealthy("a")
 		s.crash("b")
 		synctest.Wait()
 		require.Len(t, s.engine.done(worker.Start), 1, "a dead worker waits for no disk")
@@ -69,10 +69,10 @@ func TestStuckJournalHoldsNobodyUp(t *testing.T) {
 
 func TestSlowStopDelaysNoStart(t *testing.T) {
 	ill := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
-	play(t, append(ill, "z"), func(t *testing.T, s *stage) {
+	run(t, append(ill, "z"), func(t *testing.T, s *fixture) {
 		s.engine.take(worker.Stop, 10*time.Second)
 		for _, key := range ill {
-			s.sicken(key)
+			s.makeUnhealthy(key)
 		}
 		synctest.Wait()
 		require.Len(t, s.engine.done(worker.Stop), len(ill), "all at once")
@@ -88,7 +88,7 @@ func TestSlowStopDelaysNoStart(t *testing.T) {
 }
 
 func TestActionIsBoundedByItsDeadline(t *testing.T) {
-	play(t, []string{"a"}, func(t *testing.T, s *stage) {
+	run(t, []string{"a"}, func(t *testing.T, s *fixture) {
 		s.engine.take(worker.Start, time.Hour)
 		s.crash("a")
 		time.Sleep(59 * time.Second)
@@ -101,25 +101,25 @@ func TestActionIsBoundedByItsDeadline(t *testing.T) {
 }
 
 func TestLostAnswerIsGivenUp(t *testing.T) {
-	play(t, []string{"a"}, func(t *testing.T, s *stage) {
+	run(t, []string{"a"}, func(t *testing.T, s *fixture) {
 		s.engine.take(worker.Start, time.Hour)
 		s.crash("a")
 		synctest.Wait()
 		s.engine.set("a", func(c *worker.Snapshot) { c.Status, c.StartedAt = worker.StatusRunning, time.Now() })
-		s.tell(worker.Started, "a")
+		s.observe(worker.Started, "a")
 		s.engine.take(worker.Start, 0)
 		time.Sleep(7 * time.Second)
 		require.Equal(t, fleet.StateRunning, s.sup.View().Workers[0].State)
 		s.crash("a")
 		time.Sleep(5 * time.Second)
-		require.Len(t, s.engine.done(worker.Start), 2, "the lost one keeps nobody from its next heal")
+		require.Len(t, s.engine.done(worker.Start), 2, "the lost answer does not prevent the next heal")
 	})
 }
 
 func TestCloseFinishesARestart(t *testing.T) {
-	play(t, []string{"a", "b"}, func(t *testing.T, s *stage) {
+	run(t, []string{"a", "b"}, func(t *testing.T, s *fixture) {
 		s.engine.take(worker.Stop, 4*time.Second)
-		s.sicken("a")
+		s.makeUnhealthy("a")
 		synctest.Wait()
 		s.stop()
 		asked := time.Now()
@@ -134,9 +134,9 @@ func TestCloseFinishesARestart(t *testing.T) {
 }
 
 func TestCloseTriesAgain(t *testing.T) {
-	play(t, []string{"a"}, func(t *testing.T, s *stage) {
+	run(t, []string{"a"}, func(t *testing.T, s *fixture) {
 		s.engine.take(worker.Stop, time.Second)
-		s.sicken("a")
+		s.makeUnhealthy("a")
 		synctest.Wait()
 		s.engine.fail(worker.Start, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Unreachable: true}})
 		s.stop()
@@ -146,22 +146,22 @@ func TestCloseTriesAgain(t *testing.T) {
 }
 
 func TestCloseBeginsNothing(t *testing.T) {
-	play(t, []string{"a", "b"}, func(t *testing.T, s *stage) {
+	run(t, []string{"a", "b"}, func(t *testing.T, s *fixture) {
 		s.engine.take(worker.Stop, 3*time.Second)
 		s.engine.take(worker.Inspect, 3*time.Second)
-		s.sicken("b") // its look is under way
+		s.makeUnhealthy("b") // its inspect is running
 		s.stop()
 		asked := time.Now()
 		<-s.ended
-		require.Zero(t, time.Since(asked), "nobody is midway")
+		require.Zero(t, time.Since(asked), "no restart has begun")
 		require.Empty(t, s.engine.done(worker.Stop))
 	})
 }
 
 func TestCloseGivesUpInTime(t *testing.T) {
-	play(t, []string{"a"}, func(t *testing.T, s *stage) {
+	run(t, []string{"a"}, func(t *testing.T, s *fixture) {
 		s.engine.take(worker.Stop, time.Minute)
-		s.sicken("a")
+		s.makeUnhealthy("a")
 		synctest.Wait()
 		s.stop()
 		asked := time.Now()
@@ -171,15 +171,15 @@ func TestCloseGivesUpInTime(t *testing.T) {
 	})
 }
 
-// An engine that never answers and actions that do not heed the end of their context keep Run no longer than its bounds.
+// An engine that never answers and actions that ignore the end of their context delay Run no longer than its bounds.
 func TestCloseLeavesStuckActionsBehind(t *testing.T) {
-	play(t, []string{"a"}, func(t *testing.T, s *stage) {
+	run(t, []string{"a"}, func(t *testing.T, s *fixture) {
 		release := make(chan struct{})
 		defer close(release)
 		s.engine.mu.Lock()
 		s.engine.stuck = release
 		s.engine.mu.Unlock()
-		s.sicken("a")
+		s.makeUnhealthy("a")
 		synctest.Wait()
 		s.stop()
 		asked := time.Now()
@@ -189,7 +189,7 @@ func TestCloseLeavesStuckActionsBehind(t *testing.T) {
 }
 
 func TestBeatMovesWhileNothingHappens(t *testing.T) {
-	play(t, []string{"a"}, func(t *testing.T, s *stage) {
+	run(t, []string{"a"}, func(t *testing.T, s *fixture) {
 		for range 20 {
 			time.Sleep(5 * time.Second)
 			synctest.Wait()
@@ -200,7 +200,7 @@ func TestBeatMovesWhileNothingHappens(t *testing.T) {
 }
 
 func TestEndOfTheStreamIsNoEndOfTheLoop(t *testing.T) {
-	play(t, []string{"a"}, func(t *testing.T, s *stage) {
+	run(t, []string{"a"}, func(t *testing.T, s *fixture) {
 		s.engine.fail(worker.Start, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}})
 		s.crash("a")
 		close(s.seen)
@@ -210,16 +210,16 @@ func TestEndOfTheStreamIsNoEndOfTheLoop(t *testing.T) {
 	})
 }
 
-func TestALookIsNoticedAtOnce(t *testing.T) {
-	play(t, []string{"a", "b"}, func(t *testing.T, s *stage) {
+func TestDisplayIsNoticedAtOnce(t *testing.T) {
+	run(t, []string{"a", "b"}, func(t *testing.T, s *fixture) {
 		time.Sleep(time.Hour)
-		require.Empty(t, s.engine.done(worker.ReadStats), "a View alone is no look")
-		looked := time.Now()
+		require.Empty(t, s.engine.done(worker.ReadStats), "a View alone is no display")
+		displayed := time.Now()
 		s.sup.ViewForDisplay()
 		synctest.Wait()
 		read := s.engine.done(worker.ReadStats)
 		require.Len(t, read, 2)
-		require.Equal(t, looked, read[0].at)
+		require.Equal(t, displayed, read[0].at)
 		for range 60 {
 			s.sup.ViewForDisplay()
 			time.Sleep(10 * time.Second)
@@ -229,11 +229,11 @@ func TestALookIsNoticedAtOnce(t *testing.T) {
 		time.Sleep(time.Hour)
 		last := s.engine.done(worker.ReadStats)
 		require.LessOrEqual(t, len(last)-len(read), 2*5)
-		require.LessOrEqual(t, last[len(last)-1].at.Sub(looked), 10*time.Minute+fleet.ViewedFor, "nobody looks any more")
+		require.LessOrEqual(t, last[len(last)-1].at.Sub(displayed), 10*time.Minute+fleet.ViewedFor, "displaying has ended")
 	})
 }
 
-func TestLookNeverWaits(*testing.T) {
+func TestDisplayNeverWaits(*testing.T) {
 	sup := supervisor.New(fleet.New(time.Now(), fleet.Settings{}), nil, nil, nil)
 	for range 3 {
 		sup.ViewForDisplay() // and no loop turns

@@ -25,7 +25,7 @@ func (nowhere) Mark(worker.Bookmark)       {}
 func (nowhere) Sync(context.Context) error { return nil }
 func (nowhere) Record([]worker.Event)      {}
 
-// storm has a supervisor of many workers observe n events, and returns it.
+// storm sends n events to a supervisor of many workers, and returns it.
 func storm(t testing.TB, workers, n int) *Supervisor {
 	t.Helper()
 	rules := policy.Rules{Defaults: policy.Defaults{Policy: policy.Default()}}
@@ -36,7 +36,7 @@ func storm(t testing.TB, workers, n int) *Supervisor {
 	ended := make(chan struct{})
 	go func() { defer close(ended); s.Run(ctx, seen) }()
 	now := time.Now()
-	tell := func(kind worker.Kind, n int) {
+	observe := func(kind worker.Kind, n int) {
 		id := fmt.Sprint("w", n)
 		seen <- worker.Observation{Kind: kind, At: time.Now(), ID: id, Key: worker.Key(id), ListState: worker.ListState{Status: worker.StatusRunning, Health: worker.HealthHealthy},
 			Labels: map[string]string{policy.LabelEnable: "true"}}
@@ -44,7 +44,7 @@ func storm(t testing.TB, workers, n int) *Supervisor {
 	seen <- worker.Observation{Kind: worker.Connecting, At: now, Engine: worker.Engine{Now: now}}
 	seen <- worker.Observation{Kind: worker.ListBegin, At: now}
 	for w := range workers {
-		tell(worker.Listed, w)
+		observe(worker.Listed, w)
 	}
 	seen <- worker.Observation{Kind: worker.ListEnd, At: now}
 	if b, ok := t.(*testing.B); ok {
@@ -52,7 +52,7 @@ func storm(t testing.TB, workers, n int) *Supervisor {
 	}
 	s.builds.Store(0)
 	for e := range n {
-		tell(worker.Healthy, e%workers)
+		observe(worker.Healthy, e%workers)
 	}
 	require.Eventually(t, func() bool { return !s.View().At.Before(time.Now().Add(-2 * tickInterval)) }, time.Minute, time.Millisecond)
 	cancel()
@@ -60,7 +60,7 @@ func storm(t testing.TB, workers, n int) *Supervisor {
 	return s
 }
 
-// In a storm the view is not built for each event, and a reader still gets one that is not old.
+// In a storm the view is not built for each event, and a reader still gets a recent one.
 func TestViewIsNotBuiltForEachEvent(t *testing.T) {
 	const events = 1500
 	began := time.Now()

@@ -6,8 +6,8 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// dedupeSize is twice what an engine can replay: it remembers 256 events. Counting instead of comparing times holds
-// when the engine's clock steps back.
+// dedupeSize is twice the number of events that an engine can replay: it stores 256 events. Counting works even if the engine's clock steps
+// back, unlike comparing times.
 const dedupeSize = 512
 
 // eventKey identifies an event.
@@ -18,7 +18,7 @@ type eventKey struct {
 	signal syscall.Signal
 }
 
-// sighting says whether an event was passed on before.
+// sighting is whether, and in which session, an event was passed on before.
 type sighting uint8
 
 const (
@@ -27,7 +27,7 @@ const (
 	seenEarlier          // in an earlier one
 )
 
-// dedupe remembers the newest events that were passed on, with the session in which they were last seen.
+// dedupe stores the newest events that were passed on, with the session in which they were last seen.
 type dedupe struct {
 	known map[eventKey]uint64
 	order []eventKey // a ring once it is full
@@ -38,7 +38,7 @@ func newDedupe() *dedupe {
 	return &dedupe{known: map[eventKey]uint64{}}
 }
 
-// add remembers an event as seen in a session, and reports whether it was seen before.
+// add stores an event as seen in a session, and reports whether it was seen before.
 func (m *dedupe) add(o worker.Observation, session uint64) sighting {
 	this := eventKey{at: o.At.UnixNano(), id: o.ID, kind: o.Kind, signal: o.Signal}
 	last, known := m.known[this]

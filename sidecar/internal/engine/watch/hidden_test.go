@@ -10,13 +10,13 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// An engine that was started with another image store shows none of its containers. That is told once, and no list says that they are gone; once
-// the engine is back with the store that it had, they are taken up as they were left.
+// An engine that was started with another image store shows none of its containers. That is reported once, and no list is passed on. Once
+// the engine has its old store again, the workers continue with their state.
 func TestHiddenByAnotherStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &script{list: []worker.Observation{listed("a")}, store: "overlay2"}
-		var told []string
-		v := begin(t, src, Options{Workers: func() int { return 1 }, OnHidden: func(before, now string) { told = append(told, before+" "+now) }})
+		var reports []string
+		v := begin(t, src, Options{Workers: func() int { return 1 }, OnHidden: func(before, now string) { reports = append(reports, before+" "+now) }})
 		synctest.Wait()
 		v.forget()
 		restart := func(store string, list ...worker.Observation) {
@@ -27,23 +27,23 @@ func TestHiddenByAnotherStore(t *testing.T) {
 		}
 		restart("overlayfs (containerd)")
 		require.Equal(t, []string{"engine-disconnected", "engine-connecting"}, v.story(), "no list")
-		require.Equal(t, []string{"overlay2 overlayfs (containerd)"}, told)
+		require.Equal(t, []string{"overlay2 overlayfs (containerd)"}, reports)
 		v.forget()
 		restart("overlayfs (containerd)")
 		require.Equal(t, []string{"engine-disconnected", "engine-connecting"}, v.story())
-		require.Len(t, told, 1)
+		require.Len(t, reports, 1)
 		v.forget()
 		restart("overlay2", listed("a"))
 		require.Equal(t, []string{"engine-disconnected", "engine-connecting", "list-began", "listed a", "list-ended"}, v.story()[:5])
 		v.forget()
 		restart("overlayfs (containerd)")
-		require.Len(t, told, 2, "it had been over")
+		require.Len(t, reports, 2, "it was over in between")
 		v.end(t)
 	})
 }
 
-// Another store is no reason to hide a list that has workers: somebody moved there, and made them again. Neither is it where there is nothing to
-// forget, or where nobody knows the store from before.
+// A list that has workers is not hidden because of another store: they were recreated there. Neither is one if there are no workers to
+// lose, or if the earlier store is unknown.
 func TestAnotherStoreThatHidesNothing(t *testing.T) {
 	for name, tc := range map[string]struct {
 		before  string
@@ -70,18 +70,18 @@ func TestAnotherStoreThatHidesNothing(t *testing.T) {
 	}
 }
 
-// What a container is that no Stoker looks after does not count.
-func TestHiddenBesideStrangers(t *testing.T) {
+// Unmanaged containers do not count.
+func TestHiddenBesideUnmanaged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		src := &script{list: []worker.Observation{listed("stranger")}, store: "overlayfs"}
-		told := 0
+		src := &script{list: []worker.Observation{listed("unmanaged")}, store: "overlayfs"}
+		reports := 0
 		v := begin(t, src, Options{
-			Bookmark: worker.Bookmark{Store: "overlay2"}, Workers: func() int { return 3 }, OnHidden: func(string, string) { told++ },
-			Keep: func(o worker.Observation) bool { return o.ID != "stranger" },
+			Bookmark: worker.Bookmark{Store: "overlay2"}, Workers: func() int { return 3 }, OnHidden: func(string, string) { reports++ },
+			Keep: func(o worker.Observation) bool { return o.ID != "unmanaged" },
 		})
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		require.Equal(t, 1, told)
+		require.Equal(t, 1, reports)
 		require.NotContains(t, v.story(), "list-began")
 		src.set(func(s *script) { s.list = append(s.list, listed("a")) })
 		time.Sleep(2 * time.Minute)

@@ -17,17 +17,17 @@ type session struct {
 	out    chan<- worker.Observation
 	engine worker.Engine
 	since  time.Time
-	// The engine's clock was read between these two instants of Stoker's own.
+	// The engine's clock was read between these two times of Stoker's clock.
 	before, after time.Time
 	listed        bool // the first list was passed on
 	lists         sync.WaitGroup
 }
 
-// snapshot is one full list, and what had happened when it was answered.
+// snapshot is one full list, with the events up to its answer.
 type snapshot struct {
-	at      time.Time            // the engine's clock when asked
-	history []worker.Observation // for the first of a session: all of it
-	newest  time.Time            // for a later one: when the last of it happened, if anything did
+	at      time.Time            // the engine's clock at the request
+	history []worker.Observation // all events, for the first list of a session
+	newest  time.Time            // the time of the newest event, if any, for a later list
 	list    []worker.Observation
 	waited  bool // for the stream to catch up
 	err     error
@@ -45,7 +45,7 @@ func (w *Watch) session(ctx context.Context, out chan<- worker.Observation) (tim
 	}
 	s.engine, s.after, s.since = engine, time.Now(), w.since(engine)
 	if engine.Now.Before(w.readTo) {
-		w.readTo = time.Time{} // the clock was set back: what comes is older than what was read
+		w.readTo = time.Time{} // the clock was set back: new events are older than those already read
 	}
 
 	ctx, cancel := context.WithCancel(ctx)
@@ -60,9 +60,9 @@ func (w *Watch) session(ctx context.Context, out chan<- worker.Observation) (tim
 	return time.Since(s.after), err
 }
 
-// since is where a session begins: a little before the last event that was read, because two events may have the same time
-// and arrive apart. Without one, or when the engine has been restarted since, it begins with all that the engine
-// remembers. So it does when the clock stepped back, because an engine replays nothing from the future.
+// since returns the start of a session: a little before the last event that was read, because two events may have the same time and arrive
+// separately. Without one, or if the engine was restarted since, the session begins with all the events that the engine still has. So it
+// does when the clock stepped back, because an engine replays nothing from the future.
 func (w *Watch) since(engine worker.Engine) time.Time {
 	if w.readTo.IsZero() || engine.BootedAt.After(w.readTo) || engine.Now.Before(w.readTo) {
 		return time.Time{}
@@ -70,14 +70,13 @@ func (w *Watch) since(engine worker.Engine) time.Time {
 	return w.readTo.Add(-w.opts.Overlap)
 }
 
-// follow passes on what comes. Nothing is asked of the engine between reading an event and passing it on: a list, which may
-// take long, is fetched concurrently. The list also detects an engine that hangs with its connections open; the keep-alive of the
-// connection detects one whose host vanished.
+// follow passes on the events. No request delays an event: a list, which may take long, is fetched concurrently. The list also detects an
+// engine that hangs with its connections open; the keep-alive of the connection detects one whose host is gone.
 func (s *session) follow(ctx context.Context, events <-chan worker.Observation, end <-chan error) error {
 	snapshots := s.list(ctx)
 	resync := time.NewTimer(s.watch.opts.Resync)
 	defer resync.Stop()
-	resync.Stop() // until there is a list to be older than
+	resync.Stop() // until there is a list
 	for {
 		var err error
 		select {
@@ -106,7 +105,7 @@ func (s *session) follow(ctx context.Context, events <-chan worker.Observation, 
 	}
 }
 
-// list asks for a list, concurrently. The channel gets one snapshot.
+// list requests a list, concurrently. The channel receives one snapshot.
 func (s *session) list(ctx context.Context) <-chan snapshot {
 	found := make(chan snapshot, 1)
 	first, readTo := !s.listed, s.watch.readTo
@@ -122,14 +121,14 @@ func (s *session) list(ctx context.Context) <-chan snapshot {
 	return found
 }
 
-// lagging reports whether the engine remembers an event that was there when the list was answered, and has not come on the
-// stream. An operator's stop may be among what is missing, so that the list must not be believed without it.
+// lagging reports whether the engine has an event that happened before the list's answer and has not arrived on the stream. The missing
+// events may include an operator's stop, so the list must not be used without them.
 func (s *session) lagging(p snapshot) bool {
 	return p.err == nil && p.newest.After(s.watch.readTo)
 }
 
-// wait gives the stream time to catch up, once. A stream that does not was cut on the way without being closed, or the engine dropped
-// events that were read too slowly: the next session reads all of them again.
+// wait gives the stream time to catch up, once. A stream that does not was cut without being closed, or the engine dropped events because
+// they were read too slowly: the next session reads all of them again.
 func (s *session) wait(p snapshot) (<-chan snapshot, error) {
 	if p.waited {
 		return nil, errStreamStalled
@@ -140,9 +139,9 @@ func (s *session) wait(p snapshot) (<-chan snapshot, error) {
 	return again, nil
 }
 
-// take gets a snapshot. A list travels on another connection than the events and may overtake them, so that a worker
-// which an operator stopped would be listed as dead before the stop is known. For the first list of a session, where the
-// engine replays much, the events up to its answer are therefore asked for separately: that answer has an end.
+// take fetches a snapshot. A list uses another connection than the events and may overtake them, so a worker that an operator stopped could
+// be listed as dead before the stop is known. For the first list of a session, where the engine replays much, the events up to its answer
+// are therefore requested separately: that answer has an end.
 func (s *session) take(ctx context.Context, first bool) snapshot {
 	p := snapshot{at: s.engine.Now.Add(time.Since(s.after))}
 	if p.list, p.err = s.watch.src.List(ctx); p.err != nil || !first {
@@ -153,9 +152,9 @@ func (s *session) take(ctx context.Context, first bool) snapshot {
 	return p
 }
 
-// hides reports whether the engine shows none of the workers because it keeps another store than when it last showed them: they are there,
-// and run again once it has the old one back. A list that says that they are gone would have them forgotten. One that has a worker is
-// believed: somebody moved.
+// hides reports whether the engine shows none of the workers because it uses another store than when it last showed them: they exist, and
+// run again once it has the old store back. A list without them would delete their state. A list with a worker is used: the workers were
+// moved.
 func (s *session) hides(p snapshot) bool {
 	w := s.watch
 	if p.err != nil {
@@ -173,10 +172,10 @@ func (s *session) hides(p snapshot) bool {
 	return false
 }
 
-// show passes a snapshot on in one piece.
+// show passes a whole snapshot on.
 func (s *session) show(ctx context.Context, p snapshot) error {
 	if p.err != nil {
-		return fmt.Errorf("list what there is: %w", p.err)
+		return fmt.Errorf("list the containers: %w", p.err)
 	}
 	for _, o := range p.history {
 		if err := s.event(ctx, o); err != nil {
@@ -199,9 +198,8 @@ func (s *session) show(ctx context.Context, p snapshot) error {
 	return nil
 }
 
-// event passes an event on, unless it is of an unmanaged container, has no kind or was passed on before. One of an earlier session is
-// passed on once more in the replay, for its place in the stream. An event that is not passed on still shows how far the stream was
-// read.
+// event passes an event on, unless it is of an unmanaged container, has no kind or was passed on before. An event of an earlier session is
+// passed on once more in the replay, for its place in the order. An event that is not passed on still advances the position in the stream.
 func (s *session) event(ctx context.Context, o worker.Observation) error {
 	w := s.watch
 	if o.At.After(w.readTo) || s.clockStepped(o) {
@@ -229,9 +227,9 @@ func (s *session) event(ctx context.Context, o worker.Observation) error {
 	return nil
 }
 
-// clockStepped reports whether an event that is older than one read before shows that the engine's clock was set back. Two
-// events of a storm may come in the wrong order, but no further apart than a stream may lag. A new session replays
-// older ones, too, for as long as the engine may take to answer.
+// clockStepped reports whether an event that is older than one read before shows that the engine's clock was set back. Two events of a
+// storm may arrive in the wrong order, but no further apart than a stream may lag. A new session replays older ones, too, for as long as
+// the engine may take to answer.
 func (s *session) clockStepped(o worker.Observation) bool {
 	w := s.watch
 	return s.listed && time.Since(s.after) > w.opts.Patience && w.readTo.Sub(o.At) > w.opts.Lag

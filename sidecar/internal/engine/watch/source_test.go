@@ -9,10 +9,10 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-var errDown = errors.New("nobody there")
+var errDown = errors.New("no engine")
 
-// script is an engine whose every move the test makes. It remembers events as an engine does, so that what a stream
-// begins with, and what History tells, follow from since.
+// script is an engine that the test controls. It stores events as an engine does, so the replay of a stream and the answer of History
+// follow from since.
 type script struct {
 	mu       sync.Mutex
 	memory   []worker.Observation
@@ -22,15 +22,15 @@ type script struct {
 	asked    []time.Time // since of each stream
 	lists    int
 	newests  int
-	sessions int // that were tried
+	sessions int // attempted
 
 	down      bool          // Engine fails
 	listErr   error         // List fails
 	newestErr error         // Newest fails
-	listTakes time.Duration // List answers with the picture of when it was asked
-	replayLag time.Duration // a new stream's replay comes so late
-	pastTakes time.Duration // History answers with the picture of when it was asked
-	clock     time.Duration // the engine's clock is ahead by so much
+	listTakes time.Duration // List answers with the state at the request
+	replayLag time.Duration // the delay of a new stream's replay
+	pastTakes time.Duration // History answers with the state at the request
+	clock     time.Duration // the engine's clock is ahead by this
 	store     string        // where the engine keeps its images
 }
 
@@ -94,7 +94,7 @@ func (s *script) History(_ context.Context, since, until time.Time) ([]worker.Ob
 	return found, nil
 }
 
-// Newest answers with the list, and of the same moment.
+// Newest answers together with the list, with the state of the same time.
 func (s *script) Newest(_ context.Context, since time.Time) (time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,7 +121,7 @@ func (s *script) List(ctx context.Context) ([]worker.Observation, error) {
 	}
 }
 
-// happen is an event now, remembered and sent to anyone who listens.
+// happen emits an event now: it is stored and sent to all listeners.
 func (s *script) happen(kind worker.Kind, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,7 +132,7 @@ func (s *script) happen(kind worker.Kind, id string) {
 	}
 }
 
-// late is an event that the stream brings only after a while.
+// late emits an event that the stream delivers only after a while.
 func (s *script) late(kind worker.Kind, id string, by time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,7 +142,7 @@ func (s *script) late(kind worker.Kind, id string, by time.Duration) {
 	time.AfterFunc(by, func() { stream.out <- o })
 }
 
-// missed is an event that happens while the stream is cut.
+// missed emits an event while the stream is cut.
 func (s *script) missed(kind worker.Kind, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

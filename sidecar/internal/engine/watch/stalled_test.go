@@ -11,8 +11,8 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// A connection that was lost without a word looks like an engine on which nothing happens, but the engine remembers what
-// happened. The list that would show a stopped worker as dead is not passed on before the stop is.
+// A connection that was lost silently looks like an engine without events, but the engine still has the events. The list that would show a
+// stopped worker as dead is not passed on before the stop is.
 func TestStalledStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &script{list: []worker.Observation{listed("a")}}
@@ -33,7 +33,7 @@ func TestStalledStream(t *testing.T) {
 	})
 }
 
-// A list may overtake the events: it waits for them, and the session lives on.
+// A list may overtake the events: it waits for them, and the session continues.
 func TestSlowStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &script{list: []worker.Observation{listed("a")}}
@@ -54,7 +54,7 @@ func TestSlowStream(t *testing.T) {
 	})
 }
 
-// Nothing happens: a session lasts, and each list but the first is asked about.
+// Without events a session lasts, and each list but the first is compared with the newest event.
 func TestQuietStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &script{}
@@ -70,7 +70,7 @@ func TestQuietStream(t *testing.T) {
 	})
 }
 
-// What is no news is not passed on, and yet shows that the stream lives.
+// An event without a kind is not passed on, but shows that the stream works.
 func TestStreamWithoutNews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &script{}
@@ -87,7 +87,7 @@ func TestStreamWithoutNews(t *testing.T) {
 	})
 }
 
-// What cannot be asked is no answer: the session ends as with a list that fails.
+// If Newest fails, the session ends as with a list that fails.
 func TestNewestFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &script{newestErr: errors.New("broken")}
@@ -100,12 +100,12 @@ func TestNewestFails(t *testing.T) {
 	})
 }
 
-// What is read out of order does not make the stream look as if it lagged.
+// Events out of order do not count as a lag.
 func TestReadOutOfOrderIsNoStall(t *testing.T) {
 	tests := map[string]func(src *script){
 		"history after a newer event": func(src *script) {
 			time.Sleep(time.Second)
-			src.happen(worker.Started, "b") // while the history is under way
+			src.happen(worker.Started, "b") // while the history is being read
 		},
 		"two times inverted": func(src *script) {
 			time.Sleep(20 * time.Second)
@@ -133,7 +133,7 @@ func TestReadOutOfOrderIsNoStall(t *testing.T) {
 	}
 }
 
-// A clock that steps back takes the measure with it: what the stream loses afterwards is noticed all the same.
+// After the clock steps back, a stalled stream is still detected.
 func TestStallAfterAClockStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &script{}

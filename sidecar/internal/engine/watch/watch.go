@@ -1,8 +1,7 @@
-// Package watch follows the engine: its observations are complete and in order.
+// Package watch follows the engine. It passes on complete observations in order.
 //
-// It works in sessions. A session asks what the engine is, follows its events from where the last session ended, lists
-// everything once, and then follows, with a new list at intervals. Whatever ends a session, the next one begins where it
-// stopped.
+// It works in sessions. A session reads the engine's description, follows its events from the end of the last session, lists everything
+// once, and then follows, with a new list at intervals. Whatever ends a session, the next one begins where it stopped.
 package watch
 
 import (
@@ -15,58 +14,57 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Source is the engine, as far as watching needs it.
+// Source is the part of the engine that a watch needs.
 type Source interface {
 	// Engine begins a session.
 	Engine(ctx context.Context) (worker.Engine, error)
-	// Events follows from since on (zero: from the oldest event that the engine remembers). One without a kind
-	// shows only that the stream works. At the end of the stream the
-	// first channel is closed, and the second holds the cause.
+	// Events streams events from since on (zero: from the oldest event that the engine still has). One without a kind shows only that the
+	// stream works. At the end of the stream the first channel is closed, and the second holds the cause.
 	Events(ctx context.Context, since time.Time) (<-chan worker.Observation, <-chan error)
-	// History is all that Events would return for a time that is over.
+	// History returns all that Events would return for a time in the past.
 	History(ctx context.Context, since, until time.Time) ([]worker.Observation, error)
-	// List is every container.
+	// List returns every container.
 	List(ctx context.Context) ([]worker.Observation, error)
-	// Newest is when the newest event happened that the engine remembers from since on; zero when there is none, or when it
-	// is not known.
+	// Newest returns when the newest event from since on happened that the engine still has; zero if there is none, or if the time is
+	// unknown.
 	Newest(ctx context.Context, since time.Time) (time.Time, error)
 }
 
 // Options of a Watch. A zero field has the default in its comment.
 type Options struct {
-	Resync   time.Duration   // between one full list and the next: 1m
+	Resync   time.Duration   // the time between full lists: 1m
 	Bookmark worker.Bookmark // how far an earlier run of Stoker had read
-	// Keep chooses the observations of containers that are passed on; nil keeps all. It sees them one after the other.
+	// Keep chooses the observations of containers that are passed on; nil keeps all. It is not called concurrently.
 	Keep func(worker.Observation) bool
-	// OnError receives why a session could not begin or had to end: once, until a session has lasted again.
+	// OnError receives why a session could not begin or had to end. It is called once, until a session has lasted again.
 	OnError func(error)
-	// Workers is how many workers there are to be forgotten; nil is none.
+	// Workers returns the number of workers whose state could be lost; nil means none.
 	Workers func() int
-	// OnHidden receives that the engine shows none of the workers because it keeps another store than before: once, until it shows one, or has
-	// its store back.
+	// OnHidden receives that the engine shows none of the workers because it uses another store than before. It is called once, until the
+	// engine shows a worker, or has its store back.
 	OnHidden func(before, now string)
 
-	Overlap    time.Duration // how far before the last event a session begins: 2s
-	Lag        time.Duration // how far the stream may be behind other answers of the engine: 5s
+	Overlap    time.Duration // the time before the last event at which a session begins: 2s
+	Lag        time.Duration // the time that the stream may be behind other answers of the engine: 5s
 	Patience   time.Duration // for one answer of the engine: 30s
 	BackoffMin time.Duration // before the second session: 200ms, doubling
 	BackoffMax time.Duration // 15s
-	Lived      time.Duration // a session that lasted this long was a good one: 30s
+	GoodAfter  time.Duration // the duration after which a session counts as good: 30s
 }
 
-// Watch turns a Source into one stream that outlives the engine.
+// Watch turns a Source into one stream that continues across restarts of the engine.
 type Watch struct {
 	src      Source
 	opts     Options
 	seen     *dedupe
-	sessions uint64    // that were begun
+	sessions uint64    // the number begun
 	readTo   time.Time // the engine's time of the newest event that was read
 	up       bool      // Connecting was passed on, and Disconnected not since
 	store    string    // the engine's, when its containers were last listed; empty is not known
-	hidden   bool      // OnHidden was told so
+	hidden   bool      // OnHidden was called for it
 }
 
-// New prepares a watch.
+// New returns a watch, which does nothing before Run.
 func New(src Source, opts Options) *Watch {
 	def := func(d *time.Duration, value time.Duration) {
 		if *d <= 0 {
@@ -79,7 +77,7 @@ func New(src Source, opts Options) *Watch {
 	def(&opts.Patience, 30*time.Second)
 	def(&opts.BackoffMin, 200*time.Millisecond)
 	def(&opts.BackoffMax, 15*time.Second)
-	def(&opts.Lived, 30*time.Second)
+	def(&opts.GoodAfter, 30*time.Second)
 	if opts.Keep == nil {
 		opts.Keep = func(worker.Observation) bool { return true }
 	}
@@ -97,17 +95,17 @@ func New(src Source, opts Options) *Watch {
 
 // Run passes observations on until ctx ends, and returns why it did. It may be called once.
 //
-// The stream is Connecting, events, then one list (ListBegin, Listed..., ListEnd), events, a list again, and so on; Disconnected
-// ends a session that was opened. What happened up to the instant that a list was answered comes before that list. Events up
-// to Connecting's At are marked as History. No event comes twice. A list never holds up an event: it travels while
-// events are passed on, so that events newer than a list's At may come before it.
+// The stream is Connecting, events, then one list (ListBegin, Listed..., ListEnd), events, a list again, and so on; Disconnected ends a
+// session that was opened. All that happened up to a list's answer comes before that list. Events up to Connecting's At are marked as
+// History. No event comes twice. A list never delays an event: it is fetched while events are passed on, so events newer than a list's At
+// may come before it.
 func (w *Watch) Run(ctx context.Context, out chan<- worker.Observation) error {
 	for inARow := 1; ; inARow++ {
-		lived, err := w.session(ctx, out)
+		lasted, err := w.session(ctx, out)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if lived >= w.opts.Lived {
+		if lasted >= w.opts.GoodAfter {
 			inARow = 1
 		}
 		if inARow == 1 {
@@ -128,8 +126,8 @@ func (w *Watch) lost(ctx context.Context, out chan<- worker.Observation) bool {
 	return send(ctx, out, worker.Observation{Kind: worker.Disconnected, At: time.Now()})
 }
 
-// backoff is the wait after the n-th failure in a row: doubling up to the bound, and anything from half of that to all
-// of it, so that several watchers of one engine do not come back in step.
+// backoff returns the wait after the n-th failure in a row: doubling up to the bound, with a jitter of half, so that several watchers of
+// one engine do not reconnect at the same time.
 func (o Options) backoff(n int) time.Duration {
 	wait := o.BackoffMin
 	for range n - 1 {
@@ -162,11 +160,11 @@ func send(ctx context.Context, out chan<- worker.Observation, o worker.Observati
 	}
 }
 
-// errSilent is a stream that ended without an error.
+// errSilent is the error of a stream that ended without one.
 var errSilent = errors.New("the event stream ended")
 
-// errStreamStalled is a stream that is open, and on which nothing comes any more.
-var errStreamStalled = errors.New("the event stream is open but dead: the engine remembers events that never came on it, " +
+// errStreamStalled is the error of a stream that is open, but delivers no more events.
+var errStreamStalled = errors.New("the event stream is open but stalled: the engine has events that did not arrive on it, " +
 	"something between Stoker and the engine has lost the connection without closing it")
 
 func endOf(end <-chan error) error {

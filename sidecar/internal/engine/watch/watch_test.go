@@ -15,9 +15,9 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// viewer reads a watch's stream as the supervisor does, and writes down what it got and when.
+// viewer reads a watch's stream as the supervisor does, and records the observations with their times.
 type viewer struct {
-	mu     sync.Mutex // for the order of writes; reads come after synctest.Wait
+	mu     sync.Mutex // for the order of writes; reads are after synctest.Wait
 	out    chan worker.Observation
 	got    []worker.Observation
 	at     []time.Time
@@ -53,25 +53,25 @@ func (v *viewer) end(t *testing.T) {
 	synctest.Wait()
 }
 
-// story is what was seen, one word each.
+// story returns the observations, one short text each.
 func (v *viewer) story() []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	var words []string
+	var texts []string
 	for _, o := range v.got {
-		if o.Origin == worker.OriginRepeated { // it is no news
+		if o.Origin == worker.OriginRepeated { // it is a repetition
 			continue
 		}
-		word := o.Kind.String()
+		text := o.Kind.String()
 		if o.ID != "" {
-			word += " " + o.ID
+			text += " " + o.ID
 		}
 		if o.History() {
-			word = "old " + word
+			text = "old " + text
 		}
-		words = append(words, word)
+		texts = append(texts, text)
 	}
-	return words
+	return texts
 }
 
 func (v *viewer) forget() {
@@ -113,7 +113,7 @@ func TestOneSession(t *testing.T) {
 	})
 }
 
-// The list may be answered before the replay was read. A stop that explains an end must still come before the list.
+// The list may be answered before the replay was read. The stop before an exit must still come before the list.
 func TestHistoryBeforeList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &script{list: []worker.Observation{listed("a")}, replayLag: time.Second, listTakes: 100 * time.Millisecond}
@@ -121,7 +121,7 @@ func TestHistoryBeforeList(t *testing.T) {
 		time.Sleep(time.Hour)
 		v := begin(t, src, Options{})
 		time.Sleep(50 * time.Millisecond)
-		src.missed(worker.Exited, "a") // while the list is under way; the stream is late
+		src.missed(worker.Exited, "a") // during the list; the stream is late
 		time.Sleep(time.Minute / 2)
 		synctest.Wait()
 		require.Equal(t, []string{"engine-connecting", "old signalled a", "exited a", "list-began", "listed a", "list-ended"}, v.story(), "and the late replay is dropped")
@@ -206,7 +206,7 @@ func TestWhereASessionBegins(t *testing.T) {
 	}
 }
 
-// Strangers are dropped before anything else is done with them, and still say how far the stream was read.
+// Unmanaged containers are dropped first, but still advance the position in the stream.
 func TestKeep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &script{list: []worker.Observation{listed("mine"), listed("other")}}
@@ -230,7 +230,7 @@ func TestKeep(t *testing.T) {
 	})
 }
 
-func TestBackoffGrowsAndIsForgotten(t *testing.T) {
+func TestBackoffGrowsAndIsReset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &script{down: true}
 		v := begin(t, src, Options{})
@@ -238,7 +238,7 @@ func TestBackoffGrowsAndIsForgotten(t *testing.T) {
 		synctest.Wait()
 		require.Empty(t, v.got, "there was no link to lose")
 		require.InDelta(t, 3600/11.25, src.sessions, 60, "every 7.5 to 15 s in the long run")
-		require.Len(t, v.errs, 1, "said once")
+		require.Len(t, v.errs, 1, "reported once")
 		require.ErrorIs(t, v.errs[0], errDown)
 
 		src.set(func(s *script) { s.down = false })
@@ -258,7 +258,7 @@ func TestBackoffGrowsAndIsForgotten(t *testing.T) {
 	})
 }
 
-// An engine that takes the link and drops it at once is not hammered.
+// Stoker backs off from an engine that accepts connections and drops them at once.
 func TestShortSessionsBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &script{listErr: errDown}
@@ -267,8 +267,8 @@ func TestShortSessionsBackOff(t *testing.T) {
 		synctest.Wait()
 		require.Less(t, src.sessions, 100)
 		require.Len(t, v.errs, 1)
-		for i, word := range v.story() {
-			require.Equal(t, []string{"engine-connecting", "engine-disconnected"}[i%2], word, "rule 3: no list came of an error")
+		for i, text := range v.story() {
+			require.Equal(t, []string{"engine-connecting", "engine-disconnected"}[i%2], text, "rule 3: an error is no list")
 		}
 		v.end(t)
 	})
@@ -287,7 +287,7 @@ func TestBackoffBounds(t *testing.T) {
 	}
 }
 
-// A list that is never answered is how an engine that hangs is found.
+// An engine that hangs is detected by a list without an answer.
 func TestHangingEngine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &script{}
@@ -305,7 +305,7 @@ func TestHangingEngine(t *testing.T) {
 	})
 }
 
-// The consumer may be away: nothing is lost, nothing moves, and the end of the context ends it all.
+// If the consumer does not read, nothing is lost, and the end of the context ends the watch.
 func TestEndWhileNobodyReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -321,7 +321,7 @@ func TestEndWhileNobodyReads(t *testing.T) {
 	})
 }
 
-func TestMemoryForgetsTheOldest(t *testing.T) {
+func TestDedupeDropsTheOldest(t *testing.T) {
 	m := newDedupe()
 	at := func(i int) worker.Observation {
 		return worker.Observation{Kind: worker.Exited, ID: "a", At: time.Unix(0, int64(i))}

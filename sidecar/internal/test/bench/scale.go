@@ -20,7 +20,7 @@ type measurement map[string]float64
 func scale(ctx context.Context, _ *bench) ([]row, error) {
 	found := map[string]measurement{}
 	for pattern, packages := range map[string]string{
-		"Scale/(crash|list|memory)": "./sidecar/internal/core/fleet", "View": "./sidecar/internal/test/bench", "Strangers": "./sidecar/internal/engine/docker",
+		"Scale/(crash|list|memory)": "./sidecar/internal/core/fleet", "View": "./sidecar/internal/test/bench", "ForeignEvents": "./sidecar/internal/engine/docker",
 	} {
 		out, err := command(ctx, "go", "test", "-run", "^$", "-bench", pattern, "-benchtime", "1s", packages)
 		if err != nil {
@@ -96,7 +96,7 @@ func scaleRows(found map[string]measurement) ([]row, error) {
 			name: fmt.Sprintf("with %s workers: %s", strings.Join(scaleSizes(), ", "), l.name), fact: strings.Join(parts, ", "), bound: l.bound,
 		})
 	}
-	if ns, ok := found["EventsOfStrangers"]["ns/op"]; ok {
+	if ns, ok := found["ForeignEvents"]["ns/op"]; ok {
 		rows = append(rows, row{name: "decoding one event of a container without Stoker's labels", fact: fmt.Sprintf("%.0f µs", ns/1000)})
 	}
 	return rows, nil

@@ -17,7 +17,7 @@ type Client struct {
 	held       []held
 }
 
-// held is a result that is not acknowledged yet. So a collector that dies takes none with it.
+// held is a result that is not acknowledged yet, so that none is lost if the collector dies.
 type held struct {
 	tag uint64
 	id  string
@@ -28,7 +28,7 @@ func NewClient(spec queue.Spec) *Client {
 	return &Client{link: link{spec: spec, name: "worker produce"}}
 }
 
-// Connect puts back what was collected on an earlier connection; Collect returns it again.
+// Connect returns to the queue the results that were collected on an earlier connection; Collect returns them again.
 func (c *Client) Connect(ctx context.Context) error {
 	c.deliveries, c.held = nil, nil
 	return c.link.connect(ctx)
@@ -44,7 +44,7 @@ func (c *Client) Put(ctx context.Context, tasks []queue.Message) error {
 	return nil
 }
 
-// Collect returns whatever comes, without acknowledging it.
+// Collect returns all results that arrive, without acknowledging them.
 func (c *Client) Collect(ctx context.Context, _ []string) ([]queue.Found, error) {
 	if c.link.channel == nil {
 		return nil, errLost
@@ -70,7 +70,7 @@ func (c *Client) Collect(ctx context.Context, _ []string) ([]queue.Found, error)
 	return found, nil
 }
 
-// next is nil when nothing came in time.
+// next returns nil if nothing came in time.
 func (c *Client) next(ctx context.Context, wait time.Duration) (*amqp.Delivery, error) {
 	limit := time.NewTimer(wait)
 	defer limit.Stop()
@@ -88,7 +88,7 @@ func (c *Client) next(ctx context.Context, wait time.Duration) (*amqp.Delivery, 
 	}
 }
 
-// Clear acknowledges the results of these jobs, with those that were put back by a lost connection and come again.
+// Clear acknowledges the results of these jobs, including those that a lost connection returned to the queue.
 func (c *Client) Clear(ctx context.Context, ids []string) error {
 	defer c.link.close()
 	if c.deliveries == nil {

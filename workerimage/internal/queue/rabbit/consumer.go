@@ -20,7 +20,7 @@ func NewConsumer(spec queue.Spec, worker string) *Consumer {
 	return &Consumer{link: link{spec: spec, name: worker}}
 }
 
-// Connect consumes with a prefetch of 1: the broker hands over no task before the last one is acknowledged.
+// Connect consumes with a prefetch of 1: the broker delivers no task before the last one is acknowledged.
 func (c *Consumer) Connect(ctx context.Context) error {
 	if err := c.link.connect(ctx); err != nil {
 		return err
@@ -67,7 +67,7 @@ func (c *Consumer) Finish(ctx context.Context, task queue.Task, result queue.Mes
 	if err := c.link.publish(ctx, c.link.spec.Results(), []queue.Message{result}); err != nil {
 		return "", err
 	}
-	// The result is safe. An acknowledgement that does not get through means that the task is delivered again, and the next Take tells of the connection.
+	// The result is stored. If the acknowledgement is lost, the task is delivered again, and the next Take reports the lost connection.
 	_ = c.link.channel.Ack(task.Handle.Tag, false)
 	return queue.Stored, nil
 }

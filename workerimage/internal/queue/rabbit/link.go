@@ -1,8 +1,8 @@
 // Package rabbit is the client of a queue of RabbitMQ, by AMQP 0-9-1.
 //
-// Guarantee: at least once. A task is acknowledged after the broker has confirmed its result, so that none is lost at any crash. The two are not
-// one step: a worker, a connection or a broker that dies between them leaves a result and a task that is delivered again. Its second result
-// has the same ID.
+// Guarantee: at least once. A task is acknowledged after the broker has confirmed its result, so no task is lost in a crash. The two are
+// not atomic: if a worker, a connection or a broker fails between them, the result is stored and the task is delivered again. Its second
+// result has the same ID.
 package rabbit
 
 import (
@@ -26,7 +26,7 @@ const (
 	batch     = 100 // messages published before the first confirm is waited for
 )
 
-// link is one connection with one channel, and how to make the next.
+// link is one connection with one channel, and the means to replace it.
 type link struct {
 	spec    queue.Spec
 	name    string
@@ -37,7 +37,7 @@ type link struct {
 	closed  chan *amqp.Error
 }
 
-// connect replaces the connection, makes both queues if they do not exist, and asks for confirms.
+// connect replaces the connection, creates both queues if they do not exist, and enables confirms.
 func (l *link) connect(ctx context.Context) error {
 	l.close()
 	l.life++
@@ -54,7 +54,7 @@ func (l *link) connect(ctx context.Context) error {
 	if l.channel, err = conn.Channel(); err != nil {
 		return err
 	}
-	// The library hands over returns and the closing from the goroutine that reads the connection, so both must have room.
+	// The library sends returns and the closing from the goroutine that reads the connection, so both channels must have room.
 	l.returns = l.channel.NotifyReturn(make(chan amqp.Return, 2*batch))
 	l.closed = l.channel.NotifyClose(make(chan *amqp.Error, 1))
 	return l.channel.Confirm(false)
@@ -72,7 +72,7 @@ func dial(ctx context.Context, spec queue.Spec, name string) (*amqp.Connection, 
 			if err != nil {
 				return nil, err
 			}
-			return conn, conn.SetDeadline(time.Now().Add(dialLimit)) // the library takes it away after the handshake
+			return conn, conn.SetDeadline(time.Now().Add(dialLimit)) // the library clears it after the handshake
 		},
 	}
 	if spec.TLS {
@@ -86,8 +86,8 @@ func dial(ctx context.Context, spec queue.Spec, name string) (*amqp.Connection, 
 	return amqp.DialConfig(scheme+spec.Host, config)
 }
 
-// declare makes a durable queue. One that exists is taken as it is, be it a quorum queue or one with a limit: a declaration with other arguments would
-// be refused. Each try needs a channel, because a refusal closes it.
+// declare creates a durable queue. An existing one is accepted as it is, even a quorum queue or one with a limit: a declaration with other
+// arguments would be refused. Each attempt needs a channel, because a refusal closes it.
 func declare(conn *amqp.Connection, name string) error {
 	try := func(declare func(channel *amqp.Channel) error) error {
 		channel, err := conn.Channel()
@@ -113,8 +113,8 @@ func declare(conn *amqp.Connection, name string) error {
 	})
 }
 
-// publish returns nil when the broker has confirmed all of the messages, at most one batch. A confirm may take long: a broker that is short of memory or
-// disk stops publishers. It waits until ctx or the connection ends.
+// publish returns nil when the broker has confirmed all of the messages, at most one batch. A confirm may take long: a broker that is short
+// of memory or disk blocks publishers. publish waits until ctx or the connection ends.
 func (l *link) publish(ctx context.Context, name string, messages []queue.Message) error {
 	if l.channel == nil {
 		return errLost
@@ -159,7 +159,7 @@ func (l *link) publish(ctx context.Context, name string, messages []queue.Messag
 
 var errLost = errors.New("no connection to the broker")
 
-// lost is the reason why the channel was closed, if it was, or else this text.
+// lost returns the reason why the channel was closed, or else an error with this text.
 func (l *link) lost(otherwise string) error {
 	select {
 	case reason := <-l.closed:
@@ -174,7 +174,7 @@ func (l *link) lost(otherwise string) error {
 // close returns unacknowledged messages to the queue.
 func (l *link) close() {
 	if l.conn != nil {
-		_ = l.conn.CloseDeadline(time.Now().Add(closing)) // a broker that does not answer sees the connection end anyway
+		_ = l.conn.CloseDeadline(time.Now().Add(closing)) // a broker that does not answer still detects the end of the connection
 	}
 	l.conn, l.channel = nil, nil
 }

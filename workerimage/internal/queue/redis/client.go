@@ -1,7 +1,8 @@
-// Package redis is the client of a queue that is a list of Redis, 6.2 or later, one server and no cluster.
+// Package redis is the client of a queue that is a list of Redis, 6.2 or later, on one server without a cluster.
 //
-// Guarantee: exactly once, as long as the server keeps what it has answered for: the result is stored and the task removed in one step. A task is in a
-// list at any instant, of the queue or of a worker. One whose worker is dead is put back by any other worker when the lease has ended.
+// Guarantee: exactly once, as long as the server keeps the data that it has confirmed: the result is stored and the task removed in one
+// step. A task is always in a list, of the queue or of a worker. The task of a dead worker is returned by any other worker when the lease
+// has ended.
 package redis
 
 import (
@@ -80,7 +81,7 @@ func (c *Client) Put(_ context.Context, tasks []queue.Message) error {
 	return err
 }
 
-// Collect looks for the missing results, and pauses if there is none.
+// Collect reads the missing results, and pauses if there is none.
 func (c *Client) Collect(ctx context.Context, missing []string) ([]queue.Found, error) {
 	if c.conn == nil {
 		return nil, errLost

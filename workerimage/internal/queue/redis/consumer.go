@@ -13,7 +13,7 @@ import (
 	"stoker/workerimage/internal/queue"
 )
 
-// staleEntry is how long a worker without a lease stays known. Its tasks are back long before.
+// staleEntry is the time for which a worker without a lease stays registered. Its tasks are returned long before.
 const staleEntry = 10 * time.Minute
 
 // Consumer takes tasks one by one. See broker.Consumer.
@@ -23,7 +23,7 @@ type Consumer struct {
 	lease   time.Duration
 	scripts scripts
 
-	mu   sync.Mutex // Hold comes from another goroutine
+	mu   sync.Mutex // Hold runs in another goroutine
 	conn redis.Conn
 }
 
@@ -34,7 +34,7 @@ func NewConsumer(spec queue.Spec, worker string, lease time.Duration) *Consumer 
 	return &Consumer{spec: spec, worker: worker + "." + hex.EncodeToString(life[:]), lease: lease, scripts: newScripts()}
 }
 
-// Connect replaces the connection. There is nothing to declare: a list exists while something is in it.
+// Connect replaces the connection. There is nothing to declare: a list exists while it is not empty.
 func (c *Consumer) Connect(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -44,10 +44,10 @@ func (c *Consumer) Connect(ctx context.Context) error {
 	return err
 }
 
-// Take waits for a task. It gives back the tasks of workers whose lease has ended, too.
+// Take waits for a task. It also returns the tasks of workers whose lease has ended to the queue.
 //
-// It waits by a move from the left end to the left end of the same list, which changes nothing and ends when a task is there; the task is taken by
-// the script, which registers the worker in the same step.
+// It waits with a move from the left end to the left end of the same list, which changes nothing and returns when there is a task. The
+// script then takes the task, and registers the worker in the same step.
 func (c *Consumer) Take(context.Context) (queue.Task, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -73,7 +73,7 @@ func (c *Consumer) take() (queue.Task, error) {
 	return queue.Task{Body: body}, err
 }
 
-// Hold prolongs the lease.
+// Hold renews the lease.
 func (c *Consumer) Hold(context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -93,7 +93,7 @@ func (c *Consumer) Finish(_ context.Context, task queue.Task, result queue.Messa
 	return queue.Outcome(outcome), err
 }
 
-// Leave gives the task back and ends the lease.
+// Leave returns the task and ends the lease.
 func (c *Consumer) Leave(context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

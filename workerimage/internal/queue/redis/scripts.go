@@ -5,13 +5,13 @@ import "github.com/gomodule/redigo/redis"
 // The keys of a list of tasks named q:
 //
 //	q                 list: tasks; producers push at the right, workers take at the left
-//	q.processing.W    list: the task in the hand of worker W
+//	q.processing.W    list: the current task of worker W
 //	q.workers         sorted set: each worker, and when its lease ends, in ms of the server's clock
 //	q.results         hash: result by ID
 //	q.duplicates      hash: results of an ID after the first, counted; they are not stored
 //
-// Each script is one step for everybody else. A worker has a task only while it is in q.workers: both begin in the same step, and the entry is dropped
-// a while after the lease has ended, when its tasks are back.
+// Each script is atomic. A worker has a task only while it is in q.workers: both begin in the same step. The entry is dropped a while after
+// the end of the lease, when its tasks have been returned.
 
 // common needs KEYS[1] as q and KEYS[2] as q.workers.
 const common = `
@@ -30,7 +30,7 @@ local function giveBack(worker)
 end
 `
 
-// scripts is what a consumer runs at the server.
+// scripts are the scripts that a consumer runs at the server.
 type scripts struct {
 	take, hold, finish, leave *redis.Script
 }
@@ -38,7 +38,7 @@ type scripts struct {
 func newScripts() scripts {
 	return scripts{
 		// ARGV: worker, lease in ms, ms that an entry stays after its lease. Returns the task, or nil.
-		// What is in the worker's own hand at this point is from a reply that was lost.
+		// A task in the worker's own list at this point is from a reply that was lost.
 		take: redis.NewScript(2, common+`
 local me = ARGV[1]
 giveBack(me)
@@ -50,7 +50,7 @@ return redis.call('LMOVE', tasks, held(me), 'LEFT', 'RIGHT')
 		// ARGV: worker, lease in ms.
 		hold: redis.NewScript(2, common+`lease(ARGV[1], tonumber(ARGV[2]))`),
 		// KEYS[3]: results, KEYS[4]: duplicates. ARGV: worker, task, ID, result.
-		// A result that is there word for word was stored by this call before, and the reply got lost: no two attempts write the same.
+		// An identical result was stored by this call before, and the reply was lost: no two attempts write the same.
 		finish: redis.NewScript(4, common+`
 if redis.call('LREM', held(ARGV[1]), 1, ARGV[2]) == 0 then
   if redis.call('HGET', KEYS[3], ARGV[3]) == ARGV[4] then return 'stored' end

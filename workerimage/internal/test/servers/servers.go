@@ -16,10 +16,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Password is what the brokers want, where they want one. It needs escaping in a URL.
+// Password is the brokers' password, where they require one. It needs escaping in a URL.
 const Password = "se/cret@word"
 
-// patience is the longest that a broker may take to begin or to end.
+// patience is the time limit for a broker to start or to end.
 const patience = 90 * time.Second
 
 // Server is one broker.
@@ -38,12 +38,12 @@ type Server struct {
 func missing(t testing.TB, program, debian string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
-		t.Fatalf("CI=true, where nothing may be missing: no %s, install Debian's %s", program, debian)
+		t.Fatalf("CI=true, where all programs are required: no %s, install Debian's %s", program, debian)
 	}
 	t.Skipf("no %s: install Debian's %s", program, debian)
 }
 
-// Redis is a server that has on disk what it has answered for. It is not started.
+// Redis returns a server that writes its data to disk before it answers. It is not started.
 func Redis(t testing.TB) *Server {
 	t.Helper()
 	program, err := exec.LookPath("redis-server")
@@ -60,10 +60,10 @@ func Redis(t testing.TB) *Server {
 	return s
 }
 
-// Rabbit is a node with no plugin, and with an epmd of its own: one that a node starts would outlive the test. It is not started.
+// Rabbit returns a node without plugins, and with an epmd of its own: one that a node starts would outlive the test. It is not started.
 func Rabbit(t testing.TB) *Server {
 	t.Helper()
-	const program = "/usr/lib/rabbitmq/bin/rabbitmq-server" // the one in the path wants to be root, and changes the user
+	const program = "/usr/lib/rabbitmq/bin/rabbitmq-server" // the one in the path requires root, and changes the user
 	epmd, err := exec.LookPath("epmd")
 	if _, missed := os.Stat(program); err != nil || missed != nil {
 		missing(t, "rabbitmq-server", "rabbitmq-server")
@@ -96,7 +96,7 @@ func Rabbit(t testing.TB) *Server {
 	return s
 }
 
-// Start returns when the broker takes connections. It must not be running.
+// Start returns when the broker accepts connections. It must not be running.
 func (s *Server) Start() {
 	s.t.Helper()
 	out, err := os.OpenFile(filepath.Join(s.dir, "out"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -123,7 +123,7 @@ func (s *Server) Start() {
 	})
 }
 
-// Stop ends the broker in good order.
+// Stop ends the broker with SIGTERM.
 func (s *Server) Stop() { s.end(syscall.SIGTERM) }
 
 // Kill ends it at once.
@@ -131,11 +131,11 @@ func (s *Server) Kill() { s.end(syscall.SIGKILL) }
 
 func (s *Server) end(signal syscall.Signal) {
 	s.t.Helper()
-	_ = syscall.Kill(-s.cmd.Process.Pid, signal) // it may be gone already
+	_ = syscall.Kill(-s.cmd.Process.Pid, signal) // it may have ended already
 	s.until("does not end", func() bool {
 		select {
 		case <-s.done:
-			return syscall.Kill(-s.cmd.Process.Pid, 0) != nil // nobody of the group is left
+			return syscall.Kill(-s.cmd.Process.Pid, 0) != nil // no process of the group is left
 		default:
 			return false
 		}
@@ -147,7 +147,7 @@ func (s *Server) until(complaint string, condition func() bool) {
 	for deadline := time.Now().Add(patience); !condition(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			text, err := os.ReadFile(filepath.Join(s.dir, "out"))
-			s.t.Fatalf("the broker %s; it said: %s %v", complaint, text, err)
+			s.t.Fatalf("the broker %s; its log: %s %v", complaint, text, err)
 		}
 	}
 }

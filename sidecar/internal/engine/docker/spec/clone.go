@@ -11,17 +11,18 @@ import (
 	"github.com/docker/docker/api/types/mount"
 )
 
-// Clone is what a further container differs in from the one that it is made from.
+// Clone is the fields in which a further container differs from the one that it copies.
 type Clone struct {
 	Name   string // its own, without the slash
 	Number int    // in its service
-	Of     string // the label that names the one that it is made from
+	Of     string // the label with the name of the copied one
 }
 
-// composeNumber is the label by which Compose tells the containers of a service apart.
+// composeNumber is the label with the number of a container in its Compose service.
 const composeNumber = "com.docker.compose.container-number"
 
-// CloneOf turns the inspect of a container into that of a further one, for Build. The error says why where there can be only one: with a fixed host port, a static address, or a named volume that it writes to. Anonymous volumes are created for it.
+// CloneOf turns the inspect of a container into that of a further one, for Build. It returns an error if there can be only one: with a
+// fixed host port, a static address, or a named volume that it writes to. New anonymous volumes are created.
 func CloneOf(raw json.RawMessage, c Clone) (json.RawMessage, error) {
 	old, err := decode(raw)
 	if err != nil {
@@ -83,12 +84,12 @@ func refuseVolumes(old *container.InspectResponse) error {
 	return nil
 }
 
-// anonymousName is what the engine calls a volume that nobody named.
+// anonymousName matches the engine's names of anonymous volumes.
 var anonymousName = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 func anonymous(volume string) bool { return anonymousName.MatchString(volume) }
 
-// dropAnonymous leaves out the mounts of anonymous volumes: the engine makes new ones by Config.Volumes and the image.
+// dropAnonymous removes the mounts of anonymous volumes: the engine creates new ones from Config.Volumes and the image.
 func dropAnonymous(doc map[string]any) {
 	mounts, _ := doc["Mounts"].([]any)
 	kept := make([]any, 0, len(mounts))
@@ -115,7 +116,7 @@ func dropAnonymous(doc map[string]any) {
 	}
 }
 
-// renameAliases gives the further one its own name in its networks.
+// renameAliases replaces the name in the aliases in its networks.
 func renameAliases(doc map[string]any, from, to string) {
 	settings, _ := doc["NetworkSettings"].(map[string]any)
 	networks, _ := settings["Networks"].(map[string]any)

@@ -12,7 +12,7 @@ import (
 
 const anonymousVolume = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-// clonable is the inspect of a container of which there may be another one. The words in braces are where a test puts more.
+// clonable is the inspect of a container that can be cloned. Tests insert more at the placeholders in braces.
 const clonable = `{"Id":"4f2a","Name":"/shop-worker-2","Config":{"Image":"w","Labels":{"com.docker.compose.container-number":"2","stoker.enable":"true"}},
 	"HostConfig":{"Binds":["/srv:/srv:rw","` + anonymousVolume + `:/scratch:rw"],"PortBindings":{PORTS}},
 	"Mounts":[{"Type":"volume","Name":"` + anonymousVolume + `","Destination":"/scratch","RW":true}MOUNTS],
@@ -39,7 +39,7 @@ func TestCloneOf(t *testing.T) {
 	require.NoError(t, json.Unmarshal(raw, &got))
 	require.Equal(t, "/shop-worker-3", got.Name)
 	require.Equal(t, map[string]string{"com.docker.compose.container-number": "3", "stoker.enable": "true", "stoker.clone-of": "shop-worker-2"}, got.Config.Labels)
-	require.Equal(t, []string{"/srv:/srv:rw"}, got.HostConfig.Binds, "an anonymous volume is nobody else's")
+	require.Equal(t, []string{"/srv:/srv:rw"}, got.HostConfig.Binds, "an anonymous volume is not shared")
 	require.Len(t, got.Mounts, 1)
 	require.Equal(t, "/data", got.Mounts[0].Destination)
 	require.Equal(t, []string{"shop-worker-3", "worker"}, got.NetworkSettings.Networks["front"].Aliases)

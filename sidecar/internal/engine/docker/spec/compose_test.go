@@ -23,7 +23,7 @@ services:
     volumes: [/scratch, "data:/data"]
     stop_grace_period: 2s
     depends_on: [peer]
-  guest:
+  dependent:
     image: ` + liveImage + `
     network_mode: service:burner
   peer:
@@ -33,9 +33,9 @@ networks: {app: {ipam: {config: [{subnet: 10.77.5.0/24}]}}}
 volumes: {data: {}}
 `
 
-// A recreated worker is not drift to compose (R23): up -d leaves it as it is, and what depends on it too. In its network
-// lives a guest. What compose v1 hashes of that one is the name of the parent's service, compose v2 the ID of its container
-// (resolveSharedNamespaces, ServiceHash): v2 recreates it once, onto the same parent, and then leaves it alone as well.
+// A recreated worker is no drift to compose (R23): up -d leaves it as it is, and its dependents too. The service dependent shares its
+// network. Compose v1 hashes the name of the parent's service, compose v2 the ID of its container (resolveSharedNamespaces, ServiceHash):
+// v2 recreates the dependent once, onto the same parent, and then leaves it alone as well.
 func TestLiveComposeSeesNoDrift(t *testing.T) {
 	program := composeProgram(t)
 	w := newWorld(t)
@@ -52,27 +52,27 @@ func TestLiveComposeSeesNoDrift(t *testing.T) {
 	})
 	out, err := compose(t.Context(), "up", "-d")
 	require.NoError(t, err, out)
-	name, guest := w.composed("burner"), w.composed("guest")
+	name, dependent := w.composed("burner"), w.composed("dependent")
 
 	oldID, newID := w.recreate(name)
 	require.NoError(t, w.api.ContainerRemove(t.Context(), oldID, container.RemoveOptions{}))
-	_, newGuest := w.recreate(guest)
-	require.NoError(t, w.api.ContainerRemove(t.Context(), guest+"-old", container.RemoveOptions{}))
+	_, newDependent := w.recreate(dependent)
+	require.NoError(t, w.api.ContainerRemove(t.Context(), dependent+"-old", container.RemoveOptions{}))
 	peer := w.inspect(w.composed("peer")).ID
 
-	version := w.inspect(newGuest).Config.Labels["com.docker.compose.version"]
-	for _, knowsGuest := range []bool{strings.HasPrefix(version, "1."), true} {
+	version := w.inspect(newDependent).Config.Labels["com.docker.compose.version"]
+	for _, unchanged := range []bool{strings.HasPrefix(version, "1."), true} {
 		out, err = compose(t.Context(), "up", "-d")
 		require.NoError(t, err, out)
 		require.Equal(t, newID, w.inspect(w.composed("burner")).ID, out)
 		require.Equal(t, peer, w.inspect(w.composed("peer")).ID, out)
-		now := w.inspect(w.composed("guest"))
-		require.Equal(t, knowsGuest, now.ID == newGuest, "compose %s: %s", version, out)
+		now := w.inspect(w.composed("dependent"))
+		require.Equal(t, unchanged, now.ID == newDependent, "compose %s: %s", version, out)
 		require.Equal(t, "container:"+newID, string(now.HostConfig.NetworkMode), out)
 		require.True(t, now.State.Running)
-		newGuest = now.ID
+		newDependent = now.ID
 	}
-	// The guest that compose made has the volumes of the one before, which the clean-up wants to remove.
+	// The dependent that compose created has the volumes of the one before, which the cleanup must remove.
 	out, err = compose(t.Context(), "down", "-v", "-t", "1")
 	require.NoError(t, err, out)
 }

@@ -10,11 +10,11 @@ import (
 
 const composeProject = "com.docker.compose.project"
 
-// copied deals with compose's configs and secrets that are given as content or from the environment: compose writes them
-// into the created container, and no inspect shows it (R22; compose, pkg/compose/secrets.go). They lie at /run/secrets/…
-// and /… unless the compose file says elsewhere; a file elsewhere cannot be told from one that the worker wrote.
+// copied handles compose's configs and secrets that are given as content or from the environment: compose writes them into the created
+// container, and no inspect shows them (R22; compose, pkg/compose/secrets.go). They are at /run/secrets/… and /… unless the compose file
+// sets another path. Such a file cannot be distinguished from one that the worker wrote.
 //
-// Compose refuses such a file together with a read-only root, and with file: it is a bind mount, which is carried over.
+// Compose refuses such a file together with a read-only root, and with file: it is a bind mount, which is kept.
 func (b *builder) copied() error {
 	if b.old.Config.Labels[composeProject] == "" || b.old.HostConfig.ReadonlyRootfs {
 		return nil
@@ -25,15 +25,15 @@ func (b *builder) copied() error {
 	}
 	files := b.suspects()
 	if len(files) > 0 && !b.in.Carry {
-		return Refusal{Hazard: "R22", Field: labelField(composeProject), Why: "compose may have copied these in, and nobody carries them over: " + strings.Join(files, ", ")}
+		return Refusal{Hazard: "R22", Field: labelField(composeProject), Why: "compose may have copied these in, and they would not be copied: " + strings.Join(files, ", ")}
 	}
 	b.spec.Carry = files
 	return nil
 }
 
-// suspects are the files that were added at compose's own places and lie on no mount, sorted.
+// suspects returns the added files at compose's own paths that are on no mount, sorted.
 func (b *builder) suspects() []string {
-	folders := map[string]bool{} // everything that something lies in
+	folders := map[string]bool{} // all folders that have an entry
 	for _, c := range b.in.Changes {
 		for dir := path.Dir(path.Clean(c.Path)); !folders[dir] && dir != "." && dir != "/"; dir = path.Dir(dir) {
 			folders[dir] = true
@@ -54,7 +54,7 @@ func isComposePlace(file string) bool {
 	return strings.HasPrefix(file, "/run/secrets/") || (path.Dir(file) == "/" && file != "/")
 }
 
-// isMounted: the engine lists the mount points that it made as added too, and the folders above them.
+// isMounted reports whether a file is a mount point or above one: the engine lists those that it created as added, too.
 func (b *builder) isMounted(file string) bool {
 	targets := []string{"/dev", "/proc", "/sys"}
 	for _, m := range b.old.Mounts {

@@ -11,23 +11,22 @@ import (
 	"strings"
 )
 
-// Difference is one field in which the new container is not as the old one was.
+// Difference is one field in which the new container differs from the old one.
 type Difference struct {
 	Field string // "HostConfig.NanoCpus", "Mounts[/data].Name"
-	// Old and New are the values, as JSON. Where a field may hold a secret (environment, labels, commands, options) they
-	// only say whether it was set.
+	// Old and New are the values, as JSON. For a field that may hold a secret (environment, labels, commands, options) they only show
+	// whether it was set.
 	Old, New string
 }
 
 func (d Difference) String() string { return fmt.Sprintf("%s: was %s, is %s", d.Field, d.Old, d.New) }
 
-// Diff compares the inspects of a container and of the one that was made to replace it, field by field, and gives what
-// differs without being on the list of Known, sorted by field. It works on the bytes and not on the Docker client's
-// types, so that a field that this client does not know is compared too.
+// Diff compares the inspects of a container and of its replacement, field by field. It returns the differences that are not on the list of
+// Known, sorted by field. It works on the bytes and not on the Docker client's types, so a field that this client does not have is compared
+// too.
 //
-// The new container need not run: asked right after create and connect, Diff tells everything that it would tell later,
-// while the old one still runs. names is as in Input, and must hold both the old and the new ID of whatever the
-// container refers to and was itself recreated.
+// The new container need not run: Diff gives the same result right after create and connect, while the old one still runs, as later. names
+// is as in Input. It must hold both the old and the new ID of each recreated container that this one refers to.
 func Diff(old, recreated []byte, names map[string]string) ([]Difference, error) {
 	was, err := readDocument(old, names)
 	if err != nil {
@@ -43,8 +42,7 @@ func Diff(old, recreated []byte, names map[string]string) ([]Difference, error) 
 	return d.found, nil
 }
 
-// absent is a key that is not there, as opposed to one that is null: an engine of another version leaves out a field that
-// it does not know.
+// absent is a missing key, as opposed to one that is null: an engine of another version omits the fields that it does not have.
 type absent struct{}
 
 type differ struct {
@@ -62,7 +60,7 @@ func (d *differ) walk(field []string, old, recreated any) {
 		for _, key := range keysOf(oldMap, newMap) {
 			part := append(slices.Clip(field), key)
 			if was, is := lookUp(oldMap, key), lookUp(newMap, key); isTable(field) && (was == absent{}) != (is == absent{}) {
-				d.report(part, was, is) // an entry says something by being there
+				d.report(part, was, is) // the presence of an entry has a meaning
 			} else {
 				d.walk(part, was, is)
 			}
@@ -88,7 +86,7 @@ func (d *differ) report(field []string, old, recreated any) {
 	}
 }
 
-// isTable knows the objects whose keys are not fields but names that people gave.
+// isTable reports whether the keys of an object are names that users chose, and not fields.
 func isTable(field []string) bool {
 	return slices.ContainsFunc([]string{
 		"Config.ExposedPorts", "Config.Labels", "Config.Volumes", "HostConfig.Annotations", "HostConfig.LogConfig.Config", "HostConfig.Mounts",
@@ -97,15 +95,15 @@ func isTable(field []string) bool {
 	}, func(table string) bool { return matches(table, field) })
 }
 
-// isExcused asks the list of differences that depend on both values.
+// isExcused reports whether the difference is on the list of those that depend on both values.
 func (d *differ) isExcused(field []string, old, recreated any) bool {
 	return slices.ContainsFunc(conditions(), func(c condition) bool {
 		return matches(c.field, field) && c.holds(change{was: d.was, is: d.is, old: old, recreated: recreated})
 	})
 }
 
-// isSame compares two values of which at most one is an object. Nothing is nothing, however it is written: null, no key,
-// an empty list, an empty text. Zero and no key are one too, except where no value is an answer of its own.
+// isSame compares two values of which at most one is an object. All forms of an empty value are equal: null, no key, an empty list, an
+// empty text. So are zero and no key, except where an unset field has a meaning of its own.
 func isSame(field []string, old, recreated any) bool {
 	if isNothing(old) && isNothing(recreated) {
 		return true
@@ -139,7 +137,7 @@ func isAbsentZero(one, other any) bool {
 	return other == false || other == json.Number("0")
 }
 
-// hasUnset are fields that an engine leaves out when they are not set, and that mean something at zero.
+// hasUnset reports whether an engine omits the field when it is not set, and its zero value has a meaning.
 func hasUnset(field []string) bool {
 	return slices.Contains([]string{"Config.StopTimeout", "HostConfig.Init", "HostConfig.Umask"}, strings.Join(field, "."))
 }
@@ -159,7 +157,7 @@ func lookUp(m map[string]any, key string) any {
 
 var plainName = regexp.MustCompile(`^[A-Za-z_]\w*$`)
 
-// fieldName writes fields with dots and everything else, numbers and people's names, in brackets.
+// fieldName writes fields with dots and everything else, numbers and users' names, in brackets.
 func fieldName(field []string) string {
 	var name strings.Builder
 	for i, part := range field {
@@ -175,7 +173,7 @@ func fieldName(field []string) string {
 	return name.String()
 }
 
-// shown are the fields whose texts hold no secrets; numbers and booleans never do.
+// shown returns the fields whose texts hold no secrets; numbers and booleans never do.
 func shown() []string {
 	return []string{
 		"Image", "Platform", "Driver", "Config.Image", "Config.Hostname", "Config.User", "Config.WorkingDir", "Config.StopSignal",

@@ -33,7 +33,7 @@ func asJSON(t *testing.T, value any) []byte {
 	return raw
 }
 
-// leaf is one value in a tree, and how to give it another.
+// leaf is one value in a tree, and a function to change it.
 type leaf struct {
 	field []string
 	value any
@@ -69,10 +69,10 @@ func another(value any) any {
 	return "7"
 }
 
-// TestDiffNamesEveryField changes each value of a real inspect, one at a time: each change is told, and told by its own
-// field, unless the field is on the list.
+// TestDiffNamesEveryField changes each value of a real inspect, one at a time: each change is reported with its own field, unless the field
+// is on the list.
 func TestDiffNamesEveryField(t *testing.T) {
-	old, told := asJSON(t, readTree(t, richFile)), 0
+	old, reported := asJSON(t, readTree(t, richFile)), 0
 	tree := readTree(t, richFile)
 	for _, l := range leaves(nil, any(tree), nil) {
 		l.set(another(l.value))
@@ -87,13 +87,13 @@ func TestDiffNamesEveryField(t *testing.T) {
 			continue
 		}
 		require.NotEmpty(t, found, "%s went from %v to %v unseen", name, l.value, another(l.value))
-		require.True(t, slices.ContainsFunc(found, func(d Difference) bool { return strings.HasPrefix(d.Field, l.field[0]) }), "%s was told as %v", name, found)
-		told++
+		require.True(t, slices.ContainsFunc(found, func(d Difference) bool { return strings.HasPrefix(d.Field, l.field[0]) }), "%s was reported as %v", name, found)
+		reported++
 	}
-	require.Greater(t, told, 100)
+	require.Greater(t, reported, 100)
 }
 
-// TestDiffMissesNoLoss takes each value out, as an engine would that was not asked for it.
+// TestDiffMissesNoLoss removes each value, as if it had not been requested.
 func TestDiffMissesNoLoss(t *testing.T) {
 	old := asJSON(t, readTree(t, richFile))
 	tree := readTree(t, richFile)
@@ -108,7 +108,7 @@ func TestDiffMissesNoLoss(t *testing.T) {
 			object[key] = value
 			require.NoError(t, err)
 			if section+"."+key == "HostConfig.IpcMode" || section+"."+key == "HostConfig.CgroupnsMode" {
-				continue // what the rich one has is what an engine takes nothing for
+				continue // the value is the engine's default
 			}
 			require.NotEmpty(t, found, "%s.%s was lost unseen", section, key)
 		}
@@ -119,7 +119,7 @@ func isIgnoredOrUnder(field []string) bool {
 	return slices.ContainsFunc(ignored(), func(e Exception) bool { return isUnder(e.Field, field) }) || field[0] == "Id"
 }
 
-// TestDiffExcuses has, for each entry of Known that is not simply ignored, two inspects that differ and are alike.
+// TestDiffExcuses has, for each entry of Known that is not simply ignored, two inspects that differ and count as equal.
 func TestDiffExcuses(t *testing.T) {
 	parent, successor := strings.Repeat("1", 64), strings.Repeat("2", 64)
 	names := map[string]string{parent: "/parent", successor: "/parent"}
@@ -160,7 +160,7 @@ func TestDiffExcuses(t *testing.T) {
 		"NetworkSettings.Networks.*.Aliases":    {`"NetworkSettings":{"Networks":{"app":{"Aliases":["x","y","aaaaaaaaaaaa"]}}}`, `"NetworkSettings":{"Networks":{"app":{"Aliases":["y","x"]}}}`},
 		"NetworkSettings.Networks":              {`"HostConfig":{"NetworkMode":"container:` + parent + `"},"NetworkSettings":{"Networks":{"app":{"Aliases":["` + parent[:12] + `"]}}}`, `"HostConfig":{"NetworkMode":"container:` + successor + `"},"NetworkSettings":{"Networks":{"app":{"Aliases":["` + successor[:12] + `"]}}}`},
 		"NetworkSettings.Networks.*.Links":      {`"NetworkSettings":{"Networks":{"app":{"Links":["` + parent + `:p"]}}}`, `"NetworkSettings":{"Networks":{"app":{"Links":["parent:p"]}}}`},
-		"a field that one engine does not know": {`"HostConfig":{"KernelMemory":0}`, `"HostConfig":{"New":false,"Other":"","More":[]}`},
+		"a field that one engine does not have": {`"HostConfig":{"KernelMemory":0}`, `"HostConfig":{"New":false,"Other":"","More":[]}`},
 		"nothing, written in another way":       {`"HostConfig":{"Dns":null,"Tmpfs":{}},"Config":{"User":""}`, `"HostConfig":{"Dns":[]},"Config":{}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -172,7 +172,7 @@ func TestDiffExcuses(t *testing.T) {
 	}
 }
 
-// TestDiffDoesNotExcuse has the neighbours of these that are differences.
+// TestDiffDoesNotExcuse has similar pairs that are differences.
 func TestDiffDoesNotExcuse(t *testing.T) {
 	one, other := strings.Repeat("1", 64), strings.Repeat("2", 64)
 	for field, pair := range map[string][2]string{
@@ -226,8 +226,8 @@ func TestDiffHidesSecrets(t *testing.T) {
 	require.Contains(t, fmt.Sprint(found), "HostConfig.Memory: was 7, is 8")
 }
 
-// TestBuildKeepsEveryField sets every field that the Docker client knows in Config and HostConfig, and expects each in
-// the request: a field that a newer client brings along cannot be forgotten.
+// TestBuildKeepsEveryField sets every field that the Docker client has in Config and HostConfig, and expects each in the request, so that
+// no field of a newer client is forgotten.
 func TestBuildKeepsEveryField(t *testing.T) {
 	c := container.InspectResponse{ContainerJSONBase: &container.ContainerJSONBase{ID: strings.Repeat("a", 64), Image: "sha256:" + strings.Repeat("1", 64)},
 		Config: &container.Config{}, NetworkSettings: &container.NetworkSettings{}}
@@ -236,7 +236,7 @@ func TestBuildKeepsEveryField(t *testing.T) {
 	set(reflect.ValueOf(c.HostConfig))
 	c.HostConfig.NetworkMode, c.HostConfig.UTSMode = "app", "" // these make other fields impossible
 	c.HostConfig.CPUPeriod, c.HostConfig.CPUQuota = 0, 0       // NanoCPUs is set
-	c.HostConfig.Mounts[0].Type = "bind"                       // with options of every type, which Build minds not
+	c.HostConfig.Mounts[0].Type = "bind"                       // with options of every type, which Build ignores
 	want := struct{ Config, HostConfig any }{c.Config, c.HostConfig}
 	text := asJSON(t, want)
 

@@ -31,7 +31,7 @@ func TestPageNamesEveryHazard(t *testing.T) {
 		hazard := fmt.Sprintf("R%d", n)
 		require.NotEmpty(t, rows[hazard], hazard)
 		named := regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(rows[hazard], -1)
-		require.True(t, len(named) > 0 || strings.HasPrefix(rows[hazard], "none"), "%s names no test and does not say none", hazard)
+		require.True(t, len(named) > 0 || strings.HasPrefix(rows[hazard], "none"), "%s names no test and is not marked none", hazard)
 		for _, name := range named {
 			require.True(t, tests[name[1]], "%s names %s, which does not exist", hazard, name[1])
 			delete(unnamed, name[1])
@@ -65,7 +65,7 @@ func testNames(t *testing.T) map[string]bool {
 	return names
 }
 
-// TestPageListsKnown keeps the list of known differences in docs/recreate.md as the code has it; -update writes it.
+// TestPageListsKnown keeps the list of known differences in docs/recreate.md equal to the code's; -update writes it.
 func TestPageListsKnown(t *testing.T) {
 	const begin, end = "<!-- known: begin -->\n", "<!-- known: end -->"
 	var list strings.Builder

@@ -12,11 +12,11 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// document is an inspect in the form in which two of them are compared.
+// document is an inspect in the form that is compared.
 type document struct {
 	typed *container.InspectResponse // as it was read
 	tree  map[string]any             // in normal form
-	names nameBook
+	names namesByID
 }
 
 func readDocument(raw []byte, names map[string]string) (*document, error) {
@@ -30,8 +30,8 @@ func readDocument(raw []byte, names map[string]string) (*document, error) {
 	if err := decoder.Decode(&d.tree); err != nil {
 		return nil, fmt.Errorf("read the inspect of a container: %w", err)
 	}
-	if d.object("Config") == nil || d.object("HostConfig") == nil { // the decoder of the types minds no case, this one does
-		return nil, errors.New("read the inspect of a container: its configuration is not named as an engine names it")
+	if d.object("Config") == nil || d.object("HostConfig") == nil { // the decoder of the types ignores case, this one does not
+		return nil, errors.New("read the inspect of a container: its configuration does not have the engine's field names")
 	}
 	for _, f := range normalForms() {
 		f.apply(d)
@@ -39,7 +39,7 @@ func readDocument(raw []byte, names map[string]string) (*document, error) {
 	return d, nil
 }
 
-// normalForm is a change to both trees after which fields that mean the same also say the same.
+// normalForm is a change to both trees after which fields with the same meaning have the same value.
 type normalForm struct {
 	fields []string
 	why    string
@@ -71,7 +71,7 @@ func normalForms() []normalForm {
 	}
 }
 
-// object finds the object at a path, or nil.
+// object returns the object at a path, or nil.
 func (d *document) object(path ...string) map[string]any {
 	at := d.tree
 	for _, key := range path {
@@ -94,7 +94,7 @@ func (d *document) hostname() {
 	}
 }
 
-// environment puts a Podman's in order, which is known by what it gives to each container of its own.
+// environment sorts the environment on Podman, which is recognized by the variables that it adds to each container.
 func (d *document) environment() {
 	conf := d.object("Config")
 	env, _ := conf["Env"].([]any)
@@ -182,7 +182,7 @@ func (d *document) securityOptions() {
 
 func (d *document) ulimits() { keyed(d.object("HostConfig"), "Ulimits", "Name") }
 
-// quota drops the pair only if it says the same as NanoCpus: Podman computes one from the other.
+// quota drops the pair only if it is equal to NanoCpus: Podman computes one from the other.
 func (d *document) quota() {
 	const kernelPeriod = 100_000 // microseconds
 	r := d.typed.HostConfig.Resources

@@ -11,7 +11,7 @@ func (d *document) mountRequests() {
 	p, host := unnamed(d.typed), d.object("HostConfig")
 	if list, ok := host["Binds"].([]any); ok {
 		for i, entry := range p.binds {
-			if i < len(list) { // the bytes may have a key twice
+			if i < len(list) { // the JSON may have a key twice
 				list[i] = entry
 			}
 		}
@@ -43,7 +43,7 @@ func nameSource(entry map[string]any, name string) {
 	options["NoCopy"] = true
 }
 
-// mounts is what became of the requests: which volume is where, and whether it may be written to.
+// mounts normalizes the resulting mounts: which volume is where, and whether it is writable.
 func (d *document) mounts() {
 	list, _ := d.tree["Mounts"].([]any)
 	for _, entry := range list {
@@ -59,14 +59,14 @@ func (d *document) mounts() {
 				fill(m, "Name", name)
 			}
 		case "image":
-			delete(m, "Source") // a layer of the container's own
+			delete(m, "Source") // a path of the container's own layer
 		}
 	}
 	keyed(d.tree, "Mounts", "Destination")
 }
 
-// keyed turns a list of objects into a map by one of their fields, which makes the order meaningless and gives the
-// entries names. A list whose entries have no such field, or have it twice, stays what it is.
+// keyed turns a list of objects into a map by one of their fields, so that the order does not matter and the entries have names. A list
+// whose entries lack the field, or have a value twice, stays unchanged.
 func keyed(object map[string]any, key, by string) {
 	list, ok := object[key].([]any)
 	if !ok {
@@ -84,7 +84,7 @@ func keyed(object map[string]any, key, by string) {
 	object[key] = byName
 }
 
-// sortedTexts rewrites a list of texts and sorts it. A list with anything else in it stays what it is.
+// sortedTexts rewrites a list of texts and sorts it. A list with other values stays unchanged.
 func sortedTexts(object map[string]any, key string, rewrite func(string) string) {
 	list, ok := object[key].([]any)
 	if !ok {

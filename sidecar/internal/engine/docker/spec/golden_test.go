@@ -16,13 +16,13 @@ import (
 
 var update = flag.Bool("update", false, "write what the code does now into testdata; read the difference before it is kept")
 
-// answer is what a golden file holds: a Spec or a Refusal.
+// answer is the content of a golden file: a Spec or a Refusal.
 type answer struct {
 	Spec    *Spec    `json:",omitempty"`
 	Refusal *Refusal `json:",omitempty"`
 }
 
-// TestBuild runs a file for each way in which a hazard shows: an Input, and what becomes of it.
+// TestBuild has a file for each form of a hazard: an Input, and the result.
 func TestBuild(t *testing.T) {
 	cases, err := filepath.Glob("testdata/build/*.in.json")
 	require.NoError(t, err)
@@ -43,8 +43,8 @@ func TestBuild(t *testing.T) {
 	}
 }
 
-// TestBuildAgain: what the engine would show of the new container leads to the same request, so that the hundredth
-// recreate does what the first did.
+// TestBuildAgain: the engine's inspect of the new container leads to the same request, so the hundredth recreate has the same result as the
+// first.
 func TestBuildAgain(t *testing.T) {
 	cases, err := filepath.Glob("testdata/build/*.in.json")
 	require.NoError(t, err)
@@ -64,7 +64,7 @@ func TestBuildAgain(t *testing.T) {
 	}
 }
 
-// echo is the old inspect with what was asked for in it. Names stand where an engine has IDs: that is the same to Build.
+// echo returns the old inspect with the requested fields. It has names in place of the engine's IDs, which makes no difference to Build.
 func echo(t *testing.T, old []byte, s Spec) []byte {
 	t.Helper()
 	var tree map[string]any
@@ -97,7 +97,7 @@ func requireGolden(t *testing.T, file string, value any) {
 	require.Equal(t, string(want), string(text))
 }
 
-// readable is JSON without what is not set. Empty lists stay: to an engine they are not the same as none.
+// readable returns JSON without unset fields. Empty lists stay: an engine distinguishes them from unset ones.
 func readable(t *testing.T, value any) []byte {
 	t.Helper()
 	raw, err := json.Marshal(value)
@@ -109,7 +109,7 @@ func readable(t *testing.T, value any) []byte {
 	return append(text, '\n')
 }
 
-// prune leaves the keys that people choose alone: only Go's names begin with a capital.
+// prune keeps the keys that users choose: only Go's names begin with a capital.
 func prune(value any) any {
 	switch v := value.(type) {
 	case []any:

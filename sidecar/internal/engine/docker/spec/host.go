@@ -7,8 +7,8 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// hostname drops a name that the engine gave: the old ID, which would be a lie on the new container (R5), and the host's
-// in host mode. With the host's UTS namespace create takes none at all (R4).
+// hostname drops a name that the engine assigned: the old ID, which would be wrong for the new container (R5), and the host's name in host
+// mode. With the host's UTS namespace create accepts no name (R4).
 func (b *builder) hostname() error {
 	conf, host := b.spec.Config, b.spec.HostConfig
 	switch {
@@ -23,13 +23,13 @@ func (b *builder) hostname() error {
 	return nil
 }
 
-// hostHostname: inspect does not tell a name that was asked for from the host's own.
+// hostHostname: an inspect does not show whether the name was requested or is the host's own.
 func (b *builder) hostHostname() {
 	switch conf := b.spec.Config; b.in.Engine.Hostname {
 	case conf.Hostname:
 		conf.Hostname = ""
 	case "":
-		b.note("R5", "Config.Hostname", "%s is kept: it cannot be told whether it is the host's own", conf.Hostname)
+		b.note("R5", "Config.Hostname", "%s is kept: it is unknown whether it is the host's own", conf.Hostname)
 	}
 }
 
@@ -39,7 +39,7 @@ func (b *builder) limits() error {
 	oneQuota(&host.Resources, b.in.Engine.Podman)
 	host.Ulimits = withoutDefaults(host.Ulimits, b.in.Engine.Ulimits)
 	if host.IpcMode == "" && !b.in.Engine.Podman {
-		host.IpcMode = container.IPCModeShareable // what an engine takes it for; a new container would get "private" (R30)
+		host.IpcMode = container.IPCModeShareable // the engine's interpretation; a new container would get "private" (R30)
 	}
 	if host.CgroupnsMode == "" && !b.in.Engine.Podman && b.apiAtLeast("1.41") {
 		host.CgroupnsMode = container.CgroupnsModeHost // likewise, since cgroup v2
@@ -48,7 +48,7 @@ func (b *builder) limits() error {
 	return nil
 }
 
-// oneQuota leaves one way to say the quota, for create takes only one (R28). Docker's inspect has the one that was used.
+// oneQuota keeps one form of the quota, because create accepts only one (R28). Docker's inspect has the one that was used.
 // Podman's has both: the pair is what was set, NanoCpus is computed from it, and only for a period of 100 ms.
 func oneQuota(r *container.Resources, podman bool) {
 	switch {
@@ -60,16 +60,16 @@ func oneQuota(r *container.Resources, podman bool) {
 	}
 }
 
-// withoutDefaults drops the limits that inspect merged in from the daemon's configuration (R26). Where that is not known
-// they stay, and are the container's own from now on.
+// withoutDefaults drops the limits that inspect merged in from the daemon's configuration (R26). If that is not known
+// they stay, and become the container's own.
 func withoutDefaults(limits, defaults []*container.Ulimit) []*container.Ulimit {
 	return slices.DeleteFunc(limits, func(l *container.Ulimit) bool {
 		return l == nil || slices.ContainsFunc(defaults, func(d *container.Ulimit) bool { return d != nil && *d == *l })
 	})
 }
 
-// withoutParentLabels drops the four SELinux labels that the engine takes over from the container whose ipc or pid
-// namespace is shared: the parent may have got others since, and create derives them again if none are given.
+// withoutParentLabels drops the four SELinux labels that the engine copies from the container whose ipc or pid namespace is shared. The
+// parent may have other labels since, and create derives them again if none are given.
 func withoutParentLabels(host *container.HostConfig) []string {
 	if !host.IpcMode.IsContainer() && !host.PidMode.IsContainer() {
 		return host.SecurityOpt
@@ -90,7 +90,7 @@ func withoutParentLabels(host *container.HostConfig) []string {
 	return slices.DeleteFunc(slices.Clone(host.SecurityOpt), isPart)
 }
 
-// ports only tells: a port that the engine picked is picked again, as it is at every restart (R31).
+// ports only adds a note: a port that the engine chose is chosen again, as at every restart (R31).
 func (b *builder) ports() error {
 	for port, bindings := range b.spec.HostConfig.PortBindings {
 		for _, binding := range bindings {

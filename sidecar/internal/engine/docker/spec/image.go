@@ -9,8 +9,8 @@ import (
 	"github.com/docker/docker/api/types/image"
 )
 
-// image has the new container made from the very same image (R25). The name that the old one was made by is kept as long
-// as it means that image: compose and people read it. When it has come to mean another one, or nothing, the ID is used.
+// image sets the same image for the new container (R25). The name that the old one was created with is kept while it refers to that image,
+// because compose and operators read it. If it refers to another image, or to none, the ID is used.
 func (b *builder) image() error {
 	img, err := decodeImage(b.in.Image)
 	if err != nil {
@@ -21,10 +21,10 @@ func (b *builder) image() error {
 		return Refusal{Hazard: "R25", Field: "Image", Why: "image " + id + " is gone"}
 	}
 	if bareID(img.ID) != bareID(id) {
-		return Refusal{Hazard: "R25", Field: "Image", Why: "it was made from " + id + ", and the image at hand is " + img.ID}
+		return Refusal{Hazard: "R25", Field: "Image", Why: "it was made from " + id + ", and the engine's image is " + img.ID}
 	}
 	if d := b.old.ImageManifestDescriptor; d != nil && d.Platform != nil && b.apiAtLeast("1.41") {
-		b.spec.Platform = d.Platform // one ID may stand for several platforms in containerd's image store
+		b.spec.Platform = d.Platform // in containerd's image store one ID may have several platforms
 	}
 	if name := b.old.Config.Image; !means(name, img) {
 		b.note("R25", "Config.Image", "%s does not mean the image of this container any more: created by ID %s", name, id)
@@ -33,7 +33,7 @@ func (b *builder) image() error {
 	return nil
 }
 
-// means reports whether a reference still leads to this image.
+// means reports whether a reference still refers to this image.
 func means(ref string, img *image.InspectResponse) bool {
 	if isIDOf(ref, img.ID) {
 		return true
@@ -56,7 +56,7 @@ func isIDOf(ref, id string) bool {
 	return hexID.MatchString(bareID(ref)) && strings.HasPrefix(bareID(id), bareID(ref))
 }
 
-// familiar normalizes a reference: docker.io/library/redis, redis and redis:latest are one, and so are redis:7@sha256:… and
+// familiar normalizes a reference: docker.io/library/redis, redis and redis:latest are equal, and so are redis:7@sha256:… and
 // redis@sha256:…, because an engine uses the digest alone. Podman writes localhost/ before images that it built.
 func familiar(ref string) string {
 	ref = strings.TrimPrefix(ref, "localhost/")

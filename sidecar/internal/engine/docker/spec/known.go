@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// Exception is a difference between the two containers that is as it should be.
+// Exception is an expected difference between the two containers.
 type Exception struct {
 	Field string // with * for any one part
 	Why   string
 }
 
-// Known is the whole list of differences that Diff does not report, for the documentation. Normal forms are on it too:
-// fields of which Diff compares the meaning and not the words.
+// Known returns the whole list of differences that Diff does not report, for the documentation. It includes the normal forms: fields of
+// which Diff compares the meaning and not the text.
 func Known() []Exception {
 	list := ignored()
 	for _, c := range conditions() {
@@ -27,7 +27,7 @@ func Known() []Exception {
 	return list
 }
 
-// ignored are fields that are never compared.
+// ignored returns the fields that are never compared.
 func ignored() []Exception {
 	const (
 		born     = "every container has its own"
@@ -64,7 +64,7 @@ func isKnown(field []string) bool {
 	return slices.ContainsFunc(ignored(), func(e Exception) bool { return matches(e.Field, field) })
 }
 
-// condition is a difference that is right for certain values only.
+// condition is a difference that is expected for certain values only.
 type condition struct {
 	field, why string
 	holds      func(change) bool

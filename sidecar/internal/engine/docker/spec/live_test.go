@@ -51,7 +51,7 @@ func (w *world) requireSame(old []byte, id string, names map[string]string) {
 	require.Empty(w.t, found)
 }
 
-// requireStable: the request made from the new container is the request that made it.
+// requireStable: the request built from the new container equals the one that created it.
 func (w *world) requireStable(name string, first Spec) {
 	w.t.Helper()
 	again, err := Build(w.input(name, first.Name))
@@ -125,7 +125,7 @@ func TestLiveRichContainer(t *testing.T) {
 	second := at("10.77.2.10", "rich-b")
 	ends := map[string]*network.EndpointSettings{"sp-a": first}
 	manyAtOnce := versions.GreaterThanOrEqualTo(w.api.ClientVersion(), "1.44")
-	if manyAtOnce { // and each network has a MAC address of its own; the client drops the container's
+	if manyAtOnce { // then each network has its own MAC address; the client drops the container's
 		first.MacAddress, second.MacAddress = "02:42:0a:4d:01:99", "02:42:0a:4d:02:98"
 		ends["sp-b"] = second
 	}
@@ -162,7 +162,7 @@ func TestLiveRichContainer(t *testing.T) {
 	require.Equal(t, "10.77.1.10", now.NetworkSettings.Networks["sp-a"].IPAddress)
 	require.Equal(t, "10.77.2.10", now.NetworkSettings.Networks["sp-b"].IPAddress)
 	require.Equal(t, "02:42:0a:4d:01:99", now.NetworkSettings.Networks["sp-a"].MacAddress)
-	if second.MacAddress != "" && versions.LessThan(w.api.ClientVersion(), "1.48") { // later it cannot be told from a drawn one
+	if second.MacAddress != "" && versions.LessThan(w.api.ClientVersion(), "1.48") { // later it looks like a drawn one
 		require.Equal(t, second.MacAddress, now.NetworkSettings.Networks["sp-b"].MacAddress)
 	}
 	require.Equal(t, "47701", now.NetworkSettings.Ports["9000/tcp"][0].HostPort)
@@ -170,7 +170,7 @@ func TestLiveRichContainer(t *testing.T) {
 	w.recreate2("sp-rich")
 }
 
-// recreate2 replaces the container once more: what was recreated can be recreated.
+// recreate2 replaces the container once more: a recreated container can be recreated.
 func (w *world) recreate2(name string) {
 	w.t.Helper()
 	old := w.inspect(name + "-old")
@@ -178,8 +178,8 @@ func (w *world) recreate2(name string) {
 	w.recreate(name)
 }
 
-// On the default bridge: links, another's volumes, a MAC address, a quota in the old way, and --rm, which takes the
-// anonymous volumes of the old one along unless the new one holds them already (R18).
+// On the default bridge: links, another container's volumes, a MAC address, a quota in the old form, and --rm, which removes the old
+// container's anonymous volumes unless the new one has them already (R18).
 func TestLiveBridgeContainer(t *testing.T) {
 	w := newWorld(t)
 	w.needsDefaultNetwork()
@@ -212,20 +212,20 @@ func TestLiveDependents(t *testing.T) {
 	w := newWorld(t)
 	id := w.network("sp-a", "10.77.1.0/24")
 	w.run("sp-parent", container.CreateRequest{HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode(id), IpcMode: container.IPCModeShareable}})
-	w.run("sp-guest", container.CreateRequest{HostConfig: &container.HostConfig{
+	w.run("sp-dependent", container.CreateRequest{HostConfig: &container.HostConfig{
 		NetworkMode: "container:sp-parent", PidMode: "container:sp-parent", IpcMode: "container:sp-parent", VolumesFrom: []string{"sp-parent"}}})
 
 	_, newParent := w.recreate("sp-parent")
-	_, guest := w.recreate("sp-guest") // the world remembers the old parent's name, as a caller must
+	_, dependent := w.recreate("sp-dependent") // the world keeps the old parent's name, as a caller must
 
-	now := w.inspect(guest)
+	now := w.inspect(dependent)
 	for _, mode := range []string{string(now.HostConfig.NetworkMode), string(now.HostConfig.PidMode), string(now.HostConfig.IpcMode)} {
 		require.Equal(t, "container:"+newParent, mode)
 	}
 	require.Equal(t, "sp-a", string(w.inspect(newParent).HostConfig.NetworkMode))
 }
 
-// Modes in which create takes no host name and no networks; no networks but another than the mode's (R4, R7, R8).
+// Modes in which create accepts no host name and no networks; no networks but another than the mode's (R4, R7, R8).
 func TestLiveModes(t *testing.T) {
 	w := newWorld(t)
 	w.needsDefaultNetwork()
@@ -250,7 +250,7 @@ func TestLiveModes(t *testing.T) {
 	w.recreate("sp-moved")
 }
 
-// Diff sees what a transaction that forgets something would lose.
+// Diff reports all fields that an incomplete create request would lose.
 func TestLiveDiffTells(t *testing.T) {
 	w := newWorld(t)
 	w.network("sp-a", "10.77.1.0/24")

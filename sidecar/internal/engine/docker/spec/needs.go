@@ -14,12 +14,12 @@ type Needs struct {
 	Volumes    []string // by name, anonymous ones too
 	Networks   []string // by name; bridge, host and none are not in it
 	Containers []string // by ID or name, as the inspect has them
-	// Places has the volumes whose names the inspect does not show. Each is one of Volumes only if the engine shows it at this
-	// very path, its mount point.
+	// Places has the volumes whose names the inspect does not show, with their paths. Each is one of Volumes only if the engine reports
+	// this very path as its mount point.
 	Places map[string]string
 }
 
-// Needed says what a container like this one needs. What of it the engine has not is Input.Missing.
+// Needed returns what a container like this one requires. Input.Missing is the part of it that does not exist on the engine.
 func Needed(inspect []byte) (Needs, error) {
 	c, err := decodeAsShown(inspect)
 	if err != nil {

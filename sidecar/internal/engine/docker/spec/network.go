@@ -10,13 +10,13 @@ import (
 	"github.com/docker/docker/api/types/network"
 )
 
-// networks says what to connect to at create and what afterwards (R8). From API 1.44 on create takes all networks; below
-// it takes one, and the others follow in the order of their names. A created container is connected on paper only, so
-// that the addresses may still be the old one's.
+// networks determines which networks to connect to at create and which afterwards (R8). From API 1.44 on create accepts all networks; below
+// it accepts one, and the others follow in the order of their names. A created container has no endpoints before its start, so the
+// addresses may still be in use by the old one.
 func (b *builder) networks() error {
 	settings, host := b.old.NetworkSettings, b.spec.HostConfig
 	if host.NetworkMode.IsContainer() || host.NetworkMode.IsHost() || host.NetworkMode.IsNone() || b.spec.Config.NetworkDisabled {
-		return nil // the mode says it all, and anything more is refused (R7)
+		return nil // the mode is enough, and more is refused (R7)
 	}
 	if settings == nil || settings.Networks == nil {
 		return nil
@@ -39,7 +39,7 @@ func (b *builder) networks() error {
 	return nil
 }
 
-// ModeNetwork is the network that a container's mode names; empty where that is no network.
+// ModeNetwork returns the network that a container's mode names; empty if the mode is no network.
 func ModeNetwork(in container.InspectResponse) string {
 	if in.ContainerJSONBase == nil || in.HostConfig == nil {
 		return ""
@@ -54,11 +54,11 @@ func ModeNetwork(in container.InspectResponse) string {
 	return primaryNetwork(mode)
 }
 
-// composeService is a label of docker compose's containers: each is known by it in the networks of its project.
+// composeService is a label of docker compose's containers: it is an alias of each in the networks of its project.
 const composeService = "com.docker.compose.service"
 
-// Endpoints says how to connect a container again to networks that it had when it was inspected. What it has no settings for it is
-// connected to without any.
+// Endpoints returns how to connect a container again to networks that it had when it was inspected. A network without settings in the
+// inspect gets an endpoint without settings.
 func Endpoints(inspect []byte, networks []string, apiVersion string) ([]Endpoint, error) {
 	old, err := decode(inspect)
 	if err != nil {
@@ -82,8 +82,8 @@ func Endpoints(inspect []byte, networks []string, apiVersion string) ([]Endpoint
 	return endpoints, nil
 }
 
-// unconnected is a container that somebody disconnected from everything: its mode would connect it again. Podman's
-// slirp4netns and pasta are modes without a network.
+// unconnected handles a container that was disconnected from all networks: its mode would connect it again. Podman's slirp4netns and pasta
+// are modes without a network.
 func (b *builder) unconnected() error {
 	if b.in.Engine.Podman {
 		return nil
@@ -91,10 +91,10 @@ func (b *builder) unconnected() error {
 	return Refusal{Hazard: "R8", Field: "NetworkSettings.Networks", Why: "it was disconnected from all networks, and create would connect it to " + string(b.spec.HostConfig.NetworkMode)}
 }
 
-// split shares the endpoints out. An entry for the network of the mode says nothing when it holds nothing and is alone.
+// split divides the endpoints between create and connect. An empty entry for the network of the mode is omitted if it is alone.
 func (b *builder) split(primary string, endpoints []Endpoint) {
 	atCreate, after := endpoints, []Endpoint(nil)
-	if !b.apiAtLeast("1.44") && !b.in.Engine.Podman { // Podman says 1.41 and takes all
+	if !b.apiAtLeast("1.44") && !b.in.Engine.Podman { // Podman reports 1.41 and accepts all
 		atCreate, after = endpoints[:1], endpoints[1:]
 	}
 	b.spec.Connect = after
@@ -107,8 +107,8 @@ func (b *builder) split(primary string, endpoints []Endpoint) {
 	}
 }
 
-// endpoint keeps what was asked for and drops what came of it: an address that the engine picked would be fixed for ever,
-// and taken by somebody else after the next restart of the host (R9, R10).
+// endpoint keeps the requested settings and drops the resulting ones: an address that the engine chose would become static, and another
+// container may have it after the next restart of the host (R9, R10).
 func (b *builder) endpoint(name string, old *network.EndpointSettings) *network.EndpointSettings {
 	if old == nil {
 		return &network.EndpointSettings{}
@@ -118,15 +118,15 @@ func (b *builder) endpoint(name string, old *network.EndpointSettings) *network.
 		kept.IPAMConfig = static(old.IPAMConfig)
 		kept.Aliases = b.aliases(old.Aliases)
 		for _, link := range old.Links {
-			kept.Links = append(kept.Links, nameBook(b.in.Names).link(link))
+			kept.Links = append(kept.Links, namesByID(b.in.Names).link(link))
 		}
 	}
 	kept.MacAddress = b.secondaryMAC(name, old)
 	return kept
 }
 
-// aliases drops the old ID, which engines below API 1.45 list among them and give to each container anyway (R6). A host
-// name that they list too does no harm, but on a Podman, which would list it once more each time.
+// aliases drops the old ID, which engines below API 1.45 list as an alias and add to each container anyway (R6). A host name that they list
+// too is harmless, except on Podman, which would list it once more each time.
 func (b *builder) aliases(old []string) []string {
 	var kept []string
 	for _, alias := range old {
@@ -138,10 +138,10 @@ func (b *builder) aliases(old []string) []string {
 	return kept
 }
 
-// primaryMAC puts a MAC address that was asked for where this API takes it (R11): in the configuration below 1.44, at the
-// endpoint from there on.
+// primaryMAC sets a requested MAC address where this API version accepts it (R11): in the configuration below 1.44, at the endpoint from
+// there on.
 func (b *builder) primaryMAC(primary string, endpoints []Endpoint) {
-	mac := b.spec.Config.MacAddress //nolint:staticcheck // what engines below API 1.44 know
+	mac := b.spec.Config.MacAddress //nolint:staticcheck // for engines below API 1.44
 	if mac == "" || (!b.apiAtLeast("1.44") && !b.in.Engine.Podman) {
 		return
 	}
@@ -153,9 +153,9 @@ func (b *builder) primaryMAC(primary string, endpoints []Endpoint) {
 	}
 }
 
-// secondaryMAC judges the MAC address of a network that is not the mode's: inspect shows it whether it was asked for or
-// not. Below API 1.44 it cannot have been. Up to 1.47 the engine derives its own from the address. Later it draws them,
-// always marked as local, so that only one without the mark was surely asked for.
+// secondaryMAC decides about the MAC address of a network that is not the mode's: an inspect shows it whether it was requested or not.
+// Below API 1.44 it cannot have been requested. Up to 1.47 the engine derives its own from the address. Later it draws them, always marked
+// as local, so only one without the mark was surely requested.
 func (b *builder) secondaryMAC(name string, old *network.EndpointSettings) string {
 	if old.MacAddress == "" || !b.apiAtLeast("1.44") || b.in.Engine.Podman || name == primaryNetwork(b.spec.HostConfig.NetworkMode) {
 		return ""
@@ -168,11 +168,11 @@ func (b *builder) secondaryMAC(name string, old *network.EndpointSettings) strin
 	if !b.apiAtLeast("1.48") || mac[0]&local == 0 {
 		return old.MacAddress
 	}
-	b.note("R11", "NetworkSettings.Networks["+name+"].MacAddress", "%s is not carried over: it cannot be told whether it was asked for", old.MacAddress)
+	b.note("R11", "NetworkSettings.Networks["+name+"].MacAddress", "%s is not carried over: it is unknown whether it was requested", old.MacAddress)
 	return ""
 }
 
-// isDerived knows 02:42 and the four bytes of the address, which engines before 28 generate.
+// isDerived reports whether a MAC address is 02:42 and the four bytes of the address, as engines before 28 generate it.
 func isDerived(mac net.HardwareAddr, address string) bool {
 	ip := net.ParseIP(address).To4()
 	return ip != nil && len(mac) == 6 && mac[0] == 0x02 && mac[1] == 0x42 && slices.Equal([]byte(mac[2:]), []byte(ip))
@@ -189,7 +189,7 @@ func isEmpty(e *network.EndpointSettings) bool {
 	return e.IPAMConfig == nil && len(e.Links)+len(e.Aliases)+len(e.DriverOpts) == 0 && e.GwPriority == 0 && e.MacAddress == ""
 }
 
-// primaryNetwork is the network that create connects to when nothing else is said.
+// primaryNetwork returns the network that create connects to by default.
 func primaryNetwork(mode container.NetworkMode) string {
 	if mode == "" || mode.IsDefault() {
 		return network.NetworkBridge
@@ -197,7 +197,7 @@ func primaryNetwork(mode container.NetworkMode) string {
 	return string(mode)
 }
 
-// namedMode writes the network's name where it was given by ID: a network that was recreated has another one.
+// namedMode replaces a network's ID by its name: a network that was recreated has another ID.
 func namedMode(mode container.NetworkMode, networks map[string]*network.EndpointSettings) container.NetworkMode {
 	if !hexID.MatchString(string(mode)) || networks[string(mode)] != nil {
 		return mode

@@ -7,15 +7,15 @@ import (
 	"github.com/docker/docker/api/types/versions"
 )
 
-// podman undoes what Podman's inspect says in another way than its create takes it (R29). Known from its source
-// (pkg/api/handlers/compat, libpod/container_inspect.go), not from a running one.
+// podman converts the fields that Podman's inspect shows in another form than its create accepts (R29). The differences are known from its
+// source (pkg/api/handlers/compat, libpod/container_inspect.go), not from a running Podman.
 func (b *builder) podman() error {
 	if !b.in.Engine.Podman {
 		return nil
 	}
 	host, conf := b.spec.HostConfig, b.spec.Config
 	if s := host.MemorySwappiness; s != nil && *s <= 0 {
-		host.MemorySwappiness = nil // 0 and -1 are "not set"; sent, they fail on cgroup v2
+		host.MemorySwappiness = nil // 0 and -1 are "not set"; sending them fails on cgroup v2
 	}
 	for i := range host.Devices {
 		if host.Devices[i].CgroupPermissions == "" {
@@ -29,7 +29,7 @@ func (b *builder) podman() error {
 		conf.Healthcheck = nil
 	}
 	if annotatesLimits(b.in.Engine.PodmanVersion) && host.Annotations[podmanPidsLimit] == "" {
-		host.PidsLimit = nil // Podman's default, which nobody asked for
+		host.PidsLimit = nil // Podman's default, not requested
 	}
 	own := "HOSTNAME=" + shortID(b.old.ID)
 	conf.Env = slices.DeleteFunc(conf.Env, func(entry string) bool { return entry == own })
@@ -40,16 +40,16 @@ func (b *builder) podman() error {
 	return nil
 }
 
-// The annotations in which Podman notes limits that were asked for, beside the limits themselves: the number of processes since
-// 5.5.0, the CPUs and memory nodes since 5.6.0 (pkg/specgenutil/specgen.go). Its defaults stand in the limits alone.
+// The annotations in which Podman stores requested limits, beside the limits themselves: the number of processes since 5.5.0, the CPUs and
+// memory nodes since 5.6.0 (pkg/specgenutil/specgen.go). Its defaults are in the limits only.
 const (
 	podmanPidsLimit   = "io.podman.annotations.pids-limit"
 	podmanCpuset      = "io.podman.annotations.cpuset"
 	podmanMemoryNodes = "io.podman.annotations.memory-nodes"
 )
 
-// annotatesLimits reports whether a Podman tells in this way that a limit of processes was asked for. Where the version is not known the
-// limit is sent as it is.
+// annotatesLimits reports whether this version of Podman annotates a requested limit of processes. If the version is unknown the limit is
+// sent unchanged.
 func annotatesLimits(version string) bool {
 	return version != "" && versions.GreaterThanOrEqualTo(version, "5.5")
 }

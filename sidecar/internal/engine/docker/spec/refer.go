@@ -7,10 +7,10 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// references writes other containers by name where the engine wrote the ID that they had at the time (R1, R17), and
-// links as create takes them (R16). A dependent is recreated onto its new parent this way (R2).
+// references replaces the IDs of other containers, which the engine stored at creation, by their names (R1, R17), and writes links as
+// create accepts them (R16). A dependent is recreated onto its new parent this way (R2).
 func (b *builder) references() error {
-	host, names := b.spec.HostConfig, nameBook(b.in.Names)
+	host, names := b.spec.HostConfig, namesByID(b.in.Names)
 	for _, mode := range sharedModes(host) {
 		ref, ok := strings.CutPrefix(*mode.value, "container:")
 		if !ok {
@@ -38,19 +38,19 @@ func (b *builder) references() error {
 	return nil
 }
 
-// shareNetwork blanks what create refuses together with another container's network (R3). The old one got all of it from
+// shareNetwork blanks the fields that create refuses together with another container's network (R3). The old container got all of them from
 // its image or its parent, as the new one will.
 func (b *builder) shareNetwork() {
 	host, conf := b.spec.HostConfig, b.spec.Config
 	if !host.NetworkMode.IsContainer() {
 		return
 	}
-	conf.Hostname, conf.Domainname, conf.MacAddress, conf.ExposedPorts = "", "", "", nil //nolint:staticcheck // MacAddress is what engines below API 1.44 know
+	conf.Hostname, conf.Domainname, conf.MacAddress, conf.ExposedPorts = "", "", "", nil //nolint:staticcheck // MacAddress is for engines below API 1.44
 	host.DNS, host.DNSOptions, host.DNSSearch, host.ExtraHosts, host.Links = nil, nil, nil, nil, nil
 	host.PortBindings, host.PublishAllPorts = nil, false
 }
 
-// sharedMode is one field that may point at another container.
+// sharedMode is a field that may refer to another container.
 type sharedMode struct {
 	field string
 	value *string
@@ -64,12 +64,12 @@ func sharedModes(host *container.HostConfig) []sharedMode {
 	}
 }
 
-// nameBook is container ID to name.
-type nameBook map[string]string
+// namesByID maps container IDs to names.
+type namesByID map[string]string
 
-// name finds the name for an ID, whole or cut short. A reference that is no ID is a name already; a whole ID that is not
-// in the book is not known.
-func (n nameBook) name(ref string) (name string, known bool) {
+// name returns the name for an ID, full or shortened. A reference that is no ID is a name already; a full ID that is not in the map is
+// unknown.
+func (n namesByID) name(ref string) (name string, known bool) {
 	if own := strings.TrimPrefix(n[ref], "/"); own != "" {
 		return own, true
 	}
@@ -93,7 +93,7 @@ func (n nameBook) name(ref string) (name string, known bool) {
 }
 
 // link turns inspect's /child:/parent/alias into create's child:alias, and leaves create's form as it is.
-func (n nameBook) link(entry string) string {
+func (n namesByID) link(entry string) string {
 	child, alias, ok := strings.Cut(entry, ":")
 	if !ok {
 		return entry

@@ -7,7 +7,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// owner is someone that recreates containers itself, and the label by which his are known.
+// owner is another program that recreates containers, and the label of its containers.
 type owner struct {
 	label, who string
 }
@@ -23,8 +23,8 @@ func owners() []owner {
 	}
 }
 
-// refuseForeign refuses what is not Stoker's to make: its own container (R36), one that the engine is still taking apart
-// (R34), and one that somebody else keeps alive (R38).
+// refuseForeign refuses containers that Stoker must not create: its own (R36), one that the engine is still removing (R34), and one that
+// another program manages (R38).
 func (b *builder) refuseForeign() error {
 	if b.in.Self != "" && b.in.Self == b.old.ID {
 		return Refusal{Hazard: "R36", Field: "Id", Why: "it is the container that Stoker itself runs in"}
@@ -47,8 +47,8 @@ const composeOneOff = "com.docker.compose.oneoff"
 
 func labelField(label string) string { return "Config.Labels[" + label + "]" }
 
-// refuseMissing refuses while something is gone that the engine would recreate, empty, or would not miss before the
-// start: a created container may even be connected to a network that does not exist (seen on 20.10.24).
+// refuseMissing refuses if a required object is missing that the engine would recreate, empty, or whose absence it would report only at the
+// start: a created container can even be connected to a network that does not exist (seen on 20.10.24).
 func (b *builder) refuseMissing() error {
 	switch m := b.in.Missing; {
 	case m.Image != "":
@@ -58,13 +58,13 @@ func (b *builder) refuseMissing() error {
 	case len(m.Networks) > 0:
 		return Refusal{Hazard: "R8", Field: "NetworkSettings.Networks", Why: "gone: " + "network " + strings.Join(m.Networks, ", network ")}
 	case len(m.Containers) > 0:
-		return Refusal{Hazard: "R1", Field: "HostConfig", Why: "it refers to what is gone: container " + strings.Join(m.Containers, ", container ")}
+		return Refusal{Hazard: "R1", Field: "HostConfig", Why: "it refers to a missing container: " + strings.Join(m.Containers, ", container ")}
 	}
 	return nil
 }
 
-// refuseDropped refuses fields that the engine, or the Docker client, would leave out or turn down at the API version in
-// use. It happens where DOCKER_API_VERSION pins an old one (moby, api/server/router/container/container_routes.go).
+// refuseDropped refuses fields that the engine, or the Docker client, would drop or refuse at the API version in use. That happens if
+// DOCKER_API_VERSION pins an old one (moby, api/server/router/container/container_routes.go).
 func (b *builder) refuseDropped() error {
 	host, conf := b.old.HostConfig, b.old.Config
 	for _, field := range []struct {
@@ -84,9 +84,8 @@ func (b *builder) refuseDropped() error {
 	return b.refuseInterfaceSysctls()
 }
 
-// refuseInterfaceSysctls: from API 1.48 on, a setting of one interface is refused as a sysctl of the container, and
-// belongs to the network's driver options; which network eth1 was, nobody knows any more. Containers made by an older
-// engine may have them.
+// refuseInterfaceSysctls: from API 1.48 on, create refuses a setting of one interface as a sysctl of the container; it is a driver option
+// of the network instead. It is unknown which network eth1 was. Containers created by an older engine may have such settings.
 func (b *builder) refuseInterfaceSysctls() error {
 	if !b.apiAtLeast("1.48") || !b.old.HostConfig.NetworkMode.IsPrivate() {
 		return nil
@@ -94,7 +93,7 @@ func (b *builder) refuseInterfaceSysctls() error {
 	for key := range b.old.HostConfig.Sysctls {
 		parts := strings.SplitN(key, ".", 5)
 		if len(parts) == 5 && parts[0] == "net" && strings.HasPrefix(parts[3], "eth") {
-			return Refusal{Hazard: "R37", Field: "HostConfig.Sysctls[" + key + "]", Why: "this engine takes it only as a driver option of a network: say it there"}
+			return Refusal{Hazard: "R37", Field: "HostConfig.Sysctls[" + key + "]", Why: "this engine accepts it only as a driver option of a network: set it there"}
 		}
 	}
 	return nil

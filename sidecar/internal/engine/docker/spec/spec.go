@@ -1,12 +1,11 @@
-// Package spec says how to recreate a container, and whether the new one is like the old one. It is pure: the bytes that
-// the engine answered go in, values come out. Who creates, connects, starts and removes is another's business.
+// Package spec determines how to recreate a container, and whether the new one is like the old one. It is pure: the engine's bytes go in,
+// values come out. The callers create, connect, start and remove.
 //
-// Build makes the create request from an inspect, Needed names what must exist on the engine for it to work, and Diff
-// compares the inspects of the old and the new container. What each of them does about which hazard is in
-// docs/recreate.md; the numbers R1 to R38 are from there.
+// Build returns the create request for an inspect, Needed returns what must exist on the engine for it to work, and Diff compares the
+// inspects of the old and the new container. docs/recreate.md describes how they handle each hazard; the numbers R1 to R38 are from there.
 //
-// The inspect must have been asked with an API version below 1.52: newer ones do not tell a static MAC address any more
-// (moby, daemon/inspect.go).
+// The inspect must have been requested with an API version below 1.52: newer ones do not show a static MAC address any more (moby,
+// daemon/inspect.go).
 package spec
 
 import (
@@ -25,45 +24,45 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// MarkPrefix begins every label that a transaction puts on a container to know it again. Marks of an earlier recreate are
-// not carried over, and Diff does not see them.
+// MarkPrefix begins every label with which a transaction marks its containers. Marks of an earlier recreate are not kept, and Diff ignores
+// them.
 const MarkPrefix = worker.MarkPrefix
 
-// Input is what Build must know. Only Name, Container, Image and Engine.APIVersion are always needed.
+// Input is the input of Build. Only Name, Container, Image and Engine.APIVersion are always needed.
 type Input struct {
-	// Name is the name to create under; it is not the old one's, which that still has.
+	// Name is the name to create under; not the old one's name, which is still in use.
 	Name string
 	// Container is its inspect as the engine sent it. It may come from a journal, long after the container is gone.
 	Container json.RawMessage
-	// Image is the inspect of the image, asked by the ID in the container's Image; empty when there is none any more.
+	// Image is the inspect of the image, by the ID in the container's Image; empty if the image was removed.
 	Image  json.RawMessage
 	Engine Engine
-	// Names is container ID to name, with or without the slash, for everything that the container may refer to. It must
-	// have been taken while these had their proper names: a name set aside by a transaction would be written down here.
+	// Names maps container IDs to names, with or without the slash, for all containers that this one may refer to. It must have been read
+	// while these had their proper names: the backup name of a transaction would be stored in the new container.
 	Names map[string]string
-	// Missing is what of Needed the engine does not have now.
+	// Missing is the part of Needed that does not exist on the engine now.
 	Missing Needs
 	// Self is the ID of the container that Stoker runs in, if any.
 	Self string
 	// Marks are labels to add. Each key begins with MarkPrefix.
 	Marks map[string]string
-	// Changes is what the engine answers to "which files did this container change"; nil when not asked.
+	// Changes is the engine's list of the files that this container changed; nil if not requested.
 	Changes []container.FilesystemChange
-	// Carry says that the caller copies the files in Spec.Carry over before the start.
+	// Carry reports whether the caller copies the files in Spec.Carry before the start.
 	Carry bool
 }
 
-// Engine is what must be known about the engine that shall create the container.
+// Engine describes the engine that creates the container.
 type Engine struct {
 	APIVersion string // the one in use, "1.41"
 	Podman     bool
 	// PodmanVersion is a Podman's own, "5.8.6"; empty when it is not known.
 	PodmanVersion string
 	Hostname      string              // the host's own, from info; empty when unknown
-	Ulimits       []*container.Ulimit // the daemon's default ulimits, where somebody knows them: no call tells
+	Ulimits       []*container.Ulimit // the daemon's default ulimits, if known: no call returns them
 }
 
-// Spec is a container to be made. Create takes Config, HostConfig, NetworkingConfig, Platform and Name; then each of
+// Spec is a container to create. Create takes Config, HostConfig, NetworkingConfig, Platform and Name; then each of
 // Connect, in this order; then the files in Carry are copied; then it may be started.
 type Spec struct {
 	Name             string
@@ -72,8 +71,8 @@ type Spec struct {
 	HostConfig       *container.HostConfig
 	NetworkingConfig *network.NetworkingConfig `json:",omitempty"`
 	Platform         *ocispec.Platform         `json:",omitempty"`
-	// Unknown is what a newer engine's inspect has that the fields above cannot hold, in the form of a create request: to be added to it, and
-	// sent with an API version in which the engine knows it.
+	// Unknown is the fields of a newer engine's inspect that the fields above cannot hold, in the form of a create request. They are added
+	// to the request, which is sent with an API version in which the engine has them.
 	Unknown map[string]any `json:",omitempty"`
 	Connect []Endpoint     `json:",omitempty"`
 	Carry   []string       `json:",omitempty"` // absolute paths, sorted
@@ -86,12 +85,12 @@ type Endpoint struct {
 	Settings *network.EndpointSettings
 }
 
-// Note is something to tell people: what the new container has otherwise than the old one, or what cannot be known.
+// Note is a message for the operator: what differs in the new container, or is unknown.
 type Note struct {
 	Hazard, Field, Text string
 }
 
-// Refusal is the error of Build for a container that it cannot recreate faithfully, or that is not Stoker's to make.
+// Refusal is the error of Build for a container that it cannot recreate faithfully, or must not create.
 type Refusal struct {
 	Hazard string // R1 to R38
 	Field  string // of the inspect
@@ -102,8 +101,8 @@ func (r Refusal) Error() string {
 	return fmt.Sprintf("cannot recreate faithfully: %s: %s", r.Field, r.Why)
 }
 
-// Build makes the create request for a container like the one in in.Container. The error is a Refusal when the container
-// is understood and may not, or cannot, be recreated; any other error says that the bytes are no inspect.
+// Build returns the create request for a container like the one in in.Container. The error is a Refusal if the container cannot, or must
+// not, be recreated; any other error means that the bytes are no inspect.
 func Build(in Input) (Spec, error) {
 	old, err := decode(in.Container)
 	if err != nil {
@@ -126,8 +125,8 @@ func Build(in Input) (Spec, error) {
 	return b.spec, nil
 }
 
-// builder turns the decoded inspect into the request, step by step. What no step touches is sent as it was: it comes
-// from the same image, so that what the image gave is there already and the engine has nothing to add (R14).
+// builder turns the decoded inspect into the request, step by step. Fields that no step changes are sent as they were: the image is the
+// same, so what it gave is there already and the engine has nothing to add (R14).
 type builder struct {
 	in   Input
 	old  *container.InspectResponse
@@ -138,13 +137,13 @@ func (b *builder) note(hazard, field, format string, args ...any) {
 	b.spec.Notes = append(b.spec.Notes, Note{Hazard: hazard, Field: field, Text: fmt.Sprintf(format, args...)})
 }
 
-// speaks reports whether the API version in use is at least this one. An unknown version counts as the oldest.
+// apiAtLeast reports whether the API version in use is at least this one. An unknown version counts as the oldest.
 func (b *builder) apiAtLeast(version string) bool {
 	have := b.in.Engine.APIVersion
 	return have != "" && versions.GreaterThanOrEqualTo(have, version)
 }
 
-// labels keeps all of them: compose knows its containers, and whether they drifted, by nothing else (R23).
+// labels keeps all labels: compose identifies its containers, and detects drift, only by them (R23).
 func (b *builder) labels() error {
 	labels := map[string]string{}
 	for key, value := range b.old.Config.Labels {
@@ -175,7 +174,7 @@ func decode(raw []byte) (*container.InspectResponse, error) {
 	return c, nil
 }
 
-// decodeAsShown leaves out the names of volumes that the engine leaves out.
+// decodeAsShown adds no names of volumes that the inspect does not show.
 func decodeAsShown(raw []byte) (*container.InspectResponse, error) {
 	var c container.InspectResponse
 	if err := json.Unmarshal(raw, &c); err != nil {
@@ -187,7 +186,7 @@ func decodeAsShown(raw []byte) (*container.InspectResponse, error) {
 	return &c, nil
 }
 
-// decodeImage gives nil for no image.
+// decodeImage returns nil for no image.
 func decodeImage(raw []byte) (*image.InspectResponse, error) {
 	if len(raw) == 0 || string(raw) == "null" {
 		return nil, nil

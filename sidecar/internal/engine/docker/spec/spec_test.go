@@ -37,11 +37,11 @@ func TestNeededByPlace(t *testing.T) {
 
 func TestNameBook(t *testing.T) {
 	one, two := strings.Repeat("1", 64), strings.Repeat("1", 20)+strings.Repeat("2", 44)
-	book := nameBook{one: "/first", two: "second"}
+	book := namesByID{one: "/first", two: "second"}
 	for ref, want := range map[string]string{
 		one: "first", two: "second", one[:30]: "first", "/web": "web", "web": "web",
-		"deadbeefcafe":          "deadbeefcafe", // an ID cut short that is nobody's may be a name
-		one[:12]:                "",             // two IDs begin so
+		"deadbeefcafe":          "deadbeefcafe", // a short ID of no container may be a name
+		one[:12]:                "",             // two IDs have this prefix
 		strings.Repeat("3", 64): "",
 		"":                      "",
 	} {
@@ -64,7 +64,7 @@ func TestFamiliar(t *testing.T) {
 	}
 }
 
-func TestBuildSaysWhatIsNoInspect(t *testing.T) {
+func TestBuildRefusesWhatIsNoInspect(t *testing.T) {
 	image := json.RawMessage(`{"Id":"sha256:1","RepoTags":["x:latest"]}`)
 	for name, in := range map[string]Input{
 		"nothing":           {},
@@ -85,8 +85,8 @@ func TestBuildSaysWhatIsNoInspect(t *testing.T) {
 	require.ErrorContains(t, err, "the old container")
 }
 
-// FuzzBuild and FuzzDiff feed bytes that are no inspect, or one that no engine would send: an error is right, a panic is
-// not, and what a container is compared with itself never differs.
+// FuzzBuild and FuzzDiff feed bytes that are no inspect, or one that no engine would send: an error is correct, a panic is not, and an
+// inspect never differs from itself.
 func FuzzBuild(f *testing.F) {
 	for _, raw := range seeds(f) {
 		f.Add(raw, "1.41", false)
@@ -105,15 +105,15 @@ func FuzzBuild(f *testing.F) {
 	})
 }
 
-// requireStable builds from the container that the engine would have made of a Spec: that one is recreated with the same
-// request again, so that a worker that is recreated for ever drifts nowhere.
+// requireStable builds from the container that the engine would create from a Spec: the result is the same request again, so that a worker
+// that is recreated many times does not drift.
 func requireStable(t *testing.T, in Input, s Spec) {
 	t.Helper()
 	once, err := json.Marshal(s)
 	require.NoError(t, err)
 	in.Container = asMade(t, in.Container, s)
 	again, err := Build(in)
-	require.NoError(t, err, "what was built can be built from")
+	require.NoError(t, err, "the result can be built from")
 	twice, err := json.Marshal(again)
 	require.NoError(t, err)
 	for _, part := range []string{"Name", "FinalName", "Config", "HostConfig", "NetworkingConfig", "Connect"} {
@@ -121,7 +121,7 @@ func requireStable(t *testing.T, in Input, s Spec) {
 	}
 }
 
-// partOf is one field of a Spec, null when it is left out.
+// partOf returns one field of a Spec, null if it is omitted.
 func partOf(t *testing.T, raw []byte, name string) string {
 	t.Helper()
 	fields := map[string]json.RawMessage{"null": json.RawMessage("null")}
@@ -132,14 +132,14 @@ func partOf(t *testing.T, raw []byte, name string) string {
 	return string(fields[name])
 }
 
-// asMade is the inspect of the container that an engine makes of a Spec, from that of the old one.
+// asMade returns the inspect of the container that an engine creates from a Spec, derived from the old one's.
 func asMade(t *testing.T, old []byte, s Spec) []byte {
 	t.Helper()
 	c, err := decode(old)
 	require.NoError(t, err)
 	c.Name, c.Config, c.HostConfig = "/"+s.FinalName, s.Config, s.HostConfig
 	if c.NetworkSettings != nil {
-		for name := range c.NetworkSettings.Networks { // that of the mode needs no word in a Spec
+		for name := range c.NetworkSettings.Networks { // the mode's network may be omitted in a Spec
 			c.NetworkSettings.Networks[name] = &network.EndpointSettings{}
 		}
 		if s.NetworkingConfig != nil {

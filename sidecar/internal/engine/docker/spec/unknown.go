@@ -9,11 +9,11 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// unknown finds what the inspect has of Config and HostConfig that the Docker client has no field for: a newer engine's. It is sent as it
-// was (the rule: what is not understood is sent as it is), by a caller who can add it to the request. What stands in a list is left out,
-// for Build may change lists; Diff reports it.
+// unknown finds the fields of Config and HostConfig in a newer engine's inspect that the Docker client does not have. They are sent
+// unchanged (the rule for all unknown fields), if the caller can add them to the request. Those in a list are left out, because Build may
+// change lists; Diff reports them.
 func (b *builder) unknown() error {
-	if b.in.Engine.Podman { // whose inspect shows what its create does not take
+	if b.in.Engine.Podman { // its inspect shows fields that its create does not accept
 		return nil
 	}
 	var raw struct{ Config, HostConfig map[string]any }
@@ -24,7 +24,7 @@ func (b *builder) unknown() error {
 	if more := unknownOf(raw.HostConfig, reflect.TypeFor[container.HostConfig]()); more != nil {
 		found["HostConfig"] = more
 	}
-	for key, value := range unknownOf(raw.Config, reflect.TypeFor[container.Config]()) { // create has these at the top
+	for key, value := range unknownOf(raw.Config, reflect.TypeFor[container.Config]()) { // in a create request these are at the top level
 		found[key] = value
 	}
 	if len(found) > 0 {
@@ -33,7 +33,7 @@ func (b *builder) unknown() error {
 	return nil
 }
 
-// unknownOf is the part of an object that a type has no fields for; nil when there is none. A key without a value says nothing.
+// unknownOf returns the part of an object that a type has no fields for; nil if there is none. A key without a value is ignored.
 func unknownOf(object map[string]any, of reflect.Type) map[string]any {
 	var found map[string]any
 	for key, value := range object {
@@ -60,7 +60,7 @@ func unknownOf(object map[string]any, of reflect.Type) map[string]any {
 	return found
 }
 
-// fieldOf is the type of the field that a key is decoded into, as package json does.
+// fieldOf returns the type of the field that a key is decoded into, as package json does.
 func fieldOf(of reflect.Type, key string) (reflect.Type, bool) {
 	for field := range of.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")

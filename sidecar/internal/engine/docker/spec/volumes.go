@@ -10,16 +10,16 @@ import (
 	"github.com/docker/docker/api/types/mount"
 )
 
-// pins is what it takes to give a new container the volumes of the old one that nobody named: those of the image, of -v
-// /data, and of a mount without a source (R12). Left as they are, each would become a new, empty volume.
-type pins struct {
+// namedVolumes is the changes that give a new container the old one's anonymous volumes: those of the image, of -v /data, and of a mount
+// without a source (R12). Left unchanged, each would become a new, empty volume.
+type namedVolumes struct {
 	binds  map[int]string // index in HostConfig.Binds to the entry with a name
 	mounts map[int]string // index in HostConfig.Mounts to the name of the volume
-	added  []mount.Mount  // for what only Config.Volumes says, by target
+	added  []mount.Mount  // for those that are only in Config.Volumes, by target
 }
 
-// volumes sends Binds and Mounts as they were asked for, never rebuilt from what they became (R30), and names the volumes
-// that had no name.
+// volumes sends Binds and Mounts as requested, never rebuilt from the resulting mounts (R30), and adds the names of the volumes that had
+// none.
 func (b *builder) volumes() error {
 	for _, m := range b.old.Mounts {
 		if m.Type == mount.TypeVolume && m.Name == "" {
@@ -38,19 +38,19 @@ func (b *builder) volumes() error {
 	if len(p.binds)+len(p.mounts)+len(p.added) > 0 {
 		b.note("R12", "HostConfig.Mounts", "anonymous volumes are kept by name: removing the new container with its volumes leaves them")
 	}
-	const worthTelling = 10 << 20 // bytes
-	if size := b.old.SizeRw; size != nil && *size >= worthTelling {
+	const worthReporting = 10 << 20 // bytes
+	if size := b.old.SizeRw; size != nil && *size >= worthReporting {
 		b.note("R13", "SizeRw", "%d bytes written outside of volumes are lost", *size)
 	}
 	return nil
 }
 
-// generated is how an engine names a volume that nobody named.
+// generated matches the engine's names of anonymous volumes.
 var generated = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// nameByPlace is the name of a volume that shows none, from where it lies: …/NAME/_data. The volume of a bind without a
-// source has no name in the inspect of 28.5.2, which makes the name and does not put it down (registerMountPoints). Empty
-// where this is no such place. Needs.Places has it, to be verified.
+// nameByPlace returns the name of a volume without one in the inspect, from its path: …/NAME/_data. The volume of a bind without a source
+// has no name in the inspect of 28.5.2, which generates the name and does not store it (registerMountPoints). The result is empty for
+// another path. Needs.Places has the path, to be verified.
 func nameByPlace(source string) string {
 	folder, file := path.Split(source)
 	if name := path.Base(folder); file == "_data" && generated.MatchString(name) {
@@ -60,8 +60,8 @@ func nameByPlace(source string) string {
 }
 
 // unnamed finds the volumes without a name. It changes nothing.
-func unnamed(c *container.InspectResponse) pins {
-	p := pins{binds: map[int]string{}, mounts: map[int]string{}}
+func unnamed(c *container.InspectResponse) namedVolumes {
+	p := namedVolumes{binds: map[int]string{}, mounts: map[int]string{}}
 	volumes := map[string]container.MountPoint{} // by target
 	for _, m := range c.Mounts {
 		if m.Type == mount.TypeVolume && m.Name != "" {
@@ -78,7 +78,7 @@ func unnamed(c *container.InspectResponse) pins {
 		if named {
 			target, _, _ = strings.Cut(target, ":")
 			claim(target)
-		} else if name, ok := claim(source); ok { // the entry is a target alone
+		} else if name, ok := claim(source); ok { // the entry is only a target
 			p.binds[i] = name + ":" + entry
 		}
 	}
@@ -91,8 +91,8 @@ func unnamed(c *container.InspectResponse) pins {
 	return p
 }
 
-// added are mounts for the volumes that nothing in HostConfig accounts for. With volumes-from, those that are not in
-// Config.Volumes are the other container's; of the rest nobody can tell whose they are, and naming them is right for both.
+// added returns mounts for the volumes that are not in HostConfig. With volumes-from, those that are not in Config.Volumes belong to the
+// other container; the owner of the rest is unknown, and naming them is right for both.
 func added(c *container.InspectResponse, left map[string]container.MountPoint) []mount.Mount {
 	declared := map[string]bool{}
 	for target := range c.Config.Volumes {
@@ -112,7 +112,7 @@ func added(c *container.InspectResponse, left map[string]container.MountPoint) [
 	return list
 }
 
-// withoutCopy keeps the engine from filling a volume that the worker has emptied with the image's files again.
+// withoutCopy prevents the engine from copying the image's files into a volume that the worker has emptied.
 func withoutCopy(o *mount.VolumeOptions) *mount.VolumeOptions {
 	options := mount.VolumeOptions{}
 	if o != nil {

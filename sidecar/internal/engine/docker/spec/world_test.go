@@ -33,19 +33,19 @@ import (
 
 const liveImage = "sp-spec:live"
 
-// world is a real engine and what this test put on it.
+// world is a real engine and the objects that this test created on it.
 type world struct {
 	t       *testing.T
 	api     *client.Client
 	podman  bool
 	volumes map[string]bool // that will be removed
 	book    map[string]string
-	// ownNetwork is that of containers that ask for none; empty is the engine's default one.
+	// ownNetwork is the network of containers that request none; empty is the engine's default one.
 	ownNetwork string
 }
 
-// newWorld skips the test when no engine answers. All that it makes is called sp-… and removed by name at the end; runs
-// of these tests on one machine wait for each other, for they use the same names and addresses.
+// newWorld skips the test when no engine answers. The names of all that it creates begin with sp-, and it is removed by name at the end.
+// Runs of these tests on one machine wait for each other, because they use the same names and addresses.
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	if os.Getenv("STOKER_TEST_RECREATE") == "" {
@@ -69,7 +69,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// needsDefaultNetwork skips a test of what only the default bridge has, such as links.
+// needsDefaultNetwork skips a test that needs the default bridge, for example for links.
 func (w *world) needsDefaultNetwork() {
 	w.t.Helper()
 	if !dockertest.HasDefaultNetwork(w.api) {
@@ -81,7 +81,7 @@ func takeTurns(t *testing.T) {
 	t.Helper()
 	file, err := os.OpenFile(filepath.Join(os.TempDir(), "stoker-sp-live.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = file.Close() }) // which gives up the lock
+	t.Cleanup(func() { _ = file.Close() }) // releases the lock
 	require.NoError(t, unix.Flock(int(file.Fd()), unix.LOCK_EX))
 }
 
@@ -136,7 +136,7 @@ func (w *world) volume(name string) {
 	w.cleanup(func(ctx context.Context) error { return w.api.VolumeRemove(ctx, name, false) })
 }
 
-// create makes a container, and sees to it that it and its volumes are gone after the test.
+// create creates a container, and removes it and its volumes after the test.
 func (w *world) create(name string, body container.CreateRequest) (id string) {
 	w.t.Helper()
 	if body.Config == nil {
@@ -157,7 +157,7 @@ func (w *world) create(name string, body container.CreateRequest) (id string) {
 	return made.ID
 }
 
-// cleanupContainer removes a container and then its volumes, unless an earlier container has them too.
+// cleanupContainer removes a container and then its volumes, except those that an earlier container has too.
 func (w *world) cleanupContainer(id string) {
 	w.t.Helper()
 	for _, m := range w.inspect(id).Mounts {
@@ -193,15 +193,15 @@ func (w *world) inspect(ref string) container.InspectResponse {
 	return c
 }
 
-// names is what a caller of Build takes from the list of containers. The first name counts: that of an old container set
-// aside is not its own any more.
+// names returns the names as a caller of Build takes them from the list of containers. The first name of an ID is kept: an old container
+// that was renamed to its backup name no longer has its own.
 func (w *world) names() map[string]string {
 	w.t.Helper()
 	all, err := w.api.ContainerList(w.t.Context(), container.ListOptions{All: true})
 	require.NoError(w.t, err)
 	for _, one := range all {
 		for _, name := range one.Names {
-			if path.Dir(name) == "/" && w.book[one.ID] == "" { // and not the name under which a linked one knows it
+			if path.Dir(name) == "/" && w.book[one.ID] == "" { // and not an alias of a link
 				w.book[one.ID] = strings.TrimSuffix(name, "-new")
 			}
 		}
@@ -223,7 +223,7 @@ func (w *world) input(ref, newName string) Input {
 	}
 }
 
-// make does with a Spec what its comment says.
+// make creates and connects the container of a Spec.
 func (w *world) make(s Spec) (id string) {
 	w.t.Helper()
 	made, err := w.api.ContainerCreate(w.t.Context(), s.Config, s.HostConfig, s.NetworkingConfig, s.Platform, s.Name)

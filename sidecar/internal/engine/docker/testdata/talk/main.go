@@ -1,5 +1,6 @@
-// Command talk is the container of the live tests. "talk PORT DELAY" answers each connection to the port, none with 0, and ends so long after
-// SIGTERM; it prints "ready" once it handles that. "talk dial ADDRESS" succeeds if it is answered there.
+// Command talk is the process in the containers of the live tests. "talk PORT DELAY" answers every connection to the port, listens on none
+// if PORT is 0, prints "ready" once it handles SIGTERM, and exits DELAY after that signal. "talk dial ADDRESS" succeeds if a talk answers at
+// the address.
 package main
 
 import (
@@ -53,8 +54,8 @@ func dial(address string) {
 		os.Exit(1)
 	}
 	_ = conn.SetDeadline(time.Now().Add(time.Second))
-	var said [4]byte
-	if n, err := conn.Read(said[:]); err != nil || string(said[:n]) != "here" {
+	var answer [4]byte
+	if n, err := conn.Read(answer[:]); err != nil || string(answer[:n]) != "here" {
 		os.Exit(1)
 	}
 }

@@ -1,5 +1,5 @@
-// Command hold is the worker of the live tests: it waits until it is told to end, and is healthy. "hold empty FOLDER"
-// removes what is in a folder, for there is no shell beside it.
+// Command hold is the worker of the live tests: it is healthy and waits for SIGTERM or SIGUSR1. "hold empty FOLDER" removes a folder's
+// content, because the image has no shell.
 package main
 
 import (

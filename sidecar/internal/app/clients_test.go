@@ -21,12 +21,12 @@ import (
 	"stoker/sidecar/internal/test/testenv"
 )
 
-// promptly is how long a heal may take on the fake engine, which itself needs milliseconds: far more than that for a busy
-// machine, and far less than any patience that Stoker has with those who listen to it (5 s and more).
+// promptly is the time limit for a heal on the fake engine, which takes milliseconds: far more than that for a busy machine, and far less
+// than any timeout that Stoker has for its clients (5 s and more).
 const promptly = 4 * time.Second
 
-// deaf is a server that takes connections and everything that is sent, and never says a word.
-func deaf(t *testing.T) (addr string) {
+// silentServer is a server that accepts connections and data, and never answers.
+func silentServer(t *testing.T) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -43,8 +43,8 @@ func deaf(t *testing.T) (addr string) {
 	return l.Addr().String()
 }
 
-// mute asks for a path and never reads the answer.
-func mute(t *testing.T, addr, path string) {
+// requestWithoutReading requests a path and never reads the answer.
+func requestWithoutReading(t *testing.T, addr, path string) {
 	t.Helper()
 	conn, err := net.DialTimeout("tcp", addr, 5*time.Second)
 	require.NoError(t, err)
@@ -54,22 +54,22 @@ func mute(t *testing.T, addr, path string) {
 	require.NoError(t, err)
 }
 
-// I9, with everybody at once who could hold it up: a notification target that hangs and one that is not there, scrapers that never
-// read, 200 open event streams that nobody reads either, and a log that blocks.
-func TestNoAudienceDelaysAHeal(t *testing.T) {
+// I9, with everything at once that could delay it: a notification target that hangs and one that does not exist, scrapers that never read,
+// 200 open event streams that are never read either, and a log that blocks.
+func TestNoClientDelaysAHeal(t *testing.T) {
 	t.Parallel()
 	h := newSingleWorker(t)
 	log := newStuck(t)
 	pace := testenv.NewPace(t)
-	s := startStokerWith(t, h.environ("STOKER_NOTIFY_ON=all", "STOKER_NOTIFY=json+http://"+deaf(t)+"/hook json+http://127.0.0.1:1/hook"), log)
+	s := startStokerWith(t, h.environ("STOKER_NOTIFY_ON=all", "STOKER_NOTIFY=json+http://"+silentServer(t)+"/hook json+http://127.0.0.1:1/hook"), log)
 	<-log.tried
 	h.watched(s)
 	for range 200 {
-		mute(t, s.Addr(), "/api/v1/events?after=0")
+		requestWithoutReading(t, s.Addr(), "/api/v1/events?after=0")
 	}
 	for range 10 {
-		mute(t, s.Addr(), "/metrics")
-		mute(t, s.Addr(), "/")
+		requestWithoutReading(t, s.Addr(), "/metrics")
+		requestWithoutReading(t, s.Addr(), "/")
 	}
 	var took []time.Duration
 	for range 10 {
@@ -79,10 +79,10 @@ func TestNoAudienceDelaysAHeal(t *testing.T) {
 		h.watched(s)
 	}
 	slices.Sort(took)
-	pace.Within(t, took[8], promptly, "a heal, while all targets hang all the time,") // one slow heal may be the machine's
+	pace.Within(t, took[8], promptly, "a heal, while all targets hang all the time,") // one slow heal may be due to the machine
 }
 
-// inbox is a webhook that keeps what it is sent.
+// inbox is a webhook that stores its messages.
 type inbox struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -101,8 +101,8 @@ func (i *inbox) String() string {
 	return i.text.String()
 }
 
-// Nothing of a container's environment is logged, served, told or printed, not even where Stoker holds all of it: in the journal, and in
-// a recreate that has the whole definition in its hands.
+// No part of a container's environment is logged, served, sent or printed, even where Stoker has all of it: in the journal, and in a
+// recreate, which has the whole definition.
 func TestNoSecretOfAnEnvironmentAppears(t *testing.T) {
 	t.Parallel()
 	const secret = "5w0rdf1sh"
@@ -124,7 +124,7 @@ func TestNoSecretOfAnEnvironmentAppears(t *testing.T) {
 	h.watched(s)
 	h.heals()
 	h.watched(s)
-	h.eventually("the heal to be told", func() bool { return strings.Contains(mail.String(), "healed") })
+	h.eventually("the heal to be reported", func() bool { return strings.Contains(mail.String(), "healed") })
 
 	at := []string{"STOKER_LISTEN=" + s.Addr()}
 	places := map[string]string{"log": record.String(), "webhook": mail.String()}

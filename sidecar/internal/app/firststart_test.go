@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// text is the body of an answer.
+// text returns the body of an answer.
 func text(t *testing.T, addr, path string) string {
 	t.Helper()
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -21,7 +21,7 @@ func text(t *testing.T, addr, path string) string {
 	return string(body)
 }
 
-// A Stoker that was started with a socket and nothing else says on its page, in the API and in status what it could manage.
+// A Stoker that was started with a socket and nothing else shows on its page, in the API and in status what it could manage.
 func TestStartedWithNothingElse(t *testing.T) {
 	t.Parallel()
 	h := newSingleWorker(t) // its worker has a quota, and a scope that this Stoker does not have
@@ -33,12 +33,12 @@ func TestStartedWithNothingElse(t *testing.T) {
 	require.Contains(t, advice.Near[0].Why, "stoker.scope="+h.Scope())
 	require.Contains(t, text(t, s.Addr(), "/"), "stoker check")
 	require.Contains(t, text(t, s.Addr(), "/api/v1/workers"), advice.Lines()[0].Text)
-	code, out, said := execute(t, nil, "status", "--url", "http://"+s.Addr())
-	require.Equal(t, 0, code, said)
+	code, out, stderr := execute(t, nil, "status", "--url", "http://"+s.Addr())
+	require.Equal(t, 0, code, stderr)
 	require.Contains(t, out, h.w.Name)
 }
 
-// One without an engine shows why, where people look, and goes on trying.
+// One without an engine shows the reason on its page and in the API, and keeps trying.
 func TestStartedWithoutASocket(t *testing.T) {
 	t.Parallel()
 	socket := filepath.Join(t.TempDir(), "docker.sock")

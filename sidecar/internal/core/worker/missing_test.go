@@ -1,0 +1,88 @@
+package worker_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// removed is a worker that removes itself, and that a recreate has found to be gone. No event has told of its end.
+const removed = `
+	given health rm on-unhealthy=recreate
+	up
+	unhealthy
+	> recreate 1
+	answer vanished
+	+1999ms
+	mute update
+	+1ms
+	answer missing
+	= missing
+	> recreate 1
+`
+
+// Events that come behind the answer by which the worker was missing.
+func TestEventsOfAMissingOne(t *testing.T) {
+	for name, c := range map[string]string{
+		"somebody has stopped it": `
+			late kill TERM
+			late die 143
+			late stop
+			= missing
+			late destroy
+			= over`,
+		"somebody has killed it": `
+			late kill KILL
+			late die 137
+			late destroy
+			= over`,
+		"it has crashed": `
+			late die 1
+			late destroy
+			= missing`,
+		"somebody has restarted it, and it has crashed": `
+			late:3s kill TERM
+			late:3s die 143
+			late:3s stop
+			late:2s start
+			late die 1
+			late destroy
+			= missing`,
+		"a replay brings them": `
+			old kill TERM
+			old die 143
+			old stop
+			old destroy
+			= missing`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, removed+"answer unreachable\n= phase recreate-due").goOn(c)
+		})
+	}
+}
+
+// The recreate that stopped the worker has lost it, and the events of that stop come behind its answer.
+func TestOwnStopOfAMissingOne(t *testing.T) {
+	play(t, `
+		given health rm on-unhealthy=recreate
+		up
+		unhealthy
+		> recreate 1
+		transaction stops
+		answer missing
+		late kill TERM
+		late die 143
+		late stop
+		late destroy
+		= missing
+		+1s
+		> recreate 2`)
+}
+
+// The transaction is told of a stop while it is under way.
+func TestStopOfAMissingOneWhileRecreating(t *testing.T) {
+	s := play(t, removed)
+	require.False(t, s.m.StoppedWhileRecreating())
+	s.goOn("late kill TERM")
+	require.True(t, s.m.StoppedWhileRecreating())
+}
