@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"iter"
@@ -129,7 +130,9 @@ func TestKnown(t *testing.T) {
 			body, err := os.ReadFile(file)
 			require.NoError(t, err)
 			var p plan
-			require.NoError(t, json.Unmarshal(body, &p))
+			decoder := json.NewDecoder(bytes.NewReader(body))
+			decoder.DisallowUnknownFields() // a renamed field would silently empty the plan
+			require.NoError(t, decoder.Decode(&p))
 			require.NotEmpty(t, p.Why)
 			r := simulate(p, *traced)
 			if *traced {
