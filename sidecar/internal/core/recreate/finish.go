@@ -50,11 +50,11 @@ func (u unstable) Error() string { return u.why }
 
 var (
 	errUnderWay = errors.New("it is being recreated already")
-	errStopped  = refusal{why: "somebody stopped the worker meanwhile", changed: true}
-	errRemoved  = refusal{why: "somebody removed the worker meanwhile", changed: true}
-	errChanged  = refusal{why: "somebody else stopped, started, renamed or removed the container meanwhile", changed: true}
+	errStopped  = refusal{why: "an operator stopped the worker meanwhile", changed: true}
+	errRemoved  = refusal{why: "an operator removed the worker meanwhile", changed: true}
+	errChanged  = refusal{why: "another client stopped, started, renamed or removed the container meanwhile", changed: true}
 	// errInterference is the error of a transaction that fails although none of its steps did.
-	errInterference = errors.New("somebody else removed or renamed a container of the transaction")
+	errInterference = errors.New("another client removed or renamed a container of the transaction")
 	errLeft         = errors.New("it was left unfinished, and was undone")
 )
 

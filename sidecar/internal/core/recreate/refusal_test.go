@@ -42,7 +42,7 @@ func TestRefusals(t *testing.T) {
 			delete(e.has, oldID)
 			e.add("third", "w")
 			r.Definition = []byte("old")
-		}, Refused, "somebody else recreated the worker"},
+		}, Refused, "another client recreated the worker"},
 		"the engine cannot be asked": {func(e *engine, _ *Request) {
 			e.faults = func(Step, int) fault { return unreachable }
 		}, Unknown, "no connection"},

@@ -213,7 +213,7 @@ func (t *Transaction) checkMissing(report *worker.StepReport) error {
 		t.end(Done)
 		return nil
 	case taken:
-		return changedf("container %s has the name %s now: somebody else recreated the worker", holder.ID, key)
+		return changedf("container %s has the name %s now: another client recreated the worker", holder.ID, key)
 	case len(t.req.Definition) == 0:
 		return refusal{why: fmt.Sprintf("container %s is gone, and its definition is not known", t.req.OldID)}
 	}

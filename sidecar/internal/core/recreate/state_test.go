@@ -166,11 +166,11 @@ func judge(p State, step Step) string {
 		case p.Old.up() && (old == atName || old == atBackup):
 			return "both would run"
 		case step == StartNew && (p.OperatorStopped || p.OperatorRemoved):
-			return "somebody stopped it"
+			return "an operator stopped it"
 		}
 	case StartOld:
 		if p.OperatorStopped || p.OperatorRemoved || p.New.up() && ours(made) {
-			return "both would run, or somebody stopped it"
+			return "both would run, or an operator stopped it"
 		}
 	case StopOld:
 		if p.Rollback && !p.OperatorRemoved || old != atName && old != atBackup {
@@ -229,7 +229,7 @@ func TestRollsBack(t *testing.T) {
 		"the new one is gone":                 {State{Old: atBackup}, true},
 		"the old one is gone":                 {State{New: fresh}, false},
 		"the old one cannot be used any more": {State{New: fresh, Old: see("w.stoker-old", "dead")}, false},
-		"somebody stopped the worker":         {State{New: up, Old: atBackup, OperatorStopped: true}, true},
+		"an operator stopped the worker":         {State{New: up, Old: atBackup, OperatorStopped: true}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.p.Name = "w"
