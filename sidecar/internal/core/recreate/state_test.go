@@ -229,7 +229,7 @@ func TestRollsBack(t *testing.T) {
 		"the new one is gone":                 {State{Old: atBackup}, true},
 		"the old one is gone":                 {State{New: fresh}, false},
 		"the old one cannot be used any more": {State{New: fresh, Old: see("w.stoker-old", "dead")}, false},
-		"an operator stopped the worker":         {State{New: up, Old: atBackup, OperatorStopped: true}, true},
+		"an operator stopped the worker":      {State{New: up, Old: atBackup, OperatorStopped: true}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.p.Name = "w"

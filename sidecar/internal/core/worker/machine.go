@@ -165,7 +165,7 @@ func (m *Machine) Confirm() { m.id.Tentative = false }
 func (m *Machine) Step(now time.Time, in Input) Effects {
 	before, changes := digest(m.saved), m.changes
 	m.clampDelays(now)
-	if m.saved.StopIntent != nil && m.foreign.until.IsZero() { // remembered from before Stoker's own restart
+	if m.saved.StopIntent != nil && m.foreign.until.IsZero() { // restored after Stoker's own restart
 		m.foreign.until = now.Add(foreignStopMax)
 	}
 	m.keepQuota(now)
