@@ -10,7 +10,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// How a transaction ended, in the words of an action.
+// The result of a transaction as the outcome of an action.
 func TestOutcome(t *testing.T) {
 	const old = "old"
 	no := errors.New("no")

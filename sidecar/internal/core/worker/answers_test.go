@@ -2,7 +2,7 @@ package worker_test
 
 import "testing"
 
-// TestFinalCodes: some ends are none of a fault, whatever on-exit says.
+// TestFinalCodes: some exit codes are no fault, whatever on-exit is.
 func TestFinalCodes(t *testing.T) {
 	run(t, []scenario{
 		{"a final code", `
@@ -37,7 +37,7 @@ func TestFinalCodes(t *testing.T) {
 	})
 }
 
-// TestOtherAnswersToUnhealthy: stop it for good, or tell people.
+// TestOtherAnswersToUnhealthy: stop the worker permanently, or only notify.
 func TestOtherAnswersToUnhealthy(t *testing.T) {
 	run(t, []scenario{
 		{"stop: it is left down, and people are told", `

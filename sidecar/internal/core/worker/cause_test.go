@@ -8,7 +8,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// TestEndedBy holds the order in which facts about an exit outweigh each other.
+// TestEndedBy checks the precedence of facts about an exit.
 func TestEndedBy(t *testing.T) {
 	known := worker.Evidence{Inspected: true}
 	with := func(change func(*worker.Evidence)) worker.Evidence {

@@ -389,7 +389,7 @@ func TestDemandState(t *testing.T) {
 	}
 }
 
-// TestRecalled: a wake whose start was not sent yet is taken back, without an event.
+// TestRecalled: a wake whose start was not sent yet is cancelled without an event.
 func TestRecalled(t *testing.T) {
 	s := play(t, asleep)
 	s.m.Step(s.now, worker.Wake{})
@@ -399,7 +399,8 @@ func TestRecalled(t *testing.T) {
 	s.goOn("> nothing\n= held asleep\nwake\n> start 0")
 }
 
-// TestGroupConflict: labels that contradict those of the group hold the worker like any other mistake in them, until they do not.
+// TestGroupConflict: labels that contradict those of the group hold the worker like any other label problem, until the conflict
+// ends.
 func TestGroupConflict(t *testing.T) {
 	s := play(t, "given demand\nup")
 	s.step(worker.GroupConflict{Problem: &policy.Problem{Label: policy.LabelGroup, Message: "no"}})

@@ -7,15 +7,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Where neither a label nor the container sets a grace, none is sent: the engine's default counts, whatever it is.
+// If neither a label nor the container sets a grace, the request has none: the engine's default applies.
 func TestGraceOfTheEngine(t *testing.T) {
 	for name, tc := range map[string]struct {
 		given   string
 		unknown bool
 		grace   time.Duration
 		atLeast time.Duration
-		kill    string // when the engine kills
-		held    bool   // for it is taken for somebody else's
+		kill    string // when the engine sends SIGKILL
+		held    bool   // because the SIGKILL counts as another client's
 	}{
 		"Docker's ten seconds":        {"given health", false, -1, 40 * time.Second, "+10s", false},
 		"a kill before them":          {"given health", false, -1, 40 * time.Second, "+3s", true},

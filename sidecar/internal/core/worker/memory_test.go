@@ -9,8 +9,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// On cgroup v2 with the systemd driver an engine often tells nothing of the kernel's kill: the container ends with 137, and that is
-// all.
+// On cgroup v2 with the systemd driver an engine often does not report the kernel's kill: the container only exits with 137.
 func TestLikelyOutOfMemory(t *testing.T) {
 	run(t, []scenario{
 		{"137, a memory limit, and nobody sent a signal", `
@@ -61,7 +60,7 @@ func TestLikelyOutOfMemory(t *testing.T) {
 	})
 }
 
-// The kernel kills a child of the worker's first process: nothing ends. It is said once a life.
+// The kernel kills a child of the worker's main process: nothing exits. The event is emitted once per incarnation.
 func TestOutOfMemoryInside(t *testing.T) {
 	run(t, []scenario{
 		{"an event tells, and the worker goes on", `
@@ -93,7 +92,7 @@ func TestOutOfMemoryInside(t *testing.T) {
 	})
 }
 
-// A reading of the memory right before the end is evidence, and is named.
+// A memory reading shortly before the exit is evidence, and appears in the detail.
 func TestMemoryEvidence(t *testing.T) {
 	s := play(t, "given memory=32\nup")
 	s.m.DisplayStatsRead(s.now, s.m.Saved().Incarnation, worker.Usage{Now: worker.Stats{At: s.now, CPU: time.Second, Memory: 31 << 20}})

@@ -434,7 +434,7 @@ func TestLostNetworks(t *testing.T) {
 	})
 }
 
-// inspectWith is what an engine sends of a container with networks.
+// inspectWith is an engine's inspect of a container with networks.
 func inspectWith(networks []string) []byte {
 	all := map[string]any{}
 	for _, name := range networks {

@@ -17,7 +17,7 @@ var verdicts = map[string]worker.Verdict{
 	"unmade": worker.VerdictNotMade, "impossible": worker.VerdictImpossible,
 }
 
-// outside answers a probe of the present life.
+// outside answers a probe of the present incarnation.
 func (s *script) outside(at string, w []string) {
 	s.t.Helper()
 	verdict := verdicts[w[0]]
@@ -264,7 +264,8 @@ func TestProbesFromOutside(t *testing.T) {
 	})
 }
 
-// The inspect before the stop knows only the engine's health, which must not refuse a stop that a probe from outside has led to (rule 1).
+// The inspect before the stop shows only the engine's health, which must not refuse a stop caused by a probe from outside (rule
+// 1).
 func TestTheStopAfterAProbeDoesNotAskTheEngine(t *testing.T) {
 	s := play(t, `
 		given health probe=tcp://:1 probe-retries=1
@@ -286,7 +287,7 @@ func TestTheStopAfterAProbeDoesNotAskTheEngine(t *testing.T) {
 	require.False(t, s.flight.OnlyIfUnhealthy)
 }
 
-// An answer that was on its way when the worker was restarted is not about the life that is.
+// An answer that was under way when the worker was restarted does not concern the present incarnation.
 func TestALateAnswerIsAboutAnotherLife(t *testing.T) {
 	s := play(t, `
 		given probe=tcp://:1 probe-retries=1
@@ -302,7 +303,7 @@ func TestALateAnswerIsAboutAnotherLife(t *testing.T) {
 	s.goOn("= outside healthy")
 }
 
-// A clock that steps back leaves no probe waiting for it.
+// After a step back of the clock no probe waits for the old time.
 func TestProbeAfterAStepOfTheClock(t *testing.T) {
 	s := play(t, `
 		given probe=tcp://:1
@@ -325,7 +326,8 @@ func TestProbeState(t *testing.T) {
 	require.Equal(t, [2]bool{false, false}, state("given probe=tcp://:1\nup\noutside impossible"))
 }
 
-// The worker is healed if and only if the engine's check fails, or so many probes in a row have failed in its present life.
+// The worker is healed if and only if the engine's check fails, or the configured number of consecutive probes has failed in the
+// present incarnation.
 func TestEitherKindOfCheckMakesItUnhealthy(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := policy.Default()
@@ -352,7 +354,7 @@ func TestEitherKindOfCheckMakesItUnhealthy(t *testing.T) {
 		tell(worker.Observation{Kind: worker.Listed, At: now, ID: containerID, Key: "w", ListState: worker.ListState{Status: worker.StatusRunning, Health: docker}})
 		answered := false
 		for range rapid.IntRange(1, 40).Draw(t, "inputs") {
-			now = now.Add(5 * time.Second) // no two starts are taken for one
+			now = now.Add(5 * time.Second) // no two starts count as one
 			switch rapid.IntRange(0, 3).Draw(t, "input") {
 			case 0:
 				docker = worker.HealthUnhealthy
@@ -368,12 +370,12 @@ func TestEitherKindOfCheckMakesItUnhealthy(t *testing.T) {
 				}
 				answered = answered || well || streak >= p.Probe.Retries
 				tell(worker.ProbeAnswered{Incarnation: m.Saved().Incarnation, Answer: answer})
-			case 3: // somebody restarts it
+			case 3: // another client restarts it
 				life.StartedAt, streak, answered, docker = now, 0, false, worker.HealthStarting
 				tell(worker.Observation{Kind: worker.Started, At: now.Add(time.Millisecond), ID: containerID, Key: "w"})
 			}
 			sick := docker == worker.HealthUnhealthy || streak >= p.Probe.Retries
-			if sick || answered && docker == worker.HealthHealthy { // else it is not known yet, and a heal that was opened before waits for that
+			if sick || answered && docker == worker.HealthHealthy { // otherwise it is not known yet, and a heal that was opened before waits for it
 				require.Equal(t, sick, m.View().Heal.Open(), "engine: %s, %d failures of %d", docker, streak, p.Probe.Retries)
 			}
 			want := worker.HealthHealthy
@@ -418,7 +420,7 @@ func TestProbeView(t *testing.T) {
 	require.Equal(t, worker.HealthNone, view("given probe=tcp://:1\nup\noutside well\npause").Status)
 }
 
-// A host that is named is no address of the worker's, which an inspect could update.
+// A target with a host is no address of the worker's, so an inspect could not update it.
 func TestAFailureOfANamedHostLeadsToNoInspect(t *testing.T) {
 	s := play(t, "given probe=tcp://host:1\nup\n> inspect\noutside refused")
 	require.Empty(t, s.did)

@@ -2,7 +2,7 @@ package worker_test
 
 import "testing"
 
-// Two things that overlap, each of which was found by the simulation.
+// Two overlapping events, each found by the simulation.
 func TestOverlaps(t *testing.T) {
 	run(t, []scenario{
 		{"the probe timed out at first, and fails by the time of the restart", `

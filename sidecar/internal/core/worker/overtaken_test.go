@@ -2,7 +2,7 @@ package worker_test
 
 import "testing"
 
-// Inspects whose answer is older than an event that came by meanwhile. What the answer gets wrong must not last until the next list.
+// Inspects whose answer is older than an event that arrived meanwhile. An outdated answer must not last until the next list.
 func TestInspectsThatAreOvertaken(t *testing.T) {
 	run(t, []scenario{
 		{"got well while the inspect behind its start was under way", `

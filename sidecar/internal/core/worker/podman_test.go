@@ -2,7 +2,7 @@ package worker_test
 
 import "testing"
 
-// Podman does not say before an end that somebody means it, but remembers it: an inspect tells (docs/podman.md).
+// Podman sends no stop event before an exit, but records the request: an inspect shows it (docs/podman.md).
 func TestPodman(t *testing.T) {
 	run(t, []scenario{
 		{"a crash is healed after an inspect", `

@@ -16,7 +16,8 @@ const recreating = `
 	> recreate 1
 `
 
-// The transaction sends one stop: its first signal, SIGKILL when the grace is over, and the stop event. All else is somebody's.
+// The transaction sends one stop: its first signal, SIGKILL after the grace, and the stop event. Every other signal is another
+// client's.
 func TestWhoseStopWhileRecreating(t *testing.T) {
 	for name, c := range map[string]struct {
 		events string
@@ -68,13 +69,13 @@ func TestWhoseStopWhileRecreating(t *testing.T) {
 	}
 }
 
-// A stop signal before the transaction's own stop is somebody's.
+// A stop signal before the transaction's own stop is another client's.
 func TestStopBeforeTheTransactionsOwn(t *testing.T) {
 	s := play(t, recreating+"kill TERM")
 	require.True(t, s.m.StoppedWhileRecreating())
 }
 
-// A stop of the new container is not one of the worker's own, and is forgotten when the transaction did not mind it.
+// A stop of the new container is not one of the worker, and is dropped if the transaction ignored it.
 func TestStopOfTheNewOneWhileRecreating(t *testing.T) {
 	s := play(t, recreating)
 	s.step(worker.Observation{Kind: worker.Signalled, At: s.now, ID: "fedcba9876543210", Signal: signal("TERM")})
@@ -128,7 +129,7 @@ const missing = `
 	> recreate 1
 `
 
-// A worker without a container: what the answers of its recreate mean.
+// A worker without a container: the effects of the answers to its recreate.
 func TestRecreateOfAMissingOne(t *testing.T) {
 	s := play(t, missing)
 	require.False(t, s.flight.OnlyIfUnhealthy)
@@ -148,7 +149,7 @@ func TestRecreateOfAMissingOne(t *testing.T) {
 	s.goOn("= missing\n+2s\n> recreate 1")
 
 	s.describe([]string{"running", "new"})
-	s.finish(worker.Outcome{Result: worker.Refused, Answer: worker.Answer{Snapshot: s.snapshot()}}) // somebody had renamed it
+	s.finish(worker.Outcome{Result: worker.Refused, Answer: worker.Answer{Snapshot: s.snapshot()}}) // another client had renamed it
 	s.goOn("= free")
 
 	s = play(t, missing)
@@ -159,7 +160,7 @@ func TestRecreateOfAMissingOne(t *testing.T) {
 	s.goOn("= untold refused")
 }
 
-// Somebody stops or removes the worker while it is recreated.
+// An operator stops or removes the worker while it is recreated.
 func TestStoodDown(t *testing.T) {
 	s := play(t, recreating)
 	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{OperatorStopped: true, Missing: true, Err: "removed"}})
@@ -200,7 +201,7 @@ func TestStoodDown(t *testing.T) {
 	require.Equal(t, []string{containerID}, s.m.Saved().PreviousIDs)
 }
 
-// No container is left of the worker.
+// The worker has no container left.
 func TestLostWhileRecreating(t *testing.T) {
 	play(t, recreating+`
 		answer missing
@@ -213,7 +214,7 @@ func TestLostWhileRecreating(t *testing.T) {
 	s.goOn("up\nunhealthy\n> recreate 1\nanswer missing\n= over")
 }
 
-// A transaction whose end is not known is begun again.
+// A transaction whose result is unknown is begun again.
 func TestRecreateWithoutAnAnswer(t *testing.T) {
 	play(t, recreating+"answer unknown\n= phase recreating\n+999ms\n> nothing\n+1ms\n> recreate 1\nanswer made running healthy\n= free")
 	s := play(t, recreating)
@@ -224,7 +225,7 @@ func TestRecreateWithoutAnAnswer(t *testing.T) {
 	s.goOn("= told heal-failed\n= phase recreate-due\n= attempts 1\n+1s\n> recreate 2")
 }
 
-// Rule 17 for workers that a stop would remove, or that could not start again: they are left as they are.
+// Rule 17 for workers that a stop would remove, or that could not start again: they are left unchanged.
 func TestNeedsRecreate(t *testing.T) {
 	play(t, `
 		given rm health on-unhealthy=recreate
@@ -245,7 +246,7 @@ func TestNeedsRecreate(t *testing.T) {
 		> nothing`)
 }
 
-// A transaction that is found on the engine, with nothing remembered of it.
+// The engine has a transaction without a record.
 func TestInterrupted(t *testing.T) {
 	s := play(t, "given grace=10s\nup")
 	s.step(worker.Interrupted{})
@@ -256,7 +257,7 @@ func TestInterrupted(t *testing.T) {
 
 	s = play(t, "given grace=10s\nup\nkill TERM\ndie 143\nstop\n= held stopped-by-operator")
 	s.step(worker.Interrupted{})
-	s.goOn("> recreate 1") // the stop was a part of it
+	s.goOn("> recreate 1") // the stop was part of it
 	require.Nil(t, s.m.Saved().StopIntent)
 
 	s = play(t, "given barred=bad-labels\nup")

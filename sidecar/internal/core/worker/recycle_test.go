@@ -10,7 +10,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// old is a worker that has become too old, half an hour after it was seen first.
+// old is a worker that became too old half an hour after it was first observed.
 const old = `
 	given max-age=100m recycle-wait=10m
 	up
@@ -20,7 +20,7 @@ const old = `
 	= due-for old
 `
 
-// recycled is one that was restarted for it.
+// recycled is old after its restart.
 const recycled = old + `
 	turn
 	= stage waits-for-idle
@@ -429,7 +429,7 @@ func TestMaxMemory(t *testing.T) {
 	})
 }
 
-// TestMemoryLimitByUpdate: a limit that comes later ends the problem.
+// TestMemoryLimitByUpdate: a limit set later ends the problem.
 func TestMemoryLimitByUpdate(t *testing.T) {
 	s := play(t, "given max-memory=90%\nup\n= held bad-labels")
 	require.Len(t, s.m.View().Problems, 1)
@@ -438,7 +438,7 @@ func TestMemoryLimitByUpdate(t *testing.T) {
 	require.Empty(t, s.m.View().Problems)
 }
 
-// TestRecycleWhenTheClockSteps: a wait does not become longer, and no time comes again.
+// TestRecycleClockSteps: a wait does not become longer, and no scheduled time recurs.
 func TestRecycleClockSteps(t *testing.T) {
 	s := play(t, old)
 	s.now = s.now.Add(-2 * time.Hour)
@@ -446,7 +446,7 @@ func TestRecycleClockSteps(t *testing.T) {
 	require.Equal(t, s.now.Add(-5*time.Second), s.m.RecycleState().Since)
 }
 
-// TestNextRecycle: people are shown when the next one is due by the time alone.
+// TestNextRecycle: the view shows when the time alone makes the next one due.
 func TestNextRecycle(t *testing.T) {
 	s := play(t, "given restart-at=30_13_*_*_*\nup")
 	require.Equal(t, noon.Add(90*time.Minute), s.m.View().Recycle.NextAt)

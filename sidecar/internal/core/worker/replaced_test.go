@@ -9,7 +9,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// What renames mean: a container that another Stoker or docker-compose has set aside is on its way out, until it has its name back.
+// Renames: a container that another Stoker or docker-compose renamed will be removed, unless it gets its name back.
 func TestSetAside(t *testing.T) {
 	run(t, []scenario{
 		{"set aside, and back", `
@@ -129,7 +129,7 @@ func TestSetAside(t *testing.T) {
 	})
 }
 
-// A worker that another Stoker has left under the backup name is left alone: somebody else has the worker's name.
+// A worker that another Stoker left under the backup name is left alone: another container has the worker's name.
 func TestLeftUnderTheBackupName(t *testing.T) {
 	s := play(t, `up`)
 	s.m.Rename("w.stoker-old")
@@ -142,7 +142,7 @@ func TestLeftUnderTheBackupName(t *testing.T) {
 		> nothing`)
 }
 
-// The machine of the container that took a worker's place has the worker's history, and goes on with its heal.
+// The machine of a replacement container has the worker's history, and continues its heal.
 func TestNewReplacement(t *testing.T) {
 	s := play(t, `
 		up
@@ -176,7 +176,7 @@ func TestNewReplacement(t *testing.T) {
 	require.Equal(t, worker.State{Phase: worker.PhaseWatching}, worker.NewReplacement(id, saved).Saved().State)
 }
 
-// Replayed events that seem to be older than what was dealt with have happened since, when the engine's clock stepped back.
+// Replayed events that seem older than the record happened after it if the engine's clock stepped back.
 func TestClockStepped(t *testing.T) {
 	for stepped, told := range map[bool]bool{false: false, true: true} {
 		s := play(t, `
@@ -212,7 +212,7 @@ func TestClockStepped(t *testing.T) {
 		= free`)
 }
 
-// Nothing is told of a container that may not be a worker, until it is known for one.
+// No event is emitted about a tentative container before it is confirmed as a worker.
 func TestTentative(t *testing.T) {
 	m := worker.New(worker.Identity{Key: "w", ID: containerID, Tentative: true, Unmanageable: worker.HeldSwarm})
 	e := m.Step(noon, worker.Observation{Kind: worker.Listed, At: noon, ID: containerID, Key: "w", ListState: worker.ListState{Status: worker.StatusRunning}})

@@ -2,7 +2,7 @@ package worker_test
 
 import "testing"
 
-// scenario is a script with the rule of the contract that it holds the machine to.
+// scenario is a script with the rule that it checks.
 type scenario struct {
 	name   string
 	script string

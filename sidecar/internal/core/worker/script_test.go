@@ -53,18 +53,18 @@ type script struct {
 	now  time.Time
 	turn worker.Effects
 
-	world   worker.Snapshot // what an inspect would find
+	world   worker.Snapshot // what an inspect would show
 	flight  *worker.Action
 	did     []string
 	told    []string
 	details []string
 	ids     uint64
-	closed  bool // no session is open: nothing is granted
+	closed  bool // no session is open: no action is started
 	mute    bool // inspects wait for an answer line
 	podman  bool
-	like    string // what the last recreate goes by instead of the inspect
+	like    string // the model of the last recreate instead of the inspect
 
-	sampling  *worker.Incarnation // readings are asked for, of that life
+	sampling  *worker.Incarnation // readings of that incarnation are requested
 	span      bool
 	host      int
 	whereNone float64
@@ -119,11 +119,11 @@ func (s *script) line(at string, w []string) {
 		s.expect(at, w[1:])
 	case w[0] == "reads":
 		s.reads(at, w[1:])
-	case w[0] == "outside": // what a probe from outside has shown
+	case w[0] == "outside": // the result of a probe from outside
 		s.outside(at, w[1:])
 	case w[0] == "answer":
 		s.answer(at, w[1:])
-	case w[0] == "transaction" && w[1] == "refused": // the engine has refused that stop
+	case w[0] == "transaction" && w[1] == "refused": // the engine refused that stop
 		s.step(worker.RecreateStopFailed{})
 	case w[0] == "transaction": // is about to stop the old container
 		s.step(worker.RecreateStop{})
@@ -141,7 +141,7 @@ func (s *script) line(at string, w []string) {
 		s.reborn(at)
 	case w[0] == "engine":
 		s.engine(at, w[1:])
-	case w[0] == "world": // changes, and no event tells it
+	case w[0] == "world": // changes without an event
 		s.describe(w[1:])
 	case strings.HasPrefix(w[0], "+"):
 		s.pass(duration(s.t, at, w[0][1:]))
@@ -150,7 +150,7 @@ func (s *script) line(at string, w []string) {
 	}
 }
 
-// up is the first list, and the inspect that it leads to.
+// up is the first list, and the inspect after it.
 func (s *script) up(w []string) {
 	if len(w) > 0 {
 		s.describe(w)
@@ -168,7 +168,7 @@ func (s *script) reborn(at string) {
 	var mem worker.Saved
 	require.NoError(s.t, json.Unmarshal(raw, &mem), at)
 	s.now = s.now.Add(time.Millisecond)                            // no two events have the same time
-	s.m, s.flight, s.closed = worker.Restore(s.id, mem), nil, true // it looks after the list, which is the next "up"
+	s.m, s.flight, s.closed = worker.Restore(s.id, mem), nil, true // the next "up" is the list
 	s.turn, s.sampling, s.meter = worker.Effects{}, nil, worker.Stats{}
 	s.did, s.told = nil, nil
 }
@@ -186,7 +186,7 @@ func (s *script) engine(at string, w []string) {
 	s.step(in)
 }
 
-// step tells the machine one thing, and grants and answers what follows from it at once.
+// step applies one input, then starts and answers the actions that follow from it at once.
 func (s *script) step(in worker.Input) {
 	s.take(step(s.t, s.m, s.now, in))
 	if o, ok := in.(worker.Observation); ok && o.Kind == worker.Listed {
@@ -244,10 +244,10 @@ func (s *script) grant() {
 	}
 }
 
-// braked: the fleet holds the restart of a worker that lacks CPU.
+// braked reports whether the fleet delays the restart of a worker that lacks CPU.
 func (s *script) braked() bool { return s.turn.Class == worker.ClassStop && s.m.HostStarved() }
 
-// sample asks for the readings that are due.
+// sample requests the readings that are due.
 func (s *script) sample() {
 	span, due, ok := s.m.StatsDue()
 	if !ok || s.closed || s.sampling != nil || due.After(s.now) {
@@ -258,7 +258,7 @@ func (s *script) sample() {
 	s.did = append(s.did, map[bool]string{true: "sample", false: "read"}[span])
 }
 
-// next is when something is due, by the end at the latest.
+// next returns when something is due, at the latest at the end.
 func (s *script) next(end time.Time) (time.Time, bool) {
 	due := s.turn.Due
 	if _, at, ok := s.m.StatsDue(); ok && s.sampling == nil && at.After(s.now) && (!due.After(s.now) || at.Before(due)) {

@@ -218,7 +218,7 @@ func TestIdle(t *testing.T) {
 	})
 }
 
-// TestPhases: a hundred workers are read all over the period, however alike their names.
+// TestPhases: a hundred workers are read at different times of the period, however alike their names.
 func TestPhases(t *testing.T) {
 	for _, period := range []time.Duration{5 * time.Second, 30 * time.Second, time.Minute} {
 		var tenths [10]int
@@ -232,7 +232,7 @@ func TestPhases(t *testing.T) {
 	}
 }
 
-// TestLacking: short of CPU, and not by its own quota. The script holds the restart of such a worker as the fleet does.
+// TestLacking: short of CPU, and not by its own quota. The script delays the restart of such a worker as the fleet does.
 func TestLacking(t *testing.T) {
 	const lacks = `
 			given health cpus=0.5

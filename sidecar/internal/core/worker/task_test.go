@@ -145,7 +145,7 @@ func TestTasks(t *testing.T) {
 	})
 }
 
-// A task that is only shown is inspected once, and nothing more.
+// A displayed task is inspected once, and nothing more.
 func TestObservedTask(t *testing.T) {
 	run(t, []scenario{
 		{"unhealthy", `
