@@ -40,7 +40,7 @@ func TestCollectsBeforeTheNameIsGivenAway(t *testing.T) {
 
 // A failure to collect loses the evidence and has no other effect.
 func TestCollectingThatFails(t *testing.T) {
-	for _, f := range []fault{unanswered, unheard, late, denied, unreachable} {
+	for _, f := range []fault{unanswered, lostAnswer, late, denied, unreachable} {
 		e := newEngine(t)
 		e.faults = func(step Step, _ int) fault {
 			if step == CollectOld {

@@ -27,7 +27,7 @@ type fault uint8
 const (
 	works       fault = iota
 	unanswered        // the call has no effect, and no answer
-	unheard           // the call takes effect, and its answer and the inspects after it are lost
+	lostAnswer        // the call takes effect, and its answer and the inspects after it are lost
 	late              // the call takes effect, and only the inspects after it are answered
 	denied            // the engine refuses
 	unreachable       // the engine cannot be reached
@@ -110,7 +110,7 @@ func (e *engine) resume(tx *Transaction, calls int) Result {
 			}
 			e.now = later(e.now, due)
 		}
-		e.tell(tx)
+		e.deliver(tx)
 		a := tx.Next(e.now)
 		if a == nil {
 			continue
@@ -130,21 +130,21 @@ func (e *engine) do(a worker.Action) worker.Outcome {
 	e.actions[step] = a
 	e.now = e.now.Add(e.lag)
 	out := worker.Outcome{Action: a, Result: worker.Done, Answer: worker.Answer{Report: &worker.StepReport{Sent: a.Call.Do != worker.CallInspect}}}
-	if f == works || f == unheard || f == late {
+	if f == works || f == lostAnswer || f == late {
 		if why := e.call(a.Call, out.Report); why != "" {
 			out.Result, out.Err = worker.Failed, why
 		}
 	}
 	switch f {
 	case works, ignored:
-	case unanswered, unheard, late:
+	case unanswered, lostAnswer, late:
 		out.Result, out.Err = worker.Unknown, "no answer"
 	case denied:
 		out.Result, out.Err = worker.Failed, "no"
 	case unreachable:
 		out.Result, out.Err, out.Unreachable, out.Report.Sent = worker.Failed, "no connection", true, false
 	}
-	if f == unanswered || f == unheard || f == unreachable {
+	if f == unanswered || f == lostAnswer || f == unreachable {
 		out.Report.NewID = ""
 		return out
 	}
@@ -213,8 +213,8 @@ func (e *engine) create(c *worker.RecreateCall, report *worker.StepReport) strin
 	return ""
 }
 
-// tell delivers the due events to a transaction.
-func (e *engine) tell(tx *Transaction) {
+// deliver delivers the due events to a transaction.
+func (e *engine) deliver(tx *Transaction) {
 	for len(e.stream) > 0 && !e.stream[0].at.After(e.now) {
 		next := e.stream[0]
 		e.stream = e.stream[1:]

@@ -14,14 +14,14 @@ const exitNoticeLimit = 10 * time.Second
 // the stream. An operator's signal comes before the exit that it causes (moby kill.go). So once the exit event has arrived,
 // Stoker can decide whether an operator stopped the container.
 type exits struct {
-	ran   map[string]bool      // observed running
-	heard map[string]time.Time // the last exit event of each; the engine's clock
-	since time.Time            // when the wait for an exit event began; zero without one
+	ran    map[string]bool      // observed running
+	exitAt map[string]time.Time // the last exit event of each; the engine's clock
+	since  time.Time            // when the wait for an exit event began; zero without one
 }
 
 // Exited records the exit event of a container, with its time on the engine's clock.
 func (t *Transaction) Exited(now time.Time, id string, at time.Time) {
-	t.exits.heard[id] = at
+	t.exits.exitAt[id] = at
 	if !t.exits.since.IsZero() {
 		t.exits.since, t.at = time.Time{}, now
 	}
@@ -40,7 +40,7 @@ func (e *exits) noteRunning(seen map[string]worker.Snapshot) {
 // worker's own containers arrive here.
 func (t *Transaction) awaitsExit(now time.Time) bool {
 	e := &t.exits
-	if !t.req.Followed || !t.unheard(t.run.oldID) && !t.unheard(t.run.newID) {
+	if !t.req.Followed || !t.exitEventMissing(t.run.oldID) && !t.exitEventMissing(t.run.newID) {
 		e.since = time.Time{}
 		return false
 	}
@@ -55,14 +55,14 @@ func (t *Transaction) awaitsExit(now time.Time) bool {
 	return false
 }
 
-// unheard reports whether a container that ran has exited or is gone, and its exit event has not arrived.
-func (t *Transaction) unheard(id string) bool {
+// exitEventMissing reports whether a container that ran has exited or is gone, and its exit event has not arrived.
+func (t *Transaction) exitEventMissing(id string) bool {
 	s, exists := t.seen[id]
 	switch {
 	case !t.exits.ran[id]:
 		return false
 	case !exists:
-		return t.exits.heard[id].IsZero()
+		return t.exits.exitAt[id].IsZero()
 	}
-	return s.Status.Down() && t.exits.heard[id].Before(s.FinishedAt)
+	return s.Status.Down() && t.exits.exitAt[id].Before(s.FinishedAt)
 }

@@ -17,7 +17,7 @@ func TestRefusals(t *testing.T) {
 	for name, c := range map[string]struct {
 		arrange func(e *engine, req *Request)
 		want    Ending
-		says    string
+		text    string
 	}{
 		"it is paused":        {func(e *engine, _ *Request) { e.has[oldID].Status = worker.StatusPaused }, Refused, "paused"},
 		"it has another name": {func(e *engine, _ *Request) { e.has[oldID].Key = "v" }, Refused, "is called v now, not w"},
@@ -52,7 +52,7 @@ func TestRefusals(t *testing.T) {
 			c.arrange(e, &req)
 			r := e.run(req)
 			require.Equal(t, c.want, r.Ending)
-			require.ErrorContains(t, r.Err, c.says)
+			require.ErrorContains(t, r.Err, c.text)
 			require.True(t, r.Untouched)
 			require.Len(t, e.steps, 1)
 		})
@@ -112,7 +112,7 @@ func TestNewOneIsKnownByItsLabels(t *testing.T) {
 	e := newEngine(t)
 	e.faults = func(s Step, _ int) fault {
 		if s == CreateNew {
-			return unheard
+			return lostAnswer
 		}
 		return works
 	}
@@ -257,7 +257,7 @@ func TestLeaseOnTheEnginesClock(t *testing.T) {
 }
 
 // A container without the labels of a transaction is no leftover, whatever its name.
-func TestStrangersNames(t *testing.T) {
+func TestUnmarkedContainers(t *testing.T) {
 	e := newEngine(t)
 	other := e.add("third", "w.stoker-new")
 	other.Labels = map[string]string{worker.MarkOf: oldID, worker.MarkName: "another"}

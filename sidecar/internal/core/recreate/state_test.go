@@ -62,14 +62,14 @@ func numbered(s *Container, id string) *Container {
 	return &copied
 }
 
-func holder(p State, stranger bool) string {
+func holder(p State, other bool) string {
 	switch {
 	case p.New != nil && p.New.Name == p.Name:
 		return p.New.ID
 	case p.Old != nil && p.Old.Name == p.Name:
 		return p.Old.ID
-	case stranger:
-		return "stranger"
+	case other:
+		return "other"
 	}
 	return ""
 }
@@ -106,7 +106,7 @@ func (p State) do(step Step) State {
 	case RemoveNew:
 		p.New = nil
 	}
-	p.Holder = holder(p, p.Holder == "stranger")
+	p.Holder = holder(p, p.Holder == "other")
 	return p
 }
 

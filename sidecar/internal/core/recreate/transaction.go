@@ -150,7 +150,7 @@ func New(now time.Time, req Request) *Transaction {
 		req.Verify = standardVerify
 	}
 	t := &Transaction{req: req, at: now, seen: map[string]worker.Snapshot{}}
-	t.exits = exits{ran: map[string]bool{req.OldID: req.Ran}, heard: map[string]time.Time{}}
+	t.exits = exits{ran: map[string]bool{req.OldID: req.Ran}, exitAt: map[string]time.Time{}}
 	t.begin(now, req.OldID, "")
 	t.result = Result{Untouched: true, OldID: req.OldID}
 	return t

@@ -46,7 +46,7 @@ func TestStraightOn(t *testing.T) {
 // identifies it. A later transaction completes what is unfinished.
 func TestOneFaultAtEachStep(t *testing.T) {
 	for nth := range straight {
-		for _, f := range []fault{unanswered, unheard, late, denied, unreachable} {
+		for _, f := range []fault{unanswered, lostAnswer, late, denied, unreachable} {
 			t.Run(fmt.Sprintf("%d %s, %d", nth, straight[nth], f), func(t *testing.T) {
 				e := newEngine(t)
 				e.faults = func(_ Step, n int) fault {

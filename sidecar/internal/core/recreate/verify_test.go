@@ -29,16 +29,16 @@ func TestNewOneDoesNotStayUp(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		change func(c *worker.Snapshot, now time.Time)
-		says   string
+		text   string
 		wait   time.Duration // for an operator's stop whose event may be under way
 	}{
-		"it crashes":              {ends(1), "exit code 1", 0},
-		"it ends with 0":          {ends(0), "exit code 0", stopNoticeWait},
-		"it ends as of a SIGTERM": {ends(143), "exit code 143", stopNoticeWait},
-		"it ends as of a SIGKILL": {ends(137), "exit code 137", stopNoticeWait},
-		"Docker restarts it":      {func(c *worker.Snapshot, _ time.Time) { c.RestartCount = 1 }, "Docker has restarted it", 0},
-		"somebody restarts it":    {func(c *worker.Snapshot, now time.Time) { c.StartedAt = now }, "was restarted while it had to stay up", 0},
-		"it is paused":            {func(c *worker.Snapshot, _ time.Time) { c.Status = worker.StatusPaused }, "it is paused", stopNoticeWait},
+		"it crashes":                 {ends(1), "exit code 1", 0},
+		"it ends with 0":             {ends(0), "exit code 0", stopNoticeWait},
+		"it ends as of a SIGTERM":    {ends(143), "exit code 143", stopNoticeWait},
+		"it ends as of a SIGKILL":    {ends(137), "exit code 137", stopNoticeWait},
+		"Docker restarts it":         {func(c *worker.Snapshot, _ time.Time) { c.RestartCount = 1 }, "Docker has restarted it", 0},
+		"another client restarts it": {func(c *worker.Snapshot, now time.Time) { c.StartedAt = now }, "was restarted while it had to stay up", 0},
+		"it is paused":               {func(c *worker.Snapshot, _ time.Time) { c.Status = worker.StatusPaused }, "it is paused", stopNoticeWait},
 	} {
 		for _, inspect := range []int{9, 11} {
 			t.Run(name, func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestNewOneDoesNotStayUp(t *testing.T) {
 				}
 				r := e.run(request())
 				require.Equal(t, Undone, r.Ending, "%v", e.steps)
-				require.ErrorContains(t, r.Err, c.says)
+				require.ErrorContains(t, r.Err, c.text)
 				require.Equal(t, c.wait, turned.Sub(changed)-e.lag)
 				require.Equal(t, []string{"w"}, e.names())
 				require.Equal(t, worker.StatusRunning, e.has[oldID].Status)
@@ -96,7 +96,7 @@ func TestRestartWhileItHasToStayUp(t *testing.T) {
 			e := newEngine(t)
 			tx := New(e.now, request())
 			e.resume(tx, 10)
-			one, told := e.newOne(), e.now
+			one, start := e.newOne(), e.now
 			tx.OperatorStopped(e.now, one.ID)
 			e.resume(tx, 2)
 			e.stop(one.ID)
@@ -122,7 +122,7 @@ func TestRestartWhileItHasToStayUp(t *testing.T) {
 				return
 			}
 			require.Empty(t, e.running())
-			require.Less(t, e.now.Sub(told), restartWait+2*time.Second)
+			require.Less(t, e.now.Sub(start), restartWait+2*time.Second)
 		})
 	}
 }
@@ -132,12 +132,12 @@ func TestSignalThatItSurvives(t *testing.T) {
 	e := newEngine(t)
 	tx := New(e.now, request())
 	e.resume(tx, 10)
-	told := e.now
+	start := e.now
 	tx.OperatorStopped(e.now, tx.New())
 	r := e.resume(tx, 200)
 	require.True(t, r.OperatorStopped)
 	require.Empty(t, e.running())
-	require.Less(t, e.now.Sub(told), grace+2*stopNoticeWait)
+	require.Less(t, e.now.Sub(start), grace+2*stopNoticeWait)
 }
 
 // The stop was the engine's own shutdown, which is detected later: no operator stopped the new container, and it has exited.

@@ -21,7 +21,7 @@ func TestEvidenceBeforeAStop(t *testing.T) {
 			= attempts 0
 			answer throttled 0
 			> stop 1
-			= told evidence
+			= event evidence
 			die 0
 			answer nothing
 			> start 1`},
@@ -32,7 +32,7 @@ func TestEvidenceBeforeAStop(t *testing.T) {
 			> collect
 			answer failed no stats
 			> stop 1
-			= untold evidence`},
+			= no-event evidence`},
 		{"evidence: nor that the engine does not answer", `
 			given health evidence=basic
 			up
@@ -121,7 +121,7 @@ func TestCommandBeforeAStop(t *testing.T) {
 			= attempts 0
 			answer ran 0
 			> stop 1
-			= told evidence`},
+			= event evidence`},
 		{"before-stop: its failure stops nothing", `
 			given health before-stop=drain
 			up
@@ -166,7 +166,7 @@ func TestCommandBeforeAStop(t *testing.T) {
 			answer ran 0
 			> start 1
 			= fault unhealthy
-			= untold heal-failed`},
+			= no-event heal-failed`},
 		{"before-stop: found ended by an inspect", `
 			given health before-stop=kill on-exit=never
 			up
@@ -223,7 +223,7 @@ func TestCommandBeforeAStop(t *testing.T) {
 			list down 2
 			> start 1
 			= fault unhealthy`},
-		{"rule 14: the same, and no event tells", `
+		{"rule 14: the same without an event", `
 			given health before-stop=kill on-exit=never
 			up
 			unhealthy
@@ -252,7 +252,7 @@ func TestCommandBeforeAStop(t *testing.T) {
 			> collect /bin/sh -c drain
 			answer ran 0
 			> stop 0
-			= told evidence
+			= event evidence
 			die 0
 			answer nothing
 			= phase asleep`},
@@ -264,7 +264,7 @@ func TestCommandBeforeAStop(t *testing.T) {
 			die 0
 			answer ran 0
 			= phase asleep
-			= told asleep`},
+			= event asleep`},
 		{"dry run: no command", `
 			given health before-stop=drain
 			up
@@ -350,7 +350,7 @@ func TestGraceTooShort(t *testing.T) {
 			+5s
 			kill KILL
 			die 137
-			= told grace-too-short
+			= event grace-too-short
 			answer nothing
 			> start 1`},
 		{"grace: killed at its end, and not throttled", `
@@ -364,7 +364,7 @@ func TestGraceTooShort(t *testing.T) {
 			+5s
 			kill KILL
 			die 137
-			= untold grace-too-short
+			= no-event grace-too-short
 			answer nothing
 			> start 1`},
 		{"grace: throttled, and ended in time", `
@@ -376,7 +376,7 @@ func TestGraceTooShort(t *testing.T) {
 			> stop 1
 			kill TERM
 			die 0
-			= untold grace-too-short
+			= no-event grace-too-short
 			answer nothing
 			> start 1`},
 		{"grace: out of memory while it wound up", `
@@ -389,7 +389,7 @@ func TestGraceTooShort(t *testing.T) {
 			kill TERM
 			oom
 			die 137
-			= untold grace-too-short
+			= no-event grace-too-short
 			answer nothing
 			> start 1`},
 	})

@@ -29,13 +29,13 @@ func TestSleepAndWake(t *testing.T) {
 	run(t, []scenario{
 		{"asleep, and woken", asleep + `
 			= held asleep
-			= told asleep
+			= event asleep
 			wake
 			> start 0
 			start
 			answer running none
 			= phase watching
-			= told woken
+			= event woken
 			= attempts 0
 			= free`},
 		{"work comes before the own stop's last event does", `
@@ -47,7 +47,7 @@ func TestSleepAndWake(t *testing.T) {
 			die 143
 			wake
 			late:100ms stop
-			= untold held
+			= no-event held
 			answer down 143
 			= phase starting
 			> start 0`},
@@ -74,10 +74,10 @@ func TestSleepAndWake(t *testing.T) {
 			> start 0
 			start
 			answer running starting
-			= untold woken
+			= no-event woken
 			+5s
 			healthy
-			= told woken`},
+			= event woken`},
 		{"no fault comes of its end, whatever the code", `
 			given demand
 			up
@@ -89,8 +89,8 @@ func TestSleepAndWake(t *testing.T) {
 			die 137
 			answer down 137
 			= phase asleep
-			= untold fault`},
-		{"somebody's stop signal during the stop for want of work explains nothing, for the exit comes too late: it can be woken", `
+			= no-event fault`},
+		{"another client's stop signal during the stop for lack of work explains nothing, because the exit comes too late: it can be woken", `
 			given demand
 			up
 			sleep
@@ -119,11 +119,11 @@ func TestSleepAndWake(t *testing.T) {
 			answer failed no such device
 			= fault start-failed
 			= attempts 1
-			= told fault
+			= event fault
 			> start 1
 			start
 			answer running none
-			= told healed`},
+			= event healed`},
 		{"dead right after the wake", asleep + `
 			wake
 			> start 0
@@ -171,15 +171,15 @@ func TestSleepAndWake(t *testing.T) {
 			= held stopped-by-operator
 			wake
 			> nothing`},
-		{"somebody's start ends the sleep", asleep + `
+		{"an operator's start ends the sleep", asleep + `
 			start
 			= phase watching
-			= told woken
+			= event woken
 			= free
 			die 1
 			= fault exited
 			> start 1`},
-		{"and so does one that nobody heard", asleep + `
+		{"and so does one without an event", asleep + `
 			world running new
 			list running
 			+3s
@@ -242,7 +242,7 @@ func TestSleepAndWake(t *testing.T) {
 			world running new
 			up
 			= phase watching`},
-		{"the engine says no to the stop", `
+		{"the engine refuses the stop", `
 			given demand
 			up
 			sleep
@@ -276,12 +276,12 @@ func TestSleepAndWake(t *testing.T) {
 			up created
 			+3s
 			= held asleep
-			= told asleep
+			= event asleep
 			wake
 			> start 0
 			start
 			answer running none
-			= told woken`},
+			= event woken`},
 		{"finished: it is woken when there is work again", `
 			given demand on-exit=failure
 			up
@@ -295,13 +295,13 @@ func TestSleepAndWake(t *testing.T) {
 			sleep
 			> stop 0
 			answer skipped
-			= told held
+			= event held
 			= phase watching`},
 		{"nor does it wake one", asleep + `
 			wake
 			> start 0
 			answer skipped
-			= told held
+			= event held
 			= phase asleep`},
 		{"frozen: left alone", `
 			given demand
@@ -404,7 +404,7 @@ func TestRecalled(t *testing.T) {
 func TestGroupConflict(t *testing.T) {
 	s := play(t, "given demand\nup")
 	s.step(worker.GroupConflict{Problem: &policy.Problem{Label: policy.LabelGroup, Message: "no"}})
-	s.goOn("= held bad-labels\n= told problem\ndie 1\n> nothing")
+	s.goOn("= held bad-labels\n= event problem\ndie 1\n> nothing")
 	require.Len(t, s.m.View().Problems, 1)
 	s.step(worker.GroupConflict{})
 	require.Empty(t, s.m.View().Problems)

@@ -78,7 +78,7 @@ func TestNoStopSignalOfItsOwn(t *testing.T) {
 func TestStartRefusedAndRunning(t *testing.T) {
 	s := play(t, "up\ndie 1\n> start 1\nstart")
 	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}, Answer: worker.Answer{Snapshot: s.snapshot()}})
-	s.goOn("= told healed\n= free\n= attempts 1")
+	s.goOn("= event healed\n= free\n= attempts 1")
 }
 
 // No restored wait exceeds the maximum of its kind.
@@ -150,12 +150,12 @@ func TestStopBeforeATransactionThatSentNothing(t *testing.T) {
 func TestCannotRecreateWithoutASnapshot(t *testing.T) {
 	s := play(t, recreating)
 	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{CannotRecreate: true, Err: "no"}})
-	s.goOn("= told refused\n+1s\n> stop 1\n= attempts 1")
+	s.goOn("= event refused\n+1s\n> stop 1\n= attempts 1")
 }
 
 // No events are emitted about a worker during a replay.
 func TestReplayTellsNothing(t *testing.T) {
-	play(t, "given remembered\nold die 143\n= untold managed\nup running new\n= told managed")
+	play(t, "given remembered\nold die 143\n= no-event managed\nup running new\n= event managed")
 }
 
 // Docker's own restart, which only an inspect has shown, is no operator's start: the attempts still count.

@@ -32,7 +32,7 @@ func deliberateCode(code int) bool {
 // signalled handles a kill event. It always precedes its die (moby kill.go holds the container's lock), so a stop signal seen
 // before the exit reliably shows intent. Signals that do not mean stop (HUP, USR1) show none.
 func (m *Machine) signalled(now time.Time, o Observation) {
-	if m.stoppedUnheard(now) || m.earlierLife(now, o) {
+	if m.stoppedBeforeStartEvent(now) || m.earlierLife(now, o) {
 		return
 	}
 	if !m.container.inspected && !m.meansStop(o.Signal) {
@@ -182,7 +182,7 @@ func (m *Machine) firstSignal(s syscall.Signal) bool {
 
 // stopped handles the stop event. It comes before or after the exit, and alone for a container in Docker's own restart delay.
 func (m *Machine) stopped(now time.Time, o Observation) {
-	if m.stoppedUnheard(now) || m.earlierLife(now, o) {
+	if m.stoppedBeforeStartEvent(now) || m.earlierLife(now, o) {
 		return
 	}
 	if m.stopSent() && !m.own.stopped {

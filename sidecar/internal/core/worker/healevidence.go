@@ -68,18 +68,18 @@ func (e *HealEvidence) Summary() string {
 		return ""
 	}
 	var parts []string
-	say := func(when bool, format string, args ...any) {
+	add := func(when bool, format string, args ...any) {
 		if when {
 			parts = append(parts, fmt.Sprintf(format, args...))
 		}
 	}
-	say(len(e.Health) > 0, "health outputs: %d", len(e.Health))
-	say(e.ExitCode != nil, "exit code")
-	say(e.Usage != nil, "memory and CPU")
-	say(e.Processes != "", "processes: %d", max(0, strings.Count(e.Processes, "\n")-1))
-	say(e.Command != nil, "before-stop %s", e.Command.outcome())
-	say(e.Logs != "", "log lines: %d", 1+strings.Count(strings.TrimSuffix(e.Logs, "\n"), "\n"))
-	say(len(e.Missing) > 0, "not read: %d", len(e.Missing))
+	add(len(e.Health) > 0, "health outputs: %d", len(e.Health))
+	add(e.ExitCode != nil, "exit code")
+	add(e.Usage != nil, "memory and CPU")
+	add(e.Processes != "", "processes: %d", max(0, strings.Count(e.Processes, "\n")-1))
+	add(e.Command != nil, "before-stop %s", e.Command.outcome())
+	add(e.Logs != "", "log lines: %d", 1+strings.Count(strings.TrimSuffix(e.Logs, "\n"), "\n"))
+	add(len(e.Missing) > 0, "not read: %d", len(e.Missing))
 	return strings.Join(parts, ", ")
 }
 

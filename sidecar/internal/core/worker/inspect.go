@@ -11,8 +11,8 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	m.container.inspected, m.inspects.outcomeUnknown, m.inspects.vanishedAt = true, false, time.Time{}
 	known := m.saved.Incarnation.StartedAt
 	newLife := !s.StartedAt.Equal(known)
-	unheard := newLife && !begunAt(known, s)
-	m.networks.unseenStart = m.networks.unseenStart || m.hidesStart(s, unheard)
+	noStartEvent := newLife && !begunAt(known, s)
+	m.networks.unseenStart = m.networks.unseenStart || m.hidesStart(s, noStartEvent)
 	m.noteNetworks(now, s)
 	m.updateConfig(s)
 	m.memoryLimitKnown(now)
@@ -34,7 +34,7 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	if s.Status != StatusRunning {
 		m.checks.healthySince = time.Time{}
 	}
-	if unheard && !known.IsZero() {
+	if noStartEvent && !known.IsZero() {
 		m.dropOldState(s)
 		if !first && !m.awaiting(now) {
 			m.life.startBehind = now.Add(startNotice)
@@ -43,14 +43,14 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	if before == StatusPaused {
 		m.checks.resumedAt = latest(m.checks.resumedAt, m.checks.probe.At)
 	}
-	m.applyStatus(now, s, inspectContext{before: before, first: first, newLife: newLife, unheard: unheard, known: known})
+	m.applyStatus(now, s, inspectContext{before: before, first: first, newLife: newLife, noStartEvent: noStartEvent, known: known})
 }
 
 // applyStatus evaluates the status of an inspect.
 func (m *Machine) applyStatus(now time.Time, s Snapshot, p inspectContext) {
 	switch s.Status {
 	case StatusRunning:
-		m.foundRunning(now, s, p.unheard && !p.known.IsZero())
+		m.foundRunning(now, s, p.noStartEvent && !p.known.IsZero())
 	case StatusRestarting:
 		if !m.heldFor(HeldOperator) || p.newLife { // otherwise the inspect is older than the stop
 			m.to(PhaseDocker)
@@ -174,18 +174,18 @@ func (m *Machine) stillStopping(now time.Time) {
 
 // inspectContext is what an inspect is compared with.
 type inspectContext struct {
-	before  Status
-	first   bool // nothing was known before
-	newLife bool
-	unheard bool      // a new incarnation without a start event
-	known   time.Time // the start of the previously known incarnation
+	before       Status
+	first        bool // nothing was known before
+	newLife      bool
+	noStartEvent bool      // a new incarnation without a start event
+	known        time.Time // the start of the previously known incarnation
 }
 
 // startedSince reports whether an incarnation without a start event began after a time in the known one. If it began before the
 // known one, the engine's clock has stepped.
 func (p inspectContext) startedSince(at time.Time, s Snapshot) bool {
 	stepped := s.StartedAt.Before(p.known) && !at.Before(p.known)
-	return p.unheard && (s.StartedAt.After(at) || stepped)
+	return p.noStartEvent && (s.StartedAt.After(at) || stepped)
 }
 
 // begunAt reports whether an inspect shows the incarnation of a start event: the engine records the start shortly before it sends
@@ -226,7 +226,7 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 	case m.life.stoppedByDaemon:
 		m.exitNotObserved(now, s)
 	case phase == PhaseHeld || phase == PhaseExhausted:
-	case p.before == StatusExited && !p.unheard && !m.unexplained():
+	case p.before == StatusExited && !p.noStartEvent && !m.unexplained():
 	default:
 		m.exitNotObserved(now, s)
 	}

@@ -46,7 +46,7 @@ func (m *Machine) likelyOOM(e exitFacts, at time.Time) exitFacts {
 		return e
 	}
 	e.likely = true
-	e.detail = "killed, and nobody sent a signal through the engine; " + m.memoryEvidence(at)
+	e.detail = "killed, but no signal was sent through the engine; " + m.memoryEvidence(at)
 	return e
 }
 

@@ -24,14 +24,14 @@ const removed = `
 // Events that arrive after the answer that showed the worker missing.
 func TestEventsOfAMissingOne(t *testing.T) {
 	for name, c := range map[string]string{
-		"somebody has stopped it": `
+		"an operator stopped it": `
 			late kill TERM
 			late die 143
 			late stop
 			= missing
 			late destroy
 			= over`,
-		"somebody has killed it": `
+		"an operator killed it": `
 			late kill KILL
 			late die 137
 			late destroy
@@ -40,7 +40,7 @@ func TestEventsOfAMissingOne(t *testing.T) {
 			late die 1
 			late destroy
 			= missing`,
-		"somebody has restarted it, and it has crashed": `
+		"an operator restarted it, and it crashed": `
 			late:3s kill TERM
 			late:3s die 143
 			late:3s stop

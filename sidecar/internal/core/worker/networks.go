@@ -74,11 +74,11 @@ func (n SavedNetworks) startedSince(s Snapshot) bool {
 
 // hidesStart reports whether another start may have failed before the last one in an inspect, without an event. Docker's own
 // start follows the exit at once, and after a failed one there is no other (moby monitor.go).
-func (m *Machine) hidesStart(s Snapshot, unheard bool) bool {
+func (m *Machine) hidesStart(s Snapshot, noStartEvent bool) bool {
 	was := m.container.status
 	untold := was == StatusRunning && s.Status.Down()
 	byDocker := s.startedBy() == startedByDocker && (was.Down() || was == StatusRestarting)
-	return untold || unheard && m.phase() != PhaseStarting && !byDocker
+	return untold || noStartEvent && m.phase() != PhaseStarting && !byDocker
 }
 
 // noteNetworks compares the networks of an inspect with those of the last one. A network that is missing since a start that

@@ -30,7 +30,7 @@ func TestLostNetworks(t *testing.T) {
 			= free
 			= lost
 			= remembers front rear
-			= untold network-lost`},
+			= no-event network-lost`},
 		{"all of them, one at each start, where the last one was connected and lost another", `
 			given networks=front,rear
 			up
@@ -54,7 +54,7 @@ func TestLostNetworks(t *testing.T) {
 			= lost
 			answer running new networks:front
 			= free`},
-		{"somebody's start works in the moment in which Stoker's has failed", `
+		{"another client's start succeeds right after Stoker's failed", `
 			given networks=front
 			up
 			die 137
@@ -63,7 +63,7 @@ func TestLostNetworks(t *testing.T) {
 			answer failed port
 			= lost front
 			> connect front`},
-		{"somebody has started it without: connected while it runs, with back-off, told once", `
+		{"another client started it without: connected while it runs, with back-off, reported once", `
 			given networks=front
 			up
 			die 137
@@ -75,17 +75,17 @@ func TestLostNetworks(t *testing.T) {
 			= phase watching
 			> connect front
 			answer failed port
-			= told network-lost
+			= event network-lost
 			+1s
 			> connect front
 			answer failed port
-			= untold network-lost
+			= no-event network-lost
 			+1s
 			> nothing
 			+1s
 			> connect front
 			answer running networks:front
-			= told network-restored
+			= event network-restored
 			= lost
 			= remembers front
 			= free
@@ -106,7 +106,7 @@ func TestLostNetworks(t *testing.T) {
 			= attempts 2
 			> connect front
 			answer failed port
-			= untold healed
+			= no-event healed
 			healthy
 			= phase verifying
 			list running healthy
@@ -114,7 +114,7 @@ func TestLostNetworks(t *testing.T) {
 			+1s
 			> connect front
 			answer running networks:front healthy
-			= told healed
+			= event healed
 			= free`},
 		{"a restart of Stoker forgets nothing", `
 			given networks=front
@@ -250,7 +250,7 @@ func TestLostNetworks(t *testing.T) {
 			+2s
 			> connect front
 			answer failed no such network
-			= told heal-failed
+			= event heal-failed
 			= attempts 2
 			= fault start-failed
 			mute list exited
@@ -353,7 +353,7 @@ func TestLostNetworks(t *testing.T) {
 			up
 			= lost front
 			> connect front`},
-		{"the start of a life of which no event told", `
+		{"a start without an event", `
 			given networks=front
 			up
 			world running new networks:
@@ -376,13 +376,13 @@ func TestLostNetworks(t *testing.T) {
 			update
 			= lost rear
 			> connect rear`},
-		{"an end of which no event told, and a start after it that failed for something else", `
+		{"an exit without an event, and a start after it that failed for another reason", `
 			given networks=front docker=always
 			up
 			world down 137 networks: start-error:mount
 			update
 			= lost front`},
-		{"a recreate that was refused after the old container was started in vain, and started", `
+		{"a recreate that was refused after a failed start of the old container, and started", `
 			given networks=front on-unhealthy=recreate health
 			up
 			unhealthy
@@ -414,7 +414,7 @@ func TestLostNetworks(t *testing.T) {
 			= phase verifying
 			= remembers front
 			> connect front`},
-		{"not while somebody stops it", `
+		{"not while an operator stops it", `
 			given networks=front
 			up
 			die 137

@@ -93,8 +93,8 @@ func (m *Machine) lifeSeen(o Observation) {
 		return
 	}
 	m.life.startBehind = time.Time{}
-	if m.life.startUnheard {
-		m.life.awaitStart, m.life.startUnheard = time.Time{}, false
+	if m.life.startEventMissing {
+		m.life.awaitStart, m.life.startEventMissing = time.Time{}, false
 	}
 }
 
@@ -178,9 +178,9 @@ func (m *Machine) shortID() string {
 
 func (m *Machine) started(now time.Time, o Observation) {
 	m.life.startBehind = time.Time{}
-	if m.startKnown(o) && (m.container.status == StatusRunning || m.stoppedUnheard(now)) { // an inspect was ahead of the event
+	if m.startKnown(o) && (m.container.status == StatusRunning || m.stoppedBeforeStartEvent(now)) { // an inspect was ahead of the event
 		if !o.At.Before(m.life.startedAt) {
-			m.life.awaitStart, m.life.startUnheard = time.Time{}, false
+			m.life.awaitStart, m.life.startEventMissing = time.Time{}, false
 		}
 		m.saved.StopIntent, m.foreign.until, m.foreign.window = nil, time.Time{}, time.Time{} // earlier events in the stream concern the previous incarnation
 		return
@@ -227,13 +227,13 @@ func (m *Machine) stopMayHit() bool {
 // startKnown reports whether a start event belongs to the inspected incarnation, or to an earlier one. The first start event
 // after Stoker's own start is that start's, however late it is.
 func (m *Machine) startKnown(o Observation) bool {
-	return m.startOf(m.life.startedAt, o) || m.life.startUnheard
+	return m.startOf(m.life.startedAt, o) || m.life.startEventMissing
 }
 
-// stoppedUnheard reports whether Stoker sent a stop to the incarnation whose start event has not arrived. Events before it
+// stoppedBeforeStartEvent reports whether Stoker sent a stop to the incarnation whose start event has not arrived. Events before it
 // concern an earlier incarnation. The stop's own events come after it.
-func (m *Machine) stoppedUnheard(now time.Time) bool {
-	return m.awaiting(now) && m.life.startUnheard && m.stopSent()
+func (m *Machine) stoppedBeforeStartEvent(now time.Time) bool {
+	return m.awaiting(now) && m.life.startEventMissing && m.stopSent()
 }
 
 // beganByHeal reports whether a start is that of the heal: one that was sent, or the start of an incarnation that an inspect has
@@ -255,7 +255,7 @@ func (m *Machine) startOf(began time.Time, o Observation) bool {
 func (m *Machine) newLife() {
 	m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}
 	m.foreign.until, m.foreign.window, m.checks.resumedAt = time.Time{}, time.Time{}, time.Time{}
-	m.life.delayed, m.life.startUnheard, m.life.oomTold, m.saved.Dependents.RestartPending = false, false, false, false
+	m.life.delayed, m.life.startEventMissing, m.life.oomTold, m.saved.Dependents.RestartPending = false, false, false, false
 	m.life.stoppedByDaemon, m.life.exit, m.checks.leftReason = false, exitSettled, HeldNot
 	m.foreign.pending = nil
 }

@@ -188,7 +188,7 @@ func TestDependentsWereRestarted(t *testing.T) {
 	require.False(t, ok)
 	s.goOn(`
 		+1m
-		start           # somebody else's restart brings them along, or not: five seconds
+		start           # another client's restart may include them: five seconds
 		= leads 5s
 		die 1
 		> start 1`)
@@ -240,13 +240,13 @@ func TestWhatOthersAsk(t *testing.T) {
 	s = play(t, "given health\nup\nunhealthy\n> stop 1")
 	require.True(t, s.m.StoppedForHeal())
 	s.goOn("pause")
-	require.False(t, s.m.StoppedForHeal(), "somebody has paused it")
+	require.False(t, s.m.StoppedForHeal(), "a client has paused it")
 
 	s = play(t, "given health on-unhealthy=recreate\nup\nunhealthy\n> recreate 1")
 	require.False(t, s.m.Joinable())
 
 	s = play(t, "up\nmute kill TERM")
-	require.False(t, s.m.RunningUndisturbed(), "somebody has begun to stop it")
+	require.False(t, s.m.RunningUndisturbed(), "a client has begun to stop it")
 	_, unsure := s.m.StoppedAt()
 	require.True(t, unsure)
 	s.goOn("answer running")
@@ -313,7 +313,7 @@ func TestDisplayStats(t *testing.T) {
 	span, ok = s.m.DisplayStatsDue(s.now)
 	require.True(t, !span && ok)
 	read(91 * time.Second)
-	require.Equal(t, worker.Share{At: s.now, CPUs: 0.5, ThrottlingUnknown: true}, s.m.View().Share, "an engine that counts no periods does not say that nothing was throttled")
+	require.Equal(t, worker.Share{At: s.now, CPUs: 0.5, ThrottlingUnknown: true}, s.m.View().Share, "an engine that counts no periods does not report that nothing was throttled")
 	s.now = s.now.Add(3*time.Minute + time.Millisecond)
 	span, _ = s.m.DisplayStatsDue(s.now)
 	require.True(t, span, "too old to be compared with")

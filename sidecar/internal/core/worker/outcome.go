@@ -95,8 +95,8 @@ func (m *Machine) startWorked(now time.Time, s *Snapshot) {
 	if m.phase() == PhaseBackingOff {
 		m.to(PhaseStarting)
 	}
-	m.life.startUnheard = !m.life.awaitStart.IsZero()
-	if m.life.startUnheard {
+	m.life.startEventMissing = !m.life.awaitStart.IsZero()
+	if m.life.startEventMissing {
 		m.life.awaitStart = earliestOf(m.life.awaitStart, now.Add(startNotice))
 	}
 }

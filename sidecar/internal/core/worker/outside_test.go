@@ -29,7 +29,7 @@ func (s *script) outside(at string, w []string) {
 
 func TestProbesFromOutside(t *testing.T) {
 	run(t, []scenario{
-		{"three failures in a row, and the heal ends when a probe says so", `
+		{"three failures in a row, and the heal ends with a successful probe", `
 			given probe=http://:8000/health
 			up
 			= outside starting
@@ -66,7 +66,7 @@ func TestProbesFromOutside(t *testing.T) {
 			= phase verifying
 			outside well
 			= phase watching
-			= told healed
+			= event healed
 			= attempts 1`},
 		{"either makes it unhealthy", `
 			given health probe=tcp://:1 probe-retries=1
@@ -82,10 +82,10 @@ func TestProbesFromOutside(t *testing.T) {
 			= phase stop-due
 			healthy
 			= phase stop-due
-			= untold recovered
+			= no-event recovered
 			outside well
 			= phase watching
-			= told recovered`},
+			= event recovered`},
 		{"the engine's own healthy is not enough after a heal", `
 			given health probe=tcp://:1
 			up
@@ -201,11 +201,11 @@ func TestProbesFromOutside(t *testing.T) {
 			outside well
 			= reason probe-timed-out
 			> sample`},
-		{"it cannot be probed: told once, and the worker counts as one without a probe", `
+		{"it cannot be probed: reported once, and the worker counts as one without a probe", `
 			given probe=tcp://:1
 			up
 			outside impossible no network
-			= told unprobed
+			= event unprobed
 			= outside none
 			die 1
 			> start 1
@@ -213,12 +213,12 @@ func TestProbesFromOutside(t *testing.T) {
 			answer running
 			= phase watching
 			outside impossible no network
-			= untold unprobed
+			= no-event unprobed
 			outside well
 			= outside healthy
 			outside impossible no network
-			= told unprobed`},
-		{"what failed on Stoker's own side says nothing", `
+			= event unprobed`},
+		{"a failure on Stoker's own side does not count", `
 			given probe=tcp://:1 probe-retries=1
 			up
 			outside unmade
@@ -238,14 +238,14 @@ func TestProbesFromOutside(t *testing.T) {
 			up
 			outside refused
 			> stop 0`},
-		{"told, and nothing done", `
+		{"reported, and nothing done", `
 			given probe=tcp://:1 probe-retries=1 on-unhealthy=notify
 			up
 			outside refused
 			> nothing
-			= told unhealthy
+			= event unhealthy
 			outside well
-			= told recovered
+			= event recovered
 			= free`},
 		{"recreated", `
 			given probe=tcp://:1 probe-retries=1 on-unhealthy=recreate
@@ -336,7 +336,7 @@ func TestEitherKindOfCheckMakesItUnhealthy(t *testing.T) {
 		now, streak, docker := noon, 0, worker.HealthHealthy
 		life := worker.Incarnation{ID: containerID, StartedAt: noon.Add(-time.Hour)}
 		m := worker.New(worker.Identity{Key: "w", ID: containerID, Policy: p})
-		tell := func(in worker.Input) {
+		feed := func(in worker.Input) {
 			effects := step(t, m, now, in)
 			for effects.Class == worker.ClassInspect && !effects.Due.IsZero() {
 				now = latest(now, effects.Due)
@@ -351,17 +351,17 @@ func TestEitherKindOfCheckMakesItUnhealthy(t *testing.T) {
 				}}})
 			}
 		}
-		tell(worker.Observation{Kind: worker.Listed, At: now, ID: containerID, Key: "w", ListState: worker.ListState{Status: worker.StatusRunning, Health: docker}})
+		feed(worker.Observation{Kind: worker.Listed, At: now, ID: containerID, Key: "w", ListState: worker.ListState{Status: worker.StatusRunning, Health: docker}})
 		answered := false
 		for range rapid.IntRange(1, 40).Draw(t, "inputs") {
 			now = now.Add(5 * time.Second) // no two starts count as one
 			switch rapid.IntRange(0, 3).Draw(t, "input") {
 			case 0:
 				docker = worker.HealthUnhealthy
-				tell(worker.Observation{Kind: worker.Unhealthy, At: now, ID: containerID, Key: "w"})
+				feed(worker.Observation{Kind: worker.Unhealthy, At: now, ID: containerID, Key: "w"})
 			case 1:
 				docker = worker.HealthHealthy
-				tell(worker.Observation{Kind: worker.Healthy, At: now, ID: containerID, Key: "w"})
+				feed(worker.Observation{Kind: worker.Healthy, At: now, ID: containerID, Key: "w"})
 			case 2:
 				well := rapid.Bool().Draw(t, "well")
 				answer := worker.ProbeAnswer{Verdict: worker.VerdictBad}
@@ -369,10 +369,10 @@ func TestEitherKindOfCheckMakesItUnhealthy(t *testing.T) {
 					answer.Verdict, streak = worker.VerdictWell, 0
 				}
 				answered = answered || well || streak >= p.Probe.Retries
-				tell(worker.ProbeAnswered{Incarnation: m.Saved().Incarnation, Answer: answer})
+				feed(worker.ProbeAnswered{Incarnation: m.Saved().Incarnation, Answer: answer})
 			case 3: // another client restarts it
 				life.StartedAt, streak, answered, docker = now, 0, false, worker.HealthStarting
-				tell(worker.Observation{Kind: worker.Started, At: now.Add(time.Millisecond), ID: containerID, Key: "w"})
+				feed(worker.Observation{Kind: worker.Started, At: now.Add(time.Millisecond), ID: containerID, Key: "w"})
 			}
 			sick := docker == worker.HealthUnhealthy || streak >= p.Probe.Retries
 			if sick || answered && docker == worker.HealthHealthy { // otherwise it is not known yet, and a heal that was opened before waits for it

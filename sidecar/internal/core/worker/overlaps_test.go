@@ -110,7 +110,7 @@ func TestOverlaps(t *testing.T) {
 			= phase recreate-due
 			+1s
 			> recreate 2`},
-		{"somebody pauses what the start began before its answer", `
+		{"a client pauses the new incarnation before the answer to the start", `
 			up
 			die 1
 			> start 1
@@ -127,7 +127,7 @@ func TestOverlaps(t *testing.T) {
 			old:1s die 137
 			destroy
 			= over`},
-		{"a worker removes itself when an operator stops it, and its exit is not heard", `
+		{"a worker with --rm that an operator stops, without an exit event", `
 			given health rm
 			up
 			unhealthy timed-out
@@ -147,7 +147,7 @@ func TestOverlaps(t *testing.T) {
 			list down 3 new:2h
 			+2s
 			> start 1`},
-		{"a life that nobody saw, while the end of the one before was not explained yet", `
+		{"an unobserved incarnation, while the exit of the one before was not explained yet", `
 			up
 			list down 1
 			+2s
@@ -160,10 +160,10 @@ func TestOverlaps(t *testing.T) {
 			die 1
 			> start 1
 			answer running new
-			= told healed
+			= event healed
 			+5900ms
 			slow:5900ms start
-			= untold recovered
+			= no-event recovered
 			= attempts 1
 			die 1
 			= attempts 1
@@ -177,12 +177,12 @@ func TestOverlaps(t *testing.T) {
 			destroy
 			> recreate 1
 			answer made running
-			= told healed
+			= event healed
 			+5900ms
 			slow:5900ms start
-			= untold recovered
+			= no-event recovered
 			= attempts 1`},
-		{"somebody starts it after the own start: the second start event is theirs", `
+		{"another client starts it after the own start: the second start event is that client's", `
 			up
 			die 1
 			> start 1
@@ -191,7 +191,7 @@ func TestOverlaps(t *testing.T) {
 			die 1
 			+100ms
 			start
-			= told recovered
+			= event recovered
 			= attempts 0`},
 		{"the signal of the own stop comes when the starts after it have failed and a recreate is due", `
 			given health recreate-after=1 grace=1s
@@ -207,7 +207,7 @@ func TestOverlaps(t *testing.T) {
 			late:5s kill TERM
 			late:5s die 143
 			late:5s stop
-			= untold held
+			= no-event held
 			= phase recreate-due
 			+2s
 			> recreate 2`},
@@ -285,7 +285,7 @@ func TestOverlaps(t *testing.T) {
 			engine restarted
 			old:0s destroy
 			= over`},
-		{"two Stokers in a row hear the signal of the own stop in their replays", `
+		{"two consecutive Stokers see the signal of the own stop in their replays", `
 			given health
 			up
 			unhealthy
@@ -320,8 +320,8 @@ func TestOverlaps(t *testing.T) {
 			start
 			answer running
 			= phase watching
-			= untold healed
-			= untold held
+			= no-event healed
+			= no-event held
 			die 1
 			> start 1`},
 		{"the events of the own stop come when the start after it has used up the attempts", `
@@ -340,7 +340,7 @@ func TestOverlaps(t *testing.T) {
 			late:2s stop
 			= held exhausted
 			> nothing`},
-		{"the answer to the own stop is lost, and somebody starts the worker meanwhile and stops it later", `
+		{"the answer to the own stop is lost, and an operator starts the worker meanwhile and stops it later", `
 			given health
 			up
 			unhealthy
@@ -356,7 +356,7 @@ func TestOverlaps(t *testing.T) {
 			kill TERM
 			die 143
 			= held stopped-by-operator`},
-		{"the answer to the own stop is lost, and somebody starts the worker before that stop has reached it", `
+		{"the answer to the own stop is lost, and an operator starts the worker before that stop has reached it", `
 			given health
 			up
 			unhealthy
@@ -370,7 +370,7 @@ func TestOverlaps(t *testing.T) {
 			die 143
 			stop
 			> start 1`},
-		{"somebody stops and removes the worker right before its recreate, and the events come behind the answer", `
+		{"an operator stops and removes the worker right before its recreate, and the events come after the answer", `
 			given health on-unhealthy=recreate
 			up
 			unhealthy
@@ -385,7 +385,7 @@ func TestOverlaps(t *testing.T) {
 			= over
 			+1h
 			> nothing`},
-		{"somebody removes the worker by force right before its recreate, and its label asks for it back", `
+		{"an operator removes the worker by force right before its recreate, and its label asks for a recreate", `
 			given health on-unhealthy=recreate on-missing=recreate
 			up
 			unhealthy
@@ -396,7 +396,7 @@ func TestOverlaps(t *testing.T) {
 			late destroy
 			= missing
 			> recreate 1`},
-		{"somebody stops and removes the worker right before its recreate, and no event says so", `
+		{"an operator stops and removes the worker right before its recreate, without events", `
 			given health on-unhealthy=recreate
 			up
 			unhealthy

@@ -14,7 +14,7 @@ func TestInspectsThatAreOvertaken(t *testing.T) {
 			healthy
 			answer stale running starting
 			= free
-			= told healed`},
+			= event healed`},
 		{"paused while the inspect behind its start was under way", `
 			up
 			die 1

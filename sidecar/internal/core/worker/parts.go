@@ -39,24 +39,24 @@ const (
 
 // life is the state of the present incarnation, or of the last one while the worker is down.
 type life struct {
-	startedAt       time.Time // of the last Started event, the engine's clock
-	startedBy       startedBy
-	endedAt         time.Time // of the last Exited event, the engine's clock
-	exitCode        int
-	oomTold         bool      // an event reported that the kernel killed a process in it, and it continues
-	oomAt           time.Time // the engine's clock
-	awaitStart      time.Time // until then, Stoker's own start was sent and its Started event has not arrived
-	startBehind     time.Time // until then, the start event of the inspected incarnation is still to come; Stoker's clock
-	exit            exitState
-	unobservedSince time.Time // exitUnobserved; Stoker's clock
-	noStopEvents    bool      // the engine sends no stop event before an exit (Podman)
-	restarting      bool      // the exit event carried that the engine will start it again
-	stoppedByDaemon bool      // the engine's own shutdown stopped it
-	startUnheard    bool      // Stoker began the present incarnation, and its start event has not arrived
-	lateStart       time.Time // until then, an unanswered start of Stoker's own may still begin an incarnation; Stoker's clock
-	knownUntil      time.Time // the previous Stoker handled events up to then; the engine's clock
-	bootedAt        time.Time // of the engine process; zero if unknown
-	delayed         bool      // an inspect found it waiting for its restart by Docker
+	startedAt         time.Time // of the last Started event, the engine's clock
+	startedBy         startedBy
+	endedAt           time.Time // of the last Exited event, the engine's clock
+	exitCode          int
+	oomTold           bool      // an event reported that the kernel killed a process in it, and it continues
+	oomAt             time.Time // the engine's clock
+	awaitStart        time.Time // until then, Stoker's own start was sent and its Started event has not arrived
+	startBehind       time.Time // until then, the start event of the inspected incarnation is still to come; Stoker's clock
+	exit              exitState
+	unobservedSince   time.Time // exitUnobserved; Stoker's clock
+	noStopEvents      bool      // the engine sends no stop event before an exit (Podman)
+	restarting        bool      // the exit event carried that the engine will start it again
+	stoppedByDaemon   bool      // the engine's own shutdown stopped it
+	startEventMissing bool      // Stoker began the present incarnation, and its start event has not arrived
+	lateStart         time.Time // until then, an unanswered start of Stoker's own may still begin an incarnation; Stoker's clock
+	knownUntil        time.Time // the previous Stoker handled events up to then; the engine's clock
+	bootedAt          time.Time // of the engine process; zero if unknown
+	delayed           bool      // an inspect found it waiting for its restart by Docker
 }
 
 // foreignStop is the state of another client's stop, beside Saved.StopIntent.

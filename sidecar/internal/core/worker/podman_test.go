@@ -50,7 +50,7 @@ func TestPodman(t *testing.T) {
 			= free
 			die 1 own
 			> start 1`},
-		{"a signal that it outlived does not make its crash a wish", `
+		{"a signal that it survived does not make its crash a requested stop", `
 			given podman
 			up
 			kill KILL
@@ -94,7 +94,7 @@ func TestPodman(t *testing.T) {
 			+1h
 			> nothing
 			= held exit-not-observed`},
-		{"Stoker's own stop of an unhealthy one is nobody's wish", `
+		{"Stoker's own stop of an unhealthy one is no operator's", `
 			given podman health
 			up
 			unhealthy

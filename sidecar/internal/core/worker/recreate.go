@@ -243,7 +243,7 @@ func (m *Machine) recreated(now time.Time, o Outcome) {
 	m.saved.Dependents.NeedsNewParentID = false
 	m.noteEnded(o.EndedAt)
 	m.setContainer(*o.Snapshot)
-	m.life.startUnheard = true
+	m.life.startEventMissing = true
 	m.applyInspect(now, *o.Snapshot)
 }
 

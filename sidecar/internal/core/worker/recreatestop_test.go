@@ -38,7 +38,7 @@ func TestWhoseStopWhileRecreating(t *testing.T) {
 		"SIGKILL alone":                                             {"kill KILL", true},
 		"SIGKILL alone, in time":                                    {"+10s\nkill KILL", true},
 		"a signal that is no stop":                                  {"kill HUP", false},
-		"somebody starts it again":                                  {"kill TERM\nkill TERM\nstart", false},
+		"another client starts it again":                            {"kill TERM\nkill TERM\nstart", false},
 		"Stoker died, and its SIGKILL is replayed":                  {"reborn\n+8s\nold:0s kill KILL", false},
 		"Stoker died, and a SIGKILL is replayed that is too soon":   {"reborn\n+7s\nold:0s kill KILL", true},
 		"Stoker died, and a SIGKILL is replayed that came too soon": {"kill TERM\nreborn\n+20s\nold:11s kill KILL", true},
@@ -154,17 +154,17 @@ func TestRecreateOfAMissingOne(t *testing.T) {
 
 	s = play(t, missing)
 	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{CannotRecreate: true, Err: "no such image"}})
-	s.goOn("= told refused\n= missing\n= attempts 0\n+1s\n> recreate 1")
-	s.told = nil
+	s.goOn("= event refused\n= missing\n= attempts 0\n+1s\n> recreate 1")
+	s.events = nil
 	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{CannotRecreate: true, Err: "no such image"}})
-	s.goOn("= untold refused")
+	s.goOn("= no-event refused")
 }
 
 // An operator stops or removes the worker while it is recreated.
 func TestStoodDown(t *testing.T) {
 	s := play(t, recreating)
 	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{OperatorStopped: true, Missing: true, Err: "removed"}})
-	s.goOn("= over\n= told unmanaged")
+	s.goOn("= over\n= event unmanaged")
 
 	s = play(t, missing)
 	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{OperatorStopped: true}})
@@ -184,7 +184,7 @@ func TestStoodDown(t *testing.T) {
 	require.True(t, unsure, "it may have been the daemon's shutdown")
 
 	s = play(t, recreating+`
-		answer stood-down down 143     # nobody's stop was seen: the daemon's shutdown
+		answer stood-down down 143     # no stop was seen: the daemon's shutdown
 		+2s
 		= intent engine
 		+1s
@@ -222,7 +222,7 @@ func TestRecreateWithoutAnAnswer(t *testing.T) {
 	require.False(t, s.m.View().Inspected, "the new container has to be looked at")
 	s = play(t, recreating)
 	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}})
-	s.goOn("= told heal-failed\n= phase recreate-due\n= attempts 1\n+1s\n> recreate 2")
+	s.goOn("= event heal-failed\n= phase recreate-due\n= attempts 1\n+1s\n> recreate 2")
 }
 
 // Rule 17 for workers that a stop would remove, or that could not start again: they are left unchanged.
@@ -241,7 +241,7 @@ func TestNeedsRecreate(t *testing.T) {
 	s.goOn(`
 		> recreate 1
 		answer unfit no
-		= told refused
+		= event refused
 		+1h
 		> nothing`)
 }
@@ -253,7 +253,7 @@ func TestInterrupted(t *testing.T) {
 	require.True(t, s.m.Recreating())
 	s.goOn("= reason heal-interrupted\n= intent self\n> recreate 1")
 	s.step(worker.Interrupted{}) // once is enough
-	s.goOn("answer made running\n= free\n= told healed")
+	s.goOn("answer made running\n= free\n= event healed")
 
 	s = play(t, "given grace=10s\nup\nkill TERM\ndie 143\nstop\n= held stopped-by-operator")
 	s.step(worker.Interrupted{})

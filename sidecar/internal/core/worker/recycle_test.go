@@ -31,7 +31,7 @@ const recycled = old + `
 	recycle
 	> stop 0
 	= fault old
-	= told fault
+	= event fault
 	= occupies
 	kill TERM
 	die 143
@@ -40,7 +40,7 @@ const recycled = old + `
 	> start 0
 	start
 	answer running none
-	= told healed
+	= event healed
 	= attempts 0
 `
 
@@ -62,7 +62,7 @@ func TestRecycle(t *testing.T) {
 			+1s
 			= stage none
 			= vacant
-			= untold stable
+			= no-event stable
 			+88m
 			= stage none
 			+12m
@@ -218,7 +218,7 @@ func TestRecycle(t *testing.T) {
 			unpause
 			turn
 			= stage waits-for-idle`},
-		{"somebody else restarts it meanwhile", old + `
+		{"another client restarts it meanwhile", old + `
 			turn
 			+5s
 			> read
@@ -260,7 +260,7 @@ func TestRecycle(t *testing.T) {
 			answer down 143
 			> start 0
 			answer failed no such device
-			= told heal-failed
+			= event heal-failed
 			= fault start-failed
 			= occupies
 			> start 1
@@ -281,19 +281,19 @@ func TestRecycle(t *testing.T) {
 			recycle
 			> stop 0
 			answer failed device busy
-			= told heal-failed
+			= event heal-failed
 			= phase watching
 			= attempts 0
 			= stage waits-for-group
 			= due 10m..10m`},
-		{"a dry run tells, and changes nothing", old + `
+		{"a dry run reports, and changes nothing", old + `
 			turn
 			+5s
 			> read
 			recycle
 			> stop 0
 			answer skipped
-			= told held
+			= event held
 			= phase watching
 			= stage waits-for-group
 			= due 1h..1h`},
@@ -329,7 +329,7 @@ func TestRecycle(t *testing.T) {
 			> start 0
 			start
 			answer running none
-			= told healed
+			= event healed
 			= stage settling`},
 		{"Stoker dies while it settles", recycled + `
 			reborn
@@ -421,7 +421,7 @@ func TestMaxMemory(t *testing.T) {
 		{"a share without a limit: a mistake in the labels", `
 			given max-memory=90%
 			up
-			= told problem
+			= event problem
 			= held bad-labels
 			+1h
 			die 1

@@ -178,7 +178,7 @@ func TestNewReplacement(t *testing.T) {
 
 // Replayed events that seem older than the record happened after it if the engine's clock stepped back.
 func TestClockStepped(t *testing.T) {
-	for stepped, told := range map[bool]bool{false: false, true: true} {
+	for stepped, reported := range map[bool]bool{false: false, true: true} {
 		s := play(t, `
 			up
 			+1m
@@ -193,7 +193,7 @@ func TestClockStepped(t *testing.T) {
 			old:10s stop
 			up down 143`)
 		s.line("+1h", []string{"+1h"})
-		if told {
+		if reported {
 			require.Equal(t, worker.HeldOperator, s.m.View().Held)
 		} else {
 			require.NotEqual(t, worker.HeldOperator, s.m.View().Held)

@@ -31,7 +31,7 @@ import (
 //	answer ran 0 · answer hangs      the command ended with that exit code, or did not end in time
 //	> connect front          to the networks that it has lost; of one that is down it works at once, unless inspects are muted
 //	= lost front rear · = remembers front rear      networks that a failed start has removed; those of what is remembered
-//	= held exhausted · = free · = attempts 2 · = phase backing-off · = due 1s..2s · = idle · = told healed · = untold fault
+//	= held exhausted · = free · = attempts 2 · = phase backing-off · = due 1s..2s · = idle · = event healed · = no-event fault
 //	die 0 meant · die 1 own · die 1 hidden   on a Podman (given podman): what it says of the end when it is asked
 //	transaction stops        the recreate is about to stop the old container
 //	transaction refused      the engine has refused to
@@ -56,7 +56,7 @@ type script struct {
 	world   worker.Snapshot // what an inspect would show
 	flight  *worker.Action
 	did     []string
-	told    []string
+	events  []string
 	details []string
 	ids     uint64
 	closed  bool // no session is open: no action is started
@@ -170,7 +170,7 @@ func (s *script) reborn(at string) {
 	s.now = s.now.Add(time.Millisecond)                            // no two events have the same time
 	s.m, s.flight, s.closed = worker.Restore(s.id, mem), nil, true // the next "up" is the list
 	s.turn, s.sampling, s.meter = worker.Effects{}, nil, worker.Stats{}
-	s.did, s.told = nil, nil
+	s.did, s.events = nil, nil
 }
 
 func (s *script) engine(at string, w []string) {
@@ -201,7 +201,7 @@ func (s *script) take(t worker.Effects) {
 		s.did = append(s.did, fmt.Sprintf("logs %d", t.Logs.ExitCode))
 	}
 	for _, n := range t.Events {
-		s.told = append(s.told, string(n.Kind))
+		s.events = append(s.events, string(n.Kind))
 		s.details = append(s.details, n.Detail)
 	}
 }

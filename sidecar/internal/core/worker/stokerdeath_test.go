@@ -26,7 +26,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			+1h
 			> nothing
 			= held stopped-by-operator`},
-		{"rule 8: started by someone and ended, all unseen", `
+		{"rule 8: started by an operator and exited, all unobserved", `
 			up
 			kill TERM
 			die 143
@@ -35,7 +35,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			list down 3 new
 			+2s
 			> start 1`},
-		{"rule 8: started by someone and stopped by someone, all unseen", `
+		{"rule 8: started and stopped by an operator, all unobserved", `
 			up
 			kill TERM
 			die 143
@@ -45,7 +45,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			+1h
 			> nothing
 			= held exit-not-observed`},
-		{"rule 8: started by someone and crashed, the end replayed", `
+		{"rule 8: started by an operator and crashed, the exit replayed", `
 			up
 			kill TERM
 			die 143
@@ -142,7 +142,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			start
 			= free
 			= attempts 0`},
-		{"killed before the answer to the start, which does not happen: what begins a life a minute later is somebody's start", `
+		{"killed before the answer to the start, which does not happen: a start a minute later is an operator's", `
 			given max-attempts=1
 			up
 			die 1
@@ -163,7 +163,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			up
 			= phase verifying
 			healthy
-			= told healed`},
+			= event healed`},
 		{"killed before the stop", `
 			given health unhealthy-for=10s
 			up
@@ -262,7 +262,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			old:0s stop
 			list down 137
 			> start 1`},
-		{"rule 5: killed during someone's long stop", `
+		{"rule 5: killed during an operator's long stop", `
 			given grace=5m
 			up
 			kill TERM
@@ -305,7 +305,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			old stop
 			up
 			> start 1`},
-		{"killed between stop and start, and someone started it", `
+		{"killed between stop and start, and an operator started it", `
 			given health
 			up
 			unhealthy

@@ -30,7 +30,7 @@ func TestTasks(t *testing.T) {
 			> kill 1
 			kill KILL
 			die 137
-			= told stopped
+			= event stopped
 			= held swarm-task
 			answer ok
 			+1h
@@ -41,7 +41,7 @@ func TestTasks(t *testing.T) {
 			unhealthy
 			+5s
 			healthy
-			= told recovered
+			= event recovered
 			+1h
 			> nothing`},
 		{"unhealthy-for is longer", `
@@ -123,7 +123,7 @@ func TestTasks(t *testing.T) {
 			unhealthy timed-out
 			> sample
 			reads 0.01 0 0.1
-			= told hung
+			= event hung
 			+15s
 			> kill 1
 			kill KILL

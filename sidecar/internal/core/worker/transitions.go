@@ -98,7 +98,7 @@ func InputName(in Input) string {
 	case Sleep:
 		return "sleep"
 	case WorkTold:
-		return "work told"
+		return "work reported"
 	case GroupConflict:
 		return "group conflict"
 	case RecycleTurn:

@@ -116,14 +116,14 @@ func signal(name string) syscall.Signal { return signals[name] }
 // through the API.
 func (s *script) describe(words []string) {
 	w := &s.world
-	for i, word := range words {
-		word, ago, _ := strings.Cut(word, ":")
-		switch word {
+	for i, field := range words {
+		field, ago, _ := strings.Cut(field, ":")
+		switch field {
 		case "new":
 			w.StartedAt = s.now
 			if ago != "" {
 				began, err := time.ParseDuration(ago)
-				require.NoError(s.t, err, word)
+				require.NoError(s.t, err, field)
 				w.StartedAt = s.now.Add(-began)
 			}
 		case "made":
@@ -134,9 +134,9 @@ func (s *script) describe(words []string) {
 		case "running":
 			w.Status, w.ExitCode, w.StartError, w.NetworkFailed = worker.StatusRunning, 0, "", false
 		case "restarting", "paused", "removing", "dead", "created":
-			w.Status = worker.Status(word)
+			w.Status = worker.Status(field)
 		case "starting", "healthy", "unhealthy":
-			w.Health = worker.Health(word)
+			w.Health = worker.Health(field)
 			w.Probes = []worker.Probe{{At: s.now, ExitCode: 1, Output: "bad"}}
 		case "timed-out":
 			w.Health = worker.HealthUnhealthy
@@ -247,8 +247,8 @@ func (s *script) reads(at string, w []string) {
 		before.At, took = s.now.Add(-time.Second), time.Second
 	}
 	var share [3]float64
-	for i, word := range w {
-		n, err := strconv.ParseFloat(word, 64)
+	for i, field := range w {
+		n, err := strconv.ParseFloat(field, 64)
 		require.NoError(s.t, err, at)
 		share[i] = n
 	}
@@ -300,7 +300,7 @@ func (s *script) event(at string, w []string) {
 		}
 	}
 	o.Kind = kinds[w[0]]
-	require.NotZero(s.t, o.Kind, at+": no such word")
+	require.NotZero(s.t, o.Kind, at+": no such event")
 	switch o.Kind {
 	case worker.Started:
 		if !news {
@@ -438,11 +438,11 @@ func (s *script) expect(at string, w []string) {
 	case "unprobed":
 		_, ok := s.m.ProbeDue()
 		require.False(s.t, ok, at)
-	case "told":
-		require.Contains(s.t, s.told, w[1], at)
-		s.told = nil
-	case "untold":
-		require.NotContains(s.t, s.told, w[1], at)
+	case "event":
+		require.Contains(s.t, s.events, w[1], at)
+		s.events = nil
+	case "no-event":
+		require.NotContains(s.t, s.events, w[1], at)
 	default:
 		require.Fail(s.t, "no such expectation", at)
 	}
