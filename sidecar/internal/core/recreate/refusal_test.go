@@ -35,9 +35,9 @@ func TestRefusals(t *testing.T) {
 		"it is healthy again": {func(e *engine, r *Request) {
 			e.has[oldID].Health, r.Expect = worker.HealthHealthy, &Expectation{OnlyIfUnhealthy: true}
 		}, Refused, "its health is healthy"},
-		"the temporary name is taken":            {func(e *engine, _ *Request) { e.add("third", "w.stoker-new") }, Refused, "the name w.stoker-new is needed"},
-		"the backup name is taken":               {func(e *engine, _ *Request) { e.add("third", "w.stoker-old") }, Refused, "the name w.stoker-old is needed"},
-		"it is gone, and nothing is known of it": {func(e *engine, _ *Request) { delete(e.has, oldID) }, Refused, "its definition is not known"},
+		"the temporary name is taken":     {func(e *engine, _ *Request) { e.add("third", "w.stoker-new") }, Refused, "the name w.stoker-new is needed"},
+		"the backup name is taken":        {func(e *engine, _ *Request) { e.add("third", "w.stoker-old") }, Refused, "the name w.stoker-old is needed"},
+		"it is gone without a definition": {func(e *engine, _ *Request) { delete(e.has, oldID) }, Refused, "its definition is not known"},
 		"it is gone, and another has its name": {func(e *engine, r *Request) {
 			delete(e.has, oldID)
 			e.add("third", "w")
@@ -71,7 +71,7 @@ func TestExpected(t *testing.T) {
 			r.Expect = &Expectation{OnlyIfUnhealthy: true}
 		},
 		"it removes itself when it is stopped": func(e *engine, _ *Request) { e.has[oldID].AutoRemove = true },
-		"it is gone, and its definition is known": func(e *engine, r *Request) {
+		"it is gone, with a definition": func(e *engine, r *Request) {
 			delete(e.has, oldID)
 			r.Definition, r.Expect = []byte("old"), &Expectation{Gone: true}
 		},
@@ -188,7 +188,7 @@ func TestAnotherStokers(t *testing.T) {
 		"of a container that runs":                 {stoker + "/x", time.Minute, worker.StatusRunning, Busy},
 		"of a container that is paused":            {stoker, time.Minute, worker.StatusPaused, Busy},
 		"of a container that is restarted":         {stoker, time.Minute, worker.StatusRestarting, Busy},
-		"of a container that ended":                {stoker + "/x", time.Minute, worker.StatusExited, Done},
+		"of a container that exited":               {stoker + "/x", time.Minute, worker.StatusExited, Done},
 		"of a container that is gone":              {stoker, time.Minute, "", Done},
 		"of this Stoker":                           {mine, time.Minute, "", Done},
 	} {
@@ -221,7 +221,7 @@ func TestMissedWhileItWasRenamed(t *testing.T) {
 		want Ending
 	}{
 		"the transaction goes on": {func(e *engine, made *worker.Snapshot) { e.has[made.ID] = made }, Busy},
-		"it is undone, for an operator stopped the worker": {func(e *engine, _ *worker.Snapshot) {
+		"it is rolled back, because an operator stopped the worker": {func(e *engine, _ *worker.Snapshot) {
 			e.has[oldID].Key, e.has[oldID].Status = "w", worker.StatusExited
 		}, Nothing},
 	} {

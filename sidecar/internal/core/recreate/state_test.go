@@ -216,20 +216,20 @@ func TestRollsBack(t *testing.T) {
 		p    State
 		back bool
 	}{
-		"nothing was done to the old one":     {State{New: fresh, Old: old}, true},
-		"the old one is stopped":              {State{New: fresh, Old: see("w", "exited")}, true},
-		"the old one has made room":           {State{New: fresh, Old: atBackup}, false},
-		"it runs again":                       {State{New: fresh, Old: see("w.stoker-old", "running")}, true},
-		"the new one has the name":            {State{New: see("w", "created"), Old: atBackup}, false},
-		"it runs":                             {State{New: up, Old: atBackup}, false},
-		"its start failed":                    {State{New: failed, Old: atBackup}, true},
-		"it ended before it was proven":       {State{New: ended, Old: atBackup}, true},
-		"it ended after it was proven":        {State{New: &proven, Old: atBackup}, false},
-		"it has lost the name again":          {State{New: see("w.stoker-new", "exited"), Old: atBackup}, true},
-		"the new one is gone":                 {State{Old: atBackup}, true},
-		"the old one is gone":                 {State{New: fresh}, false},
-		"the old one cannot be used any more": {State{New: fresh, Old: see("w.stoker-old", "dead")}, false},
-		"an operator stopped the worker":      {State{New: up, Old: atBackup, OperatorStopped: true}, true},
+		"nothing was done to the old one":  {State{New: fresh, Old: old}, true},
+		"the old one is stopped":           {State{New: fresh, Old: see("w", "exited")}, true},
+		"the old one has made room":        {State{New: fresh, Old: atBackup}, false},
+		"it runs again":                    {State{New: fresh, Old: see("w.stoker-old", "running")}, true},
+		"the new one has the name":         {State{New: see("w", "created"), Old: atBackup}, false},
+		"it runs":                          {State{New: up, Old: atBackup}, false},
+		"its start failed":                 {State{New: failed, Old: atBackup}, true},
+		"it exited before it was verified": {State{New: ended, Old: atBackup}, true},
+		"it exited after it was verified":  {State{New: &proven, Old: atBackup}, false},
+		"it has lost the name again":       {State{New: see("w.stoker-new", "exited"), Old: atBackup}, true},
+		"the new one is gone":              {State{Old: atBackup}, true},
+		"the old one is gone":              {State{New: fresh}, false},
+		"the old one is no longer usable":  {State{New: fresh, Old: see("w.stoker-old", "dead")}, false},
+		"an operator stopped the worker":   {State{New: up, Old: atBackup, OperatorStopped: true}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.p.Name = "w"

@@ -33,9 +33,9 @@ func TestNewOneDoesNotStayUp(t *testing.T) {
 		wait   time.Duration // for an operator's stop whose event may be under way
 	}{
 		"it crashes":                 {ends(1), "exit code 1", 0},
-		"it ends with 0":             {ends(0), "exit code 0", stopNoticeWait},
-		"it ends as of a SIGTERM":    {ends(143), "exit code 143", stopNoticeWait},
-		"it ends as of a SIGKILL":    {ends(137), "exit code 137", stopNoticeWait},
+		"it exits with 0":            {ends(0), "exit code 0", stopNoticeWait},
+		"it exits as by a SIGTERM":   {ends(143), "exit code 143", stopNoticeWait},
+		"it exits as by a SIGKILL":   {ends(137), "exit code 137", stopNoticeWait},
 		"Docker restarts it":         {func(c *worker.Snapshot, _ time.Time) { c.RestartCount = 1 }, "Docker has restarted it", 0},
 		"another client restarts it": {func(c *worker.Snapshot, now time.Time) { c.StartedAt = now }, "was restarted while it had to stay up", 0},
 		"it is paused":               {func(c *worker.Snapshot, _ time.Time) { c.Status = worker.StatusPaused }, "it is paused", stopNoticeWait},

@@ -80,7 +80,7 @@ func TestOtherAnswersToUnhealthy(t *testing.T) {
 			up
 			unhealthy
 			> stop 0
-			reborn
+			stoker-killed
 			list down 143
 			+2s
 			= held stopped-unhealthy

@@ -160,7 +160,7 @@ func TestBudget(t *testing.T) {
 			start
 			die 1
 			> start 1`},
-		{"the window is remembered", `
+		{"the window is saved", `
 			given max-attempts=1 attempts-window=1h
 			up
 			die 1
@@ -168,7 +168,7 @@ func TestBudget(t *testing.T) {
 			start
 			answer running none
 			+2m
-			reborn
+			stoker-killed
 			list running none
 			die 1
 			= held exhausted`},

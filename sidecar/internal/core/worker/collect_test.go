@@ -157,7 +157,7 @@ func TestCommandBeforeAStop(t *testing.T) {
 			= free
 			unhealthy
 			> collect /bin/sh -c drain`},
-		{"before-stop: one that ends the worker is its stop", `
+		{"before-stop: a command that ends the worker is its stop", `
 			given health before-stop=kill on-exit=never
 			up
 			unhealthy
@@ -167,7 +167,7 @@ func TestCommandBeforeAStop(t *testing.T) {
 			> start 1
 			= fault unhealthy
 			= no-event heal-failed`},
-		{"before-stop: found ended by an inspect", `
+		{"before-stop: an inspect finds the worker down", `
 			given health before-stop=kill on-exit=never
 			up
 			unhealthy
@@ -209,15 +209,15 @@ func TestCommandBeforeAStop(t *testing.T) {
 			up
 			unhealthy
 			> collect /bin/sh -c drain
-			reborn
+			stoker-killed
 			up
 			> stop 1`},
-		{"rule 14: Stoker killed during the command, and the worker ended by it", `
+		{"rule 14: Stoker killed during the command, which ended the worker", `
 			given health before-stop=kill on-exit=never
 			up
 			unhealthy
 			> collect /bin/sh -c kill
-			reborn
+			stoker-killed
 			+5s
 			old die 2
 			list down 2
@@ -228,7 +228,7 @@ func TestCommandBeforeAStop(t *testing.T) {
 			up
 			unhealthy
 			> collect /bin/sh -c kill
-			reborn
+			stoker-killed
 			up down 2
 			+2s
 			> start 1
@@ -238,7 +238,7 @@ func TestCommandBeforeAStop(t *testing.T) {
 			up
 			unhealthy
 			> collect /bin/sh -c drain
-			reborn
+			stoker-killed
 			+5s
 			old kill TERM
 			old die 0
@@ -282,7 +282,7 @@ func TestLogsOfALife(t *testing.T) {
 			up
 			die 3
 			> logs 3, start 1`},
-		{"logs: of the life that Stoker ended", `
+		{"logs: of the incarnation that Stoker stopped", `
 			given health evidence=logs
 			up
 			unhealthy
@@ -292,7 +292,7 @@ func TestLogsOfALife(t *testing.T) {
 			die 2
 			answer nothing
 			> logs 2, start 1`},
-		{"logs: once for each life, not for each start that fails", `
+		{"logs: once per incarnation, not for each start that fails", `
 			given evidence=logs
 			up
 			die 3
@@ -300,7 +300,7 @@ func TestLogsOfALife(t *testing.T) {
 			answer failed port
 			+2s
 			> start 2`},
-		{"logs: of the last life, too", `
+		{"logs: of the last incarnation, too", `
 			given evidence=logs max-attempts=1
 			up
 			die 3
@@ -311,7 +311,7 @@ func TestLogsOfALife(t *testing.T) {
 			die 4
 			= held exhausted
 			> logs 4`},
-		{"logs: of a worker that is stopped for good", `
+		{"logs: of a worker that is stopped permanently", `
 			given health evidence=logs on-unhealthy=stop
 			up
 			unhealthy
@@ -339,7 +339,7 @@ func TestLogsOfALife(t *testing.T) {
 
 func TestGraceTooShort(t *testing.T) {
 	run(t, []scenario{
-		{"grace: killed at its end by a quota that throttles", `
+		{"grace: killed after its grace by a throttling quota", `
 			given health evidence=basic grace=5s
 			up
 			unhealthy
@@ -353,7 +353,7 @@ func TestGraceTooShort(t *testing.T) {
 			= event grace-too-short
 			answer nothing
 			> start 1`},
-		{"grace: killed at its end, and not throttled", `
+		{"grace: killed after its grace, and not throttled", `
 			given health evidence=basic grace=5s
 			up
 			unhealthy
@@ -367,7 +367,7 @@ func TestGraceTooShort(t *testing.T) {
 			= no-event grace-too-short
 			answer nothing
 			> start 1`},
-		{"grace: throttled, and ended in time", `
+		{"grace: throttled, and exited in time", `
 			given health evidence=basic grace=5s
 			up
 			unhealthy

@@ -168,7 +168,7 @@ func (m *Machine) starve(now time.Time) {
 			Output: s.Heal.Output}, Reason: HeldStarved,
 	})
 	if m.id.Policy.OnStarved == policy.OnStarvedBoost {
-		m.wishBoost(now)
+		m.requestBoost(now)
 	}
 }
 

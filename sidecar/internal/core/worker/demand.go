@@ -142,8 +142,8 @@ func (m *Machine) workTold(in WorkTold) {
 	}
 }
 
-// boredRightly reports whether an idle worker has no work to do.
-func (m *Machine) boredRightly() bool { return m.id.Policy.Demand.Source != "" && !m.cpu.workWaits }
+// idleWithoutWork reports whether an idle worker has no work to do.
+func (m *Machine) idleWithoutWork() bool { return m.id.Policy.Demand.Source != "" && !m.cpu.workWaits }
 
 // Addresses are the IP addresses of the worker's container.
 func (m *Machine) Addresses() []string { return slices.Clone(m.networks.addresses) }

@@ -78,7 +78,7 @@ func TestSleepAndWake(t *testing.T) {
 			+5s
 			healthy
 			= event woken`},
-		{"no fault comes of its end, whatever the code", `
+		{"its exit is no fault, whatever the code", `
 			given demand
 			up
 			sleep
@@ -147,7 +147,7 @@ func TestSleepAndWake(t *testing.T) {
 			= held stopped-by-operator
 			wake
 			> nothing`},
-		{"and so does one whose signal is behind the answer", `
+		{"and so does one whose signal is after the answer", `
 			given demand
 			up
 			sleep
@@ -188,7 +188,7 @@ func TestSleepAndWake(t *testing.T) {
 			destroy
 			= over`},
 		{"Stoker dies while it sleeps", asleep + `
-			reborn
+			stoker-killed
 			up down 143
 			= phase asleep
 			wake
@@ -198,7 +198,7 @@ func TestSleepAndWake(t *testing.T) {
 			up
 			sleep
 			> stop 0
-			reborn
+			stoker-killed
 			up
 			= phase stopping
 			old kill TERM
@@ -209,7 +209,7 @@ func TestSleepAndWake(t *testing.T) {
 			up
 			sleep
 			> stop 0
-			reborn
+			stoker-killed
 			old kill TERM
 			old die 143
 			old stop
@@ -220,7 +220,7 @@ func TestSleepAndWake(t *testing.T) {
 		{"Stoker dies in the middle of a wake", asleep + `
 			wake
 			> start 0
-			reborn
+			stoker-killed
 			up down 143
 			+3s
 			= fault start-failed
@@ -229,7 +229,7 @@ func TestSleepAndWake(t *testing.T) {
 			engine restarted
 			up down 143
 			= phase asleep`},
-		{"Docker's own policy brings it up again at the engine's start", `
+		{"Docker's own policy starts it again at the engine's start", `
 			given demand docker=always
 			up
 			sleep
@@ -266,7 +266,7 @@ func TestSleepAndWake(t *testing.T) {
 			mute die 1
 			sleep
 			> start 1`},
-		{"one that removes itself at its end is not put to sleep", `
+		{"one with --rm is not put to sleep", `
 			given demand rm
 			up
 			sleep
@@ -303,7 +303,7 @@ func TestSleepAndWake(t *testing.T) {
 			answer skipped
 			= event held
 			= phase asleep`},
-		{"frozen: left alone", `
+		{"paused: left alone", `
 			given demand
 			up
 			pause

@@ -180,7 +180,7 @@ func TestStarting(t *testing.T) {
 			> nothing
 			+1s
 			> start 2`},
-		{"the engine could not be asked: the attempt is given back", `
+		{"the engine could not be asked: the attempt is restored", `
 			up
 			die 1
 			> start 1
@@ -229,7 +229,7 @@ func TestStarting(t *testing.T) {
 			die 1
 			> start 1
 			answer skipped
-			reborn
+			stoker-killed
 			up
 			+2s
 			> start 1`},

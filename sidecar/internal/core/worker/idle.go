@@ -35,7 +35,7 @@ func (m *Machine) planStats(now time.Time, readable bool) {
 // watchesIdleness reports whether idleness would be a fault: not until a start is complete, nor while another action on the
 // worker is under way.
 func (m *Machine) watchesIdleness() bool {
-	return m.id.Policy.IdleAfter > 0 && !m.boredRightly() && m.idle() && m.saved.Boost == nil && m.health() != HealthStarting
+	return m.id.Policy.IdleAfter > 0 && !m.idleWithoutWork() && m.idle() && m.saved.Boost == nil && m.health() != HealthStarting
 }
 
 // statsInterval is the interval between two readings; 0 is none.

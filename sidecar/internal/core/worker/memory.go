@@ -22,7 +22,7 @@ func (m *Machine) outOfMemory(now time.Time, o Observation) {
 	switch {
 	case h.Open() && late && (h.Reason == ReasonCrashed || h.Reason == ReasonLikelyOOM):
 		h.Fault, h.Reason = FaultOOM, ReasonOutOfMemory
-	case m.container.status == StatusRunning && !m.life.oomTold:
+	case m.container.status == StatusRunning && !m.life.oomReported:
 		m.requestInspect(now.Add(settle), ReasonUncertain)
 	}
 }
@@ -30,10 +30,10 @@ func (m *Machine) outOfMemory(now time.Time, o Observation) {
 // outOfMemoryInside reports once per incarnation that the kernel killed a process in the worker, but not the main one. The worker
 // may be broken: only its health check can show it.
 func (m *Machine) outOfMemoryInside(now time.Time, s Snapshot) {
-	if m.life.oomTold || !s.OOMKilled && !m.life.oomAt.After(s.StartedAt) {
+	if m.life.oomReported || !s.OOMKilled && !m.life.oomAt.After(s.StartedAt) {
 		return
 	}
-	m.life.oomTold = true
+	m.life.oomReported = true
 	m.emit(Event{At: now, Kind: EventOutOfMemory, Reason: ReasonOutOfMemory, Detail: "the kernel killed a process in it, and its first process goes on"})
 }
 

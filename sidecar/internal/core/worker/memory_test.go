@@ -38,7 +38,7 @@ func TestLikelyOutOfMemory(t *testing.T) {
 			+5s
 			> start 1
 			= fault exited`},
-		{"it ends with its parent's process namespace", `
+		{"it exits with its parent's PID namespace", `
 			given memory=32 pid-of=parent
 			up
 			die 137
@@ -81,7 +81,7 @@ func TestOutOfMemoryInside(t *testing.T) {
 			update running
 			= event out-of-memory
 			> nothing`},
-		{"the worker ends of it", `
+		{"it makes the worker exit", `
 			given memory=32
 			up
 			oom

@@ -48,7 +48,7 @@ func TestEventsOfAMissingOne(t *testing.T) {
 			late die 1
 			late destroy
 			= missing`,
-		"a replay brings them": `
+		"replayed": `
 			old kill TERM
 			old die 143
 			old stop

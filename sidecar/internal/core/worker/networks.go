@@ -25,8 +25,8 @@ type SavedNetworks struct {
 	Of Incarnation `json:"of,omitzero"`
 	// Known: there was an inspect.
 	Known bool `json:"known,omitempty"`
-	// Told: an event reported that it runs without them.
-	Told bool `json:"told,omitempty"`
+	// Reported: an event reported that it runs without them.
+	Reported bool `json:"told,omitempty"`
 }
 
 // networks is what is to be done about lost networks.
@@ -76,9 +76,9 @@ func (n SavedNetworks) startedSince(s Snapshot) bool {
 // start follows the exit at once, and after a failed one there is no other (moby monitor.go).
 func (m *Machine) hidesStart(s Snapshot, noStartEvent bool) bool {
 	was := m.container.status
-	untold := was == StatusRunning && s.Status.Down()
+	unannounced := was == StatusRunning && s.Status.Down()
 	byDocker := s.startedBy() == startedByDocker && (was.Down() || was == StatusRestarting)
-	return untold || noStartEvent && m.phase() != PhaseStarting && !byDocker
+	return unannounced || noStartEvent && m.phase() != PhaseStarting && !byDocker
 }
 
 // noteNetworks compares the networks of an inspect with those of the last one. A network that is missing since a start that
@@ -105,14 +105,14 @@ func (m *Machine) noteNetworks(now time.Time, s Snapshot) {
 	m.networks.unseenStart = m.networks.unseenStart && !started && s.Status != StatusRunning // otherwise it may still be under way
 	if len(missing) == 0 {
 		m.networks.connectAt, m.networks.tries = time.Time{}, 0
-		if before.Told && s.Status == StatusRunning {
+		if before.Reported && s.Status == StatusRunning {
 			m.emit(Event{At: now, Kind: EventNetworkRestored, HealDetails: HealDetails{HealID: m.heal().ID}, Reason: ReasonNetworkLost, Detail: networkList(before.Lost)})
 		}
 		missing = nil
 	}
 	after := SavedNetworks{
 		Shown: s.Networks, Lost: missing, Of: s.Incarnation, StartError: s.StartError, Failed: s.NetworkFailed && s.StartError != "",
-		Told: before.Told && len(missing) > 0, Known: true,
+		Reported: before.Reported && len(missing) > 0, Known: true,
 	}
 	if !before.equal(after) {
 		m.changes++
@@ -121,7 +121,7 @@ func (m *Machine) noteNetworks(now time.Time, s Snapshot) {
 }
 
 func (n SavedNetworks) equal(o SavedNetworks) bool {
-	rest := n.StartError == o.StartError && n.Failed == o.Failed && n.Told == o.Told && n.Known == o.Known
+	rest := n.StartError == o.StartError && n.Failed == o.Failed && n.Reported == o.Reported && n.Known == o.Known
 	return rest && n.Of.same(o.Of) && slices.Equal(n.Shown, o.Shown) && slices.Equal(n.Lost, o.Lost)
 }
 
@@ -260,15 +260,15 @@ func (m *Machine) finishConnect(now time.Time, o Outcome) {
 	switch o.Result {
 	case Done:
 		m.networks.connectAt, m.networks.tries = time.Time{}, 0
-		m.saved.Networks.Told = true // report in any case that the networks are back
+		m.saved.Networks.Reported = true // report in any case that the networks are back
 		m.applyOrInspect(now, o)
 	case Skipped:
 		m.networks.connectAt = now.Add(lastRetry)
 	case Failed, Refused, Unknown:
 		m.networks.connectAt = now.Add(min(firstRetry<<min(m.networks.tries, 10), lastRetry))
 		m.networks.tries++
-		if o.Result != Unknown && !o.Unreachable && !m.saved.Networks.Told {
-			m.saved.Networks.Told = true
+		if o.Result != Unknown && !o.Unreachable && !m.saved.Networks.Reported {
+			m.saved.Networks.Reported = true
 			m.changes++
 			detail := networkList(m.saved.Networks.Lost) + ", lost in a start that failed: " + o.Err
 			m.emit(Event{At: now, Kind: EventNetworkLost, HealDetails: HealDetails{HealID: m.heal().ID}, Reason: ReasonNetworkLost, Detail: detail})

@@ -123,7 +123,7 @@ func TestLostNetworks(t *testing.T) {
 			> start 1
 			world networks: start-error:port1
 			answer failed port
-			reborn
+			stoker-killed
 			up
 			= lost front
 			+5s
@@ -134,7 +134,7 @@ func TestLostNetworks(t *testing.T) {
 			up
 			die 137
 			> start 1
-			reborn
+			stoker-killed
 			world networks: start-error:port1
 			up
 			= lost front
@@ -215,7 +215,7 @@ func TestLostNetworks(t *testing.T) {
 			world networks: start-error:port2
 			+20s
 			> connect front, start 2`},
-		{"lost before any inspect: that of its mode is known", `
+		{"lost before any inspect: the network of its mode is known", `
 			given networks=front,rear never-started
 			world networks: start-error:port1
 			up
@@ -325,7 +325,7 @@ func TestLostNetworks(t *testing.T) {
 		{"a start that failed while no Stoker was there, before one that worked", `
 			given networks=front
 			up
-			reborn
+			stoker-killed
 			world running new networks:
 			up
 			= lost front
@@ -333,14 +333,14 @@ func TestLostNetworks(t *testing.T) {
 		{"and before one that failed for something else", `
 			given networks=front docker=always
 			up
-			reborn
+			stoker-killed
 			world down 137 networks: start-error:mount
 			up
 			= lost front`},
 		{"not without a start: an operator's disconnect while no Stoker was there", `
 			given networks=front,rear
 			up
-			reborn
+			stoker-killed
 			world networks:rear
 			up
 			= lost
@@ -369,7 +369,7 @@ func TestLostNetworks(t *testing.T) {
 			= lost
 			start
 			> nothing`},
-		{"the same without the event of the end: there may have been more than one", `
+		{"the same without the exit event: there may have been more than one", `
 			given networks=front,rear docker=always
 			up
 			world running new restarts:1 networks:front
@@ -391,7 +391,7 @@ func TestLostNetworks(t *testing.T) {
 			answer refused running
 			= lost front
 			> connect front`},
-		{"recreated from what is remembered", `
+		{"recreated from the saved definition", `
 			given networks=front,rear recreate-after=1
 			up
 			die 137

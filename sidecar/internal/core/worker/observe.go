@@ -255,7 +255,7 @@ func (m *Machine) startOf(began time.Time, o Observation) bool {
 func (m *Machine) newLife() {
 	m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}
 	m.foreign.until, m.foreign.window, m.checks.resumedAt = time.Time{}, time.Time{}, time.Time{}
-	m.life.delayed, m.life.startEventMissing, m.life.oomTold, m.saved.Dependents.RestartPending = false, false, false, false
+	m.life.delayed, m.life.startEventMissing, m.life.oomReported, m.saved.Dependents.RestartPending = false, false, false, false
 	m.life.stoppedByDaemon, m.life.exit, m.checks.leftReason = false, exitSettled, HeldNot
 	m.foreign.pending = nil
 }

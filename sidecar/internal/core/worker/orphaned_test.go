@@ -55,7 +55,7 @@ func TestOrphaned(t *testing.T) {
 			+1m
 			> stop 1
 			= fault orphaned`},
-		"a start of its own brings it into the new one": {`
+		"its own start moves it into the new one": {`
 			given health
 			up
 			unhealthy

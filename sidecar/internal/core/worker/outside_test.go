@@ -97,7 +97,7 @@ func TestProbesFromOutside(t *testing.T) {
 			= phase verifying
 			outside well
 			= phase watching`},
-		{"each life starts over", `
+		{"each incarnation starts over", `
 			given probe=tcp://:1 probe-retries=2
 			up
 			outside refused
@@ -233,7 +233,7 @@ func TestProbesFromOutside(t *testing.T) {
 			= held unhealthy-ignored
 			outside well
 			= free`},
-		{"stopped for good", `
+		{"stopped permanently", `
 			given probe=tcp://:1 probe-retries=1 on-unhealthy=stop
 			up
 			outside refused

@@ -15,7 +15,7 @@ func TestOverlaps(t *testing.T) {
 			= reason probe-failed
 			+3s
 			> stop 1`},
-		{"an operator restarts the worker, an inspect shows the crash of the new life, and the events of the restart come behind it", `
+		{"an operator restarts the worker, an inspect shows the crash of the new incarnation, and the events of the restart come after it", `
 			up
 			+1h
 			world down 139 new:2s
@@ -47,7 +47,7 @@ func TestOverlaps(t *testing.T) {
 			up
 			sleep
 			> stop 0
-			reborn
+			stoker-killed
 			old:0s kill TERM
 			up
 			+5s
@@ -96,7 +96,7 @@ func TestOverlaps(t *testing.T) {
 			kill TERM
 			die 1
 			= held stopped-by-operator`},
-		{"the events of an own stop come behind a recreate that was undone", `
+		{"the events of an own stop come after a recreate that was rolled back", `
 			given health on-unhealthy=recreate grace=2s
 			up
 			unhealthy
@@ -118,10 +118,10 @@ func TestOverlaps(t *testing.T) {
 			mute update running new
 			answer paused
 			= phase verifying`},
-		{"the stop signal of a container is remembered: a stop, and then docker rm -f, while no Stoker was there", `
+		{"the stop signal of a container is saved: a stop, and then docker rm -f, while no Stoker was there", `
 			given on-missing=recreate stop-signal=USR1
 			up
-			reborn
+			stoker-killed
 			old:3s kill USR1
 			old:2s kill KILL
 			old:1s die 137
@@ -138,11 +138,11 @@ func TestOverlaps(t *testing.T) {
 			+1ms
 			answer missing
 			= over`},
-		{"started and ended unseen, after the engine's clock stepped back", `
+		{"started and exited unobserved, after the engine's clock stepped back", `
 			up
 			kill TERM
 			die 143
-			reborn
+			stoker-killed
 			+5s
 			list down 3 new:2h
 			+2s
@@ -154,7 +154,7 @@ func TestOverlaps(t *testing.T) {
 			list down 2 new:1s
 			+1h
 			> start 1`},
-		{"the event of the own start comes 5.9 s after the start, behind the answer", `
+		{"the event of the own start comes 5.9 s after the start, after the answer", `
 			given max-attempts=3
 			up
 			die 1
@@ -217,18 +217,18 @@ func TestOverlaps(t *testing.T) {
 			unhealthy
 			> stop 1
 			kill TERM
-			reborn
+			stoker-killed
 			up
 			+15s
 			late:1h kill KILL
 			late:1h die 137
 			> start 1`},
-		{"an operator's signal to a life that is over does not put off the stop of the next one", `
+		{"an operator's signal to a past incarnation does not put off the stop of the next one", `
 			given health
 			up
 			kill HUP
 			kill TERM
-			reborn
+			stoker-killed
 			world running unhealthy new
 			list running unhealthy
 			answer running unhealthy new
@@ -239,12 +239,12 @@ func TestOverlaps(t *testing.T) {
 			+20m
 			kill TERM
 			die 143
-			reborn
+			stoker-killed
 			+5s
 			list down 3 new:10m
 			+2s
 			> nothing`},
-		{"the event of the own start, and those of the stop after it, come behind both answers", asleep + `
+		{"the event of the own start, and those of the stop after it, come after both answers", asleep + `
 			wake
 			> start 0
 			answer running new
@@ -267,7 +267,7 @@ func TestOverlaps(t *testing.T) {
 			unhealthy
 			> stop 1
 			kill TERM
-			reborn
+			stoker-killed
 			+30s
 			old:20s kill KILL
 			old:20s die 137
@@ -291,15 +291,15 @@ func TestOverlaps(t *testing.T) {
 			unhealthy
 			> stop 1
 			+2s
-			reborn
+			stoker-killed
 			old:1s kill TERM
-			reborn
+			stoker-killed
 			old:1001ms kill TERM
 			list running unhealthy
 			die 143
 			+2s
 			> start 1`},
-		{"it ends by itself as the own stop is on its way, and Docker starts it: the stop hits the next life", `
+		{"it exits by itself while the own stop is on its way, and Docker starts it: the stop hits the next incarnation", `
 			given health docker=always
 			up
 			unhealthy
@@ -311,7 +311,7 @@ func TestOverlaps(t *testing.T) {
 			stop
 			answer down 143
 			> start 1`},
-		{"it ends by itself as the own stop is on its way, and Docker starts it: the stop was for the life before", `
+		{"it exits by itself while the own stop is on its way, and Docker starts it: the stop was for the previous incarnation", `
 			given health docker=always
 			up
 			unhealthy

@@ -5,7 +5,7 @@ import "testing"
 // Inspects whose answer is older than an event that arrived meanwhile. An outdated answer must not last until the next list.
 func TestInspectsThatAreOvertaken(t *testing.T) {
 	run(t, []scenario{
-		{"got well while the inspect behind its start was under way", `
+		{"recovered while the inspect after its start was under way", `
 			given health
 			up
 			die 1
@@ -15,7 +15,7 @@ func TestInspectsThatAreOvertaken(t *testing.T) {
 			answer stale running starting
 			= free
 			= event healed`},
-		{"paused while the inspect behind its start was under way", `
+		{"paused while the inspect after its start was under way", `
 			up
 			die 1
 			> start 1

@@ -43,7 +43,7 @@ type life struct {
 	startedBy         startedBy
 	endedAt           time.Time // of the last Exited event, the engine's clock
 	exitCode          int
-	oomTold           bool      // an event reported that the kernel killed a process in it, and it continues
+	oomReported       bool      // an event reported that the kernel killed a process in it, and it continues
 	oomAt             time.Time // the engine's clock
 	awaitStart        time.Time // until then, Stoker's own start was sent and its Started event has not arrived
 	startBehind       time.Time // until then, the start event of the inspected incarnation is still to come; Stoker's clock

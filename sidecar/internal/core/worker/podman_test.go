@@ -15,7 +15,7 @@ func TestPodman(t *testing.T) {
 			> start 1
 			= fault exited
 			= reason crashed`},
-		{"a stop, its event behind the end", `
+		{"a stop, its event after the exit", `
 			given podman
 			up
 			mute die 0 meant
@@ -26,7 +26,7 @@ func TestPodman(t *testing.T) {
 			+1h
 			> nothing
 			= held stopped-by-operator`},
-		{"a stop, its event before the end", `
+		{"a stop, its event before the exit", `
 			given podman
 			up
 			stop
@@ -107,7 +107,7 @@ func TestPodman(t *testing.T) {
 		{"stopped while no Stoker was there", `
 			given podman
 			up
-			reborn
+			stoker-killed
 			die 0 meant
 			up
 			+1h
@@ -116,7 +116,7 @@ func TestPodman(t *testing.T) {
 		{"crashed while no Stoker was there", `
 			given podman
 			up
-			reborn
+			stoker-killed
 			die 1 own
 			up
 			+1h

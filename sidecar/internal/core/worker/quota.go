@@ -20,9 +20,9 @@ const boostFactor = 2
 // Host sets the number of CPUs of the worker's host; 0 is unknown.
 func (m *Machine) Host(cpus int) { m.container.hostCPUs = float64(cpus) }
 
-// wishBoost raises the quota if the host has more CPUs. A container with devices of a driver (GPUs) is left alone: an update
+// requestBoost raises the quota if the host has more CPUs. A container with devices of a driver (GPUs) is left alone: an update
 // drops them (nvidia/nvidia-docker issues).
-func (m *Machine) wishBoost(now time.Time) {
+func (m *Machine) requestBoost(now time.Time) {
 	to := m.id.Policy.BoostCPUs
 	if to == 0 {
 		to = boostFactor * m.ownQuota()

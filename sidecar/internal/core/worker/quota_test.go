@@ -4,7 +4,7 @@ import "testing"
 
 func TestBoost(t *testing.T) {
 	run(t, []scenario{
-		{"raised, and given back when healthy", `
+		{"raised, and restored when healthy", `
 			given health cpus=0.1 on-starved=boost
 			up
 			unhealthy timed-out
@@ -21,7 +21,7 @@ func TestBoost(t *testing.T) {
 			= free
 			+1h
 			> nothing`},
-		{"given back before the heal, when the grace is over", `
+		{"restored before the heal, when the grace is over", `
 			given health cpus=0.1 on-starved=boost starved-grace=30s
 			up
 			unhealthy timed-out
@@ -33,7 +33,7 @@ func TestBoost(t *testing.T) {
 			> update 0.2 0.1
 			answer running timed-out cpus 0.1
 			> stop 1`},
-		{"given back after Stoker was killed", `
+		{"restored after Stoker was killed", `
 			given health cpus=0.1 on-starved=boost
 			up
 			unhealthy timed-out
@@ -41,7 +41,7 @@ func TestBoost(t *testing.T) {
 			reads 0.1 1 1
 			> update 0.1 0.2
 			answer running timed-out cpus 0.2
-			reborn
+			stoker-killed
 			up running healthy
 			> update 0.2 0.1
 			answer running healthy cpus 0.1
@@ -53,12 +53,12 @@ func TestBoost(t *testing.T) {
 			> sample
 			reads 0.1 1 1
 			> update 0.1 0.2
-			reborn
+			stoker-killed
 			up running healthy
 			+1h
 			> nothing
 			= free`},
-		{"it died: started first, given back then", `
+		{"it died: started first, restored then", `
 			given health cpus=0.1 on-starved=boost
 			up
 			unhealthy timed-out

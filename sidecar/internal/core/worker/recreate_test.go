@@ -119,7 +119,7 @@ func TestRecreate(t *testing.T) {
 			up
 			unhealthy
 			> recreate 1
-			reborn
+			stoker-killed
 			old kill TERM
 			old die 143
 			old stop
@@ -251,7 +251,7 @@ func TestMissing(t *testing.T) {
 			answer made running
 			= event healed
 			= free`},
-		{"docker rm -f, and an answer is behind its events", `
+		{"docker rm -f, and an answer comes after its events", `
 			given on-missing=recreate
 			up
 			mute update
@@ -362,7 +362,7 @@ func TestMissing(t *testing.T) {
 			die 137
 			destroy
 			> recreate 1
-			reborn
+			stoker-killed
 			destroy
 			= missing
 			list down 137

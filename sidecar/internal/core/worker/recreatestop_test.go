@@ -32,20 +32,20 @@ func TestWhoseStopWhileRecreating(t *testing.T) {
 		"the engine has refused its stop":                           {"transaction refused\nkill TERM", true},
 		"refused, and sent again":                                   {"transaction refused\ntransaction stops\nkill TERM\nstop", false},
 		"a second SIGKILL":                                          {"kill TERM\n+10s\nkill KILL\nkill KILL", true},
-		"SIGKILL in a life that began after its stop":               {"kill TERM\ndie 143\nstop\nstart\n+20s\nkill KILL", true},
-		"its stop comes in a life that has just begun":              {"die 1\nstart\nkill TERM\n+10s\nkill KILL", false},
+		"SIGKILL in an incarnation that began after its stop":       {"kill TERM\ndie 143\nstop\nstart\n+20s\nkill KILL", true},
+		"its stop comes in an incarnation that has just begun":      {"die 1\nstart\nkill TERM\n+10s\nkill KILL", false},
 		"a second stop event":                                       {"kill TERM\ndie 143\nstop\nstop", true},
 		"SIGKILL alone":                                             {"kill KILL", true},
 		"SIGKILL alone, in time":                                    {"+10s\nkill KILL", true},
 		"a signal that is no stop":                                  {"kill HUP", false},
 		"another client starts it again":                            {"kill TERM\nkill TERM\nstart", false},
-		"Stoker died, and its SIGKILL is replayed":                  {"reborn\n+8s\nold:0s kill KILL", false},
-		"Stoker died, and a SIGKILL is replayed that is too soon":   {"reborn\n+7s\nold:0s kill KILL", true},
+		"Stoker died, and its SIGKILL is replayed":                  {"stoker-killed\n+8s\nold:0s kill KILL", false},
+		"Stoker died, and a SIGKILL is replayed that is too soon":   {"stoker-killed\n+7s\nold:0s kill KILL", true},
 		"Stoker died, and a SIGKILL is replayed that came too soon": {"kill TERM\nreborn\n+20s\nold:11s kill KILL", true},
 		"Stoker died, and a SIGKILL is replayed that came in time":  {"kill TERM\nreborn\n+20s\nold:10s kill KILL", false},
 		"Stoker died, and sent the stop again": {`
 			kill TERM
-			reborn
+			stoker-killed
 			up
 			> recreate 1
 			transaction stops
@@ -53,7 +53,7 @@ func TestWhoseStopWhileRecreating(t *testing.T) {
 			stop
 			stop`, false},
 		"Stoker died, and a third stop came": {`
-			reborn
+			stoker-killed
 			up
 			> recreate 1
 			transaction stops
@@ -104,7 +104,7 @@ func TestRecreateAction(t *testing.T) {
 	require.True(t, a.OnlyIfUnhealthy)
 	require.Equal(t, containerID, a.Incarnation.ID)
 	s.goOn(`
-		reborn
+		stoker-killed
 		up
 		> recreate 1`)
 	require.False(t, s.flight.OnlyIfUnhealthy, "it may be in the middle of it")

@@ -50,7 +50,7 @@ func TestRecycle(t *testing.T) {
 			given max-age=1h30m
 			up
 			= vacant
-			reborn
+			stoker-killed
 			= occupies
 			up
 			= vacant`},
@@ -274,7 +274,7 @@ func TestRecycle(t *testing.T) {
 			= fault exited
 			> start 1
 			= attempts 1`},
-		{"the engine does not stop it: tried again after retry-every", old + `
+		{"the engine does not stop it: retried after retry-every", old + `
 			turn
 			+5s
 			> read
@@ -297,7 +297,7 @@ func TestRecycle(t *testing.T) {
 			= phase watching
 			= stage waits-for-group
 			= due 1h..1h`},
-		{"one that the engine removes at its end is recreated", `
+		{"one with --rm is recreated", `
 			given max-age=100m rm
 			up
 			+40m
@@ -310,7 +310,7 @@ func TestRecycle(t *testing.T) {
 			turn
 			+5s
 			> read
-			reborn
+			stoker-killed
 			up
 			= stage waits-for-idle
 			= due-for old
@@ -321,7 +321,7 @@ func TestRecycle(t *testing.T) {
 			> read
 			recycle
 			> stop 0
-			reborn
+			stoker-killed
 			old kill TERM
 			old die 143
 			old stop
@@ -332,7 +332,7 @@ func TestRecycle(t *testing.T) {
 			= event healed
 			= stage settling`},
 		{"Stoker dies while it settles", recycled + `
-			reborn
+			stoker-killed
 			up
 			= stage settling
 			= occupies
@@ -391,7 +391,7 @@ func TestMaxMemory(t *testing.T) {
 			+70s
 			reads 0.1 0 0 mem:95
 			= stage none`},
-		{"another life begins with nothing", leak + `
+		{"another incarnation starts over", leak + `
 			reads 0.1 0 0 mem:94
 			die 1
 			> start 1

@@ -12,7 +12,7 @@ import (
 // Renames: a container that another Stoker or docker-compose renamed will be removed, unless it gets its name back.
 func TestSetAside(t *testing.T) {
 	run(t, []scenario{
-		{"set aside, and back", `
+		{"renamed, and back", `
 			up
 			rename w.stoker-old
 			= held being-replaced
@@ -20,7 +20,7 @@ func TestSetAside(t *testing.T) {
 			= free
 			die 1
 			> start 1`},
-		{"it ends under the other name, and has its own back", `
+		{"it exits under the other name, and gets its own back", `
 			up
 			rename w.stoker-old
 			die 1
@@ -92,7 +92,7 @@ func TestSetAside(t *testing.T) {
 		{"Stoker died: listed at once, the list may be older than the rename", `
 			up
 			rename w.stoker-old
-			reborn
+			stoker-killed
 			+1s
 			up
 			= held being-replaced
@@ -102,14 +102,14 @@ func TestSetAside(t *testing.T) {
 		{"Stoker died, and it is back and running", `
 			up
 			rename w.stoker-old
-			reborn
+			stoker-killed
 			+2s
 			up
 			= free`},
 		{"Stoker died, and it is back and down", `
 			up
 			rename w.stoker-old
-			reborn
+			stoker-killed
 			+3s
 			up down 1
 			+10s
@@ -117,7 +117,7 @@ func TestSetAside(t *testing.T) {
 		{"Stoker died: a list of just under a minute before", `
 			up
 			rename w.stoker-old
-			reborn
+			stoker-killed
 			late:59s list running
 			= held being-replaced
 			late:61s list running      # a step of the clock
@@ -183,7 +183,7 @@ func TestClockStepped(t *testing.T) {
 			up
 			+1m
 			update
-			reborn`)
+			stoker-killed`)
 		if stepped {
 			s.m.ClockStepped(s.now.Add(-30 * time.Second))
 		}
@@ -204,7 +204,7 @@ func TestClockStepped(t *testing.T) {
 		up
 		+1m
 		update
-		reborn`)
+		stoker-killed`)
 	s.m.ClockStepped(s.now) // no step
 	s.goOn(`
 		old:10s kill TERM

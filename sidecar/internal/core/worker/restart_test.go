@@ -134,7 +134,7 @@ func TestRestarting(t *testing.T) {
 			= event recovered
 			= attempts 0
 			= free`},
-		{"unhealthy-for counts from the first sign, and again in each life", `
+		{"unhealthy-for counts from the first sign, and again in each incarnation", `
 			given health unhealthy-for=30s
 			up
 			unhealthy

@@ -118,7 +118,7 @@ func TestWhatAnEndMeans(t *testing.T) {
 			> nothing
 			+5s
 			> start 1`},
-		{"rule 5: a late end with a stop event was a stop", `
+		{"rule 5: a late exit with a stop event was a stop", `
 			given grace=5m
 			up
 			kill TERM
@@ -285,13 +285,13 @@ func TestEndsSeenAfterTheFact(t *testing.T) {
 			+2s
 			> start 1
 			= fault start-failed`},
-		{"rule 8: remembered as running", `
+		{"rule 8: restored as running", `
 			given remembered down=0
 			up
 			+2s
 			> start 1
 			= reason exit-not-observed`},
-		{"rule 8: remembered, and the replay shows a stop", `
+		{"rule 8: restored, and the replay shows a stop", `
 			given remembered down=143
 			old kill TERM
 			old die 143
@@ -300,14 +300,14 @@ func TestEndsSeenAfterTheFact(t *testing.T) {
 			+1h
 			= held stopped-by-operator
 			= idle`},
-		{"rule 8: remembered, and the replay shows the end of a stop only", `
+		{"rule 8: restored, and the replay shows only the exit of a stop", `
 			given remembered down=143
 			old die 143
 			old stop
 			up
 			+1h
 			= held stopped-by-operator`},
-		{"rule 8: remembered, and the replay shows a crash", `
+		{"rule 8: restored, and the replay shows a crash", `
 			given remembered down=143
 			old die 143
 			up

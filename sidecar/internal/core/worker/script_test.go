@@ -14,38 +14,38 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// A script is one worker's story, one line each:
+// A script is a sequence of inputs to one worker and of checks, one per line:
 //
 //	given health grace=5s on-exit=failure docker=on-failure:2 rm stop-signal=USR1 max-attempts=2 …   (first line only)
 //	up | up unhealthy        the first list and inspect find it running
-//	+500ms                   time passes; what falls due meanwhile is granted at its time
+//	+500ms                   time passes; actions that become due meanwhile start at their time
 //	die 1 · kill TERM · stop · start · oom · unhealthy · healthy · pause · unpause · update · destroy · list running healthy
 //	old die 1                the same, replayed by the engine at the start of a session
-//	late kill TERM           the same, of a second ago (late:5s, of five): it comes behind the answer that it led to
+//	late kill TERM           the same, a second late (late:5s: five); it arrives after the answer that it caused
 //	rename w.stoker-old · rename w w.stoker-old · list running as:NAME      another name, from w or from the second one
-//	mute unhealthy           the same, and the inspect that it leads to waits for its answer line
+//	mute unhealthy           the same, and the inspect after it waits for its answer line
 //	answer running …         the action in flight ended: running, down CODE, restarting, paused, failed TEXT, unknown,
-//	                         unreachable, refused, missing, vanished, undone …, undone unstarted …; with "new" it is another life than the last one known
-//	> start 2 · > stop · > inspect · > nothing      what was granted since the last such line, in order; a start with its attempt
-//	> collect · > collect drain      what is read before a stop, and its command: only with evidence=basic or logs, or before-stop=drain
+//	                         unreachable, refused, missing, vanished, undone …, undone unstarted …; "new": in a new incarnation
+//	> start 2 · > stop · > inspect · > nothing      actions since the last such line, in order; a start with its attempt
+//	> collect · > collect drain      reads before a stop, and its command: only with evidence=basic or logs, or before-stop=drain
 //	answer ran 0 · answer hangs      the command ended with that exit code, or did not end in time
-//	> connect front          to the networks that it has lost; of one that is down it works at once, unless inspects are muted
-//	= lost front rear · = remembers front rear      networks that a failed start has removed; those of what is remembered
+//	> connect front          to the lost networks; for a container that is down it succeeds at once, unless inspects are muted
+//	= lost front rear · = remembers front rear      networks that a failed start removed; networks of the saved definition
 //	= held exhausted · = free · = attempts 2 · = phase backing-off · = due 1s..2s · = idle · = event healed · = no-event fault
-//	die 0 meant · die 1 own · die 1 hidden   on a Podman (given podman): what it says of the end when it is asked
+//	die 0 meant · die 1 own · die 1 hidden   on Podman (given podman): the cause in its inspect
 //	transaction stops        the recreate is about to stop the old container
-//	transaction refused      the engine has refused to
-//	world networks:a,b start-error:TEXT     what an inspect would find changes, and no event tells it
-//	wake · sleep · work waits · work none · work consumed      what the demand for the worker's group says
+//	transaction refused      the engine refused that stop
+//	world networks:a,b start-error:TEXT     the next inspect differs, without an event
+//	wake · sleep · work waits · work none · work consumed      inputs from the demand of the worker's group
 //	turn · recycle [busy]    its turn to be recycled has come · it begins
-//	= stage waits-for-idle · = due-for old · = quiet · = occupies      how far its recycle is
-//	reads 0.1 0 0 mem:700    with the memory in MiB
-//	outside well|refused|silent|unmade|impossible TEXT   what a probe from outside has shown; = outside healthy, = probe-due 30s
-//	reborn                   Stoker was killed; the next one reads the journal, lists and inspects
-//	engine gone              it shuts down: nothing that is asked is answered, while events still come
-//	engine restarted [-5s]   another engine process; the stops of the last so many seconds were its shutdown's
+//	= stage waits-for-idle · = due-for old · = quiet · = occupies      state of its recycle
+//	reads 0.1 0 0 mem:700    CPU readings, with the memory in MiB
+//	outside well|refused|silent|unmade|impossible TEXT   the result of a probe from outside; = outside healthy, = probe-due 30s
+//	stoker-killed            Stoker was killed; the next one reads the journal, lists and inspects
+//	engine gone              it shuts down: it answers no request, while events still arrive
+//	engine restarted [-5s]   another engine process; stops within that time were its shutdown's
 //
-// Inspects need no line of their own: unless a script says otherwise they are answered at once, with what is true.
+// Inspects need no line: by default they are answered at once with the true state.
 type script struct {
 	t    *testing.T
 	m    *worker.Machine
@@ -137,8 +137,8 @@ func (s *script) line(at string, w []string) {
 		s.step(worker.RecycleNow{Busy: len(w) > 1})
 	case w[0] == "work": // waits, none, consumed
 		s.step(worker.WorkTold{Waits: w[1] != "none", Consumed: w[1] == "consumed"})
-	case w[0] == "reborn":
-		s.reborn(at)
+	case w[0] == "stoker-killed":
+		s.killStoker(at)
 	case w[0] == "engine":
 		s.engine(at, w[1:])
 	case w[0] == "world": // changes without an event
@@ -162,7 +162,7 @@ func (s *script) list() worker.Observation {
 	return worker.Observation{Kind: worker.Listed, At: s.now, ID: s.id.ID, Key: "w", ListState: worker.ListState{Status: s.world.Status, Health: s.world.Health}, Replay: worker.Replay{Origin: worker.OriginReplayed}}
 }
 
-func (s *script) reborn(at string) {
+func (s *script) killStoker(at string) {
 	raw, err := json.Marshal(s.m.Saved())
 	require.NoError(s.t, err, at)
 	var mem worker.Saved

@@ -4,22 +4,22 @@ import "testing"
 
 func TestAcrossStokersDeath(t *testing.T) {
 	run(t, []scenario{
-		{"rule 5: an operator's stop is remembered", `
+		{"rule 5: an operator's stop is saved", `
 			up
 			kill TERM
 			die 143
 			stop
-			reborn
+			stoker-killed
 			up
 			+1h
 			> nothing
 			= held stopped-by-operator`},
-		{"rule 5: an operator's stop is remembered, and the end of it replayed", `
+		{"rule 5: an operator's stop is saved, and its exit replayed", `
 			up
 			kill TERM
 			die 143
 			stop
-			reborn
+			stoker-killed
 			old die 143
 			old stop
 			up
@@ -30,7 +30,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			up
 			kill TERM
 			die 143
-			reborn
+			stoker-killed
 			+5s
 			list down 3 new
 			+2s
@@ -39,7 +39,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			up
 			kill TERM
 			die 143
-			reborn
+			stoker-killed
 			+5s
 			list down 143 new
 			+1h
@@ -49,26 +49,26 @@ func TestAcrossStokersDeath(t *testing.T) {
 			up
 			kill TERM
 			die 143
-			reborn
+			stoker-killed
 			+5s
 			old die 0
 			list down 0 new:3s
 			> start 1`},
-		{"rule 5: a stop of which only the signal was seen", `
+		{"rule 5: a stop with only its signal observed", `
 			up
 			kill TERM
-			reborn
+			stoker-killed
 			old die 143
 			list down 143
 			+1h
 			> nothing
 			= held stopped-by-operator`},
-		{"rule 10: killed in Docker's wait, which a stop ended", `
+		{"rule 10: killed in Docker's restart delay, which a stop ended", `
 			given docker=always
 			up
 			mute die 1
 			answer restarting
-			reborn
+			stoker-killed
 			list down 1
 			+70ms
 			late stop
@@ -80,7 +80,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			up
 			mute die 1
 			answer restarting
-			reborn
+			stoker-killed
 			list down 1
 			+2s
 			> start 1`},
@@ -91,7 +91,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			start
 			answer running
 			die 1
-			reborn
+			stoker-killed
 			old die 1
 			up
 			+1s
@@ -100,7 +100,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			up
 			die 1
 			> start 1
-			reborn
+			stoker-killed
 			old:2s die 1
 			list running new
 			= free
@@ -109,7 +109,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			up
 			die 1
 			> start 1
-			reborn
+			stoker-killed
 			up
 			+1s
 			> start 2`},
@@ -118,7 +118,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			up
 			die 1
 			> start 1
-			reborn
+			stoker-killed
 			up
 			start
 			= free
@@ -131,7 +131,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			up
 			die 1
 			> start 1
-			reborn
+			stoker-killed
 			up
 			= held exhausted
 			start
@@ -147,7 +147,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			up
 			die 1
 			> start 1
-			reborn
+			stoker-killed
 			up
 			+1m
 			start
@@ -159,7 +159,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			> start 1
 			start
 			answer running starting
-			reborn
+			stoker-killed
 			up
 			= phase verifying
 			healthy
@@ -168,7 +168,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			given health unhealthy-for=10s
 			up
 			unhealthy
-			reborn
+			stoker-killed
 			up
 			+10s
 			> stop 1`},
@@ -177,7 +177,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			up
 			unhealthy
 			> stop 1
-			reborn
+			stoker-killed
 			list down 143
 			+2s
 			> start 1`},
@@ -187,7 +187,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			unhealthy
 			> stop 1
 			+2s
-			reborn
+			stoker-killed
 			old kill TERM
 			old die 143
 			old stop
@@ -200,7 +200,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			unhealthy
 			> stop 1
 			+12s
-			reborn
+			stoker-killed
 			old:2s kill KILL
 			old:2s die 137
 			old:2s stop
@@ -212,7 +212,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			unhealthy
 			> stop 1
 			+2s
-			reborn
+			stoker-killed
 			old kill TERM
 			old kill TERM
 			old die 143
@@ -227,7 +227,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			up
 			unhealthy
 			> stop 1
-			reborn
+			stoker-killed
 			up
 			+4s
 			> nothing
@@ -243,7 +243,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			kill TERM
 			die 143
 			stop
-			reborn
+			stoker-killed
 			old kill TERM
 			old die 143
 			old stop
@@ -255,7 +255,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			unhealthy
 			> stop 1
 			+1s
-			reborn
+			stoker-killed
 			old:1s kill TERM
 			old:0s kill KILL
 			old:0s die 137
@@ -266,7 +266,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			given grace=5m
 			up
 			kill TERM
-			reborn
+			stoker-killed
 			+4m
 			old die 143
 			list down 143
@@ -284,7 +284,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			answer down 143
 			> start 1
 			answer failed no such device
-			reborn
+			stoker-killed
 			old kill TERM
 			old die 143
 			old stop
@@ -299,7 +299,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			kill TERM
 			die 143
 			stop
-			reborn
+			stoker-killed
 			old kill TERM
 			old die 143
 			old stop
@@ -313,7 +313,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			kill TERM
 			die 143
 			stop
-			reborn
+			stoker-killed
 			list running starting new
 			healthy
 			= free`},
@@ -327,7 +327,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			stop
 			answer down 143
 			> start 1
-			reborn
+			stoker-killed
 			+5s
 			old:5s kill TERM
 			old:5s die 143
@@ -347,7 +347,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			start
 			answer running
 			+1s
-			reborn
+			stoker-killed
 			old:990ms start
 			up
 			= attempts 1`},
@@ -357,7 +357,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			unhealthy
 			> stop 1
 			kill TERM
-			reborn
+			stoker-killed
 			+20s
 			old:16s kill KILL
 			old:16s die 137
@@ -371,7 +371,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			unhealthy
 			> stop 1
 			kill TERM
-			reborn
+			stoker-killed
 			+20s
 			old:15s kill KILL
 			old:15s die 137

@@ -19,7 +19,7 @@ func TestTasks(t *testing.T) {
 			= held swarm-task
 			+1h
 			> nothing`},
-		{"Swarm has missed the event: one kill, and the end is Swarm's", `
+		{"Swarm missed the event: one kill, and Swarm handles the exit", `
 			given health task
 			up
 			unhealthy
@@ -56,14 +56,14 @@ func TestTasks(t *testing.T) {
 			die 137
 			answer ok
 			= held swarm-task`},
-		{"it ends by itself: no start", `
+		{"it exits by itself: no start", `
 			given task
 			up
 			die 1
 			= held swarm-task
 			+1h
 			> nothing`},
-		{"it ends with 0: no start", `
+		{"it exits with 0: no start", `
 			given task
 			up
 			die 0
@@ -136,7 +136,7 @@ func TestTasks(t *testing.T) {
 			unhealthy
 			+15s
 			> kill 1
-			reborn
+			stoker-killed
 			kill KILL
 			die 137
 			= held swarm-task
