@@ -125,7 +125,7 @@ func TestStepThatNeverWorks(t *testing.T) {
 }
 
 // A rollback that always fails ends, too, and a later transaction completes it.
-func TestWayBackThatFails(t *testing.T) {
+func TestRollbackThatFails(t *testing.T) {
 	for _, fails := range []Step{StopNew, UndoRename, RestoreOld, StartOld, RemoveNew} {
 		t.Run(string(fails), func(t *testing.T) {
 			e := newEngine(t)

@@ -290,7 +290,7 @@ func secondCompareFails(s Step, nth int) fault {
 }
 
 // The comparison fails because the new container has exited: the result reports the exit.
-func TestEndsBeforeItIsCompared(t *testing.T) {
+func TestExitsBeforeItIsCompared(t *testing.T) {
 	e := newEngine(t)
 	e.faults = secondCompareFails
 	e.before = func(_ *Transaction, step Step) {

@@ -275,7 +275,7 @@ func TestCommandBeforeAStop(t *testing.T) {
 	})
 }
 
-func TestLogsOfALife(t *testing.T) {
+func TestLogsOfAnIncarnation(t *testing.T) {
 	run(t, []scenario{
 		{"logs: of a crash, and the start does not wait for them", `
 			given evidence=logs

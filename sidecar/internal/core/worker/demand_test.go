@@ -38,7 +38,7 @@ func TestSleepAndWake(t *testing.T) {
 			= event woken
 			= attempts 0
 			= free`},
-		{"work comes before the own stop's last event does", `
+		{"work arrives before the own stop's last event", `
 			given demand
 			up
 			sleep
@@ -147,7 +147,7 @@ func TestSleepAndWake(t *testing.T) {
 			= held stopped-by-operator
 			wake
 			> nothing`},
-		{"and so does one whose signal is after the answer", `
+		{"and so does one whose signal comes after the answer", `
 			given demand
 			up
 			sleep
@@ -193,7 +193,7 @@ func TestSleepAndWake(t *testing.T) {
 			= phase asleep
 			wake
 			> start 0`},
-		{"Stoker dies before the stop has worked", `
+		{"Stoker dies before the stop has succeeded", `
 			given demand
 			up
 			sleep
@@ -312,8 +312,8 @@ func TestSleepAndWake(t *testing.T) {
 	})
 }
 
-// TestHungOrBored: idleness is a fault only while work waits.
-func TestHungOrBored(t *testing.T) {
+// TestHungOrIdle: idleness is a fault only while work waits.
+func TestHungOrIdle(t *testing.T) {
 	run(t, []scenario{
 		{"bored", `
 			given demand cpus=0.5 idle-after=20s
@@ -389,8 +389,8 @@ func TestDemandState(t *testing.T) {
 	}
 }
 
-// TestRecalled: a wake whose start was not sent yet is cancelled without an event.
-func TestRecalled(t *testing.T) {
+// TestWakeCancelled: a wake whose start was not sent yet is cancelled without an event.
+func TestWakeCancelled(t *testing.T) {
 	s := play(t, asleep)
 	s.m.Step(s.now, worker.Wake{})
 	require.Equal(t, demand.Waking, s.m.DemandState(s.now, 5*time.Second))

@@ -31,10 +31,10 @@ func TestGraceOnOneClock(t *testing.T) {
 // A list exactly two seconds after a rename, or a minute before it, is not the older one.
 func TestBackInPlaceAtItsBounds(t *testing.T) {
 	run(t, []scenario{
-		{"two seconds later", "up\nrename w.stoker-old\nreborn\n+2s\nlate:1ms list running\n= free"},
-		{"a millisecond sooner", "up\nrename w.stoker-old\nreborn\n+2s\nlate:2ms list running\n= held being-replaced"},
-		{"a minute earlier", "up\nrename w.stoker-old\nreborn\nlate:60001ms list running\n= free"},
-		{"a millisecond later than that", "up\nrename w.stoker-old\nreborn\nlate:1m list running\n= held being-replaced"},
+		{"two seconds later", "up\nrename w.stoker-old\nstoker-killed\n+2s\nlate:1ms list running\n= free"},
+		{"a millisecond sooner", "up\nrename w.stoker-old\nstoker-killed\n+2s\nlate:2ms list running\n= held being-replaced"},
+		{"a minute earlier", "up\nrename w.stoker-old\nstoker-killed\nlate:60001ms list running\n= free"},
+		{"a millisecond later than that", "up\nrename w.stoker-old\nstoker-killed\nlate:1m list running\n= held being-replaced"},
 	})
 }
 
@@ -82,7 +82,7 @@ func TestStartRefusedAndRunning(t *testing.T) {
 }
 
 // No restored wait exceeds the maximum of its kind.
-func TestRememberedWaits(t *testing.T) {
+func TestRestoredWaits(t *testing.T) {
 	s := play(t, "given backoff-max=40s starved-grace=5m retry-every=30m")
 	for name, c := range map[string]struct {
 		reason    worker.Reason
@@ -154,7 +154,7 @@ func TestCannotRecreateWithoutASnapshot(t *testing.T) {
 }
 
 // No events are emitted about a worker during a replay.
-func TestReplayTellsNothing(t *testing.T) {
+func TestReplayEmitsNoEvents(t *testing.T) {
 	play(t, "given remembered\nold die 143\n= no-event managed\nup running new\n= event managed")
 }
 

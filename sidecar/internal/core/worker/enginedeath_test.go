@@ -69,7 +69,7 @@ func TestAcrossTheEnginesDeath(t *testing.T) {
 			+2s
 			> start 1
 			= intent engine`},
-		{"rule 6: on-exit=failure does not call that finished", `
+		{"rule 6: on-exit=failure does not count it as finished", `
 			given on-exit=failure
 			up
 			+1m
@@ -98,7 +98,7 @@ func TestAcrossTheEnginesDeath(t *testing.T) {
 			+1h
 			> nothing
 			= held stopped-by-operator`},
-		{"rule 6: it lived on", `
+		{"rule 6: it kept running", `
 			up
 			+1m
 			engine restarted

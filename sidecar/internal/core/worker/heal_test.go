@@ -180,7 +180,7 @@ func TestStarting(t *testing.T) {
 			> nothing
 			+1s
 			> start 2`},
-		{"the engine could not be asked: the attempt is restored", `
+		{"the engine could not be asked: the attempt is refunded", `
 			up
 			die 1
 			> start 1

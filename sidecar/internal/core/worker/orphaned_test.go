@@ -207,7 +207,7 @@ func TestTemporaryContainers(t *testing.T) {
 }
 
 // The queries of the fleet about a parent and a dependent.
-func TestWhatOthersAsk(t *testing.T) {
+func TestFleetQueries(t *testing.T) {
 	s := play(t, "given grace=7s\nup")
 	life := s.m.Saved().Incarnation
 	require.True(t, s.m.Runs(life))
@@ -262,7 +262,7 @@ func TestWhatOthersAsk(t *testing.T) {
 }
 
 // A restored worker that was not observed since counts as running if nothing in its state contradicts it.
-func TestRememberedAsUndisturbed(t *testing.T) {
+func TestRestoredAsUndisturbed(t *testing.T) {
 	for name, c := range map[string]struct {
 		saved worker.Saved
 		held  worker.Reason

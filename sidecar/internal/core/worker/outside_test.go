@@ -288,7 +288,7 @@ func TestTheStopAfterAProbeDoesNotAskTheEngine(t *testing.T) {
 }
 
 // An answer that was under way when the worker was restarted does not concern the present incarnation.
-func TestALateAnswerIsAboutAnotherLife(t *testing.T) {
+func TestLateProbeAnswer(t *testing.T) {
 	s := play(t, `
 		given probe=tcp://:1 probe-retries=1
 		up`)

@@ -233,7 +233,7 @@ func TestOverlaps(t *testing.T) {
 			list running unhealthy
 			answer running unhealthy new
 			> stop 1`},
-		{"started and stopped unseen, as the clock goes on", `
+		{"started and stopped unobserved, without a clock step", `
 			given grace=1s
 			up
 			+20m

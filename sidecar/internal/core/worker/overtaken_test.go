@@ -3,7 +3,7 @@ package worker_test
 import "testing"
 
 // Inspects whose answer is older than an event that arrived meanwhile. An outdated answer must not last until the next list.
-func TestInspectsThatAreOvertaken(t *testing.T) {
+func TestOutdatedInspects(t *testing.T) {
 	run(t, []scenario{
 		{"recovered while the inspect after its start was under way", `
 			given health

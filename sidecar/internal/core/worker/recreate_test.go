@@ -49,7 +49,7 @@ func TestRecreate(t *testing.T) {
 			= held stopped-by-operator
 			+1h
 			> nothing`},
-		{"rule 17: it cannot be recreated faithfully", `
+		{"rule 17: it cannot be recreated unchanged", `
 			given health on-unhealthy=recreate
 			up
 			unhealthy
@@ -62,7 +62,7 @@ func TestRecreate(t *testing.T) {
 			stop
 			answer down 143
 			> start 1`},
-		{"rule 17: down, and cannot be recreated faithfully", `
+		{"rule 17: down, and cannot be recreated unchanged", `
 			given recreate-after=1
 			up
 			die 1
@@ -382,7 +382,7 @@ func TestMissing(t *testing.T) {
 	})
 }
 
-func TestLeads(t *testing.T) {
+func TestDependentsDue(t *testing.T) {
 	run(t, []scenario{
 		{"rule 18: after Stoker's own start at once", `
 			up

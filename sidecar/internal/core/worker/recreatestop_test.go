@@ -41,8 +41,8 @@ func TestWhoseStopWhileRecreating(t *testing.T) {
 		"another client starts it again":                            {"kill TERM\nkill TERM\nstart", false},
 		"Stoker died, and its SIGKILL is replayed":                  {"stoker-killed\n+8s\nold:0s kill KILL", false},
 		"Stoker died, and a SIGKILL is replayed that is too soon":   {"stoker-killed\n+7s\nold:0s kill KILL", true},
-		"Stoker died, and a SIGKILL is replayed that came too soon": {"kill TERM\nreborn\n+20s\nold:11s kill KILL", true},
-		"Stoker died, and a SIGKILL is replayed that came in time":  {"kill TERM\nreborn\n+20s\nold:10s kill KILL", false},
+		"Stoker died, and a SIGKILL is replayed that came too soon": {"kill TERM\nstoker-killed\n+20s\nold:11s kill KILL", true},
+		"Stoker died, and a SIGKILL is replayed that came in time":  {"kill TERM\nstoker-killed\n+20s\nold:10s kill KILL", false},
 		"Stoker died, and sent the stop again": {`
 			kill TERM
 			stoker-killed
@@ -161,7 +161,7 @@ func TestRecreateOfAMissingOne(t *testing.T) {
 }
 
 // An operator stops or removes the worker while it is recreated.
-func TestStoodDown(t *testing.T) {
+func TestOperatorStopsARecreate(t *testing.T) {
 	s := play(t, recreating)
 	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{OperatorStopped: true, Missing: true, Err: "removed"}})
 	s.goOn("= over\n= event unmanaged")

@@ -112,7 +112,7 @@ func TestRecycle(t *testing.T) {
 			given restart-at=58_10_*_*_* recycle-wait=2h
 			up
 			= stage none`},
-		{"without a wait it is made up for within a minute", `
+		{"without a wait it is caught up within a minute", `
 			given restart-at=0_12_*_*_* recycle-wait=0s
 			up
 			= due-for scheduled`},
@@ -244,12 +244,12 @@ func TestRecycle(t *testing.T) {
 			+3h
 			= stage none
 			> nothing`},
-		{"nor one that is unhealthy on purpose", `
+		{"nor one that is unhealthy and left so", `
 			given max-age=100m health on-unhealthy=ignore
 			up unhealthy
 			+3h
 			= stage none`},
-		{"the start fails: healed as ever, with attempts", old + `
+		{"the start fails: healed as usual, with attempts", old + `
 			turn
 			+5s
 			> read
@@ -315,7 +315,7 @@ func TestRecycle(t *testing.T) {
 			= stage waits-for-idle
 			= due-for old
 			= occupies`},
-		{"Stoker dies before the stop has worked", old + `
+		{"Stoker dies before the stop has succeeded", old + `
 			turn
 			+5s
 			> read

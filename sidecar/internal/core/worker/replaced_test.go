@@ -10,7 +10,7 @@ import (
 )
 
 // Renames: a container that another Stoker or docker-compose renamed will be removed, unless it gets its name back.
-func TestSetAside(t *testing.T) {
+func TestRenamedContainers(t *testing.T) {
 	run(t, []scenario{
 		{"renamed, and back", `
 			up
@@ -58,7 +58,7 @@ func TestSetAside(t *testing.T) {
 			rename v.stoker-old
 			rename w v.stoker-old
 			= free`},
-		{"the event of the way back was lost", `
+		{"the event of the rename back was lost", `
 			up
 			rename w.stoker-old
 			+2s
@@ -122,7 +122,7 @@ func TestSetAside(t *testing.T) {
 			= held being-replaced
 			late:61s list running      # a step of the clock
 			= free`},
-		{"the way back without a way there", `
+		{"renamed back without an earlier rename", `
 			up
 			rename w w.stoker-old
 			= free`},

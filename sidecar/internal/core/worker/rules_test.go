@@ -15,7 +15,7 @@ func run(t *testing.T, scenarios []scenario) {
 	}
 }
 
-func TestWhatAnEndMeans(t *testing.T) {
+func TestExits(t *testing.T) {
 	run(t, []scenario{
 		{"rule 11: a crash is healed at once", `
 			up
@@ -248,7 +248,7 @@ func TestWhatAnEndMeans(t *testing.T) {
 	})
 }
 
-func TestEndsSeenAfterTheFact(t *testing.T) {
+func TestExitsObservedLater(t *testing.T) {
 	run(t, []scenario{
 		{"rule 8: no memory, a failure", `
 			given down=1

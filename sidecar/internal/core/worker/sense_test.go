@@ -12,7 +12,7 @@ import (
 
 func TestStarvedOrHung(t *testing.T) {
 	run(t, []scenario{
-		{"a failing probe: no question in the way", `
+		{"a failing probe: no starved question", `
 			given health cpus=0.1
 			up
 			unhealthy
@@ -41,7 +41,7 @@ func TestStarvedOrHung(t *testing.T) {
 			+1s
 			> stop 1
 			= reason starved`},
-		{"hung: at once, without the wait for company", `
+		{"hung: at once, without waiting for other workers", `
 			given health cpus=0.1
 			up
 			unhealthy timed-out
@@ -232,8 +232,8 @@ func TestPhases(t *testing.T) {
 	}
 }
 
-// TestLacking: short of CPU, and not by its own quota. The script delays the restart of such a worker as the fleet does.
-func TestLacking(t *testing.T) {
+// TestHostStarved: short of CPU, and not by its own quota. The script delays the restart of such a worker as the fleet does.
+func TestHostStarved(t *testing.T) {
 	const lacks = `
 			given health cpus=0.5
 			up

@@ -75,7 +75,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			+1h
 			> nothing
 			= held stopped-by-operator`},
-		{"rule 10: killed in Docker's wait, which came to nothing", `
+		{"rule 10: killed in Docker's restart delay, without a restart", `
 			given docker=always
 			up
 			mute die 1
@@ -340,7 +340,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			+1h
 			> nothing
 			= held stopped-by-operator`},
-		{"an old start in the replay does not wipe the slate", `
+		{"an old start in the replay does not reset the attempts", `
 			up
 			die 1
 			> start 1

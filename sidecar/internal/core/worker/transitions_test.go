@@ -114,7 +114,7 @@ func edges() []edge {
 	}
 }
 
-func TestDiagramIsTrue(t *testing.T) {
+func TestDiagramMatchesTable(t *testing.T) {
 	for _, e := range edges() {
 		require.NotEqual(t, e.from, e.to)
 		require.True(t, worker.Allowed(e.from, e.input, e.to), "%s on %q to %s", e.from, e.input, e.to)
