@@ -75,7 +75,7 @@ func (m *Machine) fillCollect(now time.Time, a *Action) {
 // onlyIfUnhealthy reports whether the stop is refused if the worker is healthy again. It is not once the command before the stop
 // was sent.
 func (m *Machine) onlyIfUnhealthy() bool {
-	return m.heal().Fault == FaultUnhealthy && !m.heal().BeforeStop && !m.failsOutside() // that the engine does not know of
+	return m.heal().Fault == FaultUnhealthy && !m.heal().BeforeStop && !m.failsOutside() // the engine has no record of it
 }
 
 // finishCollect applies what was collected. A failure to collect does not delay the stop.

@@ -113,7 +113,7 @@ func (g *garbage) answer(t *rapid.T) worker.Effects {
 			Missing:     rapid.IntRange(0, 99).Draw(t, "missing") == 99,
 		},
 	}
-	if g.flight != nil && rapid.IntRange(0, 99).Draw(t, "stranger") < 90 {
+	if g.flight != nil && rapid.IntRange(0, 99).Draw(t, "unrelated") < 90 {
 		o.Action, g.flight = *g.flight, nil
 	}
 	if rapid.IntRange(0, 99).Draw(t, "inspect") < 80 {

@@ -13,7 +13,7 @@ const oomWindow = 5 * time.Second
 const memoryReadingAge = time.Minute
 
 // outOfMemory handles the out-of-memory event. It comes before the exit that the kernel's kill causes, or, on a busy host, up to
-// half a second after it (engine 20.10.24): the two reach the engine on different ways. A heal that is open by then gets the
+// half a second after it (engine 20.10.24): the two reach the engine by different paths. A heal that is open by then gets the
 // right fault. If nothing exits, an inspect follows.
 func (m *Machine) outOfMemory(now time.Time, o Observation) {
 	m.life.oomAt = o.At

@@ -64,7 +64,7 @@ type Engine struct {
 	// Podman: there is no daemon whose shutdown ends containers. It sends no stop event before an exit, but records the request
 	// (docs/podman.md).
 	Podman bool
-	Caveat string // what a user has to know about this engine, in one line; empty if it behaves as documented in the README
+	Caveat string // one line for users about a deviation of this engine; empty if it behaves as documented in the README
 }
 
 // Title is the engine's version with its Caveat.
