@@ -410,8 +410,8 @@ func TestReach(t *testing.T) {
 func TestProbeView(t *testing.T) {
 	view := func(text string) worker.ProbeView { return play(t, text).m.View().Probe }
 	require.Equal(t, worker.HealthNone, view("given\nup").Status)
-	v := view("given probe=tcp://:1\nup\noutside refused nobody listens")
-	require.Equal(t, []any{worker.HealthStarting, "tcp://:1", "172.17.0.2:8000", "nobody listens", false}, []any{v.Status, v.Target.String(), v.Address, v.Detail, v.Impossible})
+	v := view("given probe=tcp://:1\nup\noutside refused connection refused")
+	require.Equal(t, []any{worker.HealthStarting, "tcp://:1", "172.17.0.2:8000", "connection refused", false}, []any{v.Status, v.Target.String(), v.Address, v.Detail, v.Impossible})
 	require.Equal(t, noon, v.Since)
 	v = view("given probe=tcp://:1\nup\noutside impossible no network")
 	require.Equal(t, []any{worker.HealthNone, "no network", true}, []any{v.Status, v.Detail, v.Impossible})
