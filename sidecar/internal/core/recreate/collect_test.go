@@ -16,7 +16,7 @@ func collecting(command ...string) Request {
 	return req
 }
 
-// What the stop destroys is collected right before it, once.
+// What the stop destroys is collected once, right before it.
 func TestCollectsBeforeTheStop(t *testing.T) {
 	e := newEngine(t)
 	r := e.run(collecting())
@@ -29,7 +29,7 @@ func TestCollectsBeforeTheStop(t *testing.T) {
 	require.Nil(t, e.actions[StopOld].Evidence, "of one step only")
 }
 
-// One that removes itself gives its name away before its stop, and keeps it while it is collected: a command may run for minutes.
+// A container with --rm gives up its name before its stop, and keeps it during collecting: a command may run for minutes.
 func TestCollectsBeforeTheNameIsGivenAway(t *testing.T) {
 	e := newEngine(t)
 	e.has[oldID].AutoRemove = true
@@ -38,9 +38,9 @@ func TestCollectsBeforeTheNameIsGivenAway(t *testing.T) {
 	require.Equal(t, []string{string(Compare), string(CollectOld), string(RenameOld), string(StopOld)}, e.steps[at-1:at+3])
 }
 
-// That it fails, in whichever way, costs the evidence and nothing else.
+// A failure to collect loses the evidence and has no other effect.
 func TestCollectingThatFails(t *testing.T) {
-	for _, f := range []fault{unanswered, unheard, late, denied, unreachable} {
+	for _, f := range []fault{unanswered, lostAnswer, late, denied, unreachable} {
 		e := newEngine(t)
 		e.faults = func(step Step, _ int) fault {
 			if step == CollectOld {
@@ -64,7 +64,8 @@ func countOf(all []string, one string) (n int) {
 	return n
 }
 
-// A command that ends the worker is its stop. Without a command such an end was somebody else's, and the recreate is not done.
+// A command that ends the worker is its stop. Without a command such an exit was caused by another client, and the recreate is
+// not carried out.
 func TestWorkerThatEndsWhileItIsCollected(t *testing.T) {
 	for _, command := range []string{"", "kill"} {
 		e := newEngine(t)

@@ -21,40 +21,40 @@ const (
 
 var noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
-// fault is what goes wrong with one call.
+// fault is a failure of one call.
 type fault uint8
 
 const (
 	works       fault = iota
 	unanswered        // the call has no effect, and no answer
-	unheard           // it works, and its answer is lost with the inspects behind it
-	late              // it works, and only the inspects behind it are answered
-	denied            // the engine says no
-	unreachable       // the engine cannot be asked
-	ignored           // the engine says yes, and nothing changes
+	lostAnswer        // the call takes effect, and its answer and the inspects after it are lost
+	late              // the call takes effect, and only the inspects after it are answered
+	denied            // the engine refuses
+	unreachable       // the engine cannot be reached
+	ignored           // the engine reports success, and nothing changes
 )
 
-// engine carries out the steps of transactions on containers that it has by their IDs.
+// engine carries out the steps of transactions on its containers.
 type engine struct {
 	t       *testing.T
 	now     time.Time
 	has     map[string]*worker.Snapshot
 	steps   []string
 	faults  func(step Step, nth int) fault
-	before  func(tx *Transaction, step Step) // what somebody else does before a step reaches the engine
+	before  func(tx *Transaction, step Step) // what another client does before a step reaches the engine
 	plan    worker.Plan
-	endNew  int                    // exit code with which the new container ends at once; 0 for not
+	endNew  int                    // exit code with which the new container exits at once; 0 for none
 	lag     time.Duration          // of each call
 	actions map[Step]worker.Action // the last one of each step
 	stream  []streamed             // events on their way, oldest first
-	behind  time.Duration          // of the stream, where exits are told
+	behind  time.Duration          // delay of the stream, which carries exits
 }
 
-// streamed is an event that the stream tells later.
+// streamed is an event that the stream delivers later.
 type streamed struct {
-	at       time.Time // when it is told
+	at       time.Time // when it is delivered
 	id       string
-	operator bool      // an operator's signal, and not an exit
+	operator bool      // an operator's signal, not an exit
 	ended    time.Time // of an exit
 }
 
@@ -83,7 +83,7 @@ func request() Request {
 	return Request{Action: worker.Action{ID: 1, Key: "w", StopArgs: worker.StopArgs{Grace: grace}}, OldID: oldID, Owner: mine}
 }
 
-// find is the container that has an ID or a name.
+// find returns the container with an ID or a name.
 func (e *engine) find(ref string) *worker.Snapshot {
 	for id, c := range e.has {
 		if id == ref || string(c.Key) == ref {
@@ -93,13 +93,13 @@ func (e *engine) find(ref string) *worker.Snapshot {
 	return nil
 }
 
-// run takes a transaction to its end.
+// run runs a transaction to its end.
 func (e *engine) run(req Request) Result {
 	tx := New(e.now, req)
 	return e.resume(tx, 1_000)
 }
 
-// resume takes a transaction on by so many calls at most, as if Stoker died after them.
+// resume runs a transaction by at most that many calls, as if Stoker crashed after them.
 func (e *engine) resume(tx *Transaction, calls int) Result {
 	for turns := 0; !tx.Over() && calls > 0; turns++ {
 		require.Less(e.t, turns, 5_000, "the transaction does not end: %v", e.steps)
@@ -110,7 +110,7 @@ func (e *engine) resume(tx *Transaction, calls int) Result {
 			}
 			e.now = later(e.now, due)
 		}
-		e.tell(tx)
+		e.deliver(tx)
 		a := tx.Next(e.now)
 		if a == nil {
 			continue
@@ -130,21 +130,21 @@ func (e *engine) do(a worker.Action) worker.Outcome {
 	e.actions[step] = a
 	e.now = e.now.Add(e.lag)
 	out := worker.Outcome{Action: a, Result: worker.Done, Answer: worker.Answer{Report: &worker.StepReport{Sent: a.Call.Do != worker.CallInspect}}}
-	if f == works || f == unheard || f == late {
+	if f == works || f == lostAnswer || f == late {
 		if why := e.call(a.Call, out.Report); why != "" {
 			out.Result, out.Err = worker.Failed, why
 		}
 	}
 	switch f {
 	case works, ignored:
-	case unanswered, unheard, late:
+	case unanswered, lostAnswer, late:
 		out.Result, out.Err = worker.Unknown, "no answer"
 	case denied:
 		out.Result, out.Err = worker.Failed, "no"
 	case unreachable:
 		out.Result, out.Err, out.Unreachable, out.Report.Sent = worker.Failed, "no connection", true, false
 	}
-	if f == unanswered || f == unheard || f == unreachable {
+	if f == unanswered || f == lostAnswer || f == unreachable {
 		out.Report.NewID = ""
 		return out
 	}
@@ -157,7 +157,7 @@ func (e *engine) do(a worker.Action) worker.Outcome {
 	return out
 }
 
-// call changes what the engine has, or says why not.
+// call applies a call, or returns why not.
 func (e *engine) call(c *worker.RecreateCall, report *worker.StepReport) string {
 	one := e.has[c.ID]
 	switch c.Do {
@@ -213,8 +213,8 @@ func (e *engine) create(c *worker.RecreateCall, report *worker.StepReport) strin
 	return ""
 }
 
-// tell brings the events that are due to a transaction.
-func (e *engine) tell(tx *Transaction) {
+// deliver delivers the due events to a transaction.
+func (e *engine) deliver(tx *Transaction) {
 	for len(e.stream) > 0 && !e.stream[0].at.After(e.now) {
 		next := e.stream[0]
 		e.stream = e.stream[1:]
@@ -226,7 +226,7 @@ func (e *engine) tell(tx *Transaction) {
 	}
 }
 
-// operatorStop stops a container, of which the stream tells later.
+// operatorStop stops a container; the event follows later.
 func (e *engine) operatorStop(id string) {
 	e.stream = append(e.stream, streamed{at: e.now.Add(e.behind), id: id, operator: true})
 	e.stop(id)
@@ -253,7 +253,7 @@ func (e *engine) stop(id string) {
 	}
 }
 
-// running are the names of the containers that run, sorted.
+// running returns the names of the running containers, sorted.
 func (e *engine) running() []string {
 	var names []string
 	for _, c := range e.has {
@@ -265,7 +265,7 @@ func (e *engine) running() []string {
 	return names
 }
 
-// names are the names of all containers, sorted.
+// names returns the names of all containers, sorted.
 func (e *engine) names() []string {
 	names := []string{}
 	for _, c := range e.has {

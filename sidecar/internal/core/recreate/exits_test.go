@@ -10,7 +10,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// An operator stops the container that is the worker, and the event stream is seconds behind: nothing is started.
+// An operator stops the worker's container, and the event stream is seconds late: nothing is started.
 func TestOperatorStopsAndStreamIsBehind(t *testing.T) {
 	for nth := range len(straight) - 1 {
 		t.Run(fmt.Sprint(nth, straight[nth]), func(t *testing.T) {
@@ -41,7 +41,7 @@ func TestOperatorStopsAndStreamIsBehind(t *testing.T) {
 	}
 }
 
-// An exit that the stream tells is waited for no longer than until then; one that it never tells costs a bounded wait.
+// The wait for an exit ends with its event; a lost event costs a bounded wait.
 func TestWaitForExit(t *testing.T) {
 	took := func(behind time.Duration, followed bool) time.Duration {
 		e, req := newEngine(t), request()
@@ -56,7 +56,7 @@ func TestWaitForExit(t *testing.T) {
 	require.Equal(t, none+exitNoticeLimit, took(0, true), "the event was lost")
 }
 
-// A stop for which the engine's own default counts may take as long as the engine's may.
+// A stop with the engine's default grace may take as long as that default.
 func TestWaitForTheEnginesGrace(t *testing.T) {
 	for wait, want := range map[time.Duration]time.Duration{0: engineGrace, 10 * time.Minute: 10 * time.Minute} {
 		e, req := newEngine(t), request()

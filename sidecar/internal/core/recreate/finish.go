@@ -9,7 +9,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Finish takes in what became of the step under way.
+// Finish applies the outcome of the step under way.
 func (t *Transaction) Finish(now time.Time, o worker.Outcome) {
 	step := t.sent
 	t.busy, t.sent, t.at = false, Finished, now
@@ -33,11 +33,11 @@ func (t *Transaction) Finish(now time.Time, o worker.Outcome) {
 	}
 }
 
-// refusal is a recreate that is not done for what was found on the engine.
+// refusal is a recreate that is not carried out because of the state on the engine.
 type refusal struct {
 	why string
-	// changed: the container is not, or no longer, as it was decided on. Otherwise it will be refused again until somebody sees
-	// to it.
+	// changed: the container differs from the one that was decided on. Otherwise the recreate is refused again until an operator
+	// changes something.
 	changed bool
 }
 
@@ -50,11 +50,11 @@ func (u unstable) Error() string { return u.why }
 
 var (
 	errUnderWay = errors.New("it is being recreated already")
-	errStopped  = refusal{why: "somebody stopped the worker meanwhile", changed: true}
-	errRemoved  = refusal{why: "somebody removed the worker meanwhile", changed: true}
-	errChanged  = refusal{why: "somebody else stopped, started, renamed or removed the container meanwhile", changed: true}
-	// errInterference is a transaction that ends otherwise although none of its steps failed.
-	errInterference = errors.New("somebody else removed or renamed a container of the transaction")
+	errStopped  = refusal{why: "an operator stopped the worker meanwhile", changed: true}
+	errRemoved  = refusal{why: "an operator removed the worker meanwhile", changed: true}
+	errChanged  = refusal{why: "another client stopped, started, renamed or removed the container meanwhile", changed: true}
+	// errInterference is the error of a transaction that fails although none of its steps did.
+	errInterference = errors.New("another client removed or renamed a container of the transaction")
 	errLeft         = errors.New("it was left unfinished, and was undone")
 )
 
@@ -79,12 +79,12 @@ func failure(step Step, o worker.Outcome) error {
 	return fmt.Errorf("%s: %s", step, o.Err)
 }
 
-// answered reports whether the engine itself said no. Without an answer the call may have been done, or may be yet.
+// answered reports whether the engine itself refused. Without an answer the call may have been carried out, or may be later.
 func answered(o worker.Outcome) bool {
 	return o.Result == worker.Refused || o.Result == worker.Failed && !o.Unreachable
 }
 
-// finishStep takes in one step of a run.
+// finishStep applies the outcome of one step of a run.
 func (t *Transaction) finishStep(now time.Time, step Step, o worker.Outcome, report *worker.StepReport) {
 	t.noteReport(step, o, report)
 	observed := report.Seen != nil
@@ -105,7 +105,7 @@ func (t *Transaction) finishStep(now time.Time, step Step, o worker.Outcome, rep
 	}
 }
 
-// noteReport keeps what a step has found beside the state.
+// noteReport records what a step found besides the state.
 func (t *Transaction) noteReport(step Step, o worker.Outcome, report *worker.StepReport) {
 	if report.Sent {
 		t.result.Untouched = false
@@ -128,7 +128,7 @@ func (t *Transaction) noteReport(step Step, o worker.Outcome, report *worker.Ste
 		t.state.Todo = t.state.Todo[1:]
 		t.state.Complete = len(t.state.Todo) == 0
 	case step == CollectOld:
-		t.state.Collect = false // whatever came of it
+		t.state.Collect = false // whatever the result
 	case step == StartNew && done:
 		t.run.started = true
 	case step == RenameNew && done:
@@ -176,14 +176,14 @@ func (t *Transaction) observe(seen map[string]worker.Snapshot) {
 	t.noteRemovals(newWas, oldWas)
 }
 
-// lost says which containers vanished without having been removed by the transaction.
+// lost records that containers vanished without the transaction having removed them.
 type lost struct {
 	any    bool
-	itself bool // it may have been its own end (--rm)
+	itself bool // the engine may have removed it after its exit (--rm)
 }
 
-// noteRemovals finds out whether somebody has removed the container that was the worker: the old one while the new one never
-// ran, or the new one while it had the name.
+// noteRemovals checks whether another client removed the container that was the worker: the old one while the new one never ran,
+// or the new one while it had the name.
 func (t *Transaction) noteRemovals(newWas, oldWas *Container) {
 	going := func(c *Container) bool { return c == nil || c.Status == worker.StatusRemoving }
 	note := func(was, now *Container) {
@@ -200,8 +200,8 @@ func (t *Transaction) noteRemovals(newWas, oldWas *Container) {
 	t.judgeRemoval()
 }
 
-// judgeRemoval: the removal of a worker is the operator's, unless its own end did it, or its label brings it back; both do not hold for
-// one that was stopped first.
+// judgeRemoval decides whether an operator removed the worker. The removal is not an operator's if the container removed itself
+// (--rm) or its label asks for a recreate; both apply only to a worker that was not stopped first.
 func (t *Transaction) judgeRemoval() {
 	kept := t.run.lost.itself || t.req.KeepRemoved
 	t.state.OperatorRemoved = t.run.lost.any && (t.state.OperatorStopped || !kept)

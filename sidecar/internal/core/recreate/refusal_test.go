@@ -11,13 +11,13 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// What is found at the first inspect may forbid the recreate: then nothing is sent.
+// The first inspect may forbid the recreate: then nothing is sent.
 func TestRefusals(t *testing.T) {
 	down := func(e *engine, _ *Request) { e.stop(oldID) }
 	for name, c := range map[string]struct {
 		arrange func(e *engine, req *Request)
 		want    Ending
-		says    string
+		text    string
 	}{
 		"it is paused":        {func(e *engine, _ *Request) { e.has[oldID].Status = worker.StatusPaused }, Refused, "paused"},
 		"it has another name": {func(e *engine, _ *Request) { e.has[oldID].Key = "v" }, Refused, "is called v now, not w"},
@@ -35,14 +35,14 @@ func TestRefusals(t *testing.T) {
 		"it is healthy again": {func(e *engine, r *Request) {
 			e.has[oldID].Health, r.Expect = worker.HealthHealthy, &Expectation{OnlyIfUnhealthy: true}
 		}, Refused, "its health is healthy"},
-		"the temporary name is taken":            {func(e *engine, _ *Request) { e.add("third", "w.stoker-new") }, Refused, "the name w.stoker-new is needed"},
-		"the backup name is taken":               {func(e *engine, _ *Request) { e.add("third", "w.stoker-old") }, Refused, "the name w.stoker-old is needed"},
-		"it is gone, and nothing is known of it": {func(e *engine, _ *Request) { delete(e.has, oldID) }, Refused, "its definition is not known"},
+		"the temporary name is taken":     {func(e *engine, _ *Request) { e.add("third", "w.stoker-new") }, Refused, "the name w.stoker-new is needed"},
+		"the backup name is taken":        {func(e *engine, _ *Request) { e.add("third", "w.stoker-old") }, Refused, "the name w.stoker-old is needed"},
+		"it is gone without a definition": {func(e *engine, _ *Request) { delete(e.has, oldID) }, Refused, "its definition is not known"},
 		"it is gone, and another has its name": {func(e *engine, r *Request) {
 			delete(e.has, oldID)
 			e.add("third", "w")
 			r.Definition = []byte("old")
-		}, Refused, "somebody else recreated the worker"},
+		}, Refused, "another client recreated the worker"},
 		"the engine cannot be asked": {func(e *engine, _ *Request) {
 			e.faults = func(Step, int) fault { return unreachable }
 		}, Unknown, "no connection"},
@@ -52,14 +52,14 @@ func TestRefusals(t *testing.T) {
 			c.arrange(e, &req)
 			r := e.run(req)
 			require.Equal(t, c.want, r.Ending)
-			require.ErrorContains(t, r.Err, c.says)
+			require.ErrorContains(t, r.Err, c.text)
 			require.True(t, r.Untouched)
 			require.Len(t, e.steps, 1)
 		})
 	}
 }
 
-// What the expectation allows is recreated.
+// A container that matches the expectation is recreated.
 func TestExpected(t *testing.T) {
 	for name, arrange := range map[string]func(e *engine, req *Request){
 		"it runs": func(_ *engine, r *Request) { r.Expect = &Expectation{StartedAt: noon.Add(-time.Hour)} },
@@ -71,7 +71,7 @@ func TestExpected(t *testing.T) {
 			r.Expect = &Expectation{OnlyIfUnhealthy: true}
 		},
 		"it removes itself when it is stopped": func(e *engine, _ *Request) { e.has[oldID].AutoRemove = true },
-		"it is gone, and its definition is known": func(e *engine, r *Request) {
+		"it is gone, with a definition": func(e *engine, r *Request) {
 			delete(e.has, oldID)
 			r.Definition, r.Expect = []byte("old"), &Expectation{Gone: true}
 		},
@@ -92,7 +92,7 @@ func TestExpected(t *testing.T) {
 	}
 }
 
-// A recreate whose result did not become known is not done again.
+// A recreate whose result was not recorded is not repeated.
 func TestDoneBefore(t *testing.T) {
 	e := newEngine(t)
 	first := e.run(request())
@@ -107,12 +107,12 @@ func TestDoneBefore(t *testing.T) {
 	require.Equal(t, first.ID, nothing.Holder.ID)
 }
 
-// A container under the temporary name is this transaction's own where both of its labels say so.
+// A container under the temporary name belongs to this transaction if both of its labels match.
 func TestNewOneIsKnownByItsLabels(t *testing.T) {
 	e := newEngine(t)
 	e.faults = func(s Step, _ int) fault {
 		if s == CreateNew {
-			return unheard
+			return lostAnswer
 		}
 		return works
 	}
@@ -133,7 +133,7 @@ func TestNewOneIsKnownByItsLabels(t *testing.T) {
 	}
 }
 
-// A call without an answer may work yet: its effect is looked for, a second apart. Where nothing was sent, or the call does not
+// A call without an answer may still take effect: the state is inspected every second. If nothing was sent, or the call does not
 // touch the worker, one inspect is enough.
 func TestEffectIsLookedFor(t *testing.T) {
 	for _, c := range []struct {
@@ -164,7 +164,7 @@ func TestEffectIsLookedFor(t *testing.T) {
 	}
 }
 
-// unfinished leaves a transaction of another owner behind, after so many calls.
+// unfinished leaves a transaction of another owner after that many calls.
 func unfinished(t *testing.T, owner string, calls int) *engine {
 	t.Helper()
 	e, req := newEngine(t), request()
@@ -173,7 +173,7 @@ func unfinished(t *testing.T, owner string, calls int) *engine {
 	return e
 }
 
-// Another Stoker's transaction is left alone for ten minutes, unless that Stoker is a container that does not run any more.
+// Another Stoker's transaction is left alone for ten minutes, unless that Stoker is a container that no longer runs.
 func TestAnotherStokers(t *testing.T) {
 	stoker := strings.Repeat("5", 64)
 	for name, c := range map[string]struct {
@@ -188,7 +188,7 @@ func TestAnotherStokers(t *testing.T) {
 		"of a container that runs":                 {stoker + "/x", time.Minute, worker.StatusRunning, Busy},
 		"of a container that is paused":            {stoker, time.Minute, worker.StatusPaused, Busy},
 		"of a container that is restarted":         {stoker, time.Minute, worker.StatusRestarting, Busy},
-		"of a container that ended":                {stoker + "/x", time.Minute, worker.StatusExited, Done},
+		"of a container that exited":               {stoker + "/x", time.Minute, worker.StatusExited, Done},
 		"of a container that is gone":              {stoker, time.Minute, "", Done},
 		"of this Stoker":                           {mine, time.Minute, "", Done},
 	} {
@@ -202,7 +202,7 @@ func TestAnotherStokers(t *testing.T) {
 					one.Created = e.now
 				}
 			}
-			e.now = e.now.Add(c.after - 2*e.lag) // it is decided on after the second inspect
+			e.now = e.now.Add(c.after - 2*e.lag) // the decision follows the second inspect
 			r := e.run(request())
 			require.Equal(t, c.want, r.Ending, "%v", e.steps)
 			if c.want == Busy {
@@ -213,14 +213,15 @@ func TestAnotherStokers(t *testing.T) {
 	}
 }
 
-// Another Stoker renames its new container between two inspects of a search, which misses it under both names. What the next step finds counts.
+// Another Stoker renames its new container between two inspects of a search, which misses it under both names. The next step
+// decides.
 func TestMissedWhileItWasRenamed(t *testing.T) {
 	for name, c := range map[string]struct {
 		then func(e *engine, made *worker.Snapshot)
 		want Ending
 	}{
 		"the transaction goes on": {func(e *engine, made *worker.Snapshot) { e.has[made.ID] = made }, Busy},
-		"it is undone, for an operator stopped the worker": {func(e *engine, _ *worker.Snapshot) {
+		"it is rolled back, because an operator stopped the worker": {func(e *engine, _ *worker.Snapshot) {
 			e.has[oldID].Key, e.has[oldID].Status = "w", worker.StatusExited
 		}, Nothing},
 	} {
@@ -248,15 +249,15 @@ func TestMissedWhileItWasRenamed(t *testing.T) {
 	}
 }
 
-// What the engine's clock says of a lease counts, not Stoker's.
+// A lease expires by the engine's clock, not by Stoker's.
 func TestLeaseOnTheEnginesClock(t *testing.T) {
 	e, req := unfinished(t, "host/1", 7), request()
 	req.Skew = ownersLease
 	require.Equal(t, Done, e.run(req).Ending)
 }
 
-// A container without the labels of a transaction is nobody's leftover, whatever its name.
-func TestStrangersNames(t *testing.T) {
+// A container without the labels of a transaction is no leftover, whatever its name.
+func TestUnmarkedContainers(t *testing.T) {
 	e := newEngine(t)
 	other := e.add("third", "w.stoker-new")
 	other.Labels = map[string]string{worker.MarkOf: oldID, worker.MarkName: "another"}
@@ -264,7 +265,7 @@ func TestStrangersNames(t *testing.T) {
 	require.Contains(t, e.names(), "w.stoker-new")
 }
 
-// A container that was set aside has its name back when nothing else is left of its transaction.
+// A renamed old container gets its name back if nothing else is left of its transaction.
 func TestOnlyTheBackupIsLeft(t *testing.T) {
 	e := unfinished(t, mine, 7)
 	for id, one := range e.has {
@@ -296,7 +297,7 @@ func TestNameTakenMeanwhile(t *testing.T) {
 	require.Equal(t, oldID, r.Leftover)
 }
 
-// Somebody else changes the old container before the transaction has touched it: it is left as it is.
+// Another client changes the old container before the transaction touches it: it is left unchanged.
 func TestChangedMeanwhile(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(old *worker.Snapshot)
@@ -324,7 +325,7 @@ func TestChangedMeanwhile(t *testing.T) {
 	}
 }
 
-// A proxy that forbids the create does so at every try: the worker is not touched.
+// A proxy that blocks the create always does: the worker is not touched.
 func TestForbiddenCreate(t *testing.T) {
 	e := newEngine(t)
 	tx := New(e.now, request())

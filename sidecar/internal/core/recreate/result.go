@@ -9,7 +9,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Ending says how things stand after a transaction.
+// Ending is the state after a transaction.
 type Ending string
 
 // The endings.
@@ -20,36 +20,36 @@ const (
 	Refused Ending = "refused"
 	// Busy: another Stoker is recreating this worker. Nothing was touched.
 	Busy Ending = "busy"
-	// Undone: something failed, and the old container has its name back, or never lost it. If it ran it runs again, unless Err
-	// says why not.
+	// Undone: something failed, and the old container has its name back, or never lost it. If it ran, it runs again, unless Err
+	// explains why not.
 	Undone Ending = "undone"
 	// Unproven: there was no old container to go back to. The new one has the name and was not seen to stay up.
 	Unproven Ending = "unproven"
-	// Lost: there was no old container, and no new one came to be, or it is gone already (--rm), or an operator removed the
-	// worker. The definition is all there is.
+	// Lost: there was no old container, and no new one was created, or it is already gone (--rm), or an operator removed the
+	// worker. Only the definition is left.
 	Lost Ending = "lost"
-	// Unknown: the engine could not be asked any more, or did not do what it reported. A later transaction goes on.
+	// Unknown: the engine could not be asked any more, or did not do what it reported. A later transaction continues.
 	Unknown Ending = "unknown"
 	// Nothing: a ResumeOnly transaction found nothing unfinished.
 	Nothing Ending = "nothing"
 )
 
-// Result is what became of a transaction.
+// Result is the result of a transaction.
 type Result struct {
 	Ending  Ending
 	OldID   string
-	ID      string // of the container that has the name now; empty when none is known
+	ID      string // of the container that has the name now; empty if unknown
 	Holder  *worker.Snapshot
 	Err     error     // why it is not Done, or why there is a Leftover
 	Notes   []string  // how the new container differs from the old one
-	EndedAt time.Time // of the old container's last life, the engine's clock
+	EndedAt time.Time // of the old container's last incarnation, the engine's clock
 	// Gone: there was no old container at the first inspect.
 	Gone bool
-	// Untouched: nothing was sent that changes anything.
+	// Untouched: no request that changes anything was sent.
 	Untouched bool
-	// OperatorStopped: an operator stopped or removed the worker meanwhile, so that nothing was started.
+	// OperatorStopped: an operator stopped or removed the worker meanwhile, so nothing was started.
 	OperatorStopped bool
-	// Leftover is the old container, under its backup name, where it could not be removed.
+	// Leftover is the old container under its backup name if it could not be removed.
 	Leftover    string
 	unreachable bool
 	forbidden   bool
@@ -58,7 +58,7 @@ type Result struct {
 // Result is valid once the transaction is Over.
 func (t *Transaction) Result() Result { return t.result }
 
-// end is the end of a run that has not got as far as to create anything.
+// end ends a run that has not created anything.
 func (t *Transaction) end(e Ending) {
 	r := &t.result
 	r.Ending, r.Err, r.Gone = e, t.run.trouble.why, t.run.gone
@@ -80,14 +80,14 @@ func (t *Transaction) setHolder(id string) {
 	}
 }
 
-// unasked: the engine could not be asked before anything was sent.
+// unasked ends the run: the engine could not be asked before anything was sent.
 func (t *Transaction) unasked(o worker.Outcome) {
 	t.run.trouble.why = fmt.Errorf("%s: %s", InspectState, o.Err)
 	t.run.trouble.unreachable = o.Unreachable
 	t.end(Unknown)
 }
 
-// nothing: a ResumeOnly transaction is over, or never had anything to do.
+// nothing ends a ResumeOnly transaction that is done or had nothing to do.
 func (t *Transaction) nothing(report *worker.StepReport) {
 	if t.repeat.rounds > 0 {
 		t.phase = over
@@ -100,7 +100,7 @@ func (t *Transaction) nothing(report *worker.StepReport) {
 	t.phase = over
 }
 
-// uncreated is the end of a run without a new container.
+// uncreated ends a run without a new container.
 func (t *Transaction) uncreated(err error) {
 	trouble := &t.run.trouble
 	if trouble.why == nil {
@@ -123,7 +123,7 @@ func (t *Transaction) uncreated(err error) {
 	}
 }
 
-// unfinished is a way back that could not be taken to its end.
+// unfinished ends a rollback that could not be completed.
 func (t *Transaction) unfinished(err error) {
 	r, trouble := &t.result, t.run.trouble
 	r.Ending, r.Err, r.Gone = Unknown, err, t.run.gone
@@ -138,7 +138,7 @@ func (t *Transaction) unfinished(err error) {
 	t.finishRun()
 }
 
-// conclude says what the last state means.
+// conclude derives the result from the last state.
 func (t *Transaction) conclude() {
 	r, trouble := &t.result, &t.run.trouble
 	r.OldID, r.Gone = t.run.oldID, t.run.gone
@@ -166,9 +166,9 @@ func (t *Transaction) ending() Ending {
 	switch {
 	case s.New != nil && s.Verified:
 		return Done
-	case s.place(s.New) == atName, s.New != nil && s.place(s.New) == elsewhere && !s.Old.usable(): // renamed by somebody
+	case s.place(s.New) == atName, s.New != nil && s.place(s.New) == elsewhere && !s.Old.usable(): // renamed by another client
 		return Unproven
-	case s.place(s.New) == atTemporary, t.run.trouble.unsure && s.Touched: // what was not answered may be done yet
+	case s.place(s.New) == atTemporary, t.run.trouble.unsure && s.Touched: // an unanswered call may still take effect
 		return Unknown
 	case s.taken():
 		t.run.trouble.why = changedf("container %s has the name %s now", s.Holder, s.Name)
@@ -183,8 +183,8 @@ func (t *Transaction) ending() Ending {
 	return Lost
 }
 
-// finishRun goes on after an earlier transaction was dealt with: with the recreate that was asked for where the old container
-// is the worker again; and with another search where there was none asked for, as a lost race may have left one of each kind.
+// finishRun continues after an earlier transaction was resolved. If the old container is the worker again, the requested recreate
+// follows. If no recreate was requested, another search follows: a lost race may have left one leftover of each kind.
 func (t *Transaction) finishRun() {
 	adopted := t.run.resumed && t.result.Ending != Busy
 	t.phase = over
@@ -208,7 +208,7 @@ func (t *Transaction) restart(p phase) {
 	t.begin(t.at, t.req.OldID, "")
 }
 
-// Outcome puts a result into the words of an action.
+// Outcome converts a result into the outcome of an action.
 func (r Result) Outcome(a worker.Action) worker.Outcome {
 	out := worker.Outcome{Action: a, Answer: worker.Answer{Snapshot: r.holder(), EndedAt: r.EndedAt}, Failure: worker.Failure{Err: r.text()}}
 	switch {
@@ -223,7 +223,7 @@ func (r Result) Outcome(a worker.Action) worker.Outcome {
 		out.Result, out.Snapshot = worker.Refused, nil
 	case r.Ending == Refused:
 		r.refused(a, &out)
-	case r.Untouched: // a question was not answered, or with a no
+	case r.Untouched: // a call was unanswered or refused
 		out.Result, out.Unreachable, out.CannotRecreate = worker.Failed, r.unreachable, r.forbidden
 	default: // Undone, Lost
 		out.Result, out.Missing = worker.Failed, r.Ending == Lost
@@ -232,7 +232,7 @@ func (r Result) Outcome(a worker.Action) worker.Outcome {
 	return out
 }
 
-// refused tells what may be otherwise at the next inspect from what will not.
+// refused separates refusals that the next inspect may lift from permanent ones.
 func (r Result) refused(a worker.Action, out *worker.Outcome) {
 	switch {
 	case r.Gone && len(a.Definition) == 0 && r.Untouched:
@@ -246,7 +246,7 @@ func (r Result) refused(a worker.Action, out *worker.Outcome) {
 	}
 }
 
-// holder is the worker's container as the transaction left it; nil when somebody else's has its name, or none.
+// holder is the worker's container after the transaction; nil if another container has its name, or none.
 func (r Result) holder() *worker.Snapshot {
 	if r.ID != r.OldID && r.Ending != Done && r.Ending != Unproven && r.Ending != Nothing {
 		return nil
@@ -254,7 +254,7 @@ func (r Result) holder() *worker.Snapshot {
 	return r.Holder
 }
 
-// text is what people should know of a transaction, also of one that succeeded.
+// text is the text for people about a transaction, also about one that succeeded.
 func (r Result) text() string {
 	var all []string
 	if r.Err != nil {

@@ -10,7 +10,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// How a transaction ended, in the words of an action.
+// The result of a transaction as the outcome of an action.
 func TestOutcome(t *testing.T) {
 	const old = "old"
 	no := errors.New("no")
@@ -21,7 +21,7 @@ func TestOutcome(t *testing.T) {
 		snapshot bool
 	}{
 		"done": {Result{Ending: Done}, worker.Outcome{Result: worker.Done}, true},
-		"done, with something to tell": {
+		"done, with a note": {
 			Result{Ending: Done, Err: no, Leftover: "abc", Notes: []string{"Config.Image: by ID"}},
 			worker.Outcome{Result: worker.Done, Failure: worker.Failure{Err: "no; the old container abc still exists; Config.Image: by ID"}}, true,
 		},
@@ -33,20 +33,20 @@ func TestOutcome(t *testing.T) {
 		"gone and forgotten": {
 			Result{Ending: Refused, Err: refusal{why: "gone"}, Gone: true}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Missing: true, Err: "gone"}}, false,
 		},
-		"changed":      {Result{Ending: Refused, Err: changed}, worker.Outcome{Result: worker.Refused, Failure: worker.Failure{Err: "inspect: it is paused"}}, true},
-		"a stranger":   {Result{Ending: Refused, Err: changed, ID: "other"}, worker.Outcome{Result: worker.Refused, Failure: worker.Failure{Err: "inspect: it is paused"}}, false},
-		"busy":         {Result{Ending: Busy, Err: no}, worker.Outcome{Result: worker.Refused, Failure: worker.Failure{Err: "no"}}, false},
-		"undone":       {Result{Ending: Undone, Err: no}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}}, true},
-		"stopped":      {Result{Ending: Undone, Err: no, OperatorStopped: true}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{OperatorStopped: true, Err: "no"}}, true},
-		"lost":         {Result{Ending: Lost, Err: no, ID: "none"}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Missing: true, Err: "no"}}, false},
-		"unknown":      {Result{Ending: Unknown, Err: no, ID: "none"}, worker.Outcome{Result: worker.Unknown, Failure: worker.Failure{Err: "no"}}, false},
-		"no engine":    {Result{Ending: Unknown, Err: no, ID: "none", Untouched: true, unreachable: true}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Unreachable: true, Err: "no"}}, false},
-		"a proxy's no": {Result{Ending: Undone, Err: no, Untouched: true, forbidden: true}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{CannotRecreate: true, Err: "no"}}, true},
+		"changed":           {Result{Ending: Refused, Err: changed}, worker.Outcome{Result: worker.Refused, Failure: worker.Failure{Err: "inspect: it is paused"}}, true},
+		"another container": {Result{Ending: Refused, Err: changed, ID: "other"}, worker.Outcome{Result: worker.Refused, Failure: worker.Failure{Err: "inspect: it is paused"}}, false},
+		"busy":              {Result{Ending: Busy, Err: no}, worker.Outcome{Result: worker.Refused, Failure: worker.Failure{Err: "no"}}, false},
+		"undone":            {Result{Ending: Undone, Err: no}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}}, true},
+		"stopped":           {Result{Ending: Undone, Err: no, OperatorStopped: true}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{OperatorStopped: true, Err: "no"}}, true},
+		"lost":              {Result{Ending: Lost, Err: no, ID: "none"}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Missing: true, Err: "no"}}, false},
+		"unknown":           {Result{Ending: Unknown, Err: no, ID: "none"}, worker.Outcome{Result: worker.Unknown, Failure: worker.Failure{Err: "no"}}, false},
+		"no engine":         {Result{Ending: Unknown, Err: no, ID: "none", Untouched: true, unreachable: true}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Unreachable: true, Err: "no"}}, false},
+		"a proxy's no":      {Result{Ending: Undone, Err: no, Untouched: true, forbidden: true}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{CannotRecreate: true, Err: "no"}}, true},
 		"a proxy's no, after something was sent": {
 			Result{Ending: Undone, Err: no, forbidden: true}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{CannotRecreate: true, Err: "no"}}, true,
 		},
-		"lost, and a proxy said no": {Result{Ending: Lost, Err: no, ID: "none", forbidden: true}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Missing: true, Err: "no"}}, false},
-		"unproven, with something to tell": {
+		"lost, and a proxy refused": {Result{Ending: Lost, Err: no, ID: "none", forbidden: true}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Missing: true, Err: "no"}}, false},
+		"unproven, with a note": {
 			Result{Ending: Unproven, Notes: []string{"Config.Image: by ID"}}, worker.Outcome{Result: worker.Done, Failure: worker.Failure{Err: "Config.Image: by ID"}}, true,
 		},
 		"nothing to do": {Result{Ending: Nothing}, worker.Outcome{Result: worker.Done}, true},

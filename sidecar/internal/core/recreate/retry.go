@@ -15,7 +15,7 @@ const (
 	manyTries   = 5 // of a step that nothing can replace
 )
 
-// lookFailed: the engine could not be asked. On the way forward that is a reason to go back; on the way back it may return.
+// lookFailed handles a failed inspect. On the way forward it causes a rollback; during a rollback the engine may come back.
 func (t *Transaction) lookFailed(now time.Time, err error) {
 	if !t.state.Rollback && !t.state.Verified && t.run.trouble.why == nil {
 		t.rollBack(now, err)
@@ -24,8 +24,8 @@ func (t *Transaction) lookFailed(now time.Time, err error) {
 	t.at = now.Add(lookPause)
 }
 
-// stepFailed finds out whether a step was done although its call failed. Without an answer, and for a stop whose answer a proxy
-// did not wait for, it looks for a while.
+// stepFailed checks whether a step took effect although its call failed. It repeats the inspect for a while if there was no
+// answer, or if a proxy gave up waiting for a stop.
 func (t *Transaction) stepFailed(now time.Time, step Step, o worker.Outcome, err error) {
 	unsent := o.Report != nil && !o.Report.Sent
 	t.repeat.failed, t.repeat.err, t.repeat.answered, t.repeat.inspects = step, err, answered(o), 1
@@ -41,7 +41,7 @@ func (t *Transaction) lookForEffect(now time.Time, observed bool) {
 		r.failed = Finished
 		return
 	}
-	if observed && t.stale { // the name has to be looked for, too
+	if observed && t.stale { // the name must be inspected, too
 		return
 	}
 	if r.inspects--; r.inspects > 0 {
@@ -62,7 +62,7 @@ func (t *Transaction) appliedAnyway(step Step) bool {
 	return Next(t.state) != step
 }
 
-// tryAgain decides what follows a step that was not done.
+// tryAgain decides what follows a step that had no effect.
 func (t *Transaction) tryAgain(now time.Time, step Step, err error) {
 	if t.run.newID == "" && step == CreateNew {
 		t.uncreated(err)
@@ -77,7 +77,7 @@ func (t *Transaction) tryAgain(now time.Time, step Step, err error) {
 		return
 	}
 	canBeLeftOut := t.state.OperatorRemoved
-	switch step { //nolint:exhaustive // the others have to be done
+	switch step { //nolint:exhaustive // the others are required
 	case StartNew, StartOld, RemoveNew, RemoveOld:
 		canBeLeftOut = true
 	}

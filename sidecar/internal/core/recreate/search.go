@@ -8,7 +8,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// search looks for what an earlier transaction left. A container that lacks the labels of one is not touched, whatever its
+// search looks for leftovers of an earlier transaction. A container without a transaction's labels is not touched, whatever its
 // name.
 func (t *Transaction) search(now time.Time, o worker.Outcome, report *worker.StepReport) {
 	if report.Seen == nil {
@@ -19,7 +19,7 @@ func (t *Transaction) search(now time.Time, o worker.Outcome, report *worker.Ste
 	for _, name := range []worker.Key{key + worker.NewSuffix, key} {
 		made, ok := report.Seen[string(name)]
 		of, marked := replaces(made, key)
-		if !ok || made.Key != name || !marked { // a name may also find an ID that begins like it
+		if !ok || made.Key != name || !marked { // a name may also match an ID with this prefix
 			continue
 		}
 		if t.overAlready(made, of, report) {
@@ -46,8 +46,8 @@ func (t *Transaction) search(now time.Time, o worker.Outcome, report *worker.Ste
 	t.check(o, report)
 }
 
-// overAlready reports whether a marked container is the result of a transaction that is over: it has the name and was started
-// once, and the one that it replaced does not stand under the backup name.
+// overAlready reports whether a marked container is the result of a completed transaction: it has the name, was started once, and
+// the one that it replaced does not have the backup name.
 func (t *Transaction) overAlready(made worker.Snapshot, of string, report *worker.StepReport) bool {
 	key := t.req.Action.Key
 	old, ok := report.Seen[string(key+worker.BackupSuffix)]
@@ -55,7 +55,7 @@ func (t *Transaction) overAlready(made worker.Snapshot, of string, report *worke
 	return made.Key == key && !backup && (!made.StartedAt.IsZero() || made.StartError != "")
 }
 
-// replaces is the ID of the container that another one replaces or is to replace under this name.
+// replaces returns the ID of the container that s replaces or is to replace under this name.
 func replaces(s worker.Snapshot, key worker.Key) (of string, ok bool) {
 	name, of, ok := worker.ReplacementOf(s.Labels)
 	return of, ok && name == key
@@ -63,7 +63,7 @@ func replaces(s worker.Snapshot, key worker.Key) (of string, ok bool) {
 
 var containerID = regexp.MustCompile("^[0-9a-f]{64}$")
 
-// ownerID is the ID of the container that an owner is, where it is one.
+// ownerID returns the container ID in an owner, if the owner is a container.
 func ownerID(owner string) string {
 	for i, r := range owner {
 		if r == '/' {
@@ -73,15 +73,15 @@ func ownerID(owner string) string {
 	return owner
 }
 
-// adopt goes on or back with an earlier transaction. Another Stoker's is left alone for a while, unless that Stoker was a
-// container of this engine that does not run any more.
+// adopt resumes or rolls back an earlier transaction. That of another Stoker is left alone for a while, unless that Stoker was a
+// container of this engine that no longer runs.
 func (t *Transaction) adopt(now time.Time, o worker.Outcome, report *worker.StepReport) {
 	if report.Seen == nil {
 		t.unasked(o)
 		return
 	}
 	made, ok := report.Seen[t.run.newID]
-	if t.run.newID != "" && !ok || t.run.newID == "" && !t.onlyBackup(report) { // its owner works on it, or has ended it between the two inspects
+	if t.run.newID != "" && !ok || t.run.newID == "" && !t.onlyBackup(report) { // its owner is working on it, or ended it between the two inspects
 		t.phase = searching
 		t.begin(now, t.req.OldID, "")
 		return
@@ -101,8 +101,8 @@ func (t *Transaction) adopt(now time.Time, o worker.Outcome, report *worker.Step
 	t.state.Rollback = rollsBack(t.state, t.req.Verify)
 }
 
-// onlyBackup reports whether the old container still has its backup name and no new one is there. The inspects of a step are made one after
-// the other, so that a new container which is renamed meanwhile may be missed under both of its names.
+// onlyBackup reports whether the old container still has its backup name and there is no new one. The inspects of a step run one
+// after the other, so a new container that is renamed meanwhile may be missed under both names.
 func (t *Transaction) onlyBackup(report *worker.StepReport) bool {
 	key := t.req.Action.Key
 	if old, ok := report.Seen[t.run.oldID]; !ok || old.Key != key+worker.BackupSuffix {
@@ -129,10 +129,10 @@ func (t *Transaction) othersWork(now time.Time, made worker.Snapshot, report *wo
 	return exists && (s.Status == worker.StatusRunning || s.Status == worker.StatusPaused || s.Status == worker.StatusRestarting)
 }
 
-// engineNow is the engine's clock.
+// engineNow converts a time to the engine's clock.
 func (t *Transaction) engineNow(now time.Time) time.Time { return now.Add(t.req.Skew) }
 
-// check finds the old container as it should be: under its name, in a state that may be changed; or gone, and the name free.
+// check requires the old container under its name, in a state that may be changed; or no old container and a free name.
 func (t *Transaction) check(o worker.Outcome, report *worker.StepReport) {
 	if report.Seen == nil {
 		t.unasked(o)
@@ -173,7 +173,7 @@ func (t *Transaction) check(o worker.Outcome, report *worker.StepReport) {
 	t.state.Todo = []Step{CreateNew}
 }
 
-// likeOf is what the new container is to be like.
+// likeOf is the inspect that the new container has to match.
 func (t *Transaction) likeOf(old worker.Snapshot) []byte {
 	if old.ID == t.req.OldID && len(t.req.Like) > 0 {
 		return t.req.Like
@@ -185,14 +185,14 @@ func changedf(format string, args ...any) error {
 	return refusal{why: fmt.Sprintf(format, args...), changed: true}
 }
 
-// namesFree reports which name of the transaction another container has.
+// namesFree returns an error if another container has one of the transaction's names.
 func (t *Transaction) namesFree(report *worker.StepReport) error {
 	key := t.req.Action.Key
 	for _, name := range []worker.Key{key + worker.NewSuffix, key + worker.BackupSuffix} {
 		third, ok := report.Seen[string(name)]
 		switch {
 		case !ok || third.Key != name:
-		case name == key+worker.NewSuffix && third.Labels[worker.MarkAttempt] != "": // since the look for a leftover
+		case name == key+worker.NewSuffix && third.Labels[worker.MarkAttempt] != "": // since the search for a leftover
 			return errUnderWay
 		default:
 			return refusal{why: fmt.Sprintf("the name %s is needed and container %s has it, which is no part of this: rename or remove it", name, third.ID)}
@@ -201,7 +201,8 @@ func (t *Transaction) namesFree(report *worker.StepReport) error {
 	return nil
 }
 
-// checkMissing: there is no old container. An earlier transaction may have recreated this very one, without its result having become known.
+// checkMissing handles a missing old container. An earlier transaction may have recreated it without its result having been
+// recorded.
 func (t *Transaction) checkMissing(report *worker.StepReport) error {
 	key := t.req.Action.Key
 	holder, taken := report.Seen[string(key)]
@@ -212,7 +213,7 @@ func (t *Transaction) checkMissing(report *worker.StepReport) error {
 		t.end(Done)
 		return nil
 	case taken:
-		return changedf("container %s has the name %s now: somebody else recreated the worker", holder.ID, key)
+		return changedf("container %s has the name %s now: another client recreated the worker", holder.ID, key)
 	case len(t.req.Definition) == 0:
 		return refusal{why: fmt.Sprintf("container %s is gone, and its definition is not known", t.req.OldID)}
 	}

@@ -1,11 +1,12 @@
-// Package recreate decides how a container is replaced by one that is just like it, so that the worker is never lost.
+// Package recreate decides how a container is replaced by an identical one, so that the worker is never lost.
 //
-// At every instant there is either a container with the worker's name, or the engine holds what one can be made from: the
-// labels of the new container say which one it replaces and under which name, and it is not removed before the old one has
-// its name back; the old one is not removed before the new one was seen to stay up and to be like it. So names, labels and
-// states alone say how to go on after a crash between any two calls: State holds them, Next is the next step, and a
-// Transaction is the series of steps with its retries and time limits. docs/recreate.md has the table of steps, ways back
-// and tests.
+// At every instant either a container has the worker's name, or the engine holds what is needed to create one. The labels of the
+// new container contain the ID of the one that it replaces, and the final name. The new container is not removed before the old
+// one has its name back. The old one is not removed before the new one has stayed up and was compared with it.
+//
+// Names, labels and states alone therefore determine how to resume after a crash between any two calls. State holds them, Next is
+// the next step, and a Transaction is the series of steps with retries and time limits. docs/recreate.md has the table of steps,
+// rollbacks and tests.
 package recreate
 
 import (
@@ -15,25 +16,25 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Container is one of the two containers of a transaction, as far as the next step depends on it.
+// Container is one of the two containers of a transaction, with the facts that the next step depends on.
 type Container struct {
 	ID         string
 	Name       worker.Key
 	Status     worker.Status
 	Ran        bool          // it was started at least once
 	Failed     bool          // its last start failed
-	Life       time.Duration // how long its last life lasted; 0 while it runs
+	Life       time.Duration // duration of its last incarnation; 0 while it runs
 	AutoRemove bool
 	Missing    bool // created for a worker whose container was gone
 	Connected  bool // to as many networks as the old container
 }
 
-// up also holds while it is paused or waits for Docker's restart policy.
+// up is also true while the container is paused or waits for Docker's restart policy.
 func (c *Container) up() bool {
 	return c != nil && (c.Status == worker.StatusRunning || c.Status == worker.StatusPaused || c.Status == worker.StatusRestarting)
 }
 
-// usable reports whether there is something to go back to.
+// usable reports whether the transaction can return to the container.
 func (c *Container) usable() bool {
 	return c != nil && c.Status != worker.StatusDead && c.Status != worker.StatusRemoving
 }
@@ -41,26 +42,26 @@ func (c *Container) usable() bool {
 // State is all that the next step depends on. The first part is what the engine shows.
 type State struct {
 	Name   worker.Key
-	New    *Container // nil: there is none
-	Old    *Container // nil: there is none
+	New    *Container // nil if there is none
+	Old    *Container // nil if there is none
 	Holder string     // ID of the container that has the name; empty for none
 
-	Collect         bool          // evidence is wanted before the old container is stopped
-	Todo            []Step        // of the first steps, those that are left; only while the old container is untouched
-	Rollback        bool          // what was begun is undone
+	Collect         bool          // evidence is to be collected before the old container is stopped
+	Todo            []Step        // remaining first steps; only while the old container is untouched
+	Rollback        bool          // the transaction is being rolled back
 	Complete        bool          // the new container is known to be complete
 	Touched         bool          // the old container may have been stopped or renamed by the transaction
 	Named           bool          // the transaction has given the name to the new container
 	Verified        bool          // the new container stayed up and is like the old one
 	OperatorStopped bool          // an operator stopped one of the two
-	OperatorRemoved bool          // an operator removed the worker, and it is not to be brought back
-	GivenUp         map[Step]bool // steps that failed too often, and that can be left out
+	OperatorRemoved bool          // an operator removed the worker, and it is not to be recreated
+	GivenUp         map[Step]bool // optional steps that failed too often
 }
 
 // Step is one step of a transaction.
 type Step string
 
-// The steps. CreateNew to Compare come first and leave the old container alone; they are State.Todo.
+// The steps. CreateNew to Compare come first and do not touch the old container; they are State.Todo.
 const (
 	InspectState Step = "inspect" // because the last step left the state unknown
 	CreateNew    Step = "create new"
@@ -73,7 +74,7 @@ const (
 	RenameOld  Step = "rename old" // to the backup name
 	RenameNew  Step = "rename new" // to the worker's name
 	StartNew   Step = "start new"
-	Verify     Step = "verify new" // it stays up, and is like the old one
+	Verify     Step = "verify new" // it stays up and is like the old one
 	RemoveOld  Step = "remove old"
 
 	StopNew     Step = "stop new"
@@ -82,7 +83,7 @@ const (
 	StartOld    Step = "start old"
 	RemoveNew   Step = "remove new"
 	WaitRemoval Step = "wait for removal" // of the old container, which still has the name
-	WaitStop    Step = "wait for stop"    // an operator's, of the new container
+	WaitStop    Step = "wait for stop"    // of the new container by an operator
 	Finished    Step = ""
 )
 
@@ -114,7 +115,7 @@ func (s State) taken() bool {
 	return s.Holder != "" && (s.New == nil || s.New.ID != s.Holder) && (s.Old == nil || s.Old.ID != s.Holder)
 }
 
-// Next is the next step from a state. It is total: every state has one, and a few steps lead from every state to Finished.
+// Next is the next step from a state. It is total: every state has one, and every state reaches Finished in a few steps.
 func Next(s State) Step {
 	if s.OperatorRemoved {
 		return s.clear()
@@ -138,13 +139,13 @@ func Next(s State) Step {
 	return s.back()
 }
 
-// newRenamed reports whether somebody has given another name to the new container when it was the worker already.
+// newRenamed reports whether another client renamed the new container after it had become the worker.
 func (s State) newRenamed() bool {
 	return s.New != nil && s.place(s.New) == elsewhere && (s.New.Ran || s.Named) && s.place(s.Old) == atBackup
 }
 
-// forwardFromTemporary: the old container makes room. One that removes itself when it stops is renamed first, so that the
-// name does not wait for the engine's removal.
+// forwardFromTemporary frees the name. An old container with --rm is renamed first, so that the name does not wait for the
+// engine's removal.
 func (s State) forwardFromTemporary() Step {
 	old := s.place(s.Old)
 	switch {
@@ -152,7 +153,7 @@ func (s State) forwardFromTemporary() Step {
 		return s.back()
 	case !s.Old.usable():
 		return s.newAlone()
-	case s.Old.up() && s.Collect && (old == atName || old == atBackup): // it may take its time, during which the worker keeps its name
+	case s.Old.up() && s.Collect && (old == atName || old == atBackup): // it may take long; the worker keeps its name meanwhile
 		return CollectOld
 	case old == atName && s.Old.up() && !s.Old.AutoRemove, old == atBackup && s.Old.up():
 		return StopOld
@@ -164,7 +165,8 @@ func (s State) forwardFromTemporary() Step {
 	return s.back()
 }
 
-// forwardFromName: a daemon that came back may have started the old container again, which then has its ports and addresses.
+// forwardFromName handles a restarted daemon: it may have started the old container again, which then holds its ports and
+// addresses.
 func (s State) forwardFromName() Step {
 	old := s.place(s.Old)
 	switch {
@@ -191,7 +193,7 @@ func (s State) bringUp() Step {
 	return StartNew
 }
 
-// back gives the old container its name before the new one, whose labels are the only record, is removed.
+// back gives the old container its name before it removes the new one, because the labels of the new one are the only record.
 func (s State) back() Step {
 	if !s.Old.usable() {
 		return s.newAlone()
@@ -201,7 +203,7 @@ func (s State) back() Step {
 		return s.backAtName()
 	case atBackup:
 		return s.backAtBackup()
-	case elsewhere, atTemporary: // somebody renamed it, so it is theirs
+	case elsewhere, atTemporary: // another client renamed it, so it is left alone
 	}
 	if s.place(s.New) == atName {
 		return Finished
@@ -221,7 +223,7 @@ func (s State) backAtBackup() Step {
 	return RestoreOld
 }
 
-// backAtName starts the old container before it removes the new one: the worker has been down for long enough.
+// backAtName starts the old container before it removes the new one, to keep the downtime short.
 func (s State) backAtName() Step {
 	switch {
 	case s.place(s.New) == atTemporary && s.New.up():
@@ -243,7 +245,8 @@ func (s State) removeNew() Step {
 	return RemoveNew
 }
 
-// newAlone: there is no old container to go back to. The new one takes the name if it is all that is left of the worker.
+// newAlone handles a state without an old container to return to. The new one takes the name if it is all that is left of the
+// worker.
 func (s State) newAlone() Step {
 	switch s.place(s.New) {
 	case atName:
@@ -261,9 +264,9 @@ func (s State) newAlone() Step {
 	return RenameNew
 }
 
-// succeeds reports whether the new container is all that is left of the worker: the old one was gone before, or removed
-// itself when it was stopped, or had left its name to the new one. Otherwise somebody removed the worker, and a new container
-// that never ran or is not complete is not wanted.
+// succeeds reports whether the new container is all that is left of the worker: the old one was already gone, or removed itself
+// when it was stopped, or had given up its name. Otherwise an operator removed the worker, and a new container that never ran or
+// is incomplete is not kept.
 func (s State) succeeds() bool {
 	n := s.New
 	switch {
@@ -275,7 +278,7 @@ func (s State) succeeds() bool {
 	return s.Touched && (s.Complete || (n.AutoRemove && n.Connected))
 }
 
-// clear removes what the transaction has made or put aside of a worker that an operator removed.
+// clear removes what the transaction created or renamed of a worker that an operator removed.
 func (s State) clear() Step {
 	made, old := s.place(s.New), s.place(s.Old)
 	switch {
@@ -291,8 +294,8 @@ func (s State) clear() Step {
 	return Finished
 }
 
-// rollsBack decides for a transaction that was found unfinished. It goes on once the old container has made room, unless the
-// start of the new one failed, or its life was over before it could be verified, or it has lost the name again.
+// rollsBack decides for an unfinished transaction. It is completed once the old container has freed the name, unless the new one
+// failed to start, exited before it could be verified, or lost the name again.
 func rollsBack(s State, verify time.Duration) bool {
 	switch {
 	case s.New == nil:

@@ -10,8 +10,8 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// everyState is every state whose parts the engine can show, with the worker's name held by nobody, by one of the two,
-// or by a stranger.
+// everyState yields every state that the engine can show. The worker's name is free, or held by one of the two containers or by
+// another one.
 func everyState(yield func(State)) {
 	const name = "w"
 	states := []worker.Status{"created", "running", "exited", "dead", "removing"}
@@ -33,14 +33,14 @@ func everyState(yield func(State)) {
 			}
 			for flags := range 64 {
 				if skipped++; testing.Short() && skipped%17 != 0 {
-					continue // of the runs with mutants there are hundreds
+					continue // mutation runs test hundreds of them
 				}
 				p := State{Name: name, Rollback: flags&1 != 0, Complete: flags&2 != 0, Touched: flags&4 != 0, OperatorStopped: flags&8 != 0}
 				p.New, p.Old = numbered(made, "new"), numbered(old, "old")
 				p.Holder = holder(p, flags&16 != 0)
 				switch {
 				case flags&32 == 0:
-				case flags&3 == 0: // what removes a worker takes neither flag into account
+				case flags&3 == 0: // the removal of a worker ignores both flags
 					p.OperatorRemoved = true
 				case flags&7 == 3 && made != nil && made.Name == name+worker.NewSuffix && made.Status == "created":
 					p.Rollback, p.Complete, p.Todo = false, false, []Step{Connect, CopyFiles, Compare}
@@ -62,19 +62,19 @@ func numbered(s *Container, id string) *Container {
 	return &copied
 }
 
-func holder(p State, stranger bool) string {
+func holder(p State, other bool) string {
 	switch {
 	case p.New != nil && p.New.Name == p.Name:
 		return p.New.ID
 	case p.Old != nil && p.Old.Name == p.Name:
 		return p.Old.ID
-	case stranger:
-		return "stranger"
+	case other:
+		return "other"
 	}
 	return ""
 }
 
-// do is an engine on which every step works.
+// do applies a step on an engine where every step succeeds.
 func (p State) do(step Step) State {
 	p.New, p.Old = numbered(p.New, "new"), numbered(p.Old, "old")
 	switch step {
@@ -106,14 +106,14 @@ func (p State) do(step Step) State {
 	case RemoveNew:
 		p.New = nil
 	}
-	p.Holder = holder(p, p.Holder == "stranger")
+	p.Holder = holder(p, p.Holder == "other")
 	return p
 }
 
-// lastOfTheWorker reports whether the removal of a container takes away the last one of the worker.
+// lastOfTheWorker reports whether the removal of a container removes the last one of the worker.
 func lastOfTheWorker(other *Container) bool { return !other.usable() }
 
-// From every state a few steps lead to the end, and none of them removes what it must not.
+// Every state reaches the end in a few steps, and no step removes a container that it must not.
 func TestNextFromEveryState(t *testing.T) {
 	states := 0
 	everyState(func(p State) {
@@ -166,11 +166,11 @@ func judge(p State, step Step) string {
 		case p.Old.up() && (old == atName || old == atBackup):
 			return "both would run"
 		case step == StartNew && (p.OperatorStopped || p.OperatorRemoved):
-			return "somebody stopped it"
+			return "an operator stopped it"
 		}
 	case StartOld:
 		if p.OperatorStopped || p.OperatorRemoved || p.New.up() && ours(made) {
-			return "both would run, or somebody stopped it"
+			return "both would run, or an operator stopped it"
 		}
 	case StopOld:
 		if p.Rollback && !p.OperatorRemoved || old != atName && old != atBackup {
@@ -181,8 +181,8 @@ func judge(p State, step Step) string {
 	return ""
 }
 
-// judgeEnd: where there was a container of the worker there is one in the end, under a name that says whose it is; and none that
-// the transaction made or put aside is left of a worker that an operator removed.
+// judgeEnd: if there was a container of the worker, there is one in the end, under a name that identifies it. If an operator
+// removed the worker, no container that the transaction created or renamed is left.
 func judgeEnd(first, last State) string {
 	made, old := last.place(last.New), last.place(last.Old)
 	kept := last.Old != nil || last.New != nil && (made == atName || first.newRenamed())
@@ -216,20 +216,20 @@ func TestRollsBack(t *testing.T) {
 		p    State
 		back bool
 	}{
-		"nothing was done to the old one":     {State{New: fresh, Old: old}, true},
-		"the old one is stopped":              {State{New: fresh, Old: see("w", "exited")}, true},
-		"the old one has made room":           {State{New: fresh, Old: atBackup}, false},
-		"it runs again":                       {State{New: fresh, Old: see("w.stoker-old", "running")}, true},
-		"the new one has the name":            {State{New: see("w", "created"), Old: atBackup}, false},
-		"it runs":                             {State{New: up, Old: atBackup}, false},
-		"its start failed":                    {State{New: failed, Old: atBackup}, true},
-		"it ended before it was proven":       {State{New: ended, Old: atBackup}, true},
-		"it ended after it was proven":        {State{New: &proven, Old: atBackup}, false},
-		"it has lost the name again":          {State{New: see("w.stoker-new", "exited"), Old: atBackup}, true},
-		"the new one is gone":                 {State{Old: atBackup}, true},
-		"the old one is gone":                 {State{New: fresh}, false},
-		"the old one cannot be used any more": {State{New: fresh, Old: see("w.stoker-old", "dead")}, false},
-		"somebody stopped the worker":         {State{New: up, Old: atBackup, OperatorStopped: true}, true},
+		"nothing was done to the old one":  {State{New: fresh, Old: old}, true},
+		"the old one is stopped":           {State{New: fresh, Old: see("w", "exited")}, true},
+		"the old one has made room":        {State{New: fresh, Old: atBackup}, false},
+		"it runs again":                    {State{New: fresh, Old: see("w.stoker-old", "running")}, true},
+		"the new one has the name":         {State{New: see("w", "created"), Old: atBackup}, false},
+		"it runs":                          {State{New: up, Old: atBackup}, false},
+		"its start failed":                 {State{New: failed, Old: atBackup}, true},
+		"it exited before it was verified": {State{New: ended, Old: atBackup}, true},
+		"it exited after it was verified":  {State{New: &proven, Old: atBackup}, false},
+		"it has lost the name again":       {State{New: see("w.stoker-new", "exited"), Old: atBackup}, true},
+		"the new one is gone":              {State{Old: atBackup}, true},
+		"the old one is gone":              {State{New: fresh}, false},
+		"the old one is no longer usable":  {State{New: fresh, Old: see("w.stoker-old", "dead")}, false},
+		"an operator stopped the worker":   {State{New: up, Old: atBackup, OperatorStopped: true}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.p.Name = "w"

@@ -9,7 +9,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// send is the one call of a step.
+// send returns the call of a step.
 func (t *Transaction) send(now time.Time, step Step) *worker.Action {
 	key, call := t.req.Action.Key, worker.RecreateCall{Do: worker.CallRename, ID: t.run.oldID}
 	touches := false
@@ -54,7 +54,7 @@ func (t *Transaction) send(now time.Time, step Step) *worker.Action {
 	return t.action(step, call)
 }
 
-// collect asks for evidence of the old container. A command in it may end it.
+// collect collects evidence of the old container. Its command may end the container.
 func (t *Transaction) collect() *worker.Action {
 	t.state.Touched = t.state.Touched || len(t.req.Action.Evidence.Command) > 0
 	return t.action(CollectOld, worker.RecreateCall{Do: worker.CallCollect, ID: t.run.oldID, Observe: t.observed(CollectOld)})
@@ -64,8 +64,8 @@ func (t *Transaction) inspectState() *worker.Action {
 	return t.action(InspectState, worker.RecreateCall{Do: worker.CallInspect, Observe: t.observed(InspectState)})
 }
 
-// observed are the containers to inspect after a step: both, by ID, for the names are what the steps change; and the name where
-// neither is expected to have it.
+// observed returns the containers to inspect after a step: both by ID, because steps change the names; and the name if neither is
+// expected to have it.
 func (t *Transaction) observed(step Step) []string {
 	key := t.req.Action.Key
 	refs := []string{t.run.newID, t.run.oldID}
@@ -79,7 +79,7 @@ func (t *Transaction) observed(step Step) []string {
 	return refs
 }
 
-// newMarks are the labels of the new container. They stay on it for good, as labels cannot be changed.
+// newMarks are the labels of the new container. They are permanent, as labels cannot be changed.
 func (t *Transaction) newMarks(now time.Time) map[string]string {
 	marks := map[string]string{
 		worker.MarkOf: t.run.oldID, worker.MarkName: string(t.req.Action.Key), worker.MarkBy: t.req.Owner,
@@ -95,7 +95,7 @@ func (t *Transaction) ownMarks(s worker.Snapshot) bool {
 	return s.Labels[worker.MarkAttempt] == t.run.marks[worker.MarkAttempt] && s.Labels[worker.MarkBy] == t.req.Owner
 }
 
-// waitFor lets the engine finish what somebody else has asked for.
+// waitFor waits until the engine has carried out another client's request.
 func (t *Transaction) waitFor(now time.Time, step Step) {
 	const pause, most = 200 * time.Millisecond, 50
 	t.repeat.tries[step]++
@@ -122,7 +122,7 @@ func containerOf(s worker.Snapshot) *Container {
 	return c
 }
 
-// keep remembers the inspects of a report by ID.
+// keep stores the inspects of a report by ID.
 func (t *Transaction) keep(seen map[string]worker.Snapshot) {
 	t.seen = map[string]worker.Snapshot{}
 	for s := range maps.Values(seen) {

@@ -8,34 +8,34 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Request says which container to replace.
+// Request describes the container to replace.
 type Request struct {
-	Action worker.Action // Key, Reason, Attempt, Names and Grace (below 0 is the container's own) hold for every step
-	OldID  string        // empty where only the name is known
-	// Definition is an inspect of the container from earlier, for when it is gone.
+	Action worker.Action // Key, Reason, Attempt, Names and Grace (below 0 is the container's own) apply to every step
+	OldID  string        // empty if only the name is known
+	// Definition is an earlier inspect of the container, for when it is gone.
 	Definition []byte
-	// Like is what the new container is to be like instead of the old one's inspect, where that lacks what the container has lost; nil for
-	// the inspect.
+	// Like replaces the old container's inspect as the model of the new one if that inspect lacks networks that the container has
+	// lost; nil uses the inspect.
 	Like []byte
-	// Expect is what the container must be like at the first inspect; nil accepts every one.
+	// Expect is the required state at the first inspect; nil accepts any.
 	Expect *Expectation
-	// Owner tells the transactions of this Stoker from those of another one on the same engine, also after its own restart.
+	// Owner identifies the transactions of this Stoker among those of others on the same engine, also after its own restart.
 	Owner string
-	// KeepRemoved: the worker is brought back where an operator removes it without stopping it first.
+	// KeepRemoved: the worker is recreated if an operator removes it without stopping it first.
 	KeepRemoved bool
-	// ResumeOnly finishes or undoes what an earlier transaction left, and begins none.
+	// ResumeOnly completes or rolls back leftovers of an earlier transaction, and begins none.
 	ResumeOnly bool
-	// Followed: the exits of both containers are told by Exited, so that they can be waited for.
+	// Followed: Exited reports the exits of both containers, so the transaction can wait for them.
 	Followed bool
-	// Wait is how long a stop of the old container may take where the engine's own default counts; 0 is not known.
+	// Wait is how long a stop of the old container may take if the engine's default grace applies; 0 is unknown.
 	Wait time.Duration
-	Ran  bool          // the old container ran when the recreate was decided on, as far as the events had told
+	Ran  bool          // the old container ran when the recreate was decided on, according to the events
 	Skew time.Duration // the engine's clock minus Stoker's
-	// Verify is how long the new container must stay up before the old one goes; 0 is 2 s.
+	// Verify is how long the new container must stay up before the old one is removed; 0 is 2 s.
 	Verify time.Duration
 }
 
-// Expectation is what a recreate was decided on.
+// Expectation is the state that a recreate was decided on.
 type Expectation struct {
 	Gone            bool          // there was no container
 	StartedAt       time.Time     // zero accepts every incarnation
@@ -43,7 +43,7 @@ type Expectation struct {
 	OnlyIfUnhealthy bool          // of a running one
 }
 
-// refuses says how a container differs from the expectation, or nothing.
+// refuses returns how a container differs from the expectation, or "".
 func (e *Expectation) refuses(s worker.Snapshot) string {
 	switch {
 	case e == nil:
@@ -62,7 +62,7 @@ func (e *Expectation) refuses(s worker.Snapshot) string {
 // Time limits of a transaction.
 const (
 	standardVerify = 2 * time.Second
-	forwardLimit   = 3 * time.Minute // besides the grace: some fifteen calls to an engine that may be busy, and the verification
+	forwardLimit   = 3 * time.Minute // besides the grace: about fifteen calls to a busy engine, and the verification
 	rollbackLimit  = time.Minute     // besides the grace
 	ownersLease    = 10 * time.Minute
 	engineGrace    = 10 * time.Second // of a container that sets none
@@ -71,8 +71,8 @@ const (
 	createDeadline = 3 * time.Minute
 )
 
-// Transaction is one recreate from its first inspect to its end. It is a value without a clock: Due and Next say what to do and
-// when, Finish takes in what became of it. Not safe for concurrent use.
+// Transaction is one recreate from its first inspect to its end. It is a value without a clock: Due and Next return what to do
+// and when, Finish applies the outcome. It is not safe for concurrent use.
 type Transaction struct {
 	req    Request
 	phase  phase
@@ -85,7 +85,7 @@ type Transaction struct {
 	at     time.Time                  // when the next step is due
 	sent   Step                       // under way; see busy
 	busy   bool
-	stale  bool // the state has to be looked at before the next step
+	stale  bool // the state must be inspected before the next step
 
 	lookedFor []string // IDs and names of the step under way, or of the last one
 	result    Result
@@ -94,37 +94,37 @@ type Transaction struct {
 type phase uint8
 
 const (
-	searching phase = iota // for what an earlier transaction left
-	adopting               // what was found
-	checking               // the old container, after an earlier transaction was dealt with
+	searching phase = iota // for leftovers of an earlier transaction
+	adopting               // the leftover
+	checking               // the old container, after an earlier transaction was resolved
 	running
 	over
 )
 
-// run is what is known of one way from the old container to the new one, or back, beside its state.
+// run is one way from the old container to the new one, or back: what is recorded beside its state.
 type run struct {
 	oldID, newID string
-	old          *worker.Snapshot // at the first inspect; nil when it was gone, and for a resumed run
-	like         []byte           // what the new container is compared with; nil when nobody knows the old one
+	old          *worker.Snapshot // at the first inspect; nil if it was gone, and for a resumed run
+	like         []byte           // what the new container is compared with; nil if the old one is unknown
 	plan         *worker.Plan
 	marks        map[string]string // of the new container
 	resumed      bool
 	gone         bool            // there was no old container at the first inspect
 	started      bool            // the new one, with success
-	named        bool            // the new one has the name, as the transaction's own renames tell
-	stopSent     bool            // to the new one, so that a stop of it may be the transaction's own
+	named        bool            // the new one has the name, according to the transaction's own renames
+	stopSent     bool            // to the new one, so a stop of it may be the transaction's own
 	removing     map[string]bool // a removal was sent
 	lost         lost
 	trouble      trouble
 	bound        bound
 }
 
-// trouble is why a run does not end as it was meant to.
+// trouble is why a run failed.
 type trouble struct {
-	why         error // why it is rolled back, or what failed for good
+	why         error // why it is rolled back, or the permanent failure
 	unsure      bool  // a call was not answered, and its effect was not seen
 	unreachable bool
-	forbidden   bool // a proxy does not let a call through
+	forbidden   bool // a proxy blocks a call
 }
 
 // bound limits a run.
@@ -133,14 +133,14 @@ type bound struct {
 	steps    int
 }
 
-// repeat is what is tried or looked at again.
+// repeat is the state of retries and repeated inspects.
 type repeat struct {
-	failed   Step // whose effect is looked for
+	failed   Step // step whose effect is being checked
 	err      error
 	answered bool
 	inspects int // left
 	tries    map[Step]int
-	rounds   int    // of earlier transactions that were dealt with
+	rounds   int    // earlier transactions that were resolved
 	owner    string // of the transaction that was found
 }
 
@@ -150,7 +150,7 @@ func New(now time.Time, req Request) *Transaction {
 		req.Verify = standardVerify
 	}
 	t := &Transaction{req: req, at: now, seen: map[string]worker.Snapshot{}}
-	t.exits = exits{ran: map[string]bool{req.OldID: req.Ran}, heard: map[string]time.Time{}}
+	t.exits = exits{ran: map[string]bool{req.OldID: req.Ran}, exitAt: map[string]time.Time{}}
 	t.begin(now, req.OldID, "")
 	t.result = Result{Untouched: true, OldID: req.OldID}
 	return t
@@ -165,7 +165,7 @@ func (t *Transaction) begin(now time.Time, oldID, newID string) {
 	t.verify = verification{}
 }
 
-// Due is when the next step is due; false while one is under way, and when the transaction is over.
+// Due returns when the next step is due; false while one is under way, and when the transaction is over.
 func (t *Transaction) Due() (time.Time, bool) {
 	return t.at, !t.busy && t.phase != over
 }
@@ -173,13 +173,13 @@ func (t *Transaction) Due() (time.Time, bool) {
 // Over reports whether the transaction has ended.
 func (t *Transaction) Over() bool { return t.phase == over }
 
-// Old and New are the IDs of the two containers; empty where there is none yet.
+// Old is the ID of the old container; empty if there is none.
 func (t *Transaction) Old() string { return t.run.oldID }
 
-// New is the ID of the new container; empty where there is none yet.
+// New is the ID of the new container; empty until there is one.
 func (t *Transaction) New() string { return t.run.newID }
 
-// Discarded is the ID of the new container where the transaction has removed it and seen that it is gone; empty otherwise.
+// Discarded is the ID of the new container once the transaction has removed it and it is gone; empty otherwise.
 func (t *Transaction) Discarded() string {
 	if t.stale || t.state.New != nil || !t.run.removing[t.run.newID] {
 		return ""
@@ -187,8 +187,8 @@ func (t *Transaction) Discarded() string {
 	return t.run.newID
 }
 
-// OperatorStopped takes in that an operator stopped one of the containers: nothing is started any more. A stop of the new
-// container counts for nothing once the transaction may have sent one itself.
+// OperatorStopped records that an operator stopped one of the containers: nothing is started any more. A stop of the new
+// container is ignored once the transaction may have sent one itself.
 func (t *Transaction) OperatorStopped(now time.Time, id string) {
 	if t.state.OperatorStopped || id == t.run.newID && t.run.stopSent {
 		return
@@ -204,14 +204,14 @@ func (t *Transaction) OperatorStopped(now time.Time, id string) {
 	}
 }
 
-// StopWithdrawn takes back OperatorStopped: it was the daemon's own shutdown, or somebody has started the container since.
+// StopWithdrawn cancels OperatorStopped: the daemon was shutting down, or an operator has started the container since.
 func (t *Transaction) StopWithdrawn() {
 	t.state.OperatorStopped, t.verify.stopped = false, stopWatch{}
 	t.judgeRemoval()
 }
 
-// Next is the next step as an action, or nil: then Due says when there is one, or Over that there is none any more. Call it
-// when Due says so.
+// Next returns the next step as an action, or nil. After nil, Due returns when the next step is due, and Over whether there is
+// none. Call it when Due is reached.
 func (t *Transaction) Next(now time.Time) *worker.Action {
 	for t.phase != over && !t.busy && !t.at.After(now) {
 		switch t.phase {
@@ -233,7 +233,7 @@ func (t *Transaction) Next(now time.Time) *worker.Action {
 	return nil
 }
 
-// inspect looks at the old container by its ID and at others.
+// inspect inspects the old container by its ID, and others.
 func (t *Transaction) inspect(others ...worker.Key) *worker.Action {
 	refs := []string{t.run.oldID}
 	for _, other := range others {
@@ -256,7 +256,7 @@ func (t *Transaction) action(step Step, call worker.RecreateCall) *worker.Action
 	case a.Incarnation.ID != t.run.oldID:
 		a.Incarnation = worker.Incarnation{ID: t.run.oldID}
 	}
-	switch call.Do { //nolint:exhaustive // the others have no more to wait for
+	switch call.Do { //nolint:exhaustive // the others have no further wait
 	case worker.CallStop:
 		a.Deadline += t.grace()
 	case worker.CallCollect:
@@ -268,7 +268,7 @@ func (t *Transaction) action(step Step, call worker.RecreateCall) *worker.Action
 	return &a
 }
 
-// grace is how long a stop may take before the engine kills.
+// grace is how long a stop may take before the engine sends SIGKILL.
 func (t *Transaction) grace() time.Duration {
 	if t.req.Action.Grace >= 0 {
 		return t.req.Action.Grace
@@ -280,7 +280,7 @@ func (t *Transaction) grace() time.Duration {
 	return longest
 }
 
-// collectTime is how long the evidence may take.
+// collectTime is how long collecting the evidence may take.
 func (t *Transaction) collectTime() time.Duration {
 	if r := t.req.Action.Evidence; r != nil {
 		return worker.CollectLimit + r.Limit
@@ -293,10 +293,10 @@ var (
 	errEndless  = errors.New("the engine reports success, and nothing changes")
 )
 
-// mostSteps is far above what any way takes.
+// mostSteps is far more than any transaction needs.
 const mostSteps = 80
 
-// nextOfRun is the next step of a run; nil when it took a turn that brings another one, or waits.
+// nextOfRun returns the next step of a run; nil if the state changed first, or the run waits.
 func (t *Transaction) nextOfRun(now time.Time) *worker.Action {
 	t.run.bound.steps++
 	switch {
@@ -320,7 +320,7 @@ func (t *Transaction) nextOfRun(now time.Time) *worker.Action {
 		return nil
 	}
 	step := Next(t.state)
-	if step == StartNew && t.run.started && !t.state.Rollback { // it has ended since: whether that may be is for Verify to say
+	if step == StartNew && t.run.started && !t.state.Rollback { // it has exited since; Verify decides whether that is acceptable
 		step = Verify
 	}
 	switch step { //nolint:exhaustive // the others are one call
@@ -338,7 +338,7 @@ func (t *Transaction) nextOfRun(now time.Time) *worker.Action {
 	return t.send(now, step)
 }
 
-// overruled says why the way forward must not be taken any further although no step has failed.
+// overruled returns why the way forward must end although no step has failed.
 func (t *Transaction) overruled() error {
 	switch {
 	case t.state.Rollback || t.state.Verified || t.state.OperatorRemoved:
@@ -351,8 +351,8 @@ func (t *Transaction) overruled() error {
 	return nil
 }
 
-// changed reports whether somebody else has changed the old container before the transaction touched it. What Docker's own
-// restart policy does to it between two inspects is nobody's wish.
+// changed reports whether another client changed the old container before the transaction touched it. What Docker's own restart
+// policy does between two inspects does not count.
 func (t *Transaction) changed() bool {
 	old, before := t.state.Old, containerOf(*t.run.old)
 	if old == nil || old.Name != before.Name || !old.usable() {
@@ -362,7 +362,7 @@ func (t *Transaction) changed() bool {
 	return !docker && (old.up() != before.up() || !t.seen[old.ID].StartedAt.Equal(t.run.old.StartedAt))
 }
 
-// stop ends the way that is taken: the way forward is rolled back, and the way back is left as it is.
+// stop ends the run: the way forward is rolled back, and a rollback is left as it is.
 func (t *Transaction) stop(now time.Time, err error) {
 	if t.state.Rollback || t.run.trouble.why != nil {
 		t.unfinished(err)
@@ -371,7 +371,7 @@ func (t *Transaction) stop(now time.Time, err error) {
 	t.rollBack(now, err)
 }
 
-// rollBack gives up what was begun, unless only the old container is left to remove.
+// rollBack rolls back the transaction, unless only the removal of the old container is left.
 func (t *Transaction) rollBack(now time.Time, err error) {
 	t.run.trouble.why = err
 	t.state.Rollback = !t.state.Verified

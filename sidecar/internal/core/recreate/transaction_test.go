@@ -42,11 +42,11 @@ func TestStraightOn(t *testing.T) {
 	}, e.actions[CreateNew].Call.Marks)
 }
 
-// One call fails, in each way and at each step: the worker ends as one container that runs under its name, and the result says
-// which one it is. What was left unfinished a later transaction finishes.
+// One call fails, in each way and at each step: the worker ends as one running container under its name, and the result
+// identifies it. A later transaction completes what is unfinished.
 func TestOneFaultAtEachStep(t *testing.T) {
 	for nth := range straight {
-		for _, f := range []fault{unanswered, unheard, late, denied, unreachable} {
+		for _, f := range []fault{unanswered, lostAnswer, late, denied, unreachable} {
 			t.Run(fmt.Sprintf("%d %s, %d", nth, straight[nth], f), func(t *testing.T) {
 				e := newEngine(t)
 				e.faults = func(_ Step, n int) fault {
@@ -62,7 +62,7 @@ func TestOneFaultAtEachStep(t *testing.T) {
 	}
 }
 
-// endsWell holds the engine to what must be after a transaction, and after what a later one makes of its remains.
+// endsWell checks the engine after a transaction, and after a later one has cleaned up.
 func (e *engine) endsWell(r Result) {
 	e.t.Helper()
 	require.NotContains(e.t, []Ending{Busy, Nothing, Lost, ""}, r.Ending)
@@ -83,7 +83,7 @@ func (e *engine) endsWell(r Result) {
 	require.Equal(e.t, []string{"w"}, e.names(), "%v", e.steps)
 }
 
-// sweep finishes what is left, as a Stoker does that was started again.
+// sweep completes leftovers, as a restarted Stoker does.
 func (e *engine) sweep() Result {
 	e.faults, e.before = func(Step, int) fault { return works }, func(*Transaction, Step) {}
 	req := request()
@@ -91,12 +91,12 @@ func (e *engine) sweep() Result {
 	return e.run(req)
 }
 
-// A step that never works: what cannot be done is left out, or undone.
+// A step that always fails is left out, or the transaction is rolled back.
 func TestStepThatNeverWorks(t *testing.T) {
 	for _, step := range []Step{CreateNew, Connect, CopyFiles, Compare, StopOld, RenameOld, RenameNew, StartNew, RemoveOld} {
 		for _, f := range []fault{unanswered, denied, unreachable, ignored} {
 			if f == ignored && first(step) && step != CreateNew {
-				continue // only a real comparison would notice
+				continue // only a real comparison would detect it
 			}
 			t.Run(fmt.Sprintf("%s, %d", step, f), func(t *testing.T) {
 				e := newEngine(t)
@@ -124,8 +124,8 @@ func TestStepThatNeverWorks(t *testing.T) {
 	}
 }
 
-// A way back that never works either ends, and a later transaction finishes it.
-func TestWayBackThatFails(t *testing.T) {
+// A rollback that always fails ends, too, and a later transaction completes it.
+func TestRollbackThatFails(t *testing.T) {
 	for _, fails := range []Step{StopNew, UndoRename, RestoreOld, StartOld, RemoveNew} {
 		t.Run(string(fails), func(t *testing.T) {
 			e := newEngine(t)
@@ -147,7 +147,7 @@ func TestWayBackThatFails(t *testing.T) {
 	}
 }
 
-// Stoker dies after each call, with and without its effect.
+// Stoker crashes after each call, with and without its effect.
 func TestCrashAtEachStep(t *testing.T) {
 	for calls := range len(straight) + 1 {
 		for _, resumeOnly := range []bool{false, true} {
@@ -178,7 +178,7 @@ func TestCrashAtEachStep(t *testing.T) {
 	}
 }
 
-// An operator stops the worker before each step: no container of it runs in the end, and the result says so.
+// An operator stops the worker before each step: no container of it runs in the end, and the result reports it.
 func TestOperatorStops(t *testing.T) {
 	for nth := range len(straight) - 1 {
 		t.Run(fmt.Sprint(nth, straight[nth]), func(t *testing.T) {
@@ -239,7 +239,7 @@ func TestOperatorRemoves(t *testing.T) {
 	}
 }
 
-// StopWithdrawn: the stop was the engine's own shutdown, so that the transaction goes on.
+// StopWithdrawn: the stop was the engine's own shutdown, so the transaction continues.
 func TestStopWithdrawn(t *testing.T) {
 	e := newEngine(t)
 	e.before = func(tx *Transaction, step Step) {
@@ -254,7 +254,7 @@ func TestStopWithdrawn(t *testing.T) {
 	require.Equal(t, []string{"w"}, e.running())
 }
 
-// A stop of the new container that the transaction may have sent itself counts for nothing.
+// A stop of the new container that the transaction may have sent itself is ignored.
 func TestOwnStopOfTheNewOne(t *testing.T) {
 	e := newEngine(t)
 	e.faults = func(s Step, n int) fault {
@@ -274,8 +274,8 @@ func TestOwnStopOfTheNewOne(t *testing.T) {
 	require.Equal(t, []string{"w"}, e.running())
 }
 
-// Another Stoker ends its own transaction between the two inspects of the one that has found it: an operator had stopped the worker. There
-// is nothing left to undo, and nothing is started.
+// Another Stoker ends its own transaction between the two inspects of the one that found it: an operator had stopped the worker.
+// There is nothing left to roll back, and nothing is started.
 func TestEndedByItsOwnerBetweenTwoInspects(t *testing.T) {
 	for _, resume := range []bool{true, false} {
 		e, req := unfinished(t, "host/1", 6), request()

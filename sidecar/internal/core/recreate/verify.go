@@ -9,34 +9,34 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// verification sees the new container stay up for Request.Verify, then compares it with the old one once more.
+// verification checks that the new container stays up for Request.Verify, then compares it with the old one once more.
 type verification struct {
 	active    bool
-	inspects  int       // done
+	inspects  int       // number done
 	startedAt time.Time // of the new container
-	endedAt   time.Time // when it was found down, for it may have been an operator's stop; zero while it is up
-	why       unstable  // then
+	endedAt   time.Time // when it was found down, possibly by an operator's stop; zero while it is up
+	why       unstable  // at that time
 	stopped   stopWatch
 }
 
-// stopWatch is an operator's stop of the new container while it has to stay up. It may be that of a restart.
+// stopWatch is an operator's stop of the new container while it has to stay up. It may be part of a restart.
 type stopWatch struct {
 	toldAt time.Time // zero when there is none
 	downAt time.Time // when the container was found down; zero while it is up
 }
 
-// verifyInspects is how many intervals the new container is looked at for.
+// verifyInspects is the number of intervals in which the new container is inspected.
 const verifyInspects = 4
 
-// stopNoticeWait is how long an operator's stop may take to become known after its effect was seen: it comes as an event.
+// stopNoticeWait bounds the wait for the event of an operator's stop after its effect was observed.
 const stopNoticeWait = time.Second
 
-// restartWait is how long after the end the start of an operator's restart may come: the engine begins with it at once.
+// restartWait is how long after the exit the start of an operator's restart may come. The engine starts at once.
 const restartWait = 5 * time.Second
 
 func (v verification) waitsForStop() bool { return !v.endedAt.IsZero() }
 
-// nextOfVerify is the next step of the verification; nil when it waits, or has failed.
+// nextOfVerify returns the next step of the verification; nil if it waits or has failed.
 func (t *Transaction) nextOfVerify(now time.Time) *worker.Action {
 	v := &t.verify
 	switch {
@@ -58,18 +58,18 @@ func (t *Transaction) nextOfVerify(now time.Time) *worker.Action {
 			return nil
 		}
 	}
-	t.run.bound.steps = 0 // the number of inspects bounds it
+	t.run.bound.steps = 0 // bounded by the number of inspects
 	if v.inspects < verifyInspects {
 		return t.inspectState()
 	}
 	return t.send(now, Compare)
 }
 
-// verified takes in a step of the verification.
+// verified applies a step of the verification.
 func (t *Transaction) verified(now time.Time, step Step, err error) {
 	switch {
 	case err != nil && step == Compare && !t.state.New.up():
-		t.judge(now) // what ended cannot be compared, and why it ended matters more
+		t.judge(now) // an exited container cannot be compared, and the reason of its exit matters more
 	case err != nil:
 		t.verifyFailed(now, err)
 	case step == Compare && t.holds():
@@ -80,17 +80,17 @@ func (t *Transaction) verified(now time.Time, step Step, err error) {
 	}
 }
 
-// holds reports whether the new container is in the life that is verified.
+// holds reports whether the new container is in the incarnation under verification.
 func (t *Transaction) holds() bool {
 	s, ok := t.seen[t.run.newID]
 	return ok && s.Status == worker.StatusRunning && s.StartedAt.Equal(t.verify.startedAt) && s.RestartCount == 0 && !s.Stopping
 }
 
-// stopping reports whether a Podman shows that somebody is stopping the new container.
+// stopping reports whether Podman shows that the new container is being stopped.
 func (t *Transaction) stopping() bool { return t.seen[t.run.newID].Stopping }
 
-// judge looks at the new container as it was found last: it must not end, nor be restarted. One that ended as containers do that are told
-// to may have been stopped by an operator, whose event is on its way.
+// judge evaluates the last inspect of the new container: it must not exit or be restarted. An exit code that a stop leaves may be
+// an operator's stop whose event has not arrived yet.
 func (t *Transaction) judge(now time.Time) {
 	v := &t.verify
 	s, ok := t.seen[t.run.newID]
@@ -103,7 +103,7 @@ func (t *Transaction) judge(now time.Time) {
 		t.judgeStopped(now)
 	case !ok:
 		wait("the new container is gone again")
-	case s.Stopping: // until it is over a Podman does not remove it
+	case s.Stopping: // Podman does not remove it before the stop is complete
 		t.state.OperatorStopped = true
 		t.at = now.Add(retryPause)
 	case s.Status != worker.StatusRunning:
@@ -125,8 +125,8 @@ func (t *Transaction) judge(now time.Time) {
 	}
 }
 
-// restartMayFollow reports whether an operator's stop of the new container may yet turn out as a restart. It is waited for before anything is
-// renamed or removed, which would take the container away from that restart.
+// restartMayFollow reports whether an operator's stop of the new container may still become a restart. The transaction waits for
+// it before it renames or removes anything: otherwise that restart would find no container.
 func (t *Transaction) restartMayFollow(now time.Time) bool {
 	switch w := t.verify.stopped; {
 	case w.toldAt.IsZero():
@@ -138,7 +138,8 @@ func (t *Transaction) restartMayFollow(now time.Time) bool {
 	}
 }
 
-// judgeStopped looks at the new container after an operator's stop of it. One that runs in another life was restarted, and has to stay up anew.
+// judgeStopped evaluates the new container after an operator's stop. In another incarnation it was restarted, and has to stay up
+// again.
 func (t *Transaction) judgeStopped(now time.Time) {
 	v := &t.verify
 	s, ok := t.seen[t.run.newID]
@@ -154,13 +155,13 @@ func (t *Transaction) judgeStopped(now time.Time) {
 	t.at = now.Add(retryPause)
 }
 
-// asked reports whether a container ended as one does that was told to: with 0, or by one of the signals of a stop.
+// asked reports whether the exit code is one that a stop leaves: 0, or a signal of a stop.
 func asked(exitCode int) bool {
 	const bySignal = 128
 	return exitCode == 0 || exitCode == bySignal+int(syscall.SIGTERM) || exitCode == bySignal+int(syscall.SIGKILL)
 }
 
-// verifyFailed: without an old container to go back to the new one keeps the name, for it is all there is.
+// verifyFailed handles a failed verification. Without an old container to return to, the new one keeps the name.
 func (t *Transaction) verifyFailed(now time.Time, err error) {
 	var down unstable
 	if errors.As(err, &down) || isRefusal(err) && !errors.Is(err, errStopped) {

@@ -20,7 +20,7 @@ func (e *engine) newOne() *worker.Snapshot {
 	return nil
 }
 
-// The new container must stay up for two seconds in one life, or the old one runs again.
+// The new container must stay up for two seconds in one incarnation; otherwise the old one runs again.
 func TestNewOneDoesNotStayUp(t *testing.T) {
 	ends := func(code int) func(c *worker.Snapshot, now time.Time) {
 		return func(c *worker.Snapshot, now time.Time) {
@@ -29,16 +29,16 @@ func TestNewOneDoesNotStayUp(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		change func(c *worker.Snapshot, now time.Time)
-		says   string
-		wait   time.Duration // for an operator's stop that may be on its way
+		text   string
+		wait   time.Duration // for an operator's stop whose event may be under way
 	}{
-		"it crashes":              {ends(1), "exit code 1", 0},
-		"it ends with 0":          {ends(0), "exit code 0", stopNoticeWait},
-		"it ends as of a SIGTERM": {ends(143), "exit code 143", stopNoticeWait},
-		"it ends as of a SIGKILL": {ends(137), "exit code 137", stopNoticeWait},
-		"Docker restarts it":      {func(c *worker.Snapshot, _ time.Time) { c.RestartCount = 1 }, "Docker has restarted it", 0},
-		"somebody restarts it":    {func(c *worker.Snapshot, now time.Time) { c.StartedAt = now }, "was restarted while it had to stay up", 0},
-		"it is paused":            {func(c *worker.Snapshot, _ time.Time) { c.Status = worker.StatusPaused }, "it is paused", stopNoticeWait},
+		"it crashes":                 {ends(1), "exit code 1", 0},
+		"it exits with 0":            {ends(0), "exit code 0", stopNoticeWait},
+		"it exits as by a SIGTERM":   {ends(143), "exit code 143", stopNoticeWait},
+		"it exits as by a SIGKILL":   {ends(137), "exit code 137", stopNoticeWait},
+		"Docker restarts it":         {func(c *worker.Snapshot, _ time.Time) { c.RestartCount = 1 }, "Docker has restarted it", 0},
+		"another client restarts it": {func(c *worker.Snapshot, now time.Time) { c.StartedAt = now }, "was restarted while it had to stay up", 0},
+		"it is paused":               {func(c *worker.Snapshot, _ time.Time) { c.Status = worker.StatusPaused }, "it is paused", stopNoticeWait},
 	} {
 		for _, inspect := range []int{9, 11} {
 			t.Run(name, func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestNewOneDoesNotStayUp(t *testing.T) {
 				}
 				r := e.run(request())
 				require.Equal(t, Undone, r.Ending, "%v", e.steps)
-				require.ErrorContains(t, r.Err, c.says)
+				require.ErrorContains(t, r.Err, c.text)
 				require.Equal(t, c.wait, turned.Sub(changed)-e.lag)
 				require.Equal(t, []string{"w"}, e.names())
 				require.Equal(t, worker.StatusRunning, e.has[oldID].Status)
@@ -69,7 +69,7 @@ func TestNewOneDoesNotStayUp(t *testing.T) {
 	}
 }
 
-// The event of an operator's stop comes up to a second behind its effect: the worker stays down.
+// The event of an operator's stop comes up to a second after its effect: the worker stays down.
 func TestStopSeenBeforeItsEvent(t *testing.T) {
 	e := newEngine(t)
 	tx := New(e.now, request())
@@ -88,19 +88,19 @@ func TestStopSeenBeforeItsEvent(t *testing.T) {
 	require.Equal(t, []string{"w"}, e.names())
 }
 
-// An operator restarts the new container while it has to stay up. Between the stop and the start nothing is renamed or removed; what comes of it
-// has to stay up anew.
+// An operator restarts the new container while it has to stay up. Between the stop and the start nothing is renamed or removed.
+// The restarted container has to stay up again.
 func TestRestartWhileItHasToStayUp(t *testing.T) {
 	for name, again := range map[string]bool{"restarted": true, "stopped": false} {
 		t.Run(name, func(t *testing.T) {
 			e := newEngine(t)
 			tx := New(e.now, request())
 			e.resume(tx, 10)
-			one, told := e.newOne(), e.now
+			one, start := e.newOne(), e.now
 			tx.OperatorStopped(e.now, one.ID)
 			e.resume(tx, 2)
 			e.stop(one.ID)
-			one.ExitCode = 1 // as one that does not end well when it is told to
+			one.ExitCode = 1 // as a container that exits with an error on a stop
 			down := e.now
 			e.resume(tx, 3)
 			require.Equal(t, []string{"w", "w.stoker-old"}, e.names(), "%v", e.steps)
@@ -122,25 +122,25 @@ func TestRestartWhileItHasToStayUp(t *testing.T) {
 				return
 			}
 			require.Empty(t, e.running())
-			require.Less(t, e.now.Sub(told), restartWait+2*time.Second)
+			require.Less(t, e.now.Sub(start), restartWait+2*time.Second)
 		})
 	}
 }
 
-// An operator's signal that the new container survives is waited for no longer than a stop may take.
+// The wait for an operator's signal that the new container survives ends after the maximum time of a stop.
 func TestSignalThatItSurvives(t *testing.T) {
 	e := newEngine(t)
 	tx := New(e.now, request())
 	e.resume(tx, 10)
-	told := e.now
+	start := e.now
 	tx.OperatorStopped(e.now, tx.New())
 	r := e.resume(tx, 200)
 	require.True(t, r.OperatorStopped)
 	require.Empty(t, e.running())
-	require.Less(t, e.now.Sub(told), grace+2*stopNoticeWait)
+	require.Less(t, e.now.Sub(start), grace+2*stopNoticeWait)
 }
 
-// It was the engine's own shutdown, which is found out later: the new container was not stopped by anybody, and has ended.
+// The stop was the engine's own shutdown, which is detected later: no operator stopped the new container, and it has exited.
 func TestStopOfTheNewOneIsWithdrawn(t *testing.T) {
 	e := newEngine(t)
 	tx := New(e.now, request())
@@ -155,7 +155,7 @@ func TestStopOfTheNewOneIsWithdrawn(t *testing.T) {
 	require.Equal(t, []string{"w"}, e.running())
 }
 
-// A Podman shows that somebody is stopping the new container: that is waited for, and nothing is started.
+// Podman shows that the new container is being stopped: the transaction waits for it, and starts nothing.
 func TestStoppingOnPodman(t *testing.T) {
 	e := newEngine(t)
 	inspects := 0
@@ -173,7 +173,7 @@ func TestStoppingOnPodman(t *testing.T) {
 	require.True(t, r.OperatorStopped)
 }
 
-// Without an old container to go back to the new one keeps the name, also where it does not stay up.
+// Without an old container to return to, the new one keeps the name, even if it does not stay up.
 func TestUnproven(t *testing.T) {
 	e, req := newEngine(t), request()
 	delete(e.has, oldID)
@@ -186,7 +186,7 @@ func TestUnproven(t *testing.T) {
 	require.True(t, r.Gone)
 }
 
-// The new one is gone before it is verified (--rm), with no old one left: only the definition remains.
+// The new container is gone before it is verified (--rm), and there is no old one: only the definition remains.
 func TestLost(t *testing.T) {
 	e, req := newEngine(t), request()
 	delete(e.has, oldID)
@@ -202,7 +202,7 @@ func TestLost(t *testing.T) {
 	require.Error(t, r.Err)
 }
 
-// A slow engine: past three minutes and the grace the way is turned back.
+// A slow engine: after three minutes and the grace the transaction is rolled back.
 func TestTooSlow(t *testing.T) {
 	e := newEngine(t)
 	e.lag = 40 * time.Second
@@ -216,13 +216,13 @@ func TestTooSlow(t *testing.T) {
 	require.Equal(t, Done, e.run(request()).Ending)
 
 	e = newEngine(t)
-	e.lag = 12800 * time.Millisecond // and five of the way back in a minute and the grace
+	e.lag = 12800 * time.Millisecond // and five of the rollback in a minute and the grace
 	e.faults = secondCompareFails
 	require.Equal(t, Undone, e.run(request()).Ending, "%v", e.steps)
 	require.Equal(t, []string{"w"}, e.names())
 }
 
-// An engine that says yes to everything and does nothing is given up.
+// An engine that reports success and does nothing is given up.
 func TestEndless(t *testing.T) {
 	e := newEngine(t)
 	e.faults = func(s Step, _ int) fault {
@@ -237,7 +237,7 @@ func TestEndless(t *testing.T) {
 	require.LessOrEqual(t, len(e.steps), 2*mostSteps+1)
 }
 
-// A grace that is the container's own bounds the stop by what the engine shows.
+// The container's own grace bounds the stop, according to the inspect.
 func TestOwnGrace(t *testing.T) {
 	for own, want := range map[time.Duration]time.Duration{0: engineGrace, time.Minute: time.Minute, time.Second: engineGrace} {
 		e, req := newEngine(t), request()
@@ -252,7 +252,7 @@ func TestOwnGrace(t *testing.T) {
 	require.Equal(t, callDeadline, e.actions[StopOld].Deadline)
 }
 
-// The old container removes itself, and the engine takes its time: the name is waited for, for ten seconds.
+// The old container removes itself slowly: the transaction waits ten seconds for the name.
 func TestRemovalUnderWay(t *testing.T) {
 	for inspects, want := range map[int]Ending{20: Done, 200: Unknown} {
 		e := newEngine(t)
@@ -289,8 +289,8 @@ func secondCompareFails(s Step, nth int) fault {
 	return works
 }
 
-// The comparison fails because the new container has ended: that it ended is what matters.
-func TestEndsBeforeItIsCompared(t *testing.T) {
+// The comparison fails because the new container has exited: the result reports the exit.
+func TestExitsBeforeItIsCompared(t *testing.T) {
 	e := newEngine(t)
 	e.faults = secondCompareFails
 	e.before = func(_ *Transaction, step Step) {
@@ -308,7 +308,7 @@ func TestEndsBeforeItIsCompared(t *testing.T) {
 	require.ErrorContains(t, r.Err, "compare: no")
 }
 
-// Without an old container the comparison is tried again, five times.
+// Without an old container the comparison is retried five times.
 func TestUnprovenForItsComparison(t *testing.T) {
 	e, req := newEngine(t), request()
 	delete(e.has, oldID)

@@ -6,46 +6,45 @@ import (
 	"stoker/sidecar/internal/core/demand"
 )
 
-// Verb is one call (or one short, unbranching run of calls) to the engine.
+// Verb is one engine call, or a short sequence of calls without a branch.
 type Verb uint8
 
-// The verbs. A heal is made of one or more of them: a restart is a Stop, then a Start, so that the wait of a slow
-// stop holds no place among the starts.
+// The verbs. A heal consists of one or more of them. A restart is a Stop, then a Start, so that a slow stop does not occupy a
+// slot for starts.
 const (
 	Inspect Verb = iota + 1 // inspect
 	Start                   // start, then inspect
-	Stop                    // inspect, compare with what was decided on, stop
-	// Kill ends a task of a Swarm service by SIGKILL: inspect, compare with what was decided on, ask whether the service is being updated where
-	// that can be known, kill. It is refused as a Stop is, and during an update.
+	Stop                    // inspect, compare with the decision, stop
+	// Kill ends a task of a Swarm service by SIGKILL: inspect, compare with the decision, check for a service update if possible,
+	// kill. It is refused as a Stop is, and during an update.
 	Kill
 	// Recreate recreates the container. The fleet carries it out as a series of RecreateStep (core/recreate).
 	Recreate
-	// RecreateStep is one step of a recreate; Call says which.
+	// RecreateStep is one step of a recreate; see Call.
 	RecreateStep
-	// ListDependents finds the containers that could depend on others: one list, and one inspect of each container that was
-	// not inspected before.
+	// ListDependents finds containers that may depend on others: one list, and one inspect of each container not yet inspected.
 	ListDependents
-	// RestartDependent restarts a dependent by one request, or starts it where it is down, then inspects it.
+	// RestartDependent restarts a dependent by one request, or starts it if it is down, then inspects it.
 	RestartDependent
 	// ReadStats reads the CPU accounting once. It changes nothing.
 	ReadStats
-	// Update sets the CPU quota, in the form in which the container has one: inspect, compare with From, update, inspect.
+	// Update sets the CPU quota in the container's own form: inspect, compare with From, update, inspect.
 	Update
-	// Clone makes a container like Definition under the name Key, with the number Number in its service, and does not start it. Failed with
-	// CannotRecreate: it cannot be made, Err says why.
+	// Clone creates a container like Definition under the name Key, with the number Number in its service, without starting it.
+	// Failed with CannotRecreate: it cannot be created, see Err.
 	Clone
-	// RemoveClone removes a container that Clone made, with its anonymous volumes, unless it runs.
+	// RemoveClone removes a container that Clone created, with its anonymous volumes, unless it runs.
 	RemoveClone
-	// AskSource asks a source of work how much there is. It is about no worker.
+	// AskSource asks a source of work for its amount of work. It belongs to no worker.
 	AskSource
 	// RunProbe probes a worker from outside. It changes nothing.
 	RunProbe
 	// Connect connects a container to Networks, one request each, then inspects.
 	Connect
-	// Collect gathers what Evidence asks for before a stop, and then runs its command in the container. It stops nothing, and is refused as a
-	// Stop is. That something could not be read is in the evidence, and no failure.
+	// Collect collects what Evidence asks for before a stop, then runs its command in the container. It stops nothing, and is
+	// refused as a Stop is. Read errors are part of the evidence, not failures.
 	Collect
-	// ReadLogs reads the last lines that a container printed up to Evidence.Until.
+	// ReadLogs reads the last lines that a container printed before Evidence.Until.
 	ReadLogs
 )
 
@@ -89,7 +88,7 @@ func (v Verb) String() string {
 	return "none"
 }
 
-// Action is one thing to do to one incarnation of one worker.
+// Action is one task for one incarnation of one worker.
 type Action struct {
 	ID          uint64 // unique within this run of Stoker
 	Key         Key
@@ -97,7 +96,8 @@ type Action struct {
 	Verb        Verb
 	Reason      Reason
 	Attempt     int // the heal's attempt, for Start, Stop and Recreate
-	// Deadline bounds the whole action from its start. Past it the result is Unknown: what the client gave up, the engine may still do.
+	// Deadline bounds the whole action from its start. After it the result is Unknown: the client gave up, but the engine may
+	// still carry it out.
 	Deadline time.Duration
 	StopArgs
 	RecreateArgs
@@ -107,48 +107,50 @@ type Action struct {
 	Source   demand.Source    // AskSource
 	Probe    *ProbeCall       // RunProbe
 	Evidence *EvidenceRequest // Collect, ReadLogs, the step of a recreate before its stop
-	Down     bool             // RestartDependent: it is down, and a start is enough
+	Down     bool             // RestartDependent: it is down, so a start is enough
 }
 
-// StopArgs are those of Stop, and of the stop within a Recreate.
+// StopArgs are the arguments of Stop, and of the stop within a Recreate.
 type StopArgs struct {
 	Grace time.Duration // before SIGKILL
-	// OnlyIfUnhealthy makes a Stop or a Recreate a refusal when the inspect before it finds the worker healthy again.
+	// OnlyIfUnhealthy refuses a Stop or a Recreate if the inspect before it finds the worker healthy again.
 	OnlyIfUnhealthy bool
-	// Inspected: the inspect on which a Stop was decided is so recent that none is needed before it.
+	// Inspected: the Stop was decided on a recent inspect, so none is needed before it.
 	Inspected bool
 }
 
-// RecreateArgs are those of Recreate, RecreateStep and Clone.
+// RecreateArgs are the arguments of Recreate, RecreateStep and Clone.
 type RecreateArgs struct {
-	// Definition is the last inspect of a container that is gone. Nil: it should be there. With Action.Networks it has their settings.
+	// Definition is the last inspect of a container that is gone. Nil: the container should exist. With Action.Networks it
+	// contains their settings.
 	Definition []byte
-	// Like is what a Recreate goes by instead of the container's inspect: that lacks what the container has lost.
+	// Like replaces the container's inspect as the model for a Recreate, if that inspect lacks what the container has lost.
 	Like []byte
-	// Names are other containers by their IDs, also by those that they had before they were recreated, for RecreateStep.
+	// Names are the names of other containers by ID, including the IDs before a recreate, for RecreateStep.
 	Names  map[string]Key
 	Call   *RecreateCall // RecreateStep
 	Number int           // Clone
 }
 
-// StatsArgs are those of ReadStats.
+// StatsArgs are the arguments of ReadStats.
 type StatsArgs struct {
-	Span bool // two readings a second apart, for a share; else one, which is cheap
-	Host bool // how busy the host is meanwhile, too
+	Span bool // two readings a second apart, for a share; otherwise one, which is cheap
+	Host bool // also the host's load meanwhile
 }
 
-// QuotaArgs are the quota that Update expects and the one that it sets, in CPUs; 0 is none. Refused when it finds another one.
+// QuotaArgs are the quota that Update expects and the one that it sets, in CPUs; 0 is none. Update is refused if the quota is
+// another one.
 type QuotaArgs struct{ From, CPUs float64 }
 
-// Result says how an action ended.
+// Result is how an action ended.
 type Result uint8
 
-// The results. Unknown is a value of its own: after it Stoker inspects before it acts again.
+// The results. Unknown is separate: after it Stoker inspects before it acts again.
 const (
 	Done    Result = iota + 1
-	Failed         // the engine said no; Err says why
-	Refused        // the inspect before it found something else than was decided on
-	Unknown        // no answer: it may have happened, may happen yet, or never will
+	Failed         // the engine returned an error, see Err
+	Refused        // the inspect before it differed from the decision
+	Unknown        // no answer: it may have happened, or happen later, or never
 	Skipped        // dry run
 )
 
@@ -168,7 +170,7 @@ func (r Result) String() string {
 	return "none"
 }
 
-// Outcome is what became of an Action.
+// Outcome is the outcome of an Action.
 type Outcome struct {
 	Action Action
 	Result Result
@@ -176,32 +178,32 @@ type Outcome struct {
 	Answer
 }
 
-// Failure is why an action was not Done, as far as is known.
+// Failure is why an action is not Done, as far as known.
 type Failure struct {
-	Err string // the engine's words, or the transport's
-	// Unreachable: the engine could not be asked at all, so that nothing was done and the worker is not to blame.
+	Err string // the error text of the engine or the transport
+	// Unreachable: the engine could not be reached, so nothing was done. It is no fault of the worker.
 	Unreachable bool
-	Accepted    bool // with Unknown: the engine said yes, and only the inspect after it failed
-	ParentDown  bool // Start: another worker whose namespaces it shares does not run
-	Missing     bool // the container does not exist (any more); with Refused, it did not when a Recreate began
-	Forbidden   bool // RestartDependent: a proxy does not let the request through, and so at every try
-	// CannotRecreate: it cannot be recreated faithfully, Err says why. It is as it was.
+	Accepted    bool // with Unknown: the engine accepted the request, and only the inspect after it failed
+	ParentDown  bool // Start: a worker whose namespaces it shares does not run
+	Missing     bool // the container no longer exists; with Refused, it did not exist when a Recreate began
+	Forbidden   bool // RestartDependent: a proxy always blocks the request
+	// CannotRecreate: it cannot be recreated unchanged, see Err. It was left as it was.
 	CannotRecreate bool
-	// OperatorStopped: someone stopped or removed the worker during the recreate, so that nothing was started again.
+	// OperatorStopped: an operator stopped or removed the worker during the recreate, so nothing was started again.
 	OperatorStopped bool
-	// Broken: the link was lost while the action was under way, so that another engine may have answered.
+	// Broken: the connection was lost during the action, so another engine may have answered.
 	Broken bool
 }
 
-// Answer is what an action has brought.
+// Answer is the data that an action returns.
 type Answer struct {
-	Snapshot   *Snapshot       // the last inspect that belongs to the action; nil when there was none
-	EndedAt    time.Time       // Recreate: when the last life of the old container ended, the engine's clock
+	Snapshot   *Snapshot       // the last inspect of the action; nil without one
+	EndedAt    time.Time       // Recreate: end of the old container's last incarnation, the engine's clock
 	Report     *StepReport     // RecreateStep
-	Evidence   *HealEvidence   // Collect, ReadLogs, RecreateStep; also what was collected up to a failure
+	Evidence   *HealEvidence   // Collect, ReadLogs, RecreateStep; also if it failed later
 	Dependents []Dependent     // ListDependents
 	Work       *demand.Reading // AskSource, when Done
 	Probe      *ProbeAnswer    // RunProbe, when Done
 	Usage      *Usage          // ReadStats, when Done
-	Host       *HostLoad       // ReadStats, also when Failed; nil where it was not asked for or cannot be told
+	Host       *HostLoad       // ReadStats, also when Failed; nil if not requested or unknown
 }

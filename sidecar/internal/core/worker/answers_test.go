@@ -2,7 +2,7 @@ package worker_test
 
 import "testing"
 
-// TestFinalCodes: some ends are none of a fault, whatever on-exit says.
+// TestFinalCodes: some exit codes are no fault, whatever on-exit is.
 func TestFinalCodes(t *testing.T) {
 	run(t, []scenario{
 		{"a final code", `
@@ -37,10 +37,10 @@ func TestFinalCodes(t *testing.T) {
 	})
 }
 
-// TestOtherAnswersToUnhealthy: stop it for good, or tell people.
+// TestOtherAnswersToUnhealthy: stop the worker permanently, or only notify.
 func TestOtherAnswersToUnhealthy(t *testing.T) {
 	run(t, []scenario{
-		{"stop: it is left down, and people are told", `
+		{"stop: it is left down, and an event is emitted", `
 			given health on-unhealthy=stop
 			up
 			unhealthy
@@ -50,11 +50,11 @@ func TestOtherAnswersToUnhealthy(t *testing.T) {
 			stop
 			answer down 143
 			= held stopped-unhealthy
-			= told stopped
+			= event stopped
 			= attempts 0
 			+1h
 			> nothing`},
-		{"stop, and somebody starts it", `
+		{"stop, and an operator starts it", `
 			given health on-unhealthy=stop
 			up
 			unhealthy
@@ -80,7 +80,7 @@ func TestOtherAnswersToUnhealthy(t *testing.T) {
 			up
 			unhealthy
 			> stop 0
-			reborn
+			stoker-killed
 			list down 143
 			+2s
 			= held stopped-unhealthy
@@ -105,29 +105,29 @@ func TestOtherAnswersToUnhealthy(t *testing.T) {
 			+1m
 			healthy
 			= free
-			= untold stopped`},
-		{"notify: nothing is done, and people are told once", `
+			= no-event stopped`},
+		{"notify: nothing is done, and one event is emitted", `
 			given health on-unhealthy=notify
 			up
 			unhealthy
 			= held unhealthy-notified
-			= told unhealthy
+			= event unhealthy
 			+10m
 			list running unhealthy
-			= untold unhealthy
+			= no-event unhealthy
 			> nothing
 			healthy
 			= free
-			= told recovered`},
+			= event recovered`},
 		{"notify, not before unhealthy-for", `
 			given health on-unhealthy=notify unhealthy-for=30s
 			up
 			unhealthy
-			= untold unhealthy
+			= no-event unhealthy
 			+29s
-			= untold unhealthy
+			= no-event unhealthy
 			+1s
-			= told unhealthy`},
+			= event unhealthy`},
 		{"notify, and it dies", `
 			given health on-unhealthy=notify
 			up

@@ -15,13 +15,13 @@ type Budget struct {
 	ExhaustedAt time.Time `json:"exhausted_at,omitzero"`
 }
 
-// spent reports whether a limit of attempts is reached; 0 is no limit.
+// spent reports whether the retry limit is reached; 0 is no limit.
 func (b Budget) spent(limit int) bool { return limit > 0 && b.Attempts >= limit }
 
-// exhausted reports whether the worker was given up, or is retried slowly.
+// exhausted reports whether the limit was reached: the worker was given up, or is retried slowly.
 func (b Budget) exhausted() bool { return !b.ExhaustedAt.IsZero() }
 
-// charge counts an attempt when its first call goes out, and reports whether it is a new one.
+// charge counts an attempt when its first call is sent, and reports whether it is a new one.
 func (b *Budget) charge(attempt int) bool {
 	if attempt <= b.Attempts {
 		return false
@@ -31,7 +31,7 @@ func (b *Budget) charge(attempt int) bool {
 	return true
 }
 
-// refund takes a charge back, and reports whether there was one: the engine was never asked.
+// refund takes back a charge because the engine was never reached, and reports whether there was one.
 func (b *Budget) refund(attempt int) bool {
 	if attempt != b.Attempts || b.Attempts == 0 {
 		return false
@@ -41,10 +41,10 @@ func (b *Budget) refund(attempt int) bool {
 	return true
 }
 
-// reset begins again: the worker is stable, or an operator started it.
+// reset clears the counts: the worker is stable, or an operator started it.
 func (b *Budget) reset() { b.Attempts, b.RestartsInARow = 0, 0 }
 
-// budgetSpent reports whether the worker may not be healed any more: all attempts are used up, or those of the rolling window.
+// budgetSpent reports whether the retry limit or that of the rolling window is reached.
 func (m *Machine) budgetSpent(now time.Time) bool {
 	p := m.id.Policy
 	if p.AttemptsWindow == 0 {
@@ -53,13 +53,13 @@ func (m *Machine) budgetSpent(now time.Time) bool {
 	return p.MaxAttempts > 0 && len(m.recentAttempts(now)) >= p.MaxAttempts
 }
 
-// recentAttempts are those within the window. One that seems to be ahead of the clock was made before the clock stepped back, and counts.
+// recentAttempts returns the attempts within the window. One in the future was made before the clock stepped back, and counts.
 func (m *Machine) recentAttempts(now time.Time) []time.Time {
 	since := now.Add(-m.id.Policy.AttemptsWindow)
 	return slices.DeleteFunc(slices.Clone(m.saved.RecentAttempts), func(at time.Time) bool { return !at.After(since) })
 }
 
-// nextAttempt is the number of the attempt that a heal decided on now has. Retries past the limit keep its number.
+// nextAttempt is the number of an attempt that is decided on now. Retries past the limit keep its number.
 func (m *Machine) nextAttempt(now time.Time) int {
 	if m.budgetSpent(now) {
 		return m.saved.Budget.Attempts
@@ -67,7 +67,7 @@ func (m *Machine) nextAttempt(now time.Time) int {
 	return m.saved.Budget.Attempts + 1
 }
 
-// charge counts the attempt of the open heal when its first call goes out.
+// charge counts the attempt of the open heal when its first call is sent.
 func (m *Machine) charge(now time.Time) {
 	if m.saved.Budget.charge(m.heal().Attempt) && m.id.Policy.AttemptsWindow > 0 {
 		m.saved.RecentAttempts = append(m.recentAttempts(now), now)
@@ -82,7 +82,7 @@ func (m *Machine) refund() {
 	}
 }
 
-// resetBudget begins again, because somebody has started the worker. A task goes on with the attempts of the one before it.
+// resetBudget clears the budget because an operator started the worker. A task takes over the attempts of its predecessor.
 func (m *Machine) resetBudget() {
 	if m.id.Task {
 		return

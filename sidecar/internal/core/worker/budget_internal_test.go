@@ -19,7 +19,7 @@ func TestBudget(t *testing.T) {
 
 	b.refund(2)
 	require.Equal(t, 1, b.Attempts, "an attempt that was not counted is not taken back")
-	b.RestartsInARow = 0 // a recreate lies between
+	b.RestartsInARow = 0 // a recreate in between
 	b.refund(1)
 	require.Equal(t, Budget{}, b)
 	b.refund(0)

@@ -17,12 +17,12 @@ func TestBudget(t *testing.T) {
 			start
 			answer running
 			die 1
-			= told exhausted
+			= event exhausted
 			+10h
 			> nothing
 			= held exhausted
 			= attempts 2`},
-		{"rule 12: exhausted and started by someone", `
+		{"rule 12: exhausted and started by an operator", `
 			given max-attempts=1
 			up
 			die 1
@@ -42,19 +42,19 @@ func TestBudget(t *testing.T) {
 			die 1
 			> start 1
 			answer failed no
-			= told exhausted
+			= event exhausted
 			+9m59s
 			> nothing
 			+1s
 			> start 1
 			answer failed no
-			= untold exhausted
+			= no-event exhausted
 			= attempts 1
 			+10m
 			> start 1
 			start
 			answer running
-			= told healed
+			= event healed
 			= free`},
 		{"rule 12: one budget for all faults", `
 			given max-attempts=2 health
@@ -91,7 +91,7 @@ func TestBudget(t *testing.T) {
 			+1s
 			> recreate 2
 			answer made running
-			= told healed
+			= event healed
 			die 1
 			+2s
 			> start 3`},
@@ -131,7 +131,7 @@ func TestBudget(t *testing.T) {
 			+2m
 			die 1
 			= held exhausted
-			= told exhausted`},
+			= event exhausted`},
 		{"attempts leave the window", `
 			given max-attempts=2 attempts-window=10m stable-after=1m
 			up
@@ -147,7 +147,7 @@ func TestBudget(t *testing.T) {
 			+2m
 			die 1
 			> start 1`},
-		{"a start by somebody empties the window", `
+		{"an operator's start empties the window", `
 			given max-attempts=1 attempts-window=10m
 			up
 			die 1
@@ -160,7 +160,7 @@ func TestBudget(t *testing.T) {
 			start
 			die 1
 			> start 1`},
-		{"the window is remembered", `
+		{"the window is saved", `
 			given max-attempts=1 attempts-window=1h
 			up
 			die 1
@@ -168,7 +168,7 @@ func TestBudget(t *testing.T) {
 			start
 			answer running none
 			+2m
-			reborn
+			stoker-killed
 			list running none
 			die 1
 			= held exhausted`},

@@ -2,39 +2,39 @@ package worker
 
 import "time"
 
-// EndedBy says who ended an incarnation.
+// EndedBy is who ended an incarnation.
 type EndedBy uint8
 
-// Who may have ended an incarnation.
+// The values of EndedBy.
 const (
-	EndedByUnknown  EndedBy = iota // not known yet: an inspect or a later event tells
-	EndedByOperator                // somebody stopped, killed or removed it through the API
+	EndedByUnknown  EndedBy = iota // not known yet: an inspect or a later event decides
+	EndedByOperator                // an operator stopped, killed or removed it through the API
 	EndedByDaemon                  // the engine shut down
 	EndedByStoker                  // Stoker's own stop
-	EndedByItself                  // nobody: a crash, the kernel, or the end of its work
+	EndedByItself                  // a crash, the kernel, or the end of its work
 )
 
-// Evidence is what is known about an exit. All that Stoker knows about signals, stop events, a daemon's shutdown and Podman
-// comes down to these facts; EndedBy weighs them.
+// Evidence is what is known about an exit. It reduces signals, stop events, a daemon shutdown and Podman's state to a few facts.
+// EndedBy evaluates them.
 type Evidence struct {
-	// OperatorStop: a stop by somebody else explains the exit. Docker sends kill before die, under the container's lock
-	// (moby kill.go), so a signal that was seen before the exit is sound.
+	// OperatorStop: an operator's stop explains the exit. Docker sends kill before die, under the container's lock (moby
+	// kill.go), so a signal seen before the exit is reliable.
 	OperatorStop bool
-	// OwnStop: Stoker sent a stop to this incarnation, or the command that comes before one.
+	// OwnStop: Stoker sent a stop to this incarnation, or the command before one.
 	OwnStop bool
-	// DaemonShutdown: the incarnation belonged to an engine process that is gone.
+	// DaemonShutdown: the incarnation belonged to an engine process that no longer exists.
 	DaemonShutdown bool
-	// Inspected: the container's own stop signal and grace are known. Before, OperatorStop may be wrongly false.
+	// Inspected: the container's own stop signal and grace are known. Without them OperatorStop may be false by mistake.
 	Inspected bool
-	// NoStopEvents: the engine sends no stop event before the exit (Podman), so the absence of one means nothing.
+	// NoStopEvents: the engine sends no stop event before the exit (Podman), so a missing one means nothing.
 	NoStopEvents bool
-	// Engine is what the engine itself remembers of the exit.
+	// Engine is the cause that the engine itself has recorded.
 	Engine ExitCause
-	// SignalSurvived: the request that Engine remembers is a signal that the worker has survived.
+	// SignalSurvived: the request in Engine is a signal that the worker has survived.
 	SignalSurvived bool
 }
 
-// EndedBy reports who ended the incarnation, as far as the evidence tells.
+// EndedBy returns who ended the incarnation, as far as the evidence shows.
 func (e Evidence) EndedBy() EndedBy {
 	switch {
 	case e.OperatorStop, e.requested() && !e.OwnStop:
@@ -51,11 +51,11 @@ func (e Evidence) EndedBy() EndedBy {
 	return EndedByItself
 }
 
-// requested reports whether the engine says that somebody asked for the exit. Podman says so from any signal on that was
-// sent through it, also one that the worker survived.
+// requested reports whether the engine has recorded a request as the cause of the exit. Podman records any signal sent through
+// it, including one that the worker survived.
 func (e Evidence) requested() bool { return e.Engine == ExitCauseRequested && !e.SignalSurvived }
 
-// evidence collects what is known about an exit at that time (the engine's clock).
+// evidence collects the facts about an exit at that time (the engine's clock).
 func (m *Machine) evidence(now, at time.Time) Evidence {
 	return Evidence{
 		OperatorStop: m.stoppedByOperator(now, at), OwnStop: m.stopSent() || m.stopBegun(), DaemonShutdown: m.engineCutIt(),
@@ -63,7 +63,7 @@ func (m *Machine) evidence(now, at time.Time) Evidence {
 	}
 }
 
-// inspectedEvidence adds what an inspect says.
+// inspectedEvidence adds the facts of an inspect.
 func (m *Machine) inspectedEvidence(now, at time.Time, s Snapshot) Evidence {
 	e := m.evidence(now, at)
 	i := m.saved.StopIntent
@@ -72,8 +72,8 @@ func (m *Machine) inspectedEvidence(now, at time.Time, s Snapshot) Evidence {
 	return e
 }
 
-// stoppedByOperator reports whether an operator's stop explains an exit at that time (the engine's clock). A stop that was
-// seen from its beginning is measured on Stoker's clock too, for the engine's may step meanwhile.
+// stoppedByOperator reports whether an operator's stop explains an exit at that time (the engine's clock). A stop observed from
+// its beginning is also measured on Stoker's clock, because the engine's may step meanwhile.
 func (m *Machine) stoppedByOperator(now, at time.Time) bool {
 	i := m.saved.StopIntent
 	if i == nil || i.ID != m.saved.Incarnation.ID {

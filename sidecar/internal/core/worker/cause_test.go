@@ -8,7 +8,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// TestEndedBy holds the order in which facts about an exit outweigh each other.
+// TestEndedBy checks the precedence of facts about an exit.
 func TestEndedBy(t *testing.T) {
 	known := worker.Evidence{Inspected: true}
 	with := func(change func(*worker.Evidence)) worker.Evidence {
@@ -20,7 +20,7 @@ func TestEndedBy(t *testing.T) {
 		evidence worker.Evidence
 		want     worker.EndedBy
 	}{
-		"nothing speaks against a crash":                           {known, worker.EndedByItself},
+		"nothing contradicts a crash":                              {known, worker.EndedByItself},
 		"not inspected":                                            {worker.Evidence{}, worker.EndedByUnknown},
 		"a daemon's shutdown":                                      {with(func(e *worker.Evidence) { e.DaemonShutdown = true }), worker.EndedByDaemon},
 		"Stoker's own stop":                                        {with(func(e *worker.Evidence) { e.OwnStop = true }), worker.EndedByStoker},
@@ -37,7 +37,7 @@ func TestEndedBy(t *testing.T) {
 				e.NoStopEvents, e.SignalSurvived, e.Engine = true, true, worker.ExitCauseRequested
 			}), worker.EndedByUnknown,
 		},
-		"Podman says that nobody asked":    {with(func(e *worker.Evidence) { e.NoStopEvents, e.Engine = true, worker.ExitCauseOwn }), worker.EndedByItself},
+		"Podman reports no request":        {with(func(e *worker.Evidence) { e.NoStopEvents, e.Engine = true, worker.ExitCauseOwn }), worker.EndedByItself},
 		"Podman hides it":                  {with(func(e *worker.Evidence) { e.NoStopEvents, e.Engine = true, worker.ExitCauseHidden }), worker.EndedByUnknown},
 		"Podman has not been asked":        {with(func(e *worker.Evidence) { e.NoStopEvents = true }), worker.EndedByUnknown},
 		"Podman hides it, but it was ours": {with(func(e *worker.Evidence) { e.NoStopEvents, e.OwnStop = true, true }), worker.EndedByStoker},

@@ -8,23 +8,23 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// CollectLimit is how long all that is collected before a stop may take together, besides stoker.before-stop.
+// CollectLimit bounds the time to collect everything before a stop, except stoker.before-stop.
 const CollectLimit = 2 * time.Second
 
-// collectMargin is what a Collect may take besides: its inspect, and an engine that answers late that the command has ended.
+// collectMargin is the extra time of a Collect: its inspect, and a late answer of the engine that the command has ended.
 const collectMargin = 5 * time.Second
 
-// collection is what was collected before the stop of the open heal. A Stoker that is started meanwhile collects again; only that the
-// command was sent is journalled (Heal.BeforeStop).
+// collection is what was collected before the stop of the open heal. After a restart Stoker collects again; the journal only
+// records that the command was sent (Heal.BeforeStop).
 type collection struct {
-	healID    uint64    // it was asked for, for this heal
+	healID    uint64    // requested for this heal
 	sentAt    time.Time // Stoker's clock
 	throttled float64   // share of the periods; 0 is not measured
-	logsUntil time.Time // the end of the life whose log lines were asked for, the engine's clock
+	logsUntil time.Time // exit time of the incarnation whose log lines were requested, the engine's clock
 }
 
-// collects reports whether something has to be collected, or a command to be run, before the stop of the open heal. A worker that is put
-// to sleep is not ill: of that only the command's output is kept.
+// collects reports whether evidence has to be collected, or a command run, before the stop of the open heal. For a worker that is
+// put to sleep only the command's output is kept.
 func (m *Machine) collects() bool {
 	r := m.evidenceRequest()
 	return m.collection.healID != r.HealID && (r.Keep || len(r.Command) > 0)
@@ -39,26 +39,26 @@ func (m *Machine) evidenceRequest() EvidenceRequest {
 	return r
 }
 
-// Collected reports whether the evidence of the open heal was asked for.
+// Collected reports whether the evidence of the open heal was requested.
 func (m *Machine) Collected() bool {
 	return m.heal().Open() && m.collection.healID == m.heal().ID
 }
 
-// StopBegun reports whether the command before the stop was sent, so that the stop waits for nothing any more.
+// StopBegun reports whether the command before the stop was sent, so that the stop no longer waits.
 func (m *Machine) StopBegun() bool { return m.stopBegun() }
 
-// stopBegun reports whether stoker.before-stop was sent: it may have drained or ended the worker, so that the stop is carried out
-// whatever the health check says meanwhile, and an exit is that of the stop.
+// stopBegun reports whether stoker.before-stop was sent. The command may have drained or ended the worker. So the stop is carried
+// out whatever the health check shows meanwhile, and an exit counts as that of the stop.
 func (m *Machine) stopBegun() bool {
 	return m.phase() == PhaseStopDue && m.heal().BeforeStop
 }
 
-// DrainedForSleep reports whether the worker is about to be stopped for want of work, and the command before that was sent.
+// DrainedForSleep reports whether the worker is about to be put to sleep and the command before that was sent.
 func (m *Machine) DrainedForSleep() bool {
 	return m.stopBegun() && m.heal().Action == HealSleep
 }
 
-// fillCollect asks for the evidence. The phase stays PhaseStopDue: no stop was sent, and each stop signal is somebody else's.
+// fillCollect requests the evidence. The phase stays PhaseStopDue: no stop was sent, so each stop signal is another client's.
 func (m *Machine) fillCollect(now time.Time, a *Action) {
 	s := m.saved.State
 	r := m.evidenceRequest()
@@ -72,18 +72,19 @@ func (m *Machine) fillCollect(now time.Time, a *Action) {
 	}
 }
 
-// onlyIfUnhealthy: a worker that is healthy again is not stopped, unless the command before its stop has begun to end its work.
+// onlyIfUnhealthy reports whether the stop is refused if the worker is healthy again. It is not once the command before the stop
+// was sent.
 func (m *Machine) onlyIfUnhealthy() bool {
-	return m.heal().Fault == FaultUnhealthy && !m.heal().BeforeStop && !m.failsOutside() // of which the engine knows nothing
+	return m.heal().Fault == FaultUnhealthy && !m.heal().BeforeStop && !m.failsOutside() // the engine has no record of it
 }
 
-// finishCollect takes in what was collected. That nothing could be is no reason to put the stop off.
+// finishCollect applies what was collected. A failure to collect does not delay the stop.
 func (m *Machine) finishCollect(now time.Time, o Outcome) {
 	m.keepEvidence(now, o)
 	asked := o.Action.Evidence
 	same := asked != nil && m.heal().ID == asked.HealID
 	sent := o.Evidence != nil && o.Evidence.Command != nil
-	if same && len(asked.Command) > 0 && !sent && o.Result != Unknown { // it was not run
+	if same && len(asked.Command) > 0 && !sent && o.Result != Unknown { // the command was not run
 		s := m.saved.State
 		s.Heal.BeforeStop = false
 		m.enter(s)
@@ -95,13 +96,13 @@ func (m *Machine) finishCollect(now time.Time, o Outcome) {
 		m.applyOrInspect(now, o)
 	case Done:
 		if same && !m.inspects.stale {
-			m.inspects.appliedAt = m.collection.sentAt // its inspect is no older
+			m.inspects.appliedAt = m.collection.sentAt // the inspect is no older than this
 		}
-	case Unknown, Failed: // the stop is tried all the same
+	case Unknown, Failed: // the stop is attempted anyway
 	}
 }
 
-// keepEvidence tells what an action has collected.
+// keepEvidence reports what an action collected.
 func (m *Machine) keepEvidence(now time.Time, o Outcome) {
 	if o.Evidence.Empty() || o.Action.Evidence == nil {
 		return
@@ -114,27 +115,27 @@ func (m *Machine) keepEvidence(now time.Time, o Outcome) {
 	}
 }
 
-// requestLogs asks for the last lines of the life that is over, if the labels do.
+// requestLogs requests the last log lines of the incarnation that ended, if the labels ask for them.
 func (m *Machine) requestLogs(endedAt time.Time, code int) {
 	if m.id.Policy.Evidence.Level != policy.EvidenceLogs || m.heal().byDemand() || endedAt.IsZero() || m.container.removed {
 		return
 	}
-	if !m.collection.logsUntil.Equal(endedAt) { // else they were asked for
+	if !m.collection.logsUntil.Equal(endedAt) { // otherwise they were requested
 		m.collection.logsUntil = endedAt
 		m.logs = &LogsRequest{Incarnation: m.saved.Incarnation, HealID: m.heal().ID, Until: endedAt, ExitCode: code}
 	}
 }
 
-// LogsRequest asks for the last lines that a life of a worker has printed.
+// LogsRequest requests the last lines that an incarnation of a worker printed.
 type LogsRequest struct {
 	Incarnation Incarnation
 	HealID      uint64
-	Until       time.Time // when it ended, the engine's clock
+	Until       time.Time // its exit, the engine's clock
 	ExitCode    int
 }
 
-// graceTooShort tells that Stoker's own stop ended with SIGKILL because the worker's quota throttled it while it wound up. On an engine
-// such an end looks like any other SIGKILL (137, no OOM).
+// graceTooShort reports that Stoker's own stop ended with SIGKILL because the quota throttled the worker during its shutdown. The
+// engine shows such an exit like any other SIGKILL (137, no OOM).
 func (m *Machine) graceTooShort(now time.Time, o Observation) {
 	throttled := 0.0
 	if m.collection.healID == m.heal().ID {
@@ -158,8 +159,8 @@ func (m *Machine) graceTooShort(now time.Time, o Observation) {
 	m.emit(e)
 }
 
-// exitedWhileRecreating: the old container's exit means nothing to the recreate but what people may want to know of it. The container is
-// removed a little later.
+// exitedWhileRecreating reports what is worth an event about the old container's exit. The recreate ignores it. The container is
+// removed shortly after.
 func (m *Machine) exitedWhileRecreating(now time.Time, o Observation) {
 	if o.History() || m.stopsSent() == 0 {
 		return
@@ -170,7 +171,7 @@ func (m *Machine) exitedWhileRecreating(now time.Time, o Observation) {
 	m.requestLogs(o.At, o.ExitCode)
 }
 
-// RecreateCollected tells a worker what was collected of it before the transaction's stop.
+// RecreateCollected carries what was collected before the transaction's stop.
 type RecreateCollected struct{ Outcome Outcome }
 
 func (RecreateCollected) input() {}

@@ -21,7 +21,7 @@ func TestEvidenceBeforeAStop(t *testing.T) {
 			= attempts 0
 			answer throttled 0
 			> stop 1
-			= told evidence
+			= event evidence
 			die 0
 			answer nothing
 			> start 1`},
@@ -32,7 +32,7 @@ func TestEvidenceBeforeAStop(t *testing.T) {
 			> collect
 			answer failed no stats
 			> stop 1
-			= untold evidence`},
+			= no-event evidence`},
 		{"evidence: nor that the engine does not answer", `
 			given health evidence=basic
 			up
@@ -121,7 +121,7 @@ func TestCommandBeforeAStop(t *testing.T) {
 			= attempts 0
 			answer ran 0
 			> stop 1
-			= told evidence`},
+			= event evidence`},
 		{"before-stop: its failure stops nothing", `
 			given health before-stop=drain
 			up
@@ -157,7 +157,7 @@ func TestCommandBeforeAStop(t *testing.T) {
 			= free
 			unhealthy
 			> collect /bin/sh -c drain`},
-		{"before-stop: one that ends the worker is its stop", `
+		{"before-stop: a command that ends the worker is its stop", `
 			given health before-stop=kill on-exit=never
 			up
 			unhealthy
@@ -166,8 +166,8 @@ func TestCommandBeforeAStop(t *testing.T) {
 			answer ran 0
 			> start 1
 			= fault unhealthy
-			= untold heal-failed`},
-		{"before-stop: found ended by an inspect", `
+			= no-event heal-failed`},
+		{"before-stop: an inspect finds the worker down", `
 			given health before-stop=kill on-exit=never
 			up
 			unhealthy
@@ -209,26 +209,26 @@ func TestCommandBeforeAStop(t *testing.T) {
 			up
 			unhealthy
 			> collect /bin/sh -c drain
-			reborn
+			stoker-killed
 			up
 			> stop 1`},
-		{"rule 14: Stoker killed during the command, and the worker ended by it", `
+		{"rule 14: Stoker killed during the command, which ended the worker", `
 			given health before-stop=kill on-exit=never
 			up
 			unhealthy
 			> collect /bin/sh -c kill
-			reborn
+			stoker-killed
 			+5s
 			old die 2
 			list down 2
 			> start 1
 			= fault unhealthy`},
-		{"rule 14: the same, and no event tells", `
+		{"rule 14: the same without an event", `
 			given health before-stop=kill on-exit=never
 			up
 			unhealthy
 			> collect /bin/sh -c kill
-			reborn
+			stoker-killed
 			up down 2
 			+2s
 			> start 1
@@ -238,7 +238,7 @@ func TestCommandBeforeAStop(t *testing.T) {
 			up
 			unhealthy
 			> collect /bin/sh -c drain
-			reborn
+			stoker-killed
 			+5s
 			old kill TERM
 			old die 0
@@ -252,7 +252,7 @@ func TestCommandBeforeAStop(t *testing.T) {
 			> collect /bin/sh -c drain
 			answer ran 0
 			> stop 0
-			= told evidence
+			= event evidence
 			die 0
 			answer nothing
 			= phase asleep`},
@@ -264,7 +264,7 @@ func TestCommandBeforeAStop(t *testing.T) {
 			die 0
 			answer ran 0
 			= phase asleep
-			= told asleep`},
+			= event asleep`},
 		{"dry run: no command", `
 			given health before-stop=drain
 			up
@@ -275,14 +275,14 @@ func TestCommandBeforeAStop(t *testing.T) {
 	})
 }
 
-func TestLogsOfALife(t *testing.T) {
+func TestLogsOfAnIncarnation(t *testing.T) {
 	run(t, []scenario{
 		{"logs: of a crash, and the start does not wait for them", `
 			given evidence=logs
 			up
 			die 3
 			> logs 3, start 1`},
-		{"logs: of the life that Stoker ended", `
+		{"logs: of the incarnation that Stoker stopped", `
 			given health evidence=logs
 			up
 			unhealthy
@@ -292,7 +292,7 @@ func TestLogsOfALife(t *testing.T) {
 			die 2
 			answer nothing
 			> logs 2, start 1`},
-		{"logs: once for each life, not for each start that fails", `
+		{"logs: once per incarnation, not for each start that fails", `
 			given evidence=logs
 			up
 			die 3
@@ -300,7 +300,7 @@ func TestLogsOfALife(t *testing.T) {
 			answer failed port
 			+2s
 			> start 2`},
-		{"logs: of the last life, too", `
+		{"logs: of the last incarnation, too", `
 			given evidence=logs max-attempts=1
 			up
 			die 3
@@ -311,7 +311,7 @@ func TestLogsOfALife(t *testing.T) {
 			die 4
 			= held exhausted
 			> logs 4`},
-		{"logs: of a worker that is stopped for good", `
+		{"logs: of a worker that is stopped permanently", `
 			given health evidence=logs on-unhealthy=stop
 			up
 			unhealthy
@@ -339,7 +339,7 @@ func TestLogsOfALife(t *testing.T) {
 
 func TestGraceTooShort(t *testing.T) {
 	run(t, []scenario{
-		{"grace: killed at its end by a quota that throttles", `
+		{"grace: killed after its grace by a throttling quota", `
 			given health evidence=basic grace=5s
 			up
 			unhealthy
@@ -350,10 +350,10 @@ func TestGraceTooShort(t *testing.T) {
 			+5s
 			kill KILL
 			die 137
-			= told grace-too-short
+			= event grace-too-short
 			answer nothing
 			> start 1`},
-		{"grace: killed at its end, and not throttled", `
+		{"grace: killed after its grace, and not throttled", `
 			given health evidence=basic grace=5s
 			up
 			unhealthy
@@ -364,10 +364,10 @@ func TestGraceTooShort(t *testing.T) {
 			+5s
 			kill KILL
 			die 137
-			= untold grace-too-short
+			= no-event grace-too-short
 			answer nothing
 			> start 1`},
-		{"grace: throttled, and ended in time", `
+		{"grace: throttled, and exited in time", `
 			given health evidence=basic grace=5s
 			up
 			unhealthy
@@ -376,7 +376,7 @@ func TestGraceTooShort(t *testing.T) {
 			> stop 1
 			kill TERM
 			die 0
-			= untold grace-too-short
+			= no-event grace-too-short
 			answer nothing
 			> start 1`},
 		{"grace: out of memory while it wound up", `
@@ -389,7 +389,7 @@ func TestGraceTooShort(t *testing.T) {
 			kill TERM
 			oom
 			die 137
-			= untold grace-too-short
+			= no-event grace-too-short
 			answer nothing
 			> start 1`},
 	})

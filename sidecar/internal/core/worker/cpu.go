@@ -7,29 +7,29 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// Stats is the CPU accounting of a container's cgroup at one moment. All counters begin again with each life.
+// Stats is the CPU accounting of a container's cgroup at one moment. All counters restart at 0 with each incarnation.
 type Stats struct {
 	At  time.Time // the engine's clock
 	CPU time.Duration
-	// Periods of the quota, in which something wanted to run. All engines that count them have some once a probe has run; 0 means
-	// that nobody counts: no quota, Podman, Kata, youki (docs/quota.md).
+	// Periods of the quota in which a task was runnable. Engines that count them report some once a probe has run. 0 means that
+	// they are not counted: no quota, Podman, Kata, youki (docs/quota.md).
 	Periods   uint64
-	Throttled uint64 // of these, in which it had to wait
-	Memory    uint64 // bytes in use without the inactive file cache; 0 is not measured
+	Throttled uint64 // of these, throttled ones
+	Memory    uint64 // bytes in use without the inactive file cache; 0 if not measured
 }
 
-// Usage is what a Sample found. Before is about a second earlier, and zero for a cheap one.
+// Usage is the result of ReadStats. Before is about a second earlier, and zero for a single reading.
 type Usage struct{ Before, Now Stats }
 
-// rates are what two readings show.
+// rates are computed from two readings.
 type rates struct {
 	cpus      float64 // used, in CPUs
-	throttled float64 // share of the periods in which something wanted to run that it had to wait in
-	active    float64 // share of all periods in which something wanted to run
-	counted   bool    // somebody counts the periods; else the two shares say nothing
+	throttled float64 // share of the active periods that were throttled
+	active    float64 // share of all periods in which a task was runnable
+	counted   bool    // the periods are counted; otherwise the two shares are meaningless
 }
 
-// between is false when the readings are not of one life, in order.
+// between returns false if the readings are not of one incarnation, in order.
 func between(a, b Stats, period time.Duration) (rates, bool) {
 	took := b.At.Sub(a.At)
 	if a.At.IsZero() || took <= 0 || b.CPU < a.CPU || b.Periods < a.Periods || b.Throttled < a.Throttled {
@@ -43,36 +43,36 @@ func between(a, b Stats, period time.Duration) (rates, bool) {
 	return r, true
 }
 
-// defaultPeriod is the kernel's, and what docker run --cpus sets.
+// defaultPeriod is the kernel's default, and what docker run --cpus sets.
 const defaultPeriod = 100 * time.Millisecond
 
-// StatsRead is the answer to a Sample: readings, or why there are none.
+// StatsRead is the answer to ReadStats: readings, or why there are none.
 type StatsRead struct {
 	Incarnation Incarnation
-	Span        bool // it was asked for two readings
+	Span        bool // two readings were requested
 	Usage       *Usage
-	Host        *HostLoad // nil where it is not known
+	Host        *HostLoad // nil if unknown
 	Err         string
 }
 
 func (StatsRead) input() {}
 
-// senseWait is how long the question whether a worker is starved may hold up its heal. The engine takes one to two seconds for
-// an answer that shows a share; one that takes longer is of no use.
+// senseWait bounds how long the starved question delays a heal. The engine takes one to two seconds to measure a share; a slower
+// answer is of no use.
 const senseWait = 5 * time.Second
 
-// The bounds of starved and hung. A worker that computes uses its quota to the last bit and is throttled in nearly every
-// period. One that hangs is not even runnable in most of them. One that is neither wants to run and does not get what its
-// quota grants: the host is short of CPU, and what others go through tells more (rule 15).
+// The bounds of starved and hung. A computing worker uses its whole quota and is throttled in nearly every period. A hung one is
+// not even runnable in most periods. One in between is runnable but does not get its quota: the host is short of CPU, and the
+// state of other workers decides (rule 15).
 const (
 	starvedUse      = 0.8 // of the quota
 	starvedThrottle = 0.2
-	hungUse         = 0.3 // of the quota, for a probe is a burst
+	hungUse         = 0.3 // of the quota; a probe is a burst
 	hungActive      = 0.5
 )
 
-// sense asks for the readings that a decision needs: whether a worker with a quota whose probe timed out is starved, and
-// whether one with idle-after is idle.
+// sense requests the readings that a decision needs: for a worker with a quota whose probe timed out, whether it is starved; for
+// one with idle-after, whether it is idle.
 func (m *Machine) sense(now time.Time) {
 	readable := m.readable()
 	switch {
@@ -86,7 +86,7 @@ func (m *Machine) sense(now time.Time) {
 	m.planStats(now, readable)
 }
 
-// askingStarved: with on-starved=restart the answer would change nothing.
+// askingStarved reports whether the answer matters: with on-starved=restart it would change nothing.
 func (m *Machine) askingStarved() bool {
 	waits := m.phase() == PhaseStopDue || m.phase() == PhaseRecreateDue
 	if !waits || m.heal().Reason != ReasonProbeTimedOut {
@@ -95,7 +95,7 @@ func (m *Machine) askingStarved() bool {
 	return m.ownQuota() > 0 && m.id.Policy.OnStarved != policy.OnStarvedRestart && m.cpu.question != questionAnswered
 }
 
-// StatsDue is when readings are wanted, and whether they shall show a share by themselves; false when none are.
+// StatsDue returns when readings are due, and whether they must show a share on their own; false if none are.
 func (m *Machine) StatsDue() (span bool, due time.Time, ok bool) {
 	switch {
 	case m.id.Tentative || m.container.removed:
@@ -111,7 +111,7 @@ func (m *Machine) statsRead(now time.Time, in StatsRead) {
 	case !in.Incarnation.same(m.saved.Incarnation) || m.container.status != StatusRunning:
 		m.cpu.statsAt = time.Time{}
 	case m.askingStarved():
-		if in.Span { // else it was asked for before there was a question
+		if in.Span { // otherwise it was requested before there was a question
 			m.answer(now, in)
 		}
 	case in.Usage == nil:
@@ -121,12 +121,12 @@ func (m *Machine) statsRead(now time.Time, in StatsRead) {
 	}
 }
 
-// answer settles the question whether the worker is starved. Without readings it is decided as if nobody had asked.
+// answer decides whether the worker is starved. Without readings the heal proceeds as if they had not been requested.
 func (m *Machine) answer(now time.Time, in StatsRead) {
 	again := m.cpu.question == questionHostStarved
 	m.cpu.question, m.cpu.askAt = questionAnswered, time.Time{}
 	if in.Usage == nil && m.cpu.wasStarved {
-		m.starve(now) // as it was
+		m.starve(now) // unchanged
 		return
 	}
 	if in.Usage == nil {
@@ -152,7 +152,7 @@ func (m *Machine) answer(now time.Time, in StatsRead) {
 	}
 }
 
-// starve: the probe had no CPU left. The worker computes, and a restart would cost its work and change nothing.
+// starve delays the heal: the probe had no CPU left. The worker is computing; a restart would lose its work and change nothing.
 func (m *Machine) starve(now time.Time) {
 	s := &m.saved.State
 	s.Heal.Reason = ReasonStarved
@@ -168,11 +168,11 @@ func (m *Machine) starve(now time.Time) {
 			Output: s.Heal.Output}, Reason: HeldStarved,
 	})
 	if m.id.Policy.OnStarved == policy.OnStarvedBoost {
-		m.wishBoost(now)
+		m.requestBoost(now)
 	}
 }
 
-// hung: the probe had all the CPU that it could want, so that company would tell nothing about the host.
+// hung starts the heal at once: the probe had enough CPU, so other workers' probes would show nothing about the host.
 func (m *Machine) hung(now time.Time) {
 	m.saved.State.Heal.Reason = ReasonHung
 	if !m.checks.dueAlone.IsZero() {
@@ -181,10 +181,10 @@ func (m *Machine) hung(now time.Time) {
 	m.emit(m.healEvent(now, EventHung, ""))
 }
 
-// starving reports whether the worker is given time because it is starved.
+// starving reports whether the heal is delayed because the worker is starved.
 func (m *Machine) starving() bool { return m.heal().Reason == ReasonStarved }
 
-// ownQuota is the worker's own, in CPUs, without a boost; 0 is none.
+// ownQuota is the worker's own quota in CPUs, without a boost; 0 is none.
 func (m *Machine) ownQuota() float64 {
 	if m.saved.Boost != nil {
 		return m.saved.Boost.From
@@ -192,11 +192,11 @@ func (m *Machine) ownQuota() float64 {
 	return m.container.config.cpus
 }
 
-// Share is what a worker was last seen to use in its present life.
+// Share is the last measured use of a worker in its present incarnation.
 type Share struct {
-	At        time.Time // the engine's clock; zero when it was never measured
+	At        time.Time // the engine's clock; zero if never measured
 	CPUs      float64
 	Throttled float64 // share of the periods
-	// ThrottlingUnknown: nobody counts the periods, so that Throttled is no measurement.
+	// ThrottlingUnknown: the periods are not counted, so Throttled is no measurement.
 	ThrottlingUnknown bool
 }

@@ -2,7 +2,7 @@ package worker
 
 import "time"
 
-// engineCutIt reports whether the life that ended was one of an earlier engine process, and was to go on.
+// engineCutIt reports whether the incarnation that ended belonged to an earlier engine process and was expected to run.
 func (m *Machine) engineCutIt() bool {
 	if m.life.stoppedByDaemon {
 		return true
@@ -10,11 +10,11 @@ func (m *Machine) engineCutIt() bool {
 	return m.saved.Expected && m.life.bootedAt.After(m.saved.Incarnation.StartedAt) && !m.saved.Incarnation.StartedAt.IsZero()
 }
 
-// engineRestarted takes back what an engine's shutdown made look like an operator's stop: what came in its last moments, and what an
-// engine that had closed its sockets already did at whatever time (28.5.2 on a busy host, 5 s between its first signal and its last).
+// engineRestarted clears what looked like an operator's stop and was the engine's shutdown: signals from its last moments, and
+// actions after it had closed its sockets, at any time (28.5.2 on a busy host, 5 s between its first signal and its last).
 func (m *Machine) engineRestarted(now time.Time, in EngineRestarted) {
 	m.life.bootedAt = in.BootedAt
-	m.container.inspected, m.networks.unseenStart = false, true // a policy's start may have failed before the engine went down, and works now
+	m.container.inspected, m.networks.unseenStart = false, true // the policy's start may have failed before the engine went down, and succeed now
 	m.requestInspect(now, ReasonChanged)
 	if in.StopsSince.IsZero() {
 		return

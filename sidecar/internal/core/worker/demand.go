@@ -9,20 +9,20 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// Wake asks for the start of a worker that sleeps. It changes nothing about any other one.
+// Wake requests the start of a worker that sleeps. It has no effect on any other worker.
 type Wake struct {
 	Reason Reason
 	Detail string
 }
 
-// Sleep asks for the stop of a worker that runs undisturbed, until a Wake. It changes nothing about any other one.
+// Sleep requests the stop of a worker that runs undisturbed, until a Wake. It has no effect on any other worker.
 type Sleep struct {
 	Reason Reason
 	Detail string
 }
 
-// WorkTold tells a worker with a source of work whether work waits for it. Consumed: some was taken meanwhile, and nobody seems busy, so
-// that one of the idle has done it.
+// WorkTold reports whether work waits for a worker with a source of work. Consumed: some was taken meanwhile and no worker seems
+// busy, so one of the idle workers did it.
 type WorkTold struct {
 	Waits    bool
 	Consumed bool
@@ -32,8 +32,7 @@ func (Wake) input()     {}
 func (Sleep) input()    {}
 func (WorkTold) input() {}
 
-// byDemand reports whether the heal is none: the worker is woken or put to sleep because of its work. It has no fault and counts as no
-// attempt.
+// byDemand reports whether the heal only wakes the worker or puts it to sleep. It has no fault and counts as no attempt.
 func (h Heal) byDemand() bool { return h.Action == HealWake || h.Action == HealSleep }
 
 // asleep reports whether the worker was stopped for want of work.
@@ -47,7 +46,7 @@ func (m *Machine) Wakeable() bool {
 	return m.asleep()
 }
 
-// rest leaves a worker down that nobody has to start: it is held, or, where its work decides when it runs, asleep.
+// rest leaves a worker down that needs no start: it is held, or asleep if its work decides when it runs.
 func (m *Machine) rest(now time.Time, why Reason, at time.Time) {
 	if !m.id.Policy.Demand.Set() {
 		m.hold(now, why, at)
@@ -58,7 +57,7 @@ func (m *Machine) rest(now time.Time, why Reason, at time.Time) {
 	m.saved.Expected, m.saved.Budget, m.life.exit = false, Budget{}, exitSettled
 }
 
-// Sleepable reports whether a Sleep would stop the worker. The end of one that the engine removes at its end would be its last.
+// Sleepable reports whether a Sleep would stop the worker. A worker with --rm would be removed by the stop.
 func (m *Machine) Sleepable() bool {
 	undisturbed := m.idle() && m.container.status == StatusRunning && m.saved.StopIntent == nil && m.inFlight == nil
 	return undisturbed && m.container.inspected && !m.container.config.autoRemove && !m.saved.Dependents.RestartPending
@@ -71,7 +70,7 @@ func (m *Machine) wake(now time.Time, in Wake) {
 	}
 }
 
-// Waking reports whether a Wake was taken in whose start was not sent yet. A Sleep takes it back.
+// Waking reports whether a Wake was received whose start was not sent yet. A Sleep cancels it.
 func (m *Machine) Waking() bool {
 	p := m.phase()
 	return m.heal().Action == HealWake && (p == PhaseBackingOff || p == PhaseRecreateDue) && m.inFlight == nil && m.container.status.Down()
@@ -97,16 +96,16 @@ func (m *Machine) beginDemand(now time.Time, p Phase, h Heal) {
 	m.saved.Expected = true
 }
 
-// fallAsleep: the stop for want of work has worked. The stop's own event may still come.
+// fallAsleep: the stop for lack of work succeeded. Its own event may still come.
 func (m *Machine) fallAsleep(now time.Time) {
 	m.emit(m.healEvent(now, EventAsleep, m.heal().Note))
 	m.enter(State{Phase: PhaseAsleep, Stop: m.saved.State.Stop})
-	m.saved.Expected, m.saved.StopIntent = false, nil // a stop that does not explain the exit is over with it
+	m.saved.Expected, m.saved.StopIntent = false, nil // this also ends a stop that does not explain the exit
 	m.saved.Budget = Budget{}
 	m.life.exit = exitSettled
 }
 
-// staysAwake: the stop for want of work came to nothing. Whether the worker is to sleep is decided again.
+// staysAwake: the stop for lack of work failed. Whether the worker is to sleep is decided again.
 func (m *Machine) staysAwake(now time.Time, why string) {
 	if why != "" {
 		m.emit(m.healEvent(now, EventHealFailed, why))
@@ -115,7 +114,7 @@ func (m *Machine) staysAwake(now time.Time, why string) {
 	m.requestInspect(now, ReasonUncertain)
 }
 
-// skipDemand: a dry run tells what it would do, and changes nothing.
+// skipDemand: a dry run reports what it would do, and changes nothing.
 func (m *Machine) skipDemand(now time.Time) {
 	e := m.healEvent(now, EventHeld, m.heal().Note)
 	e.Reason = HeldDryRun
@@ -128,14 +127,14 @@ func (m *Machine) skipDemand(now time.Time) {
 	m.enter(State{Phase: p})
 }
 
-// foundAsleep: an inspect found it down, as it is to be, unless somebody else stopped it at the same time.
+// foundAsleep: an inspect found it down, as intended, unless another client stopped it at the same time.
 func (m *Machine) foundAsleep(now time.Time, s Snapshot) {
 	if m.stoppedByOperator(now, s.FinishedAt) {
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
 	}
 }
 
-// workTold: idleness means something only while work waits.
+// workTold records whether work waits: only then is idleness a fault.
 func (m *Machine) workTold(in WorkTold) {
 	m.cpu.workWaits = in.Waits
 	if in.Consumed {
@@ -143,25 +142,25 @@ func (m *Machine) workTold(in WorkTold) {
 	}
 }
 
-// boredRightly reports whether an idle worker is as it should be: there is nothing for it to do.
-func (m *Machine) boredRightly() bool { return m.id.Policy.Demand.Source != "" && !m.cpu.workWaits }
+// idleWithoutWork reports whether an idle worker has no work to do.
+func (m *Machine) idleWithoutWork() bool { return m.id.Policy.Demand.Source != "" && !m.cpu.workWaits }
 
 // Addresses are the IP addresses of the worker's container.
 func (m *Machine) Addresses() []string { return slices.Clone(m.networks.addresses) }
 
-// IdleBetween reports whether the worker used less than its share of idleness between two readings; false for the second when they
-// do not tell.
+// IdleBetween reports whether the worker's use between two readings is below its idle share; ok is false if the readings do not
+// show it.
 func (m *Machine) IdleBetween(a, b Stats) (idle, ok bool) {
 	r, ok := between(a, b, m.container.config.cpuPeriod)
 	return ok && r.cpus < m.idleBound(), ok
 }
 
-// GroupConflict tells a worker that its labels contradict those of its group; a nil Problem that they do not any more.
+// GroupConflict reports that the worker's labels contradict those of its group; a nil Problem ends the conflict.
 type GroupConflict struct{ Problem *policy.Problem }
 
 func (GroupConflict) input() {}
 
-// groupConflict holds the worker as for any other problem of its labels.
+// groupConflict holds the worker as for any other label problem.
 func (m *Machine) groupConflict(now time.Time, in GroupConflict) {
 	m.id.Problems = slices.DeleteFunc(slices.Clone(m.id.Problems), func(p policy.Problem) bool { return p.Label == policy.LabelGroup })
 	if in.Problem == nil {
@@ -174,16 +173,17 @@ func (m *Machine) groupConflict(now time.Time, in GroupConflict) {
 	m.emit(Event{At: now, Kind: EventProblem, Reason: HeldBadLabels, Detail: in.Problem.String()})
 }
 
-// Demand is what the worker's labels ask for about its group.
+// Demand is the demand in the worker's labels.
 func (m *Machine) Demand() policy.Demand { return m.id.Policy.Demand }
 
-// Manageable reports whether Stoker acts on the worker at all, whatever its present phase.
+// Manageable reports whether Stoker acts on the worker at all, in any phase.
 func (m *Machine) Manageable() bool { return m.id.Unmanageable == HeldNot && !m.id.Tentative }
 
-// LooksIdle reports whether the last reading for idle-after showed nothing but idleness.
+// LooksIdle reports whether the last reading for idle-after was idle.
 func (m *Machine) LooksIdle() bool { return !m.cpu.idleSince.IsZero() }
 
-// DemandState is what the worker is for the demand of its group. One whose next start is further away than the poll is no capacity.
+// DemandState is the worker's state for the demand of its group. A worker whose next start is further away than the poll is no
+// capacity.
 func (m *Machine) DemandState(now time.Time, poll time.Duration) demand.State {
 	s := m.saved.State
 	running := m.container.status == StatusRunning
@@ -214,15 +214,15 @@ func (m *Machine) DemandState(now time.Time, poll time.Duration) demand.State {
 	return demand.Out
 }
 
-// beginsOrEnds reports whether a life of the worker begins or ends in the phase.
+// beginsOrEnds reports whether an incarnation begins or ends in the phase.
 func beginsOrEnds(p Phase) bool {
 	return p == PhaseStarting || p == PhaseVerifying || p == PhaseStopping || p == PhaseRecreating
 }
 
-// BudgetShare is what the worker takes of the CPU budget while it runs or should: its quota, or one CPU where it has none.
+// BudgetShare is the worker's share of the CPU budget while it runs or should run: its quota, or one CPU without a quota.
 func (m *Machine) BudgetShare() float64 { return cmp.Or(m.ownQuota(), 1) }
 
-// Inspected reports whether an inspect has shown what the worker is, its quota for one.
+// Inspected reports whether the worker was inspected, so that its quota is known.
 func (m *Machine) Inspected() bool { return m.container.inspected }
 
 // TakesBudget reports whether the worker runs, is being started, or should run and is dead.

@@ -29,16 +29,16 @@ func TestSleepAndWake(t *testing.T) {
 	run(t, []scenario{
 		{"asleep, and woken", asleep + `
 			= held asleep
-			= told asleep
+			= event asleep
 			wake
 			> start 0
 			start
 			answer running none
 			= phase watching
-			= told woken
+			= event woken
 			= attempts 0
 			= free`},
-		{"work comes before the own stop's last event does", `
+		{"work arrives before the own stop's last event", `
 			given demand
 			up
 			sleep
@@ -47,7 +47,7 @@ func TestSleepAndWake(t *testing.T) {
 			die 143
 			wake
 			late:100ms stop
-			= untold held
+			= no-event held
 			answer down 143
 			= phase starting
 			> start 0`},
@@ -74,11 +74,11 @@ func TestSleepAndWake(t *testing.T) {
 			> start 0
 			start
 			answer running starting
-			= untold woken
+			= no-event woken
 			+5s
 			healthy
-			= told woken`},
-		{"no fault comes of its end, whatever the code", `
+			= event woken`},
+		{"its exit is no fault, whatever the code", `
 			given demand
 			up
 			sleep
@@ -89,8 +89,8 @@ func TestSleepAndWake(t *testing.T) {
 			die 137
 			answer down 137
 			= phase asleep
-			= untold fault`},
-		{"somebody's stop signal during the stop for want of work explains nothing, for the exit comes too late: it can be woken", `
+			= no-event fault`},
+		{"another client's stop signal during the stop for lack of work explains nothing, because the exit comes too late: it can be woken", `
 			given demand
 			up
 			sleep
@@ -119,11 +119,11 @@ func TestSleepAndWake(t *testing.T) {
 			answer failed no such device
 			= fault start-failed
 			= attempts 1
-			= told fault
+			= event fault
 			> start 1
 			start
 			answer running none
-			= told healed`},
+			= event healed`},
 		{"dead right after the wake", asleep + `
 			wake
 			> start 0
@@ -147,7 +147,7 @@ func TestSleepAndWake(t *testing.T) {
 			= held stopped-by-operator
 			wake
 			> nothing`},
-		{"and so does one whose signal is behind the answer", `
+		{"and so does one whose signal comes after the answer", `
 			given demand
 			up
 			sleep
@@ -171,15 +171,15 @@ func TestSleepAndWake(t *testing.T) {
 			= held stopped-by-operator
 			wake
 			> nothing`},
-		{"somebody's start ends the sleep", asleep + `
+		{"an operator's start ends the sleep", asleep + `
 			start
 			= phase watching
-			= told woken
+			= event woken
 			= free
 			die 1
 			= fault exited
 			> start 1`},
-		{"and so does one that nobody heard", asleep + `
+		{"and so does one without an event", asleep + `
 			world running new
 			list running
 			+3s
@@ -188,17 +188,17 @@ func TestSleepAndWake(t *testing.T) {
 			destroy
 			= over`},
 		{"Stoker dies while it sleeps", asleep + `
-			reborn
+			stoker-killed
 			up down 143
 			= phase asleep
 			wake
 			> start 0`},
-		{"Stoker dies before the stop has worked", `
+		{"Stoker dies before the stop has succeeded", `
 			given demand
 			up
 			sleep
 			> stop 0
-			reborn
+			stoker-killed
 			up
 			= phase stopping
 			old kill TERM
@@ -209,7 +209,7 @@ func TestSleepAndWake(t *testing.T) {
 			up
 			sleep
 			> stop 0
-			reborn
+			stoker-killed
 			old kill TERM
 			old die 143
 			old stop
@@ -220,7 +220,7 @@ func TestSleepAndWake(t *testing.T) {
 		{"Stoker dies in the middle of a wake", asleep + `
 			wake
 			> start 0
-			reborn
+			stoker-killed
 			up down 143
 			+3s
 			= fault start-failed
@@ -229,7 +229,7 @@ func TestSleepAndWake(t *testing.T) {
 			engine restarted
 			up down 143
 			= phase asleep`},
-		{"Docker's own policy brings it up again at the engine's start", `
+		{"Docker's own policy starts it again at the engine's start", `
 			given demand docker=always
 			up
 			sleep
@@ -242,7 +242,7 @@ func TestSleepAndWake(t *testing.T) {
 			world running new
 			up
 			= phase watching`},
-		{"the engine says no to the stop", `
+		{"the engine refuses the stop", `
 			given demand
 			up
 			sleep
@@ -266,7 +266,7 @@ func TestSleepAndWake(t *testing.T) {
 			mute die 1
 			sleep
 			> start 1`},
-		{"one that removes itself at its end is not put to sleep", `
+		{"one with --rm is not put to sleep", `
 			given demand rm
 			up
 			sleep
@@ -276,12 +276,12 @@ func TestSleepAndWake(t *testing.T) {
 			up created
 			+3s
 			= held asleep
-			= told asleep
+			= event asleep
 			wake
 			> start 0
 			start
 			answer running none
-			= told woken`},
+			= event woken`},
 		{"finished: it is woken when there is work again", `
 			given demand on-exit=failure
 			up
@@ -295,15 +295,15 @@ func TestSleepAndWake(t *testing.T) {
 			sleep
 			> stop 0
 			answer skipped
-			= told held
+			= event held
 			= phase watching`},
 		{"nor does it wake one", asleep + `
 			wake
 			> start 0
 			answer skipped
-			= told held
+			= event held
 			= phase asleep`},
-		{"frozen: left alone", `
+		{"paused: left alone", `
 			given demand
 			up
 			pause
@@ -312,8 +312,8 @@ func TestSleepAndWake(t *testing.T) {
 	})
 }
 
-// TestHungOrBored: idleness is a fault only while work waits.
-func TestHungOrBored(t *testing.T) {
+// TestHungOrIdle: idleness is a fault only while work waits.
+func TestHungOrIdle(t *testing.T) {
 	run(t, []scenario{
 		{"bored", `
 			given demand cpus=0.5 idle-after=20s
@@ -389,8 +389,8 @@ func TestDemandState(t *testing.T) {
 	}
 }
 
-// TestRecalled: a wake whose start was not sent yet is taken back, without an event.
-func TestRecalled(t *testing.T) {
+// TestWakeCancelled: a wake whose start was not sent yet is cancelled without an event.
+func TestWakeCancelled(t *testing.T) {
 	s := play(t, asleep)
 	s.m.Step(s.now, worker.Wake{})
 	require.Equal(t, demand.Waking, s.m.DemandState(s.now, 5*time.Second))
@@ -399,11 +399,12 @@ func TestRecalled(t *testing.T) {
 	s.goOn("> nothing\n= held asleep\nwake\n> start 0")
 }
 
-// TestGroupConflict: labels that contradict those of the group hold the worker like any other mistake in them, until they do not.
+// TestGroupConflict: labels that contradict those of the group hold the worker like any other label problem, until the conflict
+// ends.
 func TestGroupConflict(t *testing.T) {
 	s := play(t, "given demand\nup")
 	s.step(worker.GroupConflict{Problem: &policy.Problem{Label: policy.LabelGroup, Message: "no"}})
-	s.goOn("= held bad-labels\n= told problem\ndie 1\n> nothing")
+	s.goOn("= held bad-labels\n= event problem\ndie 1\n> nothing")
 	require.Len(t, s.m.View().Problems, 1)
 	s.step(worker.GroupConflict{})
 	require.Empty(t, s.m.View().Problems)

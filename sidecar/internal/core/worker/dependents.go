@@ -9,51 +9,51 @@ import (
 
 const policyRecreate = policy.OnMissingRecreate
 
-// dependentsSettle is how long somebody else's restart of a worker may take to bring its dependents along: docker compose restart
-// and a daemon that boots do it themselves.
+// dependentsSettle is how long another client's restart of a worker may take to restart its dependents, too: docker compose
+// restart and a booting daemon do.
 const dependentsSettle = 5 * time.Second
 
-// Parent is a worker that began a new incarnation, so that what shares the namespaces of the last one is orphaned.
+// Parent is a worker that began a new incarnation, so the dependents of the last one are orphaned.
 type Parent struct {
 	Key Key
 	Incarnation
-	PreviousIDs []string          // IDs that it had before it was recreated
-	Labels      map[string]string // docker compose's say who depends on it
-	EndedAt     time.Time         // when the last incarnation ended, the engine's clock; zero when that is not known
+	PreviousIDs []string          // IDs before its recreates
+	Labels      map[string]string // those of docker compose list the dependents
+	EndedAt     time.Time         // end of the last incarnation, the engine's clock; zero if unknown
 }
 
-// Dependent is a container that could depend on another one.
+// Dependent is a container that may depend on another one.
 type Dependent struct {
 	Key       Key
 	ID        string
 	Labels    map[string]string
-	Parents   []string // containers whose namespaces it shares: IDs as a rule
-	PIDParent string   // the one whose process namespace it shares: it is killed when that one ends
+	Parents   []string // containers whose namespaces it shares: usually IDs
+	PIDParent string   // the container whose PID namespace it shares: its exit kills this one
 }
 
-// Orphaned tells a worker that it shares the namespaces of an incarnation of another that is over (rule 18).
+// Orphaned reports that the worker shares the namespaces of a past incarnation of its parent (rule 18).
 type Orphaned struct {
 	Parent Key
-	Heal   HealAction // HealRestart, or HealRecreate where it holds the ID of a container that is gone
+	Heal   HealAction // HealRestart, or HealRecreate if it refers to the ID of a container that is gone
 	Since  time.Time  // the parent's present incarnation, the engine's clock
 }
 
-// DependentsRestarted tells a worker what became of its dependents.
+// DependentsRestarted is the result of restarting a worker's dependents.
 type DependentsRestarted struct {
-	Incarnation Incarnation // into which they were to be restarted
-	Again       bool        // not all of them could be healed, and may be later
+	Incarnation Incarnation // into which they were restarted
+	Again       bool        // not all could be restarted, and are retried
 }
 
-// TemporaryContainer tells a worker that another container had its name for a while: a new one, of a recreate that was undone. A
-// dependent that was recreated meanwhile, onto that name, holds its ID.
+// TemporaryContainer reports that another container had the worker's name for a while: the new one of a recreate that was rolled
+// back. A dependent that was recreated meanwhile by that name refers to its ID.
 type TemporaryContainer struct{ ID string }
 
 func (Orphaned) input()            {}
 func (DependentsRestarted) input() {}
 func (TemporaryContainer) input()  {}
 
-// dependentsDue notes that the worker has begun an incarnation into which its dependents have to be restarted. A worker that is seen for
-// the first time has none: what depends on it came later.
+// dependentsDue records that the worker began an incarnation into which its dependents must be restarted. A worker seen for the
+// first time has none: its dependents were started later.
 func (m *Machine) dependentsDue(now time.Time) {
 	settled := m.inFlight == nil && m.inspects.request.due.IsZero()
 	if m.container.status != StatusRunning || !m.container.inspected || !settled || m.id.Unmanageable != HeldNot || m.Recreating() {
@@ -71,12 +71,12 @@ func (m *Machine) dependentsDue(now time.Time) {
 	}
 }
 
-// markFollowed keeps PreviousIDs: a dependent that is down, or waits, may hold such an ID still.
+// markFollowed keeps PreviousIDs: a dependent that is down or waiting may still refer to such an ID.
 func (m *Machine) markFollowed() {
 	m.saved.Dependents.FollowedInto, m.deps.at, m.deps.tries = m.saved.Incarnation, time.Time{}, 0
 }
 
-// DependentsDue is the worker as a parent whose dependents have to be restarted, and from when on; false when they need not.
+// DependentsDue returns the worker as a parent whose dependents must be restarted, and from when on; false if they need not be.
 func (m *Machine) DependentsDue() (Parent, time.Time, bool) {
 	if m.deps.at.IsZero() || m.container.status != StatusRunning || !m.container.inspected || m.id.Tentative {
 		return Parent{}, time.Time{}, false
@@ -86,8 +86,8 @@ func (m *Machine) DependentsDue() (Parent, time.Time, bool) {
 	}, m.deps.at, true
 }
 
-// temporaryContainer puts the ID before all that the worker itself had, and leaves it out when there is no room: a worker that cannot be
-// recreated has one at each attempt.
+// temporaryContainer adds the ID before all IDs of the worker itself, if there is room: a worker that cannot be recreated gets
+// one at each attempt.
 func (m *Machine) temporaryContainer(in TemporaryContainer) {
 	if len(m.saved.PreviousIDs) < maxPreviousIDs && !slices.Contains(m.saved.PreviousIDs, in.ID) {
 		m.saved.PreviousIDs = slices.Insert(slices.Clone(m.saved.PreviousIDs), 0, in.ID)
@@ -95,14 +95,14 @@ func (m *Machine) temporaryContainer(in TemporaryContainer) {
 	}
 }
 
-// maxDependentTries is how often dependents that cannot be healed are tried again, at 1 s, 2 s, 4 s … 30 s.
+// maxDependentTries bounds the retries of dependents that cannot be healed, at 1 s, 2 s, 4 s … 30 s.
 const maxDependentTries = 10
 
 func (m *Machine) dependentsRestarted(now time.Time, in DependentsRestarted) {
 	current := in.Incarnation.ID == m.saved.Incarnation.ID && in.Incarnation.StartedAt.Equal(m.saved.Incarnation.StartedAt)
 	switch {
 	case !current:
-		m.deps.at = now // into the incarnation that has begun meanwhile
+		m.deps.at = now // into the present incarnation, which began meanwhile
 	case in.Again && m.deps.tries < maxDependentTries:
 		m.deps.at = now.Add(min(firstRetry<<m.deps.tries, lastRetry))
 		m.deps.tries++
@@ -111,13 +111,13 @@ func (m *Machine) dependentsRestarted(now time.Time, in DependentsRestarted) {
 	}
 }
 
-// orphaned: a worker in namespaces that nobody else is in any more reaches nobody.
+// orphaned heals a worker whose namespaces no running container shares any more: its network is gone.
 func (m *Machine) orphaned(now time.Time, in Orphaned) {
 	if m.Missing() || m.Recreating() || m.id.Unmanageable != HeldNot {
 		return
 	}
 	if in.Heal == HealRecreate {
-		m.saved.Dependents.NeedsNewParentID = true // also when it is down now: the engine could not start it
+		m.saved.Dependents.NeedsNewParentID = true // also if it is down now: the engine could not start it
 		m.recreateInstead()
 	}
 	late := in.Heal == HealRestart && m.saved.Incarnation.StartedAt.After(in.Since)
@@ -125,12 +125,12 @@ func (m *Machine) orphaned(now time.Time, in Orphaned) {
 	case late || m.phase() == PhaseHeld:
 	case m.container.status == StatusRunning && m.idle():
 		m.openOrphanedHeal(now, string(in.Parent))
-	case !m.container.status.Down(): // one that is down begins a new incarnation anyway
+	case !m.container.status.Down(): // a worker that is down begins a new incarnation anyway
 		m.saved.Dependents.RestartPending = true
 	}
 }
 
-// recreateInstead makes a recreate of a start that is due: the container could not start.
+// recreateInstead replaces a start that is due by a recreate: the container could not start.
 func (m *Machine) recreateInstead() {
 	if m.phase() != PhaseBackingOff || !m.container.status.Down() {
 		return
@@ -140,7 +140,7 @@ func (m *Machine) recreateInstead() {
 	m.enter(s)
 }
 
-// restartOrphaned begins the restart of an orphaned worker when what it had to wait for is over.
+// restartOrphaned begins the restart of an orphaned worker once it no longer has to wait.
 func (m *Machine) restartOrphaned(now time.Time) {
 	settled := m.container.inspected && m.inFlight == nil && m.inspects.request.due.IsZero()
 	if m.saved.Dependents.RestartPending && m.idle() && settled && m.container.status == StatusRunning {
@@ -148,40 +148,40 @@ func (m *Machine) restartOrphaned(now time.Time) {
 	}
 }
 
-// openOrphanedHeal begins the restart after which the worker is in its parent's namespaces again.
+// openOrphanedHeal begins the restart that moves the worker into its parent's present namespaces.
 func (m *Machine) openOrphanedHeal(now time.Time, parent string) {
 	m.saved.Dependents.RestartPending = false
 	m.openHeal(now, cause{fault: FaultOrphaned, intent: IntentNone, reason: ReasonParentRestarted, action: HealRestart, detail: parent})
 }
 
-// Runs reports whether the worker is in this incarnation still.
+// Runs reports whether the worker is still in this incarnation.
 func (m *Machine) Runs(i Incarnation) bool {
 	return m.container.status == StatusRunning && i.same(m.saved.Incarnation)
 }
 
-// Policy is what the worker's labels say.
+// Policy is the policy in the worker's labels.
 func (m *Machine) Policy() policy.Policy { return m.id.Policy }
 
-// noteEnded keeps when an incarnation ended: what shared its process namespace ended with it.
+// noteEnded records when an incarnation ended: containers in its PID namespace ended with it.
 func (m *Machine) noteEnded(at time.Time) {
 	if !at.IsZero() {
 		m.deps.parentEnded = at
 	}
 }
 
-// Parents are the containers whose namespaces the worker shares, as its last inspect shows them.
+// Parents are the containers whose namespaces the worker shares, from its last inspect.
 func (m *Machine) Parents() []string { return m.container.config.parents }
 
 // Down reports whether the worker has a container without a process.
 func (m *Machine) Down() bool { return m.container.status.Down() }
 
-// Joinable reports whether a container can be started that shares the worker's namespaces, and will not lose them at once.
+// Joinable reports whether a container that shares the worker's namespaces can be started without losing them at once.
 func (m *Machine) Joinable() bool {
 	return m.container.status == StatusRunning && !m.Recreating() && !m.stopSent()
 }
 
-// KilledInNamespace is the container whose process namespace the worker shares, and when the worker was killed, if that was the last
-// that was heard of it.
+// KilledInNamespace returns the container whose PID namespace the worker shares, and when the worker was killed, if that is its
+// latest state.
 func (m *Machine) KilledInNamespace() (pidParent string, at time.Time, ok bool) {
 	const killed = 137
 	parent := m.container.config.pidParent

@@ -9,7 +9,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// One clock alone says that the grace of the own stop is over, and just so.
+// One clock alone is enough to show that the grace of the own stop is over.
 func TestGraceOnOneClock(t *testing.T) {
 	const stopping = "given health grace=10s\nup\nunhealthy\n> stop 1\n"
 	run(t, []scenario{
@@ -28,17 +28,17 @@ func TestGraceOnOneClock(t *testing.T) {
 	}
 }
 
-// A list that is exactly two seconds later than a rename, or a minute earlier, is not the older one.
+// A list exactly two seconds after a rename, or a minute before it, is not the older one.
 func TestBackInPlaceAtItsBounds(t *testing.T) {
 	run(t, []scenario{
-		{"two seconds later", "up\nrename w.stoker-old\nreborn\n+2s\nlate:1ms list running\n= free"},
-		{"a millisecond sooner", "up\nrename w.stoker-old\nreborn\n+2s\nlate:2ms list running\n= held being-replaced"},
-		{"a minute earlier", "up\nrename w.stoker-old\nreborn\nlate:60001ms list running\n= free"},
-		{"a millisecond later than that", "up\nrename w.stoker-old\nreborn\nlate:1m list running\n= held being-replaced"},
+		{"two seconds later", "up\nrename w.stoker-old\nstoker-killed\n+2s\nlate:1ms list running\n= free"},
+		{"a millisecond sooner", "up\nrename w.stoker-old\nstoker-killed\n+2s\nlate:2ms list running\n= held being-replaced"},
+		{"a minute earlier", "up\nrename w.stoker-old\nstoker-killed\nlate:60001ms list running\n= free"},
+		{"a millisecond later than that", "up\nrename w.stoker-old\nstoker-killed\nlate:1m list running\n= held being-replaced"},
 	})
 }
 
-// Docker's restart policy was waiting, and has ended: either its retries are used up, or somebody has stopped the worker.
+// Docker's restart policy was waiting and no longer does: its retries are used up, or an operator stopped the worker.
 func TestDockerStoppedWaiting(t *testing.T) {
 	for name, c := range map[string]struct {
 		given    string
@@ -74,15 +74,15 @@ func TestNoStopSignalOfItsOwn(t *testing.T) {
 	}
 }
 
-// The engine says no to a start, and the worker runs all the same.
+// The engine refuses a start, but the worker runs.
 func TestStartRefusedAndRunning(t *testing.T) {
 	s := play(t, "up\ndie 1\n> start 1\nstart")
 	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}, Answer: worker.Answer{Snapshot: s.snapshot()}})
-	s.goOn("= told healed\n= free\n= attempts 1")
+	s.goOn("= event healed\n= free\n= attempts 1")
 }
 
-// No wait that was remembered is longer than any wait is.
-func TestRememberedWaits(t *testing.T) {
+// No restored wait exceeds the maximum of its kind.
+func TestRestoredWaits(t *testing.T) {
 	s := play(t, "given backoff-max=40s starved-grace=5m retry-every=30m")
 	for name, c := range map[string]struct {
 		reason    worker.Reason
@@ -104,7 +104,7 @@ func TestRememberedWaits(t *testing.T) {
 	}
 }
 
-// What an update of the quota says, and what its answer leads to.
+// The contents of a quota update, and the effects of its answer.
 func TestUpdateAction(t *testing.T) {
 	const boosting = "given health cpus=0.1 on-starved=boost\nup\nunhealthy timed-out\n> sample\nreads 0.1 1 1\n> update 0.1 0.2"
 	s := play(t, boosting)
@@ -127,7 +127,7 @@ func TestUpdateAction(t *testing.T) {
 	require.False(t, s.m.View().Boosted, "there is no room above its quota")
 }
 
-// A stop that was seen before a transaction that sent nothing was somebody's.
+// A stop seen before a transaction that sent nothing was another client's.
 func TestStopBeforeATransactionThatSentNothing(t *testing.T) {
 	s := play(t, recreating+"kill TERM\n+10s\nkill KILL\ndie 137\nanswer refused down 137\n= held stopped-by-operator")
 	require.Equal(t, worker.HeldOperator, s.m.View().Held)
@@ -146,16 +146,16 @@ func TestStopBeforeATransactionThatSentNothing(t *testing.T) {
 	}
 }
 
-// It cannot be recreated, and how it is was not told.
+// It cannot be recreated, and the answer has no snapshot.
 func TestCannotRecreateWithoutASnapshot(t *testing.T) {
 	s := play(t, recreating)
 	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{CannotRecreate: true, Err: "no"}})
-	s.goOn("= told refused\n+1s\n> stop 1\n= attempts 1")
+	s.goOn("= event refused\n+1s\n> stop 1\n= attempts 1")
 }
 
-// Nothing is told of a worker while old events are replayed.
-func TestReplayTellsNothing(t *testing.T) {
-	play(t, "given remembered\nold die 143\n= untold managed\nup running new\n= told managed")
+// No events are emitted about a worker during a replay.
+func TestReplayEmitsNoEvents(t *testing.T) {
+	play(t, "given remembered\nold die 143\n= no-event managed\nup running new\n= event managed")
 }
 
 // Docker's own restart, which only an inspect has shown, is no operator's start: the attempts still count.

@@ -2,8 +2,9 @@ package worker
 
 import "time"
 
-// waitForDocker: Docker has decided under the container's lock before it sends die, so that an inspect at once reports whether
-// it is going to restart the container. Podman shows no such thing: it restarts the container within a moment, or does not.
+// waitForDocker waits for Docker's restart policy. Docker decides under the container's lock before it sends die, so an inspect
+// right after it shows whether Docker will restart the container. Podman does not show it: it restarts the container within a
+// moment, or not at all.
 func (m *Machine) waitForDocker(now time.Time) {
 	m.to(PhaseDocker)
 	m.inspects.tries = 0
@@ -13,10 +14,10 @@ func (m *Machine) waitForDocker(now time.Time) {
 	m.requestInspect(now, ReasonWaitsDocker)
 }
 
-// dockerGaveUp: the restart policy's own start failed (the engine never tries again, moby monitor.go), or
-// on-failure:N is used up. A container that was waiting for its restart and is not any more, with none of these to explain
-// it, was killed by someone: the engine sends no event for that (20.10.24). A wait for the next restart that ended without a word may be a stop whose event is still on
-// its way: it sends no signal then.
+// dockerGaveUp handles a policy that no longer restarts the container. Either its own start failed (the engine never retries,
+// moby monitor.go), or on-failure:N is used up. If neither explains it, an operator killed the container during its restart
+// delay: the engine sends no event for that (20.10.24). A delay that ended without an event may also be a stop whose event is
+// still to come: no signal is sent then.
 func (m *Machine) dockerGaveUp(now time.Time, s Snapshot, p inspectContext) {
 	m.life.delayed = m.life.delayed && !p.newLife
 	if (p.before == StatusRestarting || p.first) && s.StartError == "" {

@@ -14,7 +14,7 @@ func TestDockersOwnRestarts(t *testing.T) {
 			start
 			= free
 			= attempts 0`},
-		{"the engine says that it will start it again: a restart by hand, whose signal was not seen", `
+		{"the engine reports that it will start it again: an operator's restart whose signal was not seen", `
 			up
 			die 137 restarting
 			> nothing
@@ -24,18 +24,18 @@ func TestDockersOwnRestarts(t *testing.T) {
 			start
 			= free
 			= attempts 0`},
-		{"the engine says so, and does not", `
+		{"the engine reports so, and does not", `
 			up
 			die 137 restarting
 			+10s
 			> start 1`},
-		{"the engine says so of one that removes itself", `
+		{"the engine reports so for one with --rm", `
 			given rm
 			up
 			die 137 restarting
 			+9s
 			> nothing`},
-		{"somebody's signal that it might have survived, and Docker restarts it: that gives no new attempts", `
+		{"another client's signal that it might have survived, and Docker restarts it: no new attempts", `
 			given docker=on-failure:2 max-attempts=2 stop-signal=USR1
 			up
 			die 1
@@ -62,7 +62,7 @@ func TestDockersOwnRestarts(t *testing.T) {
 			+2s
 			= free
 			= attempts 1`},
-		{"the same, and somebody starts it", `
+		{"the same, and an operator starts it", `
 			given docker=on-failure:2 max-attempts=2 stop-signal=USR1
 			up
 			die 1

@@ -20,7 +20,7 @@ func TestAcrossTheEnginesDeath(t *testing.T) {
 			kill TERM
 			die 143
 			stop
-			reborn
+			stoker-killed
 			engine restarted -5s
 			up
 			+1h
@@ -52,7 +52,7 @@ func TestAcrossTheEnginesDeath(t *testing.T) {
 			+2s
 			> start 1
 			= intent engine`},
-		{"rule 6: the end of it was not seen", `
+		{"rule 6: the exit was not observed", `
 			up
 			kill TERM
 			+1m
@@ -61,7 +61,7 @@ func TestAcrossTheEnginesDeath(t *testing.T) {
 			+2s
 			> start 1
 			= intent engine`},
-		{"rule 6: nothing of it was seen", `
+		{"rule 6: nothing was observed", `
 			up
 			+1m
 			engine restarted
@@ -69,7 +69,7 @@ func TestAcrossTheEnginesDeath(t *testing.T) {
 			+2s
 			> start 1
 			= intent engine`},
-		{"rule 6: on-exit=failure does not call that finished", `
+		{"rule 6: on-exit=failure does not count it as finished", `
 			given on-exit=failure
 			up
 			+1m
@@ -98,7 +98,7 @@ func TestAcrossTheEnginesDeath(t *testing.T) {
 			+1h
 			> nothing
 			= held stopped-by-operator`},
-		{"rule 6: it lived on", `
+		{"rule 6: it kept running", `
 			up
 			+1m
 			engine restarted

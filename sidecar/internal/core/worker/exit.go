@@ -7,39 +7,39 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// intentSlack is how much longer than the container's own grace an operator's stop may take and still explain the end.
-// Past it, only the stop event itself does: a worker that handled SIGTERM and went on is not stopped for ever.
+// intentSlack is how much longer than the container's own grace an operator's stop may take and still explain the exit. After it
+// only the stop event does: a worker that handled SIGTERM and continued must not count as stopped for ever.
 const intentSlack = 10 * time.Second
 
-// graceSlack is how much sooner than its grace a stop's SIGKILL may seem to come. The engine counts the grace from after
-// the first signal, so that it never comes sooner unless the clock is slewed.
+// graceSlack is how much earlier than its grace a stop's SIGKILL may appear to come. The engine counts the grace from the first
+// signal, so it comes earlier only if the clock is slewed.
 const graceSlack = 50 * time.Millisecond
 
-// lateSettle is how long a heal waits for a stop event when an old signal might explain the exit. On a busy engine the stop
-// event comes up to two seconds after die (engine 20.10.24).
+// lateSettle is how long a heal waits for a stop event if an old signal might explain the exit. On a busy engine the stop event
+// comes up to two seconds after die (engine 20.10.24).
 const lateSettle = 5 * time.Second
 
-// foreignStopMax bounds how long Stoker leaves a running worker alone after somebody else's stop signal. docker stop -t may
-// wait any time, and nothing in the engine's API shows that it still waits; a docker kill -s TERM that the worker ignored
-// looks the same.
+// foreignStopMax bounds how long Stoker leaves a running worker alone after another client's stop signal. docker stop -t may wait
+// for any time, and the engine's API does not show that it still waits. A docker kill -s TERM that the worker ignored looks the
+// same.
 const foreignStopMax = time.Hour
 
-// Exit codes that a deliberate stop leaves: clean, 128+SIGKILL, 128+SIGTERM. A hint, no proof.
+// deliberateCode reports whether a stop may leave this exit code: 0, 128+SIGKILL or 128+SIGTERM. It is a hint, no proof.
 func deliberateCode(code int) bool {
 	return code == 0 || code == 128+int(syscall.SIGKILL) || code == 128+int(syscall.SIGTERM)
 }
 
-// signalled: a kill event always precedes its die (moby kill.go holds the container's lock), so that a stop signal seen
-// before the end is a sound sign of intent. Signals that do not mean stop (HUP, USR1) say nothing.
+// signalled handles a kill event. It always precedes its die (moby kill.go holds the container's lock), so a stop signal seen
+// before the exit reliably shows intent. Signals that do not mean stop (HUP, USR1) show none.
 func (m *Machine) signalled(now time.Time, o Observation) {
-	if m.stoppedUnheard(now) || m.earlierLife(now, o) {
+	if m.stoppedBeforeStartEvent(now) || m.earlierLife(now, o) {
 		return
 	}
 	if !m.container.inspected && !m.meansStop(o.Signal) {
 		if m.ownSignal(now, o) {
 			return
 		}
-		m.foreign.pending = &pendingSignal{at: now, o: o} // it may be the container's own stop signal, which only an inspect tells
+		m.foreign.pending = &pendingSignal{at: now, o: o} // it may be the container's own stop signal; an inspect decides
 		return
 	}
 	if !m.meansStop(o.Signal) || m.ownSignal(now, o) || m.stopSuperseded(now) {
@@ -49,9 +49,9 @@ func (m *Machine) signalled(now time.Time, o Observation) {
 	m.foreign.window, m.foreign.until = now.Add(m.stopWindow()), now.Add(foreignStopMax)
 }
 
-// operatorStop notes an operator's word. SIGKILL and the stop event come at the end of the same stop and change nothing about
-// when it began; whose it is an answered inspect settles, so that one is asked for. Another signal behind a SIGKILL is the stop of
-// somebody who came too late to see it: then it was not killed alone.
+// operatorStop records an operator's stop. SIGKILL and the stop event end the same stop and do not change when it began. An
+// inspect that is answered decides whose stop it is, so one is requested. Another signal behind a SIGKILL is a second client's
+// stop: then the worker was not only killed.
 func (m *Machine) operatorStop(now time.Time, i StopIntent) {
 	if was := m.saved.StopIntent; m.stoppedByOperator(now, i.At) {
 		i.At, i.Confirmed = was.At, was.Confirmed
@@ -67,14 +67,14 @@ func (m *Machine) operatorStop(now time.Time, i StopIntent) {
 	}
 }
 
-// pendingSignal is a signal that came before the first inspect.
+// pendingSignal is a signal that arrived before the first inspect.
 type pendingSignal struct {
 	at time.Time // Stoker's clock
 	o  Observation
 }
 
-// applyPendingSignal makes up for a signal whose meaning the first inspect has told. If the end came before the inspect as well, the
-// signal is taken in before that end is judged.
+// applyPendingSignal applies a pending signal once the first inspect shows its meaning. If the exit also came before the inspect,
+// the signal is applied before that exit is judged.
 func (m *Machine) applyPendingSignal() {
 	if e := m.foreign.pending; e != nil {
 		m.foreign.pending = nil
@@ -82,8 +82,8 @@ func (m *Machine) applyPendingSignal() {
 	}
 }
 
-// stopWindow is how long someone else's stop may take and still explain the end. It keeps to the container's own grace, for
-// nobody else knows Stoker's.
+// stopWindow is how long another client's stop may take and still explain the exit. It uses the container's own grace, because
+// other clients do not use Stoker's.
 func (m *Machine) stopWindow() time.Duration {
 	grace := m.container.config.stopTimeout
 	if grace == 0 {
@@ -92,7 +92,7 @@ func (m *Machine) stopWindow() time.Duration {
 	return max(grace, m.id.Policy.Grace(grace)) + intentSlack
 }
 
-// MeansStop reports whether a signal ends the worker, as far as is known.
+// MeansStop reports whether a signal ends the worker, as far as known.
 func (m *Machine) MeansStop(s syscall.Signal) bool { return m.meansStop(s) }
 
 func (m *Machine) meansStop(s syscall.Signal) bool {
@@ -103,14 +103,14 @@ func (m *Machine) meansStop(s syscall.Signal) bool {
 	return s != 0 && s == m.container.config.stopSignal
 }
 
-// ownSignal tells Stoker's own stop from an operator's during it. A stop sends the container's stop signal once and
-// SIGKILL once the grace is over; a second first signal, or a SIGKILL before its time, is somebody else's.
+// ownSignal separates Stoker's own stop from an operator's during it. A stop sends the container's stop signal once, and SIGKILL
+// after the grace. A second first signal, or an early SIGKILL, is another client's.
 func (m *Machine) ownSignal(now time.Time, o Observation) bool {
 	if !m.stopSent() {
 		return false
 	}
 	if o.History() && m.own.signals > 0 && o.At.Equal(m.own.termAt) {
-		return true // the Stoker before this one was killed between this event's replay and its first inspect
+		return true // the previous Stoker was killed between this event's replay and its first inspect
 	}
 	if m.id.Task {
 		return m.ownKill(now, o)
@@ -128,21 +128,25 @@ func (m *Machine) ownSignal(now time.Time, o Observation) bool {
 	return false
 }
 
-// graceOver reports whether Stoker's own stop may have come to SIGKILL.
+// graceOver reports whether Stoker's own stop may have reached its SIGKILL.
 func (m *Machine) graceOver(now time.Time, o Observation) bool {
 	if m.own.signals == 0 {
 		return m.firstUnseen(!m.own.issuedHere, o)
 	}
-	if !m.own.issuedHere && o.At.Before(m.own.termAt) { // when the Stoker before this one sent it, Stoker's clock does not tell either after a step
+	if !m.own.issuedHere && o.At.Before(m.own.termAt) { // the previous Stoker sent it, so Stoker's clock does not show it either after a step
 		return true
 	}
 	return m.graceSince(now, o, m.own.termAt, m.own.termSeen)
 }
 
-// graceSince reports whether a SIGKILL came the grace after the first signal of Stoker's own stop: termAt on the engine's clock, termSeen on
-// Stoker's. It is enough that one of the two clocks shows it: the engine's may step meanwhile, and events may be late. Of a replayed signal only
-// the engine's clock shows when it was sent. Where the signal seems to come before the first one, the engine's clock has stepped: what counts
-// then is the time since the stop was sent, for the event of the first signal may have been late; of a replayed one nothing shows it.
+// graceSince reports whether a SIGKILL came at least the grace after the first signal of Stoker's own stop: termAt on the
+// engine's clock, termSeen on Stoker's.
+//
+// One of the two clocks is enough: the engine's may step meanwhile, and events may be late. For a replayed signal only the
+// engine's clock counts.
+//
+// If the signal appears to come before the first one, the engine's clock has stepped. Then the time since the stop was sent
+// counts, because the event of the first signal may have been late. For a replayed signal nothing shows it.
 func (m *Machine) graceSince(now time.Time, o Observation, termAt, termSeen time.Time) bool {
 	least := m.saved.State.Stop.least() - graceSlack
 	switch stepped := o.At.Before(termAt); {
@@ -156,15 +160,16 @@ func (m *Machine) graceSince(now time.Time, o Observation, termAt, termSeen time
 	return now.Sub(termSeen) >= least
 }
 
-// firstUnseen reports whether a SIGKILL may be that of Stoker's own stop although none of its signals was seen before: the first one was
-// lost with Stoker's last process, or while the link was. The clocks may differ. Anyone who has sent the stop itself, and follows the
-// stream, sees its first signal first: without it that stop has not reached the worker.
+// firstUnseen reports whether a SIGKILL may be that of Stoker's own stop although none of its signals was seen before. The first
+// one may have been lost with Stoker's last process, or while the connection was down. The clocks may differ. If this process
+// sent the stop and follows the stream, it sees the first signal first: without it that stop has not reached the worker.
 func (m *Machine) firstUnseen(recalled bool, o Observation) bool {
 	stop := m.saved.State.Stop
 	return (recalled || o.History()) && !o.At.Before(stop.At.Add(stop.least()-settle))
 }
 
-// firstSignal reports whether a stop of this container begins with that signal. Before the first inspect any but SIGKILL may.
+// firstSignal reports whether a stop of this container begins with that signal. Before the first inspect any signal but SIGKILL
+// may.
 func (m *Machine) firstSignal(s syscall.Signal) bool {
 	switch {
 	case m.container.config.stopSignal != 0:
@@ -175,9 +180,9 @@ func (m *Machine) firstSignal(s syscall.Signal) bool {
 	return s == syscall.SIGTERM
 }
 
-// stopped: the stop event comes before or after the end, and alone for a container in Docker's own restart delay.
+// stopped handles the stop event. It comes before or after the exit, and alone for a container in Docker's own restart delay.
 func (m *Machine) stopped(now time.Time, o Observation) {
-	if m.stoppedUnheard(now) || m.earlierLife(now, o) {
+	if m.stoppedBeforeStartEvent(now) || m.earlierLife(now, o) {
 		return
 	}
 	if m.stopSent() && !m.own.stopped {
@@ -192,16 +197,16 @@ func (m *Machine) stopped(now time.Time, o Observation) {
 		m.operatorStop(now, StopIntent{ID: o.ID, At: o.At, Complete: true})
 		return
 	}
-	again := o.History() && o.At.Sub(m.saved.State.Hold.At) > m.stopWindow() // of a later incarnation, whose start was not seen
+	again := o.History() && o.At.Sub(m.saved.State.Hold.At) > m.stopWindow() // of a later incarnation whose start was not seen
 	m.inspects.stale = m.inFlight != nil
 	if !m.heldFor(HeldOperator) || again {
 		m.hold(now, HeldOperator, o.At)
 	}
-	m.saved.State.Hold.Killed = false // a SIGKILL was not all
+	m.saved.State.Hold.Killed = false // there was more than a SIGKILL
 }
 
-// stopSuperseded: someone stopped the life before, but its word comes by after Stoker's start has worked. If the start comes to
-// nothing the word still holds.
+// stopSuperseded handles a stop of the previous incarnation whose event arrives after Stoker's start succeeded. If the start
+// fails, the stop still holds.
 func (m *Machine) stopSuperseded(now time.Time) bool {
 	return m.awaiting(now) && m.container.status == StatusRunning
 }
@@ -214,8 +219,8 @@ func (m *Machine) exited(now time.Time, o Observation) {
 		m.requestInspect(now, ReasonUncertain) // or the clock stepped back
 		return
 	}
-	known := m.container.status == StatusExited && !m.unexplained() // by an inspect, or by this event the first time
-	unhealthy := !m.checks.unhealthyAt.IsZero()                     // also where an inspect was ahead of this event
+	known := m.container.status == StatusExited && !m.unexplained() // by an inspect, or by an earlier copy of this event
+	unhealthy := !m.checks.unhealthyAt.IsZero()                     // also if an inspect was ahead of this event
 	m.container.status = StatusExited
 	m.life.endedAt, m.life.exitCode = o.At, o.ExitCode
 	m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}
@@ -234,7 +239,7 @@ func (m *Machine) exited(now time.Time, o Observation) {
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
 	case m.heldUntilStarted(), !m.container.inspected:
 	case by == EndedByStoker && m.startFailedSinceStop():
-	case by == EndedByStoker && m.phase() != PhaseRecreateDue && m.phase() != PhaseExhausted: // there the starts after it have failed already
+	case by == EndedByStoker && m.phase() != PhaseRecreateDue && m.phase() != PhaseExhausted: // the starts after it have already failed
 		if !known {
 			m.graceTooShort(now, o)
 		}
@@ -248,39 +253,39 @@ func (m *Machine) exited(now time.Time, o Observation) {
 	}
 }
 
-// startFailedSinceStop reports whether a start after Stoker's own stop has failed already, so that the end which that stop caused changes
-// nothing about when the next one is due.
+// startFailedSinceStop reports whether a start after Stoker's own stop has already failed. Then the exit of that stop does not
+// change when the next start is due.
 func (m *Machine) startFailedSinceStop() bool {
 	waits := m.phase() == PhaseBackingOff || m.phase() == PhaseRecreateDue
 	return waits && m.stopSent() && m.heal().OpenedAt.After(m.saved.State.Stop.At)
 }
 
-// heldUntilStarted reports whether only a start by someone ends the hold, whatever the end of the worker looks like.
+// heldUntilStarted reports whether only an operator's start ends the hold, whatever the exit looks like.
 func (m *Machine) heldUntilStarted() bool {
 	return m.asleep() || m.phase() == PhaseHeld && !m.heldFor(HeldDryRun)
 }
 
-// judgedBefore reports whether the end was seen by the Stoker before this one, and dealt with. A replay begins a little
-// before the last event that it read, and may begin between the signal and the end.
+// judgedBefore reports whether the previous Stoker saw the exit and handled it. A replay begins shortly before the last event
+// that it read, so it may begin between the signal and the exit.
 func (m *Machine) judgedBefore() bool {
 	switch m.phase() {
 	case PhaseHeld, PhaseAsleep, PhaseDocker, PhaseExhausted, PhaseBackingOff:
 		return true
 	case PhaseStarting:
-		return m.life.startedAt.IsZero() // nothing shows that the start which was sent has worked
+		return m.life.startedAt.IsZero() // nothing shows that the start succeeded
 	case PhaseWatching, PhaseStopDue, PhaseStopping, PhaseVerifying, PhaseRecreateDue, PhaseRecreating:
 	}
 	return false
 }
 
-// judgeExit decides on an end that was seen, with the container's traits known.
+// judgeExit decides on an exit once the container's configuration is known.
 func (m *Machine) judgeExit(now time.Time, e exitFacts) {
 	switch {
 	case m.stopSent(), m.stopBegun():
 		m.stoppedForHeal(now, now)
-	case m.life.restarting && !m.container.config.restart.Active(): // by hand: the start is under way
+	case m.life.restarting && !m.container.config.restart.Active(): // restarted by an operator: the start is under way
 		m.waitForDocker(now.Add(dockerSettle))
-	case m.container.config.autoRemove: // recreated once the engine's removal is through
+	case m.container.config.autoRemove: // recreated once the engine's removal is complete
 		m.judgeCause(now, e)
 		m.requestInspect(now.Add(settle), ReasonUncertain)
 	case m.container.config.restart.Active():
@@ -293,15 +298,15 @@ func (m *Machine) judgeExit(now time.Time, e exitFacts) {
 // unexplained: an inspect found it down, and the event may still come.
 func (m *Machine) unexplained() bool { return m.life.exit == exitUnobserved }
 
-// exitFacts is what is known of how a life ended.
+// exitFacts are the known facts of an exit.
 type exitFacts struct {
 	code   int
 	oom    bool
-	likely bool // nobody told of an out-of-memory kill, and all else speaks for one
+	likely bool // no out-of-memory event arrived, but everything else indicates one
 	intent Intent
 	reason Reason
-	fault  Fault  // FaultNone to derive it from code and oom
-	detail string // the engine's words
+	fault  Fault  // FaultNone: derive it from code and oom
+	detail string // the engine's text
 }
 
 func (m *Machine) observedExit(o Observation) exitFacts {
@@ -313,7 +318,7 @@ func (m *Machine) observedExit(o Observation) exitFacts {
 	return m.likelyOOM(e, o.At)
 }
 
-// lateExit is an end whose event came before the first inspect.
+// lateExit is an exit whose event came before the first inspect.
 func (m *Machine) lateExit(s Snapshot) exitFacts {
 	e := exitFacts{code: m.life.exitCode, oom: s.OOMKilled, intent: IntentNone}
 	if m.engineCutIt() {
@@ -322,7 +327,7 @@ func (m *Machine) lateExit(s Snapshot) exitFacts {
 	return m.likelyOOM(e, m.life.endedAt)
 }
 
-// judgeCause decides on an end that nobody is known to have meant.
+// judgeCause decides on an exit that no known stop explains.
 func (m *Machine) judgeCause(now time.Time, e exitFacts) {
 	m.life.exitCode = e.code
 	if m.finishes(e) {
@@ -335,12 +340,12 @@ func (m *Machine) judgeCause(now time.Time, e exitFacts) {
 	}
 }
 
-// finishes reports whether an end is no fault by the worker's policy. Exit 0 under Docker's on-failure means done, unless
-// the worker's own label says otherwise.
+// finishes reports whether an exit is no fault by the worker's policy. Exit 0 under Docker's on-failure means done, unless the
+// worker's own label overrides it.
 func (m *Machine) finishes(e exitFacts) bool {
 	failed := e.code != 0 || e.oom || e.fault == FaultStartFailed
 	if e.intent == IntentEngine {
-		failed = true // cut off by the engine's shutdown, whatever code it managed to leave
+		failed = true // ended by the engine's shutdown, whatever its exit code
 	}
 	ended := e.fault == FaultNone && !e.oom && !e.likely && e.intent != IntentEngine
 	switch {

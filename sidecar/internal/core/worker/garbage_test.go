@@ -12,9 +12,9 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// rapid favours the ends of a range, so that odds are drawn out of a hundred and what is rare sits near the upper one.
+// rapid favours the ends of a range, so odds are drawn out of a hundred and rare inputs are near the upper end.
 
-// garbage feeds a machine anything in any order, as no engine would, and holds it to what must hold all the same.
+// garbage feeds a machine arbitrary inputs in any order, as no engine would, and checks the invariants.
 type garbage struct {
 	task   bool
 	m      *worker.Machine
@@ -49,7 +49,7 @@ func TestGarbage(t *testing.T) {
 	})
 }
 
-// step feeds one input and reports whether the machine is through.
+// step feeds one input and reports whether the machine is done.
 func (g *garbage) step(t *rapid.T) bool {
 	g.now = g.now.Add(time.Duration(rapid.IntRange(-1000, 20000).Draw(t, "pass")) * time.Millisecond)
 	var turn worker.Effects
@@ -113,7 +113,7 @@ func (g *garbage) answer(t *rapid.T) worker.Effects {
 			Missing:     rapid.IntRange(0, 99).Draw(t, "missing") == 99,
 		},
 	}
-	if g.flight != nil && rapid.IntRange(0, 99).Draw(t, "stranger") < 90 {
+	if g.flight != nil && rapid.IntRange(0, 99).Draw(t, "unrelated") < 90 {
 		o.Action, g.flight = *g.flight, nil
 	}
 	if rapid.IntRange(0, 99).Draw(t, "inspect") < 80 {

@@ -2,20 +2,20 @@ package worker
 
 import "time"
 
-// longestEngineGrace is how long a stop may take for which the engine's own default counts and is not known. An operator who sets a longer
-// one than that has each stop of Stoker's sent again.
+// longestEngineGrace is the assumed maximum of a stop to which an unknown default of the engine applies. If an operator sets a
+// longer default, each of Stoker's stops is sent again.
 const longestEngineGrace = 10 * time.Minute
 
-// EngineGrace tells the machine whether the engine may have another default than Docker's 10 s between the stop signal and SIGKILL. From
-// 29.7 on the daemon has an option for it, default-stop-timeout, and no call tells its value.
+// EngineGrace sets whether the engine may have another default than Docker's 10 s between the stop signal and SIGKILL. Since 29.7
+// the daemon has an option for it, default-stop-timeout, which no API call returns.
 func (m *Machine) EngineGrace(unknown bool) { m.container.graceUnknown = unknown }
 
-// ownGrace reports whether neither the labels nor the container set a grace, so that the engine's default counts.
+// ownGrace reports whether neither the labels nor the container set a grace, so the engine's default applies.
 func (m *Machine) ownGrace() bool {
 	return m.container.inspected && m.id.Policy.StopTimeout < 0 && m.container.config.stopTimeout == 0
 }
 
-// stopNow is a stop that is sent now.
+// stopNow returns a stop that is sent now.
 func (m *Machine) stopNow(now time.Time) SentStop {
 	if m.id.Task {
 		return SentStop{At: now} // by SIGKILL
@@ -27,7 +27,7 @@ func (m *Machine) stopNow(now time.Time) SentStop {
 	return s
 }
 
-// requestGrace is the grace in the request: none where the engine's default counts.
+// requestGrace is the grace in the request: none if the engine's default applies.
 func (m *Machine) requestGrace(s SentStop) time.Duration {
 	if m.ownGrace() {
 		return -1
@@ -35,7 +35,7 @@ func (m *Machine) requestGrace(s SentStop) time.Duration {
 	return s.Grace
 }
 
-// least is the time before which a SIGKILL is not the stop's own.
+// least is the earliest time after which a SIGKILL can belong to this stop.
 func (s SentStop) least() time.Duration {
 	if s.Any {
 		return 0

@@ -7,23 +7,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Where neither a label nor the container sets a grace, none is sent: the engine's default counts, whatever it is.
+// If neither a label nor the container sets a grace, the request has none: the engine's default applies.
 func TestGraceOfTheEngine(t *testing.T) {
 	for name, tc := range map[string]struct {
 		given   string
 		unknown bool
 		grace   time.Duration
 		atLeast time.Duration
-		kill    string // when the engine kills
-		held    bool   // for it is taken for somebody else's
+		kill    string // when the engine sends SIGKILL
+		held    bool   // because the SIGKILL counts as another client's
 	}{
-		"Docker's ten seconds":        {"given health", false, -1, 40 * time.Second, "+10s", false},
-		"a kill before them":          {"given health", false, -1, 40 * time.Second, "+3s", true},
-		"a default that is short":     {"given health", true, -1, 5 * time.Minute, "+3s", false},
-		"a default that is long":      {"given health", true, -1, 5 * time.Minute, "+2m", false},
-		"a label":                     {"given health stop-timeout=20s", true, 20 * time.Second, 50 * time.Second, "+20s", false},
-		"a label, and a kill by hand": {"given health stop-timeout=20s", true, 20 * time.Second, 50 * time.Second, "+3s", true},
-		"the container's":             {"given health grace=5s", true, 5 * time.Second, 35 * time.Second, "+5s", false},
+		"Docker's ten seconds":            {"given health", false, -1, 40 * time.Second, "+10s", false},
+		"a kill before them":              {"given health", false, -1, 40 * time.Second, "+3s", true},
+		"a default that is short":         {"given health", true, -1, 5 * time.Minute, "+3s", false},
+		"a default that is long":          {"given health", true, -1, 5 * time.Minute, "+2m", false},
+		"a label":                         {"given health stop-timeout=20s", true, 20 * time.Second, 50 * time.Second, "+20s", false},
+		"a label, and an operator's kill": {"given health stop-timeout=20s", true, 20 * time.Second, 50 * time.Second, "+3s", true},
+		"the container's":                 {"given health grace=5s", true, 5 * time.Second, 35 * time.Second, "+5s", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := play(t, tc.given+"\nup")

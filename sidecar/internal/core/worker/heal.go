@@ -8,7 +8,7 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// cause is why a heal is opened and what it is to be.
+// cause is why a heal is opened, and its kind.
 type cause struct {
 	fault  Fault
 	intent Intent
@@ -16,10 +16,10 @@ type cause struct {
 	action HealAction
 	detail string
 	output string
-	stop   SentStop // Stoker's own stop, if nothing has started the worker since
+	stop   SentStop // Stoker's own stop, if the worker was not started since
 }
 
-// openHeal decides on a heal. One that was open has failed.
+// openHeal decides on a heal. A heal that was open has failed.
 func (m *Machine) openHeal(now time.Time, c cause) {
 	if h := m.heal(); h.Open() && h.Attempt <= m.saved.Budget.Attempts && h.Action != HealSleep {
 		m.emit(m.healEvent(now, EventHealFailed, c.detail))
@@ -38,7 +38,7 @@ func (m *Machine) openHeal(now time.Time, c cause) {
 	m.begin(now, c, now.Add(delay))
 }
 
-// begin opens the heal, in the phase in which it waits for its first action.
+// begin opens the heal in the phase that waits for its first action.
 func (m *Machine) begin(now time.Time, c cause, due time.Time) {
 	s := State{Phase: PhaseBackingOff, Due: due, Stop: c.stop, Heal: Heal{
 		Fault: c.fault, Intent: c.intent, Reason: c.reason, Action: m.nextAction(c), Output: c.output, OpenedAt: now,
@@ -70,7 +70,7 @@ func (m *Machine) begin(now time.Time, c cause, due time.Time) {
 	m.emit(e)
 }
 
-// attempt is the number of the attempt that a heal of that fault is.
+// attempt is the attempt number of a heal of that fault.
 func (m *Machine) attempt(now time.Time, f Fault) int {
 	if f.Recycles() && !m.heal().Open() {
 		return 0
@@ -78,8 +78,7 @@ func (m *Machine) attempt(now time.Time, f Fault) int {
 	return m.nextAttempt(now)
 }
 
-// probeFailsNow: the probe of a worker whose restart waits timed out before and fails now, so that it is no sign of a busy host any
-// more.
+// probeFailsNow: the probe of a worker whose restart waits timed out before and fails now, so it no longer indicates a busy host.
 func (m *Machine) probeFailsNow(s Snapshot) {
 	st := m.saved.State
 	if p, ok := s.LastProbe(); ok && st.Heal.Reason == ReasonProbeTimedOut && p.ExitCode != ProbeTimedOut {
@@ -88,7 +87,7 @@ func (m *Machine) probeFailsNow(s Snapshot) {
 	}
 }
 
-// healID is a number that no other heal has, with overwhelming probability. It fits into a float64, as JSON readers need.
+// healID returns a number that is unique with overwhelming probability. It fits into a float64, as JSON readers need.
 func (m *Machine) healID(now time.Time, h Heal) uint64 {
 	m.opened++
 	hash := fnv.New64a()
@@ -99,12 +98,13 @@ func (m *Machine) healID(now time.Time, h Heal) uint64 {
 	return hash.Sum64()>>11 | 1
 }
 
-// groupWindow is how long a probe that timed out waits for those of other workers, counted from when it is known that it
-// did: if most workers on the host time out together, the host is overloaded, and the fleet holds the restarts. A probe
-// that really failed waits for nothing.
+// groupWindow is how long a probe that timed out waits for those of other workers, counted from when the timeout is known. If
+// most workers on the host time out together, the host is overloaded, and the fleet delays the restarts. A probe that really
+// failed does not wait.
 const groupWindow = 3 * time.Second
 
-// nextAction is a recreate where nothing less helps, after so many failed restarts in a row, or because the label asks for it.
+// nextAction is a recreate if nothing less helps, after that many failed restarts in a row, or if the label asks for it.
+// Otherwise it is a restart.
 func (m *Machine) nextAction(c cause) HealAction {
 	if m.id.Task {
 		return HealKill
@@ -120,7 +120,7 @@ func (m *Machine) nextAction(c cause) HealAction {
 	return c.action
 }
 
-// exhaust gives up, or goes on at a slow pace. Retries past the limit are not counted.
+// exhaust gives up, or continues at a slow pace. Retries past the limit are not counted.
 func (m *Machine) exhaust(now time.Time, c cause) {
 	if !m.saved.Budget.exhausted() {
 		m.saved.Budget.ExhaustedAt = now
@@ -139,7 +139,7 @@ func (m *Machine) exhaust(now time.Time, c cause) {
 	m.saved.Dependents.RestartPending = c.fault == FaultOrphaned
 }
 
-// hold leaves the worker alone until someone starts it.
+// hold leaves the worker alone until an operator starts it.
 func (m *Machine) hold(now time.Time, reason Reason, at time.Time) {
 	if !m.heldFor(reason) {
 		m.emit(Event{At: now, Kind: EventHeld, HealDetails: HealDetails{HealID: m.heal().ID, ExitCode: m.life.exitCode}, Reason: reason})
@@ -160,16 +160,16 @@ func (m *Machine) hold(now time.Time, reason Reason, at time.Time) {
 	m.life.exit = exitSettled
 }
 
-// stoppedForGood: the stop of an unhealthy worker has worked, and its label asks for no start. The stop's own event may still come.
+// stoppedForGood: the stop of an unhealthy worker succeeded, and its label asks for no start. Its own event may still come.
 func (m *Machine) stoppedForGood(now time.Time) {
 	m.emit(m.healEvent(now, EventStopped, ""))
 	m.enter(State{Phase: PhaseHeld, Hold: Hold{Reason: HeldUnhealthy, At: now}, Stop: m.saved.State.Stop})
 	m.saved.Expected, m.life.exit = false, exitSettled
 }
 
-// markHealthy: running, and healthy if it has a health check.
+// markHealthy handles a worker that runs, and is healthy if it has a health check.
 func (m *Machine) markHealthy(now time.Time) {
-	whole := m.whole() // else it reaches nobody
+	whole := m.whole() // otherwise it is unreachable
 	if whole && m.checks.healthySince.IsZero() {
 		m.checks.healthySince = now
 	}
@@ -199,7 +199,7 @@ func (m *Machine) markHealthy(now time.Time) {
 	}
 }
 
-// recovered ends a heal that turned out not to be needed.
+// recovered ends a heal that was not needed.
 func (m *Machine) recovered(now time.Time, reason Reason) {
 	e := m.healEvent(now, EventRecovered, "")
 	e.Reason = reason
@@ -207,7 +207,7 @@ func (m *Machine) recovered(now time.Time, reason Reason) {
 	m.to(PhaseWatching)
 }
 
-// stable: the attempts are forgotten.
+// stable resets the attempts.
 func (m *Machine) stable(now time.Time) {
 	m.emit(Event{At: now, Kind: EventStable, HealDetails: HealDetails{Attempt: m.saved.Budget.Attempts}})
 	m.saved.Budget.reset()

@@ -11,7 +11,7 @@ func TestStarting(t *testing.T) {
 			start
 			= phase starting
 			answer running
-			= told healed
+			= event healed
 			= free
 			= attempts 1`},
 		{"rule 13: the answer before its event", `
@@ -20,12 +20,12 @@ func TestStarting(t *testing.T) {
 			> start 1
 			+200ms
 			answer running new
-			= told healed
+			= event healed
 			late start
 			= free
 			= attempts 1
 			+1m
-			= told stable
+			= event stable
 			= attempts 0`},
 		{"rule 13: healed when it is healthy", `
 			given health
@@ -35,10 +35,10 @@ func TestStarting(t *testing.T) {
 			start
 			answer running starting
 			= phase verifying
-			= untold healed
+			= no-event healed
 			+20s
 			healthy
-			= told healed
+			= event healed
 			= free`},
 		{"rule 12: a second crash backs off", `
 			up
@@ -129,13 +129,13 @@ func TestStarting(t *testing.T) {
 			> start 1
 			answer failed port is already allocated
 			= fault start-failed
-			= told heal-failed
+			= event heal-failed
 			= due 800ms..1s
 			+1s
 			> start 2
 			start
 			answer running
-			= told healed`},
+			= event healed`},
 		{"rule 14: no answer to the start, and it happened", `
 			up
 			die 1
@@ -144,7 +144,7 @@ func TestStarting(t *testing.T) {
 			answer unknown
 			+1s
 			> inspect
-			= told healed
+			= event healed
 			late start
 			= attempts 1`},
 		{"rule 14: no answer to the start, and nothing happened", `
@@ -180,7 +180,7 @@ func TestStarting(t *testing.T) {
 			> nothing
 			+1s
 			> start 2`},
-		{"the engine could not be asked: the attempt is given back", `
+		{"the engine could not be asked: the attempt is refunded", `
 			up
 			die 1
 			> start 1
@@ -202,7 +202,7 @@ func TestStarting(t *testing.T) {
 			> nothing
 			destroy
 			= over`},
-		{"the container is gone, and no event says so", `
+		{"the container is gone without an event", `
 			up
 			die 1
 			> start 1
@@ -229,7 +229,7 @@ func TestStarting(t *testing.T) {
 			die 1
 			> start 1
 			answer skipped
-			reborn
+			stoker-killed
 			up
 			+2s
 			> start 1`},
@@ -241,7 +241,7 @@ func TestStarting(t *testing.T) {
 			answer running
 			die 1
 			start
-			= told recovered
+			= event recovered
 			= attempts 0
 			+1h
 			> nothing`},

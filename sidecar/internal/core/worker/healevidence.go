@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// HealEvidence is what was kept of a worker around the end of one life, for people: nothing is decided by it. Its texts come from the
-// container, are bounded, and are as hostile as the container. It holds no environment and no command line of a process.
+// HealEvidence is what was collected of a worker around the end of one incarnation, for people: no decision uses it. Its texts
+// come from the container, are bounded, and are untrusted. It contains no environment and no command line of a process.
 //
-// One heal has up to two of them: what was collected before Stoker's stop, and the log lines, which are read when the life is over.
+// One heal has up to two of them: what was collected before Stoker's stop, and the log lines, which are read after the exit.
 // Together they are no larger than MaxEvidence.
 type HealEvidence struct {
 	Health    []ProbeEvidence  `json:"health,omitempty"`    // outputs of the last health checks, oldest first
-	ExitCode  *int             `json:"exit_code,omitempty"` // of a life that was over
-	Usage     *UsageEvidence   `json:"usage,omitempty"`     // nil: not read
-	Processes string           `json:"processes,omitempty"` // a table as ps prints it, names only: arguments may hold secrets
+	ExitCode  *int             `json:"exit_code,omitempty"` // of an incarnation that ended
+	Usage     *UsageEvidence   `json:"usage,omitempty"`     // nil if not read
+	Processes string           `json:"processes,omitempty"` // a table in the format of ps, names only: arguments may contain secrets
 	Command   *CommandEvidence `json:"before_stop,omitempty"`
 	Logs      string           `json:"logs,omitempty"`    // the last lines, oldest first; only with stoker.evidence=logs
 	Missing   []string         `json:"missing,omitempty"` // what could not be read, and why
@@ -38,20 +38,20 @@ type ProbeEvidence struct {
 	Output   string    `json:"output"`
 }
 
-// UsageEvidence is what a life had used up to the stop.
+// UsageEvidence is what an incarnation had used before the stop.
 type UsageEvidence struct {
 	Memory      uint64  `json:"memory_bytes"`       // without the inactive file cache
 	MemoryLimit int64   `json:"memory_limit_bytes"` // 0 is none
 	CPU         float64 `json:"cpu_seconds"`
 	Quota       float64 `json:"quota_cpus"` // 0 is none
-	// Throttled is the share of the quota's periods with work in which the worker had to wait, 0 to 1; nil where nobody counts them.
+	// Throttled is the share of the quota's periods with work that were throttled, 0 to 1; nil if they are not counted.
 	Throttled *float64 `json:"throttled_share"`
 }
 
-// CommandEvidence is what became of stoker.before-stop.
+// CommandEvidence is the result of stoker.before-stop.
 type CommandEvidence struct {
-	ExitCode *int    `json:"exit_code"` // nil: it did not end in time, or its end is not known
-	TimedOut bool    `json:"timed_out"` // it still ran when its time was over
+	ExitCode *int    `json:"exit_code"` // nil: it did not end in time, or its exit is unknown
+	TimedOut bool    `json:"timed_out"` // it still ran at its time limit
 	Took     float64 `json:"took_seconds"`
 	Output   string  `json:"output"`
 	Err      string  `json:"error"` // why it could not be run; empty when it was
@@ -62,24 +62,24 @@ func (e *HealEvidence) Empty() bool {
 	return e == nil || len(e.Health) == 0 && e.ExitCode == nil && e.Usage == nil && e.Processes == "" && e.Command == nil && e.Logs == "" && len(e.Missing) == 0
 }
 
-// Summary says in one line what there is. It repeats no text of the container.
+// Summary returns the contents in one line, without any text of the container.
 func (e *HealEvidence) Summary() string {
 	if e == nil {
 		return ""
 	}
 	var parts []string
-	say := func(when bool, format string, args ...any) {
+	add := func(when bool, format string, args ...any) {
 		if when {
 			parts = append(parts, fmt.Sprintf(format, args...))
 		}
 	}
-	say(len(e.Health) > 0, "health outputs: %d", len(e.Health))
-	say(e.ExitCode != nil, "exit code")
-	say(e.Usage != nil, "memory and CPU")
-	say(e.Processes != "", "processes: %d", max(0, strings.Count(e.Processes, "\n")-1))
-	say(e.Command != nil, "before-stop %s", e.Command.outcome())
-	say(e.Logs != "", "log lines: %d", 1+strings.Count(strings.TrimSuffix(e.Logs, "\n"), "\n"))
-	say(len(e.Missing) > 0, "not read: %d", len(e.Missing))
+	add(len(e.Health) > 0, "health outputs: %d", len(e.Health))
+	add(e.ExitCode != nil, "exit code")
+	add(e.Usage != nil, "memory and CPU")
+	add(e.Processes != "", "processes: %d", max(0, strings.Count(e.Processes, "\n")-1))
+	add(e.Command != nil, "before-stop %s", e.Command.outcome())
+	add(e.Logs != "", "log lines: %d", 1+strings.Count(strings.TrimSuffix(e.Logs, "\n"), "\n"))
+	add(len(e.Missing) > 0, "not read: %d", len(e.Missing))
 	return strings.Join(parts, ", ")
 }
 
@@ -97,7 +97,7 @@ func (c *CommandEvidence) outcome() string {
 	return "ended in an unknown way"
 }
 
-// Size is about what the evidence takes in memory, in bytes.
+// Size is the approximate memory size of the evidence in bytes.
 func (e *HealEvidence) Size() int {
 	if e == nil {
 		return 0
@@ -115,13 +115,13 @@ func (e *HealEvidence) Size() int {
 	return n
 }
 
-// EvidenceRequest is what a Collect, a ReadLogs or the step of a recreate is asked for.
+// EvidenceRequest is what a Collect, a ReadLogs or a step of a recreate has to collect.
 type EvidenceRequest struct {
 	HealID  uint64        // of the heal that the evidence belongs to
 	Keep    bool          // health outputs, use and processes
 	Command []string      // stoker.before-stop; empty is none
 	Limit   time.Duration // of the command
-	Until   time.Time     // ReadLogs: the end of the life, the engine's clock
-	// ExitCode of that life, ReadLogs.
+	Until   time.Time     // ReadLogs: the exit, the engine's clock
+	// ExitCode of that incarnation, ReadLogs.
 	ExitCode int
 }

@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// Readings for idle-after: four in its time, so that it is noticed within a quarter more.
+// Readings for idle-after: four per interval, so that idleness is detected at most a quarter late.
 const (
 	idleReadings     = 4
 	minStatsInterval = 5 * time.Second
 	maxStatsInterval = time.Minute
 )
 
-// probeCost is what one run of a health check costs the worker's own cgroup at most: starting the exec alone takes some 30 ms
-// (engine 20.10.24). Without it a worker that hangs would look busy by its probes.
+// probeCost is the maximum CPU cost of one health check run in the worker's own cgroup: starting the exec alone takes about 30 ms
+// (engine 20.10.24). Without it a hung worker would look busy because of its probes.
 const probeCost = 50 * time.Millisecond
 
-// planStats keeps the readings going while they would mean something.
+// planStats schedules readings while they are meaningful.
 func (m *Machine) planStats(now time.Time, readable bool) {
 	if !m.watchesIdleness() {
 		m.cpu.idleSince = time.Time{}
@@ -27,18 +27,18 @@ func (m *Machine) planStats(now time.Time, readable bool) {
 		m.cpu.statsAt, m.cpu.lastStats, m.cpu.idleSince = time.Time{}, Stats{}, time.Time{}
 	case m.cpu.statsAt.IsZero():
 		m.cpu.statsAt = now.Add(m.saved.Key.Phase(every))
-	case m.cpu.statsAt.Sub(now) > every: // they are wanted more often than before
+	case m.cpu.statsAt.Sub(now) > every: // they are needed more often than before
 		m.cpu.statsAt = now.Add(every)
 	}
 }
 
-// watchesIdleness reports whether idleness would be a fault: not right after a start that is not through, nor while anything else is being
-// done about the worker.
+// watchesIdleness reports whether idleness would be a fault: not until a start is complete, nor while another action on the
+// worker is under way.
 func (m *Machine) watchesIdleness() bool {
-	return m.id.Policy.IdleAfter > 0 && !m.boredRightly() && m.idle() && m.saved.Boost == nil && m.health() != HealthStarting
+	return m.id.Policy.IdleAfter > 0 && !m.idleWithoutWork() && m.idle() && m.saved.Boost == nil && m.health() != HealthStarting
 }
 
-// statsInterval is the time between two readings; 0 is none.
+// statsInterval is the interval between two readings; 0 is none.
 func (m *Machine) statsInterval() time.Duration {
 	every := m.recycleInterval()
 	if !m.watchesIdleness() {
@@ -51,7 +51,7 @@ func (m *Machine) statsInterval() time.Duration {
 	return min(idle, every)
 }
 
-// Phase is a worker's own place in a period, so that a hundred of them are not read at once.
+// Phase is a worker's own offset in a period, so that a hundred workers are not read at once.
 func (k Key) Phase(period time.Duration) time.Duration {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(k))                                // never fails
@@ -60,7 +60,7 @@ func (k Key) Phase(period time.Duration) time.Duration {
 
 func (m *Machine) scheduleStats(now time.Time) { m.cpu.statsAt = now.Add(m.statsInterval()) }
 
-// judgeStats compares a reading with the one before.
+// judgeStats compares a reading with the previous one.
 func (m *Machine) judgeStats(now time.Time, reading Stats) {
 	last := m.cpu.lastStats
 	m.cpu.lastStats = reading
@@ -78,7 +78,7 @@ func (m *Machine) judgeStats(now time.Time, reading Stats) {
 	}
 }
 
-// judgeIdle opens a heal when there was nothing but idleness for idle-after.
+// judgeIdle opens a heal if all readings for idle-after were idle.
 func (m *Machine) judgeIdle(now time.Time, last, reading Stats, r rates) {
 	switch {
 	case r.cpus >= m.idleBound():
@@ -92,8 +92,8 @@ func (m *Machine) judgeIdle(now time.Time, last, reading Stats, r rates) {
 	}
 }
 
-// idleBound is the use below which the worker is idle, in CPUs: its share of its quota, or of one CPU if it has none, and
-// what its probes cost.
+// idleBound is the use in CPUs below which the worker is idle: its share of its quota, or of one CPU without a quota, plus the
+// cost of its probes.
 func (m *Machine) idleBound() float64 {
 	base := m.ownQuota()
 	if base == 0 {

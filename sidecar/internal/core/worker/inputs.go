@@ -2,7 +2,7 @@ package worker
 
 import "time"
 
-// takeOfFleet takes in what the fleet has decided for, or learned about, a worker.
+// takeOfFleet applies an input from the fleet.
 func (m *Machine) takeOfFleet(now time.Time, in Input) {
 	switch in := in.(type) {
 	case Wake:

@@ -2,7 +2,7 @@ package worker
 
 import "time"
 
-// applyInspect takes in an inspect. What the events said later than the inspect was taken wins over it.
+// applyInspect applies an inspect. Events that are newer than the inspect take precedence.
 func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	first := !m.container.inspected
 	if first {
@@ -11,8 +11,8 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	m.container.inspected, m.inspects.outcomeUnknown, m.inspects.vanishedAt = true, false, time.Time{}
 	known := m.saved.Incarnation.StartedAt
 	newLife := !s.StartedAt.Equal(known)
-	unheard := newLife && !begunAt(known, s)
-	m.networks.unseenStart = m.networks.unseenStart || m.hidesStart(s, unheard)
+	noStartEvent := newLife && !begunAt(known, s)
+	m.networks.unseenStart = m.networks.unseenStart || m.hidesStart(s, noStartEvent)
 	m.noteNetworks(now, s)
 	m.updateConfig(s)
 	m.memoryLimitKnown(now)
@@ -34,7 +34,7 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	if s.Status != StatusRunning {
 		m.checks.healthySince = time.Time{}
 	}
-	if unheard && !known.IsZero() {
+	if noStartEvent && !known.IsZero() {
 		m.dropOldState(s)
 		if !first && !m.awaiting(now) {
 			m.life.startBehind = now.Add(startNotice)
@@ -43,16 +43,16 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	if before == StatusPaused {
 		m.checks.resumedAt = latest(m.checks.resumedAt, m.checks.probe.At)
 	}
-	m.applyStatus(now, s, inspectContext{before: before, first: first, newLife: newLife, unheard: unheard, known: known})
+	m.applyStatus(now, s, inspectContext{before: before, first: first, newLife: newLife, noStartEvent: noStartEvent, known: known})
 }
 
-// applyStatus judges what an inspect found.
+// applyStatus evaluates the status of an inspect.
 func (m *Machine) applyStatus(now time.Time, s Snapshot, p inspectContext) {
 	switch s.Status {
 	case StatusRunning:
-		m.foundRunning(now, s, p.unheard && !p.known.IsZero())
+		m.foundRunning(now, s, p.noStartEvent && !p.known.IsZero())
 	case StatusRestarting:
-		if !m.heldFor(HeldOperator) || p.newLife { // else the inspect is older than the stop
+		if !m.heldFor(HeldOperator) || p.newLife { // otherwise the inspect is older than the stop
 			m.to(PhaseDocker)
 			m.life.delayed = true
 		}
@@ -60,7 +60,7 @@ func (m *Machine) applyStatus(now time.Time, s Snapshot, p inspectContext) {
 	case StatusExited, StatusCreated:
 		m.foundDown(now, s, p)
 	case StatusPaused:
-		if m.phase() == PhaseStarting && s.StartedAt.After(m.life.endedAt) { // somebody has paused what the start began
+		if m.phase() == PhaseStarting && s.StartedAt.After(m.life.endedAt) { // a client paused the incarnation that the start began
 			m.life.startedBy = startedByStoker
 			m.to(PhaseVerifying)
 		}
@@ -68,20 +68,20 @@ func (m *Machine) applyStatus(now time.Time, s Snapshot, p inspectContext) {
 	}
 }
 
-// dropOldState forgets what is not about the life that an inspect found, but about one before it. A life of which an event has told is not
-// found, but known.
+// dropOldState drops state of an earlier incarnation than the one inspected. It keeps the state if an event already announced
+// this incarnation.
 func (m *Machine) dropOldState(s Snapshot) {
 	if i := m.saved.StopIntent; i != nil && i.At.Before(s.StartedAt) {
 		m.saved.StopIntent, m.foreign.until, m.foreign.window = nil, time.Time{}, time.Time{}
 	}
 	m.life.stoppedByDaemon = m.life.stoppedByDaemon && !s.StartedAt.After(m.life.bootedAt)
-	if m.life.exit == exitUnobserved { // an exit that was seen may be that of the present incarnation
+	if m.life.exit == exitUnobserved { // an exit that was seen may belong to the present incarnation
 		m.life.exit = exitSettled
 	}
 	m.saved.Dependents.RestartPending = false
 }
 
-// updateConfig keeps the facts that a life does not change.
+// updateConfig stores the facts that do not change during an incarnation.
 func (m *Machine) updateConfig(s Snapshot) {
 	m.container.config = containerConfig{
 		restart: s.RestartPolicy, autoRemove: s.AutoRemove, stopTimeout: s.StopTimeout, stopSignal: s.StopSignal,
@@ -90,8 +90,8 @@ func (m *Machine) updateConfig(s Snapshot) {
 	}
 	m.saved.Labels = s.Labels
 	m.saved.AutoRemove, m.saved.StopSignal = s.AutoRemove, s.StopSignal
-	leaving, definition := s.Status == StatusRemoving || s.Status == StatusDead, m.definition(s) // nothing is recreated from what is being taken apart
-	if m.saved.Boost == nil && !leaving && string(m.saved.Definition) != string(definition) {    // what is remembered has the worker's own quota
+	leaving, definition := s.Status == StatusRemoving || s.Status == StatusDead, m.definition(s) // a container that is being removed is no model for a recreate
+	if m.saved.Boost == nil && !leaving && string(m.saved.Definition) != string(definition) {    // the saved definition has the worker's own quota
 		m.saved.Definition = definition
 		m.changes++
 	}
@@ -100,15 +100,15 @@ func (m *Machine) updateConfig(s Snapshot) {
 	}
 }
 
-// older reports whether the events know better than the inspect. Both carry the engine's clock, and both are about the
-// same process, so that a step of the clock between them would have to fall into the same few milliseconds.
+// older reports whether the events are newer than the inspect. Both use the engine's clock for the same process, so a clock step
+// could only mislead within the same few milliseconds.
 func (m *Machine) older(s Snapshot) bool {
 	switch {
 	case s.Status == StatusRunning && m.container.status == StatusExited:
 		return !m.life.endedAt.IsZero() && !s.StartedAt.After(m.life.endedAt)
 	case s.Status == StatusExited && m.container.status == StatusRunning:
 		return !m.life.startedAt.IsZero() && m.life.startedAt.After(s.FinishedAt) && m.life.startedAt.After(s.StartedAt)
-	case s.Status == StatusRunning && m.heldFor(HeldOperator): // the stop event may come before the end's
+	case s.Status == StatusRunning && m.heldFor(HeldOperator): // the stop event may come before the exit event
 		return !s.StartedAt.After(m.saved.State.Hold.At)
 	}
 	return false
@@ -143,7 +143,7 @@ func (m *Machine) foundRunning(now time.Time, s Snapshot, newLife bool) {
 			m.startedByOther(now, s.startedBy())
 		}
 	case PhaseHeld:
-		onItsWayOut := m.heldFor(HeldReplaced) && !newLife // renamed while it runs: it will be removed all the same
+		onItsWayOut := m.heldFor(HeldReplaced) && !newLife // renamed while it runs: it will be removed anyway
 		if !onItsWayOut && !m.heldFor(HeldDryRun) {
 			m.startedByOther(now, s.startedBy())
 		}
@@ -154,14 +154,14 @@ func (m *Machine) foundRunning(now time.Time, s Snapshot, newLife bool) {
 	m.judgeHealth(now, s)
 }
 
-// stillStopping: a stop of Stoker's own whose answer never came. The engine may yet carry it out; past the grace and a margin
-// it will not, and the stop is due again.
+// stillStopping handles one of Stoker's own stops that was never answered. The engine may still carry it out. After the grace and
+// a margin it will not, and the stop is due again.
 func (m *Machine) stillStopping(now time.Time) {
 	if m.inFlight != nil {
 		return
 	}
 	stop := m.saved.State.Stop
-	if !m.own.issuedHere && m.own.adopted.IsZero() { // the clock may have stepped since the Stoker before this one sent it
+	if !m.own.issuedHere && m.own.adopted.IsZero() { // the clock may have stepped since the previous Stoker sent it
 		m.own.adopted = now
 	}
 	since := latest(latest(stop.At, m.own.termSeen), m.own.adopted)
@@ -174,28 +174,28 @@ func (m *Machine) stillStopping(now time.Time) {
 
 // inspectContext is what an inspect is compared with.
 type inspectContext struct {
-	before  Status
-	first   bool // nothing is known of before
-	newLife bool
-	unheard bool      // a new life, and no event told that it began
-	known   time.Time // the start of the life that was known before
+	before       Status
+	first        bool // nothing was known before
+	newLife      bool
+	noStartEvent bool      // a new incarnation without a start event
+	known        time.Time // the start of the previously known incarnation
 }
 
-// startedSince reports whether a life that no event has told of began after a time in the life that was known. A life that began
-// before the known one did so after a step of the engine's clock.
+// startedSince reports whether an incarnation without a start event began after a time in the known one. If it began before the
+// known one, the engine's clock has stepped.
 func (p inspectContext) startedSince(at time.Time, s Snapshot) bool {
 	stepped := s.StartedAt.Before(p.known) && !at.Before(p.known)
-	return p.unheard && (s.StartedAt.After(at) || stepped)
+	return p.noStartEvent && (s.StartedAt.After(at) || stepped)
 }
 
-// begunAt reports whether a life that is known by the time of its start event is the one that an inspect shows: the engine notes
-// the start a little before it tells of it.
+// begunAt reports whether an inspect shows the incarnation of a start event: the engine records the start shortly before it sends
+// the event.
 func begunAt(event time.Time, s Snapshot) bool {
 	lag := event.Sub(s.StartedAt)
 	return lag >= 0 && lag < startNotice
 }
 
-// foundDown: an inspect found no process. Where an event told the end, it is judged already.
+// foundDown handles an inspect without a process. If an event reported the exit, it is already judged.
 func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 	phase := m.phase()
 	switch {
@@ -214,7 +214,7 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
 	case phase == PhaseRecreateDue || phase == PhaseRecreating:
 		if m.beingAutoRemoved() {
-			m.requestInspect(now.Add(m.inspectBackoff()), ReasonUncertain) // the removal is not through
+			m.requestInspect(now.Add(m.inspectBackoff()), ReasonUncertain) // the removal is not complete
 		}
 	case phase == PhaseStarting && p.newLife:
 		m.diedAtOnce(now, s)
@@ -226,13 +226,13 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 	case m.life.stoppedByDaemon:
 		m.exitNotObserved(now, s)
 	case phase == PhaseHeld || phase == PhaseExhausted:
-	case p.before == StatusExited && !p.unheard && !m.unexplained():
+	case p.before == StatusExited && !p.noStartEvent && !m.unexplained():
 	default:
 		m.exitNotObserved(now, s)
 	}
 }
 
-// judgePending decides on an exit that was seen before the inspect that tells what it was.
+// judgePending decides on an exit that was seen before the inspect that shows its cause.
 func (m *Machine) judgePending(now time.Time, s Snapshot) {
 	m.life.exit = exitSettled
 	switch m.inspectedEvidence(now, m.life.endedAt, s).EndedBy() {
@@ -249,8 +249,8 @@ func (m *Machine) judgePending(now time.Time, s Snapshot) {
 	}
 }
 
-// startedSinceHold: what the worker was held for was an earlier life, and someone has started it since. How that life ended a replay
-// may have shown; if not, nothing is remembered of it.
+// startedSinceHold: the hold concerned an earlier incarnation, and an operator has started the worker since. A replay may have
+// shown how that incarnation ended; otherwise nothing is known of it.
 func (m *Machine) startedSinceHold(now time.Time, s Snapshot) {
 	m.release()
 	if m.life.endedAt.After(s.StartedAt) {
@@ -261,14 +261,14 @@ func (m *Machine) startedSinceHold(now time.Time, s Snapshot) {
 	m.exitNotObserved(now, s)
 }
 
-// diedAtOnce: the start worked, and the inspect behind it came too late to see the worker alive. The events will tell.
+// diedAtOnce: the start succeeded, and the worker exited before the inspect. The events will show the exit.
 func (m *Machine) diedAtOnce(now time.Time, s Snapshot) {
 	m.to(PhaseVerifying)
 	m.exitNotObserved(now, s)
 }
 
-// foundStopped: Stoker's own stop worked, or someone stopped the worker for good while it was under way. The end's own
-// event comes behind every signal that was sent before it, so that the start waits a moment for it.
+// foundStopped: Stoker's own stop succeeded, or an operator stopped the worker meanwhile. The exit event comes after every signal
+// that was sent before it, so the start waits a moment for it.
 func (m *Machine) foundStopped(now time.Time, s Snapshot) {
 	if m.stoppedByOperator(now, s.FinishedAt) {
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
@@ -277,11 +277,10 @@ func (m *Machine) foundStopped(now time.Time, s Snapshot) {
 	m.stoppedForHeal(now, now.Add(settle))
 }
 
-// startCameToNothing: the answer to a start was lost, and the worker is down.
-// The engine may be at that start still.
+// startCameToNothing: the answer to a start was lost, and the worker is down. The engine may still be starting it.
 func (m *Machine) startCameToNothing(now time.Time, s Snapshot) {
 	m.life.awaitStart, m.life.lateStart = time.Time{}, now.Add(startDeadline)
-	if i := m.saved.StopIntent; i != nil { // it came by while the start was on its way
+	if i := m.saved.StopIntent; i != nil { // it arrived while the start was under way
 		m.hold(now, HeldOperator, i.At)
 		return
 	}
@@ -292,7 +291,7 @@ func (m *Machine) startCameToNothing(now time.Time, s Snapshot) {
 	m.openHeal(now, cause{fault: FaultStartFailed, intent: IntentNone, reason: ReasonStartFailed, action: HealStart, detail: detail})
 }
 
-// exitNotObserved: it is down, and no event says why. The event gets a moment to arrive; then the end is judged without it.
+// exitNotObserved: it is down, and no event explains why. The exit is judged without the event after a short wait.
 func (m *Machine) exitNotObserved(now time.Time, s Snapshot) {
 	wait := settle
 	if m.container.config.restart.Active() {
@@ -310,7 +309,7 @@ func (m *Machine) exitNotObserved(now time.Time, s Snapshot) {
 	m.judgeUnobserved(now, s)
 }
 
-// judgeUnobserved is the contract's rule 8, with rule 6 before it.
+// judgeUnobserved applies rule 8, after rule 6.
 func (m *Machine) judgeUnobserved(now time.Time, s Snapshot) {
 	e := exitFacts{code: s.ExitCode, oom: s.OOMKilled, intent: IntentUnknown, reason: ReasonExitNotObserved}
 	if s.StartError != "" {
@@ -321,14 +320,14 @@ func (m *Machine) judgeUnobserved(now time.Time, s Snapshot) {
 	switch {
 	case evidence.OperatorStop && !m.life.stoppedByDaemon:
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
-	case evidence.requested() && !m.heal().Open(): // with a heal open it may have been Stoker's own stop
+	case evidence.requested() && !m.heal().Open(): // with an open heal it may have been Stoker's own stop
 		m.hold(now, HeldOperator, s.FinishedAt)
 	case m.engineCutIt():
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
 		m.life.stoppedByDaemon = false
 		m.judgeCause(now, e)
 	case s.ExitCause == ExitCauseHidden && !m.heal().Open() && !s.OOMKilled && deliberateCode(s.ExitCode):
-		m.hold(now, HeldExitNotObserved, s.FinishedAt) // podman stop makes no event of its own
+		m.hold(now, HeldExitNotObserved, s.FinishedAt) // podman stop sends no event of its own
 	case m.saved.Expected, e.fault == FaultStartFailed:
 		m.judgeCause(now, e)
 	case neverRan:

@@ -151,7 +151,7 @@ func TestOperatorJoinsTheOwnStop(t *testing.T) {
 			+1h
 			> nothing
 			= held stopped-by-operator`},
-		{"rule 5: a signal that it outlived does not keep an ill worker for ever", `
+		{"rule 5: a signal that it survived does not protect an unhealthy worker for ever", `
 			given health unhealthy-for=2s
 			up
 			unhealthy
@@ -160,7 +160,7 @@ func TestOperatorJoinsTheOwnStop(t *testing.T) {
 			> nothing
 			+1m
 			> stop 1`},
-		{"H1: docker stop -t 120 of a worker that drains and fails its health check is left to its end", `
+		{"H1: docker stop -t 120 of a worker that drains and fails its health check is not interrupted", `
 			given health grace=10s
 			up
 			kill TERM
@@ -207,7 +207,7 @@ func TestOperatorJoinsTheOwnStop(t *testing.T) {
 			up
 			kill TERM
 			+5s
-			reborn
+			stoker-killed
 			up unhealthy
 			+60s
 			> nothing

@@ -1,7 +1,7 @@
 package worker
 
-// EventKinds returns all kinds of events, in the order in which a worker's life has them. It is the one list: whatever
-// must handle every kind (API, metrics, notifications, page, log) is tested against it.
+// EventKinds returns all kinds of events, in the order of a worker's life. It is the only list: tests check everything that must
+// handle each kind (API, metrics, notifications, page, log) against it.
 func EventKinds() []EventKind {
 	return []EventKind{
 		EventManaged, EventUnmanaged, EventProblem, EventHeld, EventFault,

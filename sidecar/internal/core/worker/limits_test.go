@@ -9,7 +9,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Each limit from both of its sides.
+// Each limit from both sides.
 func TestLimits(t *testing.T) {
 	const stopping = `
 		given health grace=10s
@@ -24,10 +24,10 @@ func TestLimits(t *testing.T) {
 		{"on Stoker's clock it is time for SIGKILL", stopping + "+9950ms\nlate:5s kill KILL\ndie 137\nstop\nanswer down 137\n> start 1"},
 		{"and a millisecond before it is not", stopping + "+9949ms\nlate:5s kill KILL\ndie 137\n= held stopped-by-operator"},
 		{"a second SIGKILL during the own stop", stopping + "+10s\nkill KILL\nkill KILL\ndie 137\n= held stopped-by-operator"},
-		{"out of memory, just before the end", "up\noom\n+4999ms\ndie 137\n> start 1\n= fault oom"},
-		{"out of memory, long before the end", "up\noom\n+5s\ndie 137\n> start 1\n= fault exited"},
-		{"out of memory, told just after the end", "up\ndie 137\n> start 1\n+4999ms\noom\n= fault oom"},
-		{"out of memory, told long after the end", "up\ndie 137\n> start 1\n+5s\noom\n= fault exited"},
+		{"out of memory, just before the exit", "up\noom\n+4999ms\ndie 137\n> start 1\n= fault oom"},
+		{"out of memory, long before the exit", "up\noom\n+5s\ndie 137\n> start 1\n= fault exited"},
+		{"out of memory, reported just after the exit", "up\ndie 137\n> start 1\n+4999ms\noom\n= fault oom"},
+		{"out of memory, reported long after the exit", "up\ndie 137\n> start 1\n+5s\noom\n= fault exited"},
 		{"the last moment at which a signal explains an exit", "up\nkill TERM\n+20s\ndie 143\n= held stopped-by-operator"},
 		{"a moment later it does not", "up\nkill TERM\n+20001ms\ndie 143\n+5s\n> start 1"},
 		{"the clock of the engine stepped: Stoker's own counts too", "up\nlate:1m kill TERM\n+20s\ndie 143\n= held stopped-by-operator"},
@@ -110,7 +110,7 @@ func TestLimits(t *testing.T) {
 	})
 }
 
-// What an Action of a restart says.
+// The fields of an Action of a restart.
 func TestStopAction(t *testing.T) {
 	s := play(t, "given health grace=7s\nup\nunhealthy\n> stop 1")
 	require.Equal(t, 7*time.Second, s.flight.Grace)
@@ -125,7 +125,7 @@ func TestStopAction(t *testing.T) {
 	require.False(t, s.m.View().Acting, "an inspect changes nothing")
 }
 
-// Inspects that bring nothing are repeated after 1 s, 2 s, 4 s … 30 s.
+// Inspects without a usable answer are repeated after 1 s, 2 s, 4 s … 30 s.
 func TestInspectsAreTriedAgain(t *testing.T) {
 	s := play(t, "up\nmute update")
 	for _, seconds := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
@@ -136,7 +136,7 @@ func TestInspectsAreTriedAgain(t *testing.T) {
 	}
 }
 
-// A stop that the engine tells of again, long after it is held, is one of a later incarnation.
+// A repeated stop event, long after the worker is held, belongs to a later incarnation.
 func TestStopOfALaterIncarnation(t *testing.T) {
 	for after, again := range map[time.Duration]bool{20 * time.Second: false, 20*time.Second + time.Millisecond: true} {
 		s := play(t, "up\nkill TERM\ndie 143\nstop")
@@ -147,7 +147,7 @@ func TestStopOfALaterIncarnation(t *testing.T) {
 	}
 }
 
-// The journal is written when what it keeps has changed, and not else.
+// The journal is written only if its contents have changed.
 func TestChanged(t *testing.T) {
 	s := play(t, "up\n+1s\nupdate")
 	e := step(t, s.m, s.now, worker.StatsRead{})
@@ -160,7 +160,7 @@ func TestChanged(t *testing.T) {
 	require.Equal(t, c.Definition, s.m.Saved().Definition)
 }
 
-// Shares for people count the periods between two readings.
+// Displayed shares count the periods between two readings.
 func TestDisplayedThrottling(t *testing.T) {
 	s := play(t, "given cpus=0.5\nup")
 	life := s.m.Saved().Incarnation
@@ -180,13 +180,13 @@ func TestDisplayedThrottling(t *testing.T) {
 	require.Equal(t, got, read(noon.Add(30*time.Second), time.Second, 300, 80), "counters do not run backwards in one incarnation")
 }
 
-// Two hosts at the bound of one that is out of CPU.
+// Two hosts at the bound of being out of CPU.
 func TestOutOfCPUAtItsBounds(t *testing.T) {
 	require.True(t, (&worker.HostLoad{Busy: 0.98, Runnable: 12, CPUs: 8}).Saturated())
 	require.False(t, (&worker.HostLoad{Busy: 1, Runnable: 1}).Saturated(), "how many CPUs it has is not known")
 }
 
-// The table of transitions allows what it says and nothing else.
+// The transition table allows its rows and nothing else.
 func TestAllowed(t *testing.T) {
 	require.True(t, worker.Allowed(worker.PhaseHeld, "healthy", worker.PhaseHeld), "every phase may stay as it is")
 	require.True(t, worker.Allowed(worker.PhaseBackingOff, "due", worker.PhaseStarting))

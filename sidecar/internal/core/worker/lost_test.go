@@ -10,7 +10,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// A task that is unhealthy and ends with 0 is told, also one that is only shown.
+// The event of a task that is unhealthy and exits with 0 is emitted, also for a displayed task.
 func TestLostTask(t *testing.T) {
 	labels := map[string]string{"com.docker.swarm.task.id": "t1", "com.docker.swarm.task.name": "web.1.t1", "com.docker.swarm.service.name": "web"}
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)

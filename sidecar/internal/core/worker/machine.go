@@ -1,7 +1,7 @@
 // Package worker decides for one worker: what happened to it, what that means, and what to do now.
 //
-// It is pure. A Machine takes now and an input and returns what it wants; it has no goroutine, no clock, no
-// randomness and no log, so that days of crash loops replay exactly from a seed.
+// It is pure. A Machine receives the time and an input and returns effects. It has no goroutine, no clock, no randomness and no
+// log, so days of crash loops replay exactly from a seed.
 package worker
 
 import (
@@ -10,18 +10,18 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// Input is what a Machine can be told: an Observation, an Outcome, a Grant or an EngineRestarted.
+// Input is an input of a Machine: an Observation, an Outcome, a Dispatch, an EngineRestarted or another one of this package.
 type Input interface{ input() }
 
-// Dispatch tells the machine that its turn has come: what it asked for is due and there is room for it.
+// Dispatch starts the action that is due: the fleet has capacity for it.
 type Dispatch struct{ ActionID uint64 }
 
-// EngineRestarted tells that another engine process answers now. Stops since StopsSince were the old one's own
-// shutdown, not an operator's.
+// EngineRestarted reports that another engine process answers now. Stops since StopsSince belong to the old one's shutdown, not
+// to an operator.
 type EngineRestarted struct {
-	BootedAt     time.Time // zero when it cannot be told
+	BootedAt     time.Time // zero if unknown
 	StopsSince   time.Time // the engine's clock; zero when no stop belongs to the shutdown
-	EarliestStop time.Time // no stop before it can be the shutdown's, however late it was confirmed; the engine's clock
+	EarliestStop time.Time // no stop before it can belong to the shutdown, however late it was confirmed; the engine's clock
 }
 
 func (Observation) input()     {}
@@ -29,7 +29,7 @@ func (Outcome) input()         {}
 func (Dispatch) input()        {}
 func (EngineRestarted) input() {}
 
-// ActionClass is the bound that a wish counts against. Stopping and starting are bounded apart.
+// ActionClass selects the limit that an action counts against. Stops and starts have separate limits.
 type ActionClass uint8
 
 // The classes. ClassNone waits for time to pass and needs no capacity.
@@ -44,12 +44,12 @@ const (
 
 // Effects is the machine's answer to an input.
 type Effects struct {
-	Do      *Action     // only as an answer to Grant
-	Class   ActionClass // of what is wanted next
-	Due     time.Time   // when it is wanted; zero for nothing until something happens
+	Do      *Action     // only as an answer to Dispatch
+	Class   ActionClass // of the next action
+	Due     time.Time   // of the next action; zero if nothing is due
 	Events  []Event
-	Logs    *LogsRequest // the last lines of a life that is over are wanted; it may be gone soon
-	Changed bool         // Memory differs from before
+	Logs    *LogsRequest // the last log lines of an incarnation that ended are requested; it may be gone soon
+	Changed bool         // Saved differs from before
 	Removed bool         // the container is gone: forget this machine
 }
 
@@ -64,11 +64,11 @@ type Machine struct {
 
 	inFlight  *Action
 	announced bool
-	resent    bool   // the recreate under way goes on with an earlier one
+	resent    bool   // the recreate under way resumes an earlier one
 	opened    uint64 // heals opened by this process
 }
 
-// observed is what was seen of the worker.
+// observed is what was observed of the worker.
 type observed struct {
 	container container
 	life      life
@@ -78,13 +78,13 @@ type observed struct {
 	networks  networks
 }
 
-// stops are those of somebody else and those of Stoker.
+// stops are the stops of others and of Stoker.
 type stops struct {
 	foreign foreignStop
 	own     ownStop
 }
 
-// wants is what has to be done about the worker.
+// wants is what is to be done about the worker.
 type wants struct {
 	inspects   inspects
 	quota      quota
@@ -93,34 +93,34 @@ type wants struct {
 	collection collection
 }
 
-// turn is what one step brings about.
+// turn is the effect of one step.
 type turn struct {
 	events  []Event
 	logs    *LogsRequest
-	changes int // bumped when Definition or Labels change: they are too big to compare
+	changes int // incremented when Definition or Labels change: they are too big to compare
 }
 
-// Identity is what a machine is made for.
+// Identity describes the container that a machine is created for.
 type Identity struct {
 	Key      Key
 	ID       string
 	Policy   policy.Policy
 	Problems []policy.Problem
-	// Task: it is a task of a Swarm service that Stoker may kill. It never starts one, and leaves its end to Swarm.
+	// Task: it is a task of a Swarm service that Stoker may kill. Stoker never starts one; its exit is handled by Swarm.
 	Task         bool
 	Unmanageable Reason // HeldNot, HeldBadLabels, HeldSwarm or HeldOneOff
-	// Tentative: whether the container is a worker depends on its first inspect. Nothing is told of it before Confirm.
+	// Tentative: whether the container is a worker depends on its first inspect. No event about it is emitted before Confirm.
 	Tentative bool
-	// Zone is that of restart-at where it names none; nil is UTC.
+	// Zone is the default time zone of restart-at; nil is UTC.
 	Zone *time.Location
 }
 
-// New is a machine for a container that nothing is remembered of.
+// New returns a machine for a container without saved state.
 func New(id Identity) *Machine {
 	return Restore(id, Saved{Key: id.Key, Incarnation: Incarnation{ID: id.ID}, SavedHeals: SavedHeals{State: State{Phase: PhaseWatching}}})
 }
 
-// Restore is a machine that goes on where the one that left saved stopped. A hold of a dry run binds nobody but the dry run.
+// Restore returns a machine that continues from saved. A hold of a dry run is only valid in a dry run.
 func Restore(id Identity, saved Saved) *Machine {
 	saved.Key = id.Key
 	saved.Incarnation.ID = id.ID
@@ -129,10 +129,10 @@ func Restore(id Identity, saved Saved) *Machine {
 	}
 	m := &Machine{id: id, saved: saved}
 	m.life.knownUntil = saved.LastEventAt
-	m.networks.unseenStart = true // while no Stoker was there
+	m.networks.unseenStart = true // while no Stoker ran
 	m.container.config.stopSignal = saved.StopSignal
 	stop, o := saved.State.Stop, saved.OwnStops
-	if stop.Sent() && o.Terms > 0 && !o.TermSeen.Before(stop.At) { // the record has its first signal, which a replay does not bring again
+	if stop.Sent() && o.Terms > 0 && !o.TermSeen.Before(stop.At) { // the record has its first signal, which a replay does not repeat
 		m.own = ownStop{signals: 1, termAt: o.TermAt, termSeen: o.TermSeen}
 	}
 	if saved.State.Heal.Missing {
@@ -141,8 +141,7 @@ func Restore(id Identity, saved Saved) *Machine {
 	return m
 }
 
-// NewReplacement is a machine for the container that took the place of the one that left saved: the history of a worker
-// belongs to its name.
+// NewReplacement returns a machine for the container that replaced the one in saved: a worker's history belongs to its name.
 func NewReplacement(id Identity, saved Saved) *Machine {
 	former, heal := saved.Incarnation.ID, saved.State.Heal
 	saved.Incarnation, saved.StopIntent = Incarnation{ID: id.ID}, nil
@@ -158,15 +157,15 @@ func NewReplacement(id Identity, saved Saved) *Machine {
 	return Restore(id, saved)
 }
 
-// Confirm makes a tentative machine one of a worker.
+// Confirm makes a tentative machine that of a worker.
 func (m *Machine) Confirm() { m.id.Tentative = false }
 
-// Step tells the machine one thing and returns what it wants. Time never runs backwards between calls, or if it
-// does, nothing worse happens than a wait that lasts longer.
+// Step applies one input and returns the effects. Time should not run backwards between calls; if it does, the only effect is a
+// longer wait.
 func (m *Machine) Step(now time.Time, in Input) Effects {
 	before, changes := digest(m.saved), m.changes
 	m.clampDelays(now)
-	if m.saved.StopIntent != nil && m.foreign.until.IsZero() { // remembered from before Stoker's own restart
+	if m.saved.StopIntent != nil && m.foreign.until.IsZero() { // restored after Stoker's own restart
 		m.foreign.until = now.Add(foreignStopMax)
 	}
 	m.keepQuota(now)
@@ -192,7 +191,7 @@ func (m *Machine) Step(now time.Time, in Input) Effects {
 	return turn
 }
 
-// take takes in one input, and returns the action that a Dispatch has made due.
+// take applies one input, and returns the action that a Dispatch started.
 func (m *Machine) take(now time.Time, in Input) (do *Action) {
 	switch in := in.(type) {
 	case Observation:
@@ -227,32 +226,32 @@ func (m *Machine) take(now time.Time, in Input) (do *Action) {
 	return do
 }
 
-// Saved is what must survive; the caller must not change what it points to.
+// Saved is the state to persist. The caller must not change what it points to.
 func (m *Machine) Saved() Saved { return m.saved }
 
 // Key is the worker's name.
 func (m *Machine) Key() Key { return m.saved.Key }
 
-// ClockStepped tells the machine that the engine's clock shows that time now. Events that seem to come later have happened
-// before a step back, so no replayed event can be compared with them.
+// ClockStepped reports the engine's present time after a step of its clock. Events with later times happened before a step back,
+// so replayed events cannot be compared with them.
 func (m *Machine) ClockStepped(now time.Time) {
 	if m.life.knownUntil.After(now) {
 		m.life.knownUntil = time.Time{}
 	}
 }
 
-// Rename gives the machine the name that its container has now.
+// Rename sets the present name of the container.
 func (m *Machine) Rename(key Key) {
 	m.saved.Key = key
 }
 
-// isReplay reports whether an input is replayed history, from before Stoker knew whether the container still exists.
+// isReplay reports whether an input is a replayed event from before the container's existence was confirmed.
 func isReplay(in Input) bool {
 	o, ok := in.(Observation)
 	return ok && o.History() && o.Kind != Listed
 }
 
-// announce tells once who is looked after, and what is wrong with it.
+// announce reports once that a worker is managed, and its label problems.
 func (m *Machine) announce(now time.Time) {
 	if m.announced || m.id.Tentative {
 		return

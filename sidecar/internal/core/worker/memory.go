@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// oomWindow is how far from an end the kernel's kill may have been reported: the same moment, in practice.
+// oomWindow is how far from an exit the out-of-memory event may be: normally the same moment.
 const oomWindow = 5 * time.Second
 
-// memoryReadingAge is how old a reading of the memory may be that explains an end.
+// memoryReadingAge is the maximum age of a memory reading that explains an exit.
 const memoryReadingAge = time.Minute
 
-// outOfMemory: the kernel's kill is told before the end that it causes, or, on a busy host, up to half a second after it
-// (engine 20.10.24): the two take different ways to the engine. A heal that is open by then gets its right name. If nothing ends,
-// an inspect tells.
+// outOfMemory handles the out-of-memory event. It comes before the exit that the kernel's kill causes, or, on a busy host, up to
+// half a second after it (engine 20.10.24): the two reach the engine by different paths. A heal that is open by then gets the
+// right fault. If nothing exits, an inspect follows.
 func (m *Machine) outOfMemory(now time.Time, o Observation) {
 	m.life.oomAt = o.At
 	late := m.container.status == StatusExited && o.At.Sub(m.life.endedAt) < oomWindow
@@ -22,23 +22,23 @@ func (m *Machine) outOfMemory(now time.Time, o Observation) {
 	switch {
 	case h.Open() && late && (h.Reason == ReasonCrashed || h.Reason == ReasonLikelyOOM):
 		h.Fault, h.Reason = FaultOOM, ReasonOutOfMemory
-	case m.container.status == StatusRunning && !m.life.oomTold:
+	case m.container.status == StatusRunning && !m.life.oomReported:
 		m.requestInspect(now.Add(settle), ReasonUncertain)
 	}
 }
 
-// outOfMemoryInside tells once a life that the kernel killed a process in the worker and the first one lives. The worker may be
-// crippled: only its health check can tell.
+// outOfMemoryInside reports once per incarnation that the kernel killed a process in the worker, but not the main one. The worker
+// may be broken: only its health check can show it.
 func (m *Machine) outOfMemoryInside(now time.Time, s Snapshot) {
-	if m.life.oomTold || !s.OOMKilled && !m.life.oomAt.After(s.StartedAt) {
+	if m.life.oomReported || !s.OOMKilled && !m.life.oomAt.After(s.StartedAt) {
 		return
 	}
-	m.life.oomTold = true
+	m.life.oomReported = true
 	m.emit(Event{At: now, Kind: EventOutOfMemory, Reason: ReasonOutOfMemory, Detail: "the kernel killed a process in it, and its first process goes on"})
 }
 
-// likelyOOM: killed under a memory limit, and nobody has sent a signal through the engine. Of a kill from the host that cannot be
-// told. One that shares a process namespace is killed with its parent.
+// likelyOOM handles a worker killed under a memory limit to which no signal was sent through the engine. It cannot be
+// distinguished from a kill on the host. A worker that shares a PID namespace is killed with its parent.
 func (m *Machine) likelyOOM(e exitFacts, at time.Time) exitFacts {
 	const killed = 128 + int(syscall.SIGKILL)
 	meant := m.saved.StopIntent != nil || m.stopSent() || e.intent == IntentEngine
@@ -46,11 +46,11 @@ func (m *Machine) likelyOOM(e exitFacts, at time.Time) exitFacts {
 		return e
 	}
 	e.likely = true
-	e.detail = "killed, and nobody sent a signal through the engine; " + m.memoryEvidence(at)
+	e.detail = "killed, but no signal was sent through the engine; " + m.memoryEvidence(at)
 	return e
 }
 
-// memoryEvidence says what is known of the memory before an end at that time (the engine's clock).
+// memoryEvidence describes what is known of the memory before an exit at that time (the engine's clock).
 func (m *Machine) memoryEvidence(at time.Time) string {
 	const mib = 1 << 20
 	limit := m.container.config.memoryLimit / mib

@@ -9,18 +9,17 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// On cgroup v2 with the systemd driver an engine often tells nothing of the kernel's kill: the container ends with 137, and that is
-// all.
+// On cgroup v2 with the systemd driver an engine often does not report the kernel's kill: the container only exits with 137.
 func TestLikelyOutOfMemory(t *testing.T) {
 	run(t, []scenario{
-		{"137, a memory limit, and nobody sent a signal", `
+		{"137, a memory limit, and no signal was sent", `
 			given memory=32
 			up
 			die 137
 			> start 1
 			= fault oom
 			= reason likely-out-of-memory`},
-		{"the engine tells after all, behind the exit", `
+		{"the out-of-memory event comes after the exit", `
 			given memory=32
 			up
 			die 137
@@ -29,8 +28,8 @@ func TestLikelyOutOfMemory(t *testing.T) {
 			= reason out-of-memory`},
 		{"no memory limit", "up\ndie 137\n> start 1\n= fault exited\n= reason crashed"},
 		{"another exit code", "given memory=32\nup\ndie 1\n> start 1\n= fault exited\n= reason crashed"},
-		{"somebody killed it", "given memory=32\nup\nkill KILL\ndie 137\n> nothing\n= held stopped-by-operator"},
-		{"a signal of long ago does not explain the exit, but somebody was at work", `
+		{"an operator killed it", "given memory=32\nup\nkill KILL\ndie 137\n> nothing\n= held stopped-by-operator"},
+		{"an old signal does not explain the exit, but another client sent one", `
 			given memory=32
 			up
 			kill TERM
@@ -39,7 +38,7 @@ func TestLikelyOutOfMemory(t *testing.T) {
 			+5s
 			> start 1
 			= fault exited`},
-		{"it ends with its parent's process namespace", `
+		{"it exits with its parent's PID namespace", `
 			given memory=32 pid-of=parent
 			up
 			die 137
@@ -61,44 +60,44 @@ func TestLikelyOutOfMemory(t *testing.T) {
 	})
 }
 
-// The kernel kills a child of the worker's first process: nothing ends. It is said once a life.
+// The kernel kills a child of the worker's main process: nothing exits. The event is emitted once per incarnation.
 func TestOutOfMemoryInside(t *testing.T) {
 	run(t, []scenario{
-		{"an event tells, and the worker goes on", `
+		{"an event reports it, and the worker continues", `
 			given memory=32
 			up
 			oom
-			= untold out-of-memory
+			= no-event out-of-memory
 			+2s
-			= told out-of-memory
+			= event out-of-memory
 			oom
 			+1m
-			= untold out-of-memory
+			= no-event out-of-memory
 			> nothing`},
-		{"an inspect tells, where no event came", `
+		{"an inspect shows it without an event", `
 			given memory=32
 			up
 			list running oom
 			update running
-			= told out-of-memory
+			= event out-of-memory
 			> nothing`},
-		{"the worker ends of it", `
+		{"it makes the worker exit", `
 			given memory=32
 			up
 			oom
 			die 137
-			= untold out-of-memory
+			= no-event out-of-memory
 			> start 1
 			= fault oom`},
 	})
 }
 
-// A reading of the memory right before the end is evidence, and is named.
+// A memory reading shortly before the exit is evidence, and appears in the detail.
 func TestMemoryEvidence(t *testing.T) {
 	s := play(t, "given memory=32\nup")
 	s.m.DisplayStatsRead(s.now, s.m.Saved().Incarnation, worker.Usage{Now: worker.Stats{At: s.now, CPU: time.Second, Memory: 31 << 20}})
 	s.goOn("+4s\ndie 137\n> start 1")
-	require.Equal(t, "killed, and nobody sent a signal through the engine; 4s before it used 31 MiB of its 32 MiB of memory", s.details[len(s.details)-1])
+	require.Equal(t, "killed, but no signal was sent through the engine; 4s before it used 31 MiB of its 32 MiB of memory", s.details[len(s.details)-1])
 	s = play(t, "given memory=32\nup\ndie 137\n> start 1")
-	require.Equal(t, "killed, and nobody sent a signal through the engine; its memory limit is 32 MiB", s.details[len(s.details)-1])
+	require.Equal(t, "killed, but no signal was sent through the engine; its memory limit is 32 MiB", s.details[len(s.details)-1])
 }

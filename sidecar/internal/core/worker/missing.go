@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// removeWindow is how long after its SIGKILL the removal by docker rm -f may come. The engine unmounts and deletes in
-// between, which takes a second on a busy one; a person who kills and then removes takes longer, or is taken for rm -f.
+// removeWindow is how long after its SIGKILL the removal by docker rm -f may come. The engine unmounts and deletes in between,
+// which takes a second on a busy host. An operator who kills and then removes takes longer, or counts as rm -f.
 const removeWindow = 10 * time.Second
 
-// Missing reports whether the worker has no container, and is to have one.
+// Missing reports whether the worker has no container but should have one.
 func (m *Machine) Missing() bool { return m.container.status == StatusGone && !m.container.removed }
 
-// markMissing: there is no container. What was wished for concerned it.
+// markMissing: there is no container. Requests that concerned it are dropped.
 func (m *Machine) markMissing() {
 	m.container.status, m.checks.status = StatusGone, HealthNone
 	m.inspects.request, m.inspects.outcomeUnknown, m.foreign.pending, m.checks.healthySince = inspectRequest{}, false, nil, time.Time{}
@@ -21,8 +21,8 @@ func (m *Machine) markMissing() {
 	}
 }
 
-// onlyKilled reports whether a SIGKILL is all that somebody sent. A signal behind it whose meaning only an inspect will tell is a stop's:
-// nobody has anything else to say to a worker that was killed.
+// onlyKilled reports whether a SIGKILL is the only signal that was sent. A pending signal behind it, whose meaning only an
+// inspect shows, counts as a stop: no other signal makes sense for a worker that was killed.
 func (m *Machine) onlyKilled() bool {
 	i := m.saved.StopIntent
 	if i == nil || i.Signal != int(syscall.SIGKILL) || i.Complete {
@@ -31,14 +31,14 @@ func (m *Machine) onlyKilled() bool {
 	return m.foreign.pending == nil || m.foreign.pending.o.At.Before(i.At)
 }
 
-// beingAutoRemoved reports whether the engine is about to remove the worker because its end has come (--rm). One that never ran has not
-// ended: a start that the engine refuses before it tries, as when a mount is gone, leaves such a container there for good.
+// beingAutoRemoved reports whether the engine is about to remove the worker because it exited (--rm). A container that never ran
+// has not exited: if the engine refuses a start early, as with a missing mount, the container stays for good.
 func (m *Machine) beingAutoRemoved() bool {
 	return m.saved.AutoRemove && m.container.status == StatusExited
 }
 
-// vanished: the engine does not know the container any more. The answer may be ahead of the events, which tell whether the
-// worker was stopped first; they get a moment to arrive.
+// vanished: the engine no longer has the container. The answer may be ahead of the events that show whether the worker was
+// stopped first, so Stoker waits a moment for them.
 func (m *Machine) vanished(now time.Time) {
 	if m.inspects.vanishedAt.IsZero() {
 		m.inspects.vanishedAt, m.inspects.outcomeUnknown = now, true
@@ -48,15 +48,15 @@ func (m *Machine) vanished(now time.Time) {
 		return
 	}
 	at := m.life.endedAt
-	if i := m.saved.StopIntent; i != nil && m.stoppedByOperator(now, at) { // and the event of its end is lost, or far behind
+	if i := m.saved.StopIntent; i != nil && m.stoppedByOperator(now, at) { // and the exit event was lost, or is far behind
 		at = latest(at, i.At)
 		m.hold(now, HeldOperator, i.At)
 	}
 	m.gone(now, at)
 }
 
-// gone: the container was removed, at that time on the engine's clock. That is the end, unless the removal was the crash's
-// own (--rm), or nobody had stopped the worker first and its label asks for it back.
+// gone: the container was removed at that time on the engine's clock. That ends the worker, unless the crash removed it (--rm),
+// or it was not stopped first and its label asks for a recreate.
 func (m *Machine) gone(now, at time.Time) {
 	if m.Missing() {
 		return
@@ -77,8 +77,8 @@ func (m *Machine) gone(now, at time.Time) {
 	}
 }
 
-// observeMissing: events of the container that is gone may come behind the answer that showed it. Somebody's stop among them is obeyed, as if they
-// had come in time. What a replay brings of it was taken into account before it was missing.
+// observeMissing: events of the container may come after the answer that showed it missing. A stop by another client among them
+// is obeyed, as if it had come in time. Replayed events were taken into account before.
 func (m *Machine) observeMissing(now time.Time, o Observation) {
 	if o.ID != m.saved.Incarnation.ID || o.History() || o.Kind == Listed {
 		return
@@ -94,13 +94,13 @@ func (m *Machine) observeMissing(now time.Time, o Observation) {
 	}
 }
 
-// comesBack reports whether a removed worker is to be made again, and why. The removal of one that was down already says
-// nothing of the kind: docker compose down sends no stop to a worker that waits for its next attempt.
+// comesBack reports whether a removed worker is to be created again, and why. The removal of a worker that was already down shows
+// no intent: docker compose down sends no stop to a worker that waits for its next attempt.
 func (m *Machine) comesBack(at time.Time) (cause, bool) {
 	c := cause{fault: FaultMissing, intent: IntentNone, reason: ReasonRemoved, action: HealRecreate}
 	recreates := m.phase() == PhaseRecreateDue || m.phase() == PhaseRecreating
 	switch {
-	case len(m.saved.Definition) == 0 || m.id.Unmanageable != HeldNot, m.saved.Key.IsBackupName(): // another one has its name
+	case len(m.saved.Definition) == 0 || m.id.Unmanageable != HeldNot, m.saved.Key.IsBackupName(): // another container has its name
 		return c, false
 	case m.saved.AutoRemove && recreates:
 		return c, true
@@ -110,6 +110,6 @@ func (m *Machine) comesBack(at time.Time) (cause, bool) {
 	}
 	hold := m.saved.State.Hold
 	killed := hold.Killed && m.heldFor(HeldOperator) && !m.saved.AutoRemove
-	after := at.Sub(hold.At) // far below zero after a step of the clock, which tells nothing
+	after := at.Sub(hold.At) // far below zero after a step of the clock, which shows nothing
 	return c, killed && m.id.Policy.OnMissing == policyRecreate && after > -settle && after < removeWindow
 }

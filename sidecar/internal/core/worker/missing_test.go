@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// removed is a worker that removes itself, and that a recreate has found to be gone. No event has told of its end.
+// removed is a worker with --rm that a recreate found gone. No event reported its exit.
 const removed = `
 	given health rm on-unhealthy=recreate
 	up
@@ -21,17 +21,17 @@ const removed = `
 	> recreate 1
 `
 
-// Events that come behind the answer by which the worker was missing.
+// Events that arrive after the answer that showed the worker missing.
 func TestEventsOfAMissingOne(t *testing.T) {
 	for name, c := range map[string]string{
-		"somebody has stopped it": `
+		"an operator stopped it": `
 			late kill TERM
 			late die 143
 			late stop
 			= missing
 			late destroy
 			= over`,
-		"somebody has killed it": `
+		"an operator killed it": `
 			late kill KILL
 			late die 137
 			late destroy
@@ -40,7 +40,7 @@ func TestEventsOfAMissingOne(t *testing.T) {
 			late die 1
 			late destroy
 			= missing`,
-		"somebody has restarted it, and it has crashed": `
+		"an operator restarted it, and it crashed": `
 			late:3s kill TERM
 			late:3s die 143
 			late:3s stop
@@ -48,7 +48,7 @@ func TestEventsOfAMissingOne(t *testing.T) {
 			late die 1
 			late destroy
 			= missing`,
-		"a replay brings them": `
+		"replayed": `
 			old kill TERM
 			old die 143
 			old stop
@@ -61,7 +61,7 @@ func TestEventsOfAMissingOne(t *testing.T) {
 	}
 }
 
-// The recreate that stopped the worker has lost it, and the events of that stop come behind its answer.
+// The recreate that stopped the worker lost it, and the events of that stop arrive after its answer.
 func TestOwnStopOfAMissingOne(t *testing.T) {
 	play(t, `
 		given health rm on-unhealthy=recreate
@@ -79,7 +79,7 @@ func TestOwnStopOfAMissingOne(t *testing.T) {
 		> recreate 2`)
 }
 
-// The transaction is told of a stop while it is under way.
+// The transaction learns of a stop while it is under way.
 func TestStopOfAMissingOneWhileRecreating(t *testing.T) {
 	s := play(t, removed)
 	require.False(t, s.m.StoppedWhileRecreating())

@@ -8,55 +8,58 @@ import (
 	"time"
 )
 
-// SavedNetworks is what must survive about the networks of a worker. A start that fails because a port of the host is taken removes
-// the network of that port from the container for good (engine 29.1 to 29.7.2, moby/moby#51758): a later start has nothing to publish
-// the port on, and works.
+// SavedNetworks is the part of Saved about the worker's networks. A start that fails because a host port is taken permanently
+// removes that port's network from the container (engine 29.1 to 29.7.2, moby/moby#51758). A later start has no network to
+// publish the port on, and succeeds.
 type SavedNetworks struct {
 	// Shown are those of the last inspect, by name, sorted.
 	Shown []string `json:"shown,omitempty"`
-	// Lost are those that a failed start has removed, and nothing has brought back.
+	// Lost are the networks that a failed start removed and that were not restored.
 	Lost []string `json:"lost,omitempty"`
-	// StartError is that of the last inspect. Each start that fails for the networks leaves another text, with the ID of the endpoint in it.
+	// StartError is that of the last inspect. Each start that fails for the networks leaves another text, which contains the ID
+	// of the endpoint.
 	StartError string `json:"start_error,omitempty"`
 	// Failed: StartError was about the networks.
 	Failed bool `json:"failed,omitempty"`
-	// Of is the incarnation that the last inspect showed.
+	// Of is the incarnation in the last inspect.
 	Of Incarnation `json:"of,omitzero"`
 	// Known: there was an inspect.
 	Known bool `json:"known,omitempty"`
-	// Told: people know that it runs without them.
-	Told bool `json:"told,omitempty"`
+	// Reported: an event reported that it runs without them.
+	Reported bool `json:"told,omitempty"`
 }
 
-// networks is what has to be done about lost networks.
+// networks is what is to be done about lost networks.
 type networks struct {
-	unseenStart bool      // there may have been a start since the last inspect of whose failure nobody was told
+	unseenStart bool      // a start may have failed since the last inspect without an event
 	seenAt      time.Time // the last inspect; Stoker's clock
-	connectAt   time.Time // when the running container is to be connected again; zero when it has lost none
+	connectAt   time.Time // when the running container is to be connected again; zero if no network is lost
 	tries       int
 	addresses   []string    // of the last inspect
 	reach       Reach       // of the last inspect
-	unseen      []string    // of the last inspect: folders that the engine does not show
-	runningIn   Incarnation // the life that the last inspect of a running container showed: one that is down has no addresses
+	unseen      []string    // of the last inspect: folders that the engine does not expose
+	runningIn   Incarnation // the last inspected incarnation that ran: a container that is down has no addresses
 }
 
-// connectDeadline bounds the requests to connect a container, with the inspect after them.
+// connectDeadline bounds the connect requests and the inspect after them.
 const connectDeadline = time.Minute
 
-// inspectBeforeStart is how old the last inspect may be when a worker whose start has failed is started again. What is missing without
-// another failed start an operator has disconnected, and once a start has worked that cannot be told any more.
+// inspectBeforeStart is the maximum age of the last inspect before a worker is started again whose start has failed. A network
+// that is missing without another failed start was disconnected by an operator. Once a start has succeeded, the two cases cannot
+// be distinguished.
 const inspectBeforeStart = 2 * time.Second
 
-// whole reports whether the worker has all networks that it was given.
+// whole reports whether the worker has all of its networks.
 func (m *Machine) whole() bool { return len(m.saved.Networks.Lost) == 0 }
 
-// connectedOtherwise reports whether a list shows other networks than the last inspect: somebody has connected or disconnected the worker,
-// or a start of somebody else has failed, and no event tells. It is to be known before the next start.
+// connectedOtherwise reports whether a list shows other networks than the last inspect. Another client connected or disconnected
+// the worker, or its start failed, and no event reports it. An inspect is needed before the next start.
 func (m *Machine) connectedOtherwise(listed []string) bool {
 	return listed != nil && m.saved.Networks.Known && !slices.Equal(m.saved.Networks.Shown, listed)
 }
 
-// mayHaveLost reports whether a start has failed for the networks since the last inspect, or may have failed before one that worked.
+// mayHaveLost reports whether a start failed for the networks since the last inspect, or may have failed before one that
+// succeeded.
 func (n SavedNetworks) mayHaveLost(s Snapshot) bool {
 	if s.NetworkFailed && s.StartError != "" {
 		return s.StartError != n.StartError
@@ -64,28 +67,28 @@ func (n SavedNetworks) mayHaveLost(s Snapshot) bool {
 	return n.Failed && s.StartError == ""
 }
 
-// startedSince reports whether an inspect shows that there was a start since the last one. Whatever came of it, it hides a failure before it.
+// startedSince reports whether an inspect shows a start since the last one. Whatever its result, it hides an earlier failure.
 func (n SavedNetworks) startedSince(s Snapshot) bool {
 	return !s.same(n.Of) || s.StartError != "" && s.StartError != n.StartError
 }
 
-// hidesStart reports whether another start may have failed before the last one that an inspect shows, and no event told of anything. Docker's own
-// start follows the end at once, and after one that fails there is no other (moby monitor.go).
-func (m *Machine) hidesStart(s Snapshot, unheard bool) bool {
+// hidesStart reports whether another start may have failed before the last one in an inspect, without an event. Docker's own
+// start follows the exit at once, and after a failed one there is no other (moby monitor.go).
+func (m *Machine) hidesStart(s Snapshot, noStartEvent bool) bool {
 	was := m.container.status
-	untold := was == StatusRunning && s.Status.Down()
+	unannounced := was == StatusRunning && s.Status.Down()
 	byDocker := s.startedBy() == startedByDocker && (was.Down() || was == StatusRestarting)
-	return untold || unheard && m.phase() != PhaseStarting && !byDocker
+	return unannounced || noStartEvent && m.phase() != PhaseStarting && !byDocker
 }
 
-// noteNetworks compares the networks of an inspect with those of the last one. What is missing since a start that has failed for a network
-// is lost; without such a start somebody has disconnected it, and means it.
+// noteNetworks compares the networks of an inspect with those of the last one. A network that is missing since a start that
+// failed for a network is lost. Without such a start an operator disconnected it on purpose.
 func (m *Machine) noteNetworks(now time.Time, s Snapshot) {
 	m.networks.addresses, m.networks.reach, m.networks.unseen = s.Addresses, s.Reach, s.Unseen
 	if m.networks.runningIn = (Incarnation{}); s.Status == StatusRunning || s.Status == StatusPaused {
 		m.networks.runningIn = s.Incarnation
 	}
-	if m.networks.seenAt = now; s.Networks == nil || m.id.Task { // not told, or connected by Swarm
+	if m.networks.seenAt = now; s.Networks == nil || m.id.Task { // not reported, or connected by Swarm
 		return
 	}
 	before := m.saved.Networks
@@ -95,21 +98,21 @@ func (m *Machine) noteNetworks(now time.Time, s Snapshot) {
 	if !lost {
 		missing = slices.DeleteFunc(missing, func(name string) bool { return !slices.Contains(before.Lost, name) })
 	}
-	missing = slices.DeleteFunc(missing, func(name string) bool { return name == "host" || name == "none" }) // modes, which cannot be connected to
+	missing = slices.DeleteFunc(missing, func(name string) bool { return name == "host" || name == "none" }) // modes that no container can be connected to
 	if !before.Known && s.NetworkFailed && s.ModeNetwork != "" && !slices.Contains(s.Networks, s.ModeNetwork) {
-		missing = append(missing, s.ModeNetwork) // of what else the start may have removed nobody knows
+		missing = append(missing, s.ModeNetwork) // unknown which others the start removed
 	}
-	m.networks.unseenStart = m.networks.unseenStart && !started && s.Status != StatusRunning // else it may still be on its way
+	m.networks.unseenStart = m.networks.unseenStart && !started && s.Status != StatusRunning // otherwise it may still be under way
 	if len(missing) == 0 {
 		m.networks.connectAt, m.networks.tries = time.Time{}, 0
-		if before.Told && s.Status == StatusRunning {
+		if before.Reported && s.Status == StatusRunning {
 			m.emit(Event{At: now, Kind: EventNetworkRestored, HealDetails: HealDetails{HealID: m.heal().ID}, Reason: ReasonNetworkLost, Detail: networkList(before.Lost)})
 		}
 		missing = nil
 	}
 	after := SavedNetworks{
 		Shown: s.Networks, Lost: missing, Of: s.Incarnation, StartError: s.StartError, Failed: s.NetworkFailed && s.StartError != "",
-		Told: before.Told && len(missing) > 0, Known: true,
+		Reported: before.Reported && len(missing) > 0, Known: true,
 	}
 	if !before.equal(after) {
 		m.changes++
@@ -118,7 +121,7 @@ func (m *Machine) noteNetworks(now time.Time, s Snapshot) {
 }
 
 func (n SavedNetworks) equal(o SavedNetworks) bool {
-	rest := n.StartError == o.StartError && n.Failed == o.Failed && n.Told == o.Told && n.Known == o.Known
+	rest := n.StartError == o.StartError && n.Failed == o.Failed && n.Reported == o.Reported && n.Known == o.Known
 	return rest && n.Of.same(o.Of) && slices.Equal(n.Shown, o.Shown) && slices.Equal(n.Lost, o.Lost)
 }
 
@@ -135,23 +138,22 @@ func networkList(names []string) string {
 	return "networks " + strings.Join(names, ", ")
 }
 
-// definition is what a new container is to be made from: the inspect, with the networks that the container has lost as the inspects
-// before had them.
+// definition is the model for a new container: the inspect, with lost networks as in earlier inspects.
 func (m *Machine) definition(s Snapshot) []byte {
 	if m.whole() {
 		return s.Definition
 	}
 	whole, err := withNetworks(s.Definition, m.saved.Definition, m.saved.Networks.Lost)
-	if err != nil { // the engine's answers have been read before
+	if err != nil { // the engine's answers were parsed before
 		return m.saved.Definition
 	}
 	return whole
 }
 
-// object is a JSON object whose values are left as they are.
+// object is a JSON object with unparsed values.
 type object map[string]json.RawMessage
 
-// member is an object in another one; empty when there is none.
+// member returns an object within another one; empty if there is none.
 func (o object) member(key string) (object, error) {
 	inner := object{}
 	if raw := o[key]; len(raw) > 0 {
@@ -165,7 +167,7 @@ func (o object) member(key string) (object, error) {
 	return inner, nil
 }
 
-// inspected are the objects on the way to the networks of an inspect.
+// inspected holds the objects on the path to the networks of an inspect.
 type inspected struct{ document, settings, networks object }
 
 func readInspect(raw []byte) (i inspected, err error) {
@@ -178,7 +180,7 @@ func readInspect(raw []byte) (i inspected, err error) {
 	return i, err
 }
 
-// withNetworks is an inspect with networks of an earlier one.
+// withNetworks adds networks of an earlier inspect to an inspect.
 func withNetworks(inspect, earlier []byte, names []string) ([]byte, error) {
 	was, err := readInspect(earlier)
 	if err != nil {
@@ -202,25 +204,25 @@ func withNetworks(inspect, earlier []byte, names []string) ([]byte, error) {
 	return json.Marshal(is.document)
 }
 
-// inspectsBeforeStart reports whether a start has to wait for an inspect that tells a loss from an operator's disconnect.
+// inspectsBeforeStart reports whether a start has to wait for an inspect that distinguishes a loss from an operator's disconnect.
 func (m *Machine) inspectsBeforeStart(class ActionClass, at time.Time) bool {
 	failed := class == ClassStart && m.heal().Fault == FaultStartFailed && m.inspects.tries == 0
 	return failed && len(m.saved.Networks.Shown) > 0 && at.Sub(m.networks.seenAt) > inspectBeforeStart
 }
 
-// connects reports whether a running worker is to be connected again. It is the only thing that brings a network back without a
-// restart, and does no harm as long as the port is taken (29.7.2).
+// connects reports whether a running worker is to be connected again. Only a connect restores a network without a restart. It
+// does no harm while the port is taken (29.7.2).
 func (m *Machine) connects() bool {
 	return !m.whole() && m.container.status == StatusRunning && !m.stopSent() && m.saved.StopIntent == nil && m.phase() != PhaseHeld
 }
 
-// connectsFirst reports whether a start has to wait for the connect. It is an action of its own, so that an operator's stop meanwhile ends
-// the matter; a start that fails takes a network again, so that each has one before it.
+// connectsFirst reports whether a start has to wait for the connect. The connect is a separate action, so an operator's stop
+// meanwhile cancels the start. A start that fails removes a network again, so each start has a connect before it.
 func (m *Machine) connectsFirst() bool {
 	return !m.whole() && m.phase() == PhaseBackingOff && m.container.status.Down()
 }
 
-// planConnect puts the connect into its place among what is due.
+// planConnect inserts the connect among the due actions.
 func (m *Machine) planConnect(now time.Time, class ActionClass, due time.Time) (ActionClass, time.Time) {
 	switch {
 	case class == ClassStart && m.connectsFirst():
@@ -234,7 +236,7 @@ func (m *Machine) planConnect(now time.Time, class ActionClass, due time.Time) (
 	return class, due
 }
 
-// connectsNow reports whether what is due in ClassUpdate is a connect. An update that is due as well comes first.
+// connectsNow reports whether the due action in ClassUpdate is a connect. A due update comes first.
 func (m *Machine) connectsNow(now time.Time) bool {
 	if m.connectsFirst() {
 		return true
@@ -248,8 +250,8 @@ func (m *Machine) fillConnect(a *Action) {
 	a.Networks, a.Definition = m.saved.Networks.Lost, m.saved.Definition
 }
 
-// finishConnect: what the engine shows afterwards counts. A connect that fails, as long as the port is taken, is tried again after 1 s,
-// 2 s, 4 s … 30 s.
+// finishConnect applies a connect; what the engine shows afterwards counts. A connect that fails while the port is taken is
+// retried after 1 s, 2 s, 4 s … 30 s.
 func (m *Machine) finishConnect(now time.Time, o Outcome) {
 	if m.connectsFirst() {
 		m.finishConnectFirst(now, o)
@@ -258,15 +260,15 @@ func (m *Machine) finishConnect(now time.Time, o Outcome) {
 	switch o.Result {
 	case Done:
 		m.networks.connectAt, m.networks.tries = time.Time{}, 0
-		m.saved.Networks.Told = true // that it has them again is worth telling in any case
+		m.saved.Networks.Reported = true // report in any case that the networks are back
 		m.applyOrInspect(now, o)
 	case Skipped:
 		m.networks.connectAt = now.Add(lastRetry)
 	case Failed, Refused, Unknown:
 		m.networks.connectAt = now.Add(min(firstRetry<<min(m.networks.tries, 10), lastRetry))
 		m.networks.tries++
-		if o.Result != Unknown && !o.Unreachable && !m.saved.Networks.Told {
-			m.saved.Networks.Told = true
+		if o.Result != Unknown && !o.Unreachable && !m.saved.Networks.Reported {
+			m.saved.Networks.Reported = true
 			m.changes++
 			detail := networkList(m.saved.Networks.Lost) + ", lost in a start that failed: " + o.Err
 			m.emit(Event{At: now, Kind: EventNetworkLost, HealDetails: HealDetails{HealID: m.heal().ID}, Reason: ReasonNetworkLost, Detail: detail})
@@ -277,7 +279,7 @@ func (m *Machine) finishConnect(now time.Time, o Outcome) {
 	}
 }
 
-// finishConnectFirst: a start whose connect has failed has failed itself.
+// finishConnectFirst: a start whose connect failed has failed itself.
 func (m *Machine) finishConnectFirst(now time.Time, o Outcome) {
 	running := o.Snapshot != nil && o.Snapshot.Status == StatusRunning
 	switch {

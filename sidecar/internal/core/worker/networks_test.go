@@ -30,7 +30,7 @@ func TestLostNetworks(t *testing.T) {
 			= free
 			= lost
 			= remembers front rear
-			= untold network-lost`},
+			= no-event network-lost`},
 		{"all of them, one at each start, where the last one was connected and lost another", `
 			given networks=front,rear
 			up
@@ -54,7 +54,7 @@ func TestLostNetworks(t *testing.T) {
 			= lost
 			answer running new networks:front
 			= free`},
-		{"somebody's start works in the moment in which Stoker's has failed", `
+		{"another client's start succeeds right after Stoker's failed", `
 			given networks=front
 			up
 			die 137
@@ -63,7 +63,7 @@ func TestLostNetworks(t *testing.T) {
 			answer failed port
 			= lost front
 			> connect front`},
-		{"somebody has started it without: connected while it runs, with back-off, told once", `
+		{"another client started it without: connected while it runs, with back-off, reported once", `
 			given networks=front
 			up
 			die 137
@@ -75,17 +75,17 @@ func TestLostNetworks(t *testing.T) {
 			= phase watching
 			> connect front
 			answer failed port
-			= told network-lost
+			= event network-lost
 			+1s
 			> connect front
 			answer failed port
-			= untold network-lost
+			= no-event network-lost
 			+1s
 			> nothing
 			+1s
 			> connect front
 			answer running networks:front
-			= told network-restored
+			= event network-restored
 			= lost
 			= remembers front
 			= free
@@ -106,7 +106,7 @@ func TestLostNetworks(t *testing.T) {
 			= attempts 2
 			> connect front
 			answer failed port
-			= untold healed
+			= no-event healed
 			healthy
 			= phase verifying
 			list running healthy
@@ -114,7 +114,7 @@ func TestLostNetworks(t *testing.T) {
 			+1s
 			> connect front
 			answer running networks:front healthy
-			= told healed
+			= event healed
 			= free`},
 		{"a restart of Stoker forgets nothing", `
 			given networks=front
@@ -123,7 +123,7 @@ func TestLostNetworks(t *testing.T) {
 			> start 1
 			world networks: start-error:port1
 			answer failed port
-			reborn
+			stoker-killed
 			up
 			= lost front
 			+5s
@@ -134,7 +134,7 @@ func TestLostNetworks(t *testing.T) {
 			up
 			die 137
 			> start 1
-			reborn
+			stoker-killed
 			world networks: start-error:port1
 			up
 			= lost front
@@ -215,7 +215,7 @@ func TestLostNetworks(t *testing.T) {
 			world networks: start-error:port2
 			+20s
 			> connect front, start 2`},
-		{"lost before any inspect: that of its mode is known", `
+		{"lost before any inspect: the network of its mode is known", `
 			given networks=front,rear never-started
 			world networks: start-error:port1
 			up
@@ -250,7 +250,7 @@ func TestLostNetworks(t *testing.T) {
 			+2s
 			> connect front
 			answer failed no such network
-			= told heal-failed
+			= event heal-failed
 			= attempts 2
 			= fault start-failed
 			mute list exited
@@ -325,7 +325,7 @@ func TestLostNetworks(t *testing.T) {
 		{"a start that failed while no Stoker was there, before one that worked", `
 			given networks=front
 			up
-			reborn
+			stoker-killed
 			world running new networks:
 			up
 			= lost front
@@ -333,14 +333,14 @@ func TestLostNetworks(t *testing.T) {
 		{"and before one that failed for something else", `
 			given networks=front docker=always
 			up
-			reborn
+			stoker-killed
 			world down 137 networks: start-error:mount
 			up
 			= lost front`},
 		{"not without a start: an operator's disconnect while no Stoker was there", `
 			given networks=front,rear
 			up
-			reborn
+			stoker-killed
 			world networks:rear
 			up
 			= lost
@@ -353,7 +353,7 @@ func TestLostNetworks(t *testing.T) {
 			up
 			= lost front
 			> connect front`},
-		{"the start of a life of which no event told", `
+		{"a start without an event", `
 			given networks=front
 			up
 			world running new networks:
@@ -369,20 +369,20 @@ func TestLostNetworks(t *testing.T) {
 			= lost
 			start
 			> nothing`},
-		{"the same without the event of the end: there may have been more than one", `
+		{"the same without the exit event: there may have been more than one", `
 			given networks=front,rear docker=always
 			up
 			world running new restarts:1 networks:front
 			update
 			= lost rear
 			> connect rear`},
-		{"an end of which no event told, and a start after it that failed for something else", `
+		{"an exit without an event, and a start after it that failed for another reason", `
 			given networks=front docker=always
 			up
 			world down 137 networks: start-error:mount
 			update
 			= lost front`},
-		{"a recreate that was refused after the old container was started in vain, and started", `
+		{"a recreate that was refused after a failed start of the old container, and started", `
 			given networks=front on-unhealthy=recreate health
 			up
 			unhealthy
@@ -391,7 +391,7 @@ func TestLostNetworks(t *testing.T) {
 			answer refused running
 			= lost front
 			> connect front`},
-		{"recreated from what is remembered", `
+		{"recreated from the saved definition", `
 			given networks=front,rear recreate-after=1
 			up
 			die 137
@@ -414,7 +414,7 @@ func TestLostNetworks(t *testing.T) {
 			= phase verifying
 			= remembers front
 			> connect front`},
-		{"not while somebody stops it", `
+		{"not while an operator stops it", `
 			given networks=front
 			up
 			die 137
@@ -434,7 +434,7 @@ func TestLostNetworks(t *testing.T) {
 	})
 }
 
-// inspectWith is what an engine sends of a container with networks.
+// inspectWith is an engine's inspect of a container with networks.
 func inspectWith(networks []string) []byte {
 	all := map[string]any{}
 	for _, name := range networks {

@@ -5,23 +5,23 @@ import (
 	"time"
 )
 
-// Kind says what was observed.
+// Kind is the kind of an Observation.
 type Kind uint8
 
-// What the watch can tell. The first three concern the link to the engine, not one worker.
+// The kinds. The first three concern the connection to the engine, not one worker.
 const (
-	// Disconnected: nothing is known from now on.
+	// Disconnected: no observations arrive from now on.
 	Disconnected Kind = iota + 1
-	// Connecting: a new session; what follows up to ListEnded is history and picture, not news. Carries Engine.
+	// Connecting: a new session. What follows up to ListEnd is history and the list, not news. Carries Engine.
 	Connecting
 	// ListBegin: one full list follows as Listed.
 	ListBegin
 	// Listed: one container of a full list. Carries Status, Health, Labels.
 	Listed
-	// ListEnd: anyone who was not listed since ListBegan is gone.
+	// ListEnd: each container that was not listed since ListBegin is gone.
 	ListEnd
 
-	Created     // a container was made
+	Created     // a container was created
 	Started     // its process runs
 	Exited      // its process ended; carries ExitCode
 	Signalled   // the API sent it a signal; carries Signal
@@ -30,7 +30,7 @@ const (
 	Unhealthy   // its health check went to unhealthy
 	Healthy     // its health check went to healthy
 	Paused      // frozen by the API
-	Resumed     // thawed by the API
+	Resumed     // unpaused by the API
 	Updated     // docker update
 	Renamed     // carries OldKey
 	Gone        // removed
@@ -50,24 +50,24 @@ func (k Kind) String() string {
 	return "unknown"
 }
 
-// Engine is what a session learns of the engine it talks to.
+// Engine is what a session has read about its engine.
 type Engine struct {
-	Now        time.Time // the engine's clock when asked
-	BootedAt   time.Time // when this engine process began; zero when it cannot be told
+	Now        time.Time // the engine's clock at the time of reading
+	BootedAt   time.Time // when this engine process began; zero if unknown
 	Version    string
 	APIVersion string
 	CPUs       int
-	Name       string // what its host is called
-	// GraceUnknown: the grace of a stop without one may be another than Docker's 10 s, and the engine does not tell it.
+	Name       string // host name
+	// GraceUnknown: the default grace of a stop may differ from Docker's 10 s, and the engine does not show it.
 	GraceUnknown bool
-	Store        string // the storage driver, which the containers belong to as well: with another one the engine shows none of them
-	// Podman: there is no process of the engine's with which containers end, and it does not say before an end that
-	// somebody means it, but remembers it (docs/podman.md).
+	Store        string // the storage driver; with another one the engine shows none of these containers
+	// Podman: there is no daemon whose shutdown ends containers. It sends no stop event before an exit, but records the request
+	// (docs/podman.md).
 	Podman bool
-	Caveat string // what a user has to know of this engine, in one line; empty when it is as the README says
+	Caveat string // one line for users about a deviation of this engine; empty if it behaves as documented in the README
 }
 
-// Title is its version, with what has to be known of it.
+// Title is the engine's version with its Caveat.
 func (e Engine) Title() string {
 	if e.Caveat == "" {
 		return e.Version
@@ -75,7 +75,7 @@ func (e Engine) Title() string {
 	return e.Version + "; " + e.Caveat
 }
 
-// Observation is one fact about Docker, in the order in which it became true.
+// Observation is one fact about Docker, in the order of the stream.
 type Observation struct {
 	Kind      Kind
 	At        time.Time // the engine's clock; Stoker's own for Disconnected
@@ -93,46 +93,47 @@ type Observation struct {
 // Exit is what the event of an exit carries.
 type Exit struct {
 	ExitCode     int
-	NoStopEvents bool // what was said before it does not tell whether somebody meant it; an inspect does (Podman)
-	// Restarting: the engine will start it again, by its policy or because somebody restarts it. Engines before API 1.57 never say so.
+	NoStopEvents bool // the events before it do not show whether the stop was requested; an inspect does (Podman)
+	// Restarting: the engine will start it again, by its policy or because a client restarts it. Engines before API 1.57 never
+	// report it.
 	Restarting bool
 }
 
-// ListState is what a list shows of a container's state.
+// ListState is the state of a container in a list.
 type ListState struct {
 	Status   Status
 	Health   Health
-	Networks []string // nil: not told
+	Networks []string // nil if not reported
 }
 
-// Replay is whether an observation is news.
+// Replay describes whether an observation is news.
 type Replay struct {
 	Origin Origin
-	// Order is where a replayed event stands in the stream.
+	// Order is the position of a replayed event in the stream.
 	Order Order
 }
 
-// History reports whether an observation is older than the list with which a session opens, or is from that list.
+// History reports whether an observation is older than the first list of a session, or from that list.
 func (r Replay) History() bool { return r.Origin != OriginLive }
 
-// Origin is where an observation comes from.
+// Origin is the source of an observation.
 type Origin uint8
 
 // The origins.
 const (
 	OriginLive     Origin = iota
 	OriginReplayed        // by the engine at the start of a session, or that session's list
-	// OriginRepeated: replayed, and passed on in an earlier session. It comes once more only because it shows which of the replayed events
-	// are older than it.
+	// OriginRepeated: replayed, and passed on in an earlier session. It is passed on again only to show which replayed events are
+	// older.
 	OriginRepeated
 )
 
-// Order is whether a remembered worker has taken a replayed event into account, as the order of the events shows it.
+// Order reports whether a restored worker has taken a replayed event into account, by the order of the events.
 type Order uint8
 
 // The orders.
 const (
-	OrderUnknown Order = iota // the times have to tell
+	OrderUnknown Order = iota // decide by the times
 	OrderBefore               // it has
 	OrderAfter                // it has not
 )

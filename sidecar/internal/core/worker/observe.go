@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// settle is how long a state that contradicts the events may wait for the event that explains it. A list or an inspect
-// travels on another connection than the events and may lead them.
+// settle is how long a state that contradicts the events may wait for the event that explains it. A list or an inspect uses
+// another connection than the events and may be ahead of them.
 const settle = 2 * time.Second
 
-// dockerSettle is the same for a container with a Docker restart policy: a booting engine waits up to 5 s for a
-// parent before it starts such a container (moby daemon.go, restore).
+// dockerSettle is settle for a container with a Docker restart policy: a booting engine waits up to 5 s for a parent before it
+// starts such a container (moby daemon.go, restore).
 const dockerSettle = 10 * time.Second
 
 func (m *Machine) observe(now time.Time, o Observation) {
@@ -35,7 +35,7 @@ func (m *Machine) observe(now time.Time, o Observation) {
 	}
 	m.apply(now, o)
 	settled := m.container.inspected && m.life.exit == exitSettled && m.foreign.pending == nil
-	if o.Kind != Listed && settled { // else what it did is not in the record
+	if o.Kind != Listed && settled { // otherwise its effect is not in the record
 		m.saved.LastEventAt = o.At
 	}
 }
@@ -77,28 +77,28 @@ func (m *Machine) apply(now time.Time, o Observation) {
 	case Gone:
 		m.gone(now, o.At)
 	case Disconnected, Connecting, ListBegin, ListEnd:
-		// the fleet's, not one worker's
+		// handled by the fleet
 	}
 }
 
-// awaiting reports whether what comes now is still about the life before Stoker's own start: the stream is in order, and
-// that start has not come by in it. The time bounds the damage of a start event that was lost.
+// awaiting reports whether events still concern the incarnation before Stoker's own start. The stream is in order, and the event
+// of that start has not arrived. The time limit bounds the damage of a lost start event.
 func (m *Machine) awaiting(now time.Time) bool {
 	return now.Before(m.life.awaitStart)
 }
 
-// lifeSeen: a probe of the present life has come by, so that the event of its start was lost.
+// lifeSeen: a probe of the present incarnation arrived, so its start event was lost.
 func (m *Machine) lifeSeen(o Observation) {
 	if !o.At.After(m.saved.Incarnation.StartedAt) {
 		return
 	}
 	m.life.startBehind = time.Time{}
-	if m.life.startUnheard {
-		m.life.awaitStart, m.life.startUnheard = time.Time{}, false
+	if m.life.startEventMissing {
+		m.life.awaitStart, m.life.startEventMissing = time.Time{}, false
 	}
 }
 
-// earlierLife reports whether a live event of an end is about a life before the one that is known: an inspect was quicker than the events.
+// earlierLife reports whether a live exit event concerns an earlier incarnation: an inspect was ahead of the events.
 func (m *Machine) earlierLife(now time.Time, o Observation) bool {
 	return !o.History() && now.Before(m.life.startBehind) && o.At.Before(m.saved.Incarnation.StartedAt)
 }
@@ -121,7 +121,7 @@ func (m *Machine) listed(now time.Time, o Observation) {
 	}
 	differs := o.Status != m.container.status || (o.Status == StatusRunning && o.Health != m.checks.status && o.Health != HealthUnknown)
 	if i := m.saved.StopIntent; i != nil && i.Complete && o.Status == StatusRunning {
-		differs = true // stopped, and running all the same: it is another life
+		differs = true // stopped, but running: another incarnation
 	}
 	differs = differs || ((o.Status == StatusRunning || o.Status.Down()) && m.connectedOtherwise(o.Networks))
 	if differs && m.inFlight == nil {
@@ -129,13 +129,13 @@ func (m *Machine) listed(now time.Time, o Observation) {
 	}
 }
 
-// backInPlace: a list that shows a worker under a name of its own that was on its way out says that somebody has thought better
-// of it, while no Stoker was there to see. How it ended is judged by what is left of it.
+// backInPlace: a list shows a worker under its own name that was about to be replaced. The replacement was undone while no Stoker
+// ran. How the worker ended is judged by its present state.
 func (m *Machine) backInPlace(now time.Time, o Observation) {
 	if !m.heldFor(HeldReplaced) || o.Key == "" || o.Key.IsBackupName() || m.byCompose(o.Key) {
 		return
 	}
-	if m.container.savedBeforeRename != nil { // a transaction was undone, and the event that says so was lost, unless the list is the older one
+	if m.container.savedBeforeRename != nil { // a transaction was rolled back and its event was lost, unless the list is older
 		if o.At.After(m.saved.State.Hold.At.Add(settle)) {
 			m.renamedBack(now)
 		}
@@ -151,22 +151,22 @@ func (m *Machine) backInPlace(now time.Time, o Observation) {
 	m.requestInspect(now, ReasonChanged)
 }
 
-// leftUnderBackupName: it still has the name that a transaction gave it, and no transaction is under way. Somebody else has the worker's name,
-// so that it could not have it back, and is the worker now: a heal would make two of it.
+// leftUnderBackupName: it still has the backup name, and no transaction is under way. Another container has the worker's name and
+// is the worker now. A heal would create a second one.
 func (m *Machine) leftUnderBackupName(now time.Time, o Observation) {
 	if m.saved.Key.IsBackupName() && !m.heldFor(HeldReplaced) {
 		m.renamedToBackup(now, o)
 	}
 }
 
-// renamedToBackup holds it, and keeps what it was before, for when it has its own name again.
+// renamedToBackup holds the worker, and keeps its earlier state until it has its own name again.
 func (m *Machine) renamedToBackup(now time.Time, o Observation) {
 	before := m.saved
 	m.container.savedBeforeRename = &before
 	m.hold(now, HeldReplaced, o.At)
 }
 
-// byCompose reports whether docker-compose gave the container this name, to replace it.
+// byCompose reports whether docker-compose gave the container this name in order to replace it.
 func (m *Machine) byCompose(key Key) bool {
 	return strings.HasPrefix(string(key), m.shortID()+"_")
 }
@@ -178,14 +178,14 @@ func (m *Machine) shortID() string {
 
 func (m *Machine) started(now time.Time, o Observation) {
 	m.life.startBehind = time.Time{}
-	if m.startKnown(o) && (m.container.status == StatusRunning || m.stoppedUnheard(now)) { // an inspect was quicker than the event
+	if m.startKnown(o) && (m.container.status == StatusRunning || m.stoppedBeforeStartEvent(now)) { // an inspect was ahead of the event
 		if !o.At.Before(m.life.startedAt) {
-			m.life.awaitStart, m.life.startUnheard = time.Time{}, false
+			m.life.awaitStart, m.life.startEventMissing = time.Time{}, false
 		}
-		m.saved.StopIntent, m.foreign.until, m.foreign.window = nil, time.Time{}, time.Time{} // what came before it in the stream was about the life before
+		m.saved.StopIntent, m.foreign.until, m.foreign.window = nil, time.Time{}, time.Time{} // earlier events in the stream concern the previous incarnation
 		return
 	}
-	again := m.life.startedBy == startedByDocker && o.History() && !m.container.inspected && m.saved.StopIntent == nil // one of several that nobody followed
+	again := m.life.startedBy == startedByDocker && o.History() && !m.container.inspected && m.saved.StopIntent == nil // one of several that no Stoker followed
 	byDocker := m.phase() == PhaseDocker || m.container.status == StatusRestarting || again
 	own := m.awaiting(now) || m.beganByHeal(o)
 	m.life.startedAt, m.life.startedBy = o.At, startedByOther
@@ -197,7 +197,7 @@ func (m *Machine) started(now time.Time, o Observation) {
 	case m.container.config.restart.Active() && !now.Before(m.life.lateStart):
 		m.life.startedBy = startedByEither
 	}
-	m.saved.Incarnation.StartedAt = o.At // nearly: a replay of this start is known by it, also when no inspect comes any more
+	m.saved.Incarnation.StartedAt = o.At // approximately: a replay of this start is recognized by it, even without another inspect
 	m.life.awaitStart, m.inspects.stale = time.Time{}, m.inFlight != nil
 	m.container.status, m.checks.status = StatusRunning, m.firstHealth()
 	m.saved.StopIntent = nil
@@ -217,26 +217,27 @@ func (m *Machine) started(now time.Time, o Observation) {
 	m.requestInspect(now, ReasonChanged)
 }
 
-// stopMayHit reports whether a stop of Stoker's own is still on its way to a life that has ended by itself, so that it may hit the next one.
+// stopMayHit reports whether one of Stoker's own stops is still on its way to an incarnation that has already exited, so it may
+// hit the next one.
 func (m *Machine) stopMayHit() bool {
 	p := m.phase()
 	return m.inFlight != nil && m.inFlight.Verb == Stop && m.heal().Open() && (p == PhaseStopping || p == PhaseBackingOff)
 }
 
-// startKnown reports whether a start event tells of the life that an inspect has shown, or of an earlier one. The first start event
+// startKnown reports whether a start event belongs to the inspected incarnation, or to an earlier one. The first start event
 // after Stoker's own start is that start's, however late it is.
 func (m *Machine) startKnown(o Observation) bool {
-	return m.startOf(m.life.startedAt, o) || m.life.startUnheard
+	return m.startOf(m.life.startedAt, o) || m.life.startEventMissing
 }
 
-// stoppedUnheard reports whether Stoker has sent a stop to the life whose start has not come by in the stream. What comes before that start
-// is about an earlier life, and the stop's own events are behind it.
-func (m *Machine) stoppedUnheard(now time.Time) bool {
-	return m.awaiting(now) && m.life.startUnheard && m.stopSent()
+// stoppedBeforeStartEvent reports whether Stoker sent a stop to the incarnation whose start event has not arrived. Events before it
+// concern an earlier incarnation. The stop's own events come after it.
+func (m *Machine) stoppedBeforeStartEvent(now time.Time) bool {
+	return m.awaiting(now) && m.life.startEventMissing && m.stopSent()
 }
 
-// beganByHeal reports whether a start is that of the heal: one that was sent, or the one of a life of which an inspect has told that
-// it is over already.
+// beganByHeal reports whether a start is that of the heal: one that was sent, or the start of an incarnation that an inspect has
+// already shown to be over.
 func (m *Machine) beganByHeal(o Observation) bool {
 	if m.phase() == PhaseVerifying {
 		return m.unexplained() && m.startOf(m.life.startedAt, o)
@@ -244,23 +245,23 @@ func (m *Machine) beganByHeal(o Observation) bool {
 	return m.phase() == PhaseStarting
 }
 
-// startOf reports whether a start event belongs to the life that began at that time: the engine notes the time of a start
-// a little before it tells of it.
+// startOf reports whether a start event belongs to the incarnation that began at that time: the engine records the start shortly
+// before it sends the event.
 func (m *Machine) startOf(began time.Time, o Observation) bool {
 	return !began.IsZero() && !o.At.After(began.Add(settle)) && !m.life.endedAt.After(began)
 }
 
-// newLife forgets what was seen of the last one.
+// newLife drops what was observed of the last incarnation.
 func (m *Machine) newLife() {
 	m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}
 	m.foreign.until, m.foreign.window, m.checks.resumedAt = time.Time{}, time.Time{}, time.Time{}
-	m.life.delayed, m.life.startUnheard, m.life.oomTold, m.saved.Dependents.RestartPending = false, false, false, false
+	m.life.delayed, m.life.startEventMissing, m.life.oomReported, m.saved.Dependents.RestartPending = false, false, false, false
 	m.life.stoppedByDaemon, m.life.exit, m.checks.leftReason = false, exitSettled, HeldNot
 	m.foreign.pending = nil
 }
 
-// verifyOwnStart: the answer to the start is on its way, or was lost; then an inspect tells. Stop signals from here on are
-// somebody else's.
+// verifyOwnStart: the answer to the start is on its way, or was lost; then an inspect decides. From now on stop signals are
+// another client's.
 func (m *Machine) verifyOwnStart(now time.Time) {
 	m.dropOwnStop()
 	if m.inFlight == nil {
@@ -268,8 +269,8 @@ func (m *Machine) verifyOwnStart(now time.Time) {
 	}
 }
 
-// startedByOther: an operator's start gives the worker new attempts. Docker's own does not, for it is part of the same trouble, and neither does
-// what may be a start of Stoker's own that was taken for one that came to nothing.
+// startedByOther resets the budget after an operator's start. Docker's own start does not reset it, because it belongs to the
+// same fault. Nor does a start that may be Stoker's own and was taken for a failed one.
 func (m *Machine) startedByOther(now time.Time, by startedBy) {
 	if m.life.startedBy == startedByStoker {
 		m.life.startedBy = startedByOther
@@ -293,7 +294,8 @@ func (m *Machine) startedByOther(now time.Time, by startedBy) {
 	m.release()
 }
 
-// startExplained: an inspect tells whether it was Docker that began the present life. It counts its own starts since the last one through the API.
+// startExplained decides by an inspect whether Docker began the present incarnation. Docker counts its own starts since the last
+// one through the API.
 func (m *Machine) startExplained(s Snapshot) {
 	if m.life.startedBy != startedByEither {
 		return
@@ -303,7 +305,7 @@ func (m *Machine) startExplained(s Snapshot) {
 	}
 }
 
-// startedBy reports who began the life of a container that runs, if it was not Stoker.
+// startedBy returns who began the incarnation of a running container, if Stoker did not.
 func (s Snapshot) startedBy() startedBy {
 	if s.RestartCount > 0 {
 		return startedByDocker
@@ -332,7 +334,7 @@ func (m *Machine) turnedUnhealthy(now time.Time) {
 func (m *Machine) turnedHealthy(now time.Time) {
 	m.checks.status = HealthHealthy
 	m.reinspect(now)
-	if m.health() != HealthHealthy { // a probe from outside does not say so
+	if m.health() != HealthHealthy { // a probe from outside does not set it
 		return
 	}
 	m.checks.unhealthyAt = time.Time{}
@@ -342,8 +344,8 @@ func (m *Machine) turnedHealthy(now time.Time) {
 	}
 }
 
-// renamed: docker-compose renames a container to <short id>_<name> when it is about to replace it, and another Stoker to a
-// name of its own. Such a container is on its way out, and a start of it would make the removal fail.
+// renamed: docker-compose renames a container to <short id>_<name> before it replaces it; another Stoker uses a name of its own.
+// Such a container will be removed, and a start would make the removal fail.
 func (m *Machine) renamed(now time.Time, o Observation) {
 	if o.OldKey.IsBackupName() && !o.Key.IsBackupName() {
 		m.renamedBack(now)
@@ -358,8 +360,7 @@ func (m *Machine) renamed(now time.Time, o Observation) {
 	}
 }
 
-// renamedBack: the transaction that had set it aside was undone. That may have been Stoker's own, of which the events came
-// behind the answer.
+// renamedBack: the transaction that renamed it was rolled back. It may have been Stoker's own, with events behind its answer.
 func (m *Machine) renamedBack(now time.Time) {
 	before := m.container.savedBeforeRename
 	m.container.savedBeforeRename = nil
@@ -375,8 +376,8 @@ func (m *Machine) renamedBack(now time.Time) {
 	m.requestInspect(now, ReasonChanged)
 }
 
-// reinspect: an event came by while an inspect is under way, whose answer may be older than the event. It is inspected once more, or a
-// worker that got well just then would count as starting until the next list.
+// reinspect requests another inspect after an event during an inspect, whose answer may be older than the event. Otherwise a
+// worker that has just become healthy would count as starting until the next list.
 func (m *Machine) reinspect(now time.Time) {
 	if m.inFlight != nil {
 		m.requestInspect(now, ReasonVerifying)

@@ -9,12 +9,12 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// orphan tells a worker that its parent db began another incarnation.
+// orphan reports to the worker that its parent db began another incarnation.
 func (s *script) orphan(heal worker.HealAction, since time.Time) {
 	s.step(worker.Orphaned{Parent: "db", Heal: heal, Since: since})
 }
 
-// Rule 18: a worker that is alone in the namespaces of its parent's last incarnation is restarted, as soon as it is free.
+// Rule 18: a worker in the namespaces of its parent's last incarnation is restarted as soon as it is free.
 func TestOrphaned(t *testing.T) {
 	for name, c := range map[string]struct {
 		before string
@@ -55,7 +55,7 @@ func TestOrphaned(t *testing.T) {
 			+1m
 			> stop 1
 			= fault orphaned`},
-		"a start of its own brings it into the new one": {`
+		"its own start moves it into the new one": {`
 			given health
 			up
 			unhealthy
@@ -118,7 +118,7 @@ func TestOrphaned(t *testing.T) {
 	}
 }
 
-// A worker that was recreated for a parent that is gone does not need that any more.
+// A worker that was recreated for a parent that is gone no longer needs it.
 func TestNeedsNewParentID(t *testing.T) {
 	s := play(t, "up")
 	s.orphan(worker.HealRecreate, s.now)
@@ -130,7 +130,7 @@ func TestNeedsNewParentID(t *testing.T) {
 	require.False(t, s.m.Saved().Dependents.NeedsNewParentID)
 }
 
-// A recreate that was undone before it stopped the orphan leaves it as alone as it was.
+// A recreate that was rolled back before it stopped the orphan leaves it orphaned.
 func TestOrphanedAndUndone(t *testing.T) {
 	for _, same := range []bool{true, false} {
 		s := play(t, "up")
@@ -144,13 +144,13 @@ func TestOrphanedAndUndone(t *testing.T) {
 	}
 }
 
-// due is when a worker's dependents have to be restarted, from now on.
+// due is when a worker's dependents have to be restarted, relative to now.
 func (s *script) dependentsDue() (time.Duration, bool) {
 	_, due, ok := s.m.DependentsDue()
 	return due.Sub(s.now), ok
 }
 
-// Dependents that cannot be healed are tried again at 1 s, 2 s, 4 s … 30 s, ten times.
+// Dependents that cannot be healed are retried at 1 s, 2 s, 4 s … 30 s, ten times.
 func TestDependentsAreTriedAgain(t *testing.T) {
 	s := play(t, `
 		up
@@ -188,7 +188,7 @@ func TestDependentsWereRestarted(t *testing.T) {
 	require.False(t, ok)
 	s.goOn(`
 		+1m
-		start           # somebody else's restart brings them along, or not: five seconds
+		start           # another client's restart may include them: five seconds
 		= leads 5s
 		die 1
 		> start 1`)
@@ -196,7 +196,7 @@ func TestDependentsWereRestarted(t *testing.T) {
 	require.False(t, ok, "there is nothing to join")
 }
 
-// IDs of containers that had the worker's name for a while come first, and only while there is room.
+// IDs of temporary containers come first, and only while there is room.
 func TestTemporaryContainers(t *testing.T) {
 	s := play(t, "up")
 	for _, id := range []string{"a", "b", "a", "c", "d", "e", "f", "g", "h", "i"} {
@@ -206,8 +206,8 @@ func TestTemporaryContainers(t *testing.T) {
 	require.Equal(t, []string{"h", "g", "f", "e", "d", "c", "b", "a"}, s.m.Saved().PreviousIDs)
 }
 
-// What the fleet asks of a parent and of a dependent.
-func TestWhatOthersAsk(t *testing.T) {
+// The queries of the fleet about a parent and a dependent.
+func TestFleetQueries(t *testing.T) {
 	s := play(t, "given grace=7s\nup")
 	life := s.m.Saved().Incarnation
 	require.True(t, s.m.Runs(life))
@@ -240,13 +240,13 @@ func TestWhatOthersAsk(t *testing.T) {
 	s = play(t, "given health\nup\nunhealthy\n> stop 1")
 	require.True(t, s.m.StoppedForHeal())
 	s.goOn("pause")
-	require.False(t, s.m.StoppedForHeal(), "somebody has paused it")
+	require.False(t, s.m.StoppedForHeal(), "a client has paused it")
 
 	s = play(t, "given health on-unhealthy=recreate\nup\nunhealthy\n> recreate 1")
 	require.False(t, s.m.Joinable())
 
 	s = play(t, "up\nmute kill TERM")
-	require.False(t, s.m.RunningUndisturbed(), "somebody has begun to stop it")
+	require.False(t, s.m.RunningUndisturbed(), "a client has begun to stop it")
 	_, unsure := s.m.StoppedAt()
 	require.True(t, unsure)
 	s.goOn("answer running")
@@ -261,8 +261,8 @@ func TestWhatOthersAsk(t *testing.T) {
 	require.False(t, unsure)
 }
 
-// A worker that is remembered, and was not seen since, counts as running where nothing was known against it.
-func TestRememberedAsUndisturbed(t *testing.T) {
+// A restored worker that was not observed since counts as running if nothing in its state contradicts it.
+func TestRestoredAsUndisturbed(t *testing.T) {
 	for name, c := range map[string]struct {
 		saved worker.Saved
 		held  worker.Reason
@@ -279,7 +279,7 @@ func TestRememberedAsUndisturbed(t *testing.T) {
 	}
 }
 
-// A worker with code 137 in its parent's process namespace may have been killed with it.
+// A worker with code 137 in its parent's PID namespace may have been killed with it.
 func TestKilledInNamespace(t *testing.T) {
 	for code, killed := range map[string]bool{"137": true, "1": false} {
 		s := play(t, "given docker=always")
@@ -298,7 +298,7 @@ func TestKilledInNamespace(t *testing.T) {
 	require.False(t, ok, "it shares none")
 }
 
-// Readings for people: a share needs two of one incarnation, three minutes apart at most.
+// Readings for display: a share needs two of one incarnation, at most three minutes apart.
 func TestDisplayStats(t *testing.T) {
 	s := play(t, "up")
 	span, ok := s.m.DisplayStatsDue(s.now)
@@ -313,7 +313,7 @@ func TestDisplayStats(t *testing.T) {
 	span, ok = s.m.DisplayStatsDue(s.now)
 	require.True(t, !span && ok)
 	read(91 * time.Second)
-	require.Equal(t, worker.Share{At: s.now, CPUs: 0.5, ThrottlingUnknown: true}, s.m.View().Share, "an engine that counts no periods does not say that nothing was throttled")
+	require.Equal(t, worker.Share{At: s.now, CPUs: 0.5, ThrottlingUnknown: true}, s.m.View().Share, "an engine that counts no periods does not report that nothing was throttled")
 	s.now = s.now.Add(3*time.Minute + time.Millisecond)
 	span, _ = s.m.DisplayStatsDue(s.now)
 	require.True(t, span, "too old to be compared with")

@@ -2,7 +2,7 @@ package worker
 
 import "time"
 
-// finish takes in what became of the action in flight. Answers to anything else are late and ignored.
+// finish applies the outcome of the action in flight. Answers to other actions are late and ignored.
 func (m *Machine) finish(now time.Time, o Outcome) {
 	if m.inFlight == nil || m.inFlight.ID != o.Action.ID {
 		return
@@ -13,7 +13,7 @@ func (m *Machine) finish(now time.Time, o Outcome) {
 		return
 	}
 	if m.Missing() {
-		return // it is about the container that is gone
+		return // it concerns the container that is gone
 	}
 	if o.Missing {
 		m.vanished(now)
@@ -32,7 +32,7 @@ func (m *Machine) finish(now time.Time, o Outcome) {
 		m.finishConnect(now, o)
 	case Collect:
 		m.finishCollect(now, o)
-	case Recreate, RecreateStep, ListDependents, RestartDependent, ReadStats, ReadLogs, AskSource, RunProbe, Clone, RemoveClone: // the first is dealt with above, the others are the fleet's
+	case Recreate, RecreateStep, ListDependents, RestartDependent, ReadStats, ReadLogs, AskSource, RunProbe, Clone, RemoveClone: // the first is handled above, the others by the fleet
 	}
 }
 
@@ -58,7 +58,7 @@ func (m *Machine) finishInspect(now time.Time, o Outcome) {
 	m.applyInspect(now, *o.Snapshot)
 }
 
-// confirm: the engine answered after the stop was seen, so that the stop was not its own shutdown's.
+// confirm: the engine answered after the stop was seen, so the engine was not shutting down.
 func (m *Machine) confirm() {
 	m.foreign.confirming, m.foreign.inspectFailed = false, false
 	if m.heldFor(HeldOperator) {
@@ -87,7 +87,7 @@ func (m *Machine) finishStart(now time.Time, o Outcome) {
 	}
 }
 
-// startWorked: whatever late events made of it meanwhile, the incarnation that the answer shows is one that Stoker began.
+// startWorked: Stoker began the incarnation in the answer, whatever late events showed meanwhile.
 func (m *Machine) startWorked(now time.Time, s *Snapshot) {
 	if s == nil || s.Status != StatusRunning || (m.inspects.stale && m.older(*s)) {
 		return
@@ -95,14 +95,14 @@ func (m *Machine) startWorked(now time.Time, s *Snapshot) {
 	if m.phase() == PhaseBackingOff {
 		m.to(PhaseStarting)
 	}
-	m.life.startUnheard = !m.life.awaitStart.IsZero()
-	if m.life.startUnheard {
+	m.life.startEventMissing = !m.life.awaitStart.IsZero()
+	if m.life.startEventMissing {
 		m.life.awaitStart = earliestOf(m.life.awaitStart, now.Add(startNotice))
 	}
 }
 
-// startFailed: the engine said no, with the container still down. Whatever ended the worker first, what keeps it down
-// now is its start.
+// startFailed: the engine refused, and the container is still down. Whatever ended the worker first, the failed start now keeps
+// it down.
 func (m *Machine) startFailed(now time.Time, o Outcome) {
 	h := m.heal()
 	if !h.Open() {
@@ -110,7 +110,7 @@ func (m *Machine) startFailed(now time.Time, o Outcome) {
 		return
 	}
 	if o.Snapshot != nil && o.Snapshot.Status == StatusRunning && !o.Unreachable {
-		m.networks.unseenStart = true // somebody else's has worked right after it, which hides what it has removed
+		m.networks.unseenStart = true // another client's start succeeded right after it, which hides what it removed
 		m.startWorked(now, o.Snapshot)
 		m.applyInspect(now, *o.Snapshot)
 		return
@@ -121,7 +121,7 @@ func (m *Machine) startFailed(now time.Time, o Outcome) {
 	if o.Snapshot != nil {
 		m.noteNetworks(now, *o.Snapshot)
 	}
-	if o.Unreachable || o.ParentDown { // the second one is up to the fleet, which grants no start before the parent runs
+	if o.Unreachable || o.ParentDown { // for the second the fleet allows no start before the parent runs
 		m.refund()
 		m.saved.State.Due = now.Add(firstRetry)
 		return
@@ -146,7 +146,7 @@ func (m *Machine) finishStop(now time.Time, o Outcome) {
 			return
 		}
 		m.stopEndedBefore(now, o)
-		m.requestInspect(now, ReasonVerifying) // the exit event is behind the answer
+		m.requestInspect(now, ReasonVerifying) // the exit event comes after the answer
 	case Unknown:
 		if m.own.carriedOut {
 			m.stopEndedBefore(now, o)
@@ -163,15 +163,16 @@ func (m *Machine) finishStop(now time.Time, o Outcome) {
 	}
 }
 
-// stopEndedBefore: somebody has started the worker since, and no signal has come by in the life that began: the stop was over before it.
+// stopEndedBefore: another client started the worker since, and no signal arrived in the new incarnation: the stop ended before
+// it.
 func (m *Machine) stopEndedBefore(now time.Time, o Outcome) {
 	if m.phase() == PhaseStopping && m.own.signals == 0 && !m.saved.Incarnation.same(o.Action.Incarnation) {
 		m.startedByOther(now, m.life.startedBy)
 	}
 }
 
-// stopNotSent: the inspect before the stop found something else than was decided on, so no stop of Stoker's own is
-// under way. If the fault is still there, it waits a moment: a refusal must not spin.
+// stopNotSent: the inspect before the stop differed from the decision, so none of Stoker's own stops is under way. A fault that
+// persists waits a moment, to avoid a busy loop of refusals.
 func (m *Machine) stopNotSent(now time.Time) {
 	if !m.heal().Open() {
 		return
@@ -188,13 +189,13 @@ func (m *Machine) stopNotSent(now time.Time) {
 	m.dropOwnStop()
 }
 
-// dropOwnStop: no event of a stop of Stoker's own is to be expected any more.
+// dropOwnStop: no event of a stop of Stoker's own is expected any more.
 func (m *Machine) dropOwnStop() {
 	m.saved.State.Stop = SentStop{}
 	m.own = ownStop{}
 }
 
-// attributeStop: signals that came while Stoker's own stop was thought to be under way were somebody else's, for it was not.
+// attributeStop attributes signals to other clients that arrived while Stoker's own stop seemed to be under way and was not.
 func (m *Machine) attributeStop(now time.Time, own ownStop) {
 	if own.signals == 0 && !own.stopped {
 		return
@@ -224,7 +225,7 @@ func (m *Machine) stopFailed(now time.Time, o Outcome) {
 		m.to(PhaseStopDue)
 		m.openHeal(now, cause{fault: h.Fault, intent: h.Intent, reason: h.Reason, action: h.Action, detail: o.Err, output: h.Output})
 		m.requestInspect(now, ReasonUncertain)
-	default: // the exit was seen all the same
+	default: // the exit was seen anyway
 	}
 }
 
@@ -236,7 +237,7 @@ func (m *Machine) applyOrInspect(now time.Time, o Outcome) {
 	m.applyInspect(now, *o.Snapshot)
 }
 
-// skip: a dry run ends where the first call would have gone out.
+// skip ends a dry run where the first call would be sent.
 func (m *Machine) skip(now time.Time) {
 	m.life.awaitStart = time.Time{}
 	if m.heal().byDemand() {

@@ -7,35 +7,35 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// Verdict is what one probe from outside has shown.
+// Verdict is the result of one probe from outside.
 type Verdict uint8
 
-// The verdicts. The last two say nothing about the worker.
+// The verdicts. The last two do not concern the worker's health.
 const (
 	VerdictWell       Verdict = iota + 1
-	VerdictBad                // an answer that is none of a worker that is well, or a refusal
-	VerdictNoAnswer           // none in time
-	VerdictNotMade            // what the probe needs on Stoker's own side failed; the next one may work
-	VerdictImpossible         // it cannot be made as things are: no network in common, or the call is not allowed
+	VerdictBad                // an answer of an unhealthy worker, or a refused connection
+	VerdictNoAnswer           // no answer in time
+	VerdictNotMade            // a failure on Stoker's own side; the next probe may succeed
+	VerdictImpossible         // impossible at present: no network in common, or the call is not allowed
 )
 
-// ProbeAnswer is what one probe from outside has shown. Detail may come from the container: hostile until shown otherwise.
+// ProbeAnswer is the answer to one probe from outside. Detail may come from the container and is untrusted.
 type ProbeAnswer struct {
 	Verdict Verdict
-	Address string // that was asked; empty where none was
-	Detail  string // what is wrong, in one line; empty for VerdictWell
+	Address string // that was probed; empty for none
+	Detail  string // the problem in one line; empty for VerdictWell
 }
 
-// ProbeCall is what it takes to make one probe.
+// ProbeCall has what is needed for one probe.
 type ProbeCall struct {
 	Target  policy.ProbeTarget
 	Timeout time.Duration
 	Reach   Reach         // where the worker is, for a target without a host
-	Unseen  []string      // folders that the engine does not show, for a target that is a file
+	Unseen  []string      // folders that the engine does not expose, for a target that is a file
 	Skew    time.Duration // the engine's clock minus Stoker's, for a target that is a file
 }
 
-// ProbeAnswered tells a machine what a probe of one incarnation has shown.
+// ProbeAnswered is the answer to a probe of one incarnation.
 type ProbeAnswered struct {
 	Incarnation Incarnation
 	Answer      ProbeAnswer
@@ -43,24 +43,24 @@ type ProbeAnswered struct {
 
 func (ProbeAnswered) input() {}
 
-// outside is what the probes from outside have shown in the present life. Times are of Stoker's clock.
+// outside is the state of the probes from outside in the present incarnation. Times are on Stoker's clock.
 type outside struct {
 	of         Incarnation
-	status     Health // HealthNone: it cannot be made
+	status     Health // HealthNone: impossible
 	since      time.Time
-	began      time.Time // when the life was first seen
+	began      time.Time // when the incarnation was first seen
 	due        time.Time // of the next probe
 	failures   int       // in a row
 	last       ProbeAnswer
-	impossible string // why it cannot be made, as was told; kept across lives
+	impossible string // why it is impossible, as reported; kept across incarnations
 }
 
-// probed reports whether the worker is one that is to be probed now.
+// probed reports whether the worker is to be probed now.
 func (m *Machine) probed() bool {
 	return m.id.Policy.Probe.Set() && m.readable() && m.phase() != PhaseStopping && !m.id.Tentative && !m.container.removed
 }
 
-// planProbe starts over with each life. What was seen stays while a transaction is under way, which may come to nothing.
+// planProbe starts over with each incarnation. It keeps its state during a transaction, which may be rolled back.
 func (m *Machine) planProbe(now time.Time) {
 	p := m.id.Policy.Probe
 	o := &m.outside
@@ -78,19 +78,20 @@ func (m *Machine) planProbe(now time.Time) {
 	}
 }
 
-// ProbeDue is when the next probe from outside is due, and false when none is. A life that only an event has told of has no address yet.
+// ProbeDue returns when the next probe from outside is due; false if none is. An incarnation known only by an event has no
+// address yet.
 func (m *Machine) ProbeDue() (due time.Time, ok bool) {
 	return m.outside.due, m.probed() && m.outside.of.same(m.saved.Incarnation) && m.networks.runningIn.same(m.saved.Incarnation)
 }
 
-// ProbeCall is what it takes to make it, but for Skew.
+// ProbeCall returns what is needed for the probe, except Skew.
 func (m *Machine) ProbeCall() ProbeCall {
 	p := m.id.Policy.Probe
 	return ProbeCall{Target: p.Target, Timeout: p.Timeout, Reach: m.networks.reach, Unseen: m.networks.unseen}
 }
 
-// probeAnswered takes in an answer. An inspect follows each change of the verdict, for the engine's state decides, and each failure,
-// for the worker may have another address by now.
+// probeAnswered applies an answer. An inspect follows each change of the verdict, because the engine's state decides, and each
+// failure, because the worker's address may have changed.
 func (m *Machine) probeAnswered(now time.Time, in ProbeAnswered) {
 	o := &m.outside
 	if !m.probed() || !in.Incarnation.same(m.saved.Incarnation) || !o.of.same(in.Incarnation) {
@@ -124,7 +125,8 @@ func (m *Machine) probeAnswered(now time.Time, in ProbeAnswered) {
 	}
 }
 
-// probeImpossible: the worker counts as one without this probe, or no heal of it would ever end. One that was unhealthy before stays so.
+// probeImpossible: the worker counts as one without this probe, because otherwise no heal of it would end. A worker that was
+// unhealthy before stays unhealthy.
 func (m *Machine) probeImpossible(now time.Time, a ProbeAnswer) {
 	o := &m.outside
 	if o.impossible != a.Detail {
@@ -153,7 +155,7 @@ func (m *Machine) turnOutside(now time.Time, to Health) {
 	m.requestInspect(now, reason)
 }
 
-// outsideHealth is the health as the probes from outside show it in the present life; HealthNone where there are none.
+// outsideHealth is the health according to the probes from outside in the present incarnation; HealthNone without them.
 func (m *Machine) outsideHealth() Health {
 	switch {
 	case !m.id.Policy.Probe.Set():
@@ -167,10 +169,11 @@ func (m *Machine) outsideHealth() Health {
 	return m.outside.status
 }
 
-// health is that of the worker: either kind of check makes it unhealthy, and it is healthy only if all that it has say so.
+// health is the health of the worker: either check makes it unhealthy, and all of its checks must be healthy for it to be
+// healthy.
 func (m *Machine) health() Health { return WorseHealth(m.checks.status, m.outsideHealth()) }
 
-// WorseHealth is the health of a worker with two kinds of check, by what each shows.
+// WorseHealth combines the health from two kinds of check.
 func WorseHealth(a, b Health) Health {
 	for _, h := range []Health{HealthUnhealthy, HealthStarting, HealthHealthy} {
 		if a == h || b == h {
@@ -183,8 +186,8 @@ func WorseHealth(a, b Health) Health {
 // failsOutside reports whether a probe from outside makes the worker unhealthy.
 func (m *Machine) failsOutside() bool { return m.outsideHealth() == HealthUnhealthy }
 
-// unhealthyCause is why an unhealthy worker is to be healed. A probe from outside that fails tells more than a health check that was cut
-// off for want of the worker's own CPU.
+// unhealthyCause is why an unhealthy worker is to be healed. A failed probe from outside takes precedence over a health check
+// that timed out because the worker had no CPU.
 func (m *Machine) unhealthyCause(s Snapshot) cause {
 	c := cause{fault: FaultUnhealthy, intent: IntentNone, reason: ReasonProbeFailed, action: HealRestart}
 	if m.failsOutside() {
@@ -200,7 +203,7 @@ func (m *Machine) unhealthyCause(s Snapshot) cause {
 	return c
 }
 
-// healthOutput is what the check that makes the worker unhealthy has said.
+// healthOutput is the output of the check that makes the worker unhealthy.
 func (m *Machine) healthOutput() string {
 	if m.failsOutside() {
 		return m.outside.last.Detail
@@ -215,17 +218,17 @@ func (a ProbeAnswer) reason() Reason {
 	return ReasonOutsideFailed
 }
 
-// outside reports whether the reason is what a probe from outside has shown.
+// outside reports whether the reason comes from a probe from outside.
 func (r Reason) outside() bool { return r == ReasonOutsideFailed || r == ReasonOutsideTimedOut }
 
-// cutOff reports whether the reason is a check without an answer in time, as an overloaded host has them.
+// cutOff reports whether the reason is a check that timed out, as on an overloaded host.
 func (r Reason) cutOff() bool { return r == ReasonProbeTimedOut || r == ReasonOutsideTimedOut }
 
-// otherCheckFails: what has opened the heal that waits is not what fails now. A worker that is starved waits no longer once a probe from
-// outside fails, and one whose probe from outside is well again may turn out to be starved.
+// otherCheckFails: another check fails now than the one that opened the waiting heal. A starved worker waits no longer once a
+// probe from outside fails. A worker whose probe from outside succeeds again may turn out to be starved.
 func (m *Machine) otherCheckFails(c cause) {
 	st := m.saved.State
-	answersNow := st.Heal.Reason == ReasonOutsideTimedOut && c.reason == ReasonOutsideFailed // so that it is no sign of a busy host any more
+	answersNow := st.Heal.Reason == ReasonOutsideTimedOut && c.reason == ReasonOutsideFailed // so it no longer indicates a busy host
 	if st.Heal.Fault != FaultUnhealthy || st.Heal.Reason.outside() == c.reason.outside() && !answersNow {
 		return
 	}
@@ -239,13 +242,13 @@ func (m *Machine) otherCheckFails(c cause) {
 	}
 }
 
-// ProbeView is what people are shown of the probe from outside.
+// ProbeView is the view of the probe from outside.
 type ProbeView struct {
-	Target     policy.ProbeTarget // zero: there is none
-	Status     Health             // HealthNone: it cannot be made, or the worker does not run
+	Target     policy.ProbeTarget // zero if there is none
+	Status     Health             // HealthNone: impossible, or the worker does not run
 	Since      time.Time          // of Status; Stoker's clock
-	Address    string             // that was last asked
-	Detail     string             // of the last failure, or why it cannot be made; as hostile as the container
+	Address    string             // last probed
+	Detail     string             // of the last failure, or why it is impossible; untrusted
 	Impossible bool
 }
 
@@ -262,7 +265,7 @@ func (m *Machine) probeView() ProbeView {
 	return v
 }
 
-// problems are those of the labels, and of the probe that they ask for.
+// problems are the problems of the labels, and of the probe in them.
 func (m *Machine) problems() []policy.Problem {
 	if m.outside.impossible == "" {
 		return m.id.Problems

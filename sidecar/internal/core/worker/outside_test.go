@@ -17,7 +17,7 @@ var verdicts = map[string]worker.Verdict{
 	"unmade": worker.VerdictNotMade, "impossible": worker.VerdictImpossible,
 }
 
-// outside answers a probe of the present life.
+// outside answers a probe of the present incarnation.
 func (s *script) outside(at string, w []string) {
 	s.t.Helper()
 	verdict := verdicts[w[0]]
@@ -29,7 +29,7 @@ func (s *script) outside(at string, w []string) {
 
 func TestProbesFromOutside(t *testing.T) {
 	run(t, []scenario{
-		{"three failures in a row, and the heal ends when a probe says so", `
+		{"three failures in a row, and the heal ends with a successful probe", `
 			given probe=http://:8000/health
 			up
 			= outside starting
@@ -66,7 +66,7 @@ func TestProbesFromOutside(t *testing.T) {
 			= phase verifying
 			outside well
 			= phase watching
-			= told healed
+			= event healed
 			= attempts 1`},
 		{"either makes it unhealthy", `
 			given health probe=tcp://:1 probe-retries=1
@@ -82,10 +82,10 @@ func TestProbesFromOutside(t *testing.T) {
 			= phase stop-due
 			healthy
 			= phase stop-due
-			= untold recovered
+			= no-event recovered
 			outside well
 			= phase watching
-			= told recovered`},
+			= event recovered`},
 		{"the engine's own healthy is not enough after a heal", `
 			given health probe=tcp://:1
 			up
@@ -97,7 +97,7 @@ func TestProbesFromOutside(t *testing.T) {
 			= phase verifying
 			outside well
 			= phase watching`},
-		{"each life starts over", `
+		{"each incarnation starts over", `
 			given probe=tcp://:1 probe-retries=2
 			up
 			outside refused
@@ -201,11 +201,11 @@ func TestProbesFromOutside(t *testing.T) {
 			outside well
 			= reason probe-timed-out
 			> sample`},
-		{"it cannot be probed: told once, and the worker counts as one without a probe", `
+		{"it cannot be probed: reported once, and the worker counts as one without a probe", `
 			given probe=tcp://:1
 			up
 			outside impossible no network
-			= told unprobed
+			= event unprobed
 			= outside none
 			die 1
 			> start 1
@@ -213,12 +213,12 @@ func TestProbesFromOutside(t *testing.T) {
 			answer running
 			= phase watching
 			outside impossible no network
-			= untold unprobed
+			= no-event unprobed
 			outside well
 			= outside healthy
 			outside impossible no network
-			= told unprobed`},
-		{"what failed on Stoker's own side says nothing", `
+			= event unprobed`},
+		{"a failure on Stoker's own side does not count", `
 			given probe=tcp://:1 probe-retries=1
 			up
 			outside unmade
@@ -233,19 +233,19 @@ func TestProbesFromOutside(t *testing.T) {
 			= held unhealthy-ignored
 			outside well
 			= free`},
-		{"stopped for good", `
+		{"stopped permanently", `
 			given probe=tcp://:1 probe-retries=1 on-unhealthy=stop
 			up
 			outside refused
 			> stop 0`},
-		{"told, and nothing done", `
+		{"reported, and nothing done", `
 			given probe=tcp://:1 probe-retries=1 on-unhealthy=notify
 			up
 			outside refused
 			> nothing
-			= told unhealthy
+			= event unhealthy
 			outside well
-			= told recovered
+			= event recovered
 			= free`},
 		{"recreated", `
 			given probe=tcp://:1 probe-retries=1 on-unhealthy=recreate
@@ -264,7 +264,8 @@ func TestProbesFromOutside(t *testing.T) {
 	})
 }
 
-// The inspect before the stop knows only the engine's health, which must not refuse a stop that a probe from outside has led to (rule 1).
+// The inspect before the stop shows only the engine's health, which must not refuse a stop caused by a probe from outside (rule
+// 1).
 func TestTheStopAfterAProbeDoesNotAskTheEngine(t *testing.T) {
 	s := play(t, `
 		given health probe=tcp://:1 probe-retries=1
@@ -286,8 +287,8 @@ func TestTheStopAfterAProbeDoesNotAskTheEngine(t *testing.T) {
 	require.False(t, s.flight.OnlyIfUnhealthy)
 }
 
-// An answer that was on its way when the worker was restarted is not about the life that is.
-func TestALateAnswerIsAboutAnotherLife(t *testing.T) {
+// An answer that was under way when the worker was restarted does not concern the present incarnation.
+func TestLateProbeAnswer(t *testing.T) {
 	s := play(t, `
 		given probe=tcp://:1 probe-retries=1
 		up`)
@@ -302,7 +303,7 @@ func TestALateAnswerIsAboutAnotherLife(t *testing.T) {
 	s.goOn("= outside healthy")
 }
 
-// A clock that steps back leaves no probe waiting for it.
+// After a step back of the clock no probe waits for the old time.
 func TestProbeAfterAStepOfTheClock(t *testing.T) {
 	s := play(t, `
 		given probe=tcp://:1
@@ -325,7 +326,8 @@ func TestProbeState(t *testing.T) {
 	require.Equal(t, [2]bool{false, false}, state("given probe=tcp://:1\nup\noutside impossible"))
 }
 
-// The worker is healed if and only if the engine's check fails, or so many probes in a row have failed in its present life.
+// The worker is healed if and only if the engine's check fails, or the configured number of consecutive probes has failed in the
+// present incarnation.
 func TestEitherKindOfCheckMakesItUnhealthy(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := policy.Default()
@@ -334,7 +336,7 @@ func TestEitherKindOfCheckMakesItUnhealthy(t *testing.T) {
 		now, streak, docker := noon, 0, worker.HealthHealthy
 		life := worker.Incarnation{ID: containerID, StartedAt: noon.Add(-time.Hour)}
 		m := worker.New(worker.Identity{Key: "w", ID: containerID, Policy: p})
-		tell := func(in worker.Input) {
+		feed := func(in worker.Input) {
 			effects := step(t, m, now, in)
 			for effects.Class == worker.ClassInspect && !effects.Due.IsZero() {
 				now = latest(now, effects.Due)
@@ -349,17 +351,17 @@ func TestEitherKindOfCheckMakesItUnhealthy(t *testing.T) {
 				}}})
 			}
 		}
-		tell(worker.Observation{Kind: worker.Listed, At: now, ID: containerID, Key: "w", ListState: worker.ListState{Status: worker.StatusRunning, Health: docker}})
+		feed(worker.Observation{Kind: worker.Listed, At: now, ID: containerID, Key: "w", ListState: worker.ListState{Status: worker.StatusRunning, Health: docker}})
 		answered := false
 		for range rapid.IntRange(1, 40).Draw(t, "inputs") {
-			now = now.Add(5 * time.Second) // no two starts are taken for one
+			now = now.Add(5 * time.Second) // no two starts count as one
 			switch rapid.IntRange(0, 3).Draw(t, "input") {
 			case 0:
 				docker = worker.HealthUnhealthy
-				tell(worker.Observation{Kind: worker.Unhealthy, At: now, ID: containerID, Key: "w"})
+				feed(worker.Observation{Kind: worker.Unhealthy, At: now, ID: containerID, Key: "w"})
 			case 1:
 				docker = worker.HealthHealthy
-				tell(worker.Observation{Kind: worker.Healthy, At: now, ID: containerID, Key: "w"})
+				feed(worker.Observation{Kind: worker.Healthy, At: now, ID: containerID, Key: "w"})
 			case 2:
 				well := rapid.Bool().Draw(t, "well")
 				answer := worker.ProbeAnswer{Verdict: worker.VerdictBad}
@@ -367,13 +369,13 @@ func TestEitherKindOfCheckMakesItUnhealthy(t *testing.T) {
 					answer.Verdict, streak = worker.VerdictWell, 0
 				}
 				answered = answered || well || streak >= p.Probe.Retries
-				tell(worker.ProbeAnswered{Incarnation: m.Saved().Incarnation, Answer: answer})
-			case 3: // somebody restarts it
+				feed(worker.ProbeAnswered{Incarnation: m.Saved().Incarnation, Answer: answer})
+			case 3: // another client restarts it
 				life.StartedAt, streak, answered, docker = now, 0, false, worker.HealthStarting
-				tell(worker.Observation{Kind: worker.Started, At: now.Add(time.Millisecond), ID: containerID, Key: "w"})
+				feed(worker.Observation{Kind: worker.Started, At: now.Add(time.Millisecond), ID: containerID, Key: "w"})
 			}
 			sick := docker == worker.HealthUnhealthy || streak >= p.Probe.Retries
-			if sick || answered && docker == worker.HealthHealthy { // else it is not known yet, and a heal that was opened before waits for that
+			if sick || answered && docker == worker.HealthHealthy { // otherwise it is not known yet, and a heal that was opened before waits for it
 				require.Equal(t, sick, m.View().Heal.Open(), "engine: %s, %d failures of %d", docker, streak, p.Probe.Retries)
 			}
 			want := worker.HealthHealthy
@@ -408,8 +410,8 @@ func TestReach(t *testing.T) {
 func TestProbeView(t *testing.T) {
 	view := func(text string) worker.ProbeView { return play(t, text).m.View().Probe }
 	require.Equal(t, worker.HealthNone, view("given\nup").Status)
-	v := view("given probe=tcp://:1\nup\noutside refused nobody listens")
-	require.Equal(t, []any{worker.HealthStarting, "tcp://:1", "172.17.0.2:8000", "nobody listens", false}, []any{v.Status, v.Target.String(), v.Address, v.Detail, v.Impossible})
+	v := view("given probe=tcp://:1\nup\noutside refused connection refused")
+	require.Equal(t, []any{worker.HealthStarting, "tcp://:1", "172.17.0.2:8000", "connection refused", false}, []any{v.Status, v.Target.String(), v.Address, v.Detail, v.Impossible})
 	require.Equal(t, noon, v.Since)
 	v = view("given probe=tcp://:1\nup\noutside impossible no network")
 	require.Equal(t, []any{worker.HealthNone, "no network", true}, []any{v.Status, v.Detail, v.Impossible})
@@ -418,7 +420,7 @@ func TestProbeView(t *testing.T) {
 	require.Equal(t, worker.HealthNone, view("given probe=tcp://:1\nup\noutside well\npause").Status)
 }
 
-// A host that is named is no address of the worker's, which an inspect could update.
+// A target with a host is no address of the worker's, so an inspect could not update it.
 func TestAFailureOfANamedHostLeadsToNoInspect(t *testing.T) {
 	s := play(t, "given probe=tcp://host:1\nup\n> inspect\noutside refused")
 	require.Empty(t, s.did)

@@ -2,7 +2,7 @@ package worker_test
 
 import "testing"
 
-// Two things that overlap, each of which was found by the simulation.
+// Two overlapping events, each found by the simulation.
 func TestOverlaps(t *testing.T) {
 	run(t, []scenario{
 		{"the probe timed out at first, and fails by the time of the restart", `
@@ -15,7 +15,7 @@ func TestOverlaps(t *testing.T) {
 			= reason probe-failed
 			+3s
 			> stop 1`},
-		{"an operator restarts the worker, an inspect shows the crash of the new life, and the events of the restart come behind it", `
+		{"an operator restarts the worker, an inspect shows the crash of the new incarnation, and the events of the restart come after it", `
 			up
 			+1h
 			world down 139 new:2s
@@ -47,7 +47,7 @@ func TestOverlaps(t *testing.T) {
 			up
 			sleep
 			> stop 0
-			reborn
+			stoker-killed
 			old:0s kill TERM
 			up
 			+5s
@@ -96,7 +96,7 @@ func TestOverlaps(t *testing.T) {
 			kill TERM
 			die 1
 			= held stopped-by-operator`},
-		{"the events of an own stop come behind a recreate that was undone", `
+		{"the events of an own stop come after a recreate that was rolled back", `
 			given health on-unhealthy=recreate grace=2s
 			up
 			unhealthy
@@ -110,7 +110,7 @@ func TestOverlaps(t *testing.T) {
 			= phase recreate-due
 			+1s
 			> recreate 2`},
-		{"somebody pauses what the start began before its answer", `
+		{"a client pauses the new incarnation before the answer to the start", `
 			up
 			die 1
 			> start 1
@@ -118,16 +118,16 @@ func TestOverlaps(t *testing.T) {
 			mute update running new
 			answer paused
 			= phase verifying`},
-		{"the stop signal of a container is remembered: a stop, and then docker rm -f, while no Stoker was there", `
+		{"the stop signal of a container is saved: a stop, and then docker rm -f, while no Stoker was there", `
 			given on-missing=recreate stop-signal=USR1
 			up
-			reborn
+			stoker-killed
 			old:3s kill USR1
 			old:2s kill KILL
 			old:1s die 137
 			destroy
 			= over`},
-		{"a worker removes itself when an operator stops it, and its exit is not heard", `
+		{"a worker with --rm that an operator stops, without an exit event", `
 			given health rm
 			up
 			unhealthy timed-out
@@ -138,32 +138,32 @@ func TestOverlaps(t *testing.T) {
 			+1ms
 			answer missing
 			= over`},
-		{"started and ended unseen, after the engine's clock stepped back", `
+		{"started and exited unobserved, after the engine's clock stepped back", `
 			up
 			kill TERM
 			die 143
-			reborn
+			stoker-killed
 			+5s
 			list down 3 new:2h
 			+2s
 			> start 1`},
-		{"a life that nobody saw, while the end of the one before was not explained yet", `
+		{"an unobserved incarnation, while the exit of the one before was not explained yet", `
 			up
 			list down 1
 			+2s
 			list down 2 new:1s
 			+1h
 			> start 1`},
-		{"the event of the own start comes 5.9 s after the start, behind the answer", `
+		{"the event of the own start comes 5.9 s after the start, after the answer", `
 			given max-attempts=3
 			up
 			die 1
 			> start 1
 			answer running new
-			= told healed
+			= event healed
 			+5900ms
 			slow:5900ms start
-			= untold recovered
+			= no-event recovered
 			= attempts 1
 			die 1
 			= attempts 1
@@ -177,12 +177,12 @@ func TestOverlaps(t *testing.T) {
 			destroy
 			> recreate 1
 			answer made running
-			= told healed
+			= event healed
 			+5900ms
 			slow:5900ms start
-			= untold recovered
+			= no-event recovered
 			= attempts 1`},
-		{"somebody starts it after the own start: the second start event is theirs", `
+		{"another client starts it after the own start: the second start event is that client's", `
 			up
 			die 1
 			> start 1
@@ -191,7 +191,7 @@ func TestOverlaps(t *testing.T) {
 			die 1
 			+100ms
 			start
-			= told recovered
+			= event recovered
 			= attempts 0`},
 		{"the signal of the own stop comes when the starts after it have failed and a recreate is due", `
 			given health recreate-after=1 grace=1s
@@ -207,7 +207,7 @@ func TestOverlaps(t *testing.T) {
 			late:5s kill TERM
 			late:5s die 143
 			late:5s stop
-			= untold held
+			= no-event held
 			= phase recreate-due
 			+2s
 			> recreate 2`},
@@ -217,34 +217,34 @@ func TestOverlaps(t *testing.T) {
 			unhealthy
 			> stop 1
 			kill TERM
-			reborn
+			stoker-killed
 			up
 			+15s
 			late:1h kill KILL
 			late:1h die 137
 			> start 1`},
-		{"an operator's signal to a life that is over does not put off the stop of the next one", `
+		{"an operator's signal to a past incarnation does not put off the stop of the next one", `
 			given health
 			up
 			kill HUP
 			kill TERM
-			reborn
+			stoker-killed
 			world running unhealthy new
 			list running unhealthy
 			answer running unhealthy new
 			> stop 1`},
-		{"started and stopped unseen, as the clock goes on", `
+		{"started and stopped unobserved, without a clock step", `
 			given grace=1s
 			up
 			+20m
 			kill TERM
 			die 143
-			reborn
+			stoker-killed
 			+5s
 			list down 3 new:10m
 			+2s
 			> nothing`},
-		{"the event of the own start, and those of the stop after it, come behind both answers", asleep + `
+		{"the event of the own start, and those of the stop after it, come after both answers", asleep + `
 			wake
 			> start 0
 			answer running new
@@ -267,7 +267,7 @@ func TestOverlaps(t *testing.T) {
 			unhealthy
 			> stop 1
 			kill TERM
-			reborn
+			stoker-killed
 			+30s
 			old:20s kill KILL
 			old:20s die 137
@@ -285,21 +285,21 @@ func TestOverlaps(t *testing.T) {
 			engine restarted
 			old:0s destroy
 			= over`},
-		{"two Stokers in a row hear the signal of the own stop in their replays", `
+		{"two consecutive Stokers see the signal of the own stop in their replays", `
 			given health
 			up
 			unhealthy
 			> stop 1
 			+2s
-			reborn
+			stoker-killed
 			old:1s kill TERM
-			reborn
+			stoker-killed
 			old:1001ms kill TERM
 			list running unhealthy
 			die 143
 			+2s
 			> start 1`},
-		{"it ends by itself as the own stop is on its way, and Docker starts it: the stop hits the next life", `
+		{"it exits by itself while the own stop is on its way, and Docker starts it: the stop hits the next incarnation", `
 			given health docker=always
 			up
 			unhealthy
@@ -311,7 +311,7 @@ func TestOverlaps(t *testing.T) {
 			stop
 			answer down 143
 			> start 1`},
-		{"it ends by itself as the own stop is on its way, and Docker starts it: the stop was for the life before", `
+		{"it exits by itself while the own stop is on its way, and Docker starts it: the stop was for the previous incarnation", `
 			given health docker=always
 			up
 			unhealthy
@@ -320,8 +320,8 @@ func TestOverlaps(t *testing.T) {
 			start
 			answer running
 			= phase watching
-			= untold healed
-			= untold held
+			= no-event healed
+			= no-event held
 			die 1
 			> start 1`},
 		{"the events of the own stop come when the start after it has used up the attempts", `
@@ -340,7 +340,7 @@ func TestOverlaps(t *testing.T) {
 			late:2s stop
 			= held exhausted
 			> nothing`},
-		{"the answer to the own stop is lost, and somebody starts the worker meanwhile and stops it later", `
+		{"the answer to the own stop is lost, and an operator starts the worker meanwhile and stops it later", `
 			given health
 			up
 			unhealthy
@@ -356,7 +356,7 @@ func TestOverlaps(t *testing.T) {
 			kill TERM
 			die 143
 			= held stopped-by-operator`},
-		{"the answer to the own stop is lost, and somebody starts the worker before that stop has reached it", `
+		{"the answer to the own stop is lost, and an operator starts the worker before that stop has reached it", `
 			given health
 			up
 			unhealthy
@@ -370,7 +370,7 @@ func TestOverlaps(t *testing.T) {
 			die 143
 			stop
 			> start 1`},
-		{"somebody stops and removes the worker right before its recreate, and the events come behind the answer", `
+		{"an operator stops and removes the worker right before its recreate, and the events come after the answer", `
 			given health on-unhealthy=recreate
 			up
 			unhealthy
@@ -385,7 +385,7 @@ func TestOverlaps(t *testing.T) {
 			= over
 			+1h
 			> nothing`},
-		{"somebody removes the worker by force right before its recreate, and its label asks for it back", `
+		{"an operator removes the worker by force right before its recreate, and its label asks for a recreate", `
 			given health on-unhealthy=recreate on-missing=recreate
 			up
 			unhealthy
@@ -396,7 +396,7 @@ func TestOverlaps(t *testing.T) {
 			late destroy
 			= missing
 			> recreate 1`},
-		{"somebody stops and removes the worker right before its recreate, and no event says so", `
+		{"an operator stops and removes the worker right before its recreate, without events", `
 			given health on-unhealthy=recreate
 			up
 			unhealthy

@@ -2,10 +2,10 @@ package worker_test
 
 import "testing"
 
-// Inspects whose answer is older than an event that came by meanwhile. What the answer gets wrong must not last until the next list.
-func TestInspectsThatAreOvertaken(t *testing.T) {
+// Inspects whose answer is older than an event that arrived meanwhile. An outdated answer must not last until the next list.
+func TestOutdatedInspects(t *testing.T) {
 	run(t, []scenario{
-		{"got well while the inspect behind its start was under way", `
+		{"recovered while the inspect after its start was under way", `
 			given health
 			up
 			die 1
@@ -14,8 +14,8 @@ func TestInspectsThatAreOvertaken(t *testing.T) {
 			healthy
 			answer stale running starting
 			= free
-			= told healed`},
-		{"paused while the inspect behind its start was under way", `
+			= event healed`},
+		{"paused while the inspect after its start was under way", `
 			up
 			die 1
 			> start 1

@@ -5,140 +5,140 @@ import (
 	"time"
 )
 
-// container is what is known of the container itself.
+// container is the state of the container itself.
 type container struct {
 	status            Status
-	listed            Status // by the last list before the first inspect
+	listed            Status // from the last list before the first inspect
 	config            containerConfig
 	inspected         bool // config and incarnation come from an inspect of this very container
 	hostCPUs          float64
 	graceUnknown      bool // the engine may have another default grace than 10 s
 	removed           bool
 	lastRefusal       string // why it cannot be recreated
-	savedBeforeRename *Saved // before a transaction that is not known for Stoker's own gave it another name
+	savedBeforeRename *Saved // before a transaction that may not be Stoker's own renamed it
 }
 
-// startedBy says who began the present incarnation.
+// startedBy is who began the present incarnation.
 type startedBy uint8
 
 const (
 	startedByOther startedBy = iota
 	startedByDocker
 	startedByStoker
-	startedByEither // somebody, or Docker by the worker's restart policy: the next inspect tells
+	startedByEither // an operator, or Docker by the restart policy: the next inspect decides
 )
 
-// exitState is what is still open about the last exit.
+// exitState is how far the last exit is decided.
 type exitState uint8
 
 const (
-	exitSettled    exitState = iota // there was none, or it was decided on
-	exitPending                     // an exit was seen, and only an inspect can tell what it was
+	exitSettled    exitState = iota // there was none, or it is decided
+	exitPending                     // an exit was seen, and only an inspect shows its cause
 	exitUnobserved                  // an inspect found the worker down, and no event explains it yet
 )
 
-// life is what is known of the present incarnation, or of the last one while the worker is down.
+// life is the state of the present incarnation, or of the last one while the worker is down.
 type life struct {
-	startedAt       time.Time // of the last Started event, the engine's clock
-	startedBy       startedBy
-	endedAt         time.Time // of the last Exited event, the engine's clock
-	exitCode        int
-	oomTold         bool      // that the kernel killed a process in it, and it goes on
-	oomAt           time.Time // the engine's clock
-	awaitStart      time.Time // until then, Stoker's own start was sent and its Started event has not come by
-	startBehind     time.Time // until then, the event of the start that an inspect has shown is still to come; Stoker's clock
-	exit            exitState
-	unobservedSince time.Time // exitUnobserved; Stoker's clock
-	noStopEvents    bool      // the engine sends no stop event before an exit (Podman)
-	restarting      bool      // the engine said with the exit that it will start it again
-	stoppedByDaemon bool      // the engine's own shutdown stopped it
-	startUnheard    bool      // Stoker began the present life, and the event of its start has not come
-	lateStart       time.Time // until then, Stoker's own start that had no answer may still begin a life; Stoker's clock
-	knownUntil      time.Time // the Stoker before this one has dealt with events up to then; the engine's clock
-	bootedAt        time.Time // of the engine process; zero when it cannot be told
-	delayed         bool      // an inspect found it waiting for its restart by Docker
+	startedAt         time.Time // of the last Started event, the engine's clock
+	startedBy         startedBy
+	endedAt           time.Time // of the last Exited event, the engine's clock
+	exitCode          int
+	oomReported       bool      // an event reported that the kernel killed a process in it, and it continues
+	oomAt             time.Time // the engine's clock
+	awaitStart        time.Time // until then, Stoker's own start was sent and its Started event has not arrived
+	startBehind       time.Time // until then, the start event of the inspected incarnation is still to come; Stoker's clock
+	exit              exitState
+	unobservedSince   time.Time // exitUnobserved; Stoker's clock
+	noStopEvents      bool      // the engine sends no stop event before an exit (Podman)
+	restarting        bool      // the exit event carried that the engine will start it again
+	stoppedByDaemon   bool      // the engine's own shutdown stopped it
+	startEventMissing bool      // Stoker began the present incarnation, and its start event has not arrived
+	lateStart         time.Time // until then, an unanswered start of Stoker's own may still begin an incarnation; Stoker's clock
+	knownUntil        time.Time // the previous Stoker handled events up to then; the engine's clock
+	bootedAt          time.Time // of the engine process; zero if unknown
+	delayed           bool      // an inspect found it waiting for its restart by Docker
 }
 
-// foreignStop is what is known of somebody else's stop beside Saved.StopIntent.
+// foreignStop is the state of another client's stop, beside Saved.StopIntent.
 type foreignStop struct {
-	until         time.Time // a stop may be under way, and one of Stoker's own would cut its grace; Stoker's clock
-	window        time.Time // until then the stop explains an exit, whatever the engine's clock says; Stoker's clock
+	until         time.Time // a stop may be under way, and one of Stoker's own would shorten its grace; Stoker's clock
+	window        time.Time // until then the stop explains an exit, whatever the engine's clock shows; Stoker's clock
 	pending       *pendingSignal
 	confirming    bool // the inspect under way was sent after the stop that holds the worker
 	inspectFailed bool // no inspect has succeeded since that stop, so it was the daemon shutting down
 }
 
-// ownStop is what was seen of Stoker's own stop.
+// ownStop is what was observed of Stoker's own stop.
 type ownStop struct {
-	issuedHere bool      // by this very process
+	issuedHere bool      // by this process
 	signals    int       // stop signals seen
 	stopped    bool      // the stop event was seen
-	carriedOut bool      // its events came by in the life before, and its answer did not
+	carriedOut bool      // its events arrived in the previous incarnation, and its answer did not
 	termAt     time.Time // the first of signals, the engine's clock
 	termSeen   time.Time // the same, Stoker's clock
-	adopted    time.Time // when this process first waited for a stop that the one before it sent; Stoker's clock
+	adopted    time.Time // when this process first waited for a stop of the previous one; Stoker's clock
 }
 
-// checks is the worker's health as its health check tells it.
+// checks is the worker's health according to its health check.
 type checks struct {
 	status        Health
 	probe         Probe
 	unhealthyAt   time.Time // Stoker's clock
 	healthySince  time.Time // running, and healthy if it has a health check; Stoker's clock
-	resumedAt     time.Time // thawed, so that older probes mean nothing; the engine's clock
+	resumedAt     time.Time // unpaused, so older probes mean nothing; the engine's clock
 	leftReason    Reason    // why an unhealthy worker is left so, reported once: HeldIgnored or HeldNeedsRecreate
-	groupDeadline time.Time // the others had the time to be inspected since this one was first; Stoker's clock
+	groupDeadline time.Time // since this worker was first inspected, the others had time to be; Stoker's clock
 	dueAlone      time.Time // when the heal would be due without waiting for the others
 }
 
-// inspects is what has to be looked up.
+// inspects is what is to be inspected.
 type inspects struct {
 	request        inspectRequest
 	tries          int
 	stale          bool      // an event arrived while an inspect was under way: the inspect may be older
-	outcomeUnknown bool      // the result of the last action is not known: nothing is done before an inspect
-	appliedAt      time.Time // when the last one was taken in; Stoker's clock
-	vanishedAt     time.Time // an answer said that there is no such container; Stoker's clock
+	outcomeUnknown bool      // the result of the last action is unknown: nothing is done before an inspect
+	appliedAt      time.Time // when the last one was applied; Stoker's clock
+	vanishedAt     time.Time // an answer reported no such container; Stoker's clock
 }
 
-// starvedQuestion is how far the question is whether the worker of the open heal is starved or hangs.
+// starvedQuestion is the state of the question whether the worker of the open heal is starved or hung.
 type starvedQuestion uint8
 
 const (
 	questionOpen        starvedQuestion = iota // it is asked if the heal needs an answer
-	questionHostStarved                        // the host is out of CPU: it is asked again
+	questionHostStarved                        // the host is out of CPU: the question is repeated
 	questionAnswered
 )
 
-// cpuUse is what the CPU accounting has shown, and what it is asked for.
+// cpuUse is the state of the CPU readings.
 type cpuUse struct {
 	question   starvedQuestion
-	askAt      time.Time // when readings are due that answer it; zero when they are not asked for
-	wasStarved bool      // it is open again about the same heal, for it was answered with starved before
+	askAt      time.Time // when readings are due for the question; zero if none are needed
+	wasStarved bool      // the question is repeated for the same heal after an answer of starved
 	statsAt    time.Time // when the next reading for idle-after is due
 	lastStats  Stats
-	idleSince  time.Time // nothing but idleness since; the engine's clock
+	idleSince  time.Time // all readings idle since then; the engine's clock
 	workWaits  bool      // for a worker with a source of work
 	shown      Share
 	shownOf    Incarnation
 	display    displayStats // the last reading for people
 }
 
-// quota is what has to be done about the CPU quota.
+// quota is what is to be done about the CPU quota.
 type quota struct {
-	updateAt    time.Time // when the quota is to be set; zero when it is as it should be
+	updateAt    time.Time // when the quota is to be set; zero if it is correct
 	updateTries int
 	boostOver   bool // the grace of a starved worker is over
 }
 
-// dependents is when the containers in the worker's namespaces have to be restarted.
+// dependents is when the worker's dependents have to be restarted.
 type dependents struct {
-	at          time.Time // zero when they need not; Stoker's clock
+	at          time.Time // zero if they need not be; Stoker's clock
 	parentEnded time.Time // when the last incarnation ended, the engine's clock
 	tries       int
 }
 
-// containerConfig are the facts of a container that do not change during a life.
+// containerConfig are the facts of a container that do not change during an incarnation.
 type containerConfig struct {
 	restart     RestartPolicy
 	autoRemove  bool
@@ -154,7 +154,7 @@ type containerConfig struct {
 	pidParent   string
 }
 
-// inspectRequest is an inspect wanted at some time; a zero due is no wish.
+// inspectRequest is an inspect requested for some time; a zero due is no request.
 type inspectRequest struct {
 	due    time.Time
 	reason Reason

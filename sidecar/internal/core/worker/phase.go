@@ -2,13 +2,13 @@ package worker
 
 import "time"
 
-// phase is what Stoker is doing with the worker.
+// phase is the phase of the worker.
 func (m *Machine) phase() Phase { return m.saved.State.Phase }
 
-// heal is the heal that is open; a zero Heal when there is none.
+// heal is the open heal; a zero Heal if there is none.
 func (m *Machine) heal() Heal { return m.saved.State.Heal }
 
-// heldFor reports whether the worker is left alone for that reason.
+// heldFor reports whether the worker is held for that reason.
 func (m *Machine) heldFor(reason Reason) bool {
 	return m.phase() == PhaseHeld && m.saved.State.Hold.Reason == reason
 }
@@ -18,7 +18,7 @@ func (p Phase) keepsStop() bool {
 	return p == PhaseStopping || p == PhaseAsleep || p == PhaseExhausted || p == PhaseBackingOff || p == PhaseStarting || p == PhaseRecreateDue || p == PhaseRecreating
 }
 
-// enter is the one place where a worker changes its phase. It drops what the new phase does not have.
+// enter is the only place where a worker changes its phase. It drops what the new phase does not have.
 func (m *Machine) enter(s State) {
 	if s.Phase != PhaseHeld {
 		s.Hold = Hold{}
@@ -44,7 +44,7 @@ func (m *Machine) enter(s State) {
 	m.saved.State = s
 }
 
-// to enters a phase with what the present one has.
+// to enters a phase and keeps what belongs to the present one.
 func (m *Machine) to(p Phase) {
 	s := m.saved.State
 	s.Phase = p
@@ -58,7 +58,7 @@ func (m *Machine) toDue(p Phase, due time.Time) {
 	m.enter(s)
 }
 
-// release ends what leaves the worker alone.
+// release ends a hold.
 func (m *Machine) release() {
 	m.saved.Budget.ExhaustedAt = time.Time{}
 	m.foreign.inspectFailed = false
@@ -67,11 +67,11 @@ func (m *Machine) release() {
 	}
 }
 
-// stopSent reports whether Stoker sent a stop to the present or the last incarnation: its signals, its exit and its stop
-// event may still come, the later ones also after the answer.
+// stopSent reports whether Stoker sent a stop to the present or the last incarnation. Its signals, its exit and its stop event
+// may still come, some also after the answer.
 func (m *Machine) stopSent() bool { return m.saved.State.Stop.Sent() }
 
-// stoppedForHeal: the stop of a restart has worked, and the start is due; or the worker was stopped for want of work.
+// stoppedForHeal: the stop of a restart succeeded, and the start is due; or the worker was stopped for lack of work.
 func (m *Machine) stoppedForHeal(now, due time.Time) {
 	m.requestLogs(m.life.endedAt, m.life.exitCode)
 	switch m.heal().Action {
@@ -89,7 +89,7 @@ func (m *Machine) stoppedForHeal(now, due time.Time) {
 	m.toDue(PhaseBackingOff, due)
 }
 
-// idle reports whether nothing is being done about the worker and nothing speaks against it.
+// idle reports whether no action on the worker is under way and none is blocked.
 func (m *Machine) idle() bool {
 	return m.phase() == PhaseWatching && !m.saved.Budget.exhausted() && m.id.Unmanageable == HeldNot
 }

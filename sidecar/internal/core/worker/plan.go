@@ -11,13 +11,13 @@ const (
 	startDeadline   = time.Minute
 )
 
-// Inspects that brought nothing are repeated after 1 s, 2 s, 4 s … 30 s.
+// Inspects without a usable answer are repeated after 1 s, 2 s, 4 s … 30 s.
 const (
 	firstRetry = time.Second
 	lastRetry  = 30 * time.Second
 )
 
-// freshInspect is how old the inspect may be on which a stop is decided without another one.
+// freshInspect is the maximum age of an inspect for a stop without another one.
 const freshInspect = 500 * time.Millisecond
 
 func (m *Machine) inspectBackoff() time.Duration {
@@ -29,8 +29,7 @@ func (m *Machine) inspectBackoff() time.Duration {
 	return d
 }
 
-// plan says what the machine wants next. It is recomputed after each input, so that nothing that was wanted
-// before outlives its reason.
+// plan returns the next action. It is recomputed after each input, so no action outlives its reason.
 func (m *Machine) plan(now time.Time) (ActionClass, time.Time) {
 	if m.container.removed || m.inFlight != nil || (m.id.Unmanageable != HeldNot && !m.observedTask() && !m.id.Tentative) {
 		return ClassNone, time.Time{}
@@ -57,7 +56,7 @@ func (m *Machine) plan(now time.Time) (ActionClass, time.Time) {
 		return lane, due
 	}
 	if lane == ClassStart && !due.After(now) {
-		return lane, due // a start that is due waits for nothing, and does no harm where an inspect would have found it running
+		return lane, due // a start that is due does not wait, and does no harm if the worker runs
 	}
 	sooner := due.IsZero() || m.inspects.request.due.Before(due) || (lane == ClassStop && !m.inspects.request.due.After(latest(due, now)))
 	if sooner {
@@ -66,7 +65,7 @@ func (m *Machine) plan(now time.Time) (ActionClass, time.Time) {
 	return lane, due
 }
 
-// stableAt is when the attempts are forgotten; zero when there are none, or the worker is not well.
+// stableAt is when the attempts are reset; zero if there are none, or the worker is not healthy.
 func (m *Machine) stableAt() time.Time {
 	if m.saved.Budget.Attempts == 0 || m.checks.healthySince.IsZero() {
 		return time.Time{}
@@ -74,7 +73,7 @@ func (m *Machine) stableAt() time.Time {
 	return m.checks.healthySince.Add(m.id.Policy.StableAfter)
 }
 
-// planRecreate: there is nothing to inspect before the transaction, which inspects itself.
+// planRecreate needs no inspect before the transaction, which inspects itself.
 func (m *Machine) planRecreate() (ActionClass, time.Time) {
 	if !m.heal().Open() {
 		return ClassNone, time.Time{}
@@ -99,7 +98,7 @@ func (m *Machine) planHeal() (ActionClass, time.Time) {
 	return ClassNone, time.Time{}
 }
 
-// stopAllowedAt is when a running worker may be stopped: not while somebody else's stop of it is under way.
+// stopAllowedAt is when a running worker may be stopped: not during another client's stop.
 func (m *Machine) stopAllowedAt() time.Time {
 	due := m.saved.State.Due
 	if m.saved.StopIntent != nil {
@@ -114,8 +113,8 @@ func (m *Machine) stopAllowedAt() time.Time {
 	return due
 }
 
-// clampDelays ends what waits longer than any wait does: a wait that was remembered across a step of the clock would last
-// as long as the step.
+// clampDelays shortens waits that are longer than any valid one. A wait that was saved before a step of the clock would otherwise
+// last as long as the step.
 func (m *Machine) clampDelays(now time.Time) {
 	s := &m.saved.State
 	if !s.Heal.Open() {
@@ -149,7 +148,7 @@ func (m *Machine) grant(now time.Time, id uint64) *Action {
 	a := Action{ID: id, Key: m.saved.Key, Incarnation: m.saved.Incarnation}
 	m.inspects.stale = false
 	switch class {
-	case ClassNone: // else Step has done what the time has brought
+	case ClassNone: // otherwise Step has done what was due
 		if at := m.stableAt(); !at.IsZero() && !at.After(now) {
 			m.stable(now)
 		}

@@ -2,7 +2,7 @@ package worker_test
 
 import "testing"
 
-// Podman does not say before an end that somebody means it, but remembers it: an inspect tells (docs/podman.md).
+// Podman sends no stop event before an exit, but records the request: an inspect shows it (docs/podman.md).
 func TestPodman(t *testing.T) {
 	run(t, []scenario{
 		{"a crash is healed after an inspect", `
@@ -15,7 +15,7 @@ func TestPodman(t *testing.T) {
 			> start 1
 			= fault exited
 			= reason crashed`},
-		{"a stop, its event behind the end", `
+		{"a stop, its event after the exit", `
 			given podman
 			up
 			mute die 0 meant
@@ -26,7 +26,7 @@ func TestPodman(t *testing.T) {
 			+1h
 			> nothing
 			= held stopped-by-operator`},
-		{"a stop, its event before the end", `
+		{"a stop, its event before the exit", `
 			given podman
 			up
 			stop
@@ -50,7 +50,7 @@ func TestPodman(t *testing.T) {
 			= free
 			die 1 own
 			> start 1`},
-		{"a signal that it outlived does not make its crash a wish", `
+		{"a signal that it survived does not make its crash a requested stop", `
 			given podman
 			up
 			kill KILL
@@ -94,7 +94,7 @@ func TestPodman(t *testing.T) {
 			+1h
 			> nothing
 			= held exit-not-observed`},
-		{"Stoker's own stop of an unhealthy one is nobody's wish", `
+		{"Stoker's own stop of an unhealthy one is no operator's", `
 			given podman health
 			up
 			unhealthy
@@ -107,7 +107,7 @@ func TestPodman(t *testing.T) {
 		{"stopped while no Stoker was there", `
 			given podman
 			up
-			reborn
+			stoker-killed
 			die 0 meant
 			up
 			+1h
@@ -116,7 +116,7 @@ func TestPodman(t *testing.T) {
 		{"crashed while no Stoker was there", `
 			given podman
 			up
-			reborn
+			stoker-killed
 			die 1 own
 			up
 			+1h

@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// Boost is a quota that was raised for a while.
+// Boost is a temporarily raised quota.
 type Boost struct {
-	From float64 `json:"from"` // CPUs; what it goes back to
+	From float64 `json:"from"` // CPUs; the quota to restore
 	To   float64 `json:"to"`
 }
 
 // updateDeadline bounds one docker update, with the inspect before it.
 const updateDeadline = 20 * time.Second
 
-// boostFactor is the boost where the label does not say how much.
+// boostFactor is the boost if the label sets none.
 const boostFactor = 2
 
-// Host tells the machine how many CPUs its host has; 0 is not known.
+// Host sets the number of CPUs of the worker's host; 0 is unknown.
 func (m *Machine) Host(cpus int) { m.container.hostCPUs = float64(cpus) }
 
-// wishBoost raises the quota, if there is room above it. A container with devices of a driver (GPUs) is left alone: an update
-// of it drops them (nvidia/nvidia-docker issues).
-func (m *Machine) wishBoost(now time.Time) {
+// requestBoost raises the quota if the host has more CPUs. A container with devices of a driver (GPUs) is left alone: an update
+// drops them (nvidia/nvidia-docker issues).
+func (m *Machine) requestBoost(now time.Time) {
 	to := m.id.Policy.BoostCPUs
 	if to == 0 {
 		to = boostFactor * m.ownQuota()
@@ -37,7 +37,7 @@ func (m *Machine) wishBoost(now time.Time) {
 	m.quota.updateAt = now
 }
 
-// wanted is the quota that the worker is to have now, and false if Stoker has no say in it.
+// wantedQuota returns the quota that the worker is to have now; false if Stoker does not set it.
 func (m *Machine) wantedQuota() (float64, bool) {
 	own := m.container.config.cpus
 	if b := m.saved.Boost; b != nil {
@@ -57,15 +57,15 @@ func (m *Machine) wantedQuota() (float64, bool) {
 	return 0, false
 }
 
-// boosting: the time of a boost is the grace, unless the worker recovers before.
+// boosting reports whether the boost lasts: until the grace is over, or the worker recovers.
 func (m *Machine) boosting() bool {
 	return m.starving() && m.container.status == StatusRunning && !m.quota.boostOver
 }
 
-// sameQuota allows for what the engine's own rounding does to a quota that is given as a pair.
+// sameQuota tolerates the engine's rounding of a quota given as a pair.
 func sameQuota(a, b float64) bool { return math.Abs(a-b) < 0.0005 }
 
-// keepQuota plans the update that the quota needs, and forgets a boost that is through.
+// keepQuota plans the update that the quota needs, and drops a boost that is over.
 func (m *Machine) keepQuota(now time.Time) {
 	if m.saved.Boost != nil && m.starving() && !m.saved.State.Due.After(now) {
 		m.quota.boostOver = true
@@ -80,7 +80,7 @@ func (m *Machine) keepQuota(now time.Time) {
 		return
 	}
 	if b := m.saved.Boost; b != nil && !sameQuota(m.container.config.cpus, b.From) && !sameQuota(m.container.config.cpus, b.To) {
-		m.saved.Boost, m.quota.boostOver, m.quota.updateAt = nil, false, time.Time{} // someone else has set it since: that is the quota now
+		m.saved.Boost, m.quota.boostOver, m.quota.updateAt = nil, false, time.Time{} // another client set it since; that is the quota now
 		return
 	}
 	if m.quota.updateAt.IsZero() {
@@ -88,8 +88,8 @@ func (m *Machine) keepQuota(now time.Time) {
 	}
 }
 
-// planUpdate puts the update into its place: a boost is given back before the worker is stopped, and before it is recreated
-// whatever that takes, for the new one would keep it. A dead worker's start waits for nothing.
+// planUpdate inserts the update among the due actions. A boost is restored before the worker is stopped. It is restored before a
+// recreate in any case, because the new container would keep it. A dead worker's start does not wait.
 func (m *Machine) planUpdate(now time.Time, lane ActionClass, due time.Time) (ActionClass, time.Time) {
 	if m.quota.updateAt.IsZero() || (lane == ClassStart && !due.After(now)) {
 		return lane, due
@@ -110,8 +110,8 @@ func (m *Machine) fillUpdate(a *Action) {
 	}
 }
 
-// finishUpdate: what the engine shows afterwards counts. One that cannot be done is tried again at each doubling of the wait, and a
-// boost that cannot be given back is never forgotten.
+// finishUpdate applies an update; what the engine shows afterwards counts. A failed update is retried with a doubling delay. A
+// boost that cannot be restored is never dropped.
 func (m *Machine) finishUpdate(now time.Time, o Outcome) {
 	switch o.Result {
 	case Done, Refused:

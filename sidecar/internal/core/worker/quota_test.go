@@ -4,7 +4,7 @@ import "testing"
 
 func TestBoost(t *testing.T) {
 	run(t, []scenario{
-		{"raised, and given back when healthy", `
+		{"raised, and restored when healthy", `
 			given health cpus=0.1 on-starved=boost
 			up
 			unhealthy timed-out
@@ -12,7 +12,7 @@ func TestBoost(t *testing.T) {
 			reads 0.1 1 1
 			> update 0.1 0.2
 			answer running timed-out cpus 0.2
-			= told quota
+			= event quota
 			+10s
 			> nothing
 			healthy
@@ -21,7 +21,7 @@ func TestBoost(t *testing.T) {
 			= free
 			+1h
 			> nothing`},
-		{"given back before the heal, when the grace is over", `
+		{"restored before the heal, when the grace is over", `
 			given health cpus=0.1 on-starved=boost starved-grace=30s
 			up
 			unhealthy timed-out
@@ -33,7 +33,7 @@ func TestBoost(t *testing.T) {
 			> update 0.2 0.1
 			answer running timed-out cpus 0.1
 			> stop 1`},
-		{"given back after Stoker was killed", `
+		{"restored after Stoker was killed", `
 			given health cpus=0.1 on-starved=boost
 			up
 			unhealthy timed-out
@@ -41,7 +41,7 @@ func TestBoost(t *testing.T) {
 			reads 0.1 1 1
 			> update 0.1 0.2
 			answer running timed-out cpus 0.2
-			reborn
+			stoker-killed
 			up running healthy
 			> update 0.2 0.1
 			answer running healthy cpus 0.1
@@ -53,12 +53,12 @@ func TestBoost(t *testing.T) {
 			> sample
 			reads 0.1 1 1
 			> update 0.1 0.2
-			reborn
+			stoker-killed
 			up running healthy
 			+1h
 			> nothing
 			= free`},
-		{"it died: started first, given back then", `
+		{"it died: started first, restored then", `
 			given health cpus=0.1 on-starved=boost
 			up
 			unhealthy timed-out
@@ -70,7 +70,7 @@ func TestBoost(t *testing.T) {
 			> start 1
 			answer running new starting
 			> update 0.2 0.1`},
-		{"someone else has set the quota meanwhile", `
+		{"another client set the quota meanwhile", `
 			given health cpus=0.1 on-starved=boost
 			up
 			unhealthy timed-out
@@ -105,7 +105,7 @@ func TestBoost(t *testing.T) {
 			reads 0.1 1 1
 			+1m
 			> nothing`},
-		{"cannot be given back: tried again, said once", `
+		{"cannot be restored: retried, reported once", `
 			given health cpus=0.1 on-starved=boost
 			up
 			unhealthy timed-out
@@ -116,11 +116,11 @@ func TestBoost(t *testing.T) {
 			healthy
 			> update 0.2 0.1
 			answer failed no
-			= told quota-failed
+			= event quota-failed
 			+1s
 			> update 0.2 0.1
 			answer failed no
-			= untold quota-failed
+			= no-event quota-failed
 			+2s
 			> update 0.2 0.1`},
 		{"recreated with its own quota", `
@@ -145,7 +145,7 @@ func TestQuotaKept(t *testing.T) {
 			up
 			> update 0 0.5
 			answer running cpus 0.5
-			= told quota
+			= event quota
 			+1h
 			> nothing`},
 		{"restored when it drifts", `
@@ -174,7 +174,7 @@ func TestQuotaKept(t *testing.T) {
 			> start 1
 			answer running new cpus 1
 			> update 1 0.5`},
-		{"not while someone holds it down", `
+		{"not while an operator holds it down", `
 			given quota=0.5 cpus=0.5
 			up
 			kill TERM

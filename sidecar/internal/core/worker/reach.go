@@ -2,24 +2,24 @@ package worker
 
 import "slices"
 
-// Reach is where a container is on the engine's networks, as an inspect shows it.
+// Reach is the position of a container on the engine's networks, from an inspect.
 type Reach struct {
 	Endpoints []Endpoint // by network
-	Host      bool       // it is in the network of the host
+	Host      bool       // it is in the host's network
 	Inside    string     // the container whose network it shares; empty for its own
 }
 
-// Endpoint is a container's place in one network.
+// Endpoint is a container's endpoint in one network.
 type Endpoint struct {
 	Network   string // its ID
 	Addresses []string
 }
 
-// Loopback stands for a container in the same network namespace.
+// Loopback returns the addresses of a container in the same network namespace.
 func Loopback() []string { return []string{"127.0.0.1", "::1"} }
 
-// From returns the addresses at which a container can be reached from another one: those in networks that both are in, or all where the
-// other one is in the network of the host, from which bridges can be reached. Nil where there is none. Inside of both is not looked at.
+// From returns the addresses at which a container can be reached from another one: those in common networks, or all if the other
+// one is in the host's network, which reaches all bridges. It is nil if there are none. It ignores Inside of both.
 func (r Reach) From(other Reach) []string {
 	if r.Host && other.Host {
 		return Loopback()

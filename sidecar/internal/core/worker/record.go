@@ -2,23 +2,24 @@ package worker
 
 import "time"
 
-// Record is a Note as it is told outside: in the API, in the journal's history, in webhooks. Its field names stay when the ones in
-// the code change (docs/api.md, docs/notifications.md), and every field is always there.
+// Record is the form of an Event in the API, in the journal's history and in webhooks. Its field names are independent of those
+// in the code (docs/api.md, docs/notifications.md), and every field is always present.
 type Record struct {
-	At        *time.Time `json:"at"` // null for what RFC 3339 cannot write, from an engine with a broken clock
+	At        *time.Time `json:"at"` // null for a time that RFC 3339 cannot represent, from an engine with a broken clock
 	Kind      EventKind  `json:"kind"`
-	Worker    Key        `json:"worker"`    // empty when the note is about none
+	Worker    Key        `json:"worker"`    // empty if the event is about none
 	Container string     `json:"container"` // its ID
-	Group     string     `json:"group"`     // of workers with a demand; empty when the note is about none
+	Group     string     `json:"group"`     // of workers with a demand; empty if the event is about none
 	RecordHeal
 	FromCPUs float64 `json:"from_cpus"`
 	CPUs     float64 `json:"cpus"`
 	Detail   string  `json:"detail"`
 }
 
-// RecordHeal is what a Record says of a heal. Reason is also that of a hold or a quota. Its fields stand beside those of the Record in the JSON.
+// RecordHeal is the part of a Record about the heal. Reason is also that of a hold or a quota. In the JSON its fields are on the
+// same level as those of the Record.
 type RecordHeal struct {
-	HealID   uint64     `json:"heal_id"` // of the heal that the event is about; 0 when it is about none
+	HealID   uint64     `json:"heal_id"` // of the heal of the event; 0 without one
 	Fault    Fault      `json:"fault"`
 	Intent   Intent     `json:"intent"`
 	Heal     HealAction `json:"heal"`
@@ -26,11 +27,11 @@ type RecordHeal struct {
 	Attempt  int        `json:"attempt"`
 	Delay    float64    `json:"delay_seconds"`
 	Duration float64    `json:"duration_seconds"`
-	ExitCode *int       `json:"exit_code"` // null unless something ended
+	ExitCode *int       `json:"exit_code"` // null unless something exited
 	Output   string     `json:"output"`
 }
 
-// Record is the note as a record, with its strings as they are.
+// Record converts the event to a record, with unchanged strings.
 func (n Event) Record() Record {
 	r := Record{
 		Kind: n.Kind, Worker: n.Key, Container: n.ID, Group: n.Group, FromCPUs: n.From, CPUs: n.CPUs, Detail: n.Detail,
@@ -42,13 +43,13 @@ func (n Event) Record() Record {
 	if at := n.At.UTC(); !at.IsZero() && at.Year() > 0 && at.Year() <= 9999 {
 		r.At = &at
 	}
-	if n.Fault == FaultExited || n.Fault == FaultOOM { // else the exit code means nothing
+	if n.Fault == FaultExited || n.Fault == FaultOOM { // otherwise the exit code means nothing
 		r.ExitCode = &n.ExitCode
 	}
 	return r
 }
 
-// Event is what the record was made of. Durations come back to the microsecond or nearly so.
+// Event converts the record back to an event. Durations are accurate to about a microsecond.
 func (r Record) Event() Event {
 	n := Event{
 		Kind: r.Kind, Key: r.Worker, ID: r.Container, Group: r.Group, Reason: r.Reason, Detail: r.Detail,

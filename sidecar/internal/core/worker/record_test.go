@@ -10,7 +10,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// TestRecord: a record becomes the event that it was made of, but for what only some events have.
+// TestRecord: a record converts back to its event, except for fields that only some events have.
 func TestRecord(t *testing.T) {
 	e := worker.Event{
 		At: noon, Kind: worker.EventFault, Key: "w", ID: containerID, HealDetails: worker.HealDetails{HealID: 7, Fault: worker.FaultExited, Intent: worker.IntentNone,
@@ -64,7 +64,7 @@ func TestNames(t *testing.T) {
 	require.Len(t, worker.EventKinds(), 35)
 }
 
-// TestWords: the words of verbs and results are told apart, and are those of the metrics.
+// TestWords: the names of verbs and results are distinct, and are those of the metrics.
 func TestWords(t *testing.T) {
 	seen := map[string]bool{}
 	for v := worker.Verb(0); v <= worker.ReadLogs; v++ {

@@ -8,20 +8,20 @@ import (
 // RecreateMargin is how long a recreate may take besides its grace (docs/recreate.md).
 const RecreateMargin = 3 * time.Minute
 
-// maxPreviousIDs bounds the IDs that are remembered of a worker that is recreated again and again.
+// maxPreviousIDs bounds the saved IDs of a worker that is recreated repeatedly.
 const maxPreviousIDs = 8
 
-// Recreating reports whether a recreate was sent whose end is not known: it is under way, or was cut off by the end of the engine or of
-// Stoker. Until then the worker is up to two containers, and their events mean something only to the transaction.
+// Recreating reports whether a recreate was sent whose result is unknown: it is under way, or the engine or Stoker ended during
+// it. Until then the worker is up to two containers, and their events only concern the transaction.
 func (m *Machine) Recreating() bool {
 	return m.phase() == PhaseRecreating
 }
 
-// observeRecreating: of what happens to the old container only a stop by somebody else counts. The transaction's own stop, its
-// renames and its removals mean nothing.
+// observeRecreating handles events of the old container during a recreate. Only another client's stop counts. The transaction's
+// own stop, renames and removals are ignored.
 func (m *Machine) observeRecreating(now time.Time, o Observation) {
 	if o.ID != m.saved.Incarnation.ID {
-		m.stopWhileRecreating(o, false) // of the new one the fleet passes only this
+		m.stopWhileRecreating(o, false) // the only event of the new container that the fleet passes on
 		return
 	}
 	switch o.Kind { //nolint:exhaustive // see above
@@ -32,7 +32,7 @@ func (m *Machine) observeRecreating(now time.Time, o Observation) {
 			m.stopWhileRecreating(o, false)
 		}
 	case Started:
-		m.saved.StopIntent = nil // somebody has started it again; the transaction itself starts nothing after a stop
+		m.saved.StopIntent = nil // another client started it again; the transaction itself starts nothing after a stop
 		m.ownStopsOver()
 	case Stopped:
 		if m.saved.OwnStops.Stops++; m.saved.OwnStops.Stops > m.stopsSent() {
@@ -41,8 +41,8 @@ func (m *Machine) observeRecreating(now time.Time, o Observation) {
 	}
 }
 
-// stopWhileRecreating notes a stop by somebody else. It began with its first signal: by that time a daemon's shutdown is told from an
-// operator's stop.
+// stopWhileRecreating records another client's stop. It began with its first signal, and that time separates a daemon shutdown
+// from an operator's stop.
 func (m *Machine) stopWhileRecreating(o Observation, complete bool) {
 	i := StopIntent{ID: o.ID, At: o.At, Signal: int(o.Signal), Complete: complete}
 	if was := m.saved.StopIntent; was != nil && was.ID == i.ID && i.At.Sub(was.At) <= m.stopWindow() {
@@ -51,13 +51,13 @@ func (m *Machine) stopWhileRecreating(o Observation, complete bool) {
 	m.saved.StopIntent = &i
 }
 
-// Interrupted tells a worker that a transaction for it was found on the engine of which nothing is remembered: Stoker was killed
-// in the middle of it, and its journal is lost.
+// Interrupted reports that the engine has an unfinished transaction for the worker without a record: Stoker was killed during it,
+// and its journal was lost.
 type Interrupted struct{}
 
 func (Interrupted) input() {}
 
-// interrupted takes the transaction for the machine's own. A stop that was seen of the worker was then a part of it.
+// interrupted treats the transaction as the machine's own. A stop of the worker that was seen was then part of it.
 func (m *Machine) interrupted(now time.Time) {
 	if m.Recreating() || m.id.Unmanageable != HeldNot {
 		return
@@ -71,11 +71,11 @@ func (m *Machine) interrupted(now time.Time) {
 	m.enter(s)
 	m.saved.OwnStops = OwnStops{}
 	if !m.container.inspected {
-		m.saved.Incarnation.StartedAt = time.Time{} // known by an event at most, which is a little later
+		m.saved.Incarnation.StartedAt = time.Time{} // from an event at most, which is a little later
 	}
 }
 
-// StoppedWhileRecreating reports whether somebody has stopped the old container since the transaction was sent.
+// StoppedWhileRecreating reports whether another client stopped the old container since the transaction was sent.
 func (m *Machine) StoppedWhileRecreating() bool {
 	i := m.saved.StopIntent
 	return m.Recreating() && i != nil && i.ID == m.saved.Incarnation.ID
@@ -100,14 +100,14 @@ func (m *Machine) fillRecreate(now time.Time, a *Action) {
 	}
 	s.Phase = PhaseRecreating
 	m.enter(s)
-	if !m.resent { // else a stop that was seen meanwhile holds for the transaction that goes on
+	if !m.resent { // otherwise a stop seen meanwhile also applies to the resumed transaction
 		m.saved.StopIntent = nil
 	}
 	m.charge(now)
 	m.saved.Budget.RestartsInARow = 0
 	a.Verb, a.Reason, a.Attempt, a.Grace = Recreate, heal.Reason, heal.Attempt, m.requestGrace(s.Stop)
 	if s.Stop.Grace == 0 && !m.container.inspected {
-		a.Grace = -1 // the container's own, which is not known here
+		a.Grace = -1 // the container's own grace, unknown here
 	}
 	a.OnlyIfUnhealthy = heal.Fault == FaultUnhealthy && !heal.Missing && !m.resent && !m.failsOutside()
 	if r := m.evidenceRequest(); m.container.status == StatusRunning && (r.Keep || len(r.Command) > 0) {
@@ -126,9 +126,9 @@ func (m *Machine) finishRecreate(now time.Time, o Outcome) {
 		m.inspectRecreated(now)
 		return
 	}
-	m.networks.unseenStart = true // of the starts in the transaction some may have failed
+	m.networks.unseenStart = true // some starts in the transaction may have failed
 	if i := m.saved.StopIntent; i != nil && i.ID != m.saved.Incarnation.ID && !o.OperatorStopped && o.Result != Unknown {
-		m.saved.StopIntent = nil // the transaction's own, on its way back
+		m.saved.StopIntent = nil // the transaction's own, during its rollback
 	}
 	switch o.Result {
 	case Skipped:
@@ -147,7 +147,7 @@ func (m *Machine) finishRecreate(now time.Time, o Outcome) {
 	}
 }
 
-// recreateNotBegun: the first inspect found something else than was decided on.
+// recreateNotBegun: the first inspect differed from the decision.
 func (m *Machine) recreateNotBegun(now time.Time, o Outcome) {
 	switch {
 	case m.heal().Missing:
@@ -159,7 +159,7 @@ func (m *Machine) recreateNotBegun(now time.Time, o Outcome) {
 	}
 }
 
-// stillMissing: there is no container, unless somebody renamed it during the transaction, which then did not find it any more.
+// stillMissing: there is no container, unless another client renamed it during the transaction, which then no longer found it.
 func (m *Machine) stillMissing(now time.Time, o Outcome) {
 	if o.Snapshot == nil || o.Snapshot.ID != m.saved.Incarnation.ID {
 		m.delayRecreate(now)
@@ -170,7 +170,7 @@ func (m *Machine) stillMissing(now time.Time, o Outcome) {
 	m.backTo(now, prev, o)
 }
 
-// backTo goes on with the old container, as after a restart.
+// backTo continues with the old container, as after a restart.
 func (m *Machine) backTo(now time.Time, prev Heal, o Outcome) {
 	m.setContainer(*o.Snapshot)
 	m.applyInspect(now, *o.Snapshot)
@@ -216,7 +216,7 @@ func (m *Machine) delayRecreate(now time.Time) {
 	m.saved.State.Due = now.Add(m.inspectBackoff())
 }
 
-// inspectRecreated forgets what is known of the container: events of it were not followed.
+// inspectRecreated drops the container's state, because its events were not followed.
 func (m *Machine) inspectRecreated(now time.Time) {
 	m.container.inspected = false
 	m.requestInspect(now, ReasonUncertain)
@@ -230,7 +230,7 @@ func (m *Machine) applyRecreated(now time.Time, o Outcome) {
 	m.applyInspect(now, *o.Snapshot)
 }
 
-// recreated: the worker has a new container, which was seen to run.
+// recreated: the worker has a new container, which was seen running.
 func (m *Machine) recreated(now time.Time, o Outcome) {
 	if o.Snapshot == nil {
 		m.inspectRecreated(now)
@@ -243,11 +243,11 @@ func (m *Machine) recreated(now time.Time, o Outcome) {
 	m.saved.Dependents.NeedsNewParentID = false
 	m.noteEnded(o.EndedAt)
 	m.setContainer(*o.Snapshot)
-	m.life.startUnheard = true
+	m.life.startEventMissing = true
 	m.applyInspect(now, *o.Snapshot)
 }
 
-// setContainer begins with another container, or another incarnation, that no event has announced.
+// setContainer switches to another container or incarnation without an event for it.
 func (m *Machine) setContainer(s Snapshot) {
 	if id := m.saved.Incarnation.ID; s.ID != id {
 		m.saved.PreviousIDs = appendPreviousID(m.saved.PreviousIDs, id, s.ID)
@@ -265,17 +265,17 @@ func (m *Machine) setContainer(s Snapshot) {
 	m.container.status, m.checks.probe = StatusUnknown, Probe{}
 }
 
-// appendPreviousID adds an ID that a worker had, beside the one that it has.
+// appendPreviousID adds a previous ID of a worker, unless it is its present one.
 func appendPreviousID(ids []string, id, has string) []string {
 	ids = append(slices.Clone(ids), id)
 	ids = slices.DeleteFunc(ids, func(old string) bool { return old == has })
 	return ids[max(0, len(ids)-maxPreviousIDs):]
 }
 
-// operatorStopped: somebody stopped the worker meanwhile, and the transaction has left it so.
+// operatorStopped: an operator stopped the worker meanwhile, and the transaction left it stopped.
 func (m *Machine) operatorStopped(now time.Time, o Outcome) {
 	i := m.saved.StopIntent
-	if i == nil && o.Snapshot != nil { // it was the engine's own shutdown that stopped it (engineRestarted)
+	if i == nil && o.Snapshot != nil { // the engine's own shutdown stopped it (engineRestarted)
 		m.to(PhaseWatching)
 		m.setContainer(*o.Snapshot)
 		m.saved.Expected, m.life.stoppedByDaemon = true, true
@@ -291,17 +291,17 @@ func (m *Machine) operatorStopped(now time.Time, o Outcome) {
 		at = i.At
 	}
 	if o.Snapshot != nil {
-		at = latest(at, o.Snapshot.StartedAt) // a stop of the old container holds for the new one too
+		at = latest(at, o.Snapshot.StartedAt) // a stop of the old container also holds the new one
 		m.setContainer(*o.Snapshot)
 		m.noteNetworks(now, *o.Snapshot)
 		m.updateConfig(*o.Snapshot)
 		m.saved.Incarnation, m.container.status, m.container.inspected = o.Snapshot.Incarnation, o.Snapshot.Status, true
 	}
 	m.hold(now, HeldOperator, at)
-	m.saved.State.Hold.Confirmed = !o.Broken // then the engine has answered since, and it was not its own shutdown
+	m.saved.State.Hold.Confirmed = !o.Broken // then the engine has answered since, so it was not shutting down
 }
 
-// beingStopped: somebody's stop of the container that is the worker has begun, and it still runs. Its end is yet to come.
+// beingStopped: another client's stop of the worker's container has begun, and the container still runs. Its exit will follow.
 func (m *Machine) beingStopped(now time.Time, s Snapshot, i StopIntent) {
 	m.to(PhaseWatching)
 	m.setContainer(s)
@@ -310,14 +310,14 @@ func (m *Machine) beingStopped(now time.Time, s Snapshot, i StopIntent) {
 	m.foreign.window, m.foreign.until = now.Add(m.stopWindow()), now.Add(foreignStopMax)
 }
 
-// removedWhileRecreating: no container of the worker exists any more, and none is to be made.
+// removedWhileRecreating: the worker has no container any more, and none is to be created.
 func (m *Machine) removedWhileRecreating(now time.Time, o Outcome) {
 	m.container.removed, m.container.status = true, StatusGone
 	m.emit(Event{At: now, Kind: EventUnmanaged, HealDetails: HealDetails{HealID: m.heal().ID}, Reason: ReasonRemoved, Detail: o.Err})
 	m.to(PhaseWatching)
 }
 
-// lost: no container of the worker exists any more. What is remembered of it is enough to make it again.
+// lost: the worker has no container any more. The saved definition is enough to create it again.
 func (m *Machine) lost(now time.Time, o Outcome) {
 	if len(m.saved.Definition) == 0 {
 		m.removedWhileRecreating(now, o)
@@ -329,7 +329,7 @@ func (m *Machine) lost(now time.Time, o Outcome) {
 	m.openHeal(now, cause{fault: FaultMissing, intent: prev.Intent, reason: prev.Reason, action: HealRecreate, detail: o.Err})
 }
 
-// recreateRefused: the container cannot be recreated without losing something. It is restarted instead, at once.
+// recreateRefused: the container cannot be recreated without a loss. It is restarted at once instead.
 func (m *Machine) recreateRefused(now time.Time, o Outcome) {
 	m.emitRefusal(now, o)
 	m.clearRecreate(now)
@@ -339,7 +339,7 @@ func (m *Machine) recreateRefused(now time.Time, o Outcome) {
 		s.Phase, s.Heal.Action = PhaseStopDue, HealRestart
 	}
 	m.enter(s)
-	if m.container.status == StatusRunning && (m.saved.AutoRemove || m.saved.Dependents.NeedsNewParentID) { // its stop would be its removal, or it could not start again
+	if m.container.status == StatusRunning && (m.saved.AutoRemove || m.saved.Dependents.NeedsNewParentID) { // its stop would remove it, or it could not start again
 		m.to(PhaseWatching)
 		m.leaveUnhealthy(now, HeldNeedsRecreate)
 	}
@@ -356,7 +356,7 @@ func (m *Machine) emitRefusal(now time.Time, o Outcome) {
 	m.emit(n)
 }
 
-// undone: the transaction failed and the old container has been put back. Where it runs again it is as after a restart.
+// undone: the transaction failed and the old container was restored. If it runs again, it is as after a restart.
 func (m *Machine) undone(now time.Time, o Outcome) {
 	prev := m.heal()
 	if o.Snapshot == nil {
@@ -372,7 +372,7 @@ func (m *Machine) undone(now time.Time, o Outcome) {
 	if same && m.container.status.Down() && m.heal().Open() {
 		m.stopOfSameLife(stop)
 	}
-	if same && prev.Fault == FaultOrphaned && m.container.status == StatusRunning { // it never stopped, and is as alone as it was
+	if same && prev.Fault == FaultOrphaned && m.container.status == StatusRunning { // it never stopped, so it is still orphaned
 		m.saved.Dependents.RestartPending = true
 	}
 }

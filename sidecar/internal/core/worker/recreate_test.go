@@ -19,7 +19,7 @@ func TestRecreate(t *testing.T) {
 			answer made running starting
 			= phase verifying
 			healthy
-			= told healed
+			= event healed
 			= free`},
 		{"rule 7: what happens to the old one while it is replaced is the transaction's", `
 			given health on-unhealthy=recreate grace=10s
@@ -34,13 +34,13 @@ func TestRecreate(t *testing.T) {
 			list down 137
 			answer made running healthy
 			= free`},
-		{"rule 5: someone stops it while it is replaced", `
+		{"rule 5: an operator stops it while it is replaced", `
 			given health on-unhealthy=recreate grace=10s
 			up
 			unhealthy
 			> recreate 1
 			kill TERM
-			= untold held
+			= no-event held
 			kill TERM
 			die 143
 			stop
@@ -49,20 +49,20 @@ func TestRecreate(t *testing.T) {
 			= held stopped-by-operator
 			+1h
 			> nothing`},
-		{"rule 17: it cannot be recreated faithfully", `
+		{"rule 17: it cannot be recreated unchanged", `
 			given health on-unhealthy=recreate
 			up
 			unhealthy
 			> recreate 1
 			answer unfit HostConfig.Isolation
-			= told refused
+			= event refused
 			> stop 1
 			kill TERM
 			die 143
 			stop
 			answer down 143
 			> start 1`},
-		{"rule 17: down, and cannot be recreated faithfully", `
+		{"rule 17: down, and cannot be recreated unchanged", `
 			given recreate-after=1
 			up
 			die 1
@@ -74,14 +74,14 @@ func TestRecreate(t *testing.T) {
 			> recreate 2
 			answer unfit image gone
 			> start 2
-			= told refused`},
+			= event refused`},
 		{"the transaction failed, and the old one runs again", `
 			given health on-unhealthy=recreate
 			up
 			unhealthy
 			> recreate 1
 			answer undone running starting
-			= told heal-failed
+			= event heal-failed
 			= attempts 1
 			unhealthy
 			= due 0s..1s
@@ -100,7 +100,7 @@ func TestRecreate(t *testing.T) {
 			answer undone down 1
 			+2s
 			> start 3`},
-		{"rule 14: nobody knows what became of it", `
+		{"rule 14: its result is unknown", `
 			given health on-unhealthy=recreate
 			up
 			unhealthy
@@ -119,14 +119,14 @@ func TestRecreate(t *testing.T) {
 			up
 			unhealthy
 			> recreate 1
-			reborn
+			stoker-killed
 			old kill TERM
 			old die 143
 			old stop
 			up down 143
 			> recreate 1
 			answer made running healthy
-			= told healed`},
+			= event healed`},
 		{"the engine could not be asked", `
 			given health on-unhealthy=recreate
 			up
@@ -136,7 +136,7 @@ func TestRecreate(t *testing.T) {
 			= attempts 0
 			+1s
 			> recreate 1`},
-		{"rule 5: someone stops it before the engine could be asked", `
+		{"rule 5: an operator stops it before the engine could be asked", `
 			given health on-unhealthy=recreate grace=10s
 			up
 			unhealthy
@@ -148,7 +148,7 @@ func TestRecreate(t *testing.T) {
 			= held stopped-by-operator
 			+1h
 			> nothing`},
-		{"rule 5: someone kills it before the engine could be asked", `
+		{"rule 5: an operator kills it before the engine could be asked", `
 			given health on-unhealthy=recreate grace=10s
 			up
 			unhealthy
@@ -159,7 +159,7 @@ func TestRecreate(t *testing.T) {
 			= held stopped-by-operator
 			+1h
 			> nothing`},
-		{"rule 5: someone begins to stop it, and it still runs when the transaction has ended", `
+		{"rule 5: an operator begins to stop it, and it still runs when the transaction has ended", `
 			given health on-unhealthy=recreate grace=10s
 			up
 			unhealthy
@@ -171,7 +171,7 @@ func TestRecreate(t *testing.T) {
 			= held stopped-by-operator
 			+1h
 			> nothing`},
-		{"rule 5: someone stops it before the first inspect of the transaction", `
+		{"rule 5: an operator stops it before the first inspect of the transaction", `
 			given health on-unhealthy=recreate grace=10s
 			up
 			unhealthy
@@ -230,7 +230,7 @@ func TestRecreate(t *testing.T) {
 			> recreate 2
 			answer made down 1
 			+2s
-			= told heal-failed
+			= event heal-failed
 			+2s
 			> start 3`},
 	})
@@ -246,12 +246,12 @@ func TestMissing(t *testing.T) {
 			= held stopped-by-operator
 			destroy
 			= fault missing
-			= told fault
+			= event fault
 			> recreate 1
 			answer made running
-			= told healed
+			= event healed
 			= free`},
-		{"docker rm -f, and an answer is behind its events", `
+		{"docker rm -f, and an answer comes after its events", `
 			given on-missing=recreate
 			up
 			mute update
@@ -272,7 +272,7 @@ func TestMissing(t *testing.T) {
 			late die 137
 			late destroy
 			> recreate 1`},
-		{"docker rm -f, and someone else stops it meanwhile", `
+		{"docker rm -f, and another client stops it meanwhile", `
 			given on-missing=recreate
 			up
 			kill KILL
@@ -280,7 +280,7 @@ func TestMissing(t *testing.T) {
 			die 137
 			destroy
 			= over`},
-		{"docker rm -f, and nobody asked for it back", `
+		{"docker rm -f, and no label asks for a recreate", `
 			up
 			kill KILL
 			die 137
@@ -316,7 +316,7 @@ func TestMissing(t *testing.T) {
 			destroy
 			= over
 			> nothing`},
-		{"stop signal KILL: the stop event tells", `
+		{"stop signal KILL: the stop event decides", `
 			given on-missing=recreate stop-signal=KILL
 			up
 			kill KILL
@@ -337,7 +337,7 @@ func TestMissing(t *testing.T) {
 			= over
 			+1h
 			> nothing`},
-		{"its network is gone too: refused, said once, tried again", `
+		{"its network is gone too: refused, reported once, retried", `
 			given on-missing=recreate
 			up
 			kill KILL
@@ -345,12 +345,12 @@ func TestMissing(t *testing.T) {
 			destroy
 			> recreate 1
 			answer unfit network gone
-			= told refused
+			= event refused
 			= attempts 0
 			+1s
 			> recreate 1
 			answer unfit network gone
-			= untold refused
+			= no-event refused
 			+30s
 			> recreate 1
 			answer made running
@@ -362,7 +362,7 @@ func TestMissing(t *testing.T) {
 			die 137
 			destroy
 			> recreate 1
-			reborn
+			stoker-killed
 			destroy
 			= missing
 			list down 137
@@ -375,14 +375,14 @@ func TestMissing(t *testing.T) {
 			destroy
 			> recreate 1
 			answer missing
-			= told exhausted
+			= event exhausted
 			= held exhausted
 			+1h
 			> nothing`},
 	})
 }
 
-func TestLeads(t *testing.T) {
+func TestDependentsDue(t *testing.T) {
 	run(t, []scenario{
 		{"rule 18: after Stoker's own start at once", `
 			up
@@ -391,7 +391,7 @@ func TestLeads(t *testing.T) {
 			start
 			answer running
 			= leads 0s`},
-		{"rule 18: after somebody else's restart a little later", `
+		{"rule 18: after another client's restart a little later", `
 			up
 			kill TERM
 			die 143

@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// stopsSent is how often the transaction has sent a stop to the old container. One that is remembered was sent by the Stoker
-// before this one.
+// stopsSent is how often the transaction sent a stop to the old container. A restored one was sent by the previous Stoker.
 func (m *Machine) stopsSent() int {
 	if m.saved.OwnStops.Sent == 0 && m.stopSent() {
 		return 1
@@ -14,8 +13,7 @@ func (m *Machine) stopsSent() int {
 	return m.saved.OwnStops.Sent
 }
 
-// RecreateStop tells a worker that the transaction is about to stop the old container. Stop signals until then were somebody
-// else's.
+// RecreateStop reports that the transaction is about to stop the old container. Earlier stop signals were another client's.
 type RecreateStop struct{}
 
 func (RecreateStop) input() {}
@@ -27,7 +25,7 @@ func (m *Machine) recreateStop(now time.Time) {
 	}
 }
 
-// RecreateUndone tells a worker that the transaction is about to stop the new container of that ID, on its way back.
+// RecreateUndone reports that the transaction is about to stop the new container with that ID, during its rollback.
 type RecreateUndone struct{ ID string }
 
 func (RecreateUndone) input() {}
@@ -38,7 +36,7 @@ func (m *Machine) recreateUndone(in RecreateUndone) {
 	}
 }
 
-// RecreateStopFailed tells a worker that the engine has refused that stop: no signal of it is to come.
+// RecreateStopFailed reports that the engine refused that stop: none of its signals will come.
 type RecreateStopFailed struct{}
 
 func (RecreateStopFailed) input() {}
@@ -53,7 +51,7 @@ func (m *Machine) recreateStopFailed() {
 	}
 }
 
-// ownRecreateSignal tells the signals of the transaction's own stops from an operator's, as ownSignal does for a restart.
+// ownRecreateSignal separates the signals of the transaction's own stops from an operator's, as ownSignal does for a restart.
 func (m *Machine) ownRecreateSignal(now time.Time, o Observation) bool {
 	switch s := &m.saved.OwnStops; {
 	case m.firstSignal(o.Signal) && s.Terms < m.stopsSent():
@@ -66,7 +64,7 @@ func (m *Machine) ownRecreateSignal(now time.Time, o Observation) bool {
 	return false
 }
 
-// ownStopsOver: a life has begun. A stop whose first signal has come by before was for the life before, and so its SIGKILL.
+// ownStopsOver: a new incarnation began. A stop whose first signal came earlier was for the previous one, and so is its SIGKILL.
 func (m *Machine) ownStopsOver() {
 	if s := &m.saved.OwnStops; s.Terms >= m.stopsSent() {
 		s.Kills = max(s.Kills, m.stopsSent())
@@ -81,8 +79,8 @@ func (m *Machine) recreateGraceOver(now time.Time, o Observation) bool {
 	return m.graceSince(now, o, s.TermAt, s.TermSeen)
 }
 
-// stopOfSameLife: the life that Stoker's own stop ended is still the last one, before a recreate that was undone and after it. What that stop
-// has not caused yet is behind in the stream.
+// stopOfSameLife: the incarnation that Stoker's own stop ended is still the last one, before and after a recreate that was rolled
+// back. The remaining events of that stop are still to come.
 func (m *Machine) stopOfSameLife(stop SentStop) {
 	if !stop.Sent() {
 		return

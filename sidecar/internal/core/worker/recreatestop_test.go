@@ -16,7 +16,8 @@ const recreating = `
 	> recreate 1
 `
 
-// The transaction sends one stop: its first signal, SIGKILL when the grace is over, and the stop event. All else is somebody's.
+// The transaction sends one stop: its first signal, SIGKILL after the grace, and the stop event. Every other signal is another
+// client's.
 func TestWhoseStopWhileRecreating(t *testing.T) {
 	for name, c := range map[string]struct {
 		events string
@@ -31,20 +32,20 @@ func TestWhoseStopWhileRecreating(t *testing.T) {
 		"the engine has refused its stop":                           {"transaction refused\nkill TERM", true},
 		"refused, and sent again":                                   {"transaction refused\ntransaction stops\nkill TERM\nstop", false},
 		"a second SIGKILL":                                          {"kill TERM\n+10s\nkill KILL\nkill KILL", true},
-		"SIGKILL in a life that began after its stop":               {"kill TERM\ndie 143\nstop\nstart\n+20s\nkill KILL", true},
-		"its stop comes in a life that has just begun":              {"die 1\nstart\nkill TERM\n+10s\nkill KILL", false},
+		"SIGKILL in an incarnation that began after its stop":       {"kill TERM\ndie 143\nstop\nstart\n+20s\nkill KILL", true},
+		"its stop comes in an incarnation that has just begun":      {"die 1\nstart\nkill TERM\n+10s\nkill KILL", false},
 		"a second stop event":                                       {"kill TERM\ndie 143\nstop\nstop", true},
 		"SIGKILL alone":                                             {"kill KILL", true},
 		"SIGKILL alone, in time":                                    {"+10s\nkill KILL", true},
 		"a signal that is no stop":                                  {"kill HUP", false},
-		"somebody starts it again":                                  {"kill TERM\nkill TERM\nstart", false},
-		"Stoker died, and its SIGKILL is replayed":                  {"reborn\n+8s\nold:0s kill KILL", false},
-		"Stoker died, and a SIGKILL is replayed that is too soon":   {"reborn\n+7s\nold:0s kill KILL", true},
-		"Stoker died, and a SIGKILL is replayed that came too soon": {"kill TERM\nreborn\n+20s\nold:11s kill KILL", true},
-		"Stoker died, and a SIGKILL is replayed that came in time":  {"kill TERM\nreborn\n+20s\nold:10s kill KILL", false},
+		"another client starts it again":                            {"kill TERM\nkill TERM\nstart", false},
+		"Stoker died, and its SIGKILL is replayed":                  {"stoker-killed\n+8s\nold:0s kill KILL", false},
+		"Stoker died, and a SIGKILL is replayed that is too soon":   {"stoker-killed\n+7s\nold:0s kill KILL", true},
+		"Stoker died, and a SIGKILL is replayed that came too soon": {"kill TERM\nstoker-killed\n+20s\nold:11s kill KILL", true},
+		"Stoker died, and a SIGKILL is replayed that came in time":  {"kill TERM\nstoker-killed\n+20s\nold:10s kill KILL", false},
 		"Stoker died, and sent the stop again": {`
 			kill TERM
-			reborn
+			stoker-killed
 			up
 			> recreate 1
 			transaction stops
@@ -52,7 +53,7 @@ func TestWhoseStopWhileRecreating(t *testing.T) {
 			stop
 			stop`, false},
 		"Stoker died, and a third stop came": {`
-			reborn
+			stoker-killed
 			up
 			> recreate 1
 			transaction stops
@@ -68,13 +69,13 @@ func TestWhoseStopWhileRecreating(t *testing.T) {
 	}
 }
 
-// A stop signal before the transaction's own stop is somebody's.
+// A stop signal before the transaction's own stop is another client's.
 func TestStopBeforeTheTransactionsOwn(t *testing.T) {
 	s := play(t, recreating+"kill TERM")
 	require.True(t, s.m.StoppedWhileRecreating())
 }
 
-// A stop of the new container is not one of the worker's own, and is forgotten when the transaction did not mind it.
+// A stop of the new container is not one of the worker, and is dropped if the transaction ignored it.
 func TestStopOfTheNewOneWhileRecreating(t *testing.T) {
 	s := play(t, recreating)
 	s.step(worker.Observation{Kind: worker.Signalled, At: s.now, ID: "fedcba9876543210", Signal: signal("TERM")})
@@ -103,7 +104,7 @@ func TestRecreateAction(t *testing.T) {
 	require.True(t, a.OnlyIfUnhealthy)
 	require.Equal(t, containerID, a.Incarnation.ID)
 	s.goOn(`
-		reborn
+		stoker-killed
 		up
 		> recreate 1`)
 	require.False(t, s.flight.OnlyIfUnhealthy, "it may be in the middle of it")
@@ -128,7 +129,7 @@ const missing = `
 	> recreate 1
 `
 
-// A worker without a container: what the answers of its recreate mean.
+// A worker without a container: the effects of the answers to its recreate.
 func TestRecreateOfAMissingOne(t *testing.T) {
 	s := play(t, missing)
 	require.False(t, s.flight.OnlyIfUnhealthy)
@@ -148,22 +149,22 @@ func TestRecreateOfAMissingOne(t *testing.T) {
 	s.goOn("= missing\n+2s\n> recreate 1")
 
 	s.describe([]string{"running", "new"})
-	s.finish(worker.Outcome{Result: worker.Refused, Answer: worker.Answer{Snapshot: s.snapshot()}}) // somebody had renamed it
+	s.finish(worker.Outcome{Result: worker.Refused, Answer: worker.Answer{Snapshot: s.snapshot()}}) // another client had renamed it
 	s.goOn("= free")
 
 	s = play(t, missing)
 	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{CannotRecreate: true, Err: "no such image"}})
-	s.goOn("= told refused\n= missing\n= attempts 0\n+1s\n> recreate 1")
-	s.told = nil
+	s.goOn("= event refused\n= missing\n= attempts 0\n+1s\n> recreate 1")
+	s.events = nil
 	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{CannotRecreate: true, Err: "no such image"}})
-	s.goOn("= untold refused")
+	s.goOn("= no-event refused")
 }
 
-// Somebody stops or removes the worker while it is recreated.
-func TestStoodDown(t *testing.T) {
+// An operator stops or removes the worker while it is recreated.
+func TestOperatorStopsARecreate(t *testing.T) {
 	s := play(t, recreating)
 	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{OperatorStopped: true, Missing: true, Err: "removed"}})
-	s.goOn("= over\n= told unmanaged")
+	s.goOn("= over\n= event unmanaged")
 
 	s = play(t, missing)
 	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{OperatorStopped: true}})
@@ -183,7 +184,7 @@ func TestStoodDown(t *testing.T) {
 	require.True(t, unsure, "it may have been the daemon's shutdown")
 
 	s = play(t, recreating+`
-		answer stood-down down 143     # nobody's stop was seen: the daemon's shutdown
+		answer stood-down down 143     # no stop was seen: the daemon's shutdown
 		+2s
 		= intent engine
 		+1s
@@ -200,7 +201,7 @@ func TestStoodDown(t *testing.T) {
 	require.Equal(t, []string{containerID}, s.m.Saved().PreviousIDs)
 }
 
-// No container is left of the worker.
+// The worker has no container left.
 func TestLostWhileRecreating(t *testing.T) {
 	play(t, recreating+`
 		answer missing
@@ -213,7 +214,7 @@ func TestLostWhileRecreating(t *testing.T) {
 	s.goOn("up\nunhealthy\n> recreate 1\nanswer missing\n= over")
 }
 
-// A transaction whose end is not known is begun again.
+// A transaction whose result is unknown is begun again.
 func TestRecreateWithoutAnAnswer(t *testing.T) {
 	play(t, recreating+"answer unknown\n= phase recreating\n+999ms\n> nothing\n+1ms\n> recreate 1\nanswer made running healthy\n= free")
 	s := play(t, recreating)
@@ -221,10 +222,10 @@ func TestRecreateWithoutAnAnswer(t *testing.T) {
 	require.False(t, s.m.View().Inspected, "the new container has to be looked at")
 	s = play(t, recreating)
 	s.finish(worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}})
-	s.goOn("= told heal-failed\n= phase recreate-due\n= attempts 1\n+1s\n> recreate 2")
+	s.goOn("= event heal-failed\n= phase recreate-due\n= attempts 1\n+1s\n> recreate 2")
 }
 
-// Rule 17 for workers that a stop would remove, or that could not start again: they are left as they are.
+// Rule 17 for workers that a stop would remove, or that could not start again: they are left unchanged.
 func TestNeedsRecreate(t *testing.T) {
 	play(t, `
 		given rm health on-unhealthy=recreate
@@ -240,23 +241,23 @@ func TestNeedsRecreate(t *testing.T) {
 	s.goOn(`
 		> recreate 1
 		answer unfit no
-		= told refused
+		= event refused
 		+1h
 		> nothing`)
 }
 
-// A transaction that is found on the engine, with nothing remembered of it.
+// The engine has a transaction without a record.
 func TestInterrupted(t *testing.T) {
 	s := play(t, "given grace=10s\nup")
 	s.step(worker.Interrupted{})
 	require.True(t, s.m.Recreating())
 	s.goOn("= reason heal-interrupted\n= intent self\n> recreate 1")
 	s.step(worker.Interrupted{}) // once is enough
-	s.goOn("answer made running\n= free\n= told healed")
+	s.goOn("answer made running\n= free\n= event healed")
 
 	s = play(t, "given grace=10s\nup\nkill TERM\ndie 143\nstop\n= held stopped-by-operator")
 	s.step(worker.Interrupted{})
-	s.goOn("> recreate 1") // the stop was a part of it
+	s.goOn("> recreate 1") // the stop was part of it
 	require.Nil(t, s.m.Saved().StopIntent)
 
 	s = play(t, "given barred=bad-labels\nup")

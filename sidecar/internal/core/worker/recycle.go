@@ -9,25 +9,25 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// Recycle is the restart of a worker with which nothing is wrong, as long as it waits, and the time after it until the worker is stable. It
-// belongs to PhaseWatching: the worker is watched as any other one, and whatever else happens to it ends the wait.
+// Recycle is the restart of a worker without a fault: the wait before it, and the time after it until the worker is stable. It
+// belongs to PhaseWatching: the worker is watched as usual, and any other change ends the wait.
 type Recycle struct {
 	Stage RecycleStage `json:"stage,omitempty"`
 	Fault Fault        `json:"fault,omitempty"`
-	Due   time.Time    `json:"due,omitzero"`   // when it became due, or is due again after a stop that failed
+	Due   time.Time    `json:"due,omitzero"`   // when it became due, or is due again after a failed stop
 	Since time.Time    `json:"since,omitzero"` // of Stage
-	Of    time.Time    `json:"of,omitzero"`    // when the life that is to end began, the engine's clock
+	Of    time.Time    `json:"of,omitzero"`    // start of the incarnation that is to end, the engine's clock
 }
 
-// RecycleStage is how far a recycle is.
+// RecycleStage is the stage of a recycle.
 type RecycleStage string
 
-// The stages of a recycle. Between waiting for idle and settling it is a heal like any other.
+// The stages of a recycle. Between RecycleWaitsForIdle and RecycleSettling it is a normal heal.
 const (
 	RecycleNone RecycleStage = ""
-	// RecycleWaitsForGroup: another worker of the group has its turn, or is not well.
+	// RecycleWaitsForGroup: another worker of the group is being recycled, or is not healthy.
 	RecycleWaitsForGroup RecycleStage = "waits-for-group"
-	// RecycleWaitsForIdle: it has its turn, and works on something.
+	// RecycleWaitsForIdle: its turn has come, and it is busy.
 	RecycleWaitsForIdle RecycleStage = "waits-for-idle"
 	// RecycleSettling: it was restarted, and is not stable yet.
 	RecycleSettling RecycleStage = "settling"
@@ -36,49 +36,50 @@ const (
 // Pending reports whether the restart is still to come.
 func (s RecycleStage) Pending() bool { return s == RecycleWaitsForGroup || s == RecycleWaitsForIdle }
 
-// RecycleTurn tells a worker that waits for its group that its turn has come.
+// RecycleTurn gives the turn to a worker that waits for its group.
 type RecycleTurn struct{}
 
-// RecycleNow tells a worker that has its turn to begin with the restart. Busy: it has waited for as long as it may.
+// RecycleNow begins the restart of a worker whose turn has come. Busy: it has waited for the maximum time.
 type RecycleNow struct{ Busy bool }
 
 func (RecycleTurn) input() {}
 func (RecycleNow) input()  {}
 
-// recycleUse is what is known about a worker's next recycle. All of it is found again after Stoker's death.
+// recycleUse is the state of a worker's next recycle. After a crash of Stoker all of it is determined again.
 type recycleUse struct {
 	next      time.Time // of restart-at
-	soonest   time.Time // when one becomes due by the time alone; zero for never
-	begunAt   time.Time // the last one that was begun; Stoker's clock
+	soonest   time.Time // when the time alone makes one due; zero for never
+	begunAt   time.Time // when the last one was begun; Stoker's clock
 	memory    Stats     // the last reading
 	memoryOf  Incarnation
-	overSince time.Time // the memory was above the bound in all readings since; the engine's clock
-	idle      bool      // between the last two readings since its turn has come
+	overSince time.Time // all readings since were above the bound; the engine's clock
+	idle      bool      // between the last two readings since its turn came
 }
 
-// Recycles reports whether the fault is one of a worker with which nothing is wrong. Its heal counts as no attempt.
+// Recycles reports whether the fault only stands for a recycle. Its heal counts as no attempt.
 func (f Fault) Recycles() bool { return f == FaultOld || f == FaultScheduled || f == FaultMemory }
 
-// missedFor is how late a restart at a fixed time may begin at least: that long may Stoker, the engine or the worker be down at the time
-// itself.
+// missedFor is the minimum delay with which a restart at a fixed time may still begin, because Stoker, the engine or the worker
+// may be down at that time.
 const missedFor = time.Minute
 
-// recycling is what stands about the worker's recycle.
+// recycling is the state of the worker's recycle.
 func (m *Machine) recycling() Recycle { return m.saved.State.Recycle }
 
-// Recyclable reports whether a recycle may begin: the worker runs, is healthy if it has a health check, and nothing is being done about it.
+// Recyclable reports whether a recycle may begin: the worker runs, is healthy if it has a health check, and no action on it is
+// under way.
 func (m *Machine) Recyclable() bool {
 	return m.container.inspected && m.container.status == StatusRunning && !m.checks.healthySince.IsZero() && !m.recycleBarred()
 }
 
-// recycleBarred reports whether something speaks against a recycle now. What is not known does not.
+// recycleBarred reports whether a recycle is blocked now. Unknown facts do not block it.
 func (m *Machine) recycleBarred() bool {
 	known, running := m.container.status != StatusUnknown, m.container.status == StatusRunning
 	return !m.idle() || m.id.Tentative || known && !running || m.saved.StopIntent != nil || m.saved.Dependents.RestartPending ||
 		m.checks.leftReason != HeldNot || m.health() == HealthUnhealthy
 }
 
-// recycleDue keeps the recycle of the worker up to date: it notes what has become due, and drops what is not asked for any more.
+// recycleDue updates the worker's recycle: it records what has become due, and drops what the labels no longer ask for.
 func (m *Machine) recycleDue(now time.Time) {
 	r := m.recycling()
 	switch {
@@ -99,7 +100,7 @@ func (m *Machine) recycleDue(now time.Time) {
 	}
 }
 
-// recycleSettles ends the time in which the next one of the group waits for this one.
+// recycleSettles ends the time in which the next worker of the group waits for this one.
 func (m *Machine) recycleSettles(now time.Time) {
 	stable := m.checks.healthySince.Add(m.id.Policy.StableAfter)
 	if !m.checks.healthySince.IsZero() && !stable.After(now) {
@@ -107,7 +108,7 @@ func (m *Machine) recycleSettles(now time.Time) {
 	}
 }
 
-// keepRecycle: a wait ends with the life that was to end. What disturbs the worker meanwhile gives its turn to the next one.
+// keepRecycle ends a wait with the incarnation that was to end. Any other change of the worker passes its turn to the next one.
 func (m *Machine) keepRecycle(now time.Time) {
 	r := &m.saved.State.Recycle
 	if r.Since.After(now) { // the clock stepped back
@@ -122,7 +123,7 @@ func (m *Machine) keepRecycle(now time.Time) {
 	}
 }
 
-// asksFor reports whether the labels name what the fault is about.
+// asksFor reports whether the labels configure the fault.
 func (m *Machine) asksFor(f Fault) bool {
 	p := m.id.Policy.Recycle
 	switch f { //nolint:exhaustive // the faults of a recycle
@@ -136,7 +137,7 @@ func (m *Machine) asksFor(f Fault) bool {
 	return false
 }
 
-// recycleFault is what has become due, the most urgent first.
+// recycleFault is the most urgent fault that is due.
 func (m *Machine) recycleFault(now time.Time) Fault {
 	p := m.id.Policy.Recycle
 	old, scheduled := m.recycleTimes(now)
@@ -151,8 +152,8 @@ func (m *Machine) recycleFault(now time.Time) Fault {
 	return FaultNone
 }
 
-// recycleTimes is when the worker is too old, and when the next restart at a fixed time is; zero for never. The engine's clock may differ
-// from Stoker's, so both count from the last restart for such a reason, too.
+// recycleTimes returns when the worker is too old, and when the next restart at a fixed time is; zero for never. The engine's
+// clock may differ from Stoker's, so both also count from the last restart for such a reason.
 func (m *Machine) recycleTimes(now time.Time) (old, scheduled time.Time) {
 	p, began := m.id.Policy.Recycle, latest(m.saved.Incarnation.StartedAt, m.recycledAt(now))
 	if p.MaxAge > 0 {
@@ -161,14 +162,15 @@ func (m *Machine) recycleTimes(now time.Time) (old, scheduled time.Time) {
 	if !p.RestartAt.Set() {
 		return old, time.Time{}
 	}
-	if next := m.recycle.next; !next.After(now) || next.Before(began) { // else it is known
+	if next := m.recycle.next; !next.After(now) || next.Before(began) { // otherwise it is known
 		late := max(p.Wait, missedFor)
 		m.recycle.next = p.RestartAt.After(latest(began, now.Add(-late)), m.id.Zone)
 	}
 	return old, m.recycle.next
 }
 
-// recycledAt is when the last recycle was begun or has worked; not in the future, from before a step of the clock.
+// recycledAt is when the last recycle was begun or succeeded. It is never in the future, as a time from before a step of the
+// clock would be.
 func (m *Machine) recycledAt(now time.Time) time.Time {
 	at := latest(m.saved.RecycledAt, m.recycle.begunAt)
 	if at.After(now) {
@@ -177,12 +179,12 @@ func (m *Machine) recycledAt(now time.Time) time.Time {
 	return at
 }
 
-// ageSeed differs from worker to worker, and from life to life.
+// ageSeed differs between workers, and between incarnations.
 func (m *Machine) ageSeed() uint64 {
 	return policy.Seed(string(m.saved.Key), int(m.saved.Incarnation.StartedAt.UnixNano()))
 }
 
-// recycleWake is when something about the recycle changes by the time alone; zero for never.
+// recycleWake is when the time alone changes the recycle; zero for never.
 func (m *Machine) recycleWake(now time.Time) time.Time {
 	r := m.recycling()
 	switch {
@@ -205,11 +207,11 @@ func earliestOf(a, b time.Time) time.Time {
 func (m *Machine) recycleTurn(now time.Time) {
 	if r := &m.saved.State.Recycle; r.Stage == RecycleWaitsForGroup && m.Recyclable() {
 		r.Stage, r.Since = RecycleWaitsForIdle, now
-		m.cpu.lastStats = Stats{} // what it did before its turn does not count
+		m.cpu.lastStats = Stats{} // use before its turn does not count
 	}
 }
 
-// recycleNow begins the restart. From here on it is a heal like any other, except that it counts as no attempt.
+// recycleNow begins the restart. From now on it is a normal heal that counts as no attempt.
 func (m *Machine) recycleNow(now time.Time, in RecycleNow) {
 	r := m.recycling()
 	if r.Stage != RecycleWaitsForIdle || !m.Recyclable() {
@@ -224,7 +226,7 @@ func (m *Machine) recycleNow(now time.Time, in RecycleNow) {
 	m.begin(now, cause{fault: r.Fault, intent: IntentSelf, reason: reason, action: HealRestart, detail: detail}, now)
 }
 
-// recycleDetail says in words what the fault is.
+// recycleDetail describes the fault.
 func (m *Machine) recycleDetail(now time.Time, f Fault) string {
 	p := m.id.Policy.Recycle
 	switch f { //nolint:exhaustive // the faults of a recycle
@@ -236,13 +238,13 @@ func (m *Machine) recycleDetail(now time.Time, f Fault) string {
 	return fmt.Sprintf("it uses %s, and may use %s", units.BytesSize(float64(m.recycle.memory.Memory)), units.BytesSize(float64(m.memoryBound())))
 }
 
-// recycled: the restart has worked.
+// recycled: the restart succeeded.
 func (m *Machine) recycled(now time.Time) {
 	m.saved.RecycledAt = now
 	m.saved.State.Recycle = Recycle{Stage: RecycleSettling, Fault: FaultNone, Since: now}
 }
 
-// recycleFailed: the engine did not stop the worker, which runs as before. That is tried again after some time.
+// recycleFailed: the engine did not stop the worker, which still runs. The stop is retried later.
 func (m *Machine) recycleFailed(now time.Time, why string) {
 	m.emit(m.healEvent(now, EventHealFailed, why))
 	m.postponeRecycle(now, m.id.Policy.RetryEvery)
@@ -255,10 +257,10 @@ func (m *Machine) postponeRecycle(now time.Time, by time.Duration) {
 	m.saved.State.Recycle = r
 }
 
-// dryRunRepeats is how often a dry run tells of the same recycle.
+// dryRunRepeats is the interval at which a dry run reports the same recycle.
 const dryRunRepeats = time.Hour
 
-// skipRecycle: a dry run tells what it would do, and changes nothing.
+// skipRecycle: a dry run reports what it would do, and changes nothing.
 func (m *Machine) skipRecycle(now time.Time) {
 	e := m.healEvent(now, EventHeld, "")
 	e.Reason = HeldDryRun
@@ -266,20 +268,21 @@ func (m *Machine) skipRecycle(now time.Time) {
 	m.postponeRecycle(now, dryRunRepeats)
 }
 
-// RecycleState is what others have to know about a worker's recycle.
+// RecycleState is the part of a worker's recycle that its group needs.
 type RecycleState struct {
 	Recycle
-	Idle bool // it was idle between the last two readings since its turn has come
-	// Occupies: the others of its group wait for it. Its turn has come, it is being restarted for whatever reason, or it is not stable.
+	Idle bool // idle between the last two readings since its turn came
+	// Occupies: the others of its group wait for it. Its turn has come, it is being restarted for any reason, or it is not
+	// stable.
 	Occupies bool
 }
 
-// RecycleState is the present one.
+// RecycleState returns the present state.
 func (m *Machine) RecycleState() RecycleState {
 	r := m.recycling()
 	out := m.leftAlone() != HeldNot && m.phase() != PhaseDocker || !m.Manageable() || m.container.removed || m.checks.leftReason != HeldNot
-	down := m.container.status.Down() || !m.container.inspected // or it may be
-	dead := m.saved.Expected && down && !m.heal().Open()        // and what that means is not known yet
+	down := m.container.status.Down() || !m.container.inspected // possibly
+	dead := m.saved.Expected && down && !m.heal().Open()        // its meaning is still unknown
 	unstable := m.heal().Open() && !m.heal().byDemand() || m.saved.Budget.Attempts > 0 || m.phase() == PhaseDocker || dead
 	return RecycleState{
 		Recycle: r, Idle: m.recycle.idle,
@@ -287,17 +290,17 @@ func (m *Machine) RecycleState() RecycleState {
 	}
 }
 
-// BeingRecycled reports whether the worker was stopped to be recycled, or is about to be, and is not well again.
+// BeingRecycled reports whether the worker was stopped for a recycle, or is about to be, and is not healthy again.
 func (m *Machine) BeingRecycled() bool {
 	return m.heal().Fault.Recycles() || m.recycling().Stage == RecycleSettling
 }
 
-// RecycleView is what people are shown of a worker's recycle.
+// RecycleView is the view of a worker's recycle.
 type RecycleView struct {
-	Fault  Fault        // of the restart that waits; empty when none does
-	Stage  RecycleStage // what it waits for; RecycleSettling once it is over
+	Fault  Fault        // of the waiting restart; empty without one
+	Stage  RecycleStage // what it waits for; RecycleSettling afterwards
 	Since  time.Time    // of Stage
-	NextAt time.Time    // when one becomes due by the time alone; zero when that is not known or never
+	NextAt time.Time    // when the time alone makes one due; zero if unknown or never
 }
 
 func (m *Machine) recycleView() RecycleView {

@@ -10,7 +10,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// old is a worker that has become too old, half an hour after it was seen first.
+// old is a worker that became too old half an hour after it was first observed.
 const old = `
 	given max-age=100m recycle-wait=10m
 	up
@@ -20,7 +20,7 @@ const old = `
 	= due-for old
 `
 
-// recycled is one that was restarted for it.
+// recycled is old after its restart.
 const recycled = old + `
 	turn
 	= stage waits-for-idle
@@ -31,7 +31,7 @@ const recycled = old + `
 	recycle
 	> stop 0
 	= fault old
-	= told fault
+	= event fault
 	= occupies
 	kill TERM
 	die 143
@@ -40,7 +40,7 @@ const recycled = old + `
 	> start 0
 	start
 	answer running none
-	= told healed
+	= event healed
 	= attempts 0
 `
 
@@ -50,7 +50,7 @@ func TestRecycle(t *testing.T) {
 			given max-age=1h30m
 			up
 			= vacant
-			reborn
+			stoker-killed
 			= occupies
 			up
 			= vacant`},
@@ -62,7 +62,7 @@ func TestRecycle(t *testing.T) {
 			+1s
 			= stage none
 			= vacant
-			= untold stable
+			= no-event stable
 			+88m
 			= stage none
 			+12m
@@ -112,7 +112,7 @@ func TestRecycle(t *testing.T) {
 			given restart-at=58_10_*_*_* recycle-wait=2h
 			up
 			= stage none`},
-		{"without a wait it is made up for within a minute", `
+		{"without a wait it is caught up within a minute", `
 			given restart-at=0_12_*_*_* recycle-wait=0s
 			up
 			= due-for scheduled`},
@@ -218,7 +218,7 @@ func TestRecycle(t *testing.T) {
 			unpause
 			turn
 			= stage waits-for-idle`},
-		{"somebody else restarts it meanwhile", old + `
+		{"another client restarts it meanwhile", old + `
 			turn
 			+5s
 			> read
@@ -244,12 +244,12 @@ func TestRecycle(t *testing.T) {
 			+3h
 			= stage none
 			> nothing`},
-		{"nor one that is unhealthy on purpose", `
+		{"nor one that is unhealthy and left so", `
 			given max-age=100m health on-unhealthy=ignore
 			up unhealthy
 			+3h
 			= stage none`},
-		{"the start fails: healed as ever, with attempts", old + `
+		{"the start fails: healed as usual, with attempts", old + `
 			turn
 			+5s
 			> read
@@ -260,7 +260,7 @@ func TestRecycle(t *testing.T) {
 			answer down 143
 			> start 0
 			answer failed no such device
-			= told heal-failed
+			= event heal-failed
 			= fault start-failed
 			= occupies
 			> start 1
@@ -274,30 +274,30 @@ func TestRecycle(t *testing.T) {
 			= fault exited
 			> start 1
 			= attempts 1`},
-		{"the engine does not stop it: tried again after retry-every", old + `
+		{"the engine does not stop it: retried after retry-every", old + `
 			turn
 			+5s
 			> read
 			recycle
 			> stop 0
 			answer failed device busy
-			= told heal-failed
+			= event heal-failed
 			= phase watching
 			= attempts 0
 			= stage waits-for-group
 			= due 10m..10m`},
-		{"a dry run tells, and changes nothing", old + `
+		{"a dry run reports, and changes nothing", old + `
 			turn
 			+5s
 			> read
 			recycle
 			> stop 0
 			answer skipped
-			= told held
+			= event held
 			= phase watching
 			= stage waits-for-group
 			= due 1h..1h`},
-		{"one that the engine removes at its end is recreated", `
+		{"one with --rm is recreated", `
 			given max-age=100m rm
 			up
 			+40m
@@ -310,18 +310,18 @@ func TestRecycle(t *testing.T) {
 			turn
 			+5s
 			> read
-			reborn
+			stoker-killed
 			up
 			= stage waits-for-idle
 			= due-for old
 			= occupies`},
-		{"Stoker dies before the stop has worked", old + `
+		{"Stoker dies before the stop has succeeded", old + `
 			turn
 			+5s
 			> read
 			recycle
 			> stop 0
-			reborn
+			stoker-killed
 			old kill TERM
 			old die 143
 			old stop
@@ -329,10 +329,10 @@ func TestRecycle(t *testing.T) {
 			> start 0
 			start
 			answer running none
-			= told healed
+			= event healed
 			= stage settling`},
 		{"Stoker dies while it settles", recycled + `
-			reborn
+			stoker-killed
 			up
 			= stage settling
 			= occupies
@@ -391,7 +391,7 @@ func TestMaxMemory(t *testing.T) {
 			+70s
 			reads 0.1 0 0 mem:95
 			= stage none`},
-		{"another life begins with nothing", leak + `
+		{"another incarnation starts over", leak + `
 			reads 0.1 0 0 mem:94
 			die 1
 			> start 1
@@ -421,7 +421,7 @@ func TestMaxMemory(t *testing.T) {
 		{"a share without a limit: a mistake in the labels", `
 			given max-memory=90%
 			up
-			= told problem
+			= event problem
 			= held bad-labels
 			+1h
 			die 1
@@ -429,7 +429,7 @@ func TestMaxMemory(t *testing.T) {
 	})
 }
 
-// TestMemoryLimitByUpdate: a limit that comes later ends the problem.
+// TestMemoryLimitByUpdate: a limit set later ends the problem.
 func TestMemoryLimitByUpdate(t *testing.T) {
 	s := play(t, "given max-memory=90%\nup\n= held bad-labels")
 	require.Len(t, s.m.View().Problems, 1)
@@ -438,7 +438,7 @@ func TestMemoryLimitByUpdate(t *testing.T) {
 	require.Empty(t, s.m.View().Problems)
 }
 
-// TestRecycleWhenTheClockSteps: a wait does not become longer, and no time comes again.
+// TestRecycleClockSteps: a wait does not become longer, and no scheduled time recurs.
 func TestRecycleClockSteps(t *testing.T) {
 	s := play(t, old)
 	s.now = s.now.Add(-2 * time.Hour)
@@ -446,7 +446,7 @@ func TestRecycleClockSteps(t *testing.T) {
 	require.Equal(t, s.now.Add(-5*time.Second), s.m.RecycleState().Since)
 }
 
-// TestNextRecycle: people are shown when the next one is due by the time alone.
+// TestNextRecycle: the view shows when the time alone makes the next one due.
 func TestNextRecycle(t *testing.T) {
 	s := play(t, "given restart-at=30_13_*_*_*\nup")
 	require.Equal(t, noon.Add(90*time.Minute), s.m.View().Recycle.NextAt)

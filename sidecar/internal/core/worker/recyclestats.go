@@ -7,19 +7,19 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// memoryBound is the memory above which the worker is restarted, in bytes; 0 is none.
+// memoryBound is the memory in bytes above which the worker is restarted; 0 is none.
 func (m *Machine) memoryBound() int64 {
 	return m.id.Policy.Recycle.MaxMemory.Of(m.container.config.memoryLimit)
 }
 
-// overMemory reports whether the memory was above the bound for as long as it takes.
+// overMemory reports whether the memory was above the bound for the configured time.
 func (m *Machine) overMemory() bool {
 	over := m.recycle.overSince
 	known := !over.IsZero() && m.recycle.memoryOf.same(m.saved.Incarnation)
 	return known && m.memoryBound() > 0 && m.recycle.memory.At.Sub(over) >= m.id.Policy.Recycle.MaxMemoryFor
 }
 
-// judgeMemory takes in a reading of the memory. One that comes long after the last shows nothing of the time between.
+// judgeMemory applies a reading of the memory. After a long gap it shows nothing about the time between.
 func (m *Machine) judgeMemory(reading Stats) {
 	bound := m.memoryBound()
 	if bound == 0 {
@@ -41,7 +41,7 @@ func (m *Machine) judgeMemory(reading Stats) {
 	}
 }
 
-// Readings of the memory, and those that tell whether a worker that is to be restarted is idle.
+// Intervals of memory readings, and of readings that show whether a worker to be restarted is idle.
 const (
 	memoryInterval    = 15 * time.Second
 	memoryGap         = 4 * memoryInterval
@@ -50,7 +50,7 @@ const (
 	minMemoryInterval = 5 * time.Second
 )
 
-// recycleInterval is the time between two readings that a recycle wants; 0 is none.
+// recycleInterval is the interval between two readings for a recycle; 0 is none.
 func (m *Machine) recycleInterval() time.Duration {
 	switch {
 	case !m.Recyclable():
@@ -63,12 +63,12 @@ func (m *Machine) recycleInterval() time.Duration {
 	return 0
 }
 
-// judgeRecycleIdle takes in what the worker used between two readings.
+// judgeRecycleIdle applies the worker's use between two readings.
 func (m *Machine) judgeRecycleIdle(r rates) {
 	m.recycle.idle = m.recycling().Stage == RecycleWaitsForIdle && r.cpus < m.idleBound()
 }
 
-// memoryLimitKnown holds a worker whose bound is a share of a limit that it does not have, as for any other mistake in its labels.
+// memoryLimitKnown holds a worker whose bound is a share of a missing memory limit, as for any other label problem.
 func (m *Machine) memoryLimitKnown(now time.Time) {
 	bound := m.id.Policy.Recycle.MaxMemory
 	if bound.Share == 0 || m.container.config.memoryLimit > 0 || m.id.Unmanageable != HeldNot {
@@ -83,7 +83,7 @@ func (m *Machine) memoryLimitKnown(now time.Time) {
 	m.emit(Event{At: now, Kind: EventProblem, Reason: HeldBadLabels, Detail: p.String()})
 }
 
-// memoryLimitChanged: an update may have given it a limit. The next inspect tells.
+// memoryLimitChanged: an update may have set a limit. The next inspect decides.
 func (m *Machine) memoryLimitChanged() {
 	p := policy.NoMemoryLimit(m.id.Policy.Recycle.MaxMemory)
 	if len(m.id.Problems) == 1 && m.id.Problems[0] == p && m.id.Unmanageable == HeldBadLabels {

@@ -9,10 +9,10 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// What renames mean: a container that another Stoker or docker-compose has set aside is on its way out, until it has its name back.
-func TestSetAside(t *testing.T) {
+// Renames: a container that another Stoker or docker-compose renamed will be removed, unless it gets its name back.
+func TestRenamedContainers(t *testing.T) {
 	run(t, []scenario{
-		{"set aside, and back", `
+		{"renamed, and back", `
 			up
 			rename w.stoker-old
 			= held being-replaced
@@ -20,7 +20,7 @@ func TestSetAside(t *testing.T) {
 			= free
 			die 1
 			> start 1`},
-		{"it ends under the other name, and has its own back", `
+		{"it exits under the other name, and gets its own back", `
 			up
 			rename w.stoker-old
 			die 1
@@ -58,7 +58,7 @@ func TestSetAside(t *testing.T) {
 			rename v.stoker-old
 			rename w v.stoker-old
 			= free`},
-		{"the event of the way back was lost", `
+		{"the event of the rename back was lost", `
 			up
 			rename w.stoker-old
 			+2s
@@ -92,7 +92,7 @@ func TestSetAside(t *testing.T) {
 		{"Stoker died: listed at once, the list may be older than the rename", `
 			up
 			rename w.stoker-old
-			reborn
+			stoker-killed
 			+1s
 			up
 			= held being-replaced
@@ -102,14 +102,14 @@ func TestSetAside(t *testing.T) {
 		{"Stoker died, and it is back and running", `
 			up
 			rename w.stoker-old
-			reborn
+			stoker-killed
 			+2s
 			up
 			= free`},
 		{"Stoker died, and it is back and down", `
 			up
 			rename w.stoker-old
-			reborn
+			stoker-killed
 			+3s
 			up down 1
 			+10s
@@ -117,19 +117,19 @@ func TestSetAside(t *testing.T) {
 		{"Stoker died: a list of just under a minute before", `
 			up
 			rename w.stoker-old
-			reborn
+			stoker-killed
 			late:59s list running
 			= held being-replaced
 			late:61s list running      # a step of the clock
 			= free`},
-		{"the way back without a way there", `
+		{"renamed back without an earlier rename", `
 			up
 			rename w w.stoker-old
 			= free`},
 	})
 }
 
-// A worker that another Stoker has left under the backup name is left alone: somebody else has the worker's name.
+// A worker that another Stoker left under the backup name is left alone: another container has the worker's name.
 func TestLeftUnderTheBackupName(t *testing.T) {
 	s := play(t, `up`)
 	s.m.Rename("w.stoker-old")
@@ -142,7 +142,7 @@ func TestLeftUnderTheBackupName(t *testing.T) {
 		> nothing`)
 }
 
-// The machine of the container that took a worker's place has the worker's history, and goes on with its heal.
+// The machine of a replacement container has the worker's history, and continues its heal.
 func TestNewReplacement(t *testing.T) {
 	s := play(t, `
 		up
@@ -176,14 +176,14 @@ func TestNewReplacement(t *testing.T) {
 	require.Equal(t, worker.State{Phase: worker.PhaseWatching}, worker.NewReplacement(id, saved).Saved().State)
 }
 
-// Replayed events that seem to be older than what was dealt with have happened since, when the engine's clock stepped back.
+// Replayed events that seem older than the record happened after it if the engine's clock stepped back.
 func TestClockStepped(t *testing.T) {
-	for stepped, told := range map[bool]bool{false: false, true: true} {
+	for stepped, reported := range map[bool]bool{false: false, true: true} {
 		s := play(t, `
 			up
 			+1m
 			update
-			reborn`)
+			stoker-killed`)
 		if stepped {
 			s.m.ClockStepped(s.now.Add(-30 * time.Second))
 		}
@@ -193,7 +193,7 @@ func TestClockStepped(t *testing.T) {
 			old:10s stop
 			up down 143`)
 		s.line("+1h", []string{"+1h"})
-		if told {
+		if reported {
 			require.Equal(t, worker.HeldOperator, s.m.View().Held)
 		} else {
 			require.NotEqual(t, worker.HeldOperator, s.m.View().Held)
@@ -204,7 +204,7 @@ func TestClockStepped(t *testing.T) {
 		up
 		+1m
 		update
-		reborn`)
+		stoker-killed`)
 	s.m.ClockStepped(s.now) // no step
 	s.goOn(`
 		old:10s kill TERM
@@ -212,7 +212,7 @@ func TestClockStepped(t *testing.T) {
 		= free`)
 }
 
-// Nothing is told of a container that may not be a worker, until it is known for one.
+// No event is emitted about a tentative container before it is confirmed as a worker.
 func TestTentative(t *testing.T) {
 	m := worker.New(worker.Identity{Key: "w", ID: containerID, Tentative: true, Unmanageable: worker.HeldSwarm})
 	e := m.Step(noon, worker.Observation{Kind: worker.Listed, At: noon, ID: containerID, Key: "w", ListState: worker.ListState{Status: worker.StatusRunning}})

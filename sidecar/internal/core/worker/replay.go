@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// startNotice is how much later than the start itself its event may come: 5.9 s were seen on a slow engine (29.7.2).
+// startNotice is how much later than the start its event may come: 5.9 s on a slow engine (29.7.2).
 const startNotice = 10 * time.Second
 
-// Recorded reports whether a replayed event is the last one that the record takes into account, and whether it may be the start of
-// the life that the record has.
+// Recorded reports whether a replayed event is the last one in the record, and whether it may be the start of the recorded
+// incarnation.
 func (m *Machine) Recorded(o Observation) (last, start bool) {
 	at, began := m.saved.LastEventAt, m.saved.Incarnation.StartedAt
 	late := o.At.Sub(began)
@@ -17,24 +17,24 @@ func (m *Machine) Recorded(o Observation) (last, start bool) {
 	return !at.IsZero() && o.At.Equal(at), start
 }
 
-// RecordedEnd reports whether a replayed event is the end of the life that the record has.
+// RecordedEnd reports whether a replayed event is the exit of the recorded incarnation.
 func (m *Machine) RecordedEnd(o Observation) bool {
 	began := m.saved.Incarnation.StartedAt
 	return o.Kind == Exited && !began.IsZero() && !o.At.Before(began)
 }
 
-// replayed: an event of an earlier life still tells where in the stream the present one begins.
+// replayed: an event of an earlier incarnation still shows where in the stream the present one begins.
 func (m *Machine) replayed(o Observation) {
 	if o.Kind == Started {
-		m.foreign.pending = nil // what came before it in the stream was about the life before
+		m.foreign.pending = nil // earlier events in the stream concern the previous incarnation
 	}
 	if o.Kind == Started && !o.At.Before(m.saved.Incarnation.StartedAt) {
-		m.life.awaitStart = time.Time{} // it is the start of the life that is known
+		m.life.awaitStart = time.Time{} // it is the start of the known incarnation
 	}
 }
 
-// outdated reports whether a replayed event is about an earlier life than the one that is known. Only replayed events
-// are dropped by their time: the engine's clock may step back, and a live event is never about the past.
+// outdated reports whether a replayed event concerns an earlier incarnation. Only replayed events are dropped by their time: the
+// engine's clock may step back, and a live event never concerns the past.
 func (m *Machine) outdated(o Observation) bool {
 	if o.Order == OrderAfter {
 		return false
@@ -49,7 +49,7 @@ func (m *Machine) outdated(o Observation) bool {
 	return m.known(o) || o.At.Before(m.saved.Incarnation.StartedAt)
 }
 
-// known reports whether the Stoker before this one has dealt with a replayed event.
+// known reports whether the previous Stoker handled a replayed event.
 func (m *Machine) known(o Observation) bool {
 	if o.Order != OrderUnknown {
 		return o.Order == OrderBefore

@@ -21,7 +21,7 @@ func TestRestarting(t *testing.T) {
 			= phase verifying
 			+5s
 			healthy
-			= told healed
+			= event healed
 			= attempts 1
 			+1m
 			= attempts 0`},
@@ -36,7 +36,7 @@ func TestRestarting(t *testing.T) {
 			start
 			answer running starting
 			unhealthy
-			= told heal-failed
+			= event heal-failed
 			= attempts 1
 			= due 800ms..1s
 			+1s
@@ -121,7 +121,7 @@ func TestRestarting(t *testing.T) {
 			unhealthy
 			+10s
 			healthy
-			= told recovered
+			= event recovered
 			+1h
 			> nothing
 			= attempts 0`},
@@ -131,10 +131,10 @@ func TestRestarting(t *testing.T) {
 			unhealthy
 			> stop 1
 			answer refused healthy
-			= told recovered
+			= event recovered
 			= attempts 0
 			= free`},
-		{"unhealthy-for counts from the first sign, and again in each life", `
+		{"unhealthy-for counts from the first sign, and again in each incarnation", `
 			given health unhealthy-for=30s
 			up
 			unhealthy
@@ -176,7 +176,7 @@ func TestRestarting(t *testing.T) {
 			> recreate 1
 			answer made running starting
 			healthy
-			= told healed
+			= event healed
 			= free`},
 		{"--rm: a stop would remove it, and it cannot be recreated", `
 			given health rm
@@ -184,13 +184,13 @@ func TestRestarting(t *testing.T) {
 			unhealthy
 			> recreate 1
 			answer unfit HostConfig.Isolation
-			= told refused
+			= event refused
 			+1h
 			> nothing
 			= held needs-recreate
 			healthy
 			= free`},
-		{"rule 4: unhealthy says nothing of a stopped worker", `
+		{"rule 4: unhealthy means nothing for a stopped worker", `
 			given health
 			up
 			kill TERM
@@ -217,7 +217,7 @@ func TestRestarting(t *testing.T) {
 			> nothing
 			unpause
 			healthy
-			= told healed`},
+			= event healed`},
 		{"paused while the restart waits", `
 			given health unhealthy-for=5s
 			up
@@ -238,7 +238,7 @@ func TestRestarting(t *testing.T) {
 			answer running starting
 			+1s
 			die 1
-			= told heal-failed
+			= event heal-failed
 			+1s
 			> start 2`},
 		{"rule 14: no answer to the stop, and it happened", `
@@ -268,7 +268,7 @@ func TestRestarting(t *testing.T) {
 			unhealthy
 			> stop 1
 			answer failed permission denied
-			= told heal-failed
+			= event heal-failed
 			+1s
 			> stop 2`},
 		{"rm -f during the own stop", `

@@ -2,12 +2,13 @@ package worker
 
 import "time"
 
-// Resume gives a worker that has used up its attempts new ones, as a person's start does. It changes nothing about any other one.
+// Resume resets the attempts of a worker that reached the retry limit, as an operator's start does. It has no effect on any other
+// worker.
 type Resume struct{}
 
 func (Resume) input() {}
 
-// Exhausted reports whether the budget of attempts is used up.
+// Exhausted reports whether the retry limit is reached.
 func (m *Machine) Exhausted() bool { return m.saved.Budget.exhausted() }
 
 func (m *Machine) resume(now time.Time) {
@@ -28,7 +29,7 @@ func (m *Machine) resume(now time.Time) {
 	m.requestInspect(now, ReasonResumed)
 }
 
-// OpenFault is the event of the fault that the worker has now, as if it had just been found; false when it has none.
+// OpenFault returns the event of the present fault, as if it had just been detected; false without a fault.
 func (m *Machine) OpenFault(now time.Time) (Event, bool) {
 	h := m.heal()
 	if h.Fault == FaultNone {

@@ -2,7 +2,7 @@ package worker_test
 
 import "testing"
 
-// scenario is a script with the rule of the contract that it holds the machine to.
+// scenario is a script with the rule that it checks.
 type scenario struct {
 	name   string
 	script string
@@ -15,14 +15,14 @@ func run(t *testing.T, scenarios []scenario) {
 	}
 }
 
-func TestWhatAnEndMeans(t *testing.T) {
+func TestExits(t *testing.T) {
 	run(t, []scenario{
 		{"rule 11: a crash is healed at once", `
 			up
 			die 1
 			> start 1
 			= reason crashed
-			= told fault`},
+			= event fault`},
 		{"rule 11: exit 0 is healed at once", `
 			up
 			die 0
@@ -34,7 +34,7 @@ func TestWhatAnEndMeans(t *testing.T) {
 			die 137 oom
 			> start 1
 			= fault oom`},
-		{"rule 11: out of memory, told after the end", `
+		{"rule 11: out of memory, reported after the exit", `
 			up
 			die 137
 			> start 1
@@ -42,7 +42,7 @@ func TestWhatAnEndMeans(t *testing.T) {
 			oom
 			= fault oom
 			= reason out-of-memory`},
-		{"rule 11: out of memory, told long after the end", `
+		{"rule 11: out of memory, reported long after the exit", `
 			up
 			die 137
 			> start 1
@@ -98,8 +98,8 @@ func TestWhatAnEndMeans(t *testing.T) {
 			start
 			> nothing
 			= free
-			= told recovered`},
-		{"rule 5: held until someone starts it, then looked after again", `
+			= event recovered`},
+		{"rule 5: held until an operator starts it, then managed again", `
 			up
 			kill TERM
 			die 143
@@ -118,7 +118,7 @@ func TestWhatAnEndMeans(t *testing.T) {
 			> nothing
 			+5s
 			> start 1`},
-		{"rule 5: a late end with a stop event was a stop", `
+		{"rule 5: a late exit with a stop event was a stop", `
 			given grace=5m
 			up
 			kill TERM
@@ -174,7 +174,7 @@ func TestWhatAnEndMeans(t *testing.T) {
 			> recreate 1
 			= fault exited
 			answer made running
-			= told healed
+			= event healed
 			= free`},
 		{"--rm: finished", `
 			given rm on-exit=failure
@@ -192,7 +192,7 @@ func TestWhatAnEndMeans(t *testing.T) {
 			destroy
 			= over
 			> nothing`},
-		{"--rm: killed by someone", `
+		{"--rm: killed by an operator", `
 			given rm on-missing=recreate
 			up
 			kill KILL
@@ -248,7 +248,7 @@ func TestWhatAnEndMeans(t *testing.T) {
 	})
 }
 
-func TestEndsSeenAfterTheFact(t *testing.T) {
+func TestExitsObservedLater(t *testing.T) {
 	run(t, []scenario{
 		{"rule 8: no memory, a failure", `
 			given down=1
@@ -285,13 +285,13 @@ func TestEndsSeenAfterTheFact(t *testing.T) {
 			+2s
 			> start 1
 			= fault start-failed`},
-		{"rule 8: remembered as running", `
+		{"rule 8: restored as running", `
 			given remembered down=0
 			up
 			+2s
 			> start 1
 			= reason exit-not-observed`},
-		{"rule 8: remembered, and the replay shows a stop", `
+		{"rule 8: restored, and the replay shows a stop", `
 			given remembered down=143
 			old kill TERM
 			old die 143
@@ -300,14 +300,14 @@ func TestEndsSeenAfterTheFact(t *testing.T) {
 			+1h
 			= held stopped-by-operator
 			= idle`},
-		{"rule 8: remembered, and the replay shows the end of a stop only", `
+		{"rule 8: restored, and the replay shows only the exit of a stop", `
 			given remembered down=143
 			old die 143
 			old stop
 			up
 			+1h
 			= held stopped-by-operator`},
-		{"rule 8: remembered, and the replay shows a crash", `
+		{"rule 8: restored, and the replay shows a crash", `
 			given remembered down=143
 			old die 143
 			up
@@ -335,7 +335,7 @@ func TestEndsSeenAfterTheFact(t *testing.T) {
 			+100ms
 			late die 1
 			> start 1`},
-		{"rule 2: a crash that no event tells", `
+		{"rule 2: a crash without an event", `
 			up
 			list down 1
 			+1900ms
@@ -343,14 +343,14 @@ func TestEndsSeenAfterTheFact(t *testing.T) {
 			+2100ms
 			> start 1
 			= intent unknown`},
-		{"rule 2: a start that no event tells", `
+		{"rule 2: a start without an event", `
 			up
 			kill TERM
 			die 143
 			list running new
 			+2s
 			= free`},
-		{"rule 2: a stop before a start that no event tells does not explain the next end", `
+		{"rule 2: a stop before a start without an event does not explain the next exit", `
 			up
 			kill TERM
 			stop

@@ -12,12 +12,12 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// savedLine is a worker as a journal holds it, with a value in every field.
+// savedLine is a worker in a journal, with a value in every field.
 //
 //go:embed testdata/saved.json
 var savedLine []byte
 
-// The journal's format outlives a release: a line that an earlier Stoker wrote is read whole, and the same worker is written as it was.
+// The journal's format outlives a release: a line of an earlier Stoker is read completely, and written again unchanged.
 func TestSavedIsWrittenAsItWas(t *testing.T) {
 	var before bytes.Buffer
 	require.NoError(t, json.Compact(&before, savedLine))
@@ -30,7 +30,7 @@ func TestSavedIsWrittenAsItWas(t *testing.T) {
 	require.Equal(t, before.String(), string(after), "the order of the fields counts too")
 }
 
-// requireFilled has a new field added to the line as well.
+// requireFilled fails if a new field is missing in the line.
 func requireFilled(t *testing.T, name string, v reflect.Value) {
 	t.Helper()
 	require.False(t, v.IsZero(), "%s is not in testdata/saved.json", name)

@@ -14,38 +14,38 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// A script is one worker's story, one line each:
+// A script is a sequence of inputs to one worker and of checks, one per line:
 //
 //	given health grace=5s on-exit=failure docker=on-failure:2 rm stop-signal=USR1 max-attempts=2 …   (first line only)
 //	up | up unhealthy        the first list and inspect find it running
-//	+500ms                   time passes; what falls due meanwhile is granted at its time
+//	+500ms                   time passes; actions that become due meanwhile start at their time
 //	die 1 · kill TERM · stop · start · oom · unhealthy · healthy · pause · unpause · update · destroy · list running healthy
 //	old die 1                the same, replayed by the engine at the start of a session
-//	late kill TERM           the same, of a second ago (late:5s, of five): it comes behind the answer that it led to
+//	late kill TERM           the same, a second late (late:5s: five); it arrives after the answer that it caused
 //	rename w.stoker-old · rename w w.stoker-old · list running as:NAME      another name, from w or from the second one
-//	mute unhealthy           the same, and the inspect that it leads to waits for its answer line
+//	mute unhealthy           the same, and the inspect after it waits for its answer line
 //	answer running …         the action in flight ended: running, down CODE, restarting, paused, failed TEXT, unknown,
-//	                         unreachable, refused, missing, vanished, undone …, undone unstarted …; with "new" it is another life than the last one known
-//	> start 2 · > stop · > inspect · > nothing      what was granted since the last such line, in order; a start with its attempt
-//	> collect · > collect drain      what is read before a stop, and its command: only with evidence=basic or logs, or before-stop=drain
+//	                         unreachable, refused, missing, vanished, undone …, undone unstarted …; "new": in a new incarnation
+//	> start 2 · > stop · > inspect · > nothing      actions since the last such line, in order; a start with its attempt
+//	> collect · > collect drain      reads before a stop, and its command: only with evidence=basic or logs, or before-stop=drain
 //	answer ran 0 · answer hangs      the command ended with that exit code, or did not end in time
-//	> connect front          to the networks that it has lost; of one that is down it works at once, unless inspects are muted
-//	= lost front rear · = remembers front rear      networks that a failed start has removed; those of what is remembered
-//	= held exhausted · = free · = attempts 2 · = phase backing-off · = due 1s..2s · = idle · = told healed · = untold fault
-//	die 0 meant · die 1 own · die 1 hidden   on a Podman (given podman): what it says of the end when it is asked
+//	> connect front          to the lost networks; for a container that is down it succeeds at once, unless inspects are muted
+//	= lost front rear · = remembers front rear      networks that a failed start removed; networks of the saved definition
+//	= held exhausted · = free · = attempts 2 · = phase backing-off · = due 1s..2s · = idle · = event healed · = no-event fault
+//	die 0 meant · die 1 own · die 1 hidden   on Podman (given podman): the cause in its inspect
 //	transaction stops        the recreate is about to stop the old container
-//	transaction refused      the engine has refused to
-//	world networks:a,b start-error:TEXT     what an inspect would find changes, and no event tells it
-//	wake · sleep · work waits · work none · work consumed      what the demand for the worker's group says
+//	transaction refused      the engine refused that stop
+//	world networks:a,b start-error:TEXT     the next inspect differs, without an event
+//	wake · sleep · work waits · work none · work consumed      inputs from the demand of the worker's group
 //	turn · recycle [busy]    its turn to be recycled has come · it begins
-//	= stage waits-for-idle · = due-for old · = quiet · = occupies      how far its recycle is
-//	reads 0.1 0 0 mem:700    with the memory in MiB
-//	outside well|refused|silent|unmade|impossible TEXT   what a probe from outside has shown; = outside healthy, = probe-due 30s
-//	reborn                   Stoker was killed; the next one reads the journal, lists and inspects
-//	engine gone              it shuts down: nothing that is asked is answered, while events still come
-//	engine restarted [-5s]   another engine process; the stops of the last so many seconds were its shutdown's
+//	= stage waits-for-idle · = due-for old · = quiet · = occupies      state of its recycle
+//	reads 0.1 0 0 mem:700    CPU readings, with the memory in MiB
+//	outside well|refused|silent|unmade|impossible TEXT   the result of a probe from outside; = outside healthy, = probe-due 30s
+//	stoker-killed            Stoker was killed; the next one reads the journal, lists and inspects
+//	engine gone              it shuts down: it answers no request, while events still arrive
+//	engine restarted [-5s]   another engine process; stops within that time were its shutdown's
 //
-// Inspects need no line of their own: unless a script says otherwise they are answered at once, with what is true.
+// Inspects need no line: by default they are answered at once with the true state.
 type script struct {
 	t    *testing.T
 	m    *worker.Machine
@@ -53,18 +53,18 @@ type script struct {
 	now  time.Time
 	turn worker.Effects
 
-	world   worker.Snapshot // what an inspect would find
+	world   worker.Snapshot // what an inspect would show
 	flight  *worker.Action
 	did     []string
-	told    []string
+	events  []string
 	details []string
 	ids     uint64
-	closed  bool // no session is open: nothing is granted
+	closed  bool // no session is open: no action is started
 	mute    bool // inspects wait for an answer line
 	podman  bool
-	like    string // what the last recreate goes by instead of the inspect
+	like    string // the model of the last recreate instead of the inspect
 
-	sampling  *worker.Incarnation // readings are asked for, of that life
+	sampling  *worker.Incarnation // readings of that incarnation are requested
 	span      bool
 	host      int
 	whereNone float64
@@ -119,11 +119,11 @@ func (s *script) line(at string, w []string) {
 		s.expect(at, w[1:])
 	case w[0] == "reads":
 		s.reads(at, w[1:])
-	case w[0] == "outside": // what a probe from outside has shown
+	case w[0] == "outside": // the result of a probe from outside
 		s.outside(at, w[1:])
 	case w[0] == "answer":
 		s.answer(at, w[1:])
-	case w[0] == "transaction" && w[1] == "refused": // the engine has refused that stop
+	case w[0] == "transaction" && w[1] == "refused": // the engine refused that stop
 		s.step(worker.RecreateStopFailed{})
 	case w[0] == "transaction": // is about to stop the old container
 		s.step(worker.RecreateStop{})
@@ -137,11 +137,11 @@ func (s *script) line(at string, w []string) {
 		s.step(worker.RecycleNow{Busy: len(w) > 1})
 	case w[0] == "work": // waits, none, consumed
 		s.step(worker.WorkTold{Waits: w[1] != "none", Consumed: w[1] == "consumed"})
-	case w[0] == "reborn":
-		s.reborn(at)
+	case w[0] == "stoker-killed":
+		s.killStoker(at)
 	case w[0] == "engine":
 		s.engine(at, w[1:])
-	case w[0] == "world": // changes, and no event tells it
+	case w[0] == "world": // changes without an event
 		s.describe(w[1:])
 	case strings.HasPrefix(w[0], "+"):
 		s.pass(duration(s.t, at, w[0][1:]))
@@ -150,7 +150,7 @@ func (s *script) line(at string, w []string) {
 	}
 }
 
-// up is the first list, and the inspect that it leads to.
+// up is the first list, and the inspect after it.
 func (s *script) up(w []string) {
 	if len(w) > 0 {
 		s.describe(w)
@@ -162,15 +162,15 @@ func (s *script) list() worker.Observation {
 	return worker.Observation{Kind: worker.Listed, At: s.now, ID: s.id.ID, Key: "w", ListState: worker.ListState{Status: s.world.Status, Health: s.world.Health}, Replay: worker.Replay{Origin: worker.OriginReplayed}}
 }
 
-func (s *script) reborn(at string) {
+func (s *script) killStoker(at string) {
 	raw, err := json.Marshal(s.m.Saved())
 	require.NoError(s.t, err, at)
 	var mem worker.Saved
 	require.NoError(s.t, json.Unmarshal(raw, &mem), at)
 	s.now = s.now.Add(time.Millisecond)                            // no two events have the same time
-	s.m, s.flight, s.closed = worker.Restore(s.id, mem), nil, true // it looks after the list, which is the next "up"
+	s.m, s.flight, s.closed = worker.Restore(s.id, mem), nil, true // the next "up" is the list
 	s.turn, s.sampling, s.meter = worker.Effects{}, nil, worker.Stats{}
-	s.did, s.told = nil, nil
+	s.did, s.events = nil, nil
 }
 
 func (s *script) engine(at string, w []string) {
@@ -186,7 +186,7 @@ func (s *script) engine(at string, w []string) {
 	s.step(in)
 }
 
-// step tells the machine one thing, and grants and answers what follows from it at once.
+// step applies one input, then starts and answers the actions that follow from it at once.
 func (s *script) step(in worker.Input) {
 	s.take(step(s.t, s.m, s.now, in))
 	if o, ok := in.(worker.Observation); ok && o.Kind == worker.Listed {
@@ -201,7 +201,7 @@ func (s *script) take(t worker.Effects) {
 		s.did = append(s.did, fmt.Sprintf("logs %d", t.Logs.ExitCode))
 	}
 	for _, n := range t.Events {
-		s.told = append(s.told, string(n.Kind))
+		s.events = append(s.events, string(n.Kind))
 		s.details = append(s.details, n.Detail)
 	}
 }
@@ -244,10 +244,10 @@ func (s *script) grant() {
 	}
 }
 
-// braked: the fleet holds the restart of a worker that lacks CPU.
+// braked reports whether the fleet delays the restart of a worker that lacks CPU.
 func (s *script) braked() bool { return s.turn.Class == worker.ClassStop && s.m.HostStarved() }
 
-// sample asks for the readings that are due.
+// sample requests the readings that are due.
 func (s *script) sample() {
 	span, due, ok := s.m.StatsDue()
 	if !ok || s.closed || s.sampling != nil || due.After(s.now) {
@@ -258,7 +258,7 @@ func (s *script) sample() {
 	s.did = append(s.did, map[bool]string{true: "sample", false: "read"}[span])
 }
 
-// next is when something is due, by the end at the latest.
+// next returns when something is due, at the latest at the end.
 func (s *script) next(end time.Time) (time.Time, bool) {
 	due := s.turn.Due
 	if _, at, ok := s.m.StatsDue(); ok && s.sampling == nil && at.After(s.now) && (!due.After(s.now) || at.Before(due)) {

@@ -12,7 +12,7 @@ import (
 
 func TestStarvedOrHung(t *testing.T) {
 	run(t, []scenario{
-		{"a failing probe: no question in the way", `
+		{"a failing probe: no starved question", `
 			given health cpus=0.1
 			up
 			unhealthy
@@ -24,7 +24,7 @@ func TestStarvedOrHung(t *testing.T) {
 			> sample
 			reads 0.1 1 1
 			= held starved
-			= told held
+			= event held
 			+1m
 			> nothing
 			healthy
@@ -41,7 +41,7 @@ func TestStarvedOrHung(t *testing.T) {
 			+1s
 			> stop 1
 			= reason starved`},
-		{"hung: at once, without the wait for company", `
+		{"hung: at once, without waiting for other workers", `
 			given health cpus=0.1
 			up
 			unhealthy timed-out
@@ -49,8 +49,8 @@ func TestStarvedOrHung(t *testing.T) {
 			reads 0.001 0 0.1
 			> stop 1
 			= reason hung
-			= told hung`},
-		{"hung it may be, but nobody counts the periods: as any probe that timed out", `
+			= event hung`},
+		{"possibly hung, but the periods are not counted: as any probe that timed out", `
 			given health cpus=0.1
 			up
 			unhealthy timed-out
@@ -60,7 +60,7 @@ func TestStarvedOrHung(t *testing.T) {
 			+3s
 			> stop 1
 			= reason probe-timed-out`},
-		{"all of its quota, but nobody counts the periods: not starved", `
+		{"all of its quota, but the periods are not counted: not starved", `
 			given health cpus=0.1
 			up
 			unhealthy timed-out
@@ -79,14 +79,14 @@ func TestStarvedOrHung(t *testing.T) {
 			+3s
 			> stop 1
 			= reason probe-timed-out`},
-		{"no answer: decided without, and said so", `
+		{"no answer: decided without, and reported", `
 			given health cpus=0.1
 			up
 			unhealthy timed-out
 			> sample
 			+2s
 			reads none
-			= told stats-unavailable
+			= event stats-unavailable
 			+1s
 			> stop 1`},
 		{"an answer that never comes holds nothing up for long", `
@@ -117,7 +117,7 @@ func TestStarvedOrHung(t *testing.T) {
 			> read
 			unhealthy timed-out
 			reads 0 0 0
-			= untold blind
+			= no-event blind
 			> sample
 			reads 0.1 1 1
 			= held starved`},
@@ -129,7 +129,7 @@ func TestStarvedOrHung(t *testing.T) {
 			reads 0.1 1 1
 			die 1
 			> start 1`},
-		{"someone stopped it meanwhile", `
+		{"an operator stopped it meanwhile", `
 			given health cpus=0.1
 			up
 			unhealthy timed-out
@@ -210,7 +210,7 @@ func TestIdle(t *testing.T) {
 			reads 0 0 0
 			> read, read
 			= free`},
-		{"nobody asked", `
+		{"no readings requested", `
 			given cpus=0.5
 			up
 			+1h
@@ -218,7 +218,7 @@ func TestIdle(t *testing.T) {
 	})
 }
 
-// TestPhases: a hundred workers are read all over the period, however alike their names.
+// TestPhases: a hundred workers are read at different times of the period, however alike their names.
 func TestPhases(t *testing.T) {
 	for _, period := range []time.Duration{5 * time.Second, 30 * time.Second, time.Minute} {
 		var tenths [10]int
@@ -232,8 +232,8 @@ func TestPhases(t *testing.T) {
 	}
 }
 
-// TestLacking: short of CPU, and not by its own quota. The script holds the restart of such a worker as the fleet does.
-func TestLacking(t *testing.T) {
+// TestHostStarved: short of CPU, and not by its own quota. The script delays the restart of such a worker as the fleet does.
+func TestHostStarved(t *testing.T) {
 	const lacks = `
 			given health cpus=0.5
 			up
@@ -290,12 +290,12 @@ func TestLacking(t *testing.T) {
 			> sample
 			+2s
 			reads none out
-			= told stats-unavailable
+			= event stats-unavailable
 			= lacking
 			+30s
 			> sample
 			reads none out
-			= untold blind
+			= no-event blind
 			+30s
 			> sample
 			reads none

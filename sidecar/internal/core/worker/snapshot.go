@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Key is a worker's lasting name: the container's name without the leading slash. It survives a recreate.
+// Key is a worker's permanent name: the container's name without the leading slash. A recreate keeps it.
 type Key string
 
-// Incarnation is one life of a worker. The wall clock may step back, so that neither event times nor
-// restart counts identify a life; the container's ID with its StartedAt does (moby/moby#52153).
+// Incarnation is one run of a worker's container. The wall clock may step back, so neither event times nor restart counts
+// identify it; the container's ID with its StartedAt does (moby/moby#52153).
 type Incarnation struct {
 	ID        string
 	StartedAt time.Time // the engine's clock; zero for a container that never ran
@@ -17,11 +17,11 @@ type Incarnation struct {
 
 func (i Incarnation) same(j Incarnation) bool { return i.ID == j.ID && i.StartedAt.Equal(j.StartedAt) }
 
-// Status is the engine's state of a container. Running wins only where the container is neither paused
-// nor restarting: Docker sets several of its flags at once.
+// Status is the engine's state of a container. It is StatusRunning only if the container is neither paused nor restarting: Docker
+// sets several of its flags at once.
 type Status string
 
-// The states of a container. StatusUnknown is what is known of one before its first inspect.
+// The states of a container. StatusUnknown is the state before the first inspect.
 const (
 	StatusUnknown    Status = ""
 	StatusCreated    Status = "created"
@@ -39,13 +39,13 @@ func (s Status) Down() bool {
 	return s == StatusCreated || s == StatusExited
 }
 
-// Health is the result of a container's health check. Docker sets unhealthy on every stopped or paused
-// container with a health check, so that it means something only while the container is running.
+// Health is the result of a container's health check. Docker sets unhealthy on every stopped or paused container with a health
+// check, so it is only meaningful while the container runs.
 type Health string
 
 // The healths of a container.
 const (
-	HealthUnknown   Health = ""     // in a list of Podman's, which leaves it out
+	HealthUnknown   Health = ""     // in a list of Podman, which omits it
 	HealthNone      Health = "none" // no health check
 	HealthStarting  Health = "starting"
 	HealthHealthy   Health = "healthy"
@@ -62,18 +62,18 @@ const (
 type Probe struct {
 	At       time.Time // the engine's clock
 	ExitCode int       // of the program, or one of the constants above
-	Output   string    // as printed by the container: hostile until shown otherwise
+	Output   string    // printed by the container, untrusted
 }
 
-// ExitCause is what an engine that remembers it says of the end of a life.
+// ExitCause is the cause of an exit that the engine has recorded.
 type ExitCause uint8
 
-// What an engine says of an end.
+// The causes.
 const (
-	ExitCauseUnknown   ExitCause = iota // Docker's events tell
-	ExitCauseHidden                     // a Podman that does not say: it is older than 4.7, or behind a proxy that forbids the question
-	ExitCauseRequested                  // somebody, Stoker included, asked the engine to stop the container or to send it a signal
-	ExitCauseOwn                        // nobody did
+	ExitCauseUnknown   ExitCause = iota // Docker's events decide
+	ExitCauseHidden                     // a Podman that does not report it: older than 4.7, or behind a proxy that blocks the call
+	ExitCauseRequested                  // a client, possibly Stoker, requested a stop or a signal
+	ExitCauseOwn                        // no client did
 )
 
 // RestartPolicy is Docker's own restart policy of a container.
@@ -87,7 +87,7 @@ func (p RestartPolicy) Active() bool {
 	return p.Name != "" && p.Name != "no"
 }
 
-// Snapshot is what one inspect of a container said.
+// Snapshot is the data of one inspect of a container.
 type Snapshot struct {
 	Incarnation
 	Key     Key
@@ -100,15 +100,15 @@ type Snapshot struct {
 	EndRules
 	Resources
 	NetworkState
-	Unseen    []string // folders that the engine does not show: what is mounted in memory
-	Parents   []string // containers whose namespaces it shares: IDs as a rule
-	PIDParent string   // the one of them whose process namespace it shares: it is killed when that one ends
-	// Definition is the inspect as the engine sent it. It holds the container's environment, so that it goes
-	// nowhere but into the journal.
+	Unseen    []string // folders that the engine does not expose: mounts in memory
+	Parents   []string // containers whose namespaces it shares: usually IDs
+	PIDParent string   // the container whose PID namespace it shares: its exit kills this one
+	// Definition is the inspect as the engine sent it. It contains the container's environment, so it is only stored in the
+	// journal.
 	Definition []byte
 }
 
-// ProcessState is what the engine says of the container's process, or of how the last one ended.
+// ProcessState is the state of the container's process, or how the last one ended.
 type ProcessState struct {
 	Status        Status
 	Stopping      bool      // a stop through the API is under way (Podman; Docker does not show it)
@@ -116,20 +116,20 @@ type ProcessState struct {
 	ExitCode      int
 	ExitCause     ExitCause
 	OOMKilled     bool
-	StartError    string // why the engine's last start of it failed
+	StartError    string // why the engine's last start failed
 	NetworkFailed bool   // that was about its networks, or the ports to publish on them
 	RestartCount  int    // by the restart policy, since the last start through the API
 }
 
-// HealthState is the container's own health check, and what it has shown.
+// HealthState is the container's own health check and its results.
 type HealthState struct {
 	HasHealthcheck bool
 	Health         Health
 	Probes         []Probe       // newest last, as many as the engine keeps (5)
-	ProbeEvery     time.Duration // between two runs; 0 when there is no health check
+	ProbeEvery     time.Duration // between two runs; 0 without a health check
 }
 
-// EndRules are how the container is stopped, and what the engine does when it ends.
+// EndRules are how the container is stopped, and what the engine does after its exit.
 type EndRules struct {
 	RestartPolicy RestartPolicy
 	AutoRemove    bool
@@ -145,16 +145,16 @@ type Resources struct {
 	Devices     bool          // it has devices of a driver, such as GPUs, which an update would drop
 }
 
-// NetworkState is where the container is on its networks.
+// NetworkState is the container's position on its networks.
 type NetworkState struct {
-	Networks    []string // that it is connected to, by name, sorted; nil: not told
+	Networks    []string // that it is connected to, by name, sorted; nil if not reported
 	Addresses   []string // IP addresses in these networks
 	Reach       Reach    // where it is on them
 	Ports       []int    // that it exposes over TCP, whether published or not, sorted
-	ModeNetwork string   // the network that its network mode names, whether it has it or not; empty for a mode that is none
+	ModeNetwork string   // the network in its network mode, connected or not; empty for a mode without one
 }
 
-// retriesUsedUp reports whether the restart policy has no try left.
+// retriesUsedUp reports whether the restart policy has no retry left.
 func (s Snapshot) retriesUsedUp() bool {
 	p := s.RestartPolicy
 	return p.Name == "on-failure" && p.MaxRetries > 0 && s.RestartCount >= p.MaxRetries

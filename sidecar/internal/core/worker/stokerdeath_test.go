@@ -4,83 +4,83 @@ import "testing"
 
 func TestAcrossStokersDeath(t *testing.T) {
 	run(t, []scenario{
-		{"rule 5: an operator's stop is remembered", `
+		{"rule 5: an operator's stop is saved", `
 			up
 			kill TERM
 			die 143
 			stop
-			reborn
+			stoker-killed
 			up
 			+1h
 			> nothing
 			= held stopped-by-operator`},
-		{"rule 5: an operator's stop is remembered, and the end of it replayed", `
+		{"rule 5: an operator's stop is saved, and its exit replayed", `
 			up
 			kill TERM
 			die 143
 			stop
-			reborn
+			stoker-killed
 			old die 143
 			old stop
 			up
 			+1h
 			> nothing
 			= held stopped-by-operator`},
-		{"rule 8: started by someone and ended, all unseen", `
+		{"rule 8: started by an operator and exited, all unobserved", `
 			up
 			kill TERM
 			die 143
-			reborn
+			stoker-killed
 			+5s
 			list down 3 new
 			+2s
 			> start 1`},
-		{"rule 8: started by someone and stopped by someone, all unseen", `
+		{"rule 8: started and stopped by an operator, all unobserved", `
 			up
 			kill TERM
 			die 143
-			reborn
+			stoker-killed
 			+5s
 			list down 143 new
 			+1h
 			> nothing
 			= held exit-not-observed`},
-		{"rule 8: started by someone and crashed, the end replayed", `
+		{"rule 8: started by an operator and crashed, the exit replayed", `
 			up
 			kill TERM
 			die 143
-			reborn
+			stoker-killed
 			+5s
 			old die 0
 			list down 0 new:3s
 			> start 1`},
-		{"rule 5: a stop of which only the signal was seen", `
+		{"rule 5: a stop with only its signal observed", `
 			up
 			kill TERM
-			reborn
+			stoker-killed
 			old die 143
 			list down 143
 			+1h
 			> nothing
 			= held stopped-by-operator`},
-		{"rule 10: killed in Docker's wait, which a stop ended", `
+		{"rule 10: killed in Docker's restart delay, which a stop ended", `
 			given docker=always
 			up
 			mute die 1
 			answer restarting
-			reborn
+			stoker-killed
 			list down 1
 			+70ms
 			late stop
 			+1h
 			> nothing
 			= held stopped-by-operator`},
-		{"rule 10: killed in Docker's wait, which came to nothing", `
+		{"rule 10: killed in Docker's restart delay, without a restart", `
 			given docker=always
 			up
 			mute die 1
 			answer restarting
-			reborn
+			stoker-killed
 			list down 1
 			+2s
 			> start 1`},
@@ -91,7 +91,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			start
 			answer running
 			die 1
-			reborn
+			stoker-killed
 			old die 1
 			up
 			+1s
@@ -100,7 +100,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			up
 			die 1
 			> start 1
-			reborn
+			stoker-killed
 			old:2s die 1
 			list running new
 			= free
@@ -109,7 +109,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			up
 			die 1
 			> start 1
-			reborn
+			stoker-killed
 			up
 			+1s
 			> start 2`},
@@ -118,7 +118,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			up
 			die 1
 			> start 1
-			reborn
+			stoker-killed
 			up
 			start
 			= free
@@ -131,7 +131,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			up
 			die 1
 			> start 1
-			reborn
+			stoker-killed
 			up
 			= held exhausted
 			start
@@ -142,12 +142,12 @@ func TestAcrossStokersDeath(t *testing.T) {
 			start
 			= free
 			= attempts 0`},
-		{"killed before the answer to the start, which does not happen: what begins a life a minute later is somebody's start", `
+		{"killed before the answer to the start, which does not happen: a start a minute later is an operator's", `
 			given max-attempts=1
 			up
 			die 1
 			> start 1
-			reborn
+			stoker-killed
 			up
 			+1m
 			start
@@ -159,16 +159,16 @@ func TestAcrossStokersDeath(t *testing.T) {
 			> start 1
 			start
 			answer running starting
-			reborn
+			stoker-killed
 			up
 			= phase verifying
 			healthy
-			= told healed`},
+			= event healed`},
 		{"killed before the stop", `
 			given health unhealthy-for=10s
 			up
 			unhealthy
-			reborn
+			stoker-killed
 			up
 			+10s
 			> stop 1`},
@@ -177,7 +177,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			up
 			unhealthy
 			> stop 1
-			reborn
+			stoker-killed
 			list down 143
 			+2s
 			> start 1`},
@@ -187,7 +187,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			unhealthy
 			> stop 1
 			+2s
-			reborn
+			stoker-killed
 			old kill TERM
 			old die 143
 			old stop
@@ -200,7 +200,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			unhealthy
 			> stop 1
 			+12s
-			reborn
+			stoker-killed
 			old:2s kill KILL
 			old:2s die 137
 			old:2s stop
@@ -212,7 +212,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			unhealthy
 			> stop 1
 			+2s
-			reborn
+			stoker-killed
 			old kill TERM
 			old kill TERM
 			old die 143
@@ -227,7 +227,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			up
 			unhealthy
 			> stop 1
-			reborn
+			stoker-killed
 			up
 			+4s
 			> nothing
@@ -243,7 +243,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			kill TERM
 			die 143
 			stop
-			reborn
+			stoker-killed
 			old kill TERM
 			old die 143
 			old stop
@@ -255,18 +255,18 @@ func TestAcrossStokersDeath(t *testing.T) {
 			unhealthy
 			> stop 1
 			+1s
-			reborn
+			stoker-killed
 			old:1s kill TERM
 			old:0s kill KILL
 			old:0s die 137
 			old:0s stop
 			list down 137
 			> start 1`},
-		{"rule 5: killed during someone's long stop", `
+		{"rule 5: killed during an operator's long stop", `
 			given grace=5m
 			up
 			kill TERM
-			reborn
+			stoker-killed
 			+4m
 			old die 143
 			list down 143
@@ -284,7 +284,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			answer down 143
 			> start 1
 			answer failed no such device
-			reborn
+			stoker-killed
 			old kill TERM
 			old die 143
 			old stop
@@ -299,13 +299,13 @@ func TestAcrossStokersDeath(t *testing.T) {
 			kill TERM
 			die 143
 			stop
-			reborn
+			stoker-killed
 			old kill TERM
 			old die 143
 			old stop
 			up
 			> start 1`},
-		{"killed between stop and start, and someone started it", `
+		{"killed between stop and start, and an operator started it", `
 			given health
 			up
 			unhealthy
@@ -313,7 +313,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			kill TERM
 			die 143
 			stop
-			reborn
+			stoker-killed
 			list running starting new
 			healthy
 			= free`},
@@ -327,7 +327,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			stop
 			answer down 143
 			> start 1
-			reborn
+			stoker-killed
 			+5s
 			old:5s kill TERM
 			old:5s die 143
@@ -340,14 +340,14 @@ func TestAcrossStokersDeath(t *testing.T) {
 			+1h
 			> nothing
 			= held stopped-by-operator`},
-		{"an old start in the replay does not wipe the slate", `
+		{"an old start in the replay does not reset the attempts", `
 			up
 			die 1
 			> start 1
 			start
 			answer running
 			+1s
-			reborn
+			stoker-killed
 			old:990ms start
 			up
 			= attempts 1`},
@@ -357,7 +357,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			unhealthy
 			> stop 1
 			kill TERM
-			reborn
+			stoker-killed
 			+20s
 			old:16s kill KILL
 			old:16s die 137
@@ -371,7 +371,7 @@ func TestAcrossStokersDeath(t *testing.T) {
 			unhealthy
 			> stop 1
 			kill TERM
-			reborn
+			stoker-killed
 			+20s
 			old:15s kill KILL
 			old:15s die 137

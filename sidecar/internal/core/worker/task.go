@@ -7,13 +7,14 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// taskRetry is the wait after a kill of a task was refused, as it is while its service is being updated.
+// taskRetry is the wait after a kill of a task was refused, as during an update of its service.
 const taskRetry = 10 * time.Second
 
-// observedTask reports whether the worker is a task of a Swarm service that Stoker only shows: it is inspected and measured, and no more.
+// observedTask reports whether the worker is a task of a Swarm service that is only displayed: it is inspected and measured, and
+// no more.
 func (m *Machine) observedTask() bool { return m.id.Unmanageable == HeldSwarm && !m.id.Tentative }
 
-// planObserved inspects a task that is only shown, once for each life.
+// planObserved inspects a displayed task once per incarnation.
 func (m *Machine) planObserved(now time.Time) (ActionClass, time.Time) {
 	if m.container.status != StatusRunning || m.inspects.request.due.IsZero() {
 		return ClassNone, time.Time{}
@@ -21,14 +22,14 @@ func (m *Machine) planObserved(now time.Time) (ActionClass, time.Time) {
 	return ClassInspect, latest(m.inspects.request.due, now)
 }
 
-// observeTask asks for the inspect of a task that is only shown: neither a list nor an event has its quota.
+// observeTask requests the inspect of a displayed task: neither a list nor an event has its quota.
 func (m *Machine) observeTask(now time.Time) {
 	if m.observedTask() && m.container.status == StatusRunning && !m.container.inspected {
 		m.requestInspect(now, ReasonNew)
 	}
 }
 
-// ownKill tells Stoker's own SIGKILL of a task from signals of others.
+// ownKill separates Stoker's own SIGKILL of a task from other clients' signals.
 func (m *Machine) ownKill(now time.Time, o Observation) bool {
 	if o.Signal != syscall.SIGKILL || m.own.signals > 0 {
 		return false
@@ -38,7 +39,7 @@ func (m *Machine) ownKill(now time.Time, o Observation) bool {
 	return true
 }
 
-// taskEnded holds a task that has ended, for whatever reason: its replacement is up to Swarm.
+// taskEnded holds a task that has ended, for any reason: Swarm replaces it.
 func (m *Machine) taskEnded(now time.Time) {
 	m.life.exit = exitSettled
 	if m.heldFor(HeldSwarm) {
@@ -51,8 +52,9 @@ func (m *Machine) taskEnded(now time.Time) {
 	m.hold(now, HeldSwarm, m.life.endedAt)
 }
 
-// noteLostTask tells of a task that was unhealthy and ended with 0. To Swarm it is complete, and under the restart condition on-failure it is not
-// replaced: its agent stops an unhealthy task, and only another code than 0 makes it a failed one (moby, daemon/cluster/executor/container/controller.go).
+// noteLostTask reports a task that was unhealthy and exited with 0. For Swarm it is complete, and under the restart condition
+// on-failure it is not replaced: its agent stops an unhealthy task, and only a code other than 0 makes it a failed one (moby,
+// daemon/cluster/executor/container/controller.go).
 func (m *Machine) noteLostTask(now time.Time, o Observation, unhealthy bool) {
 	place := policy.TaskOf(m.saved.Labels)
 	if !unhealthy || o.ExitCode != 0 || o.History() || place.Service == "" {
@@ -64,7 +66,7 @@ func (m *Machine) noteLostTask(now time.Time, o Observation, unhealthy bool) {
 	})
 }
 
-// refusedRetry is the wait after a stop that was refused.
+// refusedRetry is the wait after a refused stop.
 func (m *Machine) refusedRetry() time.Duration {
 	if m.id.Task {
 		return taskRetry
@@ -72,15 +74,15 @@ func (m *Machine) refusedRetry() time.Duration {
 	return firstRetry
 }
 
-// senseWait is how long a stop waits for the answer whether the worker is starved.
+// senseWait is how long a stop waits for the answer to the starved question.
 func (m *Machine) senseWait() time.Duration {
 	if m.cpu.wasStarved {
-		return m.id.Policy.StarvedGrace // it was, and is killed only when it is known that it is not
+		return m.id.Policy.StarvedGrace // it was starved, and is killed only once it is known not to be
 	}
 	return senseWait
 }
 
-// askTaskAgain: a starved task is never killed. Whether it still is starved is asked again when the grace is over.
+// askTaskAgain: a starved task is never killed. The starved question is repeated when the grace is over.
 func (m *Machine) askTaskAgain(now time.Time) {
 	s := &m.saved.State
 	if !m.id.Task || s.Phase != PhaseStopDue || s.Heal.Reason != ReasonStarved || s.Due.After(now) {

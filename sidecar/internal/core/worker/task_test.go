@@ -19,7 +19,7 @@ func TestTasks(t *testing.T) {
 			= held swarm-task
 			+1h
 			> nothing`},
-		{"Swarm has missed the event: one kill, and the end is Swarm's", `
+		{"Swarm missed the event: one kill, and Swarm handles the exit", `
 			given health task
 			up
 			unhealthy
@@ -30,7 +30,7 @@ func TestTasks(t *testing.T) {
 			> kill 1
 			kill KILL
 			die 137
-			= told stopped
+			= event stopped
 			= held swarm-task
 			answer ok
 			+1h
@@ -41,7 +41,7 @@ func TestTasks(t *testing.T) {
 			unhealthy
 			+5s
 			healthy
-			= told recovered
+			= event recovered
 			+1h
 			> nothing`},
 		{"unhealthy-for is longer", `
@@ -56,14 +56,14 @@ func TestTasks(t *testing.T) {
 			die 137
 			answer ok
 			= held swarm-task`},
-		{"it ends by itself: no start", `
+		{"it exits by itself: no start", `
 			given task
 			up
 			die 1
 			= held swarm-task
 			+1h
 			> nothing`},
-		{"it ends with 0: no start", `
+		{"it exits with 0: no start", `
 			given task
 			up
 			die 0
@@ -123,7 +123,7 @@ func TestTasks(t *testing.T) {
 			unhealthy timed-out
 			> sample
 			reads 0.01 0 0.1
-			= told hung
+			= event hung
 			+15s
 			> kill 1
 			kill KILL
@@ -136,7 +136,7 @@ func TestTasks(t *testing.T) {
 			unhealthy
 			+15s
 			> kill 1
-			reborn
+			stoker-killed
 			kill KILL
 			die 137
 			= held swarm-task
@@ -145,7 +145,7 @@ func TestTasks(t *testing.T) {
 	})
 }
 
-// A task that is only shown is inspected once, and nothing more.
+// A displayed task is inspected once, and nothing more.
 func TestObservedTask(t *testing.T) {
 	run(t, []scenario{
 		{"unhealthy", `

@@ -2,26 +2,26 @@ package worker
 
 import "slices"
 
-// Transition is one row of the table of transitions: what an input may do to a worker in some phases. An input for which a
-// phase has no row leaves the phase as it is.
+// Transition is one row of the transition table: the possible effects of an input in some phases. An input without a row for a
+// phase leaves the phase unchanged.
 type Transition struct {
 	Input string
 	From  []Phase
 	To    []Phase
 }
 
-// decided are the phases that a decision about an exit leads to.
+// decided are the phases that may follow a decision about an exit.
 func decided() []Phase {
 	return []Phase{PhaseBackingOff, PhaseRecreateDue, PhaseDocker, PhaseHeld, PhaseExhausted}
 }
 
-// unlessRecreating are all phases but PhaseRecreating, in which the worker is up to two containers and only the answer of
-// the transaction counts.
+// unlessRecreating are all phases but PhaseRecreating, in which the worker is up to two containers and only the result of the
+// transaction counts.
 func unlessRecreating() []Phase {
 	return slices.DeleteFunc(Phases(), func(p Phase) bool { return p == PhaseRecreating })
 }
 
-// Transitions is the table of transitions. Tests hold the machine to it, and docs/design.md is drawn from it.
+// Transitions is the transition table. Tests check the machine against it, and docs/design.md is drawn from it.
 func Transitions() []Transition {
 	seen := append(decided(), PhaseWatching, PhaseStopDue) // what an inspect may show
 	waiting := []Phase{PhaseStopDue, PhaseStopping, PhaseBackingOff, PhaseRecreateDue}
@@ -32,26 +32,26 @@ func Transitions() []Transition {
 		{"wake", []Phase{PhaseAsleep}, []Phase{PhaseBackingOff, PhaseRecreateDue}},
 		{"sleep", []Phase{PhaseWatching}, []Phase{PhaseStopDue}},
 		{"recycle", []Phase{PhaseWatching}, []Phase{PhaseStopDue, PhaseRecreateDue}},
-		{"exited", unlessRecreating(), []Phase{PhaseAsleep}}, // stopped for want of work, or finished
+		{"exited", unlessRecreating(), []Phase{PhaseAsleep}}, // stopped for lack of work, or finished
 		{"inspect answered", unlessRecreating(), []Phase{PhaseAsleep}},
 		{"start answered", unlessRecreating(), []Phase{PhaseAsleep}},
 		{"recreate answered", []Phase{PhaseRecreating}, []Phase{PhaseAsleep}}, // in a dry run
 		{"stop answered", []Phase{PhaseStopping}, []Phase{PhaseAsleep}},
 		{"due", []Phase{PhaseExhausted}, []Phase{PhaseStopDue, PhaseRecreateDue}}, // stable, and its restart as an orphan waited for attempts
 		{"started", unlessRecreating(), []Phase{PhaseWatching}},
-		{"started", []Phase{PhaseBackingOff}, []Phase{PhaseStopping}}, // Stoker's own stop is on its way, and may hit the life that begins
+		{"started", []Phase{PhaseBackingOff}, []Phase{PhaseStopping}}, // Stoker's own stop is on its way, and may hit the new incarnation
 		{"exited", unlessRecreating(), decided()},
 		{"stopped", unlessRecreating(), []Phase{PhaseHeld}},
 		{"healthy", []Phase{PhaseVerifying, PhaseStopDue, PhaseRecreateDue, PhaseDocker, PhaseHeld, PhaseExhausted}, []Phase{PhaseWatching}},
 		{"gone", unlessRecreating(), []Phase{PhaseWatching, PhaseRecreateDue}},
 		{"renamed", unlessRecreating(), []Phase{PhaseHeld}},
-		{"renamed", []Phase{PhaseHeld}, Phases()}, // back to what it was before a foreign recreate
+		{"renamed", []Phase{PhaseHeld}, Phases()}, // back to its state before another client's recreate
 		{"listed", unlessRecreating(), []Phase{PhaseHeld}},
 		{"listed", []Phase{PhaseHeld}, Phases()},
 		{"engine restarted", []Phase{PhaseHeld}, []Phase{PhaseWatching}},
 		{"stats read", []Phase{PhaseWatching}, []Phase{PhaseStopDue, PhaseRecreateDue, PhaseExhausted}},
 		{"orphaned", []Phase{PhaseWatching}, []Phase{PhaseStopDue, PhaseRecreateDue, PhaseExhausted}},
-		{"orphaned", []Phase{PhaseBackingOff}, []Phase{PhaseRecreateDue}}, // its parent's container is gone: it cannot start as it is
+		{"orphaned", []Phase{PhaseBackingOff}, []Phase{PhaseRecreateDue}}, // its parent's container is gone, so it cannot start
 		{"recreate found", Phases(), []Phase{PhaseRecreating}},
 		{"inspect answered", unlessRecreating(), seen},
 		{"inspect answered", []Phase{PhaseStarting}, []Phase{PhaseVerifying}},
@@ -64,12 +64,12 @@ func Transitions() []Transition {
 		{"update answered", []Phase{PhaseStarting}, []Phase{PhaseVerifying}},
 		{"connect answered", unlessRecreating(), seen},
 		{"recreate answered", append(waiting, PhaseRecreating), append(seen, PhaseStarting, PhaseVerifying)},
-		// A worker whose parent was restarted follows as soon as it is free, whatever the input is.
+		// An orphaned worker is restarted as soon as no other action prevents it, whatever the input is.
 		{"", []Phase{PhaseWatching}, []Phase{PhaseStopDue, PhaseRecreateDue, PhaseExhausted}},
 	}
 }
 
-// Allowed reports whether the table has a transition, or the phase stays as it is.
+// Allowed reports whether the table has the transition, or the phase stays the same.
 func Allowed(from Phase, input string, to Phase) bool {
 	return from == to || slices.ContainsFunc(Transitions(), func(t Transition) bool {
 		return (t.Input == input || t.Input == "") && slices.Contains(t.From, from) && slices.Contains(t.To, to)
@@ -98,7 +98,7 @@ func InputName(in Input) string {
 	case Sleep:
 		return "sleep"
 	case WorkTold:
-		return "work told"
+		return "work reported"
 	case GroupConflict:
 		return "group conflict"
 	case RecycleTurn:
@@ -108,5 +108,5 @@ func InputName(in Input) string {
 	case ProbeAnswered:
 		return "probe answered"
 	}
-	return "dependents" // DependentsRestarted, TemporaryContainer: what is remembered of others
+	return "dependents" // DependentsRestarted, TemporaryContainer: state about other containers
 }

@@ -16,7 +16,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the state diagram of docs/design.md")
 
-// step feeds a machine one input, and holds it to the table of transitions and to the form of its state.
+// step feeds a machine one input, and checks the transition table and the form of its state.
 func step(t require.TestingT, m *worker.Machine, now time.Time, in worker.Input) worker.Effects {
 	before := m.View().Phase
 	effects := m.Step(now, in)
@@ -37,7 +37,7 @@ func step(t require.TestingT, m *worker.Machine, now time.Time, in worker.Input)
 	return effects
 }
 
-// TestTransitionsAreNamed: every row speaks of phases and inputs that exist.
+// TestTransitionsAreNamed: every row has existing phases and inputs.
 func TestTransitionsAreNamed(t *testing.T) {
 	inputs := []string{
 		"", "due", "engine restarted", "stats read", "orphaned", "recreate found", "inspect answered", "start answered", "stop answered", "kill answered",
@@ -53,7 +53,7 @@ func TestTransitionsAreNamed(t *testing.T) {
 	require.Len(t, reached, len(worker.Phases()), "each phase can be reached")
 }
 
-// TestStateDiagram keeps the drawings in the documents equal to the table.
+// TestStateDiagram keeps the diagrams in the documents equal to the table.
 func TestStateDiagram(t *testing.T) {
 	const written = ": written by go test ./sidecar/internal/core/worker -update -->\n"
 	for _, c := range []struct{ page, begin, end, want string }{
@@ -81,7 +81,7 @@ type edge struct {
 	to    worker.Phase
 }
 
-// edges are the way of a heal. Arrows that nearly every phase has stand in the table below the diagram instead.
+// edges is the path of a heal. Edges that nearly every phase has are in the table below the diagram instead.
 func edges() []edge {
 	return []edge{
 		{worker.PhaseWatching, "exited", worker.PhaseBackingOff},
@@ -114,14 +114,14 @@ func edges() []edge {
 	}
 }
 
-func TestDiagramIsTrue(t *testing.T) {
+func TestDiagramMatchesTable(t *testing.T) {
 	for _, e := range edges() {
 		require.NotEqual(t, e.from, e.to)
 		require.True(t, worker.Allowed(e.from, e.input, e.to), "%s on %q to %s", e.from, e.input, e.to)
 	}
 }
 
-// diagram draws the way of a heal.
+// diagram draws the path of a heal.
 func diagram() string {
 	var b strings.Builder
 	b.WriteString("```mermaid\nstateDiagram-v2\n")

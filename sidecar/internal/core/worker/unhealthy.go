@@ -8,7 +8,7 @@ import (
 
 func (m *Machine) judgeHealth(now time.Time, s Snapshot) {
 	if s.Health == HealthUnhealthy && !m.checks.resumedAt.IsZero() && !m.checks.probe.At.After(m.checks.resumedAt) {
-		m.checks.status = HealthStarting // set by the pause, not by a probe; the next lists are compared with this
+		m.checks.status = HealthStarting // set by the pause, not by a probe; the next lists are compared with it
 	}
 	switch m.health() {
 	case HealthNone, HealthHealthy:
@@ -17,12 +17,12 @@ func (m *Machine) judgeHealth(now time.Time, s Snapshot) {
 		m.markHealthy(now)
 	case HealthUnhealthy:
 		m.judgeUnhealthy(now, s)
-	case HealthStarting, HealthUnknown: // only ever at the beginning of a life
+	case HealthStarting, HealthUnknown: // only at the beginning of an incarnation
 		m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}
 	}
 }
 
-// judgeUnhealthy decides on a running worker whose health check or probe from outside fails.
+// judgeUnhealthy decides about a running worker whose health check or probe from outside fails.
 func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
 	m.checks.healthySince = time.Time{}
 	if m.checks.unhealthyAt.IsZero() {
@@ -44,7 +44,7 @@ func (m *Machine) judgeUnhealthy(now time.Time, s Snapshot) {
 	case m.id.Policy.OnUnhealthy == policy.OnUnhealthyNotify:
 		m.notifyUnhealthy(now)
 		return
-	case m.container.config.autoRemove && m.checks.leftReason == HeldNeedsRecreate: // and its stop would be its removal
+	case m.container.config.autoRemove && m.checks.leftReason == HeldNeedsRecreate: // and its stop would remove it
 		return
 	}
 	c := m.unhealthyCause(s)
@@ -61,7 +61,7 @@ func (m *Machine) leaveUnhealthy(now time.Time, why Reason) {
 	}
 }
 
-// notifyUnhealthy tells people of an unhealthy worker, once it has been so for as long as its label asks for.
+// notifyUnhealthy emits the event of an unhealthy worker once it has been unhealthy for the time in its label.
 func (m *Machine) notifyUnhealthy(now time.Time) {
 	if due := m.checks.unhealthyAt.Add(m.id.Policy.UnhealthyFor); due.After(now) {
 		m.requestInspect(due, ReasonProbeFailed)
@@ -73,7 +73,7 @@ func (m *Machine) notifyUnhealthy(now time.Time) {
 	}
 }
 
-// noLongerLeft: an unhealthy worker that was left so is healthy again.
+// noLongerLeft: an unhealthy worker that was left alone is healthy again.
 func (m *Machine) noLongerLeft(now time.Time) {
 	if m.checks.leftReason == HeldNotified {
 		m.emit(Event{At: now, Kind: EventRecovered, HealDetails: HealDetails{Fault: FaultUnhealthy}, Reason: ReasonRecovered})

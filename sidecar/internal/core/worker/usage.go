@@ -2,19 +2,18 @@ package worker
 
 import "time"
 
-// displayStats is a reading for people, kept to be compared with the next one.
+// displayStats is a reading for display, kept for comparison with the next one.
 type displayStats struct {
 	meter Stats
 	of    Incarnation
 	at    time.Time // Stoker's clock
 }
 
-// displayStatsMaxAge bounds how old a reading may be that another one is compared with: the mean of an hour is not what a worker
-// uses now.
+// displayStatsMaxAge bounds the age of a reading for comparison: the mean of an hour is not a worker's present use.
 const displayStatsMaxAge = 3 * time.Minute
 
-// DisplayStatsDue reports whether a reading of the worker would show people something, and whether it has to show a share by itself, for
-// there is none that it could be compared with. Anyone who is read for a decision anyway needs no other.
+// DisplayStatsDue reports whether a reading of the worker would be useful for display. span: it must show a share on its own,
+// because there is no earlier reading to compare with. A worker that is read for a decision needs no other reading.
 func (m *Machine) DisplayStatsDue(now time.Time) (span, ok bool) {
 	if !m.readable() || m.id.Tentative || m.container.removed || !m.cpu.askAt.IsZero() || !m.cpu.statsAt.IsZero() {
 		return false, false
@@ -23,7 +22,7 @@ func (m *Machine) DisplayStatsDue(now time.Time) (span, ok bool) {
 	return !fresh, true
 }
 
-// DisplayStatsRead takes in such a reading. It is for eyes only: nothing that the machine decides depends on it.
+// DisplayStatsRead applies such a reading. It is only for display: the machine decides nothing by it.
 func (m *Machine) DisplayStatsRead(now time.Time, of Incarnation, u Usage) {
 	if !of.same(m.saved.Incarnation) || m.container.status != StatusRunning {
 		return
@@ -38,7 +37,7 @@ func (m *Machine) DisplayStatsRead(now time.Time, of Incarnation, u Usage) {
 	}
 }
 
-// readable: a reading is about the worker as it is known to be.
+// readable reports whether a reading belongs to the worker's known incarnation.
 func (m *Machine) readable() bool {
 	return m.container.status == StatusRunning && m.container.inspected && (m.id.Unmanageable == HeldNot || m.observedTask()) && !m.Recreating()
 }
@@ -47,7 +46,7 @@ func (m *Machine) show(r rates, at time.Time) {
 	m.cpu.shown, m.cpu.shownOf = Share{At: at, CPUs: r.cpus, Throttled: r.throttled, ThrottlingUnknown: !r.counted}, m.saved.Incarnation
 }
 
-// share is what is known of the life that is. What an earlier one used is nobody's use now.
+// share is the use of the present incarnation. The use of an earlier one is not shown.
 func (m *Machine) share() Share {
 	if m.container.status != StatusRunning || !m.cpu.shownOf.same(m.saved.Incarnation) {
 		return Share{}

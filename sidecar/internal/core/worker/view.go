@@ -6,7 +6,7 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// View is what people are shown of a machine.
+// View is the public view of a machine.
 type View struct {
 	Key         Key
 	Incarnation Incarnation
@@ -15,10 +15,10 @@ type View struct {
 	Problems []policy.Problem
 	Recycle  RecycleView
 	Probe    ProbeView
-	Task     policy.Task // zero when it is none of Swarm's
+	Task     policy.Task // zero if it is not a Swarm task
 }
 
-// ContainerView is what is known of the worker's container.
+// ContainerView is the view of the worker's container.
 type ContainerView struct {
 	Status    Status
 	Health    Health
@@ -26,22 +26,22 @@ type ContainerView struct {
 	Boosted   bool
 	Share     Share
 	Inspected bool
-	// LostNetworks are those that a failed start has removed; see SavedNetworks.
+	// LostNetworks are the networks that a failed start removed; see SavedNetworks.
 	LostNetworks []string
 }
 
-// HealView is what is being done about the worker.
+// HealView is the view of the worker's heal.
 type HealView struct {
 	Expected bool
 	Held     Reason
 	Attempts int
 	Phase    Phase
-	Heal     Heal      // zero when none is open
-	Due      time.Time // of its next action
+	Heal     Heal      // zero if none is open
+	Due      time.Time // of the heal's next action
 	Acting   bool
 }
 
-// View is a copy: it does not change with the machine.
+// View returns a copy: it does not change with the machine.
 func (m *Machine) View() View {
 	return View{
 		Key: m.saved.Key, Incarnation: m.saved.Incarnation,
@@ -78,7 +78,7 @@ func (m *Machine) held() Reason {
 	return why
 }
 
-// leftAlone is why the worker is left alone, as far as that survives Stoker.
+// leftAlone is why the worker is left alone, as far as it is saved.
 func (m *Machine) leftAlone() Reason {
 	switch p := m.phase(); {
 	case p == PhaseHeld:
@@ -93,8 +93,8 @@ func (m *Machine) leftAlone() Reason {
 	return HeldNot
 }
 
-// StoppedAt is when a stop that holds the worker was seen (the engine's clock), and false when none does or when it is
-// known for a person's.
+// StoppedAt returns when a stop that holds the worker was seen (the engine's clock); false without one, or if it is known to be
+// an operator's.
 func (m *Machine) StoppedAt() (time.Time, bool) {
 	switch {
 	case m.heldFor(HeldOperator):
@@ -105,37 +105,38 @@ func (m *Machine) StoppedAt() (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// StopTimeout is the container's own time between stop signal and SIGKILL, which the engine's shutdown keeps to; 0 when it
-// has none.
+// StopTimeout is the container's own time between stop signal and SIGKILL, which the engine also uses in its shutdown; 0 without
+// one.
 func (m *Machine) StopTimeout() time.Duration { return m.container.config.stopTimeout }
 
-// RunningUndisturbed reports whether the worker ran when it was last heard of and nobody had begun to stop it.
+// RunningUndisturbed reports whether the worker was last observed running and no client had begun to stop it.
 func (m *Machine) RunningUndisturbed() bool {
-	if m.container.status == StatusUnknown { // remembered, and not inspected since; the ends of an unmanageable one are not remembered
+	if m.container.status == StatusUnknown { // restored, and not inspected since; the exits of an unmanageable one are not saved
 		return !m.container.listed.Down() && m.saved.Expected && m.id.Unmanageable == HeldNot && !m.heal().Open() && m.saved.StopIntent == nil
 	}
 	return m.container.status == StatusRunning && m.saved.StopIntent == nil && !m.stopSent()
 }
 
-// StoppedForHeal reports whether Stoker has stopped the worker, or is about to have, and not yet started it again. Of one that is being
-// removed meanwhile nothing is left to start, and one that somebody has paused is left so.
+// StoppedForHeal reports whether Stoker stopped the worker, or is about to, and has not yet started it again. A worker that is
+// being removed has nothing left to start, and one that a client paused stays paused.
 func (m *Machine) StoppedForHeal() bool {
 	h := m.heal()
-	starts := h.Open() && h.Action != HealSleep && h.Action != HealStop && h.Action != HealKill // else nothing is to be started after its stop
+	starts := h.Open() && h.Action != HealSleep && h.Action != HealStop && h.Action != HealKill // otherwise nothing is to be started after its stop
 	leftAlone := m.container.status == StatusRemoving || m.container.status == StatusDead || m.container.status == StatusPaused
 	return m.stopSent() && starts && !leftAlone
 }
 
-// ProbeState reports whether the worker runs with a health check or a probe from outside, and whether that was cut off last time: the sign
-// of a starved host rather than of a broken worker. A probe from outside that fails for another reason shows a broken one.
+// ProbeState reports whether the worker runs with a health check or a probe from outside, and whether that timed out last time. A
+// timeout indicates an overloaded host rather than a broken worker. A probe from outside that fails for another reason indicates
+// a broken worker.
 func (m *Machine) ProbeState() (watched, timedOut bool) {
-	running := m.container.status == StatusRunning && m.id.Unmanageable == HeldNot // nobody asks how an unmanageable one is
+	running := m.container.status == StatusRunning && m.id.Unmanageable == HeldNot // the state of an unmanageable one does not matter
 	watched = running && (m.container.config.healthcheck || m.outsideHealth() != HealthNone)
 	if running && m.failsOutside() {
 		return watched, m.outside.last.Verdict == VerdictNoAnswer
 	}
 	h := m.heal()
-	own := h.Reason == ReasonStarved || h.Reason == ReasonHung // it is known why, and not the host
+	own := h.Reason == ReasonStarved || h.Reason == ReasonHung // the cause is known, and is not the host
 	timedOut = watched && m.checks.status == HealthUnhealthy && m.checks.probe.ExitCode == ProbeTimedOut && !own
 	return watched, timedOut
 }

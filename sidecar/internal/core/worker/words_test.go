@@ -13,7 +13,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// given reads what the worker is like: labels by their names, and the container's own traits.
+// given parses the properties of the worker: labels by their names, and those of the container.
 func (s *script) given(at string, words []string) {
 	labels, remembered := map[string]string{}, false
 	for _, w := range words {
@@ -88,7 +88,7 @@ func (s *script) given(at string, words []string) {
 	}
 }
 
-// scriptPolicy is the default but for evidence, which is what only scripts about it are about.
+// scriptPolicy is the default without evidence, which only some scripts test.
 func scriptPolicy() policy.Policy {
 	p := policy.Default()
 	p.Evidence.Level = policy.EvidenceOff
@@ -111,19 +111,19 @@ var signals = map[string]syscall.Signal{
 
 func signal(name string) syscall.Signal { return signals[name] }
 
-// describe makes a state of words: running [starting|healthy|unhealthy|timed-out], down CODE [port taken], restarting,
-// paused, removing; "new" makes it another life, "new:3s" one
-// that began 3 s ago; "restarts:1" that Docker has restarted it once since the last start through the API.
+// describe parses a state: running [starting|healthy|unhealthy|timed-out], down CODE [port taken], restarting, paused, removing.
+// "new" is another incarnation, "new:3s" one that began 3 s ago. "restarts:1": Docker restarted it once since the last start
+// through the API.
 func (s *script) describe(words []string) {
 	w := &s.world
-	for i, word := range words {
-		word, ago, _ := strings.Cut(word, ":")
-		switch word {
+	for i, field := range words {
+		field, ago, _ := strings.Cut(field, ":")
+		switch field {
 		case "new":
 			w.StartedAt = s.now
 			if ago != "" {
 				began, err := time.ParseDuration(ago)
-				require.NoError(s.t, err, word)
+				require.NoError(s.t, err, field)
 				w.StartedAt = s.now.Add(-began)
 			}
 		case "made":
@@ -134,9 +134,9 @@ func (s *script) describe(words []string) {
 		case "running":
 			w.Status, w.ExitCode, w.StartError, w.NetworkFailed = worker.StatusRunning, 0, "", false
 		case "restarting", "paused", "removing", "dead", "created":
-			w.Status = worker.Status(word)
+			w.Status = worker.Status(field)
 		case "starting", "healthy", "unhealthy":
-			w.Health = worker.Health(word)
+			w.Health = worker.Health(field)
 			w.Probes = []worker.Probe{{At: s.now, ExitCode: 1, Output: "bad"}}
 		case "timed-out":
 			w.Health = worker.HealthUnhealthy
@@ -177,14 +177,14 @@ func (s *script) answer(at string, w []string) {
 		o.Result, o.Unreachable = worker.Failed, true
 	case "missing":
 		o.Result, o.Missing = worker.Failed, true
-	case "vanished": // before a recreate has done anything
+	case "vanished": // before a recreate did anything
 		o.Result, o.Missing = worker.Refused, true
 	case "skipped":
 		o.Result = worker.Skipped
-	case "unfit": // as it was
+	case "unfit": // unchanged
 		o.Result, o.CannotRecreate, o.Err = worker.Failed, true, strings.Join(w[1:], " ")
 		o.Snapshot = s.snapshot()
-	case "undone": // put back
+	case "undone": // restored
 		o.Result, o.Err = worker.Failed, "undone"
 		if w[1] == "unstarted" {
 			s.describe(w[2:])
@@ -219,9 +219,8 @@ func (s *script) answer(at string, w []string) {
 	s.grant()
 }
 
-// reads answers a sample: CPUs used, throttled share, share of the periods that were active, and whether the host is out of
-// CPU or just busy; "none" is no answer in time. A
-// cheap one tells of what was used since the last.
+// reads answers a sample: CPUs used, throttled share, share of the periods that were active, and whether the host is out of CPU
+// or only busy. "none" is no answer in time. A single reading shows the use since the last.
 func (s *script) reads(at string, w []string) {
 	s.t.Helper()
 	require.NotNil(s.t, s.sampling, at+": no readings are asked for")
@@ -248,8 +247,8 @@ func (s *script) reads(at string, w []string) {
 		before.At, took = s.now.Add(-time.Second), time.Second
 	}
 	var share [3]float64
-	for i, word := range w {
-		n, err := strconv.ParseFloat(word, 64)
+	for i, field := range w {
+		n, err := strconv.ParseFloat(field, 64)
 		require.NoError(s.t, err, at)
 		share[i] = n
 	}
@@ -274,7 +273,7 @@ var kinds = map[string]worker.Kind{
 	"list": worker.Listed, "create": worker.Created,
 }
 
-// event tells the machine of an event, and lets the world follow it unless it is late.
+// event feeds the machine an event, and updates the world unless it is late.
 func (s *script) event(at string, w []string) {
 	s.t.Helper()
 	o := worker.Observation{At: s.now, ID: s.world.ID, Key: "w"}
@@ -301,7 +300,7 @@ func (s *script) event(at string, w []string) {
 		}
 	}
 	o.Kind = kinds[w[0]]
-	require.NotZero(s.t, o.Kind, at+": no such word")
+	require.NotZero(s.t, o.Kind, at+": no such event")
 	switch o.Kind {
 	case worker.Started:
 		if !news {
@@ -338,7 +337,7 @@ var endings = map[string]worker.ExitCause{
 	"meant": worker.ExitCauseRequested, "own": worker.ExitCauseOwn, "hidden": worker.ExitCauseHidden,
 }
 
-// follow keeps the world in step with an event.
+// follow updates the world by an event.
 func (s *script) follow(o worker.Observation, w []string) {
 	switch o.Kind {
 	case worker.Exited:
@@ -365,7 +364,7 @@ func (s *script) follow(o worker.Observation, w []string) {
 	}
 }
 
-// expectDone compares what was granted since the last such line. An inspect is only compared where one is named.
+// expectDone compares the actions since the last such line. An inspect is only compared if the line has one.
 func (s *script) expectDone(at, want string) {
 	s.t.Helper()
 	got := s.did
@@ -414,7 +413,7 @@ func (s *script) expect(at string, w []string) {
 		require.Equal(s.t, w[1:], append([]string{}, p.LostNetworks...), at)
 	case "remembers": // the networks of the definition
 		require.JSONEq(s.t, string(inspectWith(w[1:])), string(s.m.Saved().Definition), at)
-	case "like": // what the recreate goes by instead of the inspect
+	case "like": // the model of the recreate instead of the inspect
 		require.JSONEq(s.t, string(inspectWith(w[1:])), s.like, at)
 	case "idle":
 		require.Zero(s.t, s.turn.Due, at)
@@ -439,11 +438,11 @@ func (s *script) expect(at string, w []string) {
 	case "unprobed":
 		_, ok := s.m.ProbeDue()
 		require.False(s.t, ok, at)
-	case "told":
-		require.Contains(s.t, s.told, w[1], at)
-		s.told = nil
-	case "untold":
-		require.NotContains(s.t, s.told, w[1], at)
+	case "event":
+		require.Contains(s.t, s.events, w[1], at)
+		s.events = nil
+	case "no-event":
+		require.NotContains(s.t, s.events, w[1], at)
 	default:
 		require.Fail(s.t, "no such expectation", at)
 	}

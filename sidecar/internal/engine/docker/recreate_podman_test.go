@@ -56,7 +56,7 @@ func TestStoppingIsAStop(t *testing.T) {
 					r := b.recreator(w, "a")
 					podman.next, w.next = w.next, podman
 					result := r.Do(t.Context(), b.request())
-					require.ErrorContains(t, result.Err, "somebody stopped the worker")
+					require.ErrorContains(t, result.Err, "an operator stopped the worker")
 					b.requireLeftDown(result)
 				})
 			})
