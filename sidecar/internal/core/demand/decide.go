@@ -146,7 +146,7 @@ func (l Limit) String() string {
 
 // Decision is what to do now. Wake and Sleep are indices into Input.Workers.
 type Decision struct {
-	Work    float64 // items that wait or are in hand, of the source with the largest wish; 0 when nothing is known
+	Work    float64 // items that wait or are in hand, of the source with the largest request; 0 when nothing is known
 	Wanted  int     // workers, within minimum, maximum and hours
 	Wake    []int
 	Sleep   []int
@@ -200,21 +200,21 @@ func (s Settings) wanted(now time.Time, m Memory, in Input, closed bool) (wanted
 	if closed {
 		return 0, 0, LimitNone
 	}
-	wish, work := s.wish(in)
+	request, work := s.request(in)
 	least := s.Min
 	if s.Hours.Set() {
 		least = max(least, s.hoursReplicas(exist))
 	}
 	possible := max(exist, s.CloneUpTo)
 	most := s.most(possible)
-	wish = max(wish, least)
+	request = max(request, least)
 	switch {
-	case wish > most && most < possible:
+	case request > most && most < possible:
 		limit = LimitMax
-	case wish > possible:
+	case request > possible:
 		limit = LimitWorkers
 	}
-	return min(wish, most, possible), work, limit
+	return min(request, most, possible), work, limit
 }
 
 // most is the maximum, given how many workers there may be.
@@ -263,7 +263,7 @@ func (s Settings) hoursReplicas(exist int) int {
 }
 
 // wish is the largest wish of the sources, and the work that it comes from.
-func (s Settings) wish(in Input) (wish int, work float64) {
+func (s Settings) request(in Input) (request int, work float64) {
 	running := count(in.Workers, Worker.capacity)
 	for _, a := range in.Answers {
 		var n int
@@ -280,11 +280,11 @@ func (s Settings) wish(in Input) (wish int, work float64) {
 			items = s.items(a.Reading, in.Workers)
 			n = s.replicas(items)
 		}
-		if n > wish || n == wish && items > work {
-			wish, work = n, items
+		if n > request || n == request && items > work {
+			request, work = n, items
 		}
 	}
-	return wish, work
+	return request, work
 }
 
 // items is all the work that a source knows of. Where it does not tell what is in hand, each busy worker has something.

@@ -112,7 +112,7 @@ func TestDecide(t *testing.T) {
 		{name: "items in hand count", set: settings(), workers: "bbzz", answers: []demand.Answer{inHand(1, 2)}, want: "3 wake 2"},
 		{name: "busy workers have an item each", set: settings(), workers: "bbzz", answers: []demand.Answer{waiting(1)}, want: "3 wake 2 measure"},
 		{name: "a number of the user's has them in it", set: settings(), workers: "bbzz", answers: []demand.Answer{included(2)}, want: "2"},
-		{name: "the largest wish", set: settings(), workers: "zzzz", answers: []demand.Answer{waiting(1), waiting(3)}, want: "3 wake 0 1 2"},
+		{name: "the largest request", set: settings(), workers: "zzzz", answers: []demand.Answer{waiting(1), waiting(3)}, want: "3 wake 0 1 2"},
 		{name: "a negative number", set: settings(), workers: "zz", answers: []demand.Answer{waiting(-7)}, want: "0"},
 		{name: "an absurd number", set: settings(limits(0, 2)), workers: "zzz", answers: []demand.Answer{waiting(1e12)}, want: "2 wake 0 1 limit max-replicas"},
 
@@ -126,7 +126,7 @@ func TestDecide(t *testing.T) {
 			answers: []demand.Answer{waiting(0)}, want: "0",
 		},
 		{name: "scale-down never", set: settings(func(s *demand.Settings) { s.KeepAwake = true }), memory: quiet, workers: "ii", answers: []demand.Answer{waiting(0)}, want: "0"},
-		{name: "not below the wish", set: settings(), memory: quiet, workers: "iib", answers: []demand.Answer{inHand(0, 2)}, want: "2 sleep 1 measure"},
+		{name: "not below the request", set: settings(), memory: quiet, workers: "iib", answers: []demand.Answer{inHand(0, 2)}, want: "2 sleep 1 measure"},
 
 		{name: "nothing is known yet", set: settings(), memory: quiet, workers: "iizz", answers: []demand.Answer{{}}, want: "2"},
 		{name: "a source that fails changes nothing", set: settings(), memory: quiet, workers: "iizz", answers: []demand.Answer{{State: demand.SourceFailing}}, want: "0"},
@@ -140,7 +140,7 @@ func TestDecide(t *testing.T) {
 			want: "1 sleep 1 measure",
 		},
 		{name: "one of two is lost", set: settings(), memory: quiet, workers: "iiz", answers: []demand.Answer{{State: demand.SourceLost}, waiting(3)}, want: "3 wake 2 measure"},
-		{name: "woken by hand", set: settings(limits(0, 1)), memory: demand.Memory{NeededAt: noon, AwakeUntil: noon.Add(time.Minute)}, workers: "izo", answers: []demand.Answer{waiting(0)}, want: "2 wake 1"},
+		{name: "woken by an operator", set: settings(limits(0, 1)), memory: demand.Memory{NeededAt: noon, AwakeUntil: noon.Add(time.Minute)}, workers: "izo", answers: []demand.Answer{waiting(0)}, want: "2 wake 1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.budget == 0 {
@@ -178,11 +178,11 @@ func TestRecall(t *testing.T) {
 func inWords(d demand.Decision) string {
 	text := fmt.Sprint(d.Wanted)
 	for _, list := range []struct {
-		word string
+		verb string
 		who  []int
 	}{{"wake", d.Wake}, {"sleep", d.Sleep}} {
 		if len(list.who) > 0 {
-			text += " " + list.word + " " + strings.Trim(fmt.Sprint(list.who), "[]")
+			text += " " + list.verb + " " + strings.Trim(fmt.Sprint(list.who), "[]")
 		}
 	}
 	if d.Limit != demand.LimitNone {
@@ -310,7 +310,7 @@ func TestInvariants(t *testing.T) {
 		work := a.State == demand.SourceAnswered && a.Reading.Waiting > set.Activation && room
 		for _, w := range in.Workers {
 			if work && w.State == demand.Asleep && w.CPUs <= in.Budget {
-				require.Positive(t, running, "work waits, and nobody runs or is woken")
+				require.Positive(t, running, "work waits, and no worker runs or is woken")
 			}
 		}
 	})

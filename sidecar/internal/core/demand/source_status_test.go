@@ -23,7 +23,7 @@ func TestSourceStatus(t *testing.T) {
 	require.False(t, a.Failed(at(4), "no"))
 	require.Equal(t, at(3), a.Since)
 	require.True(t, a.Failed(at(5), "still no"))
-	require.False(t, a.Failed(at(6), "still no"), "told once")
+	require.False(t, a.Failed(at(6), "still no"), "reported once")
 	require.Equal(t, demand.SourceLost, a.State)
 	require.Equal(t, at(5), a.Since)
 	require.Equal(t, "still no", a.Err)

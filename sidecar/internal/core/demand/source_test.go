@@ -145,7 +145,7 @@ func odd() []string {
 	return []string{"hunter2", "hun/ter2", "hun@ter2", "hun:ter2", "hun?ter2", "hun#ter2", "hun%ter2", "hun&ter2", "hun+ter2", "hün ter2", "%68unter2", `hun"ter2`, "12/34", "1?2", "1#2@"}
 }
 
-func TestSecretsOfSourcesStaySecret(t *testing.T) {
+func TestSourcesHideSecrets(t *testing.T) {
 	for name, s := range schemes() {
 		for _, password := range odd() {
 			rest := "h.example/0?" + map[Kind]string{KindAMQP: "queue=q", KindRabbitMQ: "queue=q", KindRedis: "list=q", KindPrometheus: "query=q", KindJSON: "value=q"}[s.kind]
@@ -154,17 +154,17 @@ func TestSecretsOfSourcesStaySecret(t *testing.T) {
 					name + "://u:" + written + "@" + rest, name + "://" + written + "@" + rest, name + "://u:" + written + "@" + rest + "&" + written,
 					name + ":/u:" + written + "@" + rest, "u:" + written + "@" + rest, name + "://u:" + written + "@h:port" + rest,
 				} {
-					said := ""
+					output := ""
 					if s, err := ParseSource(text); err == nil {
-						said = printed(t, s)
+						output = printed(t, s)
 					} else {
-						said = err.Error()
+						output = err.Error()
 					}
 					if _, err := Resolve(text, nil); err != nil {
-						said += err.Error()
+						output += err.Error()
 					}
 					for _, secret := range []string{password, written, "unter2", "ter2", "34@", "2@"} {
-						require.NotContains(t, said, secret, text)
+						require.NotContains(t, output, secret, text)
 					}
 				}
 			}

@@ -44,7 +44,7 @@ func (h *simHost) sickenAll(s dockertest.Sickness) {
 }
 
 // Workers that Stoker does not manage are no part of the host's most: nobody knows how they are.
-func TestHostIsIllBesideUnmanageable(t *testing.T) {
+func TestHostOverloadedBesideUnmanageable(t *testing.T) {
 	h := newSimHost(dockertest.Config{Seed: 2}, fleet.Settings{Parallel: 4})
 	health := &dockertest.Healthcheck{Interval: 5 * time.Second, Timeout: 2 * time.Second, Retries: 1}
 	for i, name := range names(7) {
@@ -62,15 +62,15 @@ func TestHostIsIllBesideUnmanageable(t *testing.T) {
 		h.w.Sicken(name, dockertest.Hanging)
 	}
 	h.live(time.Minute)
-	require.Equal(t, 1, h.told(worker.EventHostOverloaded))
+	require.Equal(t, 1, h.eventCount(worker.EventHostOverloaded))
 }
 
-func TestHostIsIll(t *testing.T) {
+func TestHostOverloaded(t *testing.T) {
 	h := probed(1, 6)
 	h.sickenAll(dockertest.Hanging)
 	h.live(2 * time.Minute)
 	require.LessOrEqual(t, h.stops(), 2)
-	require.Equal(t, 1, h.told(worker.EventHostOverloaded))
+	require.Equal(t, 1, h.eventCount(worker.EventHostOverloaded))
 	require.True(t, h.f.View(h.w.Now()).HostOverloaded)
 	require.Equal(t, worker.HeldHostOverloaded, h.held("w05"))
 
@@ -80,12 +80,12 @@ func TestHostIsIll(t *testing.T) {
 
 	h.sickenAll(dockertest.Well)
 	h.live(time.Minute)
-	require.Equal(t, 1, h.told(worker.EventHostRecovered))
+	require.Equal(t, 1, h.eventCount(worker.EventHostRecovered))
 	require.LessOrEqual(t, h.stops(), 2)
 	require.Empty(t, h.held("w05"))
 }
 
-func TestHostIsIllForLong(t *testing.T) {
+func TestHostOverloadedForLong(t *testing.T) {
 	h := probed(1, 6)
 	h.sickenAll(dockertest.Hanging)
 	h.live(5 * time.Minute)
@@ -95,12 +95,12 @@ func TestHostIsIllForLong(t *testing.T) {
 	require.LessOrEqual(t, h.stops()-before, 3, "but one at a time")
 }
 
-func TestRealFailuresAreNoSignOfAnIllHost(t *testing.T) {
+func TestRealFailuresAreNoSignOfOverload(t *testing.T) {
 	h := probed(1, 6)
 	h.sickenAll(dockertest.Failing)
 	h.live(20 * time.Second)
 	require.Equal(t, 6, h.stops())
-	require.Zero(t, h.told(worker.EventHostOverloaded))
+	require.Zero(t, h.eventCount(worker.EventHostOverloaded))
 }
 
 func TestFewHangingWorkersAreHealed(t *testing.T) {
@@ -110,12 +110,12 @@ func TestFewHangingWorkersAreHealed(t *testing.T) {
 	}
 	h.live(30 * time.Second)
 	require.Equal(t, 2, h.stops())
-	require.Zero(t, h.told(worker.EventHostOverloaded))
+	require.Zero(t, h.eventCount(worker.EventHostOverloaded))
 }
 
-// TestSickHostIsNotMadeWorse is rule 15: when most workers are cut off within a few seconds, most are left alone, however
+// TestOverloadGuardLimitsRestarts is rule 15: when most workers are cut off within a few seconds, most are left alone, however
 // their probes fall.
-func TestSickHostIsNotMadeWorse(t *testing.T) {
+func TestOverloadGuardLimitsRestarts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(4, 12).Draw(t, "workers")
 		h := probed(rapid.Uint64().Draw(t, "seed"), n)
@@ -153,7 +153,7 @@ func TestHostIsOutOfCPU(t *testing.T) {
 	}
 	h.live(4 * time.Minute)
 	require.Zero(t, h.stops())
-	require.Equal(t, 1, h.told(worker.EventHostOverloaded), "told once")
+	require.Equal(t, 1, h.eventCount(worker.EventHostOverloaded), "reported once")
 	require.Equal(t, worker.HeldHostOverloaded, h.held("w01"))
 
 	h.w.Exit("w01", 1)
@@ -163,7 +163,7 @@ func TestHostIsOutOfCPU(t *testing.T) {
 	h.w.Overload(false)
 	h.live(40 * time.Second)
 	require.Equal(t, 1, h.stops(), "the one that still hangs")
-	require.Equal(t, 1, h.told(worker.EventHostRecovered))
+	require.Equal(t, 1, h.eventCount(worker.EventHostRecovered))
 }
 
 func TestHostIsOutOfCPUForLong(t *testing.T) {
@@ -178,9 +178,9 @@ func TestHostIsOutOfCPUForLong(t *testing.T) {
 	require.Equal(t, 1, h.stops(), "it may really hang")
 	h.live(30 * time.Second)
 	require.Equal(t, 2, h.stops(), "one at a time")
-	require.Equal(t, 1, h.told(worker.EventHostOverloaded))
+	require.Equal(t, 1, h.eventCount(worker.EventHostOverloaded))
 	h.live(2 * time.Minute)
-	require.Equal(t, 1, h.told(worker.EventHostRecovered), "both are well")
+	require.Equal(t, 1, h.eventCount(worker.EventHostRecovered), "both are well")
 }
 
 func TestABusyHostIsNoSign(t *testing.T) {
@@ -188,14 +188,14 @@ func TestABusyHostIsNoSign(t *testing.T) {
 	h.w.Sicken("w00", dockertest.Hanging)
 	h.live(20 * time.Second)
 	require.Equal(t, 1, h.stops())
-	require.Zero(t, h.told(worker.EventHostOverloaded))
+	require.Zero(t, h.eventCount(worker.EventHostOverloaded))
 }
 
-func TestTheBrakeIsOff(t *testing.T) {
+func TestOverloadGuardIsOff(t *testing.T) {
 	h := limited(8, fleet.Settings{OverloadShare: 2})
 	h.w.Overload(true)
 	h.w.Sicken("w00", dockertest.Hanging)
 	h.live(20 * time.Second)
 	require.Equal(t, 1, h.stops())
-	require.Zero(t, h.told(worker.EventHostOverloaded))
+	require.Zero(t, h.eventCount(worker.EventHostOverloaded))
 }

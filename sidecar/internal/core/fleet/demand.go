@@ -30,7 +30,7 @@ func newDemands() demands {
 // group is the workers that share a demand.
 type group struct {
 	name      string
-	words     policy.Demand // what all of them ask for
+	labels    policy.Demand // what all of them ask for
 	settings  demand.Settings
 	members   []*member // in the order in which they wake
 	memory    demand.Memory
@@ -38,18 +38,18 @@ type group struct {
 	changed   bool      // something that a decision goes by
 	decideAt  time.Time // also without a change; zero for never
 	measuring int       // readings of the CPU under way
-	limit     limitTold
+	limit     limitReport
 	clone     cloning
 	dryRun    string // what a dry run has told that it would do
 	changesAt hoursChange
 	recalled  time.Time // when a wake was last taken back: what is decided at the same time would be the same
 }
 
-// limitTold is what people were told of a limit. A limit is told when it has stood for two answers: right after a start, not all workers
+// limitReport is what people were told of a limit. A limit is told when it has stood for two answers: right after a start, not all workers
 // are known.
-type limitTold struct {
-	stands demand.Limit
-	told   demand.Limit
+type limitReport struct {
+	stands   demand.Limit
+	reported demand.Limit
 }
 
 // hoursChange is when the hours begin or end next, computed once in a minute.
@@ -66,22 +66,22 @@ type demandUse struct {
 
 // joinGroup puts a member into its group, or bars it where the group asks for something else.
 func (f *Fleet) joinGroup(now time.Time, m *member) {
-	words := m.machine.Demand()
-	if m.group != nil || m.undecided || !words.Set() || !m.machine.Manageable() && !m.contradicts {
+	asked := m.machine.Demand()
+	if m.group != nil || m.undecided || !asked.Set() || !m.machine.Manageable() && !m.contradicts {
 		return
 	}
 	name, _ := groupOf(m)
 	g := f.demands.groups[name]
 	if g == nil {
-		settings, err := words.Settings(f.set.Rules.Named, f.set.Zone)
+		settings, err := asked.Settings(f.set.Rules.Named, f.set.Zone)
 		if err != nil { // the labels were read before: the name of a source is gone
 			return
 		}
-		g = &group{name: name, words: words, settings: settings, changed: true}
+		g = &group{name: name, labels: asked, settings: settings, changed: true}
 		f.demands.groups[name] = g
 		f.addSources(now, g)
 	}
-	if g.words != words {
+	if g.labels != asked {
 		f.contradict(now, m, g)
 		return
 	}
@@ -225,7 +225,7 @@ func (f *Fleet) decideGroup(now time.Time, g *group) bool {
 			m.use = demandUse{}
 		}
 	}
-	if f.set.DryRun && !g.dryRunTells(d) {
+	if f.set.DryRun && !g.dryRunChanged(d) {
 		return false
 	}
 	members := slices.Clone(g.members) // a step may take one out
@@ -239,8 +239,8 @@ func (f *Fleet) decideGroup(now time.Time, g *group) bool {
 	return len(d.Wake)+len(d.Sleep) > 0
 }
 
-// dryRunTells reports whether a dry run has something to tell: it decides the same at each poll.
-func (g *group) dryRunTells(d demand.Decision) bool {
+// dryRunChanged reports whether a dry run has something to tell: it decides the same at each poll.
+func (g *group) dryRunChanged(d demand.Decision) bool {
 	now := fmt.Sprint(d.Wake, d.Sleep)
 	before := g.dryRun
 	g.dryRun = now

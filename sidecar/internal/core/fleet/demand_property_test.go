@@ -18,22 +18,22 @@ import (
 // an operator, and a Stoker that dies.
 type workload struct {
 	*pool
-	t          *rapid.T
-	set        fleet.Settings
-	most       int // stoker.max-replicas, or demand.All
-	items      int // that wait
-	lie        float64
-	lying      bool
-	busyUntil  map[worker.Key]time.Time
-	busySince  map[worker.Key]time.Time
-	meant      map[worker.Key]bool // stopped by an operator, and not started since
-	waitsSince time.Time           // work waits since then, a worker could be woken, and none runs
+	t               *rapid.T
+	set             fleet.Settings
+	most            int // stoker.max-replicas, or demand.All
+	items           int // that wait
+	lie             float64
+	lying           bool
+	busyUntil       map[worker.Key]time.Time
+	busySince       map[worker.Key]time.Time
+	operatorStopped map[worker.Key]bool // stopped by an operator, and not started since
+	waitsSince      time.Time           // work waits since then, a worker could be woken, and none runs
 }
 
 const poll = 5 * time.Second
 
 func newWorkload(t *testing.T, r *rapid.T) *workload {
-	w := &workload{t: r, most: rapid.SampledFrom([]int{demand.All, 1, 2, 3}).Draw(r, "max"), busyUntil: map[worker.Key]time.Time{}, busySince: map[worker.Key]time.Time{}, meant: map[worker.Key]bool{}}
+	w := &workload{t: r, most: rapid.SampledFrom([]int{demand.All, 1, 2, 3}).Draw(r, "max"), busyUntil: map[worker.Key]time.Time{}, busySince: map[worker.Key]time.Time{}, operatorStopped: map[worker.Key]bool{}}
 	w.set = fleet.Settings{CPUBudget: rapid.SampledFrom([]float64{-1, 1, 2.5, 4}).Draw(r, "budget")}
 	w.pool = newPool(t, w.set, source, "cooldown=30s", "idle-after=off")
 	if w.most != demand.All {
@@ -97,7 +97,7 @@ func (w *workload) check(a worker.Action) {
 			require.False(w.t, w.busy[a.Key] && known, "I10: %s is busy, and is put to sleep", a.Key)
 		}
 	case worker.Start:
-		require.False(w.t, w.meant[a.Key], "I10: an operator has stopped %s", a.Key)
+		require.False(w.t, w.operatorStopped[a.Key], "I10: an operator has stopped %s", a.Key)
 		if a.Reason == worker.ReasonWorkWaits {
 			w.checkLimits(a)
 		}
@@ -150,18 +150,18 @@ func (w *workload) crash(key worker.Key) {
 func (w *workload) operate(key worker.Key) {
 	s := w.state[key]
 	if s.Status == worker.StatusRunning {
-		w.meant[key] = true
+		w.operatorStopped[key] = true
 		w.operatorStops(key)
 		return
 	}
-	delete(w.meant, key)
+	delete(w.operatorStopped, key)
 	s.Status, s.StartedAt = worker.StatusRunning, w.now
 	w.state[key], w.spent[key] = s, 0
 	w.event(worker.Started, key, 0, 0)
 }
 
 // reborn is another Stoker, which knows what the journal has.
-func (w *workload) reborn() {
+func (w *workload) restartStoker() {
 	w.set.Saved = nil
 	for _, key := range w.keys() {
 		if s, ok := w.saved[key]; ok {
@@ -185,16 +185,16 @@ func withZone(set fleet.Settings) fleet.Settings {
 func TestDemandInvariants(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		w := newWorkload(t, r)
-		for range rapid.IntRange(3, 15).Draw(r, "deeds") {
+		for range rapid.IntRange(3, 15).Draw(r, "action") {
 			key := rapid.SampledFrom(w.keys()).Draw(r, "worker")
-			switch rapid.SampledFrom([]string{"push", "push", "pass", "pass", "pass", "break", "mend", "lie", "truth", "crash", "operate", "reborn", "drain"}).Draw(r, "deed") {
+			switch rapid.SampledFrom([]string{"push", "push", "pass", "pass", "pass", "break", "repair", "lie", "truth", "crash", "operate", "restart", "drain"}).Draw(r, "action") {
 			case "push":
 				w.items += rapid.IntRange(1, 8).Draw(r, "items")
 			case "drain":
 				w.items = 0
 			case "break":
 				w.broken = "connection refused"
-			case "mend":
+			case "repair":
 				w.broken = ""
 			case "lie":
 				w.lying, w.lie = true, rapid.SampledFrom([]float64{-5, 0, 1e12, 3}).Draw(r, "lie")
@@ -204,8 +204,8 @@ func TestDemandInvariants(t *testing.T) {
 				w.crash(key)
 			case "operate":
 				w.operate(key)
-			case "reborn":
-				w.reborn()
+			case "restart":
+				w.restartStoker()
 			}
 			for range rapid.IntRange(1, 40).Draw(r, "seconds") {
 				w.second()
@@ -221,7 +221,7 @@ func (w *workload) ceased() {
 	for end := w.now.Add(20 * time.Minute); w.now.Before(end) && (w.items > 0 || w.running() != ""); {
 		w.second()
 	}
-	runnable := slices.ContainsFunc(w.keys(), func(key worker.Key) bool { return !w.meant[key] })
+	runnable := slices.ContainsFunc(w.keys(), func(key worker.Key) bool { return !w.operatorStopped[key] })
 	if !runnable || w.set.CPUBudget == 1 {
 		return // a budget of one CPU may be taken by a worker that an operator has started
 	}

@@ -139,8 +139,8 @@ func TestCPUBudget(t *testing.T) {
 }
 
 // TestSharedSource: one question for all groups that have the source.
-// TestBudgetOfTheUnknown: nobody wakes before all quotas are known. One whose inspect fails for ever is not waited for.
-func TestBudgetOfTheUnknown(t *testing.T) {
+// TestBudgetWithUnknownQuotas: nobody wakes before all quotas are known. One whose inspect fails for ever is not waited for.
+func TestBudgetWithUnknownQuotas(t *testing.T) {
 	p := newPool(t, fleet.Settings{CPUBudget: 4}, source)
 	p.add(1, worker.StatusCreated)
 	big := p.add(2, worker.StatusRunning)
@@ -245,8 +245,8 @@ func TestHours(t *testing.T) {
 func TestWakeGroup(t *testing.T) {
 	p := fourOf(t, worker.StatusCreated, "cooldown=2m", "max-replicas=1")
 	p.after(10 * time.Second)
-	_, err := p.f.WakeGroup(p.now, "nobody")
-	require.ErrorContains(t, err, "nobody")
+	_, err := p.f.WakeGroup(p.now, "missing")
+	require.ErrorContains(t, err, "missing")
 	turn, err := p.f.WakeGroup(p.now, "p/w")
 	require.NoError(t, err)
 	p.take(turn)
@@ -256,8 +256,8 @@ func TestWakeGroup(t *testing.T) {
 	require.Empty(t, p.after(20*time.Minute).running())
 }
 
-// TestSleepersOfAnotherTime: the label is gone from the defaults, so that nobody would wake them.
-func TestSleepersOfAnotherTime(t *testing.T) {
+// TestAsleepAfterDemandIsGone: the label is gone from the defaults, so that nobody would wake them.
+func TestAsleepAfterDemandIsGone(t *testing.T) {
 	p := fourOf(t, worker.StatusRunning, "cooldown=1s")
 	p.after(time.Minute)
 	require.Empty(t, p.running())
@@ -305,8 +305,8 @@ func TestHungWhileWorkWaits(t *testing.T) {
 	require.Equal(t, worker.FaultIdle, faults[0].Fault)
 }
 
-// TestConsumedByTheIdle: work is taken although all workers look idle: one of them does it, with next to no CPU.
-func TestConsumedByTheIdle(t *testing.T) {
+// TestConsumedWhileAllLookIdle: work is taken although all workers look idle: one of them does it, with next to no CPU.
+func TestConsumedWhileAllLookIdle(t *testing.T) {
 	p := fourOf(t, worker.StatusCreated, "max-replicas=1")
 	for n := range 60 {
 		p.queue.Waiting = 10 + math.Mod(float64(n), 2)

@@ -306,23 +306,23 @@ func sinceOf(parents []worker.Parent, key worker.Key) time.Time {
 
 // reportDependents makes one event of what became of a parent's dependents.
 func (f *Fleet) reportDependents(now time.Time, p worker.Parent, g *dependentGroup) {
-	var words []string
+	var results []string
 	for _, d := range g.healed {
 		switch {
 		case d.parent != p.Key:
 		case d.err != "":
-			words = append(words, fmt.Sprintf("%s: %s failed: %s", d.Key, d.heal, d.err))
+			results = append(results, fmt.Sprintf("%s: %s failed: %s", d.Key, d.heal, d.err))
 		default:
-			words = append(words, fmt.Sprintf("%s: %s", d.Key, d.heal))
+			results = append(results, fmt.Sprintf("%s: %s", d.Key, d.heal))
 		}
 	}
 	if g.err != "" {
-		words = append(words, g.err)
+		results = append(results, g.err)
 	}
-	if len(words) == 0 {
+	if len(results) == 0 {
 		return
 	}
 	f.out.Events = append(f.out.Events, worker.Event{
-		At: now, Kind: worker.EventDependentsRestarted, Key: p.Key, ID: p.ID, Reason: worker.ReasonParentRestarted, Detail: strings.Join(words, "; "),
+		At: now, Kind: worker.EventDependentsRestarted, Key: p.Key, ID: p.ID, Reason: worker.ReasonParentRestarted, Detail: strings.Join(results, "; "),
 	})
 }

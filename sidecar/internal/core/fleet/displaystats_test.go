@@ -41,14 +41,14 @@ func quotas(n int) *simHost {
 	return h
 }
 
-func TestNobodyIsReadWhileNobodyLooks(t *testing.T) {
+func TestNoReadingsWithoutViewers(t *testing.T) {
 	h := quotas(5)
 	h.live(time.Hour)
 	require.Zero(t, h.sent[worker.ReadStats])
 	require.Empty(t, h.used())
 }
 
-func TestALookIsAnsweredSoon(t *testing.T) {
+func TestFirstViewIsAnsweredSoon(t *testing.T) {
 	h := quotas(20)
 	h.view()
 	h.live(10 * time.Second)
@@ -59,7 +59,7 @@ func TestALookIsAnsweredSoon(t *testing.T) {
 	require.InDelta(t, 0.1, w.Share.Throttled, 0.05)
 }
 
-func TestReadingsWhileSomebodyLooks(t *testing.T) {
+func TestReadingsForViewers(t *testing.T) {
 	h := quotas(20)
 	for range 60 {
 		h.view()
@@ -71,7 +71,7 @@ func TestReadingsWhileSomebodyLooks(t *testing.T) {
 	h.live(3 * time.Minute)
 	sent = h.sent[worker.ReadStats]
 	h.live(time.Hour)
-	require.Equal(t, sent, h.sent[worker.ReadStats], "nobody has looked for two minutes")
+	require.Equal(t, sent, h.sent[worker.ReadStats], "no view was requested for two minutes")
 	h.view()
 	h.live(10 * time.Second)
 	require.Equal(t, sent+20, h.sent[worker.ReadStats])
@@ -141,11 +141,11 @@ func TestReadingsDelayNoDecision(t *testing.T) {
 	d.pass(0)
 	require.Len(t, d.verb(worker.ReadStats), 8)
 	d.do = nil
-	ill := d.running(worker.Action{Incarnation: worker.Incarnation{ID: "id-w00"}, Key: "w00"})
-	ill.HasHealthcheck, ill.Health, ill.CPUs = true, worker.HealthUnhealthy, 0.5
-	ill.Probes = []worker.Probe{{At: d.now, ExitCode: worker.ProbeTimedOut}}
+	unhealthy := d.running(worker.Action{Incarnation: worker.Incarnation{ID: "id-w00"}, Key: "w00"})
+	unhealthy.HasHealthcheck, unhealthy.Health, unhealthy.CPUs = true, worker.HealthUnhealthy, 0.5
+	unhealthy.Probes = []worker.Probe{{At: d.now, ExitCode: worker.ProbeTimedOut}}
 	d.event(worker.Unhealthy, "w00")
-	d.answer(d.verb(worker.Inspect)[0], ill)
+	d.answer(d.verb(worker.Inspect)[0], unhealthy)
 	asked := d.verb(worker.ReadStats)
 	require.Len(t, asked, 1, "although one for people is under way, of the same worker")
 	require.True(t, asked[0].Span)

@@ -22,7 +22,7 @@ func asking(level policy.EvidenceLevel) fleet.Settings {
 }
 
 // sick has a worker turn unhealthy, and answers the inspect of it.
-func (d *harness) sick(name string, code int) {
+func (d *harness) turnUnhealthy(name string, code int) {
 	d.event(worker.Unhealthy, name)
 	for _, a := range d.verb(worker.Inspect) {
 		s := d.running(a)
@@ -37,7 +37,7 @@ func (d *harness) sick(name string, code int) {
 func TestDeathGivesUpTheCollecting(t *testing.T) {
 	d := newHarness(t, asking(policy.EvidenceBasic))
 	d.up("w")
-	d.sick("w", 1)
+	d.turnUnhealthy("w", 1)
 	collects := d.verb(worker.Collect)
 	require.Len(t, collects, 1)
 	d.do = nil
@@ -53,15 +53,15 @@ func TestGuardHoldsTheStopAfterReadings(t *testing.T) {
 	d := newHarness(t, asking(policy.EvidenceBasic))
 	all := names(8)
 	d.up(all...)
-	d.sick(all[0], worker.ProbeTimedOut)
+	d.turnUnhealthy(all[0], worker.ProbeTimedOut)
 	d.pass(3 * time.Second)
 	collects := d.verb(worker.Collect)
 	require.Len(t, collects, 1)
 	d.do = nil
 	for _, name := range all[1:] {
-		d.sick(name, worker.ProbeTimedOut)
+		d.turnUnhealthy(name, worker.ProbeTimedOut)
 	}
-	require.Contains(t, d.told, worker.EventHostOverloaded)
+	require.Contains(t, d.events, worker.EventHostOverloaded)
 	d.take(d.f.Finish(d.now, worker.Outcome{Action: collects[0], Result: worker.Done, Answer: worker.Answer{Evidence: &worker.HealEvidence{}}}))
 	d.pass(time.Minute)
 	require.Empty(t, d.verb(worker.Stop))
@@ -76,16 +76,16 @@ func TestGuardHoldsTheCollectingAndNotTheStopAfterIt(t *testing.T) {
 	d := newHarness(t, set)
 	all := names(8)
 	d.up(all...)
-	d.sick(all[0], worker.ProbeTimedOut)
+	d.turnUnhealthy(all[0], worker.ProbeTimedOut)
 	d.pass(3 * time.Second)
 	collects := d.verb(worker.Collect)
 	require.Len(t, collects, 1)
 	d.do = nil
 	for _, name := range all[1:] {
-		d.sick(name, worker.ProbeTimedOut)
+		d.turnUnhealthy(name, worker.ProbeTimedOut)
 	}
 	d.pass(3 * time.Second)
-	require.Contains(t, d.told, worker.EventHostOverloaded)
+	require.Contains(t, d.events, worker.EventHostOverloaded)
 	require.Empty(t, d.verb(worker.Collect), "those wait")
 	d.take(d.f.Finish(d.now, worker.Outcome{Action: collects[0], Result: worker.Done, Answer: worker.Answer{Evidence: &worker.HealEvidence{Command: &worker.CommandEvidence{}}}}))
 	require.Equal(t, keys(collects), keys(d.verb(worker.Stop)), "this one was begun")
@@ -114,7 +114,7 @@ func TestLogReadsAreBounded(t *testing.T) {
 		reads = append(reads[1:], d.verb(worker.ReadLogs)...)
 	}
 	require.Equal(t, 8+256, answered, "the others are left out")
-	require.Equal(t, answered, count(d.told, worker.EventEvidence))
+	require.Equal(t, answered, count(d.events, worker.EventEvidence))
 }
 
 func count(kinds []worker.EventKind, one worker.EventKind) (n int) {
@@ -134,9 +134,9 @@ func TestLogsOfAWorkerThatIsGone(t *testing.T) {
 	reads := d.verb(worker.ReadLogs)
 	require.Len(t, reads, 1)
 	d.event(worker.Gone, "w")
-	d.told = nil
+	d.events = nil
 	d.take(d.f.Finish(d.now, worker.Outcome{Action: reads[0], Result: worker.Done, Answer: worker.Answer{Evidence: &worker.HealEvidence{Logs: "x"}}}))
-	require.Equal(t, []worker.EventKind{worker.EventEvidence}, d.told)
+	require.Equal(t, []worker.EventKind{worker.EventEvidence}, d.events)
 	require.Equal(t, worker.Key("w"), d.turn.Events[0].Key)
 	require.NotZero(t, d.turn.Events[0].HealID)
 }
@@ -152,7 +152,7 @@ func TestDryRunReadsNoLogs(t *testing.T) {
 
 // before is a sick worker with a command before its stop.
 func before(command string, more map[string]string) dockertest.Spec {
-	s := ill("w")
+	s := recreatedOnFailure("w")
 	maps.Copy(s.Labels, more)
 	s.Labels["stoker.before-stop"], s.Labels["stoker.evidence"] = command, "logs"
 	return s
@@ -171,7 +171,7 @@ func TestCommandBeforeARecreate(t *testing.T) {
 		h.live(2 * time.Minute)
 		h.whole(t, "w")
 		require.NotEqual(t, id, mustTruth(t, h, "w").ID, "%s: %v", command, h.log)
-		require.Equal(t, 2, h.told(worker.EventEvidence), "%s: before the stop, and the log lines: %v", command, h.log)
+		require.Equal(t, 2, h.eventCount(worker.EventEvidence), "%s: before the stop, and the log lines: %v", command, h.log)
 	}
 }
 

@@ -274,7 +274,7 @@ func (f *Fleet) step(now time.Time, m *member, in worker.Input) *worker.Action {
 // report passes on what a machine has to tell, with the group of its worker.
 func (f *Fleet) report(m *member, events []worker.Event) {
 	if len(events) > 0 && f.heldByPause(m) {
-		events = slices.DeleteFunc(events, func(e worker.Event) bool { return untoldByPause(e.Kind) })
+		events = slices.DeleteFunc(events, func(e worker.Event) bool { return deferredByPause(e.Kind) })
 	}
 	if m.group != nil {
 		for i := range events {

@@ -71,7 +71,7 @@ func (f *Fleet) groupViews(now time.Time) []GroupView {
 func (f *Fleet) groupView(now time.Time, g *group) GroupView {
 	v := GroupView{
 		Name: g.name, Work: g.decision.Work, Wanted: g.decision.Wanted, Workers: len(g.members), Min: g.settings.Min, Max: g.settings.Max,
-		Limit: g.decision.Limit, Hours: HoursView{Text: g.words.Hours, Open: g.settings.Hours.Open(now), ChangesAt: g.hoursChange(now)},
+		Limit: g.decision.Limit, Hours: HoursView{Text: g.labels.Hours, Open: g.settings.Hours.Open(now), ChangesAt: g.hoursChange(now)},
 	}
 	if g.memory.AwakeUntil.After(now) {
 		v.AwakeUntil = g.memory.AwakeUntil

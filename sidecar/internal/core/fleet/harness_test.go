@@ -13,13 +13,13 @@ import (
 
 // harness is a fleet that a test talks to word by word.
 type harness struct {
-	t    *testing.T
-	f    *fleet.Fleet
-	now  time.Time
-	turn fleet.Effects
-	do   []worker.Action // since the test last read it
-	drop []worker.Key
-	told []worker.EventKind
+	t      *testing.T
+	f      *fleet.Fleet
+	now    time.Time
+	turn   fleet.Effects
+	do     []worker.Action // since the test last read it
+	drop   []worker.Key
+	events []worker.EventKind
 
 	details []string // of the events about dependents, since the last action that was looked at
 }
@@ -46,14 +46,14 @@ func (d *harness) take(t fleet.Effects) {
 	d.do = append(d.do, t.Do...)
 	d.drop = append(d.drop, t.Drop...)
 	for _, n := range t.Events {
-		d.told = append(d.told, n.Kind)
+		d.events = append(d.events, n.Kind)
 		if n.Kind == worker.EventDependentsRestarted {
 			d.details = append(d.details, n.Detail)
 		}
 	}
 }
 
-func (d *harness) tell(o worker.Observation) {
+func (d *harness) observe(o worker.Observation) {
 	if o.At.IsZero() {
 		o.At = d.now
 	}
@@ -64,25 +64,25 @@ func (d *harness) tell(o worker.Observation) {
 }
 
 func (d *harness) event(kind worker.Kind, name string) {
-	d.tell(worker.Observation{Kind: kind, ID: "id-" + name, Key: worker.Key(name)})
+	d.observe(worker.Observation{Kind: kind, ID: "id-" + name, Key: worker.Key(name)})
 }
 
 func (d *harness) listed(name string, s worker.Status) {
-	d.tell(worker.Observation{Kind: worker.Listed, ID: "id-" + name, Key: worker.Key(name), ListState: worker.ListState{Status: s, Health: worker.HealthNone}})
+	d.observe(worker.Observation{Kind: worker.Listed, ID: "id-" + name, Key: worker.Key(name), ListState: worker.ListState{Status: s, Health: worker.HealthNone}})
 }
 
 // open is the beginning of a session up to its list.
 func (d *harness) open() {
-	d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: noon.Add(-24 * time.Hour)}})
+	d.observe(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: noon.Add(-24 * time.Hour)}})
 }
 
 // list is a full list of running containers.
 func (d *harness) list(names ...string) {
-	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
 	for _, name := range names {
 		d.listed(name, worker.StatusRunning)
 	}
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 }
 
 // up is a fleet that follows and has looked at everyone.

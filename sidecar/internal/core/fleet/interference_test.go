@@ -14,7 +14,7 @@ import (
 
 // interfere does something to a worker so long after its recreate was decided on, and lets everything come to rest.
 func interfere(after time.Duration, slow bool, do func(h *simHost)) *simHost {
-	s := ill("w")
+	s := recreatedOnFailure("w")
 	if slow {
 		s.Behaviour.TermDelay = 400 * time.Millisecond
 	}

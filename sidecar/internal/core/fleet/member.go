@@ -41,10 +41,10 @@ type readings struct {
 
 // demanded is what the demand of its group means for a member.
 type demanded struct {
-	group       *group       // whose demand decides how many run; nil for none
-	contradicts bool         // its labels contradict those of its group
-	demandState demand.State // when its group was last decided about
-	workTold    bool         // it was told that work waits
-	use         demandUse
-	asleepSince time.Time // of a clone
+	group        *group       // whose demand decides how many run; nil for none
+	contradicts  bool         // its labels contradict those of its group
+	demandState  demand.State // when its group was last decided about
+	workReported bool         // it was told that work waits
+	use          demandUse
+	asleepSince  time.Time // of a clone
 }

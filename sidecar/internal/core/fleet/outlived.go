@@ -32,8 +32,8 @@ func (f *Fleet) keepOutlived(now time.Time, p *recreation, o worker.Outcome) {
 	}
 }
 
-// tellMissed tells a machine that was just made what was heard of its container before.
-func (f *Fleet) tellMissed(now time.Time, m *member, rejected *worker.Observation) {
+// replayMissed tells a machine that was just made what was heard of its container before.
+func (f *Fleet) replayMissed(now time.Time, m *member, rejected *worker.Observation) {
 	if rejected != nil {
 		f.step(now, m, *rejected)
 	}

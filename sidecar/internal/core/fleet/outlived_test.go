@@ -14,10 +14,10 @@ import (
 // has removed it. It is a worker of its own from then on, which an operator has stopped.
 func TestRenamedWhenItWasStoppedDuringARecreate(t *testing.T) {
 	t.Parallel()
-	for name, heard := range map[string]bool{"its other name is heard": true, "a list tells its other name": false} {
+	for name, seen := range map[string]bool{"an event shows its other name": true, "a list shows its other name": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := simHostWith(ill("w"))
+			h := simHostWith(recreatedOnFailure("w"))
 			old := h.id("w")
 			h.w.Sicken("w", dockertest.Failing)
 			h.until(t, "w"+worker.BackupSuffix)
@@ -30,7 +30,7 @@ func TestRenamedWhenItWasStoppedDuringARecreate(t *testing.T) {
 			for h.id("w") == made {
 				h.live(time.Millisecond)
 			}
-			if !heard {
+			if !seen {
 				h.w.Plan(dockertest.Fault{Kind: dockertest.DropEvents, Count: 1})
 				h.live(0)
 			}

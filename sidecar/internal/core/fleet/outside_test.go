@@ -86,7 +86,7 @@ func TestProbesAreBounded(t *testing.T) {
 
 func TestProbesWaitForTheEngine(t *testing.T) {
 	d := probedHarness(t, port(1), "w")
-	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.observe(worker.Observation{Kind: worker.Disconnected})
 	d.pass(time.Minute)
 	require.Empty(t, d.verb(worker.RunProbe), "what could be done about it is not known")
 	d.open()

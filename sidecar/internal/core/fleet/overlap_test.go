@@ -13,8 +13,8 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// TestBackupWithNobodyInItsPlace: a slow engine has carried out the rename of a recreate that was given up long before.
-func TestBackupWithNobodyInItsPlace(t *testing.T) {
+// TestBackupWithoutReplacement: a slow engine has carried out the rename of a recreate that was given up long before.
+func TestBackupWithoutReplacement(t *testing.T) {
 	for name, c := range map[string]struct {
 		listed []string
 		want   int
@@ -27,15 +27,15 @@ func TestBackupWithNobodyInItsPlace(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := newHarness(t, fleet.Settings{})
 			d.open()
-			d.tell(worker.Observation{Kind: worker.ListBegin})
+			d.observe(worker.Observation{Kind: worker.ListBegin})
 			for _, name := range c.listed {
 				o := worker.Observation{Kind: worker.Listed, ID: "id-" + name, Key: worker.Key(name), Labels: enabled, ListState: worker.ListState{Status: worker.StatusRunning}}
 				if strings.HasPrefix(name, "foreign") {
 					o.Labels = map[string]string{"stoker.enable": "true", "stoker.scope": "other"}
 				}
-				d.tell(o)
+				d.observe(o)
 			}
-			d.tell(worker.Observation{Kind: worker.ListEnd})
+			d.observe(worker.Observation{Kind: worker.ListEnd})
 			steps := d.verb(worker.RecreateStep)
 			require.Len(t, steps, c.want)
 			if c.want > 0 {
@@ -52,7 +52,7 @@ func TestNewContainerIsNoDependent(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("p", "w")
 	d.pass(time.Second)
-	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-p", Key: "p", Exit: worker.Exit{ExitCode: 1}})
+	d.observe(worker.Observation{Kind: worker.Exited, ID: "id-p", Key: "p", Exit: worker.Exit{ExitCode: 1}})
 	d.pass(0)
 	start := d.only(worker.Start)
 	s := d.running(start)
@@ -75,7 +75,7 @@ func TestNewContainerIsNoDependent(t *testing.T) {
 // recreating has a worker's recreate begin, for its health check fails.
 func (d *harness) recreating(name string) {
 	d.t.Helper()
-	d.tell(worker.Observation{Kind: worker.Updated, ID: "id-" + name, Key: worker.Key(name)})
+	d.observe(worker.Observation{Kind: worker.Updated, ID: "id-" + name, Key: worker.Key(name)})
 	for _, a := range d.verb(worker.Inspect) {
 		s := d.running(a)
 		s.Health, s.HasHealthcheck, s.AutoRemove = worker.HealthUnhealthy, true, true // its restart would be its removal
@@ -90,12 +90,12 @@ func (d *harness) recreating(name string) {
 func TestNothingIsDueWithoutTheEngine(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a")
-	d.tell(worker.Observation{Kind: worker.Updated, ID: "id-a", Key: "a"})
+	d.observe(worker.Observation{Kind: worker.Updated, ID: "id-a", Key: "a"})
 	inspect := d.verb(worker.Inspect)[0]
 	s := d.running(inspect)
 	s.Health, s.HasHealthcheck, s.CPUs = worker.HealthUnhealthy, true, 0.5
 	s.Probes = []worker.Probe{{At: d.now, ExitCode: worker.ProbeTimedOut}}
-	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.observe(worker.Observation{Kind: worker.Disconnected})
 	d.answer(inspect, s)
 	require.True(t, d.turn.Wake.IsZero() || d.turn.Wake.After(d.now), "%s", d.turn.Wake)
 }
@@ -107,20 +107,20 @@ func TestStopBeforeACutSession(t *testing.T) {
 		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: noon.Add(-time.Hour)}, Labels: enabled, Expected: true,
 	}}, Bookmark: worker.Bookmark{EventAt: noon.Add(-time.Minute), BootedAt: noon.Add(-24 * time.Hour)}})
 	d.open()
-	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
-	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 143}})
+	d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
+	d.observe(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 143}})
 	d.pass(time.Minute)
-	d.tell(worker.Observation{Kind: worker.Disconnected})
-	d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now}})
-	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.Disconnected})
+	d.observe(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now}})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusExited)
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 }
 
-// TestToldToEndBeforeItsFirstList: a Stoker has read of an operator's stop in the replay, and is told to end before it has its first list, for the
+// TestClosedBeforeItsFirstList: a Stoker has read of an operator's stop in the replay, and is told to end before it has its first list, for the
 // host goes down. The engine that comes up tells nothing of that stop any more.
-func TestToldToEndBeforeItsFirstList(t *testing.T) {
+func TestClosedBeforeItsFirstList(t *testing.T) {
 	before := worker.Saved{
 		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: noon.Add(-time.Hour)}, Labels: enabled, Expected: true,
 	}
@@ -129,17 +129,17 @@ func TestToldToEndBeforeItsFirstList(t *testing.T) {
 		EventAt: noon.Add(-time.Hour), BootedAt: noon.Add(-24 * time.Hour), LostAt: ended, Closed: true,
 	}})
 	d.open()
-	d.tell(worker.Observation{Kind: worker.Signalled, At: ended, ID: "id-a", Key: "a", Signal: 9})
-	d.tell(worker.Observation{Kind: worker.Exited, At: ended, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 137}})
+	d.observe(worker.Observation{Kind: worker.Signalled, At: ended, ID: "id-a", Key: "a", Signal: 9})
+	d.observe(worker.Observation{Kind: worker.Exited, At: ended, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 137}})
 	d.take(d.f.Close(d.now))
 	require.NotEmpty(t, d.turn.Save)
 
 	next := newHarness(t, fleet.Settings{Saved: d.turn.Save[len(d.turn.Save)-1:], Bookmark: d.f.Bookmark()})
 	next.now = noon.Add(time.Minute)
-	next.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: next.now, BootedAt: next.now}})
-	next.tell(worker.Observation{Kind: worker.ListBegin})
+	next.observe(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: next.now, BootedAt: next.now}})
+	next.observe(worker.Observation{Kind: worker.ListBegin})
 	next.listed("a", worker.StatusExited)
-	next.tell(worker.Observation{Kind: worker.ListEnd})
+	next.observe(worker.Observation{Kind: worker.ListEnd})
 	require.Equal(t, worker.HeldOperator, next.newWorker("a").Held)
 }
 
@@ -149,7 +149,7 @@ func TestStopLongBeforeAShutdown(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a", "b")
 	stop := func(name string) {
-		d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-" + name, Key: worker.Key(name), Signal: 15})
+		d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-" + name, Key: worker.Key(name), Signal: 15})
 		d.event(worker.Exited, name)
 	}
 	fail := func(unreachable bool) {
@@ -165,8 +165,8 @@ func TestStopLongBeforeAShutdown(t *testing.T) {
 	stop("b")
 	d.pass(time.Second)
 	fail(true)
-	d.tell(worker.Observation{Kind: worker.Disconnected})
-	d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now}})
+	d.observe(worker.Observation{Kind: worker.Disconnected})
+	d.observe(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now}})
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 	require.NotEqual(t, worker.HeldOperator, d.newWorker("b").Held)
 }
@@ -185,23 +185,23 @@ func TestShutdownBesideOneThatIsDown(t *testing.T) {
 		Bookmark: worker.Bookmark{EventAt: noon.Add(-time.Minute), BootedAt: noon.Add(-24 * time.Hour)},
 	})
 	d.open()
-	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusExited)
 	d.listed("b", worker.StatusRunning)
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 	for _, a := range d.verb(worker.Inspect) {
 		if s := d.running(a); a.Key == "b" {
 			s.StartedAt = began
 			d.answer(a, s)
 		}
 	}
-	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-b", Key: "b", Signal: 15})
+	d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-b", Key: "b", Signal: 15})
 	d.pass(3 * time.Second)
-	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-b", Key: "b", Signal: 9})
+	d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-b", Key: "b", Signal: 9})
 	d.event(worker.Exited, "b")
-	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.observe(worker.Observation{Kind: worker.Disconnected})
 	d.pass(10 * time.Second)
-	d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now}})
+	d.observe(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now}})
 	require.NotEqual(t, worker.HeldOperator, d.newWorker("b").Held)
 }
 
@@ -227,14 +227,14 @@ func TestPausedParentIsFollowedLater(t *testing.T) {
 func TestBackupThatAnOperatorHadStopped(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a")
-	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
+	d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
 	d.event(worker.Exited, "a")
-	d.tell(worker.Observation{Kind: worker.Renamed, ID: "id-a", Key: "a.stoker-old", OldKey: "a"})
+	d.observe(worker.Observation{Kind: worker.Renamed, ID: "id-a", Key: "a.stoker-old", OldKey: "a"})
 	require.Equal(t, worker.HeldReplaced, d.newWorker("a.stoker-old").Held)
 	d.do = nil
-	d.tell(worker.Observation{Kind: worker.ListBegin})
-	d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a.stoker-old", ListState: worker.ListState{Status: worker.StatusExited}})
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a.stoker-old", ListState: worker.ListState{Status: worker.StatusExited}})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 	name := worker.Key("a.stoker-old")
 	var calls []worker.Call
 	for range 20 {
@@ -260,10 +260,10 @@ func TestRenamedByAnOperatorDuringRecreate(t *testing.T) {
 	d.up("w")
 	d.recreating("w")
 	marks := map[string]string{worker.MarkOf: "id-w", worker.MarkName: "w", "stoker.enable": "true"}
-	d.tell(worker.Observation{Kind: worker.ListBegin, At: d.now})
-	d.tell(worker.Observation{Kind: worker.Listed, At: d.now, ID: "id-w", Key: "w", Labels: enabled, ListState: worker.ListState{Status: worker.StatusRunning}})
-	d.tell(worker.Observation{Kind: worker.Listed, At: d.now, ID: "id-new", Key: "wx", Labels: marks, ListState: worker.ListState{Status: worker.StatusRunning}})
-	d.tell(worker.Observation{Kind: worker.ListEnd, At: d.now})
+	d.observe(worker.Observation{Kind: worker.ListBegin, At: d.now})
+	d.observe(worker.Observation{Kind: worker.Listed, At: d.now, ID: "id-w", Key: "w", Labels: enabled, ListState: worker.ListState{Status: worker.StatusRunning}})
+	d.observe(worker.Observation{Kind: worker.Listed, At: d.now, ID: "id-new", Key: "wx", Labels: marks, ListState: worker.ListState{Status: worker.StatusRunning}})
+	d.observe(worker.Observation{Kind: worker.ListEnd, At: d.now})
 	require.Equal(t, []worker.Key{"w", "wx"}, d.inView())
 }
 
@@ -286,15 +286,15 @@ func TestStopOnTheWayBackIsReplayed(t *testing.T) {
 				SavedHeals: worker.SavedHeals{State: worker.State{Phase: worker.PhaseRecreating, Heal: heal, Due: noon, Undone: c.undone}},
 			}}})
 			marks := map[string]string{worker.MarkOf: "id-w", worker.MarkName: "w", "stoker.enable": "true"}
-			d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: noon, BootedAt: noon.Add(-24 * time.Hour)}})
+			d.observe(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: noon, BootedAt: noon.Add(-24 * time.Hour)}})
 			for i, signal := range c.signals {
 				at := noon.Add(time.Duration(i-60) * time.Second)
-				d.tell(worker.Observation{Kind: worker.Signalled, At: at, ID: "id-new", Key: "w", Labels: marks, Signal: signal, Replay: worker.Replay{Origin: worker.OriginReplayed}})
+				d.observe(worker.Observation{Kind: worker.Signalled, At: at, ID: "id-new", Key: "w", Labels: marks, Signal: signal, Replay: worker.Replay{Origin: worker.OriginReplayed}})
 			}
-			d.tell(worker.Observation{Kind: worker.ListBegin})
-			d.tell(worker.Observation{Kind: worker.Listed, ID: "id-w", Key: "w.stoker-old", ListState: worker.ListState{Status: worker.StatusExited}})
-			d.tell(worker.Observation{Kind: worker.Listed, ID: "id-new", Key: "w", Labels: marks, ListState: worker.ListState{Status: worker.StatusRunning}})
-			d.tell(worker.Observation{Kind: worker.ListEnd})
+			d.observe(worker.Observation{Kind: worker.ListBegin})
+			d.observe(worker.Observation{Kind: worker.Listed, ID: "id-w", Key: "w.stoker-old", ListState: worker.ListState{Status: worker.StatusExited}})
+			d.observe(worker.Observation{Kind: worker.Listed, ID: "id-new", Key: "w", Labels: marks, ListState: worker.ListState{Status: worker.StatusRunning}})
+			d.observe(worker.Observation{Kind: worker.ListEnd})
 			require.True(t, d.f.Recreating("id-w"))
 			stopped := slices.ContainsFunc(d.turn.Save, func(s worker.Saved) bool { return s.StopIntent != nil })
 			require.Equal(t, c.stopped, stopped)

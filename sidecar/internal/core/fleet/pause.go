@@ -69,7 +69,7 @@ func (f *Fleet) Pause(now time.Time, p Pause) (Effects, error) {
 	case p.Scope == PauseProject && p.Name == "":
 		return f.settle(now), errors.New("no project is named; give --project a name")
 	}
-	if err := f.knows(p); err != nil {
+	if err := f.checkTarget(p); err != nil {
 		return f.settle(now), err
 	}
 	f.pauses = slices.DeleteFunc(f.pauses, p.same)
@@ -87,7 +87,7 @@ func (f *Fleet) Resume(now time.Time, of Pause) (Effects, error) {
 		f.pauses = slices.DeleteFunc(f.pauses, of.same)
 		f.ended(now, of)
 	}
-	if err := f.knows(of); err != nil {
+	if err := f.checkTarget(of); err != nil {
 		if ended {
 			err = nil
 		}
@@ -119,7 +119,7 @@ func (f *Fleet) resumeWorker(now time.Time, of Pause, ended bool) (Effects, erro
 }
 
 // knows reports whether there is a worker that the pause is about.
-func (f *Fleet) knows(p Pause) error {
+func (f *Fleet) checkTarget(p Pause) error {
 	if p.Scope == PauseAll {
 		return nil
 	}
@@ -224,7 +224,7 @@ func pauseEvent(now time.Time, kind worker.EventKind, p Pause) worker.Event {
 	return e
 }
 
-// untoldByPause reports whether an event of a worker waits for the end of its pause: what is wrong then is told then.
-func untoldByPause(k worker.EventKind) bool {
+// deferredByPause reports whether an event of a worker waits for the end of its pause: what is wrong then is told then.
+func deferredByPause(k worker.EventKind) bool {
 	return k == worker.EventFault || k == worker.EventRecovered || k == worker.EventHung || k == worker.EventHealFailed
 }

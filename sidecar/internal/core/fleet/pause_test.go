@@ -59,7 +59,7 @@ func TestPause(t *testing.T) {
 			require.Zero(t, got.Attempts)
 			require.WithinDuration(t, p.now.Add(time.Minute), got.Pause.Until, time.Second)
 			for _, e := range p.kinds(worker.EventFault) {
-				require.NotEqual(t, worker.Key("w-1"), e.Key, "its fault is told when the pause is over")
+				require.NotEqual(t, worker.Key("w-1"), e.Key, "its fault is reported when the pause is over")
 			}
 			require.Equal(t, "1 2 3", p.after(2*time.Minute).running())
 			require.Len(t, p.kinds(worker.EventResumed), 1)

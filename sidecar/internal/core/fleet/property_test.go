@@ -23,13 +23,13 @@ func TestInvariants(t *testing.T) {
 		for _, name := range names {
 			h.w.Operator().Run(drawSpec(t, name))
 		}
-		h.w.Operator().Run(dockertest.Spec{Name: "stranger"})
+		h.w.Operator().Run(dockertest.Spec{Name: "other"})
 		h.live(time.Second)
-		names = append(names, h.guests(t)...)
+		names = append(names, h.addDependents(t)...)
 		h.startStoker()
 		h.live(2 * time.Second)
-		for range rapid.IntRange(1, 12).Draw(t, "deeds") {
-			deed(t, h, rapid.SampledFrom(names).Draw(t, "who"))
+		for range rapid.IntRange(1, 12).Draw(t, "action") {
+			play(t, h, rapid.SampledFrom(names).Draw(t, "who"))
 			h.live(drawPause(t))
 		}
 		h.settleDown()
@@ -78,7 +78,7 @@ func (h *simHost) wanted(truth dockertest.Truth) bool {
 		}
 	}
 	switch held := h.held(truth.Key); {
-	case h.homeless(truth):
+	case h.cannotStart(truth):
 		return false
 	case held == worker.HeldExitNotObserved:
 		return false // rule 8: started, and ended as if stopped, all while no Stoker was there
@@ -140,28 +140,28 @@ func drawPause(t *rapid.T) time.Duration {
 }
 
 // deed is one thing that happens.
-func deed(t *rapid.T, h *simHost, name string) {
-	all := deeds()
+func play(t *rapid.T, h *simHost, name string) {
+	all := allActions()
 	if h.stepped { // a replay over a step of the clock is not what it seems to be, and no hour of the past is near
-		all = append(operatorDeeds(), workerDeeds()...)
+		all = append(operatorActions(), workerActions()...)
 	}
-	which := all[rapid.IntRange(0, len(all)-1).Draw(t, "deed")]
+	which := all[rapid.IntRange(0, len(all)-1).Draw(t, "action")]
 	h.say("%s %s", which.name, name)
 	which.do(t, h, name)
 }
 
-type deedKind struct {
+type actionKind struct {
 	name string
 	do   func(t *rapid.T, h *simHost, name string)
 }
 
-func deeds() []deedKind {
-	return append(append(operatorDeeds(), append(workerDeeds(), worldDeeds()...)...), recreateDeeds()...)
+func allActions() []actionKind {
+	return append(append(operatorActions(), append(workerActions(), worldActions()...)...), recreateActions()...)
 }
 
-func operatorDeeds() []deedKind {
+func operatorActions() []actionKind {
 	grace := dockertest.OwnGrace
-	return []deedKind{
+	return []actionKind{
 		{"docker stop", func(_ *rapid.T, h *simHost, n string) { h.w.Operator().Stop(n, grace) }},
 		{"docker stop -t 0", func(_ *rapid.T, h *simHost, n string) { h.w.Operator().Stop(n, 0) }},
 		{"docker start", func(_ *rapid.T, h *simHost, n string) { h.w.Operator().Start(n) }},
@@ -178,8 +178,8 @@ func operatorDeeds() []deedKind {
 	}
 }
 
-func workerDeeds() []deedKind {
-	return []deedKind{
+func workerActions() []actionKind {
+	return []actionKind{
 		{"crash", func(_ *rapid.T, h *simHost, n string) { h.crash(n, syscall.SIGSEGV) }},
 		{"killed from the host", func(_ *rapid.T, h *simHost, n string) { h.crash(n, syscall.SIGKILL) }},
 		{"exit", func(t *rapid.T, h *simHost, n string) {
@@ -198,11 +198,11 @@ func workerDeeds() []deedKind {
 	}
 }
 
-func worldDeeds() []deedKind {
+func worldActions() []actionKind {
 	plan := func(f dockertest.Fault) func(*rapid.T, *simHost, string) {
 		return func(_ *rapid.T, h *simHost, _ string) { h.w.Plan(f) }
 	}
-	return []deedKind{
+	return []actionKind{
 		{"Stoker killed", func(_ *rapid.T, h *simHost, _ string) {
 			if h.linked() {
 				h.killStoker()
@@ -241,7 +241,7 @@ func worldDeeds() []deedKind {
 		{"engine restarted, Stoker in it", func(t *rapid.T, h *simHost, n string) {
 			fall(dockertest.RestartEngine)(t, h, n)
 			if h.f != nil && !h.w.EngineUp() {
-				h.live(time.Duration(rapid.IntRange(0, 1000).Draw(t, "told after")) * time.Millisecond)
+				h.live(time.Duration(rapid.IntRange(0, 1000).Draw(t, "stopped after")) * time.Millisecond)
 				h.apply(h.f.Close(h.w.Now()))
 				h.killStoker()
 				h.live(15 * time.Second)

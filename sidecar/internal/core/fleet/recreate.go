@@ -110,7 +110,7 @@ func (f *Fleet) stepRecreations(now time.Time) bool {
 		}
 		if a := p.tx.Next(now); a != nil {
 			p.covered = len(p.buffered)
-			f.tellStop(now, p, a.Call)
+			f.notifyStop(now, p, a.Call)
 			a.Call.Transaction = a.ID
 			f.send(inFlight{id: p.tx.Old(), recreation: p, session: f.stream.session}, *a)
 			continue
@@ -120,8 +120,8 @@ func (f *Fleet) stepRecreations(now time.Time) bool {
 	return ended
 }
 
-// tellStop tells a worker which stop of its transaction is about to be sent.
-func (f *Fleet) tellStop(now time.Time, p *recreation, call *worker.RecreateCall) {
+// notifyStop tells a worker which stop of its transaction is about to be sent.
+func (f *Fleet) notifyStop(now time.Time, p *recreation, call *worker.RecreateCall) {
 	switch {
 	case p.member == nil || call.Do != worker.CallStop:
 	case call.ID == p.member.id:
@@ -221,7 +221,7 @@ func (f *Fleet) observeReplacement(now time.Time, m *member, o worker.Observatio
 	if len(p.buffered) < maxBuffered {
 		p.buffered = append(p.buffered, o)
 	}
-	f.tellExit(now, p, o)
+	f.notifyExit(now, p, o)
 	p.startedAgain(o)
 	if o.Kind == worker.Signalled && m.machine.MeansStop(o.Signal) {
 		f.step(now, m, o) // whether it was the daemon's own shutdown may yet be found out
@@ -229,8 +229,8 @@ func (f *Fleet) observeReplacement(now time.Time, m *member, o worker.Observatio
 	}
 }
 
-// tellExit tells a transaction that one of its containers has ended.
-func (f *Fleet) tellExit(now time.Time, p *recreation, o worker.Observation) {
+// notifyExit tells a transaction that one of its containers has ended.
+func (f *Fleet) notifyExit(now time.Time, p *recreation, o worker.Observation) {
 	if p != nil && o.Kind == worker.Exited {
 		p.tx.Exited(now, o.ID, o.At)
 	}

@@ -136,14 +136,14 @@ func (f *Fleet) othersOccupy(m *member) bool {
 
 // recycleBusy reports whether a member works on something: where the sources of its group tell who holds what, by that; else by the CPU.
 func (f *Fleet) recycleBusy(m *member) bool {
-	if m.group != nil && f.tellsHolders(m.group) {
+	if m.group != nil && f.reportsHolders(m.group) {
 		return f.inHand(m.group, m) > 0
 	}
 	return !m.recycling.state.Idle
 }
 
-// tellsHolders reports whether all sources of a group tell now who holds which items.
-func (f *Fleet) tellsHolders(g *group) bool {
+// reportsHolders reports whether all sources of a group tell now who holds which items.
+func (f *Fleet) reportsHolders(g *group) bool {
 	return len(g.settings.Sources) > 0 && !slices.ContainsFunc(g.settings.Sources, func(key demand.Source) bool {
 		s := f.demands.sources[key]
 		return s.State != demand.SourceAnswered || s.Reading.InHand.ByAddress == nil

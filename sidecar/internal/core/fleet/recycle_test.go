@@ -111,8 +111,8 @@ func TestRecycleWaitsForOthers(t *testing.T) {
 	require.Len(t, p.kinds(worker.EventFault), before+4, "w-2, w-3 and w-4 too")
 }
 
-// TestRecycleTurnWaitsForTheDead: one that has its turn is not stopped while another one is down, not even when its wait is over.
-func TestRecycleTurnWaitsForTheDead(t *testing.T) {
+// TestRecycleWaitsForWorkersThatAreDown: one that has its turn is not stopped while another one is down, not even when its wait is over.
+func TestRecycleWaitsForWorkersThatAreDown(t *testing.T) {
 	p := recyclePool(t, "recycle-wait=1m", "recreate-after=0")
 	p.busy["w-1"] = true
 	p.after(10*time.Minute + 30*time.Second)
@@ -262,7 +262,7 @@ func (p *pool) crash(key worker.Key) {
 // of their own, and never one that an operator has stopped.
 func TestRecycleInvariants(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		w := &freshPool{r: r, last: map[worker.Key]time.Time{}, meant: map[worker.Key]bool{}}
+		w := &freshPool{r: r, last: map[worker.Key]time.Time{}, operatorStopped: map[worker.Key]bool{}}
 		w.pool = newPool(t, fleet.Settings{}, "max-age=1m", "max-memory=100MiB", "max-memory-for=5s",
 			"restart-at=*/2 * * * *", "recycle-wait=10s", "stable-after=10s", "max-attempts=5")
 		w.before = w.check
@@ -270,9 +270,9 @@ func TestRecycleInvariants(t *testing.T) {
 			w.add(n, worker.StatusRunning)
 		}
 		w.connect()
-		for range rapid.IntRange(3, 12).Draw(r, "deeds") {
+		for range rapid.IntRange(3, 12).Draw(r, "action") {
 			key := rapid.SampledFrom([]worker.Key{"w-1", "w-2", "w-3", "w-4"}).Draw(r, "worker")
-			w.deed(key, rapid.SampledFrom([]string{"pass", "pass", "busy", "leak", "crash", "operate", "stuck", "mend", "reborn"}).Draw(r, "deed"))
+			w.play(key, rapid.SampledFrom([]string{"pass", "pass", "busy", "leak", "crash", "operate", "stuck", "repair", "restart"}).Draw(r, "action"))
 			w.after(time.Duration(rapid.IntRange(1, 20).Draw(r, "seconds")) * time.Second)
 		}
 		for _, key := range []worker.Key{"w-1", "w-2", "w-3", "w-4"} {
@@ -288,12 +288,12 @@ func TestRecycleInvariants(t *testing.T) {
 
 type freshPool struct {
 	*pool
-	r     *rapid.T
-	last  map[worker.Key]time.Time // began its restart without a fault of its own
-	meant map[worker.Key]bool      // stopped by an operator
+	r               *rapid.T
+	last            map[worker.Key]time.Time // began its restart without a fault of its own
+	operatorStopped map[worker.Key]bool      // stopped by an operator
 }
 
-func (w *freshPool) deed(key worker.Key, what string) {
+func (w *freshPool) play(key worker.Key, what string) {
 	s := w.state[key]
 	running := s.Status == worker.StatusRunning
 	switch what {
@@ -303,7 +303,7 @@ func (w *freshPool) deed(key worker.Key, what string) {
 		w.memory[key] = 200 << 20
 	case "stuck":
 		w.stuck[key] = true
-	case "mend":
+	case "repair":
 		w.stuck[key] = false
 	case "crash":
 		if running {
@@ -312,15 +312,15 @@ func (w *freshPool) deed(key worker.Key, what string) {
 	case "operate":
 		delete(w.last, key) // nobody waits for it any more
 		if running {
-			w.meant[key] = true
+			w.operatorStopped[key] = true
 			w.operatorStops(key)
 			return
 		}
-		delete(w.meant, key)
+		delete(w.operatorStopped, key)
 		s.Status, s.StartedAt = worker.StatusRunning, w.now
 		w.state[key], w.spent[key] = s, 0
 		w.event(worker.Started, key, 0, 0)
-	case "reborn":
+	case "restart":
 		set := fleet.Settings{Zone: time.UTC, Bookmark: w.f.Bookmark()}
 		for _, saved := range w.saved {
 			set.Saved = append(set.Saved, saved)
@@ -335,7 +335,7 @@ func (w *freshPool) deed(key worker.Key, what string) {
 // check holds each action to what a recycle may do.
 func (w *freshPool) check(a worker.Action) {
 	if a.Verb == worker.Start {
-		require.False(w.r, w.meant[a.Key], "an operator has stopped %s", a.Key)
+		require.False(w.r, w.operatorStopped[a.Key], "an operator has stopped %s", a.Key)
 	}
 	fresh := a.Reason == worker.ReasonOld || a.Reason == worker.ReasonScheduled || a.Reason == worker.ReasonMemory
 	if a.Verb != worker.Stop || !fresh {
@@ -344,7 +344,7 @@ func (w *freshPool) check(a worker.Action) {
 	require.Zero(w.r, a.Attempt)
 	require.Zero(w.r, w.worker(a.Key).Attempts)
 	for key, at := range w.last {
-		given := w.meant[key] || w.worker(key).State == fleet.StateExhausted
+		given := w.operatorStopped[key] || w.worker(key).State == fleet.StateExhausted
 		down := w.state[key].Status != worker.StatusRunning
 		require.False(w.r, key != a.Key && !given && (down || w.now.Sub(at) < 10*time.Second), "%s is restarted, and %s was a moment ago", a.Key, key)
 	}

@@ -23,7 +23,7 @@ func remembers(t *testing.T, last time.Time) *harness {
 func TestReplayAcrossAStep(t *testing.T) {
 	last, stepped := noon.Add(-time.Minute), noon.Add(-2*time.Hour)
 	replay := func(d *harness, kind worker.Kind, at time.Time) {
-		d.tell(worker.Observation{Kind: kind, At: at, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 1}, Signal: 15})
+		d.observe(worker.Observation{Kind: kind, At: at, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 1}, Signal: 15})
 	}
 	down := func(d *harness, began, ended time.Time) {
 		for _, a := range d.verb(worker.Inspect) {
@@ -39,9 +39,9 @@ func TestReplayAcrossAStep(t *testing.T) {
 		replay(d, worker.Exited, last)
 	}
 	list := func(d *harness) {
-		d.tell(worker.Observation{Kind: worker.ListBegin})
+		d.observe(worker.Observation{Kind: worker.ListBegin})
 		d.listed("a", worker.StatusExited)
-		d.tell(worker.Observation{Kind: worker.ListEnd})
+		d.observe(worker.Observation{Kind: worker.ListEnd})
 	}
 
 	d := remembers(t, last)
@@ -63,15 +63,15 @@ func TestReplayAcrossAStep(t *testing.T) {
 func TestReplayOfACutSession(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a")
-	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.observe(worker.Observation{Kind: worker.Disconnected})
 	d.open()
-	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
+	d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
 	d.event(worker.Exited, "a")
-	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.observe(worker.Observation{Kind: worker.Disconnected})
 	d.open()
-	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusExited)
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 }
 
@@ -81,18 +81,18 @@ func TestReplayOfALostEvent(t *testing.T) {
 	for _, at := range []time.Duration{-time.Minute, time.Hour} {
 		d := newHarness(t, fleet.Settings{})
 		d.up("a")
-		d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
+		d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
 		d.event(worker.Exited, "a")
 		require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 		d.pass(time.Minute)
-		d.tell(worker.Observation{Kind: worker.Disconnected})
+		d.observe(worker.Observation{Kind: worker.Disconnected})
 		d.open()
-		d.tell(worker.Observation{Kind: worker.Started, At: noon.Add(at), ID: "id-a", Key: "a"})
-		d.tell(worker.Observation{Kind: worker.Signalled, At: noon, ID: "id-a", Key: "a", Signal: 15, Replay: worker.Replay{Origin: worker.OriginRepeated}})
-		d.tell(worker.Observation{Kind: worker.Exited, At: noon, ID: "id-a", Key: "a", Replay: worker.Replay{Origin: worker.OriginRepeated}})
-		d.tell(worker.Observation{Kind: worker.ListBegin})
+		d.observe(worker.Observation{Kind: worker.Started, At: noon.Add(at), ID: "id-a", Key: "a"})
+		d.observe(worker.Observation{Kind: worker.Signalled, At: noon, ID: "id-a", Key: "a", Signal: 15, Replay: worker.Replay{Origin: worker.OriginRepeated}})
+		d.observe(worker.Observation{Kind: worker.Exited, At: noon, ID: "id-a", Key: "a", Replay: worker.Replay{Origin: worker.OriginRepeated}})
+		d.observe(worker.Observation{Kind: worker.ListBegin})
 		d.listed("a", worker.StatusExited)
-		d.tell(worker.Observation{Kind: worker.ListEnd})
+		d.observe(worker.Observation{Kind: worker.ListEnd})
 		require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 	}
 }
@@ -113,11 +113,11 @@ func TestReplayOfARestartWithinSeconds(t *testing.T) {
 		{Kind: worker.Signalled, At: noon.Add(-time.Second), Signal: 15},
 	} {
 		o.ID, o.Key = "id-a", "a"
-		d.tell(o)
+		d.observe(o)
 	}
-	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusRunning)
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 	for _, a := range d.verb(worker.Inspect) {
 		s := d.running(a)
 		s.StartedAt = again.Add(-time.Millisecond)
@@ -144,7 +144,7 @@ func TestReplayBeforeALateList(t *testing.T) {
 		}
 	}
 	stop := func(name string) {
-		d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-" + name, Key: worker.Key(name), Signal: 15})
+		d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-" + name, Key: worker.Key(name), Signal: 15})
 		keep()
 		d.event(worker.Exited, name)
 		keep()
@@ -162,10 +162,10 @@ func TestReplayBeforeALateList(t *testing.T) {
 	stop("b")
 	require.Equal(t, worker.HeldOperator, saved["b"].State.Hold.Reason)
 
-	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusExited)
 	d.listed("b", worker.StatusRunning)
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 	require.Equal(t, worker.HeldOperator, d.newWorker("b").Held)
 }
@@ -176,13 +176,13 @@ func TestReplayBehindALateList(t *testing.T) {
 	last := noon.Add(-time.Minute)
 	d := remembers(t, last)
 	d.open()
-	d.tell(worker.Observation{Kind: worker.Exited, At: last, ID: "id-a", Key: "a"})
+	d.observe(worker.Observation{Kind: worker.Exited, At: last, ID: "id-a", Key: "a"})
 	d.pass(10 * time.Second)
 	stepped := noon.Add(-2 * time.Hour)
-	d.tell(worker.Observation{Kind: worker.Started, At: stepped, ID: "id-a", Key: "a"})
-	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.Started, At: stepped, ID: "id-a", Key: "a"})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusRunning)
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 	require.Equal(t, worker.HeldNot, d.newWorker("a").Held)
 }
 
@@ -200,11 +200,11 @@ func TestReplayOfAStepBehindAStart(t *testing.T) {
 		{Kind: worker.Stopped, At: began.Add(-800 * time.Millisecond)},
 	} {
 		o.ID, o.Key = "id-a", "a"
-		d.tell(o)
+		d.observe(o)
 	}
-	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusExited)
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 	for range 3 {
 		for _, a := range d.verb(worker.Inspect) {
 			s := d.running(a)

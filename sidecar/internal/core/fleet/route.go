@@ -38,7 +38,7 @@ func (f *Fleet) route(now time.Time, o worker.Observation) {
 		if m = f.adopt(o); m == nil {
 			return
 		}
-		f.tellMissed(now, m, missed)
+		f.replayMissed(now, m, missed)
 	}
 	if o.Kind == worker.Gone && f.abandoned(m) {
 		f.forget(m)
@@ -48,7 +48,7 @@ func (f *Fleet) route(now time.Time, o worker.Observation) {
 	if p := f.recreates.recreations[m.id]; p != nil {
 		p.startedAgain(o)
 	}
-	f.tellExit(now, f.recreates.recreations[m.id], o)
+	f.notifyExit(now, f.recreates.recreations[m.id], o)
 	f.rename(m, o)
 	if o.Kind != worker.Listed && o.At.After(m.lastEventAt) {
 		m.lastEventAt = o.At
@@ -147,7 +147,7 @@ func (f *Fleet) adopt(o worker.Observation) *member {
 	case o.Kind == worker.Listed && holder.ahead(o.At):
 		return nil // the list is older than the events that gave the name away
 	case o.Kind != worker.Listed && o.History():
-		return f.shelter(newcomer(id, o), id) // it may have had another name then; the list will tell
+		return f.registerUnnamed(newMachine(id, o), id) // it may have had another name then; the list will tell
 	}
 	return f.register(f.replacementOf(id, o), id)
 }
@@ -179,9 +179,9 @@ func (f *Fleet) formerTask(labels map[string]string) worker.Budget {
 	return worker.Budget{Attempts: last.Attempts}
 }
 
-// newcomer is a machine that remembers the labels from the beginning: anyone who recalls it must see what bars it, also when
+// newMachine is a machine that remembers the labels from the beginning: anyone who recalls it must see what bars it, also when
 // it was never looked at.
-func newcomer(id worker.Identity, o worker.Observation) *worker.Machine {
+func newMachine(id worker.Identity, o worker.Observation) *worker.Machine {
 	return worker.Restore(id, worker.Saved{Labels: o.Labels})
 }
 
@@ -227,13 +227,13 @@ func (f *Fleet) identify(key worker.Key, container string, labels map[string]str
 
 // register gives the machine its place under its name, and anyone who stood there loses it.
 func (f *Fleet) register(machine *worker.Machine, id worker.Identity) *member {
-	m := f.shelter(machine, id)
+	m := f.registerUnnamed(machine, id)
 	f.bindName(m)
 	return m
 }
 
-// shelter takes the machine in without a name of its own.
-func (f *Fleet) shelter(machine *worker.Machine, id worker.Identity) *member {
+// registerUnnamed takes the machine in without a name of its own.
+func (f *Fleet) registerUnnamed(machine *worker.Machine, id worker.Identity) *member {
 	m := &member{machine: machine, id: id.ID, round: f.stream.round, undecided: id.Tentative}
 	m.action.m, m.stats.m, m.dependents.m, m.outside.next.m = m, m, m, m
 	f.byID[id.ID] = m

@@ -140,23 +140,23 @@ func TestStoppedBeforeTheShutdown(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a", "b")
 	for _, name := range []string{"a", "b"} {
-		d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-" + name, Key: worker.Key(name), Signal: 15})
+		d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-" + name, Key: worker.Key(name), Signal: 15})
 		d.event(worker.Exited, name)
 		d.pass(10 * time.Second)
 	}
-	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.observe(worker.Observation{Kind: worker.Disconnected})
 	d.pass(time.Minute)
-	d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now.Add(-time.Second)}})
+	d.observe(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now.Add(-time.Second)}})
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 	require.Equal(t, worker.HeldNot, d.newWorker("b").Held)
 }
 
-func TestEngineThatDoesNotTellWhenItBooted(t *testing.T) {
+func TestEngineWithoutBootTime(t *testing.T) {
 	session := func(d *harness) {
-		d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now}})
-		d.tell(worker.Observation{Kind: worker.ListBegin})
+		d.observe(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now}})
+		d.observe(worker.Observation{Kind: worker.ListBegin})
 		d.listed("a", worker.StatusExited)
-		d.tell(worker.Observation{Kind: worker.ListEnd})
+		d.observe(worker.Observation{Kind: worker.ListEnd})
 	}
 	for name, c := range map[string]struct {
 		before time.Duration // from the stop to the loss of the link
@@ -167,13 +167,13 @@ func TestEngineThatDoesNotTellWhenItBooted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newHarness(t, fleet.Settings{})
-			d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now}})
+			d.observe(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now}})
 			d.list("a")
 			d.answerInspects()
-			d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
+			d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
 			d.event(worker.Exited, "a")
 			d.pass(c.before)
-			d.tell(worker.Observation{Kind: worker.Disconnected})
+			d.observe(worker.Observation{Kind: worker.Disconnected})
 			d.pass(time.Second)
 			session(d)
 			require.Equal(t, c.held, d.newWorker("a").Held)
@@ -214,9 +214,9 @@ func TestBudget(t *testing.T) {
 		h.live(time.Second)
 		h.startStoker()
 		h.live(time.Second)
-		for range rapid.IntRange(1, 20).Draw(t, "deeds") {
-			all := append(workerDeeds(), worldDeeds()[:3]...) // Stoker killed, started, restarted
-			which := all[rapid.IntRange(0, len(all)-1).Draw(t, "deed")]
+		for range rapid.IntRange(1, 20).Draw(t, "action") {
+			all := append(workerActions(), worldActions()[:3]...) // Stoker killed, started, restarted
+			which := all[rapid.IntRange(0, len(all)-1).Draw(t, "action")]
 			h.say("%s", which.name)
 			which.do(t, h, "w")
 			h.live(drawPause(t))

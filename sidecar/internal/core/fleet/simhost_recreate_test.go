@@ -30,9 +30,9 @@ func drawRecreate(t *rapid.T, s *dockertest.Spec) {
 }
 
 // guests run in the first worker's network: perhaps a worker, perhaps a stranger. It names the worker.
-func (h *simHost) guests(t *rapid.T) []string {
+func (h *simHost) addDependents(t *rapid.T) []string {
 	var names []string
-	if rapid.Bool().Draw(t, "stranger in its network") {
+	if rapid.Bool().Draw(t, "unmanaged container in its network") {
 		h.w.Operator().Run(dockertest.Spec{Name: "tail", NetworkMode: "container:a", StopTimeout: time.Second})
 	}
 	if rapid.Bool().Draw(t, "worker in its network") {
@@ -45,11 +45,11 @@ func (h *simHost) guests(t *rapid.T) []string {
 	return names
 }
 
-func recreateDeeds() []deedKind {
-	return []deedKind{
+func recreateActions() []actionKind {
+	return []actionKind{
 		{"journal lost", func(_ *rapid.T, h *simHost, _ string) {
 			if h.linked() {
-				h.lose()
+				h.loseJournal()
 			}
 		}},
 		{"Stoker killed in the midst of it", func(t *rapid.T, h *simHost, n string) {
@@ -72,7 +72,7 @@ func recreateDeeds() []deedKind {
 }
 
 // lose kills the Stoker there is and takes its journal away.
-func (h *simHost) lose() {
+func (h *simHost) loseJournal() {
 	h.killStoker()
 	h.memories, h.mark, h.forgot = map[worker.Key][]byte{}, worker.Bookmark{}, true
 	h.lostAt = h.w.Now()
@@ -93,7 +93,7 @@ func (h *simHost) midwayAtLoss(truth dockertest.Truth) bool {
 }
 
 // family is all containers that are one worker: each was recreated as the next.
-func (h *simHost) family(truth dockertest.Truth) string {
+func (h *simHost) rootOf(truth dockertest.Truth) string {
 	for {
 		_, of, ok := worker.ReplacementOf(truth.Labels)
 		old, found := h.w.TruthByID(of)
@@ -108,7 +108,7 @@ func (h *simHost) family(truth dockertest.Truth) string {
 func (h *simHost) renamed(root string) bool {
 	return slices.ContainsFunc(h.w.Events(), func(e dockertest.Event) bool {
 		truth, _ := h.w.TruthByID(e.ID)
-		return e.Action == "rename" && e.By == dockertest.ByOperator && h.family(truth) == root
+		return e.Action == "rename" && e.By == dockertest.ByOperator && h.rootOf(truth) == root
 	})
 }
 
@@ -122,7 +122,7 @@ func (h *simHost) checkWhole() []string {
 	var wrong []string
 	alive, lost := map[string]int{}, map[string]bool{}
 	for _, truth := range h.w.Truths() {
-		root := h.family(truth)
+		root := h.rootOf(truth)
 		name := string(truth.Key)
 		switch {
 		case truth.Gone:
@@ -145,19 +145,19 @@ func (h *simHost) checkWhole() []string {
 		}
 	}
 	slices.Sort(wrong)
-	return append(wrong, h.checkStranded()...)
+	return append(wrong, h.checkOrphaned()...)
 }
 
 // homeless reports whether a container cannot start: what it lives in does not run, or was recreated while it was down, and it
 // is never to be recreated itself.
-func (h *simHost) homeless(truth dockertest.Truth) bool {
+func (h *simHost) cannotStart(truth dockertest.Truth) bool {
 	for _, ref := range truth.Parents {
 		parent, _ := h.w.TruthByID(ref)
-		heir := slices.ContainsFunc(h.w.Truths(), func(other dockertest.Truth) bool {
-			return other.Status == worker.StatusRunning && !other.Gone && h.family(other) == h.family(parent)
+		replaced := slices.ContainsFunc(h.w.Truths(), func(other dockertest.Truth) bool {
+			return other.Status == worker.StatusRunning && !other.Gone && h.rootOf(other) == h.rootOf(parent)
 		})
 		never := truth.Unfit != "" || truth.Labels["stoker.recreate-after"] == "0"
-		if !heir || (parent.Gone && never) {
+		if !replaced || (parent.Gone && never) {
 			return true
 		}
 	}
@@ -166,13 +166,13 @@ func (h *simHost) homeless(truth dockertest.Truth) bool {
 
 // checkStranded: anyone who runs, runs in namespaces that somebody else is in. Without the journal nobody knows of the lives before,
 // and a clock that stepped does not tell which came first.
-func (h *simHost) checkStranded() []string {
+func (h *simHost) checkOrphaned() []string {
 	var wrong []string
 	for _, truth := range h.w.Orphaned() {
 		parent, _ := h.w.Truth("a")
 		same := slices.ContainsFunc(truth.Parents, func(ref string) bool { // else people have put another one in its place
 			of, _ := h.w.TruthByID(ref)
-			return h.family(of) == h.family(parent)
+			return h.rootOf(of) == h.rootOf(parent)
 		})
 		led := same && !parent.Gone && parent.Status == worker.StatusRunning && parent.Labels["stoker.dependents"] != "none"
 		if led && !h.forgot && !h.stepped && truth.Unfit == "" {

@@ -141,7 +141,7 @@ func (h *simHost) live(d time.Duration) {
 			h.apply(h.f.Tick(now))
 		case out.Observation != nil:
 			if out.Observation.Origin != worker.OriginRepeated {
-				h.hear(*out.Observation)
+				h.observe(*out.Observation)
 			}
 			h.apply(h.f.Observe(now, *out.Observation))
 		default:
@@ -170,8 +170,8 @@ func found(o *worker.Outcome) string {
 	return fmt.Sprintf("%s/%s since %s %s", o.Snapshot.Status, o.Snapshot.Health, o.Snapshot.StartedAt.Format("04:05.000"), o.Err)
 }
 
-func (h *simHost) hear(o worker.Observation) {
-	line := fmt.Sprintf("%s heard %s %s", h.stamp(), o.Kind, o.Key)
+func (h *simHost) observe(o worker.Observation) {
+	line := fmt.Sprintf("%s observed %s %s", h.stamp(), o.Kind, o.Key)
 	switch o.Kind {
 	case worker.Exited:
 		line += fmt.Sprint(" ", o.ExitCode)
@@ -198,7 +198,7 @@ func newWorker(name string, labels ...string) dockertest.Spec {
 	return s
 }
 
-func (h *simHost) told(kind worker.EventKind) int {
+func (h *simHost) eventCount(kind worker.EventKind) int {
 	n := 0
 	for _, note := range h.notes {
 		if note.Kind == kind {

@@ -98,8 +98,8 @@ func (f *Fleet) answered(now time.Time, o worker.Outcome) {
 	}
 	for _, g := range groups {
 		g.changed = true
-		f.tellWork(now, g)
-		f.tellLimit(now, g)
+		f.notifyWork(now, g)
+		f.reportLimit(now, g)
 		f.measure(g)
 	}
 }
@@ -138,17 +138,17 @@ func (f *Fleet) consumed(now time.Time, groups []*group) {
 			continue
 		}
 		for _, m := range slices.Clone(g.members) {
-			f.step(now, m, worker.WorkTold{Waits: m.workTold, Consumed: true})
+			f.step(now, m, worker.WorkTold{Waits: m.workReported, Consumed: true})
 		}
 	}
 }
 
-// tellWork tells the workers of a group whether work waits for them.
-func (f *Fleet) tellWork(now time.Time, g *group) {
+// notifyWork tells the workers of a group whether work waits for them.
+func (f *Fleet) notifyWork(now time.Time, g *group) {
 	waits := f.workWaits(g)
 	for _, m := range slices.Clone(g.members) {
-		if own := waits || f.inHand(g, m) > 0; own != m.workTold {
-			m.workTold = own
+		if own := waits || f.inHand(g, m) > 0; own != m.workReported {
+			m.workReported = own
 			f.step(now, m, worker.WorkTold{Waits: own})
 		}
 	}
@@ -176,11 +176,11 @@ func (f *Fleet) workWaits(g *group) bool {
 	return false
 }
 
-// tellLimit tells once that a group has more work than workers that may run.
-func (f *Fleet) tellLimit(now time.Time, g *group) {
+// reportLimit tells once that a group has more work than workers that may run.
+func (f *Fleet) reportLimit(now time.Time, g *group) {
 	limit := g.decision.Limit
-	if limit == g.limit.stands && limit != g.limit.told {
-		g.limit.told = limit
+	if limit == g.limit.stands && limit != g.limit.reported {
+		g.limit.reported = limit
 		if limit == demand.LimitBudget || limit == demand.LimitMax {
 			f.out.Events = append(f.out.Events, worker.Event{
 				At: now, Kind: worker.EventDemandLimited, Group: g.name, Reason: worker.Reason(limit.String()), Detail: g.situation(),

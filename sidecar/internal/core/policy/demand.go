@@ -148,15 +148,15 @@ func number(field func(*Policy) *float64, lowest float64) setter {
 }
 
 // countOr is count with one word beside the numbers.
-func countOr(word string, meaning int, field func(*Policy) *int) setter {
+func countOr(keyword string, meaning int, field func(*Policy) *int) setter {
 	return func(p *Policy, value string) error {
-		if strings.EqualFold(value, word) {
+		if strings.EqualFold(value, keyword) {
 			*field(p) = meaning
 			return nil
 		}
 		n, err := ParseCount(value)
 		if err != nil {
-			return fmt.Errorf("neither %s nor a whole number of 0 or more", word)
+			return fmt.Errorf("neither %s nor a whole number of 0 or more", keyword)
 		}
 		*field(p) = n
 		return nil
@@ -178,14 +178,14 @@ func atLeast(lowest time.Duration, field func(*Policy) *time.Duration) setter {
 }
 
 // reconcileDemand finds what is wrong with the labels of the demand together, and takes the demand out then.
-func (d Defaults) reconcileDemand(p *Policy, said labelSet) []Problem {
+func (d Defaults) reconcileDemand(p *Policy, set labelSet) []Problem {
 	var problems []Problem
-	if w, ok := said.once("stoker.demand"); ok || p.Demand.Source != "" {
+	if w, ok := set.once("stoker.demand"); ok || p.Demand.Source != "" {
 		if _, err := demand.Resolve(p.Demand.Source, d.Named); err != nil {
 			problems = append(problems, w.problem(err.Error()))
 		}
 	}
-	if w, ok := said.either("stoker.max-replicas", "stoker.min-replicas"); ok && p.Demand.Max != demand.All && p.Demand.Max < p.Demand.Min {
+	if w, ok := set.either("stoker.max-replicas", "stoker.min-replicas"); ok && p.Demand.Max != demand.All && p.Demand.Max < p.Demand.Min {
 		problems = append(problems, w.problem(fmt.Sprintf("min-replicas is %d and max-replicas is %d; the least cannot be more than the most",
 			p.Demand.Min, p.Demand.Max)))
 	}
@@ -196,27 +196,27 @@ func (d Defaults) reconcileDemand(p *Policy, said labelSet) []Problem {
 }
 
 // withDemand fills in what another label means where there is a source of work.
-func (d Defaults) withDemand(p Policy, said labelSet) Policy {
-	if p.Demand.Source != "" && p.IdleAfter == 0 && !d.idleGiven && len(said.known["stoker.idle-after"]) == 0 {
+func (d Defaults) withDemand(p Policy, set labelSet) Policy {
+	if p.Demand.Source != "" && p.IdleAfter == 0 && !d.idleGiven && len(set.known["stoker.idle-after"]) == 0 {
 		p.IdleAfter = idleWithDemand
 	}
 	return p
 }
 
 // demandWithoutSource finds labels that have no effect.
-func demandWithoutSource(p Policy, said labelSet) []Problem {
+func demandWithoutSource(p Policy, set labelSet) []Problem {
 	var problems []Problem
 	for _, name := range []string{"stoker.demand-target", "stoker.demand-activation", "stoker.demand-fallback", "stoker.demand-poll"} {
-		if w, ok := said.once(name); ok && p.Demand.Source == "" {
+		if w, ok := set.once(name); ok && p.Demand.Source == "" {
 			problems = append(problems, w.problem("has no effect without stoker.demand; say where the work is, or take this away"))
 		}
 	}
 	for _, name := range []string{"stoker.min-replicas", "stoker.max-replicas", "stoker.cooldown", "stoker.scale-down", "stoker.clone-up-to"} {
-		if w, ok := said.once(name); ok && !p.Demand.Set() {
+		if w, ok := set.once(name); ok && !p.Demand.Set() {
 			problems = append(problems, w.problem("has no effect without stoker.demand or stoker.hours; add one, or take this away"))
 		}
 	}
-	if w, ok := said.once("stoker.hours-replicas"); ok && p.Demand.Hours == "" {
+	if w, ok := set.once("stoker.hours-replicas"); ok && p.Demand.Hours == "" {
 		problems = append(problems, w.problem("has no effect without stoker.hours; add them, or take this away"))
 	}
 	return problems

@@ -105,8 +105,8 @@ func ParseCommand(value string) ([]string, error) {
 }
 
 // evidenceWithoutCommand finds a label that has no effect.
-func evidenceWithoutCommand(p Policy, said labelSet) []Problem {
-	if w, ok := said.once(labelBeforeStopTimeout); ok && len(p.Evidence.BeforeStop) == 0 && len(said.known[labelBeforeStop]) == 0 {
+func evidenceWithoutCommand(p Policy, set labelSet) []Problem {
+	if w, ok := set.once(labelBeforeStopTimeout); ok && len(p.Evidence.BeforeStop) == 0 && len(set.known[labelBeforeStop]) == 0 {
 		return []Problem{w.problem("has no effect without stoker.before-stop; add a command, or take this away")}
 	}
 	return nil

@@ -44,27 +44,27 @@ type labelSet struct {
 }
 
 func collect(labels map[string]string) labelSet {
-	said := labelSet{}
+	set := labelSet{}
 	for key := range labels {
 		if ours(key) || suggestPrefix(key) != "" { // most containers have none
-			said.known = make(map[string][]label)
+			set.known = make(map[string][]label)
 			break
 		}
 	}
-	if said.known == nil {
-		return said
+	if set.known == nil {
+		return set
 	}
 	names := names()
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
 		name, w := strings.ToLower(strings.TrimSpace(key)), label{key, labels[key]}
 		switch {
 		case slices.Contains(names, name):
-			said.known[name] = append(said.known[name], w)
+			set.known[name] = append(set.known[name], w)
 		case ours(key), suggestPrefix(key) != "":
-			said.unknown = append(said.unknown, w)
+			set.unknown = append(set.unknown, w)
 		}
 	}
-	return said
+	return set
 }
 
 func ours(key string) bool {

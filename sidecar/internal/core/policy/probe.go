@@ -96,10 +96,10 @@ func setProbeRetries(p *Policy, value string) error {
 }
 
 // probeWithoutTarget finds labels that have no effect.
-func probeWithoutTarget(p Policy, said labelSet) []Problem {
+func probeWithoutTarget(p Policy, set labelSet) []Problem {
 	var problems []Problem
 	for _, label := range probeLabels()[1:] {
-		if w, ok := said.once(label.Name); ok && !p.Probe.Set() && len(said.known[labelProbe]) == 0 {
+		if w, ok := set.once(label.Name); ok && !p.Probe.Set() && len(set.known[labelProbe]) == 0 {
 			problems = append(problems, w.problem("has no effect without "+labelProbe+"; say what is probed, or take this away"))
 		}
 	}

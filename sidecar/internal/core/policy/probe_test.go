@@ -75,7 +75,7 @@ func TestBadProbes(t *testing.T) {
 }
 
 // No format shows what is secret, nor does a problem of a label.
-func TestProbesKeepTheirSecrets(t *testing.T) {
+func TestProbesHideSecrets(t *testing.T) {
 	const secret = "geheim"
 	target, err := policy.ParseProbe("http://" + secret + ":" + secret + "@:8000/health?token=" + secret)
 	require.NoError(t, err)

@@ -88,16 +88,16 @@ func (s Selector) Select(c Candidate) Verdict {
 }
 
 func (s Selector) decide(c Candidate) Verdict {
-	said := collect(c.Labels)
+	set := collect(c.Labels)
 	other := s.otherHealer(c.Labels)
-	scoped := s.inScope(said)
+	scoped := s.inScope(set)
 	switch {
-	case said.nothing() && other == "" && s.byLabel():
+	case set.nothing() && other == "" && s.byLabel():
 		return Verdict{Why: WhyNoLabels}
 	case !scoped:
 		return Verdict{Why: WhyOtherScope}
 	}
-	switch said.enable() {
+	switch set.enable() {
 	case enableYes:
 		return Verdict{Take: true, Why: WhyEnabled}
 	case enableNo:
@@ -133,8 +133,8 @@ func (s Selector) byMode(c Candidate) Verdict {
 
 // inScope holds when any of the spellings of stoker.scope does: set twice it is a problem to show, not a reason to
 // belong to no Stoker.
-func (s Selector) inScope(said labelSet) bool {
-	all := said.known[LabelScope]
+func (s Selector) inScope(set labelSet) bool {
+	all := set.known[LabelScope]
 	if len(all) == 0 {
 		return s.Scope == ""
 	}

@@ -24,7 +24,7 @@ func TestSelect(t *testing.T) {
 		why      Why
 	}{
 		{"zero selector", Selector{}, labels{"stoker.enable": "true"}, WhyEnabled},
-		{"nothing said", byLabel, nil, WhyNoLabels},
+		{"no labels", byLabel, nil, WhyNoLabels},
 		{"other labels only", byLabel, labels{"a": "b"}, WhyNoLabels},
 		{"enabled", byLabel, labels{"stoker.enable": "true"}, WhyEnabled},
 		{"enabled as YAML has it", byLabel, labels{"Stoker.Enable": " Yes "}, WhyEnabled},

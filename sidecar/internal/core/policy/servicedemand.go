@@ -14,17 +14,17 @@ const MostReplicas = 10000
 // ServiceDemand reads what the labels of a Swarm service ask for about its replicas. It is not ok where they ask for nothing: without a stoker.demand
 // or stoker.hours of its own, with stoker.enable=false, or in another scope. With problems the demand is not to be used.
 func (r Rules) ServiceDemand(labels map[string]string) (d Demand, problems []Problem, ok bool) {
-	said := collect(labels)
-	_, source := said.once(labelDemand)
-	_, hours := said.once("stoker.hours")
-	if !source && !hours || !r.inScope(said) || said.enable() == enableNo {
+	set := collect(labels)
+	_, source := set.once(labelDemand)
+	_, hours := set.once("stoker.hours")
+	if !source && !hours || !r.inScope(set) || set.enable() == enableNo {
 		return Demand{}, nil, false
 	}
 	own := maps.Clone(labels)
 	maps.DeleteFunc(own, func(key, _ string) bool { return ofStoker(key) && !aboutReplicas(key) })
 	p, problems := r.Parse(own)
 	d = p.Demand
-	w, ok := said.once("stoker.max-replicas")
+	w, ok := set.once("stoker.max-replicas")
 	if !ok {
 		w = label{key: "stoker.max-replicas"}
 	}

@@ -31,7 +31,7 @@ func (t *Table) decide(now time.Time, s *scaled) (Change, bool) {
 		return Change{}, false
 	case len(s.problems) > 0:
 		s.change.state = StateLabels
-		t.tellOnce(now, s, worker.HeldBadLabels, s.problems[0].String())
+		t.emitOnce(now, s, worker.HeldBadLabels, s.problems[0].String())
 		return Change{}, false
 	}
 	t.noteWork(now, s)
@@ -42,7 +42,7 @@ func (t *Table) decide(now time.Time, s *scaled) (Change, bool) {
 	stepped := s.memory.SteppedAt
 	s.decision, s.memory = demand.Decide(now, s.settings, s.memory, in)
 	s.memory.SteppedAt = stepped // it is noted when the update was taken
-	t.tellLimit(now, s)
+	t.emitLimit(now, s)
 	to := min(s.seen.Replicas+len(s.decision.Wake)-len(s.decision.Sleep), max(s.settings.Max, s.seen.Replicas))
 	if t.waits(now, s, in, to) {
 		return Change{}, false
@@ -51,14 +51,14 @@ func (t *Table) decide(now time.Time, s *scaled) (Change, bool) {
 	return Change{ID: s.seen.ID, Name: s.seen.Name, Version: s.seen.Version, Spec: s.seen.Spec, From: s.seen.Replicas, To: to}, true
 }
 
-// tellLimit tells once that there is more work than stoker.max-replicas allows tasks for.
-func (t *Table) tellLimit(now time.Time, s *scaled) {
+// emitLimit tells once that there is more work than stoker.max-replicas allows tasks for.
+func (t *Table) emitLimit(now time.Time, s *scaled) {
 	if s.decision.Limit == demand.LimitWorkers { // no more than the maximum exist
 		s.decision.Limit = demand.LimitMax
 	}
 	limited := s.decision.Limit == demand.LimitMax
 	if limited && !s.limited {
-		t.tell(worker.Event{At: now, Kind: worker.EventDemandLimited, Group: s.seen.Name, Reason: worker.Reason(s.decision.Limit.String()), Detail: s.situation()})
+		t.emit(worker.Event{At: now, Kind: worker.EventDemandLimited, Group: s.seen.Name, Reason: worker.Reason(s.decision.Limit.String()), Detail: s.situation()})
 	}
 	s.limited = limited
 }
@@ -69,11 +69,11 @@ func (t *Table) waits(now time.Time, s *scaled, in demand.Input, to int) bool {
 	switch {
 	case s.byHand(in):
 		s.change.state = StateByHand
-		t.tellOnce(now, s, worker.ReasonScaledByHand, fmt.Sprintf("%s, set by somebody else; %d wanted: it stays so until another number is", replicas(s.seen.Replicas), s.decision.Wanted))
+		t.emitOnce(now, s, worker.ReasonScaledByHand, fmt.Sprintf("%s, set by somebody else; %d wanted: it stays so until another number is", replicas(s.seen.Replicas), s.decision.Wanted))
 	case s.seen.Updating:
 		s.change.state = StateUpdating
 		if differs {
-			t.tellOnce(now, s, worker.ReasonServiceUpdating, fmt.Sprintf("%s, %d wanted: that waits for the end of the update", replicas(s.seen.Replicas), s.decision.Wanted))
+			t.emitOnce(now, s, worker.ReasonServiceUpdating, fmt.Sprintf("%s, %d wanted: that waits for the end of the update", replicas(s.seen.Replicas), s.decision.Wanted))
 		}
 	case s.pending(in):
 		s.change.state = StateWaiting
@@ -81,11 +81,11 @@ func (t *Table) waits(now time.Time, s *scaled, in demand.Input, to int) bool {
 		s.change.state = StateRefused
 	case t.set.DryRun && differs:
 		s.change.state = StateDryRun
-		t.tellOnce(now, s, worker.HeldDryRun, fmt.Sprintf("%s would become %d: %s", replicas(s.seen.Replicas), to, s.situation()))
+		t.emitOnce(now, s, worker.HeldDryRun, fmt.Sprintf("%s would become %d: %s", replicas(s.seen.Replicas), to, s.situation()))
 	default:
 		s.change.state = StateScaled
 		if !differs {
-			s.told = ""
+			s.reported = ""
 		}
 		return !differs
 	}
@@ -95,13 +95,13 @@ func (t *Table) waits(now time.Time, s *scaled, in demand.Input, to int) bool {
 // byHand reports whether somebody else's number is kept. It is until another number is wanted than when it was seen.
 func (s *scaled) byHand(in demand.Input) bool {
 	switch {
-	case !s.hand.on:
+	case !s.manual.on:
 		return false
 	case s.pending(in):
-	case !s.hand.noted:
-		s.hand.wanted, s.hand.noted = s.decision.Wanted, true
-	case s.hand.wanted != s.decision.Wanted:
-		s.hand = hand{}
+	case !s.manual.noted:
+		s.manual.wanted, s.manual.noted = s.decision.Wanted, true
+	case s.manual.wanted != s.decision.Wanted:
+		s.manual = manualScale{}
 		return false
 	}
 	s.memory = demand.Memory{} // a cooldown begins when this is over
@@ -136,12 +136,12 @@ func (t *Table) Finish(now time.Time, c Change, r Result, err string) {
 			s.memory.SteppedAt = now
 		}
 		if r == Done {
-			s.seen.Replicas, s.told = c.To, ""
-			t.tell(worker.Event{At: now, Kind: worker.EventServiceScaled, Group: c.Name, Reason: s.reason(c), Detail: fmt.Sprintf("%s instead of %d: %s", replicas(c.To), c.From, s.situation())})
+			s.seen.Replicas, s.reported = c.To, ""
+			t.emit(worker.Event{At: now, Kind: worker.EventServiceScaled, Group: c.Name, Reason: s.reason(c), Detail: fmt.Sprintf("%s instead of %d: %s", replicas(c.To), c.From, s.situation())})
 		}
 	case Refused:
 		s.change.state, s.change.err, s.change.retryAt = StateRefused, err, now.Add(retryUpdate)
-		t.tellOnce(now, s, worker.ReasonUpdateRefused, err)
+		t.emitOnce(now, s, worker.ReasonUpdateRefused, err)
 	case Conflict:
 	}
 }
@@ -173,13 +173,13 @@ func (s *scaled) situation() string {
 	return text
 }
 
-// tellOnce tells why nothing is changed, until that is another reason or over.
-func (t *Table) tellOnce(now time.Time, s *scaled, why worker.Reason, detail string) {
-	if s.told == why {
+// emitOnce tells why nothing is changed, until that is another reason or over.
+func (t *Table) emitOnce(now time.Time, s *scaled, why worker.Reason, detail string) {
+	if s.reported == why {
 		return
 	}
-	s.told = why
-	t.tell(worker.Event{At: now, Kind: worker.EventServiceHeld, Group: s.seen.Name, Reason: why, Detail: detail})
+	s.reported = why
+	t.emit(worker.Event{At: now, Kind: worker.EventServiceHeld, Group: s.seen.Name, Reason: why, Detail: detail})
 }
 
 func replicas(n int) string {

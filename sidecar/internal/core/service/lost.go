@@ -158,13 +158,13 @@ func (t *Table) forced(now time.Time, c Change, r Result, err string) {
 	if r != Done && r != Lost {
 		l.forces, l.forcedAt = l.forces+1, now
 		if l.forces == 1 {
-			t.tell(worker.Event{At: now, Kind: worker.EventServiceHeld, Group: c.Name, Reason: worker.ReasonUpdateRefused, Detail: err})
+			t.emit(worker.Event{At: now, Kind: worker.EventServiceHeld, Group: c.Name, Reason: worker.ReasonUpdateRefused, Detail: err})
 		}
 		return
 	}
 	n := l.confirmed
 	l.confirmed, l.forces, l.forcedAt = 0, l.forces+1, now
-	t.tell(worker.Event{At: now, Kind: worker.EventServiceForced, Group: c.Name, Reason: worker.ReasonTaskLost, Detail: fmt.Sprintf("%s ended with 0 under on-failure: the service is updated by force, once", count(n))})
+	t.emit(worker.Event{At: now, Kind: worker.EventServiceForced, Group: c.Name, Reason: worker.ReasonTaskLost, Detail: fmt.Sprintf("%s ended with 0 under on-failure: the service is updated by force, once", count(n))})
 }
 
 func count(n int) string {

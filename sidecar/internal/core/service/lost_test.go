@@ -63,7 +63,7 @@ func TestWhatIsNoLoss(t *testing.T) {
 }
 
 // The manager may hear of an end later than the node does.
-func TestLossThatSwarmDoesNotKnowYet(t *testing.T) {
+func TestLossNotReportedBySwarmYet(t *testing.T) {
 	w := newWorld(t, nil)
 	w.lose("a", "running")
 	w.pass(10 * time.Second)

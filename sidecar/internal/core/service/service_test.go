@@ -237,10 +237,10 @@ func TestServicesThatAreNotOurs(t *testing.T) {
 		require.Empty(t, w.table.View(w.now).Groups, name)
 	}
 	for name, all := range map[string]map[string]string{
-		"no maximum":   {"stoker.demand": "redis://host/0?list=l"},
-		"bad number":   labels("stoker.max-replicas", "many"),
-		"no source":    labels("stoker.demand", "nobody"),
-		"not our word": labels("stoker.max-replica", "4"),
+		"no maximum":    {"stoker.demand": "redis://host/0?list=l"},
+		"bad number":    labels("stoker.max-replicas", "many"),
+		"no source":     labels("stoker.demand", "missing"),
+		"unknown label": labels("stoker.max-replica", "4"),
 	} {
 		w := newWorld(t, all)
 		w.work(9, 0)

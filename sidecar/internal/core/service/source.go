@@ -68,10 +68,10 @@ func (t *Table) Answer(now time.Time, key demand.Source, r demand.Reading, err s
 	switch {
 	case err != "":
 		if s.Failed(now, err) {
-			t.tell(worker.Event{At: now, Kind: worker.EventDemandLost, Group: strings.Join(s.services, ", "), Reason: worker.ReasonSourceFailed, Detail: err})
+			t.emit(worker.Event{At: now, Kind: worker.EventDemandLost, Group: strings.Join(s.services, ", "), Reason: worker.ReasonSourceFailed, Detail: err})
 		}
 	case s.Answered(now, r):
-		t.tell(worker.Event{At: now, Kind: worker.EventDemandBack, Group: strings.Join(s.services, ", "), Detail: s.name})
+		t.emit(worker.Event{At: now, Kind: worker.EventDemandBack, Group: strings.Join(s.services, ", "), Detail: s.name})
 	}
 }
 

@@ -37,17 +37,17 @@ type scaled struct {
 	settings demand.Settings
 	memory   demand.Memory
 	decision demand.Decision
-	hand     hand
+	manual   manualScale
 	change   changing
 	unplaced unplaced
 	waitedAt time.Time // when work last waited
 	calmAt   time.Time // when work did not wait, or the replicas were changed, last
-	told     worker.Reason
+	reported worker.Reason
 	limited  bool // it was told that there is more work than tasks that may run
 }
 
 // hand is what somebody else has done to the replicas.
-type hand struct {
+type manualScale struct {
 	on     bool
 	wanted int // when it was seen
 	noted  bool
@@ -141,8 +141,8 @@ func (t *Table) see(seen Service) {
 func (s *scaled) seeReplicas(seen Service) {
 	own := seen.Replicas == s.change.asked
 	if seen.Replicas != s.seen.Replicas && !own {
-		s.hand, s.memory = hand{on: true}, demand.Memory{}
-		s.told = ""
+		s.manual, s.memory = manualScale{on: true}, demand.Memory{}
+		s.reported = ""
 	}
 	s.change.asked = Unknown
 }
@@ -175,7 +175,7 @@ func (t *Table) Take() []worker.Event {
 	return events
 }
 
-func (t *Table) tell(e worker.Event) { t.events = append(t.events, e) }
+func (t *Table) emit(e worker.Event) { t.events = append(t.events, e) }
 
 // sortedKeys returns the keys of a map in order.
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

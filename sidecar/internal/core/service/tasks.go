@@ -17,11 +17,11 @@ const (
 
 // unplaced is replicas for which Swarm finds no node.
 type unplaced struct {
-	since time.Time // fewer tasks run than there are replicas; zero when they do not
-	asked time.Time
-	asks  bool   // in this round
-	why   string // Swarm's words; empty when it has none
-	told  bool
+	since    time.Time // fewer tasks run than there are replicas; zero when they do not
+	asked    time.Time
+	asks     bool   // in this round
+	why      string // Swarm's words; empty when it has none
+	reported bool
 }
 
 // Wanted returns the IDs of the services whose tasks decide something now. Each needs a Tasks.
@@ -64,9 +64,9 @@ func (t *Table) Tasks(now time.Time, id string, tasks []Task, err string) {
 	if s := t.services[id]; s != nil && s.unplaced.asks {
 		s.unplaced.asks = false
 		s.unplaced.why = whyPending(tasks)
-		if s.unplaced.why != "" && !s.unplaced.told {
-			s.unplaced.told = true
-			t.tell(worker.Event{At: now, Kind: worker.EventDemandLimited, Group: s.seen.Name, Reason: worker.Reason(demand.LimitPlacement.String()), Detail: s.unplaced.why})
+		if s.unplaced.why != "" && !s.unplaced.reported {
+			s.unplaced.reported = true
+			t.emit(worker.Event{At: now, Kind: worker.EventDemandLimited, Group: s.seen.Name, Reason: worker.Reason(demand.LimitPlacement.String()), Detail: s.unplaced.why})
 		}
 	}
 	for _, l := range t.losses {

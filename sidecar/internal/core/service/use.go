@@ -43,7 +43,7 @@ func (t *Table) inHand(now time.Time, s *scaled) (busy int, rest demand.Use) {
 			rest = demand.UseUnknown
 		case one.Reading.InHand.Kind == demand.InHandCounted:
 			busy += holders(one.Reading.InHand)
-		case one.Reading.InHand.Kind == demand.InHandUnknown && !s.toldByAnother(key):
+		case one.Reading.InHand.Kind == demand.InHandUnknown && !s.countedByAnother(key):
 			switch {
 			case one.Reading.Waiting > 0 && now.Sub(s.calmAt) >= settle:
 				busy = s.seen.Replicas
@@ -69,8 +69,8 @@ func holders(h demand.InHand) int {
 	return n
 }
 
-// toldByAnother reports whether another source of the service tells of the items in hand of the same queue.
-func (s *scaled) toldByAnother(key demand.Source) bool {
+// countedByAnother reports whether another source of the service tells of the items in hand of the same queue.
+func (s *scaled) countedByAnother(key demand.Source) bool {
 	t := key.Reveal()
 	for _, other := range s.settings.Sources {
 		o := other.Reveal()

@@ -99,16 +99,16 @@ func (w *world) update(c service.Change) {
 	if c.Version != s.Version {
 		result = service.Conflict
 	}
-	word := fmt.Sprintf("%d", c.To)
+	entry := fmt.Sprintf("%d", c.To)
 	if c.Force {
-		word = "force"
+		entry = "force"
 	}
 	if result == service.Done {
 		s.Replicas, s.Running, s.Version = c.To, c.To, s.Version+1
 	} else {
-		word += fmt.Sprintf("!%d", result)
+		entry += fmt.Sprintf("!%d", result)
 	}
-	w.updates = append(w.updates, word)
+	w.updates = append(w.updates, entry)
 	w.table.Finish(w.now, c, result, "no")
 }
 
