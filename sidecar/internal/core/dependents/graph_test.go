@@ -81,7 +81,7 @@ func on(name string, refs ...string) worker.Dependent {
 	return d
 }
 
-// rounds is who has a turn in which order.
+// rounds lists the containers of each round.
 func rounds(all []Affected) []string {
 	var turns []string
 	for now, later := Round(all); len(now) > 0; now, later = Round(later) {

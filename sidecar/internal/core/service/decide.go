@@ -10,7 +10,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Changes returns the updates to send now, one of a service at most, by name. Each needs a Finish. None is returned by a Table that does not lead.
+// Changes returns the updates to send now, by name, at most one for each service. Each needs a Finish. A Table that does not lead returns none.
 func (t *Table) Changes(now time.Time) []Change {
 	if t.role != RoleLeader {
 		return nil
@@ -24,7 +24,7 @@ func (t *Table) Changes(now time.Time) []Change {
 	return append(changes, t.force(now, changes)...)
 }
 
-// decide is the next change of one service.
+// decide returns the next change of one service.
 func (t *Table) decide(now time.Time, s *scaled) (Change, bool) {
 	switch {
 	case s.change.sent:
@@ -41,7 +41,7 @@ func (t *Table) decide(now time.Time, s *scaled) (Change, bool) {
 	}
 	stepped := s.memory.SteppedAt
 	s.decision, s.memory = demand.Decide(now, s.settings, s.memory, in)
-	s.memory.SteppedAt = stepped // it is noted when the update was taken
+	s.memory.SteppedAt = stepped // recorded when the update is done
 	t.emitLimit(now, s)
 	to := min(s.seen.Replicas+len(s.decision.Wake)-len(s.decision.Sleep), max(s.settings.Max, s.seen.Replicas))
 	if t.waits(now, s, in, to) {
@@ -51,9 +51,9 @@ func (t *Table) decide(now time.Time, s *scaled) (Change, bool) {
 	return Change{ID: s.seen.ID, Name: s.seen.Name, Version: s.seen.Version, Spec: s.seen.Spec, From: s.seen.Replicas, To: to}, true
 }
 
-// emitLimit tells once that there is more work than stoker.max-replicas allows tasks for.
+// emitLimit reports once that there is more work than stoker.max-replicas allows tasks for.
 func (t *Table) emitLimit(now time.Time, s *scaled) {
-	if s.decision.Limit == demand.LimitWorkers { // no more than the maximum exist
+	if s.decision.Limit == demand.LimitWorkers { // the maximum is all there are
 		s.decision.Limit = demand.LimitMax
 	}
 	limited := s.decision.Limit == demand.LimitMax
@@ -63,7 +63,7 @@ func (t *Table) emitLimit(now time.Time, s *scaled) {
 	s.limited = limited
 }
 
-// waits reports whether nothing is changed now, and keeps why.
+// waits reports whether nothing is changed now, and records why.
 func (t *Table) waits(now time.Time, s *scaled, in demand.Input, to int) bool {
 	differs := to != s.seen.Replicas
 	switch {
@@ -92,7 +92,7 @@ func (t *Table) waits(now time.Time, s *scaled, in demand.Input, to int) bool {
 	return true
 }
 
-// byHand reports whether somebody else's number is kept. It is until another number is wanted than when it was seen.
+// byHand reports whether an operator's number of replicas is kept. It is kept until the wanted number differs from the one at that time.
 func (s *scaled) byHand(in demand.Input) bool {
 	switch {
 	case !s.manual.on:
@@ -104,11 +104,11 @@ func (s *scaled) byHand(in demand.Input) bool {
 		s.manual = manualScale{}
 		return false
 	}
-	s.memory = demand.Memory{} // a cooldown begins when this is over
+	s.memory = demand.Memory{} // the cooldown begins when the manual scale ends
 	return true
 }
 
-// pending reports whether a source was not heard yet.
+// pending reports whether a source has not answered yet.
 func (s *scaled) pending(in demand.Input) bool {
 	for _, a := range in.Answers {
 		if a.State == demand.SourcePending {
@@ -118,7 +118,7 @@ func (s *scaled) pending(in demand.Input) bool {
 	return false
 }
 
-// Finish takes in what became of a change; err is the engine's word for a refusal.
+// Finish records the result of a change; err is the engine's message if it refused.
 func (t *Table) Finish(now time.Time, c Change, r Result, err string) {
 	t.again = t.again || r == Conflict || r == Lost
 	if c.Force {
@@ -146,7 +146,7 @@ func (t *Table) Finish(now time.Time, c Change, r Result, err string) {
 	}
 }
 
-// reason is why the number was changed.
+// reason returns why the number was changed.
 func (s *scaled) reason(c Change) worker.Reason {
 	switch {
 	case c.To < c.From && (s.decision.Closed || len(s.settings.Sources) == 0):
@@ -161,7 +161,7 @@ func (s *scaled) reason(c Change) worker.Reason {
 	return worker.ReasonMinReplicas
 }
 
-// situation is the decision in words.
+// situation returns the decision as text.
 func (s *scaled) situation() string {
 	if s.decision.Closed {
 		return "outside its hours"
@@ -173,7 +173,7 @@ func (s *scaled) situation() string {
 	return text
 }
 
-// emitOnce tells why nothing is changed, until that is another reason or over.
+// emitOnce reports why nothing is changed, once until the reason changes or ends.
 func (t *Table) emitOnce(now time.Time, s *scaled, why worker.Reason, detail string) {
 	if s.reported == why {
 		return
