@@ -9,7 +9,7 @@ import (
 	"stoker/sidecar/internal/core/demand"
 )
 
-// A source is lost at the third failure in a row, once, and keeps its last reading.
+// A source is lost at the third failure in a row, is reported once, and keeps its last reading.
 func TestSourceStatus(t *testing.T) {
 	at := func(s int) time.Time { return time.Date(2026, 5, 1, 12, 0, s, 0, time.UTC) }
 	a := demand.SourceStatus{Since: at(0)}

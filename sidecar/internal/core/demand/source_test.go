@@ -38,7 +38,7 @@ func TestParseSource(t *testing.T) {
 	}
 }
 
-// Labels that mean the same place are one source; what makes a difference to the server is another one.
+// Labels that mean the same place are one source; a difference that matters to the server makes another.
 func TestSourcesAreCompared(t *testing.T) {
 	for _, same := range [][]string{
 		{"amqp://h?queue=q", "AMQP://H:5672/?queue=q", "amqp://guest:guest@h/%2F?queue=q", "amqp://h//?queue=%71", "amqp://h:05672?queue=q"},
@@ -132,7 +132,7 @@ func TestSourceIsShownWithoutSecrets(t *testing.T) {
 	require.Empty(t, Source{}.String())
 }
 
-// printed is a source in all the ways in which it may come into a log or an answer.
+// printed returns a source in all formats that may reach a log or an answer.
 func printed(t *testing.T, s Source) string {
 	t.Helper()
 	text, err := json.Marshal(map[string]any{"s": s, "p": &s, "all": []Source{s}, "t": s.Reveal()})
@@ -140,7 +140,7 @@ func printed(t *testing.T, s Source) string {
 	return fmt.Sprintf("%v %+v %#v %s %q %v %v %+v %#v %s", s, s, s, s, s, &s, []Source{s}, struct{ S Source }{s}, s.Reveal(), text)
 }
 
-// odd are passwords that end a part of a URL, or are written in another way within one.
+// odd returns passwords that end a part of a URL, or that are escaped within one.
 func odd() []string {
 	return []string{"hunter2", "hun/ter2", "hun@ter2", "hun:ter2", "hun?ter2", "hun#ter2", "hun%ter2", "hun&ter2", "hun+ter2", "hün ter2", "%68unter2", `hun"ter2`, "12/34", "1?2", "1#2@"}
 }
@@ -245,7 +245,7 @@ func FuzzParseSource(f *testing.F) {
 	})
 }
 
-// asked is what is asked of the server.
+// asked returns what is sent to the server.
 func asked(s Source) []string {
 	t := s.Reveal()
 	return []string{t.Queue, t.List, t.Stream, t.Group, t.Query, t.Value}

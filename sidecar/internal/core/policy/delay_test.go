@@ -42,7 +42,7 @@ func TestDelayBounds(t *testing.T) {
 	})
 }
 
-// Two hundred workers that fall together: their second attempts fill the whole fifth of a second, not a corner of it.
+// Two hundred workers fail together: their second attempts are spread over the whole fifth of a second.
 func TestDelaySpreads(t *testing.T) {
 	var buckets [10]int
 	for i := range 200 {
