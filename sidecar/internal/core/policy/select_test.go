@@ -100,7 +100,7 @@ func TestSelectByQuota(t *testing.T) {
 		byQuota.Select(Candidate{Labels: map[string]string{"stoker.enable": "on"}}), "asked for, whatever the quota")
 }
 
-// Two Stokers with different scopes never both own a container.
+// Two Stokers with different scopes never both manage a container.
 func TestScopesShareNothing(t *testing.T) {
 	scope := rapid.SampledFrom([]string{"", "a", "b"})
 	rapid.Check(t, func(t *rapid.T) {
@@ -169,7 +169,7 @@ func TestRead(t *testing.T) {
 	require.Equal(t, OnExitFailure, rules.Policy.OnExit, "reading leaves the rules alone")
 }
 
-// "- stoker.enable:true" in Compose's list form is a label of that whole name. It passes for a mistake, not for silence.
+// "- stoker.enable:true" in Compose's list form is a label of that whole name. It counts as a mistake, not as unlabelled.
 func TestColonInTheListForm(t *testing.T) {
 	rules := Rules{Selector: Selector{Compat: []Compat{CompatAutoheal, CompatDeunhealth}}, Defaults: Defaults{Policy: Default()}}
 	for key, name := range map[string]string{
@@ -191,7 +191,7 @@ func TestColonInTheListForm(t *testing.T) {
 	require.Empty(t, Rules{Defaults: rules.Defaults}.Read(Candidate{Labels: map[string]string{"autoheal:true": ""}}).Problems, "without STOKER_COMPAT")
 }
 
-// MayManage is Read without its work.
+// MayManage agrees with Read.
 func TestMayManageAgreesWithRead(t *testing.T) {
 	keys := []string{"stoker.enable", "Stoker.Enable", "stoker.enabled", "stocker.enable", "stoker.enable:true", "stoker.scope", "stoker.cpus", "autoheal",
 		"autoheal:true", "autoheal.stop.timeout", "deunhealth.restart.on.unhealthy", "com.docker.compose.service"}
