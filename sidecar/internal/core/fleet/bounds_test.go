@@ -160,7 +160,7 @@ func TestCloseFinishesWhatIsMidway(t *testing.T) {
 	require.Zero(t, d.f.Busy())
 }
 
-// TestCloseDoesNotWaitForAParent: a worker that Stoker has stopped, and whose parent ends meanwhile, is the next Stoker's.
+// TestCloseDoesNotWaitForAParent: Stoker has stopped a worker whose parent ends meanwhile. The next Stoker heals it.
 func TestCloseDoesNotWaitForAParent(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a", "p")
@@ -180,8 +180,8 @@ func TestCloseDoesNotWaitForAParent(t *testing.T) {
 	require.Zero(t, d.f.Busy())
 }
 
-// TestRejectedIsInspectedAgain: an update that gave a container its quota may have been lost with the engine that sent it, so that
-// the first list of a session has every rejected container inspected again.
+// TestRejectedIsInspectedAgain: an update that gave a container its quota may be lost together with the engine. So after the first list of a
+// session, every rejected container is inspected again.
 func TestRejectedIsInspectedAgain(t *testing.T) {
 	d := newHarness(t, fleet.Settings{Rules: quotaRules()})
 	unlabelled := func() {
@@ -206,8 +206,8 @@ func TestRejectedIsInspectedAgain(t *testing.T) {
 	require.Len(t, d.verb(worker.Inspect), 1)
 }
 
-// TestBookmarkAfterAStep: the engine's clock steps back, and events go on from there. The bookmark follows, or a replay would count
-// what comes later as read.
+// TestBookmarkAfterAStep: the engine's clock steps back, and events continue from there. The bookmark must follow, or a replay would take later
+// events for read.
 func TestBookmarkAfterAStep(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a")

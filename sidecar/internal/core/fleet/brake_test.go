@@ -12,7 +12,7 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// probed is a simHost with so many workers that have a health check, all well.
+// probed returns a simHost with n workers that have a health check, all healthy.
 func probed(seed uint64, n int) *simHost {
 	h := newSimHost(dockertest.Config{Seed: seed}, fleet.Settings{Parallel: 4})
 	for _, name := range names(n) {
@@ -26,7 +26,7 @@ func probed(seed uint64, n int) *simHost {
 	return h
 }
 
-// stops is how many requests for a stop there were.
+// stops returns the number of stop requests.
 func (h *simHost) stops() int {
 	n := 0
 	for _, r := range h.w.Audit() {
@@ -43,7 +43,7 @@ func (h *simHost) sickenAll(s dockertest.Sickness) {
 	}
 }
 
-// Workers that Stoker does not manage are no part of the host's most: nobody knows how they are.
+// Unmanageable workers do not count towards the host's share: their health is unknown.
 func TestHostOverloadedBesideUnmanageable(t *testing.T) {
 	h := newSimHost(dockertest.Config{Seed: 2}, fleet.Settings{Parallel: 4})
 	health := &dockertest.Healthcheck{Interval: 5 * time.Second, Timeout: 2 * time.Second, Retries: 1}
@@ -113,8 +113,8 @@ func TestFewHangingWorkersAreHealed(t *testing.T) {
 	require.Zero(t, h.eventCount(worker.EventHostOverloaded))
 }
 
-// TestOverloadGuardLimitsRestarts is rule 15: when most workers are cut off within a few seconds, most are left alone, however
-// their probes fall.
+// TestOverloadGuardLimitsRestarts checks rule 15: when most workers time out within a few seconds, most are not restarted, in any order of their
+// probes.
 func TestOverloadGuardLimitsRestarts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(4, 12).Draw(t, "workers")
@@ -130,7 +130,8 @@ func TestOverloadGuardLimitsRestarts(t *testing.T) {
 	})
 }
 
-// limited is probed whose workers have a quota, so that their readings tell something. The fake's are short of CPU, but not by it.
+// limited is probed with a quota for each worker, so that their stats are conclusive. The fake's workers are short of CPU, but not throttled by
+// the quota.
 func limited(n int, set fleet.Settings) *simHost {
 	h := newSimHost(dockertest.Config{Seed: 2}, set)
 	for _, name := range names(n) {
@@ -148,7 +149,7 @@ func limited(n int, set fleet.Settings) *simHost {
 func TestHostIsOutOfCPU(t *testing.T) {
 	h := limited(8, fleet.Settings{})
 	h.w.Overload(true)
-	for _, name := range names(2) { // too few for company
+	for _, name := range names(2) { // too few for the guard
 		h.w.Sicken(name, dockertest.Hanging)
 	}
 	h.live(4 * time.Minute)

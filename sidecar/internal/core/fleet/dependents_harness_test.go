@@ -10,7 +10,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// restartedParent is a fleet whose worker p was restarted, and the list of dependents that it asks for.
+// restartedParent returns a fleet whose worker p was restarted, and its request for the list of dependents.
 func restartedParent(t *testing.T) (*harness, worker.Action) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("p")
@@ -26,7 +26,7 @@ func restartedParent(t *testing.T) (*harness, worker.Action) {
 	return d, d.only(worker.ListDependents)
 }
 
-// only is the one action of a verb since the test last read them.
+// only returns the single action of a verb since the last call.
 func (d *harness) only(v worker.Verb) worker.Action {
 	d.t.Helper()
 	found := d.verb(v)
@@ -37,7 +37,7 @@ func (d *harness) only(v worker.Verb) worker.Action {
 
 func (d *harness) finish(o worker.Outcome) { d.take(d.f.Finish(d.now, o)) }
 
-// Rule 18: what becomes of a dependent is reported, and what may work later is tried again.
+// Rule 18: the result for a dependent is reported, and a failure that may be temporary is retried.
 func TestDependentsOutcomes(t *testing.T) {
 	at := func(status worker.Status, code int) *worker.Snapshot {
 		return &worker.Snapshot{Incarnation: worker.Incarnation{ID: "id-net", StartedAt: noon}, Key: "net", ProcessState: worker.ProcessState{Status: status, ExitCode: code}}

@@ -17,13 +17,13 @@ func composed(name, service, dependsOn string) dockertest.Spec {
 	}}
 }
 
-// incarnations is how often a container was started.
+// incarnations returns how often a container was started.
 func (h *simHost) incarnations(name string) int {
 	truth, _ := h.w.Truth(name)
 	return len(truth.Lives)
 }
 
-// What shares the namespaces of a worker is restarted after it, and what shares theirs after them; nothing else is.
+// Containers that share the namespaces of a worker are restarted after it, and those that share theirs after them; no others are.
 func TestDependentsOfARestart(t *testing.T) {
 	t.Parallel()
 	parent := newWorker("p")
@@ -52,7 +52,7 @@ func TestDependentsOfARestart(t *testing.T) {
 	require.True(t, net.StartedAt.Before(below.StartedAt), "parents first")
 }
 
-// A dependent that holds the ID of a container that is gone is recreated; one that cannot be is left as it is, and that is reported.
+// A dependent that refers to the ID of a removed container is recreated. One that cannot be is left unchanged, and that is reported.
 func TestDependentsOfARecreate(t *testing.T) {
 	t.Parallel()
 	h := simHostWith(recreatedOnFailure("w"),
@@ -75,7 +75,7 @@ func TestDependentsOfARecreate(t *testing.T) {
 	}
 }
 
-// A dependent that Stoker's own restart has left down is Stoker's to bring back.
+// Stoker starts a dependent that its own restart has left down.
 func TestDependentLeftDown(t *testing.T) {
 	t.Parallel()
 	h := simHostWith(newWorker("w"), dockertest.Spec{Name: "tail", NetworkMode: "container:w"})

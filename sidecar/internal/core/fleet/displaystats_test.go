@@ -11,13 +11,13 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// look is somebody who looks at the workers now.
+// view requests the workers now.
 func (h *simHost) view() {
 	h.f.Viewed(h.w.Now())
 	h.apply(h.f.Tick(h.w.Now()))
 }
 
-// used are those of whom it is known what they use.
+// used returns the workers with known CPU use.
 func (h *simHost) used() []worker.Key {
 	known := []worker.Key{}
 	for _, w := range h.f.View(h.w.Now()).Workers {
@@ -77,7 +77,7 @@ func TestReadingsForViewers(t *testing.T) {
 	require.Equal(t, sent+20, h.sent[worker.ReadStats])
 }
 
-// TestReadingsAreSpread: past the first ones, workers are read at times of their own.
+// TestReadingsAreSpread: after the first readings, workers are read at different times.
 func TestReadingsAreSpread(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up(names(60)...)
@@ -97,7 +97,7 @@ func TestReadingsAreSpread(t *testing.T) {
 	require.Less(t, busiest, 8, "sixty in thirty seconds are two a second")
 }
 
-// reads answers a reading with what a cgroup said then.
+// reads answers a reading with the stats of that time.
 func (d *harness) reads(a worker.Action, now worker.Stats) {
 	u := &worker.Usage{Now: now}
 	if a.Span {
@@ -133,7 +133,7 @@ func TestCheapReadingsAreCompared(t *testing.T) {
 	require.Zero(t, d.newWorker("a").Share, "who is down uses nothing")
 }
 
-// TestReadingsDelayNoDecision: all places for people's readings are taken by answers that do not come.
+// TestReadingsDelayNoDecision: all capacity for display readings is taken by answers that never come.
 func TestReadingsDelayNoDecision(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up(names(30)...)

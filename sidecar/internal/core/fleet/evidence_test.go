@@ -21,7 +21,7 @@ func asking(level policy.EvidenceLevel) fleet.Settings {
 	return set
 }
 
-// sick has a worker turn unhealthy, and answers the inspect of it.
+// turnUnhealthy makes a worker unhealthy, and answers its inspect.
 func (d *harness) turnUnhealthy(name string, code int) {
 	d.event(worker.Unhealthy, name)
 	for _, a := range d.verb(worker.Inspect) {
@@ -33,7 +33,7 @@ func (d *harness) turnUnhealthy(name string, code int) {
 	}
 }
 
-// A death while its evidence is collected: nobody waits for that any longer than its cancelling takes.
+// When a worker exits while evidence is collected, the collection is cancelled and nothing waits for it any longer.
 func TestDeathGivesUpTheCollecting(t *testing.T) {
 	d := newHarness(t, asking(policy.EvidenceBasic))
 	d.up("w")
@@ -48,7 +48,7 @@ func TestDeathGivesUpTheCollecting(t *testing.T) {
 	require.Equal(t, []worker.Key{"w"}, keys(d.verb(worker.Start)))
 }
 
-// What only reads begins nothing: the overload guard still holds the stop after it.
+// Reading alone begins no restart: the overload guard still holds the stop after it.
 func TestGuardHoldsTheStopAfterReadings(t *testing.T) {
 	d := newHarness(t, asking(policy.EvidenceBasic))
 	all := names(8)
@@ -69,7 +69,7 @@ func TestGuardHoldsTheStopAfterReadings(t *testing.T) {
 	require.Len(t, append(d.verb(worker.Stop), d.verb(worker.Collect)...), 1, "one at a time, and one turn for both")
 }
 
-// The overload guard is asked once for each restart, before anything is done to the worker.
+// The overload guard is checked once for each restart, before the first action on the worker.
 func TestGuardHoldsTheCollectingAndNotTheStopAfterIt(t *testing.T) {
 	set := asking(policy.EvidenceOff)
 	set.Rules.Policy.Evidence.BeforeStop = []string{"drain"}
@@ -91,7 +91,7 @@ func TestGuardHoldsTheCollectingAndNotTheStopAfterIt(t *testing.T) {
 	require.Equal(t, keys(collects), keys(d.verb(worker.Stop)), "this one was begun")
 }
 
-// Readings of log lines are apart from all else: bounded, and in no start's way.
+// Log reads are separate from all other actions: bounded, and delaying no start.
 func TestLogReadsAreBounded(t *testing.T) {
 	set := asking(policy.EvidenceLogs)
 	set.Parallel = 1000
@@ -126,7 +126,7 @@ func count(kinds []worker.EventKind, one worker.EventKind) (n int) {
 	return n
 }
 
-// What was read belongs to the heal, also when the worker has another container by then, or none.
+// A read belongs to its heal, even if the worker has another container by then, or none.
 func TestLogsOfAWorkerThatIsGone(t *testing.T) {
 	d := newHarness(t, asking(policy.EvidenceLogs))
 	d.up("w")
@@ -150,7 +150,7 @@ func TestDryRunReadsNoLogs(t *testing.T) {
 	require.Empty(t, d.verb(worker.ReadLogs))
 }
 
-// before is a sick worker with a command before its stop.
+// before returns an unhealthy worker with a command before its stop.
 func before(command string, more map[string]string) dockertest.Spec {
 	s := recreatedOnFailure("w")
 	maps.Copy(s.Labels, more)
@@ -158,7 +158,7 @@ func before(command string, more map[string]string) dockertest.Spec {
 	return s
 }
 
-// A recreate runs the command, too, before it stops the old container. One that ends the worker is its stop.
+// A recreate also runs the command before it stops the old container. If the command ends the worker, that counts as the stop.
 func TestCommandBeforeARecreate(t *testing.T) {
 	for _, command := range []string{dockertest.CommandDrains, dockertest.CommandHangs, dockertest.CommandEnds} {
 		h := simHostWith(before(command, map[string]string{"stoker.before-stop-timeout": "3s", "stoker.max-attempts": "1"}))
@@ -175,7 +175,7 @@ func TestCommandBeforeARecreate(t *testing.T) {
 	}
 }
 
-// An operator who stops the worker during the command of a recreate is obeyed: nothing of the transaction is left.
+// An operator stops the worker during the command of a recreate: it stays stopped, and nothing of the transaction is left.
 func TestStoppedDuringTheCommandOfARecreate(t *testing.T) {
 	for _, after := range []time.Duration{100 * time.Millisecond, time.Second, 2500 * time.Millisecond} {
 		h := simHostWith(before(dockertest.CommandHangs, map[string]string{"stoker.before-stop-timeout": "3s"}))

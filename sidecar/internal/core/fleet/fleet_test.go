@@ -111,7 +111,7 @@ func TestNameTakenOverBeforeTheOldOneIsGone(t *testing.T) {
 	d.observe(worker.Observation{Kind: worker.Started, ID: "id-new", Key: "a"})
 	require.Equal(t, "id-new", d.newWorker("a").ID)
 	require.Equal(t, worker.Key("a"), d.turn.Save[0].Key)
-	d.event(worker.Exited, "a") // the old one: nothing is done about it
+	d.event(worker.Exited, "a") // the old container: no action
 	d.pass(time.Minute)
 	require.Empty(t, d.verb(worker.Start))
 	d.drop = nil

@@ -10,8 +10,8 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// TestReplacementStoppedWhileStokerWasDown: Stoker is killed when the new container runs and the old one is not yet removed, and before
-// the next one is there an operator stops the new one.
+// TestReplacementStoppedWhileStokerWasDown: Stoker is killed when the new container runs and the old one is not removed yet. An operator stops
+// the new one before the next Stoker starts.
 func TestReplacementStoppedWhileStokerWasDown(t *testing.T) {
 	t.Parallel()
 	for name, again := range map[string]bool{"stopped": false, "stopped and started": true} {
@@ -40,7 +40,7 @@ func TestReplacementStoppedWhileStokerWasDown(t *testing.T) {
 	}
 }
 
-// TestReplacementRestartedByAnOperator: somebody restarts the new container of a recreate while it has to stay up, and may stop it then.
+// TestReplacementRestartedByAnOperator: an operator restarts the new container of a recreate during its verification, and may then stop it.
 func TestReplacementRestartedByAnOperator(t *testing.T) {
 	t.Parallel()
 	for name, stopped := range map[string]bool{"restarted": false, "restarted and stopped": true} {
@@ -71,8 +71,8 @@ func TestReplacementRestartedByAnOperator(t *testing.T) {
 	}
 }
 
-// TestEngineShutdownDuringARecreate: the transaction's own stop and the shutdown's are one for the engine, and end when the grace
-// does; the shutdown began when it signalled all the others.
+// TestEngineShutdownDuringARecreate: the engine treats the transaction's stop and the shutdown's as one, which ends with the grace period. The
+// shutdown began when it signalled all other containers.
 func TestEngineShutdownDuringARecreate(t *testing.T) {
 	t.Parallel()
 	slow := recreatedOnFailure("w")
@@ -88,8 +88,8 @@ func TestEngineShutdownDuringARecreate(t *testing.T) {
 	h.whole(t, "w")
 }
 
-// TestPausedDependentIsRestartedWhenUnpaused: its parent begins a new life while it is paused, and nobody may touch it then; also a Stoker that began
-// meanwhile knows of it.
+// TestPausedDependentIsRestartedWhenUnpaused: a parent begins a new incarnation while its dependent is paused, and must not be touched. A Stoker
+// that starts meanwhile restarts it after the unpause, too.
 func TestPausedDependentIsRestartedWhenUnpaused(t *testing.T) {
 	t.Parallel()
 	for name, another := range map[string]bool{"one Stoker": false, "another Stoker": true} {

@@ -10,8 +10,8 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// TestRenamedWhenItWasStoppedDuringARecreate: an operator stops the new container of a recreate and gives it another name, before the recreate
-// has removed it. It is a worker of its own from then on, which an operator has stopped.
+// TestRenamedWhenItWasStoppedDuringARecreate: an operator stops the new container of a recreate and renames it before the recreate has removed
+// it. From then on it is a worker of its own, stopped by an operator.
 func TestRenamedWhenItWasStoppedDuringARecreate(t *testing.T) {
 	t.Parallel()
 	for name, seen := range map[string]bool{"an event shows its other name": true, "a list shows its other name": false} {

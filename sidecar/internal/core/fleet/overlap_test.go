@@ -13,7 +13,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// TestBackupWithoutReplacement: a slow engine has carried out the rename of a recreate that was given up long before.
+// TestBackupWithoutReplacement: a slow engine has carried out a rename of a recreate that was given up long before.
 func TestBackupWithoutReplacement(t *testing.T) {
 	for name, c := range map[string]struct {
 		listed []string
@@ -46,8 +46,8 @@ func TestBackupWithoutReplacement(t *testing.T) {
 	}
 }
 
-// TestNewContainerIsNoDependent: a container that is about to replace a worker joins its parent's network before it has a machine. It
-// is not restarted as a dependent of that parent meanwhile.
+// TestNewContainerIsNoDependent: a container that is about to replace a worker joins its parent's network before it has a machine. It is not
+// restarted as a dependent of that parent.
 func TestNewContainerIsNoDependent(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("p", "w")
@@ -72,13 +72,13 @@ func TestNewContainerIsNoDependent(t *testing.T) {
 	require.NotEmpty(t, d.verb(worker.ListDependents), "it may have joined the incarnation before, and is looked at later")
 }
 
-// recreating has a worker's recreate begin, for its health check fails.
+// recreating starts the recreate of a worker, by a failing health check.
 func (d *harness) recreating(name string) {
 	d.t.Helper()
 	d.observe(worker.Observation{Kind: worker.Updated, ID: "id-" + name, Key: worker.Key(name)})
 	for _, a := range d.verb(worker.Inspect) {
 		s := d.running(a)
-		s.Health, s.HasHealthcheck, s.AutoRemove = worker.HealthUnhealthy, true, true // its restart would be its removal
+		s.Health, s.HasHealthcheck, s.AutoRemove = worker.HealthUnhealthy, true, true // a restart would remove it
 		d.answer(a, s)
 	}
 	d.do = nil
@@ -86,7 +86,7 @@ func (d *harness) recreating(name string) {
 	require.True(d.t, d.f.Recreating("id-"+name))
 }
 
-// TestNothingIsDueWithoutTheEngine: a reading that is due while the engine is not followed waits for it, and does not keep Stoker awake.
+// TestNothingIsDueWithoutTheEngine: a reading that is due without a connection waits for it, and does not keep Stoker awake.
 func TestNothingIsDueWithoutTheEngine(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a")
@@ -100,8 +100,8 @@ func TestNothingIsDueWithoutTheEngine(t *testing.T) {
 	require.True(t, d.turn.Wake.IsZero() || d.turn.Wake.After(d.now), "%s", d.turn.Wake)
 }
 
-// TestStopBeforeACutSession: an operator's stop, then a session that breaks before its list, then another engine. The stop was long over
-// when the connection was lost, so that it was not the engine's shutdown.
+// TestStopBeforeACutSession: an operator's stop, then a session that breaks before its list, then another engine. The stop was complete long
+// before the disconnect, so that it was not the engine's shutdown.
 func TestStopBeforeACutSession(t *testing.T) {
 	d := newHarness(t, fleet.Settings{Saved: []worker.Saved{{
 		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: noon.Add(-time.Hour)}, Labels: enabled, Expected: true,
@@ -118,8 +118,8 @@ func TestStopBeforeACutSession(t *testing.T) {
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 }
 
-// TestClosedBeforeItsFirstList: a Stoker has read of an operator's stop in the replay, and is told to end before it has its first list, for the
-// host goes down. The engine that comes up tells nothing of that stop any more.
+// TestClosedBeforeItsFirstList: the replay shows a Stoker an operator's stop, and the host's shutdown ends this Stoker before its first list. The
+// next engine no longer reports that stop.
 func TestClosedBeforeItsFirstList(t *testing.T) {
 	before := worker.Saved{
 		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: noon.Add(-time.Hour)}, Labels: enabled, Expected: true,
@@ -143,8 +143,8 @@ func TestClosedBeforeItsFirstList(t *testing.T) {
 	require.Equal(t, worker.HeldOperator, next.newWorker("a").Held)
 }
 
-// TestStopLongBeforeAShutdown: an operator's stop that no inspect has confirmed, for the engine is slow, and a minute later the engine shuts
-// down and stops another worker.
+// TestStopLongBeforeAShutdown: the engine is slow, so that no inspect has confirmed an operator's stop. A minute later the engine shuts down and
+// stops another worker.
 func TestStopLongBeforeAShutdown(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a", "b")
@@ -171,8 +171,8 @@ func TestStopLongBeforeAShutdown(t *testing.T) {
 	require.NotEqual(t, worker.HeldOperator, d.newWorker("b").Held)
 }
 
-// TestShutdownBesideOneThatIsDown: a Stoker lists a worker that is down and exhausted, and before it has inspected it the engine shuts down,
-// which takes longer than its first signals. That the exhausted one was not signalled does not cut the shutdown short.
+// TestShutdownBesideOneThatIsDown: a Stoker lists an exhausted worker that is down. Before its inspect the engine shuts down, which takes longer
+// than its first signals. The exhausted worker gets no signal; that does not mean that the shutdown was cut short.
 func TestShutdownBesideOneThatIsDown(t *testing.T) {
 	began := noon.Add(-time.Hour)
 	saved := func(name string, state worker.State) worker.Saved {
@@ -205,7 +205,7 @@ func TestShutdownBesideOneThatIsDown(t *testing.T) {
 	require.NotEqual(t, worker.HeldOperator, d.newWorker("b").Held)
 }
 
-// TestPausedParentIsFollowedLater: somebody pauses a worker while its dependents are looked for.
+// TestPausedParentIsFollowedLater: an operator pauses a worker while its dependents are listed.
 func TestPausedParentIsFollowedLater(t *testing.T) {
 	d, list := restartedParent(t)
 	d.event(worker.Paused, "p")
@@ -222,7 +222,7 @@ func TestPausedParentIsFollowedLater(t *testing.T) {
 	require.Len(t, d.verb(worker.ListDependents), 1)
 }
 
-// TestBackupThatAnOperatorHadStopped: the container that a late rename has set aside was held as stopped by an operator. It gets its name
+// TestBackupThatAnOperatorHadStopped: the container that a late rename gave a backup name was held as stopped by an operator. It gets its name
 // back, and is not started.
 func TestBackupThatAnOperatorHadStopped(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
@@ -253,8 +253,8 @@ func TestBackupThatAnOperatorHadStopped(t *testing.T) {
 	require.NotContains(t, calls, worker.CallStart)
 }
 
-// TestRenamedByAnOperatorDuringRecreate: the new container of a recreate that was undone has a name that somebody gave it. It is a worker of its
-// own, also while the next recreate is under way.
+// TestRenamedByAnOperatorDuringRecreate: an operator has renamed the new container of a recreate that was rolled back. It is a worker of its own,
+// also during the next recreate.
 func TestRenamedByAnOperatorDuringRecreate(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("w")
@@ -267,8 +267,8 @@ func TestRenamedByAnOperatorDuringRecreate(t *testing.T) {
 	require.Equal(t, []worker.Key{"w", "wx"}, d.inView())
 }
 
-// TestStopOnTheWayBackIsReplayed: Stoker was killed when a recreate had stopped its new container, to put the old one back. The first signal of
-// that stop, and a SIGKILL, are the recreate's; another first signal is somebody's.
+// TestStopOnTheWayBackIsReplayed: Stoker was killed when a recreate had stopped its new container for the rollback. The first signal of that
+// stop, and a SIGKILL, are the recreate's; a second first signal is an operator's.
 func TestStopOnTheWayBackIsReplayed(t *testing.T) {
 	for name, c := range map[string]struct {
 		undone  string

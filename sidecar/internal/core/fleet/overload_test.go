@@ -22,16 +22,15 @@ const (
 	diesEvery    = time.Minute // one of them
 )
 
-// overload is what a Stoker did on a host that is short of CPU for a quarter of an hour.
+// overload is the record of a Stoker's actions on a host short of CPU for a quarter of an hour.
 type overload struct {
-	restarts []int // so far, at the end of each minute
+	restarts []int // total at the end of each minute
 	deaths   int
 	started  int           // of those that died
-	longest  time.Duration // from a death to the start's request
+	longest  time.Duration // from an exit to the start request
 }
 
-// playOverload: the probes of all workers time out, also after a restart, and one worker a minute dies. With a share above 1
-// there is no brake.
+// playOverload: the probes of all workers time out, also after a restart, and one worker a minute exits. A share above 1 turns the guard off.
 func playOverload(share float64) overload {
 	h := newSimHost(dockertest.Config{Seed: 4}, fleet.Settings{Parallel: 8, OverloadShare: share})
 	for _, name := range names(overloaded) {
@@ -60,7 +59,7 @@ func playOverload(share float64) overload {
 	return o
 }
 
-// starts looks at what came of the deaths.
+// starts checks the starts after the exits.
 func (o *overload) starts(h *simHost) {
 	died := map[string]time.Time{}
 	for _, e := range h.w.Events() {
@@ -109,7 +108,7 @@ func overloadFigures(with, without overload) string {
 		row("with the brake", with) + row("without (`STOKER_OVERLOAD_SHARE=0%`)", without)
 }
 
-// overloadPlot draws restarts over time.
+// overloadPlot plots restarts over time.
 func overloadPlot(with, without overload) string {
 	const width, height, left, top = 640, 260, 50, 20
 	last := len(without.restarts) - 1

@@ -20,7 +20,7 @@ func (h *simHost) attempts(key worker.Key) int {
 	return -1
 }
 
-// A worker in the process and network namespace of another one dies with it. It waits for its parent, and loses no attempt.
+// A worker in the process and network namespace of another one exits with it. It waits for its parent, without using an attempt.
 func TestChildWaitsForItsParent(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -61,7 +61,7 @@ func TestChildWaitsForItsParent(t *testing.T) {
 	}
 }
 
-// A container that is no worker dies with the worker whose process namespace it shares, and is healed with it.
+// An unmanaged container exits with the worker whose process namespace it shares, and is healed with it.
 func TestDiesWithItsParent(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]func(h *simHost){

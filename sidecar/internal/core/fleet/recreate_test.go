@@ -13,14 +13,14 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// ill is a worker that is recreated as soon as its probe fails.
+// recreatedOnFailure returns a worker that is recreated as soon as its probe fails.
 func recreatedOnFailure(name string) dockertest.Spec {
 	s := newWorker(name, "on-unhealthy", "recreate")
 	s.Health = &dockertest.Healthcheck{Interval: 2 * time.Second, Timeout: time.Second, Retries: 1}
 	return s
 }
 
-// simHostWith is a simHost with these containers and a Stoker that knows them.
+// simHostWith returns a simHost with these containers and a Stoker that manages them.
 func simHostWith(specs ...dockertest.Spec) *simHost {
 	h := newSimHost(dockertest.Config{Seed: 7}, fleet.Settings{})
 	for _, s := range specs {
@@ -32,7 +32,7 @@ func simHostWith(specs ...dockertest.Spec) *simHost {
 	return h
 }
 
-// whole: one container, running, with the name, and nothing else of it.
+// whole requires one running container with the name, and no others of the worker.
 func (h *simHost) whole(t *testing.T, name string) dockertest.Truth {
 	t.Helper()
 	require.Empty(t, h.checkWhole(), "%v", h.log)
@@ -44,7 +44,7 @@ func (h *simHost) whole(t *testing.T, name string) dockertest.Truth {
 	return truth
 }
 
-// until lets time pass up to the first container of that name.
+// until advances the time until a container with that name exists.
 func (h *simHost) until(t *testing.T, name string) dockertest.Truth {
 	t.Helper()
 	for range 20000 {
@@ -304,7 +304,7 @@ func TestEngineGoesDownWhileAWorkerIsRecreated(t *testing.T) {
 	h.whole(t, "w")
 }
 
-// The new container is healthy for a moment and then unhealthy, before the transaction is over: that is one failed heal, reported once (H8).
+// The new container is healthy for a moment and then unhealthy, before the transaction ends: that is one failed heal, reported once (H8).
 func TestUnhealthyWhileItIsVerified(t *testing.T) {
 	t.Parallel()
 	for after := 100 * time.Millisecond; after < 4*time.Second; after += 100 * time.Millisecond {
@@ -332,7 +332,7 @@ func TestUnhealthyWhileItIsVerified(t *testing.T) {
 	}
 }
 
-// What a recreate has to say that succeeded reaches people (H11).
+// The notes of a successful recreate are reported (H11).
 func TestRecreateReportsNotes(t *testing.T) {
 	t.Parallel()
 	h := simHostWith(recreatedOnFailure("w"))
@@ -349,7 +349,7 @@ func TestRecreateReportsNotes(t *testing.T) {
 	require.Contains(t, detail, "still exists")
 }
 
-// The events of a new container that a recreate has made and removed may come after the recreate is over: it is no worker.
+// Events of a new container that a recreate has made and removed may arrive after the recreate: it does not become a worker.
 func TestLateEventsOfADiscardedContainer(t *testing.T) {
 	t.Parallel()
 	s := newWorker("w", "recreate-after", "1")
@@ -372,7 +372,7 @@ func TestLateEventsOfADiscardedContainer(t *testing.T) {
 	require.Equal(t, []string{"bridge"}, h.whole(t, "w").Networks, "%v", h.log)
 }
 
-// A recreate that the Stoker before this one had got to its end, but not noted, is found done. The worker is not forgotten.
+// A recreate that the previous Stoker finished without recording it is found to be done. The worker is not forgotten.
 func TestFinishedRecreateIsFound(t *testing.T) {
 	t.Parallel()
 	for _, after := range []time.Duration{300 * time.Millisecond, 2500 * time.Millisecond} {

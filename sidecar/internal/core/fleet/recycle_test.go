@@ -14,7 +14,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// recyclePool is a group of four whose restart is due at ten past noon.
+// recyclePool returns a group of four whose restart is due at ten past noon.
 func recyclePool(t *testing.T, labels ...string) *pool {
 	p := newPool(t, fleet.Settings{}, append([]string{"restart-at=10 12 * * *"}, labels...)...)
 	for n := 1; n <= 4; n++ {
@@ -23,7 +23,7 @@ func recyclePool(t *testing.T, labels ...string) *pool {
 	return p.connect()
 }
 
-// recycled are the workers in the order in which they were stopped, with the minute.
+// recycled returns the workers in the order of their stops, with the minute.
 func (p *pool) recycled() string {
 	var all []string
 	for _, e := range p.kinds(worker.EventFault) {
@@ -32,7 +32,7 @@ func (p *pool) recycled() string {
 	return strings.Join(all, ", ")
 }
 
-// TestRecycleOneByOne: the next one only when the last is back and stable, in the order of their names where all are due together.
+// TestRecycleOneByOne: each worker is restarted only when the previous one is back and stable, in order of names if all are due together.
 func TestRecycleOneByOne(t *testing.T) {
 	p := recyclePool(t)
 	p.after(10*time.Minute - time.Second)
@@ -61,7 +61,7 @@ func TestRecycleOneByOne(t *testing.T) {
 	require.Len(t, p.kinds(worker.EventFault), 4, "once a day")
 }
 
-// TestRecycleWaitsForIdle: a busy worker is waited for, and not for ever.
+// TestRecycleWaitsForIdle: the restart waits for a busy worker, but not forever.
 func TestRecycleWaitsForIdle(t *testing.T) {
 	p := recyclePool(t, "recycle-wait=5m")
 	p.busy["w-1"] = true
@@ -79,7 +79,7 @@ func TestRecycleWaitsForIdle(t *testing.T) {
 	require.Contains(t, p.kinds(worker.EventFault)[1].Detail, "it was not idle for 5m0s")
 }
 
-// TestRecycleByItems: where the source tells who holds items, that counts, and not the CPU.
+// TestRecycleByItems: if the source reports who holds items, that counts, and not the CPU.
 func TestRecycleByItems(t *testing.T) {
 	p := recyclePool(t, source, "min-replicas=4", "idle-after=off")
 	hold := func(address string, items float64) {
@@ -94,7 +94,7 @@ func TestRecycleByItems(t *testing.T) {
 	require.Contains(t, p.recycled(), "1 14:", "not idle, and it holds none")
 }
 
-// TestRecycleWaitsForOthers: the dead of the group come first, and the next one waits until the last is stable.
+// TestRecycleWaitsForOthers: dead workers of the group come first, and the next restart waits until the last one is stable.
 func TestRecycleWaitsForOthers(t *testing.T) {
 	p := recyclePool(t)
 	p.after(9*time.Minute + 50*time.Second)
@@ -111,7 +111,7 @@ func TestRecycleWaitsForOthers(t *testing.T) {
 	require.Len(t, p.kinds(worker.EventFault), before+4, "w-2, w-3 and w-4 too")
 }
 
-// TestRecycleWaitsForWorkersThatAreDown: one that has its turn is not stopped while another one is down, not even when its wait is over.
+// TestRecycleWaitsForWorkersThatAreDown: a worker that has its turn is not stopped while another one is down, even after its wait.
 func TestRecycleWaitsForWorkersThatAreDown(t *testing.T) {
 	p := recyclePool(t, "recycle-wait=1m", "recreate-after=0")
 	p.busy["w-1"] = true
@@ -126,7 +126,7 @@ func TestRecycleWaitsForWorkersThatAreDown(t *testing.T) {
 	require.Contains(t, p.recycled(), "1 1")
 }
 
-// TestRecycleHeldAndAsleep: never one that an operator has stopped, or that sleeps; they are not waited for.
+// TestRecycleHeldAndAsleep: a worker that an operator has stopped, or that sleeps, is never restarted and not waited for.
 func TestRecycleHeldAndAsleep(t *testing.T) {
 	p := newPool(t, fleet.Settings{}, "max-age=2h", source, "cooldown=1m", "idle-after=off")
 	for n := 1; n <= 3; n++ {
@@ -134,7 +134,7 @@ func TestRecycleHeldAndAsleep(t *testing.T) {
 	}
 	p.connect()
 	p.queue.Waiting = 2
-	p.after(5 * time.Minute) // w-3 sleeps
+	p.after(5 * time.Minute) // w-3 is asleep
 	p.operatorStops("w-2")
 	p.queue.Waiting = 1
 	p.after(3 * time.Hour)
@@ -154,7 +154,7 @@ func TestRecycleGroups(t *testing.T) {
 	require.Equal(t, "1 10:00, 2 10:00, 3 10:00", p.recycled())
 }
 
-// TestRecycleOrder: the one that became due first comes first.
+// TestRecycleOrder: the worker that became due first comes first.
 func TestRecycleOrder(t *testing.T) {
 	p := newPool(t, fleet.Settings{}, "recycle-wait=0s")
 	p.add(1, worker.StatusRunning, "restart-at=10 12 * * *")
@@ -178,7 +178,7 @@ func TestRecycleMemory(t *testing.T) {
 	require.Equal(t, "it uses 101MiB, and may use 100MiB", e.Detail)
 }
 
-// TestRecycleDryRun tells, and changes nothing.
+// TestRecycleDryRun: a dry run reports, and changes nothing.
 func TestRecycleDryRun(t *testing.T) {
 	p := newPool(t, fleet.Settings{DryRun: true}, "restart-at=10 12 * * *", "recycle-wait=0s")
 	p.before = func(a worker.Action) { require.NotContains(t, []worker.Verb{worker.Stop, worker.Start}, a.Verb) }
@@ -188,7 +188,7 @@ func TestRecycleDryRun(t *testing.T) {
 	require.Equal(t, worker.HeldDryRun, p.kinds(worker.EventHeld)[0].Reason)
 }
 
-// TestRecycleAndPause: one that an operator has paused is left alone, and nobody waits for it. Afterwards it goes on.
+// TestRecycleAndPause: a paused worker is not restarted, and does not delay the others. After the pause it is restarted.
 func TestRecycleAndPause(t *testing.T) {
 	p := recyclePool(t, "recycle-wait=1m")
 	p.busy["w-1"] = true
@@ -219,7 +219,7 @@ func TestRecycleWithoutParent(t *testing.T) {
 	require.Equal(t, worker.RecycleWaitsForGroup, p.worker("w-1").Recycle.Stage)
 }
 
-// TestRecycleWhileOverloaded: nothing that runs well is restarted while the host is overloaded.
+// TestRecycleWhileOverloaded: no healthy worker is restarted while the host is overloaded.
 func TestRecycleWhileOverloaded(t *testing.T) {
 	p := newPool(t, fleet.Settings{}, "recycle-wait=0s")
 	p.add(1, worker.StatusRunning, "restart-at=10 12 * * *")
@@ -258,8 +258,8 @@ func (p *pool) crash(key worker.Key) {
 	p.event(worker.Exited, key, 1, 0)
 }
 
-// TestRecycleInvariants plays a group with crashes, operators and Stoker's death: at no time are two of a group restarted without a fault
-// of their own, and never one that an operator has stopped.
+// TestRecycleInvariants simulates a group with crashes, operators and Stoker's own crashes. Two workers of a group are never restarted at the
+// same time without a fault of their own, and one that an operator has stopped never is.
 func TestRecycleInvariants(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		w := &freshPool{r: r, last: map[worker.Key]time.Time{}, operatorStopped: map[worker.Key]bool{}}
@@ -289,7 +289,7 @@ func TestRecycleInvariants(t *testing.T) {
 type freshPool struct {
 	*pool
 	r               *rapid.T
-	last            map[worker.Key]time.Time // began its restart without a fault of its own
+	last            map[worker.Key]time.Time // start of its restart without a fault of its own
 	operatorStopped map[worker.Key]bool      // stopped by an operator
 }
 
@@ -310,7 +310,7 @@ func (w *freshPool) play(key worker.Key, what string) {
 			w.crash(key)
 		}
 	case "operate":
-		delete(w.last, key) // nobody waits for it any more
+		delete(w.last, key) // no longer waited for
 		if running {
 			w.operatorStopped[key] = true
 			w.operatorStops(key)
@@ -332,7 +332,7 @@ func (w *freshPool) play(key worker.Key, what string) {
 	}
 }
 
-// check holds each action to what a recycle may do.
+// check checks each action against the rules of a recycle.
 func (w *freshPool) check(a worker.Action) {
 	if a.Verb == worker.Start {
 		require.False(w.r, w.operatorStopped[a.Key], "an operator has stopped %s", a.Key)

@@ -12,7 +12,7 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// simHostOf is a simHost with some workers and a Stoker that knows them.
+// simHostOf returns a simHost with some workers and a Stoker that manages them.
 func simHostOf(workers ...string) *simHost {
 	h := newSimHost(dockertest.Config{Seed: 7}, fleet.Settings{})
 	for _, name := range workers {
@@ -24,7 +24,7 @@ func simHostOf(workers ...string) *simHost {
 	return h
 }
 
-// touched is how often Stoker started or stopped anything.
+// touched returns how often Stoker started or stopped a container.
 func (h *simHost) touched() int {
 	n := 0
 	for _, r := range h.w.Audit() {
@@ -71,7 +71,7 @@ func TestComposeV2Recreates(t *testing.T) {
 	h.afterRecreate(t, old)
 }
 
-// afterRecreate: Stoker kept out of it, and looks after the new one.
+// afterRecreate requires that Stoker did not interfere, and manages the new container.
 func (h *simHost) afterRecreate(t *testing.T, old string) {
 	t.Helper()
 	require.Zero(t, h.touched())
@@ -115,7 +115,7 @@ func TestEngineRestarts(t *testing.T) {
 	}
 }
 
-// leave is what a Stoker inside a container does when the engine goes down: it is told at the same time as all others.
+// leave ends Stoker as a shutdown of the engine does, which signals all containers at the same time.
 func (h *simHost) leave() {
 	h.live(5 * time.Millisecond)
 	h.apply(h.f.Close(h.w.Now()))
@@ -134,8 +134,8 @@ func TestTheOnlyWorkerStaysStoppedOverAReboot(t *testing.T) {
 	require.Equal(t, worker.StatusExited, h.status("w"))
 }
 
-// Only the last moment before the end of an engine is its shutdown: who was stopped well before it stays so, also if no inspect has
-// settled whose word that was.
+// Only the last moment before the end of an engine is its shutdown: a worker that was stopped well before stays so, even if no inspect has shown
+// who stopped it.
 func TestStoppedBeforeTheShutdown(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a", "b")
@@ -159,7 +159,7 @@ func TestEngineWithoutBootTime(t *testing.T) {
 		d.observe(worker.Observation{Kind: worker.ListEnd})
 	}
 	for name, c := range map[string]struct {
-		before time.Duration // from the stop to the loss of the link
+		before time.Duration // from the stop to the disconnect
 		held   worker.Reason
 	}{
 		"right before the loss": {time.Second, worker.HeldNot},
@@ -181,7 +181,7 @@ func TestEngineWithoutBootTime(t *testing.T) {
 	}
 }
 
-// TestSameInputsSameTurns: no order of a map, and nothing else from outside, gets into what the fleet does.
+// TestSameInputsSameTurns: the fleet's effects depend only on its inputs, and on no map order.
 func TestSameInputsSameTurns(t *testing.T) {
 	first := []string(nil)
 	for range 5 {
@@ -203,7 +203,7 @@ func TestSameInputsSameTurns(t *testing.T) {
 	}
 }
 
-// TestBudget is I7: however a worker fails, and however often Stoker dies, it is not tried more often than allowed.
+// TestBudget checks I7: a worker is not restarted more often than allowed, for any failures and any number of Stoker's crashes.
 func TestBudget(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.IntRange(1, 4).Draw(t, "limit")

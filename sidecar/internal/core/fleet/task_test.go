@@ -20,7 +20,7 @@ func taskLabels(service, slot, id string) map[string]string {
 	return all
 }
 
-// The next task in a slot goes on with the attempts of the last one, so that kills are backed off from. Another slot has nothing to do with it.
+// The next task in a slot inherits the attempts of the last one, so that kills are backed off. Another slot is independent.
 func TestTasksOfASlotShareTheirAttempts(t *testing.T) {
 	saved := func(key, slot, id string, attempts int, began time.Duration) worker.Saved {
 		return worker.Saved{
