@@ -87,7 +87,7 @@ func near(s policy.Selector, c Container) string {
 	case policy.WhyNotEnabled:
 		return "it has labels of Stoker, but not " + policy.LabelEnable + "=true"
 	case policy.WhyDisabled:
-		return "its labels say that it is not to be managed"
+		return "its labels exclude it"
 	case policy.WhyOtherScope:
 		return scopes(s.Scope, c.Labels)
 	default: // no label for Stoker, or only a similar one

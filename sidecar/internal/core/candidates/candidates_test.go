@@ -36,7 +36,7 @@ func TestNear(t *testing.T) {
 		"no labels":            {policy.Selector{}, nil, ""},
 		"other labels":         {policy.Selector{}, []string{"com.docker.compose.project=shop", "traefik.enable=true"}, ""},
 		"no enable":            {policy.Selector{}, []string{"stoker.on-exit=never"}, "stoker.enable=true"},
-		"disabled":             {policy.Selector{}, []string{"stoker.enable=false"}, "not to be managed"},
+		"disabled":             {policy.Selector{}, []string{"stoker.enable=false"}, "exclude it"},
 		"scoped, not here":     {policy.Selector{}, []string{"stoker.enable=true", "stoker.scope=prod"}, "stoker.scope=prod, and this Stoker has no STOKER_SCOPE"},
 		"another scope":        {policy.Selector{Scope: "test"}, []string{"stoker.enable=true", "stoker.scope=prod"}, "STOKER_SCOPE=test"},
 		"no scope, scope here": {policy.Selector{Scope: "test"}, []string{"stoker.enable=true"}, "has no stoker.scope"},

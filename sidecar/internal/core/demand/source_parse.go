@@ -67,7 +67,7 @@ func unknownScheme(name string) string {
 	all := "amqp, amqps, rabbitmq+http, rabbitmq+https, redis, rediss, prometheus+http, prometheus+https, http+json or https+json"
 	switch strings.ToLower(name) {
 	case "http", "https":
-		return "http does not say what is asked; begin it with http+json://, prometheus+http:// or rabbitmq+http://, or the same with https"
+		return "http alone is ambiguous; begin it with http+json://, prometheus+http:// or rabbitmq+http://, or the same with https"
 	case "rabbitmq", "rabbit":
 		return "begin it with amqp:// for AMQP, or with rabbitmq+http:// for the management API"
 	case "prometheus":
@@ -75,7 +75,7 @@ func unknownScheme(name string) string {
 	case "json+http", "json+https", "http-json", "json":
 		return "begin it with http+json:// or https+json://"
 	}
-	return "not a kind of source that Stoker knows; begin it with one of " + all
+	return "not a supported kind of source; begin it with one of " + all
 }
 
 func (s scheme) parse(text string) (Target, error) {
@@ -186,7 +186,7 @@ func (s scheme) complete(t Target) error {
 
 func required(name, value, meaning string) error {
 	if value == "" {
-		return fmt.Errorf("%s= is missing, so Stoker does not know %s", name, meaning)
+		return fmt.Errorf("%s= is missing, so it is not clear %s", name, meaning)
 	}
 	return nil
 }

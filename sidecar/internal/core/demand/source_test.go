@@ -73,12 +73,12 @@ func TestSourcesAreCompared(t *testing.T) {
 func TestParseSourceSaysWhatIsWrong(t *testing.T) {
 	for text, want := range map[string]string{
 		"tasks":                       "not a URL; write one such as amqp://user:password@host/vhost?queue=name",
-		"kafka://h":                   "not a kind of source that Stoker knows; begin it with one of amqp, ",
+		"kafka://h":                   "not a supported kind of source; begin it with one of amqp, ",
 		"http://h/x":                  "begin it with http+json://, prometheus+http:// or rabbitmq+http://",
 		"rabbitmq://h":                "begin it with amqp:// for AMQP, or with rabbitmq+http://",
 		"prometheus://h":              "begin it with prometheus+http://",
 		"json+https://h":              "begin it with http+json:// or https+json://",
-		"amqp://h":                    "queue= is missing, so Stoker does not know which queue; write amqp://user:password@host/vhost?queue=name",
+		"amqp://h":                    "queue= is missing, so it is not clear which queue; write amqp://user:password@host/vhost?queue=name",
 		"amqp://h?queue=":             "queue= is empty",
 		"amqp://h?queue=a&queue=b":    "queue= is there twice",
 		"amqp://h?queue=a&heartbeat=": "heartbeat= is not one of queue",
@@ -237,7 +237,7 @@ func FuzzParseSource(f *testing.F) {
 			return
 		}
 		require.False(t, s.IsZero())
-		require.NotContains(t, s.String(), " ", "a source is one word")
+		require.NotContains(t, s.String(), " ", "a source contains no space")
 		again, err := ParseSource(strings.Replace(s.String(), "***@", "", 1))
 		require.NoError(t, err, s.String())
 		require.Equal(t, asked(s), asked(again))

@@ -59,7 +59,7 @@ func TestUntouchable(t *testing.T) {
 		want   bool
 	}{
 		"plain":             {"g", map[string]string{composeProject: "p", "com.docker.compose.oneoff": "False"}, false},
-		"not looked after":  {"g", map[string]string{"stoker.enable": "false"}, false},
+		"disabled":          {"g", map[string]string{"stoker.enable": "false"}, false},
 		"one-off":           {"g", map[string]string{"com.docker.compose.oneoff": "True"}, true},
 		"task of Swarm":     {"g", map[string]string{"com.docker.swarm.task.id": "x"}, true},
 		"service of Swarm":  {"g", map[string]string{"com.docker.swarm.service.id": "x"}, true},

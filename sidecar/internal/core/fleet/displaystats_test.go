@@ -147,7 +147,7 @@ func TestReadingsDelayNoDecision(t *testing.T) {
 	d.event(worker.Unhealthy, "w00")
 	d.answer(d.verb(worker.Inspect)[0], unhealthy)
 	asked := d.verb(worker.ReadStats)
-	require.Len(t, asked, 1, "although one for people is under way, of the same worker")
+	require.Len(t, asked, 1, "although a display reading of the same worker is in flight")
 	require.True(t, asked[0].Span)
 	d.do = nil
 	d.event(worker.Exited, "w01")

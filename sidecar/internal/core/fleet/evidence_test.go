@@ -104,7 +104,7 @@ func TestLogReadsAreBounded(t *testing.T) {
 	require.Len(t, d.verb(worker.Start), 400)
 	reads := d.verb(worker.ReadLogs)
 	require.Len(t, reads, 8)
-	require.Equal(t, d.now, reads[0].Evidence.Until, "the end of the life")
+	require.Equal(t, d.now, reads[0].Evidence.Until, "the end of the incarnation")
 	answered := 0
 	for ; len(reads) > 0; answered++ {
 		a := reads[0]

@@ -69,7 +69,7 @@ func TestNewContainerIsNoDependent(t *testing.T) {
 	}
 	d.do = nil
 	d.pass(time.Minute)
-	require.NotEmpty(t, d.verb(worker.ListDependents), "it may have joined the incarnation before, and is looked at later")
+	require.NotEmpty(t, d.verb(worker.ListDependents), "it may have joined the incarnation before, and is inspected later")
 }
 
 // recreating starts the recreate of a worker, by a failing health check.
@@ -276,7 +276,7 @@ func TestStopOnTheWayBackIsReplayed(t *testing.T) {
 		stopped bool
 	}{
 		"its own":               {"id-new", []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL}, false},
-		"somebody's as well":    {"id-new", []syscall.Signal{syscall.SIGTERM, syscall.SIGTERM}, true},
+		"an operator's as well": {"id-new", []syscall.Signal{syscall.SIGTERM, syscall.SIGTERM}, true},
 		"none was sent by then": {"", []syscall.Signal{syscall.SIGTERM}, true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -105,7 +105,7 @@ func overloadFigures(with, without overload) string {
 		return fmt.Sprintf("| %s | %d | %d | %d of %d | %s |\n", what, o.restarts[5], o.restarts[last], o.started, o.deaths, o.longest.Round(time.Millisecond))
 	}
 	return "| | restarts in 5 minutes | in 15 minutes | dead ones started | longest from death to start |\n|---|---|---|---|---|\n" +
-		row("with the brake", with) + row("without (`STOKER_OVERLOAD_SHARE=0%`)", without)
+		row("with the overload guard", with) + row("without (`STOKER_OVERLOAD_SHARE=0%`)", without)
 }
 
 // overloadPlot plots restarts over time.
@@ -132,7 +132,7 @@ func overloadPlot(with, without overload) string {
 		fmt.Fprintf(&b, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%d</text>\n<path d=\"M%d %dH%d\" stroke=\"#ddd\"/>\n", left-8, y(n)+4, n, left, y(n), width-20)
 	}
 	b.WriteString(line(without, "#b3261e") + line(with, "#1f6f43"))
-	fmt.Fprintf(&b, "<text x=\"%d\" y=\"%d\" fill=\"#b3261e\">restarts without the brake</text>\n", left+20, top+14)
+	fmt.Fprintf(&b, "<text x=\"%d\" y=\"%d\" fill=\"#b3261e\">restarts without the overload guard</text>\n", left+20, top+14)
 	fmt.Fprintf(&b, "<text x=\"%d\" y=\"%d\" fill=\"#1f6f43\">with it</text>\n</svg>\n", width-80, y(with.restarts[last])-8)
 	return b.String()
 }

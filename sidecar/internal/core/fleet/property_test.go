@@ -94,7 +94,7 @@ func (h *simHost) settleDown() {
 	if h.f == nil {
 		h.startStoker()
 	}
-	h.say("quiet")
+	h.logf("quiet")
 	for range 3 { // a worker that was removed returns with the same behaviour
 		h.calm()
 		h.live(5 * time.Second)
@@ -145,7 +145,7 @@ func play(t *rapid.T, h *simHost, name string) {
 		all = append(operatorActions(), workerActions()...)
 	}
 	which := all[rapid.IntRange(0, len(all)-1).Draw(t, "action")]
-	h.say("%s %s", which.name, name)
+	h.logf("%s %s", which.name, name)
 	which.do(t, h, name)
 }
 
@@ -268,7 +268,7 @@ func (h *simHost) linked() bool {
 func fall(kind dockertest.FaultKind) func(*rapid.T, *simHost, string) {
 	return func(_ *rapid.T, h *simHost, _ string) {
 		h.live(12 * time.Second)
-		h.say("%s now", kind)
+		h.logf("%s now", kind)
 		if h.w.EngineUp() {
 			h.w.Plan(dockertest.Fault{Kind: kind, Delay: time.Second})
 			h.live(time.Millisecond)

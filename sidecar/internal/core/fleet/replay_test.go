@@ -56,7 +56,7 @@ func TestReplayAcrossAStep(t *testing.T) {
 	replay(d, worker.Exited, stepped.Add(time.Second))
 	list(d)
 	down(d, stepped, stepped.Add(time.Second))
-	require.Len(t, d.verb(worker.Start), 1, "somebody has started it since, and it has crashed")
+	require.Len(t, d.verb(worker.Start), 1, "it was started since, and has crashed")
 }
 
 // TestReplayOfACutSession: the stream breaks before the list. The next session does not replay the events again.

@@ -217,7 +217,7 @@ func TestBudget(t *testing.T) {
 		for range rapid.IntRange(1, 20).Draw(t, "action") {
 			all := append(workerActions(), worldActions()[:3]...) // Stoker killed, started, restarted
 			which := all[rapid.IntRange(0, len(all)-1).Draw(t, "action")]
-			h.say("%s", which.name)
+			h.logf("%s", which.name)
 			which.do(t, h, "w")
 			h.live(drawPause(t))
 		}

@@ -185,7 +185,7 @@ func (h *simHost) observe(o worker.Observation) {
 
 func (h *simHost) stamp() string { return h.w.Now().Format("04:05.000") }
 
-func (h *simHost) say(format string, args ...any) {
+func (h *simHost) logf(format string, args ...any) {
 	h.log = append(h.log, h.stamp()+" ==== "+fmt.Sprintf(format, args...))
 }
 

@@ -64,7 +64,7 @@ func TestGrace(t *testing.T) {
 		name           string
 		set, own, want time.Duration
 	}{
-		{"nobody says", OwnStopTimeout, 0, 10 * time.Second},
+		{"no timeout", OwnStopTimeout, 0, 10 * time.Second},
 		{"the container's own", OwnStopTimeout, time.Minute, time.Minute},
 		{"the container's own of 0", OwnStopTimeout, NoStopWait, 0},
 		{"the policy's, and the container's own of 0", 5 * time.Second, NoStopWait, 5 * time.Second},

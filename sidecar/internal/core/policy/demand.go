@@ -101,7 +101,7 @@ func demandLabels() []Label {
 		{"stoker.hours-replicas", "STOKER_HOURS_REPLICAS", "1 with `stoker.demand`, else all", "workers that run within the hours in any case",
 			count(func(p *Policy) *int { return &p.Demand.HoursReplicas })},
 		{"stoker.scale-down", "STOKER_SCALE_DOWN", "idle",
-			"`idle`: only a worker that used less than `stoker.idle-below` since the last poll, and holds no item where the source tells; `never`",
+			"`idle`: only a worker that used less than `stoker.idle-below` since the last poll, and holds no item if the source reports it; `never`",
 			choice(func(p *Policy) *ScaleDown { return &p.Demand.ScaleDown }, ScaleDownIdle, ScaleDownNever)},
 		{"stoker.clone-up-to", "STOKER_CLONE_UP_TO", "0",
 			"when all workers of the group run and more are wanted, make further ones like the last, up to so many in all; `0` makes none",
@@ -207,16 +207,16 @@ func demandWithoutSource(p Policy, set labelSet) []Problem {
 	var problems []Problem
 	for _, name := range []string{"stoker.demand-target", "stoker.demand-activation", "stoker.demand-fallback", "stoker.demand-poll"} {
 		if w, ok := set.once(name); ok && p.Demand.Source == "" {
-			problems = append(problems, w.problem("has no effect without stoker.demand; say where the work is, or take this away"))
+			problems = append(problems, w.problem("has no effect without stoker.demand; name the source, or remove this label"))
 		}
 	}
 	for _, name := range []string{"stoker.min-replicas", "stoker.max-replicas", "stoker.cooldown", "stoker.scale-down", "stoker.clone-up-to"} {
 		if w, ok := set.once(name); ok && !p.Demand.Set() {
-			problems = append(problems, w.problem("has no effect without stoker.demand or stoker.hours; add one, or take this away"))
+			problems = append(problems, w.problem("has no effect without stoker.demand or stoker.hours; add one, or remove this label"))
 		}
 	}
 	if w, ok := set.once("stoker.hours-replicas"); ok && p.Demand.Hours == "" {
-		problems = append(problems, w.problem("has no effect without stoker.hours; add them, or take this away"))
+		problems = append(problems, w.problem("has no effect without stoker.hours; add them, or remove this label"))
 	}
 	return problems
 }
@@ -247,7 +247,7 @@ func IsClone(labels map[string]string) bool { return labels[LabelCloneOf] != "" 
 func CloneName(name string, number, next int) (string, error) {
 	base, found := strings.CutSuffix(name, strconv.Itoa(number))
 	if number == 0 || !found || base == "" || !strings.ContainsAny(base[len(base)-1:], "-_") {
-		return "", fmt.Errorf("its name %q does not end with its number in the service, as with container_name; a second one could not be told from it", name)
+		return "", fmt.Errorf("its name %q does not end with its number in the service, as with container_name; a clone needs a numbered name", name)
 	}
 	return base + strconv.Itoa(next), nil
 }

@@ -49,13 +49,13 @@ func faultLabels() []Label {
 		{"stoker.on-exit", "STOKER_ON_EXIT", "always",
 			"which ends are faults: `always`, `failure` (exit code other than 0, or OOM), `never`", setOnExit},
 		{"stoker.final-codes", "STOKER_FINAL_CODES", NoDefault,
-			"exit codes after which the worker is finished, whatever `stoker.on-exit` says: `2,64-78`", setFinalCodes},
+			"exit codes after which the worker is finished, for any `stoker.on-exit`: `2,64-78`", setFinalCodes},
 		{"stoker.on-unhealthy", "STOKER_ON_UNHEALTHY", "restart",
-			"`restart`; `recreate`; `stop` it, and leave it down until somebody starts it; `notify` people, and do nothing; `ignore`",
+			"`restart`; `recreate`; `stop` it, and leave it down until an operator starts it; `notify` people, and do nothing; `ignore`",
 			choice(func(p *Policy) *OnUnhealthy { return &p.OnUnhealthy },
 				OnUnhealthyRestart, OnUnhealthyRecreate, OnUnhealthyStop, OnUnhealthyNotify, OnUnhealthyIgnore)},
 		{"stoker.on-missing", "STOKER_ON_MISSING", "ignore",
-			"`recreate` brings back a worker that someone removed without stopping it first; `ignore`. " +
+			"`recreate` brings back a worker that was removed without stopping it first; `ignore`. " +
 				"A `--rm` worker that crashed is always brought back",
 			choice(func(p *Policy) *OnMissing { return &p.OnMissing }, OnMissingIgnore, OnMissingRecreate)},
 		{"stoker.on-starved", "STOKER_ON_STARVED", "wait",

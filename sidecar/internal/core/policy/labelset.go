@@ -127,7 +127,7 @@ func (s labelSet) problems() []Problem {
 		}
 	}
 	for _, w := range s.unknown {
-		p := w.problem("not a label that Stoker knows")
+		p := w.problem("not a label of Stoker")
 		if name := beforeColon(w.key, names()...); name != "" {
 			p.Nearest, p.Message = name, colonMessage(w.key, name)
 		} else if near := suggestLabel(w.key); near != "" {

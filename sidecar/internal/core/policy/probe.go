@@ -100,7 +100,7 @@ func probeWithoutTarget(p Policy, set labelSet) []Problem {
 	var problems []Problem
 	for _, label := range probeLabels()[1:] {
 		if w, ok := set.once(label.Name); ok && !p.Probe.Set() && len(set.known[labelProbe]) == 0 {
-			problems = append(problems, w.problem("has no effect without "+labelProbe+"; say what is probed, or take this away"))
+			problems = append(problems, w.problem("has no effect without "+labelProbe+"; name the target, or remove this label"))
 		}
 	}
 	return problems

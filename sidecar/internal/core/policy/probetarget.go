@@ -92,7 +92,7 @@ func unknownProbe(scheme string) string {
 	case "udp", "grpc", "unix", "ws", "wss", "redis", "amqp", "ping", "icmp":
 		return "not a kind of probe; tcp:// sees whether a port accepts connections; " + all
 	}
-	return "not a kind of probe that Stoker knows; " + all
+	return "not a supported kind of probe; " + all
 }
 
 // probeHost reports whether the host is valid: an IPv6 address without a zone, or a name.

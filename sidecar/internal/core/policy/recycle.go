@@ -75,7 +75,7 @@ func recycleLabels() []Label {
 		{"stoker.max-memory-for", "STOKER_MAX_MEMORY_FOR", "1m", "how long without a break",
 			duration(func(p *Policy) *time.Duration { return &p.Recycle.MaxMemoryFor })},
 		{"stoker.recycle-wait", "STOKER_RECYCLE_WAIT", "10m",
-			"how long such a restart waits for the worker to be idle (below `stoker.idle-below`), or to hold no item where its demand tells; then it is done anyway",
+			"how long such a restart waits for the worker to be idle (below `stoker.idle-below`), or to hold no item if its demand reports it; then it is done anyway",
 			duration(func(p *Policy) *time.Duration { return &p.Recycle.Wait })},
 	}
 }

@@ -43,8 +43,8 @@ func TestSelect(t *testing.T) {
 		{"letters swapped", byLabel, labels{"sotker.enable": "true"}, WhyEnableUnclear},
 		{"dash for the dot", byLabel, labels{"stoker-enable": "true"}, WhyEnableUnclear},
 		{"slip in another label", byLabel, labels{"stocker.on-exit": "never"}, WhyNotEnabled},
-		{"somebody else's prefix", byLabel, labels{"broker.enable": "true", "toke.scope": "a", ".enable": "", "stoker": "x"}, WhyNoLabels},
-		{"somebody else's label", byLabel, labels{"stocker.price": "3"}, WhyNoLabels},
+		{"another tool's prefix", byLabel, labels{"broker.enable": "true", "toke.scope": "a", ".enable": "", "stoker": "x"}, WhyNoLabels},
+		{"another tool's label", byLabel, labels{"stocker.price": "3"}, WhyNoLabels},
 		{"key that means the opposite", byLabel, labels{"stoker.disable": "true"}, WhyNotEnabled},
 		{"all", all, nil, WhyAll},
 
@@ -136,7 +136,7 @@ func TestRead(t *testing.T) {
 		problems []string
 	}{
 		{"Stoker's own", labels{"stoker.enable": "true"}, WhyEnabled, func(*Policy) {}, nil},
-		{"deunhealth knows no ends", labels{"deunhealth.restart.on.unhealthy": "true", "autoheal.stop.timeout": "7"},
+		{"deunhealth ignores exits", labels{"deunhealth.restart.on.unhealthy": "true", "autoheal.stop.timeout": "7"},
 			WhyCompatDeunhealth, func(p *Policy) { p.OnExit = OnExitNever }, nil},
 		{"autoheal's stop timeout", labels{"autoheal": "true", "autoheal.stop.timeout": "240"}, WhyCompatAutoheal,
 			func(p *Policy) { p.OnExit, p.StopTimeout = OnExitNever, 240*time.Second }, nil},

@@ -67,18 +67,18 @@ func ParseCount(value string) (int, error) {
 // ParseChoice parses one of a fixed set of words, case-insensitively. The choice off also accepts the other words for no, because YAML turns a
 // bare off into false.
 func ParseChoice[T ~string](value string, choices ...T) (T, error) {
-	word := strings.ToLower(strings.TrimSpace(value))
-	no, err := ParseBool(word)
+	text := strings.ToLower(strings.TrimSpace(value))
+	no, err := ParseBool(text)
 	refused := err == nil && !no
 	names := make([]string, 0, len(choices))
 	for _, c := range choices {
-		if string(c) == word || (c == "off" && refused) {
+		if string(c) == text || (c == "off" && refused) {
 			return c, nil
 		}
 		names = append(names, string(c))
 	}
 	message := "not one of " + strings.Join(names, ", ")
-	if near := Suggest(word, names); near != "" {
+	if near := Suggest(text, names); near != "" {
 		message += "; did you mean " + near + "?"
 	}
 	return "", errors.New(message)

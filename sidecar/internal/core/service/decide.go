@@ -69,7 +69,7 @@ func (t *Table) waits(now time.Time, s *scaled, in demand.Input, to int) bool {
 	switch {
 	case s.byHand(in):
 		s.change.state = StateByHand
-		t.emitOnce(now, s, worker.ReasonScaledByHand, fmt.Sprintf("%s, set by somebody else; %d wanted: it stays so until another number is", replicas(s.seen.Replicas), s.decision.Wanted))
+		t.emitOnce(now, s, worker.ReasonScaledByHand, fmt.Sprintf("%s, set by another client; %d wanted: it stays so until another number is", replicas(s.seen.Replicas), s.decision.Wanted))
 	case s.seen.Updating:
 		s.change.state = StateUpdating
 		if differs {

@@ -122,7 +122,7 @@ func TestConflict(t *testing.T) {
 	w.result = service.Conflict
 	w.round()
 	w.took([]string{"3!1"})
-	require.Equal(t, w.now, w.table.Next(w.now), "it looks again at once")
+	require.Equal(t, w.now, w.table.Next(w.now), "it polls again at once")
 	w.result = service.Done
 	w.round()
 	w.took([]string{"3"}, scaledUp)

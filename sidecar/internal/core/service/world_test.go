@@ -66,13 +66,13 @@ func (w *world) set(replicas int) {
 
 // round is one poll, in the order of the scaler.
 func (w *world) round() {
-	look := service.Look{Role: w.role}
+	poll := service.Look{Role: w.role}
 	if w.role == service.RoleLeader {
 		for _, name := range slices.Sorted(maps.Keys(w.services)) {
-			look.Services = append(look.Services, *w.services[name])
+			poll.Services = append(poll.Services, *w.services[name])
 		}
 	}
-	w.table.See(w.now, look)
+	w.table.See(w.now, poll)
 	for _, s := range w.table.Due(w.now) {
 		if w.failing {
 			w.table.Answer(w.now, s, demand.Reading{}, "does not answer")
