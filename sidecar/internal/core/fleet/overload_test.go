@@ -43,7 +43,7 @@ func playOverload(share float64) overload {
 	h.live(30 * time.Second)
 	var o overload
 	for at := time.Duration(0); at < overloadTime; at += time.Second {
-		h.sickenAll(dockertest.Hanging)
+		h.setAllProbes(dockertest.Hanging)
 		if at%diesEvery == diesEvery/2 {
 			if h.w.Exit(names(overloaded)[o.deaths], 1) {
 				o.deaths++

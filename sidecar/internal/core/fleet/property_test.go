@@ -185,7 +185,7 @@ func workerActions() []actionKind {
 			h.w.Exit(n, rapid.SampledFrom([]int{0, 1, 143}).Draw(t, "code"))
 		}},
 		{"oom", func(_ *rapid.T, h *simHost, n string) { h.w.OOM(n) }},
-		{"sicken", func(_ *rapid.T, h *simHost, n string) { h.w.Sicken(n, dockertest.Failing) }},
+		{"turn unhealthy", func(_ *rapid.T, h *simHost, n string) { h.w.Sicken(n, dockertest.Failing) }},
 		{"hang", func(_ *rapid.T, h *simHost, n string) { h.w.Sicken(n, dockertest.Hanging) }},
 		{"recover", func(_ *rapid.T, h *simHost, n string) { h.w.Sicken(n, dockertest.Well) }},
 		{"loop", func(t *rapid.T, h *simHost, n string) {

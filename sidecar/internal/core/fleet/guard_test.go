@@ -37,7 +37,7 @@ func (h *simHost) stops() int {
 	return n
 }
 
-func (h *simHost) sickenAll(s dockertest.Sickness) {
+func (h *simHost) setAllProbes(s dockertest.Sickness) {
 	for _, truth := range h.w.Truths() {
 		h.w.Sicken(string(truth.Key), s)
 	}
@@ -67,7 +67,7 @@ func TestHostOverloadedBesideUnmanageable(t *testing.T) {
 
 func TestHostOverloaded(t *testing.T) {
 	h := probed(1, 6)
-	h.sickenAll(dockertest.Hanging)
+	h.setAllProbes(dockertest.Hanging)
 	h.live(2 * time.Minute)
 	require.LessOrEqual(t, h.stops(), 2)
 	require.Equal(t, 1, h.eventCount(worker.EventHostOverloaded))
@@ -78,7 +78,7 @@ func TestHostOverloaded(t *testing.T) {
 	h.live(500 * time.Millisecond)
 	require.Equal(t, worker.StatusRunning, h.status("w05"), "a dead worker is always worth starting")
 
-	h.sickenAll(dockertest.Well)
+	h.setAllProbes(dockertest.Well)
 	h.live(time.Minute)
 	require.Equal(t, 1, h.eventCount(worker.EventHostRecovered))
 	require.LessOrEqual(t, h.stops(), 2)
@@ -87,7 +87,7 @@ func TestHostOverloaded(t *testing.T) {
 
 func TestHostOverloadedForLong(t *testing.T) {
 	h := probed(1, 6)
-	h.sickenAll(dockertest.Hanging)
+	h.setAllProbes(dockertest.Hanging)
 	h.live(5 * time.Minute)
 	before := h.stops()
 	h.live(61 * time.Second)
@@ -97,7 +97,7 @@ func TestHostOverloadedForLong(t *testing.T) {
 
 func TestRealFailuresAreNoSignOfOverload(t *testing.T) {
 	h := probed(1, 6)
-	h.sickenAll(dockertest.Failing)
+	h.setAllProbes(dockertest.Failing)
 	h.live(20 * time.Second)
 	require.Equal(t, 6, h.stops())
 	require.Zero(t, h.eventCount(worker.EventHostOverloaded))
