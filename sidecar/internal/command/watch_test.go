@@ -160,11 +160,11 @@ func TestWatchHistory(t *testing.T) {
 	holds(t, all, "stopped-by-operator")
 	holds(t, one, "stopped-by-operator")
 	r.log.Record([]worker.Event{
-		{At: time.Now(), Kind: worker.EventHealed, Key: "burner", Detail: "first"},
-		{At: time.Now(), Kind: worker.EventHealed, Key: "grinder", Detail: "second"},
+		{At: time.Now(), Kind: worker.EventHealed, Key: "burner", Detail: "of the burner"},
+		{At: time.Now(), Kind: worker.EventHealed, Key: "grinder", Detail: "of the grinder"},
 	})
-	holds(t, all, "second")
-	holds(t, one, "second")
+	holds(t, all, "of the grinder")
+	holds(t, one, "of the grinder")
 	require.Equal(t, 0, endAll())
 	require.Equal(t, 0, endOne())
 	require.Equal(t, 1, strings.Count(all.String(), "WHEN"))

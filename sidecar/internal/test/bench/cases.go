@@ -11,7 +11,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// benchCase fills one line or more of the table.
+// benchCase measures one or more rows of the table.
 type benchCase struct {
 	name string
 	run  func(context.Context, *bench) ([]row, error)
@@ -34,7 +34,7 @@ const (
 	idleTime   = time.Minute
 )
 
-// quiet workers hang idle, so that what is measured is the engine's and the healer's work.
+// quiet returns workers that do nothing, so that only the work of the engine and of the healer is measured.
 func quiet() workerSpec {
 	return workerSpec{
 		env: []string{"WORKER_FAULT=hang", "WORKER_STATE=off"}, health: &container.HealthConfig{Test: []string{"NONE"}},
@@ -42,7 +42,7 @@ func quiet() workerSpec {
 	}
 }
 
-// sides starts both sides for a case.
+// sides starts both sides for a case, and returns a function that stops them.
 func (b *bench) sides(ctx context.Context) ([]*side, func(), error) {
 	raw, err := b.raw(b.host)
 	if err != nil {
@@ -55,7 +55,7 @@ func (b *bench) sides(ctx context.Context) ([]*side, func(), error) {
 	return []*side{raw, st}, func() { stop(raw.proc); stop(st.proc); b.remove() }, nil
 }
 
-// single: one worker is killed, from die to start, the sides in turn.
+// single measures the time from die to start of one killed worker. The sides take turns.
 func single(ctx context.Context, b *bench) ([]row, error) {
 	sides, done, err := b.sides(ctx)
 	if err != nil {
@@ -81,7 +81,7 @@ func single(ctx context.Context, b *bench) ([]row, error) {
 	return []row{{name: fmt.Sprintf("die to start, one at a time, median of %d", singles), raw: median(took[0]), stoker: median(took[1]), aim: 1.05}}, nil
 }
 
-// killAndWait kills them all at once and returns the time from the first die to the last start.
+// killAndWait kills all workers at once and returns the time from the first die to the last start.
 func (b *bench) killAndWait(ctx context.Context, ids []string) (time.Duration, error) {
 	b.log.clear()
 	if err := inParallel(ids, func(id string) error { return b.kill(ctx, id) }); err != nil {
@@ -94,7 +94,7 @@ func (b *bench) killAndWait(ctx context.Context, ids []string) (time.Duration, e
 	return span(b.log.first("die"), starts), nil
 }
 
-// storm: many killed at once.
+// storm measures many workers that are killed at once.
 func storm(ctx context.Context, b *bench) ([]row, error) {
 	sides, done, err := b.sides(ctx)
 	if err != nil {
@@ -115,13 +115,13 @@ func storm(ctx context.Context, b *bench) ([]row, error) {
 				return nil, err
 			}
 			took[i] = append(took[i], d)
-			pause(ctx, 3*time.Second) // past stable-after, so that the next round is a first attempt again
+			pause(ctx, 3*time.Second) // longer than stable-after, so that the next round is a first attempt again
 		}
 	}
 	return []row{{name: fmt.Sprintf("%d killed at once, first die to last start, median of %d", stormSize, stormTimes), raw: median(took[0]), stoker: median(took[1]), aim: 1.05}}, nil
 }
 
-// stubborn: workers that go unhealthy together and ignore SIGTERM, so that each costs its whole stop timeout of 10 s.
+// stubborn measures workers that become unhealthy together and ignore SIGTERM, so that each takes its whole stop timeout of 10 s.
 func stubborn(ctx context.Context, b *bench) ([]row, error) {
 	sides, done, err := b.sides(ctx)
 	if err != nil {
@@ -158,36 +158,36 @@ func stubborn(ctx context.Context, b *bench) ([]row, error) {
 	return []row{{name: fmt.Sprintf("%d unhealthy that ignore SIGTERM (10s each), first unhealthy to last start", stubborns), raw: took[0], stoker: took[1], aim: 1.05}}, nil
 }
 
-// idle: what Stoker costs while nothing happens.
+// idle measures the cost of Stoker while nothing happens.
 func idle(ctx context.Context, b *bench) ([]row, error) {
-	return rest(ctx, b, minute{what: "idle workers", workers: quiet(), bound: "40 ms"})
+	return measureIdle(ctx, b, idleCase{what: "idle workers", workers: quiet(), bound: "40 ms"})
 }
 
-// sampled: the same with idle-after, at one reading a minute for each worker.
+// sampled measures the same with idle-after, which reads the CPU time of each worker once a minute.
 func sampled(ctx context.Context, b *bench) ([]row, error) {
 	w := quiet()
 	w.labels["stoker.idle-after"] = "1h"
-	return rest(ctx, b, minute{what: "workers with idle-after", workers: w})
+	return measureIdle(ctx, b, idleCase{what: "workers with idle-after", workers: w})
 }
 
-// watched: the same while Prometheus scrapes, so that the CPU use of each worker is read every half minute.
+// watched measures the same while Prometheus scrapes, so that the CPU time of each worker is read every half minute.
 func watched(ctx context.Context, b *bench) ([]row, error) {
-	return rest(ctx, b, minute{what: "watched workers", workers: quiet(), scraped: true})
+	return measureIdle(ctx, b, idleCase{what: "watched workers", workers: quiet(), scraped: true})
 }
 
-// minute is one in which nothing happens.
-type minute struct {
+// idleCase is a minute in which nothing happens.
+type idleCase struct {
 	what    string
 	workers workerSpec
 	scraped bool   // the metrics are fetched every scrapeEvery
 	bound   string // of the CPU time
 }
 
-// scrapeEvery is what the Prometheus of the compose folder does.
+// scrapeEvery is the scrape interval of the compose folder's Prometheus.
 const scrapeEvery = 15 * time.Second
 
-// rest measures Stoker over a minute in which nothing happens.
-func rest(ctx context.Context, b *bench, m minute) ([]row, error) {
+// measureIdle measures Stoker over a minute in which nothing happens.
+func measureIdle(ctx context.Context, b *bench, m idleCase) ([]row, error) {
 	defer b.remove()
 	s, err := b.stoker(ctx, b.proxy.host)
 	if err != nil {
@@ -218,18 +218,18 @@ func rest(ctx context.Context, b *bench, m minute) ([]row, error) {
 	return []row{
 		{name: name + "CPU time", fact: (after.cpu - before.cpu).String(), bound: m.bound},
 		{name: name + "resident memory", fact: fmt.Sprintf("%.1f MiB", float64(after.resident)/(1<<20)), bound: "32 MiB"},
-		{name: name + "of it anonymous, without pages of the program's file", fact: fmt.Sprintf("%.1f MiB", float64(after.own)/(1<<20))},
+		{name: name + "anonymous part of it, without pages of the binary", fact: fmt.Sprintf("%.1f MiB", float64(after.own)/(1<<20))},
 		{name: name + "requests", fact: requests(b.proxy.reset()), bound: "the resync's"},
 	}, nil
 }
 
-// firstReadings is how long the first reading of all these workers takes.
+// firstReadings is the time that the first reading of all workers takes.
 const firstReadings = 30 * time.Second
 
-// watch fetches the metrics until ctx ends, as a Prometheus does.
+// watch scrapes the metrics until ctx ends.
 func watch(ctx context.Context, s *side) {
 	for ctx.Err() == nil {
-		answersWell(ctx, "http://"+s.address+"/metrics")
+		returnsOK(ctx, "http://"+s.address+"/metrics")
 		pause(ctx, scrapeEvery)
 	}
 }
@@ -246,7 +246,7 @@ func requests(counts map[string]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// span is the time from the first of the causes to the last of the effects.
+// span returns the time from the first of the causes to the last of the effects.
 func span(causes, effects map[string]time.Time) time.Duration {
 	var first, last time.Time
 	for _, at := range causes {

@@ -15,21 +15,21 @@ import (
 )
 
 const (
-	// wakes is how often a message is put, pollEvery how often both sides look for one.
+	// wakes is the number of messages, and pollEvery the interval at which both sides poll for one.
 	wakes     = 20
 	pollEvery = time.Second
-	// manyGroups groups have a source each, which is asked every manyPoll.
+	// manyGroups groups have a source each, which is polled every manyPoll.
 	manyGroups = 100
 	manyPoll   = 5 * time.Second
 )
 
-// queueServer is a Redis of the bench's own.
+// queueServer is a Redis server of this run.
 type queueServer struct {
 	address string
 	conn    redis.Conn
 }
 
-// redis starts one; its program is Debian's redis-server.
+// redis starts a Redis server, from Debian's package redis-server.
 func (b *bench) redis(ctx context.Context) (*queueServer, error) {
 	program, err := exec.LookPath("redis-server")
 	if err != nil {
@@ -64,8 +64,8 @@ func (q *queueServer) set(list string, items int) error {
 	return err
 }
 
-// sleeper makes a container of a group with a list for its source, and does not start it.
-func (b *bench) sleeper(ctx context.Context, scope, name, url string, poll time.Duration) (string, error) {
+// createAsleep creates a container of a group with a list for its source, and does not start it.
+func (b *bench) createAsleep(ctx context.Context, scope, name, url string, poll time.Duration) (string, error) {
 	spec := quiet()
 	labels := map[string]string{
 		labelBench: b.tag, labelScope: scope, "stoker.enable": "true", "stoker.demand": url, "stoker.demand-poll": poll.String(), "stoker.cooldown": "1s", "stoker.idle-after": "off",
@@ -79,7 +79,7 @@ func (b *bench) sleeper(ctx context.Context, scope, name, url string, poll time.
 	return c.ID, nil
 }
 
-// demand: a message is put into an empty queue, from then to the start of the worker; the raw side polls as often, and starts it.
+// demandCase measures the time from a message in an empty queue to the start of the worker. The raw side polls as often, and starts the worker.
 func demandCase(ctx context.Context, b *bench) ([]row, error) {
 	q, err := b.redis(ctx)
 	if err != nil {
@@ -92,11 +92,11 @@ func demandCase(ctx context.Context, b *bench) ([]row, error) {
 		return nil, err
 	}
 	defer stop(s.proc)
-	stoker, err := b.sleeper(ctx, s.scope, "demand", "redis://"+q.address+"/0?list=stoker", pollEvery)
+	stoker, err := b.createAsleep(ctx, s.scope, "demand", "redis://"+q.address+"/0?list=stoker", pollEvery)
 	if err != nil {
 		return nil, err
 	}
-	raw, err := b.sleeper(ctx, b.tag+"-nobody", "raw", "redis://"+q.address+"/0?list=raw", pollEvery)
+	raw, err := b.createAsleep(ctx, b.tag+"-none", "raw", "redis://"+q.address+"/0?list=raw", pollEvery)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func demandCase(ctx context.Context, b *bench) ([]row, error) {
 	var took [2][]time.Duration
 	for n := range wakes {
 		for i, side := range []struct{ list, id string }{{"raw", raw}, {"stoker", stoker}} {
-			pause(ctx, time.Duration(n)*pollEvery/wakes) // another place between two polls each time
+			pause(ctx, time.Duration(n)*pollEvery/wakes) // at another moment between two polls each time
 			d, err := b.putAndWait(ctx, q, side.list, side.id)
 			if err != nil {
 				return nil, err
@@ -121,7 +121,7 @@ func demandCase(ctx context.Context, b *bench) ([]row, error) {
 	}}, nil
 }
 
-// putAndWait puts a message and waits for the start; then the queue is emptied, and the worker ends.
+// putAndWait puts a message, waits for the start, empties the queue and waits for the exit of the worker. It returns the time to the start.
 func (b *bench) putAndWait(ctx context.Context, q *queueServer, list, id string) (time.Duration, error) {
 	b.log.clear()
 	put := time.Now()
@@ -145,7 +145,7 @@ func (b *bench) putAndWait(ctx context.Context, q *queueServer, list, id string)
 	return started[id].Sub(put), nil
 }
 
-// poll is the least that a poller can do: ask, and start the worker where there is something.
+// poll is a minimal poller: it reads the length of the list, and starts the worker if it is not empty.
 func (b *bench) poll(ctx context.Context, address, id string) {
 	conn, err := redis.Dial("tcp", address)
 	if err != nil {
@@ -161,7 +161,7 @@ func (b *bench) poll(ctx context.Context, address, id string) {
 	}
 }
 
-// groups: a hundred groups that sleep, with a source each, for a minute.
+// groups measures the cost of a hundred groups that sleep, with a source each, for a minute.
 func groups(ctx context.Context, b *bench) ([]row, error) {
 	q, err := b.redis(ctx)
 	if err != nil {
@@ -175,7 +175,7 @@ func groups(ctx context.Context, b *bench) ([]row, error) {
 	}
 	defer stop(s.proc)
 	for n := range manyGroups {
-		if _, err := b.sleeper(ctx, s.scope, fmt.Sprintf("g%d", n), fmt.Sprintf("redis://%s/0?list=l%d", q.address, n), manyPoll); err != nil {
+		if _, err := b.createAsleep(ctx, s.scope, fmt.Sprintf("g%d", n), fmt.Sprintf("redis://%s/0?list=l%d", q.address, n), manyPoll); err != nil {
 			return nil, err
 		}
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/docker/docker/client"
 )
 
-// side is one of the two that are measured.
+// side is one of the two programs that are compared.
 type side struct {
 	name    string
 	scope   string
@@ -29,7 +29,7 @@ type side struct {
 	address string // of Stoker's status
 }
 
-// bench is one run: its engine, its proxy, and what it made.
+// bench is one run: its engine, its proxy, and the containers and processes that it created.
 type bench struct {
 	api    *client.Client
 	host   string
@@ -39,7 +39,7 @@ type bench struct {
 	dir    string
 	proxy  *proxy
 	log    *eventLog
-	made   []string
+	made   []string // container IDs
 	procs  []*exec.Cmd
 }
 
@@ -66,7 +66,7 @@ func newBench(ctx context.Context, binary, image string) (*bench, error) {
 	return b, nil
 }
 
-// close leaves nothing behind.
+// close ends all processes and removes all containers.
 func (b *bench) close() {
 	for _, p := range b.procs {
 		stop(p)
@@ -85,7 +85,7 @@ func (b *bench) remove() {
 	b.made = nil
 }
 
-// raw starts the raw client, and stoker the Stoker under test.
+// raw starts the raw client.
 func (b *bench) raw(host string) (*side, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -105,6 +105,7 @@ func (b *bench) raw(host string) (*side, error) {
 	return s, err
 }
 
+// stoker starts the Stoker under test, and waits until it is ready.
 func (b *bench) stoker(ctx context.Context, host string) (*side, error) {
 	address, err := freeAddress()
 	if err != nil {
@@ -120,7 +121,7 @@ func (b *bench) stoker(ctx context.Context, host string) (*side, error) {
 	if err := b.launch(s); err != nil {
 		return nil, err
 	}
-	return s, until(ctx, func() bool { return answersWell(ctx, "http://"+address+"/readyz") })
+	return s, until(ctx, func() bool { return returnsOK(ctx, "http://"+address+"/readyz") })
 }
 
 func (b *bench) launch(s *side) error {
@@ -139,14 +140,14 @@ func stop(p *exec.Cmd) {
 	}
 }
 
-// workerSpec is what a case asks of its workers.
+// workerSpec is what is special about the workers of a case.
 type workerSpec struct {
 	env    []string
 	health *container.HealthConfig
 	labels map[string]string
 }
 
-// workers makes and starts n of them for a side.
+// workers creates and starts n workers for a side.
 func (b *bench) workers(ctx context.Context, s *side, n int, w workerSpec) ([]string, error) {
 	labels := map[string]string{"stoker.enable": "true", labelScope: s.scope, labelBench: b.tag}
 	for k, v := range w.labels {
@@ -168,7 +169,7 @@ func (b *bench) workers(ctx context.Context, s *side, n int, w workerSpec) ([]st
 	return ids, err
 }
 
-// kill ends a container's process from the host, as a crash does.
+// kill kills a container's process from the host, so that it ends as in a crash.
 func (b *bench) kill(ctx context.Context, id string) error {
 	c, err := b.api.ContainerInspect(ctx, id)
 	if err != nil {
@@ -180,7 +181,7 @@ func (b *bench) kill(ctx context.Context, id string) error {
 	return syscall.Kill(c.State.Pid, syscall.SIGKILL)
 }
 
-// inParallel does it to all, eight at a time.
+// inParallel calls do for all values, eight at a time.
 func inParallel[T any](all []T, do func(T) error) error {
 	var group sync.WaitGroup
 	slots := make(chan struct{}, 8)
@@ -196,7 +197,7 @@ func inParallel[T any](all []T, do func(T) error) error {
 	return errors.Join(errs...)
 }
 
-// until waits for a condition of another process, for which there is no event.
+// until polls for a condition of another process, of which there is no event.
 func until(ctx context.Context, ok func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
@@ -219,7 +220,7 @@ type proxy struct {
 	starts []startRequest
 }
 
-// startRequest is a start that passed.
+// startRequest is a start request that passed the proxy.
 type startRequest struct {
 	path string
 	at   time.Time
@@ -244,7 +245,7 @@ func newProxy(host, socket string) (*proxy, error) {
 	return p, serveUnix(p.server, socket)
 }
 
-// passFailure is silent about a Stoker that hung up: each case ends with that.
+// passFailure answers 502. It does not log that the client closed the connection, for each case ends with that.
 func passFailure(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		return

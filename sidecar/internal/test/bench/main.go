@@ -1,9 +1,8 @@
-// Command bench measures Stoker against a raw client that reacts by itself, both on the same engine in the same run, and
-// writes the table of docs/performance.md. Times are the engine's own, taken from its events, so that neither side's
-// clock nor its log counts.
+// Command bench compares Stoker with a raw client that reacts to events without a check, on the same engine in the same run, and writes the
+// table of docs/performance.md. Times come from the engine's events, so they depend on neither side's clock or log.
 //
-// With -soak it measures nothing. It causes faults in the workers, the engine and Stoker for some time, then checks that
-// everything is as it should be, and writes a table of docs/reliability.md.
+// With -soak it measures nothing. It causes faults in the workers, the engine and Stoker for some time, then checks that every worker is in its
+// intended state, and writes a table of docs/reliability.md.
 package main
 
 import (
@@ -35,15 +34,15 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	binary := flag.String("stoker", "dist/stoker", "the Stoker to measure")
-	image := flag.String("image", "stoker-worker:dev", "the image of the workers")
-	write := flag.String("write", "", "a document whose table is replaced; empty prints only")
-	only := flag.String("only", "", "comma list of cases; empty is all")
+	binary := flag.String("stoker", "dist/stoker", "binary of Stoker")
+	image := flag.String("image", "stoker-worker:dev", "image of the workers")
+	write := flag.String("write", "", "document whose table is replaced; empty prints only")
+	only := flag.String("only", "", "comma-separated list of cases; empty is all")
 	soaking := soakOptions{}
 	flag.DurationVar(&soaking.length, "soak", 0, "cause faults for this long instead of measuring")
-	flag.StringVar(&soaking.engine, "engine", "", "soak: the container that the engine runs in, so that it is stopped and killed too")
-	flag.IntVar(&soaking.workers, "workers", 100, "soak: how many")
-	flag.Uint64Var(&soaking.seed, "seed", uint64(time.Now().UnixNano()), "soak: decides which fault comes next, and to which worker") //nolint:gosec // any number will do
+	flag.StringVar(&soaking.engine, "engine", "", "soak: container that the engine runs in, which is then stopped and killed too")
+	flag.IntVar(&soaking.workers, "workers", 100, "soak: number of workers")
+	flag.Uint64Var(&soaking.seed, "seed", uint64(time.Now().UnixNano()), "soak: seed of the choice of faults and workers") //nolint:gosec // any number will do
 	flag.Parse()
 	if os.Geteuid() != 0 {
 		return errors.New("killing workers from the host needs root")

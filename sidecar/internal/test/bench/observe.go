@@ -15,11 +15,11 @@ import (
 
 const labelBench = "bench.run"
 
-// eventLog holds the engine's events about this run's containers.
+// eventLog has the engine's events of this run's containers.
 type eventLog struct {
-	mu   sync.Mutex
-	seen []seen
-	news chan struct{}
+	mu    sync.Mutex
+	seen  []seen
+	added chan struct{}
 }
 
 type seen struct {
@@ -29,7 +29,7 @@ type seen struct {
 }
 
 func follow(ctx context.Context, api *client.Client, tag string) *eventLog {
-	l := &eventLog{news: make(chan struct{}, 1)}
+	l := &eventLog{added: make(chan struct{}, 1)}
 	stream, errs := api.Events(ctx, events.ListOptions{Filters: filters.NewArgs(
 		filters.Arg("type", "container"), filters.Arg("event", "die"), filters.Arg("event", "start"),
 		filters.Arg("event", "health_status"), filters.Arg("label", labelBench+"="+tag))})
@@ -54,7 +54,7 @@ func (l *eventLog) add(s seen) {
 	l.seen = append(l.seen, s)
 	l.mu.Unlock()
 	select {
-	case l.news <- struct{}{}:
+	case l.added <- struct{}{}:
 	default:
 	}
 }
@@ -65,7 +65,7 @@ func (l *eventLog) clear() {
 	l.seen = nil
 }
 
-// first is the time of the first event of a kind for each container.
+// first returns the time of the first event of a kind for each container.
 func (l *eventLog) first(kind string) map[string]time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -94,7 +94,7 @@ func (l *eventLog) wait(ctx context.Context, kind string, ids []string) (map[str
 			return times, nil
 		}
 		select {
-		case <-l.news:
+		case <-l.added:
 		case <-ctx.Done():
 			return nil, fmt.Errorf("%d of %d containers had no %s: %w", missing, len(ids), kind, ctx.Err())
 		}

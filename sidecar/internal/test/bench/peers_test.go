@@ -25,8 +25,8 @@ const (
 	peerWorkers = 200
 )
 
-// neighbours starts the servers of the peers and returns their addresses.
-func neighbours(b *testing.B) []string {
+// startPeers starts the servers of the peers and returns their addresses.
+func startPeers(b *testing.B) []string {
 	b.Helper()
 	v := viewOf(peerWorkers)
 	handler := web.Handler(web.Options{View: func() fleet.View { return v }, LastTick: time.Now, Version: "bench", Instance: "peer"})
@@ -39,8 +39,8 @@ func neighbours(b *testing.B) []string {
 	return urls
 }
 
-// known returns the hosts after one round over real connections.
-func known(b *testing.B, urls []string) []peers.Host {
+// pollPeers returns the hosts after one round over real connections.
+func pollPeers(b *testing.B, urls []string) []peers.Host {
 	b.Helper()
 	p := poll.New(poll.Options{Peers: urls, Instance: "own"})
 	ctx, cancel := context.WithCancel(b.Context())
@@ -57,7 +57,7 @@ func known(b *testing.B, urls []string) []peers.Host {
 	return hosts
 }
 
-// cpuTime is what this process has used so far: on a busy machine the time that passes says little.
+// cpuTime returns the CPU time that this process has used. On a busy machine elapsed time is no measure.
 func cpuTime(b *testing.B) time.Duration {
 	b.Helper()
 	var used syscall.Rusage
@@ -65,10 +65,10 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
-// BenchmarkPeers measures a cluster of 50 hosts with 200 workers each: a round of questions to all of them, with the answers of the peers in the
-// same process; and one request for each thing that shows them all.
+// BenchmarkPeers measures a cluster of 50 hosts with 200 workers each: a round of requests to all of them, with the peers in the same process,
+// and one request for each view that shows them all.
 func BenchmarkPeers(b *testing.B) {
-	urls := neighbours(b)
+	urls := startPeers(b)
 	b.Run("round", func(b *testing.B) {
 		var before, after runtime.MemStats
 		var hosts []peers.Host
@@ -76,7 +76,7 @@ func BenchmarkPeers(b *testing.B) {
 		runtime.ReadMemStats(&before)
 		began := cpuTime(b)
 		for b.Loop() {
-			hosts = known(b, urls)
+			hosts = pollPeers(b, urls)
 		}
 		b.ReportMetric(float64((cpuTime(b)-began).Milliseconds())/float64(b.N), "CPU-ms/op")
 		runtime.GC()
@@ -84,24 +84,24 @@ func BenchmarkPeers(b *testing.B) {
 		b.ReportMetric(float64(int64(after.HeapAlloc)-int64(before.HeapAlloc))/(1<<20), "MiB/kept")
 		runtime.KeepAlive(hosts)
 	})
-	hosts := known(b, urls)
+	hosts := pollPeers(b, urls)
 	own := viewOf(peerWorkers)
 	view := func() fleet.View { return own }
 	pages := page.New(page.Options{
 		View: view, Hosts: func() []peers.Host { return hosts }, Events: func(uint64) []history.Entry { return nil }, Version: "bench", Now: time.Now,
 	})
 	api := web.Handler(web.Options{View: view, Hosts: func(context.Context) []peers.Host { return hosts }, LastTick: time.Now, Version: "bench"})
-	for _, shown := range []struct {
+	for _, target := range []struct {
 		name, path string
 		handler    http.Handler
 	}{{"page", "/", pages}, {"fragment", "/?fragment=hosts", pages}, {"hosts", "/api/v1/hosts", api}} {
-		b.Run(shown.name, func(b *testing.B) {
+		b.Run(target.name, func(b *testing.B) {
 			size := 0
 			b.ReportAllocs()
 			began := cpuTime(b)
 			for b.Loop() {
 				answer := httptest.NewRecorder()
-				shown.handler.ServeHTTP(answer, httptest.NewRequestWithContext(b.Context(), http.MethodGet, shown.path, http.NoBody))
+				target.handler.ServeHTTP(answer, httptest.NewRequestWithContext(b.Context(), http.MethodGet, target.path, http.NoBody))
 				require.Equal(b, http.StatusOK, answer.Code)
 				size = answer.Body.Len()
 			}

@@ -15,11 +15,11 @@ import (
 // rawScope in the environment makes this program the raw client of that scope: a process of its own, as Stoker is.
 const rawScope = "STOKER_BENCH_RAW_SCOPE"
 
-// labelScope marks a side's workers, so that each side leaves the other's alone.
+// labelScope marks a side's workers, so that neither side acts on the other's.
 const labelScope = "stoker.scope"
 
-// react is the least that a healer can do: one call per event, in a goroutine each, without an inspect, a limit, a back-off or
-// a memory. It restarts what an operator stops, so it is a measure and not an alternative.
+// react is a minimal healer: one call per event, each in its own goroutine, without an inspect, a limit, a back-off or state. It restarts what
+// an operator stops, so it is a reference for times and no alternative.
 func react(ctx context.Context, scope string) error {
 	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
 	if err != nil {
@@ -35,7 +35,7 @@ func react(ctx context.Context, scope string) error {
 		case e := <-stream:
 			_, restarting := busy.Load(e.Actor.ID)
 			switch {
-			case restarting: // the die of this client's own restart
+			case restarting: // the die event is from this client's own restart
 			case e.Action == events.ActionDie:
 				go func() { _ = api.ContainerStart(ctx, e.Actor.ID, container.StartOptions{}) }()
 			case strings.HasSuffix(string(e.Action), "unhealthy"):

@@ -9,8 +9,8 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// reaction: one worker is killed, from the engine's die event to the request that starts it, counted at a proxy. Both sides
-// are behind the proxy, and take turns.
+// reaction measures the time from the engine's die event of one killed worker to the request that starts it, as a proxy receives it. Both sides
+// use the proxy, and take turns.
 func reaction(ctx context.Context, b *bench) ([]row, error) {
 	raw, err := b.raw(b.proxy.host)
 	if err != nil {
@@ -49,10 +49,10 @@ func reaction(ctx context.Context, b *bench) ([]row, error) {
 	}}, nil
 }
 
-// foreignEvents is how many events the case has: each rename is one.
+// foreignEvents is the number of events. Each rename causes one.
 const foreignEvents = 2000
 
-// foreign: the CPU that Stoker needs for events of containers that it does not manage.
+// foreign measures the CPU time that Stoker needs for events of unmanaged containers.
 func foreign(ctx context.Context, b *bench) ([]row, error) {
 	defer b.remove()
 	s, err := b.stoker(ctx, b.host)
@@ -82,11 +82,11 @@ func foreign(ctx context.Context, b *bench) ([]row, error) {
 	}
 	each := (after.cpu - before.cpu) / foreignEvents
 	return []row{{
-		name: "CPU per event of containers that are none of Stoker's", fact: fmt.Sprintf("%d µs", each.Microseconds()), bound: "100 µs",
+		name: "CPU per event of unmanaged containers", fact: fmt.Sprintf("%d µs", each.Microseconds()), bound: "100 µs",
 	}}, nil
 }
 
-// firstStart is when the first start of a container passed since the last reset.
+// firstStart returns when the first start of a container passed since the last reset.
 func (p *proxy) firstStart(id string) (time.Time, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -11,7 +10,7 @@ import (
 	"time"
 )
 
-// row is one line of the table: a pair of times with an aim for their ratio or a bound for the second, or a fact with a bound.
+// row is one row of the table: two times with an aim for their ratio or a bound for the second one, or a fact with a bound.
 type row struct {
 	name        string
 	raw, stoker time.Duration
@@ -49,7 +48,7 @@ func render(ctx context.Context, b *bench, rows []row) string {
 	return t.String()
 }
 
-// The table stands between these two lines of the document.
+// A table of a document is between two of these lines.
 const (
 	tableBegin = "<!-- table: written by make bench -->\n"
 	tableEnd   = "<!-- /table -->\n"
@@ -57,25 +56,25 @@ const (
 	soakEnd    = "<!-- /soak -->\n"
 )
 
-// replaceBetween puts the text between two lines of a document that stay.
+// replaceBetween replaces the text between two lines of a document.
 func replaceBetween(path, begin, end, table string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	before, rest, ok := strings.Cut(string(text), begin)
-	_, after, closed := strings.Cut(rest, end)
+	before, measureIdle, ok := strings.Cut(string(text), begin)
+	_, after, closed := strings.Cut(measureIdle, end)
 	if !ok || !closed {
-		return fmt.Errorf("%s has no place for the table", path)
+		return fmt.Errorf("%s has no lines %q and %q for the table", path, strings.TrimSpace(begin), strings.TrimSpace(end))
 	}
 	return os.WriteFile(path, []byte(before+begin+"\n"+table+"\n"+end+after), 0o600)
 }
 
-// usage is what a process has cost so far.
+// usage is the CPU time and the memory that a process uses.
 type usage struct {
 	cpu      time.Duration
 	resident int64 // bytes
-	own      int64 // of it, without pages of files
+	own      int64 // bytes of resident that no file backs
 }
 
 // clockTick is the unit of /proc's CPU times: 10 ms on every Linux that Go runs on.
@@ -86,7 +85,7 @@ func usageOf(pid int) (usage, error) {
 	if err != nil {
 		return usage{}, err
 	}
-	// The second field is the name in parentheses and may hold anything.
+	// The second field is the name in parentheses, which may contain spaces.
 	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
 	user, _ := strconv.Atoi(fields[11])
 	system, _ := strconv.Atoi(fields[12])
@@ -98,16 +97,16 @@ func usageOf(pid int) (usage, error) {
 	return usage{cpu: time.Duration(user+system) * clockTick, resident: pages * int64(os.Getpagesize()), own: own}, err
 }
 
-// ownMemory is what is resident and not backed by a file: the kernel can drop the rest when memory is short.
+// ownMemory returns the resident memory that no file backs. The kernel can drop the rest when memory is short.
 func ownMemory(pid int) (int64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
-	_, rest, _ := strings.Cut(string(status), "RssAnon:")
-	fields := strings.Fields(rest)
+	_, measureIdle, _ := strings.Cut(string(status), "RssAnon:")
+	fields := strings.Fields(measureIdle)
 	if len(fields) == 0 {
-		return 0, errors.New("the kernel does not tell RssAnon")
+		return 0, fmt.Errorf("/proc/%d/status has no RssAnon", pid)
 	}
 	kilobytes, err := strconv.ParseInt(fields[0], 10, 64)
 	return kilobytes << 10, err

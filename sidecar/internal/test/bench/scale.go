@@ -13,14 +13,14 @@ import (
 // scaleSizes are the numbers of workers that the benchmarks run with.
 func scaleSizes() []string { return []string{"100", "1000", "10000"} }
 
-// measurement is one line that `go test -bench` prints: unit to value.
+// measurement is one line that `go test -bench` prints, as values by unit.
 type measurement map[string]float64
 
-// scale runs the benchmarks of the fleet and of the views. No engine takes part.
+// scale runs the benchmarks of the fleet and of the views, without an engine.
 func scale(ctx context.Context, _ *bench) ([]row, error) {
 	found := map[string]measurement{}
 	for pattern, packages := range map[string]string{
-		"Scale/(crash|list|memory)": "./sidecar/internal/core/fleet", "View": "./sidecar/internal/test/bench", "Strangers": "./sidecar/internal/engine/docker",
+		"Scale/(crash|list|memory)": "./sidecar/internal/core/fleet", "View": "./sidecar/internal/test/bench", "ForeignEvents": "./sidecar/internal/engine/docker",
 	} {
 		out, err := command(ctx, "go", "test", "-run", "^$", "-bench", pattern, "-benchtime", "1s", packages)
 		if err != nil {
@@ -54,7 +54,7 @@ func readBenchmarks(out string) map[string]measurement {
 	return all
 }
 
-// scaleLine is a row of which each size has a part.
+// scaleLine is a row with a value for each size.
 type scaleLine struct {
 	name, benchmark, unit string
 	text                  func(float64) string
@@ -97,7 +97,7 @@ func scaleRows(found map[string]measurement) ([]row, error) {
 		})
 	}
 	if ns, ok := found["ForeignEvents"]["ns/op"]; ok {
-		rows = append(rows, row{name: "decoding one event of a container without labels of Stoker", fact: fmt.Sprintf("%.0f µs", ns/1000)})
+		rows = append(rows, row{name: "decoding one event of a container without Stoker's labels", fact: fmt.Sprintf("%.0f µs", ns/1000)})
 	}
 	return rows, nil
 }

@@ -14,38 +14,38 @@ import (
 	"github.com/docker/docker/client"
 )
 
-// soakOptions are what a soak is asked for.
+// soakOptions are the options of a soak.
 type soakOptions struct {
 	binary, image string
-	engine        string        // container that the engine runs in, so that it may be stopped and killed; empty is the engine at hand
+	engine        string        // container that the engine runs in, which may be stopped and killed; empty is the default engine
 	length        time.Duration // of the time with faults
 	workers       int
 	seed          uint64
 }
 
-// soak is a Stoker with many workers under constant faults. The seed decides which fault comes next and to which worker; the
-// machine decides when. So one seed gives similar runs, not equal ones.
+// soak is a run of Stoker with many workers under constant faults. The seed decides which fault comes next and to which worker, but the times
+// depend on the machine. So the runs of one seed are similar, not equal.
 type soak struct {
 	soakOptions
 	api    *client.Client
 	host   string
-	tag    string // begins all names, and is the scope
+	tag    string // the scope, and the prefix of all names
 	dir    string
 	random *rand.Rand
 	stoker *stokerProcess
 	began  time.Time
 
-	mu         sync.Mutex // over what follows
+	mu         sync.Mutex // guards the following fields
 	managed    []*soakWorker
 	counts     map[string]int
-	violations []string // of the rules
+	violations []string
 }
 
 // The limits of a soak. soakBackoff is the backoff-max of its workers; soakHeal allows for a busy machine.
 const (
 	soakBackoff = 10 * time.Second
 	soakHeal    = time.Minute
-	soakCalm    = 15 * time.Second // for which all must stay as it should be
+	soakStable  = 15 * time.Second // how long the intended state must last
 	soakPace    = 700 * time.Millisecond
 )
 
@@ -62,7 +62,7 @@ func runSoak(ctx context.Context, opts soakOptions) (*soakResult, error) {
 	watching, stop := context.WithCancel(ctx)
 	var sampler sync.WaitGroup
 	sampler.Go(func() { s.observe(watching) })
-	err = s.inflict(ctx)
+	err = s.injectFaults(ctx)
 	if err == nil {
 		err = s.settle(ctx)
 	}
@@ -77,7 +77,7 @@ func runSoak(ctx context.Context, opts soakOptions) (*soakResult, error) {
 func newSoak(ctx context.Context, opts soakOptions) (*soak, error) {
 	s := &soak{
 		soakOptions: opts, tag: fmt.Sprintf("soak-%d", os.Getpid()), counts: map[string]int{},
-		random: rand.New(rand.NewPCG(opts.seed, 1)), //nolint:gosec // no secret: a draw that can be made again
+		random: rand.New(rand.NewPCG(opts.seed, 1)), //nolint:gosec // not a secret
 	}
 	if err := s.connect(ctx); err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func newSoak(ctx context.Context, opts soakOptions) (*soak, error) {
 	return s, err
 }
 
-// connect finds the socket of an engine in a container through the container's first process.
+// connect opens the API of the engine. The socket of an engine in a container is found through the container's first process.
 func (s *soak) connect(ctx context.Context) error {
 	option := client.FromEnv
 	if s.engine != "" {
@@ -111,7 +111,7 @@ func (s *soak) connect(ctx context.Context) error {
 	return nil
 }
 
-// stage makes the workers and starts Stoker beside them.
+// prepare creates the workers and starts Stoker.
 func (s *soak) prepare(ctx context.Context) error {
 	for i := range s.workers {
 		s.managed = append(s.managed, s.newSoakWorker(i))
@@ -130,9 +130,9 @@ func (s *soak) prepare(ctx context.Context) error {
 	return s.stoker.ready(ctx)
 }
 
-// inflict causes one fault after the other until the time is up. Stoker is killed in the first third only, so that its last
-// process lives long enough for its memory to be judged.
-func (s *soak) inflict(ctx context.Context) error {
+// injectFaults causes one fault after the other until the time is over. Stoker is killed in the first third only, so that its last process runs
+// long enough to check its memory.
+func (s *soak) injectFaults(ctx context.Context) error {
 	big := s.schedule()
 	for ctx.Err() == nil {
 		at := time.Since(s.began)
@@ -151,7 +151,7 @@ func (s *soak) inflict(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// scheduledFault is a rare fault, and when it is due.
+// scheduledFault is a rare fault with its time.
 type scheduledFault struct {
 	at time.Duration
 	do func(context.Context) error
@@ -177,23 +177,23 @@ func (s *soak) schedule() []scheduledFault {
 	return all
 }
 
-// settle waits until everything is as it should be, and checks that it stays so.
+// settle waits until every worker is in its intended state, and checks that it stays so.
 func (s *soak) settle(ctx context.Context) error {
-	ceased, limit := time.Now(), soakBackoff+soakHeal
+	began, limit := time.Now(), soakBackoff+soakHeal
 	var deviations []string
 	for {
 		var err error
 		if deviations, err = s.deviations(ctx); err != nil {
 			return err
 		}
-		if len(deviations) == 0 || time.Since(ceased) > limit {
+		if len(deviations) == 0 || time.Since(began) > limit {
 			break
 		}
 		pause(ctx, 500*time.Millisecond)
 	}
-	s.stoker.settled = time.Since(ceased)
+	s.stoker.settled = time.Since(began)
 	if len(deviations) == 0 {
-		pause(ctx, soakCalm)
+		pause(ctx, soakStable)
 		var err error
 		if deviations, err = s.deviations(ctx); err != nil {
 			return err
@@ -202,7 +202,7 @@ func (s *soak) settle(ctx context.Context) error {
 	for _, what := range deviations {
 		s.violate("at the end: %s", what)
 	}
-	if !answersWell(ctx, "http://"+s.stoker.address+"/readyz") {
+	if !returnsOK(ctx, "http://"+s.stoker.address+"/readyz") {
 		s.violate("at the end: Stoker is not ready")
 	}
 	return ctx.Err()
@@ -214,7 +214,7 @@ func (s *soak) violate(format string, args ...any) {
 	s.violations = append(s.violations, fmt.Sprintf("%s after the start: ", time.Since(s.began).Round(time.Second))+fmt.Sprintf(format, args...))
 }
 
-// close removes everything, except Stoker's log and journal when a rule was broken.
+// close removes everything. After a violation it keeps Stoker's log and journal.
 func (s *soak) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
@@ -231,4 +231,4 @@ func (s *soak) close() {
 	_ = os.RemoveAll(s.dir)
 }
 
-var errNoSuch = errors.New("no worker is in the state for it")
+var errNoCandidate = errors.New("no worker is in the state for it")

@@ -18,7 +18,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// fault is one of the small things that happen all the time.
+// fault is a frequent fault of one worker or a few.
 type fault struct {
 	name   string
 	weight int
@@ -33,7 +33,7 @@ func (s *soak) smallFaults() []fault {
 	}
 }
 
-// smallFault causes one small fault. A container may be in another state or be replaced just then; that is counted.
+// smallFault causes one small fault. It counts faults that fail because a container is in another state or is being replaced.
 func (s *soak) smallFault(ctx context.Context) error {
 	all := s.smallFaults()
 	sum := 0
@@ -49,7 +49,7 @@ func (s *soak) smallFault(ctx context.Context) error {
 		switch {
 		case err == nil:
 			s.count(d.name)
-		case errors.Is(err, errNoSuch) || cerrdefs.IsNotFound(err) || cerrdefs.IsConflict(err):
+		case errors.Is(err, errNoCandidate) || cerrdefs.IsNotFound(err) || cerrdefs.IsConflict(err):
 			s.count("not possible in the state of the worker")
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -68,8 +68,8 @@ func (s *soak) count(name string) {
 	s.counts[name]++
 }
 
-// one draws a worker that the operator wants in one of these states.
-func (s *soak) one(intents ...intent) (*soakWorker, error) {
+// pick returns a random worker with one of these intents.
+func (s *soak) pick(intents ...intent) (*soakWorker, error) {
 	var all []*soakWorker
 	for _, c := range s.managed {
 		for _, w := range intents {
@@ -79,7 +79,7 @@ func (s *soak) one(intents ...intent) (*soakWorker, error) {
 		}
 	}
 	if len(all) == 0 {
-		return nil, errNoSuch
+		return nil, errNoCandidate
 	}
 	return all[s.random.IntN(len(all))], nil
 }
@@ -91,7 +91,7 @@ func (s *soak) setIntent(c *soakWorker, w intent) {
 }
 
 func (s *soak) crash(ctx context.Context) error {
-	c, err := s.one(up)
+	c, err := s.pick(up)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (s *soak) crash(ctx context.Context) error {
 func (s *soak) storm(ctx context.Context) error {
 	var victims []*soakWorker
 	for range 10 {
-		c, err := s.one(up)
+		c, err := s.pick(up)
 		if err != nil {
 			return err
 		}
@@ -120,7 +120,7 @@ func (s *soak) kill(ctx context.Context, victims ...*soakWorker) error {
 		}
 	}
 	if len(pids) == 0 {
-		return errNoSuch
+		return errNoCandidate
 	}
 	if s.engine == "" {
 		for _, pid := range pids {
@@ -131,26 +131,26 @@ func (s *soak) kill(ctx context.Context, victims ...*soakWorker) error {
 	}
 	_, err := command(ctx, "nsenter", append([]string{"-t", s.enginePID(), "-p", "kill", "-9"}, pids...)...)
 	if err != nil && strings.Contains(err.Error(), "No such process") {
-		return errNoSuch
+		return errNoCandidate
 	}
 	return err
 }
 
-// enginePID is in the socket's path.
+// enginePID returns the PID in the socket's path.
 func (s *soak) enginePID() string { return strings.Split(s.host, "/")[4] }
 
 func (s *soak) fail(ctx context.Context) error {
-	c, err := s.one(up)
+	c, err := s.pick(up)
 	if err != nil {
 		return err
 	}
 	return s.api.ContainerKill(ctx, c.name, "USR1")
 }
 
-// stopOne changes the intent only if the engine had something to stop: for a container that is down it answers 304 and sends no
-// event (README, Limits).
+// stopOne changes the intent only if the engine stopped a running container: for one that is down it answers 304 and sends no event (README,
+// Limits).
 func (s *soak) stopOne(ctx context.Context) error {
-	c, err := s.one(up)
+	c, err := s.pick(up)
 	if err != nil {
 		return err
 	}
@@ -170,19 +170,19 @@ func (s *soak) stopOne(ctx context.Context) error {
 	}
 	_ = response.Body.Close()
 	if response.StatusCode != http.StatusNoContent {
-		return errNoSuch
+		return errNoCandidate
 	}
 	s.setIntent(c, stopped)
 	return nil
 }
 
 func (s *soak) startOne(ctx context.Context) error {
-	c, err := s.one(stopped, removed)
+	c, err := s.pick(stopped, removed)
 	if err != nil {
 		return err
 	}
 	was := c.intent
-	s.setIntent(c, up) // before the call, during which it becomes true
+	s.setIntent(c, up) // before the call, for the container runs before the answer
 	if was == stopped {
 		return s.retryStart(ctx, c)
 	}
@@ -192,7 +192,7 @@ func (s *soak) startOne(ctx context.Context) error {
 	return err
 }
 
-// retryStart starts a worker, and tries again if the engine refuses.
+// retryStart starts a worker, and retries if the engine refuses.
 func (s *soak) retryStart(ctx context.Context, c *soakWorker) error {
 	var err error
 	for range 5 {
@@ -205,7 +205,7 @@ func (s *soak) retryStart(ctx context.Context, c *soakWorker) error {
 }
 
 func (s *soak) remove(ctx context.Context) error {
-	c, err := s.one(up, stopped)
+	c, err := s.pick(up, stopped)
 	if err != nil {
 		return err
 	}
@@ -217,7 +217,7 @@ func (s *soak) remove(ctx context.Context) error {
 }
 
 func (s *soak) restart(ctx context.Context) error {
-	c, err := s.one(up, stopped)
+	c, err := s.pick(up, stopped)
 	if err != nil {
 		return err
 	}
@@ -230,7 +230,7 @@ func (s *soak) restart(ctx context.Context) error {
 }
 
 func (s *soak) update(ctx context.Context) error {
-	c, err := s.one(up, stopped)
+	c, err := s.pick(up, stopped)
 	if err != nil {
 		return err
 	}
@@ -242,7 +242,7 @@ func (s *soak) update(ctx context.Context) error {
 	return err
 }
 
-// killStoker kills Stoker and starts it again a moment later, while faults go on.
+// killStoker kills Stoker, causes one more fault, and starts Stoker again.
 func (s *soak) killStoker(ctx context.Context) error {
 	s.count("Stoker killed")
 	s.stoker.kill()
@@ -259,8 +259,8 @@ func (s *soak) killEngine(ctx context.Context) error {
 	return s.endEngine(ctx, "KILL", "the engine killed and started")
 }
 
-// endEngine first waits until Stoker is ready: a stop while Stoker is down is known from the engine's replay only, and the end of
-// the engine empties that (README, Limits).
+// endEngine first waits until Stoker is ready. Of a stop while Stoker is down only the engine's replay has the event, and the engine loses its
+// replay when it ends (README, Limits).
 func (s *soak) endEngine(ctx context.Context, signal, name string) error {
 	if err := s.stoker.ready(ctx); err != nil {
 		return err
@@ -283,11 +283,11 @@ func (s *soak) endEngine(ctx context.Context, signal, name string) error {
 // command returns the standard output of a program. The error contains its standard error.
 func command(ctx context.Context, name string, args ...string) (string, error) {
 	run := exec.CommandContext(ctx, name, args...)
-	var complaint bytes.Buffer
-	run.Stderr = &complaint
+	var stderr bytes.Buffer
+	run.Stderr = &stderr
 	out, err := run.Output()
 	if err != nil {
-		return "", fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(complaint.String()))
+		return "", fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
 	}
 	return strings.TrimSpace(string(out)), nil
 }

@@ -35,20 +35,20 @@ func (s *soak) result(ctx context.Context) *soakResult {
 	heals := s.stoker.total(regexp.MustCompile(`^stoker_heal_duration_seconds_count`))
 	line("heals that succeeded", "%.0f", heals)
 	line("calls to the engine per heal", "%s", s.callsFor(heals))
-	line("all as it should be, after the last fault", "%s", s.stoker.settled.Round(100*time.Millisecond))
+	line("every worker in its intended state, after the last fault", "%s", s.stoker.settled.Round(100*time.Millisecond))
 	old := s.stoker.longest()
 	first, last := thirds(old.samples)
 	line("lifetime of Stoker's longest process", "%s", last.at.Sub(old.began).Round(time.Second))
 	line("its anonymous memory in the first and the last third, median", "%.1f and %.1f MiB", mib(first.use.own), mib(last.use.own))
 	line("resident, median", "%.1f and %.1f MiB", mib(first.use.resident), mib(last.use.resident))
 	line("goroutines, median", "%.0f and %.0f", first.goroutines, last.goroutines)
-	s.judge(first, last)
+	s.checkGrowth(first, last)
 	line("rules broken", "%d", len(s.violations))
 	return &soakResult{text: t.String(), violations: s.violations}
 }
 
-// judge reports memory and goroutines that grew. A third more, or two megabytes, is noise.
-func (s *soak) judge(first, last sample) {
+// checkGrowth checks that memory and goroutines did not grow. Growth of less than a third, or two megabytes, is noise.
+func (s *soak) checkGrowth(first, last sample) {
 	const noise = 2 << 20
 	if last.use.own > first.use.own*4/3 && last.use.own > first.use.own+noise {
 		s.violate("memory grew from %.1f to %.1f MiB", mib(first.use.own), mib(last.use.own))
@@ -62,7 +62,7 @@ func (s *soak) judge(first, last sample) {
 func (s *soak) callsFor(heals float64) string {
 	kinds := map[string]float64{}
 	name := regexp.MustCompile(`^stoker_engine_call_duration_seconds_count\{.*kind="([^"]+)"`)
-	for _, l := range s.stoker.lives {
+	for _, l := range s.stoker.runs {
 		for series, value := range l.page {
 			if m := name.FindStringSubmatch(series); m != nil {
 				kinds[m[1]] += value
@@ -81,7 +81,7 @@ func (s *soak) callsFor(heals float64) string {
 // total adds up series over all processes of Stoker.
 func (p *stokerProcess) total(name *regexp.Regexp) float64 {
 	sum := 0.0
-	for _, l := range p.lives {
+	for _, l := range p.runs {
 		for series, value := range l.page {
 			if name.MatchString(series) {
 				sum += value
@@ -91,11 +91,11 @@ func (p *stokerProcess) total(name *regexp.Regexp) float64 {
 	return sum
 }
 
-func (p *stokerProcess) longest() *life {
-	return slices.MaxFunc(p.lives, func(a, b *life) int { return len(a.samples) - len(b.samples) })
+func (p *stokerProcess) longest() *processRun {
+	return slices.MaxFunc(p.runs, func(a, b *processRun) int { return len(a.samples) - len(b.samples) })
 }
 
-// thirds are the medians of the first and the last third. The first half minute is the start's.
+// thirds returns the medians of the first and the last third, without the first half minute.
 func thirds(all []sample) (first, last sample) {
 	const start = 15 // samples, at two seconds each
 	if len(all) > 2*start {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,21 +17,21 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// stokerProcess is the Stoker under test, restarts included.
+// stokerProcess is the Stoker under test, with all its restarts.
 type stokerProcess struct {
 	binary  string
 	env     []string
 	log     string
-	settled time.Duration // from the last fault to everything being as it should
+	settled time.Duration // from the last fault until every worker was in its intended state
 
-	mu      sync.Mutex // over what follows
+	mu      sync.Mutex // guards the following fields
 	proc    *exec.Cmd
 	address string
-	lives   []*life
+	runs    []*processRun
 }
 
-// life is one process of Stoker: its cost over time, and its counters as last read.
-type life struct {
+// processRun is one process of Stoker: its usage over time, and its metrics as last read.
+type processRun struct {
 	began   time.Time
 	samples []sample
 	page    map[string]float64
@@ -62,12 +63,12 @@ func (p *stokerProcess) start(context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.proc, p.address = proc, address
-	p.lives = append(p.lives, &life{began: time.Now()})
+	p.runs = append(p.runs, &processRun{began: time.Now()})
 	return nil
 }
 
 func (p *stokerProcess) ready(ctx context.Context) error {
-	if err := until(ctx, func() bool { return answersWell(ctx, "http://"+p.address+"/readyz") }); err != nil {
+	if err := until(ctx, func() bool { return returnsOK(ctx, "http://"+p.address+"/readyz") }); err != nil {
 		return fmt.Errorf("wait until Stoker is ready: %w", err)
 	}
 	return nil
@@ -96,7 +97,7 @@ func (p *stokerProcess) measure() {
 	if err != nil {
 		return
 	}
-	now := p.lives[len(p.lives)-1]
+	now := p.runs[len(p.runs)-1]
 	now.page = page
 	now.samples = append(now.samples, sample{time.Now(), use, page["go_goroutines"]})
 }
@@ -138,34 +139,32 @@ func (s *soak) observe(ctx context.Context) {
 	}
 }
 
-// checkIntents reports workers that run although an operator stopped or removed them before the list was requested. The list
-// alone does not count: an engine answers a stop before its lists show it. So each suspect is inspected.
+// checkIntents checks that no worker runs that an operator stopped or removed before the list was requested. An engine answers a stop before its
+// lists show it, so each worker that seems to run is inspected.
 func (s *soak) checkIntents(ctx context.Context) {
 	asked := time.Now()
-	there, err := s.mine(ctx)
+	listed, err := s.mine(ctx)
 	if err != nil {
 		return // the engine is down
 	}
-	for _, suspect := range s.disobeyed(asked, there) {
-		in, err := s.api.ContainerInspect(ctx, suspect.name)
+	for _, c := range s.unexpected(asked, listed) {
+		in, err := s.api.ContainerInspect(ctx, c.name)
 		if err != nil || !in.State.Running {
 			continue
 		}
-		for _, c := range s.disobeyed(asked, there) { // unless the intent has changed since
-			if c == suspect {
-				s.violate("%s runs since %s, and was %s %s before the list", c.name, in.State.StartedAt, c.intent, asked.Sub(c.since).Round(time.Millisecond))
-			}
+		if slices.Contains(s.unexpected(asked, listed), c) { // the intent has not changed since
+			s.violate("%s runs since %s, and was %s %s before the list", c.name, in.State.StartedAt, c.intent, asked.Sub(c.since).Round(time.Millisecond))
 		}
 	}
 }
 
-// disobeyed returns workers that run in the list, and should not since before it was requested.
-func (s *soak) disobeyed(asked time.Time, there map[string]container.Summary) []*soakWorker {
+// unexpected returns the workers that run in the list although an operator stopped or removed them before it was requested.
+func (s *soak) unexpected(asked time.Time, listed map[string]container.Summary) []*soakWorker {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []*soakWorker
 	for _, c := range s.managed {
-		now, exists := there[c.name]
+		now, exists := listed[c.name]
 		if exists && c.intent != up && c.since.Before(asked) && now.State == container.StateRunning {
 			all = append(all, c)
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 )
 
-// intent is the state that an operator last asked for.
+// intent is the state that an operator last requested.
 type intent string
 
 const (
@@ -20,10 +20,10 @@ const (
 	removed intent = "removed"
 )
 
-// soakWorker is one worker as it should be.
+// soakWorker is a worker with its intended state.
 type soakWorker struct {
 	name     string
-	fault    string // what it does on SIGUSR1
+	fault    string // that SIGUSR1 causes
 	intent   intent
 	since    time.Time // of the intent
 	cpus     int64     // quota in billionths
@@ -31,7 +31,7 @@ type soakWorker struct {
 	recreate bool      // is recreated when unhealthy
 }
 
-// newSoakWorker gives one in ten workers a health check and real work, which costs CPU; the others hang from the start.
+// newSoakWorker returns a worker. One in ten has a health check and real work, which costs CPU time. The others hang from the start.
 func (s *soak) newSoakWorker(i int) *soakWorker {
 	faults := []string{"exit:0", "exit:7", "crash", "leak"}
 	c := &soakWorker{name: fmt.Sprintf("%s-%03d", s.tag, i), fault: faults[i%len(faults)], intent: up, since: time.Now(), cpus: 1e8}
@@ -41,7 +41,7 @@ func (s *soak) newSoakWorker(i int) *soakWorker {
 	return c
 }
 
-// create makes and starts a worker, as an operator does.
+// create creates and starts a worker, as an operator does.
 func (s *soak) create(ctx context.Context, c *soakWorker) error {
 	config := &container.Config{
 		Image: s.image, Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
@@ -70,7 +70,7 @@ func (s *soak) create(ctx context.Context, c *soakWorker) error {
 	return s.api.ContainerStart(ctx, c.name, container.StartOptions{})
 }
 
-// mine lists the containers of this soak by name. A name that no worker has is a leftover of a recreate.
+// mine returns the containers of this soak by name. A name that no worker has is from an unfinished recreate.
 func (s *soak) mine(ctx context.Context) (map[string]container.Summary, error) {
 	list, err := s.api.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", labelBench+"="+s.tag))})
 	if err != nil {
@@ -83,16 +83,16 @@ func (s *soak) mine(ctx context.Context) (map[string]container.Summary, error) {
 	return all, nil
 }
 
-// deviations lists everything that is not as it should be now.
+// deviations returns every difference from the intended state.
 func (s *soak) deviations(ctx context.Context) ([]string, error) {
-	there, err := s.mine(ctx)
+	listed, err := s.mine(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var wrong []string
 	for _, c := range s.managed {
-		now, exists := there[c.name]
-		delete(there, c.name)
+		now, exists := listed[c.name]
+		delete(listed, c.name)
 		if what := c.differs(now, exists); what != "" {
 			wrong = append(wrong, c.name+" "+what)
 		}
@@ -109,12 +109,13 @@ func (s *soak) deviations(ctx context.Context) ([]string, error) {
 			wrong = append(wrong, fmt.Sprintf("%s has a quota of %d, and should have %d", c.name, in.HostConfig.NanoCPUs, c.cpus))
 		}
 	}
-	for name := range there {
-		wrong = append(wrong, name+" is left over")
+	for name := range listed {
+		wrong = append(wrong, name+" is left behind")
 	}
 	return wrong, nil
 }
 
+// differs returns how a container differs from the intended state, or "".
 func (c *soakWorker) differs(now container.Summary, exists bool) string {
 	running := now.State == container.StateRunning
 	switch {
@@ -129,12 +130,12 @@ func (c *soakWorker) differs(now container.Summary, exists bool) string {
 }
 
 func (s *soak) removeAll(ctx context.Context) error {
-	there, err := s.mine(ctx)
+	listed, err := s.mine(ctx)
 	if err != nil {
 		return err
 	}
 	var ids []string
-	for _, one := range there {
+	for _, one := range listed {
 		ids = append(ids, one.ID)
 	}
 	return inParallel(ids, func(id string) error {

@@ -17,7 +17,7 @@ import (
 	"stoker/sidecar/internal/report/web"
 )
 
-// viewOf is a view of n running workers.
+// viewOf returns a view of n running workers.
 func viewOf(n int) fleet.View {
 	now := time.Now()
 	v := fleet.View{At: now, Engine: fleet.EngineLink{Connected: true, Since: now.Add(-time.Hour), Synced: now, Engine: worker.Engine{Now: now, CPUs: 64}}}
@@ -38,7 +38,7 @@ func viewOf(n int) fleet.View {
 	return v
 }
 
-// handlers are what a viewer can ask for, on a view that is ready.
+// handlers returns the handlers of the page, of a scrape and of the API, each for a fixed view.
 func handlers(v fleet.View) map[string]http.Handler {
 	view := func() fleet.View { return v }
 	pages := page.New(page.Options{View: view, Events: func(uint64) []history.Entry { return nil }, Version: "bench", Now: time.Now})
@@ -56,7 +56,7 @@ func request(b *testing.B, kind string) *http.Request {
 	return httptest.NewRequestWithContext(b.Context(), http.MethodGet, path, http.NoBody)
 }
 
-// BenchmarkView measures one request for everything, without history. An answer is kept whole in memory.
+// BenchmarkView measures one request for all workers, without history. The recorder keeps the whole answer in memory.
 func BenchmarkView(b *testing.B) {
 	for _, n := range []int{100, 1000, 10000} {
 		v := viewOf(n)

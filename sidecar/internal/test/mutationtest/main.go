@@ -1,11 +1,11 @@
-// Command mutationtest breaks Stoker on purpose and runs the tests, which must notice. It has two kinds of mutants: in the packages
-// of core every operator is replaced by another one, and the table in table.go breaks rules in ways that no operator makes.
+// Command mutationtest breaks Stoker on purpose and runs the tests, which must fail. It has two kinds of mutants. Operator mutants replace each
+// operator in the packages of core by another one. Named mutants, in table.go, break rules in ways that no operator does.
 //
-//	make mutants                                                     all, and the table into docs/reliability.md
+//	make mutants                                                                 all mutants, and the table into docs/reliability.md
 //	go run ./sidecar/internal/test/mutationtest -packages worker -only heal.go   the operators of one file
-//	go run ./sidecar/internal/test/mutationtest -packages '' -only 'rule 5'      named ones, by a part of their names
+//	go run ./sidecar/internal/test/mutationtest -packages '' -only 'rule 5'      named mutants, by a part of their names
 //
-// It changes no file: the compiler takes the broken text from elsewhere (go build -overlay).
+// It changes no source file: the compiler reads the broken text from an overlay (go build -overlay).
 package main
 
 import (
@@ -20,7 +20,7 @@ import (
 	"strings"
 )
 
-// judged says why some operator mutants may survive.
+// judged explains which operator mutants may survive.
 //
 //go:embed judged.md
 var judged string
@@ -38,11 +38,11 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	packages := flag.String("packages", strings.Join(corePackages(), ","), "packages of core whose operators to replace; empty is none")
-	only := flag.String("only", "", "part of a place (heal.go:34) or of a name; empty is all")
-	list := flag.String("survivors", "", "file for the operator mutants that no test notices")
-	workers := flag.Int("workers", 2, "runs at once")
-	skip := flag.Bool("skip-named", false, "without the named mutants")
+	packages := flag.String("packages", strings.Join(corePackages(), ","), "packages of core with operator mutants; empty is none")
+	only := flag.String("only", "", "part of a position (heal.go:34) or of a name; empty is all")
+	list := flag.String("survivors", "", "file for the operator mutants that no test detects")
+	workers := flag.Int("workers", 2, "number of parallel runs")
+	skip := flag.Bool("skip-named", false, "run without the named mutants")
 	flag.Parse()
 	scores, err := scoreAll(ctx, *packages, *only, *workers)
 	if *list != "" {
@@ -63,7 +63,7 @@ func scoreAll(ctx context.Context, packages, only string, workers int) (scores [
 	if packages == "" {
 		return nil, nil
 	}
-	fmt.Fprintln(os.Stdout, "| package | operator mutants | run by a test | of these, noticed |\n|---|---|---|---|")
+	fmt.Fprintln(os.Stdout, "| package | operator mutants | run by a test | of these, detected |\n|---|---|---|---|")
 	for pkg := range strings.SplitSeq(packages, ",") {
 		s, err := scorePackage(ctx, pkg, only, workers)
 		if err != nil {
@@ -93,16 +93,16 @@ func survivors(scores []score) string {
 	return out.String()
 }
 
-// tryAll prints which test notices each named mutant, and fails when none does.
+// tryAll prints which test detects each named mutant. It returns an error if none does.
 func tryAll(ctx context.Context, only string) error {
-	fmt.Fprintln(os.Stdout, "| what is broken | noticed by |\n|---|---|")
+	fmt.Fprintln(os.Stdout, "| what is broken | detected by |\n|---|---|")
 	survived := 0
 	for _, n := range table() {
 		if !strings.Contains(n.name, only) {
 			continue
 		}
-		if by, err := n.firstFailed(ctx); by != "" || err != nil { // what fails anyway notices nothing
-			return errors.Join(fmt.Errorf("%s fails with nothing broken: mend that first", by), err)
+		if by, err := n.firstFailed(ctx); by != "" || err != nil { // a test that fails without the mutant detects nothing
+			return errors.Join(fmt.Errorf("%s fails without a mutant: fix that first", by), err)
 		}
 		by, err := n.try(ctx)
 		if err != nil {

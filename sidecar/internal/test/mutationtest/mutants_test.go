@@ -8,12 +8,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestEachNamedMutantApplies: a change of the code takes its mutants along.
+// TestEachNamedMutantApplies checks that the text of each named mutant is still in the code.
 func TestEachNamedMutantApplies(t *testing.T) {
 	names := map[string]bool{}
 	for _, n := range table() {
 		t.Run(n.name, func(t *testing.T) {
-			require.False(t, names[n.name], "two have this name")
+			require.False(t, names[n.name], "two mutants have this name")
 			names[n.name] = true
 			text, err := os.ReadFile(filepath.Join("../..", n.file))
 			require.NoError(t, err)
@@ -27,7 +27,7 @@ func TestEachNamedMutantApplies(t *testing.T) {
 	require.ErrorContains(t, err, "2 times")
 }
 
-// TestSwitched: an operator is replaced where it is, and constants stay constants.
+// TestSwitched checks that operators are replaced in place, except in constant expressions.
 func TestSwitched(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "p.go")

@@ -11,27 +11,27 @@ import (
 	"strings"
 )
 
-// named is one way to break a rule that no other operator breaks.
+// named is a mutant that breaks a rule in a way that no operator mutant does.
 type named struct {
 	name string
 	file string // below sidecar/internal
-	old  string // there exactly once
+	old  string // occurs exactly once in file
 	new  string
-	pkg  string // its tests must fail
-	run  string // which of them; empty is all that are not slow
+	pkg  string // a test of it must fail
+	run  string // pattern of the tests; empty is all that are not slow
 }
 
-// apply is the file with the break in it. Its text must be there exactly once, or the break is not the one that was meant.
+// apply returns the text of the file with the mutant. The old text must occur exactly once, otherwise the mutant would be another one.
 func (n named) apply(text string) (string, error) {
 	if count := strings.Count(text, n.old); count != 1 {
-		return "", fmt.Errorf("%s: its text is %d times in %s and must be there once: change table.go along with the code", n.name, count, n.file)
+		return "", fmt.Errorf("%s: its text occurs %d times in %s and must occur once: change table.go together with the code", n.name, count, n.file)
 	}
 	return strings.Replace(text, n.old, n.new, 1), nil
 }
 
 var failedTest = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
 
-// try runs the tests that must fail, and returns the first one that does; nothing when all pass.
+// try runs the tests with the mutant, and returns the first one that fails, or "" if all pass.
 func (n named) try(ctx context.Context) (string, error) {
 	path, err := filepath.Abs(filepath.Join(internal, n.file))
 	if err != nil {
@@ -57,7 +57,7 @@ func (n named) try(ctx context.Context) (string, error) {
 	return n.firstFailed(ctx, "-overlay", overlay)
 }
 
-// firstFailed runs the tests, and returns the first one that fails.
+// firstFailed runs the tests, and returns the first one that fails, or "" if all pass.
 func (n named) firstFailed(ctx context.Context, flags ...string) (string, error) {
 	args := append([]string{"test", "-vet=off", "-short", "-failfast", "-timeout", "5m"}, flags...)
 	if n.run != "" {
@@ -75,5 +75,5 @@ func (n named) firstFailed(ctx context.Context, flags ...string) (string, error)
 	return "", errors.Join(fmt.Errorf("%s: no test of %s ran: %w\n%s", n.name, n.pkg, err, tail(out)), ctx.Err())
 }
 
-// noEngine keeps live tests from running: an engine that is at hand has nothing to do with it.
+// noEngine is the environment in which live tests skip, even if an engine runs.
 func noEngine() []string { return []string{"DOCKER_HOST=unix:///nonexistent", "STOKER_TEST_ENGINE="} }

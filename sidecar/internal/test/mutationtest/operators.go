@@ -16,9 +16,9 @@ import (
 	"strings"
 )
 
-// A switched package has all its operator mutants at once: each operator is replaced by a call that knows the operator's
-// number, and the environment says which number is to behave otherwise. So a package is compiled once, not once a mutant, and
-// the conditions of a switch's cases are mutated like any others.
+// A switched package has all its operator mutants at once. Each operator is replaced by a call with the operator's number, and the environment
+// variable MUTANT selects the number that behaves differently. So a package is compiled once, not once per mutant, and the conditions of a
+// switch's cases can be mutated too.
 
 //go:embed switches.go.txt
 var switches string
@@ -33,11 +33,11 @@ type edit struct {
 type switcher struct {
 	fset    *token.FileSet
 	info    *types.Info
-	mutants []string // what each number is, with its place
+	mutants []string // the position and the change of each number
 	edits   []edit
 }
 
-// switched returns the files of a package by their paths, with all mutants in them, and what each mutant is.
+// switched returns the files of a package by path, with all mutants in them, and the description of each mutant.
 func switched(dir string) (files map[string]string, mutants []string, err error) {
 	pkg, err := build.ImportDir(dir, 0)
 	if err != nil {
@@ -81,13 +81,13 @@ func apply(text string, edits []edit) string {
 	return out.String() + text[done:]
 }
 
-// visit calls itself for what is inside a node, and then for nil.
+// visit is a visitor that ast.Walk calls for each node, and with nil after its children.
 type visit func(n ast.Node) ast.Visitor
 
 func (v visit) Visit(n ast.Node) ast.Visitor { return v(n) }
 
 func (s *switcher) visitor() ast.Visitor {
-	var open []string // what closes each node that is open
+	var open []string // the closing text of each open node
 	var v visit
 	var ends []token.Pos
 	v = func(n ast.Node) ast.Visitor {
@@ -100,7 +100,7 @@ func (s *switcher) visitor() ast.Visitor {
 			return nil
 		}
 		if e, ok := n.(ast.Expr); ok && s.info.Types[e].Value != nil {
-			return nil // a constant stays one
+			return nil // a constant must stay constant
 		}
 		open, ends = append(open, s.replace(n)), append(ends, n.End())
 		return v
@@ -112,7 +112,7 @@ func (s *switcher) insert(at token.Pos, del int, text string) {
 	s.edits = append(s.edits, edit{s.fset.Position(at).Offset, del, text})
 }
 
-// number adds a mutant.
+// number adds a mutant and returns its number.
 func (s *switcher) number(at token.Pos, from, to string) int {
 	s.mutants = append(s.mutants, fmt.Sprintf("%s: %s is %s", s.fset.Position(at), from, to))
 	return len(s.mutants) // 0 is none
@@ -128,7 +128,7 @@ var (
 	}
 )
 
-// replace makes a call of an operator, and returns what closes the call.
+// replace replaces an operator by a call, and returns the closing text of the call.
 func (s *switcher) replace(n ast.Node) (closing string) {
 	switch n := n.(type) {
 	case *ast.IncDecStmt:

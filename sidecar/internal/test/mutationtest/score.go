@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// least is the score that every package must have, in percent.
+// least is the minimum score of a package, in percent.
 const least = 90
 
-// corePackages are the packages whose scores are held to least. The tests of fleet take several seconds a run, so that its
-// hundreds of mutants are not among them and were never all run: -packages fleet does, with -only for one of its files.
+// corePackages returns the packages whose scores must reach least. Fleet is not among them: its tests take several seconds per run, and it has
+// hundreds of mutants. Use -packages fleet with -only for one of its files.
 func corePackages() []string { return []string{"policy", "worker", "recreate", "dependents"} }
 
-// score is what became of the operator mutants of a package.
+// score is the result of the operator mutants of a package.
 type score struct {
 	pkg                  string
 	mutants, seen, alive int
@@ -30,7 +30,7 @@ type score struct {
 
 func percent(part, all int) float64 { return 100 * float64(part) / float64(max(all, 1)) }
 
-// coverage is the share of the mutants that a test runs at all, and efficacy the share of these that a test notices.
+// coverage returns the percentage of the mutants that a test runs, and efficacy the percentage of these that a test detects.
 func (s score) coverage() float64 { return percent(s.seen, s.mutants) }
 func (s score) efficacy() float64 { return percent(s.seen-s.alive, s.seen) }
 
@@ -38,11 +38,11 @@ func (s score) row() string {
 	return fmt.Sprintf("| core/%s | %d | %.0f %% | %.0f %% |", s.pkg, s.mutants, s.coverage(), s.efficacy())
 }
 
-// scorer runs the tests of one package with one of its mutants after the other.
+// scorer runs the tests of one package with each of its mutants.
 type scorer struct {
 	binary, dir string
 	args        []string
-	patience    time.Duration
+	timeout     time.Duration
 }
 
 // scorePackage builds the package with all its mutants, and runs its tests once for each.
@@ -64,7 +64,7 @@ func scorePackage(ctx context.Context, pkg, only string, workers int) (score, er
 	if help, _ := exec.CommandContext(ctx, s.binary, "-h").CombinedOutput(); strings.Contains(string(help), "-rapid.checks") {
 		s.args = append(s.args, "-rapid.checks=20", "-rapid.shrinktime=1ms", "-rapid.nofailfile")
 	}
-	seen, err := s.sound(ctx, filepath.Join(tmp, "seen"))
+	seen, err := s.baseline(ctx, filepath.Join(tmp, "seen"))
 	if err != nil {
 		return score{}, err
 	}
@@ -88,7 +88,7 @@ func compile(ctx context.Context, tmp, dir string) (mutants []string, err error)
 	return mutants, nil
 }
 
-// writeOverlay writes what go build is to read instead of the files with these paths.
+// writeOverlay writes an overlay for go build that replaces the files with these paths.
 func writeOverlay(dir string, files map[string]string) (path string, err error) {
 	overlay := struct{ Replace map[string]string }{map[string]string{}}
 	for path, text := range files {
@@ -106,17 +106,17 @@ func writeOverlay(dir string, files map[string]string) (path string, err error) 
 	return path, os.WriteFile(path, raw, 0o600)
 }
 
-// sound runs the tests without a mutant, and returns the mutants that they would run.
-func (s *scorer) sound(ctx context.Context, list string) (map[int]bool, error) {
+// baseline runs the tests without a mutant, and returns the mutants that they reach. It sets the timeout.
+func (s *scorer) baseline(ctx context.Context, list string) (map[int]bool, error) {
 	if err := os.WriteFile(list, nil, 0o600); err != nil {
 		return nil, err
 	}
-	s.patience = 5 * time.Minute
+	s.timeout = 5 * time.Minute
 	began := time.Now()
 	if passed, err := s.passes(ctx, 0, "MUTANTS_SEEN="+list); err != nil || !passed {
-		return nil, errors.Join(fmt.Errorf("the tests in %s fail without a mutant: mend that first", s.dir), err)
+		return nil, errors.Join(fmt.Errorf("the tests in %s fail without a mutant: fix that first", s.dir), err)
 	}
-	s.patience = 10*time.Second + 5*time.Since(began)
+	s.timeout = 10*time.Second + 5*time.Since(began)
 	raw, err := os.ReadFile(list)
 	if err != nil {
 		return nil, err
@@ -132,9 +132,9 @@ func (s *scorer) sound(ctx context.Context, list string) (map[int]bool, error) {
 	return seen, nil
 }
 
-// passes runs the tests with one mutant. Tests that never end do not pass.
+// passes reports whether the tests pass with one mutant. A timeout counts as a failure.
 func (s *scorer) passes(ctx context.Context, id int, env ...string) (bool, error) {
-	cmd := exec.CommandContext(ctx, s.binary, append(s.args, "-test.timeout", s.patience.String())...)
+	cmd := exec.CommandContext(ctx, s.binary, append(s.args, "-test.timeout", s.timeout.String())...)
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(), noEngine()...)
 	cmd.Env = append(append(cmd.Env, "GOMAXPROCS=1", "MUTANT="+strconv.Itoa(id)), env...)
@@ -146,13 +146,15 @@ func (s *scorer) passes(ctx context.Context, id int, env ...string) (bool, error
 	return err == nil, err
 }
 
+// choice is the mutants to run.
 type choice struct {
 	mutants []string
 	seen    map[int]bool
-	only    string // part of what a mutant is; empty is all
+	only    string // part of a mutant's description; empty is all
 	workers int
 }
 
+// all runs the chosen mutants and adds the results to sum.
 func (s *scorer) all(ctx context.Context, sum score, c choice) (score, error) {
 	alive, errs := make([]bool, len(c.mutants)+1), make([]error, c.workers)
 	ids := make(chan int)

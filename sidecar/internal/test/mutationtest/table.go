@@ -2,12 +2,12 @@ package main
 
 import "slices"
 
-// table is the named mutants, in the order of the rules of docs/how-it-works.md that they break.
+// table returns the named mutants, in the order of the rules of docs/how-it-works.md that they break.
 func table() []named {
 	return slices.Concat(perception(), action(), onDemand(), recycling(), evidence(), probes())
 }
 
-// perception is what Stoker makes of what it sees.
+// perception returns the mutants of how Stoker interprets events, lists and inspects.
 func perception() []named {
 	return []named{
 		{
@@ -27,7 +27,7 @@ func perception() []named {
 			old: `return i.Complete || at.Sub(i.At) <= m.stopWindow() || !now.After(m.foreign.window)`, new: `return false`,
 		},
 		{
-			name: "rule 5: an operator's stop is forgotten when Stoker restarts", file: "core/worker/machine.go", pkg: "core/worker",
+			name: "rule 5: an operator's stop is lost when Stoker restarts", file: "core/worker/machine.go", pkg: "core/worker",
 			old: `s.Phase == "" || s.Hold.Reason == HeldDryRun {`, new: `s.Phase == "" || s.Hold.Reason == HeldDryRun || s.Hold.Reason == HeldOperator {`,
 		},
 		{
@@ -57,7 +57,7 @@ func perception() []named {
 	}
 }
 
-// action is what Stoker does, and when.
+// action returns the mutants of Stoker's actions and their times.
 func action() []named {
 	return []named{
 		{
@@ -102,15 +102,15 @@ func action() []named {
 			old: `if a.Verb == worker.Stop || a.Verb == worker.Kill || a.Verb == worker.RecreateStep || a.Verb == worker.Update || a.Verb == worker.Collect && len(a.Evidence.Command) > 0 {`, new: `if a.Verb == worker.Update {`,
 		},
 		{
-			name: "docker rm -f brings back a worker that does not ask for it", file: "core/worker/missing.go", pkg: "core/worker",
+			name: "a worker is recreated after docker rm -f although its policy does not ask for it", file: "core/worker/missing.go", pkg: "core/worker",
 			old: `killed && m.id.Policy.OnMissing == policyRecreate && after`, new: `killed && after`,
 		},
 		{
-			name: "I8: a boost is not given back", file: "core/worker/quota.go", pkg: "core/worker",
+			name: "I8: a boost is not reverted", file: "core/worker/quota.go", pkg: "core/worker",
 			old: `		return b.From, true`, new: `		return b.To, true`,
 		},
 		{
-			name: "rule 18: dependents are left in a namespace that is gone", file: "core/fleet/dependents.go", pkg: "core/fleet", run: "Dependents|Parent",
+			name: "rule 18: orphaned dependents are not restarted", file: "core/fleet/dependents.go", pkg: "core/fleet", run: "Dependents|Parent",
 			old: `if !ok || due.After(now) || !f.bound(m) || f.heldByPause(m) {`, new: `if ok || !due.After(now) || !f.bound(m) {`,
 		},
 		{
@@ -120,7 +120,7 @@ func action() []named {
 	}
 }
 
-// onDemand is how many workers of a group run.
+// onDemand returns the mutants of demand: how many workers of a group run.
 func onDemand() []named {
 	return []named{
 		{
@@ -128,21 +128,21 @@ func onDemand() []named {
 			old: `w.Use == UseIdle && w.InHand <= 0`, new: `w.Use != UseUnknown && w.InHand <= 0`,
 		},
 		{
-			name: "I10: a worker that holds an item is put to sleep", file: "core/demand/sleep.go", pkg: "core/demand",
+			name: "I10: a worker with an item in hand is put to sleep", file: "core/demand/sleep.go", pkg: "core/demand",
 			old: `w.Use == UseIdle && w.InHand <= 0`, new: `w.Use == UseIdle`,
 		},
 		{
-			name: "I10: the CPU budget has no end", file: "core/demand/decide.go", pkg: "core/demand",
+			name: "I10: the CPU budget has no limit", file: "core/demand/decide.go", pkg: "core/demand",
 			old: "		in.Budget -= w.CPUs\n		d.Wake", new: "		d.Wake",
 		},
 		{
-			name: "I11: one that fails for long counts as capacity", file: "core/demand/decide.go", pkg: "core/demand",
+			name: "I11: a worker that fails for long counts as capacity", file: "core/demand/decide.go", pkg: "core/demand",
 			old: `w.State == Waking || w.State == Unseen`, new: `w.State == Waking || w.State == Unseen || w.State == Failing`,
 		},
 	}
 }
 
-// recycling is the restart of a worker with which nothing is wrong.
+// recycling returns the mutants of the restarts of healthy workers.
 func recycling() []named {
 	return []named{
 		{
@@ -150,13 +150,13 @@ func recycling() []named {
 			old: `if f.Recycles() && !m.heal().Open() {`, new: `if false {`,
 		},
 		{
-			name: "two of a group are recycled at once", file: "core/fleet/recycle.go", pkg: "core/fleet", run: "Recycle",
+			name: "two workers of a group are recycled at once", file: "core/fleet/recycle.go", pkg: "core/fleet", run: "Recycle",
 			old: `	occupied[name] = taken
 	if taken ||`, new: `	occupied[name] = taken
 	if`,
 		},
 		{
-			name: "a recycle goes on while another of its group is down", file: "core/fleet/recycle.go", pkg: "core/fleet", run: "Recycle",
+			name: "a worker is recycled while another of its group is down", file: "core/fleet/recycle.go", pkg: "core/fleet", run: "Recycle",
 			old: `		if f.othersOccupy(m) {
 			return false`, new: `		if false {
 			return false`,
@@ -166,7 +166,7 @@ func recycling() []named {
 			old: `busy && !late {`, new: `false && !late {`,
 		},
 		{
-			name: "a schedule leaves out what the clock skips", file: "core/policy/schedule.go", pkg: "core/policy", run: "Schedule",
+			name: "a schedule has no time in the hour that daylight saving skips", file: "core/policy/schedule.go", pkg: "core/policy", run: "Schedule",
 			old: `			return begin
 		}
 		return end`, new: `			return begin.AddDate(0, 0, 1)
@@ -174,13 +174,13 @@ func recycling() []named {
 		return end.AddDate(0, 0, 1)`,
 		},
 		{
-			name: "a schedule counts twice what the clock shows twice", file: "core/policy/schedule.go", pkg: "core/policy", run: "Schedule",
+			name: "a schedule has two times in the hour that daylight saving repeats", file: "core/policy/schedule.go", pkg: "core/policy", run: "Schedule",
 			old: `if earlier := at.Add(time.Duration(offset-before) * time.Second); earlier.Before(begin) {
 		return earlier`, new: `if earlier := at.Add(time.Duration(offset-before) * time.Second); earlier.Before(begin) {
 		return at`,
 		},
 		{
-			name: "memory that falls in between still counts as above the bound", file: "core/worker/recyclestats.go", pkg: "core/worker", run: "Memory|Recycle",
+			name: "memory that drops in between still counts as above the limit", file: "core/worker/recyclestats.go", pkg: "core/worker", run: "Memory|Recycle",
 			old: `	case reading.Memory <= uint64(bound): //nolint:gosec // positive
 		m.recycle.overSince = time.Time{}`, new: `	case reading.Memory <= uint64(bound): //nolint:gosec // positive
 		_ = time.Time{}`,
@@ -188,36 +188,36 @@ func recycling() []named {
 	}
 }
 
-// probes is what is seen from outside, and what follows from it.
+// probes returns the mutants of probes from outside.
 func probes() []named {
 	const pkg = "core/worker"
 	return []named{
 		{
-			name: "probes: one that fails does not make the worker unhealthy", file: "core/worker/outside.go", pkg: pkg,
+			name: "probes: a failed probe does not make the worker unhealthy", file: "core/worker/outside.go", pkg: pkg,
 			old: `return WorseHealth(m.checks.status, m.outsideHealth())`, new: `return m.checks.status`,
 		},
 		{
-			name: "probes: the engine's health refuses the stop that a probe led to", file: "core/worker/collect.go", pkg: pkg,
+			name: "probes: the engine's health status prevents the stop after a failed probe", file: "core/worker/collect.go", pkg: pkg,
 			old: `&& !m.heal().BeforeStop && !m.failsOutside()`, new: `&& !m.heal().BeforeStop`,
 		},
 		{
-			name: "probes: an answer about another life counts", file: "core/worker/outside.go", pkg: pkg,
+			name: "probes: an answer of another incarnation counts", file: "core/worker/outside.go", pkg: pkg,
 			old: `if !m.probed() || !in.Incarnation.same(m.saved.Incarnation) || !o.of.same(in.Incarnation) {`, new: `if !m.probed() {`,
 		},
 		{
-			name: "probes: a life goes on with the failures of the last one", file: "core/worker/outside.go", pkg: pkg,
+			name: "probes: an incarnation starts with the failures of the one before", file: "core/worker/outside.go", pkg: pkg,
 			old: `due: now.Add(p.Pace(0)), impossible: o.impossible}`, new: `due: now.Add(p.Pace(0)), impossible: o.impossible, failures: o.failures + 1}`,
 		},
 		{
-			name: "probes: those without an answer do not count for the overload", file: "core/worker/view.go", pkg: "core/fleet", run: "^TestProbes",
+			name: "probes: probes without an answer do not count for the overload", file: "core/worker/view.go", pkg: "core/fleet", run: "^TestProbes",
 			old: `return watched, m.outside.last.Verdict == VerdictNoAnswer`, new: `return watched, false`,
 		},
 		{
-			name: "probes: a network that is not Stoker's is reached all the same", file: "core/worker/reach.go", pkg: "engine/probe",
+			name: "probes: a network that Stoker is not connected to is probed", file: "core/worker/reach.go", pkg: "engine/probe",
 			old: `if shared || other.Host {`, new: `if shared || true {`,
 		},
 		{
-			name: "probes: redirects of a worker's are a failure", file: "engine/probe/network.go", pkg: "engine/probe",
+			name: "probes: a redirect is a failure", file: "engine/probe/network.go", pkg: "engine/probe",
 			old: `code < 200 || code >= 400`, new: `code < 200 || code >= 300`,
 		},
 	}

@@ -25,7 +25,7 @@ type Authority struct {
 	pem         []byte
 }
 
-// NewAuthority makes one that nobody trusts yet.
+// NewAuthority creates an authority with a new key.
 func NewAuthority() (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -47,17 +47,17 @@ func NewAuthority() (*Authority, error) {
 	return &Authority{certificate, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}, nil
 }
 
-// PEM is the authority's certificate, for SSL_CERT_FILE.
+// PEM returns the authority's certificate, for SSL_CERT_FILE.
 func (a *Authority) PEM() []byte { return a.pem }
 
-// Pool trusts this authority alone.
+// Pool returns a pool with this authority only.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.certificate)
 	return pool
 }
 
-// Certificate makes one for 127.0.0.1 and localhost.
+// Certificate issues a certificate for 127.0.0.1 and localhost.
 func (a *Authority) Certificate(tb testing.TB) tls.Certificate {
 	tb.Helper()
 	certificate, key := a.issue(tb)
@@ -66,7 +66,7 @@ func (a *Authority) Certificate(tb testing.TB) tls.Certificate {
 	return pair
 }
 
-// write puts the files that a server reads into a folder: ca.pem, cert.pem and key.pem.
+// write writes the files that a server reads to a folder: ca.pem, cert.pem and key.pem.
 func (a *Authority) write(tb testing.TB, dir string) {
 	tb.Helper()
 	certificate, key := a.issue(tb)

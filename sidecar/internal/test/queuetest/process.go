@@ -1,7 +1,7 @@
-// Package queuetest starts the servers that tell how much work there is: RabbitMQ, Redis and Prometheus, from Debian's packages.
+// Package queuetest starts the servers that are sources of demand: RabbitMQ, Redis and Prometheus, from Debian's packages.
 //
-// Each listens on loopback only, at ports that were free, with its data in a folder of the test, and ends with the test. Nothing of an
-// installation of the machine is used or changed. A server that is not installed skips the test through testenv.Missing.
+// Each server listens on free ports of loopback, has its data in a folder of the test, and ends with the test. It does not use or change the
+// configuration and the data of an installed server. If a program is not installed, the test is skipped by testenv.Missing.
 package queuetest
 
 import (
@@ -24,7 +24,7 @@ import (
 	"stoker/sidecar/internal/test/testenv"
 )
 
-// startTime is how long a server may take until it answers. RabbitMQ takes some 5 s on two idle cores.
+// startTime is the time within which a server must answer. RabbitMQ takes about 5 s on two idle cores.
 const startTime = 2 * time.Minute
 
 // Option changes how a server is started.
@@ -43,7 +43,7 @@ func chosen(all []Option) options {
 	return o
 }
 
-// program finds a server, or skips the test. Debian has some of them in a folder that is not in every PATH.
+// program returns the path of a server, or skips the test. Debian installs some of them in a folder that is not in every PATH.
 func program(tb testing.TB, name, debianPackage string, others ...string) string {
 	tb.Helper()
 	for _, candidate := range append([]string{name}, others...) {
@@ -66,8 +66,7 @@ type process struct {
 	ended  chan struct{}
 }
 
-// start runs the server until stop, or until the end of the test. Its process group ends with the program that runs the tests: a test that
-// is killed leaves no server behind.
+// start runs the server until stop. The server is killed when the test binary ends, so that a killed test leaves no server behind.
 func (p *process) start(tb testing.TB) {
 	tb.Helper()
 	p.mu.Lock()
@@ -86,7 +85,7 @@ func (p *process) start(tb testing.TB) {
 	}()
 }
 
-// stop kills the server and its children. Where they had a connection they leave it as a crash does.
+// stop kills the server and its children. Their connections break as in a crash.
 func (p *process) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -98,7 +97,7 @@ func (p *process) stop() {
 	p.cmd = nil
 }
 
-// end asks the server to end, and kills what is left of it after the time that a start may take.
+// end asks the server to exit, and kills its process group after that, or after startTime.
 func (p *process) end() {
 	p.mu.Lock()
 	if p.cmd != nil {
@@ -112,7 +111,7 @@ func (p *process) end() {
 	p.stop()
 }
 
-// pause stops the server and its children, and returns once none of its threads runs: the kernel stops them one after the other.
+// pause stops the server and its children with SIGSTOP, and returns when all threads have stopped, which the kernel does one by one.
 func (p *process) pause(tb testing.TB) {
 	tb.Helper()
 	pid := p.signal(tb, syscall.SIGSTOP)
@@ -159,7 +158,7 @@ func (p *process) until(tb testing.TB, answers func(context.Context) error) {
 	}
 }
 
-// freePort is a port of loopback that nothing listened at.
+// freePort returns a port of loopback that no process listens on.
 func freePort(tb testing.TB) int {
 	tb.Helper()
 	var config net.ListenConfig
@@ -171,7 +170,7 @@ func freePort(tb testing.TB) int {
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// folder is a folder for a server's data. It is not tb.TempDir, the path of which may be too long for a socket.
+// folder creates a folder for a server's data. It does not use tb.TempDir, whose path may be too long for a socket.
 func folder(tb testing.TB, name string) string {
 	tb.Helper()
 	dir, err := os.MkdirTemp("", name+"-") //nolint:usetesting // the server is stopped before it is removed, see the order of cleanups
@@ -180,7 +179,7 @@ func folder(tb testing.TB, name string) string {
 	return dir
 }
 
-// tail keeps the end of what a server prints.
+// tail keeps the last part of a server's output.
 type tail struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

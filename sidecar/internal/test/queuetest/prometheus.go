@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// PrometheusServer is a Prometheus that scrapes nothing. What it has to answer is in the question: vector(3), or 1/0.
+// PrometheusServer is a Prometheus server without targets. Its answer depends on the query only, such as vector(3) or 1/0.
 type PrometheusServer struct {
 	Address string // host:port
 
@@ -25,11 +25,11 @@ type PrometheusServer struct {
 const (
 	PrometheusUser     = "stoker"
 	PrometheusPassword = "secret"
-	// prometheusHash is bcrypt's of the password, of the least cost.
+	// prometheusHash is the bcrypt hash of the password, of the lowest cost.
 	prometheusHash = "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"
 )
 
-// Prometheus starts a server and ends it with the test. With option TLS it answers to https and to PrometheusUser alone.
+// Prometheus starts a server that ends with the test. With option TLS it accepts only HTTPS and only PrometheusUser.
 func Prometheus(tb testing.TB, given ...Option) *PrometheusServer {
 	tb.Helper()
 	path := program(tb, "prometheus", "prometheus")

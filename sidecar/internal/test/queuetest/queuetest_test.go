@@ -11,7 +11,7 @@ import (
 	"stoker/sidecar/internal/test/queuetest"
 )
 
-// What a test starts ends with it: nothing listens any more, and no folder is left.
+// The servers end with the test: no process listens any more, and no folder is left.
 func TestServersEndWithTheTest(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	var addresses []string
@@ -20,7 +20,7 @@ func TestServersEndWithTheTest(t *testing.T) {
 		r.Declare(t, "/", "q")
 		r.Publish(t, "/", "q", "1", "2")
 		r.Restart(t)
-		require.Equal(t, 2, r.Count(t, "/", "q"), "what was confirmed survives")
+		require.Equal(t, 2, r.Count(t, "/", "q"), "confirmed messages survive")
 		redis := queuetest.Redis(t, nil)
 		redis.Do(t, 0, "RPUSH", "l", 1)
 		redis.Restart(t)
@@ -29,7 +29,7 @@ func TestServersEndWithTheTest(t *testing.T) {
 		addresses = []string{r.Address, r.ManagementAddress, redis.Address, prometheus.Address}
 	})
 	if len(addresses) == 0 {
-		t.Skip("a server is missing, as the test of them says")
+		t.Skip("a server is missing, see the subtest")
 	}
 	for _, address := range addresses {
 		c, err := net.Dial("tcp", address)

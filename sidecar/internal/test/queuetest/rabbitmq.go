@@ -36,12 +36,12 @@ type Rabbit struct {
 	server *process
 }
 
-// RabbitMQ starts a server with an empty vhost "/" and ends it with the test.
+// RabbitMQ starts a server with an empty vhost "/". It ends with the test.
 func RabbitMQ(tb testing.TB, given ...Option) *Rabbit {
 	tb.Helper()
 	script := program(tb, "rabbitmq-server", "rabbitmq-server", "/usr/lib/rabbitmq/bin/rabbitmq-server")
 	if wrapped := "/usr/lib/rabbitmq/bin/rabbitmq-server"; exists(wrapped) {
-		script = wrapped // Debian's own in PATH changes to the user rabbitmq and to that user's data
+		script = wrapped // Debian's script in PATH switches to the user rabbitmq and to that user's data
 	}
 	epmd := program(tb, "epmd", "erlang-base")
 	dir := folder(tb, "rabbit")
@@ -62,7 +62,7 @@ func RabbitMQ(tb testing.TB, given ...Option) *Rabbit {
 	require.NoError(tb, os.WriteFile(filepath.Join(dir, "rabbitmq.conf"), []byte(config), 0o600))
 	require.NoError(tb, os.WriteFile(filepath.Join(dir, "enabled_plugins"), []byte("[rabbitmq_management].\n"), 0o600))
 
-	// Erlang's name server would go on as a daemon if RabbitMQ started it.
+	// If RabbitMQ started Erlang's name server, it would keep running as a daemon.
 	nameServer := &process{name: "epmd", command: func() *exec.Cmd {
 		return exec.Command(epmd, "-port", strconv.Itoa(names), "-address", "127.0.0.1")
 	}}
@@ -85,7 +85,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// rabbitEnvironment keeps everything in one folder, the cookie of Erlang included, which is in HOME.
+// rabbitEnvironment returns an environment with all files in one folder. Erlang's cookie is in HOME.
 func rabbitEnvironment(dir string, names, distribution int) []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "HOME=" + dir,
@@ -104,7 +104,7 @@ func rabbitEnvironment(dir string, names, distribution int) []string {
 	}
 }
 
-// Start starts the server after a Stop, with what it had on disk.
+// Start starts the server after a Stop, with the data on its disk.
 func (r *Rabbit) Start(tb testing.TB) {
 	tb.Helper()
 	r.server.start(tb)
@@ -116,18 +116,17 @@ func (r *Rabbit) Start(tb testing.TB) {
 	})
 }
 
-// Stop kills the server. A queue that was declared a moment before may be lost: Mnesia writes it to the disk later.
+// Stop kills the server. A queue that was just declared may be lost, because Mnesia writes it to the disk later.
 func (r *Rabbit) Stop() { r.server.stop() }
 
-// Restart ends it in good order and starts it. Durable queues and persistent messages that were confirmed survive.
+// Restart shuts the server down and starts it. Durable queues and confirmed persistent messages survive.
 func (r *Rabbit) Restart(tb testing.TB) {
 	tb.Helper()
 	r.server.end()
 	r.Start(tb)
 }
 
-// Pause makes the server hang: it keeps its connections, takes new ones, and answers nothing. It goes on with the end of the test, or with
-// Resume.
+// Pause makes the server hang: it keeps its connections, accepts new ones, and does not answer. Resume ends the pause.
 func (r *Rabbit) Pause(tb testing.TB) {
 	tb.Helper()
 	r.server.pause(tb)
@@ -139,7 +138,7 @@ func (r *Rabbit) Resume(tb testing.TB) {
 	r.server.signal(tb, syscall.SIGCONT)
 }
 
-// Source is the URL of a queue as Stoker reads it, for a scheme of amqp, amqps, rabbitmq+http, rabbitmq+https.
+// Source returns the URL of a queue for Stoker. Scheme is amqp, amqps, rabbitmq+http or rabbitmq+https.
 func (r *Rabbit) Source(scheme, user, password, vhost, queue string) string {
 	address := map[string]string{
 		"amqp": r.Address, "amqps": r.TLSAddress, "rabbitmq+http": r.ManagementAddress, "rabbitmq+https": r.ManagementTLSAddress,
@@ -147,12 +146,12 @@ func (r *Rabbit) Source(scheme, user, password, vhost, queue string) string {
 	return fmt.Sprintf("%s://%s@%s/%s?queue=%s", scheme, url.UserPassword(user, password), address, url.PathEscape(vhost), url.QueryEscape(queue))
 }
 
-// URL is where a client of AMQP connects to, as the administrator.
+// URL returns the URL for an AMQP client, as the administrator.
 func (r *Rabbit) URL(vhost string) string {
 	return fmt.Sprintf("amqp://%s:%s@%s/%s", RabbitUser, RabbitPassword, r.Address, url.PathEscape(vhost))
 }
 
-// Connect makes a connection that ends with the test.
+// Connect opens a connection that is closed with the test.
 func (r *Rabbit) Connect(tb testing.TB, vhost string) *amqp.Connection {
 	tb.Helper()
 	c, err := amqp.Dial(r.URL(vhost))
@@ -161,7 +160,7 @@ func (r *Rabbit) Connect(tb testing.TB, vhost string) *amqp.Connection {
 	return c
 }
 
-// Declare makes a durable queue.
+// Declare creates a durable queue.
 func (r *Rabbit) Declare(tb testing.TB, vhost, queue string) {
 	tb.Helper()
 	r.onChannel(tb, vhost, func(ch *amqp.Channel) {
@@ -170,7 +169,7 @@ func (r *Rabbit) Declare(tb testing.TB, vhost, queue string) {
 	})
 }
 
-// Publish puts persistent messages into a queue, and returns once the server has them.
+// Publish publishes persistent messages to a queue, and returns when the server has confirmed them.
 func (r *Rabbit) Publish(tb testing.TB, vhost, queue string, bodies ...string) {
 	tb.Helper()
 	r.onChannel(tb, vhost, func(ch *amqp.Channel) {
@@ -190,7 +189,7 @@ func (r *Rabbit) Publish(tb testing.TB, vhost, queue string, bodies ...string) {
 	})
 }
 
-// Count is how many messages of a queue are ready, without the lag of the management API.
+// Count returns the number of ready messages in a queue, without the delay of the management API.
 func (r *Rabbit) Count(tb testing.TB, vhost, queue string) int {
 	tb.Helper()
 	var ready int
@@ -212,20 +211,20 @@ func (r *Rabbit) onChannel(tb testing.TB, vhost string, do func(*amqp.Channel)) 
 	do(ch)
 }
 
-// Vhost makes a vhost that the administrator may use.
+// Vhost creates a vhost with permissions for the administrator.
 func (r *Rabbit) Vhost(tb testing.TB, name string) {
 	tb.Helper()
 	r.manage(tb, http.MethodPut, "/api/vhosts/"+url.PathEscape(name), nil)
 	r.Permit(tb, name, RabbitUser, ".*")
 }
 
-// User makes a user with tags such as monitoring, or with none.
+// User creates a user. Tags are such as monitoring, or empty.
 func (r *Rabbit) User(tb testing.TB, name, password, tags string) {
 	tb.Helper()
 	r.manage(tb, http.MethodPut, "/api/users/"+url.PathEscape(name), map[string]string{"password": password, "tags": tags})
 }
 
-// Permit lets a user into a vhost, to configure, write and read what the pattern matches. Pattern ^$ matches nothing.
+// Permit allows a user to configure, write and read the resources of a vhost that match the pattern. Pattern ^$ matches nothing.
 func (r *Rabbit) Permit(tb testing.TB, vhost, user, pattern string) {
 	tb.Helper()
 	r.manage(tb, http.MethodPut, "/api/permissions/"+url.PathEscape(vhost)+"/"+url.PathEscape(user),
@@ -272,7 +271,7 @@ func (r *Rabbit) try(ctx context.Context, method, path string, body, into any) e
 	return json.Unmarshal(content, into)
 }
 
-// reachable reports whether something listens.
+// reachable returns a function that succeeds if a process listens on the address.
 func reachable(address string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		var dialer net.Dialer

@@ -24,8 +24,8 @@ type RedisServer struct {
 	server *process
 }
 
-// Redis starts a server with 16 empty databases and no password, and ends it with the test. The users are those of rules, in the form of
-// Redis's ACL such as "user stoker on >password ~* +@read".
+// Redis starts a server with 16 empty databases and no password. It ends with the test. The rules define users in the form of Redis's ACL,
+// such as "user stoker on >password ~* +@read".
 func Redis(tb testing.TB, rules []string, given ...Option) *RedisServer {
 	tb.Helper()
 	path := program(tb, "redis-server", "redis-server")
@@ -49,7 +49,7 @@ func Redis(tb testing.TB, rules []string, given ...Option) *RedisServer {
 	return r
 }
 
-// Start starts the server after a Stop, with what it had on disk.
+// Start starts the server after a Stop, with the data on its disk.
 func (r *RedisServer) Start(tb testing.TB) {
 	tb.Helper()
 	r.server.start(tb)
@@ -60,8 +60,8 @@ func (r *RedisServer) Start(tb testing.TB) {
 		}
 		defer func() { _ = c.Close() }()
 		_, err = redis.DoContext(c, ctx, "PING")
-		if said, ok := errors.AsType[redis.Error](err); ok && strings.HasPrefix(string(said), "NOAUTH") {
-			return nil // it wants a password, so it answers
+		if refusal, ok := errors.AsType[redis.Error](err); ok && strings.HasPrefix(string(refusal), "NOAUTH") {
+			return nil // it requires a password, so it is ready
 		}
 		return err
 	})
@@ -70,7 +70,7 @@ func (r *RedisServer) Start(tb testing.TB) {
 // Stop kills the server.
 func (r *RedisServer) Stop() { r.server.stop() }
 
-// Restart stops and starts it.
+// Restart stops and starts the server.
 func (r *RedisServer) Restart(tb testing.TB) {
 	tb.Helper()
 	r.Stop()
@@ -89,8 +89,8 @@ func (r *RedisServer) Resume(tb testing.TB) {
 	r.server.signal(tb, syscall.SIGCONT)
 }
 
-// Source is the URL of a source as Stoker reads it: what is list=name, or stream=name&group=name. Scheme is redis or rediss. Without a
-// password there is no user.
+// Source returns the URL of a source for Stoker. Scheme is redis or rediss, and what is list=name or stream=name&group=name. Without a password
+// the user is ignored.
 func (r *RedisServer) Source(scheme, user, password string, database int, what string) string {
 	address := r.Address
 	if scheme == "rediss" {

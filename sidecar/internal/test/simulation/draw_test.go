@@ -12,28 +12,29 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// dice are what a plan is drawn with.
-type dice struct{ *rand.Rand }
+// random is the random source of a plan.
+type random struct{ *rand.Rand }
 
-func newDice(seed uint64) dice { return dice{rand.New(rand.NewPCG(seed, 0x51_0c_e4))} }
+func newRandom(seed uint64) random { return random{rand.New(rand.NewPCG(seed, 0x51_0c_e4))} }
 
-// oneIn is true once in n.
-func (d dice) oneIn(n int) bool { return d.IntN(n) == 0 }
+// oneIn returns true once in n times on average.
+func (d random) oneIn(n int) bool { return d.IntN(n) == 0 }
 
-func pick[T any](d dice, of ...T) T { return of[d.IntN(len(of))] }
+// pick returns one of the values.
+func pick[T any](d random, of ...T) T { return of[d.IntN(len(of))] }
 
-// upTo is a time below limit.
-func (d dice) upTo(limit time.Duration) time.Duration { return time.Duration(d.Int64N(int64(limit))) }
+// upTo returns a duration below limit.
+func (d random) upTo(limit time.Duration) time.Duration { return time.Duration(d.Int64N(int64(limit))) }
 
-// pause is mostly short: what breaks is what comes together.
-func (d dice) pause() time.Duration {
+// pause returns the time between two faults. It is mostly short, for most bugs need faults that coincide.
+func (d random) pause() time.Duration {
 	scale := pick(d, 0, time.Millisecond, 10*time.Millisecond, 100*time.Millisecond, time.Second, time.Second, 5*time.Second)
 	return time.Duration(d.IntN(12)) * scale
 }
 
-// drawPlan is the plan of a seed: bursts of trouble with a quiet after each, until length is reached.
+// drawPlan returns the plan of a seed: bursts of faults, each followed by a quiet period, until length is reached.
 func drawPlan(seed uint64, length time.Duration) plan {
-	d := newDice(seed)
+	d := newRandom(seed)
 	p := plan{Seed: seed, Mode: policy.ModeLabel, Parallel: pick(d, 1, 2, 2, 4), DryRun: d.oneIn(25)}
 	if d.oneIn(8) {
 		p.Mode = pick(d, policy.ModeQuota, policy.ModeAll)
@@ -44,30 +45,30 @@ func drawPlan(seed uint64, length time.Duration) plan {
 		at = drawBurst(d, &p, names, at)
 		p.Quiets = append(p.Quiets, quiet{From: at, To: at + quietFor})
 		at += quietFor
-		p.Deeds = append(p.Deeds, deed{At: at + time.Millisecond, Do: opRevive})
+		p.Faults = append(p.Faults, fault{At: at + time.Millisecond, Kind: opStartAll})
 		at += 10*time.Second + d.upTo(time.Minute)
 	}
-	drawNetworks(newDice(^seed), &p)
-	drawProbes(newDice(seed+1<<32), &p)
-	drawPool(newDice(seed*2654435761), &p)
-	drawRecycles(newDice(seed*40503+7), &p)
-	drawPauses(newDice(seed*40503), &p, names)
+	drawNetworks(newRandom(^seed), &p)
+	drawProbes(newRandom(seed+1<<32), &p)
+	drawPool(newRandom(seed*2654435761), &p)
+	drawRecycles(newRandom(seed*40503+7), &p)
+	drawPauses(newRandom(seed*40503), &p, names)
 	return p
 }
 
-// drawContainers adds workers and strangers, and returns the names of all whom deeds may hit.
-func drawContainers(d dice, p *plan) []string {
+// drawContainers adds workers, dependents and unmanaged containers. It returns the names from which faults draw their container.
+func drawContainers(d random, p *plan) []string {
 	var names []string
 	for i := range 1 + d.IntN(6) {
 		s := drawWorker(d, fmt.Sprintf("w%d", i))
 		p.Containers = append(p.Containers, s)
-		names = append(names, s.Name, s.Name) // strangers are hit less often
+		names = append(names, s.Name, s.Name) // twice, for the others have faults less often
 	}
-	for _, s := range guests(d) {
+	for _, s := range drawDependents(d) {
 		p.Containers = append(p.Containers, s)
 		names = append(names, s.Name)
 	}
-	for _, s := range strangers(d) {
+	for _, s := range drawUnmanaged(d) {
 		if d.oneIn(3) {
 			s.Behaviour = dockertest.Behaviour{RunFor: d.upTo(time.Minute), ExitCode: d.IntN(3)}
 			p.Containers = append(p.Containers, s)
@@ -77,13 +78,13 @@ func drawContainers(d dice, p *plan) []string {
 	return names
 }
 
-// guestsOf is the worker in whose namespaces others live.
-const guestsOf = "w0"
+// parentName is the name of the worker whose namespaces the dependents share.
+const parentName = "w0"
 
-// guests are containers that live in those of the first worker: perhaps a worker, perhaps not.
-func guests(d dice) []dockertest.Spec {
+// drawDependents returns dependents of the first worker: an unmanaged container, a worker, both or none.
+func drawDependents(d random) []dockertest.Spec {
 	var all []dockertest.Spec
-	mode := "container:" + guestsOf
+	mode := "container:" + parentName
 	if d.oneIn(4) {
 		all = append(all, dockertest.Spec{Name: "tail", NetworkMode: mode, StopTimeout: time.Second})
 	}
@@ -97,8 +98,8 @@ func guests(d dice) []dockertest.Spec {
 	return all
 }
 
-// strangers are containers that are none of this Stoker's business, each for its own reason.
-func strangers(d dice) []dockertest.Spec {
+// drawUnmanaged returns containers that Stoker does not manage, each for another reason.
+func drawUnmanaged(d random) []dockertest.Spec {
 	with := func(name string, labels ...string) dockertest.Spec {
 		s := dockertest.Spec{Name: name, Labels: map[string]string{"stoker.enable": "true"}}
 		for i := 0; i < len(labels); i += 2 {
@@ -115,10 +116,10 @@ func strangers(d dice) []dockertest.Spec {
 	}
 }
 
-// selfName is the container in which Stoker itself is thought to be.
+// selfName is the name of the container that Stoker takes for its own.
 const selfName = "stoker"
 
-func drawWorker(d dice, name string) dockertest.Spec {
+func drawWorker(d random, name string) dockertest.Spec {
 	s := dockertest.Spec{Name: name, Labels: drawLabels(d), CPUs: pick(d, 0, 0.5, 0.5, 2)}
 	s.StopTimeout = pick(d, 0, 0, time.Second, 3*time.Second, 20*time.Second)
 	s.StopSignal = pick(d, 0, 0, 0, syscall.SIGQUIT, syscall.SIGUSR1)
@@ -145,7 +146,7 @@ func drawWorker(d dice, name string) dockertest.Spec {
 	return s
 }
 
-func drawLabels(d dice) map[string]string {
+func drawLabels(d random) map[string]string {
 	l := map[string]string{"stoker.enable": "true"}
 	some := func(key string, values ...string) {
 		if v := pick(d, values...); v != "" {
@@ -174,50 +175,50 @@ func drawLabels(d dice) map[string]string {
 	return l
 }
 
-// deck is how often each deed comes up.
-type deck []struct {
+// weights has how often each kind of fault is drawn.
+type weights []struct {
 	weight int
-	do     what
+	kind   faultKind
 }
 
-func (k deck) draw(d dice) what {
+func (w weights) draw(d random) faultKind {
 	sum := 0
-	for _, c := range k {
-		sum += c.weight
+	for _, one := range w {
+		sum += one.weight
 	}
 	n := d.IntN(sum)
-	for _, c := range k {
-		if n -= c.weight; n < 0 {
-			return c.do
+	for _, one := range w {
+		if n -= one.weight; n < 0 {
+			return one.kind
 		}
 	}
 	panic("unreachable: the weights add up to sum")
 }
 
-func everything() deck {
-	return deck{
+func allKinds() weights {
+	return weights{
 		{6, opStop}, {2, opStopNow}, {5, opKill}, {4, opTerm}, {4, opHup}, {5, opRestart}, {8, opStart}, {4, opRemove}, {2, opStopRm},
-		{3, opPause}, {4, opUnpause}, {2, opRename}, {2, opNameBack}, {2, opUpdate}, {4, opRun}, {2, opReplace}, {2, opReplace2},
-		{8, doCrash}, {4, doKilled}, {6, doExit}, {3, doOOM}, {6, doSicken}, {5, doHang}, {2, doHangAll}, {3, doRecover},
-		{6, doLoop}, {3, doBehave}, {5, failNext}, {2, breakIt}, {1, mendIt}, {2, takePort}, {1, freePort},
-		{3, engRefuse}, {4, engDone}, {4, engUndone}, {4, engSlow}, {3, engSlowInspect}, {2, engSlowList}, {2, engDrop},
+		{3, opPause}, {4, opUnpause}, {2, opRename}, {2, opRenameBack}, {2, opUpdate}, {4, opRun}, {2, opReplace}, {2, opReplace2},
+		{8, workerCrash}, {4, workerKilled}, {6, workerExit}, {3, workerOOM}, {6, probeFails}, {5, probeHangs}, {2, allProbesHang}, {3, probeRecovers},
+		{6, workerLoop}, {3, workerRecovers}, {5, startsFail}, {2, mountGone}, {1, mountBack}, {2, portTaken}, {1, portFree},
+		{3, engRefuse}, {4, engTimeoutDone}, {4, engTimeoutUndone}, {4, engSlow}, {3, engSlowInspect}, {2, engSlowList}, {2, engDrop},
 		{4, engDelay}, {3, engCut}, {2, engRestart}, {2, engCrash}, {2, hostReboot}, {1, hostCrash}, {1, clockStep},
-		{4, stokerKilled}, {6, stokerFuse}, {3, stokerEnded}, {1, stokerAmnesia},
+		{4, stokerKilled}, {6, stokerKilledLater}, {3, stokerStopped}, {1, journalLost},
 	}
 }
 
-// theme is a deck with fewer cards, so that the few meet more often.
-func theme(d dice) deck {
-	all := everything()
+// fewKinds returns the weights of some kinds only, so that these coincide more often.
+func fewKinds(d random) weights {
+	all := allKinds()
 	d.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all[:3+d.IntN(8)]
 }
 
-// drawBurst adds some deeds and returns when they are over.
-func drawBurst(d dice, p *plan, names []string, at time.Duration) time.Duration {
-	cards := everything()
+// drawBurst adds some faults and returns when they are over.
+func drawBurst(d random, p *plan, names []string, at time.Duration) time.Duration {
+	kinds := allKinds()
 	if d.oneIn(2) {
-		cards = theme(d)
+		kinds = fewKinds(d)
 	}
 	one := pick(d, names...)
 	end := at
@@ -226,42 +227,42 @@ func drawBurst(d dice, p *plan, names []string, at time.Duration) time.Duration 
 		if d.oneIn(2) {
 			key = pick(d, names...)
 		}
-		deed := drawDeed(d, cards.draw(d), key)
-		deed.At = at
-		p.Deeds = append(p.Deeds, deed)
+		f := drawFault(d, kinds.draw(d), key)
+		f.At = at
+		p.Faults = append(p.Faults, f)
 		at += d.pause()
-		end = max(end, at, deed.At+min(deed.For, 20*time.Second))
+		end = max(end, at, f.At+min(f.For, 20*time.Second))
 	}
-	slices.SortStableFunc(p.Deeds, func(a, b deed) int { return int(a.At - b.At) })
+	slices.SortStableFunc(p.Faults, func(a, b fault) int { return int(a.At - b.At) })
 	return end + time.Second
 }
 
-func drawDeed(d dice, do what, key string) deed {
-	e := deed{Do: do, Key: key}
-	switch do {
-	case doExit:
-		e.N = pick(d, 0, 0, 1, 137, 143)
-	case doLoop:
-		e.For, e.N = pick(d, time.Millisecond, 100*time.Millisecond, time.Second, 10*time.Second)+d.upTo(2*time.Second), pick(d, 0, 1, 1)
-	case failNext, engRefuse, engDone, engUndone, engDuplicate:
-		e.N = 1 + d.IntN(2)
+func drawFault(d random, kind faultKind, key string) fault {
+	f := fault{Kind: kind, Key: key}
+	switch kind {
+	case workerExit:
+		f.N = pick(d, 0, 0, 1, 137, 143)
+	case workerLoop:
+		f.For, f.N = pick(d, time.Millisecond, 100*time.Millisecond, time.Second, 10*time.Second)+d.upTo(2*time.Second), pick(d, 0, 1, 1)
+	case startsFail, engRefuse, engTimeoutDone, engTimeoutUndone, engDuplicate:
+		f.N = 1 + d.IntN(2)
 	case engDrop:
-		e.N = 1 + d.IntN(4)
-	case engSlow: // shorter than any deadline: what arrives after Stoker gave it up is nobody's any more
-		e.N, e.For = 1+d.IntN(2), pick(d, 10*time.Millisecond, time.Second, 10*time.Second)+d.upTo(time.Second)
+		f.N = 1 + d.IntN(4)
+	case engSlow: // shorter than any deadline: Stoker ignores an answer that comes after the deadline
+		f.N, f.For = 1+d.IntN(2), pick(d, 10*time.Millisecond, time.Second, 10*time.Second)+d.upTo(time.Second)
 	case engDelay:
-		e.N, e.For = 1+d.IntN(2), pick(d, 10*time.Millisecond, time.Second, 5*time.Second)+d.upTo(time.Second)
+		f.N, f.For = 1+d.IntN(2), pick(d, 10*time.Millisecond, time.Second, 5*time.Second)+d.upTo(time.Second)
 	case engSlowInspect, engSlowList:
-		e.N, e.For = 1+d.IntN(2), pick(d, 10*time.Millisecond, time.Second, 10*time.Second, 45*time.Second)+d.upTo(time.Second)
+		f.N, f.For = 1+d.IntN(2), pick(d, 10*time.Millisecond, time.Second, 10*time.Second, 45*time.Second)+d.upTo(time.Second)
 	case engRestart, engCrash, hostReboot, hostCrash:
-		e.N = d.IntN(2)
-		e.For = pick(d, 10*time.Millisecond, time.Second, 20*time.Second)
+		f.N = d.IntN(2)
+		f.For = pick(d, 10*time.Millisecond, time.Second, 20*time.Second)
 	case clockStep:
-		e.For = pick(d, -time.Hour, -time.Hour, time.Hour, -time.Second)
-	case stokerKilled, stokerEnded, stokerAmnesia:
-		e.For = pick(d, time.Millisecond, time.Second, 20*time.Second)
-	case stokerFuse:
-		e.For, e.N = pick(d, time.Millisecond, time.Second, 20*time.Second), 1+d.IntN(12)
+		f.For = pick(d, -time.Hour, -time.Hour, time.Hour, -time.Second)
+	case stokerKilled, stokerStopped, journalLost:
+		f.For = pick(d, time.Millisecond, time.Second, 20*time.Second)
+	case stokerKilledLater:
+		f.For, f.N = pick(d, time.Millisecond, time.Second, 20*time.Second), 1+d.IntN(12)
 	}
-	return e
+	return f
 }

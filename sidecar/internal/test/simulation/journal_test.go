@@ -11,73 +11,81 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// The real journal writes behind: what changed is on disk some milliseconds later, a bookmark without a change within
-// seconds. Only a stop waits for it.
+// The real journal writes behind. A change is on disk some milliseconds later, and a bookmark without a change within seconds. Only a stop
+// waits for the write.
 const (
 	journalLag  = 8 * time.Millisecond
 	journalMark = 5 * time.Second
 )
 
-// journal is what survives a Stoker: what is on disk, and what is not there yet.
+// journal is the state directory of Stoker: what is on disk, and what is not written yet.
 type journal struct {
-	memories map[worker.Key][]byte
-	mark     worker.Bookmark
-	heard    map[sound]time.Time // when Stoker heard what its memory on disk may rest on
-	expected map[string]bool     // containers that were ever remembered as expected to run
-	slept    map[string]bool     // containers that were ever remembered as asleep
+	saved    map[worker.Key][]byte
+	bookmark worker.Bookmark
+	observed map[eventKey]time.Time // when Stoker received what the state on disk may depend on
+	expected map[string]bool        // containers that were saved as expected to run
+	asleep   map[string]bool        // containers that were saved as asleep
 
-	put      []change
-	newMark  worker.Bookmark
-	newHeard []heard
-	replay   []heard   // of a session that begins: a Stoker takes it in when it is whole
-	due      time.Time // of the next write; zero when there is none to do
+	unwritten unwritten
+	replay    []received // of a session that begins; it counts once the replay is complete
+	due       time.Time  // of the next write; zero if there is nothing to write
 }
 
+// unwritten is what the next write puts on disk.
+type unwritten struct {
+	changes  []change
+	bookmark worker.Bookmark
+	observed []received
+}
+
+// change is a change of one worker's saved state.
 type change struct {
-	key  worker.Key
-	body []byte // nil to delete
-	id   string // of a container that is expected to run
-	rest string // of one that sleeps
+	key      worker.Key
+	body     []byte // nil to delete
+	expected string // ID of a container that is expected to run
+	asleep   string // ID of a container that sleeps
 }
 
-// sound is an observation, as an event of the world is told from others.
-type sound struct {
+// eventKey identifies an event of the world.
+type eventKey struct {
 	id   string
 	kind worker.Kind
 	at   int64
 }
 
-type heard struct {
-	sound
-	at time.Time // the world's clock
+// received is an event, and when Stoker received it by the world's clock.
+type received struct {
+	eventKey
+	at time.Time
 }
 
 func newJournal() *journal {
-	return &journal{memories: map[worker.Key][]byte{}, heard: map[sound]time.Time{}, expected: map[string]bool{}, slept: map[string]bool{}}
+	return &journal{saved: map[worker.Key][]byte{}, observed: map[eventKey]time.Time{}, expected: map[string]bool{}, asleep: map[string]bool{}}
 }
 
-// keep takes in one turn.
-func (j *journal) keep(now time.Time, t fleet.Effects, mark worker.Bookmark) {
+// add records the effects of one turn.
+func (j *journal) add(now time.Time, t fleet.Effects, bookmark worker.Bookmark) {
+	u := &j.unwritten
 	for _, key := range t.Drop {
-		j.put = append(j.put, change{key: key})
+		u.changes = append(u.changes, change{key: key})
 	}
-	for _, mem := range t.Save {
-		body, err := json.Marshal(mem)
+	for _, saved := range t.Save {
+		body, err := json.Marshal(saved)
 		if err != nil {
-			panic(fmt.Sprintf("a memory does not encode: %v", err))
+			panic(fmt.Sprintf("a saved state does not encode: %v", err))
 		}
-		c := change{key: mem.Key, body: body}
-		if mem.Expected {
-			c.id = mem.Incarnation.ID
+		c := change{key: saved.Key, body: body}
+		if saved.Expected {
+			c.expected = saved.Incarnation.ID
 		}
-		if mem.State.Phase == worker.PhaseAsleep {
-			c.rest = mem.Incarnation.ID
+		if saved.State.Phase == worker.PhaseAsleep {
+			c.asleep = saved.Incarnation.ID
 		}
-		j.put = append(j.put, c)
+		u.changes = append(u.changes, c)
 	}
-	j.newMark = mark
+	u.bookmark = bookmark
 	lag := journalLag
-	if len(j.put) == 0 {
+	if len(u.changes) == 0 {
 		lag = journalMark
 	}
 	if due := now.Add(lag); j.due.IsZero() || due.Before(j.due) {
@@ -85,71 +93,71 @@ func (j *journal) keep(now time.Time, t fleet.Effects, mark worker.Bookmark) {
 	}
 }
 
-func (j *journal) hear(now time.Time, o worker.Observation) {
-	h := heard{sound{o.ID, o.Kind, o.At.UnixNano()}, now}
+// receive records an observation that Stoker received.
+func (j *journal) receive(now time.Time, o worker.Observation) {
+	e := received{eventKey{o.ID, o.Kind, o.At.UnixNano()}, now}
 	switch {
 	case o.Kind == worker.ListBegin, o.Kind == worker.Disconnected:
-		j.replayed()
+		j.commitReplay()
 	case o.History() && o.Kind != worker.Listed:
-		j.replay = append(j.replay, h)
+		j.replay = append(j.replay, e)
 		return
 	}
-	j.newHeard = append(j.newHeard, h)
+	j.unwritten.observed = append(j.unwritten.observed, e)
 }
 
-// replayed takes in the replay with which a session has begun.
-func (j *journal) replayed() {
-	j.newHeard, j.replay = append(j.newHeard, j.replay...), nil
+// commitReplay counts the events of the replay with which a session began.
+func (j *journal) commitReplay() {
+	j.unwritten.observed, j.replay = append(j.unwritten.observed, j.replay...), nil
 }
 
-// write puts all on disk.
+// write writes everything to disk.
 func (j *journal) write() {
-	for _, c := range j.put {
+	for _, c := range j.unwritten.changes {
 		if c.body == nil {
-			delete(j.memories, c.key)
+			delete(j.saved, c.key)
 		} else {
-			j.memories[c.key] = c.body
+			j.saved[c.key] = c.body
 		}
-		j.expected[c.id], j.slept[c.rest] = true, true
+		j.expected[c.expected], j.asleep[c.asleep] = true, true
 	}
-	for _, h := range j.newHeard {
-		if _, ok := j.heard[h.sound]; !ok {
-			j.heard[h.sound] = h.at
+	for _, e := range j.unwritten.observed {
+		if _, ok := j.observed[e.eventKey]; !ok {
+			j.observed[e.eventKey] = e.at
 		}
 	}
-	j.mark = j.newMark
-	j.drop()
+	j.bookmark = j.unwritten.bookmark
+	j.discard()
 }
 
-// forget loses what is not on disk, as a SIGKILL does.
-func (j *journal) forget() {
+// loseUnsaved loses what is not on disk, as a SIGKILL does.
+func (j *journal) loseUnsaved() {
 	j.replay = nil
-	j.drop()
+	j.discard()
 }
 
-// drop ends what was to be written.
-func (j *journal) drop() {
-	j.put, j.newHeard, j.due = nil, nil, time.Time{}
-	j.newMark = j.mark
+// discard empties what is not written.
+func (j *journal) discard() {
+	j.unwritten, j.due = unwritten{bookmark: j.bookmark}, time.Time{}
 }
 
-// load is what the next Stoker finds.
+// load returns what the next Stoker finds.
 func (j *journal) load() []worker.Saved {
-	var memories []worker.Saved
-	for _, key := range slices.Sorted(maps.Keys(j.memories)) {
-		var mem worker.Saved
-		if err := json.Unmarshal(j.memories[key], &mem); err != nil {
-			panic(fmt.Sprintf("a memory does not decode: %v", err))
+	var all []worker.Saved
+	for _, key := range slices.Sorted(maps.Keys(j.saved)) {
+		var saved worker.Saved
+		if err := json.Unmarshal(j.saved[key], &saved); err != nil {
+			panic(fmt.Sprintf("a saved state does not decode: %v", err))
 		}
-		memories = append(memories, mem)
+		all = append(all, saved)
 	}
-	return memories
+	return all
 }
 
-// unsaved reports whether attempts of a worker are counted only in what is not on disk.
+// unsaved returns the workers with changes that are not on disk.
 func (j *journal) unsaved() map[worker.Key]bool {
 	keys := map[worker.Key]bool{}
-	for _, c := range j.put {
+	for _, c := range j.unwritten.changes {
 		keys[c.key] = true
 	}
 	return keys

@@ -9,15 +9,15 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// drawNetworks makes half of the plans ones of an engine that loses networks, with more of what leads to that. It has dice of its own.
-func drawNetworks(d dice, p *plan) {
+// drawNetworks gives half of the plans an engine that loses networks, and adds faults that lead to a loss. It has its own random source.
+func drawNetworks(d random, p *plan) {
 	if p.LosesNetworks = d.oneIn(2); !p.LosesNetworks {
 		return
 	}
 	var published []string
 	for i := range p.Containers {
 		s := &p.Containers[i]
-		if s.NetworkMode+s.PidMode != "" || s.Labels["stoker.enable"] != "true" { // what was disconnected cannot follow its parent
+		if s.NetworkMode+s.PidMode != "" || s.Labels["stoker.enable"] != "true" { // a container without a network cannot be recreated for its parent
 			continue
 		}
 		if s.HostPort == 0 && d.oneIn(2) {
@@ -33,16 +33,16 @@ func drawNetworks(d dice, p *plan) {
 	if len(published) == 0 {
 		return
 	}
-	burst := slices.DeleteFunc(slices.Clone(p.Deeds), func(e deed) bool { return e.Do == opRevive })
+	burst := slices.DeleteFunc(slices.Clone(p.Faults), func(e fault) bool { return e.Kind == opStartAll })
 	for range 5 + d.IntN(30) {
-		e := deed{At: pick(d, burst...).At, Key: pick(d, published...)}
-		e.Do = pick(d, takePort, takePort, takePort, freePort, doCrash, doCrash, opStart, opStart, opDisconnect, opConnect)
-		p.Deeds = append(p.Deeds, e)
+		e := fault{At: pick(d, burst...).At, Key: pick(d, published...)}
+		e.Kind = pick(d, portTaken, portTaken, portTaken, portFree, workerCrash, workerCrash, opStart, opStart, opDisconnect, opConnect)
+		p.Faults = append(p.Faults, e)
 	}
-	slices.SortStableFunc(p.Deeds, func(a, b deed) int { return int(a.At - b.At) })
+	slices.SortStableFunc(p.Faults, func(a, b fault) int { return int(a.At - b.At) })
 }
 
-// firstNetwork is one of those that a container is made with.
+// firstNetwork returns the first network of a spec.
 func firstNetwork(s dockertest.Spec) string {
 	if len(s.Networks) > 0 {
 		return s.Networks[0]
@@ -50,66 +50,55 @@ func firstNetwork(s dockertest.Spec) string {
 	return "bridge"
 }
 
-// thinksLost reports whether Stoker takes networks of a container for lost, or is not there to see that an operator connects it first.
-func (r *run) thinksLost(key string) bool {
+// reportsLostNetworks reports whether Stoker shows networks of a container as lost, or does not run.
+func (r *run) reportsLostNetworks(key string) bool {
 	return r.stoker == nil || slices.ContainsFunc(r.view().Workers, func(w fleet.WorkerView) bool {
 		return string(w.Key) == key && len(w.LostNetworks) > 0
 	})
 }
 
-// checkNetworks: a worker that runs has the networks that it was given, and those alone that nobody has disconnected. What was lost in an
-// operator's start that failed looks like the operator's wish, once another start has worked. And what the operator disconnects at the time of
-// a start that fails, or before a list has shown it, looks like what that start took.
-// One that is gone is made from an inspect that may be older than that. Without its journal Stoker knows the network of the mode alone.
+// checkNetworks checks I12: a running worker has the networks that it was given, except those that an operator disconnected. It does not check
+// where Stoker cannot distinguish the two: a network that was lost in an operator's failed start looks disconnected after a later start that
+// works, and a network that the operator disconnects around a failed start, or before a list has shown it, looks lost. A removed container is
+// created from an inspect that may be older than the disconnect. Without its journal Stoker has only the network of the container's mode.
 func (r *run) checkNetworks(t dockertest.Truth) {
 	if r.lossUnclear(t) || r.plan.DryRun || r.portElsewhere(t) || r.signalled(t) {
 		return
 	}
 	for _, name := range t.Given {
-		if !slices.Contains(t.Networks, name) && !r.unseen(t.Loss.Connected, t) {
-			r.blame("I12: %s runs without network %s", t.Key, name)
+		if !slices.Contains(t.Networks, name) && !r.changeUnobserved(t.Loss.Connected, t) {
+			r.violate("I12: %s runs without network %s", t.Key, name)
 		}
 	}
-	if r.unseen(t.Loss.Disconnected, t) || r.startUnseen(t.Loss.Disconnected, t) || r.unclear[nameOf(t)] || t.Labels[worker.MarkMissing] == "true" {
+	if r.changeUnobserved(t.Loss.Disconnected, t) || r.startUnobserved(t.Loss.Disconnected, t) || r.checks.records.disconnectUnclear[plannedName(t)] || t.Labels[worker.MarkMissing] == "true" {
 		return
 	}
 	for _, name := range t.Networks {
 		if !slices.Contains(t.Given, name) {
-			r.blame("I12: %s was disconnected from network %s, and has it", t.Key, name)
+			r.violate("I12: %s was disconnected from network %s, and has it", t.Key, name)
 		}
 	}
 }
 
-// lossUnclear reports whether nobody can know of networks that a container has lost.
+// lossUnclear reports whether Stoker may have no evidence that a container lost networks.
 func (r *run) lossUnclear(t dockertest.Truth) bool {
-	return t.Loss.ByOperator || startedSoon(t) || !r.amnesia.IsZero() || r.lostBeforeInspect(t)
+	return t.Loss.ByOperator || startedSoon(t) || !r.checks.timeline.journalLost.IsZero() || r.lostBeforeFirstInspect(t)
 }
 
-// noteFirst notes what the first inspect of a worker lacks.
-func (r *run) noteFirst(o worker.Outcome) {
-	if o.Snapshot == nil {
-		return
-	}
-	t, _ := r.w.TruthByID(o.Snapshot.ID)
-	if _, known := r.lacked[r.root(t)]; !known {
-		r.lacked[r.root(t)] = slices.ContainsFunc(t.Given, func(name string) bool { return !slices.Contains(o.Snapshot.Networks, name) })
-	}
-}
-
-// lostBeforeInspect reports whether the first inspect of a container came after the loss, or Stoker was killed so soon after it was made that no
-// inspect may have shown the networks which it had before.
-func (r *run) lostBeforeInspect(t dockertest.Truth) bool {
+// lostBeforeFirstInspect reports whether the first inspect of a container came after the loss, or Stoker was killed so soon after the container
+// was created that it may not have inspected it before.
+func (r *run) lostBeforeFirstInspect(t dockertest.Truth) bool {
 	const soon = time.Second
-	return r.lacked[r.root(t)] || slices.ContainsFunc(r.w.History(t.ID), func(e dockertest.Event) bool {
-		return e.Action == "create" && slices.ContainsFunc(r.deaths, func(at time.Time) bool {
+	return r.checks.records.networkMissing[r.root(t)] || slices.ContainsFunc(r.world.History(t.ID), func(e dockertest.Event) bool {
+		return e.Action == "create" && slices.ContainsFunc(r.checks.timeline.killed, func(at time.Time) bool {
 			return !at.Before(e.TrueAt) && at.Sub(e.TrueAt) < soon && at.Before(t.Loss.At)
 		})
 	})
 }
 
-// unseen reports whether an operator's change came so soon before the container lost a network, or was removed, that no list may have shown
-// it before. The events of a container tell nothing of its networks.
-func (r *run) unseen(change dockertest.Change, t dockertest.Truth) bool {
+// changeUnobserved reports whether an operator's change came so soon before the container lost a network, or was removed, that no list may have
+// shown it. A container's events do not include its networks.
+func (r *run) changeUnobserved(change dockertest.Change, t dockertest.Truth) bool {
 	const soon = 3 * time.Minute
 	if change.At.IsZero() {
 		return false
@@ -119,33 +108,33 @@ func (r *run) unseen(change dockertest.Change, t dockertest.Truth) bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(r.w.Events(), func(e dockertest.Event) bool {
+	return slices.ContainsFunc(r.world.Events(), func(e dockertest.Event) bool {
 		return e.ID == change.ID && e.Action == "destroy" && e.TrueAt.Sub(change.At) < soon
 	})
 }
 
-// startUnseen reports whether about the time of an operator's change the container was started in a way that hides a start which had failed
-// before: by a recreate, by a start of Stoker's own that was not answered, or while the engine or Stoker began or events were lost or late.
-func (r *run) startUnseen(change dockertest.Change, t dockertest.Truth) bool {
+// startUnobserved reports whether Stoker may not have observed, around an operator's change, that a start had failed: the container was started
+// by a recreate or by a start of Stoker's own without an answer, the engine or Stoker started, or events were dropped or late.
+func (r *run) startUnobserved(change dockertest.Change, t dockertest.Truth) bool {
 	near := func(at time.Time) bool {
 		return at.Sub(change.At) > -3*time.Minute && at.Sub(change.At) < 3*time.Minute
 	}
-	lives := slices.ContainsFunc(r.w.Truths(), func(other dockertest.Truth) bool {
+	lives := slices.ContainsFunc(r.world.Truths(), func(other dockertest.Truth) bool {
 		return r.root(other) == r.root(t) && slices.ContainsFunc(other.Lives, func(l dockertest.Life) bool { return near(l.Began) })
 	})
-	failed := slices.ContainsFunc(r.w.Audit(), func(a dockertest.Record) bool {
+	failed := slices.ContainsFunc(r.world.Audit(), func(a dockertest.Record) bool {
 		return (a.Op == dockertest.OpStart || a.Op == dockertest.OpRestart) && (a.Incarnation.ID == t.ID || a.Key == string(t.Key)) && a.Err != "" && near(a.Sent)
 	})
 	if change.At.IsZero() || !lives && !failed {
 		return false
 	}
-	if slices.ContainsFunc(slices.Concat(r.falls, r.begun, r.drops), near) || slices.ContainsFunc(r.w.History(t.ID), func(e dockertest.Event) bool {
-		return e.Action == "start" && near(e.TrueAt) && e.SeenAt.Sub(e.TrueAt) > 100*time.Millisecond // an inspect may have been quicker
+	if slices.ContainsFunc(slices.Concat(r.checks.timeline.engineDown, r.checks.timeline.started, r.checks.timeline.eventsDropped), near) || slices.ContainsFunc(r.world.History(t.ID), func(e dockertest.Event) bool {
+		return e.Action == "start" && near(e.TrueAt) && e.SeenAt.Sub(e.TrueAt) > 100*time.Millisecond // an inspect may have come before the event
 	}) {
 		return true
 	}
-	return slices.ContainsFunc(r.w.Audit(), func(a dockertest.Record) bool {
-		other, _ := r.w.TruthByID(a.Incarnation.ID)
+	return slices.ContainsFunc(r.world.Audit(), func(a dockertest.Record) bool {
+		other, _ := r.world.TruthByID(a.Incarnation.ID)
 		if a.By != dockertest.ByStoker || a.Op != dockertest.OpStart || !near(a.Sent) || r.root(other) != r.root(t) {
 			return false
 		}
@@ -153,8 +142,8 @@ func (r *run) startUnseen(change dockertest.Change, t dockertest.Truth) bool {
 	})
 }
 
-// startedSoon reports whether an operator was so quick to start a container after the start that lost a network that nobody may have looked at
-// it in between.
+// startedSoon reports whether an operator started a container so soon after the start that lost a network that Stoker may not have inspected it
+// in between.
 func startedSoon(t dockertest.Truth) bool {
 	const soon = 30 * time.Second
 	return slices.ContainsFunc(t.Lives, func(l dockertest.Life) bool {
@@ -163,14 +152,14 @@ func startedSoon(t dockertest.Truth) bool {
 	})
 }
 
-// portElsewhere reports whether another container than this one has its port, or had it when a network was last connected again: one that is
-// restarted gives it up for a moment.
+// portElsewhere reports whether another container has the host port, or had it at the last retry to connect the network: a container that
+// restarts frees its port for a moment.
 func (r *run) portElsewhere(t dockertest.Truth) bool {
 	const retry = 31 * time.Second
-	port := r.specs[nameOf(t)].HostPort
-	return port != 0 && slices.ContainsFunc(r.w.Truths(), func(other dockertest.Truth) bool {
-		_, ended := life(other)
-		has := other.Status == worker.StatusRunning && !other.Gone || !ended.IsZero() && r.w.Now().Sub(ended) < retry
-		return other.ID != t.ID && has && r.specs[nameOf(other)].HostPort == port
+	port := r.specs[plannedName(t)].HostPort
+	return port != 0 && slices.ContainsFunc(r.world.Truths(), func(other dockertest.Truth) bool {
+		_, ended := lastIncarnation(other)
+		has := other.Status == worker.StatusRunning && !other.Gone || !ended.IsZero() && r.world.Now().Sub(ended) < retry
+		return other.ID != t.ID && has && r.specs[plannedName(other)].HostPort == port
 	})
 }

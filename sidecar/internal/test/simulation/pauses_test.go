@@ -9,68 +9,68 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// drawPauses has an operator pause workers in a quarter of the plans. It has dice of its own.
-func drawPauses(d dice, p *plan, names []string) {
-	if !d.oneIn(4) || len(p.Deeds) == 0 {
+// drawPauses adds operators' pauses of Stoker to a quarter of the plans. It has its own random source.
+func drawPauses(d random, p *plan, names []string) {
+	if !d.oneIn(4) || len(p.Faults) == 0 {
 		return
 	}
-	burst := slices.DeleteFunc(slices.Clone(p.Deeds), func(e deed) bool { return e.Do == opRevive })
+	burst := slices.DeleteFunc(slices.Clone(p.Faults), func(e fault) bool { return e.Kind == opStartAll })
 	for range 1 + d.IntN(8) {
-		e := deed{At: pick(d, burst...).At, Do: pick(d, opPauseAll, opPauseOne, opPauseOne, opPauseOne, opResumeAll), Key: pick(d, names...)}
+		e := fault{At: pick(d, burst...).At, Kind: pick(d, opPauseAll, opPauseWorker, opPauseWorker, opPauseWorker, opResumeAll), Key: pick(d, names...)}
 		e.For = pick(d, time.Second, 10*time.Second, time.Minute) + d.upTo(time.Second)
-		p.Deeds = append(p.Deeds, e)
+		p.Faults = append(p.Faults, e)
 	}
-	slices.SortStableFunc(p.Deeds, func(a, b deed) int { return int(a.At - b.At) })
+	slices.SortStableFunc(p.Faults, func(a, b fault) int { return int(a.At - b.At) })
 }
 
-// doPause has Stoker leave workers alone for a while, or not any more. What it says in return nobody looks at: there may be no such worker.
-func (r *run) doPause(d deed) bool {
+// injectPause pauses or resumes Stoker. The errors are ignored: the worker may not exist.
+func (r *run) injectPause(f fault) bool {
 	s := r.stoker
 	pause := fleet.Pause{Scope: fleet.PauseAll}
-	switch d.Do {
+	switch f.Kind {
 	case opPauseAll, opResumeAll:
-	case opPauseOne:
-		pause.Scope, pause.Name = fleet.PauseWorker, d.Key
+	case opPauseWorker:
+		pause.Scope, pause.Name = fleet.PauseWorker, f.Key
 	default:
 		return false
 	}
-	if s == nil || !s.ending.IsZero() {
+	if s == nil || !s.deadline.IsZero() {
 		return true
 	}
 	var t fleet.Effects
-	if d.Do == opResumeAll {
-		t, _ = s.f.Resume(r.clock(), pause)
+	if f.Kind == opResumeAll {
+		t, _ = s.fleet.Resume(r.clock(), pause)
 	} else {
-		pause.At, pause.Until = r.clock(), r.clock().Add(d.For)
-		t, _ = s.f.Pause(r.clock(), pause)
+		pause.At, pause.Until = r.clock(), r.clock().Add(f.For)
+		t, _ = s.fleet.Pause(r.clock(), pause)
 	}
-	r.pauses = s.f.Pauses()
+	r.pauses = s.fleet.Pauses()
 	r.apply(t)
 	return true
 }
 
-// endPauses is for a quiet.
+// endPauses resumes everything.
 func (r *run) endPauses() {
 	for _, p := range r.pauses {
 		if s := r.stoker; s != nil {
-			t, _ := s.f.Resume(r.clock(), p)
+			t, _ := s.fleet.Resume(r.clock(), p)
 			r.apply(t)
 		}
 	}
 	r.pauses = nil
 	if r.stoker != nil {
-		r.pauses = r.stoker.f.Pauses()
+		r.pauses = r.stoker.fleet.Pauses()
 	}
 }
 
-// checkPause: who is paused is not acted on, unless Stoker has stopped it, or a recreate of it was begun before.
+// checkPause checks that Stoker does not act on a paused worker, except to finish a restart or a recreate that it began before.
 func (r *run) checkPause(a worker.Action) {
 	s := r.stoker
-	begun := r.drained[a.Incarnation]
+	begun := r.checks.records.commandSent[a.Incarnation]
 	if a.Verb == worker.Collect && len(a.Evidence.Command) > 0 {
-		r.drained[a.Incarnation] = true
+		r.checks.records.commandSent[a.Incarnation] = true
 	}
-	if begun && (a.Verb == worker.Stop || a.Verb == worker.Collect) { // a Stoker that began meanwhile collects again
+	if begun && (a.Verb == worker.Stop || a.Verb == worker.Collect) { // a new Stoker collects again
 		return
 	}
 	if a.Verb == worker.RecreateStep && a.Call != nil && a.Call.Transaction <= s.lastRecreate {
@@ -79,19 +79,19 @@ func (r *run) checkPause(a worker.Action) {
 	if (a.Verb == worker.Start || a.Verb == worker.Connect) && r.stoppedByStoker(a.Incarnation.ID) { // its restart is finished
 		return
 	}
-	for _, p := range s.f.Pauses() {
-		if p.At.Equal(r.clock()) || !p.Until.After(r.clock()) || !ofOne(a) || a.Verb == worker.RecreateStep && a.Attempt == 0 {
+	for _, p := range s.fleet.Pauses() {
+		if p.At.Equal(r.clock()) || !p.Until.After(r.clock()) || !changesContainer(a) || a.Verb == worker.RecreateStep && a.Attempt == 0 {
 			continue
 		}
-		if p.Scope == fleet.PauseAll && !ofDependent(a) || p.Scope == fleet.PauseWorker && p.Name == string(a.Key) {
-			r.blame("%s of %s, with %s paused until %s", a.Verb, a.Key, p, p.Until.Format("15:04:05.000"))
+		if p.Scope == fleet.PauseAll && !mayBeDependent(a) || p.Scope == fleet.PauseWorker && p.Name == string(a.Key) {
+			r.violate("%s of %s, with %s paused until %s", a.Verb, a.Key, p, p.Until.Format("15:04:05.000"))
 		}
 	}
 }
 
-// stoppedByStoker reports whether the last life of a container was ended by a stop of Stoker's own, since when no start has worked.
+// stoppedByStoker reports whether Stoker stopped a container, and no start of Stoker's has succeeded since.
 func (r *run) stoppedByStoker(id string) bool {
-	for _, a := range slices.Backward(r.w.Audit()) {
+	for _, a := range slices.Backward(r.world.Audit()) {
 		worked := a.Op == dockertest.OpStart && a.Effect
 		if a.Incarnation.ID == id && a.By == dockertest.ByStoker && (worked || a.Op == dockertest.OpStop) {
 			return !worked

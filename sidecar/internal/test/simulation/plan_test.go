@@ -8,119 +8,119 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// plan is all that a run depends on: a value, so that it can be printed, shrunk and replayed.
+// plan is everything that a run depends on. It is a value, so that it can be printed, shrunk and replayed.
 type plan struct {
-	Why           string      // what the plan is kept for
+	Why           string      // the plan is kept in testdata
 	Seed          uint64      // of the world's latencies
-	Mode          policy.Mode // of Stoker's selection
+	Mode          policy.Mode // of Stoker's selector
 	Parallel      int
 	DryRun        bool
-	LosesNetworks bool              // the engine, when a start fails because a port is taken
-	Pool          *poolPlan         `json:",omitempty"` // nil without a group of workers that depend on work
-	Containers    []dockertest.Spec // workers and strangers
-	Deeds         []deed            // in the order of their times
-	Quiets        []quiet           // in the order of their times
+	LosesNetworks bool              // the engine loses networks when a start fails because a port is taken
+	Pool          *poolPlan         `json:",omitempty"` // nil without a group with demand
+	Containers    []dockertest.Spec // workers, dependents and unmanaged containers
+	Faults        []fault           // ordered by time
+	Quiets        []quiet           // ordered by time
 }
 
-// quiet is a time in which all faults have ceased, so that at its end everything must be as it should.
+// quiet is a quiet period: no faults are injected, and those before it are cleared. At its end all workers must be in order.
 type quiet struct{ From, To time.Duration }
 
-// quietFor is how long a quiet must be for the worst that may be on its way when it begins: an answer that never comes
-// is waited for up to a minute, an event that was lost is made up for by the next list, and then a back-off and a stop.
+// quietFor is the length of a quiet period. It allows for the slowest recovery: an answer that never comes is awaited for up to a minute, the
+// next list makes up for a lost event, and then come a back-off and a stop.
 const quietFor = 4 * time.Minute
 
-// deed is one thing that happens.
-type deed struct {
-	At  time.Duration // since the run began
-	Do  what
-	Key string        // of which container
-	For time.Duration // how long it lasts or takes
-	N   int           // how many, which code, which kind
+// fault is one thing that happens in a run: an operator's action, a fault of a worker, of the engine or of Stoker, or a change of the work.
+type fault struct {
+	At   time.Duration // since the start of the run
+	Kind faultKind
+	Key  string        // the container
+	For  time.Duration // how long it lasts or takes
+	N    int           // a number, an exit code or a variant
 }
 
-// what can happen.
-type what string
+// faultKind is the kind of a fault.
+type faultKind string
 
-// What operators do.
+// Actions of operators.
 const (
-	opStop       what = "stop"
-	opStopNow    what = "stop-now" // with no grace
-	opKill       what = "kill"
-	opTerm       what = "kill-term"
-	opHup        what = "kill-hup"
-	opRestart    what = "restart"
-	opStart      what = "start"
-	opRemove     what = "rm"
-	opStopRm     what = "stop-rm" // docker stop, docker rm
-	opPause      what = "pause"
-	opUnpause    what = "unpause"
-	opRename     what = "rename"
-	opNameBack   what = "rename-back"
-	opUpdate     what = "update"
-	opRun        what = "run"        // with the container's first spec
-	opReplace    what = "replace"    // as docker-compose 1 does it
-	opReplace2   what = "replace-2"  // as docker compose 2 does it
-	opDisconnect what = "disconnect" // from the first of its networks
-	opConnect    what = "connect"    // to it
-	opPauseAll   what = "stoker-pause-all"
-	opPauseOne   what = "stoker-pause"
-	opResumeAll  what = "stoker-resume-all"
-	opRevive     what = "revive" // start anyone who is down, run anyone who is gone
+	opStop        faultKind = "stop"
+	opStopNow     faultKind = "stop-now" // without a grace
+	opKill        faultKind = "kill"
+	opTerm        faultKind = "kill-term"
+	opHup         faultKind = "kill-hup"
+	opRestart     faultKind = "restart"
+	opStart       faultKind = "start"
+	opRemove      faultKind = "rm"
+	opStopRm      faultKind = "stop-rm" // docker stop, docker rm
+	opPause       faultKind = "pause"
+	opUnpause     faultKind = "unpause"
+	opRename      faultKind = "rename"
+	opRenameBack  faultKind = "rename-back"
+	opUpdate      faultKind = "update"
+	opRun         faultKind = "run"        // with the container's first spec
+	opReplace     faultKind = "replace"    // as docker-compose 1 does
+	opReplace2    faultKind = "replace-2"  // as docker compose 2 does
+	opDisconnect  faultKind = "disconnect" // from its first network
+	opConnect     faultKind = "connect"    // to its first network
+	opPauseAll    faultKind = "stoker-pause-all"
+	opPauseWorker faultKind = "stoker-pause"
+	opResumeAll   faultKind = "stoker-resume-all"
+	opStartAll    faultKind = "start-all" // start every container that is down, run every one that is removed
 )
 
-// What workers do.
+// Faults of workers and of what they need.
 const (
-	doCrash   what = "crash"
-	doKilled  what = "killed" // from the host
-	doExit    what = "exit"   // with code N
-	doOOM     what = "oom"
-	doSicken  what = "sicken"
-	doHang    what = "hang"
-	doHangAll what = "hang-all"
-	doRecover what = "recover"
-	doLoop    what = "loop" // each life lasts For and ends with N
-	doBehave  what = "behave"
-	failNext  what = "starts-fail" // the next N
-	breakIt   what = "mount-gone"
-	mendIt    what = "mount-back"
-	takePort  what = "port-taken"
-	freePort  what = "port-free"
+	workerCrash    faultKind = "crash"
+	workerKilled   faultKind = "killed" // from the host
+	workerExit     faultKind = "exit"   // with code N
+	workerOOM      faultKind = "oom"
+	probeFails     faultKind = "probe-fails"
+	probeHangs     faultKind = "probe-hangs"
+	allProbesHang  faultKind = "all-probes-hang"
+	probeRecovers  faultKind = "probe-recovers"
+	workerLoop     faultKind = "loop"        // each incarnation runs for For and exits with N
+	workerRecovers faultKind = "loop-ends"   // the worker behaves as its spec describes
+	startsFail     faultKind = "starts-fail" // the next N
+	mountGone      faultKind = "mount-gone"
+	mountBack      faultKind = "mount-back"
+	portTaken      faultKind = "port-taken"
+	portFree       faultKind = "port-free"
 )
 
-// What the engine does, and what happens to its answers and events.
+// Faults of the engine, its answers, its events and its host.
 const (
-	engRefuse      what = "refuse"
-	engDone        what = "timeout-done"
-	engUndone      what = "timeout-undone"
-	engSlow        what = "slow"
-	engSlowInspect what = "slow-inspect"
-	engSlowList    what = "slow-list"
-	engDrop        what = "drop-events"
-	engDuplicate   what = "duplicate-events"
-	engDelay       what = "delay-events"
-	engCut         what = "cut-stream"
-	engRestart     what = "engine-restart"
-	engCrash       what = "engine-crash"
-	hostReboot     what = "host-reboot" // in good order, and Stoker is one of the containers
-	hostCrash      what = "host-crash"  // and Stoker with it, unless N is 1: it is elsewhere then
-	clockStep      what = "clock-step"
+	engRefuse        faultKind = "refuse"
+	engTimeoutDone   faultKind = "timeout-done"
+	engTimeoutUndone faultKind = "timeout-undone"
+	engSlow          faultKind = "slow"
+	engSlowInspect   faultKind = "slow-inspect"
+	engSlowList      faultKind = "slow-list"
+	engDrop          faultKind = "drop-events"
+	engDuplicate     faultKind = "duplicate-events"
+	engDelay         faultKind = "delay-events"
+	engCut           faultKind = "cut-stream"
+	engRestart       faultKind = "engine-restart"
+	engCrash         faultKind = "engine-crash"
+	hostReboot       faultKind = "host-reboot" // with a shutdown; Stoker is one of the containers
+	hostCrash        faultKind = "host-crash"  // Stoker crashes with it unless N is 1: it runs on another host then
+	clockStep        faultKind = "clock-step"
 )
 
-// What happens to Stoker.
+// Ends of Stoker. It starts again after For.
 const (
-	stokerKilled  what = "stoker-killed"  // and started again after For
-	stokerFuse    what = "stoker-fuse"    // killed within its N-th turn from now, and started again after For
-	stokerEnded   what = "stoker-ended"   // told to end, and started again after For
-	stokerAmnesia what = "stoker-amnesia" // killed, and its journal lost
+	stokerKilled      faultKind = "stoker-killed"
+	stokerKilledLater faultKind = "stoker-killed-later" // within N turns
+	stokerStopped     faultKind = "stoker-stopped"
+	journalLost       faultKind = "journal-lost" // with a kill
 )
 
-func (d deed) String() string {
-	s := fmt.Sprintf("%s %s", d.Do, d.Key)
-	if d.For != 0 {
-		s += fmt.Sprintf(" for %v", d.For)
+func (f fault) String() string {
+	s := fmt.Sprintf("%s %s", f.Kind, f.Key)
+	if f.For != 0 {
+		s += fmt.Sprintf(" for %v", f.For)
 	}
-	if d.N != 0 {
-		s += fmt.Sprintf(" n=%d", d.N)
+	if f.N != 0 {
+		s += fmt.Sprintf(" n=%d", f.N)
 	}
 	return s
 }

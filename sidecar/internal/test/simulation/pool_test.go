@@ -12,24 +12,24 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// poolPlan is a group of workers that run only while there is work.
+// poolPlan is a group of workers that run on demand.
 type poolPlan struct {
-	Min, Max  int // Max 0 is all that exist
+	Min, Max  int // replicas; Max 0 is no limit
 	Cooldown  time.Duration
 	Budget    float64 // CPUs; below 0 is no limit
-	Tells     demand.InHandKind
-	ByAddress bool          // the source tells who holds what
-	Item      time.Duration // what one item takes
+	InHand    demand.InHandKind
+	ByAddress bool          // the source reports the items in hand by the worker's address
+	Item      time.Duration // the time for one item
 }
 
-// What happens to the work of a group, and to the source that tells of it.
+// Changes of the group's work, and faults of its source.
 const (
-	workComes   what = "work-comes" // N items
-	workGone    what = "work-gone"  // all that waits, done by somebody else
-	sourceFails what = "source-fails"
-	sourceHangs what = "source-hangs"
-	sourceLies  what = "source-lies" // in its N-th way
-	opWakeGroup what = "wake-group"
+	workAdded   faultKind = "work-added"   // N items
+	workRemoved faultKind = "work-removed" // all that waits
+	sourceFails faultKind = "source-fails"
+	sourceHangs faultKind = "source-hangs"
+	sourceWrong faultKind = "source-wrong" // it reports the N-th kind of wrong number
+	opWakeGroup faultKind = "wake-group"
 )
 
 const (
@@ -37,17 +37,17 @@ const (
 	poolPoll = 2 * time.Second
 )
 
-// drawPool gives a third of the plans a group with a source. It has dice of its own.
-func drawPool(d dice, p *plan) {
-	if !d.oneIn(3) || len(p.Deeds) == 0 {
+// drawPool adds a group with a source to a third of the plans. It has its own random source.
+func drawPool(d random, p *plan) {
+	if !d.oneIn(3) || len(p.Faults) == 0 {
 		return
 	}
 	pool := &poolPlan{
 		Min: pick(d, 0, 0, 0, 1), Max: pick(d, 0, 0, 1, 2), Cooldown: pick(d, 2*time.Second, 5*time.Second, 10*time.Second),
-		Budget: pick[float64](d, -1, -1, 1, 2, 4), Tells: pick(d, demand.InHandUnknown, demand.InHandIncluded, demand.InHandCounted),
+		Budget: pick[float64](d, -1, -1, 1, 2, 4), InHand: pick(d, demand.InHandUnknown, demand.InHandIncluded, demand.InHandCounted),
 		Item: pick(d, time.Second, 5*time.Second, 20*time.Second),
 	}
-	pool.ByAddress = pool.Tells == demand.InHandCounted && d.oneIn(2)
+	pool.ByAddress = pool.InHand == demand.InHandCounted && d.oneIn(2)
 	p.Pool = pool
 	var names []string
 	for i := range 2 + d.IntN(3) {
@@ -59,13 +59,13 @@ func drawPool(d dice, p *plan) {
 		p.Containers = append(p.Containers, s)
 		names = append(names, s.Name)
 	}
-	burst := slices.DeleteFunc(slices.Clone(p.Deeds), func(e deed) bool { return e.Do == opRevive })
+	burst := slices.DeleteFunc(slices.Clone(p.Faults), func(e fault) bool { return e.Kind == opStartAll })
 	for range 10 + d.IntN(50) {
-		e := drawDeed(d, poolDeck().draw(d), pick(d, names...))
+		e := drawFault(d, poolKinds().draw(d), pick(d, names...))
 		e.At = pick(d, burst...).At
-		p.Deeds = append(p.Deeds, drawWork(d, e))
+		p.Faults = append(p.Faults, drawWork(d, e))
 	}
-	slices.SortStableFunc(p.Deeds, func(a, b deed) int { return int(a.At - b.At) })
+	slices.SortStableFunc(p.Faults, func(a, b fault) int { return int(a.At - b.At) })
 }
 
 func (p poolPlan) labels() map[string]string {
@@ -79,101 +79,92 @@ func (p poolPlan) labels() map[string]string {
 	return l
 }
 
-func poolDeck() deck {
-	return deck{
-		{12, workComes}, {4, workGone}, {3, sourceFails}, {2, sourceHangs}, {3, sourceLies}, {1, opWakeGroup},
-		{4, opStop}, {1, opKill}, {4, opStart}, {2, opRestart}, {6, doCrash}, {3, doKilled}, {2, doExit}, {1, doOOM}, {3, failNext},
-		{3, stokerKilled}, {3, stokerFuse}, {1, stokerEnded},
+func poolKinds() weights {
+	return weights{
+		{12, workAdded}, {4, workRemoved}, {3, sourceFails}, {2, sourceHangs}, {3, sourceWrong}, {1, opWakeGroup},
+		{4, opStop}, {1, opKill}, {4, opStart}, {2, opRestart}, {6, workerCrash}, {3, workerKilled}, {2, workerExit}, {1, workerOOM}, {3, startsFail},
+		{3, stokerKilled}, {3, stokerKilledLater}, {1, stokerStopped},
 	}
 }
 
-func drawWork(d dice, e deed) deed {
-	switch e.Do {
-	case workComes:
+func drawWork(d random, e fault) fault {
+	switch e.Kind {
+	case workAdded:
 		e.N = pick(d, 1, 3, 10, 1000)
 	case sourceFails, sourceHangs:
 		e.For = pick(d, time.Second, 10*time.Second, time.Minute)
-	case sourceLies:
+	case sourceWrong:
 		e.N, e.For = d.IntN(4), pick(d, time.Second, 10*time.Second, time.Minute)
 	}
 	return e
 }
 
-// pool is the work of a group: what waits, who does what, and what the source says about it.
+// pool is the work of a group, and its source.
 type pool struct {
-	plan    poolPlan
-	w       *dockertest.World
-	waiting int
-	items   map[string]item    // in hand, by container
-	used    map[string]cpuUsed // by container
-	done    int
-	faults  sourceFaults
-	told    map[string]float64      // by address, in the last answer that a Stoker got
-	read    map[string][]cpuReading // the last ones that a Stoker got
-	idleAt  time.Time               // since when nothing is to do
-	wokenAt time.Time               // when an operator last woke all of the group
+	plan     poolPlan
+	world    *dockertest.World
+	waiting  int
+	items    map[string]item    // in hand, by container ID
+	used     map[string]cpuUsed // by container ID
+	done     int
+	faults   sourceFaults
+	inHand   map[string]float64      // by address, from the last answer that Stoker received
+	readings map[string][]cpuReading // by container ID, the last ones that Stoker received
+	idleAt   time.Time               // since when no work waits or is in hand; zero while work waits
+	wokenAt  time.Time               // when an operator last woke the group
 }
 
-// item is one that a container holds.
+// item is a unit of work that a container has in hand.
 type item struct {
-	life time.Time // in which it was taken
-	from time.Time
-	till time.Time
+	startedAt time.Time // of the incarnation that took it
+	from      time.Time
+	until     time.Time
 }
 
 type cpuUsed struct {
-	life time.Time
-	busy time.Duration
+	startedAt time.Time // of the incarnation
+	busy      time.Duration
 }
 
 type cpuReading struct {
-	life time.Time
+	startedAt time.Time // of the incarnation
 	worker.Stats
 }
 
-// sourceFaults are until when the source does what it should not.
+// sourceFaults has the ends of the source's faults.
 type sourceFaults struct {
-	fails, hangs, lies time.Time
-	lie                int
+	fails, hangs, wrong time.Time
+	variant             int // of a wrong number
 }
 
 func newPool(p *poolPlan, w *dockertest.World) *pool {
 	if p == nil {
 		return nil
 	}
-	o := &pool{plan: *p, w: w, items: map[string]item{}, used: map[string]cpuUsed{}, read: map[string][]cpuReading{}}
+	o := &pool{plan: *p, world: w, items: map[string]item{}, used: map[string]cpuUsed{}, readings: map[string][]cpuReading{}}
 	w.MeterBy(o.cpu)
 	return o
 }
 
-// members are the containers that do the work, in the order of their creation.
+// members returns the containers of the group in the order of their creation.
 func (o *pool) members() []dockertest.Truth {
-	return o.w.TruthsOf("stoker.group", poolName)
+	return o.world.TruthsOf("stoker.group", poolName)
 }
 
 func inPool(t dockertest.Truth) bool { return t.Labels["stoker.group"] == poolName }
 
-// life is when the present or last life of a container began, and when it ended.
-func life(t dockertest.Truth) (began, ended time.Time) {
-	if len(t.Lives) == 0 {
-		return time.Time{}, time.Time{}
-	}
-	l := t.Lives[len(t.Lives)-1]
-	return l.Began, l.Ended
-}
-
-// advance lets the work go on up to now. An item whose worker has died waits again.
+// advance moves the work forward to now. An item whose worker exited waits again.
 func (o *pool) advance() {
-	now := o.w.Now()
+	now := o.world.Now()
 	for id, i := range o.items {
-		t, _ := o.w.TruthByID(id)
-		end := endOf(t, i.life)
+		t, _ := o.world.TruthByID(id)
+		end := endOf(t, i.startedAt)
 		switch {
-		case !end.IsZero() && end.Before(i.till):
+		case !end.IsZero() && end.Before(i.until):
 			o.release(id, i, end)
 			o.waiting++
-		case !i.till.After(now):
-			o.release(id, i, i.till)
+		case !i.until.After(now):
+			o.release(id, i, i.until)
 			o.done++
 		}
 	}
@@ -185,16 +176,16 @@ func (o *pool) advance() {
 	}
 	o.idleAt = time.Time{}
 	for _, t := range o.members() {
-		began, ended := life(t)
+		began, ended := lastIncarnation(t)
 		if _, busy := o.items[t.ID]; busy || o.waiting == 0 || began.IsZero() || !ended.IsZero() || t.Status != worker.StatusRunning {
 			continue
 		}
 		o.waiting--
-		o.items[t.ID] = item{life: began, from: now, till: now.Add(o.plan.Item)}
+		o.items[t.ID] = item{startedAt: began, from: now, until: now.Add(o.plan.Item)}
 	}
 }
 
-// endOf is when the life of a container that began then ended; zero while it lasts.
+// endOf returns when the incarnation of a container that began at a time ended; zero while it runs.
 func endOf(t dockertest.Truth, began time.Time) time.Time {
 	for _, l := range t.Lives {
 		if l.Began.Equal(began) {
@@ -207,35 +198,35 @@ func endOf(t dockertest.Truth, began time.Time) time.Time {
 func (o *pool) release(id string, i item, at time.Time) {
 	delete(o.items, id)
 	u := o.used[id]
-	if !u.life.Equal(i.life) {
-		u = cpuUsed{life: i.life}
+	if !u.startedAt.Equal(i.startedAt) {
+		u = cpuUsed{startedAt: i.startedAt}
 	}
 	u.busy += at.Sub(i.from)
 	o.used[id] = u
 }
 
-// cpu is what the present life of a container has used: its quota while it holds an item.
+// cpu returns the CPU time of a container's current incarnation: it uses its whole quota while it has an item.
 func (o *pool) cpu(id string) (time.Duration, bool) {
-	t, ok := o.w.TruthByID(id)
+	t, ok := o.world.TruthByID(id)
 	if !ok || !inPool(t) {
 		return 0, false
 	}
 	o.advance()
-	began, _ := life(t)
+	began, _ := lastIncarnation(t)
 	busy := time.Duration(0)
-	if u := o.used[id]; u.life.Equal(began) {
+	if u := o.used[id]; u.startedAt.Equal(began) {
 		busy = u.busy
 	}
-	if i, ok := o.items[id]; ok && i.life.Equal(began) {
-		busy += o.w.Now().Sub(i.from)
+	if i, ok := o.items[id]; ok && i.startedAt.Equal(began) {
+		busy += o.world.Now().Sub(i.from)
 	}
 	return time.Duration(float64(busy) * max(t.CPUs, 0.5)), true
 }
 
-// ask answers for the source.
+// ask returns the answer of the source.
 func (o *pool) ask(worker.Action) (worker.Outcome, time.Duration) {
 	o.advance()
-	now := o.w.Now()
+	now := o.world.Now()
 	switch {
 	case o.faults.hangs.After(now):
 		return worker.Outcome{}, time.Hour
@@ -243,15 +234,15 @@ func (o *pool) ask(worker.Action) (worker.Outcome, time.Duration) {
 		return worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "connection refused"}}, time.Millisecond
 	}
 	r := o.reading()
-	if o.faults.lies.After(now) {
-		r = o.lie(r)
+	if o.faults.wrong.After(now) {
+		r = o.distort(r)
 	}
 	return worker.Outcome{Result: worker.Done, Answer: worker.Answer{Work: &r}}, 2 * time.Millisecond
 }
 
 func (o *pool) reading() demand.Reading {
-	r := demand.Reading{Waiting: float64(o.waiting), InHand: demand.InHand{Kind: o.plan.Tells}}
-	switch o.plan.Tells {
+	r := demand.Reading{Waiting: float64(o.waiting), InHand: demand.InHand{Kind: o.plan.InHand}}
+	switch o.plan.InHand {
 	case demand.InHandUnknown:
 	case demand.InHandIncluded:
 		r.Waiting += float64(len(o.items))
@@ -267,47 +258,47 @@ func (o *pool) reading() demand.Reading {
 	return r
 }
 
-// lie is what a broken source makes of the truth.
-func (o *pool) lie(r demand.Reading) demand.Reading {
-	switch o.faults.lie {
+// distort returns a wrong number instead of a reading.
+func (o *pool) distort(r demand.Reading) demand.Reading {
+	switch o.faults.variant {
 	case 0:
 		r.Waiting = -5
 	case 1:
 		r.Waiting = 1e12
 	case 2: // flapping
-		r.Waiting = float64(o.w.Now().Second()/2%2) * 50
+		r.Waiting = float64(o.world.Now().Second()/2%2) * 50
 	default:
 		r = demand.Reading{Waiting: math.MaxFloat64, InHand: r.InHand}
 	}
 	return r
 }
 
-// next is when the work is to be looked at again.
+// next returns when the work must advance again; zero if there is none.
 func (o *pool) next() time.Time {
 	if o.waiting > 0 || len(o.items) > 0 {
-		return o.w.Now().Add(2 * time.Second)
+		return o.world.Now().Add(2 * time.Second)
 	}
 	return time.Time{}
 }
 
-// do carries a deed out, if it is about the work.
-func (o *pool) do(r *run, d deed) bool {
-	until := o.w.Now().Add(d.For)
-	switch d.Do {
-	case workComes:
-		o.waiting += d.N
-	case workGone:
+// inject carries out a fault that concerns the work, and reports whether it does.
+func (o *pool) inject(r *run, f fault) bool {
+	until := o.world.Now().Add(f.For)
+	switch f.Kind {
+	case workAdded:
+		o.waiting += f.N
+	case workRemoved:
 		o.waiting = 0
 	case sourceFails:
 		o.faults.fails = until
 	case sourceHangs:
 		o.faults.hangs = until
-	case sourceLies:
-		o.faults.lies, o.faults.lie = until, d.N
+	case sourceWrong:
+		o.faults.wrong, o.faults.variant = until, f.N
 	case opWakeGroup:
-		if r.stoker != nil && r.stoker.ending.IsZero() {
-			o.wokenAt = r.w.Now()
-			t, _ := r.stoker.f.WakeGroup(r.clock(), poolName)
+		if r.stoker != nil && r.stoker.deadline.IsZero() {
+			o.wokenAt = r.world.Now()
+			t, _ := r.stoker.fleet.WakeGroup(r.clock(), poolName)
 			r.apply(t)
 		}
 	default:
@@ -317,19 +308,19 @@ func (o *pool) do(r *run, d deed) bool {
 	return true
 }
 
-// hear keeps what a Stoker was told about its workers.
-func (o *pool) hear(out worker.Outcome) {
+// receive records what Stoker received about the work of its workers.
+func (o *pool) receive(out worker.Outcome) {
 	switch {
 	case out.Action.Verb == worker.AskSource && out.Work != nil:
-		o.told = out.Work.InHand.ByAddress
+		o.inHand = out.Work.InHand.ByAddress
 	case out.Action.Verb == worker.ReadStats && out.Usage != nil && !out.Action.Span:
 		id := out.Action.Incarnation.ID
-		t, ok := o.w.TruthByID(id)
+		t, ok := o.world.TruthByID(id)
 		if !ok || !inPool(t) {
 			return
 		}
-		began, _ := life(t)
-		o.read[id] = append(o.read[id], cpuReading{began, out.Usage.Now})
-		o.read[id] = o.read[id][max(len(o.read[id])-3, 0):]
+		began, _ := lastIncarnation(t)
+		o.readings[id] = append(o.readings[id], cpuReading{began, out.Usage.Now})
+		o.readings[id] = o.readings[id][max(len(o.readings[id])-3, 0):]
 	}
 }

@@ -1,7 +1,7 @@
 package simulation
 
-// drawProbes has some of the workers probed from outside in half of the plans. It has dice of its own.
-func drawProbes(d dice, p *plan) {
+// drawProbes adds probes from outside to some of the workers in half of the plans. It has its own random source.
+func drawProbes(d random, p *plan) {
 	if d.oneIn(2) {
 		return
 	}

@@ -5,8 +5,8 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// drawRecycles has a third of the plans restart workers although nothing is wrong with them. It has dice of its own.
-func drawRecycles(d dice, p *plan) {
+// drawRecycles adds a maximum age or a schedule to workers in a third of the plans. It has its own random source.
+func drawRecycles(d random, p *plan) {
 	if !d.oneIn(3) {
 		return
 	}
@@ -27,31 +27,32 @@ func drawRecycles(d dice, p *plan) {
 	}
 }
 
-// recycles reports whether an action was decided on because of age or schedule.
+// recycles reports whether the reason of an action is the worker's age or its schedule.
 func recycles(a worker.Action) bool { return worker.Fault(a.Reason).Recycles() }
 
-// checkRecycle: never two of one group at once, never one that is held, and as no attempt.
+// checkRecycle checks that a recycle is not an attempt, that a held worker is not recycled, and that no two workers of a group are recycled at
+// once.
 func (r *run) checkRecycle(a worker.Action) {
 	if a.Verb != worker.Stop || !recycles(a) {
 		return
 	}
 	if a.Attempt != 0 {
-		r.blame("a recycle of %s counts as attempt %d", a.Key, a.Attempt)
+		r.violate("a recycle of %s counts as attempt %d", a.Key, a.Attempt)
 	}
 	group := r.groupOf(a.Key)
 	for _, w := range r.view().Workers {
 		switch {
 		case w.Key == a.Key && w.Held != worker.HeldNot && w.Held != worker.HeldHostOverloaded:
-			r.blame("%s is recycled, and is held: %s", a.Key, w.Held)
-		case w.Held == worker.HeldIgnored || w.Held == worker.HeldNotified: // it is left as it is, and nobody waits for it
+			r.violate("%s is recycled, and is held: %s", a.Key, w.Held)
+		case w.Held == worker.HeldIgnored || w.Held == worker.HeldNotified: // Stoker does not act on it, and no other worker waits for it
 		case w.Key != a.Key && w.Fault.Recycles() && group != "" && r.groupOf(w.Key) == group:
-			r.blame("%s is recycled, and so is %s of the same group", a.Key, w.Key)
+			r.violate("%s is recycled, and so is %s of the same group", a.Key, w.Key)
 		}
 	}
 }
 
 func (r *run) groupOf(key worker.Key) string {
-	for _, t := range r.w.Truths() {
+	for _, t := range r.world.Truths() {
 		if !t.Gone && t.Key == key {
 			return t.Labels["stoker.group"]
 		}
@@ -59,20 +60,9 @@ func (r *run) groupOf(key worker.Key) string {
 	return ""
 }
 
-// guest reports whether a worker is in the namespaces of the first one: it ends with it, or follows it.
-func (r *run) guest(key worker.Key) bool {
-	for _, t := range r.w.Truths() {
-		if !t.Gone && t.Key == key {
-			return len(t.Parents) > 0
-		}
-	}
-	return false
-}
-
-// recycledNow reports whether a worker is being restarted for age or schedule, or because its parent was, which may happen at any time, also
-// in a quiet.
+// recycledNow reports whether a worker is being recycled, or its parent may be. That can happen at any time, in a quiet period too.
 func (r *run) recycledNow(w fleet.WorkerView) bool {
-	parent, ok := r.specs[guestsOf]
-	follows := ok && r.guest(w.Key) && parent.Labels["stoker.recycle-wait"] != ""
+	parent, ok := r.specs[parentName]
+	follows := ok && r.isDependent(w.Key) && parent.Labels["stoker.recycle-wait"] != ""
 	return w.Fault.Recycles() || follows
 }

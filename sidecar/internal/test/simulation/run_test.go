@@ -1,261 +1,173 @@
 package simulation
 
 import (
-	"hash"
 	"hash/fnv"
-	"math"
-	"slices"
 	"time"
 
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/policy"
-	"stoker/sidecar/internal/core/worker"
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// run is a plan being carried out.
+// run is the execution of a plan.
 type run struct {
 	plan     plan
-	w        *dockertest.World
-	start    time.Time
+	schedule schedule
+	start    time.Time // the time of the plan's zero
+
+	world    *dockertest.World
 	specs    map[string]dockertest.Spec
 	policies map[string]policy.Policy // by container ID
-	self     string                   // ID of the container that Stoker is thought to be in
-	stoker   *stoker
-	journal  *journal
-	startAt  time.Time // when the next Stoker begins; zero for not by itself
-	rebooted bool      // Stoker begins when the engine is up again, and ends when it is down
-	deeds    []deed
-	quiets   []quiet
-	calm     bool
-	mended   bool // once more, for what the engine was not there for the first time
-	pool     *pool
-	pauses   []fleet.Pause               // what the state directory has
-	drained  map[worker.Incarnation]bool // lives in which the command before the stop was sent
-	work     quietWork
+	pool     *pool                    // nil without a group with demand
 
-	wrong    []string
-	falls    []time.Time // of the engine, in whatever way
-	blind    bool        // at one of them a Stoker had no list yet
-	deaths   []time.Time // of Stokers that were killed
-	begun    []time.Time // when a Stoker began
-	stops    []decidedStop
-	steps    []time.Time // of the engine's clock
-	drops    []time.Time // of events
-	amnesia  time.Time   // the last time that the journal was lost
-	forgiven map[string]int
-	unclear  map[string]bool      // disconnected while Stoker thought it lost, or was away
-	lacked   map[string]bool      // by the first container of a worker: the first inspect has shown that it had lost a network
-	pushed   map[string]time.Time // the incarnation in which a container was last signalled, by its start
-	lines    []string
-	hash     hash.Hash64
-	telling  bool
-	count    tally
-}
+	self    string  // ID of the container that Stoker takes for its own
+	stoker  *stoker // nil while no Stoker runs
+	journal *journal
+	pauses  []fleet.Pause // in the state directory
 
-// quietWork is how far the work of a quiet has come.
-type quietWork uint8
-
-const (
-	workNotYet quietWork = iota
-	workBrought
-	workChecked
-)
-
-// after is when the next step is due in a quiet that began then.
-func (w quietWork) after(from time.Duration) time.Duration {
-	switch w {
-	case workNotYet:
-		return from + poolWorkAt
-	case workBrought:
-		return from + poolWorkAt + poolWithin
-	case workChecked:
-	}
-	return math.MaxInt64
-}
-
-// decidedStop is a stop that a Stoker was to send. Where it was killed meanwhile, the next one cannot know whether it was sent.
-type decidedStop struct {
-	id string
-	at time.Time
-	by int // which Stoker
-	in time.Duration
+	checks checks
+	trace  trace
+	tally  tally
 }
 
 func newRun(p plan) *run {
 	r := &run{
-		plan: p, w: dockertest.New(dockertest.Config{Seed: p.Seed, ProbeEvents: p.Seed%8 == 0, LosesNetworks: p.LosesNetworks}), specs: map[string]dockertest.Spec{}, policies: map[string]policy.Policy{},
-		journal: newJournal(), deeds: slices.Clone(p.Deeds), quiets: slices.Clone(p.Quiets), forgiven: map[string]int{}, unclear: map[string]bool{}, lacked: map[string]bool{}, drained: map[worker.Incarnation]bool{}, pushed: map[string]time.Time{}, count: newTally(),
+		plan:     p,
+		schedule: newSchedule(p),
+		world:    dockertest.New(dockertest.Config{Seed: p.Seed, ProbeEvents: p.Seed%8 == 0, LosesNetworks: p.LosesNetworks}),
+		specs:    map[string]dockertest.Spec{},
+		policies: map[string]policy.Policy{},
+		journal:  newJournal(),
+		checks:   checks{records: newRecords()},
+		tally:    newTally(),
 	}
-	r.pool = newPool(p.Pool, r.w)
-	r.start = r.w.Now()
+	r.pool = newPool(p.Pool, r.world)
+	r.start = r.world.Now()
 	for _, s := range p.Containers {
 		r.specs[s.Name] = s
 		if s.NetworkMode+s.PidMode == "" {
-			r.w.Operator().Run(s)
+			r.world.Operator().Run(s)
 		}
 	}
-	r.w.Advance(time.Second)
+	r.world.Advance(time.Second)
 	for _, s := range p.Containers {
-		if s.NetworkMode+s.PidMode != "" { // its parent must be there first
-			r.w.Operator().Run(s)
+		if s.NetworkMode+s.PidMode != "" { // its parent must exist first
+			r.world.Operator().Run(s)
 		}
 	}
-	r.w.Advance(time.Second)
-	if t, ok := r.w.Truth(selfName); ok {
+	r.world.Advance(time.Second)
+	if t, ok := r.world.Truth(selfName); ok {
 		r.self = t.ID
 	}
 	return r
 }
 
-// simulate carries a plan out and returns the run, with what was wrong in it.
-func simulate(p plan, telling bool) *run {
+// simulate executes a plan and returns the run with its violations. It stops at the first violation.
+func simulate(p plan, tracing bool) *run {
 	r := newRun(p)
-	r.telling, r.hash = telling, fnv.New64a()
+	r.trace = trace{enabled: tracing, hash: fnv.New64a()}
 	r.startStoker()
-	r.live(p.length())
-	if len(r.wrong) == 0 {
+	r.runUntil(p.length())
+	if !r.violated() {
 		r.journal.write()
 		r.checkWorld()
 	}
 	return r
 }
 
-// live lets time pass until so long after the run's start, or until something is wrong.
-func (r *run) live(until time.Duration) {
-	end := r.start.Add(until)
-	for r.w.Now().Before(end) && len(r.wrong) == 0 {
-		r.step(r.next(end))
-		r.due()
+// violated reports whether the run broke a rule.
+func (r *run) violated() bool { return len(r.checks.violations) > 0 }
+
+// runUntil advances the time to an offset from the run's start, or to the first violation.
+func (r *run) runUntil(offset time.Duration) {
+	end := r.start.Add(offset)
+	for r.world.Now().Before(end) && !r.violated() {
+		r.step(r.nextDue(end))
+		r.runDue()
 	}
 }
 
-// next is when something is due that is not the world's own.
-func (r *run) next(end time.Time) time.Time {
+// nextDue returns when the next thing is due that is not an event of the world, or end if that is earlier.
+func (r *run) nextDue(end time.Time) time.Time {
 	next := end
 	at := func(t time.Time) {
 		if !t.IsZero() && t.Before(next) {
 			next = t
 		}
 	}
-	if len(r.deeds) > 0 {
-		at(r.start.Add(r.deeds[0].At))
+	for _, offset := range r.schedule.due(r.pool != nil) {
+		at(r.start.Add(offset))
 	}
-	if len(r.quiets) > 0 {
-		if r.calm {
-			at(r.start.Add(r.quiets[0].To))
-			if !r.mended {
-				at(r.start.Add(r.quiets[0].From + time.Minute))
-			}
-			if r.pool != nil && r.work != workChecked {
-				at(r.start.Add(r.work.after(r.quiets[0].From)))
-			}
-		} else {
-			at(r.start.Add(r.quiets[0].From))
-		}
-	}
-	at(r.startAt)
+	at(r.schedule.startAt)
 	at(r.journal.due)
 	if r.pool != nil {
 		at(r.pool.next())
 	}
-	if r.rebooted {
-		at(r.w.Now().Add(100 * time.Millisecond))
+	if r.schedule.followsHost {
+		at(r.world.Now().Add(100 * time.Millisecond))
 	}
 	if s := r.stoker; s != nil {
-		at(s.ending)
+		at(s.deadline)
 		at(s.wake)
 	}
-	if next.Before(r.w.Now()) {
-		return r.w.Now()
+	if next.Before(r.world.Now()) {
+		return r.world.Now()
 	}
 	return next
 }
 
+// step delivers the next output of the world to Stoker, or advances the time to limit.
 func (r *run) step(limit time.Time) {
 	if r.stoker == nil {
-		r.w.AdvanceTo(limit)
+		r.world.AdvanceTo(limit)
 		return
 	}
-	r.turn(r.stoker.sim.Until(limit))
+	r.deliver(r.stoker.sim.Until(limit))
 }
 
-// due does what its time has come for.
-func (r *run) due() {
-	now := r.w.Now()
+// runDue does everything that is due now.
+func (r *run) runDue() {
+	now := r.world.Now()
 	if !r.journal.due.IsZero() && !r.journal.due.After(now) {
 		r.journal.write()
 	}
 	if r.pool != nil {
 		r.pool.advance()
 	}
-	if r.rebooted {
-		r.reboot()
+	if r.schedule.followsHost {
+		r.followHost()
 	}
-	if !r.startAt.IsZero() && !r.startAt.After(now) {
-		r.startAt = time.Time{}
+	if !r.schedule.startAt.IsZero() && !r.schedule.startAt.After(now) {
+		r.schedule.startAt = time.Time{}
 		if r.stoker == nil {
 			r.startStoker()
 		}
 	}
-	for len(r.deeds) > 0 && !r.start.Add(r.deeds[0].At).After(now) {
-		d := r.deeds[0]
-		r.deeds = r.deeds[1:]
-		r.say("==== %s", d)
-		r.do(d)
+	offset := now.Sub(r.start)
+	for f, ok := r.schedule.nextFault(offset); ok; f, ok = r.schedule.nextFault(offset) {
+		r.tracef("==== %s", f)
+		r.inject(f)
 	}
-	r.dueQuiet(now)
-}
-
-func (r *run) dueQuiet(now time.Time) {
-	if len(r.quiets) == 0 {
-		return
-	}
-	q := r.quiets[0]
-	if !r.calm && !r.start.Add(q.From).After(now) {
-		r.calm, r.mended, r.work = true, false, workNotYet
-		r.calmDown()
-	}
-	if r.calm && r.pool != nil && r.work != workChecked && !r.start.Add(r.work.after(q.From)).After(now) {
-		r.dueWork()
-	}
-	if r.calm && !r.mended && !r.start.Add(q.From+time.Minute).After(now) {
-		r.mended = true
-		r.repair()
-	}
-	if r.calm && !r.start.Add(q.To).After(now) {
-		r.calm = false
-		r.quiets = r.quiets[1:]
-		r.checkQuiet()
+	for r.schedule.stageEnds(offset, r.pool != nil) {
+		r.nextStage()
 	}
 }
 
-// dueWork brings the work of a quiet, or checks that somebody does it.
-func (r *run) dueWork() {
-	if r.work == workNotYet {
-		r.bringWork()
-		r.work = workBrought
-		return
-	}
-	r.checkWork()
-	r.work = workChecked
-}
-
-// reboot takes Stoker down and up with the engine that it is a container of.
-func (r *run) reboot() {
+// followHost stops and starts Stoker with the engine, for it is a container of the host.
+func (r *run) followHost() {
 	switch {
-	case r.stoker != nil && !r.w.EngineUp() && !r.w.EngineStopping():
+	case r.stoker != nil && !r.world.EngineUp() && !r.world.EngineStopping():
 		r.killStoker()
-	case r.stoker == nil && r.w.EngineUp():
-		r.rebooted = false
-		r.startAt = r.w.Now().Add(400 * time.Millisecond)
+	case r.stoker == nil && r.world.EngineUp():
+		r.schedule.followsHost = false
+		r.schedule.startAt = r.world.Now().Add(400 * time.Millisecond)
 	}
 }
 
-// view is what Stoker shows.
+// view returns the state that Stoker shows.
 func (r *run) view() fleet.View {
 	if r.stoker == nil {
 		return fleet.View{}
 	}
-	return r.stoker.f.View(r.clock())
+	return r.stoker.fleet.View(r.clock())
 }

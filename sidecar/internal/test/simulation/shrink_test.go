@@ -7,19 +7,19 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// shrink takes away from a failing plan what the failure does not need: deeds in ever smaller runs, then containers, then
-// quiets. A plan fails in the same way when what is wrong first begins with the same word.
-func shrink(p plan, wrong string) plan {
+// shrink removes from a failing plan what the failure does not need: faults in ever smaller runs, then quiet periods and containers. A plan
+// fails in the same way if its first violation is of the same kind.
+func shrink(p plan, violation string) plan {
 	fails := func(q plan) bool {
 		r := simulate(q, false)
-		return len(r.wrong) > 0 && sort(r.wrong[0]) == sort(wrong)
+		return r.violated() && kindOf(r.checks.violations[0]) == kindOf(violation)
 	}
-	for before := -1; before != len(p.Deeds); {
-		before = len(p.Deeds)
-		for size := max(len(p.Deeds)/2, 1); size >= 1; size /= 2 {
-			for from := 0; from+size <= len(p.Deeds); {
+	for before := -1; before != len(p.Faults); {
+		before = len(p.Faults)
+		for size := max(len(p.Faults)/2, 1); size >= 1; size /= 2 {
+			for from := 0; from+size <= len(p.Faults); {
 				q := p
-				q.Deeds = slices.Delete(slices.Clone(p.Deeds), from, from+size)
+				q.Faults = slices.Delete(slices.Clone(p.Faults), from, from+size)
 				if fails(q) {
 					p = q
 				} else {
@@ -32,7 +32,7 @@ func shrink(p plan, wrong string) plan {
 	return p
 }
 
-// fewer drops containers and quiets that the failure does not need.
+// fewer removes quiet periods and containers that the failure does not need.
 func fewer(p plan, fails func(plan) bool) plan {
 	for i := len(p.Quiets) - 1; i >= 0; i-- {
 		q := p
@@ -51,8 +51,8 @@ func fewer(p plan, fails func(plan) bool) plan {
 	return p
 }
 
-// sort is the kind of a failure: what stands between its time and the next word.
-func sort(wrong string) string {
-	words := strings.Fields(wrong)
+// kindOf returns the kind of a violation: the first word after its time.
+func kindOf(violation string) string {
+	words := strings.Fields(violation)
 	return words[min(2, len(words)-1)]
 }

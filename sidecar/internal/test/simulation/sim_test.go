@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"iter"
@@ -14,17 +15,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The flags of a long run, and of one seed.
+// The flags of TestSim.
 var (
 	oneSeed   = flag.Uint64("seed", 0, "run this seed only")
-	firstSeed = flag.Uint64("first", 1, "the first seed; 0 draws it from the clock, as make sim does")
-	seeds     = flag.Uint64("seeds", 150, "how many seeds")
-	hours     = flag.Float64("hours", 0.5, "virtual hours of each seed, roughly")
-	cores     = flag.Int("cores", 1, "how many seeds at once")
-	report    = flag.String("report", "", "a file for the table of what happened")
-	traced    = flag.Bool("trace", false, "tell the run line by line")
+	firstSeed = flag.Uint64("first", 1, "first seed; 0 takes it from the clock, as make sim does")
+	seeds     = flag.Uint64("seeds", 150, "number of seeds")
+	hours     = flag.Float64("hours", 0.5, "approximate virtual hours of each seed")
+	cores     = flag.Int("cores", 1, "number of seeds that run at once")
+	report    = flag.String("report", "", "file for the table of totals")
+	traced    = flag.Bool("trace", false, "print a trace of each run")
 	why       = flag.String("why", "", "with -shrink: the reason why the plan is kept")
-	shrunk    = flag.String("shrink", "", "find the fewest deeds that fail, and keep them under this name in testdata")
+	shrunk    = flag.String("shrink", "", "shrink a failing plan to the fewest faults and write it to testdata under this name")
 )
 
 func length() time.Duration { return time.Duration(*hours * float64(time.Hour)) }
@@ -41,15 +42,15 @@ func TestSim(t *testing.T) {
 	t.Logf("seeds %d to %d; replay one with make sim SEED=n", first, last-1)
 	total := newTally()
 	for r := range simulateAll(first, last) {
-		total.add(r.tally())
-		if len(r.wrong) > 0 {
-			t.Errorf("seed %d: %s", r.plan.Seed, strings.Join(r.wrong, "\n\t"))
-			tell(t, r.plan, r)
+		total.add(r.totals())
+		if r.violated() {
+			t.Errorf("seed %d: %s", r.plan.Seed, strings.Join(r.checks.violations, "\n\t"))
+			logFailure(t, r.plan, r)
 			if *shrunk != "" {
 				break
 			}
 		} else if *traced {
-			t.Log("\n" + strings.Join(r.lines, "\n"))
+			t.Log("\n" + strings.Join(r.trace.lines, "\n"))
 		}
 	}
 	t.Log("\n" + total.table())
@@ -58,22 +59,21 @@ func TestSim(t *testing.T) {
 	}
 }
 
-// simulateAll runs seeds on as many cores as it may. Each is a world of its own, so that which comes first changes nothing about any
-// of them, or about their sum.
+// simulateAll runs seeds on several cores. Each seed has its own world, so their order changes neither a run nor the totals.
 func simulateAll(first, last uint64) iter.Seq[*run] {
 	return func(yield func(*run) bool) {
 		todo, done := make(chan uint64), make(chan *run)
 		quit := make(chan struct{})
-		var hands sync.WaitGroup
+		var workers sync.WaitGroup
 		for range max(*cores, 1) {
-			hands.Go(func() {
+			workers.Go(func() {
 				for seed := range todo {
 					done <- simulate(drawPlan(seed, length()), *traced)
 				}
 			})
 		}
 		go func() {
-			defer func() { close(todo); hands.Wait(); close(done) }()
+			defer func() { close(todo); workers.Wait(); close(done) }()
 			for seed := first; seed < last; seed++ {
 				select {
 				case todo <- seed:
@@ -82,46 +82,46 @@ func simulateAll(first, last uint64) iter.Seq[*run] {
 				}
 			}
 		}()
-		wanted := true
-		for r := range done { // all are taken in, also those that nobody wants any more
-			if wanted && !yield(r) {
-				wanted = false
+		stopped := false
+		for r := range done { // the runs that are in progress after a stop are received, and discarded
+			if !stopped && !yield(r) {
+				stopped = true
 				close(quit)
 			}
 		}
 	}
 }
 
-// tell says what is known of a failure, as far as the flags ask for it.
-func tell(t *testing.T, p plan, r *run) {
+// logFailure logs the trace of a failed run if there is one. With -shrink it first shrinks the plan and writes it to testdata.
+func logFailure(t *testing.T, p plan, r *run) {
 	if *shrunk != "" {
-		p = shrink(p, r.wrong[0])
+		p = shrink(p, r.checks.violations[0])
 		p.Why = *why
 		r = simulate(p, true)
 		body, err := json.MarshalIndent(p, "", " ")
 		require.NoError(t, err)
 		require.NoError(t, os.MkdirAll("testdata", 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join("testdata", *shrunk+".json"), append(body, '\n'), 0o644))
-		t.Logf("%d deeds left", len(p.Deeds))
+		t.Logf("%d faults left", len(p.Faults))
 	}
-	if len(r.lines) > 0 {
-		t.Log("\n" + strings.Join(r.lines, "\n") + "\n" + strings.Join(r.wrong, "\n"))
+	if len(r.trace.lines) > 0 {
+		t.Log("\n" + strings.Join(r.trace.lines, "\n") + "\n" + strings.Join(r.checks.violations, "\n"))
 	}
 }
 
-// TestSameSeedSameRun: a failure that cannot be replayed is worth little.
+// TestSameSeedSameRun checks that a seed can be replayed: it gives the same plan and the same trace.
 func TestSameSeedSameRun(t *testing.T) {
 	for seed := uint64(1); seed <= 3; seed++ {
 		p := drawPlan(seed, 10*time.Minute)
 		require.Equal(t, p, drawPlan(seed, 10*time.Minute))
 		one, two := simulate(p, true), simulate(p, true)
-		require.Equal(t, one.hash.Sum64(), two.hash.Sum64(), "seed %d", seed)
-		require.Equal(t, one.lines, two.lines)
-		require.NotEmpty(t, one.lines)
+		require.Equal(t, one.trace.hash.Sum64(), two.trace.hash.Sum64(), "seed %d", seed)
+		require.Equal(t, one.trace.lines, two.trace.lines)
+		require.NotEmpty(t, one.trace.lines)
 	}
 }
 
-// TestKnown replays what once was a bug: testdata/*.json, each with the reason why it is kept.
+// TestKnown replays the plans of fixed bugs: testdata/*.json, each with the reason why it is kept.
 func TestKnown(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.json")
 	require.NoError(t, err)
@@ -130,13 +130,15 @@ func TestKnown(t *testing.T) {
 			body, err := os.ReadFile(file)
 			require.NoError(t, err)
 			var p plan
-			require.NoError(t, json.Unmarshal(body, &p))
+			decoder := json.NewDecoder(bytes.NewReader(body))
+			decoder.DisallowUnknownFields() // a renamed field would silently empty the plan
+			require.NoError(t, decoder.Decode(&p))
 			require.NotEmpty(t, p.Why)
 			r := simulate(p, *traced)
 			if *traced {
-				t.Log("\n" + strings.Join(r.lines, "\n"))
+				t.Log("\n" + strings.Join(r.trace.lines, "\n"))
 			}
-			require.Empty(t, r.wrong, p.Why)
+			require.Empty(t, r.checks.violations, p.Why)
 		})
 	}
 }

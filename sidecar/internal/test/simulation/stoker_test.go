@@ -9,132 +9,144 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// closeWait is how long a Stoker that is told to end finishes what it is in the middle of (supervisor.closeWait).
+// closeWait is how long a Stoker that was asked to stop may take to finish its actions (supervisor.closeWait).
 const closeWait = 8 * time.Second
 
-// spin is how many turns at one instant are taken for a loop that never ends.
-const spin = 5000
+// maxTurns is the number of turns at one instant that counts as an endless loop.
+const maxTurns = 5000
 
-// stoker is one Stoker, from its start to its death.
+// stoker is one Stoker process. Times are of the world's clock, except those that are given to the fleet.
 type stoker struct {
-	f      *fleet.Fleet
-	sim    *dockertest.Sim
-	set    fleet.Settings
-	born   time.Time     // the world's clock, as all times here but those given to the fleet
-	offset time.Duration // of its clock to the world's
-	wake   time.Time
-	flying map[uint64]worker.Action
-	fuse   int           // turns until it is killed; 0 is none
-	away   time.Duration // then
-	ending time.Time     // when it gives up finishing; zero while nobody told it to end
-	turns  int           // at this instant
-	turned time.Time
+	fleet    *fleet.Fleet
+	sim      *dockertest.Sim
+	offset   time.Duration // of Stoker's clock to the world's
+	wake     time.Time     // when the fleet asked for a tick; zero if it did not
+	deadline time.Time     // when it stops waiting for its actions; zero if it was not asked to stop
+	inFlight map[uint64]worker.Action
+	kill     plannedKill
+	turns    turnCounter
+	overload overload
 
-	illSince time.Time // the host is ill, as the notes tell
-	dripped  time.Time // the last restart that the brake let through
-	unwell   map[string]time.Time
-
-	lastRecreate uint64 // the transaction of which a step was sent last
+	lastRecreate uint64 // the transaction of the last step that began a recreate
 }
 
-// startStoker starts a Stoker that finds what the journal holds.
+// plannedKill is a kill of Stoker after some turns.
+type plannedKill struct {
+	turns        int // 0 is no kill
+	restartAfter time.Duration
+}
+
+// turnCounter counts the turns at one instant.
+type turnCounter struct {
+	at time.Time
+	n  int
+}
+
+// overload is what the check of the overload guard needs.
+type overload struct {
+	since       time.Time            // of the host's overload, as Stoker's events report it; zero if it is not overloaded
+	lastTrickle time.Time            // the last restart that the guard allowed
+	timedOut    map[string]time.Time // by container ID: when Stoker received the event of a probe that timed out
+}
+
+// startStoker starts a Stoker with the content of the journal.
 func (r *run) startStoker() {
-	now := r.w.Now()
-	s := &stoker{born: now, flying: map[uint64]worker.Action{}, unwell: map[string]time.Time{}}
-	s.offset = r.w.EngineNow().Sub(now) // it reads the host's clock when it begins, and counts from there
-	s.set = fleet.Settings{
+	now := r.world.Now()
+	s := &stoker{inFlight: map[uint64]worker.Action{}, overload: overload{timedOut: map[string]time.Time{}}}
+	s.offset = r.world.EngineNow().Sub(now) // Stoker reads the host's clock once, when it starts
+	settings := fleet.Settings{
 		Rules:    policy.Rules{Selector: policy.Selector{Mode: r.plan.Mode}, Defaults: policy.Defaults{Policy: policy.Default()}},
 		Parallel: r.plan.Parallel, DryRun: r.plan.DryRun, Self: r.self,
-		Saved: r.journal.load(), Bookmark: r.journal.mark, CPUBudget: -1, Pauses: r.pauses,
+		Saved: r.journal.load(), Bookmark: r.journal.bookmark, CPUBudget: -1, Pauses: r.pauses,
 	}
-	config := dockertest.SimConfig{Bookmark: s.set.Bookmark, Select: s.set.Keep}
+	config := dockertest.SimConfig{Bookmark: settings.Bookmark, Select: settings.Keep}
 	if r.pool != nil {
-		s.set.CPUBudget, config.Ask = r.plan.Pool.Budget, r.pool.ask
-		r.pool.told, r.pool.read = nil, map[string][]cpuReading{}
+		settings.CPUBudget, config.Ask = r.plan.Pool.Budget, r.pool.ask
+		r.pool.inHand, r.pool.readings = nil, map[string][]cpuReading{}
 	}
-	r.say("Stoker begins with %d memories", len(s.set.Saved))
-	r.startAt = time.Time{}
+	r.tracef("Stoker starts with %d saved workers", len(settings.Saved))
+	r.schedule.startAt = time.Time{}
 	r.stoker = s
-	r.count.stokers++
-	r.begun = append(r.begun, now)
-	s.f = fleet.New(now.Add(s.offset), s.set)
-	s.sim = dockertest.NewSim(r.w, config)
-	r.apply(s.f.Tick(now.Add(s.offset)))
+	r.tally.stokers++
+	r.checks.timeline.started = append(r.checks.timeline.started, now)
+	s.fleet = fleet.New(now.Add(s.offset), settings)
+	s.sim = dockertest.NewSim(r.world, config)
+	r.apply(s.fleet.Tick(now.Add(s.offset)))
 }
 
-// killStoker is the end of the Stoker there is, with no time for anything.
+// killStoker ends the Stoker that runs, if any, as SIGKILL does.
 func (r *run) killStoker() {
 	if r.stoker == nil {
 		return
 	}
-	r.say("Stoker is dead")
-	if s := r.stoker; s.ending.IsZero() || !r.rebooted {
-		r.deaths = append(r.deaths, r.w.Now())
+	r.tracef("Stoker exits")
+	if s := r.stoker; s.deadline.IsZero() || !r.schedule.followsHost {
+		r.checks.timeline.killed = append(r.checks.timeline.killed, r.world.Now())
 	}
 	for key := range r.journal.unsaved() {
-		r.forgiven[string(key)]++
+		r.checks.records.unsaved[string(key)]++
 	}
-	r.journal.forget()
+	r.journal.loseUnsaved()
 	r.stoker.sim.Close()
 	r.stoker = nil
 }
 
-// end tells Stoker to end in good order.
-func (r *run) end() {
+// stopStoker asks Stoker to stop, as SIGTERM does.
+func (r *run) stopStoker() {
 	s := r.stoker
-	if s == nil || !s.ending.IsZero() {
+	if s == nil || !s.deadline.IsZero() {
 		return
 	}
-	r.say("Stoker is told to end")
-	s.ending = r.w.Now().Add(closeWait)
-	r.journal.replayed()
-	r.apply(s.f.Close(r.clock()))
-	r.ended()
+	r.tracef("Stoker is asked to stop")
+	s.deadline = r.world.Now().Add(closeWait)
+	r.journal.commitReplay()
+	r.apply(s.fleet.Close(r.clock()))
+	r.finishStop()
 }
 
-// ended lets a Stoker go that has nothing left to finish, or no time.
-func (r *run) ended() {
+// finishStop ends a Stoker that was asked to stop, once its actions are finished or the time for them is over.
+func (r *run) finishStop() {
 	s := r.stoker
-	if s == nil || s.ending.IsZero() || (s.f.Busy() > 0 && r.w.Now().Before(s.ending)) {
+	if s == nil || s.deadline.IsZero() || (s.fleet.Busy() > 0 && r.world.Now().Before(s.deadline)) {
 		return
 	}
-	r.checkLeftBehind()
+	r.checkUnfinished()
 	r.journal.write()
 	r.killStoker()
 }
 
-// clock is Stoker's.
-func (r *run) clock() time.Time { return r.w.Now().Add(r.stoker.offset) }
+// clock returns the time of Stoker's clock.
+func (r *run) clock() time.Time { return r.world.Now().Add(r.stoker.offset) }
 
-// apply does what a turn asks for, as the supervisor does.
+// apply carries out the effects of a turn, as the supervisor does.
 func (r *run) apply(t fleet.Effects) {
 	s := r.stoker
-	if s.turned != r.w.Now() {
-		s.turns, s.turned = 0, r.w.Now()
+	if s.turns.at != r.world.Now() {
+		s.turns = turnCounter{at: r.world.Now()}
 	}
-	if s.turns++; s.turns == spin {
-		r.blame("Stoker turns and turns at one instant")
+	if s.turns.n++; s.turns.n == maxTurns {
+		r.violate("Stoker loops: %d turns at one instant", maxTurns)
 	}
-	r.sayTurn(t)
-	r.journal.keep(r.w.Now(), t, s.f.Bookmark())
-	for _, n := range t.Events {
-		r.note(n)
+	r.traceEffects(t)
+	r.journal.add(r.world.Now(), t, s.fleet.Bookmark())
+	for _, e := range t.Events {
+		r.recordEvent(e)
 	}
 	s.wake = time.Time{}
 	if !t.Wake.IsZero() {
 		s.wake = t.Wake.Add(-s.offset)
 	}
-	if r.burns(len(t.Do)) {
+	if r.killIfDue(len(t.Do)) {
 		return
 	}
 	for _, id := range t.GiveUp {
-		r.say("  give up %d", id)
+		r.tracef("  give up %d", id)
 		s.sim.GiveUp(id)
 	}
 	for _, a := range t.Do {
 		r.checkAction(a)
-		r.count.actions[a.Verb]++
-		s.flying[a.ID] = a
+		r.tally.actions[a.Verb]++
+		s.inFlight[a.ID] = a
 		if a.Verb == worker.Stop || a.Verb == worker.RecreateStep || a.Verb == worker.Update {
 			r.journal.write()
 		}
@@ -142,51 +154,52 @@ func (r *run) apply(t fleet.Effects) {
 	}
 }
 
-// burns kills Stoker when its fuse is out: between the decision and the deed if there is one, else after the turn.
-func (r *run) burns(actions int) bool {
+// killIfDue kills Stoker if a planned kill is due, and reports whether it did. The kill is due in the last of its turns, or up to six turns
+// earlier if the turn has actions: those are decided on, but not carried out.
+func (r *run) killIfDue(actions int) bool {
 	s := r.stoker
-	if s.fuse == 0 {
+	if s.kill.turns == 0 {
 		return false
 	}
-	if s.fuse--; s.fuse > 0 && (actions == 0 || s.fuse > 6) {
+	if s.kill.turns--; s.kill.turns > 0 && (actions == 0 || s.kill.turns > 6) {
 		return false
 	}
-	if s.turns%2 == 0 {
+	if s.turns.n%2 == 0 {
 		r.journal.write()
 	}
 	r.killStoker()
-	r.startAt = r.w.Now().Add(s.away)
+	r.schedule.startAt = r.world.Now().Add(s.kill.restartAfter)
 	return true
 }
 
-// turn gives Stoker the next thing that the world says, or lets it wake.
-func (r *run) turn(out dockertest.Output, ok bool) {
+// deliver gives Stoker the next output of the world, or a tick if there is none.
+func (r *run) deliver(out dockertest.Output, ok bool) {
 	s := r.stoker
 	now := r.clock()
 	switch {
 	case !ok:
-		if !s.wake.IsZero() && !s.wake.After(r.w.Now()) {
-			r.apply(s.f.Tick(now))
+		if !s.wake.IsZero() && !s.wake.After(r.world.Now()) {
+			r.apply(s.fleet.Tick(now))
 		}
 	case out.Outcome != nil:
-		r.sayOutcome(*out.Outcome)
-		delete(s.flying, out.Outcome.Action.ID)
+		r.traceOutcome(*out.Outcome)
+		delete(s.inFlight, out.Outcome.Action.ID)
 		if r.pool != nil {
-			r.pool.hear(*out.Outcome)
+			r.pool.receive(*out.Outcome)
 		}
-		r.noteFirst(*out.Outcome)
-		r.apply(s.f.Finish(now, *out.Outcome))
-	case s.ending.IsZero(): // who ends does not listen any more
+		r.recordFirstInspect(*out.Outcome)
+		r.apply(s.fleet.Finish(now, *out.Outcome))
+	case s.deadline.IsZero(): // a Stoker that stops receives no more events
 		o := *out.Observation
-		r.sayHeard(o)
+		r.traceObservation(o)
 		if o.Origin != worker.OriginRepeated {
-			r.journal.hear(r.w.Now(), o)
-			r.hear(o)
+			r.journal.receive(r.world.Now(), o)
+			r.recordObservation(o)
 		}
-		expected := r.promptStart(o)
-		t := s.f.Observe(now, o)
-		r.checkPrompt(expected, t)
+		expected := r.expectStart(o)
+		t := s.fleet.Observe(now, o)
+		r.checkExpectedStart(expected, t)
 		r.apply(t)
 	}
-	r.ended()
+	r.finishStop()
 }

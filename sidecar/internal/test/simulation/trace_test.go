@@ -2,40 +2,48 @@ package simulation
 
 import (
 	"fmt"
+	"hash"
 
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/worker"
 )
 
-// say puts a line into the trace, if there is one.
-func (r *run) say(format string, args ...any) {
-	if !r.telling {
-		return
-	}
-	line := fmt.Sprintf("%12.3f ", r.w.Now().Sub(r.start).Seconds()) + fmt.Sprintf(format, args...)
-	r.lines = append(r.lines, line)
-	_, _ = r.hash.Write([]byte(line)) // a hash does not fail
+// trace is the log of a run, line by line.
+type trace struct {
+	enabled bool
+	lines   []string
+	hash    hash.Hash64 // of all lines
 }
 
-func (r *run) sayTurn(t fleet.Effects) {
-	if !r.telling {
+// tracef adds a line to the trace if it is enabled.
+func (r *run) tracef(format string, args ...any) {
+	if !r.trace.enabled {
+		return
+	}
+	line := fmt.Sprintf("%12.3f ", r.world.Now().Sub(r.start).Seconds()) + fmt.Sprintf(format, args...)
+	r.trace.lines = append(r.trace.lines, line)
+	_, _ = r.trace.hash.Write([]byte(line)) // a hash returns no error
+}
+
+func (r *run) traceEffects(t fleet.Effects) {
+	if !r.trace.enabled {
 		return
 	}
 	for _, n := range t.Events {
-		r.say("  note %s %s %s %s attempt %d %s %s", n.Key, n.Kind, n.Fault, n.Reason, n.Attempt, n.Delay, n.Detail)
+		r.tracef("  event %s %s %s %s attempt %d %s %s", n.Key, n.Kind, n.Fault, n.Reason, n.Attempt, n.Delay, n.Detail)
 	}
 	for _, m := range t.Save {
-		r.say("  save %s", inWords(m))
+		r.tracef("  save %s", savedString(m))
 	}
 	for _, key := range t.Drop {
-		r.say("  drop %s", key)
+		r.tracef("  drop %s", key)
 	}
 	for _, a := range t.Do {
-		r.say("  do %d %s %s (%s, attempt %d)", a.ID, a.Verb, a.Key, a.Reason, a.Attempt)
+		r.tracef("  do %d %s %s (%s, attempt %d)", a.ID, a.Verb, a.Key, a.Reason, a.Attempt)
 	}
 }
 
-func inWords(m worker.Saved) string {
+func savedString(m worker.Saved) string {
 	s := fmt.Sprintf("%s %.8s since %s", m.Key, m.Incarnation.ID, m.Incarnation.StartedAt.Format("15:04:05.000"))
 	if m.Expected {
 		s += " expected"
@@ -59,11 +67,11 @@ func inWords(m worker.Saved) string {
 	return s
 }
 
-func (r *run) sayHeard(o worker.Observation) {
-	if !r.telling || o.Kind == worker.ListBegin {
+func (r *run) traceObservation(o worker.Observation) {
+	if !r.trace.enabled || o.Kind == worker.ListBegin {
 		return
 	}
-	s := fmt.Sprintf("heard %s %s", o.Kind, o.Key)
+	s := fmt.Sprintf("observe %s %s", o.Kind, o.Key)
 	switch o.Kind {
 	case worker.Exited:
 		s += fmt.Sprintf(" %d", o.ExitCode)
@@ -77,17 +85,17 @@ func (r *run) sayHeard(o worker.Observation) {
 	if o.History() {
 		s += " (history)"
 	}
-	r.say("%s of %s", s, o.At.Format("15:04:05.000"))
+	r.tracef("%s of %s", s, o.At.Format("15:04:05.000"))
 }
 
-func (r *run) sayOutcome(o worker.Outcome) {
-	if !r.telling {
+func (r *run) traceOutcome(o worker.Outcome) {
+	if !r.trace.enabled {
 		return
 	}
-	s := fmt.Sprintf("%d %s %s is %s %s", o.Action.ID, o.Action.Verb, o.Action.Key, o.Result, o.Err)
+	s := fmt.Sprintf("outcome %d %s %s: %s %s", o.Action.ID, o.Action.Verb, o.Action.Key, o.Result, o.Err)
 	if p := o.Snapshot; p != nil {
 		s += fmt.Sprintf(": %s %s since %s until %s code %d", p.Status, p.Health, p.StartedAt.Format("15:04:05.000"), p.FinishedAt.Format("15:04:05.000"), p.ExitCode)
 		s += fmt.Sprintf(" on %v", p.Networks)
 	}
-	r.say("%s", s)
+	r.tracef("%s", s)
 }

@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// Pace measures how late this machine wakes those who wait. A test that compares times of the outside world needs a machine with room: two cores of
-// which nobody else takes one. It asks the pace when a bound was missed, so that a busy machine is told from a slow program.
+// Pace measures the scheduling latency of this machine: how late its timers fire. A test that checks real times needs two idle cores. If it misses
+// a bound, the measured latency shows whether the program was slow or the machine was busy.
 type Pace struct {
 	mu   sync.Mutex
 	late []time.Duration
 }
 
-// The pace is taken every tick. A machine has room if all but a twentieth of the ticks come in time.
+// The latency is measured every tick. A machine is busy if more than one in lateShare ticks was later than maxLatency.
 const (
-	tick      = 10 * time.Millisecond
-	inTime    = 20 * time.Millisecond
-	mayBeLate = 20 // one in so many
+	tick       = 10 * time.Millisecond
+	maxLatency = 20 * time.Millisecond
+	lateShare  = 20
 )
 
-// NewPace measures until the end of the test.
+// NewPace starts a measurement that ends with the test.
 func NewPace(t testing.TB) *Pace {
 	t.Helper()
 	p := &Pace{}
@@ -52,8 +52,8 @@ func (p *Pace) add(late time.Duration) {
 	p.late = append(p.late, late)
 }
 
-// lateness is what all but one in mayBeLate of the ticks stayed below.
-func (p *Pace) lateness() time.Duration {
+// latency returns the latency that all but one in lateShare ticks stayed below.
+func (p *Pace) latency() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.late) == 0 {
@@ -61,20 +61,19 @@ func (p *Pace) lateness() time.Duration {
 	}
 	sorted := slices.Clone(p.late)
 	slices.Sort(sorted)
-	return sorted[len(sorted)-1-len(sorted)/mayBeLate]
+	return sorted[len(sorted)-1-len(sorted)/lateShare]
 }
 
-// Within wants something to have taken less than a bound. If it took longer the test fails on a machine that had room meanwhile; on one that
-// had not, that is missing, and said so.
+// Within fails the test if something took longer than a bound. On a busy machine it calls Missing instead, which skips the test.
 func (p *Pace) Within(t testing.TB, took, bound time.Duration, what string) {
 	t.Helper()
 	if took < bound {
 		return
 	}
-	if late := p.lateness(); late > inTime {
-		Missing(t, "%s took %s, and should take less than %s. But this machine had no room meanwhile: it woke those who wait up to %s late. "+
-			"The test needs two cores for itself", what, took, bound, late.Round(time.Millisecond))
+	if late := p.latency(); late > maxLatency {
+		Missing(t, "%s took %s, want less than %s. But this machine was busy: its timers fired up to %s late. The test needs two idle cores",
+			what, took, bound, late.Round(time.Millisecond))
 		return
 	}
-	t.Fatalf("%s took %s, and should take less than %s, on a machine that had room", what, took, bound)
+	t.Fatalf("%s took %s, want less than %s, and the machine was not busy", what, took, bound)
 }

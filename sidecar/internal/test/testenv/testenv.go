@@ -1,4 +1,4 @@
-// Package testenv decides what a test does on a machine that lacks something the test needs.
+// Package testenv handles tests on machines that lack something the tests need.
 package testenv
 
 import (
@@ -9,7 +9,7 @@ import (
 // Missing skips the test because this machine lacks something, such as an engine or a program. With CI=true it fails the test:
 // CI installs what the tests need, and a skipped suite would look like one that passed.
 //
-// Tests that run on request only, or that do not apply to the engine at hand, call Skip themselves.
+// Tests that run only on request, or that do not apply to the current engine, call Skip themselves.
 func Missing(t testing.TB, format string, args ...any) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -18,6 +18,6 @@ func Missing(t testing.TB, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// NoDNS reports whether STOKER_TEST_NO_DNS says that containers cannot find each other by name: an engine without iptables has no DNS,
-// and its API does not tell.
+// NoDNS reports whether STOKER_TEST_NO_DNS is set: containers cannot resolve each other's names. An engine without iptables has no DNS, and its
+// API does not report that.
 func NoDNS() bool { return os.Getenv("STOKER_TEST_NO_DNS") != "" }

@@ -8,7 +8,7 @@ import (
 	"regexp"
 )
 
-// engineTransport dials the engine, whatever the address of a request says.
+// engineTransport dials the engine for every request, whatever its address.
 func engineTransport(target *url.URL) *http.Transport {
 	network, address := target.Scheme, target.Host
 	if network == "unix" {
@@ -30,7 +30,7 @@ func serveUnix(server *http.Server, socket string) error {
 	return nil
 }
 
-// freeAddress is one that nobody listens on now.
+// freeAddress returns an address of loopback that no process listens on now.
 func freeAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -39,7 +39,8 @@ func freeAddress() (string, error) {
 	return listener.Addr().String(), listener.Close()
 }
 
-func answersWell(ctx context.Context, url string) bool {
+// returnsOK reports whether a GET request returns 200.
+func returnsOK(ctx context.Context, url string) bool {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return false
@@ -51,7 +52,7 @@ func answersWell(ctx context.Context, url string) bool {
 	return response.Body.Close() == nil && response.StatusCode == http.StatusOK
 }
 
-// kindOf is a path without its version and IDs.
+// kindOf returns a path without its version and IDs.
 func kindOf(path string) string {
 	path = regexp.MustCompile(`^/v[0-9.]+`).ReplaceAllString(path, "")
 	return regexp.MustCompile(`^/containers/[^/]{12,}`).ReplaceAllString(path, "/containers/{id}")
