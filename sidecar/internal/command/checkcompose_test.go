@@ -49,9 +49,9 @@ func TestComposeTable(t *testing.T) {
 	require.Equal(t, result{1, `SERVICE   REPLICAS  CPUS  RESTART  MANAGED BY      HELD
 as-list   1         0.5   no       enabled         -
 misspelt  1         0.5   no       enabled         bad-labels
-  problem  stoker.on-exti=never: not a label that Stoker knows; did you mean stoker.on-exit?
+  problem  stoker.on-exti=never: not a label of Stoker; did you mean stoker.on-exit?
 slip      1         0.5   no       enable-unclear  bad-labels
-  problem  stocker.enable=true: not a label that Stoker knows; did you mean stoker.enable?
+  problem  stocker.enable=true: not a label of Stoker; did you mean stoker.enable?
 
 IGNORED  WHY
 swarm    no-labels

@@ -40,18 +40,18 @@ func TestSourcesGetNames(t *testing.T) {
 
 func TestBadSources(t *testing.T) {
 	for environ, line := range map[string]string{
-		"STOKER_DEMAND_TASKS=amqp://h": "STOKER_DEMAND_TASKS: queue= is missing, so Stoker does not know which queue; write amqp://user:password@host/vhost?queue=name",
-		"STOKER_DEMAND_TASKS=redis://h?list=l amqp://h": "STOKER_DEMAND_TASKS: source 2 of 2: queue= is missing, so Stoker does not know which queue; " +
+		"STOKER_DEMAND_TASKS=amqp://h": "STOKER_DEMAND_TASKS: queue= is missing, so it is not clear which queue; write amqp://user:password@host/vhost?queue=name",
+		"STOKER_DEMAND_TASKS=redis://h?list=l amqp://h": "STOKER_DEMAND_TASKS: source 2 of 2: queue= is missing, so it is not clear which queue; " +
 			"write amqp://user:password@host/vhost?queue=name",
 		"STOKER_DEMAND_TASKS=tasks":                                                 "STOKER_DEMAND_TASKS: not a URL; write one such as amqp://user:password@host/vhost?queue=name",
-		`STOKER_DEMAND_TASKS="redis://h?list=l"`:                                    "STOKER_DEMAND_TASKS: not a kind of source that Stoker knows; begin it with one of amqp, amqps, rabbitmq+http, rabbitmq+https, redis, rediss, prometheus+http, prometheus+https, http+json or https+json; the quotes are part of the value, leave them out",
+		`STOKER_DEMAND_TASKS="redis://h?list=l"`:                                    "STOKER_DEMAND_TASKS: not a supported kind of source; begin it with one of amqp, amqps, rabbitmq+http, rabbitmq+https, redis, rediss, prometheus+http, prometheus+https, http+json or https+json; the quotes are part of the value, leave them out",
 		"STOKER_DEMAND_TARGE=5":                                                     "STOKER_DEMAND_TARGE: not a URL; write one such as amqp://user:password@host/vhost?queue=name; did you mean STOKER_DEMAND_TARGET?",
 		"STOKER_DEMAND_POLL_FILE=/run/secrets/tasks":                                `STOKER_DEMAND_POLL_FILE: "poll" has a meaning of its own there, so no source can have it as its name; choose another name`,
 		"STOKER_DEMAND_FILE=/run/secrets/tasks":                                     `STOKER_DEMAND_FILE: "file" has a meaning of its own there, so no source can have it as its name; choose another name`,
 		"STOKER_DEMAND_=redis://h?list=l":                                           "STOKER_DEMAND_: the name of a source has letters, digits and _, 64 at most",
 		"STOKER_DEMAND_TASKS_FILE=/nowhere":                                         "STOKER_DEMAND_TASKS_FILE: cannot be read: file does not exist",
 		"STOKER_DEMAND_TASKS_FILE=/empty":                                           "STOKER_DEMAND_TASKS_FILE: the file is empty",
-		"STOKER_DEMAND_TASKS_FILE=/run/secrets/bad":                                 "STOKER_DEMAND_TASKS_FILE: queue= is missing, so Stoker does not know which queue; write amqp://user:password@host/vhost?queue=name",
+		"STOKER_DEMAND_TASKS_FILE=/run/secrets/bad":                                 "STOKER_DEMAND_TASKS_FILE: queue= is missing, so it is not clear which queue; write amqp://user:password@host/vhost?queue=name",
 		"stoker_demand_tasks=redis://h?list=l":                                      "stoker_demand_tasks: not a variable of Stoker; did you mean STOKER_DEMAND_TARGET?",
 		"STOKER_DEMAND_TASKS=redis://h?list=l|STOKER_DEMAND_tasks=redis://h?list=l": "STOKER_DEMAND_tasks: STOKER_DEMAND_TASKS is set too; keep one of them",
 		"STOKER_DEMAND_TASKS=redis://h?list=l|STOKER_DEMAND_TASKS_FILE=/empty":      "STOKER_DEMAND_TASKS_FILE: STOKER_DEMAND_TASKS is set too; keep one of them",

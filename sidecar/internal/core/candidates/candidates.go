@@ -1,5 +1,5 @@
-// Package candidates advises the operator of a Stoker that manages no container: which containers were probably meant, which could be
-// managed, and the line to add. It is pure.
+// Package candidates advises the operator of a Stoker that manages no container: which containers were probably meant, which could be managed,
+// and the line to add. It is pure.
 package candidates
 
 import (
@@ -11,12 +11,12 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// Container is what is known of a container that is not managed.
+// Container is a container that is not managed.
 type Container struct {
 	Name    string
 	Labels  map[string]string // with those of its image
 	Running bool
-	CPUs    float64 // quota in CPUs; 0 is none, or not known
+	CPUs    float64 // quota in CPUs; 0 is none or unknown
 }
 
 // imageTitle is the label of an image's name, and title the value that Stoker's own has.
@@ -25,7 +25,7 @@ const (
 	title      = "Stoker"
 )
 
-// Near is a container that was probably meant to be managed, and is not.
+// Near is a container that was probably meant to be managed, but is not.
 type Near struct {
 	Name string
 	Why  string // in one line
@@ -37,23 +37,22 @@ type Quota struct {
 	CPUs float64
 }
 
-// Advice is what a Stoker that manages nothing has to say. Its lists are sorted by name, the running containers first.
+// Advice is the advice of a Stoker that manages nothing. Its lists are sorted by name, running containers first.
 type Advice struct {
 	Selector   policy.Selector
-	Containers int // that were looked at, of those that are possible
+	Containers int // containers checked, of those that are Possible
 	Near       []Near
 	Quotas     []Quota
 	Self       string // the container of this Stoker; empty outside of one
 }
 
-// Possible reports whether a label would have Stoker heal such a container. It never touches another Stoker or a one-off container of Compose, and a
-// task of Swarm is Swarm's.
+// Possible reports whether a label could make Stoker heal a container with these labels. Stoker never heals another Stoker, a one-off container
+// of Compose, or a task of Swarm.
 func Possible(labels map[string]string) bool {
 	return labels[imageTitle] != title && !policy.SwarmTask(labels) && !policy.OneOff(labels)
 }
 
-// Advise looks at the containers, of which the selector selects none. Self is the name of the container of this Stoker, empty outside of
-// one.
+// Advise checks the containers, none of which the selector selects. Self is the name of the container of this Stoker; empty outside a container.
 func Advise(s policy.Selector, self string, all []Container) Advice {
 	a := Advice{Selector: s, Self: self}
 	all = slices.Clone(all)
@@ -81,17 +80,17 @@ func rank(c Container) int {
 	return 1
 }
 
-// near returns why a container that somebody has labelled for Stoker, or for a similar healer, is not managed; empty for any other.
+// near returns why a container labelled for Stoker, or for a similar healer, is not managed; empty for any other.
 func near(s policy.Selector, c Container) string {
 	verdict := s.Select(policy.Candidate{Labels: c.Labels, CPUs: c.CPUs, QuotaKnown: true})
 	switch verdict.Why {
 	case policy.WhyNotEnabled:
 		return "it has labels of Stoker, but not " + policy.LabelEnable + "=true"
 	case policy.WhyDisabled:
-		return "its labels say that it is not to be managed"
+		return "its labels exclude it"
 	case policy.WhyOtherScope:
 		return scopes(s.Scope, c.Labels)
-	default: // nobody has named it for Stoker, or only almost
+	default: // no label for Stoker, or only a similar one
 	}
 	if key, value, ok := similar(c.Labels); ok {
 		return fmt.Sprintf("its label %.80s=%.20s is none of Stoker's; write %s=true", key, value, policy.LabelEnable)
@@ -119,8 +118,8 @@ func scopes(own string, labels map[string]string) string {
 	return fmt.Sprintf("it has %s=%.80s, and this Stoker has STOKER_SCOPE=%s", policy.LabelScope, theirs, own)
 }
 
-// similar returns a label whose name contains Stoker's, such as stoker, com.example.stoker or enable-stoker, and whose value is one for yes. A
-// misspelt stoker.enable is managed and held, so that it never comes here.
+// similar returns a label whose name contains Stoker's, such as stoker, com.example.stoker or enable-stoker, and whose value means yes. A
+// container with a misspelt stoker.enable is managed and held, and never gets here.
 func similar(labels map[string]string) (key, value string, found bool) {
 	for k, v := range labels {
 		on, err := policy.ParseBool(v)
@@ -131,7 +130,7 @@ func similar(labels map[string]string) (key, value string, found bool) {
 	return key, value, found
 }
 
-// otherHealer returns the healer whose labels would have a container managed.
+// otherHealer returns the healer whose labels select the container.
 func otherHealer(labels map[string]string) policy.Compat {
 	for _, compat := range []policy.Compat{policy.CompatAutoheal, policy.CompatDeunhealth} {
 		if (policy.Selector{Compat: []policy.Compat{compat}}).Select(policy.Candidate{Labels: labels}).Take {

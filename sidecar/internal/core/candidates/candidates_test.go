@@ -25,18 +25,18 @@ func limited(name string, cpus float64, pairs ...string) candidates.Container {
 	return c
 }
 
-// A container that somebody has labelled is named with what is missing; one without such labels is not.
+// A container with labels for Stoker is listed with what is missing; one without is not.
 func TestNear(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		selector policy.Selector
 		labels   []string
-		why      string // empty: it is not near
+		why      string // empty: not listed
 	}{
 		"no labels":            {policy.Selector{}, nil, ""},
 		"other labels":         {policy.Selector{}, []string{"com.docker.compose.project=shop", "traefik.enable=true"}, ""},
 		"no enable":            {policy.Selector{}, []string{"stoker.on-exit=never"}, "stoker.enable=true"},
-		"disabled":             {policy.Selector{}, []string{"stoker.enable=false"}, "not to be managed"},
+		"disabled":             {policy.Selector{}, []string{"stoker.enable=false"}, "exclude it"},
 		"scoped, not here":     {policy.Selector{}, []string{"stoker.enable=true", "stoker.scope=prod"}, "stoker.scope=prod, and this Stoker has no STOKER_SCOPE"},
 		"another scope":        {policy.Selector{Scope: "test"}, []string{"stoker.enable=true", "stoker.scope=prod"}, "STOKER_SCOPE=test"},
 		"no scope, scope here": {policy.Selector{Scope: "test"}, []string{"stoker.enable=true"}, "has no stoker.scope"},
@@ -64,7 +64,7 @@ func TestNear(t *testing.T) {
 	}
 }
 
-// Containers with a quota are offered, the running ones first; those that Stoker never touches are not.
+// Containers with a quota are offered, running ones first; those that Stoker never manages are not.
 func TestQuotas(t *testing.T) {
 	t.Parallel()
 	stopped := limited("a-stopped", 2)
@@ -79,7 +79,7 @@ func TestQuotas(t *testing.T) {
 	require.Contains(t, a.String(), "b (1.5), z (0.5), a-stopped (2)")
 }
 
-// What to type is right for the selector at hand.
+// The lines to add match the selector.
 func TestLines(t *testing.T) {
 	t.Parallel()
 	check := "docker exec s /stoker check"
@@ -114,7 +114,7 @@ func TestLines(t *testing.T) {
 	require.Contains(t, candidates.Advise(policy.Selector{}, "", nil).String(), ": `stoker check`;", "outside of a container")
 }
 
-// However many containers there are, a line of the log has an end.
+// A log line has a maximum length, whatever the number of containers.
 func TestManyAreCounted(t *testing.T) {
 	t.Parallel()
 	var many []candidates.Container

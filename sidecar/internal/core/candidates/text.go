@@ -8,16 +8,16 @@ import (
 	"stoker/sidecar/internal/core/policy"
 )
 
-// maxNamed bounds how many containers a text names.
+// maxNamed is the maximum number of containers that a text names.
 const maxNamed = 5
 
-// Line is a sentence for people. Code is what to type or to write after it, in one line; empty where there is nothing.
+// Line is a sentence for people. Code is what to type or to add, in one line; empty if there is nothing.
 type Line struct {
 	Text string `json:"text"`
 	Code string `json:"code"`
 }
 
-// Lines puts the advice into words: what was found, then what to do.
+// Lines returns the advice as text: what was found, then what to do.
 func (a Advice) Lines() []Line {
 	lines := []Line{{Text: a.found()}}
 	for n, c := range a.Near {
@@ -41,7 +41,7 @@ func (a Advice) Lines() []Line {
 	return lines
 }
 
-// String is the same in one line, for a log.
+// String returns the advice in one line, for a log.
 func (a Advice) String() string {
 	var parts []string
 	for _, l := range a.Lines() {
@@ -53,7 +53,7 @@ func (a Advice) String() string {
 	return strings.TrimSuffix(strings.Join(parts, " "), ";")
 }
 
-// found is what was looked for and what is there.
+// found describes what was searched for and what was found.
 func (a Advice) found() string {
 	if a.Containers == 0 {
 		return "There is no container but Stoker's own."
@@ -83,7 +83,7 @@ func (a Advice) named() string {
 	return strings.Join(names, ", ")
 }
 
-// wanted is what a selector looks for. That a Stoker without a scope leaves containers with one alone is said of these (Near).
+// wanted describes what a selector selects. That a Stoker without a scope ignores containers with one is left to Near.
 func wanted(s policy.Selector) string {
 	var parts []string
 	switch s.Mode {
@@ -109,7 +109,7 @@ func (a Advice) check() string {
 	return "docker exec " + a.Self + " /stoker check"
 }
 
-// labels are the labels that have a service managed, as Compose takes them in one line.
+// labels returns the labels that make a service managed, in one line of Compose syntax.
 func (a Advice) labels() string {
 	labels := []string{}
 	if a.Selector.Mode != policy.ModeAll {

@@ -5,47 +5,47 @@ import (
 	"time"
 )
 
-// Settings is what the labels of a group ask for.
+// Settings is the demand of a group, as set by its labels.
 type Settings struct {
 	Sources       []Source // none: the hours alone decide
 	Target        float64  // work for each worker, more than 0
 	Activation    float64  // more work than this wakes the group from its minimum
 	Min           int
-	Max           int // All is all that exist
+	Max           int // All means all existing workers
 	Poll          time.Duration
 	Cooldown      time.Duration
-	Fallback      int // workers once a source is lost; Keep leaves as many as run
+	Fallback      int // workers once a source is lost; Keep keeps the running ones
 	Hours         Hours
-	HoursReplicas int  // Default: one where there is a source, else all
-	KeepAwake     bool // nothing goes to sleep: stoker.scale-down=never
-	CloneUpTo     int  // workers, with those that are made from others; 0 makes none
+	HoursReplicas int  // Default: one if there is a source, else all
+	KeepAwake     bool // never put a worker to sleep: stoker.scale-down=never
+	CloneUpTo     int  // workers including clones; 0 makes none
 }
 
-// Values of numbers in Settings that stand for something else.
+// Special values of numbers in Settings.
 const (
 	All     = -1
 	Keep    = -1
 	Default = -1
 )
 
-// State is what a worker is for the demand.
+// State is the state of a worker for the demand.
 type State uint8
 
 // The states of a worker.
 const (
-	Out      State = iota // held, or exhausted and down, so that it is neither capacity nor can it be woken
-	Asleep                // it can be woken
-	Failing               // it should run, and its next start is further away than a poll: no capacity
-	Down                  // it should run, and its start is due within a poll
-	Waking                // its wake was decided on, and its start was not sent yet
-	Starting              // it was started, and is not well yet
+	Out      State = iota // held, or exhausted and down: no capacity, and cannot be woken
+	Asleep                // can be woken
+	Failing               // should run, but its next start is further away than a poll: no capacity
+	Down                  // should run, and its start is due within a poll
+	Waking                // its wake is decided, and its start is not sent yet
+	Starting              // started, and not healthy yet
 	Awake
-	Unseen    // what it is will be known in a moment; it may run, or should
-	Leaving   // it was told to sleep, and has not ended yet
-	Exhausted // its attempts are used up, and it runs: no capacity, but one of those that may run
+	Unseen    // not inspected yet; it may run, or should
+	Leaving   // being put to sleep, and still running
+	Exhausted // retry limit reached, and running: no capacity, but counts against the maximum
 )
 
-// Use is what a worker did between the last two polls.
+// Use is whether a worker was busy between the last two polls.
 type Use uint8
 
 // The uses of a worker.
@@ -59,10 +59,10 @@ const (
 type Worker struct {
 	State  State
 	Use    Use
-	Since  time.Time // the beginning of its life (Stoker's clock); zero when it does not run
+	Since  time.Time // start of its incarnation (Stoker's clock); zero when it does not run
 	CPUs   float64   // its share of the CPU budget
-	InHand float64   // items that the source says it holds
-	// AsleepSince is when a clone was last seen to fall asleep (Stoker's clock); zero for one that is no clone, or does not sleep.
+	InHand float64   // items that it holds, as the source reports
+	// AsleepSince is when a clone last fell asleep (Stoker's clock); zero if it is no clone or does not sleep.
 	AsleepSince time.Time
 }
 
@@ -71,15 +71,15 @@ func (w Worker) capacity() bool {
 	return w.State == Awake || w.State == Starting || w.State == Down || w.State == Waking || w.State == Unseen
 }
 
-// SourceState is what is known of a source.
+// SourceState is the state of a source.
 type SourceState uint8
 
 // The states of a source.
 const (
-	SourcePending  SourceState = iota // it has not answered yet
-	SourceAnswered                    // the last question was answered
-	SourceFailing                     // the last question failed, and the answer before it stands
-	SourceLost                        // it has failed so often that the fallback counts
+	SourcePending  SourceState = iota // no answer yet
+	SourceAnswered                    // the last request was answered
+	SourceFailing                     // the last request failed, and the answer before it is used
+	SourceLost                        // too many failures in a row: the fallback is used
 )
 
 func (s SourceState) String() string {
@@ -96,27 +96,27 @@ func (s SourceState) String() string {
 	return "unknown"
 }
 
-// Answer is what a source says.
+// Answer is the last answer of a source.
 type Answer struct {
 	State   SourceState
-	Reading Reading // the last one; SourceAnswered and SourceFailing
+	Reading Reading // the last one; for SourceAnswered and SourceFailing
 }
 
-// Memory is what a group keeps from one decision to the next. A new Stoker begins with a zero one, which costs a cooldown.
+// Memory is the state that a group keeps between decisions. A new Stoker begins with the zero value, which costs a cooldown.
 type Memory struct {
-	NeededAt   time.Time // when all workers that run were last needed
+	NeededAt   time.Time // when all running workers were last needed
 	SteppedAt  time.Time // when a worker was last put to sleep
-	AwakeUntil time.Time // an operator has woken all workers until then
+	AwakeUntil time.Time // until when an operator has woken all workers
 }
 
-// Input is what a decision goes by.
+// Input is the input of a decision.
 type Input struct {
 	Workers []Worker // in the order in which they wake; the last ones sleep first
 	Answers []Answer // of Settings.Sources
-	Budget  float64  // CPUs that may still be given to workers that do not run; infinite without a budget
+	Budget  float64  // CPUs left for workers that do not run; infinite without a budget
 }
 
-// Limit is why a group has fewer workers than its work asks for.
+// Limit is why a group has fewer workers than its work requires.
 type Limit uint8
 
 // The limits.
@@ -124,7 +124,7 @@ const (
 	LimitNone      Limit = iota
 	LimitMax             // stoker.max-replicas
 	LimitBudget          // the CPU budget
-	LimitWorkers         // there are no more that could be woken
+	LimitWorkers         // no more workers can be woken
 	LimitPlacement       // Swarm finds no node for more tasks
 )
 
@@ -146,22 +146,22 @@ func (l Limit) String() string {
 
 // Decision is what to do now. Wake and Sleep are indices into Input.Workers.
 type Decision struct {
-	Work    float64 // items that wait or are in hand, of the source with the largest wish; 0 when nothing is known
+	Work    float64 // items waiting or in hand, of the source with the largest request; 0 when unknown
 	Wanted  int     // workers, within minimum, maximum and hours
 	Wake    []int
 	Sleep   []int
-	Clone   bool  // one more worker is to be made, like the last one
-	Remove  []int // clones that nobody needs any more
+	Clone   bool  // make one more worker, like the last one
+	Remove  []int // clones that are no longer needed
 	Limit   Limit
 	Closed  bool      // outside the hours
-	Measure bool      // readings of the CPU are wanted at the next poll: a decision depends on who is busy
+	Measure bool      // CPU readings are needed at the next poll: a decision depends on which workers are busy
 	Next    time.Time // when to decide again if nothing happens; zero for never
 }
 
-// mostWanted bounds what an absurd number of items asks for.
+// mostWanted bounds the number of workers for an extreme number of items.
 const mostWanted = 1 << 20
 
-// Decide says how many workers a group should have, which of them wake and which one sleeps.
+// Decide returns how many workers a group should have, which of them wake and which one sleeps.
 func Decide(now time.Time, s Settings, m Memory, in Input) (Decision, Memory) {
 	d := Decision{Closed: !s.Hours.Open(now)}
 	d.Wanted, d.Work, d.Limit = s.wanted(now, m, in, d.Closed)
@@ -191,7 +191,7 @@ func Decide(now time.Time, s Settings, m Memory, in Input) (Decision, Memory) {
 	return d, m
 }
 
-// wanted is how many workers should run.
+// wanted returns how many workers should run.
 func (s Settings) wanted(now time.Time, m Memory, in Input, closed bool) (wanted int, work float64, limit Limit) {
 	exist := count(in.Workers, func(w Worker) bool { return w.State != Out && w.State != Exhausted })
 	if m.AwakeUntil.After(now) {
@@ -200,24 +200,24 @@ func (s Settings) wanted(now time.Time, m Memory, in Input, closed bool) (wanted
 	if closed {
 		return 0, 0, LimitNone
 	}
-	wish, work := s.wish(in)
+	request, work := s.request(in)
 	least := s.Min
 	if s.Hours.Set() {
 		least = max(least, s.hoursReplicas(exist))
 	}
 	possible := max(exist, s.CloneUpTo)
 	most := s.most(possible)
-	wish = max(wish, least)
+	request = max(request, least)
 	switch {
-	case wish > most && most < possible:
+	case request > most && most < possible:
 		limit = LimitMax
-	case wish > possible:
+	case request > possible:
 		limit = LimitWorkers
 	}
-	return min(wish, most, possible), work, limit
+	return min(request, most, possible), work, limit
 }
 
-// most is the maximum, given how many workers there may be.
+// most returns the maximum, given the number of possible workers.
 func (s Settings) most(possible int) int {
 	if s.Max == All {
 		return possible
@@ -225,7 +225,7 @@ func (s Settings) most(possible int) int {
 	return s.Max
 }
 
-// room is how many more workers may run. One that is leaving runs still, and so does an exhausted one.
+// room returns how many more workers may run. Leaving and exhausted workers still run, so they count.
 func (s Settings) room(now time.Time, m Memory, in Input) int {
 	if m.AwakeUntil.After(now) {
 		return len(in.Workers)
@@ -234,8 +234,8 @@ func (s Settings) room(now time.Time, m Memory, in Input) int {
 	return s.most(max(len(in.Workers), s.CloneUpTo)) - others - count(in.Workers, Worker.capacity)
 }
 
-// Recall is which of the workers that are to wake may not any more: others have been started since, so that they would be more than the
-// maximum, or than in.Budget allows, in which those that are to wake have no share yet.
+// Recall returns the waking workers that may no longer start: others were started since, so the maximum or in.Budget would be exceeded. The
+// budget has no share for waking workers yet.
 func Recall(now time.Time, s Settings, m Memory, in Input) []int {
 	var recalled []int
 	room := s.room(now, m, in) + count(in.Workers, func(w Worker) bool { return w.State == Waking })
@@ -262,15 +262,15 @@ func (s Settings) hoursReplicas(exist int) int {
 	return exist
 }
 
-// wish is the largest wish of the sources, and the work that it comes from.
-func (s Settings) wish(in Input) (wish int, work float64) {
+// request returns the largest request of the sources, and the work that it is based on.
+func (s Settings) request(in Input) (request int, work float64) {
 	running := count(in.Workers, Worker.capacity)
 	for _, a := range in.Answers {
 		var n int
 		var items float64
 		switch a.State {
 		case SourcePending:
-			n = running // nothing is known: nothing changes
+			n = running // unknown: no change
 		case SourceLost:
 			n = s.Fallback
 			if n == Keep {
@@ -280,14 +280,14 @@ func (s Settings) wish(in Input) (wish int, work float64) {
 			items = s.items(a.Reading, in.Workers)
 			n = s.replicas(items)
 		}
-		if n > wish || n == wish && items > work {
-			wish, work = n, items
+		if n > request || n == request && items > work {
+			request, work = n, items
 		}
 	}
-	return wish, work
+	return request, work
 }
 
-// items is all the work that a source knows of. Where it does not tell what is in hand, each busy worker has something.
+// items returns all work that a source reports. If it does not report the items in hand, each busy worker counts as one.
 func (s Settings) items(r Reading, workers []Worker) float64 {
 	items := max(r.Waiting, 0)
 	switch r.InHand.Kind {
@@ -300,7 +300,7 @@ func (s Settings) items(r Reading, workers []Worker) float64 {
 	return items
 }
 
-// replicas is how many workers so many items ask for.
+// replicas returns how many workers a number of items requires.
 func (s Settings) replicas(items float64) int {
 	if items <= s.Activation {
 		return 0
@@ -308,7 +308,7 @@ func (s Settings) replicas(items float64) int {
 	return int(min(math.Ceil(items/s.Target), mostWanted))
 }
 
-// wake picks who wakes, in order, as far as the budget goes. There may be less than no room: more run than may.
+// wake picks the workers to wake, in order, within the budget. The room may be negative: more run than may.
 func wake(d *Decision, in Input, wanted int) {
 	for i, w := range in.Workers {
 		if wanted <= 0 {
@@ -327,7 +327,7 @@ func wake(d *Decision, in Input, wanted int) {
 	}
 }
 
-// fresh reports whether all sources have answered the last question.
+// fresh reports whether all sources have answered the last request.
 func (s Settings) fresh(in Input) bool {
 	for _, a := range in.Answers {
 		lost := a.State == SourceLost && s.Fallback != Keep
@@ -338,7 +338,7 @@ func (s Settings) fresh(in Input) bool {
 	return true
 }
 
-// countsBusy reports whether one more worker would be wanted if those that run were known to be busy.
+// countsBusy reports whether one more worker would be wanted if all running workers were busy.
 func (s Settings) countsBusy(in Input) bool {
 	asleep := count(in.Workers, func(w Worker) bool { return w.State == Asleep })
 	awake := count(in.Workers, func(w Worker) bool { return w.State == Awake })
@@ -353,10 +353,10 @@ func (s Settings) countsBusy(in Input) bool {
 	return false
 }
 
-// next is when the passing of time alone changes the decision.
+// next returns when the decision changes through time alone.
 func (s Settings) next(now time.Time, d Decision, m Memory, in Input, running int) time.Time {
 	var next time.Time
-	if s.Hours.Set() { // its minutes are those of the zone, which all begin together
+	if s.Hours.Set() { // minutes of its zone all begin at the same instant
 		next = now.Truncate(time.Minute).Add(time.Minute)
 	}
 	if m.AwakeUntil.After(now) {
@@ -385,7 +385,7 @@ func count(workers []Worker, is func(Worker) bool) int {
 	return n
 }
 
-// earliest is the earlier of two times, of which a zero one is none.
+// earliest returns the earlier of two times; a zero time is ignored.
 func earliest(a, b time.Time) time.Time {
 	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
 		return b

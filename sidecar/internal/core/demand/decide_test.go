@@ -15,7 +15,7 @@ import (
 
 var noon = time.Date(2026, 6, 3, 12, 0, 0, 0, time.UTC) // a Wednesday
 
-// settings are those of a group with one source and no wishes.
+// settings are those of a group with one source and default labels.
 func settings(edit ...func(*demand.Settings)) demand.Settings {
 	s := demand.Settings{
 		Sources: make([]demand.Source, 1), Target: 1, Max: demand.All, Poll: 5 * time.Second, Cooldown: 5 * time.Minute, Fallback: demand.Keep,
@@ -27,8 +27,8 @@ func settings(edit ...func(*demand.Settings)) demand.Settings {
 	return s
 }
 
-// workers are one for each letter: z asleep, i awake and idle, b awake and busy, u awake and not measured, s starting, d down, w waking, f failing, l
-// leaving, o out, x exhausted. Each has one CPU and has run for an hour.
+// workers returns one worker for each letter: z asleep, i awake and idle, b awake and busy, u awake and not measured, s starting, d down, w
+// waking, f failing, l leaving, o out, x exhausted. Each has one CPU and has run for an hour.
 func workers(letters string) []demand.Worker {
 	states := map[rune]demand.Worker{
 		'z': {State: demand.Asleep}, 'i': {State: demand.Awake, Use: demand.UseIdle}, 'b': {State: demand.Awake, Use: demand.UseBusy},
@@ -61,7 +61,7 @@ func included(n float64) demand.Answer {
 	return demand.Answer{State: demand.SourceAnswered, Reading: demand.Reading{Waiting: n, InHand: demand.InHand{Kind: demand.InHandIncluded}}}
 }
 
-// quiet is a memory after a long time without need.
+// quiet is the memory after a long time without need.
 var quiet = demand.Memory{NeededAt: noon.Add(-time.Hour)}
 
 func TestDecide(t *testing.T) {
@@ -76,7 +76,7 @@ func TestDecide(t *testing.T) {
 		workers string
 		answers []demand.Answer
 		budget  float64
-		want    string // how many are wanted, who wakes, who sleeps, the limit, whether readings are wanted
+		want    string // wanted, woken, asleep, the limit, whether readings are needed
 	}{
 		{name: "nothing to do", set: settings(), workers: "zzzz", answers: []demand.Answer{waiting(0)}, want: "0"},
 		{name: "one item wakes one", set: settings(), workers: "zzzz", answers: []demand.Answer{waiting(1)}, want: "1 wake 0"},
@@ -112,7 +112,7 @@ func TestDecide(t *testing.T) {
 		{name: "items in hand count", set: settings(), workers: "bbzz", answers: []demand.Answer{inHand(1, 2)}, want: "3 wake 2"},
 		{name: "busy workers have an item each", set: settings(), workers: "bbzz", answers: []demand.Answer{waiting(1)}, want: "3 wake 2 measure"},
 		{name: "a number of the user's has them in it", set: settings(), workers: "bbzz", answers: []demand.Answer{included(2)}, want: "2"},
-		{name: "the largest wish", set: settings(), workers: "zzzz", answers: []demand.Answer{waiting(1), waiting(3)}, want: "3 wake 0 1 2"},
+		{name: "the largest request", set: settings(), workers: "zzzz", answers: []demand.Answer{waiting(1), waiting(3)}, want: "3 wake 0 1 2"},
 		{name: "a negative number", set: settings(), workers: "zz", answers: []demand.Answer{waiting(-7)}, want: "0"},
 		{name: "an absurd number", set: settings(limits(0, 2)), workers: "zzz", answers: []demand.Answer{waiting(1e12)}, want: "2 wake 0 1 limit max-replicas"},
 
@@ -126,7 +126,7 @@ func TestDecide(t *testing.T) {
 			answers: []demand.Answer{waiting(0)}, want: "0",
 		},
 		{name: "scale-down never", set: settings(func(s *demand.Settings) { s.KeepAwake = true }), memory: quiet, workers: "ii", answers: []demand.Answer{waiting(0)}, want: "0"},
-		{name: "not below the wish", set: settings(), memory: quiet, workers: "iib", answers: []demand.Answer{inHand(0, 2)}, want: "2 sleep 1 measure"},
+		{name: "not below the request", set: settings(), memory: quiet, workers: "iib", answers: []demand.Answer{inHand(0, 2)}, want: "2 sleep 1 measure"},
 
 		{name: "nothing is known yet", set: settings(), memory: quiet, workers: "iizz", answers: []demand.Answer{{}}, want: "2"},
 		{name: "a source that fails changes nothing", set: settings(), memory: quiet, workers: "iizz", answers: []demand.Answer{{State: demand.SourceFailing}}, want: "0"},
@@ -140,7 +140,7 @@ func TestDecide(t *testing.T) {
 			want: "1 sleep 1 measure",
 		},
 		{name: "one of two is lost", set: settings(), memory: quiet, workers: "iiz", answers: []demand.Answer{{State: demand.SourceLost}, waiting(3)}, want: "3 wake 2 measure"},
-		{name: "woken by hand", set: settings(limits(0, 1)), memory: demand.Memory{NeededAt: noon, AwakeUntil: noon.Add(time.Minute)}, workers: "izo", answers: []demand.Answer{waiting(0)}, want: "2 wake 1"},
+		{name: "woken by an operator", set: settings(limits(0, 1)), memory: demand.Memory{NeededAt: noon, AwakeUntil: noon.Add(time.Minute)}, workers: "izo", answers: []demand.Answer{waiting(0)}, want: "2 wake 1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.budget == 0 {
@@ -152,7 +152,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// TestRecall: workers that are to wake do not, if others were started meanwhile.
+// TestRecall: waking workers are not started if others were started meanwhile.
 func TestRecall(t *testing.T) {
 	limit := func(most int) demand.Settings { return settings(func(s *demand.Settings) { s.Max = most }) }
 	for _, c := range []struct {
@@ -178,11 +178,11 @@ func TestRecall(t *testing.T) {
 func inWords(d demand.Decision) string {
 	text := fmt.Sprint(d.Wanted)
 	for _, list := range []struct {
-		word string
+		verb string
 		who  []int
 	}{{"wake", d.Wake}, {"sleep", d.Sleep}} {
 		if len(list.who) > 0 {
-			text += " " + list.word + " " + strings.Trim(fmt.Sprint(list.who), "[]")
+			text += " " + list.verb + " " + strings.Trim(fmt.Sprint(list.who), "[]")
 		}
 	}
 	if d.Limit != demand.LimitNone {
@@ -194,7 +194,7 @@ func inWords(d demand.Decision) string {
 	return text
 }
 
-// TestJustStarted: an operator's start lasts for a cooldown at least.
+// TestJustStarted: a worker started by an operator runs for at least a cooldown.
 func TestJustStarted(t *testing.T) {
 	in := demand.Input{Workers: workers("ii"), Answers: []demand.Answer{waiting(0)}, Budget: math.Inf(1)}
 	in.Workers[1].Since = noon.Add(-time.Minute)
@@ -202,7 +202,7 @@ func TestJustStarted(t *testing.T) {
 	require.Equal(t, []int{0}, d.Sleep)
 }
 
-// TestHoldsAnItem: the source says that the idle one holds something.
+// TestHoldsAnItem: the source reports that the idle worker holds an item.
 func TestHoldsAnItem(t *testing.T) {
 	in := demand.Input{Workers: workers("ii"), Answers: []demand.Answer{inHand(0, 0)}, Budget: math.Inf(1)}
 	in.Workers[1].InHand = 1
@@ -210,7 +210,7 @@ func TestHoldsAnItem(t *testing.T) {
 	require.Equal(t, []int{0}, d.Sleep)
 }
 
-// TestCooldown: a group that is needed again and again does not sleep, and one that is not loses one worker after another.
+// TestCooldown: a group that is needed repeatedly does not sleep; an unneeded one loses one worker after another.
 func TestCooldown(t *testing.T) {
 	var memory demand.Memory
 	in := demand.Input{Workers: workers("iii"), Answers: []demand.Answer{waiting(3)}, Budget: math.Inf(1)}
@@ -230,7 +230,7 @@ func TestCooldown(t *testing.T) {
 	require.Equal(t, []time.Duration{21 * time.Minute, 26 * time.Minute, 31 * time.Minute}, slept)
 }
 
-// TestClockStepsBack: no wait grows by the step.
+// TestClockStepsBack: the step extends no wait.
 func TestClockStepsBack(t *testing.T) {
 	memory := demand.Memory{NeededAt: noon.Add(time.Hour), SteppedAt: noon.Add(time.Hour)}
 	in := demand.Input{Workers: workers("i"), Answers: []demand.Answer{waiting(0)}, Budget: math.Inf(1)}
@@ -239,7 +239,7 @@ func TestClockStepsBack(t *testing.T) {
 	require.Equal(t, []int{0}, d.Sleep)
 }
 
-// TestOutsideTheHours: idle workers sleep at once, busy ones when they are idle; without a source of work all of them do.
+// TestOutsideTheHours: idle workers sleep at once, busy ones when idle; without a source all sleep at once.
 func TestOutsideTheHours(t *testing.T) {
 	hours, err := demand.ParseHours("Mon-Fri 13:00-19:00 UTC", time.UTC)
 	require.NoError(t, err)
@@ -259,8 +259,8 @@ func TestOutsideTheHours(t *testing.T) {
 	require.Equal(t, "2 wake 0 1", inWords(d))
 }
 
-// TestInvariants: whatever the input is, demand never stops a busy worker, never wakes one that is not asleep, and never more than the
-// maximum and the budget allow.
+// TestInvariants: for any input, demand never stops a busy worker and never wakes one that is not asleep. It never exceeds the maximum or the
+// budget.
 func TestInvariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		set := settings(func(s *demand.Settings) {
@@ -306,11 +306,11 @@ func TestInvariants(t *testing.T) {
 			require.Greater(t, running, d.Wanted)
 			require.Empty(t, d.Wake)
 		}
-		room := set.Max == demand.All || leaving < set.Max // one that is leaving runs still
+		room := set.Max == demand.All || leaving < set.Max // a leaving worker still runs
 		work := a.State == demand.SourceAnswered && a.Reading.Waiting > set.Activation && room
 		for _, w := range in.Workers {
 			if work && w.State == demand.Asleep && w.CPUs <= in.Budget {
-				require.Positive(t, running, "work waits, and nobody runs or is woken")
+				require.Positive(t, running, "work waits, and no worker runs or is woken")
 			}
 		}
 	})

@@ -8,23 +8,23 @@ import (
 	"time"
 )
 
-// Hours are the times of a week at which a group runs. Its zero value has none, and means at any time.
+// Hours are the times of a week at which a group runs. The zero value means at any time.
 //
-// A time is inside when the clock on the wall of the zone shows it. So a span that begins in the hour which the clock skips in
-// spring begins right after it, and one that ends in the hour which comes twice in autumn is open in both.
+// Times are local times of the zone. A span that begins in the hour skipped in spring begins right after it. One that ends in the hour repeated
+// in autumn is open in both.
 type Hours struct{ spans []span }
 
-// span is one span of some days. One that ends when it begins, or before, ends on the next day.
+// span is one span on some days. If end is not after begin, it ends on the next day.
 type span struct {
-	days       [7]bool // on which it begins, by time.Weekday
+	days       [7]bool // days on which it begins, by time.Weekday
 	begin, end int     // minutes since midnight; end is up to 24:00
 	zone       *time.Location
 }
 
 const dayMinutes = 24 * 60
 
-// ParseHours reads spans such as "Mon-Fri 08:00-19:00 Europe/Rome", separated by semicolons. Days and zone may be left out: every day,
-// and the zone given.
+// ParseHours reads spans such as "Mon-Fri 08:00-19:00 Europe/Rome", separated by semicolons. The days default to every day, and the zone to
+// local.
 func ParseHours(text string, local *time.Location) (Hours, error) {
 	var h Hours
 	for part := range strings.SplitSeq(text, ";") {
@@ -43,7 +43,7 @@ func ParseHours(text string, local *time.Location) (Hours, error) {
 	return h, nil
 }
 
-// Set reports whether there are hours at all.
+// Set reports whether there are any hours.
 func (h Hours) Set() bool { return len(h.spans) > 0 }
 
 // Open reports whether the group runs at that time.
@@ -51,7 +51,7 @@ func (h Hours) Open(at time.Time) bool {
 	return !h.Set() || slices.ContainsFunc(h.spans, func(s span) bool { return s.open(at) })
 }
 
-// Changes is the first minute after a time at which Open differs, at most eight days later; zero when there is none.
+// Changes returns the first minute after a time at which Open differs, at most eight days later; zero if there is none.
 func (h Hours) Changes(after time.Time) time.Time {
 	if !h.Set() {
 		return time.Time{}
@@ -145,7 +145,7 @@ func parseDays(text string) ([7]bool, error) {
 	return days, nil
 }
 
-// parseDay takes the first three letters of an English name, or all of it.
+// parseDay accepts the first three letters of an English name, or all of it.
 func parseDay(text string) (time.Weekday, bool) {
 	text = strings.ToLower(text)
 	for day := time.Sunday; day <= time.Saturday; day++ {

@@ -1,6 +1,6 @@
 // Package demand decides how many workers of a group should run, which of them wakes and which one goes to sleep.
 //
-// It is pure: it takes now and values, and returns values. Who asks the sources and who starts and stops workers is elsewhere.
+// It is pure: it takes now and values, and returns values. Its callers ask the sources, and start and stop workers.
 package demand
 
 // Reading is one answer of a source: how much work there is.
@@ -10,24 +10,24 @@ type Reading struct {
 	InHand  InHand
 }
 
-// InHandKind says what a source tells of the items that workers hold, taken and not done yet.
+// InHandKind is what a source reports about items in hand: taken by a worker and not done yet.
 type InHandKind uint8
 
-// What a source may tell of items in hand.
+// The kinds of items in hand.
 const (
-	// InHandUnknown: they are not part of Waiting, and the source does not tell how many they are (AMQP, a Redis list).
+	// InHandUnknown: they are not part of Waiting, and the source does not report their number (AMQP, a Redis list).
 	InHandUnknown InHandKind = iota
-	// InHandIncluded: Waiting is all that there is to do, in hand or not, as far as the user's own number says (Prometheus, JSON).
+	// InHandIncluded: Waiting is all work, in hand or not, as far as the user's own number includes it (Prometheus, JSON).
 	InHandIncluded
-	// InHandCounted: they are not part of Waiting, and Total is how many they are (the RabbitMQ management API, a Redis stream).
+	// InHandCounted: they are not part of Waiting, and Total is their number (the RabbitMQ management API, a Redis stream).
 	InHandCounted
 )
 
-// InHand is what a source tells of the items in hand.
+// InHand is the items in hand that a source reports.
 type InHand struct {
 	Kind  InHandKind
 	Total float64 // InHandCounted
-	// ByAddress has the items in hand by the IP address of the consumer that holds them. Nil where the source does not tell whose they
-	// are. A consumer that holds none may be missing.
+	// ByAddress is the number of items in hand by the IP address of the consumer that holds them. It is nil if the source does not report the
+	// consumers. A consumer without items may be missing.
 	ByAddress map[string]float64
 }

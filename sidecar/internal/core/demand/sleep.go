@@ -2,7 +2,7 @@ package demand
 
 import "time"
 
-// sleep picks who goes to sleep: one after a cooldown without need; outside the hours, all that may.
+// sleep picks the workers to put to sleep: one after a cooldown without need; outside the hours, all that may.
 func (s Settings) sleep(now time.Time, d *Decision, m Memory, in Input, surplus int) {
 	if d.Closed {
 		d.Measure = len(s.Sources) > 0
@@ -30,7 +30,7 @@ func (s Settings) sleep(now time.Time, d *Decision, m Memory, in Input, surplus 
 	}
 }
 
-// sleepDue is when the next worker may go to sleep.
+// sleepDue returns when the next worker may go to sleep.
 func (s Settings) sleepDue(m Memory) time.Time {
 	last := m.NeededAt
 	if m.SteppedAt.After(last) {
@@ -39,9 +39,8 @@ func (s Settings) sleepDue(m Memory) time.Time {
 	return last.Add(s.Cooldown)
 }
 
-// maySleep reports whether a worker does nothing that its end would interrupt. Without a source there is no item that it could lose:
-// the hours are the user's own word.
-// Who was just started, an operator's start included, stays for a cooldown.
+// maySleep reports whether stopping the worker would interrupt no work. Without a source no item can be lost: the user has set the hours. A
+// worker that was just started, also by an operator, runs for at least a cooldown.
 func (s Settings) maySleep(now time.Time, w Worker) bool {
 	if w.State != Awake || w.Since.Add(s.Cooldown).After(now) {
 		return false
@@ -49,7 +48,7 @@ func (s Settings) maySleep(now time.Time, w Worker) bool {
 	return len(s.Sources) == 0 || w.Use == UseIdle && w.InHand <= 0
 }
 
-// clones reports whether one more worker is to be made: all that exist run, and more are wanted.
+// clones reports whether to make one more worker: all existing ones run, and more are wanted.
 func (s Settings) clones(d Decision, in Input, running int) bool {
 	asleep := count(in.Workers, func(w Worker) bool { return w.State == Asleep })
 	starting := count(in.Workers, func(w Worker) bool { return w.State == Failing || w.State == Leaving || w.State == Unseen })
@@ -58,7 +57,7 @@ func (s Settings) clones(d Decision, in Input, running int) bool {
 	return room && running < d.Wanted && in.Workers[last].CPUs <= in.Budget
 }
 
-// surplusClones are those that have slept for a cooldown: one at a time, the last one first.
+// surplusClones returns clones that have slept for a cooldown: one at a time, the last one first.
 func (s Settings) surplusClones(now time.Time, in Input) []int {
 	for i := len(in.Workers) - 1; i >= 0; i-- {
 		w := in.Workers[i]

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// Source is a place that tells how much work there is. Sources are compared with ==: labels that mean the same place in different words give
-// equal ones. User and password are part of it.
+// Source is a place that reports how much work there is. Sources are compared with ==: labels that mean the same place give equal Sources,
+// whatever their spelling. User and password are part of it.
 //
-// A Source prints itself without its secrets, in every format of fmt and as JSON. Two that differ in a secret only print the same text.
+// A Source prints without its secrets, in every format of fmt and as JSON. Two that differ only in a secret print the same text.
 type Source struct{ target Target }
 
-// Kind is what a source is asked for, and how.
+// Kind is the protocol and query of a source.
 type Kind uint8
 
 // The kinds of source.
@@ -26,7 +26,7 @@ const (
 	KindJSON            // a number in an answer over HTTP
 )
 
-// Target is what it takes to ask a source, in clear text. Two of one source are equal.
+// Target is what is needed to query a source, in clear text. Equal sources have equal Targets.
 type Target struct {
 	Kind           Kind
 	TLS            bool
@@ -39,28 +39,28 @@ type Target struct {
 	Database            int // Redis, and either a list or a stream with a group
 	List, Stream, Group string
 
-	Path   string // Prometheus (the base, without / at its end) and JSON, escaped
-	Params string // what else is to be sent to the server, encoded
+	Path   string // Prometheus (the base, without a trailing /) and JSON, escaped
+	Params string // other parameters for the server, encoded
 	Query  string // Prometheus
-	Value  string // JSON: the keys and indexes that lead to the number, with a dot between
+	Value  string // JSON: the keys and indexes of the number, separated by dots
 }
 
-// Reveal returns what it takes to ask the source, secrets included. It is for the one who asks.
+// Reveal returns the Target, including secrets. It is for the client of the source.
 func (s Source) Reveal() Target { return s.target }
 
-// IsZero reports whether it is the Source that names nothing.
+// IsZero reports whether s is the zero Source.
 func (s Source) IsZero() bool { return s == Source{} }
 
-// String is the URL of the source without user, password, and those query parameters that are for the server.
+// String returns the URL of the source without user, password, and query parameters for the server.
 func (s Source) String() string { return s.target.String() }
 
-// GoString is String, for %#v.
+// GoString returns String, for %#v.
 func (s Source) GoString() string { return s.String() }
 
-// MarshalText is String, for JSON and logs.
+// MarshalText returns String, for JSON and logs.
 func (s Source) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// String is that of the source: without secrets.
+// String returns the URL without secrets, as Source.String.
 func (t Target) String() string {
 	if t.Kind == KindNone {
 		return ""
@@ -85,13 +85,13 @@ func (t Target) String() string {
 	return b.String()
 }
 
-// GoString is String, for %#v.
+// GoString returns String, for %#v.
 func (t Target) GoString() string { return t.String() }
 
-// MarshalText is String, for JSON and logs.
+// MarshalText returns String, for JSON and logs.
 func (t Target) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// Scheme is that of the URL, such as amqps.
+// Scheme returns the scheme of the URL, such as amqps.
 func (t Target) Scheme() string {
 	for name, s := range schemes() {
 		if s.kind == t.Kind && s.tls == t.TLS {
@@ -101,19 +101,19 @@ func (t Target) Scheme() string {
 	return ""
 }
 
-// Address is host:port, with an IPv6 address in brackets.
+// Address returns host:port, with an IPv6 address in brackets.
 func (t Target) Address() string { return bracketed(t.Host) + ":" + t.Port }
 
-// Server is the target without what is asked there: two sources of one server, user and vhost or database have the same.
+// Server returns the target without the queue, list or query: sources of the same server, user and vhost or database have the same Server.
 func (t Target) Server() Target {
 	t.Queue, t.List, t.Stream, t.Group, t.Path, t.Params, t.Query, t.Value = "", "", "", "", "", "", "", ""
 	return t
 }
 
-// own is the names of the parameters that are Stoker's, in the order in which they are shown.
+// own returns the names of Stoker's own parameters, in display order.
 func own() []string { return []string{"queue", "list", "stream", "group", "query", "value"} }
 
-// parameter is where one of own is kept.
+// parameter returns the field of one of own.
 func (t *Target) parameter(name string) *string {
 	return map[string]*string{
 		"queue": &t.Queue, "list": &t.List, "stream": &t.Stream, "group": &t.Group, "query": &t.Query, "value": &t.Value,
@@ -134,7 +134,7 @@ func (t Target) shownPath() string {
 	return t.Path
 }
 
-// readable escapes only what would end a parameter or a source, and what is not ASCII.
+// readable escapes only non-ASCII and characters that would end a parameter or a source.
 func readable(value string) string {
 	var b strings.Builder
 	for _, c := range []byte(value) {

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// longestSource bounds what a label may hold, in bytes.
+	// longestSource is the maximum length of a label's value, in bytes.
 	longestSource = 4096
-	// rabbitDefault is user and password of RabbitMQ where the URL has none, as for every client of AMQP.
+	// rabbitDefault is the default user and password of RabbitMQ, as in other AMQP clients.
 	rabbitDefault = "guest"
 	defaultVhost  = "/"
 )
@@ -22,9 +22,9 @@ const (
 type scheme struct {
 	kind    Kind
 	tls     bool
-	port    string // where the URL has none
+	port    string // default port
 	params  []string
-	example string // what is right
+	example string // a valid URL
 }
 
 func schemes() map[string]scheme {
@@ -43,8 +43,8 @@ func schemes() map[string]scheme {
 	}
 }
 
-// ParseSource reads the URL of one source. Its error says what is wrong and what would be right, and holds no part of the URL that could be
-// part of a user or a password.
+// ParseSource parses the URL of one source. Its error describes the problem and a valid form. It contains no part of the URL that could belong to
+// a user or a password.
 func ParseSource(text string) (Source, error) {
 	name, _, found := strings.Cut(text, "://")
 	s, known := schemes()[strings.ToLower(name)]
@@ -67,7 +67,7 @@ func unknownScheme(name string) string {
 	all := "amqp, amqps, rabbitmq+http, rabbitmq+https, redis, rediss, prometheus+http, prometheus+https, http+json or https+json"
 	switch strings.ToLower(name) {
 	case "http", "https":
-		return "http does not say what is asked; begin it with http+json://, prometheus+http:// or rabbitmq+http://, or the same with https"
+		return "http alone is ambiguous; begin it with http+json://, prometheus+http:// or rabbitmq+http://, or the same with https"
 	case "rabbitmq", "rabbit":
 		return "begin it with amqp:// for AMQP, or with rabbitmq+http:// for the management API"
 	case "prometheus":
@@ -75,12 +75,12 @@ func unknownScheme(name string) string {
 	case "json+http", "json+https", "http-json", "json":
 		return "begin it with http+json:// or https+json://"
 	}
-	return "not a kind of source that Stoker knows; begin it with one of " + all
+	return "not a supported kind of source; begin it with one of " + all
 }
 
 func (s scheme) parse(text string) (Target, error) {
 	u, err := url.Parse(text)
-	if err != nil { // it repeats the URL
+	if err != nil { // err repeats the URL
 		return Target{}, errors.New("cannot be read as a URL; in user and password write %2F for /, %3F for ?, %23 for #, %40 for @ and %25 for %")
 	}
 	_, rest, _ := strings.Cut(text, "://")
@@ -117,7 +117,7 @@ func goodHost(u *url.URL) bool {
 	return regexp.MustCompile(`^[a-zA-Z0-9._-]+$`).MatchString(u.Hostname())
 }
 
-// parameters reads the query: what is Stoker's, and what is to be passed on.
+// parameters parses the query into Stoker's own parameters and those for the server.
 func (s scheme) parameters(t *Target, raw string) error {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
@@ -144,19 +144,19 @@ func (s scheme) parameters(t *Target, raw string) error {
 	return s.complete(*t)
 }
 
-// unknownParameter names the parameter only if it looks like a name, and no password with a ? in it.
+// unknownParameter names the parameter only if it is a plausible name, and not part of a password with a ? in it.
 func unknownParameter(values url.Values, known []string) error {
 	names := slices.DeleteFunc(slices.Collect(maps.Keys(values)), func(name string) bool {
 		return !regexp.MustCompile(`^[A-Za-z][A-Za-z_-]{0,19}$`).MatchString(name)
 	})
-	slices.Sort(names) // the same problem has the same words each time
+	slices.Sort(names) // the same problem gives the same message each time
 	if len(names) == 0 {
 		return fmt.Errorf("a parameter that is not one of %s", strings.Join(known, ", "))
 	}
 	return fmt.Errorf("%s= is not one of %s", names[0], strings.Join(known, ", "))
 }
 
-// complete finds a parameter that is missing, or one too many.
+// complete reports a missing or surplus parameter.
 func (s scheme) complete(t Target) error {
 	switch s.kind {
 	case KindAMQP, KindRabbitMQ:
@@ -186,12 +186,12 @@ func (s scheme) complete(t Target) error {
 
 func required(name, value, meaning string) error {
 	if value == "" {
-		return fmt.Errorf("%s= is missing, so Stoker does not know %s", name, meaning)
+		return fmt.Errorf("%s= is missing, so it is not clear %s", name, meaning)
 	}
 	return nil
 }
 
-// place reads the path.
+// place parses the path.
 func (s scheme) place(t *Target, u *url.URL) error {
 	switch s.kind {
 	case KindAMQP, KindRabbitMQ:

@@ -8,61 +8,61 @@ import (
 	"strings"
 )
 
-// SourceVariable is the beginning of the variables that give sources a name: STOKER_DEMAND_TASKS holds the URLs of tasks.
+// SourceVariable is the prefix of the variables that name sources: STOKER_DEMAND_TASKS holds the URLs of tasks.
 const SourceVariable = "STOKER_DEMAND_"
 
-// SourceName is the form of a name in which names are compared: lower case, and _ for - and dot. It reports false for what can be no name.
+// SourceName normalizes a name for comparison: lower case, with _ for - and dot. It reports false for an invalid name.
 func SourceName(text string) (name string, ok bool) {
 	name = strings.NewReplacer("-", "_", ".", "_").Replace(strings.ToLower(text))
 	return name, regexp.MustCompile(`^[a-z0-9_]{1,64}$`).MatchString(name)
 }
 
-// ParseSources reads the URLs of one or more sources, separated by white space. The same source twice counts once.
+// ParseSources parses the URLs of one or more sources, separated by white space. Duplicates are dropped.
 func ParseSources(text string) ([]Source, error) {
-	words := strings.Fields(text)
-	if len(words) == 0 {
+	fields := strings.Fields(text)
+	if len(fields) == 0 {
 		return nil, errors.New("no URL; write one such as " + schemes()["amqp"].example)
 	}
 	var all []Source
-	for i, word := range words {
-		s, err := ParseSource(word)
+	for i, field := range fields {
+		s, err := ParseSource(field)
 		if err != nil {
-			return nil, nth(i, len(words), err)
+			return nil, nth(i, len(fields), err)
 		}
 		all = add(all, s)
 	}
 	return all, nil
 }
 
-// Resolve reads the value of label stoker.demand: URLs, and names of what is in named (by SourceName), separated by white space. Its error
-// names a name that is not there, and the variable that would give it.
+// Resolve parses the value of label stoker.demand: URLs, and names of sources in named (by SourceName), separated by white space. Its error
+// contains the unknown name and the variable that would define it.
 func Resolve(label string, named map[string][]Source) ([]Source, error) {
-	words := strings.Fields(label)
-	if len(words) == 0 {
+	fields := strings.Fields(label)
+	if len(fields) == 0 {
 		return nil, errors.New("no source; write a URL, or the name of a source")
 	}
 	var all []Source
-	for i, word := range words {
-		if strings.Contains(word, "://") {
-			s, err := ParseSource(word)
+	for i, field := range fields {
+		if strings.Contains(field, "://") {
+			s, err := ParseSource(field)
 			if err != nil {
-				return nil, nth(i, len(words), err)
+				return nil, nth(i, len(fields), err)
 			}
 			all = add(all, s)
 			continue
 		}
-		sources, err := lookUp(word, named)
+		sources, err := lookUp(field, named)
 		if err != nil {
-			return nil, nth(i, len(words), err)
+			return nil, nth(i, len(fields), err)
 		}
 		all = add(all, sources...)
 	}
 	return all, nil
 }
 
-func lookUp(word string, named map[string][]Source) ([]Source, error) {
-	name, ok := SourceName(word)
-	if !ok { // it may be part of a URL, password included
+func lookUp(field string, named map[string][]Source) ([]Source, error) {
+	name, ok := SourceName(field)
+	if !ok { // it may be part of a URL, including a password
 		return nil, errors.New("neither a URL nor the name of a source; write one such as " + schemes()["amqp"].example)
 	}
 	sources := named[name]
@@ -73,21 +73,21 @@ func lookUp(word string, named map[string][]Source) ([]Source, error) {
 	return sources, nil
 }
 
-// Shown is what may be printed of a label's value: names, and URLs without their secrets. It is … where a part is neither.
+// Shown returns a label's value for display: names, and URLs without their secrets. It is … if a part is neither.
 func Shown(label string) string {
 	const hidden = "…"
-	words := strings.Fields(label)
-	for i, word := range words {
-		if _, ok := SourceName(word); ok {
+	fields := strings.Fields(label)
+	for i, field := range fields {
+		if _, ok := SourceName(field); ok {
 			continue
 		}
-		s, err := ParseSource(word)
-		if err != nil { // the word, or one after it, may be part of a password
+		s, err := ParseSource(field)
+		if err != nil { // this field, or one after it, may be part of a password
 			return hidden
 		}
-		words[i] = s.String()
+		fields[i] = s.String()
 	}
-	return strings.Join(words, " ")
+	return strings.Join(fields, " ")
 }
 
 func nth(i, of int, err error) error {

@@ -2,23 +2,23 @@ package demand
 
 import "time"
 
-// lostAfter is how many questions in a row have to fail until a source is lost.
+// lostAfter is how many requests in a row must fail before a source is lost.
 const lostAfter = 3
 
-// SourceStatus is what the answers of a source have shown. The zero value is a source that was not asked yet.
+// SourceStatus is the state of a source, from its answers. The zero value is a source that was not asked yet.
 type SourceStatus struct {
 	State   SourceState
 	Since   time.Time // of State
 	Reading Reading   // the last one
-	Err     string    // of the last question, if it failed
+	Err     string    // of the last request, if it failed
 
 	failures int
 }
 
-// Answer returns what a decision goes by.
+// Answer returns the input of a decision.
 func (s SourceStatus) Answer() Answer { return Answer{State: s.State, Reading: s.Reading} }
 
-// Answered takes in a reading. It reports whether the source was lost before.
+// Answered records a reading. It reports whether the source was lost before.
 func (s *SourceStatus) Answered(now time.Time, r Reading) (back bool) {
 	back = s.State == SourceLost
 	if s.State != SourceAnswered {
@@ -28,7 +28,7 @@ func (s *SourceStatus) Answered(now time.Time, r Reading) (back bool) {
 	return back
 }
 
-// Failed takes in a question that failed. It reports whether the source is lost from now on.
+// Failed records a failed request. It reports whether the source has just become lost.
 func (s *SourceStatus) Failed(now time.Time, err string) (lost bool) {
 	s.failures++
 	s.Err = err

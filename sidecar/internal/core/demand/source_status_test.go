@@ -9,7 +9,7 @@ import (
 	"stoker/sidecar/internal/core/demand"
 )
 
-// A source is lost at the third failure in a row, once, and keeps its last reading.
+// A source is lost at the third failure in a row, is reported once, and keeps its last reading.
 func TestSourceStatus(t *testing.T) {
 	at := func(s int) time.Time { return time.Date(2026, 5, 1, 12, 0, s, 0, time.UTC) }
 	a := demand.SourceStatus{Since: at(0)}
@@ -23,7 +23,7 @@ func TestSourceStatus(t *testing.T) {
 	require.False(t, a.Failed(at(4), "no"))
 	require.Equal(t, at(3), a.Since)
 	require.True(t, a.Failed(at(5), "still no"))
-	require.False(t, a.Failed(at(6), "still no"), "told once")
+	require.False(t, a.Failed(at(6), "still no"), "reported once")
 	require.Equal(t, demand.SourceLost, a.State)
 	require.Equal(t, at(5), a.Since)
 	require.Equal(t, "still no", a.Err)

@@ -38,7 +38,7 @@ func TestParseSource(t *testing.T) {
 	}
 }
 
-// Labels that mean the same place are one source; what makes a difference to the server is another one.
+// Labels that mean the same place are one source; a difference that matters to the server makes another.
 func TestSourcesAreCompared(t *testing.T) {
 	for _, same := range [][]string{
 		{"amqp://h?queue=q", "AMQP://H:5672/?queue=q", "amqp://guest:guest@h/%2F?queue=q", "amqp://h//?queue=%71", "amqp://h:05672?queue=q"},
@@ -73,12 +73,12 @@ func TestSourcesAreCompared(t *testing.T) {
 func TestParseSourceSaysWhatIsWrong(t *testing.T) {
 	for text, want := range map[string]string{
 		"tasks":                       "not a URL; write one such as amqp://user:password@host/vhost?queue=name",
-		"kafka://h":                   "not a kind of source that Stoker knows; begin it with one of amqp, ",
+		"kafka://h":                   "not a supported kind of source; begin it with one of amqp, ",
 		"http://h/x":                  "begin it with http+json://, prometheus+http:// or rabbitmq+http://",
 		"rabbitmq://h":                "begin it with amqp:// for AMQP, or with rabbitmq+http://",
 		"prometheus://h":              "begin it with prometheus+http://",
 		"json+https://h":              "begin it with http+json:// or https+json://",
-		"amqp://h":                    "queue= is missing, so Stoker does not know which queue; write amqp://user:password@host/vhost?queue=name",
+		"amqp://h":                    "queue= is missing, so it is not clear which queue; write amqp://user:password@host/vhost?queue=name",
 		"amqp://h?queue=":             "queue= is empty",
 		"amqp://h?queue=a&queue=b":    "queue= is there twice",
 		"amqp://h?queue=a&heartbeat=": "heartbeat= is not one of queue",
@@ -132,7 +132,7 @@ func TestSourceIsShownWithoutSecrets(t *testing.T) {
 	require.Empty(t, Source{}.String())
 }
 
-// printed is a source in all the ways in which it may come into a log or an answer.
+// printed returns a source in all formats that may reach a log or an answer.
 func printed(t *testing.T, s Source) string {
 	t.Helper()
 	text, err := json.Marshal(map[string]any{"s": s, "p": &s, "all": []Source{s}, "t": s.Reveal()})
@@ -140,12 +140,12 @@ func printed(t *testing.T, s Source) string {
 	return fmt.Sprintf("%v %+v %#v %s %q %v %v %+v %#v %s", s, s, s, s, s, &s, []Source{s}, struct{ S Source }{s}, s.Reveal(), text)
 }
 
-// odd are passwords that end a part of a URL, or are written in another way within one.
+// odd returns passwords that end a part of a URL, or that are escaped within one.
 func odd() []string {
 	return []string{"hunter2", "hun/ter2", "hun@ter2", "hun:ter2", "hun?ter2", "hun#ter2", "hun%ter2", "hun&ter2", "hun+ter2", "hün ter2", "%68unter2", `hun"ter2`, "12/34", "1?2", "1#2@"}
 }
 
-func TestSecretsOfSourcesStaySecret(t *testing.T) {
+func TestSourcesHideSecrets(t *testing.T) {
 	for name, s := range schemes() {
 		for _, password := range odd() {
 			rest := "h.example/0?" + map[Kind]string{KindAMQP: "queue=q", KindRabbitMQ: "queue=q", KindRedis: "list=q", KindPrometheus: "query=q", KindJSON: "value=q"}[s.kind]
@@ -154,17 +154,17 @@ func TestSecretsOfSourcesStaySecret(t *testing.T) {
 					name + "://u:" + written + "@" + rest, name + "://" + written + "@" + rest, name + "://u:" + written + "@" + rest + "&" + written,
 					name + ":/u:" + written + "@" + rest, "u:" + written + "@" + rest, name + "://u:" + written + "@h:port" + rest,
 				} {
-					said := ""
+					output := ""
 					if s, err := ParseSource(text); err == nil {
-						said = printed(t, s)
+						output = printed(t, s)
 					} else {
-						said = err.Error()
+						output = err.Error()
 					}
 					if _, err := Resolve(text, nil); err != nil {
-						said += err.Error()
+						output += err.Error()
 					}
 					for _, secret := range []string{password, written, "unter2", "ter2", "34@", "2@"} {
-						require.NotContains(t, said, secret, text)
+						require.NotContains(t, output, secret, text)
 					}
 				}
 			}
@@ -237,7 +237,7 @@ func FuzzParseSource(f *testing.F) {
 			return
 		}
 		require.False(t, s.IsZero())
-		require.NotContains(t, s.String(), " ", "a source is one word")
+		require.NotContains(t, s.String(), " ", "a source contains no space")
 		again, err := ParseSource(strings.Replace(s.String(), "***@", "", 1))
 		require.NoError(t, err, s.String())
 		require.Equal(t, asked(s), asked(again))
@@ -245,7 +245,7 @@ func FuzzParseSource(f *testing.F) {
 	})
 }
 
-// asked is what is asked of the server.
+// asked returns what is sent to the server.
 func asked(s Source) []string {
 	t := s.Reveal()
 	return []string{t.Queue, t.List, t.Stream, t.Group, t.Query, t.Value}

@@ -1,5 +1,5 @@
-// Package dependents decides which containers depend on others that began a new incarnation, in which order they are healed,
-// and what each of them needs (rule 18).
+// Package dependents decides which containers depend on others that began a new incarnation, in which order they are healed, and what each of
+// them needs (rule 18).
 package dependents
 
 import (
@@ -11,8 +11,8 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Labels of docker compose: what a container depends on is "db:service_started:true,…", of which the last part says whether to
-// restart with it. Compose before v2.3 wrote the names alone, and never meant a restart.
+// Labels of docker compose. The value of depends_on is "db:service_started:true,…"; the last part is whether to restart with it. Compose before
+// v2.3 wrote only the names, and never restarted.
 const (
 	composeProject   = "com.docker.compose.project"
 	composeService   = "com.docker.compose.service"
@@ -25,7 +25,7 @@ type parent struct {
 	id       string
 	key      worker.Key
 	labels   map[string]string
-	previous []string // IDs that it had before
+	previous []string // its earlier IDs
 }
 
 // relation is how a container depends on a parent.
@@ -34,11 +34,11 @@ type relation uint8
 const (
 	unrelated relation = iota
 	byDependsOn
-	byNamespace  // it names the parent as it is
-	byPreviousID // it names an ID that the parent had once: it can never be started again as it is
+	byNamespace  // it refers to the parent's current ID or name
+	byPreviousID // it refers to an earlier ID of the parent, so it cannot be started unchanged
 )
 
-// relationOf is the strongest relation.
+// relationOf returns the strongest relation.
 func relationOf(d worker.Dependent, p parent) relation {
 	found := unrelated
 	for _, ref := range d.Parents {
@@ -55,13 +55,13 @@ func relationOf(d worker.Dependent, p parent) relation {
 	return found
 }
 
-// Names reports whether a reference is this ID, whole or cut short.
+// Names reports whether a reference is this ID, in full or abbreviated.
 func Names(ref, id string) bool {
 	const short = 12
 	return ref == id || len(ref) >= short && strings.HasPrefix(id, ref)
 }
 
-// dependsOn reports whether compose would restart a container together with the other one.
+// dependsOn reports whether compose restarts a container together with the other one.
 func dependsOn(labels, on map[string]string) bool {
 	service := on[composeService]
 	if service == "" || on[composeProject] == "" || labels[composeProject] != on[composeProject] {
@@ -76,8 +76,8 @@ func dependsOn(labels, on map[string]string) bool {
 	return false
 }
 
-// untouchable reports whether a container is never healed with another one: Swarm does it itself, the end of a one-off is
-// its result, and one of a transaction is not over.
+// untouchable reports whether a container is never healed with its parent: a task of Swarm, a one-off container, whose exit is its result, or one
+// of an unfinished transaction.
 func untouchable(d worker.Dependent) bool {
 	return policy.SwarmTask(d.Labels) || d.Labels[swarmService] != "" || policy.OneOff(d.Labels) || d.Key.IsTemporaryName(d.Labels) || d.Key.IsBackupName()
 }
@@ -88,15 +88,15 @@ type edge struct {
 	relation relation
 }
 
-// Affected is a container that depends on one of the parents, directly or by others.
+// Affected is a container that depends on one of the parents, directly or through others.
 type Affected struct {
 	worker.Dependent
 	Managed bool // a worker: its own machine heals it
 	edges   []edge
 }
 
-// Find is all containers that depend on the parents, directly or not. What depends on a managed one alone is not among them: it
-// follows that one. A parent may depend on another one: both began a new incarnation, and its own may be the older.
+// Find returns all containers that depend on the parents, directly or through others. Those that depend only on a managed container are left out:
+// they follow that one. A parent may depend on another parent: both began a new incarnation, and its own may be the older.
 func Find(all []worker.Dependent, parents []worker.Parent, managed func(id string) bool) []Affected {
 	var found []Affected
 	at, queue := map[string]int{}, []parent{}
@@ -124,8 +124,8 @@ func Find(all []worker.Dependent, parents []worker.Parent, managed func(id strin
 	return found
 }
 
-// Round splits those that wait into those none of whose parents waits any more, and the others. In a circle, which only depends_on
-// can make, it is everyone's turn.
+// Round splits the waiting containers into those none of whose parents waits, and the others. In a cycle, which only depends_on can form, all are
+// in the first part.
 func Round(waiting []Affected) (now, later []Affected) {
 	waits := map[string]bool{}
 	for _, d := range waiting {
@@ -144,22 +144,22 @@ func Round(waiting []Affected) (now, later []Affected) {
 	return now, later
 }
 
-// Begun is the present incarnation of a parent.
+// Begun is the current incarnation of a parent.
 type Begun struct {
 	Key worker.Key
 	worker.Incarnation
-	EndedAt time.Time // when its last incarnation ended; zero when that is not known
+	EndedAt time.Time // when its last incarnation ended; zero if unknown
 }
 
-// endSpread is how far the end of a parent and that of a container in its process namespace may be apart.
+// endSpread is the maximum time between the end of a parent and that of a container in its process namespace.
 const endSpread = 2 * time.Second
 
-// killed is the exit code of a container whose process namespace went with its parent.
+// killed is the exit code of a container whose process namespace ended with its parent.
 const killed = 137
 
-// RequiredAction is what a dependent needs, and for which parent, given the parents' incarnations by the ID that each had when
-// the containers were listed; nothing when it is not orphaned. One that is down is left so unless the end of its parent ended it, or leftDown
-// holds: an earlier heal has left it down.
+// RequiredAction returns what a dependent needs, and for which parent; nothing when it is not orphaned. The parents' incarnations are given by
+// the ID that each had when the containers were listed. A dependent that is down stays down unless its parent's end ended it, or leftDown is set:
+// an earlier heal left it down.
 func RequiredAction(a Affected, s worker.Snapshot, begun map[string]Begun, leftDown bool) (worker.HealAction, worker.Key) {
 	heal, of := worker.HealNone, worker.Key("")
 	ended := leftDown
@@ -184,8 +184,8 @@ func RequiredAction(a Affected, s worker.Snapshot, begun map[string]Begun, leftD
 	return heal, of
 }
 
-// endedWith reports whether a container that is down was killed by the end of the parent whose process namespace it shares. An
-// operator who stopped it before that has had its word.
+// endedWith reports whether a container that is down was killed by the end of the parent whose process namespace it shares. If an operator
+// stopped it before, it was not.
 func endedWith(s worker.Snapshot, a Affected, e edge, b Begun) bool {
 	if a.Managed || s.Status != worker.StatusExited || s.ExitCode != killed || e.relation < byNamespace || b.EndedAt.IsZero() {
 		return false

@@ -25,7 +25,7 @@ func TestRelationOf(t *testing.T) {
 		"one of each":          {[]string{id("a"), id("b")}, byPreviousID},
 		"another":              {[]string{id("d")}, unrelated},
 		"a name that is alike": {[]string{"aaa"}, unrelated},
-		"nobody":               {nil, unrelated},
+		"unrelated":            {nil, unrelated},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, c.want, relationOf(worker.Dependent{Parents: c.refs}, p))
@@ -59,7 +59,7 @@ func TestUntouchable(t *testing.T) {
 		want   bool
 	}{
 		"plain":             {"g", map[string]string{composeProject: "p", "com.docker.compose.oneoff": "False"}, false},
-		"not looked after":  {"g", map[string]string{"stoker.enable": "false"}, false},
+		"disabled":          {"g", map[string]string{"stoker.enable": "false"}, false},
 		"one-off":           {"g", map[string]string{"com.docker.compose.oneoff": "True"}, true},
 		"task of Swarm":     {"g", map[string]string{"com.docker.swarm.task.id": "x"}, true},
 		"service of Swarm":  {"g", map[string]string{"com.docker.swarm.service.id": "x"}, true},
@@ -81,7 +81,7 @@ func on(name string, refs ...string) worker.Dependent {
 	return d
 }
 
-// rounds is who has a turn in which order.
+// rounds lists the containers of each round.
 func rounds(all []Affected) []string {
 	var turns []string
 	for now, later := Round(all); len(now) > 0; now, later = Round(later) {
@@ -163,7 +163,7 @@ func TestRequiredAction(t *testing.T) {
 		"killed with its parent":      {relation: byNamespace, self: down(4, 137), begun: restarted, want: worker.HealRestart, change: inProcessNamespace},
 		"stopped before its parent":   {relation: byNamespace, self: down(2, 137), begun: restarted, change: inProcessNamespace},
 		"ended by itself":             {relation: byNamespace, self: down(4, 0), begun: restarted, change: inProcessNamespace},
-		"killed, and nobody knows when its parent ended": {relation: byNamespace, self: down(4, 137), begun: recreated, change: inProcessNamespace},
+		"killed, and the end of its parent has no time": {relation: byNamespace, self: down(4, 137), begun: recreated, change: inProcessNamespace},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := Affected{Dependent: on("g"), edges: []edge{{id("p"), c.relation}}}

@@ -22,16 +22,16 @@ func names(n int) []string {
 func TestStartsAreBounded(t *testing.T) {
 	d := newHarness(t, fleet.Settings{Parallel: 2})
 	d.up("c", "a", "d", "b")
-	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.observe(worker.Observation{Kind: worker.Disconnected})
 	d.open()
 	for _, name := range []string{"c", "a", "d", "b"} {
 		d.event(worker.Exited, name)
 	}
-	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
 	for _, name := range []string{"c", "a", "d", "b"} {
 		d.listed(name, worker.StatusExited)
 	}
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 	starts := d.verb(worker.Start)
 	require.Equal(t, []worker.Key{"a", "b"}, keys(starts), "due at the same time: by name")
 	d.do = nil
@@ -79,7 +79,7 @@ func TestStopsHoldNoPlaceAmongStarts(t *testing.T) {
 	require.Equal(t, []worker.Key{"z"}, keys(d.verb(worker.Start)))
 }
 
-func TestLooksAreBounded(t *testing.T) {
+func TestInspectsAreBounded(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.open()
 	d.list(names(100)...)
@@ -96,11 +96,11 @@ func TestDryRunTouchesNothing(t *testing.T) {
 	d.event(worker.Exited, "a")
 	d.pass(time.Hour)
 	require.Empty(t, d.do)
-	require.Contains(t, d.told, worker.EventFault)
+	require.Contains(t, d.events, worker.EventFault)
 	require.Equal(t, worker.HeldDryRun, d.newWorker("a").Held)
 }
 
-func TestViewSaysItInOneWord(t *testing.T) {
+func TestViewStates(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.open()
 	d.list("a")
@@ -160,7 +160,7 @@ func TestCloseFinishesWhatIsMidway(t *testing.T) {
 	require.Zero(t, d.f.Busy())
 }
 
-// TestCloseDoesNotWaitForAParent: a worker that Stoker has stopped, and whose parent ends meanwhile, is the next Stoker's.
+// TestCloseDoesNotWaitForAParent: Stoker has stopped a worker whose parent ends meanwhile. The next Stoker heals it.
 func TestCloseDoesNotWaitForAParent(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a", "p")
@@ -180,14 +180,14 @@ func TestCloseDoesNotWaitForAParent(t *testing.T) {
 	require.Zero(t, d.f.Busy())
 }
 
-// TestRejectedIsInspectedAgain: an update that gave a container its quota may have been lost with the engine that sent it, so that
-// the first list of a session has every rejected container inspected again.
+// TestRejectedIsInspectedAgain: an update that gave a container its quota may be lost together with the engine. So after the first list of a
+// session, every rejected container is inspected again.
 func TestRejectedIsInspectedAgain(t *testing.T) {
 	d := newHarness(t, fleet.Settings{Rules: quotaRules()})
 	unlabelled := func() {
-		d.tell(worker.Observation{Kind: worker.ListBegin})
-		d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a", Labels: map[string]string{"other": "label"}, ListState: worker.ListState{Status: worker.StatusRunning}})
-		d.tell(worker.Observation{Kind: worker.ListEnd})
+		d.observe(worker.Observation{Kind: worker.ListBegin})
+		d.observe(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a", Labels: map[string]string{"other": "label"}, ListState: worker.ListState{Status: worker.StatusRunning}})
+		d.observe(worker.Observation{Kind: worker.ListEnd})
 	}
 	d.open()
 	unlabelled()
@@ -200,23 +200,23 @@ func TestRejectedIsInspectedAgain(t *testing.T) {
 	require.Empty(t, d.f.View(d.now).Workers)
 	unlabelled()
 	require.Empty(t, d.verb(worker.Inspect), "once a session is enough")
-	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.observe(worker.Observation{Kind: worker.Disconnected})
 	d.open()
 	unlabelled()
 	require.Len(t, d.verb(worker.Inspect), 1)
 }
 
-// TestBookmarkAfterAStep: the engine's clock steps back, and events go on from there. The bookmark follows, or a replay would count
-// what comes later as read.
+// TestBookmarkAfterAStep: the engine's clock steps back, and events continue from there. The bookmark must follow, or a replay would take later
+// events for read.
 func TestBookmarkAfterAStep(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a")
 	d.event(worker.Healthy, "a")
 	require.Equal(t, d.now, d.f.Bookmark().EventAt)
 	late := d.now.Add(-time.Second)
-	d.tell(worker.Observation{Kind: worker.Healthy, At: late, ID: "id-a", Key: "a"})
+	d.observe(worker.Observation{Kind: worker.Healthy, At: late, ID: "id-a", Key: "a"})
 	require.Equal(t, d.now, d.f.Bookmark().EventAt, "two events may change places")
 	stepped := d.now.Add(-time.Hour)
-	d.tell(worker.Observation{Kind: worker.Healthy, At: stepped, ID: "id-a", Key: "a"})
+	d.observe(worker.Observation{Kind: worker.Healthy, At: stepped, ID: "id-a", Key: "a"})
 	require.Equal(t, stepped, d.f.Bookmark().EventAt)
 }

@@ -9,19 +9,19 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// cloning is what a group does about further workers.
+// cloning is the state of a group's clones.
 type cloning struct {
-	action  uint64     // that makes or removes one; 0 when none does
-	refused string     // why none can be made, told once
-	retryAt time.Time  // not before then, after a failure
-	made    worker.Key // the last one, which may not have shown itself yet
+	action  uint64     // that makes or removes a clone; 0 for none
+	refused string     // why no clone can be made, reported once
+	retryAt time.Time  // no attempt before then, after a failure
+	made    worker.Key // the last one, which may not have been observed yet
 	madeAt  time.Time
 }
 
-// cloneRetry is the wait after a clone that could not be made or removed.
+// cloneRetry is the wait after a failure to make or remove a clone.
 const cloneRetry = time.Minute
 
-// cloneAsleep is since when a clone sleeps; zero for any other worker.
+// cloneAsleep returns since when a clone sleeps; zero for other workers.
 func (m *member) cloneAsleep(now time.Time, state demand.State) time.Time {
 	if state != demand.Asleep || !policy.IsClone(m.machine.Saved().Labels) {
 		m.asleepSince = time.Time{}
@@ -33,7 +33,7 @@ func (m *member) cloneAsleep(now time.Time, state demand.State) time.Time {
 	return m.asleepSince
 }
 
-// changeClones makes one more worker, or removes one that nobody needs any more.
+// changeClones makes one more worker, or removes one that is no longer needed.
 func (f *Fleet) changeClones(now time.Time, g *group, d demand.Decision, members []*member) {
 	if g.clone.action != 0 || f.set.DryRun || slices.ContainsFunc(members, f.heldByPause) || g.clone.retryAt.After(now) || f.cloneUnseen(now, g) {
 		return
@@ -50,15 +50,15 @@ func (f *Fleet) changeClones(now time.Time, g *group, d demand.Decision, members
 	}
 }
 
-// cloneUnseen reports whether a clone was made of which no event has told yet. An event that is lost is made up for by the next list.
+// cloneUnseen reports whether a clone was made and not observed yet. If its event was lost, the next list shows it.
 func (f *Fleet) cloneUnseen(now time.Time, g *group) bool {
 	return g.clone.made != "" && f.members[g.clone.made] == nil && now.Sub(g.clone.madeAt).Abs() < cloneNotice
 }
 
-// cloneNotice is how long a clone may take to show itself.
+// cloneNotice is the maximum time until a new clone is observed.
 const cloneNotice = 10 * time.Second
 
-// cloneDeadline bounds the calls that make or remove a clone.
+// cloneDeadline is the deadline of the calls that make or remove a clone.
 const cloneDeadline = time.Minute
 
 // makeClone makes a worker like the last one of the group.
@@ -84,7 +84,7 @@ func (f *Fleet) makeClone(now time.Time, g *group, last *member) {
 	g.clone.action = f.actions.lastID
 }
 
-// cloneChanged takes in what became of a clone. One that was made shows itself as any other worker does.
+// cloneChanged handles the result of making or removing a clone. A new clone is then observed like any other worker.
 func (f *Fleet) cloneChanged(now time.Time, o worker.Outcome) {
 	for _, g := range f.demands.groups {
 		if g.clone.action != o.Action.ID {
@@ -102,7 +102,7 @@ func (f *Fleet) cloneChanged(now time.Time, o worker.Outcome) {
 	}
 }
 
-// cloneRefused tells once why no further worker can be made.
+// cloneRefused reports once why no further worker can be made.
 func (f *Fleet) cloneRefused(now time.Time, g *group, why string) {
 	g.clone.retryAt = now.Add(cloneRetry)
 	if g.clone.refused == why {

@@ -14,13 +14,13 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// demands is the groups of workers whose number depends on their work or on the hours.
+// demands is the groups whose number of workers depends on their work or on hours.
 type demands struct {
 	groups  map[string]*group
 	sources map[demand.Source]*source
 	byName  []*group
 	inOrder []*source
-	pending []*member // whose group, or whose sleep, is to be looked at
+	pending []*member // whose group or sleep must be checked
 }
 
 func newDemands() demands {
@@ -30,58 +30,57 @@ func newDemands() demands {
 // group is the workers that share a demand.
 type group struct {
 	name      string
-	words     policy.Demand // what all of them ask for
+	labels    policy.Demand // the demand that all of them have
 	settings  demand.Settings
 	members   []*member // in the order in which they wake
 	memory    demand.Memory
 	decision  demand.Decision
-	changed   bool      // something that a decision goes by
-	decideAt  time.Time // also without a change; zero for never
-	measuring int       // readings of the CPU under way
-	limit     limitTold
+	changed   bool      // an input of the decision has changed
+	decideAt  time.Time // even without a change; zero for never
+	measuring int       // CPU readings in flight
+	limit     limitReport
 	clone     cloning
-	dryRun    string // what a dry run has told that it would do
+	dryRun    string // the change that a dry run last reported
 	changesAt hoursChange
-	recalled  time.Time // when a wake was last taken back: what is decided at the same time would be the same
+	recalled  time.Time // when a wake was last recalled: a decision at the same instant would be the same
 }
 
-// limitTold is what people were told of a limit. A limit is told when it has stood for two answers: right after a start, not all workers
-// are known.
-type limitTold struct {
-	stands demand.Limit
-	told   demand.Limit
+// limitReport is the state of reporting a limit. A limit is reported after two answers: right after a start, some workers are not known yet.
+type limitReport struct {
+	stands   demand.Limit
+	reported demand.Limit
 }
 
-// hoursChange is when the hours begin or end next, computed once in a minute.
+// hoursChange is when the hours next begin or end, computed once a minute.
 type hoursChange struct {
 	asked time.Time
 	at    time.Time
 }
 
-// demandUse is what a member did since the reading before.
+// demandUse is the CPU use of a member since the reading before.
 type demandUse struct {
 	last worker.Stats
 	use  demand.Use
 }
 
-// joinGroup puts a member into its group, or bars it where the group asks for something else.
+// joinGroup adds a member to its group, or holds it if its labels contradict the group's.
 func (f *Fleet) joinGroup(now time.Time, m *member) {
-	words := m.machine.Demand()
-	if m.group != nil || m.undecided || !words.Set() || !m.machine.Manageable() && !m.contradicts {
+	asked := m.machine.Demand()
+	if m.group != nil || m.undecided || !asked.Set() || !m.machine.Manageable() && !m.contradicts {
 		return
 	}
 	name, _ := groupOf(m)
 	g := f.demands.groups[name]
 	if g == nil {
-		settings, err := words.Settings(f.set.Rules.Named, f.set.Zone)
-		if err != nil { // the labels were read before: the name of a source is gone
+		settings, err := asked.Settings(f.set.Rules.Named, f.set.Zone)
+		if err != nil { // the labels were checked before: a named source is gone
 			return
 		}
-		g = &group{name: name, words: words, settings: settings, changed: true}
+		g = &group{name: name, labels: asked, settings: settings, changed: true}
 		f.demands.groups[name] = g
 		f.addSources(now, g)
 	}
-	if g.words != words {
+	if g.labels != asked {
 		f.contradict(now, m, g)
 		return
 	}
@@ -98,7 +97,7 @@ func (f *Fleet) joinGroup(now time.Time, m *member) {
 	g.changed = true
 }
 
-// contradict holds a worker whose labels ask for something else than those of its group.
+// contradict holds a worker whose demand labels differ from those of its group.
 func (f *Fleet) contradict(now time.Time, m *member, g *group) {
 	if m.contradicts {
 		return
@@ -110,7 +109,7 @@ func (f *Fleet) contradict(now time.Time, m *member, g *group) {
 	}})
 }
 
-// leaveGroup takes a member out of its group.
+// leaveGroup removes a member from its group.
 func (f *Fleet) leaveGroup(m *member) {
 	if g := m.group; g != nil {
 		m.group, m.use = nil, demandUse{}
@@ -119,7 +118,7 @@ func (f *Fleet) leaveGroup(m *member) {
 	}
 }
 
-// joinPending looks at the members of which something has changed that decides about their group.
+// joinPending updates the groups of members that have changed.
 func (f *Fleet) joinPending(now time.Time) {
 	for len(f.demands.pending) > 0 {
 		pending := f.demands.pending
@@ -138,7 +137,7 @@ func (f *Fleet) joinPending(now time.Time) {
 	}
 }
 
-// dropEmptyGroups ends the groups that nobody belongs to any more. Those that contradicted one may form it again.
+// dropEmptyGroups removes groups without members. Workers that contradicted one may form it again.
 func (f *Fleet) dropEmptyGroups() {
 	for _, name := range slices.Sorted(maps.Keys(f.demands.groups)) {
 		if len(f.demands.groups[name].members) > 0 {
@@ -154,7 +153,7 @@ func (f *Fleet) dropEmptyGroups() {
 	}
 }
 
-// sleepsForNothing reports whether a worker sleeps although nothing asks for that any more.
+// sleepsForNothing reports whether a worker sleeps although no demand requires it any more.
 func (f *Fleet) sleepsForNothing(m *member) bool {
 	return m.machine.Saved().State.Phase == worker.PhaseAsleep && !m.machine.Demand().Set() && m.machine.Wakeable()
 }
@@ -169,7 +168,7 @@ func byNumber(a, b *member) int {
 	return cmp.Or(cmp.Compare(m, n), byKey(a, b))
 }
 
-// demandChanged notes that a member may be something else for its group than before.
+// demandChanged records that a member's state for its group may have changed.
 func (f *Fleet) demandChanged(now time.Time, m *member) {
 	if m.group == nil {
 		if f.sleepsForNothing(m) {
@@ -183,7 +182,7 @@ func (f *Fleet) demandChanged(now time.Time, m *member) {
 	}
 }
 
-// decideDemand decides for each group for which something has changed, in order of their names, and reports whether anything moves.
+// decideDemand decides for each changed group, in order of names, and reports whether anything changed.
 func (f *Fleet) decideDemand(now time.Time) bool {
 	f.joinPending(now)
 	if !f.reads() {
@@ -225,10 +224,10 @@ func (f *Fleet) decideGroup(now time.Time, g *group) bool {
 			m.use = demandUse{}
 		}
 	}
-	if f.set.DryRun && !g.dryRunTells(d) {
+	if f.set.DryRun && !g.dryRunChanged(d) {
 		return false
 	}
-	members := slices.Clone(g.members) // a step may take one out
+	members := slices.Clone(g.members) // a step may remove one
 	for _, i := range d.Wake {
 		f.step(now, members[i], worker.Wake{Reason: f.wakeReason(now, g), Detail: g.situation()})
 	}
@@ -239,26 +238,26 @@ func (f *Fleet) decideGroup(now time.Time, g *group) bool {
 	return len(d.Wake)+len(d.Sleep) > 0
 }
 
-// dryRunTells reports whether a dry run has something to tell: it decides the same at each poll.
-func (g *group) dryRunTells(d demand.Decision) bool {
+// dryRunChanged reports whether a dry run has a new decision to report: it repeats the same one at each poll.
+func (g *group) dryRunChanged(d demand.Decision) bool {
 	now := fmt.Sprint(d.Wake, d.Sleep)
 	before := g.dryRun
 	g.dryRun = now
 	return now != before
 }
 
-// demandWorker is what a decision is told of a member.
+// demandWorker returns a member as input of a decision.
 func (f *Fleet) demandWorker(now time.Time, g *group, m *member) demand.Worker {
 	saved := m.machine.Saved()
 	w := demand.Worker{State: f.stateForDemand(now, g, m), Use: m.use.use, CPUs: m.machine.BudgetShare(), InHand: f.inHand(g, m)}
 	m.demandState = w.State
 	w.AsleepSince = m.cloneAsleep(now, w.State)
 	if began := saved.Incarnation.StartedAt.Add(-f.stream.engine.Skew); !saved.Incarnation.StartedAt.IsZero() && began.Before(now.Add(clockError)) {
-		w.Since = began // else the clock has stepped back since, and it is not known when
+		w.Since = began // otherwise the clock has stepped back since, and the start is unknown
 	}
 	alone := f.heldByPause(m)
 	if w.State == demand.Awake && (alone || !m.machine.Sleepable()) {
-		w.Use = demand.UseUnknown // it is not put to sleep now
+		w.Use = demand.UseUnknown // do not put it to sleep now
 	}
 	if alone && (w.State == demand.Asleep || w.State == demand.Waking || w.State == demand.Down) {
 		w.State = demand.Out
@@ -266,10 +265,10 @@ func (f *Fleet) demandWorker(now time.Time, g *group, m *member) demand.Worker {
 	return w
 }
 
-// clockError is more than the clocks of the engine and of Stoker are taken to be apart wrongly.
+// clockError is the maximum error of the difference between the engine's clock and Stoker's.
 const clockError = 5 * time.Second
 
-// inHand is how many items the sources say the member holds.
+// inHand returns how many items the member holds, as the sources report.
 func (f *Fleet) inHand(g *group, m *member) float64 {
 	items := 0.0
 	for _, s := range g.settings.Sources {
@@ -284,8 +283,8 @@ func (f *Fleet) inHand(g *group, m *member) float64 {
 	return items
 }
 
-// budgetLeft is how many CPUs may still be given to workers that sleep, beside those that take theirs. It is none before all workers were
-// inspected: what they take is not known. One whose inspect fails is not waited for.
+// budgetLeft returns how many CPUs are left for sleeping workers, besides those for which takes is true. It is none until all workers were
+// inspected, because their quotas are unknown. A worker whose inspect fails does not delay it.
 func (f *Fleet) budgetLeft(now time.Time, takes func(*member) bool) float64 {
 	budget := f.set.CPUBudget
 	switch {
@@ -306,12 +305,12 @@ func (f *Fleet) budgetLeft(now time.Time, takes func(*member) bool) float64 {
 	return budget + budgetSlack
 }
 
-// awaitsInspect reports whether what a member is will be known soon.
+// awaitsInspect reports whether a member's state is about to be inspected.
 func (f *Fleet) awaitsInspect(now time.Time, m *member) bool {
 	return !m.machine.Inspected() && now.Sub(f.stream.engine.Since) < inspectWait
 }
 
-// stateForDemand is what a member is for its group. One that was not inspected yet may run.
+// stateForDemand returns the state of a member for its group. One that was not inspected yet may run.
 func (f *Fleet) stateForDemand(now time.Time, g *group, m *member) demand.State {
 	state := m.machine.DemandState(now, g.settings.Poll)
 	if f.awaitsInspect(now, m) && m.machine.Manageable() {
@@ -320,13 +319,13 @@ func (f *Fleet) stateForDemand(now time.Time, g *group, m *member) demand.State 
 	return state
 }
 
-// inspectWait is how long after the connection was made a first inspect is waited for.
+// inspectWait is how long after the connection a first inspect is waited for.
 const inspectWait = 20 * time.Second
 
-// budgetSlack is less than any quota, and more than the sum of many is off by.
+// budgetSlack is less than any quota, and more than the rounding error of a sum.
 const budgetSlack = 1e-6
 
-// wakeReason is why the group has more workers woken now.
+// wakeReason returns why the group has more workers woken now.
 func (f *Fleet) wakeReason(now time.Time, g *group) worker.Reason {
 	switch {
 	case g.memory.AwakeUntil.After(now):
@@ -346,7 +345,7 @@ func (g *group) sleepReason() worker.Reason {
 	return worker.ReasonNoWork
 }
 
-// situation is the decision in words.
+// situation returns the decision as text.
 func (g *group) situation() string {
 	d := g.decision
 	if d.Closed {
@@ -359,7 +358,7 @@ func (g *group) situation() string {
 	return text
 }
 
-// items is a number of items in words.
+// items returns a number of items as text.
 func items(n float64) string {
 	text := strings.TrimSuffix(fmt.Sprintf("%.1f", n), ".0")
 	if text == "1" {
@@ -368,7 +367,7 @@ func items(n float64) string {
 	return text + " items"
 }
 
-// WakeGroup wakes all workers of a group for a cooldown at least, as an operator asks. Its error says that there is no such group.
+// WakeGroup wakes all workers of a group for at least a cooldown, for an operator. Its error is that there is no such group.
 func (f *Fleet) WakeGroup(now time.Time, name string) (Effects, error) {
 	g := f.demands.groups[name]
 	if g == nil {

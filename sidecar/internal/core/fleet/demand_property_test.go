@@ -14,26 +14,26 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// workload is a pool whose queue grows, drains, flaps, fails and lies, with workers that take items, crash, and are stopped and started by
-// an operator, and a Stoker that dies.
+// workload is a pool whose queue grows, drains, flaps, fails and reports wrong numbers. Its workers take items, crash, and are stopped and
+// started by an operator. Stoker is killed and restarted.
 type workload struct {
 	*pool
-	t          *rapid.T
-	set        fleet.Settings
-	most       int // stoker.max-replicas, or demand.All
-	items      int // that wait
-	lie        float64
-	lying      bool
-	busyUntil  map[worker.Key]time.Time
-	busySince  map[worker.Key]time.Time
-	meant      map[worker.Key]bool // stopped by an operator, and not started since
-	waitsSince time.Time           // work waits since then, a worker could be woken, and none runs
+	t               *rapid.T
+	set             fleet.Settings
+	most            int // stoker.max-replicas, or demand.All
+	items           int // waiting
+	lie             float64
+	lying           bool
+	busyUntil       map[worker.Key]time.Time
+	busySince       map[worker.Key]time.Time
+	operatorStopped map[worker.Key]bool // stopped by an operator, and not started since
+	waitsSince      time.Time           // since when work waits, a worker could be woken, and none runs
 }
 
 const poll = 5 * time.Second
 
 func newWorkload(t *testing.T, r *rapid.T) *workload {
-	w := &workload{t: r, most: rapid.SampledFrom([]int{demand.All, 1, 2, 3}).Draw(r, "max"), busyUntil: map[worker.Key]time.Time{}, busySince: map[worker.Key]time.Time{}, meant: map[worker.Key]bool{}}
+	w := &workload{t: r, most: rapid.SampledFrom([]int{demand.All, 1, 2, 3}).Draw(r, "max"), busyUntil: map[worker.Key]time.Time{}, busySince: map[worker.Key]time.Time{}, operatorStopped: map[worker.Key]bool{}}
 	w.set = fleet.Settings{CPUBudget: rapid.SampledFrom([]float64{-1, 1, 2.5, 4}).Draw(r, "budget")}
 	w.pool = newPool(t, w.set, source, "cooldown=30s", "idle-after=off")
 	if w.most != demand.All {
@@ -49,7 +49,7 @@ func newWorkload(t *testing.T, r *rapid.T) *workload {
 	return w
 }
 
-// answer is what the queue would say now.
+// answer sets the current answer of the queue.
 func (w *workload) answer() {
 	w.queue = demand.Reading{Waiting: float64(w.items), InHand: demand.InHand{Kind: w.inHand}}
 	if w.inHand == demand.InHandCounted {
@@ -64,12 +64,12 @@ func (w *workload) answer() {
 	}
 }
 
-// second lets one go by: workers finish and take items.
+// second advances by one second: workers finish and take items.
 func (w *workload) second() {
 	for _, key := range w.keys() {
 		if w.state[key].Status != worker.StatusRunning || !w.busyUntil[key].After(w.now) {
 			if w.busy[key] && w.state[key].Status != worker.StatusRunning {
-				w.items++ // given back
+				w.items++ // returned to the queue
 			}
 			w.busy[key] = false
 		}
@@ -88,16 +88,16 @@ func (w *workload) keys() []worker.Key {
 	return []worker.Key{"w-1", "w-2", "w-3", "w-4"}
 }
 
-// check holds each action to invariant I10.
+// check checks invariant I10 for each action.
 func (w *workload) check(a worker.Action) {
 	switch a.Verb {
 	case worker.Stop:
-		if a.Reason == worker.ReasonNoWork { // what it took since its last reading nobody can know, where the source does not tell
+		if a.Reason == worker.ReasonNoWork { // the source does not report what it took since its last reading
 			known := w.now.Sub(w.busySince[a.Key]) > policy.Default().Demand.Poll
 			require.False(w.t, w.busy[a.Key] && known, "I10: %s is busy, and is put to sleep", a.Key)
 		}
 	case worker.Start:
-		require.False(w.t, w.meant[a.Key], "I10: an operator has stopped %s", a.Key)
+		require.False(w.t, w.operatorStopped[a.Key], "I10: an operator has stopped %s", a.Key)
 		if a.Reason == worker.ReasonWorkWaits {
 			w.checkLimits(a)
 		}
@@ -119,7 +119,7 @@ func (w *workload) checkLimits(a worker.Action) {
 	}
 }
 
-// starving holds the group to invariant I11: while work waits, and a worker sleeps that may run, none has to wait for longer than a poll.
+// starving checks invariant I11: while work waits and a worker that may run sleeps, work never waits longer than a poll.
 func (w *workload) starving() {
 	honest := w.broken == "" && !w.lying && w.items > 0 && w.set.CPUBudget != 0
 	running, asleep := false, false
@@ -150,18 +150,18 @@ func (w *workload) crash(key worker.Key) {
 func (w *workload) operate(key worker.Key) {
 	s := w.state[key]
 	if s.Status == worker.StatusRunning {
-		w.meant[key] = true
+		w.operatorStopped[key] = true
 		w.operatorStops(key)
 		return
 	}
-	delete(w.meant, key)
+	delete(w.operatorStopped, key)
 	s.Status, s.StartedAt = worker.StatusRunning, w.now
 	w.state[key], w.spent[key] = s, 0
 	w.event(worker.Started, key, 0, 0)
 }
 
-// reborn is another Stoker, which knows what the journal has.
-func (w *workload) reborn() {
+// restartStoker starts another Stoker from the journal.
+func (w *workload) restartStoker() {
 	w.set.Saved = nil
 	for _, key := range w.keys() {
 		if s, ok := w.saved[key]; ok {
@@ -181,20 +181,20 @@ func withZone(set fleet.Settings) fleet.Settings {
 	return set
 }
 
-// TestDemandInvariants plays minutes of a group's life.
+// TestDemandInvariants simulates minutes of a group.
 func TestDemandInvariants(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		w := newWorkload(t, r)
-		for range rapid.IntRange(3, 15).Draw(r, "deeds") {
+		for range rapid.IntRange(3, 15).Draw(r, "action") {
 			key := rapid.SampledFrom(w.keys()).Draw(r, "worker")
-			switch rapid.SampledFrom([]string{"push", "push", "pass", "pass", "pass", "break", "mend", "lie", "truth", "crash", "operate", "reborn", "drain"}).Draw(r, "deed") {
+			switch rapid.SampledFrom([]string{"push", "push", "pass", "pass", "pass", "break", "repair", "lie", "truth", "crash", "operate", "restart", "drain"}).Draw(r, "action") {
 			case "push":
 				w.items += rapid.IntRange(1, 8).Draw(r, "items")
 			case "drain":
 				w.items = 0
 			case "break":
 				w.broken = "connection refused"
-			case "mend":
+			case "repair":
 				w.broken = ""
 			case "lie":
 				w.lying, w.lie = true, rapid.SampledFrom([]float64{-5, 0, 1e12, 3}).Draw(r, "lie")
@@ -204,8 +204,8 @@ func TestDemandInvariants(t *testing.T) {
 				w.crash(key)
 			case "operate":
 				w.operate(key)
-			case "reborn":
-				w.reborn()
+			case "restart":
+				w.restartStoker()
 			}
 			for range rapid.IntRange(1, 40).Draw(r, "seconds") {
 				w.second()
@@ -215,13 +215,13 @@ func TestDemandInvariants(t *testing.T) {
 	})
 }
 
-// ceased: once faults cease the work is done, and then all sleep but those that an operator holds.
+// ceased: after the last fault the work is done, and then all workers sleep except those that an operator holds.
 func (w *workload) ceased() {
 	w.broken, w.lying = "", false
 	for end := w.now.Add(20 * time.Minute); w.now.Before(end) && (w.items > 0 || w.running() != ""); {
 		w.second()
 	}
-	runnable := slices.ContainsFunc(w.keys(), func(key worker.Key) bool { return !w.meant[key] })
+	runnable := slices.ContainsFunc(w.keys(), func(key worker.Key) bool { return !w.operatorStopped[key] })
 	if !runnable || w.set.CPUBudget == 1 {
 		return // a budget of one CPU may be taken by a worker that an operator has started
 	}

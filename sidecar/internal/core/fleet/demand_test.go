@@ -50,7 +50,7 @@ func TestDemand(t *testing.T) {
 	require.Equal(t, []int{0, 0, 4, 4}, []int{g.Wanted, g.Running, g.Asleep, g.Workers})
 }
 
-// TestBusyWorkersCountAsWork: with one item each, the next one wakes another worker.
+// TestBusyWorkersCountAsWork: while each worker is busy with an item, the next item wakes another worker.
 func TestBusyWorkersCountAsWork(t *testing.T) {
 	p := fourOf(t, worker.StatusCreated)
 	p.queue.Waiting = 1
@@ -71,7 +71,7 @@ func TestDeadWhileWorkWaits(t *testing.T) {
 	require.Equal(t, "2", p.after(5*time.Second).running())
 }
 
-// TestOperatorAndDemand: I10; a stop by an operator takes a worker out, and its start brings it back for a cooldown.
+// TestOperatorAndDemand: I10; an operator's stop takes a worker out, and its start brings it back for a cooldown.
 func TestOperatorAndDemand(t *testing.T) {
 	p := fourOf(t, worker.StatusCreated, "cooldown=1m")
 	p.queue.Waiting = 1
@@ -93,7 +93,7 @@ func TestOperatorAndDemand(t *testing.T) {
 	require.Empty(t, p.after(20*time.Second).running())
 }
 
-// TestSourceFails: nothing changes, it is told once, and once that it is over.
+// TestSourceFails: nothing changes; the failure and its end are each reported once.
 func TestSourceFails(t *testing.T) {
 	p := fourOf(t, worker.StatusCreated, "cooldown=30s")
 	p.queue.Waiting = 2
@@ -121,7 +121,7 @@ func TestFallback(t *testing.T) {
 	require.Equal(t, "1 2", p.after(6*time.Second).running())
 }
 
-// TestBudget: the quotas of what runs never pass the budget by demand's doing, and it is told.
+// TestCPUBudget: demand never makes the quotas of running workers exceed the budget, and the limit is reported.
 func TestCPUBudget(t *testing.T) {
 	for budget, want := range map[float64]string{0: "1 2 3 4", 2: "1 2", -1: "1 2 3 4 5 6", 0.5: ""} {
 		p := newPool(t, fleet.Settings{CPUBudget: budget}, source)
@@ -138,9 +138,8 @@ func TestCPUBudget(t *testing.T) {
 	}
 }
 
-// TestSharedSource: one question for all groups that have the source.
-// TestBudgetOfTheUnknown: nobody wakes before all quotas are known. One whose inspect fails for ever is not waited for.
-func TestBudgetOfTheUnknown(t *testing.T) {
+// TestBudgetWithUnknownQuotas: no worker wakes before all quotas are known. A worker whose inspect keeps failing does not block it.
+func TestBudgetWithUnknownQuotas(t *testing.T) {
 	p := newPool(t, fleet.Settings{CPUBudget: 4}, source)
 	p.add(1, worker.StatusCreated)
 	big := p.add(2, worker.StatusRunning)
@@ -162,7 +161,7 @@ func TestBudgetOfTheUnknown(t *testing.T) {
 	require.Equal(t, "1 2", q.connect().after(time.Minute).running())
 }
 
-// TestRecalled: a wake is decided on and the engine goes away; when it is back, somebody has started another worker in its place.
+// TestRecalled: a wake is decided and the engine disconnects; meanwhile an operator has started another worker instead.
 func TestRecalled(t *testing.T) {
 	p := newPool(t, fleet.Settings{}, source, "max-replicas=1")
 	first := p.add(1, worker.StatusCreated)
@@ -183,7 +182,7 @@ func TestRecalled(t *testing.T) {
 	require.Equal(t, worker.HeldAsleep, p.worker(first).Held)
 }
 
-// TestClockStepsBack: a worker that was started an hour ahead of what the clock shows now goes to sleep all the same.
+// TestClockStepsBack: a worker with a start time one hour ahead of the clock still goes to sleep.
 func TestClockStepsBack(t *testing.T) {
 	p := newPool(t, fleet.Settings{}, source, "cooldown=1m")
 	key := p.add(1, worker.StatusRunning)
@@ -193,6 +192,7 @@ func TestClockStepsBack(t *testing.T) {
 	require.Empty(t, p.connect().after(3*time.Minute).running())
 }
 
+// TestSharedSource: groups with the same source share one request.
 func TestSharedSource(t *testing.T) {
 	p := newPool(t, fleet.Settings{}, source)
 	for n := 1; n <= 10; n++ {
@@ -205,14 +205,14 @@ func TestSharedSource(t *testing.T) {
 	require.Len(t, p.f.View(p.now).Groups, 10)
 }
 
-// TestHeldByAddress: the source tells who holds an item.
+// TestHeldByAddress: the source reports which consumer holds an item.
 func TestHeldByAddress(t *testing.T) {
 	p := fourOf(t, worker.StatusRunning, "cooldown=10s")
 	p.queue.InHand = demand.InHand{Kind: demand.InHandCounted, Total: 1, ByAddress: map[string]float64{"10.0.0.4": 1}}
 	require.Equal(t, "4", p.after(5*time.Minute).running(), "idle as it is, it has something in hand")
 }
 
-// TestContradiction: of two workers of a group that ask for different things, the second one is held, until the first one is gone.
+// TestContradiction: of two workers of a group with different demands, the second one is held until the first one is gone.
 func TestContradiction(t *testing.T) {
 	p := newPool(t, fleet.Settings{}, source)
 	p.add(1, worker.StatusRunning)
@@ -241,12 +241,12 @@ func TestHours(t *testing.T) {
 	require.Empty(t, p.after(50*time.Minute).running())
 }
 
-// TestWakeGroup: an operator wakes all of a group for a cooldown.
+// TestWakeGroup: an operator wakes all workers of a group for a cooldown.
 func TestWakeGroup(t *testing.T) {
 	p := fourOf(t, worker.StatusCreated, "cooldown=2m", "max-replicas=1")
 	p.after(10 * time.Second)
-	_, err := p.f.WakeGroup(p.now, "nobody")
-	require.ErrorContains(t, err, "nobody")
+	_, err := p.f.WakeGroup(p.now, "missing")
+	require.ErrorContains(t, err, "missing")
 	turn, err := p.f.WakeGroup(p.now, "p/w")
 	require.NoError(t, err)
 	p.take(turn)
@@ -256,8 +256,8 @@ func TestWakeGroup(t *testing.T) {
 	require.Empty(t, p.after(20*time.Minute).running())
 }
 
-// TestSleepersOfAnotherTime: the label is gone from the defaults, so that nobody would wake them.
-func TestSleepersOfAnotherTime(t *testing.T) {
+// TestAsleepAfterDemandIsGone: the label is removed from the defaults, so that no demand would wake the workers.
+func TestAsleepAfterDemandIsGone(t *testing.T) {
 	p := fourOf(t, worker.StatusRunning, "cooldown=1s")
 	p.after(time.Minute)
 	require.Empty(t, p.running())
@@ -278,7 +278,7 @@ func TestSleepersOfAnotherTime(t *testing.T) {
 	require.Equal(t, "1 2 3 4", next.connect().after(5*time.Second).running())
 }
 
-// TestStokerRestarts: what sleeps is known to sleep, and work wakes it.
+// TestStokerRestarts: sleeping workers stay asleep, and work wakes them.
 func TestStokerRestarts(t *testing.T) {
 	p := fourOf(t, worker.StatusRunning, "cooldown=1s")
 	p.after(time.Minute)
@@ -295,7 +295,7 @@ func TestStokerRestarts(t *testing.T) {
 	require.Equal(t, "1", next.after(5*time.Second).running())
 }
 
-// TestHungWhileWorkWaits: nobody takes the work that waits.
+// TestHungWhileWorkWaits: work waits and no worker takes it.
 func TestHungWhileWorkWaits(t *testing.T) {
 	p := fourOf(t, worker.StatusCreated)
 	p.queue.Waiting = 1
@@ -305,8 +305,8 @@ func TestHungWhileWorkWaits(t *testing.T) {
 	require.Equal(t, worker.FaultIdle, faults[0].Fault)
 }
 
-// TestConsumedByTheIdle: work is taken although all workers look idle: one of them does it, with next to no CPU.
-func TestConsumedByTheIdle(t *testing.T) {
+// TestConsumedWhileAllLookIdle: work is taken while all workers look idle: one of them does it, with hardly any CPU.
+func TestConsumedWhileAllLookIdle(t *testing.T) {
 	p := fourOf(t, worker.StatusCreated, "max-replicas=1")
 	for n := range 60 {
 		p.queue.Waiting = 10 + math.Mod(float64(n), 2)
@@ -319,7 +319,7 @@ func TestConsumedByTheIdle(t *testing.T) {
 func TestClones(t *testing.T) {
 	p := newPool(t, fleet.Settings{}, source, "clone-up-to=3", "cooldown=10s")
 	p.add(1, worker.StatusCreated)
-	p.late = true // the event that a clone was made comes behind the answer
+	p.late = true // the event of a new clone comes after the answer
 	p.queue.Waiting = 9
 	require.Equal(t, "1 2 3", p.connect().after(30*time.Second).running())
 	require.Equal(t, 2, p.cloned, "none is made twice")

@@ -12,41 +12,41 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Deadlines of the actions on dependents. A restart waits for a slow stop.
+// Deadlines of the actions on dependents. A restart may include a slow stop.
 const (
 	listDeadline    = 30 * time.Second
 	restartDeadline = 5 * time.Minute
 )
 
-// maxDependents is how many dependents are healed at a time.
+// maxDependents is how many dependents are healed at the same time.
 const maxDependents = 4
 
-// dependentsGather is how long dependents wait for those of other workers whose starts are under way: a storm of starts ends one by
-// one, and each list costs the engine as much.
+// dependentsGather is how long dependents wait for those of other workers whose starts are in flight: a burst of starts ends one by one, and each
+// needs a full list.
 const dependentsGather = time.Second
 
-// dependentGroup is the dependents of all workers that were due at the same time. One group is healed after the other, or the same container
-// would be healed twice.
+// dependentGroup is the dependents of all workers that were due at the same time. Groups are healed one after the other; otherwise a container
+// could be healed twice.
 type dependentGroup struct {
 	parents []worker.Parent
 	leaders []*member
 	begun   map[string]dependents.Begun // by the ID of a parent when the containers were listed
 	waiting []dependents.Affected       // for their parents
-	ready   []dependents.Affected       // to be healed now
+	ready   []dependents.Affected       // to heal now
 	busy    int
 	healed  []healedDependent
-	absent  map[string]bool // parents that did not run when the containers were listed, by ID: one is paused, or began another incarnation
-	err     string          // why the dependents are not known
-	again   bool            // not all of them could be healed, and may be later
+	absent  map[string]bool // parents that did not run when the containers were listed, by ID: paused, or in a later incarnation
+	err     string          // why the dependents could not be listed
+	again   bool            // some could not be healed, and will be retried
 }
 
-// followers are the dependents that heals are about.
+// followers is the dependents that are being healed.
 type followers struct {
 	group    *dependentGroup // that is being healed
-	leftDown map[string]bool // those that a heal has left down
+	leftDown map[string]bool // containers that a heal has left down
 }
 
-// healedDependent is what became of one dependent.
+// healedDependent is the result for one dependent.
 type healedDependent struct {
 	dependents.Affected
 	parent worker.Key
@@ -54,7 +54,7 @@ type healedDependent struct {
 	err    string
 }
 
-// restartDependents goes on with the dependents of workers that began a new incarnation, and reports whether all of a group are healed.
+// restartDependents continues with the dependents of workers that began a new incarnation. It reports whether a whole group is healed.
 func (f *Fleet) restartDependents(now time.Time) bool {
 	if !f.stream.engine.Connected || f.closing || f.set.DryRun {
 		return false
@@ -72,7 +72,7 @@ func (f *Fleet) restartDependents(now time.Time) bool {
 	return f.healNext(now)
 }
 
-// groupDue is the workers whose dependents are due; nil for none.
+// groupDue returns the workers whose dependents are due; nil for none.
 func (f *Fleet) groupDue(now time.Time) *dependentGroup {
 	g := &dependentGroup{begun: map[string]dependents.Begun{}, absent: map[string]bool{}}
 	var first time.Time
@@ -94,12 +94,12 @@ func (f *Fleet) groupDue(now time.Time) *dependentGroup {
 	return g
 }
 
-// gathers reports whether it is worth waiting for more, given since when the first one waits.
+// gathers reports whether to wait for more workers, given since when the first one waits.
 func (f *Fleet) gathers(now, first time.Time) bool {
 	return f.actions.inClass[worker.ClassStart] > 0 && now.Sub(first) < dependentsGather
 }
 
-// dependentsWake is when the next dependents are due.
+// dependentsWake returns when the next dependents are due.
 func (f *Fleet) dependentsWake(now time.Time) time.Time {
 	var wake time.Time
 	if f.followers.group != nil {
@@ -117,7 +117,7 @@ func (f *Fleet) dependentsWake(now time.Time) time.Time {
 	return wake
 }
 
-// healNext inspects the dependents whose turn it is, a few at a time, and ends the group when all are healed.
+// healNext inspects the next dependents, a few at a time, and ends the group when all are healed.
 func (f *Fleet) healNext(now time.Time) bool {
 	g := f.followers.group
 	for g.busy < maxDependents && len(g.ready) > 0 {
@@ -139,7 +139,7 @@ func (f *Fleet) healNext(now time.Time) bool {
 	return true
 }
 
-// finishDependents takes in an action of a group.
+// finishDependents handles the outcome of an action of a group.
 func (f *Fleet) finishDependents(now time.Time, fl inFlight, o worker.Outcome) {
 	g := fl.group
 	g.busy--
@@ -153,7 +153,7 @@ func (f *Fleet) finishDependents(now time.Time, fl inFlight, o worker.Outcome) {
 	}
 }
 
-// listedDependents finds who depends on the parents. A parent that has ended since will be followed in its turn.
+// listedDependents finds the dependents of the parents. A parent that has ended since is handled after its next start.
 func (f *Fleet) listedDependents(g *dependentGroup, o worker.Outcome) {
 	if o.Result != worker.Done {
 		g.err, g.again = o.Err, true
@@ -177,16 +177,16 @@ func (f *Fleet) listedDependents(g *dependentGroup, o worker.Outcome) {
 	}
 	known := func(id string) bool { return f.byID[id] != nil }
 	g.waiting = dependents.Find(all, parents, known)
-	g.again = g.again || len(dependents.Find(replacing, parents, known)) > 0 // it may have joined the incarnation before
+	g.again = g.again || len(dependents.Find(replacing, parents, known)) > 0 // it may have joined the old incarnation
 }
 
-// inTransaction reports whether a container is about to replace one whose recreate is under way.
+// inTransaction reports whether a container is about to replace one that is being recreated.
 func (f *Fleet) inTransaction(d worker.Dependent) bool {
 	_, of, ok := worker.ReplacementOf(d.Labels)
 	return ok && f.Recreating(of)
 }
 
-// inspectedDependent gives a dependent what it needs.
+// inspectedDependent starts the action that a dependent needs.
 func (f *Fleet) inspectedDependent(now time.Time, g *dependentGroup, d dependents.Affected, o worker.Outcome) {
 	if o.Missing || f.inTransaction(d.Dependent) {
 		return
@@ -218,7 +218,7 @@ func (f *Fleet) inspectedDependent(now time.Time, g *dependentGroup, d dependent
 	}
 }
 
-// restartedDependent takes in a restart. One that the engine refused and left down is Stoker's to bring back.
+// restartedDependent handles the outcome of a restart. If the engine refused the start and left the container down, Stoker retries it.
 func (f *Fleet) restartedDependent(g *dependentGroup, fl inFlight, o worker.Outcome) {
 	h := fl.healed
 	up := o.Snapshot != nil && o.Snapshot.Status == worker.StatusRunning
@@ -240,7 +240,7 @@ func (f *Fleet) restartedDependent(g *dependentGroup, fl inFlight, o worker.Outc
 	g.healed = append(g.healed, h)
 }
 
-// recreateDependent replaces a dependent so that it names its parent as it is now.
+// recreateDependent replaces a dependent so that it refers to the current container of its parent.
 func (f *Fleet) recreateDependent(now time.Time, g *dependentGroup, h healedDependent, s worker.Snapshot) {
 	if f.recreates.transactions[h.Key] != nil {
 		g.again = true
@@ -266,7 +266,7 @@ func (f *Fleet) recreatedDependent(g *dependentGroup, h healedDependent, r recre
 	switch {
 	case out.Result == worker.Done && out.Snapshot != nil:
 		g.begun[h.ID] = dependents.Begun{Key: h.Key, Incarnation: out.Snapshot.Incarnation, EndedAt: r.EndedAt}
-	case out.Result == worker.Refused && r.Ending == recreate.Refused: // somebody has changed it, and deals with it
+	case out.Result == worker.Refused && r.Ending == recreate.Refused: // another client has changed it, and is responsible for it
 		return
 	case out.Result != worker.Done && !out.CannotRecreate:
 		g.again = true
@@ -277,8 +277,8 @@ func (f *Fleet) recreatedDependent(g *dependentGroup, h healedDependent, r recre
 	g.healed = append(g.healed, h)
 }
 
-// endGroup tells the parents what became of their dependents, and those of them that are workers that they are orphaned. A parent may
-// have another container by now.
+// endGroup reports the results to the parents, and to dependents that are workers that they are orphaned. A parent may have another container by
+// now.
 func (f *Fleet) endGroup(now time.Time, g *dependentGroup) {
 	f.followers.group = nil
 	for i, p := range g.parents {
@@ -304,25 +304,25 @@ func sinceOf(parents []worker.Parent, key worker.Key) time.Time {
 	return time.Time{}
 }
 
-// reportDependents makes one event of what became of a parent's dependents.
+// reportDependents emits one event with the results of a parent's dependents.
 func (f *Fleet) reportDependents(now time.Time, p worker.Parent, g *dependentGroup) {
-	var words []string
+	var results []string
 	for _, d := range g.healed {
 		switch {
 		case d.parent != p.Key:
 		case d.err != "":
-			words = append(words, fmt.Sprintf("%s: %s failed: %s", d.Key, d.heal, d.err))
+			results = append(results, fmt.Sprintf("%s: %s failed: %s", d.Key, d.heal, d.err))
 		default:
-			words = append(words, fmt.Sprintf("%s: %s", d.Key, d.heal))
+			results = append(results, fmt.Sprintf("%s: %s", d.Key, d.heal))
 		}
 	}
 	if g.err != "" {
-		words = append(words, g.err)
+		results = append(results, g.err)
 	}
-	if len(words) == 0 {
+	if len(results) == 0 {
 		return
 	}
 	f.out.Events = append(f.out.Events, worker.Event{
-		At: now, Kind: worker.EventDependentsRestarted, Key: p.Key, ID: p.ID, Reason: worker.ReasonParentRestarted, Detail: strings.Join(words, "; "),
+		At: now, Kind: worker.EventDependentsRestarted, Key: p.Key, ID: p.ID, Reason: worker.ReasonParentRestarted, Detail: strings.Join(results, "; "),
 	})
 }

@@ -10,12 +10,12 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// restartedParent is a fleet whose worker p was restarted, and the list of dependents that it asks for.
+// restartedParent returns a fleet whose worker p was restarted, and its request for the list of dependents.
 func restartedParent(t *testing.T) (*harness, worker.Action) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("p")
 	d.pass(time.Second)
-	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-p", Key: "p", Exit: worker.Exit{ExitCode: 1}})
+	d.observe(worker.Observation{Kind: worker.Exited, ID: "id-p", Key: "p", Exit: worker.Exit{ExitCode: 1}})
 	d.pass(0)
 	starts := d.verb(worker.Start)
 	require.Len(t, starts, 1)
@@ -26,7 +26,7 @@ func restartedParent(t *testing.T) (*harness, worker.Action) {
 	return d, d.only(worker.ListDependents)
 }
 
-// only is the one action of a verb since the test last read them.
+// only returns the single action of a verb since the last call.
 func (d *harness) only(v worker.Verb) worker.Action {
 	d.t.Helper()
 	found := d.verb(v)
@@ -37,7 +37,7 @@ func (d *harness) only(v worker.Verb) worker.Action {
 
 func (d *harness) finish(o worker.Outcome) { d.take(d.f.Finish(d.now, o)) }
 
-// Rule 18: what becomes of a dependent is reported, and what may work later is tried again.
+// Rule 18: the result for a dependent is reported, and a failure that may be temporary is retried.
 func TestDependentsOutcomes(t *testing.T) {
 	at := func(status worker.Status, code int) *worker.Snapshot {
 		return &worker.Snapshot{Incarnation: worker.Incarnation{ID: "id-net", StartedAt: noon}, Key: "net", ProcessState: worker.ProcessState{Status: status, ExitCode: code}}
@@ -46,16 +46,16 @@ func TestDependentsOutcomes(t *testing.T) {
 		list    worker.Outcome // of the list; the zero value is one dependent
 		inspect worker.Outcome // of the dependent; the zero value is that it runs
 		restart worker.Outcome
-		says    string // empty: nothing is reported
+		detail  string // empty: nothing is reported
 		again   bool
 	}{
-		"it runs":                      {restart: worker.Outcome{Result: worker.Done, Answer: worker.Answer{Snapshot: at(worker.StatusRunning, 0)}}, says: "net: restart"},
-		"it ended again":               {restart: worker.Outcome{Result: worker.Done, Answer: worker.Answer{Snapshot: at(worker.StatusExited, 3)}}, says: "net: restart failed: it is exited after the restart, exit code 3"},
-		"it ended at once (--rm)":      {restart: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Missing: true}}, says: "net: restart failed: it ended at once, and is gone"},
-		"the engine says no":           {restart: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}}, says: "net: restart failed: no", again: true},
-		"a proxy says no":              {restart: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "403", Forbidden: true}}, says: "net: restart failed: 403"},
-		"the list fails":               {list: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no list"}}, says: "no list", again: true},
-		"it cannot be inspected":       {inspect: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}}, says: "net: no", again: true},
+		"it runs":                      {restart: worker.Outcome{Result: worker.Done, Answer: worker.Answer{Snapshot: at(worker.StatusRunning, 0)}}, detail: "net: restart"},
+		"it ended again":               {restart: worker.Outcome{Result: worker.Done, Answer: worker.Answer{Snapshot: at(worker.StatusExited, 3)}}, detail: "net: restart failed: it is exited after the restart, exit code 3"},
+		"it ended at once (--rm)":      {restart: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Missing: true}}, detail: "net: restart failed: it ended at once, and is gone"},
+		"the engine refuses":           {restart: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}}, detail: "net: restart failed: no", again: true},
+		"a proxy refuses":              {restart: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "403", Forbidden: true}}, detail: "net: restart failed: 403"},
+		"the list fails":               {list: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no list"}}, detail: "no list", again: true},
+		"it cannot be inspected":       {inspect: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Err: "no"}}, detail: "net: no", again: true},
 		"it is gone":                   {inspect: worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Missing: true}}},
 		"it began later than p anyway": {inspect: worker.Outcome{Result: worker.Done, Answer: worker.Answer{Snapshot: &worker.Snapshot{Incarnation: worker.Incarnation{ID: "id-net", StartedAt: noon.Add(time.Hour)}, Key: "net", ProcessState: worker.ProcessState{Status: worker.StatusRunning}}}}},
 	} {
@@ -77,10 +77,10 @@ func TestDependentsOutcomes(t *testing.T) {
 				c.restart.Action = d.only(worker.RestartDependent)
 				d.finish(c.restart)
 			}
-			if c.says == "" {
+			if c.detail == "" {
 				require.Empty(t, d.details)
 			} else {
-				require.Equal(t, []string{c.says}, d.details)
+				require.Equal(t, []string{c.detail}, d.details)
 			}
 			d.do = nil
 			d.pass(time.Second)

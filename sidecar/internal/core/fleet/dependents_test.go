@@ -17,21 +17,21 @@ func composed(name, service, dependsOn string) dockertest.Spec {
 	}}
 }
 
-// incarnations is how often a container was started.
+// incarnations returns how often a container was started.
 func (h *simHost) incarnations(name string) int {
 	truth, _ := h.w.Truth(name)
 	return len(truth.Lives)
 }
 
-// What shares the namespaces of a worker is restarted after it, and what shares theirs after them; nothing else is.
-func TestWhoFollowsARestart(t *testing.T) {
+// Containers that share the namespaces of a worker are restarted after it, and those that share theirs after them; no others are.
+func TestDependentsOfARestart(t *testing.T) {
 	t.Parallel()
 	parent := newWorker("p")
 	parent.Labels["com.docker.compose.project"], parent.Labels["com.docker.compose.service"] = "x", "p"
 	task := dockertest.Spec{Name: "task", NetworkMode: "container:p", Labels: map[string]string{"com.docker.swarm.task.id": "x"}}
 	h := simHostWith(parent,
 		dockertest.Spec{Name: "net", NetworkMode: "container:p"}, dockertest.Spec{Name: "ipc", IpcMode: "container:p"},
-		dockertest.Spec{Name: "below", NetworkMode: "container:net"}, dockertest.Spec{Name: "stranger"},
+		dockertest.Spec{Name: "below", NetworkMode: "container:net"}, dockertest.Spec{Name: "other"},
 		dockertest.Spec{Name: "paused", NetworkMode: "container:p"}, dockertest.Spec{Name: "down", NetworkMode: "container:p"}, task,
 		composed("asked", "a", "p:service_started:true"), composed("unasked", "u", "p:service_started:false"),
 	)
@@ -44,7 +44,7 @@ func TestWhoFollowsARestart(t *testing.T) {
 		require.Equal(t, 2, h.incarnations(name), "%s: %v", name, h.log)
 		require.Equal(t, worker.StatusRunning, h.status(name), name)
 	}
-	for _, name := range []string{"stranger", "unasked", "task", "paused", "down"} {
+	for _, name := range []string{"other", "unasked", "task", "paused", "down"} {
 		require.Equal(t, 1, h.incarnations(name), "%s: %v", name, h.log)
 	}
 	net, _ := h.w.Truth("net")
@@ -52,10 +52,10 @@ func TestWhoFollowsARestart(t *testing.T) {
 	require.True(t, net.StartedAt.Before(below.StartedAt), "parents first")
 }
 
-// A dependent that holds the ID of a container that is gone is recreated; one that cannot be is left as it is, and that is reported.
-func TestWhoFollowsARecreate(t *testing.T) {
+// A dependent that refers to the ID of a removed container is recreated. One that cannot be is left unchanged, and that is reported.
+func TestDependentsOfARecreate(t *testing.T) {
 	t.Parallel()
-	h := simHostWith(ill("w"),
+	h := simHostWith(recreatedOnFailure("w"),
 		dockertest.Spec{Name: "net", NetworkMode: "container:w"}, dockertest.Spec{Name: "below", NetworkMode: "container:net"},
 		dockertest.Spec{Name: "unfit", NetworkMode: "container:w", Unfit: "it has a network that is gone"},
 	)
@@ -66,7 +66,7 @@ func TestWhoFollowsARecreate(t *testing.T) {
 	require.NotEqual(t, below, h.id("below"))
 	require.Equal(t, unfit, h.id("unfit"))
 	require.Equal(t, 1, h.incarnations("unfit"))
-	require.Equal(t, 1, h.told(worker.EventDependentsRestarted), "what will be refused again is not tried again")
+	require.Equal(t, 1, h.eventCount(worker.EventDependentsRestarted), "what will be refused again is not tried again")
 	for _, e := range h.notes {
 		if e.Kind == worker.EventDependentsRestarted {
 			require.Contains(t, e.Detail, "unfit: recreate failed")
@@ -75,7 +75,7 @@ func TestWhoFollowsARecreate(t *testing.T) {
 	}
 }
 
-// A dependent that Stoker's own restart has left down is Stoker's to bring back.
+// Stoker starts a dependent that its own restart has left down.
 func TestDependentLeftDown(t *testing.T) {
 	t.Parallel()
 	h := simHostWith(newWorker("w"), dockertest.Spec{Name: "tail", NetworkMode: "container:w"})

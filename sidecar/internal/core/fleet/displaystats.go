@@ -7,36 +7,36 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// ViewedFor is how long after somebody looked at the workers readings are taken for the next request. A page that is open asks
-// every few seconds, Prometheus every minute at most by its usual settings.
+// ViewedFor is how long stats are read after a request for the workers. An open page polls every few seconds, Prometheus with its usual settings
+// at least every minute.
 const ViewedFor = 2 * time.Minute
 
 const (
-	// displayStatsInterval is the time between two readings of one worker for people. One costs Stoker some 2 ms of CPU (docs/performance.md).
+	// displayStatsInterval is the time between two display readings of one worker. One costs Stoker some 2 ms of CPU (docs/performance.md).
 	displayStatsInterval = 30 * time.Second
-	// displayStatsScan is the time between two looks through all workers for those that are due.
+	// displayStatsScan is the time between two scans of the workers for due readings.
 	displayStatsScan = 250 * time.Millisecond
-	// maxDisplayStats bounds them at once: when somebody begins to look, all workers are due together.
+	// maxDisplayStats is the maximum number in flight: at the first view, all workers are due together.
 	maxDisplayStats = 8
 )
 
-// viewers are the people that look at the workers, of whom nothing is known but when they looked.
+// viewers is the state of the views of the workers.
 type viewers struct {
-	scanAt  time.Time // when the workers are looked through again
-	waiting bool      // some were due and had to wait
-	nextAt  time.Time // when the next of those that were not due then is
-	began   time.Time // the present spell, in which no request was far from the last one
+	scanAt  time.Time // when to scan the workers again
+	waiting bool      // some were due without capacity
+	nextAt  time.Time // when the next of the others is due
+	began   time.Time // start of the current series of requests
 	last    time.Time
 }
 
-// displayStats is what is kept of a member's readings for people.
+// displayStats is the state of a member's display readings.
 type displayStats struct {
 	asked time.Time
 	next  time.Time
 }
 
-// Viewed tells the fleet when somebody last looked at what the workers use; a zero time is never. It takes effect with the next
-// turn. While somebody looks, each running worker is read now and then; nobody is otherwise.
+// Viewed records when the workers were last viewed; a zero time is never. It takes effect with the next input. Workers are read for display only
+// while they are viewed.
 func (f *Fleet) Viewed(at time.Time) {
 	if at.IsZero() || at.Equal(f.viewers.last) {
 		return
@@ -51,7 +51,7 @@ func (f *Fleet) viewed(now time.Time) bool {
 	return !f.viewers.last.IsZero() && now.Sub(f.viewers.last).Abs() <= ViewedFor
 }
 
-// displayStatsDue asks for readings for people, by name where there is not room for all.
+// displayStatsDue requests display readings, by name if there is not capacity for all.
 func (f *Fleet) displayStatsDue(now time.Time) {
 	if !f.viewed(now) || f.actions.reading[forPeople] >= maxDisplayStats || now.Before(f.viewers.scanAt) && now.Add(displayStatsScan).After(f.viewers.scanAt) {
 		return
@@ -76,8 +76,8 @@ func (f *Fleet) displayStatsDue(now time.Time) {
 	}
 }
 
-// displayStatsAt is when a member is due: at once when the looking begins, then by its name. A time further off than any is from
-// before a step of the clock.
+// displayStatsAt returns when a member is due: at once at the first view, then by its name. A time too far ahead is from before a step of the
+// clock.
 func (f *Fleet) displayStatsAt(now time.Time, m *member) time.Time {
 	if m.displayStats.asked.Before(f.viewers.began) || m.displayStats.next.Sub(now) > 2*displayStatsInterval {
 		return now
@@ -85,13 +85,13 @@ func (f *Fleet) displayStatsAt(now time.Time, m *member) time.Time {
 	return m.displayStats.next
 }
 
-// nextDisplayStats is a time of the worker's own in the period that follows, so that a hundred are not read at once.
+// nextDisplayStats returns a time in the next period that depends on the key, so that a hundred workers are not read at once.
 func nextDisplayStats(now time.Time, key worker.Key) time.Time {
 	own := key.Phase(displayStatsInterval)
 	return now.Add(displayStatsInterval / 2).Add(-own).Truncate(displayStatsInterval).Add(displayStatsInterval + own)
 }
 
-// displayStatsWake is when the next one is due.
+// displayStatsWake returns when the next reading is due.
 func (f *Fleet) displayStatsWake(now time.Time) time.Time {
 	if !f.viewed(now) {
 		return time.Time{}

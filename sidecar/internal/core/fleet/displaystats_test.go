@@ -11,13 +11,13 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// look is somebody who looks at the workers now.
+// view requests the workers now.
 func (h *simHost) view() {
 	h.f.Viewed(h.w.Now())
 	h.apply(h.f.Tick(h.w.Now()))
 }
 
-// used are those of whom it is known what they use.
+// used returns the workers with known CPU use.
 func (h *simHost) used() []worker.Key {
 	known := []worker.Key{}
 	for _, w := range h.f.View(h.w.Now()).Workers {
@@ -41,14 +41,14 @@ func quotas(n int) *simHost {
 	return h
 }
 
-func TestNobodyIsReadWhileNobodyLooks(t *testing.T) {
+func TestNoReadingsWithoutViewers(t *testing.T) {
 	h := quotas(5)
 	h.live(time.Hour)
 	require.Zero(t, h.sent[worker.ReadStats])
 	require.Empty(t, h.used())
 }
 
-func TestALookIsAnsweredSoon(t *testing.T) {
+func TestFirstViewIsAnsweredSoon(t *testing.T) {
 	h := quotas(20)
 	h.view()
 	h.live(10 * time.Second)
@@ -59,7 +59,7 @@ func TestALookIsAnsweredSoon(t *testing.T) {
 	require.InDelta(t, 0.1, w.Share.Throttled, 0.05)
 }
 
-func TestReadingsWhileSomebodyLooks(t *testing.T) {
+func TestReadingsForViewers(t *testing.T) {
 	h := quotas(20)
 	for range 60 {
 		h.view()
@@ -71,13 +71,13 @@ func TestReadingsWhileSomebodyLooks(t *testing.T) {
 	h.live(3 * time.Minute)
 	sent = h.sent[worker.ReadStats]
 	h.live(time.Hour)
-	require.Equal(t, sent, h.sent[worker.ReadStats], "nobody has looked for two minutes")
+	require.Equal(t, sent, h.sent[worker.ReadStats], "no view was requested for two minutes")
 	h.view()
 	h.live(10 * time.Second)
 	require.Equal(t, sent+20, h.sent[worker.ReadStats])
 }
 
-// TestReadingsAreSpread: past the first ones, workers are read at times of their own.
+// TestReadingsAreSpread: after the first readings, workers are read at different times.
 func TestReadingsAreSpread(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up(names(60)...)
@@ -97,7 +97,7 @@ func TestReadingsAreSpread(t *testing.T) {
 	require.Less(t, busiest, 8, "sixty in thirty seconds are two a second")
 }
 
-// reads answers a reading with what a cgroup said then.
+// reads answers a reading with the stats of that time.
 func (d *harness) reads(a worker.Action, now worker.Stats) {
 	u := &worker.Usage{Now: now}
 	if a.Span {
@@ -133,7 +133,7 @@ func TestCheapReadingsAreCompared(t *testing.T) {
 	require.Zero(t, d.newWorker("a").Share, "who is down uses nothing")
 }
 
-// TestReadingsDelayNoDecision: all places for people's readings are taken by answers that do not come.
+// TestReadingsDelayNoDecision: all capacity for display readings is taken by answers that never come.
 func TestReadingsDelayNoDecision(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up(names(30)...)
@@ -141,13 +141,13 @@ func TestReadingsDelayNoDecision(t *testing.T) {
 	d.pass(0)
 	require.Len(t, d.verb(worker.ReadStats), 8)
 	d.do = nil
-	ill := d.running(worker.Action{Incarnation: worker.Incarnation{ID: "id-w00"}, Key: "w00"})
-	ill.HasHealthcheck, ill.Health, ill.CPUs = true, worker.HealthUnhealthy, 0.5
-	ill.Probes = []worker.Probe{{At: d.now, ExitCode: worker.ProbeTimedOut}}
+	unhealthy := d.running(worker.Action{Incarnation: worker.Incarnation{ID: "id-w00"}, Key: "w00"})
+	unhealthy.HasHealthcheck, unhealthy.Health, unhealthy.CPUs = true, worker.HealthUnhealthy, 0.5
+	unhealthy.Probes = []worker.Probe{{At: d.now, ExitCode: worker.ProbeTimedOut}}
 	d.event(worker.Unhealthy, "w00")
-	d.answer(d.verb(worker.Inspect)[0], ill)
+	d.answer(d.verb(worker.Inspect)[0], unhealthy)
 	asked := d.verb(worker.ReadStats)
-	require.Len(t, asked, 1, "although one for people is under way, of the same worker")
+	require.Len(t, asked, 1, "although a display reading of the same worker is in flight")
 	require.True(t, asked[0].Span)
 	d.do = nil
 	d.event(worker.Exited, "w01")

@@ -9,23 +9,22 @@ import (
 )
 
 const (
-	// maxLogReads bounds the readings of log lines under way at once.
+	// maxLogReads is the maximum number of log reads in flight.
 	maxLogReads = 8
-	// maxLogQueue bounds those that wait. When all workers of a large host crash together, the first ones tell enough.
+	// maxLogQueue is the maximum number that wait. When all workers of a large host crash together, the first ones are enough.
 	maxLogQueue = 256
-	// logsDeadline bounds one reading. Nothing waits for it, and it waits for the start: Docker holds the container's lock while it
-	// starts it (20.10 and 28.5), which takes a busy host more than five seconds.
+	// logsDeadline is the deadline of one read. Nothing waits for it, but it may wait for a start: Docker holds the container's lock while it
+	// starts it (20.10 and 28.5), which takes more than five seconds on a busy host.
 	logsDeadline = 30 * time.Second
 )
 
-// logReads are the readings of last log lines, under way and waiting. They are apart from the workers' own actions, so that no start
-// waits for one.
+// logReads are the reads of last log lines, in flight and waiting. They are separate from the workers' own actions, so that they delay no start.
 type logReads struct {
 	waiting  []worker.Action
 	underWay int
 }
 
-// wantLogs queues the reading that a machine has asked for.
+// wantLogs queues the read that a machine has requested.
 func (f *Fleet) wantLogs(m *member, r *worker.LogsRequest) {
 	if r == nil || f.set.DryRun || len(f.logs.waiting) >= maxLogQueue {
 		return
@@ -36,7 +35,7 @@ func (f *Fleet) wantLogs(m *member, r *worker.LogsRequest) {
 	})
 }
 
-// readLogsDue sends what waits and has room. While the engine is disconnected it waits.
+// readLogsDue sends waiting reads while there is capacity and the engine is connected.
 func (f *Fleet) readLogsDue() {
 	for f.reads() && len(f.logs.waiting) > 0 && f.logs.underWay < maxLogReads {
 		a := f.logs.waiting[0]
@@ -46,7 +45,7 @@ func (f *Fleet) readLogsDue() {
 	}
 }
 
-// logsRead tells what a life has printed last. The worker may be gone since.
+// logsRead reports the last log lines of an incarnation. Its worker may be gone.
 func (f *Fleet) logsRead(now time.Time, o worker.Outcome) {
 	f.logs.underWay--
 	if o.Evidence.Empty() {
@@ -62,18 +61,18 @@ func (f *Fleet) logsRead(now time.Time, o worker.Outcome) {
 	f.out.Events = append(f.out.Events, e)
 }
 
-// tookWorkMeanwhile reports whether a worker that is to sleep holds an item, by what its source tells: it was idle when that was decided,
-// and may have taken one while stoker.before-stop ran. Its stop waits until that is done. It is not taken back, for a worker whose command
-// was to drain it takes no more work.
+// tookWorkMeanwhile reports whether a worker that is being put to sleep holds an item, as its source reports. It was idle at the decision, and
+// may have taken an item while stoker.before-stop ran. Its stop then waits until the item is done. The sleep is not cancelled, because a drained
+// worker takes no more work.
 func (f *Fleet) tookWorkMeanwhile(m *member) bool {
 	if m.class != worker.ClassStop || m.group == nil || !m.machine.DrainedForSleep() {
 		return false
 	}
 	pending := slices.ContainsFunc(m.group.settings.Sources, func(s demand.Source) bool { return f.demands.sources[s].State == demand.SourcePending })
-	return pending || f.inHand(m.group, m) > 0 // it was the Stoker before this one that asked
+	return pending || f.inHand(m.group, m) > 0 // the previous Stoker asked it
 }
 
-// collected tells a worker what a step of its recreate has collected.
+// collected passes evidence that a step of a recreate has collected to its worker.
 func (f *Fleet) collected(now time.Time, p *recreation, o worker.Outcome) {
 	if p.member != nil && o.Evidence != nil {
 		f.step(now, p.member, worker.RecreateCollected{Outcome: o})

@@ -21,8 +21,8 @@ func asking(level policy.EvidenceLevel) fleet.Settings {
 	return set
 }
 
-// sick has a worker turn unhealthy, and answers the inspect of it.
-func (d *harness) sick(name string, code int) {
+// turnUnhealthy makes a worker unhealthy, and answers its inspect.
+func (d *harness) turnUnhealthy(name string, code int) {
 	d.event(worker.Unhealthy, name)
 	for _, a := range d.verb(worker.Inspect) {
 		s := d.running(a)
@@ -33,11 +33,11 @@ func (d *harness) sick(name string, code int) {
 	}
 }
 
-// A death while its evidence is collected: nobody waits for that any longer than its cancelling takes.
+// When a worker exits while evidence is collected, the collection is cancelled and nothing waits for it any longer.
 func TestDeathGivesUpTheCollecting(t *testing.T) {
 	d := newHarness(t, asking(policy.EvidenceBasic))
 	d.up("w")
-	d.sick("w", 1)
+	d.turnUnhealthy("w", 1)
 	collects := d.verb(worker.Collect)
 	require.Len(t, collects, 1)
 	d.do = nil
@@ -48,20 +48,20 @@ func TestDeathGivesUpTheCollecting(t *testing.T) {
 	require.Equal(t, []worker.Key{"w"}, keys(d.verb(worker.Start)))
 }
 
-// What only reads begins nothing: the overload guard still holds the stop after it.
+// Reading alone begins no restart: the overload guard still holds the stop after it.
 func TestGuardHoldsTheStopAfterReadings(t *testing.T) {
 	d := newHarness(t, asking(policy.EvidenceBasic))
 	all := names(8)
 	d.up(all...)
-	d.sick(all[0], worker.ProbeTimedOut)
+	d.turnUnhealthy(all[0], worker.ProbeTimedOut)
 	d.pass(3 * time.Second)
 	collects := d.verb(worker.Collect)
 	require.Len(t, collects, 1)
 	d.do = nil
 	for _, name := range all[1:] {
-		d.sick(name, worker.ProbeTimedOut)
+		d.turnUnhealthy(name, worker.ProbeTimedOut)
 	}
-	require.Contains(t, d.told, worker.EventHostOverloaded)
+	require.Contains(t, d.events, worker.EventHostOverloaded)
 	d.take(d.f.Finish(d.now, worker.Outcome{Action: collects[0], Result: worker.Done, Answer: worker.Answer{Evidence: &worker.HealEvidence{}}}))
 	d.pass(time.Minute)
 	require.Empty(t, d.verb(worker.Stop))
@@ -69,29 +69,29 @@ func TestGuardHoldsTheStopAfterReadings(t *testing.T) {
 	require.Len(t, append(d.verb(worker.Stop), d.verb(worker.Collect)...), 1, "one at a time, and one turn for both")
 }
 
-// The overload guard is asked once for each restart, before anything is done to the worker.
+// The overload guard is checked once for each restart, before the first action on the worker.
 func TestGuardHoldsTheCollectingAndNotTheStopAfterIt(t *testing.T) {
 	set := asking(policy.EvidenceOff)
 	set.Rules.Policy.Evidence.BeforeStop = []string{"drain"}
 	d := newHarness(t, set)
 	all := names(8)
 	d.up(all...)
-	d.sick(all[0], worker.ProbeTimedOut)
+	d.turnUnhealthy(all[0], worker.ProbeTimedOut)
 	d.pass(3 * time.Second)
 	collects := d.verb(worker.Collect)
 	require.Len(t, collects, 1)
 	d.do = nil
 	for _, name := range all[1:] {
-		d.sick(name, worker.ProbeTimedOut)
+		d.turnUnhealthy(name, worker.ProbeTimedOut)
 	}
 	d.pass(3 * time.Second)
-	require.Contains(t, d.told, worker.EventHostOverloaded)
+	require.Contains(t, d.events, worker.EventHostOverloaded)
 	require.Empty(t, d.verb(worker.Collect), "those wait")
 	d.take(d.f.Finish(d.now, worker.Outcome{Action: collects[0], Result: worker.Done, Answer: worker.Answer{Evidence: &worker.HealEvidence{Command: &worker.CommandEvidence{}}}}))
 	require.Equal(t, keys(collects), keys(d.verb(worker.Stop)), "this one was begun")
 }
 
-// Readings of log lines are apart from all else: bounded, and in no start's way.
+// Log reads are separate from all other actions: bounded, and delaying no start.
 func TestLogReadsAreBounded(t *testing.T) {
 	set := asking(policy.EvidenceLogs)
 	set.Parallel = 1000
@@ -104,7 +104,7 @@ func TestLogReadsAreBounded(t *testing.T) {
 	require.Len(t, d.verb(worker.Start), 400)
 	reads := d.verb(worker.ReadLogs)
 	require.Len(t, reads, 8)
-	require.Equal(t, d.now, reads[0].Evidence.Until, "the end of the life")
+	require.Equal(t, d.now, reads[0].Evidence.Until, "the end of the incarnation")
 	answered := 0
 	for ; len(reads) > 0; answered++ {
 		a := reads[0]
@@ -114,7 +114,7 @@ func TestLogReadsAreBounded(t *testing.T) {
 		reads = append(reads[1:], d.verb(worker.ReadLogs)...)
 	}
 	require.Equal(t, 8+256, answered, "the others are left out")
-	require.Equal(t, answered, count(d.told, worker.EventEvidence))
+	require.Equal(t, answered, count(d.events, worker.EventEvidence))
 }
 
 func count(kinds []worker.EventKind, one worker.EventKind) (n int) {
@@ -126,7 +126,7 @@ func count(kinds []worker.EventKind, one worker.EventKind) (n int) {
 	return n
 }
 
-// What was read belongs to the heal, also when the worker has another container by then, or none.
+// A read belongs to its heal, even if the worker has another container by then, or none.
 func TestLogsOfAWorkerThatIsGone(t *testing.T) {
 	d := newHarness(t, asking(policy.EvidenceLogs))
 	d.up("w")
@@ -134,9 +134,9 @@ func TestLogsOfAWorkerThatIsGone(t *testing.T) {
 	reads := d.verb(worker.ReadLogs)
 	require.Len(t, reads, 1)
 	d.event(worker.Gone, "w")
-	d.told = nil
+	d.events = nil
 	d.take(d.f.Finish(d.now, worker.Outcome{Action: reads[0], Result: worker.Done, Answer: worker.Answer{Evidence: &worker.HealEvidence{Logs: "x"}}}))
-	require.Equal(t, []worker.EventKind{worker.EventEvidence}, d.told)
+	require.Equal(t, []worker.EventKind{worker.EventEvidence}, d.events)
 	require.Equal(t, worker.Key("w"), d.turn.Events[0].Key)
 	require.NotZero(t, d.turn.Events[0].HealID)
 }
@@ -150,15 +150,15 @@ func TestDryRunReadsNoLogs(t *testing.T) {
 	require.Empty(t, d.verb(worker.ReadLogs))
 }
 
-// before is a sick worker with a command before its stop.
+// before returns an unhealthy worker with a command before its stop.
 func before(command string, more map[string]string) dockertest.Spec {
-	s := ill("w")
+	s := recreatedOnFailure("w")
 	maps.Copy(s.Labels, more)
 	s.Labels["stoker.before-stop"], s.Labels["stoker.evidence"] = command, "logs"
 	return s
 }
 
-// A recreate runs the command, too, before it stops the old container. One that ends the worker is its stop.
+// A recreate also runs the command before it stops the old container. If the command ends the worker, that counts as the stop.
 func TestCommandBeforeARecreate(t *testing.T) {
 	for _, command := range []string{dockertest.CommandDrains, dockertest.CommandHangs, dockertest.CommandEnds} {
 		h := simHostWith(before(command, map[string]string{"stoker.before-stop-timeout": "3s", "stoker.max-attempts": "1"}))
@@ -171,11 +171,11 @@ func TestCommandBeforeARecreate(t *testing.T) {
 		h.live(2 * time.Minute)
 		h.whole(t, "w")
 		require.NotEqual(t, id, mustTruth(t, h, "w").ID, "%s: %v", command, h.log)
-		require.Equal(t, 2, h.told(worker.EventEvidence), "%s: before the stop, and the log lines: %v", command, h.log)
+		require.Equal(t, 2, h.eventCount(worker.EventEvidence), "%s: before the stop, and the log lines: %v", command, h.log)
 	}
 }
 
-// An operator who stops the worker during the command of a recreate is obeyed: nothing of the transaction is left.
+// An operator stops the worker during the command of a recreate: it stays stopped, and nothing of the transaction is left.
 func TestStoppedDuringTheCommandOfARecreate(t *testing.T) {
 	for _, after := range []time.Duration{100 * time.Millisecond, time.Second, 2500 * time.Millisecond} {
 		h := simHostWith(before(dockertest.CommandHangs, map[string]string{"stoker.before-stop-timeout": "3s"}))

@@ -9,27 +9,27 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Bounds of the lanes. Stops are many, for each is only a wait: 20 workers that ignore SIGTERM are back in little more
-// than one stop timeout when all stops wait at once (33 s through 8 slots, engine 20.10).
+// Bounds of the action classes. Many stops are allowed, because a stop is mostly waiting: 20 workers that ignore SIGTERM are back in little more
+// than one stop timeout if all stops run at once (33 s with 8 slots, engine 20.10).
 const (
 	maxInspects = 8
 	maxStops    = 512
-	// A transaction makes some fifteen calls and waits for a stop and for the verification in between.
+	// A transaction makes some fifteen calls, and waits for a stop and for the verification.
 	maxRecreates = 16
 	maxUpdates   = 8
 )
 
-// Settings is what a Fleet is made from.
+// Settings configures a Fleet.
 type Settings struct {
 	Rules         policy.Rules
 	Parallel      int           // starts at once
 	OverloadShare float64       // see config; 0 is the default
 	OverloadHold  time.Duration // see config; 0 is the default
 	Self          string        // Stoker's own container ID; empty outside a container
-	Owner         string        // tells this Stoker's unfinished recreates from another's, also after a restart; empty is "stoker"
+	Owner         string        // identifies this Stoker's unfinished recreates, also after a restart; empty is "stoker"
 	DryRun        bool
-	CPUBudget     float64        // CPUs that demand may fill with workers; 0 is the host's, below 0 is no limit
-	Zone          *time.Location // of stoker.hours that name none
+	CPUBudget     float64        // CPUs that demand may allocate to workers; 0 is the host's, below 0 is no limit
+	Zone          *time.Location // of stoker.hours without a zone
 	Saved         []worker.Saved
 	Pauses        []Pause
 	Bookmark      worker.Bookmark
@@ -46,18 +46,18 @@ type Fleet struct {
 	demands  demands
 	recycles recycles
 	pauses   []Pause
-	closing  bool // Stoker is being stopped: heals under way are finished, none is begun
+	closing  bool // Stoker is shutting down: heals in progress are finished, and none is started
 	out      Effects
 }
 
-// registry is which containers are workers.
+// registry is the containers that are workers.
 type registry struct {
-	members  map[worker.Key]*member // by the name that is theirs now
-	byID     map[string]*member     // all, also those whose name someone else has taken
-	rejected map[string]rejection   // containers that an inspect showed to be no workers
+	members  map[worker.Key]*member // by their current name
+	byID     map[string]*member     // all, including those without a name of their own
+	rejected map[string]rejection   // containers that are no workers, by an inspect
 }
 
-// heals are those under way and those that wait.
+// heals is the heals in progress and waiting.
 type heals struct {
 	recreates recreates
 	followers followers
@@ -66,30 +66,30 @@ type heals struct {
 	overload  overloadGuard
 }
 
-// inquiries are what is asked about the workers beside inspects: display stats, probes from outside and last log lines.
+// inquiries is the requests about workers other than inspects: display stats, probes from outside and last log lines.
 type inquiries struct {
 	viewers viewers
 	outside outside
 	logs    logReads
 }
 
-// actions are those that were sent and have no answer yet.
+// actions is the actions in flight.
 type actions struct {
 	inFlight map[uint64]inFlight
 	inClass  map[worker.ActionClass]int
-	reading  [purposes]int // readings under way
+	reading  [purposes]int // readings in flight
 	lastID   uint64
 }
 
-// rejection is what is kept of a container that is no worker.
+// rejection is the record of a container that is no worker.
 type rejection struct {
-	round   uint64              // of the last list that had it
+	round   uint64              // of the last list that contained it
 	session uint64              // in which the inspect was made
-	stop    *worker.Observation // a signal to its present incarnation: an update may make it a worker before it ends
+	stop    *worker.Observation // a signal to its current incarnation: an update may make it a worker before it exits
 }
 
-// ahead reports whether events of the container are newer than a list of that time. A list may be overtaken by events, but
-// not by many; more than that is a step of the clock.
+// ahead reports whether events of the container are newer than a list of that time. Events may overtake a list, but not by much; a larger
+// difference is a step of the clock.
 func (m *member) ahead(at time.Time) bool {
 	by := m.lastEventAt.Sub(at)
 	return by >= 0 && by < time.Minute
@@ -100,28 +100,28 @@ type inFlight struct {
 	class      worker.ActionClass
 	session    uint64
 	recreation *recreation     // of which it is a step
-	group      *dependentGroup // whose dependent it is about, or all
+	group      *dependentGroup // for an action on one dependent or on the group
 	dependent  *dependents.Affected
 	healed     healedDependent
 	purpose    purpose     // ReadStats
-	member     *member     // of ReadStats and RunProbe: it may have another container by the time of the answer
+	member     *member     // of ReadStats and RunProbe: its container may differ at the time of the answer
 	verb       worker.Verb // of one machine's action
-	done       time.Time   // when an event said that it was carried out, before any answer
+	done       time.Time   // when an event showed that it was done, before any answer
 	givenUp    bool
 }
 
-// Effects is what the fleet wants done after one input.
+// Effects is what to do after one input.
 type Effects struct {
 	Do     []worker.Action
 	Wake   time.Time // when to Tick at the latest; zero for never
 	Events []worker.Event
 	Save   []worker.Saved
 	Drop   []worker.Key
-	// GiveUp are actions whose answer is not waited for any longer. Each still needs its outcome, which is Unknown.
+	// GiveUp lists actions whose answer is no longer waited for. Each still needs its outcome, which is Unknown.
 	GiveUp []uint64
 }
 
-// New is a fleet that remembers what set says and has seen nothing yet.
+// New returns a fleet with the saved state in set and no observations.
 func New(now time.Time, set Settings) *Fleet {
 	f := &Fleet{
 		set:      set,
@@ -140,7 +140,7 @@ func New(now time.Time, set Settings) *Fleet {
 	return f
 }
 
-// Observe takes in one observation.
+// Observe handles one observation.
 func (f *Fleet) Observe(now time.Time, o worker.Observation) Effects {
 	switch o.Kind {
 	case worker.Disconnected:
@@ -169,7 +169,7 @@ func (f *Fleet) Observe(now time.Time, o worker.Observation) Effects {
 	return f.settle(now)
 }
 
-// Finish takes in what became of an action.
+// Finish handles the outcome of an action.
 func (f *Fleet) Finish(now time.Time, o worker.Outcome) Effects {
 	flight, ok := f.actions.inFlight[o.Action.ID]
 	if !ok {
@@ -217,18 +217,18 @@ func (f *Fleet) finish(now time.Time, flight inFlight, o worker.Outcome) {
 		f.step(now, m, o)
 	}
 	if m != nil && m.machine.Missing() && !f.bound(m) {
-		f.forget(m) // somebody else has recreated the worker
+		f.forget(m) // another client has recreated the worker
 	}
 }
 
-// Tick lets time pass.
+// Tick handles the passing of time.
 func (f *Fleet) Tick(now time.Time) Effects { return f.settle(now) }
 
-// Bookmark is how far the event stream was read.
+// Bookmark returns how far the event stream was read.
 func (f *Fleet) Bookmark() worker.Bookmark { return f.stream.bookmark }
 
-// Close lets only those heals go on whose worker Stoker itself has stopped. Of a replay that has begun it takes in what has come: an engine that
-// goes down as well tells it to nobody any more.
+// Close continues only the heals whose worker Stoker itself has stopped. It processes the received part of a replay: an engine that shuts down as
+// well does not send it again.
 func (f *Fleet) Close(now time.Time) Effects {
 	f.closing = true
 	f.takeReplay(now)
@@ -238,12 +238,12 @@ func (f *Fleet) Close(now time.Time) Effects {
 	return f.settle(now)
 }
 
-// Busy is how many heals a closing fleet still has to finish.
+// Busy returns how many heals a closing fleet must still finish.
 func (f *Fleet) Busy() int {
 	n := len(f.recreates.transactions)
-	for _, m := range f.members { // anyone who has lost its name is not waited for
+	for _, m := range f.members { // a member that has lost its name is not waited for
 		if m.class == worker.ClassStart && f.waitsForParent(m) {
-			continue // nobody starts a parent that is down any more
+			continue // a parent that is down will not be started
 		}
 		if m.machine.StoppedForHeal() {
 			n++
@@ -252,7 +252,7 @@ func (f *Fleet) Busy() int {
 	return n
 }
 
-// step tells one machine one thing and takes in what it wants.
+// step passes one input to one machine, and collects its effects.
 func (f *Fleet) step(now time.Time, m *member, in worker.Input) *worker.Action {
 	t := m.machine.Step(now, in)
 	m.class = t.Class
@@ -271,10 +271,10 @@ func (f *Fleet) step(now time.Time, m *member, in worker.Input) *worker.Action {
 	return t.Do
 }
 
-// report passes on what a machine has to tell, with the group of its worker.
+// report emits the events of a machine, with the group of its worker.
 func (f *Fleet) report(m *member, events []worker.Event) {
 	if len(events) > 0 && f.heldByPause(m) {
-		events = slices.DeleteFunc(events, func(e worker.Event) bool { return untoldByPause(e.Kind) })
+		events = slices.DeleteFunc(events, func(e worker.Event) bool { return deferredByPause(e.Kind) })
 	}
 	if m.group != nil {
 		for i := range events {
@@ -284,7 +284,7 @@ func (f *Fleet) report(m *member, events []worker.Event) {
 	f.out.Events = append(f.out.Events, events...)
 }
 
-// settle grants what is due and has room, until nothing more moves, and closes the turn.
+// settle starts all due actions for which there is capacity, until nothing changes, and returns the effects.
 func (f *Fleet) settle(now time.Time) Effects {
 	f.replayDue(now)
 	f.endPauses(now)
@@ -339,8 +339,8 @@ func (f *Fleet) grant(now time.Time, m *member) {
 	f.out.Do = append(f.out.Do, *do)
 }
 
-// beginsRestart reports whether an action begins the restart of a running worker, which the overload guard counts once: the stop, or what is
-// collected before it where that has a command or took the guard's turn.
+// beginsRestart reports whether an action begins the restart of a running worker, which the overload guard counts once. That is the stop, or the
+// collection before it if it runs a command or has passed the guard.
 func (f *Fleet) beginsRestart(a worker.Action) bool {
 	switch a.Verb { //nolint:exhaustive // the others are no part of a restart
 	case worker.Stop, worker.Kill, worker.Recreate:
@@ -351,13 +351,13 @@ func (f *Fleet) beginsRestart(a worker.Action) bool {
 	return false
 }
 
-// passedGuard reports whether the overload guard was asked about the restart already. It is asked again if it came on since, and nothing
-// was done to the worker yet.
+// passedGuard reports whether the overload guard has already allowed the restart. It is checked again if the guard came on since, and nothing was
+// done to the worker yet.
 func (m *member) passedGuard() bool {
 	return m.machine.StopBegun() || m.letThrough && m.machine.Collected()
 }
 
-// send asks for an action of the fleet's own.
+// send requests an action of the fleet itself.
 func (f *Fleet) send(fl inFlight, a worker.Action) {
 	f.actions.lastID++
 	a.ID = f.actions.lastID
@@ -366,14 +366,14 @@ func (f *Fleet) send(fl inFlight, a worker.Action) {
 	f.out.Do = append(f.out.Do, a)
 }
 
-// wake is the next time at which something may be due. What is due already waits for capacity, which an outcome makes, for
-// the connection, or for the overload guard.
+// wake returns when the next action may be due. Due actions wait for capacity, which an outcome frees, for the connection, or for the overload
+// guard.
 func (f *Fleet) wake(now time.Time) time.Time {
 	wake := earliest(f.schedule.future.next(), f.overloadWake(now))
 	wake = earliest(wake, f.recreationWake(now))
 	wake = earliest(wake, f.dependentsWake(now))
 	wake = earliest(wake, f.recycleWake(now))
-	if f.reads() { // else what is due waits for the connection
+	if f.reads() { // otherwise due readings wait for the connection
 		wake = earliest(wake, f.schedule.stats.next())
 		wake = earliest(wake, f.outside.future.next())
 		wake = earliest(wake, f.demandWake())

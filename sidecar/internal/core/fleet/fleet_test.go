@@ -16,12 +16,12 @@ func TestNothingIsGrantedBeforeTheListIsComplete(t *testing.T) {
 	d.event(worker.Exited, "a")
 	d.open()
 	d.event(worker.Exited, "a")
-	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusExited)
 	d.pass(time.Minute)
 	require.Empty(t, d.do)
 	require.False(t, d.f.View(d.now).Engine.Connected)
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 	require.Equal(t, []worker.Key{"a"}, keys(d.verb(worker.Inspect)))
 	require.True(t, d.f.View(d.now).Engine.Connected)
 	require.Equal(t, d.now, d.f.View(d.now).Engine.Synced)
@@ -30,14 +30,14 @@ func TestNothingIsGrantedBeforeTheListIsComplete(t *testing.T) {
 func TestNothingIsGrantedWhileTheLinkIsDown(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a")
-	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.observe(worker.Observation{Kind: worker.Disconnected})
 	d.event(worker.Exited, "a")
 	d.pass(time.Hour)
 	require.Empty(t, d.do)
 	d.open()
-	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusExited)
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 	require.Equal(t, []worker.Key{"a"}, keys(d.verb(worker.Start)))
 }
 
@@ -47,11 +47,11 @@ func TestStopSeenOnlyInTheReplayHolds(t *testing.T) {
 	}
 	d := newHarness(t, fleet.Settings{Saved: []worker.Saved{mem}})
 	d.open()
-	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15, At: noon.Add(-time.Minute)})
-	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 143}, At: noon.Add(-time.Minute)})
-	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15, At: noon.Add(-time.Minute)})
+	d.observe(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 143}, At: noon.Add(-time.Minute)})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusExited)
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 	inspect := d.verb(worker.Inspect)[0]
 	s := d.running(inspect)
 	s.Status, s.ExitCode, s.FinishedAt = worker.StatusExited, 143, noon.Add(-time.Minute)
@@ -61,7 +61,7 @@ func TestStopSeenOnlyInTheReplayHolds(t *testing.T) {
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 }
 
-func TestWhoIsNotListedIsGone(t *testing.T) {
+func TestUnlistedWorkerIsGone(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a", "b")
 	d.pass(time.Minute)
@@ -78,9 +78,9 @@ func TestListIsOvertakenByEvents(t *testing.T) {
 		asked := d.now
 		d.pass(50 * time.Millisecond)
 		d.event(worker.Created, "b")
-		d.tell(worker.Observation{Kind: worker.ListBegin, At: asked})
-		d.tell(worker.Observation{Kind: worker.Listed, At: asked, ID: "id-a", Key: "a", ListState: worker.ListState{Status: worker.StatusRunning, Health: worker.HealthNone}})
-		d.tell(worker.Observation{Kind: worker.ListEnd, At: asked})
+		d.observe(worker.Observation{Kind: worker.ListBegin, At: asked})
+		d.observe(worker.Observation{Kind: worker.Listed, At: asked, ID: "id-a", Key: "a", ListState: worker.ListState{Status: worker.StatusRunning, Health: worker.HealthNone}})
+		d.observe(worker.Observation{Kind: worker.ListEnd, At: asked})
 		require.Equal(t, []worker.Key{"a", "b"}, d.inView())
 	})
 	t.Run("a name given away after it stays given away", func(t *testing.T) {
@@ -90,16 +90,16 @@ func TestListIsOvertakenByEvents(t *testing.T) {
 		asked := d.now
 		d.pass(50 * time.Millisecond)
 		d.event(worker.Gone, "a")
-		d.tell(worker.Observation{Kind: worker.Started, ID: "id-new", Key: "a"})
-		d.tell(worker.Observation{Kind: worker.ListBegin, At: asked})
-		d.tell(worker.Observation{Kind: worker.Listed, At: asked, ID: "id-a", Key: "a", ListState: worker.ListState{Status: worker.StatusRunning}})
-		d.tell(worker.Observation{Kind: worker.ListEnd, At: asked})
+		d.observe(worker.Observation{Kind: worker.Started, ID: "id-new", Key: "a"})
+		d.observe(worker.Observation{Kind: worker.ListBegin, At: asked})
+		d.observe(worker.Observation{Kind: worker.Listed, At: asked, ID: "id-a", Key: "a", ListState: worker.ListState{Status: worker.StatusRunning}})
+		d.observe(worker.Observation{Kind: worker.ListEnd, At: asked})
 		require.Equal(t, "id-new", d.newWorker("a").ID)
 	})
-	t.Run("a clock that stepped back keeps nobody alive", func(t *testing.T) {
+	t.Run("a clock that stepped back keeps no worker alive", func(t *testing.T) {
 		d := newHarness(t, fleet.Settings{})
 		d.up("a", "b")
-		d.tell(worker.Observation{Kind: worker.Updated, ID: "id-a", Key: "a", At: d.now.Add(time.Hour)})
+		d.observe(worker.Observation{Kind: worker.Updated, ID: "id-a", Key: "a", At: d.now.Add(time.Hour)})
 		d.list("b")
 		require.Equal(t, []worker.Key{"b"}, d.inView())
 	})
@@ -108,10 +108,10 @@ func TestListIsOvertakenByEvents(t *testing.T) {
 func TestNameTakenOverBeforeTheOldOneIsGone(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a")
-	d.tell(worker.Observation{Kind: worker.Started, ID: "id-new", Key: "a"})
+	d.observe(worker.Observation{Kind: worker.Started, ID: "id-new", Key: "a"})
 	require.Equal(t, "id-new", d.newWorker("a").ID)
 	require.Equal(t, worker.Key("a"), d.turn.Save[0].Key)
-	d.event(worker.Exited, "a") // the old one: nothing is done about it
+	d.event(worker.Exited, "a") // the old container: no action
 	d.pass(time.Minute)
 	require.Empty(t, d.verb(worker.Start))
 	d.drop = nil
@@ -123,13 +123,13 @@ func TestNameTakenOverBeforeTheOldOneIsGone(t *testing.T) {
 func TestNamesSwappedInAGap(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a", "b")
-	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 9})
+	d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 9})
 	d.event(worker.Exited, "a")
 	d.pass(time.Minute)
-	d.tell(worker.Observation{Kind: worker.ListBegin})
-	d.tell(worker.Observation{Kind: worker.Listed, ID: "id-b", Key: "a", ListState: worker.ListState{Status: worker.StatusRunning, Health: worker.HealthNone}})
-	d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "b", ListState: worker.ListState{Status: worker.StatusExited}})
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.Listed, ID: "id-b", Key: "a", ListState: worker.ListState{Status: worker.StatusRunning, Health: worker.HealthNone}})
+	d.observe(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "b", ListState: worker.ListState{Status: worker.StatusExited}})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 	require.Equal(t, "id-b", d.newWorker("a").ID)
 	require.Equal(t, worker.HeldOperator, d.newWorker("b").Held, "what was known of it went with it")
 }
@@ -138,10 +138,10 @@ func TestQuotaMode(t *testing.T) {
 	none := map[string]string{}
 	listed := func(d *harness) worker.Action {
 		d.open()
-		d.tell(worker.Observation{Kind: worker.ListBegin})
-		d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a", Labels: none, ListState: worker.ListState{Status: worker.StatusRunning}})
-		d.tell(worker.Observation{Kind: worker.ListEnd})
-		require.Empty(d.t, d.inView(), "it is nobody's before its quota is known")
+		d.observe(worker.Observation{Kind: worker.ListBegin})
+		d.observe(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a", Labels: none, ListState: worker.ListState{Status: worker.StatusRunning}})
+		d.observe(worker.Observation{Kind: worker.ListEnd})
+		require.Empty(d.t, d.inView(), "it is no worker before its quota is known")
 		require.Empty(d.t, d.turn.Save)
 		return d.verb(worker.Inspect)[0]
 	}
@@ -155,8 +155,8 @@ func TestQuotaMode(t *testing.T) {
 		inspect := listed(d)
 		d.answer(inspect, found(d, inspect, 0.5))
 		require.Equal(t, []worker.Key{"a"}, d.inView())
-		require.Contains(t, d.told, worker.EventManaged)
-		d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Labels: none, Exit: worker.Exit{ExitCode: 1}})
+		require.Contains(t, d.events, worker.EventManaged)
+		d.observe(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Labels: none, Exit: worker.Exit{ExitCode: 1}})
 		require.Len(t, d.verb(worker.Start), 1)
 	})
 	t.Run("no quota does not, until an update gives it one", func(t *testing.T) {
@@ -164,11 +164,11 @@ func TestQuotaMode(t *testing.T) {
 		inspect := listed(d)
 		d.answer(inspect, found(d, inspect, 0))
 		require.Empty(t, d.inView())
-		require.NotContains(t, d.told, worker.EventManaged)
+		require.NotContains(t, d.events, worker.EventManaged)
 		d.do = nil
-		d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Labels: none, Exit: worker.Exit{ExitCode: 1}})
+		d.observe(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Labels: none, Exit: worker.Exit{ExitCode: 1}})
 		require.Empty(t, d.do)
-		d.tell(worker.Observation{Kind: worker.Updated, ID: "id-a", Key: "a", Labels: none})
+		d.observe(worker.Observation{Kind: worker.Updated, ID: "id-a", Key: "a", Labels: none})
 		inspect = d.verb(worker.Inspect)[0]
 		d.answer(inspect, found(d, inspect, 0.5))
 		require.Equal(t, []worker.Key{"a"}, d.inView())
@@ -177,16 +177,16 @@ func TestQuotaMode(t *testing.T) {
 		d := newHarness(t, fleet.Settings{Rules: quotaRules()})
 		wrong := map[string]string{"stoker.max-attempts": "many"}
 		d.open()
-		d.tell(worker.Observation{Kind: worker.ListBegin})
-		d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a", Labels: wrong, ListState: worker.ListState{Status: worker.StatusRunning}})
-		d.tell(worker.Observation{Kind: worker.ListEnd})
+		d.observe(worker.Observation{Kind: worker.ListBegin})
+		d.observe(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a", Labels: wrong, ListState: worker.ListState{Status: worker.StatusRunning}})
+		d.observe(worker.Observation{Kind: worker.ListEnd})
 		inspect := d.verb(worker.Inspect)[0]
 		s := found(d, inspect, 0.5)
 		s.Labels = wrong
 		d.answer(inspect, s)
 		require.Equal(t, worker.HeldBadLabels, d.newWorker("a").Held)
 		require.Len(t, d.newWorker("a").Problems, 1)
-		d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Labels: wrong, Exit: worker.Exit{ExitCode: 1}})
+		d.observe(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Labels: wrong, Exit: worker.Exit{ExitCode: 1}})
 		require.Empty(t, d.verb(worker.Start))
 	})
 }
@@ -199,7 +199,7 @@ func TestSelection(t *testing.T) {
 		taken  bool
 	}{
 		"enabled":        {labels: enabled, taken: true},
-		"stranger":       {labels: map[string]string{"x": "y"}},
+		"unmanaged":      {labels: map[string]string{"x": "y"}},
 		"disabled":       {labels: map[string]string{"stoker.enable": "false"}},
 		"own scope":      {labels: map[string]string{"stoker.enable": "true", "stoker.scope": "s"}, scope: "s", taken: true},
 		"other scope":    {labels: map[string]string{"stoker.enable": "true", "stoker.scope": "s"}},
@@ -215,7 +215,7 @@ func TestSelection(t *testing.T) {
 			d := newHarness(t, set)
 			d.open()
 			d.list()
-			d.tell(worker.Observation{Kind: worker.Started, ID: "id-a", Key: "a", Labels: c.labels})
+			d.observe(worker.Observation{Kind: worker.Started, ID: "id-a", Key: "a", Labels: c.labels})
 			if !c.taken {
 				require.Empty(t, d.inView())
 				return
@@ -239,7 +239,7 @@ func TestStokerLeavesItselfAlone(t *testing.T) {
 	require.Equal(t, []worker.Key{"stoker"}, d.drop)
 	d.open()
 	d.list()
-	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-me", Key: "stoker"})
+	d.observe(worker.Observation{Kind: worker.Exited, ID: "id-me", Key: "stoker"})
 	require.Empty(t, d.do)
 	require.Empty(t, d.inView())
 }

@@ -9,7 +9,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// BenchmarkGroups is the cost of one question and its answer with a hundred groups that have a source each, and of a view of them.
+// BenchmarkGroups measures one request and its answer with a hundred groups that have a source each, and a view of them.
 func BenchmarkGroups(b *testing.B) {
 	p := newPool(&testing.T{}, fleet.Settings{})
 	for n := 1; n <= 100; n++ {

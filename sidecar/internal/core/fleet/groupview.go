@@ -10,7 +10,7 @@ import (
 type GroupView struct {
 	Name    string
 	Sources []SourceView
-	Work    float64 // items to do, waiting or in hand, as far as is known
+	Work    float64 // items waiting or in hand, as far as known
 	Wanted  int     // workers that should run
 	Running int     // workers that run and are not being put to sleep
 	Asleep  int     // workers that can be woken
@@ -19,20 +19,20 @@ type GroupView struct {
 	Max     int // demand.All is all that exist
 	Limit   demand.Limit
 	Hours   HoursView
-	// AwakeUntil is until when an operator has woken all workers; zero when nobody has.
+	// AwakeUntil is until when an operator has woken all workers; zero for none.
 	AwakeUntil time.Time
-	// Service is set for a service of a Swarm, whose workers are its tasks.
+	// Service is set for a Swarm service, whose workers are its tasks.
 	Service *ServiceView
 }
 
-// ServiceView is what is done about the replicas of a Swarm service.
+// ServiceView is the scaling of a Swarm service.
 type ServiceView struct {
 	State    string // in one word: scaled, updating, by-hand, …
-	Replicas int    // that Swarm is to run
+	Replicas int    // as set in Swarm
 	Problem  string // in one line; empty when there is none
 }
 
-// SwarmView is what STOKER_SWARM_SCALE has found.
+// SwarmView is the state of STOKER_SWARM_SCALE.
 type SwarmView struct {
 	Role    string // of the engine: leader, follower, no-manager, no-swarm, unknown; empty when it is off
 	Problem string // why it is unknown
@@ -71,7 +71,7 @@ func (f *Fleet) groupViews(now time.Time) []GroupView {
 func (f *Fleet) groupView(now time.Time, g *group) GroupView {
 	v := GroupView{
 		Name: g.name, Work: g.decision.Work, Wanted: g.decision.Wanted, Workers: len(g.members), Min: g.settings.Min, Max: g.settings.Max,
-		Limit: g.decision.Limit, Hours: HoursView{Text: g.words.Hours, Open: g.settings.Hours.Open(now), ChangesAt: g.hoursChange(now)},
+		Limit: g.decision.Limit, Hours: HoursView{Text: g.labels.Hours, Open: g.settings.Hours.Open(now), ChangesAt: g.hoursChange(now)},
 	}
 	if g.memory.AwakeUntil.After(now) {
 		v.AwakeUntil = g.memory.AwakeUntil

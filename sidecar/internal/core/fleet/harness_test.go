@@ -11,17 +11,17 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// harness is a fleet that a test talks to word by word.
+// harness drives a fleet with single observations.
 type harness struct {
-	t    *testing.T
-	f    *fleet.Fleet
-	now  time.Time
-	turn fleet.Effects
-	do   []worker.Action // since the test last read it
-	drop []worker.Key
-	told []worker.EventKind
+	t      *testing.T
+	f      *fleet.Fleet
+	now    time.Time
+	turn   fleet.Effects
+	do     []worker.Action // since the test last read them
+	drop   []worker.Key
+	events []worker.EventKind
 
-	details []string // of the events about dependents, since the last action that was looked at
+	details []string // of dependents-restarted events, since the last checked action
 }
 
 var (
@@ -46,14 +46,14 @@ func (d *harness) take(t fleet.Effects) {
 	d.do = append(d.do, t.Do...)
 	d.drop = append(d.drop, t.Drop...)
 	for _, n := range t.Events {
-		d.told = append(d.told, n.Kind)
+		d.events = append(d.events, n.Kind)
 		if n.Kind == worker.EventDependentsRestarted {
 			d.details = append(d.details, n.Detail)
 		}
 	}
 }
 
-func (d *harness) tell(o worker.Observation) {
+func (d *harness) observe(o worker.Observation) {
 	if o.At.IsZero() {
 		o.At = d.now
 	}
@@ -64,35 +64,35 @@ func (d *harness) tell(o worker.Observation) {
 }
 
 func (d *harness) event(kind worker.Kind, name string) {
-	d.tell(worker.Observation{Kind: kind, ID: "id-" + name, Key: worker.Key(name)})
+	d.observe(worker.Observation{Kind: kind, ID: "id-" + name, Key: worker.Key(name)})
 }
 
 func (d *harness) listed(name string, s worker.Status) {
-	d.tell(worker.Observation{Kind: worker.Listed, ID: "id-" + name, Key: worker.Key(name), ListState: worker.ListState{Status: s, Health: worker.HealthNone}})
+	d.observe(worker.Observation{Kind: worker.Listed, ID: "id-" + name, Key: worker.Key(name), ListState: worker.ListState{Status: s, Health: worker.HealthNone}})
 }
 
-// open is the beginning of a session up to its list.
+// open opens a session, up to its list.
 func (d *harness) open() {
-	d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: noon.Add(-24 * time.Hour)}})
+	d.observe(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: noon.Add(-24 * time.Hour)}})
 }
 
-// list is a full list of running containers.
+// list sends a full list of running containers.
 func (d *harness) list(names ...string) {
-	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
 	for _, name := range names {
 		d.listed(name, worker.StatusRunning)
 	}
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 }
 
-// up is a fleet that follows and has looked at everyone.
+// up opens a session with running, inspected workers.
 func (d *harness) up(names ...string) {
 	d.open()
 	d.list(names...)
 	d.answerInspects()
 }
 
-// answerInspects answers all inspects with what is true of a running container.
+// answerInspects answers all inspects as for a running container.
 func (d *harness) answerInspects() {
 	for len(d.verb(worker.Inspect)) > 0 {
 		inspects := d.verb(worker.Inspect)
@@ -163,7 +163,7 @@ func quotaRules() policy.Rules {
 	return policy.Rules{Selector: policy.Selector{Mode: policy.ModeQuota}, Defaults: withoutEvidence()}
 }
 
-// withoutEvidence are the defaults of a harness: nothing is collected before a stop unless a label asks for it.
+// withoutEvidence returns the defaults of a harness: nothing is collected before a stop unless a label requests it.
 func withoutEvidence() policy.Defaults {
 	d := workers.Defaults
 	d.Policy.Evidence.Level = policy.EvidenceOff

@@ -12,9 +12,9 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// interfere does something to a worker so long after its recreate was decided on, and lets everything come to rest.
+// interfere calls do at the given time after a worker's recreate was decided, and runs until nothing changes.
 func interfere(after time.Duration, slow bool, do func(h *simHost)) *simHost {
-	s := ill("w")
+	s := recreatedOnFailure("w")
 	if slow {
 		s.Behaviour.TermDelay = 400 * time.Millisecond
 	}
@@ -30,7 +30,7 @@ func interfere(after time.Duration, slow bool, do func(h *simHost)) *simHost {
 	return h
 }
 
-// existing are the containers that there are of all workers.
+// existing returns the existing containers of all workers.
 func (h *simHost) existing() []dockertest.Truth {
 	var list []dockertest.Truth
 	for _, truth := range h.w.Truths() {
@@ -53,7 +53,7 @@ func atEveryMoment(t *testing.T, test func(t *testing.T, after time.Duration, sl
 	}
 }
 
-// An operator removes a worker at any moment of its recreate: it is gone, and nothing is left of it.
+// An operator removes a worker at any moment of its recreate: the worker and all containers of the transaction are gone.
 func TestRemovedByForceDuringRecreate(t *testing.T) {
 	t.Parallel()
 	atEveryMoment(t, func(t *testing.T, after time.Duration, slow bool) {
@@ -62,7 +62,7 @@ func TestRemovedByForceDuringRecreate(t *testing.T) {
 			_, removed = h.named("w")
 			h.w.Operator().Remove("w", true)
 		})
-		if !removed { // in the moment between two renames nobody has the name
+		if !removed { // between the two renames no container has the name
 			h.whole(t, "w")
 			return
 		}
@@ -77,7 +77,7 @@ func (h *simHost) named(name string) (dockertest.Truth, bool) {
 	return truth, ok && !truth.Gone
 }
 
-// docker rm without -f is refused for one that runs.
+// docker rm without -f is refused for a running container.
 func TestRemovedDuringRecreate(t *testing.T) {
 	t.Parallel()
 	atEveryMoment(t, func(t *testing.T, after time.Duration, slow bool) {
@@ -101,7 +101,7 @@ func TestRemovedDuringRecreate(t *testing.T) {
 	})
 }
 
-// docker compose down stops and removes all containers of the project that exist when it begins.
+// docker compose down stops and removes all containers of the project that exist when it starts.
 func TestComposeDownDuringRecreate(t *testing.T) {
 	t.Parallel()
 	atEveryMoment(t, func(t *testing.T, after time.Duration, slow bool) {
@@ -121,7 +121,7 @@ func TestComposeDownDuringRecreate(t *testing.T) {
 	})
 }
 
-// renamesCross reports whether somebody's rename was carried out while one of Stoker's was on its way: the later one holds.
+// renamesCross reports whether an operator's rename was carried out while one of Stoker's was in flight: the later one holds.
 func (h *simHost) renamesCross() bool {
 	return slices.ContainsFunc(h.w.Events(), func(e dockertest.Event) bool {
 		return e.Action == "rename" && e.By == dockertest.ByOperator && slices.ContainsFunc(h.w.Audit(), func(r dockertest.Record) bool {
@@ -131,7 +131,7 @@ func (h *simHost) renamesCross() bool {
 	})
 }
 
-// Somebody gives the worker another name at any moment: it is one container, which runs, and nothing else is left.
+// An operator renames the worker at any moment: it is one running container, and nothing else is left.
 func TestRenamedDuringRecreate(t *testing.T) {
 	t.Parallel()
 	atEveryMoment(t, func(t *testing.T, after time.Duration, slow bool) {

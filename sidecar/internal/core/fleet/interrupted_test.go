@@ -10,14 +10,14 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// TestHeirStoppedWhileStokerWasDead: Stoker is killed when the new container runs and the old one is not yet removed, and before
-// the next one is there an operator stops the new one.
-func TestHeirStoppedWhileStokerWasDead(t *testing.T) {
+// TestReplacementStoppedWhileStokerWasDown: Stoker is killed when the new container runs and the old one is not removed yet. An operator stops
+// the new one before the next Stoker starts.
+func TestReplacementStoppedWhileStokerWasDown(t *testing.T) {
 	t.Parallel()
 	for name, again := range map[string]bool{"stopped": false, "stopped and started": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := simHostWith(ill("w"))
+			h := simHostWith(recreatedOnFailure("w"))
 			old := h.id("w")
 			h.w.Sicken("w", dockertest.Failing)
 			h.until(t, "w"+worker.BackupSuffix)
@@ -40,13 +40,13 @@ func TestHeirStoppedWhileStokerWasDead(t *testing.T) {
 	}
 }
 
-// TestHeirRestartedByAnOperator: somebody restarts the new container of a recreate while it has to stay up, and may stop it then.
-func TestHeirRestartedByAnOperator(t *testing.T) {
+// TestReplacementRestartedByAnOperator: an operator restarts the new container of a recreate during its verification, and may then stop it.
+func TestReplacementRestartedByAnOperator(t *testing.T) {
 	t.Parallel()
 	for name, stopped := range map[string]bool{"restarted": false, "restarted and stopped": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			spec := ill("w")
+			spec := recreatedOnFailure("w")
 			spec.Behaviour.TermExit = 1
 			h := simHostWith(spec)
 			old := h.id("w")
@@ -56,7 +56,7 @@ func TestHeirRestartedByAnOperator(t *testing.T) {
 				h.live(time.Millisecond)
 			}
 			h.live(time.Second)
-			heir := h.id("w")
+			replaced := h.id("w")
 			h.w.Operator().Restart("w", 0)
 			h.live(500 * time.Millisecond)
 			if stopped {
@@ -66,16 +66,16 @@ func TestHeirRestartedByAnOperator(t *testing.T) {
 			require.Empty(t, h.check(), "%v", h.log)
 			require.Equal(t, stopped, h.status("w") != worker.StatusRunning, "%v", h.log)
 			require.Equal(t, stopped, h.held("w") == worker.HeldOperator, "%v", h.log)
-			require.Equal(t, stopped, h.id("w") != heir, "%v", h.log)
+			require.Equal(t, stopped, h.id("w") != replaced, "%v", h.log)
 		})
 	}
 }
 
-// TestEngineShutdownDuringARecreate: the transaction's own stop and the shutdown's are one for the engine, and end when the grace
-// does; the shutdown began when it signalled all the others.
+// TestEngineShutdownDuringARecreate: the engine treats the transaction's stop and the shutdown's as one, which ends with the grace period. The
+// shutdown began when it signalled all other containers.
 func TestEngineShutdownDuringARecreate(t *testing.T) {
 	t.Parallel()
-	slow := ill("w")
+	slow := recreatedOnFailure("w")
 	slow.Behaviour.IgnoreTerm = true
 	slow.StopTimeout = 8 * time.Second
 	h := simHostWith(newWorker("b"), slow)
@@ -88,16 +88,16 @@ func TestEngineShutdownDuringARecreate(t *testing.T) {
 	h.whole(t, "w")
 }
 
-// TestPausedGuestRejoinsWhenThawed: its parent begins a new life while it is paused, and nobody may touch it then; also a Stoker that began
-// meanwhile knows of it.
-func TestPausedGuestRejoinsWhenThawed(t *testing.T) {
+// TestPausedDependentIsRestartedWhenUnpaused: a parent begins a new incarnation while its dependent is paused, and must not be touched. A Stoker
+// that starts meanwhile restarts it after the unpause, too.
+func TestPausedDependentIsRestartedWhenUnpaused(t *testing.T) {
 	t.Parallel()
 	for name, another := range map[string]bool{"one Stoker": false, "another Stoker": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			guest := newWorker("g")
-			guest.NetworkMode = "container:a"
-			h := simHostWith(newWorker("a"), guest)
+			dependent := newWorker("g")
+			dependent.NetworkMode = "container:a"
+			h := simHostWith(newWorker("a"), dependent)
 			began, _ := h.w.Truth("g")
 			h.w.Operator().Pause("g")
 			h.w.Operator().Restart("a", 0)
@@ -113,7 +113,7 @@ func TestPausedGuestRejoinsWhenThawed(t *testing.T) {
 			now, _ := h.w.Truth("g")
 			require.Equal(t, worker.StatusRunning, now.Status, "%v", h.log)
 			require.True(t, now.StartedAt.After(began.StartedAt), "%v", h.log)
-			require.Empty(t, h.checkStranded())
+			require.Empty(t, h.checkOrphaned())
 		})
 	}
 }

@@ -9,27 +9,27 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// shutdownSpread is how far apart an engine's shutdown sends its first signals. It goes to all containers at once, in
-// parallel; an operator's stop earlier than that is an operator's.
+// shutdownSpread is the maximum time between the first signals of an engine's shutdown. They go to all containers in parallel; an earlier stop is
+// an operator's.
 const shutdownSpread = 2 * time.Second
 
-// shutdownLongest is how long before the loss of the link a shutdown can have begun: the engine's own shutdown timeout
-// (15 s, or the longest stop timeout of its containers) and as much again. More would take an operator's stop right before
-// a restart of the engine for the engine's.
+// shutdownLongest is the maximum time from the start of a shutdown to the loss of the connection: the engine's shutdown timeout (15 s, or the
+// longest stop timeout of its containers), and as much again. With more, an operator's stop right before a restart of the engine would count as
+// the engine's.
 const shutdownLongest = 30 * time.Second
 
-// stream is how far the engine is followed.
+// stream is the position in the engine's events.
 type stream struct {
 	engine   EngineLink
 	bookmark worker.Bookmark
 	session  uint64    // counts the connections to an engine
-	opening  bool      // between Connecting and the first ListEnd: history and a first list, no news
-	round    uint64    // of the list under way or last complete
+	opening  bool      // from Connecting to the first ListEnd: replayed events and the first list
+	round    uint64    // of the current or last complete list
 	readTo   time.Time // bookmark.EventAt when the session began
 	replay   replay
 }
 
-// origin is that of an observation that was not passed on before.
+// origin returns the origin of an observation that was not passed on before.
 func (s *stream) origin() worker.Origin {
 	if s.opening {
 		return worker.OriginReplayed
@@ -38,8 +38,8 @@ func (s *stream) origin() worker.Origin {
 }
 
 func (f *Fleet) disconnected(now time.Time) {
-	f.endReplay(now)                                   // the next session does not bring these events again
-	if f.stream.engine.Connected || f.stream.opening { // events are followed from the opening on, with or without a list
+	f.endReplay(now)                                   // the next session does not replay these events
+	if f.stream.engine.Connected || f.stream.opening { // events are followed from the opening on, even without a list
 		f.stream.bookmark.LostAt = f.engineTime(now)
 	}
 	f.stream.opening = false
@@ -49,7 +49,7 @@ func (f *Fleet) disconnected(now time.Time) {
 	}
 }
 
-// engineTime is Stoker's time on the engine's clock.
+// engineTime returns Stoker's time on the engine's clock.
 func (f *Fleet) engineTime(now time.Time) time.Time {
 	if f.stream.session == 0 { // no engine has answered yet
 		return f.stream.bookmark.EventAt
@@ -73,21 +73,20 @@ func (f *Fleet) connecting(now time.Time, o worker.Observation) {
 		f.engineRestarted(now, o.Engine)
 	}
 	if f.stream.bookmark.EventAt.IsZero() {
-		f.stream.bookmark.EventAt = o.Engine.Now // a Stoker that is killed before the first event knows from when on to ask
+		f.stream.bookmark.EventAt = o.Engine.Now // otherwise a Stoker killed before the first event has no bookmark
 	}
 }
 
-// restarted reports whether another engine process answers than before. Where the engine does not tell when it booted
-// (its default network is off, or a proxy hides it), every reconnect may be a restart: then only a stop right before
-// the loss counts as the engine's own. Times of two engine processes are compared only where there is nothing better: the
-// clock of a host without a battery steps between them.
+// restarted reports whether another engine process answers than before. If the engine does not report when it booted (its default network is off,
+// or a proxy hides it), every reconnect may be a restart: then only a stop right before the disconnect counts as the engine's. Times of two
+// engine processes are compared only if there is nothing better: on a host without a battery the clock steps between them.
 func (f *Fleet) restarted(before, after worker.Engine) bool {
 	last := latest(f.stream.bookmark.LostAt, f.stream.bookmark.EventAt)
 	switch {
 	case after.Podman:
-		return false // nothing ends with the process that answers
+		return false // containers outlive this engine process
 	case last.IsZero() && before.BootedAt.IsZero():
-		return false // nothing is known of any engine before
+		return false // no earlier engine
 	case after.BootedAt.IsZero():
 		return true
 	case before.BootedAt.IsZero():
@@ -108,12 +107,12 @@ func (f *Fleet) engineRestarted(now time.Time, engine worker.Engine) {
 	f.withdrawStops()
 }
 
-// shutdownBegan is the time from which on stops were the engine's own shutdown, or zero, and the one before which none of its stops can have
-// come. The shutdown's stops are the last ones before the loss of the link, and all of a moment.
+// shutdownBegan returns the time from which stops were the engine's shutdown, or zero, and the earliest possible time of its stops. The
+// shutdown's stops are the last ones before the disconnect, and all at about the same time.
 func (f *Fleet) shutdownBegan(engine worker.Engine) (since, earliest time.Time) {
 	lost := f.stream.bookmark.LostAt
 	if lost.IsZero() {
-		return time.Time{}, time.Time{} // nobody was told to end: the stops that were seen were people's
+		return time.Time{}, time.Time{} // the connection was not lost: the stops were operators'
 	}
 	var last time.Time
 	longest := shutdownLongest
@@ -133,15 +132,15 @@ func (f *Fleet) shutdownBegan(engine worker.Engine) (since, earliest time.Time) 
 	return last.Add(-shutdownSpread), earliest
 }
 
-// stoppedAt is when somebody stopped a worker before the loss of the link. A stop that seems to have come after it was seen
-// before the clock stepped back.
+// stoppedAt returns when a client stopped a worker before the disconnect. A stop with a later time than its observation came before a step of the
+// clock.
 func (f *Fleet) stoppedAt(m *member) (time.Time, bool) {
 	at, ok := m.machine.StoppedAt()
 	return at, ok && !at.After(f.stream.bookmark.LostAt.Add(shutdownSpread))
 }
 
-// cutShort reports whether the end of a shutdown was not seen: a worker was still running that nobody had begun to stop, or
-// Stoker itself was told to end. Then a stop that was the engine's had only just begun.
+// cutShort reports whether the disconnect came before the end of the shutdown: a worker still ran without a stop, or Stoker itself was
+// terminated. Then the engine's stops had only just begun.
 func (f *Fleet) cutShort() bool {
 	if f.stream.bookmark.Closed {
 		return true
@@ -167,7 +166,7 @@ func (f *Fleet) connected(now time.Time) {
 	f.out.Events = append(f.out.Events, worker.Event{At: now, Kind: worker.EventEngineConnected, Detail: f.stream.engine.Engine.Title()})
 }
 
-// sorted is all members, in an order that is the same every time.
+// sorted returns all members in a deterministic order.
 func (f *Fleet) sorted() []*member {
 	return slices.SortedFunc(maps.Values(f.byID), byKey)
 }

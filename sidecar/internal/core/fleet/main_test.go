@@ -6,13 +6,13 @@ import (
 	"testing"
 )
 
-// TestMain has the properties draw the same every time, so that a red run is the change's doing. A hunt draws again:
+// TestMain makes the properties draw the same values in each run, so that a failure is caused by the change. A search draws new ones:
 //
 //	go test ./sidecar/internal/core/fleet -run TestInvariants -rapid.checks=20000 -rapid.seed=$RANDOM
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if seed := flag.Lookup("rapid.seed"); seed.Value.String() == seed.DefValue {
-		_ = flag.Set("rapid.seed", "20261124") // it takes a number
+		_ = flag.Set("rapid.seed", "20261124") // a valid number
 	}
 	os.Exit(m.Run())
 }

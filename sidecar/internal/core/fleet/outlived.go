@@ -6,15 +6,15 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// outlived is a new container that has outlived its transaction without becoming the worker: somebody gave it another name meanwhile. It is a
-// worker of its own once it is seen under that name.
+// outlived is a new container that still exists after its transaction without becoming the worker: an operator renamed it meanwhile. It becomes a
+// worker of its own once it is observed under that name.
 type outlived struct {
-	events []worker.Observation // of it, during the transaction
-	round  uint64               // of the list by which it had
+	events []worker.Observation // of the container, during the transaction
+	round  uint64               // of the list that had its other name
 }
 
-// keepOutlived keeps what was heard of a new container that an operator has stopped, unless the transaction has removed it. Only these events
-// tell whose stop it was. Where its other name is known already it is a worker at once.
+// keepOutlived keeps the events of a new container that an operator has stopped, unless the transaction has removed it. Only these events show
+// who stopped it. If its other name is already known it becomes a worker at once.
 func (f *Fleet) keepOutlived(now time.Time, p *recreation, o worker.Outcome) {
 	id := p.tx.New()
 	if !o.OperatorStopped || !p.notified[id] || p.tx.Discarded() == id {
@@ -32,8 +32,8 @@ func (f *Fleet) keepOutlived(now time.Time, p *recreation, o worker.Outcome) {
 	}
 }
 
-// tellMissed tells a machine that was just made what was heard of its container before.
-func (f *Fleet) tellMissed(now time.Time, m *member, rejected *worker.Observation) {
+// replayMissed passes the earlier events of a container to its new machine.
+func (f *Fleet) replayMissed(now time.Time, m *member, rejected *worker.Observation) {
 	if rejected != nil {
 		f.step(now, m, *rejected)
 	}

@@ -10,14 +10,14 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// TestRenamedWhenItWasStoppedDuringARecreate: an operator stops the new container of a recreate and gives it another name, before the recreate
-// has removed it. It is a worker of its own from then on, which an operator has stopped.
+// TestRenamedWhenItWasStoppedDuringARecreate: an operator stops the new container of a recreate and renames it before the recreate has removed
+// it. From then on it is a worker of its own, stopped by an operator.
 func TestRenamedWhenItWasStoppedDuringARecreate(t *testing.T) {
 	t.Parallel()
-	for name, heard := range map[string]bool{"its other name is heard": true, "a list tells its other name": false} {
+	for name, seen := range map[string]bool{"an event shows its other name": true, "a list shows its other name": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := simHostWith(ill("w"))
+			h := simHostWith(recreatedOnFailure("w"))
 			old := h.id("w")
 			h.w.Sicken("w", dockertest.Failing)
 			h.until(t, "w"+worker.BackupSuffix)
@@ -30,7 +30,7 @@ func TestRenamedWhenItWasStoppedDuringARecreate(t *testing.T) {
 			for h.id("w") == made {
 				h.live(time.Millisecond)
 			}
-			if !heard {
+			if !seen {
 				h.w.Plan(dockertest.Fault{Kind: dockertest.DropEvents, Count: 1})
 				h.live(0)
 			}

@@ -7,17 +7,17 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// probeLane is what bounds a probe from outside. Each lane has places of its own.
+// probeLane is a kind of probe from outside with a separate limit.
 type probeLane uint8
 
 const (
 	laneNetwork probeLane = iota
 	laneFile              // through the engine
-	probeLanes            // how many there are
+	probeLanes            // number of lanes
 )
 
-// room bounds the probes under way at once. Over a network one is a wait with a connection, so that there are many: workers that hang
-// delay no other. The engine works for each of a file.
+// room returns the maximum number of probes in flight. A network probe is only an open connection that waits, so that many are allowed: hung
+// workers delay no other. A file probe is work for the engine.
 func (l probeLane) room() int {
 	if l == laneFile {
 		return maxFileProbes
@@ -28,7 +28,7 @@ func (l probeLane) room() int {
 const (
 	maxProbes     = 256
 	maxFileProbes = 16
-	// probeMargin is how long past its own time-out a probe may take: it is the probe that says why there is no answer.
+	// probeMargin is how long a probe may exceed its own time-out: the probe reports why there is no answer.
 	probeMargin = 2 * time.Second
 )
 
@@ -39,22 +39,22 @@ func laneOf(t policy.ProbeTarget) probeLane {
 	return laneNetwork
 }
 
-// outside is the probes from outside. They count against no class of actions, so that they delay no heal and no heal delays them.
+// outside is the probes from outside. They have no action class, so that heals and probes do not delay each other.
 type outside struct {
 	future queue
-	ready  [probeLanes]queue // due, and waiting for a place
+	ready  [probeLanes]queue // due, and waiting for capacity
 	asking [probeLanes]int
 }
 
-// outsideProbe is what a member's probes from outside are about.
+// outsideProbe is a member's state for probes from outside.
 type outsideProbe struct {
 	next    slot
-	asked   uint64 // the action under way; 0 is none
+	asked   uint64 // the probe in flight; 0 is none
 	of      worker.Incarnation
 	givenUp bool
 }
 
-// planProbe puts a member into its place after it has taken in an input.
+// planProbe schedules a member's next probe after an input.
 func (f *Fleet) planProbe(m *member) {
 	due, ok := m.machine.ProbeDue()
 	if of := m.machine.Saved().Incarnation; !ok || m.outside.of.ID != of.ID || !m.outside.of.StartedAt.Equal(of.StartedAt) {
@@ -67,7 +67,7 @@ func (f *Fleet) planProbe(m *member) {
 	m.outside.next.move(&f.outside.future, due)
 }
 
-// giveUpProbe ends a probe of a life that is over: the next one is not to wait for its time-out.
+// giveUpProbe gives up the probe of an ended incarnation, so that the next one does not wait for its time-out.
 func (f *Fleet) giveUpProbe(m *member) {
 	if m.outside.asked != 0 && !m.outside.givenUp {
 		m.outside.givenUp = true
@@ -75,7 +75,7 @@ func (f *Fleet) giveUpProbe(m *member) {
 	}
 }
 
-// probesDue asks for the probes that are due, in the order of (due, key).
+// probesDue requests the due probes, ordered by (due, key).
 func (f *Fleet) probesDue(now time.Time) {
 	if !f.reads() {
 		return
@@ -105,7 +105,7 @@ func (f *Fleet) sendProbe(m *member, lane probeLane) {
 	m.outside.asked, m.outside.of, m.outside.givenUp = f.actions.lastID, of, false
 }
 
-// probeAnswered hands an answer to its machine.
+// probeAnswered passes an answer to its machine.
 func (f *Fleet) probeAnswered(now time.Time, m *member, o worker.Outcome) {
 	f.outside.asking[laneOf(o.Action.Probe.Target)]--
 	m.outside.asked = 0

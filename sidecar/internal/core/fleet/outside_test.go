@@ -12,11 +12,11 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// probedHarness is a fleet all of whose workers are probed each 30 s.
+// probedHarness returns a fleet whose workers are all probed every 30 s.
 func probedHarness(t *testing.T, target policy.ProbeTarget, names ...string) *harness {
 	t.Helper()
 	p := policy.Default()
-	p.Probe.Target, p.Probe.Retries, p.Evidence.Level = target, 1, policy.EvidenceOff // each stop comes at once
+	p.Probe.Target, p.Probe.Retries, p.Evidence.Level = target, 1, policy.EvidenceOff // each stop is sent at once
 	d := newHarness(t, fleet.Settings{Rules: policy.Rules{Defaults: policy.Defaults{Policy: p}}})
 	d.up(names...)
 	d.do = nil
@@ -31,7 +31,7 @@ func (d *harness) probed(a worker.Action, v worker.Verdict) {
 	d.take(d.f.Finish(d.now, worker.Outcome{Action: a, Result: worker.Done, Answer: worker.Answer{Probe: &worker.ProbeAnswer{Verdict: v, Detail: "detail"}}}))
 }
 
-// Workers that do not answer keep nobody else from being probed or healed.
+// Workers that do not answer delay no probe and no heal of the others.
 func TestSlowProbesDelayNoOther(t *testing.T) {
 	slow := []string{}
 	for i := range 200 {
@@ -43,7 +43,7 @@ func TestSlowProbesDelayNoOther(t *testing.T) {
 	require.Len(t, probes, 201, "all that are due at once")
 	require.Equal(t, worker.Key("z"), probes[200].Key)
 	require.Equal(t, 32*time.Second, probes[0].Deadline)
-	for range 5 { // z is answered each time, the others never
+	for range 5 { // z is always answered, the others never
 		z := probes[len(probes)-1]
 		require.Equal(t, worker.Key("z"), z.Key)
 		d.probed(z, worker.VerdictWell)
@@ -79,14 +79,14 @@ func TestProbesAreBounded(t *testing.T) {
 		require.Len(t, d.verb(worker.RunProbe), 1, "the next one gets the place")
 		d.do = nil
 		d.event(worker.Gone, string(probes[1].Key))
-		d.probed(probes[1], worker.VerdictWell) // of one that is gone
+		d.probed(probes[1], worker.VerdictWell) // of an ended incarnation
 		require.Len(t, d.verb(worker.RunProbe), 1)
 	}
 }
 
 func TestProbesWaitForTheEngine(t *testing.T) {
 	d := probedHarness(t, port(1), "w")
-	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.observe(worker.Observation{Kind: worker.Disconnected})
 	d.pass(time.Minute)
 	require.Empty(t, d.verb(worker.RunProbe), "what could be done about it is not known")
 	d.open()
@@ -111,7 +111,7 @@ func TestAProbeThatFailsLeadsToAStop(t *testing.T) {
 	require.Equal(t, "detail", w.Probe.Detail)
 }
 
-// A prober that gives no answer at all says nothing about the worker.
+// A probe without an answer of the prober does not count against the worker.
 func TestAProbeWithoutAnOutcome(t *testing.T) {
 	d := probedHarness(t, port(1), "w")
 	d.pass(30 * time.Second)
@@ -120,7 +120,7 @@ func TestAProbeWithoutAnOutcome(t *testing.T) {
 	require.Equal(t, worker.HealthStarting, d.newWorker("w").Probe.Status)
 }
 
-// Most workers stop answering at once: that is the host, or Stoker's own network, and restarts would help nobody (rule 15).
+// Most workers stop answering at the same time: the cause is the host or Stoker's own network, and restarts would not help (rule 15).
 func TestProbesWithoutAnAnswerAreNoReasonToRestartAll(t *testing.T) {
 	d := probedHarness(t, port(1), "a", "b", "c", "d")
 	d.pass(30 * time.Second)
@@ -151,7 +151,7 @@ func TestProbesWithoutAnAnswerAreNoReasonToRestartAll(t *testing.T) {
 	require.Len(t, stops, 4, "what refuses is not overloaded")
 }
 
-// The first probe of a life does not wait for one of the last that gets no answer.
+// The first probe of an incarnation does not wait for an unanswered one of the previous incarnation.
 func TestAProbeOfALifeThatIsOverIsGivenUp(t *testing.T) {
 	d := probedHarness(t, port(1), "w", "v")
 	d.pass(30 * time.Second)

@@ -13,8 +13,8 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// TestBackupWithNobodyInItsPlace: a slow engine has carried out the rename of a recreate that was given up long before.
-func TestBackupWithNobodyInItsPlace(t *testing.T) {
+// TestBackupWithoutReplacement: a slow engine has carried out a rename of a recreate that was given up long before.
+func TestBackupWithoutReplacement(t *testing.T) {
 	for name, c := range map[string]struct {
 		listed []string
 		want   int
@@ -27,15 +27,15 @@ func TestBackupWithNobodyInItsPlace(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := newHarness(t, fleet.Settings{})
 			d.open()
-			d.tell(worker.Observation{Kind: worker.ListBegin})
+			d.observe(worker.Observation{Kind: worker.ListBegin})
 			for _, name := range c.listed {
 				o := worker.Observation{Kind: worker.Listed, ID: "id-" + name, Key: worker.Key(name), Labels: enabled, ListState: worker.ListState{Status: worker.StatusRunning}}
 				if strings.HasPrefix(name, "foreign") {
 					o.Labels = map[string]string{"stoker.enable": "true", "stoker.scope": "other"}
 				}
-				d.tell(o)
+				d.observe(o)
 			}
-			d.tell(worker.Observation{Kind: worker.ListEnd})
+			d.observe(worker.Observation{Kind: worker.ListEnd})
 			steps := d.verb(worker.RecreateStep)
 			require.Len(t, steps, c.want)
 			if c.want > 0 {
@@ -46,13 +46,13 @@ func TestBackupWithNobodyInItsPlace(t *testing.T) {
 	}
 }
 
-// TestNewContainerIsNoDependent: a container that is about to replace a worker joins its parent's network before it has a machine. It
-// is not restarted as a dependent of that parent meanwhile.
+// TestNewContainerIsNoDependent: a container that is about to replace a worker joins its parent's network before it has a machine. It is not
+// restarted as a dependent of that parent.
 func TestNewContainerIsNoDependent(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("p", "w")
 	d.pass(time.Second)
-	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-p", Key: "p", Exit: worker.Exit{ExitCode: 1}})
+	d.observe(worker.Observation{Kind: worker.Exited, ID: "id-p", Key: "p", Exit: worker.Exit{ExitCode: 1}})
 	d.pass(0)
 	start := d.only(worker.Start)
 	s := d.running(start)
@@ -69,16 +69,16 @@ func TestNewContainerIsNoDependent(t *testing.T) {
 	}
 	d.do = nil
 	d.pass(time.Minute)
-	require.NotEmpty(t, d.verb(worker.ListDependents), "it may have joined the incarnation before, and is looked at later")
+	require.NotEmpty(t, d.verb(worker.ListDependents), "it may have joined the incarnation before, and is inspected later")
 }
 
-// recreating has a worker's recreate begin, for its health check fails.
+// recreating starts the recreate of a worker, by a failing health check.
 func (d *harness) recreating(name string) {
 	d.t.Helper()
-	d.tell(worker.Observation{Kind: worker.Updated, ID: "id-" + name, Key: worker.Key(name)})
+	d.observe(worker.Observation{Kind: worker.Updated, ID: "id-" + name, Key: worker.Key(name)})
 	for _, a := range d.verb(worker.Inspect) {
 		s := d.running(a)
-		s.Health, s.HasHealthcheck, s.AutoRemove = worker.HealthUnhealthy, true, true // its restart would be its removal
+		s.Health, s.HasHealthcheck, s.AutoRemove = worker.HealthUnhealthy, true, true // a restart would remove it
 		d.answer(a, s)
 	}
 	d.do = nil
@@ -86,41 +86,41 @@ func (d *harness) recreating(name string) {
 	require.True(d.t, d.f.Recreating("id-"+name))
 }
 
-// TestNothingIsDueWithoutTheEngine: a reading that is due while the engine is not followed waits for it, and does not keep Stoker awake.
+// TestNothingIsDueWithoutTheEngine: a reading that is due without a connection waits for it, and does not keep Stoker awake.
 func TestNothingIsDueWithoutTheEngine(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a")
-	d.tell(worker.Observation{Kind: worker.Updated, ID: "id-a", Key: "a"})
+	d.observe(worker.Observation{Kind: worker.Updated, ID: "id-a", Key: "a"})
 	inspect := d.verb(worker.Inspect)[0]
 	s := d.running(inspect)
 	s.Health, s.HasHealthcheck, s.CPUs = worker.HealthUnhealthy, true, 0.5
 	s.Probes = []worker.Probe{{At: d.now, ExitCode: worker.ProbeTimedOut}}
-	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.observe(worker.Observation{Kind: worker.Disconnected})
 	d.answer(inspect, s)
 	require.True(t, d.turn.Wake.IsZero() || d.turn.Wake.After(d.now), "%s", d.turn.Wake)
 }
 
-// TestStopBeforeACutSession: an operator's stop, then a session that breaks before its list, then another engine. The stop was long over
-// when the connection was lost, so that it was not the engine's shutdown.
+// TestStopBeforeACutSession: an operator's stop, then a session that breaks before its list, then another engine. The stop was complete long
+// before the disconnect, so that it was not the engine's shutdown.
 func TestStopBeforeACutSession(t *testing.T) {
 	d := newHarness(t, fleet.Settings{Saved: []worker.Saved{{
 		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: noon.Add(-time.Hour)}, Labels: enabled, Expected: true,
 	}}, Bookmark: worker.Bookmark{EventAt: noon.Add(-time.Minute), BootedAt: noon.Add(-24 * time.Hour)}})
 	d.open()
-	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
-	d.tell(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 143}})
+	d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
+	d.observe(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 143}})
 	d.pass(time.Minute)
-	d.tell(worker.Observation{Kind: worker.Disconnected})
-	d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now}})
-	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.Disconnected})
+	d.observe(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now}})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusExited)
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 }
 
-// TestToldToEndBeforeItsFirstList: a Stoker has read of an operator's stop in the replay, and is told to end before it has its first list, for the
-// host goes down. The engine that comes up tells nothing of that stop any more.
-func TestToldToEndBeforeItsFirstList(t *testing.T) {
+// TestClosedBeforeItsFirstList: the replay shows a Stoker an operator's stop, and the host's shutdown ends this Stoker before its first list. The
+// next engine no longer reports that stop.
+func TestClosedBeforeItsFirstList(t *testing.T) {
 	before := worker.Saved{
 		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: noon.Add(-time.Hour)}, Labels: enabled, Expected: true,
 	}
@@ -129,27 +129,27 @@ func TestToldToEndBeforeItsFirstList(t *testing.T) {
 		EventAt: noon.Add(-time.Hour), BootedAt: noon.Add(-24 * time.Hour), LostAt: ended, Closed: true,
 	}})
 	d.open()
-	d.tell(worker.Observation{Kind: worker.Signalled, At: ended, ID: "id-a", Key: "a", Signal: 9})
-	d.tell(worker.Observation{Kind: worker.Exited, At: ended, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 137}})
+	d.observe(worker.Observation{Kind: worker.Signalled, At: ended, ID: "id-a", Key: "a", Signal: 9})
+	d.observe(worker.Observation{Kind: worker.Exited, At: ended, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 137}})
 	d.take(d.f.Close(d.now))
 	require.NotEmpty(t, d.turn.Save)
 
 	next := newHarness(t, fleet.Settings{Saved: d.turn.Save[len(d.turn.Save)-1:], Bookmark: d.f.Bookmark()})
 	next.now = noon.Add(time.Minute)
-	next.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: next.now, BootedAt: next.now}})
-	next.tell(worker.Observation{Kind: worker.ListBegin})
+	next.observe(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: next.now, BootedAt: next.now}})
+	next.observe(worker.Observation{Kind: worker.ListBegin})
 	next.listed("a", worker.StatusExited)
-	next.tell(worker.Observation{Kind: worker.ListEnd})
+	next.observe(worker.Observation{Kind: worker.ListEnd})
 	require.Equal(t, worker.HeldOperator, next.newWorker("a").Held)
 }
 
-// TestStopLongBeforeAShutdown: an operator's stop that no inspect has confirmed, for the engine is slow, and a minute later the engine shuts
-// down and stops another worker.
+// TestStopLongBeforeAShutdown: the engine is slow, so that no inspect has confirmed an operator's stop. A minute later the engine shuts down and
+// stops another worker.
 func TestStopLongBeforeAShutdown(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a", "b")
 	stop := func(name string) {
-		d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-" + name, Key: worker.Key(name), Signal: 15})
+		d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-" + name, Key: worker.Key(name), Signal: 15})
 		d.event(worker.Exited, name)
 	}
 	fail := func(unreachable bool) {
@@ -165,14 +165,14 @@ func TestStopLongBeforeAShutdown(t *testing.T) {
 	stop("b")
 	d.pass(time.Second)
 	fail(true)
-	d.tell(worker.Observation{Kind: worker.Disconnected})
-	d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now}})
+	d.observe(worker.Observation{Kind: worker.Disconnected})
+	d.observe(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now}})
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 	require.NotEqual(t, worker.HeldOperator, d.newWorker("b").Held)
 }
 
-// TestShutdownBesideOneThatIsDown: a Stoker lists a worker that is down and exhausted, and before it has inspected it the engine shuts down,
-// which takes longer than its first signals. That the exhausted one was not signalled does not cut the shutdown short.
+// TestShutdownBesideOneThatIsDown: a Stoker lists an exhausted worker that is down. Before its inspect the engine shuts down, which takes longer
+// than its first signals. The exhausted worker gets no signal; that does not mean that the shutdown was cut short.
 func TestShutdownBesideOneThatIsDown(t *testing.T) {
 	began := noon.Add(-time.Hour)
 	saved := func(name string, state worker.State) worker.Saved {
@@ -185,27 +185,27 @@ func TestShutdownBesideOneThatIsDown(t *testing.T) {
 		Bookmark: worker.Bookmark{EventAt: noon.Add(-time.Minute), BootedAt: noon.Add(-24 * time.Hour)},
 	})
 	d.open()
-	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusExited)
 	d.listed("b", worker.StatusRunning)
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 	for _, a := range d.verb(worker.Inspect) {
 		if s := d.running(a); a.Key == "b" {
 			s.StartedAt = began
 			d.answer(a, s)
 		}
 	}
-	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-b", Key: "b", Signal: 15})
+	d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-b", Key: "b", Signal: 15})
 	d.pass(3 * time.Second)
-	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-b", Key: "b", Signal: 9})
+	d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-b", Key: "b", Signal: 9})
 	d.event(worker.Exited, "b")
-	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.observe(worker.Observation{Kind: worker.Disconnected})
 	d.pass(10 * time.Second)
-	d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now}})
+	d.observe(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now}})
 	require.NotEqual(t, worker.HeldOperator, d.newWorker("b").Held)
 }
 
-// TestPausedParentIsFollowedLater: somebody pauses a worker while its dependents are looked for.
+// TestPausedParentIsFollowedLater: an operator pauses a worker while its dependents are listed.
 func TestPausedParentIsFollowedLater(t *testing.T) {
 	d, list := restartedParent(t)
 	d.event(worker.Paused, "p")
@@ -222,19 +222,19 @@ func TestPausedParentIsFollowedLater(t *testing.T) {
 	require.Len(t, d.verb(worker.ListDependents), 1)
 }
 
-// TestBackupThatAnOperatorHadStopped: the container that a late rename has set aside was held as stopped by an operator. It gets its name
+// TestBackupThatAnOperatorHadStopped: the container that a late rename gave a backup name was held as stopped by an operator. It gets its name
 // back, and is not started.
 func TestBackupThatAnOperatorHadStopped(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a")
-	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
+	d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
 	d.event(worker.Exited, "a")
-	d.tell(worker.Observation{Kind: worker.Renamed, ID: "id-a", Key: "a.stoker-old", OldKey: "a"})
+	d.observe(worker.Observation{Kind: worker.Renamed, ID: "id-a", Key: "a.stoker-old", OldKey: "a"})
 	require.Equal(t, worker.HeldReplaced, d.newWorker("a.stoker-old").Held)
 	d.do = nil
-	d.tell(worker.Observation{Kind: worker.ListBegin})
-	d.tell(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a.stoker-old", ListState: worker.ListState{Status: worker.StatusExited}})
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a.stoker-old", ListState: worker.ListState{Status: worker.StatusExited}})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 	name := worker.Key("a.stoker-old")
 	var calls []worker.Call
 	for range 20 {
@@ -253,22 +253,22 @@ func TestBackupThatAnOperatorHadStopped(t *testing.T) {
 	require.NotContains(t, calls, worker.CallStart)
 }
 
-// TestRenamedByAnOperatorDuringRecreate: the new container of a recreate that was undone has a name that somebody gave it. It is a worker of its
-// own, also while the next recreate is under way.
+// TestRenamedByAnOperatorDuringRecreate: an operator has renamed the new container of a recreate that was rolled back. It is a worker of its own,
+// also during the next recreate.
 func TestRenamedByAnOperatorDuringRecreate(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("w")
 	d.recreating("w")
 	marks := map[string]string{worker.MarkOf: "id-w", worker.MarkName: "w", "stoker.enable": "true"}
-	d.tell(worker.Observation{Kind: worker.ListBegin, At: d.now})
-	d.tell(worker.Observation{Kind: worker.Listed, At: d.now, ID: "id-w", Key: "w", Labels: enabled, ListState: worker.ListState{Status: worker.StatusRunning}})
-	d.tell(worker.Observation{Kind: worker.Listed, At: d.now, ID: "id-new", Key: "wx", Labels: marks, ListState: worker.ListState{Status: worker.StatusRunning}})
-	d.tell(worker.Observation{Kind: worker.ListEnd, At: d.now})
+	d.observe(worker.Observation{Kind: worker.ListBegin, At: d.now})
+	d.observe(worker.Observation{Kind: worker.Listed, At: d.now, ID: "id-w", Key: "w", Labels: enabled, ListState: worker.ListState{Status: worker.StatusRunning}})
+	d.observe(worker.Observation{Kind: worker.Listed, At: d.now, ID: "id-new", Key: "wx", Labels: marks, ListState: worker.ListState{Status: worker.StatusRunning}})
+	d.observe(worker.Observation{Kind: worker.ListEnd, At: d.now})
 	require.Equal(t, []worker.Key{"w", "wx"}, d.inView())
 }
 
-// TestStopOnTheWayBackIsReplayed: Stoker was killed when a recreate had stopped its new container, to put the old one back. The first signal of
-// that stop, and a SIGKILL, are the recreate's; another first signal is somebody's.
+// TestStopOnTheWayBackIsReplayed: Stoker was killed when a recreate had stopped its new container for the rollback. The first signal of that
+// stop, and a SIGKILL, are the recreate's; a second first signal is an operator's.
 func TestStopOnTheWayBackIsReplayed(t *testing.T) {
 	for name, c := range map[string]struct {
 		undone  string
@@ -276,7 +276,7 @@ func TestStopOnTheWayBackIsReplayed(t *testing.T) {
 		stopped bool
 	}{
 		"its own":               {"id-new", []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL}, false},
-		"somebody's as well":    {"id-new", []syscall.Signal{syscall.SIGTERM, syscall.SIGTERM}, true},
+		"an operator's as well": {"id-new", []syscall.Signal{syscall.SIGTERM, syscall.SIGTERM}, true},
 		"none was sent by then": {"", []syscall.Signal{syscall.SIGTERM}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -286,15 +286,15 @@ func TestStopOnTheWayBackIsReplayed(t *testing.T) {
 				SavedHeals: worker.SavedHeals{State: worker.State{Phase: worker.PhaseRecreating, Heal: heal, Due: noon, Undone: c.undone}},
 			}}})
 			marks := map[string]string{worker.MarkOf: "id-w", worker.MarkName: "w", "stoker.enable": "true"}
-			d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: noon, BootedAt: noon.Add(-24 * time.Hour)}})
+			d.observe(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: noon, BootedAt: noon.Add(-24 * time.Hour)}})
 			for i, signal := range c.signals {
 				at := noon.Add(time.Duration(i-60) * time.Second)
-				d.tell(worker.Observation{Kind: worker.Signalled, At: at, ID: "id-new", Key: "w", Labels: marks, Signal: signal, Replay: worker.Replay{Origin: worker.OriginReplayed}})
+				d.observe(worker.Observation{Kind: worker.Signalled, At: at, ID: "id-new", Key: "w", Labels: marks, Signal: signal, Replay: worker.Replay{Origin: worker.OriginReplayed}})
 			}
-			d.tell(worker.Observation{Kind: worker.ListBegin})
-			d.tell(worker.Observation{Kind: worker.Listed, ID: "id-w", Key: "w.stoker-old", ListState: worker.ListState{Status: worker.StatusExited}})
-			d.tell(worker.Observation{Kind: worker.Listed, ID: "id-new", Key: "w", Labels: marks, ListState: worker.ListState{Status: worker.StatusRunning}})
-			d.tell(worker.Observation{Kind: worker.ListEnd})
+			d.observe(worker.Observation{Kind: worker.ListBegin})
+			d.observe(worker.Observation{Kind: worker.Listed, ID: "id-w", Key: "w.stoker-old", ListState: worker.ListState{Status: worker.StatusExited}})
+			d.observe(worker.Observation{Kind: worker.Listed, ID: "id-new", Key: "w", Labels: marks, ListState: worker.ListState{Status: worker.StatusRunning}})
+			d.observe(worker.Observation{Kind: worker.ListEnd})
 			require.True(t, d.f.Recreating("id-w"))
 			stopped := slices.ContainsFunc(d.turn.Save, func(s worker.Saved) bool { return s.StopIntent != nil })
 			require.Equal(t, c.stopped, stopped)

@@ -22,16 +22,15 @@ const (
 	diesEvery    = time.Minute // one of them
 )
 
-// overload is what a Stoker did on a host that is short of CPU for a quarter of an hour.
+// overload is the record of a Stoker's actions on a host short of CPU for a quarter of an hour.
 type overload struct {
-	restarts []int // so far, at the end of each minute
+	restarts []int // total at the end of each minute
 	deaths   int
 	started  int           // of those that died
-	longest  time.Duration // from a death to the start's request
+	longest  time.Duration // from an exit to the start request
 }
 
-// playOverload: the probes of all workers time out, also after a restart, and one worker a minute dies. With a share above 1
-// there is no brake.
+// playOverload: the probes of all workers time out, also after a restart, and one worker a minute exits. A share above 1 turns the guard off.
 func playOverload(share float64) overload {
 	h := newSimHost(dockertest.Config{Seed: 4}, fleet.Settings{Parallel: 8, OverloadShare: share})
 	for _, name := range names(overloaded) {
@@ -44,7 +43,7 @@ func playOverload(share float64) overload {
 	h.live(30 * time.Second)
 	var o overload
 	for at := time.Duration(0); at < overloadTime; at += time.Second {
-		h.sickenAll(dockertest.Hanging)
+		h.setAllProbes(dockertest.Hanging)
 		if at%diesEvery == diesEvery/2 {
 			if h.w.Exit(names(overloaded)[o.deaths], 1) {
 				o.deaths++
@@ -60,7 +59,7 @@ func playOverload(share float64) overload {
 	return o
 }
 
-// starts looks at what came of the deaths.
+// starts checks the starts after the exits.
 func (o *overload) starts(h *simHost) {
 	died := map[string]time.Time{}
 	for _, e := range h.w.Events() {
@@ -106,10 +105,10 @@ func overloadFigures(with, without overload) string {
 		return fmt.Sprintf("| %s | %d | %d | %d of %d | %s |\n", what, o.restarts[5], o.restarts[last], o.started, o.deaths, o.longest.Round(time.Millisecond))
 	}
 	return "| | restarts in 5 minutes | in 15 minutes | dead ones started | longest from death to start |\n|---|---|---|---|---|\n" +
-		row("with the brake", with) + row("without (`STOKER_OVERLOAD_SHARE=0%`)", without)
+		row("with the overload guard", with) + row("without (`STOKER_OVERLOAD_SHARE=0%`)", without)
 }
 
-// overloadPlot draws restarts over time.
+// overloadPlot plots restarts over time.
 func overloadPlot(with, without overload) string {
 	const width, height, left, top = 640, 260, 50, 20
 	last := len(without.restarts) - 1
@@ -133,7 +132,7 @@ func overloadPlot(with, without overload) string {
 		fmt.Fprintf(&b, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%d</text>\n<path d=\"M%d %dH%d\" stroke=\"#ddd\"/>\n", left-8, y(n)+4, n, left, y(n), width-20)
 	}
 	b.WriteString(line(without, "#b3261e") + line(with, "#1f6f43"))
-	fmt.Fprintf(&b, "<text x=\"%d\" y=\"%d\" fill=\"#b3261e\">restarts without the brake</text>\n", left+20, top+14)
+	fmt.Fprintf(&b, "<text x=\"%d\" y=\"%d\" fill=\"#b3261e\">restarts without the overload guard</text>\n", left+20, top+14)
 	fmt.Fprintf(&b, "<text x=\"%d\" y=\"%d\" fill=\"#1f6f43\">with it</text>\n</svg>\n", width-80, y(with.restarts[last])-8)
 	return b.String()
 }

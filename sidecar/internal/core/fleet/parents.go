@@ -8,10 +8,10 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// parentSettle is how long the end of a worker that was killed may lead the end of the parent whose process namespace it shares.
+// parentSettle is how much earlier a killed worker may exit than the parent whose process namespace it shares.
 const parentSettle = time.Second
 
-// parentOf is the worker that a reference to a namespace means; previous reports whether it holds an ID that the worker had once.
+// parentOf returns the worker that a reference to a namespace means; previous reports whether it is an earlier ID of the worker.
 func (f *Fleet) parentOf(m *member, ref string) (p *member, previous bool) {
 	if p := f.byID[ref]; p != nil {
 		return p, false
@@ -32,8 +32,8 @@ func (f *Fleet) parentOf(m *member, ref string) (p *member, previous bool) {
 	return nil, false
 }
 
-// waitsForParent reports whether a worker that is down cannot start, because another one whose namespaces it shares does not run or is
-// about to be stopped. It is no use to try, and would cost attempts.
+// waitsForParent reports whether a worker that is down cannot start, because a worker whose namespaces it shares does not run or is about to be
+// stopped. A start would fail and cost an attempt.
 func (f *Fleet) waitsForParent(m *member) bool {
 	return m.machine.Down() && f.lacksParent(m)
 }
@@ -48,8 +48,8 @@ func (f *Fleet) lacksParent(m *member) bool {
 	return false
 }
 
-// killedWithParentUntil is until when the end of a worker may turn out to be that of its parent; zero when it cannot be. It is Stoker's clock,
-// and never longer than parentSettle from now, whatever either clock does.
+// killedWithParentUntil returns until when the exit of a worker may turn out to be that of its parent; zero when it cannot be. It is on Stoker's
+// clock, and at most parentSettle from now, for any step of either clock.
 func (f *Fleet) killedWithParentUntil(now time.Time, m *member) time.Time {
 	ref, endedAt, killed := m.machine.KilledInNamespace()
 	if !killed {
@@ -65,7 +65,7 @@ func (f *Fleet) killedWithParentUntil(now time.Time, m *member) time.Time {
 	return until
 }
 
-// adoptParent tells a worker that is down that it holds the ID of a container that its parent had once: a start would fail.
+// adoptParent notifies a worker that is down that it refers to an earlier ID of its parent: a start would fail.
 func (f *Fleet) adoptParent(now time.Time, m *member) bool {
 	for _, ref := range m.machine.Parents() {
 		if p, previous := f.parentOf(m, ref); p != nil && previous && !m.machine.Saved().Dependents.NeedsNewParentID {

@@ -20,7 +20,7 @@ func (h *simHost) attempts(key worker.Key) int {
 	return -1
 }
 
-// A worker in the process and network namespace of another one dies with it. It waits for its parent, and loses no attempt.
+// A worker in the process and network namespace of another one exits with it. It waits for its parent, without using an attempt.
 func TestChildWaitsForItsParent(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -41,7 +41,7 @@ func TestChildWaitsForItsParent(t *testing.T) {
 			t.Parallel()
 			child := newWorker("child", "max-attempts", "1", "stable-after", "10m")
 			child.NetworkMode, child.PidMode = "container:w", "container:w"
-			h := simHostWith(ill("w"), child)
+			h := simHostWith(recreatedOnFailure("w"), child)
 			c.fault(h)
 			h.live(time.Minute)
 			if c.down {
@@ -53,7 +53,7 @@ func TestChildWaitsForItsParent(t *testing.T) {
 			h.whole(t, "w")
 			h.whole(t, "child")
 			require.LessOrEqual(t, h.attempts("child"), 1, "%v", h.log)
-			require.Zero(t, h.told(worker.EventExhausted), "%v", h.log)
+			require.Zero(t, h.eventCount(worker.EventExhausted), "%v", h.log)
 			for _, e := range h.notes {
 				require.False(t, e.Key == "child" && e.Fault == worker.FaultStartFailed, "%v", h.log)
 			}
@@ -61,7 +61,7 @@ func TestChildWaitsForItsParent(t *testing.T) {
 	}
 }
 
-// A container that is no worker dies with the worker whose process namespace it shares, and is healed with it.
+// An unmanaged container exits with the worker whose process namespace it shares, and is healed with it.
 func TestDiesWithItsParent(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]func(h *simHost){
@@ -70,7 +70,7 @@ func TestDiesWithItsParent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := simHostWith(ill("w"), dockertest.Spec{Name: "tail", PidMode: "container:w"}, dockertest.Spec{Name: "stopped", PidMode: "container:w"})
+			h := simHostWith(recreatedOnFailure("w"), dockertest.Spec{Name: "tail", PidMode: "container:w"}, dockertest.Spec{Name: "stopped", PidMode: "container:w"})
 			h.w.Operator().Stop("stopped", dockertest.OwnGrace)
 			h.live(10 * time.Second)
 			fault(h)

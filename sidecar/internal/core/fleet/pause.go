@@ -11,32 +11,32 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// PauseScope is what a pause is about.
+// PauseScope is the kind of a pause's target.
 type PauseScope string
 
 // The scopes of a pause.
 const (
 	PauseWorker  PauseScope = "worker"
-	PauseProject PauseScope = "project" // of Compose, also for workers that it will have
+	PauseProject PauseScope = "project" // of Compose, including future workers
 	PauseAll     PauseScope = "all"
 )
 
-// LongestPause is how long a pause may last.
+// LongestPause is the maximum duration of a pause.
 const LongestPause = 7 * 24 * time.Hour
 
-// Pause is an operator's word that workers are left alone until then. A restart whose stop was sent is finished, a recreate too.
+// Pause keeps Stoker from acting on workers for a time, at an operator's request. A restart whose stop was sent is finished, as is a recreate.
 type Pause struct {
 	Scope  PauseScope `json:"scope"`
 	Name   string     `json:"name,omitempty"` // of the worker or the project
 	At     time.Time  `json:"at"`
 	Until  time.Time  `json:"until"`
-	Reason string     `json:"reason,omitempty"` // in the operator's words
+	Reason string     `json:"reason,omitempty"` // as given by the operator
 }
 
-// same reports whether two pauses are about the same.
+// same reports whether two pauses have the same target.
 func (p Pause) same(o Pause) bool { return p.Scope == o.Scope && p.Name == o.Name }
 
-// String says what is paused.
+// String returns the target of the pause.
 func (p Pause) String() string {
 	if p.Scope == PauseAll {
 		return "all workers"
@@ -56,10 +56,10 @@ func (p Pause) covers(m *member) bool {
 	return false
 }
 
-// Pauses are those in force.
+// Pauses returns the active pauses.
 func (f *Fleet) Pauses() []Pause { return slices.Clone(f.pauses) }
 
-// Pause leaves workers alone until then. A pause of the same workers that is in force is replaced. The error says what is wrong with it.
+// Pause pauses workers until the given time. It replaces an active pause of the same target. The error is why the pause is invalid.
 func (f *Fleet) Pause(now time.Time, p Pause) (Effects, error) {
 	switch length := p.Until.Sub(now); {
 	case length <= 0:
@@ -69,7 +69,7 @@ func (f *Fleet) Pause(now time.Time, p Pause) (Effects, error) {
 	case p.Scope == PauseProject && p.Name == "":
 		return f.settle(now), errors.New("no project is named; give --project a name")
 	}
-	if err := f.knows(p); err != nil {
+	if err := f.checkTarget(p); err != nil {
 		return f.settle(now), err
 	}
 	f.pauses = slices.DeleteFunc(f.pauses, p.same)
@@ -79,15 +79,15 @@ func (f *Fleet) Pause(now time.Time, p Pause) (Effects, error) {
 	return f.settle(now), nil
 }
 
-// Resume ends a pause, also one whose workers are gone or not known yet, and gives one worker that has used up its attempts new ones. The
-// error says why nothing came of it.
+// Resume ends a pause, even if its workers are gone or not known yet. For a single worker whose retry limit is reached it also resets the
+// attempts. The error is why it had no effect.
 func (f *Fleet) Resume(now time.Time, of Pause) (Effects, error) {
 	ended := slices.ContainsFunc(f.pauses, of.same)
 	if ended {
 		f.pauses = slices.DeleteFunc(f.pauses, of.same)
 		f.ended(now, of)
 	}
-	if err := f.knows(of); err != nil {
+	if err := f.checkTarget(of); err != nil {
 		if ended {
 			err = nil
 		}
@@ -102,7 +102,7 @@ func (f *Fleet) Resume(now time.Time, of Pause) (Effects, error) {
 	return f.settle(now), nil
 }
 
-// resumeWorker is the rest of Resume for one worker, whose own pause has ended if it had one.
+// resumeWorker is the rest of Resume for one worker; ended reports whether its own pause has ended.
 func (f *Fleet) resumeWorker(now time.Time, of Pause, ended bool) (Effects, error) {
 	m := f.members[worker.Key(of.Name)]
 	if by, ok := f.pausedBy(m); ok {
@@ -118,8 +118,8 @@ func (f *Fleet) resumeWorker(now time.Time, of Pause, ended bool) (Effects, erro
 	return f.settle(now), nil
 }
 
-// knows reports whether there is a worker that the pause is about.
-func (f *Fleet) knows(p Pause) error {
+// checkTarget returns an error if no worker matches the target of a pause.
+func (f *Fleet) checkTarget(p Pause) error {
 	if p.Scope == PauseAll {
 		return nil
 	}
@@ -146,7 +146,7 @@ func (f *Fleet) knows(p Pause) error {
 	return errors.New(message)
 }
 
-// pausedBy returns the pause that lasts longest of those that a worker is under.
+// pausedBy returns the longest pause of a worker.
 func (f *Fleet) pausedBy(m *member) (Pause, bool) {
 	var longest Pause
 	for _, p := range f.pauses {
@@ -157,8 +157,8 @@ func (f *Fleet) pausedBy(m *member) (Pause, bool) {
 	return longest, !longest.Until.IsZero()
 }
 
-// heldByPause reports whether a pause keeps Stoker from acting on a worker. A restart that was begun is finished: a worker that Stoker has
-// stopped is started again, and one whose stoker.before-stop was sent, which may have drained it, is stopped.
+// heldByPause reports whether a pause keeps Stoker from acting on a worker. A restart in progress is finished: a worker that Stoker has stopped
+// is started again. A worker whose stoker.before-stop was sent, which may have drained it, is stopped.
 func (f *Fleet) heldByPause(m *member) bool {
 	if len(f.pauses) == 0 || m.machine.StoppedForHeal() || m.machine.StopBegun() {
 		return false
@@ -167,7 +167,7 @@ func (f *Fleet) heldByPause(m *member) bool {
 	return paused
 }
 
-// endPauses ends those whose time is over. One that would last longer than it may was made before the clock stepped back.
+// endPauses ends expired pauses. One that would exceed LongestPause was made before the clock stepped back, and ends too.
 func (f *Fleet) endPauses(now time.Time) {
 	for i := 0; i < len(f.pauses); {
 		p := f.pauses[i]
@@ -180,7 +180,7 @@ func (f *Fleet) endPauses(now time.Time) {
 	}
 }
 
-// ended tells that a pause is over, and what is wrong with its workers then.
+// ended reports the end of a pause, and then the faults of its workers.
 func (f *Fleet) ended(now time.Time, p Pause) {
 	f.out.Events = append(f.out.Events, pauseEvent(now, worker.EventResumed, p))
 	for _, m := range f.sorted() {
@@ -194,14 +194,14 @@ func (f *Fleet) ended(now time.Time, p Pause) {
 	f.demandsChanged()
 }
 
-// demandsChanged has each group decide again.
+// demandsChanged makes each group decide again.
 func (f *Fleet) demandsChanged() {
 	for _, g := range f.demands.groups {
 		g.changed = true
 	}
 }
 
-// pauseWake is when the next pause ends.
+// pauseWake returns when the next pause ends.
 func (f *Fleet) pauseWake() time.Time {
 	var wake time.Time
 	for _, p := range f.pauses {
@@ -224,7 +224,7 @@ func pauseEvent(now time.Time, kind worker.EventKind, p Pause) worker.Event {
 	return e
 }
 
-// untoldByPause reports whether an event of a worker waits for the end of its pause: what is wrong then is told then.
-func untoldByPause(k worker.EventKind) bool {
+// deferredByPause reports whether an event of a worker is deferred to the end of its pause.
+func deferredByPause(k worker.EventKind) bool {
 	return k == worker.EventFault || k == worker.EventRecovered || k == worker.EventHung || k == worker.EventHealFailed
 }

@@ -10,7 +10,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// paused is three workers of project p without a demand, of which the first is paused for ten minutes.
+// paused returns three workers of project p without a demand, with the first one paused for ten minutes.
 func paused(t *testing.T, pause fleet.Pause, labels ...string) *pool {
 	p := newPool(t, fleet.Settings{}, labels...)
 	for n := 1; n <= 3; n++ {
@@ -26,7 +26,7 @@ func paused(t *testing.T, pause fleet.Pause, labels ...string) *pool {
 	return p
 }
 
-// dies ends a worker by itself.
+// dies makes a worker exit by itself.
 func (p *pool) dies(key worker.Key) {
 	s := p.state[key]
 	s.Status, s.ExitCode, s.FinishedAt = worker.StatusExited, 1, p.now
@@ -35,7 +35,7 @@ func (p *pool) dies(key worker.Key) {
 	p.work()
 }
 
-// TestPause: what is paused is left alone, and judged when the pause is over.
+// TestPause: paused workers are not acted on, and are evaluated when the pause ends.
 func TestPause(t *testing.T) {
 	for name, c := range map[string]struct {
 		pause fleet.Pause
@@ -59,7 +59,7 @@ func TestPause(t *testing.T) {
 			require.Zero(t, got.Attempts)
 			require.WithinDuration(t, p.now.Add(time.Minute), got.Pause.Until, time.Second)
 			for _, e := range p.kinds(worker.EventFault) {
-				require.NotEqual(t, worker.Key("w-1"), e.Key, "its fault is told when the pause is over")
+				require.NotEqual(t, worker.Key("w-1"), e.Key, "its fault is reported when the pause is over")
 			}
 			require.Equal(t, "1 2 3", p.after(2*time.Minute).running())
 			require.Len(t, p.kinds(worker.EventResumed), 1)
@@ -69,7 +69,7 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// TestPausedAndStopped: an operator's stop during a pause is obeyed after it.
+// TestPausedAndStopped: an operator's stop during a pause holds after it.
 func TestPausedAndStopped(t *testing.T) {
 	p := paused(t, fleet.Pause{Scope: fleet.PauseAll})
 	p.operatorStops("w-1")
@@ -78,7 +78,7 @@ func TestPausedAndStopped(t *testing.T) {
 	require.Equal(t, worker.HeldOperator, p.worker("w-1").Held)
 }
 
-// TestPausedAndWellAgain: what is over when the pause is, is not told.
+// TestPausedAndWellAgain: a fault that ends before the pause is not reported.
 func TestPausedAndWellAgain(t *testing.T) {
 	p := paused(t, fleet.Pause{Scope: fleet.PauseAll})
 	p.dies("w-1")
@@ -110,7 +110,7 @@ func TestResume(t *testing.T) {
 	require.ErrorContains(t, resume(fleet.Pause{Scope: fleet.PauseWorker, Name: "w-1"}), "neither paused nor exhausted")
 }
 
-// TestResumeOfWorkersThatAreGone: the pause ends, whether or not Stoker has seen a worker of it.
+// TestResumeOfWorkersThatAreGone: the pause ends, whether or not Stoker has observed a worker of it.
 func TestResumeOfWorkersThatAreGone(t *testing.T) {
 	gone := []fleet.Pause{{Scope: fleet.PauseProject, Name: "q"}, {Scope: fleet.PauseWorker, Name: "w-7"}}
 	pauses := []fleet.Pause{gone[0], gone[1]}
@@ -126,7 +126,7 @@ func TestResumeOfWorkersThatAreGone(t *testing.T) {
 	require.Empty(t, p.f.Pauses())
 }
 
-// TestResumeExhausted: it has its attempts back.
+// TestResumeExhausted: the worker's attempts are reset.
 func TestResumeExhausted(t *testing.T) {
 	p := newPool(t, fleet.Settings{}, "max-attempts=1")
 	key := p.add(1, worker.StatusRunning)
@@ -143,7 +143,7 @@ func TestResumeExhausted(t *testing.T) {
 	require.Equal(t, "1", p.after(5*time.Second).running())
 }
 
-// TestPauseIsRefused: too long, for nobody, for no time.
+// TestPauseIsRefused: too long, without a worker, without a duration.
 func TestPauseIsRefused(t *testing.T) {
 	p := newPool(t, fleet.Settings{})
 	p.add(1, worker.StatusRunning)
@@ -164,7 +164,7 @@ func TestPauseIsRefused(t *testing.T) {
 	require.Empty(t, p.f.Pauses())
 }
 
-// TestPauseIsRemembered: the next Stoker goes on with it; one that was made before the clock stepped back ends.
+// TestPauseIsRemembered: the next Stoker keeps the pause; one that was made before the clock stepped back ends.
 func TestPauseIsRemembered(t *testing.T) {
 	start := func(until time.Duration) *pool {
 		p := newPool(t, fleet.Settings{Pauses: []fleet.Pause{{Scope: fleet.PauseAll, Until: noon.Add(until)}}})
@@ -179,7 +179,7 @@ func TestPauseIsRemembered(t *testing.T) {
 	require.Equal(t, "1", start(30*24*time.Hour).after(5*time.Second).running())
 }
 
-// TestPausedGroup: demand neither wakes nor stops a paused worker, and the others do its work.
+// TestPausedGroup: demand neither wakes nor stops a paused worker, and uses the others instead.
 func TestPausedGroup(t *testing.T) {
 	p := paused(t, fleet.Pause{Scope: fleet.PauseAll}, source, "cooldown=90s")
 	require.Equal(t, "1 2 3", p.after(8*time.Minute).running())

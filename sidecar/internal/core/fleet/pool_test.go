@@ -16,7 +16,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// pool is a fleet with workers that do what they are told at once, and a queue.
+// pool is a fleet whose workers carry out each action at once, and a queue.
 type pool struct {
 	*harness
 	labels map[worker.Key]map[string]string
@@ -25,20 +25,20 @@ type pool struct {
 	spent  map[worker.Key]time.Duration // CPU time
 	memory map[worker.Key]uint64
 	queue  demand.Reading
-	broken string // what the queue answers instead
+	broken string // error that the queue returns
 	asked  int
 	events []worker.Event
-	stuck  map[worker.Key]bool // starts and inspects of it fail
-	gone   bool                // the engine does not answer a request to start
-	inHand demand.InHandKind   // what a queue tells of the items in hand
-	before func(worker.Action) // an action is carried out
+	stuck  map[worker.Key]bool // its starts and inspects fail
+	gone   bool                // the engine does not answer a start request
+	inHand demand.InHandKind   // kind of items in hand that the queue reports
+	before func(worker.Action) // called before an action is carried out
 
 	cloned  int
-	refuses string       // why nothing can be cloned
-	late    bool         // clones show themselves late
-	unseen  []worker.Key // those that have not yet
+	refuses string       // why no worker can be cloned
+	late    bool         // clones are observed late
+	unseen  []worker.Key // clones not observed yet
 	saved   map[worker.Key]worker.Saved
-	common  []string // labels of all
+	common  []string // labels of all workers
 }
 
 func newPool(t *testing.T, set fleet.Settings, labels ...string) *pool {
@@ -52,7 +52,7 @@ func newPool(t *testing.T, set fleet.Settings, labels ...string) *pool {
 	return p
 }
 
-// add is a container of the group, number n. Its labels are those of the pool and its own.
+// add adds container number n of the group, with the labels of the pool and its own.
 func (p *pool) add(n int, status worker.Status, labels ...string) worker.Key {
 	key := worker.Key(fmt.Sprintf("w-%d", n))
 	all := map[string]string{
@@ -81,7 +81,7 @@ func (p *pool) add(n int, status worker.Status, labels ...string) worker.Key {
 	return key
 }
 
-// connect opens a session, and lists who is there.
+// connect opens a session and lists the containers.
 func (p *pool) connect() *pool {
 	p.see(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: p.now, BootedAt: noon.Add(-24 * time.Hour), CPUs: 4}})
 	p.list()
@@ -116,7 +116,7 @@ func (p *pool) event(kind worker.Kind, key worker.Key, code int, signal syscall.
 	p.see(worker.Observation{Kind: kind, ID: p.state[key].ID, Key: key, Labels: p.labels[key], Exit: worker.Exit{ExitCode: code}, Signal: signal})
 }
 
-// work carries out what the fleet asks for.
+// work carries out the fleet's actions.
 func (p *pool) work() {
 	for len(p.do) > 0 {
 		a := p.do[0]
@@ -180,7 +180,7 @@ func (p *pool) carryOut(a worker.Action, o *worker.Outcome) {
 	o.Snapshot = &s
 }
 
-// changeClone makes or removes one.
+// changeClone makes or removes a clone.
 func (p *pool) changeClone(a worker.Action, o *worker.Outcome) {
 	if a.Verb == worker.RemoveClone {
 		gone := p.state[a.Key]
@@ -202,7 +202,7 @@ func (p *pool) changeClone(a worker.Action, o *worker.Outcome) {
 	p.event(worker.Created, key, 0, 0)
 }
 
-// after lets time pass, in steps of a second, in which busy workers use their CPU.
+// after advances the time in steps of a second, in which busy workers use their CPU.
 func (p *pool) after(d time.Duration) *pool {
 	for end := p.now.Add(d); p.now.Before(end); {
 		p.now = p.now.Add(time.Second)
@@ -222,7 +222,7 @@ func (p *pool) after(d time.Duration) *pool {
 	return p
 }
 
-// running are those that run.
+// running returns the numbers of the running workers.
 func (p *pool) running() string {
 	var names []string
 	for _, key := range slices.Sorted(maps.Keys(p.state)) {

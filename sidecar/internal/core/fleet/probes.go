@@ -2,13 +2,13 @@ package fleet
 
 import "time"
 
-// probes counts what the health checks of all members show, so that an event does not cost a pass over all workers.
+// probes counts the health check results of all members, so that an event needs no pass over all workers.
 type probes struct {
 	watched, timedOut, starved int
-	recent                     map[*member]bool // stopped a moment ago for a timed-out probe
+	recent                     map[*member]bool // recently stopped for a timed-out probe
 }
 
-// probe is what one member adds to the counts.
+// probe is one member's contribution to the counts.
 type probe struct{ watched, timedOut, starved bool }
 
 func (p *probes) count(m *member) {
@@ -35,7 +35,7 @@ func (p *probes) add(one probe, n int) {
 	}
 }
 
-// stopped remembers a member that is being stopped for a timed-out probe.
+// stopped records a member that is being stopped for a timed-out probe.
 func (p *probes) stopped(m *member) {
 	if p.recent == nil {
 		p.recent = map[*member]bool{}
@@ -43,7 +43,7 @@ func (p *probes) stopped(m *member) {
 	p.recent[m] = true
 }
 
-// expire forgets the members that were stopped too long ago to count.
+// expire removes members that were stopped too long ago to count.
 func (p *probes) expire(now time.Time) {
 	for m := range p.recent {
 		if !m.recentlyTimedOut(now) {

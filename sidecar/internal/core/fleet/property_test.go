@@ -14,8 +14,8 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// TestInvariants lets operators, crashes, illnesses, faults of the engine and Stoker's own deaths loose on a few workers.
-// The world knows what really happened; its checkers hold the contract's invariants against that.
+// TestInvariants subjects a few workers to operators, crashes, failing probes, engine faults and Stoker's own crashes. The world records what
+// really happened; its checkers verify the documented invariants against it.
 func TestInvariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := newSimHost(dockertest.Config{Seed: rapid.Uint64().Draw(t, "seed")}, fleet.Settings{Parallel: 2})
@@ -23,13 +23,13 @@ func TestInvariants(t *testing.T) {
 		for _, name := range names {
 			h.w.Operator().Run(drawSpec(t, name))
 		}
-		h.w.Operator().Run(dockertest.Spec{Name: "stranger"})
+		h.w.Operator().Run(dockertest.Spec{Name: "other"})
 		h.live(time.Second)
-		names = append(names, h.guests(t)...)
+		names = append(names, h.addDependents(t)...)
 		h.startStoker()
 		h.live(2 * time.Second)
-		for range rapid.IntRange(1, 12).Draw(t, "deeds") {
-			deed(t, h, rapid.SampledFrom(names).Draw(t, "who"))
+		for range rapid.IntRange(1, 12).Draw(t, "action") {
+			play(t, h, rapid.SampledFrom(names).Draw(t, "who"))
 			h.live(drawPause(t))
 		}
 		h.settleDown()
@@ -41,12 +41,12 @@ func TestInvariants(t *testing.T) {
 	})
 }
 
-// check holds what must hold at any time.
+// check checks the invariants that hold at any time.
 func (h *simHost) check() []string {
 	wrong := h.wrong
-	if !h.stepped && !h.lagged { // it goes by the engine's times, and by what was heard before
+	if !h.stepped && !h.lagged { // it compares engine times, and depends on earlier events
 		wrong = append(wrong, slices.DeleteFunc(dockertest.CheckIncarnation(h.w), func(line string) bool {
-			return strings.Contains(line, "stoker's start of") // the dead have no life to hit
+			return strings.Contains(line, "stoker's start of") // an exited worker has no incarnation to hit
 		})...)
 	}
 	wrong = append(wrong, dockertest.CheckOnlyWorkers(h.w, isWorker)...)
@@ -59,8 +59,7 @@ func (h *simHost) check() []string {
 	return wrong
 }
 
-// wanted reports whether the last word of people about a worker was a start. They may talk at once, and then the engine's order
-// counts, not theirs.
+// wanted reports whether the last operator request for a worker was a start. Requests may be concurrent; then the engine's order counts.
 func (h *simHost) wanted(truth dockertest.Truth) bool {
 	wanted, signalled, finished := false, false, false
 	for _, e := range h.w.History(truth.ID) {
@@ -78,10 +77,10 @@ func (h *simHost) wanted(truth dockertest.Truth) bool {
 		}
 	}
 	switch held := h.held(truth.Key); {
-	case h.homeless(truth):
+	case h.cannotStart(truth):
 		return false
 	case held == worker.HeldExitNotObserved:
-		return false // rule 8: started, and ended as if stopped, all while no Stoker was there
+		return false // rule 8: started, and ended as if stopped, all while Stoker was down
 	case held == worker.HeldFinished && finished:
 		return false
 	case held == worker.HeldOperator && h.midwayAtLoss(truth):
@@ -90,13 +89,13 @@ func (h *simHost) wanted(truth dockertest.Truth) bool {
 	return wanted && isWorker(truth.Labels)
 }
 
-// settleDown ends all faults and gives Stoker the time that the contract gives it.
+// settleDown ends all faults and gives Stoker the documented time.
 func (h *simHost) settleDown() {
 	if h.f == nil {
 		h.startStoker()
 	}
-	h.say("quiet")
-	for range 3 { // a worker that was gone comes back with the ways of the one that was removed
+	h.logf("quiet")
+	for range 3 { // a worker that was removed returns with the same behaviour
 		h.calm()
 		h.live(5 * time.Second)
 	}
@@ -131,7 +130,7 @@ func drawSpec(t *rapid.T, name string) dockertest.Spec {
 	return s
 }
 
-// drawPause is mostly short: what breaks is what comes together.
+// drawPause is mostly short, because faults close to each other find most bugs.
 func drawPause(t *rapid.T) time.Duration {
 	scale := rapid.SampledFrom([]time.Duration{
 		time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond, time.Second, 10 * time.Second,
@@ -139,29 +138,29 @@ func drawPause(t *rapid.T) time.Duration {
 	return scale * time.Duration(rapid.IntRange(0, 20).Draw(t, "pause"))
 }
 
-// deed is one thing that happens.
-func deed(t *rapid.T, h *simHost, name string) {
-	all := deeds()
-	if h.stepped { // a replay over a step of the clock is not what it seems to be, and no hour of the past is near
-		all = append(operatorDeeds(), workerDeeds()...)
+// play plays one action.
+func play(t *rapid.T, h *simHost, name string) {
+	all := allActions()
+	if h.stepped { // a replay across a step of the clock is ambiguous, and no past times are used
+		all = append(operatorActions(), workerActions()...)
 	}
-	which := all[rapid.IntRange(0, len(all)-1).Draw(t, "deed")]
-	h.say("%s %s", which.name, name)
+	which := all[rapid.IntRange(0, len(all)-1).Draw(t, "action")]
+	h.logf("%s %s", which.name, name)
 	which.do(t, h, name)
 }
 
-type deedKind struct {
+type actionKind struct {
 	name string
 	do   func(t *rapid.T, h *simHost, name string)
 }
 
-func deeds() []deedKind {
-	return append(append(operatorDeeds(), append(workerDeeds(), worldDeeds()...)...), recreateDeeds()...)
+func allActions() []actionKind {
+	return append(append(operatorActions(), append(workerActions(), worldActions()...)...), recreateActions()...)
 }
 
-func operatorDeeds() []deedKind {
+func operatorActions() []actionKind {
 	grace := dockertest.OwnGrace
-	return []deedKind{
+	return []actionKind{
 		{"docker stop", func(_ *rapid.T, h *simHost, n string) { h.w.Operator().Stop(n, grace) }},
 		{"docker stop -t 0", func(_ *rapid.T, h *simHost, n string) { h.w.Operator().Stop(n, 0) }},
 		{"docker start", func(_ *rapid.T, h *simHost, n string) { h.w.Operator().Start(n) }},
@@ -178,15 +177,15 @@ func operatorDeeds() []deedKind {
 	}
 }
 
-func workerDeeds() []deedKind {
-	return []deedKind{
+func workerActions() []actionKind {
+	return []actionKind{
 		{"crash", func(_ *rapid.T, h *simHost, n string) { h.crash(n, syscall.SIGSEGV) }},
 		{"killed from the host", func(_ *rapid.T, h *simHost, n string) { h.crash(n, syscall.SIGKILL) }},
 		{"exit", func(t *rapid.T, h *simHost, n string) {
 			h.w.Exit(n, rapid.SampledFrom([]int{0, 1, 143}).Draw(t, "code"))
 		}},
 		{"oom", func(_ *rapid.T, h *simHost, n string) { h.w.OOM(n) }},
-		{"sicken", func(_ *rapid.T, h *simHost, n string) { h.w.Sicken(n, dockertest.Failing) }},
+		{"turn unhealthy", func(_ *rapid.T, h *simHost, n string) { h.w.Sicken(n, dockertest.Failing) }},
 		{"hang", func(_ *rapid.T, h *simHost, n string) { h.w.Sicken(n, dockertest.Hanging) }},
 		{"recover", func(_ *rapid.T, h *simHost, n string) { h.w.Sicken(n, dockertest.Well) }},
 		{"loop", func(t *rapid.T, h *simHost, n string) {
@@ -198,11 +197,11 @@ func workerDeeds() []deedKind {
 	}
 }
 
-func worldDeeds() []deedKind {
+func worldActions() []actionKind {
 	plan := func(f dockertest.Fault) func(*rapid.T, *simHost, string) {
 		return func(_ *rapid.T, h *simHost, _ string) { h.w.Plan(f) }
 	}
-	return []deedKind{
+	return []actionKind{
 		{"Stoker killed", func(_ *rapid.T, h *simHost, _ string) {
 			if h.linked() {
 				h.killStoker()
@@ -222,7 +221,7 @@ func worldDeeds() []deedKind {
 		{"stream cut", plan(dockertest.Fault{Kind: dockertest.CutStream})},
 		{"refused", plan(dockertest.Fault{Kind: dockertest.Refuse, Text: "no"})},
 		{"timed out, done", plan(dockertest.Fault{Kind: dockertest.TimeOutDone})},
-		// Only for starts: a stop of Stoker's own that nobody carried out and an operator's are one signal, as if it were its own.
+		// Only for starts: a stop of Stoker's that was not carried out and an operator's stop have the same signal.
 		{"timed out, undone", plan(dockertest.Fault{Kind: dockertest.TimeOutUndone, Op: dockertest.OpStart})},
 		{"slow", plan(dockertest.Fault{Kind: dockertest.Slow, Op: dockertest.OpInspect, Delay: 3 * time.Second})},
 		{"events late", func(t *rapid.T, h *simHost, _ string) {
@@ -241,7 +240,7 @@ func worldDeeds() []deedKind {
 		{"engine restarted, Stoker in it", func(t *rapid.T, h *simHost, n string) {
 			fall(dockertest.RestartEngine)(t, h, n)
 			if h.f != nil && !h.w.EngineUp() {
-				h.live(time.Duration(rapid.IntRange(0, 1000).Draw(t, "told after")) * time.Millisecond)
+				h.live(time.Duration(rapid.IntRange(0, 1000).Draw(t, "stopped after")) * time.Millisecond)
 				h.apply(h.f.Close(h.w.Now()))
 				h.killStoker()
 				h.live(15 * time.Second)
@@ -252,24 +251,24 @@ func worldDeeds() []deedKind {
 	}
 }
 
-// crash ends a process from the host. A frozen one is left alone: when it ends at last, the world no longer knows by whom.
+// crash kills a process from the host. A frozen one is skipped: the world could not attribute its exit later.
 func (h *simHost) crash(name string, sig syscall.Signal) {
 	if h.status(name) != worker.StatusPaused {
 		h.w.Crash(name, sig)
 	}
 }
 
-// linked reports whether there is a Stoker that follows a living engine.
+// linked reports whether a Stoker is connected to a running engine.
 func (h *simHost) linked() bool {
 	return h.f != nil && h.w.EngineUp() && h.f.View(h.w.Now()).Engine.Connected
 }
 
-// fall takes the engine down for a second. A restart by an operator that the fall cuts short looks like a stop for ever, so
-// that one gets the time to end.
+// fall stops the engine for a second. A restart by an operator that the fall interrupts would look like a stop forever, so it is given the time
+// to end.
 func fall(kind dockertest.FaultKind) func(*rapid.T, *simHost, string) {
 	return func(_ *rapid.T, h *simHost, _ string) {
 		h.live(12 * time.Second)
-		h.say("%s now", kind)
+		h.logf("%s now", kind)
 		if h.w.EngineUp() {
 			h.w.Plan(dockertest.Fault{Kind: kind, Delay: time.Second})
 			h.live(time.Millisecond)

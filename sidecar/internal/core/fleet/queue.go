@@ -9,16 +9,16 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// slot is a member's place in at most one queue.
+// slot is a member's entry in at most one queue.
 type slot struct {
 	m     *member
-	key   worker.Key // when it was put into the queue
+	key   worker.Key // at the time it was put into the queue
 	due   time.Time
-	q     *queue // nil while it waits for nothing
+	q     *queue // nil while it is in no queue
 	index int
 }
 
-// move puts the slot into a queue, or out of the one that it is in when q is nil.
+// move puts the slot into a queue; with a nil q it only removes it from its queue.
 func (s *slot) move(q *queue, due time.Time) {
 	if s.q != nil {
 		heap.Remove(s.q, s.index)
@@ -33,8 +33,7 @@ func (s *slot) compare(t *slot) int {
 	return cmp.Or(s.due.Compare(t.due), cmp.Compare(s.key, t.key), cmp.Compare(s.m.id, t.m.id))
 }
 
-// queue orders slots by (due, key). An event costs it a logarithm of its length, so that ten thousand workers cost an event
-// little more than ten.
+// queue orders slots by (due, key). An event costs O(log n), so that ten thousand workers cost little more than ten.
 type queue struct{ slots []*slot }
 
 func (q *queue) Len() int { return len(q.slots) }
@@ -61,7 +60,7 @@ func (q *queue) Pop() any {
 	return last
 }
 
-// next is when the first slot is due; zero when there is none.
+// next returns when the first slot is due; zero when there is none.
 func (q *queue) next() time.Time {
 	if len(q.slots) == 0 {
 		return time.Time{}
@@ -69,7 +68,7 @@ func (q *queue) next() time.Time {
 	return q.slots[0].due
 }
 
-// pop takes the first slot out if it is due, and is nil otherwise.
+// pop removes and returns the first slot if it is due, and returns nil otherwise.
 func (q *queue) pop(now time.Time) *slot {
 	if len(q.slots) == 0 || q.slots[0].due.After(now) {
 		return nil
@@ -79,12 +78,12 @@ func (q *queue) pop(now time.Time) *slot {
 	return s
 }
 
-// sorted is all slots in the order of the queue.
+// sorted returns all slots in the order of the queue.
 func (q *queue) sorted() []*slot {
 	return slices.SortedFunc(slices.Values(q.slots), func(a, b *slot) int { return a.compare(b) })
 }
 
-// earliest is the earlier of two times, of which a zero one is none.
+// earliest returns the earlier of two times; a zero time is ignored.
 func earliest(a, b time.Time) time.Time {
 	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
 		return b

@@ -8,8 +8,8 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// recallWakes puts workers back to sleep whose wake was decided on and whose start was not sent yet, where others were started since: by the
-// engine or an operator, while the engine did not answer or Stoker was away.
+// recallWakes puts workers back to sleep whose wake is decided and whose start is not sent yet, if others were started since: by the engine or an
+// operator, while the engine did not answer or Stoker was down.
 func (f *Fleet) recallWakes(now time.Time) {
 	if !f.reads() {
 		return

@@ -11,34 +11,33 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// maxBuffered bounds what is kept of a new container's events while the transaction lasts.
+// maxBuffered is the maximum number of buffered events of a new container during its transaction.
 const maxBuffered = 64
 
-// recreation is one transaction under way: a worker's, a dependent's, or one that was left behind by another Stoker. Its steps are ordinary
-// actions.
+// recreation is one transaction in progress: a worker's, a dependent's, or an unfinished one of another Stoker. Its steps are ordinary actions.
 type recreation struct {
 	tx       *recreate.Transaction
 	name     worker.Key
-	session  uint64 // in which it began
+	session  uint64 // in which it started
 	member   *member
 	action   worker.Action // of the member's machine, which waits for its outcome
 	finished func(now time.Time, r recreate.Result)
 
-	buffered []worker.Observation // of the new container, for when it is the worker
-	covered  int                  // how many of them the inspects of the last step are newer than
-	notified map[string]bool      // containers that an operator stopped, and nobody has started since
-	again    bool                 // one of them was started again after that: it was a restart
+	buffered []worker.Observation // of the new container, passed on when it becomes the worker
+	covered  int                  // how many of them are older than the inspects of the last step
+	notified map[string]bool      // containers that an operator stopped and that were not started since
+	again    bool                 // one of them was started again: it was a restart
 }
 
-// recreates are all transactions, under way and left behind, and what the engine shows of them.
+// recreates is the state of all transactions, in progress and unfinished.
 type recreates struct {
-	transactions map[worker.Key]*recreation         // under way
-	recreations  map[string]*recreation             // those of them that are workers', by the ID of the old container
-	unfinished   map[worker.Key]*unfinishedRecreate // left behind, by the worker's name
-	replacedIDs  map[string]uint64                  // containers that were replaced, or were to replace one and are gone, with the round of that
-	outlived     map[string]outlived                // new containers that are no part of a transaction any more, by ID
-	early        map[string][]worker.Observation    // of new containers whose transaction the Stoker before this one began, by the old ID
-	replacements map[string]replacement             // by ID; marked containers of the list under way or last complete
+	transactions map[worker.Key]*recreation         // in progress
+	recreations  map[string]*recreation             // those of workers, by the ID of the old container
+	unfinished   map[worker.Key]*unfinishedRecreate // unfinished, by the worker's name
+	replacedIDs  map[string]uint64                  // containers that were replaced or discarded, with the round of that
+	outlived     map[string]outlived                // new containers that are no longer part of a transaction, by ID
+	early        map[string][]worker.Observation    // of new containers whose transaction the previous Stoker started, by the old ID
+	replacements map[string]replacement             // by ID; marked containers of the current or last complete list
 	backups      map[string]backup                  // old containers of that list, by ID
 }
 
@@ -49,22 +48,21 @@ func newRecreates() recreates {
 	}
 }
 
-// replacement is a marked container of the list under way. A worker that was recreated has marks for good, so that two containers
-// may be marked for one name.
+// replacement is a marked container of the current list. A recreated worker keeps its marks, so that two containers may be marked for one name.
 type replacement struct {
 	name   worker.Key // of the worker
 	of     string
-	key    worker.Key // that it has
+	key    worker.Key // its current name
 	status worker.Status
 }
 
-// backup is a container of the list that has a backup name.
+// backup is a listed container that has a backup name.
 type backup struct {
 	key  worker.Key
-	ours bool // by its labels it is a worker of this Stoker's
+	ours bool // its labels make it a worker of this Stoker
 }
 
-// beginMember begins the transaction that a machine has asked for.
+// beginMember starts the transaction that a machine has requested.
 func (f *Fleet) beginMember(now time.Time, m *member, a worker.Action) {
 	p := f.begin(now, recreate.Request{
 		Action: a, OldID: a.Incarnation.ID, Definition: a.Definition, Like: a.Like, KeepRemoved: m.machine.Policy().OnMissing == policy.OnMissingRecreate,
@@ -81,7 +79,7 @@ func (f *Fleet) beginMember(now time.Time, m *member, a worker.Action) {
 	f.replayStop(now, m, p)
 }
 
-// begin begins a transaction.
+// begin starts a transaction.
 func (f *Fleet) begin(now time.Time, req recreate.Request) *recreation {
 	names := f.names()
 	maps.Copy(names, req.Action.Names)
@@ -95,14 +93,13 @@ func (f *Fleet) begin(now time.Time, req recreate.Request) *recreation {
 	return p
 }
 
-// stepRecreations sends the steps that are due, and takes in the transactions that are over. Nothing is done while the engine is not followed: an
-// operator's stop has to be known before the next step.
-// It reports whether a transaction has ended.
+// stepRecreations sends the due steps, and handles transactions that have ended. It does nothing while events are not followed, because an
+// operator's stop must be known before the next step. It reports whether a transaction has ended.
 func (f *Fleet) stepRecreations(now time.Time) bool {
 	ended := false
 	for _, name := range slices.Sorted(maps.Keys(f.recreates.transactions)) {
 		p := f.recreates.transactions[name]
-		if p == nil { // the end of another one has ended it
+		if p == nil { // ended by another one
 			continue
 		}
 		if due, ok := p.tx.Due(); !f.stream.engine.Connected || !ok || due.After(now) {
@@ -110,7 +107,7 @@ func (f *Fleet) stepRecreations(now time.Time) bool {
 		}
 		if a := p.tx.Next(now); a != nil {
 			p.covered = len(p.buffered)
-			f.tellStop(now, p, a.Call)
+			f.notifyStop(now, p, a.Call)
 			a.Call.Transaction = a.ID
 			f.send(inFlight{id: p.tx.Old(), recreation: p, session: f.stream.session}, *a)
 			continue
@@ -120,8 +117,8 @@ func (f *Fleet) stepRecreations(now time.Time) bool {
 	return ended
 }
 
-// tellStop tells a worker which stop of its transaction is about to be sent.
-func (f *Fleet) tellStop(now time.Time, p *recreation, call *worker.RecreateCall) {
+// notifyStop notifies a worker of a stop that its transaction is about to send.
+func (f *Fleet) notifyStop(now time.Time, p *recreation, call *worker.RecreateCall) {
 	switch {
 	case p.member == nil || call.Do != worker.CallStop:
 	case call.ID == p.member.id:
@@ -131,7 +128,7 @@ func (f *Fleet) tellStop(now time.Time, p *recreation, call *worker.RecreateCall
 	}
 }
 
-// stopFailed tells a worker that a stop of its container which the transaction sent has come to nothing.
+// stopFailed notifies a worker that a stop sent by its transaction had no effect.
 func (f *Fleet) stopFailed(now time.Time, p *recreation, o worker.Outcome) {
 	m, call := p.member, o.Action.Call
 	if m != nil && call != nil && call.Do == worker.CallStop && call.ID == m.id && o.Result == worker.Failed {
@@ -139,7 +136,7 @@ func (f *Fleet) stopFailed(now time.Time, p *recreation, o worker.Outcome) {
 	}
 }
 
-// recreationWake is when the next step is due.
+// recreationWake returns when the next step is due.
 func (f *Fleet) recreationWake(now time.Time) time.Time {
 	var wake time.Time
 	for _, p := range f.recreates.transactions {
@@ -155,7 +152,7 @@ func (f *Fleet) endIfOver(now time.Time, p *recreation) bool {
 		return false
 	}
 	delete(f.recreates.transactions, p.name)
-	if id := p.tx.Discarded(); id != "" && f.byID[id] == nil { // its events may come behind the answers, and it is no worker
+	if id := p.tx.Discarded(); id != "" && f.byID[id] == nil { // it is no worker, and its events may come after the answers
 		f.recreates.replacedIDs[id] = f.stream.round
 	}
 	if p.member == nil {
@@ -171,13 +168,13 @@ func (f *Fleet) endIfOver(now time.Time, p *recreation) bool {
 	}
 	delete(f.recreates.recreations, p.action.Incarnation.ID)
 	if m.machine.Missing() && !f.bound(m) {
-		f.forget(m) // somebody else has recreated the worker
+		f.forget(m) // another client has recreated the worker
 	}
 	return true
 }
 
-// ofRecreation takes in what concerns a container that is about to replace a worker. Until it has the name it is nobody's worker, and
-// while the transaction lasts its events are kept for later.
+// ofRecreation handles observations of a container that is about to replace a worker. Until it has the name it is no worker, and its events are
+// buffered during the transaction.
 func (f *Fleet) ofRecreation(now time.Time, o worker.Observation) bool {
 	if _, old := f.recreates.replacedIDs[o.ID]; old {
 		return true
@@ -200,8 +197,8 @@ func (f *Fleet) ofRecreation(now time.Time, o worker.Observation) bool {
 	return o.Key.IsTemporaryName(o.Labels) && f.byID[o.ID] == nil
 }
 
-// partOf reports whether a marked container is the one that a member's transaction has made, or may be the one that it will go on with: it finds
-// it by its name.
+// partOf reports whether a marked container was made by a member's transaction, or is the one that the transaction will continue with, which it
+// finds by name.
 func (f *Fleet) partOf(m *member, name worker.Key, o worker.Observation) bool {
 	p := f.recreates.recreations[m.id]
 	return o.Key == name || o.Key.IsTemporaryName(o.Labels) || p != nil && p.tx.New() == o.ID
@@ -212,7 +209,7 @@ func (f *Fleet) observeReplacement(now time.Time, m *member, o worker.Observatio
 	switch {
 	case o.Kind == worker.Listed:
 		return
-	case p == nil: // replayed, before the transaction of the Stoker before this one is gone on with
+	case p == nil: // replayed, before the previous Stoker's transaction is continued
 		if len(f.recreates.early[m.id]) < maxBuffered {
 			f.recreates.early[m.id] = append(f.recreates.early[m.id], o)
 		}
@@ -221,23 +218,23 @@ func (f *Fleet) observeReplacement(now time.Time, m *member, o worker.Observatio
 	if len(p.buffered) < maxBuffered {
 		p.buffered = append(p.buffered, o)
 	}
-	f.tellExit(now, p, o)
+	f.notifyExit(now, p, o)
 	p.startedAgain(o)
 	if o.Kind == worker.Signalled && m.machine.MeansStop(o.Signal) {
-		f.step(now, m, o) // whether it was the daemon's own shutdown may yet be found out
+		f.step(now, m, o) // it may still turn out to be the daemon's own shutdown
 		p.stopped(now, o.ID)
 	}
 }
 
-// tellExit tells a transaction that one of its containers has ended.
-func (f *Fleet) tellExit(now time.Time, p *recreation, o worker.Observation) {
+// notifyExit notifies a transaction of the exit of one of its containers.
+func (f *Fleet) notifyExit(now time.Time, p *recreation, o worker.Observation) {
 	if p != nil && o.Kind == worker.Exited {
 		p.tx.Exited(now, o.ID, o.At)
 	}
 }
 
-// replayStop: between the death of the Stoker that began the transaction and the replay an operator has stopped the new container,
-// and nobody has started it since. One that was renamed back was stopped by Stoker, on its way back.
+// replayStop handles an operator's stop of the new container between the previous Stoker's death and the replay, without a start since. A
+// container that was renamed back was stopped by Stoker, in the rollback.
 func (f *Fleet) replayStop(now time.Time, m *member, p *recreation) {
 	var stop *worker.Observation
 	undone, begun := m.machine.Saved().State.Undone, false
@@ -257,7 +254,7 @@ func (f *Fleet) replayStop(now time.Time, m *member, p *recreation) {
 	}
 }
 
-// stopped tells the transaction that an operator has stopped one of its containers.
+// stopped notifies the transaction that an operator has stopped one of its containers.
 func (p *recreation) stopped(now time.Time, id string) {
 	if !p.notified[id] {
 		p.notified[id], p.again = true, false
@@ -265,7 +262,7 @@ func (p *recreation) stopped(now time.Time, id string) {
 	}
 }
 
-// startedAgain notes that somebody has started a container which an operator had stopped.
+// startedAgain records the start of a container that an operator had stopped.
 func (p *recreation) startedAgain(o worker.Observation) {
 	if o.Kind == worker.Started && p.notified[o.ID] {
 		p.again = true
@@ -273,14 +270,14 @@ func (p *recreation) startedAgain(o worker.Observation) {
 	}
 }
 
-// followStop tells a transaction what its machine has found out about the old container.
+// followStop notifies a transaction of its machine's conclusion about the old container.
 func (f *Fleet) followStop(now time.Time, m *member) {
 	if p := f.recreates.recreations[m.id]; p != nil && m.machine.StoppedWhileRecreating() {
 		p.stopped(now, m.id)
 	}
 }
 
-// withdrawStops: a daemon that shut down stopped the containers, and not an operator.
+// withdrawStops withdraws stops that were the daemon's shutdown, and not an operator's.
 func (f *Fleet) withdrawStops() {
 	for _, p := range f.recreates.recreations {
 		if len(p.notified) > 0 && p.member.machine.Saved().StopIntent == nil {
@@ -290,7 +287,7 @@ func (f *Fleet) withdrawStops() {
 	}
 }
 
-// names are the workers by all IDs that anything may still refer to them by.
+// names returns the workers by all IDs that may still be referred to.
 func (f *Fleet) names() map[string]worker.Key {
 	names := map[string]worker.Key{}
 	for _, m := range f.byID {
@@ -303,7 +300,7 @@ func (f *Fleet) names() map[string]worker.Key {
 	return names
 }
 
-// replaced gives the member the container that a transaction made, and tells it what its events were since.
+// replaced makes the container of a transaction the member's, and passes its events since then.
 func (f *Fleet) replaced(now time.Time, m *member, p *recreation, o worker.Outcome) {
 	delete(f.recreates.recreations, m.id)
 	o.OperatorStopped = o.OperatorStopped && !p.again
@@ -328,8 +325,8 @@ func (f *Fleet) replaced(now time.Time, m *member, p *recreation, o worker.Outco
 	}
 }
 
-// isNews reports whether a buffered event says more than the inspect that ended the transaction. What the event says of the container's state the
-// inspect shows, if it was asked for later; whose stop it was only an event shows.
+// isNews reports whether a buffered event adds to the inspect that ended the transaction. A later inspect includes the container's state; only an
+// event shows who stopped it.
 func (p *recreation) isNews(i int) bool {
 	always := []worker.Kind{worker.Started, worker.Signalled, worker.Stopped, worker.Gone}
 	state := []worker.Kind{worker.Exited, worker.OutOfMemory, worker.Unhealthy, worker.Healthy, worker.Paused, worker.Resumed}
@@ -337,7 +334,7 @@ func (p *recreation) isNews(i int) bool {
 	return slices.Contains(always, kind) || i >= p.covered && slices.Contains(state, kind)
 }
 
-// reportTemporary tells the member which new containers had its name, and did not become it.
+// reportTemporary notifies the member of new containers that had its name and did not replace it.
 func (f *Fleet) reportTemporary(now time.Time, m *member, p *recreation) {
 	for _, seen := range p.buffered {
 		if seen.ID != m.id && seen.Key == m.key() && f.byID[m.id] == m {
@@ -346,7 +343,7 @@ func (f *Fleet) reportTemporary(now time.Time, m *member, p *recreation) {
 	}
 }
 
-// beginRound forgets the marked containers of the list before.
+// beginRound drops the marked containers of the previous list.
 func (f *Fleet) beginRound() {
 	f.stream.round++
 	f.recreates.replacements, f.recreates.backups = map[string]replacement{}, map[string]backup{}
@@ -354,7 +351,7 @@ func (f *Fleet) beginRound() {
 	maps.DeleteFunc(f.recreates.replacedIDs, func(_ string, round uint64) bool { return f.stream.round > round+2 })
 }
 
-// Recreating reports whether a transaction is under way that replaces the container of this ID.
+// Recreating reports whether a transaction in progress replaces the container with this ID.
 func (f *Fleet) Recreating(oldID string) bool {
 	for _, p := range f.recreates.transactions {
 		if p.tx.Old() == oldID || p.action.Incarnation.ID == oldID {
@@ -364,5 +361,5 @@ func (f *Fleet) Recreating(oldID string) bool {
 	return false
 }
 
-// Transactions is how many recreates are under way.
+// Transactions returns the number of recreates in progress.
 func (f *Fleet) Transactions() int { return len(f.recreates.transactions) }

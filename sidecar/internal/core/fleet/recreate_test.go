@@ -13,14 +13,14 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// ill is a worker that is recreated as soon as its probe fails.
-func ill(name string) dockertest.Spec {
+// recreatedOnFailure returns a worker that is recreated as soon as its probe fails.
+func recreatedOnFailure(name string) dockertest.Spec {
 	s := newWorker(name, "on-unhealthy", "recreate")
 	s.Health = &dockertest.Healthcheck{Interval: 2 * time.Second, Timeout: time.Second, Retries: 1}
 	return s
 }
 
-// simHostWith is a simHost with these containers and a Stoker that knows them.
+// simHostWith returns a simHost with these containers and a Stoker that manages them.
 func simHostWith(specs ...dockertest.Spec) *simHost {
 	h := newSimHost(dockertest.Config{Seed: 7}, fleet.Settings{})
 	for _, s := range specs {
@@ -32,7 +32,7 @@ func simHostWith(specs ...dockertest.Spec) *simHost {
 	return h
 }
 
-// whole: one container, running, with the name, and nothing else of it.
+// whole requires one running container with the name, and no others of the worker.
 func (h *simHost) whole(t *testing.T, name string) dockertest.Truth {
 	t.Helper()
 	require.Empty(t, h.checkWhole(), "%v", h.log)
@@ -44,7 +44,7 @@ func (h *simHost) whole(t *testing.T, name string) dockertest.Truth {
 	return truth
 }
 
-// until lets time pass up to the first container of that name.
+// until advances the time until a container with that name exists.
 func (h *simHost) until(t *testing.T, name string) dockertest.Truth {
 	t.Helper()
 	for range 20000 {
@@ -62,31 +62,31 @@ func TestTransactionIsFoundWithoutTheJournal(t *testing.T) {
 	for _, at := range []string{"w" + worker.NewSuffix, "w" + worker.BackupSuffix} {
 		t.Run(at, func(t *testing.T) {
 			t.Parallel()
-			h := simHostWith(ill("w"))
+			h := simHostWith(recreatedOnFailure("w"))
 			h.w.Sicken("w", dockertest.Failing)
 			h.until(t, at)
 			h.live(2 * time.Millisecond)
-			h.lose()
+			h.loseJournal()
 			h.live(time.Minute)
 			h.whole(t, "w")
 		})
 	}
 }
 
-func TestStrangerHalfRecreatedIsFound(t *testing.T) {
+func TestUnmanagedHalfRecreatedIsFound(t *testing.T) {
 	t.Parallel()
 	for _, at := range []string{"tail" + worker.NewSuffix, "tail" + worker.BackupSuffix} {
-		h := simHostWith(ill("w"), dockertest.Spec{Name: "tail", NetworkMode: "container:w"})
+		h := simHostWith(recreatedOnFailure("w"), dockertest.Spec{Name: "tail", NetworkMode: "container:w"})
 		h.w.Sicken("w", dockertest.Failing)
 		h.until(t, at)
 		h.live(2 * time.Millisecond)
-		h.lose()
+		h.loseJournal()
 		h.live(time.Minute)
 		h.whole(t, "tail")
 	}
 }
 
-func TestHeirInheritsAttempts(t *testing.T) {
+func TestReplacementKeepsAttempts(t *testing.T) {
 	t.Parallel()
 	s := newWorker("w", "recreate-after", "1")
 	s.Behaviour = dockertest.Behaviour{RunFor: 3 * time.Second, ExitCode: 1}
@@ -102,7 +102,7 @@ func TestHeirInheritsAttempts(t *testing.T) {
 
 func TestDiesRightAfterItsProof(t *testing.T) {
 	t.Parallel()
-	h := simHostWith(ill("w"))
+	h := simHostWith(recreatedOnFailure("w"))
 	h.w.Sicken("w", dockertest.Failing)
 	h.until(t, "w"+worker.BackupSuffix)
 	for h.w.Now().Before(h.w.Now().Add(time.Second)) {
@@ -113,7 +113,7 @@ func TestDiesRightAfterItsProof(t *testing.T) {
 	}
 	h.w.Crash("w", syscall.SIGSEGV)
 	h.live(time.Second)
-	require.Equal(t, 0, h.told(worker.EventRecovered), "its first start is Stoker's own: %v", h.log)
+	require.Equal(t, 0, h.eventCount(worker.EventRecovered), "its first start is Stoker's own: %v", h.log)
 	h.live(time.Minute)
 	h.whole(t, "w")
 }
@@ -130,7 +130,7 @@ func (h *simHost) removing() bool {
 
 func TestStoppedWhileItIsProven(t *testing.T) {
 	t.Parallel()
-	h := simHostWith(ill("w"))
+	h := simHostWith(recreatedOnFailure("w"))
 	old := h.id("w")
 	h.w.Sicken("w", dockertest.Failing)
 	h.until(t, "w"+worker.BackupSuffix)
@@ -157,7 +157,7 @@ func TestRemovedWhileItIsRecreated(t *testing.T) {
 	h.live(200 * time.Millisecond)
 	h.w.Operator().Remove("w", true)
 	h.live(2 * time.Minute)
-	require.Empty(t, h.f.View(h.w.Now()).Workers, "nobody is left of it: %v", h.log)
+	require.Empty(t, h.f.View(h.w.Now()).Workers, "no worker is left of it: %v", h.log)
 	require.Empty(t, h.memories)
 }
 
@@ -207,7 +207,7 @@ func stopAndRemove(h *simHost) {
 func TestForeignContainerHasTheName(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"w" + worker.NewSuffix, "w" + worker.BackupSuffix} {
-		h := simHostWith(ill("w"), dockertest.Spec{Name: name})
+		h := simHostWith(recreatedOnFailure("w"), dockertest.Spec{Name: name})
 		foreign := h.id(name)
 		h.w.Sicken("w", dockertest.Failing)
 		h.live(time.Minute)
@@ -224,12 +224,12 @@ func TestForeignContainerHasTheName(t *testing.T) {
 
 func TestAnotherStokersTransactionIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	h := simHostWith(ill("w"))
+	h := simHostWith(recreatedOnFailure("w"))
 	h.w.Sicken("w", dockertest.Failing)
 	h.until(t, "w"+worker.BackupSuffix)
 	h.live(2 * time.Millisecond)
 	h.owner = "another"
-	h.lose()
+	h.loseJournal()
 	before := h.touched()
 	h.live(9 * time.Minute)
 	require.Equal(t, before, h.touched(), "%v", h.log)
@@ -244,7 +244,7 @@ func TestDependentsFollow(t *testing.T) {
 			t.Parallel()
 			dep := newWorker("dep")
 			dep.NetworkMode, dep.PidMode = "container:w", "container:w"
-			h := simHostWith(ill("w"), dep, dockertest.Spec{Name: "tail", NetworkMode: "container:w"}, dockertest.Spec{Name: "beside"})
+			h := simHostWith(recreatedOnFailure("w"), dep, dockertest.Spec{Name: "tail", NetworkMode: "container:w"}, dockertest.Spec{Name: "beside"})
 			if how == "restarted" {
 				h.w.Crash("w", syscall.SIGSEGV)
 			} else {
@@ -258,8 +258,8 @@ func TestDependentsFollow(t *testing.T) {
 			require.Empty(t, h.w.Orphaned())
 			beside, _ := h.w.Truth("beside")
 			require.Len(t, beside.Lives, 1)
-			require.GreaterOrEqual(t, h.told(worker.EventDependentsRestarted), 1)
-			require.Equal(t, 2, h.told(worker.EventHealed), "dep is healed by its own machine: %v", h.log)
+			require.GreaterOrEqual(t, h.eventCount(worker.EventDependentsRestarted), 1)
+			require.Equal(t, 2, h.eventCount(worker.EventHealed), "dep is healed by its own machine: %v", h.log)
 		})
 	}
 }
@@ -274,7 +274,7 @@ func TestDependentsAreLeftAlone(t *testing.T) {
 	require.Zero(t, h.most[worker.ListDependents])
 }
 
-func TestFollowsAreFew(t *testing.T) {
+func TestDependentRestartsAreBounded(t *testing.T) {
 	t.Parallel()
 	h := newSimHost(dockertest.Config{Seed: 7}, fleet.Settings{})
 	for i := range 50 {
@@ -287,14 +287,14 @@ func TestFollowsAreFew(t *testing.T) {
 		h.w.Crash(fmt.Sprintf("w%d", i), syscall.SIGSEGV)
 	}
 	h.live(time.Minute)
-	require.Equal(t, 50, h.told(worker.EventHealed))
+	require.Equal(t, 50, h.eventCount(worker.EventHealed))
 	require.LessOrEqual(t, h.most[worker.ListDependents], 1)
 	require.LessOrEqual(t, h.sent[worker.ListDependents], 10)
 }
 
 func TestEngineGoesDownWhileAWorkerIsRecreated(t *testing.T) {
 	t.Parallel()
-	h := simHostWith(ill("w"))
+	h := simHostWith(recreatedOnFailure("w"))
 	h.w.Behave("w", dockertest.Behaviour{IgnoreTerm: true})
 	h.w.Sicken("w", dockertest.Failing)
 	h.until(t, "w"+worker.NewSuffix)
@@ -304,13 +304,13 @@ func TestEngineGoesDownWhileAWorkerIsRecreated(t *testing.T) {
 	h.whole(t, "w")
 }
 
-// The new container is healthy for a moment and then unhealthy, before the transaction is over: that is one failed heal, reported once (H8).
+// The new container is healthy for a moment and then unhealthy, before the transaction ends: that is one failed heal, reported once (H8).
 func TestUnhealthyWhileItIsVerified(t *testing.T) {
 	t.Parallel()
 	for after := 100 * time.Millisecond; after < 4*time.Second; after += 100 * time.Millisecond {
 		t.Run(after.String(), func(t *testing.T) {
 			t.Parallel()
-			s := ill("w")
+			s := recreatedOnFailure("w")
 			s.Labels["stoker.max-attempts"] = "1"
 			s.Health = &dockertest.Healthcheck{Interval: 200 * time.Millisecond, Timeout: 100 * time.Millisecond, Retries: 1}
 			h := simHostWith(s)
@@ -324,18 +324,18 @@ func TestUnhealthyWhileItIsVerified(t *testing.T) {
 			h.live(after)
 			h.w.Sicken("w", dockertest.Failing)
 			h.live(20 * time.Second)
-			ends := h.told(worker.EventHealFailed) + h.told(worker.EventHealed)
+			ends := h.eventCount(worker.EventHealFailed) + h.eventCount(worker.EventHealed)
 			require.Equal(t, 1, ends, "%v", h.log)
-			require.Equal(t, 1, h.told(worker.EventExhausted), "%v", h.log)
-			require.Zero(t, h.told(worker.EventRecovered), "%v", h.log)
+			require.Equal(t, 1, h.eventCount(worker.EventExhausted), "%v", h.log)
+			require.Zero(t, h.eventCount(worker.EventRecovered), "%v", h.log)
 		})
 	}
 }
 
-// What a recreate has to say that succeeded reaches people (H11).
+// The notes of a successful recreate are reported (H11).
 func TestRecreateReportsNotes(t *testing.T) {
 	t.Parallel()
-	h := simHostWith(ill("w"))
+	h := simHostWith(recreatedOnFailure("w"))
 	h.w.Plan(dockertest.Fault{Kind: dockertest.Refuse, Op: dockertest.OpRemove, Text: "it is in use", Count: 20})
 	h.w.Sicken("w", dockertest.Failing)
 	h.live(30 * time.Second)
@@ -349,7 +349,7 @@ func TestRecreateReportsNotes(t *testing.T) {
 	require.Contains(t, detail, "still exists")
 }
 
-// The events of a new container that a recreate has made and removed may come after the recreate is over: it is no worker.
+// Events of a new container that a recreate has made and removed may arrive after the recreate: it does not become a worker.
 func TestLateEventsOfADiscardedContainer(t *testing.T) {
 	t.Parallel()
 	s := newWorker("w", "recreate-after", "1")
@@ -368,11 +368,11 @@ func TestLateEventsOfADiscardedContainer(t *testing.T) {
 	h.w.FreePort(s.HostPort)
 	h.live(time.Minute)
 	require.Equal(t, old, h.id("w"))
-	require.Zero(t, h.told(worker.EventUnmanaged), "%v", h.log)
+	require.Zero(t, h.eventCount(worker.EventUnmanaged), "%v", h.log)
 	require.Equal(t, []string{"bridge"}, h.whole(t, "w").Networks, "%v", h.log)
 }
 
-// A recreate that the Stoker before this one had got to its end, but not noted, is found done. The worker is not forgotten.
+// A recreate that the previous Stoker finished without recording it is found to be done. The worker is not forgotten.
 func TestFinishedRecreateIsFound(t *testing.T) {
 	t.Parallel()
 	for _, after := range []time.Duration{300 * time.Millisecond, 2500 * time.Millisecond} {
@@ -388,7 +388,7 @@ func TestFinishedRecreateIsFound(t *testing.T) {
 		h.live(time.Second)
 		h.startStoker()
 		h.live(3 * time.Minute)
-		require.Zero(t, h.told(worker.EventUnmanaged), "%v", h.log)
+		require.Zero(t, h.eventCount(worker.EventUnmanaged), "%v", h.log)
 		require.Equal(t, made, h.whole(t, "w").ID)
 	}
 }

@@ -9,20 +9,20 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// recycles is who of a group is restarted next although nothing is wrong with it: one at a time.
+// recycles selects the next worker of each group to recycle: one at a time.
 type recycles struct {
-	groups  map[string][]*member // those whose labels ask for it, in no order
-	waiting []*member            // their restart waits, in the order in which they became due
-	dirty   bool                 // waiting is not in order
+	groups  map[string][]*member // members whose labels ask for it, unordered
+	waiting []*member            // waiting for their restart, in the order in which they became due
+	dirty   bool                 // waiting is unsorted
 }
 
-// recycling is what a member's group knows of its recycle.
+// recycling is a member's state for recycling.
 type recycling struct {
 	group string // empty: its labels do not ask for it
 	state worker.RecycleState
 }
 
-// joinRecycles puts a member whose labels ask for it among those of its group.
+// joinRecycles adds a member whose labels ask for it to its group.
 func (f *Fleet) joinRecycles(m *member) {
 	if m.recycling.group != "" || m.undecided || !f.bound(m) || !m.machine.Policy().Recycle.Set() {
 		return
@@ -32,7 +32,7 @@ func (f *Fleet) joinRecycles(m *member) {
 	f.recycleChanged(m)
 }
 
-// leaveRecycles takes it out again.
+// leaveRecycles removes the member.
 func (f *Fleet) leaveRecycles(m *member) {
 	name := m.recycling.group
 	if name == "" {
@@ -47,7 +47,7 @@ func (f *Fleet) leaveRecycles(m *member) {
 	m.recycling = recycling{}
 }
 
-// recycleChanged notes how far the recycle of a member is.
+// recycleChanged updates the recycle state of a member.
 func (f *Fleet) recycleChanged(m *member) {
 	if m.recycling.group == "" {
 		return
@@ -63,8 +63,8 @@ func (f *Fleet) recycleChanged(m *member) {
 	f.recycles.dirty = f.recycles.dirty || !was.Due.Equal(is.Due)
 }
 
-// recycleDue gives turns to those that wait, and begins with those that need not wait any more. It reports whether anything moves. While
-// the host is overloaded nothing is restarted that runs well.
+// recycleDue gives turns to waiting members, and starts those that need not wait any longer. It reports whether anything changed. While the host
+// is overloaded, it restarts no healthy worker.
 func (f *Fleet) recycleDue(now time.Time) bool {
 	if len(f.recycles.waiting) == 0 || !f.reads() || f.overload.on {
 		return false
@@ -75,7 +75,7 @@ func (f *Fleet) recycleDue(now time.Time) bool {
 	}
 	moved := false
 	occupied := map[string]bool{}
-	for _, m := range slices.Clone(f.recycles.waiting) { // a step takes one out
+	for _, m := range slices.Clone(f.recycles.waiting) { // a step removes one
 		moved = f.recycle(now, m, occupied) || moved
 	}
 	return moved
@@ -85,7 +85,7 @@ func byRecycleDue(a, b *member) int {
 	return cmp.Or(a.recycling.state.Due.Compare(b.recycling.state.Due), byKey(a, b))
 }
 
-// recycle does what can be done about one that waits. A group is looked through once.
+// recycle makes the next step for a waiting member. A group is checked once per pass.
 func (f *Fleet) recycle(now time.Time, m *member, occupied map[string]bool) bool {
 	name, state := m.recycling.group, m.recycling.state
 	if !f.mayRecycle(m) {
@@ -115,18 +115,17 @@ func (f *Fleet) recycle(now time.Time, m *member, occupied map[string]bool) bool
 	return true
 }
 
-// mayRecycle reports whether a member may be restarted at all. Without its parent it could not start again.
+// mayRecycle reports whether a member may be restarted. Without its parent it could not start again.
 func (f *Fleet) mayRecycle(m *member) bool {
 	return m.recycling.group != "" && m.machine.Recyclable() && !f.heldByPause(m) && !f.lacksParent(m)
 }
 
-// occupies reports whether the others of its group wait for a member; not for one that an operator has paused.
+// occupies reports whether the others of its group wait for a member. A paused one is not waited for.
 func (f *Fleet) occupies(m *member) bool {
 	return m.recycling.state.Occupies && (!f.heldByPause(m) || m.machine.BeingRecycled())
 }
 
-// othersOccupy reports whether another one of the group has fallen ill since the member got its turn, or was paused when it did: it comes
-// first.
+// othersOccupy reports whether another member of the group comes first: it has failed since this one got its turn, or was paused at that time.
 func (f *Fleet) othersOccupy(m *member) bool {
 	return slices.ContainsFunc(f.recycles.groups[m.recycling.group], func(o *member) bool {
 		later := o.recycling.state.Stage == worker.RecycleWaitsForIdle && byRecycleDue(m, o) < 0
@@ -134,23 +133,23 @@ func (f *Fleet) othersOccupy(m *member) bool {
 	})
 }
 
-// recycleBusy reports whether a member works on something: where the sources of its group tell who holds what, by that; else by the CPU.
+// recycleBusy reports whether a member works on something: by its items if the sources of its group report their holders, otherwise by its CPU.
 func (f *Fleet) recycleBusy(m *member) bool {
-	if m.group != nil && f.tellsHolders(m.group) {
+	if m.group != nil && f.reportsHolders(m.group) {
 		return f.inHand(m.group, m) > 0
 	}
 	return !m.recycling.state.Idle
 }
 
-// tellsHolders reports whether all sources of a group tell now who holds which items.
-func (f *Fleet) tellsHolders(g *group) bool {
+// reportsHolders reports whether all sources of a group currently report who holds which items.
+func (f *Fleet) reportsHolders(g *group) bool {
 	return len(g.settings.Sources) > 0 && !slices.ContainsFunc(g.settings.Sources, func(key demand.Source) bool {
 		s := f.demands.sources[key]
 		return s.State != demand.SourceAnswered || s.Reading.InHand.ByAddress == nil
 	})
 }
 
-// recycleWake is when the wait of one that has its turn is over.
+// recycleWake returns when the wait of the member that has its turn ends.
 func (f *Fleet) recycleWake(now time.Time) time.Time {
 	var wake time.Time
 	if !f.reads() || f.overload.on {

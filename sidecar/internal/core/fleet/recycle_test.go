@@ -14,7 +14,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// recyclePool is a group of four whose restart is due at ten past noon.
+// recyclePool returns a group of four whose restart is due at ten past noon.
 func recyclePool(t *testing.T, labels ...string) *pool {
 	p := newPool(t, fleet.Settings{}, append([]string{"restart-at=10 12 * * *"}, labels...)...)
 	for n := 1; n <= 4; n++ {
@@ -23,7 +23,7 @@ func recyclePool(t *testing.T, labels ...string) *pool {
 	return p.connect()
 }
 
-// recycled are the workers in the order in which they were stopped, with the minute.
+// recycled returns the workers in the order of their stops, with the minute.
 func (p *pool) recycled() string {
 	var all []string
 	for _, e := range p.kinds(worker.EventFault) {
@@ -32,7 +32,7 @@ func (p *pool) recycled() string {
 	return strings.Join(all, ", ")
 }
 
-// TestRecycleOneByOne: the next one only when the last is back and stable, in the order of their names where all are due together.
+// TestRecycleOneByOne: each worker is restarted only when the previous one is back and stable, in order of names if all are due together.
 func TestRecycleOneByOne(t *testing.T) {
 	p := recyclePool(t)
 	p.after(10*time.Minute - time.Second)
@@ -61,7 +61,7 @@ func TestRecycleOneByOne(t *testing.T) {
 	require.Len(t, p.kinds(worker.EventFault), 4, "once a day")
 }
 
-// TestRecycleWaitsForIdle: a busy worker is waited for, and not for ever.
+// TestRecycleWaitsForIdle: the restart waits for a busy worker, but not forever.
 func TestRecycleWaitsForIdle(t *testing.T) {
 	p := recyclePool(t, "recycle-wait=5m")
 	p.busy["w-1"] = true
@@ -79,7 +79,7 @@ func TestRecycleWaitsForIdle(t *testing.T) {
 	require.Contains(t, p.kinds(worker.EventFault)[1].Detail, "it was not idle for 5m0s")
 }
 
-// TestRecycleByItems: where the source tells who holds items, that counts, and not the CPU.
+// TestRecycleByItems: if the source reports who holds items, that counts, and not the CPU.
 func TestRecycleByItems(t *testing.T) {
 	p := recyclePool(t, source, "min-replicas=4", "idle-after=off")
 	hold := func(address string, items float64) {
@@ -94,7 +94,7 @@ func TestRecycleByItems(t *testing.T) {
 	require.Contains(t, p.recycled(), "1 14:", "not idle, and it holds none")
 }
 
-// TestRecycleWaitsForOthers: the dead of the group come first, and the next one waits until the last is stable.
+// TestRecycleWaitsForOthers: dead workers of the group come first, and the next restart waits until the last one is stable.
 func TestRecycleWaitsForOthers(t *testing.T) {
 	p := recyclePool(t)
 	p.after(9*time.Minute + 50*time.Second)
@@ -111,8 +111,8 @@ func TestRecycleWaitsForOthers(t *testing.T) {
 	require.Len(t, p.kinds(worker.EventFault), before+4, "w-2, w-3 and w-4 too")
 }
 
-// TestRecycleTurnWaitsForTheDead: one that has its turn is not stopped while another one is down, not even when its wait is over.
-func TestRecycleTurnWaitsForTheDead(t *testing.T) {
+// TestRecycleWaitsForWorkersThatAreDown: a worker that has its turn is not stopped while another one is down, even after its wait.
+func TestRecycleWaitsForWorkersThatAreDown(t *testing.T) {
 	p := recyclePool(t, "recycle-wait=1m", "recreate-after=0")
 	p.busy["w-1"] = true
 	p.after(10*time.Minute + 30*time.Second)
@@ -126,7 +126,7 @@ func TestRecycleTurnWaitsForTheDead(t *testing.T) {
 	require.Contains(t, p.recycled(), "1 1")
 }
 
-// TestRecycleHeldAndAsleep: never one that an operator has stopped, or that sleeps; they are not waited for.
+// TestRecycleHeldAndAsleep: a worker that an operator has stopped, or that sleeps, is never restarted and not waited for.
 func TestRecycleHeldAndAsleep(t *testing.T) {
 	p := newPool(t, fleet.Settings{}, "max-age=2h", source, "cooldown=1m", "idle-after=off")
 	for n := 1; n <= 3; n++ {
@@ -134,7 +134,7 @@ func TestRecycleHeldAndAsleep(t *testing.T) {
 	}
 	p.connect()
 	p.queue.Waiting = 2
-	p.after(5 * time.Minute) // w-3 sleeps
+	p.after(5 * time.Minute) // w-3 is asleep
 	p.operatorStops("w-2")
 	p.queue.Waiting = 1
 	p.after(3 * time.Hour)
@@ -154,7 +154,7 @@ func TestRecycleGroups(t *testing.T) {
 	require.Equal(t, "1 10:00, 2 10:00, 3 10:00", p.recycled())
 }
 
-// TestRecycleOrder: the one that became due first comes first.
+// TestRecycleOrder: the worker that became due first comes first.
 func TestRecycleOrder(t *testing.T) {
 	p := newPool(t, fleet.Settings{}, "recycle-wait=0s")
 	p.add(1, worker.StatusRunning, "restart-at=10 12 * * *")
@@ -178,7 +178,7 @@ func TestRecycleMemory(t *testing.T) {
 	require.Equal(t, "it uses 101MiB, and may use 100MiB", e.Detail)
 }
 
-// TestRecycleDryRun tells, and changes nothing.
+// TestRecycleDryRun: a dry run reports, and changes nothing.
 func TestRecycleDryRun(t *testing.T) {
 	p := newPool(t, fleet.Settings{DryRun: true}, "restart-at=10 12 * * *", "recycle-wait=0s")
 	p.before = func(a worker.Action) { require.NotContains(t, []worker.Verb{worker.Stop, worker.Start}, a.Verb) }
@@ -188,7 +188,7 @@ func TestRecycleDryRun(t *testing.T) {
 	require.Equal(t, worker.HeldDryRun, p.kinds(worker.EventHeld)[0].Reason)
 }
 
-// TestRecycleAndPause: one that an operator has paused is left alone, and nobody waits for it. Afterwards it goes on.
+// TestRecycleAndPause: a paused worker is not restarted, and does not delay the others. After the pause it is restarted.
 func TestRecycleAndPause(t *testing.T) {
 	p := recyclePool(t, "recycle-wait=1m")
 	p.busy["w-1"] = true
@@ -219,7 +219,7 @@ func TestRecycleWithoutParent(t *testing.T) {
 	require.Equal(t, worker.RecycleWaitsForGroup, p.worker("w-1").Recycle.Stage)
 }
 
-// TestRecycleWhileOverloaded: nothing that runs well is restarted while the host is overloaded.
+// TestRecycleWhileOverloaded: no healthy worker is restarted while the host is overloaded.
 func TestRecycleWhileOverloaded(t *testing.T) {
 	p := newPool(t, fleet.Settings{}, "recycle-wait=0s")
 	p.add(1, worker.StatusRunning, "restart-at=10 12 * * *")
@@ -258,11 +258,11 @@ func (p *pool) crash(key worker.Key) {
 	p.event(worker.Exited, key, 1, 0)
 }
 
-// TestRecycleInvariants plays a group with crashes, operators and Stoker's death: at no time are two of a group restarted without a fault
-// of their own, and never one that an operator has stopped.
+// TestRecycleInvariants simulates a group with crashes, operators and Stoker's own crashes. Two workers of a group are never restarted at the
+// same time without a fault of their own, and one that an operator has stopped never is.
 func TestRecycleInvariants(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		w := &freshPool{r: r, last: map[worker.Key]time.Time{}, meant: map[worker.Key]bool{}}
+		w := &freshPool{r: r, last: map[worker.Key]time.Time{}, operatorStopped: map[worker.Key]bool{}}
 		w.pool = newPool(t, fleet.Settings{}, "max-age=1m", "max-memory=100MiB", "max-memory-for=5s",
 			"restart-at=*/2 * * * *", "recycle-wait=10s", "stable-after=10s", "max-attempts=5")
 		w.before = w.check
@@ -270,9 +270,9 @@ func TestRecycleInvariants(t *testing.T) {
 			w.add(n, worker.StatusRunning)
 		}
 		w.connect()
-		for range rapid.IntRange(3, 12).Draw(r, "deeds") {
+		for range rapid.IntRange(3, 12).Draw(r, "action") {
 			key := rapid.SampledFrom([]worker.Key{"w-1", "w-2", "w-3", "w-4"}).Draw(r, "worker")
-			w.deed(key, rapid.SampledFrom([]string{"pass", "pass", "busy", "leak", "crash", "operate", "stuck", "mend", "reborn"}).Draw(r, "deed"))
+			w.play(key, rapid.SampledFrom([]string{"pass", "pass", "busy", "leak", "crash", "operate", "stuck", "repair", "restart"}).Draw(r, "action"))
 			w.after(time.Duration(rapid.IntRange(1, 20).Draw(r, "seconds")) * time.Second)
 		}
 		for _, key := range []worker.Key{"w-1", "w-2", "w-3", "w-4"} {
@@ -288,12 +288,12 @@ func TestRecycleInvariants(t *testing.T) {
 
 type freshPool struct {
 	*pool
-	r     *rapid.T
-	last  map[worker.Key]time.Time // began its restart without a fault of its own
-	meant map[worker.Key]bool      // stopped by an operator
+	r               *rapid.T
+	last            map[worker.Key]time.Time // start of its restart without a fault of its own
+	operatorStopped map[worker.Key]bool      // stopped by an operator
 }
 
-func (w *freshPool) deed(key worker.Key, what string) {
+func (w *freshPool) play(key worker.Key, what string) {
 	s := w.state[key]
 	running := s.Status == worker.StatusRunning
 	switch what {
@@ -303,24 +303,24 @@ func (w *freshPool) deed(key worker.Key, what string) {
 		w.memory[key] = 200 << 20
 	case "stuck":
 		w.stuck[key] = true
-	case "mend":
+	case "repair":
 		w.stuck[key] = false
 	case "crash":
 		if running {
 			w.crash(key)
 		}
 	case "operate":
-		delete(w.last, key) // nobody waits for it any more
+		delete(w.last, key) // no longer waited for
 		if running {
-			w.meant[key] = true
+			w.operatorStopped[key] = true
 			w.operatorStops(key)
 			return
 		}
-		delete(w.meant, key)
+		delete(w.operatorStopped, key)
 		s.Status, s.StartedAt = worker.StatusRunning, w.now
 		w.state[key], w.spent[key] = s, 0
 		w.event(worker.Started, key, 0, 0)
-	case "reborn":
+	case "restart":
 		set := fleet.Settings{Zone: time.UTC, Bookmark: w.f.Bookmark()}
 		for _, saved := range w.saved {
 			set.Saved = append(set.Saved, saved)
@@ -332,10 +332,10 @@ func (w *freshPool) deed(key worker.Key, what string) {
 	}
 }
 
-// check holds each action to what a recycle may do.
+// check checks each action against the rules of a recycle.
 func (w *freshPool) check(a worker.Action) {
 	if a.Verb == worker.Start {
-		require.False(w.r, w.meant[a.Key], "an operator has stopped %s", a.Key)
+		require.False(w.r, w.operatorStopped[a.Key], "an operator has stopped %s", a.Key)
 	}
 	fresh := a.Reason == worker.ReasonOld || a.Reason == worker.ReasonScheduled || a.Reason == worker.ReasonMemory
 	if a.Verb != worker.Stop || !fresh {
@@ -344,7 +344,7 @@ func (w *freshPool) check(a worker.Action) {
 	require.Zero(w.r, a.Attempt)
 	require.Zero(w.r, w.worker(a.Key).Attempts)
 	for key, at := range w.last {
-		given := w.meant[key] || w.worker(key).State == fleet.StateExhausted
+		given := w.operatorStopped[key] || w.worker(key).State == fleet.StateExhausted
 		down := w.state[key].Status != worker.StatusRunning
 		require.False(w.r, key != a.Key && !given && (down || w.now.Sub(at) < 10*time.Second), "%s is restarted, and %s was a moment ago", a.Key, key)
 	}

@@ -10,7 +10,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// remembers is a fleet that remembers one worker, which an operator stopped. The record has the stop's last event.
+// remembers returns a fleet with the record of one worker, stopped by an operator. The record has the stop's last event.
 func remembers(t *testing.T, last time.Time) *harness {
 	return newHarness(t, fleet.Settings{Saved: []worker.Saved{{
 		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: noon.Add(-time.Hour)}, Labels: enabled, LastEventAt: last,
@@ -18,12 +18,12 @@ func remembers(t *testing.T, last time.Time) *harness {
 	}}})
 }
 
-// TestReplayAcrossAStep: the engine's clock was set back, so that times do not tell which replayed events the record takes into
-// account. The order of the events does.
+// TestReplayAcrossAStep: the engine's clock was set back, so that times do not show which replayed events the record includes. The order of the
+// events does.
 func TestReplayAcrossAStep(t *testing.T) {
 	last, stepped := noon.Add(-time.Minute), noon.Add(-2*time.Hour)
 	replay := func(d *harness, kind worker.Kind, at time.Time) {
-		d.tell(worker.Observation{Kind: kind, At: at, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 1}, Signal: 15})
+		d.observe(worker.Observation{Kind: kind, At: at, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 1}, Signal: 15})
 	}
 	down := func(d *harness, began, ended time.Time) {
 		for _, a := range d.verb(worker.Inspect) {
@@ -39,9 +39,9 @@ func TestReplayAcrossAStep(t *testing.T) {
 		replay(d, worker.Exited, last)
 	}
 	list := func(d *harness) {
-		d.tell(worker.Observation{Kind: worker.ListBegin})
+		d.observe(worker.Observation{Kind: worker.ListBegin})
 		d.listed("a", worker.StatusExited)
-		d.tell(worker.Observation{Kind: worker.ListEnd})
+		d.observe(worker.Observation{Kind: worker.ListEnd})
 	}
 
 	d := remembers(t, last)
@@ -56,49 +56,49 @@ func TestReplayAcrossAStep(t *testing.T) {
 	replay(d, worker.Exited, stepped.Add(time.Second))
 	list(d)
 	down(d, stepped, stepped.Add(time.Second))
-	require.Len(t, d.verb(worker.Start), 1, "somebody has started it since, and it has crashed")
+	require.Len(t, d.verb(worker.Start), 1, "it was started since, and has crashed")
 }
 
-// TestReplayOfACutSession: the stream breaks before the list is there. The next session does not bring the replayed events again.
+// TestReplayOfACutSession: the stream breaks before the list. The next session does not replay the events again.
 func TestReplayOfACutSession(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a")
-	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.observe(worker.Observation{Kind: worker.Disconnected})
 	d.open()
-	d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
+	d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
 	d.event(worker.Exited, "a")
-	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.observe(worker.Observation{Kind: worker.Disconnected})
 	d.open()
-	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusExited)
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 }
 
-// TestReplayOfALostEvent: an event that was lost comes with the replay of the next session. What was heard after it outweighs it, whatever
-// the engine's clock says.
+// TestReplayOfALostEvent: a lost event comes with the replay of the next session. Events observed after it take precedence, whatever the engine's
+// clock shows.
 func TestReplayOfALostEvent(t *testing.T) {
 	for _, at := range []time.Duration{-time.Minute, time.Hour} {
 		d := newHarness(t, fleet.Settings{})
 		d.up("a")
-		d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
+		d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
 		d.event(worker.Exited, "a")
 		require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 		d.pass(time.Minute)
-		d.tell(worker.Observation{Kind: worker.Disconnected})
+		d.observe(worker.Observation{Kind: worker.Disconnected})
 		d.open()
-		d.tell(worker.Observation{Kind: worker.Started, At: noon.Add(at), ID: "id-a", Key: "a"})
-		d.tell(worker.Observation{Kind: worker.Signalled, At: noon, ID: "id-a", Key: "a", Signal: 15, Replay: worker.Replay{Origin: worker.OriginRepeated}})
-		d.tell(worker.Observation{Kind: worker.Exited, At: noon, ID: "id-a", Key: "a", Replay: worker.Replay{Origin: worker.OriginRepeated}})
-		d.tell(worker.Observation{Kind: worker.ListBegin})
+		d.observe(worker.Observation{Kind: worker.Started, At: noon.Add(at), ID: "id-a", Key: "a"})
+		d.observe(worker.Observation{Kind: worker.Signalled, At: noon, ID: "id-a", Key: "a", Signal: 15, Replay: worker.Replay{Origin: worker.OriginRepeated}})
+		d.observe(worker.Observation{Kind: worker.Exited, At: noon, ID: "id-a", Key: "a", Replay: worker.Replay{Origin: worker.OriginRepeated}})
+		d.observe(worker.Observation{Kind: worker.ListBegin})
 		d.listed("a", worker.StatusExited)
-		d.tell(worker.Observation{Kind: worker.ListEnd})
+		d.observe(worker.Observation{Kind: worker.ListEnd})
 		require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 	}
 }
 
-// TestReplayOfARestartWithinSeconds: the life that is recorded ended, and the next one began within the seconds in which the event of the
-// recorded start might still have come.
+// TestReplayOfARestartWithinSeconds: the recorded incarnation ended, and the next one began within the seconds in which the event of the recorded
+// start might still arrive.
 func TestReplayOfARestartWithinSeconds(t *testing.T) {
 	began := noon.Add(-10 * time.Second)
 	d := newHarness(t, fleet.Settings{Saved: []worker.Saved{{
@@ -113,11 +113,11 @@ func TestReplayOfARestartWithinSeconds(t *testing.T) {
 		{Kind: worker.Signalled, At: noon.Add(-time.Second), Signal: 15},
 	} {
 		o.ID, o.Key = "id-a", "a"
-		d.tell(o)
+		d.observe(o)
 	}
-	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusRunning)
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 	for _, a := range d.verb(worker.Inspect) {
 		s := d.running(a)
 		s.StartedAt = again.Add(-time.Millisecond)
@@ -127,8 +127,8 @@ func TestReplayOfARestartWithinSeconds(t *testing.T) {
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held, "an operator's stop was under way")
 }
 
-// TestReplayBeforeALateList: an operator's stop is heard in the replay, and the list is late. What was heard is saved before the list is there,
-// for an engine that crashes has forgotten it. What comes meanwhile is saved at once.
+// TestReplayBeforeALateList: the replay shows an operator's stop, and the list is late. The replayed events are saved before the list, because an
+// engine that crashes has lost them. Events in between are saved at once.
 func TestReplayBeforeALateList(t *testing.T) {
 	remembered := func(name string) worker.Saved {
 		return worker.Saved{
@@ -144,7 +144,7 @@ func TestReplayBeforeALateList(t *testing.T) {
 		}
 	}
 	stop := func(name string) {
-		d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-" + name, Key: worker.Key(name), Signal: 15})
+		d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-" + name, Key: worker.Key(name), Signal: 15})
 		keep()
 		d.event(worker.Exited, name)
 		keep()
@@ -162,32 +162,31 @@ func TestReplayBeforeALateList(t *testing.T) {
 	stop("b")
 	require.Equal(t, worker.HeldOperator, saved["b"].State.Hold.Reason)
 
-	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusExited)
 	d.listed("b", worker.StatusRunning)
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 	require.Equal(t, worker.HeldOperator, d.newWorker("b").Held)
 }
 
-// TestReplayBehindALateList: what comes between the replay and a late list is after all that the record has, also where the engine's clock was
-// set back since.
+// TestReplayBehindALateList: events between the replay and a late list are newer than the record, even if the engine's clock was set back since.
 func TestReplayBehindALateList(t *testing.T) {
 	last := noon.Add(-time.Minute)
 	d := remembers(t, last)
 	d.open()
-	d.tell(worker.Observation{Kind: worker.Exited, At: last, ID: "id-a", Key: "a"})
+	d.observe(worker.Observation{Kind: worker.Exited, At: last, ID: "id-a", Key: "a"})
 	d.pass(10 * time.Second)
 	stepped := noon.Add(-2 * time.Hour)
-	d.tell(worker.Observation{Kind: worker.Started, At: stepped, ID: "id-a", Key: "a"})
-	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.Started, At: stepped, ID: "id-a", Key: "a"})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusRunning)
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 	require.Equal(t, worker.HeldNot, d.newWorker("a").Held)
 }
 
-// TestReplayOfAStepBehindAStart: while no Stoker was there somebody started the worker, the engine's clock was set back, and somebody stopped the
-// worker, at a time before that start.
+// TestReplayOfAStepBehindAStart: while Stoker was down an operator started the worker, the engine's clock was set back, and an operator stopped
+// the worker at a time before that start.
 func TestReplayOfAStepBehindAStart(t *testing.T) {
 	last := noon.Add(-time.Minute)
 	d := remembers(t, last)
@@ -200,11 +199,11 @@ func TestReplayOfAStepBehindAStart(t *testing.T) {
 		{Kind: worker.Stopped, At: began.Add(-800 * time.Millisecond)},
 	} {
 		o.ID, o.Key = "id-a", "a"
-		d.tell(o)
+		d.observe(o)
 	}
-	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
 	d.listed("a", worker.StatusExited)
-	d.tell(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
 	for range 3 {
 		for _, a := range d.verb(worker.Inspect) {
 			s := d.running(a)

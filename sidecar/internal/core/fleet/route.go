@@ -9,20 +9,19 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Keep reports whether an observation of a container can concern the fleet at all. The watch asks it before anything
-// else is done, so that a flood of strangers' events costs next to nothing. It depends on the settings only and is
-// safe for concurrent use.
+// Keep reports whether an observation of a container can concern the fleet at all. The watch calls it first, so that events of unmanaged
+// containers cost next to nothing. It depends only on the settings and is safe for concurrent use.
 func (s Settings) Keep(o worker.Observation) bool {
 	if o.ID == s.Self && s.Self != "" {
 		return false
 	}
 	if _, _, ok := worker.ReplacementOf(o.Labels); ok || o.Key.IsBackupName() {
-		return true // also one that lives in a worker's namespaces: it may be half of a transaction that was cut short
+		return true // or one in a worker's namespaces: it may be part of an unfinished transaction
 	}
 	return s.Rules.MayManage(o.Labels)
 }
 
-// route brings an observation to its machine, and makes one where a worker shows itself for the first time.
+// route passes an observation to its machine. It makes one when a worker is observed for the first time.
 func (f *Fleet) route(now time.Time, o worker.Observation) {
 	if (o.ID == f.set.Self && o.ID != "") || f.readBefore(now, o) {
 		return
@@ -38,7 +37,7 @@ func (f *Fleet) route(now time.Time, o worker.Observation) {
 		if m = f.adopt(o); m == nil {
 			return
 		}
-		f.tellMissed(now, m, missed)
+		f.replayMissed(now, m, missed)
 	}
 	if o.Kind == worker.Gone && f.abandoned(m) {
 		f.forget(m)
@@ -48,20 +47,20 @@ func (f *Fleet) route(now time.Time, o worker.Observation) {
 	if p := f.recreates.recreations[m.id]; p != nil {
 		p.startedAgain(o)
 	}
-	f.tellExit(now, f.recreates.recreations[m.id], o)
+	f.notifyExit(now, f.recreates.recreations[m.id], o)
 	f.rename(m, o)
 	if o.Kind != worker.Listed && o.At.After(m.lastEventAt) {
 		m.lastEventAt = o.At
 	}
 	if o.Order == worker.OrderUnknown && m.machine.Saved().Incarnation.StartedAt.After(f.stream.engine.Engine.Now) {
-		o.Origin = worker.OriginLive // the clock stepped back in this life, so that what happened in it seems older than it is
+		o.Origin = worker.OriginLive // the clock stepped back in this incarnation, so that its events seem older than it is
 	}
 	f.seenDone(now, o)
 	f.step(now, m, o)
 }
 
-// noteRead keeps how far the event stream was read. A live event that is much older than the one before it shows that the engine's
-// clock has stepped back.
+// noteRead records how far the event stream was read. A live event that is much older than the one before it shows that the engine's clock has
+// stepped back.
 func (f *Fleet) noteRead(o worker.Observation) {
 	if o.Kind == worker.Listed {
 		return
@@ -72,12 +71,11 @@ func (f *Fleet) noteRead(o worker.Observation) {
 	}
 }
 
-// clockStep is more than events lag. A difference between the two clocks that changes by as much is a step of one of them.
+// clockStep is more than the delay of events. A larger change of the difference between the two clocks is a step of one of them.
 const clockStep = time.Minute
 
-// followClock keeps the difference between the clocks right: without it, what happens after a step would be an hour from
-// what happened right before. Events lag, and never lead, so that the difference is at least what each of them shows; the
-// first one after a step may have been on its way for seconds.
+// followClock updates the difference between the clocks. Without it, events after a step would seem an hour away from those right before. Events
+// are late and never early, so that the difference is at least what each of them shows; the first one after a step may be seconds late.
 func (f *Fleet) followClock(now time.Time, o worker.Observation) {
 	if f.stream.opening || o.Kind == worker.Listed {
 		return
@@ -87,19 +85,19 @@ func (f *Fleet) followClock(now time.Time, o worker.Observation) {
 	}
 }
 
-// readBefore reports whether an event of a replay was read by the Stoker before this one, where the times of the lives cannot
-// tell: it is one of a time to come, which the clock stepped back from. The engine retells everything then.
+// readBefore reports whether the previous Stoker read an event of a replay, if the times of the incarnations cannot decide it: the event is from
+// the future, and the clock has stepped back since. The engine then replays everything.
 func (f *Fleet) readBefore(now time.Time, o worker.Observation) bool {
 	toCome := o.At.After(now.Add(f.stream.engine.Skew + clockStep))
 	return o.Order == worker.OrderUnknown && f.stream.opening && o.Kind != worker.Listed && toCome && !o.At.After(f.stream.readTo)
 }
 
-// isDaemonBootStop: an engine that was killed, and its containers not, stops them when it boots, before it answers anyone. No
-// operator can have meant that.
+// isDaemonBootStop reports whether a stop came from a booting engine: after the engine was killed, it stops containers that still run, before it
+// answers any client. It cannot be an operator's.
 func (f *Fleet) isDaemonBootStop(o worker.Observation) bool {
 	stops := o.Kind == worker.Signalled || o.Kind == worker.Stopped
 	engine := f.stream.engine.Engine
-	stepped := engine.BootedAt.After(engine.Now) // the clock, since the boot
+	stepped := engine.BootedAt.After(engine.Now) // the clock stepped since the boot
 	return stops && o.History() && !stepped && o.At.Before(engine.BootedAt)
 }
 
@@ -109,12 +107,12 @@ func (f *Fleet) rejects(o worker.Observation) bool {
 	if !known {
 		return false
 	}
-	if o.Kind == worker.Listed && r.session != f.stream.session { // an update since the last session may have been lost
+	if o.Kind == worker.Listed && r.session != f.stream.session { // an update between the sessions may have been lost
 		delete(f.rejected, o.ID)
 		return false
 	}
 	r.round = f.stream.round
-	switch o.Kind { //nolint:exhaustive // the rest says nothing about a stop
+	switch o.Kind { //nolint:exhaustive // the others are not about a stop
 	case worker.Signalled:
 		r.stop = &o
 	case worker.Started, worker.Exited:
@@ -124,7 +122,7 @@ func (f *Fleet) rejects(o worker.Observation) bool {
 	return !f.reconsider(o)
 }
 
-// reconsider: an update may have given a rejected container the quota that makes it a worker.
+// reconsider forgets the rejection of a container after an update, which may have given it the quota that makes it a worker.
 func (f *Fleet) reconsider(o worker.Observation) bool {
 	if o.Kind == worker.Updated || o.Kind == worker.Gone {
 		delete(f.rejected, o.ID)
@@ -132,7 +130,7 @@ func (f *Fleet) reconsider(o worker.Observation) bool {
 	return o.Kind == worker.Updated
 }
 
-// adopt makes a machine for a container that is seen for the first time, if it is a worker or may be one.
+// adopt makes a machine for a new container, if it is a worker or may be one.
 func (f *Fleet) adopt(o worker.Observation) *member {
 	if o.Kind == worker.Gone || f.actionPending(o.ID) {
 		return nil
@@ -145,14 +143,14 @@ func (f *Fleet) adopt(o worker.Observation) *member {
 	switch {
 	case holder == nil:
 	case o.Kind == worker.Listed && holder.ahead(o.At):
-		return nil // the list is older than the events that gave the name away
+		return nil // the list is older than the events of the renames
 	case o.Kind != worker.Listed && o.History():
-		return f.shelter(newcomer(id, o), id) // it may have had another name then; the list will tell
+		return f.registerUnnamed(newMachine(id, o), id) // it may have had another name then; the list will show it
 	}
 	return f.register(f.replacementOf(id, o), id)
 }
 
-// replacementOf is a machine that goes on with the history of the container which this one replaced, if it did.
+// replacementOf returns a machine with the history of the container that this one replaced, if it did.
 func (f *Fleet) replacementOf(id worker.Identity, o worker.Observation) *worker.Machine {
 	key, of, ok := worker.ReplacementOf(o.Labels)
 	if old := f.byID[of]; ok && old != nil && key == o.Key {
@@ -167,7 +165,7 @@ func (f *Fleet) replacementOf(id worker.Identity, o worker.Observation) *worker.
 	return worker.Restore(id, m)
 }
 
-// formerTask returns the budget of the task that had the place before: a place whose tasks are killed again and again is backed off from.
+// formerTask returns the budget of the previous task in the slot: kills of tasks in one slot are backed off.
 func (f *Fleet) formerTask(labels map[string]string) worker.Budget {
 	place, last, at := policy.TaskOf(labels), worker.Budget{}, time.Time{}
 	for _, m := range f.byID {
@@ -179,14 +177,14 @@ func (f *Fleet) formerTask(labels map[string]string) worker.Budget {
 	return worker.Budget{Attempts: last.Attempts}
 }
 
-// newcomer is a machine that remembers the labels from the beginning: anyone who recalls it must see what bars it, also when
-// it was never looked at.
-func newcomer(id worker.Identity, o worker.Observation) *worker.Machine {
+// newMachine returns a machine that has the labels from the start, so that its record shows why it is unmanageable, even if it was never
+// inspected.
+func newMachine(id worker.Identity, o worker.Observation) *worker.Machine {
 	return worker.Restore(id, worker.Saved{Labels: o.Labels})
 }
 
-// actionPending reports whether an action on a container is still without an answer. One that was forgotten meanwhile is gone,
-// whatever straggles behind its end.
+// actionPending reports whether an action on a container is in flight. A container that was forgotten meanwhile is gone, even if later events
+// arrive.
 func (f *Fleet) actionPending(id string) bool {
 	for _, fl := range f.actions.inFlight {
 		if fl.id == id {
@@ -196,7 +194,7 @@ func (f *Fleet) actionPending(id string) bool {
 	return f.recreates.recreations[id] != nil
 }
 
-// recall makes a machine from what the journal kept.
+// recall restores a machine from the journal.
 func (f *Fleet) recall(mem worker.Saved) {
 	id, ok := f.identify(mem.Key, mem.Incarnation.ID, mem.Labels)
 	if !ok || mem.Incarnation.ID == "" || mem.Incarnation.ID == f.set.Self {
@@ -225,15 +223,15 @@ func (f *Fleet) identify(key worker.Key, container string, labels map[string]str
 	return id, true
 }
 
-// register gives the machine its place under its name, and anyone who stood there loses it.
+// register binds the machine to its name; another member with the name loses it.
 func (f *Fleet) register(machine *worker.Machine, id worker.Identity) *member {
-	m := f.shelter(machine, id)
+	m := f.registerUnnamed(machine, id)
 	f.bindName(m)
 	return m
 }
 
-// shelter takes the machine in without a name of its own.
-func (f *Fleet) shelter(machine *worker.Machine, id worker.Identity) *member {
+// registerUnnamed adds the machine without a name.
+func (f *Fleet) registerUnnamed(machine *worker.Machine, id worker.Identity) *member {
 	m := &member{machine: machine, id: id.ID, round: f.stream.round, undecided: id.Tentative}
 	m.action.m, m.stats.m, m.dependents.m, m.outside.next.m = m, m, m, m
 	f.byID[id.ID] = m
@@ -242,12 +240,12 @@ func (f *Fleet) shelter(machine *worker.Machine, id worker.Identity) *member {
 	return m
 }
 
-// rename follows a container to its new name. History hangs on the name, and goes with it.
+// rename moves a container and its history to its new name.
 func (f *Fleet) rename(m *member, o worker.Observation) {
 	old := o.Kind == worker.Gone || (o.History() && o.Kind != worker.Listed) || (o.Kind == worker.Listed && m.ahead(o.At))
-	same := o.Key == m.key() && (f.bound(m) || o.Kind != worker.Listed) // who lost a name gets it back by a list only
+	same := o.Key == m.key() && (f.bound(m) || o.Kind != worker.Listed) // a member that lost a name gets it back only by a list
 	if o.Kind == worker.Listed && o.Key == m.key() && m.machine.Recreating() && !old && f.members[o.Key] == nil && f.recreates.recreations[m.id] == nil {
-		f.bindName(m) // anyone who had its name during the transaction is gone, and it was put back
+		f.bindName(m) // the container that had its name during the transaction is gone, and this one was renamed back
 		return
 	}
 	if o.Key == "" || old || same || m.machine.Recreating() || o.Key.IsTemporaryName(o.Labels) {
@@ -261,14 +259,13 @@ func (f *Fleet) rename(m *member, o worker.Observation) {
 	}
 }
 
-// bindName puts a member under its name. Anyone who stood there is as good as gone: it does nothing until it is seen under
-// another name, or is told to be gone.
+// bindName binds a member to its name. A previous holder does nothing until it is observed under another name, or as gone.
 func (f *Fleet) bindName(m *member) {
 	if holder := f.members[m.key()]; holder != nil && holder != m {
 		f.unbindName(holder)
 		if holder.machine.Missing() && !f.actionPending(holder.id) {
 			f.unplan(holder)
-			delete(f.byID, holder.id) // somebody else has recreated the worker
+			delete(f.byID, holder.id) // another client has recreated the worker
 		}
 	}
 	f.members[m.key()] = m
@@ -283,7 +280,7 @@ func (f *Fleet) unbindName(m *member) {
 	delete(f.members, key)
 	f.leaveGroup(m)
 	f.leaveRecycles(m)
-	f.demands.pending = append(f.demands.pending, m) // so that its group ends where it was the last one
+	f.demands.pending = append(f.demands.pending, m) // its group may be empty now
 	f.out.Drop = append(f.out.Drop, key)
 	f.out.Save = slices.DeleteFunc(f.out.Save, func(mem worker.Saved) bool { return mem.Key == key })
 }
@@ -301,7 +298,7 @@ func (f *Fleet) forget(m *member) {
 	}
 }
 
-// decided settles whether a tentative container is a worker, once its quota is known.
+// decided decides whether a tentative container is a worker, once its quota is known.
 func (f *Fleet) decided(m *member, o worker.Outcome) bool {
 	if !m.undecided || o.Snapshot == nil {
 		return true
@@ -318,8 +315,7 @@ func (f *Fleet) decided(m *member, o worker.Outcome) bool {
 	return true
 }
 
-// listEnded: anyone who was not listed does not exist any more, unless it was made after the list. A tombstone is a Gone
-// like the engine's own.
+// listEnded forgets containers that were not listed, unless they were made after the list. The machine gets a Gone, as from the engine.
 func (f *Fleet) listEnded(now time.Time, o worker.Observation) {
 	maps.DeleteFunc(f.rejected, func(_ string, r rejection) bool { return r.round != f.stream.round })
 	for _, m := range f.sorted() {

@@ -6,18 +6,18 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// purpose is what a reading is for. Each has places of its own, so that none waits for a lesser one.
+// purpose is the purpose of a reading. Each has its own limit, so that none waits for a less important one.
 type purpose uint8
 
 const (
-	forHeal   purpose = iota // it holds up a decision
+	forHeal   purpose = iota // it delays a decision
 	forIdle                  // idle-after
-	forDemand                // who of a group is busy
-	forPeople                // somebody looks
-	purposes                 // how many there are
+	forDemand                // which workers of a group are busy
+	forPeople                // display
+	purposes                 // number of purposes
 )
 
-// room bounds the readings under way at once. One that shows a share holds its place for one to two seconds.
+// room returns the maximum number of readings in flight. A reading over a time span takes one to two seconds.
 func (p purpose) room() int {
 	switch p {
 	case forPeople:
@@ -31,14 +31,14 @@ func (p purpose) room() int {
 
 const (
 	maxSamples = 16
-	// maxDemandStats: of a larger group not all workers can be put to sleep at one poll, which only one is anyway.
+	// maxDemandStats: in a larger group not all workers can be put to sleep at one poll, but only one is put to sleep anyway.
 	maxDemandStats = 64
 )
 
-// sampleDeadline bounds one reading: anyone who waits for it decides without it afterwards.
+// sampleDeadline is the deadline of one reading; a decision that waits for it is then made without it.
 const sampleDeadline = 4 * time.Second
 
-// readStatsDue asks for the readings that are due, those first that hold up a decision.
+// readStatsDue requests the due readings, those that delay a decision first.
 func (f *Fleet) readStatsDue(now time.Time) {
 	if !f.reads() {
 		return
@@ -51,10 +51,10 @@ func (f *Fleet) readStatsDue(now time.Time) {
 	f.displayStatsDue(now)
 }
 
-// reads reports whether readings are asked for at all.
+// reads reports whether readings are requested at all.
 func (f *Fleet) reads() bool { return f.stream.engine.Connected && !f.closing }
 
-// wanting are those that are due for a reading, in the order of (due, key).
+// wanting returns the members that are due for a reading, ordered by (due, key).
 func (f *Fleet) wanting(now time.Time, p purpose) []*member {
 	for s := f.schedule.stats.pop(now); s != nil; s = f.schedule.stats.pop(now) {
 		s.move(&f.schedule.statsReady, s.due)
@@ -68,7 +68,7 @@ func (f *Fleet) wanting(now time.Time, p purpose) []*member {
 	return members
 }
 
-// readStats asks for one reading, and reports whether there was room for it.
+// readStats requests one reading, and reports whether there was capacity for it.
 func (f *Fleet) readStats(m *member, p purpose, span bool) bool {
 	if f.actions.reading[p] >= p.room() {
 		return false
@@ -85,7 +85,7 @@ func (f *Fleet) readStats(m *member, p purpose, span bool) bool {
 	return true
 }
 
-// read hands a reading to its machine.
+// read passes a reading to its machine.
 func (f *Fleet) read(now time.Time, flight inFlight, o worker.Outcome) {
 	p, m := flight.purpose, flight.member
 	f.actions.reading[p]--

@@ -10,7 +10,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// scale is a fleet of n running workers, and answers what it asks for at once.
+// scale is a fleet of n running workers that answers every action at once.
 type scale struct {
 	f   *fleet.Fleet
 	n   int
@@ -27,7 +27,7 @@ func newScale(n int) *scale {
 		s.at[i] = s.now.Add(-time.Hour)
 	}
 	s.list()
-	s.pass(10 * time.Second) // dependents are asked for once
+	s.pass(10 * time.Second) // the first request for dependents is over
 	return s
 }
 
@@ -86,8 +86,8 @@ func (s *scale) snapshot(a worker.Action) *worker.Snapshot {
 	}
 }
 
-// BenchmarkScale shows that an event costs the same with 10,000 workers as with 100, and that a list and a view grow with
-// their number. One op of "crash" is three events and their answers: an exit, its heal, and the passing of a second.
+// BenchmarkScale shows that an event costs the same with 10,000 workers as with 100, and that a list and a view grow with their number. One op of
+// "crash" is three events and their answers: an exit, its heal, and one second of time.
 func BenchmarkScale(b *testing.B) {
 	for _, n := range []int{100, 1000, 10000} {
 		b.Run(fmt.Sprintf("crash/%d", n), func(b *testing.B) {

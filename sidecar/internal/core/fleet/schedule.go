@@ -6,20 +6,20 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// classes is how many classes of actions there are.
+// classes is the number of action classes.
 const classes = int(worker.ClassUpdate) + 1
 
-// schedule is when each member wants what.
+// schedule holds the due times of all members.
 type schedule struct {
 	future     queue          // not due yet
 	ready      [classes]queue // due, and waiting for capacity
 	held       queue          // due, and held by the overload guard
-	stats      queue          // readings that are not due yet
-	statsReady queue          // readings that are due, under way or waiting for capacity
+	stats      queue          // readings not due yet
+	statsReady queue          // readings that are due, in flight or waiting for capacity
 	dependents queue          // restarts of dependents
 }
 
-// plan puts a member into its place after it has taken in an input.
+// plan schedules a member after an input.
 func (f *Fleet) plan(m *member, due time.Time) {
 	if f.byID[m.id] != m { // forgotten
 		f.unplan(m)
@@ -44,7 +44,7 @@ func (f *Fleet) plan(m *member, due time.Time) {
 	f.probes.count(m)
 }
 
-// unplan takes a member out of all queues.
+// unplan removes a member from all queues.
 func (f *Fleet) unplan(m *member) {
 	m.action.move(nil, time.Time{})
 	m.stats.move(nil, time.Time{})
@@ -54,7 +54,7 @@ func (f *Fleet) unplan(m *member) {
 	f.probes.remove(m)
 }
 
-// grantDue makes one pass over what is due, in the order of (due, key) within each class, and reports whether anything was granted.
+// grantDue makes one pass over what is due, ordered by (due, key) within each class, and reports whether it started an action.
 func (f *Fleet) grantDue(now time.Time) bool {
 	for s := f.schedule.future.pop(now); s != nil; s = f.schedule.future.pop(now) {
 		s.move(&f.schedule.ready[s.m.class], s.due)
@@ -78,7 +78,7 @@ func (f *Fleet) releaseHeld(now time.Time) {
 	}
 }
 
-// grantClass grants what is ready in one class as long as there is capacity.
+// grantClass starts what is ready in one class while there is capacity.
 func (f *Fleet) grantClass(now time.Time, class worker.ActionClass) bool {
 	ready := &f.schedule.ready[class]
 	granted := false
@@ -112,13 +112,13 @@ func (f *Fleet) classOpen(class worker.ActionClass) bool {
 		worker.ClassInspect: maxInspects, worker.ClassStart: f.set.Parallel, worker.ClassStop: maxStops,
 		worker.ClassRecreate: maxRecreates, worker.ClassUpdate: maxUpdates,
 	}
-	if !f.stream.engine.Connected { // of a worker that is not followed nothing is known, not even that it is stable
+	if !f.stream.engine.Connected { // without events the state of a worker is unknown, even whether it is stable
 		return false
 	}
 	return class == worker.ClassNone || f.actions.inClass[class] < limit[class]
 }
 
-// allowed reports whether anything may be done about the member now.
+// allowed reports whether an action on the member may start now.
 func (f *Fleet) allowed(m *member) bool {
 	if m.class == worker.ClassNone {
 		return true
@@ -131,7 +131,7 @@ func (f *Fleet) allowed(m *member) bool {
 	return free && (!f.closing || m.machine.StoppedForHeal()) && (m.class == worker.ClassInspect || !f.heldByPause(m))
 }
 
-// guarded reports whether the overload guard has a say in the class.
+// guarded reports whether the overload guard applies to the class.
 func (f *Fleet) guarded(class worker.ActionClass) bool {
 	return class == worker.ClassStop || class == worker.ClassRecreate
 }

@@ -12,7 +12,7 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// simHostOf is a simHost with some workers and a Stoker that knows them.
+// simHostOf returns a simHost with some workers and a Stoker that manages them.
 func simHostOf(workers ...string) *simHost {
 	h := newSimHost(dockertest.Config{Seed: 7}, fleet.Settings{})
 	for _, name := range workers {
@@ -24,7 +24,7 @@ func simHostOf(workers ...string) *simHost {
 	return h
 }
 
-// touched is how often Stoker started or stopped anything.
+// touched returns how often Stoker started or stopped a container.
 func (h *simHost) touched() int {
 	n := 0
 	for _, r := range h.w.Audit() {
@@ -71,7 +71,7 @@ func TestComposeV2Recreates(t *testing.T) {
 	h.afterRecreate(t, old)
 }
 
-// afterRecreate: Stoker kept out of it, and looks after the new one.
+// afterRecreate requires that Stoker did not interfere, and manages the new container.
 func (h *simHost) afterRecreate(t *testing.T, old string) {
 	t.Helper()
 	require.Zero(t, h.touched())
@@ -115,7 +115,7 @@ func TestEngineRestarts(t *testing.T) {
 	}
 }
 
-// leave is what a Stoker inside a container does when the engine goes down: it is told at the same time as all others.
+// leave ends Stoker as a shutdown of the engine does, which signals all containers at the same time.
 func (h *simHost) leave() {
 	h.live(5 * time.Millisecond)
 	h.apply(h.f.Close(h.w.Now()))
@@ -134,32 +134,32 @@ func TestTheOnlyWorkerStaysStoppedOverAReboot(t *testing.T) {
 	require.Equal(t, worker.StatusExited, h.status("w"))
 }
 
-// Only the last moment before the end of an engine is its shutdown: who was stopped well before it stays so, also if no inspect has
-// settled whose word that was.
+// Only the last moment before the end of an engine is its shutdown: a worker that was stopped well before stays so, even if no inspect has shown
+// who stopped it.
 func TestStoppedBeforeTheShutdown(t *testing.T) {
 	d := newHarness(t, fleet.Settings{})
 	d.up("a", "b")
 	for _, name := range []string{"a", "b"} {
-		d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-" + name, Key: worker.Key(name), Signal: 15})
+		d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-" + name, Key: worker.Key(name), Signal: 15})
 		d.event(worker.Exited, name)
 		d.pass(10 * time.Second)
 	}
-	d.tell(worker.Observation{Kind: worker.Disconnected})
+	d.observe(worker.Observation{Kind: worker.Disconnected})
 	d.pass(time.Minute)
-	d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now.Add(-time.Second)}})
+	d.observe(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now, BootedAt: d.now.Add(-time.Second)}})
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 	require.Equal(t, worker.HeldNot, d.newWorker("b").Held)
 }
 
-func TestEngineThatDoesNotTellWhenItBooted(t *testing.T) {
+func TestEngineWithoutBootTime(t *testing.T) {
 	session := func(d *harness) {
-		d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now}})
-		d.tell(worker.Observation{Kind: worker.ListBegin})
+		d.observe(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now}})
+		d.observe(worker.Observation{Kind: worker.ListBegin})
 		d.listed("a", worker.StatusExited)
-		d.tell(worker.Observation{Kind: worker.ListEnd})
+		d.observe(worker.Observation{Kind: worker.ListEnd})
 	}
 	for name, c := range map[string]struct {
-		before time.Duration // from the stop to the loss of the link
+		before time.Duration // from the stop to the disconnect
 		held   worker.Reason
 	}{
 		"right before the loss": {time.Second, worker.HeldNot},
@@ -167,13 +167,13 @@ func TestEngineThatDoesNotTellWhenItBooted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newHarness(t, fleet.Settings{})
-			d.tell(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now}})
+			d.observe(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: d.now}})
 			d.list("a")
 			d.answerInspects()
-			d.tell(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
+			d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15})
 			d.event(worker.Exited, "a")
 			d.pass(c.before)
-			d.tell(worker.Observation{Kind: worker.Disconnected})
+			d.observe(worker.Observation{Kind: worker.Disconnected})
 			d.pass(time.Second)
 			session(d)
 			require.Equal(t, c.held, d.newWorker("a").Held)
@@ -181,7 +181,7 @@ func TestEngineThatDoesNotTellWhenItBooted(t *testing.T) {
 	}
 }
 
-// TestSameInputsSameTurns: no order of a map, and nothing else from outside, gets into what the fleet does.
+// TestSameInputsSameTurns: the fleet's effects depend only on its inputs, and on no map order.
 func TestSameInputsSameTurns(t *testing.T) {
 	first := []string(nil)
 	for range 5 {
@@ -203,7 +203,7 @@ func TestSameInputsSameTurns(t *testing.T) {
 	}
 }
 
-// TestBudget is I7: however a worker fails, and however often Stoker dies, it is not tried more often than allowed.
+// TestBudget checks I7: a worker is not restarted more often than allowed, for any failures and any number of Stoker's crashes.
 func TestBudget(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.IntRange(1, 4).Draw(t, "limit")
@@ -214,10 +214,10 @@ func TestBudget(t *testing.T) {
 		h.live(time.Second)
 		h.startStoker()
 		h.live(time.Second)
-		for range rapid.IntRange(1, 20).Draw(t, "deeds") {
-			all := append(workerDeeds(), worldDeeds()[:3]...) // Stoker killed, started, restarted
-			which := all[rapid.IntRange(0, len(all)-1).Draw(t, "deed")]
-			h.say("%s", which.name)
+		for range rapid.IntRange(1, 20).Draw(t, "action") {
+			all := append(workerActions(), worldActions()[:3]...) // Stoker killed, started, restarted
+			which := all[rapid.IntRange(0, len(all)-1).Draw(t, "action")]
+			h.logf("%s", which.name)
 			which.do(t, h, "w")
 			h.live(drawPause(t))
 		}

@@ -12,7 +12,7 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// drawRecreate gives a worker what leads to a recreate sooner or later.
+// drawRecreate gives a worker labels that lead to a recreate sooner or later.
 func drawRecreate(t *rapid.T, s *dockertest.Spec) {
 	some := func(label string, values ...string) {
 		if v := rapid.SampledFrom(append([]string{""}, values...)).Draw(t, label); v != "" {
@@ -29,10 +29,10 @@ func drawRecreate(t *rapid.T, s *dockertest.Spec) {
 	}
 }
 
-// guests run in the first worker's network: perhaps a worker, perhaps a stranger. It names the worker.
-func (h *simHost) guests(t *rapid.T) []string {
+// addDependents starts containers in the first worker's network: perhaps a worker, perhaps an unmanaged container. It returns the worker.
+func (h *simHost) addDependents(t *rapid.T) []string {
 	var names []string
-	if rapid.Bool().Draw(t, "stranger in its network") {
+	if rapid.Bool().Draw(t, "unmanaged container in its network") {
 		h.w.Operator().Run(dockertest.Spec{Name: "tail", NetworkMode: "container:a", StopTimeout: time.Second})
 	}
 	if rapid.Bool().Draw(t, "worker in its network") {
@@ -45,11 +45,11 @@ func (h *simHost) guests(t *rapid.T) []string {
 	return names
 }
 
-func recreateDeeds() []deedKind {
-	return []deedKind{
+func recreateActions() []actionKind {
+	return []actionKind{
 		{"journal lost", func(_ *rapid.T, h *simHost, _ string) {
 			if h.linked() {
-				h.lose()
+				h.loseJournal()
 			}
 		}},
 		{"Stoker killed in the midst of it", func(t *rapid.T, h *simHost, n string) {
@@ -71,16 +71,16 @@ func recreateDeeds() []deedKind {
 	}
 }
 
-// lose kills the Stoker there is and takes its journal away.
-func (h *simHost) lose() {
+// loseJournal kills the current Stoker, deletes its journal, and starts another one.
+func (h *simHost) loseJournal() {
 	h.killStoker()
 	h.memories, h.mark, h.forgot = map[worker.Key][]byte{}, worker.Bookmark{}, true
 	h.lostAt = h.w.Now()
 	h.startStoker()
 }
 
-// midwayAtLoss: the journal was lost between Stoker's stop of the container and its start. Nothing tells the next Stoker that
-// the stop was not a person's.
+// midwayAtLoss reports whether the journal was lost between Stoker's stop of the container and its start. Then the next Stoker cannot distinguish
+// the stop from an operator's.
 func (h *simHost) midwayAtLoss(truth dockertest.Truth) bool {
 	if len(truth.Lives) == 0 {
 		return false
@@ -92,8 +92,8 @@ func (h *simHost) midwayAtLoss(truth dockertest.Truth) bool {
 	})
 }
 
-// family is all containers that are one worker: each was recreated as the next.
-func (h *simHost) family(truth dockertest.Truth) string {
+// rootOf identifies the worker of a container: all containers that were recreated from each other have the same root.
+func (h *simHost) rootOf(truth dockertest.Truth) string {
 	for {
 		_, of, ok := worker.ReplacementOf(truth.Labels)
 		old, found := h.w.TruthByID(of)
@@ -104,17 +104,17 @@ func (h *simHost) family(truth dockertest.Truth) string {
 	}
 }
 
-// renamed reports whether people have renamed a container of a family: then both may be theirs.
+// renamed reports whether operators have renamed a container of a worker: then both containers may be theirs.
 func (h *simHost) renamed(root string) bool {
 	return slices.ContainsFunc(h.w.Events(), func(e dockertest.Event) bool {
 		truth, _ := h.w.TruthByID(e.ID)
-		return e.Action == "rename" && e.By == dockertest.ByOperator && h.family(truth) == root
+		return e.Action == "rename" && e.By == dockertest.ByOperator && h.rootOf(truth) == root
 	})
 }
 
-// checkWhole holds what must hold once all transactions are over: I6, and that nobody is orphaned.
+// checkWhole checks what holds once all transactions have ended: I6, and that no dependent is orphaned.
 func (h *simHost) checkWhole() []string {
-	for range 300 { // one that is under way, for who cannot start is tried again and again, is not over
+	for range 300 { // a transaction of a worker that cannot start is retried, and is not over
 		if h.f != nil && h.f.Transactions() > 0 || h.flying[worker.ListDependents]+h.flying[worker.RestartDependent] > 0 {
 			h.live(100 * time.Millisecond)
 		}
@@ -122,7 +122,7 @@ func (h *simHost) checkWhole() []string {
 	var wrong []string
 	alive, lost := map[string]int{}, map[string]bool{}
 	for _, truth := range h.w.Truths() {
-		root := h.family(truth)
+		root := h.rootOf(truth)
 		name := string(truth.Key)
 		switch {
 		case truth.Gone:
@@ -145,34 +145,34 @@ func (h *simHost) checkWhole() []string {
 		}
 	}
 	slices.Sort(wrong)
-	return append(wrong, h.checkStranded()...)
+	return append(wrong, h.checkOrphaned()...)
 }
 
-// homeless reports whether a container cannot start: what it lives in does not run, or was recreated while it was down, and it
-// is never to be recreated itself.
-func (h *simHost) homeless(truth dockertest.Truth) bool {
+// cannotStart reports whether a container cannot start: a container whose namespaces it shares does not run, or was recreated while it was down,
+// and it must never be recreated itself.
+func (h *simHost) cannotStart(truth dockertest.Truth) bool {
 	for _, ref := range truth.Parents {
 		parent, _ := h.w.TruthByID(ref)
-		heir := slices.ContainsFunc(h.w.Truths(), func(other dockertest.Truth) bool {
-			return other.Status == worker.StatusRunning && !other.Gone && h.family(other) == h.family(parent)
+		replaced := slices.ContainsFunc(h.w.Truths(), func(other dockertest.Truth) bool {
+			return other.Status == worker.StatusRunning && !other.Gone && h.rootOf(other) == h.rootOf(parent)
 		})
 		never := truth.Unfit != "" || truth.Labels["stoker.recreate-after"] == "0"
-		if !heir || (parent.Gone && never) {
+		if !replaced || (parent.Gone && never) {
 			return true
 		}
 	}
 	return false
 }
 
-// checkStranded: anyone who runs, runs in namespaces that somebody else is in. Without the journal nobody knows of the lives before,
-// and a clock that stepped does not tell which came first.
-func (h *simHost) checkStranded() []string {
+// checkOrphaned checks that each running container shares namespaces with a running one. Without the journal earlier incarnations are unknown,
+// and after a step of the clock times do not show which one came first.
+func (h *simHost) checkOrphaned() []string {
 	var wrong []string
 	for _, truth := range h.w.Orphaned() {
 		parent, _ := h.w.Truth("a")
-		same := slices.ContainsFunc(truth.Parents, func(ref string) bool { // else people have put another one in its place
+		same := slices.ContainsFunc(truth.Parents, func(ref string) bool { // otherwise an operator has replaced it
 			of, _ := h.w.TruthByID(ref)
-			return h.family(of) == h.family(parent)
+			return h.rootOf(of) == h.rootOf(parent)
 		})
 		led := same && !parent.Gone && parent.Status == worker.StatusRunning && parent.Labels["stoker.dependents"] != "none"
 		if led && !h.forgot && !h.stepped && truth.Unfit == "" {

@@ -13,7 +13,7 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// simHost is a world with a Stoker in it, driven by one thread: the fleet decides, the world does and tells.
+// simHost is a simulated host with a Stoker, driven by one goroutine: the fleet decides, the world acts and sends events.
 type simHost struct {
 	w        *dockertest.World
 	sim      *dockertest.Sim
@@ -24,14 +24,14 @@ type simHost struct {
 	wake     time.Time
 	notes    []worker.Event
 	flying   map[worker.Verb]int
-	most     map[worker.Verb]int    // at once, ever
+	most     map[worker.Verb]int    // maximum at once
 	acting   map[string]worker.Verb // by container
-	sent     map[worker.Verb]int    // ever
+	sent     map[worker.Verb]int    // total
 	owner    string
 	forgot   bool // the journal was lost
 	lostAt   time.Time
-	stepped  bool // the engine's clock was
-	lagged   bool // its events did
+	stepped  bool // the engine's clock stepped
+	lagged   bool // the engine's events were late
 	wrong    []string
 	log      []string
 }
@@ -49,7 +49,7 @@ func newSimHost(config dockertest.Config, set fleet.Settings) *simHost {
 	return h
 }
 
-// startStoker begins a Stoker that knows what the journal holds.
+// startStoker starts a Stoker with the journal.
 func (h *simHost) startStoker() {
 	h.set.Saved, h.set.Bookmark = nil, h.mark
 	for _, key := range slices.Sorted(maps.Keys(h.memories)) {
@@ -64,7 +64,7 @@ func (h *simHost) startStoker() {
 	h.f = fleet.New(h.w.Now(), h.set)
 	read := h.mark
 	if read.EventAt.IsZero() {
-		read.EventAt = h.w.EngineNow() // the watch without a bookmark asks for all there is
+		read.EventAt = h.w.EngineNow() // the watch without a bookmark requests all events
 	}
 	h.sim = dockertest.NewSim(h.w, dockertest.SimConfig{Bookmark: read, Select: h.keep})
 	h.apply(h.f.Tick(h.w.Now()))
@@ -74,7 +74,7 @@ func (h *simHost) keep(o worker.Observation) bool {
 	return h.set.Keep(o)
 }
 
-// killStoker kills the Stoker there is.
+// killStoker kills the current Stoker.
 func (h *simHost) killStoker() {
 	h.sim.Close()
 	h.sim, h.f = nil, nil
@@ -117,7 +117,7 @@ func (h *simHost) apply(t fleet.Effects) {
 	h.wake = t.Wake
 }
 
-// ofOne reports whether an action is one on one incarnation.
+// ofOne reports whether an action is on one incarnation.
 func ofOne(a worker.Action) bool {
 	inspects := a.Call != nil && a.Call.Do == worker.CallInspect || a.Verb == worker.Inspect && a.Reason == worker.ReasonParentRestarted
 	return a.Verb != worker.ListDependents && a.Verb != worker.ReadStats && a.Verb != worker.ReadLogs && !inspects
@@ -141,7 +141,7 @@ func (h *simHost) live(d time.Duration) {
 			h.apply(h.f.Tick(now))
 		case out.Observation != nil:
 			if out.Observation.Origin != worker.OriginRepeated {
-				h.hear(*out.Observation)
+				h.observe(*out.Observation)
 			}
 			h.apply(h.f.Observe(now, *out.Observation))
 		default:
@@ -155,7 +155,7 @@ func (h *simHost) live(d time.Duration) {
 	}
 }
 
-// stepOf is the step of a recreate that an action is.
+// stepOf returns the step of a recreate that an action carries out.
 func stepOf(a worker.Action) string {
 	if a.Call == nil {
 		return ""
@@ -170,8 +170,8 @@ func found(o *worker.Outcome) string {
 	return fmt.Sprintf("%s/%s since %s %s", o.Snapshot.Status, o.Snapshot.Health, o.Snapshot.StartedAt.Format("04:05.000"), o.Err)
 }
 
-func (h *simHost) hear(o worker.Observation) {
-	line := fmt.Sprintf("%s heard %s %s", h.stamp(), o.Kind, o.Key)
+func (h *simHost) observe(o worker.Observation) {
+	line := fmt.Sprintf("%s observed %s %s", h.stamp(), o.Kind, o.Key)
 	switch o.Kind {
 	case worker.Exited:
 		line += fmt.Sprint(" ", o.ExitCode)
@@ -185,11 +185,11 @@ func (h *simHost) hear(o worker.Observation) {
 
 func (h *simHost) stamp() string { return h.w.Now().Format("04:05.000") }
 
-func (h *simHost) say(format string, args ...any) {
+func (h *simHost) logf(format string, args ...any) {
 	h.log = append(h.log, h.stamp()+" ==== "+fmt.Sprintf(format, args...))
 }
 
-// worker is one that the label takes in, with a budget of patience that suits a test.
+// newWorker returns a managed worker, with limits that suit a test.
 func newWorker(name string, labels ...string) dockertest.Spec {
 	s := dockertest.Spec{Name: name, Labels: map[string]string{"stoker.enable": "true", "stoker.backoff-max": "10s"}}
 	for i := 0; i+1 < len(labels); i += 2 {
@@ -198,7 +198,7 @@ func newWorker(name string, labels ...string) dockertest.Spec {
 	return s
 }
 
-func (h *simHost) told(kind worker.EventKind) int {
+func (h *simHost) eventCount(kind worker.EventKind) int {
 	n := 0
 	for _, note := range h.notes {
 		if note.Kind == kind {

@@ -11,21 +11,21 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// sourceDeadline bounds one question.
+// sourceDeadline is the deadline of one request to a source.
 const sourceDeadline = 5 * time.Second
 
-// source is where work is, for all groups that have it.
+// source is one source of work, for all groups that have it.
 type source struct {
 	source demand.Source
-	name   string        // without secrets; to make it takes longer than to ask
-	groups []*group      // that have it, by name
-	every  time.Duration // the shortest of its groups'
+	name   string        // without secrets; formatting it takes longer than asking the source
+	groups []*group      // by name
+	every  time.Duration // the shortest poll interval of its groups
 	due    time.Time
 	asking bool
 	demand.SourceStatus
 }
 
-// addSources asks for the sources of a group from now on.
+// addSources starts polling the sources of a group.
 func (f *Fleet) addSources(now time.Time, g *group) {
 	for _, key := range g.settings.Sources {
 		s := f.demands.sources[key]
@@ -37,8 +37,8 @@ func (f *Fleet) addSources(now time.Time, g *group) {
 	f.orderSources()
 }
 
-// orderSources brings the order of groups and sources up to date: a source that no group has is dropped, the others are asked as often as
-// their groups want.
+// orderSources updates the order of groups and sources. A source without groups is dropped; the others are polled at the shortest interval of
+// their groups.
 func (f *Fleet) orderSources() {
 	f.demands.byName = slices.SortedFunc(maps.Values(f.demands.groups), func(a, b *group) int { return cmp.Compare(a.name, b.name) })
 	for _, s := range f.demands.sources {
@@ -76,14 +76,14 @@ func (f *Fleet) askDue(now time.Time) {
 	}
 }
 
-// nextAsk is when a source is asked again: all that are asked as often are asked together, because each time that a process wakes costs more
-// than a question. Stokers of several hosts have a moment of their own each.
+// nextAsk returns when a source is asked again. All sources with the same interval are asked together, because a wake-up of the process costs
+// more than a request. Stokers of different hosts ask at different offsets.
 func (f *Fleet) nextAsk(now time.Time, every time.Duration) time.Time {
 	own := worker.Key(f.set.Owner).Phase(every)
 	return now.Add(-own).Truncate(every).Add(every + own)
 }
 
-// answered takes in what a source has said.
+// answered handles the answer of a source.
 func (f *Fleet) answered(now time.Time, o worker.Outcome) {
 	s := f.demands.sources[o.Action.Source]
 	if s == nil {
@@ -98,8 +98,8 @@ func (f *Fleet) answered(now time.Time, o worker.Outcome) {
 	}
 	for _, g := range groups {
 		g.changed = true
-		f.tellWork(now, g)
-		f.tellLimit(now, g)
+		f.notifyWork(now, g)
+		f.reportLimit(now, g)
 		f.measure(g)
 	}
 }
@@ -130,7 +130,7 @@ func groupNames(groups []*group) string {
 	return strings.Join(names, ", ")
 }
 
-// consumed: some work was taken. Where all workers of a group look idle, one of them has done it, and none hangs for certain.
+// consumed handles that some work was taken. If all workers of a group look idle, one of them has done it, and none hangs for certain.
 func (f *Fleet) consumed(now time.Time, groups []*group) {
 	for _, g := range groups {
 		busy := slices.ContainsFunc(g.members, func(m *member) bool { return m.demandState == demand.Awake && !m.machine.LooksIdle() })
@@ -138,24 +138,24 @@ func (f *Fleet) consumed(now time.Time, groups []*group) {
 			continue
 		}
 		for _, m := range slices.Clone(g.members) {
-			f.step(now, m, worker.WorkTold{Waits: m.workTold, Consumed: true})
+			f.step(now, m, worker.WorkTold{Waits: m.workReported, Consumed: true})
 		}
 	}
 }
 
-// tellWork tells the workers of a group whether work waits for them.
-func (f *Fleet) tellWork(now time.Time, g *group) {
+// notifyWork notifies the workers of a group whether work waits for them.
+func (f *Fleet) notifyWork(now time.Time, g *group) {
 	waits := f.workWaits(g)
 	for _, m := range slices.Clone(g.members) {
-		if own := waits || f.inHand(g, m) > 0; own != m.workTold {
-			m.workTold = own
+		if own := waits || f.inHand(g, m) > 0; own != m.workReported {
+			m.workReported = own
 			f.step(now, m, worker.WorkTold{Waits: own})
 		}
 	}
 }
 
-// workWaits reports whether there is work that nobody has taken. Of a number that has the items in hand in it, each worker that runs may
-// hold one.
+// workWaits reports whether there is work that no worker has taken. In a number that includes the items in hand, each running worker may hold
+// one.
 func (f *Fleet) workWaits(g *group) bool {
 	running := 0
 	for _, m := range g.members {
@@ -176,11 +176,11 @@ func (f *Fleet) workWaits(g *group) bool {
 	return false
 }
 
-// tellLimit tells once that a group has more work than workers that may run.
-func (f *Fleet) tellLimit(now time.Time, g *group) {
+// reportLimit reports once that a group has more work than workers that may run.
+func (f *Fleet) reportLimit(now time.Time, g *group) {
 	limit := g.decision.Limit
-	if limit == g.limit.stands && limit != g.limit.told {
-		g.limit.told = limit
+	if limit == g.limit.stands && limit != g.limit.reported {
+		g.limit.reported = limit
 		if limit == demand.LimitBudget || limit == demand.LimitMax {
 			f.out.Events = append(f.out.Events, worker.Event{
 				At: now, Kind: worker.EventDemandLimited, Group: g.name, Reason: worker.Reason(limit.String()), Detail: g.situation(),
@@ -190,7 +190,7 @@ func (f *Fleet) tellLimit(now time.Time, g *group) {
 	g.limit.stands = limit
 }
 
-// measure reads the CPU use of a group's workers where the decision depends on who is busy.
+// measure reads the CPU use of a group's workers if the decision depends on which are busy.
 func (f *Fleet) measure(g *group) {
 	if !g.decision.Measure {
 		return
@@ -202,12 +202,12 @@ func (f *Fleet) measure(g *group) {
 		if f.readStats(m, forDemand, false) {
 			g.measuring++
 		} else {
-			m.use = demandUse{} // what was measured before is not of the time since the last poll
+			m.use = demandUse{} // earlier readings are from before the last poll
 		}
 	}
 }
 
-// measured takes in a reading: with the one before it, it tells what the worker did meanwhile.
+// measured handles a reading: with the previous one, it shows what the worker did meanwhile.
 func (f *Fleet) measured(m *member, in worker.StatsRead) {
 	g := m.group
 	if g == nil {
@@ -229,7 +229,7 @@ func (f *Fleet) measured(m *member, in worker.StatsRead) {
 	}
 }
 
-// nextDecision is when to decide again, which is never at the instant of a recall.
+// nextDecision returns when to decide again. It is never the instant of a recall.
 func (g *group) nextDecision() time.Time {
 	if !g.decideAt.IsZero() && !g.decideAt.After(g.recalled) {
 		return g.recalled.Add(time.Millisecond)
@@ -237,7 +237,7 @@ func (g *group) nextDecision() time.Time {
 	return g.decideAt
 }
 
-// demandWake is when a source is to be asked or a group decided about again.
+// demandWake returns when the next source is asked or the next group is decided.
 func (f *Fleet) demandWake() time.Time {
 	var wake time.Time
 	for _, s := range f.demands.sources {

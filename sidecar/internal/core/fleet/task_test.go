@@ -20,7 +20,7 @@ func taskLabels(service, slot, id string) map[string]string {
 	return all
 }
 
-// The next task in a slot goes on with the attempts of the last one, so that kills are backed off from. Another slot has nothing to do with it.
+// The next task in a slot inherits the attempts of the last one, so that kills are backed off. Another slot is independent.
 func TestTasksOfASlotShareTheirAttempts(t *testing.T) {
 	saved := func(key, slot, id string, attempts int, began time.Duration) worker.Saved {
 		return worker.Saved{
@@ -30,13 +30,13 @@ func TestTasksOfASlotShareTheirAttempts(t *testing.T) {
 	}
 	d := newHarness(t, fleet.Settings{Saved: []worker.Saved{saved("old", "1", "t0", 9, -2*time.Hour), saved("last", "1", "t1", 3, -time.Hour), saved("other", "2", "t2", 7, 0)}})
 	d.open()
-	d.tell(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
 	for _, name := range []string{"old", "last", "other"} {
 		d.listed(name, worker.StatusExited)
 	}
-	d.tell(worker.Observation{Kind: worker.ListEnd})
-	d.tell(worker.Observation{Kind: worker.Started, ID: "id-next", Key: "next", Labels: taskLabels("web", "1", "t3")})
-	d.tell(worker.Observation{Kind: worker.Started, ID: "id-new", Key: "new", Labels: taskLabels("web", "3", "t4")})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
+	d.observe(worker.Observation{Kind: worker.Started, ID: "id-next", Key: "next", Labels: taskLabels("web", "1", "t3")})
+	d.observe(worker.Observation{Kind: worker.Started, ID: "id-new", Key: "new", Labels: taskLabels("web", "3", "t4")})
 	require.Equal(t, 3, d.newWorker("next").Attempts)
 	require.Zero(t, d.newWorker("new").Attempts)
 }

@@ -10,16 +10,16 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// unfinishedRecreate is a transaction that was found on the engine and that no machine remembers: Stoker was killed and its
-// journal lost, or it is another Stoker's that never came back.
+// unfinishedRecreate is a transaction that was found on the engine and has no machine: Stoker was killed and its journal lost, or another Stoker
+// has not returned.
 type unfinishedRecreate struct {
 	of    string // ID of the old container
-	alone bool   // no container is there to replace it, so that a stop which was seen of it is no part of the transaction
+	alone bool   // there is no container to replace it, so that an observed stop of it is not part of the transaction
 	due   time.Time
 	tries int
 }
 
-// findUnfinished looks through the list for transactions that nobody carries out.
+// findUnfinished finds transactions in the list that no Stoker carries out.
 func (f *Fleet) findUnfinished(now time.Time) {
 	for _, id := range slices.Sorted(maps.Keys(f.recreates.replacements)) {
 		r := f.recreates.replacements[id]
@@ -29,7 +29,7 @@ func (f *Fleet) findUnfinished(now time.Time) {
 			continue
 		}
 		if m != nil && m.key() == name && !m.undecided && f.bound(m) {
-			f.step(now, m, worker.Interrupted{}) // it goes on with it
+			f.step(now, m, worker.Interrupted{}) // it continues the transaction
 			continue
 		}
 		f.recreates.unfinished[name] = &unfinishedRecreate{of: r.of, due: now}
@@ -48,8 +48,8 @@ func (f *Fleet) findUnfinished(now time.Time) {
 	})
 }
 
-// findBackups looks through the list for containers that were set aside and have nobody in their place: an engine may carry out a
-// rename long after its transaction was given up.
+// findBackups finds containers in the list that have a backup name and no replacement: an engine may carry out a rename long after its
+// transaction was given up.
 func (f *Fleet) findBackups(now time.Time) {
 	replaced := map[string]bool{}
 	for _, r := range f.recreates.replacements {
@@ -64,22 +64,22 @@ func (f *Fleet) findBackups(now time.Time) {
 	}
 }
 
-// leftStopped reports whether a transaction has left its new container as it was, because an operator had stopped the worker.
+// leftStopped reports whether a transaction has left its new container unchanged, because an operator had stopped the worker.
 func (f *Fleet) leftStopped(id string) bool {
 	m := f.byID[id]
 	return m != nil && f.bound(m) && m.machine.View().Held == worker.HeldOperator
 }
 
-// resuming reports whether a member's transaction is under way, or will be gone on with. A member whose name somebody else has taken
-// meanwhile does nothing any more.
+// resuming reports whether a member's transaction is in progress, or will be continued. A member whose name another container has taken does
+// nothing any more.
 func (f *Fleet) resuming(m *member) bool {
 	return m.machine.Recreating() && (f.bound(m) || f.recreates.recreations[m.id] != nil)
 }
 
-// abandoned reports whether a member's transaction was cut short and will not be gone on with, because somebody else has its name.
+// abandoned reports whether a member's transaction is unfinished and will not be continued, because another container has its name.
 func (f *Fleet) abandoned(m *member) bool { return m.machine.Recreating() && !f.resuming(m) }
 
-// unfinished: it has not its name yet, or has it and was never started, or the old container still has its backup name.
+// unfinished reports whether the replacement does not have its name yet, was never started, or the old container still has its backup name.
 func (r replacement) unfinished(backups map[string]backup) bool {
 	switch r.key {
 	case r.name + worker.NewSuffix:
@@ -90,7 +90,7 @@ func (r replacement) unfinished(backups map[string]backup) bool {
 	return false
 }
 
-// resumeDue begins to finish each transaction that was left behind.
+// resumeDue starts to finish each unfinished transaction.
 func (f *Fleet) resumeDue(now time.Time) {
 	if !f.stream.engine.Connected || f.closing || f.set.DryRun {
 		return
@@ -111,7 +111,7 @@ func (f *Fleet) resumeDue(now time.Time) {
 	}
 }
 
-// resumed: the container that has the name now is treated like one of a list.
+// resumed handles the container that has the name now like one of a list.
 func (f *Fleet) resumed(now time.Time, p *recreation, r recreate.Result) {
 	f.actions.inClass[worker.ClassRecreate]--
 	u := f.recreates.unfinished[p.name]

@@ -1,5 +1,5 @@
-// Package fleet is all workers at once: it routes observations to machines, keeps due times and bounds, and holds
-// restarts back while the host is ill. Like lifecycle it is pure: now and a value in, values out.
+// Package fleet manages all workers: it routes observations to machines, schedules their actions within limits, and holds restarts while the host
+// is overloaded. Like package worker it is pure: it takes now and a value, and returns values.
 package fleet
 
 import (
@@ -10,45 +10,45 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// View is an immutable picture of the fleet at one instant.
+// View is an immutable snapshot of the fleet.
 type View struct {
 	At             time.Time
 	Engine         EngineLink
 	Workers        []WorkerView // by key
 	HostOverloaded bool         // restarts of running workers wait
 	Groups         []GroupView  // by name
-	Pauses         []Pause      // in force
-	// Swarm is what this engine is in its Swarm. The fleet does not fill it in, nor the groups that are services.
+	Pauses         []Pause      // active
+	// Swarm is the role of this engine in its Swarm. The fleet does not set it, nor the groups that are services.
 	Swarm SwarmView
-	// Candidates is why there are no workers. The fleet does not fill it in: it sees no containers that it cannot manage. Nil while there are
-	// workers, and before the containers were looked at.
+	// Candidates explains why there are no workers. The fleet does not set it: it receives no containers that it cannot manage. Nil while there
+	// are workers, and before the containers were checked.
 	Candidates *candidates.Advice
 }
 
-// EngineLink is the state of the link to the engine.
+// EngineLink is the state of the connection to the engine.
 type EngineLink struct {
-	Connected bool      // events are followed and the picture is complete
-	Since     time.Time // of Up or of its opposite
+	Connected bool      // events are followed and the view is complete
+	Since     time.Time // of the last change of Connected
 	Synced    time.Time // the last complete list; zero before the first
 	Engine    worker.Engine
 	Skew      time.Duration // the engine's clock minus Stoker's
-	// Problem is why it is not connected, in one line for people. The fleet does not fill it in: it is told only that the connection is lost.
+	// Problem is why it is not connected, in one line. The fleet does not set it, because it observes only the disconnect.
 	Problem string
 }
 
-// State is a worker's state in one word, for people.
+// State is a worker's state as one word, for display.
 type State string
 
 // The states shown.
 const (
-	StateUnknown   State = "unknown"   // not looked at yet
+	StateUnknown   State = "unknown"   // not inspected yet
 	StateRunning   State = "running"   // and healthy, if it has a health check
 	StateStarting  State = "starting"  // running, health not known yet
 	StateUnhealthy State = "unhealthy" // running, health check fails
 	StateHealing   State = "healing"   // a heal is under way
 	StateWaiting   State = "waiting"   // a heal waits for its back-off
-	StateHeld      State = "held"      // left alone on purpose, see Held
-	StateExhausted State = "exhausted" // the budget of attempts is used up
+	StateHeld      State = "held"      // not acted on, see Held
+	StateExhausted State = "exhausted" // retry limit reached
 	StateAsleep    State = "asleep"    // there is no work for it
 	StateWaking    State = "waking"    // it slept, and is being started
 	StateRetiring  State = "retiring"  // there is no work for it, and it is being stopped
@@ -65,38 +65,38 @@ type WorkerView struct {
 	Problems []policy.Problem
 	Recycle  worker.RecycleView
 	Probe    worker.ProbeView
-	Task     policy.Task // its place in Swarm; zero for none
-	Pause    Pause       // that it is under; zero for none
+	Task     policy.Task // its slot in Swarm; zero for none
+	Pause    Pause       // the active pause; zero for none
 }
 
-// ContainerView is what is known of a worker's container.
+// ContainerView is the state of a worker's container.
 type ContainerView struct {
 	StartedAt time.Time
 	Status    worker.Status
 	Health    worker.Health
 	CPUs      float64      // quota; 0 is none
 	Boosted   bool         // its quota is raised for a while
-	Share     worker.Share // what it was last seen to use
-	// LostNetworks are those that a failed start has removed. It runs without them until Stoker can connect it again.
+	Share     worker.Share // last measured use
+	// LostNetworks are those that a failed start has removed. The worker runs without them until Stoker can connect it again.
 	LostNetworks []string
 }
 
-// HealView is what is being done about a worker.
+// HealView is the state of a worker's heal.
 type HealView struct {
 	State    State
 	Expected bool
 	Held     worker.Reason
 	Attempts int
-	Heal     worker.HealAction // under way or waiting
+	Heal     worker.HealAction // in progress or waiting
 	Fault    worker.Fault
 	Reason   worker.Reason
 	NextAt   time.Time // of the next attempt; zero when none waits
 }
 
-// FullHealth is that of all checks of the worker together.
+// FullHealth returns the combined health of all checks of the worker.
 func (w WorkerView) FullHealth() worker.Health { return worker.WorseHealth(w.Health, w.Probe.Status) }
 
-// View is the picture of now.
+// View returns the current view.
 func (f *Fleet) View(now time.Time) View {
 	v := View{At: now, Pauses: f.Pauses(), Engine: f.stream.engine, HostOverloaded: f.overload.on}
 	for _, m := range f.sorted() {
@@ -141,7 +141,7 @@ func (f *Fleet) workerView(now time.Time, m *member) WorkerView {
 			w.Held = worker.HeldHostOverloaded
 		}
 	}
-	if w.reconnects() { // and not, any more, why it was started
+	if w.reconnects() { // and no longer the reason of its start
 		w.Reason = worker.ReasonNetworkLost
 	}
 	if w.Pause, _ = f.pausedBy(m); f.heldByPause(m) && w.Held == worker.HeldNot {
@@ -151,12 +151,12 @@ func (f *Fleet) workerView(now time.Time, m *member) WorkerView {
 	return w
 }
 
-// reconnects reports whether the worker runs without networks that it is to have.
+// reconnects reports whether the worker runs without networks that it should have.
 func (w WorkerView) reconnects() bool {
 	return len(w.LostNetworks) > 0 && w.Status == worker.StatusRunning
 }
 
-// stateOf puts a picture into one word. What is being done comes before what is.
+// stateOf returns the state for display. An action in progress takes precedence over the state of the container.
 func stateOf(now time.Time, w WorkerView, p worker.View) State {
 	switch {
 	case w.Held == worker.HeldExhausted:

@@ -2,7 +2,7 @@ package policy
 
 import "testing"
 
-var strangers = map[string]string{
+var otherLabels = map[string]string{
 	"com.docker.compose.config-hash": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "com.docker.compose.container-number": "1",
 	"com.docker.compose.depends_on": "", "com.docker.compose.image": "sha256:0123", "com.docker.compose.oneoff": "False",
 	"com.docker.compose.project": "shop", "com.docker.compose.project.config_files": "/srv/shop/compose.yaml",
@@ -13,13 +13,13 @@ var strangers = map[string]string{
 func BenchmarkReadOfAStranger(b *testing.B) {
 	rules := Rules{Defaults: Defaults{Policy: Default()}}
 	for b.Loop() {
-		rules.Read(Candidate{Labels: strangers})
+		rules.Read(Candidate{Labels: otherLabels})
 	}
 }
 
 func BenchmarkMayManageAStranger(b *testing.B) {
 	rules := Rules{Defaults: Defaults{Policy: Default()}}
 	for b.Loop() {
-		rules.MayManage(strangers)
+		rules.MayManage(otherLabels)
 	}
 }

@@ -18,10 +18,10 @@ func (c ExitCodes) Has(code int) bool {
 	return slices.ContainsFunc(c, func(r codeRange) bool { return r.from <= code && code <= r.to })
 }
 
-// mostCode is the largest exit code that a process can have.
+// mostCode is the largest possible exit code of a process.
 const mostCode = 255
 
-// ParseExitCodes reads codes and ranges of codes, separated by commas: 2,64-78.
+// ParseExitCodes parses codes and ranges of codes, separated by commas: 2,64-78.
 func ParseExitCodes(value string) (ExitCodes, error) {
 	var codes ExitCodes
 	for part := range strings.SplitSeq(value, ",") {

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// DefaultGrace is Docker's grace between the stop signal and SIGKILL for a container that has none of its own.
+// DefaultGrace is Docker's default time between the stop signal and SIGKILL.
 const DefaultGrace = 10 * time.Second
 
-// Delay is the wait before the n-th attempt of a heal, counted from 1. The first is at once, the second waits
-// BackoffInitial, and each further one twice as long, up to BackoffMax. The seed takes away up to a fifth, so that
-// workers that fell together do not get up together; the same seed always gives the same wait.
+// Delay returns the wait before the n-th attempt of a heal, counted from 1. The first attempt has no wait, the second waits BackoffInitial, and
+// each further one twice as long, up to BackoffMax. The seed shortens the wait by up to a fifth, so that workers that failed together do not
+// restart together. The same seed always gives the same wait.
 func (p Policy) Delay(attempt int, seed uint64) time.Duration {
 	nominal := p.nominal(attempt)
 	if nominal <= 0 {
@@ -23,7 +23,7 @@ func (p Policy) Delay(attempt int, seed uint64) time.Duration {
 	return nominal - time.Duration(less)
 }
 
-// Seed is the seed of one attempt of one worker.
+// Seed returns the seed of one attempt of one worker.
 func Seed(key string, attempt int) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(key))                                                   // a hash does not fail
@@ -31,8 +31,8 @@ func Seed(key string, attempt int) uint64 {
 	return h.Sum64()
 }
 
-// Grace is the time between the stop signal and SIGKILL, for a container whose own stop timeout is the one given
-// (0 when it has none, NoStopWait when it is 0).
+// Grace returns the time between the stop signal and SIGKILL, for a container with the given stop timeout (0 when it has none, NoStopWait when it
+// is 0).
 func (p Policy) Grace(own time.Duration) time.Duration {
 	switch {
 	case p.StopTimeout >= 0:
@@ -59,8 +59,8 @@ func (p Policy) nominal(attempt int) time.Duration {
 	return delay
 }
 
-// mix spreads a seed over all 64 bits (the finalizer of splitmix64): FNV hardly moves its high bits for a change in
-// the last byte, and those are the ones that Delay uses.
+// mix spreads a seed over all 64 bits (the finalizer of splitmix64): in FNV, a change in the last byte hardly changes the high bits, and Delay
+// uses those.
 func mix(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb

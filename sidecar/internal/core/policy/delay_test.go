@@ -42,7 +42,7 @@ func TestDelayBounds(t *testing.T) {
 	})
 }
 
-// Two hundred workers that fall together: their second attempts fill the whole fifth of a second, not a corner of it.
+// Two hundred workers fail together: their second attempts are spread over the whole fifth of a second.
 func TestDelaySpreads(t *testing.T) {
 	var buckets [10]int
 	for i := range 200 {
@@ -64,7 +64,7 @@ func TestGrace(t *testing.T) {
 		name           string
 		set, own, want time.Duration
 	}{
-		{"nobody says", OwnStopTimeout, 0, 10 * time.Second},
+		{"no timeout", OwnStopTimeout, 0, 10 * time.Second},
 		{"the container's own", OwnStopTimeout, time.Minute, time.Minute},
 		{"the container's own of 0", OwnStopTimeout, NoStopWait, 0},
 		{"the policy's, and the container's own of 0", 5 * time.Second, NoStopWait, 5 * time.Second},

@@ -19,18 +19,18 @@ const (
 	labelDemand = "stoker.demand"
 )
 
-// Demand is what a worker's labels ask for about the number of workers in its group. It is comparable: all workers of a group ask for
-// the same.
+// Demand is the part of a worker's policy that sets the number of workers in its group. It is comparable: all workers of a group must have the
+// same.
 type Demand struct {
 	Source        string // URLs and names as written, separated by spaces; empty is none
 	Target        float64
 	Activation    float64
 	Min           int
-	Max           int // demand.All is all that exist
+	Max           int // demand.All means all existing workers
 	Poll          time.Duration
 	Cooldown      time.Duration
 	Fallback      int    // demand.Keep
-	Hours         string // as written; empty is at any time
+	Hours         string // as written; empty means any time
 	HoursReplicas int    // demand.Default
 	ScaleDown     ScaleDown
 	CloneUpTo     int // 0 is none
@@ -45,10 +45,10 @@ const (
 	ScaleDownNever ScaleDown = "never"
 )
 
-// Set reports whether anything but an operator decides how many workers run.
+// Set reports whether a source or hours decide how many workers run.
 func (d Demand) Set() bool { return d.Source != "" || d.Hours != "" }
 
-// Settings is what a group goes by. The zone is that of hours that name none.
+// Settings returns the resolved settings. The zone is the default zone of hours.
 func (d Demand) Settings(named map[string][]demand.Source, local *time.Location) (demand.Settings, error) {
 	s := demand.Settings{
 		Target: d.Target, Activation: d.Activation, Min: d.Min, Max: d.Max, Poll: d.Poll, Cooldown: d.Cooldown, Fallback: d.Fallback,
@@ -75,8 +75,7 @@ func defaultDemand() Demand {
 	}
 }
 
-// idleWithDemand is stoker.idle-after of a worker with a source of work, unless it is set: a worker that idles so long while work
-// waits hangs.
+// idleWithDemand is the default of stoker.idle-after for a worker with a source of work: a worker that idles so long while work waits hangs.
 const idleWithDemand = 2 * time.Minute
 
 func demandLabels() []Label {
@@ -102,7 +101,7 @@ func demandLabels() []Label {
 		{"stoker.hours-replicas", "STOKER_HOURS_REPLICAS", "1 with `stoker.demand`, else all", "workers that run within the hours in any case",
 			count(func(p *Policy) *int { return &p.Demand.HoursReplicas })},
 		{"stoker.scale-down", "STOKER_SCALE_DOWN", "idle",
-			"`idle`: only a worker that used less than `stoker.idle-below` since the last poll, and holds no item where the source tells; `never`",
+			"`idle`: only a worker that used less than `stoker.idle-below` since the last poll, and holds no item if the source reports it; `never`",
 			choice(func(p *Policy) *ScaleDown { return &p.Demand.ScaleDown }, ScaleDownIdle, ScaleDownNever)},
 		{"stoker.clone-up-to", "STOKER_CLONE_UP_TO", "0",
 			"when all workers of the group run and more are wanted, make further ones like the last, up to so many in all; `0` makes none",
@@ -111,14 +110,14 @@ func demandLabels() []Label {
 	}
 }
 
-// The least and the most that a number of items can be.
+// The range of a number of items.
 const (
 	least = 1e-6
 	most  = 1e15
 )
 
 func setSource(p *Policy, value string) error {
-	p.Demand.Source = strings.Join(strings.Fields(value), " ") // resolved by Parse, which knows the names
+	p.Demand.Source = strings.Join(strings.Fields(value), " ") // resolved by Parse, which has the names
 	return nil
 }
 
@@ -147,16 +146,16 @@ func number(field func(*Policy) *float64, lowest float64) setter {
 	}
 }
 
-// countOr is count with one word beside the numbers.
-func countOr(word string, meaning int, field func(*Policy) *int) setter {
+// countOr is count with one keyword beside the numbers.
+func countOr(keyword string, meaning int, field func(*Policy) *int) setter {
 	return func(p *Policy, value string) error {
-		if strings.EqualFold(value, word) {
+		if strings.EqualFold(value, keyword) {
 			*field(p) = meaning
 			return nil
 		}
 		n, err := ParseCount(value)
 		if err != nil {
-			return fmt.Errorf("neither %s nor a whole number of 0 or more", word)
+			return fmt.Errorf("neither %s nor a whole number of 0 or more", keyword)
 		}
 		*field(p) = n
 		return nil
@@ -177,15 +176,15 @@ func atLeast(lowest time.Duration, field func(*Policy) *time.Duration) setter {
 	}
 }
 
-// reconcileDemand finds what is wrong with the labels of the demand together, and takes the demand out then.
-func (d Defaults) reconcileDemand(p *Policy, said labelSet) []Problem {
+// reconcileDemand reports demand labels that are invalid together, and then resets the demand.
+func (d Defaults) reconcileDemand(p *Policy, set labelSet) []Problem {
 	var problems []Problem
-	if w, ok := said.once("stoker.demand"); ok || p.Demand.Source != "" {
+	if w, ok := set.once("stoker.demand"); ok || p.Demand.Source != "" {
 		if _, err := demand.Resolve(p.Demand.Source, d.Named); err != nil {
 			problems = append(problems, w.problem(err.Error()))
 		}
 	}
-	if w, ok := said.either("stoker.max-replicas", "stoker.min-replicas"); ok && p.Demand.Max != demand.All && p.Demand.Max < p.Demand.Min {
+	if w, ok := set.either("stoker.max-replicas", "stoker.min-replicas"); ok && p.Demand.Max != demand.All && p.Demand.Max < p.Demand.Min {
 		problems = append(problems, w.problem(fmt.Sprintf("min-replicas is %d and max-replicas is %d; the least cannot be more than the most",
 			p.Demand.Min, p.Demand.Max)))
 	}
@@ -195,37 +194,37 @@ func (d Defaults) reconcileDemand(p *Policy, said labelSet) []Problem {
 	return problems
 }
 
-// withDemand fills in what another label means where there is a source of work.
-func (d Defaults) withDemand(p Policy, said labelSet) Policy {
-	if p.Demand.Source != "" && p.IdleAfter == 0 && !d.idleGiven && len(said.known["stoker.idle-after"]) == 0 {
+// withDemand sets the defaults that depend on a source of work.
+func (d Defaults) withDemand(p Policy, set labelSet) Policy {
+	if p.Demand.Source != "" && p.IdleAfter == 0 && !d.idleGiven && len(set.known["stoker.idle-after"]) == 0 {
 		p.IdleAfter = idleWithDemand
 	}
 	return p
 }
 
-// demandWithoutSource finds labels that have no effect.
-func demandWithoutSource(p Policy, said labelSet) []Problem {
+// demandWithoutSource reports labels that have no effect.
+func demandWithoutSource(p Policy, set labelSet) []Problem {
 	var problems []Problem
 	for _, name := range []string{"stoker.demand-target", "stoker.demand-activation", "stoker.demand-fallback", "stoker.demand-poll"} {
-		if w, ok := said.once(name); ok && p.Demand.Source == "" {
-			problems = append(problems, w.problem("has no effect without stoker.demand; say where the work is, or take this away"))
+		if w, ok := set.once(name); ok && p.Demand.Source == "" {
+			problems = append(problems, w.problem("has no effect without stoker.demand; name the source, or remove this label"))
 		}
 	}
 	for _, name := range []string{"stoker.min-replicas", "stoker.max-replicas", "stoker.cooldown", "stoker.scale-down", "stoker.clone-up-to"} {
-		if w, ok := said.once(name); ok && !p.Demand.Set() {
-			problems = append(problems, w.problem("has no effect without stoker.demand or stoker.hours; add one, or take this away"))
+		if w, ok := set.once(name); ok && !p.Demand.Set() {
+			problems = append(problems, w.problem("has no effect without stoker.demand or stoker.hours; add one, or remove this label"))
 		}
 	}
-	if w, ok := said.once("stoker.hours-replicas"); ok && p.Demand.Hours == "" {
-		problems = append(problems, w.problem("has no effect without stoker.hours; add them, or take this away"))
+	if w, ok := set.once("stoker.hours-replicas"); ok && p.Demand.Hours == "" {
+		problems = append(problems, w.problem("has no effect without stoker.hours; add them, or remove this label"))
 	}
 	return problems
 }
 
-// Project is the Compose project of a container, by its labels; empty when it has none.
+// Project returns the Compose project of a container from its labels; empty if there is none.
 func Project(labels map[string]string) string { return labels["com.docker.compose.project"] }
 
-// Group is the name of the group that a container belongs to, by its labels and its own name, and the worker's place in it.
+// Group returns the group of a container, from its labels and name, and the worker's number in it.
 func Group(labels map[string]string, name string) (group string, number int) {
 	number, _ = strconv.Atoi(labels["com.docker.compose.container-number"])
 	for key, value := range labels {
@@ -243,11 +242,12 @@ func Group(labels map[string]string, name string) (group string, number int) {
 // IsClone reports whether Stoker made the container as a further worker of its group.
 func IsClone(labels map[string]string) bool { return labels[LabelCloneOf] != "" }
 
-// CloneName is the name of a further worker with that number, made from one with a number of its own. The error says why there is none.
+// CloneName returns the name of a further worker with the number next, made from the worker with the given number. The error is why there is
+// none.
 func CloneName(name string, number, next int) (string, error) {
 	base, found := strings.CutSuffix(name, strconv.Itoa(number))
 	if number == 0 || !found || base == "" || !strings.ContainsAny(base[len(base)-1:], "-_") {
-		return "", fmt.Errorf("its name %q does not end with its number in the service, as with container_name; a second one could not be told from it", name)
+		return "", fmt.Errorf("its name %q does not end with its number in the service, as with container_name; a clone needs a numbered name", name)
 	}
 	return base + strconv.Itoa(next), nil
 }

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Evidence is what a worker's labels ask for about what is kept of a life that Stoker ends, or that ended by itself.
+// Evidence is what is kept of an incarnation that Stoker stops, or that exits by itself.
 type Evidence struct {
 	Level EvidenceLevel
-	// BeforeStop is a command that runs in the worker before Stoker stops it, with its arguments; empty is none. It runs whatever Level says.
+	// BeforeStop is a command, with its arguments, that runs in the worker before Stoker stops it; empty is none. It runs at any Level.
 	BeforeStop []string
 	// BeforeStopTimeout is how long the stop waits for the command, more than 0.
 	BeforeStopTimeout time.Duration
@@ -27,8 +27,8 @@ const (
 	EvidenceOff   EvidenceLevel = "off"
 )
 
-// Bounds of stoker.before-stop: a command longer than that is a script that belongs into the image. A drain of more than an hour is a
-// job of its own, and an action must end.
+// Bounds of stoker.before-stop. A longer command is a script that belongs in the image. A drain of more than an hour is a separate job, and an
+// action must end.
 const (
 	maxCommand        = 8 << 10
 	longestBeforeStop = time.Hour
@@ -78,7 +78,7 @@ func setBeforeStopTimeout(p *Policy, value string) error {
 	return nil
 }
 
-// ParseCommand reads a command with its arguments: a JSON array of texts as in a Dockerfile's exec form, or a text for a shell.
+// ParseCommand parses a command with its arguments: a JSON array of strings as in a Dockerfile's exec form, or a string for a shell.
 func ParseCommand(value string) ([]string, error) {
 	value = strings.TrimSpace(value)
 	switch {
@@ -104,9 +104,9 @@ func ParseCommand(value string) ([]string, error) {
 	return command, nil
 }
 
-// evidenceWithoutCommand finds a label that has no effect.
-func evidenceWithoutCommand(p Policy, said labelSet) []Problem {
-	if w, ok := said.once(labelBeforeStopTimeout); ok && len(p.Evidence.BeforeStop) == 0 && len(said.known[labelBeforeStop]) == 0 {
+// evidenceWithoutCommand reports a label that has no effect.
+func evidenceWithoutCommand(p Policy, set labelSet) []Problem {
+	if w, ok := set.once(labelBeforeStopTimeout); ok && len(p.Evidence.BeforeStop) == 0 && len(set.known[labelBeforeStop]) == 0 {
 		return []Problem{w.problem("has no effect without stoker.before-stop; add a command, or take this away")}
 	}
 	return nil

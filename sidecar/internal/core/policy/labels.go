@@ -4,10 +4,10 @@ import (
 	"time"
 )
 
-// NoDefault is the Default of a label or variable that is absent unless it is set.
+// NoDefault is the Default of a label or variable that has no default.
 const NoDefault = "–"
 
-// The labels that decide whether a container is managed. Every other label decides how.
+// The labels that decide whether a container is managed. All other labels decide how.
 const (
 	LabelEnable = "stoker.enable"
 	LabelScope  = "stoker.scope"
@@ -17,18 +17,18 @@ const prefix = "stoker."
 
 // Label is one label that Stoker reads.
 type Label struct {
-	Name    string // as documented; matched without regard to case
-	Env     string // the variable that sets the default for all workers; empty when there is none
+	Name    string // as documented; matched case-insensitively
+	Env     string // the variable that sets the default for all workers; empty if there is none
 	Default string // as documented
-	Meaning string // one line for people
+	Meaning string // one-line description
 	set     setter
 }
 
-// setter reads one trimmed value into a policy, and leaves the policy alone when it returns an error.
+// setter parses one trimmed value into a policy. It leaves the policy unchanged when it returns an error.
 type setter func(p *Policy, value string) error
 
-// Labels is every label that Stoker reads, in the order in which they are documented. It is the only such list:
-// parsing, the environment's defaults and the README's table all come from it.
+// Labels returns every label that Stoker reads, in documentation order. It is the only such list: parsing, the environment's defaults and the
+// README's table all use it.
 func Labels() []Label {
 	labels := []Label{
 		{LabelEnable, "", NoDefault, "`true`: Stoker manages the container; `false`: it does not, whatever the selection mode", readBool},
@@ -49,13 +49,13 @@ func faultLabels() []Label {
 		{"stoker.on-exit", "STOKER_ON_EXIT", "always",
 			"which ends are faults: `always`, `failure` (exit code other than 0, or OOM), `never`", setOnExit},
 		{"stoker.final-codes", "STOKER_FINAL_CODES", NoDefault,
-			"exit codes after which the worker is finished, whatever `stoker.on-exit` says: `2,64-78`", setFinalCodes},
+			"exit codes after which the worker is finished, for any `stoker.on-exit`: `2,64-78`", setFinalCodes},
 		{"stoker.on-unhealthy", "STOKER_ON_UNHEALTHY", "restart",
-			"`restart`; `recreate`; `stop` it, and leave it down until somebody starts it; `notify` people, and do nothing; `ignore`",
+			"`restart`; `recreate`; `stop` it, and leave it down until an operator starts it; `notify` people, and do nothing; `ignore`",
 			choice(func(p *Policy) *OnUnhealthy { return &p.OnUnhealthy },
 				OnUnhealthyRestart, OnUnhealthyRecreate, OnUnhealthyStop, OnUnhealthyNotify, OnUnhealthyIgnore)},
 		{"stoker.on-missing", "STOKER_ON_MISSING", "ignore",
-			"`recreate` brings back a worker that someone removed without stopping it first; `ignore`. " +
+			"`recreate` brings back a worker that was removed without stopping it first; `ignore`. " +
 				"A `--rm` worker that crashed is always brought back",
 			choice(func(p *Policy) *OnMissing { return &p.OnMissing }, OnMissingIgnore, OnMissingRecreate)},
 		{"stoker.on-starved", "STOKER_ON_STARVED", "wait",

@@ -25,7 +25,7 @@ func (w label) problem(message string) Problem {
 	return Problem{Label: w.key, Value: value, Message: message}
 }
 
-// shown is a value as it may be repeated: a URL may hold a password.
+// shown returns a value for display: a URL may contain a password.
 func shown(value string) string {
 	if strings.Contains(value, "://") {
 		return hidden
@@ -33,38 +33,38 @@ func shown(value string) string {
 	return value
 }
 
-// hidden stands for a value that is not repeated.
+// hidden replaces a value that is not displayed.
 const hidden = "…"
 
-// labelSet is the labels of a container that are meant for Stoker. Docker keeps keys that differ only in case apart, so that one
-// label may be there more than once.
+// labelSet is the labels of a container that are meant for Stoker. Docker distinguishes keys that differ only in case, so a label may occur more
+// than once.
 type labelSet struct {
 	known   map[string][]label // by documented name
 	unknown []label
 }
 
 func collect(labels map[string]string) labelSet {
-	said := labelSet{}
+	set := labelSet{}
 	for key := range labels {
 		if ours(key) || suggestPrefix(key) != "" { // most containers have none
-			said.known = make(map[string][]label)
+			set.known = make(map[string][]label)
 			break
 		}
 	}
-	if said.known == nil {
-		return said
+	if set.known == nil {
+		return set
 	}
 	names := names()
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
 		name, w := strings.ToLower(strings.TrimSpace(key)), label{key, labels[key]}
 		switch {
 		case slices.Contains(names, name):
-			said.known[name] = append(said.known[name], w)
+			set.known[name] = append(set.known[name], w)
 		case ours(key), suggestPrefix(key) != "":
-			said.unknown = append(said.unknown, w)
+			set.unknown = append(set.unknown, w)
 		}
 	}
-	return said
+	return set
 }
 
 func ours(key string) bool {
@@ -72,9 +72,9 @@ func ours(key string) bool {
 	return len(key) >= len(prefix) && strings.EqualFold(key[:len(prefix)], prefix)
 }
 
-// meant is the label that a key would be but for one slip before its own name: a letter of stoker (stocker.enable), or the
-// dot after it (stoker-enable). Such a worker would otherwise pass for one that says nothing, and be missed the day it stays
-// dead. The rest has to be a label's name as it is: that is what tells a slip from somebody else's label.
+// suggestPrefix returns the label that a key would be without one mistake before the label's name: a letter of stoker (stocker.enable), or the
+// dot after it (stoker-enable). Without this, such a worker would count as unlabelled, and would not be restarted when it exits. The rest must be
+// the exact name of a label: that distinguishes a mistake from another tool's label.
 func suggestPrefix(key string) string {
 	key = strings.TrimSpace(key)
 	end := strings.IndexAny(key, ".-_:/")
@@ -100,7 +100,7 @@ func names() []string {
 
 func (s labelSet) nothing() bool { return len(s.known) == 0 && len(s.unknown) == 0 }
 
-// once is a label that is there, and there only once.
+// once returns a label that occurs exactly once.
 func (s labelSet) once(name string) (label, bool) {
 	if all := s.known[name]; len(all) == 1 {
 		return all[0], true
@@ -108,7 +108,7 @@ func (s labelSet) once(name string) (label, bool) {
 	return label{}, false
 }
 
-// either is the first of the labels that is there once.
+// either returns the first of the labels that occurs exactly once.
 func (s labelSet) either(names ...string) (label, bool) {
 	for _, name := range names {
 		if w, ok := s.once(name); ok {
@@ -118,7 +118,7 @@ func (s labelSet) either(names ...string) (label, bool) {
 	return label{}, false
 }
 
-// problems is what is wrong with the keys, whatever their values.
+// problems returns the problems of the keys, independent of their values.
 func (s labelSet) problems() []Problem {
 	var problems []Problem
 	for _, all := range s.known {
@@ -127,7 +127,7 @@ func (s labelSet) problems() []Problem {
 		}
 	}
 	for _, w := range s.unknown {
-		p := w.problem("not a label that Stoker knows")
+		p := w.problem("not a label of Stoker")
 		if name := beforeColon(w.key, names()...); name != "" {
 			p.Nearest, p.Message = name, colonMessage(w.key, name)
 		} else if near := suggestLabel(w.key); near != "" {
@@ -138,8 +138,8 @@ func (s labelSet) problems() []Problem {
 	return problems
 }
 
-// beforeColon is the label that a key would be without its colon: in Compose's list form, "- stoker.enable:true" is a label of
-// that whole name, with no value. Empty when name is none of the labels.
+// beforeColon returns the label before the colon of a key: in Compose's list form, "- stoker.enable:true" is a label of that whole name, with no
+// value. Empty when it is none of names.
 func beforeColon(key string, names ...string) string {
 	name, _, found := strings.Cut(strings.ToLower(strings.TrimSpace(key)), ":")
 	if found && slices.Contains(names, name) {
@@ -148,7 +148,7 @@ func beforeColon(key string, names ...string) string {
 	return ""
 }
 
-// colonMessage is the message of such a key.
+// colonMessage is the message for such a key.
 func colonMessage(key, name string) string {
 	_, value, _ := strings.Cut(strings.TrimSpace(key), ":")
 	return fmt.Sprintf("a colon does not separate name and value in a list; write %s=%.40s", name, value)

@@ -19,8 +19,8 @@ type Defaults struct {
 	idleGiven bool // idle-after was set for all workers
 }
 
-// ParseDefaults reads the environment's defaults, given by the name of the label that each stands for, on top of Default. The sources are
-// those that STOKER_DEMAND may name. Its problems name labels; Label.Env is the variable that each came from.
+// ParseDefaults parses the environment's defaults, by the name of their label, on top of Default. The sources are those that STOKER_DEMAND may
+// name. Its problems name labels; Label.Env is the corresponding variable.
 func ParseDefaults(values map[string]string, named map[string][]demand.Source) (Defaults, []Problem) {
 	d := Defaults{Policy: Default(), Named: named}
 	policy, problems := d.parse(collect(values))
@@ -30,27 +30,27 @@ func ParseDefaults(values map[string]string, named map[string][]demand.Source) (
 	return d, problems
 }
 
-// Parse returns what the labels of one container ask for, and what is wrong with them, by label. A label with a problem
-// counts as not set, so that the policy is always usable. Labels that are not Stoker's are ignored.
+// Parse returns the policy of a container from its labels, and their problems, by label. A label with a problem counts as not set, so the policy
+// is always usable. Labels of other tools are ignored.
 func (d Defaults) Parse(labels map[string]string) (Policy, []Problem) {
-	said := collect(labels)
-	policy, problems := d.parse(said)
-	problems = append(problems, demandWithoutSource(policy, said)...)
-	problems = append(problems, evidenceWithoutCommand(policy, said)...)
-	problems = append(problems, probeWithoutTarget(policy, said)...)
+	set := collect(labels)
+	policy, problems := d.parse(set)
+	problems = append(problems, demandWithoutSource(policy, set)...)
+	problems = append(problems, evidenceWithoutCommand(policy, set)...)
+	problems = append(problems, probeWithoutTarget(policy, set)...)
 	slices.SortFunc(problems, byLabel)
 	return policy, problems
 }
 
-func (d Defaults) parse(said labelSet) (Policy, []Problem) {
+func (d Defaults) parse(set labelSet) (Policy, []Problem) {
 	policy := d.Policy
 	policy.OnExitExplicit, policy.CPUsExplicit = false, false
-	if said.nothing() {
-		return d.withDemand(policy, said), nil
+	if set.nothing() {
+		return d.withDemand(policy, set), nil
 	}
-	problems := said.problems()
+	problems := set.problems()
 	for _, label := range Labels() {
-		w, ok := said.once(label.Name)
+		w, ok := set.once(label.Name)
 		if !ok {
 			continue
 		}
@@ -58,13 +58,13 @@ func (d Defaults) parse(said labelSet) (Policy, []Problem) {
 			problems = append(problems, w.problem(Explain(w.value, err)))
 		}
 	}
-	problems = append(problems, d.reconcile(&policy, said)...)
-	problems = append(problems, d.reconcileDemand(&policy, said)...)
+	problems = append(problems, d.reconcile(&policy, set)...)
+	problems = append(problems, d.reconcileDemand(&policy, set)...)
 	slices.SortFunc(problems, byLabel)
-	return d.withDemand(policy, said), problems
+	return d.withDemand(policy, set), problems
 }
 
-// String is the problem in one line of bounded length, whatever the container's labels hold.
+// String returns the problem in one line of bounded length, for any label.
 func (p Problem) String() string {
 	label := strings.Trim(fmt.Sprintf("%.80q", p.Label), `"`)
 	return fmt.Sprintf("%s=%.80q: %s", label, p.Value, p.Message)
@@ -78,15 +78,15 @@ func apply(label Label, policy *Policy, value string) error {
 	return label.set(policy, value)
 }
 
-// reconcile finds labels that are fine alone and contradict each other, or a default, and takes the defaults instead.
-func (d Defaults) reconcile(p *Policy, said labelSet) []Problem {
+// reconcile reports labels that are valid alone and contradict each other, or a default. It then uses the defaults.
+func (d Defaults) reconcile(p *Policy, set labelSet) []Problem {
 	var problems []Problem
-	if w, ok := said.either("stoker.backoff-initial", "stoker.backoff-max"); ok && p.BackoffInitial > p.BackoffMax {
+	if w, ok := set.either("stoker.backoff-initial", "stoker.backoff-max"); ok && p.BackoffInitial > p.BackoffMax {
 		problems = append(problems, w.problem(fmt.Sprintf("backoff-initial is %s and backoff-max is %s; "+
 			"the first wait cannot be longer than the longest", plain(p.BackoffInitial), plain(p.BackoffMax))))
 		p.BackoffInitial, p.BackoffMax = d.Policy.BackoffInitial, d.Policy.BackoffMax
 	}
-	if w, ok := said.either("stoker.boost-cpus", "stoker.cpus"); ok && p.BoostCPUs > 0 && p.BoostCPUs < p.CPUs {
+	if w, ok := set.either("stoker.boost-cpus", "stoker.cpus"); ok && p.BoostCPUs > 0 && p.BoostCPUs < p.CPUs {
 		problems = append(problems, w.problem(fmt.Sprintf("boost-cpus is %g and cpus is %g; "+
 			"a boost cannot be less than the quota", p.BoostCPUs, p.CPUs)))
 		p.BoostCPUs, p.CPUs, p.CPUsExplicit = d.Policy.BoostCPUs, d.Policy.CPUs, false
@@ -94,7 +94,7 @@ func (d Defaults) reconcile(p *Policy, said labelSet) []Problem {
 	return problems
 }
 
-// plain is a duration as people write it: 1m, not 1m0s.
+// plain formats a duration in short form: 1m, not 1m0s.
 func plain(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {

@@ -110,11 +110,11 @@ func TestParseBad(t *testing.T) {
 		{"stoker.backoff-max", "500ms", "backoff-initial is 1s and backoff-max is 500ms; the first wait cannot be longer than the longest", ""},
 		{"stoker.stable-after", "0", "must be more than 0", ""},
 		{"stoker.dependents", "all", "not one of auto, none", ""},
-		{"stoker.enabled", "true", "not a label that Stoker knows; did you mean stoker.enable?", "stoker.enable"},
-		{"Stoker.onExit", "never", "not a label that Stoker knows; did you mean stoker.on-exit?", "stoker.on-exit"},
-		{"stoker.stoptimeout", "9s", "not a label that Stoker knows; did you mean stoker.stop-timeout?", "stoker.stop-timeout"},
-		{"stoker.disable", "true", "not a label that Stoker knows", ""},
-		{"stoker.", "true", "not a label that Stoker knows", ""},
+		{"stoker.enabled", "true", "not a label of Stoker; did you mean stoker.enable?", "stoker.enable"},
+		{"Stoker.onExit", "never", "not a label of Stoker; did you mean stoker.on-exit?", "stoker.on-exit"},
+		{"stoker.stoptimeout", "9s", "not a label of Stoker; did you mean stoker.stop-timeout?", "stoker.stop-timeout"},
+		{"stoker.disable", "true", "not a label of Stoker", ""},
+		{"stoker.", "true", "not a label of Stoker", ""},
 	}
 	for _, test := range tests {
 		t.Run(test.label+"="+test.value, func(t *testing.T) {
@@ -139,7 +139,7 @@ func TestParseSeveral(t *testing.T) {
 		}, []string{
 			`stoker.cpus="x": not a number of CPUs; write it such as 0.5 or 2`,
 			`stoker.stop-timeout="5": missing unit; write 5s`,
-			`stoker.zzz="1": not a label that Stoker knows`,
+			`stoker.zzz="1": not a label of Stoker`,
 		}, func(p *Policy) { p.MaxAttempts = 4 }},
 		{"both back-offs beyond the defaults", map[string]string{"stoker.backoff-initial": "2m", "stoker.backoff-max": "4m"},
 			nil, func(p *Policy) { p.BackoffInitial, p.BackoffMax = 2*time.Minute, 4*time.Minute }},
@@ -150,7 +150,7 @@ func TestParseSeveral(t *testing.T) {
 		{"boost of the quota", map[string]string{"stoker.boost-cpus": "1.5", "stoker.cpus": "1.5"},
 			nil, func(p *Policy) { p.BoostCPUs, p.CPUs, p.CPUsExplicit = 1.5, 1.5, true }},
 		{"one line whatever the container holds", map[string]string{"stoker.\n": strings.Repeat("\n", 200)},
-			[]string{`stoker.\n="` + strings.Repeat(`\n`, 80) + `": not a label that Stoker knows`}, func(*Policy) {}},
+			[]string{`stoker.\n="` + strings.Repeat(`\n`, 80) + `": not a label of Stoker`}, func(*Policy) {}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -172,7 +172,7 @@ func TestParseAgainstDefaults(t *testing.T) {
 		"stoker.on-exit": "never", "stoker.backoff-max": "10s", "stoker.boost-cpus": "1",
 	}, nil)
 	require.Empty(t, problems)
-	require.False(t, defaults.Policy.OnExitExplicit, "a default is not the worker's own word")
+	require.False(t, defaults.Policy.OnExitExplicit, "a default is not the worker's own label")
 
 	got, problems := defaults.Parse(map[string]string{"stoker.enable": "yes"})
 	require.Empty(t, problems)
@@ -238,7 +238,7 @@ func FuzzParse(f *testing.F) {
 		requireUsable(t, got)
 		for _, p := range problems {
 			require.Equal(t, label{p.Label, labels[p.Label]}.problem("").Value, p.Value)
-			require.True(t, ours(p.Label) || p.Nearest != "", "nobody else's label is a problem")
+			require.True(t, ours(p.Label) || p.Nearest != "", "another tool's label is no problem")
 			require.True(t, p.Nearest == "" || slices.Contains(names(), p.Nearest))
 			require.True(t, utf8.ValidString(p.String()))
 			require.NotContains(t, p.String(), "\n")

@@ -1,6 +1,6 @@
-// Package policy reads what a worker's labels ask for, and finds what is wrong with them.
+// Package policy parses a worker's labels into a policy, and reports their problems.
 //
-// Everything in it is a pure function of its arguments: no clock, no log, no environment.
+// All its functions are pure: no clock, no log, no environment.
 package policy
 
 import "time"
@@ -22,12 +22,12 @@ type OnUnhealthy string
 const (
 	OnUnhealthyRestart  OnUnhealthy = "restart"
 	OnUnhealthyRecreate OnUnhealthy = "recreate"
-	OnUnhealthyStop     OnUnhealthy = "stop"   // and leave it down until somebody starts it
-	OnUnhealthyNotify   OnUnhealthy = "notify" // tell people, and do nothing
+	OnUnhealthyStop     OnUnhealthy = "stop"   // and leave it down until an operator starts it
+	OnUnhealthyNotify   OnUnhealthy = "notify" // notify, and do nothing
 	OnUnhealthyIgnore   OnUnhealthy = "ignore"
 )
 
-// OnMissing is what to do with a worker that was removed while it ran.
+// OnMissing is what to do with a worker that was removed while it was running.
 type OnMissing string
 
 // The values of stoker.on-missing.
@@ -46,7 +46,7 @@ const (
 	OnStarvedRestart OnStarved = "restart"
 )
 
-// WhenExhausted is what happens when the budget of attempts is used up.
+// WhenExhausted is what to do when the retry limit is reached.
 type WhenExhausted string
 
 // The values of stoker.when-exhausted.
@@ -64,21 +64,21 @@ const (
 	DependentsNone Dependents = "none"
 )
 
-// OwnStopTimeout as Policy.StopTimeout means the container's own stop timeout, else Docker's 10 s.
+// OwnStopTimeout as Policy.StopTimeout means the container's own stop timeout, or Docker's 10 s if it has none.
 const OwnStopTimeout time.Duration = -1
 
-// NoStopWait as a container's own stop timeout is one of 0 s: SIGKILL follows the stop signal at once. The number 0 means
-// that the container has none.
+// NoStopWait, as a container's own stop timeout, is a timeout of 0 s: SIGKILL follows the stop signal at once. The number 0 means that the
+// container has none.
 const NoStopWait time.Duration = -1
 
-// Policy is what one worker's labels ask for, defaults filled in.
+// Policy is the policy of one worker, with defaults filled in.
 type Policy struct {
 	ExitRules
 	HealthRules
 	IdleRules
 	QuotaRules
 	RetryRules
-	StopTimeout time.Duration // OwnStopTimeout, or a grace of 0 and more
+	StopTimeout time.Duration // OwnStopTimeout, or 0 and more
 	Dependents  Dependents
 	Demand      Demand
 	Recycle     Recycle
@@ -87,17 +87,17 @@ type Policy struct {
 	Swarm       Swarm
 }
 
-// ExitRules say which ends of a worker are faults.
+// ExitRules define which exits of a worker are faults.
 type ExitRules struct {
 	OnExit OnExit
-	// OnExitExplicit distinguishes a label on the worker from a default: a Docker restart policy of
-	// on-failure calls exit 0 success, and only the worker's own label overrules that.
+	// OnExitExplicit is set for a label on the worker. It overrides a Docker restart policy of on-failure, for which exit 0 is success; a default
+	// does not.
 	OnExitExplicit bool
-	FinalCodes     ExitCodes // of ends that are none of a fault, whatever OnExit says
+	FinalCodes     ExitCodes // exit codes that are never a fault, for any OnExit
 	OnMissing      OnMissing
 }
 
-// HealthRules say what is done about a worker that is unhealthy or starved.
+// HealthRules define what is done about a worker that is unhealthy or starved.
 type HealthRules struct {
 	OnUnhealthy  OnUnhealthy
 	UnhealthyFor time.Duration
@@ -106,16 +106,16 @@ type HealthRules struct {
 	BoostCPUs    float64 // CPUs; 0 is twice the quota
 }
 
-// IdleRules say when a worker counts as hung because it uses no CPU.
+// IdleRules define when a worker counts as hung because it uses no CPU.
 type IdleRules struct {
 	IdleAfter time.Duration // 0 is off
 	IdleBelow float64       // share of the worker's own quota, 0..1
 }
 
-// QuotaRules are the quota that a worker is to have.
+// QuotaRules define the CPU quota of a worker.
 type QuotaRules struct {
-	CPUs          float64 // CPUs; 0 is none asked for
-	CPUsExplicit  bool    // by the worker's own label, which is enforced; a default is only for workers without a quota
+	CPUs          float64 // 0 is not set
+	CPUsExplicit  bool    // set by the worker's own label, and enforced; a default is only for workers without a quota
 	CPUsWhereNone bool    // give CPUs to a worker without a quota
 }
 
@@ -123,7 +123,7 @@ type QuotaRules struct {
 type RetryRules struct {
 	RecreateAfter  int           // failed restarts in a row; 0 is never
 	MaxAttempts    int           // 0 is no limit
-	AttemptsWindow time.Duration // MaxAttempts counts those of this long; 0 counts all since the worker was last stable
+	AttemptsWindow time.Duration // the period in which MaxAttempts counts; 0 counts all since the worker was last stable
 	WhenExhausted  WhenExhausted
 	RetryEvery     time.Duration
 	BackoffInitial time.Duration
@@ -155,10 +155,10 @@ func Default() Policy {
 	}
 }
 
-// Problem is one thing wrong with a worker's labels. A worker with a problem is held.
+// Problem is an error in a worker's labels. A worker with a problem is held.
 type Problem struct {
 	Label   string // as written on the container
 	Value   string // as written on the container
-	Message string // what is wrong, and what would be right
-	Nearest string // the known label that was probably meant; empty when none is near
+	Message string // what is wrong, and what is valid
+	Nearest string // the known label that was probably meant; empty if none is similar
 }

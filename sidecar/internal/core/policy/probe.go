@@ -6,25 +6,25 @@ import (
 	"time"
 )
 
-// labelProbe holds a URL, which may have a password in it.
+// labelProbe holds a URL, which may contain a password.
 const labelProbe = "stoker.probe"
 
-// Probe is what a worker's labels ask for about the probe that Stoker makes from outside. It is comparable.
+// Probe is the configuration of Stoker's probe from outside. It is comparable.
 type Probe struct {
 	Target      ProbeTarget
-	Interval    time.Duration // from the end of one to the next
+	Interval    time.Duration // from the end of one probe to the next
 	Timeout     time.Duration // of one
-	Retries     int           // failures in a row that make the worker unhealthy
+	Retries     int           // consecutive failures that make the worker unhealthy
 	StartPeriod time.Duration // in which failures before the first success do not count
 }
 
-// Set reports whether there is a probe at all.
+// Set reports whether there is a probe.
 func (p Probe) Set() bool { return p.Target.Kind != ProbeNone }
 
-// startInterval is the longest time between two probes in the start period, as Docker has it.
+// startInterval is the maximum interval in the start period, as in Docker.
 const startInterval = 5 * time.Second
 
-// Pace is the wait before the next probe of a life that Stoker has seen for so long.
+// Pace returns the wait before the next probe of an incarnation of the given age.
 func (p Probe) Pace(age time.Duration) time.Duration {
 	if age < p.StartPeriod {
 		return min(p.Interval, startInterval)
@@ -37,7 +37,7 @@ func defaultProbe() Probe {
 	return Probe{Interval: 30 * time.Second, Timeout: 30 * time.Second, Retries: 3}
 }
 
-// The bounds of a probe. A place that a probe holds for longer than the longest time-out is one that others lack.
+// Bounds of a probe. A probe holds one of a limited number of slots until its time-out.
 const (
 	shortestProbe  = 100 * time.Millisecond
 	longestTimeout = 10 * time.Minute
@@ -58,7 +58,7 @@ func probeLabels() []Label {
 	}
 }
 
-// setProbe takes any word for no as off, so that one worker can do without the probe of all.
+// setProbe accepts any word for no as off, so that a worker can opt out of a default probe.
 func setProbe(p *Policy, value string) error {
 	if on, err := ParseBool(value); err == nil && !on {
 		p.Probe.Target = ProbeTarget{}
@@ -95,12 +95,12 @@ func setProbeRetries(p *Policy, value string) error {
 	return nil
 }
 
-// probeWithoutTarget finds labels that have no effect.
-func probeWithoutTarget(p Policy, said labelSet) []Problem {
+// probeWithoutTarget reports labels that have no effect.
+func probeWithoutTarget(p Policy, set labelSet) []Problem {
 	var problems []Problem
 	for _, label := range probeLabels()[1:] {
-		if w, ok := said.once(label.Name); ok && !p.Probe.Set() && len(said.known[labelProbe]) == 0 {
-			problems = append(problems, w.problem("has no effect without "+labelProbe+"; say what is probed, or take this away"))
+		if w, ok := set.once(label.Name); ok && !p.Probe.Set() && len(set.known[labelProbe]) == 0 {
+			problems = append(problems, w.problem("has no effect without "+labelProbe+"; name the target, or remove this label"))
 		}
 	}
 	return problems

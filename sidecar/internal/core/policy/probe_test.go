@@ -74,8 +74,8 @@ func TestBadProbes(t *testing.T) {
 	}
 }
 
-// No format shows what is secret, nor does a problem of a label.
-func TestProbesKeepTheirSecrets(t *testing.T) {
+// Neither a format nor a problem of a label shows a secret.
+func TestProbesHideSecrets(t *testing.T) {
 	const secret = "geheim"
 	target, err := policy.ParseProbe("http://" + secret + ":" + secret + "@:8000/health?token=" + secret)
 	require.NoError(t, err)

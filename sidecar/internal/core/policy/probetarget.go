@@ -3,8 +3,8 @@ package policy
 import (
 	"errors"
 	"fmt"
-	"net/netip" //nolint:depguard // reads text and looks nowhere
-	"net/url"   //nolint:depguard // reads text and looks nowhere
+	"net/netip" //nolint:depguard // parses text only
+	"net/url"   //nolint:depguard // parses text only
 	"path"
 	"regexp"
 	"strconv"
@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// ProbeKind is how a probe from outside is made.
+// ProbeKind is the type of a probe from outside.
 type ProbeKind uint8
 
 // The kinds of probe.
@@ -23,9 +23,9 @@ const (
 	ProbeFile           // the modification time of a file in the container
 )
 
-// ProbeTarget is what a probe asks. It is comparable.
+// ProbeTarget is the target of a probe. It is comparable.
 //
-// It prints itself without its secrets, in every format of fmt and as JSON.
+// It prints without its secrets, in every format of fmt and as JSON.
 type ProbeTarget struct {
 	Kind           ProbeKind
 	TLS            bool
@@ -46,8 +46,8 @@ const (
 	fileExample = "file:///tmp/heartbeat?max-age=60s"
 )
 
-// ParseProbe reads the URL of a probe. Its error says what is wrong and what would be right, and holds no part of the URL that could be
-// part of a user or a password.
+// ParseProbe parses the URL of a probe. Its error describes the problem and a valid form. It contains no part of the URL that could belong to a
+// user or a password.
 func ParseProbe(text string) (ProbeTarget, error) {
 	scheme, rest, found := strings.Cut(text, "://")
 	scheme = strings.ToLower(scheme)
@@ -61,7 +61,7 @@ func ParseProbe(text string) (ProbeTarget, error) {
 		return ProbeTarget{}, errors.New(unknownProbe(scheme))
 	}
 	u, err := url.Parse(text)
-	if err != nil { // it repeats the URL
+	if err != nil { // err repeats the URL
 		return ProbeTarget{}, errors.New("cannot be read as a URL; write " + example)
 	}
 	t := ProbeTarget{TLS: scheme == "https", Host: strings.ToLower(u.Hostname()), Port: u.Port(), User: u.User.Username()}
@@ -92,10 +92,10 @@ func unknownProbe(scheme string) string {
 	case "udp", "grpc", "unix", "ws", "wss", "redis", "amqp", "ping", "icmp":
 		return "not a kind of probe; tcp:// sees whether a port accepts connections; " + all
 	}
-	return "not a kind of probe that Stoker knows; " + all
+	return "not a supported kind of probe; " + all
 }
 
-// probeHost reports whether the host can be one: an IPv6 address without a zone, or a name.
+// probeHost reports whether the host is valid: an IPv6 address without a zone, or a name.
 func probeHost(u *url.URL) bool {
 	if strings.HasPrefix(u.Host, "[") {
 		ip, err := netip.ParseAddr(u.Hostname())
@@ -165,7 +165,7 @@ func (t *ProbeTarget) checkPort() error {
 	return nil
 }
 
-// String is the URL without user, password and query.
+// String returns the URL without user, password and query.
 func (t ProbeTarget) String() string {
 	userinfo, query := "", ""
 	if t.User+t.Password != "" {
@@ -190,7 +190,7 @@ func (t ProbeTarget) String() string {
 	return ""
 }
 
-// Scheme is that of the URL.
+// Scheme returns the scheme of the URL.
 func (t ProbeTarget) Scheme() string {
 	switch {
 	case t.Kind == ProbeTCP:
@@ -203,13 +203,13 @@ func (t ProbeTarget) Scheme() string {
 	return "http"
 }
 
-// GoString is String, for %#v.
+// GoString returns String, for %#v.
 func (t ProbeTarget) GoString() string { return t.String() }
 
-// MarshalText is String, for JSON and logs.
+// MarshalText returns String, for JSON and logs.
 func (t ProbeTarget) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// ShownProbe is the value of stoker.probe as it may be repeated: without user, password and query.
+// ShownProbe returns the value of stoker.probe for display: without user, password and query.
 func ShownProbe(value string) string {
 	if t, err := ParseProbe(value); err == nil {
 		return t.String()

@@ -9,13 +9,13 @@ import (
 	"github.com/docker/go-units"
 )
 
-// The labels of fresh workers that others name in their messages.
+// The recycle labels that messages of others name.
 const (
 	LabelMaxMemory = "stoker.max-memory"
 	LabelRestartAt = "stoker.restart-at"
 )
 
-// Recycle is when a worker is restarted although nothing is wrong with it.
+// Recycle is when to restart a worker without a fault.
 type Recycle struct {
 	MaxAge       time.Duration // 0 is never
 	RestartAt    Schedule      // the zero value is never
@@ -24,10 +24,10 @@ type Recycle struct {
 	Wait         time.Duration // at most, until the worker is idle
 }
 
-// Set reports whether the worker is ever restarted for one of these reasons.
+// Set reports whether the worker is ever recycled.
 func (r Recycle) Set() bool { return r.MaxAge > 0 || r.RestartAt.Set() || r.MaxMemory.Set() }
 
-// Age is how old the worker may become: MaxAge, less up to a tenth, so that workers that started together do not restart together.
+// Age returns the age at which to restart the worker: MaxAge, less up to a tenth, so that workers that started together do not restart together.
 // The same seed always gives the same age.
 func (r Recycle) Age(seed uint64) time.Duration {
 	less, _ := bits.Mul64(mix(seed), uint64(r.MaxAge/10)+1) //nolint:gosec // positive
@@ -40,10 +40,10 @@ type Memory struct {
 	Share float64
 }
 
-// Set reports whether there is an amount.
+// Set reports whether an amount is set.
 func (m Memory) Set() bool { return m != Memory{} }
 
-// Of is the amount in bytes for a container with that limit; 0 when it is a share and there is no limit.
+// Of returns the amount in bytes for a container with that limit; 0 when it is a share and there is no limit.
 func (m Memory) Of(limit int64) int64 {
 	if m.Share > 0 {
 		return int64(m.Share * float64(limit))
@@ -51,10 +51,10 @@ func (m Memory) Of(limit int64) int64 {
 	return m.Bytes
 }
 
-// leastMemory is the least memory limit that Docker grants. A worker never uses less for long.
+// leastMemory is the smallest memory limit that Docker accepts. No worker stays below it for long.
 const leastMemory = 6 * units.MiB
 
-// NoMemoryLimit is the problem of a worker whose bound is a share of a limit that it does not have.
+// NoMemoryLimit returns the problem of a worker with a bound that is a share of a missing limit.
 func NoMemoryLimit(m Memory) Problem {
 	return Problem{
 		Label: LabelMaxMemory, Value: fmt.Sprintf("%g%%", m.Share*100),
@@ -75,12 +75,12 @@ func recycleLabels() []Label {
 		{"stoker.max-memory-for", "STOKER_MAX_MEMORY_FOR", "1m", "how long without a break",
 			duration(func(p *Policy) *time.Duration { return &p.Recycle.MaxMemoryFor })},
 		{"stoker.recycle-wait", "STOKER_RECYCLE_WAIT", "10m",
-			"how long such a restart waits for the worker to be idle (below `stoker.idle-below`), or to hold no item where its demand tells; then it is done anyway",
+			"how long such a restart waits for the worker to be idle (below `stoker.idle-below`), or to hold no item if its demand reports it; then it is done anyway",
 			duration(func(p *Policy) *time.Duration { return &p.Recycle.Wait })},
 	}
 }
 
-// optional reads a value, unless it is one of the words for no, which undo a default of the environment.
+// optional parses a value. A word for no unsets it, which overrides a default of the environment.
 func optional[T any](field *T, value string, read func(string) (T, error)) error {
 	if on, err := ParseBool(value); err == nil && !on {
 		var none T
@@ -112,7 +112,7 @@ func setMaxMemory(p *Policy, value string) error {
 	return optional(&p.Recycle.MaxMemory, value, ParseMemory)
 }
 
-// ParseMemory reads bytes such as 1.5GiB, with Docker's units (g, GB and GiB are 1024^3 bytes), or a share of the limit such as 90%.
+// ParseMemory parses bytes such as 1.5GiB, with Docker's units (g, GB and GiB are 1024^3 bytes), or a share of the limit such as 90%.
 func ParseMemory(value string) (Memory, error) {
 	if share, err := ParseShare(value); err == nil {
 		if share == 0 {

@@ -31,7 +31,7 @@ func TestRecycleLabels(t *testing.T) {
 	require.Equal(t, time.Minute, p.Recycle.MaxMemoryFor)
 }
 
-// TestRecycleOff: a worker's own label undoes a default of the environment.
+// TestRecycleOff: a worker's own label overrides a default of the environment.
 func TestRecycleOff(t *testing.T) {
 	d, problems := policy.ParseDefaults(map[string]string{"stoker.max-age": "1h", "stoker.restart-at": "@daily", "stoker.max-memory": "90%"}, nil)
 	require.Empty(t, problems)
@@ -68,7 +68,7 @@ func TestMemory(t *testing.T) {
 	require.Contains(t, policy.NoMemoryLimit(policy.Memory{Share: 0.9}).String(), "90%")
 }
 
-// TestAge: never older than max-age, nor younger than nine tenths of it, and not all of a pool together.
+// TestAge: at most max-age, at least nine tenths of it, and spread over a pool.
 func TestAge(t *testing.T) {
 	r := policy.Recycle{MaxAge: 24 * time.Hour}
 	ages := map[time.Duration]bool{}
@@ -82,7 +82,7 @@ func TestAge(t *testing.T) {
 	require.Greater(t, len(ages), 50)
 }
 
-// TestScheduleAcrossClockChanges: each time on the clock counts once, whatever the clock does.
+// TestScheduleAcrossClockChanges: each local time counts once, for any change of the clock.
 func TestScheduleAcrossClockChanges(t *testing.T) {
 	for _, c := range []struct {
 		line, from string
@@ -90,9 +90,9 @@ func TestScheduleAcrossClockChanges(t *testing.T) {
 	}{
 		{"TZ=Europe/Rome 30 3 * * *", "2026-05-01T12:00:00Z", []string{"2026-05-02T01:30:00Z", "2026-05-03T01:30:00Z"}},
 		{"TZ=Europe/Rome 30 2 * * *", "2026-03-28T12:00:00Z", []string{"2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"}},           // 02:30 is skipped
-		{"TZ=Europe/Rome 0,30 2,3 29 3 *", "2026-03-28T12:00:00Z", []string{"2026-03-29T01:00:00Z", "2026-03-29T01:30:00Z"}},      // 02:00, 02:30 and 03:00 are one moment
+		{"TZ=Europe/Rome 0,30 2,3 29 3 *", "2026-03-28T12:00:00Z", []string{"2026-03-29T01:00:00Z", "2026-03-29T01:30:00Z"}},      // 02:00, 02:30 and 03:00 are one instant
 		{"TZ=Europe/Rome 30 2 * * *", "2026-10-24T12:00:00Z", []string{"2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"}},           // 02:30 comes twice
-		{"TZ=Europe/Rome 30 2 * * *", "2026-10-25T00:30:00Z", []string{"2026-10-26T01:30:00Z"}},                                   // and was there once
+		{"TZ=Europe/Rome 30 2 * * *", "2026-10-25T00:30:00Z", []string{"2026-10-26T01:30:00Z"}},                                   // and has passed once
 		{"TZ=Europe/Rome 30 2 * * *", "2026-10-25T01:10:00Z", []string{"2026-10-26T01:30:00Z"}},                                   // between 02:30 and 02:30
 		{"CRON_TZ=America/New_York 30 1 * * *", "2026-11-01T00:00:00Z", []string{"2026-11-01T05:30:00Z", "2026-11-02T06:30:00Z"}}, // 01:30 comes twice
 		{"TZ=America/Sao_Paulo 0 0 * * *", "2018-11-03T12:00:00Z", []string{"2018-11-04T03:00:00Z", "2018-11-05T02:00:00Z"}},      // midnight is skipped
@@ -111,7 +111,7 @@ func TestScheduleAcrossClockChanges(t *testing.T) {
 	}
 }
 
-// TestScheduleInStokersZone: without a zone of its own it goes by Stoker's.
+// TestScheduleInStokersZone: a schedule without a zone uses Stoker's.
 func TestScheduleInStokersZone(t *testing.T) {
 	rome, err := time.LoadLocation("Europe/Rome")
 	require.NoError(t, err)
@@ -120,7 +120,7 @@ func TestScheduleInStokersZone(t *testing.T) {
 	require.Equal(t, moment(t, "2026-05-02T01:30:00Z"), s.After(moment(t, "2026-05-01T12:00:00Z"), rome).UTC())
 }
 
-// TestScheduleOnceADay: a daily time comes exactly once on each day of any zone.
+// TestScheduleOnceADay: a daily time occurs exactly once on each day of any zone.
 func TestScheduleOnceADay(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		name := rapid.SampledFrom([]string{"Europe/Rome", "America/New_York", "America/Sao_Paulo", "Australia/Lord_Howe", "Africa/Cairo", "Asia/Gaza"}).Draw(r, "zone")

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// The labels of other healers. Both tools match them exactly, key and value; Stoker takes any word for yes, because who
-// writes autoheal=True means it (willfarrell/docker-autoheal#153).
+// The labels of other healers. Both tools match key and value exactly. Stoker accepts any word for yes, because a user who writes autoheal=True
+// means it (willfarrell/docker-autoheal#153).
 const (
 	autohealLabel       = "autoheal"
 	autohealStopTimeout = "autoheal.stop.timeout" // whole seconds
 	deunhealthLabel     = "deunhealth.restart.on.unhealthy"
 )
 
-// Rules is everything that decides about a container from its labels.
+// Rules decide about a container from its labels.
 type Rules struct {
 	Selector
 	Defaults
@@ -24,16 +24,15 @@ type Rules struct {
 
 // Reading is the result of reading the labels of a container.
 type Reading struct {
-	Verdict // with all problems; those of a container that is not managed are advice
+	Verdict // with all problems; those of an unmanaged container are advice
 	Policy  Policy
 }
 
-// Read is the one way from a container to its verdict, policy and problems.
+// Read returns the verdict, policy and problems of a container. There is no other way to get them.
 //
-// A container managed for another healer's label is healed as that healer would: both know unhealthy containers
-// only, so its ends are not faults, and autoheal's own stop timeout holds. Such a meaning outranks the environment's
-// defaults; a stoker label on the container outranks it in turn. A container with stoker.enable=true is Stoker's,
-// whatever other healer's label is left on it.
+// A container managed for another healer's label is healed as by that healer: both handle only unhealthy containers, so its exits are not faults,
+// and autoheal's stop timeout applies. These settings override the environment's defaults, and a stoker label on the container overrides them. On
+// a container with stoker.enable=true, other healers' labels are ignored.
 func (r Rules) Read(c Candidate) Reading {
 	verdict := r.decide(c)
 	defaults, foreign := r.as(verdict.Why, c.Labels)
@@ -45,14 +44,14 @@ func (r Rules) Read(c Candidate) Reading {
 	return Reading{Verdict: verdict, Policy: policy}
 }
 
-// MayManage reports whether a container with these labels may be a worker: whether Read takes it, or cannot decide without its
-// quota. It reads only the labels that select, so that it can be asked about each event of each container.
+// MayManage reports whether a container with these labels may be a worker: Read manages it, or needs its quota to decide. It reads only the
+// selecting labels, so that it is cheap enough for each event of each container.
 func (r Rules) MayManage(labels map[string]string) bool {
 	v := r.decide(Candidate{Labels: labels})
 	return v.Take || v.Undecided
 }
 
-// colonProblems finds labels of the healers in s.Compat that were written with a colon in Compose's list form.
+// colonProblems reports labels of the healers in s.Compat that were written with a colon in Compose's list form.
 func (s Selector) colonProblems(labels map[string]string) []Problem {
 	if len(s.Compat) == 0 {
 		return nil
@@ -73,8 +72,8 @@ func (s Selector) colonProblems(labels map[string]string) []Problem {
 	return problems
 }
 
-// otherHealer is the verdict of the labels of the healers in s.Compat: a reason to take the container in, WhyDisabled
-// for autoheal's opt-out, WhyEnableUnclear for a label that was meant and got wrong, or empty.
+// otherHealer returns the verdict of the labels of the healers in s.Compat: a reason to manage the container, WhyDisabled for autoheal's opt-out,
+// WhyEnableUnclear for an invalid label, or empty.
 func (s Selector) otherHealer(labels map[string]string) Why {
 	refused := false
 	if slices.Contains(s.Compat, CompatAutoheal) {
@@ -98,7 +97,7 @@ func (s Selector) otherHealer(labels map[string]string) Why {
 	return ""
 }
 
-// as turns the defaults into those of the healer whose label took a container in.
+// as returns the defaults for containers that are managed for another healer's label.
 func (d Defaults) as(why Why, labels map[string]string) (Defaults, []Problem) {
 	if why != WhyCompatAutoheal && why != WhyCompatDeunhealth {
 		return d, nil

@@ -9,19 +9,18 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// Schedule is times by the clock on the wall of a zone. Its zero value has none.
+// Schedule is a set of local times of a zone. The zero value is empty.
 //
-// Each time that the clock shows counts once. One that comes twice, when the clock is put back in autumn, counts the first time; one
-// that the clock skips in spring counts at the moment of the skip. The library that reads the fields would leave out the latter and
-// count the former twice.
+// Each local time counts once. A time repeated when the clock goes back in autumn counts the first time; one skipped in spring counts at the
+// instant of the skip. The cron library would drop the latter and count the former twice.
 type Schedule struct {
 	text string
-	spec *cron.SpecSchedule // reads the clock as if it were UTC's
-	zone *time.Location     // nil is the zone that After is given
+	spec *cron.SpecSchedule // treats local times as UTC
+	zone *time.Location     // nil is the zone passed to After
 }
 
-// ParseSchedule reads five cron fields (minute, hour, day of month, month, day of week), or a word such as @daily, after "TZ=zone " where
-// they are not in Stoker's own zone.
+// ParseSchedule parses five cron fields (minute, hour, day of month, month, day of week), or a word such as @daily. An optional prefix "TZ=zone "
+// overrides Stoker's zone.
 func ParseSchedule(text string) (Schedule, error) {
 	s := Schedule{text: strings.Join(strings.Fields(text), " ")}
 	fields, err := s.cutZone()
@@ -31,7 +30,7 @@ func ParseSchedule(text string) (Schedule, error) {
 	parsed, err := cron.ParseStandard("TZ=UTC " + fields)
 	if err != nil {
 		return Schedule{}, fmt.Errorf("%s; write five fields: minute, hour, day of month, month, day of week, such as 30 3 * * *",
-			strings.Trim(fmt.Sprintf("%.80q", err.Error()), `"`)) // it repeats what was written
+			strings.Trim(fmt.Sprintf("%.80q", err.Error()), `"`)) // the error repeats the value
 	}
 	spec, ok := parsed.(*cron.SpecSchedule)
 	if !ok {
@@ -44,7 +43,7 @@ func ParseSchedule(text string) (Schedule, error) {
 	return s, nil
 }
 
-// cutZone takes the zone off the fields.
+// cutZone removes the zone from the fields.
 func (s *Schedule) cutZone() (fields string, err error) {
 	first, rest, _ := strings.Cut(s.text, " ")
 	name, ok := strings.CutPrefix(strings.TrimPrefix(first, "CRON_"), "TZ=")
@@ -59,13 +58,12 @@ func (s *Schedule) cutZone() (fields string, err error) {
 	return rest, nil
 }
 
-// Set reports whether there are times at all.
+// Set reports whether there are any times.
 func (s Schedule) Set() bool { return s.spec != nil }
 
 func (s Schedule) String() string { return s.text }
 
-// After is the first of the times after t; zero when there is none within five years. The zone counts where the schedule names none; nil
-// is UTC.
+// After returns the first of the times after t; zero if there is none within five years. The zone applies if the schedule has none; nil is UTC.
 func (s Schedule) After(t time.Time, local *time.Location) time.Time {
 	zone := s.zone
 	if zone == nil {
@@ -84,16 +82,16 @@ func (s Schedule) After(t time.Time, local *time.Location) time.Time {
 	}
 }
 
-// onWall is what the clock shows at that time, as a time of UTC.
+// onWall returns the local time as a time in UTC.
 func onWall(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
 }
 
-// firstAt is when the clock of a zone first shows this or, where it skips it, when it does so.
+// firstAt returns the first instant at which the zone shows this local time, or the instant at which it skips it.
 func firstAt(wall time.Time, zone *time.Location) time.Time {
 	at := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), wall.Second(), 0, zone)
 	begin, end := at.ZoneBounds()
-	if !onWall(at).Equal(wall) { // skipped: one of the offsets on both sides of the skip was taken
+	if !onWall(at).Equal(wall) { // skipped: the offset of one side of the skip was used
 		if onWall(at).After(wall) {
 			return begin
 		}

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Mode selects which containers are managed when their labels leave it open.
+// Mode selects which containers are managed if their labels do not decide it.
 type Mode string
 
 // The values of STOKER_SELECT.
@@ -15,7 +15,7 @@ const (
 	ModeAll   Mode = "all"
 )
 
-// Compat is another healer whose labels Stoker understands.
+// Compat is another healer whose labels Stoker supports.
 type Compat string
 
 // The values of STOKER_COMPAT.
@@ -24,7 +24,7 @@ const (
 	CompatDeunhealth Compat = "deunhealth"
 )
 
-// Why is the reason of a Verdict, in fixed words.
+// Why is the reason of a Verdict, as a fixed string.
 type Why string
 
 // Why a container is managed.
@@ -34,19 +34,19 @@ const (
 	WhyAll              Why = "all"
 	WhyCompatAutoheal   Why = "compat-autoheal"
 	WhyCompatDeunhealth Why = "compat-deunhealth"
-	// WhyEnableUnclear: someone wrote stoker.enable, or the label of another healer, and got it wrong. The container is managed, so
-	// that it is held and shown with its problem; ignored, the mistake would be found the day the worker stays dead.
+	// WhyEnableUnclear: stoker.enable, or the label of another healer, is invalid. The container is managed, so that it is held and shown with
+	// its problem. If it were ignored, the mistake would be found only when the worker is not restarted.
 	WhyEnableUnclear Why = "enable-unclear"
 )
 
 // Why a container is ignored.
 const (
-	WhyNoLabels     Why = "no-labels"   // none of its labels is Stoker's
-	WhyNotEnabled   Why = "not-enabled" // it has stoker labels, and no stoker.enable
+	WhyNoLabels     Why = "no-labels"   // no label of Stoker
+	WhyNotEnabled   Why = "not-enabled" // stoker labels, but no stoker.enable
 	WhyDisabled     Why = "disabled"
 	WhyOtherScope   Why = "other-scope"
 	WhyNoQuota      Why = "no-quota"
-	WhyQuotaUnknown Why = "quota-unknown" // undecided: the container has to be inspected first
+	WhyQuotaUnknown Why = "quota-unknown" // undecided: the container must be inspected first
 )
 
 // Selector decides which containers are workers.
@@ -56,27 +56,26 @@ type Selector struct {
 	Compat []Compat
 }
 
-// Candidate is what is known of a container when it is selected.
+// Candidate is a container to select.
 type Candidate struct {
 	Labels     map[string]string
 	CPUs       float64 // quota in CPUs; 0 is none
-	QuotaKnown bool    // false before the first inspect: lists and events do not hold the quota
+	QuotaKnown bool    // false before the first inspect: lists and events do not have the quota
 }
 
 // Verdict is whether a container is a worker.
 type Verdict struct {
 	Take      bool
-	Undecided bool // ask again when the quota is known
+	Undecided bool // select again when the quota is known
 	Why       Why
 	Problems  []Problem
 }
 
-// Select decides on one container. Its problems are those of stoker.enable and stoker.scope only; Rules.Read returns all.
+// Select decides on one container. Its problems are only those of stoker.enable and stoker.scope; Rules.Read returns all.
 //
-// A container belongs to the Stoker whose scope equals its stoker.scope, where a missing or empty label equals
-// an empty scope. So two Stokers on one engine never both own a container, whichever of them is scoped, and a Stoker
-// without a scope leaves alone what is marked for another. Scope comes first: what belongs to another Stoker is not
-// judged. Then the container's own stoker.enable, then another healer's label, then the mode.
+// A container belongs to the Stoker whose scope equals its stoker.scope. A missing or empty label equals an empty scope. So two Stokers on one
+// engine never both manage a container, whichever of them has a scope, and a Stoker without a scope ignores containers with one. The order is:
+// scope, the container's own stoker.enable, another healer's label, the mode. The labels of another Stoker's container are not checked.
 func (s Selector) Select(c Candidate) Verdict {
 	verdict := s.decide(c)
 	_, problems := Defaults{Policy: Default()}.Parse(c.Labels)
@@ -88,16 +87,16 @@ func (s Selector) Select(c Candidate) Verdict {
 }
 
 func (s Selector) decide(c Candidate) Verdict {
-	said := collect(c.Labels)
+	set := collect(c.Labels)
 	other := s.otherHealer(c.Labels)
-	scoped := s.inScope(said)
+	scoped := s.inScope(set)
 	switch {
-	case said.nothing() && other == "" && s.byLabel():
+	case set.nothing() && other == "" && s.byLabel():
 		return Verdict{Why: WhyNoLabels}
 	case !scoped:
 		return Verdict{Why: WhyOtherScope}
 	}
-	switch said.enable() {
+	switch set.enable() {
 	case enableYes:
 		return Verdict{Take: true, Why: WhyEnabled}
 	case enableNo:
@@ -131,17 +130,17 @@ func (s Selector) byMode(c Candidate) Verdict {
 	return Verdict{Why: WhyNotEnabled}
 }
 
-// inScope holds when any of the spellings of stoker.scope does: set twice it is a problem to show, not a reason to
-// belong to no Stoker.
-func (s Selector) inScope(said labelSet) bool {
-	all := said.known[LabelScope]
+// inScope reports whether any spelling of stoker.scope matches: a duplicate label is a problem to show, but the container still belongs to a
+// Stoker.
+func (s Selector) inScope(set labelSet) bool {
+	all := set.known[LabelScope]
 	if len(all) == 0 {
 		return s.Scope == ""
 	}
 	return slices.ContainsFunc(all, func(w label) bool { return strings.TrimSpace(w.value) == s.Scope })
 }
 
-// relevant drops the problems of a container that its owner, or another Stoker, keeps out of our hands.
+// relevant drops the problems of a container that its labels or scope exclude.
 func (v Verdict) relevant(problems []Problem) []Problem {
 	if v.Why == WhyDisabled || v.Why == WhyOtherScope || len(problems) == 0 {
 		return nil
@@ -158,7 +157,7 @@ const (
 	enableUnclear
 )
 
-// enable is unclear when it was misspelt, in its value or in its key, or set twice.
+// enable returns unclear if the label is misspelt, has an invalid value, or is set twice.
 func (s labelSet) enable() enable {
 	all := s.known[LabelEnable]
 	if len(all) == 0 {
@@ -183,7 +182,7 @@ func SwarmTask(labels map[string]string) bool {
 	return ok
 }
 
-// OneOff reports whether a container was made by compose run, which is meant to end.
+// OneOff reports whether a container was made by compose run: it is meant to exit.
 func OneOff(labels map[string]string) bool {
 	once, err := ParseBool(labels["com.docker.compose.oneoff"])
 	return err == nil && once

@@ -24,7 +24,7 @@ func TestSelect(t *testing.T) {
 		why      Why
 	}{
 		{"zero selector", Selector{}, labels{"stoker.enable": "true"}, WhyEnabled},
-		{"nothing said", byLabel, nil, WhyNoLabels},
+		{"no labels", byLabel, nil, WhyNoLabels},
 		{"other labels only", byLabel, labels{"a": "b"}, WhyNoLabels},
 		{"enabled", byLabel, labels{"stoker.enable": "true"}, WhyEnabled},
 		{"enabled as YAML has it", byLabel, labels{"Stoker.Enable": " Yes "}, WhyEnabled},
@@ -43,8 +43,8 @@ func TestSelect(t *testing.T) {
 		{"letters swapped", byLabel, labels{"sotker.enable": "true"}, WhyEnableUnclear},
 		{"dash for the dot", byLabel, labels{"stoker-enable": "true"}, WhyEnableUnclear},
 		{"slip in another label", byLabel, labels{"stocker.on-exit": "never"}, WhyNotEnabled},
-		{"somebody else's prefix", byLabel, labels{"broker.enable": "true", "toke.scope": "a", ".enable": "", "stoker": "x"}, WhyNoLabels},
-		{"somebody else's label", byLabel, labels{"stocker.price": "3"}, WhyNoLabels},
+		{"another tool's prefix", byLabel, labels{"broker.enable": "true", "toke.scope": "a", ".enable": "", "stoker": "x"}, WhyNoLabels},
+		{"another tool's label", byLabel, labels{"stocker.price": "3"}, WhyNoLabels},
 		{"key that means the opposite", byLabel, labels{"stoker.disable": "true"}, WhyNotEnabled},
 		{"all", all, nil, WhyAll},
 
@@ -100,7 +100,7 @@ func TestSelectByQuota(t *testing.T) {
 		byQuota.Select(Candidate{Labels: map[string]string{"stoker.enable": "on"}}), "asked for, whatever the quota")
 }
 
-// Two Stokers with different scopes never both own a container.
+// Two Stokers with different scopes never both manage a container.
 func TestScopesShareNothing(t *testing.T) {
 	scope := rapid.SampledFrom([]string{"", "a", "b"})
 	rapid.Check(t, func(t *rapid.T) {
@@ -136,7 +136,7 @@ func TestRead(t *testing.T) {
 		problems []string
 	}{
 		{"Stoker's own", labels{"stoker.enable": "true"}, WhyEnabled, func(*Policy) {}, nil},
-		{"deunhealth knows no ends", labels{"deunhealth.restart.on.unhealthy": "true", "autoheal.stop.timeout": "7"},
+		{"deunhealth ignores exits", labels{"deunhealth.restart.on.unhealthy": "true", "autoheal.stop.timeout": "7"},
 			WhyCompatDeunhealth, func(p *Policy) { p.OnExit = OnExitNever }, nil},
 		{"autoheal's stop timeout", labels{"autoheal": "true", "autoheal.stop.timeout": "240"}, WhyCompatAutoheal,
 			func(p *Policy) { p.OnExit, p.StopTimeout = OnExitNever, 240*time.Second }, nil},
@@ -169,7 +169,7 @@ func TestRead(t *testing.T) {
 	require.Equal(t, OnExitFailure, rules.Policy.OnExit, "reading leaves the rules alone")
 }
 
-// "- stoker.enable:true" in Compose's list form is a label of that whole name. It passes for a mistake, not for silence.
+// "- stoker.enable:true" in Compose's list form is a label of that whole name. It counts as a mistake, not as unlabelled.
 func TestColonInTheListForm(t *testing.T) {
 	rules := Rules{Selector: Selector{Compat: []Compat{CompatAutoheal, CompatDeunhealth}}, Defaults: Defaults{Policy: Default()}}
 	for key, name := range map[string]string{
@@ -191,7 +191,7 @@ func TestColonInTheListForm(t *testing.T) {
 	require.Empty(t, Rules{Defaults: rules.Defaults}.Read(Candidate{Labels: map[string]string{"autoheal:true": ""}}).Problems, "without STOKER_COMPAT")
 }
 
-// MayManage is Read without its work.
+// MayManage agrees with Read.
 func TestMayManageAgreesWithRead(t *testing.T) {
 	keys := []string{"stoker.enable", "Stoker.Enable", "stoker.enabled", "stocker.enable", "stoker.enable:true", "stoker.scope", "stoker.cpus", "autoheal",
 		"autoheal:true", "autoheal.stop.timeout", "deunhealth.restart.on.unhealthy", "com.docker.compose.service"}

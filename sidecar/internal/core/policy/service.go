@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// Service is the part of a Swarm service that can be checked.
+// Service is the part of a Swarm service that is checked.
 type Service struct {
 	Name            string
-	Labels          map[string]string // of the service, which no container has
-	ContainerLabels map[string]string // of its containers, where Stoker reads them
+	Labels          map[string]string // of the service; its containers do not have them
+	ContainerLabels map[string]string // of its containers, which Stoker reads
 	Condition       string            // none, on-failure or any
-	Unchecked       bool              // its health check is turned off; else it has one, or the image may
+	Unchecked       bool              // its health check is turned off; otherwise it or its image may have one
 	CPUs            float64           // limit of a task; 0 is none
 	MaxAttempts     uint64            // 0 is no limit
-	UsedUp          []string          // places whose tasks have failed so often: slots, or nodes of a global service
+	UsedUp          []string          // places whose tasks have reached MaxAttempts: slots, or nodes of a global service
 }
 
-// Check returns what is wrong with a service and what could be better. A service without labels of Stoker is none of its concern. Scale is whether
-// Stoker sets the replicas of services (STOKER_SWARM_SCALE).
+// Check returns the problems of a service and advice. It ignores a service without labels of Stoker. Scale is whether Stoker sets the replicas of
+// services (STOKER_SWARM_SCALE).
 func (s Service) Check(rules Rules, scale bool) (problems, advice []string) {
 	_, wrong, scaled := rules.ServiceDemand(s.Labels)
 	for _, p := range wrong {
@@ -59,7 +59,7 @@ func (s Service) Check(rules Rules, scale bool) (problems, advice []string) {
 	return problems, advice
 }
 
-// Concerned reports whether the service has labels of Stoker, wherever.
+// Concerned reports whether the service has labels of Stoker, on itself or its containers.
 func (s Service) Concerned() bool {
 	has := func(labels map[string]string) bool {
 		return slices.ContainsFunc(slices.Collect(maps.Keys(labels)), ofStoker)

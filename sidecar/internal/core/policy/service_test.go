@@ -12,7 +12,7 @@ func TestCheckService(t *testing.T) {
 		service          Service
 		problems, advice int
 	}{
-		"a stranger":            {Service{Labels: map[string]string{"a": "b"}, Condition: "on-failure"}, 0, 0},
+		"unlabelled":            {Service{Labels: map[string]string{"a": "b"}, Condition: "on-failure"}, 0, 0},
 		"as it should be":       {Service{ContainerLabels: enabled, Condition: "any", CPUs: 0.5}, 0, 0},
 		"labels of the service": {Service{Labels: enabled, Condition: "any", CPUs: 0.5}, 1, 0},
 		"labels in both places": {Service{Labels: enabled, ContainerLabels: enabled, Condition: "any", CPUs: 0.5}, 0, 0},

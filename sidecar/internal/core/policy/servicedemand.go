@@ -11,20 +11,20 @@ import (
 // MostReplicas bounds stoker.max-replicas of a service.
 const MostReplicas = 10000
 
-// ServiceDemand reads what the labels of a Swarm service ask for about its replicas. It is not ok where they ask for nothing: without a stoker.demand
-// or stoker.hours of its own, with stoker.enable=false, or in another scope. With problems the demand is not to be used.
+// ServiceDemand parses the labels of a Swarm service about its replicas. It is not ok without a stoker.demand or stoker.hours of its own, with
+// stoker.enable=false, or in another scope. With problems the demand must not be used.
 func (r Rules) ServiceDemand(labels map[string]string) (d Demand, problems []Problem, ok bool) {
-	said := collect(labels)
-	_, source := said.once(labelDemand)
-	_, hours := said.once("stoker.hours")
-	if !source && !hours || !r.inScope(said) || said.enable() == enableNo {
+	set := collect(labels)
+	_, source := set.once(labelDemand)
+	_, hours := set.once("stoker.hours")
+	if !source && !hours || !r.inScope(set) || set.enable() == enableNo {
 		return Demand{}, nil, false
 	}
 	own := maps.Clone(labels)
 	maps.DeleteFunc(own, func(key, _ string) bool { return ofStoker(key) && !aboutReplicas(key) })
 	p, problems := r.Parse(own)
 	d = p.Demand
-	w, ok := said.once("stoker.max-replicas")
+	w, ok := set.once("stoker.max-replicas")
 	if !ok {
 		w = label{key: "stoker.max-replicas"}
 	}
@@ -38,7 +38,7 @@ func (r Rules) ServiceDemand(labels map[string]string) (d Demand, problems []Pro
 	return d, problems, true
 }
 
-// aboutReplicas reports whether a label says how many workers there are; one that Stoker does not know may have been meant so.
+// aboutReplicas reports whether a label is about the number of workers. An unknown one may be a misspelling of such a label.
 func aboutReplicas(key string) bool {
 	name := strings.ToLower(strings.TrimSpace(key))
 	if name == LabelGroup || name == "stoker.clone-up-to" || name == LabelCloneOf {

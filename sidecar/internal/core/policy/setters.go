@@ -21,7 +21,7 @@ func setOnExit(p *Policy, value string) error {
 	return nil
 }
 
-// setIdleAfter takes any word for no as off: YAML turns a bare off into false before a container gets to see it.
+// setIdleAfter accepts any word for no as off: YAML turns a bare off into false.
 func setIdleAfter(p *Policy, value string) error {
 	if on, err := ParseBool(value); err == nil && !on {
 		p.IdleAfter = 0
@@ -88,7 +88,7 @@ func count(field func(*Policy) *int) setter {
 	}
 }
 
-// setCPUs is the worker's own word; as a default of the environment it is for workers that have no quota (ParseDefaults).
+// setCPUs sets the worker's own quota. As a default of the environment it is only for workers without a quota (ParseDefaults).
 func setCPUs(p *Policy, value string) error {
 	n, err := ParseCPUs(value)
 	if err == nil {

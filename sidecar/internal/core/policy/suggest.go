@@ -2,10 +2,9 @@ package policy
 
 import "strings"
 
-// Suggest is the known name that a misspelt one was probably meant to be, or empty. Separators and case do not count
-// (stopTimeout is stop-timeout); a third of the letters may be wrong, missing, extra or swapped with a neighbour. Of
-// several equally near names the first wins. Names come without the prefix that they share, because a shared prefix
-// would make everything look alike.
+// Suggest returns the known name that a misspelt one most likely stands for, or empty. Separators and case are ignored (stopTimeout is
+// stop-timeout). Up to a third of the letters may be wrong, missing, extra or swapped with a neighbour. The first of several equally similar
+// names wins. Names come without their common prefix, which would make all names similar.
 func Suggest(name string, known []string) string {
 	letters := bare(name)
 	best, bestDistance := "", len(letters)+1
@@ -26,7 +25,7 @@ func bare(name string) []rune {
 	return []rune(strings.NewReplacer("-", "", "_", "", ".", "", " ", "").Replace(strings.ToLower(name)))
 }
 
-// distance is the number of single-letter edits and swaps of neighbours between two words (optimal string alignment).
+// distance returns the number of single-letter edits and swaps of neighbours between two words (optimal string alignment).
 func distance(a, b []rune) int {
 	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {

@@ -33,9 +33,9 @@ func TestNearestLabel(t *testing.T) {
 }
 
 func TestDistance(t *testing.T) {
-	word := rapid.StringMatching(`[ab]{0,7}`)
+	letters := rapid.StringMatching(`[ab]{0,7}`)
 	rapid.Check(t, func(t *rapid.T) {
-		a, b := []rune(word.Draw(t, "a")), []rune(word.Draw(t, "b"))
+		a, b := []rune(letters.Draw(t, "a")), []rune(letters.Draw(t, "b"))
 		d := distance(a, b)
 		require.Equal(t, d, distance(b, a))
 		require.Equal(t, string(a) == string(b), d == 0)

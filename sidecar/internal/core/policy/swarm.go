@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Swarm is what Stoker may do to a task of a Swarm service, which Swarm itself replaces when it ends.
+// Swarm is what Stoker may do to a task of a Swarm service. Swarm itself replaces a task that exits.
 type Swarm string
 
 // The values of stoker.swarm.
@@ -14,7 +14,7 @@ const (
 	SwarmKill    Swarm = "kill" // SIGKILL a task that Swarm leaves alone although it is unhealthy, hung or idle
 )
 
-// taskUnhealthyFor is how long a task is unhealthy at least before Swarm is taken to have missed it: its agent acts on the event at once.
+// taskUnhealthyFor is the minimum time unhealthy before Swarm is assumed to have missed it: its agent acts on the event at once.
 const taskUnhealthyFor = 15 * time.Second
 
 func swarmLabels() []Label {
@@ -25,8 +25,8 @@ func swarmLabels() []Label {
 	}
 }
 
-// ForTask returns the part of a policy that a task of a Swarm service can have: when it is unhealthy or idle, how often it may be killed, and
-// what evidence is kept. All else about it is Swarm's: starts and stops, quota, number and age. A starved one is never killed.
+// ForTask returns the part of a policy that applies to a task of a Swarm service: when it is unhealthy or idle, how often it may be killed, and
+// which evidence is kept. Swarm controls the rest: starts and stops, quota, number and age. A starved task is never killed.
 func (p Policy) ForTask() Policy {
 	d := Default()
 	t := p
@@ -40,13 +40,13 @@ func (p Policy) ForTask() Policy {
 	return t
 }
 
-// Task is the place of a task in Swarm.
+// Task is the slot of a task in Swarm.
 type Task struct {
 	Service string // its name
 	Slot    string // its number, or the node of a global service
 }
 
-// TaskOf returns where a container stands in Swarm; zero when it is no task.
+// TaskOf returns the slot of a container in Swarm; zero if it is no task.
 func TaskOf(labels map[string]string) Task {
 	service := labels["com.docker.swarm.service.name"]
 	if !SwarmTask(labels) || service == "" {

@@ -14,12 +14,12 @@ const (
 	mostCPUs  = 1_000_000
 )
 
-// Longest is the longest duration that a label can ask for, a century: it leaves room for what is added to it.
+// Longest is the maximum duration of a label, a century: sums with it do not overflow.
 const Longest = 100 * 365 * 24 * time.Hour
 
 var errTooLong = errors.New("too long; the longest is 876000h, a hundred years")
 
-// ParseBool reads what people write for yes and no in YAML, in any case.
+// ParseBool parses the YAML words for yes and no, case-insensitively.
 func ParseBool(value string) (bool, error) {
 	switch strings.ToLower(strings.TrimSpace(value)) {
 	case "true", "yes", "y", "on", "1":
@@ -30,7 +30,7 @@ func ParseBool(value string) (bool, error) {
 	return false, errors.New("neither true nor false; write true or false")
 }
 
-// ParseDuration reads a Go duration of 0 or more. Its error says how to write the value when only the unit is missing.
+// ParseDuration parses a Go duration of 0 or more. If only the unit is missing, its error shows how to write the value.
 func ParseDuration(value string) (time.Duration, error) {
 	value = strings.TrimSpace(value)
 	d, err := time.ParseDuration(value)
@@ -52,7 +52,7 @@ func ParseDuration(value string) (time.Duration, error) {
 	return 0, errors.New("not a duration; write it such as 90s, 5m or 1h30m")
 }
 
-// ParseCount reads a whole number of 0 or more.
+// ParseCount parses a whole number of 0 or more.
 func ParseCount(value string) (int, error) {
 	n, err := strconv.ParseUint(strings.TrimSpace(value), 10, 31)
 	switch {
@@ -64,28 +64,28 @@ func ParseCount(value string) (int, error) {
 	return int(n), nil
 }
 
-// ParseChoice reads one of a fixed set of words, in any case. A choice called off also answers to the other words
-// for no, because YAML turns a bare off into false.
+// ParseChoice parses one of a fixed set of words, case-insensitively. The choice off also accepts the other words for no, because YAML turns a
+// bare off into false.
 func ParseChoice[T ~string](value string, choices ...T) (T, error) {
-	word := strings.ToLower(strings.TrimSpace(value))
-	no, err := ParseBool(word)
+	text := strings.ToLower(strings.TrimSpace(value))
+	no, err := ParseBool(text)
 	refused := err == nil && !no
 	names := make([]string, 0, len(choices))
 	for _, c := range choices {
-		if string(c) == word || (c == "off" && refused) {
+		if string(c) == text || (c == "off" && refused) {
 			return c, nil
 		}
 		names = append(names, string(c))
 	}
 	message := "not one of " + strings.Join(names, ", ")
-	if near := Suggest(word, names); near != "" {
+	if near := Suggest(text, names); near != "" {
 		message += "; did you mean " + near + "?"
 	}
 	return "", errors.New(message)
 }
 
-// Explain is the message of an error about a value, with a hint for the commonest cause of all: in compose's list form
-// (- NAME="x") the quotes belong to the value.
+// Explain returns the message of an error about a value, with a hint for the most common mistake: in compose's list form (- NAME="x") the quotes
+// are part of the value.
 func Explain(value string, err error) string {
 	value = strings.TrimSpace(value)
 	if len(value) >= 2 && (value[0] == '"' || value[0] == '\'') && value[len(value)-1] == value[0] {
@@ -94,7 +94,7 @@ func Explain(value string, err error) string {
 	return err.Error()
 }
 
-// ParseShare reads a percentage as a share of 1.
+// ParseShare parses a percentage as a share of 1.
 func ParseShare(value string) (float64, error) {
 	number, found := strings.CutSuffix(strings.TrimSpace(value), "%")
 	number = strings.TrimSpace(number)
@@ -111,7 +111,7 @@ func ParseShare(value string) (float64, error) {
 	return percent / 100, nil
 }
 
-// ParseCPUs reads a number of CPUs that Docker can grant.
+// ParseCPUs parses a number of CPUs that Docker accepts.
 func ParseCPUs(value string) (float64, error) {
 	value = strings.TrimSpace(value)
 	if !decimal(value) {
@@ -127,8 +127,8 @@ func ParseCPUs(value string) (float64, error) {
 	return n, nil
 }
 
-// decimal reports whether text is digits with at most one point among them, and short enough to repeat in a message. The
-// number formats of Go accept more than people mean: hexadecimal, underscores, NaN, infinity.
+// decimal reports whether text is digits with at most one point, and short enough for a message. Go's number formats accept more than is meant:
+// hexadecimal, underscores, NaN, infinity.
 func decimal(text string) bool {
 	const longest = 40
 	digits, points := 0, 0

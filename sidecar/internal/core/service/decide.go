@@ -10,7 +10,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// Changes returns the updates to send now, one of a service at most, by name. Each needs a Finish. None is returned by a Table that does not lead.
+// Changes returns the updates to send now, by name, at most one for each service. Each needs a Finish. A Table that does not lead returns none.
 func (t *Table) Changes(now time.Time) []Change {
 	if t.role != RoleLeader {
 		return nil
@@ -24,14 +24,14 @@ func (t *Table) Changes(now time.Time) []Change {
 	return append(changes, t.force(now, changes)...)
 }
 
-// decide is the next change of one service.
+// decide returns the next change of one service.
 func (t *Table) decide(now time.Time, s *scaled) (Change, bool) {
 	switch {
 	case s.change.sent:
 		return Change{}, false
 	case len(s.problems) > 0:
 		s.change.state = StateLabels
-		t.tellOnce(now, s, worker.HeldBadLabels, s.problems[0].String())
+		t.emitOnce(now, s, worker.HeldBadLabels, s.problems[0].String())
 		return Change{}, false
 	}
 	t.noteWork(now, s)
@@ -41,8 +41,8 @@ func (t *Table) decide(now time.Time, s *scaled) (Change, bool) {
 	}
 	stepped := s.memory.SteppedAt
 	s.decision, s.memory = demand.Decide(now, s.settings, s.memory, in)
-	s.memory.SteppedAt = stepped // it is noted when the update was taken
-	t.tellLimit(now, s)
+	s.memory.SteppedAt = stepped // recorded when the update is done
+	t.emitLimit(now, s)
 	to := min(s.seen.Replicas+len(s.decision.Wake)-len(s.decision.Sleep), max(s.settings.Max, s.seen.Replicas))
 	if t.waits(now, s, in, to) {
 		return Change{}, false
@@ -51,29 +51,29 @@ func (t *Table) decide(now time.Time, s *scaled) (Change, bool) {
 	return Change{ID: s.seen.ID, Name: s.seen.Name, Version: s.seen.Version, Spec: s.seen.Spec, From: s.seen.Replicas, To: to}, true
 }
 
-// tellLimit tells once that there is more work than stoker.max-replicas allows tasks for.
-func (t *Table) tellLimit(now time.Time, s *scaled) {
-	if s.decision.Limit == demand.LimitWorkers { // no more than the maximum exist
+// emitLimit reports once that there is more work than stoker.max-replicas allows tasks for.
+func (t *Table) emitLimit(now time.Time, s *scaled) {
+	if s.decision.Limit == demand.LimitWorkers { // the maximum is all there are
 		s.decision.Limit = demand.LimitMax
 	}
 	limited := s.decision.Limit == demand.LimitMax
 	if limited && !s.limited {
-		t.tell(worker.Event{At: now, Kind: worker.EventDemandLimited, Group: s.seen.Name, Reason: worker.Reason(s.decision.Limit.String()), Detail: s.situation()})
+		t.emit(worker.Event{At: now, Kind: worker.EventDemandLimited, Group: s.seen.Name, Reason: worker.Reason(s.decision.Limit.String()), Detail: s.situation()})
 	}
 	s.limited = limited
 }
 
-// waits reports whether nothing is changed now, and keeps why.
+// waits reports whether nothing is changed now, and records why.
 func (t *Table) waits(now time.Time, s *scaled, in demand.Input, to int) bool {
 	differs := to != s.seen.Replicas
 	switch {
 	case s.byHand(in):
 		s.change.state = StateByHand
-		t.tellOnce(now, s, worker.ReasonScaledByHand, fmt.Sprintf("%s, set by somebody else; %d wanted: it stays so until another number is", replicas(s.seen.Replicas), s.decision.Wanted))
+		t.emitOnce(now, s, worker.ReasonScaledByHand, fmt.Sprintf("%s, set by another client; %d wanted: it stays so until another number is", replicas(s.seen.Replicas), s.decision.Wanted))
 	case s.seen.Updating:
 		s.change.state = StateUpdating
 		if differs {
-			t.tellOnce(now, s, worker.ReasonServiceUpdating, fmt.Sprintf("%s, %d wanted: that waits for the end of the update", replicas(s.seen.Replicas), s.decision.Wanted))
+			t.emitOnce(now, s, worker.ReasonServiceUpdating, fmt.Sprintf("%s, %d wanted: that waits for the end of the update", replicas(s.seen.Replicas), s.decision.Wanted))
 		}
 	case s.pending(in):
 		s.change.state = StateWaiting
@@ -81,34 +81,34 @@ func (t *Table) waits(now time.Time, s *scaled, in demand.Input, to int) bool {
 		s.change.state = StateRefused
 	case t.set.DryRun && differs:
 		s.change.state = StateDryRun
-		t.tellOnce(now, s, worker.HeldDryRun, fmt.Sprintf("%s would become %d: %s", replicas(s.seen.Replicas), to, s.situation()))
+		t.emitOnce(now, s, worker.HeldDryRun, fmt.Sprintf("%s would become %d: %s", replicas(s.seen.Replicas), to, s.situation()))
 	default:
 		s.change.state = StateScaled
 		if !differs {
-			s.told = ""
+			s.reported = ""
 		}
 		return !differs
 	}
 	return true
 }
 
-// byHand reports whether somebody else's number is kept. It is until another number is wanted than when it was seen.
+// byHand reports whether an operator's number of replicas is kept. It is kept until the wanted number differs from the one at that time.
 func (s *scaled) byHand(in demand.Input) bool {
 	switch {
-	case !s.hand.on:
+	case !s.manual.on:
 		return false
 	case s.pending(in):
-	case !s.hand.noted:
-		s.hand.wanted, s.hand.noted = s.decision.Wanted, true
-	case s.hand.wanted != s.decision.Wanted:
-		s.hand = hand{}
+	case !s.manual.noted:
+		s.manual.wanted, s.manual.noted = s.decision.Wanted, true
+	case s.manual.wanted != s.decision.Wanted:
+		s.manual = manualScale{}
 		return false
 	}
-	s.memory = demand.Memory{} // a cooldown begins when this is over
+	s.memory = demand.Memory{} // the cooldown begins when the manual scale ends
 	return true
 }
 
-// pending reports whether a source was not heard yet.
+// pending reports whether a source has not answered yet.
 func (s *scaled) pending(in demand.Input) bool {
 	for _, a := range in.Answers {
 		if a.State == demand.SourcePending {
@@ -118,7 +118,7 @@ func (s *scaled) pending(in demand.Input) bool {
 	return false
 }
 
-// Finish takes in what became of a change; err is the engine's word for a refusal.
+// Finish records the result of a change; err is the engine's message if it refused.
 func (t *Table) Finish(now time.Time, c Change, r Result, err string) {
 	t.again = t.again || r == Conflict || r == Lost
 	if c.Force {
@@ -136,17 +136,17 @@ func (t *Table) Finish(now time.Time, c Change, r Result, err string) {
 			s.memory.SteppedAt = now
 		}
 		if r == Done {
-			s.seen.Replicas, s.told = c.To, ""
-			t.tell(worker.Event{At: now, Kind: worker.EventServiceScaled, Group: c.Name, Reason: s.reason(c), Detail: fmt.Sprintf("%s instead of %d: %s", replicas(c.To), c.From, s.situation())})
+			s.seen.Replicas, s.reported = c.To, ""
+			t.emit(worker.Event{At: now, Kind: worker.EventServiceScaled, Group: c.Name, Reason: s.reason(c), Detail: fmt.Sprintf("%s instead of %d: %s", replicas(c.To), c.From, s.situation())})
 		}
 	case Refused:
 		s.change.state, s.change.err, s.change.retryAt = StateRefused, err, now.Add(retryUpdate)
-		t.tellOnce(now, s, worker.ReasonUpdateRefused, err)
+		t.emitOnce(now, s, worker.ReasonUpdateRefused, err)
 	case Conflict:
 	}
 }
 
-// reason is why the number was changed.
+// reason returns why the number was changed.
 func (s *scaled) reason(c Change) worker.Reason {
 	switch {
 	case c.To < c.From && (s.decision.Closed || len(s.settings.Sources) == 0):
@@ -161,7 +161,7 @@ func (s *scaled) reason(c Change) worker.Reason {
 	return worker.ReasonMinReplicas
 }
 
-// situation is the decision in words.
+// situation returns the decision as text.
 func (s *scaled) situation() string {
 	if s.decision.Closed {
 		return "outside its hours"
@@ -173,13 +173,13 @@ func (s *scaled) situation() string {
 	return text
 }
 
-// tellOnce tells why nothing is changed, until that is another reason or over.
-func (t *Table) tellOnce(now time.Time, s *scaled, why worker.Reason, detail string) {
-	if s.told == why {
+// emitOnce reports why nothing is changed, once until the reason changes or ends.
+func (t *Table) emitOnce(now time.Time, s *scaled, why worker.Reason, detail string) {
+	if s.reported == why {
 		return
 	}
-	s.told = why
-	t.tell(worker.Event{At: now, Kind: worker.EventServiceHeld, Group: s.seen.Name, Reason: why, Detail: detail})
+	s.reported = why
+	t.emit(worker.Event{At: now, Kind: worker.EventServiceHeld, Group: s.seen.Name, Reason: why, Detail: detail})
 }
 
 func replicas(n int) string {

@@ -8,18 +8,18 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// The bounds of losses that wait for an update.
+// Bounds of losses that wait for an update.
 const (
 	mostLosses   = 100              // services
-	lossKept     = 10 * time.Minute // until nobody who leads has seen it
-	firstForce   = time.Minute      // between two updates that bring tasks of one service back, doubled each time
+	lossKept     = 10 * time.Minute // until a leader has seen it
+	firstForce   = time.Minute      // between two updates that restart tasks of one service, doubled each time
 	longestForce = time.Hour
 )
 
 // losses are the tasks of one service that Swarm does not replace.
 type losses struct {
 	service   Service // as the leader last saw it
-	open      []Loss  // what Swarm says of them is not known yet
+	open      []Loss  // their state in Swarm is not known yet
 	confirmed int     // complete, and waiting for the update
 	at        time.Time
 	forces    int
@@ -27,7 +27,7 @@ type losses struct {
 	sent      bool
 }
 
-// Lost takes in a task on this node that was unhealthy and ended with 0.
+// Lost records a task on this node that was unhealthy and exited with 0.
 func (t *Table) Lost(l Loss) {
 	one := t.losses[l.Service]
 	if one == nil {
@@ -42,25 +42,25 @@ func (t *Table) Lost(l Loss) {
 	}
 }
 
-// seeLosses takes in the service of losses.
+// seeLosses updates the service of losses.
 func (t *Table) seeLosses(now time.Time, seen Service) {
 	l := t.losses[seen.Name]
 	if l == nil {
 		return
 	}
 	l.service, l.sent = seen, false
-	if seen.Condition != "on-failure" { // Swarm has replaced them, or is not to
+	if seen.Condition != "on-failure" { // Swarm has replaced them, or must not
 		l.open, l.confirmed = nil, 0
 	}
 	l.forget(now)
 }
 
-// forget drops losses that Swarm says nothing of.
+// forget drops losses whose task Swarm does not list.
 func (l *losses) forget(now time.Time) {
 	l.open = slices.DeleteFunc(l.open, func(o Loss) bool { return now.Sub(o.At) > lossKept })
 }
 
-// forgetLosses drops those of services that are gone, and those that are over.
+// forgetLosses drops losses of services that are gone, and those that are done.
 func (t *Table) forgetLosses(now time.Time, services []Service) {
 	for name, l := range t.losses {
 		gone := !slices.ContainsFunc(services, func(s Service) bool { return s.Name == name })
@@ -89,12 +89,12 @@ func (t *Table) dropSettledLosses() {
 
 func (l *losses) over() bool { return len(l.open) == 0 && l.confirmed == 0 }
 
-// asks reports whether what Swarm says of the tasks decides something now.
+// asks reports whether the state of the tasks in Swarm is needed now.
 func (l *losses) asks(now time.Time) bool {
 	return l.service.ID != "" && len(l.open) > 0 && !l.service.Updating && !l.dueAt().After(now)
 }
 
-// dueAt is when the next update that brings tasks back may be sent.
+// dueAt returns when the next update that restarts tasks may be sent.
 func (l *losses) dueAt() time.Time {
 	if l.forces == 0 {
 		return time.Time{}
@@ -106,8 +106,8 @@ func (l *losses) dueAt() time.Time {
 	return l.forcedAt.Add(wait)
 }
 
-// judge goes by what Swarm says: a task that is complete is not replaced. One that it stopped itself (shutdown: scaled down, moved) or that failed is
-// none of a loss, and one that it still takes for running is asked about again.
+// judge uses the state of the tasks in Swarm. A complete task is not replaced: that is a loss. A task that Swarm stopped (shutdown: scaled down,
+// moved) or that failed is no loss. A task that Swarm still reports as running is checked again.
 func (l *losses) judge(now time.Time, tasks []Task) {
 	l.open = slices.DeleteFunc(l.open, func(o Loss) bool {
 		at := slices.IndexFunc(tasks, func(one Task) bool { return one.Container == o.Container })
@@ -124,7 +124,7 @@ func (l *losses) judge(now time.Time, tasks []Task) {
 	})
 }
 
-// force returns the updates that bring tasks back, of services that nothing else is done to.
+// force returns the updates that restart tasks, for services without another change.
 func (t *Table) force(now time.Time, others []Change) []Change {
 	var changes []Change
 	for _, name := range sortedKeys(t.losses) {
@@ -146,11 +146,11 @@ func (t *Table) changedAlready(id string) bool {
 	return s != nil && s.change.sent
 }
 
-// forced takes in what became of an update that was to bring tasks back.
+// forced records the result of an update that restarts tasks.
 func (t *Table) forced(now time.Time, c Change, r Result, err string) {
 	l := t.losses[c.Name]
 	if s := t.services[c.ID]; s != nil && r != Refused {
-		s.change.sent = true // what was seen is no longer so
+		s.change.sent = true // the last view of the service is out of date
 	}
 	if l == nil || r == Conflict {
 		return
@@ -158,13 +158,13 @@ func (t *Table) forced(now time.Time, c Change, r Result, err string) {
 	if r != Done && r != Lost {
 		l.forces, l.forcedAt = l.forces+1, now
 		if l.forces == 1 {
-			t.tell(worker.Event{At: now, Kind: worker.EventServiceHeld, Group: c.Name, Reason: worker.ReasonUpdateRefused, Detail: err})
+			t.emit(worker.Event{At: now, Kind: worker.EventServiceHeld, Group: c.Name, Reason: worker.ReasonUpdateRefused, Detail: err})
 		}
 		return
 	}
 	n := l.confirmed
 	l.confirmed, l.forces, l.forcedAt = 0, l.forces+1, now
-	t.tell(worker.Event{At: now, Kind: worker.EventServiceForced, Group: c.Name, Reason: worker.ReasonTaskLost, Detail: fmt.Sprintf("%s ended with 0 under on-failure: the service is updated by force, once", count(n))})
+	t.emit(worker.Event{At: now, Kind: worker.EventServiceForced, Group: c.Name, Reason: worker.ReasonTaskLost, Detail: fmt.Sprintf("%s ended with 0 under on-failure: the service is updated by force, once", count(n))})
 }
 
 func count(n int) string {

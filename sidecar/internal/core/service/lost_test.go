@@ -7,7 +7,7 @@ import (
 	"stoker/sidecar/internal/core/service"
 )
 
-// lose has a task of the service end with 0 while it is unhealthy; state is what Swarm says of it.
+// lose ends a task of the service with 0 while it is unhealthy; state is its state in Swarm.
 func (w *world) lose(container, state string) {
 	w.table.Lost(service.Loss{Service: "web", Container: container, At: w.now})
 	w.tasks = append(w.tasks, service.Task{Container: container, State: state})
@@ -62,8 +62,8 @@ func TestWhatIsNoLoss(t *testing.T) {
 	w.took(nil)
 }
 
-// The manager may hear of an end later than the node does.
-func TestLossThatSwarmDoesNotKnowYet(t *testing.T) {
+// The manager may receive an exit later than the node does.
+func TestLossNotReportedBySwarmYet(t *testing.T) {
 	w := newWorld(t, nil)
 	w.lose("a", "running")
 	w.pass(10 * time.Second)
@@ -101,7 +101,7 @@ func TestLossOfAFollower(t *testing.T) {
 	w.took(nil)
 }
 
-// A change of the replicas and one that brings a task back are two updates, and the second one waits for the next look.
+// A change of the replicas and a restart of a lost task are two updates. The second one waits for the next poll.
 func TestLossBesideDemand(t *testing.T) {
 	w := newWorld(t, labels())
 	w.work(3, 0)

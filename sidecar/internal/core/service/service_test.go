@@ -20,7 +20,7 @@ func TestUpAtOnceAndDownOneAtATime(t *testing.T) {
 	w.work(0, 4)
 	w.pass(5 * time.Minute)
 	w.took(nil)
-	w.work(0, 2) // the other two may end, and Swarm chooses which
+	w.work(0, 2) // the other two may end: Swarm chooses which
 	w.pass(5 * time.Minute)
 	w.took([]string{"3", "2"}, scaledDown, scaledDown)
 	w.work(0, 0)
@@ -39,7 +39,7 @@ func TestSourceThatDoesNotTellItemsInHand(t *testing.T) {
 	w.took([]string{"2"}, scaledUp)
 	w.pass(50 * time.Second)
 	w.took(nil)
-	w.pass(20 * time.Second) // two wait still, so that both tasks have one in hand
+	w.pass(20 * time.Second) // two still wait, so both tasks count as busy
 	w.took([]string{"4"}, scaledUp)
 	w.work(0, 0)
 	w.pass(50 * time.Second)
@@ -64,7 +64,7 @@ func TestNumberThatHasThoseInHand(t *testing.T) {
 
 func TestAmqpBesideItsManagement(t *testing.T) {
 	w := newWorld(t, labels("stoker.demand", "amqp://host/v?queue=q rabbitmq+http://host/v?queue=q"))
-	w.reading.InHand.Kind = demand.InHandUnknown // both answer so here: then nothing is known to be in hand, and nothing unknown of the first
+	w.reading.InHand.Kind = demand.InHandUnknown // both sources answer so: no item is known to be in hand, and the first one has no unknown ones
 	w.round()
 	w.work(5, 0)
 	w.round()
@@ -86,7 +86,7 @@ func TestOnlyTheLeaderDecides(t *testing.T) {
 	w.role = service.RoleFollower
 	w.round()
 	w.took(nil)
-	w.role = service.RoleLeader // it begins with what is there: a cooldown
+	w.role = service.RoleLeader // it starts from the current state: with a cooldown
 	w.pass(50 * time.Second)
 	w.took(nil)
 	w.pass(time.Minute)
@@ -108,7 +108,7 @@ func TestScaledByHand(t *testing.T) {
 	w.work(1, 0)
 	w.round()
 	w.took([]string{"1"}, scaledUp)
-	w.set(6) // a person may have more than the maximum, and Stoker adds none
+	w.set(6) // an operator may set more than the maximum, and Stoker adds none
 	w.pass(time.Minute)
 	w.took(nil, byHand)
 	w.work(9, 0)
@@ -122,7 +122,7 @@ func TestConflict(t *testing.T) {
 	w.result = service.Conflict
 	w.round()
 	w.took([]string{"3!1"})
-	require.Equal(t, w.now, w.table.Next(w.now), "it looks again at once")
+	require.Equal(t, w.now, w.table.Next(w.now), "it polls again at once")
 	w.result = service.Done
 	w.round()
 	w.took([]string{"3"}, scaledUp)
@@ -134,7 +134,7 @@ func TestAnswerThatDidNotCome(t *testing.T) {
 	w.result = service.Lost
 	w.round()
 	w.took([]string{"3!3"})
-	w.set(3) // it was done all the same, and by nobody else
+	w.set(3) // it was done after all, by Stoker
 	w.result = service.Done
 	w.work(4, 0)
 	w.round()
@@ -237,10 +237,10 @@ func TestServicesThatAreNotOurs(t *testing.T) {
 		require.Empty(t, w.table.View(w.now).Groups, name)
 	}
 	for name, all := range map[string]map[string]string{
-		"no maximum":   {"stoker.demand": "redis://host/0?list=l"},
-		"bad number":   labels("stoker.max-replicas", "many"),
-		"no source":    labels("stoker.demand", "nobody"),
-		"not our word": labels("stoker.max-replica", "4"),
+		"no maximum":    {"stoker.demand": "redis://host/0?list=l"},
+		"bad number":    labels("stoker.max-replicas", "many"),
+		"no source":     labels("stoker.demand", "missing"),
+		"unknown label": labels("stoker.max-replica", "4"),
 	} {
 		w := newWorld(t, all)
 		w.work(9, 0)
@@ -254,7 +254,7 @@ func TestServicesThatAreNotOurs(t *testing.T) {
 	w.took(nil)
 }
 
-// A service of which is nothing asked costs two calls now and then.
+// A Swarm without a service to scale costs two calls now and then.
 func TestLooks(t *testing.T) {
 	w := newWorld(t, nil)
 	w.round()
@@ -264,8 +264,8 @@ func TestLooks(t *testing.T) {
 	require.Equal(t, w.now.Add(time.Minute), w.table.Next(w.now))
 }
 
-// Whatever happens: never above the maximum, never two updates of a service in one look, none while it is being updated, none by one who does not
-// lead, and nothing but by the version that was seen.
+// In every run: replicas never exceed the maximum. A service gets at most one update in a round, and none while it is being updated. Only a
+// leader sends updates, and only for the version that it saw.
 func TestInvariants(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(t, labels("stoker.max-replicas", "3", "stoker.cooldown", "10s"))
@@ -301,7 +301,7 @@ func TestInvariants(t *testing.T) {
 	})
 }
 
-// Two Stokers with the same labels, of which the wrong one takes itself for the leader as well: the version lets one of them only.
+// Two Stokers with the same labels both take themselves for the leader: the version lets only one of them update.
 func TestTwoLeaders(t *testing.T) {
 	w := newWorld(t, labels())
 	w.work(3, 0)

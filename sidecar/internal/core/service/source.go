@@ -11,7 +11,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// source is where work is, for all services that have it.
+// source is one source of work, for all services that have it.
 type source struct {
 	name     string // without secrets
 	every    time.Duration
@@ -20,7 +20,7 @@ type source struct {
 	demand.SourceStatus
 }
 
-// orderSources keeps the sources that a service has, and how often each is asked.
+// orderSources keeps the sources that a service has, and the poll interval of each.
 func (t *Table) orderSources(now time.Time) {
 	before := t.sources
 	t.sources = map[demand.Source]*source{}
@@ -40,7 +40,7 @@ func (t *Table) orderSources(now time.Time) {
 	}
 }
 
-// Due returns the sources that are to be asked now. Each needs an Answer.
+// Due returns the sources to ask now. Each needs an Answer.
 func (t *Table) Due(now time.Time) []demand.Source {
 	if t.role != RoleLeader {
 		return nil
@@ -59,7 +59,7 @@ func (t *Table) Due(now time.Time) []demand.Source {
 	return due
 }
 
-// Answer takes in what a source has said; err is why it has not.
+// Answer records the answer of a source; err is why there is none.
 func (t *Table) Answer(now time.Time, key demand.Source, r demand.Reading, err string) {
 	s := t.sources[key]
 	if s == nil {
@@ -68,10 +68,10 @@ func (t *Table) Answer(now time.Time, key demand.Source, r demand.Reading, err s
 	switch {
 	case err != "":
 		if s.Failed(now, err) {
-			t.tell(worker.Event{At: now, Kind: worker.EventDemandLost, Group: strings.Join(s.services, ", "), Reason: worker.ReasonSourceFailed, Detail: err})
+			t.emit(worker.Event{At: now, Kind: worker.EventDemandLost, Group: strings.Join(s.services, ", "), Reason: worker.ReasonSourceFailed, Detail: err})
 		}
 	case s.Answered(now, r):
-		t.tell(worker.Event{At: now, Kind: worker.EventDemandBack, Group: strings.Join(s.services, ", "), Detail: s.name})
+		t.emit(worker.Event{At: now, Kind: worker.EventDemandBack, Group: strings.Join(s.services, ", "), Detail: s.name})
 	}
 }
 

@@ -17,7 +17,7 @@ type Settings struct {
 	DryRun bool
 }
 
-// Table is all services whose replicas are Stoker's. It has one owner.
+// Table is all services whose replicas Stoker sets. It has one owner.
 type Table struct {
 	set      Settings
 	role     Role
@@ -26,7 +26,7 @@ type Table struct {
 	sources  map[demand.Source]*source
 	losses   map[string]*losses // by the service's name
 	events   []worker.Event
-	again    bool // look again at once: a service was changed meanwhile
+	again    bool // poll again at once: a service was changed meanwhile
 }
 
 // scaled is a service whose replicas Stoker sets.
@@ -37,54 +37,55 @@ type scaled struct {
 	settings demand.Settings
 	memory   demand.Memory
 	decision demand.Decision
-	hand     hand
+	manual   manualScale
 	change   changing
 	unplaced unplaced
 	waitedAt time.Time // when work last waited
-	calmAt   time.Time // when work did not wait, or the replicas were changed, last
-	told     worker.Reason
-	limited  bool // it was told that there is more work than tasks that may run
+	calmAt   time.Time // when work last did not wait, or the replicas were changed
+	reported worker.Reason
+	limited  bool // reported that there is more work than tasks that may run
 }
 
-// hand is what somebody else has done to the replicas.
-type hand struct {
+// manualScale is a change of the replicas by another client.
+type manualScale struct {
 	on     bool
-	wanted int // when it was seen
+	wanted int // when it was first seen
 	noted  bool
 }
 
-// changing is what Stoker does to the replicas.
+// changing is Stoker's update of the replicas.
 type changing struct {
-	sent    bool // in this round: what was seen is no longer so
-	asked   int  // replicas of the last update, until it is seen; Unknown for none
+	sent    bool // in this round: the last view of the service is out of date
+	asked   int  // replicas of the last update, until seen; Unknown for none
 	state   State
 	err     string
 	retryAt time.Time
 }
 
-// The waits between looks.
+// The intervals between polls.
 const (
 	lookLeader   = 5 * time.Second // or the shortest stoker.demand-poll
-	lookFollower = 5 * time.Second // another leader takes over
+	lookFollower = 5 * time.Second // another leader may take over
 	lookOften    = time.Second
 	lookIdle     = 15 * time.Second // no service has a demand
 	lookNone     = time.Minute      // a node may become a manager
 	retryUpdate  = 30 * time.Second
 )
 
-// mostReplicas bounds a number of tasks.
+// mostReplicas is the maximum number of tasks.
 const mostReplicas = policy.MostReplicas
 
-// New returns a Table that has seen nothing.
+// New returns an empty Table.
 func New(set Settings) *Table {
 	return &Table{set: set, services: map[string]*scaled{}, sources: map[demand.Source]*source{}, losses: map[string]*losses{}}
 }
 
-// See takes in a look at the Swarm. Who does not lead forgets all but the losses: another one decides, and a leader begins with what is there.
+// See takes a poll of the Swarm. A Table that does not lead forgets all but the losses: another node decides, and a new leader starts from the
+// current state.
 func (t *Table) See(now time.Time, l Look) {
 	t.role, t.problem, t.again = l.Role, l.Err, false
 	if l.Role == RoleUnknown && l.Err != "" && len(t.services) > 0 {
-		for _, s := range t.services { // a look that failed is no change of the leader
+		for _, s := range t.services { // a failed poll does not change the leader
 			s.change.sent = true
 		}
 		return
@@ -107,7 +108,7 @@ func (t *Table) See(now time.Time, l Look) {
 	t.orderSources(now)
 }
 
-// see takes in one service.
+// see updates one service.
 func (t *Table) see(seen Service) {
 	words, problems, ours := t.set.Rules.ServiceDemand(seen.Labels)
 	if !ours || !seen.Replicated {
@@ -137,17 +138,17 @@ func (t *Table) see(seen Service) {
 	s.seen, s.change.sent = seen, false
 }
 
-// seeReplicas tells Stoker's own change from one of somebody else.
+// seeReplicas distinguishes Stoker's own change from one by another client.
 func (s *scaled) seeReplicas(seen Service) {
 	own := seen.Replicas == s.change.asked
 	if seen.Replicas != s.seen.Replicas && !own {
-		s.hand, s.memory = hand{on: true}, demand.Memory{}
-		s.told = ""
+		s.manual, s.memory = manualScale{on: true}, demand.Memory{}
+		s.reported = ""
 	}
 	s.change.asked = Unknown
 }
 
-// Next is when to look again.
+// Next returns when to poll again.
 func (t *Table) Next(now time.Time) time.Time {
 	switch {
 	case t.again:
@@ -168,14 +169,14 @@ func (t *Table) Next(now time.Time) time.Time {
 	return now.Add(lookNone)
 }
 
-// Take returns what there is to tell, once.
+// Take returns the pending events, once.
 func (t *Table) Take() []worker.Event {
 	events := t.events
 	t.events = nil
 	return events
 }
 
-func (t *Table) tell(e worker.Event) { t.events = append(t.events, e) }
+func (t *Table) emit(e worker.Event) { t.events = append(t.events, e) }
 
 // sortedKeys returns the keys of a map in order.
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

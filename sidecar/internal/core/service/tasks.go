@@ -9,7 +9,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// placeFor is how long fewer tasks than replicas run until it is asked why, and how often.
+// placeFor is how long fewer tasks than replicas must run before Stoker asks why, and how often it asks.
 const (
 	placeFor   = 30 * time.Second
 	placeEvery = time.Minute
@@ -17,14 +17,14 @@ const (
 
 // unplaced is replicas for which Swarm finds no node.
 type unplaced struct {
-	since time.Time // fewer tasks run than there are replicas; zero when they do not
-	asked time.Time
-	asks  bool   // in this round
-	why   string // Swarm's words; empty when it has none
-	told  bool
+	since    time.Time // fewer tasks run than there are replicas; zero when they do not
+	asked    time.Time
+	asks     bool   // in this round
+	why      string // Swarm's message; empty when it has none
+	reported bool
 }
 
-// Wanted returns the IDs of the services whose tasks decide something now. Each needs a Tasks.
+// Wanted returns the IDs of the services whose tasks are needed now. Each needs a Tasks.
 func (t *Table) Wanted(now time.Time) []string {
 	if t.role != RoleLeader {
 		return nil
@@ -44,7 +44,7 @@ func (t *Table) Wanted(now time.Time) []string {
 	return ids
 }
 
-// asksPlace reports whether it is time to ask why fewer tasks run than there are replicas.
+// asksPlace reports whether to ask now why fewer tasks run than there are replicas.
 func (s *scaled) asksPlace(now time.Time) bool {
 	u := &s.unplaced
 	switch {
@@ -56,7 +56,7 @@ func (s *scaled) asksPlace(now time.Time) bool {
 	return !u.since.IsZero() && now.Sub(u.since) >= placeFor && now.Sub(u.asked) >= placeEvery
 }
 
-// Tasks takes in the tasks of a service that are to run or have run. With an error nothing is known of them.
+// Tasks takes the tasks of a service, current and past. With an error nothing is known of them.
 func (t *Table) Tasks(now time.Time, id string, tasks []Task, err string) {
 	if err != "" {
 		return
@@ -64,9 +64,9 @@ func (t *Table) Tasks(now time.Time, id string, tasks []Task, err string) {
 	if s := t.services[id]; s != nil && s.unplaced.asks {
 		s.unplaced.asks = false
 		s.unplaced.why = whyPending(tasks)
-		if s.unplaced.why != "" && !s.unplaced.told {
-			s.unplaced.told = true
-			t.tell(worker.Event{At: now, Kind: worker.EventDemandLimited, Group: s.seen.Name, Reason: worker.Reason(demand.LimitPlacement.String()), Detail: s.unplaced.why})
+		if s.unplaced.why != "" && !s.unplaced.reported {
+			s.unplaced.reported = true
+			t.emit(worker.Event{At: now, Kind: worker.EventDemandLimited, Group: s.seen.Name, Reason: worker.Reason(demand.LimitPlacement.String()), Detail: s.unplaced.why})
 		}
 	}
 	for _, l := range t.losses {
@@ -77,7 +77,7 @@ func (t *Table) Tasks(now time.Time, id string, tasks []Task, err string) {
 	t.dropSettledLosses()
 }
 
-// whyPending is why Swarm does not run tasks, in its own words.
+// whyPending returns Swarm's message why it does not run tasks.
 func whyPending(tasks []Task) string {
 	var all []string
 	for _, one := range tasks {

@@ -7,12 +7,12 @@ import (
 	"stoker/sidecar/internal/core/demand"
 )
 
-// settle is how long work has to wait, with no change of the replicas, until each task counts as one that has an item in hand. A task that has
-// just begun has not taken one yet.
+// settle is how long work must wait, with unchanged replicas, before each task counts as busy. A task that has just started has not taken an item
+// yet.
 const settle = time.Minute
 
-// workers are the replicas of a service, and those that it may have, as what a decision goes by. Which node a task runs on and how busy it is,
-// is not known: the first ones stand for those that may have an item in hand, and Swarm chooses which task ends.
+// workers returns the replicas of a service, and those that it may have, as input of a decision. The node of a task and its CPU use are not
+// known: the first ones stand for those that may have an item in hand. Swarm chooses which task ends.
 func (t *Table) workers(now time.Time, s *scaled) []demand.Worker {
 	all := make([]demand.Worker, max(s.seen.Replicas, s.settings.Max))
 	busy, rest := t.inHand(now, s)
@@ -29,21 +29,21 @@ func (t *Table) workers(now time.Time, s *scaled) []demand.Worker {
 	return all
 }
 
-// inHand is how many tasks have an item in hand as far as the sources tell, and what is known of the others.
+// inHand returns how many tasks have an item in hand as far as the sources report it, and the use of the others.
 //
-// A source that counts the items in hand tells it: no more tasks have one than there are items, or consumers that hold one. A number that has
-// them in it asks for as many tasks as are wanted. Where a source tells nothing, all tasks may have one until no work has waited for a cooldown.
+// A source that counts the items in hand gives an upper bound: the number of items, or of consumers that hold one. A number that includes them
+// asks for as many tasks as are wanted. If a source does not report them, all tasks may have one until no work has waited for a cooldown.
 func (t *Table) inHand(now time.Time, s *scaled) (busy int, rest demand.Use) {
 	rest = demand.UseIdle
 	for _, key := range s.settings.Sources {
 		one := t.sources[key]
 		switch {
-		case one.State == demand.SourceLost && s.settings.Fallback != demand.Keep: // a number was asked for
+		case one.State == demand.SourceLost && s.settings.Fallback != demand.Keep: // the fallback is a number
 		case one.State != demand.SourceAnswered:
 			rest = demand.UseUnknown
 		case one.Reading.InHand.Kind == demand.InHandCounted:
 			busy += holders(one.Reading.InHand)
-		case one.Reading.InHand.Kind == demand.InHandUnknown && !s.toldByAnother(key):
+		case one.Reading.InHand.Kind == demand.InHandUnknown && !s.countedByAnother(key):
 			switch {
 			case one.Reading.Waiting > 0 && now.Sub(s.calmAt) >= settle:
 				busy = s.seen.Replicas
@@ -55,7 +55,7 @@ func (t *Table) inHand(now time.Time, s *scaled) (busy int, rest demand.Use) {
 	return busy, rest
 }
 
-// holders is how many consumers hold an item, at most.
+// holders returns the maximum number of consumers that hold an item.
 func holders(h demand.InHand) int {
 	if h.ByAddress == nil {
 		return int(min(math.Ceil(max(h.Total, 0)), mostReplicas))
@@ -69,8 +69,8 @@ func holders(h demand.InHand) int {
 	return n
 }
 
-// toldByAnother reports whether another source of the service tells of the items in hand of the same queue.
-func (s *scaled) toldByAnother(key demand.Source) bool {
+// countedByAnother reports whether another source of the service reports the items in hand of the same queue.
+func (s *scaled) countedByAnother(key demand.Source) bool {
 	t := key.Reveal()
 	for _, other := range s.settings.Sources {
 		o := other.Reveal()
@@ -81,9 +81,9 @@ func (s *scaled) toldByAnother(key demand.Source) bool {
 	return false
 }
 
-// noteWork keeps since when no work has waited, where the source does not tell of the items in hand.
+// noteWork records since when no work has waited, for sources that do not report the items in hand.
 func (t *Table) noteWork(now time.Time, s *scaled) {
-	if s.waitedAt.IsZero() || s.waitedAt.After(now) { // a Stoker that has just begun knows nothing of before
+	if s.waitedAt.IsZero() || s.waitedAt.After(now) { // a new Stoker has no earlier record
 		s.waitedAt = now
 	}
 	waits := false

@@ -7,13 +7,13 @@ import (
 	"stoker/sidecar/internal/core/fleet"
 )
 
-// View is what is shown of the Table.
+// View is a snapshot of the Table for display.
 type View struct {
 	Swarm  fleet.SwarmView
 	Groups []fleet.GroupView // the services, by name
 }
 
-// View returns the picture of now. Nothing in it is changed afterwards.
+// View returns the current view. It is not modified afterwards.
 func (t *Table) View(now time.Time) View {
 	v := View{Swarm: fleet.SwarmView{Role: t.role.String(), Problem: t.problem}}
 	for _, s := range t.inOrder() {
@@ -45,7 +45,7 @@ func (t *Table) groupView(now time.Time, s *scaled) fleet.GroupView {
 	return g
 }
 
-// problem is what keeps the service from what it should have; empty when nothing does.
+// problem returns what prevents the wanted state of the service; empty if nothing does.
 func (s *scaled) problem() string {
 	switch {
 	case len(s.problems) > 0:

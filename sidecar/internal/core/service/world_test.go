@@ -17,7 +17,7 @@ import (
 
 var noon = time.Date(2026, 6, 3, 12, 0, 0, 0, time.UTC)
 
-// world is a Swarm, a source and one Stoker, which looks every five seconds.
+// world is a Swarm, a source and one Stoker, which polls every five seconds.
 type world struct {
 	t        *testing.T
 	now      time.Time
@@ -28,12 +28,12 @@ type world struct {
 	reading  demand.Reading
 	failing  bool
 	result   service.Result // of the next updates
-	asked    int            // how often for tasks
+	asked    int            // how often tasks were requested
 	updates  []string
 	events   []string
 }
 
-// labels of a service with a source that counts the items in hand.
+// labels returns those of a service with a source that counts the items in hand.
 func labels(more ...string) map[string]string {
 	all := map[string]string{"stoker.demand": "redis://host/0?stream=s&group=g", "stoker.max-replicas": "4", "stoker.cooldown": "1m"}
 	for n := 0; n < len(more); n += 2 {
@@ -51,28 +51,28 @@ func newWorld(t *testing.T, all map[string]string) *world {
 	return w
 }
 
-// stoker begins another one.
+// stoker starts another one.
 func (w *world) stoker(dryRun bool) {
 	w.table = service.New(service.Settings{Rules: policy.Rules{Defaults: policy.Defaults{Policy: policy.Default()}}, Zone: time.UTC, DryRun: dryRun})
 }
 
 func (w *world) web() *service.Service { return w.services["web"] }
 
-// set has somebody else change the service.
+// set changes the service as another client.
 func (w *world) set(replicas int) {
 	w.web().Replicas, w.web().Running = replicas, replicas
 	w.web().Version++
 }
 
-// round is one look, as the scaler has it.
+// round is one poll, in the order of the scaler.
 func (w *world) round() {
-	look := service.Look{Role: w.role}
+	poll := service.Look{Role: w.role}
 	if w.role == service.RoleLeader {
 		for _, name := range slices.Sorted(maps.Keys(w.services)) {
-			look.Services = append(look.Services, *w.services[name])
+			poll.Services = append(poll.Services, *w.services[name])
 		}
 	}
-	w.table.See(w.now, look)
+	w.table.See(w.now, poll)
 	for _, s := range w.table.Due(w.now) {
 		if w.failing {
 			w.table.Answer(w.now, s, demand.Reading{}, "does not answer")
@@ -99,27 +99,27 @@ func (w *world) update(c service.Change) {
 	if c.Version != s.Version {
 		result = service.Conflict
 	}
-	word := fmt.Sprintf("%d", c.To)
+	entry := fmt.Sprintf("%d", c.To)
 	if c.Force {
-		word = "force"
+		entry = "force"
 	}
 	if result == service.Done {
 		s.Replicas, s.Running, s.Version = c.To, c.To, s.Version+1
 	} else {
-		word += fmt.Sprintf("!%d", result)
+		entry += fmt.Sprintf("!%d", result)
 	}
-	w.updates = append(w.updates, word)
+	w.updates = append(w.updates, entry)
 	w.table.Finish(w.now, c, result, "no")
 }
 
-// pass has time pass.
+// pass lets time pass.
 func (w *world) pass(d time.Duration) {
 	for end := w.now.Add(d); w.now.Before(end); {
 		w.round()
 	}
 }
 
-// took requires what was done and told since the last time.
+// took requires the updates and events since the last call.
 func (w *world) took(updates []string, events ...string) {
 	w.t.Helper()
 	require.Equal(w.t, updates, w.updates)

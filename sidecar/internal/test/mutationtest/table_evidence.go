@@ -4,7 +4,7 @@ package main
 func evidence() []named {
 	return []named{
 		{
-			name: "evidence: the restart of an exited worker waits for the collection", file: "core/fleet/patience.go", pkg: "core/fleet", run: "Collecting",
+			name: "evidence: the restart of an exited worker waits for the collection", file: "core/fleet/timeout.go", pkg: "core/fleet", run: "Collecting",
 			old: `			fl.done = now.Add(-answerTimeout)`, new: `			fl.done = now`,
 		},
 		{

@@ -7,15 +7,14 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// answerTimeout is how long an answer may lag behind the event that says the request was carried out. An engine answers within
-// milliseconds of that event; where it does not, the answer is lost (a proxy, a connection that died without a word, an engine that
-// hangs after the deed), and the worker would have nobody to look after it until the action's deadline, up to a minute and a
-// half later.
+// answerTimeout is the maximum delay of an answer after the event that shows that the request was done. An engine answers within milliseconds of
+// that event. Otherwise the answer is lost (a proxy, a broken connection, an engine that hangs afterwards). Without this timeout the worker would
+// be unattended until the action's deadline, up to a minute and a half later.
 const answerTimeout = 5 * time.Second
 
-// seenDone notes that the event of what an action asks for has come by before its answer.
+// seenDone records that the event of an action was observed before its answer.
 //
-// A Collect of a worker that is dead has nothing left to do, and must not delay its start.
+// A Collect of an exited worker has nothing left to do, and must not delay its start.
 func (f *Fleet) seenDone(now time.Time, o worker.Observation) {
 	if o.History() || (o.Kind != worker.Started && o.Kind != worker.Exited) {
 		return
@@ -34,7 +33,7 @@ func (f *Fleet) seenDone(now time.Time, o worker.Observation) {
 	}
 }
 
-// giveUpDue says of which actions no answer is waited for any longer. Their outcome is Unknown, and an inspect tells the rest.
+// giveUpDue gives up actions whose answer is overdue. Their outcome is Unknown, and an inspect shows the state.
 func (f *Fleet) giveUpDue(now time.Time) {
 	for id, fl := range f.actions.inFlight {
 		if !fl.done.IsZero() && !fl.givenUp && !now.Before(fl.done.Add(answerTimeout)) {

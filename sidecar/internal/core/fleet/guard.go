@@ -7,18 +7,18 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// The brake's bounds. Three, because two workers that time out together are no sign of anything on a small host; half,
-// because the contract says most.
+// Bounds of the overload guard. At least three workers: two that time out together prove nothing on a small host. The default share is half, as
+// documented.
 const (
 	overloadMin     = 3
 	overloadShare   = 0.5
-	overloadMemory  = time.Minute      // a worker stopped for a timed-out probe counts as ill for so long
-	overloadHold    = 5 * time.Minute  // after this long, restarts trickle: all workers may really hang
-	trickleInterval = 30 * time.Second // one restart each
+	overloadMemory  = time.Minute      // a worker stopped for a timed-out probe counts as timed out for this long
+	overloadHold    = 5 * time.Minute  // then restarts trickle: all workers may really hang
+	trickleInterval = 30 * time.Second // between two of these restarts
 )
 
-// overloadGuard holds restarts of running workers back while most workers on the host went unhealthy together by timed-out
-// probes: then the host is ill, and restarts make it worse. It never touches the start of a dead worker.
+// overloadGuard holds restarts of running workers while most workers on the host have become unhealthy together by timed-out probes. The host is
+// then overloaded, and restarts add load. It never delays the start of a worker that is down.
 type overloadGuard struct {
 	on       bool
 	hold     time.Duration
@@ -26,8 +26,7 @@ type overloadGuard struct {
 	trickled time.Time
 }
 
-// judgeHost sets the brake or lets it go. A worker that was stopped a moment ago for a timed-out probe is as ill as it
-// was, whatever it is doing now.
+// judgeHost turns the guard on or off. A worker that was recently stopped for a timed-out probe still counts as timed out, whatever its state.
 func (f *Fleet) judgeHost(now time.Time) {
 	why := f.overloadReason(now)
 	on := why != ""
@@ -42,8 +41,8 @@ func (f *Fleet) judgeHost(now time.Time) {
 	f.out.Events = append(f.out.Events, worker.Event{At: now, Kind: kind, Reason: worker.HeldHostOverloaded, Detail: why})
 }
 
-// overloadReason says why the host is ill, or nothing: most workers were cut off together, or one was whose reading shows that the host is
-// out of CPU.
+// overloadReason returns why the host counts as overloaded, or nothing: the probes of most workers timed out together, or one did whose stats
+// show that the host is out of CPU.
 func (f *Fleet) overloadReason(now time.Time) string {
 	share := cmp.Or(f.set.OverloadShare, overloadShare)
 	f.probes.expire(now)
@@ -74,7 +73,7 @@ func (m *member) recentlyTimedOut(now time.Time) bool {
 	return !m.timedOutStop.IsZero() && now.Before(m.timedOutStop.Add(overloadMemory))
 }
 
-// allows reports whether a running worker may be stopped now. One whose probe really fails is not what the brake is for.
+// allows reports whether a running worker may be stopped now. The guard does not apply to a worker whose probe fails without a time-out.
 func (b *overloadGuard) allows(now time.Time, m *member) bool {
 	_, timedOut := m.machine.ProbeState()
 	if !b.on || !timedOut {
@@ -83,7 +82,7 @@ func (b *overloadGuard) allows(now time.Time, m *member) bool {
 	return b.trickles(now)
 }
 
-// trickles reports whether one restart may go out although the guard is on.
+// trickles reports whether one restart may start although the guard is on.
 func (b *overloadGuard) trickles(now time.Time) bool {
 	return now.Sub(b.since) >= b.hold && now.Sub(b.trickled) >= trickleInterval
 }
@@ -96,7 +95,7 @@ func (f *Fleet) timedOutStopped(now time.Time, m *member) {
 	}
 }
 
-// overloadWake is when the brake may allow something that it does not allow now.
+// overloadWake returns when the guard may allow an action that it holds now.
 func (f *Fleet) overloadWake(now time.Time) time.Time {
 	if !f.overload.on {
 		return time.Time{}

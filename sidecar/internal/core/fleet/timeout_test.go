@@ -10,8 +10,8 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// TestLostAnswer: the engine does what it was asked and its answer never comes. The worker is looked after again soon after the
-// event that says so, and not only at the deadline of the action.
+// TestLostAnswer: the engine carries out a request and its answer never comes. The worker is handled soon after the event, and not only at the
+// deadline of the action.
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	t.Run("of a start", func(t *testing.T) {
@@ -38,7 +38,7 @@ func TestLostAnswer(t *testing.T) {
 	})
 }
 
-// TestSlowAnswerIsWaitedFor: without an event that says it is done, an answer may take as long as the deadline allows.
+// TestSlowAnswerIsWaitedFor: without an event that shows completion, an answer may take until the deadline.
 func TestSlowAnswerIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	h := simHostOf("w")

@@ -12,7 +12,7 @@ import (
 	"stoker/sidecar/internal/test/dockertest"
 )
 
-// probed is a simHost with so many workers that have a health check, all well.
+// probed returns a simHost with n workers that have a health check, all healthy.
 func probed(seed uint64, n int) *simHost {
 	h := newSimHost(dockertest.Config{Seed: seed}, fleet.Settings{Parallel: 4})
 	for _, name := range names(n) {
@@ -26,7 +26,7 @@ func probed(seed uint64, n int) *simHost {
 	return h
 }
 
-// stops is how many requests for a stop there were.
+// stops returns the number of stop requests.
 func (h *simHost) stops() int {
 	n := 0
 	for _, r := range h.w.Audit() {
@@ -37,14 +37,14 @@ func (h *simHost) stops() int {
 	return n
 }
 
-func (h *simHost) sickenAll(s dockertest.Sickness) {
+func (h *simHost) setAllProbes(s dockertest.Sickness) {
 	for _, truth := range h.w.Truths() {
 		h.w.Sicken(string(truth.Key), s)
 	}
 }
 
-// Workers that Stoker does not manage are no part of the host's most: nobody knows how they are.
-func TestHostIsIllBesideUnmanageable(t *testing.T) {
+// Unmanageable workers do not count towards the host's share: their health is unknown.
+func TestHostOverloadedBesideUnmanageable(t *testing.T) {
 	h := newSimHost(dockertest.Config{Seed: 2}, fleet.Settings{Parallel: 4})
 	health := &dockertest.Healthcheck{Interval: 5 * time.Second, Timeout: 2 * time.Second, Retries: 1}
 	for i, name := range names(7) {
@@ -62,15 +62,15 @@ func TestHostIsIllBesideUnmanageable(t *testing.T) {
 		h.w.Sicken(name, dockertest.Hanging)
 	}
 	h.live(time.Minute)
-	require.Equal(t, 1, h.told(worker.EventHostOverloaded))
+	require.Equal(t, 1, h.eventCount(worker.EventHostOverloaded))
 }
 
-func TestHostIsIll(t *testing.T) {
+func TestHostOverloaded(t *testing.T) {
 	h := probed(1, 6)
-	h.sickenAll(dockertest.Hanging)
+	h.setAllProbes(dockertest.Hanging)
 	h.live(2 * time.Minute)
 	require.LessOrEqual(t, h.stops(), 2)
-	require.Equal(t, 1, h.told(worker.EventHostOverloaded))
+	require.Equal(t, 1, h.eventCount(worker.EventHostOverloaded))
 	require.True(t, h.f.View(h.w.Now()).HostOverloaded)
 	require.Equal(t, worker.HeldHostOverloaded, h.held("w05"))
 
@@ -78,16 +78,16 @@ func TestHostIsIll(t *testing.T) {
 	h.live(500 * time.Millisecond)
 	require.Equal(t, worker.StatusRunning, h.status("w05"), "a dead worker is always worth starting")
 
-	h.sickenAll(dockertest.Well)
+	h.setAllProbes(dockertest.Well)
 	h.live(time.Minute)
-	require.Equal(t, 1, h.told(worker.EventHostRecovered))
+	require.Equal(t, 1, h.eventCount(worker.EventHostRecovered))
 	require.LessOrEqual(t, h.stops(), 2)
 	require.Empty(t, h.held("w05"))
 }
 
-func TestHostIsIllForLong(t *testing.T) {
+func TestHostOverloadedForLong(t *testing.T) {
 	h := probed(1, 6)
-	h.sickenAll(dockertest.Hanging)
+	h.setAllProbes(dockertest.Hanging)
 	h.live(5 * time.Minute)
 	before := h.stops()
 	h.live(61 * time.Second)
@@ -95,12 +95,12 @@ func TestHostIsIllForLong(t *testing.T) {
 	require.LessOrEqual(t, h.stops()-before, 3, "but one at a time")
 }
 
-func TestRealFailuresAreNoSignOfAnIllHost(t *testing.T) {
+func TestRealFailuresAreNoSignOfOverload(t *testing.T) {
 	h := probed(1, 6)
-	h.sickenAll(dockertest.Failing)
+	h.setAllProbes(dockertest.Failing)
 	h.live(20 * time.Second)
 	require.Equal(t, 6, h.stops())
-	require.Zero(t, h.told(worker.EventHostOverloaded))
+	require.Zero(t, h.eventCount(worker.EventHostOverloaded))
 }
 
 func TestFewHangingWorkersAreHealed(t *testing.T) {
@@ -110,12 +110,12 @@ func TestFewHangingWorkersAreHealed(t *testing.T) {
 	}
 	h.live(30 * time.Second)
 	require.Equal(t, 2, h.stops())
-	require.Zero(t, h.told(worker.EventHostOverloaded))
+	require.Zero(t, h.eventCount(worker.EventHostOverloaded))
 }
 
-// TestSickHostIsNotMadeWorse is rule 15: when most workers are cut off within a few seconds, most are left alone, however
-// their probes fall.
-func TestSickHostIsNotMadeWorse(t *testing.T) {
+// TestOverloadGuardLimitsRestarts checks rule 15: when most workers time out within a few seconds, most are not restarted, in any order of their
+// probes.
+func TestOverloadGuardLimitsRestarts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(4, 12).Draw(t, "workers")
 		h := probed(rapid.Uint64().Draw(t, "seed"), n)
@@ -130,7 +130,8 @@ func TestSickHostIsNotMadeWorse(t *testing.T) {
 	})
 }
 
-// limited is probed whose workers have a quota, so that their readings tell something. The fake's are short of CPU, but not by it.
+// limited is probed with a quota for each worker, so that their stats are conclusive. The fake's workers are short of CPU, but not throttled by
+// the quota.
 func limited(n int, set fleet.Settings) *simHost {
 	h := newSimHost(dockertest.Config{Seed: 2}, set)
 	for _, name := range names(n) {
@@ -148,12 +149,12 @@ func limited(n int, set fleet.Settings) *simHost {
 func TestHostIsOutOfCPU(t *testing.T) {
 	h := limited(8, fleet.Settings{})
 	h.w.Overload(true)
-	for _, name := range names(2) { // too few for company
+	for _, name := range names(2) { // too few for the guard
 		h.w.Sicken(name, dockertest.Hanging)
 	}
 	h.live(4 * time.Minute)
 	require.Zero(t, h.stops())
-	require.Equal(t, 1, h.told(worker.EventHostOverloaded), "told once")
+	require.Equal(t, 1, h.eventCount(worker.EventHostOverloaded), "reported once")
 	require.Equal(t, worker.HeldHostOverloaded, h.held("w01"))
 
 	h.w.Exit("w01", 1)
@@ -163,7 +164,7 @@ func TestHostIsOutOfCPU(t *testing.T) {
 	h.w.Overload(false)
 	h.live(40 * time.Second)
 	require.Equal(t, 1, h.stops(), "the one that still hangs")
-	require.Equal(t, 1, h.told(worker.EventHostRecovered))
+	require.Equal(t, 1, h.eventCount(worker.EventHostRecovered))
 }
 
 func TestHostIsOutOfCPUForLong(t *testing.T) {
@@ -178,9 +179,9 @@ func TestHostIsOutOfCPUForLong(t *testing.T) {
 	require.Equal(t, 1, h.stops(), "it may really hang")
 	h.live(30 * time.Second)
 	require.Equal(t, 2, h.stops(), "one at a time")
-	require.Equal(t, 1, h.told(worker.EventHostOverloaded))
+	require.Equal(t, 1, h.eventCount(worker.EventHostOverloaded))
 	h.live(2 * time.Minute)
-	require.Equal(t, 1, h.told(worker.EventHostRecovered), "both are well")
+	require.Equal(t, 1, h.eventCount(worker.EventHostRecovered), "both are well")
 }
 
 func TestABusyHostIsNoSign(t *testing.T) {
@@ -188,14 +189,14 @@ func TestABusyHostIsNoSign(t *testing.T) {
 	h.w.Sicken("w00", dockertest.Hanging)
 	h.live(20 * time.Second)
 	require.Equal(t, 1, h.stops())
-	require.Zero(t, h.told(worker.EventHostOverloaded))
+	require.Zero(t, h.eventCount(worker.EventHostOverloaded))
 }
 
-func TestTheBrakeIsOff(t *testing.T) {
+func TestOverloadGuardIsOff(t *testing.T) {
 	h := limited(8, fleet.Settings{OverloadShare: 2})
 	h.w.Overload(true)
 	h.w.Sicken("w00", dockertest.Hanging)
 	h.live(20 * time.Second)
 	require.Equal(t, 1, h.stops())
-	require.Zero(t, h.told(worker.EventHostOverloaded))
+	require.Zero(t, h.eventCount(worker.EventHostOverloaded))
 }
