@@ -67,7 +67,7 @@ const (
 // OwnStopTimeout as Policy.StopTimeout means the container's own stop timeout, or Docker's 10 s if it has none.
 const OwnStopTimeout time.Duration = -1
 
-// NoStopWait, as a container's own stop timeout, is a timeout of 0 s: SIGKILL follows the stop signal at once. The number 0 means that the
+// NoStopWait as a container's own stop timeout is a timeout of 0 s: SIGKILL follows the stop signal at once. The number 0 means that the
 // container has none.
 const NoStopWait time.Duration = -1
 
