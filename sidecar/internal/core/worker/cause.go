@@ -68,7 +68,7 @@ func (m *Machine) inspectedEvidence(now, at time.Time, s Snapshot) Evidence {
 	e := m.evidence(now, at)
 	i := m.saved.StopIntent
 	e.Inspected, e.Engine = true, s.ExitCause
-	e.SignalSurvived = i != nil && i.ID == m.saved.Incarnation.ID && !m.stoppedByOperator(now, latest(m.life.endedAt, s.FinishedAt))
+	e.SignalSurvived = i != nil && i.ID == m.saved.Incarnation.ID && !m.stoppedByOperator(now, latest(m.life.end.at, s.FinishedAt))
 	return e
 }
 

@@ -144,7 +144,7 @@ func (m *Machine) graceTooShort(now time.Time, o Observation) {
 	if shown := m.cpu.shown; m.cpu.shownOf.ID == o.ID && !shown.ThrottlingUnknown {
 		throttled = max(throttled, shown.Throttled)
 	}
-	oom := !m.life.oomAt.IsZero() && o.At.Sub(m.life.oomAt) < oomWindow
+	oom := !m.life.oom.at.IsZero() && o.At.Sub(m.life.oom.at) < oomWindow
 	if o.ExitCode != 128+int(syscall.SIGKILL) || throttled < starvedThrottle || oom {
 		return
 	}

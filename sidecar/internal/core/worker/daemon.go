@@ -4,7 +4,7 @@ import "time"
 
 // engineCutIt reports whether the incarnation that ended belonged to an earlier engine process and was expected to run.
 func (m *Machine) engineCutIt() bool {
-	if m.life.stoppedByDaemon {
+	if m.life.end.byDaemon {
 		return true
 	}
 	return m.saved.Expected && m.life.bootedAt.After(m.saved.Incarnation.StartedAt) && !m.saved.Incarnation.StartedAt.IsZero()
@@ -24,10 +24,10 @@ func (m *Machine) engineRestarted(now time.Time, in EngineRestarted) {
 	}
 	if h := m.saved.State.Hold; m.heldFor(HeldOperator) && !h.Confirmed && own(h.At) {
 		m.release()
-		m.saved.Expected, m.life.stoppedByDaemon = true, true
+		m.saved.Expected, m.life.end.byDaemon = true, true
 	}
 	if i := m.saved.StopIntent; i != nil && !i.Confirmed && own(i.At) {
 		m.saved.StopIntent = nil
-		m.life.stoppedByDaemon = true
+		m.life.end.byDaemon = true
 	}
 }

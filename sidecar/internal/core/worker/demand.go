@@ -52,9 +52,9 @@ func (m *Machine) rest(now time.Time, why Reason, at time.Time) {
 		m.hold(now, why, at)
 		return
 	}
-	m.emit(Event{At: now, Kind: EventAsleep, HealDetails: HealDetails{HealID: m.heal().ID, ExitCode: m.life.exitCode}, Reason: why})
+	m.emit(Event{At: now, Kind: EventAsleep, HealDetails: HealDetails{HealID: m.heal().ID, ExitCode: m.life.end.code}, Reason: why})
 	m.enter(State{Phase: PhaseAsleep})
-	m.saved.Expected, m.saved.Budget, m.life.exit = false, Budget{}, exitSettled
+	m.saved.Expected, m.saved.Budget, m.life.end.state = false, Budget{}, exitSettled
 }
 
 // Sleepable reports whether a Sleep would stop the worker. A worker with --rm would be removed by the stop.
@@ -102,7 +102,7 @@ func (m *Machine) fallAsleep(now time.Time) {
 	m.enter(State{Phase: PhaseAsleep, Stop: m.saved.State.Stop})
 	m.saved.Expected, m.saved.StopIntent = false, nil // this also ends a stop that does not explain the exit
 	m.saved.Budget = Budget{}
-	m.life.exit = exitSettled
+	m.life.end.state = exitSettled
 }
 
 // staysAwake: the stop for lack of work failed. Whether the worker is to sleep is decided again.

@@ -64,7 +64,7 @@ func (m *Machine) dependentsDue(now time.Time) {
 		m.markFollowed()
 	case m.saved.Dependents.FollowedInto.ID == m.saved.Incarnation.ID && m.saved.Dependents.FollowedInto.StartedAt.Equal(m.saved.Incarnation.StartedAt):
 		m.deps.at = time.Time{}
-	case m.deps.at.IsZero() && m.life.startedBy == startedByStoker:
+	case m.deps.at.IsZero() && m.life.start.by == startedByStoker:
 		m.deps.at = now
 	case m.deps.at.IsZero():
 		m.deps.at = now.Add(dependentsSettle)
@@ -185,5 +185,5 @@ func (m *Machine) Joinable() bool {
 func (m *Machine) KilledInNamespace() (pidParent string, at time.Time, ok bool) {
 	const killed = 137
 	parent := m.container.config.pidParent
-	return parent, m.life.endedAt, parent != "" && m.container.status == StatusExited && m.life.exitCode == killed && !m.life.endedAt.IsZero()
+	return parent, m.life.end.at, parent != "" && m.container.status == StatusExited && m.life.end.code == killed && !m.life.end.at.IsZero()
 }

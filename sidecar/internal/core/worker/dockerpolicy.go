@@ -33,7 +33,7 @@ func (m *Machine) dockerGaveUp(now time.Time, s Snapshot, p inspectContext) {
 		return
 	case m.engineCutIt():
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
-		m.life.stoppedByDaemon = false
+		m.life.end.byDaemon = false
 	case s.ExitCode != 0 || s.StartError != "":
 		e.reason = ReasonDockerGaveUp
 	}

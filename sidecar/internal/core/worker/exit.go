@@ -222,13 +222,13 @@ func (m *Machine) exited(now time.Time, o Observation) {
 	known := m.container.status == StatusExited && !m.unexplained() // by an inspect, or by an earlier copy of this event
 	unhealthy := !m.checks.unhealthyAt.IsZero()                     // also if an inspect was ahead of this event
 	m.container.status = StatusExited
-	m.life.endedAt, m.life.exitCode = o.At, o.ExitCode
+	m.life.end.at, m.life.end.code = o.At, o.ExitCode
 	m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}
-	m.life.exit, m.inspects.stale = exitSettled, m.inFlight != nil
+	m.life.end.state, m.inspects.stale = exitSettled, m.inFlight != nil
 	if !m.container.inspected && !m.judgedBefore() {
-		m.life.exit = exitPending
+		m.life.end.state = exitPending
 	}
-	m.life.noStopEvents, m.life.restarting = o.NoStopEvents, o.Restarting
+	m.life.noStopEvents, m.life.end.restarting = o.NoStopEvents, o.Restarting
 	m.noteLostTask(now, o, unhealthy)
 	by := m.evidence(now, o.At).EndedBy()
 	switch {
@@ -246,7 +246,7 @@ func (m *Machine) exited(now time.Time, o Observation) {
 		m.stoppedForHeal(now, now)
 	case known:
 	case by == EndedByUnknown:
-		m.life.exit = exitPending
+		m.life.end.state = exitPending
 		m.requestInspect(now, ReasonUncertain)
 	default:
 		m.judgeExit(now, m.observedExit(o))
@@ -283,7 +283,7 @@ func (m *Machine) judgeExit(now time.Time, e exitFacts) {
 	switch {
 	case m.stopSent(), m.stopBegun():
 		m.stoppedForHeal(now, now)
-	case m.life.restarting && !m.container.config.restart.Active(): // restarted by an operator: the start is under way
+	case m.life.end.restarting && !m.container.config.restart.Active(): // restarted by an operator: the start is under way
 		m.waitForDocker(now.Add(dockerSettle))
 	case m.container.config.autoRemove: // recreated once the engine's removal is complete
 		m.judgeCause(now, e)
@@ -296,7 +296,7 @@ func (m *Machine) judgeExit(now time.Time, e exitFacts) {
 }
 
 // unexplained: an inspect found it down, and the event may still come.
-func (m *Machine) unexplained() bool { return m.life.exit == exitUnobserved }
+func (m *Machine) unexplained() bool { return m.life.end.state == exitUnobserved }
 
 // exitFacts are the known facts of an exit.
 type exitFacts struct {
@@ -314,24 +314,24 @@ func (m *Machine) observedExit(o Observation) exitFacts {
 	if o.History() && m.engineCutIt() {
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
 	}
-	e.oom = !m.life.oomAt.IsZero() && o.At.Sub(m.life.oomAt) < oomWindow && o.ExitCode != 0
+	e.oom = !m.life.oom.at.IsZero() && o.At.Sub(m.life.oom.at) < oomWindow && o.ExitCode != 0
 	return m.likelyOOM(e, o.At)
 }
 
 // lateExit is an exit whose event came before the first inspect.
 func (m *Machine) lateExit(s Snapshot) exitFacts {
-	e := exitFacts{code: m.life.exitCode, oom: s.OOMKilled, intent: IntentNone}
+	e := exitFacts{code: m.life.end.code, oom: s.OOMKilled, intent: IntentNone}
 	if m.engineCutIt() {
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
 	}
-	return m.likelyOOM(e, m.life.endedAt)
+	return m.likelyOOM(e, m.life.end.at)
 }
 
 // judgeCause decides on an exit that no known stop explains.
 func (m *Machine) judgeCause(now time.Time, e exitFacts) {
-	m.life.exitCode = e.code
+	m.life.end.code = e.code
 	if m.finishes(e) {
-		m.rest(now, HeldFinished, m.life.endedAt)
+		m.rest(now, HeldFinished, m.life.end.at)
 		return
 	}
 	m.openHeal(now, cause{fault: e.kind(), intent: e.intent, reason: e.why(), action: HealStart, detail: e.detail})

@@ -42,7 +42,7 @@ func (m *Machine) openHeal(now time.Time, c cause) {
 func (m *Machine) begin(now time.Time, c cause, due time.Time) {
 	s := State{Phase: PhaseBackingOff, Due: due, Stop: c.stop, Heal: Heal{
 		Fault: c.fault, Intent: c.intent, Reason: c.reason, Action: m.nextAction(c), Output: c.output, OpenedAt: now,
-		Missing: m.container.status == StatusGone, Attempt: m.attempt(now, c.fault), ExitCode: m.life.exitCode,
+		Missing: m.container.status == StatusGone, Attempt: m.attempt(now, c.fault), ExitCode: m.life.end.code,
 	}}
 	if s.Heal.Action == HealStop {
 		s.Heal.Attempt = 0
@@ -61,7 +61,7 @@ func (m *Machine) begin(now time.Time, c cause, due time.Time) {
 	}
 	m.enter(s)
 	if m.container.status.Down() {
-		m.requestLogs(m.life.endedAt, m.life.exitCode)
+		m.requestLogs(m.life.end.at, m.life.end.code)
 	}
 	m.cpu.question, m.cpu.askAt, m.cpu.wasStarved, m.quota.boostOver = questionOpen, time.Time{}, false, false
 	m.saved.Expected = true
@@ -125,7 +125,7 @@ func (m *Machine) exhaust(now time.Time, c cause) {
 	if !m.saved.Budget.exhausted() {
 		m.saved.Budget.ExhaustedAt = now
 		m.emit(Event{
-			At: now, Kind: EventExhausted, HealDetails: HealDetails{HealID: m.heal().ID, Fault: c.fault, Intent: c.intent, Attempt: m.saved.Budget.Attempts, ExitCode: m.life.exitCode}, Reason: c.reason, Detail: c.detail,
+			At: now, Kind: EventExhausted, HealDetails: HealDetails{HealID: m.heal().ID, Fault: c.fault, Intent: c.intent, Attempt: m.saved.Budget.Attempts, ExitCode: m.life.end.code}, Reason: c.reason, Detail: c.detail,
 		})
 	}
 	if m.id.Policy.WhenExhausted == policy.WhenExhaustedRetry {
@@ -133,7 +133,7 @@ func (m *Machine) exhaust(now time.Time, c cause) {
 		return
 	}
 	if m.container.status.Down() {
-		m.requestLogs(m.life.endedAt, m.life.exitCode)
+		m.requestLogs(m.life.end.at, m.life.end.code)
 	}
 	m.to(PhaseExhausted)
 	m.saved.Dependents.RestartPending = c.fault == FaultOrphaned
@@ -142,7 +142,7 @@ func (m *Machine) exhaust(now time.Time, c cause) {
 // hold leaves the worker alone until an operator starts it.
 func (m *Machine) hold(now time.Time, reason Reason, at time.Time) {
 	if !m.heldFor(reason) {
-		m.emit(Event{At: now, Kind: EventHeld, HealDetails: HealDetails{HealID: m.heal().ID, ExitCode: m.life.exitCode}, Reason: reason})
+		m.emit(Event{At: now, Kind: EventHeld, HealDetails: HealDetails{HealID: m.heal().ID, ExitCode: m.life.end.code}, Reason: reason})
 	}
 	h := Hold{Reason: reason, At: at}
 	if reason == HeldOperator {
@@ -157,14 +157,14 @@ func (m *Machine) hold(now time.Time, reason Reason, at time.Time) {
 	if reason == HeldOperator && !h.Confirmed && !m.foreign.confirming {
 		m.requestInspect(now, ReasonUncertain)
 	}
-	m.life.exit = exitSettled
+	m.life.end.state = exitSettled
 }
 
 // stoppedForGood: the stop of an unhealthy worker succeeded, and its label asks for no start. Its own event may still come.
 func (m *Machine) stoppedForGood(now time.Time) {
 	m.emit(m.healEvent(now, EventStopped, ""))
 	m.enter(State{Phase: PhaseHeld, Hold: Hold{Reason: HeldUnhealthy, At: now}, Stop: m.saved.State.Stop})
-	m.saved.Expected, m.life.exit = false, exitSettled
+	m.saved.Expected, m.life.end.state = false, exitSettled
 }
 
 // markHealthy handles a worker that runs, and is healthy if it has a health check.

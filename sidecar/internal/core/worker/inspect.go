@@ -37,7 +37,7 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	if noStartEvent && !known.IsZero() {
 		m.dropOldState(s)
 		if !first && !m.awaiting(now) {
-			m.life.startBehind = now.Add(startNotice)
+			m.life.start.behind = now.Add(startNotice)
 		}
 	}
 	if before == StatusPaused {
@@ -60,8 +60,8 @@ func (m *Machine) applyStatus(now time.Time, s Snapshot, p inspectContext) {
 	case StatusExited, StatusCreated:
 		m.foundDown(now, s, p)
 	case StatusPaused:
-		if m.phase() == PhaseStarting && s.StartedAt.After(m.life.endedAt) { // a client paused the incarnation that the start began
-			m.life.startedBy = startedByStoker
+		if m.phase() == PhaseStarting && s.StartedAt.After(m.life.end.at) { // a client paused the incarnation that the start began
+			m.life.start.by = startedByStoker
 			m.to(PhaseVerifying)
 		}
 	case StatusDead, StatusRemoving, StatusUnknown, StatusGone:
@@ -74,9 +74,9 @@ func (m *Machine) dropOldState(s Snapshot) {
 	if i := m.saved.StopIntent; i != nil && i.At.Before(s.StartedAt) {
 		m.saved.StopIntent, m.foreign.until, m.foreign.window = nil, time.Time{}, time.Time{}
 	}
-	m.life.stoppedByDaemon = m.life.stoppedByDaemon && !s.StartedAt.After(m.life.bootedAt)
-	if m.life.exit == exitUnobserved { // an exit that was seen may belong to the present incarnation
-		m.life.exit = exitSettled
+	m.life.end.byDaemon = m.life.end.byDaemon && !s.StartedAt.After(m.life.bootedAt)
+	if m.life.end.state == exitUnobserved { // an exit that was seen may belong to the present incarnation
+		m.life.end.state = exitSettled
 	}
 	m.saved.Dependents.RestartPending = false
 }
@@ -105,7 +105,7 @@ func (m *Machine) updateConfig(s Snapshot) {
 func (m *Machine) older(s Snapshot) bool {
 	switch {
 	case s.Status == StatusRunning && m.container.status == StatusExited:
-		return !m.life.endedAt.IsZero() && !s.StartedAt.After(m.life.endedAt)
+		return !m.life.end.at.IsZero() && !s.StartedAt.After(m.life.end.at)
 	case s.Status == StatusExited && m.container.status == StatusRunning:
 		return !m.life.startedAt.IsZero() && m.life.startedAt.After(s.FinishedAt) && m.life.startedAt.After(s.StartedAt)
 	case s.Status == StatusRunning && m.heldFor(HeldOperator): // the stop event may come before the exit event
@@ -116,7 +116,7 @@ func (m *Machine) older(s Snapshot) bool {
 
 func (m *Machine) foundRunning(now time.Time, s Snapshot, newLife bool) {
 	m.saved.Expected = true
-	m.life.exit, m.life.stoppedByDaemon = exitSettled, false
+	m.life.end.state, m.life.end.byDaemon = exitSettled, false
 	if m.id.Unmanageable != HeldNot {
 		return
 	}
@@ -124,7 +124,7 @@ func (m *Machine) foundRunning(now time.Time, s Snapshot, newLife bool) {
 	m.startExplained(s)
 	switch p := m.phase(); p {
 	case PhaseStarting:
-		m.life.startedBy = startedByStoker
+		m.life.start.by = startedByStoker
 		m.to(PhaseVerifying)
 	case PhaseBackingOff, PhaseDocker:
 		by := s.startedBy()
@@ -206,7 +206,7 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 		m.startedSinceHold(now, s)
 	case phase == PhaseAsleep:
 		m.foundAsleep(now, s)
-	case m.life.exit == exitPending:
+	case m.life.end.state == exitPending:
 		m.judgePending(now, s)
 	case phase == PhaseStopping, m.stopBegun():
 		m.foundStopped(now, s)
@@ -223,7 +223,7 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 	case phase == PhaseBackingOff:
 	case phase == PhaseDocker:
 		m.dockerGaveUp(now, s, p)
-	case m.life.stoppedByDaemon:
+	case m.life.end.byDaemon:
 		m.exitNotObserved(now, s)
 	case phase == PhaseHeld || phase == PhaseExhausted:
 	case p.before == StatusExited && !p.noStartEvent && !m.unexplained():
@@ -234,10 +234,10 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 
 // judgePending decides on an exit that was seen before the inspect that shows its cause.
 func (m *Machine) judgePending(now time.Time, s Snapshot) {
-	m.life.exit = exitSettled
-	switch m.inspectedEvidence(now, m.life.endedAt, s).EndedBy() {
+	m.life.end.state = exitSettled
+	switch m.inspectedEvidence(now, m.life.end.at, s).EndedBy() {
 	case EndedByOperator:
-		at := m.life.endedAt
+		at := m.life.end.at
 		if m.stoppedByOperator(now, at) {
 			at = m.saved.StopIntent.At
 		}
@@ -253,7 +253,7 @@ func (m *Machine) judgePending(now time.Time, s Snapshot) {
 // shown how that incarnation ended; otherwise nothing is known of it.
 func (m *Machine) startedSinceHold(now time.Time, s Snapshot) {
 	m.release()
-	if m.life.endedAt.After(s.StartedAt) {
+	if m.life.end.at.After(s.StartedAt) {
 		m.saved.Expected = true
 		m.judgeExit(now, m.lateExit(s))
 		return
@@ -279,7 +279,7 @@ func (m *Machine) foundStopped(now time.Time, s Snapshot) {
 
 // startCameToNothing: the answer to a start was lost, and the worker is down. The engine may still be starting it.
 func (m *Machine) startCameToNothing(now time.Time, s Snapshot) {
-	m.life.awaitStart, m.life.lateStart = time.Time{}, now.Add(startDeadline)
+	m.life.start.awaited, m.life.start.late = time.Time{}, now.Add(startDeadline)
 	if i := m.saved.StopIntent; i != nil { // it arrived while the start was under way
 		m.hold(now, HeldOperator, i.At)
 		return
@@ -297,15 +297,15 @@ func (m *Machine) exitNotObserved(now time.Time, s Snapshot) {
 	if m.container.config.restart.Active() {
 		wait = dockerSettle
 	}
-	if m.life.exit != exitUnobserved {
-		m.life.exit, m.life.unobservedSince = exitUnobserved, now
+	if m.life.end.state != exitUnobserved {
+		m.life.end.state, m.life.end.unobservedSince = exitUnobserved, now
 	}
-	if left := m.life.unobservedSince.Add(wait).Sub(now); left > 0 {
+	if left := m.life.end.unobservedSince.Add(wait).Sub(now); left > 0 {
 		m.requestInspect(now.Add(left), ReasonUncertain)
 		return
 	}
-	m.life.exit = exitSettled
-	m.life.endedAt = latest(m.life.endedAt, s.FinishedAt)
+	m.life.end.state = exitSettled
+	m.life.end.at = latest(m.life.end.at, s.FinishedAt)
 	m.judgeUnobserved(now, s)
 }
 
@@ -318,13 +318,13 @@ func (m *Machine) judgeUnobserved(now time.Time, s Snapshot) {
 	neverRan := s.StartedAt.IsZero()
 	evidence := m.inspectedEvidence(now, s.FinishedAt, s)
 	switch {
-	case evidence.OperatorStop && !m.life.stoppedByDaemon:
+	case evidence.OperatorStop && !m.life.end.byDaemon:
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
 	case evidence.requested() && !m.heal().Open(): // with an open heal it may have been Stoker's own stop
 		m.hold(now, HeldOperator, s.FinishedAt)
 	case m.engineCutIt():
 		e.intent, e.reason = IntentEngine, ReasonEngineRestarted
-		m.life.stoppedByDaemon = false
+		m.life.end.byDaemon = false
 		m.judgeCause(now, e)
 	case s.ExitCause == ExitCauseHidden && !m.heal().Open() && !s.OOMKilled && deliberateCode(s.ExitCode):
 		m.hold(now, HeldExitNotObserved, s.FinishedAt) // podman stop sends no event of its own

@@ -16,13 +16,13 @@ const memoryReadingAge = time.Minute
 // half a second after it (engine 20.10.24): the two reach the engine by different paths. A heal that is open by then gets the
 // right fault. If nothing exits, an inspect follows.
 func (m *Machine) outOfMemory(now time.Time, o Observation) {
-	m.life.oomAt = o.At
-	late := m.container.status == StatusExited && o.At.Sub(m.life.endedAt) < oomWindow
+	m.life.oom.at = o.At
+	late := m.container.status == StatusExited && o.At.Sub(m.life.end.at) < oomWindow
 	h := &m.saved.State.Heal
 	switch {
 	case h.Open() && late && (h.Reason == ReasonCrashed || h.Reason == ReasonLikelyOOM):
 		h.Fault, h.Reason = FaultOOM, ReasonOutOfMemory
-	case m.container.status == StatusRunning && !m.life.oomReported:
+	case m.container.status == StatusRunning && !m.life.oom.reported:
 		m.requestInspect(now.Add(settle), ReasonUncertain)
 	}
 }
@@ -30,10 +30,10 @@ func (m *Machine) outOfMemory(now time.Time, o Observation) {
 // outOfMemoryInside reports once per incarnation that the kernel killed a process in the worker, but not the main one. The worker
 // may be broken: only its health check can show it.
 func (m *Machine) outOfMemoryInside(now time.Time, s Snapshot) {
-	if m.life.oomReported || !s.OOMKilled && !m.life.oomAt.After(s.StartedAt) {
+	if m.life.oom.reported || !s.OOMKilled && !m.life.oom.at.After(s.StartedAt) {
 		return
 	}
-	m.life.oomReported = true
+	m.life.oom.reported = true
 	m.emit(Event{At: now, Kind: EventOutOfMemory, Reason: ReasonOutOfMemory, Detail: "the kernel killed a process in it, and its first process goes on"})
 }
 

@@ -47,7 +47,7 @@ func (m *Machine) vanished(now time.Time) {
 		m.requestInspect(now.Add(left), ReasonUncertain)
 		return
 	}
-	at := m.life.endedAt
+	at := m.life.end.at
 	if i := m.saved.StopIntent; i != nil && m.stoppedByOperator(now, at) { // and the exit event was lost, or is far behind
 		at = latest(at, i.At)
 		m.hold(now, HeldOperator, i.At)
@@ -85,9 +85,9 @@ func (m *Machine) observeMissing(now time.Time, o Observation) {
 	}
 	m.observeRecreating(now, o)
 	if o.Kind == Exited {
-		m.life.endedAt, m.life.exitCode = o.At, o.ExitCode
+		m.life.end.at, m.life.end.code = o.At, o.ExitCode
 	}
-	if o.Kind == Gone && !m.Recreating() && m.stoppedByOperator(now, latest(m.life.endedAt, m.saved.Incarnation.StartedAt)) {
+	if o.Kind == Gone && !m.Recreating() && m.stoppedByOperator(now, latest(m.life.end.at, m.saved.Incarnation.StartedAt)) {
 		m.container.status = StatusExited
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
 		m.gone(now, o.At)

@@ -34,7 +34,7 @@ func (m *Machine) observe(now time.Time, o Observation) {
 		return
 	}
 	m.apply(now, o)
-	settled := m.container.inspected && m.life.exit == exitSettled && m.foreign.pending == nil
+	settled := m.container.inspected && m.life.end.state == exitSettled && m.foreign.pending == nil
 	if o.Kind != Listed && settled { // otherwise its effect is not in the record
 		m.saved.LastEventAt = o.At
 	}
@@ -84,7 +84,7 @@ func (m *Machine) apply(now time.Time, o Observation) {
 // awaiting reports whether events still concern the incarnation before Stoker's own start. The stream is in order, and the event
 // of that start has not arrived. The time limit bounds the damage of a lost start event.
 func (m *Machine) awaiting(now time.Time) bool {
-	return now.Before(m.life.awaitStart)
+	return now.Before(m.life.start.awaited)
 }
 
 // lifeSeen: a probe of the present incarnation arrived, so its start event was lost.
@@ -92,20 +92,20 @@ func (m *Machine) lifeSeen(o Observation) {
 	if !o.At.After(m.saved.Incarnation.StartedAt) {
 		return
 	}
-	m.life.startBehind = time.Time{}
-	if m.life.startEventMissing {
-		m.life.awaitStart, m.life.startEventMissing = time.Time{}, false
+	m.life.start.behind = time.Time{}
+	if m.life.start.eventMissing {
+		m.life.start.awaited, m.life.start.eventMissing = time.Time{}, false
 	}
 }
 
 // earlierLife reports whether a live exit event concerns an earlier incarnation: an inspect was ahead of the events.
 func (m *Machine) earlierLife(now time.Time, o Observation) bool {
-	return !o.History() && now.Before(m.life.startBehind) && o.At.Before(m.saved.Incarnation.StartedAt)
+	return !o.History() && now.Before(m.life.start.behind) && o.At.Before(m.saved.Incarnation.StartedAt)
 }
 
 func (m *Machine) listed(now time.Time, o Observation) {
 	if o.History() {
-		m.life.awaitStart, m.life.startBehind = time.Time{}, time.Time{}
+		m.life.start.awaited, m.life.start.behind = time.Time{}, time.Time{}
 	}
 	if m.id.Unmanageable != HeldNot {
 		m.container.status, m.checks.status = o.Status, o.Health
@@ -146,7 +146,7 @@ func (m *Machine) backInPlace(now time.Time, o Observation) {
 	}
 	m.release()
 	if o.Status.Down() {
-		m.life.exit = exitPending
+		m.life.end.state = exitPending
 	}
 	m.requestInspect(now, ReasonChanged)
 }
@@ -177,28 +177,28 @@ func (m *Machine) shortID() string {
 }
 
 func (m *Machine) started(now time.Time, o Observation) {
-	m.life.startBehind = time.Time{}
+	m.life.start.behind = time.Time{}
 	if m.startKnown(o) && (m.container.status == StatusRunning || m.stoppedBeforeStartEvent(now)) { // an inspect was ahead of the event
 		if !o.At.Before(m.life.startedAt) {
-			m.life.awaitStart, m.life.startEventMissing = time.Time{}, false
+			m.life.start.awaited, m.life.start.eventMissing = time.Time{}, false
 		}
 		m.saved.StopIntent, m.foreign.until, m.foreign.window = nil, time.Time{}, time.Time{} // earlier events in the stream concern the previous incarnation
 		return
 	}
-	again := m.life.startedBy == startedByDocker && o.History() && !m.container.inspected && m.saved.StopIntent == nil // one of several that no Stoker followed
+	again := m.life.start.by == startedByDocker && o.History() && !m.container.inspected && m.saved.StopIntent == nil // one of several that no Stoker followed
 	byDocker := m.phase() == PhaseDocker || m.container.status == StatusRestarting || again
 	own := m.awaiting(now) || m.beganByHeal(o)
-	m.life.startedAt, m.life.startedBy = o.At, startedByOther
+	m.life.startedAt, m.life.start.by = o.At, startedByOther
 	switch {
 	case own:
-		m.life.startedBy = startedByStoker
+		m.life.start.by = startedByStoker
 	case byDocker:
-		m.life.startedBy = startedByDocker
-	case m.container.config.restart.Active() && !now.Before(m.life.lateStart):
-		m.life.startedBy = startedByEither
+		m.life.start.by = startedByDocker
+	case m.container.config.restart.Active() && !now.Before(m.life.start.late):
+		m.life.start.by = startedByEither
 	}
 	m.saved.Incarnation.StartedAt = o.At // approximately: a replay of this start is recognized by it, even without another inspect
-	m.life.awaitStart, m.inspects.stale = time.Time{}, m.inFlight != nil
+	m.life.start.awaited, m.inspects.stale = time.Time{}, m.inFlight != nil
 	m.container.status, m.checks.status = StatusRunning, m.firstHealth()
 	m.saved.StopIntent = nil
 	m.saved.Expected = true
@@ -212,7 +212,7 @@ func (m *Machine) started(now time.Time, o Observation) {
 		m.to(PhaseStopping)
 		m.own = ownStop{issuedHere: true, carriedOut: m.own.signals > 0 && m.own.stopped}
 	default:
-		m.startedByOther(now, m.life.startedBy)
+		m.startedByOther(now, m.life.start.by)
 	}
 	m.requestInspect(now, ReasonChanged)
 }
@@ -227,13 +227,13 @@ func (m *Machine) stopMayHit() bool {
 // startKnown reports whether a start event belongs to the inspected incarnation, or to an earlier one. The first start event
 // after Stoker's own start is that start's, however late it is.
 func (m *Machine) startKnown(o Observation) bool {
-	return m.startOf(m.life.startedAt, o) || m.life.startEventMissing
+	return m.startOf(m.life.startedAt, o) || m.life.start.eventMissing
 }
 
 // stoppedBeforeStartEvent reports whether Stoker sent a stop to the incarnation whose start event has not arrived. Events before it
 // concern an earlier incarnation. The stop's own events come after it.
 func (m *Machine) stoppedBeforeStartEvent(now time.Time) bool {
-	return m.awaiting(now) && m.life.startEventMissing && m.stopSent()
+	return m.awaiting(now) && m.life.start.eventMissing && m.stopSent()
 }
 
 // beganByHeal reports whether a start is that of the heal: one that was sent, or the start of an incarnation that an inspect has
@@ -248,15 +248,15 @@ func (m *Machine) beganByHeal(o Observation) bool {
 // startOf reports whether a start event belongs to the incarnation that began at that time: the engine records the start shortly
 // before it sends the event.
 func (m *Machine) startOf(began time.Time, o Observation) bool {
-	return !began.IsZero() && !o.At.After(began.Add(settle)) && !m.life.endedAt.After(began)
+	return !began.IsZero() && !o.At.After(began.Add(settle)) && !m.life.end.at.After(began)
 }
 
 // newLife drops what was observed of the last incarnation.
 func (m *Machine) newLife() {
 	m.checks.healthySince, m.checks.unhealthyAt = time.Time{}, time.Time{}
 	m.foreign.until, m.foreign.window, m.checks.resumedAt = time.Time{}, time.Time{}, time.Time{}
-	m.life.delayed, m.life.startEventMissing, m.life.oomReported, m.saved.Dependents.RestartPending = false, false, false, false
-	m.life.stoppedByDaemon, m.life.exit, m.checks.leftReason = false, exitSettled, HeldNot
+	m.life.delayed, m.life.start.eventMissing, m.life.oom.reported, m.saved.Dependents.RestartPending = false, false, false, false
+	m.life.end.byDaemon, m.life.end.state, m.checks.leftReason = false, exitSettled, HeldNot
 	m.foreign.pending = nil
 }
 
@@ -272,18 +272,18 @@ func (m *Machine) verifyOwnStart(now time.Time) {
 // startedByOther resets the budget after an operator's start. Docker's own start does not reset it, because it belongs to the
 // same fault. Nor does a start that may be Stoker's own and was taken for a failed one.
 func (m *Machine) startedByOther(now time.Time, by startedBy) {
-	if m.life.startedBy == startedByStoker {
-		m.life.startedBy = startedByOther
+	if m.life.start.by == startedByStoker {
+		m.life.start.by = startedByOther
 	}
 	reason := ReasonSuperseded
 	switch {
 	case by == startedByDocker:
 		reason = ReasonWaitsDocker
 	case by == startedByEither: // see startExplained
-	case !now.Before(m.life.lateStart):
+	case !now.Before(m.life.start.late):
 		m.resetBudget()
 	}
-	m.life.lateStart = time.Time{}
+	m.life.start.late = time.Time{}
 	switch {
 	case m.asleep():
 		m.emit(Event{At: now, Kind: EventWoken, HealDetails: HealDetails{Heal: HealWake}, Reason: ReasonStartedByHand})
@@ -297,10 +297,10 @@ func (m *Machine) startedByOther(now time.Time, by startedBy) {
 // startExplained decides by an inspect whether Docker began the present incarnation. Docker counts its own starts since the last
 // one through the API.
 func (m *Machine) startExplained(s Snapshot) {
-	if m.life.startedBy != startedByEither {
+	if m.life.start.by != startedByEither {
 		return
 	}
-	if m.life.startedBy = s.startedBy(); m.life.startedBy == startedByOther {
+	if m.life.start.by = s.startedBy(); m.life.start.by == startedByOther {
 		m.resetBudget()
 	}
 }
@@ -371,7 +371,7 @@ func (m *Machine) renamedBack(now time.Time) {
 	m.saved.Budget.ExhaustedAt = before.Budget.ExhaustedAt
 	m.saved.StopIntent, m.saved.Expected = before.StopIntent, before.Expected
 	if m.container.status == StatusExited && m.phase() == PhaseWatching {
-		m.life.exit = exitPending
+		m.life.end.state = exitPending
 	}
 	m.requestInspect(now, ReasonChanged)
 }

@@ -82,7 +82,7 @@ func (m *Machine) finishStart(now time.Time, o Outcome) {
 		m.inspects.outcomeUnknown, m.networks.unseenStart = true, m.networks.unseenStart || !o.Accepted
 		m.requestInspect(now.Add(firstRetry), ReasonUncertain)
 	case Failed, Refused:
-		m.life.awaitStart = time.Time{}
+		m.life.start.awaited = time.Time{}
 		m.startFailed(now, o)
 	}
 }
@@ -95,9 +95,9 @@ func (m *Machine) startWorked(now time.Time, s *Snapshot) {
 	if m.phase() == PhaseBackingOff {
 		m.to(PhaseStarting)
 	}
-	m.life.startEventMissing = !m.life.awaitStart.IsZero()
-	if m.life.startEventMissing {
-		m.life.awaitStart = earliestOf(m.life.awaitStart, now.Add(startNotice))
+	m.life.start.eventMissing = !m.life.start.awaited.IsZero()
+	if m.life.start.eventMissing {
+		m.life.start.awaited = earliestOf(m.life.start.awaited, now.Add(startNotice))
 	}
 }
 
@@ -167,7 +167,7 @@ func (m *Machine) finishStop(now time.Time, o Outcome) {
 // it.
 func (m *Machine) stopEndedBefore(now time.Time, o Outcome) {
 	if m.phase() == PhaseStopping && m.own.signals == 0 && !m.saved.Incarnation.same(o.Action.Incarnation) {
-		m.startedByOther(now, m.life.startedBy)
+		m.startedByOther(now, m.life.start.by)
 	}
 }
 
@@ -202,7 +202,7 @@ func (m *Machine) attributeStop(now time.Time, own ownStop) {
 	}
 	at := own.termAt
 	if at.IsZero() {
-		at = m.life.endedAt
+		at = m.life.end.at
 	}
 	m.saved.StopIntent = &StopIntent{ID: m.saved.Incarnation.ID, At: at, Complete: own.stopped}
 	if m.container.status == StatusExited {
@@ -239,7 +239,7 @@ func (m *Machine) applyOrInspect(now time.Time, o Outcome) {
 
 // skip ends a dry run where the first call would be sent.
 func (m *Machine) skip(now time.Time) {
-	m.life.awaitStart = time.Time{}
+	m.life.start.awaited = time.Time{}
 	if m.heal().byDemand() {
 		m.skipDemand(now)
 		return

@@ -37,26 +37,41 @@ const (
 	exitUnobserved                  // an inspect found the worker down, and no event explains it yet
 )
 
-// life is the state of the present incarnation, or of the last one while the worker is down.
+// life is what is known of the present incarnation, or of the last one while the worker is down.
 type life struct {
-	startedAt         time.Time // of the last Started event, the engine's clock
-	startedBy         startedBy
-	endedAt           time.Time // of the last Exited event, the engine's clock
-	exitCode          int
-	oomReported       bool      // an event reported that the kernel killed a process in it, and it continues
-	oomAt             time.Time // the engine's clock
-	awaitStart        time.Time // until then, Stoker's own start was sent and its Started event has not arrived
-	startBehind       time.Time // until then, the start event of the inspected incarnation is still to come; Stoker's clock
-	exit              exitState
-	unobservedSince   time.Time // exitUnobserved; Stoker's clock
-	noStopEvents      bool      // the engine sends no stop event before an exit (Podman)
-	restarting        bool      // the exit event carried that the engine will start it again
-	stoppedByDaemon   bool      // the engine's own shutdown stopped it
-	startEventMissing bool      // Stoker began the present incarnation, and its start event has not arrived
-	lateStart         time.Time // until then, an unanswered start of Stoker's own may still begin an incarnation; Stoker's clock
-	knownUntil        time.Time // the previous Stoker handled events up to then; the engine's clock
-	bootedAt          time.Time // of the engine process; zero if unknown
-	delayed           bool      // an inspect found it waiting for its restart by Docker
+	startedAt    time.Time // of the last Started event, the engine's clock
+	start        lifeStart
+	end          lifeEnd
+	oom          oomEvent
+	noStopEvents bool      // the engine sends no stop event before an exit (Podman)
+	delayed      bool      // an inspect found it waiting for its restart by Docker
+	knownUntil   time.Time // the previous Stoker handled events up to then; the engine's clock
+	bootedAt     time.Time // of the engine process; zero if unknown
+}
+
+// lifeStart is who began the incarnation, and which events of starts are still to come. Its times are Stoker's clock.
+type lifeStart struct {
+	by           startedBy
+	awaited      time.Time // until then, Stoker's own start was sent and its Started event has not arrived
+	behind       time.Time // until then, the start event of the inspected incarnation is still to come
+	eventMissing bool      // Stoker began the present incarnation, and its start event has not arrived
+	late         time.Time // until then, an unanswered start of Stoker's own may still begin an incarnation
+}
+
+// lifeEnd is the last exit.
+type lifeEnd struct {
+	at              time.Time // of the Exited event, the engine's clock
+	code            int
+	state           exitState
+	unobservedSince time.Time // exitUnobserved; Stoker's clock
+	restarting      bool      // the event carried that the engine will start it again
+	byDaemon        bool      // the engine's own shutdown stopped it
+}
+
+// oomEvent is a report that the kernel killed a process of the incarnation.
+type oomEvent struct {
+	reported bool      // it was reported, and the incarnation continues
+	at       time.Time // the engine's clock
 }
 
 // foreignStop is the state of another client's stop, beside Saved.StopIntent.

@@ -73,7 +73,7 @@ func (m *Machine) stopSent() bool { return m.saved.State.Stop.Sent() }
 
 // stoppedForHeal: the stop of a restart succeeded, and the start is due; or the worker was stopped for lack of work.
 func (m *Machine) stoppedForHeal(now, due time.Time) {
-	m.requestLogs(m.life.endedAt, m.life.exitCode)
+	m.requestLogs(m.life.end.at, m.life.end.code)
 	switch m.heal().Action {
 	case HealSleep:
 		m.fallAsleep(now)

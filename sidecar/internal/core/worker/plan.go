@@ -184,7 +184,7 @@ func (m *Machine) grant(now time.Time, id uint64) *Action {
 func (m *Machine) fillStart(now time.Time, a *Action) {
 	m.to(PhaseStarting)
 	m.saved.StopIntent = nil
-	m.life.awaitStart, m.life.lateStart = now.Add(startDeadline), time.Time{}
+	m.life.start.awaited, m.life.start.late = now.Add(startDeadline), time.Time{}
 	m.charge(now)
 	a.Verb, a.Reason, a.Attempt, a.Deadline = Start, m.heal().Reason, m.heal().Attempt, startDeadline
 }

@@ -243,7 +243,7 @@ func (m *Machine) recreated(now time.Time, o Outcome) {
 	m.saved.Dependents.NeedsNewParentID = false
 	m.noteEnded(o.EndedAt)
 	m.setContainer(*o.Snapshot)
-	m.life.startEventMissing = true
+	m.life.start.eventMissing = true
 	m.applyInspect(now, *o.Snapshot)
 }
 
@@ -259,9 +259,9 @@ func (m *Machine) setContainer(s Snapshot) {
 	m.saved.Incarnation = Incarnation{ID: s.ID}
 	m.newLife()
 	m.own = ownStop{}
-	m.life.startedAt, m.life.endedAt, m.life.oomAt, m.life.awaitStart, m.life.startBehind = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
-	m.life.lateStart = time.Time{}
-	m.inspects.stale, m.life.startedBy, m.container.inspected, m.inspects.tries = false, startedByOther, false, 0
+	m.life.startedAt, m.life.end.at, m.life.oom.at, m.life.start.awaited, m.life.start.behind = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	m.life.start.late = time.Time{}
+	m.inspects.stale, m.life.start.by, m.container.inspected, m.inspects.tries = false, startedByOther, false, 0
 	m.container.status, m.checks.probe = StatusUnknown, Probe{}
 }
 
@@ -278,7 +278,7 @@ func (m *Machine) operatorStopped(now time.Time, o Outcome) {
 	if i == nil && o.Snapshot != nil { // the engine's own shutdown stopped it (engineRestarted)
 		m.to(PhaseWatching)
 		m.setContainer(*o.Snapshot)
-		m.saved.Expected, m.life.stoppedByDaemon = true, true
+		m.saved.Expected, m.life.end.byDaemon = true, true
 		m.applyInspect(now, *o.Snapshot)
 		return
 	}

@@ -29,7 +29,7 @@ func (m *Machine) replayed(o Observation) {
 		m.foreign.pending = nil // earlier events in the stream concern the previous incarnation
 	}
 	if o.Kind == Started && !o.At.Before(m.saved.Incarnation.StartedAt) {
-		m.life.awaitStart = time.Time{} // it is the start of the known incarnation
+		m.life.start.awaited = time.Time{} // it is the start of the known incarnation
 	}
 }
 
@@ -40,7 +40,7 @@ func (m *Machine) outdated(o Observation) bool {
 		return false
 	}
 	if o.Kind == Started && o.Order == OrderUnknown {
-		return o.At.Before(m.life.endedAt) || m.startOf(m.saved.Incarnation.StartedAt, o)
+		return o.At.Before(m.life.end.at) || m.startOf(m.saved.Incarnation.StartedAt, o)
 	}
 	ofALife := []Kind{Started, Exited, Signalled, Stopped, OutOfMemory, Unhealthy, Healthy, Paused, Resumed}
 	if !slices.Contains(ofALife, o.Kind) {

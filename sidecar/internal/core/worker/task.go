@@ -41,15 +41,15 @@ func (m *Machine) ownKill(now time.Time, o Observation) bool {
 
 // taskEnded holds a task that has ended, for any reason: Swarm replaces it.
 func (m *Machine) taskEnded(now time.Time) {
-	m.life.exit = exitSettled
+	m.life.end.state = exitSettled
 	if m.heldFor(HeldSwarm) {
 		return
 	}
 	if m.stopSent() && m.heal().Action == HealKill {
-		m.requestLogs(m.life.endedAt, m.life.exitCode)
+		m.requestLogs(m.life.end.at, m.life.end.code)
 		m.emit(m.healEvent(now, EventStopped, ""))
 	}
-	m.hold(now, HeldSwarm, m.life.endedAt)
+	m.hold(now, HeldSwarm, m.life.end.at)
 }
 
 // noteLostTask reports a task that was unhealthy and exited with 0. For Swarm it is complete, and under the restart condition
