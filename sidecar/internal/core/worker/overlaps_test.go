@@ -356,58 +356,5 @@ func TestOverlaps(t *testing.T) {
 			kill TERM
 			die 143
 			= held stopped-by-operator`},
-		{"the answer to the own stop is lost, and an operator starts the worker before that stop has reached it", `
-			given health
-			up
-			unhealthy
-			> stop 1
-			die 2
-			start
-			answer unknown
-			+2s
-			= phase stopping
-			kill TERM
-			die 143
-			stop
-			> start 1`},
-		{"an operator stops and removes the worker right before its recreate, and the events come after the answer", `
-			given health on-unhealthy=recreate
-			up
-			unhealthy
-			> recreate 1
-			answer vanished
-			= attempts 0
-			> nothing
-			late kill TERM
-			late die 143
-			late stop
-			late destroy
-			= over
-			+1h
-			> nothing`},
-		{"an operator removes the worker by force right before its recreate, and its label asks for a recreate", `
-			given health on-unhealthy=recreate on-missing=recreate
-			up
-			unhealthy
-			> recreate 1
-			answer vanished
-			late kill KILL
-			late die 137
-			late destroy
-			= missing
-			> recreate 1`},
-		{"an operator stops and removes the worker right before its recreate, without events", `
-			given health on-unhealthy=recreate
-			up
-			unhealthy
-			> recreate 1
-			answer vanished
-			+1999ms
-			mute update
-			+1ms
-			answer missing
-			= over
-			+1h
-			> nothing`},
 	})
 }
