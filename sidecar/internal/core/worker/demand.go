@@ -225,8 +225,10 @@ func (m *Machine) BudgetShare() float64 { return cmp.Or(m.ownQuota(), 1) }
 // Inspected reports whether the worker was inspected, so that its quota is known.
 func (m *Machine) Inspected() bool { return m.container.inspected }
 
-// TakesBudget reports whether the worker runs, is being started, or should run and is dead.
+// TakesBudget reports whether the worker runs, is being started, or should run and is dead. Until its first inspect succeeds the list shows
+// whether it runs.
 func (m *Machine) TakesBudget() bool {
 	starting := m.inFlight != nil && m.inFlight.Verb == Start
-	return m.container.status == StatusRunning || m.saved.Expected || starting
+	listed := !m.container.inspected && m.container.listed == StatusRunning
+	return m.container.status == StatusRunning || listed || m.saved.Expected || starting
 }

@@ -69,4 +69,10 @@ func TestBudgetShare(t *testing.T) {
 	require.True(t, s.m.TakesBudget(), "dead, and should run")
 	s = play(t, "given demand\nup\ndie 1\n> start 1\nrename 0123456789ab_w")
 	require.True(t, s.m.TakesBudget(), "the start of one that is replaced may yet come")
+
+	for _, status := range []worker.Status{worker.StatusRunning, worker.StatusExited} {
+		m := worker.New(worker.Identity{ID: containerID, Key: "w", Policy: policy.Default()})
+		m.Step(noon, worker.Observation{Kind: worker.Listed, At: noon, ID: containerID, Key: "w", ListState: worker.ListState{Status: status}})
+		require.Equal(t, status == worker.StatusRunning, m.TakesBudget(), "not inspected")
+	}
 }
