@@ -26,6 +26,9 @@ func (f *Fleet) keepOutlived(now time.Time, p *recreation, o worker.Outcome) {
 			events = append(events, seen)
 		}
 	}
+	if len(events) == 0 { // the buffer was full of another container's
+		return
+	}
 	f.recreates.outlived[id] = outlived{events: events, round: f.stream.round}
 	if last := events[len(events)-1]; last.Key != p.name && last.Kind != worker.Gone {
 		f.route(now, last)

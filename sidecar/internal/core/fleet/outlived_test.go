@@ -43,3 +43,31 @@ func TestRenamedWhenItWasStoppedDuringARecreate(t *testing.T) {
 		})
 	}
 }
+
+// TestBufferFullOfAnotherContainer: the buffer of a transaction is full of another container's events when an operator stops its new one.
+func TestBufferFullOfAnotherContainer(t *testing.T) {
+	t.Parallel()
+	h := simHostWith(recreatedOnFailure("w"))
+	old := h.id("w")
+	h.w.Sicken("w", dockertest.Failing)
+	for h.f.Transactions() == 0 {
+		h.live(time.Millisecond)
+	}
+	other := map[string]string{worker.MarkOf: old, worker.MarkName: "w"}
+	for range 100 {
+		h.apply(h.f.Observe(h.w.Now(), worker.Observation{Kind: worker.Created, At: h.w.Now(), ID: "other", Key: "w" + worker.NewSuffix, Labels: other}))
+	}
+	h.until(t, "w"+worker.BackupSuffix)
+	for h.id("w") == old || h.status("w") != worker.StatusRunning {
+		h.live(time.Millisecond)
+	}
+	made := h.id("w")
+	h.live(5 * time.Millisecond)
+	h.w.Operator().Stop("w", 0)
+	for h.id("w") == made {
+		h.live(time.Millisecond)
+	}
+	h.w.Operator().Rename(made, "wx")
+	h.live(2 * time.Minute)
+	require.Equal(t, worker.HeldOperator, h.held("w"), "%v", h.log)
+}
