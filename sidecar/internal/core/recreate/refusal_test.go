@@ -280,6 +280,18 @@ func TestOnlyTheBackupIsLeft(t *testing.T) {
 	require.Equal(t, oldID, r.ID)
 }
 
+// A backup is left, and the name belongs to a container that replaced another one: the search ends, and leaves that container alone.
+func TestBackupBesideAnothersReplacement(t *testing.T) {
+	e := newEngine(t)
+	e.has[oldID].Key, e.has[oldID].Status = "w.stoker-old", worker.StatusExited
+	holder := e.add("holder", "w")
+	holder.Labels = map[string]string{worker.MarkOf: "third", worker.MarkName: "w"}
+	e.sweep()
+	require.Less(t, len(e.steps), 20)
+	require.Equal(t, worker.Key("w"), holder.Key)
+	require.Equal(t, worker.StatusRunning, holder.Status)
+}
+
 // A third container that takes the name meanwhile keeps it.
 func TestNameTakenMeanwhile(t *testing.T) {
 	e := newEngine(t)

@@ -110,7 +110,7 @@ func (t *Transaction) onlyBackup(report *worker.StepReport) bool {
 	}
 	for _, name := range []worker.Key{key + worker.NewSuffix, key} {
 		made, ok := report.Seen[string(name)]
-		if _, marked := replaces(made, key); ok && marked && made.Key == name {
+		if of, marked := replaces(made, key); ok && marked && of == t.run.oldID && made.Key == name {
 			return false
 		}
 	}
