@@ -258,6 +258,9 @@ func (p *Poller) fetch(ctx context.Context, address string) (peers.Report, *fail
 	return report, nil
 }
 
+// closedUnused is what net/http returns, as a value that it does not export, when a connection is closed before the request has been written to it.
+const closedUnused = "http: server closed idle connection"
+
 // unanswered returns why there was no answer, or none in HTTP.
 func unanswered(err error) *failure {
 	var of *url.Error
@@ -271,7 +274,7 @@ func unanswered(err error) *failure {
 		return &failure{peers.Silent, "no whole answer within " + askTimeout.String()}
 	case errors.As(err, &op):
 		return &failure{peers.Silent, op.Err.Error()}
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), err.Error() == closedUnused:
 		return &failure{peers.Silent, "the connection was closed without an answer"}
 	}
 	return &failure{peers.Invalid, err.Error()}

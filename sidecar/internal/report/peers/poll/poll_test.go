@@ -50,7 +50,7 @@ func endless(head, text string, pace time.Duration) http.HandlerFunc {
 	}
 }
 
-// raw serves a connection with bytes that are no HTTP.
+// raw serves a connection with bytes that are no HTTP, and then waits for the client to close it; without bytes it closes it at once.
 func raw(t *testing.T, text string) string {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -62,8 +62,13 @@ func raw(t *testing.T, text string) string {
 			if err != nil {
 				return
 			}
-			_, _ = io.WriteString(c, text)
-			_ = c.Close()
+			go func() {
+				defer func() { _ = c.Close() }()
+				if text != "" {
+					_, _ = io.WriteString(c, text)
+					_, _ = io.Copy(io.Discard, c) // a close with the request unread would reset the connection
+				}
+			}()
 		}
 	}()
 	return "http://" + listener.Addr().String()
@@ -126,6 +131,17 @@ func TestPeersInTrouble(t *testing.T) {
 			continue // a slow machine reaches the limit of time before that of size
 		}
 		require.Equal(t, c.state, states[c.url], name)
+	}
+}
+
+// A peer that closes each connection at once is silent, whether it does so before or after the request has been written.
+func TestClosedBeforeTheRequest(t *testing.T) {
+	url := raw(t, "")
+	p := New(Options{Instance: "me"})
+	for range 500 {
+		_, failure := p.fetch(t.Context(), url)
+		require.NotNil(t, failure)
+		require.Equal(t, peers.Silent, failure.state, failure.text)
 	}
 }
 
