@@ -215,3 +215,42 @@ func TestReplayOfAStepBehindAStart(t *testing.T) {
 	require.Empty(t, d.verb(worker.Start))
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held)
 }
+
+// TestBootStopAcrossAStep: a booting engine stopped a worker that its crash had left running. A later Stoker, whose clock was set back, cannot see
+// whose stop that was; the record shows that it was handled.
+func TestBootStopAcrossAStep(t *testing.T) {
+	began, stop, booted := noon.Add(-time.Hour), noon.Add(-2*time.Second), noon.Add(-time.Second)
+	labels := map[string]string{"stoker.enable": "true", "stoker.on-exit": "never"}
+	saved := worker.Saved{
+		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: began}, Labels: labels, Expected: true, LastEventAt: began,
+		SavedHeals: worker.SavedHeals{State: worker.State{Phase: worker.PhaseWatching}},
+	}
+	replay := func(d *harness) {
+		see := func(o worker.Observation) {
+			o.ID, o.Key, o.Labels = "id-a", "a", labels
+			d.observe(o)
+		}
+		see(worker.Observation{Kind: worker.Signalled, At: stop, Signal: 15})
+		see(worker.Observation{Kind: worker.Exited, At: stop, Exit: worker.Exit{ExitCode: 1}})
+		see(worker.Observation{Kind: worker.Stopped, At: stop.Add(time.Millisecond)})
+		d.observe(worker.Observation{Kind: worker.ListBegin})
+		d.listed("a", worker.StatusExited)
+		d.observe(worker.Observation{Kind: worker.ListEnd})
+		for _, a := range d.verb(worker.Inspect) {
+			s := d.running(a)
+			s.Labels, s.Status, s.StartedAt, s.FinishedAt, s.ExitCode = labels, worker.StatusExited, began, stop, 1
+			d.answer(a, s)
+		}
+	}
+	d := newHarness(t, fleet.Settings{Saved: []worker.Saved{saved}})
+	d.observe(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: noon, BootedAt: booted}})
+	replay(d)
+	require.Equal(t, worker.HeldFinished, d.newWorker("a").Held)
+	require.NotEmpty(t, d.turn.Save)
+
+	next := newHarness(t, fleet.Settings{Saved: d.turn.Save[len(d.turn.Save)-1:], Bookmark: d.f.Bookmark()})
+	next.now = noon.Add(-2 * time.Hour)
+	next.observe(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: next.now, BootedAt: booted}})
+	replay(next)
+	require.Equal(t, worker.HeldFinished, next.newWorker("a").Held)
+}

@@ -29,7 +29,13 @@ func (f *Fleet) route(now time.Time, o worker.Observation) {
 	f.noteRead(o)
 	f.followClock(now, o)
 	missed := f.rejected[o.ID].stop
-	if f.isDaemonBootStop(o) || f.ofRecreation(now, o) || f.rejects(o) {
+	if f.isDaemonBootStop(o) {
+		if m := f.byID[o.ID]; m != nil {
+			m.machine.Passed(o)
+		}
+		return
+	}
+	if f.ofRecreation(now, o) || f.rejects(o) {
 		return
 	}
 	m := f.byID[o.ID]

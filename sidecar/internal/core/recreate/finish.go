@@ -133,6 +133,8 @@ func (t *Transaction) noteReport(step Step, o worker.Outcome, report *worker.Ste
 		t.run.started = true
 	case step == RenameNew && done:
 		t.run.named, t.state.Named = true, true
+	case step == StartOld && done:
+		t.result.Restarted = true
 	case step == UndoRename:
 		t.run.named, t.state.Named = false, false
 	}

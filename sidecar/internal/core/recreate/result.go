@@ -47,6 +47,8 @@ type Result struct {
 	Gone bool
 	// Untouched: no request that changes anything was sent.
 	Untouched bool
+	// Restarted: the transaction itself started the old container again.
+	Restarted bool
 	// OperatorStopped: an operator stopped or removed the worker meanwhile, so nothing was started.
 	OperatorStopped bool
 	// Leftover is the old container under its backup name if it could not be removed.
@@ -213,7 +215,7 @@ func (r Result) Outcome(a worker.Action) worker.Outcome {
 	out := worker.Outcome{Action: a, Answer: worker.Answer{Snapshot: r.holder(), EndedAt: r.EndedAt}, Failure: worker.Failure{Err: r.text()}}
 	switch {
 	case r.Ending == Unknown && !r.Untouched:
-		out.Result = worker.Unknown
+		out.Result, out.Restarted = worker.Unknown, r.Restarted
 	case r.OperatorStopped:
 		out.Result, out.OperatorStopped = worker.Failed, true
 		out.Missing = r.Ending == Lost

@@ -2,6 +2,7 @@ package recreate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -110,6 +111,7 @@ func TestStepThatNeverWorks(t *testing.T) {
 				require.Equal(t, []string{"w"}, e.running(), "%v", e.steps)
 				require.NotEqual(t, Lost, r.Ending)
 				require.Error(t, r.Err)
+				require.Equal(t, slices.Contains(e.steps, string(StartOld)), r.Restarted)
 				if step == RemoveOld {
 					require.Equal(t, Done, r.Ending)
 					require.Equal(t, oldID, r.Leftover)

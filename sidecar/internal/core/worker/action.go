@@ -198,6 +198,7 @@ type Failure struct {
 // Answer is the data that an action returns.
 type Answer struct {
 	Snapshot   *Snapshot       // the last inspect of the action; nil without one
+	Restarted  bool            // Recreate, when Unknown: it started the old container again, whose inspect is Snapshot
 	EndedAt    time.Time       // Recreate: end of the old container's last incarnation, the engine's clock
 	Report     *StepReport     // RecreateStep
 	Evidence   *HealEvidence   // Collect, ReadLogs, RecreateStep; also if it failed later

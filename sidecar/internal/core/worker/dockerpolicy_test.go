@@ -35,6 +35,21 @@ func TestDockersOwnRestarts(t *testing.T) {
 			die 137 restarting
 			+9s
 			> nothing`},
+		{"Docker restarted it while no Stoker ran, and the engine then ended it: no new attempts", `
+			given docker=on-failure:2 max-attempts=2 stop-signal=USR1
+			up
+			die 1
+			> start 1
+			start
+			answer running
+			stoker-killed
+			old die 1
+			world down 1 restarts:1
+			old start
+			old die 1
+			engine restarted
+			list down 1
+			= attempts 1`},
 		{"another client's signal that it might have survived, and Docker restarts it: no new attempts", `
 			given docker=on-failure:2 max-attempts=2 stop-signal=USR1
 			up

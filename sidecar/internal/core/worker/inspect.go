@@ -48,6 +48,7 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 
 // applyStatus evaluates the status of an inspect.
 func (m *Machine) applyStatus(now time.Time, s Snapshot, p inspectContext) {
+	m.startExplained(s)
 	switch s.Status {
 	case StatusRunning:
 		m.foundRunning(now, s, p.noStartEvent && !p.known.IsZero())
@@ -121,7 +122,6 @@ func (m *Machine) foundRunning(now time.Time, s Snapshot, newLife bool) {
 		return
 	}
 	m.outOfMemoryInside(now, s)
-	m.startExplained(s)
 	switch p := m.phase(); p {
 	case PhaseStarting:
 		m.life.start.by = startedByStoker

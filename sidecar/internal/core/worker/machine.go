@@ -64,8 +64,9 @@ type Machine struct {
 
 	inFlight  *Action
 	announced bool
-	resent    bool   // the recreate under way resumes an earlier one
-	opened    uint64 // heals opened by this process
+	resent    bool      // the recreate under way resumes an earlier one
+	restored  time.Time // start of the old container by an unfinished recreate; zero if there was none
+	opened    uint64    // heals opened by this process
 }
 
 // observed is what was observed of the worker.

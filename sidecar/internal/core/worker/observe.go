@@ -34,9 +34,9 @@ func (m *Machine) observe(now time.Time, o Observation) {
 		return
 	}
 	m.apply(now, o)
-	settled := m.container.inspected && m.life.end.state == exitSettled && m.foreign.pending == nil
-	if o.Kind != Listed && settled { // otherwise its effect is not in the record
-		m.saved.LastEventAt = o.At
+	if o.Kind != Listed {
+		m.life.unrecorded = o.At
+		m.recordEvent()
 	}
 }
 
@@ -194,7 +194,7 @@ func (m *Machine) started(now time.Time, o Observation) {
 		m.life.start.by = startedByStoker
 	case byDocker:
 		m.life.start.by = startedByDocker
-	case m.container.config.restart.Active() && !now.Before(m.life.start.late):
+	case m.container.config.restart.Active() && !now.Before(m.life.start.late), m.startedUnfollowed(o):
 		m.life.start.by = startedByEither
 	}
 	m.saved.Incarnation.StartedAt = o.At // approximately: a replay of this start is recognized by it, even without another inspect
@@ -215,6 +215,12 @@ func (m *Machine) started(now time.Time, o Observation) {
 		m.startedByOther(now, m.life.start.by)
 	}
 	m.requestInspect(now, ReasonChanged)
+}
+
+// startedUnfollowed reports whether a replayed start comes after an exit that no known stop explains, before the first inspect has
+// shown the restart policy.
+func (m *Machine) startedUnfollowed(o Observation) bool {
+	return o.History() && !m.container.inspected && m.life.end.state == exitPending && m.saved.StopIntent == nil
 }
 
 // stopMayHit reports whether one of Stoker's own stops is still on its way to an incarnation that has already exited, so it may

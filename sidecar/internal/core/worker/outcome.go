@@ -56,6 +56,7 @@ func (m *Machine) finishInspect(now time.Time, o Outcome) {
 	}
 	m.inspects.appliedAt = now
 	m.applyInspect(now, *o.Snapshot)
+	m.recordEvent()
 }
 
 // confirm: the engine answered after the stop was seen, so the engine was not shutting down.

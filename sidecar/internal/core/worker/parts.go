@@ -45,6 +45,7 @@ type life struct {
 	oom          oomEvent
 	noStopEvents bool      // the engine sends no stop event before an exit (Podman)
 	delayed      bool      // an inspect found it waiting for its restart by Docker
+	unrecorded   time.Time // of the last event, if its effect is not in the record yet; the engine's clock
 	knownUntil   time.Time // the previous Stoker handled events up to then; the engine's clock
 	bootedAt     time.Time // of the engine process; zero if unknown
 }

@@ -130,6 +130,8 @@ func (m *Machine) finishRecreate(now time.Time, o Outcome) {
 	if i := m.saved.StopIntent; i != nil && i.ID != m.saved.Incarnation.ID && !o.OperatorStopped && o.Result != Unknown {
 		m.saved.StopIntent = nil // the transaction's own, during its rollback
 	}
+	restored := m.restored
+	m.restored = time.Time{}
 	switch o.Result {
 	case Skipped:
 		m.clearRecreate(now)
@@ -137,18 +139,26 @@ func (m *Machine) finishRecreate(now time.Time, o Outcome) {
 	case Done:
 		m.recreated(now, o)
 	case Refused:
-		m.clearRecreate(now)
-		m.refund()
-		m.recreateNotBegun(now, o)
+		m.recreateNotBegun(now, o, restored)
 	case Unknown:
+		if m.restored = restored; o.Restarted && o.Snapshot != nil {
+			m.restored = o.Snapshot.StartedAt
+		}
 		m.delayRecreate(now)
 	case Failed:
 		m.recreateFailed(now, o)
 	}
 }
 
-// recreateNotBegun: the first inspect differed from the decision.
-func (m *Machine) recreateNotBegun(now time.Time, o Outcome) {
+// recreateNotBegun: the first inspect differed from the decision. If it shows the incarnation that an unfinished recreate started, at
+// restored, that recreate was rolled back.
+func (m *Machine) recreateNotBegun(now time.Time, o Outcome, restored time.Time) {
+	if s := o.Snapshot; s != nil && !restored.IsZero() && s.StartedAt.Equal(restored) {
+		m.undone(now, o)
+		return
+	}
+	m.clearRecreate(now)
+	m.refund()
 	switch {
 	case m.heal().Missing:
 		m.stillMissing(now, o)

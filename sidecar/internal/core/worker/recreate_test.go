@@ -114,6 +114,24 @@ func TestRecreate(t *testing.T) {
 			answer made running healthy
 			= free
 			= attempts 1`},
+		{"rule 7: its result is unknown, and it has started the old one again itself", `
+			given recreate-after=1
+			up
+			die 1
+			> start 1
+			answer down 1 new
+			late start
+			late die 1
+			+1s
+			> recreate 2
+			answer unknown restarted running starting
+			start
+			+1s
+			> recreate 2
+			answer refused
+			= event heal-failed
+			= phase watching
+			= attempts 2`},
 		{"rule 14: Stoker was killed in the middle of it", `
 			given health on-unhealthy=recreate
 			up

@@ -23,6 +23,18 @@ func (m *Machine) RecordedEnd(o Observation) bool {
 	return o.Kind == Exited && !began.IsZero() && !o.At.Before(began)
 }
 
+// recordEvent notes the last event in the record, once its effect is there: an inspect may have to show it first.
+func (m *Machine) recordEvent() {
+	settled := m.container.inspected && m.life.end.state == exitSettled && m.foreign.pending == nil
+	if settled && !m.life.unrecorded.IsZero() {
+		m.saved.LastEventAt, m.life.unrecorded = m.life.unrecorded, time.Time{}
+	}
+}
+
+// Passed reports an event of the engine's own, which shows nothing about the worker. It becomes part of the record, so that no later
+// Stoker, which may not recognize it, takes it for an operator's.
+func (m *Machine) Passed(o Observation) { m.life.unrecorded = o.At }
+
 // replayed: an event of an earlier incarnation still shows where in the stream the present one begins.
 func (m *Machine) replayed(o Observation) {
 	if o.Kind == Started {

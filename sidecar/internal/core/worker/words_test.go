@@ -173,6 +173,10 @@ func (s *script) answer(at string, w []string) {
 		o.Result, o.Snapshot = worker.Refused, s.snapshot()
 	case "unknown":
 		o.Result, o.Accepted = worker.Unknown, len(w) > 1 && w[1] == "accepted"
+		if len(w) > 1 && w[1] == "restarted" {
+			s.describe(append(w[2:], "new"))
+			o.Restarted, o.Snapshot = true, s.snapshot()
+		}
 	case "unreachable":
 		o.Result, o.Unreachable = worker.Failed, true
 	case "missing":
