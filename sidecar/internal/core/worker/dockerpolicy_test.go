@@ -43,10 +43,13 @@ func TestDockersOwnRestarts(t *testing.T) {
 			start
 			answer running
 			stoker-killed
+			+5s
 			old die 1
-			world down 1 restarts:1
+			world running new restarts:1
 			old start
-			old die 1
+			+1s
+			old:1ms die 1
+			world down 1 restarts:1
 			engine restarted
 			list down 1
 			= attempts 1`},
