@@ -165,19 +165,20 @@ func (f *Fleet) listedDependents(g *dependentGroup, o worker.Outcome) {
 		g.absent[p.ID] = !runs
 		return !runs
 	})
-	var all, replacing []worker.Dependent
+	var all, undecided []worker.Dependent
 	for _, d := range o.Dependents {
 		switch {
 		case d.ID == f.set.Self: // Stoker itself may share a worker's network
-		case f.inTransaction(d):
-			replacing = append(replacing, d)
+		case f.inTransaction(d), f.byID[d.ID] != nil && f.byID[d.ID].undecided:
+			undecided = append(undecided, d)
 		default:
 			all = append(all, d)
 		}
 	}
 	known := func(id string) bool { return f.byID[id] != nil }
 	g.waiting = dependents.Find(all, parents, known)
-	g.again = g.again || len(dependents.Find(replacing, parents, known)) > 0 // it may have joined the old incarnation
+	// A replacement may have joined the old incarnation; a container that may be a worker is healed as one, or by its parent.
+	g.again = g.again || len(dependents.Find(undecided, parents, known)) > 0
 }
 
 // inTransaction reports whether a container is about to replace one that is being recreated.

@@ -89,4 +89,45 @@ func TestDependentsOutcomes(t *testing.T) {
 	}
 }
 
+// TestUndecidedDependent: whether a dependent is a worker is known only after its first inspect, which the engine answers late. It is healed then.
+func TestUndecidedDependent(t *testing.T) {
+	d := newHarness(t, fleet.Settings{Rules: quotaRules()})
+	d.open()
+	d.observe(worker.Observation{Kind: worker.ListBegin})
+	d.listed("p", worker.StatusRunning)
+	d.observe(worker.Observation{Kind: worker.Listed, ID: "id-net", Key: "net", Labels: map[string]string{}, ListState: worker.ListState{Status: worker.StatusRunning}})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
+	var late worker.Action
+	for _, a := range d.verb(worker.Inspect) {
+		if a.Key == "net" {
+			late = a
+			continue
+		}
+		d.answer(a, d.running(a))
+	}
+	require.NotZero(t, late)
+	d.observe(worker.Observation{Kind: worker.Exited, ID: "id-p", Key: "p", Exit: worker.Exit{ExitCode: 1}})
+	d.pass(0)
+	start := d.only(worker.Start)
+	s := d.running(start)
+	s.StartedAt = d.now
+	d.answer(start, s)
+	list := func() {
+		d.pass(time.Second)
+		d.finish(worker.Outcome{Action: d.only(worker.ListDependents), Result: worker.Done, Answer: worker.Answer{
+			Dependents: []worker.Dependent{{Key: "net", ID: "id-net", Parents: []string{"id-p"}}},
+		}})
+	}
+	list()
+	require.Empty(t, d.details, "nothing is reported as done")
+	no := d.running(late)
+	no.Labels = map[string]string{}
+	d.answer(late, no)
+	list()
+	inspect := d.only(worker.Inspect)
+	require.Equal(t, worker.Key("net"), inspect.Key)
+	d.answer(inspect, d.running(inspect))
+	require.Equal(t, worker.Key("net"), d.only(worker.RestartDependent).Key)
+}
+
 func (d *harness) pointer(s worker.Snapshot) *worker.Snapshot { return &s }

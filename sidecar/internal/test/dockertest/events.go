@@ -64,8 +64,13 @@ func (w *World) emit(c *container, action string, by Actor) *Event {
 
 func (w *World) event(c *container, action string, by Actor) Event {
 	w.eventID++
+	at := w.EngineNow()
+	if ahead := w.eventAt.Sub(at); ahead >= 0 && ahead < time.Microsecond { // an engine never stamps two events alike
+		at = w.eventAt.Add(time.Nanosecond)
+	}
+	w.eventAt = at
 	return Event{
-		Seq: w.eventID, At: w.EngineNow(), TrueAt: w.now, Action: action, ID: c.ID, Name: c.Name, Image: c.Spec.Image,
+		Seq: w.eventID, At: at, TrueAt: w.now, Action: action, ID: c.ID, Name: c.Name, Image: c.Spec.Image,
 		Labels: c.Spec.Labels, By: by,
 	}
 }

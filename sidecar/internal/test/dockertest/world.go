@@ -99,6 +99,7 @@ type World struct {
 	ring    []Event // what the engine can replay
 	log     []*Event
 	eventID uint64
+	eventAt time.Time // of the last event, the engine's clock
 	readers hooks[*Event]
 
 	faults  []Fault
