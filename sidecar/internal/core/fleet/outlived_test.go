@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -70,4 +71,26 @@ func TestBufferFullOfAnotherContainer(t *testing.T) {
 	h.w.Operator().Rename(made, "wx")
 	h.live(2 * time.Minute)
 	require.Equal(t, worker.HeldOperator, h.held("w"), "%v", h.log)
+}
+
+// TestEngineRestartDuringVerification: the engine shuts down while a recreate verifies its new container, and its clock steps back. The stops of that
+// shutdown came before the start that followed it.
+func TestEngineRestartDuringVerification(t *testing.T) {
+	t.Parallel()
+	spec := newWorker("w", "on-missing", "recreate")
+	spec.RestartPolicy = worker.RestartPolicy{Name: "always"}
+	h := simHostWith(spec)
+	old := h.id("w")
+	h.w.Operator().Remove("w", true)
+	for h.id("w") == "" || h.id("w") == old || h.status("w") != worker.StatusRunning {
+		h.live(time.Millisecond)
+	}
+	h.live(5 * time.Millisecond)
+	h.w.StepClock(-time.Hour)
+	h.w.RestartEngine(time.Second)
+	h.live(5 * time.Minute)
+	require.Equal(t, worker.StatusRunning, h.status("w"))
+	var saved worker.Saved
+	require.NoError(t, json.Unmarshal(h.memories["w"], &saved))
+	require.Nil(t, saved.StopIntent, "%v", h.log)
 }

@@ -319,10 +319,21 @@ func (f *Fleet) replaced(now time.Time, m *member, p *recreation, o worker.Outco
 	f.byID[m.id] = m
 	f.step(now, m, o)
 	for i, seen := range p.buffered {
-		if seen.ID == m.id && p.isNews(i) && f.byID[m.id] == m {
+		if i >= p.began(m.id) && seen.ID == m.id && p.isNews(i) && f.byID[m.id] == m {
 			f.step(now, m, seen)
 		}
 	}
+}
+
+// began returns the index of the last buffered start of a container; 0 if there is none. Events before it concern earlier incarnations, whatever
+// their times are.
+func (p *recreation) began(id string) int {
+	for i, o := range slices.Backward(p.buffered) {
+		if o.Kind == worker.Started && o.ID == id {
+			return i
+		}
+	}
+	return 0
 }
 
 // isNews reports whether a buffered event adds to the inspect that ended the transaction. A later inspect includes the container's state; only an

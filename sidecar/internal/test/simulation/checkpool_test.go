@@ -134,8 +134,10 @@ func (r *run) checkWork() {
 		}
 	}
 	workers := r.view().Workers
-	if slices.ContainsFunc(workers, func(w fleet.WorkerView) bool { return w.Group == poolName && w.Fault.Recycles() }) {
-		return // the worker that ran is being recycled
+	if slices.ContainsFunc(workers, func(w fleet.WorkerView) bool {
+		return w.Group == poolName && (w.Fault.Recycles() || w.Heal == worker.HealWake)
+	}) {
+		return // the worker that ran is being recycled, or one is being woken: it was still going to sleep when the work came
 	}
 	for _, w := range workers {
 		if w.Held == worker.HeldAsleep {

@@ -10,7 +10,7 @@ import (
 
 // checkRecreates checks I6: no recreate is left unfinished, and no worker has two containers or none.
 func (r *run) checkRecreates() {
-	existing, lost := map[string]int{}, map[string]bool{}
+	existing, lost, unclear := map[string]int{}, map[string]bool{}, map[string]bool{}
 	for _, t := range r.world.Truths() {
 		root := r.root(t)
 		if t.Gone {
@@ -21,12 +21,16 @@ func (r *run) checkRecreates() {
 			continue
 		}
 		name := string(t.Key)
+		unclear[root] = unclear[root] || r.replacementChanged(t.ID)
 		temporary := strings.HasSuffix(name, worker.NewSuffix) || strings.HasSuffix(name, worker.BackupSuffix)
 		if temporary && !r.transactionOpen() && !r.lateRename(t.ID) && !r.replacementChanged(t.ID) {
 			r.violate("I6: %s is left behind", name)
 		}
-		if existing[root]++; existing[root] > 1 && !r.transactionOpen() && !r.renamed(root) {
-			r.violate("I6: there are two containers of %s", name)
+		existing[root]++
+	}
+	for root, n := range existing {
+		if n > 1 && !r.transactionOpen() && !r.renamed(root) && !unclear[root] {
+			r.violate("I6: there are %d containers of %s", n, root)
 		}
 	}
 	for _, t := range r.world.Truths() {
@@ -45,11 +49,19 @@ func (r *run) lateRename(id string) bool {
 	})
 }
 
-// replacementChanged reports whether an operator renamed or stopped the replacement of a container, and Stoker lost its journal. After a
-// rename nothing connects the two containers; after a stop nothing shows whether the replacement works.
+// replacementChanged reports whether the replacement of a container was renamed or stopped by an operator, or stopped by Stoker itself, and
+// Stoker lost its journal. After a rename nothing connects the two containers; after a stop nothing shows whose stop it was, or whether the
+// replacement works.
 func (r *run) replacementChanged(id string) bool {
-	return !r.checks.timeline.journalLost.IsZero() && slices.ContainsFunc(r.world.Audit(), func(a dockertest.Record) bool {
+	lost := r.checks.timeline.journalLost
+	return !lost.IsZero() && slices.ContainsFunc(r.world.Audit(), func(a dockertest.Record) bool {
 		_, of, _ := worker.ReplacementOf(a.Labels)
-		return a.By == dockertest.ByOperator && (a.Op == dockertest.OpRename || a.Op == dockertest.OpStop || a.Op == dockertest.OpKill) && of == id
+		switch {
+		case of != id:
+			return false
+		case a.By == dockertest.ByOperator:
+			return a.Op == dockertest.OpRename || a.Op == dockertest.OpStop || a.Op == dockertest.OpKill
+		}
+		return a.By == dockertest.ByStoker && a.Op == dockertest.OpStop && !lost.Before(a.Sent)
 	})
 }
