@@ -8,32 +8,38 @@ import (
 	"stoker/sidecar/internal/report/peers/poll"
 )
 
-// preparePeers creates the poller of STOKER_PEERS, if there are any.
-func (a *App) preparePeers() {
-	a.instance = rand.Text()
-	if len(a.opts.Config.Peers) > 0 {
-		a.peers = poll.New(poll.Options{Peers: a.opts.Config.Peers, Instance: a.instance, Agent: "stoker/" + a.opts.Version})
+// others are the Stokers of other hosts.
+type others struct {
+	instance string       // the ID of this process, which identifies its own answers
+	poller   *poll.Poller // nil without STOKER_PEERS
+}
+
+func newOthers(opts Options) others {
+	o := others{instance: rand.Text()}
+	if len(opts.Config.Peers) > 0 {
+		o.poller = poll.New(poll.Options{Peers: opts.Config.Peers, Instance: o.instance, Agent: "stoker/" + opts.Version})
+	}
+	return o
+}
+
+func (o others) run(ctx context.Context) {
+	if o.poller != nil {
+		o.poller.Run(ctx)
 	}
 }
 
-func (a *App) runPeers(ctx context.Context) {
-	if a.peers != nil {
-		a.peers.Run(ctx)
-	}
-}
-
-// freshHosts returns the function with which the API polls the other hosts; nil if there are none.
-func (a *App) freshHosts() func(context.Context) []peers.Host {
-	if a.peers == nil {
+// fresh returns the function with which the API polls the other hosts; nil if there are none.
+func (o others) fresh() func(context.Context) []peers.Host {
+	if o.poller == nil {
 		return nil
 	}
-	return a.peers.Fresh
+	return o.poller.Fresh
 }
 
-// knownHosts returns the function with which the page reads their last answers; nil if there are none.
-func (a *App) knownHosts() func() []peers.Host {
-	if a.peers == nil {
+// known returns the function with which the page reads their last answers; nil if there are none.
+func (o others) known() func() []peers.Host {
+	if o.poller == nil {
 		return nil
 	}
-	return a.peers.Hosts
+	return o.poller.Hosts
 }

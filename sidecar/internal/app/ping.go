@@ -16,12 +16,12 @@ func (a *App) ping(ctx context.Context) {
 	ping.Run(ctx, ping.Options{
 		URL: a.opts.Config.Ping, Every: a.opts.Config.PingEvery, Agent: "stoker/" + a.opts.Version, Well: a.well,
 		OnResult: func(err error) {
-			a.metrics.Pinged(err)
+			a.reports.metrics.Pinged(err)
 			switch {
 			case err != nil && !failing:
-				a.log.message(logrus.WarnLevel, "STOKER_PING cannot be fetched, trying again", err.Error())
+				a.reports.log.message(logrus.WarnLevel, "STOKER_PING cannot be fetched, trying again", err.Error())
 			case err == nil && failing:
-				a.log.message(logrus.InfoLevel, "STOKER_PING can be fetched again", "")
+				a.reports.log.message(logrus.InfoLevel, "STOKER_PING can be fetched again", "")
 			}
 			failing = err != nil
 		},

@@ -21,7 +21,7 @@ func (a *App) prepareServices(all sinks) sinks {
 	}
 	a.services = scaler.New(scaler.Options{
 		Settings: service.Settings{Rules: c.Rules, Zone: time.Local, DryRun: c.DryRun},
-		Swarm:    docker.NewSwarm(a.engine), Ask: a.sources.Ask, Record: all.Record,
+		Swarm:    docker.NewSwarm(a.link.engine), Ask: a.sources.Ask, Record: all.Record,
 	})
 	return append(slices.Clone(all), a.services)
 }

@@ -69,13 +69,13 @@ func (m metered) do(ctx context.Context, a worker.Action) worker.Outcome {
 
 // forward passes on the observations of the watch, and counts them.
 func (a *App) forward(ctx context.Context, from <-chan worker.Observation, to chan<- worker.Observation) {
-	trying := newTrials(a.engine, a.opts.Config.DryRun)
+	trying := newTrials(a.link.engine, a.opts.Config.DryRun)
 	defer trying.wait()
 	defer a.first.wait()
 	for o := range from {
-		a.metrics.Observed(o.Kind.String())
+		a.reports.metrics.Observed(o.Kind.String())
 		if o.Kind == worker.ListEnd {
-			a.metrics.Resynced()
+			a.reports.metrics.Resynced()
 		}
 		trying.observe(ctx, o)
 		a.first.observe(ctx, o)
