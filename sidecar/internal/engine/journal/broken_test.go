@@ -110,7 +110,7 @@ func TestMemoryIsBounded(t *testing.T) {
 			j.Drop(worker.Key(name))
 		}
 		j.Put(newWorker("stays"))
-		require.Len(t, j.dirty, 1)
+		require.Len(t, j.contents.dirty, 1)
 		closeIt(t, j)
 	})
 }

@@ -30,19 +30,26 @@ type event struct {
 	record []byte // JSON
 }
 
+// events connects the journal to the history that it stores: the records of the last run until they are asked for, and the source of new
+// ones.
+type events struct {
+	past   [][]byte
+	source EventSource
+}
+
 // History returns the records of the last run of Stoker, oldest first. It drops them: a second call returns none.
 func (j *Journal) History() [][]byte {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	past := j.past
-	j.past = nil
+	past := j.events.past
+	j.events.past = nil
 	return past
 }
 
 // Source sets the source of events from now on.
 func (j *Journal) Source(take EventSource) {
 	j.mu.Lock()
-	j.source = take
+	j.events.source = take
 	j.mu.Unlock()
 	j.poke()
 }
@@ -56,7 +63,7 @@ func (j *Journal) Notify() { j.poke() }
 // pendingEvents returns the source's events that are not in the file.
 func (j *Journal) pendingEvents(limit int) (events []event, minID uint64) {
 	j.mu.Lock()
-	take := j.source
+	take := j.events.source
 	j.mu.Unlock()
 	if take == nil {
 		return nil, 0
@@ -86,7 +93,7 @@ func (j *Journal) writeEvents(now time.Time, limit int) (more bool, err error) {
 	}
 	if j.writer.store.tooManyOld(minID) || j.writer.store.tooLarge() {
 		j.mu.Lock()
-		take := j.source
+		take := j.events.source
 		j.mu.Unlock()
 		events, _ := collect(take, minID, math.MaxInt)
 		if err := j.writer.store.replaceEvents(events); err != nil {

@@ -225,7 +225,7 @@ func TestHistoryDoesNotTakeTheWorkersSpace(t *testing.T) {
 		require.Equal(t, 1, l.recovered)
 		j.Put(newWorker("w"))
 		synced(t, j)
-		require.True(t, j.persistent, "the workers are on disk again")
+		require.Equal(t, diskWorks, j.progress.disk, "the workers are on disk again")
 
 		small(math.MaxUint64)
 		c.forget(100)

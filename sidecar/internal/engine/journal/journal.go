@@ -61,28 +61,23 @@ type Journal struct {
 	dir  string
 	opts Options
 
+	mu          sync.Mutex // guards the four below
+	contents    contents
+	progress    progress
+	events      events
+	unencodable bool // an encoding error was reported already
+
+	signals signals
+	writer  writer       // used by Open and then by the writer goroutine only
+	syncs   atomic.Int64 // writes that were followed by an fsync
+}
+
+// signals are what the writer goroutine and the others tell each other.
+type signals struct {
 	wake    chan struct{} // there may be something to write
 	closing chan struct{} // closed by Close
+	end     sync.Once     // closes closing
 	done    chan struct{} // closed when the writer has ended
-	end     sync.Once
-
-	mu          sync.Mutex
-	live        map[worker.Key]image    // all workers, as they are or will be on disk
-	dirty       map[worker.Key]struct{} // differs from the file
-	mark        worker.Bookmark
-	markDirty   bool
-	unencodable bool // an encoding error was reported already
-	asked       uint64
-	stored      uint64
-	changed     chan struct{} // closed and replaced whenever stored, persistent or stuck change
-	persistent  bool
-	stuck       bool // a Sync reached its limit and the current write has not returned
-	past        [][]byte
-	source      EventSource
-
-	syncs atomic.Int64 // writes that were followed by an fsync
-
-	writer writer // used by Open and then by the writer goroutine only
 }
 
 // Open opens the journal in dir, creates the directory and the files if they are missing, and reads them. It takes a little over a second
@@ -98,18 +93,15 @@ func Open(dir string, opts Options) (*Journal, Report) {
 
 func newJournal(dir string, opts Options) *Journal {
 	return &Journal{
-		dir:     dir,
-		opts:    opts,
-		wake:    make(chan struct{}, 1),
-		closing: make(chan struct{}),
-		done:    make(chan struct{}),
-		live:    map[worker.Key]image{},
-		dirty:   map[worker.Key]struct{}{},
-		changed: make(chan struct{}),
+		dir:      dir,
+		opts:     opts,
+		contents: newContents(),
+		progress: progress{changed: make(chan struct{})},
+		signals:  signals{wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{})},
 	}
 }
 
-// begin reads the files into the journal's maps.
+// begin reads the files.
 func (j *Journal) begin() Report {
 	opened, err := openStore(j.dir)
 	if err != nil {
@@ -117,10 +109,10 @@ func (j *Journal) begin() Report {
 		return Report{Problem: explain(j.dir, err)}
 	}
 	j.writer.store = opened.store
-	j.persistent = true
-	j.live, j.mark, j.markDirty = opened.images, opened.mark, opened.markBack
+	j.progress.disk = diskWorks
+	j.contents.live, j.contents.mark, j.contents.markDirty = opened.images, opened.mark, opened.markBack
 	for _, e := range opened.history {
-		j.past = append(j.past, e.record)
+		j.events.past = append(j.events.past, e.record)
 	}
 	return Report{Persistent: true, Problem: opened.note}
 }
@@ -129,20 +121,14 @@ func (j *Journal) begin() Report {
 func (j *Journal) Load() (map[worker.Key]worker.Saved, worker.Bookmark) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	all := make(map[worker.Key]worker.Saved, len(j.live))
-	for key, img := range j.live {
-		if saved, err := img.decode(); err == nil { // images in live were encoded here or decoded before
-			all[key] = saved
-		}
-	}
-	return all, j.mark
+	return j.contents.workers(), j.contents.mark
 }
 
 // Put stores a worker under its key, in place of its earlier state. The bytes of its Definition must not be changed afterwards; the rest is
 // copied. A worker equal to the stored one costs no write.
 func (j *Journal) Put(saved worker.Saved) {
 	j.mu.Lock()
-	old, known := j.live[saved.Key]
+	old, known := j.contents.live[saved.Key]
 	j.mu.Unlock()
 	img, err := encode(saved, old)
 	j.mu.Lock()
@@ -159,7 +145,7 @@ func (j *Journal) Put(saved worker.Saved) {
 	if known && old.equal(img) {
 		return
 	}
-	j.live[saved.Key] = img
+	j.contents.live[saved.Key] = img
 	j.change(saved.Key)
 }
 
@@ -167,13 +153,13 @@ func (j *Journal) Put(saved worker.Saved) {
 func (j *Journal) Drop(key worker.Key) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if _, ok := j.live[key]; !ok {
+	if _, ok := j.contents.live[key]; !ok {
 		return
 	}
-	delete(j.live, key)
-	if !j.persistent {
+	delete(j.contents.live, key)
+	if j.progress.disk == diskLost {
 		// Nothing to delete on disk: a file that is opened again is made equal to live. So the set stays bounded.
-		delete(j.dirty, key)
+		delete(j.contents.dirty, key)
 		return
 	}
 	j.change(key)
@@ -184,27 +170,27 @@ func (j *Journal) Drop(key worker.Key) {
 func (j *Journal) Mark(mark worker.Bookmark) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if mark == j.mark {
+	if mark == j.contents.mark {
 		return
 	}
-	j.mark = mark
-	if !j.markDirty {
-		j.markDirty = true
+	j.contents.mark = mark
+	if !j.contents.markDirty {
+		j.contents.markDirty = true
 		j.poke()
 	}
 }
 
 // change marks key as dirty. The lock is held.
 func (j *Journal) change(key worker.Key) {
-	j.dirty[key] = struct{}{}
-	j.asked++
+	j.contents.dirty[key] = struct{}{}
+	j.progress.asked++
 	j.poke()
 }
 
 // poke wakes the writer, unless a wake-up is pending.
 func (j *Journal) poke() {
 	select {
-	case j.wake <- struct{}{}:
+	case j.signals.wake <- struct{}{}:
 	default:
 	}
 }
@@ -217,9 +203,9 @@ func (j *Journal) Sync(ctx context.Context) error {
 	limit := time.NewTimer(syncLimit)
 	defer limit.Stop()
 	j.mu.Lock()
-	want := j.asked
-	for j.stored < want && j.persistent && !j.stuck {
-		changed := j.changed
+	want := j.progress.asked
+	for j.progress.pending(want) {
+		changed := j.progress.changed
 		j.mu.Unlock()
 		select {
 		case <-changed:
@@ -238,10 +224,9 @@ func (j *Journal) Sync(ctx context.Context) error {
 // giveUpWaiting lets every Sync return at once until the write that hangs returns.
 func (j *Journal) giveUpWaiting(want uint64) {
 	j.mu.Lock()
-	first := j.stored < want && j.persistent && !j.stuck
+	first := j.progress.pending(want)
 	if first {
-		j.stuck = true
-		j.broadcast()
+		j.progress.became(diskHangs)
 	}
 	j.mu.Unlock()
 	if first {
@@ -249,18 +234,12 @@ func (j *Journal) giveUpWaiting(want uint64) {
 	}
 }
 
-// broadcast wakes every Sync. The lock is held.
-func (j *Journal) broadcast() {
-	close(j.changed)
-	j.changed = make(chan struct{})
-}
-
 // Close writes the pending changes, the bookmark too, and closes the files. Later changes are not written. When ctx ends first it returns
 // ctx's error, and the writer ends as soon as the disk answers.
 func (j *Journal) Close(ctx context.Context) error {
-	j.end.Do(func() { close(j.closing) })
+	j.signals.end.Do(func() { close(j.signals.closing) })
 	select {
-	case <-j.done:
+	case <-j.signals.done:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("close the journal: %w", ctx.Err())

@@ -267,7 +267,7 @@ func TestSyncEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	j.mu.Lock() // like a write that does not return
-	j.asked++
+	j.progress.asked++
 	j.mu.Unlock()
 	require.ErrorIs(t, j.Sync(ctx), context.Canceled)
 }

@@ -32,7 +32,7 @@ type change struct {
 
 // run writes until Close.
 func (j *Journal) run() {
-	defer close(j.done)
+	defer close(j.signals.done)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -42,9 +42,9 @@ func (j *Journal) run() {
 			timer.Reset(wait)
 		}
 		select {
-		case <-j.wake:
+		case <-j.signals.wake:
 		case <-timer.C:
-		case <-j.closing:
+		case <-j.signals.closing:
 			j.finish()
 			return
 		}
@@ -69,26 +69,18 @@ func (j *Journal) turn(now time.Time) time.Duration {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.markDirty {
+	if j.contents.markDirty {
 		return max(j.writer.markedAt.Add(markEvery).Sub(now), 1)
 	}
 	return max(j.writer.eventsAfter.Sub(now), 0)
 }
 
-// take empties the pending set into a batch. A bookmark is part of any batch with changes, and is written alone if markDue.
+// take returns the batch to write, with a bookmark alone only if markDue.
 func (j *Journal) take(markDue bool) batch {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	b := batch{asked: j.asked}
-	for key := range j.dirty {
-		img, ok := j.live[key]
-		b.changes = append(b.changes, change{key: key, img: img, gone: !ok})
-	}
-	clear(j.dirty)
-	if j.markDirty && (markDue || len(b.changes) > 0) {
-		mark := j.mark
-		b.mark, j.markDirty = &mark, false
-	}
+	b := j.contents.take(markDue)
+	b.asked = j.progress.asked
 	return b
 }
 
@@ -107,9 +99,8 @@ func (j *Journal) commit(b batch, now time.Time, limit int) (more bool) {
 		j.writer.markedAt = now
 	}
 	j.mu.Lock()
-	wasLost := j.stuck || !j.persistent
-	j.stored, j.stuck, j.persistent = b.asked, false, true
-	j.broadcast()
+	wasLost := j.progress.disk != diskWorks
+	j.progress.reached(b.asked)
 	j.mu.Unlock()
 	if wasLost {
 		j.recovered()
@@ -129,13 +120,9 @@ func (j *Journal) lose(b batch, err error, now time.Time) {
 	j.writer.store = nil
 	j.writer.retryAt = now.Add(retryEvery)
 	j.mu.Lock()
-	for _, c := range b.changes {
-		j.dirty[c.key] = struct{}{}
-	}
-	j.markDirty = j.markDirty || b.mark != nil
-	first := j.persistent
-	j.persistent, j.stuck = false, false
-	j.broadcast()
+	j.contents.putBack(b)
+	first := j.progress.disk != diskLost
+	j.progress.became(diskLost)
 	j.mu.Unlock()
 	if first {
 		j.problem(explain(j.dir, err))
@@ -164,13 +151,7 @@ func (j *Journal) reopen(now time.Time) time.Duration {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for key := range j.live {
-		j.dirty[key] = struct{}{}
-	}
-	for key := range opened.store.written {
-		j.dirty[key] = struct{}{}
-	}
-	j.markDirty = true
+	j.contents.lacking(opened.store.written)
 	j.writer.markedAt = time.Time{}
 	return 0
 }
@@ -186,6 +167,5 @@ func (j *Journal) finish() {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.persistent = false // later changes do not reach the disk, and no Sync must wait for them
-	j.broadcast()
+	j.progress.became(diskLost) // later changes do not reach the disk, and no Sync must wait for them
 }
