@@ -78,7 +78,7 @@ func New(opts Options) (*App, error) {
 	a.sup = supervisor.New(fleet.New(time.Now(), set), metered{engine, a.sources, NewProber(engine), a.reports.metrics}, a.state.journal, all)
 	a.sup.Closing = supervisor.Closing{Heals: healBudget, Actions: actionBudget}
 	a.first = newFirstLook(opts.Config.Rules.Selector, docker.SelfID(), engine, a.sup.View, log)
-	a.link.watchWith(watch.Options{Resync: opts.Config.Resync, Bookmark: set.Bookmark, Keep: set.Keep, Workers: a.workers})
+	a.link.watchWith(watch.Options{Resync: opts.Config.Watch.Resync, Bookmark: set.Bookmark, Keep: set.Keep, Workers: a.workers})
 	if a.server, err = a.listen(); err != nil {
 		return nil, errors.Join(fmt.Errorf("serve status: %w", err), a.abandon())
 	}
@@ -110,9 +110,9 @@ func owner(scope string) string {
 func (a *App) settings() fleet.Settings {
 	c := a.opts.Config
 	set := fleet.Settings{
-		Rules: c.Rules, Parallel: c.Parallel, DryRun: c.DryRun, Self: docker.SelfID(), Owner: owner(c.Rules.Scope),
-		OverloadShare: c.OverloadShare, OverloadHold: c.OverloadHold,
-		CPUBudget: c.CPUBudget, Zone: time.Local,
+		Rules: c.Rules, Parallel: c.Limits.Parallel, DryRun: c.DryRun, Self: docker.SelfID(), Owner: owner(c.Rules.Scope),
+		OverloadShare: c.Limits.OverloadShare, OverloadHold: c.Limits.OverloadHold,
+		CPUBudget: c.Limits.CPUBudget, Zone: time.Local,
 	}
 	set.Saved, set.Bookmark = a.state.load()
 	set.Pauses = a.state.pauses(time.Now())
@@ -139,7 +139,7 @@ func (a *App) complete(v fleet.View) fleet.View {
 
 // viewForDisplay is View for the page, the API and the metrics: while they are read, the workers' resource usage is read, too.
 func (a *App) viewForDisplay() fleet.View {
-	if a.opts.Config.Stats == config.StatsOff {
+	if a.opts.Config.Watch.Stats == config.StatsOff {
 		return a.View()
 	}
 	return a.complete(a.sup.ViewForDisplay())

@@ -28,7 +28,7 @@ func newLink(opts Options, log *logSink) (*link, error) {
 	var err error
 	l.engine, err = docker.New(docker.Options{
 		Host: d.Host, TLSVerify: d.TLSVerify, CertPath: d.CertPath, APIVersion: d.APIVersion,
-		UserAgent: "stoker/" + opts.Version, HostName: opts.Config.Host, Self: docker.SelfID(), OnDenied: l.denied,
+		UserAgent: "stoker/" + opts.Version, HostName: opts.Config.Cluster.Host, Self: docker.SelfID(), OnDenied: l.denied,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("prepare the connection to the engine: %w", err)

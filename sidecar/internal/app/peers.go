@@ -16,8 +16,8 @@ type others struct {
 
 func newOthers(opts Options) others {
 	o := others{instance: rand.Text()}
-	if len(opts.Config.Peers) > 0 {
-		o.poller = poll.New(poll.Options{Peers: opts.Config.Peers, Instance: o.instance, Agent: "stoker/" + opts.Version})
+	if len(opts.Config.Cluster.Peers) > 0 {
+		o.poller = poll.New(poll.Options{Peers: opts.Config.Cluster.Peers, Instance: o.instance, Agent: "stoker/" + opts.Version})
 	}
 	return o
 }

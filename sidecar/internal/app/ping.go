@@ -14,7 +14,7 @@ import (
 func (a *App) ping(ctx context.Context) {
 	failing := false
 	ping.Run(ctx, ping.Options{
-		URL: a.opts.Config.Ping, Every: a.opts.Config.PingEvery, Agent: "stoker/" + a.opts.Version, Well: a.well,
+		URL: a.opts.Config.Ping.URL, Every: a.opts.Config.Ping.Every, Agent: "stoker/" + a.opts.Version, Well: a.well,
 		OnResult: func(err error) {
 			a.reports.metrics.Pinged(err)
 			switch {

@@ -16,7 +16,7 @@ import (
 // the other sinks only.
 func (a *App) prepareServices(all sinks) sinks {
 	c := a.opts.Config
-	if !c.SwarmScale {
+	if !c.Cluster.Scale {
 		return all
 	}
 	a.services = scaler.New(scaler.Options{

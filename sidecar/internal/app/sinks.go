@@ -123,7 +123,7 @@ func (t *trials) wait() { t.group.Wait() }
 // NewNotifier parses the notification URLs. Host returns the name of this host, as far as it is known yet. Its error has one line for each
 // mistake, without secrets.
 func NewNotifier(opts Options, m *metrics.Metrics, host func() string) (*notify.Notifier, error) {
-	o := notify.Options{URLs: opts.Config.Notify, On: opts.Config.NotifyOn, Host: host, Agent: "stoker/" + opts.Version}
+	o := notify.Options{URLs: opts.Config.Notify.URLs, On: opts.Config.Notify.On, Host: host, Agent: "stoker/" + opts.Version}
 	if m != nil {
 		o.OnDropped = func(n uint64) { m.Dropped("notify", n) }
 		o.OnResult = func(_, outcome string) { m.Notified(outcome) }
@@ -134,8 +134,8 @@ func NewNotifier(opts Options, m *metrics.Metrics, host func() string) (*notify.
 // HostName returns the name of this host for display, if no engine reports one. The default name of a container is its ID, which is useless
 // here.
 func HostName(c config.Config) string {
-	if c.Host != "" {
-		return c.Host
+	if c.Cluster.Host != "" {
+		return c.Cluster.Host
 	}
 	name, err := os.Hostname()
 	if err != nil || (name != "" && strings.HasPrefix(docker.SelfID(), name)) {

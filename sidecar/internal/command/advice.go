@@ -81,7 +81,7 @@ func adviseOnQuota(c config.Config, p policy.Policy, cpus float64) []string {
 	if p.CPUsExplicit && cpus > 0 && math.Abs(p.CPUs-cpus) > sameQuota {
 		return []string{fmt.Sprintf("cpus %.4g, and stoker.cpus sets %.4g: keep one of the two", cpus, p.CPUs)}
 	}
-	if cpus > 0 || p.CPUs > 0 || c.RequireQuota == config.RequireQuotaOff {
+	if cpus > 0 || p.CPUs > 0 || c.Limits.RequireQuota == config.RequireQuotaOff {
 		return nil
 	}
 	return []string{"no CPU quota (cpus: 0.5 in compose): it may take every CPU of the host"}

@@ -89,7 +89,7 @@ func (g *groupReport) advise(c config.Config) {
 	if g.Workers == 1 && g.words.CloneUpTo == 0 && len(g.settings.Sources) > 0 {
 		g.Advice = append(g.Advice, "there is one worker: with deploy.replicas the group could grow with its work")
 	}
-	if budget := c.CPUBudget; budget > 0 && g.CPUs > budget {
+	if budget := c.Limits.CPUBudget; budget > 0 && g.CPUs > budget {
 		g.Advice = append(g.Advice, fmt.Sprintf("all its workers together have %.4g CPUs, and STOKER_CPU_BUDGET is %.4g: not all of them will be woken", g.CPUs, budget))
 	}
 }

@@ -25,7 +25,7 @@ func servicesOf(c config.Config, services []policy.Service) []swarmReport {
 		if !s.Concerned() {
 			continue
 		}
-		problems, advice := s.Check(c.Rules, c.SwarmScale)
+		problems, advice := s.Check(c.Rules, c.Cluster.Scale)
 		all = append(all, swarmReport{Service: s.Name, Condition: s.Condition, CPUs: s.CPUs, Problems: append([]string{}, problems...), Advice: append([]string{}, advice...)})
 	}
 	slices.SortFunc(all, func(a, b swarmReport) int { return cmp.Compare(a.Service, b.Service) })

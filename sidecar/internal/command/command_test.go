@@ -140,7 +140,7 @@ func TestLogger(t *testing.T) {
 	} {
 		t.Run(format, func(t *testing.T) {
 			var b bytes.Buffer
-			log := newLogger(&b, config.Config{LogFormat: format, LogLevel: "info"})
+			log := newLogger(&b, config.Config{Log: config.Log{Format: format, Level: "info"}})
 			log.Debug("below the level")
 			log.WithField("output", "\x1b[31m\nred").Info("logged")
 			parse(t, b.String())

@@ -47,7 +47,7 @@ func (e Env) notifyTest(ctx context.Context, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	if len(c.Notify) == 0 {
+	if len(c.Notify.URLs) == 0 {
 		e.warn("STOKER_NOTIFY is not set: there is no target to notify; docs/notifications.md has the URLs")
 		return &ending{code: exitFailed}
 	}

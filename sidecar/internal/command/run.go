@@ -48,10 +48,10 @@ func newLogger(w io.Writer, c config.Config) *logrus.Logger {
 	log := logrus.New()
 	log.SetOutput(w)
 	log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, TimestampFormat: timeFormat, DisableColors: true})
-	if c.LogFormat == "json" {
+	if c.Log.Format == "json" {
 		log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: timeFormat})
 	}
-	if level, err := logrus.ParseLevel(c.LogLevel); err == nil { // config lets only known ones through
+	if level, err := logrus.ParseLevel(c.Log.Level); err == nil { // config lets only known ones through
 		log.SetLevel(level)
 	}
 	return log

@@ -32,28 +32,18 @@ const (
 
 // Config is the configuration from the environment. It must be used only if Load found no problems.
 type Config struct {
-	Rules         policy.Rules
-	Docker        Docker
-	RequireQuota  RequireQuota
-	Parallel      int           // concurrent heals, 1 and more
-	OverloadShare float64       // of the workers, at which probes that time out together mean an overloaded host; above 1 is never
-	OverloadHold  time.Duration // the time that restarts of running workers wait then, before they continue one by one
-	CPUBudget     float64       // the CPUs that workers started on demand may use; 0 is the host's, below 0 is no limit
-	Stats         Stats
-	Resync        time.Duration // 5 s and more
-	DryRun        bool
-	SwarmScale    bool     // the leader's Stoker sets the replicas of services
-	StateDir      string   // absolute
-	Listen        string   // host:port; empty is off
-	Host          string   // the name of this host; empty is the one that the engine reports
-	Peers         []string // other Stokers: base URLs, and names with a port, of which all addresses are used
-	Ping          string   // a URL, and a secret; empty is none
-	PingEvery     time.Duration
-	Notify        []string                   // URLs; they hold secrets
-	Sources       map[string][]demand.Source // of work, by demand.SourceName; nil is none
-	NotifyOn      []string                   // names of events, lower case; nil is the default ones
-	LogLevel      string                     // trace, debug, info, warn, error
-	LogFormat     string                     // text, json
+	Rules    policy.Rules
+	Docker   Docker
+	Limits   Limits
+	Watch    Watch
+	DryRun   bool
+	StateDir string // absolute
+	Cluster  Cluster
+	Ping     Ping
+	Listen   string // host:port; empty is off
+	Notify   Notify
+	Log      Log
+	Sources  map[string][]demand.Source // of work, by demand.SourceName; nil is none
 
 	given []string // defaults of labels that were set, for Summary
 }
@@ -64,4 +54,44 @@ type Docker struct {
 	TLSVerify  bool
 	CertPath   string // folder of ca.pem, cert.pem and key.pem; empty is none
 	APIVersion string // such as 1.41; empty negotiates
+}
+
+// Limits bound what workers and their heals take from the host.
+type Limits struct {
+	RequireQuota  RequireQuota
+	Parallel      int           // concurrent heals, 1 and more
+	OverloadShare float64       // of the workers, at which probes that time out together mean an overloaded host; above 1 is never
+	OverloadHold  time.Duration // the time that restarts of running workers wait then, before they continue one by one
+	CPUBudget     float64       // the CPUs that workers started on demand may use; 0 is the host's, below 0 is no limit
+}
+
+// Watch is what Stoker reads of the engine beside the events.
+type Watch struct {
+	Stats  Stats
+	Resync time.Duration // 5 s and more
+}
+
+// Cluster is this host among others.
+type Cluster struct {
+	Host  string   // the name of this host; empty is the one that the engine reports
+	Peers []string // other Stokers: base URLs, and names with a port, of which all addresses are used
+	Scale bool     // the leader's Stoker sets the replicas of a Swarm's services
+}
+
+// Ping is the URL that is fetched while all is well.
+type Ping struct {
+	URL   string // a secret; empty is none
+	Every time.Duration
+}
+
+// Notify is who is told of which events.
+type Notify struct {
+	URLs []string // they hold secrets
+	On   []string // names of events, lower case; nil is the default ones
+}
+
+// Log is what the log looks like.
+type Log struct {
+	Level  string // trace, debug, info, warn, error
+	Format string // text, json
 }

@@ -169,13 +169,23 @@ func problemOf(err error, values map[string]string) Problem {
 	if !errors.As(err, &parseError) {
 		return Problem{Variable: "environment", Message: err.Error()}
 	}
-	field, _ := reflect.TypeFor[variables]().FieldByName(parseError.Name)
-	name := field.Tag.Get("env")
+	name := variableOf(parseError)
 	p := Problem{Variable: name, Value: values[name], Message: policy.Explain(values[name], parseError.Err)}
 	if hidden(name, p.Value) {
 		p.Value = ""
 	}
 	return p
+}
+
+// variableOf returns the name of the variable in whose field the env package found an error. No two fields have both name and type in
+// common.
+func variableOf(err env.ParseError) string {
+	for _, field := range leaves(reflect.TypeFor[variables]()) {
+		if field.Name == err.Name && field.Type == err.Type {
+			return field.Tag.Get("env")
+		}
+	}
+	return err.Name
 }
 
 // quoted finds values in literal quotes, which an env file keeps: STOKER_SCOPE="prod" is then a scope with quotes in its name, which no
@@ -198,8 +208,8 @@ func quoted(values map[string]string, known []Problem) []Problem {
 // contradictions returns conflicts between values that are valid alone. Values with a known problem are not reported twice.
 func contradictions(c Config, known []Problem) []Problem {
 	var problems []Problem
-	if c.RequireQuota == RequireQuotaApply && c.Rules.Policy.CPUs == 0 && !hasProblem(known, "STOKER_CPUS") {
-		problems = append(problems, Problem{Variable: "STOKER_REQUIRE_QUOTA", Value: string(c.RequireQuota),
+	if c.Limits.RequireQuota == RequireQuotaApply && c.Rules.Policy.CPUs == 0 && !hasProblem(known, "STOKER_CPUS") {
+		problems = append(problems, Problem{Variable: "STOKER_REQUIRE_QUOTA", Value: string(c.Limits.RequireQuota),
 			Message: "STOKER_CPUS is not set; set it to the quota to apply"})
 	}
 	if c.Docker.TLSVerify && c.Docker.CertPath == "" {

@@ -6,11 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/caarlos0/env/v10"
 	"github.com/stretchr/testify/require"
 
 	"stoker/sidecar/internal/core/policy"
@@ -22,17 +24,12 @@ func standard() Config {
 			Selector: policy.Selector{Mode: policy.ModeLabel},
 			Defaults: policy.Defaults{Policy: policy.Default()},
 		},
-		RequireQuota:  RequireQuotaWarn,
-		Parallel:      8,
-		OverloadShare: 0.5,
-		OverloadHold:  5 * time.Minute,
-		Stats:         StatsWatched,
-		Resync:        time.Minute,
-		PingEvery:     time.Minute,
-		StateDir:      "/var/lib/stoker",
-		Listen:        ":8080",
-		LogLevel:      "info",
-		LogFormat:     "text",
+		Limits:   Limits{RequireQuota: RequireQuotaWarn, Parallel: 8, OverloadShare: 0.5, OverloadHold: 5 * time.Minute},
+		Watch:    Watch{Stats: StatsWatched, Resync: time.Minute},
+		Ping:     Ping{Every: time.Minute},
+		StateDir: "/var/lib/stoker",
+		Listen:   ":8080",
+		Log:      Log{Level: "info", Format: "text"},
 	}
 }
 
@@ -56,7 +53,7 @@ func TestLoadGood(t *testing.T) {
 		{"PATH=/bin|DOCKER_CONTEXT=x|STOKERISH=1|nonsense", func(*Config) {}},
 		{"STOKER_RESYNC=|STOKER_STOP_TIMEOUT= |STOKER_DRY_RUN=|STOKER_PARALLEL=", func(*Config) {}},
 		{"STOKER_HOST=node 1|STOKER_PING=https://hc-ping.com/x|STOKER_PING_EVERY=5m", func(c *Config) {
-			c.Host, c.Ping, c.PingEvery = "node 1", "https://hc-ping.com/x", 5*time.Minute
+			c.Cluster.Host, c.Ping = "node 1", Ping{URL: "https://hc-ping.com/x", Every: 5 * time.Minute}
 		}},
 		{"STOKER_LISTEN=", func(c *Config) { c.Listen = "" }},
 		{"STOKER_LISTEN= ", func(c *Config) { c.Listen = "" }},
@@ -73,23 +70,23 @@ func TestLoadGood(t *testing.T) {
 		{"STOKER_COMPAT=autoheal, DEUNHEALTH,autoheal", func(c *Config) {
 			c.Rules.Compat = []policy.Compat{policy.CompatAutoheal, policy.CompatDeunhealth}
 		}},
-		{"STOKER_REQUIRE_QUOTA=false", func(c *Config) { c.RequireQuota = RequireQuotaOff }},
-		{"STOKER_OVERLOAD_SHARE=75%|STOKER_OVERLOAD_HOLD=1h", func(c *Config) { c.OverloadShare, c.OverloadHold = 0.75, time.Hour }},
-		{"STOKER_STATS=off", func(c *Config) { c.Stats = StatsOff }},
-		{"STOKER_OVERLOAD_SHARE=0%", func(c *Config) { c.OverloadShare = 2 }},
+		{"STOKER_REQUIRE_QUOTA=false", func(c *Config) { c.Limits.RequireQuota = RequireQuotaOff }},
+		{"STOKER_OVERLOAD_SHARE=75%|STOKER_OVERLOAD_HOLD=1h", func(c *Config) { c.Limits.OverloadShare, c.Limits.OverloadHold = 0.75, time.Hour }},
+		{"STOKER_STATS=off", func(c *Config) { c.Watch.Stats = StatsOff }},
+		{"STOKER_OVERLOAD_SHARE=0%", func(c *Config) { c.Limits.OverloadShare = 2 }},
 		{"STOKER_PARALLEL=1|STOKER_RESYNC=5s|STOKER_DRY_RUN=YES", func(c *Config) {
-			c.Parallel, c.Resync, c.DryRun = 1, 5*time.Second, true
+			c.Limits.Parallel, c.Watch.Resync, c.DryRun = 1, 5*time.Second, true
 		}},
 		{"STOKER_PEERS=Tasks.Stoker:8080, https://b.example/stoker/ http://10.0.0.2:8080 http://10.0.0.2:8080/", func(c *Config) {
-			c.Peers = []string{"tasks.stoker:8080", "https://b.example/stoker", "http://10.0.0.2:8080"}
+			c.Cluster.Peers = []string{"tasks.stoker:8080", "https://b.example/stoker", "http://10.0.0.2:8080"}
 		}},
 		{"STOKER_STATE_DIR=/data/", func(c *Config) { c.StateDir = "/data" }},
-		{"STOKER_NOTIFY=a://x?to=b,c,d://y\n e://z,", func(c *Config) { c.Notify = []string{"a://x?to=b,c", "d://y", "e://z"} }},
-		{"STOKER_NOTIFY_FILE=/run/secrets/notify", func(c *Config) { c.Notify = []string{"discord://token@id"} }},
-		{"STOKER_NOTIFY_FILE=/run/secrets/notify|STOKER_NOTIFY=", func(c *Config) { c.Notify = []string{"discord://token@id"} }},
-		{"STOKER_NOTIFY_ON=Healed, exhausted", func(c *Config) { c.NotifyOn = []string{"healed", "exhausted"} }},
-		{"STOKER_NOTIFY_ON=all", func(c *Config) { c.NotifyOn = []string{"all"} }},
-		{"STOKER_LOG_LEVEL=WARNING|STOKER_LOG_FORMAT=json", func(c *Config) { c.LogLevel, c.LogFormat = "warn", "json" }},
+		{"STOKER_NOTIFY=a://x?to=b,c,d://y\n e://z,", func(c *Config) { c.Notify.URLs = []string{"a://x?to=b,c", "d://y", "e://z"} }},
+		{"STOKER_NOTIFY_FILE=/run/secrets/notify", func(c *Config) { c.Notify.URLs = []string{"discord://token@id"} }},
+		{"STOKER_NOTIFY_FILE=/run/secrets/notify|STOKER_NOTIFY=", func(c *Config) { c.Notify.URLs = []string{"discord://token@id"} }},
+		{"STOKER_NOTIFY_ON=Healed, exhausted", func(c *Config) { c.Notify.On = []string{"healed", "exhausted"} }},
+		{"STOKER_NOTIFY_ON=all", func(c *Config) { c.Notify.On = []string{"all"} }},
+		{"STOKER_LOG_LEVEL=WARNING|STOKER_LOG_FORMAT=json", func(c *Config) { c.Log = Log{Level: "warn", Format: "json"} }},
 	}
 	for _, test := range tests {
 		t.Run(test.environ, func(t *testing.T) {
@@ -107,7 +104,7 @@ func TestLoadFromDisk(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("discord://token@id\n"), 0o600))
 	got, problems := Load([]string{"STOKER_NOTIFY_FILE=" + path})
 	require.Empty(t, problems)
-	require.Equal(t, []string{"discord://token@id"}, got.Notify)
+	require.Equal(t, []string{"discord://token@id"}, got.Notify.URLs)
 
 	_, problems = Load([]string{"STOKER_NOTIFY_FILE=" + path + "-gone"})
 	require.Len(t, problems, 1)
@@ -121,7 +118,7 @@ func TestLoadLabelDefaults(t *testing.T) {
 	want.CPUsWhereNone = true
 	want.OnExit, want.StopTimeout, want.CPUs, want.IdleBelow = policy.OnExitFailure, 30*time.Second, 0.5, 0.02
 	require.Equal(t, want, got.Rules.Policy, "on-exit does not count as set")
-	require.Equal(t, RequireQuotaApply, got.RequireQuota)
+	require.Equal(t, RequireQuotaApply, got.Limits.RequireQuota)
 
 	for _, label := range policy.Labels() {
 		if label.Env == "" {
@@ -268,6 +265,17 @@ func TestVariables(t *testing.T) {
 	require.True(t, slices.ContainsFunc(all, func(v Variable) bool { return v.Secret }))
 }
 
+// An error of the env package names a field and its type, no more.
+func TestVariablesAreKnownByTheirFields(t *testing.T) {
+	seen := map[string]string{}
+	for _, field := range leaves(reflect.TypeFor[variables]()) {
+		name := field.Tag.Get("env")
+		require.Empty(t, seen[field.Name+" "+field.Type.String()], name)
+		seen[field.Name+" "+field.Type.String()] = name
+		require.Equal(t, name, variableOf(env.ParseError{Name: field.Name, Type: field.Type}))
+	}
+}
+
 func lines(problems []Problem) []string {
 	var lines []string
 	for _, p := range problems {
@@ -292,13 +300,13 @@ func FuzzLoad(f *testing.F) {
 		if len(problems) > 0 {
 			return
 		}
-		require.GreaterOrEqual(t, config.Parallel, 1)
-		require.GreaterOrEqual(t, config.Resync, leastResync)
+		require.GreaterOrEqual(t, config.Limits.Parallel, 1)
+		require.GreaterOrEqual(t, config.Watch.Resync, leastResync)
 		require.True(t, strings.HasPrefix(config.StateDir, "/"))
 		require.NotEmpty(t, config.Rules.Mode)
-		require.NotEmpty(t, config.RequireQuota)
-		require.NotEmpty(t, config.LogLevel)
-		require.NotEmpty(t, config.LogFormat)
+		require.NotEmpty(t, config.Limits.RequireQuota)
+		require.NotEmpty(t, config.Log.Level)
+		require.NotEmpty(t, config.Log.Format)
 		for _, line := range config.Summary() {
 			require.NotEmpty(t, line)
 		}

@@ -13,22 +13,22 @@ func (c Config) Summary() []string {
 	lines := []string{
 		"engine=" + orElse(c.Docker.Host, "local socket") + tls(c.Docker),
 		"select=" + string(c.Rules.Mode) + listed(", scope ", c.Rules.Scope) + listed(", compat ", join(c.Rules.Compat)),
-		fmt.Sprintf("heals=%d at once, resync %s, dry run %t", c.Parallel, c.Resync, c.DryRun),
-		"require_quota=" + string(c.RequireQuota) + cpus(c.Rules.Policy),
-		"stats=" + string(c.Stats),
+		fmt.Sprintf("heals=%d at once, resync %s, dry run %t", c.Limits.Parallel, c.Watch.Resync, c.DryRun),
+		"require_quota=" + string(c.Limits.RequireQuota) + cpus(c.Rules.Policy),
+		"stats=" + string(c.Watch.Stats),
 		"state=" + c.StateDir,
 		"listen=" + orElse(c.Listen, "off"),
-		"notify=" + services(c.Notify) + listed(", on ", strings.Join(c.NotifyOn, ",")),
-		"log=" + c.LogLevel + ", " + c.LogFormat,
+		"notify=" + services(c.Notify.URLs) + listed(", on ", strings.Join(c.Notify.On, ",")),
+		"log=" + c.Log.Level + ", " + c.Log.Format,
 	}
-	if c.SwarmScale {
+	if c.Cluster.Scale {
 		lines = append(lines, "swarm=services are scaled by the leader")
 	}
-	if len(c.Peers) > 0 {
-		lines = append(lines, "peers="+strings.Join(c.Peers, " "))
+	if len(c.Cluster.Peers) > 0 {
+		lines = append(lines, "peers="+strings.Join(c.Cluster.Peers, " "))
 	}
-	if c.Ping != "" {
-		lines = append(lines, "ping=every "+c.PingEvery.String())
+	if c.Ping.URL != "" {
+		lines = append(lines, "ping=every "+c.Ping.Every.String())
 	}
 	if named := namedSources(c.Sources); len(named) > 0 {
 		lines = append(lines, "sources of work: "+strings.Join(named, ", "))

@@ -97,7 +97,7 @@ func (h *apiServer) serve() {
 	j, report := journal.Open(h.t.TempDir(), journal.Options{})
 	require.True(h.t, report.Persistent)
 	h.log = history.New(history.Options{Store: j})
-	h.sup = supervisor.New(fleet.New(time.Now(), fleet.Settings{Rules: c.Rules, Parallel: c.Parallel}), engine, j, h.log)
+	h.sup = supervisor.New(fleet.New(time.Now(), fleet.Settings{Rules: c.Rules, Parallel: c.Limits.Parallel}), engine, j, h.log)
 	seen := make(chan worker.Observation)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
