@@ -85,16 +85,26 @@ type entry struct {
 	Began   instant
 	Outcome outcome
 	Tone    string
+	decision
+	Took string
+	said
+}
+
+// decision is what was wrong and what Stoker did about it.
+type decision struct {
 	Fault   worker.Fault
 	Intent  worker.Intent
 	Heal    worker.HealAction
-	Reason  worker.Reason
 	Attempt int
-	Took    string
-	Exit    string
-	Detail  string
-	Line    string // the first of Output
-	Output  string
+	Reason  worker.Reason
+}
+
+// said is the text that came with a record.
+type said struct {
+	Exit   string // code; empty if it has not exited
+	Detail string
+	Line   string // the first of Output
+	Output string
 }
 
 func (r request) frame() pageData {
@@ -165,21 +175,26 @@ func (r request) entry(one *record, output int) entry {
 	n := one.Event
 	e := entry{
 		Key: n.Key, Name: sanitize.Line(string(n.Key)), Began: instantOf(one.Began, r.now), Outcome: one.Outcome, Tone: tone(one.Outcome),
-		Fault: n.Fault, Intent: n.Intent, Heal: n.Heal, Reason: n.Reason, Attempt: n.Attempt, Detail: cut(sanitize.Text(n.Detail), output),
-		Output: cut(sanitize.Text(n.Output), output),
+		decision: decision{Fault: n.Fault, Intent: n.Intent, Heal: n.Heal, Attempt: n.Attempt, Reason: n.Reason}, said: saidIn(n, output),
 	}
 	e.ID = strings.Join([]string{strconv.FormatInt(one.Began.UnixNano(), 36), one.name(), e.Name}, " ")
-	e.Line = firstLine(e.Output)
 	if took := one.took(r.now); took > 0 {
 		e.Took = lasting(took)
 	}
+	return e
+}
+
+// saidIn returns the texts of an event, each at most limit bytes long.
+func saidIn(n worker.Event, limit int) said {
+	s := said{Detail: cut(sanitize.Text(n.Detail), limit), Output: cut(sanitize.Text(n.Output), limit)}
+	s.Line = firstLine(s.Output)
 	if n.Fault == worker.FaultExited || n.Fault == worker.FaultOOM {
-		e.Exit = strconv.Itoa(n.ExitCode)
+		s.Exit = strconv.Itoa(n.ExitCode)
 	}
 	if n.Kind == worker.EventQuota || n.Kind == worker.EventQuotaFailed {
-		e.Detail = strings.TrimSpace(cpus(n.From) + " → " + cpus(n.CPUs) + " CPUs " + e.Detail)
+		s.Detail = strings.TrimSpace(cpus(n.From) + " → " + cpus(n.CPUs) + " CPUs " + s.Detail)
 	}
-	return e
+	return s
 }
 
 // kinds returns the names under which the server sends events.

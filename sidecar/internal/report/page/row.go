@@ -26,26 +26,46 @@ const (
 
 // row is one worker in the table.
 type row struct {
-	Key      worker.Key // as it is, for addresses
-	Name     string     // sanitized
-	Rev      string     // changes with what is shown, apart from the passing of time
+	Key  worker.Key // as it is, for addresses
+	Name string     // sanitized
+	Rev  string     // changes with what is shown, apart from the passing of time
+	standing
+	Since  instant // of its incarnation, when it runs
+	Status worker.Status
+	Task   string // its place in Swarm; empty for none
+	checks
+	CPU gauge
+	plan
+	lastDay
+}
+
+// standing is the state of a worker, how urgent it is, and why.
+type standing struct {
 	Group    group
 	Rank     int // the more urgent the smaller
 	State    fleet.State
-	Since    instant // of its incarnation, when it runs
-	Why      string  // fault and reason, or why it is held
-	Heal     worker.HealAction
-	Health   worker.Health
-	Probe    outside
-	Status   worker.Status
+	Why      string // fault and reason, or why it is held
 	Problems []string
-	Task     string // its place in Swarm; empty for none
-	CPU      gauge
-	Attempts int
+}
+
+// checks are what is known of a worker's health.
+type checks struct {
+	Health worker.Health
+	Probe  outside
+}
+
+// plan is the next heal of a worker.
+type plan struct {
+	Heal     worker.HealAction
 	Next     instant
-	Day      drawing
-	Heals    int // in the last day
-	Failed   int
+	Attempts int
+}
+
+// lastDay is the last 24 hours of a worker.
+type lastDay struct {
+	Day    drawing
+	Heals  int
+	Failed int
 }
 
 // gauge is the CPU use of a worker.
@@ -90,20 +110,26 @@ func gaugeOf(w fleet.WorkerView, now time.Time) gauge {
 // row returns a worker's line.
 func (r request) row(w fleet.WorkerView) row {
 	line := row{
-		Key: w.Key, Name: sanitize.Line(string(w.Key)), State: w.State, Heal: w.Heal, Health: w.Health, Status: w.Status, Probe: outsideOf(w.Probe, r.now),
-		Group: groupOf(w), CPU: gaugeOf(w, r.now), Attempts: w.Attempts, Next: instantOf(w.NextAt, r.now), Why: why(w, r.now), Task: taskText(w.Task.Service, w.Task.Slot),
+		Key: w.Key, Name: sanitize.Line(string(w.Key)), standing: standingOf(w, r.now), Status: w.Status, Task: taskText(w.Task.Service, w.Task.Slot),
+		checks: checks{Health: w.Health, Probe: outsideOf(w.Probe, r.now)}, CPU: gaugeOf(w, r.now),
+		plan:    plan{Heal: w.Heal, Next: instantOf(w.NextAt, r.now), Attempts: w.Attempts},
+		lastDay: lastDay{Day: quarters(r.spans(w), r.now)},
 	}
-	line.Rank = rank(line.Group, w.State)
 	if w.Status == worker.StatusRunning {
 		line.Since = instantOf(w.StartedAt.Add(-r.view.Engine.Skew), r.now)
 	}
-	for _, p := range w.Problems {
-		line.Problems = append(line.Problems, problem(p.Label, p.Value, p.Message, p.Nearest))
-	}
-	line.Day = quarters(r.spans(w), r.now)
 	line.Heals, line.Failed = r.past.workers[w.Key].healsSince(r.now.Add(-day))
 	line.Rev = line.rev()
 	return line
+}
+
+func standingOf(w fleet.WorkerView, now time.Time) standing {
+	s := standing{Group: groupOf(w), State: w.State, Why: why(w, now)}
+	s.Rank = rank(s.Group, s.State)
+	for _, p := range w.Problems {
+		s.Problems = append(s.Problems, problem(p.Label, p.Value, p.Message, p.Nearest))
+	}
+	return s
 }
 
 // taskText is where a task stands in Swarm.
@@ -115,10 +141,10 @@ func taskText(service, slot string) string {
 }
 
 // NoCheck reports whether the worker has no health check of Docker's.
-func (r row) NoCheck() bool { return r.Health == worker.HealthNone }
+func (c checks) NoCheck() bool { return c.Health == worker.HealthNone }
 
 // Unchecked reports whether it has no check of any kind.
-func (r row) Unchecked() bool { return r.NoCheck() && r.Probe.Status == "" }
+func (c checks) Unchecked() bool { return c.NoCheck() && c.Probe.Status == "" }
 
 // quarters draws the last day in quarters of an hour by the clock, so that it changes four times an hour and not all the time.
 func quarters(spans []span, now time.Time) drawing {
