@@ -48,9 +48,8 @@ func with(name, value string) func(*worker.Snapshot) {
 
 func checkEnv(engine *fakeEngine, environ ...string) Env {
 	return Env{
-		Environ: environ,
-		Connect: func(config.Config, Build) (Engine, error) { return engine, nil },
-		Self:    func() string { return "id-stoker" },
+		Process: Process{Environ: environ, Self: func() string { return "id-stoker" }},
+		Outside: Outside{Connect: func(config.Config, Build) (Engine, error) { return engine, nil }},
 	}
 }
 

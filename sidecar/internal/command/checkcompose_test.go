@@ -21,8 +21,8 @@ const stacks = "../composefile/testdata/"
 // noEngine is where no engine is.
 func noEngine(environ ...string) Env {
 	return Env{
-		Environ: environ,
-		Connect: func(config.Config, Build) (Engine, error) { return nil, errors.New("no engine here") },
+		Process: Process{Environ: environ},
+		Outside: Outside{Connect: func(config.Config, Build) (Engine, error) { return nil, errors.New("no engine here") }},
 	}
 }
 
@@ -280,7 +280,11 @@ func TestComposeUsage(t *testing.T) {
 	require.Equal(t, "stoker: The \"UNSET_HERE\" variable is not set. Defaulting to a blank string.\n", got.err)
 
 	var errs strings.Builder
-	code := Execute(t.Context(), Env{Args: []string{"check", "-f", stacks + "typo/compose.yaml"}, Stdout: full{}, Stderr: &errs, Connect: noEngine().Connect})
+	code := Execute(t.Context(), Env{
+		Process: Process{Args: []string{"check", "-f", stacks + "typo/compose.yaml"}},
+		Console: Console{Stdout: full{}, Stderr: &errs},
+		Outside: Outside{Connect: noEngine().Connect},
+	})
 	require.Equal(t, 1, code)
 	require.Contains(t, errs.String(), "no space left")
 }

@@ -99,7 +99,7 @@ func TestCheckOfAStackWithProbes(t *testing.T) {
 
 func TestStatusShowsProbes(t *testing.T) {
 	row := func(health, probe string) string {
-		w := workerRow{Health: health}
+		w := containerRow{Health: health}
 		if probe != "" {
 			w.Probe = &probeRow{Status: probe}
 		}

@@ -28,34 +28,49 @@ const (
 
 // Env holds the dependencies of a command.
 type Env struct {
-	Name    string   // of the program's file; PluginName makes it a plugin of the Docker CLI
-	Args    []string // without the program's name
-	Environ []string // as of os.Environ
-	Stdout  io.Writer
-	Stderr  io.Writer
-	Width   int // of the terminal behind Stdout, in characters; 0 when it is none
-	// Terminal is the terminal of a person who can press keys; nil when there is none.
-	Terminal Terminal
-	Build    Build
+	Build Build
+	Process
+	Console
+	Outside
 
 	// Run is the sidecar. It works until ctx ends.
 	Run func(ctx context.Context, c config.Config, log *logrus.Logger, build Build) error
+}
+
+// Process is what the operating system tells a command.
+type Process struct {
+	Name    string   // of the program's file; PluginName makes it a plugin of the Docker CLI
+	Args    []string // without the program's name
+	Environ []string // as of os.Environ
+	// Hostname is the host's name, the same for the sidecar and for its healthcheck.
+	Hostname func() (string, error)
+	// Self is the ID of the container that this process runs in, empty outside one.
+	Self func() string
+}
+
+// Console is where a command writes.
+type Console struct {
+	Stdout io.Writer
+	Stderr io.Writer
+	Width  int // of the terminal behind Stdout, in characters; 0 when it is none
+	// Terminal is the terminal of a person who can press keys; nil when there is none.
+	Terminal Terminal
+}
+
+// Outside is what a command reaches: the engine, sources of work, workers, services for notifications, the docker command.
+type Outside struct {
 	// Connect prepares a connection to the engine for check; it need not reach it.
 	Connect func(c config.Config, build Build) (Engine, error)
+	// Explain returns in one line what an error of the engine means and what to do.
+	Explain func(err error) string
 	// Notifier reads the URLs of STOKER_NOTIFY. Its error has a line for each mistake.
 	Notifier func(c config.Config, build Build) (Notifier, error)
 	// AskSource asks a source of work how much there is.
 	AskSource func(ctx context.Context, s demand.Source) (demand.Reading, error)
 	// Probe probes a worker of an engine once, from outside. Nil probes none.
 	Probe func(ctx context.Context, engine Engine, a worker.Action) worker.ProbeAnswer
-	// Explain returns in one line what an error of the engine means and what to do.
-	Explain func(err error) string
-	// Self is the ID of the container that this process runs in, empty outside one.
-	Self func() string
 	// CLI runs the docker command, for the plugin.
 	CLI CLI
-	// Hostname is the host's name, the same for the sidecar and for its healthcheck.
-	Hostname func() (string, error)
 }
 
 // Terminal is where a person reads and presses keys.
@@ -137,8 +152,8 @@ func (e Env) execute(ctx context.Context, root *cobra.Command, help string) int 
 }
 
 // warn writes one line to stderr.
-func (e Env) warn(line string) {
-	_, _ = fmt.Fprintln(e.Stderr, "stoker:", sanitize.Escape(line))
+func (c Console) warn(line string) {
+	_, _ = fmt.Fprintln(c.Stderr, "stoker:", sanitize.Escape(line))
 }
 
 // Tree is the whole command line, for what describes it: manual pages and completions.

@@ -79,7 +79,7 @@ func TestUsage(t *testing.T) {
 func TestBadEnvironment(t *testing.T) {
 	for _, command := range []string{"", "run", "check", "healthcheck"} {
 		t.Run(command, func(t *testing.T) {
-			got := play(t, Env{Environ: []string{"STOKER_RESYNC=soon", "STOKER_PARALLEL=-1", "STOKER_LITSEN=:1", "PATH=/bin"}},
+			got := play(t, Env{Process: Process{Environ: []string{"STOKER_RESYNC=soon", "STOKER_PARALLEL=-1", "STOKER_LITSEN=:1", "PATH=/bin"}}},
 				strings.Fields(command)...)
 			require.Equal(t, 2, got.code)
 			require.Empty(t, got.out)
@@ -89,7 +89,7 @@ func TestBadEnvironment(t *testing.T) {
 			}
 		})
 	}
-	require.Equal(t, 0, play(t, Env{Environ: []string{"STOKER_RESYNC=soon"}}, "version").code, "version needs no configuration")
+	require.Equal(t, 0, play(t, Env{Process: Process{Environ: []string{"STOKER_RESYNC=soon"}}}, "version").code, "version needs no configuration")
 }
 
 func TestRun(t *testing.T) {
@@ -108,7 +108,7 @@ func TestRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ran := 0
 			got := play(t, Env{
-				Environ: []string{"STOKER_LOG_LEVEL=warn", "STOKER_SCOPE=blue"},
+				Process: Process{Environ: []string{"STOKER_LOG_LEVEL=warn", "STOKER_SCOPE=blue"}},
 				Build:   Build{Version: "1.2.3"},
 				Run: func(_ context.Context, c config.Config, log *logrus.Logger, b Build) error {
 					ran++
@@ -180,7 +180,11 @@ func TestOutputThatCannotBeWritten(t *testing.T) {
 	connect := func(config.Config, Build) (Engine, error) { return &fakeEngine{}, nil }
 	for _, args := range [][]string{{"version"}, {"version", "--json"}, {"check"}, {"check", "--json"}} {
 		var errs bytes.Buffer
-		code := Execute(t.Context(), Env{Args: args, Stdout: full{}, Stderr: &errs, Connect: connect, Self: func() string { return "" }})
+		code := Execute(t.Context(), Env{
+			Process: Process{Args: args, Self: func() string { return "" }},
+			Console: Console{Stdout: full{}, Stderr: &errs},
+			Outside: Outside{Connect: connect},
+		})
 		require.Equal(t, 1, code)
 		require.Contains(t, errs.String(), "no space left")
 	}

@@ -61,11 +61,11 @@ func (g groupRow) work() string {
 	return strconv.FormatFloat(g.Work, 'f', -1, 64)
 }
 
-func (g groupRow) colour() colour {
+func (c countRow) colour() colour {
 	switch {
-	case g.Running == 0 && g.Wanted > 0:
+	case c.Running == 0 && c.Wanted > 0:
 		return red
-	case g.Running > 0:
+	case c.Running > 0:
 		return green
 	}
 	return faint
@@ -94,13 +94,13 @@ func (g groupRow) why(now time.Time) string {
 	return orDash(strings.Join(parts, ", "))
 }
 
-func (g groupRow) hours(now time.Time) string {
+func (h hoursRow) hours(now time.Time) string {
 	word, next := "within hours", "end"
-	if !g.Open {
+	if !h.Open {
 		word, next = "outside hours", "begin"
 	}
-	if g.Changes.IsZero() {
+	if h.Changes.IsZero() {
 		return word
 	}
-	return word + ", which " + next + " in " + short(g.Changes.Sub(now))
+	return word + ", which " + next + " in " + short(h.Changes.Sub(now))
 }

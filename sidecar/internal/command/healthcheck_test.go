@@ -18,7 +18,7 @@ import (
 
 func healthcheck(t *testing.T, dir string, environ ...string) result {
 	t.Helper()
-	return play(t, Env{Environ: append(environ, "STOKER_STATE_DIR="+dir, "STOKER_LISTEN="), Hostname: os.Hostname}, "healthcheck")
+	return play(t, Env{Process: Process{Environ: append(environ, "STOKER_STATE_DIR="+dir, "STOKER_LISTEN="), Hostname: os.Hostname}}, "healthcheck")
 }
 
 // The command and the server find each other, also when nothing is served over TCP.
@@ -58,7 +58,7 @@ func TestHealthcheckWithoutAStateDirectory(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(ctx) }()
 	defer func() { cancel(); require.NoError(t, <-ended) }()
-	got := play(t, Env{Environ: []string{"STOKER_STATE_DIR=" + dir, "STOKER_LISTEN=" + server.Addr()}, Hostname: os.Hostname}, "healthcheck")
+	got := play(t, Env{Process: Process{Environ: []string{"STOKER_STATE_DIR=" + dir, "STOKER_LISTEN=" + server.Addr()}, Hostname: os.Hostname}}, "healthcheck")
 	require.Equal(t, result{0, "ok\n", ""}, got)
 	require.Equal(t, result{0, "ok\n", ""}, healthcheck(t, dir), "nor STOKER_LISTEN: the abstract socket is left")
 }

@@ -47,7 +47,7 @@ func TestHistory(t *testing.T) {
 		stamp + "  grinder  held              stopped-by-operator, by operator",
 		"",
 	}, "\n"), ""}, got)
-	got = play(t, Env{Width: 80}, "history", "grinder", "--kind", "quota", "--url", r.url)
+	got = play(t, Env{Console: Console{Width: 80}}, "history", "grinder", "--kind", "quota", "--url", r.url)
 	require.Contains(t, got.out, "5m ago")
 	require.Equal(t, 2, strings.Count(got.out, "\n"))
 
@@ -89,7 +89,7 @@ func TestBadQuestions(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := play(t, Env{Environ: tt.environ}, tt.args...)
+			got := play(t, Env{Process: Process{Environ: tt.environ}}, tt.args...)
 			require.Equal(t, tt.code, got.code)
 			require.Empty(t, got.out)
 			require.Contains(t, got.err, tt.err)
@@ -111,8 +111,8 @@ func TestStatusFindsTheSidecar(t *testing.T) {
 	defer func() { cancel(); require.NoError(t, <-ended) }()
 	_, port, _ := strings.Cut(server.Addr(), ":")
 	environ := []string{"STOKER_STATE_DIR=" + dir, "STOKER_LISTEN=0.0.0.0:" + port, "HTTP_PROXY=http://127.0.0.1:1", "http_proxy=http://127.0.0.1:1"}
-	require.Equal(t, 0, play(t, Env{Environ: environ, Hostname: os.Hostname}, "status").code)
-	require.Equal(t, 0, play(t, Env{Environ: environ, Hostname: os.Hostname}, "history").code)
+	require.Equal(t, 0, play(t, Env{Process: Process{Environ: environ, Hostname: os.Hostname}}, "status").code)
+	require.Equal(t, 0, play(t, Env{Process: Process{Environ: environ, Hostname: os.Hostname}}, "history").code)
 }
 
 func TestOutputOfQuestionsThatCannotBeWritten(t *testing.T) {
@@ -121,7 +121,7 @@ func TestOutputOfQuestionsThatCannotBeWritten(t *testing.T) {
 	recordedHistory(r, time.Now())
 	for _, args := range [][]string{{"status"}, {"history"}, {"status", "--json"}, {"history", "--json"}, {"status", "--watch"}, {"history", "--watch"}} {
 		var errs bytes.Buffer
-		code := Execute(t.Context(), Env{Args: append(args, "--url", r.url), Stdout: full{}, Stderr: &errs})
+		code := Execute(t.Context(), Env{Process: Process{Args: append(args, "--url", r.url)}, Console: Console{Stdout: full{}, Stderr: &errs}})
 		require.Equal(t, 1, code)
 		require.Contains(t, errs.String(), "no space left")
 	}

@@ -19,23 +19,15 @@ import (
 // Host is the Env of this process: its arguments and streams, the real sidecar, the real engine.
 func Host(build Build) Env {
 	return Env{
-		Name:      filepath.Base(os.Args[0]),
-		Args:      os.Args[1:],
-		Environ:   os.Environ(),
-		Stdout:    os.Stdout,
-		Stderr:    os.Stderr,
-		Width:     terminalWidth(os.Stdout),
-		Terminal:  terminalOf(os.Stdin, os.Stdout),
-		Build:     build,
-		Run:       runApp,
-		Connect:   connect,
-		Notifier:  notifierOf,
-		AskSource: askSource,
-		Probe:     probeOnce,
-		Explain:   docker.Explain,
-		Self:      docker.SelfID,
-		CLI:       runCLI,
-		Hostname:  os.Hostname,
+		Build: build,
+		Process: Process{
+			Name: filepath.Base(os.Args[0]), Args: os.Args[1:], Environ: os.Environ(), Hostname: os.Hostname, Self: docker.SelfID,
+		},
+		Console: Console{Stdout: os.Stdout, Stderr: os.Stderr, Width: terminalWidth(os.Stdout), Terminal: terminalOf(os.Stdin, os.Stdout)},
+		Outside: Outside{
+			Connect: connect, Explain: docker.Explain, Notifier: notifierOf, AskSource: askSource, Probe: probeOnce, CLI: runCLI,
+		},
+		Run: runApp,
 	}
 }
 

@@ -48,7 +48,7 @@ func TestStatusOfAllHosts(t *testing.T) {
 	require.True(t, json.Valid([]byte(got.out)))
 	require.NotContains(t, got.out, "\x1b")
 	require.Equal(t, 2, play(t, Env{}, "status", "--all", "--watch", "--url", server.URL).code)
-	require.Less(t, longest(play(t, Env{Width: 80}, "status", "--all", "--url", server.URL).out), 81)
+	require.Less(t, longest(play(t, Env{Console: Console{Width: 80}}, "status", "--all", "--url", server.URL).out), 81)
 }
 
 func longest(lines string) int {

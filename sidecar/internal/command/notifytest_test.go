@@ -35,8 +35,9 @@ func TestNotifyTest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var out, errs bytes.Buffer
 			code := Execute(t.Context(), Env{
-				Args: []string{"notify-test"}, Environ: c.environ, Stdout: &out, Stderr: &errs,
-				Notifier: func(config.Config, Build) (Notifier, error) { return c.targets, c.err },
+				Process: Process{Args: []string{"notify-test"}, Environ: c.environ},
+				Console: Console{Stdout: &out, Stderr: &errs},
+				Outside: Outside{Notifier: func(config.Config, Build) (Notifier, error) { return c.targets, c.err }},
 			})
 			require.Equal(t, c.code, code)
 			require.Equal(t, c.out, out.String())

@@ -45,7 +45,7 @@ func controlled(t *testing.T, a *asked) Env {
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(ctx) })
 	t.Cleanup(func() { cancel(); serving.Wait() })
-	return Env{Environ: []string{"STOKER_STATE_DIR=" + dir}}
+	return Env{Process: Process{Environ: []string{"STOKER_STATE_DIR=" + dir}}}
 }
 
 func TestPauseAndResume(t *testing.T) {
@@ -82,7 +82,7 @@ func TestPauseRefused(t *testing.T) {
 		require.Equal(t, 2, got.code, args)
 		require.NotEmpty(t, got.err, args)
 	}
-	got := play(t, Env{Environ: []string{"STOKER_STATE_DIR=" + t.TempDir()}}, "pause", "--all")
+	got := play(t, Env{Process: Process{Environ: []string{"STOKER_STATE_DIR=" + t.TempDir()}}}, "pause", "--all")
 	require.Equal(t, 1, got.code)
 	require.Contains(t, got.err, "no Stoker answers")
 }

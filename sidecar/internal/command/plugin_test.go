@@ -46,7 +46,7 @@ func (f *fakeCLI) last() string { return strings.Join(f.calls[len(f.calls)-1], "
 
 func plug(t *testing.T, f *fakeCLI, args ...string) result {
 	t.Helper()
-	return play(t, Env{Name: PluginName, Build: Build{Version: "1.2.3"}, CLI: f.run}, args...)
+	return play(t, Env{Process: Process{Name: PluginName}, Build: Build{Version: "1.2.3"}, Outside: Outside{CLI: f.run}}, args...)
 }
 
 const oneSidecar = "web\tUp 2 hours\t\"/stoker check\"\nshop-stoker-1\tUp 3 days (healthy)\t\"/stoker\"\n"
@@ -96,7 +96,11 @@ func TestPluginForwards(t *testing.T) {
 // A terminal is passed on, with its colours.
 func TestPluginOnATerminal(t *testing.T) {
 	f := &fakeCLI{listed: oneSidecar}
-	got := play(t, Env{Name: PluginName, CLI: f.run, Terminal: terminal{os.Stdin, os.Stdout}, Environ: []string{"NO_COLOR=1"}}, "stoker", "status", "--watch")
+	got := play(t, Env{
+		Process: Process{Name: PluginName, Environ: []string{"NO_COLOR=1"}},
+		Outside: Outside{CLI: f.run},
+		Console: Console{Terminal: terminal{os.Stdin, os.Stdout}},
+	}, "stoker", "status", "--watch")
 	require.Equal(t, 0, got.code)
 	require.Equal(t, "exec --interactive --tty --env NO_COLOR=1 shop-stoker-1 /stoker status --watch=true", f.last())
 	require.True(t, f.input)

@@ -107,14 +107,14 @@ func TestStatusTable(t *testing.T) {
 	require.Contains(t, play(t, Env{}, "status", "--url", r.url).out, "0.49 of 0.5  not measured  0")
 	r.show(view(burner()))
 
-	narrow := play(t, Env{Width: 60, Environ: []string{"NO_COLOR=1"}}, "status", "--url", r.url)
+	narrow := play(t, Env{Console: Console{Width: 60}, Process: Process{Environ: []string{"NO_COLOR=1"}}}, "status", "--url", r.url)
 	for line := range strings.Lines(narrow.out) {
 		require.LessOrEqual(t, text.StringWidth(strings.TrimSuffix(line, "\n")), 60, line)
 	}
 	require.Contains(t, narrow.out, "…")
 	require.NotContains(t, narrow.out, "\x1b")
-	require.Contains(t, play(t, Env{Width: 100}, "status", "--url", r.url).out, "\x1b[32mrunning\x1b[0m")
-	require.NotContains(t, play(t, Env{Width: 100, Environ: []string{"TERM=dumb"}}, "status", "--url", r.url).out, "\x1b")
+	require.Contains(t, play(t, Env{Console: Console{Width: 100}}, "status", "--url", r.url).out, "\x1b[32mrunning\x1b[0m")
+	require.NotContains(t, play(t, Env{Console: Console{Width: 100}, Process: Process{Environ: []string{"TERM=dumb"}}}, "status", "--url", r.url).out, "\x1b")
 }
 
 // Without workers status shows what to do, with each command on a line of its own; without an engine, why there is none.
@@ -183,7 +183,7 @@ func TestHostileWords(t *testing.T) {
 	}
 	for _, width := range []int{1, 20, 33, 80, 200} {
 		for _, args := range [][]string{{"status"}, {"history"}} {
-			got := play(t, Env{Width: width, Environ: []string{"NO_COLOR=1"}}, append(args, "--url", r.url)...)
+			got := play(t, Env{Console: Console{Width: width}, Process: Process{Environ: []string{"NO_COLOR=1"}}}, append(args, "--url", r.url)...)
 			require.True(t, utf8.ValidString(got.out))
 			for line := range strings.Lines(got.out) {
 				line = strings.TrimSuffix(line, "\n")

@@ -9,16 +9,16 @@ type probeRow struct {
 }
 
 // health is that of the engine's own check, and of the probe from outside beside it.
-func (w workerRow) health() string {
-	if w.Probe == nil {
-		return w.Health
+func (c containerRow) health() string {
+	if c.Probe == nil {
+		return c.Health
 	}
-	outside := "outside " + w.Probe.Status
-	if w.Probe.Status == string(worker.HealthNone) {
+	outside := "outside " + c.Probe.Status
+	if c.Probe.Status == string(worker.HealthNone) {
 		outside = "not probed"
 	}
-	if w.Health == "" || w.Health == string(worker.HealthNone) {
+	if c.Health == "" || c.Health == string(worker.HealthNone) {
 		return outside
 	}
-	return w.Health + ", " + outside
+	return c.Health + ", " + outside
 }

@@ -56,16 +56,26 @@ type groupRow struct {
 	Name    string      `json:"name"`
 	Sources []sourceRow `json:"sources"`
 	Work    float64     `json:"work"`
-	Wanted  int         `json:"wanted"`
-	Running int         `json:"running"`
-	Asleep  int         `json:"asleep"`
-	Workers int         `json:"workers"`
-	Limit   string      `json:"limit"`
-	Hours   string      `json:"hours"`
-	Open    bool        `json:"open"`
-	Changes time.Time   `json:"open_changes_at"`
+	countRow
+	hoursRow
 	Awake   time.Time   `json:"awake_until"`
 	Service *serviceRow `json:"service"` // nil where it is no service of a Swarm
+}
+
+// countRow is how many workers of a group run, and why not more or fewer.
+type countRow struct {
+	Wanted  int    `json:"wanted"`
+	Running int    `json:"running"`
+	Asleep  int    `json:"asleep"`
+	Workers int    `json:"workers"`
+	Limit   string `json:"limit"`
+}
+
+// hoursRow is when a group may run; it is empty where that is always.
+type hoursRow struct {
+	Hours   string    `json:"hours"`
+	Open    bool      `json:"open"`
+	Changes time.Time `json:"open_changes_at"`
 }
 
 type serviceRow struct {
@@ -88,25 +98,40 @@ type sourceRow struct {
 }
 
 type workerRow struct {
-	Key       string    `json:"key"`
-	State     string    `json:"state"`
+	Key   string `json:"key"`
+	State string `json:"state"`
+	containerRow
+	healRow
+	cpuRow
+	Problems []policy.Problem
+}
+
+// containerRow is how the container of a worker is.
+type containerRow struct {
 	Status    string    `json:"status"`
 	Health    string    `json:"health"`
 	StartedAt time.Time `json:"started_at"`
-	Held      string    `json:"held"`
-	Fault     string    `json:"fault"`
-	Reason    string    `json:"reason"`
-	Heal      string    `json:"heal"`
-	Attempts  int       `json:"attempts"`
-	NextAt    time.Time `json:"next_at"`
-	NextIn    float64   `json:"next_in_seconds"`
-	CPUs      float64   `json:"cpus"`
-	Boosted   bool      `json:"boosted"`
-	Used      *float64  `json:"used_cpus"`
-	Throttled *float64  `json:"throttled_share"`
 	Probe     *probeRow `json:"probe"`
-	Problems  []policy.Problem
-	Recycle   recycleRow `json:"recycle"`
+}
+
+// healRow is what happens to a worker, or why nothing does.
+type healRow struct {
+	Held     string     `json:"held"`
+	Fault    string     `json:"fault"`
+	Reason   string     `json:"reason"`
+	Heal     string     `json:"heal"`
+	Attempts int        `json:"attempts"`
+	NextAt   time.Time  `json:"next_at"`
+	NextIn   float64    `json:"next_in_seconds"`
+	Recycle  recycleRow `json:"recycle"`
+}
+
+// cpuRow is the quota of a worker and what it uses of it.
+type cpuRow struct {
+	CPUs      float64  `json:"cpus"`
+	Boosted   bool     `json:"boosted"`
+	Used      *float64 `json:"used_cpus"` // nil when it is not known
+	Throttled *float64 `json:"throttled_share"`
 }
 
 // recycleRow is a restart without a fault, as long as it waits.
@@ -178,16 +203,16 @@ func (e Env) adviceText(f fleetView) string {
 }
 
 // width is the width for text.
-func (e Env) width() int {
-	return cmp.Or(e.tableWidth(), unlimited)
+func (c Console) width() int {
+	return cmp.Or(c.tableWidth(), unlimited)
 }
 
 // tableWidth is 0 without a limit, and never too small for a table.
-func (e Env) tableWidth() int {
-	if e.Width <= 0 {
+func (c Console) tableWidth() int {
+	if c.Width <= 0 {
 		return 0
 	}
-	return max(e.Width, 20)
+	return max(c.Width, 20)
 }
 
 func headline(f fleetView, now time.Time) string {
@@ -221,44 +246,47 @@ func (w workerRow) cells(now time.Time) []cell {
 			up = short(now.Sub(w.StartedAt))
 		}
 	}
-	throttled := "-"
-	switch {
-	case w.Used != nil && w.Throttled == nil:
-		throttled = "not measured"
-	case w.Throttled != nil:
-		throttled = fmt.Sprintf("%.0f%%", *w.Throttled*100)
-	}
 	return []cell{
-		{w.Key, plain}, {w.State, stateColour(w.State)}, {health, plain}, {up, plain}, {w.cpus(), plain}, {throttled, plain},
+		{w.Key, plain}, {w.State, stateColour(w.State)}, {health, plain}, {up, plain}, {w.cpus(), plain}, {w.throttled(), plain},
 		{strconv.Itoa(w.Attempts), plain}, {next, plain}, {w.why(), plain},
 	}
 }
 
 // cpus returns the use and the quota.
-func (w workerRow) cpus() string {
-	quota := cpus(w.CPUs)
-	if w.Boosted {
+func (c cpuRow) cpus() string {
+	quota := cpus(c.CPUs)
+	if c.Boosted {
 		quota += " boosted"
 	}
-	if w.Used == nil {
+	if c.Used == nil {
 		return quota
 	}
-	return strconv.FormatFloat(*w.Used, 'f', 2, 64) + " of " + quota
+	return strconv.FormatFloat(*c.Used, 'f', 2, 64) + " of " + quota
+}
+
+func (c cpuRow) throttled() string {
+	switch {
+	case c.Throttled != nil:
+		return fmt.Sprintf("%.0f%%", *c.Throttled*100)
+	case c.Used != nil:
+		return "not measured"
+	}
+	return "-"
 }
 
 // why returns why a worker is held, or why it is healed and how.
-func (w workerRow) why() string {
-	if w.Held != "" {
-		return w.Held
+func (h healRow) why() string {
+	if h.Held != "" {
+		return h.Held
 	}
 	var parts []string
-	for _, part := range []string{w.Fault, w.Reason, w.Heal} {
+	for _, part := range []string{h.Fault, h.Reason, h.Heal} {
 		if part != "" && (len(parts) == 0 || parts[len(parts)-1] != part) {
 			parts = append(parts, part)
 		}
 	}
-	if w.Recycle.Fault != "" && len(parts) == 0 {
-		parts = []string{w.Recycle.Fault, w.Recycle.Stage}
+	if h.Recycle.Fault != "" && len(parts) == 0 {
+		parts = []string{h.Recycle.Fault, h.Recycle.Stage}
 	}
 	return orDash(strings.Join(parts, ", "))
 }

@@ -179,9 +179,9 @@ func (e Env) coloured() bool {
 	return e.Width > 0 && e.variable("NO_COLOR") == "" && e.variable("TERM") != "dumb"
 }
 
-func (e Env) variable(name string) string {
+func (p Process) variable(name string) string {
 	value := ""
-	for _, v := range e.Environ {
+	for _, v := range p.Environ {
 		if text, ok := strings.CutPrefix(v, name+"="); ok {
 			value = text
 		}

@@ -46,7 +46,10 @@ func watch(t *testing.T, width int, args ...string) (out *paper, end func() int)
 	ctx, cancel := context.WithCancel(context.Background())
 	code := make(chan int, 1)
 	go func() {
-		code <- Execute(ctx, Env{Args: args, Stdout: out, Stderr: io.Discard, Width: width, Environ: []string{"NO_COLOR=1"}})
+		code <- Execute(ctx, Env{
+			Process: Process{Args: args, Environ: []string{"NO_COLOR=1"}},
+			Console: Console{Stdout: out, Stderr: io.Discard, Width: width},
+		})
 	}()
 	end = sync.OnceValue(func() int { cancel(); return <-code })
 	t.Cleanup(func() { end() })
@@ -116,7 +119,10 @@ func TestLiveStatus(t *testing.T) {
 	k := &keyboard{keys: make(chan byte), height: 24}
 	out, code := &paper{}, make(chan int, 1)
 	go func() {
-		code <- Execute(t.Context(), Env{Args: []string{"status", "--watch", "--url", r.url}, Stdout: out, Stderr: io.Discard, Width: 100, Terminal: k, Environ: []string{"NO_COLOR=1"}})
+		code <- Execute(t.Context(), Env{
+			Process: Process{Args: []string{"status", "--watch", "--url", r.url}, Environ: []string{"NO_COLOR=1"}},
+			Console: Console{Stdout: out, Stderr: io.Discard, Width: 100, Terminal: k},
+		})
 	}()
 	first := func(hint string) string { // worker on the last screen with that hint
 		holds(t, out, hint)
@@ -144,7 +150,10 @@ func TestLiveStatus(t *testing.T) {
 	low := &keyboard{keys: make(chan byte), height: 4}
 	out = &paper{}
 	go func() {
-		code <- Execute(t.Context(), Env{Args: []string{"status", "-w", "--url", r.url}, Stdout: out, Stderr: io.Discard, Width: 100, Terminal: low, Environ: []string{"NO_COLOR=1"}})
+		code <- Execute(t.Context(), Env{
+			Process: Process{Args: []string{"status", "-w", "--url", r.url}, Environ: []string{"NO_COLOR=1"}},
+			Console: Console{Stdout: out, Stderr: io.Discard, Width: 100, Terminal: low},
+		})
 	}()
 	holds(t, out, "more lines")
 	low.keys <- interrupt
