@@ -84,7 +84,7 @@ func (e Env) stackReport(c config.Config, stack composefile.Stack) stackReport {
 	d := stackReport{Services: []serviceReport{}, Ignored: []serviceReport{}, Stokers: []stokerHere{}}
 	var workers, stokers []composefile.Service
 	for _, s := range stack.Services {
-		if s.Stoker {
+		if s.IsStoker() {
 			stokers = append(stokers, s)
 		} else {
 			workers = append(workers, s)
@@ -177,31 +177,29 @@ func decides(name string) bool {
 }
 
 func plannedOf(c config.Config, s composefile.Service, stokers []composefile.Service) serviceReport {
-	reading := c.Rules.Read(policy.Candidate{Labels: s.Labels, CPUs: s.CPUs, QuotaKnown: true})
+	reading := c.Rules.Read(policy.Candidate{Labels: s.Labels, CPUs: s.Limits.CPUs, QuotaKnown: true})
 	p := serviceReport{Service: s.Name, Replicas: s.Replicas, evaluation: evaluate(c, reading, s.Labels)}
-	p.CPUs, p.Restart = s.CPUs, restart(s.Restart)
+	p.CPUs, p.Restart = s.Limits.CPUs, restart(s.Restart.Policy)
 	p.Problems = append(p.Problems, misplaced(s)...)
-	p.judgeLimit(reading.Policy, s.Memory)
-	if s.Clash {
-		p.Problems = append(p.Problems, "cpus and cpu_quota or cpu_period exclude each other: the engine refuses such a container; keep cpus")
-	}
-	p.Problems = append(p.Problems, refusedByEngine(s)...)
+	p.judgeLimit(reading.Policy, s.Limits.Memory)
+	p.Problems = append(p.Problems, refusedLimits(s.Limits)...)
+	p.Problems = append(p.Problems, refusedRestart(s.Restart)...)
 	if len(s.Inactive) > 0 {
 		p.Replicas = 0
 	}
-	p.promised = promised(reading.Policy, s.CPUs)
+	p.promised = promised(reading.Policy, s.Limits.CPUs)
 	if p.Managed && p.Held == worker.HeldNot && p.Replicas > 0 {
 		group, _ := policy.Group(s.Labels, s.Name)
-		p.member = groupMember{name: s.Name, group: group, demand: reading.Policy.Demand, cpus: s.CPUs, count: p.Replicas, advice: adviseOnSleep(reading.Policy, s.Restart, false)}
+		p.member = groupMember{name: s.Name, group: group, demand: reading.Policy.Demand, cpus: s.Limits.CPUs, count: p.Replicas, advice: adviseOnSleep(reading.Policy, s.Restart.Policy, false)}
 	}
 	if p.Managed {
 		p.Problems = append(p.Problems, sharesNoNetwork(reading.Policy, s, stokers)...)
 		p.Advice = append(p.Advice, adviseOnService(reading.Policy, s)...)
-		p.Advice = append(p.Advice, adviseOnQuota(c, reading.Policy, s.CPUs)...)
-		p.Advice = append(p.Advice, adviseOnMemory(reading.Policy, s.Memory)...)
+		p.Advice = append(p.Advice, adviseOnQuota(c, reading.Policy, s.Limits.CPUs)...)
+		p.Advice = append(p.Advice, adviseOnMemory(reading.Policy, s.Limits.Memory)...)
 		p.Advice = append(p.Advice, adviseOnSchedules(s.Labels)...)
 		p.Advice = append(p.Advice, adviseOnEnd(p.Why, reading.Policy, s)...)
-		if s.Condition == "on-failure" && s.Health != composefile.HealthOff {
+		if s.Deploy.Condition == "on-failure" && s.Health != composefile.HealthOff {
 			p.Advice = append(p.Advice, onFailure)
 		}
 	}
@@ -214,9 +212,9 @@ const onFailure = "deploy.restart_policy on-failure and a health check: in a Swa
 // misplaced finds labels of Stoker that are in deploy.labels.
 func misplaced(s composefile.Service) []string {
 	var lost []string
-	for _, key := range slices.Sorted(maps.Keys(s.Swarm)) {
+	for _, key := range slices.Sorted(maps.Keys(s.Deploy.Labels)) {
 		if _, also := s.Labels[key]; !also && hasHealerLabels(map[string]string{key: ""}) {
-			lost = append(lost, key+"="+s.Swarm[key]+": is in deploy.labels, which compose puts on no container; move it to labels")
+			lost = append(lost, key+"="+s.Deploy.Labels[key]+": is in deploy.labels, which compose puts on no container; move it to labels")
 		}
 	}
 	return lost
@@ -229,42 +227,50 @@ const (
 	leastPair = 1000 // microseconds
 )
 
-// refusedByEngine finds what is no container: compose passes it on, and the engine refuses it.
-func refusedByEngine(s composefile.Service) []string {
+// refusedLimits finds limits that make no container: compose passes them on, and the engine refuses them.
+func refusedLimits(l composefile.Limits) []string {
 	var problems []string
-	add := func(when bool, text string, args ...any) {
-		if when {
-			problems = append(problems, fmt.Sprintf(text, args...))
-		}
+	if l.Clash {
+		problems = append(problems, "cpus and cpu_quota or cpu_period exclude each other: the engine refuses such a container; keep cpus")
 	}
-	add(s.Pair == 0 && s.CPUs > 0 && s.CPUs < leastCPUs, "cpus %g: the kernel takes no quota below %g: such a container is created and never starts", s.CPUs, leastCPUs)
-	add(s.Pair > 0 && s.Pair < leastPair, "cpu_quota %d: the kernel takes no quota below %d: the engine refuses such a container", s.Pair, leastPair)
-	policies := []string{"no", "always", "unless-stopped", "on-failure"}
-	written := s.Restart.Name
-	if s.Retries != "" {
-		written += ":" + s.Retries
-	}
-	_, err := strconv.ParseUint(s.Retries, 10, 31)
-	switch known := s.Restart.Name == "" || slices.Contains(policies, s.Restart.Name); {
-	case !known:
-		nearest := policy.Suggest(s.Restart.Name, policies)
-		add(nearest == "", "restart: %s: the engine refuses it; write one of %s", written, strings.Join(policies, ", "))
-		add(nearest != "", "restart: %s: the engine refuses it; did you mean %s?", written, nearest)
-	case s.Retries != "" && s.Restart.Name != "on-failure":
-		add(true, "restart: %s: the engine takes a number of retries with on-failure alone", written)
-	default:
-		add(s.Retries != "" && err != nil, "restart: %s: the number of retries is not a whole number", written)
+	switch {
+	case l.Pair == 0 && l.CPUs > 0 && l.CPUs < leastCPUs:
+		problems = append(problems, fmt.Sprintf("cpus %g: the kernel takes no quota below %g: such a container is created and never starts", l.CPUs, leastCPUs))
+	case l.Pair > 0 && l.Pair < leastPair:
+		problems = append(problems, fmt.Sprintf("cpu_quota %d: the kernel takes no quota below %d: the engine refuses such a container", l.Pair, leastPair))
 	}
 	return problems
+}
+
+// refusedRestart finds a restart policy that the engine refuses, too.
+func refusedRestart(r composefile.Restart) []string {
+	policies := []string{"no", "always", "unless-stopped", "on-failure"}
+	written := r.Policy.Name
+	if r.Retries != "" {
+		written += ":" + r.Retries
+	}
+	_, err := strconv.ParseUint(r.Retries, 10, 31)
+	switch known := r.Policy.Name == "" || slices.Contains(policies, r.Policy.Name); {
+	case !known:
+		if nearest := policy.Suggest(r.Policy.Name, policies); nearest != "" {
+			return []string{fmt.Sprintf("restart: %s: the engine refuses it; did you mean %s?", written, nearest)}
+		}
+		return []string{fmt.Sprintf("restart: %s: the engine refuses it; write one of %s", written, strings.Join(policies, ", "))}
+	case r.Retries != "" && r.Policy.Name != "on-failure":
+		return []string{fmt.Sprintf("restart: %s: the engine takes a number of retries with on-failure alone", written)}
+	case r.Retries != "" && err != nil:
+		return []string{fmt.Sprintf("restart: %s: the number of retries is not a whole number", written)}
+	}
+	return nil
 }
 
 func adviseOnService(p policy.Policy, s composefile.Service) []string {
 	var advice []string
 	switch s.Health {
 	case composefile.HealthOff:
-		advice = append(advice, adviseOnCheck(p, s.Ports, noHealthCheck)...)
+		advice = append(advice, adviseOnCheck(p, s.Network.Ports, noHealthCheck)...)
 	case composefile.HealthUnspecified:
-		advice = append(advice, adviseOnCheck(p, s.Ports,
+		advice = append(advice, adviseOnCheck(p, s.Network.Ports,
 			"no health check here, and whether the image has one cannot be seen from here: without one a worker that hangs looks alive")...)
 	case composefile.HealthOn:
 	}
@@ -279,7 +285,7 @@ func adviseOnService(p policy.Policy, s composefile.Service) []string {
 
 // adviseOnEnd is about services that should exit, and about Docker's restart policy.
 func adviseOnEnd(why policy.Why, p policy.Policy, s composefile.Service) []string {
-	advice := adviseOnRestart(why, p, s.Restart)
+	advice := adviseOnRestart(why, p, s.Restart.Policy)
 	if s.Awaited && p.OnExit == policy.OnExitAlways && len(advice) == 0 {
 		advice = append(advice, "another service waits for it to complete, and stoker.on-exit=always starts it again after that: "+
 			"stoker.on-exit=failure lets it end")

@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -93,19 +92,8 @@ func adviseOnCheck(p policy.Policy, ports []int, advice string) []string {
 // sharesNoNetwork finds the services whose own address is to be probed by a Stoker of the files that is in none of their networks.
 func sharesNoNetwork(p policy.Policy, s composefile.Service, stokers []composefile.Service) []string {
 	own := p.Probe.Set() && p.Probe.Target.Kind != policy.ProbeFile && p.Probe.Target.Host == ""
-	if !own || len(stokers) != 1 || s.NetworkMode != "" || stokers[0].NetworkMode != "" {
-		return nil
-	}
-	if slices.ContainsFunc(networksOf(s), func(name string) bool { return slices.Contains(networksOf(stokers[0]), name) }) {
+	if !own || len(stokers) != 1 || !s.Network.Apart(stokers[0].Network) {
 		return nil
 	}
 	return []string{fmt.Sprintf("stoker.probe=%s: shares no network with the service %s, which cannot probe it; connect that to one of its networks", p.Probe.Target, stokers[0].Name)}
-}
-
-// networksOf are the networks of a service by the names in its file.
-func networksOf(s composefile.Service) []string {
-	if len(s.Networks) == 0 {
-		return []string{"default"}
-	}
-	return s.Networks
 }

@@ -35,9 +35,9 @@ func TestOverlays(t *testing.T) {
 
 	burner := services["burner"]
 	require.Equal(t, map[string]string{"stoker.enable": "true", "stoker.on-exit": "never"}, burner.Labels, "extends, then the overlay")
-	require.InDelta(t, 1.5, burner.CPUs, 0)
+	require.InDelta(t, 1.5, burner.Limits.CPUs, 0)
 	require.Equal(t, 3, burner.Replicas)
-	require.Equal(t, worker.RestartPolicy{Name: "on-failure", MaxRetries: 5}, burner.Restart)
+	require.Equal(t, worker.RestartPolicy{Name: "on-failure", MaxRetries: 5}, burner.Restart.Policy)
 	require.Empty(t, burner.Settings, "nothing of a worker's environment is kept")
 
 	require.True(t, services["setup"].Awaited, "by the included feeder")
@@ -65,7 +65,7 @@ func TestProfiles(t *testing.T) {
 func TestInterpolation(t *testing.T) {
 	stack, services := read(t, Source{Files: []string{"env/compose.yaml"}, Environ: []string{"BURNER_CPUS=1.25"}})
 	burner := services["burner"]
-	require.InDelta(t, 1.25, burner.CPUs, 0, "the environment goes before .env")
+	require.InDelta(t, 1.25, burner.Limits.CPUs, 0, "the environment goes before .env")
 	require.Equal(t, "your/worker:7", burner.Image)
 	require.Equal(t, map[string]string{"stoker.enable": "true", "stoker.scope": ""}, burner.Labels)
 	require.Equal(t, []string{`The "UNSET_HERE" variable is not set. Defaulting to a blank string.`}, stack.Warnings)
@@ -73,23 +73,23 @@ func TestInterpolation(t *testing.T) {
 }
 
 func TestQuotaRestartAndHealth(t *testing.T) {
-	policy := func(name string, most int) worker.RestartPolicy {
-		return worker.RestartPolicy{Name: name, MaxRetries: most}
+	restart := func(name string, most int) Restart {
+		return Restart{Policy: worker.RestartPolicy{Name: name, MaxRetries: most}}
 	}
 	_, services := read(t, Source{Files: []string{"quota/compose.yaml"}})
 	for name, want := range map[string]Service{
-		"cpus":      {CPUs: 0.1, Health: HealthUnspecified, Replicas: 1},
-		"deploy":    {Condition: "on-failure", CPUs: 0.35, Health: HealthUnspecified, Replicas: 4, Restart: policy("on-failure", 3)},
-		"quota":     {CPUs: 0.5, Pair: 50_000, Health: HealthUnspecified, Replicas: 1, Restart: policy("unless-stopped", 0)},
-		"period":    {Condition: "any", CPUs: 2, Pair: 50_000, Health: HealthUnspecified, Replicas: 1, Restart: policy("always", 0)},
-		"clash":     {CPUs: 1, Health: HealthUnspecified, Replicas: 0, Clash: true},
+		"cpus":      {Limits: Limits{CPUs: 0.1}, Health: HealthUnspecified, Replicas: 1},
+		"deploy":    {Deploy: Deploy{Condition: "on-failure"}, Limits: Limits{CPUs: 0.35}, Health: HealthUnspecified, Replicas: 4, Restart: restart("on-failure", 3)},
+		"quota":     {Limits: Limits{CPUs: 0.5, Pair: 50_000}, Health: HealthUnspecified, Replicas: 1, Restart: restart("unless-stopped", 0)},
+		"period":    {Deploy: Deploy{Condition: "any"}, Limits: Limits{CPUs: 2, Pair: 50_000}, Health: HealthUnspecified, Replicas: 1, Restart: restart("always", 0)},
+		"clash":     {Limits: Limits{CPUs: 1, Clash: true}, Health: HealthUnspecified, Replicas: 0},
 		"none":      {Health: HealthUnspecified, Replicas: 1},
-		"off":       {Condition: "none", Health: HealthOff, Replicas: 1, Restart: policy("no", 0)},
+		"off":       {Deploy: Deploy{Condition: "none"}, Health: HealthOff, Replicas: 1, Restart: restart("no", 0)},
 		"none-test": {Health: HealthOff, Replicas: 1},
 		"on":        {Health: HealthOn, Replicas: 1, Labels: map[string]string{"stoker.enable": "true", "stoker.on-exit": "always"}},
 	} {
 		got := services[name]
-		want.Name, want.Image, want.Settings = name, got.Image, map[string]string{}
+		want.Name, want.Image = name, got.Image
 		if want.Labels == nil {
 			want.Labels = map[string]string{}
 		}
@@ -107,9 +107,9 @@ func TestWhoseEnvironmentIsKept(t *testing.T) {
 `), 0o600))
 	stack, err := Read(t.Context(), Source{Files: []string{file}})
 	require.NoError(t, err)
-	require.False(t, stack.Services[0].Stoker)
+	require.False(t, stack.Services[0].IsStoker())
 	require.Empty(t, stack.Services[0].Settings)
-	require.True(t, stack.Services[1].Stoker)
+	require.True(t, stack.Services[1].IsStoker())
 	require.Equal(t, map[string]string{"DOCKER_HOST": "tcp://x"}, stack.Services[1].Settings)
 	require.Equal(t, map[string]string{"DOCKER_HOST": "tcp://x", "STOKER_SCOPE": "s"}, stack.Services[2].Settings)
 }

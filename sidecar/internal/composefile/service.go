@@ -25,63 +25,120 @@ const (
 
 // Service is the part of a service that Stoker uses. It contains only Stoker's own variables of the environment.
 type Service struct {
-	Name        string
-	Image       string            // as written; empty if it is only built
-	Labels      map[string]string // of its containers: those that a build gives the image, and its own over them
-	Swarm       map[string]string // deploy.labels, which compose puts on no container
-	Condition   string            // deploy.restart_policy.condition, by which Swarm replaces tasks; empty is none given
-	CPUs        float64           // quota of each container; 0 is none
-	Memory      int64             // limit of each container, in bytes; 0 is none
-	Clash       bool              // both cpus and cpu_quota or cpu_period: the engine refuses such a container
-	Pair        int64             // cpu_quota, in microseconds, if that is the quota
-	Restart     worker.RestartPolicy
-	Retries     string // of the restart policy, as written; empty is none
-	Health      Health
-	Ports       []int             // exposed or published over TCP, in the container, sorted
-	Networks    []string          // by the names in the file; nil is the default one alone
-	NetworkMode string            // empty for Networks
-	Replicas    int               // 0 and more
-	Inactive    []string          // its profiles, if none of them is active: compose up does not create it
-	Awaited     bool              // another service waits for it to complete (depends_on)
-	Stoker      bool              // it is a Stoker, by its image or its settings
-	Settings    map[string]string // of a Stoker: STOKER_* and the engine's DOCKER_* of its environment, except those without a value
+	Name     string
+	Image    string            // as written; empty if it is only built
+	Labels   map[string]string // of its containers: those that a build gives the image, and its own over them
+	Deploy   Deploy
+	Limits   Limits
+	Restart  Restart
+	Health   Health
+	Network  Network
+	Replicas int               // 0 and more
+	Inactive []string          // its profiles, if none of them is active: compose up does not create it
+	Awaited  bool              // another service waits for it to complete (depends_on)
+	Settings map[string]string // of a Stoker: STOKER_* and the engine's DOCKER_* of its environment, except those without a value; else nil
+}
+
+// Deploy is what Swarm alone reads.
+type Deploy struct {
+	Labels    map[string]string // of the service, which compose puts on no container
+	Condition string            // of its restart_policy, by which Swarm replaces tasks; empty is none given
+}
+
+// Limits are those of each container.
+type Limits struct {
+	CPUs   float64 // quota; 0 is none
+	Pair   int64   // cpu_quota, in microseconds, if that is the quota
+	Clash  bool    // both cpus and cpu_quota or cpu_period: the engine refuses such a container
+	Memory int64   // in bytes; 0 is none
+}
+
+// Restart is what becomes of a container that has exited.
+type Restart struct {
+	Policy  worker.RestartPolicy
+	Retries string // as written; empty is none
+}
+
+// Network is where a container can be reached.
+type Network struct {
+	Ports []int    // exposed or published over TCP, in the container, sorted
+	Names []string // of its networks in the file; nil is the default one alone
+	Mode  string   // in place of networks; empty for these
+}
+
+// IsStoker reports whether the service is a Stoker, by its image or its settings.
+func (s Service) IsStoker() bool { return s.Settings != nil }
+
+// Apart reports whether no network is common to two services. It is false where one of them has a mode, which may be the network of the
+// other.
+func (n Network) Apart(other Network) bool {
+	if n.Mode != "" || other.Mode != "" {
+		return false
+	}
+	return !slices.ContainsFunc(n.names(), func(name string) bool { return slices.Contains(other.names(), name) })
+}
+
+func (n Network) names() []string {
+	if len(n.Names) == 0 {
+		return []string{"default"}
+	}
+	return n.Names
 }
 
 func translate(s types.ServiceConfig) Service {
-	service := Service{
-		Name: s.Name, Image: s.Image, Labels: map[string]string{}, Replicas: s.GetScale(),
-		Restart: restart(s), Health: health(s.HealthCheck), Settings: map[string]string{},
+	return Service{
+		Name: s.Name, Image: s.Image, Labels: labels(s), Deploy: deploy(s), Limits: limits(s), Restart: restart(s), Health: health(s.HealthCheck),
+		Network: Network{Ports: ports(s), Names: networks(s), Mode: s.NetworkMode}, Replicas: s.GetScale(), Settings: settings(s),
 	}
-	service.Ports, service.Networks, service.NetworkMode = ports(s), networks(s), s.NetworkMode
+}
+
+func labels(s types.ServiceConfig) map[string]string {
+	all := map[string]string{}
 	if s.Build != nil {
-		maps.Copy(service.Labels, s.Build.Labels)
+		maps.Copy(all, s.Build.Labels)
 	}
-	maps.Copy(service.Labels, s.Labels)
-	if s.Deploy != nil {
-		service.Swarm = s.Deploy.Labels
-		if s.Deploy.RestartPolicy != nil {
-			service.Condition = s.Deploy.RestartPolicy.Condition
-		}
+	maps.Copy(all, s.Labels)
+	return all
+}
+
+func deploy(s types.ServiceConfig) Deploy {
+	if s.Deploy == nil {
+		return Deploy{}
 	}
-	service.CPUs, service.Clash = quota(s)
-	service.Memory = memory(s)
-	_, service.Retries, _ = strings.Cut(s.Restart, ":")
+	d := Deploy{Labels: s.Deploy.Labels}
+	if s.Deploy.RestartPolicy != nil {
+		d.Condition = s.Deploy.RestartPolicy.Condition
+	}
+	return d
+}
+
+func limits(s types.ServiceConfig) Limits {
+	l := Limits{Memory: memory(s)}
+	l.CPUs, l.Clash = quota(s)
 	if s.CPUS == 0 {
-		service.Pair = max(s.CPUQuota, 0)
+		l.Pair = max(s.CPUQuota, 0)
 	}
+	return l
+}
+
+// settings returns nil for a service that is no Stoker.
+func settings(s types.ServiceConfig) map[string]string {
+	all := map[string]string{}
 	for name, value := range s.Environment {
 		if value != nil && strings.HasPrefix(name, "STOKER_") {
-			service.Settings[name] = *value
+			all[name] = *value
 		}
 	}
 	image, _, _ := strings.Cut(path.Base(s.Image), ":")
-	service.Stoker = image == "stoker" || len(service.Settings) > 0
+	if image != "stoker" && len(all) == 0 {
+		return nil
+	}
 	for _, name := range engineVariables() {
-		if value := s.Environment[name]; value != nil && service.Stoker {
-			service.Settings[name] = *value
+		if value := s.Environment[name]; value != nil {
+			all[name] = *value
 		}
 	}
-	return service
+	return all
 }
 
 // engineVariables returns the Docker CLI's variables that Stoker reads. Other containers may have them, too.
@@ -120,17 +177,17 @@ func quota(s types.ServiceConfig) (cpus float64, clash bool) {
 }
 
 // restart returns the service's own policy or, without one, that of deploy in the terms of containers.
-func restart(s types.ServiceConfig) worker.RestartPolicy {
+func restart(s types.ServiceConfig) Restart {
 	if s.Restart != "" {
 		name, most, _ := strings.Cut(s.Restart, ":")
 		n, err := strconv.Atoi(most)
 		if err != nil { // none, or one that compose refuses
 			n = 0
 		}
-		return worker.RestartPolicy{Name: name, MaxRetries: n}
+		return Restart{Policy: worker.RestartPolicy{Name: name, MaxRetries: n}, Retries: most}
 	}
 	if s.Deploy == nil || s.Deploy.RestartPolicy == nil {
-		return worker.RestartPolicy{}
+		return Restart{}
 	}
 	policy := worker.RestartPolicy{Name: s.Deploy.RestartPolicy.Condition}
 	switch policy.Name {
@@ -142,7 +199,7 @@ func restart(s types.ServiceConfig) worker.RestartPolicy {
 	if most := s.Deploy.RestartPolicy.MaxAttempts; most != nil {
 		policy.MaxRetries = int(*most) //nolint:gosec // a number of attempts
 	}
-	return policy
+	return Restart{Policy: policy}
 }
 
 // ports returns the container's ports; of a range, the first one.
