@@ -5,7 +5,6 @@ package supervisor
 import (
 	"context"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,31 +43,18 @@ type Closing struct {
 	Actions time.Duration // after that, to wait for cancelled actions; those that do not end are abandoned
 }
 
-// maxViewAge and viewShare bound how often the view is built in a storm of events: it is never older than maxViewAge while the loop turns,
-// and otherwise building it takes no more than one viewShare-th of the loop's time.
-const (
-	maxViewAge = 100 * time.Millisecond
-	viewShare  = 20
-)
-
 // Supervisor is the loop.
 type Supervisor struct {
 	Closing Closing // may be changed before Run
 
-	fleet      *fleet.Fleet
-	engine     Engine
-	journal    Journal
-	sink       Sink
-	outcomes   chan worker.Outcome
-	actions    sync.WaitGroup
-	cancels    map[uint64]context.CancelFunc // of the running actions; used by the loop only
-	view       atomic.Pointer[fleet.View]
-	viewDue    time.Time // when the view may be built again; used by the loop only
-	lastTick   atomic.Int64
-	viewedAt   atomic.Int64  // when the view was last displayed; Unix nanoseconds, 0 for never
-	viewerWake chan struct{} // wakes the loop when displaying begins
-	requests   chan request
-	builds     atomic.Int64 // of the view
+	fleet    *fleet.Fleet
+	engine   Engine
+	journal  Journal
+	sink     Sink
+	actions  actions
+	display  display
+	requests chan request
+	lastTick atomic.Int64 // Unix nanoseconds
 }
 
 // New returns a supervisor of a fleet, which it owns from now on.
@@ -76,26 +62,21 @@ func New(f *fleet.Fleet, e Engine, j Journal, s Sink) *Supervisor {
 	sup := &Supervisor{
 		Closing: Closing{Heals: 6500 * time.Millisecond, Actions: 500 * time.Millisecond},
 		fleet:   f, engine: e, journal: j, sink: s,
-		outcomes: make(chan worker.Outcome), cancels: map[uint64]context.CancelFunc{}, viewerWake: make(chan struct{}, 1), requests: make(chan request),
+		actions:  actions{outcomes: make(chan worker.Outcome), cancels: map[uint64]context.CancelFunc{}},
+		display:  display{wake: make(chan struct{}, 1)},
+		requests: make(chan request),
 	}
-	sup.publish()
+	sup.display.publish(f)
 	return sup
 }
 
 // View returns the latest view of the fleet, at most maxViewAge behind the loop. It never waits for the loop.
-func (s *Supervisor) View() fleet.View { return *s.view.Load() }
+func (s *Supervisor) View() fleet.View { return *s.display.view.Load() }
 
 // ViewForDisplay is View for a caller that displays the workers and is likely to do so again soon: for a while the fleet reads their
 // resource usage. It never waits for the loop either.
 func (s *Supervisor) ViewForDisplay() fleet.View {
-	now := time.Now()
-	before := time.Unix(0, s.viewedAt.Swap(now.UnixNano()))
-	if now.Sub(before).Abs() > fleet.ViewedFor {
-		select {
-		case s.viewerWake <- struct{}{}:
-		default:
-		}
-	}
+	s.display.seen(time.Now())
 	return s.View()
 }
 
@@ -144,13 +125,6 @@ func (s *Supervisor) Resume(ctx context.Context, of fleet.Pause) ([]fleet.Pause,
 	return in, err
 }
 
-// passViewed passes the time of the last display to the fleet. The loop turns often enough for that.
-func (s *Supervisor) passViewed() {
-	if at := s.viewedAt.Load(); at != 0 {
-		s.fleet.Viewed(time.Unix(0, at))
-	}
-}
-
 // LastTick returns when the loop last turned.
 func (s *Supervisor) LastTick() time.Time { return time.Unix(0, s.lastTick.Load()) }
 
@@ -163,11 +137,11 @@ func (s *Supervisor) Run(ctx context.Context, seen <-chan worker.Observation) {
 	defer timer.Stop()
 	defer viewTimer.Stop()
 	for ctx.Err() == nil {
-		s.passViewed()
+		s.display.passSeen(s.fleet)
 		select {
 		case <-ctx.Done():
-		case <-s.viewerWake:
-			s.passViewed()
+		case <-s.display.wake:
+			s.display.passSeen(s.fleet)
 			timer.Reset(s.apply(acting, s.fleet.Tick(time.Now())))
 		case o, ok := <-seen:
 			if !ok {
@@ -175,7 +149,7 @@ func (s *Supervisor) Run(ctx context.Context, seen <-chan worker.Observation) {
 				continue
 			}
 			timer.Reset(s.apply(acting, s.fleet.Observe(time.Now(), o)))
-		case out := <-s.outcomes:
+		case out := <-s.actions.outcomes:
 			timer.Reset(s.finish(acting, out))
 		case r := <-s.requests:
 			t, err := r.ask(s.fleet, time.Now())
@@ -185,24 +159,14 @@ func (s *Supervisor) Run(ctx context.Context, seen <-chan worker.Observation) {
 			timer.Reset(s.apply(acting, s.fleet.Tick(time.Now())))
 		case <-viewTimer.C:
 		}
-		if wait := s.publishWhenDue(time.Now()); wait > 0 {
+		if wait := s.display.publishWhenDue(s.fleet, time.Now()); wait > 0 {
 			viewTimer.Reset(wait)
 		}
 	}
 	s.close(acting, s.Closing.Heals)
-	s.publish()
+	s.display.publish(s.fleet)
 	stop()
-	s.waitForActions(s.Closing.Actions)
-}
-
-// waitForActions returns when no action is running, or after the limit.
-func (s *Supervisor) waitForActions(limit time.Duration) {
-	ended := make(chan struct{})
-	go func() { defer close(ended); s.actions.Wait() }()
-	select {
-	case <-ended:
-	case <-time.After(limit):
-	}
+	s.actions.wait(s.Closing.Actions)
 }
 
 // close finishes restarts, which would otherwise leave a worker stopped.
@@ -213,7 +177,7 @@ func (s *Supervisor) close(acting context.Context, limit time.Duration) {
 	defer timer.Stop()
 	for s.fleet.Busy() > 0 {
 		select {
-		case out := <-s.outcomes:
+		case out := <-s.actions.outcomes:
 			timer.Reset(s.finish(acting, out))
 		case <-timer.C:
 			timer.Reset(s.apply(acting, s.fleet.Tick(time.Now())))
@@ -233,12 +197,10 @@ func (s *Supervisor) apply(ctx context.Context, t fleet.Effects) time.Duration {
 		s.journal.Put(mem)
 	}
 	for _, id := range t.GiveUp {
-		s.cancels[id]()
+		s.actions.giveUp(id)
 	}
 	for _, a := range t.Do {
-		bounded, cancel := context.WithCancel(ctx)
-		s.cancels[a.ID] = cancel
-		s.actions.Go(func() { s.act(ctx, bounded, a) })
+		s.actions.start(ctx, a.ID, func(bounded context.Context) { s.act(ctx, bounded, a) })
 	}
 	s.journal.Mark(s.fleet.Bookmark())
 	if len(t.Events) > 0 {
@@ -254,8 +216,7 @@ func (s *Supervisor) apply(ctx context.Context, t fleet.Effects) time.Duration {
 
 // finish passes the outcome of an action to the fleet.
 func (s *Supervisor) finish(ctx context.Context, out worker.Outcome) time.Duration {
-	s.cancels[out.Action.ID]()
-	delete(s.cancels, out.Action.ID)
+	s.actions.ended(out.Action.ID)
 	return s.apply(ctx, s.fleet.Finish(time.Now(), out))
 }
 
@@ -273,25 +234,7 @@ func (s *Supervisor) act(ctx, bounded context.Context, a worker.Action) {
 	out := s.engine.Do(bounded, a)
 	out.Action = a
 	select {
-	case s.outcomes <- out:
+	case s.actions.outcomes <- out:
 	case <-ctx.Done():
 	}
-}
-
-// publishWhenDue builds the view, or returns the time until it may be built. A view lists all workers in order; with thousands of
-// them, building it for each event of a storm would take more time than the events.
-func (s *Supervisor) publishWhenDue(now time.Time) time.Duration {
-	if wait := s.viewDue.Sub(now); wait > 0 {
-		return wait
-	}
-	s.publish()
-	took := time.Since(now)
-	s.viewDue = now.Add(took + min(viewShare*took, max(maxViewAge-took, 0)))
-	return 0
-}
-
-func (s *Supervisor) publish() {
-	v := s.fleet.View(time.Now())
-	s.view.Store(&v)
-	s.builds.Add(1)
 }
