@@ -23,9 +23,10 @@ func (a *App) listen() (server, error) {
 	var err error
 	c, r := a.opts.Config, a.reports
 	s.status, err = web.Listen(web.Options{
-		Instance: a.others.instance, Hosts: a.others.fresh(), Listen: c.Listen, StateDir: c.StateDir, Scope: c.Rules.Scope,
-		View: a.View, Display: a.viewForDisplay, LastTick: a.sup.LastTick, Lacking: a.link.engine.Lacking,
-		Version: a.opts.Version, Commit: a.opts.Commit, History: r.history, Metrics: r.metrics.Handler(),
+		Address:  web.Address{Listen: c.Listen, StateDir: c.StateDir, Scope: c.Rules.Scope},
+		Identity: web.Identity{Version: a.opts.Version, Commit: a.opts.Commit, Instance: a.others.instance},
+		Fleet:    web.Fleet{View: a.View, Display: a.viewForDisplay, LastTick: a.sup.LastTick, Lacking: a.link.engine.Lacking},
+		History:  r.history, Hosts: a.others.fresh(), Metrics: r.metrics.Handler(),
 		Page: page.New(page.Options{
 			View: a.viewForDisplay, Hosts: a.others.known(), Trend: r.trend.Of, Events: r.history.After, Evidence: r.history.Evidence,
 			Version: a.opts.Version, Now: time.Now,

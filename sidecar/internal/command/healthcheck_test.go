@@ -25,7 +25,8 @@ func healthcheck(t *testing.T, dir string, environ ...string) result {
 func TestHealthcheckAsksTheServer(t *testing.T) {
 	dir := t.TempDir()
 	server, err := web.Listen(web.Options{
-		StateDir: dir, Scope: "blue", View: func() fleet.View { return fleet.View{} }, LastTick: time.Now,
+		Address: web.Address{StateDir: dir, Scope: "blue"},
+		Fleet:   web.Fleet{View: func() fleet.View { return fleet.View{} }, LastTick: time.Now},
 	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -51,7 +52,8 @@ func TestHealthcheckAsksTheServer(t *testing.T) {
 func TestHealthcheckWithoutAStateDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "missing")
 	server, err := web.Listen(web.Options{
-		Listen: "127.0.0.1:0", StateDir: dir, View: func() fleet.View { return fleet.View{} }, LastTick: time.Now,
+		Address: web.Address{Listen: "127.0.0.1:0", StateDir: dir},
+		Fleet:   web.Fleet{View: func() fleet.View { return fleet.View{} }, LastTick: time.Now},
 	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -102,7 +102,9 @@ func TestBadQuestions(t *testing.T) {
 func TestStatusFindsTheSidecar(t *testing.T) {
 	dir := t.TempDir()
 	server, err := web.Listen(web.Options{
-		Listen: "127.0.0.1:0", StateDir: dir, View: func() fleet.View { return view(burner()) }, LastTick: time.Now, History: history.New(history.Options{}),
+		Address: web.Address{Listen: "127.0.0.1:0", StateDir: dir},
+		Fleet:   web.Fleet{View: func() fleet.View { return view(burner()) }, LastTick: time.Now},
+		History: history.New(history.Options{}),
 	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())

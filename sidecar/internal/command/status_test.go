@@ -46,7 +46,7 @@ func (r *running) look() fleet.View {
 func run(t *testing.T) *running {
 	t.Helper()
 	r := &running{log: history.New(history.Options{})}
-	server := httptest.NewServer(web.Handler(web.Options{View: r.look, LastTick: time.Now, History: r.log}))
+	server := httptest.NewServer(web.Handler(web.Options{Fleet: web.Fleet{View: r.look, LastTick: time.Now}, History: r.log}))
 	t.Cleanup(server.Close)
 	r.url = server.URL
 	return r

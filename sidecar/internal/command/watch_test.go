@@ -201,7 +201,7 @@ func (f fragile) Write(text []byte) (int, error) {
 func TestWatchComesBack(t *testing.T) {
 	t.Parallel()
 	log := history.New(history.Options{})
-	handler := web.Handler(web.Options{View: func() fleet.View { return view() }, LastTick: time.Now, History: log})
+	handler := web.Handler(web.Options{Fleet: web.Fleet{View: func() fleet.View { return view() }, LastTick: time.Now}, History: log})
 	broken := make(chan struct{})
 	var streams atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

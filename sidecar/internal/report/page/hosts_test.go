@@ -18,7 +18,7 @@ func neighbour(name string, state peers.State, states ...string) peers.Host {
 	answered := time.Now().Add(-3 * time.Minute)
 	h := peers.Host{Name: name, Address: "http://" + name + ":8080", State: state, Answered: &answered, Report: peers.Report{Version: "1.2.2", Connected: true, Engine: "26.1"}}
 	for n, s := range states {
-		h.Workers = append(h.Workers, peers.Worker{Key: fmt.Sprintf("%s-%d", name, n), State: s, Status: "running", Health: "healthy"})
+		h.Workers = append(h.Workers, peers.Worker{Key: fmt.Sprintf("%s-%d", name, n), State: s, Container: peers.Container{Status: "running", Health: "healthy"}})
 	}
 	return h
 }

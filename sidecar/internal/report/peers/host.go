@@ -47,21 +47,36 @@ type Report struct {
 
 // Worker is the part of a worker that all hosts show. Its fields have the names of /api/v1/workers.
 type Worker struct {
-	Key       string     `json:"key"`
-	State     string     `json:"state"`
+	Key   string `json:"key"`
+	State string `json:"state"`
+	Container
+	Healing
+	Task
+	CPU
+	Problems []Problem `json:"problems"` // at most maxProblems
+}
+
+// Container is how the container of a worker is.
+type Container struct {
 	Status    string     `json:"status"`
 	Health    string     `json:"health"`
 	StartedAt *time.Time `json:"started_at"`
-	Held      string     `json:"held"`
-	Fault     string     `json:"fault"`
-	Reason    string     `json:"reason"`
-	Heal      string     `json:"heal"`
-	Attempts  int        `json:"attempts"`
-	NextIn    float64    `json:"next_in_seconds"`
-	Service   string     `json:"service"` // of Swarm, whose task it is; empty for none
-	Slot      string     `json:"slot"`
-	CPU
-	Problems []Problem `json:"problems"` // at most maxProblems
+}
+
+// Healing is what is wrong with a worker and what is done about it.
+type Healing struct {
+	Held     string  `json:"held"`
+	Fault    string  `json:"fault"`
+	Reason   string  `json:"reason"`
+	Heal     string  `json:"heal"`
+	Attempts int     `json:"attempts"`
+	NextIn   float64 `json:"next_in_seconds"`
+}
+
+// Task is what a worker is in Swarm.
+type Task struct {
+	Service string `json:"service"` // empty for none
+	Slot    string `json:"slot"`
 }
 
 // CPU is the quota of a worker and what it uses of it.

@@ -103,7 +103,7 @@ func (h *apiServer) serve() {
 	var running sync.WaitGroup
 	running.Go(func() { _ = watch.New(engine, watch.Options{}).Run(ctx, seen) })
 	running.Go(func() { h.sup.Run(ctx, seen) })
-	server := httptest.NewServer(web.Handler(web.Options{View: h.sup.View, LastTick: h.sup.LastTick, History: h.log, Version: "1.4.0", Instance: "V4VPMBH5LRAWDSOZ3HCPMLH2XZ", Hosts: neighbours}))
+	server := httptest.NewServer(web.Handler(web.Options{Fleet: web.Fleet{View: h.sup.View, LastTick: h.sup.LastTick}, History: h.log, Identity: web.Identity{Version: "1.4.0", Instance: "V4VPMBH5LRAWDSOZ3HCPMLH2XZ"}, Hosts: neighbours}))
 	h.url = server.URL
 	h.t.Cleanup(func() {
 		server.Close()
@@ -118,7 +118,11 @@ func neighbours(context.Context) []peers.Host {
 	at, used, throttled := time.Now(), 0.5, 0.5
 	return []peers.Host{{Name: "beta", Address: "http://10.0.0.2:8080", State: peers.Silent, Error: "connection refused", Answered: &at, Report: peers.Report{
 		At: &at, Version: "1.4.0", Connected: true, Engine: "28.5.2", Workers: []peers.Worker{{
-			Key: "sieve", State: "unknown", Status: "running", Health: "healthy", StartedAt: &at, CPU: peers.CPU{CPUs: 0.5, Used: &used, Throttled: &throttled}, Problems: []peers.Problem{},
+			Key:       "sieve",
+			State:     "unknown",
+			Container: peers.Container{Status: "running", Health: "healthy", StartedAt: &at},
+			CPU:       peers.CPU{CPUs: 0.5, Used: &used, Throttled: &throttled},
+			Problems:  []peers.Problem{},
 		}},
 	}}}
 }

@@ -12,19 +12,34 @@ import (
 type groupJSON struct {
 	Name    string       `json:"name"`
 	Sources []sourceJSON `json:"sources"`
-	Work    float64      `json:"work"`    // items to do, waiting or in hand
-	Wanted  int          `json:"wanted"`  // workers that should run
-	Running int          `json:"running"` // workers that run
-	Asleep  int          `json:"asleep"`
-	Workers int          `json:"workers"`
-	Min     int          `json:"min_replicas"`
-	Max     *int         `json:"max_replicas"` // null is all that exist
-	Limit   string       `json:"limit"`        // why fewer run than the work asks for: none, max-replicas, cpu-budget, workers
-	Hours   string       `json:"hours"`        // as written; empty is at any time
-	Open    bool         `json:"open"`         // within the hours
-	Changes *time.Time   `json:"open_changes_at"`
+	Work    float64      `json:"work"` // items to do, waiting or in hand
+	countJSON
+	boundsJSON
+	hoursJSON
 	Awake   *time.Time   `json:"awake_until"` // all are awake until then, because an operator asked for it
 	Service *serviceJSON `json:"service"`     // null where it is no service of a Swarm
+}
+
+// countJSON is how many workers a group has.
+type countJSON struct {
+	Wanted  int `json:"wanted"`  // that should run
+	Running int `json:"running"` // that run
+	Asleep  int `json:"asleep"`
+	Workers int `json:"workers"`
+}
+
+// boundsJSON is how many may run.
+type boundsJSON struct {
+	Min   int    `json:"min_replicas"`
+	Max   *int   `json:"max_replicas"` // null is all that exist
+	Limit string `json:"limit"`        // why fewer run than the work asks for: none, max-replicas, cpu-budget, workers
+}
+
+// hoursJSON is when they may run.
+type hoursJSON struct {
+	Hours   string     `json:"hours"` // as written; empty is at any time
+	Open    bool       `json:"open"`  // within the hours
+	Changes *time.Time `json:"open_changes_at"`
 }
 
 // serviceJSON is what is done about the replicas of a Swarm service.
@@ -46,8 +61,10 @@ type sourceJSON struct {
 
 func groupOf(g fleet.GroupView) groupJSON {
 	shown := groupJSON{
-		Name: clip(g.Name), Sources: make([]sourceJSON, len(g.Sources)), Work: g.Work, Wanted: g.Wanted, Running: g.Running, Asleep: g.Asleep, Workers: g.Workers,
-		Min: g.Min, Limit: g.Limit.String(), Hours: clip(g.Hours.Text), Open: g.Hours.Open, Changes: moment(g.Hours.ChangesAt), Awake: moment(g.AwakeUntil),
+		Name: clip(g.Name), Sources: make([]sourceJSON, len(g.Sources)), Work: g.Work, Awake: moment(g.AwakeUntil),
+		countJSON:  countJSON{Wanted: g.Wanted, Running: g.Running, Asleep: g.Asleep, Workers: g.Workers},
+		boundsJSON: boundsJSON{Min: g.Min, Limit: g.Limit.String()},
+		hoursJSON:  hoursJSON{Hours: clip(g.Hours.Text), Open: g.Hours.Open, Changes: moment(g.Hours.ChangesAt)},
 	}
 	if g.Max != demand.All {
 		shown.Max = &g.Max

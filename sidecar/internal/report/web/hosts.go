@@ -38,9 +38,14 @@ func ownHost(v fleet.View, version string) peers.Host {
 
 func ownWorker(w workerJSON) peers.Worker {
 	shown := peers.Worker{
-		Key: clip(string(w.Key)), State: string(w.State), Status: string(w.Status), Health: string(w.Health), StartedAt: w.StartedAt,
-		Held: string(w.Held), Fault: string(w.Fault), Reason: string(w.Reason), Heal: string(w.Heal), Attempts: w.Attempts, NextIn: w.NextIn, Service: w.Service, Slot: w.Slot,
-		CPU: peers.CPU{CPUs: w.CPUs, Boosted: w.Boosted, Used: w.Used, Throttled: w.Throttled}, Problems: make([]peers.Problem, len(w.Problems)),
+		Key: clip(string(w.Key)), State: string(w.State),
+		Container: peers.Container{Status: string(w.Status), Health: string(w.Health), StartedAt: w.StartedAt},
+		Healing: peers.Healing{
+			Held: string(w.Held), Fault: string(w.Fault), Reason: string(w.Reason), Heal: string(w.Heal), Attempts: w.Attempts, NextIn: w.NextIn,
+		},
+		Task:     peers.Task{Service: w.Service, Slot: w.Slot},
+		CPU:      peers.CPU{CPUs: w.CPUs, Boosted: w.Boosted, Used: w.Used, Throttled: w.Throttled},
+		Problems: make([]peers.Problem, len(w.Problems)),
 	}
 	for n, p := range w.Problems {
 		shown.Problems[n] = peers.Problem(p)

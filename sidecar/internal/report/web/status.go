@@ -17,21 +17,36 @@ import (
 
 // Options are the sources of the server, and its addresses.
 type Options struct {
-	Listen   string // host:port; empty serves health on the unix socket only
-	StateDir string // with Scope and the host name it names the unix socket, see HealthSockets
-	Scope    string
-	View     func() fleet.View // the last view; must not block
-	Display  func() fleet.View // the same for a viewer of the workers, whose CPU use is then measured; nil is View
-	LastTick func() time.Time  // when the supervisor's loop last ran; it must run at least every 10 s
-	Lacking  func() string     // which calls are refused without which Stoker cannot do its work, in one line; nil or empty is none
-	Version  string
-	Commit   string
-	Instance string // of this process, by which it recognizes its own answers
+	Address
+	Identity
+	Fleet
 
 	History *history.Log                           // nil serves none, and no stream of events
 	Hosts   func(ctx context.Context) []peers.Host // the other hosts; it may wait for their answers for seconds; nil has none
 	Metrics http.Handler                           // at /metrics; nil serves none
 	Page    http.Handler                           // at / and all paths that nothing else serves; nil serves a list of paths
+}
+
+// Address is where the server listens.
+type Address struct {
+	Listen   string // host:port; empty serves health on the unix socket only
+	StateDir string // with Scope and the host name it names the unix socket, see HealthSockets
+	Scope    string
+}
+
+// Identity is which Stoker answers.
+type Identity struct {
+	Version  string
+	Commit   string
+	Instance string // of this process, by which it recognizes its own answers
+}
+
+// Fleet is what the server shows, and how well it goes. None of the functions may block.
+type Fleet struct {
+	View     func() fleet.View // the last view
+	Display  func() fleet.View // the same for a viewer of the workers, whose CPU use is then measured; nil is View
+	LastTick func() time.Time  // when the supervisor's loop last ran; it must run at least every 10 s
+	Lacking  func() string     // which calls are refused without which Stoker cannot do its work, in one line; nil or empty is none
 }
 
 // recentEvents is how many events are shown with a worker.

@@ -39,7 +39,7 @@ func picture() fleet.View {
 func options() Options {
 	log := history.New(history.Options{})
 	log.Record([]worker.Event{{At: time.Now(), Kind: worker.EventHealed, Key: "burner"}})
-	return Options{View: picture, LastTick: time.Now, Version: "1.2.3", Commit: "abcdef", History: log}
+	return Options{Fleet: Fleet{View: picture, LastTick: time.Now}, Identity: Identity{Version: "1.2.3", Commit: "abcdef"}, History: log}
 }
 
 func ask(t *testing.T, h http.Handler, method, path string) *httptest.ResponseRecorder {

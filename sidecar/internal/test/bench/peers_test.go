@@ -29,7 +29,7 @@ const (
 func startPeers(b *testing.B) []string {
 	b.Helper()
 	v := viewOf(peerWorkers)
-	handler := web.Handler(web.Options{View: func() fleet.View { return v }, LastTick: time.Now, Version: "bench", Instance: "peer"})
+	handler := web.Handler(web.Options{Fleet: web.Fleet{View: func() fleet.View { return v }, LastTick: time.Now}, Identity: web.Identity{Version: "bench", Instance: "peer"}})
 	var urls []string
 	for range peerCount {
 		server := httptest.NewServer(handler)
@@ -90,7 +90,7 @@ func BenchmarkPeers(b *testing.B) {
 	pages := page.New(page.Options{
 		View: view, Hosts: func() []peers.Host { return hosts }, Events: func(uint64) []history.Entry { return nil }, Version: "bench", Now: time.Now,
 	})
-	api := web.Handler(web.Options{View: view, Hosts: func(context.Context) []peers.Host { return hosts }, LastTick: time.Now, Version: "bench"})
+	api := web.Handler(web.Options{Fleet: web.Fleet{View: view, LastTick: time.Now}, Hosts: func(context.Context) []peers.Host { return hosts }, Identity: web.Identity{Version: "bench"}})
 	for _, target := range []struct {
 		name, path string
 		handler    http.Handler

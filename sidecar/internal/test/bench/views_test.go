@@ -42,7 +42,7 @@ func viewOf(n int) fleet.View {
 func handlers(v fleet.View) map[string]http.Handler {
 	view := func() fleet.View { return v }
 	pages := page.New(page.Options{View: view, Events: func(uint64) []history.Entry { return nil }, Version: "bench", Now: time.Now})
-	api := web.Handler(web.Options{View: view, LastTick: time.Now, Version: "bench"})
+	api := web.Handler(web.Options{Fleet: web.Fleet{View: view, LastTick: time.Now}, Identity: web.Identity{Version: "bench"}})
 	return map[string]http.Handler{
 		"page":    pages,
 		"scrape":  metrics.New(metrics.Options{View: view}).Handler(),
