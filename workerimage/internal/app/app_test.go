@@ -95,7 +95,7 @@ func TestHowTheLastSaveDecidesTheExitCode(t *testing.T) {
 
 func TestSignals(t *testing.T) {
 	worker := newWorker(t)
-	worker.set.SignalFault = []fault.Fault{{Kind: fault.Spin}}
+	worker.set.Faults.Signal = []fault.Fault{{Kind: fault.Spin}}
 	orders := make(chan []fault.Fault, 1)
 	stopped := false
 	answer := func(signal syscall.Signal) {

@@ -22,7 +22,7 @@ func (w *Worker) logStart() {
 		work = "tasks from " + w.set.Queue.String()
 	}
 	w.log.Printf("%s, %d threads, %s", work, w.threads(), quota)
-	for _, f := range w.set.Faults {
+	for _, f := range w.set.Faults.Begin {
 		w.log.Printf("fault to come: %s in %s, up to %s sooner or later", f, f.After, f.Spread)
 	}
 }

@@ -10,11 +10,11 @@ import (
 // restore determines where to continue. A problem with the state directory does not stop a worker: it is logged once, and the worker
 // continues without a checkpoint, or from the beginning. Nothing is deleted.
 func (w *Worker) restore() (*checkpoint.Store, *pool.Ledger) {
-	if w.set.State == "" {
+	if w.set.Checkpoint.Dir == "" {
 		w.log.Printf("no state directory: a restart starts from the beginning")
 		return nil, w.begin()
 	}
-	store, err := checkpoint.Open(w.set.State)
+	store, err := checkpoint.Open(w.set.Checkpoint.Dir)
 	if err != nil {
 		w.log.Printf("going on without a checkpoint, a restart starts from the beginning: %v", err)
 		return nil, w.begin()

@@ -28,7 +28,7 @@ func (w *Worker) handleSignals(ctx context.Context, stop context.CancelFunc, sig
 func (w *Worker) handleSignal(ctx context.Context, stop context.CancelFunc, signal os.Signal, orders chan<- []fault.Fault) {
 	switch signal {
 	case syscall.SIGUSR1:
-		send(ctx, orders, w.set.SignalFault)
+		send(ctx, orders, w.set.Faults.Signal)
 	case syscall.SIGUSR2:
 		send(ctx, orders, []fault.Fault{{Kind: fault.Recover}})
 	default:

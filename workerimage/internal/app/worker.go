@@ -73,7 +73,7 @@ func (w *Worker) Run(signals <-chan os.Signal) int {
 	helpers.Go(func() { w.logProgress(ctx) })
 	books := newSaver(store, ledger, w.log)
 	saved := make(chan error, 1)
-	go func() { saved <- books.serve(ctx, w.set.Checkpoint) }()
+	go func() { saved <- books.serve(ctx, w.set.Checkpoint.Every) }()
 
 	w.rounds(ctx)
 	stop()
@@ -97,8 +97,8 @@ func (w *Worker) consume(ctx context.Context, stop context.CancelFunc, signals <
 // serve starts the goroutines that inject faults and handle signals until ctx ends.
 func (w *Worker) serve(ctx context.Context, stop context.CancelFunc, signals <-chan os.Signal, helpers *sync.WaitGroup) {
 	orders := make(chan []fault.Fault)
-	scheduler := fault.NewScheduler(w.injector, w.set.FaultFile, orders)
-	scheduler.Begin(ctx, w.set.Faults)
+	scheduler := fault.NewScheduler(w.injector, w.set.Faults.File, orders)
+	scheduler.Begin(ctx, w.set.Faults.Begin)
 	helpers.Go(func() { scheduler.Serve(ctx) })
 	w.serveHealth(ctx, helpers)
 	helpers.Go(func() { w.handleSignals(ctx, stop, signals, orders) })

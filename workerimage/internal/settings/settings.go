@@ -26,16 +26,25 @@ type Settings struct {
 	Lease time.Duration // Redis: the time after which a task of a worker without a heartbeat is returned
 	Name  string        // of the worker, in results and at the broker
 
-	Threads    int    // 0 means by the CPU quota
-	State      string // directory of the checkpoint, "" is none
-	Checkpoint time.Duration
+	Threads    int // 0 means by the CPU quota
+	Checkpoint Checkpoint
 	Progress   time.Duration
 	Heartbeat  Heartbeat
 	Listen     string // address of the health endpoint; empty is none
+	Faults     Faults
+}
 
-	Faults      []fault.Fault // injected from the start on
-	FaultFile   string
-	SignalFault []fault.Fault // injected by SIGUSR1
+// Checkpoint is where and how often the worker stores how far it is.
+type Checkpoint struct {
+	Dir   string // empty is none
+	Every time.Duration
+}
+
+// Faults are what is injected into the worker.
+type Faults struct {
+	Begin  []fault.Fault // from the start on
+	Signal []fault.Fault // by SIGUSR1
+	File   string        // by the faults in it, while it runs
 }
 
 // Heartbeat is the settings that worker and health check share.
@@ -59,18 +68,15 @@ func Read(lookup Lookup) (Settings, error) {
 		Name:   e.name(),
 
 		Threads:    e.threads("WORKER_THREADS"),
-		State:      e.text("WORKER_STATE", "/var/lib/worker"),
-		Checkpoint: e.duration("WORKER_CHECKPOINT", time.Second, time.Millisecond),
+		Checkpoint: e.checkpoint(),
 		Progress:   e.duration("WORKER_PROGRESS", 10*time.Second, time.Second),
 		Heartbeat:  e.heartbeat(),
 		Listen:     e.address("WORKER_LISTEN"),
-
-		Faults:      e.faults("WORKER_FAULT", ""),
-		FaultFile:   e.faultFile(),
-		SignalFault: e.faults("WORKER_SIGNAL_FAULT", string(fault.Hang)),
-	}
-	if s.State == Off {
-		s.State = ""
+		Faults: Faults{
+			Begin:  e.faults("WORKER_FAULT", ""),
+			Signal: e.faults("WORKER_SIGNAL_FAULT", string(fault.Hang)),
+			File:   e.faultFile(),
+		},
 	}
 	return s, e.err()
 }
@@ -144,6 +150,14 @@ func (e *environment) duration(name string, unset, least time.Duration) time.Dur
 		e.bad(name, fmt.Errorf("%s is too short, at least %s", text, least))
 	}
 	return d
+}
+
+func (e *environment) checkpoint() Checkpoint {
+	c := Checkpoint{Dir: e.text("WORKER_STATE", "/var/lib/worker"), Every: e.duration("WORKER_CHECKPOINT", time.Second, time.Millisecond)}
+	if c.Dir == Off {
+		c.Dir = ""
+	}
+	return c
 }
 
 func (e *environment) heartbeat() Heartbeat {
