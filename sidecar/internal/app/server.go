@@ -11,7 +11,7 @@ import (
 	"stoker/sidecar/internal/report/web"
 )
 
-// server answers questions about Stoker, and what an operator asks of it.
+// server is what answers others: the status server for questions, the control socket for an operator's requests.
 type server struct {
 	status  *web.Server
 	control *control.Server // nil when its socket cannot be bound

@@ -190,7 +190,10 @@ func plannedOf(c config.Config, s composefile.Service, stokers []composefile.Ser
 	p.promised = promised(reading.Policy, s.Limits.CPUs)
 	if p.Managed && p.Held == worker.HeldNot && p.Replicas > 0 {
 		group, _ := policy.Group(s.Labels, s.Name)
-		p.member = groupMember{name: s.Name, group: group, demand: reading.Policy.Demand, cpus: s.Limits.CPUs, count: p.Replicas, advice: adviseOnSleep(reading.Policy, s.Restart.Policy, false)}
+		p.member = groupMember{
+			name: s.Name, group: group, demand: reading.Policy.Demand, cpus: s.Limits.CPUs, count: p.Replicas,
+			advice: adviseOnSleep(reading.Policy, s.Restart.Policy, false),
+		}
 	}
 	if p.Managed {
 		p.Problems = append(p.Problems, sharesNoNetwork(reading.Policy, s, stokers)...)

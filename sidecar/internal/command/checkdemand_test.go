@@ -60,7 +60,10 @@ func TestCheckWithASourceThatFails(t *testing.T) {
 
 func TestStatusOfGroups(t *testing.T) {
 	view := fleetView{At: noon, Workers: []workerRow{{Key: "w", State: "asleep"}}, Groups: []groupRow{
-		{Name: "shop/worker", Work: 12.5, countRow: countRow{Wanted: 4, Running: 0, Asleep: 4, Limit: "cpu-budget"}, Sources: []sourceRow{{Name: "amqp://rabbit", State: "lost", Error: "refused"}}},
+		{
+			Name: "shop/worker", Work: 12.5, countRow: countRow{Wanted: 4, Running: 0, Asleep: 4, Limit: "cpu-budget"},
+			Sources: []sourceRow{{Name: "amqp://rabbit", State: "lost", Error: "refused"}},
+		},
 		{Name: "night", countRow: countRow{Limit: "none"}, hoursRow: hoursRow{Hours: "22:00-06:00", Changes: noon.Add(10 * 3600e9)}},
 	}}
 	text := Env{}.statusText(view, noon)

@@ -20,7 +20,10 @@ func TestStatusOfAllHosts(t *testing.T) {
 	var others []peers.Host
 	v := view(burner())
 	v.Engine.Engine.Name = "alpha"
-	server := httptest.NewServer(web.Handler(web.Options{Fleet: web.Fleet{View: func() fleet.View { return v }, LastTick: time.Now}, Hosts: func(context.Context) []peers.Host { return others }}))
+	server := httptest.NewServer(web.Handler(web.Options{
+		Fleet: web.Fleet{View: func() fleet.View { return v }, LastTick: time.Now},
+		Hosts: func(context.Context) []peers.Host { return others },
+	}))
 	defer server.Close()
 	got := play(t, Env{}, "status", "--all", "--url", server.URL)
 	require.Equal(t, 0, got.code, got)
@@ -29,7 +32,10 @@ func TestStatusOfAllHosts(t *testing.T) {
 	at, answered, started := noon.Add(time.Hour), noon.Add(-3*time.Minute), noon.Add(50*time.Minute)
 	others = []peers.Host{
 		{Name: "beta", Address: "http://10.0.0.2:8080", State: peers.Answered, Answered: &at, Report: peers.Report{At: &at, Connected: true, Engine: "20.10", Workers: []peers.Worker{
-			{Key: "sieve", State: "waiting", Container: peers.Container{Status: "running", Health: "healthy", StartedAt: &started}, Healing: peers.Healing{Fault: "exited", Heal: "start", NextIn: 90}},
+			{
+				Key: "sieve", State: "waiting", Container: peers.Container{Status: "running", Health: "healthy", StartedAt: &started},
+				Healing: peers.Healing{Fault: "exited", Heal: "start", NextIn: 90},
+			},
 		}, More: 7}},
 		{Name: "gamma", Address: "http://10.0.0.3:8080", State: peers.Silent, Error: hostile, Answered: &answered, Report: peers.Report{At: &answered, Connected: true, Workers: []peers.Worker{
 			{Key: hostile, State: "unknown", Container: peers.Container{Status: "running"}},

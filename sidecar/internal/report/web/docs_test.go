@@ -103,7 +103,11 @@ func (h *apiServer) serve() {
 	var running sync.WaitGroup
 	running.Go(func() { _ = watch.New(engine, watch.Options{}).Run(ctx, seen) })
 	running.Go(func() { h.sup.Run(ctx, seen) })
-	server := httptest.NewServer(web.Handler(web.Options{Fleet: web.Fleet{View: h.sup.View, LastTick: h.sup.LastTick}, History: h.log, Identity: web.Identity{Version: "1.4.0", Instance: "V4VPMBH5LRAWDSOZ3HCPMLH2XZ"}, Hosts: neighbours}))
+	server := httptest.NewServer(web.Handler(web.Options{
+		Identity: web.Identity{Version: "1.4.0", Instance: "V4VPMBH5LRAWDSOZ3HCPMLH2XZ"},
+		Fleet:    web.Fleet{View: h.sup.View, LastTick: h.sup.LastTick},
+		History:  h.log, Hosts: neighbours,
+	}))
 	h.url = server.URL
 	h.t.Cleanup(func() {
 		server.Close()
