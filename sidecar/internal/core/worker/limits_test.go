@@ -67,6 +67,23 @@ func TestLimits(t *testing.T) {
 			+5s
 			reads 0.009 0 0
 			> read, read, stop 1`},
+		{"idle in a dry run: it is watched again, and reported again", `
+			given idle-after=5s
+			up
+			+5s
+			reads 0 0 0
+			+5s
+			reads 0.009 0 0
+			> read, read, stop 1
+			answer skipped
+			= event held
+			= phase watching
+			= attempts 0
+			+5s
+			reads 0 0 0
+			+5s
+			reads 0 0 0
+			> read, read, stop 1`},
 		{"not idle: as much as the limit", `
 			given idle-after=5s
 			up

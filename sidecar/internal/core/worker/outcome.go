@@ -252,7 +252,20 @@ func (m *Machine) skip(now time.Time) {
 	if m.heal().Open() {
 		m.refund()
 	}
+	if m.heal().Fault == FaultIdle && m.container.status == StatusRunning {
+		m.skipIdle(now)
+		return
+	}
 	expected := m.saved.Expected
 	m.hold(now, HeldDryRun, now)
 	m.saved.Expected = expected
+}
+
+// skipIdle: a dry run reports an idle worker, and continues to watch it: no event shows that it computes again, which would end a hold.
+func (m *Machine) skipIdle(now time.Time) {
+	e := m.healEvent(now, EventHeld, "")
+	e.Reason = HeldDryRun
+	m.emit(e)
+	m.to(PhaseWatching)
+	m.cpu.idleSince = time.Time{}
 }
