@@ -377,6 +377,10 @@ func (m *Machine) undone(now time.Time, o Outcome) {
 	}
 	m.emit(m.healEvent(now, EventHealFailed, o.Err))
 	same, stop := o.Snapshot.same(m.saved.Incarnation), m.saved.State.Stop
+	if same && o.Snapshot.Status == StatusRunning && m.stopUnderWay() {
+		m.awaitOwnStop(now, o)
+		return
+	}
 	m.to(PhaseWatching)
 	m.backTo(now, prev, o)
 	if same && m.container.status.Down() && m.heal().Open() {

@@ -87,6 +87,28 @@ func TestRecreate(t *testing.T) {
 			= due 0s..1s
 			+1s
 			> recreate 2`},
+		{"rule 5: it was rolled back, and the stop of the Stoker before is still under way", `
+			given health on-unhealthy=recreate grace=20s
+			up
+			unhealthy
+			> recreate 1
+			transaction stop
+			kill TERM
+			+8s
+			stoker-killed
+			up
+			> recreate 1
+			transaction stop
+			transaction refused
+			world healthy
+			answer undone unstarted running healthy
+			= event heal-failed
+			= phase stopping
+			+12s
+			kill KILL
+			die 137
+			stop
+			> start 1`},
 		{"the transaction failed, and the old one is down", `
 			given recreate-after=1
 			up

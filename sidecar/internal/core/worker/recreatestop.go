@@ -95,3 +95,19 @@ func (m *Machine) stopOfSameLife(stop SentStop) {
 		m.own.signals = 1
 	}
 }
+
+// stopUnderWay reports whether the first signal of one of Stoker's own stops was seen, and not the end of that stop. The engine carries it out,
+// even if the Stoker that sent it was killed and the next one has rolled its recreate back.
+func (m *Machine) stopUnderWay() bool {
+	return m.stopSent() && m.saved.OwnStops.Terms > m.saved.OwnStops.Stops
+}
+
+// awaitOwnStop: a recreate was rolled back, and its stop is still under way. The worker is started after it, as in a restart.
+func (m *Machine) awaitOwnStop(now time.Time, o Outcome) {
+	s := m.saved.State
+	s.Phase, s.Heal.Action, s.Undone = PhaseStopping, HealRestart, ""
+	m.enter(s)
+	m.setContainer(*o.Snapshot)
+	m.stopOfSameLife(s.Stop)
+	m.applyInspect(now, *o.Snapshot)
+}

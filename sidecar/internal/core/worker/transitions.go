@@ -35,7 +35,7 @@ func Transitions() []Transition {
 		{"exited", unlessRecreating(), []Phase{PhaseAsleep}}, // stopped for lack of work, or finished
 		{"inspect answered", unlessRecreating(), []Phase{PhaseAsleep}},
 		{"start answered", unlessRecreating(), []Phase{PhaseAsleep}},
-		{"recreate answered", []Phase{PhaseRecreating}, []Phase{PhaseAsleep}}, // in a dry run
+		{"recreate answered", []Phase{PhaseRecreating}, []Phase{PhaseAsleep, PhaseStopping}}, // in a dry run; its stop is still under way
 		{"stop answered", []Phase{PhaseStopping}, []Phase{PhaseAsleep}},
 		{"due", []Phase{PhaseExhausted}, []Phase{PhaseStopDue, PhaseRecreateDue}}, // stable, and its restart as an orphan waited for attempts
 		{"started", unlessRecreating(), []Phase{PhaseWatching}},
