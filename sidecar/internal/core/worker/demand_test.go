@@ -56,6 +56,21 @@ func TestSleepAndWake(t *testing.T) {
 			stop
 			= phase asleep
 			= held asleep`},
+		{"inspects have shown an incarnation from its start to its end before its first event arrives", asleep + `
+			world running new
+			list running
+			+3s
+			= event woken
+			sleep
+			> stop 0
+			answer down 143
+			= phase asleep
+			+2s
+			late start
+			late:2s kill TERM
+			late:2s die 143
+			late:2s stop
+			= held asleep`},
 		{"with a health check it is awake when it is healthy", `
 			given demand health
 			up

@@ -185,6 +185,9 @@ func (m *Machine) started(now time.Time, o Observation) {
 		m.saved.StopIntent, m.foreign.until, m.foreign.window = nil, time.Time{}, time.Time{} // earlier events in the stream concern the previous incarnation
 		return
 	}
+	if m.overBeforeStartEvent(o) {
+		return
+	}
 	again := m.life.start.by == startedByDocker && o.History() && !m.container.inspected && m.saved.StopIntent == nil // one of several that no Stoker followed
 	byDocker := m.phase() == PhaseDocker || m.container.status == StatusRestarting || again
 	own := m.awaiting(now) || m.beganByHeal(o)

@@ -68,3 +68,11 @@ func (m *Machine) known(o Observation) bool {
 	}
 	return !m.life.knownUntil.IsZero() && !o.At.After(m.life.knownUntil)
 }
+
+// overBeforeStartEvent reports whether a start event belongs to an incarnation that inspects have shown from its start to its end, and that is
+// judged: the event is late.
+func (m *Machine) overBeforeStartEvent(o Observation) bool {
+	began := m.saved.Incarnation.StartedAt
+	within := !began.IsZero() && !o.At.Before(began) && o.At.Before(m.deps.parentEnded)
+	return within && m.container.status.Down() && m.container.inspected && m.life.end.state == exitSettled
+}

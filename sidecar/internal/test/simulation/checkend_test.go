@@ -167,21 +167,24 @@ func (r *run) clockStepped(from, to time.Time) bool {
 	return slices.ContainsFunc(r.checks.timeline.clockSteps, func(at time.Time) bool { return !at.Before(from) && !at.After(to) })
 }
 
-// clockSteppedDuringStop reports whether the clock stepped during a stop of Stoker's own, and Stoker ended during that stop: it was killed,
-// or it was asked to stop, read no more events, and exited when the stop was answered. The next one cannot compute how much of the grace had
-// passed at the SIGKILL.
+// clockSteppedDuringStop reports whether the clock stepped during a stop of Stoker's own, and another Stoker than the one that sent it received
+// the SIGKILL. It cannot compute how much of the grace had passed.
 func (r *run) clockSteppedDuringStop(id string) bool {
 	return slices.ContainsFunc(r.world.Audit(), func(a dockertest.Record) bool {
 		if a.By != dockertest.ByStoker || a.Op != dockertest.OpStop || a.Incarnation.ID != id || !a.Effect {
 			return false
 		}
-		return r.startedBetween(a.Sent, a.Done.Add(closeWait)) && r.clockStepped(a.Arrived, a.Done)
+		return r.killSeenByNext(a) && r.clockStepped(a.Arrived, a.Done)
 	})
 }
 
-// startedBetween reports whether a Stoker started between two times.
-func (r *run) startedBetween(from, to time.Time) bool {
-	return slices.ContainsFunc(r.checks.timeline.started, func(at time.Time) bool { return at.After(from) && at.Before(to) })
+// killSeenByNext reports whether a later Stoker than the one that sent a stop was the first to receive the SIGKILL of that stop.
+func (r *run) killSeenByNext(stop dockertest.Record) bool {
+	return slices.ContainsFunc(r.world.Events(), func(e dockertest.Event) bool {
+		kill := e.ID == stop.Incarnation.ID && e.Action == "kill" && e.Signal == int(syscall.SIGKILL) && !e.TrueAt.Before(stop.Arrived) && !e.TrueAt.After(stop.Done)
+		seen := r.journal.observed[eventKey{e.ID, worker.Signalled, e.At.UnixNano()}]
+		return kill && slices.ContainsFunc(r.checks.timeline.started, func(at time.Time) bool { return at.After(stop.Sent) && !at.After(seen) })
+	})
 }
 
 // killedBetween reports whether a Stoker was killed between two times.
