@@ -220,12 +220,6 @@ func (m *Machine) started(now time.Time, o Observation) {
 	m.requestInspect(now, ReasonChanged)
 }
 
-// startedUnfollowed reports whether a replayed start comes after an exit that no known stop explains, before the first inspect has
-// shown the restart policy.
-func (m *Machine) startedUnfollowed(o Observation) bool {
-	return o.History() && !m.container.inspected && m.life.end.state == exitPending && m.saved.StopIntent == nil
-}
-
 // stopMayHit reports whether one of Stoker's own stops is still on its way to an incarnation that has already exited, so it may
 // hit the next one.
 func (m *Machine) stopMayHit() bool {

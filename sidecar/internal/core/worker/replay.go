@@ -76,3 +76,9 @@ func (m *Machine) overBeforeStartEvent(o Observation) bool {
 	within := !began.IsZero() && !o.At.Before(began) && o.At.Before(m.deps.parentEnded)
 	return within && m.container.status.Down() && m.container.inspected && m.life.end.state == exitSettled
 }
+
+// startedUnfollowed reports whether a replayed start comes after an exit that no known stop explains, before the first inspect has
+// shown the restart policy.
+func (m *Machine) startedUnfollowed(o Observation) bool {
+	return o.History() && !m.container.inspected && m.life.end.state == exitPending && m.saved.StopIntent == nil
+}
