@@ -47,6 +47,18 @@ func TestNetworksOfUnobservedStarts(t *testing.T) {
 			up
 			= lost front
 			> connect front`},
+		{"a policy's start that failed after an exit right before Stoker's own stop", `
+			given networks=front docker=always health
+			up
+			unhealthy
+			> stop 1
+			die 2
+			answer down 2
+			> start 1
+			world running new networks:
+			answer running healthy
+			= lost front
+			> connect front`},
 		{"a start without an event", `
 			given networks=front
 			up

@@ -73,6 +73,9 @@ func (m *Machine) stopSent() bool { return m.saved.State.Stop.Sent() }
 
 // stoppedForHeal: the stop of a restart succeeded, and the start is due; or the worker was stopped for lack of work.
 func (m *Machine) stoppedForHeal(now, due time.Time) {
+	if m.own.signals == 0 && m.container.config.restart.Active() { // it may have exited before the stop, and Docker's own start have failed
+		m.networks.unseenStart = true
+	}
 	m.requestLogs(m.life.end.at, m.life.end.code)
 	switch m.heal().Action {
 	case HealSleep:
