@@ -169,6 +169,10 @@ func (m *Machine) stillStopping(now time.Time) {
 		m.requestInspect(now.Add(m.inspectBackoff()), ReasonUncertain)
 		return
 	}
+	if m.own.former { // what was to be healed has ended with the previous incarnation
+		m.startedByOther(now, m.life.start.by)
+		return
+	}
 	m.toDue(PhaseStopDue, now)
 }
 

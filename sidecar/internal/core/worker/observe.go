@@ -213,7 +213,7 @@ func (m *Machine) started(now time.Time, o Observation) {
 		return
 	case m.stopMayHit():
 		m.to(PhaseStopping)
-		m.own = ownStop{issuedHere: true, carriedOut: m.own.signals > 0 && m.own.stopped}
+		m.own = ownStop{issuedHere: true, former: true, carriedOut: m.own.signals > 0 && m.own.stopped}
 	default:
 		m.startedByOther(now, m.life.start.by)
 	}

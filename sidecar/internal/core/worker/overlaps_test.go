@@ -324,6 +324,17 @@ func TestOverlaps(t *testing.T) {
 			= no-event held
 			die 1
 			> start 1`},
+		{"it exits by itself while the own stop is on its way, and Docker starts it: the stop is never answered and hits nothing", `
+			given health docker=always grace=5s
+			up
+			unhealthy
+			> stop 1
+			die 2
+			start
+			answer unknown
+			+1m
+			> nothing
+			= phase watching`},
 		{"the events of the own stop come when the start after it has used up the attempts", `
 			given health max-attempts=1
 			up

@@ -89,6 +89,7 @@ type ownStop struct {
 	issuedHere bool      // by this process
 	signals    int       // stop signals seen
 	stopped    bool      // the stop event was seen
+	former     bool      // it was sent to the previous incarnation, and may still hit this one
 	carriedOut bool      // its events arrived in the previous incarnation, and its answer did not
 	termAt     time.Time // the first of signals, the engine's clock
 	termSeen   time.Time // the same, Stoker's clock
