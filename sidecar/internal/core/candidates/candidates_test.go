@@ -45,6 +45,7 @@ func TestNear(t *testing.T) {
 		"a name, and no yes":   {policy.Selector{}, []string{"com.example.stoker=v2"}, ""},
 		"autoheal":             {policy.Selector{}, []string{"autoheal=true"}, "STOKER_COMPAT=autoheal"},
 		"deunhealth":           {policy.Selector{}, []string{"deunhealth.restart.on.unhealthy=true"}, "STOKER_COMPAT=deunhealth"},
+		"two such names":       {policy.Selector{}, []string{"z.stoker=yes", "a.stoker=yes"}, "a.stoker=yes is none of"},
 		"autoheal, not wanted": {policy.Selector{}, []string{"autoheal=false"}, ""},
 	}
 	for name, tt := range cases {
@@ -125,6 +126,33 @@ func TestManyAreCounted(t *testing.T) {
 	a := candidates.Advise(policy.Selector{}, "", many)
 	require.Len(t, a.Quotas, 300)
 	require.Len(t, a.Near, 300)
-	require.Contains(t, a.String(), "295 more")
+	require.Contains(t, a.String(), ", 295 more.")
+	require.Contains(t, a.String(), "295 more have such labels.")
 	require.Less(t, len(a.String()), 2500)
+}
+
+// The first line describes what was looked for and what is there.
+func TestFound(t *testing.T) {
+	t.Parallel()
+	one, two := []candidates.Container{labelled("a")}, []candidates.Container{labelled("a"), limited("b", 0.5)}
+	scoped := policy.Selector{Scope: "prod"}
+	cases := map[string]struct {
+		selector policy.Selector
+		there    []candidates.Container
+		want     string
+	}{
+		"nothing":           {policy.Selector{}, nil, "There is no container but Stoker's own."},
+		"one":               {policy.Selector{}, one, "The only other container does not have stoker.enable=true."},
+		"a quota":           {policy.Selector{}, two, "None of 2 containers has stoker.enable=true; with a CPU quota, so probably workers: b (0.5)."},
+		"a quota, a scope":  {scoped, two, "None of 2 containers has stoker.enable=true and stoker.scope=prod; with a CPU quota: b (0.5)."},
+		"by quota":          {policy.Selector{Mode: policy.ModeQuota}, one, "The only other container does not have a CPU quota."},
+		"by quota, a scope": {policy.Selector{Mode: policy.ModeQuota, Scope: "prod"}, one, "The only other container does not have a CPU quota and stoker.scope=prod."},
+		"all":               {policy.Selector{Mode: policy.ModeAll}, one, "Every other container has a stoker.scope."},
+	}
+	for name, tt := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, tt.want, candidates.Advise(tt.selector, "", tt.there).Lines()[0].Text)
+		})
+	}
 }

@@ -58,11 +58,14 @@ func (a Advice) found() string {
 	if a.Containers == 0 {
 		return "There is no container but Stoker's own."
 	}
-	text := fmt.Sprintf("None of %d containers has %s", a.Containers, wanted(a.Selector))
+	wanted := wanted(a.Selector)
+	text := fmt.Sprintf("None of %d containers has %s", a.Containers, wanted)
 	if a.Containers == 1 {
-		text = "The only other container does not have " + wanted(a.Selector)
+		text = "The only other container does not have " + wanted
 	}
 	switch {
+	case wanted == "": // all that are in no scope
+		return "Every other container has a " + policy.LabelScope + "."
 	case len(a.Quotas) > 0 && a.Selector.Scope == "":
 		return text + "; with a CPU quota, so probably workers: " + a.named() + "."
 	case len(a.Quotas) > 0:
@@ -83,7 +86,8 @@ func (a Advice) named() string {
 	return strings.Join(names, ", ")
 }
 
-// wanted describes what a selector selects. That a Stoker without a scope ignores containers with one is left to Near.
+// wanted describes what a container needs to be selected; empty if nothing but to be in no scope. That a Stoker without a scope ignores
+// containers with one is left to Near.
 func wanted(s policy.Selector) string {
 	var parts []string
 	switch s.Mode {
@@ -95,9 +99,6 @@ func wanted(s policy.Selector) string {
 	}
 	if s.Scope != "" {
 		parts = append(parts, policy.LabelScope+"="+s.Scope)
-	}
-	if len(parts) == 0 {
-		return "no " + policy.LabelScope
 	}
 	return strings.Join(parts, " and ")
 }
