@@ -28,6 +28,9 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	before := m.container.status
 	m.saved.Incarnation = s.Incarnation
 	m.container.status, m.checks.status = s.Status, s.Health
+	if m.life.end.inspected = (time.Time{}); s.Status.Down() && s.FinishedAt.After(s.StartedAt) {
+		m.life.end.inspected = s.FinishedAt
+	}
 	if newLife || s.StartedAt.After(m.life.startedAt) {
 		m.life.startedAt = s.StartedAt
 	}

@@ -185,7 +185,7 @@ func (m *Machine) started(now time.Time, o Observation) {
 		m.saved.StopIntent, m.foreign.until, m.foreign.window = nil, time.Time{}, time.Time{} // earlier events in the stream concern the previous incarnation
 		return
 	}
-	if m.overBeforeStartEvent(o) {
+	if m.overBeforeStartEvent(now, o) {
 		return
 	}
 	again := m.life.start.by == startedByDocker && o.History() && !m.container.inspected && m.saved.StopIntent == nil // one of several that no Stoker followed
@@ -260,6 +260,7 @@ func (m *Machine) newLife() {
 	m.foreign.until, m.foreign.window, m.checks.resumedAt = time.Time{}, time.Time{}, time.Time{}
 	m.life.delayed, m.life.start.eventMissing, m.life.oom.reported, m.saved.Dependents.RestartPending = false, false, false, false
 	m.life.end.byDaemon, m.life.end.state, m.checks.leftReason = false, exitSettled, HeldNot
+	m.life.end.inspected = time.Time{}
 	m.foreign.pending = nil
 }
 

@@ -62,6 +62,7 @@ type lifeStart struct {
 // lifeEnd is the last exit.
 type lifeEnd struct {
 	at              time.Time // of the Exited event, the engine's clock
+	inspected       time.Time // in the last inspect, if that showed the incarnation as over; the engine's clock
 	code            int
 	state           exitState
 	unobservedSince time.Time // exitUnobserved; Stoker's clock

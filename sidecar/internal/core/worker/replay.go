@@ -71,10 +71,12 @@ func (m *Machine) known(o Observation) bool {
 
 // overBeforeStartEvent reports whether a start event belongs to an incarnation that inspects have shown from its start to its end, and that is
 // judged: the event is late.
-func (m *Machine) overBeforeStartEvent(o Observation) bool {
-	began := m.saved.Incarnation.StartedAt
-	within := !began.IsZero() && !o.At.Before(began) && o.At.Before(m.deps.parentEnded)
-	return within && m.container.status.Down() && m.container.inspected && m.life.end.state == exitSettled
+func (m *Machine) overBeforeStartEvent(now time.Time, o Observation) bool {
+	if m.awaiting(now) || m.phase() == PhaseStarting {
+		return false
+	}
+	within := !o.At.Before(m.saved.Incarnation.StartedAt) && o.At.Before(m.life.end.inspected)
+	return within && m.container.status.Down() && m.life.end.state == exitSettled
 }
 
 // startedUnfollowed reports whether a replayed start comes after an exit that no known stop explains, before the first inspect has
