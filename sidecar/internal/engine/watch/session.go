@@ -217,7 +217,8 @@ func (s *session) event(ctx context.Context, o worker.Observation) error {
 		}
 		o.Origin = worker.OriginRepeated
 	case unseen:
-		if !s.listed && !o.At.After(s.engine.Now) {
+		replayed := !o.At.After(s.engine.Now) && !o.At.Before(s.since) // an older one comes after a step of the engine's clock
+		if !s.listed && replayed {
 			o.Origin = worker.OriginReplayed
 		}
 	}
