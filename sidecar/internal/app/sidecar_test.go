@@ -20,7 +20,7 @@ func onBoth(t *testing.T, test func(t *testing.T, h *singleWorker)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := &singleWorker{Host: host(t), t: t, dir: t.TempDir()}
-			h.w = h.Run(dockertest.WorkerSpec{StopTimeout: time.Second, Labels: map[string]string{
+			h.w = h.Run(dockertest.WorkerSpec{EndRules: worker.EndRules{StopTimeout: time.Second}, Labels: map[string]string{
 				"stoker.backoff-initial": "100ms", "stoker.backoff-max": "1s", "stoker.recreate-after": "0",
 			}})
 			test(t, h)
@@ -70,7 +70,7 @@ func TestOutOfFiles(t *testing.T) {
 	onBoth(t, func(t *testing.T, h *singleWorker) {
 		s := spawn(t, h.environ("STOKER_RESYNC=5s"))
 		h.watched(s)
-		stopped := h.Run(dockertest.WorkerSpec{Name: "stopped", StopTimeout: time.Second})
+		stopped := h.Run(dockertest.WorkerSpec{Name: "stopped", EndRules: worker.EndRules{StopTimeout: time.Second}})
 		h.Operate(dockertest.OpStop, stopped.Name)
 		h.eventually("the operator's stop to be noticed", func() bool { return held(s.View(), stopped.Name) == worker.HeldOperator })
 		starts := h.count("start")

@@ -8,6 +8,7 @@ import (
 
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/test/dockertest"
 )
 
 // restartedParent returns a fleet whose worker p was restarted, and its request for the list of dependents.
@@ -131,3 +132,8 @@ func TestUndecidedDependent(t *testing.T) {
 }
 
 func (d *harness) pointer(s worker.Snapshot) *worker.Snapshot { return &s }
+
+// inNetworkOf is a container that shares the network namespace of a parent.
+func inNetworkOf(parent, name string) dockertest.Spec {
+	return dockertest.Spec{Name: name, Namespaces: dockertest.Namespaces{NetworkMode: "container:" + parent}}
+}

@@ -28,11 +28,11 @@ func TestDependentsOfARestart(t *testing.T) {
 	t.Parallel()
 	parent := newWorker("p")
 	parent.Labels["com.docker.compose.project"], parent.Labels["com.docker.compose.service"] = "x", "p"
-	task := dockertest.Spec{Name: "task", NetworkMode: "container:p", Labels: map[string]string{"com.docker.swarm.task.id": "x"}}
+	task := dockertest.Spec{Name: "task", Namespaces: dockertest.Namespaces{NetworkMode: "container:p"}, Labels: map[string]string{"com.docker.swarm.task.id": "x"}}
 	h := simHostWith(parent,
-		dockertest.Spec{Name: "net", NetworkMode: "container:p"}, dockertest.Spec{Name: "ipc", IpcMode: "container:p"},
-		dockertest.Spec{Name: "below", NetworkMode: "container:net"}, dockertest.Spec{Name: "other"},
-		dockertest.Spec{Name: "paused", NetworkMode: "container:p"}, dockertest.Spec{Name: "down", NetworkMode: "container:p"}, task,
+		inNetworkOf("p", "net"), dockertest.Spec{Name: "ipc", Namespaces: dockertest.Namespaces{IpcMode: "container:p"}},
+		inNetworkOf("net", "below"), dockertest.Spec{Name: "other"},
+		inNetworkOf("p", "paused"), inNetworkOf("p", "down"), task,
 		composed("asked", "a", "p:service_started:true"), composed("unasked", "u", "p:service_started:false"),
 	)
 	h.w.Operator().Pause("paused")
@@ -56,8 +56,8 @@ func TestDependentsOfARestart(t *testing.T) {
 func TestDependentsOfARecreate(t *testing.T) {
 	t.Parallel()
 	h := simHostWith(recreatedOnFailure("w"),
-		dockertest.Spec{Name: "net", NetworkMode: "container:w"}, dockertest.Spec{Name: "below", NetworkMode: "container:net"},
-		dockertest.Spec{Name: "unfit", NetworkMode: "container:w", Unfit: "it has a network that is gone"},
+		inNetworkOf("w", "net"), inNetworkOf("net", "below"),
+		dockertest.Spec{Name: "unfit", Namespaces: dockertest.Namespaces{NetworkMode: "container:w"}, Unfit: "it has a network that is gone"},
 	)
 	net, below, unfit := h.id("net"), h.id("below"), h.id("unfit")
 	h.w.Sicken("w", dockertest.Failing)
@@ -78,7 +78,7 @@ func TestDependentsOfARecreate(t *testing.T) {
 // Stoker starts a dependent that its own restart has left down.
 func TestDependentLeftDown(t *testing.T) {
 	t.Parallel()
-	h := simHostWith(newWorker("w"), dockertest.Spec{Name: "tail", NetworkMode: "container:w"})
+	h := simHostWith(newWorker("w"), inNetworkOf("w", "tail"))
 	h.w.FailStarts("tail", "no such device", "no such device")
 	h.w.Crash("w", syscall.SIGSEGV)
 	h.live(time.Minute)

@@ -70,7 +70,8 @@ func TestDiesWithItsParent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := simHostWith(recreatedOnFailure("w"), dockertest.Spec{Name: "tail", PidMode: "container:w"}, dockertest.Spec{Name: "stopped", PidMode: "container:w"})
+			inside := dockertest.Namespaces{PidMode: "container:w"}
+			h := simHostWith(recreatedOnFailure("w"), dockertest.Spec{Name: "tail", Namespaces: inside}, dockertest.Spec{Name: "stopped", Namespaces: inside})
 			h.w.Operator().Stop("stopped", dockertest.OwnGrace)
 			h.live(10 * time.Second)
 			fault(h)

@@ -76,7 +76,7 @@ func TestTransactionIsFoundWithoutTheJournal(t *testing.T) {
 func TestUnmanagedHalfRecreatedIsFound(t *testing.T) {
 	t.Parallel()
 	for _, at := range []string{"tail" + worker.NewSuffix, "tail" + worker.BackupSuffix} {
-		h := simHostWith(recreatedOnFailure("w"), dockertest.Spec{Name: "tail", NetworkMode: "container:w"})
+		h := simHostWith(recreatedOnFailure("w"), inNetworkOf("w", "tail"))
 		h.w.Sicken("w", dockertest.Failing)
 		h.until(t, at)
 		h.live(2 * time.Millisecond)
@@ -244,7 +244,7 @@ func TestDependentsFollow(t *testing.T) {
 			t.Parallel()
 			dep := newWorker("dep")
 			dep.NetworkMode, dep.PidMode = "container:w", "container:w"
-			h := simHostWith(recreatedOnFailure("w"), dep, dockertest.Spec{Name: "tail", NetworkMode: "container:w"}, dockertest.Spec{Name: "beside"})
+			h := simHostWith(recreatedOnFailure("w"), dep, inNetworkOf("w", "tail"), dockertest.Spec{Name: "beside"})
 			if how == "restarted" {
 				h.w.Crash("w", syscall.SIGSEGV)
 			} else {
@@ -266,7 +266,7 @@ func TestDependentsFollow(t *testing.T) {
 
 func TestDependentsAreLeftAlone(t *testing.T) {
 	t.Parallel()
-	h := simHostWith(newWorker("w", "dependents", "none"), dockertest.Spec{Name: "tail", NetworkMode: "container:w"})
+	h := simHostWith(newWorker("w", "dependents", "none"), inNetworkOf("w", "tail"))
 	h.w.Crash("w", syscall.SIGSEGV)
 	h.live(time.Minute)
 	tail, _ := h.w.Truth("tail")

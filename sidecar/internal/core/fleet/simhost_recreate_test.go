@@ -33,7 +33,7 @@ func drawRecreate(t *rapid.T, s *dockertest.Spec) {
 func (h *simHost) addDependents(t *rapid.T) []string {
 	var names []string
 	if rapid.Bool().Draw(t, "unmanaged container in its network") {
-		h.w.Operator().Run(dockertest.Spec{Name: "tail", NetworkMode: "container:a", StopTimeout: time.Second})
+		h.w.Operator().Run(dockertest.Spec{Name: "tail", Namespaces: dockertest.Namespaces{NetworkMode: "container:a"}, EndRules: worker.EndRules{StopTimeout: time.Second}})
 	}
 	if rapid.Bool().Draw(t, "worker in its network") {
 		s := drawSpec(t, "dep")

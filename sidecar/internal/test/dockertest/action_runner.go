@@ -37,9 +37,9 @@ func (s *Sim) run(a worker.Action, do func(*actionRunner)) {
 			then(e.resume)
 			return
 		}
-		s.runners = slices.DeleteFunc(s.runners, func(other *actionRunner) bool { return other == e })
+		s.actions.runners = slices.DeleteFunc(s.actions.runners, func(other *actionRunner) bool { return other == e })
 	}
-	s.runners = append(s.runners, e)
+	s.actions.runners = append(s.actions.runners, e)
 	e.resume()
 }
 
@@ -109,6 +109,6 @@ func (e *actionRunner) finish(out worker.Outcome) {
 	if e.s.closed {
 		return
 	}
-	e.s.jobs--
+	e.s.actions.count--
 	e.s.out = append(e.s.out, Output{At: e.s.w.now, Outcome: &out})
 }

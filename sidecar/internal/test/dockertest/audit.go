@@ -26,14 +26,24 @@ type Record struct {
 	Key         string             // the container's name when the request arrived
 	Labels      map[string]string  // of the container
 	Action      worker.Action      // Stoker's, on the simulation's face; zero elsewhere
-	Sent        time.Time          // the world's clock, as the other times
-	Arrived     time.Time          // zero when it never did
-	Done        time.Time          // when the engine was through with it; zero when it never was
-	Answered    time.Time          // when its sender had the answer or gave up; zero before
 	Incarnation worker.Incarnation // the container's, when the request arrived
 	Signal      int                // kill
-	Effect      bool               // the engine did it: neither refused, nor already so
-	Err         string
+	CallTimes
+	CallResult
+}
+
+// CallTimes are the stages of a request, on the world's clock.
+type CallTimes struct {
+	Sent     time.Time
+	Arrived  time.Time // zero when it never did
+	Done     time.Time // when the engine was through with it; zero when it never was
+	Answered time.Time // when its sender had the answer or gave up; zero before
+}
+
+// CallResult is what came of a request.
+type CallResult struct {
+	Effect bool // the engine did it: neither refused, nor already so
+	Err    string
 }
 
 // Truth is what really holds for one container, or held for one that is gone.

@@ -36,20 +36,30 @@ func (o Op) Mutates() bool { return o != OpInspect && o != OpList && o != OpInfo
 
 // Request is one request to the engine.
 type Request struct {
-	By       Actor
-	Op       Op
-	Ref      string         // name or ID
-	Signal   syscall.Signal // kill; 0 is KILL
-	Grace    time.Duration  // stop and restart; OwnGrace for the container's own
-	NewName  string         // rename
-	CPUs     float64        // update; 0 leaves the quota
-	Restart  string         // update; empty leaves the policy
-	Spec     Spec           // create
-	Force    bool           // remove
-	Volumes  bool           // remove
+	By      Actor
+	Op      Op
+	Ref     string         // name or ID
+	Signal  syscall.Signal // kill; 0 is KILL
+	Grace   time.Duration  // stop and restart; OwnGrace for the container's own
+	NewName string         // rename
+	Spec    Spec           // create
+	UpdateArgs
+	RemoveArgs
 	Action   worker.Action
 	onRecord func(*Record)
 	furnish  func(c *container) *Error // connect, disconnect and copy
+}
+
+// UpdateArgs are the arguments of OpUpdate.
+type UpdateArgs struct {
+	CPUs    float64 // 0 leaves the quota
+	Restart string  // empty leaves the policy
+}
+
+// RemoveArgs are the arguments of OpRemove.
+type RemoveArgs struct {
+	Force   bool
+	Volumes bool // the anonymous ones too
 }
 
 // Reply is the answer to a Request.
@@ -75,7 +85,7 @@ type call struct {
 func (w *World) Call(req Request, done func(Reply)) {
 	c := &call{w: w, req: req, done: done, sent: w.now}
 	if req.Op.Mutates() {
-		c.record = &Record{By: req.By, Op: req.Op, Key: req.Ref, Action: req.Action, Sent: w.now, Signal: int(req.Signal)}
+		c.record = &Record{By: req.By, Op: req.Op, Key: req.Ref, Action: req.Action, CallTimes: CallTimes{Sent: w.now}, Signal: int(req.Signal)}
 		if req.onRecord != nil {
 			req.onRecord(c.record)
 		}

@@ -191,7 +191,7 @@ func (w *World) byStoker() []*Record {
 // eventsByID is the log sorted by container, for runs of days.
 func (w *World) eventsByID() map[string][]*Event {
 	events := map[string][]*Event{}
-	for _, e := range w.log {
+	for _, e := range w.events.log {
 		events[e.ID] = append(events[e.ID], e)
 	}
 	return events

@@ -16,54 +16,75 @@ import (
 
 // Details are what an inspect of a container returns.
 type Details struct {
-	ID           string
-	Name         string // without the slash
-	Spec         Spec
-	Created      time.Time // the engine's clock, as all times here
-	Running      bool      // also while paused or restarting
-	Paused       bool
-	Restarting   bool
-	Dead         bool
-	Removing     bool
-	OOMKilled    bool
-	Pid          int
-	ExitCode     int
-	Error        string
-	StartedAt    time.Time
-	FinishedAt   time.Time // of the last life, also while the next one runs
-	RestartCount int       // by Docker's policy since the last start through the API
-	Health       worker.Health
-	Streak       int // failed probes in a row
-	Probes       []worker.Probe
-	Connected    []string // to networks, sorted; of a container without a body, see networks
+	ID      string
+	Name    string // without the slash
+	Spec    Spec
+	Created time.Time // the engine's clock, as all times here
+	RunState
+	RestartCount int // by Docker's policy since the last start through the API
+	HealthState
+	Connected []string // to networks, sorted; of a container without a body, see networks
+}
+
+// RunState is what the engine calls State, without the health.
+type RunState struct {
+	Running    bool // also while paused or restarting
+	Paused     bool
+	Restarting bool
+	Dead       bool
+	Removing   bool
+	OOMKilled  bool
+	Pid        int
+	ExitCode   int
+	Error      string
+	StartedAt  time.Time
+	FinishedAt time.Time // of the last life, also while the next one runs
+}
+
+// HealthState is what the engine calls Health.
+type HealthState struct {
+	Health worker.Health
+	Streak int // failed probes in a row
+	Probes []worker.Probe
 }
 
 // container is a container with what the engine does not show.
 type container struct {
 	Details
+	inherited
+	restartFlags
+	containerLock
 	w       *World
 	process *process // the last one; nil before the first start
 	lives   []Life
-	wanted  *bool     // shared with the container that it replaces
-	loss    *Loss     // shared too
-	given   *[]string // the networks that it was made with, and what operators did to them since; shared too
+	monitor *due        // the next probe or its result
+	stopped []*stopWait // callers that wait for it not to run
 	gone    bool
 
-	busy    bool // the engine holds the container's lock
-	waiting []func()
-	stopped []*stopWait // callers that wait for it not to run
+	failStarts  []string // errors of the next starts
+	dropVolumes bool     // its removal takes its anonymous volumes along
+}
 
-	// The engine's hidden flags.
+// inherited is what a container takes over from the one that it replaces. A pointer is shared with that one.
+type inherited struct {
+	wanted *bool
+	loss   *Loss
+	given  *[]string // the networks that it was made with, and what operators did to them since
+	broken string    // error of every start; empty is none
+}
+
+// restartFlags are hidden in the engine. With them it decides whether a container starts again.
+type restartFlags struct {
 	manuallyStopped   bool
 	manuallyRestarted bool
 	startedBefore     bool
 	restarts          restartManager
-	monitor           *due // the next probe or its result
+}
 
-	failStarts []string // errors of the next starts
-	broken     string   // error of every start; empty is none
-
-	dropVolumes bool // its removal takes its anonymous volumes along
+// containerLock is the lock that the engine holds while it changes a container, or looks at it closely.
+type containerLock struct {
+	busy    bool
+	waiting []func()
 }
 
 func (c *container) incarnation() worker.Incarnation {
@@ -71,22 +92,22 @@ func (c *container) incarnation() worker.Incarnation {
 }
 
 // acquire runs f when the container's lock is free. f or what it puts on the timeline must release.
-func (c *container) acquire(f func()) {
-	if c.busy {
-		c.waiting = append(c.waiting, f)
+func (l *containerLock) acquire(f func()) {
+	if l.busy {
+		l.waiting = append(l.waiting, f)
 		return
 	}
-	c.busy = true
+	l.busy = true
 	f()
 }
 
-func (c *container) release() {
-	if len(c.waiting) == 0 {
-		c.busy = false
+func (l *containerLock) release() {
+	if len(l.waiting) == 0 {
+		l.busy = false
 		return
 	}
-	next := c.waiting[0]
-	c.waiting = c.waiting[1:]
+	next := l.waiting[0]
+	l.waiting = l.waiting[1:]
 	next()
 }
 
@@ -116,25 +137,25 @@ func (c *container) tellStopped() {
 }
 
 // setStopped is the end of a life without another one by Docker's policy.
-func (c *container) setStopped(code int, at time.Time) {
-	c.Running, c.Paused, c.Restarting, c.Pid = false, false, false, 0
-	c.ExitCode, c.FinishedAt = code, at
+func (s *RunState) setStopped(code int, at time.Time) {
+	s.Running, s.Paused, s.Restarting, s.Pid = false, false, false, 0
+	s.ExitCode, s.FinishedAt = code, at
 }
 
 // Status is the state by the engine's own precedence.
-func (d Details) Status() worker.Status {
+func (s RunState) Status() worker.Status {
 	switch {
-	case d.Running && d.Paused:
+	case s.Running && s.Paused:
 		return worker.StatusPaused
-	case d.Running && d.Restarting:
+	case s.Running && s.Restarting:
 		return worker.StatusRestarting
-	case d.Running:
+	case s.Running:
 		return worker.StatusRunning
-	case d.Removing:
+	case s.Removing:
 		return worker.StatusRemoving
-	case d.Dead:
+	case s.Dead:
 		return worker.StatusDead
-	case d.StartedAt.IsZero():
+	case s.StartedAt.IsZero():
 		return worker.StatusCreated
 	}
 	return worker.StatusExited
@@ -238,21 +259,6 @@ func longID(n uint64) string {
 		id = binary.BigEndian.AppendUint64(id, scramble(n+i*7919))
 	}
 	return hex.EncodeToString(id)
-}
-
-// find is the container of a name, an ID or the beginning of an ID.
-func (w *World) find(ref string) *container {
-	for _, c := range w.containers {
-		if c.Name == ref || c.ID == ref {
-			return c
-		}
-	}
-	for _, c := range w.containers {
-		if len(ref) >= 12 && len(ref) < len(c.ID) && c.ID[:len(ref)] == ref {
-			return c
-		}
-	}
-	return nil
 }
 
 // details copies what an inspect returns, so that the answer does not change on its way.

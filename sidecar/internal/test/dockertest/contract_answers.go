@@ -94,7 +94,7 @@ func taskObserved(s *fixture) {
 func taskStarved(s *fixture) {
 	s.startStoker()
 	spec := task(labels("swarm", "kill", "starved-grace", "5s"))
-	spec.Name, spec.CPUs, spec.ProbeTimeout, spec.ProbeEffort = "starved", 0.03, time.Second, 150*time.Millisecond
+	spec.Name, spec.CPUs, spec.Probes.Timeout, spec.Probes.Effort = "starved", 0.03, time.Second, 150*time.Millisecond
 	starved := s.run(spec)
 	s.held(starved, worker.HeldStarved)
 	other := task(labels("swarm", "kill"))

@@ -24,7 +24,7 @@ func budgets() []scenario {
 
 // loop is a worker that crashes soon after each start.
 func loop(pairs ...string) WorkerSpec {
-	return WorkerSpec{RunFor: 200 * time.Millisecond, ExitCode: 1, Labels: labels(pairs...)}
+	return WorkerSpec{Behaviour: WorkerBehaviour{RunFor: 200 * time.Millisecond, ExitCode: 1}, Labels: labels(pairs...)}
 }
 
 // gaps are the times from each end of a worker to its next start, on the engine's clock.

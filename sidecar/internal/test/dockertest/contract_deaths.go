@@ -95,7 +95,7 @@ func heldAcrossDeath(op Op) func(*fixture) {
 func (s *fixture) slowStop(grace time.Duration) Worker {
 	s.t.Helper()
 	s.spawn()
-	w := s.work(WorkerSpec{Health: true, IgnoreTerm: true, StopTimeout: grace})
+	w := s.work(WorkerSpec{Health: true, Behaviour: WorkerBehaviour{IgnoreTerm: true}, EndRules: worker.EndRules{StopTimeout: grace}})
 	s.Sicken(w.Name, Failing)
 	s.stopping(w)
 	s.requireEvents(w, "kill 15")
@@ -130,7 +130,7 @@ func killedInSlowStopThenOperator(s *fixture) {
 // stoppedInSlowStop: a Stoker that is asked to end finishes first what it has begun.
 func stoppedInSlowStop(s *fixture) {
 	s.startStoker()
-	w := s.work(WorkerSpec{Health: true, IgnoreTerm: true, StopTimeout: 2 * time.Second})
+	w := s.work(WorkerSpec{Health: true, Behaviour: WorkerBehaviour{IgnoreTerm: true}, EndRules: worker.EndRules{StopTimeout: 2 * time.Second}})
 	before := s.State(w.Name)
 	s.Sicken(w.Name, Failing)
 	s.requireEvents(w, "kill 15")

@@ -44,7 +44,7 @@ func endings() []scenario {
 		{name: "exit 0", fail: byExit(0), events: []string{"die 0", "start"}},
 		{name: "exit 1", fail: byExit(1), events: []string{"die 1", "start"}},
 		{
-			name: "out of memory", spec: WorkerSpec{Memory: 24 << 20}, events: []string{"oom", "die 137", "start"},
+			name: "out of memory", spec: WorkerSpec{Memory: WorkerMemory{Limit: 24 << 20}}, events: []string{"oom", "die 137", "start"},
 			fail: func(s *fixture, name string) { s.OOM(name) },
 		},
 		{
@@ -69,12 +69,15 @@ func endings() []scenario {
 			events: []string{"kill 15", "die 0", "stop", "start"},
 		},
 		{
-			name: "unhealthy and ignores SIGTERM", spec: WorkerSpec{Health: true, IgnoreTerm: true, StopTimeout: time.Second, Labels: labels("on-starved", "restart")}, fail: bySickness,
+			name: "unhealthy and ignores SIGTERM", spec: WorkerSpec{
+				Health: true, Behaviour: WorkerBehaviour{IgnoreTerm: true}, EndRules: worker.EndRules{StopTimeout: time.Second},
+				Labels: labels("on-starved", "restart"),
+			}, fail: bySickness,
 			events: []string{"kill 15", "kill 9", "die 137", "stop", "start"},
 		},
 		{
 			name: "stop timeout by label", fake: true, fail: bySickness, events: []string{"kill 15", "kill 9", "die 137", "stop", "start"},
-			spec: WorkerSpec{Health: true, IgnoreTerm: true, StopTimeout: time.Hour, Labels: labels("stop-timeout", "1s")},
+			spec: WorkerSpec{Health: true, Behaviour: WorkerBehaviour{IgnoreTerm: true}, EndRules: worker.EndRules{StopTimeout: time.Hour}, Labels: labels("stop-timeout", "1s")},
 		},
 	} {
 		all = append(all, scenario{name: "endings/" + e.name, fake: e.fake, play: e.play})
@@ -155,7 +158,9 @@ func manyIgnoreTerm(s *fixture) {
 	s.startStoker("STOKER_PARALLEL=1")
 	slow := []Worker{}
 	for i := range 20 {
-		slow = append(slow, s.work(WorkerSpec{Name: "slow" + decimal(i), Health: true, IgnoreTerm: true, StopTimeout: grace}))
+		slow = append(slow, s.work(WorkerSpec{
+			Name: "slow" + decimal(i), Health: true, Behaviour: WorkerBehaviour{IgnoreTerm: true}, EndRules: worker.EndRules{StopTimeout: grace},
+		}))
 	}
 	dead := s.work(WorkerSpec{Name: "dead"})
 	for _, w := range slow {

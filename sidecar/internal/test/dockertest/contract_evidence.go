@@ -79,7 +79,7 @@ const quit = `["/worker","signal","QUIT"]`
 func dumped(s *fixture) {
 	s.startStoker()
 	w := s.work(WorkerSpec{
-		Health: true, ProbeTimeout: 3 * time.Second, Labels: labels("evidence", "logs", "before-stop", quit, "on-exit", "never"),
+		Health: true, Probes: WorkerProbes{Timeout: 3 * time.Second}, Labels: labels("evidence", "logs", "before-stop", quit, "on-exit", "never"),
 	})
 	before := s.State(w.Name)
 	if s.Real() && !onPodman(s.Host) {
@@ -178,7 +178,7 @@ func evidenceOfRecreate(s *fixture) {
 func graceUnderThrottling(s *fixture) {
 	s.startStoker()
 	w := s.run(WorkerSpec{
-		CPUs: 0.03, Health: true, ProbeTimeout: time.Second, ProbeEffort: 150 * time.Millisecond, IgnoreTerm: true,
+		CPUs: 0.03, Health: true, Probes: WorkerProbes{Timeout: time.Second, Effort: 150 * time.Millisecond}, Behaviour: WorkerBehaviour{IgnoreTerm: true},
 		Labels: labels("on-starved", "restart", "stop-timeout", "1s"),
 	})
 	var answer struct {

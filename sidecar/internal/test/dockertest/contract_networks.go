@@ -58,7 +58,7 @@ func networkLost(s *fixture) {
 
 // networkLostByDocker: the start that failed was Docker's, and Stoker's first one would have worked without a network.
 func networkLostByDocker(s *fixture) {
-	w, port := s.published(WorkerSpec{RestartPolicy: worker.RestartPolicy{Name: "always"}, Labels: labels("backoff-max", "1s")})
+	w, port := s.published(WorkerSpec{EndRules: worker.EndRules{RestartPolicy: worker.RestartPolicy{Name: "always"}}, Labels: labels("backoff-max", "1s")})
 	before := s.State(w.Name)
 	s.Crash(w.Name, syscall.SIGKILL)
 	free := s.TakePort(port)

@@ -14,7 +14,8 @@ import (
 func operators() []scenario {
 	return []scenario{
 		{name: "operator/stop", play: stoppedByHand(WorkerSpec{}, []string{"kill 15", "die 0", "stop"}, OpStop)},
-		{name: "operator/stop that takes long", play: stoppedByHand(WorkerSpec{IgnoreTerm: true, StopTimeout: 2 * time.Second},
+		{name: "operator/stop that takes long", play: stoppedByHand(
+			WorkerSpec{Behaviour: WorkerBehaviour{IgnoreTerm: true}, EndRules: worker.EndRules{StopTimeout: 2 * time.Second}},
 			[]string{"kill 15", "kill 9", "die 137", "stop"}, OpStop)},
 		{name: "operator/kill", play: stoppedByHand(WorkerSpec{}, []string{"kill 9", "die 137"}, OpKill)},
 		{name: "operator/stop of a paused one", fake: true, play: stoppedByHand(WorkerSpec{},
@@ -114,7 +115,7 @@ func harmlessSignal(s *fixture) {
 // killDuringOwnStop: a SIGKILL before the grace of Stoker's own stop is over is not Stoker's.
 func killDuringOwnStop(s *fixture) {
 	s.startStoker()
-	w := s.work(WorkerSpec{Health: true, IgnoreTerm: true, StopTimeout: time.Minute})
+	w := s.work(WorkerSpec{Health: true, Behaviour: WorkerBehaviour{IgnoreTerm: true}, EndRules: worker.EndRules{StopTimeout: time.Minute}})
 	s.Sicken(w.Name, Failing)
 	s.stopping(w)
 	s.requireEvents(w, "kill 15")

@@ -36,7 +36,7 @@ func (o outage) play(s *fixture) {
 	s.startStoker()
 	all := []Worker{}
 	for _, policy := range []string{"no", "always", "unless-stopped", "on-failure"} {
-		all = append(all, s.work(WorkerSpec{Name: policy, RestartPolicy: worker.RestartPolicy{Name: policy}}))
+		all = append(all, s.work(WorkerSpec{Name: policy, EndRules: worker.EndRules{RestartPolicy: worker.RestartPolicy{Name: policy}}}))
 	}
 	stopped := s.work(WorkerSpec{Name: "stopped"})
 	s.Operate(OpStop, stopped.Name)

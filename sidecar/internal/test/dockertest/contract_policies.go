@@ -28,7 +28,7 @@ func policies() []scenario {
 func dockersOwn(policy string) func(*fixture) {
 	return func(s *fixture) {
 		s.startStoker()
-		w := s.work(WorkerSpec{RestartPolicy: worker.RestartPolicy{Name: policy}})
+		w := s.work(WorkerSpec{EndRules: worker.EndRules{RestartPolicy: worker.RestartPolicy{Name: policy}}})
 		got := s.crashed(w)
 		require.Zero(s.t, got.Attempts, "it was Docker's")
 		require.Equal(s.t, 1, s.State(w.Name).RestartCount, "a start of Stoker's would have reset it")
@@ -41,7 +41,7 @@ func dockersOwn(policy string) func(*fixture) {
 // dockerUsedUp: on-failure:2 restarts it twice, then it is Stoker's.
 func dockerUsedUp(s *fixture) {
 	s.startStoker()
-	w := s.work(WorkerSpec{RestartPolicy: worker.RestartPolicy{Name: "on-failure", MaxRetries: 2}})
+	w := s.work(WorkerSpec{EndRules: worker.EndRules{RestartPolicy: worker.RestartPolicy{Name: "on-failure", MaxRetries: 2}}})
 	for n := range 2 {
 		got := s.crashed(w)
 		require.Zero(s.t, got.Attempts, "it was Docker's")
@@ -57,8 +57,8 @@ func dockerUsedUp(s *fixture) {
 func dockerDone(s *fixture) {
 	s.startStoker()
 	policy := worker.RestartPolicy{Name: "on-failure"}
-	done := s.work(WorkerSpec{Name: "done", RestartPolicy: policy})
-	again := s.work(WorkerSpec{Name: "again", RestartPolicy: policy, Labels: labels("on-exit", "always")})
+	done := s.work(WorkerSpec{Name: "done", EndRules: worker.EndRules{RestartPolicy: policy}})
+	again := s.work(WorkerSpec{Name: "again", EndRules: worker.EndRules{RestartPolicy: policy}, Labels: labels("on-exit", "always")})
 	before := s.State(again.Name)
 	s.Exit(done.Name, 0)
 	s.Exit(again.Name, 0)
@@ -71,7 +71,7 @@ func dockerDone(s *fixture) {
 // dockersUnhealthy: that Docker never heals. The stop through the API keeps its policy quiet, the start wakes it again.
 func dockersUnhealthy(s *fixture) {
 	s.startStoker()
-	w := s.work(WorkerSpec{Health: true, RestartPolicy: worker.RestartPolicy{Name: "always"}})
+	w := s.work(WorkerSpec{Health: true, EndRules: worker.EndRules{RestartPolicy: worker.RestartPolicy{Name: "always"}}})
 	before := s.State(w.Name)
 	s.Sicken(w.Name, Failing)
 	got := s.back(w, before)
@@ -86,7 +86,7 @@ func dockerGivesUp(s *fixture) {
 	s.startStoker()
 	port := s.freePort()
 	w := s.work(WorkerSpec{
-		HostPort: port, RestartPolicy: worker.RestartPolicy{Name: "always"}, Labels: labels("backoff-max", "1s"),
+		HostPort: port, EndRules: worker.EndRules{RestartPolicy: worker.RestartPolicy{Name: "always"}}, Labels: labels("backoff-max", "1s"),
 	})
 	before := s.State(w.Name)
 	s.Crash(w.Name, syscall.SIGKILL)

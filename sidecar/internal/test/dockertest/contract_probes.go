@@ -25,7 +25,7 @@ func outsideProbes() []scenario {
 // probed is a worker with a health endpoint and no health check, that is probed there.
 func (s *fixture) probed(name string, pairs ...string) WorkerSpec {
 	all := append([]string{"probe", s.healthURL(), "probe-interval", "300ms", "probe-timeout", "20s", "probe-retries", "2"}, pairs...)
-	return WorkerSpec{Name: name, Probed: true, Labels: labels(all...)}
+	return WorkerSpec{Name: name, Probes: WorkerProbes{HTTP: true}, Labels: labels(all...)}
 }
 
 func (s *fixture) healthURL() string { return fmt.Sprintf("http://:%d/health", s.HealthPort()) }
@@ -100,7 +100,7 @@ func (s *fixture) occupy(address string) {
 func fileProbeFails(s *fixture) {
 	s.startStoker()
 	spec := s.probed("w", "probe", "file://"+BeatFile+"?max-age=3s")
-	spec.Probed, spec.BeatFile = false, true
+	spec.Probes.HTTP, spec.Probes.File = false, true
 	w := s.work(spec)
 	before := s.State(w.Name)
 	s.wellOutside(w)
@@ -126,7 +126,7 @@ func connectionRefused(s *fixture) {
 func starvedButAnswers(s *fixture) {
 	s.startStoker()
 	w := s.run(WorkerSpec{
-		Name: "starved", CPUs: 0.03, Health: true, ProbeTimeout: time.Second, ProbeEffort: 150 * time.Millisecond, Probed: true,
+		Name: "starved", CPUs: 0.03, Health: true, Probes: WorkerProbes{Timeout: time.Second, Effort: 150 * time.Millisecond, HTTP: true},
 		Labels: labels("starved-grace", "10m", "probe", s.healthURL(), "probe-interval", "1s", "probe-timeout", "20s", "probe-retries", "3"),
 	})
 	s.held(w, worker.HeldStarved)

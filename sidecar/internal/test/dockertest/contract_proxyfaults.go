@@ -86,9 +86,9 @@ func (s *proxied) begin(environ ...string) {
 	s.t.Helper()
 	s.startStoker(environ...)
 	quick := labels("backoff-initial", "100ms", "backoff-max", "1s", "on-missing", "recreate", "recreate-after", "0")
-	s.other = s.work(WorkerSpec{Name: "other", Labels: quick, StopTimeout: time.Second})
+	s.other = s.work(WorkerSpec{Name: "other", Labels: quick, EndRules: worker.EndRules{StopTimeout: time.Second}})
 	s.dead = s.work(WorkerSpec{Name: "dead", Labels: quick})
-	s.stopped = s.work(WorkerSpec{Name: "stopped", Labels: quick, StopTimeout: time.Second})
+	s.stopped = s.work(WorkerSpec{Name: "stopped", Labels: quick, EndRules: worker.EndRules{StopTimeout: time.Second}})
 	s.Operate(OpStop, s.stopped.Name)
 	s.held(s.stopped, worker.HeldOperator)
 }

@@ -26,14 +26,14 @@ const noThrottling = "its statistics never show throttling, so that no worker is
 func (s *fixture) starving(pairs ...string) Worker {
 	s.t.Helper()
 	return s.run(WorkerSpec{
-		Name: "starved", CPUs: 0.03, Health: true, ProbeTimeout: time.Second, ProbeEffort: 150 * time.Millisecond, Labels: labels(pairs...),
+		Name: "starved", CPUs: 0.03, Health: true, Probes: WorkerProbes{Timeout: time.Second, Effort: 150 * time.Millisecond}, Labels: labels(pairs...),
 	})
 }
 
 func starvedNotHung(s *fixture) {
 	s.startStoker()
 	starved := s.starving("starved-grace", "10m")
-	hung := s.work(WorkerSpec{Name: "hung", Health: true, ProbeTimeout: 3 * time.Second})
+	hung := s.work(WorkerSpec{Name: "hung", Health: true, Probes: WorkerProbes{Timeout: 3 * time.Second}})
 	s.held(starved, worker.HeldStarved)
 	before := s.State(hung.Name)
 	s.Sicken(hung.Name, Hung)

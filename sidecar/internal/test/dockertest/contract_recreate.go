@@ -55,7 +55,7 @@ func (s *fixture) alone(w Worker) {
 
 func recreateWhenUnhealthy(s *fixture) {
 	s.startStoker()
-	w := s.work(WorkerSpec{Health: true, CPUs: 0.17, StopTimeout: 3 * time.Second, Labels: labels("on-unhealthy", "recreate")})
+	w := s.work(WorkerSpec{Health: true, CPUs: 0.17, EndRules: worker.EndRules{StopTimeout: 3 * time.Second}, Labels: labels("on-unhealthy", "recreate")})
 	before := s.State(w.Name)
 	s.Sicken(w.Name, Failing)
 	made := s.replaced(w, before)
@@ -102,7 +102,7 @@ func goneWhenStoppedFirst(s *fixture) {
 
 func recreateOfTransient(s *fixture) {
 	s.startStoker()
-	w := s.work(WorkerSpec{AutoRemove: true})
+	w := s.work(WorkerSpec{EndRules: worker.EndRules{AutoRemove: true}})
 	before := s.State(w.Name)
 	s.Crash(w.Name, syscall.SIGKILL)
 	made := s.replaced(w, before)
@@ -111,7 +111,7 @@ func recreateOfTransient(s *fixture) {
 
 func goneTransient(s *fixture) {
 	s.startStoker()
-	w := s.work(WorkerSpec{AutoRemove: true, Labels: labels("on-missing", "recreate")})
+	w := s.work(WorkerSpec{EndRules: worker.EndRules{AutoRemove: true}, Labels: labels("on-missing", "recreate")})
 	s.Operate(OpStop, w.Name)
 	s.forgotten(w)
 	s.canary()
@@ -121,7 +121,10 @@ func goneTransient(s *fixture) {
 // slowRecreate has a worker recreated that takes its time to stop, and returns in the middle of that stop.
 func (s *fixture) slowRecreate() Worker {
 	s.t.Helper()
-	w := s.work(WorkerSpec{Health: true, IgnoreTerm: true, StopTimeout: 4 * time.Second, Labels: labels("on-unhealthy", "recreate")})
+	w := s.work(WorkerSpec{
+		Health: true, Behaviour: WorkerBehaviour{IgnoreTerm: true}, EndRules: worker.EndRules{StopTimeout: 4 * time.Second},
+		Labels: labels("on-unhealthy", "recreate"),
+	})
 	s.Sicken(w.Name, Failing)
 	s.stopping(w)
 	return w

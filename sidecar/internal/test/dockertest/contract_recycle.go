@@ -77,7 +77,7 @@ func (s *fixture) pending(w Worker) {
 
 func stoppedBeforeTurn(s *fixture) {
 	s.startStoker()
-	w := s.run(WorkerSpec{Busy: true, Labels: labels("max-age", "1s")})
+	w := s.run(WorkerSpec{Behaviour: WorkerBehaviour{Busy: true}, Labels: labels("max-age", "1s")})
 	s.pending(w)
 	s.Operate(OpStop, w.Name)
 	s.leftAlone(w, worker.HeldOperator)
@@ -98,7 +98,7 @@ func crashedBeforeTurn(s *fixture) {
 // turnSurvives: the next Stoker goes on with the wait of the one before, and the restart comes when it is over.
 func turnSurvives(s *fixture) {
 	s.startStoker()
-	w := s.run(WorkerSpec{Busy: true, Labels: labels("max-age", "1s", "recycle-wait", "5s")})
+	w := s.run(WorkerSpec{Behaviour: WorkerBehaviour{Busy: true}, Labels: labels("max-age", "1s", "recycle-wait", "5s")})
 	s.pending(w)
 	got, _ := s.seen(w.Name)
 	s.stoker.Stop()
@@ -129,7 +129,7 @@ func recycledWhenIdle(s *fixture) {
 // recycledThoughBusy: not sooner than recycle-wait after its turn.
 func recycledThoughBusy(s *fixture) {
 	s.startStoker()
-	w := s.work(WorkerSpec{Busy: true, Labels: labels("max-age", "3s", "recycle-wait", "12s")})
+	w := s.work(WorkerSpec{Behaviour: WorkerBehaviour{Busy: true}, Labels: labels("max-age", "3s", "recycle-wait", "12s")})
 	before := s.State(w.Name)
 	s.await("its restart", func() bool { return s.starts(w) == 2 })
 	require.Greater(s.t, s.State(w.Name).StartedAt.Sub(before.StartedAt), 14*time.Second)
@@ -140,7 +140,7 @@ func recycledThoughBusy(s *fixture) {
 func recycledInTime(s *fixture) {
 	s.startStoker()
 	w := s.run(WorkerSpec{
-		Memory: 256 << 20, Leak: 4, Busy: true,
+		Memory: WorkerMemory{Limit: 256 << 20, Leak: 4}, Behaviour: WorkerBehaviour{Busy: true},
 		Labels: labels("max-memory", "20%", "max-memory-for", "5s", "recycle-wait", "0s"),
 	})
 	s.await("its restart", func() bool { return s.starts(w) == 2 })

@@ -85,9 +85,11 @@ func twoScopes(s *fixture) {
 // otherHealers: with their labels comes their meaning: only the unhealthy are restarted, with autoheal's own stop timeout.
 func otherHealers(s *fixture) {
 	s.startStoker("STOKER_COMPAT=autoheal, deunhealth")
-	auto := s.run(WorkerSpec{Name: "auto", Unlabelled: true, Health: true, IgnoreTerm: true, StopTimeout: time.Hour, Labels: map[string]string{
-		LabelScope: s.Scope(), "autoheal": "true", "autoheal.stop.timeout": "1",
-	}})
+	auto := s.run(WorkerSpec{
+		Name: "auto", Unlabelled: true, Health: true, Behaviour: WorkerBehaviour{IgnoreTerm: true},
+		EndRules: worker.EndRules{StopTimeout: time.Hour},
+		Labels:   map[string]string{LabelScope: s.Scope(), "autoheal": "true", "autoheal.stop.timeout": "1"},
+	})
 	other := s.run(WorkerSpec{Name: "other", Unlabelled: true, Health: true, Labels: map[string]string{
 		LabelScope: s.Scope(), "deunhealth.restart.on.unhealthy": "true",
 	}})

@@ -18,8 +18,9 @@ const (
 // engine is the engine process.
 type engine struct {
 	phase    phase
-	bootedAt time.Time // the engine's clock; the default bridge is made then
-	epoch    uint64    // what an engine process put on the timeline dies with it
+	bootedAt time.Time     // the engine's clock; the default bridge is made then
+	skew     time.Duration // of its clock
+	epoch    uint64        // what an engine process put on the timeline dies with it
 	turns    hooks[turn]
 }
 
@@ -80,8 +81,8 @@ func (w *World) CrashHost() {
 	w.CrashEngine()
 	for _, c := range w.containers {
 		if c.process != nil && c.process.alive {
-			c.process.killer = ByEngine
-			c.process.frozen = false
+			c.process.exit.by = ByEngine
+			c.process.freezer.frozen = false
 			c.process.end(lostExit, false)
 		}
 	}
@@ -91,7 +92,7 @@ func (w *World) CrashHost() {
 func (w *World) fall() {
 	w.closeListeners(down)
 	w.engine.epoch++
-	w.ring = nil
+	w.events.ring = nil
 	for _, c := range w.containers {
 		c.busy, c.waiting, c.stopped = false, nil, nil
 		c.monitor, c.restarts.pending = nil, nil
@@ -136,11 +137,11 @@ func (w *World) survived(c *container) bool {
 	if c.process.alive {
 		return true
 	}
-	at := c.process.ended
-	if c.process.endCode == lostExit {
+	at := c.process.exit.at
+	if c.process.exit.code == lostExit {
 		at = w.EngineNow()
 	}
-	c.setStopped(c.process.endCode, at)
+	c.setStopped(c.process.exit.code, at)
 	return false
 }
 

@@ -13,13 +13,13 @@ import (
 func fleetOfPolicies(w *World) {
 	o := w.Operator()
 	for _, policy := range []string{"no", "always", "unless-stopped", "on-failure"} {
-		o.Run(Spec{Name: policy, RestartPolicy: worker.RestartPolicy{Name: policy}})
+		o.Run(Spec{Name: policy, EndRules: worker.EndRules{RestartPolicy: worker.RestartPolicy{Name: policy}}})
 	}
-	o.Run(Spec{Name: "stopped-always", RestartPolicy: worker.RestartPolicy{Name: "always"}})
-	o.Run(Spec{Name: "stopped-unless", RestartPolicy: worker.RestartPolicy{Name: "unless-stopped"}})
-	o.Run(Spec{Name: "rm", AutoRemove: true})
+	o.Run(Spec{Name: "stopped-always", EndRules: worker.EndRules{RestartPolicy: worker.RestartPolicy{Name: "always"}}})
+	o.Run(Spec{Name: "stopped-unless", EndRules: worker.EndRules{RestartPolicy: worker.RestartPolicy{Name: "unless-stopped"}}})
+	o.Run(Spec{Name: "rm", EndRules: worker.EndRules{AutoRemove: true}})
 	o.Run(Spec{Name: "checked", Health: &Healthcheck{Interval: time.Second}})
-	o.Run(Spec{Name: "paused", RestartPolicy: worker.RestartPolicy{Name: "always"}})
+	o.Run(Spec{Name: "paused", EndRules: worker.EndRules{RestartPolicy: worker.RestartPolicy{Name: "always"}}})
 	w.Advance(2 * time.Second)
 	o.Stop("stopped-always", OwnGrace)
 	o.Stop("stopped-unless", OwnGrace)
@@ -89,7 +89,7 @@ func TestEngineRestarts(t *testing.T) {
 			require.True(t, w.BootedAt().After(booted))
 			require.Equal(t, tt.want, statuses(w), "the one with --rm is gone, too")
 			ring := []string{}
-			for _, e := range w.ring {
+			for _, e := range w.events.ring {
 				if e.Name != "no" && e.Name != "unless-stopped" {
 					continue
 				}
@@ -106,10 +106,10 @@ func TestEngineRestarts(t *testing.T) {
 func TestShutdownTellsBeforeItBreaks(t *testing.T) {
 	w := New(Config{Seed: 5})
 	w.Operator().Run(Spec{Name: "a"})
-	w.Operator().Run(Spec{Name: "stubborn", StopTimeout: 4 * time.Second, Behaviour: Behaviour{IgnoreTerm: true}})
+	w.Operator().Run(Spec{Name: "stubborn", EndRules: worker.EndRules{StopTimeout: 4 * time.Second}, Behaviour: Behaviour{IgnoreTerm: true}})
 	w.Advance(time.Second)
 	seen := []string{}
-	w.readers.add(func(e *Event) { seen = append(seen, e.Name+" "+e.short()) })
+	w.events.readers.add(func(e *Event) { seen = append(seen, e.Name+" "+e.short()) })
 	broke := time.Time{}
 	w.engine.turns.add(func(t turn) {
 		if t == streamsBroke {

@@ -12,7 +12,6 @@ const ringSize = 256
 type Event struct {
 	Seq      uint64
 	At       time.Time // the engine's clock
-	TrueAt   time.Time // the world's clock
 	Action   string    // as in the API: "die", "health_status: unhealthy"
 	ID       string
 	Name     string
@@ -21,15 +20,30 @@ type Event struct {
 	ExitCode int    // die
 	Signal   int    // kill
 	OldName  string // rename, with its slash
-	By       Actor  // who made it happen; no API has this
+	EventTruth
+}
+
+// EventTruth is what no API has about an event, for the checkers.
+type EventTruth struct {
+	TrueAt time.Time // the world's clock
+	By     Actor     // who made it happen
 	// SeenAt is when a stream first sent it to Stoker, on the world's clock; zero when it never did.
 	SeenAt time.Time
 }
 
+// engineEvents are the events of an engine, and those who read its stream.
+type engineEvents struct {
+	ring    []Event  // what the engine can replay
+	log     []*Event // all since the world began, apart from those of health probes
+	lastID  uint64
+	lastAt  time.Time // the engine's clock
+	readers hooks[*Event]
+}
+
 // Events are all events since the world began, apart from those of health probes.
 func (w *World) Events() []Event {
-	events := make([]Event, 0, len(w.log))
-	for _, e := range w.log {
+	events := make([]Event, 0, len(w.events.log))
+	for _, e := range w.events.log {
 		events = append(events, *e)
 	}
 	return events
@@ -39,7 +53,7 @@ func (w *World) Events() []Event {
 // its exit code: "kill 15", "die 137".
 func (w *World) Actions(name string) []string {
 	actions := []string{}
-	for _, e := range w.log {
+	for _, e := range w.events.log {
 		if e.Name == name {
 			actions = append(actions, e.short())
 		}
@@ -63,32 +77,37 @@ func (w *World) emit(c *container, action string, by Actor) *Event {
 }
 
 func (w *World) event(c *container, action string, by Actor) Event {
-	w.eventID++
+	w.events.lastID++
 	at := w.EngineNow()
-	if ahead := w.eventAt.Sub(at); ahead >= 0 && ahead < time.Microsecond { // an engine never stamps two events alike
-		at = w.eventAt.Add(time.Nanosecond)
+	if ahead := w.events.lastAt.Sub(at); ahead >= 0 && ahead < time.Microsecond { // an engine never stamps two events alike
+		at = w.events.lastAt.Add(time.Nanosecond)
 	}
-	w.eventAt = at
+	w.events.lastAt = at
 	return Event{
-		Seq: w.eventID, At: at, TrueAt: w.now, Action: action, ID: c.ID, Name: c.Name, Image: c.Spec.Image,
-		Labels: c.Spec.Labels, By: by,
+		Seq: w.events.lastID, At: at, Action: action, ID: c.ID, Name: c.Name, Image: c.Spec.Image, Labels: c.Spec.Labels,
+		EventTruth: EventTruth{TrueAt: w.now, By: by},
 	}
 }
 
 func (w *World) publish(e Event) *Event {
-	if len(w.ring) == ringSize {
-		copy(w.ring, w.ring[1:])
-		w.ring = w.ring[:ringSize-1]
-	}
-	w.ring = append(w.ring, e)
-	published := &e
-	if !strings.HasPrefix(e.Action, "exec_") {
-		w.log = append(w.log, published)
-	}
+	published := w.events.keep(e)
 	if w.engine.phase != down {
-		w.readers.call(published)
+		w.events.readers.call(published)
 	}
 	return published
+}
+
+func (s *engineEvents) keep(e Event) *Event {
+	if len(s.ring) == ringSize {
+		copy(s.ring, s.ring[1:])
+		s.ring = s.ring[:ringSize-1]
+	}
+	s.ring = append(s.ring, e)
+	kept := &e
+	if !strings.HasPrefix(e.Action, "exec_") {
+		s.log = append(s.log, kept)
+	}
+	return kept
 }
 
 // deliver takes an event to a reader of Stoker's through the faults of the plan: not at all, twice, or late. It never
@@ -114,22 +133,22 @@ func (w *World) deliver(arrival *time.Time, e Event, give func(Event)) {
 	})
 }
 
-// replay is what the ring still holds since a time of the engine's clock. Like the engine it walks back from the newest
+// since is what the ring still holds since a time of the engine's clock. Like the engine it walks back from the newest
 // and stops at the first that is older, so that a clock step back hides what lies before it.
-func (w *World) replay(since time.Time) []Event {
-	from := len(w.ring)
-	for from > 0 && !w.ring[from-1].At.Before(since) {
+func (s *engineEvents) since(at time.Time) []Event {
+	from := len(s.ring)
+	for from > 0 && !s.ring[from-1].At.Before(at) {
 		from--
 	}
-	return append([]Event(nil), w.ring[from:]...)
+	return append([]Event(nil), s.ring[from:]...)
 }
 
-// markSeen notes that Stoker received an event.
-func (w *World) markSeen(seq uint64) {
+// markSeen notes that Stoker received an event at a time of the world's clock.
+func (s *engineEvents) markSeen(seq uint64, at time.Time) {
 	// The log is ordered by Seq and mostly the newest are marked.
-	for i := len(w.log) - 1; i >= 0 && w.log[i].Seq >= seq; i-- {
-		if w.log[i].Seq == seq && w.log[i].SeenAt.IsZero() {
-			w.log[i].SeenAt = w.now
+	for i := len(s.log) - 1; i >= 0 && s.log[i].Seq >= seq; i-- {
+		if s.log[i].Seq == seq && s.log[i].SeenAt.IsZero() {
+			s.log[i].SeenAt = at
 		}
 	}
 }

@@ -48,7 +48,7 @@ var faceCases = []faceCase{
 	}},
 	{name: "stop of one that got well", verb: worker.Stop, action: func(a *worker.Action) { a.OnlyIfUnhealthy = true },
 		spec: dockertest.Spec{Health: &dockertest.Healthcheck{Interval: time.Second}}},
-	{name: "stop with --rm", verb: worker.Stop, spec: dockertest.Spec{AutoRemove: true}},
+	{name: "stop with --rm", verb: worker.Stop, spec: dockertest.Spec{EndRules: worker.EndRules{AutoRemove: true}}},
 	{name: "stop that takes too long", verb: worker.Stop, spec: dockertest.Spec{Behaviour: dockertest.Behaviour{IgnoreTerm: true}},
 		action: func(a *worker.Action) { a.Grace, a.Deadline = 20*time.Second, 5*time.Second }},
 	{name: "engine that falls meanwhile", verb: worker.Stop, spec: dockertest.Spec{Behaviour: dockertest.Behaviour{IgnoreTerm: true}},

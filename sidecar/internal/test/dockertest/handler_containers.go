@@ -120,10 +120,9 @@ func (h *handler) create(w http.ResponseWriter, r *http.Request) {
 func (b createBody) spec(name string) Spec {
 	spec := Spec{
 		Name: name, Image: b.Image, Labels: b.Labels, CPUs: float64(b.HostConfig.NanoCPUs) / 1e9,
-		AutoRemove: b.HostConfig.AutoRemove, StopSignal: signalNamed(b.StopSignal),
-		RestartPolicy: worker.RestartPolicy{
+		EndRules: worker.EndRules{AutoRemove: b.HostConfig.AutoRemove, StopSignal: signalNamed(b.StopSignal), RestartPolicy: worker.RestartPolicy{
 			Name: string(b.HostConfig.RestartPolicy.Name), MaxRetries: b.HostConfig.RestartPolicy.MaximumRetryCount,
-		},
+		}},
 	}
 	if b.StopTimeout != nil {
 		spec.StopTimeout = time.Duration(*b.StopTimeout) * time.Second
@@ -158,8 +157,7 @@ func (h *handler) update(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	req := Request{
-		Op: OpUpdate, Ref: r.PathValue("id"), CPUs: float64(body.NanoCPUs) / 1e9,
-		Restart: string(body.RestartPolicy.Name),
+		Op: OpUpdate, Ref: r.PathValue("id"), UpdateArgs: UpdateArgs{CPUs: float64(body.NanoCPUs) / 1e9, Restart: string(body.RestartPolicy.Name)},
 	}
 	if _, ok := h.ask(w, r, req); ok {
 		h.write(w, http.StatusOK, api.UpdateResponse{Warnings: []string{}})

@@ -73,7 +73,7 @@ func newStream(h *handler, args filters.Args) *stream {
 func (s *stream) open(replay bool, since, until time.Time) (past bool) {
 	s.h.server.With(func(w *World) {
 		if replay || !until.IsZero() {
-			for _, e := range w.replay(since) {
+			for _, e := range w.events.since(since) {
 				if (until.IsZero() || !e.At.After(until)) && matches(s.args, message(e)) {
 					s.put(e)
 				}
@@ -83,7 +83,7 @@ func (s *stream) open(replay bool, since, until time.Time) (past bool) {
 		if past {
 			return
 		}
-		unread := w.readers.add(func(e *Event) { s.receive(w, *e) })
+		unread := w.events.readers.add(func(e *Event) { s.receive(w, *e) })
 		unturn := w.engine.turns.add(s.turn)
 		s.unread = func() { unread(); unturn() }
 	})
@@ -182,7 +182,7 @@ func (s *stream) writeAll(w http.ResponseWriter) (broken bool) {
 	if s.h.by == ByStoker {
 		s.h.server.With(func(world *World) {
 			for _, e := range queue {
-				world.markSeen(e.Seq)
+				world.events.markSeen(e.Seq, world.now)
 			}
 		})
 	}

@@ -176,7 +176,7 @@ func (h *handler) execute(w http.ResponseWriter, r *http.Request, x *execution) 
 		}
 		h.server.With(func(world *World) {
 			world.strike(x.container, func(p *process) {
-				p.killer = ByStoker
+				p.exit.by = ByStoker
 				p.endAfter(0, dumpCode, false)
 			})
 		})

@@ -17,7 +17,7 @@ type Host interface {
 	Operations
 	FaultInjector
 	Inspector
-	HealthPort() int // where workers with WorkerSpec.Probed answer GET /health
+	HealthPort() int // where workers with WorkerProbes.HTTP answer GET /health
 }
 
 // Ground is where the workers live.
@@ -47,7 +47,7 @@ type Operations interface {
 type FaultInjector interface {
 	Crash(name string, sig syscall.Signal) // from the host
 	Exit(name string, code int)            // by itself
-	OOM(name string)                       // needs WorkerSpec.Memory
+	OOM(name string)                       // needs a WorkerSpec.Memory.Limit
 	Sicken(name string, s Sickness)        // needs WorkerSpec.Health; Well cures
 	Starter
 }
@@ -71,27 +71,40 @@ type Inspector interface {
 
 // WorkerSpec is a worker for a scenario.
 type WorkerSpec struct {
-	Name          string            // short; empty is "w"
-	Labels        map[string]string // besides stoker.enable and the scope
-	Unlabelled    bool              // neither of those two, only Labels
-	CPUs          float64           // 0 is little, for a small machine has to carry many; Unlimited is no quota
-	RestartPolicy worker.RestartPolicy
-	AutoRemove    bool
-	StopTimeout   time.Duration
-	Health        bool          // probed every second, unhealthy after two failures
-	ProbeTimeout  time.Duration // 0 is hostProbeTimeout; a story whose probes hang waits for it twice
-	ProbeEffort   time.Duration // CPU time of a probe, out of the worker's quota; only real workers have one
-	Probed        bool          // it answers GET /health on Host.HealthPort, well as long as its probe would be
-	BeatFile      bool          // it writes BeatFile while it works
-	Memory        int64         // bytes; 0 is no limit
-	Leak          int           // MiB a second, with Memory; only real workers use any
-	Busy          bool          // it computes all the time; only real workers do
-	HostPort      int           // on 127.0.0.1
-	Breakable     bool          // BreakStarts works on it
-	Inside        string        // full name of the container whose network it shares
-	RunFor        time.Duration
-	ExitCode      int // after RunFor
-	IgnoreTerm    bool
+	Name            string            // short; empty is "w"
+	Labels          map[string]string // besides stoker.enable and the scope
+	Unlabelled      bool              // neither of those two, only Labels
+	CPUs            float64           // 0 is little, for a small machine has to carry many; Unlimited is no quota
+	Memory          WorkerMemory
+	worker.EndRules      // without a StopSignal
+	Health          bool // probed every second, unhealthy after two failures
+	Probes          WorkerProbes
+	Behaviour       WorkerBehaviour
+	HostPort        int    // on 127.0.0.1
+	Breakable       bool   // BreakStarts works on it
+	Inside          string // full name of the container whose network it shares
+}
+
+// WorkerMemory is a worker's limit, and how fast it reaches that.
+type WorkerMemory struct {
+	Limit int64 // bytes; 0 is none
+	Leak  int   // MiB a second; only real workers use any
+}
+
+// WorkerProbes are how a worker is probed, by the engine and from outside.
+type WorkerProbes struct {
+	Timeout time.Duration // of WorkerSpec.Health; 0 is hostProbeTimeout; a story whose probes hang waits for it twice
+	Effort  time.Duration // CPU time of such a probe, out of the worker's quota; only real workers have one
+	HTTP    bool          // it answers GET /health on Host.HealthPort, well as long as its probe would be
+	File    bool          // it writes BeatFile while it works
+}
+
+// WorkerBehaviour is what a worker does from its start.
+type WorkerBehaviour struct {
+	RunFor     time.Duration // then it exits with ExitCode; 0 is never
+	ExitCode   int
+	IgnoreTerm bool
+	Busy       bool // it computes all the time; only real workers do
 }
 
 // Unlimited as a worker's CPUs is no quota at all.

@@ -56,16 +56,15 @@ func (f *fakeHost) Create(spec WorkerSpec) Worker {
 
 func (f *fakeHost) spec(spec WorkerSpec, name string) Spec {
 	made := Spec{
-		Name: name, Labels: spec.labels(f.scope), CPUs: max(spec.CPUs, 0), RestartPolicy: spec.RestartPolicy,
-		AutoRemove: spec.AutoRemove, StopTimeout: spec.StopTimeout, HostPort: spec.HostPort,
-		Behaviour: Behaviour{RunFor: spec.RunFor, ExitCode: spec.ExitCode, IgnoreTerm: spec.IgnoreTerm},
+		Name: name, Labels: spec.labels(f.scope), CPUs: max(spec.CPUs, 0), EndRules: spec.EndRules, HostPort: spec.HostPort,
+		Behaviour: Behaviour{RunFor: spec.Behaviour.RunFor, ExitCode: spec.Behaviour.ExitCode, IgnoreTerm: spec.Behaviour.IgnoreTerm},
 	}
 	if spec.Inside != "" {
 		made.NetworkMode = "container:" + spec.Inside
 	}
 	if spec.Health {
 		// Twenty times as fast as a real one, for the order of things is what matters here.
-		made.Health = &Healthcheck{Interval: hostProbeInterval / 20, Timeout: cmp.Or(spec.ProbeTimeout, hostProbeTimeout) / 20, Retries: hostProbeRetries}
+		made.Health = &Healthcheck{Interval: hostProbeInterval / 20, Timeout: cmp.Or(spec.Probes.Timeout, hostProbeTimeout) / 20, Retries: hostProbeRetries}
 	}
 	return made
 }
@@ -92,7 +91,7 @@ func (f *fakeHost) SmallNetwork() {}
 
 func (f *fakeHost) Operate(op Op, name string) {
 	f.t.Helper()
-	req := Request{Op: op, Ref: name, Grace: OwnGrace, Force: true}
+	req := Request{Op: op, Ref: name, Grace: OwnGrace, RemoveArgs: RemoveArgs{Force: true}}
 	if op == OpUpdate {
 		req.CPUs = updatedCPUs
 	}

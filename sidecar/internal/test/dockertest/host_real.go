@@ -154,15 +154,15 @@ func (r *realHost) config(spec WorkerSpec) *api.Config {
 	labels[markLabel] = r.scope
 	config := &api.Config{Image: workerTag, Labels: labels, Env: []string{
 		"WORKER_STATE=off", "WORKER_THREADS=1", "WORKER_HEALTH_MAX_AGE=2s", "WORKER_FAULT=" + faultsOf(spec),
-		"WORKER_HEALTH_EFFORT=" + spec.ProbeEffort.String(),
+		"WORKER_HEALTH_EFFORT=" + spec.Probes.Effort.String(),
 	}}
 	if spec.isProbed() && !spec.computes() {
 		config.Env = append(config.Env, noQueue)
 	}
-	if spec.Probed {
+	if spec.Probes.HTTP {
 		config.Env = append(config.Env, fmt.Sprintf("WORKER_LISTEN=:%d", healthPort))
 	}
-	if spec.BeatFile {
+	if spec.Probes.File {
 		config.Env = append(config.Env, "WORKER_HEARTBEAT="+BeatFile)
 	}
 	if spec.StopTimeout > 0 {
@@ -171,7 +171,7 @@ func (r *realHost) config(spec WorkerSpec) *api.Config {
 	}
 	if spec.Health {
 		config.Healthcheck = &api.HealthConfig{
-			Test: []string{"CMD", "/worker", "healthcheck"}, Interval: hostProbeInterval, Timeout: cmp.Or(spec.ProbeTimeout, hostProbeTimeout),
+			Test: []string{"CMD", "/worker", "healthcheck"}, Interval: hostProbeInterval, Timeout: cmp.Or(spec.Probes.Timeout, hostProbeTimeout),
 			Retries: hostProbeRetries, StartPeriod: 2 * time.Second,
 		}
 	} else {
@@ -187,22 +187,22 @@ func (r *realHost) config(spec WorkerSpec) *api.Config {
 const noQueue = "WORKER_QUEUE=redis://127.0.0.1:1/0?list=none"
 
 // isProbed reports whether something asks whether the worker works.
-func (s WorkerSpec) isProbed() bool { return s.Health || s.Probed || s.BeatFile }
+func (s WorkerSpec) isProbed() bool { return s.Health || s.Probes.HTTP || s.Probes.File }
 
 // computes reports whether the test is about the CPU that the worker uses.
-func (s WorkerSpec) computes() bool { return s.Busy || s.ProbeEffort > 0 }
+func (s WorkerSpec) computes() bool { return s.Behaviour.Busy || s.Probes.Effort > 0 }
 
 // faultsOf returns how it behaves from its start, in the worker's syntax.
 func faultsOf(spec WorkerSpec) string {
 	faults := []string{}
-	if spec.IgnoreTerm {
+	if spec.Behaviour.IgnoreTerm {
 		faults = append(faults, "ignore-term")
 	}
-	if spec.RunFor > 0 {
-		faults = append(faults, fmt.Sprintf("exit:%d@%s", spec.ExitCode, spec.RunFor))
+	if spec.Behaviour.RunFor > 0 {
+		faults = append(faults, fmt.Sprintf("exit:%d@%s", spec.Behaviour.ExitCode, spec.Behaviour.RunFor))
 	}
-	if spec.Leak > 0 {
-		faults = append(faults, fmt.Sprintf("leak:%d", spec.Leak))
+	if spec.Memory.Leak > 0 {
+		faults = append(faults, fmt.Sprintf("leak:%d", spec.Memory.Leak))
 	}
 	if !spec.isProbed() && !spec.computes() { // it has no probe: it begins to work, and then leaves the CPU to the others
 		faults = append(faults, "hang@500ms")
@@ -223,7 +223,7 @@ func (r *realHost) hostConfig(spec WorkerSpec, name string) *api.HostConfig {
 	if spec.CPUs != 0 {
 		config.NanoCPUs = nanoCPUs(max(spec.CPUs, 0))
 	}
-	config.Memory, config.MemorySwap = spec.Memory, spec.Memory
+	config.Memory, config.MemorySwap = spec.Memory.Limit, spec.Memory.Limit
 	if spec.HostPort != 0 {
 		config.PortBindings = nat.PortMap{"80/tcp": {{HostIP: "127.0.0.1", HostPort: decimal(spec.HostPort)}}}
 	}

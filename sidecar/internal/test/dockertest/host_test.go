@@ -55,12 +55,13 @@ var agreements = []agreement{
 		act: func(_ *testing.T, h Host, name string) { h.Exit(name, 3) },
 	},
 	{
-		name: "out of memory", spec: WorkerSpec{Memory: 24 << 20}, until: ended, want: []string{"oom", "die 137"}, code: 137,
+		name: "out of memory", spec: WorkerSpec{Memory: WorkerMemory{Limit: 24 << 20}}, until: ended, want: []string{"oom", "die 137"}, code: 137,
 		act: func(_ *testing.T, h Host, name string) { h.OOM(name) },
 	},
 	{name: "stop", act: operate(OpStop), until: ended, want: []string{"kill 15", "die 0", "stop"}},
 	{
-		name: "stop that is ignored", spec: WorkerSpec{IgnoreTerm: true, StopTimeout: time.Second}, act: operate(OpStop), until: ended,
+		name: "stop that is ignored", act: operate(OpStop), until: ended,
+		spec: WorkerSpec{Behaviour: WorkerBehaviour{IgnoreTerm: true}, EndRules: worker.EndRules{StopTimeout: time.Second}},
 		want: []string{"kill 15", "kill 9", "die 137", "stop"}, code: 137,
 	},
 	{name: "kill", act: operate(OpKill), until: ended, want: []string{"kill 9", "die 137"}, code: 137},
@@ -72,16 +73,16 @@ var agreements = []agreement{
 	},
 	{name: "removal", act: operate(OpRemove), until: gone, want: []string{"kill 9", "die 137", "destroy"}},
 	{
-		name: "crash with --rm", spec: WorkerSpec{AutoRemove: true}, until: gone, want: []string{"die 137", "destroy"},
+		name: "crash with --rm", spec: WorkerSpec{EndRules: worker.EndRules{AutoRemove: true}}, until: gone, want: []string{"die 137", "destroy"},
 		act: func(_ *testing.T, h Host, name string) { h.Crash(name, syscall.SIGKILL) },
 	},
 	{
-		name: "policy always", spec: WorkerSpec{RestartPolicy: worker.RestartPolicy{Name: "always"}}, until: restarted(1),
+		name: "policy always", spec: WorkerSpec{EndRules: worker.EndRules{RestartPolicy: worker.RestartPolicy{Name: "always"}}}, until: restarted(1),
 		act:  func(_ *testing.T, h Host, name string) { h.Crash(name, syscall.SIGKILL) },
 		want: []string{"die 137", "start"},
 	},
 	{
-		name: "policy always after a stop", spec: WorkerSpec{RestartPolicy: worker.RestartPolicy{Name: "always"}},
+		name: "policy always after a stop", spec: WorkerSpec{EndRules: worker.EndRules{RestartPolicy: worker.RestartPolicy{Name: "always"}}},
 		act: operate(OpStop), until: ended, want: []string{"kill 15", "die 0", "stop"},
 	},
 	{

@@ -13,13 +13,13 @@ import (
 
 const containerMode = "container:"
 
-// modes are the fields of a spec that name a container to share namespaces with, in the engine's order.
-func (s *Spec) modes() []*string { return []*string{&s.NetworkMode, &s.PidMode, &s.IpcMode} }
+// modes are all of them, in the engine's order.
+func (n *Namespaces) modes() []*string { return []*string{&n.NetworkMode, &n.PidMode, &n.IpcMode} }
 
 // parents are the containers whose namespaces it shares, as the modes refer to them.
-func (s Spec) parents() []string {
+func (n Namespaces) parents() []string {
 	var refs []string
-	for _, mode := range s.modes() {
+	for _, mode := range n.modes() {
 		if ref, ok := strings.CutPrefix(*mode, containerMode); ok && !slices.Contains(refs, ref) {
 			refs = append(refs, ref)
 		}
@@ -28,8 +28,8 @@ func (s Spec) parents() []string {
 }
 
 // pidParent is the one of them whose process namespace it shares.
-func (s Spec) pidParent() string {
-	ref, ok := strings.CutPrefix(s.PidMode, containerMode)
+func (n Namespaces) pidParent() string {
+	ref, ok := strings.CutPrefix(n.PidMode, containerMode)
 	if !ok {
 		return ""
 	}
@@ -60,9 +60,9 @@ func overwrite[T ~string](mode *T, with string) {
 }
 
 // shares copies from a request in whose namespaces the container is to live.
-func (s *Spec) shares(host api.HostConfig) {
+func (n *Namespaces) shares(host api.HostConfig) {
 	asked := []string{string(host.NetworkMode), string(host.PidMode), string(host.IpcMode)}
-	for i, mode := range s.modes() {
+	for i, mode := range n.modes() {
 		if strings.HasPrefix(asked[i], containerMode) {
 			*mode = asked[i]
 		}

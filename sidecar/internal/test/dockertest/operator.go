@@ -74,12 +74,12 @@ func (o Operator) Rename(ref, name string) *Answer {
 
 // Update sets a container's quota.
 func (o Operator) Update(ref string, cpus float64) *Answer {
-	return o.send(Request{Op: OpUpdate, Ref: ref, CPUs: cpus})
+	return o.send(Request{Op: OpUpdate, Ref: ref, UpdateArgs: UpdateArgs{CPUs: cpus}})
 }
 
 // Remove removes a container, a running one only by force.
 func (o Operator) Remove(ref string, force bool) *Answer {
-	return o.send(Request{Op: OpRemove, Ref: ref, Force: force})
+	return o.send(Request{Op: OpRemove, Ref: ref, RemoveArgs: RemoveArgs{Force: force}})
 }
 
 // Act is one thing that an operator does at one time: a value, so that a script of them can be printed, shrunk and
@@ -96,7 +96,7 @@ type Act struct {
 func (w *World) Schedule(acts ...Act) {
 	for _, a := range acts {
 		w.on(w.config.Start.Add(a.At), func() {
-			w.Operator().send(Request{Op: a.Op, Ref: a.Key, Signal: a.Signal, Grace: a.Grace, Force: true})
+			w.Operator().send(Request{Op: a.Op, Ref: a.Key, Signal: a.Signal, Grace: a.Grace, RemoveArgs: RemoveArgs{Force: true}})
 		})
 	}
 }

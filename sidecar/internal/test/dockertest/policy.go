@@ -46,17 +46,17 @@ func (w *World) settleExit(c *container, p *process) {
 	}
 	c.stopMonitor()
 	ran := w.EngineNow().Sub(c.StartedAt)
-	again := c.wantsRestart(p.endCode, w.engine.phase == stopping || c.manuallyStopped, ran)
+	again := c.wantsRestart(p.exit.code, w.engine.phase == stopping || c.manuallyStopped, ran)
 	if again {
 		c.RestartCount++
 		c.Restarting, c.Paused, c.Pid = true, false, 0
-		c.ExitCode, c.FinishedAt = p.endCode, p.ended
+		c.ExitCode, c.FinishedAt = p.exit.code, p.exit.at
 	} else {
-		c.setStopped(p.endCode, p.ended)
+		c.setStopped(p.exit.code, p.exit.at)
 	}
 	w.announceStopEarly(c)
-	die := w.event(c, "die", p.killer)
-	die.ExitCode = p.endCode
+	die := w.event(c, "die", p.exit.by)
+	die.ExitCode = p.exit.code
 	w.publish(die)
 	if again {
 		c.restarts.pending = w.engineAfter(c.restarts.delay, func() { w.policyStart(c) })

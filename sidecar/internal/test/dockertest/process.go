@@ -1,11 +1,8 @@
 package dockertest
 
 import (
-	"strings"
 	"syscall"
 	"time"
-
-	"stoker/sidecar/internal/core/worker"
 )
 
 // process is what runs in a container during one life. It belongs to the host: an engine that falls does not take
@@ -14,22 +11,32 @@ type process struct {
 	c         *container
 	began     time.Time
 	behaviour Behaviour
+	forced    *Sickness // set from outside, over what the behaviour gives
 	alive     bool
-	frozen    bool
-	frozenAt  time.Time
-	ending    *due           // its own end or the one that a signal brought about
-	left      time.Duration  // of ending, while frozen
-	endCode   int            // of ending
-	endOOM    bool           // of ending
-	killer    Actor          // who asked for its end; ByItself while no client did
-	pending   syscall.Signal // the strongest signal that waits for the thaw; 0 is none
-	forced    *Sickness      // set from outside, over what the behaviour gives
-	ended     time.Time      // the engine's clock
+	exit      processExit
+	freezer   freezer
+}
+
+// processExit is the end of a process: its own or the one that a signal brings about, to come or past.
+type processExit struct {
+	due  *due
+	left time.Duration // until due, while frozen
+	code int
+	oom  bool
+	by   Actor     // who asked for it; ByItself while no client did
+	at   time.Time // the engine's clock; zero before
+}
+
+// freezer is the cgroup's: it stops the time of a process.
+type freezer struct {
+	frozen  bool
+	since   time.Time
+	pending syscall.Signal // the strongest that waits for the thaw; 0 is none
 }
 
 // begin starts a process in c.
 func (w *World) begin(c *container, by Actor) {
-	p := &process{c: c, began: w.now, behaviour: c.Spec.behaviour(len(c.lives)), alive: true, killer: ByItself}
+	p := &process{c: c, began: w.now, behaviour: c.Spec.behaviour(len(c.lives)), alive: true, exit: processExit{by: ByItself}}
 	c.process = p
 	c.lives = append(c.lives, Life{Incarnation: c.incarnation(), Name: c.Name, Began: w.now, StartedBy: by})
 	if p.behaviour.RunFor > 0 {
@@ -42,19 +49,19 @@ func (p *process) life() *Life { return &p.c.lives[len(p.c.lives)-1] }
 // endAfter plans the end. An end that comes sooner stands.
 func (p *process) endAfter(d time.Duration, code int, oom bool) {
 	w := p.c.w
-	if p.frozen {
-		if p.ending == nil || d < p.left {
-			p.left, p.endCode, p.endOOM = d, code, oom
-			p.ending = &due{}
+	if p.freezer.frozen {
+		if p.exit.due == nil || d < p.exit.left {
+			p.exit.left, p.exit.code, p.exit.oom = d, code, oom
+			p.exit.due = &due{}
 		}
 		return
 	}
-	if p.ending != nil && p.ending.do != nil && p.ending.at.Before(w.now.Add(d)) {
+	if p.exit.due != nil && p.exit.due.do != nil && p.exit.due.at.Before(w.now.Add(d)) {
 		return
 	}
-	p.ending.off()
-	p.endCode, p.endOOM = code, oom
-	p.ending = w.after(d, func() { p.end(code, oom) })
+	p.exit.due.off()
+	p.exit.code, p.exit.oom = code, oom
+	p.exit.due = w.after(d, func() { p.end(code, oom) })
 }
 
 // end is the end of the process. The engine learns of it a little later, if it is there to learn.
@@ -63,10 +70,10 @@ func (p *process) end(code int, oom bool) {
 		return
 	}
 	w, c := p.c.w, p.c
-	p.ending.off()
-	p.alive, p.endCode, p.ended = false, code, w.EngineNow()
+	p.exit.due.off()
+	p.alive, p.exit.code, p.exit.at = false, code, w.EngineNow()
 	life := p.life()
-	life.Ended, life.EndedBy, life.ExitCode = w.now, p.killer, code
+	life.Ended, life.EndedBy, life.ExitCode = w.now, p.exit.by, code
 	w.killNamespace(c)
 	if w.engine.phase == down {
 		c.OOMKilled = c.OOMKilled || oom
@@ -90,19 +97,19 @@ func (p *process) signal(sig syscall.Signal, by Actor) {
 	if !p.alive {
 		return
 	}
-	if p.frozen {
-		if p.pending != syscall.SIGKILL {
-			p.pending = sig
+	if p.freezer.frozen {
+		if p.freezer.pending != syscall.SIGKILL {
+			p.freezer.pending = sig
 		}
-		p.killer = by
+		p.exit.by = by
 		return
 	}
 	switch {
 	case sig == syscall.SIGKILL:
-		p.killer = by
+		p.exit.by = by
 		p.end(137, false)
 	case p.windsUp(sig) && !p.behaviour.IgnoreTerm:
-		p.killer = by
+		p.exit.by = by
 		p.endAfter(p.behaviour.TermDelay, p.behaviour.TermExit, false)
 	}
 }
@@ -118,25 +125,25 @@ func (p *process) windsUp(sig syscall.Signal) bool {
 // freeze stops its time.
 func (p *process) freeze() {
 	w := p.c.w
-	p.frozen, p.frozenAt = true, w.now
-	if p.ending != nil && p.ending.do != nil {
-		p.left = p.ending.at.Sub(w.now)
-		p.ending.off()
+	p.freezer.frozen, p.freezer.since = true, w.now
+	if p.exit.due != nil && p.exit.due.do != nil {
+		p.exit.left = p.exit.due.at.Sub(w.now)
+		p.exit.due.off()
 	}
 }
 
 // thaw lets its time go on, and delivers what came meanwhile.
 func (p *process) thaw() {
 	w := p.c.w
-	p.frozen = false
-	p.began = p.began.Add(w.now.Sub(p.frozenAt))
-	if p.ending != nil {
-		code, oom := p.endCode, p.endOOM
-		p.ending = w.after(p.left, func() { p.end(code, oom) })
+	p.freezer.frozen = false
+	p.began = p.began.Add(w.now.Sub(p.freezer.since))
+	if p.exit.due != nil {
+		code, oom := p.exit.code, p.exit.oom
+		p.exit.due = w.after(p.exit.left, func() { p.end(code, oom) })
 	}
-	if sig := p.pending; sig != 0 {
-		p.pending = 0
-		p.signal(sig, p.killer)
+	if sig := p.freezer.pending; sig != 0 {
+		p.freezer.pending = 0
+		p.signal(sig, p.exit.by)
 	}
 }
 
@@ -160,11 +167,11 @@ func (p *process) sickness(now time.Time) Sickness {
 // for the thaw (cgroup v1).
 func (w *World) Crash(name string, sig syscall.Signal) bool {
 	return w.strike(name, func(p *process) {
-		if p.frozen {
-			p.pending = syscall.SIGKILL
+		if p.freezer.frozen {
+			p.freezer.pending = syscall.SIGKILL
 			return
 		}
-		p.killer = ByItself
+		p.exit.by = ByItself
 		p.end(128+int(sig), false)
 	})
 }
@@ -172,7 +179,7 @@ func (w *World) Crash(name string, sig syscall.Signal) bool {
 // Exit makes the process end by itself.
 func (w *World) Exit(name string, code int) bool {
 	return w.strike(name, func(p *process) {
-		p.killer = ByItself
+		p.exit.by = ByItself
 		p.endAfter(0, code, false)
 	})
 }
@@ -180,7 +187,7 @@ func (w *World) Exit(name string, code int) bool {
 // OOM makes the kernel end the process for want of memory.
 func (w *World) OOM(name string) bool {
 	return w.strike(name, func(p *process) {
-		p.killer = ByItself
+		p.exit.by = ByItself
 		p.endAfter(0, 137, true)
 	})
 }
@@ -215,29 +222,6 @@ func (w *World) Behave(name string, b Behaviour) bool {
 	return true
 }
 
-// lastOf is the container of that name, or the last one that had it: another one may be made like it.
-func (w *World) lastOf(name string) *container {
-	if c := w.find(name); c != nil {
-		return c
-	}
-	if removed := w.removedOf(name); len(removed) > 0 {
-		return removed[len(removed)-1]
-	}
-	return nil
-}
-
-// removedOf are the containers of that name that are gone, in the order of their removals. One with --rm is set aside before it is
-// stopped to be recreated, and so has another name when it goes; what is made from it later is the worker all the same.
-func (w *World) removedOf(name string) []*container {
-	var removed []*container
-	for _, old := range w.removed {
-		if strings.TrimSuffix(old.Name, worker.BackupSuffix) == name {
-			removed = append(removed, old)
-		}
-	}
-	return removed
-}
-
 // FailStarts makes the next starts of a container fail, one after the other, with these errors.
 func (w *World) FailStarts(name string, errs ...string) bool {
 	c := w.find(name)
@@ -260,10 +244,10 @@ func (w *World) BreakStarts(name, reason string) bool {
 }
 
 // TakePort gives a host port to another process: starts of containers that publish it fail.
-func (w *World) TakePort(port int) { w.ports[port] = true }
+func (w *World) TakePort(port int) { w.machine.ports[port] = true }
 
 // FreePort gives it back.
-func (w *World) FreePort(port int) { delete(w.ports, port) }
+func (w *World) FreePort(port int) { delete(w.machine.ports, port) }
 
 // LetStart ends all that keeps a container from starting, apart from taken ports.
 func (w *World) LetStart(name string) {

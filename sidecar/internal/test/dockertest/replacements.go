@@ -27,18 +27,6 @@ func (w *World) replacements(id string) []string {
 	}
 }
 
-// everFind is the container of an ID, also when it is gone.
-func (w *World) everFind(id string) *container {
-	for _, all := range [][]*container{w.containers, w.removed} {
-		for _, c := range all {
-			if c.ID == id {
-				return c
-			}
-		}
-	}
-	return nil
-}
-
 // History are the events of a container and of those that it replaces, in order. The events of one that lives on beside its replacement, under a
 // name of its own, are not among them from then on: somebody has made two workers of the one.
 func (w *World) History(id string) []Event {

@@ -54,8 +54,11 @@ func TestClientLooks(t *testing.T) {
 	bubble(t, func(t *testing.T, s *Server, c *client.Client) {
 		labels := map[string]string{"stoker.enable": "true"}
 		run(t, s, Spec{
-			Name: "a", Labels: labels, CPUs: 0.5, StopSignal: syscall.SIGINT, StopTimeout: 3 * time.Second,
-			RestartPolicy: worker.RestartPolicy{Name: "on-failure", MaxRetries: 4}, Health: &Healthcheck{Interval: time.Second},
+			Name: "a", Labels: labels, CPUs: 0.5,
+			EndRules: worker.EndRules{
+				StopSignal: syscall.SIGINT, StopTimeout: 3 * time.Second, RestartPolicy: worker.RestartPolicy{Name: "on-failure", MaxRetries: 4},
+			},
+			Health: &Healthcheck{Interval: time.Second},
 		}, Spec{Name: "b"})
 		time.Sleep(2 * time.Second)
 

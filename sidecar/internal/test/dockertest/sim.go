@@ -22,23 +22,38 @@ type Sim struct {
 	config SimConfig
 	out    []Output
 	closed bool
+	stops  []func()
 
-	session  uint64 // counts up; what belongs to an older one is void
-	open     bool
-	listing  bool
-	listed   bool              // the session's first list was emitted
-	began    time.Time         // of the session
-	since    time.Time         // where the session's replay begins, the engine's clock
-	arrival  time.Time         // of the last event that was emitted; the stream keeps its order
-	lastSeen time.Time         // the engine's clock
-	known    map[uint64]uint64 // emitted events that a replay could bring again, with the session in which they were last
+	session simSession
+	backoff time.Duration // before the next session
+	arrival time.Time     // of the last event that was emitted; the stream keeps its order
+	seen    seenEvents
+	actions simActions
+}
+
+// simSession is one connection to the engine, or the last one.
+type simSession struct {
+	id      uint64 // counts up; what belongs to an older one is void
+	open    bool
+	listing bool
+	listed  bool      // its first list was emitted
+	began   time.Time // the world's clock
+	since   time.Time // where its replay begins, the engine's clock
+	engine  worker.Engine
+}
+
+// seenEvents are the events that were emitted, so that none is emitted twice.
+type seenEvents struct {
+	upTo     time.Time         // the engine's clock
+	known    map[uint64]uint64 // those that a replay could bring again, with the session in which they were last
 	replayed map[uint64]bool   // those that a replay emitted and the stream may bring again
-	backoff  time.Duration
-	engine   worker.Engine
-	jobs     int
-	waiting  map[uint64]*job // by action
-	runners  []*actionRunner
-	stops    []func()
+}
+
+// simActions are the actions that have no outcome yet.
+type simActions struct {
+	count   int
+	waiting map[uint64]*job // those that consist of single requests, by action
+	runners []*actionRunner
 }
 
 // SimConfig is how Stoker watches. The zero value watches everything from now on.
@@ -79,21 +94,23 @@ func NewSim(w *World, config SimConfig) *Sim {
 	if config.Retry == 0 {
 		config.Retry = simRetry
 	}
-	s := &Sim{w: w, config: config, known: map[uint64]uint64{}, replayed: map[uint64]bool{}, lastSeen: config.Bookmark.EventAt,
-		waiting: map[uint64]*job{}}
-	s.stops = append(s.stops, w.readers.add(s.receive), w.engine.turns.add(s.turn))
+	s := &Sim{
+		w: w, config: config, actions: simActions{waiting: map[uint64]*job{}},
+		seen: seenEvents{known: map[uint64]uint64{}, replayed: map[uint64]bool{}, upTo: config.Bookmark.EventAt},
+	}
+	s.stops = append(s.stops, w.events.readers.add(s.receive), w.engine.turns.add(s.turn))
 	w.after(0, s.connect)
 	return s
 }
 
 // Close is the end of this Stoker, at once: nothing comes out any more. What it asked the engine for goes on.
 func (s *Sim) Close() {
-	s.closed, s.open = true, false
+	s.closed, s.session.open = true, false
 	s.out = nil
 	for _, stop := range s.stops {
 		stop()
 	}
-	for _, e := range slices.Clone(s.runners) {
+	for _, e := range slices.Clone(s.actions.runners) {
 		e.stop()
 	}
 }
@@ -103,7 +120,7 @@ func (s *Sim) Now() time.Time { return s.w.now }
 
 // Bookmark is what the next Stoker needs to go on.
 func (s *Sim) Bookmark() worker.Bookmark {
-	return worker.Bookmark{EventAt: s.lastSeen, BootedAt: s.engine.BootedAt}
+	return worker.Bookmark{EventAt: s.seen.upTo, BootedAt: s.session.engine.BootedAt}
 }
 
 // Next is when the world has something to do next; not all of that makes an Output.

@@ -20,7 +20,7 @@ type job struct {
 
 // Do begins an action. Its outcome comes out later, at its deadline or, for a transaction on its way back, soon after it.
 func (s *Sim) Do(a worker.Action) {
-	s.jobs++
+	s.actions.count++
 	switch a.Verb {
 	case worker.Inspect:
 		j := s.job(a)
@@ -62,7 +62,7 @@ func (s *Sim) Do(a worker.Action) {
 
 func (s *Sim) job(a worker.Action) *job {
 	j := &job{s: s, action: a}
-	s.waiting[a.ID] = j
+	s.actions.waiting[a.ID] = j
 	if a.Deadline > 0 {
 		j.limit = s.w.after(a.Deadline, j.giveUp)
 	}
@@ -70,7 +70,7 @@ func (s *Sim) job(a worker.Action) *job {
 }
 
 // Busy is how many actions have no outcome yet.
-func (s *Sim) Busy() int { return s.jobs }
+func (s *Sim) Busy() int { return s.actions.count }
 
 func (j *job) inspect(then func(worker.Outcome)) {
 	j.s.w.Call(Request{By: ByStoker, Op: OpInspect, Ref: j.action.Incarnation.ID}, func(r Reply) {
@@ -174,7 +174,7 @@ func (j *job) conclude(out worker.Outcome) {
 
 // GiveUp ends an action whose answer is not waited for any longer, as the end of its context does.
 func (s *Sim) GiveUp(action uint64) {
-	if j := s.waiting[action]; j != nil {
+	if j := s.actions.waiting[action]; j != nil {
 		j.giveUp()
 	}
 }
@@ -193,13 +193,13 @@ func (j *job) finish(out worker.Outcome) {
 		return
 	}
 	j.over = true
-	delete(j.s.waiting, j.action.ID)
+	delete(j.s.actions.waiting, j.action.ID)
 	j.limit.off()
 	if j.record != nil && j.record.Answered.IsZero() {
 		j.record.Answered = j.s.w.now
 	}
 	if !j.s.closed {
-		j.s.jobs--
+		j.s.actions.count--
 		j.s.out = append(j.s.out, Output{At: j.s.w.now, Outcome: &out})
 	}
 }

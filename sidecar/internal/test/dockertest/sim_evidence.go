@@ -52,7 +52,7 @@ func (e *actionRunner) gather(d *Details) *worker.HealEvidence {
 		found.Command.TimedOut = e.runWhile(d, r.Limit)
 	case CommandEnds:
 		e.s.w.strike(d.ID, func(p *process) {
-			p.killer = ByStoker
+			p.exit.by = ByStoker
 			p.endAfter(0, 2, false)
 		})
 	}

@@ -37,14 +37,14 @@ func (e *actionRunner) sample() {
 // hostLoad is what /proc shows of a host whose CPUs are busy and no more, or that is overloaded.
 func (w *World) hostLoad() *worker.HostLoad {
 	l := &worker.HostLoad{Busy: 1, Runnable: float64(w.config.CPUs), CPUs: w.config.CPUs}
-	if w.overloaded {
+	if w.machine.overloaded {
 		l.Runnable *= 8
 	}
 	return l
 }
 
 // Overload makes the host short of CPU, or lets it recover. That alone makes no probe time out: see Sicken.
-func (w *World) Overload(on bool) { w.overloaded = on }
+func (w *World) Overload(on bool) { w.machine.overloaded = on }
 
 // askSource is worker.AskSource.
 func (e *actionRunner) askSource() {
@@ -60,7 +60,7 @@ func (e *actionRunner) askSource() {
 
 // MeterBy has f return how much CPU time the present life of a container has used. Where f has no value, the container is busy for half
 // of its quota all the time.
-func (w *World) MeterBy(f func(id string) (time.Duration, bool)) { w.meter = f }
+func (w *World) MeterBy(f func(id string) (time.Duration, bool)) { w.machine.meter = f }
 
 // meter is what a worker has used. One that f does not cover is neither starved nor hung nor idle.
 func (e *actionRunner) meter() (worker.Stats, error) {
@@ -78,8 +78,8 @@ func (e *actionRunner) meter() (worker.Stats, error) {
 	age := e.s.w.age(d.ID)
 	periods := uint64(age / (100 * time.Millisecond))
 	used := time.Duration(float64(age) * quota / 2)
-	if e.s.w.meter != nil {
-		if own, ok := e.s.w.meter(d.ID); ok {
+	if e.s.w.machine.meter != nil {
+		if own, ok := e.s.w.machine.meter(d.ID); ok {
 			used = own
 		}
 	}
@@ -116,7 +116,7 @@ func (e *actionRunner) update() {
 
 func (e *actionRunner) setQuota() worker.Outcome {
 	out := worker.Outcome{Result: worker.Done}
-	r := e.ask(Request{Op: OpUpdate, Ref: e.action.Incarnation.ID, CPUs: e.action.CPUs}, simCall)
+	r := e.ask(Request{Op: OpUpdate, Ref: e.action.Incarnation.ID, UpdateArgs: UpdateArgs{CPUs: e.action.CPUs}}, simCall)
 	switch {
 	case r.Err == nil:
 	case r.Err.Status == 0 && !r.Err.Unsent:

@@ -189,7 +189,7 @@ func TestSimActions(t *testing.T) {
 			check: func(t *testing.T, o worker.Outcome) { require.True(t, o.Unreachable) },
 		},
 		{
-			name: "stop with --rm", verb: worker.Stop, want: worker.Done, spec: Spec{AutoRemove: true},
+			name: "stop with --rm", verb: worker.Stop, want: worker.Done, spec: Spec{EndRules: worker.EndRules{AutoRemove: true}},
 		},
 	}
 	for _, tt := range tests {
@@ -318,7 +318,7 @@ func TestTroubleAndScripts(t *testing.T) {
 	drain(s, time.Hour)
 	require.True(t, w.EngineUp())
 	drain(s, time.Minute)
-	require.True(t, s.open, "the link is back after all of it")
+	require.True(t, s.session.open, "the link is back after all of it")
 	truth, _ := w.Truth("a")
 	require.False(t, truth.Wanted)
 	require.Equal(t, ByOperator, truth.Lives[0].EndedBy)

@@ -10,13 +10,13 @@ import (
 
 // connect tries to open a session: the engine's description, then the replay, then new events; and a list, fetched beside.
 func (s *Sim) connect() {
-	if s.closed || s.open {
+	if s.closed || s.session.open {
 		return
 	}
-	session := s.session
+	session := s.session.id
 	s.ask(Request{By: ByStoker, Op: OpInfo}, func(r Reply) {
 		switch {
-		case s.closed || s.session != session:
+		case s.closed || s.session.id != session:
 		case r.Err != nil:
 			s.retry()
 		default:
@@ -48,33 +48,33 @@ func (s *Sim) retry() {
 
 // begin opens a session at this instant: what the ring holds is emitted first, then what comes.
 func (s *Sim) begin(info worker.Engine) {
-	since := s.lastSeen.Add(-s.config.Overlap)
-	if s.lastSeen.IsZero() || info.BootedAt.After(s.lastSeen) || info.Now.Before(s.lastSeen) {
+	since := s.seen.upTo.Add(-s.config.Overlap)
+	if s.seen.upTo.IsZero() || info.BootedAt.After(s.seen.upTo) || info.Now.Before(s.seen.upTo) {
 		since = time.Time{} // all that this engine remembers
 	}
-	s.engine, s.open, s.backoff = info, true, 0
-	s.began, s.since, s.listed = s.w.now, since, false
+	s.session.engine, s.session.open, s.backoff = info, true, 0
+	s.session.began, s.session.since, s.session.listed = s.w.now, since, false
 	s.emit(worker.Observation{Kind: worker.Connecting, At: info.Now, Engine: info})
 	s.replay()
-	s.list(s.session)
+	s.list(s.session.id)
 }
 
 // replay emits what the ring holds and Stoker has not received yet. The stream brings it too; once is enough.
 func (s *Sim) replay() {
-	for _, e := range s.w.replay(s.since) {
+	for _, e := range s.w.events.since(s.session.since) {
 		o, ok := translate(e)
-		last, known := s.known[e.Seq]
+		last, known := s.seen.known[e.Seq]
 		switch {
-		case !ok || known && last == s.session:
+		case !ok || known && last == s.session.id:
 			continue
 		case known: // once more, for its place in the stream
-			s.known[e.Seq] = s.session
+			s.seen.known[e.Seq] = s.session.id
 			o.Origin = worker.OriginRepeated
 		default:
 			s.remember(e)
 			o.Origin = s.origin(e)
 		}
-		s.replayed[e.Seq] = true
+		s.seen.replayed[e.Seq] = true
 		s.emit(o)
 	}
 }
@@ -82,21 +82,21 @@ func (s *Sim) replay() {
 // list asks for the full list, beside the stream. The first of a session is emitted after the events up to its answer, which
 // are asked for by themselves. A later one is emitted when it comes: it may be behind the events, or ahead of them.
 func (s *Sim) list(session uint64) {
-	if s.closed || s.session != session || s.listing {
+	if s.closed || s.session.id != session || s.session.listing {
 		return
 	}
-	s.listing = true
-	at := s.engine.Now.Add(s.w.now.Sub(s.began)) // the engine's clock as Stoker reckons it
+	s.session.listing = true
+	at := s.session.engine.Now.Add(s.w.now.Sub(s.session.began)) // the engine's clock as Stoker reckons it
 	s.ask(Request{By: ByStoker, Op: OpList}, func(r Reply) {
 		switch {
-		case s.closed || s.session != session:
+		case s.closed || s.session.id != session:
 		case r.Err != nil:
 			s.lose()
-		case s.listed:
+		case s.session.listed:
 			s.tellList(session, at, r.List)
 		default:
 			s.w.after(s.w.draw("history", s.w.config.Timing.Call), func() {
-				if !s.closed && s.session == session {
+				if !s.closed && s.session.id == session {
 					s.replay()
 					s.tellList(session, at, r.List)
 				}
@@ -106,7 +106,7 @@ func (s *Sim) list(session uint64) {
 }
 
 func (s *Sim) tellList(session uint64, at time.Time, list []Details) {
-	s.listing, s.listed = false, true
+	s.session.listing, s.session.listed = false, true
 	s.emit(worker.Observation{Kind: worker.ListBegin, At: at})
 	for _, d := range list {
 		s.emit(worker.Observation{
@@ -138,11 +138,11 @@ func (s *Sim) turn(t turn) {
 
 // lose is the end of a session.
 func (s *Sim) lose() {
-	if s.closed || !s.open {
+	if s.closed || !s.session.open {
 		return
 	}
-	s.session++
-	s.open, s.listing = false, false
+	s.session.id++
+	s.session.open, s.session.listing = false, false
 	s.emit(worker.Observation{Kind: worker.Disconnected, At: s.w.now})
 	s.retry()
 }
@@ -150,12 +150,12 @@ func (s *Sim) lose() {
 // receive takes an event of the engine; it arrives a little later.
 func (s *Sim) receive(e *Event) {
 	o, ok := translate(*e)
-	if s.closed || !s.open || !ok {
+	if s.closed || !s.session.open || !ok {
 		return
 	}
-	session := s.session
+	session := s.session.id
 	s.w.deliver(&s.arrival, *e, func(event Event) {
-		if s.closed || s.session != session || s.replayed[event.Seq] {
+		if s.closed || s.session.id != session || s.seen.replayed[event.Seq] {
 			return
 		}
 		s.remember(event)
@@ -166,7 +166,7 @@ func (s *Sim) receive(e *Event) {
 
 // origin is that of an event that was not passed on before, as in engine/watch.
 func (s *Sim) origin(e Event) worker.Origin {
-	if s.listed || e.At.After(s.engine.Now) || e.At.Before(s.since) {
+	if s.session.listed || e.At.After(s.engine.Now) || e.At.Before(s.session.since) {
 		return worker.OriginLive
 	}
 	return worker.OriginReplayed
@@ -174,9 +174,13 @@ func (s *Sim) origin(e Event) worker.Origin {
 
 // remember keeps how far the stream was read, and marks the event as known to Stoker.
 func (s *Sim) remember(e Event) {
-	s.w.markSeen(e.Seq)
-	s.lastSeen = e.At
-	s.known[e.Seq] = s.session
+	s.w.events.markSeen(e.Seq, s.w.now)
+	s.seen.add(e, s.session.id)
+}
+
+func (s *seenEvents) add(e Event, session uint64) {
+	s.upTo = e.At
+	s.known[e.Seq] = session
 	if len(s.known) > 4*ringSize {
 		for seq := range s.known { // what the ring has lost cannot come again
 			if seq+2*ringSize < e.Seq {

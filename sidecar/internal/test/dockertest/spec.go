@@ -2,7 +2,6 @@ package dockertest
 
 import (
 	"maps"
-	"syscall"
 	"time"
 
 	"stoker/sidecar/internal/core/worker"
@@ -22,24 +21,26 @@ const (
 
 // Spec is what a container is made from.
 type Spec struct {
-	Name          string
-	Image         string // empty is worker:latest
-	Labels        map[string]string
-	CPUs          float64 // quota; 0 is none
-	RestartPolicy worker.RestartPolicy
-	AutoRemove    bool
-	StopSignal    syscall.Signal // 0 is the engine's TERM
-	StopTimeout   time.Duration  // whole seconds; 0 is the engine's 10 s
-	HostPort      int            // published; 0 is none
-	Networks      []string       // nil is the default one; of a container without a body
-	NetworkMode   string         // "container:" and a name or ID, else empty
-	PidMode       string         // the same
-	IpcMode       string         // the same
-	Unfit         string         // why it cannot be recreated faithfully; empty when it can
-	Health        *Healthcheck   // nil is none
-	Behaviour     Behaviour
-	Lives         []Behaviour // of the first lives, before Behaviour holds
-	Body          *Body       // what it was made from in the engine's own words; nil is little
+	Name            string
+	Image           string // empty is worker:latest
+	Labels          map[string]string
+	CPUs            float64  // quota; 0 is none
+	worker.EndRules          // StopSignal 0 is the engine's TERM; StopTimeout is whole seconds, and 0 the engine's 10 s
+	HostPort        int      // published; 0 is none
+	Networks        []string // nil is the default one; of a container without a body
+	Namespaces
+	Unfit     string       // why it cannot be recreated faithfully; empty when it can
+	Health    *Healthcheck // nil is none
+	Behaviour Behaviour
+	Lives     []Behaviour // of the first lives, before Behaviour holds
+	Body      *Body       // what it was made from in the engine's own words; nil is little
+}
+
+// Namespaces are the modes that name the containers whose namespaces it shares: "container:" and a name or ID, else empty.
+type Namespaces struct {
+	NetworkMode string
+	PidMode     string
+	IpcMode     string
 }
 
 // Healthcheck is how often the engine probes. Zeros are the engine's defaults: 30 s, 30 s, 3, 0.

@@ -112,7 +112,7 @@ func (w *World) startProblem(c *container, by Actor) *Error {
 }
 
 func (w *World) portTaken(port int, by *container) bool {
-	if w.ports[port] {
+	if w.machine.ports[port] {
 		return true
 	}
 	for _, c := range w.containers {
@@ -153,7 +153,7 @@ func (w *World) add(spec Spec) *container {
 	w.made++
 	spec = spec.filled()
 	spec.Body = spec.Body.clone()
-	c := &container{w: w, wanted: new(bool)}
+	c := &container{w: w, inherited: inherited{wanted: new(bool)}}
 	w.inherit(c, spec.Labels)
 	c.Details = Details{ID: longID(w.config.Seed ^ scramble(w.made)), Name: spec.Name, Spec: spec, Created: w.EngineNow()}
 	w.bindNamespaces(c)
@@ -177,7 +177,7 @@ func (w *World) inherit(c *container, labels map[string]string) {
 	}
 	for _, old := range w.containers {
 		if old.ID == of {
-			c.wanted, c.given, c.loss, c.broken = old.wanted, old.given, old.loss, old.broken
+			c.inherited = old.inherited
 			return
 		}
 	}
@@ -187,15 +187,6 @@ func (w *World) inherit(c *container, labels map[string]string) {
 			*c.wanted = true
 		}
 	}
-}
-
-func (w *World) named(name string) *container {
-	for _, c := range w.containers {
-		if c.Name == name {
-			return c
-		}
-	}
-	return nil
 }
 
 func nameTaken(name string, by *container) *Error {

@@ -85,35 +85,30 @@ func (c Config) filled() Config {
 // clock, and everything that takes time is put on its own timeline.
 type World struct {
 	timeline
-	config     Config
-	containers []*container // in the order of their creation
-	made       uint64       // containers ever made
-	draws      map[string]uint64
-
-	engine engine
-	skew   time.Duration // of the engine's clock
-
-	overloaded bool // the host is short of CPU
-	meter      func(id string) (time.Duration, bool)
-
-	ring    []Event // what the engine can replay
-	log     []*Event
-	eventID uint64
-	eventAt time.Time // of the last event, the engine's clock
-	readers hooks[*Event]
-
-	faults  []Fault
-	audit   []*Record
-	calls   []*call // under way
-	removed []*container
-	ports   map[int]bool // taken by another process of the host
+	containerSet
+	config  Config
+	draws   map[string]uint64
+	engine  engine
+	machine machine
+	events  engineEvents
 	stores  stores
+
+	faults []Fault
+	audit  []*Record
+	calls  []*call // under way
+}
+
+// machine is the host, apart from its engine.
+type machine struct {
+	overloaded bool // it is short of CPU
+	meter      func(id string) (time.Duration, bool)
+	ports      map[int]bool // taken by a process that is no container
 }
 
 // New is a world with an engine that has just booted and no container.
 func New(config Config) *World {
 	config = config.filled()
-	w := &World{config: config, draws: map[string]uint64{}, ports: map[int]bool{}}
+	w := &World{config: config, draws: map[string]uint64{}, machine: machine{ports: map[int]bool{}}}
 	w.now = config.Start
 	w.engine = engine{phase: serving, bootedAt: config.Start}
 	return w
@@ -123,10 +118,10 @@ func New(config Config) *World {
 func (w *World) Now() time.Time { return w.now }
 
 // EngineNow is what the engine takes for the time.
-func (w *World) EngineNow() time.Time { return w.now.Add(w.skew) }
+func (w *World) EngineNow() time.Time { return w.now.Add(w.engine.skew) }
 
 // StepClock moves the engine's clock, forward or back, from now on.
-func (w *World) StepClock(by time.Duration) { w.skew += by }
+func (w *World) StepClock(by time.Duration) { w.engine.skew += by }
 
 // Advance lets time pass, with all that is due in it.
 func (w *World) Advance(d time.Duration) { w.advanceTo(w.now.Add(d)) }

@@ -48,7 +48,7 @@ func TestSequences(t *testing.T) {
 			want: []string{"kill 15", "kill 9", "die 137", "stop"}, status: worker.StatusExited, code: 137,
 		},
 		{
-			name: "stop with a stop signal of its own", spec: Spec{StopSignal: syscall.SIGUSR1},
+			name: "stop with a stop signal of its own", spec: Spec{EndRules: worker.EndRules{StopSignal: syscall.SIGUSR1}},
 			act:  func(w *World) { w.Operator().Stop("a", OwnGrace) },
 			want: []string{"kill 10", "die 0", "stop"}, status: worker.StatusExited,
 		},
@@ -113,29 +113,29 @@ func TestSequences(t *testing.T) {
 			want: []string{"die 1", "destroy"},
 		},
 		{
-			name: "crash with --rm", spec: Spec{AutoRemove: true}, act: func(w *World) { w.Exit("a", 1) },
+			name: "crash with --rm", spec: Spec{EndRules: worker.EndRules{AutoRemove: true}}, act: func(w *World) { w.Exit("a", 1) },
 			want: []string{"die 1", "destroy"},
 		},
 		{
-			name: "stop with --rm", spec: Spec{AutoRemove: true}, act: func(w *World) { w.Operator().Stop("a", OwnGrace) },
+			name: "stop with --rm", spec: Spec{EndRules: worker.EndRules{AutoRemove: true}}, act: func(w *World) { w.Operator().Stop("a", OwnGrace) },
 			want: []string{"kill 15", "die 0", "stop", "destroy"},
 		},
 		{
-			name: "restart with --rm keeps it", spec: Spec{AutoRemove: true},
+			name: "restart with --rm keeps it", spec: Spec{EndRules: worker.EndRules{AutoRemove: true}},
 			act:  func(w *World) { w.Operator().Restart("a", OwnGrace) },
 			want: []string{"kill 15", "die 0", "stop", "start", "restart"}, status: worker.StatusRunning,
 		},
 		{
-			name: "policy always", spec: Spec{RestartPolicy: restart("always", 0)}, act: func(w *World) { w.Exit("a", 0) },
+			name: "policy always", spec: Spec{EndRules: worker.EndRules{RestartPolicy: restart("always", 0)}}, act: func(w *World) { w.Exit("a", 0) },
 			want: []string{"die 0", "start"}, status: worker.StatusRunning,
 		},
 		{
-			name: "policy always after a stop", spec: Spec{RestartPolicy: restart("always", 0)},
+			name: "policy always after a stop", spec: Spec{EndRules: worker.EndRules{RestartPolicy: restart("always", 0)}},
 			act:  func(w *World) { w.Operator().Stop("a", OwnGrace) },
 			want: []string{"kill 15", "die 0", "stop"}, status: worker.StatusExited,
 		},
 		{
-			name: "any signal through the API turns a policy off", spec: Spec{RestartPolicy: restart("always", 0)},
+			name: "any signal through the API turns a policy off", spec: Spec{EndRules: worker.EndRules{RestartPolicy: restart("always", 0)}},
 			act: func(w *World) {
 				w.Operator().Kill("a", syscall.SIGHUP)
 				w.Advance(time.Second)
@@ -145,7 +145,7 @@ func TestSequences(t *testing.T) {
 		},
 		{
 			name: "but not with a stop signal of its own",
-			spec: Spec{RestartPolicy: restart("always", 0), StopSignal: syscall.SIGTERM},
+			spec: Spec{EndRules: worker.EndRules{RestartPolicy: restart("always", 0), StopSignal: syscall.SIGTERM}},
 			act: func(w *World) {
 				w.Operator().Kill("a", syscall.SIGHUP)
 				w.Advance(time.Second)
@@ -155,13 +155,13 @@ func TestSequences(t *testing.T) {
 		},
 		{
 			name: "policy on-failure used up", spec: Spec{
-				RestartPolicy: restart("on-failure", 2), Behaviour: Behaviour{RunFor: 100 * time.Millisecond, ExitCode: 3},
+				EndRules: worker.EndRules{RestartPolicy: restart("on-failure", 2)}, Behaviour: Behaviour{RunFor: 100 * time.Millisecond, ExitCode: 3},
 			},
 			act: func(*World) {}, wait: time.Minute,
 			want: []string{"die 3", "start", "die 3", "start", "die 3"}, status: worker.StatusExited, code: 3,
 		},
 		{
-			name: "a restart through the API keeps unless-stopped alive", spec: Spec{RestartPolicy: restart("unless-stopped", 0)},
+			name: "a restart through the API keeps unless-stopped alive", spec: Spec{EndRules: worker.EndRules{RestartPolicy: restart("unless-stopped", 0)}},
 			act: func(w *World) {
 				w.Operator().Restart("a", OwnGrace)
 				w.Advance(2 * time.Second)
@@ -172,7 +172,7 @@ func TestSequences(t *testing.T) {
 		},
 		{
 			name: "policy whose start fails is never tried again",
-			spec: Spec{RestartPolicy: restart("always", 0), HostPort: 80},
+			spec: Spec{EndRules: worker.EndRules{RestartPolicy: restart("always", 0)}, HostPort: 80},
 			act: func(w *World) {
 				w.TakePort(80)
 				w.Exit("a", 4)
@@ -208,7 +208,7 @@ func TestSequences(t *testing.T) {
 
 func TestStopInTheDelayOfThePolicy(t *testing.T) {
 	crashLoop := Spec{
-		Name: "a", RestartPolicy: worker.RestartPolicy{Name: "always"},
+		Name: "a", EndRules: worker.EndRules{RestartPolicy: worker.RestartPolicy{Name: "always"}},
 		Behaviour: Behaviour{RunFor: 100 * time.Millisecond, ExitCode: 3},
 	}
 	tests := []struct {

@@ -86,7 +86,7 @@ func drawDependents(d random) []dockertest.Spec {
 	var all []dockertest.Spec
 	mode := "container:" + parentName
 	if d.oneIn(4) {
-		all = append(all, dockertest.Spec{Name: "tail", NetworkMode: mode, StopTimeout: time.Second})
+		all = append(all, dockertest.Spec{Name: "tail", Namespaces: dockertest.Namespaces{NetworkMode: mode}, EndRules: worker.EndRules{StopTimeout: time.Second}})
 	}
 	if d.oneIn(4) {
 		s := drawWorker(d, "g0")
@@ -108,7 +108,7 @@ func drawUnmanaged(d random) []dockertest.Spec {
 		return s
 	}
 	return []dockertest.Spec{
-		{Name: "plain"}, {Name: "policied", RestartPolicy: worker.RestartPolicy{Name: "always"}},
+		{Name: "plain"}, {Name: "policied", EndRules: worker.EndRules{RestartPolicy: worker.RestartPolicy{Name: "always"}}},
 		{Name: "limited", CPUs: 0.5}, with("elsewhere", "stoker.scope", "blue"), with("disabled", "stoker.enable", "false"),
 		with("bad", "stoker.on-exit", "sometimes"), with("unknown", "stoker.max-atempts", "3"),
 		with("swarm", "com.docker.swarm.task.id", "t1"), with("once", "com.docker.compose.oneoff", pick(d, "True", "true")),
