@@ -57,7 +57,7 @@ func (t *Transaction) awaitsExit(now time.Time) bool {
 
 // exitEventMissing reports whether a container that ran has exited or is gone, and its exit event has not arrived.
 func (t *Transaction) exitEventMissing(id string) bool {
-	s, exists := t.seen[id]
+	s, exists := t.inspected.byID[id]
 	switch {
 	case !t.exits.ran[id]:
 		return false

@@ -11,8 +11,8 @@ import (
 
 // Finish applies the outcome of the step under way.
 func (t *Transaction) Finish(now time.Time, o worker.Outcome) {
-	step := t.sent
-	t.busy, t.sent, t.at = false, Finished, now
+	step := t.last.step
+	t.last.busy, t.last.step, t.at = false, Finished, now
 	report := o.Report
 	if report == nil {
 		report = &worker.StepReport{}
@@ -88,7 +88,7 @@ func answered(o worker.Outcome) bool {
 func (t *Transaction) finishStep(now time.Time, step Step, o worker.Outcome, report *worker.StepReport) {
 	t.noteReport(step, o, report)
 	observed := report.Seen != nil
-	if t.stale = !observed; observed {
+	if t.inspected.stale = !observed; observed {
 		t.observe(report.Seen)
 	}
 	err := failure(step, o)
@@ -130,13 +130,13 @@ func (t *Transaction) noteReport(step Step, o worker.Outcome, report *worker.Ste
 	case step == CollectOld:
 		t.state.Collect = false // whatever the result
 	case step == StartNew && done:
-		t.run.started = true
+		t.run.did.started = true
 	case step == RenameNew && done:
-		t.run.named, t.state.Named = true, true
+		t.run.did.named, t.state.Named = true, true
 	case step == StartOld && done:
 		t.result.Restarted = true
 	case step == UndoRename:
-		t.run.named, t.state.Named = false, false
+		t.run.did.named, t.state.Named = false, false
 	}
 }
 
@@ -161,7 +161,7 @@ func (t *Transaction) observe(seen map[string]worker.Snapshot) {
 	}
 	newWas, oldWas := t.state.New, t.state.Old
 	t.state.New, t.state.Old, t.state.Holder = nil, nil, ""
-	for _, s := range t.seen {
+	for _, s := range t.inspected.byID {
 		switch s.ID {
 		case t.run.newID:
 			t.state.New = containerOf(s)
@@ -174,7 +174,7 @@ func (t *Transaction) observe(seen map[string]worker.Snapshot) {
 		}
 	}
 	ours := t.state.place(t.state.New) == atName || t.state.place(t.state.Old) == atName
-	t.stale = !ours && !slices.Contains(t.lookedFor, string(key))
+	t.inspected.stale = !ours && !slices.Contains(t.last.observed, string(key))
 	t.noteRemovals(newWas, oldWas)
 }
 
@@ -189,14 +189,14 @@ type lost struct {
 func (t *Transaction) noteRemovals(newWas, oldWas *Container) {
 	going := func(c *Container) bool { return c == nil || c.Status == worker.StatusRemoving }
 	note := func(was, now *Container) {
-		if was.usable() && going(now) && !t.run.removing[was.ID] && t.state.place(was) != elsewhere {
+		if was.usable() && going(now) && !t.run.did.removing[was.ID] && t.state.place(was) != elsewhere {
 			t.run.lost = lost{any: true, itself: t.run.lost.itself || was.AutoRemove}
 		}
 	}
 	if t.state.New == nil || !t.state.New.Ran {
 		note(oldWas, t.state.Old)
 	}
-	if t.run.named || t.state.place(newWas) == atName {
+	if t.run.did.named || t.state.place(newWas) == atName {
 		note(newWas, t.state.New)
 	}
 	t.judgeRemoval()

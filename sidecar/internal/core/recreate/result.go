@@ -52,9 +52,8 @@ type Result struct {
 	// OperatorStopped: an operator stopped or removed the worker meanwhile, so nothing was started.
 	OperatorStopped bool
 	// Leftover is the old container under its backup name if it could not be removed.
-	Leftover    string
-	unreachable bool
-	forbidden   bool
+	Leftover string
+	obstacle
 }
 
 // Result is valid once the transaction is Over.
@@ -77,7 +76,7 @@ func (t *Transaction) end(e Ending) {
 
 func (t *Transaction) setHolder(id string) {
 	t.result.ID, t.result.Holder = "", nil
-	if s, ok := t.seen[id]; ok {
+	if s, ok := t.inspected.byID[id]; ok {
 		t.result.ID, t.result.Holder = id, &s
 	}
 }

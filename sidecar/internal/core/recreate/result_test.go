@@ -40,12 +40,22 @@ func TestOutcome(t *testing.T) {
 		"stopped":           {Result{Ending: Undone, Err: no, OperatorStopped: true}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{OperatorStopped: true, Err: "no"}}, true},
 		"lost":              {Result{Ending: Lost, Err: no, ID: "none"}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Missing: true, Err: "no"}}, false},
 		"unknown":           {Result{Ending: Unknown, Err: no, ID: "none"}, worker.Outcome{Result: worker.Unknown, Failure: worker.Failure{Err: "no"}}, false},
-		"no engine":         {Result{Ending: Unknown, Err: no, ID: "none", Untouched: true, unreachable: true}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Unreachable: true, Err: "no"}}, false},
-		"a proxy's no":      {Result{Ending: Undone, Err: no, Untouched: true, forbidden: true}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{CannotRecreate: true, Err: "no"}}, true},
-		"a proxy's no, after something was sent": {
-			Result{Ending: Undone, Err: no, forbidden: true}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{CannotRecreate: true, Err: "no"}}, true,
+		"no engine": {
+			Result{Ending: Unknown, Err: no, ID: "none", Untouched: true, obstacle: obstacle{unreachable: true}},
+			worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Unreachable: true, Err: "no"}}, false,
 		},
-		"lost, and a proxy refused": {Result{Ending: Lost, Err: no, ID: "none", forbidden: true}, worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Missing: true, Err: "no"}}, false},
+		"a proxy's no": {
+			Result{Ending: Undone, Err: no, Untouched: true, obstacle: obstacle{forbidden: true}},
+			worker.Outcome{Result: worker.Failed, Failure: worker.Failure{CannotRecreate: true, Err: "no"}}, true,
+		},
+		"a proxy's no, after something was sent": {
+			Result{Ending: Undone, Err: no, obstacle: obstacle{forbidden: true}},
+			worker.Outcome{Result: worker.Failed, Failure: worker.Failure{CannotRecreate: true, Err: "no"}}, true,
+		},
+		"lost, and a proxy refused": {
+			Result{Ending: Lost, Err: no, ID: "none", obstacle: obstacle{forbidden: true}},
+			worker.Outcome{Result: worker.Failed, Failure: worker.Failure{Missing: true, Err: "no"}}, false,
+		},
 		"unproven, with a note": {
 			Result{Ending: Unproven, Notes: []string{"Config.Image: by ID"}}, worker.Outcome{Result: worker.Done, Failure: worker.Failure{Err: "Config.Image: by ID"}}, true,
 		},

@@ -32,16 +32,16 @@ func (t *Transaction) stepFailed(now time.Time, step Step, o worker.Outcome, err
 	if !t.repeat.answered && (!first(step) || step == CreateNew && !unsent) || step == StopOld {
 		t.repeat.inspects = 4
 	}
-	t.lookForEffect(now, !t.stale)
+	t.lookForEffect(now, !t.inspected.stale)
 }
 
 func (t *Transaction) lookForEffect(now time.Time, observed bool) {
 	r := &t.repeat
-	if observed && !t.stale && t.appliedAnyway(r.failed) {
+	if observed && !t.inspected.stale && t.appliedAnyway(r.failed) {
 		r.failed = Finished
 		return
 	}
-	if observed && t.stale { // the name must be inspected, too
+	if observed && t.inspected.stale { // the name must be inspected, too
 		return
 	}
 	if r.inspects--; r.inspects > 0 {

@@ -39,13 +39,17 @@ func (c *Container) usable() bool {
 	return c != nil && c.Status != worker.StatusDead && c.Status != worker.StatusRemoving
 }
 
-// State is all that the next step depends on. The first part is what the engine shows.
-type State struct {
+// Observed is what the engine shows of a recreate.
+type Observed struct {
 	Name   worker.Key
 	New    *Container // nil if there is none
 	Old    *Container // nil if there is none
 	Holder string     // ID of the container that has the name; empty for none
+}
 
+// State is all that the next step depends on.
+type State struct {
+	Observed
 	Collect         bool          // evidence is to be collected before the old container is stopped
 	Todo            []Step        // remaining first steps; only while the old container is untouched
 	Rollback        bool          // the transaction is being rolled back

@@ -35,7 +35,7 @@ func everyState(yield func(State)) {
 				if skipped++; testing.Short() && skipped%17 != 0 {
 					continue // mutation runs test hundreds of them
 				}
-				p := State{Name: name, Rollback: flags&1 != 0, Complete: flags&2 != 0, Touched: flags&4 != 0, OperatorStopped: flags&8 != 0}
+				p := State{Observed: Observed{Name: name}, Rollback: flags&1 != 0, Complete: flags&2 != 0, Touched: flags&4 != 0, OperatorStopped: flags&8 != 0}
 				p.New, p.Old = numbered(made, "new"), numbered(old, "old")
 				p.Holder = holder(p, flags&16 != 0)
 				switch {
@@ -216,20 +216,20 @@ func TestRollsBack(t *testing.T) {
 		p    State
 		back bool
 	}{
-		"nothing was done to the old one":  {State{New: fresh, Old: old}, true},
-		"the old one is stopped":           {State{New: fresh, Old: see("w", "exited")}, true},
-		"the old one has made room":        {State{New: fresh, Old: atBackup}, false},
-		"it runs again":                    {State{New: fresh, Old: see("w.stoker-old", "running")}, true},
-		"the new one has the name":         {State{New: see("w", "created"), Old: atBackup}, false},
-		"it runs":                          {State{New: up, Old: atBackup}, false},
-		"its start failed":                 {State{New: failed, Old: atBackup}, true},
-		"it exited before it was verified": {State{New: ended, Old: atBackup}, true},
-		"it exited after it was verified":  {State{New: &proven, Old: atBackup}, false},
-		"it has lost the name again":       {State{New: see("w.stoker-new", "exited"), Old: atBackup}, true},
-		"the new one is gone":              {State{Old: atBackup}, true},
-		"the old one is gone":              {State{New: fresh}, false},
-		"the old one is no longer usable":  {State{New: fresh, Old: see("w.stoker-old", "dead")}, false},
-		"an operator stopped the worker":   {State{New: up, Old: atBackup, OperatorStopped: true}, true},
+		"nothing was done to the old one":  {State{Observed: Observed{New: fresh, Old: old}}, true},
+		"the old one is stopped":           {State{Observed: Observed{New: fresh, Old: see("w", "exited")}}, true},
+		"the old one has made room":        {State{Observed: Observed{New: fresh, Old: atBackup}}, false},
+		"it runs again":                    {State{Observed: Observed{New: fresh, Old: see("w.stoker-old", "running")}}, true},
+		"the new one has the name":         {State{Observed: Observed{New: see("w", "created"), Old: atBackup}}, false},
+		"it runs":                          {State{Observed: Observed{New: up, Old: atBackup}}, false},
+		"its start failed":                 {State{Observed: Observed{New: failed, Old: atBackup}}, true},
+		"it exited before it was verified": {State{Observed: Observed{New: ended, Old: atBackup}}, true},
+		"it exited after it was verified":  {State{Observed: Observed{New: &proven, Old: atBackup}}, false},
+		"it has lost the name again":       {State{Observed: Observed{New: see("w.stoker-new", "exited"), Old: atBackup}}, true},
+		"the new one is gone":              {State{Observed: Observed{Old: atBackup}}, true},
+		"the old one is gone":              {State{Observed: Observed{New: fresh}}, false},
+		"the old one is no longer usable":  {State{Observed: Observed{New: fresh, Old: see("w.stoker-old", "dead")}}, false},
+		"an operator stopped the worker":   {State{Observed: Observed{New: up, Old: atBackup}, OperatorStopped: true}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.p.Name = "w"

@@ -33,10 +33,10 @@ func (t *Transaction) send(now time.Time, step Step) *worker.Action {
 		call.Do, call.ID = worker.CallStart, t.run.newID
 	case RemoveOld:
 		call.Do = worker.CallRemove
-		t.run.removing[t.run.oldID] = true
+		t.run.did.removing[t.run.oldID] = true
 	case StopNew:
 		call.Do, call.ID = worker.CallStop, t.run.newID
-		t.run.stopSent = true
+		t.run.did.stopSent = true
 	case UndoRename:
 		call.ID, call.Name = t.run.newID, key+worker.NewSuffix
 	case RestoreOld:
@@ -45,7 +45,7 @@ func (t *Transaction) send(now time.Time, step Step) *worker.Action {
 		call.Do = worker.CallStart
 	case RemoveNew:
 		call.Do, call.ID = worker.CallRemove, t.run.newID
-		t.run.removing[t.run.newID] = true
+		t.run.did.removing[t.run.newID] = true
 	case InspectState, Verify, WaitRemoval, WaitStop, CollectOld, Finished:
 		return t.inspectState()
 	}
@@ -102,7 +102,7 @@ func (t *Transaction) waitFor(now time.Time, step Step) {
 	switch {
 	case t.repeat.tries[step] <= most:
 		t.run.bound.steps = 0
-		t.stale, t.at = true, now.Add(pause)
+		t.inspected.stale, t.at = true, now.Add(pause)
 	case step == WaitStop:
 		t.state.GivenUp[WaitStop] = true
 	default:
@@ -124,9 +124,9 @@ func containerOf(s worker.Snapshot) *Container {
 
 // keep stores the inspects of a report by ID.
 func (t *Transaction) keep(seen map[string]worker.Snapshot) {
-	t.seen = map[string]worker.Snapshot{}
+	t.inspected.byID = map[string]worker.Snapshot{}
 	for s := range maps.Values(seen) {
-		t.seen[s.ID] = s
+		t.inspected.byID[s.ID] = s
 	}
-	t.exits.noteRunning(t.seen)
+	t.exits.noteRunning(t.inspected.byID)
 }

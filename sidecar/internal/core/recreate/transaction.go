@@ -27,9 +27,14 @@ type Request struct {
 	ResumeOnly bool
 	// Followed: Exited reports the exits of both containers, so the transaction can wait for them.
 	Followed bool
+	Ran      bool // the old container ran when the recreate was decided on, according to the events
+	Timing
+}
+
+// Timing is the durations that a transaction depends on.
+type Timing struct {
 	// Wait is how long a stop of the old container may take if the engine's default grace applies; 0 is unknown.
 	Wait time.Duration
-	Ran  bool          // the old container ran when the recreate was decided on, according to the events
 	Skew time.Duration // the engine's clock minus Stoker's
 	// Verify is how long the new container must stay up before the old one is removed; 0 is 2 s.
 	Verify time.Duration
@@ -74,21 +79,30 @@ const (
 // Transaction is one recreate from its first inspect to its end. It is a value without a clock: Due and Next return what to do
 // and when, Finish applies the outcome. It is not safe for concurrent use.
 type Transaction struct {
-	req    Request
-	phase  phase
-	state  State
-	run    run
-	repeat repeat
-	verify verification
-	exits  exits
-	seen   map[string]worker.Snapshot // by ID, of the last inspects
-	at     time.Time                  // when the next step is due
-	sent   Step                       // under way; see busy
-	busy   bool
-	stale  bool // the state must be inspected before the next step
-
-	lookedFor []string // IDs and names of the step under way, or of the last one
+	req       Request
+	phase     phase
+	state     State
+	run       run
+	repeat    repeat
+	verify    verification
+	exits     exits
+	inspected inspected
+	at        time.Time // when the next step is due
+	last      lastStep
 	result    Result
+}
+
+// inspected is the result of the last inspects.
+type inspected struct {
+	byID  map[string]worker.Snapshot
+	stale bool // the state must be inspected before the next step
+}
+
+// lastStep is the step under way, or the last one.
+type lastStep struct {
+	step     Step     // Finished unless it is under way
+	busy     bool     // it is under way
+	observed []string // the IDs and names that it inspects
 }
 
 type phase uint8
@@ -109,20 +123,30 @@ type run struct {
 	plan         *worker.Plan
 	marks        map[string]string // of the new container
 	resumed      bool
-	gone         bool            // there was no old container at the first inspect
-	started      bool            // the new one, with success
-	named        bool            // the new one has the name, according to the transaction's own renames
-	stopSent     bool            // to the new one, so a stop of it may be the transaction's own
-	removing     map[string]bool // a removal was sent
+	gone         bool // there was no old container at the first inspect
+	did          didSteps
 	lost         lost
 	trouble      trouble
 	bound        bound
 }
 
+// didSteps is what a run has done to its containers, as far as it must be known later.
+type didSteps struct {
+	started  bool            // the new one, with success
+	named    bool            // the new one has the name, according to the transaction's own renames
+	stopSent bool            // to the new one, so a stop of it may be the transaction's own
+	removing map[string]bool // a removal was sent
+}
+
 // trouble is why a run failed.
 type trouble struct {
-	why         error // why it is rolled back, or the permanent failure
-	unsure      bool  // a call was not answered, and its effect was not seen
+	why    error // why it is rolled back, or the permanent failure
+	unsure bool  // a call was not answered, and its effect was not seen
+	obstacle
+}
+
+// obstacle is what stands between a transaction and the engine.
+type obstacle struct {
 	unreachable bool
 	forbidden   bool // a proxy blocks a call
 }
@@ -149,7 +173,7 @@ func New(now time.Time, req Request) *Transaction {
 	if req.Verify == 0 {
 		req.Verify = standardVerify
 	}
-	t := &Transaction{req: req, at: now, seen: map[string]worker.Snapshot{}}
+	t := &Transaction{req: req, at: now, inspected: inspected{byID: map[string]worker.Snapshot{}}}
 	t.exits = exits{ran: map[string]bool{req.OldID: req.Ran}, exitAt: map[string]time.Time{}}
 	t.begin(now, req.OldID, "")
 	t.result = Result{Untouched: true, OldID: req.OldID}
@@ -158,16 +182,16 @@ func New(now time.Time, req Request) *Transaction {
 
 func (t *Transaction) begin(now time.Time, oldID, newID string) {
 	stopped := t.state.OperatorStopped
-	t.run = run{oldID: oldID, newID: newID, removing: map[string]bool{}}
+	t.run = run{oldID: oldID, newID: newID, did: didSteps{removing: map[string]bool{}}}
 	t.run.bound.deadline = now.Add(forwardLimit + t.grace() + t.collectTime())
-	t.state = State{Name: t.req.Action.Key, GivenUp: map[Step]bool{}, OperatorStopped: stopped, Collect: t.req.Action.Evidence != nil}
+	t.state = State{Observed: Observed{Name: t.req.Action.Key}, GivenUp: map[Step]bool{}, OperatorStopped: stopped, Collect: t.req.Action.Evidence != nil}
 	t.repeat.tries, t.repeat.failed = map[Step]int{}, Finished
 	t.verify = verification{}
 }
 
 // Due returns when the next step is due; false while one is under way, and when the transaction is over.
 func (t *Transaction) Due() (time.Time, bool) {
-	return t.at, !t.busy && t.phase != over
+	return t.at, !t.last.busy && t.phase != over
 }
 
 // Over reports whether the transaction has ended.
@@ -181,7 +205,7 @@ func (t *Transaction) New() string { return t.run.newID }
 
 // Discarded is the ID of the new container once the transaction has removed it and it is gone; empty otherwise.
 func (t *Transaction) Discarded() string {
-	if t.stale || t.state.New != nil || !t.run.removing[t.run.newID] {
+	if t.inspected.stale || t.state.New != nil || !t.run.did.removing[t.run.newID] {
 		return ""
 	}
 	return t.run.newID
@@ -190,14 +214,14 @@ func (t *Transaction) Discarded() string {
 // OperatorStopped records that an operator stopped one of the containers: nothing is started any more. A stop of the new
 // container is ignored once the transaction may have sent one itself.
 func (t *Transaction) OperatorStopped(now time.Time, id string) {
-	if t.state.OperatorStopped || id == t.run.newID && t.run.stopSent {
+	if t.state.OperatorStopped || id == t.run.newID && t.run.did.stopSent {
 		return
 	}
 	t.state.OperatorStopped = true
 	if id == t.run.newID && t.verify.active {
 		t.verify.stopped.toldAt = now
 	}
-	t.stale = t.stale || t.phase == running
+	t.inspected.stale = t.inspected.stale || t.phase == running
 	t.judgeRemoval()
 	if t.verify.waitsForStop() {
 		t.at = now
@@ -213,7 +237,7 @@ func (t *Transaction) StopWithdrawn() {
 // Next returns the next step as an action, or nil. After nil, Due returns when the next step is due, and Over whether there is
 // none. Call it when Due is reached.
 func (t *Transaction) Next(now time.Time) *worker.Action {
-	for t.phase != over && !t.busy && !t.at.After(now) {
+	for t.phase != over && !t.last.busy && !t.at.After(now) {
 		switch t.phase {
 		case searching, checking:
 			return t.inspect(t.req.Action.Key+worker.NewSuffix, t.req.Action.Key, t.req.Action.Key+worker.BackupSuffix)
@@ -264,7 +288,7 @@ func (t *Transaction) action(step Step, call worker.RecreateCall) *worker.Action
 	case worker.CallCreate:
 		a.Deadline = createDeadline
 	}
-	t.sent, t.busy, t.lookedFor = step, true, call.Observe
+	t.last.step, t.last.busy, t.last.observed = step, true, call.Observe
 	return &a
 }
 
@@ -274,7 +298,7 @@ func (t *Transaction) grace() time.Duration {
 		return t.req.Action.Grace
 	}
 	longest := max(engineGrace, t.req.Wait)
-	for _, s := range t.seen {
+	for _, s := range t.inspected.byID {
 		longest = max(longest, s.StopTimeout)
 	}
 	return longest
@@ -306,7 +330,7 @@ func (t *Transaction) nextOfRun(now time.Time) *worker.Action {
 	case now.After(t.run.bound.deadline):
 		t.stop(now, errDeadline)
 		return nil
-	case t.stale || t.repeat.failed != Finished:
+	case t.inspected.stale || t.repeat.failed != Finished:
 		return t.inspectState()
 	case t.awaitsExit(now):
 		return nil
@@ -320,7 +344,7 @@ func (t *Transaction) nextOfRun(now time.Time) *worker.Action {
 		return nil
 	}
 	step := Next(t.state)
-	if step == StartNew && t.run.started && !t.state.Rollback { // it has exited since; Verify decides whether that is acceptable
+	if step == StartNew && t.run.did.started && !t.state.Rollback { // it has exited since; Verify decides whether that is acceptable
 		step = Verify
 	}
 	switch step { //nolint:exhaustive // the others are one call
@@ -359,7 +383,7 @@ func (t *Transaction) changed() bool {
 		return true
 	}
 	docker := old.Status == worker.StatusRestarting || before.Status == worker.StatusRestarting
-	return !docker && (old.up() != before.up() || !t.seen[old.ID].StartedAt.Equal(t.run.old.StartedAt))
+	return !docker && (old.up() != before.up() || !t.inspected.byID[old.ID].StartedAt.Equal(t.run.old.StartedAt))
 }
 
 // stop ends the run: the way forward is rolled back, and a rollback is left as it is.

@@ -82,18 +82,18 @@ func (t *Transaction) verified(now time.Time, step Step, err error) {
 
 // holds reports whether the new container is in the incarnation under verification.
 func (t *Transaction) holds() bool {
-	s, ok := t.seen[t.run.newID]
+	s, ok := t.inspected.byID[t.run.newID]
 	return ok && s.Status == worker.StatusRunning && s.StartedAt.Equal(t.verify.startedAt) && s.RestartCount == 0 && !s.Stopping
 }
 
 // stopping reports whether Podman shows that the new container is being stopped.
-func (t *Transaction) stopping() bool { return t.seen[t.run.newID].Stopping }
+func (t *Transaction) stopping() bool { return t.inspected.byID[t.run.newID].Stopping }
 
 // judge evaluates the last inspect of the new container: it must not exit or be restarted. An exit code that a stop leaves may be
 // an operator's stop whose event has not arrived yet.
 func (t *Transaction) judge(now time.Time) {
 	v := &t.verify
-	s, ok := t.seen[t.run.newID]
+	s, ok := t.inspected.byID[t.run.newID]
 	wait := func(why string) {
 		v.endedAt, v.why = now, unstable{why}
 		t.at = now.Add(stopNoticeWait)
@@ -142,7 +142,7 @@ func (t *Transaction) restartMayFollow(now time.Time) bool {
 // again.
 func (t *Transaction) judgeStopped(now time.Time) {
 	v := &t.verify
-	s, ok := t.seen[t.run.newID]
+	s, ok := t.inspected.byID[t.run.newID]
 	switch {
 	case ok && s.Status == worker.StatusRunning && !v.startedAt.IsZero() && !s.StartedAt.Equal(v.startedAt):
 		t.StopWithdrawn()

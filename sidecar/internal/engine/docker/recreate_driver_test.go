@@ -48,7 +48,7 @@ func (r *recreator) Resume(ctx context.Context, req request) result { return r.r
 func (r *recreator) run(ctx context.Context, req request, resume bool) result {
 	done, steps := docker.RunTransaction(ctx, r.engine, recreate.Request{
 		Action: worker.Action{ID: lastID.Add(1), Key: worker.Key(req.Name), StopArgs: worker.StopArgs{Grace: req.Grace}}, OldID: req.OldID, Definition: req.Definition,
-		Expect: req.Expect, Owner: r.owner, ResumeOnly: resume, Verify: r.verify,
+		Expect: req.Expect, Owner: r.owner, ResumeOnly: resume, Timing: recreate.Timing{Verify: r.verify},
 	}, req.Stopped)
 	return result{done, steps}
 }
