@@ -36,7 +36,7 @@ func (f *containerReport) planProbe(p policy.Policy, s worker.Snapshot) {
 	timeout := min(p.Probe.Timeout, probeTimeout)
 	f.Probe = &probeReport{Target: p.Probe.Target.String(), action: worker.Action{
 		Key: f.Worker, Incarnation: s.Incarnation, Verb: worker.RunProbe, Deadline: timeout + time.Second,
-		Probe: &worker.ProbeCall{Target: p.Probe.Target, Timeout: timeout, Reach: s.Reach, Unseen: s.Unseen},
+		OutsideArgs: worker.OutsideArgs{Probe: &worker.ProbeCall{Target: p.Probe.Target, Timeout: timeout, Reach: s.Reach, Unseen: s.Unseen}},
 	}}
 }
 

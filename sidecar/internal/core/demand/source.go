@@ -33,13 +33,23 @@ type Target struct {
 	Host           string // name or IP address, without brackets
 	Port           string
 	User, Password string
+	AMQPTarget
+	RedisTarget
+	WebTarget
+}
 
-	Vhost, Queue string // AMQP and RabbitMQ
+// AMQPTarget is what AMQP and RabbitMQ need besides the server.
+type AMQPTarget struct{ Vhost, Queue string }
 
-	Database            int // Redis, and either a list or a stream with a group
+// RedisTarget is what Redis needs besides the server: either a list, or a stream with a group.
+type RedisTarget struct {
+	Database            int
 	List, Stream, Group string
+}
 
-	Path   string // Prometheus (the base, without a trailing /) and JSON, escaped
+// WebTarget is what Prometheus and JSON need besides the server.
+type WebTarget struct {
+	Path   string // escaped; of Prometheus the base, without a trailing /
 	Params string // other parameters for the server, encoded
 	Query  string // Prometheus
 	Value  string // JSON: the keys and indexes of the number, separated by dots
@@ -106,7 +116,7 @@ func (t Target) Address() string { return bracketed(t.Host) + ":" + t.Port }
 
 // Server returns the target without the queue, list or query: sources of the same server, user and vhost or database have the same Server.
 func (t Target) Server() Target {
-	t.Queue, t.List, t.Stream, t.Group, t.Path, t.Params, t.Query, t.Value = "", "", "", "", "", "", "", ""
+	t.Queue, t.RedisTarget, t.WebTarget = "", RedisTarget{Database: t.Database}, WebTarget{}
 	return t
 }
 

@@ -12,22 +12,29 @@ import (
 
 func TestParseSource(t *testing.T) {
 	for text, want := range map[string]Target{
-		"amqp://h?queue=q": {Kind: KindAMQP, Host: "h", Port: "5672", User: "guest", Password: "guest", Vhost: "/", Queue: "q"},
+		"amqp://h?queue=q": {Kind: KindAMQP, Host: "h", Port: "5672", User: "guest", Password: "guest", AMQPTarget: AMQPTarget{Vhost: "/", Queue: "q"}},
 		"amqp://u:p%2F%40@H.example:1/v%2Fw?queue=a.b": {
-			Kind: KindAMQP, Host: "h.example", Port: "1", User: "u", Password: "p/@", Vhost: "v/w", Queue: "a.b"},
-		"amqps://u:p@[::1]/%2F?queue=q": {Kind: KindAMQP, TLS: true, Host: "::1", Port: "5671", User: "u", Password: "p", Vhost: "/", Queue: "q"},
+			Kind: KindAMQP, Host: "h.example", Port: "1", User: "u", Password: "p/@", AMQPTarget: AMQPTarget{Vhost: "v/w", Queue: "a.b"},
+		},
+		"amqps://u:p@[::1]/%2F?queue=q": {Kind: KindAMQP, TLS: true, Host: "::1", Port: "5671", User: "u", Password: "p", AMQPTarget: AMQPTarget{Vhost: "/", Queue: "q"}},
 		"rabbitmq+http://u:p@h:80/v?queue=q": {
-			Kind: KindRabbitMQ, Host: "h", Port: "80", User: "u", Password: "p", Vhost: "v", Queue: "q"},
+			Kind: KindRabbitMQ, Host: "h", Port: "80", User: "u", Password: "p", AMQPTarget: AMQPTarget{Vhost: "v", Queue: "q"},
+		},
 		"rabbitmq+https://h?queue=q": {
-			Kind: KindRabbitMQ, TLS: true, Host: "h", Port: "15671", User: "guest", Password: "guest", Vhost: "/", Queue: "q"},
-		"redis://h?list=celery":                     {Kind: KindRedis, Host: "h", Port: "6379", List: "celery"},
-		"rediss://:p@h:7/3?stream=s&group=g":        {Kind: KindRedis, TLS: true, Host: "h", Port: "7", Password: "p", Database: 3, Stream: "s", Group: "g"},
-		"prometheus+http://h:9090?query=sum(a)%2B1": {Kind: KindPrometheus, Host: "h", Port: "9090", Query: "sum(a)+1"},
+			Kind: KindRabbitMQ, TLS: true, Host: "h", Port: "15671", User: "guest", Password: "guest", AMQPTarget: AMQPTarget{Vhost: "/", Queue: "q"},
+		},
+		"redis://h?list=celery": {Kind: KindRedis, Host: "h", Port: "6379", RedisTarget: RedisTarget{List: "celery"}},
+		"rediss://:p@h:7/3?stream=s&group=g": {
+			Kind: KindRedis, TLS: true, Host: "h", Port: "7", Password: "p", RedisTarget: RedisTarget{Database: 3, Stream: "s", Group: "g"},
+		},
+		"prometheus+http://h:9090?query=sum(a)%2B1": {Kind: KindPrometheus, Host: "h", Port: "9090", WebTarget: WebTarget{Query: "sum(a)+1"}},
 		"prometheus+https://u:p@h/base/?query=a{b=\"c\"}&dedup=true": {
-			Kind: KindPrometheus, TLS: true, Host: "h", Port: "443", User: "u", Password: "p", Path: "/base", Query: `a{b="c"}`, Params: "dedup=true"},
-		"http+json://h?value=queued.total": {Kind: KindJSON, Host: "h", Port: "80", Path: "/", Value: "queued.total"},
+			Kind: KindPrometheus, TLS: true, Host: "h", Port: "443", User: "u", Password: "p", WebTarget: WebTarget{Path: "/base", Query: `a{b="c"}`, Params: "dedup=true"},
+		},
+		"http+json://h?value=queued.total": {Kind: KindJSON, Host: "h", Port: "80", WebTarget: WebTarget{Path: "/", Value: "queued.total"}},
 		"https+json://h/p%2Fq?token=t&value=a.0&b=1": {
-			Kind: KindJSON, TLS: true, Host: "h", Port: "443", Path: "/p%2Fq", Value: "a.0", Params: "b=1&token=t"},
+			Kind: KindJSON, TLS: true, Host: "h", Port: "443", WebTarget: WebTarget{Path: "/p%2Fq", Value: "a.0", Params: "b=1&token=t"},
+		},
 	} {
 		t.Run(text, func(t *testing.T) {
 			s, err := ParseSource(text)

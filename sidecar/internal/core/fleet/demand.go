@@ -29,20 +29,25 @@ func newDemands() demands {
 
 // group is the workers that share a demand.
 type group struct {
-	name      string
-	labels    policy.Demand // the demand that all of them have
-	settings  demand.Settings
-	members   []*member // in the order in which they wake
-	memory    demand.Memory
-	decision  demand.Decision
-	changed   bool      // an input of the decision has changed
-	decideAt  time.Time // even without a change; zero for never
-	measuring int       // CPU readings in flight
+	name     string
+	labels   policy.Demand // the demand that all of them have
+	settings demand.Settings
+	members  []*member // in the order in which they wake
+	groupDecision
+	measuring int // CPU readings in flight
 	limit     limitReport
 	clone     cloning
 	dryRun    string // the change that a dry run last reported
 	changesAt hoursChange
-	recalled  time.Time // when a wake was last recalled: a decision at the same instant would be the same
+}
+
+// groupDecision is the last decision about a group, and when the next one is due.
+type groupDecision struct {
+	memory   demand.Memory
+	decision demand.Decision
+	changed  bool      // an input of the decision has changed
+	decideAt time.Time // even without a change; zero for never
+	recalled time.Time // when a wake was last recalled: a decision at the same instant would be the same
 }
 
 // limitReport is the state of reporting a limit. A limit is reported after two answers: right after a start, some workers are not known yet.
@@ -76,7 +81,7 @@ func (f *Fleet) joinGroup(now time.Time, m *member) {
 		if err != nil { // the labels were checked before: a named source is gone
 			return
 		}
-		g = &group{name: name, labels: asked, settings: settings, changed: true}
+		g = &group{name: name, labels: asked, settings: settings, groupDecision: groupDecision{changed: true}}
 		f.demands.groups[name] = g
 		f.addSources(now, g)
 	}

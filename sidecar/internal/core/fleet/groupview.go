@@ -11,18 +11,23 @@ type GroupView struct {
 	Name    string
 	Sources []SourceView
 	Work    float64 // items waiting or in hand, as far as known
-	Wanted  int     // workers that should run
-	Running int     // workers that run and are not being put to sleep
-	Asleep  int     // workers that can be woken
-	Workers int     // all that belong to the group
-	Min     int
-	Max     int // demand.All is all that exist
-	Limit   demand.Limit
-	Hours   HoursView
+	GroupCounts
+	Limit demand.Limit
+	Hours HoursView
 	// AwakeUntil is until when an operator has woken all workers; zero for none.
 	AwakeUntil time.Time
 	// Service is set for a Swarm service, whose workers are its tasks.
 	Service *ServiceView
+}
+
+// GroupCounts is numbers of workers of a group.
+type GroupCounts struct {
+	Wanted  int // that should run
+	Running int // that run and are not being put to sleep
+	Asleep  int // that can be woken
+	Workers int // all that belong to the group
+	Min     int
+	Max     int // demand.All is all that exist
 }
 
 // ServiceView is the scaling of a Swarm service.
@@ -70,7 +75,7 @@ func (f *Fleet) groupViews(now time.Time) []GroupView {
 
 func (f *Fleet) groupView(now time.Time, g *group) GroupView {
 	v := GroupView{
-		Name: g.name, Work: g.decision.Work, Wanted: g.decision.Wanted, Workers: len(g.members), Min: g.settings.Min, Max: g.settings.Max,
+		Name: g.name, Work: g.decision.Work, GroupCounts: GroupCounts{Wanted: g.decision.Wanted, Workers: len(g.members), Min: g.settings.Min, Max: g.settings.Max},
 		Limit: g.decision.Limit, Hours: HoursView{Text: g.labels.Hours, Open: g.settings.Hours.Open(now), ChangesAt: g.hoursChange(now)},
 	}
 	if g.memory.AwakeUntil.After(now) {

@@ -100,7 +100,7 @@ func (f *Fleet) sendProbe(m *member, lane probeLane) {
 	of := m.machine.Saved().Incarnation
 	f.outside.asking[lane]++
 	f.send(inFlight{session: f.stream.session, verb: worker.RunProbe, member: m}, worker.Action{
-		Key: m.key(), Incarnation: of, Verb: worker.RunProbe, Probe: &call, Deadline: call.Timeout + probeMargin,
+		Key: m.key(), Incarnation: of, Verb: worker.RunProbe, OutsideArgs: worker.OutsideArgs{Probe: &call}, Deadline: call.Timeout + probeMargin,
 	})
 	m.outside.asked, m.outside.of, m.outside.givenUp = f.actions.lastID, of, false
 }

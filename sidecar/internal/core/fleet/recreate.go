@@ -66,7 +66,7 @@ type backup struct {
 func (f *Fleet) beginMember(now time.Time, m *member, a worker.Action) {
 	p := f.begin(now, recreate.Request{
 		Action: a, OldID: a.Incarnation.ID, Definition: a.Definition, Like: a.Like, KeepRemoved: m.machine.Policy().OnMissing == policy.OnMissingRecreate,
-		Followed: true, Wait: a.Deadline - worker.RecreateMargin, Ran: m.machine.Runs(a.Incarnation),
+		Followed: true, Timing: recreate.Timing{Wait: a.Deadline - worker.RecreateMargin}, Ran: m.machine.Runs(a.Incarnation),
 		Expect: &recreate.Expectation{
 			Gone: len(a.Definition) > 0, StartedAt: a.Incarnation.StartedAt, OnlyIfUnhealthy: a.OnlyIfUnhealthy,
 		},

@@ -72,7 +72,8 @@ func (f *Fleet) askDue(now time.Time) {
 			continue
 		}
 		s.asking, s.due = true, f.nextAsk(now, s.every)
-		f.send(inFlight{session: f.stream.session, verb: worker.AskSource}, worker.Action{Verb: worker.AskSource, Source: s.source, Deadline: sourceDeadline})
+		ask := worker.Action{Verb: worker.AskSource, OutsideArgs: worker.OutsideArgs{Source: s.source}, Deadline: sourceDeadline}
+		f.send(inFlight{session: f.stream.session, verb: worker.AskSource}, ask)
 	}
 }
 

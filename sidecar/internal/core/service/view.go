@@ -25,7 +25,10 @@ func (t *Table) View(now time.Time) View {
 func (t *Table) groupView(now time.Time, s *scaled) fleet.GroupView {
 	d := s.decision
 	g := fleet.GroupView{
-		Name: s.seen.Name, Work: d.Work, Wanted: d.Wanted, Running: s.seen.Running, Workers: s.seen.Replicas, Min: s.settings.Min, Max: s.settings.Max,
+		Name: s.seen.Name, Work: d.Work,
+		GroupCounts: fleet.GroupCounts{
+			Wanted: d.Wanted, Running: s.seen.Running, Workers: s.seen.Replicas, Min: s.settings.Min, Max: s.settings.Max,
+		},
 		Limit: d.Limit, Hours: fleet.HoursView{Text: s.words.Hours, Open: s.settings.Hours.Open(now), ChangesAt: s.settings.Hours.Changes(now)},
 		Service: &fleet.ServiceView{State: string(s.change.state), Replicas: s.seen.Replicas, Problem: s.problem()},
 	}

@@ -103,9 +103,8 @@ type Action struct {
 	RecreateArgs
 	StatsArgs
 	QuotaArgs
+	OutsideArgs
 	Networks []string         // that Connect connects the container to
-	Source   demand.Source    // AskSource
-	Probe    *ProbeCall       // RunProbe
 	Evidence *EvidenceRequest // Collect, ReadLogs, the step of a recreate before its stop
 	Down     bool             // RestartDependent: it is down, so a start is enough
 }
@@ -141,6 +140,12 @@ type StatsArgs struct {
 // QuotaArgs are the quota that Update expects and the one that it sets, in CPUs; 0 is none. Update is refused if the quota is
 // another one.
 type QuotaArgs struct{ From, CPUs float64 }
+
+// OutsideArgs are the arguments of the actions that do not ask the engine.
+type OutsideArgs struct {
+	Source demand.Source // AskSource
+	Probe  *ProbeCall    // RunProbe
+}
 
 // Result is how an action ended.
 type Result uint8

@@ -90,22 +90,32 @@ func (p RestartPolicy) Active() bool {
 // Snapshot is the data of one inspect of a container.
 type Snapshot struct {
 	Incarnation
-	Key     Key
-	Labels  map[string]string
-	Image   string // as written by the user
-	ImageID string
+	Key    Key
+	Labels map[string]string
+	ImageRef
 	Created time.Time // the engine's clock
 	ProcessState
 	HealthState
 	EndRules
 	Resources
 	NetworkState
-	Unseen    []string // folders that the engine does not expose: mounts in memory
-	Parents   []string // containers whose namespaces it shares: usually IDs
-	PIDParent string   // the container whose PID namespace it shares: its exit kills this one
+	SharedNamespaces
+	Unseen []string // folders that the engine does not expose: mounts in memory
 	// Definition is the inspect as the engine sent it. It contains the container's environment, so it is only stored in the
 	// journal.
 	Definition []byte
+}
+
+// ImageRef is the image of a container.
+type ImageRef struct {
+	Image   string // as written by the user
+	ImageID string
+}
+
+// SharedNamespaces is whose namespaces a container shares.
+type SharedNamespaces struct {
+	Parents   []string // the containers: usually IDs
+	PIDParent string   // the one of its PID namespace: its exit kills this one
 }
 
 // ProcessState is the state of the container's process, or how the last one ended.

@@ -38,7 +38,7 @@ func translateInspect(in container.InspectResponse, raw []byte) (worker.Snapshot
 			NetworkFailed: strings.Contains(in.State.Error, networkError) || strings.Contains(in.State.Error, portError),
 			RestartCount:  in.RestartCount,
 		},
-		ImageID:     in.Image,
+		ImageRef:    worker.ImageRef{ImageID: in.Image},
 		HealthState: worker.HealthState{Health: worker.HealthNone},
 		EndRules:    worker.EndRules{StopSignal: syscall.SIGTERM},
 		Definition:  bytes.Clone(bytes.TrimSpace(raw)),

@@ -40,8 +40,7 @@ func TestSnapshotOfInspect(t *testing.T) {
 		Incarnation: worker.Incarnation{ID: testID, StartedAt: at("2026-11-23T17:37:28.313755226Z")},
 		Key:         "web-1",
 		Labels:      map[string]string{"stoker.enable": "true"},
-		Image:       "worker:dev",
-		ImageID:     "sha256:aa",
+		ImageRef:    worker.ImageRef{Image: "worker:dev", ImageID: "sha256:aa"},
 		Created:     at("2026-11-23T17:37:28Z"),
 		ProcessState: worker.ProcessState{
 			Status:     worker.StatusExited,

@@ -80,7 +80,7 @@ func ask(t *testing.T, p *Prober, text string, reach worker.Reach, timeout time.
 	t.Helper()
 	began := time.Now()
 	answer := p.Do(t.Context(), worker.Action{
-		Incarnation: worker.Incarnation{ID: "w"}, Probe: &worker.ProbeCall{Target: target(t, text), Timeout: timeout, Reach: reach},
+		Incarnation: worker.Incarnation{ID: "w"}, OutsideArgs: worker.OutsideArgs{Probe: &worker.ProbeCall{Target: target(t, text), Timeout: timeout, Reach: reach}},
 	})
 	require.Less(t, time.Since(began), timeout+5*time.Second)
 	require.Equal(t, answer.Verdict == worker.VerdictWell, answer.Detail == "", answer.Detail)
@@ -365,7 +365,8 @@ func TestWhereStokerIs(t *testing.T) {
 func TestFiles(t *testing.T) {
 	ask := func(e *engine, text string, unseen ...string) worker.ProbeAnswer {
 		p := New(Options{Engine: e, NotFound: errNotFound, Denied: errDenied})
-		return p.Do(t.Context(), worker.Action{Probe: &worker.ProbeCall{Target: target(t, text), Timeout: 50 * time.Millisecond, Unseen: unseen, Skew: time.Hour}})
+		call := &worker.ProbeCall{Target: target(t, text), Timeout: 50 * time.Millisecond, Unseen: unseen, Skew: time.Hour}
+		return p.Do(t.Context(), worker.Action{OutsideArgs: worker.OutsideArgs{Probe: call}})
 	}
 	now := time.Now().Add(time.Hour) // the engine's clock
 	require.Equal(t, worker.VerdictWell, ask(&engine{fileAs: "/beat", at: now.Add(-50 * time.Second)}, "file:///beat").Verdict)

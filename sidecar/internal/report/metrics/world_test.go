@@ -144,9 +144,11 @@ func busy() *stage {
 	measured.Probe = worker.ProbeView{Target: policy.ProbeTarget{Kind: policy.ProbeTCP, Port: "80"}, Status: worker.HealthHealthy}
 	s.view.Workers = []fleet.WorkerView{measured, waits, held}
 	s.view.Groups = []fleet.GroupView{{
-		Name: "render/worker", Work: 12, Wanted: 4, Running: 3, Limit: demand.LimitBudget, Sources: []fleet.SourceView{{State: demand.SourceAnswered, Waiting: 12}},
+		Name: "render/worker", Work: 12, GroupCounts: fleet.GroupCounts{Wanted: 4, Running: 3}, Limit: demand.LimitBudget,
+		Sources: []fleet.SourceView{{State: demand.SourceAnswered, Waiting: 12}},
 	}, {
-		Name: "web", Work: 3, Wanted: 3, Running: 2, Service: &fleet.ServiceView{State: "scaled", Replicas: 3}, Sources: []fleet.SourceView{{State: demand.SourceAnswered, Waiting: 3}},
+		Name: "web", Work: 3, GroupCounts: fleet.GroupCounts{Wanted: 3, Running: 2}, Service: &fleet.ServiceView{State: "scaled", Replicas: 3},
+		Sources: []fleet.SourceView{{State: demand.SourceAnswered, Waiting: 3}},
 	}}
 	wake := note(worker.EventWoken, "worker-a")
 	wake.Group, wake.HealID, wake.Duration = "render/worker", 7, time.Second

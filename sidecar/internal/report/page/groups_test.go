@@ -18,7 +18,8 @@ func TestGroupsOnThePage(t *testing.T) {
 	require.NotContains(t, get(t, New(w.options()), "/").Body.String(), "On demand")
 
 	w.view.Groups = []fleet.GroupView{{
-		Name: "shop/<worker>", Work: 12, Wanted: 4, Running: 0, Asleep: 4, Limit: demand.LimitBudget, Hours: fleet.HoursView{Text: "x", Open: true, ChangesAt: now.Add(time.Hour)},
+		Name: "shop/<worker>", Work: 12, GroupCounts: fleet.GroupCounts{Wanted: 4, Running: 0, Asleep: 4},
+		Limit: demand.LimitBudget, Hours: fleet.HoursView{Text: "x", Open: true, ChangesAt: now.Add(time.Hour)},
 		Sources: []fleet.SourceView{{Name: "amqp://***@rabbit", State: demand.SourceLost, Err: "<refused>"}},
 	}}
 	opts := w.options()

@@ -14,7 +14,7 @@ import (
 var noon = time.Date(2026, 6, 3, 12, 0, 0, 0, time.UTC)
 
 func view(at time.Time, work float64, running int) fleet.View {
-	return fleet.View{At: at, Groups: []fleet.GroupView{{Name: "g", Work: work, Running: running}}}
+	return fleet.View{At: at, Groups: []fleet.GroupView{{Name: "g", Work: work, GroupCounts: fleet.GroupCounts{Running: running}}}}
 }
 
 func TestTrend(t *testing.T) {

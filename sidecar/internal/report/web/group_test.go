@@ -19,14 +19,14 @@ func TestGroups(t *testing.T) {
 		v := picture()
 		v.Groups = []fleet.GroupView{
 			{
-				Name: "render/worker", Work: 12, Wanted: 4, Running: 3, Asleep: 1, Workers: 5, Min: 1, Max: 4, Limit: demand.LimitBudget,
+				Name: "render/worker", Work: 12, GroupCounts: fleet.GroupCounts{Wanted: 4, Running: 3, Asleep: 1, Workers: 5, Min: 1, Max: 4}, Limit: demand.LimitBudget,
 				Hours: fleet.HoursView{Text: "Mon-Fri 08:00-19:00", Open: true, ChangesAt: noon.Add(time.Hour)}, AwakeUntil: noon.Add(time.Minute),
 				Sources: []fleet.SourceView{
 					{Name: "amqp://***@rabbit:5672/%2f?queue=tasks", State: demand.SourceAnswered, Since: noon, Waiting: 9, InHand: 3, InHandKnown: true},
 					{Name: "redis://r:6379/0?list=l", State: demand.SourceLost, Since: noon, Err: errors.New("refused").Error()},
 				},
 			},
-			{Name: "all", Max: demand.All, Service: &fleet.ServiceView{State: "refused", Replicas: 2, Problem: "no"}},
+			{Name: "all", GroupCounts: fleet.GroupCounts{Max: demand.All}, Service: &fleet.ServiceView{State: "refused", Replicas: 2, Problem: "no"}},
 		}
 		v.Swarm.Role = "leader"
 		return v
