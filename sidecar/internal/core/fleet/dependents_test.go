@@ -60,7 +60,7 @@ func TestDependentsOfARecreate(t *testing.T) {
 		dockertest.Spec{Name: "unfit", Namespaces: dockertest.Namespaces{NetworkMode: "container:w"}, Unfit: "it has a network that is gone"},
 	)
 	net, below, unfit := h.id("net"), h.id("below"), h.id("unfit")
-	h.w.Sicken("w", dockertest.Failing)
+	h.w.SetHealthCheck("w", dockertest.Failing)
 	h.live(time.Minute)
 	require.NotEqual(t, net, h.id("net"), "%v", h.log)
 	require.NotEqual(t, below, h.id("below"))

@@ -163,11 +163,11 @@ func TestCommandBeforeARecreate(t *testing.T) {
 	for _, command := range []string{dockertest.CommandDrains, dockertest.CommandHangs, dockertest.CommandEnds} {
 		h := simHostWith(before(command, map[string]string{"stoker.before-stop-timeout": "3s", "stoker.max-attempts": "1"}))
 		id := mustTruth(t, h, "w").ID
-		h.w.Sicken("w", dockertest.Failing)
+		h.w.SetHealthCheck("w", dockertest.Failing)
 		for h.f.Transactions() == 0 {
 			h.live(time.Millisecond)
 		}
-		h.w.Sicken("w", dockertest.Well)
+		h.w.SetHealthCheck("w", dockertest.Passing)
 		h.live(2 * time.Minute)
 		h.whole(t, "w")
 		require.NotEqual(t, id, mustTruth(t, h, "w").ID, "%s: %v", command, h.log)
@@ -179,7 +179,7 @@ func TestCommandBeforeARecreate(t *testing.T) {
 func TestStoppedDuringTheCommandOfARecreate(t *testing.T) {
 	for _, after := range []time.Duration{100 * time.Millisecond, time.Second, 2500 * time.Millisecond} {
 		h := simHostWith(before(dockertest.CommandHangs, map[string]string{"stoker.before-stop-timeout": "3s"}))
-		h.w.Sicken("w", dockertest.Failing)
+		h.w.SetHealthCheck("w", dockertest.Failing)
 		for h.f.Transactions() == 0 {
 			h.live(time.Millisecond)
 		}

@@ -37,9 +37,9 @@ func (h *simHost) stops() int {
 	return n
 }
 
-func (h *simHost) setAllProbes(s dockertest.Sickness) {
+func (h *simHost) setAllProbes(s dockertest.CheckResult) {
 	for _, truth := range h.w.Truths() {
-		h.w.Sicken(string(truth.Key), s)
+		h.w.SetHealthCheck(string(truth.Key), s)
 	}
 }
 
@@ -59,7 +59,7 @@ func TestHostOverloadedBesideUnmanageable(t *testing.T) {
 	h.startStoker()
 	h.live(10 * time.Second)
 	for _, name := range names(3) {
-		h.w.Sicken(name, dockertest.Hanging)
+		h.w.SetHealthCheck(name, dockertest.Hanging)
 	}
 	h.live(time.Minute)
 	require.Equal(t, 1, h.eventCount(worker.EventHostOverloaded))
@@ -78,7 +78,7 @@ func TestHostOverloaded(t *testing.T) {
 	h.live(500 * time.Millisecond)
 	require.Equal(t, worker.StatusRunning, h.status("w05"), "a dead worker is always worth starting")
 
-	h.setAllProbes(dockertest.Well)
+	h.setAllProbes(dockertest.Passing)
 	h.live(time.Minute)
 	require.Equal(t, 1, h.eventCount(worker.EventHostRecovered))
 	require.LessOrEqual(t, h.stops(), 2)
@@ -106,7 +106,7 @@ func TestRealFailuresAreNoSignOfOverload(t *testing.T) {
 func TestFewHangingWorkersAreHealed(t *testing.T) {
 	h := probed(1, 8)
 	for _, name := range names(2) {
-		h.w.Sicken(name, dockertest.Hanging)
+		h.w.SetHealthCheck(name, dockertest.Hanging)
 	}
 	h.live(30 * time.Second)
 	require.Equal(t, 2, h.stops())
@@ -120,7 +120,7 @@ func TestOverloadGuardLimitsRestarts(t *testing.T) {
 		n := rapid.IntRange(4, 12).Draw(t, "workers")
 		h := probed(rapid.Uint64().Draw(t, "seed"), n)
 		for _, name := range names(n) {
-			h.w.Sicken(name, dockertest.Hanging)
+			h.w.SetHealthCheck(name, dockertest.Hanging)
 			h.live(time.Duration(rapid.IntRange(0, 400).Draw(t, "later")) * time.Millisecond)
 		}
 		h.live(45 * time.Second)
@@ -150,7 +150,7 @@ func TestHostIsOutOfCPU(t *testing.T) {
 	h := limited(8, fleet.Settings{})
 	h.w.Overload(true)
 	for _, name := range names(2) { // too few for the guard
-		h.w.Sicken(name, dockertest.Hanging)
+		h.w.SetHealthCheck(name, dockertest.Hanging)
 	}
 	h.live(4 * time.Minute)
 	require.Zero(t, h.stops())
@@ -171,7 +171,7 @@ func TestHostIsOutOfCPUForLong(t *testing.T) {
 	h := limited(8, fleet.Settings{OverloadHold: 2 * time.Minute})
 	h.w.Overload(true)
 	for _, name := range names(2) {
-		h.w.Sicken(name, dockertest.Hanging)
+		h.w.SetHealthCheck(name, dockertest.Hanging)
 	}
 	h.live(2 * time.Minute)
 	require.Zero(t, h.stops())
@@ -186,7 +186,7 @@ func TestHostIsOutOfCPUForLong(t *testing.T) {
 
 func TestABusyHostIsNoSign(t *testing.T) {
 	h := limited(8, fleet.Settings{})
-	h.w.Sicken("w00", dockertest.Hanging)
+	h.w.SetHealthCheck("w00", dockertest.Hanging)
 	h.live(20 * time.Second)
 	require.Equal(t, 1, h.stops())
 	require.Zero(t, h.eventCount(worker.EventHostOverloaded))
@@ -195,7 +195,7 @@ func TestABusyHostIsNoSign(t *testing.T) {
 func TestOverloadGuardIsOff(t *testing.T) {
 	h := limited(8, fleet.Settings{OverloadShare: 2})
 	h.w.Overload(true)
-	h.w.Sicken("w00", dockertest.Hanging)
+	h.w.SetHealthCheck("w00", dockertest.Hanging)
 	h.live(20 * time.Second)
 	require.Equal(t, 1, h.stops())
 	require.Zero(t, h.eventCount(worker.EventHostOverloaded))

@@ -19,11 +19,11 @@ func interfere(after time.Duration, slow bool, do func(h *simHost)) *simHost {
 		s.Behaviour.TermDelay = 400 * time.Millisecond
 	}
 	h := simHostWith(s)
-	h.w.Sicken("w", dockertest.Failing)
+	h.w.SetHealthCheck("w", dockertest.Failing)
 	for h.f.Transactions() == 0 {
 		h.live(time.Millisecond)
 	}
-	h.w.Sicken("w", dockertest.Well)
+	h.w.SetHealthCheck("w", dockertest.Passing)
 	h.live(after)
 	do(h)
 	h.live(2 * time.Minute)

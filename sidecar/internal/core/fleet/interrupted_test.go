@@ -19,7 +19,7 @@ func TestReplacementStoppedWhileStokerWasDown(t *testing.T) {
 			t.Parallel()
 			h := simHostWith(recreatedOnFailure("w"))
 			old := h.id("w")
-			h.w.Sicken("w", dockertest.Failing)
+			h.w.SetHealthCheck("w", dockertest.Failing)
 			h.until(t, "w"+worker.BackupSuffix)
 			for h.id("w") == old || h.status("w") != worker.StatusRunning {
 				h.live(time.Millisecond)
@@ -50,7 +50,7 @@ func TestReplacementRestartedByAnOperator(t *testing.T) {
 			spec.Behaviour.TermExit = 1
 			h := simHostWith(spec)
 			old := h.id("w")
-			h.w.Sicken("w", dockertest.Failing)
+			h.w.SetHealthCheck("w", dockertest.Failing)
 			h.until(t, "w"+worker.BackupSuffix)
 			for h.id("w") == old || h.status("w") != worker.StatusRunning {
 				h.live(time.Millisecond)
@@ -79,7 +79,7 @@ func TestEngineShutdownDuringARecreate(t *testing.T) {
 	slow.Behaviour.IgnoreTerm = true
 	slow.StopTimeout = 8 * time.Second
 	h := simHostWith(newWorker("b"), slow)
-	h.w.Sicken("w", dockertest.Failing)
+	h.w.SetHealthCheck("w", dockertest.Failing)
 	h.until(t, "w"+worker.NewSuffix)
 	h.live(time.Second)
 	h.w.RestartEngine(time.Second)

@@ -20,7 +20,7 @@ func TestRenamedWhenItWasStoppedDuringARecreate(t *testing.T) {
 			t.Parallel()
 			h := simHostWith(recreatedOnFailure("w"))
 			old := h.id("w")
-			h.w.Sicken("w", dockertest.Failing)
+			h.w.SetHealthCheck("w", dockertest.Failing)
 			h.until(t, "w"+worker.BackupSuffix)
 			for h.id("w") == old || h.status("w") != worker.StatusRunning {
 				h.live(time.Millisecond)
@@ -50,7 +50,7 @@ func TestBufferFullOfAnotherContainer(t *testing.T) {
 	t.Parallel()
 	h := simHostWith(recreatedOnFailure("w"))
 	old := h.id("w")
-	h.w.Sicken("w", dockertest.Failing)
+	h.w.SetHealthCheck("w", dockertest.Failing)
 	for h.f.Transactions() == 0 {
 		h.live(time.Millisecond)
 	}

@@ -28,7 +28,7 @@ func TestChildWaitsForItsParent(t *testing.T) {
 		down  bool
 	}{
 		"crashed":   {func(h *simHost) { h.w.Crash("w", syscall.SIGSEGV) }, false},
-		"recreated": {func(h *simHost) { h.w.Sicken("w", dockertest.Failing) }, false},
+		"recreated": {func(h *simHost) { h.w.SetHealthCheck("w", dockertest.Failing) }, false},
 		"cannot start for a while": {func(h *simHost) {
 			h.w.BreakStarts("w", "no such device")
 			h.w.Crash("w", syscall.SIGSEGV)
@@ -66,7 +66,7 @@ func TestDiesWithItsParent(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]func(h *simHost){
 		"crashed":   func(h *simHost) { h.w.Crash("w", syscall.SIGSEGV) },
-		"recreated": func(h *simHost) { h.w.Sicken("w", dockertest.Failing) },
+		"recreated": func(h *simHost) { h.w.SetHealthCheck("w", dockertest.Failing) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -106,7 +106,7 @@ func (h *simHost) calm() {
 	for _, truth := range h.w.Truths() {
 		if name := string(truth.Key); !truth.Gone {
 			h.w.Behave(name, dockertest.Behaviour{})
-			h.w.Sicken(name, dockertest.Well)
+			h.w.SetHealthCheck(name, dockertest.Passing)
 			h.w.Operator().Unpause(name)
 		}
 	}
@@ -185,9 +185,9 @@ func workerActions() []actionKind {
 			h.w.Exit(n, rapid.SampledFrom([]int{0, 1, 143}).Draw(t, "code"))
 		}},
 		{"oom", func(_ *rapid.T, h *simHost, n string) { h.w.OOM(n) }},
-		{"turn unhealthy", func(_ *rapid.T, h *simHost, n string) { h.w.Sicken(n, dockertest.Failing) }},
-		{"hang", func(_ *rapid.T, h *simHost, n string) { h.w.Sicken(n, dockertest.Hanging) }},
-		{"recover", func(_ *rapid.T, h *simHost, n string) { h.w.Sicken(n, dockertest.Well) }},
+		{"turn unhealthy", func(_ *rapid.T, h *simHost, n string) { h.w.SetHealthCheck(n, dockertest.Failing) }},
+		{"hang", func(_ *rapid.T, h *simHost, n string) { h.w.SetHealthCheck(n, dockertest.Hanging) }},
+		{"recover", func(_ *rapid.T, h *simHost, n string) { h.w.SetHealthCheck(n, dockertest.Passing) }},
 		{"loop", func(t *rapid.T, h *simHost, n string) {
 			ms := rapid.IntRange(1, 3000).Draw(t, "run for")
 			h.w.Behave(n, dockertest.Behaviour{RunFor: time.Duration(ms) * time.Millisecond, ExitCode: 1})

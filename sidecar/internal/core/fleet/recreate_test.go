@@ -63,7 +63,7 @@ func TestTransactionIsFoundWithoutTheJournal(t *testing.T) {
 		t.Run(at, func(t *testing.T) {
 			t.Parallel()
 			h := simHostWith(recreatedOnFailure("w"))
-			h.w.Sicken("w", dockertest.Failing)
+			h.w.SetHealthCheck("w", dockertest.Failing)
 			h.until(t, at)
 			h.live(2 * time.Millisecond)
 			h.loseJournal()
@@ -77,7 +77,7 @@ func TestUnmanagedHalfRecreatedIsFound(t *testing.T) {
 	t.Parallel()
 	for _, at := range []string{"tail" + worker.NewSuffix, "tail" + worker.BackupSuffix} {
 		h := simHostWith(recreatedOnFailure("w"), inNetworkOf("w", "tail"))
-		h.w.Sicken("w", dockertest.Failing)
+		h.w.SetHealthCheck("w", dockertest.Failing)
 		h.until(t, at)
 		h.live(2 * time.Millisecond)
 		h.loseJournal()
@@ -103,7 +103,7 @@ func TestReplacementKeepsAttempts(t *testing.T) {
 func TestDiesRightAfterItsProof(t *testing.T) {
 	t.Parallel()
 	h := simHostWith(recreatedOnFailure("w"))
-	h.w.Sicken("w", dockertest.Failing)
+	h.w.SetHealthCheck("w", dockertest.Failing)
 	h.until(t, "w"+worker.BackupSuffix)
 	for h.w.Now().Before(h.w.Now().Add(time.Second)) {
 		if _, gone := h.w.Truth("w" + worker.BackupSuffix); !gone || h.removing() {
@@ -132,7 +132,7 @@ func TestStoppedWhileItIsProven(t *testing.T) {
 	t.Parallel()
 	h := simHostWith(recreatedOnFailure("w"))
 	old := h.id("w")
-	h.w.Sicken("w", dockertest.Failing)
+	h.w.SetHealthCheck("w", dockertest.Failing)
 	h.until(t, "w"+worker.BackupSuffix)
 	for h.status("w") != worker.StatusRunning || h.id("w") == old {
 		h.live(10 * time.Millisecond)
@@ -209,7 +209,7 @@ func TestForeignContainerHasTheName(t *testing.T) {
 	for _, name := range []string{"w" + worker.NewSuffix, "w" + worker.BackupSuffix} {
 		h := simHostWith(recreatedOnFailure("w"), dockertest.Spec{Name: name})
 		foreign := h.id(name)
-		h.w.Sicken("w", dockertest.Failing)
+		h.w.SetHealthCheck("w", dockertest.Failing)
 		h.live(time.Minute)
 		require.Equal(t, foreign, h.id(name))
 		for _, r := range h.w.Audit() {
@@ -225,7 +225,7 @@ func TestForeignContainerHasTheName(t *testing.T) {
 func TestAnotherStokersTransactionIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	h := simHostWith(recreatedOnFailure("w"))
-	h.w.Sicken("w", dockertest.Failing)
+	h.w.SetHealthCheck("w", dockertest.Failing)
 	h.until(t, "w"+worker.BackupSuffix)
 	h.live(2 * time.Millisecond)
 	h.owner = "another"
@@ -248,7 +248,7 @@ func TestDependentsFollow(t *testing.T) {
 			if how == "restarted" {
 				h.w.Crash("w", syscall.SIGSEGV)
 			} else {
-				h.w.Sicken("w", dockertest.Failing)
+				h.w.SetHealthCheck("w", dockertest.Failing)
 			}
 			h.live(time.Minute)
 			for _, name := range []string{"w", "dep", "tail"} {
@@ -296,7 +296,7 @@ func TestEngineGoesDownWhileAWorkerIsRecreated(t *testing.T) {
 	t.Parallel()
 	h := simHostWith(recreatedOnFailure("w"))
 	h.w.Behave("w", dockertest.Behaviour{IgnoreTerm: true})
-	h.w.Sicken("w", dockertest.Failing)
+	h.w.SetHealthCheck("w", dockertest.Failing)
 	h.until(t, "w"+worker.NewSuffix)
 	h.live(9 * time.Second)
 	h.w.RestartEngine(time.Second)
@@ -315,14 +315,14 @@ func TestUnhealthyWhileItIsVerified(t *testing.T) {
 			s.Health = &dockertest.Healthcheck{Interval: 200 * time.Millisecond, Timeout: 100 * time.Millisecond, Retries: 1}
 			h := simHostWith(s)
 			old := h.id("w")
-			h.w.Sicken("w", dockertest.Failing)
+			h.w.SetHealthCheck("w", dockertest.Failing)
 			h.until(t, "w"+worker.BackupSuffix)
 			for h.status("w") != worker.StatusRunning || h.id("w") == old {
 				h.live(10 * time.Millisecond)
 			}
 			h.notes = nil
 			h.live(after)
-			h.w.Sicken("w", dockertest.Failing)
+			h.w.SetHealthCheck("w", dockertest.Failing)
 			h.live(20 * time.Second)
 			ends := h.eventCount(worker.EventHealFailed) + h.eventCount(worker.EventHealed)
 			require.Equal(t, 1, ends, "%v", h.log)
@@ -337,7 +337,7 @@ func TestRecreateReportsNotes(t *testing.T) {
 	t.Parallel()
 	h := simHostWith(recreatedOnFailure("w"))
 	h.w.Plan(dockertest.Fault{Kind: dockertest.Refuse, Op: dockertest.OpRemove, Text: "it is in use", Count: 20})
-	h.w.Sicken("w", dockertest.Failing)
+	h.w.SetHealthCheck("w", dockertest.Failing)
 	h.live(30 * time.Second)
 	detail := ""
 	for _, e := range h.notes {

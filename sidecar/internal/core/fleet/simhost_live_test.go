@@ -188,7 +188,7 @@ func TestSameInputsSameTurns(t *testing.T) {
 		h := probed(3, 12)
 		for i, name := range names(12) {
 			if i%3 == 0 {
-				h.w.Sicken(name, dockertest.Hanging)
+				h.w.SetHealthCheck(name, dockertest.Hanging)
 			} else {
 				h.w.Exit(name, 1)
 			}

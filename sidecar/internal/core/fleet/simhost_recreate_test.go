@@ -56,7 +56,7 @@ func recreateActions() []actionKind {
 			if !h.linked() {
 				return
 			}
-			h.w.Sicken(n, dockertest.Failing)
+			h.w.SetHealthCheck(n, dockertest.Failing)
 			h.crash(n, 11)
 			h.live(time.Duration(rapid.IntRange(0, 6000).Draw(t, "after")) * time.Millisecond)
 			if h.f != nil {

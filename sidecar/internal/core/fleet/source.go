@@ -139,7 +139,7 @@ func (f *Fleet) consumed(now time.Time, groups []*group) {
 			continue
 		}
 		for _, m := range slices.Clone(g.members) {
-			f.step(now, m, worker.WorkTold{Waits: m.workReported, Consumed: true})
+			f.step(now, m, worker.WorkReported{Waits: m.workReported, Consumed: true})
 		}
 	}
 }
@@ -150,7 +150,7 @@ func (f *Fleet) notifyWork(now time.Time, g *group) {
 	for _, m := range slices.Clone(g.members) {
 		if own := waits || f.inHand(g, m) > 0; own != m.workReported {
 			m.workReported = own
-			f.step(now, m, worker.WorkTold{Waits: own})
+			f.step(now, m, worker.WorkReported{Waits: own})
 		}
 	}
 }

@@ -30,7 +30,7 @@ func TestLostAnswer(t *testing.T) {
 		t.Parallel()
 		h := probed(1, 1)
 		h.w.Plan(dockertest.Fault{Kind: dockertest.TimeOutDone, Op: dockertest.OpStop})
-		h.w.Sicken("w00", dockertest.Failing)
+		h.w.SetHealthCheck("w00", dockertest.Failing)
 		h.live(20 * time.Second)
 		require.Equal(t, 1, h.sent[worker.Stop], "%v", h.log)
 		require.Equal(t, 1, h.sent[worker.Start], "%v", h.log)

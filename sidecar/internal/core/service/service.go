@@ -37,8 +37,8 @@ func (r Role) String() string {
 	return "unknown"
 }
 
-// Look is the result of one poll of the Swarm.
-type Look struct {
+// Poll is the result of one poll of the Swarm.
+type Poll struct {
 	Role     Role
 	Services []Service // RoleLeader
 	Err      string    // why nothing is known; RoleUnknown

@@ -82,7 +82,7 @@ func New(set Settings) *Table {
 
 // See takes a poll of the Swarm. A Table that does not lead forgets all but the losses: another node decides, and a new leader starts from the
 // current state.
-func (t *Table) See(now time.Time, l Look) {
+func (t *Table) See(now time.Time, l Poll) {
 	t.role, t.problem, t.again = l.Role, l.Err, false
 	if l.Role == RoleUnknown && l.Err != "" && len(t.services) > 0 {
 		for _, s := range t.services { // a failed poll does not change the leader

@@ -66,7 +66,7 @@ func (w *world) set(replicas int) {
 
 // round is one poll, in the order of the scaler.
 func (w *world) round() {
-	poll := service.Look{Role: w.role}
+	poll := service.Poll{Role: w.role}
 	if w.role == service.RoleLeader {
 		for _, name := range slices.Sorted(maps.Keys(w.services)) {
 			poll.Services = append(poll.Services, *w.services[name])

@@ -21,16 +21,16 @@ type Sleep struct {
 	Detail string
 }
 
-// WorkTold reports whether work waits for a worker with a source of work. Consumed: some was taken meanwhile and no worker seems
+// WorkReported reports whether work waits for a worker with a source of work. Consumed: some was taken meanwhile and no worker seems
 // busy, so one of the idle workers did it.
-type WorkTold struct {
+type WorkReported struct {
 	Waits    bool
 	Consumed bool
 }
 
-func (Wake) input()     {}
-func (Sleep) input()    {}
-func (WorkTold) input() {}
+func (Wake) input()         {}
+func (Sleep) input()        {}
+func (WorkReported) input() {}
 
 // byDemand reports whether the heal only wakes the worker or puts it to sleep. It has no fault and counts as no attempt.
 func (h Heal) byDemand() bool { return h.Action == HealWake || h.Action == HealSleep }
@@ -135,7 +135,7 @@ func (m *Machine) foundAsleep(now time.Time, s Snapshot) {
 }
 
 // workTold records whether work waits: only then is idleness a fault.
-func (m *Machine) workTold(in WorkTold) {
+func (m *Machine) workReported(in WorkReported) {
 	m.cpu.workWaits = in.Waits
 	if in.Consumed {
 		m.cpu.idleSince = time.Time{}

@@ -9,8 +9,8 @@ func (m *Machine) takeOfFleet(now time.Time, in Input) {
 		m.wake(now, in)
 	case Sleep:
 		m.sleep(now, in)
-	case WorkTold:
-		m.workTold(in)
+	case WorkReported:
+		m.workReported(in)
 	case Resume:
 		m.resume(now)
 	case GroupConflict:

@@ -136,7 +136,7 @@ func (s *script) line(at string, w []string) {
 	case w[0] == "recycle":
 		s.step(worker.RecycleNow{Busy: len(w) > 1})
 	case w[0] == "work": // waits, none, consumed
-		s.step(worker.WorkTold{Waits: w[1] != "none", Consumed: w[1] == "consumed"})
+		s.step(worker.WorkReported{Waits: w[1] != "none", Consumed: w[1] == "consumed"})
 	case w[0] == "stoker-killed":
 		s.killStoker(at)
 	case w[0] == "engine":

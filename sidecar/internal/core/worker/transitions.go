@@ -97,7 +97,7 @@ func InputName(in Input) string {
 		return "wake"
 	case Sleep:
 		return "sleep"
-	case WorkTold:
+	case WorkReported:
 		return "work reported"
 	case GroupConflict:
 		return "group conflict"

@@ -49,28 +49,28 @@ func updateStates() []string {
 	return []string{"updating", "paused", "rollback_started", "rollback_paused"}
 }
 
-// Look returns what this engine is in its Swarm and, if it is the leader, the services. That takes two calls of a manager (GET /nodes/<id>, GET /services), one of
+// Poll returns what this engine is in its Swarm and, if it is the leader, the services. That takes two calls of a manager (GET /nodes/<id>, GET /services), one of
 // any other engine (GET /info).
-func (s *Swarm) Look(ctx context.Context) service.Look {
+func (s *Swarm) Poll(ctx context.Context) service.Poll {
 	if s.node == "" {
 		role, err := s.find(ctx)
 		if err != nil || s.node == "" {
-			return service.Look{Role: role, Err: Explain(err)}
+			return service.Poll{Role: role, Err: Explain(err)}
 		}
 	}
 	leads, err := s.leads(ctx)
 	switch {
 	case err != nil:
 		s.node = "" // it may have left
-		return service.Look{Err: Explain(err)}
+		return service.Poll{Err: Explain(err)}
 	case !leads:
-		return service.Look{Role: service.RoleFollower}
+		return service.Poll{Role: service.RoleFollower}
 	}
 	services, err := s.services(ctx)
 	if err != nil {
-		return service.Look{Err: Explain(err)}
+		return service.Poll{Err: Explain(err)}
 	}
-	return service.Look{Role: service.RoleLeader, Services: services}
+	return service.Poll{Role: service.RoleLeader, Services: services}
 }
 
 // find asks the engine whether it is a manager, and keeps its ID if it is.

@@ -33,13 +33,13 @@ func TestSwarmLook(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			client, engine := newFake(t, inTurn(t, c.answers))
-			look := NewSwarm(client).Look(t.Context())
-			require.Equal(t, c.role, look.Role, look.Err)
-			require.Equal(t, c.role == service.RoleUnknown, look.Err != "")
+			poll := NewSwarm(client).Poll(t.Context())
+			require.Equal(t, c.role, poll.Role, poll.Err)
+			require.Equal(t, c.role == service.RoleUnknown, poll.Err != "")
 			require.Len(t, engine.seen(), len(c.answers))
 			if c.role == service.RoleLeader {
-				require.Len(t, look.Services, 1)
-				s := look.Services[0]
+				require.Len(t, poll.Services, 1)
+				s := poll.Services[0]
 				s.Spec = nil
 				require.Equal(t, service.Service{ID: "s1", Name: "web", Version: 7, Labels: map[string]string{"a": "b"}, Replicated: true, Replicas: 2, Running: 1, Condition: "on-failure", Updating: true}, s)
 			}
@@ -47,14 +47,14 @@ func TestSwarmLook(t *testing.T) {
 	}
 }
 
-// Each look at a leader costs two calls, and a demoted manager is detected.
+// Each poll of a leader costs two calls, and a demoted manager is detected.
 func TestSwarmLooksAgain(t *testing.T) {
 	client, engine := newFake(t, inTurn(t, answers{
 		replies(200, managerInfo), replies(200, leaderNode), replies(200, "[]"), replies(200, leaderNode), replies(200, "[]"), replies(503, noManager), replies(200, `{"Swarm":{"NodeID":"n1"}}`),
 	}))
 	s := NewSwarm(client)
 	for _, role := range []service.Role{service.RoleLeader, service.RoleLeader, service.RoleUnknown, service.RoleWorker} {
-		require.Equal(t, role, s.Look(t.Context()).Role)
+		require.Equal(t, role, s.Poll(t.Context()).Role)
 	}
 	require.Len(t, engine.seen(), 7)
 }

@@ -23,7 +23,7 @@ const (
 
 // Swarm is the calls of the engine. docker.Swarm implements it.
 type Swarm interface {
-	Look(ctx context.Context) service.Look
+	Poll(ctx context.Context) service.Poll
 	Tasks(ctx context.Context, id string) ([]service.Task, error)
 	Update(ctx context.Context, c service.Change) (service.Result, string)
 }
@@ -96,9 +96,9 @@ func (s *Scaler) round(ctx context.Context, table *service.Table) {
 	s.mu.Unlock()
 
 	looking, done := context.WithTimeout(ctx, callLimit)
-	look := s.opts.Swarm.Look(looking)
+	poll := s.opts.Swarm.Poll(looking)
 	done()
-	table.See(time.Now(), look)
+	table.See(time.Now(), poll)
 	s.askSources(ctx, table)
 	for _, id := range table.Wanted(time.Now()) {
 		asking, done := context.WithTimeout(ctx, callLimit)

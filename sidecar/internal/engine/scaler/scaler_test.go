@@ -26,11 +26,11 @@ type swarm struct {
 	updates []service.Change
 }
 
-func (s *swarm) Look(context.Context) service.Look {
+func (s *swarm) Poll(context.Context) service.Poll {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.looks++
-	return service.Look{Role: s.role, Services: []service.Service{s.service}}
+	return service.Poll{Role: s.role, Services: []service.Service{s.service}}
 }
 
 func (s *swarm) Tasks(context.Context, string) ([]service.Task, error) { return nil, nil }

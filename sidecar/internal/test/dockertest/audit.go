@@ -49,14 +49,14 @@ type CallResult struct {
 // Truth is what really holds for one container, or held for one that is gone.
 type Truth struct {
 	worker.Snapshot
-	Sickness Sickness // of its process now
-	Parents  []string // containers whose namespaces it shares
-	Unfit    string   // why it cannot be recreated; empty when it can
-	Given    []string // the networks that it was made with, and what operators did to them since
-	Loss     Loss
-	Wanted   bool // an operator started it last, and neither stopped nor removed it since
-	Gone     bool
-	Lives    []Life
+	HealthCheck CheckResult // of its process now
+	Parents     []string    // containers whose namespaces it shares
+	Unfit       string      // why it cannot be recreated; empty when it can
+	Given       []string    // the networks that it was made with, and what operators did to them since
+	Loss        Loss
+	Wanted      bool // an operator started it last, and neither stopped nor removed it since
+	Gone        bool
+	Lives       []Life
 }
 
 // Audit is every request that would change something, in the order of arrival.
@@ -122,7 +122,7 @@ func (w *World) TruthByID(id string) (Truth, bool) {
 func (c *container) truth() Truth {
 	t := Truth{Snapshot: c.facts(), Wanted: *c.wanted, Given: slices.Clone(*c.given), Loss: *c.loss, Unfit: c.Spec.Unfit, Parents: c.Spec.parents(), Gone: c.gone, Lives: append([]Life(nil), c.lives...)}
 	if c.process != nil {
-		t.Sickness = c.process.sickness(c.w.now)
+		t.HealthCheck = c.process.healthCheck(c.w.now)
 	}
 	return t
 }

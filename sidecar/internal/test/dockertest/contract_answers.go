@@ -45,7 +45,7 @@ func finalCode(s *fixture) {
 func unhealthyStopped(s *fixture) {
 	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, Labels: labels("on-unhealthy", "stop")})
-	s.Sicken(w.Name, Failing)
+	s.SetHealthCheck(w.Name, Failing)
 	s.requireEvents(w, "kill 15", "die 0", "stop") // the last of these comes behind the end, which is what holds it
 	s.leftAlone(w, worker.HeldUnhealthy)
 	got, _ := s.seen(w.Name)
@@ -72,7 +72,7 @@ func taskKilled(s *fixture) {
 	w := s.work(task(labels("swarm", "kill")))
 	got, _ := s.seen(w.Name)
 	require.Equal(s.t, policy.Task{Service: "web", Slot: "2"}, got.Task)
-	s.Sicken(w.Name, Failing)
+	s.SetHealthCheck(w.Name, Failing)
 	s.requireEvents(w, "kill 9", "die 137")
 	s.leftAlone(w, worker.HeldSwarm)
 	s.requireEvents(w, "kill 9", "die 137")
@@ -83,7 +83,7 @@ func taskObserved(s *fixture) {
 	s.startStoker()
 	w := s.run(task(nil))
 	s.shown(w, "its quota", func(got fleet.WorkerView) bool { return got.Held == worker.HeldSwarm && got.CPUs == 0.15 })
-	s.Sicken(w.Name, Failing)
+	s.SetHealthCheck(w.Name, Failing)
 	s.shown(w, "unhealthy", func(got fleet.WorkerView) bool { return got.Health == worker.HealthUnhealthy })
 	s.Crash(w.Name, syscall.SIGKILL)
 	s.requireEvents(w, "die 137")
@@ -100,7 +100,7 @@ func taskStarved(s *fixture) {
 	other := task(labels("swarm", "kill"))
 	other.Name, other.Labels["com.docker.swarm.task.id"], other.Labels["com.docker.swarm.task.name"] = "other", "t2", "web.3.t2"
 	failing := s.work(other)
-	s.Sicken(failing.Name, Failing)
+	s.SetHealthCheck(failing.Name, Failing)
 	s.requireEvents(failing, "kill 9", "die 137")
 	s.held(starved, worker.HeldStarved)
 	s.requireEvents(starved)
@@ -110,11 +110,11 @@ func taskStarved(s *fixture) {
 func unhealthyReported(s *fixture) {
 	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, Labels: labels("on-unhealthy", "notify")})
-	s.Sicken(w.Name, Failing)
+	s.SetHealthCheck(w.Name, Failing)
 	s.held(w, worker.HeldNotified)
 	s.canary()
 	require.Equal(s.t, worker.StatusRunning, s.State(w.Name).Status)
-	s.Sicken(w.Name, Well)
+	s.SetHealthCheck(w.Name, Passing)
 	s.running(w)
 	s.requireEvents(w)
 }

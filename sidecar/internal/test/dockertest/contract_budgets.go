@@ -114,7 +114,7 @@ func oneBudget(s *fixture) {
 	w := s.work(WorkerSpec{Health: true, Labels: labels("max-attempts", "2", "backoff-initial", "50ms")})
 	s.crashed(w)
 	before := s.State(w.Name)
-	s.Sicken(w.Name, Failing)
+	s.SetHealthCheck(w.Name, Failing)
 	got := s.back(w, before)
 	require.Equal(s.t, 2, got.Attempts)
 	s.Crash(w.Name, syscall.SIGKILL)

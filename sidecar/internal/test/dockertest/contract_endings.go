@@ -29,7 +29,7 @@ func byExit(code int) func(*fixture, string) {
 	return func(s *fixture, name string) { s.Exit(name, code) }
 }
 
-func bySickness(s *fixture, name string) { s.Sicken(name, Failing) }
+func byHealthCheck(s *fixture, name string) { s.SetHealthCheck(name, Failing) }
 
 func endings() []scenario {
 	all := []scenario{
@@ -60,23 +60,23 @@ func endings() []scenario {
 			events: []string{"die 137"}, held: worker.HeldFinished,
 		},
 		{
-			// On a busy machine the probe of a sick worker is cut off before it fails; these stories are not about whose fault that is.
-			name: "unhealthy", spec: WorkerSpec{Health: true, Labels: labels("on-starved", "restart")}, fail: bySickness,
+			// On a busy machine the probe of a failing worker is cut off before it fails; these stories are not about whose fault that is.
+			name: "unhealthy", spec: WorkerSpec{Health: true, Labels: labels("on-starved", "restart")}, fail: byHealthCheck,
 			events: []string{"kill 15", "die 0", "stop", "start"},
 		},
 		{
-			name: "unhealthy with on-exit=never", fake: true, spec: WorkerSpec{Health: true, Labels: labels("on-exit", "never")}, fail: bySickness,
+			name: "unhealthy with on-exit=never", fake: true, spec: WorkerSpec{Health: true, Labels: labels("on-exit", "never")}, fail: byHealthCheck,
 			events: []string{"kill 15", "die 0", "stop", "start"},
 		},
 		{
 			name: "unhealthy and ignores SIGTERM", spec: WorkerSpec{
 				Health: true, Behaviour: WorkerBehaviour{IgnoreTerm: true}, EndRules: worker.EndRules{StopTimeout: time.Second},
 				Labels: labels("on-starved", "restart"),
-			}, fail: bySickness,
+			}, fail: byHealthCheck,
 			events: []string{"kill 15", "kill 9", "die 137", "stop", "start"},
 		},
 		{
-			name: "stop timeout by label", fake: true, fail: bySickness, events: []string{"kill 15", "kill 9", "die 137", "stop", "start"},
+			name: "stop timeout by label", fake: true, fail: byHealthCheck, events: []string{"kill 15", "kill 9", "die 137", "stop", "start"},
 			spec: WorkerSpec{Health: true, Behaviour: WorkerBehaviour{IgnoreTerm: true}, EndRules: worker.EndRules{StopTimeout: time.Hour}, Labels: labels("stop-timeout", "1s")},
 		},
 	} {
@@ -104,20 +104,20 @@ func (e ending) play(s *fixture) {
 func unhealthyIgnored(s *fixture) {
 	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, Labels: labels("on-unhealthy", "ignore")})
-	s.Sicken(w.Name, Failing)
+	s.SetHealthCheck(w.Name, Failing)
 	s.leftAlone(w, worker.HeldIgnored)
 	s.requireEvents(w)
 }
 
-// unhealthyForAWhile: a worker that gets well within its unhealthy-for is not touched.
+// unhealthyForAWhile: a worker that becomes healthy within its unhealthy-for is not touched.
 func unhealthyForAWhile(s *fixture) {
 	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, Labels: labels("unhealthy-for", "1h")})
-	s.Sicken(w.Name, Failing)
+	s.SetHealthCheck(w.Name, Failing)
 	got := s.shown(w, "waiting", func(got fleet.WorkerView) bool { return got.State == fleet.StateWaiting })
 	require.Equal(s.t, worker.FaultUnhealthy, got.Fault)
 	require.False(s.t, got.NextAt.IsZero())
-	s.Sicken(w.Name, Well)
+	s.SetHealthCheck(w.Name, Passing)
 	s.running(w)
 	s.canary()
 	s.requireEvents(w)
@@ -132,7 +132,7 @@ func hostIll(s *fixture) {
 		ill = append(ill, s.work(WorkerSpec{Name: name, Health: true}))
 	}
 	for _, w := range ill {
-		s.Sicken(w.Name, Hanging)
+		s.SetHealthCheck(w.Name, Hanging)
 	}
 	s.await("the host to be ill", func() bool { return s.stoker.View().HostOverloaded })
 	for _, w := range ill {
@@ -144,9 +144,9 @@ func hostIll(s *fixture) {
 	for _, w := range ill {
 		s.requireEvents(w)
 	}
-	s.Sicken(ill[0].Name, Well)
-	s.Sicken(ill[1].Name, Well)
-	s.await("the host to be well", func() bool { return !s.stoker.View().HostOverloaded })
+	s.SetHealthCheck(ill[0].Name, Passing)
+	s.SetHealthCheck(ill[1].Name, Passing)
+	s.await("the host to recover", func() bool { return !s.stoker.View().HostOverloaded })
 	s.requireEvents(ill[2], "kill 15", "die 0", "stop", "start")
 }
 
@@ -164,7 +164,7 @@ func manyIgnoreTerm(s *fixture) {
 	}
 	dead := s.work(WorkerSpec{Name: "dead"})
 	for _, w := range slow {
-		s.Sicken(w.Name, Failing)
+		s.SetHealthCheck(w.Name, Failing)
 	}
 	for _, w := range slow {
 		s.await(w.Name+" to receive a signal", func() bool { return len(s.story(w)) > 0 })

@@ -83,9 +83,9 @@ func dumped(s *fixture) {
 	})
 	before := s.State(w.Name)
 	if s.Real() && !onPodman(s.Host) {
-		s.Sicken(w.Name, Hung)
+		s.SetHealthCheck(w.Name, Hung)
 	} else {
-		s.Sicken(w.Name, Failing)
+		s.SetHealthCheck(w.Name, Failing)
 	}
 	s.back(w, before)
 	e := s.keeps(w, "the stacks", func(e kept) bool { return strings.Contains(e.Logs, "goroutine ") })
@@ -129,7 +129,7 @@ func stoppedDuringCommand(s *fixture) {
 		command = `["/worker"]` // a second one computes in the same container
 	}
 	w := s.work(WorkerSpec{Health: true, Labels: labels("before-stop", command, "before-stop-timeout", "1m", "evidence", "off")})
-	s.Sicken(w.Name, Failing)
+	s.SetHealthCheck(w.Name, Failing)
 	s.shown(w, "acting", func(got fleet.WorkerView) bool { return got.Heal == worker.HealRestart })
 	s.Operate(OpStop, w.Name)
 	s.leftAlone(w, worker.HeldOperator)
@@ -140,7 +140,7 @@ func noSuchCommand(s *fixture) {
 	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, Labels: labels("before-stop", "echo hello")}) // there is no shell
 	before := s.State(w.Name)
-	s.Sicken(w.Name, Failing)
+	s.SetHealthCheck(w.Name, Failing)
 	s.back(w, before)
 	e := s.keeps(w, "why it was not run", func(e kept) bool { return e.Command != nil })
 	printed := strings.ToLower(e.Command.Output + e.Command.Err)
@@ -167,7 +167,7 @@ func evidenceAcrossDeath(s *fixture) {
 func evidenceOfRecreate(s *fixture) {
 	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, Labels: labels("evidence", "logs", "on-unhealthy", "recreate", "before-stop", `["/worker","version"]`)})
-	s.Sicken(w.Name, Failing)
+	s.SetHealthCheck(w.Name, Failing)
 	s.shown(w, "recreated", func(got fleet.WorkerView) bool { return got.ID != w.ID && got.State == fleet.StateRunning })
 	e := s.keeps(w, "of both its parts", func(e kept) bool { return e.Command != nil && e.Logs != "" })
 	require.Equal(s.t, worker.HealRecreate, e.Heal)

@@ -116,7 +116,7 @@ func harmlessSignal(s *fixture) {
 func killDuringOwnStop(s *fixture) {
 	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, Behaviour: WorkerBehaviour{IgnoreTerm: true}, EndRules: worker.EndRules{StopTimeout: time.Minute}})
-	s.Sicken(w.Name, Failing)
+	s.SetHealthCheck(w.Name, Failing)
 	s.stopping(w)
 	s.requireEvents(w, "kill 15")
 	s.Operate(OpKill, w.Name)

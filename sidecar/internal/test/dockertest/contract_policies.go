@@ -73,7 +73,7 @@ func dockersUnhealthy(s *fixture) {
 	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, EndRules: worker.EndRules{RestartPolicy: worker.RestartPolicy{Name: "always"}}})
 	before := s.State(w.Name)
-	s.Sicken(w.Name, Failing)
+	s.SetHealthCheck(w.Name, Failing)
 	got := s.back(w, before)
 	require.Equal(s.t, 1, got.Attempts)
 	s.crashed(w)

@@ -30,20 +30,20 @@ func (s *fixture) probed(name string, pairs ...string) WorkerSpec {
 
 func (s *fixture) healthURL() string { return fmt.Sprintf("http://:%d/health", s.HealthPort()) }
 
-// wellOutside waits until the probes of a worker show that it is well.
-func (s *fixture) wellOutside(w Worker) fleet.WorkerView {
+// healthyOutside waits until the probes of a worker show that it is healthy.
+func (s *fixture) healthyOutside(w Worker) fleet.WorkerView {
 	s.t.Helper()
-	return s.shown(w, "well from outside", func(got fleet.WorkerView) bool { return got.Probe.Status == worker.HealthHealthy })
+	return s.shown(w, "healthy from outside", func(got fleet.WorkerView) bool { return got.Probe.Status == worker.HealthHealthy })
 }
 
 func httpProbeFails(s *fixture) {
 	s.startStoker()
 	w := s.work(s.probed("w"))
 	before := s.State(w.Name)
-	got := s.wellOutside(w)
+	got := s.healthyOutside(w)
 	require.Equal(s.t, worker.HealthNone, got.Health, "the engine has no health of it")
 	require.Equal(s.t, 0, got.Attempts)
-	s.Sicken(w.Name, Failing)
+	s.SetHealthCheck(w.Name, Failing)
 	got = s.back(w, before)
 	require.Equal(s.t, 1, got.Attempts)
 	require.Equal(s.t, worker.HealthHealthy, got.Probe.Status, "a heal ends when the probe succeeds")
@@ -55,7 +55,7 @@ func httpProbeHangs(s *fixture) {
 	s.startStoker()
 	w := s.work(s.probed("w", "probe-timeout", "200ms"))
 	before := s.State(w.Name)
-	s.Sicken(w.Name, Hanging)
+	s.SetHealthCheck(w.Name, Hanging)
 	s.shown(w, "unhealthy for want of an answer", func(got fleet.WorkerView) bool { return got.Reason == worker.ReasonOutsideTimedOut })
 	s.back(w, before)
 	s.requireEvents(w, "kill 15", "die 0", "stop", "start")
@@ -65,11 +65,11 @@ func probeFollowsAddress(s *fixture) {
 	s.SmallNetwork()
 	s.startStoker()
 	w := s.work(s.probed("w", "on-unhealthy", "recreate"))
-	before, address := s.State(w.Name), s.wellOutside(w).Probe.Address
+	before, address := s.State(w.Name), s.healthyOutside(w).Probe.Address
 	require.NotEmpty(s.t, address)
-	s.Sicken(w.Name, Failing)
+	s.SetHealthCheck(w.Name, Failing)
 	s.await("another container", func() bool { return s.State(w.Name).ID != before.ID && s.State(w.Name).Running() })
-	got := s.shown(w, "well at its new address", func(got fleet.WorkerView) bool {
+	got := s.shown(w, "healthy at its new address", func(got fleet.WorkerView) bool {
 		return got.ID != before.ID && got.State == fleet.StateRunning && got.Probe.Status == worker.HealthHealthy
 	})
 	require.Equal(s.t, 1, got.Attempts)
@@ -89,7 +89,7 @@ func (s *fixture) occupy(address string) {
 	s.t.Helper()
 	for n := range 14 {
 		other := s.run(s.probed("other" + decimal(n)))
-		if s.wellOutside(other).Probe.Address == address {
+		if s.healthyOutside(other).Probe.Address == address {
 			return
 		}
 		s.Operate(OpRemove, other.Name)
@@ -103,8 +103,8 @@ func fileProbeFails(s *fixture) {
 	spec.Probes.HTTP, spec.Probes.File = false, true
 	w := s.work(spec)
 	before := s.State(w.Name)
-	s.wellOutside(w)
-	s.Sicken(w.Name, Failing)
+	s.healthyOutside(w)
+	s.SetHealthCheck(w.Name, Failing)
 	got := s.back(w, before)
 	require.Equal(s.t, 1, got.Attempts)
 	s.requireEvents(w, "kill 15", "die 0", "stop", "start")
@@ -130,7 +130,7 @@ func starvedButAnswers(s *fixture) {
 		Labels: labels("starved-grace", "10m", "probe", s.healthURL(), "probe-interval", "1s", "probe-timeout", "20s", "probe-retries", "3"),
 	})
 	s.held(w, worker.HeldStarved)
-	got := s.wellOutside(w)
+	got := s.healthyOutside(w)
 	require.Equal(s.t, 0, got.Attempts)
 	require.Contains(s.t, []worker.Reason{worker.ReasonStarved, ""}, got.Reason) // a probe that comes through makes it healthy for a while
 	s.requireEvents(w)

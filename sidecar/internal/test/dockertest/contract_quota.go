@@ -36,7 +36,7 @@ func starvedNotHung(s *fixture) {
 	hung := s.work(WorkerSpec{Name: "hung", Health: true, Probes: WorkerProbes{Timeout: 3 * time.Second}})
 	s.held(starved, worker.HeldStarved)
 	before := s.State(hung.Name)
-	s.Sicken(hung.Name, Hung)
+	s.SetHealthCheck(hung.Name, Hung)
 	s.await("the hung worker to be back", func() bool {
 		now := s.State(hung.Name)
 		return now.Status == worker.StatusRunning && now.StartedAt.After(before.StartedAt)

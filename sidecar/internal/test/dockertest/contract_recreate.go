@@ -57,7 +57,7 @@ func recreateWhenUnhealthy(s *fixture) {
 	s.startStoker()
 	w := s.work(WorkerSpec{Health: true, CPUs: 0.17, EndRules: worker.EndRules{StopTimeout: 3 * time.Second}, Labels: labels("on-unhealthy", "recreate")})
 	before := s.State(w.Name)
-	s.Sicken(w.Name, Failing)
+	s.SetHealthCheck(w.Name, Failing)
 	made := s.replaced(w, before)
 	got, _ := s.seen(made.Name)
 	require.Equal(s.t, 1, got.Attempts)
@@ -125,7 +125,7 @@ func (s *fixture) slowRecreate() Worker {
 		Health: true, Behaviour: WorkerBehaviour{IgnoreTerm: true}, EndRules: worker.EndRules{StopTimeout: 4 * time.Second},
 		Labels: labels("on-unhealthy", "recreate"),
 	})
-	s.Sicken(w.Name, Failing)
+	s.SetHealthCheck(w.Name, Failing)
 	s.stopping(w)
 	return w
 }
@@ -204,7 +204,7 @@ func foreignNames(s *fixture) {
 	before := s.State(foreign.Name)
 	w := s.work(WorkerSpec{Health: true, Labels: labels("on-unhealthy", "recreate")})
 	old := s.State(w.Name)
-	s.Sicken(w.Name, Failing)
+	s.SetHealthCheck(w.Name, Failing)
 	s.back(w, old)
 	require.Equal(s.t, old.ID, s.State(w.Name).ID)
 	now := s.State(foreign.Name)

@@ -98,7 +98,7 @@ func otherHealers(s *fixture) {
 	for _, w := range both {
 		s.running(w)
 		before[w.Name] = s.State(w.Name)
-		s.Sicken(w.Name, Failing)
+		s.SetHealthCheck(w.Name, Failing)
 	}
 	for _, w := range both {
 		s.back(w, before[w.Name])
@@ -136,7 +136,7 @@ func dryRun(s *fixture) {
 	dead := s.work(WorkerSpec{Name: "dead"})
 	ill := s.work(WorkerSpec{Name: "ill", Health: true})
 	before := s.State(dead.Name)
-	s.Sicken(ill.Name, Failing)
+	s.SetHealthCheck(ill.Name, Failing)
 	s.held(ill, worker.HeldDryRun)
 	s.Crash(dead.Name, syscall.SIGKILL)
 	s.held(dead, worker.HeldDryRun)

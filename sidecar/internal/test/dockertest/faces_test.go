@@ -46,7 +46,7 @@ var faceCases = []faceCase{
 	{name: "stop of another life", verb: worker.Stop, action: func(a *worker.Action) {
 		a.Incarnation.StartedAt = a.Incarnation.StartedAt.Add(-time.Second)
 	}},
-	{name: "stop of one that got well", verb: worker.Stop, action: func(a *worker.Action) { a.OnlyIfUnhealthy = true },
+	{name: "stop of one that became healthy", verb: worker.Stop, action: func(a *worker.Action) { a.OnlyIfUnhealthy = true },
 		spec: dockertest.Spec{Health: &dockertest.Healthcheck{Interval: time.Second}}},
 	{name: "stop with --rm", verb: worker.Stop, spec: dockertest.Spec{EndRules: worker.EndRules{AutoRemove: true}}},
 	{name: "stop that takes too long", verb: worker.Stop, spec: dockertest.Spec{Behaviour: dockertest.Behaviour{IgnoreTerm: true}},

@@ -45,10 +45,10 @@ type Operations interface {
 
 // FaultInjector does what no API does.
 type FaultInjector interface {
-	Crash(name string, sig syscall.Signal) // from the host
-	Exit(name string, code int)            // by itself
-	OOM(name string)                       // needs a WorkerSpec.Memory.Limit
-	Sicken(name string, s Sickness)        // needs WorkerSpec.Health; Well cures
+	Crash(name string, sig syscall.Signal)          // from the host
+	Exit(name string, code int)                     // by itself
+	OOM(name string)                                // needs a WorkerSpec.Memory.Limit
+	SetHealthCheck(name string, result CheckResult) // needs WorkerSpec.Health
 	Starter
 }
 

@@ -133,9 +133,9 @@ func (f *fakeHost) OOM(name string) {
 	f.sabotage(name, func(w *World) bool { return w.OOM(name) })
 }
 
-func (f *fakeHost) Sicken(name string, s Sickness) {
+func (f *fakeHost) SetHealthCheck(name string, s CheckResult) {
 	f.t.Helper()
-	f.sabotage(name, func(w *World) bool { return w.Sicken(name, s) })
+	f.sabotage(name, func(w *World) bool { return w.SetHealthCheck(name, s) })
 }
 
 const missingMount = `invalid mount config for type "bind": bind source path does not exist: /gone`

@@ -56,11 +56,11 @@ func (r *realHost) ask(name, fault string) {
 // heartbeat is the worker's own, in every container's tmpfs.
 const heartbeat = "dev/shm/worker-heartbeat"
 
-// Sicken stops the heartbeat, so that probes fail. For probes that hang a pipe without a writer takes the heartbeat's
+// SetHealthCheck stops the heartbeat, so that probes fail. For probes that hang a pipe without a writer takes the heartbeat's
 // place: every open of it waits.
-func (r *realHost) Sicken(name string, s Sickness) {
+func (r *realHost) SetHealthCheck(name string, s CheckResult) {
 	r.t.Helper()
-	if s == Well {
+	if s == Passing {
 		r.ask(name, "recover")
 		return
 	}

@@ -89,7 +89,7 @@ var agreements = []agreement{
 		name: "unhealthy", spec: WorkerSpec{Health: true}, want: []string{"health_status: healthy", "health_status: unhealthy"},
 		act: func(t *testing.T, h Host, name string) {
 			Await(t, h, name, time.Minute, State.Running)
-			h.Sicken(name, Failing)
+			h.SetHealthCheck(name, Failing)
 		},
 		until: func(s State) bool { return s.Health == worker.HealthUnhealthy },
 	},

@@ -49,12 +49,12 @@ func serveHealth(t testing.TB, s *Server) int {
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		at, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 		host, _, _ := net.SplitHostPort(at.String())
-		switch sick, runs := s.sicknessAt(host); {
+		switch result, runs := s.healthCheckAt(host); {
 		case !runs:
 			panic(http.ErrAbortHandler) // closes the connection
-		case sick == Failing:
+		case result == Failing:
 			http.Error(w, "unhealthy: last heartbeat 1m ago", http.StatusServiceUnavailable)
-		case sick != Well:
+		case result != Passing:
 			select {
 			case <-r.Context().Done():
 			case <-ended:
@@ -69,15 +69,15 @@ func serveHealth(t testing.TB, s *Server) int {
 	return listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // of a TCP listener
 }
 
-func (s *Server) sicknessAt(address string) (sick Sickness, runs bool) {
+func (s *Server) healthCheckAt(address string) (result CheckResult, runs bool) {
 	s.With(func(w *World) {
 		for _, c := range w.containers {
 			if c.Running && c.process != nil && loopbackOf(c.ID) == address {
-				sick, runs = c.process.sickness(w.now), true
+				result, runs = c.process.healthCheck(w.now), true
 			}
 		}
 	})
-	return sick, runs
+	return result, runs
 }
 
 // statArchive has one file: BeatFile, which a worker that is well has just written.
@@ -93,7 +93,7 @@ func (h *handler) statArchive(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		written = world.EngineNow()
-		if c.process.sickness(world.now) != Well {
+		if c.process.healthCheck(world.now) != Passing {
 			written = written.Add(-time.Hour)
 		}
 	})

@@ -45,9 +45,9 @@ func (c *container) scheduleProbe() {
 
 // probe runs one probe; its result comes when it is through or cut off.
 func (c *container) probe() {
-	w, began, sick := c.w, c.w.EngineNow(), c.process.sickness(c.w.now)
+	w, began, check := c.w, c.w.EngineNow(), c.process.healthCheck(c.w.now)
 	took := min(w.draw(c.ID+"probe", w.config.Timing.Probe), c.Spec.Health.Timeout)
-	if sick == Hanging {
+	if check == Hanging {
 		took = c.Spec.Health.Timeout
 	}
 	if w.config.ProbeEvents {
@@ -58,13 +58,13 @@ func (c *container) probe() {
 		if w.config.ProbeEvents {
 			w.emit(c, "exec_die", ByEngine)
 		}
-		c.judge(began, outcomeOf(sick, *c.Spec.Health, began))
+		c.judge(began, outcomeOf(check, *c.Spec.Health, began))
 		c.scheduleProbe()
 	})
 }
 
-func outcomeOf(sick Sickness, h Healthcheck, began time.Time) worker.Probe {
-	switch sick {
+func outcomeOf(check CheckResult, h Healthcheck, began time.Time) worker.Probe {
+	switch check {
 	case Failing:
 		return worker.Probe{At: began, ExitCode: 1, Output: "heartbeat too old\n"}
 	case Hanging:

@@ -11,7 +11,7 @@ type process struct {
 	c         *container
 	began     time.Time
 	behaviour Behaviour
-	forced    *Sickness // set from outside, over what the behaviour gives
+	forced    *CheckResult // set from outside, over what the behaviour gives
 	alive     bool
 	exit      processExit
 	freezer   freezer
@@ -147,20 +147,20 @@ func (p *process) thaw() {
 	}
 }
 
-// sickness is what a probe finds now.
-func (p *process) sickness(now time.Time) Sickness {
+// healthCheck is what a probe finds now.
+func (p *process) healthCheck(now time.Time) CheckResult {
 	b, age := p.behaviour, now.Sub(p.began)
 	switch {
 	case p.forced != nil:
 		return *p.forced
-	case age < b.WellAfter:
+	case age < b.PassAfter:
 		return Failing
-	case b.SickAfter > 0 && age >= b.SickAfter && b.Sickness == Well:
+	case b.FailAfter > 0 && age >= b.FailAfter && b.FailResult == Passing:
 		return Failing
-	case b.SickAfter > 0 && age >= b.SickAfter:
-		return b.Sickness
+	case b.FailAfter > 0 && age >= b.FailAfter:
+		return b.FailResult
 	}
-	return Well
+	return Passing
 }
 
 // Crash sends a signal from the host, as a kill of the pid does: no API, no kill event. On a frozen process it waits
@@ -192,9 +192,9 @@ func (w *World) OOM(name string) bool {
 	})
 }
 
-// Sicken makes the probes of this life find what is given, from the next one on; Well cures.
-func (w *World) Sicken(name string, s Sickness) bool {
-	return w.strike(name, func(p *process) { p.forced = &s })
+// SetHealthCheck makes the probes of this life find what is given, from the next one on.
+func (w *World) SetHealthCheck(name string, result CheckResult) bool {
+	return w.strike(name, func(p *process) { p.forced = &result })
 }
 
 // strike does something to the living process of a container; false when there is none.

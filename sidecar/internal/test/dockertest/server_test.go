@@ -104,7 +104,7 @@ func TestClientLists(t *testing.T) {
 			w.Exit("exited", 3)
 			w.Operator().Pause("paused")
 			w.Operator().Create(Spec{Name: "created"})
-			w.Sicken("unhealthy", Failing)
+			w.SetHealthCheck("unhealthy", Failing)
 		})
 		time.Sleep(5 * time.Second)
 		texts := map[string]string{}

@@ -18,10 +18,10 @@ func (e *actionRunner) outsideProbe() {
 	if c == nil || !c.Running || c.process == nil {
 		return
 	}
-	switch sick := c.process.sickness(e.s.w.now); {
-	case sick == Well && !c.Paused:
+	switch check := c.process.healthCheck(e.s.w.now); {
+	case check == Passing && !c.Paused:
 		answer = worker.ProbeAnswer{Verdict: worker.VerdictWell, Address: loopbackOf(c.ID)}
-	case sick == Failing && !c.Paused:
+	case check == Failing && !c.Paused:
 		answer.Detail = "answered 503"
 	default:
 		e.sleep(e.action.Probe.Timeout - prompt)

@@ -43,7 +43,7 @@ func (w *World) hostLoad() *worker.HostLoad {
 	return l
 }
 
-// Overload makes the host short of CPU, or lets it recover. That alone makes no probe time out: see Sicken.
+// Overload makes the host short of CPU, or lets it recover. That alone makes no probe time out: see SetHealthCheck.
 func (w *World) Overload(on bool) { w.machine.overloaded = on }
 
 // askSource is worker.AskSource.

@@ -173,7 +173,7 @@ func TestSimActions(t *testing.T) {
 		{name: "stop of a dead one", verb: worker.Stop, want: worker.Refused, before: func(w *World) { w.Exit("a", 1) }},
 		{name: "stop of a paused one", verb: worker.Stop, want: worker.Refused, before: func(w *World) { w.Operator().Pause("a") }},
 		{
-			name: "stop of one that got well", verb: worker.Stop, want: worker.Refused,
+			name: "stop of one that became healthy", verb: worker.Stop, want: worker.Refused,
 			spec:   Spec{Health: &Healthcheck{Interval: time.Second}},
 			action: func(a *worker.Action) { a.OnlyIfUnhealthy = true },
 		},
@@ -274,7 +274,7 @@ func storm(seed uint64) []string {
 	for i := range 8 {
 		w.Operator().Run(Spec{
 			Name: fmt.Sprintf("w%d", i), Health: &Healthcheck{Interval: 2 * time.Second},
-			Behaviour: Behaviour{RunFor: time.Duration(5+i) * time.Second, ExitCode: i, SickAfter: 4 * time.Second},
+			Behaviour: Behaviour{RunFor: time.Duration(5+i) * time.Second, ExitCode: i, FailAfter: 4 * time.Second},
 		})
 	}
 	w.Plan(

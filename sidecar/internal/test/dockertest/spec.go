@@ -61,21 +61,21 @@ type Behaviour struct {
 	TermDelay  time.Duration // from the stop signal to its end
 	TermExit   int           // exit code after the stop signal
 
-	WellAfter time.Duration // its probes fail until so long after its start
-	SickAfter time.Duration // its probes go bad after so long; 0 is never
-	Sickness  Sickness      // in which way; empty with SickAfter is Failing
+	PassAfter  time.Duration // its probes fail until so long after its start
+	FailAfter  time.Duration // its probes fail after so long; 0 is never
+	FailResult CheckResult   // in which way; empty with FailAfter is Failing
 }
 
-// Sickness is what a health probe finds.
-type Sickness string
+// CheckResult is what a health probe finds.
+type CheckResult string
 
-// The sicknesses.
+// The results.
 const (
-	Well    Sickness = ""
-	Failing Sickness = "failing" // the probe exits with 1
-	Hanging Sickness = "hanging" // the probe is cut off by the engine: exit code -1
+	Passing CheckResult = ""
+	Failing CheckResult = "failing" // the probe exits with 1
+	Hanging CheckResult = "hanging" // the probe is cut off by the engine: exit code -1
 	// Hung is a real worker that does nothing any more, with a probe that hangs as well.
-	Hung Sickness = "hung"
+	Hung CheckResult = "hung"
 )
 
 func (s Spec) filled() Spec {

@@ -172,15 +172,15 @@ func (r *run) injectWorker(f fault) bool {
 	case workerOOM:
 		r.world.OOM(key)
 	case probeFails:
-		r.world.Sicken(key, dockertest.Failing)
+		r.world.SetHealthCheck(key, dockertest.Failing)
 	case probeHangs:
-		r.world.Sicken(key, dockertest.Hanging)
+		r.world.SetHealthCheck(key, dockertest.Hanging)
 	case allProbesHang:
 		for _, s := range r.plan.Containers {
-			r.world.Sicken(s.Name, dockertest.Hanging)
+			r.world.SetHealthCheck(s.Name, dockertest.Hanging)
 		}
 	case probeRecovers:
-		r.world.Sicken(key, dockertest.Well)
+		r.world.SetHealthCheck(key, dockertest.Passing)
 	case workerLoop:
 		b := r.specs[key].Behaviour
 		b.RunFor, b.ExitCode = f.For, f.N
@@ -316,7 +316,7 @@ func (r *run) clearFaults() {
 		for _, name := range r.namesOf(s.Name) {
 			r.world.LetStart(name)
 			r.world.Behave(name, r.healthyBehaviour(s.Name))
-			r.world.Sicken(name, dockertest.Well)
+			r.world.SetHealthCheck(name, dockertest.Passing)
 			if t, ok := r.world.Truth(name); ok && !t.Gone && t.Status == worker.StatusPaused {
 				r.world.Operator().Unpause(name)
 			}
