@@ -19,32 +19,49 @@ import (
 // pool is a fleet whose workers carry out each action at once, and a queue.
 type pool struct {
 	*harness
+	poolWorkers
+	poolQueue
+	poolClones
+	common []string // labels of all workers
+	saved  map[worker.Key]worker.Saved
+	events []worker.Event
+	gone   bool                // the engine does not answer a start request
+	before func(worker.Action) // called before an action is carried out
+}
+
+// poolWorkers is the workers of a pool.
+type poolWorkers struct {
 	labels map[worker.Key]map[string]string
 	state  map[worker.Key]worker.Snapshot
 	busy   map[worker.Key]bool
 	spent  map[worker.Key]time.Duration // CPU time
 	memory map[worker.Key]uint64
-	queue  demand.Reading
-	broken string // error that the queue returns
-	asked  int
-	events []worker.Event
 	stuck  map[worker.Key]bool // its starts and inspects fail
-	gone   bool                // the engine does not answer a start request
-	inHand demand.InHandKind   // kind of items in hand that the queue reports
-	before func(worker.Action) // called before an action is carried out
+}
 
+// poolQueue is the source of work of a pool.
+type poolQueue struct {
+	queue  demand.Reading
+	inHand demand.InHandKind // kind of items in hand that it reports
+	broken string            // error that it returns
+	asked  int
+}
+
+// poolClones is how a pool clones workers.
+type poolClones struct {
 	cloned  int
 	refuses string       // why no worker can be cloned
 	late    bool         // clones are observed late
 	unseen  []worker.Key // clones not observed yet
-	saved   map[worker.Key]worker.Saved
-	common  []string // labels of all workers
 }
 
 func newPool(t *testing.T, set fleet.Settings, labels ...string) *pool {
 	p := &pool{
-		labels: map[worker.Key]map[string]string{}, state: map[worker.Key]worker.Snapshot{}, busy: map[worker.Key]bool{}, spent: map[worker.Key]time.Duration{},
-		stuck: map[worker.Key]bool{}, memory: map[worker.Key]uint64{}, saved: map[worker.Key]worker.Saved{},
+		poolWorkers: poolWorkers{
+			labels: map[worker.Key]map[string]string{}, state: map[worker.Key]worker.Snapshot{}, busy: map[worker.Key]bool{},
+			spent: map[worker.Key]time.Duration{}, memory: map[worker.Key]uint64{}, stuck: map[worker.Key]bool{},
+		},
+		saved: map[worker.Key]worker.Saved{},
 	}
 	set.Zone = time.UTC
 	p.harness = newHarness(t, set)

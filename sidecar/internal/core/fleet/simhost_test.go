@@ -15,25 +15,40 @@ import (
 
 // simHost is a simulated host with a Stoker, driven by one goroutine: the fleet decides, the world acts and sends events.
 type simHost struct {
-	w        *dockertest.World
-	sim      *dockertest.Sim
-	f        *fleet.Fleet
-	set      fleet.Settings
-	memories map[worker.Key][]byte // the journal
+	w     *dockertest.World
+	sim   *dockertest.Sim
+	f     *fleet.Fleet
+	set   fleet.Settings
+	owner string
+	wake  time.Time
+	notes []worker.Event
+	wrong []string
+	log   []string
+	simJournal
+	simCalls
+	disturbed
+}
+
+// simJournal is what a Stoker leaves to the next one.
+type simJournal struct {
+	memories map[worker.Key][]byte
 	mark     worker.Bookmark
-	wake     time.Time
-	notes    []worker.Event
-	flying   map[worker.Verb]int
-	most     map[worker.Verb]int    // maximum at once
-	acting   map[string]worker.Verb // by container
-	sent     map[worker.Verb]int    // total
-	owner    string
-	forgot   bool // the journal was lost
+	forgot   bool // it was lost
 	lostAt   time.Time
-	stepped  bool // the engine's clock stepped
-	lagged   bool // the engine's events were late
-	wrong    []string
-	log      []string
+}
+
+// simCalls counts a Stoker's actions.
+type simCalls struct {
+	flying map[worker.Verb]int
+	most   map[worker.Verb]int    // maximum at once
+	acting map[string]worker.Verb // by container
+	sent   map[worker.Verb]int    // total
+}
+
+// disturbed is what makes the engine's events doubtful: the checks of a property excuse more then.
+type disturbed struct {
+	stepped bool // the engine's clock stepped
+	lagged  bool // the engine's events were late
 }
 
 var workers = policy.Rules{Defaults: policy.Defaults{Policy: policy.Default()}}
@@ -41,7 +56,10 @@ var workers = policy.Rules{Defaults: policy.Defaults{Policy: policy.Default()}}
 func isWorker(labels map[string]string) bool { return labels["stoker.enable"] == "true" }
 
 func newSimHost(config dockertest.Config, set fleet.Settings) *simHost {
-	h := &simHost{w: dockertest.New(config), set: set, memories: map[worker.Key][]byte{}, most: map[worker.Verb]int{}, sent: map[worker.Verb]int{}}
+	h := &simHost{
+		w: dockertest.New(config), set: set, simJournal: simJournal{memories: map[worker.Key][]byte{}},
+		simCalls: simCalls{most: map[worker.Verb]int{}, sent: map[worker.Verb]int{}},
+	}
 	if h.set.Parallel == 0 {
 		h.set.Parallel = 4
 	}

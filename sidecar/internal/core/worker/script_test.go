@@ -53,17 +53,31 @@ type script struct {
 	now  time.Time
 	turn worker.Effects
 
-	world   worker.Snapshot // what an inspect would show
-	flight  *worker.Action
+	flight *worker.Action
+	ids    uint64
+	like   string // the model of the last recreate instead of the inspect
+	scriptEngine
+	scriptRecord
+	scriptStats
+}
+
+// scriptEngine is the engine of a script.
+type scriptEngine struct {
+	world  worker.Snapshot // what an inspect would show
+	closed bool            // no session is open: no action is started
+	mute   bool            // inspects wait for an answer line
+	podman bool
+}
+
+// scriptRecord is what happened since a script last mentioned it.
+type scriptRecord struct {
 	did     []string
 	events  []string
 	details []string
-	ids     uint64
-	closed  bool // no session is open: no action is started
-	mute    bool // inspects wait for an answer line
-	podman  bool
-	like    string // the model of the last recreate instead of the inspect
+}
 
+// scriptStats is the CPU readings of a script.
+type scriptStats struct {
 	sampling  *worker.Incarnation // readings of that incarnation are requested
 	span      bool
 	host      int

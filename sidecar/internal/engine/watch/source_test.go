@@ -19,19 +19,28 @@ type script struct {
 	streams  []*listener
 	list     []worker.Observation
 	bootedAt time.Time
+	clock    time.Duration // the engine's clock is ahead by this
+	store    string        // where the engine keeps its images
+	scriptCalls
+	scriptFaults
+}
+
+// scriptCalls is what was asked of a script.
+type scriptCalls struct {
 	asked    []time.Time // since of each stream
 	lists    int
 	newests  int
 	sessions int // attempted
+}
 
+// scriptFaults is what fails or takes its time.
+type scriptFaults struct {
 	down      bool          // Engine fails
 	listErr   error         // List fails
 	newestErr error         // Newest fails
 	listTakes time.Duration // List answers with the state at the request
 	replayLag time.Duration // the delay of a new stream's replay
 	pastTakes time.Duration // History answers with the state at the request
-	clock     time.Duration // the engine's clock is ahead by this
-	store     string        // where the engine keeps its images
 }
 
 type listener struct {

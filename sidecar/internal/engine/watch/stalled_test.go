@@ -90,7 +90,7 @@ func TestStreamWithoutNews(t *testing.T) {
 // If Newest fails, the session ends as with a list that fails.
 func TestNewestFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		src := &script{newestErr: errors.New("broken")}
+		src := &script{scriptFaults: scriptFaults{newestErr: errors.New("broken")}}
 		v := begin(t, src, Options{})
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -118,7 +118,7 @@ func TestReadOutOfOrderIsNoStall(t *testing.T) {
 	for name, play := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				src := &script{pastTakes: 2 * time.Second}
+				src := &script{scriptFaults: scriptFaults{pastTakes: 2 * time.Second}}
 				src.missed(worker.Exited, "a")
 				time.Sleep(time.Minute)
 				v := begin(t, src, Options{})

@@ -116,7 +116,7 @@ func TestOneSession(t *testing.T) {
 // The list may be answered before the replay was read. The stop before an exit must still come before the list.
 func TestHistoryBeforeList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		src := &script{list: []worker.Observation{listed("a")}, replayLag: time.Second, listTakes: 100 * time.Millisecond}
+		src := &script{list: []worker.Observation{listed("a")}, scriptFaults: scriptFaults{replayLag: time.Second, listTakes: 100 * time.Millisecond}}
 		src.missed(worker.Signalled, "a")
 		time.Sleep(time.Hour)
 		v := begin(t, src, Options{})
@@ -232,7 +232,7 @@ func TestKeep(t *testing.T) {
 
 func TestBackoffGrowsAndIsReset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		src := &script{down: true}
+		src := &script{scriptFaults: scriptFaults{down: true}}
 		v := begin(t, src, Options{})
 		time.Sleep(time.Hour)
 		synctest.Wait()
@@ -261,7 +261,7 @@ func TestBackoffGrowsAndIsReset(t *testing.T) {
 // Stoker backs off from an engine that accepts connections and drops them at once.
 func TestShortSessionsBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		src := &script{listErr: errDown}
+		src := &script{scriptFaults: scriptFaults{listErr: errDown}}
 		v := begin(t, src, Options{})
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
