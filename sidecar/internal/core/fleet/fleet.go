@@ -88,13 +88,6 @@ type rejection struct {
 	stop    *worker.Observation // a signal to its current incarnation: an update may make it a worker before it exits
 }
 
-// ahead reports whether events of the container are newer than a list of that time. Events may overtake a list, but not by much; a larger
-// difference is a step of the clock.
-func (m *member) ahead(at time.Time) bool {
-	by := m.lastEventAt.Sub(at)
-	return by >= 0 && by < time.Minute
-}
-
 type inFlight struct {
 	id         string // container
 	class      worker.ActionClass

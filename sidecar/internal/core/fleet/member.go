@@ -9,20 +9,32 @@ import (
 
 // member is a machine and the fleet's state about it.
 type member struct {
-	machine     *worker.Machine
-	id          string
-	class       worker.ActionClass
-	round       uint64
-	lastEventAt time.Time // of its newest event, the engine's clock
-	undecided   bool      // tentative: the verdict needs the quota
-	action      slot      // the next action
-	dependents  slot      // the restart of its dependents
-	probe       probe
-	outside     outsideProbe
-	recycling   recycling
+	machine    *worker.Machine
+	id         string
+	class      worker.ActionClass
+	undecided  bool // tentative: the verdict needs the quota
+	action     slot // the next action
+	dependents slot // the restart of its dependents
+	probe      probe
+	outside    outsideProbe
+	recycling  recycling
+	lastSeen
 	guarded
 	readings
 	demanded
+}
+
+// lastSeen is when the stream last showed a member.
+type lastSeen struct {
+	round       uint64    // of the list
+	lastEventAt time.Time // of its newest event, the engine's clock
+}
+
+// ahead reports whether events of the container are newer than a list of that time. Events may overtake a list, but not by much; a larger
+// difference is a step of the clock.
+func (s lastSeen) ahead(at time.Time) bool {
+	by := s.lastEventAt.Sub(at)
+	return by >= 0 && by < time.Minute
 }
 
 // guarded is a member's state for the overload guard.

@@ -238,7 +238,7 @@ func (f *Fleet) register(machine *worker.Machine, id worker.Identity) *member {
 
 // registerUnnamed adds the machine without a name.
 func (f *Fleet) registerUnnamed(machine *worker.Machine, id worker.Identity) *member {
-	m := &member{machine: machine, id: id.ID, round: f.stream.round, undecided: id.Tentative}
+	m := &member{machine: machine, id: id.ID, lastSeen: lastSeen{round: f.stream.round}, undecided: id.Tentative}
 	m.action.m, m.stats.m, m.dependents.m, m.outside.next.m = m, m, m, m
 	f.byID[id.ID] = m
 	machine.Host(f.stream.engine.Engine.CPUs)

@@ -7,6 +7,17 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
+// repeat is the state of retries and repeated inspects.
+type repeat struct {
+	failed   Step // step whose effect is being checked
+	err      error
+	answered bool
+	inspects int // left
+	tries    map[Step]int
+	rounds   int    // earlier transactions that were resolved
+	owner    string // of the transaction that was found
+}
+
 // Pauses between two inspects, and between two tries.
 const (
 	effectPause = time.Second

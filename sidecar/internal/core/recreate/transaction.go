@@ -157,17 +157,6 @@ type bound struct {
 	steps    int
 }
 
-// repeat is the state of retries and repeated inspects.
-type repeat struct {
-	failed   Step // step whose effect is being checked
-	err      error
-	answered bool
-	inspects int // left
-	tries    map[Step]int
-	rounds   int    // earlier transactions that were resolved
-	owner    string // of the transaction that was found
-}
-
 // New begins a transaction.
 func New(now time.Time, req Request) *Transaction {
 	if req.Verify == 0 {
