@@ -166,7 +166,7 @@ func (s *Sim) receive(e *Event) {
 
 // origin is that of an event that was not passed on before, as in engine/watch.
 func (s *Sim) origin(e Event) worker.Origin {
-	if s.session.listed || e.At.After(s.engine.Now) || e.At.Before(s.session.since) {
+	if s.session.listed || e.At.After(s.session.engine.Now) || e.At.Before(s.session.since) {
 		return worker.OriginLive
 	}
 	return worker.OriginReplayed
