@@ -217,8 +217,7 @@ func (s *session) event(ctx context.Context, o worker.Observation) error {
 		}
 		o.Origin = worker.OriginRepeated
 	case unseen:
-		replayed := !o.At.After(s.engine.Now) && !o.At.Before(s.since) // an older one comes after a step of the engine's clock
-		if !s.listed && replayed {
+		if !s.listed && !o.At.After(s.engine.Now) {
 			o.Origin = worker.OriginReplayed
 		}
 	}

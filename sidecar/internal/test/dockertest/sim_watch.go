@@ -72,7 +72,7 @@ func (s *Sim) replay() {
 			o.Origin = worker.OriginRepeated
 		default:
 			s.remember(e)
-			o.Origin = s.origin(e)
+			o.Origin = s.origin()
 		}
 		s.seen.replayed[e.Seq] = true
 		s.emit(o)
@@ -159,14 +159,14 @@ func (s *Sim) receive(e *Event) {
 			return
 		}
 		s.remember(event)
-		o.Origin = s.origin(event)
+		o.Origin = s.origin()
 		s.emit(o)
 	})
 }
 
-// origin is that of an event that was not passed on before, as in engine/watch.
-func (s *Sim) origin(e Event) worker.Origin {
-	if s.session.listed || e.At.After(s.session.engine.Now) || e.At.Before(s.session.since) {
+// origin is that of an event that was not passed on before.
+func (s *Sim) origin() worker.Origin {
+	if s.session.listed {
 		return worker.OriginLive
 	}
 	return worker.OriginReplayed
