@@ -15,6 +15,8 @@ func TestGraceOnOneClock(t *testing.T) {
 	run(t, []scenario{
 		{"the engine's", stopping + "late:9950ms kill TERM\nkill KILL\ndie 137\nstop\n= phase backing-off\nanswer down 137\n> start 1"},
 		{"the engine's, a millisecond too soon", stopping + "late:9949ms kill TERM\nkill KILL\ndie 137\n= held stopped-by-operator"},
+		{"Stoker's, the first signal is replayed late and may have been sent at once", stopping + "+6s\nold:6s kill TERM\n+3950ms\nlate:2s kill KILL\ndie 137\nstop\n= phase backing-off\nanswer down 137\n> start 1"},
+		{"the same, a millisecond too soon", stopping + "+6s\nold:6s kill TERM\n+3949ms\nlate:2s kill KILL\ndie 137\n= held stopped-by-operator"},
 	})
 	for events, others := range map[string]bool{
 		"late:9950ms kill TERM\nkill KILL":          false,

@@ -116,8 +116,12 @@ func (m *Machine) ownSignal(now time.Time, o Observation) bool {
 		return m.ownKill(now, o)
 	}
 	if m.own.signals == 0 && m.firstSignal(o.Signal) {
-		m.own.signals, m.own.termAt, m.own.termSeen = 1, o.At, now
-		m.saved.OwnStops.first(now, o.At)
+		seen := now
+		if o.History() && m.own.issuedHere { // the connection was lost, so it may have been sent at once
+			seen = m.saved.State.Stop.At
+		}
+		m.own.signals, m.own.termAt, m.own.termSeen = 1, o.At, seen
+		m.saved.OwnStops.first(seen, o.At)
 		return true
 	}
 	if o.Signal == syscall.SIGKILL && m.own.signals < 2 && m.graceOver(now, o) {

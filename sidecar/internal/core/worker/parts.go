@@ -93,7 +93,7 @@ type ownStop struct {
 	former     bool      // it was sent to the previous incarnation, and may still hit this one
 	carriedOut bool      // its events arrived in the previous incarnation, and its answer did not
 	termAt     time.Time // the first of signals, the engine's clock
-	termSeen   time.Time // the same, Stoker's clock
+	termSeen   time.Time // the same, Stoker's clock; the earliest time if it was replayed
 	adopted    time.Time // when this process first waited for a stop of the previous one; Stoker's clock
 }
 
