@@ -116,6 +116,10 @@ func (m *Machine) startFailed(now time.Time, o Outcome) {
 		m.applyInspect(now, *o.Snapshot)
 		return
 	}
+	if m.container.status == StatusRunning {
+		m.startedInstead(now, o)
+		return
+	}
 	if m.phase() == PhaseStarting {
 		m.to(PhaseBackingOff)
 	}
@@ -136,6 +140,16 @@ func (m *Machine) startFailed(now time.Time, o Outcome) {
 		action = HealStart
 	}
 	m.openHeal(now, cause{fault: FaultStartFailed, intent: h.Intent, reason: ReasonStartFailed, action: action, detail: o.Err})
+}
+
+// startedInstead: another client's start succeeded beside the one that failed. Only its event shows that: the answer has no inspect,
+// or an older one. The next inspect decides, for nothing may be done to a worker that runs.
+func (m *Machine) startedInstead(now time.Time, o Outcome) {
+	if o.Unreachable || o.ParentDown {
+		m.refund()
+	}
+	m.networks.unseenStart, m.inspects.outcomeUnknown = true, true
+	m.requestInspect(now, ReasonUncertain)
 }
 
 func (m *Machine) finishStop(now time.Time, o Outcome) {

@@ -58,5 +58,32 @@ func TestLateEvents(t *testing.T) {
 			= over
 			+1h
 			> nothing`},
+		{"an operator's start succeeds beside a start that fails, and the answer has no inspect", `
+			up
+			die 1
+			> start 1
+			start
+			answer uninspected port is already allocated
+			> inspect
+			= event healed
+			= phase watching`},
+		{"the same, and the answer has an inspect from before it", `
+			up
+			die 1
+			> start 1
+			start
+			answer outdated port is already allocated
+			> inspect
+			= event healed
+			= phase watching`},
+		{"an operator's start succeeds beside a start that was never sent", `
+			up
+			die 1
+			> start 1
+			start
+			answer unreachable
+			= attempts 0
+			> inspect
+			= phase watching`},
 	})
 }

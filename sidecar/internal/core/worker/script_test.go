@@ -25,7 +25,7 @@ import (
 //	rename w.stoker-old · rename w w.stoker-old · list running as:NAME      another name, from w or from the second one
 //	mute unhealthy           the same, and the inspect after it waits for its answer line
 //	answer running …         the action in flight ended: running, down CODE, restarting, paused, failed TEXT, unknown,
-//	                         unreachable, refused, missing, vanished, undone …, undone unstarted …; "new": in a new incarnation
+//	                         uninspected TEXT, outdated TEXT, unreachable, refused, missing, vanished, undone …, undone unstarted …; "new": in a new incarnation
 //	> start 2 · > stop · > inspect · > nothing      actions since the last such line, in order; a start with its attempt
 //	> collect · > collect drain      reads before a stop, and its command: only with evidence=basic or logs, or before-stop=drain
 //	answer ran 0 · answer hangs      the command ended with that exit code, or did not end in time

@@ -168,6 +168,11 @@ func (s *script) answer(at string, w []string) {
 	case "failed":
 		o.Result, o.Err = worker.Failed, strings.Join(w[1:], " ")
 		o.Snapshot = s.snapshot()
+	case "uninspected": // it failed, and the inspect after it as well
+		o.Result, o.Err = worker.Failed, strings.Join(w[1:], " ")
+	case "outdated": // it failed, and the inspect after it was taken before the last event
+		o.Result, o.Err, o.Snapshot = worker.Failed, strings.Join(w[1:], " "), s.snapshot()
+		o.Snapshot.Status, o.Snapshot.StartedAt = worker.StatusExited, noon.Add(-time.Hour)
 	case "refused":
 		s.describe(w[1:])
 		o.Result, o.Snapshot = worker.Refused, s.snapshot()

@@ -15,6 +15,7 @@ type job struct {
 	record *Record // of the request that changes something
 	sent   bool    // that request may have reached the engine, and has no answer yet
 	after  bool    // it was answered with yes
+	no     string  // it was answered with no, for this reason
 	limit  *due
 }
 
@@ -152,6 +153,7 @@ func (j *job) change(req Request) {
 		case r.Err.Status == 0:
 			j.finish(worker.Outcome{Action: j.action, Result: worker.Failed, Failure: worker.Failure{Err: r.Err.Message, Unreachable: true}})
 		default:
+			j.no = r.Err.Message
 			j.inspect(func(after worker.Outcome) {
 				j.finish(worker.Outcome{
 					Action:  j.action,
@@ -179,11 +181,14 @@ func (s *Sim) GiveUp(action uint64) {
 	}
 }
 
-// giveUp is the deadline. Before anything was sent nothing was done; after that it is unknown.
+// giveUp is the deadline. Before anything was sent nothing was done; after that it is unknown, unless the engine has refused.
 func (j *job) giveUp() {
 	out := worker.Outcome{Action: j.action, Result: worker.Failed, Failure: worker.Failure{Err: "context deadline exceeded", Unreachable: true}}
-	if j.sent || j.after {
+	switch {
+	case j.sent, j.after:
 		out.Result, out.Unreachable, out.Accepted = worker.Unknown, false, j.after
+	case j.no != "":
+		out.Err, out.Unreachable = j.no, false
 	}
 	j.finish(out)
 }

@@ -163,6 +163,19 @@ func TestSimActions(t *testing.T) {
 			},
 		},
 		{
+			name: "start that fails, and the inspect after it has no answer in time", verb: worker.Start, want: worker.Failed,
+			before: func(w *World) {
+				w.Exit("a", 1)
+				w.FailStarts("a", "no such device")
+				w.Plan(Fault{Kind: Slow, Op: OpInspect, Delay: time.Minute})
+			},
+			check: func(t *testing.T, o worker.Outcome) {
+				require.Equal(t, "no such device", o.Err)
+				require.False(t, o.Unreachable, "the engine has answered the start")
+				require.Nil(t, o.Snapshot)
+			},
+		},
+		{
 			name: "stop", verb: worker.Stop, want: worker.Done,
 			check: func(t *testing.T, o worker.Outcome) { require.Nil(t, o.Snapshot, "the exit event has the rest") },
 		},
