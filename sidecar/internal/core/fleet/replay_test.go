@@ -254,3 +254,24 @@ func TestBootStopAcrossAStep(t *testing.T) {
 	replay(next)
 	require.Equal(t, worker.HeldFinished, next.newWorker("a").Held)
 }
+
+// TestReplayedReplacementOverASlowList: docker-compose replaces a worker while the first list of a session is under way. The events of that come
+// before the list is applied, as history, and are newer than it.
+func TestReplayedReplacementOverASlowList(t *testing.T) {
+	d := newHarness(t, fleet.Settings{})
+	d.open()
+	d.event(worker.Started, "a")
+	asked := d.now
+	d.pass(8 * time.Second)
+	d.observe(worker.Observation{Kind: worker.Renamed, ID: "id-a", Key: "id-a_a", OldKey: "a"})
+	d.observe(worker.Observation{Kind: worker.Created, ID: "id-new", Key: "a"})
+	d.observe(worker.Observation{Kind: worker.Started, ID: "id-new", Key: "a"})
+	d.observe(worker.Observation{Kind: worker.Gone, ID: "id-a", Key: "id-a_a"})
+	d.observe(worker.Observation{Kind: worker.ListBegin, At: asked})
+	d.observe(worker.Observation{Kind: worker.Listed, At: asked, ID: "id-new", Key: "a", ListState: worker.ListState{Status: worker.StatusRunning}})
+	d.observe(worker.Observation{Kind: worker.ListEnd, At: asked})
+	d.answerInspects()
+	require.Equal(t, worker.StatusRunning, d.newWorker("a").Status)
+	d.observe(worker.Observation{Kind: worker.Exited, ID: "id-new", Key: "a", Exit: worker.Exit{ExitCode: 1}})
+	require.Len(t, d.verb(worker.Start), 1)
+}

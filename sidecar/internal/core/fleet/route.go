@@ -250,11 +250,13 @@ func (f *Fleet) registerUnnamed(machine *worker.Machine, id worker.Identity) *me
 func (f *Fleet) rename(m *member, o worker.Observation) {
 	old := o.Kind == worker.Gone || (o.History() && o.Kind != worker.Listed) || (o.Kind == worker.Listed && m.ahead(o.At))
 	same := o.Key == m.key() && (f.bound(m) || o.Kind != worker.Listed) // a member that lost a name gets it back only by a list
+	// A replay made it beside the former holder of its name, which is gone by now. Its events and the list agree on the name.
+	free := o.Kind == worker.Listed && o.Key == m.key() && f.members[o.Key] == nil
 	if o.Kind == worker.Listed && o.Key == m.key() && m.machine.Recreating() && !old && f.members[o.Key] == nil && f.recreates.recreations[m.id] == nil {
 		f.bindName(m) // the container that had its name during the transaction is gone, and this one was renamed back
 		return
 	}
-	if o.Key == "" || old || same || m.machine.Recreating() || o.Key.IsTemporaryName(o.Labels) {
+	if o.Key == "" || old && !free || same || m.machine.Recreating() || o.Key.IsTemporaryName(o.Labels) {
 		return
 	}
 	f.unbindName(m)
