@@ -85,5 +85,19 @@ func TestLateEvents(t *testing.T) {
 			= attempts 0
 			> inspect
 			= phase watching`},
+		{"an operator starts the worker, Stoker stops it for its heal, and inspects are ahead of all the events", `
+			given health
+			up
+			+1h
+			list running unhealthy new
+			+2s
+			> stop 1
+			answer down 143
+			+1s
+			late start
+			late:1s kill TERM
+			late:1s die 143
+			late:1s stop
+			> start 1`},
 	})
 }
