@@ -61,9 +61,7 @@ func (r *run) checkLimits(a worker.Action) {
 		if t.Gone || !r.isWorker(t) || len(unmanageable(t)) > 0 || t.ID != a.Incarnation.ID && !r.knownUp(t) || t.Key.IsBackupName() {
 			continue // one with a backup name is about to be removed
 		}
-		if cpus += t.CPUs; t.CPUs == 0 {
-			cpus++
-		}
+		cpus += r.budgetShare(t)
 		if inPool(t) {
 			running++
 		}
@@ -101,6 +99,23 @@ func (r *run) knownUp(t dockertest.Truth) bool {
 // quotaUnclear reports whether the event of an update was lost, so that Stoker may have another quota for a container.
 func (r *run) quotaUnclear() bool {
 	return slices.ContainsFunc(r.world.Events(), func(e dockertest.Event) bool { return e.Action == "update" && e.SeenAt.IsZero() })
+}
+
+// budgetShare returns the share of a container in the CPU budget: its quota, or one CPU without a quota, or as long as Stoker cannot know it.
+func (r *run) budgetShare(t dockertest.Truth) float64 {
+	switch {
+	case t.CPUs == 0:
+		return 1
+	case r.neverInspected(t):
+		return min(t.CPUs, 1)
+	}
+	return t.CPUs
+}
+
+// neverInspected reports whether this Stoker has no inspect of a container, and waits for none any more.
+func (r *run) neverInspected(t dockertest.Truth) bool {
+	const inspectWait = 20 * time.Second // after the connection
+	return !r.stoker.inspected[t.ID] && r.clock().Sub(r.view().Engine.Since) >= inspectWait
 }
 
 // addWork adds the work of a quiet period.

@@ -27,6 +27,8 @@ type stoker struct {
 	turns    turnCounter
 	overload overload
 
+	inspected map[string]bool // by container ID: it received an inspect of it
+
 	lastRecreate uint64 // the transaction of the last step that began a recreate
 }
 
@@ -52,7 +54,7 @@ type overload struct {
 // startStoker starts a Stoker with the content of the journal.
 func (r *run) startStoker() {
 	now := r.world.Now()
-	s := &stoker{inFlight: map[uint64]worker.Action{}, overload: overload{timedOut: map[string]time.Time{}}}
+	s := &stoker{inFlight: map[uint64]worker.Action{}, inspected: map[string]bool{}, overload: overload{timedOut: map[string]time.Time{}}}
 	s.offset = r.world.EngineNow().Sub(now) // Stoker reads the host's clock once, when it starts
 	settings := fleet.Settings{
 		Rules:    policy.Rules{Selector: policy.Selector{Mode: r.plan.Mode}, Defaults: policy.Defaults{Policy: policy.Default()}},
@@ -172,6 +174,18 @@ func (r *run) killIfDue(actions int) bool {
 	return true
 }
 
+// recordInspects records which containers an outcome shows to Stoker.
+func (s *stoker) recordInspects(o worker.Outcome) {
+	if o.Snapshot != nil {
+		s.inspected[o.Snapshot.ID] = true
+	}
+	if o.Report != nil {
+		for _, seen := range o.Report.Seen {
+			s.inspected[seen.ID] = true
+		}
+	}
+}
+
 // deliver gives Stoker the next output of the world, or a tick if there is none.
 func (r *run) deliver(out dockertest.Output, ok bool) {
 	s := r.stoker
@@ -188,6 +202,7 @@ func (r *run) deliver(out dockertest.Output, ok bool) {
 			r.pool.receive(*out.Outcome)
 		}
 		r.recordFirstInspect(*out.Outcome)
+		s.recordInspects(*out.Outcome)
 		r.apply(s.fleet.Finish(now, *out.Outcome))
 	case s.deadline.IsZero(): // a Stoker that stops receives no more events
 		o := *out.Observation
