@@ -345,9 +345,9 @@ func (f *Fleet) beginsRestart(a worker.Action) bool {
 }
 
 // passedGuard reports whether the overload guard has already allowed the restart. It is checked again if the guard came on since, and nothing was
-// done to the worker yet.
+// done to the worker yet. An unfinished recreate may have stopped the worker, and goes on.
 func (m *member) passedGuard() bool {
-	return m.machine.StopBegun() || m.letThrough && m.machine.Collected()
+	return m.machine.StopBegun() || m.machine.Recreating() || m.letThrough && m.machine.Collected()
 }
 
 // send requests an action of the fleet itself.

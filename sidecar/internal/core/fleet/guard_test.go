@@ -200,3 +200,25 @@ func TestOverloadGuardIsOff(t *testing.T) {
 	require.Equal(t, 1, h.stops())
 	require.Zero(t, h.eventCount(worker.EventHostOverloaded))
 }
+
+// TestUnfinishedRecreateOnAnOverloadedHost: the engine refuses all that follows the stop of a recreate, and the host is overloaded when it does
+// what it is asked again. The worker is down, and the guard does not delay the rest.
+func TestUnfinishedRecreateOnAnOverloadedHost(t *testing.T) {
+	h := newSimHost(dockertest.Config{Seed: 5}, fleet.Settings{Parallel: 4})
+	for _, name := range names(6) {
+		h.w.Operator().Run(recreatedOnFailure(name))
+	}
+	h.live(10 * time.Second)
+	h.startStoker()
+	h.live(10 * time.Second)
+	h.w.Sicken("w00", dockertest.Hanging)
+	h.until(t, "w00"+worker.BackupSuffix)
+	h.setAllProbes(dockertest.Hanging)
+	h.w.Plan(dockertest.Fault{Kind: dockertest.Refuse, Count: 1000})
+	h.live(30 * time.Second)
+	require.Equal(t, 1, h.eventCount(worker.EventHostOverloaded))
+	h.w.Disarm()
+	h.live(40 * time.Second)
+	require.Equal(t, worker.StatusRunning, h.status("w00"))
+	require.True(t, h.f.View(h.w.Now()).HostOverloaded)
+}

@@ -56,7 +56,8 @@ func (r *run) checkAction(a worker.Action) {
 	if begins {
 		s.lastRecreate = a.Call.Transaction
 	}
-	if r.beginsRestart(a) || begins {
+	resumes := begins && s.recreating[a.Key] // the guard allowed it when it was begun, maybe that of the Stoker before
+	if r.beginsRestart(a) || begins && !resumes {
 		r.checkOverloadGuard(a)
 	}
 }

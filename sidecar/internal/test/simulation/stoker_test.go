@@ -29,7 +29,8 @@ type stoker struct {
 
 	inspected map[string]bool // by container ID: it received an inspect of it
 
-	lastRecreate uint64 // the transaction of the last step that began a recreate
+	lastRecreate uint64              // the transaction of the last step that began a recreate
+	recreating   map[worker.Key]bool // workers with a recreate that was begun, by this Stoker or one before, and has no result
 }
 
 // plannedKill is a kill of Stoker after some turns.
@@ -54,7 +55,10 @@ type overload struct {
 // startStoker starts a Stoker with the content of the journal.
 func (r *run) startStoker() {
 	now := r.world.Now()
-	s := &stoker{inFlight: map[uint64]worker.Action{}, inspected: map[string]bool{}, overload: overload{timedOut: map[string]time.Time{}}}
+	s := &stoker{
+		inFlight: map[uint64]worker.Action{}, inspected: map[string]bool{}, recreating: map[worker.Key]bool{},
+		overload: overload{timedOut: map[string]time.Time{}},
+	}
 	s.offset = r.world.EngineNow().Sub(now) // Stoker reads the host's clock once, when it starts
 	settings := fleet.Settings{
 		Rules:    policy.Rules{Selector: policy.Selector{Mode: r.plan.Mode}, Defaults: policy.Defaults{Policy: policy.Default()}},
@@ -66,6 +70,7 @@ func (r *run) startStoker() {
 		settings.CPUBudget, config.Ask = r.plan.Pool.Budget, r.pool.ask
 		r.pool.inHand, r.pool.readings = nil, map[string][]cpuReading{}
 	}
+	s.recreatesBegun(settings.Saved)
 	r.tracef("Stoker starts with %d saved workers", len(settings.Saved))
 	r.schedule.startAt = time.Time{}
 	r.stoker = s
@@ -145,6 +150,7 @@ func (r *run) apply(t fleet.Effects) {
 		r.tracef("  give up %d", id)
 		s.sim.GiveUp(id)
 	}
+	s.recreatesEnded(t.Save)
 	for _, a := range t.Do {
 		r.checkAction(a)
 		r.tally.actions[a.Verb]++
@@ -153,6 +159,21 @@ func (r *run) apply(t fleet.Effects) {
 			r.journal.write()
 		}
 		s.sim.Do(a)
+	}
+	s.recreatesBegun(t.Save)
+}
+
+// recreatesBegun records which recreates are under way.
+func (s *stoker) recreatesBegun(all []worker.Saved) {
+	for _, saved := range all {
+		s.recreating[saved.Key] = saved.State.Phase == worker.PhaseRecreating
+	}
+}
+
+// recreatesEnded records which recreates have a result.
+func (s *stoker) recreatesEnded(all []worker.Saved) {
+	for _, saved := range all {
+		s.recreating[saved.Key] = s.recreating[saved.Key] && saved.State.Phase == worker.PhaseRecreating
 	}
 }
 
