@@ -68,6 +68,21 @@ func (r *run) isDependent(key worker.Key) bool {
 	return false
 }
 
+// endedWithParent reports whether a container that is gone ended together with a parent that Stoker recycles again and again, within the longest
+// back-off before now. It ended with the process namespace, and its attempts add up if the parent is recycled before it is stable.
+func (r *run) endedWithParent(t dockertest.Truth) bool {
+	_, ended := lastIncarnation(t)
+	if ended.IsZero() || r.world.Now().Sub(ended) > r.policyOf(t).BackoffMax {
+		return false
+	}
+	return slices.ContainsFunc(t.Parents, func(ref string) bool {
+		parent, _ := r.world.TruthByID(ref)
+		return parent.Labels["stoker.recycle-wait"] != "" && slices.ContainsFunc(parent.Lives, func(l dockertest.Life) bool {
+			return l.EndedBy == dockertest.ByStoker && l.Ended.Sub(ended).Abs() < time.Second
+		})
+	})
+}
+
 // parentUnavailable reports whether a container cannot start because of its parent: the parent does not run, or it was recreated and the
 // container is not to be recreated for it, or not within its attempts.
 func (r *run) parentUnavailable(t dockertest.Truth) bool {

@@ -105,6 +105,9 @@ func (r *run) checkMissing(w fleet.WorkerView) {
 		return
 	}
 	t, _ := r.world.TruthByID(w.ID)
+	if r.endedWithParent(t) && w.NextAt.After(r.clock()) {
+		return // its next attempt is to come
+	}
 	t.Key = w.Key // the container may have had another name at last
 	spec := r.specs[plannedName(t)]
 	// Stoker does not recreate a container whose networks it does not have.
