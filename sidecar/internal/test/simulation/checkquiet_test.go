@@ -74,7 +74,7 @@ func (r *run) checkRunning(t dockertest.Truth, w fleet.WorkerView) {
 		return // its stop may take as long as its grace
 	}
 	waitsForPort := w.Reason == worker.ReasonNetworkLost && (r.portElsewhere(t) || r.plan.DryRun)
-	if w.State != fleet.StateRunning && w.State != fleet.StateStarting && !r.signalled(t) && !waitsForPort {
+	if w.State != fleet.StateRunning && w.State != fleet.StateStarting && !r.signalled(t) && !waitsForPort && !r.tookPort(t) {
 		r.violate("I5: %s runs, and its state is %s (%s, heal %s)", t.Key, w.State, w.Held, w.Heal)
 	}
 	r.checkNetworks(t)

@@ -163,3 +163,16 @@ func (r *run) portElsewhere(t dockertest.Truth) bool {
 		return other.ID != t.ID && has && r.specs[plannedName(other)].HostPort == port
 	})
 }
+
+// tookPort reports whether a container got its host port when another one was restarted, which can happen at any time, and its health check has
+// no result since.
+func (r *run) tookPort(t dockertest.Truth) bool {
+	const down = 10 * time.Second
+	port := r.specs[plannedName(t)].HostPort
+	began, _ := lastIncarnation(t)
+	return port != 0 && t.Health == worker.HealthStarting && slices.ContainsFunc(r.world.Truths(), func(other dockertest.Truth) bool {
+		return other.ID != t.ID && r.specs[plannedName(other)].HostPort == port && slices.ContainsFunc(other.Lives, func(l dockertest.Life) bool {
+			return !l.Ended.IsZero() && !began.Before(l.Ended) && began.Sub(l.Ended) < down
+		})
+	})
+}
