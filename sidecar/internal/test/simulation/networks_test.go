@@ -70,7 +70,7 @@ func (r *run) checkNetworks(t dockertest.Truth) {
 			r.violate("I12: %s runs without network %s", t.Key, name)
 		}
 	}
-	if r.changeUnobserved(t.Loss.Disconnected, t) || r.startUnobserved(t.Loss.Disconnected, t) || r.checks.records.disconnectUnclear[plannedName(t)] || t.Labels[worker.MarkMissing] == "true" {
+	if r.changeUnobserved(t.Loss.Disconnected, t) || r.startUnobserved(t.Loss.Disconnected, t) || r.disconnectedBeforeStart(t) || r.checks.records.disconnectUnclear[plannedName(t)] || t.Labels[worker.MarkMissing] == "true" {
 		return
 	}
 	for _, name := range t.Networks {
@@ -139,6 +139,21 @@ func (r *run) startUnobserved(change dockertest.Change, t dockertest.Truth) bool
 			return false
 		}
 		return a.Action.Verb == worker.RecreateStep || a.Answered.IsZero() || a.Done.IsZero() || a.Answered.Sub(a.Done) > 3*time.Second
+	})
+}
+
+// disconnectedBeforeStart reports whether an operator disconnected a container between the last inspect before a start of Stoker's own and that
+// start, however long its request was on its way, and the start before it had lost a network. The inspect after the start shows what it would
+// show if another client's start had failed in between: no list or inspect shows the difference.
+func (r *run) disconnectedBeforeStart(t dockertest.Truth) bool {
+	const inspected = 3 * time.Second // the maximum age of that inspect (worker.inspectBeforeStart), and its way
+	loss, change := t.Loss.At, t.Loss.Disconnected.At
+	return !loss.IsZero() && loss.Before(change) && slices.ContainsFunc(r.world.Audit(), func(a dockertest.Record) bool {
+		if a.By != dockertest.ByStoker || a.Op != dockertest.OpStart || !a.Effect || a.Incarnation.ID != t.Loss.Disconnected.ID {
+			return false
+		}
+		ranBetween := slices.ContainsFunc(t.Lives, func(l dockertest.Life) bool { return l.Began.After(loss) && l.Began.Before(a.Sent) })
+		return !ranBetween && change.After(a.Sent.Add(-inspected)) && !change.After(a.Done)
 	})
 }
 
