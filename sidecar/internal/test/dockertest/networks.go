@@ -71,11 +71,12 @@ func (w *World) loseNetwork(c *container, by Actor) {
 }
 
 // Loss is when a container, or the one that it replaced, last lost a network in a start that failed, whether one of those was an operator's,
-// and when an operator last connected or disconnected it.
+// and when an operator last connected it to a network of its own choice, or to one that it had lost, or disconnected it.
 type Loss struct {
 	At           time.Time
 	ByOperator   bool
 	Connected    Change
+	Reconnected  Change
 	Disconnected Change
 }
 
@@ -139,10 +140,15 @@ func (c *container) disconnect(name string) *Error {
 // Connect connects a container to a network.
 func (o Operator) Connect(ref, name string) *Answer {
 	return o.send(Request{Op: OpConnect, Ref: ref, furnish: func(c *container) *Error {
+		missing := !slices.Contains(c.networks(), name)
 		err := c.connect(name, nil)
-		if err == nil && !slices.Contains(*c.given, name) {
-			c.loss.Connected = Change{At: c.w.now, ID: c.ID}
+		switch change := (Change{At: c.w.now, ID: c.ID}); {
+		case err != nil:
+		case !slices.Contains(*c.given, name):
+			c.loss.Connected = change
 			*c.given = append(*c.given, name)
+		case missing:
+			c.loss.Reconnected = change
 		}
 		return err
 	}})

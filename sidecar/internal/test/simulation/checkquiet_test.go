@@ -111,7 +111,8 @@ func (r *run) checkMissing(w fleet.WorkerView) {
 	t.Key = w.Key // the container may have had another name at last
 	spec := r.specs[plannedName(t)]
 	// Stoker does not recreate a container whose networks it does not have.
-	unconnected := spec.NetworkMode == "" && (len(t.Networks) == 0 && r.lossUnclear(t) || r.changeUnobserved(t.Loss.Connected, t))
+	unseen := len(t.Networks) == 0 || r.removedSoonAfter(t.Loss.Reconnected)
+	unconnected := spec.NetworkMode == "" && (unseen && r.lossUnclear(t) || r.changeUnobserved(t.Loss.Connected, t))
 	impossible := len(t.Given) == 0 || unconnected || r.parentUnavailable(t) || spec.Unfit != "" || r.portInUse(spec)
 	if w.Heal == worker.HealRecreate && impossible || w.Held == worker.HeldExhausted || w.Held == worker.HeldDryRun {
 		return

@@ -99,17 +99,24 @@ func (r *run) lostBeforeFirstInspect(t dockertest.Truth) bool {
 // changeUnobserved reports whether an operator's change came so soon before the container lost a network, or was removed, that no list may have
 // shown it. A container's events do not include its networks.
 func (r *run) changeUnobserved(change dockertest.Change, t dockertest.Truth) bool {
-	const soon = 3 * time.Minute
 	if change.At.IsZero() {
 		return false
 	}
 	for _, at := range []time.Time{t.Loss.At, change.LostAt} {
-		if since := at.Sub(change.At); since > -5*time.Second && since < soon {
+		if since := at.Sub(change.At); since > -5*time.Second && since < unlisted {
 			return true
 		}
 	}
-	return slices.ContainsFunc(r.world.Events(), func(e dockertest.Event) bool {
-		return e.ID == change.ID && e.Action == "destroy" && e.TrueAt.Sub(change.At) < soon
+	return r.removedSoonAfter(change)
+}
+
+// unlisted is the time after an operator's change of the networks within which no list may have shown it.
+const unlisted = 3 * time.Minute
+
+// removedSoonAfter reports whether an operator changed the networks of a container so soon before it was removed that no list may have shown that.
+func (r *run) removedSoonAfter(change dockertest.Change) bool {
+	return !change.At.IsZero() && slices.ContainsFunc(r.world.Events(), func(e dockertest.Event) bool {
+		return e.ID == change.ID && e.Action == "destroy" && e.TrueAt.Sub(change.At) < unlisted
 	})
 }
 
