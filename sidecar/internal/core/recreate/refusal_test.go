@@ -337,6 +337,21 @@ func TestChangedMeanwhile(t *testing.T) {
 	}
 }
 
+// An operator renames the old container while an unfinished transaction waits for the next Stoker: the worker is not lost.
+func TestRenamedBesideAnUnfinishedTransaction(t *testing.T) {
+	for calls := 2; calls <= 5; calls++ {
+		e := unfinished(t, mine, calls)
+		e.has[oldID].Key = "v"
+		r := e.run(request())
+		require.Contains(t, []Ending{Undone, Refused}, r.Ending, "%v", e.steps)
+		out := r.Outcome(request().Action)
+		require.False(t, out.Missing)
+		require.NotNil(t, out.Snapshot)
+		require.Equal(t, oldID, out.Snapshot.ID)
+		require.Equal(t, []string{"v"}, e.names(), "%v", e.steps)
+	}
+}
+
 // A proxy that blocks the create always does: the worker is not touched.
 func TestForbiddenCreate(t *testing.T) {
 	e := newEngine(t)

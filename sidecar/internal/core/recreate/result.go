@@ -145,8 +145,11 @@ func (t *Transaction) conclude() {
 	r.OldID, r.Gone = t.run.oldID, t.run.gone
 	t.setHolder(t.state.Holder)
 	r.Ending = t.ending()
-	if r.Ending == Done || r.Ending == Unproven {
+	switch {
+	case r.Ending == Done, r.Ending == Unproven:
 		t.setHolder(t.run.newID)
+	case r.Ending == Undone && t.state.oldRenamed():
+		t.setHolder(t.run.oldID)
 	}
 	if r.Ending != Done && trouble.why == nil {
 		trouble.why = errInterference
@@ -178,7 +181,7 @@ func (t *Transaction) ending() Ending {
 		return Lost
 	case !s.Touched && isRefusal(why):
 		return Refused
-	case s.Old.usable() && s.place(s.Old) == atName:
+	case s.Old.usable() && s.place(s.Old) == atName, s.oldRenamed():
 		return Undone
 	}
 	return Lost

@@ -148,6 +148,9 @@ func (s State) newRenamed() bool {
 	return s.New != nil && s.place(s.New) == elsewhere && (s.New.Ran || s.Named) && s.place(s.Old) == atBackup
 }
 
+// oldRenamed reports whether another client renamed the old container. It is the worker still, under another name.
+func (s State) oldRenamed() bool { return s.Old.usable() && s.place(s.Old) == elsewhere }
+
 // forwardFromTemporary frees the name. An old container with --rm is renamed first, so that the name does not wait for the
 // engine's removal.
 func (s State) forwardFromTemporary() Step {
