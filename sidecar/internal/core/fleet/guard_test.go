@@ -211,7 +211,7 @@ func TestUnfinishedRecreateOnAnOverloadedHost(t *testing.T) {
 	h.live(10 * time.Second)
 	h.startStoker()
 	h.live(10 * time.Second)
-	h.w.Sicken("w00", dockertest.Hanging)
+	h.w.SetHealthCheck("w00", dockertest.Hanging)
 	h.until(t, "w00"+worker.BackupSuffix)
 	h.setAllProbes(dockertest.Hanging)
 	h.w.Plan(dockertest.Fault{Kind: dockertest.Refuse, Count: 1000})
