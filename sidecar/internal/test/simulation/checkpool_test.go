@@ -112,10 +112,15 @@ func (r *run) budgetShare(t dockertest.Truth) float64 {
 	return t.CPUs
 }
 
-// neverInspected reports whether this Stoker has no inspect of a container, and waits for none any more.
+// neverInspected reports whether this Stoker has no inspect of a worker, and waits for none any more. During a recreate the worker is the old
+// container.
 func (r *run) neverInspected(t dockertest.Truth) bool {
 	const inspectWait = 20 * time.Second // after the connection
-	return !r.stoker.inspected[t.ID] && r.clock().Sub(r.view().Engine.Since) >= inspectWait
+	id := t.ID
+	if _, of, ok := worker.ReplacementOf(t.Labels); ok && r.stoker.fleet.Recreating(of) {
+		id = of
+	}
+	return !r.stoker.inspected[id] && r.clock().Sub(r.view().Engine.Since) >= inspectWait
 }
 
 // addWork adds the work of a quiet period.
