@@ -180,6 +180,32 @@ func TestCloseDoesNotWaitForAParent(t *testing.T) {
 	require.Zero(t, d.f.Busy())
 }
 
+// TestCloseDoesNotWaitForAParentOfARecreate: the same if the next heal is a recreate, which would start the worker as well.
+func TestCloseDoesNotWaitForAParentOfARecreate(t *testing.T) {
+	d := newHarness(t, fleet.Settings{})
+	d.up("p")
+	labels := map[string]string{"stoker.enable": "true", "stoker.recreate-after": "1"}
+	d.observe(worker.Observation{Kind: worker.Started, ID: "id-a", Key: "a", Labels: labels})
+	inspect := d.verb(worker.Inspect)[0]
+	s := d.running(inspect)
+	s.Labels = labels
+	s.HasHealthcheck, s.Health, s.Parents = true, worker.HealthUnhealthy, []string{"id-p"}
+	d.answer(inspect, s)
+	stop := d.verb(worker.Stop)[0]
+	d.event(worker.Exited, "a")
+	s.Status, s.FinishedAt = worker.StatusExited, d.now
+	d.answer(stop, s)
+	start := d.verb(worker.Start)[0]
+	d.take(d.f.Finish(d.now, worker.Outcome{Action: start, Result: worker.Failed, Failure: worker.Failure{Err: "no"}, Answer: worker.Answer{Snapshot: &s}}))
+	require.Equal(t, worker.HealRecreate, d.newWorker("a").Heal)
+	require.Equal(t, 1, d.f.Busy())
+	d.event(worker.Exited, "p")
+	d.take(d.f.Close(d.now))
+	require.Zero(t, d.f.Busy())
+	d.pass(time.Minute)
+	require.Empty(t, d.verb(worker.RecreateStep))
+}
+
 // TestRejectedIsInspectedAgain: an update that gave a container its quota may be lost together with the engine. So after the first list of a
 // session, every rejected container is inspected again.
 func TestRejectedIsInspectedAgain(t *testing.T) {

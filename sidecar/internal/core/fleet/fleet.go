@@ -235,7 +235,7 @@ func (f *Fleet) Close(now time.Time) Effects {
 func (f *Fleet) Busy() int {
 	n := len(f.recreates.transactions)
 	for _, m := range f.members { // a member that has lost its name is not waited for
-		if m.class == worker.ClassStart && f.waitsForParent(m) {
+		if f.startWaits(m) {
 			continue // a parent that is down will not be started
 		}
 		if m.machine.StoppedForHeal() {

@@ -38,6 +38,11 @@ func (f *Fleet) waitsForParent(m *member) bool {
 	return m.machine.Down() && f.lacksParent(m)
 }
 
+// startWaits reports whether the next action of a worker starts it, itself or as a recreate, and waits for its parent.
+func (f *Fleet) startWaits(m *member) bool {
+	return (m.class == worker.ClassStart || m.class == worker.ClassRecreate) && f.waitsForParent(m)
+}
+
 // lacksParent reports whether a worker could not start now for that reason, if it were down.
 func (f *Fleet) lacksParent(m *member) bool {
 	for _, ref := range m.machine.Parents() {

@@ -124,8 +124,7 @@ func (f *Fleet) allowed(m *member) bool {
 		return true
 	}
 	free := f.bound(m) && f.recreates.unfinished[m.key()] == nil && f.recreates.transactions[m.key()] == nil
-	starts := m.class == worker.ClassStart || m.class == worker.ClassRecreate
-	if starts && f.waitsForParent(m) || f.tookWorkMeanwhile(m) {
+	if f.startWaits(m) || f.tookWorkMeanwhile(m) {
 		return false
 	}
 	return free && (!f.closing || m.machine.StoppedForHeal()) && (m.class == worker.ClassInspect || !f.heldByPause(m))
