@@ -11,6 +11,7 @@ import (
 
 	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/worker"
+	"stoker/sidecar/internal/test/dockertest"
 )
 
 // TestBackupWithoutReplacement: a slow engine has carried out a rename of a recreate that was given up long before.
@@ -251,6 +252,27 @@ func TestBackupThatAnOperatorHadStopped(t *testing.T) {
 	}
 	require.Equal(t, worker.Key("a"), name)
 	require.NotContains(t, calls, worker.CallStart)
+}
+
+// TestReplacementOfADependentIsRemoved: while no Stoker runs an operator removes the new container of a dependent that is no worker. The old one
+// gets its name back, and nothing starts it.
+func TestReplacementOfADependentIsRemoved(t *testing.T) {
+	t.Parallel()
+	h := simHostWith(recreatedOnFailure("w"), dockertest.Spec{Name: "tail", Namespaces: dockertest.Namespaces{NetworkMode: "container:w"}})
+	old := h.until(t, "tail").ID
+	h.w.SetHealthCheck("w", dockertest.Failing)
+	h.until(t, "tail"+worker.BackupSuffix)
+	h.live(time.Second) // the new one has the name, and runs
+	h.killStoker()
+	h.w.Operator().Remove("tail", true)
+	h.w.Advance(time.Second)
+	h.startStoker()
+	h.live(time.Minute)
+	truth, _ := h.w.Truth("tail")
+	require.Equal(t, old, truth.ID, "%v", h.log)
+	require.Equal(t, worker.StatusExited, truth.Status)
+	backup, ok := h.w.Truth("tail" + worker.BackupSuffix)
+	require.True(t, !ok || backup.Gone)
 }
 
 // TestRenamedByAnOperatorDuringRecreate: an operator has renamed the new container of a recreate that was rolled back. It is a worker of its own,

@@ -39,12 +39,14 @@ type recreates struct {
 	early        map[string][]worker.Observation    // of new containers whose transaction the previous Stoker started, by the old ID
 	replacements map[string]replacement             // by ID; marked containers of the current or last complete list
 	backups      map[string]backup                  // old containers of that list, by ID
+	removed      map[string]uint64                  // old containers whose replacement a client removed, with the round of that, by ID
 }
 
 func newRecreates() recreates {
 	return recreates{
 		transactions: map[worker.Key]*recreation{}, recreations: map[string]*recreation{}, unfinished: map[worker.Key]*unfinishedRecreate{},
 		replacedIDs: map[string]uint64{}, early: map[string][]worker.Observation{}, outlived: map[string]outlived{},
+		removed: map[string]uint64{},
 	}
 }
 
@@ -189,6 +191,9 @@ func (f *Fleet) ofRecreation(now time.Time, o worker.Observation) bool {
 	}
 	if o.Kind == worker.Listed {
 		f.recreates.replacements[o.ID] = replacement{name: key, of: of, key: o.Key, status: o.Status}
+	}
+	if o.Kind == worker.Gone && o.Key == key && o.Labels[worker.MarkBy] == f.set.Owner { // a transaction removes it by its temporary name
+		f.recreates.removed[of] = f.stream.round
 	}
 	if m := f.byID[of]; m != nil && f.resuming(m) && f.partOf(m, key, o) {
 		f.observeReplacement(now, m, o)
@@ -359,6 +364,7 @@ func (f *Fleet) beginRound() {
 	f.stream.round++
 	f.recreates.replacements, f.recreates.backups = map[string]replacement{}, map[string]backup{}
 	maps.DeleteFunc(f.recreates.outlived, func(_ string, o outlived) bool { return f.stream.round > o.round+2 })
+	maps.DeleteFunc(f.recreates.removed, func(_ string, round uint64) bool { return f.stream.round > round+2 })
 	maps.DeleteFunc(f.recreates.replacedIDs, func(_ string, round uint64) bool { return f.stream.round > round+2 })
 }
 

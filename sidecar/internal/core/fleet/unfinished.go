@@ -14,9 +14,23 @@ import (
 // has not returned.
 type unfinishedRecreate struct {
 	of    string // ID of the old container
-	alone bool   // there is no container to replace it, so that an observed stop of it is not part of the transaction
+	left  leftover
 	due   time.Time
 	tries int
+}
+
+// leftover is what is left of an unfinished transaction.
+type leftover uint8
+
+const (
+	leftReplacement leftover = iota // the container to replace the old one
+	leftBackup                      // only the old one, so that an observed stop of it is not part of the transaction
+	leftRemoved                     // only the old one, which is no worker: a client removed the other. It gets its name back, and is not started
+)
+
+// stopped reports whether an operator's word keeps the old container down.
+func (u *unfinishedRecreate) stopped(m *member) bool {
+	return u.left == leftRemoved || u.left == leftBackup && m != nil && m.machine.StoppedBeforeRename()
 }
 
 // findUnfinished finds transactions in the list that no Stoker carries out.
@@ -49,7 +63,7 @@ func (f *Fleet) findUnfinished(now time.Time) {
 }
 
 // findBackups finds containers in the list that have a backup name and no replacement: an engine may carry out a rename long after its
-// transaction was given up.
+// transaction was given up. For a container that is no worker, the marks of its removed replacement show that the name is a transaction's.
 func (f *Fleet) findBackups(now time.Time) {
 	replaced := map[string]bool{}
 	for _, r := range f.recreates.replacements {
@@ -58,8 +72,13 @@ func (f *Fleet) findBackups(now time.Time) {
 	for id, b := range f.recreates.backups {
 		name := worker.Key(strings.TrimSuffix(string(b.key), worker.BackupSuffix))
 		busy := f.recreates.unfinished[name] != nil || f.recreates.transactions[name] != nil || f.Recreating(id)
-		if b.ours && !busy && !replaced[id] && f.members[name] == nil {
-			f.recreates.unfinished[name] = &unfinishedRecreate{of: id, alone: true, due: now}
+		left := leftBackup
+		if !b.ours {
+			left = leftRemoved
+		}
+		_, removed := f.recreates.removed[id]
+		if (b.ours || removed) && !busy && !replaced[id] && f.members[name] == nil {
+			f.recreates.unfinished[name] = &unfinishedRecreate{of: id, left: left, due: now}
 		}
 	}
 }
@@ -105,7 +124,7 @@ func (f *Fleet) resumeDue(now time.Time) {
 			Action: worker.Action{Key: name, Reason: worker.ReasonUncertain, StopArgs: worker.StopArgs{Grace: -1}}, OldID: u.of, ResumeOnly: true,
 		})
 		p.finished = func(now time.Time, r recreate.Result) { f.resumed(now, p, r) }
-		if m := f.byID[u.of]; u.alone && m != nil && m.machine.StoppedBeforeRename() {
+		if u.stopped(f.byID[u.of]) {
 			p.stopped(now, u.of)
 		}
 	}
