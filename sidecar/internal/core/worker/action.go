@@ -190,8 +190,10 @@ type Failure struct {
 	Unreachable bool
 	Accepted    bool // with Unknown: the engine accepted the request, and only the inspect after it failed
 	ParentDown  bool // Start: a worker whose namespaces it shares does not run
-	Missing     bool // the container no longer exists; with Refused, it did not exist when a Recreate began
-	Forbidden   bool // RestartDependent: a proxy always blocks the request
+	// NetworkFailed: the engine refused the request because of the container's networks, or of the ports to publish on them.
+	NetworkFailed bool
+	Missing       bool // the container no longer exists; with Refused, it did not exist when a Recreate began
+	Forbidden     bool // RestartDependent: a proxy always blocks the request
 	// CannotRecreate: it cannot be recreated unchanged, see Err. It was left as it was.
 	CannotRecreate bool
 	// OperatorStopped: an operator stopped or removed the worker during the recreate, so nothing was started again.

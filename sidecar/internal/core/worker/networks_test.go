@@ -63,6 +63,25 @@ func TestLostNetworks(t *testing.T) {
 			answer failed port
 			= lost front
 			> connect front`},
+		{"the same, and Stoker's did not fail for a network: an operator has disconnected it meanwhile", `
+			given networks=front
+			up
+			die 137
+			> start 1
+			world running new networks:
+			answer failed no such device
+			= lost
+			> nothing`},
+		{"the same, and the inspect after Stoker's has no answer", `
+			given networks=front
+			up
+			die 137
+			> start 1
+			world networks:
+			start
+			answer uninspected port
+			= lost front
+			> connect front`},
 		{"another client started it without: connected while it runs, with back-off, reported once", `
 			given networks=front
 			up

@@ -111,7 +111,7 @@ func (m *Machine) startFailed(now time.Time, o Outcome) {
 		return
 	}
 	if o.Snapshot != nil && o.Snapshot.Status == StatusRunning && !o.Unreachable {
-		m.networks.unseenStart = true // another client's start succeeded right after it, which hides what it removed
+		m.hiddenFailure(o)
 		m.startWorked(now, o.Snapshot)
 		m.applyInspect(now, *o.Snapshot)
 		return
@@ -148,8 +148,15 @@ func (m *Machine) startedInstead(now time.Time, o Outcome) {
 	if o.Unreachable || o.ParentDown {
 		m.refund()
 	}
-	m.networks.unseenStart, m.inspects.outcomeUnknown = true, true
+	m.hiddenFailure(o)
+	m.inspects.outcomeUnknown = true
 	m.requestInspect(now, ReasonUncertain)
+}
+
+// hiddenFailure: another client's start succeeded right after Stoker's had failed, so that an inspect no longer shows why. A network
+// that is missing may be lost only if the start failed for one.
+func (m *Machine) hiddenFailure(o Outcome) {
+	m.networks.unseenStart = m.networks.unseenStart || o.NetworkFailed
 }
 
 func (m *Machine) finishStop(now time.Time, o Outcome) {

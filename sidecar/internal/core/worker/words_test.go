@@ -167,9 +167,11 @@ func (s *script) answer(at string, w []string) {
 	switch w[0] {
 	case "failed":
 		o.Result, o.Err = worker.Failed, strings.Join(w[1:], " ")
+		o.NetworkFailed = w[1] == "port"
 		o.Snapshot = s.snapshot()
 	case "uninspected": // it failed, and the inspect after it as well
 		o.Result, o.Err = worker.Failed, strings.Join(w[1:], " ")
+		o.NetworkFailed = w[1] == "port"
 	case "outdated": // it failed, and the inspect after it was taken before the last event
 		o.Result, o.Err, o.Snapshot = worker.Failed, strings.Join(w[1:], " "), s.snapshot()
 		o.Snapshot.Status, o.Snapshot.StartedAt = worker.StatusExited, noon.Add(-time.Hour)

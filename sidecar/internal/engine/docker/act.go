@@ -171,6 +171,7 @@ func (c *Client) finishCall(ctx context.Context, out *worker.Outcome, s *respons
 func (c *Client) failed(out *worker.Outcome, s *response, err error) {
 	out.Result, out.Err = worker.Failed, err.Error()
 	out.Unreachable = !s.answered()
+	out.NetworkFailed = s.answered() && aboutNetworks(out.Err)
 	if link := (*linkError)(nil); errors.As(err, &link) {
 		out.Err = Explain(err)
 	}

@@ -136,6 +136,24 @@ func TestDo(t *testing.T) {
 	}
 }
 
+// TestStartThatFailsForANetwork: the state of the container no longer shows it once another client's start has succeeded.
+func TestStartThatFailsForANetwork(t *testing.T) {
+	for message, want := range map[string]bool{
+		"driver failed programming external connectivity on endpoint w: address already in use": true,
+		"failed to set up container networking: network front not found":                        true,
+		"no such device": false,
+	} {
+		for name, after := range map[string]func(*http.Request) (*http.Response, error){"running": replies(200, inspected("running", "")), "no answer": fails(errBroken)} {
+			t.Run(message+", "+name, func(t *testing.T) {
+				c, _ := newFake(t, inTurn(t, answers{replies(500, `{"message":"`+message+`"}`), after}))
+				out := c.Do(t.Context(), action(worker.Start))
+				require.Equal(t, worker.Failed, out.Result)
+				require.Equal(t, want, out.NetworkFailed)
+			})
+		}
+	}
+}
+
 func TestStopOnlyIfUnhealthy(t *testing.T) {
 	for health, want := range map[string]worker.Result{
 		"healthy": worker.Refused, "starting": worker.Refused, "unhealthy": worker.Done,

@@ -35,7 +35,7 @@ func translateInspect(in container.InspectResponse, raw []byte) (worker.Snapshot
 			ExitCode:      in.State.ExitCode,
 			OOMKilled:     in.State.OOMKilled,
 			StartError:    in.State.Error,
-			NetworkFailed: strings.Contains(in.State.Error, networkError) || strings.Contains(in.State.Error, portError),
+			NetworkFailed: aboutNetworks(in.State.Error),
 			RestartCount:  in.RestartCount,
 		},
 		ImageRef:    worker.ImageRef{ImageID: in.Image},
@@ -271,6 +271,10 @@ const (
 	networkError = "failed to set up container networking"
 	portError    = "driver failed programming external connectivity"
 )
+
+func aboutNetworks(engineError string) bool {
+	return strings.Contains(engineError, networkError) || strings.Contains(engineError, portError)
+}
 
 // networkNames returns nil if the engine reports none.
 func networkNames(networks map[string]*network.EndpointSettings) []string {

@@ -198,7 +198,7 @@ func (d Details) facts() worker.Snapshot {
 			ExitCode:      d.ExitCode,
 			OOMKilled:     d.OOMKilled,
 			StartError:    d.Error,
-			NetworkFailed: strings.Contains(d.Error, "driver failed programming external connectivity"),
+			NetworkFailed: aboutNetworks(d.Error),
 		},
 		EndRules: worker.EndRules{
 			RestartPolicy: d.Spec.RestartPolicy,

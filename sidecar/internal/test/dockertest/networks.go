@@ -169,3 +169,8 @@ func disconnection(ref, name string) Request {
 		return err
 	}}
 }
+
+// aboutNetworks reports whether an engine's message is that of a start whose port could not be published.
+func aboutNetworks(message string) bool {
+	return strings.Contains(message, "driver failed programming external connectivity")
+}

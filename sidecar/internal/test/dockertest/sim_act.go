@@ -12,10 +12,10 @@ type job struct {
 	s      *Sim
 	action worker.Action
 	over   bool
-	record *Record // of the request that changes something
-	sent   bool    // that request may have reached the engine, and has no answer yet
-	after  bool    // it was answered with yes
-	no     string  // it was answered with no, for this reason
+	record *Record        // of the request that changes something
+	sent   bool           // that request may have reached the engine, and has no answer yet
+	after  bool           // it was answered with yes
+	no     worker.Failure // it was answered with no, for this reason
 	limit  *due
 }
 
@@ -153,14 +153,11 @@ func (j *job) change(req Request) {
 		case r.Err.Status == 0:
 			j.finish(worker.Outcome{Action: j.action, Result: worker.Failed, Failure: worker.Failure{Err: r.Err.Message, Unreachable: true}})
 		default:
-			j.no = r.Err.Message
+			j.no = worker.Failure{Err: r.Err.Message, NetworkFailed: aboutNetworks(r.Err.Message)}
 			j.inspect(func(after worker.Outcome) {
-				j.finish(worker.Outcome{
-					Action:  j.action,
-					Result:  worker.Failed,
-					Failure: worker.Failure{Err: r.Err.Message, Missing: after.Missing},
-					Answer:  worker.Answer{Snapshot: after.Snapshot},
-				})
+				out := worker.Outcome{Action: j.action, Result: worker.Failed, Failure: j.no, Answer: worker.Answer{Snapshot: after.Snapshot}}
+				out.Missing = after.Missing
+				j.finish(out)
 			})
 		}
 	})
@@ -187,8 +184,8 @@ func (j *job) giveUp() {
 	switch {
 	case j.sent, j.after:
 		out.Result, out.Unreachable, out.Accepted = worker.Unknown, false, j.after
-	case j.no != "":
-		out.Err, out.Unreachable = j.no, false
+	case j.no.Err != "":
+		out.Failure = j.no
 	}
 	j.finish(out)
 }
