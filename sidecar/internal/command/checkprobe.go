@@ -66,9 +66,9 @@ func (e Env) probeWorkers(ctx context.Context, engine Engine, workers []containe
 
 // probed takes in an answer: a probe that cannot be made is a problem of the configuration, one that fails one of the worker's health.
 func (f *containerReport) probed(a worker.ProbeAnswer) (problems int) {
-	f.Probe.Well, f.Probe.Address, f.Probe.Detail = a.Verdict == worker.VerdictWell, a.Address, a.Detail
+	f.Probe.Well, f.Probe.Address, f.Probe.Detail = a.Verdict == worker.VerdictSuccess, a.Address, a.Detail
 	switch a.Verdict {
-	case worker.VerdictWell:
+	case worker.VerdictSuccess:
 	case worker.VerdictImpossible:
 		f.Problems = append(f.Problems, f.Probe.Target+": "+a.Detail)
 		return 1

@@ -25,7 +25,7 @@ func TestCheckProbesEachWorkerOnce(t *testing.T) {
 	}})
 	asked := map[worker.Key]int{}
 	answers := map[worker.Key]worker.ProbeAnswer{
-		"well": {Verdict: worker.VerdictWell, Address: "172.17.0.2:8000"},
+		"well": {Verdict: worker.VerdictSuccess, Address: "172.17.0.2:8000"},
 		"ill":  {Verdict: worker.VerdictBad, Detail: "172.17.0.3:1 refuses the connection"},
 		"far":  {Verdict: worker.VerdictImpossible, Detail: "it shares no network with Stoker"},
 	}

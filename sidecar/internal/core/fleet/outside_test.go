@@ -46,7 +46,7 @@ func TestSlowProbesDelayNoOther(t *testing.T) {
 	for range 5 { // z is always answered, the others never
 		z := probes[len(probes)-1]
 		require.Equal(t, worker.Key("z"), z.Key)
-		d.probed(z, worker.VerdictWell)
+		d.probed(z, worker.VerdictSuccess)
 		d.answerInspects()
 		d.do = nil
 		d.pass(30 * time.Second)
@@ -75,11 +75,11 @@ func TestProbesAreBounded(t *testing.T) {
 		probes := d.verb(worker.RunProbe)
 		require.Len(t, probes, c.most)
 		d.do = nil
-		d.probed(probes[0], worker.VerdictWell)
+		d.probed(probes[0], worker.VerdictSuccess)
 		require.Len(t, d.verb(worker.RunProbe), 1, "the next one gets the place")
 		d.do = nil
 		d.event(worker.Gone, string(probes[1].Key))
-		d.probed(probes[1], worker.VerdictWell) // of an ended incarnation
+		d.probed(probes[1], worker.VerdictSuccess) // of an ended incarnation
 		require.Len(t, d.verb(worker.RunProbe), 1)
 	}
 }

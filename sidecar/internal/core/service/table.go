@@ -64,11 +64,11 @@ type changing struct {
 
 // The intervals between polls.
 const (
-	lookLeader   = 5 * time.Second // or the shortest stoker.demand-poll
-	lookFollower = 5 * time.Second // another leader may take over
-	lookOften    = time.Second
-	lookIdle     = 15 * time.Second // no service has a demand
-	lookNone     = time.Minute      // a node may become a manager
+	pollLeader   = 5 * time.Second // or the shortest stoker.demand-poll
+	pollFollower = 5 * time.Second // another leader may take over
+	pollOften    = time.Second
+	pollIdle     = 15 * time.Second // no service has a demand
+	pollNone     = time.Minute      // a node may become a manager
 	retryUpdate  = 30 * time.Second
 )
 
@@ -154,19 +154,19 @@ func (t *Table) Next(now time.Time) time.Time {
 	case t.again:
 		return now
 	case t.role == RoleLeader && len(t.services)+len(t.losses) > 0:
-		every := lookLeader
+		every := pollLeader
 		for _, s := range t.services {
 			if s.settings.Poll > 0 {
-				every = min(every, max(s.settings.Poll, lookOften))
+				every = min(every, max(s.settings.Poll, pollOften))
 			}
 		}
 		return now.Add(every)
 	case t.role == RoleLeader:
-		return now.Add(lookIdle)
+		return now.Add(pollIdle)
 	case t.role == RoleFollower, t.role == RoleUnknown:
-		return now.Add(lookFollower)
+		return now.Add(pollFollower)
 	}
-	return now.Add(lookNone)
+	return now.Add(pollNone)
 }
 
 // Take returns the pending events, once.

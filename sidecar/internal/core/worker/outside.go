@@ -12,7 +12,7 @@ type Verdict uint8
 
 // The verdicts. The last two do not concern the worker's health.
 const (
-	VerdictWell       Verdict = iota + 1
+	VerdictSuccess    Verdict = iota + 1
 	VerdictBad                // an answer of an unhealthy worker, or a refused connection
 	VerdictNoAnswer           // no answer in time
 	VerdictNotMade            // a failure on Stoker's own side; the next probe may succeed
@@ -23,7 +23,7 @@ const (
 type ProbeAnswer struct {
 	Verdict Verdict
 	Address string // that was probed; empty for none
-	Detail  string // the problem in one line; empty for VerdictWell
+	Detail  string // the problem in one line; empty for VerdictSuccess
 }
 
 // ProbeCall has what is needed for one probe.
@@ -101,7 +101,7 @@ func (m *Machine) probeAnswered(now time.Time, in ProbeAnswered) {
 	age := now.Sub(o.began)
 	o.due = now.Add(p.Pace(age))
 	switch a := in.Answer; a.Verdict {
-	case VerdictWell:
+	case VerdictSuccess:
 		o.last, o.failures, o.impossible = a, 0, ""
 		m.turnOutside(now, HealthHealthy)
 	case VerdictBad, VerdictNoAnswer:

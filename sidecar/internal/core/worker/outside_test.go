@@ -11,7 +11,7 @@ import (
 )
 
 var verdicts = map[string]worker.Verdict{
-	"well": worker.VerdictWell, "refused": worker.VerdictBad, "silent": worker.VerdictNoAnswer,
+	"success": worker.VerdictSuccess, "refused": worker.VerdictBad, "silent": worker.VerdictNoAnswer,
 	"unmade": worker.VerdictNotMade, "impossible": worker.VerdictImpossible,
 }
 
@@ -33,12 +33,12 @@ func TestProbesFromOutside(t *testing.T) {
 			= outside starting
 			= probe-due 30s
 			+30s
-			outside well
+			outside success
 			= outside healthy
 			= probe-due 30s
 			outside refused
 			outside refused
-			outside well
+			outside success
 			outside refused
 			outside refused
 			> nothing
@@ -62,14 +62,14 @@ func TestProbesFromOutside(t *testing.T) {
 			+30s
 			outside refused
 			= phase verifying
-			outside well
+			outside success
 			= phase watching
 			= event healed
 			= attempts 1`},
 		{"either makes it unhealthy", `
 			given health probe=tcp://:1 probe-retries=1
 			up
-			outside well
+			outside success
 			unhealthy
 			> stop 1
 			= reason probe-failed`},
@@ -81,7 +81,7 @@ func TestProbesFromOutside(t *testing.T) {
 			healthy
 			= phase stop-due
 			= no-event recovered
-			outside well
+			outside success
 			= phase watching
 			= event recovered`},
 		{"the engine's own healthy is not enough after a heal", `
@@ -93,7 +93,7 @@ func TestProbesFromOutside(t *testing.T) {
 			answer running starting
 			healthy
 			= phase verifying
-			outside well
+			outside success
 			= phase watching`},
 		{"each incarnation starts over", `
 			given probe=tcp://:1 probe-retries=2
@@ -135,7 +135,7 @@ func TestProbesFromOutside(t *testing.T) {
 		{"a success ends the start period", `
 			given probe=tcp://:1 probe-retries=1 probe-start-period=1m
 			up
-			outside well
+			outside success
 			outside refused
 			> stop 1`},
 		{"without an answer: company is waited for, as a host that is overloaded has it", `
@@ -165,12 +165,12 @@ func TestProbesFromOutside(t *testing.T) {
 		{"starved by its own check, and answering from outside: as without the probe", `
 			given health cpus=0.03 probe=tcp://:1 starved-grace=2m
 			up
-			outside well
+			outside success
 			unhealthy timed-out
 			> sample
 			reads 0.03 1 1
 			= held starved
-			outside well
+			outside success
 			+119s
 			= held starved
 			> nothing
@@ -196,7 +196,7 @@ func TestProbesFromOutside(t *testing.T) {
 			= reason outside-probe-failed
 			unhealthy timed-out
 			= reason outside-probe-failed
-			outside well
+			outside success
 			= reason probe-timed-out
 			> sample`},
 		{"it cannot be probed: reported once, and the worker counts as one without a probe", `
@@ -212,7 +212,7 @@ func TestProbesFromOutside(t *testing.T) {
 			= phase watching
 			outside impossible no network
 			= no-event unprobed
-			outside well
+			outside success
 			= outside healthy
 			outside impossible no network
 			= event unprobed`},
@@ -229,7 +229,7 @@ func TestProbesFromOutside(t *testing.T) {
 			up
 			outside refused
 			= held unhealthy-ignored
-			outside well
+			outside success
 			= free`},
 		{"stopped permanently", `
 			given probe=tcp://:1 probe-retries=1 on-unhealthy=stop
@@ -242,7 +242,7 @@ func TestProbesFromOutside(t *testing.T) {
 			outside refused
 			> nothing
 			= event unhealthy
-			outside well
+			outside success
 			= event recovered
 			= free`},
 		{"recreated", `
@@ -253,7 +253,7 @@ func TestProbesFromOutside(t *testing.T) {
 			answer running made
 			= phase verifying
 			= outside starting
-			outside well
+			outside success
 			= phase watching`},
 		{"off for one that is held for its labels", `
 			given probe=tcp://:1 barred=bad-labels
@@ -296,7 +296,7 @@ func TestLateProbeAnswer(t *testing.T) {
 		> start 1
 		start
 		answer running
-		outside well`)
+		outside success`)
 	s.step(worker.ProbeAnswered{Incarnation: before, Answer: worker.ProbeAnswer{Verdict: worker.VerdictBad}})
 	s.goOn("= outside healthy")
 }
@@ -306,7 +306,7 @@ func TestProbeAfterAStepOfTheClock(t *testing.T) {
 	s := play(t, `
 		given probe=tcp://:1
 		up
-		outside well`)
+		outside success`)
 	s.now = s.now.Add(-time.Hour)
 	s.step(s.list())
 	s.goOn("= probe-due 30s")

@@ -51,7 +51,7 @@ func TestEitherKindOfCheckMakesItUnhealthy(t *testing.T) {
 				well := rapid.Bool().Draw(t, "well")
 				answer := worker.ProbeAnswer{Verdict: worker.VerdictBad}
 				if streak++; well {
-					answer.Verdict, streak = worker.VerdictWell, 0
+					answer.Verdict, streak = worker.VerdictSuccess, 0
 				}
 				answered = answered || well || streak >= p.Probe.Retries
 				feed(worker.ProbeAnswered{Incarnation: m.Saved().Incarnation, Answer: answer})
@@ -102,5 +102,5 @@ func TestProbeView(t *testing.T) {
 	require.Equal(t, []any{worker.HealthNone, "no network", true}, []any{v.Status, v.Detail, v.Impossible})
 	s := play(t, "given probe=tcp://:1\nup\noutside impossible no network")
 	require.Equal(t, []policy.Problem{{Label: "stoker.probe", Value: "tcp://:1", Message: "no network"}}, s.m.View().Problems)
-	require.Equal(t, worker.HealthNone, view("given probe=tcp://:1\nup\noutside well\npause").Status)
+	require.Equal(t, worker.HealthNone, view("given probe=tcp://:1\nup\noutside success\npause").Status)
 }

@@ -40,7 +40,7 @@ import (
 //	turn · recycle [busy]    its turn to be recycled has come · it begins
 //	= stage waits-for-idle · = due-for old · = quiet · = occupies      state of its recycle
 //	reads 0.1 0 0 mem:700    CPU readings, with the memory in MiB
-//	outside well|refused|silent|unmade|impossible TEXT   the result of a probe from outside; = outside healthy, = probe-due 30s
+//	outside success|refused|silent|unmade|impossible TEXT   the result of a probe from outside; = outside healthy, = probe-due 30s
 //	stoker-killed            Stoker was killed; the next one reads the journal, lists and inspects
 //	engine gone              it shuts down: it answers no request, while events still arrive
 //	engine restarted [-5s]   another engine process; stops within that time were its shutdown's

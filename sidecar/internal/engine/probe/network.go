@@ -73,7 +73,7 @@ func (p *Prober) tcp(ctx context.Context, c worker.ProbeCall, addresses []string
 	}
 	at := conn.RemoteAddr().String()
 	_ = conn.Close()
-	return worker.ProbeAnswer{Verdict: worker.VerdictWell, Address: at}
+	return worker.ProbeAnswer{Verdict: worker.VerdictSuccess, Address: at}
 }
 
 // http sends one request. A redirect is an answer like any other and is not followed: it may lead to another host, or nowhere. The part of
@@ -109,7 +109,7 @@ func (p *Prober) http(ctx context.Context, c worker.ProbeCall, addresses []strin
 	if err != nil {
 		return judge(ctx, c, []string{at}, err)
 	}
-	answer := worker.ProbeAnswer{Verdict: worker.VerdictWell, Address: at}
+	answer := worker.ProbeAnswer{Verdict: worker.VerdictSuccess, Address: at}
 	if code := response.StatusCode; code < 200 || code >= 400 {
 		answer.Verdict = worker.VerdictBad
 		answer.Detail = strings.TrimSpace(fmt.Sprintf("%s answered %d %s: %s", at, code, http.StatusText(code), strings.TrimSpace(string(body[:min(len(body), longestShown)]))))

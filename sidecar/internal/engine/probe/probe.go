@@ -159,5 +159,5 @@ func (p *Prober) file(ctx context.Context, id string, c worker.ProbeCall) worker
 		return worker.ProbeAnswer{Verdict: worker.VerdictBad, Address: file, Detail: fmt.Sprintf(
 			"%s was last written %s ago; max-age is %s", file, age, c.Target.MaxAge)}
 	}
-	return worker.ProbeAnswer{Verdict: worker.VerdictWell, Address: file}
+	return worker.ProbeAnswer{Verdict: worker.VerdictSuccess, Address: file}
 }

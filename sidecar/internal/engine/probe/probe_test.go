@@ -83,7 +83,7 @@ func ask(t *testing.T, p *Prober, text string, reach worker.Reach, timeout time.
 		Incarnation: worker.Incarnation{ID: "w"}, OutsideArgs: worker.OutsideArgs{Probe: &worker.ProbeCall{Target: target(t, text), Timeout: timeout, Reach: reach}},
 	})
 	require.Less(t, time.Since(began), timeout+5*time.Second)
-	require.Equal(t, answer.Verdict == worker.VerdictWell, answer.Detail == "", answer.Detail)
+	require.Equal(t, answer.Verdict == worker.VerdictSuccess, answer.Detail == "", answer.Detail)
 	return answer
 }
 
@@ -124,12 +124,12 @@ func TestHTTP(t *testing.T) {
 	url := "http://:" + portOf(t, at)
 	p := outside()
 	well := ask(t, p, url+"/health", on("127.0.0.1"), patience)
-	require.Equal(t, worker.ProbeAnswer{Verdict: worker.VerdictWell, Address: at}, well)
-	require.Equal(t, worker.VerdictWell, ask(t, p, url+"/host", on("127.0.0.1"), patience).Verdict)
-	require.Equal(t, worker.VerdictWell, ask(t, p, "http://u:p@:"+portOf(t, at)+"/secret?a=b", on("127.0.0.1"), patience).Verdict)
-	require.Equal(t, worker.VerdictWell, ask(t, p, url+"/loop", on("127.0.0.1"), patience).Verdict, "3xx is well, and not followed")
+	require.Equal(t, worker.ProbeAnswer{Verdict: worker.VerdictSuccess, Address: at}, well)
+	require.Equal(t, worker.VerdictSuccess, ask(t, p, url+"/host", on("127.0.0.1"), patience).Verdict)
+	require.Equal(t, worker.VerdictSuccess, ask(t, p, "http://u:p@:"+portOf(t, at)+"/secret?a=b", on("127.0.0.1"), patience).Verdict)
+	require.Equal(t, worker.VerdictSuccess, ask(t, p, url+"/loop", on("127.0.0.1"), patience).Verdict, "3xx is a success, and not followed")
 	require.Equal(t, 1, loop)
-	require.Equal(t, worker.VerdictWell, ask(t, p, "http://localhost:"+portOf(t, at)+"/health", worker.Reach{}, patience).Verdict, "with a host no address is looked up")
+	require.Equal(t, worker.VerdictSuccess, ask(t, p, "http://localhost:"+portOf(t, at)+"/health", worker.Reach{}, patience).Verdict, "with a host no address is looked up")
 
 	broken := ask(t, p, url+"/broken", on("127.0.0.1"), patience)
 	require.Equal(t, worker.VerdictBad, broken.Verdict)
@@ -198,7 +198,7 @@ func TestBadServers(t *testing.T) {
 			for err == nil {
 				_, err = c.Write([]byte(strings.Repeat("a", 4096)))
 			}
-		}, patience, worker.VerdictWell, ""},
+		}, patience, worker.VerdictSuccess, ""},
 		"body that stalls": {func(c net.Conn) {
 			request(c)
 			_, _ = c.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"))
@@ -248,7 +248,7 @@ func TestTCP(t *testing.T) {
 	var taken atomic.Int32
 	port := bad(t, func(c net.Conn) { taken.Add(1); hold(c) })
 	p := outside()
-	require.Equal(t, worker.ProbeAnswer{Verdict: worker.VerdictWell, Address: "127.0.0.1:" + port}, ask(t, p, "tcp://:"+port, on("127.0.0.1"), patience))
+	require.Equal(t, worker.ProbeAnswer{Verdict: worker.VerdictSuccess, Address: "127.0.0.1:" + port}, ask(t, p, "tcp://:"+port, on("127.0.0.1"), patience))
 	several := worker.Reach{Endpoints: []worker.Endpoint{{Network: "a", Addresses: []string{"127.0.0.2"}}, {Network: "b", Addresses: []string{"127.0.0.1"}}}}
 	require.Equal(t, "127.0.0.1:"+port, ask(t, p, "tcp://:"+port, several, patience).Address, "the one of its addresses that answers")
 }
@@ -258,7 +258,7 @@ func TestTLS(t *testing.T) {
 	server.Config.ErrorLog = nil
 	defer server.Close()
 	port := portOf(t, server.Listener.Addr().String())
-	require.Equal(t, worker.VerdictWell, ask(t, outside(), "https://:"+port, on("127.0.0.1"), patience).Verdict, "no certificate is for a container's address")
+	require.Equal(t, worker.VerdictSuccess, ask(t, outside(), "https://:"+port, on("127.0.0.1"), patience).Verdict, "no certificate is for a container's address")
 	named := ask(t, outside(), "https://localhost:"+port, worker.Reach{}, patience)
 	require.Equal(t, worker.VerdictBad, named.Verdict)
 	require.Contains(t, named.Detail, "certificate")
@@ -278,8 +278,8 @@ func TestIPv6(t *testing.T) {
 	defer func() { _ = server.Close() }()
 	go func() { _ = server.Serve(l) }()
 	port := portOf(t, l.Addr().String())
-	require.Equal(t, worker.ProbeAnswer{Verdict: worker.VerdictWell, Address: "[::1]:" + port}, ask(t, outside(), "http://:"+port, on("::1"), patience))
-	require.Equal(t, worker.VerdictWell, ask(t, outside(), "tcp://[::1]:"+port, worker.Reach{}, patience).Verdict)
+	require.Equal(t, worker.ProbeAnswer{Verdict: worker.VerdictSuccess, Address: "[::1]:" + port}, ask(t, outside(), "http://:"+port, on("::1"), patience))
+	require.Equal(t, worker.VerdictSuccess, ask(t, outside(), "tcp://[::1]:"+port, worker.Reach{}, patience).Verdict)
 }
 
 // Probes ignore the proxy settings of Stoker's environment.
@@ -331,16 +331,16 @@ func TestWhereStokerIs(t *testing.T) {
 		reach  worker.Reach
 		want   worker.Verdict
 	}{
-		"a network in common":            {self(worker.Reach{Endpoints: []worker.Endpoint{loopback}}), worker.Reach{Endpoints: []worker.Endpoint{loopback}}, worker.VerdictWell},
+		"a network in common":            {self(worker.Reach{Endpoints: []worker.Endpoint{loopback}}), worker.Reach{Endpoints: []worker.Endpoint{loopback}}, worker.VerdictSuccess},
 		"none in common":                 {self(worker.Reach{Endpoints: []worker.Endpoint{loopback}}), worker.Reach{Endpoints: []worker.Endpoint{elsewhere}}, worker.VerdictImpossible},
 		"no network at all":              {self(worker.Reach{Endpoints: []worker.Endpoint{loopback}}), worker.Reach{}, worker.VerdictImpossible},
-		"both in the host's":             {self(worker.Reach{Host: true}), worker.Reach{Host: true}, worker.VerdictWell},
+		"both in the host's":             {self(worker.Reach{Host: true}), worker.Reach{Host: true}, worker.VerdictSuccess},
 		"the worker in the host's":       {self(worker.Reach{Endpoints: []worker.Endpoint{loopback}}), worker.Reach{Host: true}, worker.VerdictImpossible},
-		"Stoker in the host's":           {self(worker.Reach{Host: true}), worker.Reach{Endpoints: []worker.Endpoint{elsewhere}}, worker.VerdictWell},
+		"Stoker in the host's":           {self(worker.Reach{Host: true}), worker.Reach{Endpoints: []worker.Endpoint{elsewhere}}, worker.VerdictSuccess},
 		"a bridge that is not here":      {self(worker.Reach{Host: true}), on("203.0.113.9"), worker.VerdictImpossible},
-		"in a container elsewhere":       {&engine{local: true}, on("127.0.0.1"), worker.VerdictWell},
+		"in a container elsewhere":       {&engine{local: true}, on("127.0.0.1"), worker.VerdictSuccess},
 		"another host's engine":          {&engine{}, on("127.0.0.1"), worker.VerdictImpossible},
-		"inside Stoker's own namespace":  {self(worker.Reach{Endpoints: []worker.Endpoint{elsewhere}}), worker.Reach{Inside: "self"}, worker.VerdictWell},
+		"inside Stoker's own namespace":  {self(worker.Reach{Endpoints: []worker.Endpoint{elsewhere}}), worker.Reach{Inside: "self"}, worker.VerdictSuccess},
 		"an engine that does not answer": {&engine{err: errDenied}, on("127.0.0.1"), worker.VerdictNotMade},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -355,7 +355,7 @@ func TestWhereStokerIs(t *testing.T) {
 	vpn := self(worker.Reach{Endpoints: []worker.Endpoint{loopback}})
 	vpn.reach["vpn"] = worker.Reach{Endpoints: []worker.Endpoint{loopback}}
 	p := New(Options{Engine: vpn, Self: "self", NotFound: errNotFound, Denied: errDenied})
-	require.Equal(t, worker.VerdictWell, ask(t, p, "tcp://:"+port, worker.Reach{Inside: "vpn"}, patience).Verdict, "a worker in another container's network has that one's address")
+	require.Equal(t, worker.VerdictSuccess, ask(t, p, "tcp://:"+port, worker.Reach{Inside: "vpn"}, patience).Verdict, "a worker in another container's network has that one's address")
 	require.Equal(t, worker.VerdictNotMade, ask(t, p, "tcp://:"+port, worker.Reach{Inside: "gone"}, patience).Verdict)
 	asked := vpn.asked.Load()
 	ask(t, p, "tcp://:"+port, worker.Reach{Endpoints: []worker.Endpoint{loopback}}, patience)
@@ -369,8 +369,8 @@ func TestFiles(t *testing.T) {
 		return p.Do(t.Context(), worker.Action{OutsideArgs: worker.OutsideArgs{Probe: call}})
 	}
 	now := time.Now().Add(time.Hour) // the engine's clock
-	require.Equal(t, worker.VerdictWell, ask(&engine{fileAs: "/beat", at: now.Add(-50 * time.Second)}, "file:///beat").Verdict)
-	require.Equal(t, worker.VerdictWell, ask(&engine{fileAs: "/beat", at: now.Add(time.Minute)}, "file:///beat").Verdict)
+	require.Equal(t, worker.VerdictSuccess, ask(&engine{fileAs: "/beat", at: now.Add(-50 * time.Second)}, "file:///beat").Verdict)
+	require.Equal(t, worker.VerdictSuccess, ask(&engine{fileAs: "/beat", at: now.Add(time.Minute)}, "file:///beat").Verdict)
 	old := ask(&engine{fileAs: "/beat", at: now.Add(-2 * time.Minute)}, "file:///beat?max-age=90s")
 	require.Equal(t, worker.VerdictBad, old.Verdict)
 	require.Equal(t, "/beat was last written 2m0s ago; max-age is 1m30s", old.Detail)
@@ -383,5 +383,5 @@ func TestFiles(t *testing.T) {
 		require.Equal(t, worker.VerdictImpossible, hidden.Verdict, file)
 		require.Contains(t, hidden.Detail, "mounted in memory")
 	}
-	require.Equal(t, worker.VerdictWell, ask(&engine{fileAs: "/tmpfs", at: now}, "file:///tmpfs", "/tmp").Verdict)
+	require.Equal(t, worker.VerdictSuccess, ask(&engine{fileAs: "/tmpfs", at: now}, "file:///tmpfs", "/tmp").Verdict)
 }

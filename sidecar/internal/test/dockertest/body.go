@@ -33,12 +33,12 @@ func Made(name string, config api.Config, host api.HostConfig, networks map[stri
 func BehaviourEnv(b Behaviour, lives ...Behaviour) string {
 	text, err := json.Marshal(append([]Behaviour{b}, lives...))
 	if err != nil {
-		panic(fmt.Sprintf("enginetest: a behaviour does not encode: %v", err))
+		panic(fmt.Sprintf("dockertest: a behaviour does not encode: %v", err))
 	}
 	return behaviourKey + string(text)
 }
 
-const behaviourKey = "ENGINETEST="
+const behaviourKey = "DOCKERTEST="
 
 func behaviourOf(env []string) (Behaviour, []Behaviour) {
 	for _, entry := range env {
@@ -58,11 +58,11 @@ func (b *Body) clone() *Body {
 	}
 	text, err := json.Marshal(b)
 	if err != nil {
-		panic(fmt.Sprintf("enginetest: a container's body does not encode: %v", err))
+		panic(fmt.Sprintf("dockertest: a container's body does not encode: %v", err))
 	}
 	copied := &Body{}
 	if err := json.Unmarshal(text, copied); err != nil {
-		panic(fmt.Sprintf("enginetest: a container's body does not decode: %v", err))
+		panic(fmt.Sprintf("dockertest: a container's body does not decode: %v", err))
 	}
 	return copied
 }

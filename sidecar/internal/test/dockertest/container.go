@@ -236,7 +236,7 @@ func (d Details) definition() []byte {
 		"NetworkSettings": map[string]any{"Networks": attached(d)},
 	})
 	if err != nil {
-		panic(fmt.Sprintf("enginetest: a definition of strings and numbers does not encode: %v", err))
+		panic(fmt.Sprintf("dockertest: a definition of strings and numbers does not encode: %v", err))
 	}
 	return body
 }

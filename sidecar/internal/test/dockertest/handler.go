@@ -122,7 +122,7 @@ func (h *handler) fail(w http.ResponseWriter, err *Error) {
 func (h *handler) write(w http.ResponseWriter, status int, body any) {
 	text, err := json.Marshal(body)
 	if err != nil {
-		panic(fmt.Sprintf("enginetest: an answer does not encode: %v", err))
+		panic(fmt.Sprintf("dockertest: an answer does not encode: %v", err))
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

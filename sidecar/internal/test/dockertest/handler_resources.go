@@ -172,7 +172,7 @@ func (h *handler) readArchive(w http.ResponseWriter, r *http.Request) {
 	}
 	stat, err := json.Marshal(api.PathStat{Name: path.Base(file), Size: int64(len(content)), Mode: os.FileMode(0o444)})
 	if err != nil {
-		panic(fmt.Sprintf("enginetest: a stat does not encode: %v", err))
+		panic(fmt.Sprintf("dockertest: a stat does not encode: %v", err))
 	}
 	w.Header().Set("X-Docker-Container-Path-Stat", base64.StdEncoding.EncodeToString(stat))
 	w.Header().Set("Content-Type", "application/x-tar")
@@ -200,7 +200,7 @@ func (h *handler) writeArchive(w http.ResponseWriter, r *http.Request) {
 
 func (c *container) unpack(folder string, text []byte) *Error {
 	if c.Spec.Body == nil {
-		return refuse(http.StatusNotImplemented, "enginetest: container %s has no files", c.Name)
+		return refuse(http.StatusNotImplemented, "dockertest: container %s has no files", c.Name)
 	}
 	for in := tar.NewReader(bytes.NewReader(text)); ; {
 		header, err := in.Next()

@@ -35,8 +35,8 @@ func (h *handler) info(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	info := system.Info{
-		ID: "enginetest", Name: "enginetest", OSType: "linux", Architecture: "x86_64", NCPU: reply.Info.CPUs,
-		ServerVersion: reply.Info.Version, SystemTime: reply.Info.Now.Format(time.RFC3339Nano), OperatingSystem: "enginetest",
+		ID: "dockertest", Name: "dockertest", OSType: "linux", Architecture: "x86_64", NCPU: reply.Info.CPUs,
+		ServerVersion: reply.Info.Version, SystemTime: reply.Info.Now.Format(time.RFC3339Nano), OperatingSystem: "dockertest",
 	}
 	h.server.With(func(world *World) {
 		for _, c := range world.containers {

@@ -27,7 +27,7 @@ import (
 )
 
 // markLabel is on everything that belongs to a test, with its scope, so that its clean-up finds it and its history is kept.
-const markLabel = "stoker-enginetest"
+const markLabel = "stoker-dockertest"
 
 // realHost is a real engine, with the sample worker on it.
 type realHost struct {

@@ -73,7 +73,7 @@ func (d *listener) turn(t turn) {
 		d.shut()
 	case listenersOpen:
 		if err := d.open(); err != nil {
-			panic(fmt.Sprintf("enginetest: the engine is back and its socket is not: %v", err))
+			panic(fmt.Sprintf("dockertest: the engine is back and its socket is not: %v", err))
 		}
 	case streamsBroke, streamsCut: // the streams see to that
 	}

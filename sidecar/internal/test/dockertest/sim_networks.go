@@ -36,7 +36,7 @@ func networksIn(definition []byte) []string {
 		NetworkSettings struct{ Networks map[string]json.RawMessage }
 	}
 	if err := json.Unmarshal(definition, &in); err != nil {
-		panic(fmt.Sprintf("enginetest: a definition does not decode: %v", err))
+		panic(fmt.Sprintf("dockertest: a definition does not decode: %v", err))
 	}
 	return slices.Sorted(maps.Keys(in.NetworkSettings.Networks))
 }

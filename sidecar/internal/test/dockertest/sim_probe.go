@@ -20,7 +20,7 @@ func (e *actionRunner) outsideProbe() {
 	}
 	switch check := c.process.healthCheck(e.s.w.now); {
 	case check == Passing && !c.Paused:
-		answer = worker.ProbeAnswer{Verdict: worker.VerdictWell, Address: loopbackOf(c.ID)}
+		answer = worker.ProbeAnswer{Verdict: worker.VerdictSuccess, Address: loopbackOf(c.ID)}
 	case check == Failing && !c.Paused:
 		answer.Detail = "answered 503"
 	default:
