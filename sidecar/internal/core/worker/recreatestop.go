@@ -20,7 +20,7 @@ func (RecreateStop) input() {}
 
 func (m *Machine) recreateStop(now time.Time) {
 	if m.Recreating() {
-		m.saved.OwnStops.Sent = m.stopsSent() + 1
+		m.saved.OwnStops.Sent, m.own.issuedHere = m.stopsSent()+1, true
 		m.saved.State.Stop.At = now
 	}
 }
@@ -75,6 +75,9 @@ func (m *Machine) recreateGraceOver(now time.Time, o Observation) bool {
 	s := m.saved.OwnStops
 	if s.Terms == 0 {
 		return m.firstUnseen(s.Sent != 1, o)
+	}
+	if !m.own.issuedHere && o.At.Before(s.TermAt) { // as in graceOver
+		return true
 	}
 	return m.graceSince(now, o, s.TermAt, s.TermSeen)
 }

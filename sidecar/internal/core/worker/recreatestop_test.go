@@ -52,6 +52,12 @@ func TestWhoseStopWhileRecreating(t *testing.T) {
 			kill TERM
 			stop
 			stop`, false},
+		"Stoker died, and the clock was set back, so that nothing shows the grace": {`
+			kill TERM
+			stoker-killed
+			up
+			> recreate 1
+			late:1h kill KILL`, false},
 		"Stoker died, and a third stop came": {`
 			stoker-killed
 			up
