@@ -101,6 +101,45 @@ func TestLossOfAFollower(t *testing.T) {
 	w.took(nil)
 }
 
+// A poll that fails does not change the leader: losses and the time between two updates are kept.
+func TestLossWhilePollsFail(t *testing.T) {
+	t.Run("the update was refused", func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.lose("a", "complete")
+		w.result = service.Refused
+		w.round()
+		w.took([]string{"force!2"}, "service-held update-refused")
+		w.pollErr, w.result = "no answer", service.Done
+		w.round()
+		w.pollErr = ""
+		w.pass(2 * time.Minute)
+		w.took([]string{"force"}, forced)
+	})
+	t.Run("the update was done", func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.lose("a", "complete")
+		w.round()
+		w.took([]string{"force"}, forced)
+		w.pollErr = "no answer"
+		w.round()
+		w.pollErr = ""
+		w.lose("b", "complete")
+		w.pass(50 * time.Second)
+		w.took(nil)
+		w.pass(10 * time.Second)
+		w.took([]string{"force"}, forced)
+	})
+	t.Run("for too long", func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.pollErr = "no answer"
+		w.lose("a", "complete")
+		w.pass(11 * time.Minute)
+		w.pollErr = ""
+		w.pass(time.Minute)
+		w.took(nil)
+	})
+}
+
 // A change of the replicas and a restart of a lost task are two updates. The second one waits for the next poll.
 func TestLossBesideDemand(t *testing.T) {
 	w := newWorld(t, labels())

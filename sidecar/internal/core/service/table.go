@@ -81,13 +81,17 @@ func New(set Settings) *Table {
 }
 
 // See takes a poll of the Swarm. A Table that does not lead forgets all but the losses: another node decides, and a new leader starts from the
-// current state.
+// current state. After a failed poll nothing is known of the leader, so what is known of services and losses is kept.
 func (t *Table) See(now time.Time, l Poll) {
 	t.role, t.problem, t.again = l.Role, l.Err, false
-	if l.Role == RoleUnknown && l.Err != "" && len(t.services) > 0 {
-		for _, s := range t.services { // a failed poll does not change the leader
+	if l.Role == RoleUnknown && l.Err != "" {
+		for _, s := range t.services {
 			s.change.sent = true
 		}
+		for _, l := range t.losses {
+			l.forget(now)
+		}
+		t.dropSettledLosses()
 		return
 	}
 	if l.Role != RoleLeader {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stoker/sidecar/internal/core/demand"
+	"stoker/sidecar/internal/core/fleet"
 	"stoker/sidecar/internal/core/policy"
 	"stoker/sidecar/internal/core/service"
 	"stoker/sidecar/internal/core/worker"
@@ -26,11 +27,15 @@ type world struct {
 	services map[string]*service.Service
 	tasks    []service.Task
 	reading  demand.Reading
+	readings map[string]demand.Reading // of single sources, by the scheme of their URL
 	failing  bool
+	pollErr  string         // why polls of the Swarm fail
 	result   service.Result // of the next updates
 	asked    int            // how often tasks were requested
+	queried  int            // how often sources were asked
 	updates  []string
 	events   []string
+	details  []string // of the events
 }
 
 // labels returns those of a service with a source that counts the items in hand.
@@ -67,16 +72,24 @@ func (w *world) set(replicas int) {
 // round is one poll, in the order of the scaler.
 func (w *world) round() {
 	poll := service.Poll{Role: w.role}
-	if w.role == service.RoleLeader {
+	switch {
+	case w.pollErr != "":
+		poll = service.Poll{Err: w.pollErr}
+	case w.role == service.RoleLeader:
 		for _, name := range slices.Sorted(maps.Keys(w.services)) {
 			poll.Services = append(poll.Services, *w.services[name])
 		}
 	}
 	w.table.See(w.now, poll)
 	for _, s := range w.table.Due(w.now) {
-		if w.failing {
+		w.queried++
+		reading, own := w.readings[s.Reveal().Scheme()]
+		switch {
+		case w.failing:
 			w.table.Answer(w.now, s, demand.Reading{}, "does not answer")
-		} else {
+		case own:
+			w.table.Answer(w.now, s, reading, "")
+		default:
 			w.table.Answer(w.now, s, w.reading, "")
 		}
 	}
@@ -88,7 +101,7 @@ func (w *world) round() {
 		w.update(c)
 	}
 	for _, e := range w.table.Take() {
-		w.events = append(w.events, string(e.Kind)+" "+string(e.Reason))
+		w.events, w.details = append(w.events, string(e.Kind)+" "+string(e.Reason)), append(w.details, e.Detail)
 	}
 	w.now = w.now.Add(5 * time.Second)
 }
@@ -124,13 +137,26 @@ func (w *world) took(updates []string, events ...string) {
 	w.t.Helper()
 	require.Equal(w.t, updates, w.updates)
 	require.Equal(w.t, events, w.events)
-	w.updates, w.events = nil, nil
+	w.updates, w.events, w.details = nil, nil, nil
+}
+
+// told requires the details of the events since the last call of took.
+func (w *world) told(details ...string) {
+	w.t.Helper()
+	require.Equal(w.t, details, w.details)
+}
+
+// view returns the only service.
+func (w *world) view() fleet.GroupView {
+	w.t.Helper()
+	groups := w.table.View(w.now).Groups
+	require.Len(w.t, groups, 1)
+	return groups[0]
 }
 
 func (w *world) state() string {
-	groups := w.table.View(w.now).Groups
-	require.Len(w.t, groups, 1)
-	return groups[0].Service.State
+	w.t.Helper()
+	return w.view().Service.State
 }
 
 func (w *world) work(waiting, inHand float64) {
