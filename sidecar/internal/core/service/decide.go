@@ -21,7 +21,7 @@ func (t *Table) Changes(now time.Time) []Change {
 			changes = append(changes, c)
 		}
 	}
-	return append(changes, t.force(now, changes)...)
+	return append(changes, t.force(now)...)
 }
 
 // decide returns the next change of one service.

@@ -124,13 +124,13 @@ func (l *losses) judge(now time.Time, tasks []Task) {
 	})
 }
 
-// force returns the updates that restart tasks, for services without another change.
-func (t *Table) force(now time.Time, others []Change) []Change {
+// force returns the updates that restart tasks, for services without another change in this round.
+func (t *Table) force(now time.Time) []Change {
 	var changes []Change
 	for _, name := range sortedKeys(t.losses) {
 		l := t.losses[name]
 		busy := l.confirmed == 0 || l.sent || l.service.Updating || l.dueAt().After(now) || t.set.DryRun
-		if busy || slices.ContainsFunc(others, func(c Change) bool { return c.ID == l.service.ID }) || t.changedAlready(l.service.ID) {
+		if busy || t.changedAlready(l.service.ID) {
 			continue
 		}
 		l.sent = true

@@ -160,9 +160,7 @@ func (t *Table) Next(now time.Time) time.Time {
 	case t.role == RoleLeader && len(t.services)+len(t.losses) > 0:
 		every := pollLeader
 		for _, s := range t.services {
-			if s.settings.Poll > 0 {
-				every = min(every, max(s.settings.Poll, pollOften))
-			}
+			every = min(every, max(s.settings.Poll, pollOften))
 		}
 		return now.Add(every)
 	case t.role == RoleLeader:
