@@ -338,11 +338,11 @@ func (s Settings) fresh(in Input) bool {
 	return true
 }
 
-// countsBusy reports whether one more worker would be wanted if all running workers were busy.
+// countsBusy reports whether one more worker, which may be a clone, would be wanted if all running workers were busy.
 func (s Settings) countsBusy(in Input) bool {
 	asleep := count(in.Workers, func(w Worker) bool { return w.State == Asleep })
 	awake := count(in.Workers, func(w Worker) bool { return w.State == Awake })
-	if asleep == 0 || awake == 0 {
+	if asleep == 0 && len(in.Workers) >= s.CloneUpTo || awake == 0 {
 		return false
 	}
 	for _, a := range in.Answers {

@@ -331,6 +331,16 @@ func TestClones(t *testing.T) {
 	require.Len(t, p.state, 1, "only clones are removed")
 }
 
+// TestBusyWorkersAndClones: while all that exist are busy with an item each, the next item makes a clone.
+func TestBusyWorkersAndClones(t *testing.T) {
+	p := newPool(t, fleet.Settings{}, source, "clone-up-to=2")
+	p.add(1, worker.StatusCreated)
+	p.queue.Waiting = 1
+	require.Equal(t, "1", p.connect().after(5*time.Second).running())
+	p.busy["w-1"] = true
+	require.Equal(t, "1 2", p.after(30*time.Second).running())
+}
+
 func TestCloneRefused(t *testing.T) {
 	p := newPool(t, fleet.Settings{}, source, "clone-up-to=3")
 	p.add(1, worker.StatusCreated)
