@@ -176,9 +176,9 @@ func Decide(now time.Time, s Settings, m Memory, in Input) (Decision, Memory) {
 	case running < d.Wanted:
 		room := s.room(now, m, in)
 		wake(&d, in, min(d.Wanted-running, room))
-		d.Clone = room > 0 && s.clones(d, in, running)
+		d.Clone = room > 0 && s.clones(in)
 	case running > d.Wanted && !s.KeepAwake:
-		s.sleep(now, &d, m, in, running-d.Wanted)
+		s.sleep(now, &d, m, in)
 	}
 	if len(d.Sleep) > 0 {
 		m.SteppedAt = now

@@ -28,12 +28,12 @@ func settings(edit ...func(*demand.Settings)) demand.Settings {
 }
 
 // workers returns one worker for each letter: z asleep, i awake and idle, b awake and busy, u awake and not measured, s starting, d down, w
-// waking, f failing, l leaving, o out, x exhausted. Each has one CPU and has run for an hour.
+// waking, f failing, l leaving, n unseen, o out, x exhausted. Each has one CPU and has run for an hour.
 func workers(letters string) []demand.Worker {
 	states := map[rune]demand.Worker{
 		'z': {State: demand.Asleep}, 'i': {State: demand.Awake, Use: demand.UseIdle}, 'b': {State: demand.Awake, Use: demand.UseBusy},
 		'u': {State: demand.Awake}, 's': {State: demand.Starting}, 'd': {State: demand.Down}, 'f': {State: demand.Failing}, 'l': {State: demand.Leaving},
-		'o': {State: demand.Out}, 'w': {State: demand.Waking}, 'x': {State: demand.Exhausted},
+		'n': {State: demand.Unseen}, 'o': {State: demand.Out}, 'w': {State: demand.Waking}, 'x': {State: demand.Exhausted},
 	}
 	var all []demand.Worker
 	for _, letter := range letters {
@@ -83,6 +83,7 @@ func TestDecide(t *testing.T) {
 		{name: "up at once", set: settings(), workers: "zzzz", answers: []demand.Answer{waiting(1000)}, want: "4 wake 0 1 2 3 limit workers"},
 		{name: "target", set: settings(target(10)), workers: "zzzz", answers: []demand.Answer{waiting(21)}, want: "3 wake 0 1 2"},
 		{name: "maximum", set: settings(limits(0, 2)), workers: "zzzz", answers: []demand.Answer{waiting(9)}, want: "2 wake 0 1 limit max-replicas"},
+		{name: "exactly the maximum", set: settings(limits(0, 2)), workers: "zzzz", answers: []demand.Answer{waiting(2)}, want: "2 wake 0 1"},
 		{name: "minimum", set: settings(limits(2, 4)), workers: "zzzz", answers: []demand.Answer{waiting(0)}, want: "2 wake 0 1"},
 		{name: "a starting one counts", set: settings(), workers: "szzz", answers: []demand.Answer{waiting(1)}, want: "1"},
 		{name: "a dead one that starts soon counts", set: settings(), workers: "dzzz", answers: []demand.Answer{waiting(1)}, want: "1"},
@@ -110,9 +111,19 @@ func TestDecide(t *testing.T) {
 			want: "1 wake 0",
 		},
 		{name: "items in hand count", set: settings(), workers: "bbzz", answers: []demand.Answer{inHand(1, 2)}, want: "3 wake 2"},
+		{name: "readings are needed for a further worker alone", set: settings(), workers: "uuo", answers: []demand.Answer{waiting(1)}, want: "1"},
+		{
+			name: "which may be a clone", set: settings(func(s *demand.Settings) { s.CloneUpTo = 3 }), workers: "uu", answers: []demand.Answer{waiting(1)},
+			want: "1 measure",
+		},
+		{name: "not for more clones than may be", set: settings(func(s *demand.Settings) { s.CloneUpTo = 2 }), workers: "uu", answers: []demand.Answer{waiting(1)}, want: "1"},
 		{name: "busy workers have an item each", set: settings(), workers: "bbzz", answers: []demand.Answer{waiting(1)}, want: "3 wake 2 measure"},
 		{name: "a number of the user's has them in it", set: settings(), workers: "bbzz", answers: []demand.Answer{included(2)}, want: "2"},
 		{name: "the largest request", set: settings(), workers: "zzzz", answers: []demand.Answer{waiting(1), waiting(3)}, want: "3 wake 0 1 2"},
+		{
+			name: "the largest request, of the source with fewer items", set: settings(func(s *demand.Settings) { s.Fallback = 3 }), workers: "zzzz",
+			answers: []demand.Answer{{State: demand.SourceLost}, waiting(1)}, want: "3 wake 0 1 2",
+		},
 		{name: "a negative number", set: settings(), workers: "zz", answers: []demand.Answer{waiting(-7)}, want: "0"},
 		{name: "an absurd number", set: settings(limits(0, 2)), workers: "zzz", answers: []demand.Answer{waiting(1e12)}, want: "2 wake 0 1 limit max-replicas"},
 
@@ -121,6 +132,15 @@ func TestDecide(t *testing.T) {
 		{name: "never a busy one", set: settings(), memory: quiet, workers: "ibbz", answers: []demand.Answer{included(0)}, want: "0 sleep 0 measure"},
 		{name: "all are busy", set: settings(), memory: quiet, workers: "bbb", answers: []demand.Answer{included(0)}, want: "0 measure"},
 		{name: "nor one that was not measured", set: settings(), memory: quiet, workers: "uu", answers: []demand.Answer{waiting(0)}, want: "0 measure"},
+		{name: "none when as many run as are wanted", set: settings(func(s *demand.Settings) { s.Cooldown = 0 }), memory: quiet, workers: "ii", answers: []demand.Answer{included(2)}, want: "2"},
+		{
+			name: "readings are needed from two polls before the end of the cooldown", set: settings(), memory: demand.Memory{NeededAt: noon.Add(10*time.Second - 5*time.Minute)},
+			workers: "ii", answers: []demand.Answer{waiting(0)}, want: "0 measure",
+		},
+		{
+			name: "and not before", set: settings(), memory: demand.Memory{NeededAt: noon.Add(11*time.Second - 5*time.Minute)}, workers: "ii",
+			answers: []demand.Answer{waiting(0)}, want: "0",
+		},
 		{
 			name: "a second step waits for a cooldown", set: settings(), memory: demand.Memory{NeededAt: noon.Add(-time.Hour), SteppedAt: noon.Add(-time.Minute)}, workers: "iizz",
 			answers: []demand.Answer{waiting(0)}, want: "0",
@@ -257,6 +277,10 @@ func TestOutsideTheHours(t *testing.T) {
 
 	d, _ = demand.Decide(noon.Add(time.Hour), set, demand.Memory{}, demand.Input{Workers: workers("zzz"), Answers: []demand.Answer{waiting(0)}, Budget: math.Inf(1)})
 	require.Equal(t, "2 wake 0 1", inWords(d))
+
+	fewer := settings(func(s *demand.Settings) { s.Hours, s.HoursReplicas, s.Sources = hours, 1, nil })
+	d, _ = demand.Decide(noon.Add(time.Hour), fewer, quiet, demand.Input{Workers: workers("ub"), Budget: math.Inf(1)})
+	require.Equal(t, "1 sleep 1", inWords(d), "without a source it does not matter which worker is busy")
 }
 
 // TestInvariants: for any input, demand never stops a busy worker and never wakes one that is not asleep. It never exceeds the maximum or the

@@ -24,6 +24,11 @@ func TestHours(t *testing.T) {
 		{"Mon-Fri 08:00-19:00 Europe/Rome", time.Date(2026, 12, 2, 7, 0, 0, 0, time.UTC), true},  // in winter
 		{"mon-fri 08:00-12:00; SAT 9:00-10:00", time.Date(2026, 6, 6, 9, 30, 0, 0, time.UTC), true},
 		{"Fri 22:00-06:00", time.Date(2026, 6, 6, 5, 59, 0, 0, time.UTC), true}, // begun on Friday
+		{"Fri 22:00-06:00", time.Date(2026, 6, 5, 22, 0, 0, 0, time.UTC), true},
+		{"Fri 22:00-06:00", time.Date(2026, 6, 5, 21, 59, 0, 0, time.UTC), false},
+		{"Fri 22:00-06:00", time.Date(2026, 6, 6, 6, 0, 0, 0, time.UTC), false},
+		{"08:00-09:59", time.Date(2026, 6, 7, 9, 58, 0, 0, time.UTC), true},
+		{"08:00-09:59", time.Date(2026, 6, 7, 9, 59, 0, 0, time.UTC), false},
 		{"Fri 22:00-06:00", time.Date(2026, 6, 5, 5, 59, 0, 0, time.UTC), false},
 		{"Sat-Mon 00:00-24:00", time.Date(2026, 6, 7, 23, 59, 0, 0, time.UTC), true},
 		{"Sat-Mon 00:00-24:00", time.Date(2026, 6, 9, 0, 0, 0, 0, time.UTC), false},
@@ -66,6 +71,7 @@ func TestBadHours(t *testing.T) {
 		"8-9":                          "is no day",
 		"08:00-09:00 Mars/Olympus":     "no time zone is called",
 		"Mon 08:00-09:00 UTC tomorrow": "not hours",
+		"08:00-24:01":                  "is no time of day",
 		"08:60-09:00":                  "is no time of day",
 	} {
 		_, err := demand.ParseHours(text, time.UTC)

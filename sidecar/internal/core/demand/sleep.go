@@ -3,13 +3,12 @@ package demand
 import "time"
 
 // sleep picks the workers to put to sleep: one after a cooldown without need; outside the hours, all that may.
-func (s Settings) sleep(now time.Time, d *Decision, m Memory, in Input, surplus int) {
+func (s Settings) sleep(now time.Time, d *Decision, m Memory, in Input) {
 	if d.Closed {
 		d.Measure = len(s.Sources) > 0
-		for i := len(in.Workers) - 1; i >= 0 && surplus > 0; i-- {
+		for i := len(in.Workers) - 1; i >= 0; i-- {
 			if s.maySleep(now, in.Workers[i]) {
 				d.Sleep = append(d.Sleep, i)
-				surplus--
 			}
 		}
 		return
@@ -48,13 +47,13 @@ func (s Settings) maySleep(now time.Time, w Worker) bool {
 	return len(s.Sources) == 0 || w.Use == UseIdle && w.InHand <= 0
 }
 
-// clones reports whether to make one more worker: all existing ones run, and more are wanted.
-func (s Settings) clones(d Decision, in Input, running int) bool {
+// clones reports whether to make one more worker when more are wanted: all existing ones run, or cannot.
+func (s Settings) clones(in Input) bool {
 	asleep := count(in.Workers, func(w Worker) bool { return w.State == Asleep })
 	starting := count(in.Workers, func(w Worker) bool { return w.State == Failing || w.State == Leaving || w.State == Unseen })
 	last := len(in.Workers) - 1
 	room := len(in.Workers) < s.CloneUpTo && asleep == 0 && starting == 0 && last >= 0
-	return room && running < d.Wanted && in.Workers[last].CPUs <= in.Budget
+	return room && in.Workers[last].CPUs <= in.Budget
 }
 
 // surplusClones returns clones that have slept for a cooldown: one at a time, the last one first.

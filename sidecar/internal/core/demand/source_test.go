@@ -79,34 +79,35 @@ func TestSourcesAreCompared(t *testing.T) {
 
 func TestParseSourceSaysWhatIsWrong(t *testing.T) {
 	for text, want := range map[string]string{
-		"tasks":                       "not a URL; write one such as amqp://user:password@host/vhost?queue=name",
-		"kafka://h":                   "not a supported kind of source; begin it with one of amqp, ",
-		"http://h/x":                  "begin it with http+json://, prometheus+http:// or rabbitmq+http://",
-		"rabbitmq://h":                "begin it with amqp:// for AMQP, or with rabbitmq+http://",
-		"prometheus://h":              "begin it with prometheus+http://",
-		"json+https://h":              "begin it with http+json:// or https+json://",
-		"amqp://h":                    "queue= is missing, so it is not clear which queue; write amqp://user:password@host/vhost?queue=name",
-		"amqp://h?queue=":             "queue= is empty",
-		"amqp://h?queue=a&queue=b":    "queue= is there twice",
-		"amqp://h?queue=a&heartbeat=": "heartbeat= is not one of queue",
-		"amqp://?queue=a":             "no host",
-		"amqp://::1?queue=a":          "the host is neither a name nor an IP address; an IPv6 address is in brackets",
-		"amqp://h%20i?queue=a":        "cannot be read as a URL",
-		"amqp://h(i)?queue=a":         "the host is neither a name nor an IP address",
-		"amqp://h:0?queue=a":          "the port is not a number from 1 to 65535",
-		"amqp://h:x?queue=a":          "cannot be read as a URL",
-		"amqp://u:p#@h?queue=a":       "cannot be read as a URL",
-		"amqp://u:1/2@h/v?queue=a":    "an @ after the host; in a password write / as %2F",
-		"amqp://h/v?queue=a#b":        "write it as %23",
-		"amqp://h/v?queue=a;b":        "cannot be read; write % as %25 and ; as %3B",
-		"redis://h":                   "neither list= nor stream=; write redis://host:6379/0?list=name, or ?stream=name&group=name",
-		"redis://h?list=a&stream=b":   "list= and stream= exclude each other",
-		"redis://h?stream=b":          "stream= and group= belong together",
-		"redis://h?group=b":           "stream= and group= belong together",
-		"redis://h/x?list=a":          "the path is the number of a database, such as /0",
-		"prometheus+http://h:9090":    "query= is missing",
-		"http+json://h/p":             "value= is missing",
-		"http+json://h/p?value=a..b":  "value= has an empty part",
+		"tasks":                                        "not a URL; write one such as amqp://user:password@host/vhost?queue=name",
+		"kafka://h":                                    "not a supported kind of source; begin it with one of amqp, ",
+		"http://h/x":                                   "begin it with http+json://, prometheus+http:// or rabbitmq+http://",
+		"rabbitmq://h":                                 "begin it with amqp:// for AMQP, or with rabbitmq+http://",
+		"prometheus://h":                               "begin it with prometheus+http://",
+		"json+https://h":                               "begin it with http+json:// or https+json://",
+		"amqp://h":                                     "queue= is missing, so it is not clear which queue; write amqp://user:password@host/vhost?queue=name",
+		"amqp://h?queue=":                              "queue= is empty",
+		"amqp://h?queue=a&queue=b":                     "queue= is there twice",
+		"amqp://h?queue=a&heartbeat=":                  "heartbeat= is not one of queue",
+		"amqp://?queue=a":                              "no host",
+		"amqp://::1?queue=a":                           "the host is neither a name nor an IP address; an IPv6 address is in brackets",
+		"amqp://h%20i?queue=a":                         "cannot be read as a URL",
+		"amqp://h(i)?queue=a":                          "the host is neither a name nor an IP address",
+		"amqp://h:0?queue=a":                           "the port is not a number from 1 to 65535",
+		"amqp://h:x?queue=a":                           "cannot be read as a URL",
+		"amqp://u:p#@h?queue=a":                        "cannot be read as a URL",
+		"amqp://u:1/2@h/v?queue=a":                     "an @ after the host; in a password write / as %2F",
+		"amqp://h/v?queue=a#b":                         "write it as %23",
+		"amqp://h/v?queue=a;b":                         "cannot be read; write % as %25 and ; as %3B",
+		"redis://h":                                    "neither list= nor stream=; write redis://host:6379/0?list=name, or ?stream=name&group=name",
+		"redis://h?list=a&stream=b":                    "list= and stream= exclude each other",
+		"redis://h?stream=b":                           "stream= and group= belong together",
+		"redis://h?group=b":                            "stream= and group= belong together",
+		"redis://h/x?list=a":                           "the path is the number of a database, such as /0",
+		"prometheus+http://h:9090":                     "query= is missing",
+		"http+json://h/p":                              "value= is missing",
+		"http+json://h/p?value=a..b":                   "value= has an empty part",
+		"amqp:///u:p@h?queue=a":                        "an @ after the host",
 		"amqp://" + strings.Repeat("h", longestSource): "longer than 4096 characters",
 	} {
 		t.Run(text, func(t *testing.T) {
@@ -117,6 +118,14 @@ func TestParseSourceSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestLongestSource(t *testing.T) {
+	text := "redis://h?list=" + strings.Repeat("l", longestSource-len("redis://h?list="))
+	_, err := ParseSource(text)
+	require.NoError(t, err)
+	_, err = ParseSource(text + "l")
+	require.ErrorContains(t, err, "longer than 4096 characters")
+}
+
 func TestSourceIsShownWithoutSecrets(t *testing.T) {
 	for text, want := range map[string]string{
 		"amqp://user:hunter2@h/vhost?queue=q":                          "amqp://***@h/vhost?queue=q",
@@ -125,6 +134,7 @@ func TestSourceIsShownWithoutSecrets(t *testing.T) {
 		"rabbitmq+http://u:hunter2@h:15672/v?queue=q":                  "rabbitmq+http://***@h/v?queue=q",
 		"redis://:hunter2@h/2?stream=s&group=g":                        "redis://***@h/2?stream=s&group=g",
 		"prometheus+http://h:9090/b?query=sum(a{b=\"c\"})&key=hunter2": "prometheus+http://h:9090/b?query=sum(a{b=\"c\"})",
+		"prometheus+http://h?query=a%20~%20b%25c":                      "prometheus+http://h?query=a%20~%20b%25c",
 		"https+json://h/p?token=hunter2&value=a.b&password=hunter2":    "https+json://h/p?value=a.b",
 	} {
 		t.Run(text, func(t *testing.T) {
