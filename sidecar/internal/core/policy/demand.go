@@ -17,6 +17,7 @@ const (
 	LabelCloneOf = "stoker.clone-of"
 
 	labelDemand = "stoker.demand"
+	labelHours  = "stoker.hours"
 )
 
 // Demand is the part of a worker's policy that sets the number of workers in its group. It is comparable: all workers of a group must have the
@@ -81,7 +82,7 @@ const idleWithDemand = 2 * time.Minute
 func demandLabels() []Label {
 	return []Label{
 		{LabelGroup, "", "compose project and service", "the workers of one group share a demand, and are recycled one at a time", ignore},
-		{"stoker.demand", "STOKER_DEMAND", NoDefault,
+		{labelDemand, "STOKER_DEMAND", NoDefault,
 			"where the work of the group is: URLs, or names of `STOKER_DEMAND_<NAME>`, separated by spaces", setSource},
 		{"stoker.demand-target", "STOKER_DEMAND_TARGET", "1", "items of work for each worker",
 			number(func(p *Policy) *float64 { return &p.Demand.Target }, least)},
@@ -97,7 +98,7 @@ func demandLabels() []Label {
 			duration(func(p *Policy) *time.Duration { return &p.Demand.Cooldown })},
 		{"stoker.demand-fallback", "STOKER_DEMAND_FALLBACK", "keep", "workers once the source has failed three times: a number, or `keep` those that run",
 			countOr("keep", demand.Keep, func(p *Policy) *int { return &p.Demand.Fallback })},
-		{"stoker.hours", "STOKER_HOURS", NoDefault, "when the group runs: `Mon-Fri 08:00-19:00 Europe/Rome`; several, separated by `;`", setHours},
+		{labelHours, "STOKER_HOURS", NoDefault, "when the group runs: `Mon-Fri 08:00-19:00 Europe/Rome`; several, separated by `;`", setHours},
 		{"stoker.hours-replicas", "STOKER_HOURS_REPLICAS", "1 with `stoker.demand`, else all", "workers that run within the hours in any case",
 			count(func(p *Policy) *int { return &p.Demand.HoursReplicas })},
 		{"stoker.scale-down", "STOKER_SCALE_DOWN", "idle",
@@ -179,7 +180,7 @@ func atLeast(lowest time.Duration, field func(*Policy) *time.Duration) setter {
 // reconcileDemand reports demand labels that are invalid together, and then resets the demand.
 func (d Defaults) reconcileDemand(p *Policy, set labelSet) []Problem {
 	var problems []Problem
-	if w, ok := set.once("stoker.demand"); ok || p.Demand.Source != "" {
+	if w, ok := set.once(labelDemand); ok || p.Demand.Source != "" {
 		if _, err := demand.Resolve(p.Demand.Source, d.Named); err != nil {
 			problems = append(problems, w.problem(err.Error()))
 		}
@@ -202,20 +203,22 @@ func (d Defaults) withDemand(p Policy, set labelSet) Policy {
 	return p
 }
 
-// demandWithoutSource reports labels that have no effect.
-func demandWithoutSource(p Policy, set labelSet) []Problem {
+// demandWithoutSource reports labels that have no effect. If the source or the hours are invalid, only that is reported.
+func (d Defaults) demandWithoutSource(set labelSet) []Problem {
+	source := d.Policy.Demand.Source != "" || len(set.known[labelDemand]) > 0
+	hours := d.Policy.Demand.Hours != "" || len(set.known[labelHours]) > 0
 	var problems []Problem
 	for _, name := range []string{"stoker.demand-target", "stoker.demand-activation", "stoker.demand-fallback", "stoker.demand-poll"} {
-		if w, ok := set.once(name); ok && p.Demand.Source == "" {
+		if w, ok := set.once(name); ok && !source {
 			problems = append(problems, w.problem("has no effect without stoker.demand; name the source, or remove this label"))
 		}
 	}
 	for _, name := range []string{"stoker.min-replicas", "stoker.max-replicas", "stoker.cooldown", "stoker.scale-down", "stoker.clone-up-to"} {
-		if w, ok := set.once(name); ok && !p.Demand.Set() {
+		if w, ok := set.once(name); ok && !source && !hours {
 			problems = append(problems, w.problem("has no effect without stoker.demand or stoker.hours; add one, or remove this label"))
 		}
 	}
-	if w, ok := set.once("stoker.hours-replicas"); ok && p.Demand.Hours == "" {
+	if w, ok := set.once("stoker.hours-replicas"); ok && !hours {
 		problems = append(problems, w.problem("has no effect without stoker.hours; add them, or remove this label"))
 	}
 	return problems

@@ -35,7 +35,7 @@ func ParseDefaults(values map[string]string, named map[string][]demand.Source) (
 func (d Defaults) Parse(labels map[string]string) (Policy, []Problem) {
 	set := collect(labels)
 	policy, problems := d.parse(set)
-	problems = append(problems, demandWithoutSource(policy, set)...)
+	problems = append(problems, d.demandWithoutSource(set)...)
 	problems = append(problems, evidenceWithoutCommand(policy, set)...)
 	problems = append(problems, probeWithoutTarget(policy, set)...)
 	slices.SortFunc(problems, byLabel)

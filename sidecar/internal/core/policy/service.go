@@ -38,7 +38,7 @@ func (s Service) Check(rules Rules, scale bool) (problems, advice []string) {
 		return problems, advice
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.ContainerLabels)) {
-		if strings.HasPrefix(strings.ToLower(key), prefix+"demand") || strings.EqualFold(key, "stoker.hours") {
+		if strings.HasPrefix(strings.ToLower(key), prefix+"demand") || strings.EqualFold(key, labelHours) {
 			advice = append(advice, key+": has no effect on a task; make it a label of the service (deploy.labels in a stack file, --label), for STOKER_SWARM_SCALE")
 		}
 	}

@@ -16,7 +16,7 @@ const MostReplicas = 10000
 func (r Rules) ServiceDemand(labels map[string]string) (d Demand, problems []Problem, ok bool) {
 	set := collect(labels)
 	_, source := set.once(labelDemand)
-	_, hours := set.once("stoker.hours")
+	_, hours := set.once(labelHours)
 	if !source && !hours || !r.inScope(set) || set.enable() == enableNo {
 		return Demand{}, nil, false
 	}
