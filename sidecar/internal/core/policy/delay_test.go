@@ -21,6 +21,10 @@ func TestDelayNominal(t *testing.T) {
 
 	long := Policy{RetryRules: RetryRules{BackoffInitial: math.MaxInt64/2 + 2, BackoffMax: math.MaxInt64}}
 	require.Equal(t, time.Duration(math.MaxInt64), long.nominal(3), "doubling would overflow")
+
+	odd := Policy{RetryRules: RetryRules{BackoffInitial: 2, BackoffMax: 5}}
+	require.Equal(t, []time.Duration{2, 4, 5}, []time.Duration{odd.nominal(2), odd.nominal(3), odd.nominal(4)})
+	require.Zero(t, Policy{RetryRules: RetryRules{BackoffMax: time.Minute}}.nominal(math.MaxInt), "zero is not doubled again and again")
 }
 
 func TestDelayBounds(t *testing.T) {

@@ -100,6 +100,20 @@ func TestSelectByQuota(t *testing.T) {
 		byQuota.Select(Candidate{Labels: map[string]string{"stoker.enable": "on"}}), "asked for, whatever the quota")
 }
 
+// Select reports the problems of the labels that select, also of misspelt ones, and of no others.
+func TestProblemsOfSelection(t *testing.T) {
+	for label, reported := range map[string]bool{
+		"stoker.enabled": true, "stoker.scopes": true, "Stoker.Scope": true, "stoker.cpus": false, "stoker.stop-timout": false, "stoker.zzz": false,
+	} {
+		v := Selector{}.Select(Candidate{Labels: map[string]string{"stoker.enable": "true", "stoker.scope": "", label: "x"}})
+		if !reported {
+			require.Empty(t, v.Problems, label)
+			continue
+		}
+		require.Len(t, v.Problems, 1, label)
+	}
+}
+
 // Two Stokers with different scopes never both manage a container.
 func TestScopesShareNothing(t *testing.T) {
 	scope := rapid.SampledFrom([]string{"", "a", "b"})

@@ -32,6 +32,25 @@ func TestNearestLabel(t *testing.T) {
 	}
 }
 
+func TestSuggest(t *testing.T) {
+	for _, c := range []struct {
+		name, misspelt string
+		known          []string
+		want           string
+	}{
+		{"one letter, in another case", "x", []string{"y", "X"}, "X"},
+		{"two letters of three", "ab", []string{"abc"}, "abc"},
+		{"one letter of two", "a", []string{"ab"}, ""},
+		{"the first of two that are as similar", "test", []string{"tent", "text"}, "tent"},
+		{"the more similar one, which is later", "stable", []string{"tables", "stables"}, "stables"},
+		{"two wrong letters of five", "tasks", []string{"tilks"}, ""},
+		{"two wrong letters of six", "target", []string{"tazgut"}, "tazgut"},
+		{"nothing is known", "x", nil, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.want, Suggest(c.misspelt, c.known)) })
+	}
+}
+
 func TestDistance(t *testing.T) {
 	letters := rapid.StringMatching(`[ab]{0,7}`)
 	rapid.Check(t, func(t *rapid.T) {
