@@ -26,6 +26,7 @@ type stream struct {
 	opening  bool      // from Connecting to the first ListEnd: replayed events and the first list
 	round    uint64    // of the current or last complete list
 	readTo   time.Time // bookmark.EventAt when the session began
+	booted   bool      // an event from after the engine's boot was read in this session
 	replay   replay
 }
 
@@ -58,7 +59,7 @@ func (f *Fleet) engineTime(now time.Time) time.Time {
 }
 
 func (f *Fleet) connecting(now time.Time, o worker.Observation) {
-	f.stream.opening, f.stream.replay.due = true, now.Add(replayWait)
+	f.stream.opening, f.stream.booted, f.stream.replay.due = true, false, now.Add(replayWait)
 	f.stream.session++
 	before := f.stream.engine.Engine
 	f.stream.engine.Engine = o.Engine

@@ -255,6 +255,49 @@ func TestBootStopAcrossAStep(t *testing.T) {
 	require.Equal(t, worker.HeldFinished, next.newWorker("a").Held)
 }
 
+// TestStopsAroundABoot: the clock steps after an engine booted. Whose a replayed stop is, is known by its place in the stream and by the step.
+func TestStopsAroundABoot(t *testing.T) {
+	booted := noon.Add(-10 * time.Minute)
+	for _, c := range []struct {
+		name      string
+		now       time.Time // of the engine, at the replay
+		startedAt time.Time // the start event before the stop; zero for none
+		stop      time.Time
+		want      worker.Reason
+	}{
+		{"booting engine", noon, time.Time{}, booted.Add(-time.Second), worker.HeldNot},
+		{"operator", noon, time.Time{}, booted.Add(time.Minute), worker.HeldOperator},
+		{"operator, during an hour in which the clock was behind", noon, booted.Add(time.Second), noon.Add(-time.Hour), worker.HeldOperator},
+		{"booting engine before a step back", noon.Add(-time.Hour), time.Time{}, booted.Add(-time.Second), worker.HeldNot},
+		{"operator after a step back", noon.Add(-time.Hour), time.Time{}, noon.Add(-time.Hour - time.Second), worker.HeldOperator},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			began := noon.Add(-24 * time.Hour)
+			d := newHarness(t, fleet.Settings{Saved: []worker.Saved{{
+				Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: began}, Expected: true, LastEventAt: began,
+				SavedHeals: worker.SavedHeals{State: worker.State{Phase: worker.PhaseWatching}},
+			}}, Bookmark: worker.Bookmark{EventAt: began, BootedAt: booted}})
+			d.observe(worker.Observation{Kind: worker.Connecting, Engine: worker.Engine{Now: c.now, BootedAt: booted}})
+			if !c.startedAt.IsZero() {
+				began = c.startedAt
+				d.observe(worker.Observation{Kind: worker.Started, ID: "id-a", Key: "a", At: began})
+			}
+			d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a", At: c.stop, Signal: 15})
+			d.observe(worker.Observation{Kind: worker.Exited, ID: "id-a", Key: "a", At: c.stop, Exit: worker.Exit{ExitCode: 143}})
+			d.observe(worker.Observation{Kind: worker.Stopped, ID: "id-a", Key: "a", At: c.stop.Add(time.Millisecond)})
+			d.observe(worker.Observation{Kind: worker.ListBegin, At: c.now})
+			d.observe(worker.Observation{Kind: worker.Listed, At: c.now, ID: "id-a", Key: "a", ListState: worker.ListState{Status: worker.StatusExited}})
+			d.observe(worker.Observation{Kind: worker.ListEnd, At: c.now})
+			for _, a := range d.verb(worker.Inspect) {
+				s := d.running(a)
+				s.Status, s.StartedAt, s.FinishedAt, s.ExitCode = worker.StatusExited, began, c.stop, 143
+				d.answer(a, s)
+			}
+			require.Equal(t, c.want, d.newWorker("a").Held)
+		})
+	}
+}
+
 // TestReplayedReplacementOverASlowList: docker-compose replaces a worker while the first list of a session is under way. The events of that come
 // before the list is applied, as history, and are newer than it.
 func TestReplayedReplacementOverASlowList(t *testing.T) {

@@ -71,6 +71,7 @@ func (f *Fleet) noteRead(o worker.Observation) {
 	if o.Kind == worker.Listed {
 		return
 	}
+	f.stream.booted = f.stream.booted || !o.At.Before(f.stream.engine.Engine.BootedAt)
 	behind := f.stream.bookmark.EventAt.Sub(o.At)
 	if behind < 0 || !f.stream.opening && behind > clockStep {
 		f.stream.bookmark.EventAt = o.At
@@ -99,12 +100,13 @@ func (f *Fleet) readBefore(now time.Time, o worker.Observation) bool {
 }
 
 // isDaemonBootStop reports whether a stop came from a booting engine: after the engine was killed, it stops containers that still run, before it
-// answers any client. It cannot be an operator's.
+// answers any client. It cannot be an operator's. Its events are the first ones of the stream. If the clock has stepped back since the boot, only
+// an event from the future is known to come from before the step.
 func (f *Fleet) isDaemonBootStop(o worker.Observation) bool {
 	stops := o.Kind == worker.Signalled || o.Kind == worker.Stopped
 	engine := f.stream.engine.Engine
-	stepped := engine.BootedAt.After(engine.Now) // the clock stepped since the boot
-	return stops && o.History() && !stepped && o.At.Before(engine.BootedAt)
+	stepped := engine.BootedAt.After(engine.Now) && !o.At.After(engine.Now)
+	return stops && o.History() && !stepped && !f.stream.booted && o.At.Before(engine.BootedAt)
 }
 
 // rejects reports whether a container is known to be no worker.

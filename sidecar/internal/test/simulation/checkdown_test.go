@@ -31,7 +31,7 @@ func (r *run) unexplainedDown(t dockertest.Truth, w fleet.WorkerView) string {
 		}
 		return fmt.Sprintf("%d attempts of %d", w.Attempts, p.MaxAttempts)
 	case worker.HeldFinished:
-		if r.finished(t, p) || r.restartFailed(t.ID) {
+		if r.finished(t, p) || r.restartFailed(t) {
 			return ""
 		}
 		return "its work is not done"
@@ -54,7 +54,7 @@ func (r *run) unexplainedDown(t dockertest.Truth, w fleet.WorkerView) string {
 		}
 		return "it has no replacement"
 	case worker.HeldOperator:
-		if r.restartFailed(t.ID) || r.shutdownUnclear() || r.lateStop(t.ID) || r.clockSteppedDuringStop(t.ID) ||
+		if r.restartFailed(t) || r.shutdownUnclear() || r.lateStop(t.ID) || r.clockSteppedDuringStop(t.ID) ||
 			len(r.checks.timeline.eventsDropped) > 0 || !r.checks.timeline.journalLost.IsZero() {
 			return ""
 		}
@@ -94,11 +94,13 @@ func (r *run) startObserved(id string) bool {
 	return observed
 }
 
-// restartFailed reports whether the last restart or start of an operator was a restart whose start failed.
-func (r *run) restartFailed(id string) bool {
+// restartFailed reports whether the last restart or start of an operator was a restart whose start failed, of the container or of one that
+// replaced it in a recreate that was rolled back.
+func (r *run) restartFailed(t dockertest.Truth) bool {
 	failed := false
 	for _, a := range r.world.Audit() {
-		if a.By != dockertest.ByOperator || a.Incarnation.ID != id {
+		other, _ := r.world.TruthByID(a.Incarnation.ID)
+		if a.By != dockertest.ByOperator || r.root(other) != r.root(t) {
 			continue
 		}
 		switch {

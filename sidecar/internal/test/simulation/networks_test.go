@@ -136,7 +136,8 @@ func (r *run) startUnobserved(change dockertest.Change, t dockertest.Truth) bool
 		return false
 	}
 	if slices.ContainsFunc(slices.Concat(r.checks.timeline.engineDown, r.checks.timeline.started, r.checks.timeline.eventsDropped), near) || slices.ContainsFunc(r.world.History(t.ID), func(e dockertest.Event) bool {
-		return e.Action == "start" && near(e.TrueAt) && e.SeenAt.Sub(e.TrueAt) > 100*time.Millisecond // an inspect may have come before the event
+		startOrEnd := e.Action == "start" || e.Action == "die"
+		return startOrEnd && near(e.TrueAt) && e.SeenAt.Sub(e.TrueAt) > 100*time.Millisecond // an inspect may have come before the event
 	}) {
 		return true
 	}

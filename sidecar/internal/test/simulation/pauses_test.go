@@ -89,13 +89,20 @@ func (r *run) checkPause(a worker.Action) {
 	}
 }
 
-// stoppedByStoker reports whether Stoker stopped a container, and no start of Stoker's has succeeded since.
+// stoppedByStoker reports whether Stoker stopped a container, or decided to, and no start of Stoker's has succeeded since.
 func (r *run) stoppedByStoker(id string) bool {
+	var started time.Time
 	for _, a := range slices.Backward(r.world.Audit()) {
-		worked := a.Op == dockertest.OpStart && a.Effect
-		if a.Incarnation.ID == id && a.By == dockertest.ByStoker && (worked || a.Op == dockertest.OpStop) {
-			return !worked
+		if a.Incarnation.ID != id || a.By != dockertest.ByStoker {
+			continue
+		}
+		if a.Op == dockertest.OpStop {
+			return true
+		}
+		if a.Op == dockertest.OpStart && a.Effect {
+			started = a.Done
+			break
 		}
 	}
-	return false
+	return slices.ContainsFunc(r.checks.records.stops, func(s decidedStop) bool { return s.id == id && s.at.After(started) })
 }
