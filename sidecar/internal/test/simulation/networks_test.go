@@ -82,7 +82,7 @@ func (r *run) checkNetworks(t dockertest.Truth) {
 
 // lossUnclear reports whether Stoker may have no evidence that a container lost networks.
 func (r *run) lossUnclear(t dockertest.Truth) bool {
-	return t.Loss.ByOperator || startedSoon(t) || !r.checks.timeline.journalLost.IsZero() || r.lostBeforeFirstInspect(t)
+	return t.Loss.ByOperator || startedSoon(t) || r.failedSoon(t) || !r.checks.timeline.journalLost.IsZero() || r.lostBeforeFirstInspect(t)
 }
 
 // lostBeforeFirstInspect reports whether the first inspect of a container came after the loss, or Stoker was killed so soon after the container
@@ -172,6 +172,17 @@ func startedSoon(t dockertest.Truth) bool {
 	return slices.ContainsFunc(t.Lives, func(l dockertest.Life) bool {
 		after := l.Began.Sub(t.Loss.At)
 		return l.StartedBy == dockertest.ByOperator && after >= 0 && after < soon
+	})
+}
+
+// failedSoon reports whether an operator's start failed so soon after the start that lost a network that Stoker may not have inspected the container
+// in between. The engine keeps only the last error.
+func (r *run) failedSoon(t dockertest.Truth) bool {
+	const soon = 90 * time.Second // the deadline of a start of Stoker's, and the retry of the inspect
+	return !t.Loss.At.IsZero() && slices.ContainsFunc(r.world.Audit(), func(a dockertest.Record) bool {
+		starts := a.Op == dockertest.OpStart || a.Op == dockertest.OpRestart
+		after := a.Done.Sub(t.Loss.At)
+		return a.By == dockertest.ByOperator && starts && a.Incarnation.ID == t.ID && !a.Effect && after >= 0 && after < soon
 	})
 }
 
