@@ -103,7 +103,7 @@ func (r *run) checkOperatorStop(a dockertest.Record, t dockertest.Truth, events 
 	switch {
 	case !r.checks.timeline.journalLost.IsZero() && len(r.checks.timeline.clockSteps) > 0: // nothing distinguishes the incarnations
 	case stop == nil, r.engineDownAround(stop.TrueAt, a.Sent), r.stopAmbiguous(a, signal, stop), r.eventsDroppedBefore(stop.TrueAt):
-	case r.recreateForgotten(stop, a.Sent):
+	case r.recreateForgotten(stop, a.Sent), r.allThatIsLeft(stop, t, a.Sent):
 	case signal != nil && r.clockStepped(signal.TrueAt.Add(-opening), stop.TrueAt): // the time between the two is unknown
 	default:
 		r.violate("I4: %s undoes the operator's %s of %s", &a, stop.Action, stop.TrueAt.Sub(r.start))
@@ -123,6 +123,14 @@ func (r *run) recreateForgotten(stop *dockertest.Event, started time.Time) bool 
 			return e.Action == "create" && e.TrueAt.Before(stop.TrueAt) && e.TrueAt.Before(lost) && lost.Before(started)
 		})
 	})
+}
+
+// allThatIsLeft reports whether a Stoker was killed during a recreate whose old container an operator stopped and removed. The next one finds the new
+// container alone, and continues the recreate: the old one may have been lost in another way.
+func (r *run) allThatIsLeft(stop *dockertest.Event, t dockertest.Truth, started time.Time) bool {
+	_, of, ok := worker.ReplacementOf(t.Labels)
+	old, _ := r.world.TruthByID(stop.ID)
+	return ok && of == stop.ID && old.Gone && r.killedBetween(stop.TrueAt, started)
 }
 
 // eventsDroppedBefore reports whether events were dropped within two minutes before a time.
