@@ -217,7 +217,7 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 		m.judgePending(now, s)
 	case phase == PhaseStopping, m.stopBegun():
 		m.foundStopped(now, s)
-	case phase == PhaseRecreateDue && m.stoppedByOperator(now, s.FinishedAt):
+	case (phase == PhaseRecreateDue || phase == PhaseBackingOff) && m.stoppedByOperator(now, s.FinishedAt): // the signal came after the inspect that showed the exit
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
 	case phase == PhaseRecreateDue || phase == PhaseRecreating:
 		if m.beingAutoRemoved() {

@@ -85,6 +85,19 @@ func TestLateEvents(t *testing.T) {
 			= attempts 0
 			> inspect
 			= phase watching`},
+		{"an operator stops the worker during Stoker's stop, and its signal comes after the inspect that shows the end", `
+			given health
+			up
+			unhealthy
+			> stop 1
+			kill TERM
+			answer down 137
+			> inspect
+			= phase backing-off
+			late kill TERM
+			= held stopped-by-operator
+			+1h
+			> nothing`},
 		{"an operator starts the worker, Stoker stops it for its heal, and inspects are ahead of all the events", `
 			given health
 			up
