@@ -1,6 +1,10 @@
 package worker_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
 
 func TestBudget(t *testing.T) {
 	run(t, []scenario{
@@ -172,5 +176,43 @@ func TestBudget(t *testing.T) {
 			list running none
 			die 1
 			= held exhausted`},
+		{"0 attempts are no limit, also in a window", `
+			given max-attempts=0 attempts-window=10m backoff-max=1s
+			up
+			die 1
+			> start 1
+			start
+			answer running none
+			die 1
+			+1s
+			> start 2`},
+		{"an attempt that did not reach the engine does not count in the window", `
+			given max-attempts=2 attempts-window=10m
+			up
+			die 1
+			> start 1
+			answer unreachable
+			= attempts 0
+			+1s
+			> start 1
+			answer unreachable
+			+1s
+			> start 1
+			start
+			answer running none
+			die 1
+			+1s
+			> start 2
+			start
+			answer running none
+			die 1
+			= held exhausted`},
 	})
+}
+
+// The times of attempts are only kept for a window.
+func TestNoAttemptsAreKeptWithoutAWindow(t *testing.T) {
+	for given, want := range map[string]int{"": 0, "attempts-window=10m": 1} {
+		require.Len(t, play(t, "given max-attempts=3 "+given+"\nup\ndie 1\n> start 1").m.Saved().RecentAttempts, want)
+	}
 }

@@ -76,3 +76,59 @@ func TestBudgetShare(t *testing.T) {
 		require.Equal(t, status == worker.StatusRunning, m.TakesBudget(), "not inspected")
 	}
 }
+
+// A worker that refers to the ID of a container that is gone is recreated when it wakes; until then a sleep cancels that, too.
+func TestWakeOfAnOrphan(t *testing.T) {
+	s := play(t, asleep)
+	s.orphan(worker.HealRecreate, s.now)
+	s.m.Step(s.now, worker.Wake{})
+	require.Equal(t, demand.Waking, s.m.DemandState(s.now, 5*time.Second))
+	s.m.Step(s.now, worker.Sleep{})
+	require.Equal(t, demand.Asleep, s.m.DemandState(s.now, 5*time.Second))
+	s.goOn("> nothing\nwake\n> recreate 0")
+}
+
+// A worker whose next start is as far away as the next poll is down, and further away it is failing.
+func TestNextStartAfterThePoll(t *testing.T) {
+	s := play(t, "given demand backoff-initial=30s\nup\ndie 1\n> start 1\nanswer failed no")
+	wait := s.m.View().Due.Sub(s.now)
+	require.Equal(t, demand.Down, s.m.DemandState(s.now, wait))
+	require.Equal(t, demand.Failing, s.m.DemandState(s.now, wait-1))
+}
+
+func TestSleepFails(t *testing.T) {
+	run(t, []scenario{
+		{"the engine does not stop it: reported, and it stays awake", `
+			given demand
+			up
+			sleep
+			> stop 0
+			answer failed device busy
+			= event heal-failed
+			= phase watching`},
+		{"the inspect before the stop differs from the decision: it stays awake, and nothing has failed", `
+			given demand
+			up
+			sleep
+			> stop 0
+			answer refused running
+			= no-event heal-failed
+			= phase watching
+			+1h
+			> nothing`},
+	})
+}
+
+// Between two readings a worker is idle if it used less than its idle share, which is none of the readings of two incarnations.
+func TestIdleBetween(t *testing.T) {
+	s := play(t, "given demand cpus=1 idle-below=50%\nup")
+	before := worker.Stats{At: noon, CPU: time.Hour}
+	for used, want := range map[time.Duration]bool{time.Second - 1: true, time.Second: false, 2 * time.Second: false} {
+		idle, ok := s.m.IdleBetween(before, worker.Stats{At: noon.Add(2 * time.Second), CPU: time.Hour + used})
+		require.True(t, ok)
+		require.Equal(t, want, idle, used)
+	}
+	idle, ok := s.m.IdleBetween(before, worker.Stats{At: noon.Add(2 * time.Second), CPU: time.Second})
+	require.False(t, ok)
+	require.False(t, idle)
+}

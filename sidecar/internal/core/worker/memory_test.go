@@ -101,3 +101,17 @@ func TestMemoryEvidence(t *testing.T) {
 	s = play(t, "given memory=32\nup\ndie 137\n> start 1")
 	require.Equal(t, "killed, but no signal was sent through the engine; its memory limit is 32 MiB", s.details[len(s.details)-1])
 }
+
+// A memory reading explains an exit for a minute.
+func TestAgeOfMemoryEvidence(t *testing.T) {
+	for age, want := range map[string]string{
+		"0s":      "0s before it used 31 MiB of its 32 MiB of memory",
+		"1m":      "1m0s before it used 31 MiB of its 32 MiB of memory",
+		"60001ms": "its memory limit is 32 MiB",
+	} {
+		s := play(t, "given memory=32\nup")
+		s.m.DisplayStatsRead(s.now, s.m.Saved().Incarnation, worker.Usage{Now: worker.Stats{At: s.now, CPU: time.Second, Memory: 31 << 20}})
+		s.goOn("+" + age + "\ndie 137\n> start 1")
+		require.Equal(t, "killed, but no signal was sent through the engine; "+want, s.details[len(s.details)-1])
+	}
+}

@@ -277,3 +277,45 @@ func TestInterrupted(t *testing.T) {
 	require.Equal(t, time.Duration(-1), e.Do.Grace, "the container's own, which is not known")
 	require.Zero(t, e.Do.Incarnation.StartedAt)
 }
+
+// After a recreate that was rolled back the events of its stop are still its own, each as often as it was sent; another one is an
+// operator's.
+func TestEventsOfAStopThatWasRolledBack(t *testing.T) {
+	const killed = recreating + "transaction stops\nkill TERM\n+10s\n"
+	run(t, []scenario{
+		{"its stop event comes", recreating + "transaction stops\nkill TERM\ndie 143\nanswer undone unstarted down 143\nstop\n= phase recreate-due"},
+		{"a second stop event", recreating + "transaction stops\nkill TERM\ndie 143\nstop\nanswer undone unstarted down 143\nstop\n= held stopped-by-operator"},
+		{"its SIGKILL comes", killed + "answer undone unstarted down 137\nkill KILL\ndie 137\n= phase recreate-due"},
+		{"a second SIGKILL", killed + "kill KILL\nanswer undone unstarted down 137\nkill KILL\ndie 137\n= held stopped-by-operator"},
+		{"no signal of it has come, and the container runs: it is recreated later", recreating + "transaction stops\nanswer undone unstarted running unhealthy\n= phase recreate-due"},
+		{"nor has any, and it is healthy", recreating + "transaction stops\nanswer undone unstarted running healthy\n= free"},
+	})
+}
+
+// A restart's stop that the engine did not carry out may still come during the recreate after it.
+func TestStopOfARestartWhileRecreating(t *testing.T) {
+	s := play(t, `
+		given health recreate-after=1 grace=10s
+		up
+		unhealthy
+		> stop 1
+		answer failed device busy
+		+1s
+		> recreate 2
+		transaction stops
+		kill TERM
+		kill TERM`)
+	require.False(t, s.m.StoppedWhileRecreating())
+	s.goOn("kill TERM")
+	require.True(t, s.m.StoppedWhileRecreating(), "a third one is another client's")
+}
+
+// The new container that a rollback stops is only known until the recreate is over.
+func TestRolledBackContainer(t *testing.T) {
+	s := play(t, recreating)
+	s.step(worker.RecreateUndone{ID: "fedcba9876543210"})
+	s.goOn("kill HUP") // any other event
+	require.Equal(t, "fedcba9876543210", s.m.Saved().State.Undone)
+	s.goOn("answer undone running healthy\n= free")
+	require.Empty(t, s.m.Saved().State.Undone)
+}

@@ -225,3 +225,20 @@ func TestTentative(t *testing.T) {
 	require.Equal(t, worker.EventManaged, e.Events[0].Kind)
 	require.Equal(t, worker.HeldSwarm, e.Events[1].Reason)
 }
+
+// Whether an operator had stopped the worker is known as long as its container has the backup name of a transaction.
+func TestStoppedBeforeRename(t *testing.T) {
+	for before, want := range map[string]bool{
+		"given\nup":                            false,
+		"given\nup\nkill TERM":                 true,
+		"given\nup\nkill TERM\ndie 143\nstop":  true,
+		"given on-exit=never\nup\ndie 1":       false, // held, and by no operator
+		"given\nup\ndie 1\n> start 1":          false,
+		"given\nup\nkill TERM\ndie 143\nstart": false,
+	} {
+		s := play(t, before)
+		require.False(t, s.m.StoppedBeforeRename(), "it has its own name")
+		s.goOn("rename w.stoker-old\n= held being-replaced")
+		require.Equal(t, want, s.m.StoppedBeforeRename(), before)
+	}
+}

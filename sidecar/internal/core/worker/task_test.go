@@ -1,6 +1,12 @@
 package worker_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/worker"
+)
 
 // Tasks of Swarm services that Stoker may kill.
 func TestTasks(t *testing.T) {
@@ -159,4 +165,28 @@ func TestObservedTask(t *testing.T) {
 			+1h
 			> nothing`},
 	})
+}
+
+// A displayed task is inspected once if it runs, for its quota, and not at all if it has ended.
+func TestInspectOfAnObservedTask(t *testing.T) {
+	s := play(t, "given barred=swarm-task cpus=0.5\nup\n+1h\nlist running\n> inspect")
+	require.True(t, s.m.View().Inspected)
+	require.InDelta(t, 0.5, s.m.View().CPUs, 0)
+	s = play(t, "given barred=swarm-task down=0\nup\n+1h\nlist down 0")
+	require.Empty(t, s.did)
+}
+
+// Of the signals during a kill by Stoker one SIGKILL is its own; every other one that means stop is another client's.
+func TestWhoseSignalsOfATask(t *testing.T) {
+	for signals, others := range map[string]bool{"kill KILL": false, "kill KILL\nkill HUP": false, "kill TERM": true, "kill KILL\nkill KILL": true, "kill KILL\nkill TERM": true} {
+		s := play(t, "given health task\nup\nunhealthy\n+15s\n> kill 1\n"+signals)
+		_, stopped := s.m.StoppedAt()
+		require.Equal(t, others, stopped, signals)
+	}
+}
+
+// The stop event after the end of a task is part of that end: the task stays Swarm's.
+func TestStopEventAfterATask(t *testing.T) {
+	s := play(t, "given task\nup\nkill TERM\ndie 0\n= event held\nstop\n= no-event held")
+	require.Equal(t, worker.HeldSwarm, s.m.Saved().State.Hold.Reason)
 }
