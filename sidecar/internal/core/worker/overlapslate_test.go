@@ -19,6 +19,33 @@ func TestLateEvents(t *testing.T) {
 			die 143
 			stop
 			> start 1`},
+		{"the same, and the event of the exit is lost", `
+			given health
+			up
+			unhealthy
+			> stop 1
+			start
+			answer unknown
+			+2s
+			= phase stopping
+			kill TERM
+			die 143
+			stop
+			> start 1`},
+		{"the start after an own stop has failed, and the events of that stop come later: they do not bring the next start forward", `
+			given health backoff-initial=30s
+			up
+			unhealthy
+			> stop 1
+			answer down 143
+			+2s
+			> start 1
+			answer failed no
+			late kill TERM
+			late die 143
+			late stop
+			= due 15s..30s
+			> nothing`},
 		{"an operator stops and removes the worker right before its recreate, and the events come after the answer", `
 			given health on-unhealthy=recreate
 			up

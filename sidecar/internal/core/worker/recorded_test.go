@@ -111,4 +111,29 @@ func TestReplayedSignalWhileRecreating(t *testing.T) {
 	require.False(t, s.m.StoppedWhileRecreating())
 	s.goOn("old:0s kill TERM")
 	require.True(t, s.m.StoppedWhileRecreating(), "a second one is another client's")
+
+	for order, others := range map[worker.Order]bool{worker.OrderBefore: false, worker.OrderAfter: true} {
+		s := play(t, recreating+"transaction stops\nkill TERM\nstoker-killed")
+		s.step(worker.Observation{
+			Kind: worker.Signalled, At: noon.Add(map[worker.Order]time.Duration{worker.OrderBefore: 1, worker.OrderAfter: -1}[order]), ID: containerID, Key: "w",
+			Signal: signal("TERM"), Replay: worker.Replay{Origin: worker.OriginReplayed, Order: order},
+		})
+		require.Equal(t, others, s.m.StoppedWhileRecreating(), "the place in the stream decides, whatever the times are")
+	}
+}
+
+// Before the first inspect shows the container's own stop signal, a replayed first signal belongs to the stop of the Stoker before.
+func TestReplayedSignalOfTheStopBefore(t *testing.T) {
+	s := play(t, "given health grace=10s")
+	s.world.StopSignal = 0 // none of its own
+	s.goOn(`
+		up
+		unhealthy
+		> stop 1
+		stoker-killed
+		old:0s kill TERM
+		old:0s die 143
+		list down 143
+		> start 1
+		= fault unhealthy`)
 }

@@ -310,6 +310,32 @@ func TestStopOfARestartWhileRecreating(t *testing.T) {
 	require.True(t, s.m.StoppedWhileRecreating(), "a third one is another client's")
 }
 
+// The engine could not end the worker with a whole stop of a restart. The recreate after it has one stop of its own, with one event
+// of each kind.
+func TestStopAfterAStopThatDidNotEndTheWorker(t *testing.T) {
+	for events, others := range map[string]bool{
+		"kill TERM\n+10s\nkill KILL\nstop":            false,
+		"kill TERM\n+10s\nkill KILL\nkill KILL\nstop": true,
+		"kill TERM\n+10s\nkill KILL\nstop\nstop":      true,
+	} {
+		s := play(t, `
+			given health recreate-after=1 grace=10s
+			up
+			unhealthy
+			> stop 1
+			kill TERM
+			+10s
+			kill KILL
+			stop
+			answer failed did not receive an exit event
+			+1s
+			> recreate 2
+			transaction stops`)
+		s.goOn(events)
+		require.Equal(t, others, s.m.StoppedWhileRecreating(), events)
+	}
+}
+
 // The new container that a rollback stops is only known until the recreate is over.
 func TestRolledBackContainer(t *testing.T) {
 	s := play(t, recreating)

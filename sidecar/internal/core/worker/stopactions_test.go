@@ -71,6 +71,13 @@ func TestInspectBeforeAStop(t *testing.T) {
 	}
 }
 
+// An event during the inspect that opens a heal asks for another inspect, which comes before the stop.
+func TestEventBeforeAStop(t *testing.T) {
+	s := play(t, "given health\nup\n> inspect\nmute unhealthy\nupdate")
+	s.answer("", []string{"running", "unhealthy"})
+	require.Equal(t, []string{"inspect", "inspect", "stop 1"}, s.did)
+}
+
 // A grace of no time in the label is one: the engine's default does not apply.
 func TestNoGrace(t *testing.T) {
 	s := play(t, "given health stop-timeout=0s\nup\nunhealthy\n> stop 1")
