@@ -27,6 +27,21 @@ func (s *script) outside(at string, w []string) {
 
 func TestProbesFromOutside(t *testing.T) {
 	run(t, []scenario{
+		{"whether it is starved is asked again once only its own health check fails", `
+			given health cpus=0.5 probe=http://:8000/health unhealthy-for=1m
+			up
+			outside success
+			unhealthy timed-out
+			> sample
+			reads 0.02 0 1
+			outside refused
+			outside refused
+			outside refused
+			= reason outside-probe-failed
+			> nothing
+			outside success
+			= reason probe-timed-out
+			> sample`},
 		{"three failures in a row, and the heal ends with a successful probe", `
 			given probe=http://:8000/health
 			up

@@ -33,5 +33,18 @@ func TestOutdatedInspects(t *testing.T) {
 			die 1
 			> inspect
 			= held being-replaced`},
+		{"Docker has restarted it, and an operator has stopped it, while an inspect was under way", `
+			given docker=always
+			up
+			list restarting
+			+2s
+			= held docker-restarting
+			mute update
+			world down 143 new:1s
+			stop
+			answer stale running
+			= held stopped-by-operator
+			+1h
+			> nothing`},
 	})
 }

@@ -78,6 +78,13 @@ func TestEventBeforeAStop(t *testing.T) {
 	require.Equal(t, []string{"inspect", "inspect", "stop 1"}, s.did)
 }
 
+// Rule 6: after an operator's stop the engine is asked once, also if the exit comes before its answer.
+func TestEngineIsAskedOnceAfterAStop(t *testing.T) {
+	s := play(t, "up\n> inspect\nmute kill TERM\ndie 143\nanswer down 143\n= held stopped-by-operator\n+1m\n> inspect")
+	_, unsure := s.m.StoppedAt()
+	require.False(t, unsure, "it has answered")
+}
+
 // A grace of no time in the label is one: the engine's default does not apply.
 func TestNoGrace(t *testing.T) {
 	s := play(t, "given health stop-timeout=0s\nup\nunhealthy\n> stop 1")
