@@ -10,7 +10,7 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// recordOf is a restored worker whose incarnation began at noon.
+// recordOf is a worker that is restored from a record of the beginning of its incarnation and of its last event.
 func recordOf(began, last time.Time) *worker.Machine {
 	return worker.Restore(worker.Identity{Key: "w", ID: containerID, Policy: policy.Default()}, worker.Saved{
 		Incarnation: worker.Incarnation{StartedAt: began}, LastEventAt: last,
@@ -112,13 +112,19 @@ func TestReplayedSignalWhileRecreating(t *testing.T) {
 	s.goOn("old:0s kill TERM")
 	require.True(t, s.m.StoppedWhileRecreating(), "a second one is another client's")
 
-	for order, others := range map[worker.Order]bool{worker.OrderBefore: false, worker.OrderAfter: true} {
+	for _, c := range []struct {
+		order  worker.Order
+		at     time.Time
+		others bool
+	}{
+		{worker.OrderBefore, noon.Add(1), false},
+		{worker.OrderAfter, noon.Add(-1), true},
+	} {
 		s := play(t, recreating+"transaction stops\nkill TERM\nstoker-killed")
 		s.step(worker.Observation{
-			Kind: worker.Signalled, At: noon.Add(map[worker.Order]time.Duration{worker.OrderBefore: 1, worker.OrderAfter: -1}[order]), ID: containerID, Key: "w",
-			Signal: signal("TERM"), Replay: worker.Replay{Origin: worker.OriginReplayed, Order: order},
+			Kind: worker.Signalled, At: c.at, ID: containerID, Key: "w", Signal: signal("TERM"), Replay: worker.Replay{Origin: worker.OriginReplayed, Order: c.order},
 		})
-		require.Equal(t, others, s.m.StoppedWhileRecreating(), "the place in the stream decides, whatever the times are")
+		require.Equal(t, c.others, s.m.StoppedWhileRecreating(), "the place in the stream decides, not the time")
 	}
 }
 

@@ -98,6 +98,18 @@ func TestStarvedOrHung(t *testing.T) {
 			> nothing
 			+1s
 			> stop 1`},
+		{"it is read once, whatever happens while its restart waits", `
+			given health cpus=0.1 unhealthy-for=1m
+			up
+			unhealthy timed-out
+			> sample
+			reads 0.02 0 1
+			update running timed-out
+			+59s
+			update running timed-out
+			> nothing
+			+1s
+			> stop 1`},
 		{"no quota: nothing throttles it", `
 			given health
 			up

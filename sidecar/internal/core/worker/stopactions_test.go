@@ -116,6 +116,19 @@ func TestStopsAndTheirEvents(t *testing.T) {
 			late:1h kill KILL
 			die 137
 			= held stopped-by-operator`},
+		{"the inspect before a stop differs, so that a signal meanwhile was another client's: that stop is left to its end", `
+			given health
+			up
+			unhealthy
+			> stop 1
+			kill TERM
+			answer refused running unhealthy
+			= no-event held
+			+59m
+			> nothing
+			die 143
+			stop
+			= held stopped-by-operator`},
 		{"an inspect of a healthy worker does not start its time to be stable over", `
 			up
 			die 1
