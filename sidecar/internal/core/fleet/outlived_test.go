@@ -94,3 +94,21 @@ func TestEngineRestartDuringVerification(t *testing.T) {
 	require.NoError(t, json.Unmarshal(h.memories["w"], &saved))
 	require.Nil(t, saved.StopIntent, "%v", h.log)
 }
+
+// TestShutdownDuringVerification: the engine shuts down while a recreate verifies its new container. Its stops are no operator's, so the worker runs
+// again afterwards.
+func TestShutdownDuringVerification(t *testing.T) {
+	t.Parallel()
+	h := simHostWith(newWorker("w", "on-missing", "recreate"), newWorker("x"))
+	old := h.id("w")
+	h.w.Operator().Remove("w", true)
+	for h.id("w") == "" || h.id("w") == old || h.status("w") != worker.StatusRunning {
+		h.live(time.Millisecond)
+	}
+	h.live(5 * time.Millisecond)
+	require.Equal(t, 1, h.f.Transactions())
+	h.w.RestartEngine(time.Second)
+	h.live(5 * time.Minute)
+	require.Empty(t, h.check(), "%v", h.log)
+	require.Equal(t, worker.StatusRunning, h.status("w"), "%v", h.log)
+}

@@ -286,10 +286,26 @@ func (f *Fleet) followStop(now time.Time, m *member) {
 func (f *Fleet) withdrawStops() {
 	for _, p := range f.recreates.recreations {
 		if len(p.notified) > 0 && p.member.machine.Saved().StopIntent == nil {
+			p.dropStops()
 			p.notified = map[string]bool{}
 			p.tx.StopWithdrawn()
 		}
 	}
+}
+
+// dropStops drops the buffered signals and stops of the containers that seemed to be stopped by an operator.
+func (p *recreation) dropStops() {
+	var kept []worker.Observation
+	covered := 0
+	for i, o := range p.buffered {
+		if stops := o.Kind == worker.Signalled || o.Kind == worker.Stopped; stops && p.notified[o.ID] {
+			continue
+		}
+		if kept = append(kept, o); i < p.covered {
+			covered = len(kept)
+		}
+	}
+	p.buffered, p.covered = kept, covered
 }
 
 // names returns the workers by all IDs that may still be referred to.

@@ -1,6 +1,11 @@
 package worker_test
 
-import "testing"
+import (
+	"testing"
+	"time"
+
+	"stoker/sidecar/internal/core/worker"
+)
 
 // TestLateEvents: events that come behind the answer that showed what they report.
 func TestLateEvents(t *testing.T) {
@@ -140,4 +145,20 @@ func TestLateEvents(t *testing.T) {
 			late:1s stop
 			> start 1`},
 	})
+}
+
+// TestStartAfterAStepBack: the clock steps back while the worker is down, and an operator starts it. The start seems to come before the end.
+func TestStartAfterAStepBack(t *testing.T) {
+	s := play(t, `
+		up
+		kill TERM
+		die 143
+		stop
+		update
+		= held stopped-by-operator`)
+	began := s.now.Add(-10 * time.Minute)
+	s.describe([]string{"running", "new"})
+	s.world.StartedAt = began
+	s.step(worker.Observation{Kind: worker.Started, ID: containerID, Key: "w", At: began.Add(time.Millisecond)})
+	s.goOn("= phase watching")
 }
