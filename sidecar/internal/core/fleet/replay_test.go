@@ -127,6 +127,47 @@ func TestReplayOfARestartWithinSeconds(t *testing.T) {
 	require.Equal(t, worker.HeldOperator, d.newWorker("a").Held, "an operator's stop was under way")
 }
 
+// TestReplayOfAnOwnStopAfterSteps: before the recorded incarnation began, the clock was set back, so that an older end seems to be later. The stop
+// under way is Stoker's own.
+func TestReplayOfAnOwnStopAfterSteps(t *testing.T) {
+	now := noon.Add(-2 * time.Hour)
+	began := noon.Add(-time.Hour)
+	stopping := worker.State{
+		Phase: worker.PhaseStopping, Stop: worker.SentStop{At: now, Grace: 10 * time.Second},
+		Heal: worker.Heal{ID: 1, Fault: worker.FaultUnhealthy, Action: worker.HealRestart, Attempt: 1, OpenedAt: now},
+	}
+	d := newHarness(t, fleet.Settings{Saved: []worker.Saved{{
+		Key: "a", Incarnation: worker.Incarnation{ID: "id-a", StartedAt: began}, Labels: enabled, Expected: true,
+		SavedHeals: worker.SavedHeals{State: stopping, OwnStops: worker.OwnStops{Sent: 1}},
+	}}})
+	d.now = now
+	d.open()
+	for _, o := range []worker.Observation{
+		{Kind: worker.Started, At: noon.Add(-30 * time.Minute)},
+		{Kind: worker.Signalled, At: noon.Add(-20 * time.Minute), Signal: 15},
+		{Kind: worker.Exited, At: noon.Add(-20 * time.Minute), Exit: worker.Exit{ExitCode: 143}},
+		{Kind: worker.Stopped, At: noon.Add(-20 * time.Minute)},
+		{Kind: worker.Started, At: began.Add(time.Millisecond)},
+		{Kind: worker.Signalled, At: now, Signal: 15},
+		{Kind: worker.Exited, At: now, Exit: worker.Exit{ExitCode: 143}},
+		{Kind: worker.Stopped, At: now},
+	} {
+		o.ID, o.Key = "id-a", "a"
+		d.observe(o)
+	}
+	d.observe(worker.Observation{Kind: worker.ListBegin})
+	d.listed("a", worker.StatusExited)
+	d.observe(worker.Observation{Kind: worker.ListEnd})
+	for _, a := range d.verb(worker.Inspect) {
+		s := d.running(a)
+		s.Status, s.StartedAt, s.FinishedAt, s.ExitCode = worker.StatusExited, began, now, 143
+		d.answer(a, s)
+	}
+	d.pass(3 * time.Second)
+	require.Equal(t, worker.HeldNot, d.newWorker("a").Held)
+	require.Len(t, d.verb(worker.Start), 1)
+}
+
 // TestReplayBeforeALateList: the replay shows an operator's stop, and the list is late. The replayed events are saved before the list, because an
 // engine that crashes has lost them. Events in between are saved at once.
 func TestReplayBeforeALateList(t *testing.T) {

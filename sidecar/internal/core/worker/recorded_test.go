@@ -53,7 +53,7 @@ func TestRecordedStart(t *testing.T) {
 	}
 }
 
-// An exit belongs to the recorded incarnation unless it came before its start.
+// An exit within the seconds in which the recorded start might still arrive is that of the recorded incarnation, if the clock did not step.
 func TestRecordedEnd(t *testing.T) {
 	for name, c := range map[string]struct {
 		began time.Time
@@ -62,9 +62,10 @@ func TestRecordedEnd(t *testing.T) {
 		want  bool
 	}{
 		"at once":                         {noon, worker.Exited, 0, true},
-		"later":                           {noon, worker.Exited, time.Hour, true},
+		"seconds later":                   {noon, worker.Exited, 10*time.Second - 1, true},
+		"maybe before a step back":        {noon, worker.Exited, 10 * time.Second, false},
 		"of the incarnation before":       {noon, worker.Exited, -1, false},
-		"no exit":                         {noon, worker.Stopped, time.Hour, false},
+		"no exit":                         {noon, worker.Stopped, 0, false},
 		"a record without an incarnation": {time.Time{}, worker.Exited, 0, false},
 	} {
 		require.Equal(t, c.want, recordOf(c.began, noon).RecordedEnd(worker.Observation{Kind: c.kind, At: c.began.Add(c.late)}), name)

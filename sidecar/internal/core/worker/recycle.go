@@ -231,7 +231,11 @@ func (m *Machine) recycleDetail(now time.Time, f Fault) string {
 	p := m.id.Policy.Recycle
 	switch f { //nolint:exhaustive // the faults of a recycle
 	case FaultOld:
-		return fmt.Sprintf("it has run for %s", now.Sub(m.saved.Incarnation.StartedAt).Round(time.Second))
+		age := now.Sub(m.saved.Incarnation.StartedAt).Round(time.Second)
+		if age < p.MaxAge { // the clock has stepped back since it was due
+			return fmt.Sprintf("it has run for more than %s", p.MaxAge)
+		}
+		return fmt.Sprintf("it has run for %s", age)
 	case FaultScheduled:
 		return "restart at " + p.RestartAt.String()
 	}

@@ -17,10 +17,12 @@ func (m *Machine) Recorded(o Observation) (last, start bool) {
 	return !at.IsZero() && o.At.Equal(at), start
 }
 
-// RecordedEnd reports whether a replayed event is the exit of the recorded incarnation.
+// RecordedEnd reports whether a replayed event is an exit so soon after the recorded start that a later start may look like that one. Much later
+// times decide nothing: the clock may have stepped back between that exit and the recorded start.
 func (m *Machine) RecordedEnd(o Observation) bool {
 	began := m.saved.Incarnation.StartedAt
-	return o.Kind == Exited && !began.IsZero() && !o.At.Before(began)
+	late := o.At.Sub(began)
+	return o.Kind == Exited && !began.IsZero() && late >= 0 && late < startNotice
 }
 
 // recordEvent notes the last event in the record, once its effect is there: an inspect may have to show it first.
