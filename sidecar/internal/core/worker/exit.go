@@ -39,7 +39,7 @@ func (m *Machine) signalled(now time.Time, o Observation) {
 		if m.ownSignal(now, o) {
 			return
 		}
-		m.foreign.pending = &pendingSignal{at: now, o: o} // it may be the container's own stop signal; an inspect decides
+		m.foreign.pending = append(m.foreign.pending, pendingSignal{at: now, o: o}) // it may be the container's own stop signal; an inspect decides
 		return
 	}
 	if !m.meansStop(o.Signal) || m.ownSignal(now, o) || m.stopSuperseded(now) {
@@ -73,11 +73,12 @@ type pendingSignal struct {
 	o  Observation
 }
 
-// applyPendingSignal applies a pending signal once the first inspect shows its meaning. If the exit also came before the inspect,
-// the signal is applied before that exit is judged.
-func (m *Machine) applyPendingSignal() {
-	if e := m.foreign.pending; e != nil {
-		m.foreign.pending = nil
+// applyPendingSignals applies the pending signals once the first inspect shows their meaning. If the exit also came before the
+// inspect, they are applied before that exit is judged.
+func (m *Machine) applyPendingSignals() {
+	pending := m.foreign.pending
+	m.foreign.pending = nil
+	for _, e := range pending {
 		m.signalled(e.at, e.o)
 	}
 }
@@ -106,7 +107,7 @@ func (m *Machine) meansStop(s syscall.Signal) bool {
 // ownSignal separates Stoker's own stop from an operator's during it. A stop sends the container's stop signal once, and SIGKILL
 // after the grace. A second first signal, or an early SIGKILL, is another client's.
 func (m *Machine) ownSignal(now time.Time, o Observation) bool {
-	if !m.stopSent() {
+	if !m.stopSent() || m.own.carriedOut {
 		return false
 	}
 	if o.History() && m.own.signals > 0 && o.At.Equal(m.own.termAt) {
@@ -189,7 +190,7 @@ func (m *Machine) stopped(now time.Time, o Observation) {
 	if m.stoppedBeforeStartEvent(now) || m.earlierLife(now, o) {
 		return
 	}
-	if m.stopSent() && !m.own.stopped {
+	if m.stopSent() && !m.own.stopped && !m.own.carriedOut {
 		m.own.stopped = true
 		m.saved.OwnStops.Stops++
 		return

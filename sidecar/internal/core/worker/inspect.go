@@ -17,7 +17,7 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	m.updateConfig(s)
 	m.memoryLimitKnown(now)
 	m.noteEnded(s.FinishedAt)
-	m.applyPendingSignal()
+	m.applyPendingSignals()
 	if m.inspects.stale && m.older(s) {
 		if s.StartedAt.After(known) {
 			m.saved.Incarnation = s.Incarnation

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"slices"
 	"syscall"
 	"time"
 )
@@ -28,7 +29,7 @@ func (m *Machine) onlyKilled() bool {
 	if i == nil || i.Signal != int(syscall.SIGKILL) || i.Complete {
 		return false
 	}
-	return m.foreign.pending == nil || m.foreign.pending.o.At.Before(i.At)
+	return !slices.ContainsFunc(m.foreign.pending, func(s pendingSignal) bool { return !s.o.At.Before(i.At) })
 }
 
 // beingAutoRemoved reports whether the engine is about to remove the worker because it exited (--rm). A container that never ran

@@ -108,7 +108,9 @@ func (m *Machine) listed(now time.Time, o Observation) {
 		m.life.start.awaited, m.life.start.behind = time.Time{}, time.Time{}
 	}
 	if m.id.Unmanageable != HeldNot {
-		m.container.status, m.checks.status = o.Status, o.Health
+		if !m.endedSince(o) {
+			m.container.status, m.checks.status = o.Status, o.Health
+		}
 		m.observeTask(now)
 		return
 	}

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"stoker/sidecar/internal/core/worker"
 )
 
@@ -117,6 +119,28 @@ func TestLateEvents(t *testing.T) {
 			= attempts 0
 			> inspect
 			= phase watching`},
+		{"an operator stops the worker with its own signal, and another signal follows before the first inspect", `
+			given remembered stop-signal=USR1
+			old start
+			old:10m kill USR1
+			old:10m kill HUP
+			old:10m die 1
+			list down 1
+			= held stopped-by-operator`},
+		{"an operator starts the worker after Stoker's stop, whose answer is late, and kills it", `
+			given health
+			up
+			unhealthy
+			> stop 1
+			kill TERM
+			die 143
+			stop
+			start
+			= phase stopping
+			+10s
+			old:0s kill KILL
+			old:0s die 137
+			= held stopped-by-operator`},
 		{"an operator stops the worker during Stoker's stop, and its signal comes after the inspect that shows the end", `
 			given health
 			up
@@ -145,6 +169,19 @@ func TestLateEvents(t *testing.T) {
 			late:1s stop
 			> start 1`},
 	})
+}
+
+// TestListBeforeTheEnd: the first list is older than the end of a container that is never inspected. It does not count as running.
+func TestListBeforeTheEnd(t *testing.T) {
+	s := play(t, "")
+	s.m = worker.New(worker.Identity{Key: "w", ID: containerID, Policy: scriptPolicy(), Unmanageable: worker.HeldOneOff})
+	listed := worker.Observation{Kind: worker.Listed, ID: containerID, Key: "w", At: s.now, ListState: worker.ListState{Status: worker.StatusRunning}}
+	s.step(worker.Observation{Kind: worker.Exited, ID: containerID, Key: "w", At: s.now.Add(time.Millisecond)})
+	s.step(listed)
+	require.False(t, s.m.RunningUndisturbed())
+	listed.At = s.now.Add(time.Minute)
+	s.step(listed)
+	require.True(t, s.m.RunningUndisturbed())
 }
 
 // TestStartAfterAStepBack: the clock steps back while the worker is down, and an operator starts it. The start seems to come before the end.

@@ -80,7 +80,7 @@ type oomEvent struct {
 type foreignStop struct {
 	until         time.Time // a stop may be under way, and one of Stoker's own would shorten its grace; Stoker's clock
 	window        time.Time // until then the stop explains an exit, whatever the engine's clock shows; Stoker's clock
-	pending       *pendingSignal
+	pending       []pendingSignal
 	confirming    bool // the inspect under way was sent after the stop that holds the worker
 	inspectFailed bool // no inspect has succeeded since that stop, so it was the daemon shutting down
 }

@@ -87,3 +87,8 @@ func (m *Machine) overBeforeStartEvent(now time.Time, o Observation) bool {
 func (m *Machine) startedUnfollowed(o Observation) bool {
 	return o.History() && !m.container.inspected && m.life.end.state == exitPending && m.saved.StopIntent == nil
 }
+
+// endedSince reports whether a list is older than the exit event: a container that is not inspected would count as running until the next list.
+func (m *Machine) endedSince(o Observation) bool {
+	return o.Status == StatusRunning && m.container.status == StatusExited && m.life.end.at.After(o.At)
+}
