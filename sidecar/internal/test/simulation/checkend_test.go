@@ -103,7 +103,7 @@ func (r *run) checkOperatorStop(a dockertest.Record, t dockertest.Truth, events 
 	switch {
 	case !r.checks.timeline.journalLost.IsZero() && len(r.checks.timeline.clockSteps) > 0: // nothing distinguishes the incarnations
 	case stop == nil, r.engineDownAround(stop.TrueAt, a.Sent), r.stopAmbiguous(a, signal, stop), r.eventsDroppedBefore(stop.TrueAt):
-	case r.recreateForgotten(stop, a.Sent), r.allThatIsLeft(stop, t, a.Sent):
+	case r.recreateForgotten(stop, a.Sent), r.allThatIsLeft(stop, t, a.Sent), r.ofFailedRestart(stop):
 	case signal != nil && r.clockStepped(signal.TrueAt.Add(-opening), stop.TrueAt): // the time between the two is unknown
 	default:
 		r.violate("I4: %s undoes the operator's %s of %s", &a, stop.Action, stop.TrueAt.Sub(r.start))
@@ -131,6 +131,14 @@ func (r *run) allThatIsLeft(stop *dockertest.Event, t dockertest.Truth, started 
 	_, of, ok := worker.ReplacementOf(t.Labels)
 	old, _ := r.world.TruthByID(stop.ID)
 	return ok && of == stop.ID && old.Gone && r.killedBetween(stop.TrueAt, started)
+}
+
+// ofFailedRestart reports whether a stop was part of an operator's restart whose start failed: the operator wants the worker to run.
+func (r *run) ofFailedRestart(stop *dockertest.Event) bool {
+	return slices.ContainsFunc(r.world.Audit(), func(a dockertest.Record) bool {
+		restart := a.By == dockertest.ByOperator && a.Op == dockertest.OpRestart && !a.Effect
+		return restart && a.Incarnation.ID == stop.ID && !a.Arrived.After(stop.TrueAt) && !a.Done.Before(stop.TrueAt)
+	})
 }
 
 // eventsDroppedBefore reports whether events were dropped within two minutes before a time.
