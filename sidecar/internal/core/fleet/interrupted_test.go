@@ -117,3 +117,20 @@ func TestPausedDependentIsRestartedWhenUnpaused(t *testing.T) {
 		})
 	}
 }
+
+// TestTransactionInProgress: a recreate is a transaction of the old container until it is over.
+func TestTransactionInProgress(t *testing.T) {
+	h := simHostWith(recreatedOnFailure("w"))
+	old, _ := h.w.Truth("w")
+	require.Zero(t, h.f.Transactions())
+	require.False(t, h.f.Recreating(old.ID))
+	h.w.SetHealthCheck("w", dockertest.Failing)
+	made := h.until(t, "w"+worker.NewSuffix)
+	require.Equal(t, 1, h.f.Transactions())
+	require.True(t, h.f.Recreating(old.ID))
+	require.False(t, h.f.Recreating(made.ID))
+	h.live(time.Minute)
+	require.NotEqual(t, old.ID, h.whole(t, "w").ID)
+	require.Zero(t, h.f.Transactions())
+	require.False(t, h.f.Recreating(old.ID))
+}
