@@ -253,7 +253,7 @@ func (r *run) checkAttempts(t dockertest.Truth, mine []dockertest.Record) {
 		if a.Op != dockertest.OpStart || a.Action.Verb != worker.Start {
 			continue
 		}
-		if becameStable(t, since, a.Sent, p.StableAfter) || a.Action.Reason == worker.ReasonResumed || byDemand(a.Action) {
+		if becameStable(t, since, a.Sent, p.StableAfter) || r.resumedBetween(t.ID, since, a.Sent) || byDemand(a.Action) {
 			attempts = 0
 		}
 		// A start for demand or recycling, or after a parent's exit, is not an attempt.
@@ -267,6 +267,12 @@ func (r *run) checkAttempts(t dockertest.Truth, mine []dockertest.Record) {
 			return
 		}
 	}
+}
+
+// resumedBetween reports whether an operator's resume reset the attempts of a worker between two times. A worker that was down is started at once;
+// one that ran is healed for what is wrong with it then, so that the action does not show the resume.
+func (r *run) resumedBetween(id string, from, to time.Time) bool {
+	return slices.ContainsFunc(r.checks.records.resumed[id], func(at time.Time) bool { return at.After(from) && !at.After(to) })
 }
 
 // parentEnded reports whether a parent of a container exited between two times.

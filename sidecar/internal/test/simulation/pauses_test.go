@@ -39,7 +39,7 @@ func (r *run) injectPause(f fault) bool {
 	}
 	var t fleet.Effects
 	if f.Kind == opResumeAll {
-		t, _ = s.fleet.Resume(r.clock(), pause)
+		t = r.resume(pause)
 	} else {
 		pause.At, pause.Until = r.clock(), r.clock().Add(f.For)
 		t, _ = s.fleet.Pause(r.clock(), pause)
@@ -52,15 +52,29 @@ func (r *run) injectPause(f fault) bool {
 // endPauses resumes everything.
 func (r *run) endPauses() {
 	for _, p := range r.pauses {
-		if s := r.stoker; s != nil {
-			t, _ := s.fleet.Resume(r.clock(), p)
-			r.apply(t)
+		if r.stoker != nil {
+			r.apply(r.resume(p))
 		}
 	}
 	r.pauses = nil
 	if r.stoker != nil {
 		r.pauses = r.stoker.fleet.Pauses()
 	}
+}
+
+// resume ends a pause, and records which workers have their attempts back: a resume of a single worker that has used them up is an operator's start.
+func (r *run) resume(p fleet.Pause) fleet.Effects {
+	before := map[string]int{}
+	for _, w := range r.view().Workers {
+		before[w.ID] = w.Attempts
+	}
+	t, _ := r.stoker.fleet.Resume(r.clock(), p)
+	for _, w := range r.view().Workers {
+		if w.Attempts < before[w.ID] {
+			r.checks.records.resumed[w.ID] = append(r.checks.records.resumed[w.ID], r.world.Now())
+		}
+	}
+	return t
 }
 
 // checkPause checks that Stoker does not act on a paused worker, except to finish a restart or a recreate that it began before.

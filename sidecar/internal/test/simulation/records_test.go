@@ -34,12 +34,14 @@ type records struct {
 	networkMissing    map[string]bool             // by the first container of a worker: its first inspect lacked a network
 	signalled         map[string]time.Time        // by container: the start of the incarnation that was signalled last
 	commandSent       map[worker.Incarnation]bool // the command before the stop was sent
+	resumed           map[string][]time.Time      // by container: when an operator's resume reset the attempts
 }
 
 func newRecords() records {
 	return records{
 		unsaved: map[string]int{}, disconnectUnclear: map[string]bool{}, networkMissing: map[string]bool{},
 		signalled: map[string]time.Time{}, commandSent: map[worker.Incarnation]bool{},
+		resumed: map[string][]time.Time{},
 	}
 }
 
