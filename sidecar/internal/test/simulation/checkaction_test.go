@@ -153,9 +153,18 @@ func (r *run) checkUnfinished() {
 		return // it waited for the engine
 	}
 	for _, a := range s.inFlight {
-		if a.Verb != worker.Inspect {
+		if a.Verb != worker.Inspect || r.inspectLate(a) {
 			return // it waits for an answer
 		}
 	}
 	r.violate("a Stoker that was asked to stop leaves %d restarts unfinished, and does nothing", s.fleet.Busy())
+}
+
+// inspectLate reports whether an inspect of a worker that Stoker heals has no answer for longer than the engine takes for one. After a stop without
+// an answer only an inspect shows whether the worker is down, because a Stoker that stops receives no events.
+func (r *run) inspectLate(a worker.Action) bool {
+	const usual = time.Second
+	return r.world.Now().Sub(r.stoker.sent[a.ID]) > usual && slices.ContainsFunc(r.view().Workers, func(w fleet.WorkerView) bool {
+		return w.ID == a.Incarnation.ID && w.Heal != ""
+	})
 }

@@ -23,6 +23,7 @@ type stoker struct {
 	wake     time.Time     // when the fleet asked for a tick; zero if it did not
 	deadline time.Time     // when it stops waiting for its actions; zero if it was not asked to stop
 	inFlight map[uint64]worker.Action
+	sent     map[uint64]time.Time // when an action in flight was sent
 	kill     plannedKill
 	turns    turnCounter
 	overload overload
@@ -56,7 +57,7 @@ type overload struct {
 func (r *run) startStoker() {
 	now := r.world.Now()
 	s := &stoker{
-		inFlight: map[uint64]worker.Action{}, inspected: map[string]bool{}, recreating: map[worker.Key]bool{},
+		inFlight: map[uint64]worker.Action{}, sent: map[uint64]time.Time{}, inspected: map[string]bool{}, recreating: map[worker.Key]bool{},
 		overload: overload{timedOut: map[string]time.Time{}},
 	}
 	s.offset = r.world.EngineNow().Sub(now) // Stoker reads the host's clock once, when it starts
@@ -154,7 +155,7 @@ func (r *run) apply(t fleet.Effects) {
 	for _, a := range t.Do {
 		r.checkAction(a)
 		r.tally.actions[a.Verb]++
-		s.inFlight[a.ID] = a
+		s.inFlight[a.ID], s.sent[a.ID] = a, r.world.Now()
 		if a.Verb == worker.Stop || a.Verb == worker.RecreateStep || a.Verb == worker.Update {
 			r.journal.write()
 		}
@@ -219,6 +220,7 @@ func (r *run) deliver(out dockertest.Output, ok bool) {
 	case out.Outcome != nil:
 		r.traceOutcome(*out.Outcome)
 		delete(s.inFlight, out.Outcome.Action.ID)
+		delete(s.sent, out.Outcome.Action.ID)
 		if r.pool != nil {
 			r.pool.receive(*out.Outcome)
 		}
