@@ -31,7 +31,7 @@ func (r *run) unexplainedDown(t dockertest.Truth, w fleet.WorkerView) string {
 		}
 		return fmt.Sprintf("%d attempts of %d", w.Attempts, p.MaxAttempts)
 	case worker.HeldFinished:
-		if r.finished(t, p) || r.restartFailed(t) {
+		if r.finished(t, p) || r.restartFailed(t) || r.ranUnseen(t) {
 			return ""
 		}
 		return "its work is not done"
@@ -92,6 +92,15 @@ func (r *run) startObserved(id string) bool {
 		}
 	}
 	return observed
+}
+
+// ranUnseen reports whether the engine dropped the start event of a container's last incarnation, and every event since, and no Stoker was started
+// since. Between two lists the container seems to have stayed down, and a list shows neither when it started nor its exit code.
+func (r *run) ranUnseen(t dockertest.Truth) bool {
+	began, _ := lastIncarnation(t)
+	since := slices.ContainsFunc(r.checks.timeline.started, func(at time.Time) bool { return at.After(began) })
+	seen := slices.ContainsFunc(r.world.History(t.ID), func(e dockertest.Event) bool { return !e.TrueAt.Before(began) && !e.SeenAt.IsZero() })
+	return len(r.checks.timeline.eventsDropped) > 0 && !since && !seen
 }
 
 // restartFailed reports whether the last restart or start of an operator was a restart whose start failed, of the container or of one that
