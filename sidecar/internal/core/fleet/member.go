@@ -28,6 +28,7 @@ type member struct {
 type lastSeen struct {
 	round       uint64    // of the list
 	lastEventAt time.Time // of its newest event, the engine's clock
+	listedAt    time.Time // of the last list that showed it under its name, the engine's clock
 }
 
 // ahead reports whether events of the container are newer than a list of that time. Events may overtake a list, but not by much; a larger
@@ -35,6 +36,13 @@ type lastSeen struct {
 func (s lastSeen) ahead(at time.Time) bool {
 	by := s.lastEventAt.Sub(at)
 	return by >= 0 && by < time.Minute
+}
+
+// listedSince reports whether a list showed the member after an event of that time. An event may be late, but not by much; a larger difference is a
+// step of the clock.
+func (s lastSeen) listedSince(at time.Time) bool {
+	by := s.listedAt.Sub(at)
+	return by > 0 && by < time.Minute
 }
 
 // guarded is a member's state for the overload guard.

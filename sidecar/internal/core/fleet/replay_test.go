@@ -359,3 +359,33 @@ func TestReplayedReplacementOverASlowList(t *testing.T) {
 	d.observe(worker.Observation{Kind: worker.Exited, ID: "id-new", Key: "a", Exit: worker.Exit{ExitCode: 1}})
 	require.Len(t, d.verb(worker.Start), 1)
 }
+
+// TestReplacementBehindAList: docker-compose replaces a worker, a list shows the new container, and the events of the replacement come later. The new
+// container keeps the name, and its record.
+func TestReplacementBehindAList(t *testing.T) {
+	d := newHarness(t, fleet.Settings{})
+	d.up("a")
+	replaced := d.now
+	d.pass(5 * time.Second)
+	d.observe(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.Listed, ID: "id-new", Key: "a", ListState: worker.ListState{Status: worker.StatusRunning, Health: worker.HealthNone}})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
+	d.answerInspects()
+	d.drop = nil
+	for _, o := range []worker.Observation{
+		{Kind: worker.Signalled, ID: "id-a", Key: "a", Signal: 15},
+		{Kind: worker.Exited, ID: "id-a", Key: "a", Exit: worker.Exit{ExitCode: 143}},
+		{Kind: worker.Stopped, ID: "id-a", Key: "a"},
+		{Kind: worker.Renamed, ID: "id-a", Key: "id-a_a", OldKey: "a"},
+		{Kind: worker.Created, ID: "id-new", Key: "a"},
+		{Kind: worker.Started, ID: "id-new", Key: "a"},
+		{Kind: worker.Gone, ID: "id-a", Key: "id-a_a"},
+	} {
+		o.At = replaced.Add(time.Second)
+		d.observe(o)
+	}
+	d.answerInspects()
+	require.NotContains(t, d.drop, worker.Key("a"), "its record")
+	d.observe(worker.Observation{Kind: worker.Exited, ID: "id-new", Key: "a", Exit: worker.Exit{ExitCode: 1}})
+	require.Len(t, d.verb(worker.Start), 1)
+}

@@ -49,7 +49,9 @@ func (f *Fleet) route(now time.Time, o worker.Observation) {
 		f.forget(m)
 		return
 	}
-	m.round = f.stream.round
+	if m.round = f.stream.round; o.Kind == worker.Listed && o.Key == m.key() {
+		m.listedAt = o.At
+	}
 	if p := f.recreates.recreations[m.id]; p != nil {
 		p.startedAgain(o)
 	}
@@ -154,6 +156,8 @@ func (f *Fleet) adopt(o worker.Observation) *member {
 		return nil // the list is older than the events of the renames
 	case o.Kind != worker.Listed && o.History():
 		return f.registerUnnamed(newMachine(id, o), id) // it may have had another name then; the list will show it
+	case o.Kind != worker.Listed && holder.listedSince(o.At):
+		return nil // the event is late: a list has shown another container under the name since, and this one no longer
 	}
 	return f.register(f.replacementOf(id, o), id)
 }
