@@ -254,6 +254,22 @@ func TestBackupThatAnOperatorHadStopped(t *testing.T) {
 	require.NotContains(t, calls, worker.CallStart)
 }
 
+// TestNoInspectOfABackupInATransaction: a worker was renamed to a backup name, and an unfinished recreate is continued. A signal to it asks for an
+// inspect, which waits for the end of the transaction.
+func TestNoInspectOfABackupInATransaction(t *testing.T) {
+	d := newHarness(t, fleet.Settings{})
+	d.up("a")
+	d.observe(worker.Observation{Kind: worker.Renamed, ID: "id-a", Key: "a.stoker-old", OldKey: "a"})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a.stoker-old", ListState: worker.ListState{Status: worker.StatusRunning}})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
+	require.Len(t, d.verb(worker.RecreateStep), 1)
+	d.do = nil
+	d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a.stoker-old", Signal: 15})
+	d.pass(time.Second)
+	require.Empty(t, d.verb(worker.Inspect))
+}
+
 // TestReplacementOfADependentIsRemoved: while no Stoker runs an operator removes the new container of a dependent that is no worker. The old one
 // gets its name back, and nothing starts it.
 func TestReplacementOfADependentIsRemoved(t *testing.T) {

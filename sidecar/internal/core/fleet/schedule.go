@@ -118,12 +118,13 @@ func (f *Fleet) classOpen(class worker.ActionClass) bool {
 	return class == worker.ClassNone || f.actions.inClass[class] < limit[class]
 }
 
-// allowed reports whether an action on the member may start now.
+// allowed reports whether an action on the member may start now. None may while a transaction has its name, or its
+// container under a backup name.
 func (f *Fleet) allowed(m *member) bool {
 	if m.class == worker.ClassNone {
 		return true
 	}
-	free := f.bound(m) && f.recreates.unfinished[m.key()] == nil && f.recreates.transactions[m.key()] == nil
+	free := f.bound(m) && f.recreates.unfinished[m.key()] == nil && f.recreates.transactions[m.key()] == nil && !f.Recreating(m.id)
 	if f.startWaits(m) || f.tookWorkMeanwhile(m) {
 		return false
 	}
