@@ -84,8 +84,9 @@ type Loss struct {
 type Change struct {
 	At time.Time
 	ID string // of the container, which may have been replaced since
-	// LostAt is when a network was lost for the first time since.
-	LostAt time.Time
+	// LostAt is when a network was lost for the first time since, and LostBefore the last time before it; zero if none was.
+	LostAt     time.Time
+	LostBefore time.Time
 }
 
 // LoseNetworks makes the engine one that loses networks from now on.
@@ -142,7 +143,7 @@ func (o Operator) Connect(ref, name string) *Answer {
 	return o.send(Request{Op: OpConnect, Ref: ref, furnish: func(c *container) *Error {
 		missing := !slices.Contains(c.networks(), name)
 		err := c.connect(name, nil)
-		switch change := (Change{At: c.w.now, ID: c.ID}); {
+		switch change := (Change{At: c.w.now, ID: c.ID, LostBefore: c.loss.At}); {
 		case err != nil:
 		case !slices.Contains(*c.given, name):
 			c.loss.Connected = change
@@ -163,7 +164,7 @@ func disconnection(ref, name string) Request {
 	return Request{Op: OpDisconnect, Ref: ref, furnish: func(c *container) *Error {
 		err := c.disconnect(name)
 		if err == nil {
-			c.loss.Disconnected = Change{At: c.w.now, ID: c.ID}
+			c.loss.Disconnected = Change{At: c.w.now, ID: c.ID, LostBefore: c.loss.At}
 			*c.given = slices.DeleteFunc(slices.Clone(*c.given), func(other string) bool { return other == name })
 		}
 		return err

@@ -66,11 +66,11 @@ func (r *run) checkNetworks(t dockertest.Truth) {
 		return
 	}
 	for _, name := range t.Given {
-		if !slices.Contains(t.Networks, name) && !r.changeUnobserved(t.Loss.Connected, t) {
+		if !slices.Contains(t.Networks, name) && !r.changeUnobserved(t.Loss.Connected) {
 			r.violate("I12: %s runs without network %s", t.Key, name)
 		}
 	}
-	if r.changeUnobserved(t.Loss.Disconnected, t) || r.startUnobserved(t.Loss.Disconnected, t) || r.disconnectedBeforeStart(t) || r.checks.records.disconnectUnclear[plannedName(t)] || t.Labels[worker.MarkMissing] == "true" {
+	if r.changeUnobserved(t.Loss.Disconnected) || r.startUnobserved(t.Loss.Disconnected, t) || r.disconnectedBeforeStart(t) || r.checks.records.disconnectUnclear[plannedName(t)] || t.Labels[worker.MarkMissing] == "true" {
 		return
 	}
 	for _, name := range t.Networks {
@@ -97,12 +97,12 @@ func (r *run) lostBeforeFirstInspect(t dockertest.Truth) bool {
 }
 
 // changeUnobserved reports whether an operator's change came so soon before the container lost a network, or was removed, that no list may have
-// shown it. A container's events do not include its networks.
-func (r *run) changeUnobserved(change dockertest.Change, t dockertest.Truth) bool {
+// shown it, or so soon after that the failed start that lost it had no answer yet. A container's events do not include its networks.
+func (r *run) changeUnobserved(change dockertest.Change) bool {
 	if change.At.IsZero() {
 		return false
 	}
-	for _, at := range []time.Time{t.Loss.At, change.LostAt} {
+	for _, at := range []time.Time{change.LostBefore, change.LostAt} {
 		if since := at.Sub(change.At); since > -5*time.Second && since < unlisted {
 			return true
 		}
