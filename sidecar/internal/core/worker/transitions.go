@@ -32,7 +32,8 @@ func Transitions() []Transition {
 		{"wake", []Phase{PhaseAsleep}, []Phase{PhaseBackingOff, PhaseRecreateDue}},
 		{"sleep", []Phase{PhaseWatching}, []Phase{PhaseStopDue}},
 		{"recycle", []Phase{PhaseWatching}, []Phase{PhaseStopDue, PhaseRecreateDue}},
-		{"exited", unlessRecreating(), []Phase{PhaseAsleep}}, // stopped for lack of work, or finished
+		{"resume", []Phase{PhaseExhausted}, []Phase{PhaseWatching, PhaseBackingOff, PhaseRecreateDue}}, // an operator gives back its attempts
+		{"exited", unlessRecreating(), []Phase{PhaseAsleep}},                                           // stopped for lack of work, or finished
 		{"inspect answered", unlessRecreating(), []Phase{PhaseAsleep}},
 		{"start answered", unlessRecreating(), []Phase{PhaseAsleep}},
 		{"recreate answered", []Phase{PhaseRecreating}, []Phase{PhaseAsleep, PhaseStopping}}, // in a dry run; its stop is still under way
@@ -101,6 +102,8 @@ func InputName(in Input) string {
 		return "work reported"
 	case GroupConflict:
 		return "group conflict"
+	case Resume:
+		return "resume"
 	case RecycleTurn:
 		return "recycle turn"
 	case RecycleNow:

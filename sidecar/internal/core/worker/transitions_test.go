@@ -41,7 +41,7 @@ func step(t require.TestingT, m *worker.Machine, now time.Time, in worker.Input)
 func TestTransitionsAreNamed(t *testing.T) {
 	inputs := []string{
 		"", "due", "engine restarted", "stats read", "orphaned", "recreate found", "inspect answered", "start answered", "stop answered", "kill answered",
-		"update answered", "collect answered", "connect answered", "recreate answered", "started", "exited", "stopped", "healthy", "gone", "renamed", "listed", "wake", "sleep", "recycle",
+		"update answered", "collect answered", "connect answered", "recreate answered", "started", "exited", "stopped", "healthy", "gone", "renamed", "listed", "wake", "sleep", "recycle", "resume",
 	}
 	reached := map[worker.Phase]bool{worker.PhaseWatching: true}
 	for _, row := range worker.Transitions() {
