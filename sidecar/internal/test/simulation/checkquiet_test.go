@@ -112,7 +112,7 @@ func (r *run) checkMissing(w fleet.WorkerView) {
 	spec := r.specs[plannedName(t)]
 	// Stoker does not recreate a container whose networks it does not have.
 	unseen := len(t.Networks) == 0 || r.removedSoonAfter(t.Loss.Reconnected)
-	unconnected := spec.NetworkMode == "" && (unseen && r.lossUnclear(t) || r.changeUnobserved(t.Loss.Connected, t))
+	unconnected := spec.NetworkMode == "" && (unseen && r.lossUnclear(t) || r.changeUnobserved(t.Loss.Connected))
 	impossible := len(t.Given) == 0 || unconnected || r.parentUnavailable(t) || spec.Unfit != "" || r.portInUse(spec)
 	if w.Heal == worker.HealRecreate && impossible || w.Held == worker.HeldExhausted || w.Held == worker.HeldDryRun {
 		return
