@@ -17,7 +17,8 @@ func (r *run) checkOverloadGuard(a worker.Action) {
 		return
 	}
 	probed, timedOut := 0, 0
-	// Only an inspect shows why a worker is unhealthy, and Stoker inspects it after the answer to the action in flight.
+	// Only an inspect since shows why a worker is unhealthy, and Stoker inspects it after the answer to the action in flight. The engine may not
+	// answer the inspect; Stoker repeats it.
 	busy := map[string]bool{}
 	for _, f := range s.inFlight {
 		busy[f.Incarnation.ID] = busy[f.Incarnation.ID] || changesContainer(f)
@@ -32,7 +33,7 @@ func (r *run) checkOverloadGuard(a worker.Action) {
 		}
 		p, ok := t.LastProbe()
 		at, received := s.overload.timedOut[t.ID]
-		shown := received && now.Sub(at) > 2*time.Second && !busy[t.ID] && !r.probeAgeUnclear(t.ID)
+		shown := received && now.Sub(at) > 2*time.Second && !busy[t.ID] && !s.inspected[t.ID].Before(at) && !r.probeAgeUnclear(t.ID)
 		if ok && p.ExitCode == worker.ProbeTimedOut && t.Health == worker.HealthUnhealthy && shown {
 			timedOut++
 		}

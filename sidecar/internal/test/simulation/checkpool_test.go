@@ -120,7 +120,7 @@ func (r *run) neverInspected(t dockertest.Truth) bool {
 	if _, of, ok := worker.ReplacementOf(t.Labels); ok && r.stoker.fleet.Recreating(of) {
 		id = of
 	}
-	return !r.stoker.inspected[id] && r.clock().Sub(r.view().Engine.Since) >= inspectWait
+	return r.stoker.inspected[id].IsZero() && r.clock().Sub(r.view().Engine.Since) >= inspectWait
 }
 
 // addWork adds the work of a quiet period.

@@ -28,7 +28,7 @@ type stoker struct {
 	turns    turnCounter
 	overload overload
 
-	inspected map[string]bool // by container ID: it received an inspect of it
+	inspected map[string]time.Time // by container ID: when it last received an inspect of it
 
 	lastRecreate uint64              // the transaction of the last step that began a recreate
 	recreating   map[worker.Key]bool // workers with a recreate that was begun, by this Stoker or one before, and has no result
@@ -57,7 +57,7 @@ type overload struct {
 func (r *run) startStoker() {
 	now := r.world.Now()
 	s := &stoker{
-		inFlight: map[uint64]worker.Action{}, sent: map[uint64]time.Time{}, inspected: map[string]bool{}, recreating: map[worker.Key]bool{},
+		inFlight: map[uint64]worker.Action{}, sent: map[uint64]time.Time{}, inspected: map[string]time.Time{}, recreating: map[worker.Key]bool{},
 		overload: overload{timedOut: map[string]time.Time{}},
 	}
 	s.offset = r.world.EngineNow().Sub(now) // Stoker reads the host's clock once, when it starts
@@ -196,14 +196,14 @@ func (r *run) killIfDue(actions int) bool {
 	return true
 }
 
-// recordInspects records which containers an outcome shows to Stoker.
-func (s *stoker) recordInspects(o worker.Outcome) {
+// recordInspects records which containers an outcome shows to Stoker, and when.
+func (s *stoker) recordInspects(now time.Time, o worker.Outcome) {
 	if o.Snapshot != nil {
-		s.inspected[o.Snapshot.ID] = true
+		s.inspected[o.Snapshot.ID] = now
 	}
 	if o.Report != nil {
 		for _, seen := range o.Report.Seen {
-			s.inspected[seen.ID] = true
+			s.inspected[seen.ID] = now
 		}
 	}
 }
@@ -225,7 +225,7 @@ func (r *run) deliver(out dockertest.Output, ok bool) {
 			r.pool.receive(*out.Outcome)
 		}
 		r.recordFirstInspect(*out.Outcome)
-		s.recordInspects(*out.Outcome)
+		s.recordInspects(r.world.Now(), *out.Outcome)
 		r.apply(s.fleet.Finish(now, *out.Outcome))
 	case s.deadline.IsZero(): // a Stoker that stops receives no more events
 		o := *out.Observation
