@@ -50,7 +50,7 @@ type App struct {
 	sources  *queue.Pool // of work
 	sup      *supervisor.Supervisor
 	services *scaler.Scaler // nil without STOKER_SWARM_SCALE
-	first    *firstLook
+	first    *advisor
 	others   others
 	server   server
 }
@@ -77,7 +77,7 @@ func New(opts Options) (*App, error) {
 	engine := a.link.engine
 	a.sup = supervisor.New(fleet.New(time.Now(), set), metered{engine, a.sources, NewProber(engine), a.reports.metrics}, a.state.journal, all)
 	a.sup.Closing = supervisor.Closing{Heals: healBudget, Actions: actionBudget}
-	a.first = newFirstLook(opts.Config.Rules.Selector, docker.SelfID(), engine, a.sup.View, log)
+	a.first = newAdvisor(opts.Config.Rules.Selector, docker.SelfID(), engine, a.sup.View, log)
 	a.link.watchWith(watch.Options{Resync: opts.Config.Watch.Resync, Bookmark: set.Bookmark, Keep: set.Keep, Workers: a.workers})
 	if a.server, err = a.listen(); err != nil {
 		return nil, errors.Join(fmt.Errorf("serve status: %w", err), a.abandon())

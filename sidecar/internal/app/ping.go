@@ -14,7 +14,7 @@ import (
 func (a *App) ping(ctx context.Context) {
 	failing := false
 	ping.Run(ctx, ping.Options{
-		URL: a.opts.Config.Ping.URL, Every: a.opts.Config.Ping.Every, Agent: "stoker/" + a.opts.Version, Well: a.well,
+		URL: a.opts.Config.Ping.URL, Every: a.opts.Config.Ping.Every, Agent: "stoker/" + a.opts.Version, Healthy: a.healthy,
 		OnResult: func(err error) {
 			a.reports.metrics.Pinged(err)
 			switch {
@@ -28,7 +28,7 @@ func (a *App) ping(ctx context.Context) {
 	})
 }
 
-// well reports whether Stoker is connected to the engine and its loop turns.
-func (a *App) well() bool {
+// healthy reports whether Stoker is connected to the engine and its loop turns.
+func (a *App) healthy() bool {
 	return a.sup.View().Engine.Connected && time.Since(a.sup.LastTick()) < web.StuckAfter
 }

@@ -316,7 +316,7 @@ func TestTwoLeaders(t *testing.T) {
 	other.work(3, 0)
 	stale := *w.web()
 	w.round()
-	other.table.See(other.now, service.Poll{Role: service.RoleLeader, Services: []service.Service{stale}})
+	other.table.Apply(other.now, service.Poll{Role: service.RoleLeader, Services: []service.Service{stale}})
 	for _, s := range other.table.Due(other.now) {
 		other.table.Answer(other.now, s, other.reading, "")
 	}

@@ -80,9 +80,9 @@ func New(set Settings) *Table {
 	return &Table{set: set, services: map[string]*scaled{}, sources: map[demand.Source]*source{}, losses: map[string]*losses{}}
 }
 
-// See takes a poll of the Swarm. A Table that does not lead forgets all but the losses: another node decides, and a new leader starts from the
+// Apply takes a poll of the Swarm. A Table that does not lead forgets all but the losses: another node decides, and a new leader starts from the
 // current state. After a failed poll nothing is known of the leader, so what is known of services and losses is kept.
-func (t *Table) See(now time.Time, l Poll) {
+func (t *Table) Apply(now time.Time, l Poll) {
 	t.role, t.problem, t.again = l.Role, l.Err, false
 	if l.Role == RoleUnknown && l.Err != "" {
 		for _, s := range t.services {

@@ -80,7 +80,7 @@ func (w *world) round() {
 			poll.Services = append(poll.Services, *w.services[name])
 		}
 	}
-	w.table.See(w.now, poll)
+	w.table.Apply(w.now, poll)
 	for _, s := range w.table.Due(w.now) {
 		w.queried++
 		reading, own := w.readings[s.Reveal().Scheme()]

@@ -100,42 +100,42 @@ func (c *Client) watchLoad(ctx context.Context) (stop func() *worker.HostLoad) {
 	began := time.Now()
 	ctx, cancel := context.WithCancel(ctx)
 	seen := make(chan []load, 1)
-	go func() { seen <- c.looks(ctx, first) }()
+	go func() { seen <- c.samples(ctx, first) }()
 	return func() *worker.HostLoad {
 		cancel()
-		looks := <-seen
+		samples := <-seen
 		if time.Since(began) < leastLoad {
 			return nil
 		}
-		return loadOf(looks)
+		return loadOf(samples)
 	}
 }
 
-func (c *Client) looks(ctx context.Context, first load) []load {
+func (c *Client) samples(ctx context.Context, first load) []load {
 	tick := time.NewTicker(loadEvery)
 	defer tick.Stop()
-	looks := []load{first}
+	samples := []load{first}
 	for {
 		select {
 		case <-tick.C:
 			if next, ok := c.readLoad(); ok {
-				looks = append(looks, next)
+				samples = append(samples, next)
 			}
 		case <-ctx.Done():
-			return looks
+			return samples
 		}
 	}
 }
 
 // loadOf combines several samples. The sampling process is runnable each time and does not count.
-func loadOf(looks []load) *worker.HostLoad {
-	first, last := looks[0], looks[len(looks)-1]
+func loadOf(samples []load) *worker.HostLoad {
+	first, last := samples[0], samples[len(samples)-1]
 	if last.all <= first.all || last.idle < first.idle {
 		return nil
 	}
 	h := worker.HostLoad{Busy: 1 - float64(last.idle-first.idle)/float64(last.all-first.all), CPUs: last.cpus}
-	for _, l := range looks {
-		h.Runnable += float64(l.runnable-1) / float64(len(looks))
+	for _, l := range samples {
+		h.Runnable += float64(l.runnable-1) / float64(len(samples))
 	}
 	return &h
 }

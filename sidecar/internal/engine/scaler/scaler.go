@@ -98,7 +98,7 @@ func (s *Scaler) round(ctx context.Context, table *service.Table) {
 	looking, done := context.WithTimeout(ctx, callLimit)
 	poll := s.opts.Swarm.Poll(looking)
 	done()
-	table.See(time.Now(), poll)
+	table.Apply(time.Now(), poll)
 	s.askSources(ctx, table)
 	for _, id := range table.Wanted(time.Now()) {
 		asking, done := context.WithTimeout(ctx, callLimit)

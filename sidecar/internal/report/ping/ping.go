@@ -17,22 +17,22 @@ const (
 	timeout = 10 * time.Second
 	// mostBody is how much of an answer is read. Its content does not matter.
 	mostBody = 64 << 10
-	// look is the time between two looks whether Stoker is well again.
-	look = time.Second
+	// recheck is the time between two checks whether Stoker is healthy again.
+	recheck = time.Second
 )
 
 // Options configure what is fetched, and when.
 type Options struct {
-	URL   string // a secret; empty fetches nothing
-	Every time.Duration
-	Agent string
-	Well  func() bool // Stoker is connected to the engine, and its loop turns
+	URL     string // a secret; empty fetches nothing
+	Every   time.Duration
+	Agent   string
+	Healthy func() bool // Stoker is connected to the engine, and its loop turns
 	// OnResult is called after each fetch. The error holds nothing of the URL.
 	OnResult func(err error)
 	Client   *http.Client // nil is the default one
 }
 
-// Run fetches until ctx ends: at once when Stoker is well, then every so often as long as it is.
+// Run fetches until ctx ends: at once when Stoker is healthy, then every so often as long as it is.
 func Run(ctx context.Context, o Options) {
 	if o.URL == "" {
 		return
@@ -45,8 +45,8 @@ func Run(ctx context.Context, o Options) {
 			return
 		case <-timer.C:
 		}
-		if !o.Well() {
-			timer.Reset(min(look, o.Every))
+		if !o.Healthy() {
+			timer.Reset(min(recheck, o.Every))
 			continue
 		}
 		began := time.Now()

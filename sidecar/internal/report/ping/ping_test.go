@@ -19,11 +19,11 @@ type answers func(*http.Request) (*http.Response, error)
 
 func (a answers) RoundTrip(r *http.Request) (*http.Response, error) { return a(r) }
 
-// TestItsSilenceIsTheAlarm: fetched at once, then every minute; not while Stoker is not well, and at once when it is again.
+// TestItsSilenceIsTheAlarm: fetched at once, then every minute; not while Stoker is not healthy, and at once when it is again.
 func TestItsSilenceIsTheAlarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fetched atomic.Int64
-		var well, failed atomic.Bool
+		var healthy, failed atomic.Bool
 		client := &http.Client{Transport: answers(func(*http.Request) (*http.Response, error) {
 			fetched.Add(1)
 			return httptest.NewRecorder().Result(), nil
@@ -32,16 +32,16 @@ func TestItsSilenceIsTheAlarm(t *testing.T) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			Run(ctx, Options{URL: "http://x/", Every: time.Minute, Well: well.Load, OnResult: func(err error) { failed.CompareAndSwap(false, err != nil) }, Client: client})
+			Run(ctx, Options{URL: "http://x/", Every: time.Minute, Healthy: healthy.Load, OnResult: func(err error) { failed.CompareAndSwap(false, err != nil) }, Client: client})
 		}()
 		after := func(d time.Duration) int64 { time.Sleep(d); synctest.Wait(); return fetched.Load() }
 		require.Zero(t, after(10*time.Minute))
-		well.Store(true)
+		healthy.Store(true)
 		require.EqualValues(t, 1, after(2*time.Second))
 		require.EqualValues(t, 6, after(5*time.Minute))
-		well.Store(false)
+		healthy.Store(false)
 		require.EqualValues(t, 6, after(time.Hour))
-		well.Store(true)
+		healthy.Store(true)
 		require.EqualValues(t, 7, after(2*time.Second))
 		cancel()
 		<-ended

@@ -17,9 +17,9 @@ import (
 	"stoker/sidecar/internal/core/worker"
 )
 
-// lookFixture is a firstLook with a view and containers that a test changes.
-type lookFixture struct {
-	*firstLook
+// advisorFixture is a advisor with a view and containers that a test changes.
+type advisorFixture struct {
+	*advisor
 	out       bytes.Buffer
 	shown     fleet.View
 	listed    []worker.Observation
@@ -29,39 +29,39 @@ type lookFixture struct {
 	sink      *logSink
 }
 
-func newLookFixture(s policy.Selector) *lookFixture {
-	l := &lookFixture{}
+func newAdvisorFixture(s policy.Selector) *advisorFixture {
+	l := &advisorFixture{}
 	l.sink = newLogSink(loggerTo(&l.out, textFormat()), func() {})
-	l.firstLook = newFirstLook(s, "own", l, func() fleet.View { return l.shown }, l.sink)
+	l.advisor = newAdvisor(s, "own", l, func() fleet.View { return l.shown }, l.sink)
 	return l
 }
 
-func (l *lookFixture) List(context.Context) ([]worker.Observation, error) {
+func (l *advisorFixture) List(context.Context) ([]worker.Observation, error) {
 	l.lists++
 	return l.listed, l.failure
 }
 
-func (l *lookFixture) Do(_ context.Context, a worker.Action) worker.Outcome {
+func (l *advisorFixture) Do(_ context.Context, a worker.Action) worker.Outcome {
 	l.inspected = append(l.inspected, a.Incarnation.ID)
 	return worker.Outcome{Action: a, Result: worker.Done, Answer: worker.Answer{Snapshot: &worker.Snapshot{Resources: worker.Resources{CPUs: 0.5}}}}
 }
 
 // list ends a list of the watch, and waits until the workers are counted.
-func (l *lookFixture) list(ctx context.Context) {
+func (l *advisorFixture) list(ctx context.Context) {
 	l.observe(ctx, worker.Observation{Kind: worker.ListEnd})
 	time.Sleep(time.Minute)
 	synctest.Wait()
 }
 
-func (l *lookFixture) logged() string {
+func (l *advisorFixture) logged() string {
 	l.sink.drain()
 	return l.out.String()
 }
 
 // Stoker logs once how many containers it manages.
-func TestFirstLookNamesTheWorkers(t *testing.T) {
+func TestAdvisorNamesTheWorkers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLookFixture(policy.Selector{})
+		l := newAdvisorFixture(policy.Selector{})
 		ctx, cancel := context.WithCancel(t.Context())
 		l.shown.Workers = []fleet.WorkerView{{Key: "a"}, {Key: "b"}}
 		l.list(ctx)
@@ -78,9 +78,9 @@ func TestFirstLookNamesTheWorkers(t *testing.T) {
 }
 
 // If it manages none it gives advice, in one log line, and in the view while that lasts. It inspects each container once.
-func TestFirstLookAdvises(t *testing.T) {
+func TestAdvisorAdvises(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLookFixture(policy.Selector{})
+		l := newAdvisorFixture(policy.Selector{})
 		ctx, cancel := context.WithCancel(t.Context())
 		l.listed = []worker.Observation{
 			{ID: "own", Key: "shop-stoker-1"}, {ID: "x", Key: "shop-cruncher-1", ListState: worker.ListState{Status: worker.StatusRunning}},
@@ -118,9 +118,9 @@ func TestFirstLookAdvises(t *testing.T) {
 }
 
 // Without a list nothing is logged.
-func TestFirstLookWaitsForTheList(t *testing.T) {
+func TestAdvisorWaitsForTheList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLookFixture(policy.Selector{})
+		l := newAdvisorFixture(policy.Selector{})
 		l.observe(t.Context(), worker.Observation{Kind: worker.Connecting})
 		time.Sleep(time.Minute)
 		l.wait()

@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// lookWait is the time between a list and the count of workers: containers that are selected by their quota are inspected first, and
+	// adviseWait is the time between a list and the count of workers: containers that are selected by their quota are inspected first, and
 	// those of the same compose file may start a little later.
-	lookWait = 5 * time.Second
+	adviseWait = 5 * time.Second
 	// maxInspects bounds the number of containers inspected for their quota after one list, and inspectLimit the time for each.
 	maxInspects  = 100
 	inspectLimit = 5 * time.Second
@@ -27,8 +27,8 @@ const (
 	maxKeys = 10
 )
 
-// firstLook logs what Stoker manages after its first list, and gives advice while that is nothing. Its observe is called by one goroutine.
-type firstLook struct {
+// advisor logs what Stoker manages after its first list, and gives advice while that is nothing. Its observe is called by one goroutine.
+type advisor struct {
 	selector policy.Selector
 	self     string // the ID of this container
 	engine   listing
@@ -38,7 +38,7 @@ type firstLook struct {
 	busy  atomic.Bool
 	group sync.WaitGroup
 
-	quotas map[string]float64 // by ID; used by the goroutine of look only
+	quotas map[string]float64 // by ID; used by the goroutine of advise only
 	logged bool               // used by that goroutine only, too
 	advice atomic.Pointer[candidates.Advice]
 }
@@ -49,12 +49,12 @@ type listing interface {
 	Do(ctx context.Context, a worker.Action) worker.Outcome
 }
 
-func newFirstLook(s policy.Selector, self string, engine listing, view func() fleet.View, log *logSink) *firstLook {
-	return &firstLook{selector: s, self: self, engine: engine, view: view, log: log, quotas: map[string]float64{}}
+func newAdvisor(s policy.Selector, self string, engine listing, view func() fleet.View, log *logSink) *advisor {
+	return &advisor{selector: s, self: self, engine: engine, view: view, log: log, quotas: map[string]float64{}}
 }
 
 // observe counts the workers some time after each list.
-func (f *firstLook) observe(ctx context.Context, o worker.Observation) {
+func (f *advisor) observe(ctx context.Context, o worker.Observation) {
 	if o.Kind != worker.ListEnd || f.busy.Swap(true) {
 		return
 	}
@@ -62,16 +62,16 @@ func (f *firstLook) observe(ctx context.Context, o worker.Observation) {
 		defer f.busy.Store(false)
 		select {
 		case <-ctx.Done():
-		case <-time.After(lookWait):
-			f.look(ctx)
+		case <-time.After(adviseWait):
+			f.advise(ctx)
 		}
 	})
 }
 
-func (f *firstLook) wait() { f.group.Wait() }
+func (f *advisor) wait() { f.group.Wait() }
 
-// look counts the workers. It queries the engine only if there are none. Only the first look is logged.
-func (f *firstLook) look(ctx context.Context) {
+// advise counts the workers. It queries the engine only if there are none. Only the first count is logged.
+func (f *advisor) advise(ctx context.Context) {
 	first := !f.logged
 	workers := f.view().Workers
 	if len(workers) > 0 {
@@ -95,7 +95,7 @@ func (f *firstLook) look(ctx context.Context) {
 }
 
 // containers returns those of a list except Stoker's own, with their quotas as far as there is time to inspect them.
-func (f *firstLook) containers(ctx context.Context, listed []worker.Observation) []candidates.Container {
+func (f *advisor) containers(ctx context.Context, listed []worker.Observation) []candidates.Container {
 	var all []candidates.Container
 	known := map[string]float64{}
 	inspects := 0
@@ -117,7 +117,7 @@ func (f *firstLook) containers(ctx context.Context, listed []worker.Observation)
 	return all
 }
 
-func (f *firstLook) quota(ctx context.Context, o worker.Observation) (float64, bool) {
+func (f *advisor) quota(ctx context.Context, o worker.Observation) (float64, bool) {
 	out := f.engine.Do(ctx, worker.Action{Key: o.Key, Incarnation: worker.Incarnation{ID: o.ID}, Verb: worker.Inspect, Deadline: inspectLimit})
 	if out.Snapshot == nil {
 		return 0, false
@@ -126,7 +126,7 @@ func (f *firstLook) quota(ctx context.Context, o worker.Observation) (float64, b
 }
 
 // name returns the name of this container; empty outside a container.
-func (f *firstLook) name(listed []worker.Observation) string {
+func (f *advisor) name(listed []worker.Observation) string {
 	for _, o := range listed {
 		if f.self != "" && o.ID == f.self {
 			return string(o.Key)
@@ -136,7 +136,7 @@ func (f *firstLook) name(listed []worker.Observation) string {
 }
 
 // within adds the advice to a view without workers.
-func (f *firstLook) within(v fleet.View) fleet.View {
+func (f *advisor) within(v fleet.View) fleet.View {
 	if v.Candidates = f.advice.Load(); len(v.Workers) > 0 {
 		v.Candidates = nil
 	}
