@@ -253,7 +253,8 @@ func (r *run) checkAttempts(t dockertest.Truth, mine []dockertest.Record) {
 		if a.Op != dockertest.OpStart || a.Action.Verb != worker.Start {
 			continue
 		}
-		if becameStable(t, since, a.Sent, p.StableAfter) || r.resumedBetween(t.ID, since, a.Sent) || byDemand(a.Action) {
+		resumed := a.Action.Reason == worker.ReasonResumed || r.resumedBetween(t.ID, since, a.Sent) // the first is also the end of a pause by its time
+		if becameStable(t, since, a.Sent, p.StableAfter) || resumed || byDemand(a.Action) {
 			attempts = 0
 		}
 		// A start for demand or recycling, or after a parent's exit, is not an attempt.
