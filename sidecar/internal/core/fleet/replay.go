@@ -66,6 +66,9 @@ func (f *Fleet) takeReplay(now time.Time) {
 			if from+i <= last {
 				o.Order = worker.OrderBefore
 			}
+			if o.Order == worker.OrderBefore && f.byID[o.ID] == nil {
+				continue // it was handled before: it is no worker, or gone
+			}
 		}
 		f.route(now, o)
 		if m := f.byID[o.ID]; m != nil && o.Kind == worker.Started && m.machine.Saved().Incarnation.StartedAt.Equal(o.At) {

@@ -53,6 +53,9 @@ func (m *Machine) outdated(o Observation) bool {
 	if o.Order == OrderAfter {
 		return false
 	}
+	if o.Kind == Renamed && o.Order == OrderBefore { // the record has the name that followed
+		return true
+	}
 	if o.Kind == Started && o.Order == OrderUnknown {
 		return o.At.Before(m.life.end.at) || m.startOf(m.saved.Incarnation.StartedAt, o)
 	}
