@@ -339,3 +339,32 @@ func TestStopOnTheWayBackIsReplayed(t *testing.T) {
 		})
 	}
 }
+
+// TestNoInspectOfABackupBetweenTries: an unfinished recreate fails, and is tried again later. An inspect of the old container under its backup name
+// could still be under way when the next try begins, so it waits as well.
+func TestNoInspectOfABackupBetweenTries(t *testing.T) {
+	d := newHarness(t, fleet.Settings{})
+	d.up("a")
+	d.observe(worker.Observation{Kind: worker.Renamed, ID: "id-a", Key: "a.stoker-old", OldKey: "a"})
+	d.observe(worker.Observation{Kind: worker.ListBegin})
+	d.observe(worker.Observation{Kind: worker.Listed, ID: "id-a", Key: "a.stoker-old", ListState: worker.ListState{Status: worker.StatusRunning}})
+	d.observe(worker.Observation{Kind: worker.ListEnd})
+	for range 50 {
+		steps := d.verb(worker.RecreateStep)
+		d.do = nil
+		for _, a := range steps {
+			d.take(d.f.Finish(d.now, worker.Outcome{Action: a, Result: worker.Failed, Failure: worker.Failure{Err: "no"}}))
+		}
+		if d.f.Transactions() == 0 {
+			break
+		}
+		d.pass(time.Second)
+	}
+	require.Zero(t, d.f.Transactions())
+	d.do = nil
+	d.observe(worker.Observation{Kind: worker.Signalled, ID: "id-a", Key: "a.stoker-old", Signal: 15})
+	require.Empty(t, d.verb(worker.Inspect))
+	d.pass(time.Minute)
+	require.NotEmpty(t, d.verb(worker.RecreateStep))
+	require.Empty(t, d.verb(worker.Inspect))
+}

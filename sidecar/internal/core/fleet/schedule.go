@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"strings"
 	"time"
 
 	"stoker/sidecar/internal/core/worker"
@@ -118,17 +119,23 @@ func (f *Fleet) classOpen(class worker.ActionClass) bool {
 	return class == worker.ClassNone || f.actions.inClass[class] < limit[class]
 }
 
-// allowed reports whether an action on the member may start now. None may while a transaction has its name, or its
-// container under a backup name.
+// allowed reports whether an action on the member may start now.
 func (f *Fleet) allowed(m *member) bool {
 	if m.class == worker.ClassNone {
 		return true
 	}
-	free := f.bound(m) && f.recreates.unfinished[m.key()] == nil && f.recreates.transactions[m.key()] == nil && !f.Recreating(m.id)
+	free := f.bound(m) && !f.ofTransaction(m)
 	if f.startWaits(m) || f.tookWorkMeanwhile(m) {
 		return false
 	}
 	return free && (!f.closing || m.machine.StoppedForHeal()) && (m.class == worker.ClassInspect || !f.heldByPause(m))
+}
+
+// ofTransaction reports whether a transaction has a member's name, or its container, which may have a backup name. A transaction that is to be
+// continued counts, because an action on the container could still be under way by then.
+func (f *Fleet) ofTransaction(m *member) bool {
+	name := worker.Key(strings.TrimSuffix(string(m.key()), worker.BackupSuffix))
+	return f.recreates.unfinished[name] != nil || f.recreates.transactions[name] != nil || f.Recreating(m.id)
 }
 
 // guarded reports whether the overload guard applies to the class.
