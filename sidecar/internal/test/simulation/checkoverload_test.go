@@ -17,8 +17,7 @@ func (r *run) checkOverloadGuard(a worker.Action) {
 		return
 	}
 	probed, timedOut := 0, 0
-	// Only an inspect since shows why a worker is unhealthy, and Stoker inspects it after the answer to the action in flight. The engine may not
-	// answer the inspect; Stoker repeats it.
+	// Only an inspect since shows why a worker is unhealthy, and Stoker inspects it after the answer to the action in flight.
 	busy := map[string]bool{}
 	for _, f := range s.inFlight {
 		busy[f.Incarnation.ID] = busy[f.Incarnation.ID] || changesContainer(f)
@@ -33,7 +32,7 @@ func (r *run) checkOverloadGuard(a worker.Action) {
 		}
 		p, ok := t.LastProbe()
 		at, received := s.overload.timedOut[t.ID]
-		shown := received && now.Sub(at) > 2*time.Second && !busy[t.ID] && !s.inspected[t.ID].Before(at) && !r.probeAgeUnclear(t.ID)
+		shown := received && now.Sub(at) > 2*time.Second && !busy[t.ID] && !s.causeUnknown(t.ID, at) && !r.probeAgeUnclear(t.ID)
 		if ok && p.ExitCode == worker.ProbeTimedOut && t.Health == worker.HealthUnhealthy && shown {
 			timedOut++
 		}
@@ -43,6 +42,12 @@ func (r *run) checkOverloadGuard(a worker.Action) {
 		r.violate("rule 15: restart of %s while the probes of %d of %d have timed out", a.Key, timedOut, probed)
 	}
 	s.overload.lastTrickle = now
+}
+
+// causeUnknown reports whether all inspects of a container since the event of a probe that timed out were left without an answer, and there was one.
+// Stoker repeats the inspect.
+func (s *stoker) causeUnknown(id string, event time.Time) bool {
+	return s.inspected[id].Before(event) && s.overload.unanswered[id].After(event)
 }
 
 // probeAgeUnclear reports whether a container was unpaused and the clock stepped. Probes from before the unpause do not count, and after a

@@ -51,6 +51,7 @@ type overload struct {
 	since       time.Time            // of the host's overload, as Stoker's events report it; zero if it is not overloaded
 	lastTrickle time.Time            // the last restart that the guard allowed
 	timedOut    map[string]time.Time // by container ID: when Stoker received the event of a probe that timed out
+	unanswered  map[string]time.Time // by container ID: when the engine last failed to answer an inspect
 }
 
 // startStoker starts a Stoker with the content of the journal.
@@ -58,7 +59,7 @@ func (r *run) startStoker() {
 	now := r.world.Now()
 	s := &stoker{
 		inFlight: map[uint64]worker.Action{}, sent: map[uint64]time.Time{}, inspected: map[string]time.Time{}, recreating: map[worker.Key]bool{},
-		overload: overload{timedOut: map[string]time.Time{}},
+		overload: overload{timedOut: map[string]time.Time{}, unanswered: map[string]time.Time{}},
 	}
 	s.offset = r.world.EngineNow().Sub(now) // Stoker reads the host's clock once, when it starts
 	settings := fleet.Settings{
@@ -198,8 +199,11 @@ func (r *run) killIfDue(actions int) bool {
 
 // recordInspects records which containers an outcome shows to Stoker, and when.
 func (s *stoker) recordInspects(now time.Time, o worker.Outcome) {
-	if o.Snapshot != nil {
+	switch {
+	case o.Snapshot != nil:
 		s.inspected[o.Snapshot.ID] = now
+	case o.Action.Verb == worker.Inspect:
+		s.overload.unanswered[o.Action.Incarnation.ID] = now
 	}
 	if o.Report != nil {
 		for _, seen := range o.Report.Seen {
