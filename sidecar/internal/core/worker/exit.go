@@ -107,7 +107,7 @@ func (m *Machine) meansStop(s syscall.Signal) bool {
 // ownSignal separates Stoker's own stop from an operator's during it. A stop sends the container's stop signal once, and SIGKILL
 // after the grace. A second first signal, or an early SIGKILL, is another client's.
 func (m *Machine) ownSignal(now time.Time, o Observation) bool {
-	if !m.stopSent() || m.own.carriedOut {
+	if !m.ownStopUnderWay() {
 		return false
 	}
 	if o.History() && m.own.signals > 0 && o.At.Equal(m.own.termAt) {
@@ -190,7 +190,7 @@ func (m *Machine) stopped(now time.Time, o Observation) {
 	if m.stoppedBeforeStartEvent(now) || m.earlierLife(now, o) {
 		return
 	}
-	if m.stopSent() && !m.own.stopped && !m.own.carriedOut {
+	if m.ownStopUnderWay() && !m.own.stopped {
 		m.own.stopped = true
 		m.saved.OwnStops.Stops++
 		return

@@ -11,7 +11,7 @@ func (m *Machine) applyInspect(now time.Time, s Snapshot) {
 	m.container.inspected, m.inspects.outcomeUnknown, m.inspects.vanishedAt = true, false, time.Time{}
 	known := m.saved.Incarnation.StartedAt
 	newLife := !s.StartedAt.Equal(known)
-	noStartEvent := newLife && !begunAt(known, s)
+	noStartEvent := newLife && !startEventOf(s.StartedAt, known)
 	m.networks.unseenStart = m.networks.unseenStart || m.hidesStart(s, noStartEvent)
 	m.noteNetworks(now, s)
 	m.updateConfig(s)
@@ -195,13 +195,6 @@ func (p inspectContext) startedSince(at time.Time, s Snapshot) bool {
 	return p.noStartEvent && (s.StartedAt.After(at) || stepped)
 }
 
-// begunAt reports whether an inspect shows the incarnation of a start event: the engine records the start shortly before it sends
-// the event.
-func begunAt(event time.Time, s Snapshot) bool {
-	lag := event.Sub(s.StartedAt)
-	return lag >= 0 && lag < startNotice
-}
-
 // foundDown handles an inspect without a process. If an event reported the exit, it is already judged.
 func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 	phase := m.phase()
@@ -217,7 +210,8 @@ func (m *Machine) foundDown(now time.Time, s Snapshot, p inspectContext) {
 		m.judgePending(now, s)
 	case phase == PhaseStopping, m.stopBegun():
 		m.foundStopped(now, s)
-	case (phase == PhaseRecreateDue || phase == PhaseBackingOff) && m.stoppedByOperator(now, s.FinishedAt): // the signal came after the inspect that showed the exit
+	case (phase == PhaseRecreateDue || phase == PhaseBackingOff) && m.stoppedByOperator(now, s.FinishedAt):
+		// the signal came after the inspect that showed the exit
 		m.hold(now, HeldOperator, m.saved.StopIntent.At)
 	case phase == PhaseRecreateDue || phase == PhaseRecreating:
 		if m.beingAutoRemoved() {

@@ -71,6 +71,10 @@ func (m *Machine) release() {
 // may still come, some also after the answer.
 func (m *Machine) stopSent() bool { return m.saved.State.Stop.Sent() }
 
+// ownStopUnderWay reports whether events may still be those of Stoker's own stop: one that was carried out in the previous
+// incarnation has none left, even if its answer is still to come.
+func (m *Machine) ownStopUnderWay() bool { return m.stopSent() && !m.own.carriedOut }
+
 // stoppedForHeal: the stop of a restart succeeded, and the start is due; or the worker was stopped for lack of work.
 func (m *Machine) stoppedForHeal(now, due time.Time) {
 	if m.own.signals == 0 && m.container.config.restart.Active() { // it may have exited before the stop, and Docker's own start have failed

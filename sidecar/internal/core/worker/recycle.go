@@ -231,11 +231,11 @@ func (m *Machine) recycleDetail(now time.Time, f Fault) string {
 	p := m.id.Policy.Recycle
 	switch f { //nolint:exhaustive // the faults of a recycle
 	case FaultOld:
-		age := now.Sub(m.saved.Incarnation.StartedAt).Round(time.Second)
-		if age < p.MaxAge { // the clock has stepped back since it was due
-			return fmt.Sprintf("it has run for more than %s", p.MaxAge)
+		age, due := now.Sub(m.saved.Incarnation.StartedAt), p.Age(m.ageSeed())
+		if age < due { // the clock has stepped back since it was due
+			return fmt.Sprintf("it has run for more than %s", due.Round(time.Second))
 		}
-		return fmt.Sprintf("it has run for %s", age)
+		return fmt.Sprintf("it has run for %s", age.Round(time.Second))
 	case FaultScheduled:
 		return "restart at " + p.RestartAt.String()
 	}

@@ -2,8 +2,11 @@ package worker_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"stoker/sidecar/internal/core/worker"
 )
 
 // The label's default may be gone when Stoker starts again; then nothing waits for a restart any more.
@@ -23,6 +26,24 @@ func TestRecycleDetailOfABusyWorker(t *testing.T) {
 		s := play(t, old+"turn\n"+wait+"\n> stop 0")
 		require.Contains(t, s.details, want)
 	}
+}
+
+// A worker is restarted up to a tenth before max-age, and the reason says how long it has run. If the clock was set back since it became due, the
+// reason says how long at least.
+func TestRecycleDetailAtItsTime(t *testing.T) {
+	s := play(t, "given max-age=100m recycle-wait=10m\nup")
+	for s.m.View().Recycle.Stage == worker.RecycleNone {
+		s.goOn("+1s")
+	}
+	age := s.now.Sub(s.m.Saved().Incarnation.StartedAt)
+	require.Less(t, age, 100*time.Minute)
+	s.goOn("turn\nrecycle busy\n> stop 0")
+	require.Contains(t, s.details, "it has run for "+age.String())
+
+	s = play(t, old+"turn")
+	s.now = s.now.Add(-2 * time.Hour)
+	s.goOn("recycle\n> stop 0")
+	require.Contains(t, s.details, "it has run for more than "+age.String())
 }
 
 // From the beginning of its restart until it is stable a worker is being recycled.

@@ -8,21 +8,24 @@ import (
 // startNotice is how much later than the start its event may come: 5.9 s on a slow engine (29.7.2).
 const startNotice = 10 * time.Second
 
+// startEventOf reports whether an event of that time may be that of the start of an incarnation: the engine records the start shortly before it
+// sends the event.
+func startEventOf(began, at time.Time) bool {
+	late := at.Sub(began)
+	return !began.IsZero() && late >= 0 && late < startNotice
+}
+
 // Recorded reports whether a replayed event is the last one in the record, and whether it may be the start of the recorded
 // incarnation.
 func (m *Machine) Recorded(o Observation) (last, start bool) {
-	at, began := m.saved.LastEventAt, m.saved.Incarnation.StartedAt
-	late := o.At.Sub(began)
-	start = o.Kind == Started && !began.IsZero() && late >= 0 && late < startNotice
-	return !at.IsZero() && o.At.Equal(at), start
+	at := m.saved.LastEventAt
+	return !at.IsZero() && o.At.Equal(at), o.Kind == Started && startEventOf(m.saved.Incarnation.StartedAt, o.At)
 }
 
 // RecordedEnd reports whether a replayed event is an exit so soon after the recorded start that a later start may look like that one. Much later
 // times decide nothing: the clock may have stepped back between that exit and the recorded start.
 func (m *Machine) RecordedEnd(o Observation) bool {
-	began := m.saved.Incarnation.StartedAt
-	late := o.At.Sub(began)
-	return o.Kind == Exited && !began.IsZero() && late >= 0 && late < startNotice
+	return o.Kind == Exited && startEventOf(m.saved.Incarnation.StartedAt, o.At)
 }
 
 // recordEvent notes the last event in the record, once its effect is there: an inspect may have to show it first.
@@ -80,8 +83,8 @@ func (m *Machine) overBeforeStartEvent(now time.Time, o Observation) bool {
 	if m.awaiting(now) || m.phase() == PhaseStarting {
 		return false
 	}
-	late := o.At.Sub(m.saved.Incarnation.StartedAt) // after a step of the clock any start may seem to come before the end
-	within := late >= 0 && late < startNotice && o.At.Before(m.life.end.inspected)
+	// After a step of the clock any start may seem to come before the end.
+	within := startEventOf(m.saved.Incarnation.StartedAt, o.At) && o.At.Before(m.life.end.inspected)
 	return within && m.container.status.Down() && m.life.end.state == exitSettled
 }
 
@@ -89,9 +92,4 @@ func (m *Machine) overBeforeStartEvent(now time.Time, o Observation) bool {
 // shown the restart policy.
 func (m *Machine) startedUnfollowed(o Observation) bool {
 	return o.History() && !m.container.inspected && m.life.end.state == exitPending && m.saved.StopIntent == nil
-}
-
-// endedSince reports whether a list is older than the exit event: a container that is not inspected would count as running until the next list.
-func (m *Machine) endedSince(o Observation) bool {
-	return o.Status == StatusRunning && m.container.status == StatusExited && m.life.end.at.After(o.At)
 }

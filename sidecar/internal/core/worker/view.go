@@ -117,6 +117,11 @@ func (m *Machine) RunningUndisturbed() bool {
 	return m.container.status == StatusRunning && m.saved.StopIntent == nil && !m.stopSent()
 }
 
+// endedSince reports whether a list is older than the exit event: a container that is not inspected would count as running until the next list.
+func (m *Machine) endedSince(o Observation) bool {
+	return o.Status == StatusRunning && m.container.status == StatusExited && m.life.end.at.After(o.At)
+}
+
 // StoppedForHeal reports whether Stoker stopped the worker, or is about to, and has not yet started it again. A worker that is
 // being removed has nothing left to start, and one that a client paused stays paused.
 func (m *Machine) StoppedForHeal() bool {
